@@ -1,1 +1,73 @@
-//! x
+//! The rules of a loyalty program, pure: no I/O, no clock, no randomness.
+//!
+//! A shop tells facts ([`Order`], [`Refund`], points added or subtracted); [`decide`] answers with
+//! [`Event`]s or one [`Rejection`]; folding the events gives the [`Account`] and the [`OrderState`].
+//! Time is an argument, money is exact, and every award explains itself.
+//!
+//! # Example: an order, its points and the reason
+//! ```
+//! use loyalty_core::*;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (program, mut account, mut state) = (Program::default(), Account::default(), OrderState::default());
+//! let line = Line {
+//!     id: LineId::new("1")?, product: None, categories: vec![],
+//!     quantity: Quantity::from(1), amount: "49.95".parse()?, gift_card: false,
+//! };
+//! let order = Order { lines: vec![line], total: "49.95".parse()?, ..Order::default() };
+//! let command = Command::RecordOrder {
+//!     order: OrderId::new("1001")?, snapshot: order.into(), status: Status::Paid,
+//!     at: None, origin: Origin::Shop,
+//! };
+//! let now = "2026-01-31T10:00:00Z".parse()?;
+//! let decision = decide(&Context::new(&program, &account, now).with_order(&state), &command)?;
+//! for event in &decision.events {
+//!     account.evolve(event);
+//!     state.evolve(event);
+//!     if let Event::PointsAwarded { reckoning, .. } = event {
+//!         assert_eq!(
+//!             reckoning.to_string(),
+//!             "The order earns 49 points: 49.95 by base (1 per unit of 49.95), 49.95 rounded down."
+//!         );
+//!     }
+//! }
+//! assert_eq!(account.balance(now), Points::from(49));
+//! # Ok(()) }
+//! ```
+//!
+//! The modules, in reading order: what things are ([`amount`], [`id`], [`calendar`]); what a shop tells
+//! ([`customer`], [`order`]); what a merchant configures ([`program`]); what can be asked and what comes
+//! of it ([`command`], [`event`], [`rejection`], [`explain`]); the state ([`account`]); the rules.
+
+pub mod account;
+pub mod amount;
+pub mod calendar;
+pub mod command;
+pub mod customer;
+mod decide;
+pub mod event;
+mod exact;
+pub mod explain;
+pub mod id;
+pub mod order;
+pub mod program;
+pub mod rejection;
+mod rules;
+
+pub use account::{Account, Lot};
+pub use amount::{Amount, Currency, Money, Points, Rate, Rounding};
+pub use calendar::{Boundary, Period, Timestamp, Zone};
+pub use command::{Command, Excess};
+pub use customer::{Email, Profile};
+pub use decide::{Context, Decision, decide};
+pub use event::{Event, Grounds, ManualTier};
+pub use exact::{Fraction, Overflow};
+pub use explain::{Explanation, Reckoning};
+pub use id::{
+    AccountId, ActionId, CategoryId, CustomerId, LineId, LotId, OrderId, ProductId, ProgramVersion, RefundId,
+    RuleId, ShopId, Tag, TierId,
+};
+pub use order::{Line, Order, OrderState, Origin, Pin, Quantity, Refund, Refunded, Status};
+pub use program::{Fault, Program};
+pub use rejection::Rejection;
+pub use rules::entitle::entitlement;
+pub use rules::merge::merge;

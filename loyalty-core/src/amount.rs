@@ -1,0 +1,453 @@
+//! Points and money. Both are exact, both are bounded, and neither can be added up unchecked.
+//!
+//! [`Points`] are whole numbers. An [`Amount`] is a non-negative decimal in the currency of whatever
+//! holds it (an order has one currency, so mixing is unsayable there); [`Money`] is an amount that
+//! carries its currency because it stands alone. [`Rate`] is what multiplies an amount.
+
+use std::fmt;
+use std::str::FromStr;
+
+pub use iso_currency::Currency;
+use rust_decimal::Decimal;
+
+/// A whole number of points, positive or negative.
+///
+/// Bounded by ±(2⁵³ − 1), so that every JSON client reads every balance exactly.
+///
+/// # Example: arithmetic is checked
+/// ```
+/// use loyalty_core::Points;
+/// let hundred = Points::new(100).unwrap();
+/// assert_eq!(hundred.checked_add(Points::new(5).unwrap()).unwrap().get(), 105);
+/// assert!(Points::MAX.checked_add(hundred).is_none());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(try_from = "i64", into = "i64"))]
+pub struct Points(i64);
+
+impl Points {
+    /// No points.
+    pub const ZERO: Self = Self(0);
+    /// The largest number of points: 2⁵³ − 1.
+    pub const MAX: Self = Self((1 << 53) - 1);
+    /// The smallest number of points: −(2⁵³ − 1).
+    pub const MIN: Self = Self(-((1 << 53) - 1));
+
+    /// `count` points, unless it is beyond [`Points::MIN`] or [`Points::MAX`].
+    pub const fn new(count: i64) -> Option<Self> {
+        if count >= Self::MIN.0 && count <= Self::MAX.0 { Some(Self(count)) } else { None }
+    }
+
+    /// The number itself.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
+    /// The sum, unless it is out of range.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).and_then(Self::new)
+    }
+
+    /// The difference, unless it is out of range.
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        self.0.checked_sub(other.0).and_then(Self::new)
+    }
+
+    /// The sum, held at the bounds. For folding a journal whose sums `decide` has checked already.
+    #[must_use]
+    pub fn saturating_add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0).clamp(Self::MIN.0, Self::MAX.0))
+    }
+
+    /// The difference, held at the bounds. See [`Points::saturating_add`].
+    #[must_use]
+    pub fn saturating_sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0).clamp(Self::MIN.0, Self::MAX.0))
+    }
+
+    /// The same number with the other sign (the range is symmetric, so this always exists).
+    #[must_use]
+    pub const fn negated(self) -> Self {
+        Self(self.0.saturating_neg())
+    }
+
+    /// More than nothing.
+    pub const fn is_positive(self) -> bool {
+        self.0 > 0
+    }
+
+    /// Exactly nothing.
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl fmt::Display for Points {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl From<Points> for i64 {
+    fn from(points: Points) -> Self {
+        points.0
+    }
+}
+
+impl From<u32> for Points {
+    fn from(count: u32) -> Self {
+        Self(i64::from(count))
+    }
+}
+
+impl TryFrom<i64> for Points {
+    type Error = AmountError;
+
+    fn try_from(count: i64) -> Result<Self, AmountError> {
+        Self::new(count).ok_or(AmountError::OutOfRange)
+    }
+}
+
+/// Why a number is no amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AmountError {
+    /// Less than zero.
+    #[error("must not be negative")]
+    Negative,
+    /// Not a plain decimal number such as `12.50`.
+    #[error("must be a plain decimal number such as 12.50")]
+    NotDecimal,
+    /// Beyond what the type can hold.
+    #[error("is out of range")]
+    OutOfRange,
+    /// More decimals than the type carries.
+    #[error("has too many decimals")]
+    TooFine,
+}
+
+/// Reads sign-free `digits[.digits]`, the only spelling that money has here.
+fn plain_decimal(text: &str) -> Result<Decimal, AmountError> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole) || !is_number(fraction) {
+        return Err(AmountError::NotDecimal);
+    }
+    Decimal::from_str(text).map_err(|_| AmountError::OutOfRange)
+}
+
+/// A non-negative amount of money, in the currency of what holds it.
+///
+/// At most [`Amount::MAX`] with at most four decimals (the finest minor unit of ISO 4217), so that the
+/// exact arithmetic of an entitlement has room for every order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Amount(Decimal);
+
+impl Amount {
+    /// Nothing.
+    pub const ZERO: Self = Self(Decimal::ZERO);
+    /// The largest amount: 100,000,000,000.
+    pub const MAX: Self = Self(Decimal::from_parts(1_215_752_192, 23, 0, false, 0));
+    /// How many decimals an amount can have.
+    pub const MAX_DECIMALS: u32 = 4;
+
+    /// Checks sign, size and decimals.
+    pub fn new(value: Decimal) -> Result<Self, AmountError> {
+        if value.is_sign_negative() && !value.is_zero() {
+            return Err(AmountError::Negative);
+        }
+        if value > Self::MAX.0 {
+            return Err(AmountError::OutOfRange);
+        }
+        let value = if value.is_zero() { value.abs() } else { value };
+        if value.scale() > Self::MAX_DECIMALS && value.normalize().scale() > Self::MAX_DECIMALS {
+            return Err(AmountError::TooFine);
+        }
+        Ok(Self(value))
+    }
+
+    /// The decimal itself.
+    pub const fn get(self) -> Decimal {
+        self.0
+    }
+
+    /// The amount in ten-thousandths: a whole number, at most 10¹⁵.
+    pub fn ten_thousandths(self) -> i64 {
+        scaled(self.0, Self::MAX_DECIMALS)
+    }
+
+    /// The amount of so many ten-thousandths.
+    pub fn from_ten_thousandths(count: i64) -> Result<Self, AmountError> {
+        let value = Decimal::try_from_i128_with_scale(i128::from(count), Self::MAX_DECIMALS);
+        Self::new(value.map_err(|_| AmountError::OutOfRange)?.normalize())
+    }
+
+    /// The sum, unless it is out of range.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).and_then(|sum| Self::new(sum).ok())
+    }
+
+    /// The difference, unless it would be negative.
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        self.0.checked_sub(other.0).and_then(|difference| Self::new(difference).ok())
+    }
+
+    /// Nothing at all.
+    pub fn is_zero(&self) -> bool {
+        self.0.is_zero()
+    }
+}
+
+/// `value` × 10^`decimals` as a whole number; zero where it could not be one, which the
+/// constructors of the callers' types have excluded.
+fn scaled(value: Decimal, decimals: u32) -> i64 {
+    let value = if value.scale() > decimals { value.normalize() } else { value };
+    let factor = 10_i128.checked_pow(decimals.saturating_sub(value.scale()));
+    factor
+        .and_then(|factor| value.mantissa().checked_mul(factor))
+        .and_then(|whole| i64::try_from(whole).ok())
+        .unwrap_or_default()
+}
+
+impl FromStr for Amount {
+    type Err = AmountError;
+
+    fn from_str(text: &str) -> Result<Self, AmountError> {
+        Self::new(plain_decimal(text)?)
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl From<u32> for Amount {
+    fn from(units: u32) -> Self {
+        Self(Decimal::from(units))
+    }
+}
+
+/// A factor on amounts or points: points per unit spent, or a multiplier.
+///
+/// Non-negative, at most 1,000,000 with at most six decimals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rate(Decimal);
+
+impl Rate {
+    /// One to one.
+    pub const ONE: Self = Self(Decimal::ONE);
+    /// How many decimals a rate can have.
+    pub const MAX_DECIMALS: u32 = 6;
+
+    /// Checks sign, size and decimals.
+    pub fn new(value: Decimal) -> Result<Self, AmountError> {
+        if value.is_sign_negative() && !value.is_zero() {
+            return Err(AmountError::Negative);
+        }
+        if value > Decimal::from(1_000_000_u32) {
+            return Err(AmountError::OutOfRange);
+        }
+        let value = value.normalize();
+        if value.scale() > Self::MAX_DECIMALS {
+            return Err(AmountError::TooFine);
+        }
+        Ok(Self(value))
+    }
+
+    /// The decimal itself.
+    pub const fn get(self) -> Decimal {
+        self.0
+    }
+
+    /// The rate in millionths: a whole number, at most 10¹².
+    pub fn millionths(self) -> i64 {
+        scaled(self.0, Self::MAX_DECIMALS)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = AmountError;
+
+    fn from_str(text: &str) -> Result<Self, AmountError> {
+        Self::new(plain_decimal(text)?)
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An amount with its currency.
+///
+/// # Example: amounts of two currencies have no sum
+/// ```
+/// use loyalty_core::{Currency, Money};
+/// let dollars = Money::new("10.00".parse().unwrap(), Currency::USD);
+/// let euros = Money::new("10.00".parse().unwrap(), Currency::EUR);
+/// assert!(dollars.checked_add(euros).is_none());
+/// assert_eq!(dollars.checked_add(dollars).unwrap().to_string(), "20.00 USD");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Money {
+    amount: Amount,
+    currency: Currency,
+}
+
+impl Money {
+    /// Puts the two together.
+    pub const fn new(amount: Amount, currency: Currency) -> Self {
+        Self { amount, currency }
+    }
+
+    /// The amount.
+    pub const fn amount(self) -> Amount {
+        self.amount
+    }
+
+    /// The currency.
+    pub const fn currency(self) -> Currency {
+        self.currency
+    }
+
+    /// The sum, if both are of one currency and it is in range.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        if self.currency != other.currency {
+            return None;
+        }
+        let amount = self.amount.checked_add(other.amount)?;
+        Some(Self::new(amount, self.currency))
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.amount, self.currency.code())
+    }
+}
+
+/// How a fraction of a point becomes whole. Used once for each decision, at its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum Rounding {
+    /// Towards zero: the default.
+    #[default]
+    Down,
+    /// To the nearest, a half to the even neighbour.
+    HalfEven,
+    /// To the nearest, a half up.
+    HalfUp,
+    /// Away from zero.
+    Up,
+}
+
+impl Rounding {
+    /// Every mode with its name in a program.
+    pub const NAMES: [(&'static str, Self); 4] =
+        [("down", Self::Down), ("half_even", Self::HalfEven), ("half_up", Self::HalfUp), ("up", Self::Up)];
+
+    /// The name in a program.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::HalfEven => "half_even",
+            Self::HalfUp => "half_up",
+            Self::Up => "up",
+        }
+    }
+}
+
+/// Leaves zeros out of records.
+#[cfg(feature = "json")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+pub(crate) fn is_zero(points: &Points) -> bool {
+    points.is_zero()
+}
+
+#[cfg(feature = "json")]
+mod json {
+    use super::{Amount, Rate};
+
+    /// Decimals travel as strings: a JSON number would pass through a float somewhere.
+    macro_rules! as_string {
+        ($($type:ty),*) => {$(
+            impl serde::Serialize for $type {
+                fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                    to.collect_str(self)
+                }
+            }
+
+            impl<'de> serde::Deserialize<'de> for $type {
+                fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                    struct Text;
+                    impl serde::de::Visitor<'_> for Text {
+                        type Value = $type;
+                        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                            f.write_str("a decimal number in a string, such as \"12.50\"")
+                        }
+                        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$type, E> {
+                            text.parse().map_err(E::custom)
+                        }
+                    }
+                    from.deserialize_str(Text)
+                }
+            }
+        )*};
+    }
+
+    as_string!(Amount, Rate);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+    use super::*;
+
+    #[test]
+    fn amounts_are_bounded_and_exact() {
+        assert_eq!(Amount::MAX.to_string(), "100000000000");
+        for (text, want) in [
+            ("0", Ok(0)),
+            ("-0.00", Ok(0)),
+            ("12.50", Ok(125_000)),
+            ("0.0001", Ok(1)),
+            ("1.00000", Ok(10_000)),
+            ("100000000000", Ok(1_000_000_000_000_000)),
+            ("100000000000.0001", Err(AmountError::OutOfRange)),
+            ("0.00001", Err(AmountError::TooFine)),
+            ("-0.01", Err(AmountError::Negative)),
+            ("1e3", Err(AmountError::NotDecimal)),
+            ("1e400", Err(AmountError::NotDecimal)),
+            ("NaN", Err(AmountError::NotDecimal)),
+            ("", Err(AmountError::NotDecimal)),
+            (".5", Err(AmountError::NotDecimal)),
+            ("+1", Err(AmountError::NotDecimal)),
+            ("1_000", Err(AmountError::NotDecimal)),
+            ("99999999999999999999999999999999999", Err(AmountError::OutOfRange)),
+        ] {
+            assert_eq!(text.parse::<Amount>().map(Amount::ten_thousandths), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn points_stop_at_the_bounds() {
+        assert_eq!(Points::new(Points::MAX.get() + 1), None);
+        assert_eq!(Points::MIN.checked_sub(Points::from(1)), None);
+        assert_eq!(Points::MAX.saturating_add(Points::MAX), Points::MAX);
+        assert_eq!(Points::MIN.negated(), Points::MAX);
+        assert!(Points::try_from(i64::MIN).is_err());
+    }
+
+    #[test]
+    fn rates_keep_six_decimals() {
+        assert_eq!("1.500000".parse::<Rate>().unwrap().millionths(), 1_500_000);
+        assert_eq!("0.0000001".parse::<Rate>(), Err(AmountError::TooFine));
+        assert_eq!("1000000.1".parse::<Rate>(), Err(AmountError::OutOfRange));
+    }
+}

@@ -1,0 +1,153 @@
+//! Typed ids. The shop's own ids are strings and stay strings; the engine's are small integers.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Why a text is no id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdError {
+    /// Nothing in it.
+    #[error("must not be empty")]
+    Empty,
+    /// A NUL, a line break or another control character in it.
+    #[error("must not hold control characters")]
+    ControlCharacter,
+    /// More than 255 bytes.
+    #[error("must be at most 255 bytes")]
+    TooLong,
+}
+
+/// An id of 1 to 255 bytes without control characters.
+fn checked(text: &str) -> Result<(), IdError> {
+    match text.len() {
+        0 => Err(IdError::Empty),
+        1..=255 if text.chars().any(char::is_control) => Err(IdError::ControlCharacter),
+        1..=255 => Ok(()),
+        _ => Err(IdError::TooLong),
+    }
+}
+
+macro_rules! text_id {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// 1 to 255 bytes without control characters. Cheap to clone.
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+        #[cfg_attr(feature = "json", serde(try_from = "String"))]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks the text.
+            pub fn new(text: impl AsRef<str>) -> Result<Self, IdError> {
+                let text = text.as_ref();
+                checked(text)?;
+                Ok(Self(Arc::from(text)))
+            }
+
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                checked(&text)?;
+                Ok(Self(Arc::from(text)))
+            }
+        }
+    )*};
+}
+
+text_id! {
+    /// The shop's id of a customer.
+    CustomerId;
+    /// The shop's id of an order.
+    OrderId;
+    /// The shop's id of one line of an order.
+    LineId;
+    /// The shop's id of a refund.
+    RefundId;
+    /// The shop's id of a product.
+    ProductId;
+    /// The shop's id or name of a product category.
+    CategoryId;
+    /// The program's name of an earning rule.
+    RuleId;
+    /// The program's name of a VIP tier.
+    TierId;
+    /// The shop's name of an action that earns points outside orders.
+    ActionId;
+    /// A label that the shop put on a customer.
+    Tag;
+}
+
+impl RuleId {
+    /// The name of the default program's one rule.
+    pub(crate) fn base() -> Self {
+        Self(Arc::from("base"))
+    }
+}
+
+macro_rules! number_id {
+    ($($(#[$doc:meta])* $name:ident($inner:ty);)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+        #[cfg_attr(feature = "json", serde(transparent))]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )*};
+}
+
+number_id! {
+    /// A shop, as the store numbers it.
+    ShopId(i64);
+    /// A customer's account, as the store numbers it. Outlives changes of e-mail and of the shop's id.
+    AccountId(i64);
+    /// A lot within its account, counted from 1 in the order of opening.
+    LotId(u32);
+    /// A published version of a shop's program, counted from 1.
+    ProgramVersion(u32);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_bounded_texts() {
+        for (text, want) in [
+            ("1001".to_owned(), Ok(())),
+            ("Ä/é emoji 🛒".to_owned(), Ok(())),
+            ("x".repeat(255), Ok(())),
+            (String::new(), Err(IdError::Empty)),
+            ("x".repeat(256), Err(IdError::TooLong)),
+            ("a\0b".to_owned(), Err(IdError::ControlCharacter)),
+            ("a\nb".to_owned(), Err(IdError::ControlCharacter)),
+        ] {
+            assert_eq!(OrderId::new(&text).map(|_| ()), want, "{text:?}");
+        }
+    }
+}

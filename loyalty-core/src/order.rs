@@ -1,0 +1,321 @@
+//! Facts about orders: snapshots, statuses, cancellations and refunds.
+
+mod state;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use rust_decimal::Decimal;
+
+use crate::amount::{Amount, AmountError};
+use crate::calendar::Timestamp;
+use crate::id::{CategoryId, LineId, ProductId, RefundId};
+
+pub use state::{OrderState, Pin, Posted, Recorded};
+
+/// How far an order has come. The furthest one reached since the last cancellation counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum Status {
+    /// Placed, and being worked on.
+    Processing,
+    /// Paid for.
+    Paid,
+    /// Handed over.
+    Fulfilled,
+    /// Done.
+    Completed,
+}
+
+impl Status {
+    /// Every status, in order.
+    pub const ALL: [Self; 4] = [Self::Processing, Self::Paid, Self::Fulfilled, Self::Completed];
+
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Processing => "processing",
+            Self::Paid => "paid",
+            Self::Fulfilled => "fulfilled",
+            Self::Completed => "completed",
+        }
+    }
+}
+
+/// A non-negative number of units, with at most three decimals (goods by weight), at most 1,000,000.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(transparent))]
+pub struct Quantity {
+    thousandths: i64,
+}
+
+impl Quantity {
+    /// No units.
+    pub const ZERO: Self = Self { thousandths: 0 };
+
+    /// Checks sign, size and decimals.
+    pub fn new(units: Decimal) -> Result<Self, AmountError> {
+        if units.is_sign_negative() && !units.is_zero() {
+            return Err(AmountError::Negative);
+        }
+        if units > Decimal::from(1_000_000_u32) {
+            return Err(AmountError::OutOfRange);
+        }
+        let units = units.normalize();
+        let factor = 3_u32.checked_sub(units.scale()).and_then(|shift| 10_i128.checked_pow(shift));
+        let whole = factor.and_then(|factor| units.mantissa().checked_mul(factor));
+        let thousandths = whole.and_then(|whole| i64::try_from(whole).ok()).ok_or(AmountError::TooFine)?;
+        Ok(Self { thousandths })
+    }
+
+    /// The units in thousandths: a whole number.
+    pub const fn thousandths(self) -> i64 {
+        self.thousandths
+    }
+
+    /// No units at all.
+    pub const fn is_zero(&self) -> bool {
+        self.thousandths == 0
+    }
+
+    /// The sum, held at the largest number there is.
+    #[must_use]
+    pub const fn saturating_add(self, other: Self) -> Self {
+        Self { thousandths: self.thousandths.saturating_add(other.thousandths) }
+    }
+}
+
+impl From<u16> for Quantity {
+    fn from(units: u16) -> Self {
+        Self { thousandths: i64::from(units).saturating_mul(1_000) }
+    }
+}
+
+impl FromStr for Quantity {
+    type Err = AmountError;
+
+    fn from_str(text: &str) -> Result<Self, AmountError> {
+        Self::new(text.parse().map_err(|_| AmountError::NotDecimal)?)
+    }
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Decimal::try_from_i128_with_scale(i128::from(self.thousandths), 3) {
+            Ok(units) => units.normalize().fmt(f),
+            Err(_) => f.write_str("?"),
+        }
+    }
+}
+
+/// One line of an order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct Line {
+    /// The shop's id of the line, unique within its order.
+    pub id: LineId,
+    /// What was bought.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub product: Option<ProductId>,
+    /// The product's categories.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub categories: Vec<CategoryId>,
+    /// How many. Real orders hold lines of none.
+    pub quantity: Quantity,
+    /// What the whole line costs, net of its discounts.
+    pub amount: Amount,
+    /// A gift card is money in another shape: it never earns.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+    pub gift_card: bool,
+}
+
+/// A snapshot of an order: all that the shop says of it at one time, in the shop's currency.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct Order {
+    /// When the customer placed it. Conditions on dates look at this, else at when it first earned.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub placed_at: Option<Timestamp>,
+    /// What was bought.
+    pub lines: Vec<Line>,
+    /// All tax.
+    pub tax: Amount,
+    /// Whether the lines' amounts hold the tax already.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+    pub taxes_included: bool,
+    /// Shipping.
+    pub shipping: Amount,
+    /// What the customer pays in all, by whatever means.
+    pub total: Amount,
+    /// The part of the total that is paid with a redeemed reward.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Amount::is_zero"))]
+    pub redeemed: Amount,
+}
+
+/// Why a snapshot contradicts itself.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OrderError {
+    /// Two lines of one id.
+    #[error("two lines have the id {0}")]
+    DuplicateLine(LineId),
+    /// More is paid with rewards than there is to pay.
+    #[error("the redeemed part is more than the total of {total}")]
+    RedeemedBeyondTotal {
+        /// The order's total.
+        total: Amount,
+    },
+    /// The parts and the total differ by more than rounding explains.
+    #[error("the lines, tax and shipping add up to {sum}, but the total is {total}")]
+    TotalsDisagree {
+        /// The sum of the parts.
+        sum: Amount,
+        /// The order's total.
+        total: Amount,
+    },
+    /// More lines than are accepted, or amounts that leave the range.
+    #[error("an order has at most {} lines and a total of at most {}", Order::MAX_LINES, Amount::MAX)]
+    TooLarge,
+}
+
+impl Order {
+    /// How many lines an order can have.
+    pub const MAX_LINES: usize = 2_000;
+
+    /// The sum of the lines, without tax (unless they include it) and shipping.
+    pub fn subtotal(&self) -> Option<Amount> {
+        self.lines.iter().try_fold(Amount::ZERO, |sum, line| sum.checked_add(line.amount))
+    }
+
+    /// Checks that line ids are unique and that the parts are those of the total.
+    ///
+    /// Each amount may have been rounded to the currency's minor unit by itself, so the sum may differ
+    /// from the total by half a minor unit for each of them.
+    pub fn check(&self, minor_digits: u32) -> Result<(), OrderError> {
+        self.check_shape()?;
+        let taxes = if self.taxes_included { Amount::ZERO } else { self.tax };
+        let sum = self.subtotal().and_then(|sum| sum.checked_add(taxes)?.checked_add(self.shipping));
+        let sum = sum.ok_or(OrderError::TooLarge)?;
+        let apart = sum.ten_thousandths().abs_diff(self.total.ten_thousandths());
+        let minor = 10_u64.pow(Amount::MAX_DECIMALS.saturating_sub(minor_digits));
+        let amounts = u64::try_from(self.lines.len()).unwrap_or(u64::MAX).saturating_add(2);
+        if apart.saturating_mul(2) > amounts.saturating_mul(minor) {
+            return Err(OrderError::TotalsDisagree { sum, total: self.total });
+        }
+        Ok(())
+    }
+
+    /// The part of [`Order::check`] that holds even where a wire format cannot say how totals add up.
+    pub fn check_shape(&self) -> Result<(), OrderError> {
+        if self.lines.len() > Self::MAX_LINES || self.subtotal().is_none() {
+            return Err(OrderError::TooLarge);
+        }
+        if self.redeemed > self.total {
+            return Err(OrderError::RedeemedBeyondTotal { total: self.total });
+        }
+        let mut seen = BTreeSet::new();
+        match self.lines.iter().find(|line| !seen.insert(&line.id)) {
+            Some(line) => Err(OrderError::DuplicateLine(line.id.clone())),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn line(&self, id: &LineId) -> Option<&Line> {
+        self.lines.iter().find(|line| line.id == *id)
+    }
+}
+
+/// What a refund gives back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum Refunded {
+    /// Money, of no line in particular: takes its share of the total off the whole basis.
+    Amount(Amount),
+    /// Units of lines: takes those lines' share off the basis. `amount` is what was paid out for them,
+    /// where the shop says it.
+    Lines {
+        /// The lines, each with how many of its units.
+        lines: Vec<(LineId, Quantity)>,
+        /// The money paid out, tax and shipping included.
+        amount: Option<Amount>,
+    },
+}
+
+/// One refund of an order, by the shop's id of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct Refund {
+    /// The shop's id, unique within the order.
+    pub id: RefundId,
+    /// What it gives back.
+    pub refunded: Refunded,
+}
+
+/// What told us of an order. Its program can leave the gate to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum Origin {
+    /// The shop itself: points are earned from `paid` on, unless the program names another gate.
+    #[default]
+    Shop,
+    /// A store plugin, whose own setting decides when it sends: any status earns, unless the program
+    /// names a gate.
+    Plugin,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+    use super::*;
+
+    fn order(lines: &[&str], total: &str) -> Order {
+        let line = |(index, amount): (usize, &&str)| Line {
+            id: LineId::new(index.to_string()).unwrap(),
+            product: None,
+            categories: vec![],
+            quantity: Quantity::from(1),
+            amount: amount.parse().unwrap(),
+            gift_card: false,
+        };
+        Order {
+            placed_at: None,
+            lines: lines.iter().enumerate().map(line).collect(),
+            tax: "1.00".parse().unwrap(),
+            taxes_included: false,
+            shipping: "2.00".parse().unwrap(),
+            total: total.parse().unwrap(),
+            redeemed: Amount::ZERO,
+        }
+    }
+
+    #[test]
+    fn totals_may_differ_by_what_rounding_explains() {
+        assert_eq!(order(&["3.00", "4.00"], "10.00").check(2), Ok(()));
+        assert_eq!(order(&["3.00", "4.00"], "10.02").check(2), Ok(()));
+        assert!(matches!(order(&["3.00", "4.00"], "10.03").check(2), Err(OrderError::TotalsDisagree { .. })));
+        let mut with_tax = order(&["3.00", "4.00"], "9.00");
+        with_tax.taxes_included = true;
+        assert_eq!(with_tax.check(2), Ok(()));
+    }
+
+    #[test]
+    fn lines_have_ids_of_their_own() {
+        let mut order = order(&["3.00", "4.00"], "10.00");
+        let first = order.lines.first().unwrap().id.clone();
+        order.lines.last_mut().unwrap().id = first.clone();
+        assert_eq!(order.check(2), Err(OrderError::DuplicateLine(first)));
+    }
+
+    #[test]
+    fn quantities_have_three_decimals() {
+        assert_eq!("1.500".parse::<Quantity>().unwrap().to_string(), "1.5");
+        assert_eq!("0.0001".parse::<Quantity>(), Err(AmountError::TooFine));
+        assert_eq!("-1".parse::<Quantity>(), Err(AmountError::Negative));
+        assert_eq!("1000001".parse::<Quantity>(), Err(AmountError::OutOfRange));
+    }
+}

@@ -1,0 +1,202 @@
+//! What the engine knows of one order: the facts so far, what was pinned, and what was posted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Order, Origin, Refunded, Status};
+use crate::amount::Points;
+use crate::calendar::Timestamp;
+use crate::event::Event;
+use crate::id::{ProgramVersion, RefundId, Tag, TierId};
+
+/// All facts of one order, in a form that does not depend on the sequence in which they came.
+///
+/// # Example: the furthest status since the last cancellation counts
+/// ```
+/// use loyalty_core::{Event, OrderId, OrderState, Status};
+/// let id = OrderId::new("1001").unwrap();
+/// let mut order = OrderState::default();
+/// order.evolve(&Event::OrderCancelled { order: id, at: "2026-01-02T00:00:00Z".parse().unwrap() });
+/// assert!(order.is_cancelled());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(default))]
+pub struct OrderState {
+    recorded: Option<Recorded>,
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
+    reached: BTreeMap<Status, Reached>,
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    cancelled_at: Option<Timestamp>,
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
+    refunds: BTreeMap<RefundId, Refunded>,
+    pin: Option<Pin>,
+    posted: Posted,
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
+    earned_lasting: bool,
+}
+
+/// The latest snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct Recorded {
+    /// The snapshot.
+    pub order: Arc<Order>,
+    /// Its time: the shop's, else when it was received.
+    pub at: Timestamp,
+    /// What told us.
+    pub origin: Origin,
+}
+
+/// When a status was reported. Two instants are enough to know whether, and nearly always since when,
+/// it was reached after the last cancellation, however late that cancellation becomes known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+struct Reached {
+    first: Timestamp,
+    last: Timestamp,
+}
+
+/// What stays as it was at the first award, whatever changes later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct Pin {
+    /// The program that the order earns under.
+    pub program: ProgramVersion,
+    /// When the order passed the gate. Expiry counts from here.
+    pub at: Timestamp,
+    /// The customer's tags that the program looks at.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "BTreeSet::is_empty"))]
+    pub tags: BTreeSet<Tag>,
+    /// The customer's tier.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub tier: Option<TierId>,
+}
+
+/// What an order has put on its account so far. All three only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(default))]
+pub struct Posted {
+    /// Points awarded.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
+    pub awarded: Points,
+    /// Points taken back.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
+    pub taken: Points,
+    /// Points that expired unspent.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
+    pub expired: Points,
+}
+
+impl OrderState {
+    /// The latest snapshot, where one is known. A refund can come before its order.
+    pub fn recorded(&self) -> Option<&Recorded> {
+        self.recorded.as_ref()
+    }
+
+    /// What was pinned at the gate.
+    pub fn pin(&self) -> Option<&Pin> {
+        self.pin.as_ref()
+    }
+
+    /// What was posted.
+    pub fn posted(&self) -> Posted {
+        self.posted
+    }
+
+    /// The refunds by the shop's id of them.
+    pub fn refunds(&self) -> &BTreeMap<RefundId, Refunded> {
+        &self.refunds
+    }
+
+    /// Whether points of it went into the account's lot without an end, where they are not told apart
+    /// from others.
+    pub(crate) fn earned_lasting(&self) -> bool {
+        self.earned_lasting
+    }
+
+    /// The furthest status reached since the last cancellation.
+    pub fn status(&self) -> Option<Status> {
+        let reached = self.reached.iter().rev().find(|(_, reached)| self.outlives_cancellation(reached.last));
+        reached.map(|(status, _)| *status)
+    }
+
+    /// When the last cancellation was, whether or not the order was reopened since.
+    pub fn cancelled_at(&self) -> Option<Timestamp> {
+        self.cancelled_at
+    }
+
+    /// Cancelled, and nothing has reopened it. At the same instant the cancellation wins.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled_at.is_some() && self.status().is_none()
+    }
+
+    /// When this or a further status was first reached since the last cancellation.
+    pub fn reached_at(&self, gate: Status) -> Option<Timestamp> {
+        let since = |reached: &Reached| {
+            [reached.first, reached.last].into_iter().find(|at| self.outlives_cancellation(*at))
+        };
+        self.reached.range(gate..).filter_map(|(_, reached)| since(reached)).min()
+    }
+
+    fn outlives_cancellation(&self, at: Timestamp) -> bool {
+        self.cancelled_at.is_none_or(|cancelled_at| at > cancelled_at)
+    }
+
+    /// Whether a report at this instant would tell nothing new.
+    pub(crate) fn knows(&self, status: Status, at: Timestamp) -> bool {
+        self.reached.get(&status).is_some_and(|reached| reached.first <= at && at <= reached.last)
+    }
+
+    /// Whether a snapshot of this time and content is later than the one that is known.
+    pub(crate) fn is_superseded_by(&self, order: &Order, at: Timestamp) -> bool {
+        self.recorded.as_ref().is_none_or(|known| (known.at, &*known.order) < (at, order))
+    }
+
+    /// Folds one event. Total: events of other orders do not come here, and points events without an
+    /// order change nothing.
+    pub fn evolve(&mut self, event: &Event) {
+        match event {
+            Event::OrderRecorded { snapshot, status, at, origin, .. } => {
+                self.record(snapshot.as_ref(), *at, *origin);
+                let reached = self.reached.entry(*status).or_insert(Reached { first: *at, last: *at });
+                reached.first = reached.first.min(*at);
+                reached.last = reached.last.max(*at);
+            }
+            Event::OrderCancelled { at, .. } => {
+                self.cancelled_at = self.cancelled_at.max(Some(*at));
+            }
+            Event::OrderRefunded { refund, .. } => {
+                self.refunds.insert(refund.id.clone(), refund.refunded.clone());
+            }
+            Event::OrderPinned { pin, .. } => self.pin = Some(pin.clone()),
+            Event::PointsAwarded { points, lot, .. } => {
+                self.posted.awarded = self.posted.awarded.saturating_add(*points);
+                self.earned_lasting |= lot.as_ref().is_some_and(|lot| lot.expires_at.is_none());
+            }
+            Event::PointsTakenBack { taking, .. } => {
+                self.posted.taken = self.posted.taken.saturating_add(taking.points());
+            }
+            Event::PointsExpired { points, .. } => {
+                self.posted.expired = self.posted.expired.saturating_add(*points);
+            }
+            Event::AccountAbsorbed { .. }
+            | Event::AccountMerged { .. }
+            | Event::CustomerAdded
+            | Event::OrderClosed { .. }
+            | Event::PointsAdded { .. }
+            | Event::PointsSubtracted { .. }
+            | Event::TierSet { .. } => {}
+        }
+    }
+
+    fn record(&mut self, snapshot: Option<&Arc<Order>>, at: Timestamp, origin: Origin) {
+        match (snapshot, &mut self.recorded) {
+            (Some(order), _) => self.recorded = Some(Recorded { order: Arc::clone(order), at, origin }),
+            // The same content again, later: only its time moves.
+            (None, Some(recorded)) => recorded.at = recorded.at.max(at),
+            (None, None) => {}
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! What a merchant configures: validated once, immutable once published, versioned by the store.
+//!
+//! [`Parts`] is the plain form that code fills in; [`Program::new`] checks it whole and answers every
+//! fault at once. With the `json` feature, [`Program::from_json`] does the same for a document.
+
+mod check;
+#[cfg(feature = "json")]
+mod json;
+
+use std::collections::BTreeSet;
+
+use crate::amount::{Amount, Points, Rate, Rounding};
+use crate::calendar::{Boundary, Period, Timestamp};
+use crate::id::{CategoryId, ProductId, RuleId, Tag, TierId};
+use crate::order::{Origin, Status};
+
+pub use check::Fault;
+
+/// A checked program.
+///
+/// # Example: the default program
+/// One point for each whole currency unit of the net subtotal, at `paid`, without expiry; what a refund
+/// takes beyond the balance is owed.
+/// ```
+/// use loyalty_core::Program;
+/// let program = Program::default();
+/// assert_eq!(program.parts().earning.len(), 1);
+/// ```
+///
+/// # Example: every fault at once
+/// ```
+/// # #[cfg(feature = "json")] {
+/// use loyalty_core::Program;
+/// let faults = Program::from_json(r#"{"rounding": "sideways", "earn": [], "debt": 5}"#).unwrap_err();
+/// let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+/// assert_eq!(pointers, ["/earn", "/rounding", "/debt"]);
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    parts: Parts,
+}
+
+impl Program {
+    /// Checks what no single field can say: unique names, windows that begin before they end, rules that
+    /// can ever apply.
+    pub fn new(parts: Parts) -> Result<Self, Vec<Fault>> {
+        let faults = check::faults(&parts);
+        if faults.is_empty() { Ok(Self { parts }) } else { Err(faults) }
+    }
+
+    /// What was configured.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// The status from which on an order earns.
+    pub fn gate(&self, origin: Origin) -> Status {
+        self.parts.award_on.unwrap_or(match origin {
+            Origin::Shop => Status::Paid,
+            Origin::Plugin => Status::Processing,
+        })
+    }
+
+    /// The tier of this name.
+    pub fn tier(&self, id: &TierId) -> Option<&Tier> {
+        self.parts.tiers.iter().find(|tier| tier.id == *id)
+    }
+
+    /// The tags that any condition looks at.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = &Tag> {
+        self.parts.earning.iter().flat_map(|rule| &rule.when.customer_tags)
+    }
+}
+
+/// A program as it is written down. Fields are in the order of the document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Parts {
+    /// The status at which an order earns. Where none is named: `paid`, or whatever a plugin sends.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub award_on: Option<Status>,
+    /// How the sum of an order's rules becomes whole.
+    pub rounding: Rounding,
+    /// What of an order counts.
+    pub basis: Basis,
+    /// What earns. The rules of one order add up.
+    pub earning: Vec<EarningRule>,
+    /// What refunds do.
+    pub refunds: RefundPolicy,
+    /// What happens where more is taken back than there is.
+    pub debt: DebtPolicy,
+    /// When points end.
+    pub expiry: Expiry,
+    /// VIP tiers, lowest first.
+    pub tiers: Vec<Tier>,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self {
+            award_on: None,
+            rounding: Rounding::Down,
+            basis: Basis::default(),
+            earning: vec![EarningRule::base()],
+            refunds: RefundPolicy::default(),
+            debt: DebtPolicy::default(),
+            expiry: Expiry::default(),
+            tiers: Vec::new(),
+        }
+    }
+}
+
+/// What of an order counts. Lines count net of discounts; gift cards never do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Basis {
+    /// Tax counts.
+    pub tax: bool,
+    /// Shipping counts.
+    pub shipping: bool,
+    /// The part paid with a redeemed reward counts.
+    pub redeemed: bool,
+    /// Products that do not count.
+    pub excluded_products: BTreeSet<ProductId>,
+    /// Categories that do not count.
+    pub excluded_categories: BTreeSet<CategoryId>,
+}
+
+/// One way to earn from an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct EarningRule {
+    /// Its name, unique in the program; explanations carry it.
+    pub id: RuleId,
+    /// What it gives.
+    pub earn: Earn,
+    /// When it applies.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Conditions::is_empty"))]
+    pub when: Conditions,
+    /// Its lines earn nothing from rules that name no product or category.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
+    pub replaces_base: bool,
+}
+
+impl EarningRule {
+    /// One point per currency unit: the rule of a new shop.
+    fn base() -> Self {
+        let id = RuleId::base();
+        Self { id, earn: Earn::PerUnit(Rate::ONE), when: Conditions::default(), replaces_base: false }
+    }
+}
+
+/// What a rule gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum Earn {
+    /// So many points per currency unit spent.
+    PerUnit(Rate),
+    /// So many points per full increment spent.
+    PerIncrement {
+        /// The increment, in the shop's currency.
+        amount: Amount,
+        /// The points for each.
+        points: Points,
+    },
+    /// So many points per order.
+    PerOrder(Points),
+}
+
+/// When a rule applies. All that is said must hold; what is empty asks nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Conditions {
+    /// The order's whole basis, refunds deducted, is at least this.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub minimum_spend: Option<Amount>,
+    /// Only lines of these products, or of the categories below, count for the rule.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
+    pub products: BTreeSet<ProductId>,
+    /// Only lines of these categories, or of the products above, count for the rule.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
+    pub categories: BTreeSet<CategoryId>,
+    /// The customer has one of these tags.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
+    pub customer_tags: BTreeSet<Tag>,
+    /// The order was placed at this instant or later.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub from: Option<Timestamp>,
+    /// The order was placed before this instant.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub until: Option<Timestamp>,
+}
+
+impl Conditions {
+    /// Whether the rule is about some lines only.
+    pub fn is_scoped(&self) -> bool {
+        !self.products.is_empty() || !self.categories.is_empty()
+    }
+
+    /// Whether nothing is asked.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What refunds do to an order's points.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum RefundPolicy {
+    /// Points of what is refunded are taken back: the default.
+    #[default]
+    ClawBack,
+    /// Refunds take nothing back; cancellations do.
+    Keep,
+}
+
+/// What happens where more is taken back than the account holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum DebtPolicy {
+    /// The balance goes below zero, and later points pay it off: the default.
+    #[default]
+    Allow,
+    /// The balance stops at zero, and the shortfall is forgiven.
+    StopAtZero,
+}
+
+/// When points end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum Expiry {
+    /// Never: the default.
+    #[default]
+    Never,
+    /// Each lot for itself.
+    PerLot {
+        /// So long after it was earned.
+        after: Period,
+        /// And then at the end of that month, quarter or year.
+        #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+        round_up_to: Option<Boundary>,
+    },
+}
+
+/// A VIP tier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Tier {
+    /// Its name in the program.
+    pub id: TierId,
+    /// Its name for customers.
+    pub name: String,
+    /// What points of orders are multiplied by.
+    pub multiplier: Rate,
+}

@@ -1,0 +1,107 @@
+//! What a program must hold as a whole.
+
+use std::collections::BTreeSet;
+
+use super::{Conditions, Earn, EarningRule, Parts, Tier};
+
+/// One thing that is wrong with a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize))]
+pub struct Fault {
+    /// Where: a JSON pointer into the document.
+    pub pointer: String,
+    /// What, stable for machines.
+    pub code: &'static str,
+    /// What, in words.
+    pub detail: String,
+}
+
+impl Fault {
+    pub(super) fn new(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), code, detail: detail.into() }
+    }
+}
+
+/// How many rules or tiers a program can have.
+const MAX_ITEMS: usize = 200;
+
+/// Everything that is wrong, in the order of the document.
+pub(super) fn faults(parts: &Parts) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (name, count) in [("earning", parts.earning.len()), ("tiers", parts.tiers.len())] {
+        if count > MAX_ITEMS {
+            faults.push(Fault::new(format!("/{name}"), "too_many", format!("at most {MAX_ITEMS} are accepted")));
+        }
+    }
+    let mut names = BTreeSet::new();
+    for (index, rule) in parts.earning.iter().enumerate() {
+        let pointer = format!("/earning/{index}");
+        if !names.insert(&rule.id) {
+            faults.push(duplicate(&pointer, rule.id.as_str()));
+        }
+        check_rule(rule, &pointer, &mut faults);
+    }
+    let mut names = BTreeSet::new();
+    for (index, tier) in parts.tiers.iter().enumerate() {
+        let pointer = format!("/tiers/{index}");
+        if !names.insert(&tier.id) {
+            faults.push(duplicate(&pointer, tier.id.as_str()));
+        }
+        check_tier(tier, &pointer, &mut faults);
+    }
+    faults
+}
+
+fn duplicate(pointer: &str, id: &str) -> Fault {
+    Fault::new(format!("{pointer}/id"), "duplicate_id", format!("the id {id} stands here twice"))
+}
+
+fn check_rule(rule: &EarningRule, pointer: &str, faults: &mut Vec<Fault>) {
+    let positive = "must be more than zero";
+    match rule.earn {
+        Earn::PerUnit(rate) if rate.get().is_zero() => {
+            faults.push(Fault::new(format!("{pointer}/earn/per_unit"), "out_of_range", positive));
+        }
+        Earn::PerIncrement { amount, .. } if amount.is_zero() => {
+            faults.push(Fault::new(format!("{pointer}/earn/per_increment/amount"), "out_of_range", positive));
+        }
+        Earn::PerIncrement { points, .. } if !points_in_range(points) => {
+            faults.push(Fault::new(format!("{pointer}/earn/per_increment/points"), "out_of_range", POINTS_RANGE));
+        }
+        Earn::PerOrder(points) if !points_in_range(points) => {
+            faults.push(Fault::new(format!("{pointer}/earn/per_order"), "out_of_range", POINTS_RANGE));
+        }
+        Earn::PerUnit(_) | Earn::PerIncrement { .. } | Earn::PerOrder(_) => {}
+    }
+    check_conditions(&rule.when, pointer, faults);
+    if rule.replaces_base && !rule.when.is_scoped() {
+        let detail = "a rule that replaces others must name products or categories";
+        faults.push(Fault::new(format!("{pointer}/replaces_base"), "contradiction", detail));
+    }
+}
+
+const POINTS_RANGE: &str = "must be 1 to 1,000,000,000 points";
+
+fn points_in_range(points: crate::amount::Points) -> bool {
+    (1..=1_000_000_000).contains(&points.get())
+}
+
+fn check_conditions(when: &Conditions, pointer: &str, faults: &mut Vec<Fault>) {
+    if let (Some(from), Some(until)) = (when.from, when.until)
+        && from >= until
+    {
+        let detail = "must be later than from";
+        faults.push(Fault::new(format!("{pointer}/when/until"), "contradiction", detail));
+    }
+}
+
+fn check_tier(tier: &Tier, pointer: &str, faults: &mut Vec<Fault>) {
+    if tier.name.is_empty() || tier.name.chars().count() > 100 || tier.name.chars().any(char::is_control) {
+        let detail = "must be 1 to 100 characters";
+        faults.push(Fault::new(format!("{pointer}/name"), "invalid_value", detail));
+    }
+    if tier.multiplier.millionths() > 1_000_000_000 || tier.multiplier.get().is_zero() {
+        let detail = "must be more than zero and at most 1000";
+        faults.push(Fault::new(format!("{pointer}/multiplier"), "out_of_range", detail));
+    }
+}

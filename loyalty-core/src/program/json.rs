@@ -1,0 +1,407 @@
+//! A program read from JSON. Reading goes on after a fault, so that a merchant sees all of them.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::{Basis, Conditions, DebtPolicy, Earn, EarningRule, Expiry, Fault, Parts, Program, RefundPolicy, Tier};
+use crate::amount::{Amount, Points, Rate, Rounding};
+use crate::calendar::{Boundary, Timestamp};
+use crate::order::Status;
+
+impl Program {
+    /// Reads and checks a document. Every fault is answered at once, each with its JSON pointer.
+    pub fn from_json(text: &str) -> Result<Self, Vec<Fault>> {
+        let node: Node = serde_json::from_str(text)
+            .map_err(|error| vec![Fault::new("", "malformed_json", error.to_string())])?;
+        let mut faults = Vec::new();
+        let parts = At { node: &node, pointer: String::new() }.parts(&mut faults);
+        if faults.is_empty() { Self::new(parts) } else { Err(faults) }
+    }
+
+    /// The document: what [`Program::from_json`] reads, with every default written out.
+    pub fn to_json(&self) -> String {
+        // Strings, numbers and lists of them: there is nothing that could fail to be written.
+        serde_json::to_string(&self.parts).unwrap_or_default()
+    }
+}
+
+impl serde::Serialize for Program {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.parts.serialize(to)
+    }
+}
+
+/// JSON as it stands, repeated members included.
+enum Node {
+    Null,
+    Bool(bool),
+    Number(serde_json::Number),
+    Text(String),
+    List(Vec<Node>),
+    Object(Vec<(String, Node)>),
+}
+
+/// A node and where it is.
+struct At<'a> {
+    node: &'a Node,
+    pointer: String,
+}
+
+type Faults = Vec<Fault>;
+
+impl<'a> At<'a> {
+    fn fault<T>(&self, code: &'static str, detail: impl Into<String>, faults: &mut Faults) -> Option<T> {
+        faults.push(Fault::new(self.pointer.clone(), code, detail));
+        None
+    }
+
+    /// An object's members. Unknown and repeated ones are faults.
+    fn members(&self, known: &[&str], faults: &mut Faults) -> Option<Members<'a>> {
+        let Node::Object(members) = self.node else {
+            return self.fault("wrong_type", "must be an object", faults);
+        };
+        let mut seen = BTreeSet::new();
+        for (name, _) in members {
+            let pointer = format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"));
+            if !known.contains(&name.as_str()) {
+                let detail = format!("is not known here; known are {}", known.join(", "));
+                faults.push(Fault::new(pointer, "unknown_field", detail));
+            } else if !seen.insert(name) {
+                faults.push(Fault::new(pointer, "duplicate_field", "stands here twice"));
+            }
+        }
+        Some(Members { members, pointer: self.pointer.clone() })
+    }
+
+    fn list(&self, faults: &mut Faults) -> Vec<At<'a>> {
+        let Node::List(items) = self.node else {
+            self.fault::<()>("wrong_type", "must be a list", faults);
+            return Vec::new();
+        };
+        let place = |(index, node)| At { node, pointer: format!("{}/{index}", self.pointer) };
+        items.iter().enumerate().map(place).collect()
+    }
+
+    fn bool(&self, faults: &mut Faults) -> Option<bool> {
+        let Node::Bool(value) = self.node else {
+            return self.fault("wrong_type", "must be true or false", faults);
+        };
+        Some(*value)
+    }
+
+    fn text(&self, faults: &mut Faults) -> Option<&'a str> {
+        let Node::Text(text) = self.node else {
+            return self.fault("wrong_type", "must be a string", faults);
+        };
+        Some(text)
+    }
+
+    fn parsed<T: FromStr<Err: ToString>>(&self, faults: &mut Faults) -> Option<T> {
+        let text = self.text(faults)?;
+        text.parse().or_else(|error: T::Err| self.fault("invalid_value", error.to_string(), faults).ok_or(())).ok()
+    }
+
+    /// A decimal: a string, or a whole number. A JSON number with decimals would pass through a float.
+    fn decimal<T: FromStr<Err: ToString>>(&self, faults: &mut Faults) -> Option<T> {
+        let text = if let Node::Number(number) = self.node
+            && number.is_u64()
+        {
+            number.to_string()
+        } else if let Node::Text(text) = self.node {
+            text.clone()
+        } else {
+            let detail = "must be a decimal number in a string, such as \"1.5\"";
+            return self.fault("wrong_type", detail, faults);
+        };
+        text.parse().or_else(|error: T::Err| self.fault("invalid_value", error.to_string(), faults).ok_or(())).ok()
+    }
+
+    fn points(&self, faults: &mut Faults) -> Option<Points> {
+        let Node::Number(number) = self.node else {
+            return self.fault("wrong_type", "must be a whole number", faults);
+        };
+        let points = number.as_i64().and_then(Points::new);
+        points.or_else(|| self.fault("out_of_range", "must be a whole number of points in range", faults))
+    }
+
+    fn named<T: Copy>(&self, names: &[(&str, T)], faults: &mut Faults) -> Option<T> {
+        let text = self.text(faults)?;
+        let found = names.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+        found.or_else(|| {
+            let known: Vec<_> = names.iter().map(|(name, _)| *name).collect();
+            self.fault("invalid_value", format!("must be one of {}", known.join(", ")), faults)
+        })
+    }
+
+    fn time(&self, faults: &mut Faults) -> Option<Timestamp> {
+        let text = self.text(faults)?;
+        let time = chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc());
+        time.or_else(|| self.fault("invalid_value", "must be a time such as 2026-01-31T00:00:00Z", faults))
+    }
+
+    fn set<T: FromStr<Err: ToString> + Ord>(&self, faults: &mut Faults) -> BTreeSet<T> {
+        self.list(faults).iter().filter_map(|item| item.parsed(faults)).collect()
+    }
+
+    fn parts(&self, faults: &mut Faults) -> Parts {
+        let mut parts = Parts::default();
+        let known = ["award_on", "rounding", "basis", "earning", "refunds", "debt", "expiry", "tiers"];
+        let Some(members) = self.members(&known, faults) else { return parts };
+        let statuses = Status::ALL.map(|status| (status.name(), status));
+        parts.award_on = members.present("award_on").and_then(|at| at.named(&statuses, faults));
+        members.read("rounding", &mut parts.rounding, |at| at.named(&Rounding::NAMES, faults));
+        members.read("basis", &mut parts.basis, |at| Some(at.basis(faults)));
+        members.read("earning", &mut parts.earning, |at| {
+            Some(at.list(faults).iter().filter_map(|rule| rule.earning_rule(faults)).collect())
+        });
+        let refunds = [("claw_back", RefundPolicy::ClawBack), ("keep", RefundPolicy::Keep)];
+        members.read("refunds", &mut parts.refunds, |at| at.named(&refunds, faults));
+        let debts = [("allow", DebtPolicy::Allow), ("stop_at_zero", DebtPolicy::StopAtZero)];
+        members.read("debt", &mut parts.debt, |at| at.named(&debts, faults));
+        members.read("expiry", &mut parts.expiry, |at| at.expiry(faults));
+        members.read("tiers", &mut parts.tiers, |at| {
+            Some(at.list(faults).iter().filter_map(|tier| tier.tier(faults)).collect())
+        });
+        parts
+    }
+
+    fn basis(&self, faults: &mut Faults) -> Basis {
+        let mut basis = Basis::default();
+        let known = ["tax", "shipping", "redeemed", "excluded_products", "excluded_categories"];
+        let Some(members) = self.members(&known, faults) else { return basis };
+        members.read("tax", &mut basis.tax, |at| at.bool(faults));
+        members.read("shipping", &mut basis.shipping, |at| at.bool(faults));
+        members.read("redeemed", &mut basis.redeemed, |at| at.bool(faults));
+        members.read("excluded_products", &mut basis.excluded_products, |at| Some(at.set(faults)));
+        members.read("excluded_categories", &mut basis.excluded_categories, |at| Some(at.set(faults)));
+        basis
+    }
+
+    fn earning_rule(&self, faults: &mut Faults) -> Option<EarningRule> {
+        let members = self.members(&["id", "earn", "when", "replaces_base"], faults)?;
+        let id = members.required("id", faults).and_then(|at| at.parsed(faults));
+        let earn = members.required("earn", faults).and_then(|at| at.earn(faults));
+        let (mut when, mut replaces_base) = (Conditions::default(), false);
+        members.read("when", &mut when, |at| Some(at.conditions(faults)));
+        members.read("replaces_base", &mut replaces_base, |at| at.bool(faults));
+        Some(EarningRule { id: id?, earn: earn?, when, replaces_base })
+    }
+
+    fn earn(&self, faults: &mut Faults) -> Option<Earn> {
+        let members = self.members(&["per_unit", "per_increment", "per_order"], faults)?;
+        let per_unit = members.present("per_unit");
+        let per_increment = members.present("per_increment");
+        match (per_unit, per_increment, members.present("per_order")) {
+            (Some(at), None, None) => at.decimal(faults).map(Earn::PerUnit),
+            (None, Some(at), None) => at.per_increment(faults),
+            (None, None, Some(at)) => at.points(faults).map(Earn::PerOrder),
+            _ => {
+                let detail = "must have one of per_unit, per_increment and per_order";
+                self.fault("invalid_value", detail, faults)
+            }
+        }
+    }
+
+    fn per_increment(&self, faults: &mut Faults) -> Option<Earn> {
+        let members = self.members(&["amount", "points"], faults)?;
+        let amount: Option<Amount> = members.required("amount", faults).and_then(|at| at.decimal(faults));
+        let points = members.required("points", faults).and_then(|at| at.points(faults));
+        Some(Earn::PerIncrement { amount: amount?, points: points? })
+    }
+
+    fn conditions(&self, faults: &mut Faults) -> Conditions {
+        let mut when = Conditions::default();
+        let known = ["minimum_spend", "products", "categories", "customer_tags", "from", "until"];
+        let Some(members) = self.members(&known, faults) else { return when };
+        when.minimum_spend = members.present("minimum_spend").and_then(|at| at.decimal(faults));
+        members.read("products", &mut when.products, |at| Some(at.set(faults)));
+        members.read("categories", &mut when.categories, |at| Some(at.set(faults)));
+        members.read("customer_tags", &mut when.customer_tags, |at| Some(at.set(faults)));
+        when.from = members.present("from").and_then(|at| at.time(faults));
+        when.until = members.present("until").and_then(|at| at.time(faults));
+        when
+    }
+
+    fn expiry(&self, faults: &mut Faults) -> Option<Expiry> {
+        if let Node::Text(_) = self.node {
+            return self.named(&[("never", Expiry::Never)], faults);
+        }
+        let members = self.members(&["per_lot"], faults)?;
+        let lot = members.required("per_lot", faults)?;
+        let members = lot.members(&["after", "round_up_to"], faults)?;
+        let after = members.required("after", faults).and_then(|at| at.parsed(faults));
+        let boundaries = [("month", Boundary::Month), ("quarter", Boundary::Quarter), ("year", Boundary::Year)];
+        let round_up_to = members.present("round_up_to").and_then(|at| at.named(&boundaries, faults));
+        Some(Expiry::PerLot { after: after?, round_up_to })
+    }
+
+    fn tier(&self, faults: &mut Faults) -> Option<Tier> {
+        let members = self.members(&["id", "name", "multiplier"], faults)?;
+        let id = members.required("id", faults).and_then(|at| at.parsed(faults));
+        let name = members.required("name", faults).and_then(|at| at.text(faults));
+        let mut multiplier = Rate::ONE;
+        members.read("multiplier", &mut multiplier, |at| at.decimal(faults));
+        Some(Tier { id: id?, name: name?.to_owned(), multiplier })
+    }
+}
+
+struct Members<'a> {
+    members: &'a [(String, Node)],
+    pointer: String,
+}
+
+impl<'a> Members<'a> {
+    /// A member that is there and not null.
+    fn present(&self, name: &str) -> Option<At<'a>> {
+        let (_, node) = self.members.iter().find(|(known, _)| known == name)?;
+        let there = !matches!(node, Node::Null);
+        there.then(|| At { node, pointer: format!("{}/{name}", self.pointer) })
+    }
+
+    fn required(&self, name: &str, faults: &mut Faults) -> Option<At<'a>> {
+        let member = self.present(name);
+        if member.is_none() {
+            faults.push(Fault::new(format!("{}/{name}", self.pointer), "missing_field", "is required"));
+        }
+        member
+    }
+
+    /// Replaces a default by what is there.
+    fn read<T>(&self, name: &str, into: &mut T, read: impl FnOnce(At<'a>) -> Option<T>) {
+        if let Some(value) = self.present(name).and_then(read) {
+            *into = value;
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(NodeVisitor)
+    }
+}
+
+struct NodeVisitor;
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
+        Ok(Node::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
+        Ok(Node::Number(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Number(value.into()))
+    }
+
+    /// Kept only to be refused with its pointer.
+    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
+        Ok(serde_json::Number::from_f64(value).map_or(Node::Null, Node::Number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Node, E> {
+        Ok(Node::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Node::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Node, A::Error> {
+        let mut object = Vec::new();
+        while let Some(member) = members.next_entry()? {
+            object.push(member);
+        }
+        Ok(Node::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+    use super::*;
+
+    const FULL: &str = r#"{
+        "award_on": "fulfilled", "rounding": "half_up",
+        "basis": {"tax": true, "shipping": false, "redeemed": false, "excluded_products": ["p"], "excluded_categories": []},
+        "earning": [
+            {"id": "base", "earn": {"per_unit": "1.5"}},
+            {"id": "tens", "earn": {"per_increment": {"amount": "10.00", "points": 3}}, "replaces_base": true,
+             "when": {"minimum_spend": "50", "categories": ["shoes"], "customer_tags": ["vip"],
+                      "from": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"}},
+            {"id": "order", "earn": {"per_order": 50}}
+        ],
+        "refunds": "keep", "debt": "stop_at_zero",
+        "expiry": {"per_lot": {"after": "P9M", "round_up_to": "month"}},
+        "tiers": [{"id": "gold", "name": "Gold", "multiplier": "1.5"}]
+    }"#;
+
+    #[test]
+    fn a_document_survives_the_round_trip() {
+        let program = Program::from_json(FULL).unwrap();
+        assert_eq!(Program::from_json(&program.to_json()), Ok(program));
+        assert_eq!(Program::from_json(&Program::default().to_json()), Ok(Program::default()));
+        assert_eq!(Program::from_json("{}"), Ok(Program::default()));
+    }
+
+    #[test]
+    fn every_fault_has_its_pointer() {
+        let check = |document: &str, want: &[(&str, &str)]| {
+            let faults = Program::from_json(document).unwrap_err();
+            let got: Vec<_> = faults.iter().map(|fault| (fault.pointer.as_str(), fault.code)).collect();
+            assert_eq!(got, want, "{document}");
+        };
+        check("[]", &[("", "wrong_type")]);
+        check("{", &[("", "malformed_json")]);
+        check(&"[".repeat(10_000), &[("", "malformed_json")]);
+        check(r#"{"debt": "allow", "debt": "allow"}"#, &[("/debt", "duplicate_field")]);
+        check(r#"{"a/b~": 1}"#, &[("/a~1b~0", "unknown_field")]);
+        check(
+            r#"{"rounding": 1, "basis": {"tax": "yes", "x": 1}, "expiry": "soon",
+                "earning": [{"id": "", "earn": {"per_unit": 1.5}}, {"earn": {}, "when": {"minimum_spend": "-1"}}]}"#,
+            &[
+                ("/rounding", "wrong_type"),
+                ("/basis/x", "unknown_field"),
+                ("/basis/tax", "wrong_type"),
+                ("/earning/0/id", "invalid_value"),
+                ("/earning/0/earn/per_unit", "wrong_type"),
+                ("/earning/1/id", "missing_field"),
+                ("/earning/1/earn", "invalid_value"),
+                ("/earning/1/when/minimum_spend", "invalid_value"),
+                ("/expiry", "invalid_value"),
+            ],
+        );
+        check(
+            r#"{"earning": [{"id": "a", "earn": {"per_order": 0}, "replaces_base": true},
+                            {"id": "a", "earn": {"per_increment": {"amount": "0", "points": 1}},
+                             "when": {"from": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"}}],
+                "tiers": [{"id": "t", "name": "", "multiplier": 0}]}"#,
+            &[
+                ("/earning/0/earn/per_order", "out_of_range"),
+                ("/earning/0/replaces_base", "contradiction"),
+                ("/earning/1/id", "duplicate_id"),
+                ("/earning/1/earn/per_increment/amount", "out_of_range"),
+                ("/earning/1/when/until", "contradiction"),
+                ("/tiers/0/name", "invalid_value"),
+                ("/tiers/0/multiplier", "out_of_range"),
+            ],
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! The rules said no.
+
+use crate::amount::{Amount, Points};
+use crate::calendar::CalendarError;
+use crate::exact::Overflow;
+use crate::id::{LineId, OrderId, RefundId, TierId};
+use crate::order::{OrderError, Quantity};
+
+/// Why the rules refuse a command. Nothing has changed. The text helps whoever sent it; [`Self::code`]
+/// is stable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// More points than are available.
+    #[error("{need} points are needed, but only {have} are available")]
+    InsufficientPoints {
+        /// What is available.
+        have: Points,
+        /// What was asked for.
+        need: Points,
+    },
+    /// The snapshot contradicts itself.
+    #[error(transparent)]
+    InvalidOrder(#[from] OrderError),
+    /// A number of points that makes no sense for the command.
+    #[error("the number of points must be {expected}")]
+    InvalidPoints {
+        /// What would make sense.
+        expected: &'static str,
+    },
+    /// Amounts or times that cannot be counted with.
+    #[error("the amounts or times are too large to be counted exactly")]
+    OutOfRange,
+    /// A balance beyond what points can hold.
+    #[error("the balance would leave the range of {} to {} points", Points::MIN, Points::MAX)]
+    PointsOutOfRange,
+    /// The same refund with other content.
+    #[error("refund {refund} of order {order} is already known with another content")]
+    RefundDiffers {
+        /// The order.
+        order: OrderId,
+        /// The refund.
+        refund: RefundId,
+    },
+    /// More units than the line has.
+    #[error("refunds of line {line} would exceed its quantity of {quantity}")]
+    RefundExceedsLine {
+        /// The line.
+        line: LineId,
+        /// Its quantity.
+        quantity: Quantity,
+    },
+    /// More money than is left of the order.
+    #[error("only {left} of the total of {total} is left to refund")]
+    RefundExceedsOrder {
+        /// What is left.
+        left: Amount,
+        /// The order's total.
+        total: Amount,
+    },
+    /// A line that the order does not have.
+    #[error("the order has no line {line}")]
+    UnknownLine {
+        /// The line.
+        line: LineId,
+    },
+    /// A tier that the program does not have.
+    #[error("the program has no tier {tier}")]
+    UnknownTier {
+        /// The tier.
+        tier: TierId,
+    },
+}
+
+impl Rejection {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InsufficientPoints { .. } => "insufficient_points",
+            Self::InvalidOrder(OrderError::DuplicateLine(_)) => "duplicate_line",
+            Self::InvalidOrder(OrderError::RedeemedBeyondTotal { .. }) => "redeemed_beyond_total",
+            Self::InvalidOrder(OrderError::TooLarge) => "order_too_large",
+            Self::InvalidOrder(OrderError::TotalsDisagree { .. }) => "totals_disagree",
+            Self::InvalidPoints { .. } => "invalid_points",
+            Self::OutOfRange => "out_of_range",
+            Self::PointsOutOfRange => "points_out_of_range",
+            Self::RefundDiffers { .. } => "refund_differs",
+            Self::RefundExceedsLine { .. } => "refund_exceeds_line",
+            Self::RefundExceedsOrder { .. } => "refund_exceeds_order",
+            Self::UnknownLine { .. } => "unknown_line",
+            Self::UnknownTier { .. } => "unknown_tier",
+        }
+    }
+}
+
+impl From<Overflow> for Rejection {
+    fn from(_: Overflow) -> Self {
+        Self::OutOfRange
+    }
+}
+
+impl From<CalendarError> for Rejection {
+    fn from(_: CalendarError) -> Self {
+        Self::OutOfRange
+    }
+}

@@ -1,0 +1,254 @@
+//! What an order deserves, given all that is known of it now.
+//!
+//! Lines less their refunded units make the basis; refunds by amount and the part paid with a reward
+//! leave a share of it; each rule looks at its lines of what is left; the sum is multiplied, and rounded
+//! once. Everything before the rounding is an exact fraction.
+
+use std::collections::BTreeMap;
+
+use crate::amount::{Amount, Points};
+use crate::exact::{Fraction, Overflow};
+use crate::explain::{Exclusion, Explanation, Left, LineBasis, Multiplier, RuleShare, Standing};
+use crate::id::LineId;
+use crate::order::{Line, Order, OrderState, Origin, Pin, Quantity};
+use crate::program::{Conditions, Earn, EarningRule, Program, RefundPolicy};
+use crate::rules::refund;
+
+/// The points that an order deserves under the program that it was pinned to, with the reasons.
+///
+/// A function of the facts and the pin alone: the order of arrival and what was posted so far do not
+/// enter.
+///
+/// # Errors
+/// [`Overflow`] where absurd amounts leave 256 bits.
+pub fn entitlement(state: &OrderState, program: &Program, pin: &Pin) -> Result<Explanation, Overflow> {
+    let order = state.recorded().map(|recorded| &*recorded.order);
+    let origin = state.recorded().map_or(Origin::Shop, |recorded| recorded.origin);
+    let gate = program.gate(origin);
+    let standing = if state.is_cancelled() {
+        Standing::Cancelled
+    } else if state.status().is_none_or(|status| status < gate) {
+        Standing::BelowGate { gate }
+    } else if refunds_count(program) && refund::is_complete(state)? {
+        Standing::Refunded
+    } else {
+        Standing::Entitled
+    };
+    match order {
+        Some(order) if standing == Standing::Entitled => entitled(state, order, program, pin),
+        _ => Ok(nothing(standing, program, pin)),
+    }
+}
+
+fn refunds_count(program: &Program) -> bool {
+    program.parts().refunds == RefundPolicy::ClawBack
+}
+
+fn nothing(standing: Standing, program: &Program, pin: &Pin) -> Explanation {
+    Explanation {
+        program: pin.program,
+        standing,
+        lines: Vec::new(),
+        extras: Amount::ZERO,
+        left: None,
+        rules: Vec::new(),
+        multipliers: Vec::new(),
+        exact: Fraction::ZERO,
+        rounding: program.parts().rounding,
+        points: Points::ZERO,
+    }
+}
+
+fn entitled(state: &OrderState, order: &Order, program: &Program, pin: &Pin) -> Result<Explanation, Overflow> {
+    let basis = OrderBasis::of(state, order, program)?;
+    let at = order.placed_at.unwrap_or(pin.at);
+    let total = basis.sum(|_| true)?.plus(basis.extras)?.times(basis.share)?;
+    let applies = |rule: &&EarningRule| {
+        let when = &rule.when;
+        when.from.is_none_or(|from| from <= at)
+            && when.until.is_none_or(|until| at < until)
+            && (when.customer_tags.is_empty() || when.customer_tags.iter().any(|tag| pin.tags.contains(tag)))
+            && when.minimum_spend.is_none_or(|minimum| total.is_at_least(Fraction::amount(minimum)))
+    };
+    let rules: Vec<&EarningRule> = program.parts().earning.iter().filter(applies).collect();
+    let is_replaced = |line: &Line| rules.iter().any(|rule| rule.replaces_base && rule.when.covers(line));
+
+    let mut shares = Vec::with_capacity(rules.len());
+    let mut exact = Fraction::ZERO;
+    for rule in &rules {
+        let (looked_at, lines) = if rule.when.is_scoped() {
+            (basis.sum(|line| rule.when.covers(line))?, basis.has(|line| rule.when.covers(line)))
+        } else {
+            (basis.sum(|line| !is_replaced(line))?.plus(basis.extras)?, true)
+        };
+        let looked_at = looked_at.times(basis.share)?;
+        let points = match rule.earn {
+            Earn::PerUnit(rate) => looked_at.times(Fraction::rate(rate))?,
+            Earn::PerIncrement { amount, points } => {
+                looked_at.whole_times(Fraction::amount(amount))?.times(Fraction::of(points.get(), 1))?
+            }
+            Earn::PerOrder(points) if lines => Fraction::of(points.get(), 1),
+            Earn::PerOrder(_) => Fraction::ZERO,
+        };
+        exact = exact.plus(points)?;
+        if !points.is_zero() || !rule.when.is_scoped() {
+            shares.push(RuleShare { rule: rule.id.clone(), earn: rule.earn, basis: looked_at, points });
+        }
+    }
+    let multipliers = multipliers(program, pin);
+    for multiplier in &multipliers {
+        exact = exact.times(Fraction::rate(multiplier.factor))?;
+    }
+    let points = exact.rounded(program.parts().rounding)?;
+    let explanation = nothing(Standing::Entitled, program, pin);
+    let (extras, left) = (basis.extras_amount, basis.left);
+    Ok(Explanation {
+        lines: basis.explained(),
+        extras,
+        left,
+        rules: shares,
+        multipliers,
+        exact,
+        points,
+        ..explanation
+    })
+}
+
+fn multipliers(program: &Program, pin: &Pin) -> Vec<Multiplier> {
+    let tier = pin.tier.as_ref().and_then(|id| program.tier(id));
+    let tier = tier.filter(|tier| tier.multiplier != crate::amount::Rate::ONE);
+    tier.map(|tier| Multiplier { tier: tier.id.clone(), factor: tier.multiplier }).into_iter().collect()
+}
+
+impl Conditions {
+    /// Whether a scoped rule is about this line.
+    fn covers(&self, line: &Line) -> bool {
+        line.product.as_ref().is_some_and(|product| self.products.contains(product))
+            || line.categories.iter().any(|category| self.categories.contains(category))
+    }
+}
+
+/// The money of an order that a program looks at.
+struct OrderBasis<'a> {
+    lines: Vec<LineShare<'a>>,
+    /// Tax and shipping, where they count.
+    extras: Fraction,
+    extras_amount: Amount,
+    /// What is left of all that: 1, less refunds by amount and the redeemed part.
+    share: Fraction,
+    left: Option<Left>,
+}
+
+/// A line with what is left of it after refunds of its units.
+struct LineShare<'a> {
+    line: &'a Line,
+    kept: Fraction,
+    refunded: Quantity,
+    excluded: Option<Exclusion>,
+}
+
+impl<'a> OrderBasis<'a> {
+    fn of(state: &OrderState, order: &'a Order, program: &Program) -> Result<Self, Overflow> {
+        let basis = &program.parts().basis;
+        let units = if refunds_count(program) { refund::units(state) } else { BTreeMap::new() };
+        let taxed = order.taxes_included && !basis.tax && !order.tax.is_zero();
+        let net = if taxed { untaxed_share(order)? } else { Fraction::ONE };
+        let mut lines = Vec::with_capacity(order.lines.len());
+        for line in &order.lines {
+            lines.push(LineShare::of(line, &units, net, program)?);
+        }
+        let mut extras_amount = Amount::ZERO;
+        for (counts, amount) in [(basis.tax && !order.taxes_included, order.tax), (basis.shipping, order.shipping)]
+        {
+            if counts {
+                extras_amount = extras_amount.checked_add(amount).ok_or(Overflow)?;
+            }
+        }
+        let extras = Fraction::amount(extras_amount);
+        let mut whole = Self { lines, extras, extras_amount, share: Fraction::ONE, left: None };
+        whole.take_off_money(state, order, program, net)?;
+        Ok(whole)
+    }
+
+    /// Refunds by amount and the redeemed part take their share of the total off the whole basis, as it
+    /// was before any refund; the lines bear it by what is left of them.
+    fn take_off_money(
+        &mut self,
+        state: &OrderState,
+        order: &Order,
+        program: &Program,
+        net: Fraction,
+    ) -> Result<(), Overflow> {
+        let refunded = if refunds_count(program) { refund::by_amount(state) } else { Amount::ZERO };
+        let redeemed = if program.parts().basis.redeemed { Amount::ZERO } else { order.redeemed };
+        if refunded.is_zero() && redeemed.is_zero() {
+            return Ok(());
+        }
+        let counted = self.lines.iter().filter(|line| line.excluded.is_none());
+        let original =
+            counted.map(|line| Fraction::amount(line.line.amount)).try_fold(Fraction::ZERO, Fraction::plus)?;
+        let original = original.times(net)?.plus(self.extras)?;
+        let taken = refunded.ten_thousandths().saturating_add(redeemed.ten_thousandths());
+        let taken = original.times(Fraction::of(taken, order.total.ten_thousandths()))?;
+        let standing = self.sum(|_| true)?.plus(self.extras)?;
+        self.share = standing.minus(taken)?.divided_by(standing)?;
+        if order.total.is_zero() {
+            self.share = Fraction::ZERO;
+        }
+        self.left = Some(Left { refunded, redeemed, total: order.total });
+        Ok(())
+    }
+
+    /// What is left of the counted lines that are asked for.
+    fn sum(&self, asked: impl Fn(&Line) -> bool) -> Result<Fraction, Overflow> {
+        let lines = self.lines.iter().filter(|share| share.excluded.is_none() && asked(share.line));
+        lines.map(|share| share.kept).try_fold(Fraction::ZERO, Fraction::plus)
+    }
+
+    /// Whether any counted line that is asked for is not wholly refunded.
+    fn has(&self, asked: impl Fn(&Line) -> bool) -> bool {
+        let there = |share: &LineShare<'_>| share.refunded.is_zero() || share.refunded < share.line.quantity;
+        self.lines.iter().any(|share| share.excluded.is_none() && there(share) && asked(share.line))
+    }
+
+    fn explained(self) -> Vec<LineBasis> {
+        let explain = |share: LineShare<'_>| LineBasis {
+            line: share.line.id.clone(),
+            amount: share.line.amount,
+            refunded: share.refunded,
+            excluded: share.excluded,
+        };
+        self.lines.into_iter().map(explain).collect()
+    }
+}
+
+impl<'a> LineShare<'a> {
+    fn of(
+        line: &'a Line,
+        units: &BTreeMap<&LineId, Quantity>,
+        net: Fraction,
+        program: &Program,
+    ) -> Result<Self, Overflow> {
+        let refunded = units.get(&line.id).copied().unwrap_or_default();
+        let kept = Fraction::amount(line.amount).times(net)?.times(refund::kept_share(line, refunded))?;
+        Ok(Self { line, kept, refunded, excluded: exclusion(line, program) })
+    }
+}
+
+fn exclusion(line: &Line, program: &Program) -> Option<Exclusion> {
+    let basis = &program.parts().basis;
+    if line.gift_card {
+        return Some(Exclusion::GiftCard);
+    }
+    if line.product.as_ref().is_some_and(|product| basis.excluded_products.contains(product)) {
+        return Some(Exclusion::Product);
+    }
+    let excluded = line.categories.iter().any(|category| basis.excluded_categories.contains(category));
+    excluded.then_some(Exclusion::Category)
+}
+
+/// The part of line amounts that is not tax, where they include it.
+fn untaxed_share(order: &Order) -> Result<Fraction, Overflow> {
+    let gross = order.subtotal().ok_or(Overflow)?.ten_thousandths();
+    Ok(Fraction::of(gross.saturating_sub(order.tax.ten_thousandths()), gross))
+}

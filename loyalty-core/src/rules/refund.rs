@@ -1,0 +1,102 @@
+//! What refunds give back, and whether they fit their order.
+
+use std::collections::BTreeMap;
+
+use crate::amount::Amount;
+use crate::exact::{Fraction, Overflow};
+use crate::id::LineId;
+use crate::order::{Line, Order, OrderState, Quantity, Refund, Refunded};
+use crate::rejection::Rejection;
+
+/// The refunded units of each line.
+pub(crate) fn units(state: &OrderState) -> BTreeMap<&LineId, Quantity> {
+    let mut units: BTreeMap<&LineId, Quantity> = BTreeMap::new();
+    for refunded in state.refunds().values() {
+        let Refunded::Lines { lines, .. } = refunded else { continue };
+        for (line, quantity) in lines {
+            let sum = units.entry(line).or_default();
+            *sum = sum.saturating_add(*quantity);
+        }
+    }
+    units
+}
+
+/// The sum of the refunds by amount.
+pub(crate) fn by_amount(state: &OrderState) -> Amount {
+    let amounts = state.refunds().values().filter_map(|refunded| match refunded {
+        Refunded::Amount(amount) => Some(*amount),
+        Refunded::Lines { .. } => None,
+    });
+    // Refunds kept before their order can be larger than any order; then nothing is left of it.
+    amounts.fold(Amount::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(Amount::MAX))
+}
+
+/// The share of a line that is not refunded.
+pub(crate) fn kept_share(line: &Line, refunded: Quantity) -> Fraction {
+    if refunded.is_zero() {
+        return Fraction::ONE;
+    }
+    let kept = line.quantity.thousandths().saturating_sub(refunded.thousandths());
+    Fraction::of(kept, line.quantity.thousandths())
+}
+
+/// Whether nothing of the order is left: all money is back, or all units of all lines are.
+pub(crate) fn is_complete(state: &OrderState) -> Result<bool, Overflow> {
+    let Some(recorded) = state.recorded().filter(|_| !state.refunds().is_empty()) else { return Ok(false) };
+    let order = &recorded.order;
+    let units = units(state);
+    let back = |line: &Line| units.get(&line.id).is_some_and(|refunded| *refunded >= line.quantity);
+    let mut real = order.lines.iter().filter(|line| !line.quantity.is_zero()).peekable();
+    if real.peek().is_some() && real.all(back) {
+        return Ok(true);
+    }
+    Ok(!order.total.is_zero()
+        && money_back(order, state.refunds().values())?.is_at_least(Fraction::amount(order.total)))
+}
+
+/// The money that refunds gave back. Units whose refund names no money count with their lines' share.
+fn money_back<'a>(order: &Order, refunds: impl Iterator<Item = &'a Refunded>) -> Result<Fraction, Overflow> {
+    let mut sum = Fraction::ZERO;
+    for refunded in refunds {
+        match refunded {
+            Refunded::Amount(amount) | Refunded::Lines { amount: Some(amount), .. } => {
+                sum = sum.plus(Fraction::amount(*amount))?;
+            }
+            Refunded::Lines { lines, amount: None } => {
+                for (id, quantity) in lines {
+                    let Some(line) = order.line(id) else { continue };
+                    let share = Fraction::of(quantity.thousandths(), line.quantity.thousandths());
+                    sum = sum.plus(Fraction::amount(line.amount).times(share)?)?;
+                }
+            }
+        }
+    }
+    Ok(sum)
+}
+
+/// What is left to refund, in money.
+pub(crate) fn refundable(state: &OrderState, order: &Order) -> Result<Amount, Overflow> {
+    let back = money_back(order, state.refunds().values())?;
+    Ok(Fraction::amount(order.total).minus(back)?.to_amount_down())
+}
+
+/// Refuses a refund that is more than what is left of its order.
+pub(crate) fn check_fit(state: &OrderState, order: &Order, refund: &Refund) -> Result<(), Rejection> {
+    let left = refundable(state, order)?;
+    if let Refunded::Lines { lines, .. } = &refund.refunded {
+        let mut units = units(state);
+        for (id, quantity) in lines {
+            let line = order.line(id).ok_or_else(|| Rejection::UnknownLine { line: id.clone() })?;
+            let sum = units.entry(id).or_default();
+            *sum = sum.saturating_add(*quantity);
+            if *sum > line.quantity {
+                return Err(Rejection::RefundExceedsLine { line: id.clone(), quantity: line.quantity });
+            }
+        }
+    }
+    let all = state.refunds().values().chain([&refund.refunded]);
+    if Fraction::amount(order.total).is_at_least(money_back(order, all)?) {
+        return Ok(());
+    }
+    Err(Rejection::RefundExceedsOrder { left, total: order.total })
+}
