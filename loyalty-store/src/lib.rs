@@ -1,1 +1,151 @@
-//! x
+//! Whole business transactions of a loyalty engine, durable, with the journal as the only truth.
+//!
+//! A caller hands over one [`Request`] and gets one [`Reply`]; it never holds an open transaction. Inside,
+//! [`Store::execute`] does, as one atomic step:
+//!
+//! 1. look the idempotency key up: the same request again gets the first answer, byte for byte;
+//! 2. find the customer, by the shop's id or by e-mail, and merge a guest into the customer that brings
+//!    the guest's e-mail;
+//! 3. load the account and the order, and let the rules decide;
+//! 4. append the events to the journal, change the customer's record, and keep the answer.
+//!
+//! [`MemoryStore`] is for tests and embedding; [`SqliteStore`] is durable.
+//!
+//! # Example: a shop, an order's worth of points, and the proof
+//! ```
+//! use loyalty_store::{Action, MemoryStore, NewShop, Presence, Reply, Request, Store, Who};
+//! use loyalty_core::{Command, CustomerId, Points, Zone, Currency};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (store, now) = (MemoryStore::default(), "2026-01-31T10:00:00Z".parse()?);
+//! let shop = store.create_shop(&NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC }, now)?;
+//! let who = Who::Id(CustomerId::new("1001")?);
+//! let add = Command::AddPoints { points: Points::from(250), grounds: Default::default() };
+//! let action = Action::customer(who.clone(), Presence::May, vec![add]);
+//! let reply = store.execute(Request { shop: shop.id, now, idempotency: None, action }).wait()?;
+//! assert!(matches!(reply, Reply::Decided(Ok(_))));
+//! let customer = store.customer(shop.id, &who)?.unwrap();
+//! assert_eq!(customer.balance(now), Points::from(250));
+//! assert!(store.verify()?.differences.is_empty());
+//! # Ok(()) }
+//! ```
+
+mod error;
+mod fold;
+mod memory;
+mod query;
+mod record;
+mod request;
+mod shop;
+mod transact;
+//SQLITE mod sqlite;
+
+pub use error::{Failure, Rejection};
+pub use memory::MemoryStore;
+pub use query::{CustomerView, LedgerPage, Page, SearchError, SearchQuery, Verified};
+pub use record::{CustomerRecord, JournalRow, OrderRecord, Seq};
+pub use request::{
+    Action, Answer, Change, EmailConflict, Idempotency, Outcome, Pending, Presence, ProfileChange, Receipt, Reply,
+    Request, Who,
+};
+pub use shop::{Integration, KeyRecord, NewKey, NewShop, Scope, Shop};
+//SQLITE pub use sqlite::{Admin, Settings, SqliteStore};
+
+use std::sync::Arc;
+
+use loyalty_core::{Account, AccountId, OrderId, Program, ProgramVersion, ShopId, Timestamp};
+
+/// A place where shops, customers, orders and points live.
+///
+/// # Contract
+/// - **Atomic.** All of a request happens, or nothing of it. A rejected request changes nothing; only its
+///   answer is kept where it brought an idempotency key.
+/// - **Durable.** A reply means that what it says survives a crash. [`Failure::UnknownOutcome`] means that
+///   it may have happened: send the same request with the same key again.
+/// - **In order.** Requests about one account take effect one after the other; whoever reads after a
+///   reply sees its effect.
+/// - **Separate.** Every look-up starts with the shop. Nothing of one shop is reachable from another.
+/// - **Time is an argument.** The clock of an account never steps back: an earlier `now` counts as the
+///   account's last one.
+pub trait Store: Send + Sync + 'static {
+    /// Carries out one business transaction.
+    fn execute(&self, request: Request) -> Pending;
+
+    /// One customer, with balance and tier.
+    fn customer(&self, shop: ShopId, who: &Who) -> Result<Option<CustomerView>, Failure>;
+
+    /// The customer of an account; the account that it was merged into, where it was.
+    fn customer_of(&self, shop: ShopId, account: AccountId) -> Result<Option<CustomerView>, Failure>;
+
+    /// Customers in the order in which they became known, `after` an account, that match a search.
+    fn customers(
+        &self,
+        shop: ShopId,
+        search: &SearchQuery,
+        after: Option<AccountId>,
+        limit: usize,
+    ) -> Result<Page<CustomerView>, Failure>;
+
+    /// How many customers match a search.
+    fn count_customers(&self, shop: ShopId, search: &SearchQuery) -> Result<u64, Failure>;
+
+    /// What is known of an order.
+    fn order(&self, shop: ShopId, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure>;
+
+    /// The journal of one account, newest first, before a position.
+    fn ledger(
+        &self,
+        shop: ShopId,
+        account: AccountId,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<LedgerPage, Failure>;
+
+    /// The account as a read at `at` saw it: a fold of its journal up to then. Costs its whole history.
+    fn account_at(&self, shop: ShopId, account: AccountId, at: Timestamp) -> Result<Account, Failure> {
+        let (mut rows, mut before) = (Vec::new(), None);
+        loop {
+            let page = self.ledger(shop, account, before, 1_000)?;
+            rows.extend(page.rows.into_iter().filter(|row| row.at <= at));
+            match page.next {
+                Some(next) => before = Some(next),
+                None => break,
+            }
+        }
+        let mut account = Account::default();
+        for event in rows.iter().rev().flat_map(|row| row.events.iter()) {
+            account.evolve(event);
+        }
+        Ok(account)
+    }
+
+    /// The program in force (`None`), or one of its versions.
+    fn program(
+        &self,
+        shop: ShopId,
+        version: Option<ProgramVersion>,
+    ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure>;
+
+    /// Folds the whole journal and compares every state with it.
+    fn verify(&self) -> Result<Verified, Failure>;
+
+    /// Whether requests can be served now.
+    fn ready(&self) -> Result<(), Failure>;
+
+    /// Makes a shop with the default program.
+    fn create_shop(&self, shop: &NewShop, now: Timestamp) -> Result<Arc<Shop>, Failure>;
+
+    /// One shop.
+    fn shop(&self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure>;
+
+    /// All shops, oldest first.
+    fn shops(&self) -> Result<Vec<Arc<Shop>>, Failure>;
+
+    /// Adds a key to a shop. Of the keys before it only the newest stays alive.
+    fn add_key(&self, shop: ShopId, key: &NewKey, now: Timestamp) -> Result<(), Failure>;
+
+    /// A key that is alive, by its public part.
+    fn key(&self, id: &str) -> Result<Option<Arc<KeyRecord>>, Failure>;
+
+    /// Notes where a store plugin was installed.
+    fn install(&self, shop: ShopId, integration: &Integration, now: Timestamp) -> Result<(), Failure>;
+}

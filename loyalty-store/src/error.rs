@@ -1,0 +1,79 @@
+//! Rejections, where the answer is no, apart from failures, where something broke.
+
+use loyalty_core::ProgramVersion;
+
+/// A request that was understood and refused. Nothing changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// A customer of this id is there already.
+    #[error("a customer with this id or e-mail exists already")]
+    CustomerExists,
+    /// No such customer.
+    #[error("there is no such customer")]
+    CustomerNotFound,
+    /// The e-mail belongs to another customer.
+    #[error("this e-mail belongs to another customer")]
+    EmailTaken,
+    /// The idempotency key came before with another request.
+    #[error("this idempotency key was used for another request")]
+    IdempotencyKeyReused,
+    /// The order belongs to another customer.
+    #[error("the order belongs to another customer")]
+    OrderOfAnotherCustomer,
+    /// What was read has changed since.
+    #[error("it has changed since it was read")]
+    PreconditionFailed,
+    /// The program has changed since it was read.
+    #[error("version {current} of the program was published in between")]
+    ProgramChanged {
+        /// The version in force.
+        current: ProgramVersion,
+    },
+    /// The rules said no.
+    #[error(transparent)]
+    Rules(#[from] loyalty_core::Rejection),
+}
+
+impl Rejection {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::CustomerExists => "customer_exists",
+            Self::CustomerNotFound => "customer_not_found",
+            Self::EmailTaken => "email_taken",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::OrderOfAnotherCustomer => "order_of_another_customer",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::ProgramChanged { .. } => "program_changed",
+            Self::Rules(rejection) => rejection.code(),
+        }
+    }
+}
+
+/// Something broke. The texts are for operators, not for clients.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// More requests wait than are accepted. Try again shortly.
+    #[error("too many requests wait for the store")]
+    Busy,
+    /// Stored data that cannot be read. Do not try again.
+    #[error("stored data is damaged: {0}")]
+    Corrupt(String),
+    /// The file was written by a newer program.
+    #[error("the database has format {found}, but this program knows formats up to {known}; use a newer program")]
+    TooNew {
+        /// The file's format.
+        found: i64,
+        /// The newest format that this program knows.
+        known: i64,
+    },
+    /// Nothing happened; try again when the cause is gone.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// A commit whose answer was lost: it may have happened. The same request with the same idempotency
+    /// key settles it.
+    #[error("the outcome is unknown: {0}")]
+    UnknownOutcome(String),
+}

@@ -1,0 +1,285 @@
+//! The reference implementation: everything in memory, one request at a time. For tests and embedding.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use loyalty_core::{AccountId, CustomerId, Email, OrderId, Program, ProgramVersion, ShopId, Timestamp};
+
+use crate::Store;
+use crate::error::Failure;
+use crate::fold::{Fold, Standing};
+use crate::query::{CustomerView, LedgerPage, Page, SearchQuery, Verified};
+use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
+use crate::request::{Pending, Request, Who};
+use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
+use crate::transact::{Changes, Kept, View, transact};
+
+/// A store in memory. Nothing survives the process.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    tables: Mutex<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    shops: BTreeMap<ShopId, Arc<Shop>>,
+    keys: Vec<Arc<KeyRecord>>,
+    programs: BTreeMap<(ShopId, ProgramVersion), Arc<Program>>,
+    journal: Vec<Arc<JournalRow>>,
+    accounts: BTreeMap<AccountId, Arc<AccountRecord>>,
+    customers: BTreeMap<AccountId, Arc<CustomerRecord>>,
+    by_id: HashMap<(ShopId, CustomerId), AccountId>,
+    by_email: HashMap<(ShopId, String), AccountId>,
+    orders: HashMap<(ShopId, OrderId), Arc<OrderRecord>>,
+    kept: HashMap<(ShopId, [u8; 16]), Kept>,
+    accounts_made: i64,
+}
+
+impl MemoryStore {
+    /// A panic elsewhere cannot leave the tables half changed: changes are made only when all are known.
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl View for Tables {
+    fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure> {
+        Ok(self.shops.get(&shop).cloned())
+    }
+
+    fn program(
+        &mut self,
+        shop: ShopId,
+        version: Option<ProgramVersion>,
+    ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
+        Ok(self.program_of(shop, version))
+    }
+
+    fn account(&mut self, account: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure> {
+        Ok(self.accounts.get(&account).cloned())
+    }
+
+    fn customer(&mut self, account: AccountId) -> Result<Option<Arc<CustomerRecord>>, Failure> {
+        Ok(self.customers.get(&account).cloned())
+    }
+
+    fn by_id(&mut self, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure> {
+        Ok(self.by_id.get(&(shop, id.clone())).copied())
+    }
+
+    fn by_email(&mut self, shop: ShopId, email: &Email) -> Result<Option<AccountId>, Failure> {
+        Ok(self.by_email.get(&(shop, email.key().to_owned())).copied())
+    }
+
+    fn order(&mut self, shop: ShopId, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure> {
+        Ok(self.orders.get(&(shop, order.clone())).cloned())
+    }
+
+    fn kept(&mut self, shop: ShopId, key: &[u8; 16], now: Timestamp) -> Result<Option<Kept>, Failure> {
+        let alive = |kept: &&Kept| now.signed_duration_since(kept.at).num_days() < Kept::DAYS;
+        Ok(self.kept.get(&(shop, *key)).filter(alive).cloned())
+    }
+
+    fn next(&self) -> (AccountId, Seq) {
+        let seq = Seq::try_from(self.journal.len()).unwrap_or(Seq::MAX);
+        (AccountId(self.accounts_made.saturating_add(1)), seq.saturating_add(1))
+    }
+}
+
+impl Tables {
+    fn program_of(&self, shop: ShopId, version: Option<ProgramVersion>) -> Option<(ProgramVersion, Arc<Program>)> {
+        let (first, last) = (version.unwrap_or(ProgramVersion(0)), version.unwrap_or(ProgramVersion(u32::MAX)));
+        let ((_, version), program) = self.programs.range((shop, first)..=(shop, last)).next_back()?;
+        Some((*version, Arc::clone(program)))
+    }
+
+    fn apply(&mut self, shop: ShopId, changes: Changes) {
+        self.journal.extend(changes.journal);
+        self.accounts.extend(changes.accounts);
+        self.orders.extend(changes.orders.into_iter().map(|(id, record)| ((shop, id), record)));
+        for change in changes.customers {
+            if let Some(before) = change.before {
+                self.forget(&before);
+            }
+            if let Some(after) = change.after {
+                self.remember(after);
+            }
+        }
+        if let Some((version, program)) = changes.program {
+            self.programs.insert((shop, version), program);
+        }
+        if let Some(kept) = changes.kept {
+            self.kept.insert((kept.shop, kept.key), kept);
+        }
+    }
+
+    fn forget(&mut self, record: &CustomerRecord) {
+        self.customers.remove(&record.account);
+        if let Some(id) = &record.id {
+            self.by_id.remove(&(record.shop, id.clone()));
+        }
+        if let Some(email) = &record.email {
+            self.by_email.remove(&(record.shop, email.key().to_owned()));
+        }
+    }
+
+    fn remember(&mut self, record: Arc<CustomerRecord>) {
+        if let Some(id) = &record.id {
+            self.by_id.insert((record.shop, id.clone()), record.account);
+        }
+        if let Some(email) = &record.email {
+            self.by_email.insert((record.shop, email.key().to_owned()), record.account);
+        }
+        self.accounts_made = self.accounts_made.max(record.account.0);
+        self.customers.insert(record.account, record);
+    }
+
+    fn view_of(&self, account: AccountId) -> Option<CustomerView> {
+        let record = Arc::clone(self.customers.get(&account)?);
+        let fresh = || Arc::new(AccountRecord::new(record.shop));
+        let account = self.accounts.get(&account).map_or_else(fresh, Arc::clone);
+        Some(CustomerView::new(record, account))
+    }
+
+    fn matching<'a>(
+        &'a self,
+        shop: ShopId,
+        search: &'a SearchQuery,
+        after: Option<AccountId>,
+    ) -> impl Iterator<Item = &'a Arc<CustomerRecord>> {
+        let later =
+            self.customers.range(after.map_or(AccountId(0), |after| AccountId(after.0.saturating_add(1)))..);
+        later.map(|(_, record)| record).filter(move |record| record.shop == shop && search.matches(record))
+    }
+}
+
+impl Store for MemoryStore {
+    fn execute(&self, request: Request) -> Pending {
+        let mut tables = self.tables();
+        let shop = request.shop;
+        let reply = transact(&mut *tables, request).map(|(changes, reply)| {
+            tables.apply(shop, changes);
+            reply
+        });
+        Pending::ready(reply)
+    }
+
+    fn customer(&self, shop: ShopId, who: &Who) -> Result<Option<CustomerView>, Failure> {
+        let mut tables = self.tables();
+        let account = match who {
+            Who::Id(id) | Who::Both(id, _) => tables.by_id(shop, id)?,
+            Who::Email(email) => tables.by_email(shop, email)?,
+        };
+        Ok(account.and_then(|account| tables.view_of(account)))
+    }
+
+    fn customer_of(&self, shop: ShopId, account: AccountId) -> Result<Option<CustomerView>, Failure> {
+        let tables = self.tables();
+        let mut account = account;
+        while let Some(into) = tables.accounts.get(&account).and_then(|record| record.account.merged_into()) {
+            account = into;
+        }
+        Ok(tables.view_of(account).filter(|customer| customer.record().shop == shop))
+    }
+
+    fn customers(
+        &self,
+        shop: ShopId,
+        search: &SearchQuery,
+        after: Option<AccountId>,
+        limit: usize,
+    ) -> Result<Page<CustomerView>, Failure> {
+        let tables = self.tables();
+        let mut found = tables.matching(shop, search, after);
+        let items = found.by_ref().take(limit).filter_map(|record| tables.view_of(record.account)).collect();
+        Ok(Page { items, more: found.next().is_some() })
+    }
+
+    fn count_customers(&self, shop: ShopId, search: &SearchQuery) -> Result<u64, Failure> {
+        Ok(u64::try_from(self.tables().matching(shop, search, None).count()).unwrap_or(u64::MAX))
+    }
+
+    fn order(&self, shop: ShopId, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure> {
+        self.tables().order(shop, order)
+    }
+
+    fn ledger(
+        &self,
+        shop: ShopId,
+        account: AccountId,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<LedgerPage, Failure> {
+        let tables = self.tables();
+        let mut rows = tables.journal.iter().rev().filter(|row| {
+            row.shop == shop && row.account == Some(account) && before.is_none_or(|before| row.seq < before)
+        });
+        let page: Vec<_> = rows.by_ref().take(limit).cloned().collect();
+        let next = rows.next().and_then(|_| page.last().map(|row| row.seq));
+        Ok(LedgerPage { rows: page, next })
+    }
+
+    fn program(
+        &self,
+        shop: ShopId,
+        version: Option<ProgramVersion>,
+    ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
+        Ok(self.tables().program_of(shop, version))
+    }
+
+    fn verify(&self) -> Result<Verified, Failure> {
+        let tables = self.tables();
+        let accounts = tables.accounts.iter().map(|(id, record)| (*id, (**record).clone())).collect();
+        let orders = tables.orders.iter().map(|(id, record)| (id.clone(), (**record).clone())).collect();
+        let mut fold = Fold::new(Standing { accounts, orders, written: Seq::MAX });
+        for row in &tables.journal {
+            fold.row(row);
+        }
+        Ok(fold.finish())
+    }
+
+    fn ready(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn create_shop(&self, shop: &NewShop, now: Timestamp) -> Result<Arc<Shop>, Failure> {
+        let mut tables = self.tables();
+        let id = tables.shops.last_key_value().map_or(1, |(id, _)| id.0.saturating_add(1));
+        let NewShop { name, currency, zone } = shop.clone();
+        let shop = Shop { id: ShopId(id), name, currency, zone, created_at: now, integration: None };
+        let shop = Arc::new(shop);
+        tables.programs.insert((shop.id, ProgramVersion(1)), Arc::default());
+        tables.shops.insert(shop.id, Arc::clone(&shop));
+        Ok(shop)
+    }
+
+    fn shop(&self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure> {
+        Ok(self.tables().shops.get(&shop).cloned())
+    }
+
+    fn shops(&self) -> Result<Vec<Arc<Shop>>, Failure> {
+        Ok(self.tables().shops.values().cloned().collect())
+    }
+
+    fn add_key(&self, shop: ShopId, key: &NewKey, now: Timestamp) -> Result<(), Failure> {
+        let mut tables = self.tables();
+        let newest = tables.keys.iter().rposition(|known| known.shop == shop);
+        let newest = newest.and_then(|index| tables.keys.get(index).cloned());
+        tables.keys.retain(|known| known.shop != shop);
+        tables.keys.extend(newest);
+        tables.keys.push(Arc::new(KeyRecord { shop, key: key.clone(), created_at: now }));
+        Ok(())
+    }
+
+    fn key(&self, id: &str) -> Result<Option<Arc<KeyRecord>>, Failure> {
+        Ok(self.tables().keys.iter().find(|known| known.key.id == id).cloned())
+    }
+
+    fn install(&self, shop: ShopId, integration: &Integration, _now: Timestamp) -> Result<(), Failure> {
+        let mut tables = self.tables();
+        if let Some(known) = tables.shops.get_mut(&shop) {
+            Arc::make_mut(known).integration = Some(integration.clone());
+        }
+        Ok(())
+    }
+}

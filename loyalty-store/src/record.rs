@@ -1,0 +1,94 @@
+//! What is stored: the journal's rows, and the states that are folds of them.
+
+use std::sync::Arc;
+
+use loyalty_core::{Account, AccountId, CustomerId, Email, Event, OrderState, Points, Profile, ShopId, Timestamp};
+
+/// A position in the journal, counted from 1 over all shops.
+pub type Seq = i64;
+
+/// One row of the journal: what one transaction did to one account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalRow {
+    /// Its position.
+    pub seq: Seq,
+    /// Whose it is.
+    pub shop: ShopId,
+    /// The account; none for facts of an order whose customer is not known yet.
+    pub account: Option<AccountId>,
+    /// The account's row before this one.
+    pub previous: Option<Seq>,
+    /// When.
+    pub at: Timestamp,
+    /// The account's balance after it.
+    pub balance: Points,
+    /// What happened.
+    pub events: Arc<[Event]>,
+}
+
+/// An account's state, and the journal row up to which it is folded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AccountRecord {
+    pub(crate) shop: ShopId,
+    pub(crate) account: Account,
+    pub(crate) seq: Seq,
+    pub(crate) at: Timestamp,
+}
+
+impl AccountRecord {
+    pub(crate) fn new(shop: ShopId) -> Self {
+        Self { shop, account: Account::default(), seq: 0, at: Timestamp::UNIX_EPOCH }
+    }
+
+    /// Folds a row of this account's journal; a row that is folded already changes nothing.
+    pub(crate) fn fold(&mut self, row: &JournalRow) {
+        if row.seq <= self.seq {
+            return;
+        }
+        for event in row.events.iter() {
+            self.account.evolve(event);
+        }
+        (self.seq, self.at) = (row.seq, self.at.max(row.at));
+    }
+}
+
+/// What is known of an order, and the journal row up to which it is folded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OrderRecord {
+    /// Whose it is, where that is known.
+    pub account: Option<AccountId>,
+    /// Its facts.
+    pub state: OrderState,
+    /// The last journal row about it.
+    pub seq: Seq,
+}
+
+impl OrderRecord {
+    /// Folds one event of a row that is about this order.
+    pub(crate) fn fold(&mut self, row: &JournalRow, event: &Event) {
+        self.account = row.account.or(self.account);
+        self.state.evolve(event);
+        self.seq = row.seq;
+    }
+}
+
+/// Who a customer is. Personal data: in a table of its own, never in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomerRecord {
+    /// Whose customer.
+    pub shop: ShopId,
+    /// The account.
+    pub account: AccountId,
+    /// The shop's id; none for a guest.
+    pub id: Option<CustomerId>,
+    /// The e-mail.
+    pub email: Option<Email>,
+    /// What else is known.
+    pub profile: Profile,
+    /// When they became known.
+    pub created_at: Timestamp,
+    /// When this record changed last.
+    pub updated_at: Timestamp,
+    /// How often this record changed.
+    pub revision: u32,
+}

@@ -1,0 +1,269 @@
+//! What can be asked of a store, and what it answers.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use chrono::NaiveDate;
+use loyalty_core::{Command, CustomerId, Email, Event, Program, ProgramVersion, ShopId, Tag, Timestamp};
+use tokio::sync::oneshot;
+
+use crate::error::{Failure, Rejection};
+use crate::query::CustomerView;
+use crate::record::{OrderRecord, Seq};
+
+/// One business transaction.
+pub struct Request {
+    /// Whose it is.
+    pub shop: ShopId,
+    /// The time of it.
+    pub now: Timestamp,
+    /// Where the client brought a key: what makes it happen once.
+    pub idempotency: Option<Idempotency>,
+    /// What is to be done.
+    pub action: Action,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// About one customer: change what is known of them, then carry commands out.
+    Customer {
+        /// Who.
+        who: Who,
+        /// Whether they must be known.
+        presence: Presence,
+        /// What changes.
+        change: ProfileChange,
+        /// What to do when the e-mail is another customer's.
+        conflict: EmailConflict,
+        /// The state that the caller saw: the customer's [`CustomerView::etag`].
+        if_match: Option<String>,
+        /// What the rules are asked, one after the other; all or none.
+        commands: Vec<Command>,
+    },
+    /// About one order. The customer is made where it is new.
+    Order {
+        /// What the rules are asked; a command of an order.
+        command: Command,
+        /// Whose the order is, where that is said.
+        customer: Option<Who>,
+        /// What is told of the customer besides.
+        change: ProfileChange,
+    },
+    /// A new version of the program.
+    PublishProgram {
+        /// The program.
+        program: Box<Program>,
+        /// The version that the caller saw.
+        replaces: Option<ProgramVersion>,
+    },
+}
+
+impl Action {
+    /// Commands about one customer, and nothing else.
+    pub fn customer(who: Who, presence: Presence, commands: Vec<Command>) -> Self {
+        let (change, conflict) = (ProfileChange::default(), EmailConflict::Refuse);
+        Self::Customer { who, presence, change, conflict, if_match: None, commands }
+    }
+}
+
+/// How a customer is named: by the shop's id, by e-mail, or by both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// By the shop's id.
+    Id(CustomerId),
+    /// By e-mail: a guest, or a customer whose e-mail it is.
+    Email(Email),
+    /// By both: the id decides, and the e-mail becomes the customer's.
+    Both(CustomerId, Email),
+}
+
+impl Who {
+    /// From what is there; nobody where nothing is.
+    pub fn new(id: Option<CustomerId>, email: Option<Email>) -> Option<Self> {
+        match (id, email) {
+            (Some(id), Some(email)) => Some(Self::Both(id, email)),
+            (Some(id), None) => Some(Self::Id(id)),
+            (None, Some(email)) => Some(Self::Email(email)),
+            (None, None) => None,
+        }
+    }
+
+    /// The shop's id.
+    pub fn id(&self) -> Option<&CustomerId> {
+        match self {
+            Self::Id(id) | Self::Both(id, _) => Some(id),
+            Self::Email(_) => None,
+        }
+    }
+
+    /// The e-mail.
+    pub fn email(&self) -> Option<&Email> {
+        match self {
+            Self::Email(email) | Self::Both(_, email) => Some(email),
+            Self::Id(_) => None,
+        }
+    }
+}
+
+/// Whether a customer must be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Known or new: made where it is new.
+    May,
+    /// Known.
+    Must,
+    /// New.
+    MustNot,
+}
+
+/// What to do when an e-mail belongs to another customer who has an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmailConflict {
+    /// Leave it with the other. For orders and store plugins, whose facts must not be lost over it.
+    Ignore,
+    /// Refuse the request.
+    Refuse,
+}
+
+/// A change of one thing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Change<T> {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It is this from now on; nothing clears it.
+    Set(Option<T>),
+}
+
+impl<T> Change<T> {
+    /// The changed value.
+    pub fn apply_to(self, value: &mut Option<T>) {
+        if let Self::Set(new) = self {
+            *value = new;
+        }
+    }
+}
+
+/// What changes of what is known of a customer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProfileChange {
+    /// The e-mail.
+    pub email: Change<Email>,
+    /// First name.
+    pub first_name: Change<String>,
+    /// Last name.
+    pub last_name: Change<String>,
+    /// Day of birth.
+    pub birthday: Change<NaiveDate>,
+    /// Postal code.
+    pub zip: Change<String>,
+    /// Country.
+    pub country: Change<String>,
+    /// All tags, where they change.
+    pub tags: Option<BTreeSet<Tag>>,
+}
+
+/// What makes a request happen once: the first answer is kept with the effect, and given again.
+pub struct Idempotency {
+    /// The hash of the client's key.
+    pub key: [u8; 16],
+    /// The hash of the request: the same key with another one is refused.
+    pub fingerprint: [u8; 16],
+    /// Makes the answer that is kept, rejections included.
+    pub render: Box<dyn FnOnce(&Outcome) -> Answer + Send>,
+}
+
+/// The bytes of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// A receipt, or why not.
+pub type Outcome = Result<Receipt, Rejection>;
+
+/// What a store says to a request.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// Decided, for a request without an idempotency key.
+    Decided(Outcome),
+    /// The answer that belongs to the idempotency key, made now or kept from before.
+    Kept {
+        /// The answer.
+        answer: Answer,
+        /// Kept from before.
+        replayed: bool,
+    },
+}
+
+/// What was done.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// The time that counts.
+    pub at: Timestamp,
+    /// The position in the journal; none where nothing was new.
+    pub seq: Option<Seq>,
+    /// The customer as they are now.
+    pub customer: Option<CustomerView>,
+    /// Whether the customer is new.
+    pub created: bool,
+    /// The order as it is now.
+    pub order: Option<Arc<OrderRecord>>,
+    /// The program's new version.
+    pub program: Option<ProgramVersion>,
+    /// What happened to the customer's account and the order.
+    pub events: Vec<Event>,
+}
+
+/// A reply on its way: a future for async callers, [`Pending::wait`] for others.
+pub struct Pending(State);
+
+enum State {
+    Ready(Option<Result<Reply, Failure>>),
+    Waiting(oneshot::Receiver<Result<Reply, Failure>>),
+}
+
+impl Pending {
+    /// A reply that is there.
+    pub fn ready(reply: Result<Reply, Failure>) -> Self {
+        Self(State::Ready(Some(reply)))
+    }
+
+    /// A reply that somebody will send. Should they go away without it, the outcome is unknown.
+    pub fn channel() -> (oneshot::Sender<Result<Reply, Failure>>, Self) {
+        let (sender, receiver) = oneshot::channel();
+        (sender, Self(State::Waiting(receiver)))
+    }
+
+    /// Blocks until the reply is there. Not for async code.
+    pub fn wait(self) -> Result<Reply, Failure> {
+        match self.0 {
+            State::Ready(reply) => reply.unwrap_or_else(|| Err(gone())),
+            State::Waiting(receiver) => receiver.blocking_recv().unwrap_or_else(|_| Err(gone())),
+        }
+    }
+}
+
+impl Future for Pending {
+    type Output = Result<Reply, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            State::Ready(reply) => Poll::Ready(reply.take().unwrap_or_else(|| Err(gone()))),
+            State::Waiting(receiver) => {
+                Pin::new(receiver).poll(context).map(|reply| reply.unwrap_or_else(|_| Err(gone())))
+            }
+        }
+    }
+}
+
+fn gone() -> Failure {
+    Failure::UnknownOutcome("the store stopped before it answered".to_owned())
+}

@@ -1,0 +1,471 @@
+//! One business transaction, decided in full before anything is written.
+//!
+//! [`transact`] reads through a [`View`] and answers with [`Changes`] and the outcome. It knows neither SQL
+//! nor threads, so that every store decides alike. The order of checks: idempotency, look-ups, rules.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use loyalty_core::{
+    AccountId, Command, Context, CustomerId, Email, Event, OrderId, Program, ProgramVersion, ShopId, Timestamp,
+    decide, merge,
+};
+
+use crate::error::{Failure, Rejection};
+use crate::query::CustomerView;
+use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
+use crate::request::{
+    Action, Answer, Change, EmailConflict, Outcome, Presence, ProfileChange, Receipt, Reply, Request, Who,
+};
+use crate::shop::Shop;
+
+/// What a transaction reads: committed state and what the requests before it in the same commit changed.
+pub(crate) trait View {
+    fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure>;
+    fn program(
+        &mut self,
+        shop: ShopId,
+        version: Option<ProgramVersion>,
+    ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure>;
+    fn account(&mut self, account: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure>;
+    fn customer(&mut self, account: AccountId) -> Result<Option<Arc<CustomerRecord>>, Failure>;
+    fn by_id(&mut self, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure>;
+    fn by_email(&mut self, shop: ShopId, email: &Email) -> Result<Option<AccountId>, Failure>;
+    fn order(&mut self, shop: ShopId, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure>;
+    fn kept(&mut self, shop: ShopId, key: &[u8; 16], now: Timestamp) -> Result<Option<Kept>, Failure>;
+    /// The number of the next account, and the position of the next journal row.
+    fn next(&self) -> (AccountId, Seq);
+}
+
+/// An answer that was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Kept {
+    pub(crate) shop: ShopId,
+    pub(crate) key: [u8; 16],
+    pub(crate) fingerprint: [u8; 16],
+    pub(crate) at: Timestamp,
+    pub(crate) answer: Answer,
+}
+
+impl Kept {
+    /// How long an answer is kept, in days.
+    pub(crate) const DAYS: i64 = 30;
+}
+
+/// What a transaction writes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) journal: Vec<Arc<JournalRow>>,
+    pub(crate) accounts: Vec<(AccountId, Arc<AccountRecord>)>,
+    pub(crate) orders: Vec<(OrderId, Arc<OrderRecord>)>,
+    /// Customers that are new or changed, each with the record before.
+    pub(crate) customers: Vec<CustomerChange>,
+    pub(crate) program: Option<(ProgramVersion, Arc<Program>)>,
+    pub(crate) kept: Option<Kept>,
+}
+
+impl Changes {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.journal.is_empty() && self.customers.is_empty() && self.program.is_none() && self.kept.is_none()
+    }
+}
+
+/// A customer's record before and after; none after a merge into another.
+#[derive(Clone, Debug)]
+pub(crate) struct CustomerChange {
+    pub(crate) before: Option<Arc<CustomerRecord>>,
+    pub(crate) after: Option<Arc<CustomerRecord>>,
+}
+
+/// Carries out one request.
+pub(crate) fn transact(view: &mut impl View, request: Request) -> Result<(Changes, Reply), Failure> {
+    let Request { shop, now, idempotency, action } = request;
+    let Some(idempotency) = idempotency else {
+        let (changes, outcome) = attempt(view, shop, now, action)?;
+        return Ok((changes, Reply::Decided(outcome)));
+    };
+    if let Some(kept) = view.kept(shop, &idempotency.key, now)? {
+        if kept.fingerprint == idempotency.fingerprint {
+            return Ok((Changes::default(), Reply::Kept { answer: kept.answer, replayed: true }));
+        }
+        return Ok((Changes::default(), Reply::Decided(Err(Rejection::IdempotencyKeyReused))));
+    }
+    let (mut changes, outcome) = attempt(view, shop, now, action)?;
+    let answer = (idempotency.render)(&outcome);
+    let (key, fingerprint) = (idempotency.key, idempotency.fingerprint);
+    changes.kept = Some(Kept { shop, key, fingerprint, at: now, answer: answer.clone() });
+    Ok((changes, Reply::Kept { answer, replayed: false }))
+}
+
+/// What stops a transaction: the answer is no, or something broke.
+enum Stop {
+    Rejected(Rejection),
+    Failed(Failure),
+}
+
+impl From<Rejection> for Stop {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(rejection)
+    }
+}
+
+impl From<loyalty_core::Rejection> for Stop {
+    fn from(rejection: loyalty_core::Rejection) -> Self {
+        Self::Rejected(rejection.into())
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// A rejection leaves no changes behind.
+fn attempt(
+    view: &mut impl View,
+    shop: ShopId,
+    now: Timestamp,
+    action: Action,
+) -> Result<(Changes, Outcome), Failure> {
+    let shop = view.shop(shop)?.ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
+    let mut transaction = Transaction { view, shop, now, changes: Changes::default(), events: Vec::new() };
+    match transaction.act(action) {
+        Ok(receipt) => Ok((transaction.changes, Ok(receipt))),
+        Err(Stop::Rejected(rejection)) => Ok((Changes::default(), Err(rejection))),
+        Err(Stop::Failed(failure)) => Err(failure),
+    }
+}
+
+struct Transaction<'v, V> {
+    view: &'v mut V,
+    shop: Arc<Shop>,
+    now: Timestamp,
+    changes: Changes,
+    events: Vec<Event>,
+}
+
+/// A customer who was found or made.
+struct Found {
+    account: AccountId,
+    created: bool,
+}
+
+impl<V: View> Transaction<'_, V> {
+    fn act(&mut self, action: Action) -> Result<Receipt, Stop> {
+        match action {
+            Action::Customer { who, presence, change, conflict, if_match, commands } => {
+                let found = self.find(&who, presence, conflict)?;
+                if let Some(seen) = if_match
+                    && self.view_of(found.account)?.is_none_or(|customer| customer.etag() != seen)
+                {
+                    return Err(Rejection::PreconditionFailed.into());
+                }
+                self.change(found.account, change, conflict)?;
+                for command in &commands {
+                    self.command(Some(found.account), command)?;
+                }
+                self.receipt(Some(&found), None)
+            }
+            Action::Order { command, customer, change } => self.order(&command, customer.as_ref(), change),
+            Action::PublishProgram { program, replaces } => self.publish(*program, replaces),
+        }
+    }
+
+    fn order(&mut self, command: &Command, who: Option<&Who>, change: ProfileChange) -> Result<Receipt, Stop> {
+        let id = command.order().ok_or_else(|| Failure::Corrupt("a command without an order".to_owned()))?;
+        let named = match who {
+            Some(who) => Some(self.find(who, Presence::May, EmailConflict::Ignore)?),
+            None => None,
+        };
+        let known = self.load_order(id)?.account;
+        let known = known.map(|account| self.follow(account)).transpose()?;
+        if let (Some(named), Some(known)) = (&named, known)
+            && named.account != known
+        {
+            return Err(Rejection::OrderOfAnotherCustomer.into());
+        }
+        let found = named.or(known.map(|account| Found { account, created: false }));
+        if let (Some(found), Some(_)) = (&found, who) {
+            self.change(found.account, change, EmailConflict::Ignore)?;
+        }
+        self.command(found.as_ref().map(|found| found.account), command)?;
+        self.receipt(found.as_ref(), Some(id))
+    }
+
+    fn publish(&mut self, program: Program, replaces: Option<ProgramVersion>) -> Result<Receipt, Stop> {
+        let (current, _) = self.load_program(None)?;
+        if replaces.is_some_and(|seen| seen != current) {
+            return Err(Rejection::ProgramChanged { current }.into());
+        }
+        let version = ProgramVersion(current.0.saturating_add(1));
+        self.changes.program = Some((version, Arc::new(program)));
+        Ok(Receipt { program: Some(version), ..self.receipt(None, None)? })
+    }
+
+    fn receipt(&mut self, found: Option<&Found>, order: Option<&OrderId>) -> Result<Receipt, Stop> {
+        let customer = found.map(|found| self.view_of(found.account)).transpose()?.flatten();
+        Ok(Receipt {
+            at: self.now,
+            seq: self.changes.journal.last().map(|row| row.seq),
+            customer,
+            created: found.is_some_and(|found| found.created),
+            order: order.map(|order| self.load_order(order)).transpose()?,
+            program: None,
+            events: std::mem::take(&mut self.events),
+        })
+    }
+
+    // Look-ups: what this transaction changed, else what the view holds.
+
+    fn load_program(
+        &mut self,
+        version: Option<ProgramVersion>,
+    ) -> Result<(ProgramVersion, Arc<Program>), Failure> {
+        let shop = self.shop.id;
+        let program = self.view.program(shop, version)?;
+        program.ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program {version:?}")))
+    }
+
+    fn load_account(&mut self, account: AccountId) -> Result<Arc<AccountRecord>, Failure> {
+        if let Some((_, record)) = self.changes.accounts.iter().find(|(id, _)| *id == account) {
+            return Ok(Arc::clone(record));
+        }
+        Ok(self.view.account(account)?.unwrap_or_else(|| Arc::new(AccountRecord::new(self.shop.id))))
+    }
+
+    fn load_order(&mut self, order: &OrderId) -> Result<Arc<OrderRecord>, Failure> {
+        if let Some((_, record)) = self.changes.orders.iter().find(|(id, _)| id == order) {
+            return Ok(Arc::clone(record));
+        }
+        Ok(self.view.order(self.shop.id, order)?.unwrap_or_default())
+    }
+
+    fn load_customer(&mut self, account: AccountId) -> Result<Option<Arc<CustomerRecord>>, Failure> {
+        let changed = self.changes.customers.iter().rev().find_map(|change| {
+            let after = change.after.as_ref().or(change.before.as_ref())?;
+            (after.account == account).then(|| change.after.clone())
+        });
+        match changed {
+            Some(record) => Ok(record),
+            None => self.view.customer(account),
+        }
+    }
+
+    fn view_of(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
+        let Some(record) = self.load_customer(account)? else { return Ok(None) };
+        Ok(Some(CustomerView::new(record, self.load_account(account)?)))
+    }
+
+    /// The account that an account was merged into, if it was.
+    fn follow(&mut self, account: AccountId) -> Result<AccountId, Failure> {
+        let mut account = account;
+        while let Some(into) = self.load_account(account)?.account.merged_into() {
+            account = into;
+        }
+        Ok(account)
+    }
+
+    // Customers.
+
+    /// Finds a customer by id, else by e-mail; merges a guest into the customer who brings the guest's
+    /// e-mail; makes a new one where that is allowed.
+    fn find(&mut self, who: &Who, presence: Presence, conflict: EmailConflict) -> Result<Found, Stop> {
+        let shop = self.shop.id;
+        let by_id = who.id().map(|id| self.view.by_id(shop, id)).transpose()?.flatten();
+        let by_email = who.email().map(|email| self.view.by_email(shop, email)).transpose()?.flatten();
+        let guest = match by_email {
+            Some(account) => self.load_customer(account)?.filter(|customer| customer.id.is_none()),
+            None => None,
+        };
+        let taken = by_email.is_some() && guest.is_none() && who.id().is_some() && by_email != by_id;
+        if taken && conflict == EmailConflict::Refuse {
+            return Err(Rejection::EmailTaken.into());
+        }
+        let known = by_id.or(guest.as_ref().map(|guest| guest.account));
+        let known = known.or(by_email.filter(|_| who.id().is_none()));
+        match (known, presence) {
+            (Some(_), Presence::MustNot) if by_id.is_some() || who.id().is_none() => {
+                Err(Rejection::CustomerExists.into())
+            }
+            (None, Presence::Must) => Err(Rejection::CustomerNotFound.into()),
+            (None, Presence::May | Presence::MustNot) => {
+                let email = who.email().filter(|_| !taken);
+                Ok(Found { account: self.add_customer(who.id(), email)?, created: true })
+            }
+            (Some(account), _) => {
+                self.claim(account, guest, who, taken)?;
+                Ok(Found { account, created: false })
+            }
+        }
+    }
+
+    /// A known customer brings id or e-mail: the guest of that e-mail becomes this customer.
+    fn claim(
+        &mut self,
+        account: AccountId,
+        guest: Option<Arc<CustomerRecord>>,
+        who: &Who,
+        taken: bool,
+    ) -> Result<(), Stop> {
+        if let Some(guest) = guest.filter(|guest| guest.account != account) {
+            self.merge(&guest, account)?;
+        }
+        let Some(before) = self.load_customer(account)? else { return Ok(()) };
+        let mut after = (*before).clone();
+        after.id = after.id.or_else(|| who.id().cloned());
+        if let Some(email) = who.email().filter(|_| !taken) {
+            after.email = Some(email.clone());
+        }
+        self.save(before, after);
+        Ok(())
+    }
+
+    fn add_customer(&mut self, id: Option<&CustomerId>, email: Option<&Email>) -> Result<AccountId, Stop> {
+        let (account, _) = self.view.next();
+        let record = CustomerRecord {
+            shop: self.shop.id,
+            account,
+            id: id.cloned(),
+            email: email.cloned(),
+            profile: loyalty_core::Profile::default(),
+            created_at: self.now,
+            updated_at: self.now,
+            revision: 1,
+        };
+        self.changes.customers.push(CustomerChange { before: None, after: Some(Arc::new(record)) });
+        self.post(Some(account), vec![Event::CustomerAdded])?;
+        Ok(account)
+    }
+
+    fn merge(&mut self, guest: &Arc<CustomerRecord>, into: AccountId) -> Result<(), Stop> {
+        let from = self.load_account(guest.account)?;
+        let to = self.load_account(into)?;
+        let now = self.now.max(from.at).max(to.at);
+        let (from_events, into_events) = merge((guest.account, &from.account), (into, &to.account), now)?;
+        self.post(Some(guest.account), from_events)?;
+        self.post(Some(into), into_events)?;
+        self.changes.customers.push(CustomerChange { before: Some(Arc::clone(guest)), after: None });
+        Ok(())
+    }
+
+    /// Changes what is known of a customer, where that makes a difference.
+    fn change(&mut self, account: AccountId, change: ProfileChange, conflict: EmailConflict) -> Result<(), Stop> {
+        if change == ProfileChange::default() {
+            return Ok(());
+        }
+        let Some(before) = self.load_customer(account)? else { return Ok(()) };
+        let ProfileChange { mut email, first_name, last_name, birthday, zip, country, tags } = change;
+        if let Change::Set(Some(new)) = &email {
+            email = self.free_email(account, new.clone(), conflict)?;
+        }
+        let mut after = (*before).clone();
+        email.apply_to(&mut after.email);
+        first_name.apply_to(&mut after.profile.first_name);
+        last_name.apply_to(&mut after.profile.last_name);
+        birthday.apply_to(&mut after.profile.birthday);
+        zip.apply_to(&mut after.profile.zip);
+        country.apply_to(&mut after.profile.country);
+        after.profile.tags = tags.unwrap_or(after.profile.tags);
+        self.save(before, after);
+        Ok(())
+    }
+
+    /// An e-mail may be set where nobody has it, or a guest whom this customer turns out to be.
+    fn free_email(
+        &mut self,
+        account: AccountId,
+        email: Email,
+        conflict: EmailConflict,
+    ) -> Result<Change<Email>, Stop> {
+        let holder = self.view.by_email(self.shop.id, &email)?.filter(|holder| *holder != account);
+        let holder = holder.map(|holder| self.load_customer(holder)).transpose()?.flatten();
+        match holder {
+            None => Ok(Change::Set(Some(email))),
+            Some(guest) if guest.id.is_none() => {
+                self.merge(&guest, account)?;
+                Ok(Change::Set(Some(email)))
+            }
+            Some(_) if conflict == EmailConflict::Refuse => Err(Rejection::EmailTaken.into()),
+            Some(_) => Ok(Change::Keep),
+        }
+    }
+
+    fn save(&mut self, before: Arc<CustomerRecord>, mut after: CustomerRecord) {
+        let spelled = |record: &CustomerRecord| record.email.as_ref().map(|email| email.as_str().to_owned());
+        if *before == after && spelled(&before) == spelled(&after) {
+            return;
+        }
+        after.updated_at = self.now;
+        after.revision = before.revision.saturating_add(1);
+        self.changes.customers.push(CustomerChange { before: Some(before), after: Some(Arc::new(after)) });
+    }
+
+    // Rules.
+
+    /// Lets the rules decide one command and folds what follows.
+    fn command(&mut self, account: Option<AccountId>, command: &Command) -> Result<(), Stop> {
+        let record = account.map(|account| self.load_account(account)).transpose()?;
+        let order = command.order().map(|order| self.load_order(order)).transpose()?;
+        let customer = account.map(|account| self.load_customer(account)).transpose()?.flatten();
+        let current = self.load_program(None)?;
+        let pin = order.as_ref().and_then(|order| order.state.pin());
+        let pinned = pin.map(|pin| self.load_program(Some(pin.program))).transpose()?;
+        let no_tags = BTreeSet::new();
+        let context = Context {
+            zone: self.shop.zone,
+            minor_digits: self.shop.minor_digits(),
+            program: (current.0, &current.1),
+            pinned: pinned.as_ref().map(|(_, program)| &**program),
+            account: record.as_ref().map(|record| &record.account),
+            order: order.as_ref().map(|order| &order.state),
+            tags: customer.as_ref().map_or(&no_tags, |customer| &customer.profile.tags),
+            now: record.as_ref().map_or(self.now, |record| self.now.max(record.at)),
+        };
+        let decision = decide(&context, command)?;
+        self.post(account, decision.events)?;
+        Ok(())
+    }
+
+    /// Appends events to the journal and folds them into the states that they are about.
+    fn post(&mut self, account: Option<AccountId>, events: Vec<Event>) -> Result<(), Failure> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let (_, first) = self.view.next();
+        let written = Seq::try_from(self.changes.journal.len()).unwrap_or(Seq::MAX);
+        let record = account.map(|account| self.load_account(account)).transpose()?;
+        let mut row = JournalRow {
+            seq: first.saturating_add(written),
+            shop: self.shop.id,
+            account,
+            previous: record.as_ref().map(|record| record.seq).filter(|seq| *seq > 0),
+            at: record.as_ref().map_or(self.now, |record| self.now.max(record.at)),
+            balance: loyalty_core::Points::ZERO,
+            events: events.into(),
+        };
+        if let (Some(account), Some(record)) = (account, record) {
+            let mut record = Arc::unwrap_or_clone(record);
+            record.fold(&row);
+            row.balance = record.account.balance(row.at);
+            put(&mut self.changes.accounts, account, Arc::new(record));
+        }
+        for event in row.events.iter() {
+            let Some(id) = event.order() else { continue };
+            let mut record = Arc::unwrap_or_clone(self.load_order(id)?);
+            record.fold(&row, event);
+            put(&mut self.changes.orders, id.clone(), Arc::new(record));
+        }
+        self.events.extend(row.events.iter().cloned());
+        self.changes.journal.push(Arc::new(row));
+        Ok(())
+    }
+}
+
+/// Replaces the value of a key, or adds it. Few keys change in one transaction.
+fn put<K: PartialEq, T>(values: &mut Vec<(K, T)>, key: K, value: T) {
+    match values.iter_mut().find(|(known, _)| *known == key) {
+        Some((_, known)) => *known = value,
+        None => values.push((key, value)),
+    }
+}
