@@ -49,7 +49,7 @@ impl Fold {
             record.fold(row, event);
         }
         for order in row.events.iter().filter_map(loyalty_core::Event::order) {
-            self.compare_order((row.shop, order.clone()), row.seq);
+            self.compare_order(&(row.shop, order.clone()), row.seq);
         }
     }
 
@@ -74,8 +74,8 @@ impl Fold {
         }
     }
 
-    fn compare_order(&mut self, key: (ShopId, OrderId), seq: Seq) {
-        let (standing, folded) = (self.standing.orders.get(&key), self.orders.get(&key));
+    fn compare_order(&mut self, key: &(ShopId, OrderId), seq: Seq) {
+        let (standing, folded) = (self.standing.orders.get(key), self.orders.get(key));
         if standing.is_some_and(|standing| standing.seq == seq && Some(standing) != folded) {
             self.found.differ(format!("order {} of shop {} differs from its journal at row {seq}", key.1, key.0));
         }

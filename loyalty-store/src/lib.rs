@@ -36,8 +36,8 @@ mod query;
 mod record;
 mod request;
 mod shop;
+mod sqlite;
 mod transact;
-//SQLITE mod sqlite;
 
 pub use error::{Failure, Rejection};
 pub use memory::MemoryStore;
@@ -48,7 +48,7 @@ pub use request::{
     Request, Who,
 };
 pub use shop::{Integration, KeyRecord, NewKey, NewShop, Scope, Shop};
-//SQLITE pub use sqlite::{Admin, Settings, SqliteStore};
+pub use sqlite::{Admin, Settings, SqliteStore};
 
 use std::sync::Arc;
 

@@ -144,7 +144,7 @@ impl SearchQuery {
         if text.chars().count() > 500 {
             return Err(SearchError::TooLong);
         }
-        let terms = words(text)?.into_iter().map(Term::parse).collect::<Result<Vec<_>, _>>()?;
+        let terms = words(text)?.iter().map(|word| Term::parse(word)).collect::<Result<Vec<_>, _>>()?;
         if terms.len() > 10 { Err(SearchError::TooLong) } else { Ok(Self { terms }) }
     }
 
@@ -177,7 +177,7 @@ fn words(text: &str) -> Result<Vec<String>, SearchError> {
 }
 
 impl Term {
-    fn parse(word: String) -> Result<Self, SearchError> {
+    fn parse(word: &str) -> Result<Self, SearchError> {
         let Some((field, text)) = word.split_once(':') else {
             return Ok(Self { field: Field::Any, text: word.to_lowercase() });
         };

@@ -1,1 +1,273 @@
-//! placeholder until the next commit
+//! SQLite: one writer that shares commits among all who wait, readers beside it, and the committed state
+//! in memory.
+//!
+//! The modules, in reading order: the file ([`schema`]), records as rows ([`rows`]), the caches
+//! ([`cache`], [`shared`]), the writer and what it writes later ([`writer`], [`behind`]), the operator's
+//! side ([`admin`]).
+
+mod admin;
+mod behind;
+mod cache;
+mod rows;
+mod schema;
+mod shared;
+mod writer;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use loyalty_core::{AccountId, OrderId, Program, ProgramVersion, ShopId, Timestamp};
+
+use crate::Store;
+use crate::error::Failure;
+use crate::query::{CustomerView, LedgerPage, Page, SearchQuery, Verified};
+use crate::record::{OrderRecord, Seq};
+use crate::request::{Pending, Request, Who};
+use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
+use shared::{Db, Shared};
+use writer::{Job, Writer};
+
+pub use admin::Admin;
+
+/// What bounds a store's memory and its start.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How many records of each kind are kept in memory.
+    pub cached_records: usize,
+    /// How many requests may wait for the writer; one more is [`Failure::Busy`].
+    pub queue: usize,
+    /// How many states may wait for their tables. The start folds about as many journal rows again.
+    pub write_behind: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { cached_records: 100_000, queue: 4_096, write_behind: 8_192 }
+    }
+}
+
+/// A durable store in one file.
+///
+/// # Example: what was acknowledged is there after reopening
+/// ```
+/// use loyalty_store::{Settings, SqliteStore, Store, NewShop};
+/// use loyalty_core::{Currency, Zone};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// let file = directory.path().join("loyalty.db");
+/// let store = SqliteStore::open(&file, &Settings::default())?;
+/// store.create_shop(&NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC }, "2026-01-31T10:00:00Z".parse()?)?;
+/// drop(store);
+/// assert_eq!(SqliteStore::open(&file, &Settings::default())?.shops()?.len(), 1);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    admin: Admin,
+    jobs: Option<SyncSender<Job>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    /// Held as long as the store: two writers on one file would each believe their own memory.
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens the file, making it where there is none, and starts the writer.
+    ///
+    /// # Errors
+    /// Where another process serves the file, it was written by a newer program, or it cannot be read.
+    pub fn open(path: &Path, settings: &Settings) -> Result<Self, Failure> {
+        let lock = lock(path)?;
+        let admin = Admin::open(path)?;
+        let shared = Arc::new(Shared::new(path.to_owned(), settings));
+        let (jobs, receiver) = sync_channel(settings.queue);
+        let writer = Writer::open(path.to_owned(), Arc::clone(&shared), receiver, settings)?;
+        let thread = std::thread::Builder::new().name("loyalty-writer".to_owned());
+        let thread =
+            thread.spawn(move || writer.run()).map_err(|error| Failure::Unavailable(error.to_string()))?;
+        Ok(Self { shared, admin, jobs: Some(jobs), writer: Mutex::new(Some(thread)), _lock: lock })
+    }
+}
+
+/// One store a file.
+fn lock(path: &Path) -> Result<File, Failure> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let unavailable = |error: String| Failure::Unavailable(format!("{}: {error}", path.display()));
+    let file = File::options().create(true).truncate(false).write(true).open(name);
+    let file = file.map_err(|error| unavailable(error.to_string()))?;
+    file.try_lock().map_err(|_| unavailable("another process is serving this file".to_owned()))?;
+    Ok(file)
+}
+
+/// Waits until everything has reached its table.
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.jobs = None;
+        let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writer) = writer
+            && writer.join().is_err()
+        {
+            tracing::error!("the writer had stopped before");
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn execute(&self, request: Request) -> Pending {
+        let (reply, pending) = Pending::channel();
+        let Some(jobs) = &self.jobs else { return pending };
+        match jobs.try_send(Job { request, reply }) {
+            Ok(()) => pending,
+            Err(TrySendError::Full(_)) => Pending::ready(Err(Failure::Busy)),
+            Err(TrySendError::Disconnected(_)) => {
+                Pending::ready(Err(Failure::Unavailable("the writer has stopped".to_owned())))
+            }
+        }
+    }
+
+    fn customer(&self, shop: ShopId, who: &Who) -> Result<Option<CustomerView>, Failure> {
+        self.shared.health()?;
+        let account = match who {
+            Who::Id(id) | Who::Both(id, _) => self.shared.by_id(Db::Reader, shop, id)?,
+            Who::Email(email) => self.shared.by_email(Db::Reader, shop, email)?,
+        };
+        account.map_or(Ok(None), |account| self.shared.view_of(account))
+    }
+
+    fn customer_of(&self, shop: ShopId, account: AccountId) -> Result<Option<CustomerView>, Failure> {
+        self.shared.health()?;
+        let mut account = account;
+        while let Some(record) = self.shared.account(Db::Reader, account)? {
+            match record.account.merged_into() {
+                Some(into) => account = into,
+                None => break,
+            }
+        }
+        Ok(self.shared.view_of(account)?.filter(|customer| customer.record().shop == shop))
+    }
+
+    fn customers(
+        &self,
+        shop: ShopId,
+        search: &SearchQuery,
+        after: Option<AccountId>,
+        limit: usize,
+    ) -> Result<Page<CustomerView>, Failure> {
+        self.shared.health()?;
+        let (mut found, mut more) = (Vec::new(), false);
+        self.shared.read(|db| {
+            rows::each_customer(db, shop, after.unwrap_or(AccountId(0)), |record| {
+                if !search.matches(&record) {
+                    return std::ops::ControlFlow::Continue(());
+                }
+                more = found.len() >= limit;
+                if more {
+                    return std::ops::ControlFlow::Break(());
+                }
+                found.push(record.account);
+                std::ops::ControlFlow::Continue(())
+            })
+        })?;
+        let views: Result<Vec<_>, _> = found.into_iter().map(|account| self.shared.view_of(account)).collect();
+        Ok(Page { items: views?.into_iter().flatten().collect(), more })
+    }
+
+    fn count_customers(&self, shop: ShopId, search: &SearchQuery) -> Result<u64, Failure> {
+        self.shared.health()?;
+        self.shared.read(|db| {
+            if search.is_empty() {
+                return rows::count_customers(db, shop);
+            }
+            let mut count = 0_u64;
+            rows::each_customer(db, shop, AccountId(0), |record| {
+                count = count.saturating_add(u64::from(search.matches(&record)));
+                std::ops::ControlFlow::Continue(())
+            })?;
+            Ok(count)
+        })
+    }
+
+    fn order(&self, shop: ShopId, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure> {
+        self.shared.health()?;
+        self.shared.order(Db::Reader, shop, order)
+    }
+
+    fn ledger(
+        &self,
+        shop: ShopId,
+        account: AccountId,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<LedgerPage, Failure> {
+        self.shared.health()?;
+        let newest = self.shared.account(Db::Reader, account)?.map(|record| record.seq);
+        self.shared.read(|db| {
+            // A cursor may name any row; only rows of this account lead on to others of it.
+            let mut next = match before {
+                Some(before) => rows::journal_at(db, before)?
+                    .filter(|row| row.account == Some(account))
+                    .and_then(|row| row.previous),
+                None => newest,
+            };
+            let mut page = Vec::new();
+            while let Some(seq) = next.filter(|_| page.len() < limit) {
+                let row =
+                    rows::journal_at(db, seq)?.filter(|row| row.shop == shop && row.account == Some(account));
+                next = row.as_ref().and_then(|row| row.previous);
+                page.extend(row.map(Arc::new));
+            }
+            let next = next.and_then(|_| page.last().map(|row| row.seq));
+            Ok(LedgerPage { rows: page, next })
+        })
+    }
+
+    fn program(
+        &self,
+        shop: ShopId,
+        version: Option<ProgramVersion>,
+    ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
+        self.shared.health()?;
+        self.shared.program(Db::Reader, shop, version)
+    }
+
+    fn verify(&self) -> Result<Verified, Failure> {
+        admin::verify(&self.shared.reader()?)
+    }
+
+    fn ready(&self) -> Result<(), Failure> {
+        self.shared.health()
+    }
+
+    fn create_shop(&self, shop: &NewShop, now: Timestamp) -> Result<Arc<Shop>, Failure> {
+        self.admin.create_shop(shop, now)
+    }
+
+    fn shop(&self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure> {
+        self.shared.shop(Db::Reader, shop)
+    }
+
+    fn shops(&self) -> Result<Vec<Arc<Shop>>, Failure> {
+        self.admin.shops()
+    }
+
+    fn add_key(&self, shop: ShopId, key: &NewKey, now: Timestamp) -> Result<(), Failure> {
+        self.admin.add_key(shop, key, now)?;
+        self.shared.keys_changed();
+        Ok(())
+    }
+
+    fn key(&self, id: &str) -> Result<Option<Arc<KeyRecord>>, Failure> {
+        self.shared.key(id)
+    }
+
+    fn install(&self, shop: ShopId, integration: &Integration, _now: Timestamp) -> Result<(), Failure> {
+        self.admin.install(shop, integration)?;
+        self.shared.shop_changed(shop);
+        Ok(())
+    }
+}

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use chrono::SubsecRound;
 use loyalty_core::{
     AccountId, Command, Context, CustomerId, Email, Event, OrderId, Program, ProgramVersion, ShopId, Timestamp,
     decide, merge,
@@ -80,6 +81,8 @@ pub(crate) struct CustomerChange {
 /// Carries out one request.
 pub(crate) fn transact(view: &mut impl View, request: Request) -> Result<(Changes, Reply), Failure> {
     let Request { shop, now, idempotency, action } = request;
+    // No finer than any store keeps it, so that a state is the same before and after it was written.
+    let now = now.trunc_subsecs(6);
     let Some(idempotency) = idempotency else {
         let (changes, outcome) = attempt(view, shop, now, action)?;
         return Ok((changes, Reply::Decided(outcome)));

@@ -1,0 +1,191 @@
+//! Committed state in memory: what the writer wrote last, and what readers read last.
+//!
+//! The writer publishes after each commit. What has not reached its table yet is pinned, so that a miss
+//! means that the table is up to date. Everything else may be dropped when there is too much of it.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::error::Failure;
+
+const SHARDS: usize = 16;
+
+/// A bounded map with its own locks.
+#[derive(Debug)]
+pub(super) struct Cache<K, V> {
+    shards: Vec<RwLock<Shard<K, V>>>,
+    capacity: usize,
+    hasher: RandomState,
+}
+
+#[derive(Debug)]
+struct Shard<K, V> {
+    slots: HashMap<K, Slot<V>>,
+    /// The keys as a clock: the hand is at the front.
+    clock: VecDeque<K>,
+    /// How often the writer changed something here. A reader that loaded an old value in the meantime
+    /// sees by it that it must not keep it.
+    changes: u64,
+}
+
+#[derive(Debug)]
+struct Slot<V> {
+    value: V,
+    pinned: bool,
+    used: AtomicBool,
+}
+
+impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
+    /// A cache of about so many values, beyond those pinned.
+    pub(super) fn new(capacity: usize) -> Self {
+        let shard = || RwLock::new(Shard { slots: HashMap::new(), clock: VecDeque::new(), changes: 0 });
+        let shards = std::iter::repeat_with(shard).take(SHARDS).collect();
+        Self { shards, capacity: capacity.div_ceil(SHARDS), hasher: RandomState::new() }
+    }
+
+    pub(super) fn get(&self, key: &K) -> Option<V> {
+        self.read(key)?.slots.get(key).map(Slot::used)
+    }
+
+    /// The value, loaded where it is not there, and kept if the writer changed nothing meanwhile.
+    pub(super) fn get_or_load(
+        &self,
+        key: &K,
+        load: impl FnOnce() -> Result<Option<V>, Failure>,
+    ) -> Result<Option<V>, Failure> {
+        let Some(shard) = self.read(key) else { return load() };
+        if let Some(slot) = shard.slots.get(key) {
+            return Ok(Some(slot.used()));
+        }
+        let changes = shard.changes;
+        drop(shard);
+        let Some(value) = load()? else { return Ok(None) };
+        if let Some(mut shard) = self.write(key)
+            && shard.changes == changes
+        {
+            shard.put(key, value.clone(), false, self.capacity);
+        }
+        Ok(Some(value))
+    }
+
+    /// Takes a committed value. A pinned one stays until [`Cache::unpin`].
+    pub(super) fn publish(&self, key: &K, value: V, pinned: bool) {
+        if let Some(mut shard) = self.write(key) {
+            shard.changes = shard.changes.wrapping_add(1);
+            shard.put(key, value, pinned, self.capacity);
+        }
+    }
+
+    /// Lets go of a value that has reached its table, unless it has changed since.
+    pub(super) fn unpin(&self, key: &K, is_written: impl FnOnce(&V) -> bool) {
+        if let Some(mut shard) = self.write(key)
+            && let Some(slot) = shard.slots.get_mut(key)
+            && is_written(&slot.value)
+        {
+            slot.pinned = false;
+        }
+    }
+
+    pub(super) fn remove(&self, key: &K) {
+        if let Some(mut shard) = self.write(key) {
+            shard.changes = shard.changes.wrapping_add(1);
+            shard.slots.remove(key);
+        }
+    }
+
+    pub(super) fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+            shard.changes = shard.changes.wrapping_add(1);
+            shard.slots.clear();
+            shard.clock.clear();
+        }
+    }
+
+    // Nothing panics while a lock is held, so a poisoned one is as good as any.
+
+    fn read(&self, key: &K) -> Option<RwLockReadGuard<'_, Shard<K, V>>> {
+        Some(self.shard(key)?.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, key: &K) -> Option<RwLockWriteGuard<'_, Shard<K, V>>> {
+        Some(self.shard(key)?.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn shard(&self, key: &K) -> Option<&RwLock<Shard<K, V>>> {
+        let hash = usize::try_from(self.hasher.hash_one(key) >> 32).unwrap_or_default();
+        self.shards.get(hash % SHARDS)
+    }
+}
+
+impl<K: Clone + Eq + Hash, V> Shard<K, V> {
+    fn put(&mut self, key: &K, value: V, pinned: bool, capacity: usize) {
+        let slot = Slot { value, pinned, used: AtomicBool::new(true) };
+        if self.slots.insert(key.clone(), slot).is_none() {
+            self.clock.push_back(key.clone());
+        }
+        self.evict(capacity);
+    }
+
+    /// Moves the hand until there is room: who was used since it last came by is spared once.
+    fn evict(&mut self, capacity: usize) {
+        let mut steps = self.clock.len().saturating_mul(2).min(64);
+        while self.slots.len() > capacity && steps > 0 {
+            steps = steps.saturating_sub(1);
+            let Some(key) = self.clock.pop_front() else { return };
+            match self.slots.get(&key) {
+                None => {}
+                Some(slot) if slot.pinned || slot.used.swap(false, Ordering::Relaxed) => self.clock.push_back(key),
+                Some(_) => {
+                    self.slots.remove(&key);
+                }
+            }
+        }
+    }
+}
+
+impl<V: Clone> Slot<V> {
+    fn used(&self) -> V {
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+        self.value.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+    use super::*;
+
+    #[test]
+    fn pinned_values_stay_and_others_make_room() {
+        let cache = Cache::new(SHARDS * 4);
+        for key in 0..1_000 {
+            cache.publish(&key, key, key < 100);
+        }
+        assert!((0..100).all(|key| cache.get(&key) == Some(key)));
+        let kept = (100..1_000).filter(|key| cache.get(key).is_some()).count();
+        assert!(kept < 200, "{kept} values beyond the capacity");
+        (0..100).for_each(|key| cache.unpin(&key, |_| true));
+        (1_000..3_000).for_each(|key| cache.publish(&key, key, false));
+        let kept = (0..3_000).filter(|key| cache.get(key).is_some()).count();
+        assert!(kept < 200, "{kept} values beyond the capacity");
+    }
+
+    #[test]
+    fn a_reader_does_not_keep_what_the_writer_has_changed_meanwhile() {
+        let cache = Cache::new(100);
+        let seen = cache.get_or_load(&1, || {
+            cache.publish(&1, "new", false);
+            cache.remove(&1);
+            Ok(Some("old"))
+        });
+        assert_eq!(seen, Ok(Some("old")));
+        assert_eq!(cache.get(&1), None);
+        assert_eq!(cache.get_or_load(&1, || Ok(Some("new"))), Ok(Some("new")));
+        assert_eq!(cache.get(&1), Some("new"));
+    }
+}

@@ -1,0 +1,415 @@
+//! Records to rows and back. The only place that knows columns.
+
+use std::sync::Arc;
+
+use loyalty_core::{
+    AccountId, CustomerId, Email, Event, OrderId, Points, Program, ProgramVersion, ShopId, Timestamp,
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Failure;
+use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
+use crate::request::Answer;
+use crate::shop::{KeyRecord, NewKey, Shop};
+use crate::transact::{CustomerChange, Kept};
+
+type Db = Connection;
+
+fn micros(at: Timestamp) -> i64 {
+    at.timestamp_micros()
+}
+
+fn timestamp(micros: i64) -> Result<Timestamp, Failure> {
+    Timestamp::from_timestamp_micros(micros).ok_or_else(|| damaged("a time", &micros))
+}
+
+fn damaged(what: &str, value: &impl std::fmt::Display) -> Failure {
+    Failure::Corrupt(format!("{what} cannot be read: {value}"))
+}
+
+fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Failure> {
+    serde_json::to_string(value).map_err(|error| Failure::Corrupt(format!("a record cannot be written: {error}")))
+}
+
+fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+    serde_json::from_str(text).map_err(|error| damaged("a record", &error))
+}
+
+/// One row, read by a function that may find it damaged.
+fn one<T>(
+    db: &Db,
+    sql: &str,
+    params: impl rusqlite::Params,
+    read: impl FnOnce(&Row<'_>) -> Result<T, Failure>,
+) -> Result<Option<T>, Failure> {
+    let found = db.prepare_cached(sql)?.query_row(params, |row| Ok(read(row))).optional()?;
+    found.transpose()
+}
+
+/// Every row, one after the other, until the visitor fails.
+fn each(
+    db: &Db,
+    sql: &str,
+    params: impl rusqlite::Params,
+    mut visit: impl FnMut(&Row<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    while let Some(row) = rows.next()? {
+        visit(row)?;
+    }
+    Ok(())
+}
+
+// The journal.
+
+const JOURNAL: &str = "SELECT seq, shop, account, previous, at, balance, events FROM journal";
+
+fn journal_row(row: &Row<'_>) -> Result<JournalRow, Failure> {
+    let events: Vec<Event> = from_json(row.get_ref(6)?.as_str().map_err(|error| damaged("events", &error))?)?;
+    let balance: i64 = row.get(5)?;
+    Ok(JournalRow {
+        seq: row.get(0)?,
+        shop: ShopId(row.get(1)?),
+        account: row.get::<_, Option<i64>>(2)?.map(AccountId),
+        previous: row.get(3)?,
+        at: timestamp(row.get(4)?)?,
+        balance: Points::new(balance).ok_or_else(|| damaged("a balance", &balance))?,
+        events: events.into(),
+    })
+}
+
+pub(super) fn append_journal(db: &Db, row: &JournalRow) -> Result<(), Failure> {
+    let sql =
+        "INSERT INTO journal (seq, shop, account, previous, at, balance, events) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    let account = row.account.map(|account| account.0);
+    let events = to_json(&*row.events)?;
+    let values = params![row.seq, row.shop.0, account, row.previous, micros(row.at), row.balance.get(), events];
+    db.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+pub(super) fn journal_at(db: &Db, seq: Seq) -> Result<Option<JournalRow>, Failure> {
+    one(db, &format!("{JOURNAL} WHERE seq = ?"), [seq], journal_row)
+}
+
+pub(super) fn each_journal(
+    db: &Db,
+    after: Seq,
+    mut visit: impl FnMut(JournalRow) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    each(db, &format!("{JOURNAL} WHERE seq > ? ORDER BY seq"), [after], |row| visit(journal_row(row)?))
+}
+
+/// The largest number in a column; zero in an empty table.
+pub(super) fn last(db: &Db, column: &str, table: &str) -> Result<i64, Failure> {
+    let sql = format!("SELECT coalesce(max({column}), 0) FROM {table}");
+    Ok(db.query_row(&sql, [], |row| row.get(0))?)
+}
+
+// Folds.
+
+pub(super) fn account(db: &Db, id: AccountId) -> Result<Option<AccountRecord>, Failure> {
+    one(db, "SELECT shop, seq, at, state FROM account WHERE id = ?", [id.0], |row| account_record(row, 0))
+}
+
+fn account_record(row: &Row<'_>, from: usize) -> Result<AccountRecord, Failure> {
+    let column = |offset: usize| from.saturating_add(offset);
+    Ok(AccountRecord {
+        shop: ShopId(row.get(column(0))?),
+        seq: row.get(column(1))?,
+        at: timestamp(row.get(column(2))?)?,
+        account: from_json(&row.get::<_, String>(column(3))?)?,
+    })
+}
+
+pub(super) fn each_account(db: &Db, mut visit: impl FnMut(AccountId, AccountRecord)) -> Result<(), Failure> {
+    each(db, "SELECT id, shop, seq, at, state FROM account", [], |row| {
+        visit(AccountId(row.get(0)?), account_record(row, 1)?);
+        Ok(())
+    })
+}
+
+/// A state never steps back, whoever writes it.
+pub(super) fn put_account(db: &Db, id: AccountId, record: &AccountRecord) -> Result<(), Failure> {
+    let sql = "INSERT INTO account (id, shop, seq, at, state) VALUES (?, ?, ?, ?, ?)
+        ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, at = excluded.at, state = excluded.state
+        WHERE excluded.seq > seq";
+    let state = to_json(&record.account)?;
+    db.prepare_cached(sql)?.execute(params![id.0, record.shop.0, record.seq, micros(record.at), state])?;
+    Ok(())
+}
+
+pub(super) fn order(db: &Db, shop: ShopId, id: &OrderId) -> Result<Option<OrderRecord>, Failure> {
+    let sql = "SELECT account, seq, state FROM purchase WHERE shop = ? AND order_id = ?";
+    one(db, sql, params![shop.0, id.as_str()], |row| order_record(row, 0))
+}
+
+fn order_record(row: &Row<'_>, from: usize) -> Result<OrderRecord, Failure> {
+    let column = |offset: usize| from.saturating_add(offset);
+    Ok(OrderRecord {
+        account: row.get::<_, Option<i64>>(column(0))?.map(AccountId),
+        seq: row.get(column(1))?,
+        state: from_json(&row.get::<_, String>(column(2))?)?,
+    })
+}
+
+pub(super) fn each_order(db: &Db, mut visit: impl FnMut((ShopId, OrderId), OrderRecord)) -> Result<(), Failure> {
+    each(db, "SELECT shop, order_id, account, seq, state FROM purchase", [], |row| {
+        let id: String = row.get(1)?;
+        let id = OrderId::new(&id).map_err(|error| damaged("an order's id", &error))?;
+        visit((ShopId(row.get(0)?), id), order_record(row, 2)?);
+        Ok(())
+    })
+}
+
+pub(super) fn put_order(db: &Db, shop: ShopId, id: &OrderId, record: &OrderRecord) -> Result<(), Failure> {
+    let sql = "INSERT INTO purchase (shop, order_id, account, seq, state) VALUES (?, ?, ?, ?, ?)
+        ON CONFLICT (shop, order_id) DO UPDATE
+        SET account = excluded.account, seq = excluded.seq, state = excluded.state WHERE excluded.seq > seq";
+    let account = record.account.map(|account| account.0);
+    let state = to_json(&record.state)?;
+    db.prepare_cached(sql)?.execute(params![shop.0, id.as_str(), account, record.seq, state])?;
+    Ok(())
+}
+
+/// Up to which journal row and which answer everything has reached its table.
+pub(super) fn checkpoint(db: &Db) -> Result<(Seq, i64), Failure> {
+    Ok(db.query_row("SELECT seq, answer FROM checkpoint", [], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
+pub(super) fn put_checkpoint(db: &Db, (seq, answer): (Seq, i64)) -> Result<(), Failure> {
+    db.prepare_cached("UPDATE checkpoint SET seq = ?, answer = ?")?.execute([seq, answer])?;
+    Ok(())
+}
+
+// Kept answers.
+
+pub(super) fn append_answer(db: &Db, id: i64, kept: &Kept) -> Result<(), Failure> {
+    let sql = "INSERT INTO answer (id, shop, key, fingerprint, at, status, body) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    let Kept { shop, key, fingerprint, at, answer } = kept;
+    let values = params![id, shop.0, key, fingerprint, micros(*at), answer.status, answer.body];
+    db.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+fn kept(row: &Row<'_>) -> Result<(i64, Kept), Failure> {
+    let answer = Answer { status: row.get(5)?, body: row.get(6)? };
+    let (key, fingerprint) = (row.get(2)?, row.get(3)?);
+    Ok((row.get(0)?, Kept { shop: ShopId(row.get(1)?), key, fingerprint, at: timestamp(row.get(4)?)?, answer }))
+}
+
+pub(super) fn answer(db: &Db, shop: ShopId, key: &[u8; 16]) -> Result<Option<Kept>, Failure> {
+    let sql = "SELECT a.id, a.shop, a.key, a.fingerprint, a.at, a.status, a.body
+        FROM answer_key k JOIN answer a ON a.id = k.answer WHERE k.shop = ? AND k.key = ?";
+    Ok(one(db, sql, params![shop.0, key], kept)?.map(|(_, kept)| kept))
+}
+
+pub(super) fn each_answer(db: &Db, after: i64, mut visit: impl FnMut(i64, Kept)) -> Result<(), Failure> {
+    let sql = "SELECT id, shop, key, fingerprint, at, status, body FROM answer WHERE id > ? ORDER BY id";
+    each(db, sql, [after], |row| {
+        let (id, kept) = kept(row)?;
+        visit(id, kept);
+        Ok(())
+    })
+}
+
+pub(super) fn put_answer_key(db: &Db, shop: ShopId, key: &[u8; 16], answer: i64) -> Result<(), Failure> {
+    let sql = "INSERT INTO answer_key (shop, key, answer) VALUES (?, ?, ?)
+        ON CONFLICT (shop, key) DO UPDATE SET answer = max(answer, excluded.answer)";
+    db.prepare_cached(sql)?.execute(params![shop.0, key, answer])?;
+    Ok(())
+}
+
+/// Drops some of the answers from before a time: the oldest, up to one that is written down already.
+pub(super) fn prune_answers(db: &Db, before: Timestamp, written: i64) -> Result<(), Failure> {
+    let (mut old, sql) = (Vec::new(), "SELECT id, shop, key, at FROM answer WHERE id <= ? ORDER BY id LIMIT 256");
+    each(db, sql, [written], |row| {
+        let at: i64 = row.get(3)?;
+        if at < micros(before) {
+            old.push((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, [u8; 16]>(2)?));
+        }
+        Ok(())
+    })?;
+    for (id, shop, key) in old {
+        let sql = "DELETE FROM answer_key WHERE shop = ? AND key = ? AND answer = ?";
+        db.prepare_cached(sql)?.execute(params![shop, key, id])?;
+        db.prepare_cached("DELETE FROM answer WHERE id = ?")?.execute([id])?;
+    }
+    Ok(())
+}
+
+// Customers.
+
+const CUSTOMER: &str =
+    "SELECT account, shop, customer_id, email, profile, created_at, updated_at, revision FROM customer";
+
+fn customer_record(row: &Row<'_>) -> Result<CustomerRecord, Failure> {
+    let id: Option<String> = row.get(2)?;
+    let email: Option<String> = row.get(3)?;
+    Ok(CustomerRecord {
+        account: AccountId(row.get(0)?),
+        shop: ShopId(row.get(1)?),
+        id: id.map(CustomerId::try_from).transpose().map_err(|error| damaged("a customer's id", &error))?,
+        email: email.map(Email::try_from).transpose().map_err(|error| damaged("an e-mail", &error))?,
+        profile: from_json(&row.get::<_, String>(4)?)?,
+        created_at: timestamp(row.get(5)?)?,
+        updated_at: timestamp(row.get(6)?)?,
+        revision: row.get(7)?,
+    })
+}
+
+pub(super) fn customer(db: &Db, account: AccountId) -> Result<Option<CustomerRecord>, Failure> {
+    one(db, &format!("{CUSTOMER} WHERE account = ?"), [account.0], customer_record)
+}
+
+pub(super) fn account_by_id(db: &Db, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure> {
+    let sql = "SELECT account FROM customer WHERE shop = ? AND customer_id = ?";
+    one(db, sql, params![shop.0, id.as_str()], |row| Ok(AccountId(row.get(0)?)))
+}
+
+pub(super) fn account_by_email(db: &Db, shop: ShopId, email: &str) -> Result<Option<AccountId>, Failure> {
+    let sql = "SELECT account FROM customer WHERE shop = ? AND email_key = ?";
+    one(db, sql, params![shop.0, email], |row| Ok(AccountId(row.get(0)?)))
+}
+
+/// A shop's customers in the order of their accounts, until the visitor has enough.
+pub(super) fn each_customer(
+    db: &Db,
+    shop: ShopId,
+    after: AccountId,
+    mut visit: impl FnMut(CustomerRecord) -> std::ops::ControlFlow<()>,
+) -> Result<(), Failure> {
+    let sql = format!("{CUSTOMER} INDEXED BY customer_of_shop WHERE shop = ? AND account > ? ORDER BY account");
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query([shop.0, after.0])?;
+    while let Some(row) = rows.next()? {
+        if visit(customer_record(row)?).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn count_customers(db: &Db, shop: ShopId) -> Result<u64, Failure> {
+    let count: i64 = db.query_row("SELECT count(*) FROM customer WHERE shop = ?", [shop.0], |row| row.get(0))?;
+    Ok(u64::try_from(count).unwrap_or_default())
+}
+
+pub(super) fn put_customer(db: &Db, change: &CustomerChange) -> Result<(), Failure> {
+    let Some(record) = &change.after else {
+        let account = change.before.as_ref().map_or(0, |before| before.account.0);
+        db.prepare_cached("DELETE FROM customer WHERE account = ?")?.execute([account])?;
+        return Ok(());
+    };
+    let sql = "INSERT INTO customer
+        (account, shop, customer_id, email, email_key, profile, created_at, updated_at, revision)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (account) DO UPDATE SET customer_id = excluded.customer_id, email = excluded.email,
+            email_key = excluded.email_key, profile = excluded.profile, updated_at = excluded.updated_at,
+            revision = excluded.revision";
+    let values = params![
+        record.account.0,
+        record.shop.0,
+        record.id.as_ref().map(CustomerId::as_str),
+        record.email.as_ref().map(Email::as_str),
+        record.email.as_ref().map(Email::key),
+        to_json(&record.profile)?,
+        micros(record.created_at),
+        micros(record.updated_at),
+        record.revision,
+    ];
+    db.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+// Shops, keys and programs.
+
+pub(super) fn shops(db: &Db) -> Result<Vec<Shop>, Failure> {
+    let mut shops = Vec::new();
+    let sql = "SELECT id, name, currency, zone, created_at, integration FROM shop ORDER BY id";
+    each(db, sql, [], |row| {
+        let (currency, zone): (String, String) = (row.get(2)?, row.get(3)?);
+        let integration: Option<String> = row.get(5)?;
+        shops.push(Shop {
+            id: ShopId(row.get(0)?),
+            name: row.get(1)?,
+            currency: loyalty_core::Currency::from_code(&currency)
+                .ok_or_else(|| damaged("a currency", &currency))?,
+            zone: zone.parse().map_err(|_| damaged("a time zone", &zone))?,
+            created_at: timestamp(row.get(4)?)?,
+            integration: integration.map(|text| from_json(&text)).transpose()?,
+        });
+        Ok(())
+    })?;
+    Ok(shops)
+}
+
+pub(super) fn add_shop(db: &Db, shop: &Shop) -> Result<(), Failure> {
+    let sql = "INSERT INTO shop (id, name, currency, zone, created_at) VALUES (?, ?, ?, ?, ?)";
+    let (currency, zone) = (shop.currency.code(), shop.zone.name());
+    db.execute(sql, params![shop.id.0, shop.name, currency, zone, micros(shop.created_at)])?;
+    Ok(())
+}
+
+pub(super) fn put_integration(
+    db: &Db,
+    shop: ShopId,
+    integration: &crate::shop::Integration,
+) -> Result<(), Failure> {
+    db.execute("UPDATE shop SET integration = ? WHERE id = ?", params![to_json(integration)?, shop.0])?;
+    Ok(())
+}
+
+pub(super) fn key(db: &Db, id: &str) -> Result<Option<KeyRecord>, Failure> {
+    let sql = "SELECT id, shop, hash, signing_secret, scopes, created_at FROM api_key
+        WHERE id = ? AND revoked_at IS NULL";
+    one(db, sql, [id], |row| {
+        let key = NewKey {
+            id: row.get(0)?,
+            hash: row.get(2)?,
+            signing_secret: row.get(3)?,
+            scopes: from_json(&row.get::<_, String>(4)?)?,
+        };
+        Ok(KeyRecord { shop: ShopId(row.get(1)?), key, created_at: timestamp(row.get(5)?)? })
+    })
+}
+
+/// Adds a key; of those before it only the newest stays alive.
+pub(super) fn add_key(db: &Db, shop: ShopId, key: &NewKey, now: Timestamp) -> Result<(), Failure> {
+    let revoke = "UPDATE api_key SET revoked_at = ?1 WHERE shop = ?2 AND revoked_at IS NULL
+        AND number < (SELECT max(number) FROM api_key WHERE shop = ?2)";
+    db.execute(revoke, params![micros(now), shop.0])?;
+    let add = "INSERT INTO api_key (id, shop, hash, signing_secret, scopes, created_at) VALUES (?, ?, ?, ?, ?, ?)";
+    let scopes = to_json(&key.scopes)?;
+    db.execute(add, params![key.id, shop.0, key.hash, key.signing_secret, scopes, micros(now)])?;
+    Ok(())
+}
+
+pub(super) fn program(
+    db: &Db,
+    shop: ShopId,
+    version: Option<ProgramVersion>,
+) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
+    let sql = "SELECT version, body FROM program WHERE shop = ?1 AND (?2 IS NULL OR version = ?2)
+        ORDER BY version DESC LIMIT 1";
+    one(db, sql, params![shop.0, version.map(|version| version.0)], |row| {
+        let body: String = row.get(1)?;
+        let program = Program::from_json(&body).map_err(|_| damaged("a program of shop", &shop))?;
+        Ok((ProgramVersion(row.get(0)?), Arc::new(program)))
+    })
+}
+
+pub(super) fn add_program(
+    db: &Db,
+    shop: ShopId,
+    version: ProgramVersion,
+    program: &Program,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let sql = "INSERT INTO program (shop, version, body, published_at) VALUES (?, ?, ?, ?)";
+    db.execute(sql, params![shop.0, version.0, program.to_json(), micros(now)])?;
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! The file: how it is opened, what is in it, and how it moves to a newer format. Forward only.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use crate::error::Failure;
+
+/// SQLite before this could corrupt a database when it reset the write-ahead log.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// Marks a file as ours ("loya").
+const APPLICATION_ID: i64 = 0x6c6f_7961;
+
+/// One step a format version. Never changed once released; a new format is a new step.
+const MIGRATIONS: [&str; 1] = ["
+    CREATE TABLE shop (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        currency TEXT NOT NULL,
+        zone TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        integration TEXT
+    ) STRICT;
+    CREATE TABLE api_key (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        shop INTEGER NOT NULL REFERENCES shop,
+        hash BLOB NOT NULL,
+        signing_secret TEXT NOT NULL,
+        scopes TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        revoked_at INTEGER
+    ) STRICT;
+    CREATE TABLE program (
+        shop INTEGER NOT NULL REFERENCES shop,
+        version INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        published_at INTEGER NOT NULL,
+        PRIMARY KEY (shop, version)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Written before every answer. Append only: these two are the truth.
+    CREATE TABLE journal (
+        seq INTEGER PRIMARY KEY,
+        shop INTEGER NOT NULL,
+        account INTEGER,
+        previous INTEGER,
+        at INTEGER NOT NULL,
+        balance INTEGER NOT NULL,
+        events TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE answer (
+        id INTEGER PRIMARY KEY,
+        shop INTEGER NOT NULL,
+        key BLOB NOT NULL,
+        fingerprint BLOB NOT NULL,
+        at INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        body BLOB NOT NULL
+    ) STRICT;
+
+    -- Personal data, and the only place of it. Written with the journal.
+    CREATE TABLE customer (
+        account INTEGER PRIMARY KEY,
+        shop INTEGER NOT NULL REFERENCES shop,
+        customer_id TEXT,
+        email TEXT,
+        email_key TEXT,
+        profile TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        revision INTEGER NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX customer_by_id ON customer (shop, customer_id) WHERE customer_id IS NOT NULL;
+    CREATE UNIQUE INDEX customer_by_email ON customer (shop, email_key) WHERE email_key IS NOT NULL;
+    CREATE INDEX customer_of_shop ON customer (shop);
+
+    -- Folds of the journal, written behind it in sorted batches; the checkpoint says how far.
+    CREATE TABLE account (
+        id INTEGER PRIMARY KEY,
+        shop INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        state TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE purchase (
+        number INTEGER PRIMARY KEY,
+        shop INTEGER NOT NULL,
+        order_id TEXT NOT NULL,
+        account INTEGER,
+        seq INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        UNIQUE (shop, order_id)
+    ) STRICT;
+    CREATE TABLE answer_key (
+        shop INTEGER NOT NULL,
+        key BLOB NOT NULL,
+        answer INTEGER NOT NULL,
+        PRIMARY KEY (shop, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE checkpoint (
+        only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+        seq INTEGER NOT NULL,
+        answer INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO checkpoint VALUES (1, 0, 0);
+"];
+
+/// Opens the file for writing, making it or moving it to the newest format.
+pub(super) fn open(path: &Path) -> Result<Connection, Failure> {
+    check_version()?;
+    let mut db = Connection::open(path)?;
+    settle(&db)?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    migrate(&mut db)?;
+    Ok(db)
+}
+
+/// Opens an existing file for reading only.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, Failure> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    settle(&db)?;
+    Ok(db)
+}
+
+fn check_version() -> Result<(), Failure> {
+    if rusqlite::version_number() >= OLDEST_SQLITE {
+        return Ok(());
+    }
+    let found = rusqlite::version();
+    Err(Failure::Unavailable(format!("SQLite {found} can corrupt a database; 3.51.3 or newer is needed")))
+}
+
+fn settle(db: &Connection) -> Result<(), Failure> {
+    db.busy_timeout(std::time::Duration::from_secs(10))?;
+    db.set_prepared_statement_cache_capacity(64);
+    // FULL: a commit is on the disk before anybody is told. Fewer, larger checkpoints of the log.
+    for (name, value) in [("synchronous", 2), ("wal_autocheckpoint", 8_000), ("cache_size", -32_000)] {
+        db.pragma_update(None, name, value)?;
+    }
+    db.pragma_update(None, "mmap_size", 0)?;
+    Ok(())
+}
+
+fn migrate(db: &mut Connection) -> Result<(), Failure> {
+    let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let number = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (found, application) = (number("user_version")?, number("application_id")?);
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(Failure::TooNew { found, known });
+    }
+    let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if application != APPLICATION_ID && tables > 0 {
+        return Err(Failure::Corrupt("the file is another program's database".to_owned()));
+    }
+    for step in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
+        transaction.execute_batch(step)?;
+    }
+    if found < known {
+        transaction.pragma_update(None, "user_version", known)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// What SQLite reports, as seen by callers: damage is final, all else may pass.
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match error.sqlite_error_code() {
+            Some(DatabaseCorrupt | NotADatabase) => Self::Corrupt(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! What the writer and the readers share: the caches, the readers' connections, and the store's health.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use loyalty_core::{AccountId, CustomerId, Email, OrderId, Program, ProgramVersion, ShopId};
+use rusqlite::Connection;
+
+use super::cache::Cache;
+use super::{Settings, rows, schema};
+use crate::error::Failure;
+use crate::query::CustomerView;
+use crate::record::{AccountRecord, CustomerRecord, OrderRecord};
+use crate::shop::{KeyRecord, Shop};
+use crate::transact::{CustomerChange, Kept};
+
+/// How long a key is believed to be alive. Another process may revoke it.
+const KEY_BELIEF: Duration = Duration::from_secs(2);
+
+type KeyMap = HashMap<String, (Instant, Arc<KeyRecord>)>;
+
+/// An answer with its place in the answers' table.
+pub(super) type Placed = (i64, Arc<Kept>);
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    path: PathBuf,
+    readers: Mutex<Vec<Connection>>,
+    /// Why nothing can be served, while nothing can.
+    illness: RwLock<Option<Failure>>,
+    pub(super) accounts: Cache<AccountId, Arc<AccountRecord>>,
+    pub(super) orders: Cache<(ShopId, OrderId), Arc<OrderRecord>>,
+    pub(super) customers: Cache<AccountId, Arc<CustomerRecord>>,
+    by_id: Cache<(ShopId, CustomerId), AccountId>,
+    by_email: Cache<(ShopId, String), AccountId>,
+    pub(super) answers: Cache<(ShopId, [u8; 16]), Placed>,
+    programs: Cache<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
+    shops: Cache<ShopId, Arc<Shop>>,
+    keys: RwLock<KeyMap>,
+}
+
+impl Shared {
+    pub(super) fn new(path: PathBuf, settings: &Settings) -> Self {
+        let size = settings.cached_records;
+        Self {
+            path,
+            readers: Mutex::default(),
+            illness: RwLock::default(),
+            accounts: Cache::new(size),
+            orders: Cache::new(size),
+            customers: Cache::new(size),
+            by_id: Cache::new(size),
+            by_email: Cache::new(size),
+            answers: Cache::new(size),
+            programs: Cache::new(256),
+            shops: Cache::new(256),
+            keys: RwLock::default(),
+        }
+    }
+
+    /// Runs a read on a connection of its own. What it sees is committed.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
+        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let db = idle.map_or_else(|| schema::open_reader(&self.path), Ok)?;
+        let answer = read(&db);
+        let mut idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < 8 {
+            idle.push(db);
+        }
+        answer
+    }
+
+    /// A connection that nobody else uses, for a long read.
+    pub(super) fn reader(&self) -> Result<Connection, Failure> {
+        schema::open_reader(&self.path)
+    }
+
+    pub(super) fn health(&self) -> Result<(), Failure> {
+        let illness = self.illness.read().unwrap_or_else(PoisonError::into_inner);
+        illness.clone().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn set_illness(&self, illness: Option<Failure>) {
+        *self.illness.write().unwrap_or_else(PoisonError::into_inner) = illness;
+    }
+
+    /// Forgets everything: what was committed is read again, what was not never was.
+    pub(super) fn forget(&self) {
+        self.accounts.clear();
+        self.orders.clear();
+        self.customers.clear();
+        self.by_id.clear();
+        self.by_email.clear();
+        self.answers.clear();
+        self.programs.clear();
+        self.shops.clear();
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    // Look-ups. `db` is whose connection a miss is read on: the writer brings its own.
+
+    pub(super) fn account(&self, db: Db<'_>, id: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure> {
+        self.accounts.get_or_load(&id, || db.read(self, |db| Ok(rows::account(db, id)?.map(Arc::new))))
+    }
+
+    pub(super) fn order(
+        &self,
+        db: Db<'_>,
+        shop: ShopId,
+        id: &OrderId,
+    ) -> Result<Option<Arc<OrderRecord>>, Failure> {
+        let key = (shop, id.clone());
+        self.orders.get_or_load(&key, || db.read(self, |db| Ok(rows::order(db, shop, id)?.map(Arc::new))))
+    }
+
+    pub(super) fn customer(&self, db: Db<'_>, id: AccountId) -> Result<Option<Arc<CustomerRecord>>, Failure> {
+        self.customers.get_or_load(&id, || db.read(self, |db| Ok(rows::customer(db, id)?.map(Arc::new))))
+    }
+
+    pub(super) fn by_id(&self, db: Db<'_>, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure> {
+        self.by_id.get_or_load(&(shop, id.clone()), || db.read(self, |db| rows::account_by_id(db, shop, id)))
+    }
+
+    pub(super) fn by_email(&self, db: Db<'_>, shop: ShopId, email: &Email) -> Result<Option<AccountId>, Failure> {
+        let load = || db.read(self, |db| rows::account_by_email(db, shop, email.key()));
+        self.by_email.get_or_load(&(shop, email.key().to_owned()), load)
+    }
+
+    pub(super) fn answer(&self, db: Db<'_>, shop: ShopId, key: &[u8; 16]) -> Result<Option<Arc<Kept>>, Failure> {
+        match self.answers.get(&(shop, *key)) {
+            Some((_, kept)) => Ok(Some(kept)),
+            None => db.read(self, |db| Ok(rows::answer(db, shop, key)?.map(Arc::new))),
+        }
+    }
+
+    pub(super) fn program(
+        &self,
+        db: Db<'_>,
+        shop: ShopId,
+        version: Option<ProgramVersion>,
+    ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
+        self.programs.get_or_load(&(shop, version), || db.read(self, |db| rows::program(db, shop, version)))
+    }
+
+    pub(super) fn shop(&self, db: Db<'_>, id: ShopId) -> Result<Option<Arc<Shop>>, Failure> {
+        self.shops.get_or_load(&id, || {
+            let shops = db.read(self, rows::shops)?;
+            Ok(shops.into_iter().find(|shop| shop.id == id).map(Arc::new))
+        })
+    }
+
+    pub(super) fn key(&self, id: &str) -> Result<Option<Arc<KeyRecord>>, Failure> {
+        let now = Instant::now();
+        let known = self.keys.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        if let Some((read_at, key)) = known
+            && now.duration_since(read_at) < KEY_BELIEF
+        {
+            return Ok(Some(key));
+        }
+        let key = self.read(|db| rows::key(db, id))?.map(Arc::new);
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        match &key {
+            Some(key) => keys.insert(id.to_owned(), (now, Arc::clone(key))),
+            None => keys.remove(id),
+        };
+        Ok(key)
+    }
+
+    pub(super) fn view_of(&self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
+        let Some(record) = self.customer(Db::Reader, account)? else { return Ok(None) };
+        let account = self.account(Db::Reader, account)?;
+        let account = account.unwrap_or_else(|| Arc::new(AccountRecord::new(record.shop)));
+        Ok(Some(CustomerView::new(record, account)))
+    }
+
+    // What the writer tells after a commit.
+
+    pub(super) fn publish_customer(&self, change: &CustomerChange) {
+        if let Some(before) = &change.before {
+            let (shop, id) = (before.shop, before.id.as_ref());
+            id.inspect(|id| self.by_id.remove(&(shop, (*id).clone())));
+            before.email.as_ref().inspect(|email| self.by_email.remove(&(shop, email.key().to_owned())));
+            self.customers.remove(&before.account);
+        }
+        if let Some(after) = &change.after {
+            let (shop, account) = (after.shop, after.account);
+            after.id.as_ref().inspect(|id| self.by_id.publish(&(shop, (*id).clone()), account, false));
+            let email = after.email.as_ref();
+            email.inspect(|email| self.by_email.publish(&(shop, email.key().to_owned()), account, false));
+            self.customers.publish(&account, Arc::clone(after), false);
+        }
+    }
+
+    pub(super) fn publish_program(&self, shop: ShopId, program: (ProgramVersion, Arc<Program>)) {
+        self.programs.publish(&(shop, None), program, false);
+    }
+
+    pub(super) fn shop_changed(&self, shop: ShopId) {
+        self.shops.remove(&shop);
+    }
+
+    pub(super) fn keys_changed(&self) {
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Where a miss is looked up.
+#[derive(Clone, Copy)]
+pub(super) enum Db<'a> {
+    /// On one of the readers' connections.
+    Reader,
+    /// On the writer's own, inside its transaction.
+    Writer(&'a Connection),
+}
+
+impl Db<'_> {
+    fn read<T>(self, shared: &Shared, read: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
+        match self {
+            Self::Reader => shared.read(read),
+            Self::Writer(db) => read(db),
+        }
+    }
+}
