@@ -1,0 +1,262 @@
+//! A request's body, whole, within its limits of size and time.
+//!
+//! Almost every body comes in one piece, right behind the head: that piece is handed on as it
+//! is. Only a body in several pieces is copied together.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::HeaderMap;
+use hyper::body::Body;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
+
+use crate::problem::Problem;
+
+/// How big and how slow a body may be.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    /// The most bytes of a body.
+    pub bytes: usize,
+    /// The time from the end of the head to the end of the body.
+    pub time: Duration,
+}
+
+impl Default for BodyLimits {
+    /// 1 MiB, ten seconds.
+    fn default() -> Self {
+        Self { bytes: 1 << 20, time: Duration::from_secs(10) }
+    }
+}
+
+/// Which bodies a route reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// `application/json`, with `charset=utf-8` or without.
+    Json,
+    /// Whatever is sent: the store plugins don't always say.
+    Any,
+}
+
+/// Reads the body of a request with these `headers`. None at all is an empty one.
+///
+/// 413 `body_too_large` (without reading, where the length is announced), 408 `body_too_slow`,
+/// 415 `unsupported_media_type`, 400 `broken_body` for a transfer that breaks off.
+pub async fn read<B>(headers: &HeaderMap, body: B, limits: BodyLimits, media: Media) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limits.bytes {
+        return Err(too_large(limits));
+    }
+    let bytes = tokio::time::timeout(limits.time, gather(body, limits)).await.map_err(|_| too_slow(limits))??;
+    if !bytes.is_empty() {
+        check_media(headers, media)?;
+    }
+    Ok(bytes)
+}
+
+async fn gather<B>(mut body: B, limits: BodyLimits) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let first = next_piece(&mut body, limits.bytes, limits).await?;
+    if body.is_end_stream() || first.is_empty() {
+        return Ok(first);
+    }
+    let mut whole = BytesMut::from(first);
+    loop {
+        let room = limits.bytes.saturating_sub(whole.len());
+        let piece = next_piece(&mut body, room, limits).await?;
+        if piece.is_empty() {
+            return Ok(whole.freeze());
+        }
+        whole.extend_from_slice(&piece);
+    }
+}
+
+/// The next bytes, at most `room` of them; empty at the end. Trailers say nothing to us.
+async fn next_piece<B>(body: &mut B, room: usize, limits: BodyLimits) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| broken())?;
+        match frame.into_data() {
+            Ok(piece) if piece.len() > room => return Err(too_large(limits)),
+            Ok(piece) if !piece.is_empty() => return Ok(piece),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(Bytes::new())
+}
+
+fn check_media(headers: &HeaderMap, media: Media) -> Result<(), Problem> {
+    if let Some(coding) = headers.get(CONTENT_ENCODING)
+        && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        let problem = Problem::unsupported_media_type("Send the body without a Content-Encoding.");
+        return Err(problem.at("Content-Encoding"));
+    }
+    if media == Media::Any {
+        return Ok(());
+    }
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let is_json = types.next().and_then(|value| value.to_str().ok()).is_some_and(is_json);
+    if is_json && types.next().is_none() {
+        return Ok(());
+    }
+    let problem = Problem::unsupported_media_type("Send the body as Content-Type application/json.");
+    Err(problem.at("Content-Type"))
+}
+
+/// `application/json`, alone or with a charset of UTF-8 (RFC 9110, 8.3).
+fn is_json(content_type: &str) -> bool {
+    let mut parts = content_type.split(';').map(str::trim);
+    let media = parts.next().unwrap_or_default();
+    media.eq_ignore_ascii_case("application/json") && parts.all(is_utf8_or_no_charset)
+}
+
+fn is_utf8_or_no_charset(parameter: &str) -> bool {
+    let (name, value) = parameter.split_once('=').unwrap_or((parameter, "utf-8"));
+    !name.eq_ignore_ascii_case("charset") || value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+}
+
+fn too_large(limits: BodyLimits) -> Problem {
+    let limit = limits.bytes;
+    let detail = format!("The body can have at most {limit} bytes.");
+    Problem::too_large("body_too_large", detail).figure("limit", i64::try_from(limit).unwrap_or(i64::MAX))
+}
+
+fn too_slow(limits: BodyLimits) -> Problem {
+    let seconds = limits.time.as_secs();
+    let detail = format!("The body was not here within {seconds} seconds.");
+    Problem::too_slow("body_too_slow", detail)
+}
+
+fn broken() -> Problem {
+    Problem::bad_request("broken_body", "The transfer of the body broke off.")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+    use super::*;
+    use http_body_util::Full;
+    use hyper::body::Frame;
+    use std::collections::VecDeque;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    /// A body of unknown length that comes in pieces, and then...
+    struct Pieces(VecDeque<&'static [u8]>, Then);
+
+    #[derive(Clone, Copy)]
+    enum Then {
+        Ends,
+        Hangs,
+        Breaks,
+    }
+
+    impl Body for Pieces {
+        type Data = Bytes;
+        type Error = &'static str;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+            match self.0.pop_front() {
+                Some(piece) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(piece))))),
+                None => match self.1 {
+                    Then::Ends => Poll::Ready(None),
+                    Then::Hangs => Poll::Pending,
+                    Then::Breaks => Poll::Ready(Some(Err("reset"))),
+                },
+            }
+        }
+    }
+
+    const LIMITS: BodyLimits = BodyLimits { bytes: 8, time: Duration::from_millis(20) };
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    fn read_now<B: Body<Data = Bytes> + Unpin>(body: B) -> Result<Bytes, &'static str> {
+        let json = headers(&[("content-type", "application/json")]);
+        run(read(&json, body, LIMITS, Media::Json))
+    }
+
+    fn run<T>(future: impl Future<Output = Result<T, Problem>>) -> Result<T, &'static str> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(future).map_err(|problem| problem.code())
+    }
+
+    fn pieces(pieces: &[&'static [u8]], then: Then) -> Pieces {
+        Pieces(pieces.iter().copied().collect(), then)
+    }
+
+    #[test]
+    fn whole_bodies() {
+        assert_eq!(read_now(Full::from("12345678")).unwrap(), "12345678");
+        assert_eq!(read_now(Full::from("")).unwrap(), "");
+        assert_eq!(read_now(pieces(&[b"123", b"", b"45", b"678"], Then::Ends)).unwrap(), "12345678");
+        assert_eq!(read_now(pieces(&[], Then::Ends)).unwrap(), "");
+    }
+
+    #[test]
+    fn the_limit_holds_announced_or_not() {
+        assert_eq!(read_now(Full::from("123456789")), Err("body_too_large"));
+        assert_eq!(read_now(pieces(&[b"123456789"], Then::Hangs)), Err("body_too_large"));
+        assert_eq!(read_now(pieces(&[b"12345", b"6789"], Then::Hangs)), Err("body_too_large"));
+        // Said before the type of the body is looked at, and before all of it is here.
+        let none = HeaderMap::new();
+        let early = read(&none, Full::from("123456789"), LIMITS, Media::Json);
+        assert_eq!(run(early), Err("body_too_large"));
+    }
+
+    #[test]
+    fn the_time_holds() {
+        assert_eq!(read_now(pieces(&[b"123"], Then::Hangs)), Err("body_too_slow"));
+        assert_eq!(read_now(pieces(&[], Then::Hangs)), Err("body_too_slow"));
+    }
+
+    #[test]
+    fn a_transfer_that_breaks() {
+        assert_eq!(read_now(pieces(&[b"12"], Then::Breaks)), Err("broken_body"));
+    }
+
+    #[test]
+    fn media_types() {
+        let rows: &[(&[(&str, &str)], bool)] = &[
+            (&[("content-type", "application/json")], true),
+            (&[("content-type", "Application/JSON; Charset=\"UTF-8\"")], true),
+            (&[("content-type", "application/json;charset=utf-8")], true),
+            (&[("content-type", "application/json; charset=latin1")], false),
+            (&[("content-type", "application/jsonp")], false),
+            (&[("content-type", "text/plain")], false),
+            (&[("content-type", "application/x-www-form-urlencoded")], false),
+            (&[("content-type", "application/json"), ("content-type", "text/html")], false),
+            (&[("content-type", "application/json"), ("content-encoding", "gzip")], false),
+            (&[], false),
+        ];
+        for (pairs, accepted) in rows {
+            let got = run(read(&headers(pairs), Full::from("{}"), LIMITS, Media::Json));
+            let expected = if *accepted { Ok("{}".into()) } else { Err("unsupported_media_type") };
+            assert_eq!(got, expected, "{pairs:?}");
+        }
+        let none = HeaderMap::new();
+        assert_eq!(run(read(&none, Full::from("{}"), LIMITS, Media::Any)), Ok("{}".into()));
+        assert_eq!(run(read(&none, Full::from(""), LIMITS, Media::Json)), Ok("".into()));
+    }
+}

@@ -1,0 +1,241 @@
+//! The log: structured lines on stderr, without personal data, keys or bodies.
+//!
+//! At `info`, the default, only starts, stops and failures are said, so that the hot path pays
+//! one comparison a request; at `debug` there is a line for each request. A route is logged as
+//! its pattern (`/v1/customers/{customer_id}`), never as the path, which can hold a customer's id
+//! or e-mail. The libraries below us are heard from `warn` on only: what they say at lower levels
+//! is not ours to vouch for.
+
+use std::io;
+use std::panic::{self, PanicHookInfo};
+use std::time::Instant;
+
+use hyper::{Method, StatusCode};
+use tracing::level_filters::LevelFilter;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use crate::server::RequestId;
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts the log on stderr, and sends panics there too. Fails when there is one already.
+pub fn init(format: Format, level: LevelFilter) -> Result<(), TryInitError> {
+    subscriber(format, level, io::stderr).try_init()?;
+    panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+fn subscriber<W>(format: Format, level: LevelFilter, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    let lines = match format {
+        Format::Text => lines.with_ansi(false).boxed(),
+        Format::Json => lines.json().flatten_event(true).boxed(),
+    };
+    let heard = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("loyalty", level);
+    tracing_subscriber::registry().with(lines.with_filter(heard))
+}
+
+/// Says where the program panicked. A message that was put together at run time is left out: it
+/// can hold whatever was in hand.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let (file, line) = panic.location().map_or(("?", 0), |at| (at.file(), at.line()));
+    let message = panic.payload().downcast_ref::<&'static str>();
+    let message = message.copied().unwrap_or("(withheld)");
+    tracing::error!(file, line, message, "panic");
+}
+
+/// Measures a request, if anybody will read the figure.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Option<Instant>);
+
+impl Stopwatch {
+    /// Starts to count, at `debug` and below.
+    pub fn start() -> Self {
+        Self(tracing::enabled!(Level::DEBUG).then(Instant::now))
+    }
+
+    fn micros(self) -> Option<u64> {
+        let elapsed = self.0?.elapsed();
+        u64::try_from(elapsed.as_micros()).ok()
+    }
+}
+
+/// One answered request.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered<'a> {
+    /// Its id.
+    pub id: RequestId,
+    /// Its method.
+    pub method: &'a Method,
+    /// The pattern that its path matched, if any; never the path.
+    pub route: Option<&'a str>,
+    /// Whose key it came with, once that is known.
+    pub shop: Option<&'a str>,
+    /// The answer's status.
+    pub status: StatusCode,
+    /// Started when the request came in.
+    pub time: Stopwatch,
+}
+
+impl Answered<'_> {
+    /// Writes the request's line: `error` for 5xx, else `debug`.
+    pub fn log(self) {
+        if self.status.is_server_error() {
+            self.line_at_error();
+        } else if tracing::enabled!(Level::DEBUG) {
+            self.line_at_debug();
+        }
+    }
+}
+
+macro_rules! line_at {
+    ($name:ident, $level:expr) => {
+        #[cold]
+        fn $name(self) {
+            tracing::event!(
+                $level,
+                request_id = %self.id,
+                method = method(self.method),
+                route = self.route,
+                shop = self.shop,
+                status = self.status.as_u16(),
+                took_us = self.time.micros(),
+                "answered",
+            );
+        }
+    };
+}
+
+impl Answered<'_> {
+    line_at!(line_at_error, Level::ERROR);
+    line_at!(line_at_debug, Level::DEBUG);
+}
+
+/// The method's name, if it is one of the known: any other is a word of the client's own.
+fn method(method: &Method) -> &str {
+    let known =
+        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    if known.contains(method) { method.as_str() } else { "other" }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+    use super::*;
+    use serde_json::Value;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Memory {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    fn logged(format: Format, level: LevelFilter, act: impl FnOnce()) -> String {
+        let memory = Memory::default();
+        let writer = memory.clone();
+        let subscriber = subscriber(format, level, move || writer.clone());
+        tracing::subscriber::with_default(subscriber, act);
+        memory.text()
+    }
+
+    fn answer(method: &Method, status: u16) {
+        Answered {
+            id: RequestId::sample(),
+            method,
+            route: Some("/v1/customers/{customer_id}"),
+            shop: Some("s1"),
+            status: StatusCode::from_u16(status).unwrap(),
+            time: Stopwatch::start(),
+        }
+        .log();
+    }
+
+    #[test]
+    fn a_json_line_has_every_member() {
+        let line = logged(Format::Json, LevelFilter::DEBUG, || answer(&Method::GET, 404));
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["level"], "DEBUG");
+        assert_eq!(line["message"], "answered");
+        assert_eq!(line["request_id"], RequestId::sample().as_str());
+        assert_eq!(line["method"], "GET");
+        assert_eq!(line["route"], "/v1/customers/{customer_id}");
+        assert_eq!(line["shop"], "s1");
+        assert_eq!(line["status"], 404);
+        assert!(line["took_us"].is_u64());
+    }
+
+    #[test]
+    fn at_info_only_failures_are_heard() {
+        let quiet = logged(Format::Text, LevelFilter::INFO, || answer(&Method::GET, 200));
+        assert_eq!(quiet, "");
+        let failure = logged(Format::Text, LevelFilter::INFO, || answer(&Method::POST, 503));
+        assert!(failure.contains("ERROR") && failure.contains("status=503"), "{failure}");
+        assert!(!failure.contains("took_us"), "{failure}");
+    }
+
+    #[test]
+    fn the_clients_own_words_stay_out() {
+        let method = Method::from_bytes(b"ANNA-DOE").unwrap();
+        let line = logged(Format::Text, LevelFilter::DEBUG, || answer(&method, 405));
+        assert!(line.contains("method=\"other\"") && !line.contains("ANNA"), "{line}");
+    }
+
+    #[test]
+    fn libraries_are_heard_from_warnings_on() {
+        let text = logged(Format::Text, LevelFilter::TRACE, || {
+            tracing::info!(target: "elsewhere", "secret body");
+            tracing::warn!(target: "elsewhere", "careful");
+        });
+        assert!(!text.contains("secret") && text.contains("careful"), "{text}");
+        let text = logged(Format::Text, LevelFilter::ERROR, || {
+            tracing::warn!(target: "elsewhere", "careful");
+        });
+        assert_eq!(text, "");
+    }
+
+    #[test]
+    fn a_panic_tells_where_but_not_what() {
+        let text = logged(Format::Text, LevelFilter::INFO, || {
+            let before = panic::take_hook();
+            panic::set_hook(Box::new(log_panic));
+            let mail = "anna@example.org";
+            let _ = panic::catch_unwind(|| std::panic::panic_any(format!("no {mail}")));
+            let _ = panic::catch_unwind(|| std::panic::panic_any("a fixed text"));
+            panic::set_hook(before);
+        });
+        assert!(text.contains("log.rs") && text.contains("a fixed text"), "{text}");
+        assert!(!text.contains("anna"), "{text}");
+    }
+}

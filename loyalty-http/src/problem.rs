@@ -1,0 +1,433 @@
+//! What a client gets when a request is not done: problem+json (RFC 9457).
+//!
+//! Programs read `code` (stable), `param` and `faults`; people read `detail`; Shopify's client
+//! libraries read `errors`. A [`Problem`] is built where the trouble is found and becomes an
+//! answer at the edge, where the request's id is known. What went wrong inside the server goes
+//! to the log under that id and never to the client.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{self, HeaderName, HeaderValue};
+use hyper::{Method, Response, StatusCode};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use crate::server::RequestId;
+
+/// A status that says that the request was not done: 4xx or 5xx, nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorStatus(StatusCode);
+
+impl ErrorStatus {
+    /// 400: the request has not the right shape.
+    pub const BAD_REQUEST: Self = Self(StatusCode::BAD_REQUEST);
+    /// 422: the shape is right, the values or the rules say no.
+    pub const UNPROCESSABLE: Self = Self(StatusCode::UNPROCESSABLE_ENTITY);
+
+    /// The status as one that says no; `None` for 1xx, 2xx and 3xx.
+    pub fn new(status: StatusCode) -> Option<Self> {
+        (status.is_client_error() || status.is_server_error()).then_some(Self(status))
+    }
+
+    /// The plain status.
+    pub const fn status(self) -> StatusCode {
+        self.0
+    }
+}
+
+/// One fault among many, for programs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// JSON pointer into the body.
+    pub pointer: String,
+    /// Stable name of the fault.
+    pub code: &'static str,
+    /// What is wrong, as a sentence.
+    pub detail: Cow<'static, str>,
+}
+
+/// Why a request was not done.
+///
+/// Boxed inside: the good path carries a pointer's width in its `Result`, not this.
+#[derive(Clone, Debug)]
+pub struct Problem(Box<Parts>);
+
+#[derive(Clone, Debug)]
+struct Parts {
+    status: ErrorStatus,
+    code: &'static str,
+    detail: Cow<'static, str>,
+    param: Option<String>,
+    faults: Vec<Fault>,
+    figures: Vec<(&'static str, i64)>,
+    /// The one header that the status asks for: `Allow`, `Retry-After`, `WWW-Authenticate`.
+    header: Option<(HeaderName, HeaderValue)>,
+    /// For the log only.
+    cause: Option<String>,
+}
+
+/// The usual ones.
+impl Problem {
+    /// Any problem: a status, a stable code, and a sentence that helps.
+    pub fn new(status: ErrorStatus, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Parts {
+            status,
+            code,
+            detail: detail.into(),
+            param: None,
+            faults: Vec::new(),
+            figures: Vec::new(),
+            header: None,
+            cause: None,
+        }))
+    }
+
+    /// 400: the request has not the right shape.
+    pub fn bad_request(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorStatus::BAD_REQUEST, code, detail)
+    }
+
+    /// 401: no key, or none that we know. Both answer alike.
+    pub fn unauthorized(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+            .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    }
+
+    /// 403: the key is known but may not do this.
+    pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// 404: nothing there, or another shop's.
+    pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(StatusCode::NOT_FOUND, "not_found", detail)
+    }
+
+    /// 405, with the methods that the path does know.
+    pub fn method_not_allowed(allowed: &[Method]) -> Self {
+        let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+        let list = names.join(", ");
+        let problem = Self::with(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            format!("This path answers to {list}."),
+        );
+        match HeaderValue::try_from(list) {
+            Ok(list) => problem.header(header::ALLOW, list),
+            Err(_) => problem,
+        }
+    }
+
+    /// 408: the client was too slow.
+    pub fn too_slow(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(StatusCode::REQUEST_TIMEOUT, code, detail)
+    }
+
+    /// 409: the request clashes with the present state.
+    pub fn conflict(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// 412: `If-Match` names another version than the present one.
+    pub fn precondition_failed(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail)
+    }
+
+    /// 413: more bytes or more items than the limit.
+    pub fn too_large(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(StatusCode::PAYLOAD_TOO_LARGE, code, detail)
+    }
+
+    /// 415: the body is not in a form that we read.
+    pub fn unsupported_media_type(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+    }
+
+    /// 422: the shape is right, the values or the rules say no.
+    pub fn unprocessable(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorStatus::UNPROCESSABLE, code, detail)
+    }
+
+    /// 429; `retry_after` in seconds.
+    pub fn too_many_requests(retry_after: u32, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
+            .header(header::RETRY_AFTER, retry_after.into())
+    }
+
+    /// 500. The cause goes to the log under the request's id; the client gets only the id.
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        let mut problem = Self::with(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "The server failed. Send the same request with the same Idempotency-Key again: it takes \
+             effect at most once.",
+        );
+        problem.0.cause = Some(cause.to_string());
+        problem
+    }
+
+    /// 503: not now; `retry_after` in seconds. The cause is for the log, as with
+    /// [`Problem::internal`].
+    pub fn unavailable(retry_after: u32, cause: impl fmt::Display) -> Self {
+        let mut problem = Self::with(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "The server can't do this just now. Send the same request again a little later.",
+        );
+        problem.0.cause = Some(cause.to_string());
+        problem.header(header::RETRY_AFTER, retry_after.into())
+    }
+
+    /// For the constructors above, whose statuses are all 4xx or 5xx.
+    fn with(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorStatus(status), code, detail)
+    }
+
+    fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.header = Some((name, value));
+        self
+    }
+}
+
+/// What else a problem can tell.
+impl Problem {
+    /// Where: a JSON pointer into the body, or the name of a query parameter or header.
+    #[must_use]
+    pub fn at(mut self, param: impl Into<String>) -> Self {
+        self.0.param = Some(param.into());
+        self
+    }
+
+    /// Every fault at once, each with its pointer.
+    #[must_use]
+    pub fn faults(mut self, faults: Vec<Fault>) -> Self {
+        self.0.faults = faults;
+        self
+    }
+
+    /// A number that a program can use, as a member of its own: `have`, `need`, `limit`.
+    #[must_use]
+    pub fn figure(mut self, name: &'static str, value: i64) -> Self {
+        self.0.figures.push((name, value));
+        self
+    }
+
+    /// The status that it will have.
+    pub fn status(&self) -> ErrorStatus {
+        self.0.status
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        self.0.code
+    }
+
+    /// Where, if it is known: see [`Problem::at`].
+    pub fn param(&self) -> Option<&str> {
+        self.0.param.as_deref()
+    }
+
+    /// The sentence for people.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+}
+
+/// The answer.
+impl Problem {
+    /// The problem as an answer to the request `id`. Logs the cause, where there is one.
+    pub fn into_response(self, id: RequestId) -> Response<Full<Bytes>> {
+        let status = self.0.status.status();
+        if let Some(cause) = &self.0.cause {
+            tracing::error!(request_id = %id, status = status.as_u16(), cause, "request failed");
+        }
+        let body = serde_json::to_vec(&Document { parts: &self.0, id }).unwrap_or_default();
+        let mut response = Response::new(Full::new(Bytes::from(body)));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some((name, value)) = self.0.header {
+            headers.insert(name, value);
+        }
+        response
+    }
+}
+
+/// The members of the answer's body, in their order.
+struct Document<'a> {
+    parts: &'a Parts,
+    id: RequestId,
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let parts = self.parts;
+        let status = parts.status.status();
+        let mut map = serializer.serialize_map(None)?;
+        // With `about:blank` the title is the status's own phrase (RFC 9457, 4.2.1).
+        map.serialize_entry("type", "about:blank")?;
+        map.serialize_entry("title", status.canonical_reason().unwrap_or("Error"))?;
+        map.serialize_entry("status", &status.as_u16())?;
+        map.serialize_entry("code", parts.code)?;
+        map.serialize_entry("detail", &parts.detail)?;
+        if let Some(param) = &parts.param {
+            map.serialize_entry("param", param)?;
+        }
+        map.serialize_entry("request_id", self.id.as_str())?;
+        for (name, value) in &parts.figures {
+            map.serialize_entry(name, value)?;
+        }
+        if !parts.faults.is_empty() {
+            map.serialize_entry("faults", &parts.faults)?;
+        }
+        map.serialize_entry("errors", &shopify_errors(parts))?;
+        map.end()
+    }
+}
+
+/// `{field: [texts]}`, with `base` for what belongs to no field: what Shopify's clients read.
+fn shopify_errors(parts: &Parts) -> BTreeMap<Cow<'_, str>, Vec<&str>> {
+    let mut errors: BTreeMap<Cow<'_, str>, Vec<&str>> = BTreeMap::new();
+    for fault in &parts.faults {
+        let texts = errors.entry(field(&fault.pointer)).or_default();
+        texts.push(&fault.detail);
+    }
+    if errors.is_empty() {
+        let field = parts.param.as_deref().map_or("base".into(), field);
+        errors.insert(field, vec![&parts.detail]);
+    }
+    errors
+}
+
+/// The field that a JSON pointer means: its last part that is no array index. A name that is no
+/// pointer (a query parameter, a header) stands for itself.
+fn field(param: &str) -> Cow<'_, str> {
+    if !param.starts_with('/') && !param.is_empty() {
+        return param.into();
+    }
+    let named = |part: &&str| !part.is_empty() && !part.bytes().all(|byte| byte.is_ascii_digit());
+    match param.rsplit('/').find(named) {
+        Some(part) if part.contains('~') => part.replace("~1", "/").replace("~0", "~").into(),
+        Some(part) => part.into(),
+        None => "base".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+    use super::*;
+    use http_body_util::BodyExt;
+    use serde_json::{Value, json};
+
+    fn answer(problem: Problem) -> (hyper::http::response::Parts, Value) {
+        let id = RequestId::sample();
+        let (head, body) = problem.into_response(id).into_parts();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let bytes = runtime.block_on(body.collect()).unwrap().to_bytes();
+        (head, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    #[test]
+    fn only_refusals_are_error_statuses() {
+        for code in [200, 204, 303, 100] {
+            assert_eq!(ErrorStatus::new(StatusCode::from_u16(code).unwrap()), None);
+        }
+        for code in [400, 418, 499, 500, 503] {
+            let status = StatusCode::from_u16(code).unwrap();
+            assert_eq!(ErrorStatus::new(status).unwrap().status(), status);
+        }
+    }
+
+    #[test]
+    fn the_whole_document() {
+        let problem = Problem::unprocessable("not_enough_points", "There are 40 points, not 100.")
+            .at("/points")
+            .figure("have", 40)
+            .figure("need", 100);
+        let (head, body) = answer(problem);
+        assert_eq!(head.status, 422);
+        assert_eq!(head.headers["content-type"], "application/problem+json");
+        assert_eq!(
+            body,
+            json!({
+                "type": "about:blank",
+                "title": "Unprocessable Entity",
+                "status": 422,
+                "code": "not_enough_points",
+                "detail": "There are 40 points, not 100.",
+                "param": "/points",
+                "request_id": RequestId::sample().as_str(),
+                "have": 40,
+                "need": 100,
+                "errors": {"points": ["There are 40 points, not 100."]},
+            })
+        );
+    }
+
+    #[test]
+    fn faults_are_all_told_and_grouped_by_field() {
+        let fault = |pointer: &str, detail: &'static str| Fault {
+            pointer: pointer.into(),
+            code: "invalid_value",
+            detail: detail.into(),
+        };
+        let (_, body) =
+            answer(Problem::unprocessable("invalid_program", "The program has 4 faults.").faults(vec![
+                fault("/rules/0/rate", "a"),
+                fault("/rules/1/rate", "b"),
+                fault("/tags/3", "c"),
+                fault("", "d"),
+            ]));
+        assert_eq!(body["faults"].as_array().unwrap().len(), 4);
+        assert_eq!(body["faults"][1]["pointer"], "/rules/1/rate");
+        assert_eq!(body["errors"], json!({"rate": ["a", "b"], "tags": ["c"], "base": ["d"]}));
+    }
+
+    #[test]
+    fn fields_of_pointers_and_names() {
+        let rows = [
+            ("/customer/email", "email"),
+            ("/lines/0/price", "price"),
+            ("/lines/0", "lines"),
+            ("/a~1b~0c", "a/b~c"),
+            ("", "base"),
+            ("/", "base"),
+            ("/0", "base"),
+            ("limit", "limit"),
+            ("Idempotency-Key", "Idempotency-Key"),
+        ];
+        for (param, expected) in rows {
+            assert_eq!(field(param), expected, "{param}");
+        }
+    }
+
+    #[test]
+    fn each_status_brings_its_header() {
+        let (head, _) = answer(Problem::unauthorized("No key."));
+        assert_eq!(head.status, 401);
+        assert_eq!(head.headers["www-authenticate"], "Bearer");
+        let (head, _) = answer(Problem::method_not_allowed(&[Method::GET, Method::PATCH]));
+        assert_eq!(head.status, 405);
+        assert_eq!(head.headers["allow"], "GET, PATCH");
+        let (head, _) = answer(Problem::too_many_requests(17, "Too fast."));
+        assert_eq!(head.status, 429);
+        assert_eq!(head.headers["retry-after"], "17");
+    }
+
+    #[test]
+    fn a_cause_stays_inside() {
+        for problem in
+            [Problem::internal("disk I/O error at page 7"), Problem::unavailable(1, "disk I/O error at page 7")]
+        {
+            let (_, body) = answer(problem);
+            assert!(!body.to_string().contains("disk"), "{body}");
+            assert_eq!(body["request_id"], RequestId::sample().as_str());
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Request bodies: JSON read straight into typed structures, strictly.
+//!
+//! The good path is one pass of `serde_json` over the bytes. Only when that fails is the body
+//! read a second time, with the path tracked, to tell the client where it went wrong and why.
+//!
+//! Wire structures derive `Deserialize` with `deny_unknown_fields` and take their fields from
+//! [`field`]; then unknown and duplicate fields, arrays in the place of objects, control
+//! characters, numbers out of range and the like are all refused. Two things escape that care,
+//! because serde buffers what is in them: untagged or internally tagged enums, and `flatten`.
+//!
+//! The body has the wrong shape: 400. A value in the right shape can't be: 422.
+
+pub mod field;
+mod strict;
+
+use std::fmt;
+
+use serde::de::{self, Deserialize};
+use serde_json::error::Category;
+use serde_path_to_error::{Path, Segment};
+
+use crate::problem::{ErrorStatus, Problem};
+use strict::Strict;
+
+/// Reads a body, or says what is wrong with it and where.
+pub fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Problem> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    match T::deserialize(Strict(&mut reader)) {
+        Ok(value) if reader.end().is_ok() => Ok(value),
+        Ok(_) | Err(_) => parse_slowly(body),
+    }
+}
+
+/// The second pass, for the error's path.
+#[cold]
+fn parse_slowly<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Problem> {
+    if body.trim_ascii().is_empty() {
+        return Err(Code::TruncatedJson.problem("The body is empty; send JSON.", ""));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(Strict(&mut reader))
+        .map_err(|error| explain(error.inner(), pointer(error.path()), body))?;
+    reader.end().map_err(|error| explain(&error, String::new(), body))?;
+    Ok(value)
+}
+
+/// The stable codes of what can be wrong with a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// 400: not JSON, or text that is no Unicode.
+    MalformedJson,
+    /// 400: the body ends too early.
+    TruncatedJson,
+    /// 400: nested deeper than 127 levels.
+    TooDeep,
+    /// 400: a field that is not known here.
+    UnknownField,
+    /// 400: the same field twice.
+    DuplicateField,
+    /// 400: a field that must be there is not.
+    MissingField,
+    /// 400: a string for a number, an array for an object, and so on.
+    WrongType,
+    /// 422: a number or a length beyond its bounds.
+    OutOfRange,
+    /// 422: any other value that can't be.
+    InvalidValue,
+}
+
+impl Code {
+    /// The code as the client sees it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MalformedJson => "malformed_json",
+            Self::TruncatedJson => "truncated_json",
+            Self::TooDeep => "too_deep",
+            Self::UnknownField => "unknown_field",
+            Self::DuplicateField => "duplicate_field",
+            Self::MissingField => "missing_field",
+            Self::WrongType => "wrong_type",
+            Self::OutOfRange => "out_of_range",
+            Self::InvalidValue => "invalid_value",
+        }
+    }
+
+    const fn status(self) -> ErrorStatus {
+        match self {
+            Self::MalformedJson
+            | Self::TruncatedJson
+            | Self::TooDeep
+            | Self::UnknownField
+            | Self::DuplicateField
+            | Self::MissingField
+            | Self::WrongType => ErrorStatus::BAD_REQUEST,
+            Self::OutOfRange | Self::InvalidValue => ErrorStatus::UNPROCESSABLE,
+        }
+    }
+
+    fn problem(self, detail: impl Into<String>, pointer: impl Into<String>) -> Problem {
+        let problem = Problem::new(self.status(), self.as_str(), detail.into());
+        let pointer = pointer.into();
+        if pointer.is_empty() { problem } else { problem.at(pointer) }
+    }
+}
+
+/// A deserialization error with a code of its own, for field types: `sentence` is what the client
+/// reads. Any other error of a field's making becomes an `invalid_value`.
+pub fn refuse<E: de::Error>(code: Code, sentence: impl fmt::Display) -> E {
+    E::custom(format_args!("{}: {sentence}", code.as_str()))
+}
+
+/// The codes that [`refuse`] can carry through serde's errors, which are only text.
+fn refused(text: &str) -> Option<(Code, &str)> {
+    [Code::WrongType, Code::OutOfRange, Code::InvalidValue].into_iter().find_map(|code| {
+        let sentence = text.strip_prefix(code.as_str())?.strip_prefix(": ")?;
+        Some((code, sentence))
+    })
+}
+
+/// Names what serde found. Its errors have no codes, only texts that begin alike; the table of
+/// the tests holds each of them.
+fn explain(error: &serde_json::Error, pointer: String, body: &[u8]) -> Problem {
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    let text = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
+    match error.classify() {
+        Category::Data => explain_data(text, pointer),
+        Category::Eof => Code::TruncatedJson.problem("The body ends too early.", pointer),
+        Category::Syntax | Category::Io => match text {
+            "number out of range" => Code::OutOfRange.problem("The number is too big.", pointer),
+            "recursion limit exceeded" => Code::TooDeep.problem("The body is nested too deep.", pointer),
+            // A number where an enum must be is the same error as no value at all.
+            "expected value" if is_json(body) => {
+                Code::WrongType.problem("This is not of the right type.", pointer)
+            }
+            _ => Code::MalformedJson
+                .problem(format!("The body is not valid JSON: {text} at line {line}, column {column}."), pointer),
+        },
+    }
+}
+
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<de::IgnoredAny>(body).is_ok()
+}
+
+/// JSON, but not what the structure asks for.
+fn explain_data(text: &str, mut pointer: String) -> Problem {
+    if let Some((code, sentence)) = refused(text) {
+        return code.problem(sentence, pointer);
+    }
+    if let Some(name) = quoted(text, "missing field `") {
+        push(&mut pointer, name);
+        return Code::MissingField.problem(format!("The field `{name}` is missing."), pointer);
+    }
+    if let Some(name) = quoted(text, "duplicate field `") {
+        push(&mut pointer, name);
+        let detail = format!("The field `{}` is there twice.", short(name));
+        return Code::DuplicateField.problem(detail, pointer);
+    }
+    // What the client sent stands before the last "expected", what it can't write after it.
+    let text = text.strip_suffix(", there are no fields").unwrap_or(text);
+    let (found, expected) = text.rsplit_once(", expected ").unwrap_or((text, "none"));
+    let expected = plain(expected);
+    if let Some(name) = quoted(found, "unknown field `") {
+        let detail = format!("There is no field `{}` here, but {expected}.", short(name));
+        return Code::UnknownField.problem(detail, pointer);
+    }
+    if found.starts_with("unknown variant `") {
+        return Code::InvalidValue.problem(format!("This must be {expected}."), pointer);
+    }
+    if let Some(found) = found.strip_prefix("invalid type: ") {
+        let detail = format!("This must be {expected}, not {}.", kind(found));
+        return Code::WrongType.problem(detail, pointer);
+    }
+    if let Some(found) = found.strip_prefix("invalid value: ") {
+        let number = found.starts_with("integer ") || found.starts_with("floating point ");
+        let code = if number { Code::OutOfRange } else { Code::InvalidValue };
+        let detail = format!("This must be {expected}, within its bounds.");
+        return code.problem(detail, pointer);
+    }
+    Code::InvalidValue.problem(short(text), pointer)
+}
+
+/// What stands between a text's beginning and its last backtick.
+fn quoted<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
+    text.strip_prefix(beginning)?.strip_suffix('`')
+}
+
+/// What a client sent, short enough to be said back.
+fn short(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
+/// What serde expected, without Rust's words.
+fn plain(expected: &str) -> &str {
+    match expected {
+        "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a sequence" => "an array",
+        "a map" => "an object",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
+    }
+}
+
+/// What serde found, without the value itself.
+fn kind(found: &str) -> &'static str {
+    let kinds = [
+        ("integer", "a whole number"),
+        ("floating point", "a number with a fraction or an exponent"),
+        ("boolean", "a boolean"),
+        ("sequence", "an array"),
+        ("map", "an object"),
+        ("null", "null"),
+    ];
+    let known = kinds.iter().find(|(word, _)| found.starts_with(word));
+    known.map_or("a string", |(_, words)| words)
+}
+
+/// The path as a JSON pointer (RFC 6901), as far as it is known and short enough to be said.
+fn pointer(path: &Path) -> String {
+    let mut pointer = String::new();
+    for segment in path {
+        if pointer.len() > 200 {
+            break;
+        }
+        match segment {
+            Segment::Seq { index } => push(&mut pointer, &index.to_string()),
+            Segment::Map { key } => push(&mut pointer, key),
+            Segment::Enum { variant } => push(&mut pointer, variant),
+            Segment::Unknown => break,
+        }
+    }
+    pointer
+}
+
+/// Adds a part. A key longer than any field of ours is left out: the pointer shows its object.
+fn push(pointer: &mut String, part: &str) {
+    if part.len() > 100 {
+        return;
+    }
+    pointer.push('/');
+    for character in part.chars() {
+        match character {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            other => pointer.push(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

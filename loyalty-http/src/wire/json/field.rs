@@ -1,0 +1,305 @@
+//! The types of a body's fields: a value of one of them is in its bounds.
+//!
+//! Each is a newtype around what the core works with. The ones written as strings are
+//! [`FromText`], so that query parameters are read by the same rules.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
+use rust_decimal::Decimal;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+
+use super::{Code, refuse};
+
+/// What is written as a string.
+pub trait FromText: Sized {
+    /// What the string must be: "This must be {EXPECTED}, not …".
+    const EXPECTED: &'static str;
+
+    /// Reads the string.
+    fn from_text(text: &str) -> Result<Self, Refusal>;
+}
+
+/// Why a string is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{sentence}")]
+pub struct Refusal {
+    /// [`Code::OutOfRange`] or [`Code::InvalidValue`].
+    pub code: Code,
+    /// What the client reads.
+    pub sentence: String,
+}
+
+impl Refusal {
+    fn new(code: Code, sentence: impl Into<String>) -> Self {
+        let sentence = sentence.into();
+        Self { code, sentence }
+    }
+}
+
+struct TextVisitor<T>(PhantomData<T>);
+
+impl<T: FromText> Visitor<'_> for TextVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(T::EXPECTED)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        T::from_text(text).map_err(|refusal| refuse(refusal.code, refusal.sentence))
+    }
+}
+
+macro_rules! deserialize_from_text {
+    ($(($($generics:tt)*) $type:ty),* $(,)?) => {
+        $(impl<'de, $($generics)*> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(TextVisitor(PhantomData))
+            }
+        })*
+    };
+}
+
+deserialize_from_text! {
+    (const MAX: usize) Text<MAX>,
+    () Timestamp,
+    () Date,
+    () DecimalText,
+}
+
+/// Free text without control characters, at most `MAX` characters; kept as it came.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text<const MAX: usize>(String);
+
+impl<const MAX: usize> Text<MAX> {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The text as its own string.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl<const MAX: usize> AsRef<str> for Text<MAX> {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MAX: usize> FromText for Text<MAX> {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        if text.chars().any(char::is_control) {
+            return Err(Refusal::new(
+                Code::InvalidValue,
+                "Control characters (NUL, line breaks and the like) can't be here.",
+            ));
+        }
+        // No character is shorter than a byte.
+        if text.len() > MAX && text.chars().count() > MAX {
+            return Err(Refusal::new(Code::OutOfRange, format!("This text can have at most {MAX} characters.")));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// An instant: RFC 3339 with its offset, in the years 1970 to 9999. No leap seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub DateTime<Utc>);
+
+impl FromText for Timestamp {
+    const EXPECTED: &'static str = "a time such as \"2026-03-01T12:00:00Z\"";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let invalid = || {
+            let sentence = "This is no RFC 3339 time with an offset, as 2026-03-01T12:00:00Z is.";
+            Refusal::new(Code::InvalidValue, sentence)
+        };
+        // chrono also takes a blank for the T, and a minus that is not ASCII's.
+        let separated = matches!(text.as_bytes().get(10), Some(b'T' | b't'));
+        if !separated || !text.is_ascii() {
+            return Err(invalid());
+        }
+        let time = DateTime::parse_from_rfc3339(text).map_err(|_| invalid())?;
+        if time.nanosecond() >= 1_000_000_000 {
+            let sentence = "Leap seconds can't be counted; send the second before or after.";
+            return Err(Refusal::new(Code::InvalidValue, sentence));
+        }
+        let time = time.with_timezone(&Utc);
+        if !(1970..=9999).contains(&time.year()) {
+            let sentence = "The year must be one from 1970 to 9999, in UTC.";
+            return Err(Refusal::new(Code::OutOfRange, sentence));
+        }
+        Ok(Self(time))
+    }
+}
+
+/// A day without a zone: `YYYY-MM-DD`, from the year 1 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date(pub NaiveDate);
+
+impl FromText for Date {
+    const EXPECTED: &'static str = "a date such as \"1990-12-31\"";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        read_date(text).map(Self).ok_or_else(|| {
+            let sentence = "This is no date of the calendar as YYYY-MM-DD.";
+            Refusal::new(Code::InvalidValue, sentence)
+        })
+    }
+}
+
+fn read_date(text: &str) -> Option<NaiveDate> {
+    let (year, rest) = text.split_once('-')?;
+    let (month, day) = rest.split_once('-')?;
+    let year = digits(year, 4).filter(|year| *year > 0)?;
+    NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, digits(month, 2)?, digits(day, 2)?)
+}
+
+/// Exactly `count` digits.
+fn digits(text: &str, count: usize) -> Option<u32> {
+    let right = text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+    right.then(|| text.parse().ok()).flatten()
+}
+
+/// A decimal in a string, such as `"12.50"`: optional sign, at most 12 digits before the point
+/// and 6 after it, no exponent. JSON numbers are refused: they are binary fractions to many
+/// programs on their way here. Digits after the point are kept (`"12.50"` stays 12.50).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DecimalText(pub Decimal);
+
+impl FromText for DecimalText {
+    const EXPECTED: &'static str = "a decimal in a string, such as \"12.50\"";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let invalid = || {
+            let sentence = "This is no plain decimal, as \"12.50\" or \"-3\" are.";
+            Refusal::new(Code::InvalidValue, sentence)
+        };
+        let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+        let (whole, fraction) = match unsigned.split_once('.') {
+            Some((whole, fraction)) if is_number(fraction) => (whole, fraction),
+            Some(_) => return Err(invalid()),
+            None => (unsigned, ""),
+        };
+        if !is_number(whole) {
+            return Err(invalid());
+        }
+        if whole.len() > 12 || fraction.len() > 6 {
+            let sentence = "At most 12 digits can stand before the point and 6 after it.";
+            return Err(Refusal::new(Code::OutOfRange, sentence));
+        }
+        Decimal::from_str_exact(text).map(Self).map_err(|_| invalid())
+    }
+}
+
+/// A whole JSON number that fits into 64 bits. No fraction, no exponent, no string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Integer(pub i64);
+
+impl<'de> Deserialize<'de> for Integer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_i64(IntegerVisitor)
+    }
+}
+
+struct IntegerVisitor;
+
+impl Visitor<'_> for IntegerVisitor {
+    type Value = Integer;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a whole number")
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Integer, E> {
+        Ok(Integer(number))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Integer, E> {
+        i64::try_from(number).map(Integer).map_err(|_| too_big())
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Integer, E> {
+        // A whole number past 64 bits arrives here as well: 2^64 is no fraction, but too big.
+        if number.abs() >= 9_223_372_036_854_775_808.0 {
+            return Err(too_big());
+        }
+        let sentence = "This must be a whole number, without a fraction or an exponent.";
+        Err(refuse(Code::WrongType, sentence))
+    }
+}
+
+fn too_big<E: Error>() -> E {
+    refuse(Code::OutOfRange, "The number is too big.")
+}
+
+/// What a PATCH says of a field: nothing (absent), to clear it (null), or its new value.
+///
+/// The field needs `#[serde(default)]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Change<T> {
+    /// Absent: as it is.
+    #[default]
+    Keep,
+    /// Null: without a value from now on.
+    Clear,
+    /// The new value.
+    Set(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Option::deserialize(deserializer)?;
+        Ok(value.map_or(Self::Clear, Self::Set))
+    }
+}
+
+/// An object of free keys, each there once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UniqueMap<K, V>(pub BTreeMap<K, V>);
+
+impl<'de, K, V> Deserialize<'de> for UniqueMap<K, V>
+where
+    K: Deserialize<'de> + Ord + AsRef<str>,
+    V: Deserialize<'de>,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(UniqueVisitor(PhantomData))
+    }
+}
+
+struct UniqueVisitor<K, V>(PhantomData<(K, V)>);
+
+impl<'de, K, V> Visitor<'de> for UniqueVisitor<K, V>
+where
+    K: Deserialize<'de> + Ord + AsRef<str>,
+    V: Deserialize<'de>,
+{
+    type Value = UniqueMap<K, V>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut map = BTreeMap::new();
+        while let Some(key) = entries.next_key::<K>()? {
+            if map.contains_key(&key) {
+                let key = key.as_ref();
+                // In serde's own words for a structure's field.
+                return Err(A::Error::custom(format_args!("duplicate field `{key}`")));
+            }
+            map.insert(key, entries.next_value()?);
+        }
+        Ok(UniqueMap(map))
+    }
+}
