@@ -1,2 +1,270 @@
-//! x
-fn main() {}
+//! The server's command line: `serve` (the default), shops, keys, and the proof of the books.
+//!
+//! Whatever cannot be done is said in one line on standard error, with exit code 2. `verify` exits with 1
+//! where something does not add up.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use loyalty_core::{Currency, ShopId, Zone};
+use loyalty_http::{App, Clock, Limits, auth, log, server};
+use loyalty_store::{Admin, NewKey, NewShop, Settings, Shop, SqliteStore, Store, Verified};
+
+/// A loyalty server: points, orders, refunds and store webhooks over HTTP.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve HTTP (what happens without a command, too).
+    Serve(Serve),
+    /// Make and list shops.
+    #[command(subcommand)]
+    Shop(ShopCommand),
+    /// Make new keys.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Fold the whole journal and compare every state with it.
+    Verify(Database),
+}
+
+#[derive(Args)]
+struct Serve {
+    /// Where to listen.
+    #[arg(long, env = "LOYALTY_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    database: Database,
+    /// How logs are written: text or json.
+    #[arg(long, env = "LOYALTY_LOG_FORMAT", default_value = "text", value_parser = log_format)]
+    log_format: log::Format,
+    /// The least important logs that are written: error, warn, info or debug.
+    #[arg(long, env = "LOYALTY_LOG", default_value = "info")]
+    log: tracing::level_filters::LevelFilter,
+}
+
+#[derive(Args)]
+struct Database {
+    /// The database file; made where there is none.
+    #[arg(long, env = "LOYALTY_DB", default_value = "loyalty.db")]
+    db: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum ShopCommand {
+    /// Make a shop and print its key, once.
+    Create {
+        /// Its name.
+        name: String,
+        /// Its one currency (ISO 4217).
+        #[arg(long, value_parser = currency)]
+        currency: Currency,
+        /// Its time zone (IANA).
+        #[arg(long, default_value = "UTC", value_parser = zone)]
+        zone: Zone,
+        #[command(flatten)]
+        database: Database,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the shops.
+    List {
+        #[command(flatten)]
+        database: Database,
+        /// Print JSON, one shop a line.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum KeyCommand {
+    /// Make a new key for a shop and print it, once. The newest key before it stays alive until the next
+    /// rotation; older ones end now.
+    Rotate {
+        /// The shop's id.
+        shop_id: i64,
+        #[command(flatten)]
+        database: Database,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn currency(text: &str) -> Result<Currency, String> {
+    Currency::from_code(text).ok_or_else(|| "must be a currency code of ISO 4217 such as USD".to_owned())
+}
+
+fn log_format(text: &str) -> Result<log::Format, String> {
+    match text {
+        "text" => Ok(log::Format::Text),
+        "json" => Ok(log::Format::Json),
+        _ => Err("must be text or json".to_owned()),
+    }
+}
+
+fn zone(text: &str) -> Result<Zone, String> {
+    text.parse().map_err(|error: loyalty_core::calendar::CalendarError| error.to_string())
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.exit_code() == 0 => error.exit(), // --help and --version
+        Err(error) => {
+            let text = error.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            eprintln!("loyalty-http: {} (--help tells more)", line.trim_start_matches("error: "));
+            return ExitCode::from(2);
+        }
+    };
+    let done = match cli.command {
+        None => serve(&cli.serve),
+        Some(Command::Serve(options)) => serve(&options),
+        Some(Command::Shop(ShopCommand::Create { name, currency, zone, database, json })) => {
+            create_shop(&database.db, &NewShop { name, currency, zone }, json)
+        }
+        Some(Command::Shop(ShopCommand::List { database, json })) => list_shops(&database.db, json),
+        Some(Command::Key(KeyCommand::Rotate { shop_id, database, json })) => {
+            rotate_key(&database.db, ShopId(shop_id), json)
+        }
+        Some(Command::Verify(database)) => verify(&database.db),
+    };
+    done.unwrap_or_else(|trouble| {
+        eprintln!("loyalty-http: {trouble}");
+        ExitCode::from(2)
+    })
+}
+
+/// What the command line answers: an exit code, or one line that says what could not be done.
+type Done = Result<ExitCode, String>;
+
+fn serve(options: &Serve) -> Done {
+    log::init(options.log_format, options.log).map_err(|error| error.to_string())?;
+    let store = SqliteStore::open(&options.database.db, &Settings::default()).map_err(|error| error.to_string())?;
+    let store: Arc<dyn Store> = Arc::new(store);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(options.listen).await;
+        let listener = listener.map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        greet(&*store, address)?;
+        let app = Arc::new(App::new(Arc::clone(&store), Clock::system()));
+        let service = move |request, id| {
+            let app = Arc::clone(&app);
+            async move { app.handle(request, id).await }
+        };
+        server::run(listener, service, Limits::default(), stop_signal()?).await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Says where the server is. On an empty database it makes a shop first and shows its key, once.
+fn greet(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
+    if store.shops().map_err(|error| error.to_string())?.is_empty() {
+        let new = NewShop { name: "My shop".to_owned(), currency: Currency::USD, zone: Zone::UTC };
+        let now = Clock::system().now();
+        let shop = store.create_shop(&new, now).map_err(|error| error.to_string())?;
+        let (key, shown) = auth::random_key().map_err(|error| error.to_string())?;
+        store.add_key(shop.id, &key, now).map_err(|error| error.to_string())?;
+        print(&format!("The database was empty. {}", made(&shop, &key, &shown)))?;
+        print(&format!("Try:\n  curl http://{address}/v1/key -H 'Authorization: Bearer {shown}'"))?;
+    }
+    print(&format!("Listening on http://{address}"))
+}
+
+/// What a person is told of a new shop or key.
+fn made(shop: &Shop, key: &NewKey, shown: &str) -> String {
+    format!(
+        "Shop {} ({}, {}) has a new key, shown this once:\n  key     {shown}\n  secret  {}   (store plugins sign with it)",
+        shop.id, shop.name, shop.currency.code(), key.signing_secret
+    )
+}
+
+/// Resolves when the process is asked to stop, by Ctrl-C or by its supervisor.
+fn stop_signal() -> Result<impl Future<Output = ()>, String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn create_shop(db: &Path, new: &NewShop, json: bool) -> Done {
+    let name_fits = !new.name.trim().is_empty() && new.name.len() <= 255 && !new.name.chars().any(char::is_control);
+    if !name_fits {
+        return Err("a shop's name is 1 to 255 bytes without control characters".to_owned());
+    }
+    let admin = Admin::open(db).map_err(|error| error.to_string())?;
+    let shop = admin.create_shop(new, Clock::system().now()).map_err(|error| error.to_string())?;
+    give_key(&admin, &shop, json)
+}
+
+fn rotate_key(db: &Path, shop: ShopId, json: bool) -> Done {
+    let admin = Admin::open_existing(db).map_err(|error| error.to_string())?;
+    let shops = admin.shops().map_err(|error| error.to_string())?;
+    let shop = shops.into_iter().find(|known| known.id == shop).ok_or_else(|| format!("there is no shop {shop}"))?;
+    give_key(&admin, &shop, json)
+}
+
+fn give_key(admin: &Admin, shop: &Shop, json: bool) -> Done {
+    let (key, shown) = auth::random_key().map_err(|error| error.to_string())?;
+    admin.add_key(shop.id, &key, Clock::system().now()).map_err(|error| error.to_string())?;
+    if json {
+        let (id, secret) = (shop.id.to_string(), &key.signing_secret);
+        print(&serde_json::json!({ "shop_id": id, "key": shown, "secret": secret }).to_string())?;
+    } else {
+        print(&made(shop, &key, &shown))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list_shops(db: &Path, json: bool) -> Done {
+    let admin = Admin::open_existing(db).map_err(|error| error.to_string())?;
+    for shop in admin.shops().map_err(|error| error.to_string())? {
+        let (id, currency, zone) = (shop.id.to_string(), shop.currency.code(), shop.zone.name());
+        if json {
+            let line = serde_json::json!({ "shop_id": id, "name": shop.name, "currency": currency, "time_zone": zone });
+            print(&line.to_string())?;
+        } else {
+            print(&format!("{id}\t{}\t{currency}\t{zone}", shop.name))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verify(db: &Path) -> Done {
+    let admin = Admin::open_existing(db).map_err(|error| error.to_string())?;
+    let Verified { rows, events, accounts, orders, differences } = admin.verify().map_err(|error| error.to_string())?;
+    print(&format!("Folded {events} events in {rows} journal rows: {accounts} accounts, {orders} orders."))?;
+    for difference in &differences {
+        print(difference)?;
+    }
+    if differences.is_empty() {
+        print("Every state agrees with its journal.")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    Ok(ExitCode::from(1))
+}
+
+/// Prints a line. A reader that went away is no reason to panic.
+fn print(line: &str) -> Result<(), String> {
+    writeln!(std::io::stdout(), "{line}").map_err(|error| format!("cannot print: {error}"))
+}

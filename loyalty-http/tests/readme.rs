@@ -1,0 +1,140 @@
+//! Every command and every answer of README.md, tried against the real binary on an empty database.
+//!
+//! `sh` blocks run in a shell, as printed but for the address, the key and the build; the `json` block
+//! behind one must be found in the answer, `…` standing for anything. `rust` blocks are doctests.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop where it fails")]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+struct Block {
+    language: String,
+    text: String,
+}
+
+fn blocks(markdown: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut open: Option<Block> = None;
+    for line in markdown.lines() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(language)) => {
+                open = Some(Block { language: language.to_owned(), text: String::new() });
+            }
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (Some(block), None) => {
+                block.text.push_str(line);
+                block.text.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "a block of README.md is not closed");
+    blocks
+}
+
+struct Server {
+    process: Child,
+    directory: tempfile::TempDir,
+    address: String,
+    key: String,
+}
+
+impl Server {
+    /// Starts the binary as `cargo run` does, on a free port, and reads what it prints.
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_loyalty-http"))
+            .current_dir(directory.path())
+            .env("LOYALTY_LISTEN", "127.0.0.1:0")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (mut key, mut address) = (String::new(), String::new());
+        for line in BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap) {
+            if let Some(shown) = line.trim().strip_prefix("key") {
+                shown.trim().clone_into(&mut key);
+            }
+            if let Some(listening) = line.strip_prefix("Listening on http://") {
+                listening.clone_into(&mut address);
+                break;
+            }
+        }
+        Self { process, directory, address, key }
+    }
+
+    fn run(&self, command: &str) -> String {
+        let command = command
+            .replace("127.0.0.1:8080", &self.address)
+            .replace("cargo run --release --", env!("CARGO_BIN_EXE_loyalty-http"));
+        let shell = Command::new("sh")
+            .args(["-euc", &command])
+            .env("KEY", &self.key)
+            .current_dir(self.directory.path())
+            .output()
+            .unwrap();
+        assert!(shell.status.success(), "{command}\n{}", String::from_utf8_lossy(&shell.stderr));
+        String::from_utf8(shell.stdout).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// Whether what the page says is in the answer. Lists are compared member by member.
+fn assert_says(page: &Value, answer: &Value, whole: &str) {
+    match (page, answer) {
+        (Value::Object(page), Value::Object(answer)) => {
+            for (name, value) in page {
+                assert_says(value, answer.get(name).unwrap_or(&Value::Null), whole);
+            }
+        }
+        (Value::Array(page), Value::Array(answer)) => {
+            assert_eq!(page.len(), answer.len(), "{whole}");
+            page.iter().zip(answer).for_each(|(page, answer)| assert_says(page, answer, whole));
+        }
+        (Value::String(page), Value::String(_)) if page == "…" => {}
+        (page, answer) => assert_eq!(page, answer, "the page differs from {whole}"),
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+#[test]
+fn the_readme_is_true() {
+    let page = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let ci = std::fs::read_to_string(root().join(".ci/run")).unwrap();
+    let server = Server::start();
+    let (mut answer, mut compared) = (None, 0);
+    for Block { language, text } in blocks(&page) {
+        match language.as_str() {
+            "json" => {
+                let got: String = answer.take().expect("a json block stands behind its command");
+                let value = serde_json::from_str(&got).unwrap_or_else(|_| panic!("no JSON: {got}"));
+                assert_says(&serde_json::from_str(&text).unwrap(), &value, &got);
+                compared += 1;
+            }
+            "sh" if text.starts_with("cargo run --release -- ") || text.starts_with("curl") => {
+                answer = Some(server.run(&text));
+            }
+            "sh" => {
+                for line in text.lines().filter(|line| !line.starts_with("export KEY=")) {
+                    let command = line.split('#').next().unwrap().trim();
+                    assert!(ci.contains(command), ".ci/run does not run: {command}");
+                }
+            }
+            "rust" => {}
+            other => panic!("README.md has a block of {other}, which nothing tries"),
+        }
+    }
+    assert!(compared >= 7, "only {compared} answers were compared");
+}
