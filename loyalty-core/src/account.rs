@@ -58,9 +58,11 @@ pub struct Totals {
 impl Totals {
     /// What the balance must be: all that came in less all that went out.
     pub fn balance(&self) -> Points {
-        let came = self.awarded.saturating_add(self.added).saturating_add(self.merged);
-        let went = self.taken.saturating_add(self.subtracted).saturating_add(self.expired);
-        came.saturating_sub(went)
+        let sum = |parts: [Points; 3]| parts.map(Points::get).into_iter().fold(0, i64::saturating_add);
+        let came = sum([self.awarded, self.added, self.merged]);
+        let went = sum([self.taken, self.subtracted, self.expired]);
+        let count = came.saturating_sub(went);
+        Points::new(count).unwrap_or(if count > 0 { Points::MAX } else { Points::MIN })
     }
 }
 
@@ -158,7 +160,7 @@ impl Account {
                 for lot in lots {
                     self.adopt(lot.clone());
                 }
-                self.tier = self.tier.take().or_else(|| tier.clone());
+                self.tier = tier.clone().or_else(|| self.tier.take());
             }
             Event::CustomerAdded
             | Event::OrderCancelled { .. }

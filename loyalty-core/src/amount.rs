@@ -128,14 +128,17 @@ pub enum AmountError {
 }
 
 /// Reads sign-free `digits[.digits]`, the only spelling that money has here.
-fn plain_decimal(text: &str) -> Result<Decimal, AmountError> {
+pub(crate) fn plain_decimal(text: &str) -> Result<Decimal, AmountError> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number(whole) || !is_number(fraction) {
         return Err(AmountError::NotDecimal);
     }
-    Decimal::from_str(text).map_err(|_| AmountError::OutOfRange)
+    // Exact: what has more digits than a decimal holds is refused, not rounded.
+    Decimal::from_str_exact(text).map_err(|error| {
+        if error == rust_decimal::Error::Underflow { AmountError::TooFine } else { AmountError::OutOfRange }
+    })
 }
 
 /// A non-negative amount of money, in the currency of what holds it.
@@ -421,6 +424,7 @@ mod tests {
             ("100000000000", Ok(1_000_000_000_000_000)),
             ("100000000000.0001", Err(AmountError::OutOfRange)),
             ("0.00001", Err(AmountError::TooFine)),
+            ("1.00000000000000000000000000000000000001", Err(AmountError::TooFine)),
             ("-0.01", Err(AmountError::Negative)),
             ("1e3", Err(AmountError::NotDecimal)),
             ("1e400", Err(AmountError::NotDecimal)),

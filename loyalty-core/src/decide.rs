@@ -115,7 +115,7 @@ pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Reje
         Command::WriteExpiry => {}
     }
     work.write_expiry();
-    Ok(Decision { events: work.events })
+    work.finish()
 }
 
 /// A decision under way: its events are folded as they are made, so that each step sees the last.
@@ -132,6 +132,18 @@ impl<'a> Work<'a> {
         let account = context.account.cloned().unwrap_or_default();
         let order = context.order.cloned().unwrap_or_default();
         Self { context, id, account, order, events: Vec::new() }
+    }
+
+    /// All that ever came and went must be countable, not only the balance.
+    fn finish(self) -> Result<Decision, Rejection> {
+        let decision = Decision { events: self.events };
+        let before = self.context.account.map_or(Points::ZERO, |account| account.totals().balance());
+        let after = self.account.totals().balance();
+        if before.checked_add(decision.points()) == Some(after) {
+            Ok(decision)
+        } else {
+            Err(Rejection::PointsOutOfRange)
+        }
     }
 
     fn emit(&mut self, event: Event) {
@@ -201,7 +213,8 @@ impl<'a> Work<'a> {
     }
 
     /// A report of an order. One without a time of its own that repeats what is known is a redelivery,
-    /// also after a cancellation: it reopens nothing.
+    /// also after a cancellation: it reopens nothing. Neither does the first one of an order whose
+    /// cancellation came before it.
     fn record(
         &mut self,
         snapshot: &Arc<Order>,
@@ -214,15 +227,18 @@ impl<'a> Work<'a> {
             Origin::Shop => snapshot.check(self.context.minor_digits)?,
             Origin::Plugin => snapshot.check_shape()?,
         }
-        let same = self.order.recorded().is_some_and(|known| known.order == *snapshot);
+        let known = self.order.recorded();
+        let same = known.is_some_and(|known| known.order == *snapshot);
+        let unchanged = same && known.is_some_and(|known| known.origin == origin);
         let told = self.order.status().is_some_and(|reached| status <= reached);
         if at.is_none() && same && (told || self.order.is_cancelled()) {
             return self.reckon(self.context.now);
         }
-        let at = at.unwrap_or(self.context.now);
-        let newer = self.order.is_superseded_by(snapshot, at);
+        let overtaken = self.order.cancelled_at().filter(|_| known.is_none());
+        let at = at.or(overtaken).unwrap_or(self.context.now);
+        let newer = self.order.is_superseded_by(snapshot, origin, at);
         if newer || !self.order.knows(status, at) {
-            let snapshot = (newer && !same).then(|| Arc::clone(snapshot));
+            let snapshot = (newer && !unchanged).then(|| Arc::clone(snapshot));
             self.emit(Event::OrderRecorded { order: id.clone(), snapshot, status, at, origin });
         }
         self.reckon(at)
@@ -274,8 +290,8 @@ impl<'a> Work<'a> {
             let earned_at = if before.awarded.is_zero() { pin.at } else { at };
             return self.award(id, worth.saturating_sub(standing), earned_at, program, explanation);
         }
-        let excess = before.awarded.saturating_sub(worth);
-        let excess = excess.saturating_sub(before.expired).saturating_sub(before.taken);
+        let excess = standing.saturating_sub(worth);
+        let excess = excess.saturating_sub(before.expired).saturating_sub(before.forgiven);
         if excess.is_positive() {
             let own = (id, &self.order);
             let debt = program.parts().debt;

@@ -189,7 +189,7 @@ impl fmt::Display for Left {
 impl fmt::Display for Reckoning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.explanation.fmt(f)?;
-        let Posted { awarded, taken, expired } = self.before;
+        let Posted { awarded, taken, expired, forgiven } = self.before;
         if awarded.is_zero() {
             return Ok(());
         }
@@ -199,6 +199,9 @@ impl fmt::Display for Reckoning {
         }
         if !expired.is_zero() {
             write!(f, ", {expired} expired")?;
+        }
+        if !forgiven.is_zero() {
+            write!(f, ", {forgiven} forgiven")?;
         }
         f.write_str(".")
     }

@@ -50,6 +50,8 @@ pub mod explain;
 pub mod id;
 pub mod order;
 pub mod program;
+#[cfg(feature = "proptest")]
+pub mod proptest;
 pub mod rejection;
 mod rules;
 

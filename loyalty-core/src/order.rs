@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use rust_decimal::Decimal;
 
-use crate::amount::{Amount, AmountError};
+use crate::amount::{Amount, AmountError, plain_decimal};
 use crate::calendar::Timestamp;
 use crate::id::{CategoryId, LineId, ProductId, RefundId};
 
@@ -98,7 +98,7 @@ impl FromStr for Quantity {
     type Err = AmountError;
 
     fn from_str(text: &str) -> Result<Self, AmountError> {
-        Self::new(text.parse().map_err(|_| AmountError::NotDecimal)?)
+        Self::new(plain_decimal(text)?)
     }
 }
 
@@ -256,7 +256,7 @@ pub struct Refund {
 }
 
 /// What told us of an order. Its program can leave the gate to it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Origin {

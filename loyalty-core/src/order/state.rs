@@ -73,7 +73,7 @@ pub struct Pin {
     pub tier: Option<TierId>,
 }
 
-/// What an order has put on its account so far. All three only grow.
+/// What an order has put on its account so far. All but what was forgiven only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
@@ -87,6 +87,10 @@ pub struct Posted {
     /// Points that expired unspent.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub expired: Points,
+    /// Points not taken back since the program stops at zero. They stay with the customer, until the
+    /// order deserves an award again and with it all that it holds.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
+    pub forgiven: Points,
 }
 
 impl OrderState {
@@ -140,6 +144,11 @@ impl OrderState {
         self.reached.range(gate..).filter_map(|(_, reached)| since(reached)).min()
     }
 
+    /// When this or a further status was first reached, cancelled since or not.
+    pub(crate) fn first_reached_at(&self, gate: Status) -> Option<Timestamp> {
+        self.reached.range(gate..).map(|(_, reached)| reached.first).min()
+    }
+
     fn outlives_cancellation(&self, at: Timestamp) -> bool {
         self.cancelled_at.is_none_or(|cancelled_at| at > cancelled_at)
     }
@@ -149,9 +158,9 @@ impl OrderState {
         self.reached.get(&status).is_some_and(|reached| reached.first <= at && at <= reached.last)
     }
 
-    /// Whether a snapshot of this time and content is later than the one that is known.
-    pub(crate) fn is_superseded_by(&self, order: &Order, at: Timestamp) -> bool {
-        self.recorded.as_ref().is_none_or(|known| (known.at, &*known.order) < (at, order))
+    /// Whether a snapshot of this time, content and origin is later than the one that is known.
+    pub(crate) fn is_superseded_by(&self, order: &Order, origin: Origin, at: Timestamp) -> bool {
+        self.recorded.as_ref().is_none_or(|known| (known.at, &*known.order, known.origin) < (at, order, origin))
     }
 
     /// Folds one event. Total: events of other orders do not come here, and points events without an
@@ -173,10 +182,12 @@ impl OrderState {
             Event::OrderPinned { pin, .. } => self.pin = Some(pin.clone()),
             Event::PointsAwarded { points, lot, .. } => {
                 self.posted.awarded = self.posted.awarded.saturating_add(*points);
+                self.posted.forgiven = Points::ZERO;
                 self.earned_lasting |= lot.as_ref().is_some_and(|lot| lot.expires_at.is_none());
             }
             Event::PointsTakenBack { taking, .. } => {
                 self.posted.taken = self.posted.taken.saturating_add(taking.points());
+                self.posted.forgiven = self.posted.forgiven.saturating_add(taking.forgiven);
             }
             Event::PointsExpired { points, .. } => {
                 self.posted.expired = self.posted.expired.saturating_add(*points);

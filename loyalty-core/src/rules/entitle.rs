@@ -10,7 +10,7 @@ use crate::amount::{Amount, Points};
 use crate::exact::{Fraction, Overflow};
 use crate::explain::{Exclusion, Explanation, Left, LineBasis, Multiplier, RuleShare, Standing};
 use crate::id::LineId;
-use crate::order::{Line, Order, OrderState, Origin, Pin, Quantity};
+use crate::order::{Line, Order, OrderState, Origin, Pin, Quantity, Status};
 use crate::program::{Conditions, Earn, EarningRule, Program, RefundPolicy};
 use crate::rules::refund;
 
@@ -35,7 +35,7 @@ pub fn entitlement(state: &OrderState, program: &Program, pin: &Pin) -> Result<E
         Standing::Entitled
     };
     match order {
-        Some(order) if standing == Standing::Entitled => entitled(state, order, program, pin),
+        Some(order) if standing == Standing::Entitled => entitled(state, order, gate, program, pin),
         _ => Ok(nothing(standing, program, pin)),
     }
 }
@@ -59,9 +59,15 @@ fn nothing(standing: Standing, program: &Program, pin: &Pin) -> Explanation {
     }
 }
 
-fn entitled(state: &OrderState, order: &Order, program: &Program, pin: &Pin) -> Result<Explanation, Overflow> {
+fn entitled(
+    state: &OrderState,
+    order: &Order,
+    gate: Status,
+    program: &Program,
+    pin: &Pin,
+) -> Result<Explanation, Overflow> {
     let basis = OrderBasis::of(state, order, program)?;
-    let at = order.placed_at.unwrap_or(pin.at);
+    let at = order.placed_at.or_else(|| state.first_reached_at(gate)).unwrap_or(pin.at);
     let total = basis.sum(|_| true)?.plus(basis.extras)?.times(basis.share)?;
     let applies = |rule: &&EarningRule| {
         let when = &rule.when;
@@ -170,8 +176,8 @@ impl<'a> OrderBasis<'a> {
         Ok(whole)
     }
 
-    /// Refunds by amount and the redeemed part take their share of the total off the whole basis, as it
-    /// was before any refund; the lines bear it by what is left of them.
+    /// The part paid with a reward takes its share off what is left of the lines. Refunds by amount take
+    /// theirs off the whole basis, as it was before any refund; the lines bear it by what is left of them.
     fn take_off_money(
         &mut self,
         state: &OrderState,
@@ -188,13 +194,11 @@ impl<'a> OrderBasis<'a> {
         let original =
             counted.map(|line| Fraction::amount(line.line.amount)).try_fold(Fraction::ZERO, Fraction::plus)?;
         let original = original.times(net)?.plus(self.extras)?;
-        let taken = refunded.ten_thousandths().saturating_add(redeemed.ten_thousandths());
-        let taken = original.times(Fraction::of(taken, order.total.ten_thousandths()))?;
         let standing = self.sum(|_| true)?.plus(self.extras)?;
-        self.share = standing.minus(taken)?.divided_by(standing)?;
-        if order.total.is_zero() {
-            self.share = Fraction::ZERO;
-        }
+        let total = order.total.ten_thousandths();
+        let paid = Fraction::of(total.saturating_sub(redeemed.ten_thousandths()), total);
+        let taken = original.times(Fraction::of(refunded.ten_thousandths(), total))?;
+        self.share = standing.times(paid)?.minus(taken)?.divided_by(standing)?;
         self.left = Some(Left { refunded, redeemed, total: order.total });
         Ok(())
     }

@@ -20,6 +20,8 @@ pub fn merge(
     let (mut from_events, mut into_events) = (expire::due(from, now), expire::due(into, now));
     let points = from.balance(now);
     into.balance(now).checked_add(points).ok_or(Rejection::PointsOutOfRange)?;
+    into.totals().merged.checked_add(points).ok_or(Rejection::PointsOutOfRange)?;
+    from.totals().merged.checked_sub(points).ok_or(Rejection::PointsOutOfRange)?;
 
     let (spent, into_debt) = take::drain(from.usable_lots(now), into.debt());
     let (paid, from_debt) = take::drain(into.usable_lots(now), from.debt());
@@ -28,7 +30,7 @@ pub fn merge(
     let spent = Event::PointsSubtracted { lots: spent, grounds: crate::event::Grounds::default() };
     left.evolve(&spent);
 
-    let tier = from.tier(now).cloned();
+    let tier = from.tier(now).filter(|_| into.tier(now).is_none()).cloned();
     let lots = renumbered(left.usable_lots(now), into);
     from_events.push(Event::AccountMerged { into: into_id, points });
     into_events.push(Event::AccountAbsorbed { from: from_id, lots, paid, debt, points, tier });

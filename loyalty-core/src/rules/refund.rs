@@ -56,6 +56,13 @@ pub(crate) fn is_complete(state: &OrderState) -> Result<bool, Overflow> {
 
 /// The money that refunds gave back. Units whose refund names no money count with their lines' share.
 fn money_back<'a>(order: &Order, refunds: impl Iterator<Item = &'a Refunded>) -> Result<Fraction, Overflow> {
+    // Where rounding, or a plugin's way of counting, makes the lines dearer than the total, they share it.
+    let subtotal = order.subtotal().unwrap_or(Amount::MAX);
+    let fair = if subtotal > order.total {
+        Fraction::of(order.total.ten_thousandths(), subtotal.ten_thousandths())
+    } else {
+        Fraction::ONE
+    };
     let mut sum = Fraction::ZERO;
     for refunded in refunds {
         match refunded {
@@ -66,7 +73,7 @@ fn money_back<'a>(order: &Order, refunds: impl Iterator<Item = &'a Refunded>) ->
                 for (id, quantity) in lines {
                     let Some(line) = order.line(id) else { continue };
                     let share = Fraction::of(quantity.thousandths(), line.quantity.thousandths());
-                    sum = sum.plus(Fraction::amount(line.amount).times(share)?)?;
+                    sum = sum.plus(Fraction::amount(line.amount).times(share)?.times(fair)?)?;
                 }
             }
         }

@@ -1,0 +1,129 @@
+//! What a decision costs: the entitlement of an everyday order with its explanation, and an order of a
+//! customer with a short and with a long history. Each group is one run, so that its ratios can be trusted.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    missing_docs,
+    reason = "a bench may stop at what it did not expect"
+)]
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use loyalty_core::{
+    Account, Amount, Command, Context, Excess, Line, Order, OrderId, OrderState, Origin, Program, Quantity,
+    Refund, Refunded, Status, Tag, Timestamp, decide, entitlement,
+};
+
+/// Five rules of all kinds, all with something to look at.
+const FIVE_RULES: &str = r#"{"earning": [
+    {"id": "base", "earn": {"per_unit": "1"}},
+    {"id": "shoes", "earn": {"per_unit": "1.5"}, "when": {"categories": ["shoes"]}},
+    {"id": "launch", "earn": {"per_increment": {"amount": "10", "points": 3}}, "replaces_base": true,
+     "when": {"products": ["sneaker"], "from": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z"}},
+    {"id": "big", "earn": {"per_order": 50}, "when": {"minimum_spend": "100"}},
+    {"id": "vip", "earn": {"per_unit": "0.25"}, "when": {"customer_tags": ["vip"]}}
+]}"#;
+const LOTS: &str = r#"{"expiry": {"per_lot": {"after": "P2Y"}}}"#;
+
+fn amount(text: &str) -> Amount {
+    text.parse().unwrap()
+}
+
+fn five_lines() -> Order {
+    let line = |id: &str, product: &str, category: &str, cost: &str| Line {
+        id: id.parse().unwrap(),
+        product: Some(product.parse().unwrap()),
+        categories: vec![category.parse().unwrap()],
+        quantity: Quantity::from(2),
+        amount: amount(cost),
+        gift_card: false,
+    };
+    Order {
+        lines: vec![
+            line("1", "sneaker", "shoes", "89.90"),
+            line("2", "boot", "shoes", "129.00"),
+            line("3", "sock", "clothes", "7.95"),
+            line("4", "shirt", "clothes", "24.50"),
+            line("5", "wax", "care", "5.25"),
+        ],
+        tax: amount("20.53"),
+        shipping: amount("4.90"),
+        total: amount("282.03"),
+        ..Order::default()
+    }
+}
+
+fn hour(count: i64) -> Timestamp {
+    Timestamp::from_timestamp(1_767_225_600 + count * 3_600, 0).unwrap()
+}
+
+fn record(number: i64, order: &Arc<Order>) -> Command {
+    let order_id = OrderId::new(format!("order {number}")).unwrap();
+    let (snapshot, at) = (Arc::clone(order), Some(hour(number)));
+    Command::RecordOrder { order: order_id, snapshot, status: Status::Paid, at, origin: Origin::Shop }
+}
+
+/// What is known of the order after these commands.
+fn state_after(program: &Program, commands: &[Command]) -> OrderState {
+    let (mut account, mut state) = (Account::default(), OrderState::default());
+    let tags = [Tag::new("vip").unwrap()].into();
+    for command in commands {
+        let context = Context { tags: &tags, ..Context::new(program, &account, hour(1)).with_order(&state) };
+        for event in decide(&context, command).unwrap().events {
+            account.evolve(&event);
+            state.evolve(&event);
+        }
+    }
+    state
+}
+
+fn of_five_lines(c: &mut Criterion) {
+    let program = Program::from_json(FIVE_RULES).unwrap();
+    let order = Arc::new(five_lines());
+    let refund = |refund: &str, refunded: Refunded| {
+        let refund = Refund { id: refund.parse().unwrap(), refunded };
+        let order = OrderId::new("order 0").unwrap();
+        Command::RefundOrder { order, refund, excess: Excess::Refuse, at: None }
+    };
+    let by_amount = refund("1", Refunded::Amount(amount("33.33")));
+    let lines = vec![("2".parse().unwrap(), Quantity::from(1))];
+    let by_line = refund("2", Refunded::Lines { lines, amount: None });
+
+    let mut group = c.benchmark_group("entitlement of five lines under five rules");
+    for (name, facts) in
+        [("paid", vec![record(0, &order)]), ("partly refunded", vec![record(0, &order), by_amount, by_line])]
+    {
+        let state = state_after(&program, &facts);
+        let pin = state.pin().unwrap();
+        group.bench_function(name, |b| b.iter(|| entitlement(black_box(&state), &program, pin).unwrap()));
+    }
+    group.finish();
+}
+
+fn of_a_long_history(c: &mut Criterion) {
+    let order = Arc::new(five_lines());
+    let mut group = c.benchmark_group("an order after so many orders");
+    for (name, document) in [("points that last", "{}"), ("lots that end", LOTS)] {
+        let program = Program::from_json(document).unwrap();
+        for count in [10, 10_000] {
+            let mut account = Account::default();
+            for number in 0..count {
+                let decision = decide(&Context::new(&program, &account, hour(number)), &record(number, &order));
+                for event in decision.unwrap().events {
+                    account.evolve(&event);
+                }
+            }
+            let (next, now) = (record(count, &order), hour(count));
+            group.bench_function(BenchmarkId::new(name, count), |b| {
+                b.iter(|| decide(&Context::new(&program, black_box(&account), now), &next).unwrap());
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, of_five_lines, of_a_long_history);
+criterion_main!(benches);

@@ -1,0 +1,258 @@
+//! Strategies and invariants for testers of a program, behind the feature `proptest`.
+//!
+//! Strategies make [`programs`], [`orders`], the [`facts`] that a shop tells of one order, and whole
+//! [`histories`] of a customer. [`Books`] is a store in memory that takes them. The invariants are plain
+//! functions over books; each says what must hold under every program, and answers as an assertion of
+//! proptest does.
+//!
+//! # Example: a program of one's own under test
+//! ```
+//! use loyalty_core::{proptest::{books_add_up, histories, Books}, Program};
+//! use ::proptest::test_runner::{Config, TestRunner};
+//!
+//! let program = Program::default();
+//! let mut runner = TestRunner::new(Config::with_cases(16));
+//! runner.run(&histories(), |history| {
+//!     let mut books = Books::new(program.clone());
+//!     for (now, command) in &history {
+//!         let _refused = books.tell(command, *now);
+//!         books_add_up(&books)?;
+//!     }
+//!     Ok(())
+//! }).unwrap();
+//! ```
+
+mod strategies;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ::proptest::prelude::*;
+use ::proptest::test_runner::TestCaseResult;
+
+use crate::account::Account;
+use crate::amount::Points;
+use crate::calendar::{Timestamp, Zone};
+use crate::command::{Command, Excess};
+use crate::decide::{Context, Decision, decide};
+use crate::event::Event;
+use crate::exact::Fraction;
+use crate::id::{OrderId, ProgramVersion, Tag};
+use crate::order::{OrderState, Refund};
+use crate::program::Program;
+use crate::rejection::Rejection;
+use crate::rules::entitle::entitlement;
+
+pub use strategies::{
+    amounts, arrivals, expiring_programs, facts, histories, instants, orders, programs, refunds, tags, tier_ids,
+};
+
+/// One customer's account with its orders and its journal: what a store does, in memory.
+#[derive(Clone, Debug)]
+pub struct Books {
+    /// The shop's zone, UTC at first.
+    pub zone: Zone,
+    /// The customer's tags.
+    pub tags: BTreeSet<Tag>,
+    /// The account.
+    pub account: Account,
+    /// What is known of each order.
+    pub orders: BTreeMap<OrderId, OrderState>,
+    /// All that happened.
+    pub journal: Vec<Event>,
+    programs: Vec<Program>,
+}
+
+impl Books {
+    /// Empty books under a program.
+    pub fn new(program: Program) -> Self {
+        Self {
+            zone: Zone::UTC,
+            tags: BTreeSet::new(),
+            account: Account::default(),
+            orders: BTreeMap::new(),
+            journal: Vec::new(),
+            programs: vec![program],
+        }
+    }
+
+    /// Another program comes in force. Orders that are pinned keep theirs.
+    pub fn publish(&mut self, program: Program) {
+        self.programs.push(program);
+    }
+
+    /// The published program of this version.
+    pub fn program(&self, version: ProgramVersion) -> Option<&Program> {
+        let index = usize::try_from(version.0).ok()?.checked_sub(1)?;
+        self.programs.get(index)
+    }
+
+    /// Decides a command and posts what follows. A refused one changes nothing.
+    ///
+    /// # Errors
+    /// The [`Rejection`] of the rules.
+    pub fn tell(&mut self, command: &Command, now: Timestamp) -> Result<Decision, Rejection> {
+        let decision = self.decide(command, now)?;
+        self.post(&decision.events);
+        Ok(decision)
+    }
+
+    /// Decides a command and posts nothing.
+    ///
+    /// # Errors
+    /// The [`Rejection`] of the rules.
+    pub fn decide(&self, command: &Command, now: Timestamp) -> Result<Decision, Rejection> {
+        let default = Program::default();
+        let order = command.order().and_then(|id| self.orders.get(id));
+        let pin = order.and_then(OrderState::pin);
+        let version = ProgramVersion(u32::try_from(self.programs.len()).unwrap_or(u32::MAX));
+        let context = Context {
+            zone: self.zone,
+            program: (version, self.programs.last().unwrap_or(&default)),
+            pinned: pin.and_then(|pin| self.program(pin.program)),
+            order,
+            tags: &self.tags,
+            ..Context::new(&default, &self.account, now)
+        };
+        decide(&context, command)
+    }
+
+    /// Folds events and keeps them.
+    pub fn post(&mut self, events: &[Event]) {
+        for event in events {
+            self.account.evolve(event);
+            if let Some(id) = event.order() {
+                self.orders.entry(id.clone()).or_default().evolve(event);
+            }
+            self.journal.push(event.clone());
+        }
+    }
+
+    /// The balance as of `now`.
+    pub fn balance(&self, now: Timestamp) -> Points {
+        self.account.balance(now)
+    }
+}
+
+/// The books add up: the account is sound, state is a fold of the journal, and the entries of the
+/// account, and of each order, sum to what their states say.
+pub fn books_add_up(books: &Books) -> TestCaseResult {
+    prop_assert!(books.account.is_sound(), "unsound: {:?}", books.account);
+    let mut again = Books::new(Program::default());
+    again.post(&books.journal);
+    prop_assert_eq!(&again.account, &books.account);
+    prop_assert_eq!(&again.orders, &books.orders);
+    let sum = books.journal.iter().fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()));
+    prop_assert_eq!(sum, books.account.totals().balance());
+    for (id, order) in &books.orders {
+        let posted = order.posted();
+        let entries = books.journal.iter().filter(|event| event.order() == Some(id));
+        let sum = entries.fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()));
+        let net = posted.awarded.saturating_sub(posted.taken).saturating_sub(posted.expired);
+        prop_assert_eq!(sum, net, "order {}", id);
+    }
+    Ok(())
+}
+
+/// Every order that passed the gate stands where its facts put it: it never holds less than it is worth,
+/// and more only by what expired or was forgiven. So nobody loses a point twice, and nobody gains one.
+pub fn orders_hold_what_they_are_worth(books: &Books) -> TestCaseResult {
+    for (id, order) in &books.orders {
+        let Some(pin) = order.pin() else { continue };
+        let Some(program) = books.program(pin.program) else { continue };
+        let worth = entitlement(order, program, pin).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let posted = order.posted();
+        let standing = posted.awarded.saturating_sub(posted.taken);
+        prop_assert!(standing >= worth.points, "order {} lost: {} of {}", id, standing, worth.points);
+        let explained = standing.saturating_sub(posted.expired).saturating_sub(posted.forgiven);
+        prop_assert!(explained <= worth.points, "order {} kept: {} of {}", id, standing, worth.points);
+    }
+    Ok(())
+}
+
+/// Every entry of an order follows from the reckoning that it carries: the rules and multipliers make the
+/// points, and what was awarded, taken, forgiven or expired before makes the difference that moved.
+pub fn entries_explain_themselves(books: &Books) -> TestCaseResult {
+    for event in &books.journal {
+        let (moved, reckoning) = if let Event::PointsAwarded { points, reckoning, .. } = event {
+            (*points, reckoning)
+        } else if let Event::PointsTakenBack { taking, reckoning, .. } = event {
+            (taking.points().saturating_add(taking.forgiven).negated(), reckoning)
+        } else {
+            continue;
+        };
+        let worth = &reckoning.explanation;
+        let factors = worth.multipliers.iter().map(|multiplier| Fraction::rate(multiplier.factor));
+        let sum = worth.rules.iter().map(|share| share.points).try_fold(Fraction::ZERO, Fraction::plus);
+        let exact = sum.and_then(|sum| factors.into_iter().try_fold(sum, Fraction::times));
+        prop_assert_eq!(exact, Ok(worth.exact), "{}", worth);
+        prop_assert_eq!(worth.exact.rounded(worth.rounding), Ok(worth.points), "{}", worth);
+        let before = reckoning.before;
+        let standing = before.awarded.saturating_sub(before.taken);
+        let due = worth.points.saturating_sub(standing);
+        let gone = if due.is_positive() { Points::ZERO } else { before.expired.saturating_add(before.forgiven) };
+        prop_assert_eq!(moved, due.saturating_add(gone), "{}", reckoning);
+    }
+    Ok(())
+}
+
+/// However timed facts of one order arrive, once or twice, all known at `now`, the books end the same.
+/// The facts must fit the order, and must not expire or be spent in between.
+pub fn arrival_order_does_not_matter(
+    books: &Books,
+    facts: &[Command],
+    arrivals: &[Vec<usize>],
+    now: Timestamp,
+) -> TestCaseResult {
+    let told = |arrival: &mut dyn Iterator<Item = &Command>| {
+        let mut books = books.clone();
+        for fact in arrival {
+            let told = books.tell(fact, now);
+            prop_assert!(told.is_ok(), "{:?} was refused: {:?}", fact, told);
+            let again = books.decide(fact, now);
+            prop_assert_eq!(again, Ok(Decision::default()), "{:?} told twice", fact);
+        }
+        books_add_up(&books)?;
+        Ok(books)
+    };
+    let want = told(&mut facts.iter())?;
+    for arrival in arrivals {
+        let mut got = told(&mut arrival.iter().filter_map(|index| facts.get(*index)))?;
+        prop_assert_eq!(got.balance(now), want.balance(now), "arrived as {:?}", arrival);
+        prop_assert_eq!(facts_known(&got), facts_known(&want), "arrived as {:?}", arrival);
+        for fact in facts {
+            let again = got.tell(fact, now);
+            prop_assert_eq!(again.map(|again| again.points()), Ok(Points::ZERO), "{:?} told again", fact);
+        }
+    }
+    Ok(())
+}
+
+/// What the books know of orders, without what was posted.
+fn facts_known(books: &Books) -> Vec<impl PartialEq + std::fmt::Debug> {
+    let facts = |order: &OrderState| {
+        let net = order.posted().awarded.saturating_sub(order.posted().taken);
+        (order.recorded().cloned(), order.status(), order.cancelled_at(), order.refunds().clone(), net)
+    };
+    books.orders.values().map(facts).collect()
+}
+
+/// However a refund is sliced, the order is left with the same points.
+pub fn refunds_do_not_leak(
+    books: &Books,
+    order: &OrderId,
+    whole: &Refund,
+    slices: &[Refund],
+    now: Timestamp,
+) -> TestCaseResult {
+    let left = |refunds: &[Refund]| {
+        let mut books = books.clone();
+        for refund in refunds {
+            let (order, refund) = (order.clone(), refund.clone());
+            let told = books.tell(&Command::RefundOrder { order, refund, excess: Excess::Refuse, at: None }, now);
+            prop_assert!(told.is_ok(), "{:?}", told);
+        }
+        Ok(books.balance(now))
+    };
+    prop_assert_eq!(left(slices)?, left(std::slice::from_ref(whole))?);
+    Ok(())
+}

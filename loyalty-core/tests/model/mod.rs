@@ -1,0 +1,200 @@
+//! The entitlement once more, slowly: big rationals, straight from the rules, no code of the core.
+
+use std::collections::BTreeSet;
+
+use loyalty_core::program::{Conditions, Earn, Parts, RefundPolicy};
+use loyalty_core::{Amount, Line, LineId, Order, Rate, Refund, Refunded, Rounding, Tag, TierId, Timestamp};
+use num_bigint::BigInt;
+use num_rational::BigRational;
+use num_traits::{One, Signed, ToPrimitive, Zero};
+
+/// What is known of an order that passed every gate.
+pub(crate) struct Facts<'a> {
+    pub(crate) order: &'a Order,
+    pub(crate) refunds: &'a [Refund],
+    pub(crate) tags: &'a BTreeSet<Tag>,
+    pub(crate) tier: Option<&'a TierId>,
+    pub(crate) at: Timestamp,
+}
+
+/// The points before and after rounding.
+pub(crate) fn entitlement(facts: &Facts<'_>, parts: &Parts) -> (BigRational, i64) {
+    let exact = exact(facts, parts);
+    let points = rounded(&exact, parts.rounding);
+    (exact, points)
+}
+
+fn exact(facts: &Facts<'_>, parts: &Parts) -> BigRational {
+    let Facts { order, refunds, .. } = facts;
+    let refunds = if parts.refunds == RefundPolicy::ClawBack { *refunds } else { &[] };
+    if is_complete(order, refunds) {
+        return BigRational::zero();
+    }
+    let counts = |line: &&Line| {
+        let product = line.product.as_ref().is_some_and(|id| parts.basis.excluded_products.contains(id));
+        let category = line.categories.iter().any(|id| parts.basis.excluded_categories.contains(id));
+        !line.gift_card && !product && !category
+    };
+    let lines: Vec<&Line> = order.lines.iter().filter(counts).collect();
+
+    let gross: BigRational = order.lines.iter().map(|line| money(line.amount)).sum();
+    let untaxed = if order.taxes_included && !parts.basis.tax && !order.tax.is_zero() {
+        positive(ratio(positive(gross.clone() - money(order.tax)), gross))
+    } else {
+        BigRational::one()
+    };
+    let mut extras = BigRational::zero();
+    if parts.basis.tax && !order.taxes_included {
+        extras += money(order.tax);
+    }
+    if parts.basis.shipping {
+        extras += money(order.shipping);
+    }
+    let worth = |line: &Line| money(line.amount) * &untaxed;
+    let kept = |line: &Line| worth(line) * kept_share(line, refunds);
+    let before = lines.iter().map(|line| worth(line)).sum::<BigRational>() + &extras;
+    let standing = lines.iter().map(|line| kept(line)).sum::<BigRational>() + &extras;
+
+    let redeemed = if parts.basis.redeemed { BigRational::zero() } else { money(order.redeemed) };
+    let refunded: BigRational = refunds.iter().map(by_amount).sum();
+    let share = if redeemed.is_zero() && refunded.is_zero() {
+        BigRational::one()
+    } else {
+        let unpaid = ratio(redeemed, money(order.total));
+        let left = &standing * (BigRational::one() - unpaid) - before * ratio(refunded, money(order.total));
+        if order.total.is_zero() { BigRational::zero() } else { ratio(positive(left), standing.clone()) }
+    };
+
+    let left = standing * &share;
+    let at = order.placed_at.unwrap_or(facts.at);
+    let applies = |when: &Conditions| {
+        let tagged = when.customer_tags.is_empty() || !when.customer_tags.is_disjoint(facts.tags);
+        let spent = when.minimum_spend.is_none_or(|minimum| left >= money(minimum));
+        tagged && spent && when.from.is_none_or(|from| at >= from) && when.until.is_none_or(|until| at < until)
+    };
+    let rules: Vec<_> = parts.earning.iter().filter(|rule| applies(&rule.when)).collect();
+    let mut sum = BigRational::zero();
+    for rule in &rules {
+        let scoped = !rule.when.products.is_empty() || !rule.when.categories.is_empty();
+        let replaced = |line: &&&Line| rules.iter().any(|other| other.replaces_base && covers(&other.when, line));
+        let mut basis = if scoped { BigRational::zero() } else { extras.clone() };
+        let mine: Vec<_> =
+            lines.iter().filter(|line| if scoped { covers(&rule.when, line) } else { !replaced(line) }).collect();
+        basis += mine.iter().map(|line| kept(line)).sum::<BigRational>();
+        basis *= &share;
+        sum += match rule.earn {
+            Earn::PerUnit(rate) => basis * factor(rate),
+            Earn::PerIncrement { amount, points } => {
+                (basis / money(amount)).floor() * BigRational::from_integer(points.get().into())
+            }
+            Earn::PerOrder(points) => {
+                let there = !scoped || mine.iter().any(|line| !is_gone(line, refunds));
+                BigRational::from_integer(if there { points.get().into() } else { BigInt::zero() })
+            }
+        };
+    }
+    let tier = facts.tier.and_then(|id| parts.tiers.iter().find(|tier| tier.id == *id));
+    sum * tier.map_or_else(BigRational::one, |tier| factor(tier.multiplier))
+}
+
+fn covers(when: &Conditions, line: &Line) -> bool {
+    line.product.as_ref().is_some_and(|id| when.products.contains(id))
+        || line.categories.iter().any(|id| when.categories.contains(id))
+}
+
+fn by_amount(refund: &Refund) -> BigRational {
+    if let Refunded::Amount(amount) = refund.refunded { money(amount) } else { BigRational::zero() }
+}
+
+/// How many thousandths of a unit of the line went back.
+fn units_back(line: &LineId, refunds: &[Refund]) -> i64 {
+    let mut sum = 0;
+    for refund in refunds {
+        if let Refunded::Lines { lines, .. } = &refund.refunded {
+            sum += lines.iter().filter(|(id, _)| id == line).map(|(_, units)| units.thousandths()).sum::<i64>();
+        }
+    }
+    sum
+}
+
+fn is_gone(line: &Line, refunds: &[Refund]) -> bool {
+    let back = units_back(&line.id, refunds);
+    back > 0 && back >= line.quantity.thousandths()
+}
+
+fn kept_share(line: &Line, refunds: &[Refund]) -> BigRational {
+    let back = units_back(&line.id, refunds);
+    if back == 0 {
+        return BigRational::one();
+    }
+    let all = line.quantity.thousandths();
+    if back >= all { BigRational::zero() } else { BigRational::new((all - back).into(), all.into()) }
+}
+
+/// All units of all lines are back, or all of the money.
+fn is_complete(order: &Order, refunds: &[Refund]) -> bool {
+    let real: Vec<_> = order.lines.iter().filter(|line| line.quantity.thousandths() > 0).collect();
+    if !real.is_empty() && real.iter().all(|line| is_gone(line, refunds)) {
+        return true;
+    }
+    let gross: BigRational = order.lines.iter().map(|line| money(line.amount)).sum();
+    let fair = if gross > money(order.total) { ratio(money(order.total), gross) } else { BigRational::one() };
+    let mut back = BigRational::zero();
+    for refund in refunds {
+        back += match &refund.refunded {
+            Refunded::Amount(amount) | Refunded::Lines { amount: Some(amount), .. } => money(*amount),
+            Refunded::Lines { lines, amount: None } => {
+                let known = lines.iter().filter_map(|(id, units)| {
+                    let line = order.lines.iter().find(|line| line.id == *id)?;
+                    let units = BigRational::from_integer(units.thousandths().into());
+                    let all = BigRational::from_integer(line.quantity.thousandths().into());
+                    Some(money(line.amount) * ratio(units, all) * &fair)
+                });
+                known.sum::<BigRational>()
+            }
+        };
+    }
+    !order.total.is_zero() && back >= money(order.total)
+}
+
+fn rounded(exact: &BigRational, rounding: Rounding) -> i64 {
+    let half = BigRational::new(1.into(), 2.into());
+    let floor = exact.floor();
+    let rest = exact - &floor;
+    let odd = (floor.to_integer() % BigInt::from(2)).is_one();
+    let up = match rounding {
+        Rounding::Down => false,
+        Rounding::Up => !rest.is_zero(),
+        Rounding::HalfUp => rest >= half,
+        Rounding::HalfEven => rest > half || (rest == half && odd),
+    };
+    let whole = floor.to_integer() + BigInt::from(i64::from(up));
+    whole.to_i64().unwrap()
+}
+
+fn money(amount: Amount) -> BigRational {
+    rational(&amount.to_string())
+}
+
+fn factor(rate: Rate) -> BigRational {
+    rational(&rate.to_string())
+}
+
+/// Nothing where there is nothing to divide by.
+fn ratio(count: BigRational, all: BigRational) -> BigRational {
+    if all.is_zero() { BigRational::zero() } else { count / all }
+}
+
+fn positive(value: BigRational) -> BigRational {
+    if value.is_negative() { BigRational::zero() } else { value }
+}
+
+/// Reads `123`, `1.23` and `1/3`.
+pub(crate) fn rational(text: &str) -> BigRational {
+    if let Some((numerator, denominator)) = text.split_once('/') {
+        return BigRational::new(numerator.parse().unwrap(), denominator.parse().unwrap());
+    }
+    let (whole, digits) = text.split_once('.').unwrap_or((text, ""));
+    let scale = BigInt::from(10).pow(u32::try_from(digits.len()).unwrap());
+    BigRational::new(format!("{whole}{digits}").parse().unwrap(), scale)
+}

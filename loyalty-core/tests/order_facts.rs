@@ -1,0 +1,547 @@
+//! The worked facts of the rules, as stories: cancellations and reopening, facts that come early, late or
+//! twice, lots, expiry, debt and merged accounts.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "a test may stop at what it did not expect"
+)]
+
+mod story;
+
+use loyalty_core::proptest::Books;
+use loyalty_core::{
+    Account, AccountId, Command, Event, Excess, ManualTier, Points, Refunded, Rejection, Status, TierId, merge,
+};
+use story::*;
+
+const STOP_AT_ZERO: &str = r#"{"debt": "stop_at_zero"}"#;
+
+#[test]
+fn a_status_that_steps_back_takes_nothing_back() {
+    check(
+        "{}",
+        &[
+            ("01-01", report("a", sale("10"), Status::Processing), Ok(0)),
+            ("01-02", report("a", sale("10"), Status::Fulfilled), Ok(10)),
+            ("01-03", timed("01-03", report("a", sale("10"), Status::Processing)), Ok(10)),
+            ("01-04", timed("01-04", report("a", sale("12"), Status::Processing)), Ok(12)),
+        ],
+    );
+}
+
+#[test]
+fn a_cancelled_order_earns_nothing_until_it_is_reopened() {
+    check(
+        "{}",
+        &[
+            ("01-01", timed("01-01", paid("a", sale("10"))), Ok(10)),
+            ("01-02", timed("01-02", cancel("a")), Ok(0)),
+            // A refund reopens nothing, however late it is.
+            ("01-03", timed("01-03", refund_amount("a", "r", "4")), Ok(0)),
+            // Neither does what is older, or of the same instant.
+            ("01-04", timed("01-01", report("a", sale("10"), Status::Completed)), Ok(0)),
+            ("01-04", timed("01-02", paid("a", sale("10"))), Ok(0)),
+            // Below the gate it is reopened, but earns nothing yet.
+            ("01-05", timed("01-05", report("a", sale("10"), Status::Processing)), Ok(0)),
+            ("01-06", timed("01-06", paid("a", sale("10"))), Ok(6)),
+            // A late cancellation of before changes nothing; a later one does.
+            ("01-07", timed("01-04", cancel("a")), Ok(6)),
+            ("01-08", timed("01-08", cancel("a")), Ok(0)),
+            ("01-08", timed("01-08", cancel("a")), Ok(0)),
+        ],
+    );
+}
+
+#[test]
+fn at_the_same_instant_the_cancellation_wins() {
+    let (order, cancelled) = (timed("01-01", paid("a", sale("10"))), timed("01-01", cancel("a")));
+    check("{}", &[("01-02", order.clone(), Ok(10)), ("01-02", cancelled.clone(), Ok(0))]);
+    check("{}", &[("01-02", cancelled, Ok(0)), ("01-02", order, Ok(0))]);
+}
+
+#[test]
+fn a_redelivery_reopens_nothing() {
+    for (again, want) in [
+        (paid("a", sale("10")), 0),
+        (report("a", sale("10"), Status::Processing), 0),
+        (timed("01-03", paid("a", sale("10"))), 10),
+        (paid("a", sale("11")), 11),
+    ] {
+        check(
+            "{}",
+            &[("01-01", paid("a", sale("10")), Ok(10)), ("01-02", cancel("a"), Ok(0)), ("01-03", again, Ok(want))],
+        );
+    }
+}
+
+#[test]
+fn what_comes_before_its_order_counts_when_it_comes() {
+    check(
+        "{}",
+        &[
+            ("01-01", refund_amount("a", "r1", "3"), Ok(0)),
+            ("01-02", refund_lines("a", "r2", &[("2", "1")]), Ok(0)),
+            ("01-03", paid("a", order_of(vec![line("1", "1", "10"), line("2", "1", "5")])), Ok(7)),
+            ("01-04", refund_amount("a", "r1", "3"), Ok(7)),
+        ],
+    );
+    // Too large, or of lines that there are not: they were known before anybody could refuse them.
+    for early in [refund_amount("a", "r", "10.01"), refund_lines("a", "r", &[("1", "2")])] {
+        check("{}", &[("01-01", early, Ok(0)), ("01-02", paid("a", sale("10")), Ok(0))]);
+    }
+    check(
+        "{}",
+        &[("01-01", refund_lines("a", "r", &[("9", "1")]), Ok(0)), ("01-02", paid("a", sale("10")), Ok(10))],
+    );
+    // A cancellation, with times and without.
+    check(
+        "{}",
+        &[("01-01", timed("01-02", cancel("a")), Ok(0)), ("01-02", timed("01-01", paid("a", sale("10"))), Ok(0))],
+    );
+    check(
+        "{}",
+        &[
+            ("01-01", cancel("a"), Ok(0)),
+            ("01-02", paid("a", sale("10")), Ok(0)),
+            ("01-03", paid("a", sale("10")), Ok(0)),
+            ("01-04", timed("01-04", paid("a", sale("10"))), Ok(10)),
+        ],
+    );
+}
+
+#[test]
+fn the_latest_snapshot_counts() {
+    check(
+        "{}",
+        &[
+            ("01-01", timed("01-05", paid("a", sale("10"))), Ok(10)),
+            ("01-02", timed("01-04", paid("a", sale("99"))), Ok(10)),
+            ("01-03", timed("01-06", paid("a", sale("7"))), Ok(7)),
+        ],
+    );
+    // Of two of one time the content decides, not the sequence.
+    let (small, large) = (timed("01-01", paid("a", sale("10"))), timed("01-01", paid("a", sale("12"))));
+    check("{}", &[("01-01", small.clone(), Ok(10)), ("01-01", large.clone(), Ok(12))]);
+    check("{}", &[("01-01", large, Ok(12)), ("01-01", small, Ok(12))]);
+}
+
+#[test]
+fn refunds_cannot_exceed_their_order() {
+    let two = order_of(vec![line("1", "2", "20"), line("2", "1", "5")]);
+    check(
+        "{}",
+        &[
+            ("01-01", paid("a", two), Ok(25)),
+            ("01-02", refund_amount("a", "r", "25.01"), Err("refund_exceeds_order")),
+            ("01-02", refund_lines("a", "r", &[("1", "2.001")]), Err("refund_exceeds_line")),
+            ("01-02", refund_lines("a", "r", &[("1", "1"), ("1", "1.001")]), Err("refund_exceeds_line")),
+            ("01-02", refund_lines("a", "r", &[("9", "1")]), Err("unknown_line")),
+            ("01-03", refund_lines("a", "r1", &[("1", "1")]), Ok(15)),
+            ("01-04", refund_lines("a", "r1", &[("1", "1")]), Ok(15)),
+            ("01-04", refund_lines("a", "r1", &[("1", "0.5")]), Err("refund_differs")),
+            ("01-04", refund_amount("a", "r1", "10"), Err("refund_differs")),
+            ("01-05", refund_amount("a", "r2", "15.01"), Err("refund_exceeds_order")),
+            ("01-06", refund_amount("a", "r2", "15"), Ok(0)),
+            ("01-07", refund_lines("a", "r3", &[("2", "1")]), Err("refund_exceeds_order")),
+        ],
+    );
+    let cut = |name: &str, cost: &str| {
+        let mut command = refund_amount("a", name, cost);
+        if let Command::RefundOrder { excess, .. } = &mut command {
+            *excess = Excess::Cut;
+        }
+        command
+    };
+    check(
+        "{}",
+        &[
+            ("01-01", paid("a", sale("10")), Ok(10)),
+            ("01-02", cut("r1", "6"), Ok(4)),
+            ("01-03", cut("r2", "6"), Ok(0)),
+            ("01-04", cut("r3", "6"), Ok(0)),
+        ],
+    );
+}
+
+#[test]
+fn all_units_can_go_back_where_rounding_made_the_lines_dearer() {
+    let thirds = || {
+        let lines = ["1", "2", "3"].map(|id| line(id, "1", "3.34")).to_vec();
+        loyalty_core::Order { total: amount("10"), ..order_of(lines) }
+    };
+    check(
+        "{}",
+        &[
+            ("01-01", paid("a", thirds()), Ok(10)),
+            ("01-02", refund_lines("a", "r1", &[("1", "1"), ("2", "1"), ("3", "1")]), Ok(0)),
+        ],
+    );
+    check(
+        "{}",
+        &[
+            ("01-01", paid("a", thirds()), Ok(10)),
+            ("01-02", refund_lines("a", "r1", &[("1", "1"), ("2", "1")]), Ok(3)),
+            ("01-03", refund_lines("a", "r2", &[("3", "1")]), Ok(0)),
+        ],
+    );
+}
+
+#[test]
+fn the_earliest_lot_is_spent_and_expires_first() {
+    check(
+        NINE_MONTHS,
+        &[
+            ("2026-01-01T09:00:00Z", add(300), Ok(300)),
+            ("2026-01-15T00:00:00Z", spend(50), Ok(250)),
+            ("2026-02-02T09:00:00Z", add(100), Ok(350)),
+            ("2026-10-01T08:59:59Z", expire(), Ok(350)),
+            ("2026-10-01T09:00:00Z", expire(), Ok(100)),
+            ("2026-11-02T09:00:00Z", expire(), Ok(0)),
+        ],
+    );
+    let books = check(
+        NINE_MONTHS,
+        &[
+            ("01-01", add(100), Ok(100)),
+            ("02-01", add(50), Ok(150)),
+            ("03-01", spend(80), Ok(70)),
+            ("10-01", expire(), Ok(50)),
+            ("10-02", spend(51), Err("insufficient_points")),
+        ],
+    );
+    assert_eq!(moves(&books), [100, 50, -80, -20]);
+}
+
+#[test]
+fn what_expired_is_not_taken_again() {
+    check(
+        NINE_MONTHS,
+        &[
+            ("01-01", timed("01-01", paid("a", sale("100"))), Ok(100)),
+            ("10-02", timed("10-02", cancel("a")), Ok(0)),
+            ("10-03", timed("10-03", paid("a", sale("100"))), Ok(0)),
+        ],
+    );
+    let books = check(
+        NINE_MONTHS,
+        &[
+            ("01-01", timed("01-01", paid("a", sale("40"))), Ok(40)),
+            ("02-01", timed("02-01", paid("a", sale("100"))), Ok(100)),
+            ("10-02", expire(), Ok(60)),
+            ("10-03", timed("10-03", cancel("a")), Ok(0)),
+            ("10-04", timed("10-04", paid("a", sale("100"))), Ok(60)),
+        ],
+    );
+    assert_eq!(moves(&books), [40, 60, -40, -60, 60]);
+}
+
+#[test]
+fn what_expired_counts_as_taken_back() {
+    // Of 100 in two lots 40 expired: a refund of 30 finds them gone already, one of 50 more takes 40.
+    check(
+        NINE_MONTHS,
+        &[
+            ("01-01", timed("01-01", paid("a", sale("40"))), Ok(40)),
+            ("02-01", timed("02-01", paid("a", sale("100"))), Ok(100)),
+            ("10-02", refund_amount("a", "r1", "30"), Ok(60)),
+            ("10-03", refund_amount("a", "r2", "50"), Ok(20)),
+            ("10-04", refund_amount("a", "r3", "20"), Ok(0)),
+        ],
+    );
+}
+
+#[test]
+fn late_orders_expire_from_the_gate() {
+    let books = check(
+        NINE_MONTHS,
+        &[
+            ("12-01", timed("01-01", paid("late", sale("10"))), Ok(0)),
+            ("12-01", timed("03-02", paid("in time", sale("20"))), Ok(20)),
+            ("12-02", expire(), Ok(0)),
+        ],
+    );
+    assert_eq!(moves(&books), [10, -10, 20, -20]);
+}
+
+/// What is left in each lot, in spending order.
+fn lots(books: &Books) -> Vec<i64> {
+    books.account.lots().iter().map(|lot| lot.points.get()).collect()
+}
+
+#[test]
+fn taking_back_uses_the_own_lot_then_spending_order() {
+    let books = check(
+        NINE_MONTHS,
+        &[
+            ("01-01", add(10), Ok(10)),
+            ("01-02", paid("a", sale("20")), Ok(30)),
+            ("01-03", paid("b", sale("40")), Ok(70)),
+            ("01-04", add(5), Ok(75)),
+            ("01-05", refund_amount("b", "r", "15"), Ok(60)),
+        ],
+    );
+    assert_eq!(lots(&books), [10, 20, 25, 5], "the own lot first");
+    let books = continued(books, &[("01-06", spend(32), Ok(28)), ("01-07", cancel("b"), Ok(3))]);
+    assert_eq!(lots(&books), [3], "then the others, the earliest end first");
+    assert_eq!(moves(&books)[4..], [-15, -32, -25]);
+}
+
+#[test]
+fn the_lot_without_an_end_counts_as_the_orders_own() {
+    let mut books = check(NINE_MONTHS, &[("01-01", add(10), Ok(10))]);
+    books.publish(program_of("{}"));
+    let books = continued(
+        books,
+        &[
+            ("01-02", paid("a", sale("20")), Ok(30)),
+            ("01-03", add(7), Ok(37)),
+            ("01-04", refund_amount("a", "r", "5"), Ok(32)),
+        ],
+    );
+    assert_eq!(lots(&books), [10, 22]);
+    // Not so for an order that put nothing there.
+    let mut books = check(NINE_MONTHS, &[("01-01", paid("a", sale("20")), Ok(20)), ("01-01", spend(20), Ok(0))]);
+    books = continued(books, &[("01-02", add(10), Ok(10))]);
+    books.publish(program_of("{}"));
+    let books = continued(books, &[("01-03", add(30), Ok(40)), ("01-04", cancel("a"), Ok(20))]);
+    assert_eq!(lots(&books), [20]);
+}
+
+#[test]
+fn the_earliest_end_is_spent_first_whatever_was_earned_first() {
+    let mut books = check("{}", &[("01-01", add(1), Ok(1))]);
+    for (period, day, points) in [("P1Y", "01-02", 2), ("P1M", "01-03", 4), ("P6M", "01-04", 8)] {
+        books.publish(program_of(&format!(r#"{{"expiry": {{"per_lot": {{"after": "{period}"}}}}}}"#)));
+        let balance = books.balance(at(day)).get();
+        books = continued(books, &[(day, add(points), Ok(balance + points))]);
+    }
+    assert_eq!(lots(&books), [4, 8, 2, 1]);
+    let books = continued(books, &[("01-05", spend(5), Ok(10))]);
+    assert_eq!(lots(&books), [7, 2, 1]);
+}
+
+#[test]
+fn debt_is_paid_off_by_what_comes_later() {
+    let books = check(
+        "{}",
+        &[
+            ("01-01", paid("a", sale("100")), Ok(100)),
+            ("01-02", spend(80), Ok(20)),
+            ("01-03", cancel("a"), Ok(-80)),
+            ("01-04", spend(1), Err("insufficient_points")),
+            ("01-05", add(30), Ok(-50)),
+            ("01-06", paid("b", sale("70")), Ok(20)),
+            ("01-07", cancel("b"), Ok(-50)),
+            ("01-08", timed("01-08", paid("b", sale("70"))), Ok(20)),
+            ("01-09", Command::SetBalance { to: Points::ZERO, reason: None }, Ok(0)),
+        ],
+    );
+    assert!(books.account.debt().is_zero());
+    let set = |to: u32| Command::SetBalance { to: Points::from(to), reason: None };
+    check(
+        "{}",
+        &[
+            ("01-01", paid("a", sale("10")), Ok(10)),
+            ("01-02", spend(10), Ok(0)),
+            ("01-03", cancel("a"), Ok(-10)),
+            ("01-04", set(0), Ok(0)),
+            ("01-05", set(7), Ok(7)),
+            ("01-06", set(7), Ok(7)),
+            ("01-07", set(3), Ok(3)),
+        ],
+    );
+}
+
+#[test]
+fn a_forgiven_shortfall_stays_forgiven() {
+    let books = check(
+        STOP_AT_ZERO,
+        &[
+            ("01-01", timed("01-01", paid("a", sale("100"))), Ok(100)),
+            ("01-02", spend(60), Ok(40)),
+            ("01-03", timed("01-03", cancel("a")), Ok(0)),
+            // The same again, and what else becomes known of it, takes nothing more.
+            ("01-03", timed("01-03", cancel("a")), Ok(0)),
+            ("01-04", add(500), Ok(500)),
+            ("01-04", timed("01-03", cancel("a")), Ok(500)),
+            ("01-05", refund_amount("a", "r1", "10"), Ok(500)),
+            ("01-06", timed("01-06", cancel("a")), Ok(500)),
+            // Reopened, it gets back what was really taken.
+            ("01-07", timed("01-07", paid("a", sale("100"))), Ok(530)),
+            // Then it holds 90 again, and owes them when they are refunded.
+            ("01-08", refund_amount("a", "r2", "90"), Ok(440)),
+        ],
+    );
+    assert_eq!(moves(&books), [100, -60, -40, 500, 30, -90]);
+    let forgiven = books.journal.iter().filter_map(|event| {
+        if let Event::PointsTakenBack { taking, .. } = event { Some(taking.forgiven.get()) } else { None }
+    });
+    assert_eq!(forgiven.collect::<Vec<_>>(), [60, 0]);
+}
+
+#[test]
+fn tiers_by_hand_hold_until_their_end() {
+    let program = r#"{"tiers": [{"id": "gold", "name": "Gold", "multiplier": 2}]}"#;
+    let tier = ManualTier { id: TierId::new("gold").unwrap(), until: Some(at("02-01")) };
+    let books = check(
+        program,
+        &[
+            ("01-01", Command::SetTier(Some(tier.clone())), Ok(0)),
+            ("01-31", paid("a", sale("10")), Ok(20)),
+            ("02-01", paid("b", sale("10")), Ok(30)),
+        ],
+    );
+    assert_eq!(books.account.tier(at("01-31")), Some(&tier));
+    assert_eq!(books.account.tier(at("02-01")), None);
+}
+
+#[test]
+fn an_order_of_nobody_earns_when_its_customer_is_known() {
+    let (program, state) = (program_of(NINE_MONTHS), loyalty_core::OrderState::default());
+    let account = Account::default();
+    let mut books = Books::new(program.clone());
+    let mut context = loyalty_core::Context::new(&program, &account, at("01-01")).with_order(&state);
+    context.account = None;
+    let decision = loyalty_core::decide(&context, &paid("a", sale("10"))).unwrap();
+    books.post(&decision.events);
+    assert_eq!(books.balance(at("01-01")), Points::ZERO);
+    // Its points end as if they had been earned at the gate.
+    continued(books, &[("02-01", paid("a", sale("10")), Ok(10)), ("10-01", expire(), Ok(0))]);
+}
+
+fn fold(account: &mut Account, events: &[Event]) {
+    for event in events {
+        account.evolve(event);
+    }
+}
+
+/// Accounts of every kind: empty, with lots that last or end, and in debt.
+fn accounts() -> Vec<(&'static str, Books)> {
+    let ending =
+        |points| check(NINE_MONTHS, &[("01-01", add(points), Ok(points)), ("02-01", add(5), Ok(points + 5))]);
+    let lasting = |points| check("{}", &[("01-01", add(points), Ok(points))]);
+    let mut both = ending(30);
+    both.publish(program_of("{}"));
+    let both = continued(both, &[("03-01", add(20), Ok(55))]);
+    let owing = check(
+        "{}",
+        &[("01-01", paid("a", sale("40")), Ok(40)), ("01-02", spend(40), Ok(0)), ("01-03", cancel("a"), Ok(-40))],
+    );
+    let deep = check(
+        "{}",
+        &[
+            ("01-01", paid("b", sale("500")), Ok(500)),
+            ("01-02", spend(500), Ok(0)),
+            ("01-03", cancel("b"), Ok(-500)),
+        ],
+    );
+    let empty = Books::new(program_of("{}"));
+    vec![
+        ("empty", empty),
+        ("ending", ending(30)),
+        ("lasting", lasting(100)),
+        ("both", both),
+        ("owing", owing),
+        ("deep in debt", deep),
+    ]
+}
+
+#[test]
+fn merged_accounts_hold_what_both_held() {
+    for (from_name, from) in accounts() {
+        for (into_name, into) in accounts() {
+            let now = at("10-01"); // the first lots that end are over
+            let (mut from, mut into) = (from.account.clone(), into.account.clone());
+            let names = format!("{from_name} into {into_name}");
+            let sum = from.balance(now).checked_add(into.balance(now)).unwrap();
+            let ends = |account: &Account| account.usable_lots(now).filter_map(|lot| lot.expires_at).max();
+            let last_end = ends(&from).max(ends(&into));
+
+            let (gone, come) = merge((AccountId(1), &from), (AccountId(2), &into), now).unwrap();
+            fold(&mut from, &gone);
+            fold(&mut into, &come);
+            assert!(from.is_sound() && into.is_sound(), "{names}: {from:?} {into:?}");
+            assert_eq!(into.balance(now), sum, "{names}");
+            assert_eq!((from.balance(now), from.merged_into()), (Points::ZERO, Some(AccountId(2))), "{names}");
+            assert!(from.lots().is_empty() && from.debt().is_zero(), "{names}");
+            let lasting = into.lots().iter().filter(|lot| lot.expires_at.is_none()).count();
+            assert!(lasting <= 1, "{names}: {:?}", into.lots());
+            let mut lot_ids: Vec<_> = into.lots().iter().map(|lot| lot.id).collect();
+            lot_ids.dedup();
+            assert_eq!(lot_ids.len(), into.lots().len(), "{names}");
+            if sum.is_positive() && ends(&into).is_some() {
+                assert_eq!(ends(&into), last_end, "{names}: lots keep their expiry");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_merged_order_is_taken_back_from_where_its_lot_went() {
+    let guest = check(NINE_MONTHS, &[("01-01", paid("a", sale("20")), Ok(20))]);
+    let mut customer = check(NINE_MONTHS, &[("01-02", add(30), Ok(30))]);
+    let now = at("02-01");
+    let (_, come) = merge((AccountId(1), &guest.account), (AccountId(2), &customer.account), now).unwrap();
+    customer.post(&come);
+    customer.orders = guest.orders; // the order is the customer's now
+    let told = customer.tell(&cancel("a"), now).unwrap();
+    assert_eq!(told.points().get(), -20);
+    let left: Vec<_> = customer.account.lots().iter().map(|lot| lot.points.get()).collect();
+    assert_eq!(left, [30], "its own lot went first");
+}
+
+#[test]
+fn merging_brings_a_tier_where_there_is_none() {
+    let tier =
+        |name: &str, until: Option<&str>| ManualTier { id: TierId::new(name).unwrap(), until: until.map(at) };
+    let with = |tier: Option<ManualTier>| {
+        let mut account = Account::default();
+        account.evolve(&Event::TierSet { tier });
+        account
+    };
+    let (silver, gold) = (tier("silver", None), tier("gold", None));
+    let over = tier("over", Some("02-01"));
+    for (from, into, want) in [
+        (Some(&silver), None, Some(&silver)),
+        (Some(&silver), Some(&gold), Some(&gold)),
+        (None, Some(&gold), Some(&gold)),
+        (Some(&over), None, None),
+        (Some(&silver), Some(&over), Some(&silver)),
+    ] {
+        let (from, mut into) = (with(from.cloned()), with(into.cloned()));
+        let (_, come) = merge((AccountId(1), &from), (AccountId(2), &into), at("03-01")).unwrap();
+        fold(&mut into, &come);
+        assert_eq!(into.tier(at("03-01")), want);
+    }
+}
+
+#[test]
+fn merging_beyond_what_points_can_hold_is_refused() {
+    let half = check("{}", &[("01-01", add(Points::MAX.get()), Ok(Points::MAX.get()))]).account;
+    let merged = merge((AccountId(1), &half), (AccountId(2), &half), at("01-02"));
+    assert_eq!(merged, Err(Rejection::PointsOutOfRange));
+}
+
+#[test]
+fn stated_money_bounds_refunds_of_lines() {
+    let lines = |name: &str, unit: &str, money: &str| {
+        let lines = vec![("1".parse().unwrap(), units(unit))];
+        refund("a", name, Refunded::Lines { lines, amount: Some(amount(money)) })
+    };
+    check(
+        "{}",
+        &[
+            ("01-01", paid("a", order_of(vec![line("1", "2", "20")])), Ok(20)),
+            ("01-02", lines("r1", "1", "20.01"), Err("refund_exceeds_order")),
+            // The shop kept a fee: the points go with the units all the same.
+            ("01-02", lines("r2", "1", "7"), Ok(10)),
+            ("01-03", lines("r3", "1", "7"), Ok(0)),
+        ],
+    );
+}

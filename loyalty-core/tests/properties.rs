@@ -1,0 +1,425 @@
+//! What must hold for every program and every order. More cases by `PROPTEST_CASES`.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    missing_docs,
+    reason = "a test may stop at what it did not expect"
+)]
+
+mod model;
+
+use std::sync::Arc;
+
+use loyalty_core::program::{DebtPolicy, Parts, RefundPolicy};
+use loyalty_core::proptest::{
+    Books, amounts, arrival_order_does_not_matter, arrivals, books_add_up, entries_explain_themselves,
+    expiring_programs, facts, histories, orders, orders_hold_what_they_are_worth, programs, refunds,
+    refunds_do_not_leak, tags, tier_ids,
+};
+use loyalty_core::{
+    Amount, Boundary, Command, Event, Excess, Grounds, Line, ManualTier, Order, OrderId, Origin, Period, Points,
+    Program, Quantity, Rate, Refund, RefundId, Refunded, Status, Timestamp, Zone,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, TestRunner};
+
+/// No files of past failures: a failure becomes a worked fact instead.
+fn config() -> Config {
+    Config { failure_persistence: None, ..Config::default() }
+}
+
+fn id() -> OrderId {
+    OrderId::new("1001").unwrap()
+}
+
+fn now() -> Timestamp {
+    "2026-02-01T00:00:00Z".parse().unwrap()
+}
+
+fn record(order: Order, status: Status) -> Command {
+    let snapshot = Arc::new(order);
+    Command::RecordOrder { order: id(), snapshot, status, at: None, origin: Origin::Shop }
+}
+
+fn refund(name: &str, refunded: Refunded) -> Refund {
+    Refund { id: RefundId::new(name).unwrap(), refunded }
+}
+
+fn refunding(refund: Refund) -> Command {
+    Command::RefundOrder { order: id(), refund, excess: Excess::Refuse, at: None }
+}
+
+/// Books of a customer who holds lots of both kinds, or owes.
+fn customers() -> impl Strategy<Value = Books> {
+    (programs(), tags(), 0..400_u32, 0..400_u32, any::<bool>()).prop_map(
+        |(program, tags, ending, lasting, owes)| {
+            let lots = Program::from_json(r#"{"expiry": {"per_lot": {"after": "P9M"}}}"#).unwrap();
+            let add = |points| Command::AddPoints { points: Points::from(points), grounds: Grounds::default() };
+            let mut books = Books::new(lots);
+            let _none = books.tell(&add(ending), now());
+            books.publish(Program::default());
+            if owes && program.parts().debt == DebtPolicy::Allow {
+                books.tell(&record(Order { placed_at: None, ..hundred() }, Status::Paid), now()).unwrap();
+                let all = Command::SetBalance { to: Points::ZERO, reason: None };
+                books.tell(&all, now()).unwrap();
+                books.tell(&Command::CancelOrder { order: id(), at: None }, now()).unwrap();
+                assert_eq!(books.balance(now()), Points::new(-100).unwrap());
+            } else {
+                let _none = books.tell(&add(lasting), now());
+            }
+            books.publish(program);
+            books.tags = tags;
+            books
+        },
+    )
+}
+
+fn hundred() -> Order {
+    let amount = Amount::from(100);
+    let line = Line {
+        id: "1".parse().unwrap(),
+        product: None,
+        categories: Vec::new(),
+        quantity: Quantity::from(1),
+        amount,
+        gift_card: false,
+    };
+    Order { lines: vec![line], total: amount, ..Order::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn facts_may_arrive_in_any_order_and_twice(
+        books in customers(),
+        (facts, arrivals) in facts(OrderId::new("2002").unwrap())
+            .prop_flat_map(|facts| { let count = facts.len(); (Just(facts), arrivals(count)) }),
+    ) {
+        arrival_order_does_not_matter(&books, &facts, &arrivals, now())?;
+    }
+
+    #[test]
+    fn refunds_by_amount_may_be_sliced(
+        books in customers(),
+        order in orders(),
+        share in prop_oneof![Just(100_i64), 0..100_i64],
+        cuts in vec(any::<Index>(), 0..6),
+    ) {
+        let mut books = books;
+        books.orders.clear();
+        books.tell(&record(order.clone(), Status::Paid), now()).unwrap();
+        let whole = order.total.ten_thousandths() * share / 100;
+        let mut cuts: Vec<i64> = cuts.iter().map(|cut| i64::try_from(cut.index(usize::try_from(whole + 1).unwrap())).unwrap()).collect();
+        cuts.extend([0, whole]);
+        cuts.sort_unstable();
+        let amount = |parts: i64| Refunded::Amount(Amount::from_ten_thousandths(parts).unwrap());
+        let slices: Vec<_> = cuts.windows(2).enumerate().map(|(index, cut)| {
+            let [from, to] = cut else { unreachable!() };
+            refund(&format!("slice{index}"), amount(to - from))
+        }).collect();
+        refunds_do_not_leak(&books, &id(), &refund("whole", amount(whole)), &slices, now())?;
+    }
+
+    #[test]
+    fn refunds_by_line_may_be_sliced(
+        books in customers(),
+        order in orders(),
+        share in prop_oneof![Just(4_i64), 0..4_i64],
+        parts in 1..4_i64,
+    ) {
+        let mut books = books;
+        books.orders.clear();
+        books.tell(&record(order.clone(), Status::Paid), now()).unwrap();
+        let units = |count: i64| Quantity::new(rust_decimal::Decimal::new(count, 3)).unwrap();
+        let wanted = |line: &Line| line.quantity.thousandths() * share / 4;
+        let lines = order.lines.iter().map(|line| (line.id.clone(), units(wanted(line)))).collect();
+        let whole = refund("whole", Refunded::Lines { lines, amount: None });
+        let slice = |part: i64| {
+            let slice = |line: &Line| wanted(line) * (part + 1) / parts - wanted(line) * part / parts;
+            let lines = order.lines.iter().map(|line| (line.id.clone(), units(slice(line)))).collect();
+            refund(&format!("slice{part}"), Refunded::Lines { lines, amount: None })
+        };
+        let slices: Vec<_> = (0..parts).map(slice).collect();
+        refunds_do_not_leak(&books, &id(), &whole, &slices, now())?;
+    }
+
+    #[test]
+    fn a_full_refund_or_a_cancellation_leaves_nothing(program in programs(), order in orders(), cancels in any::<bool>()) {
+        let keeps = program.parts().refunds == RefundPolicy::Keep;
+        let mut books = Books::new(program);
+        books.tell(&record(order.clone(), Status::Completed), now()).unwrap();
+        let end = if cancels || keeps || order.total.is_zero() {
+            Command::CancelOrder { order: id(), at: None }
+        } else {
+            refunding(refund("all", Refunded::Amount(order.total)))
+        };
+        books.tell(&end, now()).unwrap();
+        prop_assert_eq!(books.balance(now()), Points::ZERO);
+        books_add_up(&books)?;
+    }
+
+    #[test]
+    fn entitlement_is_that_of_big_rationals(
+        program in programs(),
+        order in orders(),
+        fitting in orders().prop_flat_map(|other| refunds(id(), Arc::new(other))),
+        early in any::<bool>(),
+        tags in tags(),
+        tier in proptest::option::of(tier_ids()),
+    ) {
+        let mut books = Books::new(program.clone());
+        books.tags = tags.clone();
+        if let Some(id) = tier.clone() {
+            let _unknown = books.tell(&Command::SetTier(Some(ManualTier { id, until: None })), now());
+        }
+        let report = record(order.clone(), Status::Completed);
+        if !early {
+            books.tell(&report, now()).unwrap();
+        }
+        let tell = |refund: &Refund| books.tell(&refunding(refund.clone()), now()).is_ok();
+        let told: Vec<_> = fitting.into_iter().filter(tell).collect();
+        books.tell(&report, now()).unwrap();
+
+        let state = books.orders.get(&id()).unwrap();
+        let got = loyalty_core::entitlement(state, &program, state.pin().unwrap()).unwrap();
+        let facts = model::Facts { order: &order, refunds: &told, tags: &tags, tier: tier.as_ref(), at: now() };
+        let (exact, points) = model::entitlement(&facts, program.parts());
+        prop_assert_eq!(model::rational(&got.exact.to_string()), exact, "{}", got);
+        prop_assert_eq!(got.points.get(), points, "{}", got);
+        if program.parts().debt == DebtPolicy::Allow {
+            prop_assert_eq!(books.balance(now()).get(), points);
+        }
+    }
+
+    #[test]
+    fn histories_add_up(program in prop_oneof![programs(), expiring_programs()], history in histories()) {
+        let mut books = Books::new(program);
+        for (now, command) in &history {
+            let decided = books.decide(command, *now);
+            prop_assert_eq!(&decided, &books.decide(command, *now), "decided twice");
+            let mut written = books.clone();
+            written.tell(&Command::WriteExpiry, *now).unwrap();
+            let before = books.balance(*now);
+            prop_assert_eq!(written.balance(*now), before, "a balance needs no job");
+            if let Ok(told) = written.tell(command, *now) {
+                let moved = written.balance(*now).checked_sub(before);
+                prop_assert_eq!(moved, Some(told.points()));
+            }
+            let told = books.tell(command, *now);
+            prop_assert_eq!(books.balance(*now), written.balance(*now), "{:?}", told);
+            books_add_up(&books)?;
+            orders_hold_what_they_are_worth(&books)?;
+        }
+        entries_explain_themselves(&books)?;
+        for event in &books.journal {
+            prop_assert_eq!(&through_json(event), event);
+        }
+        prop_assert_eq!(&through_json(&books.account), &books.account);
+        for order in books.orders.values() {
+            prop_assert_eq!(&through_json(order), order);
+        }
+    }
+
+    #[test]
+    fn programs_survive_their_document(program in prop_oneof![programs(), expiring_programs()]) {
+        prop_assert_eq!(Program::from_json(&program.to_json()), Ok(program));
+    }
+}
+
+fn through_json<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) -> T {
+    let text = serde_json::to_string(value).unwrap();
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// Amounts from the finest to the largest.
+fn extreme_amounts() -> impl Strategy<Value = Amount> {
+    let most = Amount::MAX.ten_thousandths();
+    let parts = prop_oneof![Just(0), Just(1), Just(most), Just(most - 1), 0..=most, 0..10_000_i64];
+    parts.prop_map(|parts| Amount::from_ten_thousandths(parts).unwrap())
+}
+
+fn extreme_quantities() -> impl Strategy<Value = Quantity> {
+    let most = 1_000_000_000_i64;
+    let thousandths = prop_oneof![Just(0), Just(1), Just(most), 0..=most];
+    thousandths.prop_map(|count| Quantity::new(rust_decimal::Decimal::new(count, 3)).unwrap())
+}
+
+fn extreme_times() -> impl Strategy<Value = Timestamp> {
+    prop_oneof![
+        Just(Timestamp::MIN_UTC),
+        Just(Timestamp::MAX_UTC),
+        (-8_334_601_228_800_i64..8_210_266_876_799)
+            .prop_map(|seconds| Timestamp::from_timestamp(seconds, 0).unwrap()),
+        (0..4_102_444_800_i64, 0..1_000_000_000_u32)
+            .prop_map(|(seconds, nanos)| Timestamp::from_timestamp(seconds, nanos).unwrap()),
+    ]
+}
+
+fn extreme_orders() -> impl Strategy<Value = Order> {
+    let line = (extreme_amounts(), extreme_quantities(), any::<bool>());
+    let rest = (extreme_amounts(), extreme_amounts(), extreme_amounts(), extreme_amounts(), any::<bool>());
+    let order = (vec(line, 0..6), rest, proptest::option::of(extreme_times()));
+    order.prop_map(|(lines, (tax, shipping, total, redeemed, taxes_included), placed_at)| {
+        let line = |(number, (amount, quantity, gift_card)): (usize, _)| {
+            let id = number.to_string().parse().unwrap();
+            Line { id, product: None, categories: Vec::new(), quantity, amount, gift_card }
+        };
+        let lines = lines.into_iter().enumerate().map(line).collect();
+        Order { placed_at, lines, tax, taxes_included, shipping, total, redeemed }
+    })
+}
+
+fn extreme_programs() -> impl Strategy<Value = Program> {
+    let text = |rate: &str, amount: &str, points: u32, multiplier: &str, after: &str| {
+        format!(
+            r#"{{"earning": [{{"id": "a", "earn": {{"per_unit": "{rate}"}}}},
+                {{"id": "b", "earn": {{"per_increment": {{"amount": "{amount}", "points": {points}}}}}}}],
+                "basis": {{"tax": true, "shipping": true}}, "rounding": "up",
+                "tiers": [{{"id": "tier0", "name": "x", "multiplier": "{multiplier}"}}],
+                "expiry": {{"per_lot": {{"after": "{after}", "round_up_to": "year"}}}}}}"#
+        )
+    };
+    let rates = select(&["0.000001", "0.333333", "1", "1000000", "999999.999999"][..]);
+    let amounts = select(&["0.0001", "0.01", "10", "100000000000"][..]);
+    let multipliers = select(&["0.000001", "1", "1000", "999.999999"][..]);
+    let periods = select(&["P1D", "P100Y", "P1200M36500D"][..]);
+    (rates, amounts, select(&[1_u32, 1_000_000_000][..]), multipliers, periods).prop_map(
+        move |(rate, amount, points, multiplier, after)| {
+            Program::from_json(&text(rate, amount, points, multiplier, after)).unwrap()
+        },
+    )
+}
+
+fn extreme_refunds() -> impl Strategy<Value = Refunded> {
+    let line =
+        (0..6_u8, extreme_quantities()).prop_map(|(line, units)| (line.to_string().parse().unwrap(), units));
+    prop_oneof![
+        extreme_amounts().prop_map(Refunded::Amount),
+        (vec(line, 0..4), proptest::option::of(extreme_amounts()))
+            .prop_map(|(lines, amount)| Refunded::Lines { lines, amount }),
+    ]
+}
+
+fn extreme_commands() -> impl Strategy<Value = Command> {
+    let at = || proptest::option::of(extreme_times());
+    let points = || {
+        let most = Points::MAX.get();
+        prop_oneof![Just(most), Just(-most), -most..=most, -5..5_i64].prop_map(|count| Points::new(count).unwrap())
+    };
+    prop_oneof![
+        4 => (extreme_orders(), at(), any::<bool>()).prop_map(|(order, at, plugin)| {
+            let origin = if plugin { Origin::Plugin } else { Origin::Shop };
+            Command::RecordOrder { order: id(), snapshot: Arc::new(order), status: Status::Paid, at, origin }
+        }),
+        4 => (extreme_refunds(), any::<u16>(), any::<bool>(), at()).prop_map(|(refunded, name, cut, at)| {
+            let excess = if cut { Excess::Cut } else { Excess::Refuse };
+            Command::RefundOrder { order: id(), refund: refund(&name.to_string(), refunded), excess, at }
+        }),
+        1 => at().prop_map(|at| Command::CancelOrder { order: id(), at }),
+        1 => points().prop_map(|points| Command::AddPoints { points, grounds: Grounds::default() }),
+        1 => points().prop_map(|points| Command::SubtractPoints { points, grounds: Grounds::default() }),
+        1 => points().prop_map(|to| Command::SetBalance { to, reason: None }),
+        1 => Just(Command::SetTier(Some(ManualTier { id: "tier0".parse().unwrap(), until: None }))),
+    ]
+}
+
+fn zones() -> impl Strategy<Value = Zone> {
+    const NAMES: [&str; 8] = [
+        "UTC",
+        "Europe/Berlin",
+        "America/New_York",
+        "Pacific/Apia",
+        "Asia/Kathmandu",
+        "Australia/Lord_Howe",
+        "Africa/Monrovia",
+        "America/Sao_Paulo",
+    ];
+    select(NAMES.to_vec()).prop_map(|name| name.parse().unwrap())
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn extremes_are_counted_or_refused(
+        program in extreme_programs(),
+        zone in zones(),
+        commands in vec((extreme_commands(), extreme_times()), 1..12),
+    ) {
+        let mut books = Books::new(program);
+        books.zone = zone;
+        for (command, now) in commands {
+            let told = books.tell(&command, now);
+            books_add_up(&books)?;
+            for event in told.iter().flat_map(|told| &told.events) {
+                prop_assert_eq!(&through_json(event), event);
+                if let Event::PointsAwarded { reckoning, .. } = event {
+                    prop_assert!(!reckoning.to_string().is_empty());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn periods_move_forward(
+        zone in zones(),
+        from in extreme_times(),
+        months in 1..=1_200_u32,
+        days in 1..=36_500_u32,
+        boundary in select(&[Boundary::Month, Boundary::Quarter, Boundary::Year][..]),
+    ) {
+        for period in [Period::months(months), Period::days(days)].into_iter().flatten() {
+            let Ok(end) = zone.after(from, period) else { continue };
+            prop_assert!(end > from, "{} + {} = {}", from, period, end);
+            let Ok(rounded) = zone.end_of(end, boundary) else { continue };
+            prop_assert!(rounded > end);
+            prop_assert_eq!(zone.end_of(rounded - chrono::TimeDelta::nanoseconds(1), boundary), Ok(rounded));
+        }
+    }
+
+    #[test]
+    fn texts_are_read_exactly_or_refused(text in "-?[0-9.eE+_P MYD]{0,40}", json in r#"[\[\]{}",:a-z0-9]{0,60}"#) {
+        if let Ok(amount) = text.parse::<Amount>() {
+            prop_assert_eq!(model::rational(&text), model::rational(&amount.to_string()));
+            prop_assert_eq!(through_json(&amount), amount);
+        }
+        if let Ok(rate) = text.parse::<Rate>() {
+            prop_assert_eq!(model::rational(&text), model::rational(&rate.to_string()));
+        }
+        if let Ok(units) = text.parse::<Quantity>() {
+            prop_assert_eq!(model::rational(&text), model::rational(&units.to_string()));
+        }
+        let _ = (text.parse::<Period>(), Program::from_json(&json));
+    }
+
+    #[test]
+    fn amounts_add_up_exactly(left in amounts(), right in extreme_amounts()) {
+        if let Some(sum) = left.checked_add(right) {
+            prop_assert_eq!(sum.checked_sub(right), Some(left));
+            prop_assert_eq!(sum.ten_thousandths(), left.ten_thousandths() + right.ten_thousandths());
+        }
+    }
+}
+
+#[test]
+fn every_part_of_a_program_is_generated() {
+    // The strategies are worth something only if they reach the corners.
+    let mut runner = TestRunner::deterministic();
+    let parts: Vec<Parts> =
+        (0..300).map(|_| programs().new_tree(&mut runner).unwrap().current().parts().clone()).collect();
+    let share = |seen: fn(&Parts) -> bool| parts.iter().filter(|parts| seen(parts)).count();
+    let rules = |seen: fn(&loyalty_core::program::EarningRule) -> bool| {
+        parts.iter().filter(|parts| parts.earning.iter().any(seen)).count()
+    };
+    assert!(share(|parts| !parts.tiers.is_empty()) > 50);
+    assert!(share(|parts| parts.basis.tax && parts.basis.shipping) > 30);
+    assert!(rules(|rule| rule.replaces_base) > 50);
+    assert!(rules(|rule| rule.when.minimum_spend.is_some()) > 50);
+    assert!(rules(|rule| rule.when.from.is_some()) > 30);
+}

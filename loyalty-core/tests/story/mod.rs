@@ -1,0 +1,141 @@
+//! Stories: a program, then what happens at which instant and the balance after it.
+
+use std::sync::Arc;
+
+use loyalty_core::proptest::{Books, books_add_up, entries_explain_themselves, orders_hold_what_they_are_worth};
+use loyalty_core::{
+    Amount, Command, Event, Excess, Grounds, Line, LineId, Order, OrderId, Origin, Points, Program, Quantity,
+    Refund, RefundId, Refunded, Status, Timestamp,
+};
+
+/// One point per full ten, and the same with lots of nine months.
+pub const TENS: &str =
+    r#"{"earning": [{"id": "tens", "earn": {"per_increment": {"amount": "10", "points": 1}}}]}"#;
+pub const NINE_MONTHS: &str = r#"{"expiry": {"per_lot": {"after": "P9M"}}}"#;
+
+/// An instant, what happens, and the balance after it or the code of the refusal.
+pub type Step<'a> = (&'a str, Command, Result<i64, &'a str>);
+
+/// Plays a story in new books under a program's document.
+pub fn check(program: &str, steps: &[Step<'_>]) -> Books {
+    continued(Books::new(program_of(program)), steps)
+}
+
+/// Plays a story on. After each step the books must add up and hold what the orders are worth; a refused
+/// step changes nothing; writing expiry down changes no balance.
+pub fn continued(mut books: Books, steps: &[Step<'_>]) -> Books {
+    for (number, (now, command, want)) in steps.iter().enumerate() {
+        let now = at(now);
+        let before = books.balance(now);
+        let told = books.tell(command, now);
+        let got = told.as_ref().map(|_| books.balance(now).get()).map_err(loyalty_core::Rejection::code);
+        assert_eq!(got, *want, "step {number}: {command:?} on {:?}", books.account);
+        if told.is_err() || *command == Command::WriteExpiry {
+            assert_eq!(books.balance(now), before, "step {number}: {command:?}");
+        }
+        books_add_up(&books).unwrap();
+        orders_hold_what_they_are_worth(&books).unwrap();
+        entries_explain_themselves(&books).unwrap();
+    }
+    books
+}
+
+pub fn program_of(document: &str) -> Program {
+    Program::from_json(document).unwrap()
+}
+
+/// `MM-DD` is a midnight of 2026; anything else an instant in full.
+pub fn at(text: &str) -> Timestamp {
+    match text.len() {
+        5 => format!("2026-{text}T00:00:00Z").parse().unwrap(),
+        _ => text.parse().unwrap(),
+    }
+}
+
+pub fn amount(text: &str) -> Amount {
+    text.parse().unwrap()
+}
+
+pub fn units(text: &str) -> Quantity {
+    text.parse().unwrap()
+}
+
+pub fn id(text: &str) -> OrderId {
+    OrderId::new(text).unwrap()
+}
+
+pub fn line(id: &str, quantity: &str, cost: &str) -> Line {
+    Line {
+        id: LineId::new(id).unwrap(),
+        product: None,
+        categories: Vec::new(),
+        quantity: units(quantity),
+        amount: amount(cost),
+        gift_card: false,
+    }
+}
+
+/// An order of these lines and nothing more.
+pub fn order_of(lines: Vec<Line>) -> Order {
+    let order = Order { lines, ..Order::default() };
+    Order { total: order.subtotal().unwrap(), ..order }
+}
+
+/// An order of one line.
+pub fn sale(cost: &str) -> Order {
+    order_of(vec![line("1", "1", cost)])
+}
+
+pub fn report(order: &str, snapshot: Order, status: Status) -> Command {
+    let (order, snapshot) = (id(order), Arc::new(snapshot));
+    Command::RecordOrder { order, snapshot, status, at: None, origin: Origin::Shop }
+}
+
+pub fn paid(order: &str, snapshot: Order) -> Command {
+    report(order, snapshot, Status::Paid)
+}
+
+pub fn refund(order: &str, refund: &str, refunded: Refunded) -> Command {
+    let refund = Refund { id: RefundId::new(refund).unwrap(), refunded };
+    Command::RefundOrder { order: id(order), refund, excess: Excess::Refuse, at: None }
+}
+
+pub fn refund_amount(order: &str, name: &str, cost: &str) -> Command {
+    refund(order, name, Refunded::Amount(amount(cost)))
+}
+
+pub fn refund_lines(order: &str, name: &str, lines: &[(&str, &str)]) -> Command {
+    let unit = |(line, quantity): &(&str, &str)| (LineId::new(line).unwrap(), units(quantity));
+    refund(order, name, Refunded::Lines { lines: lines.iter().map(unit).collect(), amount: None })
+}
+
+pub fn cancel(order: &str) -> Command {
+    Command::CancelOrder { order: id(order), at: None }
+}
+
+pub fn add(points: i64) -> Command {
+    Command::AddPoints { points: Points::new(points).unwrap(), grounds: Grounds::default() }
+}
+
+pub fn spend(points: i64) -> Command {
+    Command::SubtractPoints { points: Points::new(points).unwrap(), grounds: Grounds::default() }
+}
+
+pub fn expire() -> Command {
+    Command::WriteExpiry
+}
+
+/// The command with the shop's own time of it.
+pub fn timed(time: &str, mut command: Command) -> Command {
+    if let Command::RecordOrder { at, .. } | Command::RefundOrder { at, .. } | Command::CancelOrder { at, .. } =
+        &mut command
+    {
+        *at = Some(self::at(time));
+    }
+    command
+}
+
+/// The points that single events moved, in order.
+pub fn moves(books: &Books) -> Vec<i64> {
+    books.journal.iter().map(Event::points).filter(|points| !points.is_zero()).map(Points::get).collect()
+}

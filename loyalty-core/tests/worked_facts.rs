@@ -1,0 +1,463 @@
+//! The worked facts of the rules, as stories: what orders earn and what refunds take back.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "a test may stop at what it did not expect"
+)]
+
+mod story;
+
+use loyalty_core::{Event, Line, Order, Origin, Points, ProductId, Refunded, Status, Tag, TierId};
+use story::*;
+
+fn tiered(multiplier: &str) -> String {
+    format!(r#"{{"tiers": [{{"id": "gold", "name": "Gold", "multiplier": "{multiplier}"}}]}}"#)
+}
+
+fn gold() -> loyalty_core::Command {
+    loyalty_core::Command::SetTier(Some(loyalty_core::ManualTier {
+        id: TierId::new("gold").unwrap(),
+        until: None,
+    }))
+}
+
+fn of_product(product: &str, mut line: Line) -> Line {
+    line.product = ProductId::new(product).ok();
+    line
+}
+
+fn of_category(category: &str, mut line: Line) -> Line {
+    line.categories = vec![category.parse().unwrap()];
+    line
+}
+
+/// The sentence of the last award or claw-back.
+fn last_reason(books: &loyalty_core::proptest::Books) -> String {
+    let reason = |event: &Event| {
+        if let Event::PointsAwarded { reckoning, .. } | Event::PointsTakenBack { reckoning, .. } = event {
+            return Some(reckoning.explanation.to_string());
+        }
+        None
+    };
+    books.journal.iter().rev().find_map(reason).unwrap()
+}
+
+#[test]
+fn per_full_ten_refunds_alone() {
+    for (back, left) in [("1", 10), ("5", 10), ("10", 9), ("20", 8), ("104.99", 0), ("105", 0)] {
+        check(
+            TENS,
+            &[("01-01", paid("a", sale("105")), Ok(10)), ("01-02", refund_amount("a", "r", back), Ok(left))],
+        );
+    }
+}
+
+#[test]
+fn refunds_take_the_same_however_sliced() {
+    check(
+        TENS,
+        &[
+            ("01-01", paid("a", sale("21.90")), Ok(2)),
+            ("01-02", refund_amount("a", "r1", "7.30"), Ok(1)),
+            ("01-03", refund_amount("a", "r2", "7.30"), Ok(0)),
+            ("01-04", refund_amount("a", "r3", "7.30"), Ok(0)),
+        ],
+    );
+    check(
+        "{}",
+        &[("01-01", paid("a", sale("49.95")), Ok(49)), ("01-02", refund_amount("a", "r", "49.95"), Ok(0))],
+    );
+}
+
+#[test]
+fn shares_are_not_rounded_quotients() {
+    let books =
+        check("{}", &[("01-01", paid("a", sale("90")), Ok(90)), ("01-02", refund_amount("a", "r", "30"), Ok(60))]);
+    assert!(last_reason(&books).starts_with("The order earns 60 points: 60 by base"), "{}", last_reason(&books));
+    // Of a basis of 10 within the same total, two thirds are 20/3: rounded once, at the end.
+    let gift = Line { gift_card: true, ..line("2", "1", "80") };
+    let books = check(
+        r#"{"rounding": "up"}"#,
+        &[
+            ("01-01", paid("a", order_of(vec![line("1", "1", "10"), gift])), Ok(10)),
+            ("01-02", refund_amount("a", "r", "30"), Ok(7)),
+        ],
+    );
+    assert!(last_reason(&books).contains("20/3 rounded up"), "{}", last_reason(&books));
+}
+
+#[test]
+fn tiers_multiply_before_the_rounding() {
+    for (multiplier, cost, want) in [("3", "5", 15), ("1.5", "4", 6), ("1.5", "3.50", 5), ("0.5", "1.99", 0)] {
+        check(&tiered(multiplier), &[("01-01", gold(), Ok(0)), ("01-02", paid("a", sale(cost)), Ok(want))]);
+    }
+    // The tier of the first award stays with the order.
+    let ended = loyalty_core::Command::SetTier(None);
+    check(
+        &tiered("3"),
+        &[
+            ("01-01", gold(), Ok(0)),
+            ("01-02", paid("a", sale("10")), Ok(30)),
+            ("01-03", ended, Ok(30)),
+            ("01-04", refund_amount("a", "r", "5"), Ok(15)),
+            ("01-05", paid("b", sale("10")), Ok(25)),
+            ("01-06", gold(), Ok(25)),
+            ("01-07", paid("b", sale("11")), Ok(26)),
+        ],
+    );
+    let silver = loyalty_core::ManualTier { id: TierId::new("silver").unwrap(), until: None };
+    check(&tiered("3"), &[("01-01", loyalty_core::Command::SetTier(Some(silver)), Err("unknown_tier"))]);
+}
+
+#[test]
+fn rounding_modes_are_the_programs() {
+    for (mode, want) in [("down", 2), ("half_even", 2), ("half_up", 3), ("up", 3)] {
+        let program = format!(r#"{{"rounding": "{mode}"}}"#);
+        check(&program, &[("01-01", paid("a", sale("2.50")), Ok(want))]);
+    }
+}
+
+#[test]
+fn rules_add_up_and_are_rounded_once() {
+    let halves = r#"{"earning": [{"id": "a", "earn": {"per_unit": "0.5"}}, {"id": "b", "earn": {"per_unit": "0.5"}},
+                                 {"id": "c", "earn": {"per_order": 7}}]}"#;
+    check(
+        halves,
+        &[
+            ("01-01", paid("a", sale("1")), Ok(8)),
+            ("01-02", refund_amount("a", "r1", "0.5"), Ok(7)),
+            ("01-03", refund_amount("a", "r2", "0.5"), Ok(0)),
+        ],
+    );
+}
+
+#[test]
+fn what_is_paid_with_a_reward_earns_nothing() {
+    let coupon = Order { redeemed: amount("10"), ..sale("50") };
+    check(
+        "{}",
+        &[("01-01", paid("net lines", sale("40")), Ok(40)), ("01-02", paid("reward", coupon.clone()), Ok(80))],
+    );
+    check(r#"{"basis": {"redeemed": true}}"#, &[("01-01", paid("a", coupon.clone()), Ok(50))]);
+    // All money back is all points back, and half of the lines is half of the points.
+    check(
+        "{}",
+        &[
+            ("01-01", paid("a", coupon), Ok(40)),
+            ("01-02", refund_amount("a", "r1", "20"), Ok(20)),
+            ("01-03", refund_amount("a", "r2", "20"), Ok(0)),
+        ],
+    );
+    let two = Order { redeemed: amount("10"), ..order_of(vec![line("1", "1", "25"), line("2", "1", "25")]) };
+    check(
+        "{}",
+        &[
+            ("01-01", paid("a", two), Ok(40)),
+            ("01-02", refund_lines("a", "r1", &[("1", "1")]), Ok(20)),
+            ("01-03", refund_amount("a", "r2", "20"), Ok(0)),
+        ],
+    );
+}
+
+#[test]
+fn the_basis_has_flags() {
+    let order = Order { tax: amount("9"), shipping: amount("5"), total: amount("64"), ..sale("50") };
+    let included = Order { taxes_included: true, total: amount("55"), ..order.clone() };
+    for (basis, plain, with_tax_inside) in [
+        ("{}", 50, 41),
+        (r#"{"tax": true}"#, 59, 50),
+        (r#"{"shipping": true}"#, 55, 46),
+        (r#"{"tax": true, "shipping": true}"#, 64, 55),
+    ] {
+        let program = format!(r#"{{"basis": {basis}}}"#);
+        check(&program, &[("01-01", paid("a", order.clone()), Ok(plain))]);
+        check(&program, &[("01-01", paid("a", included.clone()), Ok(with_tax_inside))]);
+        // Half of the total takes half of the basis; all of it takes everything.
+        check(
+            &program,
+            &[
+                ("01-01", paid("a", order.clone()), Ok(plain)),
+                ("01-02", refund_amount("a", "r1", "32"), Ok(plain / 2)),
+                ("01-03", refund_lines("a", "r2", &[("1", "0.5")]), Ok(plain / 2 - 25)),
+            ],
+        );
+    }
+}
+
+#[test]
+fn gift_cards_and_exclusions_earn_nothing() {
+    let lines = vec![
+        line("plain", "1", "10"),
+        Line { gift_card: true, ..line("card", "1", "20") },
+        of_product("tobacco", line("p", "1", "40")),
+        of_category("sale", line("c", "1", "80")),
+    ];
+    let program = r#"{"basis": {"excluded_products": ["tobacco"], "excluded_categories": ["sale"]}}"#;
+    check(
+        program,
+        &[
+            ("01-01", paid("a", order_of(lines.clone())), Ok(10)),
+            ("01-02", refund_lines("a", "r1", &[("p", "1"), ("card", "1")]), Ok(10)),
+            ("01-03", refund_lines("a", "r2", &[("plain", "1")]), Ok(0)),
+        ],
+    );
+    check("{}", &[("01-01", paid("a", order_of(lines)), Ok(130))]);
+}
+
+#[test]
+fn a_rule_can_replace_the_base_on_its_lines() {
+    let program = |replaces: bool| {
+        format!(
+            r#"{{"earning": [{{"id": "base", "earn": {{"per_unit": "1"}}}},
+                {{"id": "shoes", "earn": {{"per_unit": "3"}}, "replaces_base": {replaces},
+                  "when": {{"products": ["shoe"], "categories": ["shoes"], "minimum_spend": "30"}}}}]}}"#
+        )
+    };
+    let order = || {
+        let (shoe, laces) = (of_product("shoe", line("1", "2", "20")), of_category("shoes", line("2", "1", "5")));
+        order_of(vec![shoe, laces, line("3", "1", "10")])
+    };
+    check(&program(true), &[("01-01", paid("a", order()), Ok(10 + 75))]);
+    // Below the minimum the rule is gone, and the base is back on its lines: 5 + 10 and half of 20.
+    check(
+        &program(false),
+        &[("01-01", paid("a", order()), Ok(35 + 75)), ("01-02", refund_lines("a", "r", &[("1", "1")]), Ok(25))],
+    );
+    check(
+        &program(true),
+        &[("01-01", paid("a", order()), Ok(85)), ("01-02", refund_lines("a", "r", &[("1", "1")]), Ok(25))],
+    );
+}
+
+#[test]
+fn minimum_spend_looks_at_what_is_left() {
+    let program = r#"{"earning": [{"id": "big", "earn": {"per_unit": "1"}, "when": {"minimum_spend": "50"}}]}"#;
+    check(
+        program,
+        &[
+            ("01-01", paid("small", sale("49.99")), Ok(0)),
+            ("01-01", paid("a", sale("51")), Ok(51)),
+            ("01-02", refund_amount("a", "r1", "1"), Ok(50)),
+            ("01-03", refund_amount("a", "r2", "0.01"), Ok(0)),
+        ],
+    );
+}
+
+#[test]
+fn tags_are_those_of_the_first_award() {
+    let program =
+        r#"{"earning": [{"id": "vip", "earn": {"per_unit": "1"}, "when": {"customer_tags": ["vip", "b2b"]}}]}"#;
+    let mut books = check(program, &[("01-01", paid("before", sale("10")), Ok(0))]);
+    books.tags = ["vip", "other"].into_iter().map(|tag| Tag::new(tag).unwrap()).collect();
+    let mut books = continued(
+        books,
+        &[
+            ("01-02", paid("during", sale("10")), Ok(10)),
+            ("01-03", timed("01-03", paid("before", sale("20"))), Ok(10)),
+        ],
+    );
+    assert_eq!(books.orders[&id("during")].pin().unwrap().tags.len(), 1, "only tags that the program looks at");
+    books.tags.clear();
+    continued(
+        books,
+        &[("01-04", paid("during", sale("30")), Ok(30)), ("01-05", paid("after", sale("10")), Ok(30))],
+    );
+}
+
+#[test]
+fn dates_are_half_open_and_look_at_the_placing() {
+    let program = r#"{"earning": [{"id": "week", "earn": {"per_unit": "1"},
+        "when": {"from": "2026-02-01T00:00:00Z", "until": "2026-02-08T00:00:00Z"}}]}"#;
+    for (placed, want) in [
+        ("2026-01-31T23:59:59Z", 0),
+        ("2026-02-01T00:00:00Z", 10),
+        ("2026-02-07T23:59:59.999Z", 10),
+        ("2026-02-08T00:00:00Z", 0),
+    ] {
+        let order = Order { placed_at: Some(at(placed)), ..sale("10") };
+        check(program, &[("05-01", paid("a", order), Ok(want))]);
+        check(program, &[("05-01", timed(placed, paid("a", sale("10"))), Ok(want))]);
+    }
+}
+
+#[test]
+fn dates_look_at_the_first_passing_of_the_gate() {
+    let program =
+        r#"{"earning": [{"id": "week", "earn": {"per_unit": "1"}, "when": {"until": "2026-02-08T00:00:00Z"}}]}"#;
+    // Without a time of placing: the same facts in either sequence, and a reopening changes nothing.
+    let (early, late) = (timed("02-01", paid("a", sale("10"))), timed("02-09", paid("a", sale("10"))));
+    check(program, &[("05-01", early.clone(), Ok(10)), ("05-01", late.clone(), Ok(10))]);
+    check(program, &[("05-01", late.clone(), Ok(0)), ("05-01", early.clone(), Ok(10))]);
+    let cancelled = timed("02-03", cancel("a"));
+    check(program, &[("05-01", early, Ok(10)), ("05-01", cancelled, Ok(0)), ("05-01", late, Ok(10))]);
+}
+
+#[test]
+fn the_gate_is_the_programs_or_the_plugins() {
+    let sent_by = |origin: Origin, status: Status| {
+        let mut command = report("a", sale("10"), status);
+        if let loyalty_core::Command::RecordOrder { origin: told, .. } = &mut command {
+            *told = origin;
+        }
+        command
+    };
+    for (program, origin, gate) in [
+        ("{}", Origin::Shop, Status::Paid),
+        ("{}", Origin::Plugin, Status::Processing),
+        (r#"{"award_on": "fulfilled"}"#, Origin::Shop, Status::Fulfilled),
+        (r#"{"award_on": "fulfilled"}"#, Origin::Plugin, Status::Fulfilled),
+        (r#"{"award_on": "completed"}"#, Origin::Shop, Status::Completed),
+    ] {
+        for status in Status::ALL {
+            let want = if status >= gate { 10 } else { 0 };
+            check(program, &[("01-01", sent_by(origin, status), Ok(want))]);
+        }
+    }
+}
+
+#[test]
+fn a_pinned_program_survives_a_new_one() {
+    let books = check(
+        "{}",
+        &[
+            ("01-01", paid("pinned", sale("100")), Ok(100)),
+            ("01-01", report("open", sale("10"), Status::Processing), Ok(100)),
+        ],
+    );
+    let mut books = books;
+    books.publish(program_of(r#"{"earning": [{"id": "x", "earn": {"per_unit": "5"}}], "refunds": "keep"}"#));
+    continued(
+        books,
+        &[
+            ("01-02", refund_amount("pinned", "r", "40"), Ok(60)),
+            ("01-03", paid("pinned", sale("110")), Ok(70)),
+            ("01-04", paid("open", sale("10")), Ok(120)),
+            ("01-05", refund_amount("open", "r", "5"), Ok(120)),
+            ("01-06", cancel("open"), Ok(70)),
+        ],
+    );
+    // Pinned at the gate even where nothing is earned.
+    let mut books = check(
+        r#"{"earning": [{"id": "big", "earn": {"per_unit": "1"}, "when": {"minimum_spend": "50"}}]}"#,
+        &[("01-01", paid("a", sale("10")), Ok(0))],
+    );
+    books.publish(program_of("{}"));
+    continued(books, &[("01-02", paid("a", sale("20")), Ok(0)), ("01-03", paid("a", sale("50")), Ok(50))]);
+}
+
+#[test]
+fn refunds_can_keep_points() {
+    check(
+        r#"{"refunds": "keep"}"#,
+        &[
+            ("01-01", paid("a", sale("100")), Ok(100)),
+            ("01-02", refund_amount("a", "r", "100"), Ok(100)),
+            ("01-03", cancel("a"), Ok(0)),
+        ],
+    );
+}
+
+#[test]
+fn real_oddities_are_handled() {
+    let none = || line("none", "0", "0");
+    let per_order = r#"{"earning": [{"id": "order", "earn": {"per_order": 5}}]}"#;
+    check(
+        "{}",
+        &[
+            ("01-01", paid("empty", Order::default()), Ok(0)),
+            ("01-01", paid("free", sale("0.00")), Ok(0)),
+            ("01-02", refund_amount("free", "r", "0"), Ok(0)),
+            ("01-02", refund_amount("free", "r2", "0.01"), Err("refund_exceeds_order")),
+            ("01-03", paid("a", order_of(vec![none(), line("paid", "0", "3"), line("1", "1", "10")])), Ok(13)),
+            ("01-04", refund_lines("a", "r1", &[("none", "0")]), Ok(13)),
+            ("01-05", refund_lines("a", "r2", &[("none", "1")]), Err("refund_exceeds_line")),
+            ("01-06", refund_lines("a", "r3", &[("1", "1")]), Ok(0)),
+        ],
+    );
+    check(per_order, &[("01-01", paid("free", sale("0")), Ok(5)), ("01-02", cancel("free"), Ok(0))]);
+}
+
+#[test]
+fn units_can_be_weights() {
+    let kilos = order_of(vec![line("flour", "1.250", "10"), line("1", "1", "5")]);
+    check(
+        "{}",
+        &[
+            ("01-01", paid("a", kilos), Ok(15)),
+            ("01-02", refund_lines("a", "r1", &[("flour", "0.625")]), Ok(10)),
+            ("01-03", refund_lines("a", "r2", &[("flour", "0.626")]), Err("refund_exceeds_line")),
+            ("01-03", refund_lines("a", "r3", &[("flour", "0.625")]), Ok(5)),
+        ],
+    );
+}
+
+#[test]
+fn fixed_points_of_a_scope_go_with_its_last_unit() {
+    let program = r#"{"earning": [{"id": "shoes", "earn": {"per_order": 50}, "when": {"products": ["shoe"]}}]}"#;
+    let order = || order_of(vec![of_product("shoe", line("1", "2", "40")), line("2", "1", "5")]);
+    check(
+        program,
+        &[
+            ("01-01", paid("a", order()), Ok(50)),
+            ("01-02", refund_lines("a", "r1", &[("1", "1")]), Ok(50)),
+            ("01-03", refund_lines("a", "r2", &[("1", "1")]), Ok(0)),
+            ("01-04", paid("without", sale("40")), Ok(0)),
+        ],
+    );
+}
+
+#[test]
+fn absurd_sizes_are_refused_by_name() {
+    let most = "100000000000";
+    let generous = r#"{"earning": [{"id": "x", "earn": {"per_unit": "1000000"}}]}"#;
+    check(
+        generous,
+        &[
+            ("01-01", paid("a", sale(most)), Err("out_of_range")),
+            ("01-02", paid("b", sale("9007199254.7409")), Ok(9_007_199_254_740_900)),
+            ("01-03", paid("c", sale("0.0001")), Err("points_out_of_range")),
+        ],
+    );
+    let lines = vec![line("1", "1", most), line("2", "1", most)];
+    let two = Order { total: amount(most), lines, ..Order::default() };
+    let units =
+        Refunded::Lines { lines: vec![("1".parse().unwrap(), units("1000000"))], amount: Some(amount(most)) };
+    check(
+        "{}",
+        &[
+            ("01-01", paid("a", two), Err("order_too_large")),
+            ("01-02", paid("b", sale(most)), Ok(100_000_000_000)),
+            ("01-03", refund_amount("b", "r", most), Ok(0)),
+            ("01-04", paid("c", order_of(vec![line("1", "1000000", most)])), Ok(100_000_000_000)),
+            ("01-05", refund("c", "r", units), Ok(0)),
+        ],
+    );
+    let many = order_of((0..2_001).map(|number| line(&number.to_string(), "1", "1")).collect());
+    check("{}", &[("01-01", paid("a", many), Err("order_too_large"))]);
+}
+
+#[test]
+fn balances_end_where_points_end() {
+    let max = Points::MAX.get();
+    check(
+        "{}",
+        &[
+            ("01-01", add(max), Ok(max)),
+            ("01-02", add(1), Err("points_out_of_range")),
+            ("01-03", paid("a", sale("1")), Err("points_out_of_range")),
+            ("01-04", spend(max), Ok(0)),
+            ("01-05", add(0), Err("invalid_points")),
+            ("01-05", add(-1), Err("invalid_points")),
+            ("01-05", spend(-1), Err("invalid_points")),
+            ("01-05", spend(1), Err("insufficient_points")),
+            // All that ever went in and out must be countable, too.
+            ("01-06", add(max), Err("points_out_of_range")),
+            ("01-07", add(100), Err("points_out_of_range")),
+        ],
+    );
+}
