@@ -11,6 +11,7 @@ use std::panic::{self, PanicHookInfo};
 use std::time::Instant;
 
 use hyper::{Method, StatusCode};
+use loyalty_core::ShopId;
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Subscriber};
 use tracing_subscriber::Layer;
@@ -86,7 +87,7 @@ pub struct Answered<'a> {
     /// The pattern that its path matched, if any; never the path.
     pub route: Option<&'a str>,
     /// Whose key it came with, once that is known.
-    pub shop: Option<&'a str>,
+    pub shop: Option<ShopId>,
     /// The answer's status.
     pub status: StatusCode,
     /// Started when the request came in.
@@ -113,7 +114,7 @@ macro_rules! line_at {
                 request_id = %self.id,
                 method = method(self.method),
                 route = self.route,
-                shop = self.shop,
+                shop = self.shop.map(|shop| shop.0),
                 status = self.status.as_u16(),
                 took_us = self.time.micros(),
                 "answered",
@@ -175,7 +176,7 @@ mod tests {
             id: RequestId::sample(),
             method,
             route: Some("/v1/customers/{customer_id}"),
-            shop: Some("s1"),
+            shop: Some(ShopId(7)),
             status: StatusCode::from_u16(status).unwrap(),
             time: Stopwatch::start(),
         }
@@ -191,7 +192,7 @@ mod tests {
         assert_eq!(line["request_id"], RequestId::sample().as_str());
         assert_eq!(line["method"], "GET");
         assert_eq!(line["route"], "/v1/customers/{customer_id}");
-        assert_eq!(line["shop"], "s1");
+        assert_eq!(line["shop"], 7);
         assert_eq!(line["status"], 404);
         assert!(line["took_us"].is_u64());
     }

@@ -25,8 +25,18 @@ pub struct ErrorStatus(StatusCode);
 impl ErrorStatus {
     /// 400: the request has not the right shape.
     pub const BAD_REQUEST: Self = Self(StatusCode::BAD_REQUEST);
+    /// 403: the key is known but may not do this.
+    pub const FORBIDDEN: Self = Self(StatusCode::FORBIDDEN);
+    /// 404: nothing there, or another shop's.
+    pub const NOT_FOUND: Self = Self(StatusCode::NOT_FOUND);
+    /// 409: the request clashes with the present state.
+    pub const CONFLICT: Self = Self(StatusCode::CONFLICT);
+    /// 412: the present state is not the one that the client saw.
+    pub const PRECONDITION_FAILED: Self = Self(StatusCode::PRECONDITION_FAILED);
     /// 422: the shape is right, the values or the rules say no.
     pub const UNPROCESSABLE: Self = Self(StatusCode::UNPROCESSABLE_ENTITY);
+    /// 503: not now.
+    pub const UNAVAILABLE: Self = Self(StatusCode::SERVICE_UNAVAILABLE);
 
     /// The status as one that says no; `None` for 1xx, 2xx and 3xx.
     pub fn new(status: StatusCode) -> Option<Self> {
@@ -50,6 +60,28 @@ pub struct Fault {
     pub detail: Cow<'static, str>,
 }
 
+/// A value that a program can use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Figure {
+    /// Points, bytes, seconds.
+    Number(i64),
+    /// An amount of money: a decimal in a string, as everywhere.
+    Text(String),
+}
+
+impl From<i64> for Figure {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<String> for Figure {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
 /// Why a request was not done.
 ///
 /// Boxed inside: the good path carries a pointer's width in its `Result`, not this.
@@ -63,7 +95,7 @@ struct Parts {
     detail: Cow<'static, str>,
     param: Option<String>,
     faults: Vec<Fault>,
-    figures: Vec<(&'static str, i64)>,
+    figures: Vec<(&'static str, Figure)>,
     /// The one header that the status asks for: `Allow`, `Retry-After`, `WWW-Authenticate`.
     header: Option<(HeaderName, HeaderValue)>,
     /// For the log only.
@@ -93,7 +125,17 @@ impl Problem {
 
     /// 401: no key, or none that we know. Both answer alike.
     pub fn unauthorized(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::with(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+        Self::unauthenticated("unauthorized", detail)
+    }
+
+    /// 401: a signature that is right but of another time.
+    pub fn stale_request(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::unauthenticated("stale_request", detail)
+    }
+
+    /// 401 names a way to authenticate (RFC 9110, 15.5.2).
+    fn unauthenticated(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::with(StatusCode::UNAUTHORIZED, code, detail)
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
@@ -155,31 +197,29 @@ impl Problem {
     /// 429; `retry_after` in seconds.
     pub fn too_many_requests(retry_after: u32, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::with(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
-            .header(header::RETRY_AFTER, retry_after.into())
+            .retry_after(retry_after)
     }
 
     /// 500. The cause goes to the log under the request's id; the client gets only the id.
     pub fn internal(cause: impl fmt::Display) -> Self {
-        let mut problem = Self::with(
+        let problem = Self::with(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
             "The server failed. Send the same request with the same Idempotency-Key again: it takes \
              effect at most once.",
         );
-        problem.0.cause = Some(cause.to_string());
-        problem
+        problem.caused_by(cause)
     }
 
     /// 503: not now; `retry_after` in seconds. The cause is for the log, as with
     /// [`Problem::internal`].
     pub fn unavailable(retry_after: u32, cause: impl fmt::Display) -> Self {
-        let mut problem = Self::with(
+        let problem = Self::with(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
             "The server can't do this just now. Send the same request again a little later.",
         );
-        problem.0.cause = Some(cause.to_string());
-        problem.header(header::RETRY_AFTER, retry_after.into())
+        problem.caused_by(cause).retry_after(retry_after)
     }
 
     /// For the constructors above, whose statuses are all 4xx or 5xx.
@@ -209,10 +249,23 @@ impl Problem {
         self
     }
 
-    /// A number that a program can use, as a member of its own: `have`, `need`, `limit`.
+    /// A value that a program can use, as a member of its own: `have`, `need`, `limit`.
     #[must_use]
-    pub fn figure(mut self, name: &'static str, value: i64) -> Self {
-        self.0.figures.push((name, value));
+    pub fn figure(mut self, name: &'static str, value: impl Into<Figure>) -> Self {
+        self.0.figures.push((name, value.into()));
+        self
+    }
+
+    /// When to try again; in seconds.
+    #[must_use]
+    pub fn retry_after(self, seconds: u32) -> Self {
+        self.header(header::RETRY_AFTER, seconds.into())
+    }
+
+    /// What happened inside. It goes to the log and never to the client.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl fmt::Display) -> Self {
+        self.0.cause = Some(cause.to_string());
         self
     }
 
@@ -245,17 +298,24 @@ impl Problem {
         if let Some(cause) = &self.0.cause {
             tracing::error!(request_id = %id, status = status.as_u16(), cause, "request failed");
         }
-        let body = serde_json::to_vec(&Document { parts: &self.0, id }).unwrap_or_default();
-        let mut response = Response::new(Full::new(Bytes::from(body)));
+        let mut response = Response::new(Full::new(Bytes::from(self.document(id))));
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if let Some((name, value)) = self.0.header {
             headers.insert(name, value);
         }
         response
     }
+
+    /// The body alone, for an answer that is kept.
+    pub fn document(&self, id: RequestId) -> Vec<u8> {
+        serde_json::to_vec(&Document { parts: &self.0, id }).unwrap_or_default()
+    }
 }
+
+/// The type of a problem's body.
+pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// The members of the answer's body, in their order.
 struct Document<'a> {

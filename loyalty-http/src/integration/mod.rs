@@ -1,8 +1,9 @@
-//! The store plugins' wire: signed JSON bodies, as the plugins for `woocommerce` and `magento` send them.
+//! The store plugins' wire: signed JSON bodies, as the plugins for WooCommerce and Magento send them.
 //!
-//! [`Signed::parse`] takes a body apart, [`Signed::verify`] holds its signature against the shop's secret,
-//! [`Verified::read`] makes an [`Order`], a [`Refund`] or another typed body of it. Nothing here knows
-//! HTTP, the store or the rules.
+//! A delivery goes through these modules in turn. [`Signed::parse`] takes the body apart as PHP wrote it and
+//! [`Signed::verify`] holds it against the shop's secret; [`Verified::read`] makes an [`Order`], a [`Refund`]
+//! or another typed body of it; `order` says that in the core's terms, with the subtotal shared out to the
+//! lines by `share`; `webhook` makes one action of the store of it. Only `webhook` knows the server.
 //!
 //! ```
 //! use loyalty_http::integration::{Order, Signed, SignatureError};
@@ -19,9 +20,12 @@
 //! # }
 //! ```
 
+mod order;
 mod php;
 mod scalar;
+mod share;
 mod signature;
+pub(crate) mod webhook;
 mod wire;
 
 #[cfg(test)]
@@ -30,6 +34,5 @@ mod tests;
 pub use php::{JsonError, MAX_DEPTH};
 pub use signature::{SignatureError, Signed, Verified};
 pub use wire::{
-    AppInstalled, Body, Category, Customer, DiscountCode, KeyVerify, Line, Order, OrderId, Refund, ReturnedLine,
-    Transaction, WireError,
+    Address, AppInstalled, Category, Customer, KeyVerify, Line, Order, OrderRef, Refund, Transaction, WireError,
 };

@@ -2,14 +2,21 @@
 //!
 //! PHP does not care whether an id or an amount is a number or a text, so either is taken. An amount is
 //! read from the received text and never goes through a binary float. What can't be read is refused by
-//! a [`Fault`] that does not repeat the value, since values are personal data and errors reach logs.
+//! a [`Fault`] that does not repeat the value, since values are personal data.
+//!
+//! A plugin sends each event once and never again. So an order is not lost over what it could do without:
+//! an e-mail that is no address and a birthday that is no date count as not sent, and what is too long or
+//! too fine is cut.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Display};
 use std::marker::PhantomData;
+use std::str::FromStr;
 
 use chrono::NaiveDate;
-use rust_decimal::Decimal;
+use hyper::Uri;
+use loyalty_core::{Email, Quantity};
+use rust_decimal::{Decimal, RoundingStrategy};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde_json::value::RawValue;
@@ -21,49 +28,71 @@ use super::php;
 enum Fault {
     #[error("must not be empty")]
     Empty,
-    #[error("must not hold control characters")]
-    ControlCharacter,
+    #[error("must not be negative")]
+    Negative,
     #[error("expected a decimal number, plain or as a text")]
     NotDecimal,
-    #[error("has more digits than an amount can hold")]
-    OutOfRange,
-    #[error("expected 1, 0, true or false, plain or as a text")]
-    NotFlag,
-    #[error("expected a date as YYYY-MM-DD, or nothing")]
-    NotDate,
     #[error("expected a time in whole seconds since 1970")]
     NotTime,
+    #[error("expected an address with http or https, of at most {MAX_URL} bytes")]
+    NotUrl,
+    #[error("must not hold a NUL")]
+    Nul,
+    #[error("has more digits than an amount can hold")]
+    OutOfRange,
 }
 
-/// An id or another text that must be there.
-pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+/// How many bytes an address can have.
+const MAX_URL: usize = 2_000;
+
+/// An id that must be there.
+pub(super) fn id<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: FromStr<Err: Display>,
+    D: Deserializer<'de>,
+{
     optional_id(deserializer)?.ok_or_else(|| D::Error::custom(Fault::Empty))
 }
 
-/// An id or another one-line text; nothing for null and the empty text.
-pub(super) fn optional_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    text_without(char::is_control, deserializer)
+/// An id; nothing for null and the empty text.
+pub(super) fn optional_id<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: FromStr<Err: Display>,
+    D: Deserializer<'de>,
+{
+    parsed(deserializer.deserialize_any(Text)?)
 }
 
 /// A customer's id; nothing for null, the empty text and the stores' id of a guest, which is 0.
-pub(super) fn customer_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(optional_id(deserializer)?.filter(|id| id != "0"))
+pub(super) fn customer_id<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: FromStr<Err: Display>,
+    D: Deserializer<'de>,
+{
+    parsed(deserializer.deserialize_any(Text)?.filter(|id| id != "0"))
 }
 
-/// A name; nothing for null and the empty text. It may have line breaks, but no NUL.
-pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    text_without(|letter| letter == '\0', deserializer)
+/// An e-mail address; nothing for what is none.
+pub(super) fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Email>, D::Error> {
+    Ok(text_without_nul(deserializer)?.and_then(|text| Email::new(&text).ok()))
 }
 
-/// A birthday, sent as a date, sometimes with a time of midnight; nothing for null, the empty text and the
-/// databases' date of zeros.
+/// A name or another line of at most `MAX` characters, cut there; control characters become blanks.
+pub(super) fn line<'de, const MAX: usize, D>(deserializer: D) -> Result<Option<String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let plain = |letter: char| if letter.is_control() { ' ' } else { letter };
+    Ok(text_without_nul(deserializer)?.map(|text| text.chars().take(MAX).map(plain).collect()))
+}
+
+/// A birthday, sent as a date, sometimes with a time of midnight; nothing for what is none, such as the
+/// empty text and the databases' date of zeros.
 pub(super) fn birthday<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NaiveDate>, D::Error> {
-    let Some(text) = deserializer.deserialize_any(Text)?.filter(|text| !text.starts_with("0000-00-00")) else {
-        return Ok(None);
-    };
-    let date = text.split([' ', 'T']).next().filter(|date| date.len() == "YYYY-MM-DD".len());
-    let date = date.and_then(|date| NaiveDate::parse_from_str(date, "%Y-%m-%d").ok());
-    date.map(Some).ok_or_else(|| D::Error::custom(Fault::NotDate))
+    let text: Option<String> = serde_json::from_str(<&RawValue>::deserialize(deserializer)?.get()).ok();
+    let date = text.as_deref().and_then(|text| text.split([' ', 'T']).next());
+    let date = date.filter(|date| date.len() == "YYYY-MM-DD".len());
+    Ok(date.and_then(|date| NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()))
 }
 
 /// An instant in whole seconds since 1970.
@@ -72,36 +101,66 @@ pub(super) fn unix_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result
     text.and_then(|text| text.parse().ok()).ok_or_else(|| D::Error::custom(Fault::NotTime))
 }
 
-/// An amount that must be there.
-pub(super) fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
-    optional_amount(deserializer)?.ok_or_else(|| D::Error::custom(Fault::NotDecimal))
+/// An address on the web that must be there.
+pub(super) fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    optional_url(deserializer)?.ok_or_else(|| D::Error::custom(Fault::Empty))
 }
 
-/// An amount or a quantity; zero for null and the empty text, which is how a product without one is sent.
-pub(super) fn amount_or_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
-    optional_amount(deserializer).map(Option::unwrap_or_default)
-}
-
-/// Yes or no, in any of PHP's spellings; no for null and the empty text.
-pub(super) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    match <&RawValue>::deserialize(deserializer)?.get() {
-        "1" | "true" | "\"1\"" | "\"true\"" => Ok(true),
-        "0" | "false" | "\"0\"" | "\"false\"" | "\"\"" | "null" => Ok(false),
-        _ => Err(D::Error::custom(Fault::NotFlag)),
-    }
-}
-
-fn text_without<'de, D: Deserializer<'de>>(
-    is_refused: impl Fn(char) -> bool,
-    deserializer: D,
-) -> Result<Option<String>, D::Error> {
+/// An address on the web; nothing for null and the empty text.
+pub(super) fn optional_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     match deserializer.deserialize_any(Text)? {
-        Some(text) if text.contains(is_refused) => Err(D::Error::custom(Fault::ControlCharacter)),
+        Some(text) if !is_url(&text) => Err(D::Error::custom(Fault::NotUrl)),
         text => Ok(text.map(Cow::into_owned)),
     }
 }
 
-fn optional_amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Decimal>, D::Error> {
+/// An amount that must be there, and is not below zero.
+pub(super) fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
+    not_negative(number(deserializer)?)
+}
+
+/// An amount; zero for null and the empty text, which is how a product without one is sent.
+pub(super) fn amount_or_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
+    not_negative(optional_number(deserializer)?.unwrap_or_default())
+}
+
+/// An amount that must be there; below zero it counts as zero.
+pub(super) fn amount_at_least_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
+    Ok(number(deserializer)?.max(Decimal::ZERO))
+}
+
+/// A number of units, rounded to the three decimals that it can have.
+pub(super) fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Quantity, D::Error> {
+    let units = number(deserializer)?.round_dp_with_strategy(3, RoundingStrategy::MidpointAwayFromZero);
+    Quantity::new(units).map_err(D::Error::custom)
+}
+
+fn parsed<T: FromStr<Err: Display>, E: Error>(text: Option<Cow<'_, str>>) -> Result<Option<T>, E> {
+    text.map(|text| text.parse().map_err(E::custom)).transpose()
+}
+
+fn text_without_nul<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, str>>, D::Error> {
+    match deserializer.deserialize_any(Text)? {
+        Some(text) if text.contains('\0') => Err(D::Error::custom(Fault::Nul)),
+        text => Ok(text),
+    }
+}
+
+fn is_url(text: &str) -> bool {
+    let uri = text.parse::<Uri>().ok().filter(|_| text.len() <= MAX_URL);
+    uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host() != Some(""))
+}
+
+/// PHP writes a rounded-off zero as `-0`, which is none the less zero.
+fn not_negative<E: Error>(amount: Decimal) -> Result<Decimal, E> {
+    if amount < Decimal::ZERO { Err(E::custom(Fault::Negative)) } else { Ok(amount) }
+}
+
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
+    optional_number(deserializer)?.ok_or_else(|| D::Error::custom(Fault::NotDecimal))
+}
+
+fn optional_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Decimal>, D::Error> {
     match <&RawValue>::deserialize(deserializer)?.get() {
         "null" | "\"\"" => Ok(None),
         text => {

@@ -15,10 +15,11 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use serde::de::DeserializeOwned;
 use sha2::Sha256;
 
 use super::php::{self, JsonError, Member};
-use super::wire::{self, Body, WireError};
+use super::wire::{self, WireError};
 
 /// What is signed with when the key is unknown. Nothing signed with it is ever accepted.
 const NO_SECRET: &[u8] = &[0; 32];
@@ -111,7 +112,7 @@ pub struct Verified<'b> {
 
 impl Verified<'_> {
     /// Reads the body as what its route says it is.
-    pub fn read<T: Body>(&self) -> Result<T, WireError> {
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, WireError> {
         wire::read(self.body)
     }
 }

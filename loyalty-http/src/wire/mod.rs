@@ -1,4 +1,19 @@
 //! What goes over the wire: the types of the bodies, apart from the core's own types, so that
 //! either side can change without the other.
+//!
+//! A module per noun. What comes in ends in `Body` and becomes values of the core by its `parse`;
+//! what goes out ends in `Answer`. Below them: [`json`] reads bodies strictly, `value` reads and
+//! writes the core's values, `query` is for query strings and pages.
 
 pub mod json;
+
+pub(crate) mod customer;
+pub(crate) mod explanation;
+pub(crate) mod ledger;
+pub(crate) mod order;
+pub(crate) mod percent;
+pub(crate) mod points;
+pub(crate) mod program;
+pub(crate) mod query;
+pub(crate) mod refund;
+pub(crate) mod value;

@@ -1,0 +1,190 @@
+//! The application: what happens to a request between the server and the store.
+//!
+//! Route, authenticate, look at the scope, read the body, parse, execute, answer; each step can end it
+//! with a [`Problem`].
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::HeaderValue;
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
+use loyalty_core::{ShopId, Timestamp};
+use loyalty_store::{self as store, Idempotency, Outcome, Reply, Store};
+use matchit::Params;
+use tokio::task;
+use tokio::time::timeout;
+
+use crate::auth;
+use crate::body::{self, Media};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::endpoint::{Answer, Call, Scan, Work, Write, refuse};
+use crate::idempotency::{self, Once};
+use crate::integration::webhook::{self, Delivery};
+use crate::log::{Answered, Stopwatch};
+use crate::problem::Problem;
+use crate::router::{Entry, Matched, ROUTES, Router};
+use crate::server::RequestId;
+use crate::wire::query::Query;
+
+/// A loyalty server without its socket.
+pub struct App {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    config: Config,
+    router: Router,
+}
+
+/// What became known of a request on its way, for the log.
+#[derive(Default)]
+struct Seen {
+    route: Option<&'static str>,
+    shop: Option<ShopId>,
+}
+
+/// For whom work is carried out, and when.
+struct Turn {
+    shop: ShopId,
+    now: Timestamp,
+    /// How a write is known again.
+    once: Option<Once>,
+    id: RequestId,
+}
+
+impl App {
+    /// Serves what a store holds, with the default limits.
+    pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
+        Self { store, clock, config: Config::default(), router: Router::new(ROUTES) }
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn with(self, config: Config) -> Self {
+        Self { config, ..self }
+    }
+
+    /// Answers one request.
+    pub async fn handle(&self, request: Request<Incoming>, id: RequestId) -> Response<Full<Bytes>> {
+        let time = Stopwatch::start();
+        let (head, body) = request.into_parts();
+        let mut seen = Seen::default();
+        let response = match self.answer(&head, body, id, &mut seen).await {
+            Ok(response) => response,
+            Err(problem) => problem.into_response(id),
+        };
+        let (route, shop, status) = (seen.route, seen.shop, response.status());
+        Answered { id, method: &head.method, route, shop, status, time }.log();
+        response
+    }
+
+    async fn answer(
+        &self,
+        head: &Parts,
+        body: Incoming,
+        id: RequestId,
+        seen: &mut Seen,
+    ) -> Result<Response<Full<Bytes>>, Problem> {
+        let Matched { route, params } = self.router.find(&head.method, head.uri.path())?;
+        seen.route = Some(route.pattern);
+        let (scope, handler) = match route.entry {
+            Entry::Open(handler) => return handler(&*self.store).map(Answer::into_response),
+            Entry::Keyed(scope, handler) => (scope, handler),
+            Entry::Signed => return self.receive(head, body, &params, id, seen).await,
+        };
+        let key = auth::authenticate(&*self.store, &head.headers)?;
+        seen.shop = Some(key.shop);
+        auth::authorize(&key, scope)?;
+        let query = Query::parse(head.uri.query(), route.query)?;
+        let (once, body) = if route.method == Method::GET {
+            (None, Bytes::new())
+        } else {
+            let key = idempotency::key(head)?;
+            let body = body::read(&head.headers, body, self.config.body, Media::Json).await?;
+            (key.map(|key| Once::new(key, head, &body)), body)
+        };
+        let (shop, now) = (key.shop, self.clock.now());
+        let call = Call { store: &*self.store, key: &key, now, head, params, query, body: &body };
+        self.carry_out(handler(&call)?, Turn { shop, now, once, id }).await
+    }
+
+    /// What a store plugin tells. Whose it is stands in the body.
+    async fn receive(
+        &self,
+        head: &Parts,
+        body: Incoming,
+        params: &Params<'_, '_>,
+        id: RequestId,
+        seen: &mut Seen,
+    ) -> Result<Response<Full<Bytes>>, Problem> {
+        let body = body::read(&head.headers, body, self.config.body, Media::Any).await?;
+        let now = self.clock.now();
+        let part = |name| params.get(name).unwrap_or_default();
+        let (platform, event) = (part("platform"), part("event"));
+        let delivery = Delivery { platform, event, body: &body, id: id.as_str(), now };
+        let (shop, work) = webhook::receive(&*self.store, delivery)?;
+        seen.shop = Some(shop);
+        self.carry_out(work, Turn { shop, now, once: None, id }).await
+    }
+
+    async fn carry_out(&self, work: Work, turn: Turn) -> Result<Response<Full<Bytes>>, Problem> {
+        match work {
+            Work::Done(answer) => Ok(answer.into_response()),
+            Work::Scan(scan) => self.scan(scan).await,
+            Work::Write(write) => self.write(*write, turn).await,
+        }
+    }
+
+    /// Reads on a thread of its own. What takes too long is read to its end, but nobody waits for it.
+    async fn scan(&self, scan: Box<Scan>) -> Result<Response<Full<Bytes>>, Problem> {
+        let store = Arc::clone(&self.store);
+        let scan = task::spawn_blocking(move || scan(&*store));
+        match timeout(self.config.patience, scan).await {
+            Ok(Ok(answer)) => answer.map(Answer::into_response),
+            Ok(Err(error)) => Err(Problem::internal(error)),
+            Err(_) => Err(Problem::unavailable(1, "a scan took too long")),
+        }
+    }
+
+    /// Carries a transaction out; with an idempotency key, at most once.
+    async fn write(&self, write: Write, turn: Turn) -> Result<Response<Full<Bytes>>, Problem> {
+        let Write { action, outcome } = write;
+        let Turn { shop, now, once, id } = turn;
+        let Some(Once { key, fingerprint }) = once else {
+            let request = store::Request { shop, now, idempotency: None, action };
+            return match self.execute(request).await? {
+                Reply::Decided(decided) => respond(outcome.render(&decided, id), false),
+                Reply::Kept { answer, replayed } => respond(answer, replayed),
+            };
+        };
+        let render = Box::new(move |decided: &Outcome| outcome.render(decided, id));
+        let idempotency = Some(Idempotency { key, fingerprint, render });
+        match self.execute(store::Request { shop, now, idempotency, action }).await? {
+            Reply::Kept { answer, replayed } => respond(answer, replayed),
+            // Nothing was decided: the key stands for another request.
+            Reply::Decided(Err(rejection)) => {
+                Err(refuse::rejection(&rejection, Some("Idempotency-Key".to_owned())))
+            }
+            Reply::Decided(Ok(_)) => Err(Problem::internal("an idempotent request without a kept answer")),
+        }
+    }
+
+    async fn execute(&self, request: store::Request) -> Result<Reply, Problem> {
+        match timeout(self.config.patience, self.store.execute(request)).await {
+            Ok(reply) => reply.map_err(refuse::failure),
+            Err(_) => Err(refuse::unknown_outcome("the store did not answer in time")),
+        }
+    }
+}
+
+/// An answer of the store's.
+fn respond(answer: store::Answer, replayed: bool) -> Result<Response<Full<Bytes>>, Problem> {
+    let status = StatusCode::from_u16(answer.status).map_err(Problem::internal)?;
+    let mut response = Answer::new(status, answer.body).into_response();
+    if replayed {
+        response.headers_mut().insert(idempotency::REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}

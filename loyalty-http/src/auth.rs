@@ -1,0 +1,179 @@
+//! Keys: how they are made, shown and recognized.
+//!
+//! A key is `lk_<key id>_<secret>`. The id finds the record; of the secret only the SHA-256 is kept,
+//! which is enough for a secret that was drawn from 160 bits: there is nothing to guess, so nothing to
+//! slow down. An unknown id and a wrong secret get the same answer after the same work.
+
+use std::sync::Arc;
+
+use hyper::HeaderMap;
+use hyper::header::AUTHORIZATION;
+use loyalty_store::{KeyRecord, NewKey, Scope, Store};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::endpoint::refuse;
+use crate::problem::{ErrorStatus, Problem};
+
+/// Digits and letters without i, l, o and u: nothing looks like something else, and no `_`.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+/// 80 bits: public, only unique.
+const ID_CHARACTERS: usize = 16;
+/// 160 bits.
+const SECRET_CHARACTERS: usize = 32;
+
+/// How many random bytes a key is made of.
+pub const KEY_BYTES: usize = ID_CHARACTERS + 2 * SECRET_CHARACTERS;
+
+/// Makes a key of random bytes: what is kept of it, and what is shown once (`lk_…`).
+///
+/// The store plugins sign with [`NewKey::signing_secret`], which is to be shown once as well.
+///
+/// # Example
+/// ```
+/// use loyalty_http::auth::{KEY_BYTES, new_key};
+/// use loyalty_store::Scope;
+/// let (kept, shown) = new_key(&[7; KEY_BYTES], vec![Scope::Read]);
+/// assert!(shown.starts_with(&format!("lk_{}_", kept.id)));
+/// ```
+pub fn new_key(random: &[u8; KEY_BYTES], scopes: Vec<Scope>) -> (NewKey, String) {
+    let (id, secrets) = random.split_at(ID_CHARACTERS);
+    let (secret, signing_secret) = secrets.split_at(SECRET_CHARACTERS);
+    let (id, secret) = (spell(id), spell(secret));
+    let shown = format!("lk_{id}_{secret}");
+    let key = NewKey { id, hash: Sha256::digest(secret).into(), signing_secret: spell(signing_secret), scopes };
+    (key, shown)
+}
+
+/// One character a byte. The alphabet divides 256, so each is as likely as any other.
+fn spell(random: &[u8]) -> String {
+    let character = |byte: &u8| ALPHABET.get(usize::from(byte & 31)).copied().map_or('0', char::from);
+    random.iter().map(character).collect()
+}
+
+/// A [`new_key`] of the system's randomness, with every scope.
+pub fn random_key() -> Result<(NewKey, String), getrandom::Error> {
+    let mut random = [0; KEY_BYTES];
+    getrandom::fill(&mut random)?;
+    Ok(new_key(&random, Scope::ALL.to_vec()))
+}
+
+/// The key that a request brings, or 401.
+pub(crate) fn authenticate(store: &dyn Store, headers: &HeaderMap) -> Result<Arc<KeyRecord>, Problem> {
+    let Some(shown) = bearer(headers) else {
+        return Err(Problem::unauthorized("Send your key as `Authorization: Bearer lk_…`."));
+    };
+    recognize(store, shown)?.ok_or_else(|| Problem::unauthorized("This key is not known, or no longer."))
+}
+
+/// The record of a key as a client writes it, if the id is known and the secret is right. Both are looked
+/// at in any case, and the secret in constant time.
+pub(crate) fn recognize(store: &dyn Store, shown: &str) -> Result<Option<Arc<KeyRecord>>, Problem> {
+    let (id, secret) = shown.strip_prefix("lk_").and_then(|key| key.split_once('_')).unwrap_or_default();
+    let hash: [u8; 32] = Sha256::digest(secret).into();
+    let record = store.key(id).map_err(refuse::failure)?;
+    let kept = record.as_ref().map_or(&[0; 32], |record| &record.key.hash);
+    let same = bool::from(kept.ct_eq(&hash));
+    Ok(record.filter(|_| same))
+}
+
+/// The one `Authorization: Bearer` header; the scheme's case does not matter (RFC 9110, 11.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (scheme, key) = values.next()?.to_str().ok()?.split_once(' ')?;
+    let only = values.next().is_none() && scheme.eq_ignore_ascii_case("Bearer");
+    Some(key.trim()).filter(|_| only)
+}
+
+/// Whether a key may do this; else 403.
+pub(crate) fn authorize(key: &KeyRecord, scope: Scope) -> Result<(), Problem> {
+    if key.key.scopes.contains(&scope) {
+        return Ok(());
+    }
+    let detail = format!("This key has not the scope `{}`, which this request needs.", scope.name());
+    Err(Problem::new(ErrorStatus::FORBIDDEN, "missing_scope", detail))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use loyalty_core::{Currency, Timestamp, Zone};
+    use loyalty_store::{MemoryStore, NewShop};
+
+    fn store_with(key: &NewKey) -> MemoryStore {
+        let (store, now) = (MemoryStore::default(), Timestamp::UNIX_EPOCH);
+        let shop = NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC };
+        let shop = store.create_shop(&shop, now).unwrap();
+        store.add_key(shop.id, key, now).unwrap();
+        store
+    }
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn keys_are_spelt_from_their_bytes() {
+        let mut random = [0; KEY_BYTES];
+        for (place, byte) in random.iter_mut().enumerate() {
+            let place = u8::try_from(place).unwrap();
+            *byte = if place < 48 { place } else { 255 - place };
+        }
+        let (key, shown) = new_key(&random, vec![Scope::Read]);
+        assert_eq!(key.id, "0123456789abcdef");
+        assert_eq!(shown, "lk_0123456789abcdef_ghjkmnpqrstvwxyz0123456789abcdef");
+        assert_eq!(key.signing_secret, "fedcba9876543210zyxwvtsrqpnmkjhg");
+        let hash: [u8; 32] = Sha256::digest(&shown[20..]).into();
+        assert_eq!((key.hash, key.scopes), (hash, vec![Scope::Read]));
+    }
+
+    #[test]
+    fn drawn_keys_differ() {
+        let draw = || random_key().unwrap().1;
+        assert_ne!(draw(), draw());
+    }
+
+    #[test]
+    fn one_known_key_in_one_header() {
+        let (key, shown) = random_key().unwrap();
+        let store = store_with(&key);
+        let with = |values: &[&str]| authenticate(&store, &headers(values));
+        assert_eq!(with(&[&format!("Bearer {shown}")]).unwrap().key.id, key.id);
+        assert!(with(&[&format!("bEARER  {shown} ")]).is_ok());
+        let (_, other) = random_key().unwrap();
+        let bearer = format!("Bearer {shown}");
+        let refused = [
+            vec![],
+            vec![shown.as_str()],
+            vec!["Basic bGtfYTpi"],
+            vec!["Bearer"],
+            vec!["Bearer lk_"],
+            vec!["Bearer lk_a"],
+            vec![bearer.as_str(), bearer.as_str()],
+        ];
+        for values in refused {
+            assert_eq!(with(&values).unwrap_err().code(), "unauthorized", "{values:?}");
+        }
+        let wrong = format!("Bearer {}0", &shown[..shown.len() - 1]);
+        let wrong = if wrong == bearer { format!("{wrong}1") } else { wrong };
+        let unknown = format!("Bearer {other}");
+        let details = [wrong, unknown, format!("Bearer lk_{}_", key.id)]
+            .map(|value| with(&[&value]).unwrap_err().detail().to_owned());
+        assert_eq!(details[0], details[1], "an unknown key and a wrong secret are told alike");
+        assert_eq!(details[0], details[2]);
+    }
+
+    #[test]
+    fn scopes_are_held_to() {
+        let (key, _) = new_key(&[7; KEY_BYTES], vec![Scope::Read]);
+        let store = store_with(&key);
+        let record = store.key(&key.id).unwrap().unwrap();
+        assert!(authorize(&record, Scope::Read).is_ok());
+        assert_eq!(authorize(&record, Scope::Write).unwrap_err().code(), "missing_scope");
+    }
+}

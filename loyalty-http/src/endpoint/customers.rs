@@ -1,0 +1,125 @@
+//! Customers: made, read, found and changed.
+
+use hyper::StatusCode;
+use hyper::header::{ETAG, HeaderValue};
+use loyalty_core::{AccountId, CustomerId, Email, Timestamp};
+use loyalty_store::{Action, CustomerView, EmailConflict, Page, Presence, Receipt, SearchError, SearchQuery, Who};
+
+use super::{Answer, Call, Work, refuse, to_json};
+use crate::problem::Problem;
+use crate::wire::customer::{CountAnswer, CustomerAnswer, CustomerBody, CustomerPatch, CustomersAnswer};
+use crate::wire::query::Query;
+
+/// `POST /v1/customers`
+pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
+    let (who, change) = call.body::<CustomerBody>()?.parse()?;
+    let taken = if who.id().is_some() { "/customer_id" } else { "/email" };
+    let (presence, conflict, if_match) = (Presence::MustNot, EmailConflict::Refuse, None);
+    let action = Action::Customer { who, presence, change, conflict, if_match, commands: Vec::new() };
+    Ok(Work::write(action, StatusCode::CREATED, of_receipt, move |rejection| {
+        let param = match rejection.code() {
+            "customer_exists" => taken,
+            "email_taken" => "/email",
+            _ => return None,
+        };
+        Some(param.to_owned())
+    }))
+}
+
+/// `PATCH /v1/customers/{customer_id}`
+pub(crate) fn update(call: &Call<'_>) -> Result<Work, Problem> {
+    let who = Who::Id(call.path("customer_id")?);
+    let (change, commands) = call.body::<CustomerPatch>()?.parse()?;
+    let (presence, conflict) = (Presence::Must, EmailConflict::Refuse);
+    let if_match = call.if_match()?.map(str::to_owned);
+    let action = Action::Customer { who, presence, change, conflict, if_match, commands };
+    Ok(Work::write(action, StatusCode::OK, of_receipt, |rejection| {
+        let param = match rejection.code() {
+            "customer_not_found" => "customer_id",
+            "email_taken" => "/email",
+            "points_out_of_range" => "/point_balance",
+            "precondition_failed" => "If-Match",
+            "unknown_tier" => "/tier",
+            _ => return None,
+        };
+        Some(param.to_owned())
+    }))
+}
+
+fn of_receipt(receipt: &Receipt) -> Vec<u8> {
+    let customer = receipt.customer.as_ref().map(|customer| CustomerAnswer::new(customer, receipt.at));
+    to_json(&customer)
+}
+
+/// `GET /v1/customers/{customer_id}`
+pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
+    let customer = find(call, call.path("customer_id")?)?;
+    let etag = HeaderValue::try_from(customer.etag()).ok().map(|etag| (ETAG, etag));
+    Ok(Work::Done(Answer::ok(&CustomerAnswer::new(&customer, call.now)).with(etag)))
+}
+
+/// The customer of an id, or 404.
+pub(crate) fn find(call: &Call<'_>, id: CustomerId) -> Result<CustomerView, Problem> {
+    let customer = call.store.customer(call.shop_id(), &Who::Id(id)).map_err(refuse::failure)?;
+    customer.ok_or_else(refuse::no_customer)
+}
+
+/// `GET /v1/customers`, by pages or by e-mail.
+pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
+    match call.query.value::<Email>("email")? {
+        Some(email) => with_email(call, email),
+        None => page(call, SearchQuery::default()),
+    }
+}
+
+/// An e-mail is one customer's at most.
+fn with_email(call: &Call<'_>, email: Email) -> Result<Work, Problem> {
+    let customer = call.store.customer(call.shop_id(), &Who::Email(email)).map_err(refuse::failure)?;
+    let customers = customer.iter().map(|customer| CustomerAnswer::new(customer, call.now)).collect();
+    Ok(Work::Done(Answer::ok(&CustomersAnswer { customers })))
+}
+
+/// `GET /v1/customers/search`
+pub(crate) fn search(call: &Call<'_>) -> Result<Work, Problem> {
+    let search = search_query(&call.query)?.ok_or_else(|| {
+        let detail = "Say what is searched for: `query`.";
+        Problem::bad_request("missing_parameter", detail).at("query")
+    })?;
+    page(call, search)
+}
+
+fn search_query(query: &Query<'_>) -> Result<Option<SearchQuery>, Problem> {
+    let Some(text) = query.text("query")? else { return Ok(None) };
+    let refused = |error: SearchError| {
+        let detail = format!("This search can't be carried out: {error}.");
+        Problem::unprocessable("invalid_search", detail).at("query")
+    };
+    SearchQuery::parse(&text).map(Some).map_err(refused)
+}
+
+/// A page of the customers that match, with the link to the next.
+fn page(call: &Call<'_>, search: SearchQuery) -> Result<Work, Problem> {
+    let (shop, now) = (call.shop_id(), call.now);
+    let (limit, after) = (call.query.limit()?, call.query.cursor::<AccountId>()?);
+    let next = call.query.linker(call.head.uri.path());
+    Ok(Work::scan(move |store| {
+        let page = store.customers(shop, &search, after, limit).map_err(refuse::failure)?;
+        let last = page.items.last().filter(|_| page.more).map(|customer| customer.record().account);
+        Ok(of_page(&page, now).with(last.and_then(|last| next.link(&last))))
+    }))
+}
+
+fn of_page(page: &Page<CustomerView>, now: Timestamp) -> Answer {
+    let customers = page.items.iter().map(|customer| CustomerAnswer::new(customer, now)).collect();
+    Answer::ok(&CustomersAnswer { customers })
+}
+
+/// `GET /v1/customers/count`
+pub(crate) fn count(call: &Call<'_>) -> Result<Work, Problem> {
+    let search = search_query(&call.query)?.unwrap_or_default();
+    let shop = call.shop_id();
+    Ok(Work::scan(move |store| {
+        let count = store.count_customers(shop, &search).map_err(refuse::failure)?;
+        Ok(Answer::ok(&CountAnswer { count }))
+    }))
+}

@@ -1,0 +1,24 @@
+//! Whether the server lives and can serve: for whoever watches it, without a key.
+
+use loyalty_store::Store;
+use serde::Serialize;
+
+use super::{Answer, refuse};
+use crate::problem::Problem;
+
+#[derive(Serialize)]
+struct HealthAnswer {
+    status: &'static str,
+}
+
+/// `GET /livez`: the process answers.
+#[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
+pub(crate) fn live(_: &dyn Store) -> Result<Answer, Problem> {
+    Ok(Answer::ok(&HealthAnswer { status: "ok" }))
+}
+
+/// `GET /readyz`: the store takes requests; else 503.
+pub(crate) fn ready(store: &dyn Store) -> Result<Answer, Problem> {
+    store.ready().map_err(refuse::failure)?;
+    Ok(Answer::ok(&HealthAnswer { status: "ok" }))
+}

@@ -1,0 +1,102 @@
+//! Points: added, subtracted and counted.
+
+use hyper::StatusCode;
+use loyalty_core::{Command, CustomerId, ShopId, Timestamp};
+use loyalty_store::{Action, Presence, Receipt, Store, Who};
+
+use super::{Answer, Call, Work, customers, refuse, to_json};
+use crate::problem::Problem;
+use crate::wire::json::field::{self, FromText};
+use crate::wire::points::{
+    BalanceAnswer, BalancesAnswer, BalancesBody, PointsAnswer, PointsBody, PointsChange, bounded,
+};
+use crate::wire::value::Time;
+use crate::wire::{percent, value};
+
+/// `POST /v1/points-add`
+pub(crate) fn add(call: &Call<'_>) -> Result<Work, Problem> {
+    change(call, |change| Command::AddPoints { points: change.points, grounds: change.grounds.clone() })
+}
+
+/// `POST /v1/points-subtract`
+pub(crate) fn subtract(call: &Call<'_>) -> Result<Work, Problem> {
+    change(call, |change| Command::SubtractPoints { points: change.points, grounds: change.grounds.clone() })
+}
+
+fn change(call: &Call<'_>, command: impl FnOnce(&PointsChange) -> Command) -> Result<Work, Problem> {
+    let change = call.body::<PointsBody>()?.parse()?;
+    let command = command(&change);
+    let PointsChange { who, points, .. } = change;
+    let named = if who.id().is_some() { "/customer_id" } else { "/email" };
+    let action = Action::customer(who.clone(), Presence::Must, vec![command]);
+    let body = move |receipt: &Receipt| to_json(&PointsAnswer::new(&who, points, receipt));
+    Ok(Work::write(action, StatusCode::OK, body, move |rejection| {
+        let param = match rejection.code() {
+            "customer_not_found" => named,
+            "insufficient_points" | "points_out_of_range" => "/points",
+            _ => return None,
+        };
+        Some(param.to_owned())
+    }))
+}
+
+/// `GET /v1/customers/{customer_id}/point-balance`: now, or as of an instant.
+///
+/// The past is folded from the journal; the future is what is there today, less what will have expired.
+pub(crate) fn balance(call: &Call<'_>) -> Result<Work, Problem> {
+    let id: CustomerId = call.path("customer_id")?;
+    let at = call.query.value::<field::Timestamp>("at")?.map(|at| at.0);
+    let customer = customers::find(call, id.clone())?;
+    let (shop, account) = (call.shop_id(), customer.record().account);
+    let answer = move |point_balance, at: Option<Timestamp>| {
+        Answer::ok(&BalanceAnswer { customer_id: &id, point_balance, at: at.map(Time) })
+    };
+    match at {
+        None => Ok(Work::Done(answer(customer.balance(call.now), None))),
+        Some(at) if at >= call.now => Ok(Work::Done(answer(customer.balance(at), Some(at)))),
+        Some(at) => Ok(Work::scan(move |store| {
+            let past = store.account_at(shop, account, at).map_err(refuse::failure)?;
+            Ok(answer(past.balance(at), Some(at)))
+        })),
+    }
+}
+
+/// `GET /v1/customers/point-balance?customer_ids=a,b,c`: an id's own commas come as `%2C`.
+pub(crate) fn balances(call: &Call<'_>) -> Result<Work, Problem> {
+    let param = "customer_ids";
+    let raw = call.query.raw(param).ok_or_else(|| {
+        let detail = "Say whose balances are asked for: `customer_ids`, parted by commas.";
+        Problem::bad_request("missing_parameter", detail).at(param)
+    })?;
+    let id = |part: &str| {
+        let malformed = || Problem::bad_request("malformed_query", "This is not percent-encoded UTF-8.").at(param);
+        let text = percent::decode_form(part).ok_or_else(malformed)?;
+        CustomerId::from_text(&text).map_err(|refusal| value::problem(refusal, param))
+    };
+    let ids = raw.split(',').map(id).collect::<Result<_, _>>()?;
+    Ok(balances_of(call.shop_id(), bounded(ids, param)?, call.now))
+}
+
+/// `POST /v1/customers/point-balance`: the same for more ids than an address holds.
+pub(crate) fn balances_listed(call: &Call<'_>) -> Result<Work, Problem> {
+    Ok(balances_of(call.shop_id(), call.body::<BalancesBody>()?.parse()?, call.now))
+}
+
+fn balances_of(shop: ShopId, ids: Vec<CustomerId>, now: Timestamp) -> Work {
+    Work::scan(move |store| look_up(store, shop, &ids, now))
+}
+
+fn look_up(store: &dyn Store, shop: ShopId, ids: &[CustomerId], now: Timestamp) -> Result<Answer, Problem> {
+    let mut answer = BalancesAnswer { balances: Vec::with_capacity(ids.len()), unknown: Vec::new() };
+    for customer_id in ids {
+        let who = Who::Id(customer_id.clone());
+        match store.customer(shop, &who).map_err(refuse::failure)? {
+            Some(customer) => {
+                let point_balance = customer.balance(now);
+                answer.balances.push(BalanceAnswer { customer_id, point_balance, at: None });
+            }
+            None => answer.unknown.push(customer_id),
+        }
+    }
+    Ok(Answer::ok(&answer))
+}

@@ -1,0 +1,111 @@
+//! The program: read, published, checked, and tried on an order without recording anything.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use hyper::header::{ETAG, HeaderValue};
+use loyalty_core::{
+    Account, Command, Context, Explanation, ManualTier, OrderId, OrderState, Pin, Program, ProgramVersion,
+    Rejection as Refusal, TierId, decide, entitlement,
+};
+use loyalty_store::{Action, Receipt, Rejection, Shop};
+
+use super::{Answer, Call, Work, refuse, to_json};
+use crate::problem::{ErrorStatus, Problem};
+use crate::wire::order::OrderBody;
+use crate::wire::program::{self, DryRunAnswer, DryRunBody, ValidationAnswer, VersionAnswer};
+use crate::wire::value::{number, within};
+
+/// `GET /v1/program`: the document of the version in force, or of another. It can be put back as it is.
+pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
+    let version = call.query.value::<ProgramVersion>("version")?;
+    let (version, program) = load(call, version)?.ok_or_else(|| {
+        let detail = "The program has no such version.";
+        Problem::new(ErrorStatus::NOT_FOUND, "version_not_found", detail).at("version")
+    })?;
+    let etag = HeaderValue::try_from(format!("\"{version}\"")).ok().map(|etag| (ETAG, etag));
+    Ok(Work::Done(Answer::text(program.to_json()).with(etag)))
+}
+
+fn load(
+    call: &Call<'_>,
+    version: Option<ProgramVersion>,
+) -> Result<Option<(ProgramVersion, Arc<Program>)>, Problem> {
+    call.store.program(call.shop_id(), version).map_err(refuse::failure)
+}
+
+/// `PUT /v1/program`: a new version.
+pub(crate) fn publish(call: &Call<'_>) -> Result<Work, Problem> {
+    let replaces = call.if_match()?.map(read_etag).transpose()?;
+    let program = program::read(call.body)?.map_err(program::invalid)?;
+    let action = Action::PublishProgram { program: Box::new(program), replaces };
+    let body = |receipt: &Receipt| to_json(&receipt.program.map(|version| VersionAnswer { version }));
+    Ok(Work::write(action, StatusCode::CREATED, body, |rejection| {
+        matches!(rejection, Rejection::ProgramChanged { .. }).then(|| "If-Match".to_owned())
+    }))
+}
+
+/// A tag that we did not give names no version that could still be in force.
+fn read_etag(tag: &str) -> Result<ProgramVersion, Problem> {
+    let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).and_then(number);
+    let unknown = || Problem::precondition_failed("This is no ETag of the program.").at("If-Match");
+    version.map(ProgramVersion).ok_or_else(unknown)
+}
+
+/// `POST /v1/program/validate`
+pub(crate) fn validate(call: &Call<'_>) -> Result<Work, Problem> {
+    let faults = program::read(call.body)?.err().unwrap_or_default();
+    Ok(Work::Done(Answer::ok(&ValidationAnswer { valid: faults.is_empty(), faults })))
+}
+
+/// `POST /v1/program/dry-run`: what an order would earn, under the program in force or the one sent.
+pub(crate) fn dry_run(call: &Call<'_>) -> Result<Work, Problem> {
+    let trial = call.body::<DryRunBody<'_>>()?.parse()?;
+    let (version, current) = load(call, None)?.ok_or_else(|| Problem::internal("a shop without a program"))?;
+    let published = trial.program.is_none();
+    let program = trial.program.as_ref().unwrap_or(&current);
+    let (shop, nobody) = (call.shop()?, Account::default());
+    let context = Context {
+        zone: shop.zone,
+        minor_digits: shop.minor_digits(),
+        program: (version, program),
+        tags: &trial.tags,
+        ..Context::new(program, &nobody, call.now)
+    };
+    let explanation = try_out(&context, trial.order, trial.tier, &shop)?;
+    Ok(Work::Done(Answer::ok(&DryRunAnswer::new(&explanation, published))))
+}
+
+/// Decides a new order of a new customer, and forgets both.
+fn try_out(
+    context: &Context<'_>,
+    order: OrderBody,
+    tier: Option<TierId>,
+    shop: &Shop,
+) -> Result<Explanation, Problem> {
+    let id = OrderId::new("dry-run").map_err(Problem::internal)?;
+    let report = order.parse(id, shop).map_err(|problem| within("/order", problem))?;
+    let blame = report.blame();
+
+    let mut account = context.account.cloned().unwrap_or_default();
+    let tier = Command::SetTier(tier.map(|id| ManualTier { id, until: None }));
+    let unknown = |refusal: Refusal| refuse::rejection(&refusal.into(), Some("/tier".to_owned()));
+    let decision = decide(context, &tier).map_err(unknown)?;
+    decision.events.iter().for_each(|event| account.evolve(event));
+
+    let context = Context { account: Some(&account), ..*context };
+    let decision = decide(&context, &report.command).map_err(|refusal| {
+        let rejection = Rejection::Rules(refusal);
+        let pointer = blame(&rejection).map(|pointer| format!("/order{pointer}"));
+        refuse::rejection(&rejection, pointer)
+    })?;
+    let (version, program) = context.program;
+    let mut state = OrderState::default();
+    decision.events.iter().for_each(|event| state.evolve(event));
+
+    // Without a pin it is below the gate or cancelled, where nothing of the pin enters.
+    let pin = state.pin().cloned();
+    let pin = pin.unwrap_or(Pin { program: version, at: context.now, tags: BTreeSet::new(), tier: None });
+    entitlement(&state, program, &pin).map_err(|refusal| refuse::rejection(&Refusal::from(refusal).into(), None))
+}

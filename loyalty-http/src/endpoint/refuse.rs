@@ -1,0 +1,113 @@
+//! What becomes of the store's refusals: a rejection is the client's answer, a failure is ours.
+
+use loyalty_core::Rejection as Refusal;
+use loyalty_store::{Failure, Rejection};
+
+use crate::problem::{ErrorStatus, Problem};
+
+/// Something broke. What it was goes to the log; the client learns whether to try again.
+pub(crate) fn failure(failure: Failure) -> Problem {
+    match failure {
+        Failure::Busy | Failure::Unavailable(_) => Problem::unavailable(1, failure),
+        Failure::UnknownOutcome(_) => unknown_outcome(failure),
+        Failure::Corrupt(_) | Failure::TooNew { .. } => Problem::internal(failure),
+        // A failure that a newer store knows.
+        other => Problem::internal(other),
+    }
+}
+
+/// It may have happened.
+pub(crate) fn unknown_outcome(cause: impl std::fmt::Display) -> Problem {
+    let detail = "It is not known whether this took effect. Sent again with the same Idempotency-Key, it \
+                  takes effect at most once.";
+    Problem::new(ErrorStatus::UNAVAILABLE, "outcome_unknown", detail).caused_by(cause).retry_after(1)
+}
+
+/// The answer is no: 404 for what is not there, 409 and 412 for what is there otherwise, else 422.
+pub(crate) fn rejection(rejection: &Rejection, param: Option<String>) -> Problem {
+    let status = match rejection {
+        Rejection::CustomerNotFound => ErrorStatus::NOT_FOUND,
+        Rejection::CustomerExists => ErrorStatus::CONFLICT,
+        Rejection::PreconditionFailed | Rejection::ProgramChanged { .. } => ErrorStatus::PRECONDITION_FAILED,
+        Rejection::EmailTaken
+        | Rejection::IdempotencyKeyReused
+        | Rejection::OrderOfAnotherCustomer
+        | Rejection::Rules(_)
+        | _ => ErrorStatus::UNPROCESSABLE,
+    };
+    let problem = Problem::new(status, rejection.code(), sentence(&rejection.to_string()));
+    let problem = match param {
+        Some(param) => problem.at(param),
+        None => problem,
+    };
+    figures(problem, rejection)
+}
+
+/// Nobody has this id: as the store says it of a transaction, for reads.
+pub(crate) fn no_customer() -> Problem {
+    rejection(&Rejection::CustomerNotFound, Some("customer_id".to_owned()))
+}
+
+/// The numbers of a rejection, for programs.
+fn figures(problem: Problem, rejection: &Rejection) -> Problem {
+    if let Rejection::ProgramChanged { current } = rejection {
+        problem.figure("current", i64::from(current.0))
+    } else if let Rejection::Rules(Refusal::InsufficientPoints { have, need }) = rejection {
+        problem.figure("have", have.get()).figure("need", need.get())
+    } else if let Rejection::Rules(Refusal::RefundExceedsOrder { left, total }) = rejection {
+        problem.figure("left", left.to_string()).figure("total", total.to_string())
+    } else if let Rejection::Rules(Refusal::RefundExceedsLine { quantity, .. }) = rejection {
+        problem.figure("quantity", quantity.to_string())
+    } else {
+        problem
+    }
+}
+
+/// With a capital and a full stop.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(characters).chain(['.']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use loyalty_core::{Points, ProgramVersion};
+
+    #[test]
+    fn failures_say_whether_to_try_again() {
+        for (given, status, code) in [
+            (Failure::Busy, 503, "unavailable"),
+            (Failure::Unavailable("disk".to_owned()), 503, "unavailable"),
+            (Failure::UnknownOutcome("sync".to_owned()), 503, "outcome_unknown"),
+            (Failure::Corrupt("row 7".to_owned()), 500, "internal"),
+            (Failure::TooNew { found: 9, known: 1 }, 500, "internal"),
+        ] {
+            let problem = failure(given);
+            assert_eq!((problem.status().status().as_u16(), problem.code()), (status, code));
+        }
+    }
+
+    #[test]
+    fn rejections_have_a_status_a_sentence_and_figures() {
+        let need = Points::from(100);
+        let short = Rejection::Rules(Refusal::InsufficientPoints { have: Points::from(40), need });
+        let problem = rejection(&short, Some("/points".to_owned()));
+        assert_eq!((problem.status().status().as_u16(), problem.param()), (422, Some("/points")));
+        assert_eq!(problem.detail(), "100 points are needed, but only 40 are available.");
+        for (given, status) in [
+            (Rejection::CustomerNotFound, 404),
+            (Rejection::CustomerExists, 409),
+            (Rejection::PreconditionFailed, 412),
+            (Rejection::ProgramChanged { current: ProgramVersion(2) }, 412),
+            (Rejection::EmailTaken, 422),
+            (Rejection::IdempotencyKeyReused, 422),
+            (Rejection::OrderOfAnotherCustomer, 422),
+        ] {
+            assert_eq!(rejection(&given, None).status().status().as_u16(), status, "{given:?}");
+        }
+        assert_eq!(rejection(&Rejection::CustomerNotFound, None).detail(), "There is no such customer.");
+    }
+}

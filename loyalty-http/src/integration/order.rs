@@ -1,0 +1,111 @@
+//! A plugin's order, refund or customer in the core's terms.
+//!
+//! The subtotal is what counts (it is net of discounts and tax), the total is what was paid, and shipping is
+//! what neither subtotal nor tax explains. Nobody pays less than a minor unit, so each amount is rounded to
+//! it, half up. See [`share`](super::share) for the lines.
+
+use loyalty_core::{Amount, CategoryId, Line, LineId, Order, Refunded};
+use loyalty_store::{Change, ProfileChange, Who};
+use rust_decimal::{Decimal, RoundingStrategy};
+
+use super::share::shares;
+use super::wire::{self, WireError};
+
+impl wire::Order {
+    /// What the order holds, in a currency of so many decimals.
+    ///
+    /// Two bodies of one order give equal snapshots, in whatever order they list a product's categories.
+    pub(super) fn snapshot(&self, minor_digits: u32) -> Result<Order, WireError> {
+        let rounded = |value: Decimal, pointer: &str| amount(value, minor_digits, pointer);
+        let subtotal = rounded(self.subtotal_price, "/subtotal_price")?;
+        let (tax, total) = (rounded(self.total_tax, "/total_tax")?, rounded(self.total_price, "/total_price")?);
+        let shipping = total.checked_sub(subtotal).and_then(|rest| rest.checked_sub(tax));
+        Ok(Order {
+            placed_at: None,
+            lines: self.lines(subtotal, minor_digits)?,
+            tax,
+            taxes_included: false,
+            shipping: shipping.unwrap_or(Amount::ZERO),
+            total,
+            redeemed: Amount::ZERO,
+        })
+    }
+
+    /// The lines with the subtotal shared out to them; one line for all where none was sent.
+    fn lines(&self, subtotal: Amount, minor_digits: u32) -> Result<Vec<Line>, WireError> {
+        if self.products.is_empty() {
+            return Ok(vec![line("subtotal", &wire::Line::default(), subtotal)?]);
+        }
+        let weights: Vec<u64> = self.products.iter().map(weight).collect();
+        let minor_unit = 10_i64.saturating_pow(Amount::MAX_DECIMALS.saturating_sub(minor_digits));
+        let minor_units = subtotal.ten_thousandths().checked_div(minor_unit).unwrap_or_default();
+        let shares = shares(u64::try_from(minor_units).unwrap_or_default(), &weights);
+        let lines = self.products.iter().zip(shares).zip(1_usize..);
+        lines
+            .map(|((product, share), position)| {
+                let count = i64::try_from(share).ok().and_then(|share| share.checked_mul(minor_unit));
+                let amount = count.and_then(|count| Amount::from_ten_thousandths(count).ok());
+                line(&position.to_string(), product, amount.unwrap_or(Amount::MAX))
+            })
+            .collect()
+    }
+}
+
+fn line(id: &str, product: &wire::Line, amount: Amount) -> Result<Line, WireError> {
+    let id = LineId::new(id)
+        .map_err(|error| WireError { pointer: "/products".to_owned(), reason: error.to_string() })?;
+    let mut categories: Vec<CategoryId> =
+        product.categories.iter().map(|category| category.category_id.clone()).collect();
+    categories.sort_unstable();
+    categories.dedup();
+    let (product, quantity) = (product.product_id.clone(), product.quantity);
+    Ok(Line { id, product, categories, quantity, amount, gift_card: false })
+}
+
+/// What a line weighs: its price times its quantity, in ten-thousandths. Beyond all amounts it is the
+/// largest one.
+fn weight(line: &wire::Line) -> u64 {
+    let quantity = Decimal::try_new(line.quantity.thousandths(), 3).ok();
+    let price = quantity.and_then(|quantity| line.product_price.checked_mul(quantity));
+    let price = price.and_then(|price| amount(price, Amount::MAX_DECIMALS, "").ok()).unwrap_or(Amount::MAX);
+    u64::try_from(price.ten_thousandths()).unwrap_or_default()
+}
+
+/// An amount rounded to so many decimals.
+fn amount(value: Decimal, decimals: u32, pointer: &str) -> Result<Amount, WireError> {
+    let value = value.round_dp_with_strategy(decimals, RoundingStrategy::MidpointAwayFromZero);
+    Amount::new(value).map_err(|error| WireError { pointer: pointer.to_owned(), reason: error.to_string() })
+}
+
+impl wire::Refund {
+    /// The sum of the payments; nothing where they come to nothing.
+    pub(super) fn refunded(&self, minor_digits: u32) -> Result<Option<Refunded>, WireError> {
+        const POINTER: &str = "/transactions";
+        let amounts = self.transactions.iter().map(|transaction| transaction.amount);
+        let sum = amounts.fold(Decimal::ZERO, Decimal::saturating_add);
+        let sum = amount(sum, minor_digits, POINTER)?;
+        Ok((!sum.is_zero()).then_some(Refunded::Amount(sum)))
+    }
+}
+
+impl wire::Customer {
+    /// Who it is, and what is told of them besides. What was not sent stays as it is.
+    pub(super) fn told(self) -> (Option<Who>, ProfileChange) {
+        let (zip, country) =
+            self.default_address.map(|address| (address.zip, address.country)).unwrap_or_default();
+        let change = ProfileChange {
+            email: Change::Keep,
+            first_name: set(self.first_name),
+            last_name: set(self.last_name),
+            birthday: set(self.birthday),
+            zip: set(zip),
+            country: set(country),
+            tags: None,
+        };
+        (Who::new(self.id, self.email), change)
+    }
+}
+
+fn set<T>(value: Option<T>) -> Change<T> {
+    value.map_or(Change::Keep, |value| Change::Set(Some(value)))
+}

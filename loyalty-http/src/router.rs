@@ -1,0 +1,197 @@
+//! Every route, in one table.
+//!
+//! Where a word stands beside an id (`/v1/customers/count`), the word wins; a customer whose id is
+//! `count` is reached by writing a letter of it percent-encoded: `/v1/customers/%63ount`.
+
+use std::collections::BTreeMap;
+
+use hyper::Method;
+use loyalty_store::{Scope, Store};
+use matchit::Params;
+
+use crate::endpoint::{Answer, Call, Work, customers, health, key, ledger, orders, points, program};
+use crate::problem::Problem;
+
+/// One operation.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The method. What answers to GET answers to HEAD as well.
+    pub method: Method,
+    /// The path, with the names of its parameters in braces.
+    pub pattern: &'static str,
+    /// The query parameters that it knows.
+    pub query: &'static [&'static str],
+    pub(crate) entry: Entry,
+}
+
+/// Who may come in, and who receives them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Entry {
+    /// Anybody.
+    Open(fn(&dyn Store) -> Result<Answer, Problem>),
+    /// Whoever brings a key with this scope.
+    Keyed(Scope, fn(&Call<'_>) -> Result<Work, Problem>),
+    /// A store plugin, whose body brings the key and a signature.
+    Signed,
+}
+
+impl Route {
+    /// The scope that a key needs; none for what needs no key.
+    pub fn scope(&self) -> Option<Scope> {
+        match self.entry {
+            Entry::Open(_) => None,
+            Entry::Keyed(scope, _) => Some(scope),
+            Entry::Signed => Some(Scope::Write),
+        }
+    }
+}
+
+type Handler = fn(&Call<'_>) -> Result<Work, Problem>;
+
+const fn open(pattern: &'static str, handler: fn(&dyn Store) -> Result<Answer, Problem>) -> Route {
+    Route { method: Method::GET, pattern, query: &[], entry: Entry::Open(handler) }
+}
+
+const fn get(pattern: &'static str, query: &'static [&'static str], handler: Handler) -> Route {
+    Route { method: Method::GET, pattern, query, entry: Entry::Keyed(Scope::Read, handler) }
+}
+
+const fn told(method: Method, pattern: &'static str, scope: Scope, handler: Handler) -> Route {
+    Route { method, pattern, query: &[], entry: Entry::Keyed(scope, handler) }
+}
+
+const fn signed(pattern: &'static str) -> Route {
+    Route { method: Method::POST, pattern, query: &[], entry: Entry::Signed }
+}
+
+/// The table.
+pub static ROUTES: &[Route] = &[
+    open("/livez", health::live),
+    open("/readyz", health::ready),
+    get("/v1/key", &[], key::show),
+    // Customers.
+    told(Method::POST, "/v1/customers", Scope::Write, customers::create),
+    get("/v1/customers", &["limit", "cursor", "email"], customers::list),
+    get("/v1/customers/count", &["query"], customers::count),
+    get("/v1/customers/search", &["query", "limit", "cursor"], customers::search),
+    get("/v1/customers/{customer_id}", &[], customers::show),
+    told(Method::PATCH, "/v1/customers/{customer_id}", Scope::Write, customers::update),
+    // Points. Asking for balances is reading, whatever the method.
+    told(Method::POST, "/v1/points-add", Scope::Write, points::add),
+    told(Method::POST, "/v1/points-subtract", Scope::Write, points::subtract),
+    get("/v1/customers/{customer_id}/point-balance", &["at"], points::balance),
+    get("/v1/customers/point-balance", &["customer_ids"], points::balances),
+    told(Method::POST, "/v1/customers/point-balance", Scope::Read, points::balances_listed),
+    get("/v1/customers/{customer_id}/ledger", &["limit", "cursor"], ledger::list),
+    // Orders.
+    told(Method::PUT, "/v1/orders/{order_id}", Scope::Write, orders::put),
+    get("/v1/orders/{order_id}", &[], orders::show),
+    told(Method::POST, "/v1/orders/{order_id}/refunds", Scope::Write, orders::refund),
+    // The program. Trying something out changes nothing.
+    get("/v1/program", &["version"], program::show),
+    told(Method::PUT, "/v1/program", Scope::Admin, program::publish),
+    told(Method::POST, "/v1/program/validate", Scope::Read, program::validate),
+    told(Method::POST, "/v1/program/dry-run", Scope::Read, program::dry_run),
+    // What the store plugins tell.
+    signed("/integrations/webhooks/{platform}/{event}"),
+];
+
+/// Finds the route of a request.
+pub(crate) struct Router {
+    paths: matchit::Router<Vec<&'static Route>>,
+}
+
+/// A route and what its path holds, still percent-encoded.
+pub(crate) struct Matched<'a> {
+    pub(crate) route: &'static Route,
+    pub(crate) params: Params<'a, 'a>,
+}
+
+impl Router {
+    #[expect(clippy::expect_used, reason = "the table is fixed; the first test walks it")]
+    pub(crate) fn new(routes: &'static [Route]) -> Self {
+        let mut methods: BTreeMap<&str, Vec<&Route>> = BTreeMap::new();
+        for route in routes {
+            methods.entry(route.pattern).or_default().push(route);
+        }
+        let mut paths = matchit::Router::new();
+        for (pattern, methods) in methods {
+            paths.insert(pattern, methods).expect("patterns that go together");
+        }
+        Self { paths }
+    }
+
+    /// The route of a method and a path: 404 where there is none, 405 where there is another method.
+    pub(crate) fn find<'a>(&'a self, method: &Method, path: &'a str) -> Result<Matched<'a>, Problem> {
+        let nothing = |_| Problem::not_found("There is nothing at this path.");
+        let matchit::Match { value: routes, params } = self.paths.at(path).map_err(nothing)?;
+        let wanted = if *method == Method::HEAD { &Method::GET } else { method };
+        match routes.iter().find(|route| route.method == *wanted) {
+            Some(route) => Ok(Matched { route, params }),
+            None => Err(Problem::method_not_allowed(&methods(routes))),
+        }
+    }
+}
+
+/// What a path answers to, as `Allow` says it.
+fn methods(routes: &[&Route]) -> Vec<Method> {
+    let mut methods = Vec::new();
+    for route in routes {
+        methods.push(route.method.clone());
+        if route.method == Method::GET {
+            methods.push(Method::HEAD);
+        }
+    }
+    methods
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// The pattern, and the first thing that the path holds.
+    fn find(method: &Method, path: &str) -> Result<(&'static str, Option<String>), &'static str> {
+        let router = Router::new(ROUTES);
+        let matched = router.find(method, path).map_err(|problem| problem.code())?;
+        Ok((matched.route.pattern, matched.params.iter().next().map(|(_, value)| value.to_owned())))
+    }
+
+    #[test]
+    fn every_route_is_found_by_its_own_path() {
+        for route in ROUTES {
+            let path = route.pattern.replace("{customer_id}", "c1").replace("{order_id}", "o1");
+            assert_eq!(find(&route.method, &path).map(|found| found.0), Ok(route.pattern));
+        }
+    }
+
+    #[test]
+    fn words_win_over_ids_and_ids_are_any_text() {
+        for (path, pattern, id) in [
+            ("/v1/customers/count", "/v1/customers/count", None),
+            ("/v1/customers/%63ount", "/v1/customers/{customer_id}", Some("%63ount")),
+            ("/v1/customers/counts", "/v1/customers/{customer_id}", Some("counts")),
+            ("/v1/customers/count/ledger", "/v1/customers/{customer_id}/ledger", Some("count")),
+            ("/v1/customers/a%2Fb", "/v1/customers/{customer_id}", Some("a%2Fb")),
+            ("/v1/customers/{customer_id}", "/v1/customers/{customer_id}", Some("{customer_id}")),
+        ] {
+            assert_eq!(find(&Method::GET, path), Ok((pattern, id.map(str::to_owned))), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_apart() {
+        for path in
+            ["/", "/v1", "/v1/", "/v1/customers/", "/v1/customers/a/b", "/v1/customers//ledger", "/V1/key", "*"]
+        {
+            assert_eq!(find(&Method::GET, path), Err("not_found"), "{path}");
+        }
+        assert_eq!(find(&Method::DELETE, "/v1/customers"), Err("method_not_allowed"));
+        assert_eq!(find(&Method::GET, "/v1/points-add"), Err("method_not_allowed"));
+        assert_eq!(find(&Method::HEAD, "/v1/points-add"), Err("method_not_allowed"));
+        assert_eq!(find(&Method::HEAD, "/v1/key").unwrap().0, "/v1/key");
+        let router = Router::new(ROUTES);
+        let allowed = &router.paths.at("/v1/customers").unwrap().value;
+        assert_eq!(methods(allowed), [Method::POST, Method::GET, Method::HEAD]);
+    }
+}

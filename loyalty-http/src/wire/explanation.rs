@@ -1,0 +1,161 @@
+//! Why an order is worth what it is worth, on the wire.
+
+use loyalty_core::explain::{Exclusion, Left, LineBasis, Multiplier, RuleShare, Standing};
+use loyalty_core::order::Posted;
+use loyalty_core::program::Earn;
+use loyalty_core::{
+    Amount, Explanation, Fraction, LineId, Points, ProgramVersion, Rate, Reckoning, RuleId, TierId,
+};
+use serde::{Serialize, Serializer};
+
+/// An explanation as data. Amounts, quantities and exact numbers are strings; an exact number that does
+/// not end is a fraction such as `100/3`.
+#[derive(Debug, Serialize)]
+pub(crate) struct ExplanationAnswer<'a> {
+    /// None for a program that is not published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    program_version: Option<ProgramVersion>,
+    standing: &'static str,
+    /// The status that earns, where it is not reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gate: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lines: Vec<LineAnswer<'a>>,
+    /// Tax and shipping, where they count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extras: Option<Amount>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<LeftAnswer>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<RuleAnswer<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    multipliers: Vec<MultiplierAnswer<'a>>,
+    #[serde(serialize_with = "as_text")]
+    exact: Fraction,
+    rounding: &'static str,
+    points: Points,
+    /// What the order had put on the account before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<PostedAnswer>,
+}
+
+#[derive(Debug, Serialize)]
+struct LineAnswer<'a> {
+    line_id: &'a LineId,
+    amount: Amount,
+    /// How many of its units were refunded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refunded: Option<String>,
+    /// Why it does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    excluded: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+struct LeftAnswer {
+    refunded: Amount,
+    redeemed: Amount,
+    total: Amount,
+}
+
+#[derive(Debug, Serialize)]
+struct RuleAnswer<'a> {
+    rule_id: &'a RuleId,
+    /// As it stands in the program's document.
+    earn: &'a Earn,
+    #[serde(serialize_with = "as_text")]
+    basis: Fraction,
+    #[serde(serialize_with = "as_text")]
+    points: Fraction,
+}
+
+#[derive(Debug, Serialize)]
+struct MultiplierAnswer<'a> {
+    tier: &'a TierId,
+    factor: Rate,
+}
+
+/// What an order has put on its account.
+#[derive(Debug, Serialize)]
+pub(crate) struct PostedAnswer {
+    awarded: Points,
+    taken_back: Points,
+    expired: Points,
+}
+
+impl From<Posted> for PostedAnswer {
+    fn from(posted: Posted) -> Self {
+        Self { awarded: posted.awarded, taken_back: posted.taken, expired: posted.expired }
+    }
+}
+
+fn as_text<S: Serializer>(fraction: &Fraction, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(fraction)
+}
+
+impl<'a> ExplanationAnswer<'a> {
+    /// What an order is worth now.
+    pub(crate) fn new(explanation: &'a Explanation) -> Self {
+        let (standing, gate) = match explanation.standing {
+            Standing::BelowGate { gate } => ("below_gate", Some(gate.name())),
+            Standing::Cancelled => ("cancelled", None),
+            Standing::Entitled => ("entitled", None),
+            Standing::Refunded => ("refunded", None),
+        };
+        Self {
+            program_version: Some(explanation.program),
+            standing,
+            gate,
+            lines: explanation.lines.iter().map(LineAnswer::new).collect(),
+            extras: Some(explanation.extras).filter(|extras| !extras.is_zero()),
+            left: explanation.left.map(LeftAnswer::new),
+            rules: explanation.rules.iter().map(RuleAnswer::new).collect(),
+            multipliers: explanation.multipliers.iter().map(MultiplierAnswer::new).collect(),
+            exact: explanation.exact,
+            rounding: explanation.rounding.name(),
+            points: explanation.points,
+            before: None,
+        }
+    }
+
+    /// Why points moved: what the order is worth, and what it had posted before.
+    pub(crate) fn of_reckoning(reckoning: &'a Reckoning) -> Self {
+        let before = Some(reckoning.before).filter(|before| *before != Posted::default());
+        Self { before: before.map(Into::into), ..Self::new(&reckoning.explanation) }
+    }
+
+    /// The same under a program that is not published.
+    pub(crate) fn unpublished(self) -> Self {
+        Self { program_version: None, ..self }
+    }
+}
+
+impl<'a> LineAnswer<'a> {
+    fn new(line: &'a LineBasis) -> Self {
+        let refunded = (!line.refunded.is_zero()).then(|| line.refunded.to_string());
+        let excluded = line.excluded.map(|excluded| match excluded {
+            Exclusion::Category => "category",
+            Exclusion::GiftCard => "gift_card",
+            Exclusion::Product => "product",
+        });
+        Self { line_id: &line.line, amount: line.amount, refunded, excluded }
+    }
+}
+
+impl LeftAnswer {
+    fn new(Left { refunded, redeemed, total }: Left) -> Self {
+        Self { refunded, redeemed, total }
+    }
+}
+
+impl<'a> RuleAnswer<'a> {
+    fn new(share: &'a RuleShare) -> Self {
+        Self { rule_id: &share.rule, earn: &share.earn, basis: share.basis, points: share.points }
+    }
+}
+
+impl<'a> MultiplierAnswer<'a> {
+    fn new(multiplier: &'a Multiplier) -> Self {
+        Self { tier: &multiplier.tier, factor: multiplier.factor }
+    }
+}

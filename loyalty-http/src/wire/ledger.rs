@@ -1,0 +1,144 @@
+//! The ledger of a customer on the wire: one entry for each event that is about points or the tier.
+
+use std::fmt;
+
+use loyalty_core::event::Grounds;
+use loyalty_core::{ActionId, Event, ManualTier, OrderId, Points, Reckoning, TierId};
+use loyalty_store::{JournalRow, Seq};
+use serde::{Serialize, Serializer};
+
+use super::explanation::ExplanationAnswer;
+use super::value::Time;
+
+/// Names an entry: the journal's row and the place in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EntryId {
+    pub(crate) seq: Seq,
+    pub(crate) index: usize,
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}-{}", self.seq, self.index)
+    }
+}
+
+impl Serialize for EntryId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A page of a ledger, newest first.
+#[derive(Debug, Serialize)]
+pub(crate) struct LedgerAnswer<'a> {
+    pub(crate) entries: Vec<EntryAnswer<'a>>,
+}
+
+/// One entry.
+#[derive(Debug, Serialize)]
+pub(crate) struct EntryAnswer<'a> {
+    pub(crate) entry_id: EntryId,
+    at: Time,
+    kind: &'static str,
+    /// What it did to the balance.
+    points: Points,
+    /// The balance after it.
+    point_balance: Points,
+    #[serde(flatten)]
+    about: About<'a>,
+}
+
+/// What else there is to say, by kind.
+#[derive(Debug, Default, Serialize)]
+struct About<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<&'a OrderId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action_id: Option<&'a ActionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    /// From when on the points are, or were, no longer usable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Time>,
+    /// What the program lets the customer keep, since it stops at zero.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forgiven: Option<Points>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier: Option<&'a TierId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier_until: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<ExplanationAnswer<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+/// The entries of a journal row, newest first. What is about orders alone is left out.
+pub(crate) fn entries(row: &JournalRow) -> impl Iterator<Item = EntryAnswer<'_>> {
+    let mut after = row.balance;
+    row.events.iter().enumerate().rev().filter_map(move |(index, event)| {
+        let (points, point_balance) = (event.points(), after);
+        after = after.saturating_sub(points);
+        let (kind, about) = describe(event)?;
+        let entry_id = EntryId { seq: row.seq, index };
+        Some(EntryAnswer { entry_id, at: Time(row.at), kind, points, point_balance, about })
+    })
+}
+
+/// The kind of an entry and what it is about; none for events that are no entries.
+fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
+    let described = match event {
+        Event::AccountAbsorbed { .. } => ("account_absorbed", About::default()),
+        Event::AccountMerged { .. } => ("account_merged", About::default()),
+        Event::PointsAdded { lot, grounds, .. } => {
+            let kind = if grounds.adjustment { "balance_set" } else { "points_added" };
+            let expires_at = lot.as_ref().and_then(|lot| lot.expires_at).map(Time);
+            (kind, About { expires_at, ..About::of_grounds(grounds) })
+        }
+        Event::PointsAwarded { order, lot, reckoning, .. } => {
+            let expires_at = lot.as_ref().and_then(|lot| lot.expires_at).map(Time);
+            ("points_awarded", About { expires_at, ..About::of_order(order, reckoning) })
+        }
+        Event::PointsExpired { order, expired_at, .. } => {
+            let expires_at = Some(Time(*expired_at));
+            ("points_expired", About { order_id: order.as_ref(), expires_at, ..About::default() })
+        }
+        Event::PointsSubtracted { grounds, .. } => {
+            let kind = if grounds.adjustment { "balance_set" } else { "points_subtracted" };
+            (kind, About::of_grounds(grounds))
+        }
+        Event::PointsTakenBack { order, taking, reckoning } => {
+            let forgiven = Some(taking.forgiven).filter(|forgiven| !forgiven.is_zero());
+            ("points_taken_back", About { forgiven, ..About::of_order(order, reckoning) })
+        }
+        Event::TierSet { tier } => ("tier_set", About::of_tier(tier.as_ref())),
+        Event::CustomerAdded
+        | Event::OrderCancelled { .. }
+        | Event::OrderClosed { .. }
+        | Event::OrderPinned { .. }
+        | Event::OrderRecorded { .. }
+        | Event::OrderRefunded { .. } => return None,
+    };
+    Some(described)
+}
+
+impl<'a> About<'a> {
+    fn of_grounds(grounds: &'a Grounds) -> Self {
+        Self { action_id: grounds.action.as_ref(), reason: grounds.reason.as_deref(), ..Self::default() }
+    }
+
+    fn of_order(order: &'a OrderId, reckoning: &'a Reckoning) -> Self {
+        Self {
+            order_id: Some(order),
+            explanation: Some(ExplanationAnswer::of_reckoning(reckoning)),
+            text: Some(reckoning.to_string()),
+            ..Self::default()
+        }
+    }
+
+    fn of_tier(tier: Option<&'a ManualTier>) -> Self {
+        let until = tier.and_then(|tier| tier.until).map(Time);
+        Self { tier: tier.map(|tier| &tier.id), tier_until: until, ..Self::default() }
+    }
+}

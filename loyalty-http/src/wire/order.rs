@@ -1,0 +1,310 @@
+//! Orders on the wire: what a shop reports, and what is answered.
+
+use std::sync::Arc;
+
+use loyalty_core::order::OrderError;
+use loyalty_core::{
+    Amount, CategoryId, Command, Currency, CustomerId, Email, Event, Explanation, Line, LineId, Order, OrderId,
+    OrderState, Origin, Points, ProductId, Reckoning, Rejection as Refusal, Status, Timestamp,
+};
+use loyalty_store::{CustomerView, ProfileChange, Receipt, Rejection, Shop, Who};
+use serde::{Deserialize, Serialize};
+
+use super::customer::CustomerBody;
+use super::explanation::{ExplanationAnswer, PostedAnswer};
+use super::json::Code;
+use super::json::field::{self, FromText, Timestamp as TimeField};
+use super::value::{Parsed, Units, within};
+use crate::problem::Problem;
+
+/// An order as it now is. With the status `cancelled` the rest can be left out.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OrderBody {
+    customer: Option<CustomerBody>,
+    status: Parsed<Report>,
+    updated_at: Option<TimeField>,
+    placed_at: Option<TimeField>,
+    currency: Option<Parsed<Currency>>,
+    lines: Option<Vec<LineBody>>,
+    tax: Option<Parsed<Amount>>,
+    taxes_included: Option<bool>,
+    shipping: Option<Parsed<Amount>>,
+    total: Option<Parsed<Amount>>,
+    redeemed: Option<Parsed<Amount>>,
+    shop_money: Option<ShopMoney>,
+}
+
+/// A line. Without an id of its own its position is its id, counted from 1.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineBody {
+    line_id: Option<Parsed<LineId>>,
+    product_id: Option<Parsed<ProductId>>,
+    categories: Option<Vec<Parsed<CategoryId>>>,
+    quantity: Units,
+    amount: Parsed<Amount>,
+    gift_card: Option<bool>,
+}
+
+/// The amounts of an order in the shop's currency, for an order in another one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShopMoney {
+    /// One amount for each of the order's lines.
+    lines: Vec<Parsed<Amount>>,
+    tax: Option<Parsed<Amount>>,
+    shipping: Option<Parsed<Amount>>,
+    total: Parsed<Amount>,
+    redeemed: Option<Parsed<Amount>>,
+}
+
+/// What a report says of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Report {
+    Reached(Status),
+    Cancelled,
+}
+
+impl FromText for Report {
+    const EXPECTED: &'static str = "a status such as \"paid\"";
+
+    fn from_text(text: &str) -> Result<Self, field::Refusal> {
+        let reached = Status::ALL.into_iter().find(|status| status.name() == text).map(Self::Reached);
+        let report = reached.or_else(|| (text == "cancelled").then_some(Self::Cancelled));
+        report.ok_or_else(|| {
+            let sentence = "This must be processing, paid, fulfilled, completed or cancelled.";
+            field::Refusal { code: Code::InvalidValue, sentence: sentence.to_owned() }
+        })
+    }
+}
+
+/// What a report asks of the store.
+#[derive(Debug)]
+pub(crate) struct OrderReport {
+    pub(crate) command: Command,
+    pub(crate) customer: Option<Who>,
+    pub(crate) change: ProfileChange,
+    /// Where the amounts that count stand in the body.
+    money: &'static str,
+}
+
+impl OrderBody {
+    /// The report of one order of a shop.
+    pub(crate) fn parse(mut self, order: OrderId, shop: &Shop) -> Result<OrderReport, Problem> {
+        let told = self.customer.take().map(CustomerBody::parse).transpose();
+        let (customer, change) = told.map_err(|problem| within("/customer", problem))?.unzip();
+        let at = self.updated_at.map(|at| at.0);
+        let (command, money) = match self.status {
+            Parsed(Report::Cancelled) => (Command::CancelOrder { order, at }, ""),
+            Parsed(Report::Reached(status)) => {
+                let (snapshot, money) = self.snapshot(shop)?;
+                let snapshot = Arc::new(snapshot);
+                (Command::RecordOrder { order, snapshot, status, at, origin: Origin::Shop }, money)
+            }
+        };
+        Ok(OrderReport { command, customer, change: change.unwrap_or_default(), money })
+    }
+
+    /// What the order holds, in the shop's currency, and where the amounts of it stand.
+    fn snapshot(self, shop: &Shop) -> Result<(Order, &'static str), Problem> {
+        let lines = self.lines.ok_or_else(|| missing("lines"))?;
+        let total = self.total.ok_or_else(|| missing("total"))?.0;
+        let mut order = Order {
+            placed_at: self.placed_at.map(|at| at.0),
+            lines: lines.into_iter().zip(1_u32..).map(LineBody::parse).collect::<Result<_, _>>()?,
+            tax: amount(self.tax),
+            taxes_included: self.taxes_included.unwrap_or_default(),
+            shipping: amount(self.shipping),
+            total,
+            redeemed: amount(self.redeemed),
+        };
+        match self.shop_money {
+            Some(money) => {
+                money.replace_in(&mut order)?;
+                Ok((order, "/shop_money"))
+            }
+            None if self.currency.is_some_and(|currency| currency.0 != shop.currency) => {
+                let detail = format!(
+                    "The shop's currency is {}; bring the amounts in it as `shop_money`.",
+                    shop.currency.code()
+                );
+                Err(Problem::unprocessable("currency_mismatch", detail).at("/currency"))
+            }
+            None => Ok((order, "")),
+        }
+    }
+}
+
+fn amount(amount: Option<Parsed<Amount>>) -> Amount {
+    amount.map_or(Amount::ZERO, |amount| amount.0)
+}
+
+fn missing(field: &str) -> Problem {
+    let detail = format!("The field `{field}` is missing: an order that is not cancelled needs it.");
+    Problem::bad_request(Code::MissingField.as_str(), detail).at(format!("/{field}"))
+}
+
+impl LineBody {
+    fn parse((line, position): (Self, u32)) -> Result<Line, Problem> {
+        let id = match line.line_id {
+            Some(Parsed(id)) => id,
+            None => LineId::new(position.to_string()).map_err(Problem::internal)?,
+        };
+        Ok(Line {
+            id,
+            product: line.product_id.map(|product| product.0),
+            categories: line.categories.unwrap_or_default().into_iter().map(|category| category.0).collect(),
+            quantity: line.quantity.0,
+            amount: line.amount.0,
+            gift_card: line.gift_card.unwrap_or_default(),
+        })
+    }
+}
+
+impl ShopMoney {
+    fn replace_in(self, order: &mut Order) -> Result<(), Problem> {
+        if self.lines.len() != order.lines.len() {
+            let detail = "This must have one amount for each of the order's lines.";
+            return Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/shop_money/lines"));
+        }
+        for (line, Parsed(amount)) in order.lines.iter_mut().zip(self.lines) {
+            line.amount = amount;
+        }
+        (order.tax, order.shipping) = (amount(self.tax), amount(self.shipping));
+        (order.total, order.redeemed) = (self.total.0, amount(self.redeemed));
+        Ok(())
+    }
+}
+
+impl OrderReport {
+    /// Where in the body a rejection's reason stands.
+    pub(crate) fn blame(&self) -> impl FnOnce(&Rejection) -> Option<String> + Send + use<> {
+        let money = self.money;
+        let snapshot = if let Command::RecordOrder { snapshot, .. } = &self.command {
+            Some(Arc::clone(snapshot))
+        } else {
+            None
+        };
+        move |rejection| match rejection.code() {
+            "duplicate_line" => duplicate(snapshot.as_deref()?, rejection),
+            "order_of_another_customer" => Some("/customer".to_owned()),
+            "order_too_large" => Some("/lines".to_owned()),
+            "redeemed_beyond_total" => Some(format!("{money}/redeemed")),
+            "totals_disagree" => Some(format!("{money}/total")),
+            _ => None,
+        }
+    }
+}
+
+/// The second of two lines with one id.
+fn duplicate(order: &Order, rejection: &Rejection) -> Option<String> {
+    let Rejection::Rules(Refusal::InvalidOrder(OrderError::DuplicateLine(id))) = rejection else { return None };
+    let index = order.lines.iter().rposition(|line| line.id == *id)?;
+    Some(format!("/lines/{index}/line_id"))
+}
+
+/// An order as it is answered.
+#[derive(Debug, Serialize)]
+pub(crate) struct OrderAnswer<'a> {
+    order_id: &'a OrderId,
+    /// Null where the order itself was not reported yet.
+    status: Option<&'static str>,
+    cancelled: bool,
+    /// Only a cancellation or refunds are known so far: they are kept, and count when the order comes.
+    kept: bool,
+    points: PostedAnswer,
+    /// What this request did to the customer's balance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    points_changed: Option<Points>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer: Option<OrderCustomer<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<ExplanationAnswer<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+/// Whose order it is.
+#[derive(Debug, Serialize)]
+struct OrderCustomer<'a> {
+    customer_id: Option<&'a CustomerId>,
+    email: Option<&'a str>,
+    point_balance: Points,
+}
+
+impl<'a> OrderAnswer<'a> {
+    /// An order as of `now`.
+    pub(crate) fn new(
+        order_id: &'a OrderId,
+        state: &OrderState,
+        customer: Option<&'a CustomerView>,
+        now: Timestamp,
+    ) -> Self {
+        let customer = customer.map(|customer| OrderCustomer {
+            customer_id: customer.record().id.as_ref(),
+            email: customer.record().email.as_ref().map(Email::as_str),
+            point_balance: customer.balance(now),
+        });
+        let cancelled = state.is_cancelled();
+        Self {
+            order_id,
+            status: if cancelled { Some("cancelled") } else { state.status().map(Status::name) },
+            cancelled,
+            kept: state.recorded().is_none(),
+            points: state.posted().into(),
+            points_changed: None,
+            customer,
+            explanation: None,
+            text: None,
+        }
+    }
+
+    /// An order after a request about it: with the points that moved, and why.
+    pub(crate) fn of_receipt(order_id: &'a OrderId, receipt: &'a Receipt) -> Self {
+        let (customer, at) = (receipt.customer.as_ref(), receipt.at);
+        let answer = match &receipt.order {
+            Some(order) => Self::new(order_id, &order.state, customer, at),
+            None => Self::new(order_id, &OrderState::default(), customer, at),
+        };
+        let moved = receipt.events.iter().filter_map(|event| Some((event.points(), moved_by(event, order_id)?)));
+        let (mut changed, mut why) = (Points::ZERO, None);
+        for (points, reckoning) in moved {
+            changed = changed.saturating_add(points);
+            why = Some(reckoning);
+        }
+        Self {
+            points_changed: Some(changed),
+            explanation: why.map(ExplanationAnswer::of_reckoning),
+            text: why.map(Reckoning::to_string),
+            ..answer
+        }
+    }
+
+    /// The same with what the order is worth.
+    pub(crate) fn explained(self, explanation: &'a Explanation) -> Self {
+        let text = Some(explanation.to_string());
+        Self { explanation: Some(ExplanationAnswer::new(explanation)), text, ..self }
+    }
+}
+
+/// Why an event moved points of this order, if it did.
+fn moved_by<'a>(event: &'a Event, id: &OrderId) -> Option<&'a Reckoning> {
+    match event {
+        Event::PointsAwarded { order, reckoning, .. } | Event::PointsTakenBack { order, reckoning, .. } => {
+            (order == id).then_some(&**reckoning)
+        }
+        Event::AccountAbsorbed { .. }
+        | Event::AccountMerged { .. }
+        | Event::CustomerAdded
+        | Event::OrderCancelled { .. }
+        | Event::OrderClosed { .. }
+        | Event::OrderPinned { .. }
+        | Event::OrderRecorded { .. }
+        | Event::OrderRefunded { .. }
+        | Event::PointsAdded { .. }
+        | Event::PointsExpired { .. }
+        | Event::PointsSubtracted { .. }
+        | Event::TierSet { .. } => None,
+    }
+}

@@ -1,0 +1,129 @@
+//! Points on the wire: what is added and subtracted, and balances.
+
+use loyalty_core::event::Grounds;
+use loyalty_core::{ActionId, CustomerId, Email, Event, Points};
+use loyalty_store::{Receipt, Who};
+use serde::{Deserialize, Serialize};
+
+use super::json::Code;
+use super::json::field::{Integer, Text};
+use super::ledger::EntryId;
+use super::value::{Parsed, Time, points};
+use crate::problem::Problem;
+
+/// Points to be added or subtracted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PointsBody {
+    customer_id: Option<Parsed<CustomerId>>,
+    email: Option<Parsed<Email>>,
+    points: Integer,
+    reason: Option<Text<500>>,
+    action_id: Option<Parsed<ActionId>>,
+}
+
+/// Whose points, how many and why.
+#[derive(Debug)]
+pub(crate) struct PointsChange {
+    pub(crate) who: Who,
+    pub(crate) points: Points,
+    pub(crate) grounds: Grounds,
+}
+
+impl PointsBody {
+    /// One customer, named in one way, and at least one point.
+    pub(crate) fn parse(self) -> Result<PointsChange, Problem> {
+        let who = match (self.customer_id, self.email) {
+            (Some(Parsed(id)), None) => Who::Id(id),
+            (None, Some(Parsed(email))) => Who::Email(email),
+            (None, None) => {
+                let detail = "Say whose points: `customer_id` or `email`.";
+                return Err(Problem::bad_request(Code::MissingField.as_str(), detail).at("/customer_id"));
+            }
+            (Some(_), Some(_)) => {
+                let detail = "Name the customer by `customer_id` or by `email`, not by both.";
+                return Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/email"));
+            }
+        };
+        let grounds = Grounds {
+            action: self.action_id.map(|action| action.0),
+            reason: self.reason.map(|reason| reason.as_str().into()),
+            adjustment: false,
+        };
+        Ok(PointsChange { who, points: points(self.points.0, 1, "/points")?, grounds })
+    }
+}
+
+/// What was done. The customer is named as the request did.
+#[derive(Debug, Serialize)]
+pub(crate) struct PointsAnswer<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer_id: Option<&'a CustomerId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    points: Points,
+    point_balance: Points,
+    entry_id: Option<EntryId>,
+    at: Time,
+}
+
+impl<'a> PointsAnswer<'a> {
+    /// The answer to a request about `who` and so many `points`.
+    pub(crate) fn new(who: &'a Who, points: Points, receipt: &Receipt) -> Self {
+        // A request about one known customer writes one row, whose events these are.
+        let is_change =
+            |event: &Event| matches!(event, Event::PointsAdded { .. } | Event::PointsSubtracted { .. });
+        let index = receipt.events.iter().position(is_change);
+        Self {
+            customer_id: who.id(),
+            email: who.email().map(Email::as_str),
+            points,
+            point_balance: receipt.customer.as_ref().map_or(Points::ZERO, |known| known.balance(receipt.at)),
+            entry_id: receipt.seq.zip(index).map(|(seq, index)| EntryId { seq, index }),
+            at: Time(receipt.at),
+        }
+    }
+}
+
+/// The customers whose balances are asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BalancesBody {
+    customer_ids: Vec<Parsed<CustomerId>>,
+}
+
+/// How many balances one request can ask for.
+const MAX_BALANCES: usize = 1_000;
+
+impl BalancesBody {
+    /// 1 to 1,000 ids.
+    pub(crate) fn parse(self) -> Result<Vec<CustomerId>, Problem> {
+        bounded(self.customer_ids.into_iter().map(|id| id.0).collect(), "/customer_ids")
+    }
+}
+
+/// Checks how many ids there are; `param` is where they stand.
+pub(crate) fn bounded(ids: Vec<CustomerId>, param: &str) -> Result<Vec<CustomerId>, Problem> {
+    if (1..=MAX_BALANCES).contains(&ids.len()) {
+        return Ok(ids);
+    }
+    let detail = format!("1 to {MAX_BALANCES} ids can be asked for at once.");
+    Err(Problem::unprocessable(Code::OutOfRange.as_str(), detail).at(param))
+}
+
+/// One balance.
+#[derive(Debug, Serialize)]
+pub(crate) struct BalanceAnswer<'a> {
+    pub(crate) customer_id: &'a CustomerId,
+    pub(crate) point_balance: Points,
+    /// The instant, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) at: Option<Time>,
+}
+
+/// Many balances, as asked for; ids that nobody has are apart.
+#[derive(Debug, Serialize)]
+pub(crate) struct BalancesAnswer<'a> {
+    pub(crate) balances: Vec<BalanceAnswer<'a>>,
+    pub(crate) unknown: Vec<&'a CustomerId>,
+}

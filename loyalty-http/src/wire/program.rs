@@ -1,0 +1,107 @@
+//! Programs on the wire. The document itself is the core's; here is what stands around it.
+
+use std::collections::BTreeSet;
+
+use loyalty_core::{Explanation, Points, Program, ProgramVersion, Tag, TierId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::explanation::ExplanationAnswer;
+use super::json;
+use super::order::OrderBody;
+use super::value::Parsed;
+use crate::problem::{Fault, Problem};
+
+/// A body that is a program: 400 where it is no JSON, else the program or every fault in it.
+pub(crate) fn read(body: &[u8]) -> Result<Result<Program, Vec<Fault>>, Problem> {
+    json::parse::<Value>(body)?;
+    let not_unicode = |_| Problem::bad_request(json::Code::MalformedJson.as_str(), "The body is not UTF-8.");
+    Ok(parse(str::from_utf8(body).map_err(not_unicode)?, ""))
+}
+
+/// Reads a document that stands in the body at `pointer`.
+fn parse(text: &str, pointer: &str) -> Result<Program, Vec<Fault>> {
+    Program::from_json(text).map_err(|faults| {
+        let fault = |fault: loyalty_core::Fault| Fault {
+            pointer: format!("{pointer}{}", fault.pointer),
+            code: fault.code,
+            detail: fault.detail.into(),
+        };
+        faults.into_iter().map(fault).collect()
+    })
+}
+
+/// 422 with all faults.
+pub(crate) fn invalid(faults: Vec<Fault>) -> Problem {
+    let detail = match faults.len() {
+        1 => "The program has a fault.".to_owned(),
+        count => format!("The program has {count} faults."),
+    };
+    let first = faults.first().map(|fault| fault.pointer.clone()).unwrap_or_default();
+    Problem::unprocessable("invalid_program", detail).at(first).faults(faults)
+}
+
+/// A published version.
+#[derive(Debug, Serialize)]
+pub(crate) struct VersionAnswer {
+    pub(crate) version: ProgramVersion,
+}
+
+/// Whether a program could be published.
+#[derive(Debug, Serialize)]
+pub(crate) struct ValidationAnswer {
+    pub(crate) valid: bool,
+    pub(crate) faults: Vec<Fault>,
+}
+
+/// An order to be reckoned without being recorded.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DryRunBody<'a> {
+    #[serde(borrow)]
+    program: Option<&'a RawValue>,
+    order: OrderBody,
+    customer_tags: Option<Vec<Parsed<Tag>>>,
+    tier: Option<Parsed<TierId>>,
+}
+
+/// What is to be tried.
+#[derive(Debug)]
+pub(crate) struct DryRun {
+    /// The program; the one in force, where there is none.
+    pub(crate) program: Option<Program>,
+    pub(crate) order: OrderBody,
+    pub(crate) tags: BTreeSet<Tag>,
+    pub(crate) tier: Option<TierId>,
+}
+
+impl DryRunBody<'_> {
+    /// Reads the program with all its faults.
+    pub(crate) fn parse(self) -> Result<DryRun, Problem> {
+        let program = self.program.map(|raw| parse(raw.get(), "/program"));
+        Ok(DryRun {
+            program: program.transpose().map_err(invalid)?,
+            order: self.order,
+            tags: self.customer_tags.unwrap_or_default().into_iter().map(|tag| tag.0).collect(),
+            tier: self.tier.map(|tier| tier.0),
+        })
+    }
+}
+
+/// What the order would earn, and why.
+#[derive(Debug, Serialize)]
+pub(crate) struct DryRunAnswer<'a> {
+    points: Points,
+    explanation: ExplanationAnswer<'a>,
+    text: String,
+}
+
+impl<'a> DryRunAnswer<'a> {
+    /// From the explanation under a `published` program or another.
+    pub(crate) fn new(explanation: &'a Explanation, published: bool) -> Self {
+        let answer = ExplanationAnswer::new(explanation);
+        let (points, text) = (explanation.points, explanation.to_string());
+        Self { points, explanation: if published { answer } else { answer.unpublished() }, text }
+    }
+}

@@ -1,0 +1,219 @@
+//! Query strings, and the pages that lists are cut into.
+//!
+//! A route says which parameters it takes. Any other, and one that is there twice, is refused: a
+//! misspelt `limit` must not be passed over in silence. Cursors are opaque: their form can change.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use hyper::header::{HeaderName, HeaderValue, LINK};
+use loyalty_core::AccountId;
+use loyalty_store::Seq;
+
+use super::json::field::FromText;
+use super::{percent, value};
+use crate::problem::Problem;
+
+/// How many items a page has at most, and how many where nothing is said.
+const MAX_LIMIT: usize = 250;
+const DEFAULT_LIMIT: usize = 50;
+
+/// The parameters of a request, still encoded.
+#[derive(Debug, Default)]
+pub(crate) struct Query<'a>(Vec<(Cow<'a, str>, &'a str)>);
+
+impl<'a> Query<'a> {
+    /// Takes a query apart; every name must be `known`.
+    pub(crate) fn parse(text: Option<&'a str>, known: &[&str]) -> Result<Self, Problem> {
+        let mut pairs: Vec<(Cow<'a, str>, &'a str)> = Vec::new();
+        for pair in text.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = percent::decode_form(name).ok_or_else(|| malformed("The query"))?;
+            if !known.contains(&&*name) {
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                let detail = format!("This request has no such query parameter; it knows {known}.");
+                let shown: String = name.chars().take(100).collect();
+                return Err(Problem::bad_request("unknown_parameter", detail).at(shown));
+            }
+            if pairs.iter().any(|(there, _)| *there == name) {
+                let detail = "This query parameter is there twice.";
+                return Err(Problem::bad_request("duplicate_parameter", detail).at(name));
+            }
+            pairs.push((name, value));
+        }
+        Ok(Self(pairs))
+    }
+
+    /// A parameter as it came.
+    pub(crate) fn raw(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().find(|(there, _)| there == name).map(|(_, value)| *value)
+    }
+
+    /// A parameter's text.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, Problem> {
+        let Some(raw) = self.raw(name) else { return Ok(None) };
+        percent::decode_form(raw).map(Some).ok_or_else(|| malformed("This").at(name))
+    }
+
+    /// A parameter's value.
+    pub(crate) fn value<T: FromText>(&self, name: &str) -> Result<Option<T>, Problem> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        T::from_text(&text).map(Some).map_err(|refusal| value::problem(refusal, name))
+    }
+
+    /// How many items a page is to have.
+    pub(crate) fn limit(&self) -> Result<usize, Problem> {
+        let Some(text) = self.raw("limit") else { return Ok(DEFAULT_LIMIT) };
+        value::number(text).filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
+            let detail = format!("This must be a whole number from 1 to {MAX_LIMIT}.");
+            Problem::unprocessable("out_of_range", detail).at("limit")
+        })
+    }
+
+    /// Where the page begins.
+    pub(crate) fn cursor<C: Cursor>(&self) -> Result<Option<C>, Problem> {
+        let Some(text) = self.raw("cursor") else { return Ok(None) };
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok();
+        let read = bytes.and_then(|bytes| C::read(str::from_utf8(&bytes).ok()?));
+        read.map(Some).ok_or_else(|| {
+            let detail = "This is no cursor of this list; follow the Link header of a page.";
+            Problem::unprocessable("invalid_cursor", detail).at("cursor")
+        })
+    }
+
+    /// What links to further pages of this request.
+    pub(crate) fn linker(&self, path: &str) -> Linker {
+        let mut url = percent::encode_path(path);
+        url.push('?');
+        for (name, raw) in self.0.iter().filter(|(name, _)| name != "cursor") {
+            let value = percent::decode_form(raw).unwrap_or_default();
+            url.extend([name, "=", &percent::encode(&value), "&"]);
+        }
+        Linker { url }
+    }
+}
+
+/// Links to pages of one request.
+#[derive(Debug)]
+pub(crate) struct Linker {
+    /// All but the cursor.
+    url: String,
+}
+
+impl Linker {
+    /// The `Link` to the page behind `last` (RFC 8288), relative to the server.
+    pub(crate) fn link(&self, last: &impl Cursor) -> Option<(HeaderName, HeaderValue)> {
+        let cursor = BASE64_URL_SAFE_NO_PAD.encode(last.write());
+        let link = format!("<{}cursor={cursor}>; rel=\"next\"", self.url);
+        HeaderValue::try_from(link).ok().map(|link| (LINK, link))
+    }
+}
+
+fn malformed(what: &str) -> Problem {
+    Problem::bad_request("malformed_query", format!("{what} is not percent-encoded UTF-8."))
+}
+
+/// A place in a list. Its text begins with a letter of its own, so that a cursor of another list is
+/// told apart.
+pub(crate) trait Cursor: Sized {
+    /// The text.
+    fn write(&self) -> String;
+    /// Reads the text.
+    fn read(text: &str) -> Option<Self>;
+}
+
+/// The last customer of a page.
+impl Cursor for AccountId {
+    fn write(&self) -> String {
+        format!("c{self}")
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.strip_prefix('c').and_then(value::number).map(Self)
+    }
+}
+
+/// The last entry of a page: its journal row, and its place in that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EntryCursor {
+    /// The row from which the store leads to it; none for the newest.
+    pub(crate) from: Option<Seq>,
+    pub(crate) seq: Seq,
+    pub(crate) index: usize,
+}
+
+impl Cursor for EntryCursor {
+    fn write(&self) -> String {
+        format!("e{}-{}-{}", self.from.unwrap_or_default(), self.seq, self.index)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (from, rest) = text.strip_prefix('e')?.split_once('-')?;
+        let (seq, index) = rest.split_once('-')?;
+        let from = Some(value::number(from)?).filter(|from| *from > 0);
+        Some(Self { from, seq: value::number(seq)?, index: value::number(index)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use loyalty_core::Email;
+
+    const KNOWN: [&str; 4] = ["limit", "cursor", "email", "query"];
+
+    fn parse(text: &str) -> Result<Query<'_>, Problem> {
+        Query::parse(Some(text), &KNOWN)
+    }
+
+    fn refused<T>(result: Result<T, Problem>) -> (&'static str, String) {
+        let problem = result.err().unwrap();
+        (problem.code(), problem.param().unwrap_or_default().to_owned())
+    }
+
+    #[test]
+    fn parameters_are_known_and_there_once() {
+        let query = parse("limit=5&query=ada+%26co&&%65mail=a%40b").unwrap();
+        assert_eq!(query.limit().unwrap(), 5);
+        assert_eq!(query.text("query").unwrap().unwrap(), "ada &co");
+        assert_eq!(query.value::<Email>("email").unwrap().unwrap().as_str(), "a@b");
+        assert_eq!(query.text("cursor").unwrap(), None);
+        assert_eq!(refused(parse("limt=5")), ("unknown_parameter", "limt".to_owned()));
+        assert_eq!(refused(parse("limit=5&limit=5")), ("duplicate_parameter", "limit".to_owned()));
+        assert_eq!(refused(parse("%zz=1")), ("malformed_query", String::new()));
+        assert_eq!(refused(parse("query=%FF").unwrap().text("query")), ("malformed_query", "query".to_owned()));
+        let email = parse("email=x").unwrap().value::<Email>("email");
+        assert_eq!(refused(email), ("invalid_value", "email".to_owned()));
+    }
+
+    #[test]
+    fn limits_are_bounded() {
+        assert_eq!(parse("").unwrap().limit().unwrap(), 50);
+        assert_eq!(parse("limit=250").unwrap().limit().unwrap(), 250);
+        for limit in ["0", "251", "-1", "+5", "1.5", "", "x", "99999999999999999999"] {
+            let text = format!("limit={limit}");
+            assert_eq!(refused(parse(&text).unwrap().limit()), ("out_of_range", "limit".to_owned()), "{limit}");
+        }
+    }
+
+    #[test]
+    fn a_link_leads_back_with_all_parameters() {
+        let query = parse("query=a%2Cb+c&limit=2&cursor=old").unwrap();
+        let (_, link) = query.linker("/v1/x").link(&EntryCursor { from: None, seq: 12, index: 3 }).unwrap();
+        let link = link.to_str().unwrap().to_owned();
+        assert_eq!(link, "</v1/x?query=a%2Cb%20c&limit=2&cursor=ZTAtMTItMw>; rel=\"next\"");
+        let text = link.split(['?', '>']).nth(1).unwrap().to_owned();
+        let query = parse(&text).unwrap();
+        assert_eq!(query.cursor().unwrap(), Some(EntryCursor { from: None, seq: 12, index: 3 }));
+        assert_eq!(refused(query.cursor::<AccountId>()), ("invalid_cursor", "cursor".to_owned()));
+        for cursor in ["", "x", "ZTEy", "*"] {
+            let text = format!("cursor={cursor}");
+            let refused = refused(parse(&text).unwrap().cursor::<EntryCursor>());
+            assert_eq!(refused, ("invalid_cursor", "cursor".to_owned()), "{cursor}");
+        }
+        let (_, link) = parse("").unwrap().linker("/v1/x").link(&AccountId(7)).unwrap();
+        assert_eq!(link, "</v1/x?cursor=Yzc>; rel=\"next\"");
+    }
+}

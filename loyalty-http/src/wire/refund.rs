@@ -1,0 +1,80 @@
+//! Refunds on the wire.
+
+use loyalty_core::{Amount, LineId, Refund, RefundId, Refunded, Rejection as Refusal, Timestamp};
+use loyalty_store::Rejection;
+use serde::Deserialize;
+
+use super::json::Code;
+use super::json::field::Timestamp as TimeField;
+use super::value::{Parsed, Units};
+use crate::problem::Problem;
+
+/// A refund, by amount or by lines.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RefundBody {
+    refund_id: Parsed<RefundId>,
+    /// The money paid out.
+    amount: Option<Parsed<Amount>>,
+    lines: Option<Vec<RefundLine>>,
+    refunded_at: Option<TimeField>,
+}
+
+/// Units of one line.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefundLine {
+    line_id: Parsed<LineId>,
+    quantity: Units,
+}
+
+impl RefundBody {
+    /// The refund and the shop's time of it.
+    pub(crate) fn parse(self) -> Result<(Refund, Option<Timestamp>), Problem> {
+        let amount = self.amount.map(|amount| amount.0);
+        let refunded = match (self.lines, amount) {
+            (Some(lines), _) if lines.is_empty() => {
+                let detail = "Name at least one line, or leave `lines` out for a refund by amount.";
+                return Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/lines"));
+            }
+            (Some(lines), amount) => {
+                let lines = lines.into_iter().map(|line| (line.line_id.0, line.quantity.0)).collect();
+                Refunded::Lines { lines, amount }
+            }
+            (None, Some(amount)) => Refunded::Amount(amount),
+            (None, None) => {
+                let detail = "Say what is refunded: an `amount`, or `lines`.";
+                return Err(Problem::bad_request(Code::MissingField.as_str(), detail).at("/amount"));
+            }
+        };
+        Ok((Refund { id: self.refund_id.0, refunded }, self.refunded_at.map(|at| at.0)))
+    }
+}
+
+/// Where in the body a rejection's reason stands.
+pub(crate) fn blame(refund: &Refund) -> impl FnOnce(&Rejection) -> Option<String> + Send + use<> {
+    let refunded = refund.refunded.clone();
+    move |rejection| match rejection.code() {
+        "refund_differs" => Some("/refund_id".to_owned()),
+        "refund_exceeds_line" => place(&refunded, rejection).map(|index| format!("/lines/{index}/quantity")),
+        "refund_exceeds_order" => match refunded {
+            Refunded::Amount(_) | Refunded::Lines { amount: Some(_), .. } => Some("/amount".to_owned()),
+            Refunded::Lines { amount: None, .. } => Some("/lines".to_owned()),
+        },
+        "unknown_line" => place(&refunded, rejection).map(|index| format!("/lines/{index}/line_id")),
+        _ => None,
+    }
+}
+
+/// The last place of the line that a rejection is about: where its units came to be too many.
+fn place(refunded: &Refunded, rejection: &Rejection) -> Option<usize> {
+    let Rejection::Rules(Refusal::RefundExceedsLine { line: guilty, .. } | Refusal::UnknownLine { line: guilty }) =
+        rejection
+    else {
+        return None;
+    };
+    match refunded {
+        Refunded::Amount(_) => None,
+        Refunded::Lines { lines, .. } => lines.iter().rposition(|(line, _)| line == guilty),
+    }
+}

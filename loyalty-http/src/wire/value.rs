@@ -1,0 +1,234 @@
+//! The core's values on the wire: how each is read from a string, and how times are written.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use loyalty_core::amount::AmountError;
+use loyalty_core::id::IdError;
+use loyalty_core::{
+    ActionId, Amount, CategoryId, Currency, CustomerId, Email, LineId, OrderId, Points, ProductId, ProgramVersion,
+    Quantity, RefundId, Tag, TierId, Timestamp,
+};
+use rust_decimal::Decimal;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+use super::json::field::{DecimalText, FromText, Refusal};
+use super::json::{Code, refuse};
+use crate::problem::Problem;
+
+/// A field of a body that is a string and becomes a value of the core.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Parsed<T>(pub(crate) T);
+
+impl<'de, T: FromText> Deserialize<'de> for Parsed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(ParsedVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ParsedVisitor<T>(PhantomData<T>);
+
+impl<T: FromText> Visitor<'_> for ParsedVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(T::EXPECTED)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        T::from_text(text).map_err(|refusal| refuse(refusal.code, refusal.sentence))
+    }
+}
+
+/// 422, for a value outside a body: in the path, the query or a header.
+pub(crate) fn problem(refusal: Refusal, param: &str) -> Problem {
+    Problem::unprocessable(refusal.code.as_str(), refusal.sentence).at(param)
+}
+
+/// A problem of what stands inside something else of the body.
+pub(crate) fn within(prefix: &str, problem: Problem) -> Problem {
+    let pointer = format!("{prefix}{}", problem.param().unwrap_or_default());
+    problem.at(pointer)
+}
+
+fn refusal(code: Code, sentence: impl Into<String>) -> Refusal {
+    Refusal { code, sentence: sentence.into() }
+}
+
+macro_rules! ids {
+    ($($id:ty),*) => {$(
+        impl FromText for $id {
+            const EXPECTED: &'static str = "a string";
+
+            fn from_text(text: &str) -> Result<Self, Refusal> {
+                Self::new(text).map_err(|error| {
+                    let code = if error == IdError::TooLong { Code::OutOfRange } else { Code::InvalidValue };
+                    refusal(code, format!("This {error}."))
+                })
+            }
+        }
+    )*};
+}
+
+ids!(ActionId, CategoryId, CustomerId, LineId, OrderId, ProductId, RefundId, Tag, TierId);
+
+impl FromText for Email {
+    const EXPECTED: &'static str = "an e-mail address";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        Self::new(text).map_err(|error| refusal(Code::InvalidValue, format!("This {error}.")))
+    }
+}
+
+impl FromText for Currency {
+    const EXPECTED: &'static str = "a currency such as \"EUR\"";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let unknown = || refusal(Code::InvalidValue, "This is no currency code of ISO 4217, as EUR is.");
+        Self::from_code(text).ok_or_else(unknown)
+    }
+}
+
+impl FromText for Amount {
+    const EXPECTED: &'static str = DecimalText::EXPECTED;
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let DecimalText(value) = DecimalText::from_text(text)?;
+        Self::new(value).map_err(number_refusal)
+    }
+}
+
+impl FromText for ProgramVersion {
+    const EXPECTED: &'static str = "a version such as \"3\"";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        number(text).map(Self).ok_or_else(|| refusal(Code::InvalidValue, "This is no version number, as 3 is."))
+    }
+}
+
+/// Digits and nothing else.
+pub(crate) fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+fn number_refusal(error: AmountError) -> Refusal {
+    refusal(Code::OutOfRange, format!("This {error}."))
+}
+
+/// Points that are given or taken: at least `least`.
+pub(crate) fn points(number: i64, least: i64, pointer: &str) -> Result<Points, Problem> {
+    Points::new(number).filter(|points| points.get() >= least).ok_or_else(|| {
+        let detail = format!("This must be a whole number of points from {least} to {}.", Points::MAX);
+        Problem::unprocessable(Code::OutOfRange.as_str(), detail).at(pointer)
+    })
+}
+
+/// A number of units: a whole JSON number, or a decimal in a string for goods by weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Units(pub(crate) Quantity);
+
+impl<'de> Deserialize<'de> for Units {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UnitsVisitor)
+    }
+}
+
+struct UnitsVisitor;
+
+impl Visitor<'_> for UnitsVisitor {
+    type Value = Units;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a whole number, or a decimal in a string such as \"1.5\"")
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Units, E> {
+        units(number.into())
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Units, E> {
+        units(number.into())
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Units, E> {
+        // A whole number past 64 bits arrives here as well.
+        if number.abs() >= 1e15 {
+            return Err(refuse(Code::OutOfRange, "The number is too big."));
+        }
+        let sentence = "This must be a whole number, or a decimal in a string such as \"1.5\".";
+        Err(refuse(Code::WrongType, sentence))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Units, E> {
+        let value = DecimalText::from_text(text).map_err(|refusal| refuse(refusal.code, refusal.sentence))?;
+        units(value.0)
+    }
+}
+
+fn units<E: Error>(value: Decimal) -> Result<Units, E> {
+    let refused = |error| {
+        let refusal = number_refusal(error);
+        refuse(refusal.code, refusal.sentence)
+    };
+    Quantity::new(value).map(Units).map_err(refused)
+}
+
+/// A time as it is written: RFC 3339 in UTC, with as many digits behind the second as it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Time(pub(crate) Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn units_are_whole_or_decimal() {
+        let read = |text: &str| serde_json::from_str::<Units>(text).map(|units| units.0.thousandths());
+        for (text, want) in
+            [("0", 0), ("3", 3_000), ("\"1.5\"", 1_500), ("\"2.0000\"", 2_000), ("1000000", 1_000_000_000)]
+        {
+            assert_eq!(read(text).unwrap(), want, "{text}");
+        }
+        for (text, code) in [
+            ("-1", "out_of_range"),
+            ("\"-0.5\"", "out_of_range"),
+            ("1000001", "out_of_range"),
+            ("18446744073709551616", "out_of_range"),
+            ("\"0.0001\"", "out_of_range"),
+            ("1.5", "wrong_type"),
+            ("\"1e3\"", "invalid_value"),
+        ] {
+            assert!(read(text).unwrap_err().to_string().starts_with(code), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_have_the_digits_that_they_need() {
+        for text in ["2026-01-31T10:00:00Z", "2026-01-31T10:00:00.120Z", "9999-12-31T23:59:59.999999Z"] {
+            let time: Timestamp = text.parse().unwrap();
+            assert_eq!(serde_json::to_string(&Time(time)).unwrap(), format!("\"{text}\""));
+        }
+    }
+
+    #[test]
+    fn amounts_are_plain_and_bounded() {
+        for (text, want) in [
+            ("12.50", Ok("12.50")),
+            ("-0.01", Err(Code::OutOfRange)),
+            ("0.00001", Err(Code::OutOfRange)),
+            ("100000000000.01", Err(Code::OutOfRange)),
+            ("1e3", Err(Code::InvalidValue)),
+        ] {
+            let got = Amount::from_text(text).map(|amount| amount.to_string()).map_err(|refusal| refusal.code);
+            assert_eq!(got, want.map(str::to_owned), "{text}");
+        }
+    }
+}

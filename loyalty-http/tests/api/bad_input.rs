@@ -1,0 +1,134 @@
+//! Bodies that no route takes: each writing route refuses each of them, tells where, and changes nothing.
+
+use crate::support::World;
+
+const TARGETS: [(&str, &str); 10] = [
+    ("POST", "/v1/customers"),
+    ("PATCH", "/v1/customers/1"),
+    ("POST", "/v1/points-add"),
+    ("POST", "/v1/points-subtract"),
+    ("POST", "/v1/customers/point-balance"),
+    ("PUT", "/v1/orders/o"),
+    ("POST", "/v1/orders/o/refunds"),
+    ("PUT", "/v1/program"),
+    ("POST", "/v1/program/validate"),
+    ("POST", "/v1/program/dry-run"),
+];
+
+#[test]
+fn what_is_no_json_is_refused_everywhere() {
+    let world = World::new();
+    world.customer("1", 5);
+    let before = world.state();
+    let deep = [b"{\"a\":".repeat(200), b"}".repeat(200)].concat();
+    let bodies: [(&[u8], &[&str]); 9] = [
+        (b"", &["truncated_json"]),
+        (b"{", &["truncated_json"]),
+        (b"{\"", &["truncated_json"]),
+        (b"nonsense", &["malformed_json"]),
+        (b"{} {}", &["malformed_json", "missing_field"]),
+        (b"{\"reason\":NaN}", &["malformed_json", "unknown_field"]),
+        (b"{\"\xff\":1}", &["malformed_json"]),
+        (b"\xef\xbb\xbf{}", &["malformed_json"]),
+        (&deep, &["too_deep", "unknown_field"]),
+    ];
+    for (method, path) in TARGETS {
+        for (body, codes) in bodies {
+            let answer = world.request(method, path).body(body).send();
+            let (status, code, _) = answer.problem();
+            let said = String::from_utf8_lossy(&body[..body.len().min(30)]);
+            assert_eq!(status, 400, "{path} {said}: {}", answer.text());
+            assert!(codes.contains(&code.as_str()), "{path} {said}: {code}");
+        }
+    }
+    assert_eq!(world.state(), before);
+}
+
+#[test]
+fn what_is_no_object_is_refused() {
+    let world = World::new();
+    let before = world.state();
+    for (method, path) in TARGETS {
+        for body in ["[]", "null", "1", "\"{}\"", r#"["1",5]"#] {
+            let answer = world.request(method, path).body(body).send();
+            match path {
+                "/v1/program" => answer.refused(422, "invalid_program", ""),
+                "/v1/program/validate" => assert_eq!(answer.json()["valid"], false),
+                _ => answer.refused(400, "wrong_type", ""),
+            }
+        }
+    }
+    assert_eq!(world.state(), before);
+}
+
+#[test]
+fn fields_are_known_there_once_and_clean() {
+    let world = World::new();
+    world.customer("1", 5);
+    let before = world.state();
+    let rows: [(&str, &str, &str, u16, &str, &str); 19] = [
+        ("POST", "/v1/customers", r#"{"customer_id":"2","phone":"1"}"#, 400, "unknown_field", "/phone"),
+        (
+            "POST",
+            "/v1/customers",
+            r#"{"customer_id":"2","customer_id":"3"}"#,
+            400,
+            "duplicate_field",
+            "/customer_id",
+        ),
+        ("POST", "/v1/customers", "{}", 400, "missing_field", "/customer_id"),
+        ("POST", "/v1/customers", r#"{"customer_id":""}"#, 422, "invalid_value", "/customer_id"),
+        ("POST", "/v1/customers", r#"{"customer_id":"a\u0000b"}"#, 422, "invalid_value", "/customer_id"),
+        ("POST", "/v1/customers", "{\"customer_id\":\"a\0b\"}", 400, "malformed_json", "/customer_id"),
+        ("POST", "/v1/customers", r#"{"customer_id":"\ud800"}"#, 400, "malformed_json", "/customer_id"),
+        ("POST", "/v1/customers", r#"{"customer_id":"2","email":"a@b@c"}"#, 422, "invalid_value", "/email"),
+        (
+            "POST",
+            "/v1/customers",
+            r#"{"customer_id":"2","first_name":"a\u0000"}"#,
+            422,
+            "invalid_value",
+            "/first_name",
+        ),
+        ("POST", "/v1/customers", r#"{"customer_id":"2","birthday":19900101}"#, 400, "wrong_type", "/birthday"),
+        ("POST", "/v1/customers", r#"{"customer_id":"2","tags":{}}"#, 400, "wrong_type", "/tags"),
+        (
+            "POST",
+            "/v1/points-add",
+            r#"{"customer_id":"1","points":5,"points":6}"#,
+            400,
+            "duplicate_field",
+            "/points",
+        ),
+        ("POST", "/v1/points-add", r#"{"customer_id":"1","points":5,"tier":"x"}"#, 400, "unknown_field", "/tier"),
+        ("POST", "/v1/points-add", r#"{"customer_id":"1","points":NaN}"#, 400, "malformed_json", "/points"),
+        ("POST", "/v1/points-add", r#"{"customer_id":"1","points":true}"#, 400, "wrong_type", "/points"),
+        ("POST", "/v1/points-add", r#"["1",5]"#, 400, "wrong_type", ""),
+        ("PUT", "/v1/orders/o", r#"{"status":"cancelled","status":"paid"}"#, 400, "duplicate_field", "/status"),
+        (
+            "PUT",
+            "/v1/orders/o",
+            r#"{"status":"cancelled","customer":{"id":"1"}}"#,
+            400,
+            "unknown_field",
+            "/customer/id",
+        ),
+        (
+            "POST",
+            "/v1/orders/o/refunds",
+            r#"{"refund_id":"r","amount":"1","refund_id":"s"}"#,
+            400,
+            "duplicate_field",
+            "/refund_id",
+        ),
+    ];
+    for (method, path, body, status, code, param) in rows {
+        world.request(method, path).body(body).send().refused(status, code, param);
+    }
+    let tags = serde_json::json!({"customer_id": "2", "tags": vec!["t"; 251]}).to_string();
+    world.post("/v1/customers", tags).refused(422, "out_of_range", "/tags");
+    assert_eq!(world.state(), before);
+    world.get("/v1/customers/2").refused(404, "customer_not_found", "customer_id");
+    world.get("/v1/orders/o").refused(404, "order_not_found", "order_id");
+    assert_eq!(world.balance("1"), 5);
+}

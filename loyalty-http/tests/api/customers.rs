@@ -1,0 +1,191 @@
+//! Customers: made, read, listed, found, changed.
+
+use serde_json::json;
+
+use crate::support::World;
+
+const ADA: &str = r#"{"customer_id":"1001","email":"Ada@Example.com","first_name":"Ada","last_name":"Lovelace","birthday":"1990-12-10","zip":"10115","country":"DE","tags":["vip","b"]}"#;
+
+const ADA_ANSWER: &str = r#"{"customer_id":"1001","email":"Ada@Example.com","first_name":"Ada","last_name":"Lovelace","birthday":"1990-12-10","zip":"10115","country":"DE","tags":["b","vip"],"tier":null,"tier_until":null,"point_balance":0,"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z"}"#;
+
+#[test]
+fn a_customer_is_made_and_read() {
+    let world = World::new();
+    assert_eq!(world.post("/v1/customers", ADA).expect(201).text(), ADA_ANSWER);
+    let shown = world.get("/v1/customers/1001").expect(200);
+    assert_eq!(shown.text(), ADA_ANSWER);
+    assert!(shown.header("etag").unwrap().starts_with('"'));
+    let head = world.request("HEAD", "/v1/customers/1001").send();
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(head.header("content-length"), Some(ADA_ANSWER.len().to_string().as_str()));
+    assert_eq!(head.header("etag"), shown.header("etag"));
+
+    world.post("/v1/customers", ADA).refused(409, "customer_exists", "/customer_id");
+    world.post("/v1/customers", r#"{"email":"ada@example.com"}"#).refused(409, "customer_exists", "/email");
+    let taken = r#"{"customer_id":"1002","email":"ada@example.com"}"#;
+    world.post("/v1/customers", taken).refused(422, "email_taken", "/email");
+    world.get("/v1/customers/1002").refused(404, "customer_not_found", "customer_id");
+}
+
+#[test]
+fn a_guest_becomes_the_customer_who_brings_the_email() {
+    let world = World::new();
+    let guest = world.post("/v1/customers", r#"{"email":"a@b.c"}"#).expect(201).json();
+    assert_eq!(guest["customer_id"], json!(null));
+    world.post("/v1/points-add", r#"{"email":"a@b.c","points":70}"#).expect(200);
+    let known = world.post("/v1/customers", r#"{"customer_id":"7","email":"A@B.C"}"#).expect(201).json();
+    assert_eq!((&known["customer_id"], &known["point_balance"]), (&json!("7"), &json!(70)));
+    assert_eq!(world.get("/v1/customers/count").expect(200).text(), r#"{"count":1}"#);
+}
+
+#[test]
+fn ids_can_hold_any_character() {
+    let world = World::new();
+    for (id, path) in [("a/b", "a%2Fb"), ("ä ö%", "%C3%A4%20%C3%B6%25"), ("count", "%63ount"), ("{x}", "%7Bx%7D")]
+    {
+        world.customer(id, 5);
+        let shown = world.get(&format!("/v1/customers/{path}")).expect(200).json();
+        assert_eq!(shown["customer_id"], id);
+        assert_eq!(world.balance(path), 5);
+        world.get(&format!("/v1/customers/{path}/ledger")).expect(200);
+    }
+}
+
+#[test]
+fn pages_follow_each_other_to_the_end() {
+    let world = World::new();
+    for number in 0..7 {
+        world.customer(&format!("c{number}"), 0);
+    }
+    let (mut path, mut seen, mut pages) = (Some("/v1/customers?limit=3".to_owned()), Vec::new(), 0);
+    while let Some(next) = path {
+        let page = world.get(&next).expect(200);
+        let ids = page.json()["customers"].as_array().unwrap().clone();
+        seen.extend(ids.iter().map(|customer| customer["customer_id"].as_str().unwrap().to_owned()));
+        path = page.next();
+        pages += 1;
+        // A customer who comes in between does not move the pages.
+        world.customer(&format!("later{pages}"), 0);
+    }
+    assert_eq!(seen[..7], ["c0", "c1", "c2", "c3", "c4", "c5", "c6"].map(str::to_owned));
+    assert_eq!(seen.len(), 7 + pages - 1);
+    assert_eq!(world.get("/v1/customers?limit=250").next(), None);
+}
+
+#[test]
+fn customers_are_found() {
+    let world = World::new();
+    world.post("/v1/customers", ADA).expect(201);
+    for number in 0..3 {
+        let body = format!(r#"{{"customer_id":"b,{number}","last_name":"Byron","tags":["vip"],"country":"GB"}}"#);
+        world.post("/v1/customers", body).expect(201);
+    }
+    let found = |path: &str| {
+        let customers = world.get(path).expect(200).json()["customers"].take();
+        let ids = customers
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|customer| customer["customer_id"].as_str().unwrap().to_owned());
+        ids.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(found("/v1/customers?email=ada%40example.com"), "1001");
+    assert_eq!(found("/v1/customers?email=bob%40example.com"), "");
+    assert_eq!(found("/v1/customers/search?query=ada+love"), "1001");
+    assert_eq!(found("/v1/customers/search?query=tag:vip%20country:gb"), "b,0 b,1 b,2");
+    assert_eq!(found("/v1/customers/search?query=nobody"), "");
+    let page = world.get("/v1/customers/search?query=b%2C&limit=2").expect(200);
+    let next = page.next().unwrap();
+    assert!(next.starts_with("/v1/customers/search?query=b%2C&limit=2&cursor="), "{next}");
+    assert_eq!(found(&next), "b,2");
+    assert_eq!(world.get("/v1/customers/count").text(), r#"{"count":4}"#);
+    assert_eq!(world.get("/v1/customers/count?query=last_name:byron").text(), r#"{"count":3}"#);
+
+    world.get("/v1/customers/search").refused(400, "missing_parameter", "query");
+    world.get("/v1/customers/search?query=%22a").refused(422, "invalid_search", "query");
+    world.get("/v1/customers/count?query=colour:red").refused(422, "invalid_search", "query");
+    world.get("/v1/customers?email=x").refused(422, "invalid_value", "email");
+    world.get("/v1/customers?limit=0").refused(422, "out_of_range", "limit");
+    world.get("/v1/customers?cursor=x").refused(422, "invalid_cursor", "cursor");
+    world.get("/v1/customers?page=2").refused(400, "unknown_parameter", "page");
+    world.get("/v1/customers/count?query=%FF").refused(400, "malformed_query", "query");
+}
+
+#[test]
+fn a_patch_keeps_what_is_absent_and_clears_what_is_null() {
+    let world = World::new();
+    world.post("/v1/customers", ADA).expect(201);
+    let program = r#"{"tiers":[{"id":"gold","name":"Gold","multiplier":"2"}]}"#;
+    world.put("/v1/program", program).expect(201);
+    world.at("2026-03-02T00:00:00Z");
+    let body = r#"{"first_name":null,"birthday":"1815-12-10","tags":null,"tier":"gold","tier_until":"2027-01-01T00:00:00+01:00","point_balance":120,"reason":"moved"}"#;
+    let patched = world.patch("/v1/customers/1001", body).expect(200);
+    assert_eq!(
+        patched.text(),
+        r#"{"customer_id":"1001","email":"Ada@Example.com","first_name":null,"last_name":"Lovelace","birthday":"1815-12-10","zip":"10115","country":"DE","tags":[],"tier":"gold","tier_until":"2026-12-31T23:00:00Z","point_balance":120,"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-02T00:00:00Z"}"#
+    );
+    assert_eq!(world.patch("/v1/customers/1001", "{}").expect(200).text(), patched.text());
+    let entries = world.get("/v1/customers/1001/ledger").json()["entries"].take();
+    assert_eq!((&entries[0]["kind"], &entries[0]["tier"]), (&json!("tier_set"), &json!("gold")));
+    assert_eq!((&entries[1]["kind"], &entries[1]["reason"]), (&json!("balance_set"), &json!("moved")));
+
+    let lowered =
+        world.patch("/v1/customers/1001", r#"{"point_balance":20,"tier":null,"email":null}"#).expect(200).json();
+    assert_eq!(
+        (&lowered["point_balance"], &lowered["tier"], &lowered["email"]),
+        (&json!(20), &json!(null), &json!(null))
+    );
+    world.at("2027-06-01T00:00:00Z");
+    world.patch("/v1/customers/1001", r#"{"tier":"gold","tier_until":"2027-07-01T00:00:00Z"}"#).expect(200);
+    world.at("2027-07-01T00:00:00Z");
+    assert_eq!(world.get("/v1/customers/1001").json()["tier"], json!(null), "over at its end");
+}
+
+#[test]
+fn if_match_names_the_state_that_was_seen() {
+    let world = World::new();
+    world.customer("1", 0);
+    let etag = world.get("/v1/customers/1").header("etag").unwrap().to_owned();
+    let patch = |etag: &str| {
+        let request = world.request("PATCH", "/v1/customers/1").header("if-match", etag);
+        request.body(r#"{"point_balance":50}"#).send()
+    };
+    world.post("/v1/points-add", r#"{"customer_id":"1","points":1}"#).expect(200);
+    patch(&etag).refused(412, "precondition_failed", "If-Match");
+    patch("W/\"1-1\"").refused(412, "precondition_failed", "If-Match");
+    assert_eq!(world.balance("1"), 1);
+    let etag = world.get("/v1/customers/1").header("etag").unwrap().to_owned();
+    patch(&etag).expect(200);
+    patch("*").expect(200);
+    assert_eq!(world.balance("1"), 50);
+}
+
+#[test]
+fn what_a_patch_cannot_say() {
+    let world = World::new();
+    world.customer("1", 10);
+    world.post("/v1/customers", r#"{"customer_id":"2","email":"two@example.com"}"#).expect(201);
+    let before = world.state();
+    for (body, status, code, param) in [
+        (r#"{"customer_id":"3"}"#, 400, "unknown_field", "/customer_id"),
+        (r#"{"email":"two@example.com"}"#, 422, "email_taken", "/email"),
+        (r#"{"email":"nobody"}"#, 422, "invalid_value", "/email"),
+        (r#"{"birthday":"2026-02-29"}"#, 422, "invalid_value", "/birthday"),
+        (r#"{"birthday":""}"#, 422, "invalid_value", "/birthday"),
+        (r#"{"tags":["a",""]}"#, 422, "invalid_value", "/tags/1"),
+        (r#"{"tags":"a"}"#, 400, "wrong_type", "/tags"),
+        (r#"{"tier":"gold"}"#, 422, "unknown_tier", "/tier"),
+        (r#"{"tier_until":"2027-01-01T00:00:00Z"}"#, 400, "missing_field", "/tier"),
+        (r#"{"tier":null,"tier_until":"2027-01-01T00:00:00Z"}"#, 400, "missing_field", "/tier"),
+        (r#"{"point_balance":-1}"#, 422, "out_of_range", "/point_balance"),
+        (r#"{"point_balance":9007199254740992}"#, 422, "out_of_range", "/point_balance"),
+        (r#"{"point_balance":null}"#, 400, "wrong_type", "/point_balance"),
+        (r#"{"reason":"x"}"#, 400, "missing_field", "/point_balance"),
+        // All or nothing: the name is not changed either.
+        (r#"{"first_name":"Eve","point_balance":5,"tier":"gold"}"#, 422, "unknown_tier", "/tier"),
+    ] {
+        world.patch("/v1/customers/1", body).refused(status, code, param);
+    }
+    world.patch("/v1/customers/3", "{}").refused(404, "customer_not_found", "customer_id");
+    assert_eq!(world.state(), before);
+}

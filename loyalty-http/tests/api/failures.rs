@@ -1,0 +1,189 @@
+//! When the store fails, hangs or panics: what the client is told, and what it is not told.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use loyalty_core::{AccountId, OrderId, Program, ProgramVersion, ShopId, Timestamp};
+use loyalty_http::Config;
+use loyalty_store::{
+    CustomerView, Failure, Integration, KeyRecord, LedgerPage, MemoryStore, NewKey, NewShop, OrderRecord, Page,
+    Pending, Request, SearchQuery, Seq, Shop, Store, Verified, Who,
+};
+
+use crate::support::{Answer, World};
+
+/// What the store does when it is asked for a customer or for a transaction. It knows its keys always.
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    Busy,
+    Corrupt,
+    Hangs,
+    Panics,
+    Unavailable,
+    Unknown,
+}
+
+impl Trouble {
+    fn failure(self) -> Failure {
+        let text = || "page 7 of /var/lib/loyalty.db".to_owned();
+        match self {
+            Self::Busy => Failure::Busy,
+            Self::Corrupt => Failure::Corrupt(text()),
+            Self::Unavailable => Failure::Unavailable(text()),
+            Self::Unknown => Failure::UnknownOutcome(text()),
+            Self::Panics => panic!("on purpose"),
+            Self::Hangs => {
+                std::thread::sleep(Duration::from_millis(700));
+                Failure::Busy
+            }
+        }
+    }
+}
+
+struct Troubled {
+    inner: Arc<MemoryStore>,
+    trouble: Mutex<Trouble>,
+    /// Senders of answers that never come.
+    hung: Mutex<Vec<Box<dyn std::any::Any + Send>>>,
+}
+
+impl Troubled {
+    fn failure(&self) -> Failure {
+        let trouble = *self.trouble.lock().unwrap();
+        trouble.failure()
+    }
+}
+
+impl Store for Troubled {
+    fn execute(&self, _: Request) -> Pending {
+        let trouble = *self.trouble.lock().unwrap();
+        if matches!(trouble, Trouble::Hangs) {
+            let (sender, pending) = Pending::channel();
+            self.hung.lock().unwrap().push(Box::new(sender));
+            return pending;
+        }
+        Pending::ready(Err(trouble.failure()))
+    }
+
+    fn customer(&self, _: ShopId, _: &Who) -> Result<Option<CustomerView>, Failure> {
+        Err(self.failure())
+    }
+
+    fn customer_of(&self, _: ShopId, _: AccountId) -> Result<Option<CustomerView>, Failure> {
+        Err(self.failure())
+    }
+
+    fn customers(
+        &self,
+        _: ShopId,
+        _: &SearchQuery,
+        _: Option<AccountId>,
+        _: usize,
+    ) -> Result<Page<CustomerView>, Failure> {
+        Err(self.failure())
+    }
+
+    fn count_customers(&self, _: ShopId, _: &SearchQuery) -> Result<u64, Failure> {
+        Err(self.failure())
+    }
+
+    fn order(&self, _: ShopId, _: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn ledger(&self, _: ShopId, _: AccountId, _: Option<Seq>, _: usize) -> Result<LedgerPage, Failure> {
+        Err(self.failure())
+    }
+
+    fn program(
+        &self,
+        _: ShopId,
+        _: Option<ProgramVersion>,
+    ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
+        Err(self.failure())
+    }
+
+    fn verify(&self) -> Result<Verified, Failure> {
+        self.inner.verify()
+    }
+
+    fn ready(&self) -> Result<(), Failure> {
+        Err(self.failure())
+    }
+
+    fn create_shop(&self, shop: &NewShop, now: Timestamp) -> Result<Arc<Shop>, Failure> {
+        self.inner.create_shop(shop, now)
+    }
+
+    fn shop(&self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure> {
+        self.inner.shop(shop)
+    }
+
+    fn shops(&self) -> Result<Vec<Arc<Shop>>, Failure> {
+        self.inner.shops()
+    }
+
+    fn add_key(&self, shop: ShopId, key: &NewKey, now: Timestamp) -> Result<(), Failure> {
+        self.inner.add_key(shop, key, now)
+    }
+
+    fn key(&self, id: &str) -> Result<Option<Arc<KeyRecord>>, Failure> {
+        self.inner.key(id)
+    }
+
+    fn install(&self, shop: ShopId, integration: &Integration, now: Timestamp) -> Result<(), Failure> {
+        self.inner.install(shop, integration, now)
+    }
+}
+
+fn troubled(trouble: Trouble) -> World {
+    let config = Config { patience: Duration::from_millis(200), ..Config::default() };
+    World::over(config, |inner| Arc::new(Troubled { inner, trouble: Mutex::new(trouble), hung: Mutex::default() }))
+}
+
+fn told(answer: &Answer) -> (u16, String, Option<String>) {
+    assert!(!answer.text().contains("loyalty.db") && !answer.text().contains("purpose"), "{}", answer.text());
+    let (status, code, _) = answer.problem();
+    (status, code, answer.header("retry-after").map(str::to_owned))
+}
+
+/// A look-up, a scan and a write, with an idempotency key and without.
+fn ask(world: &World) -> [Answer; 4] {
+    let body = r#"{"customer_id":"1","points":5}"#;
+    [
+        world.get("/v1/customers/1/point-balance"),
+        world.get("/v1/customers"),
+        world.post("/v1/points-add", body),
+        world.request("POST", "/v1/points-add").body(body).once("k").send(),
+    ]
+}
+
+#[test]
+fn failures_say_whether_to_try_again_and_no_more() {
+    for (trouble, status, code, retry) in [
+        (Trouble::Busy, 503, "unavailable", Some("1")),
+        (Trouble::Unavailable, 503, "unavailable", Some("1")),
+        (Trouble::Unknown, 503, "outcome_unknown", Some("1")),
+        (Trouble::Corrupt, 500, "internal", None),
+        (Trouble::Panics, 500, "internal", None),
+    ] {
+        let world = troubled(trouble);
+        for answer in ask(&world) {
+            assert_eq!(told(&answer), (status, code.to_owned(), retry.map(str::to_owned)), "{trouble:?}");
+        }
+        let ready = world.get("/readyz");
+        assert_eq!(ready.status, status, "{trouble:?}");
+        world.get("/livez").expect(200);
+    }
+}
+
+#[test]
+fn nobody_waits_for_ever() {
+    let world = troubled(Trouble::Hangs);
+    let begun = Instant::now();
+    let list = world.get("/v1/customers");
+    assert_eq!(told(&list), (503, "unavailable".to_owned(), Some("1".to_owned())));
+    let write = world.post("/v1/points-add", r#"{"customer_id":"1","points":5}"#);
+    assert_eq!(told(&write), (503, "outcome_unknown".to_owned(), Some("1".to_owned())));
+    assert!(begun.elapsed() < Duration::from_millis(690), "{:?}", begun.elapsed());
+}

@@ -1,0 +1,89 @@
+//! Before a handler is reached: paths, methods, keys, scopes, bodies.
+
+use loyalty_http::router::ROUTES;
+use loyalty_store::{Scope, Store};
+
+use crate::support::{NOW, World, time};
+
+#[test]
+fn a_key_says_whose_it_is() {
+    let world = World::new();
+    assert_eq!(
+        world.get("/v1/key").expect(200).text(),
+        r#"{"key_id":"1111111111111111","shop_id":"1","shop":"Tea","currency":"USD","time_zone":"Europe/Berlin","scopes":["read","write","admin"],"time":"2026-03-01T12:00:00Z"}"#
+    );
+}
+
+#[test]
+fn health_needs_no_key() {
+    let world = World::new();
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(world.request("GET", path).key("").send().expect(200).text(), r#"{"status":"ok"}"#);
+        assert_eq!(world.request("HEAD", path).key("").send().status, 200);
+    }
+}
+
+#[test]
+fn every_route_asks_for_its_scope_first() {
+    let world = World::new();
+    let before = world.state();
+    let (read, write) = (world.key_with(3, &[Scope::Read]), world.key_with(4, &[Scope::Write]));
+    for route in ROUTES {
+        let path = route.pattern.replace("{customer_id}", "1").replace("{order_id}", "o");
+        let ask = |key: &str| world.request(route.method.as_str(), &path).key(key).send();
+        let Some(scope) = route.scope().filter(|_| path.starts_with("/v1")) else { continue };
+        let stranger = ask("lk_0000000000000000_00000000000000000000000000000000");
+        stranger.refused(401, "unauthorized", "");
+        assert_eq!(stranger.header("www-authenticate"), Some("Bearer"));
+        for (key, has) in [(&read, Scope::Read), (&write, Scope::Write)] {
+            let answer = ask(key);
+            if has == scope {
+                assert!(![401, 403].contains(&answer.status), "{path}: {}", answer.text());
+            } else {
+                answer.refused(403, "missing_scope", "");
+            }
+        }
+    }
+    // The first key of the shop is no longer alive: only the newest two are.
+    world.get("/v1/key").refused(401, "unauthorized", "");
+    let (key, shown) = loyalty_http::auth::new_key(&[9; loyalty_http::auth::KEY_BYTES], Scope::ALL.to_vec());
+    world.store.add_key(world.shop, &key, time(NOW)).unwrap();
+    let list = world.request("GET", "/v1/customers").key(&shown).send();
+    assert_eq!(list.expect(200).text(), r#"{"customers":[]}"#);
+    assert!(before.contains("rows: 0"));
+    assert_eq!(world.store.verify().unwrap().rows, 0);
+}
+
+#[test]
+fn paths_and_methods() {
+    let world = World::new();
+    for path in ["/", "/v1", "/v1/", "/v1/customers/", "/v1/nothing", "/v1/orders", "/v2/customers", "/livez/"] {
+        world.request("GET", path).key("").send().refused(404, "not_found", "");
+    }
+    let refused = world.request("DELETE", "/v1/customers/1").key("").send();
+    refused.refused(405, "method_not_allowed", "");
+    assert_eq!(refused.header("allow"), Some("GET, HEAD, PATCH"));
+    assert_eq!(world.request("GET", "/v1/points-add").send().header("allow"), Some("POST"));
+    assert_eq!(world.request("POST", "/livez").send().header("allow"), Some("GET, HEAD"));
+    assert_eq!(world.request("BREW", "/v1/key").send().status, 405);
+    world.get("/v1/customers/%zz").refused(400, "malformed_path", "customer_id");
+    world.get("/v1/customers/%FF").refused(400, "malformed_path", "customer_id");
+    world.get("/v1/customers/a%00b").refused(422, "invalid_value", "customer_id");
+    world.get(&format!("/v1/customers/{}", "x".repeat(256))).refused(422, "out_of_range", "customer_id");
+    world.put("/v1/orders/a%0Ab", r#"{"status":"cancelled"}"#).refused(422, "invalid_value", "order_id");
+    world.post("/v1/points-add?dry=1", "{}").refused(400, "unknown_parameter", "dry");
+}
+
+#[test]
+fn bodies_say_what_they_are() {
+    let world = World::new();
+    let body = r#"{"customer_id":"1"}"#;
+    let typed =
+        |media: &str| world.request("POST", "/v1/customers").body(body).header("content-type", media).send();
+    typed("text/plain").refused(415, "unsupported_media_type", "Content-Type");
+    typed("application/json; charset=utf-8").expect(201);
+    let large = format!(r#"{{"customer_id":"{}"}}"#, "x".repeat(1 << 20));
+    let large = world.post("/v1/customers", large);
+    large.refused(413, "body_too_large", "");
+    assert_eq!(large.json()["limit"], 1 << 20);
+}

@@ -1,0 +1,120 @@
+//! The same key and request give the same answer, to the byte; the same key with another is refused.
+
+use crate::support::{Answer, World};
+
+fn send(world: &World, method: &str, path: &str, body: &str, key: &str) -> Answer {
+    world.request(method, path).body(body).once(key).send()
+}
+
+/// Every writing route: what is done, and something else under the same key.
+const WRITES: [(&str, &str, &str, &str); 7] = [
+    ("POST", "/v1/customers", r#"{"customer_id":"2"}"#, r#"{"customer_id":"3"}"#),
+    ("PATCH", "/v1/customers/1", r#"{"point_balance":60}"#, r#"{"point_balance":70}"#),
+    ("POST", "/v1/points-add", r#"{"customer_id":"1","points":5}"#, r#"{"customer_id":"1","points":6}"#),
+    ("POST", "/v1/points-subtract", r#"{"customer_id":"1","points":5}"#, r#"{"customer_id":"1","points": 5}"#),
+    ("PUT", "/v1/orders/o", r#"{"status":"cancelled"}"#, r#"{"status":"cancelled","total":"1"}"#),
+    ("POST", "/v1/orders/o/refunds", r#"{"refund_id":"r","amount":"1"}"#, r#"{"refund_id":"r","amount":"2"}"#),
+    ("PUT", "/v1/program", "{}", r#"{"debt":"allow"}"#),
+];
+
+#[test]
+fn an_answer_is_given_again_byte_for_byte() {
+    let world = World::new();
+    world.customer("1", 50);
+    for (index, (method, path, body, other)) in WRITES.into_iter().enumerate() {
+        let key = format!("key-{index}");
+        let first = send(&world, method, path, body, &key);
+        assert!((200..300).contains(&first.status), "{}", first.text());
+        assert_eq!(first.header("idempotency-replayed"), None);
+        let after = world.state();
+        world.at("2026-03-20T00:00:00Z");
+        let again = send(&world, method, path, body, &key);
+        assert_eq!((again.status, again.text()), (first.status, first.text()), "{path}");
+        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+        assert_eq!(again.header("content-type"), Some("application/json"));
+        assert_ne!(again.header("x-request-id"), first.header("x-request-id"));
+        send(&world, method, path, other, &key).refused(422, "idempotency_key_reused", "Idempotency-Key");
+        assert_eq!(world.state(), after, "{path}");
+    }
+}
+
+#[test]
+fn a_rejection_is_given_again_even_when_it_would_now_be_granted() {
+    let world = World::new();
+    world.customer("1", 10);
+    let rejected = [
+        ("POST", "/v1/points-subtract", r#"{"customer_id":"1","points":20}"#, 422),
+        ("POST", "/v1/points-add", r#"{"customer_id":"2","points":20}"#, 404),
+        ("PATCH", "/v1/customers/1", r#"{"tier":"gold"}"#, 422),
+    ];
+    let first = rejected.map(|(method, path, body, status)| {
+        send(&world, method, path, body, &format!("{method}{path}")).expect(status)
+    });
+    world.customer("2", 0);
+    world.post("/v1/points-add", r#"{"customer_id":"1","points":90}"#).expect(200);
+    world.put("/v1/program", r#"{"tiers":[{"id":"gold","name":"Gold"}]}"#).expect(201);
+    let before = world.state();
+    for ((method, path, body, status), first) in rejected.into_iter().zip(first) {
+        let again = send(&world, method, path, body, &format!("{method}{path}")).expect(status);
+        assert_eq!(again.body, first.body, "{path}");
+        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    }
+    assert_eq!(world.state(), before);
+}
+
+#[test]
+fn a_request_without_shape_leaves_its_key_unused() {
+    let world = World::new();
+    world.customer("1", 0);
+    let add = |body: &str| send(&world, "POST", "/v1/points-add", body, "k");
+    add(r#"{"customer_id":"1","points":"5"}"#).refused(400, "wrong_type", "/points");
+    add(r#"{"customer_id":"1","points":5}"#).expect(200);
+    assert_eq!(world.balance("1"), 5);
+}
+
+#[test]
+fn keys_belong_to_a_shop_and_a_path_and_end() {
+    let world = World::new();
+    world.customer("1", 0);
+    let body = r#"{"customer_id":"1","points":5}"#;
+    send(&world, "POST", "/v1/points-add", body, "k").expect(200);
+    send(&world, "POST", "/v1/points-subtract", body, "k").refused(
+        422,
+        "idempotency_key_reused",
+        "Idempotency-Key",
+    );
+    let made = r#"{"customer_id":"1"}"#;
+    let elsewhere = world.request("POST", "/v1/customers").key(&world.other).body(made).once("k").send();
+    assert_eq!(elsewhere.expect(201).header("idempotency-replayed"), None);
+    world.at("2026-03-31T12:00:00Z");
+    assert_eq!(send(&world, "POST", "/v1/points-add", body, "k").expect(200).header("idempotency-replayed"), None);
+    assert_eq!(world.balance("1"), 10);
+}
+
+#[test]
+fn keys_have_a_form() {
+    let world = World::new();
+    world.customer("1", 0);
+    let before = world.state();
+    for key in ["", "a b", "ä", &"k".repeat(256)] {
+        for (method, path, body, _) in WRITES {
+            send(&world, method, path, body, key).refused(400, "invalid_idempotency_key", "Idempotency-Key");
+        }
+    }
+    assert_eq!(world.state(), before);
+    send(&world, "POST", "/v1/points-add", r#"{"customer_id":"1","points":5}"#, &"k".repeat(255)).expect(200);
+}
+
+#[test]
+fn many_at_once_with_one_key_have_one_effect() {
+    let world = World::new();
+    world.customer("1", 0);
+    let answers: Vec<String> = std::thread::scope(|scope| {
+        let add =
+            || send(&world, "POST", "/v1/points-add", r#"{"customer_id":"1","points":5}"#, "k").text().to_owned();
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(add)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert_eq!(world.balance("1"), 5);
+}

@@ -1,0 +1,81 @@
+//! Nothing of one shop is reachable from another: its ids answer like ids that nobody has.
+
+use loyalty_http::router::ROUTES;
+use loyalty_store::Store;
+
+use crate::support::World;
+
+#[test]
+fn another_shops_ids_are_nobodys() {
+    let world = World::new();
+    world.customer("1", 50);
+    world.post("/v1/customers", r#"{"customer_id":"2","email":"a@b.c","first_name":"Ada"}"#).expect(201);
+    let order =
+        r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"10"}],"total":"10"}"#;
+    world.put("/v1/orders/o", order).expect(200);
+    world.put("/v1/program", r#"{"debt":"stop_at_zero"}"#).expect(201);
+    let before = world.state();
+
+    let other = |method: &str, path: &str, body: Option<&str>| {
+        let request = world.request(method, path).key(&world.other);
+        match body {
+            Some(body) => request.body(body).send(),
+            None => request.send(),
+        }
+    };
+    let not_there: [(&str, &str, Option<&str>, &str); 9] = [
+        ("GET", "/v1/customers/{id}", None, "customer_not_found"),
+        ("PATCH", "/v1/customers/{id}", Some(r#"{"point_balance":9}"#), "customer_not_found"),
+        ("GET", "/v1/customers/{id}/point-balance", None, "customer_not_found"),
+        ("GET", "/v1/customers/{id}/point-balance?at=2026-01-01T00:00:00Z", None, "customer_not_found"),
+        ("GET", "/v1/customers/{id}/ledger", None, "customer_not_found"),
+        ("POST", "/v1/points-add", Some(r#"{"customer_id":"{id}","points":5}"#), "customer_not_found"),
+        ("POST", "/v1/points-subtract", Some(r#"{"customer_id":"{id}","points":5}"#), "customer_not_found"),
+        ("POST", "/v1/points-add", Some(r#"{"email":"{id}a@b.c","points":5}"#), "customer_not_found"),
+        ("GET", "/v1/orders/{id}", None, "order_not_found"),
+    ];
+    for (method, path, body, code) in not_there {
+        let ask = |customer: &str, order: &str, email: &str| {
+            let id = if path.contains("orders") { order } else { customer };
+            let body = body.map(|body| body.replace("{id}a@b.c", email).replace("{id}", id));
+            let answer = other(method, &path.replace("{id}", id), body.as_deref());
+            assert_eq!((answer.status, answer.problem().1.as_str()), (404, code), "{path}");
+            // All but the request's own id.
+            let mut problem = answer.json();
+            problem.as_object_mut().unwrap().remove("request_id");
+            problem
+        };
+        assert_eq!(ask("1", "o", "a@b.c"), ask("none", "none", "none@b.c"), "{path}");
+    }
+    let text = |path: &str| other("GET", path, None).expect(200).text().to_owned();
+    assert_eq!(text("/v1/customers"), r#"{"customers":[]}"#);
+    assert_eq!(text("/v1/customers?email=a%40b.c"), r#"{"customers":[]}"#);
+    assert_eq!(text("/v1/customers/search?query=ada"), r#"{"customers":[]}"#);
+    assert_eq!(text("/v1/customers/count"), r#"{"count":0}"#);
+    assert_eq!(text("/v1/customers/point-balance?customer_ids=1,2"), r#"{"balances":[],"unknown":["1","2"]}"#);
+    assert!(text("/v1/program").contains(r#""debt":"allow""#));
+    assert!(text("/v1/key").contains(r#""shop":"Coffee""#));
+    // A cursor of the one shop shows nothing of it to the other.
+    let next = world.get("/v1/customers?limit=1").next().unwrap();
+    assert_eq!(text(&next), r#"{"customers":[]}"#);
+    assert_eq!(world.state(), before);
+
+    // The same ids are there for both, each with its own.
+    other("POST", "/v1/customers", Some(r#"{"customer_id":"1","email":"a@b.c"}"#)).expect(201);
+    other("POST", "/v1/orders/o/refunds", Some(r#"{"refund_id":"r","amount":"10"}"#)).expect(200);
+    other("PUT", "/v1/orders/o", Some(order)).expect(200);
+    assert_eq!((world.balance("1"), text("/v1/customers/1/point-balance").contains(":0}")), (60, true));
+    assert_eq!(world.get("/v1/orders/o").json()["points"]["taken_back"], 0);
+    assert_eq!(world.store.verify().unwrap().differences, Vec::<String>::new());
+}
+
+#[test]
+fn every_route_with_an_id_is_tried_above() {
+    let source = include_str!("isolation.rs");
+    for route in ROUTES.iter().filter(|route| route.pattern.starts_with("/v1") && route.pattern.contains('{')) {
+        let path = route.pattern.replace("{customer_id}", "{id}").replace("{order_id}", "{id}");
+        let tried = format!("\"{}\", \"{path}\"", route.method);
+        let tried_with_o = format!("\"{}\", \"{}\"", route.method, path.replace("{id}", "o"));
+        assert!(source.contains(&tried) || source.contains(&tried_with_o), "{} {}", route.method, route.pattern);
+    }
+}

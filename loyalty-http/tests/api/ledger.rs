@@ -1,0 +1,138 @@
+//! The ledger: every entry with the balance after it, newest first, and its reasons.
+
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+fn entries(world: &World, path: &str) -> Vec<Value> {
+    world.get(path).expect(200).json()["entries"].as_array().unwrap().clone()
+}
+
+/// A customer with every kind of entry.
+fn eventful() -> World {
+    let world = World::new();
+    let program = r#"{"expiry":{"per_lot":{"after":"P30D"}},"tiers":[{"id":"gold","name":"Gold"}]}"#;
+    world.put("/v1/program", program).expect(201);
+    world.customer("1", 40);
+    world.at("2026-03-02T12:00:00Z");
+    let order = r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"60.50"}],"total":"60.50"}"#;
+    world.put("/v1/orders/o1", order).expect(200);
+    world.post("/v1/orders/o1/refunds", r#"{"refund_id":"r1","amount":"30.25"}"#).expect(200);
+    world
+        .post("/v1/points-subtract", r#"{"customer_id":"1","points":10,"reason":"mug","action_id":"buy"}"#)
+        .expect(200);
+    world.patch("/v1/customers/1", r#"{"tier":"gold","tier_until":"2026-06-01T00:00:00Z"}"#).expect(200);
+    world.at("2026-04-10T00:00:00Z");
+    world.post("/v1/points-add", r#"{"customer_id":"1","points":7}"#).expect(200);
+    world
+}
+
+#[test]
+fn entries_explain_every_change() {
+    let world = eventful();
+    let entries = entries(&world, "/v1/customers/1/ledger");
+    let brief: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            let number = |name: &str| entry[name].as_i64().unwrap();
+            (entry["kind"].as_str().unwrap(), number("points"), number("point_balance"))
+        })
+        .collect();
+    assert_eq!(
+        brief,
+        [
+            ("points_added", 7, 7),
+            ("points_expired", -30, 0),
+            ("points_expired", -30, 30),
+            ("tier_set", 0, 60),
+            ("points_subtracted", -10, 60),
+            ("points_taken_back", -30, 70),
+            ("points_awarded", 60, 100),
+            ("points_added", 40, 40),
+        ]
+    );
+    let ids: Vec<_> = entries.iter().map(|entry| entry["entry_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["7-2", "7-1", "7-0", "6-0", "5-0", "4-1", "3-2", "2-0"]);
+    assert_eq!(
+        entries[4],
+        json!({"entry_id": "5-0", "at": "2026-03-02T12:00:00Z", "kind": "points_subtracted", "points": -10,
+               "point_balance": 60, "action_id": "buy", "reason": "mug"})
+    );
+    assert_eq!(
+        entries[5],
+        json!({"entry_id": "4-1", "at": "2026-03-02T12:00:00Z", "kind": "points_taken_back", "points": -30,
+               "point_balance": 70, "order_id": "o1",
+               "explanation": {
+                   "program_version": 2, "standing": "entitled", "lines": [{"line_id": "1", "amount": "60.50"}],
+                   "left": {"refunded": "30.25", "redeemed": "0", "total": "60.50"},
+                   "rules": [{"rule_id": "base", "earn": {"per_unit": "1"}, "basis": "30.25", "points": "30.25"}],
+                   "exact": "30.25", "rounding": "down", "points": 30,
+                   "before": {"awarded": 60, "taken_back": 0, "expired": 0}},
+               "text": "The order earns 30 points: 30.25 by base (1 per unit of 30.25), 30.25 rounded down. Of the total of 60.50, 30.25 was refunded. Before, 60 were awarded."})
+    );
+    assert_eq!(entries[1]["expires_at"], "2026-04-01T11:00:00Z");
+    assert_eq!(entries[7]["expires_at"], "2026-03-31T11:00:00Z");
+    assert_eq!(entries[3]["tier_until"], "2026-06-01T00:00:00Z");
+}
+
+#[test]
+fn pages_of_any_size_give_the_same_entries() {
+    let world = eventful();
+    let whole = entries(&world, "/v1/customers/1/ledger");
+    for limit in 1..=9 {
+        let (mut path, mut seen) = (Some(format!("/v1/customers/1/ledger?limit={limit}")), Vec::new());
+        while let Some(next) = path {
+            let page = world.get(&next).expect(200);
+            let on_it = page.json()["entries"].as_array().unwrap().clone();
+            assert!((1..=limit).contains(&on_it.len()), "{next}");
+            seen.extend(on_it);
+            path = page.next();
+        }
+        assert_eq!(seen, whole, "{limit}");
+    }
+}
+
+#[test]
+fn facts_of_orders_are_no_entries() {
+    let world = World::new();
+    world.customer("1", 0);
+    for number in 0..30 {
+        let order = r#"{"customer":{"customer_id":"1"},"status":"processing","lines":[{"quantity":1,"amount":"5"}],"total":"5"}"#;
+        world.put(&format!("/v1/orders/o{number}"), order).expect(200);
+    }
+    assert_eq!(entries(&world, "/v1/customers/1/ledger?limit=2"), Vec::<Value>::new());
+    let paid = r#"{"status":"paid","lines":[{"quantity":1,"amount":"5"}],"total":"5"}"#;
+    world.put("/v1/orders/o0", paid).expect(200);
+    world.put("/v1/orders/o29", paid).expect(200);
+    let page = world.get("/v1/customers/1/ledger?limit=1").expect(200);
+    assert_eq!(page.json()["entries"][0]["order_id"], "o29");
+    let page = world.get(&page.next().unwrap()).expect(200);
+    assert_eq!((page.json()["entries"][0]["order_id"].as_str(), page.next()), (Some("o0"), None));
+}
+
+#[test]
+fn a_guests_points_come_as_one_entry() {
+    let world = World::new();
+    world.post("/v1/customers", r#"{"email":"a@b.c"}"#).expect(201);
+    world.post("/v1/points-add", r#"{"email":"a@b.c","points":70}"#).expect(200);
+    world.customer("1", 5);
+    world.patch("/v1/customers/1", r#"{"email":"a@b.c"}"#).expect(200);
+    let entries = entries(&world, "/v1/customers/1/ledger");
+    assert_eq!((&entries[0]["kind"], &entries[0]["points"]), (&json!("account_absorbed"), &json!(70)));
+    assert_eq!(entries[0]["point_balance"], json!(75));
+    assert_eq!(entries.len(), 2);
+}
+
+#[test]
+fn what_is_forgiven_is_told() {
+    let world = World::new();
+    world.put("/v1/program", r#"{"debt":"stop_at_zero"}"#).expect(201);
+    let order =
+        r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"50"}],"total":"50"}"#;
+    world.put("/v1/orders/o1", order).expect(200);
+    world.post("/v1/points-subtract", r#"{"customer_id":"1","points":45}"#).expect(200);
+    world.put("/v1/orders/o1", r#"{"status":"cancelled"}"#).expect(200);
+    let entries = entries(&world, "/v1/customers/1/ledger");
+    assert_eq!((&entries[0]["points"], &entries[0]["forgiven"]), (&json!(-5), &json!(45)));
+    assert_eq!(entries[0]["point_balance"], json!(0));
+}

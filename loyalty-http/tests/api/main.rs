@@ -1,0 +1,21 @@
+//! The `/v1` surface over real sockets and a store in memory: what each request answers, to the byte
+//! where that is a promise; what bad input gets; and that a refused request changes nothing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    reason = "a test may stop at what it did not expect"
+)]
+
+mod bad_input;
+mod customers;
+mod failures;
+mod gates;
+mod idempotency;
+mod isolation;
+mod ledger;
+mod orders;
+mod points;
+mod program;
+mod support;

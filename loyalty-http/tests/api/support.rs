@@ -1,0 +1,237 @@
+//! A server on a port of its own with two shops, and a client that is as plain as can be.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use loyalty_core::{Currency, ShopId, Timestamp, Zone};
+use loyalty_http::clock::Hands;
+use loyalty_http::{App, Clock, Config, Limits, auth, server};
+use loyalty_store::{MemoryStore, NewShop, Scope, Store};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+/// The time of every test, unless it moves the hands.
+pub(crate) const NOW: &str = "2026-03-01T12:00:00Z";
+
+pub(crate) struct World {
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) hands: Hands,
+    /// A key of the first shop with every scope, and one of the second.
+    pub(crate) key: String,
+    pub(crate) other: String,
+    pub(crate) shop: ShopId,
+    address: SocketAddr,
+    _runtime: Runtime,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::over(Config::default(), |store| store)
+    }
+
+    /// With another store in front of the one in memory.
+    pub(crate) fn over(config: Config, front: impl FnOnce(Arc<MemoryStore>) -> Arc<dyn Store>) -> Self {
+        let store = Arc::new(MemoryStore::default());
+        let (clock, hands) = Clock::settable(time(NOW));
+        let shop = make_shop(&store, "Tea", Currency::USD, "Europe/Berlin");
+        let second = make_shop(&store, "Coffee", Currency::EUR, "UTC");
+        let key = make_key(&store, shop, 1, &Scope::ALL);
+        let other = make_key(&store, second, 2, &Scope::ALL);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = Arc::new(App::new(front(Arc::clone(&store)), clock).with(config));
+        let service = move |request, id| {
+            let app = Arc::clone(&app);
+            async move { app.handle(request, id).await }
+        };
+        runtime.spawn(server::run(listener, service, Limits::default(), std::future::pending()));
+        Self { store, hands, key, other, shop, address, _runtime: runtime }
+    }
+
+    /// A key of the first shop with these scopes. `seed` is above 2 and used once.
+    pub(crate) fn key_with(&self, seed: u8, scopes: &[Scope]) -> String {
+        make_key(&self.store, self.shop, seed, scopes)
+    }
+
+    pub(crate) fn at(&self, now: &str) {
+        self.hands.set(time(now));
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str) -> Request<'_> {
+        Request {
+            world: self,
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers: vec![("authorization".to_owned(), format!("Bearer {}", self.key))],
+            body: None,
+        }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.request("GET", path).send()
+    }
+
+    pub(crate) fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
+        self.request("POST", path).body(body).send()
+    }
+
+    pub(crate) fn put(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
+        self.request("PUT", path).body(body).send()
+    }
+
+    pub(crate) fn patch(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
+        self.request("PATCH", path).body(body).send()
+    }
+
+    /// A customer with so many points.
+    pub(crate) fn customer(&self, id: &str, points: u32) {
+        self.post("/v1/customers", format!(r#"{{"customer_id":"{id}"}}"#)).expect(201);
+        if points > 0 {
+            let body = format!(r#"{{"customer_id":"{id}","points":{points}}}"#);
+            self.post("/v1/points-add", body).expect(200);
+        }
+    }
+
+    pub(crate) fn balance(&self, id: &str) -> i64 {
+        let answer = self.get(&format!("/v1/customers/{id}/point-balance")).expect(200);
+        answer.json()["point_balance"].as_i64().unwrap()
+    }
+
+    /// All that there is: the size of the proven journal, and every customer as both shops see them.
+    pub(crate) fn state(&self) -> String {
+        let verified = self.store.verify().unwrap();
+        assert_eq!(verified.differences, Vec::<String>::new());
+        let programs = [self.shop, ShopId(2)].map(|shop| self.store.program(shop, None).unwrap().unwrap().0);
+        let customers = [&self.key, &self.other].map(|key| {
+            let answer = self.request("GET", "/v1/customers?limit=250").key(key).send().expect(200);
+            answer.text().to_owned()
+        });
+        format!("{verified:?} {programs:?} {customers:?}")
+    }
+}
+
+pub(crate) fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn make_shop(store: &MemoryStore, name: &str, currency: Currency, zone: &str) -> ShopId {
+    let zone: Zone = zone.parse().unwrap();
+    store.create_shop(&NewShop { name: name.to_owned(), currency, zone }, time(NOW)).unwrap().id
+}
+
+fn make_key(store: &MemoryStore, shop: ShopId, seed: u8, scopes: &[Scope]) -> String {
+    let (key, shown) = auth::new_key(&[seed; auth::KEY_BYTES], scopes.to_vec());
+    store.add_key(shop, &key, time(NOW)).unwrap();
+    shown
+}
+
+/// A request in the making.
+pub(crate) struct Request<'a> {
+    world: &'a World,
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Option<Vec<u8>>,
+}
+
+impl Request<'_> {
+    pub(crate) fn body(mut self, body: impl AsRef<[u8]>) -> Self {
+        self.body = Some(body.as_ref().to_vec());
+        self.header("content-type", "application/json")
+    }
+
+    /// Sets a header, or replaces it.
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.retain(|(known, _)| known != name);
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn key(self, key: &str) -> Self {
+        self.header("authorization", &format!("Bearer {key}"))
+    }
+
+    pub(crate) fn once(self, key: &str) -> Self {
+        self.header("idempotency-key", key)
+    }
+
+    pub(crate) fn send(self) -> Answer {
+        let mut headers = self.headers;
+        headers.extend(self.body.as_ref().map(|body| ("content-length".to_owned(), body.len().to_string())));
+        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let head = format!("{} {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}", self.method, self.path);
+        let mut stream = TcpStream::connect(self.world.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+        stream.write_all(&self.body.unwrap_or_default()).unwrap();
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).unwrap();
+        Answer::parse(&received, format!("{} {}", self.method, self.path))
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    head: String,
+    pub(crate) body: Vec<u8>,
+    asked: String,
+}
+
+impl Answer {
+    fn parse(received: &[u8], asked: String) -> Self {
+        let end = received.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(received[..end].to_vec()).unwrap();
+        let (status, body) = (head[9..12].parse().unwrap(), received[end + 4..].to_vec());
+        Self { status, head, body, asked }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// The same, of this status and the type that goes with it.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}: {}", self.asked, self.text());
+        let media = if status < 400 { "application/json" } else { "application/problem+json" };
+        assert_eq!(self.header("content-type"), Some(media), "{}", self.asked);
+        self
+    }
+
+    /// Status, code and param of a problem.
+    #[track_caller]
+    pub(crate) fn problem(&self) -> (u16, String, String) {
+        let body = self.json();
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{}", self.asked);
+        assert_eq!(body["status"], self.status, "{}", self.asked);
+        assert!(body["detail"].as_str().unwrap().ends_with('.'), "{body}");
+        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        (self.status, text("code"), text("param"))
+    }
+
+    /// The answer is no, for this reason and because of this.
+    #[track_caller]
+    pub(crate) fn refused(&self, status: u16, code: &str, param: &str) {
+        assert_eq!(self.problem(), (status, code.to_owned(), param.to_owned()), "{}: {}", self.asked, self.text());
+    }
+
+    /// The path of the next page.
+    pub(crate) fn next(&self) -> Option<String> {
+        let link = self.header("link")?;
+        Some(link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned())
+    }
+}

@@ -1,0 +1,199 @@
+//! Orders, refunds and customers as the plugins tell them: again on every save, late, in any spelling.
+
+use loyalty_core::{Currency, OrderId};
+use loyalty_store::{Scope, Store};
+
+use crate::plugin::{ADA, GUEST, Server, add_shop, order, path, signed};
+
+#[test]
+fn the_plugin_is_the_gate_unless_the_program_names_one() {
+    let mut server = Server::start();
+    assert_eq!(server.told("woocommerce/orders-processing", &order("1", r#""49.95""#, ADA)), 49);
+    server.publish(r#"{"award_on":"completed"}"#);
+    assert_eq!(server.told("woocommerce/orders-processing", &order("2", r#""10.00""#, ADA)), 0);
+    assert_eq!(server.told("woocommerce/orders-fulfilled", &order("2", r#""10.00""#, ADA)), 0);
+    assert_eq!(server.told("woocommerce/orders-completed", &order("2", r#""10.00""#, ADA)), 10);
+    assert_eq!(server.balance("31"), 59);
+}
+
+#[test]
+fn an_order_saved_again_changes_nothing() {
+    let mut server = Server::start();
+    let bodies = [order("1", r#""49.95""#, ADA), order("\"1\"", "49.95", ADA), order("1", r#""49.9500""#, ADA)];
+    server.told("woocommerce/orders-processing", &bodies[0]);
+    let rows = server.rows();
+    for (seconds, body) in (60..).step_by(60).zip(bodies.iter().cycle().take(9)) {
+        server.later(seconds);
+        assert_eq!(server.told("woocommerce/orders-processing", body), 0);
+    }
+    assert_eq!((server.rows(), server.balance("31")), (rows, 49));
+    // Another content is another snapshot; the difference is posted.
+    assert_eq!(server.told("woocommerce/orders-processing", &order("1", r#""60.00""#, ADA)), 11);
+    server.later(1_000);
+    assert_eq!(server.told("woocommerce/orders-processing", &order("1", r#""20.00""#, ADA)), -40);
+}
+
+#[test]
+fn a_redelivery_does_not_reopen_a_cancelled_order_but_a_change_does() {
+    let mut server = Server::start();
+    server.told("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA));
+    server.later(60);
+    assert_eq!(server.told("woocommerce/orders-cancelled", &[("id", "1")]), -50);
+    server.later(120);
+    assert_eq!(server.told("woocommerce/orders-cancelled", &[("id", "\"1\"")]), 0);
+    assert_eq!(server.told("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA)), 0);
+    assert_eq!(server.told("woocommerce/orders-completed", &order("1", r#""50.00""#, ADA)), 0);
+    assert!(server.order("1").unwrap().state.is_cancelled());
+    server.later(180);
+    assert_eq!(server.told("woocommerce/orders-processing", &order("1", r#""40.00""#, ADA)), 40);
+    assert!(!server.order("1").unwrap().state.is_cancelled());
+    // A cancellation that overtakes its order is kept.
+    assert_eq!(server.told("magento/orders-cancelled", &[("id", "2")]), 0);
+    assert_eq!(server.told("magento/orders-paid", &order("2", r#""50.00""#, ADA)), 0);
+    assert_eq!(server.balance("31"), 40);
+}
+
+#[test]
+fn refunds_add_up_and_are_cut_at_the_total() {
+    let refund = |amount| [("id", "1"), ("transactions", amount)];
+    let mut server = Server::start();
+    server.told("woocommerce/orders-completed", &order("1", r#""90.00""#, ADA));
+    let deliveries = [
+        (r#"[{"amount":"30.00"}]"#, -30),
+        // The same amount again is another refund: the plugins repeat nothing.
+        (r#"[{"amount":"30.00"}]"#, -30),
+        (r#"[{"amount":0},{"amount":"0.00"}]"#, 0),
+        ("[]", 0),
+        (r#"[{"amount":"50.00"},{"amount":50}]"#, -30),
+        (r#"[{"amount":"1.00"}]"#, 0),
+    ];
+    for (amount, points) in deliveries {
+        assert_eq!(server.told("woocommerce/refunds-create", &refund(amount)), points, "{amount}");
+    }
+    assert_eq!(server.balance("31"), 0);
+    let nothing = server.tell("woocommerce/refunds-create", &refund("[]"));
+    assert_eq!(nothing.body, serde_json::json!({"ok": true, "points_changed": 0, "point_balance": null}));
+}
+
+#[test]
+fn a_refund_before_its_order_counts_when_the_order_comes() {
+    let mut server = Server::start();
+    for transactions in [r#"[{"amount":"10.00"}]"#, r#"[{"amount":20}]"#] {
+        assert_eq!(server.told("magento/refunds-create", &[("id", "\"001\""), ("transactions", transactions)]), 0);
+    }
+    assert_eq!(server.told("magento/orders-processing", &order("\"001\"", r#""90.00""#, ADA)), 60);
+    let much = [("id", "\"002\""), ("transactions", r#"[{"amount":"91.00"}]"#)];
+    assert_eq!(server.told("magento/refunds-create", &much), 0);
+    assert_eq!(server.told("magento/orders-processing", &order("\"002\"", r#""90.00""#, ADA)), 0);
+}
+
+#[test]
+fn a_guest_becomes_the_customer_who_brings_the_email() {
+    let mut server = Server::start();
+    assert_eq!(server.told("woocommerce/orders-processing", &order("1", r#""50.00""#, GUEST)), 50);
+    let account = server.customer("guest@example.com").unwrap().record().account;
+    let registered =
+        [("id", "77"), ("email", r#""Guest@Example.com""#), ("last_name", r#""Gray""#), ("first_name", r#""""#)];
+    let answer = server.tell("woocommerce/customers-create", &registered);
+    assert_eq!(answer.body, serde_json::json!({"ok": true, "points_changed": 0, "point_balance": 50}));
+    let known = server.customer("77").unwrap();
+    assert_eq!(known.record().account, account);
+    let profile = &known.record().profile;
+    assert_eq!((profile.first_name.as_deref(), profile.last_name.as_deref()), (Some("Guest"), Some("Gray")));
+    // One who has points of their own takes over the guest's.
+    server.told("woocommerce/orders-processing", &order("2", r#""20.00""#, r#"{"email":"second@example.com"}"#));
+    assert_eq!(
+        server.told("woocommerce/customers-create", &[("id", "77"), ("email", r#""second@example.com""#)]),
+        0
+    );
+    assert_eq!((server.balance("77"), server.balance("second@example.com")), (70, 70));
+    // What was the guest's order is the customer's.
+    assert_eq!(server.told("woocommerce/orders-cancelled", &[("id", "2")]), -20);
+    // An e-mail of somebody else's changes nothing about whose it is.
+    server.told("woocommerce/customers-create", &[("id", "78"), ("email", r#""second@example.com""#)]);
+    assert_eq!((server.balance("77"), server.balance("78")), (50, 0));
+    let nobody = server.tell("woocommerce/customers-create", &[("id", "0"), ("email", r#""none""#)]);
+    assert_eq!(
+        (nobody.status, &nobody.body["code"], &nobody.body["param"]),
+        (400, &"invalid_body".into(), &"/id".into())
+    );
+}
+
+#[test]
+fn an_order_without_a_customer_is_kept() {
+    let mut server = Server::start();
+    let nobody =
+        server.tell("woocommerce/orders-processing", &order("1", r#""50.00""#, r#"{"id":0,"first_name":"X"}"#));
+    assert_eq!(nobody.body, serde_json::json!({"ok": true, "points_changed": 0, "point_balance": null}));
+    assert!(server.order("1").unwrap().state.recorded().is_some());
+    assert_eq!(server.told("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA)), 50);
+}
+
+#[test]
+fn magentos_spellings_are_understood() {
+    let mut server = Server::start();
+    let line = |price: &str, quantity: &str, category: &str| {
+        format!(
+            r#"{{"product_id":"88","product_price":{price},"quantity":"{quantity}","categories":[{{"category_id":"{category}"}}]}}"#
+        )
+    };
+    let products = format!(
+        "[{},{},{}]",
+        line("\"19.9900\"", "2.0000", "41"),
+        line("null", "0.0000", "41"),
+        line("\"3.3300\"", "1.2345", "7")
+    );
+    let mut body = order("\"000000117\"", "\"49.9500\"", r#"{"id":"204","email":"chloe@example.com"}"#).to_vec();
+    body.pop();
+    body.push(("products", &products));
+    assert_eq!(server.told("magento/orders-processing", &body), 49);
+    let recorded = server.order("000000117").unwrap();
+    let order_of = recorded.state.recorded().unwrap();
+    let quantities: Vec<_> = order_of.order.lines.iter().map(|line| line.quantity.to_string()).collect();
+    assert_eq!(quantities, ["2", "0", "1.235"]);
+    assert_eq!(order_of.order.subtotal().unwrap(), "49.95".parse().unwrap());
+    // Leading zeros are part of the id; that it is a number or a text is not.
+    assert!(server.order("117").is_none());
+    server.told("magento/orders-paid", &order("1001", r#""10.00""#, ADA));
+    assert_eq!(
+        server.told("magento/refunds-create", &[("id", "\"1001\""), ("transactions", r#"[{"amount":4}]"#)]),
+        -4
+    );
+    // A discount on shipping can take the subtotal below zero.
+    let mut below = order("\"3\"", "\"2.00\"", ADA);
+    below[4].1 = "\"-3.0000\"";
+    assert_eq!(server.told("magento/orders-processing", &below), 0);
+    assert!(server.order("3").unwrap().state.recorded().is_some());
+}
+
+#[test]
+fn amounts_are_in_the_shops_currency() {
+    let mut server = Server::start();
+    let key = "lk_tokyo_x";
+    let shop = add_shop(&*server.store, Currency::JPY, key, "yen", Scope::ALL.to_vec());
+    let body = signed(key, "yen", &order("1", r#""999.50""#, ADA));
+    assert_eq!(server.post(&path("common/orders-paid"), body.as_bytes()).body["points_changed"], 1000);
+    let order = server.store.order(shop, &OrderId::new("1").unwrap()).unwrap().unwrap();
+    assert_eq!(order.state.recorded().unwrap().order.total, "1000".parse().unwrap());
+}
+
+#[test]
+fn what_the_rules_refuse_is_told_with_its_code() {
+    let mut server = Server::start();
+    server.told("magento/orders-paid", &order("1", r#""50.00""#, ADA));
+    let rows = server.rows();
+    let grace = r#"{"id":32,"email":"grace@example.com"}"#;
+    let answer = server.tell("magento/orders-paid", &order("1", r#""50.00""#, grace));
+    assert_eq!((answer.status, &answer.body["code"]), (422, &"order_of_another_customer".into()));
+    let lines = format!("[{}]", vec![r#"{"quantity":1}"#; 2_001].join(","));
+    let mut body = order("2", r#""50.00""#, ADA);
+    body[8].1 = &lines;
+    let answer = server.tell("magento/orders-paid", &body);
+    assert_eq!((answer.status, &answer.body["code"]), (422, &"order_too_large".into()));
+    let answer = server.tell("magento/orders-paid", &order("2", r#""100000000000.01""#, ADA));
+    assert_eq!((answer.status, &answer.body["param"]), (400, &"/subtotal_price".into()));
+    let long = format!("\"{}\"", "x".repeat(1 << 20));
+    assert_eq!(server.tell("magento/orders-paid", &[("id", &long)]).status, 413);
+    server.connection = None;
+    assert_eq!((server.rows(), server.customer("32").is_none()), (rows, true));
+}

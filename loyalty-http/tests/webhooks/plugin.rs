@@ -1,0 +1,215 @@
+//! A server with one shop, and a plugin that signs what it tells.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use loyalty_core::{Currency, CustomerId, Email, OrderId, Program, ShopId, Timestamp, Zone};
+use loyalty_http::clock::Hands;
+use loyalty_http::{App, Clock, Limits, server};
+use loyalty_store::{
+    Action, CustomerView, MemoryStore, NewKey, NewShop, OrderRecord, Reply, Request, Scope, Store, Who,
+};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tokio::runtime::Runtime;
+
+/// The key and the secret of the vectors, and their time.
+pub(crate) const KEY: &str = "lk_live_4f7Qx/Zü";
+pub(crate) const SECRET: &str = "s3cret-of-the-shop/ünïcode-öne";
+pub(crate) const TIME: i64 = 1_751_371_200;
+
+/// A server with one shop, whose clock stands at [`TIME`] until it is moved.
+pub(crate) struct Server {
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) shop: ShopId,
+    hands: Hands,
+    address: SocketAddr,
+    pub(crate) connection: Option<TcpStream>,
+    _runtime: Runtime,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) reason: String,
+    pub(crate) body: Value,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        let store = Arc::new(MemoryStore::default());
+        let now = Timestamp::from_timestamp(TIME, 0).unwrap();
+        let (clock, hands) = Clock::settable(now);
+        let shop = add_shop(&*store, Currency::EUR, KEY, SECRET, Scope::ALL.to_vec());
+        let app = Arc::new(App::new(store.clone(), clock));
+        let service = move |request, id| {
+            let app = Arc::clone(&app);
+            async move { app.handle(request, id).await }
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(server::run(listener, service, Limits::default(), std::future::pending()));
+        Self { store, shop, hands, address, connection: None, _runtime: runtime }
+    }
+
+    /// Sends bytes to a path, on one connection for all.
+    pub(crate) fn post(&mut self, path: &str, body: &[u8]) -> Answer {
+        let address = self.address;
+        let stream = self.connection.get_or_insert_with(|| {
+            let stream = TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            stream.set_nodelay(true).unwrap();
+            stream
+        });
+        let length = body.len();
+        let mut request = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\n\r\n"
+        )
+        .into_bytes();
+        request.extend_from_slice(body);
+        stream.write_all(&request).unwrap();
+        read_answer(stream)
+    }
+
+    /// Delivers a body of members, signed; `platform/event`.
+    pub(crate) fn tell(&mut self, webhook: &str, members: &[(&str, &str)]) -> Answer {
+        self.post(&path(webhook), signed(KEY, SECRET, members).as_bytes())
+    }
+
+    /// Delivers and expects success; what it did to the balance.
+    pub(crate) fn told(&mut self, webhook: &str, members: &[(&str, &str)]) -> i64 {
+        let answer = self.tell(webhook, members);
+        assert_eq!((answer.status, answer.reason.as_str()), (200, "OK"), "{webhook}: {answer:?}");
+        assert_eq!(answer.body["ok"], true);
+        answer.body["points_changed"].as_i64().unwrap()
+    }
+
+    /// The balance of a customer by id, else by e-mail.
+    pub(crate) fn balance(&self, who: &str) -> i64 {
+        self.customer(who).unwrap_or_else(|| panic!("{who} is not known")).balance(Timestamp::UNIX_EPOCH).get()
+    }
+
+    pub(crate) fn customer(&self, who: &str) -> Option<CustomerView> {
+        let who = Email::new(who).map_or_else(|_| Who::Id(CustomerId::new(who).unwrap()), Who::Email);
+        self.store.customer(self.shop, &who).unwrap()
+    }
+
+    pub(crate) fn order(&self, id: &str) -> Option<Arc<OrderRecord>> {
+        self.store.order(self.shop, &OrderId::new(id).unwrap()).unwrap()
+    }
+
+    /// How many rows the journal has, all shops together; every state must agree with it.
+    pub(crate) fn rows(&self) -> u64 {
+        let verified = self.store.verify().unwrap();
+        assert_eq!(verified.differences, Vec::<String>::new());
+        verified.rows
+    }
+
+    pub(crate) fn publish(&self, program: &str) {
+        let action =
+            Action::PublishProgram { program: Box::new(Program::from_json(program).unwrap()), replaces: None };
+        let now = Timestamp::from_timestamp(TIME, 0).unwrap();
+        let reply = self.store.execute(Request { shop: self.shop, now, idempotency: None, action }).wait();
+        assert!(matches!(reply, Ok(Reply::Decided(Ok(_)))), "{reply:?}");
+    }
+
+    pub(crate) fn later(&self, seconds: i64) {
+        self.hands.set(Timestamp::from_timestamp(TIME + seconds, 0).unwrap());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.rows();
+        }
+    }
+}
+
+pub(crate) fn add_shop(
+    store: &dyn Store,
+    currency: Currency,
+    key: &str,
+    secret: &str,
+    scopes: Vec<Scope>,
+) -> ShopId {
+    let now = Timestamp::from_timestamp(TIME, 0).unwrap();
+    let shop = store.create_shop(&NewShop { name: "Tea".into(), currency, zone: Zone::UTC }, now).unwrap().id;
+    let (id, hidden) = key.strip_prefix("lk_").unwrap().split_once('_').unwrap();
+    let (hash, signing_secret) = (Sha256::digest(hidden).into(), secret.to_owned());
+    store.add_key(shop, &NewKey { id: id.to_owned(), hash, signing_secret, scopes }, now).unwrap();
+    shop
+}
+
+pub(crate) fn read_answer(stream: &mut TcpStream) -> Answer {
+    let (mut received, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        let text = String::from_utf8_lossy(&received).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
+            if body.len() == length.parse::<usize>().unwrap() {
+                let (status, reason) = head.lines().next().unwrap()[9..].split_once(' ').unwrap();
+                let body = serde_json::from_str(body).unwrap_or_else(|_| panic!("{text}"));
+                return Answer { status: status.parse().unwrap(), reason: reason.to_owned(), body };
+            }
+        }
+        let count = stream.read(&mut buffer).unwrap();
+        assert_ne!(count, 0, "the server closed after {text:?}");
+        received.extend_from_slice(&buffer[..count]);
+    }
+}
+
+pub(crate) fn path(webhook: &str) -> String {
+    format!("/integrations/webhooks/{webhook}")
+}
+
+/// A body of members whose values are JSON as PHP writes it, signed and sent out of order.
+pub(crate) fn signed(key: &str, secret: &str, members: &[(&str, &str)]) -> String {
+    let key = php_text(key);
+    let mut members = members.to_vec();
+    members.push(("key", &key));
+    let sent: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    members.sort_unstable();
+    let sorted: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(format!("{{{}}}", sorted.join(",")).as_bytes());
+    let hmac = STANDARD.encode(mac.finalize().into_bytes());
+    format!("{{{},\"hmac\":{}}}", sent.join(","), php_text(&hmac))
+}
+
+/// A text as PHP's `json_encode` writes it, for letters of the first plane.
+pub(crate) fn php_text(text: &str) -> String {
+    let letters = text.chars().map(|letter| match letter {
+        '/' => "\\/".to_owned(),
+        ' '..='~' => letter.to_string(),
+        letter => format!("\\u{:04x}", u32::from(letter)),
+    });
+    format!("\"{}\"", letters.collect::<String>())
+}
+
+pub(crate) const ADA: &str =
+    r#"{"id":31,"email":"ada@example.com","first_name":"Ada","last_name":"","birthday":""}"#;
+pub(crate) const GUEST: &str = r#"{"email":"guest@example.com","first_name":"Guest"}"#;
+pub(crate) const MUG: &str =
+    r#"[{"product_id":12,"product_name":"Mug","product_price":"9.99","quantity":5,"categories":[]}]"#;
+
+/// An order as WooCommerce sends it, of a subtotal without tax and shipping.
+pub(crate) fn order<'a>(id: &'a str, subtotal: &'a str, customer: &'a str) -> [(&'a str, &'a str); 9] {
+    [
+        ("id", id),
+        ("total_price", subtotal),
+        ("total_tax", r#""0.00""#),
+        ("total_discounts", r#""0.00""#),
+        ("subtotal_price", subtotal),
+        ("taxes_included", "0"),
+        ("discount_codes", "[]"),
+        ("customer", customer),
+        ("products", MUG),
+    ]
+}
