@@ -19,10 +19,20 @@ pub(crate) struct Standing {
 /// A fold of the journal that checks each row and compares each state where it stands.
 pub(crate) struct Fold {
     standing: Standing,
-    accounts: HashMap<AccountId, (AccountRecord, Points)>,
-    orders: HashMap<(ShopId, OrderId), OrderRecord>,
+    accounts: HashMap<AccountId, (Folded<AccountRecord>, Points)>,
+    orders: HashMap<(ShopId, OrderId), Folded<OrderRecord>>,
     last: Seq,
     found: Verified,
+}
+
+/// A state folded so far, beside the one that stands.
+struct Folded<T> {
+    record: T,
+    standing: Option<T>,
+    /// The last row that must be in the state that stands.
+    due: Seq,
+    /// Whether the fold has come by the row at which that state stands.
+    met: bool,
 }
 
 impl Fold {
@@ -31,37 +41,34 @@ impl Fold {
         Self { standing, accounts, orders, last: 0, found: Verified::default() }
     }
 
-    /// Folds the next row.
+    /// Folds the next row. Positions leave no gaps.
     pub(crate) fn row(&mut self, row: &JournalRow) {
         self.found.rows = self.found.rows.saturating_add(1);
         self.found.events = self.found.events.saturating_add(u64::try_from(row.events.len()).unwrap_or(u64::MAX));
-        if row.seq <= self.last {
-            self.found.differ(format!("journal row {} stands after row {}", row.seq, self.last));
+        let next = self.last.saturating_add(1);
+        if row.seq != next {
+            self.found.differ(format!("journal row {next} is missing before row {}", row.seq));
         }
         self.last = row.seq;
         if let Some(account) = row.account {
             self.fold_account(account, row);
         }
-        for event in row.events.iter() {
-            let Some(order) = event.order() else { continue };
-            let key = (row.shop, order.clone());
-            let record = self.orders.entry(key).or_default();
-            record.fold(row, event);
-        }
-        for order in row.events.iter().filter_map(loyalty_core::Event::order) {
-            self.compare_order(&(row.shop, order.clone()), row.seq);
-        }
+        self.fold_orders(row);
     }
 
     fn fold_account(&mut self, id: AccountId, row: &JournalRow) {
-        let fresh = || (AccountRecord::new(row.shop), Points::ZERO);
-        let (record, sum) = self.accounts.entry(id).or_insert_with(fresh);
-        let found = &mut self.found;
+        let Self { standing, accounts, found, .. } = self;
+        let fresh = || (Folded::new(AccountRecord::new(row.shop), standing.accounts.remove(&id)), Points::ZERO);
+        let (folded, sum) = accounts.entry(id).or_insert_with(fresh);
+        let record = &mut folded.record;
         if record.shop != row.shop {
             found.differ(format!("journal row {} moves account {id} to another shop", row.seq));
         }
         if row.previous.unwrap_or(0) != record.seq {
             found.differ(format!("journal row {} does not follow row {} of account {id}", row.seq, record.seq));
+        }
+        if row.at < record.at {
+            found.differ(format!("journal row {} is earlier than row {} of account {id}", row.seq, record.seq));
         }
         record.fold(row);
         *sum = row.events.iter().fold(*sum, |sum, event| sum.saturating_add(event.points()));
@@ -69,36 +76,45 @@ impl Fold {
         if balance != row.balance || !record.account.is_sound() || record.account.totals().balance() != *sum {
             found.differ(format!("after journal row {} the books of account {id} do not add up", row.seq));
         }
-        if self.standing.accounts.get(&id).is_some_and(|standing| standing.seq == row.seq && standing != record) {
+        if folded.differs_at(row.seq, standing.written) {
             found.differ(format!("account {id} differs from its journal at row {}", row.seq));
         }
     }
 
-    fn compare_order(&mut self, key: &(ShopId, OrderId), seq: Seq) {
-        let (standing, folded) = (self.standing.orders.get(key), self.orders.get(key));
-        if standing.is_some_and(|standing| standing.seq == seq && Some(standing) != folded) {
-            self.found.differ(format!("order {} of shop {} differs from its journal at row {seq}", key.1, key.0));
+    fn fold_orders(&mut self, row: &JournalRow) {
+        let Self { standing, orders, found, .. } = self;
+        for event in row.events.iter() {
+            let Some(order) = event.order() else { continue };
+            let key = (row.shop, order.clone());
+            let standing = &mut standing.orders;
+            let fresh = |key: &_| Folded::new(OrderRecord::default(), standing.remove(key));
+            orders.entry(key).or_insert_with_key(fresh).record.fold(row, event);
+        }
+        for order in row.events.iter().filter_map(loyalty_core::Event::order) {
+            let folded = orders.get_mut(&(row.shop, order.clone()));
+            if folded.is_some_and(|folded| folded.differs_at(row.seq, standing.written)) {
+                found.differ(format!(
+                    "order {order} of shop {} differs from its journal at row {}",
+                    row.shop, row.seq
+                ));
+            }
         }
     }
 
-    /// Compares which states there are, and answers what was found.
-    pub(crate) fn finish(mut self) -> Verified {
-        let Self { standing, accounts, orders, found, .. } = &mut self;
+    /// Looks where the states stand, and answers what was found.
+    pub(crate) fn finish(self) -> Verified {
+        let Self { standing, accounts, orders, mut found, .. } = self;
         found.accounts = u64::try_from(accounts.len()).unwrap_or(u64::MAX);
         found.orders = u64::try_from(orders.len()).unwrap_or(u64::MAX);
-        for (id, (record, _)) in accounts.iter() {
-            let stands = standing.accounts.remove(id).map_or(0, |standing| standing.seq);
-            if stands > record.seq || (stands < record.seq && record.seq <= standing.written) {
-                found.differ(format!("account {id} stands at row {stands}, its journal at {}", record.seq));
+        for (id, (folded, _)) in &accounts {
+            if let Some(stands) = folded.astray() {
+                found.differ(format!("account {id} stands at row {stands}, its journal at {}", folded.record.seq));
             }
         }
-        for ((shop, id), record) in orders.iter() {
-            let stands = standing.orders.remove(&(*shop, id.clone())).map_or(0, |standing| standing.seq);
-            if stands > record.seq || (stands < record.seq && record.seq <= standing.written) {
-                found.differ(format!(
-                    "order {id} of shop {shop} stands at row {stands}, its journal at {}",
-                    record.seq
-                ));
+        for ((shop, id), folded) in &orders {
+            if let Some(stands) = folded.astray() {
+                let last = folded.record.seq;
+                found.differ(format!("order {id} of shop {shop} stands at row {stands}, its journal at {last}"));
             }
         }
         for id in standing.accounts.keys() {
@@ -107,6 +123,47 @@ impl Fold {
         for (shop, id) in standing.orders.keys() {
             found.differ(format!("order {id} of shop {shop} has no journal"));
         }
-        self.found
+        found
+    }
+}
+
+impl<T: State> Folded<T> {
+    fn new(record: T, standing: Option<T>) -> Self {
+        Self { record, standing, due: 0, met: false }
+    }
+
+    /// Notes a row that was folded. Answers whether the state that stands there is another.
+    fn differs_at(&mut self, row: Seq, written: Seq) -> bool {
+        if row <= written {
+            self.due = row;
+        }
+        let here = self.standing.as_ref().filter(|standing| standing.seq() == row);
+        self.met |= here.is_some();
+        here.is_some_and(|standing| *standing != self.record)
+    }
+
+    /// Where the state stands, if that is none of its rows or one before the last that must be in it. A
+    /// start would not fold what it lacks.
+    fn astray(&self) -> Option<Seq> {
+        let stands = self.standing.as_ref().map_or(0, T::seq);
+        let astray = (self.standing.is_some() && !self.met) || stands < self.due;
+        astray.then_some(stands)
+    }
+}
+
+/// A fold of the journal up to a row.
+trait State: PartialEq {
+    fn seq(&self) -> Seq;
+}
+
+impl State for AccountRecord {
+    fn seq(&self) -> Seq {
+        self.seq
+    }
+}
+
+impl State for OrderRecord {
+    fn seq(&self) -> Seq {
+        self.seq
     }
 }

@@ -91,7 +91,8 @@ pub trait Store: Send + Sync + 'static {
     /// What is known of an order.
     fn order(&self, shop: ShopId, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure>;
 
-    /// The journal of one account, newest first, before a position.
+    /// The journal of one account, newest first, before a position: the [`LedgerPage::next`] of a page
+    /// of it. From a position of anything else nothing follows.
     fn ledger(
         &self,
         shop: ShopId,

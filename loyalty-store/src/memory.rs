@@ -136,9 +136,7 @@ impl Tables {
 
     fn view_of(&self, account: AccountId) -> Option<CustomerView> {
         let record = Arc::clone(self.customers.get(&account)?);
-        let fresh = || Arc::new(AccountRecord::new(record.shop));
-        let account = self.accounts.get(&account).map_or_else(fresh, Arc::clone);
-        Some(CustomerView::new(record, account))
+        Some(CustomerView::new(record, Arc::clone(self.accounts.get(&account)?)))
     }
 
     fn matching<'a>(
@@ -211,9 +209,11 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<LedgerPage, Failure> {
         let tables = self.tables();
-        let mut rows = tables.journal.iter().rev().filter(|row| {
-            row.shop == shop && row.account == Some(account) && before.is_none_or(|before| row.seq < before)
-        });
+        let rows = tables.journal.iter().rev().filter(|row| row.shop == shop && row.account == Some(account));
+        let mut rows = rows.skip_while(|row| before.is_some_and(|before| row.seq != before));
+        if before.is_some() {
+            rows.next();
+        }
         let page: Vec<_> = rows.by_ref().take(limit).cloned().collect();
         let next = rows.next().and_then(|_| page.last().map(|row| row.seq));
         Ok(LedgerPage { rows: page, next })

@@ -93,9 +93,9 @@ impl SqliteStore {
     }
 }
 
-/// One store a file.
+/// One store a file, by whatever name it is opened.
 fn lock(path: &Path) -> Result<File, Failure> {
-    let mut name = path.as_os_str().to_owned();
+    let mut name = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
     name.push(".lock");
     let unavailable = |error: String| Failure::Unavailable(format!("{}: {error}", path.display()));
     let file = File::options().create(true).truncate(false).write(true).open(name);
@@ -131,16 +131,23 @@ impl Store for SqliteStore {
     }
 
     fn customer(&self, shop: ShopId, who: &Who) -> Result<Option<CustomerView>, Failure> {
-        self.shared.health()?;
+        let _well = self.shared.health()?;
         let account = match who {
             Who::Id(id) | Who::Both(id, _) => self.shared.by_id(Db::Reader, shop, id)?,
             Who::Email(email) => self.shared.by_email(Db::Reader, shop, email)?,
         };
+        let Some(account) = account else { return Ok(None) };
+        if let Some(customer) = self.shared.view_of(account)? {
+            return Ok(Some(customer));
+        }
+        // A guest who is merged at this moment: the file says already whose the e-mail is.
+        let Some(email) = who.email() else { return Ok(None) };
+        let account = self.shared.read(|db| rows::account_by_email(db, shop, email.key()))?;
         account.map_or(Ok(None), |account| self.shared.view_of(account))
     }
 
     fn customer_of(&self, shop: ShopId, account: AccountId) -> Result<Option<CustomerView>, Failure> {
-        self.shared.health()?;
+        let _well = self.shared.health()?;
         let mut account = account;
         while let Some(record) = self.shared.account(Db::Reader, account)? {
             match record.account.merged_into() {
@@ -158,7 +165,7 @@ impl Store for SqliteStore {
         after: Option<AccountId>,
         limit: usize,
     ) -> Result<Page<CustomerView>, Failure> {
-        self.shared.health()?;
+        let _well = self.shared.health()?;
         let (mut found, mut more) = (Vec::new(), false);
         self.shared.read(|db| {
             rows::each_customer(db, shop, after.unwrap_or(AccountId(0)), |record| {
@@ -178,7 +185,7 @@ impl Store for SqliteStore {
     }
 
     fn count_customers(&self, shop: ShopId, search: &SearchQuery) -> Result<u64, Failure> {
-        self.shared.health()?;
+        let _well = self.shared.health()?;
         self.shared.read(|db| {
             if search.is_empty() {
                 return rows::count_customers(db, shop);
@@ -193,7 +200,7 @@ impl Store for SqliteStore {
     }
 
     fn order(&self, shop: ShopId, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure> {
-        self.shared.health()?;
+        let _well = self.shared.health()?;
         self.shared.order(Db::Reader, shop, order)
     }
 
@@ -204,7 +211,7 @@ impl Store for SqliteStore {
         before: Option<Seq>,
         limit: usize,
     ) -> Result<LedgerPage, Failure> {
-        self.shared.health()?;
+        let _well = self.shared.health()?;
         let newest = self.shared.account(Db::Reader, account)?.map(|record| record.seq);
         self.shared.read(|db| {
             // A cursor may name any row; only rows of this account lead on to others of it.
@@ -231,7 +238,7 @@ impl Store for SqliteStore {
         shop: ShopId,
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
-        self.shared.health()?;
+        let _well = self.shared.health()?;
         self.shared.program(Db::Reader, shop, version)
     }
 
@@ -240,7 +247,12 @@ impl Store for SqliteStore {
     }
 
     fn ready(&self) -> Result<(), Failure> {
-        self.shared.health()
+        let _well = self.shared.health()?;
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if writer.as_ref().is_none_or(JoinHandle::is_finished) {
+            return Err(Failure::Unavailable("the writer has stopped".to_owned()));
+        }
+        Ok(())
     }
 
     fn create_shop(&self, shop: &NewShop, now: Timestamp) -> Result<Arc<Shop>, Failure> {

@@ -234,7 +234,8 @@ impl<V: View> Transaction<'_, V> {
         if let Some((_, record)) = self.changes.accounts.iter().find(|(id, _)| *id == account) {
             return Ok(Arc::clone(record));
         }
-        Ok(self.view.account(account)?.unwrap_or_else(|| Arc::new(AccountRecord::new(self.shop.id))))
+        let lost = || Failure::Corrupt(format!("account {account} has no state"));
+        self.view.account(account)?.ok_or_else(lost)
     }
 
     fn load_order(&mut self, order: &OrderId) -> Result<Arc<OrderRecord>, Failure> {
@@ -317,7 +318,10 @@ impl<V: View> Transaction<'_, V> {
         let Some(before) = self.load_customer(account)? else { return Ok(()) };
         let mut after = (*before).clone();
         after.id = after.id.or_else(|| who.id().cloned());
-        if let Some(email) = who.email().filter(|_| !taken) {
+        // Who is named by e-mail alone is only looked up; another spelling is no change.
+        if let Who::Both(_, email) = who
+            && !taken
+        {
             after.email = Some(email.clone());
         }
         self.save(before, after);
@@ -337,6 +341,7 @@ impl<V: View> Transaction<'_, V> {
             revision: 1,
         };
         self.changes.customers.push(CustomerChange { before: None, after: Some(Arc::new(record)) });
+        put(&mut self.changes.accounts, account, Arc::new(AccountRecord::new(self.shop.id)));
         self.post(Some(account), vec![Event::CustomerAdded])?;
         Ok(account)
     }

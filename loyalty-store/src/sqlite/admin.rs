@@ -30,7 +30,7 @@ impl Admin {
         if !path.exists() {
             return Err(Failure::Unavailable(format!("there is no file {}", path.display())));
         }
-        Self::open(path)
+        Ok(Self { db: Mutex::new(schema::open_existing(path)?) })
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {

@@ -1,6 +1,9 @@
 //! What has not reached its table yet, and how it gets there: in rounds, each a sorted list of keys,
 //! written slice by slice inside later commits. When a round is through, the checkpoint moves to where
 //! the journal was when it began.
+//!
+//! A state is written as it is when its turn comes. So it waits no longer, also where it changed after
+//! the round began; what the same commit changes waits anew.
 
 use std::collections::BTreeSet;
 
@@ -25,18 +28,14 @@ enum Item {
 
 #[derive(Debug, Default)]
 pub(super) struct Behind {
-    /// How many states may wait before a round begins.
+    /// How many states may wait, and how many rows may be added, before a round begins.
     threshold: usize,
     waiting: BTreeSet<Item>,
-    round: Option<Round>,
+    round: Option<std::vec::IntoIter<Item>>,
+    /// Where the latest round began.
+    began_at: Position,
     /// Written in the transaction that is not committed yet, each with the position it was written at.
     slice: Vec<(Item, Seq)>,
-}
-
-#[derive(Debug)]
-struct Round {
-    items: std::vec::IntoIter<Item>,
-    began_at: Position,
 }
 
 impl Behind {
@@ -64,39 +63,40 @@ impl Behind {
         *self = Self::new(self.threshold);
     }
 
-    /// Whether so much waits that a round should begin.
-    pub(super) fn is_due(&self) -> bool {
-        self.waiting.len() >= self.threshold
+    /// Whether a round should begin: so many states wait, or so many rows were added. One account alone
+    /// can add many rows.
+    pub(super) fn is_due(&self, (seq, _): Position) -> bool {
+        let added = usize::try_from(seq.saturating_sub(self.began_at.0)).unwrap_or_default();
+        self.waiting.len().max(added) >= self.threshold
+    }
+
+    /// Whether a round is under way.
+    pub(super) fn is_writing(&self) -> bool {
+        self.round.is_some()
     }
 
     /// Begins a round with all that waits, unless one is under way. `at` is what is committed now.
     pub(super) fn begin(&mut self, at: Position) {
         if self.round.is_none() {
             let items: Vec<Item> = std::mem::take(&mut self.waiting).into_iter().collect();
-            self.round = Some(Round { items: items.into_iter(), began_at: at });
+            (self.round, self.began_at) = (Some(items.into_iter()), at);
         }
     }
 
-    /// Writes up to `room` states of the round inside the open transaction. Answers the new checkpoint
+    /// Writes up to `room` states of the round inside the open transaction, and moves the checkpoint
     /// when the round is through.
-    pub(super) fn write_slice(
-        &mut self,
-        db: &Connection,
-        shared: &Shared,
-        room: usize,
-    ) -> Result<Option<Position>, Failure> {
-        let Some(round) = &mut self.round else { return Ok(None) };
-        for item in round.items.by_ref().take(room) {
+    pub(super) fn write_slice(&mut self, db: &Connection, shared: &Shared, room: usize) -> Result<(), Failure> {
+        let Some(round) = &mut self.round else { return Ok(()) };
+        for item in round.by_ref().take(room) {
             let seq = write(db, shared, &item)?;
+            self.waiting.remove(&item);
             self.slice.push((item, seq));
         }
-        if round.items.len() > 0 {
-            return Ok(None);
+        if round.len() == 0 {
+            self.round = None;
+            rows::put_checkpoint(db, self.began_at)?;
         }
-        let through = round.began_at;
-        self.round = None;
-        rows::put_checkpoint(db, through)?;
-        Ok(Some(through))
+        Ok(())
     }
 
     /// The slice is committed: what has not changed since may leave memory.

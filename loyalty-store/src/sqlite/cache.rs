@@ -3,7 +3,7 @@
 //! The writer publishes after each commit. What has not reached its table yet is pinned, so that a miss
 //! means that the table is up to date. Everything else may be dropped when there is too much of it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -125,8 +125,17 @@ impl<K: Clone + Eq + Hash, V> Shard<K, V> {
         let slot = Slot { value, pinned, used: AtomicBool::new(true) };
         if self.slots.insert(key.clone(), slot).is_none() {
             self.clock.push_back(key.clone());
+            self.sweep();
         }
         self.evict(capacity);
+    }
+
+    /// Takes keys off the clock that were removed, once they are more than those that stand.
+    fn sweep(&mut self) {
+        if self.clock.len() > self.slots.len().saturating_mul(2).max(16) {
+            let mut seen = HashSet::new();
+            self.clock.retain(|key| self.slots.contains_key(key) && seen.insert(key.clone()));
+        }
     }
 
     /// Moves the hand until there is room: who was used since it last came by is spared once.
@@ -173,6 +182,16 @@ mod tests {
         (1_000..3_000).for_each(|key| cache.publish(&key, key, false));
         let kept = (0..3_000).filter(|key| cache.get(key).is_some()).count();
         assert!(kept < 200, "{kept} values beyond the capacity");
+    }
+
+    #[test]
+    fn values_that_come_and_go_leave_nothing_behind() {
+        let cache = Cache::new(1_000);
+        for _ in 0..10_000 {
+            cache.publish(&1, "value", false);
+            cache.remove(&1);
+        }
+        assert!(cache.shards.iter().all(|shard| shard.read().unwrap().clock.len() < 100));
     }
 
     #[test]

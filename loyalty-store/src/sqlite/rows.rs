@@ -223,22 +223,25 @@ pub(super) fn put_answer_key(db: &Db, shop: ShopId, key: &[u8; 16], answer: i64)
     Ok(())
 }
 
-/// Drops some of the answers from before a time: the oldest, up to one that is written down already.
-pub(super) fn prune_answers(db: &Db, before: Timestamp, written: i64) -> Result<(), Failure> {
-    let (mut old, sql) = (Vec::new(), "SELECT id, shop, key, at FROM answer WHERE id <= ? ORDER BY id LIMIT 256");
-    each(db, sql, [written], |row| {
+/// Looks at the oldest answers and drops those from before a time, where their keys have reached their
+/// table. Answers how many.
+pub(super) fn prune_answers(db: &Db, before: Timestamp, limit: usize) -> Result<usize, Failure> {
+    let sql = "SELECT id, shop, key, at FROM answer WHERE id <= (SELECT answer FROM checkpoint)
+        ORDER BY id LIMIT ?";
+    let mut old = Vec::new();
+    each(db, sql, [i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
         let at: i64 = row.get(3)?;
         if at < micros(before) {
             old.push((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, [u8; 16]>(2)?));
         }
         Ok(())
     })?;
-    for (id, shop, key) in old {
+    for (id, shop, key) in &old {
         let sql = "DELETE FROM answer_key WHERE shop = ? AND key = ? AND answer = ?";
         db.prepare_cached(sql)?.execute(params![shop, key, id])?;
         db.prepare_cached("DELETE FROM answer WHERE id = ?")?.execute([id])?;
     }
-    Ok(())
+    Ok(old.len())
 }
 
 // Customers.

@@ -12,6 +12,9 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 /// Marks a file as ours ("loya").
 const APPLICATION_ID: i64 = 0x6c6f_7961;
 
+/// The format that this program writes.
+const NEWEST: i64 = 1;
+
 /// One step a format version. Never changed once released; a new format is a new step.
 const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE shop (
@@ -107,13 +110,28 @@ const MIGRATIONS: [&str; 1] = ["
     INSERT INTO checkpoint VALUES (1, 0, 0);
 "];
 
+const WRITING: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
 /// Opens the file for writing, making it or moving it to the newest format.
 pub(super) fn open(path: &Path) -> Result<Connection, Failure> {
+    prepare(Connection::open_with_flags(path, WRITING | OpenFlags::SQLITE_OPEN_CREATE)?)
+}
+
+/// Opens the file for writing, where it is there.
+pub(super) fn open_existing(path: &Path) -> Result<Connection, Failure> {
+    prepare(Connection::open_with_flags(path, WRITING)?)
+}
+
+/// A file that is not ours, or newer, is refused before anything is changed in it. One that is as it
+/// should be is opened without a lock, however busy it is.
+fn prepare(mut db: Connection) -> Result<Connection, Failure> {
     check_version()?;
-    let mut db = Connection::open(path)?;
     settle(&db)?;
+    let found = format(&db)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
-    migrate(&mut db)?;
+    if found < NEWEST {
+        migrate(&mut db)?;
+    }
     Ok(db)
 }
 
@@ -144,35 +162,41 @@ fn settle(db: &Connection) -> Result<(), Failure> {
     Ok(())
 }
 
-fn migrate(db: &mut Connection) -> Result<(), Failure> {
-    let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let number = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let (found, application) = (number("user_version")?, number("application_id")?);
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    if found > known {
-        return Err(Failure::TooNew { found, known });
-    }
-    let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if application != APPLICATION_ID && tables > 0 {
+/// The format of a file that is ours, or empty.
+fn format(db: &Connection) -> Result<i64, Failure> {
+    let number = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if number("application_id")? != APPLICATION_ID && tables > 0 {
         return Err(Failure::Corrupt("the file is another program's database".to_owned()));
     }
+    match number("user_version")? {
+        found if found > NEWEST => Err(Failure::TooNew { found, known: NEWEST }),
+        found => Ok(found),
+    }
+}
+
+fn migrate(db: &mut Connection) -> Result<(), Failure> {
+    let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    // Somebody else may have done it meanwhile.
+    let found = format(&transaction)?;
     for step in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
         transaction.execute_batch(step)?;
     }
-    if found < known {
-        transaction.pragma_update(None, "user_version", known)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    }
-    transaction.commit()?;
-    Ok(())
+    transaction.pragma_update(None, "user_version", NEWEST)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    Ok(transaction.commit()?)
 }
 
 /// What SQLite reports, as seen by callers: damage is final, all else may pass.
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        let unreadable =
+            matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..));
         match error.sqlite_error_code() {
             Some(DatabaseCorrupt | NotADatabase) => Self::Corrupt(error.to_string()),
+            _ if unreadable => Self::Corrupt(error.to_string()),
             _ => Self::Unavailable(error.to_string()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use loyalty_core::{AccountId, CustomerId, Email, OrderId, Program, ProgramVersion, ShopId};
@@ -28,7 +28,7 @@ pub(super) type Placed = (i64, Arc<Kept>);
 pub(super) struct Shared {
     path: PathBuf,
     readers: Mutex<Vec<Connection>>,
-    /// Why nothing can be served, while nothing can.
+    /// Why nothing can be served, while nothing can. A read holds it from beginning to end.
     illness: RwLock<Option<Failure>>,
     pub(super) accounts: Cache<AccountId, Arc<AccountRecord>>,
     pub(super) orders: Cache<(ShopId, OrderId), Arc<OrderRecord>>,
@@ -36,7 +36,7 @@ pub(super) struct Shared {
     by_id: Cache<(ShopId, CustomerId), AccountId>,
     by_email: Cache<(ShopId, String), AccountId>,
     pub(super) answers: Cache<(ShopId, [u8; 16]), Placed>,
-    programs: Cache<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
+    pub(super) programs: Cache<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
     shops: Cache<ShopId, Arc<Shop>>,
     keys: RwLock<KeyMap>,
 }
@@ -77,11 +77,21 @@ impl Shared {
         schema::open_reader(&self.path)
     }
 
-    pub(super) fn health(&self) -> Result<(), Failure> {
+    /// Lets a read begin, and keeps memory as it is until the read lets go: while it is thrown away and
+    /// filled again, tables behind the journal would show through.
+    pub(super) fn health(&self) -> Result<RwLockReadGuard<'_, Option<Failure>>, Failure> {
         let illness = self.illness.read().unwrap_or_else(PoisonError::into_inner);
-        illness.clone().map_or(Ok(()), Err)
+        match &*illness {
+            None => Ok(illness),
+            Some(failure) => Err(failure.clone()),
+        }
     }
 
+    pub(super) fn is_ill(&self) -> bool {
+        self.health().is_err()
+    }
+
+    /// Waits for the reads that have begun.
     pub(super) fn set_illness(&self, illness: Option<Failure>) {
         *self.illness.write().unwrap_or_else(PoisonError::into_inner) = illness;
     }
@@ -168,11 +178,13 @@ impl Shared {
         Ok(key)
     }
 
+    /// A customer with the account. Not there while a commit that makes them, or merges them into
+    /// another, is only half published.
     pub(super) fn view_of(&self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
         let Some(record) = self.customer(Db::Reader, account)? else { return Ok(None) };
         let account = self.account(Db::Reader, account)?;
-        let account = account.unwrap_or_else(|| Arc::new(AccountRecord::new(record.shop)));
-        Ok(Some(CustomerView::new(record, account)))
+        let account = account.filter(|account| account.account.merged_into().is_none());
+        Ok(account.map(|account| CustomerView::new(record, account)))
     }
 
     // What the writer tells after a commit.
@@ -191,10 +203,6 @@ impl Shared {
             email.inspect(|email| self.by_email.publish(&(shop, email.key().to_owned()), account, false));
             self.customers.publish(&account, Arc::clone(after), false);
         }
-    }
-
-    pub(super) fn publish_program(&self, shop: ShopId, program: (ProgramVersion, Arc<Program>)) {
-        self.programs.publish(&(shop, None), program, false);
     }
 
     pub(super) fn shop_changed(&self, shop: ShopId) {

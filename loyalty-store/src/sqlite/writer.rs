@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use loyalty_core::{AccountId, CustomerId, Email, OrderId, Program, ProgramVersion, ShopId, Timestamp};
@@ -41,6 +41,9 @@ const BATCH: usize = 512;
 /// How long the writer is idle before it uses the time to write states behind.
 const IDLE: Duration = Duration::from_millis(20);
 
+/// How long a writer that fell ill waits before it tries to open the file again, unless it is asked.
+const RECOVERY: Duration = Duration::from_millis(500);
+
 pub(super) struct Writer {
     path: PathBuf,
     db: Connection,
@@ -48,7 +51,10 @@ pub(super) struct Writer {
     jobs: Receiver<Job>,
     last: Last,
     behind: Behind,
+    /// Whether more answers than were dropped last may be too old.
+    pruning: bool,
     now: Timestamp,
+    tried_at: Instant,
 }
 
 /// The last numbers that were given out.
@@ -66,10 +72,17 @@ impl Writer {
         jobs: Receiver<Job>,
         settings: &Settings,
     ) -> Result<Self, Failure> {
-        let db = schema::open(&path)?;
-        let behind = Behind::new(settings.write_behind);
-        let now = Timestamp::UNIX_EPOCH;
-        let mut writer = Self { path, db, shared, jobs, last: Last::default(), behind, now };
+        let mut writer = Self {
+            db: schema::open(&path)?,
+            path,
+            shared,
+            jobs,
+            last: Last::default(),
+            behind: Behind::new(settings.write_behind),
+            pruning: false,
+            now: Timestamp::UNIX_EPOCH,
+            tried_at: Instant::now(),
+        };
         writer.restore()?;
         Ok(writer)
     }
@@ -89,7 +102,7 @@ impl Writer {
             jobs.extend(self.jobs.try_iter().take(BATCH.saturating_sub(1)));
             self.serve(jobs);
         }
-        while !self.behind.is_done() && self.shared.health().is_ok() {
+        while !self.behind.is_done() && !self.shared.is_ill() {
             self.idle();
         }
         // What is left in the log is read at the next start all the same.
@@ -98,7 +111,7 @@ impl Writer {
 
     /// One commit for all that wait.
     fn serve(&mut self, jobs: Vec<Job>) {
-        if self.shared.health().is_err()
+        if self.shared.is_ill()
             && let Err(failure) = self.reopen()
         {
             for job in jobs {
@@ -135,7 +148,7 @@ impl Writer {
                 replies.push((reply, Err(failure.clone())));
                 continue;
             }
-            self.now = self.now.max(request.now);
+            self.now = request.now;
             let (shop, now) = (request.shop, request.now);
             let mut view = Reading { db: &self.db, shared: &self.shared, staged };
             match transact(&mut view, request) {
@@ -143,7 +156,11 @@ impl Writer {
                     stopped = staged.write(&self.db, shop, now, changes).err();
                     replies.push((reply, Ok(answer)));
                 }
-                Err(failure) => replies.push((reply, Err(failure))),
+                Err(failure) => {
+                    // Some failures of a read end the transaction too; nothing more must be written then.
+                    stopped = self.db.is_autocommit().then(|| failure.clone());
+                    replies.push((reply, Err(failure)));
+                }
             }
         }
         stopped.map_or(Ok(()), Err)
@@ -153,13 +170,23 @@ impl Writer {
         if !staged.wrote {
             return Ok(self.db.execute_batch("ROLLBACK")?);
         }
-        if self.behind.is_due() {
-            self.behind.begin((self.last.seq, self.last.answer));
+        let at = (self.last.seq, self.last.answer);
+        if self.behind.is_due(at) {
+            self.behind.begin(at);
         }
-        // More than what this commit makes wait, so that a round always comes to its end.
-        let room = count.saturating_mul(4).saturating_add(64);
-        self.behind.write_slice(&self.db, &self.shared, room)?;
+        if self.behind.is_writing() {
+            // More than what this commit makes wait, so that a round always comes to its end.
+            self.write_behind(count.saturating_mul(4).saturating_add(64))?;
+        }
         self.db.execute_batch("COMMIT").map_err(|error| Failure::UnknownOutcome(error.to_string()))
+    }
+
+    /// Writes some states inside the open transaction, and drops as many answers that are too old.
+    fn write_behind(&mut self, room: usize) -> Result<(), Failure> {
+        self.behind.write_slice(&self.db, &self.shared, room)?;
+        let before = self.now.checked_sub_signed(TimeDelta::days(Kept::DAYS)).unwrap_or(Timestamp::UNIX_EPOCH);
+        self.pruning = rows::prune_answers(&self.db, before, room)? == room;
+        Ok(())
     }
 
     /// Shows what is committed, first of all to the next requests.
@@ -179,25 +206,27 @@ impl Writer {
             shared.answers.publish(key, placed.clone(), true);
             self.behind.answer(*key);
         }
-        for (shop, program) in staged.programs {
-            shared.publish_program(shop, program);
+        for (key, program) in staged.programs {
+            shared.programs.publish(&key, program, false);
         }
         self.last = staged.last;
     }
 
-    /// Nothing waits: write states behind, and drop old answers.
+    /// Nothing waits: write states behind, drop old answers, get well.
     fn idle(&mut self) {
-        if self.behind.is_done() || self.shared.health().is_err() {
+        if self.shared.is_ill() {
+            if self.tried_at.elapsed() >= RECOVERY {
+                let _ = self.reopen();
+            }
             return;
         }
-        let before = self.now.checked_sub_signed(TimeDelta::days(Kept::DAYS)).unwrap_or(Timestamp::UNIX_EPOCH);
+        if self.behind.is_done() && !self.pruning {
+            return;
+        }
         self.behind.begin((self.last.seq, self.last.answer));
         let mut work = || -> Result<(), Failure> {
             self.db.execute_batch("BEGIN IMMEDIATE")?;
-            let done = self.behind.write_slice(&self.db, &self.shared, BATCH)?;
-            if let Some((_, answer)) = done {
-                rows::prune_answers(&self.db, before, answer)?;
-            }
+            self.write_behind(BATCH)?;
             Ok(self.db.execute_batch("COMMIT")?)
         };
         match work() {
@@ -216,9 +245,11 @@ impl Writer {
         }
     }
 
+    /// The file as it is now. One that is gone is not made anew.
     fn reopen(&mut self) -> Result<(), Failure> {
+        self.tried_at = Instant::now();
         self.shared.forget();
-        self.db = schema::open(&self.path)?;
+        self.db = schema::open_existing(&self.path)?;
         self.behind.forget();
         self.restore()?;
         self.shared.set_illness(None);
@@ -300,7 +331,8 @@ struct Staged {
     by_id: HashMap<(ShopId, CustomerId), Option<AccountId>>,
     by_email: HashMap<(ShopId, String), Option<AccountId>>,
     answers: HashMap<(ShopId, [u8; 16]), Placed>,
-    programs: HashMap<ShopId, (ProgramVersion, Arc<Program>)>,
+    /// By version, and the newest by none.
+    programs: HashMap<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
 }
 
 impl Staged {
@@ -333,7 +365,9 @@ impl Staged {
         }
         if let Some((version, program)) = changes.program {
             rows::add_program(db, shop, version, &program, now)?;
-            self.programs.insert(shop, (version, program));
+            for asked in [None, Some(version)] {
+                self.programs.insert((shop, asked), (version, Arc::clone(&program)));
+            }
         }
         if let Some(kept) = changes.kept {
             let id = self.last.answer.saturating_add(1);
@@ -379,7 +413,7 @@ impl View for Reading<'_> {
         shop: ShopId,
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
-        match self.staged.programs.get(&shop).filter(|(newest, _)| version.is_none_or(|asked| asked == *newest)) {
+        match self.staged.programs.get(&(shop, version)) {
             Some(program) => Ok(Some(program.clone())),
             None => self.shared.program(Db::Writer(self.db), shop, version),
         }

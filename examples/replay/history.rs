@@ -1,0 +1,84 @@
+//! The file: one order a line, as a shop would push it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+use loyalty_core::Timestamp;
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use serde::Deserialize;
+
+use crate::cli::Trouble;
+
+/// An order. Members of the file that no rule looks at are left out.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Order {
+    #[serde(rename = "order_id")]
+    pub(crate) id: String,
+    pub(crate) customer_id: String,
+    pub(crate) placed_at: Timestamp,
+    pub(crate) total: String,
+    pub(crate) lines: Vec<Line>,
+}
+
+/// A line of an order.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Line {
+    pub(crate) product_id: String,
+    pub(crate) quantity: u32,
+    pub(crate) amount: String,
+    pub(crate) category: Option<String>,
+}
+
+/// Reads the whole file, `.gz` or plain.
+pub(crate) fn read(path: &Path) -> Result<Vec<Order>, Trouble> {
+    let named = |trouble: Trouble| Trouble::from(format!("{}: {trouble}", path.display()));
+    let file = File::open(path).map_err(|error| named(error.into()))?;
+    let packed = path.extension().is_some_and(|extension| extension == "gz");
+    let text: Box<dyn Read> = if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let parse = |(line, text): (usize, std::io::Result<String>)| -> Result<Order, Trouble> {
+        // Python writes NaN for what is missing; JSON has null for that.
+        let text = text?.replace("\":NaN", "\":null");
+        serde_json::from_str(&text).map_err(|error| format!("line {}: {error}", line + 1).into())
+    };
+    BufReader::new(text).lines().enumerate().map(parse).collect::<Result<_, _>>().map_err(named)
+}
+
+/// The sequence in which orders are pushed, as positions in the file: in that of the file, or shuffled by
+/// a seed; a part of them twice, at once or anywhere.
+pub(crate) fn sequence(orders: usize, shuffle: Option<u64>, twice: Decimal) -> Vec<usize> {
+    let repeated = Decimal::from(orders).checked_mul(twice).and_then(|count| count.to_usize());
+    let shuffled = |positions: &mut [usize], salt: u64| {
+        positions.sort_by_cached_key(|position| {
+            let mut hasher = DefaultHasher::new();
+            (shuffle, salt, position).hash(&mut hasher);
+            hasher.finish()
+        });
+    };
+    let mut again: Vec<usize> = (0..orders).collect();
+    shuffled(&mut again, 1);
+    again.truncate(repeated.unwrap_or(orders));
+    let mut sequence: Vec<usize> = (0..orders).chain(again).collect();
+    if shuffle.is_some() {
+        shuffled(&mut sequence, 2);
+    } else {
+        sequence.sort_unstable();
+    }
+    sequence
+}
+
+/// What a customer's balance must be, worked out without the engine: the whole units of each order's total.
+pub(crate) fn plain_sums(orders: &[Order]) -> Result<BTreeMap<&str, i64>, Trouble> {
+    let (mut sums, mut seen) = (BTreeMap::new(), BTreeSet::new());
+    for order in orders {
+        if seen.insert(&order.id) {
+            let (units, _) = order.total.split_once('.').unwrap_or((&order.total, ""));
+            *sums.entry(order.customer_id.as_str()).or_default() += units.parse::<i64>()?;
+        }
+    }
+    Ok(sums)
+}

@@ -1,0 +1,169 @@
+//! Pushes a year of a shop's orders and shows what came of it.
+//!
+//! ```text
+//! cargo run --release --example replay                                   the sample, through the library
+//! cargo run --release --example replay -- orders.ndjson.gz --check --shuffle 7 --duplicate 0.1
+//! cargo run --release --example replay -- --server http://127.0.0.1:8080 --key lk_… --connections 64
+//! ```
+//!
+//! Orders are facts: pushed twice, or in any sequence, they come to the same balances. `--check` holds the
+//! balances against a plain sum that this program works out by itself, for a shop that had nothing before.
+#![allow(clippy::arithmetic_side_effects, reason = "counts of a file that fits in memory")]
+
+#[path = "../cli.rs"]
+mod cli;
+#[path = "../client.rs"]
+mod client;
+mod history;
+mod report;
+mod target;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use rust_decimal::Decimal;
+use tokio::task::JoinSet;
+
+use crate::cli::Trouble;
+use crate::client::ServerArgs;
+use crate::history::Order;
+use crate::report::{Pushed, Report};
+use crate::target::{Pusher, Target};
+
+/// Pushes a file of orders, through the library or to a server, and shows the balances.
+#[derive(Parser)]
+struct Arguments {
+    /// Orders, one JSON object a line; plain or .gz.
+    #[arg(default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/data/orders-3-customers.ndjson"))]
+    file: PathBuf,
+    #[command(flatten)]
+    server: ServerArgs,
+    /// Keep the library's store in memory, not in a temporary file.
+    #[arg(long, conflicts_with = "server")]
+    memory: bool,
+    /// How many orders are on their way at once; to a server, each on its own connection.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    connections: u16,
+    /// Push in another sequence; the same one for the same seed.
+    #[arg(long, value_name = "SEED")]
+    shuffle: Option<u64>,
+    /// Push this part of the orders twice, such as 0.1.
+    #[arg(long, value_name = "FRACTION", default_value = "0", value_parser = fraction)]
+    duplicate: Decimal,
+    /// Compare every balance with a plain sum; exit code 1 where they differ.
+    #[arg(long)]
+    check: bool,
+    /// Write customer,balance lines to a file.
+    #[arg(long, value_name = "FILE")]
+    balances: Option<PathBuf>,
+}
+
+fn fraction(text: &str) -> Result<Decimal, &'static str> {
+    let fraction = text.parse().ok().filter(|fraction| (Decimal::ZERO..=Decimal::ONE).contains(fraction));
+    fraction.ok_or("must be between 0 and 1")
+}
+
+fn main() -> ExitCode {
+    cli::run(replay)
+}
+
+async fn replay(arguments: Arguments) -> Result<ExitCode, Trouble> {
+    let orders: Arc<[Order]> = history::read(&arguments.file)?.into();
+    let sequence = history::sequence(orders.len(), arguments.shuffle, arguments.duplicate);
+    let target = match arguments.server.server()? {
+        Some(server) => Target::Server(server),
+        None => Target::library(arguments.memory)?,
+    };
+    let pushed = push(&target, &orders, sequence, arguments.connections).await?;
+
+    let sums = history::plain_sums(&orders)?;
+    let balances = target.balances(sums.keys().copied().collect()).await?;
+    Report { target: &target.name(), orders: &orders, pushed: &pushed, balances: &balances }.print();
+    if let Some(path) = &arguments.balances {
+        write_balances(path, &balances)?;
+    }
+    let agrees = !arguments.check || report::print_check(&sums, &balances);
+    Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Pushes with so many orders on their way at once, and measures each.
+async fn push(
+    target: &Target,
+    orders: &Arc<[Order]>,
+    sequence: Vec<usize>,
+    connections: u16,
+) -> Result<Pushed, Trouble> {
+    let progress = progress(sequence.len())?;
+    let (sequence, next) = (Arc::<[usize]>::from(sequence), Arc::new(AtomicUsize::new(0)));
+    let mut pushers = Vec::new();
+    for _ in 0..connections {
+        pushers.push(target.pusher().await?);
+    }
+    let begun = Instant::now();
+    let mut tasks = JoinSet::new();
+    for pusher in pushers {
+        let work = Work {
+            pusher,
+            orders: Arc::clone(orders),
+            sequence: Arc::clone(&sequence),
+            next: Arc::clone(&next),
+            progress: progress.clone(),
+        };
+        tasks.spawn(work.run());
+    }
+    let mut latencies = Vec::with_capacity(sequence.len());
+    while let Some(done) = tasks.join_next().await {
+        latencies.extend(done??);
+    }
+    progress.finish_and_clear();
+    Ok(Pushed::new(begun.elapsed(), latencies))
+}
+
+/// What one of many tasks does.
+struct Work {
+    pusher: Pusher,
+    orders: Arc<[Order]>,
+    sequence: Arc<[usize]>,
+    /// The first place of the sequence that nobody has taken.
+    next: Arc<AtomicUsize>,
+    progress: ProgressBar,
+}
+
+impl Work {
+    async fn run(mut self) -> Result<Vec<Duration>, Trouble> {
+        let mut latencies = Vec::new();
+        while let Some(order) = self.sequence.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            let Some(order) = self.orders.get(*order) else { break };
+            let begun = Instant::now();
+            self.pusher.push(order).await?;
+            latencies.push(begun.elapsed());
+            self.progress.inc(1);
+        }
+        Ok(latencies)
+    }
+}
+
+/// A bar on standard error; hidden where that is no terminal.
+fn progress(length: usize) -> Result<ProgressBar, Trouble> {
+    let style =
+        ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} orders, {per_sec}, {eta} left")?;
+    Ok(ProgressBar::new(u64::try_from(length)?).with_style(style))
+}
+
+fn write_balances(path: &Path, balances: &BTreeMap<String, i64>) -> Result<(), Trouble> {
+    let line = |(customer, balance): (&String, &i64)| format!("{},{balance}\n", csv(customer));
+    let text = balances.iter().map(line).collect::<String>();
+    let written = std::fs::write(path, format!("customer,balance\n{text}"));
+    written.map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+/// A field of CSV, in quotes where it needs them.
+fn csv(text: &str) -> String {
+    if text.contains(['"', ',']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}

@@ -1,0 +1,115 @@
+//! The closing table.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::history::{Line, Order};
+
+/// How many of the largest balances, and of the differences, are shown.
+const SHOWN: usize = 10;
+
+/// How the pushing went.
+pub(crate) struct Pushed {
+    time: Duration,
+    /// Of each order pushed, shortest first.
+    latencies: Vec<Duration>,
+}
+
+impl Pushed {
+    pub(crate) fn new(time: Duration, mut latencies: Vec<Duration>) -> Self {
+        latencies.sort_unstable();
+        Self { time, latencies }
+    }
+
+    /// The latency that so many of a hundred did not exceed.
+    fn percentile(&self, of_hundred: usize) -> Duration {
+        let rank = (self.latencies.len() * of_hundred).div_ceil(100);
+        self.latencies.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+    }
+
+    fn per_second(&self) -> u128 {
+        let pushed = u128::try_from(self.latencies.len()).unwrap_or_default();
+        (pushed * 1_000_000).checked_div(self.time.as_micros()).unwrap_or_default()
+    }
+}
+
+/// All that the table shows.
+pub(crate) struct Report<'a> {
+    pub(crate) target: &'a str,
+    pub(crate) orders: &'a [Order],
+    pub(crate) pushed: &'a Pushed,
+    pub(crate) balances: &'a BTreeMap<String, i64>,
+}
+
+impl Report<'_> {
+    pub(crate) fn print(&self) {
+        let lines = || self.orders.iter().flat_map(|order| &order.lines);
+        let nothing = self.orders.iter().filter(|order| is_zero(&order.total)).count();
+        let empty = |line: &&Line| line.quantity == 0;
+        let unsorted = |line: &&Line| line.category.is_none();
+        println!("Pushed through {}.", self.target);
+        row("orders", &thousands(&self.orders.len()));
+        row("  of them of 0.00", &thousands(&nothing));
+        row("lines", &thousands(&lines().count()));
+        row("  of them of quantity 0", &thousands(&lines().filter(empty).count()));
+        row("  of them of no category", &thousands(&lines().filter(unsorted).count()));
+        row("customers", &thousands(&self.balances.len()));
+        row("points", &thousands(&self.balances.values().sum::<i64>()));
+        println!();
+        row("pushes", &thousands(&self.pushed.latencies.len()));
+        row("seconds", &thousandths(self.pushed.time.as_millis()));
+        row("orders a second", &thousands(&self.pushed.per_second()));
+        for percent in [50, 90, 99, 100] {
+            let name = if percent == 100 { "max".to_owned() } else { format!("p{percent}") };
+            row(&format!("latency {name}, ms"), &thousandths(self.pushed.percentile(percent).as_micros()));
+        }
+        println!("\nLargest balances");
+        let mut largest: Vec<_> = self.balances.iter().collect();
+        largest.sort_by_key(|(customer, balance)| (Reverse(**balance), *customer));
+        for (customer, balance) in largest.into_iter().take(SHOWN) {
+            row(&format!("customer {customer}"), &thousands(balance));
+        }
+    }
+}
+
+/// Compares, shows what differs, and says whether all agree.
+pub(crate) fn print_check(sums: &BTreeMap<&str, i64>, balances: &BTreeMap<String, i64>) -> bool {
+    let differs = |(customer, sum): &(&&str, &i64)| balances.get(**customer) != Some(*sum);
+    let different: Vec<_> = sums.iter().filter(differs).collect();
+    for (customer, sum) in different.iter().take(SHOWN) {
+        let balance = balances.get(**customer).map_or("none".to_owned(), i64::to_string);
+        println!("customer {customer}: the balance is {balance}, the plain sum {sum}");
+    }
+    if different.is_empty() {
+        println!("\nEvery balance is the plain sum of its orders.");
+    } else {
+        println!("\n{} of {} balances differ from the plain sum.", different.len(), sums.len());
+    }
+    different.is_empty()
+}
+
+fn row(name: &str, value: &str) {
+    println!("  {name:<26}{value:>14}");
+}
+
+fn is_zero(amount: &str) -> bool {
+    amount.bytes().all(|byte| matches!(byte, b'0' | b'.'))
+}
+
+/// A whole number in groups of three digits.
+fn thousands(number: &impl ToString) -> String {
+    let digits = number.to_string();
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |digits| ("-", digits));
+    let group = |(index, digit): (usize, char)| {
+        let left = digits.len() - index;
+        let comma = index > 0 && left.is_multiple_of(3);
+        [comma.then_some(','), Some(digit)].into_iter().flatten()
+    };
+    format!("{sign}{}", digits.chars().enumerate().flat_map(group).collect::<String>())
+}
+
+/// So many thousandths as a decimal.
+fn thousandths(count: u128) -> String {
+    format!("{}.{:03}", thousands(&(count / 1_000)), count % 1_000)
+}

@@ -1,0 +1,226 @@
+//! Where orders go: through the library into a store, or through HTTP into a server.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::Method;
+use loyalty_core::{
+    CategoryId, Command, Currency, CustomerId, Line, LineId, Order, OrderId, Origin, ProductId, Quantity, ShopId,
+    Status, Timestamp, Zone,
+};
+use loyalty_store::{
+    Action, MemoryStore, NewShop, ProfileChange, Reply, Request, Settings, SqliteStore, Store, Who,
+};
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+use crate::cli::Trouble;
+use crate::client::{Ask, Client, Server};
+use crate::history;
+
+/// How many customers are asked for at once.
+const BATCH: usize = 1_000;
+
+/// Where orders go.
+pub(crate) enum Target {
+    /// A shop in a store of this process.
+    Library(ShopOf),
+    /// A shop of a server.
+    Server(Server),
+}
+
+/// One shop in a store.
+#[derive(Clone)]
+pub(crate) struct ShopOf {
+    store: Arc<dyn Store>,
+    name: &'static str,
+    id: ShopId,
+    /// Where the store's file is, gone with the last that knows it.
+    _directory: Option<Arc<TempDir>>,
+}
+
+impl Target {
+    /// A new shop in a store that is gone afterwards: in memory, or in a temporary file.
+    pub(crate) fn library(memory: bool) -> Result<Self, Trouble> {
+        let (store, name, directory): (Arc<dyn Store>, _, _) = if memory {
+            (Arc::new(MemoryStore::default()), "memory", None)
+        } else {
+            let directory = tempfile::tempdir()?;
+            let store = SqliteStore::open(&directory.path().join("replay.db"), &Settings::default())?;
+            (Arc::new(store), "SQLite", Some(Arc::new(directory)))
+        };
+        let shop = NewShop { name: "Replay".to_owned(), currency: Currency::USD, zone: Zone::UTC };
+        let id = store.create_shop(&shop, Timestamp::UNIX_EPOCH)?.id;
+        Ok(Self::Library(ShopOf { store, name, id, _directory: directory }))
+    }
+
+    /// Something that pushes one order after the other.
+    pub(crate) async fn pusher(&self) -> Result<Pusher, Trouble> {
+        Ok(match self {
+            Self::Library(shop) => Pusher::Library(shop.clone()),
+            Self::Server(server) => Pusher::Server(server.connect().await?),
+        })
+    }
+
+    /// What each customer has, once no more comes.
+    pub(crate) async fn balances(&self, customers: Vec<&str>) -> Result<BTreeMap<String, i64>, Trouble> {
+        match self {
+            Self::Library(shop) => customers.into_iter().map(|id| shop.balance(id)).collect(),
+            Self::Server(server) => {
+                let (mut client, mut all) = (server.connect().await?, BTreeMap::new());
+                for batch in customers.chunks(BATCH) {
+                    all.extend(balances(&mut client, batch).await?);
+                }
+                Ok(all)
+            }
+        }
+    }
+
+    /// The target's name.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Library(shop) => format!("the library ({})", shop.name),
+            Self::Server(server) => format!("http://{}", server.authority()),
+        }
+    }
+}
+
+/// Pushes one order after the other.
+pub(crate) enum Pusher {
+    Library(ShopOf),
+    Server(Client),
+}
+
+impl Pusher {
+    /// Pushes an order; it is durable when this returns.
+    pub(crate) async fn push(&mut self, order: &history::Order) -> Result<(), Trouble> {
+        let pushed = match self {
+            Self::Library(shop) => shop.record(order).await,
+            Self::Server(client) => put(client, order).await,
+        };
+        pushed.map_err(|trouble| format!("order {}: {trouble}", order.id).into())
+    }
+}
+
+impl ShopOf {
+    async fn record(&self, order: &history::Order) -> Result<(), Trouble> {
+        // The history happens at its own time, so no clock is read.
+        let now = order.placed_at;
+        let command = Command::RecordOrder {
+            order: OrderId::new(&order.id)?,
+            snapshot: Arc::new(snapshot(order)?),
+            status: Status::Completed,
+            at: Some(now),
+            origin: Origin::Shop,
+        };
+        let customer = Some(Who::Id(CustomerId::new(&order.customer_id)?));
+        let action = Action::Order { command, customer, change: ProfileChange::default() };
+        let request = Request { shop: self.id, now, idempotency: None, action };
+        match self.store.execute(request).await? {
+            Reply::Decided(outcome) => Ok(outcome.map(|_| ())?),
+            Reply::Kept { .. } => Err("a kept answer to a request without a key".into()),
+        }
+    }
+
+    fn balance(&self, customer: &str) -> Result<(String, i64), Trouble> {
+        let found = self.store.customer(self.id, &Who::Id(CustomerId::new(customer)?))?;
+        let found = found.ok_or_else(|| format!("customer {customer} is not known"))?;
+        // The last entry's time: nothing in this history expires.
+        Ok((customer.to_owned(), found.balance(Timestamp::UNIX_EPOCH).get()))
+    }
+}
+
+/// The order as the rules look at it.
+fn snapshot(order: &history::Order) -> Result<Order, Trouble> {
+    let line = |(index, line): (usize, &history::Line)| -> Result<Line, Trouble> {
+        Ok(Line {
+            id: LineId::new((index + 1).to_string())?,
+            product: Some(ProductId::new(&line.product_id)?),
+            categories: line.category.iter().map(CategoryId::new).collect::<Result<_, _>>()?,
+            quantity: Quantity::new(line.quantity.into())?,
+            amount: line.amount.parse()?,
+            gift_card: false,
+        })
+    };
+    let lines = order.lines.iter().enumerate().map(line).collect::<Result<_, _>>()?;
+    Ok(Order { placed_at: Some(order.placed_at), lines, total: order.total.parse()?, ..Order::default() })
+}
+
+/// An order as the server reads it.
+#[derive(Serialize)]
+struct OrderBody<'a> {
+    customer: CustomerBody<'a>,
+    status: &'static str,
+    placed_at: Timestamp,
+    updated_at: Timestamp,
+    lines: Vec<LineBody<'a>>,
+    total: &'a str,
+}
+
+#[derive(Serialize)]
+struct CustomerBody<'a> {
+    customer_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct LineBody<'a> {
+    product_id: &'a str,
+    categories: &'a [String],
+    quantity: u32,
+    amount: &'a str,
+}
+
+async fn put(client: &mut Client, order: &history::Order) -> Result<(), Trouble> {
+    let lines = order.lines.iter().map(|line| LineBody {
+        product_id: &line.product_id,
+        categories: line.category.as_slice(),
+        quantity: line.quantity,
+        amount: &line.amount,
+    });
+    let body = OrderBody {
+        customer: CustomerBody { customer_id: &order.customer_id },
+        status: "completed",
+        placed_at: order.placed_at,
+        updated_at: order.placed_at,
+        lines: lines.collect(),
+        total: &order.total,
+    };
+    let path = format!("/v1/orders/{}", segment(&order.id));
+    let body = Bytes::from(serde_json::to_vec(&body)?);
+    let ask = Ask { method: Method::PUT, path: &path, idempotency_key: None, body };
+    client.send(ask).await?.read::<serde::de::IgnoredAny>()?;
+    Ok(())
+}
+
+/// An id as one segment of a path: what could mean something there is escaped.
+fn segment(id: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    id.bytes().map(escape).collect()
+}
+
+#[derive(Deserialize)]
+struct BalancesAnswer {
+    balances: Vec<BalanceAnswer>,
+    unknown: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct BalanceAnswer {
+    customer_id: String,
+    point_balance: i64,
+}
+
+async fn balances(client: &mut Client, customers: &[&str]) -> Result<Vec<(String, i64)>, Trouble> {
+    let body = Bytes::from(serde_json::json!({ "customer_ids": customers }).to_string());
+    let path = "/v1/customers/point-balance";
+    let answer = client.send(Ask { method: Method::POST, path, idempotency_key: None, body }).await?;
+    let BalancesAnswer { balances, unknown } = answer.read()?;
+    match unknown.first() {
+        Some(id) => Err(format!("customer {id} is not known").into()),
+        None => Ok(balances.into_iter().map(|balance| (balance.customer_id, balance.point_balance)).collect()),
+    }
+}

@@ -1,0 +1,158 @@
+//! The load bench: what the server costs over bare hyper, side by side in one run.
+//!
+//! ```text
+//! cargo bench -p loyalty-tests --bench load -- --seconds 3 --connections 16,64,256
+//! ```
+//!
+//! Each kind of request goes, byte for byte, to the real server (App over SQLite with its usual settings,
+//! on the disk of the target directory) and to a hyper server that only reads the body and answers. The
+//! two take turns, so that a noisy machine disturbs both alike. Server and load generator share the
+//! machine; the ratios are what counts.
+//!
+//! Without `--bench`, as `cargo test --all-targets` runs it, each request is only tried for a moment.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    clippy::expect_used,
+    clippy::float_arithmetic,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a bench may stop at what it did not expect"
+)]
+
+mod generator;
+mod requests;
+mod servers;
+
+use std::num::NonZero;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+
+use crate::generator::Samples;
+use crate::servers::Servers;
+
+/// Measures the server against bare hyper.
+#[derive(Parser)]
+struct Arguments {
+    /// How long each measurement lasts.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// How many connections, each with one request in flight.
+    #[arg(long, value_delimiter = ',', default_values_t = [16, 64, 256])]
+    connections: Vec<usize>,
+    /// What cargo says when it benches.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// How often the two sides of a row take turns.
+const ROUNDS: usize = 3;
+
+/// How long and how often.
+struct Plan {
+    warm_up: Duration,
+    window: Duration,
+    rounds: usize,
+    connections: Vec<usize>,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    let plan = if arguments.bench {
+        Plan {
+            warm_up: Duration::from_millis(300),
+            window: Duration::from_secs(arguments.seconds),
+            rounds: ROUNDS,
+            connections: arguments.connections,
+        }
+    } else {
+        Plan { warm_up: Duration::ZERO, window: Duration::from_millis(50), rounds: 1, connections: vec![4] }
+    };
+    let servers = Servers::start();
+    print_conditions(&plan, servers.directory());
+    println!("| request | connections | bare/s | ours/s | ratio | bare p50 | bare p99 | ours p50 | ours p99 |");
+    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    for request in servers.requests() {
+        for &connections in &plan.connections {
+            let (mut bare, mut ours) = (Side::default(), Side::default());
+            for _ in 0..plan.rounds {
+                bare.add(generator::run(servers.bare, &request, connections, &plan));
+                ours.add(generator::run(servers.ours, &request, connections, &plan));
+            }
+            print_row(request.name, connections, &mut bare, &mut ours);
+        }
+    }
+    println!("\nTimes are in milliseconds. {}", servers.verified());
+}
+
+/// What one side of a row did.
+#[derive(Default)]
+struct Side {
+    rates: Vec<f64>,
+    latencies: Vec<Duration>,
+}
+
+impl Side {
+    fn add(&mut self, samples: Samples) {
+        self.rates.push(samples.latencies.len() as f64 / samples.window.as_secs_f64());
+        self.latencies.extend(samples.latencies);
+    }
+
+    /// In milliseconds.
+    fn percentile(&mut self, of_hundred: usize) -> f64 {
+        let rank = (self.latencies.len() * of_hundred).div_ceil(100).max(1) - 1;
+        let (_, latency, _) = self.latencies.select_nth_unstable(rank);
+        latency.as_secs_f64() * 1_000.0
+    }
+}
+
+fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+fn print_row(name: &str, connections: usize, bare: &mut Side, ours: &mut Side) {
+    // Of the rounds' own ratios: what drifts between rounds is on both sides of each.
+    let ratio = median(ours.rates.iter().zip(&bare.rates).map(|(ours, bare)| ours / bare).collect());
+    println!(
+        "| {name} | {connections} | {:.0} | {:.0} | {ratio:.2} | {:.2} | {:.2} | {:.2} | {:.2} |",
+        median(bare.rates.clone()),
+        median(ours.rates.clone()),
+        bare.percentile(50),
+        bare.percentile(99),
+        ours.percentile(50),
+        ours.percentile(99),
+    );
+}
+
+fn print_conditions(plan: &Plan, directory: &std::path::Path) {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    println!(
+        "{cores} cores, shared by the server (tokio, {cores} workers and SQLite's writer) and the load generator \
+         ({} threads); SQLite {}, WAL, synchronous=FULL; one 4 KiB append and sync on its disk takes {:.0} µs. \
+         Medians of {} rounds of {:?}.\n",
+        generator::THREADS,
+        rusqlite::version(),
+        sync_time(directory).as_secs_f64() * 1e6,
+        plan.rounds,
+        plan.window,
+    );
+}
+
+/// What an append of a page and its sync takes there: the median of some.
+fn sync_time(directory: &std::path::Path) -> Duration {
+    use std::io::Write;
+    let mut file = std::fs::File::create(directory.join("sync")).unwrap();
+    let mut once = || {
+        let begun = Instant::now();
+        file.write_all(&[7; 4096]).unwrap();
+        file.sync_data().unwrap();
+        begun.elapsed()
+    };
+    let mut times: Vec<Duration> = (0..201).map(|_| once()).collect();
+    times.sort_unstable();
+    times[times.len() / 2]
+}

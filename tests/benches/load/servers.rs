@@ -1,0 +1,122 @@
+//! The two sides: the real server, and hyper with nothing behind it. Both on one runtime, as the server's
+//! binary makes it.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use loyalty_core::{Command, Currency, CustomerId, Grounds, Points, ShopId, Zone};
+use loyalty_http::{App, Clock, Limits, auth, log, server};
+use loyalty_store::{Action, NewShop, Presence, Reply, Request as Transaction, Settings, SqliteStore, Store, Who};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tracing::level_filters::LevelFilter;
+
+use crate::requests::{self, CUSTOMERS, Template};
+
+/// Both servers, running.
+pub(crate) struct Servers {
+    pub(crate) bare: SocketAddr,
+    pub(crate) ours: SocketAddr,
+    key: String,
+    secret: String,
+    store: Arc<dyn Store>,
+    directory: TempDir,
+    _runtime: Runtime,
+}
+
+impl Servers {
+    /// Starts both, ours with a shop and its customers.
+    pub(crate) fn start() -> Self {
+        log::init(log::Format::Text, LevelFilter::INFO).unwrap();
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let store = SqliteStore::open(&directory.path().join("load.db"), &Settings::default()).unwrap();
+        let store: Arc<dyn Store> = Arc::new(store);
+        let now = Clock::system().now();
+        let shop = NewShop { name: "Load".to_owned(), currency: Currency::USD, zone: Zone::UTC };
+        let shop = store.create_shop(&shop, now).unwrap().id;
+        let (record, key) = auth::random_key().unwrap();
+        store.add_key(shop, &record, now).unwrap();
+        add_customers(&*store, shop);
+
+        let runtime = Runtime::new().unwrap();
+        let (bare, ours) = runtime.block_on(async {
+            let (bare, ours) = (listen().await, listen().await);
+            let addresses = (bare.local_addr().unwrap(), ours.local_addr().unwrap());
+            tokio::spawn(serve_bare(bare));
+            tokio::spawn(serve_ours(ours, Arc::clone(&store)));
+            addresses
+        });
+        Self { bare, ours, key, secret: record.signing_secret, store, directory, _runtime: runtime }
+    }
+
+    /// The requests that our server takes.
+    pub(crate) fn requests(&self) -> Vec<Template> {
+        requests::all(&self.key, &self.secret)
+    }
+
+    /// Where the database is.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// That all of it really happened: the books add up.
+    pub(crate) fn verified(&self) -> String {
+        let verified = self.store.verify().unwrap();
+        assert!(verified.differences.is_empty(), "{:?}", verified.differences);
+        format!("Afterwards {} journal rows of {} accounts add up.", verified.rows, verified.accounts)
+    }
+}
+
+/// As the server's binary does it.
+async fn serve_ours(listener: TcpListener, store: Arc<dyn Store>) {
+    let app = Arc::new(App::new(store, Clock::system()));
+    let service = move |request, id| {
+        let app = Arc::clone(&app);
+        async move { app.handle(request, id).await }
+    };
+    server::run(listener, service, Limits::default(), std::future::pending()).await;
+}
+
+async fn listen() -> TcpListener {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap()
+}
+
+fn add_customers(store: &dyn Store, shop: ShopId) {
+    let add = |number| {
+        let who = Who::Id(CustomerId::new(requests::customer_id(number)).unwrap());
+        let points = Command::AddPoints { points: Points::from(1), grounds: Grounds::default() };
+        let action = Action::customer(who, Presence::May, vec![points]);
+        store.execute(Transaction { shop, now: Clock::system().now(), idempotency: None, action })
+    };
+    let numbers: Vec<u64> = (0..CUSTOMERS).collect();
+    for some in numbers.chunks(1_000) {
+        let pending: Vec<_> = some.iter().map(|number| add(*number)).collect();
+        for each in pending {
+            assert!(matches!(each.wait(), Ok(Reply::Decided(Ok(_)))));
+        }
+    }
+}
+
+/// Reads the body and answers: nothing that hyper itself would not do.
+async fn serve_bare(listener: TcpListener) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)));
+    }
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let _body = request.into_body().collect().await.unwrap().to_bytes();
+    Ok(Response::new(Full::new(Bytes::from_static(br#"{"customer_id":"000000","point_balance":0}"#))))
+}

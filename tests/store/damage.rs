@@ -1,0 +1,162 @@
+//! The proof finds damage, and names it.
+
+use loyalty_store::{Admin, Failure, Store};
+use loyalty_tests::*;
+
+use crate::Place;
+
+/// Customer 1 has rows 1, 2, 4 and 6 (account 1), customer 2 rows 3 and 5 (account 2), order `o2` of
+/// nobody rows 7 and 8.
+fn books() -> Place {
+    let place = Place::new();
+    let store = place.open();
+    let desk = Desk::new(&store);
+    let (one, two) = (id("1"), id("2"));
+    desk.tell(&one, vec![add(100)]).unwrap();
+    desk.tell(&two, vec![]).unwrap();
+    desk.tell(&one, vec![subtract(30)]).unwrap();
+    desk.tell(&two, vec![add(7)]).unwrap();
+    desk.order(Some(&one), paid("o1", "20.00")).unwrap();
+    desk.order(None, paid("o2", "30.00")).unwrap();
+    desk.order(None, refund("o2", "r1", "10.00")).unwrap();
+    drop(store);
+    place
+}
+
+fn differences(place: &Place) -> Vec<String> {
+    Admin::open_existing(&place.file()).unwrap().verify().unwrap().differences
+}
+
+#[test]
+fn whole_books_show_no_difference_and_what_was_checked() {
+    let place = books();
+    let verified = Admin::open_existing(&place.file()).unwrap().verify().unwrap();
+    assert_eq!(verified.differences, Vec::<String>::new());
+    assert_eq!((verified.rows, verified.accounts, verified.orders), (8, 2, 2));
+}
+
+#[test]
+fn every_kind_of_damage_is_named() {
+    let cases: [(&str, &str); 21] = [
+        // The states.
+        (
+            r#"UPDATE account SET state = replace(state, '"points":90', '"points":91') WHERE id = 1"#,
+            "account 1 differs",
+        ),
+        (
+            r#"UPDATE account SET state = replace(state, '"added":100', '"added":110') WHERE id = 1"#,
+            "account 1 differs",
+        ),
+        ("UPDATE account SET shop = 2 WHERE id = 1", "account 1 differs"),
+        ("UPDATE account SET at = at + 1 WHERE id = 1", "account 1 differs"),
+        ("UPDATE account SET seq = seq - 1 WHERE id = 1", "account 1 stands at row 5"),
+        ("UPDATE account SET seq = 99 WHERE id = 1", "account 1 stands at row 99"),
+        ("DELETE FROM account WHERE id = 2", "account 2 stands at row 0"),
+        ("INSERT INTO account VALUES (9, 1, 1, 0, '{}')", "account 9 has no journal"),
+        (
+            r#"UPDATE purchase SET state = replace(state, '"30.00"', '"40.00"') WHERE order_id = 'o2'"#,
+            "order o2 of shop 1 differs",
+        ),
+        (
+            r#"UPDATE purchase SET state = replace(state, '"awarded":20', '"awarded":21') WHERE seq = 6"#,
+            "order o1 of shop 1 differs",
+        ),
+        ("UPDATE purchase SET account = 1 WHERE order_id = 'o2'", "order o2 of shop 1 differs"),
+        ("UPDATE purchase SET seq = seq - 1 WHERE order_id = 'o1'", "order o1 of shop 1 stands at row 5"),
+        ("DELETE FROM purchase WHERE order_id = 'o1'", "order o1 of shop 1 stands at row 0"),
+        ("INSERT INTO purchase VALUES (9, 1, 'o9', NULL, 1, '{}')", "order o9 of shop 1 has no journal"),
+        // The journal.
+        ("DELETE FROM journal WHERE seq = 4", "journal row 4 is missing"),
+        ("DELETE FROM journal WHERE seq = 7", "journal row 7 is missing"),
+        ("DELETE FROM journal WHERE seq = 8", "order o2 of shop 1 stands at row 8"),
+        (
+            r#"UPDATE journal SET events = replace(events, '"points":100', '"points":101') WHERE seq = 2"#,
+            "after journal row 2",
+        ),
+        (
+            r#"UPDATE journal SET events = replace(events, '"30.00"', '"40.00"') WHERE seq = 7"#,
+            "order o2 of shop 1 differs",
+        ),
+        ("UPDATE journal SET balance = 71 WHERE seq = 4", "after journal row 4"),
+        ("UPDATE journal SET at = at - 1 WHERE seq = 4", "journal row 4 is earlier than row 2 of account 1"),
+    ];
+    for (damage, want) in cases {
+        let place = books();
+        assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
+        let found = differences(&place);
+        assert!(found.iter().any(|difference| difference.contains(want)), "{damage}: {found:?}");
+    }
+}
+
+#[test]
+fn a_row_that_moved_is_named() {
+    for (damage, want) in [
+        ("UPDATE journal SET account = 2 WHERE seq = 4", "journal row 4 does not follow row 3 of account 2"),
+        ("UPDATE journal SET previous = 1 WHERE seq = 4", "journal row 4 does not follow row 2 of account 1"),
+        ("UPDATE journal SET shop = 2 WHERE seq = 4", "journal row 4 moves account 1 to another shop"),
+    ] {
+        let place = books();
+        assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
+        assert!(differences(&place).iter().any(|difference| difference.contains(want)), "{damage}");
+    }
+}
+
+/// A state that misses rows which, the checkpoint says, have reached it: a start would not fold them.
+#[test]
+fn a_state_older_than_the_checkpoint_is_named() {
+    let place = books();
+    let state = |sql: &str| -> (i64, String) {
+        place.sql().query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    };
+    let old_account = state("SELECT seq, state FROM account WHERE id = 1");
+    let old_order = state("SELECT seq, state FROM purchase WHERE order_id = 'o2'");
+    let store = place.open();
+    let desk = Desk { store: &store, shop: loyalty_core::ShopId(1), now: at("2026-01-02T00:00:00Z") };
+    for number in 0..3 {
+        desk.tell(&id("1"), vec![add(1)]).unwrap();
+        desk.order(None, refund("o2", &format!("more{number}"), "1.00")).unwrap();
+    }
+    drop(store);
+    let db = place.sql();
+    // The last row of each is beyond the checkpoint, the ones before it are not.
+    db.execute("UPDATE checkpoint SET seq = (SELECT max(seq) - 2 FROM journal)", []).unwrap();
+    assert_eq!(differences(&place), Vec::<String>::new());
+    db.execute("UPDATE account SET seq = ?, state = ? WHERE id = 1", old_account).unwrap();
+    db.execute("UPDATE purchase SET seq = ?, state = ? WHERE order_id = 'o2'", old_order).unwrap();
+    let found = differences(&place);
+    for want in ["account 1 stands at row 6", "order o2 of shop 1 stands at row 8"] {
+        assert!(found.iter().any(|difference| difference.contains(want)), "{found:?}");
+    }
+}
+
+/// Nobody goes on with a fresh account where one is lost.
+#[test]
+fn a_lost_state_is_a_failure() {
+    let place = books();
+    place.sql().execute("DELETE FROM account WHERE id = 1", []).unwrap();
+    let store = place.open();
+    let desk = Desk { store: &store, shop: loyalty_core::ShopId(1), now: at("2026-01-02T00:00:00Z") };
+    let told = store.execute(desk.request(loyalty_store::Action::customer(
+        id("1"),
+        loyalty_store::Presence::Must,
+        vec![add(1)],
+    )));
+    assert!(matches!(told.wait(), Err(Failure::Corrupt(_))));
+    desk.tell(&id("2"), vec![add(1)]).unwrap();
+    assert_eq!(desk.balance(&id("2")), 8);
+}
+
+/// A row that cannot be read is refused by name, not skipped.
+#[test]
+fn an_unreadable_record_is_a_failure() {
+    for damage in [
+        "UPDATE journal SET events = '[{\"points_vanished\": {}}]' WHERE seq = 4",
+        "UPDATE account SET state = '{' WHERE id = 1",
+        "UPDATE journal SET balance = 9223372036854775807 WHERE seq = 4",
+    ] {
+        let place = books();
+        place.sql().execute(damage, []).unwrap();
+        let found = Admin::open_existing(&place.file()).unwrap().verify();
+        assert!(matches!(found, Err(Failure::Corrupt(_))), "{damage}: {found:?}");
+    }
+}

@@ -1,0 +1,312 @@
+//! What a file promises beyond a store: that it survives, that it is the right one, and that an operator
+//! may work beside it.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use loyalty_store::{Action, Admin, Failure, NewShop, Presence, Reply, Settings, SqliteStore, Store, Who};
+use loyalty_tests::*;
+
+use crate::picture::{Picture, books_add_up};
+use crate::shops::new_key;
+use crate::{Over, Place, sql};
+
+fn customer(number: i64) -> Who {
+    id(&format!("c{number}"))
+}
+
+/// Threads that add a point to each of some customers in turn until told to stop, counting each one only
+/// when it is acknowledged.
+fn while_busy<T>(desk: &Desk<'_>, customers: i64, then: impl FnOnce(&[AtomicI64]) -> T) -> T {
+    let (over, done) = (Over::default(), (0..customers).map(|_| AtomicI64::new(0)).collect::<Vec<_>>());
+    std::thread::scope(|scope| {
+        for start in 0..4 {
+            let (over, done) = (&over, &done);
+            scope.spawn(move || {
+                for number in (start..).map(|count| count % customers) {
+                    if over.is_over() {
+                        return;
+                    }
+                    desk.tell(&customer(number), vec![add(1)]).unwrap();
+                    done[usize::try_from(number).unwrap()].fetch_add(1, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+        }
+        let _over = over.when_dropped();
+        then(&done)
+    })
+}
+
+#[test]
+fn what_was_acknowledged_is_in_a_copy_taken_at_any_time() {
+    for settings in [Settings::default(), tiny()] {
+        let place = Place::new();
+        let store = place.open_with(&settings);
+        let desk = Desk::new(&store);
+        while_busy(&desk, 9, |done| {
+            for _ in 0..6 {
+                std::thread::sleep(Duration::from_millis(40));
+                let acknowledged: Vec<i64> = done.iter().map(|count| count.load(Ordering::SeqCst)).collect();
+                let copy = place.copy();
+                let copied = copy.open_with(&settings);
+                books_add_up(&copied);
+                for (number, least) in (0..).zip(acknowledged).filter(|(_, least)| *least > 0) {
+                    let balance = Desk { store: &copied, ..desk }.balance(&customer(number));
+                    assert!(balance >= least, "c{number} has {balance} of {least}");
+                }
+            }
+        });
+        // And when nothing happens any more, before and after the writer tidied up.
+        for _ in 0..2 {
+            let copy = place.copy();
+            assert_eq!(Picture::of(&copy.open()), Picture::of(&store));
+            std::thread::sleep(Duration::from_millis(60));
+        }
+    }
+}
+
+#[test]
+fn a_round_of_several_commits_keeps_what_changes_meanwhile() {
+    let place = Place::new();
+    let mut settings = Settings::default();
+    (settings.cached_records, settings.write_behind) = (16, 150);
+    let store = place.open_with(&settings);
+    let desk = Desk::new(&store);
+    // In leaps, so that customers of a round are told of again before it is through.
+    let (mut told, mut number) = ([0; 300], 1);
+    for _ in 0..1_500 {
+        number = (number * 1_103_515_245 + 12_345) % 2_147_483_648;
+        let chosen = (number >> 8) % 300;
+        desk.tell(&customer(chosen), vec![add(1)]).unwrap();
+        told[usize::try_from(chosen).unwrap()] += 1;
+    }
+    let copied = place.copy();
+    let copied = copied.open_with(&settings);
+    for (number, want) in (0..).zip(told).filter(|(_, told)| *told > 0) {
+        let there = Desk { store: &copied, ..desk };
+        assert_eq!((desk.balance(&customer(number)), there.balance(&customer(number))), (want, want));
+    }
+    books_add_up(&copied);
+}
+
+#[test]
+fn one_busy_account_does_not_hold_the_checkpoint_back() {
+    let place = Place::new();
+    let mut settings = Settings::default();
+    settings.write_behind = 50;
+    let store = place.open_with(&settings);
+    let desk = Desk::new(&store);
+    let mut pending = Vec::new();
+    for _ in 0..2_000 {
+        pending.push(store.execute(desk.request(Action::customer(customer(1), Presence::May, vec![add(1)]))));
+        if pending.len() == 20 {
+            pending.drain(..).for_each(|pending| drop(decided(pending.wait()).unwrap()));
+        }
+    }
+    let copy = place.copy();
+    let numbers = "SELECT (SELECT max(seq) FROM journal), (SELECT seq FROM checkpoint)";
+    let (last, through): (i64, i64) =
+        copy.sql().query_row(numbers, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert!(last - through < 200, "row {last}, but the checkpoint is at {through}");
+}
+
+#[test]
+fn a_clean_close_leaves_nothing_to_fold() {
+    let place = Place::new();
+    let store = place.open();
+    let desk = Desk::new(&store);
+    for number in 0..20 {
+        desk.tell(&customer(number), vec![add(1)]).unwrap();
+    }
+    drop(store);
+    let db = place.sql();
+    let number = |query: &str| db.query_row(query, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(number("SELECT seq FROM checkpoint"), number("SELECT max(seq) FROM journal"));
+    assert_eq!(number("SELECT count(*) FROM account"), 20);
+}
+
+#[test]
+fn old_answers_leave_the_file() {
+    let place = Place::new();
+    let store = place.open();
+    let desk = Desk::new(&store);
+    let adding = || Action::customer(customer(1), Presence::May, vec![add(1)]);
+    for number in 0..600 {
+        kept(desk.keyed(&format!("k{number}"), adding()));
+    }
+    let answers = || {
+        let counts = "SELECT (SELECT count(*) FROM answer), (SELECT count(*) FROM answer_key)";
+        place.sql().query_row(counts, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap()
+    };
+    let later = desk.at("2026-02-15T00:00:00Z");
+    kept(later.keyed("last", adding()));
+    let patience = Instant::now();
+    while answers() != (1, 1) && patience.elapsed() < Duration::from_secs(2) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(answers(), (1, 1));
+    assert!(kept(later.keyed("last", adding())).2);
+}
+
+#[test]
+fn a_newer_format_is_refused_by_name() {
+    let place = Place::new();
+    drop(place.open());
+    place.sql().pragma_update(None, "user_version", 99).unwrap();
+    let before = std::fs::read(place.file()).unwrap();
+    let newer = Failure::TooNew { found: 99, known: 1 };
+    assert_eq!(SqliteStore::open(&place.file(), &Settings::default()).unwrap_err(), newer);
+    assert_eq!(Admin::open(&place.file()).unwrap_err(), newer);
+    assert!(std::fs::read(place.file()).unwrap() == before, "the file was changed");
+}
+
+#[test]
+fn another_programs_database_is_refused_and_left_alone() {
+    let place = Place::new();
+    place.sql().execute_batch("CREATE TABLE recipe (name TEXT); INSERT INTO recipe VALUES ('tea')").unwrap();
+    let before = std::fs::read(place.file()).unwrap();
+    let refused = SqliteStore::open(&place.file(), &Settings::default()).unwrap_err();
+    assert_eq!(refused, Failure::Corrupt("the file is another program's database".to_owned()));
+    assert!(std::fs::read(place.file()).unwrap() == before, "the file was changed");
+
+    std::fs::write(place.file(), "dear diary, ".repeat(1_000)).unwrap();
+    let refused = SqliteStore::open(&place.file(), &Settings::default()).unwrap_err();
+    assert!(matches!(refused, Failure::Corrupt(_)), "{refused}");
+    let nowhere = place.file().join("missing").join("loyalty.db");
+    assert!(matches!(Admin::open(&nowhere).unwrap_err(), Failure::Unavailable(_)));
+    assert!(matches!(Admin::open_existing(&nowhere).unwrap_err(), Failure::Unavailable(_)));
+}
+
+#[test]
+fn a_file_is_served_by_one_store() {
+    let place = Place::new();
+    let store = place.open();
+    let refused = |file: &Path| SqliteStore::open(file, &Settings::default()).unwrap_err().to_string();
+    assert!(refused(&place.file()).contains("another process is serving this file"));
+    #[cfg(unix)]
+    {
+        let alias = place.file().with_file_name("alias.db");
+        std::os::unix::fs::symlink(place.file(), &alias).unwrap();
+        assert!(refused(&alias).contains("another process is serving this file"));
+    }
+    drop(store);
+    drop(place.open());
+}
+
+#[test]
+fn an_operator_works_beside_a_running_store() {
+    let place = Place::new();
+    let store = place.open_with(&tiny());
+    let desk = Desk::new(&store);
+    while_busy(&desk, 5, |_| {
+        let opened = Instant::now();
+        let admin = Admin::open_existing(&place.file()).unwrap();
+        assert!(opened.elapsed() < Duration::from_secs(2), "{:?}", opened.elapsed());
+        for _ in 0..5 {
+            let verified = admin.verify().unwrap();
+            assert_eq!(verified.differences, Vec::<String>::new());
+            assert_eq!(store.verify().unwrap().differences, Vec::<String>::new());
+        }
+        let (currency, zone) = (loyalty_core::Currency::USD, loyalty_core::Zone::UTC);
+        let made = admin.create_shop(&NewShop { name: "Coffee".to_owned(), currency, zone }, desk.now).unwrap();
+        assert_eq!(store.shop(made.id).unwrap(), Some(made.clone()));
+        let there = Desk { shop: made.id, ..desk };
+        there.tell(&id("1"), vec![add(3)]).unwrap();
+        assert_eq!(there.balance(&id("1")), 3);
+
+        for key in ["first", "second"] {
+            admin.add_key(made.id, &new_key(key), desk.now).unwrap();
+            assert_eq!(store.key(key).unwrap().unwrap().shop, made.id);
+        }
+        admin.add_key(made.id, &new_key("third"), desk.now).unwrap();
+    });
+    // Revoked by somebody else: believed for a moment, not longer.
+    let patience = Instant::now();
+    while store.key("first").unwrap().is_some() {
+        assert!(patience.elapsed() < Duration::from_secs(3));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(store.key("second").unwrap().is_some());
+}
+
+#[test]
+fn a_full_queue_is_busy_and_reads_go_on() {
+    let place = Place::new();
+    let mut settings = Settings::default();
+    settings.queue = 3;
+    let store = place.open_with(&settings);
+    let desk = Desk::new(&store);
+    desk.tell(&customer(1), vec![add(100)]).unwrap();
+    let other = sql(&place.file());
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let request = || desk.request(Action::customer(customer(1), Presence::Must, vec![add(1)]));
+    // One is in the writer's hands as soon as it has taken it; three wait.
+    let mut pending = vec![store.execute(request())];
+    std::thread::sleep(Duration::from_millis(50));
+    pending.extend((0..3).map(|_| store.execute(request())));
+    for _ in 0..5 {
+        assert_eq!(store.execute(request()).wait().unwrap_err(), Failure::Busy);
+    }
+    assert_eq!((desk.balance(&customer(1)), store.ready()), (100, Ok(())));
+    other.execute_batch("ROLLBACK").unwrap();
+    pending.into_iter().for_each(|pending| drop(decided(pending.wait()).unwrap()));
+    assert_eq!(desk.balance(&customer(1)), 104);
+}
+
+/// The write lock stays taken for longer than the writer waits, and the file is gone when it looks again:
+/// nothing is made in its place, and all is well when it is back, without anybody asking.
+#[test]
+fn a_file_that_is_gone_is_not_made_anew() {
+    let place = Place::new();
+    let store = place.open();
+    let desk = Desk::new(&store);
+    desk.tell(&customer(1), vec![add(1)]).unwrap();
+    let taken = Place::new();
+    let all = |from: &Place, to: &Place| {
+        for name in ["", "-wal", "-shm"] {
+            let [from, to] = [from, to].map(|place| format!("{}{name}", place.file().display()));
+            std::fs::rename(from, to).unwrap();
+        }
+    };
+    let other = sql(&place.file());
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let pending = store.execute(desk.request(Action::customer(customer(1), Presence::Must, vec![add(1)])));
+    all(&place, &taken);
+    assert!(matches!(pending.wait(), Err(Failure::Unavailable(_))));
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(matches!(store.ready(), Err(Failure::Unavailable(_))));
+    assert!(matches!(store.customer(desk.shop, &customer(1)), Err(Failure::Unavailable(_))));
+    assert!(!place.file().exists());
+    other.execute_batch("ROLLBACK").unwrap();
+    all(&taken, &place);
+    let patience = Instant::now();
+    while store.ready().is_err() {
+        assert!(patience.elapsed() < Duration::from_secs(5));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(desk.balance(&customer(1)), 1);
+    desk.tell(&customer(1), vec![add(1)]).unwrap();
+    assert_eq!(desk.balance(&customer(1)), 2);
+}
+
+#[test]
+fn a_store_without_its_writer_is_not_ready() {
+    let place = Place::new();
+    let store = place.open();
+    let desk = Desk::new(&store);
+    let mut request = keyed(desk.request(Action::customer(id("1"), Presence::May, vec![add(1)])), "k", "f");
+    request.idempotency.as_mut().unwrap().render = Box::new(|_| panic!("the caller's mistake"));
+    assert!(matches!(store.execute(request).wait(), Err(Failure::UnknownOutcome(_))));
+    let patience = Instant::now();
+    while store.ready().is_ok() {
+        assert!(patience.elapsed() < Duration::from_secs(1));
+    }
+    let refused: Result<Reply, Failure> =
+        store.execute(desk.request(Action::customer(id("1"), Presence::May, vec![]))).wait();
+    assert!(matches!(refused, Err(Failure::Unavailable(_))), "{refused:?}");
+    let shop = desk.shop;
+    drop(store);
+    assert!(place.open().customer(shop, &id("1")).unwrap().is_none());
+}

@@ -1,0 +1,70 @@
+//! A request with a key happens once; its first answer is given again, byte for byte.
+
+use loyalty_store::{Action, Presence, Store, Who};
+use loyalty_tests::*;
+
+use crate::picture::Picture;
+
+fn adding(who: &Who, count: i64) -> Action {
+    Action::customer(who.clone(), Presence::May, vec![add(count)])
+}
+
+pub(crate) fn the_first_answer_is_given_again(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let who = id("1");
+    let (status, first, replayed) = kept(desk.keyed("k1", adding(&who, 10)));
+    assert_eq!((status, first.as_str(), replayed), (200, "seq Some(2), balance Some(Points(10))", false));
+    desk.tell(&who, vec![subtract(10)]).unwrap();
+    let before = Picture::of(store);
+    for _ in 0..3 {
+        assert_eq!(kept(desk.keyed("k1", adding(&who, 10))), (200, first.clone(), true));
+    }
+    assert_eq!(Picture::of(store), before);
+    // Another key, another effect.
+    assert!(!kept(desk.keyed("k2", adding(&who, 10))).2);
+    assert_eq!(desk.balance(&who), 10);
+}
+
+pub(crate) fn a_refusal_is_kept_too(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let who = id("1");
+    let spend = || Action::customer(who.clone(), Presence::May, vec![subtract(10)]);
+    assert_eq!(kept(desk.keyed("k1", spend())), (422, "insufficient_points".to_owned(), false));
+    assert!(store.customer(desk.shop, &who).unwrap().is_none());
+    desk.tell(&who, vec![add(10)]).unwrap();
+    assert_eq!(kept(desk.keyed("k1", spend())), (422, "insufficient_points".to_owned(), true));
+    assert_eq!(desk.balance(&who), 10);
+}
+
+pub(crate) fn a_key_is_of_one_request(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let who = id("1");
+    let first = kept(desk.keyed("k1", adding(&who, 10)));
+    let reused = decided(desk.keyed("k1", adding(&who, 11)));
+    assert_eq!(code(&reused), "idempotency_key_reused");
+    assert_eq!(desk.balance(&who), 10);
+    assert_eq!(kept(desk.keyed("k1", adding(&who, 10))), (first.0, first.1, true));
+}
+
+pub(crate) fn a_key_is_of_one_shop(store: &dyn Store) {
+    let (here, there) = (Desk::new(store), Desk::new(store));
+    let who = id("1");
+    assert!(!kept(here.keyed("k1", adding(&who, 10))).2);
+    assert!(!kept(there.keyed("k1", adding(&who, 20))).2);
+    assert!(kept(here.keyed("k1", adding(&who, 10))).2);
+    assert_eq!((here.balance(&who), there.balance(&who)), (10, 20));
+}
+
+pub(crate) fn an_answer_is_kept_for_thirty_days(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let who = id("1");
+    let tell = |now: &str| kept(desk.at(now).keyed("k1", adding(&who, 10)));
+    assert!(!tell("2026-01-01T00:00:00Z").2);
+    assert!(tell("2026-01-30T23:59:59Z").2);
+    assert_eq!(desk.balance(&who), 10);
+    // It counts as new, and is kept again from then on.
+    assert!(!tell("2026-01-31T00:00:00Z").2);
+    assert!(tell("2026-03-01T23:59:59Z").2);
+    assert!(tell("2026-01-15T00:00:00Z").2);
+    assert_eq!(desk.balance(&who), 20);
+}

@@ -1,0 +1,185 @@
+//! Every store keeps the same promises: one suite of cases, run for each of them.
+//!
+//! A case gets an empty store and no more. After it the books must add up; a file must also show the same
+//! after it was closed and opened again. `tight` is SQLite with so little memory that records leave it
+//! and come back all the time.
+//!
+//! Beside the suite: two stores told the same at random ([`random`]), what only a file can do
+//! ([`files`], [`damage`]), and many clients at once ([`races`]).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may stop at what it did not expect"
+)]
+
+mod customers;
+mod damage;
+mod files;
+mod idempotency;
+mod orders;
+mod picture;
+mod points;
+mod races;
+mod random;
+mod reading;
+mod shops;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use loyalty_store::{MemoryStore, Settings, SqliteStore, Store};
+use tempfile::TempDir;
+
+use picture::{Picture, books_add_up};
+
+fn in_memory(case: fn(&dyn Store)) {
+    let store = MemoryStore::default();
+    case(&store);
+    books_add_up(&store);
+}
+
+fn in_a_file(settings: &Settings, case: fn(&dyn Store)) {
+    let file = Place::new();
+    let store = file.open_with(settings);
+    case(&store);
+    books_add_up(&store);
+    let before = Picture::of(&store);
+    drop(store);
+    let store = file.open_with(settings);
+    assert_eq!(Picture::of(&store), before, "after it was opened again");
+    books_add_up(&store);
+}
+
+/// A place for a database file, gone with its value. In memory, where the system has such a place:
+/// nobody cuts the power here, and syncing would cost most of the time.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let memory = Path::new("/dev/shm");
+        Self(if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap())
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join("loyalty.db")
+    }
+
+    fn open(&self) -> SqliteStore {
+        self.open_with(&Settings::default())
+    }
+
+    fn open_with(&self, settings: &Settings) -> SqliteStore {
+        SqliteStore::open(&self.file(), settings).unwrap()
+    }
+
+    /// The file and its log as they are now, somewhere else: what a crash would leave.
+    fn copy(&self) -> Self {
+        let copy = Self::new();
+        for name in ["loyalty.db", "loyalty.db-wal"] {
+            let (from, to) = (self.0.path().join(name), copy.0.path().join(name));
+            if from.exists() {
+                std::fs::copy(from, to).unwrap();
+            }
+        }
+        copy
+    }
+
+    /// The file as another program sees it.
+    fn sql(&self) -> rusqlite::Connection {
+        sql(&self.file())
+    }
+}
+
+fn sql(file: &Path) -> rusqlite::Connection {
+    rusqlite::Connection::open(file).unwrap()
+}
+
+/// Tells other threads that it is over, also when that is because something panicked.
+#[derive(Default)]
+struct Over(AtomicBool);
+
+impl Over {
+    fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn when_dropped(&self) -> impl Drop + '_ {
+        struct WhenDropped<'a>(&'a Over);
+        impl Drop for WhenDropped<'_> {
+            fn drop(&mut self) {
+                self.0.0.store(true, Ordering::Relaxed);
+            }
+        }
+        WhenDropped(self)
+    }
+}
+
+macro_rules! conformance {
+    ($($topic:ident: $($case:ident)*;)*) => {
+        mod memory { $($( #[test] fn $case() { crate::in_memory(crate::$topic::$case); } )*)* }
+        mod sqlite { $($(
+            #[test]
+            fn $case() { crate::in_a_file(&loyalty_store::Settings::default(), crate::$topic::$case); }
+        )*)* }
+        mod tight { $($(
+            #[test]
+            fn $case() { crate::in_a_file(&loyalty_tests::tiny(), crate::$topic::$case); }
+        )*)* }
+    };
+}
+
+conformance! {
+    customers:
+        presence_says_who_is_made
+        emails_differ_by_more_than_case
+        a_taken_email_is_refused_or_left
+        a_guest_is_known_by_email
+        a_guest_becomes_the_customer_who_brings_the_email
+        a_guest_is_merged_into_a_known_customer
+        debt_goes_with_a_merged_guest
+        a_guest_is_merged_by_a_change_of_email
+        a_merge_that_is_refused_leaves_the_guest
+        a_profile_is_changed_kept_and_cleared
+        the_revision_counts_real_changes_only
+        a_change_of_what_was_not_seen_is_refused;
+    points:
+        points_come_and_go_with_figures
+        a_balance_is_set_by_an_entry_of_the_difference
+        a_tier_is_set_by_hand_until_an_instant
+        all_commands_or_none
+        points_end_without_anybody_writing_it_down
+        the_clock_of_an_account_does_not_step_back
+        a_balance_stays_in_range;
+    orders:
+        an_order_earns_once
+        a_refund_before_its_order_counts_when_it_comes
+        a_cancellation_before_its_order_counts_when_it_comes
+        an_order_without_a_customer_is_bound_later
+        facts_of_a_known_order_need_no_customer
+        an_order_of_another_customer_is_refused
+        an_order_is_not_lost_over_an_email
+        an_order_stays_under_the_program_of_its_first_award
+        a_refund_after_spending_is_owed;
+    idempotency:
+        the_first_answer_is_given_again
+        a_refusal_is_kept_too
+        a_key_is_of_one_request
+        a_key_is_of_one_shop
+        an_answer_is_kept_for_thirty_days;
+    reading:
+        the_ledger_is_read_in_pages
+        a_position_of_another_account_leads_nowhere
+        an_account_is_as_it_was_at_an_instant
+        customers_are_listed_in_pages
+        customers_are_found_and_counted;
+    shops:
+        a_program_replaces_the_one_that_was_seen
+        two_keys_are_alive
+        a_plugin_says_where_it_was_installed
+        one_shop_does_not_see_another;
+}

@@ -1,0 +1,119 @@
+//! All that a store shows through its trait, to be compared; and the books behind it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use loyalty_core::{Account, AccountId, Event, OrderId, Program, ProgramVersion, ShopId};
+use loyalty_store::{CustomerRecord, CustomerView, JournalRow, OrderRecord, SearchQuery, Seq, Shop, Store};
+
+/// Shop by shop, what a store shows.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Picture(Vec<ShopPicture>);
+
+#[derive(Debug, PartialEq)]
+struct ShopPicture {
+    shop: Arc<Shop>,
+    program: Option<(ProgramVersion, Arc<Program>)>,
+    customers: Vec<CustomerPicture>,
+    /// Of accounts that were merged into others.
+    merged: Vec<(AccountId, Vec<Arc<JournalRow>>)>,
+    orders: Vec<(OrderId, Option<Arc<OrderRecord>>)>,
+}
+
+#[derive(Debug, PartialEq)]
+struct CustomerPicture {
+    record: CustomerRecord,
+    email: Option<String>,
+    account: Account,
+    seq: Seq,
+    ledger: Vec<Arc<JournalRow>>,
+}
+
+impl Picture {
+    pub(crate) fn of(store: &dyn Store) -> Self {
+        Self(store.shops().unwrap().into_iter().map(|shop| ShopPicture::of(store, shop)).collect())
+    }
+}
+
+impl ShopPicture {
+    fn of(store: &dyn Store, shop: Arc<Shop>) -> Self {
+        let customers = customers(store, shop.id);
+        let customers: Vec<_> = customers.iter().map(|customer| CustomerPicture::of(store, customer)).collect();
+        let mut events: Vec<Event> = Vec::new();
+        customers.iter().for_each(|customer| events.extend(all_events(&customer.ledger)));
+        let absorbed = events.iter().filter_map(|event| match event {
+            Event::AccountAbsorbed { from, .. } => Some(*from),
+            _ => None,
+        });
+        let merged: Vec<_> = absorbed.map(|account| (account, ledger(store, shop.id, account))).collect();
+        merged.iter().for_each(|(_, rows)| events.extend(all_events(rows)));
+        let orders: BTreeSet<OrderId> = events.iter().filter_map(Event::order).cloned().collect();
+        let orders = orders.into_iter().map(|id| (id.clone(), store.order(shop.id, &id).unwrap())).collect();
+        let program = store.program(shop.id, None).unwrap();
+        Self { shop, program, customers, merged, orders }
+    }
+}
+
+impl CustomerPicture {
+    fn of(store: &dyn Store, customer: &CustomerView) -> Self {
+        let record = customer.record().clone();
+        Self {
+            email: record.email.as_ref().map(|email| email.as_str().to_owned()),
+            account: customer.account().clone(),
+            seq: customer.seq(),
+            ledger: ledger(store, record.shop, record.account),
+            record,
+        }
+    }
+}
+
+fn all_events(rows: &[Arc<JournalRow>]) -> impl Iterator<Item = Event> {
+    rows.iter().flat_map(|row| row.events.iter().cloned())
+}
+
+/// All customers of a shop, page by page.
+pub(crate) fn customers(store: &dyn Store, shop: ShopId) -> Vec<CustomerView> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.customers(shop, &SearchQuery::default(), after, 7).unwrap();
+        after = page.items.last().map(|customer| customer.record().account);
+        all.extend(page.items);
+        if !page.more {
+            return all;
+        }
+    }
+}
+
+/// All rows of an account, newest first, page by page.
+pub(crate) fn ledger(store: &dyn Store, shop: ShopId, account: AccountId) -> Vec<Arc<JournalRow>> {
+    let (mut all, mut before) = (Vec::new(), None);
+    loop {
+        let page = store.ledger(shop, account, before, 40).unwrap();
+        all.extend(page.rows);
+        match page.next {
+            Some(next) => before = Some(next),
+            None => return all,
+        }
+    }
+}
+
+/// The proof finds nothing, and what is served is what it proves: each customer's account is the fold of
+/// the ledger that is shown, whose rows hang together.
+pub(crate) fn books_add_up(store: &dyn Store) {
+    let verified = store.verify().unwrap();
+    assert_eq!(verified.differences, Vec::<String>::new());
+    for shop in store.shops().unwrap() {
+        for customer in customers(store, shop.id) {
+            let id = customer.record().account;
+            let rows = ledger(store, shop.id, id);
+            let mut folded = Account::default();
+            rows.iter().rev().flat_map(|row| row.events.iter()).for_each(|event| folded.evolve(event));
+            assert_eq!(&folded, customer.account(), "account {id}");
+            let newest = rows.first().expect("an account begins with a row");
+            assert_eq!((newest.seq, newest.balance), (customer.seq(), customer.balance(newest.at)));
+            let follow =
+                rows.windows(2).all(|rows| rows[0].previous == Some(rows[1].seq) && rows[0].at >= rows[1].at);
+            assert!(follow && rows.last().is_some_and(|row| row.previous.is_none()), "{rows:?}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Many clients at once.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Barrier, Mutex};
+
+use loyalty_store::{Action, MemoryStore, Presence, SearchQuery, Settings, Store, Who};
+use loyalty_tests::*;
+
+use crate::picture::books_add_up;
+use crate::{Over, Place};
+
+/// A race on each kind of store.
+fn on_each_store(race: fn(&dyn Store)) {
+    let memory = MemoryStore::default();
+    let places = [Place::new(), Place::new()];
+    let (file, tight) = (places[0].open(), places[1].open_with(&tiny()));
+    for store in [&memory as &dyn Store, &file, &tight] {
+        race(store);
+        books_add_up(store);
+    }
+}
+
+#[test]
+fn points_are_spent_once() {
+    const THREADS: usize = 64;
+    on_each_store(|store| {
+        let desk = Desk::new(store);
+        let (who, barrier, winners) = (id("1"), Barrier::new(THREADS), AtomicI64::new(0));
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let (who, barrier, winners) = (&who, &barrier, &winners);
+                scope.spawn(move || {
+                    for round in 1..=70 {
+                        if thread == 0 {
+                            desk.tell(who, vec![set_balance(10)]).unwrap();
+                        }
+                        barrier.wait();
+                        match desk.tell(who, vec![subtract(10)]) {
+                            Ok(_) => drop(winners.fetch_add(1, Ordering::SeqCst)),
+                            refused => assert_eq!(code(&refused), "insufficient_points"),
+                        }
+                        barrier.wait();
+                        assert_eq!(winners.load(Ordering::SeqCst), round);
+                        assert_eq!(desk.balance(who), 0);
+                        barrier.wait();
+                    }
+                });
+            }
+        });
+    });
+}
+
+#[test]
+fn the_same_keys_have_one_effect() {
+    const KEYS: usize = 60;
+    on_each_store(|store| {
+        let desk = Desk::new(store);
+        let answers: Mutex<HashMap<usize, (u16, String)>> = Mutex::default();
+        let made = AtomicI64::new(0);
+        std::thread::scope(|scope| {
+            for thread in 0..32 {
+                let (answers, made) = (&answers, &made);
+                scope.spawn(move || {
+                    for turn in 0..KEYS {
+                        let number = (turn + thread % 4) % KEYS;
+                        let action =
+                            Action::customer(id(&format!("c{}", number % 5)), Presence::May, vec![add(1)]);
+                        let (status, body, replayed) = kept(desk.keyed(&format!("k{number}"), action));
+                        made.fetch_add(i64::from(!replayed), Ordering::SeqCst);
+                        let answer = (status, body);
+                        let mut answers = answers.lock().unwrap();
+                        assert_eq!(answers.entry(number).or_insert_with(|| answer.clone()), &answer);
+                    }
+                });
+            }
+        });
+        assert_eq!(made.load(Ordering::SeqCst), 60);
+        let balances: Vec<i64> = (0..5).map(|number| desk.balance(&id(&format!("c{number}")))).collect();
+        assert_eq!(balances, [12; 5]);
+    });
+}
+
+/// Seven points a request, in two entries: whoever sees another sum sees half a request. Balances only
+/// grow, and never below what was acknowledged before the read began.
+#[test]
+fn readers_see_all_of_what_is_committed_and_nothing_else() {
+    on_each_store(|store| {
+        let desk = Desk::new(store);
+        let customers: Vec<(Who, Who)> =
+            (0..40).map(|n| (id(&n.to_string()), email(&format!("{n}@x.org")))).collect();
+        let accounts: Vec<_> = (0..40)
+            .map(|n| desk.tell(&both(&n.to_string(), &format!("{n}@x.org")), vec![]).unwrap())
+            .map(|receipt| receipt.customer.unwrap().record().account)
+            .collect();
+        let told: Vec<AtomicI64> = customers.iter().map(|_| AtomicI64::new(0)).collect();
+        let over = Over::default();
+        std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..4_usize)
+                .map(|writer| {
+                    let (customers, told) = (&customers, &told);
+                    scope.spawn(move || {
+                        for turn in 0..250 {
+                            let at = (turn * (writer + 1) + writer) % 40;
+                            desk.tell(&customers[at].0, vec![add(3), add(4)]).unwrap();
+                            told[at].fetch_add(7, Ordering::SeqCst);
+                            let least = told[at].load(Ordering::SeqCst);
+                            assert!(desk.balance(&customers[at].1) >= least);
+                        }
+                    })
+                })
+                .collect();
+            for reader in 0..3 {
+                let (customers, told, over, accounts) = (&customers, &told, &over, &accounts);
+                scope.spawn(move || {
+                    let mut seen = [0; 40];
+                    for turn in (reader..).take_while(|_| !over.is_over()) {
+                        let at = turn * 7 % 40;
+                        let least = told[at].load(Ordering::SeqCst);
+                        let (one, other) = &customers[at];
+                        let balance = match turn % 4 {
+                            0 => desk.balance(one),
+                            1 => desk.balance(other),
+                            2 => {
+                                let found = store.customer_of(desk.shop, accounts[at]).unwrap().unwrap();
+                                found.balance(desk.now).get()
+                            }
+                            _ => {
+                                let everybody = SearchQuery::default();
+                                let page = store.customers(desk.shop, &everybody, Some(accounts[at]), 1).unwrap();
+                                let ledger = store.ledger(desk.shop, accounts[at], None, 1).unwrap();
+                                assert!(page.items.len() == usize::from(at < 39));
+                                ledger.rows[0].balance.get()
+                            }
+                        };
+                        assert!(balance % 7 == 0 && balance >= least && balance >= seen[at], "{balance}, {least}");
+                        seen[at] = balance;
+                    }
+                });
+            }
+            let _over = over.when_dropped();
+            writers.into_iter().for_each(|writer| writer.join().unwrap());
+        });
+        let sum: i64 = customers.iter().map(|(who, _)| desk.balance(who)).sum();
+        assert_eq!(sum, 4 * 250 * 7);
+    });
+}
+
+/// Whoever asks for an e-mail while its guest becomes a known customer sees the guest or the customer: not
+/// nobody, and not one who has lost the points.
+#[test]
+fn a_guest_is_never_out_of_sight() {
+    let places = [Place::new(), Place::new()];
+    for store in [places[0].open(), places[1].open_with(&tiny())] {
+        let desk = Desk::new(&store);
+        let name = |number: i64| (number.to_string(), format!("{number}@x.org"));
+        let (over, current) = (Over::default(), AtomicI64::new(-1));
+        std::thread::scope(|scope| {
+            let _over = over.when_dropped();
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !over.is_over() {
+                        let number = current.load(Ordering::SeqCst);
+                        assert!(number < 0 || desk.balance(&email(&name(number).1)) >= 5);
+                    }
+                });
+            }
+            for number in 0..300 {
+                let (id, address) = name(number);
+                desk.tell(&loyalty_tests::id(&id), vec![add(10)]).unwrap();
+                desk.tell(&email(&address), vec![add(5)]).unwrap();
+                current.store(number, Ordering::SeqCst);
+                desk.tell(&both(&id, &address), vec![]).unwrap();
+                assert_eq!(desk.balance(&email(&address)), 15);
+            }
+        });
+        books_add_up(&store);
+    }
+}
+
+/// Orders, merges and reads of the same customers from all sides leave whole books.
+#[test]
+fn guests_are_merged_while_they_order() {
+    let place = Place::new();
+    let store = place.open_with(&Settings::default());
+    let desk = Desk::new(&store);
+    std::thread::scope(|scope| {
+        for thread in 0..8_i64 {
+            scope.spawn(move || {
+                for turn in 0..40 {
+                    let (number, order) = (turn % 10, format!("o{thread}-{turn}"));
+                    let address = format!("{number}@x.org");
+                    let who = match (thread + turn) % 3 {
+                        0 => email(&address),
+                        1 => id(&number.to_string()),
+                        _ => both(&number.to_string(), &address),
+                    };
+                    desk.order(Some(&who), paid(&order, "10.00")).unwrap();
+                    desk.order(None, refund(&order, "r", "3.00")).unwrap();
+                }
+            });
+        }
+    });
+    let sum: i64 = (0..10)
+        .map(|n| both(&n.to_string(), &format!("{n}@x.org")))
+        .map(|who| {
+            desk.tell(&who, vec![]).unwrap();
+            desk.balance(&who)
+        })
+        .sum();
+    assert_eq!(sum, 8 * 40 * 7);
+    assert_eq!(store.count_customers(desk.shop, &SearchQuery::default()).unwrap(), 10);
+    books_add_up(&store);
+}

@@ -1,0 +1,282 @@
+//! Two stores are told the same, at random: memory, which is simple, and a file, which is fast. Every
+//! reply, and all that can be read, must be the same, whatever is closed, crashed and opened in between.
+//!
+//! Customers, orders and keys are few on purpose, so that requests meet.
+
+use std::time::Duration;
+
+use loyalty_core::proptest::{expiring_programs, facts, programs, tags, tier_ids};
+use loyalty_core::{Command, ManualTier, Program, ProgramVersion, Timestamp};
+use loyalty_store::{
+    Action, Change, EmailConflict, MemoryStore, Presence, ProfileChange, Request, Settings, SqliteStore, Store,
+    Who,
+};
+use loyalty_tests::*;
+use proptest::collection::vec;
+use proptest::option::{of, weighted};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+
+use crate::Place;
+use crate::picture::{Picture, books_add_up};
+
+/// What happens next.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Requests one after the other, none waiting for the answer of the one before.
+    Tell(Vec<Telling>),
+    /// The file is closed and opened.
+    Reopen,
+    /// The process dies; another one opens what it left.
+    Crash,
+    /// Nobody asks for anything, and the writer tidies up.
+    Rest,
+}
+
+/// A request, but for what only the store can know.
+#[derive(Clone, Debug)]
+struct Telling {
+    shop: usize,
+    hours: i64,
+    key: Option<u8>,
+    seen: Option<bool>,
+    action: Action,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let orders = (0..5_u8).map(|number| facts(order_id(&format!("o{number}")))).collect::<Vec<_>>();
+    orders.prop_flat_map(|facts| {
+        let tellings = vec(telling(facts.concat()), 1..6);
+        let step = prop_oneof![
+            20 => tellings.prop_map(Step::Tell),
+            2 => Just(Step::Reopen),
+            2 => Just(Step::Crash),
+            1 => Just(Step::Rest),
+        ];
+        vec(step, 1..30)
+    })
+}
+
+fn telling(facts: Vec<Command>) -> impl Strategy<Value = Telling> {
+    let action = prop_oneof![6 => about_customer(), 6 => about_one_of(facts), 1 => publishing()];
+    let key = weighted(0.3, 0..6_u8);
+    (0..2_usize, -20..200_i64, key, weighted(0.1, any::<bool>()), action)
+        .prop_map(|(shop, hours, key, seen, action)| Telling { shop, hours, key, seen, action })
+}
+
+fn about_customer() -> impl Strategy<Value = Action> {
+    let presence = prop_oneof![6 => Just(Presence::May), 2 => Just(Presence::Must), 1 => Just(Presence::MustNot)];
+    (who(), presence, weighted(0.4, change()), conflict(), vec(by_hand(), 0..3)).prop_map(
+        |(who, presence, change, conflict, commands)| Action::Customer {
+            who,
+            presence,
+            change: change.unwrap_or_default(),
+            conflict,
+            if_match: None,
+            commands,
+        },
+    )
+}
+
+fn about_one_of(facts: Vec<Command>) -> impl Strategy<Value = Action> {
+    (any::<Index>(), any::<bool>(), weighted(0.7, who()), weighted(0.2, change())).prop_map(
+        move |(fact, timed, customer, change)| {
+            let mut command = fact.get(&facts).clone();
+            if let Command::RecordOrder { at, .. }
+            | Command::RefundOrder { at, .. }
+            | Command::CancelOrder { at, .. } = &mut command
+                && !timed
+            {
+                *at = None;
+            }
+            Action::Order { command, customer, change: change.unwrap_or_default() }
+        },
+    )
+}
+
+fn publishing() -> impl Strategy<Value = Action> {
+    (prop_oneof![programs(), expiring_programs()], weighted(0.3, 1..4_u32)).prop_map(|(program, replaces)| {
+        Action::PublishProgram { program: Box::new(program), replaces: replaces.map(ProgramVersion) }
+    })
+}
+
+fn who() -> impl Strategy<Value = Who> {
+    let id = || select(&["1", "2", "3", "4"][..]);
+    prop_oneof![
+        4 => id().prop_map(loyalty_tests::id),
+        2 => address().prop_map(loyalty_tests::email),
+        2 => (id(), address()).prop_map(|(id, address)| both(id, address)),
+    ]
+}
+
+fn address() -> impl Strategy<Value = &'static str> {
+    select(&["a@example.com", "A@example.com", "b@example.com", "B@Example.com", "c@example.com"][..])
+}
+
+fn conflict() -> impl Strategy<Value = EmailConflict> {
+    select(&[EmailConflict::Refuse, EmailConflict::Ignore][..])
+}
+
+fn change() -> impl Strategy<Value = ProfileChange> {
+    let email = weighted(0.5, of(address())).prop_map(|email| match email {
+        Some(email) => Change::Set(email.map(mail)),
+        None => Change::Keep,
+    });
+    let name = prop_oneof![Just(Change::Keep), Just(Change::Set(None)), Just(Change::Set(Some("Ada".to_owned())))];
+    (email, name, weighted(0.3, tags())).prop_map(|(email, first_name, tags)| ProfileChange {
+        email,
+        first_name,
+        tags,
+        ..ProfileChange::default()
+    })
+}
+
+fn by_hand() -> impl Strategy<Value = Command> {
+    let tier = (tier_ids(), weighted(0.5, 0..2_000_i64));
+    prop_oneof![
+        4 => (-1..300_i64).prop_map(add),
+        4 => (-1..300_i64).prop_map(subtract),
+        2 => (-1..300_i64).prop_map(set_balance),
+        1 => of(tier).prop_map(|tier| {
+            Command::SetTier(tier.map(|(id, until)| ManualTier { id, until: until.map(hours) }))
+        }),
+        1 => Just(Command::WriteExpiry),
+        1 => Just(add(loyalty_core::Points::MAX.get())),
+    ]
+}
+
+fn hours(count: i64) -> Timestamp {
+    Timestamp::from_timestamp(1_767_225_600 + count * 3_600, 123_456_789).unwrap()
+}
+
+/// Both stores, with what has been told so far.
+struct Pair {
+    memory: MemoryStore,
+    place: Place,
+    file: Option<SqliteStore>,
+    settings: Settings,
+    shops: Vec<loyalty_core::ShopId>,
+    passed: i64,
+}
+
+impl Pair {
+    fn new(settings: &Settings) -> Self {
+        let place = Place::new();
+        let (memory, file) = (MemoryStore::default(), place.open_with(settings));
+        let shops = [0, 1].map(|_| (Desk::new(&memory).shop, Desk::new(&file).shop));
+        let shops = shops.into_iter().map(|(one, other)| if one == other { one } else { panic!() }).collect();
+        Self { memory, place, file: Some(file), settings: settings.clone(), shops, passed: 0 }
+    }
+
+    fn file(&self) -> &SqliteStore {
+        self.file.as_ref().unwrap()
+    }
+
+    fn take(&mut self, step: &Step) -> Result<(), TestCaseError> {
+        match step {
+            Step::Tell(tellings) => return self.tell(tellings),
+            Step::Reopen => {
+                self.file = None;
+                self.file = Some(self.place.open_with(&self.settings));
+            }
+            Step::Crash => {
+                let left = self.place.copy();
+                self.file = Some(left.open_with(&self.settings));
+                self.place = left;
+            }
+            Step::Rest => std::thread::sleep(Duration::from_millis(45)),
+        }
+        self.look()
+    }
+
+    /// The file's store gets all requests at once; memory answers one after the other.
+    fn tell(&mut self, tellings: &[Telling]) -> Result<(), TestCaseError> {
+        let mut answers = Vec::new();
+        for telling in tellings {
+            self.passed += telling.hours;
+            let action = self.resolved(telling);
+            let request = || {
+                let (shop, now) = (self.shops[telling.shop], hours(self.passed.max(0)));
+                let request = Request { shop, now, idempotency: None, action: action.clone() };
+                match telling.key {
+                    Some(key) => keyed(request, &format!("k{key}"), &format!("{:?}", telling.action)),
+                    None => request,
+                }
+            };
+            let pending = self.file().execute(request());
+            answers.push((self.memory.execute(request()).wait(), pending));
+        }
+        for ((want, pending), telling) in answers.into_iter().zip(tellings) {
+            prop_assert_eq!(format!("{:?}", pending.wait()), format!("{want:?}"), "{:?}", telling);
+        }
+        Ok(())
+    }
+
+    /// The action, with the state that a client would have seen (`true`), or seen before.
+    fn resolved(&self, telling: &Telling) -> Action {
+        let mut action = telling.action.clone();
+        if let (Action::Customer { if_match, who, .. }, Some(right)) = (&mut action, telling.seen) {
+            let seen = self.memory.customer(self.shops[telling.shop], who).unwrap();
+            *if_match = Some(seen.filter(|_| right).map_or("\"1-1\"".to_owned(), |customer| customer.etag()));
+        }
+        action
+    }
+
+    fn look(&self) -> Result<(), TestCaseError> {
+        books_add_up(self.file());
+        prop_assert_eq!(Picture::of(self.file()), Picture::of(&self.memory));
+        for shop in &self.shops {
+            for order in (0..5).map(|number| order_id(&format!("o{number}"))) {
+                prop_assert_eq!(self.file().order(*shop, &order), self.memory.order(*shop, &order));
+            }
+            for version in (1..9).map(|version| Some(ProgramVersion(version))) {
+                prop_assert_eq!(self.file().program(*shop, version), self.memory.program(*shop, version));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let sizes = (select(&[0, 16, 100_000_usize][..]), select(&[0, 1, 4, 8_192_usize][..]));
+    sizes.prop_map(|(cached_records, write_behind)| {
+        let mut settings = Settings::default();
+        (settings.cached_records, settings.write_behind) = (cached_records, write_behind);
+        settings
+    })
+}
+
+#[test]
+fn memory_and_file_answer_alike() {
+    let mut runner = TestRunner::new(Config { cases: 48, failure_persistence: None, ..Config::default() });
+    let told = runner.run(&(settings(), steps()), |(settings, steps)| {
+        let mut pair = Pair::new(&settings);
+        for step in &steps {
+            pair.take(step)?;
+        }
+        pair.take(&Step::Crash)?;
+        books_add_up(&pair.memory);
+        pair.look()
+    });
+    told.unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// What is published is read back as it was.
+#[test]
+fn every_program_survives_its_document() {
+    let place = Place::new();
+    let store = place.open();
+    let desk = Desk::new(&store);
+    let mut runner = TestRunner::new(Config { cases: 48, failure_persistence: None, ..Config::default() });
+    let published = runner.run(&prop_oneof![programs(), expiring_programs()], |program: Program| {
+        let action = Action::PublishProgram { program: Box::new(program.clone()), replaces: None };
+        let version = desk.act(action).unwrap().program;
+        let reader = rusqlite::Connection::open(place.file()).unwrap();
+        let sql = "SELECT body FROM program WHERE shop = ? AND version = ?";
+        let body: String = reader.query_row(sql, (desk.shop.0, version.unwrap().0), |row| row.get(0)).unwrap();
+        prop_assert_eq!(Program::from_json(&body), Ok(program));
+        Ok(())
+    });
+    published.unwrap_or_else(|error| panic!("{error}"));
+}

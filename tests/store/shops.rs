@@ -1,0 +1,91 @@
+//! Shops, their programs, keys and plugins; and that nothing of one shop is another's.
+
+use loyalty_core::{Program, ProgramVersion};
+use loyalty_store::{Action, Integration, NewKey, Presence, Rejection, Scope, Store};
+use loyalty_tests::*;
+
+pub(crate) fn new_key(id: &str) -> NewKey {
+    let (signing_secret, scopes) = ("secret".to_owned(), vec![Scope::Read, Scope::Write]);
+    NewKey { id: id.to_owned(), hash: [7; 32], signing_secret, scopes }
+}
+
+pub(crate) fn a_program_replaces_the_one_that_was_seen(store: &dyn Store) {
+    let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
+    let program = |rate: &str| {
+        Program::from_json(&format!(r#"{{"earning": [{{"id": "r", "earn": {{"per_unit": "{rate}"}}}}]}}"#))
+            .unwrap()
+    };
+    let publish = |rate: &str, replaces: Option<u32>| {
+        let (program, replaces) = (Box::new(program(rate)), replaces.map(ProgramVersion));
+        desk.act(Action::PublishProgram { program, replaces })
+    };
+    let read = |version: Option<u32>| store.program(desk.shop, version.map(ProgramVersion)).unwrap();
+    let (first, default) = read(None).unwrap();
+    assert_eq!((first, &*default), (ProgramVersion(1), &Program::default()));
+    assert_eq!(publish("2", Some(1)).unwrap().program, Some(ProgramVersion(2)));
+    let refused = publish("3", Some(1)).unwrap_err();
+    assert_eq!(refused, Rejection::ProgramChanged { current: ProgramVersion(2) });
+    assert_eq!(publish("3", None).unwrap().program, Some(ProgramVersion(3)));
+    for (asked, version, rate) in [(None, 3, "3"), (Some(3), 3, "3"), (Some(2), 2, "2")] {
+        let (found, body) = read(asked).unwrap();
+        assert_eq!((found, &*body), (ProgramVersion(version), &program(rate)));
+    }
+    assert_eq!((read(Some(4)), read(Some(0))), (None, None));
+    assert_eq!(store.program(elsewhere.shop, None).unwrap().unwrap().0, ProgramVersion(1));
+}
+
+pub(crate) fn two_keys_are_alive(store: &dyn Store) {
+    let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
+    let alive = |id: &str| store.key(id).unwrap().map(|key| key.shop);
+    store.add_key(elsewhere.shop, &new_key("other"), desk.now).unwrap();
+    store.add_key(desk.shop, &new_key("first"), desk.now).unwrap();
+    assert_eq!(alive("first"), Some(desk.shop));
+    store.add_key(desk.shop, &new_key("second"), desk.now).unwrap();
+    assert_eq!((alive("first"), alive("second")), (Some(desk.shop), Some(desk.shop)));
+    store.add_key(desk.shop, &new_key("third"), desk.now).unwrap();
+    assert_eq!(["first", "second", "third"].map(alive), [None, Some(desk.shop), Some(desk.shop)]);
+    assert_eq!((alive("other"), alive("nobody's")), (Some(elsewhere.shop), None));
+    let key = store.key("third").unwrap().unwrap();
+    assert_eq!((&key.key, key.created_at), (&new_key("third"), desk.now));
+}
+
+pub(crate) fn a_plugin_says_where_it_was_installed(store: &dyn Store) {
+    let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
+    let plugin = |url: &str| Integration {
+        platform: "woocommerce".to_owned(),
+        shop_url: url.to_owned(),
+        api_endpoint: Some(format!("{url}/api")),
+    };
+    let known = |shop| store.shop(shop).unwrap().unwrap().integration.clone();
+    assert_eq!(known(desk.shop), None);
+    for url in ["https://tea.example", "https://coffee.example"] {
+        store.install(desk.shop, &plugin(url), desk.now).unwrap();
+        assert_eq!(known(desk.shop), Some(plugin(url)));
+    }
+    assert_eq!(known(elsewhere.shop), None);
+    let shops: Vec<_> = store.shops().unwrap().iter().map(|shop| (shop.id, shop.integration.is_some())).collect();
+    assert_eq!(shops, [(desk.shop, true), (elsewhere.shop, false)]);
+}
+
+pub(crate) fn one_shop_does_not_see_another(store: &dyn Store) {
+    let (here, there) = (Desk::new(store), Desk::new(store));
+    for (desk, count) in [(here, 10), (there, 20)] {
+        desk.tell(&both("1", "ada@example.com"), vec![add(count)]).unwrap();
+        desk.order(Some(&id("1")), paid("o1", "5.00")).unwrap();
+    }
+    here.order(None, cancel("o1")).unwrap();
+    here.order(Some(&id("only-here")), paid("o2", "5.00")).unwrap();
+    assert_eq!((here.balance(&id("1")), there.balance(&email("ada@example.com"))), (10, 25));
+
+    assert!(store.customer(there.shop, &id("only-here")).unwrap().is_none());
+    assert!(store.order(there.shop, &order_id("o2")).unwrap().is_none());
+    let account = here.see(&id("1")).record().account;
+    assert!(store.customer_of(there.shop, account).unwrap().is_none());
+    assert!(store.ledger(there.shop, account, None, 10).unwrap().rows.is_empty());
+    assert_eq!(store.account_at(there.shop, account, there.now).unwrap(), loyalty_core::Account::default());
+    let refused = there.act(Action::customer(id("only-here"), Presence::Must, vec![add(1)]));
+    assert_eq!(code(&refused), "customer_not_found");
+    let receipt = there.order(None, refund("o2", "r1", "1.00")).unwrap();
+    assert!(receipt.customer.is_none());
+    assert_eq!(here.balance(&id("only-here")), 5);
+}
