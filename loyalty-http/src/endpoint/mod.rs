@@ -142,7 +142,8 @@ impl Rendering {
     }
 }
 
-/// An answer of the good kind.
+/// An answer whose bytes are there: a good one, or a rejection that was kept. What else is refused is a
+/// [`Problem`].
 #[derive(Debug)]
 pub(crate) struct Answer {
     status: StatusCode,

@@ -161,7 +161,8 @@ impl Request<'_> {
     pub(crate) fn send(self) -> Answer {
         let mut headers = self.headers;
         headers.extend(self.body.as_ref().map(|body| ("content-length".to_owned(), body.len().to_string())));
-        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let line = |(name, value): &(String, String)| [name, ": ", value, "\r\n"].concat();
+        let lines: String = headers.iter().map(line).collect();
         let head = format!("{} {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}", self.method, self.path);
         let mut stream = TcpStream::connect(self.world.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
