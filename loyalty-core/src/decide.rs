@@ -235,7 +235,7 @@ impl<'a> Work<'a> {
             return self.reckon(self.context.now);
         }
         let overtaken = self.order.cancelled_at().filter(|_| known.is_none());
-        let at = at.or(overtaken).unwrap_or(self.context.now);
+        let at = at.or(overtaken).unwrap_or_else(|| self.order.next_instant(self.context.now));
         let newer = self.order.is_superseded_by(snapshot, origin, at);
         if newer || !self.order.knows(status, at) {
             let snapshot = (newer && !unchanged).then(|| Arc::clone(snapshot));
@@ -250,7 +250,7 @@ impl<'a> Work<'a> {
             Some(at) => self.order.cancelled_at() >= Some(at),
             None => self.order.is_cancelled(),
         };
-        let at = at.unwrap_or(self.context.now);
+        let at = at.unwrap_or_else(|| self.order.next_instant(self.context.now));
         if !known {
             self.emit(Event::OrderCancelled { order: id.clone(), at });
         }

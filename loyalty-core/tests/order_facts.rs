@@ -81,6 +81,19 @@ fn a_redelivery_reopens_nothing() {
 }
 
 #[test]
+fn of_reports_without_a_time_the_later_one_counts() {
+    // However large or small its content is, in the same instant and after a report from the future.
+    for (first, second) in [("20", "10"), ("10", "20")] {
+        let want = second.parse::<i64>().unwrap();
+        let (first, second) = (paid("a", sale(first)), paid("a", sale(second)));
+        check("{}", &[("01-01", first.clone(), Ok(20 + 10 - want)), ("01-01", second.clone(), Ok(want))]);
+        check("{}", &[("01-01", timed("02-01", first), Ok(20 + 10 - want)), ("01-02", second, Ok(want))]);
+    }
+    let cancelled = [("01-01", timed("02-01", paid("a", sale("10"))), Ok(10)), ("01-02", cancel("a"), Ok(0))];
+    check("{}", &cancelled);
+}
+
+#[test]
 fn what_comes_before_its_order_counts_when_it_comes() {
     check(
         "{}",

@@ -153,7 +153,8 @@ type Done = Result<ExitCode, String>;
 
 fn serve(options: &Serve) -> Done {
     log::init(options.log_format, options.log).map_err(|error| error.to_string())?;
-    let store = SqliteStore::open(&options.database.db, &Settings::default()).map_err(|error| error.to_string())?;
+    let store =
+        SqliteStore::open(&options.database.db, &Settings::default()).map_err(|error| error.to_string())?;
     let store: Arc<dyn Store> = Arc::new(store);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
@@ -190,7 +191,10 @@ fn greet(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
 fn made(shop: &Shop, key: &NewKey, shown: &str) -> String {
     format!(
         "Shop {} ({}, {}) has a new key, shown this once:\n  key     {shown}\n  secret  {}   (store plugins sign with it)",
-        shop.id, shop.name, shop.currency.code(), key.signing_secret
+        shop.id,
+        shop.name,
+        shop.currency.code(),
+        key.signing_secret
     )
 }
 
@@ -208,7 +212,8 @@ fn stop_signal() -> Result<impl Future<Output = ()>, String> {
 }
 
 fn create_shop(db: &Path, new: &NewShop, json: bool) -> Done {
-    let name_fits = !new.name.trim().is_empty() && new.name.len() <= 255 && !new.name.chars().any(char::is_control);
+    let name_fits =
+        !new.name.trim().is_empty() && new.name.len() <= 255 && !new.name.chars().any(char::is_control);
     if !name_fits {
         return Err("a shop's name is 1 to 255 bytes without control characters".to_owned());
     }
@@ -220,7 +225,8 @@ fn create_shop(db: &Path, new: &NewShop, json: bool) -> Done {
 fn rotate_key(db: &Path, shop: ShopId, json: bool) -> Done {
     let admin = Admin::open_existing(db).map_err(|error| error.to_string())?;
     let shops = admin.shops().map_err(|error| error.to_string())?;
-    let shop = shops.into_iter().find(|known| known.id == shop).ok_or_else(|| format!("there is no shop {shop}"))?;
+    let shop =
+        shops.into_iter().find(|known| known.id == shop).ok_or_else(|| format!("there is no shop {shop}"))?;
     give_key(&admin, &shop, json)
 }
 
@@ -241,7 +247,8 @@ fn list_shops(db: &Path, json: bool) -> Done {
     for shop in admin.shops().map_err(|error| error.to_string())? {
         let (id, currency, zone) = (shop.id.to_string(), shop.currency.code(), shop.zone.name());
         if json {
-            let line = serde_json::json!({ "shop_id": id, "name": shop.name, "currency": currency, "time_zone": zone });
+            let line =
+                serde_json::json!({ "shop_id": id, "name": shop.name, "currency": currency, "time_zone": zone });
             print(&line.to_string())?;
         } else {
             print(&format!("{id}\t{}\t{currency}\t{zone}", shop.name))?;
@@ -252,7 +259,8 @@ fn list_shops(db: &Path, json: bool) -> Done {
 
 fn verify(db: &Path) -> Done {
     let admin = Admin::open_existing(db).map_err(|error| error.to_string())?;
-    let Verified { rows, events, accounts, orders, differences } = admin.verify().map_err(|error| error.to_string())?;
+    let Verified { rows, events, accounts, orders, differences } =
+        admin.verify().map_err(|error| error.to_string())?;
     print(&format!("Folded {events} events in {rows} journal rows: {accounts} accounts, {orders} orders."))?;
     for difference in &differences {
         print(difference)?;

@@ -196,8 +196,7 @@ impl Problem {
 
     /// 429; `retry_after` in seconds.
     pub fn too_many_requests(retry_after: u32, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::with(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
-            .retry_after(retry_after)
+        Self::with(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail).retry_after(retry_after)
     }
 
     /// 500. The cause goes to the log under the request's id; the client gets only the id.

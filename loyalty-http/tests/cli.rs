@@ -1,6 +1,11 @@
 //! The command line, as an operator meets it: what it prints, and how it says that it cannot.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may stop where it fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop where it fails"
+)]
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -107,7 +112,8 @@ fn verify_ends_with_1_where_the_books_do_not_add_up() {
     let directory = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| loyalty(directory.path(), arguments);
     assert!(run(&["shop", "create", "Tea", "--currency", "USD"]).status.success());
-    let sql = "INSERT INTO account (id, shop, seq, at, state) VALUES (1, 1, 1, 0, '{\"lots_opened\":0,\"totals\":{}}')";
+    let sql =
+        "INSERT INTO account (id, shop, seq, at, state) VALUES (1, 1, 1, 0, '{\"lots_opened\":0,\"totals\":{}}')";
     let planted = rusqlite::Connection::open(directory.path().join("loyalty.db")).unwrap();
     planted.execute(sql, []).unwrap();
     drop(planted);

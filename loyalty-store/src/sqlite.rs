@@ -141,7 +141,7 @@ impl Store for SqliteStore {
             return Ok(Some(customer));
         }
         // A guest who is merged at this moment: the file says already whose the e-mail is.
-        let Some(email) = who.email() else { return Ok(None) };
+        let Who::Email(email) = who else { return Ok(None) };
         let account = self.shared.read(|db| rows::account_by_email(db, shop, email.key()))?;
         account.map_or(Ok(None), |account| self.shared.view_of(account))
     }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use chrono::SubsecRound;
 use loyalty_core::{
-    AccountId, Command, Context, CustomerId, Email, Event, OrderId, Program, ProgramVersion, ShopId, Timestamp,
-    decide, merge,
+    AccountId, Command, Context, CustomerId, Email, Event, OrderId, Origin, Program, ProgramVersion, ShopId,
+    Timestamp, decide, merge,
 };
 
 use crate::error::{Failure, Rejection};
@@ -183,15 +183,18 @@ impl<V: View> Transaction<'_, V> {
         };
         let known = self.load_order(id)?.account;
         let known = known.map(|account| self.follow(account)).transpose()?;
-        if let (Some(named), Some(known)) = (&named, known)
-            && named.account != known
-        {
+        if let Some(named) = &named {
+            self.change(named.account, change, EmailConflict::Ignore)?;
+        }
+        // An order stays with whom it was first reported for. A plugin does not send a refused report
+        // again, so its facts are taken all the same.
+        let from_plugin = matches!(command, Command::RecordOrder { origin: Origin::Plugin, .. });
+        let moved = named.as_ref().is_some_and(|named| known.is_some_and(|known| known != named.account));
+        if moved && !from_plugin {
             return Err(Rejection::OrderOfAnotherCustomer.into());
         }
-        let found = named.or(known.map(|account| Found { account, created: false }));
-        if let (Some(found), Some(_)) = (&found, who) {
-            self.change(found.account, change, EmailConflict::Ignore)?;
-        }
+        let first = known.map(|account| Found { account, created: false });
+        let found = if moved { first } else { named.or(first) };
         self.command(found.as_ref().map(|found| found.account), command)?;
         self.receipt(found.as_ref(), Some(id))
     }

@@ -162,6 +162,7 @@ conformance! {
         an_order_without_a_customer_is_bound_later
         facts_of_a_known_order_need_no_customer
         an_order_of_another_customer_is_refused
+        a_plugins_order_stays_with_its_first_customer
         an_order_is_not_lost_over_an_email
         an_order_stays_under_the_program_of_its_first_award
         a_refund_after_spending_is_owed;

@@ -1,6 +1,6 @@
 //! Orders, refunds and cancellations in any sequence, and whose they are.
 
-use loyalty_core::{ProgramVersion, Status};
+use loyalty_core::{Command, Origin, ProgramVersion, Status};
 use loyalty_store::{Action, ProfileChange, Store};
 use loyalty_tests::*;
 
@@ -86,6 +86,20 @@ pub(crate) fn an_order_of_another_customer_is_refused(store: &dyn Store) {
     }
     assert_eq!(store.order(desk.shop, &order_id("o1")).unwrap(), order);
     assert_eq!(desk.balance(&id("1")), 90);
+}
+
+pub(crate) fn a_plugins_order_stays_with_its_first_customer(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let report = |total: &str| {
+        let mut command = paid("o1", total);
+        if let Command::RecordOrder { origin, .. } = &mut command {
+            *origin = Origin::Plugin;
+        }
+        command
+    };
+    desk.order(Some(&id("1")), report("10.00")).unwrap();
+    desk.order(Some(&id("2")), report("30.00")).unwrap();
+    assert_eq!((desk.balance(&id("1")), desk.balance(&id("2"))), (30, 0));
 }
 
 pub(crate) fn an_order_is_not_lost_over_an_email(store: &dyn Store) {

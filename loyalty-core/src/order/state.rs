@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use super::{Order, Origin, Refunded, Status};
 use crate::amount::Points;
 use crate::calendar::Timestamp;
@@ -147,6 +149,14 @@ impl OrderState {
     /// When this or a further status was first reached, cancelled since or not.
     pub(crate) fn first_reached_at(&self, gate: Status) -> Option<Timestamp> {
         self.reached.range(gate..).map(|(_, reached)| reached.first).min()
+    }
+
+    /// When a report without a time of its own counts as made: now, and later than all that is known.
+    pub(crate) fn next_instant(&self, now: Timestamp) -> Timestamp {
+        let told = self.reached.values().map(|reached| reached.last);
+        let told = told.chain(self.recorded.as_ref().map(|recorded| recorded.at)).chain(self.cancelled_at);
+        let after = told.max().and_then(|last| last.checked_add_signed(TimeDelta::microseconds(1)));
+        after.map_or(now, |after| now.max(after))
     }
 
     fn outlives_cancellation(&self, at: Timestamp) -> bool {
