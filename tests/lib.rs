@@ -1,6 +1,11 @@
 //! What the tests share: short words for requests, so that a test reads as a story.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what it did not expect")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test may stop at what it did not expect"
+)]
 
 use std::sync::Arc;
 

@@ -4,6 +4,7 @@
     clippy::panic,
     clippy::unwrap_used,
     clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
     missing_docs,
     reason = "a test may stop at what it did not expect"
 )]
@@ -194,6 +195,36 @@ proptest! {
         prop_assert_eq!(got.points.get(), points, "{}", got);
         if program.parts().debt == DebtPolicy::Allow {
             prop_assert_eq!(books.balance(now()).get(), points);
+        }
+    }
+
+    #[test]
+    fn baskets_of_weighed_goods_are_counted(
+        program in programs(),
+        weights in vec((1..9_999_i64, 1..9_999_i64, 1..5_000_i64), 1..50),
+    ) {
+        // Each item was a little lighter than ordered: no smaller denominator than all weights together.
+        let mut books = Books::new(program.clone());
+        let grams = |count: i64| Quantity::new(rust_decimal::Decimal::new(count, 3)).unwrap();
+        let line = |(index, (grams_sold, _, cents)): (usize, &(i64, i64, i64))| Line {
+            id: index.to_string().parse().unwrap(),
+            quantity: grams(*grams_sold),
+            amount: Amount::from_ten_thousandths(cents * 100).unwrap(),
+            ..hundred().lines.remove(0)
+        };
+        let lines: Vec<_> = weights.iter().enumerate().map(line).collect();
+        let back = |(line, (sold, part, _)): (&Line, &(i64, i64, i64))| (line.id.clone(), grams(part % (sold + 1)));
+        let back = lines.iter().zip(&weights).map(back).collect();
+        let order = Order { lines, ..Order::default() };
+        let order = Order { total: order.subtotal().unwrap(), ..order };
+        let told = [refund("lighter", Refunded::Lines { lines: back, amount: None })];
+        books.tell(&record(order.clone(), Status::Completed), now()).unwrap();
+        books.tell(&refunding(told[0].clone()), now()).unwrap();
+        let facts = model::Facts { order: &order, refunds: &told, tags: &books.tags, tier: None, at: now() };
+        let (_, points) = model::entitlement(&facts, program.parts());
+        prop_assert_eq!(books.balance(now()).get(), points);
+        for event in &books.journal {
+            prop_assert_eq!(&through_json(event), event);
         }
     }
 

@@ -31,9 +31,9 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
         let listening = |line: String| line.strip_prefix("Listening on http://").map(str::to_owned);
-        let address = lines.filter_map(listening).next().unwrap();
+        let address = lines.find_map(listening).unwrap();
         Self { process, address }
     }
 

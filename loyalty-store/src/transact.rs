@@ -51,6 +51,8 @@ pub(crate) struct Kept {
 impl Kept {
     /// How long an answer is kept, in days.
     pub(crate) const DAYS: i64 = 30;
+    /// When it may be dropped: later, so that a clock that steps back still finds what it should.
+    pub(crate) const DAYS_STORED: i64 = 40;
 }
 
 /// What a transaction writes.

@@ -39,14 +39,13 @@ impl ShopPicture {
     fn of(store: &dyn Store, shop: Arc<Shop>) -> Self {
         let customers = customers(store, shop.id);
         let customers: Vec<_> = customers.iter().map(|customer| CustomerPicture::of(store, customer)).collect();
-        let mut events: Vec<Event> = Vec::new();
-        customers.iter().for_each(|customer| events.extend(all_events(&customer.ledger)));
+        let mut events: Vec<Event> = customers.iter().flat_map(|customer| all_events(&customer.ledger)).collect();
         let absorbed = events.iter().filter_map(|event| match event {
             Event::AccountAbsorbed { from, .. } => Some(*from),
             _ => None,
         });
         let merged: Vec<_> = absorbed.map(|account| (account, ledger(store, shop.id, account))).collect();
-        merged.iter().for_each(|(_, rows)| events.extend(all_events(rows)));
+        events.extend(merged.iter().flat_map(|(_, rows)| all_events(rows)));
         let orders: BTreeSet<OrderId> = events.iter().filter_map(Event::order).cloned().collect();
         let orders = orders.into_iter().map(|id| (id.clone(), store.order(shop.id, &id).unwrap())).collect();
         let program = store.program(shop.id, None).unwrap();

@@ -41,6 +41,8 @@ struct Telling {
     hours: i64,
     key: Option<u8>,
     seen: Option<bool>,
+    /// The same once more as one before.
+    again: Option<Index>,
     action: Action,
 }
 
@@ -61,8 +63,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn telling(facts: Vec<Command>) -> impl Strategy<Value = Telling> {
     let action = prop_oneof![6 => about_customer(), 6 => about_one_of(facts), 1 => publishing()];
     let key = weighted(0.3, 0..6_u8);
-    (0..2_usize, -20..200_i64, key, weighted(0.1, any::<bool>()), action)
-        .prop_map(|(shop, hours, key, seen, action)| Telling { shop, hours, key, seen, action })
+    let again = weighted(0.2, any::<Index>());
+    (0..2_usize, -20..200_i64, key, weighted(0.1, any::<bool>()), again, action)
+        .prop_map(|(shop, hours, key, seen, again, action)| Telling { shop, hours, key, seen, again, action })
 }
 
 fn about_customer() -> impl Strategy<Value = Action> {
@@ -157,6 +160,7 @@ struct Pair {
     file: Option<SqliteStore>,
     settings: Settings,
     shops: Vec<loyalty_core::ShopId>,
+    told: Vec<Telling>,
     passed: i64,
 }
 
@@ -166,7 +170,7 @@ impl Pair {
         let (memory, file) = (MemoryStore::default(), place.open_with(settings));
         let shops = [0, 1].map(|_| (Desk::new(&memory).shop, Desk::new(&file).shop));
         let shops = shops.into_iter().map(|(one, other)| if one == other { one } else { panic!() }).collect();
-        Self { memory, place, file: Some(file), settings: settings.clone(), shops, passed: 0 }
+        Self { memory, place, file: Some(file), settings: settings.clone(), shops, told: Vec::new(), passed: 0 }
     }
 
     fn file(&self) -> &SqliteStore {
@@ -195,7 +199,9 @@ impl Pair {
         let mut answers = Vec::new();
         for telling in tellings {
             self.passed += telling.hours;
-            let action = self.resolved(telling);
+            let again = telling.again.filter(|_| !self.told.is_empty());
+            let telling = again.map_or(telling, |again| again.get(&self.told)).clone();
+            let action = self.resolved(&telling);
             let request = || {
                 let (shop, now) = (self.shops[telling.shop], hours(self.passed.max(0)));
                 let request = Request { shop, now, idempotency: None, action: action.clone() };
@@ -206,8 +212,10 @@ impl Pair {
             };
             let pending = self.file().execute(request());
             answers.push((self.memory.execute(request()).wait(), pending));
+            self.told.push(telling);
         }
-        for ((want, pending), telling) in answers.into_iter().zip(tellings) {
+        let told = self.told.iter().rev().take(tellings.len()).rev();
+        for ((want, pending), telling) in answers.into_iter().zip(told) {
             prop_assert_eq!(format!("{:?}", pending.wait()), format!("{want:?}"), "{:?}", telling);
         }
         Ok(())
@@ -249,7 +257,7 @@ fn settings() -> impl Strategy<Value = Settings> {
 
 #[test]
 fn memory_and_file_answer_alike() {
-    let mut runner = TestRunner::new(Config { cases: 48, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
     let told = runner.run(&(settings(), steps()), |(settings, steps)| {
         let mut pair = Pair::new(&settings);
         for step in &steps {
@@ -268,7 +276,7 @@ fn every_program_survives_its_document() {
     let place = Place::new();
     let store = place.open();
     let desk = Desk::new(&store);
-    let mut runner = TestRunner::new(Config { cases: 48, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
     let published = runner.run(&prop_oneof![programs(), expiring_programs()], |program: Program| {
         let action = Action::PublishProgram { program: Box::new(program.clone()), replaces: None };
         let version = desk.act(action).unwrap().program;

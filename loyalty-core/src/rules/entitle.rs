@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use crate::amount::{Amount, Points};
 use crate::exact::{Fraction, Overflow};
 use crate::explain::{Exclusion, Explanation, Left, LineBasis, Multiplier, RuleShare, Standing};
-use crate::id::LineId;
 use crate::order::{Line, Order, OrderState, Origin, Pin, Quantity, Status};
 use crate::program::{Conditions, Earn, EarningRule, Program, RefundPolicy};
 use crate::rules::refund;
@@ -66,7 +65,7 @@ fn entitled(
     program: &Program,
     pin: &Pin,
 ) -> Result<Explanation, Overflow> {
-    let basis = OrderBasis::of(state, order, program)?;
+    let mut basis = OrderBasis::of(state, order, program)?;
     let at = order.placed_at.or_else(|| state.first_reached_at(gate)).unwrap_or(pin.at);
     let total = basis.sum(|_| true)?.plus(basis.extras)?.times(basis.share)?;
     let applies = |rule: &&EarningRule| {
@@ -77,15 +76,16 @@ fn entitled(
             && when.minimum_spend.is_none_or(|minimum| total.is_at_least(Fraction::amount(minimum)))
     };
     let rules: Vec<&EarningRule> = program.parts().earning.iter().filter(applies).collect();
-    let is_replaced = |line: &Line| rules.iter().any(|rule| rule.replaces_base && rule.when.covers(line));
+    basis.mark_replaced(&rules);
 
     let mut shares = Vec::with_capacity(rules.len());
     let mut exact = Fraction::ZERO;
     for rule in &rules {
-        let (looked_at, lines) = if rule.when.is_scoped() {
-            (basis.sum(|line| rule.when.covers(line))?, basis.has(|line| rule.when.covers(line)))
+        let scoped = rule.when.is_scoped();
+        let looked_at = if scoped {
+            basis.sum(|share| rule.when.covers(share.line))?
         } else {
-            (basis.sum(|line| !is_replaced(line))?.plus(basis.extras)?, true)
+            basis.sum(|share| !share.replaced)?.plus(basis.extras)?
         };
         let looked_at = looked_at.times(basis.share)?;
         let points = match rule.earn {
@@ -93,11 +93,11 @@ fn entitled(
             Earn::PerIncrement { amount, points } => {
                 looked_at.whole_times(Fraction::amount(amount))?.times(Fraction::of(points.get(), 1))?
             }
-            Earn::PerOrder(points) if lines => Fraction::of(points.get(), 1),
-            Earn::PerOrder(_) => Fraction::ZERO,
+            Earn::PerOrder(_) if scoped && !basis.has(&rule.when) => Fraction::ZERO,
+            Earn::PerOrder(points) => Fraction::of(points.get(), 1),
         };
         exact = exact.plus(points)?;
-        if !points.is_zero() || !rule.when.is_scoped() {
+        if !points.is_zero() || !scoped {
             shares.push(RuleShare { rule: rule.id.clone(), earn: rule.earn, basis: looked_at, points });
         }
     }
@@ -137,6 +137,8 @@ impl Conditions {
 /// The money of an order that a program looks at.
 struct OrderBasis<'a> {
     lines: Vec<LineShare<'a>>,
+    /// What of the lines is not tax.
+    net: Fraction,
     /// Tax and shipping, where they count.
     extras: Fraction,
     extras_amount: Amount,
@@ -145,12 +147,15 @@ struct OrderBasis<'a> {
     left: Option<Left>,
 }
 
-/// A line with what is left of it after refunds of its units.
+/// A line with the units of it that went back.
 struct LineShare<'a> {
     line: &'a Line,
-    kept: Fraction,
+    /// What it cost, in ten-thousandths.
+    cost: i64,
     refunded: Quantity,
     excluded: Option<Exclusion>,
+    /// Rules that name no product or category do not look at it.
+    replaced: bool,
 }
 
 impl<'a> OrderBasis<'a> {
@@ -159,10 +164,14 @@ impl<'a> OrderBasis<'a> {
         let units = if refunds_count(program) { refund::units(state) } else { BTreeMap::new() };
         let taxed = order.taxes_included && !basis.tax && !order.tax.is_zero();
         let net = if taxed { untaxed_share(order)? } else { Fraction::ONE };
-        let mut lines = Vec::with_capacity(order.lines.len());
-        for line in &order.lines {
-            lines.push(LineShare::of(line, &units, net, program)?);
-        }
+        let share = |line: &'a Line| LineShare {
+            line,
+            cost: line.amount.ten_thousandths(),
+            refunded: units.get(&line.id).copied().unwrap_or_default(),
+            excluded: exclusion(line, program),
+            replaced: false,
+        };
+        let lines = order.lines.iter().map(share).collect();
         let mut extras_amount = Amount::ZERO;
         for (counts, amount) in [(basis.tax && !order.taxes_included, order.tax), (basis.shipping, order.shipping)]
         {
@@ -171,48 +180,57 @@ impl<'a> OrderBasis<'a> {
             }
         }
         let extras = Fraction::amount(extras_amount);
-        let mut whole = Self { lines, extras, extras_amount, share: Fraction::ONE, left: None };
-        whole.take_off_money(state, order, program, net)?;
+        let mut whole = Self { lines, net, extras, extras_amount, share: Fraction::ONE, left: None };
+        whole.take_off_money(state, order, program)?;
         Ok(whole)
     }
 
     /// The part paid with a reward takes its share off what is left of the lines. Refunds by amount take
     /// theirs off the whole basis, as it was before any refund; the lines bear it by what is left of them.
-    fn take_off_money(
-        &mut self,
-        state: &OrderState,
-        order: &Order,
-        program: &Program,
-        net: Fraction,
-    ) -> Result<(), Overflow> {
+    fn take_off_money(&mut self, state: &OrderState, order: &Order, program: &Program) -> Result<(), Overflow> {
         let refunded = if refunds_count(program) { refund::by_amount(state) } else { Amount::ZERO };
         let redeemed = if program.parts().basis.redeemed { Amount::ZERO } else { order.redeemed };
         if refunded.is_zero() && redeemed.is_zero() {
             return Ok(());
         }
-        let counted = self.lines.iter().filter(|line| line.excluded.is_none());
-        let original =
-            counted.map(|line| Fraction::amount(line.line.amount)).try_fold(Fraction::ZERO, Fraction::plus)?;
-        let original = original.times(net)?.plus(self.extras)?;
+        let counted = self.lines.iter().filter(|share| share.excluded.is_none());
+        let original = counted.fold(0, |sum: i64, share| sum.saturating_add(share.cost));
+        let original = Fraction::of(original, 10_000).times(self.net)?.plus(self.extras)?;
         let standing = self.sum(|_| true)?.plus(self.extras)?;
         let total = order.total.ten_thousandths();
         let paid = Fraction::of(total.saturating_sub(redeemed.ten_thousandths()), total);
         let taken = original.times(Fraction::of(refunded.ten_thousandths(), total))?;
-        self.share = standing.times(paid)?.minus(taken)?.divided_by(standing)?;
+        self.share = standing.times(paid)?.minus(taken)?.divided_by(standing)?.reduced();
         self.left = Some(Left { refunded, redeemed, total: order.total });
         Ok(())
     }
 
     /// What is left of the counted lines that are asked for.
-    fn sum(&self, asked: impl Fn(&Line) -> bool) -> Result<Fraction, Overflow> {
-        let lines = self.lines.iter().filter(|share| share.excluded.is_none() && asked(share.line));
-        lines.map(|share| share.kept).try_fold(Fraction::ZERO, Fraction::plus)
+    fn sum(&self, asked: impl Fn(&LineShare<'_>) -> bool) -> Result<Fraction, Overflow> {
+        let (mut whole, mut parts) = (0_i64, Fraction::ZERO);
+        for share in self.lines.iter().filter(|share| share.excluded.is_none() && asked(share)) {
+            if share.refunded.is_zero() {
+                whole = whole.saturating_add(share.cost);
+            } else {
+                let kept = refund::kept_share(share.line, share.refunded);
+                parts = parts.plus(Fraction::of(share.cost, 10_000).times(kept)?)?;
+            }
+        }
+        Fraction::of(whole, 10_000).plus(parts)?.times(self.net)
+    }
+
+    fn mark_replaced(&mut self, rules: &[&EarningRule]) {
+        for rule in rules.iter().filter(|rule| rule.replaces_base) {
+            for share in &mut self.lines {
+                share.replaced |= rule.when.covers(share.line);
+            }
+        }
     }
 
     /// Whether any counted line that is asked for is not wholly refunded.
-    fn has(&self, asked: impl Fn(&Line) -> bool) -> bool {
+    fn has(&self, asked: &Conditions) -> bool {
         let there = |share: &LineShare<'_>| share.refunded.is_zero() || share.refunded < share.line.quantity;
-        self.lines.iter().any(|share| share.excluded.is_none() && there(share) && asked(share.line))
+        self.lines.iter().any(|share| share.excluded.is_none() && there(share) && asked.covers(share.line))
     }
 
     fn explained(self) -> Vec<LineBasis> {
@@ -223,19 +241,6 @@ impl<'a> OrderBasis<'a> {
             excluded: share.excluded,
         };
         self.lines.into_iter().map(explain).collect()
-    }
-}
-
-impl<'a> LineShare<'a> {
-    fn of(
-        line: &'a Line,
-        units: &BTreeMap<&LineId, Quantity>,
-        net: Fraction,
-        program: &Program,
-    ) -> Result<Self, Overflow> {
-        let refunded = units.get(&line.id).copied().unwrap_or_default();
-        let kept = Fraction::amount(line.amount).times(net)?.times(refund::kept_share(line, refunded))?;
-        Ok(Self { line, kept, refunded, excluded: exclusion(line, program) })
     }
 }
 

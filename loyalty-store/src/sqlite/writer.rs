@@ -41,7 +41,7 @@ const BATCH: usize = 512;
 /// How long the writer is idle before it uses the time to write states behind.
 const IDLE: Duration = Duration::from_millis(20);
 
-/// How long a writer that fell ill waits before it tries to open the file again, unless it is asked.
+/// How long the writer lets be what failed, unless somebody asks.
 const RECOVERY: Duration = Duration::from_millis(500);
 
 pub(super) struct Writer {
@@ -54,7 +54,7 @@ pub(super) struct Writer {
     /// Whether more answers than were dropped last may be too old.
     pruning: bool,
     now: Timestamp,
-    tried_at: Instant,
+    failed_at: Option<Instant>,
 }
 
 /// The last numbers that were given out.
@@ -81,7 +81,7 @@ impl Writer {
             behind: Behind::new(settings.write_behind),
             pruning: false,
             now: Timestamp::UNIX_EPOCH,
-            tried_at: Instant::now(),
+            failed_at: None,
         };
         writer.restore()?;
         Ok(writer)
@@ -102,7 +102,7 @@ impl Writer {
             jobs.extend(self.jobs.try_iter().take(BATCH.saturating_sub(1)));
             self.serve(jobs);
         }
-        while !self.behind.is_done() && !self.shared.is_ill() {
+        while !self.behind.is_done() && self.failed_at.is_none_or(|at| at.elapsed() >= RECOVERY) {
             self.idle();
         }
         // What is left in the log is read at the next start all the same.
@@ -175,17 +175,19 @@ impl Writer {
             self.behind.begin(at);
         }
         if self.behind.is_writing() {
-            // More than what this commit makes wait, so that a round always comes to its end.
-            self.write_behind(count.saturating_mul(4).saturating_add(64))?;
+            self.write_behind(count)?;
         }
         self.db.execute_batch("COMMIT").map_err(|error| Failure::UnknownOutcome(error.to_string()))
     }
 
-    /// Writes some states inside the open transaction, and drops as many answers that are too old.
-    fn write_behind(&mut self, room: usize) -> Result<(), Failure> {
-        self.behind.write_slice(&self.db, &self.shared, room)?;
-        let before = self.now.checked_sub_signed(TimeDelta::days(Kept::DAYS)).unwrap_or(Timestamp::UNIX_EPOCH);
-        self.pruning = rows::prune_answers(&self.db, before, room)? == room;
+    /// Writes states inside the open transaction and drops answers that are too old: more of each than
+    /// so many requests make, so that both come to their end.
+    fn write_behind(&mut self, requests: usize) -> Result<(), Failure> {
+        self.behind.write_slice(&self.db, &self.shared, requests.saturating_mul(4).saturating_add(64))?;
+        let before =
+            self.now.checked_sub_signed(TimeDelta::days(Kept::DAYS_STORED)).unwrap_or(Timestamp::UNIX_EPOCH);
+        let limit = requests.saturating_add(64);
+        self.pruning = rows::prune_answers(&self.db, before, limit)? == limit;
         Ok(())
     }
 
@@ -214,10 +216,13 @@ impl Writer {
 
     /// Nothing waits: write states behind, drop old answers, get well.
     fn idle(&mut self) {
+        if self.failed_at.is_some_and(|at| at.elapsed() < RECOVERY) {
+            return;
+        }
         if self.shared.is_ill() {
-            if self.tried_at.elapsed() >= RECOVERY {
-                let _ = self.reopen();
-            }
+            // Nobody may ask an ill store for anything. What is wrong was said when it fell ill.
+            let _ = self.reopen();
+            self.failed_at = Some(Instant::now());
             return;
         }
         if self.behind.is_done() && !self.pruning {
@@ -226,7 +231,7 @@ impl Writer {
         self.behind.begin((self.last.seq, self.last.answer));
         let mut work = || -> Result<(), Failure> {
             self.db.execute_batch("BEGIN IMMEDIATE")?;
-            self.write_behind(BATCH)?;
+            self.write_behind(BATCH / 4)?;
             Ok(self.db.execute_batch("COMMIT")?)
         };
         match work() {
@@ -243,11 +248,11 @@ impl Writer {
         if let Err(failure) = self.reopen() {
             tracing::error!(%failure, "the store stays unavailable until the file can be opened");
         }
+        self.failed_at = Some(Instant::now());
     }
 
     /// The file as it is now. One that is gone is not made anew.
     fn reopen(&mut self) -> Result<(), Failure> {
-        self.tried_at = Instant::now();
         self.shared.forget();
         self.db = schema::open_existing(&self.path)?;
         self.behind.forget();

@@ -37,6 +37,8 @@ use crate::servers::Servers;
 /// Measures the server against bare hyper.
 #[derive(Parser)]
 struct Arguments {
+    /// Only requests whose names hold this.
+    filter: Option<String>,
     /// How long each measurement lasts.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
@@ -75,7 +77,8 @@ fn main() {
     print_conditions(&plan, servers.directory());
     println!("| request | connections | bare/s | ours/s | ratio | bare p50 | bare p99 | ours p50 | ours p99 |");
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
-    for request in servers.requests() {
+    let filter = arguments.filter.unwrap_or_default();
+    for request in servers.requests().into_iter().filter(|request| request.name.contains(&filter)) {
         for &connections in &plan.connections {
             let (mut bare, mut ours) = (Side::default(), Side::default());
             for _ in 0..plan.rounds {

@@ -20,6 +20,11 @@ pub(crate) fn customer_id(number: u64) -> String {
     format!("{number:06}")
 }
 
+/// The e-mail of a customer.
+pub(crate) fn email(number: u64) -> String {
+    format!("c{number:06}@example.com")
+}
+
 /// A request to be filled in.
 #[derive(Clone)]
 pub(crate) struct Template {

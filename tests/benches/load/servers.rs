@@ -13,9 +13,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use loyalty_core::{Command, Currency, CustomerId, Grounds, Points, ShopId, Zone};
+use loyalty_core::{Currency, CustomerId, Email, ShopId, Zone};
 use loyalty_http::{App, Clock, Limits, auth, log, server};
-use loyalty_store::{Action, NewShop, Presence, Reply, Request as Transaction, Settings, SqliteStore, Store, Who};
+use loyalty_store::{
+    Action, Change, EmailConflict, NewShop, Presence, ProfileChange, Reply, Request as Transaction, Settings,
+    SqliteStore, Store, Who,
+};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -91,11 +94,21 @@ async fn listen() -> TcpListener {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap()
 }
 
+/// Customers as the requests tell of them, so that no request has anything new to say of one.
 fn add_customers(store: &dyn Store, shop: ShopId) {
+    let set = |text: &str| Change::Set(Some(text.to_owned()));
     let add = |number| {
-        let who = Who::Id(CustomerId::new(requests::customer_id(number)).unwrap());
-        let points = Command::AddPoints { points: Points::from(1), grounds: Grounds::default() };
-        let action = Action::customer(who, Presence::May, vec![points]);
+        let (id, email) = (requests::customer_id(number), requests::email(number));
+        let who = Who::Both(CustomerId::new(id).unwrap(), Email::new(&email).unwrap());
+        let change = ProfileChange {
+            first_name: set("Ada"),
+            last_name: set("Lovelace"),
+            zip: set("10115"),
+            country: set("DE"),
+            ..ProfileChange::default()
+        };
+        let (presence, conflict, commands) = (Presence::MustNot, EmailConflict::Refuse, Vec::new());
+        let action = Action::Customer { who, presence, change, conflict, if_match: None, commands };
         store.execute(Transaction { shop, now: Clock::system().now(), idempotency: None, action })
     };
     let numbers: Vec<u64> = (0..CUSTOMERS).collect();
