@@ -54,7 +54,7 @@ impl<'a> Desk<'a> {
         decided(self.store.execute(self.request(action)).wait())
     }
 
-    /// Carries out an action under an idempotency key. The answer's text is [`rendered`].
+    /// Carries out an action under an idempotency key. The answer says seq and balance.
     pub fn keyed(&self, key: &str, action: Action) -> Result<Reply, Failure> {
         let fingerprint = format!("{action:?}");
         self.store.execute(keyed(self.request(action), key, &fingerprint)).wait()
