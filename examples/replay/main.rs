@@ -151,8 +151,7 @@ impl Work {
 
 /// A bar on standard error; hidden where that is no terminal.
 fn progress(length: usize) -> Result<ProgressBar, Trouble> {
-    let style =
-        ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} orders, {per_sec}, {eta} left")?;
+    let style = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} orders, {eta} left")?;
     Ok(ProgressBar::new(u64::try_from(length)?).with_style(style))
 }
 
