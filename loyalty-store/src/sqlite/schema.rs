@@ -159,6 +159,8 @@ fn settle(db: &Connection) -> Result<(), Failure> {
         db.pragma_update(None, name, value)?;
     }
     db.pragma_update(None, "mmap_size", 0)?;
+    // A plan holds for every value: without this, each run of a cached statement can plan it anew.
+    db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 
