@@ -14,6 +14,10 @@ use loyalty_core::{Currency, ShopId, Zone};
 use loyalty_http::{App, Clock, Limits, auth, log, server};
 use loyalty_store::{Admin, NewKey, NewShop, Settings, Shop, SqliteStore, Store, Verified};
 
+/// Answers are many small short-lived pieces, made on one thread and dropped on another.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A loyalty server: points, orders, refunds and store webhooks over HTTP.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]

@@ -34,6 +34,10 @@ use clap::Parser;
 use crate::generator::Samples;
 use crate::servers::Servers;
 
+/// The allocator that the server's binary has; bare hyper gets it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures the server against bare hyper.
 #[derive(Parser)]
 struct Arguments {
