@@ -92,7 +92,7 @@ impl App {
         let (scope, handler) = match route.entry {
             Entry::Open(handler) => return handler(&*self.store).map(Answer::into_response),
             Entry::Keyed(scope, handler) => (scope, handler),
-            Entry::Signed => return self.receive(head, body, &params, id, seen).await,
+            Entry::Signed => return Box::pin(self.receive(head, body, &params, id, seen)).await,
         };
         let key = auth::authenticate(&*self.store, &head.headers)?;
         seen.shop = Some(key.shop);
@@ -132,8 +132,9 @@ impl App {
     async fn carry_out(&self, work: Work, turn: Turn) -> Result<Response<Full<Bytes>>, Problem> {
         match work {
             Work::Done(answer) => Ok(answer.into_response()),
-            Work::Scan(scan) => self.scan(scan).await,
-            Work::Write(write) => self.write(*write, turn).await,
+            // Boxed, so that a read that is done does not carry the room for them about.
+            Work::Scan(scan) => Box::pin(self.scan(scan)).await,
+            Work::Write(write) => Box::pin(self.write(*write, turn)).await,
         }
     }
 
