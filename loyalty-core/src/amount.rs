@@ -487,7 +487,8 @@ mod tests {
     #[test]
     #[cfg(feature = "json")]
     fn records_spell_amounts_as_people_see_them() {
-        for text in ["0", "0.00", "0.05", "0.5", "7", "10", "12.50", "100000000000", "99999999999.9999", "1.00000"] {
+        for text in ["0", "0.00", "0.05", "0.5", "7", "10", "12.50", "100000000000", "99999999999.9999", "1.00000"]
+        {
             let amount: Amount = text.parse().unwrap();
             assert_eq!(serde_json::to_string(&amount).unwrap(), format!("\"{amount}\""), "{text}");
             assert_eq!(amount.to_string(), text);

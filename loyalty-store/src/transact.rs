@@ -67,12 +67,6 @@ pub(crate) struct Changes {
     pub(crate) kept: Option<Kept>,
 }
 
-impl Changes {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.journal.is_empty() && self.customers.is_empty() && self.program.is_none() && self.kept.is_none()
-    }
-}
-
 /// A customer's record before and after; none after a merge into another.
 #[derive(Clone, Debug)]
 pub(crate) struct CustomerChange {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use loyalty_core::{
-    AccountId, CustomerId, Email, Event, Order, OrderId, Points, Program, ProgramVersion, ShopId, Timestamp,
+    AccountId, CustomerId, Email, Event, Order, OrderId, OrderState, Points, Program, ProgramVersion, ShopId,
+    Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
@@ -29,7 +30,7 @@ fn damaged(what: &str, value: &impl std::fmt::Display) -> Failure {
     Failure::Corrupt(format!("{what} cannot be read: {value}"))
 }
 
-fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Failure> {
+pub(super) fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Failure> {
     serde_json::to_string(value).map_err(|error| Failure::Corrupt(format!("a record cannot be written: {error}")))
 }
 
@@ -81,11 +82,11 @@ fn journal_row(row: &Row<'_>) -> Result<JournalRow, Failure> {
     })
 }
 
-pub(super) fn append_journal(db: &Db, row: &JournalRow) -> Result<(), Failure> {
+/// Appends a row, whose events are JSON already.
+pub(super) fn append_journal(db: &Db, row: &JournalRow, events: &str) -> Result<(), Failure> {
     let sql =
         "INSERT INTO journal (seq, shop, account, previous, at, balance, events) VALUES (?, ?, ?, ?, ?, ?, ?)";
     let account = row.account.map(|account| account.0);
-    let events = to_json(&*row.events)?;
     let values = params![row.seq, row.shop.0, account, row.previous, micros(row.at), row.balance.get(), events];
     db.prepare_cached(sql)?.execute(values)?;
     Ok(())
@@ -165,9 +166,9 @@ fn order_record(row: &Row<'_>, from: usize) -> Result<OrderRecord, Failure> {
 fn snapshot(db: &Db, id: &OrderId, seq: Seq) -> Result<Option<Arc<Order>>, Failure> {
     let row = journal_at(db, seq)?;
     let mut events = row.iter().flat_map(|row| row.events.iter().rev());
-    Ok(events.find_map(|event| match event {
-        Event::OrderRecorded { order, snapshot, .. } if order == id => snapshot.clone(),
-        _ => None,
+    Ok(events.find_map(|event| {
+        let Event::OrderRecorded { order, snapshot, .. } = event else { return None };
+        snapshot.clone().filter(|_| order == id)
     }))
 }
 
@@ -178,7 +179,7 @@ pub(super) fn each_order(db: &Db, mut visit: impl FnMut((ShopId, OrderId), Order
         let id = OrderId::new(&id).map_err(|error| damaged("an order's id", &error))?;
         let mut record = order_record(row, 2)?;
         let held = record.snapshot.map(|seq| snapshot(db, &id, seq)).transpose()?.flatten();
-        record.state = held.iter().fold(record.state, |state, held| state.with_snapshot(held));
+        record.state = held.iter().fold(record.state, OrderState::with_snapshot);
         visit((ShopId(row.get(0)?), id), record);
         Ok(())
     })
