@@ -174,7 +174,7 @@ fn check_items(parts: &Parts, faults: &mut Faults) {
     }
     let countries = !parts.entitled_country_ids.is_empty();
     let detail = "needs target_type shipping_line and target_selection entitled";
-    faults.add_if(countries && !(entitled && !of_lines), "entitled_country_ids", "contradiction", detail);
+    faults.add_if(countries && (of_lines || !entitled), "entitled_country_ids", "contradiction", detail);
     let nothing = entitled && if of_lines { parts.entitled.is_empty() } else { !countries };
     let detail = "entitled needs products, variants or collections; for shipping, countries";
     faults.add_if(nothing, "target_selection", "missing_field", detail);

@@ -108,7 +108,7 @@ pub struct CodeFacts<'a> {
     pub checkout: Option<&'a CheckoutClaim>,
 }
 
-impl CodeFacts<'_> {
+impl<'a> CodeFacts<'a> {
     /// Whether this customer can use the code: in the rule's window at `placed`, within its limits at
     /// `now`, beside what this checkout itself has reserved.
     pub(super) fn usable(
@@ -116,7 +116,7 @@ impl CodeFacts<'_> {
         customer: &Customer,
         placed: Timestamp,
         now: Timestamp,
-    ) -> Result<&PriceRule, Refusal> {
+    ) -> Result<&'a PriceRule, Refusal> {
         let rule = self.rule.filter(|_| self.state.is_on()).ok_or(Refusal::Disabled)?;
         let held = self.checkout.and_then(|claim| claim.live(now));
         // What was promised to this customer in this checkout holds.

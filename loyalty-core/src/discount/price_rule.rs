@@ -145,7 +145,7 @@ impl PriceRule {
 /// A price rule as it is written down: Shopify's fields, and those that store plugins send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "json", serde(default))]
+#[cfg_attr(feature = "json", serde(default, deny_unknown_fields))]
 pub struct Parts {
     /// The merchant's name for it.
     pub title: String,
@@ -243,7 +243,7 @@ impl Default for Parts {
 /// Things that a cart's line can be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "json", serde(default))]
+#[cfg_attr(feature = "json", serde(default, deny_unknown_fields))]
 pub struct Items {
     /// Products, with all their variants.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
@@ -398,7 +398,6 @@ mod decimal_text {
     use rust_decimal::Decimal;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
     pub(super) fn serialize<S: Serializer>(value: &Decimal, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(value)
     }
