@@ -80,14 +80,22 @@ text_id! {
     CustomerId;
     /// The shop's id of an order.
     OrderId;
-    /// The shop's id of one line of an order.
+    /// The shop's id of a checkout: a cart on its way to become an order.
+    CheckoutId;
+    /// The shop's id of one line of an order or a cart.
     LineId;
     /// The shop's id of a refund.
     RefundId;
     /// The shop's id of a product.
     ProductId;
+    /// The shop's id of one variant of a product.
+    VariantId;
     /// The shop's id or name of a product category.
     CategoryId;
+    /// The shop's id or code of a country.
+    CountryId;
+    /// The shop's id of a customer segment or a saved search.
+    SegmentId;
     /// The program's name of an earning rule.
     RuleId;
     /// The program's name of a VIP tier.
@@ -126,6 +134,10 @@ number_id! {
     ShopId(i64);
     /// A customer's account, as the store numbers it. Outlives changes of e-mail and of the shop's id.
     AccountId(i64);
+    /// A price rule, as the store numbers it.
+    PriceRuleId(i64);
+    /// A discount code, as the store numbers it.
+    CodeId(i64);
     /// A lot within its account, counted from 1 in the order of opening.
     LotId(u32);
     /// A published version of a shop's program, counted from 1.
