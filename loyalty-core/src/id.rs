@@ -86,6 +86,8 @@ text_id! {
     RefundId;
     /// The shop's id of a product.
     ProductId;
+    /// The shop's id of a variant of a product: a size, a colour.
+    VariantId;
     /// The shop's id or name of a product category.
     CategoryId;
     /// The program's name of an earning rule.

@@ -66,7 +66,7 @@ pub use exact::{Fraction, Overflow};
 pub use explain::{Explanation, Reckoning};
 pub use id::{
     AccountId, ActionId, CategoryId, CustomerId, LineId, LotId, OrderId, ProductId, ProgramVersion, RefundId,
-    RuleId, ShopId, Tag, TierId,
+    RuleId, ShopId, Tag, TierId, VariantId,
 };
 pub use order::{Line, Order, OrderState, Origin, Pin, Quantity, Refund, Refunded, Status};
 pub use program::{Fault, Program};

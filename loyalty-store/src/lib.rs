@@ -29,24 +29,33 @@
 //! # Ok(()) }
 //! ```
 
+mod catalogue;
 mod error;
 mod fold;
 mod memory;
+mod number;
 mod query;
 mod record;
 mod request;
+mod search;
 mod shop;
 mod sqlite;
 mod transact;
 
+pub use catalogue::{
+    Catalogue, CatalogueAction, Catalogued, Category, CategoryRecord, Product, ProductKey, ProductRecord,
+    ProductStatus, SavedSearch, Tally, Variant,
+};
 pub use error::{Failure, Rejection};
 pub use memory::MemoryStore;
-pub use query::{CustomerView, LedgerPage, Page, SearchError, SearchQuery, Verified};
+pub use number::Number;
+pub use query::{CustomerView, LedgerPage, Page, Verified};
 pub use record::{CustomerRecord, JournalRow, OrderRecord, Seq};
 pub use request::{
     Action, Answer, Change, EmailConflict, Idempotency, Outcome, Pending, Presence, ProfileChange, Receipt, Reply,
     Request, Who,
 };
+pub use search::{SearchError, SearchQuery};
 pub use shop::{Integration, KeyRecord, NewKey, NewShop, Scope, Shop};
 pub use sqlite::{Admin, Settings, SqliteStore};
 
@@ -66,7 +75,7 @@ use loyalty_core::{Account, AccountId, OrderId, Program, ProgramVersion, ShopId,
 /// - **Separate.** Every look-up starts with the shop. Nothing of one shop is reachable from another.
 /// - **Time is an argument.** The clock of an account never steps back: an earlier `now` counts as the
 ///   account's last one.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Catalogue + Send + Sync + 'static {
     /// Carries out one business transaction.
     fn execute(&self, request: Request) -> Pending;
 

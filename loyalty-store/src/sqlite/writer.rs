@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 
 use super::behind::Behind;
 use super::shared::{Db, Placed, Shared};
-use super::{Settings, rows, schema};
+use super::{Settings, catalogue, rows, schema};
 use crate::error::Failure;
 use crate::record::{AccountRecord, CustomerRecord, OrderRecord, Seq};
 use crate::request::{Reply, Request};
@@ -374,6 +374,7 @@ impl Staged {
                 self.programs.insert((shop, asked), (version, Arc::clone(&program)));
             }
         }
+        catalogue::write(db, shop, changes.shelved, changes.numbered)?;
         if let Some(kept) = changes.kept {
             let id = self.last.answer.saturating_add(1);
             rows::append_answer(db, id, &kept)?;
@@ -402,10 +403,17 @@ impl Staged {
 }
 
 /// What a decision reads: this commit's changes, then what is committed.
-struct Reading<'a> {
+pub(super) struct Reading<'a> {
     db: &'a Connection,
     shared: &'a Shared,
     staged: &'a Staged,
+}
+
+impl Reading<'_> {
+    /// What this commit has written is to be seen on its connection.
+    pub(super) fn db(&self) -> &Connection {
+        self.db
+    }
 }
 
 impl View for Reading<'_> {
