@@ -91,7 +91,7 @@ pub(crate) fn terms_are_put_together(store: &dyn Store) {
             ("country:gb OR country:se", "bs"),
             // Side by side binds closer than OR.
             ("country:gb OR country:de tag:new", "ab"),
-            ("(country:gb OR country:de) tag:new", "ab"),
+            ("(country:gb OR country:de) tag:new", "a"),
             ("(country:gb OR country:de) tag:vip -(first_name:bob)", "a"),
             ("-(country:gb OR country:de)", "sg"),
             ("((((ada))))", "a"),

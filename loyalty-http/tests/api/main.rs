@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod catalogue;
 mod customers;
 mod failures;
 mod gates;
@@ -18,4 +19,6 @@ mod ledger;
 mod orders;
 mod points;
 mod program;
+mod saved_searches;
+mod shopify;
 mod support;

@@ -70,6 +70,13 @@ impl World {
         }
     }
 
+    /// As Shopify's clients ask: below `/admin/api/2025-01`, with the key in their header.
+    pub(crate) fn shopify(&self, method: &str, path: &str) -> Request<'_> {
+        let mut request = self.request(method, &format!("/admin/api/2025-01{path}"));
+        request.headers = vec![("x-shopify-access-token".to_owned(), self.key.clone())];
+        request
+    }
+
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.request("GET", path).send()
     }
@@ -100,16 +107,18 @@ impl World {
         answer.json()["point_balance"].as_i64().unwrap()
     }
 
-    /// All that there is: the size of the proven journal, and every customer as both shops see them.
+    /// All that there is: the size of the proven journal, and all lists as both shops see them.
     pub(crate) fn state(&self) -> String {
         let verified = self.store.verify().unwrap();
         assert_eq!(verified.differences, Vec::<String>::new());
         let programs = [self.shop, ShopId(2)].map(|shop| self.store.program(shop, None).unwrap().unwrap().0);
-        let customers = [&self.key, &self.other].map(|key| {
-            let answer = self.request("GET", "/v1/customers?limit=250").key(key).send().expect(200);
-            answer.text().to_owned()
+        let lists = ["customers", "products", "categories", "customer-saved-searches"].map(|list| {
+            [&self.key, &self.other].map(|key| {
+                let answer = self.request("GET", &format!("/v1/{list}?limit=250")).key(key).send().expect(200);
+                answer.text().to_owned()
+            })
         });
-        format!("{verified:?} {programs:?} {customers:?}")
+        format!("{verified:?} {programs:?} {lists:?}")
     }
 }
 
