@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod catalogue;
+mod clients;
 mod customers;
 mod failures;
 mod gates;

@@ -51,6 +51,10 @@ impl World {
         Self { store, hands, key, other, shop, address, _runtime: runtime }
     }
 
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// A key of the first shop with these scopes. `seed` is above 2 and used once.
     pub(crate) fn key_with(&self, seed: u8, scopes: &[Scope]) -> String {
         make_key(&self.store, self.shop, seed, scopes)
