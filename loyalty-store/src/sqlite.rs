@@ -127,13 +127,11 @@ impl SqliteStore {
 
     /// Whether a customer matches. The account is looked up only where the search asks for it.
     fn matches(&self, search: &SearchQuery, record: &CustomerRecord) -> Result<bool, Failure> {
-        match search.matches_record(record) {
-            Some(matches) => Ok(matches),
-            None => {
-                let customer = self.shared.view_of(record.account)?;
-                Ok(customer.is_some_and(|customer| search.matches(&customer)))
-            }
+        if let Some(matches) = search.matches_record(record) {
+            return Ok(matches);
         }
+        let customer = self.shared.view_of(record.account)?;
+        Ok(customer.is_some_and(|customer| search.matches(&customer)))
     }
 
     /// The few customers that keys can lead to, by account, as far as they match.

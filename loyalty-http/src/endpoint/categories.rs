@@ -7,7 +7,6 @@ use loyalty_store::{Action, CatalogueAction, Catalogued, Receipt, Rejection};
 use super::{Answer, Call, Work, products, refuse, to_json};
 use crate::problem::Problem;
 use crate::wire::category::{CategoriesAnswer, CategoriesBody, CategoryAnswer, CategoryBody};
-use crate::wire::customer::CountAnswer;
 
 /// `PUT /v1/categories/{category_id}`: the whole category, new or in the place of the one before.
 pub(crate) fn put(call: &Call<'_>) -> Result<Work, Problem> {
@@ -59,10 +58,8 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
 }
 
 /// `GET /v1/categories/count`
+#[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
 pub(crate) fn count(call: &Call<'_>) -> Result<Work, Problem> {
     let shop = call.shop_id();
-    Ok(Work::scan(move |store| {
-        let count = store.count_categories(shop).map_err(refuse::failure)?;
-        Ok(Answer::ok(&CountAnswer { count }))
-    }))
+    Ok(Work::count(move |store| store.count_categories(shop)))
 }

@@ -7,7 +7,7 @@ use loyalty_store::{Action, CustomerView, EmailConflict, Page, Presence, Receipt
 
 use super::{Answer, Call, Work, refuse, to_json};
 use crate::problem::Problem;
-use crate::wire::customer::{CountAnswer, CustomerAnswer, CustomerBody, CustomerPatch, CustomersAnswer};
+use crate::wire::customer::{CustomerAnswer, CustomerBody, CustomerPatch, CustomersAnswer};
 
 /// `POST /v1/customers`
 pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
@@ -121,8 +121,5 @@ fn of_page(page: &Page<CustomerView>, now: Timestamp) -> Answer {
 pub(crate) fn count(call: &Call<'_>) -> Result<Work, Problem> {
     let search = search_query(call)?.unwrap_or_default();
     let shop = call.shop_id();
-    Ok(Work::scan(move |store| {
-        let count = store.count_customers(shop, &search).map_err(refuse::failure)?;
-        Ok(Answer::ok(&CountAnswer { count }))
-    }))
+    Ok(Work::count(move |store| store.count_customers(shop, &search)))
 }

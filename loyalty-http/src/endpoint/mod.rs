@@ -24,12 +24,15 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use loyalty_core::{ShopId, Timestamp};
-use loyalty_store::{self as store, Action, CatalogueAction, KeyRecord, Outcome, Receipt, Rejection, Shop, Store};
+use loyalty_store::{
+    self as store, Action, CatalogueAction, Failure, KeyRecord, Outcome, Receipt, Rejection, Shop, Store,
+};
 use matchit::Params;
 use serde::{Deserialize, Serialize};
 
 use crate::problem::{self, Problem};
 use crate::server::RequestId;
+use crate::wire::customer::CountAnswer;
 use crate::wire::json::field::FromText;
 use crate::wire::query::Query;
 use crate::wire::{json, percent, value};
@@ -98,6 +101,14 @@ impl Work {
     /// A read that can take its time.
     pub(crate) fn scan(scan: impl FnOnce(&dyn Store) -> Result<Answer, Problem> + Send + 'static) -> Self {
         Self::Scan(Box::new(scan))
+    }
+
+    /// `{"count": …}`
+    pub(crate) fn count(count: impl FnOnce(&dyn Store) -> Result<u64, Failure> + Send + 'static) -> Self {
+        Self::scan(move |store| {
+            let count = count(store).map_err(refuse::failure)?;
+            Ok(Answer::ok(&CountAnswer { count }))
+        })
     }
 
     /// One transaction, whose success has this status and body.

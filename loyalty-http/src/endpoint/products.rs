@@ -6,7 +6,6 @@ use loyalty_store::{Action, CatalogueAction, Catalogued, ProductKey, Receipt, Re
 
 use super::{Answer, Call, Work, refuse, to_json};
 use crate::problem::Problem;
-use crate::wire::customer::CountAnswer;
 use crate::wire::product::{ProductAnswer, ProductBody, ProductsAnswer, ProductsBody};
 use crate::wire::query::ProductCursor;
 
@@ -68,10 +67,8 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
 }
 
 /// `GET /v1/products/count`
+#[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
 pub(crate) fn count(call: &Call<'_>) -> Result<Work, Problem> {
     let shop = call.shop_id();
-    Ok(Work::scan(move |store| {
-        let count = store.count_products(shop).map_err(refuse::failure)?;
-        Ok(Answer::ok(&CountAnswer { count }))
-    }))
+    Ok(Work::count(move |store| store.count_products(shop)))
 }

@@ -7,7 +7,6 @@ use loyalty_store::{Action, CatalogueAction, Catalogued, Number, Receipt, Reject
 
 use super::{Answer, Call, Work, customers, refuse, to_json};
 use crate::problem::Problem;
-use crate::wire::customer::CountAnswer;
 use crate::wire::query::SearchCursor;
 use crate::wire::saved_search::{SavedSearchAnswer, SavedSearchBody, SavedSearchesAnswer};
 use crate::wire::value::number;
@@ -75,10 +74,8 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
 }
 
 /// `GET /v1/customer-saved-searches/count`
+#[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
 pub(crate) fn count(call: &Call<'_>) -> Result<Work, Problem> {
     let shop = call.shop_id();
-    Ok(Work::scan(move |store| {
-        let count = store.count_saved_searches(shop).map_err(refuse::failure)?;
-        Ok(Answer::ok(&CountAnswer { count }))
-    }))
+    Ok(Work::count(move |store| store.count_saved_searches(shop)))
 }

@@ -9,7 +9,6 @@ use super::{Envelope, Fields, after, check_version, ids, linker, number, since_i
 use crate::endpoint::customers::read_search;
 use crate::endpoint::{Answer, Call, Work, refuse, to_json};
 use crate::problem::Problem;
-use crate::wire::customer::CountAnswer;
 use crate::wire::value::within;
 
 /// `POST customers.json`
@@ -129,8 +128,5 @@ fn since(call: &Call<'_>) -> Result<Option<AccountId>, Problem> {
 pub(crate) fn count(call: &Call<'_>) -> Result<Work, Problem> {
     check_version(call)?;
     let shop = call.shop_id();
-    Ok(Work::scan(move |store| {
-        let count = store.count_customers(shop, &SearchQuery::default()).map_err(refuse::failure)?;
-        Ok(Answer::ok(&CountAnswer { count }))
-    }))
+    Ok(Work::count(move |store| store.count_customers(shop, &SearchQuery::default())))
 }

@@ -1,6 +1,6 @@
 //! `products.json`: read and counted. Shops fill them at `/v1/products`.
 
-use loyalty_store::{ProductKey, Rejection};
+use loyalty_store::{Number, ProductKey, Rejection};
 
 use super::wire::ProductOut;
 use super::{Fields, after, check_version, ids, linker, number, since_id};
@@ -20,27 +20,33 @@ fn unknown() -> Problem {
     refuse::rejection(&Rejection::ProductNotFound, Some("id".to_owned()))
 }
 
-/// `GET products.json`
+/// `GET products.json`: by pages, or those that are asked for.
 pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
     check_version(call)?;
+    match ids(call)? {
+        Some(ids) => some(call, ids),
+        None => page(call),
+    }
+}
+
+fn some(call: &Call<'_>, ids: Vec<Number>) -> Result<Work, Problem> {
+    let (shop, fields) = (call.shop()?, Fields::of(call)?);
+    Ok(Work::scan(move |store| {
+        let found = ids.into_iter().map(|id| store.product(shop.id, &ProductKey::Number(id)));
+        let found = found.collect::<Result<Vec<_>, _>>().map_err(refuse::failure)?;
+        let products: Vec<_> =
+            found.iter().flatten().map(|record| ProductOut::new(record, shop.currency)).collect();
+        Ok(fields.many("products", &products))
+    }))
+}
+
+fn page(call: &Call<'_>) -> Result<Work, Problem> {
     let (shop, fields, limit, next) = (call.shop()?, Fields::of(call)?, call.query.limit()?, linker(call));
-    let ids = ids(call)?;
     let after = after(call, since_id(call)?.map(ProductCursor))?;
     Ok(Work::scan(move |store| {
-        let (records, last) = match ids {
-            Some(ids) => {
-                let found = ids.into_iter().map(|id| store.product(shop.id, &ProductKey::Number(id)));
-                let found = found.collect::<Result<Vec<_>, _>>().map_err(refuse::failure)?;
-                (found.into_iter().flatten().collect(), None)
-            }
-            None => {
-                let after = after.map(|after| after.0);
-                let page = store.products(shop.id, after, limit).map_err(refuse::failure)?;
-                let last = page.items.last().filter(|_| page.more).map(|record| ProductCursor(record.number));
-                (page.items, last)
-            }
-        };
-        let products: Vec<_> = records.iter().map(|record| ProductOut::new(record, shop.currency)).collect();
+        let page = store.products(shop.id, after.map(|after| after.0), limit).map_err(refuse::failure)?;
+        let last = page.items.last().filter(|_| page.more).map(|record| ProductCursor(record.number));
+        let products: Vec<_> = page.items.iter().map(|record| ProductOut::new(record, shop.currency)).collect();
         Ok(fields.many("products", &products).with(last.and_then(|last| next.link(&last))))
     }))
 }

@@ -1,6 +1,6 @@
 //! Saved searches on the wire.
 
-use loyalty_store::{Number, SavedSearch};
+use loyalty_store::SavedSearch;
 use serde::{Deserialize, Serialize};
 
 use super::json::field::Text;
@@ -26,22 +26,16 @@ impl SavedSearchBody {
 /// A saved search as it is answered.
 #[derive(Debug, Serialize)]
 pub(crate) struct SavedSearchAnswer<'a> {
-    #[serde(serialize_with = "as_text")]
-    saved_search_id: Number,
+    saved_search_id: String,
     name: &'a str,
     query: &'a str,
     created_at: Time,
 }
 
-/// Ids are strings.
-fn as_text<S: serde::Serializer>(number: &Number, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(number)
-}
-
 impl<'a> From<&'a SavedSearch> for SavedSearchAnswer<'a> {
     fn from(search: &'a SavedSearch) -> Self {
         let (name, query) = (search.name.as_str(), search.query.as_str());
-        Self { saved_search_id: search.number, name, query, created_at: Time(search.created_at) }
+        Self { saved_search_id: search.number.to_string(), name, query, created_at: Time(search.created_at) }
     }
 }
 

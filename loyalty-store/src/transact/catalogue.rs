@@ -80,10 +80,11 @@ impl<V: View> Transaction<'_, V> {
             Some(before) => before.number,
             None => self.number_of(product.id.as_str())?,
         };
-        let variant_numbers = product.variants.iter().map(|variant| match known_variant(&before, &variant.id) {
-            Some(number) => Ok(number),
-            None => self.number_of(variant.id.as_str()),
-        });
+        let variant_numbers =
+            product.variants.iter().map(|variant| match known_variant(before.as_deref(), &variant.id) {
+                Some(number) => Ok(number),
+                None => self.number_of(variant.id.as_str()),
+            });
         let variant_numbers = variant_numbers.collect::<Result<_, Failure>>()?;
         let (shop, created_at) = (self.shop.id, before.as_ref().map_or(self.now, |before| before.created_at));
         let updated_at = self.now;
@@ -156,10 +157,11 @@ impl<V: View> Transaction<'_, V> {
     }
 }
 
-fn known_variant(before: &Option<Arc<ProductRecord>>, id: &VariantId) -> Option<Number> {
-    let before = before.as_ref()?;
-    let known = before.product.variants.iter().zip(&before.variant_numbers);
-    known.into_iter().find_map(|(variant, number)| (variant.id == *id).then_some(*number))
+/// The number that a variant had before.
+fn known_variant(before: Option<&ProductRecord>, id: &VariantId) -> Option<Number> {
+    let before = before?;
+    let mut known = before.product.variants.iter().zip(&before.variant_numbers);
+    known.find_map(|(variant, number)| (variant.id == *id).then_some(*number))
 }
 
 impl Tally {
