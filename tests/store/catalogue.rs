@@ -15,7 +15,7 @@ fn product_id(text: &str) -> ProductId {
     ProductId::new(text).unwrap()
 }
 
-fn product(id: &str, title: &str) -> Product {
+pub(crate) fn product(id: &str, title: &str) -> Product {
     Product {
         id: product_id(id),
         title: title.to_owned(),
@@ -29,11 +29,11 @@ fn product(id: &str, title: &str) -> Product {
     }
 }
 
-fn variant(id: &str) -> Variant {
+pub(crate) fn variant(id: &str) -> Variant {
     Variant { id: VariantId::new(id).unwrap(), title: None, sku: Some(format!("sku-{id}")), price: None }
 }
 
-fn category(id: &str, name: &str) -> Category {
+pub(crate) fn category(id: &str, name: &str) -> Category {
     Category { id: CategoryId::new(id).unwrap(), name: name.to_owned() }
 }
 
