@@ -9,6 +9,9 @@
 //! 3. load the account and the order, and let the rules decide;
 //! 4. append the events to the journal, change the customer's record, and keep the answer.
 //!
+//! What a shop sells and the searches that it keeps are changed in the same way, without a journal
+//! ([`CatalogueAction`]), and read by [`Catalogue`].
+//!
 //! [`MemoryStore`] is for tests and embedding; [`SqliteStore`] is durable.
 //!
 //! # Example: a shop, an order's worth of points, and the proof

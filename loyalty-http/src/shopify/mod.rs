@@ -10,6 +10,9 @@
 //! Ids are JSON numbers. Why an id of the shop's that is a number stays that number, and what the others get,
 //! is told at [`Number`]; `own_id` is the shop's id as it is. A customer is found by the account's number as
 //! well: a guest who turns out to be the customer 42 is 42 from then on, and still there by the old number.
+//! Variants of two products have the same number only where the shop gave them the same numeric id.
+//!
+//! Orders, points and the program are at `/v1` alone.
 
 pub(crate) mod customers;
 pub(crate) mod products;

@@ -31,6 +31,17 @@ fn a_product_is_put_read_and_forgotten() {
 }
 
 #[test]
+fn what_was_forgotten_under_a_key_is_answered_again() {
+    let world = World::new();
+    world.put("/v1/products/tea", r#"{"title":"Tea"}"#).expect(200);
+    let forget = || world.request("DELETE", "/v1/products/tea").once("k").send();
+    let (first, again) = (forget(), forget());
+    assert_eq!((first.status, first.header("idempotency-replayed")), (204, None));
+    assert_eq!((again.status, again.text(), again.header("idempotency-replayed")), (204, "", Some("true")));
+    world.request("DELETE", "/v1/products/tea").send().refused(404, "product_not_found", "product_id");
+}
+
+#[test]
 fn ids_are_any_text_and_words_are_reached_encoded() {
     let world = World::new();
     for (id, path) in [("count", "%63ount"), ("bulk", "%62ulk"), ("a/b", "a%2Fb"), ("7", "7")] {
@@ -50,10 +61,10 @@ fn many_are_put_at_once_or_none() {
     assert_eq!(tally(body), r#"{"created":2,"updated":0,"unchanged":0}"#);
     assert_eq!(tally(&body.replace("\"B\"", "\"C\"")), r#"{"created":0,"updated":1,"unchanged":1}"#);
     let before = world.state();
-    let faulty = r#"{"products":[{"product_id":"c","title":"C"},{"title":"D"},{"product_id":"e","title":""},
+    let broken = r#"{"products":[{"product_id":"c","title":"C"},{"title":"D"},{"product_id":"e","title":""},
         {"product_id":"f","title":"F","price":4},{"product_id":"g","title":"G","variants":[{"variant_id":"1"},{"variant_id":"1"}]},
         {"product_id":"c","title":"again"},{"product_id":"h","title":"H","colour":"red"},7]}"#;
-    let refused = world.post("/v1/products/bulk", faulty);
+    let refused = world.post("/v1/products/bulk", broken);
     refused.refused(422, "invalid_records", "/products/1/product_id");
     let faults = refused.json()["faults"].take();
     let told = |index: usize| (faults[index]["pointer"].clone(), faults[index]["code"].clone());
