@@ -88,7 +88,7 @@ text_id! {
     RefundId;
     /// The shop's id of a product.
     ProductId;
-    /// The shop's id of one variant of a product.
+    /// The shop's id of a variant of a product: a size, a colour.
     VariantId;
     /// The shop's id or name of a product category.
     CategoryId;

@@ -6,6 +6,9 @@ use loyalty_core::ProgramVersion;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
+    /// No such category.
+    #[error("there is no such category")]
+    CategoryNotFound,
     /// A customer of this id is there already.
     #[error("a customer with this id or e-mail exists already")]
     CustomerExists,
@@ -24,12 +27,21 @@ pub enum Rejection {
     /// What was read has changed since.
     #[error("it has changed since it was read")]
     PreconditionFailed,
+    /// No such product.
+    #[error("there is no such product")]
+    ProductNotFound,
     /// The program has changed since it was read.
     #[error("version {current} of the program was published in between")]
     ProgramChanged {
         /// The version in force.
         current: ProgramVersion,
     },
+    /// Another saved search has this name.
+    #[error("another saved search has this name")]
+    SavedSearchNameTaken,
+    /// No such saved search.
+    #[error("there is no such saved search")]
+    SavedSearchNotFound,
     /// The rules said no.
     #[error(transparent)]
     Rules(#[from] loyalty_core::Rejection),
@@ -39,13 +51,17 @@ impl Rejection {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::CategoryNotFound => "category_not_found",
             Self::CustomerExists => "customer_exists",
             Self::CustomerNotFound => "customer_not_found",
             Self::EmailTaken => "email_taken",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::OrderOfAnotherCustomer => "order_of_another_customer",
             Self::PreconditionFailed => "precondition_failed",
+            Self::ProductNotFound => "product_not_found",
             Self::ProgramChanged { .. } => "program_changed",
+            Self::SavedSearchNameTaken => "saved_search_name_taken",
+            Self::SavedSearchNotFound => "saved_search_not_found",
             Self::Rules(rejection) => rejection.code(),
         }
     }

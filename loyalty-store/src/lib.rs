@@ -9,6 +9,9 @@
 //! 3. load the account and the order, and let the rules decide;
 //! 4. append the events to the journal, change the customer's record, and keep the answer.
 //!
+//! What a shop sells and the searches that it keeps are changed in the same way, without a journal
+//! ([`CatalogueAction`]), and read by [`Catalogue`].
+//!
 //! [`MemoryStore`] is for tests and embedding; [`SqliteStore`] is durable.
 //!
 //! # Example: a shop, an order's worth of points, and the proof
@@ -29,24 +32,33 @@
 //! # Ok(()) }
 //! ```
 
+mod catalogue;
 mod error;
 mod fold;
 mod memory;
+mod number;
 mod query;
 mod record;
 mod request;
+mod search;
 mod shop;
 mod sqlite;
 mod transact;
 
+pub use catalogue::{
+    Catalogue, CatalogueAction, Catalogued, Category, CategoryRecord, Product, ProductKey, ProductRecord,
+    ProductStatus, SavedSearch, Tally, Variant,
+};
 pub use error::{Failure, Rejection};
 pub use memory::MemoryStore;
-pub use query::{CustomerView, LedgerPage, Page, SearchError, SearchQuery, Verified};
+pub use number::Number;
+pub use query::{CustomerView, LedgerPage, Page, Verified};
 pub use record::{CustomerRecord, JournalRow, OrderRecord, Seq};
 pub use request::{
     Action, Answer, Change, EmailConflict, Idempotency, Outcome, Pending, Presence, ProfileChange, Receipt, Reply,
     Request, Who,
 };
+pub use search::{SearchError, SearchQuery};
 pub use shop::{Integration, KeyRecord, NewKey, NewShop, Scope, Shop};
 pub use sqlite::{Admin, Settings, SqliteStore};
 
@@ -66,7 +78,7 @@ use loyalty_core::{Account, AccountId, OrderId, Program, ProgramVersion, ShopId,
 /// - **Separate.** Every look-up starts with the shop. Nothing of one shop is reachable from another.
 /// - **Time is an argument.** The clock of an account never steps back: an earlier `now` counts as the
 ///   account's last one.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Catalogue + Send + Sync + 'static {
     /// Carries out one business transaction.
     fn execute(&self, request: Request) -> Pending;
 

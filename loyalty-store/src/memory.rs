@@ -1,5 +1,7 @@
 //! The reference implementation: everything in memory, one request at a time. For tests and embedding.
 
+mod catalogue;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,11 +10,13 @@ use loyalty_core::{AccountId, CustomerId, Email, OrderId, Program, ProgramVersio
 use crate::Store;
 use crate::error::Failure;
 use crate::fold::{Fold, Standing};
-use crate::query::{CustomerView, LedgerPage, Page, SearchQuery, Verified};
+use crate::query::{CustomerView, LedgerPage, Page, Verified};
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::{Pending, Request, Who};
+use crate::search::SearchQuery;
 use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
 use crate::transact::{Changes, Kept, View, transact};
+use catalogue::Shelf;
 
 /// A store in memory. Nothing survives the process.
 #[derive(Debug, Default)]
@@ -31,6 +35,7 @@ struct Tables {
     by_id: HashMap<(ShopId, CustomerId), AccountId>,
     by_email: HashMap<(ShopId, String), AccountId>,
     orders: HashMap<(ShopId, OrderId), Arc<OrderRecord>>,
+    shelf: Shelf,
     kept: HashMap<(ShopId, [u8; 16]), Kept>,
     accounts_made: i64,
 }
@@ -108,6 +113,7 @@ impl Tables {
         if let Some((version, program)) = changes.program {
             self.programs.insert((shop, version), program);
         }
+        self.shelf.apply(shop, changes.shelved, changes.numbered);
         if let Some(kept) = changes.kept {
             self.kept.insert((kept.shop, kept.key), kept);
         }
@@ -147,7 +153,10 @@ impl Tables {
     ) -> impl Iterator<Item = &'a Arc<CustomerRecord>> {
         let later =
             self.customers.range(after.map_or(AccountId(0), |after| AccountId(after.0.saturating_add(1)))..);
-        later.map(|(_, record)| record).filter(move |record| record.shop == shop && search.matches(record))
+        let matches = move |record: &CustomerRecord| {
+            self.view_of(record.account).is_some_and(|customer| search.matches(&customer))
+        };
+        later.map(|(_, record)| record).filter(move |record| record.shop == shop && matches(record))
     }
 }
 

@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 use loyalty_core::{Command, CustomerId, Email, Event, Program, ProgramVersion, ShopId, Tag, Timestamp};
 use tokio::sync::oneshot;
 
+use crate::catalogue::{CatalogueAction, Catalogued};
 use crate::error::{Failure, Rejection};
 use crate::query::CustomerView;
 use crate::record::{OrderRecord, Seq};
@@ -60,6 +61,8 @@ pub enum Action {
         /// The version that the caller saw.
         replaces: Option<ProgramVersion>,
     },
+    /// A change of the catalogue.
+    Catalogue(CatalogueAction),
 }
 
 impl Action {
@@ -218,6 +221,8 @@ pub struct Receipt {
     pub order: Option<Arc<OrderRecord>>,
     /// The program's new version.
     pub program: Option<ProgramVersion>,
+    /// What became of the catalogue.
+    pub catalogue: Option<Catalogued>,
     /// What happened to the customer's account and the order.
     pub events: Vec<Event>,
 }

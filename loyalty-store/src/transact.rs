@@ -3,6 +3,8 @@
 //! [`transact`] reads through a [`View`] and answers with [`Changes`] and the outcome. It knows neither SQL
 //! nor threads, so that every store decides alike. The order of checks: idempotency, look-ups, rules.
 
+mod catalogue;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -20,8 +22,10 @@ use crate::request::{
 };
 use crate::shop::Shop;
 
+pub(crate) use catalogue::{CatalogueView, Shelved};
+
 /// What a transaction reads: committed state and what the requests before it in the same commit changed.
-pub(crate) trait View {
+pub(crate) trait View: CatalogueView {
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure>;
     fn program(
         &mut self,
@@ -64,6 +68,9 @@ pub(crate) struct Changes {
     /// Customers that are new or changed, each with the record before.
     pub(crate) customers: Vec<CustomerChange>,
     pub(crate) program: Option<(ProgramVersion, Arc<Program>)>,
+    pub(crate) shelved: Vec<Shelved>,
+    /// How many numbers the shop was given, where this gave some.
+    pub(crate) numbered: Option<i64>,
     pub(crate) kept: Option<Kept>,
 }
 
@@ -168,6 +175,10 @@ impl<V: View> Transaction<'_, V> {
             }
             Action::Order { command, customer, change } => self.order(&command, customer.as_ref(), change),
             Action::PublishProgram { program, replaces } => self.publish(*program, replaces),
+            Action::Catalogue(action) => {
+                let catalogued = self.catalogue(action)?;
+                Ok(Receipt { catalogue: Some(catalogued), ..self.receipt(None, None)? })
+            }
         }
     }
 
@@ -214,6 +225,7 @@ impl<V: View> Transaction<'_, V> {
             created: found.is_some_and(|found| found.created),
             order: order.map(|order| self.load_order(order)).transpose()?,
             program: None,
+            catalogue: None,
             events: std::mem::take(&mut self.events),
         })
     }

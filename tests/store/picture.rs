@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use loyalty_core::{Account, AccountId, Event, OrderId, Program, ProgramVersion, ShopId};
-use loyalty_store::{CustomerRecord, CustomerView, JournalRow, OrderRecord, SearchQuery, Seq, Shop, Store};
+use loyalty_store::{
+    CategoryRecord, CustomerRecord, CustomerView, JournalRow, OrderRecord, ProductRecord, SavedSearch,
+    SearchQuery, Seq, Shop, Store,
+};
 
 /// Shop by shop, what a store shows.
 #[derive(Debug, PartialEq)]
@@ -18,6 +21,9 @@ struct ShopPicture {
     /// Of accounts that were merged into others.
     merged: Vec<(AccountId, Vec<Arc<JournalRow>>)>,
     orders: Vec<(OrderId, Option<Arc<OrderRecord>>)>,
+    products: Vec<Arc<ProductRecord>>,
+    categories: Vec<Arc<CategoryRecord>>,
+    searches: Vec<Arc<SavedSearch>>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -49,7 +55,10 @@ impl ShopPicture {
         let orders: BTreeSet<OrderId> = events.iter().filter_map(Event::order).cloned().collect();
         let orders = orders.into_iter().map(|id| (id.clone(), store.order(shop.id, &id).unwrap())).collect();
         let program = store.program(shop.id, None).unwrap();
-        Self { shop, program, customers, merged, orders }
+        let products = store.products(shop.id, None, 1_000).unwrap().items;
+        let categories = store.categories(shop.id, None, 1_000).unwrap().items;
+        let searches = store.saved_searches(shop.id, None, 1_000).unwrap().items;
+        Self { shop, program, customers, merged, orders, products, categories, searches }
     }
 }
 

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use loyalty_core::{AccountId, OrderId, Program, ProgramVersion, ShopId, Timestamp};
+use loyalty_core::{AccountId, CategoryId, OrderId, Program, ProgramVersion, ShopId, Timestamp};
 use loyalty_http::Config;
 use loyalty_store::{
-    CustomerView, Failure, Integration, KeyRecord, LedgerPage, MemoryStore, NewKey, NewShop, OrderRecord, Page,
-    Pending, Request, SearchQuery, Seq, Shop, Store, Verified, Who,
+    Catalogue, CategoryRecord, CustomerView, Failure, Integration, KeyRecord, LedgerPage, MemoryStore, NewKey,
+    NewShop, Number, OrderRecord, Page, Pending, ProductKey, ProductRecord, Request, SavedSearch, SearchQuery,
+    Seq, Shop, Store, Verified, Who,
 };
 
 use crate::support::{Answer, World};
@@ -51,6 +52,49 @@ impl Troubled {
     fn failure(&self) -> Failure {
         let trouble = *self.trouble.lock().unwrap();
         trouble.failure()
+    }
+}
+
+impl Catalogue for Troubled {
+    fn product(&self, _: ShopId, _: &ProductKey) -> Result<Option<Arc<ProductRecord>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn products(&self, _: ShopId, _: Option<Number>, _: usize) -> Result<Page<Arc<ProductRecord>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn count_products(&self, _: ShopId) -> Result<u64, Failure> {
+        Err(self.failure())
+    }
+
+    fn category(&self, _: ShopId, _: &CategoryId) -> Result<Option<Arc<CategoryRecord>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn categories(
+        &self,
+        _: ShopId,
+        _: Option<&CategoryId>,
+        _: usize,
+    ) -> Result<Page<Arc<CategoryRecord>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn count_categories(&self, _: ShopId) -> Result<u64, Failure> {
+        Err(self.failure())
+    }
+
+    fn saved_search(&self, _: ShopId, _: Number) -> Result<Option<Arc<SavedSearch>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn saved_searches(&self, _: ShopId, _: Option<Number>, _: usize) -> Result<Page<Arc<SavedSearch>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn count_saved_searches(&self, _: ShopId) -> Result<u64, Failure> {
+        Err(self.failure())
     }
 }
 
