@@ -22,6 +22,8 @@
 //! }).unwrap();
 //! ```
 
+mod carts;
+mod discounts;
 mod strategies;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +44,11 @@ use crate::program::Program;
 use crate::rejection::Rejection;
 use crate::rules::entitle::entitlement;
 
+pub use carts::{carts, claims, discount_shops, price_rules};
+pub use discounts::{
+    DiscountBooks, allocation_is_fair, claims_add_up, discounts_are_exact, equal_lines_fare_alike,
+    refused_codes_change_nothing,
+};
 pub use strategies::{
     amounts, arrivals, expiring_programs, facts, histories, instants, orders, programs, refunds, tags, tier_ids,
 };
