@@ -36,6 +36,14 @@ fn allocations() -> impl Strategy<Value = (u64, Vec<u64>)> {
     vec(weight, 1..12).prop_flat_map(|weights| (0..=weights.iter().sum(), Just(weights)))
 }
 
+/// Rules that look at no unit for itself: ties cannot change what they take in all.
+fn unlimited_rules() -> impl Strategy<Value = PriceRule> {
+    price_rules().prop_filter("no rule of single units", |rule| {
+        let parts = rule.parts();
+        parts.allocation_limit.is_none() && parts.prerequisite_to_entitlement_quantity_ratio.is_none()
+    })
+}
+
 /// A line of a small cart: price in whole units, quantity, whether it can be bought and got.
 type Pile = (i64, u32, bool, bool);
 
@@ -132,10 +140,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_lines_changes_no_total(rule in price_rules(), mut cart in carts()) {
-        let parts = rule.parts();
-        prop_assume!(parts.allocation_limit.is_none());
-        prop_assume!(parts.prerequisite_to_entitlement_quantity_ratio.is_none());
+    fn the_order_of_lines_changes_no_total(rule in unlimited_rules(), mut cart in carts()) {
         let books = DiscountBooks::new([rule]);
         let found = books.evaluate(&cart, Stacking::All).unwrap();
         cart.lines.reverse();
