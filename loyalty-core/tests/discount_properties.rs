@@ -30,6 +30,9 @@ fn stackings() -> impl Strategy<Value = Stacking> {
     select(&Stacking::NAMES[..]).prop_map(|(_, stacking)| stacking)
 }
 
+/// Amounts at the edges of what there is.
+const EXTREMES: [&str; 7] = ["0", "0.0001", "0.01", "1", "99999.9999", "99999999999.99", "100000000000"];
+
 /// Weights as carts have them, many of them equal, and a total that they can bear.
 fn allocations() -> impl Strategy<Value = (u64, Vec<u64>)> {
     let weight = prop_oneof![4 => 0..12_u64, 4 => 0..1_000_000_u64, 1 => Just(1_000_000_000_000_000)];
@@ -146,6 +149,39 @@ proptest! {
         cart.lines.reverse();
         let again = books.evaluate(&cart, Stacking::All).unwrap();
         prop_assert_eq!(again.discount(), found.discount());
+    }
+
+    #[test]
+    fn extremes_are_counted_or_refused(
+        mut books in discount_shops(), mut cart in carts(), stacking in stackings(), digits in 0..6_u32,
+        sizes in vec((select(vec![0, 1, 3, 1_000_000, u32::MAX]), select(EXTREMES.to_vec())), 20),
+        limit in select(vec![1, 7, u32::MAX]), value in select(EXTREMES.to_vec()),
+    ) {
+        for (line, (quantity, price)) in cart.lines.iter_mut().zip(&sizes) {
+            (line.quantity, line.price) = (*quantity, price.parse().unwrap());
+        }
+        for (line, (_, price)) in cart.shipping.iter_mut().zip(sizes.iter().rev()) {
+            line.price = price.parse().unwrap();
+        }
+        let rules: Vec<_> = books.rules.values().filter_map(|state| state.rule()).collect();
+        let extreme = |rule: &&std::sync::Arc<PriceRule>| {
+            let mut parts = rule.parts().clone();
+            if parts.value_type == ValueType::FixedAmount {
+                parts.value = -value.parse::<rust_decimal::Decimal>().unwrap();
+            }
+            parts.allocation_limit = parts.allocation_limit.map(|_| limit);
+            if let Some(ratio) = &mut parts.prerequisite_to_entitlement_quantity_ratio {
+                ratio.prerequisite_quantity = ratio.prerequisite_quantity.map(|_| limit);
+                ratio.entitled_quantity = limit;
+            }
+            PriceRule::new(parts, digits).ok()
+        };
+        books = DiscountBooks::new(rules.iter().filter_map(extreme).collect::<Vec<_>>());
+        let by_text = |text: &Code| text.key().strip_prefix("code").and_then(|number| number.parse().ok());
+        let found = evaluate(&cart, digits, stacking, |text| books.facts(CodeId(by_text(text)?), None, None));
+        if let Ok(found) = found {
+            discounts_are_exact(&cart, &found)?;
+        }
     }
 
     #[test]
