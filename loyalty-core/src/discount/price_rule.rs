@@ -290,6 +290,7 @@ impl Items {
 /// Shopify's `prerequisite_to_entitlement_quantity_ratio`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(deny_unknown_fields))]
 pub struct Ratio {
     /// How many are bought; not said where an amount is to be spent instead.
     pub prerequisite_quantity: Option<u32>,
@@ -381,6 +382,7 @@ impl Off {
 
 #[cfg(feature = "json")]
 #[derive(serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Stored {
     minor_digits: u32,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
