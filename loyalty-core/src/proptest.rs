@@ -3,7 +3,7 @@
 //! Strategies make [`programs`], [`orders`], the [`facts`] that a shop tells of one order, and whole
 //! [`histories`] of a customer. [`Books`] is a store in memory that takes them. The invariants are plain
 //! functions over books; each says what must hold under every program, and answers as an assertion of
-//! proptest does.
+//! proptest does. For codes there are [`price_rules`], [`carts`] and [`claims`], with [`DiscountBooks`].
 //!
 //! # Example: a program of one's own under test
 //! ```

@@ -271,6 +271,7 @@ fn emails_stay_out_of_the_journal() {
     let event = save_rule(&RuleState::default(), PriceRuleId(1), &whole).unwrap().unwrap();
     let text = serde_json::to_string(&event).unwrap();
     assert!(!text.to_lowercase().contains("ada"), "{text}");
+    assert_eq!(serde_json::from_str::<DiscountEvent>(&text).unwrap(), event, "what is folded is what is stored");
     let direct = serde_json::to_string(&whole).unwrap();
     assert!(!direct.to_lowercase().contains("ada"), "{direct}");
     let DiscountEvent::PriceRuleSaved { saved, .. } = serde_json::from_str(&text).unwrap() else {
