@@ -78,9 +78,15 @@ macro_rules! text_id {
 text_id! {
     /// The shop's id of a customer.
     CustomerId;
+    /// The shop's id of a customer segment or a saved search.
+    SegmentId;
+    /// The shop's id or code of a country.
+    CountryId;
     /// The shop's id of an order.
     OrderId;
-    /// The shop's id of one line of an order.
+    /// The shop's id of a checkout: a cart on its way to become an order.
+    CheckoutId;
+    /// The shop's id of one line of an order or a cart.
     LineId;
     /// The shop's id of a refund.
     RefundId;
@@ -128,6 +134,10 @@ number_id! {
     ShopId(i64);
     /// A customer's account, as the store numbers it. Outlives changes of e-mail and of the shop's id.
     AccountId(i64);
+    /// A price rule, as the store numbers it.
+    PriceRuleId(i64);
+    /// A discount code, as the store numbers it.
+    CodeId(i64);
     /// A lot within its account, counted from 1 in the order of opening.
     LotId(u32);
     /// A published version of a shop's program, counted from 1.

@@ -35,8 +35,8 @@
 //! ```
 //!
 //! The modules, in reading order: what things are ([`amount`], [`id`], [`calendar`]); what a shop tells
-//! ([`customer`], [`order`]); what a merchant configures ([`program`]); what can be asked and what comes
-//! of it ([`command`], [`event`], [`rejection`], [`explain`]); the state ([`account`]); the rules.
+//! ([`customer`], [`order`]); what a merchant configures ([`program`], and [`discount`] for codes and
+//! carts); what can be asked and what comes of it ([`command`], [`event`], [`rejection`], [`explain`]); the state ([`account`]); the rules.
 
 pub mod account;
 pub mod amount;
@@ -44,6 +44,7 @@ pub mod calendar;
 pub mod command;
 pub mod customer;
 mod decide;
+pub mod discount;
 pub mod event;
 mod exact;
 pub mod explain;
@@ -65,8 +66,8 @@ pub use event::{Event, Grounds, ManualTier};
 pub use exact::{Fraction, Overflow};
 pub use explain::{Explanation, Reckoning};
 pub use id::{
-    AccountId, ActionId, CategoryId, CustomerId, LineId, LotId, OrderId, ProductId, ProgramVersion, RefundId,
-    RuleId, ShopId, Tag, TierId, VariantId,
+    AccountId, ActionId, CategoryId, CheckoutId, CodeId, CountryId, CustomerId, LineId, LotId, OrderId,
+    PriceRuleId, ProductId, ProgramVersion, RefundId, RuleId, SegmentId, ShopId, Tag, TierId, VariantId,
 };
 pub use order::{Line, Order, OrderState, Origin, Pin, Quantity, Refund, Refunded, Status};
 pub use program::{Fault, Program};

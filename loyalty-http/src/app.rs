@@ -95,7 +95,7 @@ impl App {
             Entry::Shopify(scope, handler) => {
                 (scope, handler, auth::authenticate_shopify(&*self.store, &head.headers)?)
             }
-            Entry::Signed => return self.receive(head, body, &params, id, seen).await,
+            Entry::Signed => return Box::pin(self.receive(head, body, &params, id, seen)).await,
         };
         seen.shop = Some(key.shop);
         auth::authorize(&key, scope)?;
@@ -134,8 +134,9 @@ impl App {
     async fn carry_out(&self, work: Work, turn: Turn) -> Result<Response<Full<Bytes>>, Problem> {
         match work {
             Work::Done(answer) => Ok(answer.into_response()),
-            Work::Scan(scan) => self.scan(scan).await,
-            Work::Write(write) => self.write(*write, turn).await,
+            // Boxed, so that a read that is done does not carry the room for them about.
+            Work::Scan(scan) => Box::pin(self.scan(scan)).await,
+            Work::Write(write) => Box::pin(self.write(*write, turn)).await,
         }
     }
 

@@ -59,6 +59,8 @@ pub struct OrderRecord {
     pub account: Option<AccountId>,
     /// Its facts.
     pub state: OrderState,
+    /// The journal row that holds its latest snapshot.
+    pub snapshot: Option<Seq>,
     /// The last journal row about it.
     pub seq: Seq,
 }
@@ -68,6 +70,9 @@ impl OrderRecord {
     pub(crate) fn fold(&mut self, row: &JournalRow, event: &Event) {
         self.account = row.account.or(self.account);
         self.state.evolve(event);
+        if let Event::OrderRecorded { snapshot: Some(_), .. } = event {
+            self.snapshot = Some(row.seq);
+        }
         self.seq = row.seq;
     }
 }

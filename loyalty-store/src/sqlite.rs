@@ -1,26 +1,29 @@
-//! SQLite: one writer that shares commits among all who wait, readers beside it, and the committed state
-//! in memory.
+//! SQLite: one who decides, one who writes and shares commits among all who wait, readers beside them, and
+//! the committed state in memory.
 //!
 //! The modules, in reading order: the file ([`schema`]), records as rows ([`rows`]), the caches
-//! ([`cache`], [`shared`]), the writer and what it writes later ([`writer`], [`behind`]), what has no cache and
-//! no journal ([`catalogue`]), the operator's side ([`admin`]).
+//! ([`cache`], [`shared`]), what is decided but not committed ([`staged`]) and who decides it
+//! ([`decider`]), the writer and what it writes later ([`writer`], [`behind`]), what has no cache and no
+//! journal ([`catalogue`]), the operator's side ([`admin`]).
 
 mod admin;
 mod behind;
 mod cache;
 mod catalogue;
+mod decider;
 mod rows;
 mod schema;
 mod shared;
+mod staged;
 mod writer;
 
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use crossbeam_channel::{Sender, TrySendError, bounded};
 use loyalty_core::{AccountId, OrderId, Program, ProgramVersion, ShopId, Timestamp};
 
 use crate::Store;
@@ -30,8 +33,9 @@ use crate::record::{CustomerRecord, OrderRecord, Seq};
 use crate::request::{Pending, Request, Who};
 use crate::search::{Key, SearchQuery};
 use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
-use shared::{Db, Shared};
-use writer::{Job, Writer};
+use decider::{Decider, Job};
+use shared::Shared;
+use writer::Writer;
 
 pub use admin::Admin;
 
@@ -41,7 +45,8 @@ pub use admin::Admin;
 pub struct Settings {
     /// How many records of each kind are kept in memory.
     pub cached_records: usize,
-    /// How many requests may wait for the writer; one more is [`Failure::Busy`].
+    /// How many requests may wait to be decided; one more is [`Failure::Busy`]. Up to as many again are
+    /// decided and wait for the disk.
     pub queue: usize,
     /// How many states may wait for their tables. The start folds about as many journal rows again.
     pub write_behind: usize,
@@ -72,14 +77,15 @@ impl Default for Settings {
 pub struct SqliteStore {
     shared: Arc<Shared>,
     admin: Admin,
-    jobs: Option<SyncSender<Job>>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    jobs: Option<Sender<Job>>,
+    /// Who decides, and who writes.
+    threads: Mutex<Vec<JoinHandle<()>>>,
     /// Held as long as the store: two writers on one file would each believe their own memory.
     _lock: File,
 }
 
 impl SqliteStore {
-    /// Opens the file, making it where there is none, and starts the writer.
+    /// Opens the file, making it where there is none, and starts its two threads.
     ///
     /// # Errors
     /// Where another process serves the file, it was written by a newer program, or it cannot be read.
@@ -87,21 +93,28 @@ impl SqliteStore {
         let lock = lock(path)?;
         let admin = Admin::open(path)?;
         let shared = Arc::new(Shared::new(path.to_owned(), settings));
-        let (jobs, receiver) = sync_channel(settings.queue);
-        let writer = Writer::open(path.to_owned(), Arc::clone(&shared), receiver, settings)?;
-        let thread = std::thread::Builder::new().name("loyalty-writer".to_owned());
-        let thread =
-            thread.spawn(move || writer.run()).map_err(|error| Failure::Unavailable(error.to_string()))?;
-        Ok(Self { shared, admin, jobs: Some(jobs), writer: Mutex::new(Some(thread)), _lock: lock })
+        let (jobs, waiting) = bounded(settings.queue);
+        let (batches, to_write) = bounded(1);
+        let (tell, news) = bounded(1);
+        let writer = Writer::open(path.to_owned(), Arc::clone(&shared), to_write, tell, settings)?;
+        let decider = Decider::new(Arc::clone(&shared), waiting, batches, news, writer.last(), settings.queue);
+        let threads =
+            vec![spawn("loyalty-decider", move || decider.run())?, spawn("loyalty-writer", move || writer.run())?];
+        Ok(Self { shared, admin, jobs: Some(jobs), threads: Mutex::new(threads), _lock: lock })
     }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Failure> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    thread.map_err(|error| Failure::Unavailable(error.to_string()))
 }
 
 /// Customers, for a read that has begun: health must not be asked twice by one thread.
 impl SqliteStore {
     fn named(&self, shop: ShopId, who: &Who) -> Result<Option<CustomerView>, Failure> {
         let account = match who {
-            Who::Id(id) | Who::Both(id, _) => self.shared.by_id(Db::Reader, shop, id)?,
-            Who::Email(email) => self.shared.by_email(Db::Reader, shop, email)?,
+            Who::Id(id) | Who::Both(id, _) => self.shared.by_id(&(shop, id.clone()))?,
+            Who::Email(email) => self.shared.by_email(&(shop, email.key().to_owned()))?,
         };
         let Some(account) = account else { return Ok(None) };
         if let Some(customer) = self.shared.view_of(account)? {
@@ -116,7 +129,7 @@ impl SqliteStore {
     /// The customer of an account, or of the one that it was merged into.
     fn owner(&self, shop: ShopId, account: AccountId) -> Result<Option<CustomerView>, Failure> {
         let mut account = account;
-        while let Some(record) = self.shared.account(Db::Reader, account)? {
+        while let Some(record) = self.shared.account(account)? {
             match record.account.merged_into() {
                 Some(into) => account = into,
                 None => break,
@@ -165,11 +178,10 @@ fn lock(path: &Path) -> Result<File, Failure> {
 impl Drop for SqliteStore {
     fn drop(&mut self) {
         self.jobs = None;
-        let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(writer) = writer
-            && writer.join().is_err()
-        {
-            tracing::error!("the writer had stopped before");
+        for thread in self.threads.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store had stopped before");
+            }
         }
     }
 }
@@ -251,7 +263,7 @@ impl Store for SqliteStore {
 
     fn order(&self, shop: ShopId, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure> {
         let _well = self.shared.health()?;
-        self.shared.order(Db::Reader, shop, order)
+        self.shared.order(&(shop, order.clone()))
     }
 
     fn ledger(
@@ -262,7 +274,7 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<LedgerPage, Failure> {
         let _well = self.shared.health()?;
-        let newest = self.shared.account(Db::Reader, account)?.map(|record| record.seq);
+        let newest = self.shared.account(account)?.map(|record| record.seq);
         self.shared.read(|db| {
             // A cursor may name any row; only rows of this account lead on to others of it.
             let mut next = match before {
@@ -289,7 +301,7 @@ impl Store for SqliteStore {
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
         let _well = self.shared.health()?;
-        self.shared.program(Db::Reader, shop, version)
+        self.shared.program(shop, version)
     }
 
     fn verify(&self) -> Result<Verified, Failure> {
@@ -298,8 +310,8 @@ impl Store for SqliteStore {
 
     fn ready(&self) -> Result<(), Failure> {
         let _well = self.shared.health()?;
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if writer.as_ref().is_none_or(JoinHandle::is_finished) {
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if threads.iter().any(JoinHandle::is_finished) {
             return Err(Failure::Unavailable("the writer has stopped".to_owned()));
         }
         Ok(())
@@ -310,7 +322,7 @@ impl Store for SqliteStore {
     }
 
     fn shop(&self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure> {
-        self.shared.shop(Db::Reader, shop)
+        self.shared.shop(shop)
     }
 
     fn shops(&self) -> Result<Vec<Arc<Shop>>, Failure> {

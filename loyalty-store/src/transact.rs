@@ -74,13 +74,6 @@ pub(crate) struct Changes {
     pub(crate) kept: Option<Kept>,
 }
 
-impl Changes {
-    pub(crate) fn is_empty(&self) -> bool {
-        let Self { journal, customers, program, shelved, kept, .. } = self;
-        journal.is_empty() && customers.is_empty() && program.is_none() && shelved.is_empty() && kept.is_none()
-    }
-}
-
 /// A customer's record before and after; none after a merge into another.
 #[derive(Clone, Debug)]
 pub(crate) struct CustomerChange {

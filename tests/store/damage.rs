@@ -38,7 +38,7 @@ fn whole_books_show_no_difference_and_what_was_checked() {
 
 #[test]
 fn every_kind_of_damage_is_named() {
-    let cases: [(&str, &str); 21] = [
+    let cases: [(&str, &str); 22] = [
         // The states.
         (
             r#"UPDATE account SET state = replace(state, '"points":90', '"points":91') WHERE id = 1"#,
@@ -55,9 +55,10 @@ fn every_kind_of_damage_is_named() {
         ("DELETE FROM account WHERE id = 2", "account 2 stands at row 0"),
         ("INSERT INTO account VALUES (9, 1, 1, 0, '{}')", "account 9 has no journal"),
         (
-            r#"UPDATE purchase SET state = replace(state, '"30.00"', '"40.00"') WHERE order_id = 'o2'"#,
+            r#"UPDATE purchase SET state = replace(state, '"shop"', '"plugin"') WHERE order_id = 'o2'"#,
             "order o2 of shop 1 differs",
         ),
+        ("UPDATE purchase SET snapshot = 1 WHERE order_id = 'o2'", "order o2 of shop 1 differs"),
         (
             r#"UPDATE purchase SET state = replace(state, '"awarded":20', '"awarded":21') WHERE seq = 6"#,
             "order o1 of shop 1 differs",
@@ -65,7 +66,7 @@ fn every_kind_of_damage_is_named() {
         ("UPDATE purchase SET account = 1 WHERE order_id = 'o2'", "order o2 of shop 1 differs"),
         ("UPDATE purchase SET seq = seq - 1 WHERE order_id = 'o1'", "order o1 of shop 1 stands at row 5"),
         ("DELETE FROM purchase WHERE order_id = 'o1'", "order o1 of shop 1 stands at row 0"),
-        ("INSERT INTO purchase VALUES (9, 1, 'o9', NULL, 1, '{}')", "order o9 of shop 1 has no journal"),
+        ("INSERT INTO purchase VALUES (1, 'o9', NULL, 1, NULL, '{}')", "order o9 of shop 1 has no journal"),
         // The journal.
         ("DELETE FROM journal WHERE seq = 4", "journal row 4 is missing"),
         ("DELETE FROM journal WHERE seq = 7", "journal row 7 is missing"),
@@ -75,7 +76,7 @@ fn every_kind_of_damage_is_named() {
             "after journal row 2",
         ),
         (
-            r#"UPDATE journal SET events = replace(events, '"30.00"', '"40.00"') WHERE seq = 7"#,
+            r#"UPDATE journal SET events = replace(events, '"status":"paid"', '"status":"fulfilled"') WHERE seq = 7"#,
             "order o2 of shop 1 differs",
         ),
         ("UPDATE journal SET balance = 71 WHERE seq = 4", "after journal row 4"),

@@ -1,13 +1,14 @@
 //! What a file promises beyond a store: that it survives, that it is the right one, and that an operator
 //! may work beside it.
 
+use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use loyalty_store::{
-    Action, Admin, Catalogue, Failure, NewShop, Presence, Reply, Settings, SqliteStore, Store, Who,
-};
+use loyalty_store::{Action, Admin, Catalogue, Failure, NewShop, Presence, Settings, SqliteStore, Store, Who};
 use loyalty_tests::*;
 
 use crate::picture::{Picture, books_add_up};
@@ -276,19 +277,25 @@ fn a_full_queue_is_busy_and_reads_go_on() {
     let other = sql(&place.file());
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let request = || desk.request(Action::customer(customer(1), Presence::Must, vec![add(1)]));
-    // One is in the writer's hands as soon as it has taken it; three wait.
-    let mut pending = vec![store.execute(request())];
-    std::thread::sleep(Duration::from_millis(50));
-    pending.extend((0..3).map(|_| store.execute(request())));
-    for _ in 0..5 {
-        assert_eq!(store.execute(request()).wait().unwrap_err(), Failure::Busy);
-    }
+    // One batch is being written, one is decided, and three requests wait.
+    let mut accepted = Vec::new();
+    let refused = loop {
+        let mut pending = store.execute(request());
+        match Pin::new(&mut pending).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => accepted.push(pending),
+            Poll::Ready(reply) => break reply,
+        }
+        assert!(accepted.len() <= 1_000);
+    };
+    assert_eq!(refused.unwrap_err(), Failure::Busy);
+    assert!(accepted.len() >= 3);
     assert_eq!((desk.balance(&customer(1)), store.ready()), (100, Ok(())));
     other.execute_batch("ROLLBACK").unwrap();
-    for pending in pending {
+    let count = i64::try_from(accepted.len()).unwrap();
+    for pending in accepted {
         decided(pending.wait()).unwrap();
     }
-    assert_eq!(desk.balance(&customer(1)), 104);
+    assert_eq!(desk.balance(&customer(1)), 100 + count);
 }
 
 /// The write lock stays taken for longer than the writer waits, and the file is gone when it looks again:
@@ -345,22 +352,49 @@ fn a_store_closes_while_its_file_is_locked() {
     assert_eq!(Desk { store: &store, shop, now }.balance(&customer(1)), 1);
 }
 
+/// What is decided while a commit is under way rests on it. Here that commit fails.
 #[test]
-fn a_store_without_its_writer_is_not_ready() {
+fn what_rests_on_a_failed_commit_never_was() {
+    let place = Place::new();
+    let store = place.open();
+    let desk = Desk::new(&store);
+    desk.tell(&customer(1), vec![add(1)]).unwrap();
+    let add_to = |points| {
+        let action = Action::customer(customer(1), Presence::Must, vec![add(points)]);
+        store.execute(desk.request(action))
+    };
+    let other = sql(&place.file());
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let first = add_to(10);
+    std::thread::sleep(Duration::from_millis(50));
+    let second = add_to(100);
+    // Longer than the writer waits for the lock.
+    for pending in [first, second] {
+        assert!(matches!(pending.wait(), Err(Failure::Unavailable(_))));
+    }
+    other.execute_batch("ROLLBACK").unwrap();
+    let patience = Instant::now();
+    while store.ready().is_err() {
+        assert!(patience.elapsed() < Duration::from_secs(5));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(desk.balance(&customer(1)), 1);
+    decided(add_to(1_000).wait()).unwrap();
+    assert_eq!(desk.balance(&customer(1)), 1_001);
+    assert_eq!(store.verify().unwrap().differences, Vec::<String>::new());
+}
+
+#[test]
+fn a_bug_in_one_request_stops_no_other() {
     let place = Place::new();
     let store = place.open();
     let desk = Desk::new(&store);
     let mut request = keyed(desk.request(Action::customer(id("1"), Presence::May, vec![add(1)])), "k", "f");
     request.idempotency.as_mut().unwrap().render = Box::new(|_| panic!("the caller's mistake"));
-    assert!(matches!(store.execute(request).wait(), Err(Failure::UnknownOutcome(_))));
-    let patience = Instant::now();
-    while store.ready().is_ok() {
-        assert!(patience.elapsed() < Duration::from_secs(1));
-    }
-    let refused: Result<Reply, Failure> =
-        store.execute(desk.request(Action::customer(id("1"), Presence::May, vec![]))).wait();
-    assert!(matches!(refused, Err(Failure::Unavailable(_))), "{refused:?}");
-    let shop = desk.shop;
-    drop(store);
-    assert!(place.open().customer(shop, &id("1")).unwrap().is_none());
+    let broken = store.execute(request);
+    let other = store.execute(desk.request(Action::customer(id("2"), Presence::May, vec![add(2)])));
+    assert!(matches!(broken.wait(), Err(Failure::Corrupt(_))));
+    decided(other.wait()).unwrap();
+    assert_eq!((store.ready(), desk.balance(&id("2"))), (Ok(()), 2));
+    assert!(store.customer(desk.shop, &id("1")).unwrap().is_none());
 }

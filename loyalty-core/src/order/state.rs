@@ -101,6 +101,22 @@ impl OrderState {
         self.recorded.as_ref()
     }
 
+    /// The same without what the order holds, for a store that keeps the snapshot elsewhere. Nothing else
+    /// should be asked of it before [`OrderState::with_snapshot`].
+    #[must_use]
+    pub fn without_snapshot(&self) -> Self {
+        self.clone().with_snapshot(&Arc::default())
+    }
+
+    /// The same with this as the latest snapshot, where there is one.
+    #[must_use]
+    pub fn with_snapshot(mut self, order: &Arc<Order>) -> Self {
+        if let Some(recorded) = &mut self.recorded {
+            recorded.order = Arc::clone(order);
+        }
+        self
+    }
+
     /// What was pinned at the gate.
     pub fn pin(&self) -> Option<&Pin> {
         self.pin.as_ref()

@@ -1,6 +1,7 @@
 //! The catalogue in its tables. They are read where they stand: a look-up by key costs less than a cache of
-//! them would, and the writer sees what its own transaction has written.
+//! them would. What is not committed yet lies on top ([`StagedShelf`]).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use loyalty_core::{CategoryId, ProductId, ShopId};
@@ -8,7 +9,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::SqliteStore;
 use super::rows::{damaged, each, from_json, micros, one, timestamp, to_json};
-use super::writer::Reading;
+use super::staged::{Reading, Staged};
 use crate::catalogue::{Catalogue, Category, CategoryRecord, Product, ProductKey, ProductRecord, SavedSearch};
 use crate::error::Failure;
 use crate::number::Number;
@@ -18,14 +19,14 @@ use crate::transact::{CatalogueView, Shelved};
 type Db = Connection;
 
 /// Writes changes inside the open transaction.
-pub(super) fn write(db: &Db, shop: ShopId, shelved: Vec<Shelved>, numbered: Option<i64>) -> Result<(), Failure> {
+pub(super) fn write(db: &Db, shop: ShopId, shelved: &[Shelved], numbered: Option<i64>) -> Result<(), Failure> {
     for shelved in shelved {
         match shelved {
-            Shelved::Product(record) => put_product(db, &record)?,
+            Shelved::Product(record) => put_product(db, record)?,
             Shelved::NoProduct(id) => delete(db, "product", "product_id", params![shop.0, id.as_str()])?,
-            Shelved::Category(record) => put_category(db, &record)?,
+            Shelved::Category(record) => put_category(db, record)?,
             Shelved::NoCategory(id) => delete(db, "category", "category_id", params![shop.0, id.as_str()])?,
-            Shelved::Search(search) => add_search(db, &search)?,
+            Shelved::Search(search) => add_search(db, search)?,
             Shelved::NoSearch(number) => delete(db, "saved_search", "number", params![shop.0, number.get()])?,
         }
     }
@@ -34,6 +35,42 @@ pub(super) fn write(db: &Db, shop: ShopId, shelved: Vec<Shelved>, numbered: Opti
         ON CONFLICT (shop) DO UPDATE SET last = max(last, excluded.last)";
     db.prepare_cached(sql)?.execute(params![shop.0, numbered])?;
     Ok(())
+}
+
+/// What was changed and is not committed yet; none is what was taken away.
+#[derive(Default)]
+pub(super) struct StagedShelf {
+    products: HashMap<(ShopId, ProductId), Option<Arc<ProductRecord>>>,
+    categories: HashMap<(ShopId, CategoryId), Option<Arc<CategoryRecord>>>,
+    searches: HashMap<(ShopId, Number), Option<Arc<SavedSearch>>>,
+    numbered: HashMap<ShopId, i64>,
+}
+
+impl StagedShelf {
+    pub(super) fn stage(&mut self, shop: ShopId, shelved: &[Shelved], numbered: Option<i64>) {
+        for shelved in shelved {
+            match shelved {
+                Shelved::Product(record) => {
+                    self.products.insert((shop, record.product.id.clone()), Some(Arc::clone(record)));
+                }
+                Shelved::NoProduct(id) => drop(self.products.insert((shop, id.clone()), None)),
+                Shelved::Category(record) => {
+                    self.categories.insert((shop, record.category.id.clone()), Some(Arc::clone(record)));
+                }
+                Shelved::NoCategory(id) => drop(self.categories.insert((shop, id.clone()), None)),
+                Shelved::Search(search) => {
+                    self.searches.insert((shop, search.number), Some(Arc::clone(search)));
+                }
+                Shelved::NoSearch(number) => drop(self.searches.insert((shop, *number), None)),
+            }
+        }
+        self.numbered.extend(numbered.map(|last| (shop, last)));
+    }
+
+    fn has_search_named(&self, shop: ShopId, name: &str) -> bool {
+        let named = |search: &Arc<SavedSearch>| search.shop == shop && search.name == name;
+        self.searches.values().flatten().any(named)
+    }
 }
 
 fn delete(db: &Db, table: &str, key: &str, values: &[&dyn rusqlite::ToSql]) -> Result<(), Failure> {
@@ -146,24 +183,46 @@ fn search_by_number(db: &Db, shop: ShopId, number: Number) -> Result<Option<Arc<
 
 impl CatalogueView for Reading<'_> {
     fn product(&mut self, shop: ShopId, id: &ProductId) -> Result<Option<Arc<ProductRecord>>, Failure> {
-        product_by_id(self.db(), shop, id)
+        let key = (shop, id.clone());
+        match self.staged(|staged| staged.shelf.products.get(&key)) {
+            Some(record) => Ok(record.clone()),
+            None => self.shared.read(|db| product_by_id(db, shop, id)),
+        }
     }
 
     fn category(&mut self, shop: ShopId, id: &CategoryId) -> Result<Option<Arc<CategoryRecord>>, Failure> {
-        category_by_id(self.db(), shop, id)
+        let key = (shop, id.clone());
+        match self.staged(|staged| staged.shelf.categories.get(&key)) {
+            Some(record) => Ok(record.clone()),
+            None => self.shared.read(|db| category_by_id(db, shop, id)),
+        }
     }
 
     fn saved_search(&mut self, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure> {
-        search_by_number(self.db(), shop, number)
+        match self.staged(|staged| staged.shelf.searches.get(&(shop, number))) {
+            Some(search) => Ok(search.clone()),
+            None => self.shared.read(|db| search_by_number(db, shop, number)),
+        }
     }
 
     fn has_search_named(&mut self, shop: ShopId, name: &str) -> Result<bool, Failure> {
-        let sql = "SELECT 1 FROM saved_search WHERE shop = ? AND name = ?";
-        Ok(one(self.db(), sql, params![shop.0, name], |_| Ok(()))?.is_some())
+        let here = |staged: &Staged| staged.shelf.has_search_named(shop, name).then_some(());
+        if self.staged(here).is_some() {
+            return Ok(true);
+        }
+        let sql = "SELECT number FROM saved_search WHERE shop = ? AND name = ?";
+        let found = self.shared.read(|db| one(db, sql, params![shop.0, name], |row| number(row.get(0)?)))?;
+        let Some(found) = found else { return Ok(false) };
+        // One that was taken away, or renamed, is not there any more.
+        Ok(self.staged(|staged| staged.shelf.searches.get(&(shop, found))).is_none())
     }
 
     fn numbered(&mut self, shop: ShopId) -> Result<i64, Failure> {
-        let last = one(self.db(), "SELECT last FROM numbering WHERE shop = ?", [shop.0], |row| Ok(row.get(0)?))?;
+        if let Some(last) = self.staged(|staged| staged.shelf.numbered.get(&shop)) {
+            return Ok(*last);
+        }
+        let sql = "SELECT last FROM numbering WHERE shop = ?";
+        let last = self.shared.read(|db| one(db, sql, [shop.0], |row| Ok(row.get(0)?)))?;
         Ok(last.unwrap_or_default())
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use loyalty_core::{
-    AccountId, CustomerId, Email, Event, OrderId, Points, Program, ProgramVersion, ShopId, Timestamp,
+    AccountId, CustomerId, Email, Event, Order, OrderId, OrderState, Points, Program, ProgramVersion, ShopId,
+    Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
@@ -81,11 +82,11 @@ fn journal_row(row: &Row<'_>) -> Result<JournalRow, Failure> {
     })
 }
 
-pub(super) fn append_journal(db: &Db, row: &JournalRow) -> Result<(), Failure> {
+/// Appends a row, whose events are JSON already.
+pub(super) fn append_journal(db: &Db, row: &JournalRow, events: &str) -> Result<(), Failure> {
     let sql =
         "INSERT INTO journal (seq, shop, account, previous, at, balance, events) VALUES (?, ?, ?, ?, ?, ?, ?)";
     let account = row.account.map(|account| account.0);
-    let events = to_json(&*row.events)?;
     let values = params![row.seq, row.shop.0, account, row.previous, micros(row.at), row.balance.get(), events];
     db.prepare_cached(sql)?.execute(values)?;
     Ok(())
@@ -143,8 +144,12 @@ pub(super) fn put_account(db: &Db, id: AccountId, record: &AccountRecord) -> Res
 }
 
 pub(super) fn order(db: &Db, shop: ShopId, id: &OrderId) -> Result<Option<OrderRecord>, Failure> {
-    let sql = "SELECT account, seq, state FROM purchase WHERE shop = ? AND order_id = ?";
-    one(db, sql, params![shop.0, id.as_str()], |row| order_record(row, 0))
+    let sql = "SELECT account, seq, snapshot, state FROM purchase WHERE shop = ? AND order_id = ?";
+    let record = one(db, sql, params![shop.0, id.as_str()], |row| order_record(row, 0))?;
+    let Some(record) = record else { return Ok(None) };
+    let Some(seq) = record.snapshot else { return Ok(Some(record)) };
+    let snapshot = snapshot(db, id, seq)?.ok_or_else(|| damaged("the snapshot of an order", id))?;
+    Ok(Some(OrderRecord { state: record.state.with_snapshot(&snapshot), ..record }))
 }
 
 fn order_record(row: &Row<'_>, from: usize) -> Result<OrderRecord, Failure> {
@@ -152,26 +157,43 @@ fn order_record(row: &Row<'_>, from: usize) -> Result<OrderRecord, Failure> {
     Ok(OrderRecord {
         account: row.get::<_, Option<i64>>(column(0))?.map(AccountId),
         seq: row.get(column(1))?,
-        state: from_json(&row.get::<_, String>(column(2))?)?,
+        snapshot: row.get(column(2))?,
+        state: from_json(row.get_ref(column(3))?.as_str().map_err(|error| damaged("an order", &error))?)?,
     })
 }
 
+/// What an order held by a journal row.
+fn snapshot(db: &Db, id: &OrderId, seq: Seq) -> Result<Option<Arc<Order>>, Failure> {
+    let row = journal_at(db, seq)?;
+    let mut events = row.iter().flat_map(|row| row.events.iter().rev());
+    Ok(events.find_map(|event| {
+        let Event::OrderRecorded { order, snapshot, .. } = event else { return None };
+        snapshot.clone().filter(|_| order == id)
+    }))
+}
+
+/// Every order, for comparison with the journal: one whose snapshot is not there holds nothing.
 pub(super) fn each_order(db: &Db, mut visit: impl FnMut((ShopId, OrderId), OrderRecord)) -> Result<(), Failure> {
-    each(db, "SELECT shop, order_id, account, seq, state FROM purchase", [], |row| {
+    each(db, "SELECT shop, order_id, account, seq, snapshot, state FROM purchase", [], |row| {
         let id: String = row.get(1)?;
         let id = OrderId::new(&id).map_err(|error| damaged("an order's id", &error))?;
-        visit((ShopId(row.get(0)?), id), order_record(row, 2)?);
+        let mut record = order_record(row, 2)?;
+        let held = record.snapshot.map(|seq| snapshot(db, &id, seq)).transpose()?.flatten();
+        record.state = held.iter().fold(record.state, OrderState::with_snapshot);
+        visit((ShopId(row.get(0)?), id), record);
         Ok(())
     })
 }
 
 pub(super) fn put_order(db: &Db, shop: ShopId, id: &OrderId, record: &OrderRecord) -> Result<(), Failure> {
-    let sql = "INSERT INTO purchase (shop, order_id, account, seq, state) VALUES (?, ?, ?, ?, ?)
-        ON CONFLICT (shop, order_id) DO UPDATE
-        SET account = excluded.account, seq = excluded.seq, state = excluded.state WHERE excluded.seq > seq";
+    let sql = "INSERT INTO purchase (shop, order_id, account, seq, snapshot, state) VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT (shop, order_id) DO UPDATE SET account = excluded.account, seq = excluded.seq,
+            snapshot = excluded.snapshot, state = excluded.state
+        WHERE excluded.seq > seq";
     let account = record.account.map(|account| account.0);
-    let state = to_json(&record.state)?;
-    db.prepare_cached(sql)?.execute(params![shop.0, id.as_str(), account, record.seq, state])?;
+    let state = to_json(&record.state.without_snapshot())?;
+    let values = params![shop.0, id.as_str(), account, record.seq, record.snapshot, state];
+    db.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 

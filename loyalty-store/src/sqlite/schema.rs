@@ -88,15 +88,16 @@ const MIGRATIONS: [&str; 2] = [
         at INTEGER NOT NULL,
         state TEXT NOT NULL
     ) STRICT;
+    -- What an order holds is not written twice: `snapshot` is the journal row that has it.
     CREATE TABLE purchase (
-        number INTEGER PRIMARY KEY,
         shop INTEGER NOT NULL,
         order_id TEXT NOT NULL,
         account INTEGER,
         seq INTEGER NOT NULL,
+        snapshot INTEGER,
         state TEXT NOT NULL,
-        UNIQUE (shop, order_id)
-    ) STRICT;
+        PRIMARY KEY (shop, order_id)
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE answer_key (
         shop INTEGER NOT NULL,
         key BLOB NOT NULL,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
-use loyalty_core::{AccountId, CustomerId, Email, OrderId, Program, ProgramVersion, ShopId};
+use loyalty_core::{AccountId, CustomerId, OrderId, Program, ProgramVersion, ShopId};
 use rusqlite::Connection;
 
 use super::cache::Cache;
@@ -109,54 +109,47 @@ impl Shared {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    // Look-ups. `db` is whose connection a miss is read on: the writer brings its own.
+    // Look-ups.
 
-    pub(super) fn account(&self, db: Db<'_>, id: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure> {
-        self.accounts.get_or_load(&id, || db.read(self, |db| Ok(rows::account(db, id)?.map(Arc::new))))
+    pub(super) fn account(&self, id: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure> {
+        self.accounts.get_or_load(&id, || self.read(|db| Ok(rows::account(db, id)?.map(Arc::new))))
     }
 
-    pub(super) fn order(
-        &self,
-        db: Db<'_>,
-        shop: ShopId,
-        id: &OrderId,
-    ) -> Result<Option<Arc<OrderRecord>>, Failure> {
-        let key = (shop, id.clone());
-        self.orders.get_or_load(&key, || db.read(self, |db| Ok(rows::order(db, shop, id)?.map(Arc::new))))
+    pub(super) fn order(&self, key: &(ShopId, OrderId)) -> Result<Option<Arc<OrderRecord>>, Failure> {
+        self.orders.get_or_load(key, || self.read(|db| Ok(rows::order(db, key.0, &key.1)?.map(Arc::new))))
     }
 
-    pub(super) fn customer(&self, db: Db<'_>, id: AccountId) -> Result<Option<Arc<CustomerRecord>>, Failure> {
-        self.customers.get_or_load(&id, || db.read(self, |db| Ok(rows::customer(db, id)?.map(Arc::new))))
+    pub(super) fn customer(&self, id: AccountId) -> Result<Option<Arc<CustomerRecord>>, Failure> {
+        self.customers.get_or_load(&id, || self.read(|db| Ok(rows::customer(db, id)?.map(Arc::new))))
     }
 
-    pub(super) fn by_id(&self, db: Db<'_>, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure> {
-        self.by_id.get_or_load(&(shop, id.clone()), || db.read(self, |db| rows::account_by_id(db, shop, id)))
+    pub(super) fn by_id(&self, key: &(ShopId, CustomerId)) -> Result<Option<AccountId>, Failure> {
+        self.by_id.get_or_load(key, || self.read(|db| rows::account_by_id(db, key.0, &key.1)))
     }
 
-    pub(super) fn by_email(&self, db: Db<'_>, shop: ShopId, email: &Email) -> Result<Option<AccountId>, Failure> {
-        let load = || db.read(self, |db| rows::account_by_email(db, shop, email.key()));
-        self.by_email.get_or_load(&(shop, email.key().to_owned()), load)
+    /// By the e-mail's key.
+    pub(super) fn by_email(&self, key: &(ShopId, String)) -> Result<Option<AccountId>, Failure> {
+        self.by_email.get_or_load(key, || self.read(|db| rows::account_by_email(db, key.0, &key.1)))
     }
 
-    pub(super) fn answer(&self, db: Db<'_>, shop: ShopId, key: &[u8; 16]) -> Result<Option<Arc<Kept>>, Failure> {
+    pub(super) fn answer(&self, shop: ShopId, key: &[u8; 16]) -> Result<Option<Arc<Kept>>, Failure> {
         match self.answers.get(&(shop, *key)) {
             Some((_, kept)) => Ok(Some(kept)),
-            None => db.read(self, |db| Ok(rows::answer(db, shop, key)?.map(Arc::new))),
+            None => self.read(|db| Ok(rows::answer(db, shop, key)?.map(Arc::new))),
         }
     }
 
     pub(super) fn program(
         &self,
-        db: Db<'_>,
         shop: ShopId,
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
-        self.programs.get_or_load(&(shop, version), || db.read(self, |db| rows::program(db, shop, version)))
+        self.programs.get_or_load(&(shop, version), || self.read(|db| rows::program(db, shop, version)))
     }
 
-    pub(super) fn shop(&self, db: Db<'_>, id: ShopId) -> Result<Option<Arc<Shop>>, Failure> {
+    pub(super) fn shop(&self, id: ShopId) -> Result<Option<Arc<Shop>>, Failure> {
         self.shops.get_or_load(&id, || {
-            let shops = db.read(self, rows::shops)?;
+            let shops = self.read(rows::shops)?;
             Ok(shops.into_iter().find(|shop| shop.id == id).map(Arc::new))
         })
     }
@@ -181,8 +174,8 @@ impl Shared {
     /// A customer with the account. Not there while a commit that makes them, or merges them into
     /// another, is only half published.
     pub(super) fn view_of(&self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
-        let Some(record) = self.customer(Db::Reader, account)? else { return Ok(None) };
-        let account = self.account(Db::Reader, account)?;
+        let Some(record) = self.customer(account)? else { return Ok(None) };
+        let account = self.account(account)?;
         let account = account.filter(|account| account.account.merged_into().is_none());
         Ok(account.map(|account| CustomerView::new(record, account)))
     }
@@ -222,23 +215,5 @@ impl Shared {
 
     pub(super) fn keys_changed(&self) {
         self.keys.write().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-}
-
-/// Where a miss is looked up.
-#[derive(Clone, Copy)]
-pub(super) enum Db<'a> {
-    /// On one of the readers' connections.
-    Reader,
-    /// On the writer's own, inside its transaction.
-    Writer(&'a Connection),
-}
-
-impl Db<'_> {
-    fn read<T>(self, shared: &Shared, read: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
-        match self {
-            Self::Reader => shared.read(read),
-            Self::Writer(db) => read(db),
-        }
     }
 }

@@ -1,0 +1,224 @@
+//! What a shopper types.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use unicode_normalization::UnicodeNormalization;
+
+/// Why a text is no discount code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CodeError {
+    /// Nothing but blanks.
+    #[error("must not be empty")]
+    Empty,
+    /// A NUL, a line break or another control character in it.
+    #[error("must not hold control characters")]
+    ControlCharacter,
+    /// More than [`Code::MAX_CHARS`].
+    #[error("must be at most {} characters", Code::MAX_CHARS)]
+    TooLong,
+}
+
+/// A discount code: kept as typed, compared without regard to case.
+///
+/// Two codes are one where they match caselessly by Unicode's canonical caseless matching (default case
+/// folding, then NFC), without the blanks around them. [`Code::key`] is the text that look-ups use.
+///
+/// # Example
+/// ```
+/// use loyalty_core::discount::Code;
+/// let code = Code::new("  Straße-10 ").unwrap();
+/// assert_eq!((code.as_str(), code.key()), ("Straße-10", "strasse-10"));
+/// assert_eq!(code, Code::new("STRASSE-10").unwrap());
+/// ```
+#[derive(Clone, Debug)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(try_from = "String", into = "String"))]
+pub struct Code {
+    typed: Arc<str>,
+    key: Arc<str>,
+}
+
+impl Code {
+    /// How many characters a code can have.
+    pub const MAX_CHARS: usize = 255;
+    /// How many characters the prefix of a generated code can have.
+    pub const MAX_PREFIX: usize = 64;
+    /// What generated codes are made of: no two that a font or a hand confuses (0 O Q, 1 I L, U V, and one
+    /// of 2 Z, 5 S, 6 G, 8 B), and no vowel, so that no code is a word.
+    pub const ALPHABET: [char; 23] = [
+        'C', 'D', 'F', 'H', 'J', 'K', 'M', 'N', 'P', 'R', 'T', 'V', 'W', 'X', 'Y', '2', '3', '4', '5', '6', '7',
+        '8', '9',
+    ];
+
+    /// Checks the text: 1 to 255 characters without control characters, blanks around it aside.
+    pub fn new(text: &str) -> Result<Self, CodeError> {
+        // U+200B and U+FEFF come along, unseen, with what is copied out of an e-mail.
+        let typed = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{200b}' | '\u{feff}'));
+        if typed.is_empty() {
+            return Err(CodeError::Empty);
+        }
+        if typed.chars().nth(Self::MAX_CHARS).is_some() {
+            return Err(CodeError::TooLong);
+        }
+        if typed.chars().any(char::is_control) {
+            return Err(CodeError::ControlCharacter);
+        }
+        Ok(Self { typed: Arc::from(typed), key: Arc::from(folded(typed)) })
+    }
+
+    /// A code that cannot be guessed, made of random bytes: 20 symbols of 23, some 90 bits, in four groups
+    /// of five after the prefix, such as `VIP-7KHXW-3PM9T-C4RVY-2NDFJ`.
+    ///
+    /// `entropy` must come from the system's randomness; the core draws none.
+    pub fn generate(prefix: &str, entropy: [u8; 16]) -> Result<Self, CodeError> {
+        let prefix = prefix.trim();
+        if prefix.chars().nth(Self::MAX_PREFIX).is_some() {
+            return Err(CodeError::TooLong);
+        }
+        let mut rest = u128::from_be_bytes(entropy);
+        let mut text = String::from(prefix);
+        for place in 0..20_u8 {
+            if place.is_multiple_of(5) && !text.is_empty() {
+                text.push('-');
+            }
+            // 2^128 holds 23^20 some 2^37 times: no symbol is likelier than another by more than that.
+            let symbol = rest.checked_rem(23).and_then(|symbol| usize::try_from(symbol).ok());
+            rest = rest.checked_div(23).unwrap_or_default();
+            text.extend(symbol.and_then(|symbol| Self::ALPHABET.get(symbol)));
+        }
+        Self::new(&text)
+    }
+
+    /// As typed, without the blanks around it.
+    pub fn as_str(&self) -> &str {
+        &self.typed
+    }
+
+    /// What look-ups and comparisons use.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// Canonical caseless matching: case is folded on decomposed text, then composed again.
+fn folded(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    let decomposed: String = text.nfd().collect();
+    unicase::UniCase::unicode(decomposed).to_folded_case().nfc().collect()
+}
+
+impl PartialEq for Code {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Code {}
+
+impl PartialOrd for Code {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Code {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key.cmp(&other.key)
+    }
+}
+
+impl Hash for Code {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.typed)
+    }
+}
+
+impl std::str::FromStr for Code {
+    type Err = CodeError;
+
+    fn from_str(text: &str) -> Result<Self, CodeError> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<String> for Code {
+    type Error = CodeError;
+
+    fn try_from(text: String) -> Result<Self, CodeError> {
+        Self::new(&text)
+    }
+}
+
+impl From<Code> for String {
+    fn from(code: Code) -> Self {
+        code.as_str().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_fold_as_unicode_says() {
+        for (text, want) in [
+            ("SAVE10", Ok("save10")),
+            (" save 10\t", Ok("save 10")),
+            ("\u{feff}SAVE10\u{200b}", Ok("save10")),
+            ("ÉTÉ", Ok("été")),
+            ("E\u{301}te\u{301}", Ok("été")),
+            ("STRASSE", Ok("strasse")),
+            ("straße", Ok("strasse")),
+            ("ΣΊΣΥΦΟΣ", Ok("σίσυφοσ")),
+            ("σίσυφος", Ok("σίσυφοσ")),
+            ("ﬁre", Ok("fire")),
+            ("🎉", Ok("🎉")),
+            ("", Err(CodeError::Empty)),
+            (" \u{200b} ", Err(CodeError::Empty)),
+            ("a\0b", Err(CodeError::ControlCharacter)),
+            ("a\nb", Err(CodeError::ControlCharacter)),
+        ] {
+            assert_eq!(Code::new(text).as_ref().map(Code::key), want.as_ref().map(|key| *key), "{text:?}");
+        }
+        assert!(Code::new(&"ß".repeat(255)).is_ok());
+        assert_eq!(Code::new(&"x".repeat(256)), Err(CodeError::TooLong));
+    }
+
+    #[test]
+    fn generated_codes_are_grouped_and_differ_in_every_symbol() {
+        assert_eq!(Code::generate("", [0; 16]).unwrap().as_str(), "CCCCC-CCCCC-CCCCC-CCCCC");
+        let code = Code::generate("vip", [0xff; 16]).unwrap();
+        assert!(code.as_str().starts_with("vip-") && code.as_str().len() == 27, "{code}");
+        assert_eq!(Code::generate(&"x".repeat(65), [0; 16]), Err(CodeError::TooLong));
+        assert_eq!(Code::generate("a\0", [0; 16]), Err(CodeError::ControlCharacter));
+        // Over 80 bits: 2^80 values of the entropy's low bits make 2^80 codes.
+        let codes: BTreeSet<_> =
+            (0..80_u32).map(|bit| Code::generate("", (1_u128 << bit).to_be_bytes()).unwrap()).collect();
+        assert_eq!(codes.len(), 80);
+        let space = (0..20).try_fold(1_u128, |space, _| space.checked_mul(23)).unwrap();
+        assert!(space > 1 << 90);
+    }
+
+    #[test]
+    fn no_two_symbols_look_alike() {
+        let symbols = BTreeSet::from(Code::ALPHABET);
+        assert_eq!(symbols.len(), Code::ALPHABET.len());
+        for alike in ["0OQD", "1IL", "2Z", "5S", "6G", "8B", "UV", "AEIOU"] {
+            assert!(alike.chars().filter(|c| symbols.contains(c)).count() <= 1, "{alike}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! A cart's codes under the program's stacking policy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::basket::{Basket, Taking};
+use super::cart::{Cart, CartError};
+use super::code::Code;
+use super::decide::CodeFacts;
+use super::evaluation::{Applied, CodeOutcome, Evaluation, LineTotal, Share};
+use super::plan::{Plan, Unplanned};
+use super::price_rule::Class;
+use super::refusal::Refusal;
+use crate::id::{CodeId, LineId, PriceRuleId};
+
+/// Which of several usable codes apply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum Stacking {
+    /// The first as typed.
+    Exclusive,
+    /// The one that saves most, the first typed of equals.
+    Best,
+    /// In each class the one that saves most, on what the earlier classes left: the default.
+    #[default]
+    OnePerClass,
+    /// All.
+    All,
+}
+
+impl Stacking {
+    /// Every policy with its name in a program.
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("exclusive", Self::Exclusive),
+        ("best", Self::Best),
+        ("one_per_class", Self::OnePerClass),
+        ("all", Self::All),
+    ];
+}
+
+/// A code that could apply.
+struct Usable<'a> {
+    place: usize,
+    code: &'a Code,
+    id: CodeId,
+    rule: PriceRuleId,
+    plan: Plan<'a>,
+}
+
+impl Usable<'_> {
+    /// The order in which discounts apply.
+    fn turn(&self) -> (Class, PriceRuleId) {
+        (self.plan.rule.class(), self.rule)
+    }
+}
+
+/// Evaluates a cart: what each code takes off which line, exact to the minor unit, or why it does not.
+///
+/// `find` looks a code up; `None` is a code that the shop does not have. `minor_digits` are those of the
+/// shop's currency. The cost grows with lines times codes, under every policy.
+pub fn evaluate<'a>(
+    cart: &'a Cart,
+    minor_digits: u32,
+    stacking: Stacking,
+    find: impl Fn(&Code) -> Option<CodeFacts<'a>>,
+) -> Result<Evaluation, CartError> {
+    let mut basket = Basket::of(cart, minor_digits)?;
+    let whole = basket.clone();
+    let mut refused = BTreeMap::new();
+    let usable = usable(cart, &basket, find, &mut refused)?;
+    let mut takings = BTreeMap::new();
+    for code in chosen(&usable, stacking, &basket, &mut refused) {
+        let taking = code.plan.taking(&basket);
+        code.plan.take(&taking, &mut basket);
+        takings.insert(code.place, (code, taking));
+    }
+    let outcome = |(place, code): (usize, &Code)| CodeOutcome {
+        code: code.clone(),
+        outcome: match takings.get(&place) {
+            Some((code, taking)) => Ok(applied(code, taking, cart, &basket)),
+            None => Err(refused.remove(&place).unwrap_or(Refusal::Unknown)),
+        },
+    };
+    let codes = cart.codes.iter().enumerate().map(outcome).collect();
+    let total = |id: &LineId, amount: u64, left: u64| LineTotal {
+        line: id.clone(),
+        amount: basket.part(amount),
+        discount: basket.part(amount.saturating_sub(left)),
+        left: basket.part(left),
+    };
+    let lines = cart.lines.iter().zip(&basket.lines).map(|(line, now)| total(&line.id, now.amount, now.left));
+    let before_and_after = whole.shipping.iter().zip(&basket.shipping);
+    let shipping =
+        cart.shipping.iter().zip(before_and_after).map(|(line, (amount, left))| total(&line.id, *amount, *left));
+    Ok(Evaluation { lines: lines.collect(), shipping: shipping.collect(), codes })
+}
+
+/// The codes that could apply, as typed, before any policy.
+fn usable<'a>(
+    cart: &'a Cart,
+    basket: &Basket,
+    find: impl Fn(&Code) -> Option<CodeFacts<'a>>,
+    refused: &mut BTreeMap<usize, Refusal>,
+) -> Result<Vec<Usable<'a>>, CartError> {
+    let mut usable: Vec<Usable<'a>> = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut of_rule: BTreeMap<PriceRuleId, &Code> = BTreeMap::new();
+    for (place, code) in cart.codes.iter().enumerate() {
+        let planned =
+            if seen.insert(code) { plan(cart, basket, find(code)) } else { Err(Refusal::Duplicate.into()) };
+        let (id, rule, plan) = match planned {
+            Ok(planned) => planned,
+            Err(Unplanned::OtherCurrency) => return Err(CartError::OtherCurrency(code.clone())),
+            Err(Unplanned::Refused(refusal)) => {
+                refused.insert(place, refusal);
+                continue;
+            }
+        };
+        if let Some(first) = of_rule.get(&rule) {
+            refused.insert(place, Refusal::SameRule { with: (*first).clone() });
+        } else {
+            of_rule.insert(rule, code);
+            usable.push(Usable { place, code, id, rule, plan });
+        }
+    }
+    Ok(usable)
+}
+
+fn plan<'a>(
+    cart: &Cart,
+    basket: &Basket,
+    facts: Option<CodeFacts<'a>>,
+) -> Result<(CodeId, PriceRuleId, Plan<'a>), Unplanned> {
+    let facts = facts.ok_or(Refusal::Unknown)?;
+    let id = facts.state.rule().ok_or(Refusal::Unknown)?;
+    let rule = facts.usable(&cart.customer, cart.at, cart.at)?;
+    Ok((facts.id, id, Plan::new(rule, cart, basket)?))
+}
+
+/// The codes that apply, in the order in which they take.
+fn chosen<'u, 'a>(
+    usable: &'u [Usable<'a>],
+    stacking: Stacking,
+    basket: &Basket,
+    refused: &mut BTreeMap<usize, Refusal>,
+) -> Vec<&'u Usable<'a>> {
+    let alone = usable.iter().find(|code| code.plan.rule.parts().individual_use);
+    let chosen = match (stacking, alone) {
+        (Stacking::Exclusive, _) => usable.first().into_iter().collect(),
+        (Stacking::Best, _) => best(usable.iter(), basket).into_iter().collect(),
+        (Stacking::OnePerClass | Stacking::All, Some(alone)) => {
+            for other in usable.iter().filter(|other| other.place != alone.place) {
+                refused.insert(other.place, Refusal::IndividualUse { with: alone.code.clone() });
+            }
+            return vec![alone];
+        }
+        (Stacking::OnePerClass, None) => best_of_each_class(usable, basket),
+        (Stacking::All, None) => {
+            let mut all: Vec<_> = usable.iter().collect();
+            all.sort_by_key(|code| code.turn());
+            all
+        }
+    };
+    let per_class = stacking == Stacking::OnePerClass;
+    for other in usable {
+        let same_class = |winner: &&&Usable<'_>| !per_class || winner.turn().0 == other.turn().0;
+        if !chosen.iter().any(|winner| winner.place == other.place)
+            && let Some(winner) = chosen.iter().find(same_class)
+        {
+            refused.insert(other.place, Refusal::NotCombined { with: winner.code.clone() });
+        }
+    }
+    chosen
+}
+
+/// The code that saves most, the first typed of equals.
+fn best<'u, 'a: 'u>(codes: impl Iterator<Item = &'u Usable<'a>>, basket: &Basket) -> Option<&'u Usable<'a>> {
+    let mut best: Option<(u64, &Usable<'a>)> = None;
+    for code in codes {
+        let saves = code.plan.taking(basket).total();
+        if best.is_none_or(|(most, _)| saves > most) {
+            best = Some((saves, code));
+        }
+    }
+    best.map(|(_, code)| code)
+}
+
+fn best_of_each_class<'u, 'a>(usable: &'u [Usable<'a>], basket: &Basket) -> Vec<&'u Usable<'a>> {
+    let mut basket = basket.clone();
+    let mut chosen = Vec::new();
+    for (_, class) in Class::NAMES {
+        let of_class = usable.iter().filter(|code| code.turn().0 == *class);
+        if let Some(code) = best(of_class, &basket) {
+            code.plan.take(&code.plan.taking(&basket), &mut basket);
+            chosen.push(code);
+        }
+    }
+    chosen
+}
+
+fn applied(code: &Usable<'_>, taking: &Taking, cart: &Cart, basket: &Basket) -> Applied {
+    let rule = code.plan.rule;
+    let class = rule.class();
+    let id = |place: usize| {
+        if class == Class::Shipping {
+            cart.shipping.get(place).map(|line| line.id.clone())
+        } else {
+            cart.lines.get(place).map(|line| line.id.clone())
+        }
+    };
+    let share = |(place, share): &(usize, u64)| {
+        let amount = basket.part(*share);
+        id(*place).map(|line| Share { line, amount })
+    };
+    Applied {
+        code: code.id,
+        rule: code.rule,
+        class,
+        off: rule.off(),
+        method: rule.parts().allocation_method,
+        ratio: rule.parts().prerequisite_to_entitlement_quantity_ratio,
+        spend: rule.parts().prerequisite_to_entitlement_purchase,
+        applications: taking.applications,
+        basis: basket.part(taking.basis),
+        discount: basket.part(taking.total()),
+        shares: taking.shares.iter().filter_map(share).collect(),
+    }
+}

@@ -1,0 +1,242 @@
+//! What was decided and is not committed yet: what must be written for it, and what the next decisions
+//! see of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use loyalty_core::{AccountId, CustomerId, Email, OrderId, Program, ProgramVersion, ShopId, Timestamp};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::catalogue::{self, StagedShelf};
+use super::rows;
+use super::shared::{Placed, Shared};
+use crate::error::Failure;
+use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
+use crate::request::Reply;
+use crate::shop::Shop;
+use crate::transact::{Changes, CustomerChange, Kept, Shelved, View};
+
+/// A reply and where it is awaited.
+pub(super) type Answered = (oneshot::Sender<Result<Reply, Failure>>, Result<Reply, Failure>);
+
+/// The last numbers that were given out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Last {
+    pub(super) seq: Seq,
+    pub(super) account: i64,
+    pub(super) answer: i64,
+}
+
+/// Requests that share a commit.
+pub(super) struct Batch {
+    /// What was committed before it.
+    pub(super) base: Last,
+    pub(super) writes: Writes,
+    pub(super) staged: Arc<Staged>,
+    /// Told only when all is committed, also what changed nothing: it may rest on what does.
+    pub(super) replies: Vec<Answered>,
+    /// The time of its last request.
+    pub(super) now: Timestamp,
+}
+
+/// What must be on the disk before an answer, in the sequence in which it came about.
+#[derive(Default)]
+pub(super) struct Writes {
+    journal: Vec<(Arc<JournalRow>, String)>,
+    customers: Vec<CustomerChange>,
+    programs: Vec<(ShopId, ProgramVersion, Arc<Program>, Timestamp)>,
+    shelved: Vec<(ShopId, Vec<Shelved>, Option<i64>)>,
+    answers: Vec<Placed>,
+}
+
+impl Writes {
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { journal, customers, programs, shelved, answers } = self;
+        let records = journal.is_empty() && customers.is_empty() && programs.is_empty() && shelved.is_empty();
+        records && answers.is_empty()
+    }
+
+    pub(super) fn write(&self, db: &Connection) -> Result<(), Failure> {
+        self.journal.iter().try_for_each(|(row, events)| rows::append_journal(db, row, events))?;
+        self.customers.iter().try_for_each(|change| rows::put_customer(db, change))?;
+        for (shop, version, program, now) in &self.programs {
+            rows::add_program(db, *shop, *version, program, *now)?;
+        }
+        for (shop, shelved, numbered) in &self.shelved {
+            catalogue::write(db, *shop, shelved, *numbered)?;
+        }
+        self.answers.iter().try_for_each(|(id, kept)| rows::append_answer(db, *id, kept))
+    }
+}
+
+/// What the requests of a batch have changed, as the requests after them see it.
+pub(super) struct Staged {
+    pub(super) last: Last,
+    pub(super) accounts: HashMap<AccountId, Arc<AccountRecord>>,
+    pub(super) orders: HashMap<(ShopId, OrderId), Arc<OrderRecord>>,
+    pub(super) customers: Vec<CustomerChange>,
+    by_account: HashMap<AccountId, Option<Arc<CustomerRecord>>>,
+    by_id: HashMap<(ShopId, CustomerId), Option<AccountId>>,
+    by_email: HashMap<(ShopId, String), Option<AccountId>>,
+    pub(super) shelf: StagedShelf,
+    pub(super) answers: HashMap<(ShopId, [u8; 16]), Placed>,
+    /// By version, and the newest by none.
+    pub(super) programs: HashMap<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
+}
+
+impl Staged {
+    pub(super) fn new(last: Last) -> Self {
+        Self {
+            last,
+            accounts: HashMap::new(),
+            orders: HashMap::new(),
+            customers: Vec::new(),
+            by_account: HashMap::new(),
+            by_id: HashMap::new(),
+            by_email: HashMap::new(),
+            shelf: StagedShelf::default(),
+            answers: HashMap::new(),
+            programs: HashMap::new(),
+        }
+    }
+
+    /// Takes the changes of one request: all of them, or none where a record cannot be written.
+    pub(super) fn stage(
+        &mut self,
+        writes: &mut Writes,
+        shop: ShopId,
+        now: Timestamp,
+        changes: Changes,
+    ) -> Result<(), Failure> {
+        let events = changes.journal.iter().map(|row| rows::to_json(&*row.events));
+        let events = events.collect::<Result<Vec<_>, _>>()?;
+        for (row, events) in changes.journal.into_iter().zip(events) {
+            self.last.seq = row.seq;
+            writes.journal.push((row, events));
+        }
+        for change in changes.customers {
+            self.remember_customer(&change);
+            writes.customers.push(change.clone());
+            self.customers.push(change);
+        }
+        if let Some((version, program)) = changes.program {
+            for asked in [None, Some(version)] {
+                self.programs.insert((shop, asked), (version, Arc::clone(&program)));
+            }
+            writes.programs.push((shop, version, program, now));
+        }
+        if !changes.shelved.is_empty() {
+            self.shelf.stage(shop, &changes.shelved, changes.numbered);
+            writes.shelved.push((shop, changes.shelved, changes.numbered));
+        }
+        if let Some(kept) = changes.kept {
+            self.last.answer = self.last.answer.saturating_add(1);
+            let (key, placed) = ((kept.shop, kept.key), (self.last.answer, Arc::new(kept)));
+            writes.answers.push(placed.clone());
+            self.answers.insert(key, placed);
+        }
+        self.accounts.extend(changes.accounts);
+        self.orders.extend(changes.orders.into_iter().map(|(id, record)| ((shop, id), record)));
+        Ok(())
+    }
+
+    fn remember_customer(&mut self, change: &CustomerChange) {
+        for (record, stands) in [(&change.before, false), (&change.after, true)] {
+            let Some(record) = record else { continue };
+            let account = stands.then_some(record.account);
+            if let Some(id) = &record.id {
+                self.by_id.insert((record.shop, id.clone()), account);
+            }
+            if let Some(email) = &record.email {
+                self.by_email.insert((record.shop, email.key().to_owned()), account);
+            }
+            self.last.account = self.last.account.max(record.account.0);
+            self.by_account.insert(record.account, stands.then(|| Arc::clone(record)));
+        }
+    }
+}
+
+/// What a decision reads: the changes of its batch, then those of the batch that is being committed,
+/// then what is committed.
+pub(super) struct Reading<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) staged: &'a Staged,
+    pub(super) flying: Option<&'a Staged>,
+}
+
+impl<'a> Reading<'a> {
+    /// What the newest batch that has something says.
+    pub(super) fn staged<T>(&self, look: impl Fn(&'a Staged) -> Option<T>) -> Option<T> {
+        look(self.staged).or_else(|| self.flying.and_then(look))
+    }
+}
+
+impl View for Reading<'_> {
+    fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure> {
+        self.shared.shop(shop)
+    }
+
+    fn program(
+        &mut self,
+        shop: ShopId,
+        version: Option<ProgramVersion>,
+    ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
+        match self.staged(|staged| staged.programs.get(&(shop, version))) {
+            Some(program) => Ok(Some(program.clone())),
+            None => self.shared.program(shop, version),
+        }
+    }
+
+    fn account(&mut self, account: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure> {
+        match self.staged(|staged| staged.accounts.get(&account)) {
+            Some(record) => Ok(Some(Arc::clone(record))),
+            None => self.shared.account(account),
+        }
+    }
+
+    fn customer(&mut self, account: AccountId) -> Result<Option<Arc<CustomerRecord>>, Failure> {
+        match self.staged(|staged| staged.by_account.get(&account)) {
+            Some(record) => Ok(record.clone()),
+            None => self.shared.customer(account),
+        }
+    }
+
+    fn by_id(&mut self, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure> {
+        let key = (shop, id.clone());
+        match self.staged(|staged| staged.by_id.get(&key)) {
+            Some(account) => Ok(*account),
+            None => self.shared.by_id(&key),
+        }
+    }
+
+    fn by_email(&mut self, shop: ShopId, email: &Email) -> Result<Option<AccountId>, Failure> {
+        let key = (shop, email.key().to_owned());
+        match self.staged(|staged| staged.by_email.get(&key)) {
+            Some(account) => Ok(*account),
+            None => self.shared.by_email(&key),
+        }
+    }
+
+    fn order(&mut self, shop: ShopId, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure> {
+        let key = (shop, order.clone());
+        match self.staged(|staged| staged.orders.get(&key)) {
+            Some(record) => Ok(Some(Arc::clone(record))),
+            None => self.shared.order(&key),
+        }
+    }
+
+    fn kept(&mut self, shop: ShopId, key: &[u8; 16], now: Timestamp) -> Result<Option<Kept>, Failure> {
+        let kept = match self.staged(|staged| staged.answers.get(&(shop, *key))) {
+            Some((_, kept)) => Some(Arc::clone(kept)),
+            None => self.shared.answer(shop, key)?,
+        };
+        let alive = |kept: &Arc<Kept>| now.signed_duration_since(kept.at).num_days() < Kept::DAYS;
+        Ok(kept.filter(alive).map(|kept| (*kept).clone()))
+    }
+
+    fn next(&self) -> (AccountId, Seq) {
+        let Last { seq, account, .. } = self.staged.last;
+        (AccountId(account.saturating_add(1)), seq.saturating_add(1))
+    }
+}
