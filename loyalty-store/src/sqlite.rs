@@ -143,7 +143,7 @@ impl SqliteStore {
         if let Some(matches) = search.matches_record(record) {
             return Ok(matches);
         }
-        let customer = self.shared.view_of(record.account)?;
+        let customer = self.shared.glimpse(record)?;
         Ok(customer.is_some_and(|customer| search.matches(&customer)))
     }
 

@@ -1,7 +1,7 @@
 //! `customers.json`: made, read, changed, found and counted.
 
 use hyper::StatusCode;
-use loyalty_core::{AccountId, Currency};
+use loyalty_core::{AccountId, Currency, Timestamp};
 use loyalty_store::{Action, CustomerView, EmailConflict, Presence, Receipt, Rejection, SearchQuery};
 
 use super::wire::{CustomerEnvelope, CustomerOut};
@@ -103,19 +103,18 @@ pub(super) fn page(call: &Call<'_>, search: SearchQuery) -> Result<Work, Problem
     }))
 }
 
-fn of_page(
-    customers: &[CustomerView],
-    currency: Currency,
-    now: loyalty_core::Timestamp,
-    fields: &Fields,
-) -> Answer {
+fn of_page(customers: &[CustomerView], currency: Currency, now: Timestamp, fields: &Fields) -> Answer {
     let customers: Vec<_> = customers.iter().map(|customer| CustomerOut::new(customer, currency, now)).collect();
     fields.many("customers", &customers)
 }
 
-/// Customers are listed as they became known, so `since_id` must be one of them.
+/// Customers are listed as they became known, which is the order of their accounts. A number of the shop's own
+/// must be one of its customers to have a place there.
 fn since(call: &Call<'_>) -> Result<Option<AccountId>, Problem> {
     let Some(number) = since_id(call)? else { return Ok(None) };
+    if let Some(account) = number.given() {
+        return Ok(Some(AccountId(account)));
+    }
     let customer = super::customer(call.store, call.shop_id(), number).map_err(refuse::failure)?;
     let customer = customer.ok_or_else(|| {
         let detail = "There is no customer of this id.";

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use loyalty_core::{Amount, CategoryId, Currency, CustomerId, Email, Points, ProductId, Tag, TierId, Timestamp};
-use loyalty_core::{Profile, VariantId};
+use loyalty_core::{
+    Amount, CategoryId, Currency, CustomerId, Email, Points, ProductId, Profile, Tag, TierId, Timestamp, VariantId,
+};
 use loyalty_store::{Change as Changed, CustomerView, Number, ProductRecord, ProfileChange, SavedSearch, Who};
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::problem::Problem;
 use crate::wire::customer::{changed, tags};
 use crate::wire::json::Code;
-use crate::wire::json::field::{Change, Date, FromText, Text};
+use crate::wire::json::field::{Change, Date, FromText, Refusal, Text};
+use crate::wire::product::named;
 use crate::wire::value::{Parsed, Time};
 
 /// `{"customer": …}`
@@ -107,9 +109,8 @@ impl Labels {
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
         let parts = parts.map(|part| Tag::from_text(part).map(Parsed));
         let parts = parts.collect::<Result<_, _>>();
-        let refused = |refusal: crate::wire::json::field::Refusal| {
-            Problem::unprocessable(refusal.code.as_str(), refusal.sentence).at("/tags")
-        };
+        let refused =
+            |refusal: Refusal| Problem::unprocessable(refusal.code.as_str(), refusal.sentence).at("/tags");
         tags(parts.map_err(refused)?).map(Some)
     }
 }
@@ -313,7 +314,7 @@ pub(super) struct SavedSearchIn {
 impl SavedSearchIn {
     /// The name, and the search as it is written.
     pub(super) fn parse(self) -> Result<(String, String), Problem> {
-        let name = crate::wire::product::named(self.name, "/name")?;
+        let name = named(self.name, "/name")?;
         Ok((name, self.query.map(Text::into_string).unwrap_or_default()))
     }
 }

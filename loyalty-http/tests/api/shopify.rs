@@ -85,6 +85,8 @@ fn customers_are_found_counted_and_paged() {
     assert_eq!(ids(&get(&world, "/customers/search.json"), "customers"), [1, 2, 3, 4, 5]);
     assert_eq!(ids(&get(&world, "/customers.json?since_id=3"), "customers"), [4, 5]);
     assert_eq!(ids(&get(&world, "/customers.json?since_id=0&limit=1"), "customers"), [1]);
+    let since = format!("/customers.json?since_id={}", GIVEN + 4);
+    assert_eq!(ids(&get(&world, &since), "customers"), [5]);
 
     let walk = |path: &str| {
         let (mut path, mut seen) = (Some(format!("/admin/api/2025-01{path}")), Vec::new());

@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row, params};
 use super::SqliteStore;
 use super::rows::{damaged, each, from_json, micros, one, timestamp, to_json};
 use super::staged::{Reading, Staged};
-use crate::catalogue::{Catalogue, Category, CategoryRecord, ProductKey, ProductRecord, SavedSearch};
+use crate::catalogue::{Catalogue, Category, CategoryRecord, Product, ProductKey, ProductRecord, SavedSearch};
 use crate::error::Failure;
 use crate::number::Number;
 use crate::query::Page;
@@ -101,11 +101,16 @@ fn put_product(db: &Db, record: &ProductRecord) -> Result<(), Failure> {
 }
 
 fn product_record(row: &Row<'_>) -> Result<Arc<ProductRecord>, Failure> {
+    let product: Product = from_json(&row.get::<_, String>(2)?)?;
+    let variant_numbers: Vec<Number> = from_json(&row.get::<_, String>(3)?)?;
+    if variant_numbers.len() != product.variants.len() {
+        return Err(damaged("a product's variants", &product.id));
+    }
     Ok(Arc::new(ProductRecord {
         shop: ShopId(row.get(0)?),
         number: number(row.get(1)?)?,
-        product: from_json(&row.get::<_, String>(2)?)?,
-        variant_numbers: from_json(&row.get::<_, String>(3)?)?,
+        product,
+        variant_numbers,
         created_at: timestamp(row.get(4)?)?,
         updated_at: timestamp(row.get(5)?)?,
     }))
