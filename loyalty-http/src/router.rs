@@ -66,6 +66,11 @@ const fn told(method: Method, pattern: &'static str, scope: Scope, handler: Hand
     Route { method, pattern, query: &[], entry: Entry::Keyed(scope, handler) }
 }
 
+/// What the rules decide. `?dry_run=true` asks what would happen.
+const fn decided(method: Method, pattern: &'static str, handler: Handler) -> Route {
+    Route { method, pattern, query: &["dry_run"], entry: Entry::Keyed(Scope::Write, handler) }
+}
+
 const fn shopify(
     method: Method,
     pattern: &'static str,
@@ -86,23 +91,23 @@ pub static ROUTES: &[Route] = &[
     open("/readyz", health::ready),
     get("/v1/key", &[], key::show),
     // Customers.
-    told(Method::POST, "/v1/customers", Scope::Write, customers::create),
+    decided(Method::POST, "/v1/customers", customers::create),
     get("/v1/customers", &["limit", "cursor", "email"], customers::list),
     get("/v1/customers/count", &["query"], customers::count),
     get("/v1/customers/search", &["query", "limit", "cursor"], customers::search),
     get("/v1/customers/{customer_id}", &[], customers::show),
-    told(Method::PATCH, "/v1/customers/{customer_id}", Scope::Write, customers::update),
+    decided(Method::PATCH, "/v1/customers/{customer_id}", customers::update),
     // Points. Asking for balances is reading, whatever the method.
-    told(Method::POST, "/v1/points-add", Scope::Write, points::add),
-    told(Method::POST, "/v1/points-subtract", Scope::Write, points::subtract),
+    decided(Method::POST, "/v1/points-add", points::add),
+    decided(Method::POST, "/v1/points-subtract", points::subtract),
     get("/v1/customers/{customer_id}/point-balance", &["at"], points::balance),
     get("/v1/customers/point-balance", &["customer_ids"], points::balances),
     told(Method::POST, "/v1/customers/point-balance", Scope::Read, points::balances_listed),
     get("/v1/customers/{customer_id}/ledger", &["limit", "cursor"], ledger::list),
     // Orders.
-    told(Method::PUT, "/v1/orders/{order_id}", Scope::Write, orders::put),
+    decided(Method::PUT, "/v1/orders/{order_id}", orders::put),
     get("/v1/orders/{order_id}", &[], orders::show),
-    told(Method::POST, "/v1/orders/{order_id}/refunds", Scope::Write, orders::refund),
+    decided(Method::POST, "/v1/orders/{order_id}/refunds", orders::refund),
     // The program. Trying something out changes nothing.
     get("/v1/program", &["version"], program::show),
     told(Method::PUT, "/v1/program", Scope::Admin, program::publish),

@@ -2,7 +2,8 @@
 
 mod catalogue;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use loyalty_core::{AccountId, CustomerId, Email, OrderId, Program, ProgramVersion, ShopId, Timestamp};
@@ -10,11 +11,12 @@ use loyalty_core::{AccountId, CustomerId, Email, OrderId, Program, ProgramVersio
 use crate::Store;
 use crate::error::Failure;
 use crate::fold::{Fold, Standing};
-use crate::query::{CustomerView, LedgerPage, Page, Verified};
+use crate::query::{CustomerView, DueAccount, LedgerPage, Page, Verified};
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::{Pending, Request, Who};
 use crate::search::SearchQuery;
 use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
+use crate::terms::{History, Published, folded_until};
 use crate::transact::{Changes, Kept, View, transact};
 use catalogue::Shelf;
 
@@ -29,6 +31,8 @@ struct Tables {
     shops: BTreeMap<ShopId, Arc<Shop>>,
     keys: Vec<Arc<KeyRecord>>,
     programs: BTreeMap<(ShopId, ProgramVersion), Arc<Program>>,
+    histories: BTreeMap<ShopId, Arc<History>>,
+    due: BTreeSet<DueAccount>,
     journal: Vec<Arc<JournalRow>>,
     accounts: BTreeMap<AccountId, Arc<AccountRecord>>,
     customers: BTreeMap<AccountId, Arc<CustomerRecord>>,
@@ -58,6 +62,16 @@ impl View for Tables {
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
         Ok(self.program_of(shop, version))
+    }
+
+    fn history(&mut self, shop: ShopId) -> Result<Option<Arc<History>>, Failure> {
+        Ok(self.histories.get(&shop).cloned())
+    }
+
+    fn accounts(&mut self, shop: ShopId, after: AccountId, limit: usize) -> Result<Vec<AccountId>, Failure> {
+        let later = self.customers.range(AccountId(after.0.saturating_add(1))..);
+        let of_shop = later.filter(|(_, record)| record.shop == shop);
+        Ok(of_shop.map(|(account, _)| *account).take(limit).collect())
     }
 
     fn account(&mut self, account: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure> {
@@ -100,7 +114,15 @@ impl Tables {
 
     fn apply(&mut self, shop: ShopId, changes: Changes) {
         self.journal.extend(changes.journal);
-        self.accounts.extend(changes.accounts);
+        for (account, record) in changes.accounts {
+            let due = |record: &AccountRecord| record.due.map(|at| DueAccount { at, account, shop });
+            let next = due(&record);
+            let before = self.accounts.insert(account, record).and_then(|before| due(&before));
+            if let Some(before) = before {
+                self.due.remove(&before);
+            }
+            self.due.extend(next);
+        }
         self.orders.extend(changes.orders.into_iter().map(|(id, record)| ((shop, id), record)));
         for change in changes.customers {
             if let Some(before) = change.before {
@@ -110,9 +132,10 @@ impl Tables {
                 self.remember(after);
             }
         }
-        if let Some((version, program)) = changes.program {
+        if let Some(Published { version, program, .. }) = changes.program {
             self.programs.insert((shop, version), program);
         }
+        self.histories.extend(changes.history.map(|history| (shop, history)));
         self.shelf.apply(shop, changes.shelved, changes.numbered);
         if let Some(kept) = changes.kept {
             self.kept.insert((kept.shop, kept.key), kept);
@@ -141,8 +164,16 @@ impl Tables {
     }
 
     fn view_of(&self, account: AccountId) -> Option<CustomerView> {
-        let record = Arc::clone(self.customers.get(&account)?);
-        Some(CustomerView::new(record, Arc::clone(self.accounts.get(&account)?)))
+        let customer = Arc::clone(self.customers.get(&account)?);
+        let account = Arc::clone(self.accounts.get(&account)?);
+        let history = self.histories.get(&customer.shop)?;
+        let terms = history.terms_of(&account, Some(&customer), |version| self.version(customer.shop, version));
+        Some(CustomerView::new(customer, account, terms.ok()?))
+    }
+
+    fn version(&self, shop: ShopId, version: ProgramVersion) -> Result<Arc<Program>, Failure> {
+        let program = self.programs.get(&(shop, version)).cloned();
+        program.ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program {version}")))
     }
 
     fn matching<'a>(
@@ -228,6 +259,33 @@ impl Store for MemoryStore {
         Ok(LedgerPage { rows: page, next })
     }
 
+    fn customer_at(
+        &self,
+        shop: ShopId,
+        account: AccountId,
+        at: Timestamp,
+    ) -> Result<Option<CustomerView>, Failure> {
+        let past = folded_until(self, shop, account, at)?;
+        let tables = self.tables();
+        let customer = tables.customers.get(&account).filter(|customer| customer.shop == shop);
+        let (Some(customer), Some(history)) = (customer, tables.histories.get(&shop)) else { return Ok(None) };
+        let load = |version| tables.version(shop, version);
+        history.view_at(Arc::clone(customer), past, at, load).map(Some)
+    }
+
+    fn due(&self, now: Timestamp, after: Option<DueAccount>, limit: usize) -> Result<Vec<DueAccount>, Failure> {
+        let tables = self.tables();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let due = tables.due.range((from, Bound::Unbounded)).take_while(|due| due.at <= now);
+        Ok(due.take(limit).copied().collect())
+    }
+
+    fn unsettled(&self) -> Result<Vec<ShopId>, Failure> {
+        let tables = self.tables();
+        let unsettled = tables.histories.iter().filter(|(_, history)| history.sweep().is_some());
+        Ok(unsettled.map(|(shop, _)| *shop).collect())
+    }
+
     fn program(
         &self,
         shop: ShopId,
@@ -257,7 +315,9 @@ impl Store for MemoryStore {
         let NewShop { name, currency, zone } = shop.clone();
         let shop = Shop { id: ShopId(id), name, currency, zone, created_at: now, integration: None };
         let shop = Arc::new(shop);
-        tables.programs.insert((shop.id, ProgramVersion(1)), Arc::default());
+        let first = Published { version: ProgramVersion(1), program: Arc::default(), from: now };
+        tables.programs.insert((shop.id, first.version), Arc::clone(&first.program));
+        tables.histories.insert(shop.id, Arc::new(History::first(&shop, first)));
         tables.shops.insert(shop.id, Arc::clone(&shop));
         Ok(shop)
     }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use chrono::NaiveDate;
-use loyalty_core::{Command, CustomerId, Email, Event, Program, ProgramVersion, ShopId, Tag, Timestamp};
+use loyalty_core::{
+    AccountId, Command, CustomerId, Email, Event, Program, ProgramVersion, ShopId, Tag, Timestamp,
+};
 use tokio::sync::oneshot;
 
 use crate::catalogue::{CatalogueAction, Catalogued};
@@ -21,6 +23,8 @@ pub struct Request {
     pub shop: ShopId,
     /// The time of it.
     pub now: Timestamp,
+    /// Whether it is only asked what would happen: the whole answer, and nothing changed or kept.
+    pub dry_run: bool,
     /// Where the client brought a key: what makes it happen once.
     pub idempotency: Option<Idempotency>,
     /// What is to be done.
@@ -53,6 +57,14 @@ pub enum Action {
         customer: Option<Who>,
         /// What is told of the customer besides.
         change: ProfileChange,
+    },
+    /// Write down what time has brought about for an account: what [`Store::due`](crate::Store::due) tells.
+    CatchUp(AccountId),
+    /// Find anew what is due next for some more accounts, where a program was published
+    /// ([`Store::unsettled`](crate::Store::unsettled)).
+    FindDue {
+        /// For how many accounts at most.
+        limit: usize,
     },
     /// A new version of the program.
     PublishProgram {

@@ -15,6 +15,7 @@ mod rows;
 mod schema;
 mod shared;
 mod staged;
+mod time;
 mod writer;
 
 use std::fs::File;
@@ -28,11 +29,12 @@ use loyalty_core::{AccountId, OrderId, Program, ProgramVersion, ShopId, Timestam
 
 use crate::Store;
 use crate::error::Failure;
-use crate::query::{CustomerView, LedgerPage, Page, Verified};
+use crate::query::{CustomerView, DueAccount, LedgerPage, Page, Verified};
 use crate::record::{CustomerRecord, OrderRecord, Seq};
 use crate::request::{Pending, Request, Who};
 use crate::search::{Key, SearchQuery};
 use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
+use crate::terms::folded_until;
 use decider::{Decider, Job};
 use shared::Shared;
 use writer::Writer;
@@ -293,6 +295,29 @@ impl Store for SqliteStore {
             let next = next.and_then(|_| page.last().map(|row| row.seq));
             Ok(LedgerPage { rows: page, next })
         })
+    }
+
+    fn customer_at(
+        &self,
+        shop: ShopId,
+        account: AccountId,
+        at: Timestamp,
+    ) -> Result<Option<CustomerView>, Failure> {
+        let past = folded_until(self, shop, account, at)?;
+        let _well = self.shared.health()?;
+        let customer = self.shared.customer(account)?.filter(|customer| customer.shop == shop);
+        let (Some(customer), Some(history)) = (customer, self.shared.history(shop)?) else { return Ok(None) };
+        history.view_at(customer, past, at, |version| self.shared.version(shop, version)).map(Some)
+    }
+
+    fn due(&self, now: Timestamp, after: Option<DueAccount>, limit: usize) -> Result<Vec<DueAccount>, Failure> {
+        let _well = self.shared.health()?;
+        time::due(&self.shared, now, after, limit)
+    }
+
+    fn unsettled(&self) -> Result<Vec<ShopId>, Failure> {
+        let _well = self.shared.health()?;
+        self.shared.read(time::unsettled)
     }
 
     fn program(

@@ -4,8 +4,8 @@
 //! nor threads, so that every store decides alike. The order of checks: idempotency, look-ups, rules.
 
 mod catalogue;
+mod time;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::SubsecRound;
@@ -21,6 +21,7 @@ use crate::request::{
     Action, Answer, Change, EmailConflict, Outcome, Presence, ProfileChange, Receipt, Reply, Request, Who,
 };
 use crate::shop::Shop;
+use crate::terms::{History, Published, Subject};
 
 pub(crate) use catalogue::{CatalogueView, Shelved};
 
@@ -32,7 +33,11 @@ pub(crate) trait View: CatalogueView {
         shop: ShopId,
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure>;
+    /// When the programs of a shop came in force.
+    fn history(&mut self, shop: ShopId) -> Result<Option<Arc<History>>, Failure>;
     fn account(&mut self, account: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure>;
+    /// The accounts of a shop's customers, in their order, `after` one.
+    fn accounts(&mut self, shop: ShopId, after: AccountId, limit: usize) -> Result<Vec<AccountId>, Failure>;
     fn customer(&mut self, account: AccountId) -> Result<Option<Arc<CustomerRecord>>, Failure>;
     fn by_id(&mut self, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure>;
     fn by_email(&mut self, shop: ShopId, email: &Email) -> Result<Option<AccountId>, Failure>;
@@ -67,7 +72,11 @@ pub(crate) struct Changes {
     pub(crate) orders: Vec<(OrderId, Arc<OrderRecord>)>,
     /// Customers that are new or changed, each with the record before.
     pub(crate) customers: Vec<CustomerChange>,
-    pub(crate) program: Option<(ProgramVersion, Arc<Program>)>,
+    pub(crate) program: Option<Published>,
+    /// The programs by time, where something of that changed.
+    pub(crate) history: Option<Arc<History>>,
+    /// Accounts for which something else is due next, though no row of the journal says so.
+    pub(crate) dues: Vec<(AccountId, Option<Timestamp>)>,
     pub(crate) shelved: Vec<Shelved>,
     /// How many numbers the shop was given, where this gave some.
     pub(crate) numbered: Option<i64>,
@@ -83,9 +92,13 @@ pub(crate) struct CustomerChange {
 
 /// Carries out one request.
 pub(crate) fn transact(view: &mut impl View, request: Request) -> Result<(Changes, Reply), Failure> {
-    let Request { shop, now, idempotency, action } = request;
+    let Request { shop, now, dry_run, idempotency, action } = request;
     // No finer than any store keeps it, so that a state is the same before and after it was written.
     let now = now.trunc_subsecs(6);
+    if dry_run {
+        let (_, outcome) = attempt(view, shop, now, action)?;
+        return Ok((Changes::default(), Reply::Decided(outcome)));
+    }
     let Some(idempotency) = idempotency else {
         let (changes, outcome) = attempt(view, shop, now, action)?;
         return Ok((changes, Reply::Decided(outcome)));
@@ -135,7 +148,8 @@ fn attempt(
     action: Action,
 ) -> Result<(Changes, Outcome), Failure> {
     let shop = view.shop(shop)?.ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
-    let mut transaction = Transaction { view, shop, now, changes: Changes::default(), events: Vec::new() };
+    let (changes, events, moved) = (Changes::default(), Vec::new(), Vec::new());
+    let mut transaction = Transaction { view, shop, now, changes, events, moved };
     match transaction.act(action) {
         Ok(receipt) => Ok((transaction.changes, Ok(receipt))),
         Err(Stop::Rejected(rejection)) => Ok((Changes::default(), Err(rejection))),
@@ -149,6 +163,8 @@ struct Transaction<'v, V> {
     now: Timestamp,
     changes: Changes,
     events: Vec<Event>,
+    /// Accounts of which it must be found anew what is due next.
+    moved: Vec<AccountId>,
 }
 
 /// A customer who was found or made.
@@ -175,6 +191,8 @@ impl<V: View> Transaction<'_, V> {
             }
             Action::Order { command, customer, change } => self.order(&command, customer.as_ref(), change),
             Action::PublishProgram { program, replaces } => self.publish(*program, replaces),
+            Action::CatchUp(account) => self.catch_up(account),
+            Action::FindDue { limit } => self.find_due(limit),
             Action::Catalogue(action) => {
                 let catalogued = self.catalogue(action)?;
                 Ok(Receipt { catalogue: Some(catalogued), ..self.receipt(None, None)? })
@@ -212,11 +230,22 @@ impl<V: View> Transaction<'_, V> {
             return Err(Rejection::ProgramChanged { current }.into());
         }
         let version = ProgramVersion(current.0.saturating_add(1));
-        self.changes.program = Some((version, Arc::new(program)));
+        let history = self.load_history()?;
+        // Versions follow each other in time, also where the clock steps back.
+        let from = self.now.max(history.since());
+        let published = Published { version, program: Arc::new(program), from };
+        self.changes.history = Some(Arc::new(history.with(published.clone())));
+        self.changes.program = Some(published);
         Ok(Receipt { program: Some(version), ..self.receipt(None, None)? })
     }
 
     fn receipt(&mut self, found: Option<&Found>, order: Option<&OrderId>) -> Result<Receipt, Stop> {
+        if let Some(found) = found
+            && self.load_history()?.sweep().is_some()
+        {
+            self.moved.push(found.account);
+        }
+        self.note_dues()?;
         let customer = found.map(|found| self.view_of(found.account)).transpose()?.flatten();
         Ok(Receipt {
             at: self.now,
@@ -269,7 +298,8 @@ impl<V: View> Transaction<'_, V> {
 
     fn view_of(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
         let Some(record) = self.load_customer(account)? else { return Ok(None) };
-        Ok(Some(CustomerView::new(record, self.load_account(account)?)))
+        let terms = self.load_terms(account)?;
+        Ok(Some(CustomerView::new(record, self.load_account(account)?, terms)))
     }
 
     /// The account that an account was merged into, if it was.
@@ -347,6 +377,8 @@ impl<V: View> Transaction<'_, V> {
             id: id.cloned(),
             email: email.cloned(),
             profile: loyalty_core::Profile::default(),
+            birthday_set_at: None,
+            steady_since: self.now,
             created_at: self.now,
             updated_at: self.now,
             revision: 1,
@@ -389,6 +421,7 @@ impl<V: View> Transaction<'_, V> {
         zip.apply_to(&mut after.profile.zip);
         country.apply_to(&mut after.profile.country);
         after.profile.tags = tags.unwrap_or(after.profile.tags);
+        self.change_what_decides(&before, &mut after)?;
         self.save(before, after);
         Ok(())
     }
@@ -430,31 +463,29 @@ impl<V: View> Transaction<'_, V> {
         let record = account.map(|account| self.load_account(account)).transpose()?;
         let order = command.order().map(|order| self.load_order(order)).transpose()?;
         let customer = account.map(|account| self.load_customer(account)).transpose()?.flatten();
-        let current = self.load_program(None)?;
+        let terms = match account {
+            Some(account) => self.load_terms(account)?,
+            None => self.load_history()?.newest(),
+        };
         let pin = order.as_ref().and_then(|order| order.state.pin());
         let pinned = pin.map(|pin| self.load_program(Some(pin.program))).transpose()?;
-        let no_tags = BTreeSet::new();
-        let context = Context {
-            zone: self.shop.zone,
-            minor_digits: self.shop.minor_digits(),
-            program: (current.0, &current.1),
-            since: Timestamp::UNIX_EPOCH,
-            before: &[],
-            account_id: account,
-            birthday: None,
-            pinned: pinned.as_ref().map(|(_, program)| &**program),
-            account: record.as_ref().map(|record| &record.account),
-            order: order.as_ref().map(|order| &order.state),
-            tags: customer.as_ref().map_or(&no_tags, |customer| &customer.profile.tags),
-            now: record.as_ref().map_or(self.now, |record| self.now.max(record.at)),
-        };
-        let decision = decide(&context, command)?;
+        let now = record.as_ref().map_or(self.now, |record| self.now.max(record.at));
+        let account_now = record.as_ref().map(|record| &record.account);
+        let subject = Subject { id: account, account: account_now, customer: customer.as_deref() };
+        let decision = terms.ask(&subject, now, |context| {
+            let pinned = pinned.as_ref().map(|(_, program)| &**program);
+            let order = order.as_ref().map(|order| &order.state);
+            decide(&Context { pinned, order, ..*context }, command)
+        })?;
         self.post(account, decision.events)?;
-        // What follows for a friend's account, in the same transaction. It leads no further.
+        // What follows for a friend's account, in the same transaction. It leads no further, and is not
+        // what this customer is told of.
+        let told = self.events.len();
         for (account, command) in decision.follow_ups {
             let account = self.follow(account)?;
             self.command(Some(account), &command)?;
         }
+        self.events.truncate(told);
         Ok(())
     }
 
@@ -479,6 +510,7 @@ impl<V: View> Transaction<'_, V> {
             let mut record = Arc::unwrap_or_clone(record);
             record.fold(&row);
             row.balance = record.account.balance(row.at);
+            self.moved.push(account);
             put(&mut self.changes.accounts, account, Arc::new(record));
         }
         for event in row.events.iter() {

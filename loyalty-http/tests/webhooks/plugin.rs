@@ -115,7 +115,8 @@ impl Server {
         let action =
             Action::PublishProgram { program: Box::new(Program::from_json(program).unwrap()), replaces: None };
         let now = Timestamp::from_timestamp(TIME, 0).unwrap();
-        let reply = self.store.execute(Request { shop: self.shop, now, idempotency: None, action }).wait();
+        let reply =
+            self.store.execute(Request { shop: self.shop, now, dry_run: false, idempotency: None, action }).wait();
         assert!(matches!(reply, Ok(Reply::Decided(Ok(_)))), "{reply:?}");
     }
 

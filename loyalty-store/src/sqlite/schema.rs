@@ -13,10 +13,10 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const APPLICATION_ID: i64 = 0x6c6f_7961;
 
 /// The format that this program writes.
-const NEWEST: i64 = 2;
+const NEWEST: i64 = 3;
 
 /// One step a format version. Never changed once released; a new format is a new step.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE shop (
         id INTEGER PRIMARY KEY,
@@ -145,6 +145,20 @@ const MIGRATIONS: [&str; 2] = [
         PRIMARY KEY (shop, number)
     ) STRICT, WITHOUT ROWID;
     CREATE UNIQUE INDEX saved_search_by_name ON saved_search (shop, name);
+",
+    "
+    -- When something is due next for an account. Follows from its state, the programs and the customer.
+    ALTER TABLE account ADD COLUMN due INTEGER;
+    CREATE INDEX account_due ON account (due) WHERE due IS NOT NULL;
+    -- Shops whose accounts do not all know what is due next: up to which account they do.
+    CREATE TABLE sweep (
+        shop INTEGER PRIMARY KEY REFERENCES shop,
+        up_to INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO sweep SELECT id, 0 FROM shop;
+    ALTER TABLE customer ADD COLUMN birthday_set_at INTEGER;
+    ALTER TABLE customer ADD COLUMN steady_since INTEGER NOT NULL DEFAULT 0;
+    UPDATE customer SET steady_since = created_at;
 ",
 ];
 

@@ -9,12 +9,13 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::catalogue::{self, StagedShelf};
-use super::rows;
 use super::shared::{Placed, Shared};
+use super::{rows, time};
 use crate::error::Failure;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::Reply;
 use crate::shop::Shop;
+use crate::terms::{History, Published};
 use crate::transact::{Changes, CustomerChange, Kept, Shelved, View};
 
 /// A reply and where it is awaited.
@@ -45,28 +46,36 @@ pub(super) struct Batch {
 pub(super) struct Writes {
     journal: Vec<(Arc<JournalRow>, String)>,
     customers: Vec<CustomerChange>,
-    programs: Vec<(ShopId, ProgramVersion, Arc<Program>, Timestamp)>,
+    programs: Vec<(ShopId, Published)>,
+    sweeps: Vec<(ShopId, Option<AccountId>)>,
+    dues: Vec<(AccountId, Option<Timestamp>)>,
     shelved: Vec<(ShopId, Vec<Shelved>, Option<i64>)>,
     answers: Vec<Placed>,
 }
 
 impl Writes {
     pub(super) fn is_empty(&self) -> bool {
-        let Self { journal, customers, programs, shelved, answers } = self;
+        let Self { journal, customers, programs, sweeps, dues, shelved, answers } = self;
         let records = journal.is_empty() && customers.is_empty() && programs.is_empty() && shelved.is_empty();
-        records && answers.is_empty()
+        records && sweeps.is_empty() && dues.is_empty() && answers.is_empty()
     }
 
     pub(super) fn write(&self, db: &Connection) -> Result<(), Failure> {
         self.journal.iter().try_for_each(|(row, events)| rows::append_journal(db, row, events))?;
         self.customers.iter().try_for_each(|change| rows::put_customer(db, change))?;
-        for (shop, version, program, now) in &self.programs {
-            rows::add_program(db, *shop, *version, program, *now)?;
+        for (shop, Published { version, program, from }) in &self.programs {
+            rows::add_program(db, *shop, *version, program, *from)?;
         }
+        self.sweeps.iter().try_for_each(|(shop, up_to)| time::put_sweep(db, *shop, *up_to))?;
         for (shop, shelved, numbered) in &self.shelved {
             catalogue::write(db, *shop, shelved, *numbered)?;
         }
         self.answers.iter().try_for_each(|(id, kept)| rows::append_answer(db, *id, kept))
+    }
+
+    /// After what is written behind, which knows nothing of this batch.
+    pub(super) fn write_dues(&self, db: &Connection) -> Result<(), Failure> {
+        self.dues.iter().try_for_each(|(account, due)| time::put_due(db, *account, *due))
     }
 }
 
@@ -83,6 +92,7 @@ pub(super) struct Staged {
     pub(super) answers: HashMap<(ShopId, [u8; 16]), Placed>,
     /// By version, and the newest by none.
     pub(super) programs: HashMap<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
+    pub(super) histories: HashMap<ShopId, Arc<History>>,
 }
 
 impl Staged {
@@ -98,17 +108,12 @@ impl Staged {
             shelf: StagedShelf::default(),
             answers: HashMap::new(),
             programs: HashMap::new(),
+            histories: HashMap::new(),
         }
     }
 
     /// Takes the changes of one request: all of them, or none where a record cannot be written.
-    pub(super) fn stage(
-        &mut self,
-        writes: &mut Writes,
-        shop: ShopId,
-        now: Timestamp,
-        changes: Changes,
-    ) -> Result<(), Failure> {
+    pub(super) fn stage(&mut self, writes: &mut Writes, shop: ShopId, changes: Changes) -> Result<(), Failure> {
         let events = changes.journal.iter().map(|row| rows::to_json(&*row.events));
         let events = events.collect::<Result<Vec<_>, _>>()?;
         for (row, events) in changes.journal.into_iter().zip(events) {
@@ -120,12 +125,18 @@ impl Staged {
             writes.customers.push(change.clone());
             self.customers.push(change);
         }
-        if let Some((version, program)) = changes.program {
+        if let Some(published) = changes.program {
+            let version = published.version;
             for asked in [None, Some(version)] {
-                self.programs.insert((shop, asked), (version, Arc::clone(&program)));
+                self.programs.insert((shop, asked), (version, Arc::clone(&published.program)));
             }
-            writes.programs.push((shop, version, program, now));
+            writes.programs.push((shop, published));
         }
+        if let Some(history) = changes.history {
+            writes.sweeps.push((shop, history.sweep()));
+            self.histories.insert(shop, history);
+        }
+        writes.dues.extend(changes.dues);
         if !changes.shelved.is_empty() {
             self.shelf.stage(shop, &changes.shelved, changes.numbered);
             writes.shelved.push((shop, changes.shelved, changes.numbered));
@@ -186,6 +197,25 @@ impl View for Reading<'_> {
             Some(program) => Ok(Some(program.clone())),
             None => self.shared.program(shop, version),
         }
+    }
+
+    fn history(&mut self, shop: ShopId) -> Result<Option<Arc<History>>, Failure> {
+        match self.staged(|staged| staged.histories.get(&shop)) {
+            Some(history) => Ok(Some(Arc::clone(history))),
+            None => self.shared.history(shop),
+        }
+    }
+
+    fn accounts(&mut self, shop: ShopId, after: AccountId, limit: usize) -> Result<Vec<AccountId>, Failure> {
+        let mut accounts = self.shared.read(|db| time::accounts(db, shop, after, limit))?;
+        let batches = [Some(self.staged), self.flying].into_iter().flatten();
+        let staged = batches.flat_map(|staged| staged.by_account.values().flatten());
+        let fresh = staged.filter(|record| record.shop == shop && record.account > after);
+        accounts.extend(fresh.map(|record| record.account));
+        accounts.sort_unstable();
+        accounts.dedup();
+        accounts.truncate(limit);
+        Ok(accounts)
     }
 
     fn account(&mut self, account: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure> {

@@ -21,6 +21,7 @@ use rusqlite::Connection;
 use super::behind::Behind;
 use super::shared::Shared;
 use super::staged::{Batch, Last, Staged, Writes};
+use super::time::Restored;
 use super::{Settings, rows, schema};
 use crate::error::Failure;
 use crate::record::AccountRecord;
@@ -140,6 +141,7 @@ impl Writer {
         if self.behind.is_writing() {
             self.write_behind(count)?;
         }
+        writes.write_dues(&self.db)?;
         self.db.execute_batch("COMMIT").map_err(|error| Failure::UnknownOutcome(error.to_string()))
     }
 
@@ -160,6 +162,7 @@ impl Writer {
         self.behind.committed(shared);
         for (id, record) in &staged.accounts {
             shared.accounts.publish(id, Arc::clone(record), true);
+            shared.due.put(*id, record);
             self.behind.account(*id);
         }
         for (key, record) in &staged.orders {
@@ -173,6 +176,10 @@ impl Writer {
         }
         for (key, program) in &staged.programs {
             shared.programs.publish(key, program.clone(), false);
+        }
+        // After the accounts: whoever reads that all of them know what is due reads it of them.
+        for (shop, history) in &staged.histories {
+            shared.histories.publish(shop, Arc::clone(history), false);
         }
         self.last = staged.last;
     }
@@ -254,7 +261,10 @@ impl Writer {
             }
             Ok(())
         })?;
-        for (id, record) in accounts.into_iter().filter_map(|(id, record)| Some((id, record?))) {
+        let mut restored = Restored::default();
+        for (id, mut record) in accounts.into_iter().filter_map(|(id, record)| Some((id, record?))) {
+            restored.find_due(&self.db, id, &mut record)?;
+            self.shared.due.put(id, &record);
             self.shared.accounts.publish(&id, Arc::new(record), true);
             self.behind.account(id);
         }
