@@ -134,7 +134,8 @@ fn document(rules: &Rules) -> String {
             format!(r#"{{"inactivity": {{"after": "P{days}D", "activity": "{activity}"}}}}"#)
         }
     };
-    let period = |name: &str, days: Option<u64>| days.map_or(String::new(), |days| format!(r#""{name}": "P{days}D","#));
+    let period =
+        |name: &str, days: Option<u64>| days.map_or(String::new(), |days| format!(r#""{name}": "P{days}D","#));
     let debt = if rules.stop_at_zero { "stop_at_zero" } else { "allow" };
     write!(text, r#""expiry": {expiry}, "debt": "{debt}", {}"#, period("hold", rules.hold)).unwrap();
     let tier = |(rank, tier): (usize, &Tier)| {
@@ -344,9 +345,9 @@ fn sequence(seed: u64) {
         let say = || format!("seed {seed}, {text}\n{story:?}");
         assert_eq!(Picture::of_books(&books, now), Picture::of_model(&model), "before: {}", say());
         let command = command(told, now);
-        let foreseen = books.decide(&command, now);
+        let foreseen = dice.chance(10).then(|| books.decide(&command, now));
         let got = books.tell(&command, now);
-        assert_eq!(got, foreseen, "a dry run says what will be: {}", say());
+        assert_eq!(foreseen.as_ref().unwrap_or(&got), &got, "a dry run says what will be: {}", say());
         let want = tell_model(&mut model, told);
         assert_eq!(got.map(|_| ()).map_err(|refused| refused.code()), want, "{}", say());
         assert_eq!(Picture::of_books(&books, now), Picture::of_model(&model), "after: {}", say());
@@ -361,7 +362,9 @@ fn sequence(seed: u64) {
     let end = instant(model.now);
     books.tell(&Command::CatchUp, end).unwrap();
     let checked = books_add_up(&books).and_then(|()| orders_hold_what_they_are_worth(&books));
-    checked.and_then(|()| entries_explain_themselves(&books)).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    checked
+        .and_then(|()| entries_explain_themselves(&books))
+        .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     assert_eq!(books.account.totals().given.get(), model.given, "seed {seed}");
     if let Some(punctual) = punctual {
         let late: &[Event] = &books.journal;
