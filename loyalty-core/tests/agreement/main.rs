@@ -29,7 +29,7 @@ use loyalty_core::{
 };
 use model::{Answer, Down, Expiry, Model, Rules, Tier, Window};
 
-/// Random numbers that are the same in each run (SplitMix64).
+/// Random numbers that are the same in each run (`SplitMix64`).
 struct Dice(u64);
 
 impl Dice {
@@ -230,11 +230,17 @@ fn tell_model(model: &mut Model, told: Told) -> Answer {
         Told::Add(points) => model.add(points, false),
         Told::Subtract(points) => model.subtract(points, false),
         Told::Set(to) => model.set(to),
-        Told::Order(order, amount) => model.order(order, amount),
-        Told::Cancel(order) => model.cancel(order),
         Told::Refund(order, _, amount) => model.refund(order, amount),
         Told::Review => model.review(),
         Told::Nothing => Ok(()),
+        Told::Order(order, amount) => {
+            model.order(order, amount);
+            Ok(())
+        }
+        Told::Cancel(order) => {
+            model.cancel(order);
+            Ok(())
+        }
     }
 }
 
