@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use loyalty_core::{AccountId, CategoryId, OrderId, Program, ProgramVersion, ShopId, Timestamp};
 use loyalty_http::Config;
 use loyalty_store::{
-    Catalogue, CategoryRecord, CustomerView, Failure, Integration, KeyRecord, LedgerPage, MemoryStore, NewKey,
-    NewShop, Number, OrderRecord, Page, Pending, ProductKey, ProductRecord, Request, SavedSearch, SearchQuery,
-    Seq, Shop, Store, Verified, Who,
+    Catalogue, CategoryRecord, CustomerView, DueAccount, Failure, Integration, KeyRecord, LedgerPage, MemoryStore,
+    NewKey, NewShop, Number, OrderRecord, Page, Pending, ProductKey, ProductRecord, Request, SavedSearch,
+    SearchQuery, Seq, Shop, Store, Verified, Who,
 };
 
 use crate::support::{Answer, World};
@@ -136,6 +136,18 @@ impl Store for Troubled {
     }
 
     fn ledger(&self, _: ShopId, _: AccountId, _: Option<Seq>, _: usize) -> Result<LedgerPage, Failure> {
+        Err(self.failure())
+    }
+
+    fn customer_at(&self, _: ShopId, _: AccountId, _: Timestamp) -> Result<Option<CustomerView>, Failure> {
+        Err(self.failure())
+    }
+
+    fn due(&self, _: Timestamp, _: Option<DueAccount>, _: usize) -> Result<Vec<DueAccount>, Failure> {
+        Err(self.failure())
+    }
+
+    fn unsettled(&self) -> Result<Vec<ShopId>, Failure> {
         Err(self.failure())
     }
 
