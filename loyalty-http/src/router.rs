@@ -10,8 +10,8 @@ use loyalty_store::{Scope, Store};
 use matchit::Params;
 
 use crate::endpoint::{
-    Answer, Call, Work, categories, customers, health, key, ledger, orders, points, products, program,
-    saved_searches,
+    Answer, Call, Work, actions, categories, customers, health, key, ledger, orders, points, products, program,
+    referrals, saved_searches, tiers,
 };
 use crate::problem::Problem;
 use crate::shopify;
@@ -104,6 +104,13 @@ pub static ROUTES: &[Route] = &[
     get("/v1/customers/point-balance", &["customer_ids"], points::balances),
     told(Method::POST, "/v1/customers/point-balance", Scope::Read, points::balances_listed),
     get("/v1/customers/{customer_id}/ledger", &["limit", "cursor"], ledger::list),
+    get("/v1/customers/{customer_id}/tier", &["at"], tiers::show),
+    get("/v1/customers/{customer_id}/lots", &["at", "limit", "cursor"], tiers::lots),
+    decided(Method::POST, "/v1/actions", actions::perform),
+    // Referrals.
+    decided(Method::POST, "/v1/customers/{customer_id}/referral-code", referrals::issue),
+    decided(Method::POST, "/v1/customers/{customer_id}/referral", referrals::join),
+    get("/v1/customers/{customer_id}/referrals", &[], referrals::show),
     // Orders.
     decided(Method::PUT, "/v1/orders/{order_id}", orders::put),
     get("/v1/orders/{order_id}", &[], orders::show),

@@ -17,7 +17,7 @@ use crate::request::{Pending, Request, Who};
 use crate::search::SearchQuery;
 use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
 use crate::terms::{History, Published, folded_until};
-use crate::transact::{Changes, Kept, View, transact};
+use crate::transact::{Changes, Claim, Claims, Kept, View, transact};
 use catalogue::Shelf;
 
 /// A store in memory. Nothing survives the process.
@@ -33,6 +33,7 @@ struct Tables {
     programs: BTreeMap<(ShopId, ProgramVersion), Arc<Program>>,
     histories: BTreeMap<ShopId, Arc<History>>,
     due: BTreeSet<DueAccount>,
+    claims: HashMap<(ShopId, Claim), AccountId>,
     journal: Vec<Arc<JournalRow>>,
     accounts: BTreeMap<AccountId, Arc<AccountRecord>>,
     customers: BTreeMap<AccountId, Arc<CustomerRecord>>,
@@ -105,6 +106,12 @@ impl View for Tables {
     }
 }
 
+impl Claims for Tables {
+    fn claimed(&mut self, shop: ShopId, claim: &Claim) -> Result<Option<AccountId>, Failure> {
+        Ok(self.claims.get(&(shop, claim.clone())).copied())
+    }
+}
+
 impl Tables {
     fn program_of(&self, shop: ShopId, version: Option<ProgramVersion>) -> Option<(ProgramVersion, Arc<Program>)> {
         let (first, last) = (version.unwrap_or(ProgramVersion(0)), version.unwrap_or(ProgramVersion(u32::MAX)));
@@ -135,6 +142,7 @@ impl Tables {
         if let Some(Published { version, program, .. }) = changes.program {
             self.programs.insert((shop, version), program);
         }
+        self.claims.extend(changes.claims.into_iter().map(|(claim, account)| ((shop, claim), account)));
         self.histories.extend(changes.history.map(|history| (shop, history)));
         self.shelf.apply(shop, changes.shelved, changes.numbered);
         if let Some(kept) = changes.kept {

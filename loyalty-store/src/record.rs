@@ -1,5 +1,6 @@
 //! What is stored: the journal's rows, and the states that are folds of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use loyalty_core::{Account, AccountId, CustomerId, Email, Event, OrderState, Points, Profile, ShopId, Timestamp};
@@ -101,6 +102,8 @@ pub struct CustomerRecord {
     pub email: Option<Email>,
     /// What else is known.
     pub profile: Profile,
+    /// What the shop sends to tell households apart, in its own words.
+    pub household: BTreeSet<String>,
     /// When the birthday was set or changed last.
     pub birthday_set_at: Option<Timestamp>,
     /// Since when birthday and tags are as they are. What time brought about before that was decided by

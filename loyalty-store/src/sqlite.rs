@@ -10,6 +10,7 @@ mod admin;
 mod behind;
 mod cache;
 mod catalogue;
+mod claim;
 mod decider;
 mod rows;
 mod schema;

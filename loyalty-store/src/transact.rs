@@ -4,8 +4,10 @@
 //! nor threads, so that every store decides alike. The order of checks: idempotency, look-ups, rules.
 
 mod catalogue;
+mod claim;
 mod time;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::SubsecRound;
@@ -24,9 +26,10 @@ use crate::shop::Shop;
 use crate::terms::{History, Published, Subject};
 
 pub(crate) use catalogue::{CatalogueView, Shelved};
+pub(crate) use claim::{Claim, Claims};
 
 /// What a transaction reads: committed state and what the requests before it in the same commit changed.
-pub(crate) trait View: CatalogueView {
+pub(crate) trait View: CatalogueView + Claims {
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure>;
     fn program(
         &mut self,
@@ -77,6 +80,8 @@ pub(crate) struct Changes {
     pub(crate) history: Option<Arc<History>>,
     /// Accounts for which something else is due next, though no row of the journal says so.
     pub(crate) dues: Vec<(AccountId, Option<Timestamp>)>,
+    /// Names that accounts have from now on.
+    pub(crate) claims: Vec<(Claim, AccountId)>,
     pub(crate) shelved: Vec<Shelved>,
     /// How many numbers the shop was given, where this gave some.
     pub(crate) numbered: Option<i64>,
@@ -171,6 +176,8 @@ struct Transaction<'v, V> {
 struct Found {
     account: AccountId,
     created: bool,
+    /// Whether the shop's id of them is new, or they are.
+    registered: bool,
 }
 
 impl<V: View> Transaction<'_, V> {
@@ -184,13 +191,16 @@ impl<V: View> Transaction<'_, V> {
                     return Err(Rejection::PreconditionFailed.into());
                 }
                 self.change(found.account, change, conflict)?;
-                for command in &commands {
+                // Who is known for long does not sign up.
+                let tells = |command: &&Command| found.registered || **command != Command::SignUp;
+                for command in commands.iter().filter(tells) {
                     self.command(Some(found.account), command)?;
                 }
                 self.receipt(Some(&found), None)
             }
             Action::Order { command, customer, change } => self.order(&command, customer.as_ref(), change),
             Action::PublishProgram { program, replaces } => self.publish(*program, replaces),
+            Action::JoinReferral { who, change, code } => self.join(&who, change, &code),
             Action::CatchUp(account) => self.catch_up(account),
             Action::FindDue { limit } => self.find_due(limit),
             Action::Catalogue(action) => {
@@ -218,7 +228,7 @@ impl<V: View> Transaction<'_, V> {
         if moved && !from_plugin {
             return Err(Rejection::OrderOfAnotherCustomer.into());
         }
-        let first = known.map(|account| Found { account, created: false });
+        let first = known.map(|account| Found { account, created: false, registered: false });
         let found = if moved { first } else { named.or(first) };
         self.command(found.as_ref().map(|found| found.account), command)?;
         self.receipt(found.as_ref(), Some(id))
@@ -336,11 +346,13 @@ impl<V: View> Transaction<'_, V> {
             (None, Presence::Must) => Err(Rejection::CustomerNotFound.into()),
             (None, Presence::May | Presence::MustNot) => {
                 let email = who.email().filter(|_| !taken);
-                Ok(Found { account: self.add_customer(who.id(), email)?, created: true })
+                let account = self.add_customer(who.id(), email)?;
+                Ok(Found { account, created: true, registered: true })
             }
             (Some(account), _) => {
                 self.claim(account, guest, who, taken)?;
-                Ok(Found { account, created: false })
+                let registered = by_id.is_none() && who.id().is_some();
+                Ok(Found { account, created: false, registered })
             }
         }
     }
@@ -377,6 +389,7 @@ impl<V: View> Transaction<'_, V> {
             id: id.cloned(),
             email: email.cloned(),
             profile: loyalty_core::Profile::default(),
+            household: BTreeSet::new(),
             birthday_set_at: None,
             steady_since: self.now,
             created_at: self.now,
@@ -409,7 +422,7 @@ impl<V: View> Transaction<'_, V> {
             return Ok(());
         }
         let Some(before) = self.load_customer(account)? else { return Ok(()) };
-        let ProfileChange { mut email, first_name, last_name, birthday, zip, country, tags } = change;
+        let ProfileChange { mut email, first_name, last_name, birthday, zip, country, tags, household } = change;
         if let Change::Set(Some(new)) = &email {
             email = self.free_email(account, new.clone(), conflict)?;
         }
@@ -421,6 +434,7 @@ impl<V: View> Transaction<'_, V> {
         zip.apply_to(&mut after.profile.zip);
         country.apply_to(&mut after.profile.country);
         after.profile.tags = tags.unwrap_or(after.profile.tags);
+        after.household = household.unwrap_or(after.household);
         self.change_what_decides(&before, &mut after)?;
         self.save(before, after);
         Ok(())
@@ -460,6 +474,8 @@ impl<V: View> Transaction<'_, V> {
 
     /// Lets the rules decide one command and folds what follows.
     fn command(&mut self, account: Option<AccountId>, command: &Command) -> Result<(), Stop> {
+        let informed = self.informed(command)?;
+        let command = informed.as_ref().unwrap_or(command);
         let record = account.map(|account| self.load_account(account)).transpose()?;
         let order = command.order().map(|order| self.load_order(order)).transpose()?;
         let customer = account.map(|account| self.load_customer(account)).transpose()?.flatten();
@@ -477,6 +493,9 @@ impl<V: View> Transaction<'_, V> {
             let order = order.as_ref().map(|order| &order.state);
             decide(&Context { pinned, order, ..*context }, command)
         })?;
+        if let Some(again) = self.redrawn(command, &decision.events)? {
+            return self.command(account, &again);
+        }
         self.post(account, decision.events)?;
         // What follows for a friend's account, in the same transaction. It leads no further, and is not
         // what this customer is told of.
@@ -511,6 +530,7 @@ impl<V: View> Transaction<'_, V> {
             record.fold(&row);
             row.balance = record.account.balance(row.at);
             self.moved.push(account);
+            self.note_claims(account, &row.events)?;
             put(&mut self.changes.accounts, account, Arc::new(record));
         }
         for event in row.events.iter() {

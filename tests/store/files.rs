@@ -190,6 +190,7 @@ fn an_older_format_is_moved_to_the_newest() {
     let first = "DROP TABLE numbering; DROP TABLE product; DROP TABLE category; DROP TABLE saved_search;
         DROP INDEX account_due; DROP TABLE sweep; ALTER TABLE account DROP COLUMN due;
         ALTER TABLE customer DROP COLUMN birthday_set_at; ALTER TABLE customer DROP COLUMN steady_since;
+        ALTER TABLE customer DROP COLUMN household; DROP TABLE claim;
         PRAGMA user_version = 1;";
     place.sql().execute_batch(first).unwrap();
     let store = place.open();

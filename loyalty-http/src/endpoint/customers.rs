@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue};
-use loyalty_core::{AccountId, CustomerId, Email, Timestamp};
+use loyalty_core::{AccountId, Command, CustomerId, Email, Timestamp};
 use loyalty_store::{Action, CustomerView, EmailConflict, Page, Presence, Receipt, SearchQuery, Who};
 
 use super::{Answer, Call, Work, refuse, to_json};
@@ -15,7 +15,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
     let (who, change) = call.body::<CustomerBody>()?.parse()?;
     let taken = if who.id().is_some() { "/customer_id" } else { "/email" };
     let (presence, conflict, if_match) = (Presence::MustNot, EmailConflict::Refuse, None);
-    let action = Action::Customer { who, presence, change, conflict, if_match, commands: Vec::new() };
+    let action = Action::Customer { who, presence, change, conflict, if_match, commands: vec![Command::SignUp] };
     Ok(Work::write(action, StatusCode::CREATED, of_receipt, move |rejection| {
         let param = match rejection.code() {
             "customer_exists" => taken,

@@ -4,6 +4,7 @@
 //! and how the outcome is answered. The app carries it out, so idempotency, time limits and failures are
 //! dealt with in one place and for all alike.
 
+pub(crate) mod actions;
 pub(crate) mod categories;
 pub(crate) mod customers;
 pub(crate) mod health;
@@ -13,8 +14,10 @@ pub(crate) mod orders;
 pub(crate) mod points;
 pub(crate) mod products;
 pub(crate) mod program;
+pub(crate) mod referrals;
 pub(crate) mod refuse;
 pub(crate) mod saved_searches;
+pub(crate) mod tiers;
 
 use std::sync::Arc;
 

@@ -163,6 +163,7 @@ impl CustomerIn {
                 Change::Clear => Some(BTreeSet::new()),
                 Change::Set(labels) => labels.parse(profile)?,
             },
+            household: None,
         })
     }
 }

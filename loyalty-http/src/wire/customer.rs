@@ -41,6 +41,7 @@ impl CustomerBody {
             zip: text(self.zip.map(Text::into_string)),
             country: text(self.country.map(Text::into_string)),
             tags: self.tags.map(tags).transpose()?,
+            household: None,
         };
         Ok((who, change))
     }
@@ -97,6 +98,7 @@ impl CustomerPatch {
                 Change::Clear => Some(BTreeSet::new()),
                 Change::Set(list) => Some(tags(list)?),
             },
+            household: None,
         };
         Ok((change, [balance, tier].into_iter().flatten().collect()))
     }

@@ -23,3 +23,4 @@ mod program;
 mod saved_searches;
 mod shopify;
 mod support;
+mod time;

@@ -272,7 +272,7 @@ pub(super) fn prune_answers(db: &Db, before: Timestamp, limit: usize) -> Result<
 
 const CUSTOMER: &str =
     "SELECT account, shop, customer_id, email, profile, created_at, updated_at, revision, birthday_set_at,
-        steady_since FROM customer";
+        steady_since, household FROM customer";
 
 fn customer_record(row: &Row<'_>) -> Result<CustomerRecord, Failure> {
     let id: Option<String> = row.get(2)?;
@@ -288,6 +288,7 @@ fn customer_record(row: &Row<'_>) -> Result<CustomerRecord, Failure> {
         revision: row.get(7)?,
         birthday_set_at: row.get::<_, Option<i64>>(8)?.map(timestamp).transpose()?,
         steady_since: timestamp(row.get(9)?)?,
+        household: from_json(&row.get::<_, String>(10)?)?,
     })
 }
 
@@ -336,12 +337,12 @@ pub(super) fn put_customer(db: &Db, change: &CustomerChange) -> Result<(), Failu
     };
     let sql = "INSERT INTO customer
         (account, shop, customer_id, email, email_key, profile, created_at, updated_at, revision,
-         birthday_set_at, steady_since)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         birthday_set_at, steady_since, household)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (account) DO UPDATE SET customer_id = excluded.customer_id, email = excluded.email,
             email_key = excluded.email_key, profile = excluded.profile, updated_at = excluded.updated_at,
             revision = excluded.revision, birthday_set_at = excluded.birthday_set_at,
-            steady_since = excluded.steady_since";
+            steady_since = excluded.steady_since, household = excluded.household";
     let values = params![
         record.account.0,
         record.shop.0,
@@ -354,6 +355,7 @@ pub(super) fn put_customer(db: &Db, change: &CustomerChange) -> Result<(), Failu
         record.revision,
         record.birthday_set_at.map(micros),
         micros(record.steady_since),
+        to_json(&record.household)?,
     ];
     db.prepare_cached(sql)?.execute(values)?;
     Ok(())

@@ -159,6 +159,15 @@ const MIGRATIONS: [&str; 3] = [
     ALTER TABLE customer ADD COLUMN birthday_set_at INTEGER;
     ALTER TABLE customer ADD COLUMN steady_since INTEGER NOT NULL DEFAULT 0;
     UPDATE customer SET steady_since = created_at;
+    ALTER TABLE customer ADD COLUMN household TEXT NOT NULL DEFAULT '[]';
+    -- Names of which a shop has each only once. Written with the journal row that claims them.
+    CREATE TABLE claim (
+        shop INTEGER NOT NULL REFERENCES shop,
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        account INTEGER NOT NULL,
+        PRIMARY KEY (shop, kind, name)
+    ) STRICT, WITHOUT ROWID;
 ",
 ];
 

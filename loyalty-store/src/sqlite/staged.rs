@@ -10,13 +10,13 @@ use tokio::sync::oneshot;
 
 use super::catalogue::{self, StagedShelf};
 use super::shared::{Placed, Shared};
-use super::{rows, time};
+use super::{claim, rows, time};
 use crate::error::Failure;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::Reply;
 use crate::shop::Shop;
 use crate::terms::{History, Published};
-use crate::transact::{Changes, CustomerChange, Kept, Shelved, View};
+use crate::transact::{Changes, Claim, CustomerChange, Kept, Shelved, View};
 
 /// A reply and where it is awaited.
 pub(super) type Answered = (oneshot::Sender<Result<Reply, Failure>>, Result<Reply, Failure>);
@@ -49,15 +49,16 @@ pub(super) struct Writes {
     programs: Vec<(ShopId, Published)>,
     sweeps: Vec<(ShopId, Option<AccountId>)>,
     dues: Vec<(AccountId, Option<Timestamp>)>,
+    claims: Vec<(ShopId, Claim, AccountId)>,
     shelved: Vec<(ShopId, Vec<Shelved>, Option<i64>)>,
     answers: Vec<Placed>,
 }
 
 impl Writes {
     pub(super) fn is_empty(&self) -> bool {
-        let Self { journal, customers, programs, sweeps, dues, shelved, answers } = self;
+        let Self { journal, customers, programs, sweeps, dues, claims, shelved, answers } = self;
         let records = journal.is_empty() && customers.is_empty() && programs.is_empty() && shelved.is_empty();
-        records && sweeps.is_empty() && dues.is_empty() && answers.is_empty()
+        records && sweeps.is_empty() && dues.is_empty() && claims.is_empty() && answers.is_empty()
     }
 
     pub(super) fn write(&self, db: &Connection) -> Result<(), Failure> {
@@ -69,6 +70,9 @@ impl Writes {
         self.sweeps.iter().try_for_each(|(shop, up_to)| time::put_sweep(db, *shop, *up_to))?;
         for (shop, shelved, numbered) in &self.shelved {
             catalogue::write(db, *shop, shelved, *numbered)?;
+        }
+        for (shop, name, account) in &self.claims {
+            claim::write(db, *shop, name, *account)?;
         }
         self.answers.iter().try_for_each(|(id, kept)| rows::append_answer(db, *id, kept))
     }
@@ -93,6 +97,7 @@ pub(super) struct Staged {
     /// By version, and the newest by none.
     pub(super) programs: HashMap<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
     pub(super) histories: HashMap<ShopId, Arc<History>>,
+    pub(super) claims: HashMap<(ShopId, Claim), AccountId>,
 }
 
 impl Staged {
@@ -109,6 +114,7 @@ impl Staged {
             answers: HashMap::new(),
             programs: HashMap::new(),
             histories: HashMap::new(),
+            claims: HashMap::new(),
         }
     }
 
@@ -137,6 +143,10 @@ impl Staged {
             self.histories.insert(shop, history);
         }
         writes.dues.extend(changes.dues);
+        for (claim, account) in changes.claims {
+            writes.claims.push((shop, claim.clone(), account));
+            self.claims.insert((shop, claim), account);
+        }
         if !changes.shelved.is_empty() {
             self.shelf.stage(shop, &changes.shelved, changes.numbered);
             writes.shelved.push((shop, changes.shelved, changes.numbered));

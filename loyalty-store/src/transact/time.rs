@@ -19,7 +19,7 @@ impl<V: View> Transaction<'_, V> {
             return Err(crate::error::Rejection::CustomerNotFound.into());
         }
         self.command(Some(account), &Command::CatchUp)?;
-        self.receipt(Some(&Found { account, created: false }), None)
+        self.receipt(Some(&Found { account, created: false, registered: false }), None)
     }
 
     /// Finds anew what is due next for some more accounts, where a program was published.
