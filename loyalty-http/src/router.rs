@@ -11,7 +11,7 @@ use matchit::Params;
 
 use crate::endpoint::{
     Answer, Call, Work, actions, categories, customers, health, key, ledger, orders, points, products, program,
-    referrals, saved_searches, tiers,
+    referrals, reports, saved_searches, tiers,
 };
 use crate::problem::Problem;
 use crate::shopify;
@@ -120,6 +120,8 @@ pub static ROUTES: &[Route] = &[
     told(Method::PUT, "/v1/program", Scope::Admin, program::publish),
     told(Method::POST, "/v1/program/validate", Scope::Read, program::validate),
     told(Method::POST, "/v1/program/dry-run", Scope::Read, program::dry_run),
+    // Reports.
+    get("/v1/reports/summary", &["from", "until", "format", "point_value"], reports::summary),
     // Searches that are kept.
     told(Method::POST, "/v1/customer-saved-searches", Scope::Write, saved_searches::create),
     get("/v1/customer-saved-searches", &["limit", "cursor"], saved_searches::list),

@@ -39,6 +39,7 @@ mod memory;
 mod number;
 mod query;
 mod record;
+mod report;
 mod request;
 mod search;
 mod shop;
@@ -55,6 +56,7 @@ pub use memory::MemoryStore;
 pub use number::Number;
 pub use query::{CustomerView, DueAccount, HeldTier, LedgerPage, Page, Verified};
 pub use record::{CustomerRecord, JournalRow, OrderRecord, Seq};
+pub use report::{Month, Paid, Report};
 pub use request::{
     Action, Answer, Change, EmailConflict, Idempotency, Outcome, Pending, Presence, ProfileChange, Receipt, Reply,
     Request, Who,
@@ -113,6 +115,9 @@ pub trait Store: Catalogue + Send + Sync + 'static {
         before: Option<Seq>,
         limit: usize,
     ) -> Result<LedgerPage, Failure>;
+
+    /// The journal of a shop, oldest first, `after` a position. Costs all rows of all shops that it passes.
+    fn journal(&self, shop: ShopId, after: Seq, limit: usize) -> Result<Vec<Arc<JournalRow>>, Failure>;
 
     /// A customer as a read at `at` saw the account: a fold of its journal up to then, and what time had
     /// brought about besides. Costs the account's whole history. Of birthdays and tags only today's are

@@ -267,6 +267,12 @@ impl Store for MemoryStore {
         Ok(LedgerPage { rows: page, next })
     }
 
+    fn journal(&self, shop: ShopId, after: Seq, limit: usize) -> Result<Vec<Arc<JournalRow>>, Failure> {
+        let tables = self.tables();
+        let later = tables.journal.iter().skip(usize::try_from(after).unwrap_or(0));
+        Ok(later.filter(|row| row.shop == shop).take(limit).cloned().collect())
+    }
+
     fn customer_at(
         &self,
         shop: ShopId,

@@ -31,7 +31,7 @@ use loyalty_core::{AccountId, OrderId, Program, ProgramVersion, ShopId, Timestam
 use crate::Store;
 use crate::error::Failure;
 use crate::query::{CustomerView, DueAccount, LedgerPage, Page, Verified};
-use crate::record::{CustomerRecord, OrderRecord, Seq};
+use crate::record::{CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::{Pending, Request, Who};
 use crate::search::{Key, SearchQuery};
 use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
@@ -296,6 +296,11 @@ impl Store for SqliteStore {
             let next = next.and_then(|_| page.last().map(|row| row.seq));
             Ok(LedgerPage { rows: page, next })
         })
+    }
+
+    fn journal(&self, shop: ShopId, after: Seq, limit: usize) -> Result<Vec<Arc<JournalRow>>, Failure> {
+        let _well = self.shared.health()?;
+        self.shared.read(|db| rows::journal_of(db, shop, after, limit))
     }
 
     fn customer_at(

@@ -16,6 +16,7 @@ pub(crate) mod products;
 pub(crate) mod program;
 pub(crate) mod referrals;
 pub(crate) mod refuse;
+pub(crate) mod reports;
 pub(crate) mod saved_searches;
 pub(crate) mod tiers;
 

@@ -22,6 +22,7 @@ pub(crate) mod program;
 pub(crate) mod query;
 pub(crate) mod referral;
 pub(crate) mod refund;
+pub(crate) mod report;
 pub(crate) mod saved_search;
 pub(crate) mod tier;
 pub(crate) mod value;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use loyalty_core::{AccountId, CategoryId, OrderId, Program, ProgramVersion, ShopId, Timestamp};
 use loyalty_http::Config;
 use loyalty_store::{
-    Catalogue, CategoryRecord, CustomerView, DueAccount, Failure, Integration, KeyRecord, LedgerPage, MemoryStore,
-    NewKey, NewShop, Number, OrderRecord, Page, Pending, ProductKey, ProductRecord, Request, SavedSearch,
-    SearchQuery, Seq, Shop, Store, Verified, Who,
+    Catalogue, CategoryRecord, CustomerView, DueAccount, Failure, Integration, JournalRow, KeyRecord, LedgerPage,
+    MemoryStore, NewKey, NewShop, Number, OrderRecord, Page, Pending, ProductKey, ProductRecord, Request,
+    SavedSearch, SearchQuery, Seq, Shop, Store, Verified, Who,
 };
 
 use crate::support::{Answer, World};
@@ -136,6 +136,10 @@ impl Store for Troubled {
     }
 
     fn ledger(&self, _: ShopId, _: AccountId, _: Option<Seq>, _: usize) -> Result<LedgerPage, Failure> {
+        Err(self.failure())
+    }
+
+    fn journal(&self, _: ShopId, _: Seq, _: usize) -> Result<Vec<Arc<JournalRow>>, Failure> {
         Err(self.failure())
     }
 

@@ -104,6 +104,22 @@ pub(super) fn each_journal(
     each(db, &format!("{JOURNAL} WHERE seq > ? ORDER BY seq"), [after], |row| visit(journal_row(row)?))
 }
 
+/// Rows of one shop, oldest first.
+pub(super) fn journal_of(
+    db: &Db,
+    shop: ShopId,
+    after: Seq,
+    limit: usize,
+) -> Result<Vec<Arc<JournalRow>>, Failure> {
+    let sql = format!("{JOURNAL} WHERE seq > ? AND shop = ? ORDER BY seq LIMIT ?");
+    let (mut found, limit) = (Vec::new(), i64::try_from(limit).unwrap_or(i64::MAX));
+    each(db, &sql, params![after, shop.0, limit], |row| {
+        found.push(Arc::new(journal_row(row)?));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 /// The largest number in a column; zero in an empty table.
 pub(super) fn last(db: &Db, column: &str, table: &str) -> Result<i64, Failure> {
     let sql = format!("SELECT coalesce(max({column}), 0) FROM {table}");
