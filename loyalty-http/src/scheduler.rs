@@ -68,7 +68,7 @@ pub async fn look(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Result
     let batch = batch.max(1);
     let mut done = Done::default();
     loop {
-        let shops = read(store, |store| store.unsettled()).await?;
+        let shops = read(store, <dyn Store>::unsettled).await?;
         if shops.is_empty() {
             break;
         }

@@ -114,7 +114,7 @@ impl Report {
                 self.paid(grounds.action.as_ref(), *points);
             }
             Event::PointsSubtracted { grounds, .. } if grounds.adjustment => {
-                add(&mut self.adjusted, event.points())
+                add(&mut self.adjusted, event.points());
             }
             Event::PointsSubtracted { .. } => add(&mut self.redeemed, event.points().negated()),
             Event::PointsExpired { points, .. } => add(&mut self.expired, *points),

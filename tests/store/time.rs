@@ -103,7 +103,7 @@ pub(crate) fn a_birthday_is_given_once_whoever_looks(store: &dyn Store) {
 
 /// The scheduler on time, late, and off until the end.
 pub(crate) fn on_time_late_or_never_is_the_same(store: &dyn Store) {
-    let story = |hours: Option<i64>| {
+    let told_by = |hours: Option<i64>| {
         let desk = Desk::new(store);
         desk.act(publish(FULL)).unwrap();
         let who = id("1");
@@ -133,14 +133,14 @@ pub(crate) fn on_time_late_or_never_is_the_same(store: &dyn Store) {
         assert_eq!((end.balance(&who), end.see(&who).tier(end.now)), (balance, tier));
         happened(&end, &who)
     };
-    let want = story(Some(24));
+    let want = told_by(Some(24));
     let kinds = |wanted: fn(&Event) -> bool| want.iter().filter(|(_, event)| wanted(event)).count();
     assert_eq!(kinds(|event| matches!(event, Event::PointsReleased { .. })), 3);
     // Silver, gold, birthday twice, the goal, an anniversary.
     assert_eq!(kinds(|event| matches!(event, Event::AwardGiven { .. })), 5);
     assert!(kinds(|event| matches!(event, Event::TierChanged { .. })) >= 3);
     for hours in [Some(24 * 7), Some(24 * 45), None] {
-        assert_eq!(story(hours), want, "{hours:?}");
+        assert_eq!(told_by(hours), want, "{hours:?}");
     }
 }
 

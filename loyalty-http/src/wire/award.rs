@@ -82,17 +82,15 @@ impl AwardAnswer<'_> {
 
 /// What a request brought about, but for what time had brought about before.
 pub(crate) fn given(receipt: &Receipt) -> Vec<AwardAnswer<'_>> {
-    let given = receipt.events.iter().filter_map(|event| match event {
-        Event::AwardGiven { points, lot, award, at } if *at >= receipt.at => {
-            let part = lot.as_ref();
-            Some(AwardAnswer {
-                pending_until: part.and_then(|lot| lot.pending_until).map(Time),
-                expires_at: part.and_then(|lot| lot.expires_at).map(Time),
-                to_balance: event.points(),
-                ..AwardAnswer::of(award, *points)
-            })
-        }
-        _ => None,
+    let given = receipt.events.iter().filter_map(|event| {
+        let Event::AwardGiven { points, lot, award, at } = event else { return None };
+        let part = lot.as_ref();
+        (*at >= receipt.at).then(|| AwardAnswer {
+            pending_until: part.and_then(|lot| lot.pending_until).map(Time),
+            expires_at: part.and_then(|lot| lot.expires_at).map(Time),
+            to_balance: event.points(),
+            ..AwardAnswer::of(award, *points)
+        })
     });
     given.collect()
 }

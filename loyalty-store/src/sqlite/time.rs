@@ -12,6 +12,7 @@ use rusqlite::{Connection, params};
 
 use super::rows::{self, damaged, each, micros, timestamp};
 use super::shared::Shared;
+use super::writer::loaded;
 use crate::error::Failure;
 use crate::query::DueAccount;
 use crate::record::{AccountRecord, CustomerRecord};
@@ -191,10 +192,8 @@ pub(super) struct Restored {
 impl Restored {
     pub(super) fn find_due(&mut self, db: &Db, id: AccountId, record: &mut AccountRecord) -> Result<(), Failure> {
         let shop = record.shop;
-        if !self.histories.contains_key(&shop) {
-            self.histories.insert(shop, history(db, shop)?);
-        }
-        let Some(Some(history)) = self.histories.get(&shop) else { return Ok(()) };
+        let history = loaded(&mut self.histories, shop, || history(db, shop))?;
+        let Some(history) = history else { return Ok(()) };
         let customer: Option<CustomerRecord> = rows::customer(db, id)?;
         // Nothing of what the row said before can be relied on.
         record.due = Some(Timestamp::MIN_UTC);

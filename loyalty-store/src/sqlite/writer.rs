@@ -284,7 +284,7 @@ impl Writer {
 }
 
 /// The record of a key, loaded once.
-fn loaded<K: Eq + std::hash::Hash, T>(
+pub(super) fn loaded<K: Eq + std::hash::Hash, T>(
     records: &mut HashMap<K, Option<T>>,
     key: K,
     load: impl FnOnce() -> Result<Option<T>, Failure>,
