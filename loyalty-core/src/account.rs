@@ -163,6 +163,7 @@ impl Account {
                 self.tier = tier.clone().or_else(|| self.tier.take());
             }
             Event::CustomerAdded
+            | Event::Discount(_)
             | Event::OrderCancelled { .. }
             | Event::OrderClosed { .. }
             | Event::OrderPinned { .. }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::account::Lot;
 use crate::amount::Points;
 use crate::calendar::Timestamp;
+use crate::discount::DiscountEvent;
 use crate::explain::Reckoning;
 use crate::id::{AccountId, ActionId, LotId, OrderId, TierId};
 use crate::order::{Order, Origin, Pin, Refund, Status};
@@ -40,6 +41,8 @@ pub enum Event {
     },
     /// A customer, or a guest known by e-mail, got an account.
     CustomerAdded,
+    /// Something happened to a price rule or a discount code. Changes neither points nor orders.
+    Discount(DiscountEvent),
     /// An order was cancelled.
     OrderCancelled {
         /// The order.
@@ -213,6 +216,7 @@ impl Event {
             Self::AccountAbsorbed { .. }
             | Self::AccountMerged { .. }
             | Self::CustomerAdded
+            | Self::Discount(_)
             | Self::PointsAdded { .. }
             | Self::PointsSubtracted { .. }
             | Self::TierSet { .. } => None,
@@ -231,6 +235,7 @@ impl Event {
             }
             Self::PointsTakenBack { taking, .. } => taking.points().negated(),
             Self::CustomerAdded
+            | Self::Discount(_)
             | Self::OrderCancelled { .. }
             | Self::OrderClosed { .. }
             | Self::OrderPinned { .. }

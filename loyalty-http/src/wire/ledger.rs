@@ -114,6 +114,7 @@ fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
         }
         Event::TierSet { tier } => ("tier_set", About::of_tier(tier.as_ref())),
         Event::CustomerAdded
+        | Event::Discount(_)
         | Event::OrderCancelled { .. }
         | Event::OrderClosed { .. }
         | Event::OrderPinned { .. }
