@@ -45,6 +45,16 @@ impl Period {
     pub const fn days(days: u32) -> Option<Self> {
         if days == 0 || days > 36_500 { None } else { Some(Self { months: 0, days }) }
     }
+
+    /// Its months, without the days that come after them.
+    pub(crate) const fn whole_months(self) -> u32 {
+        self.months
+    }
+
+    /// Whether it is whole months, at most so many.
+    pub(crate) const fn is_months_up_to(self, most: u32) -> bool {
+        self.days == 0 && self.months <= most
+    }
 }
 
 impl FromStr for Period {
@@ -161,6 +171,11 @@ impl Zone {
         let utc = at.naive_utc();
         let offset = self.0.offset_from_utc_datetime(&utc).fix();
         utc.checked_add_offset(offset).ok_or(CalendarError::OutOfRange)
+    }
+
+    /// What the shop's clock differs from UTC by, in seconds.
+    pub(crate) fn offset(self, at: Timestamp) -> i32 {
+        self.0.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc()
     }
 
     /// The instant of a local time. A gap of the clock moves forward by its length; of two equal local

@@ -13,7 +13,7 @@ use crate::calendar::Timestamp;
 use crate::discount::Code;
 use crate::id::{CategoryId, CheckoutId, LineId, ProductId, RefundId};
 
-pub use state::{OrderState, Pin, Posted, Recorded};
+pub use state::{OrderState, Pin, Posted, Recorded, Room};
 
 /// How far an order has come. The furthest one reached since the last cancellation counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 use loyalty_core::{Command, CustomerId, Email, Event, Program, ProgramVersion, ShopId, Tag, Timestamp};
 use tokio::sync::oneshot;
 
+use crate::catalogue::{CatalogueAction, Catalogued};
 use crate::discount::{DiscountAction, Discounted, OrderCode};
 use crate::error::{Failure, Rejection};
 use crate::query::CustomerView;
@@ -63,6 +64,8 @@ pub enum Action {
         /// The version that the caller saw.
         replaces: Option<ProgramVersion>,
     },
+    /// A change of the catalogue.
+    Catalogue(CatalogueAction),
 }
 
 impl Action {
@@ -225,6 +228,8 @@ pub struct Receipt {
     pub codes: Vec<OrderCode>,
     /// What was done with price rules and discount codes.
     pub discount: Option<Discounted>,
+    /// What became of the catalogue.
+    pub catalogue: Option<Catalogued>,
     /// What happened to the customer's account and the order.
     pub events: Vec<Event>,
 }

@@ -3,6 +3,7 @@
 //! [`transact`] reads through a [`View`] and answers with [`Changes`] and the outcome. It knows neither SQL
 //! nor threads, so that every store decides alike. The order of checks: idempotency, look-ups, rules.
 
+mod catalogue;
 mod discount;
 
 use std::collections::BTreeSet;
@@ -25,8 +26,10 @@ use crate::request::{
 };
 use crate::shop::Shop;
 
+pub(crate) use catalogue::{CatalogueView, Shelved};
+
 /// What a transaction reads: committed state and what the requests before it in the same commit changed.
-pub(crate) trait View: DiscountView {
+pub(crate) trait View: CatalogueView + DiscountView {
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure>;
     fn program(
         &mut self,
@@ -71,6 +74,9 @@ pub(crate) struct Changes {
     pub(crate) program: Option<(ProgramVersion, Arc<Program>)>,
     pub(crate) keyed: Vec<(Key, Arc<Keyed>)>,
     pub(crate) indexed: Vec<Indexed>,
+    pub(crate) shelved: Vec<Shelved>,
+    /// How many numbers the shop was given, where this gave some.
+    pub(crate) numbered: Option<i64>,
     pub(crate) kept: Option<Kept>,
 }
 
@@ -176,6 +182,10 @@ impl<V: View> Transaction<'_, V> {
             Action::Order { command, customer, change } => self.order(&command, customer.as_ref(), change),
             Action::Discount(action) => self.discount(action),
             Action::PublishProgram { program, replaces } => self.publish(*program, replaces),
+            Action::Catalogue(action) => {
+                let catalogued = self.catalogue(action)?;
+                Ok(Receipt { catalogue: Some(catalogued), ..self.receipt(None, None)? })
+            }
         }
     }
 
@@ -226,6 +236,7 @@ impl<V: View> Transaction<'_, V> {
             program: None,
             codes: Vec::new(),
             discount: None,
+            catalogue: None,
             events: std::mem::take(&mut self.events),
         })
     }
@@ -358,6 +369,9 @@ impl<V: View> Transaction<'_, V> {
     }
 
     fn merge(&mut self, guest: &Arc<CustomerRecord>, into: AccountId) -> Result<(), Stop> {
+        for account in [guest.account, into] {
+            self.command(Some(account), &Command::CatchUp)?;
+        }
         let from = self.load_account(guest.account)?;
         let to = self.load_account(into)?;
         let now = self.now.max(from.at).max(to.at);
@@ -435,6 +449,10 @@ impl<V: View> Transaction<'_, V> {
             zone: self.shop.zone,
             minor_digits: self.shop.minor_digits(),
             program: (current.0, &current.1),
+            since: Timestamp::UNIX_EPOCH,
+            before: &[],
+            account_id: account,
+            birthday: None,
             pinned: pinned.as_ref().map(|(_, program)| &**program),
             account: record.as_ref().map(|record| &record.account),
             order: order.as_ref().map(|order| &order.state),
@@ -443,6 +461,11 @@ impl<V: View> Transaction<'_, V> {
         };
         let decision = decide(&context, command)?;
         self.post(account, decision.events)?;
+        // What follows for a friend's account, in the same transaction. It leads no further.
+        for (account, command) in decision.follow_ups {
+            let account = self.follow(account)?;
+            self.command(Some(account), &command)?;
+        }
         Ok(())
     }
 

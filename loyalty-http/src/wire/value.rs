@@ -10,6 +10,7 @@ use loyalty_core::{
     ActionId, Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, OrderId, Points,
     ProductId, ProgramVersion, Quantity, RefundId, SegmentId, Tag, TierId, Timestamp, VariantId,
 };
+use loyalty_store::{Number, ProductStatus};
 use rust_decimal::Decimal;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
@@ -119,6 +120,24 @@ impl FromText for ProgramVersion {
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
         number(text).map(Self).ok_or_else(|| refusal(Code::InvalidValue, "This is no version number, as 3 is."))
+    }
+}
+
+impl FromText for ProductStatus {
+    const EXPECTED: &'static str = "a status such as \"active\"";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let known = Self::ALL.into_iter().find(|status| status.name() == text);
+        known.ok_or_else(|| refusal(Code::InvalidValue, "This must be active, archived or draft."))
+    }
+}
+
+impl FromText for Number {
+    const EXPECTED: &'static str = "a whole number from 1";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let beyond = || refusal(Code::InvalidValue, "This must be a whole number from 1 to 9007199254740991.");
+        number(text).and_then(Self::new).ok_or_else(beyond)
     }
 }
 
