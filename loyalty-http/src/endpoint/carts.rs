@@ -7,7 +7,7 @@ use loyalty_core::CheckoutId;
 use loyalty_core::discount::{Code, Refusal};
 use loyalty_store::{Action, DiscountAction, Discounted, Receipt, Rejection};
 
-use super::discount_codes::subjects;
+use super::discount_codes::cart_subjects;
 use super::{Answer, Call, Work, refuse, to_json};
 use crate::problem::Problem;
 use crate::wire::cart::{CartAnswer, CartBody, ReserveBody, refused};
@@ -17,7 +17,7 @@ use crate::wire::discount_code::CheckoutAnswer;
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<Work, Problem> {
     let (shop, now) = (call.shop()?, call.now);
     let (query, asker) = call.body::<CartBody>()?.parse(&shop, now)?;
-    let (throttle, subjects) = (Arc::clone(call.throttle), subjects(call, asker));
+    let (throttle, subjects) = (Arc::clone(call.throttle), cart_subjects(call, asker));
     throttle.admit(&subjects, now)?;
     Ok(Work::scan(move |store| {
         let facts = store.cart_facts(shop.id, query).map_err(refuse::failure)?;
@@ -34,7 +34,7 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Work, Problem> {
 pub(crate) fn reserve(call: &Call<'_>) -> Result<Work, Problem> {
     let checkout = call.path::<CheckoutId>("checkout_id")?;
     let (action, asker) = call.body::<ReserveBody>()?.parse(checkout)?;
-    let (throttle, subjects, now) = (Arc::clone(call.throttle), subjects(call, asker), call.now);
+    let (throttle, subjects, now) = (Arc::clone(call.throttle), cart_subjects(call, asker), call.now);
     throttle.admit(&subjects, now)?;
     Ok(Work::write(Action::Discount(action), StatusCode::OK, of_receipt, move |rejection| {
         if rejection.code() == Refusal::Unknown.code() {

@@ -157,10 +157,23 @@ pub(crate) fn look_up(call: &Call<'_>, asker: Asker) -> Result<CodeView, Problem
     })
 }
 
-/// Whose failed look-ups count.
-pub(crate) fn subjects(call: &Call<'_>, asker: Asker) -> Vec<Subject> {
+/// Whose failed look-ups count: the key's, and those of the shopper behind it.
+fn subjects(call: &Call<'_>, asker: Asker) -> Vec<Subject> {
+    std::iter::once(of_key(call)).chain(of_shopper(call, asker)).collect()
+}
+
+/// The same for carts: one shopper's typing must not stand in the way of all others, where the shopper is named.
+pub(crate) fn cart_subjects(call: &Call<'_>, asker: Asker) -> Vec<Subject> {
+    let shopper: Vec<_> = of_shopper(call, asker).collect();
+    if shopper.is_empty() { vec![of_key(call)] } else { shopper }
+}
+
+fn of_key(call: &Call<'_>) -> Subject {
+    Subject::Key(call.key.key.id.clone())
+}
+
+fn of_shopper(call: &Call<'_>, asker: Asker) -> impl Iterator<Item = Subject> + use<> {
     let shop = call.shop_id();
     let customer = asker.customer.map(|customer| Subject::Customer(shop, customer));
-    let address = asker.address.map(|address| Subject::Address(shop, address));
-    std::iter::once(Subject::Key(call.key.key.id.clone())).chain(customer).chain(address).collect()
+    customer.into_iter().chain(asker.address.map(|address| Subject::Address(shop, address)))
 }
