@@ -18,6 +18,7 @@ fn another_shops_ids_are_nobodys() {
     world.put("/v1/categories/o", r#"{"name":"Tea"}"#).expect(200);
     let saved = world.post("/v1/customer-saved-searches", r#"{"name":"Ada","query":"ada"}"#).expect(201).json();
     let saved = saved["saved_search_id"].as_str().unwrap().to_owned();
+    let before = world.state();
 
     let other = |method: &str, path: &str, body: Option<&str>| {
         let request = world.request(method, path).key(&world.other);
@@ -61,7 +62,48 @@ fn another_shops_ids_are_nobodys() {
         };
         assert_eq!(ask("1", "o", "a@b.c"), ask("none", "none", "none@b.c"), "{path}");
     }
-    // A rule, and a code or a batch of it; then a checkout.
+    let text = |path: &str| other("GET", path, None).expect(200).text().to_owned();
+    assert_eq!(text("/v1/customers"), r#"{"customers":[]}"#);
+    assert_eq!(text("/v1/customers?email=a%40b.c"), r#"{"customers":[]}"#);
+    assert_eq!(text("/v1/customers/search?query=ada"), r#"{"customers":[]}"#);
+    assert_eq!(text("/v1/customers/count"), r#"{"count":0}"#);
+    assert_eq!(text("/v1/customers/point-balance?customer_ids=1,2"), r#"{"balances":[],"unknown":["1","2"]}"#);
+    assert_eq!(text("/v1/products"), r#"{"products":[]}"#);
+    assert_eq!(text("/v1/products/count"), r#"{"count":0}"#);
+    assert_eq!(text("/v1/categories"), r#"{"categories":[]}"#);
+    assert_eq!(text("/v1/categories/count"), r#"{"count":0}"#);
+    assert_eq!(text("/v1/customer-saved-searches"), r#"{"customer_saved_searches":[]}"#);
+    assert_eq!(text("/v1/customer-saved-searches/count"), r#"{"count":0}"#);
+    assert!(text("/v1/program").contains(r#""debt":"allow""#));
+    assert!(text("/v1/key").contains(r#""shop":"Coffee""#));
+    // A cursor of the one shop shows nothing of it to the other.
+    let next = world.get("/v1/customers?limit=1").next().unwrap();
+    assert_eq!(text(&next), r#"{"customers":[]}"#);
+    assert_eq!(world.state(), before);
+
+    // The same ids are there for both, each with its own.
+    other("POST", "/v1/customers", Some(r#"{"customer_id":"1","email":"a@b.c"}"#)).expect(201);
+    other("POST", "/v1/orders/o/refunds", Some(r#"{"refund_id":"r","amount":"10"}"#)).expect(200);
+    other("PUT", "/v1/orders/o", Some(order)).expect(200);
+    other("PUT", "/v1/products/o", Some(r#"{"title":"Bean"}"#)).expect(200);
+    other("PUT", "/v1/categories/o", Some(r#"{"name":"Beans"}"#)).expect(200);
+    assert_eq!(world.get("/v1/products/o").json()["title"], "Tea");
+    assert_eq!(world.get("/v1/categories/o").json()["name"], "Tea");
+    assert_eq!((world.balance("1"), text("/v1/customers/1/point-balance").contains(":0}")), (60, true));
+    assert_eq!(world.get("/v1/orders/o").json()["points"]["taken_back"], 0);
+    assert_eq!(world.store.verify().unwrap().differences, Vec::<String>::new());
+}
+
+#[test]
+fn another_shops_rules_codes_and_checkouts_are_nobodys() {
+    let world = World::new();
+    let other = |method: &str, path: &str, body: Option<&str>| {
+        let request = world.request(method, path).key(&world.other);
+        match body {
+            Some(body) => request.body(body).send(),
+            None => request.send(),
+        }
+    };
     let ten = r#"{"title":"Ten","value":"-10"}"#;
     let one = |path: &str, body: &str, name: &str| {
         world.post(path, body).expect(201).json()[name].as_str().unwrap().to_owned()
@@ -100,36 +142,9 @@ fn another_shops_ids_are_nobodys() {
     }
     let (method, path, held) = ("POST", "/v1/checkouts/{id}/codes", Some(held));
     other(method, &path.replace("{id}", "k"), held).refused(422, "unknown_code", "/codes/0");
-    let text = |path: &str| other("GET", path, None).expect(200).text().to_owned();
-    assert_eq!(text("/v1/customers"), r#"{"customers":[]}"#);
-    assert_eq!(text("/v1/customers?email=a%40b.c"), r#"{"customers":[]}"#);
-    assert_eq!(text("/v1/customers/search?query=ada"), r#"{"customers":[]}"#);
-    assert_eq!(text("/v1/customers/count"), r#"{"count":0}"#);
-    assert_eq!(text("/v1/customers/point-balance?customer_ids=1,2"), r#"{"balances":[],"unknown":["1","2"]}"#);
-    assert_eq!(text("/v1/products"), r#"{"products":[]}"#);
-    assert_eq!(text("/v1/products/count"), r#"{"count":0}"#);
-    assert_eq!(text("/v1/categories"), r#"{"categories":[]}"#);
-    assert_eq!(text("/v1/categories/count"), r#"{"count":0}"#);
-    assert_eq!(text("/v1/customer-saved-searches"), r#"{"customer_saved_searches":[]}"#);
-    assert_eq!(text("/v1/customer-saved-searches/count"), r#"{"count":0}"#);
-    assert!(text("/v1/program").contains(r#""debt":"allow""#));
-    assert!(text("/v1/key").contains(r#""shop":"Coffee""#));
-    // A cursor of the one shop shows nothing of it to the other.
-    let next = world.get("/v1/customers?limit=1").next().unwrap();
-    assert_eq!(text(&next), r#"{"customers":[]}"#);
+    assert_eq!(other("GET", "/v1/price-rules", None).expect(200).text(), r#"{"price_rules":[]}"#);
+    assert_eq!(other("GET", "/v1/price-rules/count", None).expect(200).text(), r#"{"count":0}"#);
     assert_eq!(world.state(), before);
-
-    // The same ids are there for both, each with its own.
-    other("POST", "/v1/customers", Some(r#"{"customer_id":"1","email":"a@b.c"}"#)).expect(201);
-    other("POST", "/v1/orders/o/refunds", Some(r#"{"refund_id":"r","amount":"10"}"#)).expect(200);
-    other("PUT", "/v1/orders/o", Some(order)).expect(200);
-    other("PUT", "/v1/products/o", Some(r#"{"title":"Bean"}"#)).expect(200);
-    other("PUT", "/v1/categories/o", Some(r#"{"name":"Beans"}"#)).expect(200);
-    assert_eq!(world.get("/v1/products/o").json()["title"], "Tea");
-    assert_eq!(world.get("/v1/categories/o").json()["name"], "Tea");
-    assert_eq!((world.balance("1"), text("/v1/customers/1/point-balance").contains(":0}")), (60, true));
-    assert_eq!(world.get("/v1/orders/o").json()["points"]["taken_back"], 0);
-    assert_eq!(world.store.verify().unwrap().differences, Vec::<String>::new());
 }
 
 #[test]
