@@ -11,6 +11,7 @@ mod behind;
 mod cache;
 mod catalogue;
 mod decider;
+mod discount;
 mod rows;
 mod schema;
 mod shared;
