@@ -9,6 +9,7 @@ use crate::account::{Counts, Deeds, Lot, Progress};
 use crate::amount::Points;
 use crate::award::{Award, Reason};
 use crate::calendar::Timestamp;
+use crate::discount::DiscountEvent;
 use crate::explain::Reckoning;
 use crate::id::{AccountId, ActionId, LotId, OrderId, TierId};
 use crate::order::{Order, Origin, Pin, Refund, Status};
@@ -72,6 +73,8 @@ pub enum Event {
     },
     /// A customer, or a guest known by e-mail, got an account.
     CustomerAdded,
+    /// Something happened to a price rule or a discount code. Changes neither points nor orders.
+    Discount(DiscountEvent),
     /// An order was cancelled.
     OrderCancelled {
         /// The order.
@@ -404,6 +407,7 @@ impl Event {
             | Self::AwardGiven { .. }
             | Self::AwardTakenBack { .. }
             | Self::CustomerAdded
+            | Self::Discount(_)
             | Self::PointsAdded { .. }
             | Self::PointsSubtracted { .. }
             | Self::ReferralCodeIssued { .. }
@@ -445,6 +449,7 @@ impl Event {
                 taking.from_balance().negated()
             }
             Self::CustomerAdded
+            | Self::Discount(_)
             | Self::OrderCancelled { .. }
             | Self::OrderClosed { .. }
             | Self::OrderCounted { .. }
@@ -484,6 +489,7 @@ impl Event {
             }
             Self::PointsReleased { points, .. } => points.negated(),
             Self::CustomerAdded
+            | Self::Discount(_)
             | Self::OrderCancelled { .. }
             | Self::OrderClosed { .. }
             | Self::OrderCounted { .. }
@@ -526,6 +532,7 @@ impl Event {
             Self::TierChanged { change } => Some(change.at),
             Self::AccountMerged { .. }
             | Self::CustomerAdded
+            | Self::Discount(_)
             | Self::OrderCancelled { .. }
             | Self::OrderClosed { .. }
             | Self::OrderPinned { .. }

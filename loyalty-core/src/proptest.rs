@@ -53,6 +53,7 @@ pub use discounts::{
 };
 pub use strategies::{
     amounts, arrivals, expiring_programs, facts, histories, instants, orders, programs, refunds, tags, tier_ids,
+    whole_programs,
 };
 
 /// One customer's account with its orders and its journal: what a store does, in memory.

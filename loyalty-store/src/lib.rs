@@ -33,8 +33,10 @@
 //! ```
 
 mod catalogue;
+mod discount;
 mod error;
 mod fold;
+mod keyed;
 mod memory;
 mod number;
 mod query;
@@ -50,6 +52,10 @@ mod transact;
 pub use catalogue::{
     Catalogue, CatalogueAction, Catalogued, Category, CategoryRecord, Product, ProductKey, ProductRecord,
     ProductStatus, SavedSearch, Tally, Variant,
+};
+pub use discount::facts::CartFacts;
+pub use discount::{
+    CartQuery, CheckoutView, CodeBatch, CodeView, DiscountAction, Discounted, Discounts, OrderCode, PriceRuleView,
 };
 pub use error::{Failure, Rejection};
 pub use memory::MemoryStore;
@@ -81,7 +87,7 @@ use loyalty_core::{Account, AccountId, OrderId, Program, ProgramVersion, ShopId,
 /// - **Separate.** Every look-up starts with the shop. Nothing of one shop is reachable from another.
 /// - **Time is an argument.** The clock of an account never steps back: an earlier `now` counts as the
 ///   account's last one.
-pub trait Store: Catalogue + Send + Sync + 'static {
+pub trait Store: Catalogue + Discounts + Send + Sync + 'static {
     /// Carries out one business transaction.
     fn execute(&self, request: Request) -> Pending;
 

@@ -1,6 +1,7 @@
 //! The reference implementation: everything in memory, one request at a time. For tests and embedding.
 
 mod catalogue;
+mod discount;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -9,8 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use loyalty_core::{AccountId, CustomerId, Email, OrderId, Program, ProgramVersion, ShopId, Timestamp};
 
 use crate::Store;
+use crate::discount::index::Index;
 use crate::error::Failure;
 use crate::fold::{Fold, Standing};
+use crate::keyed::{Key, Keyed};
 use crate::query::{CustomerView, DueAccount, LedgerPage, Page, Verified};
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::{Pending, Request, Who};
@@ -40,6 +43,8 @@ struct Tables {
     by_id: HashMap<(ShopId, CustomerId), AccountId>,
     by_email: HashMap<(ShopId, String), AccountId>,
     orders: HashMap<(ShopId, OrderId), Arc<OrderRecord>>,
+    keyed: HashMap<(ShopId, Key), Arc<Keyed>>,
+    index: Index,
     shelf: Shelf,
     kept: HashMap<(ShopId, [u8; 16]), Kept>,
     accounts_made: i64,
@@ -131,6 +136,10 @@ impl Tables {
             self.due.extend(next);
         }
         self.orders.extend(changes.orders.into_iter().map(|(id, record)| ((shop, id), record)));
+        self.keyed.extend(changes.keyed.into_iter().map(|(key, record)| ((shop, key), record)));
+        for change in changes.indexed {
+            self.index.apply(shop, change);
+        }
         for change in changes.customers {
             if let Some(before) = change.before {
                 self.forget(&before);
@@ -312,7 +321,9 @@ impl Store for MemoryStore {
         let tables = self.tables();
         let accounts = tables.accounts.iter().map(|(id, record)| (*id, (**record).clone())).collect();
         let orders = tables.orders.iter().map(|(id, record)| (id.clone(), (**record).clone())).collect();
-        let mut fold = Fold::new(Standing { accounts, orders, written: Seq::MAX });
+        let keyed = tables.keyed.iter().map(|(key, record)| (key.clone(), (**record).clone())).collect();
+        let index = tables.index.clone();
+        let mut fold = Fold::new(Standing { accounts, orders, keyed, index, written: Seq::MAX });
         for row in &tables.journal {
             fold.row(row);
         }

@@ -124,6 +124,7 @@ impl Report {
             Event::AccountAbsorbed { .. }
             | Event::AccountMerged { .. }
             | Event::CustomerAdded
+            | Event::Discount(_)
             | Event::OrderCancelled { .. }
             | Event::OrderClosed { .. }
             | Event::OrderCounted { .. }

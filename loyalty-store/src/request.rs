@@ -13,6 +13,7 @@ use loyalty_core::{
 use tokio::sync::oneshot;
 
 use crate::catalogue::{CatalogueAction, Catalogued};
+use crate::discount::{DiscountAction, Discounted, OrderCode};
 use crate::error::{Failure, Rejection};
 use crate::query::CustomerView;
 use crate::record::{OrderRecord, Seq};
@@ -58,6 +59,8 @@ pub enum Action {
         /// What is told of the customer besides.
         change: ProfileChange,
     },
+    /// About price rules and discount codes.
+    Discount(DiscountAction),
     /// A customer came by the code of a friend.
     JoinReferral {
         /// Who came; a known customer.
@@ -244,6 +247,10 @@ pub struct Receipt {
     pub order: Option<Arc<OrderRecord>>,
     /// The program's new version.
     pub program: Option<ProgramVersion>,
+    /// The codes that the order brought, and what came of them.
+    pub codes: Vec<OrderCode>,
+    /// What was done with price rules and discount codes.
+    pub discount: Option<Discounted>,
     /// What became of the catalogue.
     pub catalogue: Option<Catalogued>,
     /// What happened to the customer's account and the order.

@@ -12,6 +12,7 @@ mod cache;
 mod catalogue;
 mod claim;
 mod decider;
+mod discount;
 mod rows;
 mod schema;
 mod shared;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use loyalty_core::{Account, AccountId, Event, OrderId, Program, ProgramVersion, ShopId, Timestamp};
 use loyalty_store::{
-    CategoryRecord, CustomerRecord, CustomerView, DueAccount, JournalRow, OrderRecord, ProductRecord, SavedSearch,
-    SearchQuery, Seq, Shop, Store,
+    CategoryRecord, CodeView, CustomerRecord, CustomerView, DueAccount, JournalRow, OrderRecord, PriceRuleView,
+    ProductRecord, SavedSearch, SearchQuery, Seq, Shop, Store,
 };
 
 /// Shop by shop, what a store shows.
@@ -21,6 +21,7 @@ struct ShopPicture {
     /// Of accounts that were merged into others.
     merged: Vec<(AccountId, Vec<Arc<JournalRow>>)>,
     orders: Vec<(OrderId, Option<Arc<OrderRecord>>)>,
+    rules: Vec<(PriceRuleView, Vec<CodeView>, u64)>,
     products: Vec<Arc<ProductRecord>>,
     categories: Vec<Arc<CategoryRecord>>,
     searches: Vec<Arc<SavedSearch>>,
@@ -56,12 +57,19 @@ impl ShopPicture {
         let orders: BTreeSet<OrderId> = events.iter().filter_map(Event::order).cloned().collect();
         let orders = orders.into_iter().map(|id| (id.clone(), store.order(shop.id, &id).unwrap())).collect();
         let program = store.program(shop.id, None).unwrap();
+        let rules = store.price_rules(shop.id, None, 1_000).unwrap().items;
+        let rules = rules.into_iter().map(|rule| {
+            let codes = store.codes(shop.id, rule.id, None, 1_000).unwrap().items;
+            let count = store.count_codes(shop.id, rule.id).unwrap();
+            (rule, codes, count)
+        });
+        let rules = rules.collect();
         let products = store.products(shop.id, None, 1_000).unwrap().items;
         let categories = store.categories(shop.id, None, 1_000).unwrap().items;
         let searches = store.saved_searches(shop.id, None, 1_000).unwrap().items;
         let settled = !store.unsettled().unwrap().contains(&shop.id);
         let due = due(store).into_iter().filter(|due| settled && due.shop == shop.id).collect();
-        Self { shop, program, customers, merged, orders, products, categories, searches, due }
+        Self { shop, program, customers, merged, orders, rules, products, categories, searches, due }
     }
 }
 

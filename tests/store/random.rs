@@ -4,13 +4,18 @@
 //! Customers, orders and keys are few on purpose, so that requests meet.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use loyalty_core::proptest::{expiring_programs, facts, programs, tags, tier_ids};
-use loyalty_core::{AccountId, Command, ManualTier, Program, ProgramVersion, Timestamp, Zone};
+use loyalty_core::discount::{CustomerSelection, Parts, PriceRule};
+use loyalty_core::proptest::{expiring_programs, facts, programs, tags, tier_ids, whole_programs};
+use loyalty_core::{
+    AccountId, CheckoutId, CodeId, Command, ManualTier, PriceRuleId, Program, ProgramVersion, ShopId, Timestamp,
+    Zone,
+};
 use loyalty_store::{
-    Action, CatalogueAction, Change, EmailConflict, MemoryStore, Number, Presence, Product, ProfileChange,
-    Request, SearchQuery, Settings, SqliteStore, Store, Who,
+    Action, CatalogueAction, Change, DiscountAction, Discounts, EmailConflict, MemoryStore, Number, Presence,
+    Product, ProfileChange, Request, SearchQuery, Settings, SqliteStore, Store, Who,
 };
 use loyalty_tests::*;
 use proptest::collection::vec;
@@ -67,6 +72,7 @@ fn telling(facts: Vec<Command>) -> impl Strategy<Value = Telling> {
     let action = prop_oneof![
         6 => about_customer(),
         6 => about_one_of(facts),
+        5 => about_discounts(),
         3 => cataloguing(),
         1 => publishing(),
         2 => time_passing(),
@@ -110,9 +116,14 @@ fn about_customer() -> impl Strategy<Value = Action> {
 }
 
 fn about_one_of(facts: Vec<Command>) -> impl Strategy<Value = Action> {
-    (any::<Index>(), any::<bool>(), weighted(0.7, who()), weighted(0.2, change())).prop_map(
-        move |(fact, timed, customer, change)| {
+    let brought = (vec(code_text(), 0..3), of(checkout_id()));
+    (any::<Index>(), any::<bool>(), weighted(0.7, who()), weighted(0.2, change()), brought).prop_map(
+        move |(fact, timed, customer, change, (codes, checkout))| {
             let mut command = fact.get(&facts).clone();
+            if let Command::RecordOrder { snapshot, .. } = &mut command {
+                let order = Arc::make_mut(snapshot);
+                (order.codes, order.checkout) = (codes.into_iter().map(typed).collect(), checkout);
+            }
             if let Command::RecordOrder { at, .. }
             | Command::RefundOrder { at, .. }
             | Command::CancelOrder { at, .. } = &mut command
@@ -125,9 +136,59 @@ fn about_one_of(facts: Vec<Command>) -> impl Strategy<Value = Action> {
     )
 }
 
+fn code_text() -> impl Strategy<Value = &'static str> {
+    select(&["A", "a", "B", "Straße", "STRASSE", "C"][..])
+}
+
+fn checkout_id() -> impl Strategy<Value = CheckoutId> {
+    select(&["k1", "k2"][..]).prop_map(|id| CheckoutId::new(id).unwrap())
+}
+
+/// Rules and codes stand for one of those that are there then, ends for so many minutes from then.
+fn about_discounts() -> impl Strategy<Value = Action> {
+    let rule = || (0..4_i64).prop_map(PriceRuleId);
+    let code = || (0..4_i64).prop_map(CodeId);
+    let codes = || vec(code_text().prop_map(typed), 0..3);
+    let save = (of(rule()), price_rule()).prop_map(|(id, rule)| DiscountAction::SaveRule {
+        id,
+        rule: Box::new(rule),
+        if_match: None,
+    });
+    let change = (rule(), code(), of(code_text().prop_map(typed)), of(any::<bool>()));
+    let reserve =
+        (checkout_id(), codes(), of(who()), 0..90_i64).prop_map(|(checkout, codes, customer, minutes)| {
+            let until = Timestamp::from_timestamp(minutes * 60, 0).unwrap();
+            DiscountAction::Reserve { checkout, codes, customer, segments: Vec::new(), until }
+        });
+    let release = (checkout_id(), of(code_text().prop_map(typed)));
+    let actions = prop_oneof![
+        4 => save,
+        1 => rule().prop_map(|id| DiscountAction::DeleteRule { id, if_match: None }),
+        6 => (rule(), code_text()).prop_map(|(rule, text)| DiscountAction::AddCode { rule, text: typed(text) }),
+        2 => (rule(), vec(code_text().prop_map(str::to_owned), 0..4))
+            .prop_map(|(rule, texts)| DiscountAction::AddCodes { rule, texts }),
+        2 => change.prop_map(|(rule, code, text, on)| DiscountAction::ChangeCode { rule, code, text, on }),
+        1 => (rule(), code()).prop_map(|(rule, code)| DiscountAction::RemoveCode { rule, code }),
+        6 => reserve,
+        2 => release.prop_map(|(checkout, code)| DiscountAction::Release { checkout, code }),
+    ];
+    actions.prop_map(Action::Discount)
+}
+
+fn price_rule() -> impl Strategy<Value = PriceRule> {
+    let emails = vec(address().prop_map(mail), 0..2);
+    (of(1..3_u64), any::<bool>(), emails).prop_map(|(usage_limit, once_per_customer, prerequisite_emails)| {
+        let customer_selection =
+            if prerequisite_emails.is_empty() { CustomerSelection::All } else { CustomerSelection::Prerequisite };
+        let parts =
+            Parts { usage_limit, once_per_customer, customer_selection, prerequisite_emails, ..ten_percent() };
+        PriceRule::new(parts, 2).unwrap()
+    })
+}
+
 fn publishing() -> impl Strategy<Value = Action> {
     let timed = select(&crate::time::PROGRAMS[..]).prop_map(|document| Program::from_json(document).unwrap());
-    (prop_oneof![programs(), expiring_programs(), timed], weighted(0.3, 1..4_u32)).prop_map(
+    (prop_oneof![programs(), expiring_programs(), whole_programs(), timed], weighted(0.3, 1..4_u32)).prop_map(
         |(program, replaces)| Action::PublishProgram {
             program: Box::new(program),
             replaces: replaces.map(ProgramVersion),
@@ -202,6 +263,7 @@ fn by_hand() -> impl Strategy<Value = Command> {
             Command::SetTier(tier.map(|(id, until)| ManualTier { id, until: until.map(hours) }))
         }),
         1 => Just(Command::CatchUp),
+        1 => Just(Command::SignUp),
         1 => Just(add(loyalty_core::Points::MAX.get())),
     ]
 }
@@ -226,7 +288,7 @@ struct Pair {
     place: Place,
     file: Option<SqliteStore>,
     settings: Settings,
-    shops: Vec<loyalty_core::ShopId>,
+    shops: Vec<ShopId>,
     told: Vec<Telling>,
     passed: i64,
 }
@@ -296,7 +358,32 @@ impl Pair {
             let seen = self.memory.customer(self.shops[telling.shop], who).unwrap();
             *if_match = Some(seen.filter(|_| right).map_or("\"1-1\"".to_owned(), |customer| customer.etag()));
         }
+        if let Action::Discount(action) = &mut action {
+            self.resolve(action, self.shops[telling.shop]);
+        }
         action
+    }
+
+    fn resolve(&self, action: &mut DiscountAction, shop: ShopId) {
+        let rules = self.memory.price_rules(shop, None, 4).unwrap().items;
+        let rule = |id: &mut PriceRuleId| {
+            let place = usize::try_from(id.0).unwrap();
+            *id = rules.get(place).map_or(PriceRuleId(999), |rule| rule.id);
+        };
+        match action {
+            DiscountAction::SaveRule { id: Some(id), .. } | DiscountAction::DeleteRule { id, .. } => rule(id),
+            DiscountAction::AddCode { rule: of, .. } | DiscountAction::AddCodes { rule: of, .. } => rule(of),
+            DiscountAction::ChangeCode { rule: of, code, .. } | DiscountAction::RemoveCode { rule: of, code } => {
+                rule(of);
+                let place = usize::try_from(code.0).unwrap();
+                let codes = self.memory.codes(shop, *of, None, 4).unwrap().items;
+                *code = codes.get(place).map_or(CodeId(999), |code| code.id);
+            }
+            DiscountAction::Reserve { until, .. } => {
+                *until = hours(self.passed.max(0)) + until.signed_duration_since(Timestamp::UNIX_EPOCH);
+            }
+            _ => {}
+        }
     }
 
     fn look(&self) -> Result<(), TestCaseError> {
@@ -306,6 +393,17 @@ impl Pair {
         for shop in &self.shops {
             for order in (0..5).map(|number| order_id(&format!("o{number}"))) {
                 prop_assert_eq!(self.file().order(*shop, &order), self.memory.order(*shop, &order));
+                let used = self.file().used_by_order(*shop, &order);
+                prop_assert_eq!(used, self.memory.used_by_order(*shop, &order));
+            }
+            for checkout in ["k1", "k2"].map(|id| CheckoutId::new(id).unwrap()) {
+                let now = hours(self.passed.max(0));
+                let held = self.file().checkout(*shop, &checkout, now);
+                prop_assert_eq!(held, self.memory.checkout(*shop, &checkout, now));
+            }
+            for text in ["a", "b", "c", "strasse"].map(typed) {
+                let code = self.file().code_of_text(*shop, &text);
+                prop_assert_eq!(code, self.memory.code_of_text(*shop, &text));
             }
             for query in SEARCHES {
                 let query = SearchQuery::parse(query, hours(self.passed.max(0)), Zone::UTC).unwrap();
@@ -356,14 +454,15 @@ fn every_program_survives_its_document() {
     let store = place.open();
     let desk = Desk::new(&store);
     let mut runner = TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
-    let published = runner.run(&prop_oneof![programs(), expiring_programs()], |program: Program| {
-        let action = Action::PublishProgram { program: Box::new(program.clone()), replaces: None };
-        let version = desk.act(action).unwrap().program;
-        let reader = rusqlite::Connection::open(place.file()).unwrap();
-        let sql = "SELECT body FROM program WHERE shop = ? AND version = ?";
-        let body: String = reader.query_row(sql, (desk.shop.0, version.unwrap().0), |row| row.get(0)).unwrap();
-        prop_assert_eq!(Program::from_json(&body), Ok(program));
-        Ok(())
-    });
+    let published =
+        runner.run(&prop_oneof![programs(), expiring_programs(), whole_programs()], |program: Program| {
+            let action = Action::PublishProgram { program: Box::new(program.clone()), replaces: None };
+            let version = desk.act(action).unwrap().program;
+            let reader = rusqlite::Connection::open(place.file()).unwrap();
+            let sql = "SELECT body FROM program WHERE shop = ? AND version = ?";
+            let body: String = reader.query_row(sql, (desk.shop.0, version.unwrap().0), |row| row.get(0)).unwrap();
+            prop_assert_eq!(Program::from_json(&body), Ok(program));
+            Ok(())
+        });
     published.unwrap_or_else(|error| panic!("{error}"));
 }

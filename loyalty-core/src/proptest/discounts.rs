@@ -101,7 +101,10 @@ impl DiscountBooks {
             CodeCommand::Release { checkout } | CodeCommand::Reserve { checkout, .. } => (Some(checkout), None),
             CodeCommand::Return { order } => (None, Some(order)),
             CodeCommand::Use { order, checkout, .. } => (checkout.as_ref(), Some(order)),
-            CodeCommand::Add { .. } | CodeCommand::Remove | CodeCommand::Switch { .. } => (None, None),
+            CodeCommand::Add { .. }
+            | CodeCommand::Remove
+            | CodeCommand::Rename { .. }
+            | CodeCommand::Switch { .. } => (None, None),
         };
         let facts = self.facts(code, customer.account, checkout).unwrap_or(unknown);
         let order = order.and_then(|order| self.orders.get(&(code, order.clone())));

@@ -10,13 +10,15 @@ use ::proptest::sample::{Index, select};
 
 use super::Books;
 use crate::amount::{Amount, Points, Rate, Rounding};
+use crate::award::{Limit, Quota, Span};
 use crate::calendar::{Boundary, Period, Timestamp};
 use crate::command::{Command, Excess};
 use crate::event::{Grounds, ManualTier};
-use crate::id::{CategoryId, LineId, OrderId, ProductId, RefundId, RuleId, Tag, TierId};
+use crate::id::{ActionId, CategoryId, LineId, OrderId, ProductId, RefundId, RuleId, Tag, TierId};
 use crate::order::{Line, Order, Origin, Quantity, Refund, Refunded, Status};
 use crate::program::{
-    Basis, Conditions, DebtPolicy, Earn, EarningRule, Expiry, Parts, Program, RefundPolicy, Tier,
+    ActionConditions, ActionKind, ActionRule, Activity, Basis, Campaign, Combine, Conditions, DebtPolicy, Down,
+    Earn, EarningRule, Effect, EntryReward, Expiry, Metric, Parts, Program, RefundPolicy, Tier, Tiering, Window,
 };
 
 /// Ways for `count` facts to arrive: every permutation up to five, 60 random ones beyond.
@@ -117,6 +119,95 @@ pub fn expiring_programs() -> impl Strategy<Value = Program> {
         let expiry = Expiry::PerLot { after: after?, round_up_to };
         Program::new(Parts { expiry, ..program.parts().clone() }).ok()
     })
+}
+
+/// Programs with everything that time has to do with: holds, every kind of expiry, tiers that are earned and
+/// lost with entry rewards, campaigns, limits, goals and anniversaries.
+pub fn whole_programs() -> impl Strategy<Value = Program> {
+    let days = || (1..20_u32).prop_map(Period::days);
+    let expiry = prop_oneof![
+        Just(Expiry::Never),
+        days().prop_map(|after| after.map_or(Expiry::Never, |after| Expiry::PerLot { after, round_up_to: None })),
+        (days(), any::<bool>()).prop_map(|(after, any)| {
+            let activity = if any { Activity::Any } else { Activity::EarningAndRedeeming };
+            after.map_or(Expiry::Never, |after| Expiry::Inactivity { after, activity })
+        }),
+    ];
+    let times = (weighted(0.5, days()), expiry, weighted(0.4, days()), weighted(0.4, days()));
+    let whole = (programs(), times, tierings(), campaigns(), vec(limits(), 0..2));
+    whole.prop_filter_map("a valid program", |(program, times, tiering, campaigns, limits)| {
+        let (hold, expiry, term, grace) = times;
+        let mut parts = Parts { hold: hold.flatten(), expiry, ..program.parts().clone() };
+        let (thresholds, mut tiering, entry) = tiering;
+        (tiering.term, tiering.grace) = (term.flatten().or(tiering.term), grace.flatten());
+        let mut threshold = Amount::ZERO;
+        for (tier, more) in parts.tiers.iter_mut().zip(thresholds) {
+            threshold = threshold.checked_add(Amount::from(more))?;
+            (tier.threshold, tier.entry) = (Some(threshold), entry);
+        }
+        (parts.campaigns, parts.combine) = campaigns;
+        parts.earning.iter_mut().for_each(|rule| rule.limits.clone_from(&limits));
+        (parts.tiering, parts.actions) = (tiering, goals()?);
+        Program::new(parts).ok()
+    })
+}
+
+fn tierings() -> impl Strategy<Value = (Vec<u32>, Tiering, Option<EntryReward>)> {
+    let metric = select(&[Metric::Spend, Metric::PointsEarned, Metric::Orders][..]);
+    let month = Period::months(1).map_or(Window::Lifetime, Window::Rolling);
+    let window = select(vec![Window::Lifetime, Window::CalendarYear, month]);
+    let down = select(&[Down::Never, Down::OneStep, Down::ToQualified][..]);
+    let entry = (1..90_u32, any::<[bool; 2]>()).prop_map(|(points, [each_time, taken_back])| EntryReward {
+        points: Points::from(points),
+        each_time,
+        taken_back,
+    });
+    let thresholds = vec(prop_oneof![1..3_u32, 1..400_u32], 0..4);
+    (thresholds, metric, window, down, any::<bool>(), of(entry)).prop_map(
+        |(thresholds, metric, window, down, skipped_rewards, entry)| {
+            let term = if down == Down::OneStep { Period::days(9) } else { None };
+            (thresholds, Tiering { metric, window, down, term, grace: None, skipped_rewards }, entry)
+        },
+    )
+}
+
+fn campaigns() -> impl Strategy<Value = (Vec<Campaign>, Combine)> {
+    let effect = prop_oneof![
+        3 => select(&["1.5", "2", "3"][..]).prop_map(|text| Effect::Multiplier(text.parse().unwrap_or(Rate::ONE))),
+        1 => (1..90_u32).prop_map(|points| Effect::Bonus(Points::from(points))),
+    ];
+    let scope = (btree_set(products(), 0..2), btree_set(categories(), 0..2));
+    let campaign = (effect, weighted(0.5, scope), weighted(0.2, instants()), weighted(0.2, tags()));
+    let combine = select(&[Combine::Multiply, Combine::Highest, Combine::Add][..]);
+    (vec(campaign, 0..4), combine).prop_map(|(campaigns, combine)| {
+        let numbered = campaigns.into_iter().enumerate();
+        let campaign = |(index, (effect, scope, from, tags)): (usize, (_, Option<(_, _)>, _, Option<_>))| {
+            let (products, categories) = scope.unwrap_or_default();
+            let (id, until, tiers) = (RuleId::new(format!("campaign{index}")).ok()?, None, BTreeSet::new());
+            let customer_tags = tags.unwrap_or_default();
+            Some(Campaign { id, effect, from, until, products, categories, tiers, customer_tags })
+        };
+        (numbered.filter_map(campaign).collect(), combine)
+    })
+}
+
+fn limits() -> impl Strategy<Value = Limit> {
+    let quota = prop_oneof![
+        (1..3_u32).prop_map(Quota::Times),
+        (1..300_u32).prop_map(|points| Quota::Points(Points::from(points))),
+    ];
+    let per = select(&[Span::Day, Span::Week, Span::Month, Span::Ever][..]);
+    (quota, per, any::<bool>()).prop_map(|(quota, per, partial)| Limit { quota, per, partial })
+}
+
+fn goals() -> Option<Vec<ActionRule>> {
+    let action = |id: &str, kind| {
+        let (id, when) = (ActionId::new(id).ok()?, ActionConditions::default());
+        let (points, limits) = (Points::from(7), Vec::new());
+        Some(ActionRule { id, kind, points, when, limits, points_override: false, hold: None })
+    };
+    let spend = action("spend", ActionKind::GoalSpend(Amount::from(200)))?;
+    Some(vec![spend, action("orders", ActionKind::GoalOrders(2))?, action("hello", ActionKind::SignUp)?])
 }
 
 fn bases() -> impl Strategy<Value = Basis> {
@@ -274,6 +365,7 @@ fn manual_commands() -> impl Strategy<Value = Command> {
         points().prop_map(|to| Command::SetBalance { to, reason: None }),
         (tier_ids(), of(instants())).prop_map(|(id, until)| Command::SetTier(Some(ManualTier { id, until }))),
         Just(Command::CatchUp),
+        Just(Command::SignUp),
     ]
 }
 

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hyper::header::{HeaderName, HeaderValue, LINK};
-use loyalty_core::{AccountId, CategoryId};
+use loyalty_core::{AccountId, CategoryId, CodeId, PriceRuleId};
 use loyalty_store::{Number, Seq};
 
 use super::json::field::FromText;
@@ -193,6 +193,34 @@ impl Cursor for SearchCursor {
 
     fn read(text: &str) -> Option<Self> {
         text.strip_prefix('s').and_then(value::number).and_then(Number::new).map(Self)
+    }
+}
+
+/// The last price rule of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RuleCursor(pub(crate) PriceRuleId);
+
+impl Cursor for RuleCursor {
+    fn write(&self) -> String {
+        format!("r{}", self.0)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.strip_prefix('r').and_then(value::number).map(PriceRuleId).map(Self)
+    }
+}
+
+/// The last discount code of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CodeCursor(pub(crate) CodeId);
+
+impl Cursor for CodeCursor {
+    fn write(&self) -> String {
+        format!("d{}", self.0)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.strip_prefix('d').and_then(value::number).map(CodeId).map(Self)
     }
 }
 

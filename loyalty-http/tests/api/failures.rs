@@ -3,12 +3,16 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use loyalty_core::{AccountId, CategoryId, OrderId, Program, ProgramVersion, ShopId, Timestamp};
+use loyalty_core::discount::Code;
+use loyalty_core::{
+    AccountId, CategoryId, CheckoutId, CodeId, OrderId, PriceRuleId, Program, ProgramVersion, ShopId, Timestamp,
+};
 use loyalty_http::Config;
 use loyalty_store::{
-    Catalogue, CategoryRecord, CustomerView, DueAccount, Failure, Integration, JournalRow, KeyRecord, LedgerPage,
-    MemoryStore, NewKey, NewShop, Number, OrderRecord, Page, Pending, ProductKey, ProductRecord, Request,
-    SavedSearch, SearchQuery, Seq, Shop, Store, Verified, Who,
+    CartFacts, CartQuery, Catalogue, CategoryRecord, CheckoutView, CodeBatch, CodeView, CustomerView, Discounts,
+    DueAccount, Failure, Integration, JournalRow, KeyRecord, LedgerPage, MemoryStore, NewKey, NewShop, Number,
+    OrderRecord, Page, Pending, PriceRuleView, ProductKey, ProductRecord, Request, SavedSearch, SearchQuery, Seq,
+    Shop, Store, Verified, Who,
 };
 
 use crate::support::{Answer, World};
@@ -94,6 +98,52 @@ impl Catalogue for Troubled {
     }
 
     fn count_saved_searches(&self, _: ShopId) -> Result<u64, Failure> {
+        Err(self.failure())
+    }
+}
+
+impl Discounts for Troubled {
+    fn price_rule(&self, _: ShopId, _: PriceRuleId) -> Result<Option<PriceRuleView>, Failure> {
+        Err(self.failure())
+    }
+
+    fn price_rules(&self, _: ShopId, _: Option<PriceRuleId>, _: usize) -> Result<Page<PriceRuleView>, Failure> {
+        Err(self.failure())
+    }
+
+    fn count_price_rules(&self, _: ShopId) -> Result<u64, Failure> {
+        Err(self.failure())
+    }
+
+    fn code(&self, _: ShopId, _: CodeId) -> Result<Option<CodeView>, Failure> {
+        Err(self.failure())
+    }
+
+    fn code_of_text(&self, _: ShopId, _: &Code) -> Result<Option<CodeView>, Failure> {
+        Err(self.failure())
+    }
+
+    fn codes(&self, _: ShopId, _: PriceRuleId, _: Option<CodeId>, _: usize) -> Result<Page<CodeView>, Failure> {
+        Err(self.failure())
+    }
+
+    fn count_codes(&self, _: ShopId, _: PriceRuleId) -> Result<u64, Failure> {
+        Err(self.failure())
+    }
+
+    fn code_batch(&self, _: ShopId, _: Seq) -> Result<Option<CodeBatch>, Failure> {
+        Err(self.failure())
+    }
+
+    fn checkout(&self, _: ShopId, _: &CheckoutId, _: Timestamp) -> Result<CheckoutView, Failure> {
+        Err(self.failure())
+    }
+
+    fn cart_facts(&self, _: ShopId, _: CartQuery) -> Result<CartFacts, Failure> {
+        Err(self.failure())
+    }
+
+    fn used_by_order(&self, _: ShopId, _: &OrderId) -> Result<Vec<CodeView>, Failure> {
         Err(self.failure())
     }
 }
