@@ -244,6 +244,7 @@ fn a_dry_run_answers_as_the_real_one_and_changes_nothing() {
         ("PUT", "/v1/orders/a", order("1", "320")),
         ("POST", "/v1/orders/a/refunds", r#"{"refund_id":"r","amount":"310"}"#.to_owned()),
         ("POST", "/v1/orders/a/refunds", r#"{"refund_id":"s","amount":"310"}"#.to_owned()),
+        ("POST", "/v1/price-rules", r#"{"title":"Ten","target_type":"line_item","target_selection":"all","allocation_method":"across","value_type":"percentage","value":"-10","customer_selection":"all","starts_at":"2026-01-01T00:00:00Z"}"#.to_owned()),
     ];
     for (method, path, body) in writes {
         let before = world.state();
