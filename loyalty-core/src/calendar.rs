@@ -45,6 +45,16 @@ impl Period {
     pub const fn days(days: u32) -> Option<Self> {
         if days == 0 || days > 36_500 { None } else { Some(Self { months: 0, days }) }
     }
+
+    /// Its months, without the days that come after them.
+    pub(crate) const fn whole_months(self) -> u32 {
+        self.months
+    }
+
+    /// Whether it is whole months, at most so many.
+    pub(crate) const fn is_months_up_to(self, most: u32) -> bool {
+        self.days == 0 && self.months <= most
+    }
 }
 
 impl FromStr for Period {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::amount::Points;
 use crate::calendar::Timestamp;
 use crate::event::{Grounds, ManualTier};
-use crate::id::OrderId;
+use crate::id::{AccountId, ActionId, OrderId};
 use crate::order::{Order, Origin, Refund, Status};
+use crate::referral::Party;
 
 /// One request to the rules, about one account or one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,12 +26,40 @@ pub enum Command {
         /// The shop's time of it; now, where it says none.
         at: Option<Timestamp>,
     },
+    /// Nothing but writing down what time has brought about by now.
+    CatchUp,
     /// An order is closed by its shop. Changes no points.
     CloseOrder {
         /// The order.
         order: OrderId,
         /// The shop's time of it; now, where it says none.
         at: Option<Timestamp>,
+    },
+    /// The customer types a manual code of the program.
+    EnterCode {
+        /// The code, as typed.
+        code: Arc<str>,
+        /// Whether somebody else has used it; only the store can know.
+        taken: bool,
+    },
+    /// The customer gets a code to give to friends, or keeps the one they have.
+    IssueReferralCode {
+        /// Random bits; the rules have none of their own. The store draws again where a code is taken.
+        entropy: [u8; 10],
+    },
+    /// The customer came by a friend's code.
+    JoinReferral {
+        /// This customer.
+        own: Party,
+        /// The friend whose code it is.
+        friend: Party,
+    },
+    /// The customer did something that the program rewards.
+    PerformAction {
+        /// The action.
+        action: ActionId,
+        /// Another number of points than the program's, where it allows that.
+        points: Option<Points>,
     },
     /// An order is reported as it now is.
     RecordOrder {
@@ -56,6 +85,15 @@ pub enum Command {
         /// The shop's time of it; now, where it says none.
         at: Option<Timestamp>,
     },
+    /// A friend whom the customer brought has ordered. Follows from the friend's account.
+    RewardReferral {
+        /// The friend.
+        friend: AccountId,
+        /// The order.
+        order: OrderId,
+        /// When it passed the gate.
+        gate: Timestamp,
+    },
     /// The shop sets the balance; the difference is an adjusting entry.
     SetBalance {
         /// To what; not below zero.
@@ -65,6 +103,8 @@ pub enum Command {
     },
     /// The shop sets the tier by hand, or ends a tier so set.
     SetTier(Option<ManualTier>),
+    /// The customer signed up with the shop.
+    SignUp,
     /// The shop subtracts points.
     SubtractPoints {
         /// How many; more than none, at most what is available.
@@ -72,8 +112,14 @@ pub enum Command {
         /// Why.
         grounds: Grounds,
     },
-    /// Nothing but writing down what has expired by now.
-    WriteExpiry,
+    /// The order of a friend whom the customer brought is worth nothing any more. Follows from the
+    /// friend's account.
+    UndoReferral {
+        /// The friend.
+        friend: AccountId,
+        /// The order.
+        order: OrderId,
+    },
 }
 
 /// What to do with a refund that is more than what is left of its order.
@@ -87,7 +133,7 @@ pub enum Excess {
 }
 
 impl Command {
-    /// The order that the command is about.
+    /// The order of this account that the command is about.
     pub fn order(&self) -> Option<&OrderId> {
         match self {
             Self::CancelOrder { order, .. }
@@ -95,10 +141,17 @@ impl Command {
             | Self::RecordOrder { order, .. }
             | Self::RefundOrder { order, .. } => Some(order),
             Self::AddPoints { .. }
+            | Self::CatchUp
+            | Self::EnterCode { .. }
+            | Self::IssueReferralCode { .. }
+            | Self::JoinReferral { .. }
+            | Self::PerformAction { .. }
+            | Self::RewardReferral { .. }
             | Self::SetBalance { .. }
             | Self::SetTier(_)
+            | Self::SignUp
             | Self::SubtractPoints { .. }
-            | Self::WriteExpiry => None,
+            | Self::UndoReferral { .. } => None,
         }
     }
 }

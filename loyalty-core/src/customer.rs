@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
+use crate::calendar::Timestamp;
 use crate::id::Tag;
 
 /// Why a text is no e-mail address.
@@ -55,6 +56,25 @@ impl Email {
     pub fn key(&self) -> &str {
         &self.key
     }
+
+    /// The mailbox behind the spelling, as far as it is known how providers read addresses: a tag after
+    /// `+` is none of it, and Gmail ignores dots. To compare with, never to send to.
+    ///
+    /// # Example
+    /// ```
+    /// use loyalty_core::Email;
+    /// let mailbox = |text| Email::new(text).unwrap().mailbox();
+    /// assert_eq!(mailbox("Ada.Love+shop@GoogleMail.com"), mailbox("adalove@gmail.com"));
+    /// assert_ne!(mailbox("a.da@example.com"), mailbox("ada@example.com"));
+    /// ```
+    pub fn mailbox(&self) -> String {
+        let (local, host) = self.key.split_once('@').unwrap_or((&self.key, ""));
+        let local = local.split_once('+').map_or(local, |(name, _)| if name.is_empty() { local } else { name });
+        match host.trim_end_matches('.') {
+            "gmail.com" | "googlemail.com" => format!("{}@gmail.com", local.replace('.', "")),
+            host => format!("{local}@{host}"),
+        }
+    }
 }
 
 impl PartialEq for Email {
@@ -77,6 +97,15 @@ impl TryFrom<String> for Email {
     fn try_from(text: String) -> Result<Self, EmailError> {
         Self::new(&text)
     }
+}
+
+/// A customer's day of birth, and since when it is known. The same day told again is no change of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Birthday {
+    /// The day.
+    pub day: NaiveDate,
+    /// When it was set or changed last.
+    pub set_at: Timestamp,
 }
 
 /// What a shop knows of a customer, apart from id and e-mail.

@@ -8,16 +8,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::account::Account;
+use crate::account::Counts;
 use crate::amount::Points;
 use crate::calendar::{Timestamp, Zone};
 use crate::command::{Command, Excess};
-use crate::event::{Event, Grounds, LotPart, ManualTier};
-use crate::explain::{Explanation, Reckoning};
-use crate::id::{OrderId, ProgramVersion, Tag};
-use crate::order::{Order, OrderState, Origin, Pin, Refund, Refunded, Status};
-use crate::program::Program;
+use crate::customer::Birthday;
+use crate::event::{Counted, Event, Grounds, LotPart, ManualTier};
+use crate::explain::{Explanation, Reckoning, Standing};
+use crate::id::{AccountId, OrderId, ProgramVersion, Tag};
+use crate::order::{Order, OrderState, Origin, Pin, Recorded, Refund, Refunded, Status};
+use crate::program::{Expiry, Program};
 use crate::rejection::Rejection;
-use crate::rules::{entitle, expire, refund, take};
+use crate::rules::due::Term;
+use crate::rules::{act, entitle, expire, refund, take};
 
 /// All that a decision looks at.
 #[derive(Clone, Copy, Debug)]
@@ -28,10 +31,19 @@ pub struct Context<'a> {
     pub minor_digits: u32,
     /// The program in force, with its version.
     pub program: (ProgramVersion, &'a Program),
+    /// Since when it is in force. What time brought about before is not decided under it.
+    pub since: Timestamp,
+    /// The programs that were in force before it, oldest first, as far back as the account has not caught
+    /// up with: those replaced after [`Account::at`]. None in most cases.
+    pub before: &'a [Former<'a>],
     /// The program that the command's order is pinned to, where it is pinned.
     pub pinned: Option<&'a Program>,
     /// The account; none for an order whose customer is not known yet.
     pub account: Option<&'a Account>,
+    /// The account's number; referrals name it.
+    pub account_id: Option<AccountId>,
+    /// The customer's birthday, where it is known. It is never written down.
+    pub birthday: Option<Birthday>,
     /// What is known of the command's order.
     pub order: Option<&'a OrderState>,
     /// The customer's tags.
@@ -48,8 +60,12 @@ impl<'a> Context<'a> {
             zone: Zone::UTC,
             minor_digits: 2,
             program: (ProgramVersion(1), program),
+            since: Timestamp::UNIX_EPOCH,
+            before: &[],
             pinned: None,
             account: Some(account),
+            account_id: None,
+            birthday: None,
             order: None,
             tags: NO_TAGS,
             now,
@@ -65,11 +81,43 @@ impl<'a> Context<'a> {
     }
 }
 
+/// A program that was in force once.
+#[derive(Clone, Copy, Debug)]
+pub struct Former<'a> {
+    /// Its version.
+    pub version: ProgramVersion,
+    /// The program.
+    pub program: &'a Program,
+    /// When it came in force.
+    pub from: Timestamp,
+    /// When another one took its place.
+    pub until: Timestamp,
+}
+
+impl<'a> Context<'a> {
+    /// The program in force now.
+    pub(crate) fn term(&self) -> Term<'a> {
+        let (version, program) = self.program;
+        Term { version, program, from: self.since, until: None }
+    }
+
+    /// All programs by time.
+    pub(crate) fn terms(&self) -> impl Iterator<Item = Term<'a>> + use<'a> {
+        let term = |former: &Former<'a>| {
+            let Former { version, program, from, until } = *former;
+            Term { version, program, from, until: Some(until) }
+        };
+        self.before.iter().map(term).chain([self.term()])
+    }
+}
+
 /// What follows from a command: events to be folded, in order. None where nothing is new.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decision {
     /// The events.
     pub events: Vec<Event>,
+    /// Commands for other accounts that follow from them, to be carried out in the same transaction.
+    pub follow_ups: Vec<(AccountId, Command)>,
 }
 
 impl Decision {
@@ -97,46 +145,62 @@ impl Decision {
 /// A [`Rejection`]: the rules say no, and nothing has changed.
 pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
     let mut work = Work::begin(context, command.order());
-    work.write_expiry();
+    work.catch_up();
     match command {
         Command::AddPoints { points, grounds } => work.add_points(*points, grounds)?,
         Command::CancelOrder { at, .. } => work.cancel(*at)?,
+        Command::CatchUp => {}
         Command::CloseOrder { at, order } => {
             let at = at.unwrap_or(context.now);
             work.emit(Event::OrderClosed { order: order.clone(), at });
         }
+        Command::EnterCode { code, taken } => work.enter_code(code, *taken)?,
+        Command::IssueReferralCode { entropy } => work.issue_referral_code(*entropy)?,
+        Command::JoinReferral { own, friend } => work.join_referral(own, friend)?,
+        Command::PerformAction { action, points } => work.perform(action, *points)?,
         Command::RecordOrder { snapshot, status, at, origin, .. } => {
             work.record(snapshot, *status, *at, *origin)?;
         }
         Command::RefundOrder { refund, excess, at, .. } => work.refund(refund, *excess, *at)?,
+        Command::RewardReferral { friend, order, gate } => work.reward_referral(*friend, order, *gate),
         Command::SetBalance { to, reason } => work.set_balance(*to, reason.clone())?,
         Command::SetTier(tier) => work.set_tier(tier.as_ref())?,
+        Command::SignUp => work.sign_up()?,
         Command::SubtractPoints { points, grounds } => work.subtract_points(*points, grounds)?,
-        Command::WriteExpiry => {}
+        Command::UndoReferral { friend, order } => work.undo_referral(*friend, order)?,
     }
-    work.write_expiry();
+    work.catch_up();
     work.finish()
 }
 
 /// A decision under way: its events are folded as they are made, so that each step sees the last.
-struct Work<'a> {
-    context: &'a Context<'a>,
+pub(crate) struct Work<'a> {
+    pub(crate) context: &'a Context<'a>,
     id: Option<&'a OrderId>,
-    account: Account,
+    pub(crate) account: Account,
     order: OrderState,
-    events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) follow_ups: Vec<(AccountId, Command)>,
 }
 
 impl<'a> Work<'a> {
-    fn begin(context: &'a Context<'a>, id: Option<&'a OrderId>) -> Self {
+    pub(crate) fn begin(context: &'a Context<'a>, id: Option<&'a OrderId>) -> Self {
         let account = context.account.cloned().unwrap_or_default();
         let order = context.order.cloned().unwrap_or_default();
-        Self { context, id, account, order, events: Vec::new() }
+        Self { context, id, account, order, events: Vec::new(), follow_ups: Vec::new() }
+    }
+
+    pub(crate) fn into_events(self) -> Vec<Event> {
+        self.events
+    }
+
+    pub(crate) fn into_account(self) -> Account {
+        self.account
     }
 
     /// All that ever came and went must be countable, not only the balance.
     fn finish(self) -> Result<Decision, Rejection> {
-        let decision = Decision { events: self.events };
+        let decision = Decision { events: self.events, follow_ups: self.follow_ups };
         let before = self.context.account.map_or(Points::ZERO, |account| account.totals().balance());
         let after = self.account.totals().balance();
         if before.checked_add(decision.points()) == Some(after) {
@@ -146,7 +210,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn emit(&mut self, event: Event) {
+    pub(crate) fn emit(&mut self, event: Event) {
         self.account.evolve(&event);
         if event.order().is_some() && event.order() == self.id {
             self.order.evolve(&event);
@@ -154,19 +218,14 @@ impl<'a> Work<'a> {
         self.events.push(event);
     }
 
-    fn write_expiry(&mut self) {
-        for event in expire::due(&self.account, self.context.now) {
-            self.emit(event);
-        }
-    }
-
     fn add_points(&mut self, points: Points, grounds: &Grounds) -> Result<(), Rejection> {
         if !points.is_positive() {
             return Err(Rejection::InvalidPoints { expected: "more than zero" });
         }
         let (_, program) = self.context.program;
-        let lot = self.lot_part(points, program, self.context.now)?;
-        self.emit(Event::PointsAdded { points, lot, grounds: grounds.clone() });
+        let now = self.context.now;
+        let lot = self.lot_part(points, program, (now, now), None, None)?;
+        self.emit(Event::PointsAdded { points, lot, grounds: grounds.clone(), at: Some(now) });
         Ok(())
     }
 
@@ -179,7 +238,7 @@ impl<'a> Work<'a> {
         if !missing.is_zero() {
             return Err(Rejection::InsufficientPoints { have: self.account.balance(now), need: points });
         }
-        self.emit(Event::PointsSubtracted { lots, grounds: grounds.clone() });
+        self.emit(Event::PointsSubtracted { lots, grounds: grounds.clone(), at: Some(now) });
         Ok(())
     }
 
@@ -207,7 +266,7 @@ impl<'a> Work<'a> {
             return Err(Rejection::UnknownTier { tier: tier.id.clone() });
         }
         if self.account.tier(self.context.now) != tier {
-            self.emit(Event::TierSet { tier: tier.cloned() });
+            self.emit(Event::TierSet { tier: tier.cloned(), at: Some(self.context.now) });
         }
         Ok(())
     }
@@ -277,73 +336,123 @@ impl<'a> Work<'a> {
         self.reckon(at.unwrap_or(self.context.now))
     }
 
-    /// Posts the difference between what the order deserves and what it has posted.
+    /// Posts the difference between what the order deserves and what it has posted, and what more or less
+    /// of it counts for tiers and goals.
     fn reckon(&mut self, at: Timestamp) -> Result<(), Rejection> {
         let Some(id) = self.id.filter(|_| self.context.account.is_some()) else { return Ok(()) };
-        self.pin(id);
-        let Some(pin) = self.order.pin() else { return Ok(()) };
+        self.pin(id)?;
+        let Some(pin) = self.order.pin().cloned() else { return Ok(()) };
         let program = self.context.pinned.unwrap_or(self.context.program.1);
-        let explanation = entitle::entitlement(&self.order, program, pin)?;
+        let explanation = entitle::entitlement(&self.order, program, &pin)?;
+        let counts = match explanation.standing {
+            Standing::Entitled => Counts::order(explanation.spend, explanation.points),
+            Standing::BelowGate { .. } | Standing::Cancelled | Standing::Refunded => Counts::ZERO,
+        };
+        let difference = counts.minus(self.order.counted());
+        let fewer = difference.spend < 0 || difference.points < 0 || difference.orders < 0;
+        let counted = (!difference.is_zero()).then_some(Counted { gate: pin.at, counts: difference });
+        let qualified = if fewer { self.qualified_now() } else { None };
+        self.post(id, &pin, at, program, explanation.clone(), counted)?;
+        if fewer {
+            self.recheck_tier(qualified)?;
+        }
+        self.check_referral(id, pin.at, program, &explanation)
+    }
+
+    fn post(
+        &mut self,
+        id: &OrderId,
+        pin: &Pin,
+        at: Timestamp,
+        program: &Program,
+        explanation: Explanation,
+        counted: Option<Counted>,
+    ) -> Result<(), Rejection> {
+        let now = self.context.now;
         let (before, worth) = (self.order.posted(), explanation.points);
         let standing = before.awarded.saturating_sub(before.taken);
-        if worth > standing {
-            let earned_at = if before.awarded.is_zero() { pin.at } else { at };
-            return self.award(id, worth.saturating_sub(standing), earned_at, program, explanation);
-        }
         let excess = standing.saturating_sub(worth);
         let excess = excess.saturating_sub(before.expired).saturating_sub(before.forgiven);
-        if excess.is_positive() {
+        let reckoning = || Arc::new(Reckoning { explanation, before });
+        if worth > standing {
+            let points = worth.saturating_sub(standing);
+            let earned_at = if before.awarded.is_zero() { pin.at } else { at };
+            let until = expire::pending_until(program.parts().hold, self.context.zone, pin.at, now)?;
+            let lot = self.lot_part(points, program, (earned_at, now), until, Some(id))?;
+            let (order, reckoning, at) = (id.clone(), reckoning(), Some(now));
+            self.emit(Event::PointsAwarded { order, points, lot, reckoning, counted, at });
+        } else if excess.is_positive() {
             let own = (id, &self.order);
-            let debt = program.parts().debt;
-            let taking = take::take_back(&self.account, self.context.now, own, excess, debt);
-            let after = self.account.balance(self.context.now).checked_sub(taking.points());
+            let taking = take::take_back(&self.account, now, own, excess, program.parts().debt);
+            let after = self.account.balance(now).checked_sub(taking.from_balance());
             after.ok_or(Rejection::PointsOutOfRange)?;
-            let reckoning = Arc::new(Reckoning { explanation, before });
-            self.emit(Event::PointsTakenBack { order: id.clone(), taking, reckoning });
+            let (order, reckoning, at) = (id.clone(), reckoning(), Some(now));
+            self.emit(Event::PointsTakenBack { order, taking, reckoning, counted, at });
+        } else if let Some(counted) = counted {
+            self.emit(Event::OrderCounted { order: id.clone(), counted, at: now });
         }
         Ok(())
     }
 
     /// At the gate everything that the order earns under is settled, even when it earns nothing.
-    fn pin(&mut self, id: &OrderId) {
+    fn pin(&mut self, id: &OrderId) -> Result<(), Rejection> {
         let (version, program) = self.context.program;
-        let Some(recorded) = self.order.recorded().filter(|_| self.order.pin().is_none()) else { return };
-        let Some(at) = self.order.reached_at(program.gate(recorded.origin)) else { return };
-        let tags = program.tags().filter(|tag| self.context.tags.contains(*tag)).cloned().collect();
-        let tier = self.account.tier(self.context.now).map(|tier| tier.id.clone());
-        self.emit(Event::OrderPinned { order: id.clone(), pin: Pin { program: version, at, tags, tier } });
-    }
-
-    fn award(
-        &mut self,
-        id: &OrderId,
-        points: Points,
-        earned_at: Timestamp,
-        program: &Program,
-        explanation: Explanation,
-    ) -> Result<(), Rejection> {
-        let lot = self.lot_part(points, program, earned_at)?;
-        let reckoning = Arc::new(Reckoning { explanation, before: self.order.posted() });
-        self.emit(Event::PointsAwarded { order: id.clone(), points, lot, reckoning });
+        let Some(recorded) = self.order.recorded().filter(|_| self.order.pin().is_none()) else { return Ok(()) };
+        let gate = program.gate(recorded.origin);
+        let Some(at) = self.order.reached_at(gate) else { return Ok(()) };
+        let pin = self.pin_of(recorded, version, program, at)?;
+        self.emit(Event::OrderPinned { order: id.clone(), pin });
         Ok(())
     }
 
-    /// Where points that come in go: first they pay off debt, the rest goes into a lot.
-    fn lot_part(
+    fn pin_of(
+        &self,
+        recorded: &Recorded,
+        version: ProgramVersion,
+        program: &Program,
+        at: Timestamp,
+    ) -> Result<Pin, Rejection> {
+        let tags = program.tags().filter(|tag| self.context.tags.contains(*tag)).cloned().collect();
+        let tier = self.account.tier_id(self.context.now).cloned();
+        let placed = entitle::placed_at(&self.order, &recorded.order, program.gate(recorded.origin)).unwrap_or(at);
+        let campaigns = program.parts().campaigns.iter();
+        let campaigns = campaigns.filter(|campaign| campaign.applies(self.context.tags, tier.as_ref(), placed));
+        let campaigns = campaigns.map(|campaign| campaign.id.clone()).collect();
+        let mut pin = Pin { tags, tier, campaigns, ..Pin::new(version, at) };
+        if program.parts().earning.iter().any(|rule| !rule.limits.is_empty()) {
+            let day = self.context.zone.local(self.context.now)?.date();
+            pin.rooms = act::rooms(program, self.account.deeds(), day);
+            let wanted = entitle::unlimited(&self.order, program, &pin)?;
+            act::close_rooms(program, &mut pin, &wanted);
+        }
+        Ok(pin)
+    }
+
+    /// Where points that come in go: into a pending lot, or first to pay off debt and the rest into a lot.
+    /// `earned_at` is what expiry runs from, `now` when they come.
+    pub(crate) fn lot_part(
         &self,
         points: Points,
         program: &Program,
-        earned_at: Timestamp,
+        (earned_at, now): (Timestamp, Timestamp),
+        pending_until: Option<Timestamp>,
+        order: Option<&OrderId>,
     ) -> Result<Option<LotPart>, Rejection> {
-        let balance = self.account.balance(self.context.now).checked_add(points);
+        let balance = self.account.balance(now).checked_add(points);
+        let balance = balance.and_then(|balance| balance.checked_add(self.account.totals().pending));
         balance.ok_or(Rejection::PointsOutOfRange)?;
+        let expires_at = expire::expires_at(program.parts().expiry, self.context.zone, earned_at)?;
+        if pending_until.is_some() {
+            let id = self.account.next_lot();
+            return Ok(Some(LotPart { id, points, earned_at, expires_at, pending_until, apart: false }));
+        }
         let kept = points.saturating_sub(self.account.debt().min(points));
         if kept.is_zero() {
             return Ok(None);
         }
-        let expires_at = expire::expires_at(program.parts().expiry, self.context.zone, earned_at)?;
-        let lasting = self.account.lasting_lot().filter(|_| expires_at.is_none());
+        let apart = order.is_some() && matches!(program.parts().expiry, Expiry::Inactivity { .. });
+        let lasting = self.account.lots().lasting().filter(|_| expires_at.is_none() && !apart);
         let id = lasting.map_or_else(|| self.account.next_lot(), |lot| lot.id);
-        Ok(Some(LotPart { id, points: kept, earned_at, expires_at }))
+        Ok(Some(LotPart { id, points: kept, earned_at, expires_at, pending_until, apart }))
     }
 }

@@ -1,15 +1,18 @@
 //! Journal events: what happened, for ever. State is a fold of them.
 //!
 //! [`Event`] is exhaustive on purpose: a new event breaks every `match` that does not handle it.
+//! Events carry their own instants; those of old journals, from before they did, carry none.
 
 use std::sync::Arc;
 
-use crate::account::Lot;
+use crate::account::{Counts, Deeds, Lot, Progress};
 use crate::amount::Points;
+use crate::award::{Award, Reason};
 use crate::calendar::Timestamp;
 use crate::explain::Reckoning;
 use crate::id::{AccountId, ActionId, LotId, OrderId, TierId};
 use crate::order::{Order, Origin, Pin, Refund, Status};
+use crate::tier::TierChange;
 
 /// One thing that happened to one account or one order. Holds no personal data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +33,12 @@ pub enum Event {
         points: Points,
         /// The other's tier, where this account has none.
         tier: Option<ManualTier>,
+        /// What the other had done.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        brought: Option<Arc<Brought>>,
+        /// When.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        at: Option<Timestamp>,
     },
     /// This account was merged into another one and holds nothing any more.
     AccountMerged {
@@ -37,6 +46,29 @@ pub enum Event {
         into: AccountId,
         /// What the balance was.
         points: Points,
+        /// What was pending beside it.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "crate::amount::is_zero"))]
+        pending: Points,
+    },
+    /// Points were given for something else than an order's basis.
+    AwardGiven {
+        /// How many.
+        points: Points,
+        /// The lot that was opened or grew; none where all of it paid off debt.
+        lot: Option<LotPart>,
+        /// How they came about.
+        award: Arc<Award>,
+        /// When.
+        at: Timestamp,
+    },
+    /// What was given is taken back: what it was given for is undone.
+    AwardTakenBack {
+        /// For what it had been given.
+        reason: Reason,
+        /// Where the points were taken from.
+        taking: Taking,
+        /// When.
+        at: Timestamp,
     },
     /// A customer, or a guest known by e-mail, got an account.
     CustomerAdded,
@@ -52,6 +84,15 @@ pub enum Event {
         /// The order.
         order: OrderId,
         /// The shop's time of it, else the receipt's.
+        at: Timestamp,
+    },
+    /// What counts of an order for tiers and goals changed, without any points moving.
+    OrderCounted {
+        /// The order.
+        order: OrderId,
+        /// The difference.
+        counted: Counted,
+        /// When.
         at: Timestamp,
     },
     /// An order passed the gate: what it earns under is settled for good.
@@ -89,6 +130,9 @@ pub enum Event {
         lot: Option<LotPart>,
         /// Why.
         grounds: Grounds,
+        /// When.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        at: Option<Timestamp>,
     },
     /// An order earned points.
     PointsAwarded {
@@ -100,6 +144,12 @@ pub enum Event {
         lot: Option<LotPart>,
         /// How the number came about.
         reckoning: Arc<Reckoning>,
+        /// What more or less of the order counts for tiers and goals.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        counted: Option<Counted>,
+        /// When.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        at: Option<Timestamp>,
     },
     /// Points of a lot ran out of time unspent.
     PointsExpired {
@@ -111,6 +161,25 @@ pub enum Event {
         order: Option<OrderId>,
         /// The instant from which they were no longer usable.
         expired_at: Timestamp,
+        /// The whole balance ended, since nothing had happened on the account for so long.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+        inactive: bool,
+        /// They were still pending.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+        pending: bool,
+    },
+    /// Pending points can be spent from now on.
+    PointsReleased {
+        /// The lot that was pending.
+        lot: LotId,
+        /// How many.
+        points: Points,
+        /// The order that had earned them.
+        order: Option<OrderId>,
+        /// The lot that they went into; none where all of it paid off debt.
+        into: Option<LotPart>,
+        /// When.
+        released_at: Timestamp,
     },
     /// Points were subtracted by the shop, or the balance was set lower.
     PointsSubtracted {
@@ -118,6 +187,9 @@ pub enum Event {
         lots: Vec<(LotId, Points)>,
         /// Why.
         grounds: Grounds,
+        /// When.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        at: Option<Timestamp>,
     },
     /// An order is worth less than was awarded for it.
     PointsTakenBack {
@@ -127,12 +199,102 @@ pub enum Event {
         taking: Taking,
         /// How the number came about.
         reckoning: Arc<Reckoning>,
+        /// What more or less of the order counts for tiers and goals.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        counted: Option<Counted>,
+        /// When.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        at: Option<Timestamp>,
+    },
+    /// The customer was given a code for friends.
+    ReferralCodeIssued {
+        /// The code.
+        code: Arc<str>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A customer who was brought by a friend made the first order that qualifies. The friend's account
+    /// gets its part by [`Command::RewardReferral`](crate::Command::RewardReferral).
+    ReferralCompleted {
+        /// The friend.
+        by: AccountId,
+        /// The order.
+        order: OrderId,
+        /// When it passed the gate.
+        gate: Timestamp,
+        /// When it became known.
+        at: Timestamp,
+    },
+    /// A customer came by a friend's code.
+    ReferralJoined {
+        /// The friend.
+        by: AccountId,
+        /// When.
+        at: Timestamp,
+    },
+    /// The order that completed a referral is worth nothing any more.
+    ReferralUndone {
+        /// The friend.
+        by: AccountId,
+        /// The order.
+        order: OrderId,
+        /// When.
+        at: Timestamp,
+    },
+    /// A tier was entered or left by what the customer did.
+    TierChanged {
+        /// From what to what, and why.
+        change: TierChange,
+    },
+    /// The customer no longer qualifies for the tier, and keeps it for a while.
+    TierLapsed {
+        /// The tier.
+        tier: TierId,
+        /// When.
+        at: Timestamp,
+        /// Until when it is kept.
+        until: Timestamp,
+    },
+    /// The customer qualifies again for a tier that would have ended.
+    TierRetained {
+        /// The tier.
+        tier: TierId,
+        /// When.
+        at: Timestamp,
     },
     /// The tier was set by hand.
     TierSet {
         /// The tier; none ends one that was set before.
         tier: Option<ManualTier>,
+        /// When.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        at: Option<Timestamp>,
     },
+}
+
+/// What more or less of an order counts, and for which instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct Counted {
+    /// When the order passed the gate.
+    pub gate: Timestamp,
+    /// The difference to what counted before.
+    pub counts: Counts,
+}
+
+/// What an account had done that was merged into another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(default))]
+pub struct Brought {
+    /// What tiers and goals count.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Progress::is_empty"))]
+    pub progress: Progress,
+    /// What else it remembers.
+    pub deeds: Deeds,
+    /// What of the lots is pending.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
+    pub pending: Points,
 }
 
 /// Points that went into a lot.
@@ -148,6 +310,19 @@ pub struct LotPart {
     /// From when on they are no longer usable.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub expires_at: Option<Timestamp>,
+    /// From when on they can be spent, where they are held back.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub pending_until: Option<Timestamp>,
+    /// The order's points stay a lot of their own, though they have no end by themselves.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+    pub apart: bool,
+}
+
+impl LotPart {
+    /// Whether it is of the lot without an end, where points of orders are not told apart.
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.expires_at.is_none() && self.pending_until.is_none() && !self.apart
+    }
 }
 
 /// Where points that are taken back come from.
@@ -156,6 +331,9 @@ pub struct LotPart {
 pub struct Taking {
     /// From lots: the order's own first, then in spending order.
     pub lots: Vec<(LotId, Points)>,
+    /// From lots that are pending.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub pending: Vec<(LotId, Points)>,
     /// Owed from now on.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "crate::amount::is_zero"))]
     pub debt: Points,
@@ -165,9 +343,19 @@ pub struct Taking {
 }
 
 impl Taking {
-    /// What is really taken: from lots and as debt.
+    /// What is really taken: from lots, pending or not, and as debt.
     pub fn points(&self) -> Points {
+        self.from_balance().saturating_add(self.from_pending())
+    }
+
+    /// What of it the balance loses.
+    pub fn from_balance(&self) -> Points {
         self.lots.iter().fold(self.debt, |sum, (_, points)| sum.saturating_add(*points))
+    }
+
+    /// What of it was pending.
+    pub fn from_pending(&self) -> Points {
+        self.pending.iter().fold(Points::ZERO, |sum, (_, points)| sum.saturating_add(*points))
     }
 }
 
@@ -204,17 +392,27 @@ impl Event {
         match self {
             Self::OrderCancelled { order, .. }
             | Self::OrderClosed { order, .. }
+            | Self::OrderCounted { order, .. }
             | Self::OrderPinned { order, .. }
             | Self::OrderRecorded { order, .. }
             | Self::OrderRefunded { order, .. }
             | Self::PointsAwarded { order, .. }
             | Self::PointsTakenBack { order, .. } => Some(order),
-            Self::PointsExpired { order, .. } => order.as_ref(),
+            Self::PointsExpired { order, .. } | Self::PointsReleased { order, .. } => order.as_ref(),
             Self::AccountAbsorbed { .. }
             | Self::AccountMerged { .. }
+            | Self::AwardGiven { .. }
+            | Self::AwardTakenBack { .. }
             | Self::CustomerAdded
             | Self::PointsAdded { .. }
             | Self::PointsSubtracted { .. }
+            | Self::ReferralCodeIssued { .. }
+            | Self::ReferralCompleted { .. }
+            | Self::ReferralJoined { .. }
+            | Self::ReferralUndone { .. }
+            | Self::TierChanged { .. }
+            | Self::TierLapsed { .. }
+            | Self::TierRetained { .. }
             | Self::TierSet { .. } => None,
         }
     }
@@ -222,21 +420,122 @@ impl Event {
     /// What the event does to the balance of its account.
     pub fn points(&self) -> Points {
         match self {
-            Self::AccountAbsorbed { points, .. }
-            | Self::PointsAdded { points, .. }
-            | Self::PointsAwarded { points, .. } => *points,
-            Self::AccountMerged { points, .. } | Self::PointsExpired { points, .. } => points.negated(),
+            Self::AccountAbsorbed { points, .. } => *points,
+            Self::AwardGiven { points, lot, .. }
+            | Self::PointsAdded { points, lot, .. }
+            | Self::PointsAwarded { points, lot, .. } => {
+                if is_pending(lot.as_ref()) {
+                    Points::ZERO
+                } else {
+                    *points
+                }
+            }
+            Self::PointsReleased { points, .. } => *points,
+            Self::AccountMerged { points, .. } => points.negated(),
+            Self::PointsExpired { points, pending, .. } => {
+                if *pending {
+                    Points::ZERO
+                } else {
+                    points.negated()
+                }
+            }
             Self::PointsSubtracted { lots, .. } => {
                 lots.iter().fold(Points::ZERO, |sum, (_, points)| sum.saturating_sub(*points))
             }
-            Self::PointsTakenBack { taking, .. } => taking.points().negated(),
+            Self::AwardTakenBack { taking, .. } | Self::PointsTakenBack { taking, .. } => {
+                taking.from_balance().negated()
+            }
             Self::CustomerAdded
+            | Self::OrderCancelled { .. }
+            | Self::OrderClosed { .. }
+            | Self::OrderCounted { .. }
+            | Self::OrderPinned { .. }
+            | Self::OrderRecorded { .. }
+            | Self::OrderRefunded { .. }
+            | Self::ReferralCodeIssued { .. }
+            | Self::ReferralCompleted { .. }
+            | Self::ReferralJoined { .. }
+            | Self::ReferralUndone { .. }
+            | Self::TierChanged { .. }
+            | Self::TierLapsed { .. }
+            | Self::TierRetained { .. }
+            | Self::TierSet { .. } => Points::ZERO,
+        }
+    }
+
+    /// What the event does to the points that are pending.
+    pub fn pending_points(&self) -> Points {
+        match self {
+            Self::AccountAbsorbed { brought, .. } => {
+                brought.as_ref().map_or(Points::ZERO, |brought| brought.pending)
+            }
+            Self::AccountMerged { pending, .. } => pending.negated(),
+            Self::AwardGiven { points, lot, .. } | Self::PointsAwarded { points, lot, .. } => {
+                if is_pending(lot.as_ref()) { *points } else { Points::ZERO }
+            }
+            Self::AwardTakenBack { taking, .. } | Self::PointsTakenBack { taking, .. } => {
+                taking.from_pending().negated()
+            }
+            Self::PointsExpired { points, pending, .. } => {
+                if *pending {
+                    points.negated()
+                } else {
+                    Points::ZERO
+                }
+            }
+            Self::PointsReleased { points, .. } => points.negated(),
+            Self::CustomerAdded
+            | Self::OrderCancelled { .. }
+            | Self::OrderClosed { .. }
+            | Self::OrderCounted { .. }
+            | Self::OrderPinned { .. }
+            | Self::OrderRecorded { .. }
+            | Self::OrderRefunded { .. }
+            | Self::PointsAdded { .. }
+            | Self::PointsSubtracted { .. }
+            | Self::ReferralCodeIssued { .. }
+            | Self::ReferralCompleted { .. }
+            | Self::ReferralJoined { .. }
+            | Self::ReferralUndone { .. }
+            | Self::TierChanged { .. }
+            | Self::TierLapsed { .. }
+            | Self::TierRetained { .. }
+            | Self::TierSet { .. } => Points::ZERO,
+        }
+    }
+
+    /// When it happened on the account. Facts of orders have the shop's own times and say nothing here.
+    pub fn at(&self) -> Option<Timestamp> {
+        match self {
+            Self::AccountAbsorbed { at, .. }
+            | Self::PointsAdded { at, .. }
+            | Self::PointsAwarded { at, .. }
+            | Self::PointsSubtracted { at, .. }
+            | Self::PointsTakenBack { at, .. }
+            | Self::TierSet { at, .. } => *at,
+            Self::AwardGiven { at, .. }
+            | Self::AwardTakenBack { at, .. }
+            | Self::ReferralCodeIssued { at, .. }
+            | Self::ReferralCompleted { at, .. }
+            | Self::ReferralJoined { at, .. }
+            | Self::ReferralUndone { at, .. }
+            | Self::OrderCounted { at, .. }
+            | Self::TierLapsed { at, .. }
+            | Self::TierRetained { at, .. } => Some(*at),
+            Self::PointsExpired { expired_at, .. } => Some(*expired_at),
+            Self::PointsReleased { released_at, .. } => Some(*released_at),
+            Self::TierChanged { change } => Some(change.at),
+            Self::AccountMerged { .. }
+            | Self::CustomerAdded
             | Self::OrderCancelled { .. }
             | Self::OrderClosed { .. }
             | Self::OrderPinned { .. }
             | Self::OrderRecorded { .. }
-            | Self::OrderRefunded { .. }
-            | Self::TierSet { .. } => Points::ZERO,
+            | Self::OrderRefunded { .. } => None,
         }
     }
+}
+
+fn is_pending(part: Option<&LotPart>) -> bool {
+    part.is_some_and(|part| part.pending_until.is_some())
 }

@@ -5,8 +5,8 @@ use std::fmt;
 use crate::amount::{Amount, Points, Rate, Rounding};
 use crate::exact::Fraction;
 use crate::id::{LineId, ProgramVersion, RuleId, TierId};
-use crate::order::{Posted, Quantity, Status};
-use crate::program::Earn;
+use crate::order::{Posted, Quantity, Room, Status};
+use crate::program::{Earn, Effect};
 
 /// How the points of an order come about, line by line, exact to the rounding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,12 @@ pub struct Explanation {
     /// What the sum was multiplied by.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub multipliers: Vec<Multiplier>,
+    /// What each campaign added to that.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub campaigns: Vec<CampaignShare>,
+    /// What tiers and goals count as spent: the basis, down to the smallest unit of an amount.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Amount::is_zero"))]
+    pub spend: Amount,
     /// The points before rounding.
     pub exact: Fraction,
     /// How they were rounded.
@@ -110,6 +116,21 @@ pub struct RuleShare {
     pub basis: Fraction,
     /// The points, before rounding.
     pub points: Fraction,
+    /// How much it may pay for this order, where it has a limit. The points are within it.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub room: Option<Room>,
+}
+
+/// What one campaign added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct CampaignShare {
+    /// The campaign.
+    pub campaign: RuleId,
+    /// What it brings.
+    pub effect: Effect,
+    /// The points, before rounding.
+    pub points: Fraction,
 }
 
 /// A factor on the sum of the rules.
@@ -130,6 +151,18 @@ pub struct Reckoning {
     pub explanation: Explanation,
     /// What it had put on the account before.
     pub before: Posted,
+}
+
+impl Reckoning {
+    /// What rules with a limit paid, where this is the order's first award.
+    pub(crate) fn limited_rules(&self) -> impl Iterator<Item = (&RuleId, Room, Points)> {
+        let first = self.before.awarded.is_zero();
+        let shares = self.explanation.rules.iter().filter(move |share| first && !share.points.is_zero());
+        shares.filter_map(|share| {
+            let points = share.points.rounded(Rounding::Up).unwrap_or(Points::MAX);
+            share.room.map(|room| (&share.rule, room, points))
+        })
+    }
 }
 
 impl fmt::Display for Explanation {
@@ -153,6 +186,9 @@ impl fmt::Display for Explanation {
         for multiplier in &self.multipliers {
             write!(f, ", times {} for tier {}", multiplier.factor, multiplier.tier)?;
         }
+        for share in &self.campaigns {
+            write!(f, " + {} by campaign {}", share.points, share.campaign)?;
+        }
         if self.exact.to_string() != self.points.to_string() {
             write!(f, ", {} rounded {}", self.exact, self.rounding.name().replace('_', " "))?;
         }
@@ -163,13 +199,17 @@ impl fmt::Display for Explanation {
 
 impl fmt::Display for RuleShare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, basis, points, .. } = self;
+        let Self { rule, basis, points, room, .. } = self;
         match self.earn {
-            Earn::PerUnit(rate) => write!(f, "{points} by {rule} ({rate} per unit of {basis})"),
+            Earn::PerUnit(rate) => write!(f, "{points} by {rule} ({rate} per unit of {basis}"),
             Earn::PerIncrement { amount, points: each } => {
-                write!(f, "{points} by {rule} ({each} per full {amount} of {basis})")
+                write!(f, "{points} by {rule} ({each} per full {amount} of {basis}")
             }
-            Earn::PerOrder(_) => write!(f, "{points} by {rule}"),
+            Earn::PerOrder(each) => write!(f, "{points} by {rule} ({each} an order"),
+        }?;
+        match room {
+            Some(room) => write!(f, ", at most {})", room.points),
+            None => f.write_str(")"),
         }
     }
 }

@@ -40,6 +40,7 @@
 
 pub mod account;
 pub mod amount;
+pub mod award;
 pub mod calendar;
 pub mod command;
 pub mod customer;
@@ -53,15 +54,19 @@ pub mod order;
 pub mod program;
 #[cfg(feature = "proptest")]
 pub mod proptest;
+pub mod referral;
 pub mod rejection;
 mod rules;
+pub mod tier;
+mod tree;
 
-pub use account::{Account, Lot};
+pub use account::{Account, Counts, Lot};
 pub use amount::{Amount, Currency, Money, Points, Rate, Rounding};
+pub use award::{Award, Limit, Reason};
 pub use calendar::{Boundary, Period, Timestamp, Zone};
 pub use command::{Command, Excess};
-pub use customer::{Email, Profile};
-pub use decide::{Context, Decision, decide};
+pub use customer::{Birthday, Email, Profile};
+pub use decide::{Context, Decision, Former, decide};
 pub use event::{Event, Grounds, ManualTier};
 pub use exact::{Fraction, Overflow};
 pub use explain::{Explanation, Reckoning};
@@ -71,6 +76,10 @@ pub use id::{
 };
 pub use order::{Line, Order, OrderState, Origin, Pin, Quantity, Refund, Refunded, Status};
 pub use program::{Fault, Program};
+pub use referral::{Party, ReferralRefusal};
 pub use rejection::Rejection;
+pub use rules::due::{as_of, due, next_due};
 pub use rules::entitle::entitlement;
 pub use rules::merge::merge;
+pub use rules::tier::tier_status;
+pub use tier::{EarnedTier, TierChange, TierReason, TierStatus};

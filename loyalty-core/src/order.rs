@@ -12,7 +12,7 @@ use crate::amount::{Amount, AmountError, plain_decimal};
 use crate::calendar::Timestamp;
 use crate::id::{CategoryId, LineId, ProductId, RefundId};
 
-pub use state::{OrderState, Pin, Posted, Recorded};
+pub use state::{OrderState, Pin, Posted, Recorded, Room};
 
 /// How far an order has come. The furthest one reached since the last cancellation counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

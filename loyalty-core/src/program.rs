@@ -3,18 +3,27 @@
 //! [`Parts`] is the plain form that code fills in; [`Program::new`] checks it whole and answers every
 //! fault at once. With the `json` feature, [`Program::from_json`] does the same for a document.
 
+mod action;
+mod campaign;
 mod check;
 #[cfg(feature = "json")]
 mod json;
+mod referral;
+mod tier;
 
 use std::collections::BTreeSet;
 
 use crate::amount::{Amount, Points, Rate, Rounding};
+use crate::award::Limit;
 use crate::calendar::{Boundary, Period, Timestamp};
 use crate::id::{CategoryId, ProductId, RuleId, Tag, TierId};
 use crate::order::{Origin, Status};
 
+pub use action::{ActionConditions, ActionKind, ActionRule, fold_code};
+pub use campaign::{Campaign, Combine, Effect};
 pub use check::Fault;
+pub use referral::{Milestone, Referrals};
+pub use tier::{Down, EntryReward, Metric, Tier, Tiering, Window};
 
 /// A checked program.
 ///
@@ -67,6 +76,11 @@ impl Program {
         self.parts.tiers.iter().find(|tier| tier.id == *id)
     }
 
+    /// How high a tier is: 0 is the lowest.
+    pub fn rank(&self, id: &TierId) -> Option<usize> {
+        self.parts.tiers.iter().position(|tier| tier.id == *id)
+    }
+
     /// The tags that any condition looks at.
     pub(crate) fn tags(&self) -> impl Iterator<Item = &Tag> {
         self.parts.earning.iter().flat_map(|rule| &rule.when.customer_tags)
@@ -86,6 +100,15 @@ pub struct Parts {
     pub basis: Basis,
     /// What earns. The rules of one order add up.
     pub earning: Vec<EarningRule>,
+    /// How multipliers of tiers and campaigns go together.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Combine::is_default"))]
+    pub combine: Combine,
+    /// More points for a while.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub campaigns: Vec<Campaign>,
+    /// How long points of orders are pending, from the gate.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub hold: Option<Period>,
     /// What refunds do.
     pub refunds: RefundPolicy,
     /// What happens where more is taken back than there is.
@@ -94,6 +117,15 @@ pub struct Parts {
     pub expiry: Expiry,
     /// VIP tiers, lowest first.
     pub tiers: Vec<Tier>,
+    /// How tiers are come by and lost.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Tiering::is_default"))]
+    pub tiering: Tiering,
+    /// What earns without an order.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub actions: Vec<ActionRule>,
+    /// What bringing friends is worth.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub referrals: Option<Referrals>,
 }
 
 impl Default for Parts {
@@ -107,6 +139,12 @@ impl Default for Parts {
             debt: DebtPolicy::default(),
             expiry: Expiry::default(),
             tiers: Vec::new(),
+            combine: Combine::default(),
+            campaigns: Vec::new(),
+            hold: None,
+            tiering: Tiering::default(),
+            actions: Vec::new(),
+            referrals: None,
         }
     }
 }
@@ -141,13 +179,17 @@ pub struct EarningRule {
     /// Its lines earn nothing from rules that name no product or category.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub replaces_base: bool,
+    /// How much it may pay to one customer. The room found at an order's first award stays the order's.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub limits: Vec<Limit>,
 }
 
 impl EarningRule {
     /// One point per currency unit: the rule of a new shop.
     fn base() -> Self {
         let id = RuleId::base();
-        Self { id, earn: Earn::PerUnit(Rate::ONE), when: Conditions::default(), replaces_base: false }
+        let (earn, when) = (Earn::PerUnit(Rate::ONE), Conditions::default());
+        Self { id, earn, when, replaces_base: false, limits: Vec::new() }
     }
 }
 
@@ -245,16 +287,23 @@ pub enum Expiry {
         #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
         round_up_to: Option<Boundary>,
     },
+    /// The whole balance at once, where nothing happens on the account for so long.
+    Inactivity {
+        /// So long after the last change.
+        after: Period,
+        /// What counts as one.
+        activity: Activity,
+    },
 }
 
-/// A VIP tier.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What keeps a balance from ending by inactivity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
-pub struct Tier {
-    /// Its name in the program.
-    pub id: TierId,
-    /// Its name for customers.
-    pub name: String,
-    /// What points of orders are multiplied by.
-    pub multiplier: Rate,
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum Activity {
+    /// Any change of the balance, but for points running out of time. The default.
+    #[default]
+    Any,
+    /// Only points earned or redeemed, not adjustments or what refunds take back.
+    EarningAndRedeeming,
 }

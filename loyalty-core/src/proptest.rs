@@ -33,13 +33,15 @@ use crate::account::Account;
 use crate::amount::Points;
 use crate::calendar::{Timestamp, Zone};
 use crate::command::{Command, Excess};
-use crate::decide::{Context, Decision, decide};
+use crate::customer::Birthday;
+use crate::decide::{Context, Decision, Former, decide};
 use crate::event::Event;
 use crate::exact::Fraction;
-use crate::id::{OrderId, ProgramVersion, Tag};
+use crate::id::{AccountId, OrderId, ProgramVersion, Tag};
 use crate::order::{OrderState, Refund};
 use crate::program::Program;
 use crate::rejection::Rejection;
+use crate::rules::due::as_of;
 use crate::rules::entitle::entitlement;
 
 pub use strategies::{
@@ -59,7 +61,10 @@ pub struct Books {
     pub orders: BTreeMap<OrderId, OrderState>,
     /// All that happened.
     pub journal: Vec<Event>,
-    programs: Vec<Program>,
+    /// The customer's birthday.
+    pub birthday: Option<Birthday>,
+    /// The programs, each with the instant from which it is in force.
+    programs: Vec<(Timestamp, Program)>,
 }
 
 impl Books {
@@ -71,19 +76,28 @@ impl Books {
             account: Account::default(),
             orders: BTreeMap::new(),
             journal: Vec::new(),
-            programs: vec![program],
+            birthday: None,
+            programs: vec![(Timestamp::UNIX_EPOCH, program)],
         }
     }
 
-    /// Another program comes in force. Orders that are pinned keep theirs.
+    /// Another program comes in force, as if it had been so all along. Orders that are pinned keep theirs.
     pub fn publish(&mut self, program: Program) {
-        self.programs.push(program);
+        for (from, _) in &mut self.programs {
+            *from = Timestamp::MIN_UTC;
+        }
+        self.programs.push((Timestamp::UNIX_EPOCH, program));
+    }
+
+    /// Another program comes in force at an instant: what is due before it is decided under the old one.
+    pub fn publish_at(&mut self, program: Program, from: Timestamp) {
+        self.programs.push((from, program));
     }
 
     /// The published program of this version.
     pub fn program(&self, version: ProgramVersion) -> Option<&Program> {
         let index = usize::try_from(version.0).ok()?.checked_sub(1)?;
-        self.programs.get(index)
+        self.programs.get(index).map(|(_, program)| program)
     }
 
     /// Decides a command and posts what follows. A refused one changes nothing.
@@ -101,19 +115,44 @@ impl Books {
     /// # Errors
     /// The [`Rejection`] of the rules.
     pub fn decide(&self, command: &Command, now: Timestamp) -> Result<Decision, Rejection> {
+        self.with_context(command.order(), now, |context| decide(context, command))
+    }
+
+    /// What a decision at `now` would look at.
+    pub fn with_context<T>(
+        &self,
+        order: Option<&OrderId>,
+        now: Timestamp,
+        look: impl FnOnce(&Context<'_>) -> T,
+    ) -> T {
         let default = Program::default();
-        let order = command.order().and_then(|id| self.orders.get(id));
+        let order = order.and_then(|id| self.orders.get(id));
         let pin = order.and_then(OrderState::pin);
-        let version = ProgramVersion(u32::try_from(self.programs.len()).unwrap_or(u32::MAX));
-        let context = Context {
+        let version = |index: usize| ProgramVersion(u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1));
+        let behind = |until: Timestamp| self.account.at().is_none_or(|at| at < until);
+        let pairs = self.programs.iter().zip(self.programs.iter().skip(1)).enumerate();
+        let former = pairs.filter(|(_, (_, (until, _)))| behind(*until));
+        let former = former.map(|(index, ((from, program), (until, _)))| Former {
+            version: version(index),
+            program,
+            from: *from,
+            until: *until,
+        });
+        let before: Vec<_> = former.collect();
+        let (since, program) =
+            self.programs.last().map_or((Timestamp::UNIX_EPOCH, &default), |(since, program)| (*since, program));
+        look(&Context {
             zone: self.zone,
-            program: (version, self.programs.last().unwrap_or(&default)),
+            program: (version(self.programs.len().saturating_sub(1)), program),
+            since,
+            before: &before,
             pinned: pin.and_then(|pin| self.program(pin.program)),
+            account_id: Some(AccountId(1)),
+            birthday: self.birthday,
             order,
             tags: &self.tags,
             ..Context::new(&default, &self.account, now)
-        };
-        decide(&context, command)
+        })
     }
 
     /// Folds events and keeps them.
@@ -129,7 +168,12 @@ impl Books {
 
     /// The balance as of `now`.
     pub fn balance(&self, now: Timestamp) -> Points {
-        self.account.balance(now)
+        self.as_of(now).balance(now)
+    }
+
+    /// The account as of `now`.
+    pub fn as_of(&self, now: Timestamp) -> Account {
+        self.with_context(None, now, as_of)
     }
 }
 
@@ -143,10 +187,13 @@ pub fn books_add_up(books: &Books) -> TestCaseResult {
     prop_assert_eq!(&again.orders, &books.orders);
     let sum = books.journal.iter().fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()));
     prop_assert_eq!(sum, books.account.totals().balance());
+    let moved = |event: &Event| event.points().saturating_add(event.pending_points());
+    let held = books.journal.iter().map(Event::pending_points).fold(Points::ZERO, Points::saturating_add);
+    prop_assert_eq!(held, books.account.pending_lots().points());
     for (id, order) in &books.orders {
         let posted = order.posted();
         let entries = books.journal.iter().filter(|event| event.order() == Some(id));
-        let sum = entries.fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()));
+        let sum = entries.map(moved).fold(Points::ZERO, Points::saturating_add);
         let net = posted.awarded.saturating_sub(posted.taken).saturating_sub(posted.expired);
         prop_assert_eq!(sum, net, "order {}", id);
     }
@@ -184,6 +231,8 @@ pub fn entries_explain_themselves(books: &Books) -> TestCaseResult {
         let factors = worth.multipliers.iter().map(|multiplier| Fraction::rate(multiplier.factor));
         let sum = worth.rules.iter().map(|share| share.points).try_fold(Fraction::ZERO, Fraction::plus);
         let exact = sum.and_then(|sum| factors.into_iter().try_fold(sum, Fraction::times));
+        let campaigns = worth.campaigns.iter().map(|share| share.points);
+        let exact = exact.and_then(|exact| campaigns.into_iter().try_fold(exact, Fraction::plus));
         prop_assert_eq!(exact, Ok(worth.exact), "{}", worth);
         prop_assert_eq!(worth.exact.rounded(worth.rounding), Ok(worth.points), "{}", worth);
         let before = reckoning.before;

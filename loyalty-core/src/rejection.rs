@@ -1,16 +1,24 @@
 //! The rules said no.
 
 use crate::amount::{Amount, Points};
+use crate::award::Limit;
 use crate::calendar::CalendarError;
 use crate::exact::Overflow;
-use crate::id::{LineId, OrderId, RefundId, TierId};
+use crate::id::{ActionId, LineId, OrderId, RefundId, TierId};
 use crate::order::{OrderError, Quantity};
+use crate::referral::ReferralRefusal;
 
 /// Why the rules refuse a command. Nothing has changed. The text helps whoever sent it; [`Self::code`]
 /// is stable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
+    /// The customer's tags or tier, or the time, are not those of the action.
+    #[error("the action {action} is not for this customer now")]
+    ActionNotOpen {
+        /// The action.
+        action: ActionId,
+    },
     /// More points than are available.
     #[error("{need} points are needed, but only {have} are available")]
     InsufficientPoints {
@@ -28,12 +36,35 @@ pub enum Rejection {
         /// What would make sense.
         expected: &'static str,
     },
+    /// The customer has had all that an action pays.
+    #[error("the action {action} pays at most {limit}")]
+    LimitReached {
+        /// The action.
+        action: ActionId,
+        /// The limit.
+        limit: Limit,
+    },
+    /// Other points than the program's, where it does not allow that.
+    #[error("the action {action} always gives its own number of points")]
+    NoPointsOverride {
+        /// The action.
+        action: ActionId,
+    },
     /// Amounts or times that cannot be counted with.
     #[error("the amounts or times are too large to be counted exactly")]
     OutOfRange,
     /// A balance beyond what points can hold.
     #[error("the balance would leave the range of {} to {} points", Points::MIN, Points::MAX)]
     PointsOutOfRange,
+    /// Somebody cannot be brought by somebody.
+    #[error("the referral is refused: {reason}")]
+    ReferralRefused {
+        /// Why.
+        reason: ReferralRefusal,
+    },
+    /// The program has no referrals.
+    #[error("the program has no referrals")]
+    ReferralsOff,
     /// The same refund with other content.
     #[error("refund {refund} of order {order} is already known with another content")]
     RefundDiffers {
@@ -58,6 +89,15 @@ pub enum Rejection {
         /// The order's total.
         total: Amount,
     },
+    /// An action that the program does not have, or that is not the shop's to tell.
+    #[error("the program has no action {action} that could be told")]
+    UnknownAction {
+        /// The action.
+        action: ActionId,
+    },
+    /// A code that this customer cannot use, for whatever reason.
+    #[error("this code cannot be used")]
+    UnknownCode,
     /// A line that the order does not have.
     #[error("the order has no line {line}")]
     UnknownLine {
@@ -76,17 +116,24 @@ impl Rejection {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::ActionNotOpen { .. } => "action_not_open",
             Self::InsufficientPoints { .. } => "insufficient_points",
             Self::InvalidOrder(OrderError::DuplicateLine(_)) => "duplicate_line",
             Self::InvalidOrder(OrderError::RedeemedBeyondTotal { .. }) => "redeemed_beyond_total",
             Self::InvalidOrder(OrderError::TooLarge) => "order_too_large",
             Self::InvalidOrder(OrderError::TotalsDisagree { .. }) => "totals_disagree",
             Self::InvalidPoints { .. } => "invalid_points",
+            Self::LimitReached { .. } => "limit_reached",
+            Self::NoPointsOverride { .. } => "no_points_override",
             Self::OutOfRange => "out_of_range",
             Self::PointsOutOfRange => "points_out_of_range",
+            Self::ReferralRefused { .. } => "referral_refused",
+            Self::ReferralsOff => "referrals_off",
             Self::RefundDiffers { .. } => "refund_differs",
             Self::RefundExceedsLine { .. } => "refund_exceeds_line",
             Self::RefundExceedsOrder { .. } => "refund_exceeds_order",
+            Self::UnknownAction { .. } => "unknown_action",
+            Self::UnknownCode => "unknown_code",
             Self::UnknownLine { .. } => "unknown_line",
             Self::UnknownTier { .. } => "unknown_tier",
         }

@@ -515,7 +515,7 @@ fn merging_brings_a_tier_where_there_is_none() {
         |name: &str, until: Option<&str>| ManualTier { id: TierId::new(name).unwrap(), until: until.map(at) };
     let with = |tier: Option<ManualTier>| {
         let mut account = Account::default();
-        account.evolve(&Event::TierSet { tier });
+        account.evolve(&Event::TierSet { tier, at: None });
         account
     };
     let (silver, gold) = (tier("silver", None), tier("gold", None));

@@ -235,7 +235,7 @@ proptest! {
             let decided = books.decide(command, *now);
             prop_assert_eq!(&decided, &books.decide(command, *now), "decided twice");
             let mut written = books.clone();
-            written.tell(&Command::WriteExpiry, *now).unwrap();
+            written.tell(&Command::CatchUp, *now).unwrap();
             let before = books.balance(*now);
             prop_assert_eq!(written.balance(*now), before, "a balance needs no job");
             if let Ok(told) = written.tell(command, *now) {

@@ -346,6 +346,9 @@ impl<V: View> Transaction<'_, V> {
     }
 
     fn merge(&mut self, guest: &Arc<CustomerRecord>, into: AccountId) -> Result<(), Stop> {
+        for account in [guest.account, into] {
+            self.command(Some(account), &Command::CatchUp)?;
+        }
         let from = self.load_account(guest.account)?;
         let to = self.load_account(into)?;
         let now = self.now.max(from.at).max(to.at);
@@ -423,6 +426,10 @@ impl<V: View> Transaction<'_, V> {
             zone: self.shop.zone,
             minor_digits: self.shop.minor_digits(),
             program: (current.0, &current.1),
+            since: Timestamp::UNIX_EPOCH,
+            before: &[],
+            account_id: account,
+            birthday: None,
             pinned: pinned.as_ref().map(|(_, program)| &**program),
             account: record.as_ref().map(|record| &record.account),
             order: order.as_ref().map(|order| &order.state),
@@ -431,6 +438,11 @@ impl<V: View> Transaction<'_, V> {
         };
         let decision = decide(&context, command)?;
         self.post(account, decision.events)?;
+        // What follows for a friend's account, in the same transaction. It leads no further.
+        for (account, command) in decision.follow_ups {
+            let account = self.follow(account)?;
+            self.command(Some(account), &command)?;
+        }
         Ok(())
     }
 

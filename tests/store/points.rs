@@ -91,8 +91,8 @@ pub(crate) fn points_end_without_anybody_writing_it_down(store: &dyn Store) {
     let october = desk.at("2026-10-01T00:00:00Z");
     assert_eq!(october.balance(&who), 100);
     assert_eq!(code(&october.tell(&who, vec![subtract(101)])), "insufficient_points");
-    october.tell(&who, vec![Command::WriteExpiry]).unwrap();
-    assert_eq!(october.tell(&who, vec![Command::WriteExpiry]).unwrap().seq, None);
+    october.tell(&who, vec![Command::CatchUp]).unwrap();
+    assert_eq!(october.tell(&who, vec![Command::CatchUp]).unwrap().seq, None);
     assert_eq!((october.balance(&who), october.see(&who).account().lots().len()), (100, 1));
 }
 

@@ -144,7 +144,7 @@ fn by_hand() -> impl Strategy<Value = Command> {
         1 => of(tier).prop_map(|tier| {
             Command::SetTier(tier.map(|(id, until)| ManualTier { id, until: until.map(hours) }))
         }),
-        1 => Just(Command::WriteExpiry),
+        1 => Just(Command::CatchUp),
         1 => Just(add(loyalty_core::Points::MAX.get())),
     ]
 }

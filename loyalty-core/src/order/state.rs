@@ -6,10 +6,12 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use super::{Order, Origin, Refunded, Status};
+use crate::account::Counts;
 use crate::amount::Points;
 use crate::calendar::Timestamp;
-use crate::event::Event;
-use crate::id::{ProgramVersion, RefundId, Tag, TierId};
+use crate::event::{Counted, Event, LotPart};
+use crate::id::{ProgramVersion, RefundId, RuleId, Tag, TierId};
+use chrono::NaiveDate;
 
 /// All facts of one order, in a form that does not depend on the sequence in which they came.
 ///
@@ -36,6 +38,8 @@ pub struct OrderState {
     posted: Posted,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     earned_lasting: bool,
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Counts::is_zero"))]
+    counted: Counts,
 }
 
 /// The latest snapshot.
@@ -73,6 +77,29 @@ pub struct Pin {
     /// The customer's tier.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub tier: Option<TierId>,
+    /// The campaigns that it is in.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub campaigns: Vec<RuleId>,
+    /// How much rules with a limit may pay for it.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "BTreeMap::is_empty"))]
+    pub rooms: BTreeMap<RuleId, Room>,
+}
+
+impl Pin {
+    /// A pin of an order that is nobody's.
+    pub fn new(program: ProgramVersion, at: Timestamp) -> Self {
+        Self { program, at, tags: BTreeSet::new(), tier: None, campaigns: Vec::new(), rooms: BTreeMap::new() }
+    }
+}
+
+/// How much a rule with a limit may pay for one order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct Room {
+    /// At most so many points.
+    pub points: Points,
+    /// The shop's day that it counts for.
+    pub day: NaiveDate,
 }
 
 /// What an order has put on its account so far. All but what was forgiven only grow.
@@ -125,6 +152,11 @@ impl OrderState {
     /// What was posted.
     pub fn posted(&self) -> Posted {
         self.posted
+    }
+
+    /// What of it counts for tiers and goals.
+    pub fn counted(&self) -> Counts {
+        self.counted
     }
 
     /// The refunds by the shop's id of them.
@@ -206,12 +238,18 @@ impl OrderState {
                 self.refunds.insert(refund.id.clone(), refund.refunded.clone());
             }
             Event::OrderPinned { pin, .. } => self.pin = Some(pin.clone()),
-            Event::PointsAwarded { points, lot, .. } => {
+            Event::PointsAwarded { points, lot, counted, .. } => {
                 self.posted.awarded = self.posted.awarded.saturating_add(*points);
                 self.posted.forgiven = Points::ZERO;
-                self.earned_lasting |= lot.as_ref().is_some_and(|lot| lot.expires_at.is_none());
+                self.earned_lasting |= lot.as_ref().is_some_and(LotPart::is_lasting);
+                self.count(counted.as_ref());
             }
-            Event::PointsTakenBack { taking, .. } => {
+            Event::PointsReleased { into, .. } => {
+                self.earned_lasting |= into.as_ref().is_some_and(LotPart::is_lasting);
+            }
+            Event::OrderCounted { counted, .. } => self.count(Some(counted)),
+            Event::PointsTakenBack { taking, counted, .. } => {
+                self.count(counted.as_ref());
                 self.posted.taken = self.posted.taken.saturating_add(taking.points());
                 self.posted.forgiven = self.posted.forgiven.saturating_add(taking.forgiven);
             }
@@ -220,11 +258,26 @@ impl OrderState {
             }
             Event::AccountAbsorbed { .. }
             | Event::AccountMerged { .. }
+            | Event::AwardGiven { .. }
+            | Event::AwardTakenBack { .. }
             | Event::CustomerAdded
             | Event::OrderClosed { .. }
             | Event::PointsAdded { .. }
             | Event::PointsSubtracted { .. }
+            | Event::ReferralCodeIssued { .. }
+            | Event::ReferralCompleted { .. }
+            | Event::ReferralJoined { .. }
+            | Event::ReferralUndone { .. }
+            | Event::TierChanged { .. }
+            | Event::TierLapsed { .. }
+            | Event::TierRetained { .. }
             | Event::TierSet { .. } => {}
+        }
+    }
+
+    fn count(&mut self, counted: Option<&Counted>) {
+        if let Some(counted) = counted {
+            self.counted = self.counted.plus(counted.counts);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Conditions, Earn, EarningRule, Parts, Tier};
+use super::{Conditions, Earn, EarningRule, Parts, Tier, action, campaign, referral, tier};
 
 /// One thing that is wrong with a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,13 @@ const MAX_ITEMS: usize = 200;
 /// Everything that is wrong, in the order of the document.
 pub(super) fn faults(parts: &Parts) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for (name, count) in [("earning", parts.earning.len()), ("tiers", parts.tiers.len())] {
+    let lists = [
+        ("earning", parts.earning.len()),
+        ("campaigns", parts.campaigns.len()),
+        ("tiers", parts.tiers.len()),
+        ("actions", parts.actions.len()),
+    ];
+    for (name, count) in lists {
         if count > MAX_ITEMS {
             faults.push(Fault::new(format!("/{name}"), "too_many", format!("at most {MAX_ITEMS} are accepted")));
         }
@@ -48,6 +54,13 @@ pub(super) fn faults(parts: &Parts) -> Vec<Fault> {
             faults.push(duplicate(&pointer, tier.id.as_str()));
         }
         check_tier(tier, &pointer, &mut faults);
+    }
+    let tiers = names;
+    campaign::check(&parts.campaigns, &tiers, &mut faults);
+    tier::check(&parts.tiers, &parts.tiering, &mut faults);
+    action::check(&parts.actions, &tiers, &mut faults);
+    if let Some(referrals) = &parts.referrals {
+        referral::check(referrals, &mut faults);
     }
     faults
 }
@@ -74,15 +87,16 @@ fn check_rule(rule: &EarningRule, pointer: &str, faults: &mut Vec<Fault>) {
         Earn::PerUnit(_) | Earn::PerIncrement { .. } | Earn::PerOrder(_) => {}
     }
     check_conditions(&rule.when, pointer, faults);
+    action::check_limits(&rule.limits, &format!("{pointer}/limits"), faults);
     if rule.replaces_base && !rule.when.is_scoped() {
         let detail = "a rule that replaces others must name products or categories";
         faults.push(Fault::new(format!("{pointer}/replaces_base"), "contradiction", detail));
     }
 }
 
-const POINTS_RANGE: &str = "must be 1 to 1,000,000,000 points";
+pub(super) const POINTS_RANGE: &str = "must be 1 to 1,000,000,000 points";
 
-fn points_in_range(points: crate::amount::Points) -> bool {
+pub(super) fn points_in_range(points: crate::amount::Points) -> bool {
     (1..=1_000_000_000).contains(&points.get())
 }
 

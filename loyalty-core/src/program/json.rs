@@ -1,12 +1,19 @@
 //! A program read from JSON. Reading goes on after a fault, so that a merchant sees all of them.
 
+mod action;
+mod campaign;
+mod tier;
+
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{Basis, Conditions, DebtPolicy, Earn, EarningRule, Expiry, Fault, Parts, Program, RefundPolicy, Tier};
-use crate::amount::{Amount, Points, Rate, Rounding};
+use super::{
+    Activity, Basis, Combine, Conditions, DebtPolicy, Earn, EarningRule, Expiry, Fault, Parts, Program,
+    RefundPolicy,
+};
+use crate::amount::{Amount, Points, Rounding};
 use crate::calendar::{Boundary, Timestamp};
 use crate::order::Status;
 
@@ -98,6 +105,20 @@ impl<'a> At<'a> {
         Some(text)
     }
 
+    fn as_text(&self) -> Option<&'a str> {
+        if let Node::Text(text) = self.node { Some(text) } else { None }
+    }
+
+    fn is_text(&self) -> bool {
+        self.as_text().is_some()
+    }
+
+    fn count(&self, faults: &mut Faults) -> Option<u32> {
+        let count = if let Node::Number(number) = self.node { number.as_u64() } else { None };
+        let count = count.and_then(|count| u32::try_from(count).ok()).filter(|count| *count <= 1_000_000_000);
+        count.or_else(|| self.fault("out_of_range", "must be a whole number up to 1,000,000,000", faults))
+    }
+
     fn parsed<T: FromStr<Err: ToString>>(&self, faults: &mut Faults) -> Option<T> {
         let text = self.text(faults)?;
         text.parse().or_else(|error: T::Err| self.fault("invalid_value", error.to_string(), faults).ok_or(())).ok()
@@ -147,7 +168,22 @@ impl<'a> At<'a> {
 
     fn parts(&self, faults: &mut Faults) -> Parts {
         let mut parts = Parts::default();
-        let known = ["award_on", "rounding", "basis", "earning", "refunds", "debt", "expiry", "tiers"];
+        let known = [
+            "award_on",
+            "rounding",
+            "basis",
+            "earning",
+            "combine",
+            "campaigns",
+            "hold",
+            "refunds",
+            "debt",
+            "expiry",
+            "tiers",
+            "tiering",
+            "actions",
+            "referrals",
+        ];
         let Some(members) = self.members(&known, faults) else { return parts };
         let statuses = Status::ALL.map(|status| (status.name(), status));
         parts.award_on = members.present("award_on").and_then(|at| at.named(&statuses, faults));
@@ -156,6 +192,12 @@ impl<'a> At<'a> {
         members.read("earning", &mut parts.earning, |at| {
             Some(at.list(faults).iter().filter_map(|rule| rule.earning_rule(faults)).collect())
         });
+        let combines = [("multiply", Combine::Multiply), ("highest", Combine::Highest), ("add", Combine::Add)];
+        members.read("combine", &mut parts.combine, |at| at.named(&combines, faults));
+        members.read("campaigns", &mut parts.campaigns, |at| {
+            Some(at.list(faults).iter().filter_map(|campaign| campaign.campaign(faults)).collect())
+        });
+        parts.hold = members.present("hold").and_then(|at| at.parsed(faults));
         let refunds = [("claw_back", RefundPolicy::ClawBack), ("keep", RefundPolicy::Keep)];
         members.read("refunds", &mut parts.refunds, |at| at.named(&refunds, faults));
         let debts = [("allow", DebtPolicy::Allow), ("stop_at_zero", DebtPolicy::StopAtZero)];
@@ -164,6 +206,11 @@ impl<'a> At<'a> {
         members.read("tiers", &mut parts.tiers, |at| {
             Some(at.list(faults).iter().filter_map(|tier| tier.tier(faults)).collect())
         });
+        members.read("tiering", &mut parts.tiering, |at| at.tiering(faults));
+        members.read("actions", &mut parts.actions, |at| {
+            Some(at.list(faults).iter().filter_map(|action| action.action(faults)).collect())
+        });
+        parts.referrals = members.present("referrals").and_then(|at| at.referrals(faults));
         parts
     }
 
@@ -180,13 +227,15 @@ impl<'a> At<'a> {
     }
 
     fn earning_rule(&self, faults: &mut Faults) -> Option<EarningRule> {
-        let members = self.members(&["id", "earn", "when", "replaces_base"], faults)?;
+        let members = self.members(&["id", "earn", "when", "replaces_base", "limits"], faults)?;
         let id = members.required("id", faults).and_then(|at| at.parsed(faults));
         let earn = members.required("earn", faults).and_then(|at| at.earn(faults));
         let (mut when, mut replaces_base) = (Conditions::default(), false);
         members.read("when", &mut when, |at| Some(at.conditions(faults)));
         members.read("replaces_base", &mut replaces_base, |at| at.bool(faults));
-        Some(EarningRule { id: id?, earn: earn?, when, replaces_base })
+        let mut limits = Vec::new();
+        members.read("limits", &mut limits, |at| Some(at.limits(faults)));
+        Some(EarningRule { id: id?, earn: earn?, when, replaces_base, limits })
     }
 
     fn earn(&self, faults: &mut Faults) -> Option<Earn> {
@@ -228,22 +277,29 @@ impl<'a> At<'a> {
         if let Node::Text(_) = self.node {
             return self.named(&[("never", Expiry::Never)], faults);
         }
-        let members = self.members(&["per_lot"], faults)?;
-        let lot = members.required("per_lot", faults)?;
-        let members = lot.members(&["after", "round_up_to"], faults)?;
+        let members = self.members(&["per_lot", "inactivity"], faults)?;
+        match (members.present("per_lot"), members.present("inactivity")) {
+            (Some(at), None) => at.expiry_per_lot(faults),
+            (None, Some(at)) => at.expiry_by_inactivity(faults),
+            _ => self.fault("invalid_value", "must have one of per_lot and inactivity", faults),
+        }
+    }
+
+    fn expiry_per_lot(&self, faults: &mut Faults) -> Option<Expiry> {
+        let members = self.members(&["after", "round_up_to"], faults)?;
         let after = members.required("after", faults).and_then(|at| at.parsed(faults));
         let boundaries = [("month", Boundary::Month), ("quarter", Boundary::Quarter), ("year", Boundary::Year)];
         let round_up_to = members.present("round_up_to").and_then(|at| at.named(&boundaries, faults));
         Some(Expiry::PerLot { after: after?, round_up_to })
     }
 
-    fn tier(&self, faults: &mut Faults) -> Option<Tier> {
-        let members = self.members(&["id", "name", "multiplier"], faults)?;
-        let id = members.required("id", faults).and_then(|at| at.parsed(faults));
-        let name = members.required("name", faults).and_then(|at| at.text(faults));
-        let mut multiplier = Rate::ONE;
-        members.read("multiplier", &mut multiplier, |at| at.decimal(faults));
-        Some(Tier { id: id?, name: name?.to_owned(), multiplier })
+    fn expiry_by_inactivity(&self, faults: &mut Faults) -> Option<Expiry> {
+        let members = self.members(&["after", "activity"], faults)?;
+        let after = members.required("after", faults).and_then(|at| at.parsed(faults));
+        let (mut activity, names) =
+            (Activity::Any, [("any", Activity::Any), ("earning_and_redeeming", Activity::EarningAndRedeeming)]);
+        members.read("activity", &mut activity, |at| at.named(&names, faults));
+        Some(Expiry::Inactivity { after: after?, activity })
     }
 }
 

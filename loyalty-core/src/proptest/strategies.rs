@@ -101,9 +101,9 @@ pub fn programs() -> impl Strategy<Value = Program> {
             let named = rules.into_iter().enumerate().filter_map(|(index, rule)| {
                 Some(EarningRule { id: RuleId::new(format!("rule{index}")).ok()?, ..rule })
             });
-            let tier = |id: TierId| Tier { name: id.to_string(), id, multiplier };
+            let tier = |id: TierId| Tier::by_hand(id.clone(), id.as_str(), multiplier);
             let (earning, tiers) = (named.collect(), tiers.into_iter().map(tier).collect());
-            Parts { award_on, rounding, basis, earning, refunds, debt, expiry: Expiry::Never, tiers }
+            Parts { award_on, rounding, basis, earning, refunds, debt, tiers, ..Parts::default() }
         },
     );
     parts.prop_filter_map("a valid program", |parts| Program::new(parts).ok())
@@ -150,6 +150,7 @@ fn rules() -> impl Strategy<Value = EarningRule> {
             earn,
             replaces_base: replaces && when.is_scoped(),
             when,
+            limits: Vec::new(),
         })
     })
 }
@@ -272,7 +273,7 @@ fn manual_commands() -> impl Strategy<Value = Command> {
         points().prop_map(|points| Command::SubtractPoints { points, grounds: Grounds::default() }),
         points().prop_map(|to| Command::SetBalance { to, reason: None }),
         (tier_ids(), of(instants())).prop_map(|(id, until)| Command::SetTier(Some(ManualTier { id, until }))),
-        Just(Command::WriteExpiry),
+        Just(Command::CatchUp),
     ]
 }
 

@@ -4,14 +4,16 @@
 //! leave a share of it; each rule looks at its lines of what is left; the sum is multiplied, and rounded
 //! once. Everything before the rounding is an exact fraction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::amount::{Amount, Points};
+use crate::calendar::Timestamp;
 use crate::exact::{Fraction, Overflow};
 use crate::explain::{Exclusion, Explanation, Left, LineBasis, Multiplier, RuleShare, Standing};
+use crate::id::{CategoryId, ProductId, RuleId};
 use crate::order::{Line, Order, OrderState, Origin, Pin, Quantity, Status};
 use crate::program::{Conditions, Earn, EarningRule, Program, RefundPolicy};
-use crate::rules::refund;
+use crate::rules::{campaign, refund};
 
 /// The points that an order deserves under the program that it was pinned to, with the reasons.
 ///
@@ -39,6 +41,17 @@ pub fn entitlement(state: &OrderState, program: &Program, pin: &Pin) -> Result<E
     }
 }
 
+/// What each rule would give for an order if none had a limit, before rounding.
+pub(crate) fn unlimited(
+    state: &OrderState,
+    program: &Program,
+    pin: &Pin,
+) -> Result<BTreeMap<RuleId, Fraction>, Overflow> {
+    let free = Pin { rooms: BTreeMap::new(), ..pin.clone() };
+    let shares = entitlement(state, program, &free)?.rules;
+    Ok(shares.into_iter().map(|share| (share.rule, share.points)).collect())
+}
+
 fn refunds_count(program: &Program) -> bool {
     program.parts().refunds == RefundPolicy::ClawBack
 }
@@ -52,6 +65,8 @@ fn nothing(standing: Standing, program: &Program, pin: &Pin) -> Explanation {
         left: None,
         rules: Vec::new(),
         multipliers: Vec::new(),
+        campaigns: Vec::new(),
+        spend: Amount::ZERO,
         exact: Fraction::ZERO,
         rounding: program.parts().rounding,
         points: Points::ZERO,
@@ -66,7 +81,7 @@ fn entitled(
     pin: &Pin,
 ) -> Result<Explanation, Overflow> {
     let mut basis = OrderBasis::of(state, order, program)?;
-    let at = order.placed_at.or_else(|| state.first_reached_at(gate)).unwrap_or(pin.at);
+    let at = placed_at(state, order, gate).unwrap_or(pin.at);
     let total = basis.sum(|_| true)?.plus(basis.extras)?.times(basis.share)?;
     let applies = |rule: &&EarningRule| {
         let when = &rule.when;
@@ -96,14 +111,25 @@ fn entitled(
             Earn::PerOrder(_) if scoped && !basis.has(&rule.when) => Fraction::ZERO,
             Earn::PerOrder(points) => Fraction::of(points.get(), 1),
         };
+        let room = pin.rooms.get(&rule.id).copied();
+        let most = room.map(|room| Fraction::of(room.points.get(), 1));
+        let points = most.filter(|most| !most.is_at_least(points)).unwrap_or(points);
         exact = exact.plus(points)?;
         if !points.is_zero() || !scoped {
-            shares.push(RuleShare { rule: rule.id.clone(), earn: rule.earn, basis: looked_at, points });
+            shares.push(RuleShare { rule: rule.id.clone(), earn: rule.earn, basis: looked_at, points, room });
         }
     }
     let multipliers = multipliers(program, pin);
+    let campaigns = if pin.campaigns.is_empty() {
+        Vec::new()
+    } else {
+        campaign::shares(&basis, program, pin, &rules, &shares, multipliers.first())?
+    };
     for multiplier in &multipliers {
         exact = exact.times(Fraction::rate(multiplier.factor))?;
+    }
+    for share in &campaigns {
+        exact = exact.plus(share.points)?;
     }
     let points = exact.rounded(program.parts().rounding)?;
     let explanation = nothing(Standing::Entitled, program, pin);
@@ -114,10 +140,17 @@ fn entitled(
         left,
         rules: shares,
         multipliers,
+        campaigns,
+        spend: total.to_amount_down(),
         exact,
         points,
         ..explanation
     })
+}
+
+/// When an order counts as placed.
+pub(crate) fn placed_at(state: &OrderState, order: &Order, gate: Status) -> Option<Timestamp> {
+    order.placed_at.or_else(|| state.first_reached_at(gate))
 }
 
 fn multipliers(program: &Program, pin: &Pin) -> Vec<Multiplier> {
@@ -129,13 +162,18 @@ fn multipliers(program: &Program, pin: &Pin) -> Vec<Multiplier> {
 impl Conditions {
     /// Whether a scoped rule is about this line.
     fn covers(&self, line: &Line) -> bool {
-        line.product.as_ref().is_some_and(|product| self.products.contains(product))
-            || line.categories.iter().any(|category| self.categories.contains(category))
+        is_of(line, &self.products, &self.categories)
     }
 }
 
+/// Whether a line is of one of these products or categories.
+pub(super) fn is_of(line: &Line, products: &BTreeSet<ProductId>, categories: &BTreeSet<CategoryId>) -> bool {
+    line.product.as_ref().is_some_and(|product| products.contains(product))
+        || line.categories.iter().any(|category| categories.contains(category))
+}
+
 /// The money of an order that a program looks at.
-struct OrderBasis<'a> {
+pub(super) struct OrderBasis<'a> {
     lines: Vec<LineShare<'a>>,
     /// What of the lines is not tax.
     net: Fraction,
@@ -148,8 +186,8 @@ struct OrderBasis<'a> {
 }
 
 /// A line with the units of it that went back.
-struct LineShare<'a> {
-    line: &'a Line,
+pub(super) struct LineShare<'a> {
+    pub(super) line: &'a Line,
     /// What it cost, in ten-thousandths.
     cost: i64,
     refunded: Quantity,
@@ -206,7 +244,7 @@ impl<'a> OrderBasis<'a> {
     }
 
     /// What is left of the counted lines that are asked for.
-    fn sum(&self, asked: impl Fn(&LineShare<'_>) -> bool) -> Result<Fraction, Overflow> {
+    pub(super) fn sum(&self, asked: impl Fn(&LineShare<'_>) -> bool) -> Result<Fraction, Overflow> {
         let (mut whole, mut parts) = (0_i64, Fraction::ZERO);
         for share in self.lines.iter().filter(|share| share.excluded.is_none() && asked(share)) {
             if share.refunded.is_zero() {
@@ -229,8 +267,30 @@ impl<'a> OrderBasis<'a> {
 
     /// Whether any counted line that is asked for is not wholly refunded.
     fn has(&self, asked: &Conditions) -> bool {
+        self.has_line(|line| asked.covers(line))
+    }
+
+    pub(super) fn has_line(&self, asked: impl Fn(&Line) -> bool) -> bool {
         let there = |share: &LineShare<'_>| share.refunded.is_zero() || share.refunded < share.line.quantity;
-        self.lines.iter().any(|share| share.excluded.is_none() && there(share) && asked.covers(share.line))
+        self.lines.iter().any(|share| share.excluded.is_none() && there(share) && asked(share.line))
+    }
+
+    /// The lines that count.
+    pub(super) fn counted(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter().filter(|share| share.excluded.is_none()).map(|share| share.line)
+    }
+
+    /// The share of a rule's points that lines asked for have: those of its lines, by what is left of them.
+    pub(super) fn share_of(
+        &self,
+        rule: &EarningRule,
+        looked_at: Fraction,
+        asked: impl Fn(&Line) -> bool,
+    ) -> Result<Fraction, Overflow> {
+        let scoped = rule.when.is_scoped();
+        let mine = |share: &LineShare<'_>| if scoped { rule.when.covers(share.line) } else { !share.replaced };
+        let part = self.sum(|share| mine(share) && asked(share.line))?.times(self.share)?;
+        part.divided_by(looked_at)
     }
 
     fn explained(self) -> Vec<LineBasis> {

@@ -1,18 +1,16 @@
-//! When points end, and what has ended.
+//! When points end, and when they can be spent.
 
-use crate::account::Account;
-use crate::calendar::{CalendarError, Timestamp, Zone};
-use crate::event::Event;
+use crate::calendar::{CalendarError, Period, Timestamp, Zone};
 use crate::program::Expiry;
 
-/// The instant from which points earned at `earned_at` are no longer usable.
+/// The instant from which points earned at `earned_at` are no longer usable, where they end by themselves.
 pub(crate) fn expires_at(
     expiry: Expiry,
     zone: Zone,
     earned_at: Timestamp,
 ) -> Result<Option<Timestamp>, CalendarError> {
     match expiry {
-        Expiry::Never => Ok(None),
+        Expiry::Never | Expiry::Inactivity { .. } => Ok(None),
         Expiry::PerLot { after, round_up_to } => {
             let end = zone.after(earned_at, after)?;
             round_up_to.map_or(Ok(end), |boundary| zone.end_of(end, boundary)).map(Some)
@@ -20,15 +18,13 @@ pub(crate) fn expires_at(
     }
 }
 
-/// Writes down what has ended by `now`.
-pub(crate) fn due(account: &Account, now: Timestamp) -> Vec<Event> {
-    let ended = account.lots().iter().filter(|lot| !lot.is_usable(now));
-    ended
-        .map(|lot| Event::PointsExpired {
-            lot: lot.id,
-            points: lot.points,
-            order: lot.order.clone(),
-            expired_at: lot.expires_at.unwrap_or(now),
-        })
-        .collect()
+/// The instant until which points are pending, where that is still to come.
+pub(crate) fn pending_until(
+    hold: Option<Period>,
+    zone: Zone,
+    gate: Timestamp,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, CalendarError> {
+    let Some(hold) = hold else { return Ok(None) };
+    zone.after(gate, hold).map(|until| Some(until).filter(|until| now < *until))
 }

@@ -1,14 +1,17 @@
 //! Two accounts become one: a guest known by e-mail turns out to be a customer.
 
+use std::sync::Arc;
+
 use crate::account::{Account, Lot};
 use crate::calendar::Timestamp;
-use crate::event::Event;
+use crate::event::{Brought, Event, Grounds};
 use crate::id::{AccountId, LotId};
 use crate::rejection::Rejection;
-use crate::rules::{expire, take};
+use crate::rules::{due, take};
 
 /// The events of both accounts when `from` is merged into `into`. Lots keep their expiry; a debt on one
-/// side is paid by the lots of the other.
+/// side is paid by the lots of the other. Both must have caught up with `now`: see
+/// [`Command::CatchUp`](crate::Command::CatchUp).
 ///
 /// # Errors
 /// [`Rejection::PointsOutOfRange`] where the sum of both would be.
@@ -17,31 +20,45 @@ pub fn merge(
     (into_id, into): (AccountId, &Account),
     now: Timestamp,
 ) -> Result<(Vec<Event>, Vec<Event>), Rejection> {
-    let (mut from_events, mut into_events) = (expire::due(from, now), expire::due(into, now));
+    let (mut from_events, mut into_events) = (ended(from, now), ended(into, now));
     let points = from.balance(now);
+    let pending = from.pending_lots().points();
     into.balance(now).checked_add(points).ok_or(Rejection::PointsOutOfRange)?;
-    into.totals().merged.checked_add(points).ok_or(Rejection::PointsOutOfRange)?;
-    from.totals().merged.checked_sub(points).ok_or(Rejection::PointsOutOfRange)?;
+    let come = points.checked_add(pending).ok_or(Rejection::PointsOutOfRange)?;
+    into.totals().merged.checked_add(come).ok_or(Rejection::PointsOutOfRange)?;
+    into.totals().pending.checked_add(pending).ok_or(Rejection::PointsOutOfRange)?;
+    from.totals().merged.checked_sub(come).ok_or(Rejection::PointsOutOfRange)?;
 
     let (spent, into_debt) = take::drain(from.usable_lots(now), into.debt());
     let (paid, from_debt) = take::drain(into.usable_lots(now), from.debt());
     let debt = into_debt.checked_add(from_debt).ok_or(Rejection::PointsOutOfRange)?;
     let mut left = from.clone();
-    let spent = Event::PointsSubtracted { lots: spent, grounds: crate::event::Grounds::default() };
+    let spent = Event::PointsSubtracted { lots: spent, grounds: Grounds::default(), at: None };
     left.evolve(&spent);
 
     let tier = from.tier(now).filter(|_| into.tier(now).is_none()).cloned();
-    let lots = renumbered(left.usable_lots(now), into);
-    from_events.push(Event::AccountMerged { into: into_id, points });
-    into_events.push(Event::AccountAbsorbed { from: from_id, lots, paid, debt, points, tier });
+    let lots = renumbered(left.usable_lots(now).chain(left.pending_lots().iter()), into);
+    let mut brought = from.brought();
+    brought.pending = pending;
+    let brought = Some(Arc::new(brought)).filter(|brought| **brought != Brought::default());
+    from_events.push(Event::AccountMerged { into: into_id, points, pending });
+    let at = Some(now);
+    into_events.push(Event::AccountAbsorbed { from: from_id, lots, paid, debt, points, tier, brought, at });
     Ok((from_events, into_events))
+}
+
+/// What has ended by now.
+fn ended(account: &Account, now: Timestamp) -> Vec<Event> {
+    let lots = account.lots().iter().take_while(|lot| !lot.is_usable(now));
+    lots.filter_map(|lot| Some(due::expired(lot, lot.expires_at?, false, false))).collect()
 }
 
 /// The lots with numbers of the account that they come to. Its lot without an end, if any, takes theirs.
 fn renumbered<'a>(lots: impl Iterator<Item = &'a Lot>, into: &Account) -> Vec<Lot> {
     let mut next = into.next_lot();
     let mut renumber = |lot: &Lot| {
-        if let (None, Some(lasting)) = (lot.expires_at, into.lasting_lot()) {
+        let lasting = lot.expires_at.is_none() && lot.order.is_none() && lot.pending_until.is_none();
+        if let (true, Some(lasting)) = (lasting, into.lots().lasting()) {
             return Lot { id: lasting.id, ..lot.clone() };
         }
         let id = next;

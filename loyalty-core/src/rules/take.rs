@@ -23,8 +23,8 @@ pub(crate) fn drain<'a>(lots: impl Iterator<Item = &'a Lot>, points: Points) -> 
     (parts, missing)
 }
 
-/// Takes points of an order back: first what is left of its own lots, then other lots in spending order,
-/// then by policy as debt or not at all.
+/// Takes points of an order back: first what is left of its own lots, then others that are pending, then
+/// others in spending order, then by policy as debt or not at all.
 ///
 /// In the lot without an end an order's points are not told apart; all of it counts as its own.
 pub(crate) fn take_back(
@@ -34,15 +34,43 @@ pub(crate) fn take_back(
     points: Points,
     policy: DebtPolicy,
 ) -> Taking {
-    let is_own = |lot: &&Lot| match lot.expires_at {
-        Some(_) => lot.order.as_ref() == Some(id),
-        None => order.earned_lasting(),
-    };
-    let own = account.usable_lots(now).filter(is_own);
-    let others = account.usable_lots(now).filter(|lot| !is_own(lot));
-    let (lots, missing) = drain(own.chain(others), points);
+    let lasting = account.lots().lasting().filter(|_| order.earned_lasting()).map(|lot| lot.id);
+    let is_own = |lot: &&Lot| lot.order.as_ref() == Some(id) || Some(lot.id) == lasting;
+    let own = account.lots().of_order(id).filter(|lot| lot.is_usable(now));
+    let own = own.chain(lasting.and_then(|lasting| account.lots().get(lasting)));
+    taken(account, now, (own, account.pending_lots().of_order(id)), is_own, points, policy)
+}
+
+/// Takes points back that were given for something else than an order, in the same sequence.
+pub(crate) fn take_given(
+    account: &Account,
+    now: Timestamp,
+    lot: Option<LotId>,
+    points: Points,
+    policy: DebtPolicy,
+) -> Taking {
+    let is_own = |other: &&Lot| Some(other.id) == lot;
+    let available = lot.and_then(|lot| account.lots().get(lot));
+    let pending = lot.and_then(|lot| account.pending_lots().get(lot));
+    taken(account, now, (available.into_iter(), pending.into_iter()), is_own, points, policy)
+}
+
+fn taken<'a>(
+    account: &'a Account,
+    now: Timestamp,
+    (own, own_pending): (impl Iterator<Item = &'a Lot>, impl Iterator<Item = &'a Lot>),
+    is_own: impl Fn(&&Lot) -> bool,
+    points: Points,
+    policy: DebtPolicy,
+) -> Taking {
+    let (mut lots, missing) = drain(own, points);
+    let (mut pending, missing) = drain(own_pending, missing);
+    let (more, missing) = drain(account.pending_lots().iter().filter(|lot| !is_own(lot)), missing);
+    pending.extend(more);
+    let (more, missing) = drain(account.usable_lots(now).filter(|lot| !is_own(lot)), missing);
+    lots.extend(more);
     match policy {
-        DebtPolicy::Allow => Taking { lots, debt: missing, forgiven: Points::ZERO },
-        DebtPolicy::StopAtZero => Taking { lots, debt: Points::ZERO, forgiven: missing },
+        DebtPolicy::Allow => Taking { lots, pending, debt: missing, forgiven: Points::ZERO },
+        DebtPolicy::StopAtZero => Taking { lots, pending, debt: Points::ZERO, forgiven: missing },
     }
 }

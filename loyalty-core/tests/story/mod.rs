@@ -30,7 +30,7 @@ pub fn continued(mut books: Books, steps: &[Step<'_>]) -> Books {
         let told = books.tell(command, now);
         let got = told.as_ref().map(|_| books.balance(now).get()).map_err(loyalty_core::Rejection::code);
         assert_eq!(got, *want, "step {number}: {command:?} on {:?}", books.account);
-        if told.is_err() || *command == Command::WriteExpiry {
+        if told.is_err() || *command == Command::CatchUp {
             assert_eq!(books.balance(now), before, "step {number}: {command:?}");
         }
         books_add_up(&books).unwrap();
@@ -122,7 +122,7 @@ pub fn spend(points: i64) -> Command {
 }
 
 pub fn expire() -> Command {
-    Command::WriteExpiry
+    Command::CatchUp
 }
 
 /// The command with the shop's own time of it.

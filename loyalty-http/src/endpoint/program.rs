@@ -1,6 +1,5 @@
 //! The program: read, published, checked, and tried on an order without recording anything.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hyper::StatusCode;
@@ -106,6 +105,6 @@ fn try_out(
 
     // Without a pin it is below the gate or cancelled, where nothing of the pin enters.
     let pin = state.pin().cloned();
-    let pin = pin.unwrap_or(Pin { program: version, at: context.now, tags: BTreeSet::new(), tier: None });
+    let pin = pin.unwrap_or_else(|| Pin::new(version, context.now));
     entitlement(&state, program, &pin).map_err(|refusal| refuse::rejection(&Refusal::from(refusal).into(), None))
 }

@@ -108,17 +108,44 @@ fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
             let kind = if grounds.adjustment { "balance_set" } else { "points_subtracted" };
             (kind, About::of_grounds(grounds))
         }
-        Event::PointsTakenBack { order, taking, reckoning } => {
+        Event::PointsTakenBack { order, taking, reckoning, .. } => {
             let forgiven = Some(taking.forgiven).filter(|forgiven| !forgiven.is_zero());
             ("points_taken_back", About { forgiven, ..About::of_order(order, reckoning) })
         }
-        Event::TierSet { tier } => ("tier_set", About::of_tier(tier.as_ref())),
+        Event::PointsReleased { order, into, .. } => {
+            let expires_at = into.as_ref().and_then(|lot| lot.expires_at).map(Time);
+            ("points_released", About { order_id: order.as_ref(), expires_at, ..About::default() })
+        }
+        Event::AwardGiven { points, lot, award, .. } => {
+            let expires_at = lot.as_ref().and_then(|lot| lot.expires_at).map(Time);
+            let (action_id, text) = (award.reason.action(), Some(award.sentence(*points)));
+            (award.reason.name(), About { action_id, expires_at, text, ..About::default() })
+        }
+        Event::AwardTakenBack { reason, taking, .. } => {
+            let forgiven = Some(taking.forgiven).filter(|forgiven| !forgiven.is_zero());
+            let text = Some(format!("What was given {reason} is taken back."));
+            ("award_taken_back", About { action_id: reason.action(), forgiven, text, ..About::default() })
+        }
+        Event::TierChanged { change } => {
+            let (tier, text) = (change.to.as_ref(), Some(change.to_string()));
+            ("tier_changed", About { tier, text, ..About::default() })
+        }
+        Event::TierLapsed { tier, until, .. } => {
+            ("tier_lapsed", About { tier: Some(tier), tier_until: Some(Time(*until)), ..About::default() })
+        }
+        Event::TierRetained { tier, .. } => ("tier_retained", About { tier: Some(tier), ..About::default() }),
+        Event::TierSet { tier, .. } => ("tier_set", About::of_tier(tier.as_ref())),
         Event::CustomerAdded
         | Event::OrderCancelled { .. }
         | Event::OrderClosed { .. }
+        | Event::OrderCounted { .. }
         | Event::OrderPinned { .. }
         | Event::OrderRecorded { .. }
-        | Event::OrderRefunded { .. } => return None,
+        | Event::OrderRefunded { .. }
+        | Event::ReferralCodeIssued { .. }
+        | Event::ReferralCompleted { .. }
+        | Event::ReferralJoined { .. }
+        | Event::ReferralUndone { .. } => return None,
     };
     Some(described)
 }

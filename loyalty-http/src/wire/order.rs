@@ -296,15 +296,26 @@ fn moved_by<'a>(event: &'a Event, id: &OrderId) -> Option<&'a Reckoning> {
         }
         Event::AccountAbsorbed { .. }
         | Event::AccountMerged { .. }
+        | Event::AwardGiven { .. }
+        | Event::AwardTakenBack { .. }
         | Event::CustomerAdded
         | Event::OrderCancelled { .. }
         | Event::OrderClosed { .. }
+        | Event::OrderCounted { .. }
         | Event::OrderPinned { .. }
         | Event::OrderRecorded { .. }
         | Event::OrderRefunded { .. }
         | Event::PointsAdded { .. }
         | Event::PointsExpired { .. }
+        | Event::PointsReleased { .. }
         | Event::PointsSubtracted { .. }
+        | Event::ReferralCodeIssued { .. }
+        | Event::ReferralCompleted { .. }
+        | Event::ReferralJoined { .. }
+        | Event::ReferralUndone { .. }
+        | Event::TierChanged { .. }
+        | Event::TierLapsed { .. }
+        | Event::TierRetained { .. }
         | Event::TierSet { .. } => None,
     }
 }

@@ -1,0 +1,141 @@
+//! All lots of an account, found by spending order, by number and by order.
+
+use crate::account::Lot;
+use crate::account::lot::Place;
+use crate::amount::Points;
+use crate::calendar::Timestamp;
+use crate::id::{LotId, OrderId};
+use crate::tree::{Tree, Weighed};
+
+/// Lots in spending order. Copies are cheap: they share what neither has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lots {
+    in_order: Tree<Place, Lot>,
+    places: Tree<LotId, Place>,
+    of_orders: Tree<(OrderId, LotId), ()>,
+    lasting: Option<LotId>,
+}
+
+impl Weighed for Place {
+    type Weight = ();
+    fn weight(&self) {}
+    fn sum((): (), (): ()) {}
+}
+
+impl Lots {
+    /// In spending order; pending ones by their release.
+    pub fn iter(&self) -> impl Iterator<Item = &Lot> {
+        self.in_order.iter().map(|(_, lot)| lot)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.in_order.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.in_order.is_empty()
+    }
+
+    /// The points in all of them.
+    pub fn points(&self) -> Points {
+        self.in_order.weight()
+    }
+
+    /// The lot of this number.
+    pub fn get(&self, id: LotId) -> Option<&Lot> {
+        self.in_order.get(self.places.get(&id)?)
+    }
+
+    /// The lots that an order opened, first first.
+    pub fn of_order(&self, order: &OrderId) -> impl Iterator<Item = &Lot> {
+        let ids = self.of_orders.iter_from(&(order.clone(), LotId(0))).map(|(key, ())| key);
+        ids.take_while(move |(of, _)| of == order).filter_map(|(_, id)| self.get(*id))
+    }
+
+    /// The one lot without an end and without an order of its own.
+    pub(crate) fn lasting(&self) -> Option<&Lot> {
+        self.lasting.and_then(|id| self.get(id))
+    }
+
+    /// The one that ends, or is released, next.
+    pub(crate) fn first(&self) -> Option<&Lot> {
+        self.in_order.first().map(|(_, lot)| lot)
+    }
+
+    /// The points of the lots that end, or are released, at `now` or before.
+    pub(crate) fn points_over(&self, now: Timestamp) -> Points {
+        let after =
+            (false, now.checked_add_signed(chrono::TimeDelta::nanoseconds(1)), Timestamp::MIN_UTC, LotId(0));
+        match after.1 {
+            Some(_) => self.in_order.weight_below(&after),
+            None => Points::ZERO,
+        }
+    }
+
+    /// The lots that end, or are released, after `now`.
+    pub(crate) fn after(&self, now: Timestamp) -> impl Iterator<Item = &Lot> {
+        let last = (false, Some(now), Timestamp::MAX_UTC, LotId(u32::MAX));
+        self.in_order.iter_from(&last).map(|(_, lot)| lot)
+    }
+
+    /// A lot grows, or a new one takes its place.
+    pub(crate) fn put(&mut self, mut lot: Lot) {
+        if let Some(known) = self.get(lot.id).cloned() {
+            lot = Lot { points: known.points.saturating_add(lot.points), ..known };
+        }
+        let place = lot.place();
+        if let Some(order) = &lot.order {
+            self.of_orders.insert((order.clone(), lot.id), ());
+        } else if lot.expires_at.is_none() && lot.pending_until.is_none() {
+            self.lasting = Some(lot.id);
+        }
+        self.places.insert(lot.id, place);
+        self.in_order.insert(place, lot);
+    }
+
+    /// Takes points off a lot; an empty one is no more. Answers the lot as it was.
+    pub(crate) fn take(&mut self, id: LotId, points: Points) -> Option<Lot> {
+        let place = *self.places.get(&id)?;
+        let lot = self.in_order.get(&place)?.clone();
+        let left = lot.points.saturating_sub(points);
+        if left.is_positive() {
+            self.in_order.insert(place, Lot { points: left, ..lot.clone() });
+            return Some(lot);
+        }
+        self.in_order.remove(&place);
+        self.places.remove(&id);
+        if let Some(order) = &lot.order {
+            self.of_orders.remove(&(order.clone(), id));
+        }
+        self.lasting = self.lasting.filter(|lasting| *lasting != id);
+        Some(lot)
+    }
+}
+
+impl FromIterator<Lot> for Lots {
+    fn from_iter<I: IntoIterator<Item = Lot>>(lots: I) -> Self {
+        let mut all = Self::default();
+        lots.into_iter().for_each(|lot| all.put(lot));
+        all
+    }
+}
+
+/// A plain list.
+#[cfg(feature = "json")]
+mod json {
+    use super::{Lot, Lots};
+
+    impl serde::Serialize for Lots {
+        fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            to.collect_seq(self.iter())
+        }
+    }
+
+    impl<'de> serde::Deserialize<'de> for Lots {
+        fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            Vec::<Lot>::deserialize(from).map(|lots| lots.into_iter().collect())
+        }
+    }
+}

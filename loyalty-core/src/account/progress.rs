@@ -1,0 +1,165 @@
+//! What a customer has done so far, as tiers and goals count it.
+
+use chrono::TimeDelta;
+
+use crate::amount::{Amount, Points};
+use crate::calendar::Timestamp;
+use crate::tree::{Tree, Weighed};
+
+/// Money spent, points earned and orders made. A difference of two can be negative.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(default))]
+pub struct Counts {
+    /// The earning basis, refunds deducted, in ten-thousandths of the currency unit.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "is_none"))]
+    pub spend: i64,
+    /// Points earned, net of what was taken back.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "is_none"))]
+    pub points: i64,
+    /// Orders; one that was refunded in full is none.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "is_none"))]
+    pub orders: i64,
+}
+
+#[cfg(feature = "json")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+fn is_none(count: &i64) -> bool {
+    *count == 0
+}
+
+impl Counts {
+    /// Nothing.
+    pub const ZERO: Self = Self { spend: 0, points: 0, orders: 0 };
+
+    /// One order of this spend and these points.
+    pub fn order(spend: Amount, points: Points) -> Self {
+        Self { spend: spend.ten_thousandths(), points: points.get(), orders: 1 }
+    }
+
+    /// Points alone.
+    pub fn points(points: Points) -> Self {
+        Self { points: points.get(), ..Self::ZERO }
+    }
+
+    /// Whether there is nothing.
+    pub fn is_zero(&self) -> bool {
+        *self == Self::ZERO
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            spend: self.spend.saturating_add(other.spend),
+            points: self.points.saturating_add(other.points),
+            orders: self.orders.saturating_add(other.orders),
+        }
+    }
+
+    /// What this is more than the other.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self {
+            spend: self.spend.saturating_sub(other.spend),
+            points: self.points.saturating_sub(other.points),
+            orders: self.orders.saturating_sub(other.orders),
+        }
+    }
+}
+
+impl Weighed for Counts {
+    type Weight = Self;
+
+    fn weight(&self) -> Self {
+        *self
+    }
+
+    fn sum(one: Self, other: Self) -> Self {
+        one.plus(other)
+    }
+}
+
+/// What was done, in all and by instant. Instants further back than any window looks are forgotten.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(default))]
+pub struct Progress {
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Counts::is_zero"))]
+    ever: Counts,
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    first_order: Option<Timestamp>,
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Tree::is_empty", with = "json"))]
+    by_instant: Tree<Timestamp, Counts>,
+}
+
+impl Progress {
+    /// How far back instants are kept, in days: longer than the longest window of a program.
+    const DAYS: i64 = 1_200;
+
+    /// All that was ever done.
+    pub fn ever(&self) -> Counts {
+        self.ever
+    }
+
+    /// When the first order that counted passed the gate.
+    pub fn first_order(&self) -> Option<Timestamp> {
+        self.first_order
+    }
+
+    /// Whether nothing was done yet.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(crate) fn by_instant(&self) -> &Tree<Timestamp, Counts> {
+        &self.by_instant
+    }
+
+    /// Adds what was done at an instant.
+    pub(crate) fn add(&mut self, at: Timestamp, counts: Counts) {
+        self.ever = self.ever.plus(counts);
+        if counts.orders > 0 {
+            self.first_order = Some(self.first_order.map_or(at, |first| first.min(at)));
+        }
+        let sum = self.by_instant.get(&at).copied().unwrap_or_default().plus(counts);
+        if sum.is_zero() {
+            self.by_instant.remove(&at);
+        } else {
+            self.by_instant.insert(at, sum);
+        }
+        let Some((last, _)) = self.by_instant.last() else { return };
+        let kept = last.checked_sub_signed(TimeDelta::days(Self::DAYS));
+        while let Some((first, _)) = self.by_instant.first()
+            && Some(*first) < kept
+        {
+            let first = *first;
+            self.by_instant.remove(&first);
+        }
+    }
+
+    /// Adds all that another account brings.
+    pub(crate) fn absorb(&mut self, other: &Self) {
+        let (ever, first) = (self.ever.plus(other.ever), other.first_order);
+        for (at, counts) in other.by_instant.iter() {
+            self.add(*at, *counts);
+        }
+        self.ever = ever;
+        self.first_order = [self.first_order, first].into_iter().flatten().min();
+    }
+}
+
+#[cfg(feature = "json")]
+mod json {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{Counts, Timestamp, Tree};
+
+    pub(super) fn serialize<S: Serializer>(tree: &Tree<Timestamp, Counts>, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(tree.iter())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Tree<Timestamp, Counts>, D::Error> {
+        Vec::<(Timestamp, Counts)>::deserialize(from).map(|entries| entries.into_iter().collect())
+    }
+}

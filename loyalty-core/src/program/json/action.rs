@@ -1,0 +1,87 @@
+//! Actions and limits read from JSON.
+
+use std::sync::Arc;
+
+use super::{At, Faults};
+use crate::award::{Limit, Quota, Span};
+use crate::program::action::{ActionConditions, ActionKind, ActionRule};
+
+impl At<'_> {
+    pub(super) fn action(&self, faults: &mut Faults) -> Option<ActionRule> {
+        let known = ["id", "kind", "points", "when", "limits", "points_override", "hold"];
+        let members = self.members(&known, faults)?;
+        let id = members.required("id", faults).and_then(|at| at.parsed(faults));
+        let kind = members.required("kind", faults).and_then(|at| at.action_kind(faults));
+        let points = members.required("points", faults).and_then(|at| at.points(faults));
+        let (mut when, mut limits, mut points_override) = (ActionConditions::default(), Vec::new(), false);
+        members.read("when", &mut when, |at| Some(at.action_conditions(faults)));
+        members.read("limits", &mut limits, |at| Some(at.limits(faults)));
+        members.read("points_override", &mut points_override, |at| at.bool(faults));
+        let hold = members.present("hold").and_then(|at| at.parsed(faults));
+        Some(ActionRule { id: id?, kind: kind?, points: points?, when, limits, points_override, hold })
+    }
+
+    fn action_kind(&self, faults: &mut Faults) -> Option<ActionKind> {
+        if let Some(name) = self.as_text() {
+            let found = ActionKind::PLAIN.into_iter().find(|(known, _)| *known == name);
+            return found.map(|(_, kind)| kind).or_else(|| {
+                let known = ActionKind::PLAIN.map(|(name, _)| name).join(", ");
+                let detail = format!(
+                    "must be one of {known}, or an object with birthday, code, codes, goal_orders or goal_spend"
+                );
+                self.fault("invalid_value", detail, faults)
+            });
+        }
+        let members = self.members(&["birthday", "code", "codes", "goal_orders", "goal_spend"], faults)?;
+        let given = ["birthday", "code", "codes", "goal_orders", "goal_spend"].map(|name| members.present(name));
+        match given {
+            [Some(at), None, None, None, None] => {
+                let members = at.members(&["notice_days"], faults)?;
+                let mut notice_days = 30;
+                members.read("notice_days", &mut notice_days, |at| at.count(faults));
+                Some(ActionKind::Birthday { notice_days })
+            }
+            [None, Some(at), None, None, None] => at.text(faults).map(|code| ActionKind::Code(Arc::from(code))),
+            [None, None, Some(at), None, None] => {
+                let codes = at.list(faults);
+                let codes = codes.iter().filter_map(|code| code.text(faults).map(Arc::from)).collect();
+                Some(ActionKind::Codes(codes))
+            }
+            [None, None, None, Some(at), None] => at.count(faults).map(ActionKind::GoalOrders),
+            [None, None, None, None, Some(at)] => at.decimal(faults).map(ActionKind::GoalSpend),
+            _ => {
+                let detail = "must have one of birthday, code, codes, goal_orders and goal_spend";
+                self.fault("invalid_value", detail, faults)
+            }
+        }
+    }
+
+    fn action_conditions(&self, faults: &mut Faults) -> ActionConditions {
+        let mut when = ActionConditions::default();
+        let Some(members) = self.members(&["customer_tags", "tiers", "from", "until"], faults) else {
+            return when;
+        };
+        members.read("customer_tags", &mut when.customer_tags, |at| Some(at.set(faults)));
+        members.read("tiers", &mut when.tiers, |at| Some(at.set(faults)));
+        when.from = members.present("from").and_then(|at| at.time(faults));
+        when.until = members.present("until").and_then(|at| at.time(faults));
+        when
+    }
+
+    pub(super) fn limits(&self, faults: &mut Faults) -> Vec<Limit> {
+        self.list(faults).iter().filter_map(|limit| limit.limit(faults)).collect()
+    }
+
+    fn limit(&self, faults: &mut Faults) -> Option<Limit> {
+        let members = self.members(&["times", "points", "per", "partial"], faults)?;
+        let quota = match (members.present("times"), members.present("points")) {
+            (Some(at), None) => at.count(faults).map(Quota::Times),
+            (None, Some(at)) => at.points(faults).map(Quota::Points),
+            _ => self.fault("invalid_value", "must have one of times and points", faults),
+        };
+        let per = members.required("per", faults).and_then(|at| at.named(&Span::NAMES, faults));
+        let mut partial = false;
+        members.read("partial", &mut partial, |at| at.bool(faults));
+        Some(Limit { quota: quota?, per: per?, partial })
+    }
+}

@@ -1,0 +1,59 @@
+//! Campaigns and referrals read from JSON.
+
+use super::{At, Faults};
+use crate::program::campaign::{Campaign, Effect};
+use crate::program::referral::{Milestone, Referrals};
+
+impl At<'_> {
+    pub(super) fn campaign(&self, faults: &mut Faults) -> Option<Campaign> {
+        let known = ["id", "effect", "from", "until", "products", "categories", "tiers", "customer_tags"];
+        let members = self.members(&known, faults)?;
+        let id = members.required("id", faults).and_then(|at| at.parsed(faults));
+        let effect = members.required("effect", faults).and_then(|at| at.effect(faults));
+        let mut campaign = Campaign {
+            id: id?,
+            effect: effect?,
+            from: members.present("from").and_then(|at| at.time(faults)),
+            until: members.present("until").and_then(|at| at.time(faults)),
+            products: std::collections::BTreeSet::new(),
+            categories: std::collections::BTreeSet::new(),
+            tiers: std::collections::BTreeSet::new(),
+            customer_tags: std::collections::BTreeSet::new(),
+        };
+        members.read("products", &mut campaign.products, |at| Some(at.set(faults)));
+        members.read("categories", &mut campaign.categories, |at| Some(at.set(faults)));
+        members.read("tiers", &mut campaign.tiers, |at| Some(at.set(faults)));
+        members.read("customer_tags", &mut campaign.customer_tags, |at| Some(at.set(faults)));
+        Some(campaign)
+    }
+
+    fn effect(&self, faults: &mut Faults) -> Option<Effect> {
+        let members = self.members(&["multiplier", "bonus"], faults)?;
+        match (members.present("multiplier"), members.present("bonus")) {
+            (Some(at), None) => at.decimal(faults).map(Effect::Multiplier),
+            (None, Some(at)) => at.points(faults).map(Effect::Bonus),
+            _ => self.fault("invalid_value", "must have one of multiplier and bonus", faults),
+        }
+    }
+
+    pub(super) fn referrals(&self, faults: &mut Faults) -> Option<Referrals> {
+        let known = ["received", "sent", "minimum_spend", "hold", "milestones"];
+        let members = self.members(&known, faults)?;
+        let mut referrals = Referrals::default();
+        members.read("received", &mut referrals.received, |at| at.points(faults));
+        members.read("sent", &mut referrals.sent, |at| at.points(faults));
+        referrals.minimum_spend = members.present("minimum_spend").and_then(|at| at.decimal(faults));
+        referrals.hold = members.present("hold").and_then(|at| at.parsed(faults));
+        members.read("milestones", &mut referrals.milestones, |at| {
+            Some(at.list(faults).iter().filter_map(|milestone| milestone.milestone(faults)).collect())
+        });
+        Some(referrals)
+    }
+
+    fn milestone(&self, faults: &mut Faults) -> Option<Milestone> {
+        let members = self.members(&["friends", "points"], faults)?;
+        let friends = members.required("friends", faults).and_then(|at| at.count(faults));
+        let points = members.required("points", faults).and_then(|at| at.points(faults));
+        Some(Milestone { friends: friends?, points: points? })
+    }
+}

@@ -1,0 +1,77 @@
+//! Referrals: who may bring whom, and the codes for it.
+//!
+//! Two accounts are involved, each decided by itself in one transaction of the store: what the friend's
+//! order brings about is told by [`Decision::follow_ups`](crate::Decision::follow_ups) as commands for the
+//! account of who brought them. The order's id is the key of all of it.
+
+use std::collections::BTreeSet;
+
+use crate::customer::Email;
+use crate::id::AccountId;
+
+/// One side of a referral. Personal data: it is compared and forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Party {
+    /// The account.
+    pub account: AccountId,
+    /// The e-mail, where one is known.
+    pub email: Option<Email>,
+    /// What the shop sends to tell households apart: a device, an address, a card; in its own words.
+    pub household: BTreeSet<String>,
+}
+
+/// Why somebody cannot be brought by somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReferralRefusal {
+    /// They have ordered before, or were brought by somebody else.
+    #[error("the customer is known already")]
+    ExistingCustomer,
+    /// Both have the same mailbox, in whatever spelling.
+    #[error("both have the same e-mail address")]
+    SameAddress,
+    /// Both share a sign of their household.
+    #[error("both are of the same household")]
+    SameHousehold,
+    /// Nobody brings themselves.
+    #[error("nobody can bring themselves")]
+    Oneself,
+}
+
+impl ReferralRefusal {
+    /// The stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ExistingCustomer => "existing_customer",
+            Self::SameAddress => "same_address",
+            Self::SameHousehold => "same_household",
+            Self::Oneself => "oneself",
+        }
+    }
+}
+
+impl Party {
+    /// Whether one can bring the other.
+    pub fn can_bring(&self, other: &Self) -> Result<(), ReferralRefusal> {
+        let mailbox = |party: &Self| party.email.as_ref().map(Email::mailbox);
+        if self.account == other.account {
+            Err(ReferralRefusal::Oneself)
+        } else if mailbox(self).is_some() && mailbox(self) == mailbox(other) {
+            Err(ReferralRefusal::SameAddress)
+        } else if !self.household.is_disjoint(&other.household) {
+            Err(ReferralRefusal::SameHousehold)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// A code of 16 letters and digits without look-alikes: the 80 bits of `entropy`, five for each.
+pub(crate) fn code_of(entropy: [u8; 10]) -> String {
+    const LETTERS: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
+    let bits = entropy.iter().fold(0_u128, |bits, byte| bits.wrapping_shl(8) | u128::from(*byte));
+    let letter = |place: u32| {
+        let index = usize::try_from(bits.wrapping_shr(place.saturating_mul(5)) & 31).unwrap_or(0);
+        LETTERS.get(index).map_or('2', |letter| char::from(*letter))
+    };
+    (0..16).rev().map(letter).collect()
+}

@@ -1,0 +1,282 @@
+//! Tiers: what counts at an instant, what it qualifies for, and when that changes.
+
+use chrono::{Datelike, Months, NaiveDate, NaiveTime, TimeDelta};
+
+use crate::account::{Account, Counts};
+use crate::award::Reason;
+use crate::calendar::{Period, Timestamp, Zone};
+use crate::decide::{Context, Work};
+use crate::event::Event;
+use crate::program::{Down, Program, Window};
+use crate::rules::due::Term;
+use crate::tier::{TierChange, TierReason, TierStatus};
+
+/// What happens to an earned tier. Tiers are told by rank; none is no tier.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Rise(usize),
+    Retain,
+    Lapse(Timestamp),
+    Drop(Option<usize>, TierReason),
+}
+
+/// What counts at an instant, for the program's window.
+pub(crate) fn counts_at(account: &Account, zone: Zone, window: Window, at: Timestamp) -> Counts {
+    let progress = account.progress();
+    match window {
+        Window::Lifetime => progress.ever(),
+        Window::Rolling(period) => rolling(account, zone, period, at),
+        Window::CalendarYear => {
+            let this = zone.local(at).map_or(1970, |local| local.year());
+            in_year(account, zone, this)
+        }
+    }
+}
+
+/// What was done counts until a period after it, so a sum of all that is surely younger, and what is near
+/// the edge one by one.
+fn rolling(account: &Account, zone: Zone, period: Period, at: Timestamp) -> Counts {
+    let by_instant = account.progress().by_instant();
+    let counts = |done: &Timestamp| zone.after(*done, period).is_ok_and(|until| at < until);
+    let margin = TimeDelta::days(5);
+    let edge = at.checked_sub_months(Months::new(period.whole_months()));
+    let edge = edge.and_then(|edge| Some((edge.checked_sub_signed(margin)?, edge.checked_add_signed(margin)?)));
+    let Some((from, to)) = edge else { return by_instant.weight() };
+    let near = by_instant.iter_from(&from).take_while(|(done, _)| **done < to);
+    let near = near.filter(|(done, _)| counts(done)).fold(Counts::ZERO, |sum, (_, one)| sum.plus(*one));
+    by_instant.weight().minus(by_instant.weight_below(&to)).plus(near)
+}
+
+fn in_year(account: &Account, zone: Zone, year: i32) -> Counts {
+    let by_instant = account.progress().by_instant();
+    let (Some(from), Some(to)) = (year_start(zone, year), year_start(zone, year.saturating_add(1))) else {
+        return Counts::ZERO;
+    };
+    by_instant.weight_below(&to).minus(by_instant.weight_below(&from))
+}
+
+fn year_start(zone: Zone, year: i32) -> Option<Timestamp> {
+    let first = NaiveDate::from_ymd_opt(year, 1, 1)?;
+    zone.instant(first.and_time(NaiveTime::MIN)).ok()
+}
+
+/// The highest tier that what was done is enough for. Under calendar years the year before still counts.
+pub(crate) fn qualified(account: &Account, zone: Zone, program: &Program, at: Timestamp) -> Option<usize> {
+    let parts = program.parts();
+    let metric = parts.tiering.metric;
+    let mut value = metric.of(counts_at(account, zone, parts.tiering.window, at));
+    if parts.tiering.window == Window::CalendarYear
+        && let Ok(local) = zone.local(at)
+    {
+        value = value.max(metric.of(in_year(account, zone, local.year().saturating_sub(1))));
+    }
+    let enough = |threshold| metric.threshold(threshold) <= value;
+    parts.tiers.iter().rposition(|tier| tier.threshold.is_some_and(enough))
+}
+
+/// When what was done stops to be enough for a tier, if nothing more is done.
+fn loss(account: &Account, zone: Zone, program: &Program, rank: usize, after: Timestamp) -> Option<Timestamp> {
+    let parts = program.parts();
+    let lost = |at: &Timestamp| qualified(account, zone, program, *at) < Some(rank);
+    match parts.tiering.window {
+        Window::Lifetime => None,
+        Window::CalendarYear => {
+            let year = zone.local(after).ok()?.year();
+            let starts = [1, 2].map(|years| year_start(zone, year.saturating_add(years)));
+            starts.into_iter().flatten().find(lost)
+        }
+        Window::Rolling(period) => {
+            let metric = parts.tiering.metric;
+            let needed = metric.threshold(parts.tiers.get(rank)?.threshold?);
+            let by_instant = account.progress().by_instant();
+            let all = by_instant.weight();
+            let last = *by_instant.key_reaching(|gone| metric.of(all.minus(gone)) < needed)?;
+            // Where the clock jumps, two things done one after the other can leave the other way round.
+            let hours = TimeDelta::hours(26);
+            let from = last.checked_sub_signed(hours).unwrap_or(last);
+            let to = last.checked_add_signed(hours).unwrap_or(last);
+            let near = by_instant.iter_from(&from).take_while(|(done, _)| **done <= to);
+            let mut ends: Vec<Timestamp> = near.filter_map(|(done, _)| zone.after(*done, period).ok()).collect();
+            ends.sort_unstable();
+            ends.into_iter().filter(|end| *end > after).find(lost)
+        }
+    }
+}
+
+/// What happens next to the earned tier of an account, and when.
+pub(crate) fn next_step(account: &Account, zone: Zone, term: &Term<'_>) -> Option<(Timestamp, Step)> {
+    let (program, earned) = (term.program, account.earned_tier());
+    let parts = program.parts();
+    if earned.is_none() && parts.tiers.iter().all(|tier| tier.threshold.is_none()) {
+        return None;
+    }
+    let floor = term.floor(account);
+    let now = qualified(account, zone, program, floor);
+    let Some(earned) = earned else { return now.map(|rank| (floor, Step::Rise(rank))) };
+    let rank = program
+        .rank(&earned.id)
+        .filter(|rank| parts.tiers.get(*rank).is_some_and(|tier| tier.threshold.is_some()));
+    let Some(rank) = rank else { return Some((floor, Step::Drop(now, TierReason::Removed))) };
+    if now > Some(rank) {
+        return now.map(|rank| (floor, Step::Rise(rank)));
+    }
+    let tiering = &parts.tiering;
+    let safe = now == Some(rank) || tiering.down == Down::Never;
+    if safe && earned.until.is_some() {
+        return Some((floor, Step::Retain));
+    }
+    if tiering.down == Down::Never {
+        return None;
+    }
+    let drop = |at: Timestamp| (at, Step::Drop(target(account, zone, program, rank, at), TierReason::Lapsed));
+    if let Some(until) = earned.until {
+        return Some(drop(until.max(floor)));
+    }
+    let lost = if safe { loss(account, zone, program, rank, floor)? } else { floor };
+    let mut kept = lost;
+    if let Some(term) = tiering.term {
+        kept = kept.max(zone.after(earned.since, term).ok()?);
+    }
+    if let Some(grace) = tiering.grace {
+        kept = zone.after(kept, grace).ok()?;
+    }
+    Some(if kept > lost { (lost, Step::Lapse(kept)) } else { drop(lost) })
+}
+
+/// Where a tier goes down to.
+fn target(account: &Account, zone: Zone, program: &Program, rank: usize, at: Timestamp) -> Option<usize> {
+    let qualified = qualified(account, zone, program, at);
+    match program.parts().tiering.down {
+        Down::OneStep => qualified.max(step_below(program, rank)),
+        Down::Never | Down::ToQualified => qualified,
+    }
+}
+
+/// The next lower tier that can be earned.
+fn step_below(program: &Program, rank: usize) -> Option<usize> {
+    let below = program.parts().tiers.get(..rank)?;
+    below.iter().rposition(|tier| tier.threshold.is_some())
+}
+
+impl Work<'_> {
+    pub(crate) fn step_tier(&mut self, at: Timestamp, step: &Step, term: &Term<'_>) {
+        match step {
+            Step::Rise(to) => self.rise(at, *to, term),
+            Step::Drop(to, reason) => self.change_tier(at, *to, *reason, term),
+            Step::Lapse(until) => {
+                let Some(tier) = self.account.earned_tier().map(|tier| tier.id.clone()) else { return };
+                self.emit(Event::TierLapsed { tier, at, until: *until });
+            }
+            Step::Retain => {
+                let Some(tier) = self.account.earned_tier().map(|tier| tier.id.clone()) else { return };
+                self.emit(Event::TierRetained { tier, at });
+            }
+        }
+    }
+
+    fn rise(&mut self, at: Timestamp, to: usize, term: &Term<'_>) {
+        let from = self.account.earned_tier().and_then(|tier| term.program.rank(&tier.id));
+        self.change_tier(at, Some(to), TierReason::Qualified, term);
+        let parts = term.program.parts();
+        for (rank, tier) in parts.tiers.iter().enumerate() {
+            let skipped = Some(rank) > from && rank < to && parts.tiering.skipped_rewards;
+            let Some(entry) = tier.entry.filter(|_| rank == to || (skipped && tier.threshold.is_some())) else {
+                continue;
+            };
+            let reason = Reason::TierEntry { tier: tier.id.clone() };
+            if entry.each_time || self.account.deeds().given(&reason).is_none() {
+                self.give(at, entry.points, None, reason, term);
+            }
+        }
+    }
+
+    fn change_tier(&mut self, at: Timestamp, to: Option<usize>, reason: TierReason, term: &Term<'_>) {
+        let program = term.program;
+        let manual = self.account.tier(at).and_then(|tier| program.rank(&tier.id));
+        let held = self.account.tier(at).is_some();
+        let change = TierChange {
+            from: self.account.earned_tier().map(|tier| tier.id.clone()),
+            to: to.and_then(|rank| program.parts().tiers.get(rank)).map(|tier| tier.id.clone()),
+            at,
+            reason,
+            counts: counts_at(&self.account, self.context.zone, program.parts().tiering.window, at),
+            ends_manual: held && reason == TierReason::Qualified && to > manual,
+        };
+        self.emit(Event::TierChanged { change });
+    }
+
+    /// What the account qualifies for now, under the program in force.
+    pub(crate) fn qualified_now(&self) -> Option<usize> {
+        qualified(&self.account, self.context.zone, self.context.program.1, self.context.now)
+    }
+
+    /// A refund that undoes the qualification is decided at once, without term and grace.
+    pub(crate) fn recheck_tier(&mut self, before: Option<usize>) -> Result<(), crate::Rejection> {
+        let term = self.context.term();
+        let now = self.context.now;
+        let Some(rank) = self.account.earned_tier().and_then(|tier| term.program.rank(&tier.id)) else {
+            return Ok(());
+        };
+        let after = self.qualified_now();
+        if before < Some(rank) || after >= Some(rank) {
+            return Ok(());
+        }
+        self.change_tier(now, after, TierReason::Refunded, &term);
+        let lost = term.program.parts().tiers.iter().enumerate();
+        let lost = lost.filter(|(place, _)| Some(*place) > after && *place <= rank);
+        for (_, tier) in lost.filter(|(_, tier)| tier.entry.is_some_and(|entry| entry.taken_back)) {
+            self.take_award_back(Reason::TierEntry { tier: tier.id.clone() })?;
+        }
+        Ok(())
+    }
+}
+
+/// What tier an account has at `context.now`, and what it takes to rise and to stay.
+///
+/// # Example
+/// ```
+/// use loyalty_core::{tier_status, Account, Context, Program};
+/// let program = Program::from_json(
+///     r#"{"tiers": [{"id": "gold", "name": "Gold", "threshold": "500"}]}"#,
+/// ).unwrap();
+/// let account = Account::default();
+/// let now = "2026-01-01T00:00:00Z".parse().unwrap();
+/// let status = tier_status(&Context::new(&program, &account, now));
+/// let (next, missing) = status.next.unwrap();
+/// assert_eq!((next.as_str(), missing), ("gold", 500 * 10_000)); // in ten-thousandths
+/// ```
+pub fn tier_status(context: &Context<'_>) -> TierStatus {
+    let account = super::due::as_of(context);
+    let (zone, program, now) = (context.zone, context.program.1, context.now);
+    let parts = program.parts();
+    let metric = parts.tiering.metric;
+    let counts = counts_at(&account, zone, parts.tiering.window, now);
+    let (earned, manual) = (account.earned_tier(), account.tier(now).cloned());
+    let rank = |id: &crate::id::TierId| program.rank(id);
+    let held = account.tier_id(now).and_then(rank);
+    let next = parts.tiers.iter().enumerate().find_map(|(place, tier)| {
+        let threshold = tier.threshold.filter(|_| Some(place) > held)?;
+        Some((tier.id.clone(), metric.threshold(threshold).saturating_sub(metric.of(counts)).max(0)))
+    });
+    let kept = earned.and_then(|tier| parts.tiers.get(rank(&tier.id)?)?.threshold);
+    let missing_to_keep = if parts.tiering.down == Down::Never { None } else { kept };
+    let missing_to_keep =
+        missing_to_keep.map_or(0, |needed| metric.threshold(needed).saturating_sub(metric.of(counts)).max(0));
+    let by_hand = manual.is_some();
+    let ends = earned.and_then(|tier| {
+        tier.until.or_else(|| {
+            let rank = rank(&tier.id)?;
+            if parts.tiering.down == Down::Never { None } else { loss(&account, zone, program, rank, now) }
+        })
+    });
+    TierStatus {
+        tier: account.tier_id(now).cloned(),
+        since: earned.filter(|_| !by_hand).map(|tier| tier.since),
+        until: if by_hand { manual.as_ref().and_then(|tier| tier.until) } else { ends },
+        manual,
+        counts,
+        next,
+        missing_to_keep,
+        last_change: account.tier_change().cloned(),
+    }
+}
