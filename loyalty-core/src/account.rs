@@ -336,12 +336,7 @@ impl Account {
                 self.at = self.at.max(*at);
             }
             Event::AccountMerged { into, points, pending } => {
-                let gone = points.saturating_add(*pending);
-                self.totals.merged = self.totals.merged.saturating_sub(gone);
-                (self.lots, self.pending) = (Lots::default(), Lots::default());
-                (self.debt, self.tier) = (Points::ZERO, None);
-                (self.progress, self.deeds) = (Progress::default(), Arc::default());
-                self.redemptions = OpenRedemptions::default();
+                self.give_up(points.saturating_add(*pending));
                 self.merged_into = Some(*into);
             }
             Event::AccountAbsorbed { lots, paid, debt, points, tier, brought, at, .. } => {
@@ -448,6 +443,14 @@ impl Account {
         } else if let Event::ReferralUndone { .. } = event {
             deeds.joined.iter_mut().for_each(|joined| joined.order = None);
         }
+    }
+
+    fn give_up(&mut self, points: Points) {
+        self.totals.merged = self.totals.merged.saturating_sub(points);
+        (self.lots, self.pending) = (Lots::default(), Lots::default());
+        (self.debt, self.tier) = (Points::ZERO, None);
+        (self.progress, self.deeds) = (Progress::default(), Arc::default());
+        self.redemptions = OpenRedemptions::default();
     }
 
     fn absorb(&mut self, event: &Event, points: Points, brought: Option<&Brought>) {

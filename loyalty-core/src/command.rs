@@ -199,6 +199,11 @@ impl Command {
         }
     }
 
+    /// The reward that points are to be exchanged for.
+    pub fn reward(&self) -> Option<&RewardId> {
+        if let Self::RedeemReward { reward, .. } = self { Some(reward) } else { None }
+    }
+
     /// The redemption that the command is about.
     pub fn redemption(&self) -> Option<RedemptionId> {
         if let Self::CancelRedemption { redemption }

@@ -512,7 +512,7 @@ impl Event {
     /// What the event does to the balance of its account.
     pub fn points(&self) -> Points {
         match self {
-            Self::AccountAbsorbed { points, .. } => *points,
+            Self::AccountAbsorbed { points, .. } | Self::PointsReleased { points, .. } => *points,
             Self::AwardGiven { points, lot, .. }
             | Self::PointsAdded { points, lot, .. }
             | Self::PointsAwarded { points, lot, .. } => {
@@ -522,7 +522,6 @@ impl Event {
                     *points
                 }
             }
-            Self::PointsReleased { points, .. } => *points,
             Self::AccountMerged { points, .. } => points.negated(),
             Self::PointsExpired { points, pending, .. } => {
                 if *pending {

@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
+use rust_decimal::Decimal;
 
 use crate::account::Lot;
 use crate::amount::{Amount, Points};
@@ -94,11 +95,10 @@ impl Issue {
     }
 
     fn take_off(&self, parts: &mut Parts) {
-        let percent = |rate: rust_decimal::Decimal| (ValueType::Percentage, -rate);
-        let all = percent(rust_decimal::Decimal::ONE_HUNDRED);
+        let all = (ValueType::Percentage, Decimal::ONE_HUNDRED);
         (parts.value_type, parts.value) = match &self.gives {
-            Gives::FixedAmount(amount) => (ValueType::FixedAmount, -amount.get()),
-            Gives::Percentage(rate) => percent(rate.get()),
+            Gives::FixedAmount(amount) => (ValueType::FixedAmount, amount.get()),
+            Gives::Percentage(rate) => (ValueType::Percentage, rate.get()),
             Gives::FreeProduct(product) => {
                 parts.entitled = product.goods.items();
                 parts.allocation_method = AllocationMethod::Each;
@@ -113,6 +113,7 @@ impl Issue {
             }
             Gives::Custom | Gives::StoreCredit(_) => return,
         };
+        parts.value.set_sign_negative(true);
     }
 }
 

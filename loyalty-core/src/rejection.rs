@@ -129,6 +129,12 @@ pub enum Rejection {
         /// The limit.
         limit: Limit,
     },
+    /// A reward whose amounts are finer than the shop's currency.
+    #[error("the amounts of the reward {reward} are finer than the shop's currency")]
+    RewardTooFine {
+        /// The reward.
+        reward: RewardId,
+    },
     /// An action that the program does not have, or that is not the shop's to tell.
     #[error("the program has no action {action} that could be told")]
     UnknownAction {
@@ -187,6 +193,7 @@ impl Rejection {
             Self::RewardNotForCustomer { .. } => "reward_not_for_customer",
             Self::RewardNotOpen { .. } => "reward_not_open",
             Self::RewardSoldOut { .. } => "reward_sold_out",
+            Self::RewardTooFine { .. } => "reward_too_fine",
             Self::UnknownAction { .. } => "unknown_action",
             Self::UnknownCode => "unknown_code",
             Self::UnknownLine { .. } => "unknown_line",

@@ -243,6 +243,11 @@ impl Reward {
         }
     }
 
+    /// Whether its amounts are whole minor units of a currency with so many decimals.
+    pub(crate) fn fits(&self, minor_digits: u32) -> bool {
+        self.finer_than(minor_digits).next().is_none()
+    }
+
     /// Amounts that are finer than a currency with so many decimals, by their pointers in the reward.
     fn finer_than(&self, minor_digits: u32) -> impl Iterator<Item = &'static str> {
         let by_offer = match &self.offer {
@@ -454,7 +459,8 @@ fn check_goods(reward: &Reward, at: &impl Fn(&str) -> String, faults: &mut Vec<F
 
 /// Shopify's constraint: categories, or products and variants.
 fn check_named(goods: &Goods, pointer: &str, faults: &mut Vec<Fault>) {
-    if !goods.categories.is_empty() && !(goods.products.is_empty() && goods.variants.is_empty()) {
+    let singles = !goods.products.is_empty() || !goods.variants.is_empty();
+    if singles && !goods.categories.is_empty() {
         let detail = "cannot be combined with products or variants";
         faults.push(Fault::new(format!("{pointer}/categories"), "contradiction", detail));
     }

@@ -10,13 +10,16 @@ use ::proptest::sample::{Index, select};
 
 use super::Books;
 use crate::amount::{Amount, Points, Rate, Rounding};
+use crate::award::{Limit, Quota, Span};
 use crate::calendar::{Boundary, Period, Timestamp};
 use crate::command::{Command, Excess};
 use crate::event::{Grounds, ManualTier};
-use crate::id::{CategoryId, LineId, OrderId, ProductId, RefundId, RuleId, Tag, TierId};
+use crate::id::{CategoryId, LineId, OrderId, ProductId, RedemptionId, RefundId, RewardId, RuleId, Tag, TierId};
 use crate::order::{Line, Order, Origin, Quantity, Refund, Refunded, Status};
 use crate::program::{
-    Basis, Conditions, DebtPolicy, Earn, EarningRule, Expiry, Parts, Program, RefundPolicy, Tier,
+    ActionConditions, Basis, BringsBack, Conditions, DebtPolicy, Earn, EarningRule, Expiry, FreeProduct,
+    FreeShipping, Gives, Goods, Offer, Parts, Program, RedemptionTerms, RefundPolicy, Reward, Tier,
+    VariableAmount,
 };
 
 /// Ways for `count` facts to arrive: every permutation up to five, 60 random ones beyond.
@@ -96,14 +99,20 @@ pub fn programs() -> impl Strategy<Value = Program> {
         prop_oneof![2 => Just(DebtPolicy::Allow), 1 => Just(DebtPolicy::StopAtZero)],
     );
     let tiers = btree_set(tier_ids(), 0..3);
-    let parts = (policies, bases(), vec(rules(), 0..5), tiers, rates()).prop_map(
-        |((award_on, rounding, refunds, debt), basis, rules, tiers, multiplier)| {
+    let buys = (vec(rewards(), 0..4), redemption_terms());
+    let parts = (policies, bases(), vec(rules(), 0..5), (tiers, rates()), buys).prop_map(
+        |((award_on, rounding, refunds, debt), basis, rules, (tiers, multiplier), (rewards, redemption))| {
             let named = rules.into_iter().enumerate().filter_map(|(index, rule)| {
                 Some(EarningRule { id: RuleId::new(format!("rule{index}")).ok()?, ..rule })
             });
             let tier = |id: TierId| Tier::by_hand(id.clone(), id.as_str(), multiplier);
             let (earning, tiers) = (named.collect(), tiers.into_iter().map(tier).collect());
-            Parts { award_on, rounding, basis, earning, refunds, debt, tiers, ..Parts::default() }
+            let named = rewards.into_iter().enumerate().filter_map(|(index, reward)| {
+                Some(Reward { id: RewardId::new(format!("reward{index}")).ok()?, ..reward })
+            });
+            let rewards = named.collect();
+            let parts = Parts { award_on, rounding, basis, earning, refunds, debt, tiers, ..Parts::default() };
+            Parts { rewards, redemption, ..parts }
         },
     );
     parts.prop_filter_map("a valid program", |parts| Program::new(parts).ok())
@@ -117,6 +126,70 @@ pub fn expiring_programs() -> impl Strategy<Value = Program> {
         let expiry = Expiry::PerLot { after: after?, round_up_to };
         Program::new(Parts { expiry, ..program.parts().clone() }).ok()
     })
+}
+
+/// Rewards of every kind.
+pub fn rewards() -> impl Strategy<Value = Reward> {
+    let dimes = |dimes: u32| Amount::from_ten_thousandths(i64::from(dimes).saturating_mul(1_000)).ok();
+    let goods = || {
+        let products = btree_set(products(), 1..3).prop_map(|products| Goods { products, ..Goods::default() });
+        let categories =
+            btree_set(categories(), 1..3).prop_map(|categories| Goods { categories, ..Goods::default() });
+        prop_oneof![products, categories]
+    };
+    let gives = prop_oneof![
+        3 => (1..500_u32).prop_filter_map("in range", dimes).prop_map(Gives::FixedAmount),
+        1 => (1..=100_u32).prop_filter_map("in range", |part| Rate::new(part.into()).ok()).prop_map(Gives::Percentage),
+        1 => weighted(0.5, amounts()).prop_map(|maximum| Gives::FreeShipping(FreeShipping { maximum })),
+        1 => (goods(), 1..4_u32).prop_map(|(goods, quantity)| Gives::FreeProduct(FreeProduct { goods, quantity })),
+        1 => (1..500_u32).prop_filter_map("in range", dimes).prop_map(Gives::StoreCredit),
+        1 => Just(Gives::Custom),
+    ];
+    let fixed = (1..150_u32, gives).prop_map(|(cost, gives)| Offer::Fixed { cost: cost.into(), gives });
+    let variable = (1..30_u32, 1..4_u32, weighted(0.5, 4..8_u32)).prop_map(|(per_unit, step, maximum)| {
+        let (step, maximum) = (Amount::from(step), maximum.map(|steps| Amount::from(steps.saturating_mul(step))));
+        Offer::Variable(VariableAmount { points_per_unit: per_unit.into(), step, minimum: step, maximum })
+    });
+    let offer = prop_oneof![4 => fixed, 1 => variable];
+    let spans = select(&Span::NAMES[..]).prop_map(|(_, span)| span);
+    let quota = prop_oneof![
+        (1..4_u32).prop_map(Quota::Times),
+        (50..300_u32).prop_map(|points| Quota::Points(Points::from(points))),
+    ];
+    let limit = (spans, quota).prop_map(|(per, quota)| Limit { quota, per, partial: false });
+    let valid_for = weighted(0.7, (1..12_u32).prop_filter_map("a period", Period::days));
+    let scope = (weighted(0.3, goods()), weighted(0.2, amounts()), any::<[bool; 2]>());
+    let limits = (vec(limit.clone(), 0..2), vec(limit, 0..2));
+    (offer, scope, valid_for, limits).prop_filter_map("a valid reward", |(offer, scope, valid_for, limits)| {
+        let (only, minimum_subtotal, [points_back_when_expired, individual_use]) = scope;
+        let (code, goods) = match &offer {
+            Offer::Fixed { gives, .. } => {
+                (gives.has_code(), matches!(gives, Gives::FixedAmount(_) | Gives::Percentage(_)))
+            }
+            Offer::Variable(_) => (true, true),
+        };
+        Some(Reward {
+            id: RewardId::new("reward").ok()?,
+            name: "Reward".to_owned(),
+            offer,
+            minimum_subtotal: minimum_subtotal.filter(|_| code),
+            only: only.filter(|_| goods).unwrap_or_default(),
+            excluded: Goods::default(),
+            valid_for,
+            points_back_when_expired,
+            when: ActionConditions::default(),
+            limits: limits.0,
+            limits_in_all: limits.1,
+            individual_use: individual_use && code,
+            code_prefix: String::new(),
+        })
+    })
+}
+
+fn redemption_terms() -> impl Strategy<Value = RedemptionTerms> {
+    let grace = (1..40_u32).prop_filter_map("a period", Period::days);
+    (grace, select(&[BringsBack::Code, BringsBack::Points][..]))
+        .prop_map(|(grace, order_cancelled)| RedemptionTerms { grace, order_cancelled })
 }
 
 fn bases() -> impl Strategy<Value = Basis> {
@@ -274,6 +347,24 @@ fn manual_commands() -> impl Strategy<Value = Command> {
         points().prop_map(|to| Command::SetBalance { to, reason: None }),
         (tier_ids(), of(instants())).prop_map(|(id, until)| Command::SetTier(Some(ManualTier { id, until }))),
         Just(Command::CatchUp),
+        redemption_commands(),
+    ]
+}
+
+/// What becomes of a few redemptions of rewards that the program may have.
+fn redemption_commands() -> impl Strategy<Value = Command> {
+    let id = || (1..4_i64).prop_map(RedemptionId);
+    let order = || ids("order", |text| OrderId::new(text).ok());
+    let reward = (0..4_u8).prop_filter_map("an id", |index| RewardId::new(format!("reward{index}")).ok());
+    let amount = weighted(0.3, (1..8_u32).prop_map(Amount::from));
+    prop_oneof![
+        4 => (id(), reward, amount, any::<[u8; 16]>()).prop_map(|(redemption, reward, amount, entropy)| {
+            Command::RedeemReward { redemption, reward, amount, entropy }
+        }),
+        2 => (id(), order()).prop_map(|(redemption, order)| Command::ClaimRedemption { redemption, order }),
+        2 => (id(), order()).prop_map(|(redemption, order)| Command::ReleaseRedemption { redemption, order }),
+        1 => id().prop_map(|redemption| Command::CancelRedemption { redemption }),
+        1 => id().prop_map(|redemption| Command::UseRedemption { redemption, order: None }),
     ]
 }
 
@@ -282,7 +373,7 @@ fn manual_commands() -> impl Strategy<Value = Command> {
 pub fn histories() -> impl Strategy<Value = Vec<(Timestamp, Command)>> {
     let id = ids("order", |text| OrderId::new(text).ok());
     let orders = vec(id.prop_flat_map(facts), 1..3).prop_map(|facts| facts.concat());
-    let all = (orders, vec(manual_commands(), 0..8)).prop_map(|(facts, manual)| [facts, manual].concat());
+    let all = (orders, vec(manual_commands(), 0..12)).prop_map(|(facts, manual)| [facts, manual].concat());
     all.prop_shuffle().prop_flat_map(|commands| {
         let count = commands.len();
         (Just(commands), vec((0..400_i64, any::<bool>()), count)).prop_map(|(commands, steps)| {

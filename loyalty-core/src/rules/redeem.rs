@@ -86,7 +86,13 @@ impl Work<'_> {
         entropy: [u8; 16],
     ) -> Result<(), Rejection> {
         let (context, (version, program)) = (self.context, self.context.program);
+        if let Some(known) = &self.redemption {
+            return Err(Rejection::RedemptionNotOpen { state: known.state().name() });
+        }
         let reward = program.reward(reward).ok_or_else(|| Rejection::UnknownReward { reward: reward.clone() })?;
+        if !reward.fits(context.minor_digits) {
+            return Err(Rejection::RewardTooFine { reward: reward.id.clone() });
+        }
         let (points, gives) = reward.quote(amount, context.minor_digits)?;
         if let Some(obstacle) = self.obstacles(reward, context.had_in_all, points).into_iter().next() {
             return Err(obstacle);
@@ -276,12 +282,9 @@ impl Work<'_> {
                 twin.points = twin.points.saturating_add(lot.points);
                 continue;
             }
-            match self.home_of(&lot, fresh) {
-                Some(id) => lot.id = id,
-                None => {
-                    lot.id = next;
-                    next = LotId(next.0.saturating_add(1));
-                }
+            lot.id = self.home_of(&lot, fresh).unwrap_or(next);
+            if lot.id == next {
+                next = LotId(next.0.saturating_add(1));
             }
             returned.lots.push(lot);
         }
