@@ -362,6 +362,7 @@ impl Account {
             | Event::TierLapsed { .. }
             | Event::TierRetained { .. } => self.remember(event),
             Event::CustomerAdded
+            | Event::Discount(_)
             | Event::OrderCancelled { .. }
             | Event::OrderClosed { .. }
             | Event::OrderPinned { .. }

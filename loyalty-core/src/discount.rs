@@ -72,7 +72,7 @@ pub use code::{Code, CodeError};
 pub use decide::{CodeCommand, CodeFacts, DiscountRejection, decide, delete_rule, save_rule};
 pub use evaluate::{Stacking, evaluate};
 pub use evaluation::{Applied, CodeOutcome, Evaluation, LineTotal, Share};
-pub use event::{DiscountEvent, Held};
+pub use event::{BatchEntry, BatchOutcome, DiscountEvent, Held};
 pub use price_rule::{
     AllocationMethod, Class, CustomerSelection, Items, Off, Parts, PriceRule, Ratio, TargetSelection, TargetType,
     ValueType,

@@ -9,6 +9,7 @@ use crate::account::{Counts, Deeds, Lot, OpenRedemptions, Progress};
 use crate::amount::Points;
 use crate::award::{Award, Reason};
 use crate::calendar::Timestamp;
+use crate::discount::DiscountEvent;
 use crate::explain::Reckoning;
 use crate::id::{AccountId, ActionId, LotId, OrderId, RedemptionId, RewardId, TierId};
 use crate::order::{Order, Origin, Pin, Refund, Status};
@@ -73,6 +74,8 @@ pub enum Event {
     },
     /// A customer, or a guest known by e-mail, got an account.
     CustomerAdded,
+    /// Something happened to a price rule or a discount code. Changes neither points nor orders.
+    Discount(DiscountEvent),
     /// An order was cancelled.
     OrderCancelled {
         /// The order.
@@ -463,6 +466,7 @@ impl Event {
             | Self::AwardGiven { .. }
             | Self::AwardTakenBack { .. }
             | Self::CustomerAdded
+            | Self::Discount(_)
             | Self::PointsAdded { .. }
             | Self::PointsSubtracted { .. }
             | Self::RedemptionCancelled { .. }
@@ -545,6 +549,7 @@ impl Event {
                 returned.as_ref().map_or(Points::ZERO, |returned| returned.points())
             }
             Self::CustomerAdded
+            | Self::Discount(_)
             | Self::OrderCancelled { .. }
             | Self::OrderClosed { .. }
             | Self::OrderCounted { .. }

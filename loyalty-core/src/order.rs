@@ -10,7 +10,8 @@ use rust_decimal::Decimal;
 
 use crate::amount::{Amount, AmountError, plain_decimal};
 use crate::calendar::Timestamp;
-use crate::id::{CategoryId, LineId, ProductId, RefundId};
+use crate::discount::Code;
+use crate::id::{CategoryId, CheckoutId, LineId, ProductId, RefundId};
 
 pub use state::{OrderState, Pin, Posted, Recorded, Room};
 
@@ -153,6 +154,12 @@ pub struct Order {
     /// The part of the total that is paid with a redeemed reward.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Amount::is_zero"))]
     pub redeemed: Amount,
+    /// The discount codes that the customer typed. They change nothing of what the order earns.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub codes: Vec<Code>,
+    /// The checkout that became the order, where that is said.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub checkout: Option<CheckoutId>,
 }
 
 /// Why a snapshot contradicts itself.
@@ -184,6 +191,8 @@ pub enum OrderError {
 impl Order {
     /// How many lines an order can have.
     pub const MAX_LINES: usize = 2_000;
+    /// How many discount codes an order can bring.
+    pub const MAX_CODES: usize = 100;
 
     /// The sum of the lines, without tax (unless they include it) and shipping.
     pub fn subtotal(&self) -> Option<Amount> {
@@ -290,6 +299,8 @@ mod tests {
             shipping: "2.00".parse().unwrap(),
             total: total.parse().unwrap(),
             redeemed: Amount::ZERO,
+            codes: Vec::new(),
+            checkout: None,
         }
     }
 

@@ -263,9 +263,10 @@ fn list_shops(db: &Path, json: bool) -> Done {
 
 fn verify(db: &Path) -> Done {
     let admin = Admin::open_existing(db).map_err(|error| error.to_string())?;
-    let Verified { rows, events, accounts, orders, differences } =
+    let Verified { rows, events, accounts, orders, discounts, differences } =
         admin.verify().map_err(|error| error.to_string())?;
-    print(&format!("Folded {events} events in {rows} journal rows: {accounts} accounts, {orders} orders."))?;
+    let states = format!("{accounts} accounts, {orders} orders, {discounts} records of discounts");
+    print(&format!("Folded {events} events in {rows} journal rows: {states}."))?;
     for difference in &differences {
         print(difference)?;
     }

@@ -1,11 +1,29 @@
 //! Rejections, where the answer is no, apart from failures, where something broke.
 
 use loyalty_core::ProgramVersion;
+use loyalty_core::discount::{Cart, DiscountRejection};
+
+use crate::discount::DiscountAction;
 
 /// A request that was understood and refused. Nothing changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
+    /// No such code of this rule.
+    #[error("there is no such discount code")]
+    CodeNotFound,
+    /// A code cannot be used.
+    #[error("{reason}")]
+    CodeRefused {
+        /// Which of the codes of the request, counted from 0.
+        place: usize,
+        /// Why.
+        #[source]
+        reason: DiscountRejection,
+    },
+    /// The shop has a code of this text.
+    #[error("the shop has a code of this text already; case does not matter")]
+    CodeTaken,
     /// A customer of this id is there already.
     #[error("a customer with this id or e-mail exists already")]
     CustomerExists,
@@ -21,6 +39,9 @@ pub enum Rejection {
     /// The order belongs to another customer.
     #[error("the order belongs to another customer")]
     OrderOfAnotherCustomer,
+    /// No such price rule.
+    #[error("there is no such price rule")]
+    PriceRuleNotFound,
     /// What was read has changed since.
     #[error("it has changed since it was read")]
     PreconditionFailed,
@@ -33,20 +54,32 @@ pub enum Rejection {
     /// The rules said no.
     #[error(transparent)]
     Rules(#[from] loyalty_core::Rejection),
+    /// More codes than one checkout or one batch can have.
+    #[error(
+        "these are too many codes: a checkout holds at most {}, a batch {}",
+        Cart::MAX_CODES,
+        DiscountAction::MAX_BATCH
+    )]
+    TooManyCodes,
 }
 
 impl Rejection {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::CodeNotFound => "code_not_found",
+            Self::CodeRefused { reason, .. } => reason.code(),
+            Self::CodeTaken => "code_taken",
             Self::CustomerExists => "customer_exists",
             Self::CustomerNotFound => "customer_not_found",
             Self::EmailTaken => "email_taken",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::OrderOfAnotherCustomer => "order_of_another_customer",
+            Self::PriceRuleNotFound => "price_rule_not_found",
             Self::PreconditionFailed => "precondition_failed",
             Self::ProgramChanged { .. } => "program_changed",
             Self::Rules(rejection) => rejection.code(),
+            Self::TooManyCodes => "too_many_codes",
         }
     }
 }

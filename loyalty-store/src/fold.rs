@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
-use loyalty_core::{AccountId, OrderId, Points, ShopId};
+use loyalty_core::{AccountId, Event, OrderId, Points, ShopId};
 
+use crate::discount::code_state;
+use crate::discount::index::{Index, Indexed};
+use crate::keyed::{self, Key, Keyed};
 use crate::query::Verified;
 use crate::record::{AccountRecord, JournalRow, OrderRecord, Seq};
 
@@ -12,6 +15,9 @@ use crate::record::{AccountRecord, JournalRow, OrderRecord, Seq};
 pub(crate) struct Standing {
     pub(crate) accounts: HashMap<AccountId, AccountRecord>,
     pub(crate) orders: HashMap<(ShopId, OrderId), OrderRecord>,
+    pub(crate) keyed: HashMap<(ShopId, Key), Keyed>,
+    /// Written with the journal, so never behind it.
+    pub(crate) index: Index,
     /// Up to this row every state must have been written. A state may be behind the journal after it.
     pub(crate) written: Seq,
 }
@@ -21,6 +27,8 @@ pub(crate) struct Fold {
     standing: Standing,
     accounts: HashMap<AccountId, (Folded<AccountRecord>, Points)>,
     orders: HashMap<(ShopId, OrderId), Folded<OrderRecord>>,
+    keyed: HashMap<(ShopId, Key), Folded<Keyed>>,
+    index: Index,
     last: Seq,
     found: Verified,
 }
@@ -37,8 +45,8 @@ struct Folded<T> {
 
 impl Fold {
     pub(crate) fn new(standing: Standing) -> Self {
-        let (accounts, orders) = (HashMap::new(), HashMap::new());
-        Self { standing, accounts, orders, last: 0, found: Verified::default() }
+        let (accounts, orders, keyed) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { standing, accounts, orders, keyed, index: Index::default(), last: 0, found: Verified::default() }
     }
 
     /// Folds the next row. Positions leave no gaps.
@@ -54,6 +62,7 @@ impl Fold {
             self.fold_account(account, row);
         }
         self.fold_orders(row);
+        self.fold_keyed(row);
     }
 
     fn fold_account(&mut self, id: AccountId, row: &JournalRow) {
@@ -90,7 +99,7 @@ impl Fold {
             let fresh = |key: &_| Folded::new(OrderRecord::default(), standing.remove(key));
             orders.entry(key).or_insert_with_key(fresh).record.fold(row, event);
         }
-        for order in row.events.iter().filter_map(loyalty_core::Event::order) {
+        for order in row.events.iter().filter_map(Event::order) {
             let folded = orders.get_mut(&(row.shop, order.clone()));
             if folded.is_some_and(|folded| folded.differs_at(row.seq, standing.written)) {
                 found.differ(format!(
@@ -101,9 +110,46 @@ impl Fold {
         }
     }
 
+    fn fold_keyed(&mut self, row: &JournalRow) {
+        let Self { standing, keyed, index, found, .. } = self;
+        for event in row.events.iter() {
+            let Event::Discount(event) = event else { continue };
+            let known = |code| {
+                let state = code_state(&keyed.get(&(row.shop, Key::Code(code)))?.record)?;
+                Some((state.rule()?, state.code()?.key().to_owned()))
+            };
+            for change in Indexed::of(event, known) {
+                index.apply(row.shop, change);
+            }
+        }
+        for key in keyed::keys(row) {
+            let of = (row.shop, key);
+            let fresh = |of: &(ShopId, Key)| Folded::new(Keyed::new(&of.1), standing.keyed.remove(of));
+            let folded = keyed.entry(of.clone()).or_insert_with_key(fresh);
+            folded.record.fold(&of.1, row);
+            if folded.differs_at(row.seq, standing.written) {
+                let (shop, key) = of;
+                found.differ(format!("{key:?} of shop {shop} differs from its journal at row {}", row.seq));
+            }
+        }
+    }
+
     /// Looks where the states stand, and answers what was found.
     pub(crate) fn finish(self) -> Verified {
-        let Self { standing, accounts, orders, mut found, .. } = self;
+        let Self { standing, accounts, orders, keyed, index, mut found, .. } = self;
+        found.discounts = u64::try_from(keyed.len()).unwrap_or(u64::MAX);
+        for ((shop, key), folded) in &keyed {
+            if let Some(stands) = folded.astray() {
+                let last = folded.record.seq;
+                found.differ(format!("{key:?} of shop {shop} stands at row {stands}, its journal at {last}"));
+            }
+        }
+        for (shop, key) in standing.keyed.keys() {
+            found.differ(format!("{key:?} of shop {shop} has no journal"));
+        }
+        if index.rules != standing.index.rules || index.by_key != standing.index.by_key {
+            found.differ("the price rules and codes that are listed are not those of the journal".to_owned());
+        }
         found.accounts = u64::try_from(accounts.len()).unwrap_or(u64::MAX);
         found.orders = u64::try_from(orders.len()).unwrap_or(u64::MAX);
         for (id, (folded, _)) in &accounts {
@@ -157,6 +203,12 @@ trait State: PartialEq {
 }
 
 impl State for AccountRecord {
+    fn seq(&self) -> Seq {
+        self.seq
+    }
+}
+
+impl State for Keyed {
     fn seq(&self) -> Seq {
         self.seq
     }

@@ -29,8 +29,10 @@
 //! # Ok(()) }
 //! ```
 
+mod discount;
 mod error;
 mod fold;
+mod keyed;
 mod memory;
 mod query;
 mod record;
@@ -39,6 +41,10 @@ mod shop;
 mod sqlite;
 mod transact;
 
+pub use discount::facts::CartFacts;
+pub use discount::{
+    CartQuery, CheckoutView, CodeBatch, CodeView, DiscountAction, Discounted, OrderCode, PriceRuleView,
+};
 pub use error::{Failure, Rejection};
 pub use memory::MemoryStore;
 pub use query::{CustomerView, LedgerPage, Page, SearchError, SearchQuery, Verified};
@@ -52,7 +58,10 @@ pub use sqlite::{Admin, Settings, SqliteStore};
 
 use std::sync::Arc;
 
-use loyalty_core::{Account, AccountId, OrderId, Program, ProgramVersion, ShopId, Timestamp};
+use loyalty_core::discount::Code;
+use loyalty_core::{
+    Account, AccountId, CheckoutId, CodeId, OrderId, PriceRuleId, Program, ProgramVersion, ShopId, Timestamp,
+};
 
 /// A place where shops, customers, orders and points live.
 ///
@@ -125,6 +134,50 @@ pub trait Store: Send + Sync + 'static {
         shop: ShopId,
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure>;
+
+    /// One price rule, with its e-mails.
+    fn price_rule(&self, shop: ShopId, id: PriceRuleId) -> Result<Option<PriceRuleView>, Failure>;
+
+    /// Price rules in the order in which they were made, after one of them.
+    fn price_rules(
+        &self,
+        shop: ShopId,
+        after: Option<PriceRuleId>,
+        limit: usize,
+    ) -> Result<Page<PriceRuleView>, Failure>;
+
+    /// How many price rules there are.
+    fn count_price_rules(&self, shop: ShopId) -> Result<u64, Failure>;
+
+    /// One discount code.
+    fn code(&self, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure>;
+
+    /// The discount code that a shopper types so.
+    fn code_of_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure>;
+
+    /// A rule's codes in the order in which they were made, after one of them.
+    fn codes(
+        &self,
+        shop: ShopId,
+        rule: PriceRuleId,
+        after: Option<CodeId>,
+        limit: usize,
+    ) -> Result<Page<CodeView>, Failure>;
+
+    /// How many codes a rule has.
+    fn count_codes(&self, shop: ShopId, rule: PriceRuleId) -> Result<u64, Failure>;
+
+    /// What became of codes that were asked for at once.
+    fn code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure>;
+
+    /// What a checkout holds at `now`.
+    fn checkout(&self, shop: ShopId, id: &CheckoutId, now: Timestamp) -> Result<CheckoutView, Failure>;
+
+    /// All that is known about a cart, as of one commit.
+    fn cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure>;
+
+    /// Which of the codes that an order brings it has used, in the order of their texts.
+    fn used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure>;
 
     /// Folds the whole journal and compares every state with it.
     fn verify(&self) -> Result<Verified, Failure>;

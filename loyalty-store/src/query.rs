@@ -78,6 +78,8 @@ pub struct Verified {
     pub accounts: u64,
     /// How many orders were compared.
     pub orders: u64,
+    /// How many records of price rules and discount codes were compared.
+    pub discounts: u64,
     /// What did not add up, in words; the first hundred.
     pub differences: Vec<String>,
 }

@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 use loyalty_core::{Command, CustomerId, Email, Event, Program, ProgramVersion, ShopId, Tag, Timestamp};
 use tokio::sync::oneshot;
 
+use crate::discount::{DiscountAction, Discounted, OrderCode};
 use crate::error::{Failure, Rejection};
 use crate::query::CustomerView;
 use crate::record::{OrderRecord, Seq};
@@ -53,6 +54,8 @@ pub enum Action {
         /// What is told of the customer besides.
         change: ProfileChange,
     },
+    /// About price rules and discount codes.
+    Discount(DiscountAction),
     /// A new version of the program.
     PublishProgram {
         /// The program.
@@ -218,6 +221,10 @@ pub struct Receipt {
     pub order: Option<Arc<OrderRecord>>,
     /// The program's new version.
     pub program: Option<ProgramVersion>,
+    /// The codes that the order brought, and what came of them.
+    pub codes: Vec<OrderCode>,
+    /// What was done with price rules and discount codes.
+    pub discount: Option<Discounted>,
     /// What happened to the customer's account and the order.
     pub events: Vec<Event>,
 }

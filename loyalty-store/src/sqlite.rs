@@ -10,6 +10,7 @@ mod admin;
 mod behind;
 mod cache;
 mod decider;
+mod discount;
 mod rows;
 mod schema;
 mod shared;
@@ -22,9 +23,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
-use loyalty_core::{AccountId, OrderId, Program, ProgramVersion, ShopId, Timestamp};
+use loyalty_core::discount::Code;
+use loyalty_core::{
+    AccountId, CheckoutId, CodeId, OrderId, PriceRuleId, Program, ProgramVersion, ShopId, Timestamp,
+};
 
 use crate::Store;
+use crate::discount::facts::CartFacts;
+use crate::discount::{CartQuery, CheckoutView, CodeBatch, CodeView, PriceRuleView};
 use crate::error::Failure;
 use crate::query::{CustomerView, LedgerPage, Page, SearchQuery, Verified};
 use crate::record::{OrderRecord, Seq};
@@ -252,6 +258,72 @@ impl Store for SqliteStore {
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
         let _well = self.shared.health()?;
         self.shared.program(shop, version)
+    }
+
+    fn price_rule(&self, shop: ShopId, id: PriceRuleId) -> Result<Option<PriceRuleView>, Failure> {
+        let _well = self.shared.health()?;
+        self.find_price_rule(shop, id)
+    }
+
+    fn price_rules(
+        &self,
+        shop: ShopId,
+        after: Option<PriceRuleId>,
+        limit: usize,
+    ) -> Result<Page<PriceRuleView>, Failure> {
+        let _well = self.shared.health()?;
+        self.list_price_rules(shop, after, limit)
+    }
+
+    fn count_price_rules(&self, shop: ShopId) -> Result<u64, Failure> {
+        let _well = self.shared.health()?;
+        self.number_of_price_rules(shop)
+    }
+
+    fn code(&self, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure> {
+        let _well = self.shared.health()?;
+        self.find_code(shop, id)
+    }
+
+    fn code_of_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure> {
+        let _well = self.shared.health()?;
+        self.find_code_of_text(shop, text)
+    }
+
+    fn codes(
+        &self,
+        shop: ShopId,
+        rule: PriceRuleId,
+        after: Option<CodeId>,
+        limit: usize,
+    ) -> Result<Page<CodeView>, Failure> {
+        let _well = self.shared.health()?;
+        self.list_codes(shop, rule, after, limit)
+    }
+
+    fn count_codes(&self, shop: ShopId, rule: PriceRuleId) -> Result<u64, Failure> {
+        let _well = self.shared.health()?;
+        self.number_of_codes(shop, rule)
+    }
+
+    fn code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure> {
+        let _well = self.shared.health()?;
+        self.find_code_batch(shop, id)
+    }
+
+    fn checkout(&self, shop: ShopId, id: &CheckoutId, now: Timestamp) -> Result<CheckoutView, Failure> {
+        let _well = self.shared.health()?;
+        self.find_checkout(shop, id, now)
+    }
+
+    fn cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure> {
+        let _well = self.shared.health()?;
+        self.find_cart_facts(shop, query)
+    }
+
+    fn used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {
+        let _well = self.shared.health()?;
+        self.find_used_by_order(shop, order)
     }
 
     fn verify(&self) -> Result<Verified, Failure> {

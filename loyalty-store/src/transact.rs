@@ -3,6 +3,8 @@
 //! [`transact`] reads through a [`View`] and answers with [`Changes`] and the outcome. It knows neither SQL
 //! nor threads, so that every store decides alike. The order of checks: idempotency, look-ups, rules.
 
+mod discount;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -12,7 +14,10 @@ use loyalty_core::{
     Timestamp, decide, merge,
 };
 
+use crate::discount::facts::DiscountView;
+use crate::discount::index::Indexed;
 use crate::error::{Failure, Rejection};
+use crate::keyed::{self, Key, Keyed};
 use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::{
@@ -21,7 +26,7 @@ use crate::request::{
 use crate::shop::Shop;
 
 /// What a transaction reads: committed state and what the requests before it in the same commit changed.
-pub(crate) trait View {
+pub(crate) trait View: DiscountView {
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure>;
     fn program(
         &mut self,
@@ -64,6 +69,8 @@ pub(crate) struct Changes {
     /// Customers that are new or changed, each with the record before.
     pub(crate) customers: Vec<CustomerChange>,
     pub(crate) program: Option<(ProgramVersion, Arc<Program>)>,
+    pub(crate) keyed: Vec<(Key, Arc<Keyed>)>,
+    pub(crate) indexed: Vec<Indexed>,
     pub(crate) kept: Option<Kept>,
 }
 
@@ -167,6 +174,7 @@ impl<V: View> Transaction<'_, V> {
                 self.receipt(Some(&found), None)
             }
             Action::Order { command, customer, change } => self.order(&command, customer.as_ref(), change),
+            Action::Discount(action) => self.discount(action),
             Action::PublishProgram { program, replaces } => self.publish(*program, replaces),
         }
     }
@@ -177,8 +185,8 @@ impl<V: View> Transaction<'_, V> {
             Some(who) => Some(self.find(who, Presence::May, EmailConflict::Ignore)?),
             None => None,
         };
-        let known = self.load_order(id)?.account;
-        let known = known.map(|account| self.follow(account)).transpose()?;
+        let before = self.load_order(id)?;
+        let known = before.account.map(|account| self.follow(account)).transpose()?;
         if let Some(named) = &named {
             self.change(named.account, change, EmailConflict::Ignore)?;
         }
@@ -191,8 +199,10 @@ impl<V: View> Transaction<'_, V> {
         }
         let first = known.map(|account| Found { account, created: false });
         let found = if moved { first } else { named.or(first) };
-        self.command(found.as_ref().map(|found| found.account), command)?;
-        self.receipt(found.as_ref(), Some(id))
+        let account = found.as_ref().map(|found| found.account);
+        self.command(account, command)?;
+        let codes = self.settle_codes(id, &before.state, account)?;
+        Ok(Receipt { codes, ..self.receipt(found.as_ref(), Some(id))? })
     }
 
     fn publish(&mut self, program: Program, replaces: Option<ProgramVersion>) -> Result<Receipt, Stop> {
@@ -214,6 +224,8 @@ impl<V: View> Transaction<'_, V> {
             created: found.is_some_and(|found| found.created),
             order: order.map(|order| self.load_order(order)).transpose()?,
             program: None,
+            codes: Vec::new(),
+            discount: None,
             events: std::mem::take(&mut self.events),
         })
     }
@@ -446,16 +458,21 @@ impl<V: View> Transaction<'_, V> {
         Ok(())
     }
 
+    /// The position of the next row. What a row makes is named after it.
+    fn next_seq(&self) -> Seq {
+        let (_, first) = self.view.next();
+        let written = Seq::try_from(self.changes.journal.len()).unwrap_or(Seq::MAX);
+        first.saturating_add(written)
+    }
+
     /// Appends events to the journal and folds them into the states that they are about.
     fn post(&mut self, account: Option<AccountId>, events: Vec<Event>) -> Result<(), Failure> {
         if events.is_empty() {
             return Ok(());
         }
-        let (_, first) = self.view.next();
-        let written = Seq::try_from(self.changes.journal.len()).unwrap_or(Seq::MAX);
         let record = account.map(|account| self.load_account(account)).transpose()?;
         let mut row = JournalRow {
-            seq: first.saturating_add(written),
+            seq: self.next_seq(),
             shop: self.shop.id,
             account,
             previous: record.as_ref().map(|record| record.seq).filter(|seq| *seq > 0),
@@ -474,6 +491,17 @@ impl<V: View> Transaction<'_, V> {
             let mut record = Arc::unwrap_or_clone(self.load_order(id)?);
             record.fold(&row, event);
             put(&mut self.changes.orders, id.clone(), Arc::new(record));
+        }
+        for event in row.events.iter() {
+            if let Event::Discount(event) = event {
+                self.index(event)?;
+            }
+        }
+        for key in keyed::keys(&row) {
+            let record = self.keyed(self.shop.id, &key)?;
+            let mut record = record.map_or_else(|| Keyed::new(&key), Arc::unwrap_or_clone);
+            record.fold(&key, &row);
+            put(&mut self.changes.keyed, key, Arc::new(record));
         }
         self.events.extend(row.events.iter().cloned());
         self.changes.journal.push(Arc::new(row));

@@ -30,6 +30,11 @@ pub enum CodeCommand {
     },
     /// Do away with it.
     Remove,
+    /// Type it differently from now on. That no other code of the shop is typed so is for the store to see.
+    Rename {
+        /// What a shopper types.
+        text: Code,
+    },
     /// Reserve a use for a checkout. Again for the same checkout: no second use, and a later end counts.
     Reserve {
         /// The checkout.
@@ -170,6 +175,11 @@ pub fn decide(
         CodeCommand::Remove => {
             let there = facts.state.code().is_some() && !facts.state.is_removed();
             Ok(there.then_some(DiscountEvent::CodeRemoved { code }))
+        }
+        CodeCommand::Rename { text } => {
+            let known = facts.state.code().filter(|_| !facts.state.is_removed()).ok_or(Refusal::Disabled)?;
+            let renamed = || DiscountEvent::CodeRenamed { code, text: text.clone() };
+            Ok((known.as_str() != text.as_str()).then(renamed))
         }
         CodeCommand::Reserve { checkout, until } => reserve(facts, customer, checkout, *until, now),
         CodeCommand::Return { order: id } => match order {

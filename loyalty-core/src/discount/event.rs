@@ -52,6 +52,13 @@ pub enum DiscountEvent {
         /// When.
         at: Timestamp,
     },
+    /// A code is typed differently from now on.
+    CodeRenamed {
+        /// The code.
+        code: CodeId,
+        /// What a shopper types.
+        text: Code,
+    },
     /// A code was switched on or off.
     CodeSwitched {
         /// The code.
@@ -85,6 +92,13 @@ pub enum DiscountEvent {
         /// When.
         at: Timestamp,
     },
+    /// Many codes were asked for at once. Each that was made has an event of its own.
+    CodesBatched {
+        /// Their rule.
+        rule: PriceRuleId,
+        /// What became of each.
+        entries: Arc<[BatchEntry]>,
+    },
     /// A rule is no more; its codes can no longer be used.
     PriceRuleDeleted {
         /// The rule.
@@ -99,6 +113,31 @@ pub enum DiscountEvent {
         /// As it is now, without its e-mails.
         saved: Arc<PriceRule>,
     },
+}
+
+/// One of the codes of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+pub struct BatchEntry {
+    /// The text as it was sent.
+    pub text: Arc<str>,
+    /// What became of it.
+    pub outcome: BatchOutcome,
+}
+
+/// What became of one code of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
+pub enum BatchOutcome {
+    /// It was made.
+    Added(CodeId),
+    /// Nothing but blanks.
+    Empty,
+    /// Control characters, or too many characters.
+    Invalid,
+    /// The shop has a code of this text.
+    Taken,
 }
 
 /// A live reservation.
@@ -119,10 +158,11 @@ impl DiscountEvent {
             | Self::CodeRemoved { code }
             | Self::CodeReserved { code, .. }
             | Self::CodeReleased { code, .. }
+            | Self::CodeRenamed { code, .. }
             | Self::CodeSwitched { code, .. }
             | Self::CodeUsed { code, .. }
             | Self::CodeUseReturned { code, .. } => Some(*code),
-            Self::PriceRuleDeleted { .. } | Self::PriceRuleSaved { .. } => None,
+            Self::CodesBatched { .. } | Self::PriceRuleDeleted { .. } | Self::PriceRuleSaved { .. } => None,
         }
     }
 
@@ -134,9 +174,11 @@ impl DiscountEvent {
             | Self::CodeRemoved { .. }
             | Self::CodeReserved { .. }
             | Self::CodeReleased { .. }
+            | Self::CodeRenamed { .. }
             | Self::CodeSwitched { .. }
             | Self::CodeUsed { .. }
-            | Self::CodeUseReturned { .. } => None,
+            | Self::CodeUseReturned { .. }
+            | Self::CodesBatched { .. } => None,
         }
     }
 
@@ -147,8 +189,10 @@ impl DiscountEvent {
             Self::CodeUsed { checkout, .. } => checkout.as_ref(),
             Self::CodeAdded { .. }
             | Self::CodeRemoved { .. }
+            | Self::CodeRenamed { .. }
             | Self::CodeSwitched { .. }
             | Self::CodeUseReturned { .. }
+            | Self::CodesBatched { .. }
             | Self::PriceRuleDeleted { .. }
             | Self::PriceRuleSaved { .. } => None,
         }
@@ -162,7 +206,9 @@ impl DiscountEvent {
             | Self::CodeRemoved { .. }
             | Self::CodeReserved { .. }
             | Self::CodeReleased { .. }
+            | Self::CodeRenamed { .. }
             | Self::CodeSwitched { .. }
+            | Self::CodesBatched { .. }
             | Self::PriceRuleDeleted { .. }
             | Self::PriceRuleSaved { .. } => None,
         }
@@ -177,7 +223,9 @@ impl DiscountEvent {
             Self::CodeUseReturned { account, .. } => (*account, None),
             Self::CodeAdded { .. }
             | Self::CodeRemoved { .. }
+            | Self::CodeRenamed { .. }
             | Self::CodeSwitched { .. }
+            | Self::CodesBatched { .. }
             | Self::PriceRuleDeleted { .. }
             | Self::PriceRuleSaved { .. } => (None, None),
         };

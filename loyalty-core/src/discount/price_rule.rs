@@ -121,6 +121,11 @@ impl PriceRule {
         selected && !line.gift_card && !self.parts.excluded.hold(line)
     }
 
+    /// Whether e-mails of it are kept apart, to be put back by [`PriceRule::with_emails`].
+    pub fn keeps_emails_apart(&self) -> bool {
+        self.emails_apart
+    }
+
     /// The rule without its e-mails, as it stands in a journal.
     #[must_use]
     pub fn without_emails(&self) -> Self {

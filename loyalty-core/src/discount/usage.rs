@@ -89,7 +89,9 @@ impl Tally {
             }
             DiscountEvent::CodeAdded { .. }
             | DiscountEvent::CodeRemoved { .. }
+            | DiscountEvent::CodeRenamed { .. }
             | DiscountEvent::CodeSwitched { .. }
+            | DiscountEvent::CodesBatched { .. }
             | DiscountEvent::PriceRuleDeleted { .. }
             | DiscountEvent::PriceRuleSaved { .. } => return,
         };
@@ -145,12 +147,19 @@ impl CodeState {
         match event {
             DiscountEvent::CodeAdded { rule, text, .. } => self.added = Some((*rule, text.clone())),
             DiscountEvent::CodeRemoved { .. } => self.removed = true,
+            DiscountEvent::CodeRenamed { text, .. } => {
+                if let Some((_, known)) = &mut self.added {
+                    *known = text.clone();
+                }
+            }
             DiscountEvent::CodeSwitched { on, .. } => self.off = !on,
             DiscountEvent::CodeReserved { .. }
             | DiscountEvent::CodeReleased { .. }
             | DiscountEvent::CodeUsed { .. }
             | DiscountEvent::CodeUseReturned { .. } => self.tally.fold(event, |_| true),
-            DiscountEvent::PriceRuleDeleted { .. } | DiscountEvent::PriceRuleSaved { .. } => {}
+            DiscountEvent::CodesBatched { .. }
+            | DiscountEvent::PriceRuleDeleted { .. }
+            | DiscountEvent::PriceRuleSaved { .. } => {}
         }
     }
 }
@@ -188,8 +197,10 @@ impl CheckoutClaim {
             DiscountEvent::CodeUsed { order, .. } => *self = Self::Used(order.clone()),
             DiscountEvent::CodeAdded { .. }
             | DiscountEvent::CodeRemoved { .. }
+            | DiscountEvent::CodeRenamed { .. }
             | DiscountEvent::CodeSwitched { .. }
             | DiscountEvent::CodeUseReturned { .. }
+            | DiscountEvent::CodesBatched { .. }
             | DiscountEvent::PriceRuleDeleted { .. }
             | DiscountEvent::PriceRuleSaved { .. } => {}
         }
@@ -218,7 +229,9 @@ impl OrderClaim {
             | DiscountEvent::CodeRemoved { .. }
             | DiscountEvent::CodeReserved { .. }
             | DiscountEvent::CodeReleased { .. }
+            | DiscountEvent::CodeRenamed { .. }
             | DiscountEvent::CodeSwitched { .. }
+            | DiscountEvent::CodesBatched { .. }
             | DiscountEvent::PriceRuleDeleted { .. }
             | DiscountEvent::PriceRuleSaved { .. } => {}
         }
@@ -261,9 +274,11 @@ impl RuleState {
             | DiscountEvent::CodeRemoved { .. }
             | DiscountEvent::CodeReserved { .. }
             | DiscountEvent::CodeReleased { .. }
+            | DiscountEvent::CodeRenamed { .. }
             | DiscountEvent::CodeSwitched { .. }
             | DiscountEvent::CodeUsed { .. }
-            | DiscountEvent::CodeUseReturned { .. } => {}
+            | DiscountEvent::CodeUseReturned { .. }
+            | DiscountEvent::CodesBatched { .. } => {}
         }
     }
 }

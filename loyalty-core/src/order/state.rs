@@ -195,7 +195,7 @@ impl OrderState {
     }
 
     /// When this or a further status was first reached, cancelled since or not.
-    pub(crate) fn first_reached_at(&self, gate: Status) -> Option<Timestamp> {
+    pub fn first_reached_at(&self, gate: Status) -> Option<Timestamp> {
         self.reached.range(gate..).map(|(_, reached)| reached.first).min()
     }
 
@@ -261,6 +261,7 @@ impl OrderState {
             | Event::AwardGiven { .. }
             | Event::AwardTakenBack { .. }
             | Event::CustomerAdded
+            | Event::Discount(_)
             | Event::OrderClosed { .. }
             | Event::PointsAdded { .. }
             | Event::PointsSubtracted { .. }

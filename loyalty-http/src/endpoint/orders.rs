@@ -42,7 +42,10 @@ pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
         None => None,
     };
     let explanation = explanation(call, &order)?;
-    let answer = OrderAnswer::new(&id, &order.state, customer.as_ref(), call.now);
+    let brings_codes = order.state.recorded().is_some_and(|recorded| !recorded.order.codes.is_empty());
+    let used =
+        if brings_codes { call.store.used_by_order(shop, &id).map_err(refuse::failure)? } else { Vec::new() };
+    let answer = OrderAnswer::new(&id, &order.state, customer.as_ref(), call.now).with_codes(&order.state, &used);
     Ok(Work::Done(match &explanation {
         Some(explanation) => Answer::ok(&answer.explained(explanation)),
         None => Answer::ok(&answer),

@@ -4,6 +4,7 @@
 //! what neither subtotal nor tax explains. Nobody pays less than a minor unit, so each amount is rounded to
 //! it, half up. See [`share`](super::share) for the lines.
 
+use loyalty_core::discount::Code;
 use loyalty_core::{Amount, CategoryId, Line, LineId, Order, Refunded};
 use loyalty_store::{Change, ProfileChange, Who};
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -28,7 +29,17 @@ impl wire::Order {
             shipping: shipping.unwrap_or(Amount::ZERO),
             total,
             redeemed: Amount::ZERO,
+            codes: self.codes(),
+            checkout: None,
         })
+    }
+
+    /// The codes, each once.
+    fn codes(&self) -> Vec<Code> {
+        let mut codes = self.discount_codes.clone();
+        codes.extend(self.coupon_code.iter().filter(|code| !self.discount_codes.contains(code)).cloned());
+        codes.truncate(Order::MAX_CODES);
+        codes
     }
 
     /// The lines with the subtotal shared out to them; one line for all where none was sent.

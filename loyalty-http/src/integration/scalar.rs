@@ -15,10 +15,12 @@ use std::str::FromStr;
 
 use chrono::NaiveDate;
 use hyper::Uri;
+use loyalty_core::discount::Code;
 use loyalty_core::{Email, Quantity};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::php;
@@ -230,6 +232,25 @@ pub(super) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer:
     }
 
     deserializer.deserialize_any(List(PhantomData))
+}
+
+/// Discount codes: texts, or objects with a `code`, alone or in a list. Whatever is no code is passed over.
+pub(super) fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Code>, D::Error> {
+    fn one(value: &Value) -> Option<Code> {
+        match value {
+            Value::String(text) => Code::new(text).ok(),
+            Value::Number(number) => Code::new(&number.to_string()).ok(),
+            Value::Object(members) => members.get("code").filter(|code| !code.is_object()).and_then(one),
+            Value::Null | Value::Bool(_) | Value::Array(_) => None,
+        }
+    }
+    let value = Value::deserialize(deserializer)?;
+    Ok(match &value {
+        Value::Array(items) => items.iter().filter_map(one).collect(),
+        // Of a list whose keys have gaps PHP makes an object.
+        Value::Object(members) if !members.contains_key("code") => members.values().filter_map(one).collect(),
+        other => one(other).into_iter().collect(),
+    })
 }
 
 /// An object that may be missing. PHP writes an empty one as an empty list.

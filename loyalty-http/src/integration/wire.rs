@@ -8,6 +8,7 @@
 //! Amounts are exact as sent, in the shop's currency, and may be finer than its minor unit.
 
 use chrono::NaiveDate;
+use loyalty_core::discount::Code;
 use loyalty_core::{CategoryId, CustomerId, Email, OrderId, ProductId, Quantity};
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -70,6 +71,12 @@ pub struct Order {
     /// The lines.
     #[serde(default, deserialize_with = "scalar::list")]
     pub products: Vec<Line>,
+    /// The discount codes that were used. What is none is passed over: the order must not be lost over it.
+    #[serde(default, deserialize_with = "scalar::codes")]
+    pub discount_codes: Vec<Code>,
+    /// Magento's one code.
+    #[serde(default, deserialize_with = "scalar::codes")]
+    pub coupon_code: Vec<Code>,
 }
 
 /// One line of an order. Line prices are rounded per unit: their sum can differ from the subtotal.

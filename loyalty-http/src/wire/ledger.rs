@@ -136,6 +136,7 @@ fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
         Event::TierRetained { tier, .. } => ("tier_retained", About { tier: Some(tier), ..About::default() }),
         Event::TierSet { tier, .. } => ("tier_set", About::of_tier(tier.as_ref())),
         Event::CustomerAdded
+        | Event::Discount(_)
         | Event::OrderCancelled { .. }
         | Event::OrderClosed { .. }
         | Event::OrderCounted { .. }

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use loyalty_core::discount::{Code as DiscountCode, Refusal as CodeRefusal};
 use loyalty_core::order::OrderError;
 use loyalty_core::{
-    Amount, CategoryId, Command, Currency, CustomerId, Email, Event, Explanation, Line, LineId, Order, OrderId,
-    OrderState, Origin, Points, ProductId, Reckoning, Rejection as Refusal, Status, Timestamp,
+    Amount, CategoryId, CheckoutId, CodeId, Command, Currency, CustomerId, Email, Event, Explanation, Line,
+    LineId, Order, OrderId, OrderState, Origin, Points, ProductId, Reckoning, Rejection as Refusal, Status,
+    Timestamp,
 };
-use loyalty_store::{CustomerView, ProfileChange, Receipt, Rejection, Shop, Who};
+use loyalty_store::{CodeView, CustomerView, OrderCode, ProfileChange, Receipt, Rejection, Shop, Who};
 use serde::{Deserialize, Serialize};
 
 use super::customer::CustomerBody;
@@ -15,6 +17,7 @@ use super::explanation::{ExplanationAnswer, PostedAnswer};
 use super::json::Code;
 use super::json::field::{self, FromText, Timestamp as TimeField};
 use super::value::{Parsed, Units, within};
+use crate::endpoint::refuse::sentence;
 use crate::problem::Problem;
 
 /// An order as it now is. With the status `cancelled` the rest can be left out.
@@ -33,6 +36,8 @@ pub(crate) struct OrderBody {
     total: Option<Parsed<Amount>>,
     redeemed: Option<Parsed<Amount>>,
     shop_money: Option<ShopMoney>,
+    discount_codes: Option<Vec<Parsed<DiscountCode>>>,
+    checkout_id: Option<Parsed<CheckoutId>>,
 }
 
 /// A line. Without an id of its own its position is its id, counted from 1.
@@ -110,6 +115,11 @@ impl OrderBody {
     fn snapshot(self, shop: &Shop) -> Result<(Order, &'static str), Problem> {
         let lines = self.lines.ok_or_else(|| missing("lines"))?;
         let total = self.total.ok_or_else(|| missing("total"))?.0;
+        let codes = self.discount_codes.unwrap_or_default();
+        if codes.len() > Order::MAX_CODES {
+            let detail = format!("An order can have at most {} codes.", Order::MAX_CODES);
+            return Err(Problem::unprocessable(Code::OutOfRange.as_str(), detail).at("/discount_codes"));
+        }
         let mut order = Order {
             placed_at: self.placed_at.map(|at| at.0),
             lines: lines.into_iter().zip(1_u32..).map(LineBody::parse).collect::<Result<_, _>>()?,
@@ -118,6 +128,8 @@ impl OrderBody {
             shipping: amount(self.shipping),
             total,
             redeemed: amount(self.redeemed),
+            codes: codes.into_iter().map(|code| code.0).collect(),
+            checkout: self.checkout_id.map(|checkout| checkout.0),
         };
         match self.shop_money {
             Some(money) => {
@@ -223,6 +235,36 @@ pub(crate) struct OrderAnswer<'a> {
     explanation: Option<ExplanationAnswer<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    discount_codes: Vec<OrderCodeAnswer>,
+}
+
+/// A code that an order brought.
+#[derive(Debug, Serialize)]
+struct OrderCodeAnswer {
+    code: String,
+    /// Whether this order counts among its uses.
+    used: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code_id: Option<CodeId>,
+    /// Why the code was not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+impl From<&OrderCode> for OrderCodeAnswer {
+    fn from(code: &OrderCode) -> Self {
+        let refusal = code.outcome.as_ref().err();
+        Self {
+            code: code.text.as_str().to_owned(),
+            used: code.outcome.is_ok(),
+            code_id: code.outcome.as_ref().ok().copied(),
+            reason: refusal.map(CodeRefusal::code),
+            detail: refusal.map(|refusal| sentence(&refusal.to_string())),
+        }
+    }
 }
 
 /// Whose order it is.
@@ -257,7 +299,19 @@ impl<'a> OrderAnswer<'a> {
             customer,
             explanation: None,
             text: None,
+            discount_codes: Vec::new(),
         }
+    }
+
+    /// The same with the codes that the order brought, and those of them that it has used.
+    pub(crate) fn with_codes(self, state: &OrderState, used: &[CodeView]) -> Self {
+        let brought = state.recorded().into_iter().flat_map(|recorded| &recorded.order.codes);
+        let discount_codes = brought.map(|code| {
+            let used = used.iter().find(|used| used.text == *code);
+            let (code, code_id) = (code.as_str().to_owned(), used.map(|used| used.id));
+            OrderCodeAnswer { code, used: used.is_some(), code_id, reason: None, detail: None }
+        });
+        Self { discount_codes: discount_codes.collect(), ..self }
     }
 
     /// An order after a request about it: with the points that moved, and why.
@@ -277,6 +331,7 @@ impl<'a> OrderAnswer<'a> {
             points_changed: Some(changed),
             explanation: why.map(ExplanationAnswer::of_reckoning),
             text: why.map(Reckoning::to_string),
+            discount_codes: receipt.codes.iter().map(OrderCodeAnswer::from).collect(),
             ..answer
         }
     }
@@ -299,6 +354,7 @@ fn moved_by<'a>(event: &'a Event, id: &OrderId) -> Option<&'a Reckoning> {
         | Event::AwardGiven { .. }
         | Event::AwardTakenBack { .. }
         | Event::CustomerAdded
+        | Event::Discount(_)
         | Event::OrderCancelled { .. }
         | Event::OrderClosed { .. }
         | Event::OrderCounted { .. }

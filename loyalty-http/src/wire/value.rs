@@ -4,10 +4,11 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use loyalty_core::amount::AmountError;
+use loyalty_core::discount::{Code as DiscountCode, CodeError};
 use loyalty_core::id::IdError;
 use loyalty_core::{
-    ActionId, Amount, CategoryId, Currency, CustomerId, Email, LineId, OrderId, Points, ProductId, ProgramVersion,
-    Quantity, RefundId, Tag, TierId, Timestamp,
+    ActionId, Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, OrderId, Points,
+    ProductId, ProgramVersion, Quantity, RefundId, SegmentId, Tag, TierId, Timestamp, VariantId,
 };
 use rust_decimal::Decimal;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
@@ -71,7 +72,21 @@ macro_rules! ids {
     )*};
 }
 
-ids!(ActionId, CategoryId, CustomerId, LineId, OrderId, ProductId, RefundId, Tag, TierId);
+ids!(
+    ActionId, CategoryId, CheckoutId, CountryId, CustomerId, LineId, OrderId, ProductId, RefundId, SegmentId, Tag,
+    TierId, VariantId
+);
+
+impl FromText for DiscountCode {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        Self::new(text).map_err(|error| {
+            let code = if error == CodeError::TooLong { Code::OutOfRange } else { Code::InvalidValue };
+            refusal(code, format!("This {error}."))
+        })
+    }
+}
 
 impl FromText for Email {
     const EXPECTED: &'static str = "an e-mail address";

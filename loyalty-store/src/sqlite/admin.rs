@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use loyalty_core::{ProgramVersion, ShopId, Timestamp};
 use rusqlite::Connection;
 
-use super::{rows, schema};
+use super::{discount, rows, schema};
 use crate::error::Failure;
 use crate::fold::{Fold, Standing};
 use crate::query::Verified;
@@ -90,6 +90,10 @@ fn fold_all(db: &Connection) -> Result<Verified, Failure> {
     rows::each_order(db, |key, record| {
         standing.orders.insert(key, record);
     })?;
+    discount::each_keyed(db, |key, record| {
+        standing.keyed.insert(key, record);
+    })?;
+    standing.index = discount::index(db)?;
     let mut fold = Fold::new(standing);
     rows::each_journal(db, 0, |row| {
         fold.row(&row);

@@ -10,9 +10,10 @@ use std::collections::BTreeSet;
 use loyalty_core::{AccountId, OrderId, ShopId};
 use rusqlite::Connection;
 
-use super::rows;
 use super::shared::Shared;
+use super::{discount, rows};
 use crate::error::Failure;
+use crate::keyed::Key;
 use crate::record::Seq;
 
 /// A journal row and an answer: up to where something is true.
@@ -23,6 +24,7 @@ pub(super) type Position = (Seq, i64);
 enum Item {
     Account(AccountId),
     Order((ShopId, OrderId)),
+    Keyed((ShopId, Key)),
     Answer((ShopId, [u8; 16])),
 }
 
@@ -49,6 +51,10 @@ impl Behind {
 
     pub(super) fn order(&mut self, key: &(ShopId, OrderId)) {
         self.waiting.insert(Item::Order(key.clone()));
+    }
+
+    pub(super) fn keyed(&mut self, key: &(ShopId, Key)) {
+        self.waiting.insert(Item::Keyed(key.clone()));
     }
 
     pub(super) fn answer(&mut self, key: (ShopId, [u8; 16])) {
@@ -105,6 +111,7 @@ impl Behind {
             match item {
                 Item::Account(id) => shared.accounts.unpin(&id, |record| record.seq == seq),
                 Item::Order(key) => shared.orders.unpin(&key, |record| record.seq == seq),
+                Item::Keyed(key) => shared.keyed.unpin(&key, |record| record.seq == seq),
                 Item::Answer(key) => shared.answers.unpin(&key, |(id, _)| *id == seq),
             }
         }
@@ -123,6 +130,11 @@ fn write(db: &Connection, shared: &Shared, item: &Item) -> Result<Seq, Failure> 
         Item::Order(key) => {
             let record = shared.orders.get(key).ok_or_else(lost)?;
             rows::put_order(db, key.0, &key.1, &record)?;
+            Ok(record.seq)
+        }
+        Item::Keyed(key) => {
+            let record = shared.keyed.get(key).ok_or_else(lost)?;
+            discount::put_keyed(db, key.0, &key.1, &record)?;
             Ok(record.seq)
         }
         Item::Answer(key) => {

@@ -18,15 +18,15 @@ use crate::transact::{CustomerChange, Kept};
 
 type Db = Connection;
 
-fn micros(at: Timestamp) -> i64 {
+pub(super) fn micros(at: Timestamp) -> i64 {
     at.timestamp_micros()
 }
 
-fn timestamp(micros: i64) -> Result<Timestamp, Failure> {
+pub(super) fn timestamp(micros: i64) -> Result<Timestamp, Failure> {
     Timestamp::from_timestamp_micros(micros).ok_or_else(|| damaged("a time", &micros))
 }
 
-fn damaged(what: &str, value: &impl std::fmt::Display) -> Failure {
+pub(super) fn damaged(what: &str, value: &impl std::fmt::Display) -> Failure {
     Failure::Corrupt(format!("{what} cannot be read: {value}"))
 }
 
@@ -34,12 +34,12 @@ pub(super) fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Failu
     serde_json::to_string(value).map_err(|error| Failure::Corrupt(format!("a record cannot be written: {error}")))
 }
 
-fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
+pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     serde_json::from_str(text).map_err(|error| damaged("a record", &error))
 }
 
 /// One row, read by a function that may find it damaged.
-fn one<T>(
+pub(super) fn one<T>(
     db: &Db,
     sql: &str,
     params: impl rusqlite::Params,
@@ -50,7 +50,7 @@ fn one<T>(
 }
 
 /// Every row, one after the other, until the visitor fails.
-fn each(
+pub(super) fn each(
     db: &Db,
     sql: &str,
     params: impl rusqlite::Params,

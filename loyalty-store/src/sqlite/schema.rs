@@ -13,10 +13,11 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const APPLICATION_ID: i64 = 0x6c6f_7961;
 
 /// The format that this program writes.
-const NEWEST: i64 = 1;
+const NEWEST: i64 = 2;
 
 /// One step a format version. Never changed once released; a new format is a new step.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE shop (
         id INTEGER PRIMARY KEY,
         name TEXT NOT NULL,
@@ -109,7 +110,37 @@ const MIGRATIONS: [&str; 1] = ["
         answer INTEGER NOT NULL
     ) STRICT;
     INSERT INTO checkpoint VALUES (1, 0, 0);
-"];
+",
+    "
+    -- Small folds of the journal, written behind it as accounts are: price rules, codes, and who uses them.
+    CREATE TABLE keyed (
+        shop INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        id INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        PRIMARY KEY (shop, kind, id, text)
+    ) STRICT, WITHOUT ROWID;
+    -- How rules and codes are found and listed. Written with the journal. The e-mails are personal data.
+    CREATE TABLE price_rule (
+        id INTEGER PRIMARY KEY,
+        shop INTEGER NOT NULL REFERENCES shop,
+        emails TEXT
+    ) STRICT;
+    CREATE INDEX price_rule_of_shop ON price_rule (shop);
+    CREATE TABLE discount_code (
+        shop INTEGER NOT NULL REFERENCES shop,
+        key TEXT NOT NULL,
+        rule INTEGER NOT NULL,
+        id INTEGER NOT NULL,
+        PRIMARY KEY (shop, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX discount_code_of_rule ON discount_code (rule, id);
+",
+];
 
 const WRITING: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 

@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use loyalty_core::{AccountId, CustomerId, OrderId, Program, ProgramVersion, ShopId};
+use loyalty_core::{AccountId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, ProgramVersion, ShopId};
 use rusqlite::Connection;
 
 use super::cache::Cache;
-use super::{Settings, rows, schema};
+use super::{Settings, discount, rows, schema};
+use crate::discount::index::Indexed;
 use crate::error::Failure;
+use crate::keyed::{Key, Keyed};
 use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, OrderRecord};
 use crate::shop::{KeyRecord, Shop};
@@ -32,6 +34,11 @@ pub(super) struct Shared {
     illness: RwLock<Option<Failure>>,
     pub(super) accounts: Cache<AccountId, Arc<AccountRecord>>,
     pub(super) orders: Cache<(ShopId, OrderId), Arc<OrderRecord>>,
+    pub(super) keyed: Cache<(ShopId, Key), Arc<Keyed>>,
+    codes: Cache<(ShopId, String), CodeId>,
+    rule_emails: Cache<(ShopId, PriceRuleId), Arc<[Email]>>,
+    /// A read of several records holds it, so that they are of one commit.
+    publishing: RwLock<()>,
     pub(super) customers: Cache<AccountId, Arc<CustomerRecord>>,
     by_id: Cache<(ShopId, CustomerId), AccountId>,
     by_email: Cache<(ShopId, String), AccountId>,
@@ -50,6 +57,10 @@ impl Shared {
             illness: RwLock::default(),
             accounts: Cache::new(size),
             orders: Cache::new(size),
+            keyed: Cache::new(size),
+            codes: Cache::new(size),
+            rule_emails: Cache::new(1_024),
+            publishing: RwLock::default(),
             customers: Cache::new(size),
             by_id: Cache::new(size),
             by_email: Cache::new(size),
@@ -100,6 +111,9 @@ impl Shared {
     pub(super) fn forget(&self) {
         self.accounts.clear();
         self.orders.clear();
+        self.keyed.clear();
+        self.codes.clear();
+        self.rule_emails.clear();
         self.customers.clear();
         self.by_id.clear();
         self.by_email.clear();
@@ -117,6 +131,20 @@ impl Shared {
 
     pub(super) fn order(&self, key: &(ShopId, OrderId)) -> Result<Option<Arc<OrderRecord>>, Failure> {
         self.orders.get_or_load(key, || self.read(|db| Ok(rows::order(db, key.0, &key.1)?.map(Arc::new))))
+    }
+
+    pub(super) fn keyed(&self, key: &(ShopId, Key)) -> Result<Option<Arc<Keyed>>, Failure> {
+        self.keyed.get_or_load(key, || self.read(|db| Ok(discount::keyed(db, key.0, &key.1)?.map(Arc::new))))
+    }
+
+    /// By the code's key.
+    pub(super) fn code_of_key(&self, key: &(ShopId, String)) -> Result<Option<CodeId>, Failure> {
+        self.codes.get_or_load(key, || self.read(|db| discount::code_of_key(db, key.0, &key.1)))
+    }
+
+    pub(super) fn rule_emails(&self, rule: (ShopId, PriceRuleId)) -> Result<Arc<[Email]>, Failure> {
+        let load = || self.read(|db| discount::rule_emails(db, rule.0, rule.1));
+        Ok(self.rule_emails.get_or_load(&rule, load)?.unwrap_or_default())
     }
 
     pub(super) fn customer(&self, id: AccountId) -> Result<Option<Arc<CustomerRecord>>, Failure> {
@@ -180,7 +208,27 @@ impl Shared {
         Ok(account.map(|account| CustomerView::new(record, account)))
     }
 
+    /// Keeps memory as one commit left it, until the read lets go.
+    pub(super) fn as_published(&self) -> RwLockReadGuard<'_, ()> {
+        self.publishing.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     // What the writer tells after a commit.
+
+    /// Waits for the reads that must see one commit.
+    pub(super) fn publishing(&self) -> RwLockWriteGuard<'_, ()> {
+        self.publishing.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn publish_index(&self, shop: ShopId, change: &Indexed) {
+        match change {
+            Indexed::Rule(_) => {}
+            Indexed::NoRule(rule) => self.rule_emails.remove(&(shop, *rule)),
+            Indexed::Emails(rule, emails) => self.rule_emails.publish(&(shop, *rule), Arc::clone(emails), false),
+            Indexed::Code(key, _, code) => self.codes.publish(&(shop, key.clone()), *code, false),
+            Indexed::NoCode(key, _) => self.codes.remove(&(shop, key.clone())),
+        }
+    }
 
     pub(super) fn publish_customer(&self, change: &CustomerChange) {
         if let Some(before) = &change.before {

@@ -4,13 +4,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use loyalty_core::{AccountId, CustomerId, Email, OrderId, Program, ProgramVersion, ShopId, Timestamp};
+use loyalty_core::{
+    AccountId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, ProgramVersion, ShopId, Timestamp,
+};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::rows;
 use super::shared::{Placed, Shared};
+use super::{discount, rows};
+use crate::discount::facts::DiscountView;
+use crate::discount::index::Indexed;
 use crate::error::Failure;
+use crate::keyed::{Key, Keyed};
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::Reply;
 use crate::shop::Shop;
@@ -44,19 +49,22 @@ pub(super) struct Batch {
 pub(super) struct Writes {
     journal: Vec<(Arc<JournalRow>, String)>,
     customers: Vec<CustomerChange>,
+    indexed: Vec<(ShopId, Indexed)>,
     programs: Vec<(ShopId, ProgramVersion, Arc<Program>, Timestamp)>,
     answers: Vec<Placed>,
 }
 
 impl Writes {
     pub(super) fn is_empty(&self) -> bool {
-        let Self { journal, customers, programs, answers } = self;
-        journal.is_empty() && customers.is_empty() && programs.is_empty() && answers.is_empty()
+        let Self { journal, customers, indexed, programs, answers } = self;
+        let kept = programs.is_empty() && answers.is_empty();
+        journal.is_empty() && customers.is_empty() && indexed.is_empty() && kept
     }
 
     pub(super) fn write(&self, db: &Connection) -> Result<(), Failure> {
         self.journal.iter().try_for_each(|(row, events)| rows::append_journal(db, row, events))?;
         self.customers.iter().try_for_each(|change| rows::put_customer(db, change))?;
+        self.indexed.iter().try_for_each(|(shop, change)| discount::put_index(db, *shop, change))?;
         for (shop, version, program, now) in &self.programs {
             rows::add_program(db, *shop, *version, program, *now)?;
         }
@@ -69,6 +77,10 @@ pub(super) struct Staged {
     pub(super) last: Last,
     pub(super) accounts: HashMap<AccountId, Arc<AccountRecord>>,
     pub(super) orders: HashMap<(ShopId, OrderId), Arc<OrderRecord>>,
+    pub(super) keyed: HashMap<(ShopId, Key), Arc<Keyed>>,
+    pub(super) indexed: Vec<(ShopId, Indexed)>,
+    codes: HashMap<(ShopId, String), Option<CodeId>>,
+    rule_emails: HashMap<(ShopId, PriceRuleId), Arc<[Email]>>,
     pub(super) customers: Vec<CustomerChange>,
     by_account: HashMap<AccountId, Option<Arc<CustomerRecord>>>,
     by_id: HashMap<(ShopId, CustomerId), Option<AccountId>>,
@@ -84,6 +96,10 @@ impl Staged {
             last,
             accounts: HashMap::new(),
             orders: HashMap::new(),
+            keyed: HashMap::new(),
+            indexed: Vec::new(),
+            codes: HashMap::new(),
+            rule_emails: HashMap::new(),
             customers: Vec::new(),
             by_account: HashMap::new(),
             by_id: HashMap::new(),
@@ -107,6 +123,11 @@ impl Staged {
             self.last.seq = row.seq;
             writes.journal.push((row, events));
         }
+        for change in changes.indexed {
+            self.remember_index(shop, &change);
+            writes.indexed.push((shop, change.clone()));
+            self.indexed.push((shop, change));
+        }
         for change in changes.customers {
             self.remember_customer(&change);
             writes.customers.push(change.clone());
@@ -125,8 +146,27 @@ impl Staged {
             self.answers.insert(key, placed);
         }
         self.accounts.extend(changes.accounts);
+        self.keyed.extend(changes.keyed.into_iter().map(|(key, record)| ((shop, key), record)));
         self.orders.extend(changes.orders.into_iter().map(|(id, record)| ((shop, id), record)));
         Ok(())
+    }
+
+    fn remember_index(&mut self, shop: ShopId, change: &Indexed) {
+        match change {
+            Indexed::Rule(_) => {}
+            Indexed::NoRule(rule) => {
+                self.rule_emails.insert((shop, *rule), Arc::default());
+            }
+            Indexed::Emails(rule, emails) => {
+                self.rule_emails.insert((shop, *rule), Arc::clone(emails));
+            }
+            Indexed::Code(key, _, code) => {
+                self.codes.insert((shop, key.clone()), Some(*code));
+            }
+            Indexed::NoCode(key, _) => {
+                self.codes.insert((shop, key.clone()), None);
+            }
+        }
     }
 
     fn remember_customer(&mut self, change: &CustomerChange) {
@@ -157,6 +197,31 @@ impl<'a> Reading<'a> {
     /// What the newest batch that has something says.
     fn staged<T>(&self, look: impl Fn(&'a Staged) -> Option<T>) -> Option<T> {
         look(self.staged).or_else(|| self.flying.and_then(look))
+    }
+}
+
+impl DiscountView for Reading<'_> {
+    fn keyed(&mut self, shop: ShopId, key: &Key) -> Result<Option<Arc<Keyed>>, Failure> {
+        let key = (shop, key.clone());
+        match self.staged(|staged| staged.keyed.get(&key)) {
+            Some(record) => Ok(Some(Arc::clone(record))),
+            None => self.shared.keyed(&key),
+        }
+    }
+
+    fn code_of_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure> {
+        let key = (shop, key.to_owned());
+        match self.staged(|staged| staged.codes.get(&key)) {
+            Some(code) => Ok(*code),
+            None => self.shared.code_of_key(&key),
+        }
+    }
+
+    fn rule_emails(&mut self, shop: ShopId, rule: PriceRuleId) -> Result<Arc<[Email]>, Failure> {
+        match self.staged(|staged| staged.rule_emails.get(&(shop, rule))) {
+            Some(emails) => Ok(Arc::clone(emails)),
+            None => self.shared.rule_emails((shop, rule)),
+        }
     }
 }
 

@@ -21,8 +21,9 @@ use rusqlite::Connection;
 use super::behind::Behind;
 use super::shared::Shared;
 use super::staged::{Batch, Last, Staged, Writes};
-use super::{Settings, rows, schema};
+use super::{Settings, discount, rows, schema};
 use crate::error::Failure;
+use crate::keyed::{self, Keyed};
 use crate::record::AccountRecord;
 use crate::transact::Kept;
 
@@ -157,7 +158,13 @@ impl Writer {
     /// Shows what is committed, first of all to whoever decides next.
     fn publish(&mut self, staged: &Staged) {
         let shared = &self.shared;
+        let _all_at_once = shared.publishing();
         self.behind.committed(shared);
+        for (key, record) in &staged.keyed {
+            shared.keyed.publish(key, Arc::clone(record), true);
+            self.behind.keyed(key);
+        }
+        staged.indexed.iter().for_each(|(shop, change)| shared.publish_index(*shop, change));
         for (id, record) in &staged.accounts {
             shared.accounts.publish(id, Arc::clone(record), true);
             self.behind.account(*id);
@@ -227,7 +234,7 @@ impl Writer {
     /// Folds what the journal holds beyond the checkpoint.
     fn restore(&mut self) -> Result<(), Failure> {
         let (seq, answer) = rows::checkpoint(&self.db)?;
-        let (mut accounts, mut orders) = (HashMap::new(), HashMap::new());
+        let (mut accounts, mut orders, mut keyed) = (HashMap::new(), HashMap::new(), HashMap::new());
         let mut last = Last {
             seq,
             account: rows::last(&self.db, "id", "account")?.max(rows::last(&self.db, "account", "customer")?),
@@ -239,6 +246,11 @@ impl Writer {
                 last.account = last.account.max(id.0);
                 let record = loaded(&mut accounts, id, || rows::account(&self.db, id))?;
                 record.get_or_insert_with(|| AccountRecord::new(row.shop)).fold(&row);
+            }
+            for key in keyed::keys(&row) {
+                let of = (row.shop, key);
+                let record = loaded(&mut keyed, of.clone(), || discount::keyed(&self.db, of.0, &of.1))?;
+                record.get_or_insert_with(|| Keyed::new(&of.1)).fold(&of.1, &row);
             }
             // A state may be newer than the checkpoint; the rows in it are not folded twice.
             let mut folded = HashSet::new();
@@ -261,6 +273,10 @@ impl Writer {
         for (key, record) in orders.into_iter().filter_map(|(key, record)| Some((key, record?))) {
             self.shared.orders.publish(&key, Arc::new(record), true);
             self.behind.order(&key);
+        }
+        for (key, record) in keyed.into_iter().filter_map(|(key, record)| Some((key, record?))) {
+            self.shared.keyed.publish(&key, Arc::new(record), true);
+            self.behind.keyed(&key);
         }
         rows::each_answer(&self.db, answer, |id, kept| {
             last.answer = id;

@@ -1,0 +1,223 @@
+//! Price rules, discount codes and carts: what can be asked about them, and what is answered.
+
+pub(crate) mod facts;
+pub(crate) mod index;
+
+use std::sync::Arc;
+
+use loyalty_core::discount::{
+    BatchEntry, Cart, Code, CodeState, DiscountEvent, PriceRule, Refusal, RuleState, Stacking,
+};
+use loyalty_core::{CheckoutId, CodeId, Event, PriceRuleId, SegmentId, ShopId, Timestamp};
+
+use crate::keyed::{Keyed, State};
+use crate::record::{JournalRow, Seq};
+use crate::request::Who;
+
+/// What is to be done with price rules and discount codes.
+#[derive(Clone, Debug)]
+pub enum DiscountAction {
+    /// Makes a rule, or replaces the one of this id.
+    SaveRule {
+        /// Which; a new one, where none is named.
+        id: Option<PriceRuleId>,
+        /// What it says from now on, e-mails included.
+        rule: Box<PriceRule>,
+        /// The state that the caller saw: the rule's [`PriceRuleView::etag`].
+        if_match: Option<String>,
+    },
+    /// Does away with a rule and all its codes.
+    DeleteRule {
+        /// Which.
+        id: PriceRuleId,
+        /// The state that the caller saw.
+        if_match: Option<String>,
+    },
+    /// Makes a code.
+    AddCode {
+        /// Its rule.
+        rule: PriceRuleId,
+        /// What a shopper types.
+        text: Code,
+    },
+    /// Makes many codes. Each stands for itself: one that cannot be made does not hinder the others.
+    AddCodes {
+        /// Their rule.
+        rule: PriceRuleId,
+        /// The texts, at most [`DiscountAction::MAX_BATCH`].
+        texts: Vec<String>,
+    },
+    /// Lets a code be typed differently, or switches it.
+    ChangeCode {
+        /// Its rule.
+        rule: PriceRuleId,
+        /// The code.
+        code: CodeId,
+        /// What a shopper types, where that changes.
+        text: Option<Code>,
+        /// Whether it can be used, where that changes.
+        on: Option<bool>,
+    },
+    /// Does away with a code.
+    RemoveCode {
+        /// Its rule.
+        rule: PriceRuleId,
+        /// The code.
+        code: CodeId,
+    },
+    /// Reserves a use of each code for a checkout: all of them, or none.
+    Reserve {
+        /// The checkout.
+        checkout: CheckoutId,
+        /// The codes as typed, at most [`Cart::MAX_CODES`].
+        codes: Vec<Code>,
+        /// Who buys, where that is known; made where they are new.
+        customer: Option<Who>,
+        /// The segments that they are in.
+        segments: Vec<SegmentId>,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Gives back what a checkout holds.
+    Release {
+        /// The checkout.
+        checkout: CheckoutId,
+        /// Of this code; of all, where none is named.
+        code: Option<Code>,
+    },
+}
+
+impl DiscountAction {
+    /// How many codes can be made at once.
+    pub const MAX_BATCH: usize = 100;
+}
+
+/// What was done with price rules and discount codes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Discounted {
+    /// A rule was saved.
+    Rule(PriceRuleView),
+    /// A code was made or renamed.
+    Code(CodeView),
+    /// Many codes were made.
+    Batch(CodeBatch),
+    /// What the checkout holds now.
+    Checkout(CheckoutView),
+    /// It is gone.
+    Deleted,
+}
+
+/// A price rule with its e-mails.
+#[derive(Clone, Debug)]
+pub struct PriceRuleView {
+    /// The store's number of it.
+    pub id: PriceRuleId,
+    /// How often it was saved.
+    pub revision: u32,
+    /// What it says.
+    pub rule: Arc<PriceRule>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last saved.
+    pub updated_at: Timestamp,
+}
+
+impl PriceRuleView {
+    /// Names this state: it changes each time the rule is saved.
+    pub fn etag(&self) -> String {
+        format!("\"{}\"", self.revision)
+    }
+}
+
+/// A discount code that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeView {
+    /// The store's number of it.
+    pub id: CodeId,
+    /// Its rule.
+    pub rule: PriceRuleId,
+    /// What a shopper types.
+    pub text: Code,
+    /// How many orders have used it and not given it back.
+    pub used: u64,
+    /// Whether it is switched on.
+    pub on: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed, uses included.
+    pub updated_at: Timestamp,
+}
+
+impl CodeView {
+    /// None where the code was removed.
+    pub(crate) fn new(id: CodeId, record: &Keyed) -> Option<Self> {
+        let state = code_state(record)?;
+        let (rule, text) = (state.rule()?, state.code()?.clone());
+        let Keyed { created_at, updated_at, .. } = *record;
+        let (used, on) = (state.tally().used(), state.is_on());
+        (!state.is_removed()).then_some(Self { id, rule, text, used, on, created_at, updated_at })
+    }
+}
+
+/// Many codes that were asked for at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeBatch {
+    /// Its number: the position of its journal row.
+    pub id: Seq,
+    /// The rule.
+    pub rule: PriceRuleId,
+    /// What became of each, in the order in which they were asked for.
+    pub entries: Arc<[BatchEntry]>,
+    /// When all of it was done.
+    pub at: Timestamp,
+}
+
+impl CodeBatch {
+    /// The batch whose row this is.
+    pub(crate) fn of(row: &JournalRow, shop: ShopId) -> Option<Self> {
+        let batch = row.events.iter().find_map(|event| {
+            let Event::Discount(DiscountEvent::CodesBatched { rule, entries }) = event else { return None };
+            Some((*rule, Arc::clone(entries)))
+        });
+        let (rule, entries) = batch.filter(|_| row.shop == shop)?;
+        Some(Self { id: row.seq, rule, entries, at: row.at })
+    }
+}
+
+/// What a checkout holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckoutView {
+    /// The checkout.
+    pub id: CheckoutId,
+    /// Its live reservations, each with its end.
+    pub held: Vec<(CodeView, Timestamp)>,
+}
+
+/// A code that an order brought, and whether the order has used it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderCode {
+    /// As the order brought it.
+    pub text: Code,
+    /// The code that it used, or why it used none.
+    pub outcome: Result<CodeId, Refusal>,
+}
+
+/// A cart to be evaluated, with what only a store knows of its customer left open.
+#[derive(Clone, Debug)]
+pub struct CartQuery {
+    /// The cart; its customer's account is looked up.
+    pub cart: Cart,
+    /// The checkout whose reservations count as the cart's own.
+    pub checkout: Option<CheckoutId>,
+    /// How codes combine.
+    pub stacking: Stacking,
+}
+
+pub(crate) fn rule_state(record: &Keyed) -> Option<&RuleState> {
+    if let State::Rule(state) = &record.state { Some(state) } else { None }
+}
+
+pub(crate) fn code_state(record: &Keyed) -> Option<&CodeState> {
+    if let State::Code(state) = &record.state { Some(state) } else { None }
+}

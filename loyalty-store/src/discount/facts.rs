@@ -1,0 +1,251 @@
+//! Looking rules and codes up, for a decision and for a read alike.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use loyalty_core::discount::{
+    Cart, CartError, CheckoutClaim, Code, CodeFacts, CodeState, Evaluation, Held, PriceRule, Stacking, Tally,
+    evaluate,
+};
+use loyalty_core::{AccountId, CheckoutId, CodeId, Email, OrderId, PriceRuleId, ShopId, Timestamp};
+
+use super::{CartQuery, CheckoutView, CodeView, PriceRuleView, code_state, rule_state};
+use crate::error::Failure;
+use crate::keyed::{CheckoutCodes, Key, Keyed, OrderCodes, State};
+use crate::record::CustomerRecord;
+
+/// What is looked up of price rules and discount codes.
+pub(crate) trait DiscountView {
+    fn keyed(&mut self, shop: ShopId, key: &Key) -> Result<Option<Arc<Keyed>>, Failure>;
+    /// The code that was last made of this [`Code::key`], and not removed.
+    fn code_of_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure>;
+    fn rule_emails(&mut self, shop: ShopId, rule: PriceRuleId) -> Result<Arc<[Email]>, Failure>;
+}
+
+/// A rule that is there.
+pub(crate) fn rule(
+    view: &mut impl DiscountView,
+    shop: ShopId,
+    id: PriceRuleId,
+) -> Result<Option<PriceRuleView>, Failure> {
+    let Some(record) = view.keyed(shop, &Key::Rule(id))? else { return Ok(None) };
+    let Some(state) = rule_state(&record) else { return Ok(None) };
+    let Some(rule) = state.rule() else { return Ok(None) };
+    let rule = if rule.keeps_emails_apart() {
+        Arc::new(rule.with_emails(view.rule_emails(shop, id)?.to_vec()))
+    } else {
+        Arc::clone(rule)
+    };
+    let Keyed { created_at, updated_at, .. } = *record;
+    Ok(Some(PriceRuleView { id, revision: state.revision(), rule, created_at, updated_at }))
+}
+
+/// A code that is there: neither it nor its rule is gone.
+pub(crate) fn code(view: &mut impl DiscountView, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure> {
+    let Some(record) = view.keyed(shop, &Key::Code(id))? else { return Ok(None) };
+    let Some(code) = CodeView::new(id, &record) else { return Ok(None) };
+    let rule = view.keyed(shop, &Key::Rule(code.rule))?;
+    let there = rule.as_deref().and_then(rule_state).is_some_and(|state| state.rule().is_some());
+    Ok(Some(code).filter(|_| there))
+}
+
+/// A code that is there, by its text.
+pub(crate) fn code_of_text(
+    view: &mut impl DiscountView,
+    shop: ShopId,
+    text: &Code,
+) -> Result<Option<CodeView>, Failure> {
+    match view.code_of_key(shop, text.key())? {
+        Some(id) => Ok(code(view, shop, id)?.filter(|code| code.text == *text)),
+        None => Ok(None),
+    }
+}
+
+/// An account and all that became part of it: uses of theirs are its own.
+pub(crate) fn family(
+    view: &mut impl DiscountView,
+    shop: ShopId,
+    accounts: impl IntoIterator<Item = AccountId>,
+) -> Result<Vec<AccountId>, Failure> {
+    let mut family: Vec<AccountId> = accounts.into_iter().collect();
+    let mut next = 0;
+    while let Some(account) = family.get(next).copied() {
+        next = next.saturating_add(1);
+        let Some(record) = view.keyed(shop, &Key::Absorbed(account))? else { continue };
+        if let State::Absorbed(absorbed) = &record.state {
+            let new = absorbed.iter().filter(|account| !family.contains(account));
+            let new: Vec<_> = new.copied().collect();
+            family.extend(new);
+        }
+    }
+    Ok(family)
+}
+
+/// What a checkout holds.
+pub(crate) fn checkout_codes(
+    view: &mut impl DiscountView,
+    shop: ShopId,
+    checkout: &CheckoutId,
+) -> Result<CheckoutCodes, Failure> {
+    let record = view.keyed(shop, &Key::Checkout(checkout.clone()))?;
+    Ok(match record.as_deref() {
+        Some(Keyed { state: State::Checkout(codes), .. }) => codes.clone(),
+        _ => CheckoutCodes::default(),
+    })
+}
+
+/// What a checkout holds at `now`, to be shown.
+pub(crate) fn checkout(
+    view: &mut impl DiscountView,
+    shop: ShopId,
+    id: &CheckoutId,
+    now: Timestamp,
+) -> Result<CheckoutView, Failure> {
+    let mut held = Vec::new();
+    for (of, until) in checkout_codes(view, shop, id)?.live(now) {
+        held.extend(code(view, shop, of)?.map(|code| (code, until)));
+    }
+    Ok(CheckoutView { id: id.clone(), held })
+}
+
+/// Which codes an order has used.
+pub(crate) fn order_codes(
+    view: &mut impl DiscountView,
+    shop: ShopId,
+    order: &OrderId,
+) -> Result<OrderCodes, Failure> {
+    let record = view.keyed(shop, &Key::Order(order.clone()))?;
+    Ok(match record.as_deref() {
+        Some(Keyed { state: State::Order(codes), .. }) => codes.clone(),
+        _ => OrderCodes::default(),
+    })
+}
+
+/// The codes that an order has used, to be shown.
+pub(crate) fn used_by_order(
+    view: &mut impl DiscountView,
+    shop: ShopId,
+    order: &OrderId,
+) -> Result<Vec<CodeView>, Failure> {
+    let used = order_codes(view, shop, order)?;
+    let codes: Result<Vec<_>, _> = used.codes().map(|id| code(view, shop, id)).collect();
+    Ok(codes?.into_iter().flatten().collect())
+}
+
+/// All that is known of one code, for one customer and one checkout.
+#[derive(Clone, Debug)]
+pub(crate) struct Gathered {
+    pub(crate) id: CodeId,
+    record: Arc<Keyed>,
+    rule: Option<Arc<PriceRule>>,
+    used_by_customer: Option<Tally>,
+    checkout: Option<CheckoutClaim>,
+}
+
+impl Gathered {
+    /// Looks all of it up. The tallies of the customer's accounts count together.
+    pub(crate) fn of(
+        view: &mut impl DiscountView,
+        shop: ShopId,
+        id: CodeId,
+        family: &[AccountId],
+        checkout: Option<&CheckoutCodes>,
+    ) -> Result<Option<Self>, Failure> {
+        let Some(record) = view.keyed(shop, &Key::Code(id))? else { return Ok(None) };
+        let Some(of_rule) = code_state(&record).and_then(CodeState::rule) else { return Ok(None) };
+        let rule = rule(view, shop, of_rule)?.map(|view| view.rule);
+        let mut used_by_customer: Option<Tally> = None;
+        if rule.as_ref().is_some_and(|rule| rule.parts().once_per_customer) {
+            for account in family {
+                let record = view.keyed(shop, &Key::Tally(id, *account))?;
+                if let Some(Keyed { state: State::Tally(tally), .. }) = record.as_deref() {
+                    used_by_customer = Some(used_by_customer.unwrap_or_default().merged(tally));
+                }
+            }
+        }
+        let checkout = checkout.and_then(|codes| codes.of(id)).cloned();
+        Ok(Some(Self { id, record, rule, used_by_customer, checkout }))
+    }
+
+    /// What the rules look at.
+    pub(crate) fn facts(&self) -> Option<CodeFacts<'_>> {
+        Some(CodeFacts {
+            id: self.id,
+            state: code_state(&self.record)?,
+            rule: self.rule.as_deref(),
+            used_by_customer: self.used_by_customer.as_ref(),
+            checkout: self.checkout.as_ref(),
+        })
+    }
+
+    /// The customer's account as the checkout's reservation knows it: they may have been a guest then.
+    pub(crate) fn held_by(&self, family: &[AccountId], now: Timestamp) -> Option<AccountId> {
+        let held = self.checkout.as_ref().and_then(|claim| claim.live(now));
+        held.and_then(|held| held.account).filter(|account| family.contains(account))
+    }
+
+    /// The same with the reservation under the customer's present account.
+    fn held_as(mut self, account: Option<AccountId>, family: &[AccountId], now: Timestamp) -> Self {
+        if self.held_by(family, now).is_some()
+            && let Some(CheckoutClaim::Reserved(Held { until, .. })) = self.checkout
+        {
+            self.checkout = Some(CheckoutClaim::Reserved(Held { account, until }));
+        }
+        self
+    }
+}
+
+/// A cart with all that a store knows about it, seen at one time.
+#[derive(Clone, Debug)]
+pub struct CartFacts {
+    cart: Cart,
+    minor_digits: u32,
+    stacking: Stacking,
+    codes: HashMap<Code, Gathered>,
+}
+
+/// Whether a customer whom a cart's id or e-mail led to is its customer: an e-mail alone leads to whoever has
+/// it, beside an id only to a guest.
+pub(crate) fn is_the_customer(record: &CustomerRecord, named_by_id: bool, by_id: Option<AccountId>) -> bool {
+    by_id == Some(record.account) || record.id.is_none() || !named_by_id
+}
+
+/// Stands for somebody who is named, but not known yet: no account has this number.
+const NOBODY_YET: AccountId = AccountId(0);
+
+impl CartFacts {
+    /// Looks up what a cart needs. `customers` are all that its customer is known as.
+    pub(crate) fn of(
+        view: &mut impl DiscountView,
+        (shop, minor_digits): (ShopId, u32),
+        query: CartQuery,
+        customers: &[Arc<CustomerRecord>],
+    ) -> Result<Self, Failure> {
+        let CartQuery { mut cart, checkout, stacking } = query;
+        let buyer = &mut cart.customer;
+        let named = buyer.id.is_some() || buyer.email.is_some();
+        buyer.account = named.then_some(NOBODY_YET);
+        if let Some(known) = customers.first() {
+            buyer.account = Some(known.account);
+            buyer.id = buyer.id.take().or_else(|| known.id.clone());
+            buyer.email = buyer.email.take().or_else(|| known.email.clone());
+        }
+        let family = family(view, shop, customers.iter().map(|customer| customer.account))?;
+        let claims = checkout.map(|checkout| checkout_codes(view, shop, &checkout)).transpose()?;
+        let mut codes = HashMap::new();
+        for text in cart.codes.iter().take(Cart::MAX_CODES) {
+            let Some(id) = view.code_of_key(shop, text.key())? else { continue };
+            let gathered = Gathered::of(view, shop, id, &family, claims.as_ref())?;
+            if let Some(gathered) = gathered {
+                codes.insert(text.clone(), gathered.held_as(cart.customer.account, &family, cart.at));
+            }
+        }
+        Ok(Self { cart, minor_digits, stacking, codes })
+    }
+
+    /// What each code takes off each line, or why it does not apply.
+    pub fn evaluate(&self) -> Result<Evaluation, CartError> {
+        let find = |code: &Code| self.codes.get(code).and_then(Gathered::facts);
+        evaluate(&self.cart, self.minor_digits, self.stacking, find)
+    }
+}

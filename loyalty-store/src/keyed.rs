@@ -1,0 +1,179 @@
+//! Small records under keys of their own: what stands of price rules and discount codes, each a fold of the
+//! journal. All of them share one cache, one table and one way through the store.
+//!
+//! | key | what it answers |
+//! | --- | --- |
+//! | rule | what the rule says now |
+//! | code | whether it can be used, and how often it is taken |
+//! | code, account | how often this customer has taken it |
+//! | checkout | what this checkout holds |
+//! | order | which codes this order has used |
+//! | account | which accounts became this one, so that their uses count as its own |
+//!
+//! A record that is not there is its default. What happens to a code a million times makes no record grow.
+
+use std::collections::BTreeMap;
+
+use loyalty_core::discount::{CheckoutClaim, CodeState, DiscountEvent, OrderClaim, RuleState, Tally};
+use loyalty_core::{AccountId, CheckoutId, CodeId, Event, OrderId, PriceRuleId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::record::{JournalRow, Seq};
+
+/// What a record is of. Sorted as the table is, so that neighbours share pages.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Key {
+    Rule(PriceRuleId),
+    Code(CodeId),
+    Tally(CodeId, AccountId),
+    Checkout(CheckoutId),
+    Order(OrderId),
+    Absorbed(AccountId),
+}
+
+/// What stands under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Rule(RuleState),
+    Code(CodeState),
+    Tally(Tally),
+    Checkout(CheckoutCodes),
+    Order(OrderCodes),
+    Absorbed(Vec<AccountId>),
+}
+
+/// What a checkout holds of each code. What was given back or has run out is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct CheckoutCodes(BTreeMap<CodeId, CheckoutClaim>);
+
+impl CheckoutCodes {
+    pub(crate) fn of(&self, code: CodeId) -> Option<&CheckoutClaim> {
+        self.0.get(&code)
+    }
+
+    /// The codes that are reserved at `now`, each with its end.
+    pub(crate) fn live(&self, now: Timestamp) -> impl Iterator<Item = (CodeId, Timestamp)> {
+        self.0.iter().filter_map(move |(code, claim)| Some((*code, claim.live(now)?.until)))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn evolve(&mut self, event: &DiscountEvent, at: Timestamp) {
+        if let Some(code) = event.code() {
+            self.0.entry(code).or_default().evolve(event);
+        }
+        self.0.retain(|_, claim| matches!(claim, CheckoutClaim::Used(_)) || claim.live(at).is_some());
+    }
+}
+
+/// The codes that an order has used and not given back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct OrderCodes(BTreeMap<CodeId, OrderClaim>);
+
+impl OrderCodes {
+    pub(crate) fn of(&self, code: CodeId) -> Option<&OrderClaim> {
+        self.0.get(&code)
+    }
+
+    pub(crate) fn codes(&self) -> impl Iterator<Item = CodeId> {
+        self.0.keys().copied()
+    }
+
+    fn evolve(&mut self, event: &DiscountEvent) {
+        if let Some(code) = event.code() {
+            self.0.entry(code).or_default().evolve(event);
+        }
+        self.0.retain(|_, claim| *claim != OrderClaim::Free);
+    }
+}
+
+/// A state, since when it is there, and the last journal row in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Keyed {
+    pub(crate) state: State,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) seq: Seq,
+}
+
+impl Keyed {
+    /// Nothing has happened yet.
+    pub(crate) fn new(key: &Key) -> Self {
+        let state = match key {
+            Key::Rule(_) => State::Rule(RuleState::default()),
+            Key::Code(_) => State::Code(CodeState::default()),
+            Key::Tally(..) => State::Tally(Tally::default()),
+            Key::Checkout(_) => State::Checkout(CheckoutCodes::default()),
+            Key::Order(_) => State::Order(OrderCodes::default()),
+            Key::Absorbed(_) => State::Absorbed(Vec::new()),
+        };
+        Self { state, created_at: Timestamp::UNIX_EPOCH, updated_at: Timestamp::UNIX_EPOCH, seq: 0 }
+    }
+
+    /// Folds all of a row that is about this key; a row that is folded already changes nothing.
+    pub(crate) fn fold(&mut self, key: &Key, row: &JournalRow) {
+        if row.seq <= self.seq {
+            return;
+        }
+        if self.seq == 0 {
+            self.created_at = row.at;
+        }
+        for event in row.events.iter() {
+            if let Event::Discount(event) = event {
+                self.evolve(key, event, row.at);
+            } else if let Event::AccountAbsorbed { from, .. } = event {
+                self.absorb(key, row.account, *from);
+            }
+        }
+        (self.seq, self.updated_at) = (row.seq, row.at);
+    }
+
+    fn evolve(&mut self, key: &Key, event: &DiscountEvent, at: Timestamp) {
+        match (key, &mut self.state) {
+            (Key::Rule(id), State::Rule(state)) if event.rule() == Some(*id) => state.evolve(event),
+            (Key::Code(id), State::Code(state)) if event.code() == Some(*id) => state.evolve(event),
+            (Key::Tally(id, account), State::Tally(tally)) if event.code() == Some(*id) => {
+                tally.evolve(*account, event);
+            }
+            (Key::Checkout(id), State::Checkout(codes)) if event.checkout() == Some(id) => codes.evolve(event, at),
+            (Key::Order(id), State::Order(codes)) if event.order() == Some(id) => codes.evolve(event),
+            _ => {}
+        }
+    }
+
+    fn absorb(&mut self, key: &Key, into: Option<AccountId>, from: AccountId) {
+        if let (Key::Absorbed(id), State::Absorbed(accounts)) = (key, &mut self.state)
+            && into == Some(*id)
+        {
+            accounts.push(from);
+        }
+    }
+}
+
+/// The records that a row changes, each once.
+pub(crate) fn keys(row: &JournalRow) -> Vec<Key> {
+    let mut keys = Vec::new();
+    for event in row.events.iter() {
+        if let Event::Discount(event) = event {
+            keys.extend(keys_of(event));
+        } else if let Event::AccountAbsorbed { .. } = event {
+            keys.extend(row.account.map(Key::Absorbed));
+        }
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+fn keys_of(event: &DiscountEvent) -> impl Iterator<Item = Key> {
+    let code = event.code();
+    let rule = event.rule().map(Key::Rule);
+    let tallies = code.into_iter().flat_map(|code| event.accounts().map(move |account| Key::Tally(code, account)));
+    let checkout = event.checkout().cloned().map(Key::Checkout);
+    let order = event.order().cloned().map(Key::Order);
+    rule.into_iter().chain(code.map(Key::Code)).chain(tallies).chain(checkout).chain(order)
+}

@@ -1,0 +1,296 @@
+//! Price rules and discount codes as rows: the small records behind the journal, and the index with it.
+
+use std::sync::Arc;
+
+use loyalty_core::discount::Code;
+use loyalty_core::{AccountId, CheckoutId, CodeId, Email, OrderId, PriceRuleId, ShopId, Timestamp};
+use rusqlite::{Connection, Row, params};
+
+use super::SqliteStore;
+use super::rows::{self, damaged, each, from_json, micros, one, timestamp, to_json};
+use super::shared::Shared;
+use crate::discount::facts::{self, CartFacts, DiscountView};
+use crate::discount::index::{Index, Indexed};
+use crate::discount::{CartQuery, CheckoutView, CodeBatch, CodeView, PriceRuleView};
+use crate::error::Failure;
+use crate::keyed::{Key, Keyed, State};
+use crate::query::Page;
+use crate::record::Seq;
+
+type Db = Connection;
+
+// The records. A key is its kind, a number and a text.
+
+fn columns(key: &Key) -> (i64, i64, String) {
+    match key {
+        Key::Rule(rule) => (1, rule.0, String::new()),
+        Key::Code(code) => (2, code.0, String::new()),
+        Key::Tally(code, account) => (3, code.0, account.to_string()),
+        Key::Checkout(checkout) => (4, 0, checkout.to_string()),
+        Key::Order(order) => (5, 0, order.to_string()),
+        Key::Absorbed(account) => (6, account.0, String::new()),
+    }
+}
+
+fn key(kind: i64, id: i64, text: &str) -> Result<Key, Failure> {
+    let no_id = |_| damaged("a key", &text);
+    Ok(match kind {
+        1 => Key::Rule(PriceRuleId(id)),
+        2 => Key::Code(CodeId(id)),
+        3 => Key::Tally(CodeId(id), AccountId(text.parse().map_err(|_| damaged("a key", &text))?)),
+        4 => Key::Checkout(CheckoutId::new(text).map_err(no_id)?),
+        5 => Key::Order(OrderId::new(text).map_err(no_id)?),
+        6 => Key::Absorbed(AccountId(id)),
+        _ => return Err(damaged("the kind of a record", &kind)),
+    })
+}
+
+fn state_json(state: &State) -> Result<String, Failure> {
+    match state {
+        State::Rule(state) => to_json(state),
+        State::Code(state) => to_json(state),
+        State::Tally(state) => to_json(state),
+        State::Checkout(state) => to_json(state),
+        State::Order(state) => to_json(state),
+        State::Absorbed(state) => to_json(state),
+    }
+}
+
+fn state(key: &Key, text: &str) -> Result<State, Failure> {
+    Ok(match key {
+        Key::Rule(_) => State::Rule(from_json(text)?),
+        Key::Code(_) => State::Code(from_json(text)?),
+        Key::Tally(..) => State::Tally(from_json(text)?),
+        Key::Checkout(_) => State::Checkout(from_json(text)?),
+        Key::Order(_) => State::Order(from_json(text)?),
+        Key::Absorbed(_) => State::Absorbed(from_json(text)?),
+    })
+}
+
+fn record(key: &Key, row: &Row<'_>, from: usize) -> Result<Keyed, Failure> {
+    let column = |offset: usize| from.saturating_add(offset);
+    let text = row.get_ref(column(3))?;
+    let text = text.as_str().map_err(|error| damaged("a record", &error))?;
+    Ok(Keyed {
+        seq: row.get(column(0))?,
+        created_at: timestamp(row.get(column(1))?)?,
+        updated_at: timestamp(row.get(column(2))?)?,
+        state: state(key, text)?,
+    })
+}
+
+pub(super) fn keyed(db: &Db, shop: ShopId, key: &Key) -> Result<Option<Keyed>, Failure> {
+    let (kind, id, text) = columns(key);
+    let sql = "SELECT seq, created_at, updated_at, state FROM keyed
+        WHERE shop = ? AND kind = ? AND id = ? AND text = ?";
+    one(db, sql, params![shop.0, kind, id, text], |row| record(key, row, 0))
+}
+
+pub(super) fn each_keyed(db: &Db, mut visit: impl FnMut((ShopId, Key), Keyed)) -> Result<(), Failure> {
+    each(db, "SELECT shop, kind, id, text, seq, created_at, updated_at, state FROM keyed", [], |row| {
+        let text: String = row.get(3)?;
+        let key = key(row.get(1)?, row.get(2)?, &text)?;
+        let record = record(&key, row, 4)?;
+        visit((ShopId(row.get(0)?), key), record);
+        Ok(())
+    })
+}
+
+/// A state never steps back, whoever writes it.
+pub(super) fn put_keyed(db: &Db, shop: ShopId, key: &Key, record: &Keyed) -> Result<(), Failure> {
+    let sql = "INSERT INTO keyed (shop, kind, id, text, seq, created_at, updated_at, state)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (shop, kind, id, text) DO UPDATE SET seq = excluded.seq, created_at = excluded.created_at,
+            updated_at = excluded.updated_at, state = excluded.state
+        WHERE excluded.seq > seq";
+    let (kind, id, text) = columns(key);
+    let Keyed { seq, created_at, updated_at, .. } = *record;
+    let state = state_json(&record.state)?;
+    let values = params![shop.0, kind, id, text, seq, micros(created_at), micros(updated_at), state];
+    db.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+// The index.
+
+pub(super) fn put_index(db: &Db, shop: ShopId, change: &Indexed) -> Result<(), Failure> {
+    let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| -> Result<(), Failure> {
+        db.prepare_cached(sql)?.execute(values)?;
+        Ok(())
+    };
+    match change {
+        Indexed::Rule(rule) => run(
+            "INSERT INTO price_rule (id, shop) VALUES (?, ?) ON CONFLICT (id) DO NOTHING",
+            params![rule.0, shop.0],
+        ),
+        Indexed::NoRule(rule) => run("DELETE FROM price_rule WHERE id = ?", params![rule.0]),
+        Indexed::Emails(rule, emails) => {
+            let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
+            run("UPDATE price_rule SET emails = ? WHERE id = ?", params![to_json(&emails)?, rule.0])
+        }
+        Indexed::Code(key, rule, code) => run(
+            "INSERT INTO discount_code (shop, key, rule, id) VALUES (?, ?, ?, ?)
+                ON CONFLICT (shop, key) DO UPDATE SET rule = excluded.rule, id = excluded.id",
+            params![shop.0, key, rule.0, code.0],
+        ),
+        Indexed::NoCode(key, code) => {
+            run("DELETE FROM discount_code WHERE shop = ? AND key = ? AND id = ?", params![shop.0, key, code.0])
+        }
+    }
+}
+
+/// All of it, for comparison with the journal.
+pub(super) fn index(db: &Db) -> Result<Index, Failure> {
+    let mut index = Index::default();
+    each(db, "SELECT shop, id FROM price_rule", [], |row| {
+        index.apply(ShopId(row.get(0)?), Indexed::Rule(PriceRuleId(row.get(1)?)));
+        Ok(())
+    })?;
+    each(db, "SELECT shop, key, rule, id FROM discount_code", [], |row| {
+        let (rule, code) = (PriceRuleId(row.get(2)?), CodeId(row.get(3)?));
+        index.apply(ShopId(row.get(0)?), Indexed::Code(row.get(1)?, rule, code));
+        Ok(())
+    })?;
+    Ok(index)
+}
+
+pub(super) fn code_of_key(db: &Db, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure> {
+    let sql = "SELECT id FROM discount_code WHERE shop = ? AND key = ?";
+    one(db, sql, params![shop.0, key], |row| Ok(CodeId(row.get(0)?)))
+}
+
+pub(super) fn rule_emails(db: &Db, shop: ShopId, rule: PriceRuleId) -> Result<Option<Arc<[Email]>>, Failure> {
+    let sql = "SELECT emails FROM price_rule WHERE id = ? AND shop = ? AND emails IS NOT NULL";
+    one(db, sql, params![rule.0, shop.0], |row| {
+        let emails: Vec<String> = from_json(&row.get::<_, String>(0)?)?;
+        let emails = emails.into_iter().map(Email::try_from).collect::<Result<Vec<_>, _>>();
+        Ok(emails.map_err(|error| damaged("an e-mail", &error))?.into())
+    })
+}
+
+/// Up to so many numbers, behind one of them.
+fn numbers(db: &Db, sql: &str, of: i64, after: i64, count: usize) -> Result<Vec<i64>, Failure> {
+    let mut numbers = Vec::new();
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    each(db, sql, [of, after, count], |row| {
+        numbers.push(row.get(0)?);
+        Ok(())
+    })?;
+    Ok(numbers)
+}
+
+fn count(db: &Db, sql: &str, of: i64) -> Result<u64, Failure> {
+    let count: i64 = db.prepare_cached(sql)?.query_row([of], |row| row.get(0))?;
+    Ok(u64::try_from(count).unwrap_or_default())
+}
+
+/// What readers see: what is committed.
+impl DiscountView for &Shared {
+    fn keyed(&mut self, shop: ShopId, key: &Key) -> Result<Option<Arc<Keyed>>, Failure> {
+        Shared::keyed(self, &(shop, key.clone()))
+    }
+
+    fn code_of_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure> {
+        Shared::code_of_key(self, &(shop, key.to_owned()))
+    }
+
+    fn rule_emails(&mut self, shop: ShopId, rule: PriceRuleId) -> Result<Arc<[Email]>, Failure> {
+        Shared::rule_emails(self, (shop, rule))
+    }
+}
+
+/// The reads of the store. None of them begins by itself: the caller holds the store's health.
+impl SqliteStore {
+    fn discounts(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(super) fn find_price_rule(&self, shop: ShopId, id: PriceRuleId) -> Result<Option<PriceRuleView>, Failure> {
+        facts::rule(&mut self.discounts(), shop, id)
+    }
+
+    pub(super) fn list_price_rules(
+        &self,
+        shop: ShopId,
+        after: Option<PriceRuleId>,
+        limit: usize,
+    ) -> Result<Page<PriceRuleView>, Failure> {
+        let sql = "SELECT id FROM price_rule WHERE shop = ? AND id > ? ORDER BY id LIMIT ?";
+        let (after, room) = (after.map_or(0, |after| after.0), limit.saturating_add(1));
+        let ids = self.shared.read(|db| numbers(db, sql, shop.0, after, room))?;
+        let rules = ids.iter().take(limit).map(|id| self.find_price_rule(shop, PriceRuleId(*id)));
+        let rules: Result<Vec<_>, _> = rules.collect();
+        Ok(Page { items: rules?.into_iter().flatten().collect(), more: ids.len() > limit })
+    }
+
+    pub(super) fn number_of_price_rules(&self, shop: ShopId) -> Result<u64, Failure> {
+        self.shared.read(|db| count(db, "SELECT count(*) FROM price_rule WHERE shop = ?", shop.0))
+    }
+
+    pub(super) fn find_code(&self, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure> {
+        facts::code(&mut self.discounts(), shop, id)
+    }
+
+    pub(super) fn find_code_of_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure> {
+        facts::code_of_text(&mut self.discounts(), shop, text)
+    }
+
+    pub(super) fn list_codes(
+        &self,
+        shop: ShopId,
+        rule: PriceRuleId,
+        after: Option<CodeId>,
+        limit: usize,
+    ) -> Result<Page<CodeView>, Failure> {
+        let sql = "SELECT id FROM discount_code WHERE rule = ? AND id > ? ORDER BY id LIMIT ?";
+        let (after, room) = (after.map_or(0, |after| after.0), limit.saturating_add(1));
+        let ids = self.shared.read(|db| numbers(db, sql, rule.0, after, room))?;
+        let codes = ids.iter().take(limit).map(|id| self.find_code(shop, CodeId(*id)));
+        let codes: Result<Vec<_>, _> = codes.collect();
+        Ok(Page { items: codes?.into_iter().flatten().collect(), more: ids.len() > limit })
+    }
+
+    pub(super) fn number_of_codes(&self, shop: ShopId, rule: PriceRuleId) -> Result<u64, Failure> {
+        if self.find_price_rule(shop, rule)?.is_none() {
+            return Ok(0);
+        }
+        self.shared.read(|db| count(db, "SELECT count(*) FROM discount_code WHERE rule = ?", rule.0))
+    }
+
+    pub(super) fn find_code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure> {
+        let row = self.shared.read(|db| rows::journal_at(db, id))?;
+        Ok(row.and_then(|row| CodeBatch::of(&row, shop)))
+    }
+
+    pub(super) fn find_checkout(
+        &self,
+        shop: ShopId,
+        id: &CheckoutId,
+        now: Timestamp,
+    ) -> Result<CheckoutView, Failure> {
+        let _one_commit = self.shared.as_published();
+        facts::checkout(&mut self.discounts(), shop, id, now)
+    }
+
+    pub(super) fn find_cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure> {
+        let of = self.shared.shop(shop)?;
+        let minor_digits = of.map_or(2, |shop| shop.minor_digits());
+        let _one_commit = self.shared.as_published();
+        let (id, email) = (query.cart.customer.id.clone(), query.cart.customer.email.clone());
+        let named_by_id = id.is_some();
+        let by_id = id.map(|id| self.shared.by_id(&(shop, id))).transpose()?.flatten();
+        let by_email = email.map(|email| self.shared.by_email(&(shop, email.key().to_owned())));
+        let by_email = by_email.transpose()?.flatten();
+        let mut customers = Vec::new();
+        for account in by_id.into_iter().chain(by_email.filter(|account| by_id != Some(*account))) {
+            let record = self.shared.customer(account)?;
+            let counts = |record: &Arc<_>| facts::is_the_customer(record, named_by_id, by_id);
+            customers.extend(record.filter(counts));
+        }
+        CartFacts::of(&mut self.discounts(), (shop, minor_digits), query, &customers)
+    }
+
+    pub(super) fn find_used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {
+        facts::used_by_order(&mut self.discounts(), shop, order)
+    }
+}

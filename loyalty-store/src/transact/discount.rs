@@ -1,0 +1,392 @@
+//! Price rules and discount codes inside a transaction: made, changed, reserved, and used by orders.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use loyalty_core::discount::{
+    BatchEntry, BatchOutcome, Cart, Code, CodeCommand, CodeError, CodeFacts, CodeState, Customer, DiscountEvent,
+    DiscountRejection, PriceRule, Refusal, RuleState, decide, delete_rule, save_rule,
+};
+use loyalty_core::{
+    AccountId, CheckoutId, CodeId, Email, Event, OrderId, OrderState, PriceRuleId, SegmentId, ShopId, Status,
+    Timestamp,
+};
+
+use super::{Stop, Transaction, View};
+use crate::discount::facts::{self, DiscountView, Gathered};
+use crate::discount::index::Indexed;
+use crate::discount::{CodeBatch, CodeView, DiscountAction, Discounted, OrderCode, PriceRuleView, code_state};
+use crate::error::{Failure, Rejection};
+use crate::keyed::{Key, Keyed};
+use crate::request::{EmailConflict, Presence, Receipt, Who};
+
+/// What the transaction itself has changed, else what its view holds.
+impl<V: View> DiscountView for Transaction<'_, V> {
+    fn keyed(&mut self, shop: ShopId, key: &Key) -> Result<Option<Arc<Keyed>>, Failure> {
+        match self.changes.keyed.iter().find(|(known, _)| known == key) {
+            Some((_, record)) => Ok(Some(Arc::clone(record))),
+            None => self.view.keyed(shop, key),
+        }
+    }
+
+    fn code_of_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure> {
+        let changed = self.changes.indexed.iter().rev().find_map(|change| match change {
+            Indexed::Code(known, _, code) if known == key => Some(Some(*code)),
+            Indexed::NoCode(known, _) if known == key => Some(None),
+            Indexed::Rule(_)
+            | Indexed::NoRule(_)
+            | Indexed::Emails(..)
+            | Indexed::Code(..)
+            | Indexed::NoCode(..) => None,
+        });
+        changed.map_or_else(|| self.view.code_of_key(shop, key), Ok)
+    }
+
+    fn rule_emails(&mut self, shop: ShopId, rule: PriceRuleId) -> Result<Arc<[Email]>, Failure> {
+        let changed = self.changes.indexed.iter().rev().find_map(|change| match change {
+            Indexed::Emails(known, emails) if *known == rule => Some(Arc::clone(emails)),
+            Indexed::Rule(_)
+            | Indexed::NoRule(_)
+            | Indexed::Emails(..)
+            | Indexed::Code(..)
+            | Indexed::NoCode(..) => None,
+        });
+        changed.map_or_else(|| self.view.rule_emails(shop, rule), Ok)
+    }
+}
+
+impl<V: View> Transaction<'_, V> {
+    pub(super) fn discount(&mut self, action: DiscountAction) -> Result<Receipt, Stop> {
+        let done = match action {
+            DiscountAction::SaveRule { id, rule, if_match } => {
+                if let Some(id) = id {
+                    self.rule_as_seen(id, if_match.as_deref())?;
+                }
+                let id = self.save_rule(id, &rule)?;
+                Discounted::Rule(self.rule(id)?)
+            }
+            DiscountAction::DeleteRule { id, if_match } => {
+                self.rule_as_seen(id, if_match.as_deref())?;
+                self.delete_rule(id)?;
+                Discounted::Deleted
+            }
+            DiscountAction::AddCode { rule, text } => {
+                let id = self.add_code(rule, &text)?;
+                Discounted::Code(self.code(rule, id)?)
+            }
+            DiscountAction::AddCodes { rule, texts } => Discounted::Batch(self.add_codes(rule, &texts)?),
+            DiscountAction::ChangeCode { rule, code, text, on } => {
+                self.code(rule, code)?;
+                if let Some(text) = text {
+                    self.rename_code(code, text)?;
+                }
+                if let Some(on) = on {
+                    self.switch_code(code, on)?;
+                }
+                Discounted::Code(self.code(rule, code)?)
+            }
+            DiscountAction::RemoveCode { rule, code } => {
+                self.code(rule, code)?;
+                self.about_code(code, &CodeCommand::Remove)?;
+                Discounted::Deleted
+            }
+            DiscountAction::Reserve { checkout, codes, customer, segments, until } => {
+                return self.reserve(&checkout, &codes, customer.as_ref(), segments, until);
+            }
+            DiscountAction::Release { checkout, code } => {
+                self.release(&checkout, code.as_ref())?;
+                self.checkout(&checkout)?
+            }
+        };
+        Ok(Receipt { discount: Some(done), ..self.receipt(None, None)? })
+    }
+
+    // Rules.
+
+    fn rule(&mut self, id: PriceRuleId) -> Result<PriceRuleView, Stop> {
+        let shop = self.shop.id;
+        Ok(facts::rule(self, shop, id)?.ok_or(Rejection::PriceRuleNotFound)?)
+    }
+
+    fn rule_as_seen(&mut self, id: PriceRuleId, seen: Option<&str>) -> Result<(), Stop> {
+        let rule = self.rule(id)?;
+        if seen.is_some_and(|seen| rule.etag() != seen) {
+            return Err(Rejection::PreconditionFailed.into());
+        }
+        Ok(())
+    }
+
+    fn rule_state(&mut self, id: PriceRuleId) -> Result<RuleState, Failure> {
+        let record = self.keyed(self.shop.id, &Key::Rule(id))?;
+        Ok(record.as_deref().and_then(crate::discount::rule_state).cloned().unwrap_or_default())
+    }
+
+    /// Makes a rule, or lets the one of this id say something else.
+    pub(super) fn save_rule(&mut self, id: Option<PriceRuleId>, rule: &PriceRule) -> Result<PriceRuleId, Stop> {
+        let (id, before) = match id {
+            Some(id) => (id, Some(self.rule(id)?)),
+            None => (PriceRuleId(self.next_seq()), None),
+        };
+        // The state does not hold the e-mails; what it holds with them can be the same all the same.
+        if before.as_ref().is_some_and(|before| *before.rule == *rule) {
+            return Ok(id);
+        }
+        let state = self.rule_state(id)?;
+        let event = save_rule(&state, id, rule).map_err(|_| Rejection::PriceRuleNotFound)?;
+        self.post(None, event.map(Event::Discount).into_iter().collect())?;
+        let emails = rule.parts().prerequisite_emails.as_slice();
+        let had = before.is_some_and(|before| !before.rule.parts().prerequisite_emails.is_empty());
+        if had || !emails.is_empty() {
+            self.changes.indexed.push(Indexed::Emails(id, emails.into()));
+        }
+        Ok(id)
+    }
+
+    fn delete_rule(&mut self, id: PriceRuleId) -> Result<(), Stop> {
+        let event = delete_rule(&self.rule_state(id)?, id);
+        self.post(None, event.map(Event::Discount).into_iter().collect())?;
+        Ok(())
+    }
+
+    // Codes.
+
+    fn code(&mut self, rule: PriceRuleId, id: CodeId) -> Result<CodeView, Stop> {
+        self.rule(rule)?;
+        let code = facts::code(self, self.shop.id, id)?.filter(|code| code.rule == rule);
+        Ok(code.ok_or(Rejection::CodeNotFound)?)
+    }
+
+    /// A code that nobody in the shop types yet.
+    fn free(&mut self, text: &Code) -> Result<(), Stop> {
+        match facts::code_of_text(self, self.shop.id, text)? {
+            Some(_) => Err(Rejection::CodeTaken.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Makes a code of a rule.
+    pub(super) fn add_code(&mut self, rule: PriceRuleId, text: &Code) -> Result<CodeId, Stop> {
+        let of = self.rule(rule)?.rule;
+        self.free(text)?;
+        let (id, state) = (CodeId(self.next_seq()), CodeState::default());
+        let facts = CodeFacts { id, state: &state, rule: Some(&of), used_by_customer: None, checkout: None };
+        let command = CodeCommand::Add { rule, text: text.clone() };
+        let event =
+            decide(&facts, None, &Customer::default(), &command, self.now).map_err(|reason| refused(&reason))?;
+        self.post(None, event.map(Event::Discount).into_iter().collect())?;
+        Ok(id)
+    }
+
+    fn add_codes(&mut self, rule: PriceRuleId, texts: &[String]) -> Result<CodeBatch, Stop> {
+        self.rule(rule)?;
+        if texts.len() > DiscountAction::MAX_BATCH {
+            return Err(Rejection::TooManyCodes.into());
+        }
+        let mut entries = Vec::with_capacity(texts.len());
+        for text in texts {
+            let outcome = match Code::new(text) {
+                Ok(code) => match self.add_code(rule, &code) {
+                    Ok(id) => BatchOutcome::Added(id),
+                    Err(Stop::Rejected(_)) => BatchOutcome::Taken,
+                    Err(failed @ Stop::Failed(_)) => return Err(failed),
+                },
+                Err(CodeError::Empty) => BatchOutcome::Empty,
+                Err(_) => BatchOutcome::Invalid,
+            };
+            entries.push(BatchEntry { text: text.as_str().into(), outcome });
+        }
+        let (id, entries): (_, Arc<[BatchEntry]>) = (self.next_seq(), entries.into());
+        let event = DiscountEvent::CodesBatched { rule, entries: Arc::clone(&entries) };
+        self.post(None, vec![Event::Discount(event)])?;
+        Ok(CodeBatch { id, rule, entries, at: self.now })
+    }
+
+    fn rename_code(&mut self, code: CodeId, text: Code) -> Result<(), Stop> {
+        let holder = facts::code_of_text(self, self.shop.id, &text)?;
+        if holder.is_some_and(|holder| holder.id != code) {
+            return Err(Rejection::CodeTaken.into());
+        }
+        self.about_code(code, &CodeCommand::Rename { text })
+    }
+
+    /// Lets a code be used, or no longer.
+    pub(super) fn switch_code(&mut self, code: CodeId, on: bool) -> Result<(), Stop> {
+        self.about_code(code, &CodeCommand::Switch { on })
+    }
+
+    /// Carries out what is about a code alone.
+    fn about_code(&mut self, code: CodeId, command: &CodeCommand) -> Result<(), Stop> {
+        let gathered = Gathered::of(self, self.shop.id, code, &[], None)?.ok_or(Rejection::CodeNotFound)?;
+        let facts = gathered.facts().ok_or(Rejection::CodeNotFound)?;
+        let event =
+            decide(&facts, None, &Customer::default(), command, self.now).map_err(|reason| refused(&reason))?;
+        self.post(None, event.map(Event::Discount).into_iter().collect())?;
+        Ok(())
+    }
+
+    // Checkouts.
+
+    fn checkout(&mut self, id: &CheckoutId) -> Result<Discounted, Stop> {
+        Ok(Discounted::Checkout(facts::checkout(self, self.shop.id, id, self.now)?))
+    }
+
+    fn reserve(
+        &mut self,
+        checkout: &CheckoutId,
+        codes: &[Code],
+        who: Option<&Who>,
+        segments: Vec<SegmentId>,
+        until: Timestamp,
+    ) -> Result<Receipt, Stop> {
+        let found = who.map(|who| self.find(who, Presence::May, EmailConflict::Ignore)).transpose()?;
+        let account = found.as_ref().map(|found| found.account);
+        let mut buyer = self.buyer(account)?;
+        buyer.segments.extend(segments);
+        for (place, text) in codes.iter().enumerate() {
+            let command = CodeCommand::Reserve { checkout: checkout.clone(), until };
+            let event = self.by_buyer(text, &buyer, Some(checkout), None, &command)?;
+            let event = event.map_err(|reason| Rejection::CodeRefused { place, reason })?;
+            self.post(None, event.map(Event::Discount).into_iter().collect())?;
+        }
+        if facts::checkout_codes(self, self.shop.id, checkout)?.len() > Cart::MAX_CODES {
+            return Err(Rejection::TooManyCodes.into());
+        }
+        let discount = Some(self.checkout(checkout)?);
+        Ok(Receipt { discount, ..self.receipt(found.as_ref(), None)? })
+    }
+
+    fn release(&mut self, checkout: &CheckoutId, text: Option<&Code>) -> Result<(), Stop> {
+        let shop = self.shop.id;
+        let codes = facts::checkout_codes(self, shop, checkout)?;
+        let only = text.map(|text| self.code_of_key(shop, text.key())).transpose()?;
+        for (code, _) in codes.live(self.now) {
+            if only.is_some_and(|only| only != Some(code)) {
+                continue;
+            }
+            let Some(gathered) = Gathered::of(self, shop, code, &[], Some(&codes))? else { continue };
+            let Some(facts) = gathered.facts() else { continue };
+            let command = CodeCommand::Release { checkout: checkout.clone() };
+            let event = decide(&facts, None, &Customer::default(), &command, self.now)
+                .map_err(|reason| refused(&reason))?;
+            self.post(None, event.map(Event::Discount).into_iter().collect())?;
+        }
+        Ok(())
+    }
+
+    /// Who buys, as the rules see them.
+    fn buyer(&mut self, account: Option<AccountId>) -> Result<Customer, Failure> {
+        let Some(account) = account else { return Ok(Customer::default()) };
+        let record = self.load_customer(account)?;
+        let (id, email) = record.map(|record| (record.id.clone(), record.email.clone())).unwrap_or_default();
+        Ok(Customer { account: Some(account), id, email, segments: BTreeSet::new() })
+    }
+
+    /// Decides what a buyer does with a code.
+    fn by_buyer(
+        &mut self,
+        text: &Code,
+        buyer: &Customer,
+        checkout: Option<&CheckoutId>,
+        order: Option<&OrderId>,
+        command: &CodeCommand,
+    ) -> Result<Result<Option<DiscountEvent>, DiscountRejection>, Failure> {
+        let (shop, unknown) = (self.shop.id, DiscountRejection::Refused(Refusal::Unknown));
+        let Some(id) = self.code_of_key(shop, text.key())? else { return Ok(Err(unknown)) };
+        let family = facts::family(self, shop, buyer.account)?;
+        let claims = checkout.map(|checkout| facts::checkout_codes(self, shop, checkout)).transpose()?;
+        let claim = order.map(|order| facts::order_codes(self, shop, order)).transpose()?;
+        let claim = claim.as_ref().and_then(|codes| codes.of(id));
+        let Some(gathered) = Gathered::of(self, shop, id, &family, claims.as_ref())? else {
+            return Ok(Err(unknown));
+        };
+        let account = gathered.held_by(&family, self.now).or(buyer.account);
+        let buyer = Customer { account, ..buyer.clone() };
+        let Some(facts) = gathered.facts() else { return Ok(Err(unknown)) };
+        Ok(decide(&facts, claim, &buyer, command, self.now))
+    }
+
+    // Orders.
+
+    /// Lets an order use the codes that it brings, once each, and gives back what it no longer uses: all, where
+    /// it is cancelled. The order itself is never refused for them.
+    pub(super) fn settle_codes(
+        &mut self,
+        id: &OrderId,
+        before: &OrderState,
+        account: Option<AccountId>,
+    ) -> Result<Vec<OrderCode>, Stop> {
+        let now = self.load_order(id)?;
+        let (Some(recorded), any) = (now.state.recorded(), brings_codes(before) || brings_codes(&now.state))
+        else {
+            return Ok(Vec::new());
+        };
+        if !any {
+            return Ok(Vec::new());
+        }
+        let first = now.state.first_reached_at(Status::Processing);
+        let placed_at = recorded.order.placed_at.or(first);
+        let checkout = recorded.order.checkout.clone();
+        let wanted = if now.state.is_cancelled() { &[] } else { recorded.order.codes.as_slice() };
+        let wanted: BTreeSet<&Code> = wanted.iter().collect();
+        let buyer = self.buyer(account)?;
+        let (mut codes, mut used) = (Vec::with_capacity(wanted.len()), BTreeSet::new());
+        let mut events = Vec::new();
+        for text in wanted {
+            let command = CodeCommand::Use { order: id.clone(), checkout: checkout.clone(), placed_at };
+            let outcome = match self.by_buyer(text, &buyer, checkout.as_ref(), Some(id), &command)? {
+                Ok(event) => {
+                    let code = self.code_of_key(self.shop.id, text.key())?.ok_or(Refusal::Unknown);
+                    used.extend(code.clone().ok());
+                    events.extend(event.map(Event::Discount));
+                    code
+                }
+                Err(DiscountRejection::Refused(refusal)) => Err(refusal),
+                Err(_) => Err(Refusal::Unknown),
+            };
+            codes.push(OrderCode { text: text.clone(), outcome });
+        }
+        let mut all = self.give_back(id, |code| !used.contains(&code))?;
+        all.append(&mut events);
+        self.post(None, all)?;
+        Ok(codes)
+    }
+
+    /// What follows where an order no longer uses these codes.
+    fn give_back(&mut self, order: &OrderId, which: impl Fn(CodeId) -> bool) -> Result<Vec<Event>, Stop> {
+        let shop = self.shop.id;
+        let claims = facts::order_codes(self, shop, order)?;
+        let mut events = Vec::new();
+        for code in claims.codes().filter(|code| which(*code)) {
+            let Some(gathered) = Gathered::of(self, shop, code, &[], None)? else { continue };
+            let Some(facts) = gathered.facts() else { continue };
+            let command = CodeCommand::Return { order: order.clone() };
+            let event = decide(&facts, claims.of(code), &Customer::default(), &command, self.now);
+            events.extend(event.map_err(|reason| refused(&reason))?.map(Event::Discount));
+        }
+        Ok(events)
+    }
+
+    /// What the index learns from an event. Asked before the event is folded.
+    pub(super) fn index(&mut self, event: &DiscountEvent) -> Result<(), Failure> {
+        let known = event.code().map(|code| self.keyed(self.shop.id, &Key::Code(code))).transpose()?.flatten();
+        let known = |_| {
+            let state = known.as_deref().and_then(code_state)?;
+            Some((state.rule()?, state.code()?.key().to_owned()))
+        };
+        self.changes.indexed.extend(Indexed::of(event, known));
+        Ok(())
+    }
+}
+
+fn brings_codes(order: &OrderState) -> bool {
+    order.recorded().is_some_and(|recorded| !recorded.order.codes.is_empty())
+}
+
+/// A refusal of what is about one code alone.
+fn refused(reason: &DiscountRejection) -> Rejection {
+    if *reason == DiscountRejection::UnknownPriceRule {
+        Rejection::PriceRuleNotFound
+    } else {
+        Rejection::CodeNotFound
+    }
+}
