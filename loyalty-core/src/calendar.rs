@@ -176,6 +176,11 @@ impl Zone {
         utc.checked_add_offset(offset).ok_or(CalendarError::OutOfRange)
     }
 
+    /// What the shop's clock differs from UTC by, in seconds.
+    pub(crate) fn offset(self, at: Timestamp) -> i32 {
+        self.0.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc()
+    }
+
     /// The instant of a local time. A gap of the clock moves forward by its length; of two equal local
     /// times the first counts.
     pub fn instant(self, local: NaiveDateTime) -> Result<Timestamp, CalendarError> {

@@ -59,6 +59,20 @@ impl<K, V: Weighed> Tree<K, V> {
         self.0.as_ref().map_or_else(V::Weight::default, |node| node.weight)
     }
 
+    /// The weight of the first values, as long as `holds` for their keys. It must not hold again later.
+    pub(crate) fn weight_while(&self, holds: impl Fn(&K) -> bool) -> V::Weight {
+        let (mut sum, mut tree) = (V::Weight::default(), self);
+        while let Some(node) = tree.0.as_deref() {
+            if holds(&node.key) {
+                sum = V::sum(sum, V::sum(node.left.weight(), node.value.weight()));
+                tree = &node.right;
+            } else {
+                tree = &node.left;
+            }
+        }
+        sum
+    }
+
     /// All entries by key.
     pub(crate) fn iter(&self) -> Iter<'_, K, V> {
         let mut iter = Iter(Vec::new());
@@ -129,16 +143,7 @@ impl<K: Ord, V: Weighed> Tree<K, V> {
 
     /// The weight of all values whose keys are below `key`.
     pub(crate) fn weight_below(&self, key: &K) -> V::Weight {
-        let (mut sum, mut tree) = (V::Weight::default(), self);
-        while let Some(node) = tree.0.as_deref() {
-            if node.key < *key {
-                sum = V::sum(sum, V::sum(node.left.weight(), node.value.weight()));
-                tree = &node.right;
-            } else {
-                tree = &node.left;
-            }
-        }
-        sum
+        self.weight_while(|known| known < key)
     }
 }
 

@@ -33,18 +33,37 @@ pub(crate) fn counts_at(account: &Account, zone: Zone, window: Window, at: Times
     }
 }
 
-/// What was done counts until a period after it, so a sum of all that is surely younger, and what is near
-/// the edge one by one.
+/// What was done counts until a period after it. What comes later ends later, but near a change of the
+/// clock: there it is looked at one by one.
 fn rolling(account: &Account, zone: Zone, period: Period, at: Timestamp) -> Counts {
     let by_instant = account.progress().by_instant();
-    let counts = |done: &Timestamp| zone.after(*done, period).is_ok_and(|until| at < until);
+    let over = |done: &Timestamp| zone.after(*done, period).is_ok_and(|end| end <= at);
+    let Some((from, to)) = edge(period, at) else { return by_instant.weight() };
+    let gone = if is_steady(zone, from, to) && is_steady(zone, around(at).0, around(at).1) {
+        by_instant.weight_while(over)
+    } else {
+        let near = by_instant.iter_from(&from).take_while(|(done, _)| **done < to);
+        let near = near.filter(|(done, _)| over(done)).fold(Counts::ZERO, |sum, (_, one)| sum.plus(*one));
+        by_instant.weight_below(&from).plus(near)
+    };
+    by_instant.weight().minus(gone)
+}
+
+/// Where a window that ends at `at` begins, give or take what months and clocks differ by.
+fn edge(period: Period, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    let edge = at.checked_sub_months(Months::new(period.whole_months()))?;
     let margin = TimeDelta::days(5);
-    let edge = at.checked_sub_months(Months::new(period.whole_months()));
-    let edge = edge.and_then(|edge| Some((edge.checked_sub_signed(margin)?, edge.checked_add_signed(margin)?)));
-    let Some((from, to)) = edge else { return by_instant.weight() };
-    let near = by_instant.iter_from(&from).take_while(|(done, _)| **done < to);
-    let near = near.filter(|(done, _)| counts(done)).fold(Counts::ZERO, |sum, (_, one)| sum.plus(*one));
-    by_instant.weight().minus(by_instant.weight_below(&to)).plus(near)
+    Some((edge.checked_sub_signed(margin)?, edge.checked_add_signed(margin)?))
+}
+
+fn around(at: Timestamp) -> (Timestamp, Timestamp) {
+    let days = TimeDelta::days(2);
+    (at.checked_sub_signed(days).unwrap_or(at), at.checked_add_signed(days).unwrap_or(at))
+}
+
+/// Whether the shop's clock is not changed between two instants.
+fn is_steady(zone: Zone, from: Timestamp, to: Timestamp) -> bool {
+    zone.offset(from) == zone.offset(to)
 }
 
 fn in_year(account: &Account, zone: Zone, year: i32) -> Counts {
@@ -77,13 +96,12 @@ pub(crate) fn qualified(account: &Account, zone: Zone, program: &Program, at: Ti
 /// When what was done stops to be enough for a tier, if nothing more is done.
 fn loss(account: &Account, zone: Zone, program: &Program, rank: usize, after: Timestamp) -> Option<Timestamp> {
     let parts = program.parts();
-    let lost = |at: &Timestamp| qualified(account, zone, program, *at) < Some(rank);
     match parts.tiering.window {
         Window::Lifetime => None,
         Window::CalendarYear => {
             let year = zone.local(after).ok()?.year();
             let starts = [1, 2].map(|years| year_start(zone, year.saturating_add(years)));
-            starts.into_iter().flatten().find(lost)
+            starts.into_iter().flatten().find(|at| qualified(account, zone, program, *at) < Some(rank))
         }
         Window::Rolling(period) => {
             let metric = parts.tiering.metric;
@@ -91,14 +109,22 @@ fn loss(account: &Account, zone: Zone, program: &Program, rank: usize, after: Ti
             let by_instant = account.progress().by_instant();
             let all = by_instant.weight();
             let last = *by_instant.key_reaching(|gone| metric.of(all.minus(gone)) < needed)?;
-            // Where the clock jumps, two things done one after the other can leave the other way round.
-            let hours = TimeDelta::hours(26);
-            let from = last.checked_sub_signed(hours).unwrap_or(last);
-            let to = last.checked_add_signed(hours).unwrap_or(last);
+            let end = zone.after(last, period).ok()?;
+            let ((from, to), (first_end, last_end)) = (around(last), around(end));
+            if is_steady(zone, from, to) && is_steady(zone, first_end, last_end) {
+                return Some(end.max(after));
+            }
+            // Where the clock jumps, two things done one after the other can end the other way round.
             let near = by_instant.iter_from(&from).take_while(|(done, _)| **done <= to);
-            let mut ends: Vec<Timestamp> = near.filter_map(|(done, _)| zone.after(*done, period).ok()).collect();
-            ends.sort_unstable();
-            ends.into_iter().filter(|end| *end > after).find(lost)
+            let ends = near.filter_map(|(done, counts)| Some((zone.after(*done, period).ok()?, *counts)));
+            let mut ends: Vec<(Timestamp, Counts)> = ends.collect();
+            ends.sort_unstable_by_key(|(end, _)| *end);
+            let mut gone = by_instant.weight_below(&from);
+            let lost = ends.into_iter().find(|(_, counts)| {
+                gone = gone.plus(*counts);
+                metric.of(all.minus(gone)) < needed
+            });
+            Some(lost.map_or(end, |(end, _)| end).max(after))
         }
     }
 }
@@ -128,11 +154,14 @@ pub(crate) fn next_step(account: &Account, zone: Zone, term: &Term<'_>) -> Optio
     if tiering.down == Down::Never {
         return None;
     }
-    let drop = |at: Timestamp| (at, Step::Drop(target(account, zone, program, rank, at), TierReason::Lapsed));
+    let drop = |at: Timestamp| {
+        let to = target(account, zone, program, rank, at);
+        (to < Some(rank)).then_some((at, Step::Drop(to, TierReason::Lapsed)))
+    };
     if let Some(until) = earned.until {
-        return Some(drop(until.max(floor)));
+        return drop(until.max(floor));
     }
-    let lost = if safe { loss(account, zone, program, rank, floor)? } else { floor };
+    let lost = if safe { loss(account, zone, program, rank, floor).filter(|lost| *lost > floor)? } else { floor };
     let mut kept = lost;
     if let Some(term) = tiering.term {
         kept = kept.max(zone.after(earned.since, term).ok()?);
@@ -140,7 +169,7 @@ pub(crate) fn next_step(account: &Account, zone: Zone, term: &Term<'_>) -> Optio
     if let Some(grace) = tiering.grace {
         kept = zone.after(kept, grace).ok()?;
     }
-    Some(if kept > lost { (lost, Step::Lapse(kept)) } else { drop(lost) })
+    if kept > lost { Some((lost, Step::Lapse(kept))) } else { drop(lost) }
 }
 
 /// Where a tier goes down to.

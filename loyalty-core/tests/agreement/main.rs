@@ -1,0 +1,370 @@
+//! The engine and a plain model of it are told the same, at random, and must always answer and look alike.
+//!
+//! 2,000 sequences of 100 commands; more by `MODEL_SEQUENCES`, others by `MODEL_SEED`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test may stop at what it did not expect"
+)]
+
+mod model;
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
+use loyalty_core::proptest::{Books, books_add_up, entries_explain_themselves, orders_hold_what_they_are_worth};
+use loyalty_core::{
+    Amount, Birthday, Command, Event, Excess, Grounds, Line, LineId, Order, OrderId, Origin, Points, Program,
+    Quantity, Refund, RefundId, Refunded, Status, Timestamp,
+};
+use model::{Answer, Down, Expiry, Model, Rules, Tier, Window};
+
+/// Random numbers that are the same in each run (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// From `from` up to, and not with, `to`.
+    fn number(&mut self, from: i64, to: i64) -> i64 {
+        from + (self.roll() % (to - from) as u64) as i64
+    }
+
+    fn chance(&mut self, percent: i64) -> bool {
+        self.number(0, 100) < percent
+    }
+
+    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.number(0, all.len() as i64) as usize]
+    }
+
+    fn days(&mut self, percent: i64, most: i64) -> Option<u64> {
+        self.chance(percent).then(|| self.number(1, most) as u64)
+    }
+}
+
+fn rules(dice: &mut Dice) -> Rules {
+    let days = |dice: &mut Dice| dice.number(1, 120) as u64;
+    let expiry = match dice.number(0, 4) {
+        0 => Expiry::Never,
+        1 => Expiry::Inactivity { days: days(dice), dealing_only: dice.chance(50) },
+        _ => Expiry::PerLot { days: days(dice), to_month_end: dice.chance(30) },
+    };
+    let down = dice.one_of(&[Down::Never, Down::OneStep, Down::ToQualified, Down::ToQualified]);
+    let term = if down == Down::OneStep { Some(days(dice)) } else { dice.days(30, 100) };
+    let metric = dice.number(0, 3) as usize;
+    let unit = if metric == 2 { 3 } else { 150 };
+    let mut threshold = 0;
+    let tiers = (0..dice.number(0, 4)).map(|_| {
+        threshold += dice.number(1, unit);
+        let entry = dice.chance(60).then(|| (dice.number(1, 40), dice.chance(30), dice.chance(50)));
+        Tier { threshold, factor: dice.number(1, 4), entry }
+    });
+    let tiers = tiers.collect();
+    let windows = [Window::Lifetime, Window::Year, Window::Rolling(dice.number(1, 7) as u32), Window::Rolling(2)];
+    let times = dice.chance(50);
+    let campaign = dice.number(0, 600);
+    Rules {
+        expiry,
+        hold: dice.days(40, 40),
+        stop_at_zero: dice.chance(30),
+        metric,
+        window: dice.one_of(&windows),
+        down,
+        term,
+        grace: dice.days(40, 40),
+        skipped: dice.chance(50),
+        tiers,
+        review: (
+            dice.number(1, 30),
+            if times { dice.number(1, 4) } else { dice.number(1, 60) },
+            times,
+            dice.number(0, 5) as usize,
+            dice.chance(50),
+        ),
+        review_hold: dice.days(30, 20),
+        birthday: (
+            NaiveDate::from_ymd_opt(1992, 2, 1).unwrap() + Days::new(dice.number(0, 60) as u64),
+            dice.one_of(&[0, 30]),
+            dice.number(1, 50),
+        ),
+        known_since: start().date() + Days::new(dice.number(0, 40) as u64),
+        anniversary: dice.number(1, 50),
+        goal_spend: (dice.number(1, 900), dice.number(1, 90)),
+        goal_orders: (dice.number(1, 30), dice.number(1, 90)),
+        campaign: (dice.number(1, 4), campaign, campaign + dice.number(1, 100)),
+        combine: dice.number(0, 3) as usize,
+    }
+}
+
+fn start() -> NaiveDateTime {
+    NaiveDate::from_ymd_opt(2024, 1, 1).unwrap().and_time(NaiveTime::MIN)
+}
+
+fn instant(at: NaiveDateTime) -> Timestamp {
+    at.and_utc()
+}
+
+/// The document of these rules.
+fn document(rules: &Rules) -> String {
+    let mut text = String::from("{");
+    let expiry = match rules.expiry {
+        Expiry::Never => r#""never""#.to_owned(),
+        Expiry::PerLot { days, to_month_end: false } => format!(r#"{{"per_lot": {{"after": "P{days}D"}}}}"#),
+        Expiry::PerLot { days, to_month_end: true } => {
+            format!(r#"{{"per_lot": {{"after": "P{days}D", "round_up_to": "month"}}}}"#)
+        }
+        Expiry::Inactivity { days, dealing_only } => {
+            let activity = if dealing_only { "earning_and_redeeming" } else { "any" };
+            format!(r#"{{"inactivity": {{"after": "P{days}D", "activity": "{activity}"}}}}"#)
+        }
+    };
+    let period = |name: &str, days: Option<u64>| days.map_or(String::new(), |days| format!(r#""{name}": "P{days}D","#));
+    let debt = if rules.stop_at_zero { "stop_at_zero" } else { "allow" };
+    write!(text, r#""expiry": {expiry}, "debt": "{debt}", {}"#, period("hold", rules.hold)).unwrap();
+    let tier = |(rank, tier): (usize, &Tier)| {
+        let entry = tier.entry.map_or(String::new(), |(points, each, back)| {
+            format!(r#", "entry": {{"points": {points}, "each_time": {each}, "taken_back": {back}}}"#)
+        });
+        let Tier { threshold, factor, .. } = tier;
+        format!(r#"{{"id": "{rank}", "name": "x", "threshold": {threshold}, "multiplier": {factor}{entry}}}"#)
+    };
+    let tiers: Vec<_> = rules.tiers.iter().enumerate().map(tier).collect();
+    let window = match rules.window {
+        Window::Lifetime => r#""lifetime""#.to_owned(),
+        Window::Year => r#""calendar_year""#.to_owned(),
+        Window::Rolling(months) => format!(r#"{{"rolling": "P{months}M"}}"#),
+    };
+    let metric = ["spend", "points_earned", "orders"][rules.metric];
+    let down = match rules.down {
+        Down::Never => "never",
+        Down::OneStep => "one_step",
+        Down::ToQualified => "to_qualified",
+    };
+    let (term, grace) = (period("term", rules.term), period("grace", rules.grace));
+    let (tiers, skipped) = (tiers.join(","), rules.skipped);
+    write!(
+        text,
+        r#""tiers": [{tiers}], "tiering": {{"metric": "{metric}", "window": {window}, {term} {grace}
+           "down": "{down}", "skipped_rewards": {skipped}}},"#
+    )
+    .unwrap();
+    let (points, most, times, span, partial) = rules.review;
+    let (quota, span) = (if times { "times" } else { "points" }, ["day", "week", "month", "year", "ever"][span]);
+    let (_, notice, birthday) = rules.birthday;
+    let hold = period("hold", rules.review_hold);
+    write!(
+        text,
+        r#""actions": [
+            {{"id": "birthday", "kind": {{"birthday": {{"notice_days": {notice}}}}}, "points": {birthday}}},
+            {{"id": "anniversary", "kind": "anniversary", "points": {}}},
+            {{"id": "spend", "kind": {{"goal_spend": {}}}, "points": {}}},
+            {{"id": "orders", "kind": {{"goal_orders": {}}}, "points": {}}},
+            {{"id": "review", "kind": "review", "points": {points}, {hold}
+              "limits": [{{"{quota}": {most}, "per": "{span}", "partial": {partial}}}]}}],"#,
+        rules.anniversary, rules.goal_spend.0, rules.goal_spend.1, rules.goal_orders.0, rules.goal_orders.1
+    )
+    .unwrap();
+    let (factor, from, until) = rules.campaign;
+    let at = |half_days: i64| instant(start() + TimeDelta::hours(12 * half_days)).to_rfc3339();
+    let combine = ["multiply", "highest", "add"][rules.combine];
+    write!(
+        text,
+        r#""combine": "{combine}", "campaigns": [{{"id": "c", "effect": {{"multiplier": {factor}}},
+            "from": "{}", "until": "{}"}}]}}"#,
+        at(from),
+        at(until)
+    )
+    .unwrap();
+    text
+}
+
+/// A command for both.
+#[derive(Clone, Copy, Debug)]
+enum Told {
+    Add(i64),
+    Subtract(i64),
+    Set(i64),
+    Order(usize, i64),
+    Cancel(usize),
+    Refund(usize, usize, i64),
+    Review,
+    Nothing,
+}
+
+fn told(dice: &mut Dice, model: &Model, number: usize) -> Told {
+    let known = model.orders.len();
+    let order = if known == 0 { 0 } else { dice.number((known as i64 - 6).max(0), known as i64) as usize };
+    let later = model.told(order).is_some_and(|told| told < model.now);
+    match dice.number(0, 100) {
+        0..30 => Told::Order(known, dice.number(1, 200)),
+        30..38 if later => Told::Order(order, model.amount(order) + dice.number(1, 50)),
+        38..48 if later => Told::Cancel(order),
+        48..63 if known > 0 => Told::Refund(order, number, dice.number(1, model.amount(order) + 10)),
+        63..70 => Told::Add(dice.number(0, 100)),
+        70..80 => Told::Subtract(dice.number(0, 150)),
+        80..83 => Told::Set(dice.number(0, 200)),
+        83..95 => Told::Review,
+        _ => Told::Nothing,
+    }
+}
+
+fn tell_model(model: &mut Model, told: Told) -> Answer {
+    match told {
+        Told::Add(points) => model.add(points, false),
+        Told::Subtract(points) => model.subtract(points, false),
+        Told::Set(to) => model.set(to),
+        Told::Order(order, amount) => model.order(order, amount),
+        Told::Cancel(order) => model.cancel(order),
+        Told::Refund(order, _, amount) => model.refund(order, amount),
+        Told::Review => model.review(),
+        Told::Nothing => Ok(()),
+    }
+}
+
+fn order_id(order: usize) -> OrderId {
+    OrderId::new(order.to_string()).unwrap()
+}
+
+fn command(told: Told, now: Timestamp) -> Command {
+    let points = |count: i64| Points::new(count).unwrap();
+    let money = |count: i64| Amount::from(u32::try_from(count).unwrap());
+    match told {
+        Told::Add(count) => Command::AddPoints { points: points(count), grounds: Grounds::default() },
+        Told::Subtract(count) => Command::SubtractPoints { points: points(count), grounds: Grounds::default() },
+        Told::Set(to) => Command::SetBalance { to: points(to), reason: None },
+        Told::Order(order, amount) => {
+            let line = Line {
+                id: LineId::new("1").unwrap(),
+                product: None,
+                categories: Vec::new(),
+                quantity: Quantity::from(1),
+                amount: money(amount),
+                gift_card: false,
+            };
+            let snapshot = Arc::new(Order { lines: vec![line], total: money(amount), ..Order::default() });
+            let (order, status, at, origin) = (order_id(order), Status::Paid, Some(now), Origin::Shop);
+            Command::RecordOrder { order, snapshot, status, at, origin }
+        }
+        Told::Cancel(order) => Command::CancelOrder { order: order_id(order), at: Some(now) },
+        Told::Refund(order, number, amount) => {
+            let id = RefundId::new(number.to_string()).unwrap();
+            let refund = Refund { id, refunded: Refunded::Amount(money(amount)) };
+            Command::RefundOrder { order: order_id(order), refund, excess: Excess::Refuse, at: Some(now) }
+        }
+        Told::Review => Command::PerformAction { action: "review".parse().unwrap(), points: None },
+        Told::Nothing => Command::CatchUp,
+    }
+}
+
+/// What both show: balance, pending, debt, the tier with its end, and the lots.
+#[derive(Debug, PartialEq)]
+struct Picture {
+    balance: i64,
+    pending: i64,
+    debt: i64,
+    tier: Option<(usize, Timestamp, Option<Timestamp>)>,
+    lots: Vec<(i64, Option<Timestamp>, Option<Timestamp>)>,
+}
+
+impl Picture {
+    fn of_model(model: &Model) -> Self {
+        let lots = model.lots.iter().chain(model.pending.iter());
+        let lots = lots.map(|lot| (lot.points, lot.expires.map(instant), lot.until.map(instant)));
+        let mut lots: Vec<_> = lots.collect();
+        lots.sort_unstable();
+        let tier = model.tier.map(|(rank, since, until)| (rank, instant(since), until.map(instant)));
+        Self { balance: model.balance(), pending: model.held(), debt: model.debt, tier, lots }
+    }
+
+    fn of_books(books: &Books, now: Timestamp) -> Self {
+        let account = books.as_of(now);
+        let lots = account.lots().iter().chain(account.pending_lots().iter());
+        let lots = lots.map(|lot| (lot.points.get(), lot.expires_at, lot.pending_until));
+        let mut lots: Vec<_> = lots.collect();
+        lots.sort_unstable();
+        let tier = account.earned_tier().map(|tier| (tier.id.as_str().parse().unwrap(), tier.since, tier.until));
+        let (balance, pending) = (account.balance(now).get(), account.pending(now).get());
+        Self { balance, pending, debt: account.debt().get(), tier, lots }
+    }
+}
+
+fn number_of(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn engine_and_model_agree() {
+    let (sequences, seed) = (number_of("MODEL_SEQUENCES", 2_000), number_of("MODEL_SEED", 1));
+    let half = sequences / 2;
+    std::thread::scope(|scope| {
+        scope.spawn(move || (0..half).for_each(|number| sequence(seed.wrapping_mul(1_000_003) + number)));
+        (half..sequences).for_each(|number| sequence(seed.wrapping_mul(1_000_003) + number));
+    });
+}
+
+fn sequence(seed: u64) {
+    let mut dice = Dice(seed);
+    let rules = rules(&mut dice);
+    let text = document(&rules);
+    let program = Program::from_json(&text).unwrap_or_else(|faults| panic!("{faults:?}: {text}"));
+    let mut books = Books::new(program);
+    let set_at = instant(rules.known_since.and_time(NaiveTime::MIN));
+    books.birthday = Some(Birthday { day: rules.birthday.0, set_at });
+    // Another store writes down at each half day what is due.
+    let mut punctual = dice.chance(10).then(|| books.clone());
+    let mut model = Model::new(rules, start());
+    let mut story = Vec::new();
+    for number in 0..100 {
+        let jump = if dice.chance(5) { dice.number(20, 200) } else { dice.number(0, 8) };
+        for _ in 0..jump {
+            model.tick();
+            if let Some(books) = &mut punctual {
+                books.tell(&Command::CatchUp, instant(model.now)).unwrap();
+            }
+        }
+        let now = instant(model.now);
+        let told = told(&mut dice, &model, number);
+        story.push((model.now, told));
+        let say = || format!("seed {seed}, {text}\n{story:?}");
+        assert_eq!(Picture::of_books(&books, now), Picture::of_model(&model), "before: {}", say());
+        let command = command(told, now);
+        let foreseen = books.decide(&command, now);
+        let got = books.tell(&command, now);
+        assert_eq!(got, foreseen, "a dry run says what will be: {}", say());
+        let want = tell_model(&mut model, told);
+        assert_eq!(got.map(|_| ()).map_err(|refused| refused.code()), want, "{}", say());
+        assert_eq!(Picture::of_books(&books, now), Picture::of_model(&model), "after: {}", say());
+        if let Some(books) = &mut punctual {
+            let _refused = books.tell(&command, now);
+        }
+        if dice.chance(2) {
+            let state = serde_json::to_string(&books.account).unwrap();
+            books.account = serde_json::from_str(&state).unwrap();
+        }
+    }
+    let end = instant(model.now);
+    books.tell(&Command::CatchUp, end).unwrap();
+    let checked = books_add_up(&books).and_then(|()| orders_hold_what_they_are_worth(&books));
+    checked.and_then(|()| entries_explain_themselves(&books)).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    assert_eq!(books.account.totals().given.get(), model.given, "seed {seed}");
+    if let Some(punctual) = punctual {
+        let late: &[Event] = &books.journal;
+        assert_eq!(punctual.journal, late, "seed {seed}: caught up late");
+    }
+}

@@ -1,0 +1,651 @@
+//! A plain model of one customer under one program, in UTC: lists that are searched, sums that are made
+//! anew each time, and a clock that goes on in half days. It knows nothing of what is due when: at each
+//! half day it looks whether something is.
+
+use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime};
+
+/// When points end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Expiry {
+    Never,
+    PerLot { days: u64, to_month_end: bool },
+    Inactivity { days: u64, dealing_only: bool },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Window {
+    Lifetime,
+    Rolling(u32),
+    Year,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Down {
+    Never,
+    OneStep,
+    ToQualified,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tier {
+    pub(crate) threshold: i64,
+    pub(crate) factor: i64,
+    pub(crate) entry: Option<(i64, bool, bool)>,
+}
+
+/// A program, in numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) expiry: Expiry,
+    pub(crate) hold: Option<u64>,
+    pub(crate) stop_at_zero: bool,
+    /// 0 spend, 1 points, 2 orders.
+    pub(crate) metric: usize,
+    pub(crate) window: Window,
+    pub(crate) down: Down,
+    pub(crate) term: Option<u64>,
+    pub(crate) grace: Option<u64>,
+    pub(crate) skipped: bool,
+    pub(crate) tiers: Vec<Tier>,
+    /// Points, most of it, whether that is times, of which span (0 day, 1 week, 2 month, 3 year, 4 ever),
+    /// and whether the rest is given.
+    pub(crate) review: (i64, i64, bool, usize, bool),
+    pub(crate) review_hold: Option<u64>,
+    pub(crate) birthday: (NaiveDate, u64, i64),
+    pub(crate) known_since: NaiveDate,
+    pub(crate) anniversary: i64,
+    pub(crate) goal_spend: (i64, i64),
+    pub(crate) goal_orders: (i64, i64),
+    /// Factor, and the half days in which it is on.
+    pub(crate) campaign: (i64, i64, i64),
+    /// 0 multiply, 1 highest, 2 add.
+    pub(crate) combine: usize,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Lot {
+    pub(crate) id: u32,
+    pub(crate) order: Option<usize>,
+    pub(crate) points: i64,
+    pub(crate) earned: NaiveDateTime,
+    pub(crate) expires: Option<NaiveDateTime>,
+    pub(crate) until: Option<NaiveDateTime>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    amount: i64,
+    refunded: i64,
+    cancelled: bool,
+    factor: i64,
+    gate: NaiveDateTime,
+    /// Until when it counts for a rolling window.
+    counts_until: NaiveDateTime,
+    told: NaiveDateTime,
+    awarded: i64,
+    taken: i64,
+    expired: i64,
+    forgiven: i64,
+    lasting: bool,
+}
+
+impl Order {
+    fn is_entitled(&self) -> bool {
+        !self.cancelled && self.refunded < self.amount
+    }
+
+    fn left(&self) -> i64 {
+        if self.is_entitled() { self.amount - self.refunded } else { 0 }
+    }
+
+    fn counts(&self) -> [i64; 3] {
+        [self.left(), self.left() * self.factor, i64::from(self.is_entitled())]
+    }
+}
+
+pub(crate) type Answer = Result<(), &'static str>;
+
+pub(crate) struct Model {
+    rules: Rules,
+    pub(crate) now: NaiveDateTime,
+    pub(crate) lots: Vec<Lot>,
+    pub(crate) pending: Vec<Lot>,
+    pub(crate) debt: i64,
+    opened: u32,
+    pub(crate) orders: Vec<Order>,
+    /// Points that count without an order.
+    others: Vec<(NaiveDateTime, NaiveDateTime, i64)>,
+    changed: Option<NaiveDateTime>,
+    dealt: Option<NaiveDateTime>,
+    /// Rank, since, until.
+    pub(crate) tier: Option<(usize, NaiveDateTime, Option<NaiveDateTime>)>,
+    /// What was given for entering a tier: points and lot, until it is taken back.
+    entered: Vec<Option<(i64, Option<u32>)>>,
+    reviews: Vec<(NaiveDate, i64)>,
+    birthdays: Vec<i32>,
+    anniversaries: Vec<u32>,
+    goals: [bool; 2],
+    pub(crate) given: i64,
+}
+
+impl Model {
+    pub(crate) fn new(rules: Rules, now: NaiveDateTime) -> Self {
+        let entered = vec![None; rules.tiers.len()];
+        Self {
+            rules,
+            now,
+            lots: Vec::new(),
+            pending: Vec::new(),
+            debt: 0,
+            opened: 0,
+            orders: Vec::new(),
+            others: Vec::new(),
+            changed: None,
+            dealt: None,
+            tier: None,
+            entered,
+            reviews: Vec::new(),
+            birthdays: Vec::new(),
+            anniversaries: Vec::new(),
+            goals: [false; 2],
+            given: 0,
+        }
+    }
+
+    pub(crate) fn balance(&self) -> i64 {
+        self.lots.iter().map(|lot| lot.points).sum::<i64>() - self.debt
+    }
+
+    pub(crate) fn held(&self) -> i64 {
+        let still = self.pending.iter().filter(|lot| lot.expires.is_none_or(|end| self.now < end));
+        still.map(|lot| lot.points).sum()
+    }
+
+    /// Half a day goes by.
+    pub(crate) fn tick(&mut self) {
+        self.now += chrono::TimeDelta::hours(12);
+        self.settle();
+    }
+
+    /// All that happens by itself at this instant, until nothing does.
+    fn settle(&mut self) {
+        while self.expire() || self.release() || self.idle() || self.step() || self.reward() {}
+    }
+
+    fn expire(&mut self) -> bool {
+        self.sort();
+        let over = |lot: &Lot| lot.expires.is_some_and(|end| end <= self.now);
+        let Some(place) = self.lots.iter().position(over) else { return false };
+        let lot = self.lots.remove(place);
+        self.note_expired(&lot);
+        true
+    }
+
+    fn note_expired(&mut self, lot: &Lot) {
+        if let Some(order) = lot.order {
+            self.orders[order].expired += lot.points;
+        }
+    }
+
+    fn release(&mut self) -> bool {
+        self.sort();
+        let Some(first) = self.pending.first().filter(|lot| lot.until.unwrap() <= self.now) else { return false };
+        let lot = first.clone();
+        self.pending.remove(0);
+        if lot.expires.is_some_and(|end| end <= lot.until.unwrap()) {
+            self.note_expired(&lot);
+            return true;
+        }
+        let paid = lot.points.min(self.debt);
+        self.debt -= paid;
+        let was_empty = self.lots.is_empty();
+        if lot.points > paid {
+            self.place(Lot { points: lot.points - paid, until: None, ..lot });
+        }
+        self.touch(false, was_empty);
+        true
+    }
+
+    fn idle(&mut self) -> bool {
+        let Expiry::Inactivity { days, dealing_only } = self.rules.expiry else { return false };
+        let last = if dealing_only { self.dealt } else { self.changed };
+        if self.lots.is_empty() || last.is_none_or(|last| last + Days::new(days) > self.now) {
+            return false;
+        }
+        for lot in std::mem::take(&mut self.lots) {
+            self.note_expired(&lot);
+        }
+        true
+    }
+
+    // Tiers.
+
+    /// The metric of all that was done at such an instant, and counts until such an instant.
+    fn sum(&self, counts: impl Fn(NaiveDateTime, NaiveDateTime) -> bool) -> i64 {
+        let mut sum = 0;
+        for order in &self.orders {
+            if counts(order.gate, order.counts_until) {
+                sum += order.counts()[self.rules.metric];
+            }
+        }
+        for (at, until, points) in &self.others {
+            if self.rules.metric == 1 && counts(*at, *until) {
+                sum += points;
+            }
+        }
+        sum
+    }
+
+    fn counts_until(&self) -> NaiveDateTime {
+        if let Window::Rolling(months) = self.rules.window { after_months(self.now, months) } else { self.now }
+    }
+
+    fn qualified(&self) -> Option<usize> {
+        if self.rules.tiers.is_empty() {
+            return None;
+        }
+        let year = self.now.year();
+        let value = match self.rules.window {
+            Window::Lifetime => self.sum(|_, _| true),
+            Window::Rolling(_) => self.sum(|_, until| until > self.now),
+            Window::Year => self.sum(|at, _| at.year() == year).max(self.sum(|at, _| at.year() == year - 1)),
+        };
+        self.rules.tiers.iter().rposition(|tier| tier.threshold <= value)
+    }
+
+    fn step(&mut self) -> bool {
+        let qualified = self.qualified();
+        let Some((rank, since, until)) = self.tier else {
+            return qualified.map(|to| self.rise(to)).is_some();
+        };
+        if qualified > Some(rank) {
+            self.rise(qualified.unwrap());
+            return true;
+        }
+        let never = self.rules.down == Down::Never;
+        if qualified == Some(rank) || never {
+            if until.is_some() {
+                self.tier = Some((rank, since, None));
+            }
+            return until.is_some();
+        }
+        let mut end = until.unwrap_or(self.now);
+        if until.is_none() {
+            end = end.max(self.rules.term.map_or(end, |days| since + Days::new(days)));
+            end = end + Days::new(self.rules.grace.unwrap_or(0));
+        }
+        if end <= self.now {
+            let below = if self.rules.down == Down::OneStep { rank.checked_sub(1) } else { None };
+            self.tier = qualified.max(below).map(|rank| (rank, self.now, None));
+            return true;
+        }
+        self.tier = Some((rank, since, Some(end)));
+        until.is_none()
+    }
+
+    fn rise(&mut self, to: usize) {
+        let from = self.tier.map(|(rank, ..)| rank);
+        self.tier = Some((to, self.now, None));
+        for rank in 0..=to {
+            let Some((points, each_time, _)) = self.rules.tiers[rank].entry else { continue };
+            let passed = Some(rank) > from && self.rules.skipped;
+            if (rank == to || passed) && (each_time || self.entered[rank].is_none()) {
+                let lot = self.give(points, None);
+                self.entered[rank] = Some((points, lot));
+            }
+        }
+    }
+
+    fn after_refund(&mut self, before: Option<usize>) {
+        let Some((rank, ..)) = self.tier else { return };
+        let after = self.qualified();
+        if before < Some(rank) || after >= Some(rank) {
+            return;
+        }
+        self.tier = after.map(|rank| (rank, self.now, None));
+        for lost in 0..=rank {
+            let taken_back = self.rules.tiers[lost].entry.is_some_and(|(_, _, taken_back)| taken_back);
+            if Some(lost) > after && taken_back && let Some((points, lot)) = self.entered[lost].take() {
+                self.take(points, &|other| Some(other.id) == lot, None);
+            }
+        }
+    }
+
+    // Awards that need no word of the shop, in the order of the program.
+
+    fn reward(&mut self) -> bool {
+        let midnight = self.now.time() == NaiveTime::MIN;
+        let today = self.now.date();
+        let (born, notice, points) = self.rules.birthday;
+        let known = self.rules.known_since + Days::new(notice);
+        if midnight && kept(born, today.year()) == today && today > known && !self.birthdays.contains(&today.year()) {
+            self.birthdays.push(today.year());
+            self.award(points, None);
+            return true;
+        }
+        if let Some(first) = self.orders.iter().map(|order| order.gate).min() {
+            let years = u32::try_from(today.year() - first.year()).unwrap();
+            let day = kept(first.date(), today.year());
+            if midnight && years > 0 && day == today && !self.anniversaries.contains(&years) {
+                self.anniversaries.push(years);
+                self.award(self.rules.anniversary, None);
+                return true;
+            }
+        }
+        let all = |metric: usize| self.orders.iter().map(|order| order.counts()[metric]).sum::<i64>();
+        let reached = [all(0) >= self.rules.goal_spend.0, all(2) >= self.rules.goal_orders.0];
+        let points = [self.rules.goal_spend.1, self.rules.goal_orders.1];
+        for goal in 0..2 {
+            if reached[goal] && !self.goals[goal] {
+                self.goals[goal] = true;
+                self.award(points[goal], None);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn award(&mut self, points: i64, hold: Option<u64>) {
+        self.give(points, hold);
+        self.others.push((self.now, self.counts_until(), points));
+    }
+
+    fn give(&mut self, points: i64, hold: Option<u64>) -> Option<u32> {
+        self.given += points;
+        let was_empty = self.lots.is_empty();
+        let lot = self.come(points, None, self.now, hold.map(|days| self.now + Days::new(days)));
+        self.touch(true, was_empty);
+        lot
+    }
+
+    // Points come and go.
+
+    fn sort(&mut self) {
+        self.lots.sort_by_key(|lot| (lot.expires.is_none(), lot.expires, lot.earned, lot.id));
+        self.pending.sort_by_key(|lot| (lot.until, lot.earned, lot.id));
+    }
+
+    fn touch(&mut self, dealt: bool, was_empty: bool) {
+        self.changed = Some(self.now);
+        if dealt || (was_empty && !self.lots.is_empty()) {
+            self.dealt = Some(self.now);
+        }
+    }
+
+    fn come(
+        &mut self,
+        points: i64,
+        order: Option<usize>,
+        earned: NaiveDateTime,
+        until: Option<NaiveDateTime>,
+    ) -> Option<u32> {
+        let expires = match self.rules.expiry {
+            Expiry::Never | Expiry::Inactivity { .. } => None,
+            Expiry::PerLot { days, to_month_end } => {
+                let end = earned + Days::new(days);
+                Some(if to_month_end { month_end(end) } else { end })
+            }
+        };
+        if let Some(until) = until.filter(|until| *until > self.now) {
+            self.opened += 1;
+            let lot = Lot { id: self.opened, order, points, earned, expires, until: Some(until) };
+            self.pending.push(lot);
+            return Some(self.opened);
+        }
+        let paid = points.min(self.debt);
+        self.debt -= paid;
+        if points == paid {
+            return None;
+        }
+        let id = self.opened + 1;
+        Some(self.place(Lot { id, order, points: points - paid, earned, expires, until: None }))
+    }
+
+    /// Lots without an end are one, but for those of orders that inactivity may end.
+    fn place(&mut self, mut lot: Lot) -> u32 {
+        if lot.expires.is_none() {
+            let apart = matches!(self.rules.expiry, Expiry::Inactivity { .. }) && lot.order.is_some();
+            if !apart {
+                if let Some(order) = lot.order.take() {
+                    self.orders[order].lasting = true;
+                }
+                let known = self.lots.iter_mut().find(|lot| lot.expires.is_none() && lot.order.is_none());
+                if let Some(known) = known {
+                    known.points += lot.points;
+                    return known.id;
+                }
+            }
+        }
+        let id = lot.id;
+        self.opened = self.opened.max(id);
+        self.lots.push(lot);
+        id
+    }
+
+    /// Own lots first, then pending ones, then others; the rest is owed, or forgiven.
+    fn take(&mut self, points: i64, is_own: &dyn Fn(&Lot) -> bool, order: Option<usize>) {
+        self.sort();
+        let mut missing = points;
+        let mut drain = |lots: &mut Vec<Lot>, own: bool, by_id: bool| {
+            let mut places: Vec<usize> = (0..lots.len()).filter(|place| is_own(&lots[*place]) == own).collect();
+            if by_id {
+                places.sort_by_key(|place| (lots[*place].order.is_none(), lots[*place].id));
+            }
+            for place in places {
+                let part = missing.min(lots[place].points);
+                lots[place].points -= part;
+                missing -= part;
+            }
+        };
+        drain(&mut self.lots, true, true);
+        drain(&mut self.pending, true, true);
+        drain(&mut self.pending, false, false);
+        drain(&mut self.lots, false, false);
+        let taken = if self.rules.stop_at_zero { points - missing } else { points };
+        self.debt += if self.rules.stop_at_zero { 0 } else { missing };
+        self.lots.retain(|lot| lot.points > 0);
+        self.pending.retain(|lot| lot.points > 0);
+        if let Some(order) = order {
+            self.orders[order].taken += taken;
+            self.orders[order].forgiven += points - taken;
+        }
+        self.touch(false, false);
+    }
+
+    // What the shop tells.
+
+    pub(crate) fn add(&mut self, points: i64, adjusts: bool) -> Answer {
+        if points <= 0 {
+            return Err("invalid_points");
+        }
+        let was_empty = self.lots.is_empty();
+        self.come(points, None, self.now, None);
+        if !adjusts {
+            self.others.push((self.now, self.counts_until(), points));
+        }
+        self.touch(!adjusts, was_empty);
+        self.settle();
+        Ok(())
+    }
+
+    pub(crate) fn subtract(&mut self, points: i64, adjusts: bool) -> Answer {
+        if points <= 0 {
+            return Err("invalid_points");
+        }
+        if self.lots.iter().map(|lot| lot.points).sum::<i64>() < points {
+            return Err("insufficient_points");
+        }
+        self.sort();
+        let mut missing = points;
+        for lot in &mut self.lots {
+            let part = missing.min(lot.points);
+            lot.points -= part;
+            missing -= part;
+        }
+        self.lots.retain(|lot| lot.points > 0);
+        self.touch(!adjusts, false);
+        self.settle();
+        Ok(())
+    }
+
+    pub(crate) fn set(&mut self, to: i64) -> Answer {
+        let change = to - self.balance();
+        match change {
+            0 => Ok(()),
+            1.. => self.add(change, true),
+            _ => self.subtract(-change, true),
+        }
+    }
+
+    /// When this order was last told of; none where it is new.
+    pub(crate) fn told(&self, order: usize) -> Option<NaiveDateTime> {
+        self.orders.get(order).map(|order| order.told)
+    }
+
+    pub(crate) fn amount(&self, order: usize) -> i64 {
+        self.orders.get(order).map_or(0, |order| order.amount)
+    }
+
+    /// The next new order, or one that is known with another amount: then it is open again.
+    pub(crate) fn order(&mut self, order: usize, amount: i64) -> Answer {
+        let before = self.qualified();
+        if order == self.orders.len() {
+            let tier = self.tier.map_or(1, |(rank, ..)| self.rules.tiers[rank].factor);
+            let (campaign, from, until) = self.rules.campaign;
+            let half_days = self.half_days();
+            let on = from <= half_days && half_days < until;
+            let campaign = if on { campaign } else { 1 };
+            let factor = match self.rules.combine {
+                0 => tier * campaign,
+                1 => tier.max(campaign),
+                _ => tier + campaign - 1,
+            };
+            let (gate, told, counts_until) = (self.now, self.now, self.counts_until());
+            let zero = Order {
+                amount,
+                refunded: 0,
+                cancelled: false,
+                factor,
+                gate,
+                counts_until,
+                told,
+                awarded: 0,
+                taken: 0,
+                expired: 0,
+                forgiven: 0,
+                lasting: false,
+            };
+            self.orders.push(zero);
+            self.reckon(order, before, [0; 3]);
+        } else {
+            let old = self.orders[order].counts();
+            let known = &mut self.orders[order];
+            (known.amount, known.cancelled, known.told) = (amount, false, self.now);
+            self.reckon(order, before, old);
+        }
+        Ok(())
+    }
+
+    fn half_days(&self) -> i64 {
+        (self.now - NaiveDate::from_ymd_opt(2024, 1, 1).unwrap().and_time(NaiveTime::MIN)).num_hours() / 12
+    }
+
+    pub(crate) fn cancel(&mut self, order: usize) -> Answer {
+        let (before, old) = (self.qualified(), self.orders[order].counts());
+        (self.orders[order].cancelled, self.orders[order].told) = (true, self.now);
+        self.reckon(order, before, old);
+        Ok(())
+    }
+
+    pub(crate) fn refund(&mut self, order: usize, amount: i64) -> Answer {
+        let (before, old) = (self.qualified(), self.orders[order].counts());
+        let known = &mut self.orders[order];
+        if known.refunded + amount > known.amount {
+            return Err("refund_exceeds_order");
+        }
+        known.refunded += amount;
+        self.reckon(order, before, old);
+        Ok(())
+    }
+
+    fn reckon(&mut self, place: usize, before: Option<usize>, old: [i64; 3]) {
+        let order = self.orders[place].clone();
+        let (worth, standing) = (order.left() * order.factor, order.awarded - order.taken);
+        if worth > standing {
+            let earned = if order.awarded == 0 { order.gate } else { self.now };
+            let until = self.rules.hold.map(|days| order.gate + Days::new(days));
+            self.orders[place].awarded += worth - standing;
+            self.orders[place].forgiven = 0;
+            let was_empty = self.lots.is_empty();
+            if until.is_none_or(|until| until <= self.now) && worth - standing > self.debt {
+                let never = self.rules.expiry == Expiry::Never;
+                self.orders[place].lasting |= never;
+            }
+            self.come(worth - standing, Some(place), earned, until);
+            self.touch(true, was_empty);
+        } else if standing - worth - order.expired - order.forgiven > 0 {
+            let lasting = order.lasting;
+            let is_own = |lot: &Lot| {
+                lot.order == Some(place)
+                    || (lasting && lot.order.is_none() && lot.expires.is_none() && lot.until.is_none())
+            };
+            self.take(standing - worth - order.expired - order.forgiven, &is_own, Some(place));
+        }
+        let new = self.orders[place].counts();
+        if (0..3).any(|metric| new[metric] < old[metric]) {
+            self.after_refund(before);
+        }
+        self.settle();
+    }
+
+    pub(crate) fn review(&mut self) -> Answer {
+        let (points, most, times, span, partial) = self.rules.review;
+        let today = self.now.date();
+        let same = |day: &NaiveDate| match span {
+            0 => *day == today,
+            1 => monday(*day) == monday(today),
+            2 => (day.year(), day.month()) == (today.year(), today.month()),
+            3 => day.year() == today.year(),
+            _ => true,
+        };
+        let past: Vec<i64> = self.reviews.iter().filter(|(day, _)| same(day)).map(|(_, points)| *points).collect();
+        let left = most - past.iter().sum::<i64>();
+        let given = if times { points } else { points.min(left) };
+        let refused = if times {
+            i64::try_from(past.len()).unwrap() >= most
+        } else {
+            left <= 0 || (left < points && !partial)
+        };
+        if refused {
+            return Err("limit_reached");
+        }
+        self.reviews.push((today, given));
+        self.award(given, self.rules.review_hold);
+        self.settle();
+        Ok(())
+    }
+}
+
+fn monday(day: NaiveDate) -> NaiveDate {
+    day - Days::new(u64::from(day.weekday().num_days_from_monday()))
+}
+
+fn kept(born: NaiveDate, year: i32) -> NaiveDate {
+    let day = if (born.month(), born.day()) == (2, 29) && !NaiveDate::from_ymd_opt(year, 1, 1).unwrap().leap_year() {
+        28
+    } else {
+        born.day()
+    };
+    NaiveDate::from_ymd_opt(year, born.month(), day).unwrap()
+}
+
+fn month_end(at: NaiveDateTime) -> NaiveDateTime {
+    let first = NaiveDate::from_ymd_opt(at.year(), at.month(), 1).unwrap();
+    (first + Months::new(1)).and_time(NaiveTime::MIN)
+}
+
+/// The same day and time some months later; where there is no such day, the end of that month.
+fn after_months(at: NaiveDateTime, months: u32) -> NaiveDateTime {
+    let moved = at + Months::new(months); // the last day of a shorter month
+    if moved.day() == at.day() { moved } else { month_end(moved) }
+}

@@ -1,0 +1,780 @@
+//! Stories of a whole program: holds, tiers, actions, campaigns, referrals, and what time does in between.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "a test may stop at what it did not expect"
+)]
+
+mod story;
+
+use loyalty_core::proptest::{Books, books_add_up};
+use loyalty_core::{
+    Account, AccountId, Command, Email, Event, Line, ManualTier, Order, Party, Points, Program, Rejection, Tag,
+    TierReason, Timestamp, decide, next_due, tier_status,
+};
+use story::*;
+
+fn do_it(action: &str) -> Command {
+    Command::PerformAction { action: action.parse().unwrap(), points: None }
+}
+
+fn do_it_for(action: &str, points: i64) -> Command {
+    Command::PerformAction { action: action.parse().unwrap(), points: Points::new(points) }
+}
+
+fn code(code: &str) -> Command {
+    Command::EnterCode { code: code.into(), taken: false }
+}
+
+fn of_category(category: &str, mut line: Line) -> Line {
+    line.categories = vec![category.parse().unwrap()];
+    line
+}
+
+fn by_hand(tier: &str, until: Option<&str>) -> Command {
+    Command::SetTier(Some(ManualTier { id: tier.parse().unwrap(), until: until.map(at) }))
+}
+
+/// The tier and the end of it that is known.
+fn tier(books: &Books, now: &str) -> (String, Option<Timestamp>) {
+    let status = books.with_context(None, at(now), tier_status);
+    (status.tier.map_or_else(|| "-".to_owned(), |tier| tier.to_string()), status.until)
+}
+
+fn tier_is(books: &Books, now: &str, want: &str) {
+    assert_eq!(tier(books, now).0, want, "at {now}: {:?}", books.account);
+}
+
+fn pending(books: &Books, now: &str) -> i64 {
+    books.as_of(at(now)).pending(at(now)).get()
+}
+
+/// Sentences of all awards.
+fn reasons(books: &Books) -> Vec<String> {
+    let reason = |event: &Event| match event {
+        Event::AwardGiven { points, award, .. } => Some(award.sentence(*points)),
+        _ => None,
+    };
+    books.journal.iter().filter_map(reason).collect()
+}
+
+// Holds.
+
+const TWO_WEEKS: &str = r#"{"hold": "P14D"}"#;
+
+#[test]
+fn pending_points_are_seen_and_not_spent() {
+    let books = check(
+        TWO_WEEKS,
+        &[
+            ("01-01", paid("a", sale("100")), Ok(0)),
+            ("01-02", spend(1), Err("insufficient_points")),
+            ("01-02", add(10), Ok(10)),
+            ("01-14", expire(), Ok(10)),
+            ("01-15", spend(105), Ok(5)),
+        ],
+    );
+    assert_eq!((pending(&books, "01-16"), books.account.pending_lots().len()), (0, 0));
+}
+
+#[test]
+fn pending_points_go_first_where_others_are_reached() {
+    let books = check(
+        TWO_WEEKS,
+        &[
+            ("01-01", paid("a", sale("100")), Ok(0)),
+            ("01-15", spend(60), Ok(40)),
+            ("01-16", paid("b", sale("50")), Ok(40)),
+            // 40 are its own; 50 pending are taken before anything is owed.
+            ("01-17", cancel("a"), Ok(-10)),
+        ],
+    );
+    assert_eq!(pending(&books, "01-17"), 0);
+    // Its own lot goes first, though others are pending.
+    let books = check(
+        TWO_WEEKS,
+        &[
+            ("01-01", paid("a", sale("100")), Ok(0)),
+            ("01-16", paid("b", sale("50")), Ok(100)),
+            ("01-17", refund_amount("a", "r", "30"), Ok(70)),
+        ],
+    );
+    assert_eq!(pending(&books, "01-17"), 50);
+}
+
+#[test]
+fn a_pending_award_pays_debt_when_it_is_released() {
+    let steps = [
+        ("01-01", paid("a", sale("40")), Ok(0)),
+        ("01-16", spend(40), Ok(0)),
+        ("01-17", cancel("a"), Ok(-40)),
+        ("01-18", paid("b", sale("100")), Ok(-40)),
+        ("01-31", expire(), Ok(-40)),
+        ("02-01", expire(), Ok(60)),
+    ];
+    check(TWO_WEEKS, &steps);
+}
+
+#[test]
+fn a_pending_award_is_taken_back_before_it_is_released() {
+    let books = check(
+        TWO_WEEKS,
+        &[
+            ("01-01", paid("a", sale("100")), Ok(0)),
+            ("01-02", refund_amount("a", "r", "40"), Ok(0)),
+            ("01-15", expire(), Ok(60)),
+            ("01-20", cancel("a"), Ok(0)),
+        ],
+    );
+    assert_eq!(books.account.totals().balance(), Points::ZERO);
+}
+
+#[test]
+fn what_would_end_before_its_release_is_never_spent() {
+    let program = r#"{"hold": "P30D", "expiry": {"per_lot": {"after": "P10D"}}}"#;
+    let books = check(program, &[("01-01", paid("a", sale("100")), Ok(0)), ("02-10", expire(), Ok(0))]);
+    assert_eq!(pending(&books, "01-10"), 0, "the account is of February");
+    assert_eq!(books.orders[&id("a")].posted().expired.get(), 100);
+    continued(books, &[("02-11", cancel("a"), Ok(0))]);
+}
+
+// Inactivity.
+
+const IDLE: &str = r#"{"expiry": {"inactivity": {"after": "P1M"}}}"#;
+const IDLE_DEALING: &str = r#"{"expiry": {"inactivity": {"after": "P1M", "activity": "earning_and_redeeming"}}}"#;
+
+#[test]
+fn an_order_of_no_points_is_no_activity() {
+    check(
+        IDLE,
+        &[
+            ("01-01", paid("a", sale("100")), Ok(100)),
+            ("01-20", paid("b", sale("0.50")), Ok(100)),
+            ("01-31", expire(), Ok(100)),
+            ("02-01", expire(), Ok(0)),
+        ],
+    );
+}
+
+#[test]
+fn nobody_loses_a_point_twice_by_inactivity() {
+    check(
+        IDLE,
+        &[
+            ("01-01", paid("a", sale("100")), Ok(100)),
+            ("03-01", cancel("a"), Ok(0)),
+            ("03-02", paid("b", sale("30")), Ok(30)),
+        ],
+    );
+}
+
+#[test]
+fn adjustments_are_activity_by_default_only() {
+    let set = |points: u32| Command::SetBalance { to: Points::from(points), reason: None };
+    for (program, left) in [(IDLE, 120), (IDLE_DEALING, 0)] {
+        check(
+            program,
+            &[("01-01", add(100), Ok(100)), ("01-20", set(120), Ok(120)), ("02-01", expire(), Ok(left))],
+        );
+    }
+    // What fills an empty account starts its time.
+    check(IDLE_DEALING, &[("01-01", add(100), Ok(100)), ("03-01", set(50), Ok(50)), ("03-31", expire(), Ok(50))]);
+}
+
+// The program that was in force decides.
+
+#[test]
+fn what_was_due_before_a_publication_is_decided_under_the_old_program() {
+    let year = r#"{"expiry": {"inactivity": {"after": "P1Y"}}}"#;
+    for (published, day, want) in [
+        ("02-15", "02-14", 0),   // over on 1 February, under the old program
+        ("01-15", "02-14", 100), // the new one gives a year
+    ] {
+        let mut books = check(IDLE, &[("01-01", add(100), Ok(100))]);
+        books.publish_at(program_of(year), at(published));
+        assert_eq!(books.balance(at(day)).get(), want, "{published}");
+        assert_eq!(books.balance(at("03-01")).get(), want, "{published}");
+    }
+    // A shorter period does not reach back: it ends the balance when it comes in force.
+    let mut books = check(year, &[("01-01", add(100), Ok(100))]);
+    books.publish_at(program_of(IDLE), at("06-01"));
+    let events = books.tell(&Command::CatchUp, at("07-01")).unwrap().events;
+    assert!(
+        matches!(events[..], [Event::PointsExpired { expired_at, .. }] if expired_at == at("06-01")),
+        "{events:?}"
+    );
+}
+
+// Tiers.
+
+fn tiers(tiering: &str) -> String {
+    format!(
+        r#"{{"tiers": [{{"id": "silver", "name": "Silver", "threshold": "100", "entry": {{"points": 10}}}},
+                       {{"id": "gold", "name": "Gold", "threshold": "300", "multiplier": "2",
+                         "entry": {{"points": 50, "taken_back": true}}}},
+                       {{"id": "black", "name": "Black", "multiplier": "3"}}],
+            "tiering": {{{tiering}}}}}"#
+    )
+}
+
+#[test]
+fn the_order_that_crosses_the_line_earns_at_the_old_tier() {
+    let books = check(
+        &tiers(""),
+        &[
+            ("01-01", paid("a", sale("100")), Ok(110)),
+            // 200 by the order, 50 for entering gold.
+            ("01-02", paid("b", sale("200")), Ok(360)),
+            ("01-03", paid("c", sale("10")), Ok(380)),
+        ],
+    );
+    tier_is(&books, "01-03", "gold");
+    let sentences = ["10 points for entering tier silver.", "50 points for entering tier gold."];
+    assert_eq!(reasons(&books), sentences);
+    let change = books.account.tier_change().unwrap();
+    assert_eq!((change.at, change.reason), (at("01-02"), TierReason::Qualified));
+    assert_eq!(change.to_string(), "Moved from tier silver to gold: what was done is enough for it.");
+}
+
+#[test]
+fn skipped_tiers_give_only_where_the_program_says_so() {
+    for (tiering, want) in [("", 350), (r#""skipped_rewards": true"#, 360)] {
+        check(&tiers(tiering), &[("01-01", paid("a", sale("300")), Ok(want))]);
+    }
+}
+
+#[test]
+fn a_refund_that_undoes_the_qualification_is_decided_at_once() {
+    for tiering in ["", r#""grace": "P30D", "term": "P6M""#, r#""down": "never""#] {
+        let books = check(
+            &tiers(tiering),
+            &[
+                ("01-01", paid("a", sale("100")), Ok(110)),
+                ("01-02", paid("b", sale("200")), Ok(360)),
+                // 200 by the order, and the 50 of gold, which the program takes back; those of silver stay.
+                ("01-03", refund_amount("b", "r", "200"), Ok(110)),
+            ],
+        );
+        tier_is(&books, "01-03", "silver");
+        assert_eq!(books.account.tier_change().unwrap().reason, TierReason::Refunded);
+        let books = continued(books, &[("01-04", cancel("a"), Ok(10))]);
+        tier_is(&books, "01-04", "-");
+        // Once ever: silver pays no second time, gold does, as it was taken back.
+        continued(
+            books,
+            &[("01-05", paid("c", sale("150")), Ok(160)), ("01-06", paid("d", sale("150")), Ok(360))],
+        );
+    }
+}
+
+#[test]
+fn tiers_go_down_by_policy_after_term_and_grace() {
+    let rolling = r#""window": {"rolling": "P2M"}"#;
+    for (policy, tiers_at) in [
+        (r#""down": "never""#, &[("03-01", "gold"), ("12-01", "gold")][..]),
+        (r#""down": "to_qualified""#, &[("02-28", "gold"), ("03-01", "-")]),
+        (r#""grace": "P10D""#, &[("03-10", "gold"), ("03-11", "-")]),
+        (r#""term": "P4M""#, &[("04-30", "gold"), ("05-01", "-")]),
+        (r#""term": "P1M""#, &[("02-28", "gold"), ("03-01", "-")]),
+        (r#""term": "P4M", "grace": "P10D""#, &[("05-10", "gold"), ("05-11", "-")]),
+        (
+            r#""term": "P4M", "down": "one_step""#,
+            &[("04-30", "gold"), ("05-01", "silver"), ("08-31", "silver"), ("09-01", "-")],
+        ),
+    ] {
+        let books = check(&tiers(&format!("{rolling}, {policy}")), &[("01-01", paid("a", sale("300")), Ok(350))]);
+        for (now, want) in tiers_at {
+            assert_eq!(tier(&books, now).0, *want, "{policy} at {now}");
+        }
+    }
+}
+
+#[test]
+fn who_qualifies_again_in_time_keeps_the_tier() {
+    let program = tiers(r#""window": {"rolling": "P2M"}, "grace": "P10D""#);
+    let books = check(&program, &[("01-01", paid("a", sale("300")), Ok(350))]);
+    assert_eq!(tier(&books, "03-05"), ("gold".to_owned(), Some(at("03-11"))));
+    let status = books.with_context(None, at("03-05"), tier_status);
+    assert_eq!((status.counts.spend, status.missing_to_keep), (0, 3_000_000));
+    let books = continued(books, &[("03-05", paid("b", sale("300")), Ok(950))]);
+    assert_eq!(tier(&books, "03-20"), ("gold".to_owned(), Some(at("05-05"))), "kept, with its double points");
+    let kinds = |event: &Event| matches!(event, Event::TierLapsed { .. } | Event::TierRetained { .. });
+    assert_eq!(books.journal.iter().filter(|event| kinds(event)).count(), 2);
+}
+
+#[test]
+fn a_tier_set_by_hand_holds_until_its_end_or_a_higher_one() {
+    let program = tiers("");
+    let books = check(&program, &[("01-01", by_hand("silver", Some("02-01")), Ok(0))]);
+    tier_is(&books, "01-31", "silver");
+    tier_is(&books, "02-01", "-");
+    let books = continued(books, &[("01-10", paid("a", sale("300")), Ok(350))]);
+    tier_is(&books, "01-11", "gold");
+    // One above what is earned stays.
+    let books =
+        check(&program, &[("01-01", by_hand("black", None), Ok(0)), ("01-10", paid("a", sale("300")), Ok(950))]);
+    tier_is(&books, "06-01", "black");
+    let books = continued(books, &[("06-02", Command::SetTier(None), Ok(950))]);
+    tier_is(&books, "06-02", "gold");
+}
+
+#[test]
+fn points_and_orders_count_too() {
+    let points = tiers(r#""metric": "points_earned""#);
+    // Entry rewards do not count, adjustments neither.
+    let set = Command::SetBalance { to: Points::from(500), reason: None };
+    let books =
+        check(&points, &[("01-01", add(100), Ok(110)), ("01-02", set, Ok(500)), ("01-03", add(199), Ok(699))]);
+    tier_is(&books, "01-03", "silver");
+    let books = continued(books, &[("01-04", add(1), Ok(750))]);
+    tier_is(&books, "01-04", "gold");
+    let orders = r#"{"tiers": [{"id": "two", "name": "Two", "threshold": 2}], "tiering": {"metric": "orders"}}"#;
+    let books = check(orders, &[("01-01", paid("a", sale("1")), Ok(1)), ("01-02", paid("b", sale("1")), Ok(2))]);
+    tier_is(&books, "01-02", "two");
+    let books = continued(books, &[("01-03", refund_amount("a", "r", "1"), Ok(1))]);
+    tier_is(&books, "01-03", "-");
+}
+
+#[test]
+fn a_status_says_what_is_missing() {
+    let books = check(&tiers(""), &[("01-01", paid("a", sale("120.50")), Ok(130))]);
+    let status = books.with_context(None, at("01-02"), tier_status);
+    let (next, missing) = status.next.unwrap();
+    assert_eq!((next.as_str(), missing, status.missing_to_keep), ("gold", 1_795_000, 0));
+    assert_eq!((status.since, status.until), (Some(at("01-01")), None));
+}
+
+#[test]
+fn a_tier_that_is_gone_is_left() {
+    let mut books = check(&tiers(""), &[("01-01", paid("a", sale("300")), Ok(350))]);
+    let one = r#"{"tiers": [{"id": "club", "name": "Club", "threshold": "50"}]}"#;
+    books.publish_at(program_of(one), at("02-01"));
+    tier_is(&books, "01-31", "gold");
+    tier_is(&books, "02-01", "club");
+    books.tell(&Command::CatchUp, at("03-01")).unwrap();
+    let change = books.account.tier_change().unwrap();
+    assert_eq!((change.at, change.reason), (at("02-01"), TierReason::Removed));
+}
+
+// Actions.
+
+const ACTIONS: &str = r#"{
+    "tiers": [{"id": "vip", "name": "VIP"}],
+    "actions": [
+        {"id": "hello", "kind": "sign_up", "points": 100},
+        {"id": "review", "kind": "review", "points": 20, "limits": [{"times": 2, "per": "day"}]},
+        {"id": "plan", "kind": "new_subscription", "points": 100, "points_override": true},
+        {"id": "share", "kind": "social", "points": 30, "limits": [{"points": 50, "per": "week", "partial": true}]},
+        {"id": "read", "kind": "content", "points": 30, "limits": [{"points": 50, "per": "ever"}]},
+        {"id": "secret", "kind": "custom", "points": 5, "when": {"customer_tags": ["staff"]}},
+        {"id": "club", "kind": "custom", "points": 5, "when": {"tiers": ["vip"]}},
+        {"id": "may", "kind": "custom", "points": 5,
+         "when": {"from": "2026-05-01T00:00:00Z", "until": "2026-06-01T00:00:00Z"}},
+        {"id": "late", "kind": "custom", "points": 5, "hold": "P1D"},
+        {"id": "flyer", "kind": {"code": "Summer26"}, "points": 40},
+        {"id": "cards", "kind": {"codes": ["A-1", "B-2"]}, "points": 70},
+        {"id": "thousand", "kind": {"goal_spend": "1000"}, "points": 300},
+        {"id": "third", "kind": {"goal_orders": 3}, "points": 33}
+    ]}"#;
+
+#[test]
+fn actions_give_what_they_say() {
+    let books = check(
+        ACTIONS,
+        &[
+            ("01-01", Command::SignUp, Ok(100)),
+            ("01-02", Command::SignUp, Ok(100)),
+            ("01-03", do_it("plan"), Ok(200)),
+            ("01-03", do_it_for("plan", 250), Ok(450)),
+            ("01-03", do_it_for("plan", 0), Err("invalid_points")),
+            ("01-03", do_it_for("review", 250), Err("no_points_override")),
+            ("01-03", do_it("nothing"), Err("unknown_action")),
+            ("01-03", do_it("hello"), Err("unknown_action")),
+            ("01-04", do_it("late"), Ok(450)),
+            ("01-05", expire(), Ok(455)),
+        ],
+    );
+    assert_eq!(
+        reasons(&books)[..3],
+        ["100 points for signing up.", "100 points for plan.", "250 points for plan."]
+    );
+}
+
+#[test]
+fn limits_refuse_or_cut() {
+    let books = check(
+        ACTIONS,
+        &[
+            ("03-09", do_it("review"), Ok(20)),
+            ("03-09", do_it("review"), Ok(40)),
+            ("03-09", do_it("review"), Err("limit_reached")),
+            ("03-10", do_it("review"), Ok(60)),
+            ("03-10", do_it("share"), Ok(90)),
+            ("03-11", do_it("share"), Ok(110)),
+            ("03-12", do_it("share"), Err("limit_reached")),
+            ("03-16", do_it("share"), Ok(140)),
+            ("03-16", do_it("read"), Ok(170)),
+            ("03-16", do_it("read"), Err("limit_reached")),
+        ],
+    );
+    assert!(reasons(&books).contains(&"20 of 30 points for share: at most 50 points a week.".to_owned()));
+    let refused = books.decide(&do_it("read"), at("03-17")).unwrap_err();
+    assert_eq!(refused.to_string(), "the action read pays at most 50 points in all");
+}
+
+#[test]
+fn conditions_are_of_tags_tier_and_time() {
+    let mut books = check(
+        ACTIONS,
+        &[
+            ("01-01", do_it("secret"), Err("action_not_open")),
+            ("01-01", do_it("club"), Err("action_not_open")),
+            ("01-02", by_hand("vip", None), Ok(0)),
+            ("01-02", do_it("club"), Ok(5)),
+            ("04-30", do_it("may"), Err("action_not_open")),
+            ("05-01", do_it("may"), Ok(10)),
+            ("06-01", do_it("may"), Err("action_not_open")),
+        ],
+    );
+    books.tags = [Tag::new("staff").unwrap()].into();
+    continued(books, &[("06-02", do_it("secret"), Ok(15))]);
+}
+
+#[test]
+fn codes_are_typed_as_people_type() {
+    let books = check(
+        ACTIONS,
+        &[
+            ("01-01", code(" SUMMER26 "), Ok(40)),
+            ("01-02", code("summer26"), Err("unknown_code")),
+            ("01-02", code("winter"), Err("unknown_code")),
+            ("01-03", code("a-1"), Ok(110)),
+            ("01-04", code("A-1"), Err("unknown_code")),
+            ("01-04", code("B-2"), Ok(180)),
+        ],
+    );
+    let taken = Command::EnterCode { code: "B-2".into(), taken: true };
+    assert_eq!(Books::new(program_of(ACTIONS)).decide(&taken, at("01-01")), Err(Rejection::UnknownCode));
+    let shared = Command::EnterCode { code: "summer26".into(), taken: true };
+    assert!(Books::new(program_of(ACTIONS)).decide(&shared, at("01-01")).is_ok());
+    assert_eq!(reasons(&books)[1], "70 points for a code of cards.");
+}
+
+#[test]
+fn goals_pay_once() {
+    let books = check(
+        ACTIONS,
+        &[
+            ("01-01", paid("a", sale("600")), Ok(600)),
+            ("01-02", paid("b", sale("400")), Ok(1300)),
+            ("01-03", paid("c", sale("1")), Ok(1334)),
+            ("01-04", cancel("b"), Ok(934)),
+            ("01-05", paid("d", sale("500")), Ok(1434)),
+        ],
+    );
+    assert_eq!(reasons(&books), ["300 points for reaching thousand.", "33 points for reaching third."]);
+}
+
+#[test]
+fn limits_of_order_rules_stay_with_the_order() {
+    let program = |partial: bool| {
+        format!(
+            r#"{{"earning": [{{"id": "base", "earn": {{"per_unit": "1"}},
+                 "limits": [{{"points": 100, "per": "month", "partial": {partial}}}]}}]}}"#
+        )
+    };
+    check(
+        &program(true),
+        &[
+            ("01-01", paid("a", sale("80")), Ok(80)),
+            ("01-02", paid("b", sale("50")), Ok(100)),
+            // Its room was 20; a refund to 30 still leaves them.
+            ("01-03", refund_amount("b", "r1", "20"), Ok(100)),
+            ("01-04", refund_amount("b", "r2", "15"), Ok(95)),
+            ("01-05", paid("c", sale("50")), Ok(95)),
+            ("02-01", paid("d", sale("50")), Ok(145)),
+        ],
+    );
+    check(
+        &program(false),
+        &[
+            ("01-01", paid("a", sale("80")), Ok(80)),
+            ("01-02", paid("b", sale("50")), Ok(80)),
+            ("01-03", refund_amount("b", "r1", "40"), Ok(80)),
+            ("01-04", paid("c", sale("20")), Ok(100)),
+        ],
+    );
+    let once =
+        r#"{"earning": [{"id": "first", "earn": {"per_order": 50}, "limits": [{"times": 1, "per": "ever"}]}]}"#;
+    check(once, &[("01-01", paid("a", sale("1")), Ok(50)), ("01-02", paid("b", sale("1")), Ok(50))]);
+}
+
+// Campaigns.
+
+/// A program of a tier that doubles and campaigns.
+fn campaigns(combine: &str, campaigns: &str) -> String {
+    format!(
+        r#"{{"tiers": [{{"id": "gold", "name": "Gold", "multiplier": "2"}}], "combine": "{combine}",
+            "campaigns": [{campaigns}]}}"#
+    )
+}
+
+#[test]
+fn multipliers_go_together_as_the_program_says() {
+    let triple = r#"{"id": "weekend", "effect": {"multiplier": "3"}}"#;
+    for (combine, want) in [("multiply", 60), ("highest", 30), ("add", 40)] {
+        let program = campaigns(combine, triple);
+        check(&program, &[("01-01", by_hand("gold", None), Ok(0)), ("01-02", paid("a", sale("10")), Ok(want))]);
+        check(&program, &[("01-02", paid("a", sale("10")), Ok(30))]);
+    }
+    // Rounded once, after: 0.7 times 1.5 is 1.05.
+    let half = r#"{"id": "weekend", "effect": {"multiplier": "1.5"}}"#;
+    check(&campaigns("multiply", half), &[("01-02", paid("a", sale("0.70")), Ok(1))]);
+    // Two campaigns of 2 and 3: 6, 3, 4; and 12, 3, 5 with the tier.
+    let two = r#"{"id": "a", "effect": {"multiplier": "2"}}, {"id": "b", "effect": {"multiplier": "3"}}"#;
+    for (combine, alone, gold) in [("multiply", 60, 120), ("highest", 30, 30), ("add", 40, 50)] {
+        let program = campaigns(combine, two);
+        check(&program, &[("01-02", paid("a", sale("10")), Ok(alone))]);
+        check(&program, &[("01-01", by_hand("gold", None), Ok(0)), ("01-02", paid("a", sale("10")), Ok(gold))]);
+    }
+}
+
+#[test]
+fn campaigns_are_of_lines_tiers_tags_and_time() {
+    let shoes = r#"{"id": "shoes", "effect": {"multiplier": "3"}, "categories": ["shoes"]}"#;
+    let basket = || order_of(vec![of_category("shoes", line("1", "1", "10")), line("2", "1", "20")]);
+    for (combine, alone, gold) in [("multiply", 50, 100), ("highest", 50, 70), ("add", 50, 80)] {
+        let program = campaigns(combine, shoes);
+        check(&program, &[("01-02", paid("a", basket()), Ok(alone))]);
+        check(&program, &[("01-01", by_hand("gold", None), Ok(0)), ("01-02", paid("a", basket()), Ok(gold))]);
+    }
+    // A refund of the shoes takes back what they brought.
+    let books = check(
+        &campaigns("multiply", shoes),
+        &[("01-02", paid("a", basket()), Ok(50)), ("01-03", refund_lines("a", "r", &[("1", "1")]), Ok(20))],
+    );
+    let text = books.journal.iter().find_map(|event| match event {
+        Event::PointsAwarded { reckoning, .. } => Some(reckoning.explanation.to_string()),
+        _ => None,
+    });
+    assert_eq!(text.unwrap(), "The order earns 50 points: 30 by base (1 per unit of 30) + 20 by campaign shoes.");
+    let gold = r#"{"id": "g", "effect": {"bonus": 5}, "tiers": ["gold"]}"#;
+    check(
+        &campaigns("multiply", gold),
+        &[
+            ("01-01", paid("a", sale("10")), Ok(10)),
+            ("01-02", by_hand("gold", None), Ok(10)),
+            ("01-03", paid("b", sale("10")), Ok(35)),
+            ("01-04", refund_amount("b", "r", "5"), Ok(25)),
+            ("01-05", cancel("b"), Ok(10)),
+        ],
+    );
+    let window = r#"{"id": "may", "effect": {"multiplier": "2"},
+                     "from": "2026-05-01T00:00:00Z", "until": "2026-05-03T00:00:00Z"}"#;
+    for (placed, want) in [("04-30", 10), ("05-01", 20), ("05-02", 20), ("05-03", 10)] {
+        let order = Order { placed_at: Some(at(placed)), ..sale("10") };
+        check(&campaigns("multiply", window), &[("06-01", paid("a", order), Ok(want))]);
+        check(&campaigns("multiply", window), &[(placed, paid("a", sale("10")), Ok(want))]);
+    }
+    let tagged = r#"{"id": "t", "effect": {"multiplier": "2"}, "customer_tags": ["friend"]}"#;
+    let mut books = check(&campaigns("multiply", tagged), &[("01-01", paid("a", sale("10")), Ok(10))]);
+    books.tags = [Tag::new("friend").unwrap()].into();
+    // The first order's campaigns are settled.
+    continued(books, &[("01-02", paid("b", sale("10")), Ok(30)), ("01-03", paid("a", sale("20")), Ok(40))]);
+}
+
+// Referrals.
+
+const FRIENDS: &str = r#"{"referrals": {"received": 25, "sent": 40, "minimum_spend": "20", "hold": "P14D",
+    "milestones": [{"friends": 2, "points": 100}]}}"#;
+
+/// Two accounts of one shop: what follows from one is carried out on the other.
+struct Pair {
+    sender: Books,
+    friend: Books,
+}
+
+fn party(account: i64, email: &str, household: &[&str]) -> Party {
+    let household = household.iter().map(|sign| (*sign).to_owned()).collect();
+    Party { account: AccountId(account), email: Email::new(email).ok(), household }
+}
+
+impl Pair {
+    fn new() -> Self {
+        let books = || Books::new(program_of(FRIENDS));
+        Self { sender: books(), friend: books() }
+    }
+
+    fn friend_tells(&mut self, command: &Command, now: &str) -> Result<(), &'static str> {
+        let decision = self.friend.tell(command, at(now)).map_err(|refused| refused.code())?;
+        for (account, command) in decision.follow_ups {
+            assert_eq!(account, AccountId(7));
+            self.sender.tell(&command, at(now)).unwrap();
+        }
+        books_add_up(&self.friend).unwrap();
+        books_add_up(&self.sender).unwrap();
+        Ok(())
+    }
+
+    fn joins(&mut self, now: &str) -> Result<(), &'static str> {
+        let (own, friend) = (party(1, "friend@example.com", &[]), party(7, "ada@example.com", &[]));
+        self.friend_tells(&Command::JoinReferral { own, friend }, now)
+    }
+
+    fn shows(&self, now: &str, friend: i64, sender: i64, pending_of_sender: i64) {
+        let now_ = at(now);
+        let got = (self.friend.balance(now_).get(), self.sender.balance(now_).get(), pending(&self.sender, now));
+        assert_eq!(got, (friend, sender, pending_of_sender), "{now}");
+    }
+}
+
+#[test]
+fn both_get_their_part() {
+    let mut pair = Pair::new();
+    pair.joins("01-01").unwrap();
+    pair.joins("01-01").unwrap();
+    pair.friend_tells(&paid("a", sale("19")), "01-02").unwrap();
+    pair.shows("01-02", 19, 0, 0);
+    pair.friend_tells(&paid("b", sale("20")), "01-03").unwrap();
+    pair.shows("01-03", 64, 0, 40);
+    pair.friend_tells(&paid("c", sale("50")), "01-04").unwrap();
+    pair.shows("01-16", 114, 0, 40);
+    pair.shows("01-17", 114, 40, 0);
+    assert_eq!(reasons(&pair.sender), ["40 points for a friend's first order b."]);
+    assert_eq!(reasons(&pair.friend), ["25 points for order b, the first after a friend's invitation."]);
+}
+
+#[test]
+fn a_refund_takes_both_parts_back() {
+    let mut pair = Pair::new();
+    pair.joins("01-01").unwrap();
+    pair.friend_tells(&paid("b", sale("30")), "01-03").unwrap();
+    pair.friend_tells(&refund_amount("b", "r1", "10"), "01-04").unwrap();
+    pair.shows("01-04", 45, 0, 40);
+    pair.friend_tells(&refund_amount("b", "r2", "1"), "01-05").unwrap();
+    pair.shows("01-05", 19, 0, 0);
+    pair.friend_tells(&cancel("b"), "01-06").unwrap();
+    pair.shows("01-06", 0, 0, 0);
+    // The next order that qualifies completes it after all.
+    pair.friend_tells(&paid("c", sale("30")), "01-07").unwrap();
+    pair.shows("01-07", 55, 0, 40);
+    // Also after the release.
+    pair.friend_tells(&cancel("c"), "03-01").unwrap();
+    pair.shows("03-01", 0, 0, 0);
+}
+
+#[test]
+fn milestones_come_and_go() {
+    let mut sender = Books::new(program_of(FRIENDS));
+    let order = |name: &str| id(name);
+    let reward = |number: i64, name: &str| Command::RewardReferral {
+        friend: AccountId(number),
+        order: order(name),
+        gate: at("01-01"),
+    };
+    sender.tell(&reward(2, "x"), at("02-01")).unwrap();
+    sender.tell(&reward(2, "x"), at("02-01")).unwrap();
+    assert_eq!(sender.balance(at("02-01")).get(), 40);
+    sender.tell(&reward(3, "y"), at("02-02")).unwrap();
+    assert_eq!(sender.balance(at("02-02")).get(), 180);
+    let undo = Command::UndoReferral { friend: AccountId(2), order: order("x") };
+    sender.tell(&undo, at("02-03")).unwrap();
+    sender.tell(&undo, at("02-03")).unwrap();
+    assert_eq!(sender.balance(at("02-03")).get(), 40);
+    assert_eq!(sender.account.deeds().friends(), 1);
+    books_add_up(&sender).unwrap();
+}
+
+#[test]
+fn some_cannot_be_brought() {
+    let ada = || party(7, "Ada.L@gmail.com", &["card 1"]);
+    for (own, why) in [
+        (party(7, "other@example.com", &[]), "nobody can bring themselves"),
+        (party(1, "adal+shop@googlemail.com", &[]), "both have the same e-mail address"),
+        (party(1, "x@example.com", &["device 5", "card 1"]), "both are of the same household"),
+    ] {
+        let books = Books::new(program_of(FRIENDS));
+        let refused = books.decide(&Command::JoinReferral { own, friend: ada() }, at("01-01")).unwrap_err();
+        assert_eq!(
+            (refused.code(), refused.to_string()),
+            ("referral_refused", format!("the referral is refused: {why}"))
+        );
+    }
+    let mut pair = Pair::new();
+    pair.friend_tells(&paid("a", sale("1")), "01-01").unwrap();
+    assert_eq!(pair.joins("01-02"), Err("referral_refused"));
+    let mut off = Pair { friend: Books::new(Program::default()), ..Pair::new() };
+    assert_eq!(off.joins("01-02"), Err("referrals_off"));
+}
+
+#[test]
+fn a_code_for_friends_is_drawn_once() {
+    let mut books = Books::new(program_of(FRIENDS));
+    let issue = |byte: u8| Command::IssueReferralCode { entropy: [byte; 10] };
+    books.tell(&issue(255), at("01-01")).unwrap();
+    books.tell(&issue(1), at("01-02")).unwrap();
+    assert_eq!(books.account.deeds().referral_code(), Some("ZZZZZZZZZZZZZZZZ"));
+}
+
+// Cost, and what the scheduler asks.
+
+#[test]
+fn a_long_history_costs_no_more() {
+    // Not by the clock: a copy shares all but the way to what changed.
+    let program = program_of(
+        r#"{"expiry": {"per_lot": {"after": "P2Y"}}, "tiering": {"window": {"rolling": "P12M"}},
+        "tiers": [{"id": "gold", "name": "Gold", "threshold": "5000"}]}"#,
+    );
+    let mut books = Books::new(program);
+    for number in 0..2_000_i64 {
+        let now = at("01-01") + chrono::TimeDelta::minutes(number);
+        let events = books.decide(&paid(&number.to_string(), sale("10")), now).unwrap().events;
+        assert!(events.len() <= 5);
+        events.iter().for_each(|event| books.account.evolve(event));
+    }
+    assert_eq!((books.account.lots().len(), books.balance(at("02-02")).get()), (2_000, 20_000));
+    assert_eq!(tier(&books, "02-02"), ("gold".to_owned(), Some(at("2027-01-02T01:00:00Z"))));
+    let json = serde_json::to_string(&books.account).unwrap();
+    assert_eq!(serde_json::from_str::<Account>(&json).unwrap(), books.account);
+}
+
+#[test]
+fn nothing_is_due_where_nothing_is_coming() {
+    let books = check("{}", &[("01-01", add(5), Ok(5))]);
+    assert_eq!(books.with_context(None, at("01-01"), next_due), None);
+}
+
+#[test]
+fn old_journals_and_states_are_still_read() {
+    let state = r#"{"lots": [{"id": 1, "order": "a", "points": 5, "earned_at": "2026-01-01T00:00:00Z",
+        "expires_at": "2026-10-01T00:00:00Z"}], "lots_opened": 1, "totals": {"awarded": 5}}"#;
+    let account: Account = serde_json::from_str(state).unwrap();
+    assert_eq!((account.balance(at("09-30")).get(), account.balance(at("10-01")).get()), (5, 0));
+    assert!(account.is_sound());
+    for event in [
+        r#"{"points_added": {"points": 5, "lot": {"id": 1, "points": 5, "earned_at": "2026-01-01T00:00:00Z"}, "grounds": {}}}"#,
+        r#"{"points_subtracted": {"lots": [[1, 5]], "grounds": {}}}"#,
+        r#"{"points_expired": {"lot": 1, "points": 5, "order": "a", "expired_at": "2026-01-01T00:00:00Z"}}"#,
+        r#"{"tier_set": {"tier": {"id": "gold"}}}"#,
+        r#"{"account_merged": {"into": 5, "points": 5}}"#,
+        r#"{"account_absorbed": {"from": 1, "lots": [], "paid": [], "debt": 0, "points": 0, "tier": null}}"#,
+        r#"{"order_pinned": {"order": "a", "pin": {"program": 1, "at": "2026-01-01T00:00:00Z"}}}"#,
+        r#""customer_added""#,
+    ] {
+        let read: Event = serde_json::from_str(event).unwrap_or_else(|error| panic!("{event}: {error}"));
+        let again: serde_json::Value = serde_json::to_value(&read).unwrap();
+        let old: serde_json::Value = serde_json::from_str(event).unwrap();
+        assert_eq!(again, old, "written as before");
+    }
+    // A command on an account of before events had instants.
+    let books = Books::new(Program::default());
+    let decision = books.with_context(None, at("09-01"), |context| {
+        decide(&loyalty_core::Context { account: Some(&account), ..*context }, &spend(3))
+    });
+    assert_eq!(decision.unwrap().points().get(), -3);
+}
