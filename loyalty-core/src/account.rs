@@ -12,7 +12,7 @@ use crate::amount::Points;
 use crate::calendar::Timestamp;
 use crate::event::{Brought, Event, LotPart, ManualTier, Taking};
 use crate::explain::Reckoning;
-use crate::id::{AccountId, LotId, OrderId, TierId};
+use crate::id::{AccountId, LotId, OrderId, RedemptionId, TierId};
 use crate::redemption::Redemption;
 use crate::tier::{EarnedTier, TierChange};
 
@@ -56,6 +56,9 @@ pub struct Account {
     /// The last time that the balance ended by inactivity.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     ended_idle_at: Option<Timestamp>,
+    /// The newest redemption; each knows the one before it. Stays when the account is merged into another.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    last_redemption: Option<RedemptionId>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "OpenRedemptions::is_empty"))]
     redemptions: OpenRedemptions,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Progress::is_empty"))]
@@ -212,6 +215,11 @@ impl Account {
     /// The last time that the balance ended by inactivity.
     pub fn ended_idle_at(&self) -> Option<Timestamp> {
         self.ended_idle_at
+    }
+
+    /// The newest redemption that was issued to this account, while it was one. Each knows the one before it.
+    pub fn last_redemption(&self) -> Option<RedemptionId> {
+        self.last_redemption
     }
 
     /// Redemptions that can still be used, and will end.
@@ -378,6 +386,7 @@ impl Account {
             Arc::make_mut(&mut self.deeds).count_reward(event);
         }
         if let Event::RewardRedeemed { issue } = event {
+            self.last_redemption = Some(issue.id);
             self.redemptions.put(Arc::new(Redemption::new(Arc::clone(issue))));
             self.take_parts(&issue.parts);
         } else if let Event::RedemptionReopened { redemption, .. } = event {

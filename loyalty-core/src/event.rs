@@ -590,6 +590,7 @@ impl Event {
             }
             Self::PointsReleased { points, .. } => points.negated(),
             Self::CustomerAdded
+            | Self::Discount(_)
             | Self::OrderCancelled { .. }
             | Self::OrderClosed { .. }
             | Self::OrderCounted { .. }
@@ -642,6 +643,7 @@ impl Event {
             Self::TierChanged { change } => Some(change.at),
             Self::AccountMerged { .. }
             | Self::CustomerAdded
+            | Self::Discount(_)
             | Self::OrderCancelled { .. }
             | Self::OrderClosed { .. }
             | Self::OrderPinned { .. }

@@ -28,6 +28,9 @@ use crate::program::{BringsBack, Fault, FreeShipping, Gives, Reward};
 pub struct Issue {
     /// The redemption.
     pub id: RedemptionId,
+    /// The customer's redemption before this one.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub previous: Option<RedemptionId>,
     /// The program's reward.
     pub reward: RewardId,
     /// Its name for customers, as it was then.
@@ -333,9 +336,9 @@ impl Redemption {
 
 /// A reward, as one customer can have it now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offered<'a> {
+pub struct Offered {
     /// The reward.
-    pub reward: &'a Reward,
+    pub reward: RewardId,
     /// The least that it costs.
     pub points: Points,
     /// The largest amount that the balance buys, where the customer chooses.
@@ -346,7 +349,7 @@ pub struct Offered<'a> {
     pub why_not: Vec<crate::rejection::Rejection>,
 }
 
-impl Offered<'_> {
+impl Offered {
     /// Whether the customer can have it now.
     pub fn is_available(&self) -> bool {
         self.why_not.is_empty()

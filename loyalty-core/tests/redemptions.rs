@@ -448,7 +448,7 @@ fn rewards_say_why_not_and_what_is_missing() {
         .iter()
         .map(|offer| {
             let codes = offer.why_not.iter().map(loyalty_core::Rejection::code).collect();
-            (offer.reward.id.to_string(), offer.missing.get(), codes)
+            (offer.reward.to_string(), offer.missing.get(), codes)
         })
         .collect();
     let want = [

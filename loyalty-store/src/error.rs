@@ -51,6 +51,9 @@ pub enum Rejection {
         /// The version in force.
         current: ProgramVersion,
     },
+    /// No such redemption.
+    #[error("there is no such redemption")]
+    RedemptionNotFound,
     /// The rules said no.
     #[error(transparent)]
     Rules(#[from] loyalty_core::Rejection),
@@ -78,6 +81,7 @@ impl Rejection {
             Self::PriceRuleNotFound => "price_rule_not_found",
             Self::PreconditionFailed => "precondition_failed",
             Self::ProgramChanged { .. } => "program_changed",
+            Self::RedemptionNotFound => "redemption_not_found",
             Self::Rules(rejection) => rejection.code(),
             Self::TooManyCodes => "too_many_codes",
         }

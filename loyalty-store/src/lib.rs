@@ -36,6 +36,7 @@ mod keyed;
 mod memory;
 mod query;
 mod record;
+mod redemption;
 mod request;
 mod shop;
 mod sqlite;
@@ -49,6 +50,7 @@ pub use error::{Failure, Rejection};
 pub use memory::MemoryStore;
 pub use query::{CustomerView, LedgerPage, Page, SearchError, SearchQuery, Verified};
 pub use record::{CustomerRecord, JournalRow, OrderRecord, Seq};
+pub use redemption::{RedemptionAction, RedemptionView, RewardsView};
 pub use request::{
     Action, Answer, Change, EmailConflict, Idempotency, Outcome, Pending, Presence, ProfileChange, Receipt, Reply,
     Request, Who,
@@ -56,11 +58,14 @@ pub use request::{
 pub use shop::{Integration, KeyRecord, NewKey, NewShop, Scope, Shop};
 pub use sqlite::{Admin, Settings, SqliteStore};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use loyalty_core::account::Usage;
 use loyalty_core::discount::Code;
 use loyalty_core::{
-    Account, AccountId, CheckoutId, CodeId, OrderId, PriceRuleId, Program, ProgramVersion, ShopId, Timestamp,
+    Account, AccountId, CheckoutId, CodeId, Context, OrderId, PriceRuleId, Program, ProgramVersion, RedemptionId,
+    RewardId, ShopId, Timestamp,
 };
 
 /// A place where shops, customers, orders and points live.
@@ -178,6 +183,43 @@ pub trait Store: Send + Sync + 'static {
 
     /// Which of the codes that an order brings it has used, in the order of their texts.
     fn used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure>;
+
+    /// One redemption.
+    fn redemption(&self, shop: ShopId, id: RedemptionId) -> Result<Option<RedemptionView>, Failure>;
+
+    /// The redemptions of an account and of those that were merged into it, newest first for each, after one
+    /// of them.
+    fn redemptions(
+        &self,
+        shop: ShopId,
+        account: AccountId,
+        after: Option<RedemptionId>,
+        limit: usize,
+    ) -> Result<Page<RedemptionView>, Failure>;
+
+    /// How much of a reward all customers together have had.
+    fn reward_usage(&self, shop: ShopId, reward: &RewardId) -> Result<Option<Usage>, Failure>;
+
+    /// The rewards that a customer can have at `now`, and why not the others.
+    fn rewards(&self, shop: ShopId, who: &Who, now: Timestamp) -> Result<Option<RewardsView>, Failure> {
+        let (Some(of), Some(customer)) = (self.shop(shop)?, self.customer(shop, who)?) else { return Ok(None) };
+        let Some((version, program)) = self.program(shop, None)? else { return Ok(None) };
+        let mut had = BTreeMap::new();
+        for reward in program.parts().rewards.iter().filter(|reward| !reward.limits_in_all.is_empty()) {
+            had.extend(self.reward_usage(shop, &reward.id)?.map(|usage| (reward.id.clone(), usage)));
+        }
+        let now = customer.account().at().map_or(now, |at| now.max(at));
+        let context = Context {
+            zone: of.zone,
+            minor_digits: of.minor_digits(),
+            program: (version, &program),
+            tags: &customer.record().profile.tags,
+            ..Context::new(&program, customer.account(), now)
+        };
+        let balance = loyalty_core::as_of(&context).balance(now);
+        let offered = loyalty_core::offered(&context, |reward| had.get(reward).copied());
+        Ok(Some(RewardsView { customer, balance, program, offered }))
+    }
 
     /// Folds the whole journal and compares every state with it.
     fn verify(&self) -> Result<Verified, Failure>;

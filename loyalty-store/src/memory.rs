@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use loyalty_core::account::Usage;
 use loyalty_core::discount::Code;
 use loyalty_core::{
-    AccountId, CheckoutId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, ProgramVersion, ShopId,
-    Timestamp,
+    AccountId, CheckoutId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, ProgramVersion, RedemptionId,
+    RewardId, ShopId, Timestamp,
 };
 
 use crate::Store;
@@ -18,6 +19,7 @@ use crate::fold::{Fold, Standing};
 use crate::keyed::{Key, Keyed};
 use crate::query::{CustomerView, LedgerPage, Page, SearchQuery, Verified};
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
+use crate::redemption::{self, RedemptionView};
 use crate::request::{Pending, Request, Who};
 use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
 use crate::transact::{Changes, Kept, View, transact};
@@ -338,6 +340,27 @@ impl Store for MemoryStore {
 
     fn used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {
         facts::used_by_order(&mut *self.tables(), shop, order)
+    }
+
+    fn redemption(&self, shop: ShopId, id: RedemptionId) -> Result<Option<RedemptionView>, Failure> {
+        redemption::redemption(&mut *self.tables(), shop, id)
+    }
+
+    fn redemptions(
+        &self,
+        shop: ShopId,
+        account: AccountId,
+        after: Option<RedemptionId>,
+        limit: usize,
+    ) -> Result<Page<RedemptionView>, Failure> {
+        let last = |tables: &mut Tables, account| {
+            Ok(tables.accounts.get(&account).and_then(|record| record.account.last_redemption()))
+        };
+        redemption::redemptions(&mut *self.tables(), shop, account, after, limit, last)
+    }
+
+    fn reward_usage(&self, shop: ShopId, reward: &RewardId) -> Result<Option<Usage>, Failure> {
+        redemption::usage(&mut *self.tables(), shop, reward)
     }
 
     fn verify(&self) -> Result<Verified, Failure> {

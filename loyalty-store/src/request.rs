@@ -14,6 +14,7 @@ use crate::discount::{DiscountAction, Discounted, OrderCode};
 use crate::error::{Failure, Rejection};
 use crate::query::CustomerView;
 use crate::record::{OrderRecord, Seq};
+use crate::redemption::{RedemptionAction, RedemptionView};
 
 /// One business transaction.
 pub struct Request {
@@ -56,6 +57,8 @@ pub enum Action {
     },
     /// About price rules and discount codes.
     Discount(DiscountAction),
+    /// About redemptions of rewards.
+    Redemption(RedemptionAction),
     /// A new version of the program.
     PublishProgram {
         /// The program.
@@ -225,6 +228,8 @@ pub struct Receipt {
     pub codes: Vec<OrderCode>,
     /// What was done with price rules and discount codes.
     pub discount: Option<Discounted>,
+    /// The redemption as it is now.
+    pub redemption: Option<RedemptionView>,
     /// What happened to the customer's account and the order.
     pub events: Vec<Event>,
 }

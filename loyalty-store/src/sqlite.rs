@@ -23,9 +23,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
+use loyalty_core::account::Usage;
 use loyalty_core::discount::Code;
 use loyalty_core::{
-    AccountId, CheckoutId, CodeId, OrderId, PriceRuleId, Program, ProgramVersion, ShopId, Timestamp,
+    AccountId, CheckoutId, CodeId, OrderId, PriceRuleId, Program, ProgramVersion, RedemptionId, RewardId, ShopId,
+    Timestamp,
 };
 
 use crate::Store;
@@ -34,6 +36,7 @@ use crate::discount::{CartQuery, CheckoutView, CodeBatch, CodeView, PriceRuleVie
 use crate::error::Failure;
 use crate::query::{CustomerView, LedgerPage, Page, SearchQuery, Verified};
 use crate::record::{OrderRecord, Seq};
+use crate::redemption::{self, RedemptionView};
 use crate::request::{Pending, Request, Who};
 use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
 use decider::{Decider, Job};
@@ -324,6 +327,29 @@ impl Store for SqliteStore {
     fn used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {
         let _well = self.shared.health()?;
         self.find_used_by_order(shop, order)
+    }
+
+    fn redemption(&self, shop: ShopId, id: RedemptionId) -> Result<Option<RedemptionView>, Failure> {
+        let _well = self.shared.health()?;
+        redemption::redemption(&mut self.discounts(), shop, id)
+    }
+
+    fn redemptions(
+        &self,
+        shop: ShopId,
+        account: AccountId,
+        after: Option<RedemptionId>,
+        limit: usize,
+    ) -> Result<Page<RedemptionView>, Failure> {
+        let _well = self.shared.health()?;
+        let _one_commit = self.shared.as_published();
+        let last = |account| Ok(self.shared.account(account)?.and_then(|record| record.account.last_redemption()));
+        redemption::redemptions(&mut self.discounts(), shop, account, after, limit, last)
+    }
+
+    fn reward_usage(&self, shop: ShopId, reward: &RewardId) -> Result<Option<Usage>, Failure> {
+        let _well = self.shared.health()?;
+        redemption::usage(&mut self.discounts(), shop, reward)
     }
 
     fn verify(&self) -> Result<Verified, Failure> {

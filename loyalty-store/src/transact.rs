@@ -4,6 +4,7 @@
 //! nor threads, so that every store decides alike. The order of checks: idempotency, look-ups, rules.
 
 mod discount;
+mod redemption;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -175,6 +176,7 @@ impl<V: View> Transaction<'_, V> {
             }
             Action::Order { command, customer, change } => self.order(&command, customer.as_ref(), change),
             Action::Discount(action) => self.discount(action),
+            Action::Redemption(action) => self.redemption(action),
             Action::PublishProgram { program, replaces } => self.publish(*program, replaces),
         }
     }
@@ -202,6 +204,7 @@ impl<V: View> Transaction<'_, V> {
         let account = found.as_ref().map(|found| found.account);
         self.command(account, command)?;
         let codes = self.settle_codes(id, &before.state, account)?;
+        self.settle_redemptions(id, &before.state)?;
         Ok(Receipt { codes, ..self.receipt(found.as_ref(), Some(id))? })
     }
 
@@ -226,6 +229,7 @@ impl<V: View> Transaction<'_, V> {
             program: None,
             codes: Vec::new(),
             discount: None,
+            redemption: None,
             events: std::mem::take(&mut self.events),
         })
     }
@@ -433,6 +437,11 @@ impl<V: View> Transaction<'_, V> {
         let current = self.load_program(None)?;
         let pin = order.as_ref().and_then(|order| order.state.pin());
         let pinned = pin.map(|pin| self.load_program(Some(pin.program))).transpose()?;
+        let redemption = command.redemption().map(|id| self.redemption_of(account, id)).transpose()?.flatten();
+        let had_in_all = match command.reward() {
+            Some(reward) => crate::redemption::usage(self, self.shop.id, reward)?,
+            None => None,
+        };
         let no_tags = BTreeSet::new();
         let context = Context {
             zone: self.shop.zone,
@@ -445,6 +454,8 @@ impl<V: View> Transaction<'_, V> {
             pinned: pinned.as_ref().map(|(_, program)| &**program),
             account: record.as_ref().map(|record| &record.account),
             order: order.as_ref().map(|order| &order.state),
+            redemption: redemption.as_ref(),
+            had_in_all: had_in_all.as_ref(),
             tags: customer.as_ref().map_or(&no_tags, |customer| &customer.profile.tags),
             now: record.as_ref().map_or(self.now, |record| self.now.max(record.at)),
         };

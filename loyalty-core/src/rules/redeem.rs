@@ -29,16 +29,17 @@ use crate::rules::{act, expire, take};
 /// assert_eq!(rewards[0].missing, Points::from(500));
 /// assert_eq!(rewards[0].why_not[0].code(), "insufficient_points");
 /// ```
-pub fn offered<'a>(context: &Context<'a>, had_in_all: impl Fn(&RewardId) -> Option<Usage>) -> Vec<Offered<'a>> {
+pub fn offered(context: &Context<'_>, had_in_all: impl Fn(&RewardId) -> Option<Usage>) -> Vec<Offered> {
     let mut work = Work::begin(context, None);
     work.catch_up();
     let have = work.account.balance(context.now);
     let (_, program) = context.program;
-    let offer = |reward: &'a Reward| {
+    let offer = |reward: &Reward| {
         let points = reward.least_cost();
         let why_not = work.obstacles(reward, had_in_all(&reward.id).as_ref(), points);
         let missing = points.saturating_sub(have).max(Points::ZERO);
-        Offered { reward, points, largest: reward.largest_amount(have), missing, why_not }
+        let largest = reward.largest_amount(have);
+        Offered { reward: reward.id.clone(), points, largest, missing, why_not }
     };
     program.parts().rewards.iter().map(offer).collect()
 }
@@ -103,6 +104,7 @@ impl Work<'_> {
         let (parts, _) = self.parts_of(points, now);
         let issue = Issue {
             id,
+            previous: self.account.last_redemption(),
             reward: reward.id.clone(),
             name: Arc::from(reward.name.as_str()),
             program: version,

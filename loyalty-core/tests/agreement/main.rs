@@ -134,7 +134,8 @@ fn document(rules: &Rules) -> String {
             format!(r#"{{"inactivity": {{"after": "P{days}D", "activity": "{activity}"}}}}"#)
         }
     };
-    let period = |name: &str, days: Option<u64>| days.map_or(String::new(), |days| format!(r#""{name}": "P{days}D","#));
+    let period =
+        |name: &str, days: Option<u64>| days.map_or(String::new(), |days| format!(r#""{name}": "P{days}D","#));
     let debt = if rules.stop_at_zero { "stop_at_zero" } else { "allow" };
     write!(text, r#""expiry": {expiry}, "debt": "{debt}", {}"#, period("hold", rules.hold)).unwrap();
     let tier = |(rank, tier): (usize, &Tier)| {
@@ -361,7 +362,9 @@ fn sequence(seed: u64) {
     let end = instant(model.now);
     books.tell(&Command::CatchUp, end).unwrap();
     let checked = books_add_up(&books).and_then(|()| orders_hold_what_they_are_worth(&books));
-    checked.and_then(|()| entries_explain_themselves(&books)).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    checked
+        .and_then(|()| entries_explain_themselves(&books))
+        .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     assert_eq!(books.account.totals().given.get(), model.given, "seed {seed}");
     if let Some(punctual) = punctual {
         let late: &[Event] = &books.journal;

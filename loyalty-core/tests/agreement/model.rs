@@ -305,7 +305,10 @@ impl Model {
         self.tier = after.map(|rank| (rank, self.now, None));
         for lost in 0..=rank {
             let taken_back = self.rules.tiers[lost].entry.is_some_and(|(_, _, taken_back)| taken_back);
-            if Some(lost) > after && taken_back && let Some((points, lot)) = self.entered[lost].take() {
+            if Some(lost) > after
+                && taken_back
+                && let Some((points, lot)) = self.entered[lost].take()
+            {
                 self.take(points, &|other| Some(other.id) == lot, None);
             }
         }
@@ -318,7 +321,11 @@ impl Model {
         let today = self.now.date();
         let (born, notice, points) = self.rules.birthday;
         let known = self.rules.known_since + Days::new(notice);
-        if midnight && kept(born, today.year()) == today && today > known && !self.birthdays.contains(&today.year()) {
+        if midnight
+            && kept(born, today.year()) == today
+            && today > known
+            && !self.birthdays.contains(&today.year())
+        {
             self.birthdays.push(today.year());
             self.award(points, None);
             return true;
@@ -631,7 +638,8 @@ fn monday(day: NaiveDate) -> NaiveDate {
 }
 
 fn kept(born: NaiveDate, year: i32) -> NaiveDate {
-    let day = if (born.month(), born.day()) == (2, 29) && !NaiveDate::from_ymd_opt(year, 1, 1).unwrap().leap_year() {
+    let day = if (born.month(), born.day()) == (2, 29) && !NaiveDate::from_ymd_opt(year, 1, 1).unwrap().leap_year()
+    {
         28
     } else {
         born.day()
