@@ -343,7 +343,9 @@ impl Store for SqliteStore {
     ) -> Result<Page<RedemptionView>, Failure> {
         let _well = self.shared.health()?;
         let _one_commit = self.shared.as_published();
-        let last = |account| Ok(self.shared.account(account)?.and_then(|record| record.account.last_redemption()));
+        let last = |shared: &mut &Shared, account| {
+            Ok(shared.account(account)?.and_then(|record| record.account.last_redemption()))
+        };
         redemption::redemptions(&mut self.discounts(), shop, account, after, limit, last)
     }
 

@@ -189,6 +189,16 @@ fn units<E: Error>(value: Decimal) -> Result<Units, E> {
     Quantity::new(value).map(Units).map_err(refused)
 }
 
+/// A number of the store as it is written: a string, as all ids are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Number(pub(crate) i64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
 /// A time as it is written: RFC 3339 in UTC, with as many digits behind the second as it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Time(pub(crate) Timestamp);
