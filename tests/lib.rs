@@ -9,13 +9,14 @@
 
 use std::sync::Arc;
 
+use loyalty_core::discount::{Code, Parts, PriceRule, ValueType};
 use loyalty_core::{
-    Command, Currency, CustomerId, Email, Excess, Grounds, Line, LineId, Order, OrderId, Origin, Points, Quantity,
-    Refund, RefundId, Refunded, ShopId, Status, Timestamp, Zone,
+    CodeId, Command, Currency, CustomerId, Email, Excess, Grounds, Line, LineId, Order, OrderId, Origin, Points,
+    PriceRuleId, Quantity, Refund, RefundId, Refunded, ShopId, Status, Timestamp, Zone,
 };
 use loyalty_store::{
-    Action, Answer, Change, CustomerView, Failure, Idempotency, NewShop, Outcome, Presence, ProfileChange,
-    Rejection, Reply, Request, Settings, Store, Who,
+    Action, Answer, Change, CustomerView, DiscountAction, Discounted, Failure, Idempotency, NewShop, Outcome,
+    Presence, ProfileChange, Rejection, Reply, Request, Settings, Store, Who,
 };
 
 /// A shop's counter at a time: it tells the store and looks at what became of it.
@@ -226,4 +227,51 @@ pub fn about_order(who: Option<&Who>, command: Command) -> Action {
 /// The code of a rejection.
 pub fn code(outcome: &Outcome) -> &'static str {
     outcome.as_ref().map_or_else(Rejection::code, |receipt| panic!("{receipt:?} was not refused"))
+}
+
+/// Ten percent off everything.
+pub fn ten_percent() -> Parts {
+    let (title, value) = ("Ten percent".to_owned(), "-10".parse().unwrap());
+    Parts { title, value_type: ValueType::Percentage, value, ..Parts::default() }
+}
+
+/// A discount code's text.
+pub fn typed(text: &str) -> Code {
+    Code::new(text).unwrap()
+}
+
+/// An order that was paid and brings these codes.
+pub fn paid_with(order: &str, total: &str, codes: &[&str]) -> Command {
+    let snapshot = Order { codes: codes.iter().map(|code| typed(code)).collect(), ..sale(total) };
+    let (order, snapshot) = (order_id(order), Arc::new(snapshot));
+    Command::RecordOrder { order, snapshot, status: Status::Paid, at: None, origin: Origin::Shop }
+}
+
+impl Desk<'_> {
+    /// About price rules and codes.
+    pub fn discount(&self, action: DiscountAction) -> Outcome {
+        self.act(Action::Discount(action))
+    }
+
+    /// Makes a rule.
+    pub fn rule(&self, parts: Parts) -> PriceRuleId {
+        let rule = Box::new(PriceRule::new(parts, 2).unwrap());
+        match self.discount(DiscountAction::SaveRule { id: None, rule, if_match: None }).unwrap().discount {
+            Some(Discounted::Rule(rule)) => rule.id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Makes a code of a rule.
+    pub fn code(&self, rule: PriceRuleId, text: &str) -> CodeId {
+        match self.discount(DiscountAction::AddCode { rule, text: typed(text) }).unwrap().discount {
+            Some(Discounted::Code(code)) => code.id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// How often a code is used.
+    pub fn used(&self, code: CodeId) -> u64 {
+        self.store.code(self.shop, code).unwrap().unwrap().used
+    }
 }

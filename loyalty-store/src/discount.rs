@@ -109,7 +109,7 @@ pub enum Discounted {
 }
 
 /// A price rule with its e-mails.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PriceRuleView {
     /// The store's number of it.
     pub id: PriceRuleId,

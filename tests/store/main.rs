@@ -19,6 +19,7 @@
 
 mod customers;
 mod damage;
+mod discounts;
 mod files;
 mod idempotency;
 mod orders;
@@ -178,6 +179,26 @@ conformance! {
         an_account_is_as_it_was_at_an_instant
         customers_are_listed_in_pages
         customers_are_found_and_counted;
+    discounts:
+        a_rule_is_made_changed_listed_and_deleted
+        a_rule_is_replaced_by_whoever_has_seen_it
+        the_emails_of_a_rule_stay_out_of_the_journal
+        a_code_is_typed_once_in_a_shop
+        codes_are_renamed_switched_and_removed
+        a_batch_says_what_became_of_each_code
+        an_order_uses_its_codes_once
+        a_cancelled_order_gives_its_uses_back
+        an_edited_order_uses_what_it_brings_now
+        an_order_is_not_refused_for_its_codes
+        once_per_customer_holds_for_a_guest_who_becomes_a_customer
+        a_checkout_holds_a_use_until_its_end
+        a_checkout_becomes_an_order
+        codes_are_reserved_together_or_not_at_all
+        a_guest_keeps_the_reservation_when_they_log_in
+        a_cart_is_evaluated_with_all_that_is_known
+        nothing_grows_with_use
+        rules_and_codes_of_one_shop_are_not_anothers
+        a_refused_discount_leaves_no_trace;
     shops:
         a_program_replaces_the_one_that_was_seen
         two_keys_are_alive

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use loyalty_core::{Account, AccountId, Event, OrderId, Program, ProgramVersion, ShopId};
-use loyalty_store::{CustomerRecord, CustomerView, JournalRow, OrderRecord, SearchQuery, Seq, Shop, Store};
+use loyalty_store::{
+    CodeView, CustomerRecord, CustomerView, JournalRow, OrderRecord, PriceRuleView, SearchQuery, Seq, Shop, Store,
+};
 
 /// Shop by shop, what a store shows.
 #[derive(Debug, PartialEq)]
@@ -18,6 +20,7 @@ struct ShopPicture {
     /// Of accounts that were merged into others.
     merged: Vec<(AccountId, Vec<Arc<JournalRow>>)>,
     orders: Vec<(OrderId, Option<Arc<OrderRecord>>)>,
+    rules: Vec<(PriceRuleView, Vec<CodeView>, u64)>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -49,7 +52,14 @@ impl ShopPicture {
         let orders: BTreeSet<OrderId> = events.iter().filter_map(Event::order).cloned().collect();
         let orders = orders.into_iter().map(|id| (id.clone(), store.order(shop.id, &id).unwrap())).collect();
         let program = store.program(shop.id, None).unwrap();
-        Self { shop, program, customers, merged, orders }
+        let rules = store.price_rules(shop.id, None, 1_000).unwrap().items;
+        let rules = rules.into_iter().map(|rule| {
+            let codes = store.codes(shop.id, rule.id, None, 1_000).unwrap().items;
+            let count = store.count_codes(shop.id, rule.id).unwrap();
+            (rule, codes, count)
+        });
+        let rules = rules.collect();
+        Self { shop, program, customers, merged, orders, rules }
     }
 }
 

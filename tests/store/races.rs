@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Barrier, Mutex};
 
-use loyalty_store::{Action, MemoryStore, Presence, Reply, SearchQuery, Settings, Store, Who};
+use loyalty_core::discount::Parts;
+use loyalty_core::{CheckoutId, PriceRuleId};
+use loyalty_store::{Action, DiscountAction, MemoryStore, Presence, Reply, SearchQuery, Settings, Store, Who};
 use loyalty_tests::*;
 
 use crate::picture::books_add_up;
@@ -60,6 +62,80 @@ fn points_are_spent_once() {
         assert_eq!(*strange.lock().unwrap(), Vec::<String>::new());
         assert!(winners.iter().all(|winners| winners.load(Ordering::SeqCst) == 1), "{winners:?}");
         assert_eq!(desk.balance(&who), 0);
+    });
+}
+
+/// How many rounds each race for a code has: `RACE_ROUNDS` for more of them.
+fn rounds() -> usize {
+    std::env::var("RACE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(60)
+}
+
+/// Sixty-four race in each round, told to do the same each in their own name; who won it is counted.
+fn race_for_one(
+    store: &dyn Store,
+    prepare: impl Fn(&Desk<'_>, usize) + Sync,
+    try_it: impl Fn(&Desk<'_>, usize, usize) -> bool + Sync,
+) {
+    const THREADS: usize = 64;
+    let (desk, barrier) = (Desk::new(store), Barrier::new(THREADS));
+    let winners: Vec<AtomicI64> = (0..rounds()).map(|_| AtomicI64::new(0)).collect();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (winners, barrier, prepare, try_it) = (&winners, &barrier, &prepare, &try_it);
+            scope.spawn(move || {
+                for (round, winners) in winners.iter().enumerate() {
+                    if thread == 0 {
+                        prepare(&desk, round);
+                    }
+                    barrier.wait();
+                    winners.fetch_add(i64::from(try_it(&desk, round, thread)), Ordering::SeqCst);
+                    barrier.wait();
+                }
+            });
+        }
+    });
+    assert!(winners.iter().all(|winners| winners.load(Ordering::SeqCst) == 1), "{winners:?}");
+}
+
+fn one_use_left(desk: &Desk<'_>, round: usize) {
+    let rule = desk.rule(Parts { usage_limit: Some(1), ..ten_percent() });
+    desk.code(rule, &format!("ROUND{round}"));
+}
+
+#[test]
+fn a_code_with_one_use_left_is_used_by_one_order() {
+    on_each_store(|store| {
+        race_for_one(store, one_use_left, |desk, round, thread| {
+            let (order, code) = (format!("o{round}-{thread}"), format!("round{round}"));
+            let told = desk.order(Some(&id(&thread.to_string())), paid_with(&order, "10", &[&code]));
+            told.is_ok_and(|receipt| receipt.codes.iter().any(|code| code.outcome.is_ok()))
+        });
+    });
+}
+
+#[test]
+fn a_code_with_one_use_left_is_reserved_by_one_checkout() {
+    on_each_store(|store| {
+        race_for_one(store, one_use_left, |desk, round, thread| {
+            let checkout = CheckoutId::new(format!("c{round}-{thread}")).unwrap();
+            let (codes, until) = (vec![typed(&format!("round{round}"))], at("2026-01-01T13:00:00Z"));
+            let (customer, segments) = (None, Vec::new());
+            desk.discount(DiscountAction::Reserve { checkout, codes, customer, segments, until }).is_ok()
+        });
+    });
+}
+
+#[test]
+fn a_text_becomes_one_code() {
+    on_each_store(|store| {
+        let rules: Mutex<HashMap<usize, PriceRuleId>> = Mutex::default();
+        let prepare = |desk: &Desk<'_>, round| {
+            rules.lock().unwrap().insert(round, desk.rule(ten_percent()));
+        };
+        race_for_one(store, prepare, |desk, round, _| {
+            let rule = rules.lock().unwrap()[&round];
+            desk.discount(DiscountAction::AddCode { rule, text: typed(&format!("TEXT{round}")) }).is_ok()
+        });
     });
 }
 

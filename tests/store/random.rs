@@ -3,13 +3,17 @@
 //!
 //! Customers, orders and keys are few on purpose, so that requests meet.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use loyalty_core::discount::{CustomerSelection, Parts, PriceRule};
 use loyalty_core::proptest::{expiring_programs, facts, programs, tags, tier_ids};
-use loyalty_core::{Command, ManualTier, Program, ProgramVersion, Timestamp};
+use loyalty_core::{
+    CheckoutId, CodeId, Command, ManualTier, PriceRuleId, Program, ProgramVersion, ShopId, Timestamp,
+};
 use loyalty_store::{
-    Action, Change, EmailConflict, MemoryStore, Presence, ProfileChange, Request, Settings, SqliteStore, Store,
-    Who,
+    Action, Change, DiscountAction, EmailConflict, MemoryStore, Presence, ProfileChange, Request, Settings,
+    SqliteStore, Store, Who,
 };
 use loyalty_tests::*;
 use proptest::collection::vec;
@@ -61,7 +65,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn telling(facts: Vec<Command>) -> impl Strategy<Value = Telling> {
-    let action = prop_oneof![6 => about_customer(), 6 => about_one_of(facts), 1 => publishing()];
+    let orders = about_one_of(facts);
+    let action = prop_oneof![6 => about_customer(), 6 => orders, 5 => about_discounts(), 1 => publishing()];
     let key = weighted(0.3, 0..6_u8);
     let again = weighted(0.2, any::<Index>());
     (0..2_usize, -20..200_i64, key, weighted(0.1, any::<bool>()), again, action)
@@ -83,9 +88,14 @@ fn about_customer() -> impl Strategy<Value = Action> {
 }
 
 fn about_one_of(facts: Vec<Command>) -> impl Strategy<Value = Action> {
-    (any::<Index>(), any::<bool>(), weighted(0.7, who()), weighted(0.2, change())).prop_map(
-        move |(fact, timed, customer, change)| {
+    let brought = (vec(code_text(), 0..3), of(checkout_id()));
+    (any::<Index>(), any::<bool>(), weighted(0.7, who()), weighted(0.2, change()), brought).prop_map(
+        move |(fact, timed, customer, change, (codes, checkout))| {
             let mut command = fact.get(&facts).clone();
+            if let Command::RecordOrder { snapshot, .. } = &mut command {
+                let order = Arc::make_mut(snapshot);
+                (order.codes, order.checkout) = (codes.into_iter().map(typed).collect(), checkout);
+            }
             if let Command::RecordOrder { at, .. }
             | Command::RefundOrder { at, .. }
             | Command::CancelOrder { at, .. } = &mut command
@@ -96,6 +106,56 @@ fn about_one_of(facts: Vec<Command>) -> impl Strategy<Value = Action> {
             Action::Order { command, customer, change: change.unwrap_or_default() }
         },
     )
+}
+
+fn code_text() -> impl Strategy<Value = &'static str> {
+    select(&["A", "a", "B", "Straße", "STRASSE", "C"][..])
+}
+
+fn checkout_id() -> impl Strategy<Value = CheckoutId> {
+    select(&["k1", "k2"][..]).prop_map(|id| CheckoutId::new(id).unwrap())
+}
+
+/// Rules and codes stand for one of those that are there then, ends for so many minutes from then.
+fn about_discounts() -> impl Strategy<Value = Action> {
+    let rule = || (0..4_i64).prop_map(PriceRuleId);
+    let code = || (0..4_i64).prop_map(CodeId);
+    let codes = || vec(code_text().prop_map(typed), 0..3);
+    let save = (of(rule()), price_rule()).prop_map(|(id, rule)| DiscountAction::SaveRule {
+        id,
+        rule: Box::new(rule),
+        if_match: None,
+    });
+    let change = (rule(), code(), of(code_text().prop_map(typed)), of(any::<bool>()));
+    let reserve =
+        (checkout_id(), codes(), of(who()), 0..90_i64).prop_map(|(checkout, codes, customer, minutes)| {
+            let until = Timestamp::from_timestamp(minutes * 60, 0).unwrap();
+            DiscountAction::Reserve { checkout, codes, customer, segments: Vec::new(), until }
+        });
+    let release = (checkout_id(), of(code_text().prop_map(typed)));
+    let actions = prop_oneof![
+        4 => save,
+        1 => rule().prop_map(|id| DiscountAction::DeleteRule { id, if_match: None }),
+        6 => (rule(), code_text()).prop_map(|(rule, text)| DiscountAction::AddCode { rule, text: typed(text) }),
+        2 => (rule(), vec(code_text().prop_map(str::to_owned), 0..4))
+            .prop_map(|(rule, texts)| DiscountAction::AddCodes { rule, texts }),
+        2 => change.prop_map(|(rule, code, text, on)| DiscountAction::ChangeCode { rule, code, text, on }),
+        1 => (rule(), code()).prop_map(|(rule, code)| DiscountAction::RemoveCode { rule, code }),
+        6 => reserve,
+        2 => release.prop_map(|(checkout, code)| DiscountAction::Release { checkout, code }),
+    ];
+    actions.prop_map(Action::Discount)
+}
+
+fn price_rule() -> impl Strategy<Value = PriceRule> {
+    let emails = vec(address().prop_map(mail), 0..2);
+    (of(1..3_u64), any::<bool>(), emails).prop_map(|(usage_limit, once_per_customer, prerequisite_emails)| {
+        let customer_selection =
+            if prerequisite_emails.is_empty() { CustomerSelection::All } else { CustomerSelection::Prerequisite };
+        let parts =
+            Parts { usage_limit, once_per_customer, customer_selection, prerequisite_emails, ..ten_percent() };
+        PriceRule::new(parts, 2).unwrap()
+    })
 }
 
 fn publishing() -> impl Strategy<Value = Action> {
@@ -159,7 +219,7 @@ struct Pair {
     place: Place,
     file: Option<SqliteStore>,
     settings: Settings,
-    shops: Vec<loyalty_core::ShopId>,
+    shops: Vec<ShopId>,
     told: Vec<Telling>,
     passed: i64,
 }
@@ -228,7 +288,32 @@ impl Pair {
             let seen = self.memory.customer(self.shops[telling.shop], who).unwrap();
             *if_match = Some(seen.filter(|_| right).map_or("\"1-1\"".to_owned(), |customer| customer.etag()));
         }
+        if let Action::Discount(action) = &mut action {
+            self.resolve(action, self.shops[telling.shop]);
+        }
         action
+    }
+
+    fn resolve(&self, action: &mut DiscountAction, shop: ShopId) {
+        let rules = self.memory.price_rules(shop, None, 4).unwrap().items;
+        let rule = |id: &mut PriceRuleId| {
+            let place = usize::try_from(id.0).unwrap();
+            *id = rules.get(place).map_or(PriceRuleId(999), |rule| rule.id);
+        };
+        match action {
+            DiscountAction::SaveRule { id: Some(id), .. } | DiscountAction::DeleteRule { id, .. } => rule(id),
+            DiscountAction::AddCode { rule: of, .. } | DiscountAction::AddCodes { rule: of, .. } => rule(of),
+            DiscountAction::ChangeCode { rule: of, code, .. } | DiscountAction::RemoveCode { rule: of, code } => {
+                rule(of);
+                let place = usize::try_from(code.0).unwrap();
+                let codes = self.memory.codes(shop, *of, None, 4).unwrap().items;
+                *code = codes.get(place).map_or(CodeId(999), |code| code.id);
+            }
+            DiscountAction::Reserve { until, .. } => {
+                *until = hours(self.passed.max(0)) + until.signed_duration_since(Timestamp::UNIX_EPOCH);
+            }
+            _ => {}
+        }
     }
 
     fn look(&self) -> Result<(), TestCaseError> {
@@ -237,6 +322,17 @@ impl Pair {
         for shop in &self.shops {
             for order in (0..5).map(|number| order_id(&format!("o{number}"))) {
                 prop_assert_eq!(self.file().order(*shop, &order), self.memory.order(*shop, &order));
+                let used = self.file().used_by_order(*shop, &order);
+                prop_assert_eq!(used, self.memory.used_by_order(*shop, &order));
+            }
+            for checkout in ["k1", "k2"].map(|id| CheckoutId::new(id).unwrap()) {
+                let now = hours(self.passed.max(0));
+                let held = self.file().checkout(*shop, &checkout, now);
+                prop_assert_eq!(held, self.memory.checkout(*shop, &checkout, now));
+            }
+            for text in ["a", "b", "c", "strasse"].map(typed) {
+                let code = self.file().code_of_text(*shop, &text);
+                prop_assert_eq!(code, self.memory.code_of_text(*shop, &text));
             }
             for version in (1..9).map(|version| Some(ProgramVersion(version))) {
                 prop_assert_eq!(self.file().program(*shop, version), self.memory.program(*shop, version));

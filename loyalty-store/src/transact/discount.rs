@@ -339,11 +339,10 @@ impl<V: View> Transaction<'_, V> {
         let placed_at = recorded.order.placed_at.or(first);
         let checkout = recorded.order.checkout.clone();
         let wanted = if now.state.is_cancelled() { &[] } else { recorded.order.codes.as_slice() };
-        let wanted: BTreeSet<&Code> = wanted.iter().collect();
         let buyer = self.buyer(account)?;
-        let (mut codes, mut used) = (Vec::with_capacity(wanted.len()), BTreeSet::new());
+        let (mut codes, mut used, mut seen) = (Vec::with_capacity(wanted.len()), BTreeSet::new(), BTreeSet::new());
         let mut events = Vec::new();
-        for text in wanted {
+        for text in wanted.iter().filter(|text| seen.insert(*text)) {
             let command = CodeCommand::Use { order: id.clone(), checkout: checkout.clone(), placed_at };
             let outcome = match self.by_buyer(text, &buyer, checkout.as_ref(), Some(id), &command)? {
                 Ok(event) => {

@@ -1,0 +1,499 @@
+//! Price rules and codes: made, listed, reserved, used by orders and given back.
+
+use loyalty_core::discount::{BatchOutcome, Cart, CartLine, CustomerSelection, Parts, PriceRule, Stacking};
+use loyalty_core::discount::{Customer, Refusal};
+use loyalty_core::{CheckoutId, CodeId, Command, CustomerId, LineId, Order, Origin, PriceRuleId, ShopId, Status};
+use loyalty_store::{
+    CartQuery, CheckoutView, CodeBatch, DiscountAction, Discounted, Outcome, Receipt, Store, Who,
+};
+use loyalty_tests::*;
+
+fn rule_of(parts: Parts) -> Box<PriceRule> {
+    Box::new(PriceRule::new(parts, 2).unwrap())
+}
+
+fn once() -> Parts {
+    Parts { once_per_customer: true, ..ten_percent() }
+}
+
+fn limited(limit: u64) -> Parts {
+    Parts { usage_limit: Some(limit), ..ten_percent() }
+}
+
+fn checkout(id: &str) -> CheckoutId {
+    CheckoutId::new(id).unwrap()
+}
+
+fn record(order: &str, snapshot: Order) -> Command {
+    let (order, snapshot) = (order_id(order), snapshot.into());
+    Command::RecordOrder { order, snapshot, status: Status::Paid, at: None, origin: Origin::Shop }
+}
+
+fn reserve(desk: &Desk<'_>, id: &str, codes: &[&str], who: Option<Who>, until: &str) -> Outcome {
+    let codes = codes.iter().map(|code| typed(code)).collect();
+    let (checkout, until) = (checkout(id), at(until));
+    desk.discount(DiscountAction::Reserve { checkout, codes, customer: who, segments: Vec::new(), until })
+}
+
+fn held(outcome: Outcome) -> CheckoutView {
+    match outcome.unwrap().discount {
+        Some(Discounted::Checkout(view)) => view,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Each code of the order's receipt, and why it was not used.
+fn outcomes(receipt: &Receipt) -> Vec<(&str, Option<&'static str>)> {
+    let codes = receipt.codes.iter();
+    codes.map(|code| (code.text.as_str(), code.outcome.as_ref().err().map(Refusal::code))).collect()
+}
+
+fn all_rules(store: &dyn Store, shop: ShopId) -> Vec<PriceRuleId> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.price_rules(shop, after, 2).unwrap();
+        all.extend(page.items.iter().map(|rule| rule.id));
+        after = all.last().copied();
+        if !page.more {
+            return all;
+        }
+    }
+}
+
+fn all_codes(store: &dyn Store, shop: ShopId, rule: PriceRuleId) -> Vec<CodeId> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.codes(shop, rule, after, 2).unwrap();
+        all.extend(page.items.iter().map(|code| code.id));
+        after = all.last().copied();
+        if !page.more {
+            return all;
+        }
+    }
+}
+
+pub(crate) fn a_rule_is_made_changed_listed_and_deleted(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let rules: Vec<_> = (0..5).map(|_| desk.rule(ten_percent())).collect();
+    assert_eq!(all_rules(store, desk.shop), rules);
+    let later = desk.at("2026-01-02T00:00:00Z");
+    let title = "Twenty".to_owned();
+    let changed = Parts { title, value: "-20".parse().unwrap(), ..ten_percent() };
+    let save = |id, parts| DiscountAction::SaveRule { id: Some(id), rule: rule_of(parts), if_match: None };
+    later.discount(save(rules[1], changed.clone())).unwrap();
+    let seen = store.price_rule(desk.shop, rules[1]).unwrap().unwrap();
+    assert_eq!((seen.revision, seen.rule.parts().title.as_str()), (2, "Twenty"));
+    assert_eq!((seen.created_at, seen.updated_at), (desk.now, later.now));
+    // The same again is no change.
+    assert_eq!(later.discount(save(rules[1], changed)).unwrap().seq, None);
+    desk.code(rules[2], "GONE");
+    later.discount(DiscountAction::DeleteRule { id: rules[2], if_match: None }).unwrap();
+    assert_eq!(all_rules(store, desk.shop), [rules[0], rules[1], rules[3], rules[4]]);
+    assert_eq!(store.count_price_rules(desk.shop).unwrap(), 4);
+    assert!(store.price_rule(desk.shop, rules[2]).unwrap().is_none());
+    assert!(store.code_of_text(desk.shop, &typed("gone")).unwrap().is_none());
+    assert_eq!(code(&later.discount(save(rules[2], ten_percent()))), "price_rule_not_found");
+    let again = DiscountAction::DeleteRule { id: rules[2], if_match: None };
+    assert_eq!(code(&later.discount(again)), "price_rule_not_found");
+    // Its codes can be made anew.
+    let code = later.code(rules[0], "GONE");
+    assert_eq!(store.code_of_text(desk.shop, &typed("gone")).unwrap().unwrap().id, code);
+}
+
+pub(crate) fn a_rule_is_replaced_by_whoever_has_seen_it(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let id = desk.rule(ten_percent());
+    let seen = store.price_rule(desk.shop, id).unwrap().unwrap().etag();
+    let save = |value: &str, seen: &str| {
+        let rule = rule_of(Parts { value: value.parse().unwrap(), ..ten_percent() });
+        desk.discount(DiscountAction::SaveRule { id: Some(id), rule, if_match: Some(seen.to_owned()) })
+    };
+    save("-20", &seen).unwrap();
+    assert_eq!(code(&save("-30", &seen)), "precondition_failed");
+    let delete = DiscountAction::DeleteRule { id, if_match: Some(seen) };
+    assert_eq!(code(&desk.discount(delete)), "precondition_failed");
+    let now = store.price_rule(desk.shop, id).unwrap().unwrap().etag();
+    save("-30", &now).unwrap();
+}
+
+pub(crate) fn the_emails_of_a_rule_stay_out_of_the_journal(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let customer_selection = CustomerSelection::Prerequisite;
+    let for_ada = |emails: &[&str]| Parts {
+        customer_selection,
+        prerequisite_emails: emails.iter().map(|email| mail(email)).collect(),
+        ..ten_percent()
+    };
+    let id = desk.rule(for_ada(&["ada@example.com"]));
+    let code = desk.code(id, "ADA");
+    let seen = store.price_rule(desk.shop, id).unwrap().unwrap();
+    assert_eq!(seen.rule.parts().prerequisite_emails, [mail("ada@example.com")]);
+    // What is saved as it was read is no change, e-mails included.
+    let again = rule_of(seen.rule.parts().clone());
+    assert_eq!(
+        desk.discount(DiscountAction::SaveRule { id: Some(id), rule: again, if_match: None }).unwrap().seq,
+        None
+    );
+    let bob = desk.order(Some(&email("bob@example.com")), paid_with("o1", "10", &["ADA"])).unwrap();
+    assert_eq!(outcomes(&bob), [("ADA", Some("customer_not_eligible"))]);
+    let ada = desk.order(Some(&email("ADA@example.com")), paid_with("o2", "10", &["ADA"])).unwrap();
+    assert_eq!(outcomes(&ada), [("ADA", None)]);
+    assert_eq!(desk.used(code), 1);
+    assert!(!format!("{:?}", (bob.events, ada.events)).contains("example.com"));
+    let (rule, if_match) = (rule_of(for_ada(&["bob@example.com"])), None);
+    let saved = desk.discount(DiscountAction::SaveRule { id: Some(id), rule, if_match }).unwrap();
+    assert!(saved.seq.is_some() && !format!("{:?}", saved.events).contains("example.com"));
+    let bob = desk.order(None, paid_with("o1", "10", &["ADA"])).unwrap();
+    assert_eq!(outcomes(&bob), [("ADA", None)]);
+}
+
+pub(crate) fn a_code_is_typed_once_in_a_shop(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let (one, two) = (desk.rule(ten_percent()), desk.rule(ten_percent()));
+    let code_id = desk.code(one, "Straße");
+    for rule in [one, two] {
+        let again = DiscountAction::AddCode { rule, text: typed(" STRASSE ") };
+        assert_eq!(code(&desk.discount(again)), "code_taken");
+    }
+    let seen = store.code_of_text(desk.shop, &typed("strasse")).unwrap().unwrap();
+    assert_eq!((seen.id, seen.text.as_str(), seen.rule, seen.used), (code_id, "Straße", one, 0));
+    let unknown = DiscountAction::AddCode { rule: PriceRuleId(999), text: typed("x") };
+    assert_eq!(code(&desk.discount(unknown)), "price_rule_not_found");
+}
+
+pub(crate) fn codes_are_renamed_switched_and_removed(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let rule = desk.rule(ten_percent());
+    let codes: Vec<_> = ["A", "B", "C", "D", "E"].map(|text| desk.code(rule, text)).into();
+    let change = |code, text: Option<&str>, on| {
+        desk.discount(DiscountAction::ChangeCode { rule, code, text: text.map(typed), on })
+    };
+    assert_eq!(code(&change(codes[0], Some("b"), None)), "code_taken");
+    change(codes[0], Some("New"), None).unwrap();
+    change(codes[0], Some("NEW"), None).unwrap();
+    assert!(store.code_of_text(desk.shop, &typed("a")).unwrap().is_none());
+    let seen = store.code_of_text(desk.shop, &typed("new")).unwrap().unwrap();
+    assert_eq!((seen.id, seen.text.as_str()), (codes[0], "NEW"));
+    // The text is free again, and two can trade theirs.
+    desk.code(rule, "A");
+    change(codes[1], None, Some(false)).unwrap();
+    let order = desk.order(Some(&id("1")), paid_with("o1", "10", &["B", "new"])).unwrap();
+    assert_eq!(outcomes(&order), [("B", Some("disabled")), ("new", None)]);
+    change(codes[1], None, Some(true)).unwrap();
+    let order = desk.order(None, paid_with("o1", "10", &["B", "new"])).unwrap();
+    assert_eq!(outcomes(&order), [("B", None), ("new", None)]);
+    let remove = |code| desk.discount(DiscountAction::RemoveCode { rule, code });
+    remove(codes[2]).unwrap();
+    assert_eq!(code(&remove(codes[2])), "code_not_found");
+    assert_eq!(code(&change(codes[2], None, Some(true))), "code_not_found");
+    assert!(store.code(desk.shop, codes[2]).unwrap().is_none());
+    let again = desk.code(rule, "c");
+    assert!(again != codes[2]);
+    assert_eq!(store.count_codes(desk.shop, rule).unwrap(), 6);
+    let listed = all_codes(store, desk.shop, rule);
+    assert_eq!((listed.len(), listed.contains(&codes[2])), (6, false));
+    let other = desk.rule(ten_percent());
+    assert_eq!(code(&desk.discount(DiscountAction::RemoveCode { rule: other, code: again })), "code_not_found");
+}
+
+pub(crate) fn a_batch_says_what_became_of_each_code(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let rule = desk.rule(ten_percent());
+    desk.code(rule, "TAKEN");
+    let texts = ["one", "taken", " ", "ONE", "two"].map(str::to_owned).to_vec();
+    let batch: CodeBatch = match desk.discount(DiscountAction::AddCodes { rule, texts }).unwrap().discount {
+        Some(Discounted::Batch(batch)) => batch,
+        other => panic!("{other:?}"),
+    };
+    let made = |text: &str| store.code_of_text(desk.shop, &typed(text)).unwrap().unwrap().id;
+    let outcomes: Vec<_> = batch.entries.iter().map(|entry| entry.outcome).collect();
+    let (one, two) = (BatchOutcome::Added(made("one")), BatchOutcome::Added(made("two")));
+    assert_eq!(outcomes, [one, BatchOutcome::Taken, BatchOutcome::Empty, BatchOutcome::Taken, two]);
+    assert_eq!(store.code_batch(desk.shop, batch.id).unwrap(), Some(batch.clone()));
+    assert_eq!(store.code_batch(desk.shop, batch.id - 1).unwrap(), None);
+    assert_eq!(all_codes(store, desk.shop, rule).len(), 3);
+    let texts = (0..=DiscountAction::MAX_BATCH).map(|number| number.to_string()).collect();
+    assert_eq!(code(&desk.discount(DiscountAction::AddCodes { rule, texts })), "too_many_codes");
+    let texts = (0..DiscountAction::MAX_BATCH).map(|number| number.to_string()).collect();
+    desk.discount(DiscountAction::AddCodes { rule, texts }).unwrap();
+    assert_eq!(all_codes(store, desk.shop, rule).len(), 3 + DiscountAction::MAX_BATCH);
+}
+
+pub(crate) fn an_order_uses_its_codes_once(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let code = desk.code(desk.rule(limited(2)), "SUMMER");
+    for _ in 0..3 {
+        let order = desk.order(Some(&id("1")), paid_with("o1", "10", &["summer", "SUMMER"])).unwrap();
+        assert_eq!(outcomes(&order), [("summer", None)]);
+        assert_eq!(desk.used(code), 1);
+    }
+    assert_eq!(desk.order(None, paid_with("o1", "10", &["summer", "SUMMER"])).unwrap().seq, None);
+    desk.order(None, refund("o1", "r1", "10")).unwrap();
+    assert_eq!(desk.used(code), 1, "a refund gives no use back");
+    desk.order(Some(&id("2")), paid_with("o2", "10", &["SUMMER"])).unwrap();
+    let third = desk.order(Some(&id("3")), paid_with("o3", "10", &["SUMMER"])).unwrap();
+    assert_eq!(outcomes(&third), [("SUMMER", Some("used_up"))]);
+    assert_eq!(desk.used(code), 2);
+    let used = store.used_by_order(desk.shop, &order_id("o1")).unwrap();
+    assert_eq!(used.iter().map(|code| code.id).collect::<Vec<_>>(), [code]);
+    assert_eq!(store.used_by_order(desk.shop, &order_id("o3")).unwrap(), []);
+}
+
+pub(crate) fn a_cancelled_order_gives_its_uses_back(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let code = desk.code(desk.rule(limited(1)), "SUMMER");
+    desk.order(Some(&id("1")), paid_with("o1", "10", &["SUMMER"])).unwrap();
+    let later = desk.at("2026-01-02T00:00:00Z");
+    for _ in 0..2 {
+        later.order(None, cancel("o1")).unwrap();
+        assert_eq!(desk.used(code), 0);
+    }
+    // A redelivery reopens nothing.
+    later.order(None, paid_with("o1", "10", &["SUMMER"])).unwrap();
+    assert_eq!(desk.used(code), 0);
+    // A reopened order takes it again, if nobody has done so meanwhile.
+    let reopen = |total| later.order(None, paid_with("o1", total, &["SUMMER"])).unwrap();
+    assert_eq!(outcomes(&reopen("11")), [("SUMMER", None)]);
+    assert_eq!(desk.used(code), 1);
+    later.order(None, cancel("o1")).unwrap();
+    later.order(Some(&id("2")), paid_with("o2", "10", &["SUMMER"])).unwrap();
+    assert_eq!(outcomes(&reopen("12")), [("SUMMER", Some("used_up"))]);
+    assert_eq!(desk.used(code), 1);
+}
+
+pub(crate) fn an_edited_order_uses_what_it_brings_now(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let rule = desk.rule(ten_percent());
+    let (one, two) = (desk.code(rule, "ONE"), desk.code(rule, "TWO"));
+    for (second, codes, used) in [
+        (1, vec!["ONE"], [1, 0]),
+        (2, vec!["ONE", "TWO"], [1, 1]),
+        (3, vec!["TWO"], [0, 1]),
+        (4, vec![], [0, 0]),
+        (5, vec!["two"], [0, 1]),
+    ] {
+        let desk = desk.at(&format!("2026-01-02T00:00:0{second}Z"));
+        desk.order(Some(&id("1")), paid_with("o1", "10", &codes)).unwrap();
+        assert_eq!([desk.used(one), desk.used(two)], used, "{codes:?}");
+    }
+    // What was typed is renamed or removed: the use stays the order's, and comes back with it.
+    desk.discount(DiscountAction::ChangeCode { rule, code: two, text: Some(typed("THREE")), on: None }).unwrap();
+    desk.at("2026-01-03T00:00:00Z").order(None, cancel("o1")).unwrap();
+    assert_eq!([desk.used(one), desk.used(two)], [0, 0]);
+}
+
+pub(crate) fn an_order_is_not_refused_for_its_codes(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let ended = Parts { ends_at: Some(at("2026-01-01T00:00:00Z")), ..ten_percent() };
+    let early = Parts { starts_at: at("2027-01-01T00:00:00Z"), ..ten_percent() };
+    for (parts, text) in [(ended, "ENDED"), (early, "EARLY"), (once(), "ONCE"), (limited(1), "ONE")] {
+        desk.code(desk.rule(parts), text);
+    }
+    desk.order(Some(&id("1")), paid_with("o1", "10", &["ONE"])).unwrap();
+    let codes = ["EARLY", "ENDED", "NONE", "ONCE", "ONE"];
+    let order = desk.order(None, paid_with("o2", "10", &codes)).unwrap();
+    let want = ["not_yet_valid", "expired", "unknown_code", "customer_required", "used_up"].map(Some);
+    assert_eq!(outcomes(&order), codes.into_iter().zip(want).collect::<Vec<_>>());
+    // The window is that of when it was placed.
+    let mut late = Order { codes: vec![typed("ENDED")], ..sale("10") };
+    late.placed_at = Some(at("2025-12-31T23:59:59Z"));
+    assert_eq!(outcomes(&desk.order(Some(&id("3")), record("o3", late)).unwrap()), [("ENDED", None)]);
+}
+
+pub(crate) fn once_per_customer_holds_for_a_guest_who_becomes_a_customer(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let code = desk.code(desk.rule(once()), "ONCE");
+    let tried = |desk: &Desk<'_>, who: &Who, order| {
+        desk.order(Some(who), paid_with(order, "10", &["ONCE"])).unwrap().codes[0].outcome.is_ok()
+    };
+    assert!(tried(&desk, &email("ada@example.com"), "o1"));
+    assert!(!tried(&desk, &email("ADA@example.com"), "o2"));
+    assert!(!tried(&desk, &both("1", "ada@example.com"), "o3"), "merged in this very request");
+    assert!(!tried(&desk, &id("1"), "o4"));
+    assert!(tried(&desk, &id("2"), "o5"));
+    desk.order(Some(&email("bob@example.com")), paid_with("o6", "10", &[])).unwrap();
+    // The guest's order is cancelled after the merge: the customer has a use again.
+    desk.at("2026-01-02T00:00:00Z").order(None, cancel("o1")).unwrap();
+    assert!(tried(&desk, &id("1"), "o7"));
+    assert_eq!(desk.used(code), 2);
+}
+
+pub(crate) fn a_checkout_holds_a_use_until_its_end(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let code_id = desk.code(desk.rule(limited(1)), "ONE");
+    let view = held(reserve(&desk, "c1", &["one"], None, "2026-01-01T12:15:00Z"));
+    assert_eq!(
+        view.held.iter().map(|(code, until)| (code.id, *until)).collect::<Vec<_>>(),
+        [(code_id, at("2026-01-01T12:15:00Z"))]
+    );
+    assert_eq!(code(&reserve(&desk, "c2", &["one"], None, "2026-01-01T12:15:00Z")), "used_up");
+    let order = desk.order(Some(&id("2")), paid_with("o2", "10", &["ONE"])).unwrap();
+    assert_eq!(outcomes(&order), [("ONE", Some("used_up"))]);
+    // Again for the same checkout: no second use, a later end counts.
+    held(reserve(&desk, "c1", &["one"], None, "2026-01-01T12:30:00Z"));
+    let seen = store.checkout(desk.shop, &checkout("c1"), at("2026-01-01T12:29:59Z")).unwrap();
+    assert_eq!(seen.held.len(), 1);
+    let after = desk.at("2026-01-01T12:30:00Z");
+    assert_eq!(store.checkout(desk.shop, &checkout("c1"), after.now).unwrap().held, []);
+    held(reserve(&after, "c2", &["one"], None, "2026-01-01T13:00:00Z"));
+    let release = |id: &str, code: Option<&str>| {
+        held(after.discount(DiscountAction::Release { checkout: checkout(id), code: code.map(typed) }))
+    };
+    assert_eq!(release("c2", Some("other")).held.len(), 1);
+    assert_eq!(release("c2", Some("ONE")).held.len(), 0);
+    assert_eq!(release("c2", None).held.len(), 0);
+    held(reserve(&after, "c3", &["one"], None, "2026-01-01T13:00:00Z"));
+    for wrong in ["2026-01-01T12:30:00Z", "2026-01-02T12:30:01Z"] {
+        assert_eq!(code(&reserve(&after, "c3", &["one"], None, wrong)), "invalid_reservation_period");
+    }
+}
+
+pub(crate) fn a_checkout_becomes_an_order(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let ends = Parts { ends_at: Some(at("2026-01-01T12:10:00Z")), ..limited(1) };
+    let code = desk.code(desk.rule(ends), "ONE");
+    held(reserve(&desk, "c1", &["ONE"], Some(id("1")), "2026-01-01T12:30:00Z"));
+    // What was promised holds, though the rule has ended meanwhile.
+    let later = desk.at("2026-01-01T12:20:00Z");
+    let order = Order { codes: vec![typed("ONE")], checkout: Some(checkout("c1")), ..sale("10") };
+    assert_eq!(outcomes(&later.order(Some(&id("1")), record("o1", order)).unwrap()), [("ONE", None)]);
+    assert_eq!(desk.used(code), 1);
+    assert_eq!(store.checkout(desk.shop, &checkout("c1"), later.now).unwrap().held, []);
+}
+
+pub(crate) fn codes_are_reserved_together_or_not_at_all(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let rule = desk.rule(limited(1));
+    desk.code(rule, "ONE");
+    let outcome = reserve(&desk, "c1", &["ONE", "NONE"], Some(email("new@example.com")), "2026-01-01T12:15:00Z");
+    assert_eq!(code(&outcome), "unknown_code");
+    assert!(matches!(outcome, Err(loyalty_store::Rejection::CodeRefused { place: 1, .. })));
+    assert_eq!(store.checkout(desk.shop, &checkout("c1"), desk.now).unwrap().held, []);
+    assert!(store.customer(desk.shop, &email("new@example.com")).unwrap().is_none());
+    let many: Vec<String> = (0..=Cart::MAX_CODES).map(|number| format!("M{number}")).collect();
+    for text in &many {
+        desk.code(rule, text);
+    }
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(code(&reserve(&desk, "c2", &many, None, "2026-01-01T12:15:00Z")), "too_many_codes");
+    held(reserve(&desk, "c2", &many[1..], None, "2026-01-01T12:15:00Z"));
+}
+
+pub(crate) fn a_guest_keeps_the_reservation_when_they_log_in(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let once = Parts { once_per_customer: true, ..limited(1) };
+    let code = desk.code(desk.rule(once), "ONE");
+    held(reserve(&desk, "c1", &["ONE"], Some(email("ada@example.com")), "2026-01-01T12:30:00Z"));
+    let order = Order { codes: vec![typed("ONE")], checkout: Some(checkout("c1")), ..sale("10") };
+    let order = desk.order(Some(&both("1", "ada@example.com")), record("o1", order)).unwrap();
+    assert_eq!(outcomes(&order), [("ONE", None)]);
+    assert_eq!(desk.used(code), 1);
+    let again = desk.order(Some(&id("1")), paid_with("o2", "10", &["ONE"])).unwrap();
+    assert_eq!(outcomes(&again), [("ONE", Some("already_used_by_customer"))]);
+}
+
+fn cart(codes: &[&str], customer: Customer) -> Cart {
+    let line = CartLine {
+        id: LineId::new("1").unwrap(),
+        product: None,
+        variant: None,
+        categories: Vec::new(),
+        quantity: 1,
+        price: "20.00".parse().unwrap(),
+        gift_card: false,
+    };
+    let codes = codes.iter().map(|code| typed(code)).collect();
+    Cart { lines: vec![line], codes, customer, at: at("2026-01-01T12:00:00Z"), ..Cart::default() }
+}
+
+pub(crate) fn a_cart_is_evaluated_with_all_that_is_known(store: &dyn Store) {
+    let desk = Desk::new(store);
+    desk.code(desk.rule(once()), "ONCE");
+    desk.order(Some(&both("1", "ada@example.com")), paid_with("o1", "10", &["ONCE"])).unwrap();
+    held(reserve(&desk, "c1", &["ONCE"], Some(id("2")), "2026-01-01T12:30:00Z"));
+    let customer = |id: Option<&str>, email: Option<&str>| Customer {
+        id: id.map(|id| CustomerId::new(id).unwrap()),
+        email: email.map(mail),
+        ..Customer::default()
+    };
+    for (buyer, checkout_id, want) in [
+        (customer(None, None), None, Some("customer_required")),
+        (customer(Some("1"), None), None, Some("already_used_by_customer")),
+        (customer(None, Some("ADA@example.com")), None, Some("already_used_by_customer")),
+        (customer(Some("new"), None), None, None),
+        (customer(None, Some("new@example.com")), None, None),
+        (customer(Some("2"), None), None, Some("already_used_by_customer")),
+        (customer(Some("2"), None), Some("c1"), None),
+    ] {
+        let checkout = checkout_id.map(checkout);
+        let query = CartQuery { cart: cart(&["once"], buyer.clone()), checkout, stacking: Stacking::default() };
+        let found = store.cart_facts(desk.shop, query).unwrap().evaluate().unwrap();
+        let refused = found.codes[0].outcome.as_ref().err().map(Refusal::code);
+        assert_eq!(refused, want, "{buyer:?} {checkout_id:?}");
+        let discount = if want.is_none() { "2.00" } else { "0" };
+        assert_eq!(found.discount(), discount.parse().unwrap());
+    }
+    // An evaluation changes nothing, and makes nobody.
+    assert!(store.customer(desk.shop, &id("new")).unwrap().is_none());
+}
+
+pub(crate) fn nothing_grows_with_use(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let code = desk.code(desk.rule(ten_percent()), "ALL");
+    for number in 0..60 {
+        let order = format!("o{number}");
+        desk.order(Some(&id("1")), paid_with(&order, "10", &["ALL"])).unwrap();
+        held(reserve(&desk, &format!("c{number}"), &["ALL"], Some(id("1")), "2026-01-01T12:30:00Z"));
+    }
+    assert_eq!(desk.used(code), 60);
+    // The rule, the code, the customer's tally, and one small record for each order and each checkout.
+    assert_eq!(store.verify().unwrap().discounts, 3 + 60 + 60);
+}
+
+pub(crate) fn rules_and_codes_of_one_shop_are_not_anothers(store: &dyn Store) {
+    let (tea, coffee) = (Desk::new(store), Desk::new(store));
+    let rule = tea.rule(ten_percent());
+    let code_id = tea.code(rule, "SAME");
+    held(reserve(&tea, "c1", &["SAME"], None, "2026-01-01T12:30:00Z"));
+    let texts = vec!["X".to_owned()];
+    let Some(Discounted::Batch(batch)) = tea.discount(DiscountAction::AddCodes { rule, texts }).unwrap().discount
+    else {
+        panic!("no batch");
+    };
+    let shop = coffee.shop;
+    assert!(store.price_rule(shop, rule).unwrap().is_none() && store.code(shop, code_id).unwrap().is_none());
+    assert!(store.code_of_text(shop, &typed("SAME")).unwrap().is_none());
+    assert!(store.price_rules(shop, None, 9).unwrap().items.is_empty());
+    assert!(store.codes(shop, rule, None, 9).unwrap().items.is_empty());
+    assert_eq!((store.count_price_rules(shop).unwrap(), store.count_codes(shop, rule).unwrap()), (0, 0));
+    assert_eq!(store.code_batch(shop, batch.id).unwrap(), None);
+    assert_eq!(store.checkout(shop, &checkout("c1"), coffee.now).unwrap().held, []);
+    for action in [
+        DiscountAction::SaveRule { id: Some(rule), rule: rule_of(limited(1)), if_match: None },
+        DiscountAction::DeleteRule { id: rule, if_match: None },
+        DiscountAction::AddCode { rule, text: typed("NEW") },
+        DiscountAction::AddCodes { rule, texts: vec!["NEW".to_owned()] },
+        DiscountAction::ChangeCode { rule, code: code_id, text: None, on: Some(false) },
+        DiscountAction::RemoveCode { rule, code: code_id },
+    ] {
+        assert_eq!(code(&coffee.discount(action)), "price_rule_not_found");
+    }
+    let own = coffee.code(coffee.rule(ten_percent()), "SAME");
+    coffee.order(Some(&id("1")), paid_with("o1", "10", &["SAME"])).unwrap();
+    assert_eq!((tea.used(code_id), coffee.used(own)), (0, 1));
+}
+
+pub(crate) fn a_refused_discount_leaves_no_trace(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let rule = desk.rule(ten_percent());
+    desk.code(rule, "ONE");
+    let before = store.verify().unwrap();
+    let refused = [
+        desk.discount(DiscountAction::AddCode { rule, text: typed("one") }),
+        desk.discount(DiscountAction::DeleteRule { id: rule, if_match: Some("\"7\"".to_owned()) }),
+        desk.discount(DiscountAction::RemoveCode { rule, code: CodeId(99) }),
+        reserve(&desk, "c1", &["ONE", "TWO"], Some(id("9")), "2026-01-01T12:30:00Z"),
+    ];
+    assert!(refused.iter().all(Result::is_err));
+    assert_eq!(store.verify().unwrap(), before);
+}
