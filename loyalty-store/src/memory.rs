@@ -354,7 +354,11 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Page<RedemptionView>, Failure> {
         let last = |tables: &mut Tables, account| {
-            Ok(tables.accounts.get(&account).and_then(|record| record.account.last_redemption()))
+            Ok(tables
+                .accounts
+                .get(&account)
+                .filter(|record| record.shop == shop)
+                .and_then(|record| record.account.last_redemption()))
         };
         redemption::redemptions(&mut *self.tables(), shop, account, after, limit, last)
     }

@@ -344,7 +344,10 @@ impl Store for SqliteStore {
         let _well = self.shared.health()?;
         let _one_commit = self.shared.as_published();
         let last = |shared: &mut &Shared, account| {
-            Ok(shared.account(account)?.and_then(|record| record.account.last_redemption()))
+            Ok(shared
+                .account(account)?
+                .filter(|record| record.shop == shop)
+                .and_then(|record| record.account.last_redemption()))
         };
         redemption::redemptions(&mut self.discounts(), shop, account, after, limit, last)
     }
