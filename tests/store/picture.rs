@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use loyalty_core::{Account, AccountId, Event, OrderId, Program, ProgramVersion, ShopId};
 use loyalty_store::{
-    CodeView, CustomerRecord, CustomerView, JournalRow, OrderRecord, PriceRuleView, SearchQuery, Seq, Shop, Store,
+    CodeView, CustomerRecord, CustomerView, JournalRow, OrderRecord, PriceRuleView, RedemptionView, SearchQuery,
+    Seq, Shop, Store,
 };
 
 /// Shop by shop, what a store shows.
@@ -30,6 +31,7 @@ struct CustomerPicture {
     account: Account,
     seq: Seq,
     ledger: Vec<Arc<JournalRow>>,
+    redemptions: Vec<RedemptionView>,
 }
 
 impl Picture {
@@ -71,6 +73,7 @@ impl CustomerPicture {
             account: customer.account().clone(),
             seq: customer.seq(),
             ledger: ledger(store, record.shop, record.account),
+            redemptions: store.redemptions(record.shop, record.account, None, 1_000).unwrap().items,
             record,
         }
     }
