@@ -78,6 +78,10 @@ macro_rules! text_id {
 text_id! {
     /// The shop's id of a customer.
     CustomerId;
+    /// The shop's id of a customer segment or a saved search.
+    SegmentId;
+    /// The shop's id or code of a country.
+    CountryId;
     /// The shop's id of an order.
     OrderId;
     /// The shop's id of a checkout: a cart on its way to become an order.
@@ -88,14 +92,10 @@ text_id! {
     RefundId;
     /// The shop's id of a product.
     ProductId;
-    /// The shop's id of one variant of a product.
+    /// The shop's id of a variant of a product: a size, a colour.
     VariantId;
     /// The shop's id or name of a product category.
     CategoryId;
-    /// The shop's id or code of a country.
-    CountryId;
-    /// The shop's id of a customer segment or a saved search.
-    SegmentId;
     /// The program's name of an earning rule.
     RuleId;
     /// The program's name of a reward.

@@ -35,8 +35,8 @@
 //! ```
 //!
 //! The modules, in reading order: what things are ([`amount`], [`id`], [`calendar`]); what a shop tells
-//! ([`customer`], [`order`]); what a merchant configures ([`program`]); what can be asked and what comes
-//! of it ([`command`], [`event`], [`rejection`], [`explain`]); the state ([`account`]); the rules.
+//! ([`customer`], [`order`]); what a merchant configures ([`program`], and [`discount`] for codes and
+//! carts); what can be asked and what comes of it ([`command`], [`event`], [`rejection`], [`explain`]); the state ([`account`]); the rules.
 
 pub mod account;
 pub mod amount;

@@ -3,7 +3,7 @@
 //! Strategies make [`programs`], [`orders`], the [`facts`] that a shop tells of one order, and whole
 //! [`histories`] of a customer. [`Books`] is a store in memory that takes them. The invariants are plain
 //! functions over books; each says what must hold under every program, and answers as an assertion of
-//! proptest does.
+//! proptest does. For codes there are [`price_rules`], [`carts`] and [`claims`], with [`DiscountBooks`].
 //!
 //! # Example: a program of one's own under test
 //! ```
@@ -22,6 +22,8 @@
 //! }).unwrap();
 //! ```
 
+mod carts;
+mod discounts;
 mod strategies;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +48,11 @@ use crate::rejection::Rejection;
 use crate::rules::due::as_of;
 use crate::rules::entitle::entitlement;
 
+pub use carts::{carts, claims, discount_shops, price_rules};
+pub use discounts::{
+    DiscountBooks, allocation_is_fair, claims_add_up, discounts_are_exact, equal_lines_fare_alike,
+    refused_codes_change_nothing,
+};
 pub use strategies::{
     amounts, arrivals, expiring_programs, facts, histories, instants, orders, programs, refunds, rewards, tags,
     tier_ids,

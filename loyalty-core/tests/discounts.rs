@@ -329,3 +329,50 @@ fn rules_that_contradict_themselves_are_refused_with_every_fault() {
         assert_eq!(got, faults, "{name}");
     }
 }
+
+#[test]
+fn cases_cover_every_field_and_every_reason() {
+    let cases = FILES.map(|file| serde_json::from_str::<Vec<serde_json::Value>>(file).unwrap()).concat();
+    let rules = cases.iter().flat_map(|case| case["rules"].as_object().unwrap().values());
+    let fields: BTreeSet<_> = rules
+        .clone()
+        .flat_map(|rule| [rule, &rule["parts"], &rule["parts"]["entitled"], &rule["parts"]["excluded"]])
+        .filter_map(serde_json::Value::as_object)
+        .flat_map(serde_json::Map::keys)
+        .map(String::as_str)
+        .collect();
+    // A field that is not named here is one that the reader does not know, and says so with those that it knows.
+    let known = serde_json::from_str::<Parts>(r#"{"?": 1}"#).unwrap_err().to_string();
+    let known: Vec<_> = known.split('`').skip(3).step_by(2).filter(|name| *name != "title").collect();
+    assert!(known.len() > 20, "{known:?}");
+    for field in known.into_iter().chain(["emails", "products", "variants", "collections"]) {
+        assert!(fields.contains(field), "no case has {field}: {fields:?}");
+    }
+    let reasons: BTreeSet<_> = cases
+        .iter()
+        .flat_map(|case| case["want"].as_array().unwrap())
+        .filter_map(|want| want["reason"].as_str())
+        .collect();
+    let all = [
+        "already_used_by_customer",
+        "country_not_entitled",
+        "customer_not_eligible",
+        "customer_required",
+        "disabled",
+        "duplicate_code",
+        "expired",
+        "individual_use",
+        "minimum_quantity_not_met",
+        "minimum_subtotal_not_met",
+        "no_entitled_lines",
+        "no_shipping_lines",
+        "not_combined",
+        "not_yet_valid",
+        "prerequisites_not_met",
+        "same_rule",
+        "shipping_price_above_maximum",
+        "unknown_code",
+        "used_up",
+    ];
+    assert_eq!(reasons, BTreeSet::from(all));
+}

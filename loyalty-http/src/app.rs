@@ -89,12 +89,14 @@ impl App {
     ) -> Result<Response<Full<Bytes>>, Problem> {
         let Matched { route, params } = self.router.find(&head.method, head.uri.path())?;
         seen.route = Some(route.pattern);
-        let (scope, handler) = match route.entry {
+        let (scope, handler, key) = match route.entry {
             Entry::Open(handler) => return handler(&*self.store).map(Answer::into_response),
-            Entry::Keyed(scope, handler) => (scope, handler),
+            Entry::Keyed(scope, handler) => (scope, handler, auth::authenticate(&*self.store, &head.headers)?),
+            Entry::Shopify(scope, handler) => {
+                (scope, handler, auth::authenticate_shopify(&*self.store, &head.headers)?)
+            }
             Entry::Signed => return Box::pin(self.receive(head, body, &params, id, seen)).await,
         };
-        let key = auth::authenticate(&*self.store, &head.headers)?;
         seen.shop = Some(key.shop);
         auth::authorize(&key, scope)?;
         let query = Query::parse(head.uri.query(), route.query)?;

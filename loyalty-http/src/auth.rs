@@ -7,13 +7,15 @@
 use std::sync::Arc;
 
 use hyper::HeaderMap;
-use hyper::header::AUTHORIZATION;
+use hyper::header::{AUTHORIZATION, HeaderName};
 use loyalty_store::{KeyRecord, NewKey, Scope, Store};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::endpoint::refuse;
 use crate::problem::{ErrorStatus, Problem};
+
+const X_SHOPIFY_ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-shopify-access-token");
 
 /// Digits and letters without i, l, o and u: nothing looks like something else, and no `_`.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -62,6 +64,16 @@ pub fn random_key() -> Result<(NewKey, String), getrandom::Error> {
 pub(crate) fn authenticate(store: &dyn Store, headers: &HeaderMap) -> Result<Arc<KeyRecord>, Problem> {
     let Some(shown) = bearer(headers) else {
         return Err(Problem::unauthorized("Send your key as `Authorization: Bearer lk_…`."));
+    };
+    recognize(store, shown)?.ok_or_else(|| Problem::unauthorized("This key is not known, or no longer."))
+}
+
+/// The same for Shopify's clients, which have a header of their own.
+pub(crate) fn authenticate_shopify(store: &dyn Store, headers: &HeaderMap) -> Result<Arc<KeyRecord>, Problem> {
+    let mut values = headers.get_all(X_SHOPIFY_ACCESS_TOKEN).iter();
+    let shown = values.next().and_then(|value| value.to_str().ok());
+    let Some(shown) = shown.filter(|_| values.next().is_none()) else {
+        return Err(Problem::unauthorized("Send your key as `X-Shopify-Access-Token: lk_…`."));
     };
     recognize(store, shown)?.ok_or_else(|| Problem::unauthorized("This key is not known, or no longer."))
 }

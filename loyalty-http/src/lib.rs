@@ -10,6 +10,7 @@
 //! 4. the app hands the command to the store, with its `idempotency` key, and waits;
 //! 5. the outcome becomes the answer, or a [`problem`], and a line of the [`log`].
 //!
+//! The store endpoints are there a second time at the paths of Shopify's REST interface, in `shopify`.
 //! [`integration`] is the wire of the store plugins, which sign their bodies instead of bringing a key.
 //!
 //! # Example: a server on a store in memory
@@ -45,6 +46,7 @@ pub mod router;
 mod endpoint;
 mod idempotency;
 pub mod integration;
+mod shopify;
 pub mod wire;
 
 pub mod log;

@@ -268,6 +268,15 @@ impl Problem {
         self
     }
 
+    /// The same as 422, where it is 409: Shopify's clients show the `errors` of that one alone.
+    #[must_use]
+    pub fn without_conflict(mut self) -> Self {
+        if self.0.status == ErrorStatus::CONFLICT {
+            self.0.status = ErrorStatus::UNPROCESSABLE;
+        }
+        self
+    }
+
     /// The status that it will have.
     pub fn status(&self) -> ErrorStatus {
         self.0.status

@@ -9,8 +9,12 @@ use hyper::Method;
 use loyalty_store::{Scope, Store};
 use matchit::Params;
 
-use crate::endpoint::{Answer, Call, Work, customers, health, key, ledger, orders, points, program};
+use crate::endpoint::{
+    Answer, Call, Work, categories, customers, health, key, ledger, orders, points, products, program,
+    saved_searches,
+};
 use crate::problem::Problem;
+use crate::shopify;
 
 /// One operation.
 #[derive(Clone, Debug)]
@@ -31,6 +35,8 @@ pub(crate) enum Entry {
     Open(fn(&dyn Store) -> Result<Answer, Problem>),
     /// Whoever brings a key with this scope.
     Keyed(Scope, fn(&Call<'_>) -> Result<Work, Problem>),
+    /// Whoever brings a key with this scope where Shopify's clients put theirs.
+    Shopify(Scope, fn(&Call<'_>) -> Result<Work, Problem>),
     /// A store plugin, whose body brings the key and a signature.
     Signed,
 }
@@ -40,7 +46,7 @@ impl Route {
     pub fn scope(&self) -> Option<Scope> {
         match self.entry {
             Entry::Open(_) => None,
-            Entry::Keyed(scope, _) => Some(scope),
+            Entry::Keyed(scope, _) | Entry::Shopify(scope, _) => Some(scope),
             Entry::Signed => Some(Scope::Write),
         }
     }
@@ -58,6 +64,16 @@ const fn get(pattern: &'static str, query: &'static [&'static str], handler: Han
 
 const fn told(method: Method, pattern: &'static str, scope: Scope, handler: Handler) -> Route {
     Route { method, pattern, query: &[], entry: Entry::Keyed(scope, handler) }
+}
+
+const fn shopify(
+    method: Method,
+    pattern: &'static str,
+    query: &'static [&'static str],
+    scope: Scope,
+    handler: Handler,
+) -> Route {
+    Route { method, pattern, query, entry: Entry::Shopify(scope, handler) }
 }
 
 const fn signed(pattern: &'static str) -> Route {
@@ -92,6 +108,111 @@ pub static ROUTES: &[Route] = &[
     told(Method::PUT, "/v1/program", Scope::Admin, program::publish),
     told(Method::POST, "/v1/program/validate", Scope::Read, program::validate),
     told(Method::POST, "/v1/program/dry-run", Scope::Read, program::dry_run),
+    // Searches that are kept.
+    told(Method::POST, "/v1/customer-saved-searches", Scope::Write, saved_searches::create),
+    get("/v1/customer-saved-searches", &["limit", "cursor"], saved_searches::list),
+    get("/v1/customer-saved-searches/count", &[], saved_searches::count),
+    get("/v1/customer-saved-searches/{saved_search_id}", &[], saved_searches::show),
+    told(Method::DELETE, "/v1/customer-saved-searches/{saved_search_id}", Scope::Write, saved_searches::delete),
+    get(
+        "/v1/customer-saved-searches/{saved_search_id}/customers",
+        &["limit", "cursor"],
+        saved_searches::customers,
+    ),
+    // What is sold.
+    get("/v1/products", &["limit", "cursor"], products::list),
+    get("/v1/products/count", &[], products::count),
+    told(Method::POST, "/v1/products/bulk", Scope::Write, products::put_many),
+    get("/v1/products/{product_id}", &[], products::show),
+    told(Method::PUT, "/v1/products/{product_id}", Scope::Write, products::put),
+    told(Method::DELETE, "/v1/products/{product_id}", Scope::Write, products::delete),
+    get("/v1/categories", &["limit", "cursor"], categories::list),
+    get("/v1/categories/count", &[], categories::count),
+    told(Method::POST, "/v1/categories/bulk", Scope::Write, categories::put_many),
+    get("/v1/categories/{category_id}", &[], categories::show),
+    told(Method::PUT, "/v1/categories/{category_id}", Scope::Write, categories::put),
+    told(Method::DELETE, "/v1/categories/{category_id}", Scope::Write, categories::delete),
+    // The same for Shopify's clients.
+    shopify(Method::POST, "/admin/api/{version}/customers.json", &[], Scope::Write, shopify::customers::create),
+    shopify(
+        Method::GET,
+        "/admin/api/{version}/customers.json",
+        &["limit", "page_info", "since_id", "ids", "fields"],
+        Scope::Read,
+        shopify::customers::list,
+    ),
+    shopify(Method::GET, "/admin/api/{version}/customers/count.json", &[], Scope::Read, shopify::customers::count),
+    shopify(
+        Method::GET,
+        "/admin/api/{version}/customers/search.json",
+        &["query", "limit", "page_info", "fields"],
+        Scope::Read,
+        shopify::customers::search,
+    ),
+    shopify(
+        Method::GET,
+        "/admin/api/{version}/customers/{id}.json",
+        &["fields"],
+        Scope::Read,
+        shopify::customers::show,
+    ),
+    shopify(
+        Method::PUT,
+        "/admin/api/{version}/customers/{id}.json",
+        &[],
+        Scope::Write,
+        shopify::customers::update,
+    ),
+    shopify(
+        Method::POST,
+        "/admin/api/{version}/customer_saved_searches.json",
+        &[],
+        Scope::Write,
+        shopify::saved_searches::create,
+    ),
+    shopify(
+        Method::GET,
+        "/admin/api/{version}/customer_saved_searches.json",
+        &["limit", "page_info", "since_id", "fields"],
+        Scope::Read,
+        shopify::saved_searches::list,
+    ),
+    shopify(
+        Method::GET,
+        "/admin/api/{version}/customer_saved_searches/count.json",
+        &[],
+        Scope::Read,
+        shopify::saved_searches::count,
+    ),
+    shopify(
+        Method::GET,
+        "/admin/api/{version}/customer_saved_searches/{id}.json",
+        &["fields"],
+        Scope::Read,
+        shopify::saved_searches::show,
+    ),
+    shopify(
+        Method::GET,
+        "/admin/api/{version}/customer_saved_searches/{id}/customers.json",
+        &["limit", "page_info", "fields"],
+        Scope::Read,
+        shopify::saved_searches::customers,
+    ),
+    shopify(
+        Method::GET,
+        "/admin/api/{version}/products.json",
+        &["limit", "page_info", "since_id", "ids", "fields"],
+        Scope::Read,
+        shopify::products::list,
+    ),
+    shopify(Method::GET, "/admin/api/{version}/products/count.json", &[], Scope::Read, shopify::products::count),
+    shopify(
+        Method::GET,
+        "/admin/api/{version}/products/{id}.json",
+        &["fields"],
+        Scope::Read,
+        shopify::products::show,
+    ),
     // What the store plugins tell.
     signed("/integrations/webhooks/{platform}/{event}"),
 ];

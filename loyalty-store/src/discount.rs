@@ -8,11 +8,61 @@ use std::sync::Arc;
 use loyalty_core::discount::{
     BatchEntry, Cart, Code, CodeState, DiscountEvent, PriceRule, Refusal, RuleState, Stacking,
 };
-use loyalty_core::{CheckoutId, CodeId, Event, PriceRuleId, SegmentId, ShopId, Timestamp};
+use loyalty_core::{CheckoutId, CodeId, Event, OrderId, PriceRuleId, SegmentId, ShopId, Timestamp};
 
+use crate::error::Failure;
 use crate::keyed::{Keyed, State};
+use crate::query::Page;
 use crate::record::{JournalRow, Seq};
 use crate::request::Who;
+use facts::CartFacts;
+
+/// What can be read of price rules, discount codes and carts.
+pub trait Discounts {
+    /// One price rule, with its e-mails.
+    fn price_rule(&self, shop: ShopId, id: PriceRuleId) -> Result<Option<PriceRuleView>, Failure>;
+
+    /// Price rules in the order in which they were made, after one of them.
+    fn price_rules(
+        &self,
+        shop: ShopId,
+        after: Option<PriceRuleId>,
+        limit: usize,
+    ) -> Result<Page<PriceRuleView>, Failure>;
+
+    /// How many price rules there are.
+    fn count_price_rules(&self, shop: ShopId) -> Result<u64, Failure>;
+
+    /// One discount code.
+    fn code(&self, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure>;
+
+    /// The discount code that a shopper types so.
+    fn code_of_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure>;
+
+    /// A rule's codes in the order in which they were made, after one of them.
+    fn codes(
+        &self,
+        shop: ShopId,
+        rule: PriceRuleId,
+        after: Option<CodeId>,
+        limit: usize,
+    ) -> Result<Page<CodeView>, Failure>;
+
+    /// How many codes a rule has.
+    fn count_codes(&self, shop: ShopId, rule: PriceRuleId) -> Result<u64, Failure>;
+
+    /// What became of codes that were asked for at once.
+    fn code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure>;
+
+    /// What a checkout holds at `now`.
+    fn checkout(&self, shop: ShopId, id: &CheckoutId, now: Timestamp) -> Result<CheckoutView, Failure>;
+
+    /// All that is known about a cart, as of one commit.
+    fn cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure>;
+
+    /// Which of the codes that an order brings it has used, in the order of their texts.
+    fn used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure>;
+}
 
 /// What is to be done with price rules and discount codes.
 #[derive(Clone, Debug)]
@@ -97,13 +147,13 @@ impl DiscountAction {
 #[non_exhaustive]
 pub enum Discounted {
     /// A rule was saved.
-    Rule(PriceRuleView),
+    Rule(Box<PriceRuleView>),
     /// A code was made or renamed.
-    Code(CodeView),
+    Code(Box<CodeView>),
     /// Many codes were made.
-    Batch(CodeBatch),
+    Batch(Box<CodeBatch>),
     /// What the checkout holds now.
-    Checkout(CheckoutView),
+    Checkout(Box<CheckoutView>),
     /// It is gone.
     Deleted,
 }

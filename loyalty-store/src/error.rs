@@ -24,6 +24,9 @@ pub enum Rejection {
     /// The shop has a code of this text.
     #[error("the shop has a code of this text already; case does not matter")]
     CodeTaken,
+    /// No such category.
+    #[error("there is no such category")]
+    CategoryNotFound,
     /// A customer of this id is there already.
     #[error("a customer with this id or e-mail exists already")]
     CustomerExists,
@@ -45,6 +48,9 @@ pub enum Rejection {
     /// What was read has changed since.
     #[error("it has changed since it was read")]
     PreconditionFailed,
+    /// No such product.
+    #[error("there is no such product")]
+    ProductNotFound,
     /// The program has changed since it was read.
     #[error("version {current} of the program was published in between")]
     ProgramChanged {
@@ -54,6 +60,12 @@ pub enum Rejection {
     /// No such redemption.
     #[error("there is no such redemption")]
     RedemptionNotFound,
+    /// Another saved search has this name.
+    #[error("another saved search has this name")]
+    SavedSearchNameTaken,
+    /// No such saved search.
+    #[error("there is no such saved search")]
+    SavedSearchNotFound,
     /// The rules said no.
     #[error(transparent)]
     Rules(#[from] loyalty_core::Rejection),
@@ -73,6 +85,7 @@ impl Rejection {
             Self::CodeNotFound => "code_not_found",
             Self::CodeRefused { reason, .. } => reason.code(),
             Self::CodeTaken => "code_taken",
+            Self::CategoryNotFound => "category_not_found",
             Self::CustomerExists => "customer_exists",
             Self::CustomerNotFound => "customer_not_found",
             Self::EmailTaken => "email_taken",
@@ -80,8 +93,11 @@ impl Rejection {
             Self::OrderOfAnotherCustomer => "order_of_another_customer",
             Self::PriceRuleNotFound => "price_rule_not_found",
             Self::PreconditionFailed => "precondition_failed",
+            Self::ProductNotFound => "product_not_found",
             Self::ProgramChanged { .. } => "program_changed",
             Self::RedemptionNotFound => "redemption_not_found",
+            Self::SavedSearchNameTaken => "saved_search_name_taken",
+            Self::SavedSearchNotFound => "saved_search_not_found",
             Self::Rules(rejection) => rejection.code(),
             Self::TooManyCodes => "too_many_codes",
         }

@@ -9,6 +9,9 @@
 //! 3. load the account and the order, and let the rules decide;
 //! 4. append the events to the journal, change the customer's record, and keep the answer.
 //!
+//! What a shop sells and the searches that it keeps are changed in the same way, without a journal
+//! ([`CatalogueAction`]), and read by [`Catalogue`].
+//!
 //! [`MemoryStore`] is for tests and embedding; [`SqliteStore`] is durable.
 //!
 //! # Example: a shop, an order's worth of points, and the proof
@@ -29,44 +32,48 @@
 //! # Ok(()) }
 //! ```
 
+mod catalogue;
 mod discount;
 mod error;
 mod fold;
 mod keyed;
 mod memory;
+mod number;
 mod query;
 mod record;
 mod redemption;
 mod request;
+mod search;
 mod shop;
 mod sqlite;
 mod transact;
 
+pub use catalogue::{
+    Catalogue, CatalogueAction, Catalogued, Category, CategoryRecord, Product, ProductKey, ProductRecord,
+    ProductStatus, SavedSearch, Tally, Variant,
+};
 pub use discount::facts::CartFacts;
 pub use discount::{
-    CartQuery, CheckoutView, CodeBatch, CodeView, DiscountAction, Discounted, OrderCode, PriceRuleView,
+    CartQuery, CheckoutView, CodeBatch, CodeView, DiscountAction, Discounted, Discounts, OrderCode, PriceRuleView,
 };
 pub use error::{Failure, Rejection};
 pub use memory::MemoryStore;
-pub use query::{CustomerView, LedgerPage, Page, SearchError, SearchQuery, Verified};
+pub use number::Number;
+pub use query::{CustomerView, LedgerPage, Page, Verified};
 pub use record::{CustomerRecord, JournalRow, OrderRecord, Seq};
-pub use redemption::{RedemptionAction, RedemptionView, RewardsView};
+pub use redemption::{RedemptionAction, RedemptionView, Redemptions, RewardsView};
 pub use request::{
     Action, Answer, Change, EmailConflict, Idempotency, Outcome, Pending, Presence, ProfileChange, Receipt, Reply,
     Request, Who,
 };
+pub use search::{SearchError, SearchQuery};
 pub use shop::{Integration, KeyRecord, NewKey, NewShop, Scope, Shop};
 pub use sqlite::{Admin, Settings, SqliteStore};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use loyalty_core::account::Usage;
-use loyalty_core::discount::Code;
-use loyalty_core::{
-    Account, AccountId, CheckoutId, CodeId, Context, OrderId, PriceRuleId, Program, ProgramVersion, RedemptionId,
-    RewardId, ShopId, Timestamp,
-};
+use loyalty_core::{Account, AccountId, Context, OrderId, Program, ProgramVersion, ShopId, Timestamp};
 
 /// A place where shops, customers, orders and points live.
 ///
@@ -80,7 +87,7 @@ use loyalty_core::{
 /// - **Separate.** Every look-up starts with the shop. Nothing of one shop is reachable from another.
 /// - **Time is an argument.** The clock of an account never steps back: an earlier `now` counts as the
 ///   account's last one.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     /// Carries out one business transaction.
     fn execute(&self, request: Request) -> Pending;
 
@@ -139,66 +146,6 @@ pub trait Store: Send + Sync + 'static {
         shop: ShopId,
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure>;
-
-    /// One price rule, with its e-mails.
-    fn price_rule(&self, shop: ShopId, id: PriceRuleId) -> Result<Option<PriceRuleView>, Failure>;
-
-    /// Price rules in the order in which they were made, after one of them.
-    fn price_rules(
-        &self,
-        shop: ShopId,
-        after: Option<PriceRuleId>,
-        limit: usize,
-    ) -> Result<Page<PriceRuleView>, Failure>;
-
-    /// How many price rules there are.
-    fn count_price_rules(&self, shop: ShopId) -> Result<u64, Failure>;
-
-    /// One discount code.
-    fn code(&self, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure>;
-
-    /// The discount code that a shopper types so.
-    fn code_of_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure>;
-
-    /// A rule's codes in the order in which they were made, after one of them.
-    fn codes(
-        &self,
-        shop: ShopId,
-        rule: PriceRuleId,
-        after: Option<CodeId>,
-        limit: usize,
-    ) -> Result<Page<CodeView>, Failure>;
-
-    /// How many codes a rule has.
-    fn count_codes(&self, shop: ShopId, rule: PriceRuleId) -> Result<u64, Failure>;
-
-    /// What became of codes that were asked for at once.
-    fn code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure>;
-
-    /// What a checkout holds at `now`.
-    fn checkout(&self, shop: ShopId, id: &CheckoutId, now: Timestamp) -> Result<CheckoutView, Failure>;
-
-    /// All that is known about a cart, as of one commit.
-    fn cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure>;
-
-    /// Which of the codes that an order brings it has used, in the order of their texts.
-    fn used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure>;
-
-    /// One redemption.
-    fn redemption(&self, shop: ShopId, id: RedemptionId) -> Result<Option<RedemptionView>, Failure>;
-
-    /// The redemptions of an account and of those that were merged into it, newest first for each, after one
-    /// of them.
-    fn redemptions(
-        &self,
-        shop: ShopId,
-        account: AccountId,
-        after: Option<RedemptionId>,
-        limit: usize,
-    ) -> Result<Page<RedemptionView>, Failure>;
-
-    /// How much of a reward all customers together have had.
-    fn reward_usage(&self, shop: ShopId, reward: &RewardId) -> Result<Option<Usage>, Failure>;
 
     /// The rewards that a customer can have at `now`, and why not the others.
     fn rewards(&self, shop: ShopId, who: &Who, now: Timestamp) -> Result<Option<RewardsView>, Failure> {

@@ -1,28 +1,26 @@
 //! The reference implementation: everything in memory, one request at a time. For tests and embedding.
 
+mod catalogue;
+mod discount;
+mod redemption;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use loyalty_core::account::Usage;
-use loyalty_core::discount::Code;
-use loyalty_core::{
-    AccountId, CheckoutId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, ProgramVersion, RedemptionId,
-    RewardId, ShopId, Timestamp,
-};
+use loyalty_core::{AccountId, CustomerId, Email, OrderId, Program, ProgramVersion, ShopId, Timestamp};
 
 use crate::Store;
-use crate::discount::facts::{self, CartFacts, DiscountView};
 use crate::discount::index::Index;
-use crate::discount::{CartQuery, CheckoutView, CodeBatch, CodeView, PriceRuleView};
 use crate::error::Failure;
 use crate::fold::{Fold, Standing};
 use crate::keyed::{Key, Keyed};
-use crate::query::{CustomerView, LedgerPage, Page, SearchQuery, Verified};
+use crate::query::{CustomerView, LedgerPage, Page, Verified};
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
-use crate::redemption::{self, RedemptionView};
 use crate::request::{Pending, Request, Who};
+use crate::search::SearchQuery;
 use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
 use crate::transact::{Changes, Kept, View, transact};
+use catalogue::Shelf;
 
 /// A store in memory. Nothing survives the process.
 #[derive(Debug, Default)]
@@ -43,6 +41,7 @@ struct Tables {
     orders: HashMap<(ShopId, OrderId), Arc<OrderRecord>>,
     keyed: HashMap<(ShopId, Key), Arc<Keyed>>,
     index: Index,
+    shelf: Shelf,
     kept: HashMap<(ShopId, [u8; 16]), Kept>,
     accounts_made: i64,
 }
@@ -98,20 +97,6 @@ impl View for Tables {
     }
 }
 
-impl DiscountView for Tables {
-    fn keyed(&mut self, shop: ShopId, key: &Key) -> Result<Option<Arc<Keyed>>, Failure> {
-        Ok(self.keyed.get(&(shop, key.clone())).cloned())
-    }
-
-    fn code_of_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure> {
-        Ok(self.index.by_key.get(&(shop, key.to_owned())).map(|(_, code)| *code))
-    }
-
-    fn rule_emails(&mut self, shop: ShopId, rule: PriceRuleId) -> Result<Arc<[Email]>, Failure> {
-        Ok(self.index.emails.get(&(shop, rule)).cloned().unwrap_or_default())
-    }
-}
-
 impl Tables {
     fn program_of(&self, shop: ShopId, version: Option<ProgramVersion>) -> Option<(ProgramVersion, Arc<Program>)> {
         let (first, last) = (version.unwrap_or(ProgramVersion(0)), version.unwrap_or(ProgramVersion(u32::MAX)));
@@ -138,6 +123,7 @@ impl Tables {
         if let Some((version, program)) = changes.program {
             self.programs.insert((shop, version), program);
         }
+        self.shelf.apply(shop, changes.shelved, changes.numbered);
         if let Some(kept) = changes.kept {
             self.kept.insert((kept.shop, kept.key), kept);
         }
@@ -177,7 +163,10 @@ impl Tables {
     ) -> impl Iterator<Item = &'a Arc<CustomerRecord>> {
         let later =
             self.customers.range(after.map_or(AccountId(0), |after| AccountId(after.0.saturating_add(1)))..);
-        later.map(|(_, record)| record).filter(move |record| record.shop == shop && search.matches(record))
+        let matches = move |record: &CustomerRecord| {
+            self.view_of(record.account).is_some_and(|customer| search.matches(&customer))
+        };
+        later.map(|(_, record)| record).filter(move |record| record.shop == shop && matches(record))
     }
 }
 
@@ -255,116 +244,6 @@ impl Store for MemoryStore {
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
         Ok(self.tables().program_of(shop, version))
-    }
-
-    fn price_rule(&self, shop: ShopId, id: PriceRuleId) -> Result<Option<PriceRuleView>, Failure> {
-        facts::rule(&mut *self.tables(), shop, id)
-    }
-
-    fn price_rules(
-        &self,
-        shop: ShopId,
-        after: Option<PriceRuleId>,
-        limit: usize,
-    ) -> Result<Page<PriceRuleView>, Failure> {
-        let mut tables = self.tables();
-        let from = (shop, PriceRuleId(after.map_or(0, |after| after.0.saturating_add(1))));
-        let ids = tables.index.rules.range(from..=(shop, PriceRuleId(Seq::MAX)));
-        let ids: Vec<_> = ids.map(|(_, id)| *id).take(limit.saturating_add(1)).collect();
-        let rules = ids.iter().take(limit).map(|id| facts::rule(&mut *tables, shop, *id));
-        let rules: Result<Vec<_>, _> = rules.collect();
-        Ok(Page { items: rules?.into_iter().flatten().collect(), more: ids.len() > limit })
-    }
-
-    fn count_price_rules(&self, shop: ShopId) -> Result<u64, Failure> {
-        let tables = self.tables();
-        let rules = tables.index.rules.range((shop, PriceRuleId(0))..=(shop, PriceRuleId(Seq::MAX)));
-        Ok(u64::try_from(rules.count()).unwrap_or(u64::MAX))
-    }
-
-    fn code(&self, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure> {
-        facts::code(&mut *self.tables(), shop, id)
-    }
-
-    fn code_of_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure> {
-        facts::code_of_text(&mut *self.tables(), shop, text)
-    }
-
-    fn codes(
-        &self,
-        shop: ShopId,
-        rule: PriceRuleId,
-        after: Option<CodeId>,
-        limit: usize,
-    ) -> Result<Page<CodeView>, Failure> {
-        let mut tables = self.tables();
-        let from = (rule, CodeId(after.map_or(0, |after| after.0.saturating_add(1))));
-        let ids = tables.index.of_rule.range(from..=(rule, CodeId(Seq::MAX)));
-        let ids: Vec<_> = ids.map(|(_, id)| *id).take(limit.saturating_add(1)).collect();
-        let codes = ids.iter().take(limit).map(|id| facts::code(&mut *tables, shop, *id));
-        let codes: Result<Vec<_>, _> = codes.collect();
-        Ok(Page { items: codes?.into_iter().flatten().collect(), more: ids.len() > limit })
-    }
-
-    fn count_codes(&self, shop: ShopId, rule: PriceRuleId) -> Result<u64, Failure> {
-        let mut tables = self.tables();
-        if facts::rule(&mut *tables, shop, rule)?.is_none() {
-            return Ok(0);
-        }
-        let codes = tables.index.of_rule.range((rule, CodeId(0))..=(rule, CodeId(Seq::MAX)));
-        Ok(u64::try_from(codes.count()).unwrap_or(u64::MAX))
-    }
-
-    fn code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure> {
-        let tables = self.tables();
-        let place = usize::try_from(id.saturating_sub(1)).unwrap_or(usize::MAX);
-        Ok(tables.journal.get(place).and_then(|row| CodeBatch::of(row, shop)))
-    }
-
-    fn checkout(&self, shop: ShopId, id: &CheckoutId, now: Timestamp) -> Result<CheckoutView, Failure> {
-        facts::checkout(&mut *self.tables(), shop, id, now)
-    }
-
-    fn cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure> {
-        let mut tables = self.tables();
-        let digits = tables.shops.get(&shop).map_or(2, |shop| shop.minor_digits());
-        let (id, email) = (query.cart.customer.id.as_ref(), query.cart.customer.email.as_ref());
-        let by_id = id.map(|id| tables.by_id(shop, id)).transpose()?.flatten();
-        let by_email = email.map(|email| tables.by_email(shop, email)).transpose()?.flatten();
-        let accounts = by_id.into_iter().chain(by_email.filter(|account| by_id != Some(*account)));
-        let customers = accounts.filter_map(|account| tables.customers.get(&account));
-        let customers = customers.filter(|record| facts::is_the_customer(record, id.is_some(), by_id));
-        let customers: Vec<_> = customers.cloned().collect();
-        CartFacts::of(&mut *tables, (shop, digits), query, &customers)
-    }
-
-    fn used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {
-        facts::used_by_order(&mut *self.tables(), shop, order)
-    }
-
-    fn redemption(&self, shop: ShopId, id: RedemptionId) -> Result<Option<RedemptionView>, Failure> {
-        redemption::redemption(&mut *self.tables(), shop, id)
-    }
-
-    fn redemptions(
-        &self,
-        shop: ShopId,
-        account: AccountId,
-        after: Option<RedemptionId>,
-        limit: usize,
-    ) -> Result<Page<RedemptionView>, Failure> {
-        let last = |tables: &mut Tables, account| {
-            Ok(tables
-                .accounts
-                .get(&account)
-                .filter(|record| record.shop == shop)
-                .and_then(|record| record.account.last_redemption()))
-        };
-        redemption::redemptions(&mut *self.tables(), shop, account, after, limit, last)
-    }
-
-    fn reward_usage(&self, shop: ShopId, reward: &RewardId) -> Result<Option<Usage>, Failure> {
-        redemption::usage(&mut *self.tables(), shop, reward)
     }
 
     fn verify(&self) -> Result<Verified, Failure> {

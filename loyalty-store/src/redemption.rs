@@ -1,14 +1,37 @@
 //! Rewards and redemptions: what can be asked about them, and what is answered.
 
+use std::sync::Arc;
+
 use loyalty_core::account::Usage;
 use loyalty_core::redemption::{Offered, Redemption};
-use loyalty_core::{AccountId, Amount, CodeId, OrderId, PriceRuleId, RedemptionId, RewardId, ShopId, Timestamp};
+use loyalty_core::{
+    AccountId, Amount, CodeId, OrderId, Points, PriceRuleId, Program, RedemptionId, RewardId, ShopId, Timestamp,
+};
 
 use crate::discount::facts::DiscountView;
 use crate::error::Failure;
 use crate::keyed::{Issued, Key, State};
 use crate::query::{CustomerView, Page};
 use crate::request::Who;
+
+/// What can be read of redemptions.
+pub trait Redemptions {
+    /// One redemption.
+    fn redemption(&self, shop: ShopId, id: RedemptionId) -> Result<Option<RedemptionView>, Failure>;
+
+    /// The redemptions of an account and of those that were merged into it, newest first for each, after one
+    /// of them.
+    fn redemptions(
+        &self,
+        shop: ShopId,
+        account: AccountId,
+        after: Option<RedemptionId>,
+        limit: usize,
+    ) -> Result<Page<RedemptionView>, Failure>;
+
+    /// How much of a reward all customers together have had.
+    fn reward_usage(&self, shop: ShopId, reward: &RewardId) -> Result<Option<Usage>, Failure>;
+}
 
 /// What is to be done with redemptions.
 #[derive(Clone, Debug)]
@@ -68,9 +91,9 @@ pub struct RewardsView {
     /// The customer.
     pub customer: CustomerView,
     /// Their balance.
-    pub balance: loyalty_core::Points,
+    pub balance: Points,
     /// The program that has the rewards.
-    pub program: std::sync::Arc<loyalty_core::Program>,
+    pub program: Arc<Program>,
     /// Each of them, in the program's order.
     pub offered: Vec<Offered>,
 }

@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 use loyalty_core::{Command, CustomerId, Email, Event, Program, ProgramVersion, ShopId, Tag, Timestamp};
 use tokio::sync::oneshot;
 
+use crate::catalogue::{CatalogueAction, Catalogued};
 use crate::discount::{DiscountAction, Discounted, OrderCode};
 use crate::error::{Failure, Rejection};
 use crate::query::CustomerView;
@@ -66,6 +67,8 @@ pub enum Action {
         /// The version that the caller saw.
         replaces: Option<ProgramVersion>,
     },
+    /// A change of the catalogue.
+    Catalogue(CatalogueAction),
 }
 
 impl Action {
@@ -230,6 +233,8 @@ pub struct Receipt {
     pub discount: Option<Discounted>,
     /// The redemption as it is now.
     pub redemption: Option<RedemptionView>,
+    /// What became of the catalogue.
+    pub catalogue: Option<Catalogued>,
     /// What happened to the customer's account and the order.
     pub events: Vec<Event>,
 }

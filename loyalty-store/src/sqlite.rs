@@ -3,14 +3,16 @@
 //!
 //! The modules, in reading order: the file ([`schema`]), records as rows ([`rows`]), the caches
 //! ([`cache`], [`shared`]), what is decided but not committed ([`staged`]) and who decides it
-//! ([`decider`]), the writer and what it writes later ([`writer`], [`behind`]), the operator's side
-//! ([`admin`]).
+//! ([`decider`]), the writer and what it writes later ([`writer`], [`behind`]), what has no cache and no
+//! journal ([`catalogue`]), the operator's side ([`admin`]).
 
 mod admin;
 mod behind;
 mod cache;
+mod catalogue;
 mod decider;
 mod discount;
+mod redemption;
 mod rows;
 mod schema;
 mod shared;
@@ -18,26 +20,20 @@ mod staged;
 mod writer;
 
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
-use loyalty_core::account::Usage;
-use loyalty_core::discount::Code;
-use loyalty_core::{
-    AccountId, CheckoutId, CodeId, OrderId, PriceRuleId, Program, ProgramVersion, RedemptionId, RewardId, ShopId,
-    Timestamp,
-};
+use loyalty_core::{AccountId, OrderId, Program, ProgramVersion, ShopId, Timestamp};
 
 use crate::Store;
-use crate::discount::facts::CartFacts;
-use crate::discount::{CartQuery, CheckoutView, CodeBatch, CodeView, PriceRuleView};
 use crate::error::Failure;
-use crate::query::{CustomerView, LedgerPage, Page, SearchQuery, Verified};
-use crate::record::{OrderRecord, Seq};
-use crate::redemption::{self, RedemptionView};
+use crate::query::{CustomerView, LedgerPage, Page, Verified};
+use crate::record::{CustomerRecord, OrderRecord, Seq};
 use crate::request::{Pending, Request, Who};
+use crate::search::{Key, SearchQuery};
 use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
 use decider::{Decider, Job};
 use shared::Shared;
@@ -115,6 +111,60 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
     thread.map_err(|error| Failure::Unavailable(error.to_string()))
 }
 
+/// Customers, for a read that has begun: health must not be asked twice by one thread.
+impl SqliteStore {
+    fn named(&self, shop: ShopId, who: &Who) -> Result<Option<CustomerView>, Failure> {
+        let account = match who {
+            Who::Id(id) | Who::Both(id, _) => self.shared.by_id(&(shop, id.clone()))?,
+            Who::Email(email) => self.shared.by_email(&(shop, email.key().to_owned()))?,
+        };
+        let Some(account) = account else { return Ok(None) };
+        if let Some(customer) = self.shared.view_of(account)? {
+            return Ok(Some(customer));
+        }
+        // A guest who is merged at this moment: the file says already whose the e-mail is.
+        let Who::Email(email) = who else { return Ok(None) };
+        let account = self.shared.read(|db| rows::account_by_email(db, shop, email.key()))?;
+        account.map_or(Ok(None), |account| self.shared.view_of(account))
+    }
+
+    /// The customer of an account, or of the one that it was merged into.
+    fn owner(&self, shop: ShopId, account: AccountId) -> Result<Option<CustomerView>, Failure> {
+        let mut account = account;
+        while let Some(record) = self.shared.account(account)? {
+            match record.account.merged_into() {
+                Some(into) => account = into,
+                None => break,
+            }
+        }
+        Ok(self.shared.view_of(account)?.filter(|customer| customer.record().shop == shop))
+    }
+
+    /// Whether a customer matches. The account is looked up only where the search asks for it.
+    fn matches(&self, search: &SearchQuery, record: &CustomerRecord) -> Result<bool, Failure> {
+        if let Some(matches) = search.matches_record(record) {
+            return Ok(matches);
+        }
+        let customer = self.shared.glimpse(record)?;
+        Ok(customer.is_some_and(|customer| search.matches(&customer)))
+    }
+
+    /// The few customers that keys can lead to, by account, as far as they match.
+    fn keyed(&self, shop: ShopId, keys: &[Key], search: &SearchQuery) -> Result<Vec<CustomerView>, Failure> {
+        let mut found = Vec::new();
+        for key in keys {
+            found.extend(match key {
+                Key::Who(who) => self.named(shop, who)?,
+                Key::Account(account) => self.owner(shop, *account)?,
+            });
+        }
+        found.retain(|customer| search.matches(customer));
+        found.sort_by_key(|customer| customer.record().account);
+        found.dedup_by_key(|customer| customer.record().account);
+        Ok(found)
+    }
+}
+
 /// One store a file, by whatever name it is opened.
 fn lock(path: &Path) -> Result<File, Failure> {
     let mut name = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
@@ -153,30 +203,12 @@ impl Store for SqliteStore {
 
     fn customer(&self, shop: ShopId, who: &Who) -> Result<Option<CustomerView>, Failure> {
         let _well = self.shared.health()?;
-        let account = match who {
-            Who::Id(id) | Who::Both(id, _) => self.shared.by_id(&(shop, id.clone()))?,
-            Who::Email(email) => self.shared.by_email(&(shop, email.key().to_owned()))?,
-        };
-        let Some(account) = account else { return Ok(None) };
-        if let Some(customer) = self.shared.view_of(account)? {
-            return Ok(Some(customer));
-        }
-        // A guest who is merged at this moment: the file says already whose the e-mail is.
-        let Who::Email(email) = who else { return Ok(None) };
-        let account = self.shared.read(|db| rows::account_by_email(db, shop, email.key()))?;
-        account.map_or(Ok(None), |account| self.shared.view_of(account))
+        self.named(shop, who)
     }
 
     fn customer_of(&self, shop: ShopId, account: AccountId) -> Result<Option<CustomerView>, Failure> {
         let _well = self.shared.health()?;
-        let mut account = account;
-        while let Some(record) = self.shared.account(account)? {
-            match record.account.merged_into() {
-                Some(into) => account = into,
-                None => break,
-            }
-        }
-        Ok(self.shared.view_of(account)?.filter(|customer| customer.record().shop == shop))
+        self.owner(shop, account)
     }
 
     fn customers(
@@ -187,18 +219,26 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Page<CustomerView>, Failure> {
         let _well = self.shared.health()?;
+        let after = after.unwrap_or(AccountId(0));
+        if let Some(keys) = search.keys() {
+            let mut items = self.keyed(shop, &keys, search)?;
+            items.retain(|customer| customer.record().account > after);
+            let more = items.len() > limit;
+            items.truncate(limit);
+            return Ok(Page { items, more });
+        }
         let (mut found, mut more) = (Vec::new(), false);
         self.shared.read(|db| {
-            rows::each_customer(db, shop, after.unwrap_or(AccountId(0)), |record| {
-                if !search.matches(&record) {
-                    return std::ops::ControlFlow::Continue(());
+            rows::each_customer(db, shop, after, |record| {
+                if !self.matches(search, &record)? {
+                    return Ok(ControlFlow::Continue(()));
                 }
                 more = found.len() >= limit;
                 if more {
-                    return std::ops::ControlFlow::Break(());
+                    return Ok(ControlFlow::Break(()));
                 }
                 found.push(record.account);
-                std::ops::ControlFlow::Continue(())
+                Ok(ControlFlow::Continue(()))
             })
         })?;
         let views: Result<Vec<_>, _> = found.into_iter().map(|account| self.shared.view_of(account)).collect();
@@ -207,14 +247,17 @@ impl Store for SqliteStore {
 
     fn count_customers(&self, shop: ShopId, search: &SearchQuery) -> Result<u64, Failure> {
         let _well = self.shared.health()?;
+        if let Some(keys) = search.keys() {
+            return Ok(u64::try_from(self.keyed(shop, &keys, search)?.len()).unwrap_or(u64::MAX));
+        }
         self.shared.read(|db| {
             if search.is_empty() {
                 return rows::count_customers(db, shop);
             }
             let mut count = 0_u64;
             rows::each_customer(db, shop, AccountId(0), |record| {
-                count = count.saturating_add(u64::from(search.matches(&record)));
-                std::ops::ControlFlow::Continue(())
+                count = count.saturating_add(u64::from(self.matches(search, &record)?));
+                Ok(ControlFlow::Continue(()))
             })?;
             Ok(count)
         })
@@ -261,100 +304,6 @@ impl Store for SqliteStore {
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
         let _well = self.shared.health()?;
         self.shared.program(shop, version)
-    }
-
-    fn price_rule(&self, shop: ShopId, id: PriceRuleId) -> Result<Option<PriceRuleView>, Failure> {
-        let _well = self.shared.health()?;
-        self.find_price_rule(shop, id)
-    }
-
-    fn price_rules(
-        &self,
-        shop: ShopId,
-        after: Option<PriceRuleId>,
-        limit: usize,
-    ) -> Result<Page<PriceRuleView>, Failure> {
-        let _well = self.shared.health()?;
-        self.list_price_rules(shop, after, limit)
-    }
-
-    fn count_price_rules(&self, shop: ShopId) -> Result<u64, Failure> {
-        let _well = self.shared.health()?;
-        self.number_of_price_rules(shop)
-    }
-
-    fn code(&self, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure> {
-        let _well = self.shared.health()?;
-        self.find_code(shop, id)
-    }
-
-    fn code_of_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure> {
-        let _well = self.shared.health()?;
-        self.find_code_of_text(shop, text)
-    }
-
-    fn codes(
-        &self,
-        shop: ShopId,
-        rule: PriceRuleId,
-        after: Option<CodeId>,
-        limit: usize,
-    ) -> Result<Page<CodeView>, Failure> {
-        let _well = self.shared.health()?;
-        self.list_codes(shop, rule, after, limit)
-    }
-
-    fn count_codes(&self, shop: ShopId, rule: PriceRuleId) -> Result<u64, Failure> {
-        let _well = self.shared.health()?;
-        self.number_of_codes(shop, rule)
-    }
-
-    fn code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure> {
-        let _well = self.shared.health()?;
-        self.find_code_batch(shop, id)
-    }
-
-    fn checkout(&self, shop: ShopId, id: &CheckoutId, now: Timestamp) -> Result<CheckoutView, Failure> {
-        let _well = self.shared.health()?;
-        self.find_checkout(shop, id, now)
-    }
-
-    fn cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure> {
-        let _well = self.shared.health()?;
-        self.find_cart_facts(shop, query)
-    }
-
-    fn used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {
-        let _well = self.shared.health()?;
-        self.find_used_by_order(shop, order)
-    }
-
-    fn redemption(&self, shop: ShopId, id: RedemptionId) -> Result<Option<RedemptionView>, Failure> {
-        let _well = self.shared.health()?;
-        redemption::redemption(&mut self.discounts(), shop, id)
-    }
-
-    fn redemptions(
-        &self,
-        shop: ShopId,
-        account: AccountId,
-        after: Option<RedemptionId>,
-        limit: usize,
-    ) -> Result<Page<RedemptionView>, Failure> {
-        let _well = self.shared.health()?;
-        let _one_commit = self.shared.as_published();
-        let last = |shared: &mut &Shared, account| {
-            Ok(shared
-                .account(account)?
-                .filter(|record| record.shop == shop)
-                .and_then(|record| record.account.last_redemption()))
-        };
-        redemption::redemptions(&mut self.discounts(), shop, account, after, limit, last)
-    }
-
-    fn reward_usage(&self, shop: ShopId, reward: &RewardId) -> Result<Option<Usage>, Failure> {
-        let _well = self.shared.health()?;
-        redemption::usage(&mut self.discounts(), shop, reward)
     }
 
     fn verify(&self) -> Result<Verified, Failure> {

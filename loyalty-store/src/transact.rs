@@ -3,6 +3,7 @@
 //! [`transact`] reads through a [`View`] and answers with [`Changes`] and the outcome. It knows neither SQL
 //! nor threads, so that every store decides alike. The order of checks: idempotency, look-ups, rules.
 
+mod catalogue;
 mod discount;
 mod redemption;
 
@@ -26,8 +27,10 @@ use crate::request::{
 };
 use crate::shop::Shop;
 
+pub(crate) use catalogue::{CatalogueView, Shelved};
+
 /// What a transaction reads: committed state and what the requests before it in the same commit changed.
-pub(crate) trait View: DiscountView {
+pub(crate) trait View: CatalogueView + DiscountView {
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure>;
     fn program(
         &mut self,
@@ -72,6 +75,9 @@ pub(crate) struct Changes {
     pub(crate) program: Option<(ProgramVersion, Arc<Program>)>,
     pub(crate) keyed: Vec<(Key, Arc<Keyed>)>,
     pub(crate) indexed: Vec<Indexed>,
+    pub(crate) shelved: Vec<Shelved>,
+    /// How many numbers the shop was given, where this gave some.
+    pub(crate) numbered: Option<i64>,
     pub(crate) kept: Option<Kept>,
 }
 
@@ -178,6 +184,10 @@ impl<V: View> Transaction<'_, V> {
             Action::Discount(action) => self.discount(action),
             Action::Redemption(action) => self.redemption(action),
             Action::PublishProgram { program, replaces } => self.publish(*program, replaces),
+            Action::Catalogue(action) => {
+                let catalogued = self.catalogue(action)?;
+                Ok(Receipt { catalogue: Some(catalogued), ..self.receipt(None, None)? })
+            }
         }
     }
 
@@ -230,6 +240,7 @@ impl<V: View> Transaction<'_, V> {
             codes: Vec::new(),
             discount: None,
             redemption: None,
+            catalogue: None,
             events: std::mem::take(&mut self.events),
         })
     }

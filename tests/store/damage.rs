@@ -1,9 +1,10 @@
 //! The proof finds damage, and names it.
 
-use loyalty_store::{Admin, Failure, Store};
+use loyalty_store::{Action, Admin, Catalogue, CatalogueAction, Failure, Product, ProductKey, Store};
 use loyalty_tests::*;
 
 use crate::Place;
+use crate::catalogue::{product, variant};
 
 /// Customer 1 has rows 1, 2, 4 and 6 (account 1), customer 2 rows 3 and 5 (account 2), order `o2` of
 /// nobody rows 7 and 8.
@@ -137,11 +138,7 @@ fn a_lost_state_is_a_failure() {
     place.sql().execute("DELETE FROM account WHERE id = 1", []).unwrap();
     let store = place.open();
     let desk = Desk { store: &store, shop: loyalty_core::ShopId(1), now: at("2026-01-02T00:00:00Z") };
-    let told = store.execute(desk.request(loyalty_store::Action::customer(
-        id("1"),
-        loyalty_store::Presence::Must,
-        vec![add(1)],
-    )));
+    let told = store.execute(desk.request(Action::customer(id("1"), loyalty_store::Presence::Must, vec![add(1)])));
     assert!(matches!(told.wait(), Err(Failure::Corrupt(_))));
     desk.tell(&id("2"), vec![add(1)]).unwrap();
     assert_eq!(desk.balance(&id("2")), 8);
@@ -159,5 +156,35 @@ fn an_unreadable_record_is_a_failure() {
         place.sql().execute(damage, []).unwrap();
         let found = Admin::open_existing(&place.file()).unwrap().verify();
         assert!(matches!(found, Err(Failure::Corrupt(_))), "{damage}: {found:?}");
+    }
+}
+
+/// Nor is a product, and who asks for another one does not suffer from it.
+#[test]
+fn an_unreadable_product_is_a_failure() {
+    let place = Place::new();
+    let store = place.open();
+    let shop = Desk::new(&store).shop;
+    for damage in [
+        "UPDATE product SET product = '{' WHERE product_id = 'tea'",
+        "UPDATE product SET product = '{\"id\":\"tea\"}' WHERE product_id = 'tea'",
+        "UPDATE product SET variant_numbers = '[]' WHERE product_id = 'tea'",
+        "UPDATE product SET variant_numbers = '[\"1\"]' WHERE product_id = 'tea'",
+        "UPDATE product SET created_at = 9223372036854775807 WHERE product_id = 'tea'",
+    ] {
+        let desk = Desk { store: &store, shop, now: at("2026-01-02T00:00:00Z") };
+        place.sql().execute("DELETE FROM product", []).unwrap();
+        let tea = Product { variants: vec![variant("s")], ..product("tea", "Tea") };
+        let put = |product: &Product| Action::Catalogue(CatalogueAction::PutProducts(vec![product.clone()]));
+        desk.act(put(&tea)).unwrap();
+        desk.act(put(&product("cup", "Cup"))).unwrap();
+        assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
+        let read = |id: &str| store.product(shop, &ProductKey::Id(id.parse().unwrap()));
+        assert!(matches!(read("tea"), Err(Failure::Corrupt(_))), "{damage}");
+        assert!(matches!(store.products(shop, None, 9), Err(Failure::Corrupt(_))), "{damage}");
+        let again = store.execute(desk.request(put(&tea)));
+        assert!(matches!(again.wait(), Err(Failure::Corrupt(_))), "{damage}");
+        assert!(read("cup").unwrap().is_some());
+        desk.act(put(&product("cup", "Mug"))).unwrap();
     }
 }

@@ -37,7 +37,7 @@ fn reserve(desk: &Desk<'_>, id: &str, codes: &[&str], who: Option<Who>, until: &
 
 fn held(outcome: Outcome) -> CheckoutView {
     match outcome.unwrap().discount {
-        Some(Discounted::Checkout(view)) => view,
+        Some(Discounted::Checkout(view)) => *view,
         other => panic!("{other:?}"),
     }
 }
@@ -202,7 +202,7 @@ pub(crate) fn a_batch_says_what_became_of_each_code(store: &dyn Store) {
     desk.code(rule, "TAKEN");
     let texts = ["one", "taken", " ", "ONE", "two"].map(str::to_owned).to_vec();
     let batch: CodeBatch = match desk.discount(DiscountAction::AddCodes { rule, texts }).unwrap().discount {
-        Some(Discounted::Batch(batch)) => batch,
+        Some(Discounted::Batch(batch)) => *batch,
         other => panic!("{other:?}"),
     };
     let made = |text: &str| store.code_of_text(desk.shop, &typed(text)).unwrap().unwrap().id;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use loyalty_store::{Action, Admin, Failure, NewShop, Presence, Settings, SqliteStore, Store, Who};
+use loyalty_store::{Action, Admin, Catalogue, Failure, NewShop, Presence, Settings, SqliteStore, Store, Who};
 use loyalty_tests::*;
 
 use crate::picture::{Picture, books_add_up};
@@ -172,10 +172,29 @@ fn a_newer_format_is_refused_by_name() {
     drop(place.open());
     place.sql().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(place.file()).unwrap();
-    let newer = Failure::TooNew { found: 99, known: 2 };
+    let newer = Failure::TooNew { found: 99, known: 3 };
     assert_eq!(SqliteStore::open(&place.file(), &Settings::default()).unwrap_err(), newer);
     assert_eq!(Admin::open(&place.file()).unwrap_err(), newer);
     assert!(std::fs::read(place.file()).unwrap() == before, "the file was changed");
+}
+
+/// A file from before the catalogue has one as soon as it is opened, and keeps the rest.
+#[test]
+fn an_older_format_is_moved_to_the_newest() {
+    let place = Place::new();
+    let store = place.open();
+    let desk = Desk::new(&store);
+    desk.tell(&id("1"), vec![add(5)]).unwrap();
+    let (shop, before) = (desk.shop, Picture::of(&store));
+    drop(store);
+    let first = "DROP TABLE numbering; DROP TABLE product; DROP TABLE category; DROP TABLE saved_search;
+        PRAGMA user_version = 1;";
+    place.sql().execute_batch(first).unwrap();
+    let store = place.open();
+    assert_eq!(Picture::of(&store), before);
+    assert_eq!(store.count_products(shop), Ok(0));
+    let version: i64 = place.sql().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 2);
 }
 
 #[test]

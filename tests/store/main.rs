@@ -17,6 +17,7 @@
     reason = "a test may stop at what it did not expect"
 )]
 
+mod catalogue;
 mod customers;
 mod damage;
 mod discounts;
@@ -29,6 +30,7 @@ mod races;
 mod random;
 mod reading;
 mod redemptions;
+mod searches;
 mod shops;
 
 use std::path::{Path, PathBuf};
@@ -210,6 +212,19 @@ conformance! {
         redemptions_are_read_in_pages_through_a_merge
         redemptions_of_one_shop_are_not_anothers
         what_the_shop_does_with_a_code_does_not_lose_points;
+    searches:
+        terms_are_put_together
+        values_are_compared
+        an_id_or_an_email_leads_to_its_customer
+        what_cannot_be_searched_is_refused_by_name;
+    catalogue:
+        products_are_put_and_kept_as_told
+        a_number_is_given_once
+        products_are_listed_by_number
+        categories_are_put_listed_and_forgotten
+        searches_are_saved_under_names_of_their_own
+        what_is_not_there_cannot_be_forgotten
+        a_change_of_the_catalogue_happens_once;
     shops:
         a_program_replaces_the_one_that_was_seen
         two_keys_are_alive

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use loyalty_core::{Account, AccountId, Event, OrderId, Program, ProgramVersion, ShopId};
 use loyalty_store::{
-    CodeView, CustomerRecord, CustomerView, JournalRow, OrderRecord, PriceRuleView, RedemptionView, SearchQuery,
-    Seq, Shop, Store,
+    CategoryRecord, CodeView, CustomerRecord, CustomerView, JournalRow, OrderRecord, PriceRuleView, ProductRecord,
+    RedemptionView, SavedSearch, SearchQuery, Seq, Shop, Store,
 };
 
 /// Shop by shop, what a store shows.
@@ -22,6 +22,9 @@ struct ShopPicture {
     merged: Vec<(AccountId, Vec<Arc<JournalRow>>)>,
     orders: Vec<(OrderId, Option<Arc<OrderRecord>>)>,
     rules: Vec<(PriceRuleView, Vec<CodeView>, u64)>,
+    products: Vec<Arc<ProductRecord>>,
+    categories: Vec<Arc<CategoryRecord>>,
+    searches: Vec<Arc<SavedSearch>>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -61,7 +64,10 @@ impl ShopPicture {
             (rule, codes, count)
         });
         let rules = rules.collect();
-        Self { shop, program, customers, merged, orders, rules }
+        let products = store.products(shop.id, None, 1_000).unwrap().items;
+        let categories = store.categories(shop.id, None, 1_000).unwrap().items;
+        let searches = store.saved_searches(shop.id, None, 1_000).unwrap().items;
+        Self { shop, program, customers, merged, orders, rules, products, categories, searches }
     }
 }
 

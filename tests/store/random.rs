@@ -3,6 +3,7 @@
 //!
 //! Customers, orders and keys are few on purpose, so that requests meet.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,12 @@ use loyalty_core::discount::{CustomerSelection, Parts, PriceRule};
 use loyalty_core::proptest::{expiring_programs, facts, programs, tags, tier_ids};
 use loyalty_core::{
     Amount, CheckoutId, CodeId, Command, ManualTier, PriceRuleId, Program, ProgramVersion, RedemptionId, RewardId,
-    ShopId, Timestamp,
+    ShopId, Timestamp, Zone,
 };
 use loyalty_store::{
-    Action, Change, DiscountAction, EmailConflict, MemoryStore, Presence, ProfileChange, RedemptionAction,
-    RedemptionView, Request, Settings, SqliteStore, Store, Who,
+    Action, CatalogueAction, Change, DiscountAction, Discounts, EmailConflict, MemoryStore, Number, Presence,
+    Product, ProfileChange, RedemptionAction, RedemptionView, Redemptions, Request, SearchQuery, Settings,
+    SqliteStore, Store, Who,
 };
 use loyalty_tests::*;
 use proptest::collection::vec;
@@ -24,6 +26,7 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use crate::Place;
+use crate::catalogue::{category, product, variant};
 use crate::picture::{Picture, books_add_up};
 
 /// What happens next.
@@ -66,8 +69,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn telling(facts: Vec<Command>) -> impl Strategy<Value = Telling> {
-    let orders = about_one_of(facts);
-    let action = prop_oneof![6 => about_customer(), 6 => orders, 5 => about_discounts(), 6 => about_redemptions(), 1 => publishing()];
+    let action = prop_oneof![
+        6 => about_customer(),
+        6 => about_one_of(facts),
+        5 => about_discounts(),
+        6 => about_redemptions(),
+        3 => cataloguing(),
+        1 => publishing(),
+    ];
     let key = weighted(0.3, 0..6_u8);
     let again = weighted(0.2, any::<Index>());
     (0..2_usize, -20..200_i64, key, weighted(0.1, any::<bool>()), again, action)
@@ -181,6 +190,29 @@ fn publishing() -> impl Strategy<Value = Action> {
     })
 }
 
+/// Few names, so that what is there is changed, forgotten and made again.
+fn cataloguing() -> impl Strategy<Value = Action> {
+    let title = || select(&["Tea", "Cup"][..]);
+    let told = (select(&["7", "tea"][..]), title(), vec(select(&["1", "s", "m"][..]), 0..3));
+    let told = told.prop_map(|(id, title, variants)| {
+        let variants = variants.iter().collect::<BTreeSet<_>>().into_iter().map(|id| variant(id)).collect();
+        Product { variants, ..product(id, title) }
+    });
+    let category = (select(&["a", "b"][..]), title()).prop_map(|(id, name)| category(id, name));
+    prop_oneof![
+        4 => vec(told, 1..4).prop_map(CatalogueAction::PutProducts),
+        1 => Just(CatalogueAction::DeleteProduct("tea".parse().unwrap())),
+        2 => vec(category, 1..3).prop_map(CatalogueAction::PutCategories),
+        1 => Just(CatalogueAction::DeleteCategory("a".parse().unwrap())),
+        2 => title().prop_map(|name| {
+            let query = SearchQuery::parse(name, hours(0), Zone::UTC).unwrap();
+            CatalogueAction::SaveSearch { name: name.to_owned(), query }
+        }),
+        1 => (1..4_i64).prop_map(|number| CatalogueAction::DeleteSearch(Number::new(number).unwrap())),
+    ]
+    .prop_map(Action::Catalogue)
+}
+
 fn who() -> impl Strategy<Value = Who> {
     let id = || select(&["1", "2", "3", "4"][..]);
     prop_oneof![
@@ -229,6 +261,16 @@ fn by_hand() -> impl Strategy<Value = Command> {
 fn hours(count: i64) -> Timestamp {
     Timestamp::from_timestamp(1_767_225_600 + count * 3_600, 123_456_789).unwrap()
 }
+
+/// What is found by an index in the one store, and by looking at everybody in the other.
+const SEARCHES: [&str; 6] = [
+    "id:1 OR email:a@example.com",
+    "email:B@EXAMPLE.COM -id:2",
+    "id:4503599627370497 OR id:4503599627370498",
+    "points:>100 OR tier:*",
+    "id:3 points:>0",
+    "id:4 OR first_name:ada",
+];
 
 /// Both stores, with what has been told so far.
 struct Pair {
@@ -370,6 +412,16 @@ impl Pair {
             for text in ["a", "b", "c", "strasse"].map(typed) {
                 let code = self.file().code_of_text(*shop, &text);
                 prop_assert_eq!(code, self.memory.code_of_text(*shop, &text));
+            }
+            for query in SEARCHES {
+                let query = SearchQuery::parse(query, hours(self.passed.max(0)), Zone::UTC).unwrap();
+                let found = |store: &dyn Store| {
+                    let page = store.customers(*shop, &query, None, 2).unwrap();
+                    let accounts = page.items.iter().map(|customer| customer.record().account);
+                    let count = store.count_customers(*shop, &query).unwrap();
+                    (accounts.collect::<Vec<_>>(), page.more, count)
+                };
+                prop_assert_eq!(found(self.file()), found(&self.memory), "{}", query.text());
             }
             for version in (1..9).map(|version| Some(ProgramVersion(version))) {
                 prop_assert_eq!(self.file().program(*shop, version), self.memory.program(*shop, version));

@@ -118,7 +118,7 @@ pub(crate) fn customers_are_found_and_counted(store: &dyn Store) {
         ("even id:2", vec![3]),
         ("id:7", vec![]),
     ] {
-        let search = SearchQuery::parse(text).unwrap();
+        let search = SearchQuery::parse(text, desk.now, loyalty_core::Zone::UTC).unwrap();
         let (mut found, mut after): (Vec<i64>, _) = (Vec::new(), None);
         loop {
             let page = store.customers(desk.shop, &search, after, 2).unwrap();

@@ -115,8 +115,8 @@ pub struct CodeFacts<'a> {
 
 impl<'a> CodeFacts<'a> {
     /// Whether this customer can use the code: in the rule's window at `placed`, within its limits at
-    /// `now`, beside what this checkout itself has reserved.
-    pub(super) fn usable(
+    /// `now`, beside what this checkout itself has reserved. Answers its rule.
+    pub fn usable(
         &self,
         customer: &Customer,
         placed: Timestamp,

@@ -139,7 +139,7 @@ impl<'a> Plan<'a> {
             let units = line.units.min(room);
             room = room.saturating_sub(units);
             let share = self.off_units(units, line.units, line.left);
-            taking.basis = taking.basis.saturating_add(part_down(line.left, units, line.units));
+            taking.basis = taking.basis.saturating_add(part_half_up(line.left, units, line.units));
             if share > 0 {
                 taking.shares.push((place, share));
             }
@@ -157,7 +157,7 @@ impl<'a> Plan<'a> {
         for (place, units) in &found.got {
             let Some(line) = basket.lines.get(*place) else { continue };
             let share = self.off_units(*units, line.open_units, line.open_left);
-            taking.basis = taking.basis.saturating_add(part_down(line.open_left, *units, line.open_units));
+            taking.basis = taking.basis.saturating_add(part_half_up(line.open_left, *units, line.open_units));
             if share > 0 {
                 taking.shares.push((*place, share));
             }

@@ -167,46 +167,63 @@ pub struct Parts {
     /// Off each line by itself, or once and shared out.
     pub allocation_method: AllocationMethod,
     /// How many applications one cart gets: of a buy-X-get-Y rule, else units, the dearest first.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub allocation_limit: Option<u32>,
     /// Everyone, or whoever is listed below.
     pub customer_selection: CustomerSelection,
     /// Customers who may use it.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub prerequisite_customer_ids: BTreeSet<CustomerId>,
     /// Segments whose customers may use it.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub customer_segment_prerequisite_ids: BTreeSet<SegmentId>,
     /// Saved searches whose customers may use it: what Shopify had before segments.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub prerequisite_saved_search_ids: BTreeSet<SegmentId>,
     /// E-mail addresses that may use it. Personal data: not part of the stored form.
     #[cfg_attr(feature = "json", serde(skip))]
     pub prerequisite_emails: Vec<Email>,
     /// What is entitled: `entitled_product_ids`, `entitled_variant_ids`, `entitled_collection_ids`.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Items::is_empty"))]
     pub entitled: Items,
     /// What never is: `excluded_product_ids`, `excluded_variant_ids`, `excluded_collection_ids`.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Items::is_empty"))]
     pub excluded: Items,
     /// Countries that a shipping discount is for.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub entitled_country_ids: BTreeSet<CountryId>,
     /// What must be bought: `prerequisite_product_ids`, `prerequisite_variant_ids`,
     /// `prerequisite_collection_ids`.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Items::is_empty"))]
     pub prerequisites: Items,
     /// Shopify's `greater_than_or_equal_to`: what the entitled lines cost at least, before any discount.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub prerequisite_subtotal_range: Option<Amount>,
     /// Shopify's `greater_than_or_equal_to`: how many units the entitled lines have at least, together.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub prerequisite_quantity_range: Option<u64>,
     /// Shopify's `less_than_or_equal_to`: what a shipping line costs at most to be free.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub prerequisite_shipping_price_range: Option<Amount>,
     /// Buy X get Y.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub prerequisite_to_entitlement_quantity_ratio: Option<Ratio>,
     /// Shopify's `prerequisite_amount`: spend X get Y.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub prerequisite_to_entitlement_purchase: Option<Amount>,
     /// How often each code of the rule can be used.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub usage_limit: Option<u64>,
     /// Each customer uses a code once.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub once_per_customer: bool,
     /// The code does not combine with others, whatever the program says.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub individual_use: bool,
     /// From when on.
     pub starts_at: Timestamp,
     /// Until when; over at that instant.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub ends_at: Option<Timestamp>,
 }
 
@@ -278,6 +295,7 @@ impl Items {
 /// Shopify's `prerequisite_to_entitlement_quantity_ratio`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(deny_unknown_fields))]
 pub struct Ratio {
     /// How many are bought; not said where an amount is to be spent instead.
     pub prerequisite_quantity: Option<u32>,
@@ -369,6 +387,7 @@ impl Off {
 
 #[cfg(feature = "json")]
 #[derive(serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Stored {
     minor_digits: u32,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -11,8 +11,9 @@
 //! | [`OrderClaim`] | code, order | whether this order has used it |
 //!
 //! A record that is not there is its default. Each event says whose records it changes
-//! ([`DiscountEvent::accounts`](super::DiscountEvent::accounts) and its neighbours): at most the code's, two
-//! accounts', one checkout's and one order's. Where two accounts are merged, so are their tallies.
+//! ([`DiscountEvent::accounts`] and its neighbours): at most the code's, two accounts', one checkout's and one
+//! order's. Where two accounts become one, so do their tallies ([`Tally::merged`]); an event that still names
+//! the old account is folded into the tally of the new one, under the old one's name.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -64,7 +65,7 @@ impl Tally {
         self
     }
 
-    /// Folds an event of the code into the tally of one account.
+    /// Folds an event of the code: the part of it that is of this account.
     pub fn evolve(&mut self, account: AccountId, event: &DiscountEvent) {
         self.fold(event, |of| of == Some(account));
     }

@@ -3,12 +3,11 @@
 use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue};
 use loyalty_core::{AccountId, CustomerId, Email, Timestamp};
-use loyalty_store::{Action, CustomerView, EmailConflict, Page, Presence, Receipt, SearchError, SearchQuery, Who};
+use loyalty_store::{Action, CustomerView, EmailConflict, Page, Presence, Receipt, SearchQuery, Who};
 
 use super::{Answer, Call, Work, refuse, to_json};
 use crate::problem::Problem;
-use crate::wire::customer::{CountAnswer, CustomerAnswer, CustomerBody, CustomerPatch, CustomersAnswer};
-use crate::wire::query::Query;
+use crate::wire::customer::{CustomerAnswer, CustomerBody, CustomerPatch, CustomersAnswer};
 
 /// `POST /v1/customers`
 pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
@@ -81,24 +80,28 @@ fn with_email(call: &Call<'_>, email: Email) -> Result<Work, Problem> {
 
 /// `GET /v1/customers/search`
 pub(crate) fn search(call: &Call<'_>) -> Result<Work, Problem> {
-    let search = search_query(&call.query)?.ok_or_else(|| {
+    let search = search_query(call)?.ok_or_else(|| {
         let detail = "Say what is searched for: `query`.";
         Problem::bad_request("missing_parameter", detail).at("query")
     })?;
     page(call, search)
 }
 
-fn search_query(query: &Query<'_>) -> Result<Option<SearchQuery>, Problem> {
-    let Some(text) = query.text("query")? else { return Ok(None) };
-    let refused = |error: SearchError| {
+fn search_query(call: &Call<'_>) -> Result<Option<SearchQuery>, Problem> {
+    let Some(text) = call.query.text("query")? else { return Ok(None) };
+    read_search(call, &text, "query").map(Some)
+}
+
+/// A search as it is written at `param`; its dates are days of the shop's.
+pub(crate) fn read_search(call: &Call<'_>, text: &str, param: &str) -> Result<SearchQuery, Problem> {
+    SearchQuery::parse(text, call.now, call.shop()?.zone).map_err(|error| {
         let detail = format!("This search can't be carried out: {error}.");
-        Problem::unprocessable("invalid_search", detail).at("query")
-    };
-    SearchQuery::parse(&text).map(Some).map_err(refused)
+        Problem::unprocessable("invalid_search", detail).at(param)
+    })
 }
 
 /// A page of the customers that match, with the link to the next.
-fn page(call: &Call<'_>, search: SearchQuery) -> Result<Work, Problem> {
+pub(crate) fn page(call: &Call<'_>, search: SearchQuery) -> Result<Work, Problem> {
     let (shop, now) = (call.shop_id(), call.now);
     let (limit, after) = (call.query.limit()?, call.query.cursor::<AccountId>()?);
     let next = call.query.linker(call.head.uri.path());
@@ -116,10 +119,7 @@ fn of_page(page: &Page<CustomerView>, now: Timestamp) -> Answer {
 
 /// `GET /v1/customers/count`
 pub(crate) fn count(call: &Call<'_>) -> Result<Work, Problem> {
-    let search = search_query(&call.query)?.unwrap_or_default();
+    let search = search_query(call)?.unwrap_or_default();
     let shop = call.shop_id();
-    Ok(Work::scan(move |store| {
-        let count = store.count_customers(shop, &search).map_err(refuse::failure)?;
-        Ok(Answer::ok(&CountAnswer { count }))
-    }))
+    Ok(Work::count(move |store| store.count_customers(shop, &search)))
 }

@@ -4,14 +4,17 @@
 //! and how the outcome is answered. The app carries it out, so idempotency, time limits and failures are
 //! dealt with in one place and for all alike.
 
+pub(crate) mod categories;
 pub(crate) mod customers;
 pub(crate) mod health;
 pub(crate) mod key;
 pub(crate) mod ledger;
 pub(crate) mod orders;
 pub(crate) mod points;
+pub(crate) mod products;
 pub(crate) mod program;
 pub(crate) mod refuse;
+pub(crate) mod saved_searches;
 
 use std::sync::Arc;
 
@@ -21,12 +24,15 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use loyalty_core::{ShopId, Timestamp};
-use loyalty_store::{self as store, Action, KeyRecord, Outcome, Receipt, Rejection, Shop, Store};
+use loyalty_store::{
+    self as store, Action, CatalogueAction, Failure, KeyRecord, Outcome, Receipt, Rejection, Shop, Store,
+};
 use matchit::Params;
 use serde::{Deserialize, Serialize};
 
 use crate::problem::{self, Problem};
 use crate::server::RequestId;
+use crate::wire::customer::CountAnswer;
 use crate::wire::json::field::FromText;
 use crate::wire::query::Query;
 use crate::wire::{json, percent, value};
@@ -97,6 +103,14 @@ impl Work {
         Self::Scan(Box::new(scan))
     }
 
+    /// `{"count": …}`
+    pub(crate) fn count(count: impl FnOnce(&dyn Store) -> Result<u64, Failure> + Send + 'static) -> Self {
+        Self::scan(move |store| {
+            let count = count(store).map_err(refuse::failure)?;
+            Ok(Answer::ok(&CountAnswer { count }))
+        })
+    }
+
     /// One transaction, whose success has this status and body.
     pub(crate) fn write(
         action: Action,
@@ -104,8 +118,22 @@ impl Work {
         body: impl FnOnce(&Receipt) -> Vec<u8> + Send + 'static,
         blame: impl FnOnce(&Rejection) -> Option<String> + Send + 'static,
     ) -> Self {
-        let outcome = Rendering { status, body: Box::new(body), blame: Box::new(blame) };
+        let outcome = Rendering { status, body: Box::new(body), blame: Box::new(blame), clashes: true };
         Self::Write(Box::new(Write { action, outcome }))
+    }
+
+    /// One transaction that takes something away, and has nothing to say of it.
+    pub(crate) fn delete(action: CatalogueAction, param: &'static str) -> Self {
+        let blame = move |_: &Rejection| Some(param.to_owned());
+        Self::write(Action::Catalogue(action), StatusCode::NO_CONTENT, |_| Vec::new(), blame)
+    }
+
+    /// The same for clients that know no 409: what clashes with what is there is 422.
+    pub(crate) fn without_conflicts(mut self) -> Self {
+        if let Self::Write(write) = &mut self {
+            write.outcome.clashes = false;
+        }
+        self
     }
 }
 
@@ -124,6 +152,8 @@ pub(crate) struct Rendering {
     pub(crate) body: Box<ReceiptBody>,
     /// Where in the request the reason of a rejection stands.
     pub(crate) blame: Box<Blame>,
+    /// Whether a clash is said as 409.
+    clashes: bool,
 }
 
 type ReceiptBody = dyn FnOnce(&Receipt) -> Vec<u8> + Send;
@@ -136,6 +166,7 @@ impl Rendering {
             Ok(receipt) => store::Answer { status: self.status.as_u16(), body: (self.body)(receipt) },
             Err(rejection) => {
                 let problem = refuse::rejection(rejection, (self.blame)(rejection));
+                let problem = if self.clashes { problem } else { problem.without_conflict() };
                 store::Answer { status: problem.status().status().as_u16(), body: problem.document(id) }
             }
         }

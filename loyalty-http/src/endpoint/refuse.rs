@@ -26,8 +26,11 @@ pub(crate) fn unknown_outcome(cause: impl std::fmt::Display) -> Problem {
 /// The answer is no: 404 for what is not there, 409 and 412 for what is there otherwise, else 422.
 pub(crate) fn rejection(rejection: &Rejection, param: Option<String>) -> Problem {
     let status = match rejection {
-        Rejection::CustomerNotFound => ErrorStatus::NOT_FOUND,
-        Rejection::CustomerExists => ErrorStatus::CONFLICT,
+        Rejection::CategoryNotFound
+        | Rejection::CustomerNotFound
+        | Rejection::ProductNotFound
+        | Rejection::SavedSearchNotFound => ErrorStatus::NOT_FOUND,
+        Rejection::CustomerExists | Rejection::SavedSearchNameTaken => ErrorStatus::CONFLICT,
         Rejection::PreconditionFailed | Rejection::ProgramChanged { .. } => ErrorStatus::PRECONDITION_FAILED,
         Rejection::EmailTaken
         | Rejection::IdempotencyKeyReused
@@ -99,7 +102,11 @@ mod tests {
         assert_eq!(problem.detail(), "100 points are needed, but only 40 are available.");
         for (given, status) in [
             (Rejection::CustomerNotFound, 404),
+            (Rejection::CategoryNotFound, 404),
+            (Rejection::ProductNotFound, 404),
+            (Rejection::SavedSearchNotFound, 404),
             (Rejection::CustomerExists, 409),
+            (Rejection::SavedSearchNameTaken, 409),
             (Rejection::PreconditionFailed, 412),
             (Rejection::ProgramChanged { current: ProgramVersion(2) }, 412),
             (Rejection::EmailTaken, 422),

@@ -249,7 +249,9 @@ pub(super) fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Co
         Value::Array(items) => items.iter().filter_map(one).collect(),
         // Of a list whose keys have gaps PHP makes an object.
         Value::Object(members) if !members.contains_key("code") => members.values().filter_map(one).collect(),
-        other => one(other).into_iter().collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            one(&value).into_iter().collect()
+        }
     })
 }
 

@@ -54,7 +54,8 @@ fn who(id: Option<Parsed<CustomerId>>, email: Option<Parsed<Email>>) -> Result<W
     })
 }
 
-fn tags(tags: Vec<Parsed<Tag>>) -> Result<BTreeSet<Tag>, Problem> {
+/// The tags, if there are not too many.
+pub(crate) fn tags(tags: Vec<Parsed<Tag>>) -> Result<BTreeSet<Tag>, Problem> {
     if tags.len() > MAX_TAGS {
         let detail = format!("A customer can have at most {MAX_TAGS} tags.");
         return Err(Problem::unprocessable(Code::OutOfRange.as_str(), detail).at("/tags"));
@@ -101,7 +102,8 @@ impl CustomerPatch {
     }
 }
 
-fn changed<T, U>(change: Change<T>, into: impl FnOnce(T) -> U) -> Changed<U> {
+/// What a field of a PATCH asks of the store.
+pub(crate) fn changed<T, U>(change: Change<T>, into: impl FnOnce(T) -> U) -> Changed<U> {
     match change {
         Change::Keep => Changed::Keep,
         Change::Clear => Changed::Set(None),

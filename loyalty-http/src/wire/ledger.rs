@@ -8,7 +8,7 @@ use loyalty_store::{JournalRow, Seq};
 use serde::{Serialize, Serializer};
 
 use super::explanation::ExplanationAnswer;
-use super::value::{Number, Time};
+use super::value::{IdText, Time};
 
 /// Names an entry: the journal's row and the place in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ struct About<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     action_id: Option<&'a ActionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    redemption_id: Option<Number>,
+    redemption_id: Option<IdText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reward_id: Option<&'a RewardId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,7 +131,7 @@ fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
             ("award_taken_back", About { action_id: reason.action(), forgiven, text, ..About::default() })
         }
         Event::RewardRedeemed { issue } => {
-            let (redemption_id, reward_id) = (Some(Number(issue.id.0)), Some(&issue.reward));
+            let (redemption_id, reward_id) = (Some(IdText(issue.id.0)), Some(&issue.reward));
             let text = Some(issue.to_string());
             ("reward_redeemed", About { redemption_id, reward_id, text, ..About::default() })
         }
@@ -191,7 +191,7 @@ impl<'a> About<'a> {
     }
 
     fn of_redemption(id: RedemptionId) -> Self {
-        Self { redemption_id: Some(Number(id.0)), ..Self::default() }
+        Self { redemption_id: Some(IdText(id.0)), ..Self::default() }
     }
 
     fn of_tier(tier: Option<&'a ManualTier>) -> Self {

@@ -7,13 +7,17 @@
 
 pub mod json;
 
+pub(crate) mod bulk;
+pub(crate) mod category;
 pub(crate) mod customer;
 pub(crate) mod explanation;
 pub(crate) mod ledger;
 pub(crate) mod order;
 pub(crate) mod percent;
 pub(crate) mod points;
+pub(crate) mod product;
 pub(crate) mod program;
 pub(crate) mod query;
 pub(crate) mod refund;
+pub(crate) mod saved_search;
 pub(crate) mod value;

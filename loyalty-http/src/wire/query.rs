@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hyper::header::{HeaderName, HeaderValue, LINK};
-use loyalty_core::AccountId;
-use loyalty_store::Seq;
+use loyalty_core::{AccountId, CategoryId};
+use loyalty_store::{Number, Seq};
 
 use super::json::field::FromText;
 use super::{percent, value};
@@ -18,6 +18,9 @@ use crate::problem::Problem;
 /// How many items a page has at most, and how many where nothing is said.
 const MAX_LIMIT: usize = 250;
 const DEFAULT_LIMIT: usize = 50;
+
+/// The parameter that says where a page begins.
+const CURSOR: &str = "cursor";
 
 /// The parameters of a request, still encoded.
 #[derive(Debug, Default)]
@@ -73,23 +76,34 @@ impl<'a> Query<'a> {
 
     /// Where the page begins.
     pub(crate) fn cursor<C: Cursor>(&self) -> Result<Option<C>, Problem> {
-        let Some(text) = self.raw("cursor") else { return Ok(None) };
+        self.cursor_in(CURSOR)
+    }
+
+    /// Where the page begins, for clients that know the parameter by another name.
+    pub(crate) fn cursor_in<C: Cursor>(&self, name: &str) -> Result<Option<C>, Problem> {
+        let Some(text) = self.raw(name) else { return Ok(None) };
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok();
         let read = bytes.and_then(|bytes| C::read(str::from_utf8(&bytes).ok()?));
         read.map(Some).ok_or_else(|| {
             let detail = "This is no cursor of this list; follow the Link header of a page.";
-            Problem::unprocessable("invalid_cursor", detail).at("cursor")
+            Problem::unprocessable("invalid_cursor", detail).at(name)
         })
     }
 
     /// What links to further pages of this request.
     pub(crate) fn linker(&self, path: &str) -> Linker {
+        self.linker_in(path, CURSOR)
+    }
+
+    /// The same with another name of the cursor.
+    pub(crate) fn linker_in(&self, path: &str, cursor: &str) -> Linker {
         let mut url = percent::encode_path(path);
         url.push('?');
-        for (name, raw) in self.0.iter().filter(|(name, _)| name != "cursor") {
+        for (name, raw) in self.0.iter().filter(|(name, _)| name != cursor) {
             let value = percent::decode_form(raw).unwrap_or_default();
             url.extend([name, "=", &percent::encode(&value), "&"]);
         }
+        url.extend([cursor, "="]);
         Linker { url }
     }
 }
@@ -97,7 +111,7 @@ impl<'a> Query<'a> {
 /// Links to pages of one request.
 #[derive(Debug)]
 pub(crate) struct Linker {
-    /// All but the cursor.
+    /// All but the cursor's value.
     url: String,
 }
 
@@ -105,7 +119,7 @@ impl Linker {
     /// The `Link` to the page behind `last` (RFC 8288), relative to the server.
     pub(crate) fn link(&self, last: &impl Cursor) -> Option<(HeaderName, HeaderValue)> {
         let cursor = BASE64_URL_SAFE_NO_PAD.encode(last.write());
-        let link = format!("<{}cursor={cursor}>; rel=\"next\"", self.url);
+        let link = format!("<{}{cursor}>; rel=\"next\"", self.url);
         HeaderValue::try_from(link).ok().map(|link| (LINK, link))
     }
 }
@@ -131,6 +145,45 @@ impl Cursor for AccountId {
 
     fn read(text: &str) -> Option<Self> {
         text.strip_prefix('c').and_then(value::number).map(Self)
+    }
+}
+
+/// The last category of a page.
+impl Cursor for CategoryId {
+    fn write(&self) -> String {
+        format!("k{self}")
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.strip_prefix('k').and_then(|id| Self::new(id).ok())
+    }
+}
+
+/// The last product of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProductCursor(pub(crate) Number);
+
+impl Cursor for ProductCursor {
+    fn write(&self) -> String {
+        format!("p{}", self.0)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.strip_prefix('p').and_then(value::number).and_then(Number::new).map(Self)
+    }
+}
+
+/// The last saved search of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SearchCursor(pub(crate) Number);
+
+impl Cursor for SearchCursor {
+    fn write(&self) -> String {
+        format!("s{}", self.0)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.strip_prefix('s').and_then(value::number).and_then(Number::new).map(Self)
     }
 }
 

@@ -10,6 +10,7 @@ use loyalty_core::{
     ActionId, Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, OrderId, Points,
     ProductId, ProgramVersion, Quantity, RefundId, SegmentId, Tag, TierId, Timestamp, VariantId,
 };
+use loyalty_store::{Number, ProductStatus};
 use rust_decimal::Decimal;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
@@ -122,6 +123,24 @@ impl FromText for ProgramVersion {
     }
 }
 
+impl FromText for ProductStatus {
+    const EXPECTED: &'static str = "a status such as \"active\"";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let known = Self::ALL.into_iter().find(|status| status.name() == text);
+        known.ok_or_else(|| refusal(Code::InvalidValue, "This must be active, archived or draft."))
+    }
+}
+
+impl FromText for Number {
+    const EXPECTED: &'static str = "a whole number from 1";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let beyond = || refusal(Code::InvalidValue, "This must be a whole number from 1 to 9007199254740991.");
+        number(text).and_then(Self::new).ok_or_else(beyond)
+    }
+}
+
 /// Digits and nothing else.
 pub(crate) fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
@@ -191,9 +210,9 @@ fn units<E: Error>(value: Decimal) -> Result<Units, E> {
 
 /// A number of the store as it is written: a string, as all ids are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Number(pub(crate) i64);
+pub(crate) struct IdText(pub(crate) i64);
 
-impl Serialize for Number {
+impl Serialize for IdText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
     }

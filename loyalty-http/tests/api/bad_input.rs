@@ -2,7 +2,7 @@
 
 use crate::support::World;
 
-const TARGETS: [(&str, &str); 10] = [
+const TARGETS: [(&str, &str); 15] = [
     ("POST", "/v1/customers"),
     ("PATCH", "/v1/customers/1"),
     ("POST", "/v1/points-add"),
@@ -13,6 +13,11 @@ const TARGETS: [(&str, &str); 10] = [
     ("PUT", "/v1/program"),
     ("POST", "/v1/program/validate"),
     ("POST", "/v1/program/dry-run"),
+    ("PUT", "/v1/products/tea"),
+    ("POST", "/v1/products/bulk"),
+    ("PUT", "/v1/categories/tea"),
+    ("POST", "/v1/categories/bulk"),
+    ("POST", "/v1/customer-saved-searches"),
 ];
 
 #[test]

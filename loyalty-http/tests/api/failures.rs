@@ -3,11 +3,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use loyalty_core::{AccountId, OrderId, Program, ProgramVersion, ShopId, Timestamp};
+use loyalty_core::discount::Code;
+use loyalty_core::{
+    AccountId, CategoryId, CheckoutId, CodeId, OrderId, PriceRuleId, Program, ProgramVersion, ShopId, Timestamp,
+};
 use loyalty_http::Config;
 use loyalty_store::{
-    CustomerView, Failure, Integration, KeyRecord, LedgerPage, MemoryStore, NewKey, NewShop, OrderRecord, Page,
-    Pending, Request, SearchQuery, Seq, Shop, Store, Verified, Who,
+    CartFacts, CartQuery, Catalogue, CategoryRecord, CheckoutView, CodeBatch, CodeView, CustomerView, Discounts,
+    Failure, Integration, KeyRecord, LedgerPage, MemoryStore, NewKey, NewShop, Number, OrderRecord, Page, Pending,
+    PriceRuleView, ProductKey, ProductRecord, Request, SavedSearch, SearchQuery, Seq, Shop, Store, Verified, Who,
 };
 
 use crate::support::{Answer, World};
@@ -51,6 +55,95 @@ impl Troubled {
     fn failure(&self) -> Failure {
         let trouble = *self.trouble.lock().unwrap();
         trouble.failure()
+    }
+}
+
+impl Catalogue for Troubled {
+    fn product(&self, _: ShopId, _: &ProductKey) -> Result<Option<Arc<ProductRecord>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn products(&self, _: ShopId, _: Option<Number>, _: usize) -> Result<Page<Arc<ProductRecord>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn count_products(&self, _: ShopId) -> Result<u64, Failure> {
+        Err(self.failure())
+    }
+
+    fn category(&self, _: ShopId, _: &CategoryId) -> Result<Option<Arc<CategoryRecord>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn categories(
+        &self,
+        _: ShopId,
+        _: Option<&CategoryId>,
+        _: usize,
+    ) -> Result<Page<Arc<CategoryRecord>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn count_categories(&self, _: ShopId) -> Result<u64, Failure> {
+        Err(self.failure())
+    }
+
+    fn saved_search(&self, _: ShopId, _: Number) -> Result<Option<Arc<SavedSearch>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn saved_searches(&self, _: ShopId, _: Option<Number>, _: usize) -> Result<Page<Arc<SavedSearch>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn count_saved_searches(&self, _: ShopId) -> Result<u64, Failure> {
+        Err(self.failure())
+    }
+}
+
+impl Discounts for Troubled {
+    fn price_rule(&self, _: ShopId, _: PriceRuleId) -> Result<Option<PriceRuleView>, Failure> {
+        Err(self.failure())
+    }
+
+    fn price_rules(&self, _: ShopId, _: Option<PriceRuleId>, _: usize) -> Result<Page<PriceRuleView>, Failure> {
+        Err(self.failure())
+    }
+
+    fn count_price_rules(&self, _: ShopId) -> Result<u64, Failure> {
+        Err(self.failure())
+    }
+
+    fn code(&self, _: ShopId, _: CodeId) -> Result<Option<CodeView>, Failure> {
+        Err(self.failure())
+    }
+
+    fn code_of_text(&self, _: ShopId, _: &Code) -> Result<Option<CodeView>, Failure> {
+        Err(self.failure())
+    }
+
+    fn codes(&self, _: ShopId, _: PriceRuleId, _: Option<CodeId>, _: usize) -> Result<Page<CodeView>, Failure> {
+        Err(self.failure())
+    }
+
+    fn count_codes(&self, _: ShopId, _: PriceRuleId) -> Result<u64, Failure> {
+        Err(self.failure())
+    }
+
+    fn code_batch(&self, _: ShopId, _: Seq) -> Result<Option<CodeBatch>, Failure> {
+        Err(self.failure())
+    }
+
+    fn checkout(&self, _: ShopId, _: &CheckoutId, _: Timestamp) -> Result<CheckoutView, Failure> {
+        Err(self.failure())
+    }
+
+    fn cart_facts(&self, _: ShopId, _: CartQuery) -> Result<CartFacts, Failure> {
+        Err(self.failure())
+    }
+
+    fn used_by_order(&self, _: ShopId, _: &OrderId) -> Result<Vec<CodeView>, Failure> {
+        Err(self.failure())
     }
 }
 

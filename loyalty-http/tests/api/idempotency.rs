@@ -7,7 +7,7 @@ fn send(world: &World, method: &str, path: &str, body: &str, key: &str) -> Answe
 }
 
 /// Every writing route: what is done, and something else under the same key.
-const WRITES: [(&str, &str, &str, &str); 7] = [
+const WRITES: [(&str, &str, &str, &str); 12] = [
     ("POST", "/v1/customers", r#"{"customer_id":"2"}"#, r#"{"customer_id":"3"}"#),
     ("PATCH", "/v1/customers/1", r#"{"point_balance":60}"#, r#"{"point_balance":70}"#),
     ("POST", "/v1/points-add", r#"{"customer_id":"1","points":5}"#, r#"{"customer_id":"1","points":6}"#),
@@ -15,6 +15,21 @@ const WRITES: [(&str, &str, &str, &str); 7] = [
     ("PUT", "/v1/orders/o", r#"{"status":"cancelled"}"#, r#"{"status":"cancelled","total":"1"}"#),
     ("POST", "/v1/orders/o/refunds", r#"{"refund_id":"r","amount":"1"}"#, r#"{"refund_id":"r","amount":"2"}"#),
     ("PUT", "/v1/program", "{}", r#"{"debt":"allow"}"#),
+    ("PUT", "/v1/products/tea", r#"{"title":"Tea"}"#, r#"{"title":"Chai"}"#),
+    (
+        "POST",
+        "/v1/products/bulk",
+        r#"{"products":[{"product_id":"cup","title":"Cup"}]}"#,
+        r#"{"products":[{"product_id":"cup","title":"Mug"}]}"#,
+    ),
+    ("PUT", "/v1/categories/tea", r#"{"name":"Tea"}"#, r#"{"name":"Teas"}"#),
+    (
+        "POST",
+        "/v1/categories/bulk",
+        r#"{"categories":[{"category_id":"cup","name":"Cup"}]}"#,
+        r#"{"categories":[{"category_id":"cup","name":"Mug"}]}"#,
+    ),
+    ("POST", "/v1/customer-saved-searches", r#"{"name":"all"}"#, r#"{"name":"all","query":"tag:a"}"#),
 ];
 
 #[test]

@@ -9,6 +9,8 @@
 )]
 
 mod bad_input;
+mod catalogue;
+mod clients;
 mod customers;
 mod failures;
 mod gates;
@@ -18,4 +20,6 @@ mod ledger;
 mod orders;
 mod points;
 mod program;
+mod saved_searches;
+mod shopify;
 mod support;

@@ -51,6 +51,10 @@ impl World {
         Self { store, hands, key, other, shop, address, _runtime: runtime }
     }
 
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// A key of the first shop with these scopes. `seed` is above 2 and used once.
     pub(crate) fn key_with(&self, seed: u8, scopes: &[Scope]) -> String {
         make_key(&self.store, self.shop, seed, scopes)
@@ -68,6 +72,13 @@ impl World {
             headers: vec![("authorization".to_owned(), format!("Bearer {}", self.key))],
             body: None,
         }
+    }
+
+    /// As Shopify's clients ask: below `/admin/api/2025-01`, with the key in their header.
+    pub(crate) fn shopify(&self, method: &str, path: &str) -> Request<'_> {
+        let mut request = self.request(method, &format!("/admin/api/2025-01{path}"));
+        request.headers = vec![("x-shopify-access-token".to_owned(), self.key.clone())];
+        request
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
@@ -100,16 +111,18 @@ impl World {
         answer.json()["point_balance"].as_i64().unwrap()
     }
 
-    /// All that there is: the size of the proven journal, and every customer as both shops see them.
+    /// All that there is: the size of the proven journal, and all lists as both shops see them.
     pub(crate) fn state(&self) -> String {
         let verified = self.store.verify().unwrap();
         assert_eq!(verified.differences, Vec::<String>::new());
         let programs = [self.shop, ShopId(2)].map(|shop| self.store.program(shop, None).unwrap().unwrap().0);
-        let customers = [&self.key, &self.other].map(|key| {
-            let answer = self.request("GET", "/v1/customers?limit=250").key(key).send().expect(200);
-            answer.text().to_owned()
+        let lists = ["customers", "products", "categories", "customer-saved-searches"].map(|list| {
+            [&self.key, &self.other].map(|key| {
+                let answer = self.request("GET", &format!("/v1/{list}?limit=250")).key(key).send().expect(200);
+                answer.text().to_owned()
+            })
         });
-        format!("{verified:?} {programs:?} {customers:?}")
+        format!("{verified:?} {programs:?} {lists:?}")
     }
 }
 

@@ -13,7 +13,7 @@ use super::rows::{self, damaged, each, from_json, micros, one, timestamp, to_jso
 use super::shared::Shared;
 use crate::discount::facts::{self, CartFacts, DiscountView};
 use crate::discount::index::{Index, Indexed};
-use crate::discount::{CartQuery, CheckoutView, CodeBatch, CodeView, PriceRuleView};
+use crate::discount::{CartQuery, CheckoutView, CodeBatch, CodeView, Discounts, PriceRuleView};
 use crate::error::Failure;
 use crate::keyed::{Key, Keyed, State};
 use crate::query::Page;
@@ -209,80 +209,80 @@ impl DiscountView for &Shared {
     }
 }
 
-/// The reads of the store. None of them begins by itself: the caller holds the store's health.
-impl SqliteStore {
-    pub(super) fn discounts(&self) -> &Shared {
-        &self.shared
+impl Discounts for SqliteStore {
+    fn price_rule(&self, shop: ShopId, id: PriceRuleId) -> Result<Option<PriceRuleView>, Failure> {
+        let _well = self.shared.health()?;
+        facts::rule(&mut &*self.shared, shop, id)
     }
 
-    pub(super) fn find_price_rule(&self, shop: ShopId, id: PriceRuleId) -> Result<Option<PriceRuleView>, Failure> {
-        facts::rule(&mut self.discounts(), shop, id)
-    }
-
-    pub(super) fn list_price_rules(
+    fn price_rules(
         &self,
         shop: ShopId,
         after: Option<PriceRuleId>,
         limit: usize,
     ) -> Result<Page<PriceRuleView>, Failure> {
+        let _well = self.shared.health()?;
         let sql = "SELECT id FROM price_rule WHERE shop = ? AND id > ? ORDER BY id LIMIT ?";
         let (after, room) = (after.map_or(0, |after| after.0), limit.saturating_add(1));
         let ids = self.shared.read(|db| numbers(db, sql, shop.0, after, room))?;
-        let rules = ids.iter().take(limit).map(|id| self.find_price_rule(shop, PriceRuleId(*id)));
+        let rules = ids.iter().take(limit).map(|id| facts::rule(&mut &*self.shared, shop, PriceRuleId(*id)));
         let rules: Result<Vec<_>, _> = rules.collect();
         Ok(Page { items: rules?.into_iter().flatten().collect(), more: ids.len() > limit })
     }
 
-    pub(super) fn number_of_price_rules(&self, shop: ShopId) -> Result<u64, Failure> {
+    fn count_price_rules(&self, shop: ShopId) -> Result<u64, Failure> {
+        let _well = self.shared.health()?;
         self.shared.read(|db| count(db, "SELECT count(*) FROM price_rule WHERE shop = ?", shop.0))
     }
 
-    pub(super) fn find_code(&self, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure> {
-        facts::code(&mut self.discounts(), shop, id)
+    fn code(&self, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure> {
+        let _well = self.shared.health()?;
+        facts::code(&mut &*self.shared, shop, id)
     }
 
-    pub(super) fn find_code_of_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure> {
-        facts::code_of_text(&mut self.discounts(), shop, text)
+    fn code_of_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure> {
+        let _well = self.shared.health()?;
+        facts::code_of_text(&mut &*self.shared, shop, text)
     }
 
-    pub(super) fn list_codes(
+    fn codes(
         &self,
         shop: ShopId,
         rule: PriceRuleId,
         after: Option<CodeId>,
         limit: usize,
     ) -> Result<Page<CodeView>, Failure> {
+        let _well = self.shared.health()?;
         let sql = "SELECT id FROM discount_code WHERE rule = ? AND id > ? ORDER BY id LIMIT ?";
         let (after, room) = (after.map_or(0, |after| after.0), limit.saturating_add(1));
         let ids = self.shared.read(|db| numbers(db, sql, rule.0, after, room))?;
-        let codes = ids.iter().take(limit).map(|id| self.find_code(shop, CodeId(*id)));
+        let codes = ids.iter().take(limit).map(|id| facts::code(&mut &*self.shared, shop, CodeId(*id)));
         let codes: Result<Vec<_>, _> = codes.collect();
         Ok(Page { items: codes?.into_iter().flatten().collect(), more: ids.len() > limit })
     }
 
-    pub(super) fn number_of_codes(&self, shop: ShopId, rule: PriceRuleId) -> Result<u64, Failure> {
-        if self.find_price_rule(shop, rule)?.is_none() {
+    fn count_codes(&self, shop: ShopId, rule: PriceRuleId) -> Result<u64, Failure> {
+        let _well = self.shared.health()?;
+        if facts::rule(&mut &*self.shared, shop, rule)?.is_none() {
             return Ok(0);
         }
         self.shared.read(|db| count(db, "SELECT count(*) FROM discount_code WHERE rule = ?", rule.0))
     }
 
-    pub(super) fn find_code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure> {
+    fn code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure> {
+        let _well = self.shared.health()?;
         let row = self.shared.read(|db| rows::journal_at(db, id))?;
         Ok(row.and_then(|row| CodeBatch::of(&row, shop)))
     }
 
-    pub(super) fn find_checkout(
-        &self,
-        shop: ShopId,
-        id: &CheckoutId,
-        now: Timestamp,
-    ) -> Result<CheckoutView, Failure> {
+    fn checkout(&self, shop: ShopId, id: &CheckoutId, now: Timestamp) -> Result<CheckoutView, Failure> {
+        let _well = self.shared.health()?;
         let _one_commit = self.shared.as_published();
-        facts::checkout(&mut self.discounts(), shop, id, now)
+        facts::checkout(&mut &*self.shared, shop, id, now)
     }
 
-    pub(super) fn find_cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure> {
+    fn cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure> {
+        let _well = self.shared.health()?;
         let of = self.shared.shop(shop)?;
         let minor_digits = of.map_or(2, |shop| shop.minor_digits());
         let _one_commit = self.shared.as_published();
@@ -297,10 +297,11 @@ impl SqliteStore {
             let counts = |record: &Arc<_>| facts::is_the_customer(record, named_by_id, by_id);
             customers.extend(record.filter(counts));
         }
-        CartFacts::of(&mut self.discounts(), (shop, minor_digits), query, &customers)
+        CartFacts::of(&mut &*self.shared, (shop, minor_digits), query, &customers)
     }
 
-    pub(super) fn find_used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {
-        facts::used_by_order(&mut self.discounts(), shop, order)
+    fn used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {
+        let _well = self.shared.health()?;
+        facts::used_by_order(&mut &*self.shared, shop, order)
     }
 }

@@ -300,18 +300,18 @@ pub(super) fn account_by_email(db: &Db, shop: ShopId, email: &str) -> Result<Opt
     one(db, sql, params![shop.0, email], |row| Ok(AccountId(row.get(0)?)))
 }
 
-/// A shop's customers in the order of their accounts, until the visitor has enough.
+/// A shop's customers in the order of their accounts, until the visitor has enough or fails.
 pub(super) fn each_customer(
     db: &Db,
     shop: ShopId,
     after: AccountId,
-    mut visit: impl FnMut(CustomerRecord) -> std::ops::ControlFlow<()>,
+    mut visit: impl FnMut(CustomerRecord) -> Result<std::ops::ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
     let sql = format!("{CUSTOMER} INDEXED BY customer_of_shop WHERE shop = ? AND account > ? ORDER BY account");
     let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query([shop.0, after.0])?;
     while let Some(row) = rows.next()? {
-        if visit(customer_record(row)?).is_break() {
+        if visit(customer_record(row)?)?.is_break() {
             break;
         }
     }

@@ -13,10 +13,10 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const APPLICATION_ID: i64 = 0x6c6f_7961;
 
 /// The format that this program writes.
-const NEWEST: i64 = 2;
+const NEWEST: i64 = 3;
 
 /// One step a format version. Never changed once released; a new format is a new step.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     CREATE TABLE shop (
         id INTEGER PRIMARY KEY,
@@ -110,6 +110,41 @@ const MIGRATIONS: [&str; 2] = [
         answer INTEGER NOT NULL
     ) STRICT;
     INSERT INTO checkpoint VALUES (1, 0, 0);
+",
+    "
+    -- The shop's own records, no money in them: written before the answer, in no journal.
+    CREATE TABLE numbering (
+        shop INTEGER PRIMARY KEY REFERENCES shop,
+        last INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE product (
+        shop INTEGER NOT NULL REFERENCES shop,
+        number INTEGER NOT NULL,
+        product_id TEXT NOT NULL,
+        product TEXT NOT NULL,
+        variant_numbers TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        PRIMARY KEY (shop, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX product_by_id ON product (shop, product_id);
+    CREATE TABLE category (
+        shop INTEGER NOT NULL REFERENCES shop,
+        category_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL,
+        PRIMARY KEY (shop, category_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE saved_search (
+        shop INTEGER NOT NULL REFERENCES shop,
+        number INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        query TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        PRIMARY KEY (shop, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX saved_search_by_name ON saved_search (shop, name);
 ",
     "
     -- Small folds of the journal, written behind it as accounts are: price rules, codes, and who uses them.

@@ -213,6 +213,17 @@ impl Shared {
         self.publishing.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The same for a record that a scan has come to: what it passes by is not kept in memory. Read on a
+    /// connection of its own, since the scan's sees the tables as they were when it began.
+    pub(super) fn glimpse(&self, record: &CustomerRecord) -> Result<Option<CustomerView>, Failure> {
+        let account = match self.accounts.get(&record.account) {
+            Some(account) => Some(account),
+            None => self.read(|db| rows::account(db, record.account))?.map(Arc::new),
+        };
+        let account = account.filter(|account| account.account.merged_into().is_none());
+        Ok(account.map(|account| CustomerView::new(Arc::new(record.clone()), account)))
+    }
+
     // What the writer tells after a commit.
 
     /// Waits for the reads that must see one commit.

@@ -10,6 +10,7 @@ use loyalty_core::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::catalogue::{self, StagedShelf};
 use super::shared::{Placed, Shared};
 use super::{discount, rows};
 use crate::discount::facts::DiscountView;
@@ -19,7 +20,7 @@ use crate::keyed::{Key, Keyed};
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::Reply;
 use crate::shop::Shop;
-use crate::transact::{Changes, CustomerChange, Kept, View};
+use crate::transact::{Changes, CustomerChange, Kept, Shelved, View};
 
 /// A reply and where it is awaited.
 pub(super) type Answered = (oneshot::Sender<Result<Reply, Failure>>, Result<Reply, Failure>);
@@ -51,14 +52,15 @@ pub(super) struct Writes {
     customers: Vec<CustomerChange>,
     indexed: Vec<(ShopId, Indexed)>,
     programs: Vec<(ShopId, ProgramVersion, Arc<Program>, Timestamp)>,
+    shelved: Vec<(ShopId, Vec<Shelved>, Option<i64>)>,
     answers: Vec<Placed>,
 }
 
 impl Writes {
     pub(super) fn is_empty(&self) -> bool {
-        let Self { journal, customers, indexed, programs, answers } = self;
-        let kept = programs.is_empty() && answers.is_empty();
-        journal.is_empty() && customers.is_empty() && indexed.is_empty() && kept
+        let Self { journal, customers, indexed, programs, shelved, answers } = self;
+        let records = journal.is_empty() && customers.is_empty() && programs.is_empty() && shelved.is_empty();
+        records && indexed.is_empty() && answers.is_empty()
     }
 
     pub(super) fn write(&self, db: &Connection) -> Result<(), Failure> {
@@ -67,6 +69,9 @@ impl Writes {
         self.indexed.iter().try_for_each(|(shop, change)| discount::put_index(db, *shop, change))?;
         for (shop, version, program, now) in &self.programs {
             rows::add_program(db, *shop, *version, program, *now)?;
+        }
+        for (shop, shelved, numbered) in &self.shelved {
+            catalogue::write(db, *shop, shelved, *numbered)?;
         }
         self.answers.iter().try_for_each(|(id, kept)| rows::append_answer(db, *id, kept))
     }
@@ -85,6 +90,7 @@ pub(super) struct Staged {
     by_account: HashMap<AccountId, Option<Arc<CustomerRecord>>>,
     by_id: HashMap<(ShopId, CustomerId), Option<AccountId>>,
     by_email: HashMap<(ShopId, String), Option<AccountId>>,
+    pub(super) shelf: StagedShelf,
     pub(super) answers: HashMap<(ShopId, [u8; 16]), Placed>,
     /// By version, and the newest by none.
     pub(super) programs: HashMap<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
@@ -104,6 +110,7 @@ impl Staged {
             by_account: HashMap::new(),
             by_id: HashMap::new(),
             by_email: HashMap::new(),
+            shelf: StagedShelf::default(),
             answers: HashMap::new(),
             programs: HashMap::new(),
         }
@@ -138,6 +145,10 @@ impl Staged {
                 self.programs.insert((shop, asked), (version, Arc::clone(&program)));
             }
             writes.programs.push((shop, version, program, now));
+        }
+        if !changes.shelved.is_empty() {
+            self.shelf.stage(shop, &changes.shelved, changes.numbered);
+            writes.shelved.push((shop, changes.shelved, changes.numbered));
         }
         if let Some(kept) = changes.kept {
             self.last.answer = self.last.answer.saturating_add(1);
@@ -195,7 +206,7 @@ pub(super) struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     /// What the newest batch that has something says.
-    fn staged<T>(&self, look: impl Fn(&'a Staged) -> Option<T>) -> Option<T> {
+    pub(super) fn staged<T>(&self, look: impl Fn(&'a Staged) -> Option<T>) -> Option<T> {
         look(self.staged).or_else(|| self.flying.and_then(look))
     }
 }

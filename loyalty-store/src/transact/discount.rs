@@ -63,7 +63,7 @@ impl<V: View> Transaction<'_, V> {
                     self.rule_as_seen(id, if_match.as_deref())?;
                 }
                 let id = self.save_rule(id, &rule)?;
-                Discounted::Rule(self.rule(id)?)
+                Discounted::Rule(self.rule(id)?.into())
             }
             DiscountAction::DeleteRule { id, if_match } => {
                 self.rule_as_seen(id, if_match.as_deref())?;
@@ -72,9 +72,9 @@ impl<V: View> Transaction<'_, V> {
             }
             DiscountAction::AddCode { rule, text } => {
                 let id = self.add_code(rule, &text)?;
-                Discounted::Code(self.code(rule, id)?)
+                Discounted::Code(self.code(rule, id)?.into())
             }
-            DiscountAction::AddCodes { rule, texts } => Discounted::Batch(self.add_codes(rule, &texts)?),
+            DiscountAction::AddCodes { rule, texts } => Discounted::Batch(self.add_codes(rule, &texts)?.into()),
             DiscountAction::ChangeCode { rule, code, text, on } => {
                 self.code(rule, code)?;
                 if let Some(text) = text {
@@ -83,7 +83,7 @@ impl<V: View> Transaction<'_, V> {
                 if let Some(on) = on {
                     self.switch_code(code, on)?;
                 }
-                Discounted::Code(self.code(rule, code)?)
+                Discounted::Code(self.code(rule, code)?.into())
             }
             DiscountAction::RemoveCode { rule, code } => {
                 self.code(rule, code)?;
@@ -239,7 +239,7 @@ impl<V: View> Transaction<'_, V> {
     // Checkouts.
 
     fn checkout(&mut self, id: &CheckoutId) -> Result<Discounted, Stop> {
-        Ok(Discounted::Checkout(facts::checkout(self, self.shop.id, id, self.now)?))
+        Ok(Discounted::Checkout(facts::checkout(self, self.shop.id, id, self.now)?.into()))
     }
 
     fn reserve(

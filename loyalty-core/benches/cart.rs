@@ -1,0 +1,87 @@
+//! What a cart costs: 20 lines with five codes of five kinds under each policy, and carts of more lines, which
+//! should cost in proportion.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    missing_docs,
+    reason = "a bench may stop at what it did not expect"
+)]
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use loyalty_core::LineId;
+use loyalty_core::discount::{
+    AllocationMethod, Cart, CartLine, Code, Items, Parts, PriceRule, Ratio, ShippingLine, Stacking,
+    TargetSelection, TargetType, ValueType,
+};
+use loyalty_core::proptest::DiscountBooks;
+
+/// A percentage off each line, an amount and a percentage across all, buy two get one, and free shipping.
+fn five_rules() -> Vec<PriceRule> {
+    let percent = |value: i64| Parts {
+        title: "Bench".to_owned(),
+        value_type: ValueType::Percentage,
+        value: value.into(),
+        ..Parts::default()
+    };
+    let each = |parts| Parts { allocation_method: AllocationMethod::Each, ..parts };
+    let tops = Items { collections: ["tops".parse().unwrap()].into(), ..Items::default() };
+    let bundle = Parts {
+        target_selection: TargetSelection::Entitled,
+        entitled: tops.clone(),
+        prerequisites: tops,
+        prerequisite_to_entitlement_quantity_ratio: Some(Ratio {
+            prerequisite_quantity: Some(2),
+            entitled_quantity: 1,
+        }),
+        ..each(percent(-100))
+    };
+    let shipping = Parts { target_type: TargetType::ShippingLine, ..each(percent(-100)) };
+    let fixed = Parts { value_type: ValueType::FixedAmount, ..percent(-5) };
+    let rules = [each(percent(-15)), percent(-10), fixed, bundle, shipping];
+    rules.into_iter().map(|parts| PriceRule::new(parts, 2).unwrap()).collect()
+}
+
+fn cart(lines: u32) -> Cart {
+    let line = |index: u32| CartLine {
+        id: LineId::new(index.to_string()).unwrap(),
+        product: Some(format!("product{index}").parse().unwrap()),
+        variant: None,
+        categories: vec![if index.is_multiple_of(2) { "tops" } else { "shoes" }.parse().unwrap()],
+        quantity: 1 + index % 3,
+        price: format!("{}.{:02}", 5 + index % 40, index % 100).parse().unwrap(),
+        gift_card: false,
+    };
+    Cart {
+        lines: (0..lines).map(line).collect(),
+        shipping: vec![ShippingLine { id: LineId::new("std").unwrap(), price: "4.90".parse().unwrap() }],
+        codes: (1..=5).map(|number| Code::new(&format!("CODE{number}")).unwrap()).collect(),
+        ..Cart::default()
+    }
+}
+
+fn carts(criterion: &mut Criterion) {
+    let books = DiscountBooks::new(five_rules());
+    let mut group = criterion.benchmark_group("cart of 20 lines, 5 codes");
+    let twenty = cart(20);
+    for (name, stacking) in Stacking::NAMES {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| books.evaluate(black_box(&twenty), stacking).unwrap());
+        });
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("cart by lines, 5 codes");
+    for lines in [20, 200, 2_000] {
+        let cart = cart(lines);
+        group.throughput(Throughput::Elements(u64::from(lines)));
+        group.bench_with_input(BenchmarkId::from_parameter(lines), &cart, |bencher, cart| {
+            bencher.iter(|| books.evaluate(black_box(cart), Stacking::All).unwrap());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, carts);
+criterion_main!(benches);

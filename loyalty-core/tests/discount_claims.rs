@@ -1,0 +1,502 @@
+//! Reserving, using and giving back codes; what is said of it; what is stored.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a test may stop at what it did not expect"
+)]
+
+use loyalty_core::discount::*;
+use loyalty_core::proptest::DiscountBooks;
+use loyalty_core::{AccountId, Amount, CheckoutId, CodeId, Email, LineId, OrderId, PriceRuleId, Timestamp};
+
+const CODE: CodeId = CodeId(1);
+
+fn at(time: &str) -> Timestamp {
+    format!("2026-03-01T{time}Z").parse().unwrap()
+}
+
+fn rule(parts: Parts) -> PriceRule {
+    let parts = Parts { title: "Rule".to_owned(), value: (-10).into(), ..parts };
+    PriceRule::new(parts, 2).unwrap()
+}
+
+fn limited(usage_limit: u64) -> Parts {
+    Parts { usage_limit: Some(usage_limit), ..Parts::default() }
+}
+
+fn buyer(account: i64) -> Customer {
+    Customer { account: Some(AccountId(account)), ..Customer::default() }
+}
+
+fn reserve(checkout: &str, until: &str) -> CodeCommand {
+    CodeCommand::Reserve { checkout: CheckoutId::new(checkout).unwrap(), until: at(until) }
+}
+
+fn release(checkout: &str) -> CodeCommand {
+    CodeCommand::Release { checkout: CheckoutId::new(checkout).unwrap() }
+}
+
+fn used(order: &str, checkout: Option<&str>) -> CodeCommand {
+    let checkout = checkout.map(|checkout| CheckoutId::new(checkout).unwrap());
+    CodeCommand::Use { order: OrderId::new(order).unwrap(), checkout, placed_at: None }
+}
+
+fn returned(order: &str) -> CodeCommand {
+    CodeCommand::Return { order: OrderId::new(order).unwrap() }
+}
+
+/// What happens to a request: something, nothing, or a rejection by its code.
+const YES: &str = "something";
+const NO: &str = "nothing";
+
+/// Tells requests at instants by buyers, and compares what comes of each, and how often the code is taken then.
+fn story(parts: Parts, steps: &[(&str, i64, CodeCommand, &str, u64)]) {
+    let mut books = DiscountBooks::new([rule(parts)]);
+    for (index, (time, account, command, want, taken)) in steps.iter().enumerate() {
+        let told = books.tell(CODE, &buyer(*account), command, at(time));
+        let got = match &told {
+            Ok(Some(_)) => YES,
+            Ok(None) => NO,
+            Err(rejection) => rejection.code(),
+        };
+        assert_eq!(got, *want, "step {index}: {command:?}");
+        assert_eq!(books.codes[&CODE].tally().taken(at(time)), *taken, "after step {index}: {command:?}");
+    }
+}
+
+#[test]
+fn reservations_hold_until_their_instant() {
+    story(
+        limited(1),
+        &[
+            ("12:00:00", 1, reserve("a", "12:15:00"), YES, 1),
+            ("12:00:01", 1, reserve("a", "12:15:00"), NO, 1),
+            ("12:00:02", 2, reserve("b", "12:15:00"), "used_up", 1),
+            ("12:14:59", 2, reserve("b", "12:30:00"), "used_up", 1),
+            ("12:15:00", 2, reserve("b", "12:30:00"), YES, 1),
+            ("12:15:01", 1, used("1", Some("a")), "used_up", 1),
+            ("12:16:00", 2, used("2", Some("b")), YES, 1),
+            ("12:16:01", 2, used("2", Some("b")), NO, 1),
+            ("12:16:02", 2, reserve("b", "12:31:00"), NO, 1),
+            ("12:16:03", 2, release("b"), NO, 1),
+        ],
+    );
+}
+
+#[test]
+fn a_reservation_can_be_given_back_or_made_longer() {
+    story(
+        limited(1),
+        &[
+            ("12:00:00", 1, reserve("a", "12:10:00"), YES, 1),
+            ("12:05:00", 1, reserve("a", "12:20:00"), YES, 1),
+            ("12:15:00", 2, reserve("b", "12:30:00"), "used_up", 1),
+            ("12:16:00", 1, release("a"), YES, 0),
+            ("12:16:00", 1, release("a"), NO, 0),
+            ("12:16:01", 2, reserve("b", "12:30:00"), YES, 1),
+        ],
+    );
+}
+
+#[test]
+fn reservations_end_on_whole_minutes_within_a_day() {
+    story(
+        limited(1),
+        &[
+            ("12:00:00", 1, reserve("a", "12:00:00"), "invalid_reservation_period", 0),
+            ("12:00:00", 1, reserve("a", "12:04:00.000000001"), YES, 1),
+            ("12:04:59", 1, reserve("a", "12:05:00"), NO, 1),
+            ("12:05:00", 2, reserve("b", "12:06:00"), YES, 1),
+        ],
+    );
+    let mut books = DiscountBooks::new([rule(Parts::default())]);
+    let command = |until: &str| CodeCommand::Reserve {
+        checkout: CheckoutId::new("a").unwrap(),
+        until: until.parse().unwrap(),
+    };
+    let told = |books: &mut DiscountBooks, until| books.tell(CODE, &buyer(1), &command(until), at("12:00:00"));
+    assert_eq!(told(&mut books, "2026-03-02T12:00:01Z"), Err(DiscountRejection::ReservationPeriod));
+    assert!(told(&mut books, "2026-03-02T12:00:00Z").unwrap().is_some());
+    assert_eq!(
+        books.tell(CODE, &buyer(1), &command("+262142-12-31T23:59:59Z"), Timestamp::MAX_UTC),
+        Err(DiscountRejection::ReservationPeriod)
+    );
+}
+
+#[test]
+fn an_order_gives_its_use_back_once() {
+    story(
+        limited(1),
+        &[
+            ("12:00:00", 1, used("1", None), YES, 1),
+            ("12:00:01", 2, used("2", None), "used_up", 1),
+            ("12:00:02", 2, returned("2"), NO, 1),
+            ("12:00:03", 1, returned("1"), YES, 0),
+            ("12:00:04", 1, returned("1"), NO, 0),
+            ("12:00:05", 2, used("2", None), YES, 1),
+            ("12:00:06", 1, used("1", None), "used_up", 1),
+            ("12:00:07", 2, returned("2"), YES, 0),
+            ("12:00:08", 1, used("1", None), YES, 1),
+        ],
+    );
+}
+
+#[test]
+fn once_per_customer_counts_uses_and_reservations() {
+    let once = Parts { once_per_customer: true, ..Parts::default() };
+    story(
+        once.clone(),
+        &[
+            ("12:00:00", 1, reserve("a", "12:10:00"), YES, 1),
+            ("12:00:01", 1, reserve("b", "12:10:00"), "already_used_by_customer", 1),
+            ("12:00:02", 2, reserve("c", "12:10:00"), YES, 2),
+            // Another customer brings the checkout: it is no promise to that one.
+            ("12:00:03", 1, used("2", Some("c")), "already_used_by_customer", 2),
+            ("12:00:04", 3, used("2", Some("c")), YES, 2),
+            ("12:00:05", 2, reserve("d", "12:10:00"), YES, 3),
+            ("12:00:06", 1, used("1", Some("a")), YES, 3),
+            ("12:00:07", 1, used("3", None), "already_used_by_customer", 3),
+            ("12:00:08", 1, returned("1"), YES, 2),
+            ("12:00:09", 1, used("3", None), YES, 3),
+        ],
+    );
+    let mut books = DiscountBooks::new([rule(once)]);
+    let told = books.tell(CODE, &Customer::default(), &used("1", None), at("12:00:00"));
+    assert_eq!(told.unwrap_err().code(), "customer_required");
+}
+
+#[test]
+fn a_promise_outlives_the_window_but_not_the_code() {
+    let ends = Parts { ends_at: Some(at("12:05:00")), ..limited(1) };
+    story(
+        ends.clone(),
+        &[
+            ("12:04:00", 1, reserve("a", "12:20:00"), YES, 1),
+            ("12:06:00", 2, used("2", None), "expired", 1),
+            ("12:06:00", 1, used("1", Some("a")), YES, 1),
+        ],
+    );
+    let off = CodeCommand::Switch { on: false };
+    story(
+        ends,
+        &[
+            ("12:04:00", 1, reserve("a", "12:20:00"), YES, 1),
+            ("12:04:01", 1, off.clone(), YES, 1),
+            ("12:04:02", 1, off, NO, 1),
+            ("12:04:03", 1, used("1", Some("a")), "disabled", 1),
+            ("12:04:04", 1, CodeCommand::Switch { on: true }, YES, 1),
+            ("12:04:05", 1, used("1", Some("a")), YES, 1),
+            ("12:04:06", 1, CodeCommand::Remove, YES, 1),
+            ("12:04:07", 1, CodeCommand::Remove, NO, 1),
+            ("12:04:08", 1, CodeCommand::Switch { on: true }, "disabled", 1),
+            ("12:04:09", 1, returned("1"), YES, 0),
+        ],
+    );
+}
+
+#[test]
+fn an_order_is_judged_when_it_was_placed() {
+    let window = Parts { starts_at: at("12:00:00"), ends_at: Some(at("12:05:00")), ..Parts::default() };
+    let placed = |time: &str| CodeCommand::Use {
+        order: OrderId::new("1").unwrap(),
+        checkout: None,
+        placed_at: Some(at(time)),
+    };
+    story(window.clone(), &[("18:00:00", 1, placed("12:04:59"), YES, 1)]);
+    story(window.clone(), &[("18:00:00", 1, placed("12:05:00"), "expired", 0)]);
+    story(window.clone(), &[("12:01:00", 1, placed("11:59:59"), "not_yet_valid", 0)]);
+    // A time still to come does not open the window early.
+    story(window, &[("11:00:00", 1, placed("12:01:00"), "not_yet_valid", 0)]);
+}
+
+#[test]
+fn codes_are_made_once_under_a_rule() {
+    let mut books = DiscountBooks::new([rule(Parts::default())]);
+    let add = |text: &str, rule: i64| CodeCommand::Add { rule: PriceRuleId(rule), text: Code::new(text).unwrap() };
+    let now = at("12:00:00");
+    let nobody = Customer::default();
+    assert_eq!(books.tell(CODE, &nobody, &add("CODE1", 1), now), Ok(None));
+    assert_eq!(books.tell(CODE, &nobody, &add("other", 1), now), Err(DiscountRejection::CodeDiffers));
+    assert_eq!(books.tell(CODE, &nobody, &add("code1", 2), now), Err(DiscountRejection::CodeDiffers));
+    assert_eq!(books.tell(CodeId(9), &nobody, &add("new", 9), now), Err(DiscountRejection::UnknownPriceRule));
+    let (state, price_rule) = (CodeState::default(), rule(Parts::default()));
+    let facts = CodeFacts {
+        id: CodeId(9),
+        state: &state,
+        rule: Some(&price_rule),
+        used_by_customer: None,
+        checkout: None,
+    };
+    let added = decide(&facts, None, &nobody, &add("new", 1), now).unwrap();
+    let want = DiscountEvent::CodeAdded { code: CodeId(9), rule: PriceRuleId(1), text: Code::new("new").unwrap() };
+    assert_eq!(added, Some(want));
+    assert_eq!(books.tell(CODE, &nobody, &CodeCommand::Remove, now).unwrap().unwrap().code(), Some(CODE));
+    assert_eq!(books.tell(CODE, &nobody, &add("code1", 1), now), Err(DiscountRejection::CodeDiffers));
+}
+
+#[test]
+fn rules_have_revisions() {
+    let (id, mut state) = (PriceRuleId(7), RuleState::default());
+    assert_eq!(delete_rule(&state, id), None);
+    let save = |state: &mut RuleState, parts: Parts| {
+        let event = save_rule(state, id, &rule(parts));
+        if let Ok(Some(event)) = &event {
+            state.evolve(event);
+        }
+        event.map(|event| event.is_some())
+    };
+    assert_eq!(save(&mut state, limited(1)), Ok(true));
+    assert_eq!(save(&mut state, limited(1)), Ok(false));
+    assert_eq!(save(&mut state, limited(2)), Ok(true));
+    assert_eq!((state.revision(), state.rule().unwrap().parts().usage_limit), (2, Some(2)));
+    state.evolve(&delete_rule(&state, id).unwrap());
+    assert!(state.is_deleted() && delete_rule(&state, id).is_none());
+    assert_eq!(save(&mut state, limited(2)), Err(DiscountRejection::UnknownPriceRule));
+    assert_eq!(state.revision(), 2);
+}
+
+#[test]
+fn emails_stay_out_of_the_journal() {
+    let emails = vec![Email::new("Ada@Example.com").unwrap()];
+    let parts = Parts {
+        customer_selection: CustomerSelection::Prerequisite,
+        prerequisite_emails: emails.clone(),
+        ..Parts::default()
+    };
+    let whole = rule(parts);
+    let event = save_rule(&RuleState::default(), PriceRuleId(1), &whole).unwrap().unwrap();
+    let text = serde_json::to_string(&event).unwrap();
+    assert!(!text.to_lowercase().contains("ada"), "{text}");
+    assert_eq!(serde_json::from_str::<DiscountEvent>(&text).unwrap(), event, "what is folded is what is stored");
+    let direct = serde_json::to_string(&whole).unwrap();
+    assert!(!direct.to_lowercase().contains("ada"), "{direct}");
+    let DiscountEvent::PriceRuleSaved { saved, .. } = serde_json::from_str(&text).unwrap() else {
+        panic!("{text}")
+    };
+    let ada = Customer { email: Some(Email::new("ada@example.com").unwrap()), ..Customer::default() };
+    assert!(whole.admits(&ada) && !saved.admits(&ada) && !saved.admits(&Customer::default()));
+    assert_eq!(saved.with_emails(emails), whole);
+    assert_eq!(serde_json::from_str::<PriceRule>(&direct).unwrap(), *saved);
+}
+
+#[test]
+fn a_damaged_rule_is_not_read() {
+    let stored = serde_json::to_value(rule(limited(1))).unwrap();
+    let broken = |pointer: &str, value: serde_json::Value| {
+        let mut broken = stored.clone();
+        *broken.pointer_mut(pointer).unwrap() = value;
+        serde_json::from_value::<PriceRule>(broken)
+    };
+    assert!(broken("/rule/usage_limit", 2.into()).is_ok());
+    assert!(broken("/rule/usage_limit", 0.into()).is_err());
+    assert!(broken("/rule/value", "10".into()).is_err());
+    assert!(broken("/rule/value", "-1e3".into()).is_err());
+    assert!(broken("/rule/title", "".into()).is_err());
+}
+
+/// A busy day does not make the row of a code grow: instants, not checkouts, are kept.
+#[test]
+fn a_code_stays_small() {
+    let mut books = DiscountBooks::new([rule(Parts::default())]);
+    let start = at("00:00:00");
+    for number in 0..5_000_i64 {
+        let now = start + chrono::TimeDelta::seconds(number);
+        let until = now + chrono::TimeDelta::minutes(15);
+        let checkout = CheckoutId::new(number.to_string()).unwrap();
+        books.tell(CODE, &buyer(number), &CodeCommand::Reserve { checkout, until }, now).unwrap();
+    }
+    let last = start + chrono::TimeDelta::seconds(4_999);
+    let state = &books.codes[&CODE];
+    assert_eq!(state.tally().held(last), 919, "all that were made in the last 15 minutes and their minute's rest");
+    assert!(serde_json::to_string(state).unwrap().len() < 1_000, "{state:?}");
+}
+
+#[test]
+fn variants_of_listed_products_are_named() {
+    let parts = Parts {
+        target_selection: TargetSelection::Entitled,
+        entitled: Items {
+            products: ["shirt".parse().unwrap()].into(),
+            variants: ["red".parse().unwrap(), "hat-1".parse().unwrap()].into(),
+            ..Items::default()
+        },
+        ..Parts::default()
+    };
+    let product_of =
+        |variant: &loyalty_core::VariantId| (variant.as_str() == "red").then(|| "shirt".parse().unwrap());
+    let faults = rule(parts).faults_of_variants(product_of);
+    assert_eq!(faults.len(), 1);
+    assert_eq!((faults[0].pointer.as_str(), faults[0].code), ("/entitled_variant_ids", "contradiction"));
+    assert!(faults[0].detail.contains("red"));
+}
+
+fn cart(lines: &[(&str, &str, u32)]) -> Cart {
+    let line = |(id, price, quantity): &(&str, &str, u32)| CartLine {
+        id: LineId::new(id).unwrap(),
+        product: Some(id.parse().unwrap()),
+        variant: None,
+        categories: vec![],
+        quantity: *quantity,
+        price: price.parse().unwrap(),
+        gift_card: false,
+    };
+    let codes = vec![Code::new("CODE1").unwrap()];
+    Cart { lines: lines.iter().map(line).collect(), codes, at: at("12:00:00"), ..Cart::default() }
+}
+
+#[test]
+fn carts_beyond_the_limits_are_refused_by_name() {
+    let books = DiscountBooks::new([rule(Parts::default())]);
+    let evaluated = |cart: &Cart| books.evaluate(cart, Stacking::All).map(|_| ()).map_err(|error| error.code());
+    let many: Vec<_> = (0..=Cart::MAX_LINES).map(|index| index.to_string()).collect();
+    let lines: Vec<_> = many.iter().map(|id| (id.as_str(), "1.00", 1)).collect();
+    assert_eq!(evaluated(&cart(&lines)), Err("too_many_lines"));
+    assert_eq!(evaluated(&cart(&lines[1..])), Ok(()));
+    assert_eq!(evaluated(&cart(&[("a", "1.00", 1), ("a", "1.00", 1)])), Err("duplicate_line"));
+    assert_eq!(evaluated(&cart(&[("a", "1.005", 1)])), Err("finer_than_currency"));
+    assert_eq!(evaluated(&cart(&[("a", "100000000000", 1)])), Ok(()));
+    assert_eq!(evaluated(&cart(&[("a", "100000000000", 1), ("b", "0.01", 1)])), Err("cart_too_large"));
+    assert_eq!(evaluated(&cart(&[("a", "100000000000", u32::MAX)])), Err("cart_too_large"));
+    let shipping = |count: usize| {
+        let line =
+            |index: usize| ShippingLine { id: LineId::new(index.to_string()).unwrap(), price: Amount::ZERO };
+        Cart { shipping: (0..count).map(line).collect(), ..cart(&[("a", "1.00", 1)]) }
+    };
+    assert_eq!(evaluated(&shipping(Cart::MAX_SHIPPING_LINES)), Ok(()));
+    assert_eq!(evaluated(&shipping(Cart::MAX_SHIPPING_LINES + 1)), Err("too_many_shipping_lines"));
+    let codes = |count| Cart { codes: vec![Code::new("x").unwrap(); count], ..cart(&[("a", "1.00", 1)]) };
+    assert_eq!(evaluated(&codes(Cart::MAX_CODES)), Ok(()));
+    assert_eq!(evaluated(&codes(Cart::MAX_CODES + 1)), Err("too_many_codes"));
+    // A rule of cents in a shop that counts in whole units.
+    let cents = Parts { title: "Cents".to_owned(), value: "-0.50".parse().unwrap(), ..Parts::default() };
+    let books = DiscountBooks::new([PriceRule::new(cents, 2).unwrap()]);
+    let facts = books.facts(CODE, None, None);
+    let evaluated = evaluate(&cart(&[("a", "1", 1)]), 0, Stacking::All, |_| facts);
+    assert_eq!(evaluated.unwrap_err().code(), "other_currency");
+}
+
+#[test]
+fn what_a_checkout_has_reserved_it_can_still_use() {
+    let mut books = DiscountBooks::new([rule(limited(1))]);
+    books.tell(CODE, &buyer(1), &reserve("a", "12:30:00"), at("11:59:00")).unwrap();
+    let cart = Cart { customer: buyer(1), ..cart(&[("a", "20.00", 1)]) };
+    let evaluated = |checkout: Option<&str>| {
+        let checkout = checkout.map(|checkout| CheckoutId::new(checkout).unwrap());
+        let facts = books.facts(CODE, Some(AccountId(1)), checkout.as_ref());
+        let found = evaluate(&cart, 2, Stacking::All, |_| facts).unwrap();
+        found.codes[0].outcome.clone().map(|applied| applied.discount).map_err(|refusal| refusal.code())
+    };
+    assert_eq!(evaluated(Some("a")), Ok("10.00".parse().unwrap()));
+    assert_eq!(evaluated(Some("b")), Err("used_up"));
+    assert_eq!(evaluated(None), Err("used_up"));
+}
+
+#[test]
+fn every_outcome_is_one_sentence() {
+    let percent = |value: &str| Parts {
+        value_type: ValueType::Percentage,
+        value: value.parse().unwrap(),
+        title: "Rule".to_owned(),
+        ..Parts::default()
+    };
+    let each = |parts: Parts| Parts { allocation_method: AllocationMethod::Each, ..parts };
+    let bundle = each(Parts {
+        target_selection: TargetSelection::Entitled,
+        entitled: Items { products: ["b".parse().unwrap()].into(), ..Items::default() },
+        prerequisites: Items { products: ["a".parse().unwrap()].into(), ..Items::default() },
+        prerequisite_to_entitlement_quantity_ratio: Some(Ratio {
+            prerequisite_quantity: Some(2),
+            entitled_quantity: 1,
+        }),
+        ..percent("-50")
+    });
+    let spend = Parts {
+        prerequisite_to_entitlement_quantity_ratio: Some(Ratio {
+            prerequisite_quantity: None,
+            entitled_quantity: 1,
+        }),
+        prerequisite_to_entitlement_purchase: Some("15.00".parse().unwrap()),
+        ..bundle.clone()
+    };
+    let fixed = Parts { value_type: ValueType::FixedAmount, ..percent("-2.50") };
+    let free = each(Parts { target_type: TargetType::ShippingLine, ..percent("-100") });
+    let minimum = Parts { prerequisite_subtotal_range: Some("40".parse().unwrap()), ..percent("-10") };
+    for (parts, want) in [
+        (percent("-12.5"), "CODE1 takes 3.75 off: 12.5% of 30.00, shared over 2 lines."),
+        (fixed.clone(), "CODE1 takes 2.50 off: 2.50 at most of 30.00, shared over 2 lines."),
+        (each(percent("-10")), "CODE1 takes 3.00 off: 10% of 30.00, on each of 2 lines."),
+        (each(fixed), "CODE1 takes 7.50 off: 2.50 at most off each unit of 2 lines."),
+        (bundle, "CODE1 takes 5.00 off: buy 2, get 1 at 50% off, 1 time."),
+        (spend, "CODE1 takes 5.00 off: spend 15.00, get 1 at 50% off, 1 time."),
+        (free, "CODE1 takes 4.90 off: shipping of 4.90 is free."),
+        (percent("-0.000001"), "CODE1 is accepted, but there is nothing left to take off; it is not used up."),
+        (minimum, "CODE1 does not apply: entitled lines of 40 are needed, but the cart has 30.00."),
+    ] {
+        let books = DiscountBooks::new([PriceRule::new(parts, 2).unwrap()]);
+        let shipping = ShippingLine { id: LineId::new("std").unwrap(), price: "4.90".parse().unwrap() };
+        let cart = Cart { shipping: vec![shipping], ..cart(&[("a", "10.00", 2), ("b", "10.00", 1)]) };
+        let found = books.evaluate(&cart, Stacking::All).unwrap();
+        assert_eq!(found.codes[0].to_string(), want);
+        assert_eq!(found.used().count(), usize::from(want.contains("takes")), "{want}");
+    }
+}
+
+/// The journal's format is for ever: these texts must always be read, and written, as they are.
+#[test]
+fn events_are_written_as_ever() {
+    let id = |text: &str| text.parse().unwrap();
+    let held = Held { account: Some(AccountId(5)), until: at("12:15:00") };
+    let (checkout, at) = (CheckoutId::new("c1").unwrap(), at("12:00:00"));
+    let parts = Parts { title: "Ten".to_owned(), value: (-10).into(), ..Parts::default() };
+    let saved = std::sync::Arc::new(PriceRule::new(parts, 2).unwrap());
+    for (event, want) in [
+        (
+            DiscountEvent::CodeAdded { code: CODE, rule: PriceRuleId(2), text: id("Save 10") },
+            r#"{"code_added":{"code":1,"rule":2,"text":"Save 10"}}"#,
+        ),
+        (DiscountEvent::CodeRemoved { code: CODE }, r#"{"code_removed":{"code":1}}"#),
+        (DiscountEvent::CodeSwitched { code: CODE, on: false }, r#"{"code_switched":{"code":1,"on":false}}"#),
+        (
+            DiscountEvent::CodeReserved {
+                code: CODE,
+                checkout: checkout.clone(),
+                account: held.account,
+                until: held.until,
+                replaces: None,
+                at,
+            },
+            r#"{"code_reserved":{"code":1,"checkout":"c1","account":5,"until":"2026-03-01T12:15:00Z","replaces":null,"at":"2026-03-01T12:00:00Z"}}"#,
+        ),
+        (
+            DiscountEvent::CodeReleased { code: CODE, checkout: checkout.clone(), held, at },
+            r#"{"code_released":{"code":1,"checkout":"c1","held":{"account":5,"until":"2026-03-01T12:15:00Z"},"at":"2026-03-01T12:00:00Z"}}"#,
+        ),
+        (
+            DiscountEvent::CodeUsed {
+                code: CODE,
+                order: OrderId::new("1001").unwrap(),
+                account: held.account,
+                checkout: Some(checkout),
+                held: Some(held),
+                at,
+            },
+            r#"{"code_used":{"code":1,"order":"1001","account":5,"checkout":"c1","held":{"account":5,"until":"2026-03-01T12:15:00Z"},"at":"2026-03-01T12:00:00Z"}}"#,
+        ),
+        (
+            DiscountEvent::CodeUseReturned { code: CODE, order: OrderId::new("1001").unwrap(), account: None, at },
+            r#"{"code_use_returned":{"code":1,"order":"1001","account":null,"at":"2026-03-01T12:00:00Z"}}"#,
+        ),
+        (DiscountEvent::PriceRuleDeleted { rule: PriceRuleId(2) }, r#"{"price_rule_deleted":{"rule":2}}"#),
+        (
+            DiscountEvent::PriceRuleSaved { rule: PriceRuleId(2), revision: 1, saved },
+            r#"{"price_rule_saved":{"rule":2,"revision":1,"saved":{"minor_digits":2,"rule":{"title":"Ten","value_type":"fixed_amount","value":"-10","target_type":"line_item","target_selection":"all","allocation_method":"across","customer_selection":"all","starts_at":"1970-01-01T00:00:00Z"}}}}"#,
+        ),
+    ] {
+        assert_eq!(serde_json::to_string(&event).unwrap(), want);
+        assert_eq!(serde_json::from_str::<DiscountEvent>(want).unwrap(), event);
+    }
+}

@@ -1,0 +1,65 @@
+//! Categories: put one by one or many at once, read, counted, forgotten.
+
+use hyper::StatusCode;
+use loyalty_core::CategoryId;
+use loyalty_store::{Action, CatalogueAction, Catalogued, Receipt, Rejection};
+
+use super::{Answer, Call, Work, products, refuse, to_json};
+use crate::problem::Problem;
+use crate::wire::category::{CategoriesAnswer, CategoriesBody, CategoryAnswer, CategoryBody};
+
+/// `PUT /v1/categories/{category_id}`: the whole category, new or in the place of the one before.
+pub(crate) fn put(call: &Call<'_>) -> Result<Work, Problem> {
+    let id = call.path("category_id")?;
+    let category = call.body::<CategoryBody>()?.parse(Some(id))?;
+    let action = Action::Catalogue(CatalogueAction::PutCategories(vec![category]));
+    let body = |receipt: &Receipt| {
+        let categories = match &receipt.catalogue {
+            Some(Catalogued::Categories(categories, _)) => categories.as_slice(),
+            _ => &[],
+        };
+        to_json(&categories.first().map(|record| CategoryAnswer::from(&**record)))
+    };
+    Ok(Work::write(action, StatusCode::OK, body, |_| None))
+}
+
+/// `POST /v1/categories/bulk`: all of them or none.
+pub(crate) fn put_many(call: &Call<'_>) -> Result<Work, Problem> {
+    let categories = call.body::<CategoriesBody<'_>>()?.parse()?;
+    let action = Action::Catalogue(CatalogueAction::PutCategories(categories));
+    Ok(Work::write(action, StatusCode::OK, products::tally, |_| None))
+}
+
+/// `DELETE /v1/categories/{category_id}`: products stay in it.
+pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
+    Ok(Work::delete(CatalogueAction::DeleteCategory(call.path("category_id")?), "category_id"))
+}
+
+/// `GET /v1/categories/{category_id}`
+pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
+    let id: CategoryId = call.path("category_id")?;
+    let record = call.store.category(call.shop_id(), &id).map_err(refuse::failure)?;
+    let unknown = || refuse::rejection(&Rejection::CategoryNotFound, Some("category_id".to_owned()));
+    Ok(Work::Done(Answer::ok(&CategoryAnswer::from(&*record.ok_or_else(unknown)?))))
+}
+
+/// `GET /v1/categories`
+pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
+    let shop = call.shop_id();
+    let (limit, after) = (call.query.limit()?, call.query.cursor::<CategoryId>()?);
+    let next = call.query.linker(call.head.uri.path());
+    Ok(Work::scan(move |store| {
+        let page = store.categories(shop, after.as_ref(), limit).map_err(refuse::failure)?;
+        let last = page.items.last().filter(|_| page.more).map(|record| &record.category.id);
+        let link = last.and_then(|last| next.link(last));
+        let categories = page.items.iter().map(|record| CategoryAnswer::from(&**record)).collect();
+        Ok(Answer::ok(&CategoriesAnswer { categories }).with(link))
+    }))
+}
+
+/// `GET /v1/categories/count`
+#[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
+pub(crate) fn count(call: &Call<'_>) -> Result<Work, Problem> {
+    let shop = call.shop_id();
+    Ok(Work::count(move |store| store.count_categories(shop)))
+}

@@ -1,0 +1,74 @@
+//! Products: put one by one or many at once, read, counted, forgotten.
+
+use hyper::StatusCode;
+use loyalty_core::ProductId;
+use loyalty_store::{Action, CatalogueAction, Catalogued, ProductKey, Receipt, Rejection};
+
+use super::{Answer, Call, Work, refuse, to_json};
+use crate::problem::Problem;
+use crate::wire::product::{ProductAnswer, ProductBody, ProductsAnswer, ProductsBody};
+use crate::wire::query::ProductCursor;
+
+/// `PUT /v1/products/{product_id}`: the whole product, new or in the place of the one before.
+pub(crate) fn put(call: &Call<'_>) -> Result<Work, Problem> {
+    let (id, shop) = (call.path("product_id")?, call.shop()?);
+    let product = call.body::<ProductBody>()?.parse(Some(id), &shop)?;
+    let action = Action::Catalogue(CatalogueAction::PutProducts(vec![product]));
+    let body = move |receipt: &Receipt| {
+        let products = match &receipt.catalogue {
+            Some(Catalogued::Products(products, _)) => products.as_slice(),
+            _ => &[],
+        };
+        to_json(&products.first().map(|record| ProductAnswer::new(record, shop.currency)))
+    };
+    Ok(Work::write(action, StatusCode::OK, body, |_| None))
+}
+
+/// `POST /v1/products/bulk`: all of them or none.
+pub(crate) fn put_many(call: &Call<'_>) -> Result<Work, Problem> {
+    let products = call.body::<ProductsBody<'_>>()?.parse(&*call.shop()?)?;
+    let action = Action::Catalogue(CatalogueAction::PutProducts(products));
+    Ok(Work::write(action, StatusCode::OK, tally, |_| None))
+}
+
+/// How many were new, changed, and neither.
+pub(crate) fn tally(receipt: &Receipt) -> Vec<u8> {
+    match &receipt.catalogue {
+        Some(Catalogued::Products(_, tally) | Catalogued::Categories(_, tally)) => to_json(tally),
+        Some(Catalogued::Search(_) | Catalogued::Deleted) | None => Vec::new(),
+    }
+}
+
+/// `DELETE /v1/products/{product_id}`
+pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
+    Ok(Work::delete(CatalogueAction::DeleteProduct(call.path("product_id")?), "product_id"))
+}
+
+/// `GET /v1/products/{product_id}`
+pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
+    let key = ProductKey::Id(call.path::<ProductId>("product_id")?);
+    let record = call.store.product(call.shop_id(), &key).map_err(refuse::failure)?;
+    let record =
+        record.ok_or_else(|| refuse::rejection(&Rejection::ProductNotFound, Some("product_id".to_owned())))?;
+    Ok(Work::Done(Answer::ok(&ProductAnswer::new(&record, call.shop()?.currency))))
+}
+
+/// `GET /v1/products`
+pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
+    let shop = call.shop()?;
+    let (limit, after) = (call.query.limit()?, call.query.cursor::<ProductCursor>()?);
+    let next = call.query.linker(call.head.uri.path());
+    Ok(Work::scan(move |store| {
+        let page = store.products(shop.id, after.map(|after| after.0), limit).map_err(refuse::failure)?;
+        let last = page.items.last().filter(|_| page.more).map(|record| ProductCursor(record.number));
+        let products = page.items.iter().map(|record| ProductAnswer::new(record, shop.currency)).collect();
+        Ok(Answer::ok(&ProductsAnswer { products }).with(last.and_then(|last| next.link(&last))))
+    }))
+}
+
+/// `GET /v1/products/count`
+#[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
+pub(crate) fn count(call: &Call<'_>) -> Result<Work, Problem> {
+    let shop = call.shop_id();
+    Ok(Work::count(move |store| store.count_products(shop)))
+}

@@ -1,0 +1,336 @@
+//! What Shopify's clients send and get.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use loyalty_core::{
+    Amount, CategoryId, Currency, CustomerId, Email, Points, ProductId, Profile, Tag, TierId, Timestamp, VariantId,
+};
+use loyalty_store::{Change as Changed, CustomerView, Number, ProductRecord, ProfileChange, SavedSearch, Who};
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+
+use crate::problem::Problem;
+use crate::wire::customer::{changed, tags};
+use crate::wire::json::Code;
+use crate::wire::json::field::{Change, Date, FromText, Refusal, Text};
+use crate::wire::product::named;
+use crate::wire::value::{Parsed, Time};
+
+/// `{"customer": …}`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CustomerEnvelope {
+    pub(super) customer: CustomerIn,
+}
+
+/// A customer to be made or changed. What is absent stays, what is null is cleared. What stands behind the
+/// blank line can't be changed; it is part of the last answer, which clients send back.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct CustomerIn {
+    own_id: Option<Parsed<CustomerId>>,
+    email: Change<Parsed<Email>>,
+    first_name: Change<Text<255>>,
+    last_name: Change<Text<255>>,
+    birthday: Change<Date>,
+    tags: Change<Labels>,
+    addresses: Change<Vec<AddressIn>>,
+
+    #[serde(rename = "id")]
+    _id: IgnoredAny,
+    #[serde(rename = "currency")]
+    _currency: IgnoredAny,
+    #[serde(rename = "tier")]
+    _tier: IgnoredAny,
+    #[serde(rename = "point_balance")]
+    _point_balance: IgnoredAny,
+    #[serde(rename = "default_address")]
+    _default_address: IgnoredAny,
+    #[serde(rename = "created_at")]
+    _created_at: IgnoredAny,
+    #[serde(rename = "updated_at")]
+    _updated_at: IgnoredAny,
+}
+
+/// Of an address only the parts that rules can look at are kept; others are refused, not lost.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AddressIn {
+    zip: Option<Text<32>>,
+    country: Option<Text<100>>,
+    #[serde(rename = "default")]
+    _default: Option<bool>,
+}
+
+/// Tags: a text with commas between them, or an array.
+#[derive(Debug)]
+enum Labels {
+    Text(String),
+    List(Vec<Parsed<Tag>>),
+}
+
+impl<'de> Deserialize<'de> for Labels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(LabelsVisitor)
+    }
+}
+
+struct LabelsVisitor;
+
+impl<'de> Visitor<'de> for LabelsVisitor {
+    type Value = Labels;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a string such as \"vip, new\"")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Labels, E> {
+        Ok(Labels::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Labels, A::Error> {
+        let mut list = Vec::new();
+        while let Some(tag) = items.next_element()? {
+            list.push(tag);
+        }
+        Ok(Labels::List(list))
+    }
+}
+
+impl Labels {
+    /// A text that is the customer's tags as they were answered changes nothing, whatever is in them.
+    fn parse(self, profile: Option<&Profile>) -> Result<Option<BTreeSet<Tag>>, Problem> {
+        let text = match self {
+            Self::Text(text) if profile.is_some_and(|profile| joined(&profile.tags) == text) => return Ok(None),
+            Self::Text(text) => text,
+            Self::List(list) => return tags(list).map(Some),
+        };
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let parts = parts.map(|part| Tag::from_text(part).map(Parsed));
+        let parts = parts.collect::<Result<_, _>>();
+        let refused =
+            |refusal: Refusal| Problem::unprocessable(refusal.code.as_str(), refusal.sentence).at("/tags");
+        tags(parts.map_err(refused)?).map(Some)
+    }
+}
+
+fn joined<'a>(tags: impl IntoIterator<Item = &'a Tag>) -> String {
+    tags.into_iter().map(Tag::as_str).collect::<Vec<_>>().join(", ")
+}
+
+impl CustomerIn {
+    /// A new customer, known by e-mail or the shop's own id at least.
+    pub(super) fn made(mut self) -> Result<(Who, ProfileChange), Problem> {
+        let email = match std::mem::take(&mut self.email) {
+            Change::Set(Parsed(email)) => Some(email),
+            Change::Keep | Change::Clear => None,
+        };
+        let who = Who::new(self.own_id.take().map(|id| id.0), email).ok_or_else(no_email)?;
+        Ok((who, self.change(None)?))
+    }
+
+    /// A change of a known customer, and how they are named for it.
+    pub(super) fn changed(mut self, customer: &CustomerView) -> Result<(Who, ProfileChange), Problem> {
+        let record = customer.record();
+        if self.own_id.take().is_some_and(|Parsed(id)| record.id.as_ref() != Some(&id)) {
+            let detail = "An `own_id` can't be changed here.";
+            return Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/own_id"));
+        }
+        if record.id.is_none() && matches!(self.email, Change::Clear) {
+            return Err(no_email());
+        }
+        let who = record.id.clone().map(Who::Id).or_else(|| record.email.clone().map(Who::Email));
+        let nameless = || Problem::internal("a customer without id and e-mail");
+        Ok((who.ok_or_else(nameless)?, self.change(Some(&record.profile))?))
+    }
+
+    fn change(self, profile: Option<&Profile>) -> Result<ProfileChange, Problem> {
+        let (zip, country) = match self.addresses {
+            Change::Keep => (Changed::Keep, Changed::Keep),
+            Change::Clear => (Changed::Set(None), Changed::Set(None)),
+            Change::Set(addresses) => address(addresses)?,
+        };
+        Ok(ProfileChange {
+            email: changed(self.email, |email| email.0),
+            first_name: changed(self.first_name, Text::into_string),
+            last_name: changed(self.last_name, Text::into_string),
+            birthday: changed(self.birthday, |day| day.0),
+            zip,
+            country,
+            tags: match self.tags {
+                Change::Keep => None,
+                Change::Clear => Some(BTreeSet::new()),
+                Change::Set(labels) => labels.parse(profile)?,
+            },
+        })
+    }
+}
+
+fn no_email() -> Problem {
+    Problem::unprocessable(Code::MissingField.as_str(), "A customer needs an `email`.").at("/email")
+}
+
+fn address(addresses: Vec<AddressIn>) -> Result<(Changed<String>, Changed<String>), Problem> {
+    if addresses.len() > 1 {
+        let detail = "A customer has one address here.";
+        return Err(Problem::unprocessable(Code::OutOfRange.as_str(), detail).at("/addresses"));
+    }
+    let (zip, country) = addresses.into_iter().next().map(|only| (only.zip, only.country)).unwrap_or_default();
+    Ok((Changed::Set(zip.map(Text::into_string)), Changed::Set(country.map(Text::into_string))))
+}
+
+/// A customer as they are answered.
+#[derive(Debug, Serialize)]
+pub(super) struct CustomerOut<'a> {
+    id: Number,
+    own_id: Option<&'a CustomerId>,
+    email: Option<&'a str>,
+    first_name: Option<&'a str>,
+    last_name: Option<&'a str>,
+    birthday: Option<String>,
+    tags: String,
+    currency: &'static str,
+    tier: Option<&'a TierId>,
+    point_balance: Points,
+    addresses: Vec<AddressOut<'a>>,
+    default_address: Option<AddressOut<'a>>,
+    created_at: Time,
+    updated_at: Time,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct AddressOut<'a> {
+    zip: Option<&'a str>,
+    country: Option<&'a str>,
+    default: bool,
+}
+
+impl<'a> CustomerOut<'a> {
+    /// The customer as of `now`, of a shop with this currency.
+    pub(super) fn new(customer: &'a CustomerView, currency: Currency, now: Timestamp) -> Self {
+        let record = customer.record();
+        let profile = &record.profile;
+        let (zip, country) = (profile.zip.as_deref(), profile.country.as_deref());
+        let address = (zip.is_some() || country.is_some()).then_some(AddressOut { zip, country, default: true });
+        Self {
+            id: Number::of_customer(record),
+            own_id: record.id.as_ref(),
+            email: record.email.as_ref().map(Email::as_str),
+            first_name: profile.first_name.as_deref(),
+            last_name: profile.last_name.as_deref(),
+            birthday: profile.birthday.map(|day| day.to_string()),
+            tags: joined(&profile.tags),
+            currency: currency.code(),
+            tier: customer.tier(now).map(|tier| &tier.id),
+            point_balance: customer.balance(now),
+            addresses: address.into_iter().collect(),
+            default_address: address,
+            created_at: Time(record.created_at),
+            updated_at: Time(record.updated_at),
+        }
+    }
+}
+
+/// A product as it is answered.
+#[derive(Debug, Serialize)]
+pub(super) struct ProductOut<'a> {
+    id: Number,
+    own_id: &'a ProductId,
+    title: &'a str,
+    vendor: Option<&'a str>,
+    product_type: Option<&'a str>,
+    tags: String,
+    status: &'static str,
+    categories: &'a BTreeSet<CategoryId>,
+    price: Option<Amount>,
+    currency: &'static str,
+    variants: Vec<VariantOut<'a>>,
+    created_at: Time,
+    updated_at: Time,
+}
+
+#[derive(Debug, Serialize)]
+struct VariantOut<'a> {
+    id: Number,
+    own_id: &'a VariantId,
+    product_id: Number,
+    title: Option<&'a str>,
+    sku: Option<&'a str>,
+    /// The product's, where the variant has none of its own.
+    price: Option<Amount>,
+}
+
+impl<'a> ProductOut<'a> {
+    /// A product of a shop with this currency.
+    pub(super) fn new(record: &'a ProductRecord, currency: Currency) -> Self {
+        let product = &record.product;
+        let variants = product.variants.iter().zip(&record.variant_numbers).map(|(variant, id)| VariantOut {
+            id: *id,
+            own_id: &variant.id,
+            product_id: record.number,
+            title: variant.title.as_deref(),
+            sku: variant.sku.as_deref(),
+            price: variant.price.or(product.price),
+        });
+        Self {
+            id: record.number,
+            own_id: &product.id,
+            title: &product.title,
+            vendor: product.vendor.as_deref(),
+            product_type: product.product_type.as_deref(),
+            tags: joined(&product.tags),
+            status: product.status.name(),
+            categories: &product.categories,
+            price: product.price,
+            currency: currency.code(),
+            variants: variants.collect(),
+            created_at: Time(record.created_at),
+            updated_at: Time(record.updated_at),
+        }
+    }
+}
+
+/// `{"customer_saved_search": …}`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedSearchEnvelope {
+    pub(super) customer_saved_search: SavedSearchIn,
+}
+
+/// A search to be saved.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedSearchIn {
+    name: Text<255>,
+    query: Option<Text<500>>,
+
+    #[serde(default, rename = "id")]
+    _id: IgnoredAny,
+    #[serde(default, rename = "created_at")]
+    _created_at: IgnoredAny,
+}
+
+impl SavedSearchIn {
+    /// The name, and the search as it is written.
+    pub(super) fn parse(self) -> Result<(String, String), Problem> {
+        let name = named(self.name, "/name")?;
+        Ok((name, self.query.map(Text::into_string).unwrap_or_default()))
+    }
+}
+
+/// A saved search as it is answered.
+#[derive(Debug, Serialize)]
+pub(super) struct SavedSearchOut<'a> {
+    id: Number,
+    name: &'a str,
+    query: &'a str,
+    created_at: Time,
+}
+
+impl<'a> From<&'a SavedSearch> for SavedSearchOut<'a> {
+    fn from(search: &'a SavedSearch) -> Self {
+        let (name, query) = (search.name.as_str(), search.query.as_str());
+        Self { id: search.number, name, query, created_at: Time(search.created_at) }
+    }
+}

@@ -1,0 +1,56 @@
+//! Many records in one body: all of them are read, and every fault of any is told at once.
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::json::{self, Code};
+use super::value::within;
+use crate::problem::{Fault, Problem};
+
+/// How many records one request can bring.
+const MAX_RECORDS: usize = 250;
+
+/// Reads the records of the member `name`, each from a body of its own. Their ids must differ: of two records
+/// of one id, one would be lost.
+pub(crate) fn read<'a, B: Deserialize<'a>, T>(
+    name: &'static str,
+    bodies: &[&'a RawValue],
+    parse: impl Fn(B) -> Result<T, Problem>,
+    id: (&'static str, fn(&T) -> String),
+) -> Result<Vec<T>, Problem> {
+    if !(1..=MAX_RECORDS).contains(&bodies.len()) {
+        let detail = format!("1 to {MAX_RECORDS} can be sent at once.");
+        return Err(Problem::unprocessable(Code::OutOfRange.as_str(), detail).at(format!("/{name}")));
+    }
+    let (id_name, id) = id;
+    let (mut records, mut faults, mut seen) = (Vec::with_capacity(bodies.len()), Vec::new(), HashSet::new());
+    for (index, body) in bodies.iter().enumerate() {
+        let read = json::parse(body.get().as_bytes()).and_then(&parse).and_then(|record| {
+            if seen.insert(id(&record)) {
+                return Ok(record);
+            }
+            let detail = format!("This `{id_name}` stands here twice.");
+            Err(Problem::unprocessable("duplicate_id", detail).at(format!("/{id_name}")))
+        });
+        match read.map_err(|problem| within(&format!("/{name}/{index}"), problem)) {
+            Ok(record) => records.push(record),
+            Err(problem) => faults.push(Fault {
+                pointer: problem.param().unwrap_or_default().to_owned(),
+                code: problem.code(),
+                detail: problem.detail().to_owned().into(),
+            }),
+        }
+    }
+    if faults.is_empty() { Ok(records) } else { Err(refused(faults)) }
+}
+
+fn refused(faults: Vec<Fault>) -> Problem {
+    let detail = match faults.len() {
+        1 => "One of them has a fault; nothing was changed.".to_owned(),
+        count => format!("{count} of them have a fault; nothing was changed."),
+    };
+    let first = faults.first().map(|fault| fault.pointer.clone()).unwrap_or_default();
+    Problem::unprocessable("invalid_records", detail).at(first).faults(faults)
+}

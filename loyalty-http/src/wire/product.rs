@@ -1,0 +1,199 @@
+//! Products on the wire.
+
+use std::collections::{BTreeSet, HashSet};
+
+use loyalty_core::{Amount, CategoryId, Currency, ProductId, Tag, VariantId};
+use loyalty_store::{Product, ProductRecord, ProductStatus, Shop, Variant};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::bulk;
+use super::json::Code;
+use super::json::field::Text;
+use super::value::{Parsed, Time};
+use crate::problem::Problem;
+
+/// How many categories, tags and variants, each, a product can have.
+const MAX_PARTS: usize = 250;
+
+/// A product as a shop tells of it: all of it. What is absent or null is not there.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProductBody {
+    product_id: Option<Parsed<ProductId>>,
+    title: Text<255>,
+    categories: Option<Vec<Parsed<CategoryId>>>,
+    price: Option<Parsed<Amount>>,
+    currency: Option<Parsed<Currency>>,
+    vendor: Option<Text<255>>,
+    product_type: Option<Text<255>>,
+    tags: Option<Vec<Parsed<Tag>>>,
+    status: Option<Parsed<ProductStatus>>,
+    variants: Option<Vec<VariantBody>>,
+}
+
+/// A variant as a shop tells of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VariantBody {
+    variant_id: Parsed<VariantId>,
+    title: Option<Text<255>>,
+    sku: Option<Text<255>>,
+    price: Option<Parsed<Amount>>,
+}
+
+impl ProductBody {
+    /// The product that the path names; else the one that the body does.
+    pub(crate) fn parse(self, path: Option<ProductId>, shop: &Shop) -> Result<Product, Problem> {
+        let text = |text: Option<Text<255>>| text.map(Text::into_string);
+        if self.currency.is_some_and(|Parsed(currency)| currency != shop.currency) {
+            let detail = format!("Prices are in the shop's currency, which is {}.", shop.currency.code());
+            return Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/currency"));
+        }
+        Ok(Product {
+            id: same_id(path, self.product_id, "product_id")?,
+            title: named(self.title, "/title")?,
+            categories: set(self.categories, "/categories")?,
+            price: self.price.map(|price| price.0),
+            vendor: text(self.vendor),
+            product_type: text(self.product_type),
+            tags: set(self.tags, "/tags")?,
+            status: self.status.map_or_else(ProductStatus::default, |status| status.0),
+            variants: variants(self.variants.unwrap_or_default())?,
+        })
+    }
+}
+
+/// The id of the path, which the body may repeat; without one, the body's.
+pub(crate) fn same_id<T: PartialEq>(
+    path: Option<T>,
+    body: Option<Parsed<T>>,
+    name: &'static str,
+) -> Result<T, Problem> {
+    match (path, body) {
+        (Some(path), None) => Ok(path),
+        (Some(path), Some(Parsed(body))) if path == body => Ok(path),
+        (None, Some(Parsed(body))) => Ok(body),
+        (Some(_), Some(_)) => {
+            let detail = format!("This is not the `{name}` of the path.");
+            Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at(format!("/{name}")))
+        }
+        (None, None) => {
+            let detail = format!("The field `{name}` is missing.");
+            Err(Problem::bad_request(Code::MissingField.as_str(), detail).at(format!("/{name}")))
+        }
+    }
+}
+
+/// A name that says something.
+pub(crate) fn named(text: Text<255>, pointer: &str) -> Result<String, Problem> {
+    if text.as_str().trim().is_empty() {
+        let detail = "This must not be empty.";
+        return Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at(pointer));
+    }
+    Ok(text.into_string())
+}
+
+fn set<T: Ord>(parts: Option<Vec<Parsed<T>>>, pointer: &str) -> Result<BTreeSet<T>, Problem> {
+    let parts = parts.unwrap_or_default();
+    bounded(parts.len(), pointer)?;
+    Ok(parts.into_iter().map(|part| part.0).collect())
+}
+
+fn bounded(count: usize, pointer: &str) -> Result<(), Problem> {
+    if count <= MAX_PARTS {
+        return Ok(());
+    }
+    let detail = format!("A product can have at most {MAX_PARTS} of these.");
+    Err(Problem::unprocessable(Code::OutOfRange.as_str(), detail).at(pointer))
+}
+
+fn variants(bodies: Vec<VariantBody>) -> Result<Vec<Variant>, Problem> {
+    bounded(bodies.len(), "/variants")?;
+    let (mut variants, mut seen) = (Vec::with_capacity(bodies.len()), HashSet::new());
+    for (index, body) in bodies.into_iter().enumerate() {
+        let Parsed(id) = body.variant_id;
+        if !seen.insert(id.clone()) {
+            let detail = "The product has another variant of this id.";
+            return Err(Problem::unprocessable("duplicate_id", detail).at(format!("/variants/{index}/variant_id")));
+        }
+        let text = |text: Option<Text<255>>| text.map(Text::into_string);
+        let (title, sku, price) = (text(body.title), text(body.sku), body.price.map(|price| price.0));
+        variants.push(Variant { id, title, sku, price });
+    }
+    Ok(variants)
+}
+
+/// Many products.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProductsBody<'a> {
+    #[serde(borrow)]
+    products: Vec<&'a RawValue>,
+}
+
+impl ProductsBody<'_> {
+    /// All of them, or every fault.
+    pub(crate) fn parse(self, shop: &Shop) -> Result<Vec<Product>, Problem> {
+        let parse = |body: ProductBody| body.parse(None, shop);
+        bulk::read("products", &self.products, parse, ("product_id", |product| product.id.to_string()))
+    }
+}
+
+/// A product as it is answered.
+#[derive(Debug, Serialize)]
+pub(crate) struct ProductAnswer<'a> {
+    product_id: &'a ProductId,
+    title: &'a str,
+    categories: &'a BTreeSet<CategoryId>,
+    price: Option<Amount>,
+    currency: &'static str,
+    vendor: Option<&'a str>,
+    product_type: Option<&'a str>,
+    tags: &'a BTreeSet<Tag>,
+    status: &'static str,
+    variants: Vec<VariantAnswer<'a>>,
+    created_at: Time,
+    updated_at: Time,
+}
+
+#[derive(Debug, Serialize)]
+struct VariantAnswer<'a> {
+    variant_id: &'a VariantId,
+    title: Option<&'a str>,
+    sku: Option<&'a str>,
+    price: Option<Amount>,
+}
+
+impl<'a> ProductAnswer<'a> {
+    /// A product of a shop with this currency.
+    pub(crate) fn new(record: &'a ProductRecord, currency: Currency) -> Self {
+        let product = &record.product;
+        let variants = product.variants.iter().map(|variant| VariantAnswer {
+            variant_id: &variant.id,
+            title: variant.title.as_deref(),
+            sku: variant.sku.as_deref(),
+            price: variant.price,
+        });
+        Self {
+            product_id: &product.id,
+            title: &product.title,
+            categories: &product.categories,
+            price: product.price,
+            currency: currency.code(),
+            vendor: product.vendor.as_deref(),
+            product_type: product.product_type.as_deref(),
+            tags: &product.tags,
+            status: product.status.name(),
+            variants: variants.collect(),
+            created_at: Time(record.created_at),
+            updated_at: Time(record.updated_at),
+        }
+    }
+}
+
+/// A page of products.
+#[derive(Debug, Serialize)]
+pub(crate) struct ProductsAnswer<'a> {
+    pub(crate) products: Vec<ProductAnswer<'a>>,
+}

@@ -1,0 +1,46 @@
+//! Saved searches on the wire.
+
+use loyalty_store::SavedSearch;
+use serde::{Deserialize, Serialize};
+
+use super::json::field::Text;
+use super::product::named;
+use super::value::Time;
+use crate::problem::Problem;
+
+/// A search to be saved. Without a query everybody is found.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavedSearchBody {
+    name: Text<255>,
+    query: Option<Text<500>>,
+}
+
+impl SavedSearchBody {
+    /// The name, and the search as it is written.
+    pub(crate) fn parse(self) -> Result<(String, String), Problem> {
+        Ok((named(self.name, "/name")?, self.query.map(Text::into_string).unwrap_or_default()))
+    }
+}
+
+/// A saved search as it is answered.
+#[derive(Debug, Serialize)]
+pub(crate) struct SavedSearchAnswer<'a> {
+    saved_search_id: String,
+    name: &'a str,
+    query: &'a str,
+    created_at: Time,
+}
+
+impl<'a> From<&'a SavedSearch> for SavedSearchAnswer<'a> {
+    fn from(search: &'a SavedSearch) -> Self {
+        let (name, query) = (search.name.as_str(), search.query.as_str());
+        Self { saved_search_id: search.number.to_string(), name, query, created_at: Time(search.created_at) }
+    }
+}
+
+/// A page of saved searches.
+#[derive(Debug, Serialize)]
+pub(crate) struct SavedSearchesAnswer<'a> {
+    pub(crate) customer_saved_searches: Vec<SavedSearchAnswer<'a>>,
+}

@@ -1,0 +1,112 @@
+//! Shopify's REST clients, as they are published, against the server.
+//!
+//! They are installed once, in the versions that stand here, below the target directory. Where there is no
+//! interpreter, or the registry can't be reached, a test says so and passes over it; with
+//! `LOYALTY_REQUIRE_CLIENTS=1` it fails instead.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::World;
+
+const PYTHON: [&str; 2] = ["ShopifyAPI==12.7.0", "pyactiveresource==2.2.2"];
+const NODE: &str = "shopify-api-node@3.15.0";
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
+}
+
+/// A place below the target directory, of these versions and no others.
+fn place(versions: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(versions.replace(['=', '@'], "-"))
+}
+
+/// Runs a command to its end, or says why it could not.
+fn run(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(format!(
+        "{command:?}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    ))
+}
+
+/// Installs a client where it is not there yet. What was begun and not finished is begun anew.
+fn install(at: &Path, steps: &mut [Command]) -> Result<(), String> {
+    let done = at.join("installed");
+    if done.exists() {
+        return Ok(());
+    }
+    let _ = std::fs::remove_dir_all(at);
+    std::fs::create_dir_all(at).map_err(|error| error.to_string())?;
+    for step in steps {
+        run(step)?;
+    }
+    std::fs::write(done, "").map_err(|error| error.to_string())
+}
+
+/// Drives a server that sells two products, unless the client could not be installed.
+fn drive(client: &str, installed: Result<(), String>, command: impl FnOnce() -> Command) {
+    if let Err(reason) = installed {
+        let required = std::env::var_os("LOYALTY_REQUIRE_CLIENTS").is_some();
+        assert!(!required, "{client} could not be installed: {reason}");
+        // Not by a macro: what those print is shown of failed tests only.
+        let line = format!("skipped: {client} could not be installed: {reason}\n");
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        return;
+    }
+    let world = World::new();
+    let tea = r#"{"title":"Tea","price":"4.50","tags":["a","b"],"variants":[{"variant_id":"s"}]}"#;
+    world.put("/v1/products/632910392", tea).expect(200);
+    world.put("/v1/products/cup", r#"{"title":"Cup"}"#).expect(200);
+    let mut command = command();
+    command.env("LOYALTY_URL", world.url()).env("LOYALTY_KEY", &world.key).env("no_proxy", "127.0.0.1");
+    let said = run(&mut command).unwrap_or_else(|failure| panic!("{client}: {failure}"));
+    assert_eq!(said.trim(), "ok", "{client}");
+    assert!(world.state().contains("VIPs"), "{client}");
+}
+
+#[test]
+fn the_official_python_client_works_unchanged() {
+    let at = place(PYTHON[0]);
+    let python = at.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv"]).arg(&at);
+    let mut pip = Command::new(&python);
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--retries",
+        "1",
+        "--timeout",
+        "10",
+    ]);
+    pip.args(PYTHON);
+    let installed = install(&at, &mut [venv, pip]);
+    drive(PYTHON[0], installed, || {
+        let mut command = Command::new(&python);
+        command.arg(scripts().join("python_client.py"));
+        command
+    });
+}
+
+#[test]
+fn the_node_client_works_unchanged() {
+    let at = place(NODE);
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1"]);
+    npm.args(["--fetch-timeout=10000", "--prefix"]).arg(&at).arg(NODE);
+    let installed = run(Command::new("node").arg("--version")).and_then(|_| install(&at, &mut [npm]));
+    drive(NODE, installed, || {
+        let mut command = Command::new("node");
+        command.arg(scripts().join("node_client.js")).env("NODE_PATH", at.join("node_modules"));
+        command
+    });
+}

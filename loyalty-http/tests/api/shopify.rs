@@ -1,0 +1,302 @@
+//! The store endpoints at Shopify's paths: envelopes, numbers for ids, `page_info`, errors by field.
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, World};
+
+/// 2⁵²: where the numbers that we give begin.
+const GIVEN: i64 = 4_503_599_627_370_496;
+
+fn get(world: &World, path: &str) -> Answer {
+    world.shopify("GET", path).send()
+}
+
+fn send(world: &World, method: &str, path: &str, body: &Value) -> Answer {
+    world.shopify(method, path).body(body.to_string()).send()
+}
+
+/// The one member of an answer.
+#[track_caller]
+fn only(answer: &Answer, name: &str) -> Value {
+    let mut body = answer.json();
+    assert_eq!(body.as_object().unwrap().len(), 1, "{body}");
+    body[name].take()
+}
+
+fn ids(answer: &Answer, name: &str) -> Vec<i64> {
+    let things = only(answer, name);
+    things.as_array().unwrap().iter().map(|thing| thing["id"].as_i64().unwrap()).collect()
+}
+
+#[test]
+fn a_customer_is_made_read_and_changed() {
+    let world = World::new();
+    let new = json!({"customer": {"email": "Ada@example.com", "first_name": "Ada", "tags": "vip, new",
+        "addresses": [{"zip": "10115", "country": "DE"}]}});
+    let made = send(&world, "POST", "/customers.json", &new).expect(201);
+    let text = made.text();
+    assert_eq!(
+        text,
+        r#"{"customer":{"id":4503599627370497,"own_id":null,"email":"Ada@example.com","first_name":"Ada","last_name":null,"birthday":null,"tags":"new, vip","currency":"USD","tier":null,"point_balance":0,"addresses":[{"zip":"10115","country":"DE","default":true}],"default_address":{"zip":"10115","country":"DE","default":true},"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z"}}"#
+    );
+    let path = format!("/customers/{}.json", GIVEN + 1);
+    assert_eq!(get(&world, &path).expect(200).text(), text);
+    world.at("2026-03-02T00:00:00Z");
+    // The whole last answer is taken back, and is no change.
+    assert_eq!(world.shopify("PUT", &path).body(text).send().expect(200).text(), text);
+    let change = json!({"customer": {"last_name": "Lovelace", "tags": ["a,b", "vip"], "addresses": []}});
+    let changed = send(&world, "PUT", &path, &change).expect(200);
+    let customer = only(&changed, "customer");
+    assert_eq!((&customer["first_name"], &customer["last_name"]), (&json!("Ada"), &json!("Lovelace")));
+    assert_eq!((&customer["addresses"], &customer["default_address"]), (&json!([]), &json!(null)));
+    assert_eq!(customer["updated_at"], "2026-03-02T00:00:00Z");
+    // A tag with a comma in it survives too.
+    assert_eq!(world.shopify("PUT", &path).body(changed.text()).send().expect(200).text(), changed.text());
+    assert_eq!(world.get("/v1/customers").json()["customers"][0]["tags"], json!(["a,b", "vip"]));
+}
+
+#[test]
+fn an_id_that_is_a_number_is_its_own() {
+    let world = World::new();
+    let made =
+        send(&world, "POST", "/customers.json", &json!({"customer": {"email": "g@example.com"}})).expect(201);
+    assert_eq!(only(&made, "customer")["id"], GIVEN + 1);
+    world.post("/v1/customers", r#"{"customer_id":"207119551"}"#).expect(201);
+    world.post("/v1/customers", r#"{"customer_id":"ada"}"#).expect(201);
+    assert_eq!(ids(&get(&world, "/customers.json"), "customers"), [GIVEN + 1, 207_119_551, GIVEN + 3]);
+    assert_eq!(only(&get(&world, "/customers/207119551.json").expect(200), "customer")["own_id"], "207119551");
+    // By its account's number a customer is found as well, also when a guest has become one with an id.
+    assert_eq!(only(&get(&world, &format!("/customers/{}.json", GIVEN + 2)), "customer")["id"], 207_119_551);
+    world.post("/v1/customers", r#"{"customer_id":"42","email":"g@example.com"}"#).expect(201);
+    assert_eq!(only(&get(&world, &format!("/customers/{}.json", GIVEN + 1)), "customer")["id"], 42);
+    assert_eq!(ids(&get(&world, "/customers.json?ids=42,8,207119551"), "customers"), [42, 207_119_551]);
+    let found = get(&world, &format!("/customers/search.json?query=id:{}", GIVEN + 3)).expect(200);
+    assert_eq!(ids(&found, "customers"), [GIVEN + 3]);
+}
+
+#[test]
+fn customers_are_found_counted_and_paged() {
+    let world = World::new();
+    for number in 1..=5 {
+        world.customer(&number.to_string(), number * 10);
+    }
+    assert_eq!(get(&world, "/customers/count.json").expect(200).text(), r#"{"count":5}"#);
+    assert_eq!(ids(&get(&world, "/customers/search.json?query=points:%3E30"), "customers"), [4, 5]);
+    assert_eq!(ids(&get(&world, "/customers/search.json"), "customers"), [1, 2, 3, 4, 5]);
+    assert_eq!(ids(&get(&world, "/customers.json?since_id=3"), "customers"), [4, 5]);
+    assert_eq!(ids(&get(&world, "/customers.json?since_id=0&limit=1"), "customers"), [1]);
+    let since = format!("/customers.json?since_id={}", GIVEN + 4);
+    assert_eq!(ids(&get(&world, &since), "customers"), [5]);
+
+    let walk = |path: &str| {
+        let (mut path, mut seen) = (Some(format!("/admin/api/2025-01{path}")), Vec::new());
+        while let Some(next) = path {
+            let page = get(&world, next.strip_prefix("/admin/api/2025-01").unwrap()).expect(200);
+            seen.extend(ids(&page, "customers"));
+            path = page.next();
+            assert!(seen.len() < 10, "the pages don't end");
+            assert!(path.as_ref().is_none_or(|path| path.contains("page_info=") && !path.contains(',')));
+        }
+        seen
+    };
+    assert_eq!(walk("/customers.json?limit=2"), [1, 2, 3, 4, 5]);
+    assert_eq!(walk("/customers.json?limit=1&since_id=2"), [3, 4, 5]);
+    assert_eq!(walk("/customers/search.json?limit=1&query=points:%3E20%20OR%20id:1"), [1, 3, 4, 5]);
+
+    let some = get(&world, "/customers.json?fields=id,%20point_balance&limit=1").expect(200);
+    assert_eq!(some.text(), r#"{"customers":[{"id":1,"point_balance":10}]}"#);
+    assert_eq!(get(&world, "/customers/2.json?fields=id").expect(200).text(), r#"{"customer":{"id":2}}"#);
+}
+
+#[test]
+fn searches_are_saved() {
+    let world = World::new();
+    for number in 1..=3 {
+        world.customer(&number.to_string(), number * 10);
+    }
+    let new = json!({"customer_saved_search": {"name": "Rich", "query": "points:>10"}});
+    let made = send(&world, "POST", "/customer_saved_searches.json", &new).expect(201);
+    let text = r#"{"customer_saved_search":{"id":1,"name":"Rich","query":"points:>10","created_at":"2026-03-01T12:00:00Z"}}"#;
+    assert_eq!(made.text(), text);
+    assert_eq!(get(&world, "/customer_saved_searches/1.json").expect(200).text(), text);
+    let all = json!({"customer_saved_search": {"name": "All"}});
+    send(&world, "POST", "/customer_saved_searches.json", &all).expect(201);
+    assert_eq!(get(&world, "/customer_saved_searches/count.json").expect(200).text(), r#"{"count":2}"#);
+    let page = get(&world, "/customer_saved_searches.json?limit=1").expect(200);
+    assert_eq!(ids(&page, "customer_saved_searches"), [1]);
+    let next = page.next().unwrap();
+    let page = get(&world, next.strip_prefix("/admin/api/2025-01").unwrap()).expect(200);
+    assert_eq!((ids(&page, "customer_saved_searches"), page.next()), (vec![2], None));
+    assert_eq!(ids(&get(&world, "/customer_saved_searches.json?since_id=1"), "customer_saved_searches"), [2]);
+    let page = get(&world, "/customer_saved_searches/1/customers.json?limit=1").expect(200);
+    assert_eq!(ids(&page, "customers"), [2]);
+    let next = page.next().unwrap();
+    assert_eq!(ids(&get(&world, next.strip_prefix("/admin/api/2025-01").unwrap()), "customers"), [3]);
+
+    let taken = send(&world, "POST", "/customer_saved_searches.json", &new);
+    taken.refused(422, "saved_search_name_taken", "/customer_saved_search/name");
+    assert!(taken.json()["errors"]["name"][0].is_string());
+    let wrong = json!({"customer_saved_search": {"name": "x", "query": "orders_count:>1"}});
+    let refused = send(&world, "POST", "/customer_saved_searches.json", &wrong);
+    refused.refused(422, "invalid_search", "/customer_saved_search/query");
+    assert!(refused.json()["errors"]["query"][0].as_str().unwrap().contains("orders_count"));
+}
+
+#[test]
+fn products_are_read_and_counted() {
+    let world = World::new();
+    let tea = r#"{"title":"Tea","price":"4.50","tags":["b","a"],"variants":[{"variant_id":"s"},{"variant_id":"808","price":"9"}]}"#;
+    world.put("/v1/products/632910392", tea).expect(200);
+    world.put("/v1/products/cup", r#"{"title":"Cup"}"#).expect(200);
+    assert_eq!(
+        get(&world, "/products/632910392.json").expect(200).text(),
+        r#"{"product":{"id":632910392,"own_id":"632910392","title":"Tea","vendor":null,"product_type":null,"tags":"a, b","status":"active","categories":[],"price":"4.50","currency":"USD","variants":[{"id":4503599627370497,"own_id":"s","product_id":632910392,"title":null,"sku":null,"price":"4.50"},{"id":808,"own_id":"808","product_id":632910392,"title":null,"sku":null,"price":"9"}],"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z"}}"#
+    );
+    assert_eq!(ids(&get(&world, "/products.json"), "products"), [632_910_392, GIVEN + 2]);
+    assert_eq!(ids(&get(&world, "/products.json?since_id=632910392"), "products"), [GIVEN + 2]);
+    assert_eq!(ids(&get(&world, &format!("/products.json?ids={},1", GIVEN + 2)), "products"), [GIVEN + 2]);
+    let page = get(&world, "/products.json?limit=1&fields=id").expect(200);
+    assert_eq!(page.text(), r#"{"products":[{"id":632910392}]}"#);
+    let next = page.next().unwrap();
+    let page = get(&world, next.strip_prefix("/admin/api/2025-01").unwrap()).expect(200);
+    assert_eq!((ids(&page, "products"), page.next()), (vec![GIVEN + 2], None));
+    assert_eq!(get(&world, "/products/count.json").expect(200).text(), r#"{"count":2}"#);
+    assert_eq!(send(&world, "POST", "/products.json", &json!({"product": {}})).status, 405);
+}
+
+#[test]
+fn what_is_not_there_or_another_shops() {
+    let world = World::new();
+    world.customer("1", 0);
+    world.put("/v1/products/1", r#"{"title":"Tea"}"#).expect(200);
+    world.post("/v1/customer-saved-searches", r#"{"name":"All"}"#).expect(201);
+    let before = world.state();
+    for (path, code) in [
+        ("/customers/{}.json", "customer_not_found"),
+        ("/products/{}.json", "product_not_found"),
+        ("/customer_saved_searches/{}.json", "saved_search_not_found"),
+        ("/customer_saved_searches/{}/customers.json", "saved_search_not_found"),
+    ] {
+        for id in ["2", "0", "x", "01x", "-1", "9007199254740991", "9007199254740992", "99999999999999999999"] {
+            get(&world, &path.replace("{}", id)).refused(404, code, "id");
+        }
+        let other = world.shopify("GET", &path.replace("{}", "1")).header("x-shopify-access-token", &world.other);
+        other.send().refused(404, code, "id");
+    }
+    let other =
+        |method: &str, path: &str| world.shopify(method, path).header("x-shopify-access-token", &world.other);
+    let account = format!("/customers/{}.json", GIVEN + 1);
+    other("GET", &account).send().refused(404, "customer_not_found", "id");
+    let put = other("PUT", &account).body(r#"{"customer":{"first_name":"Eve"}}"#).send();
+    put.refused(404, "customer_not_found", "id");
+    assert_eq!(other("GET", "/customers.json?ids=1").send().text(), r#"{"customers":[]}"#);
+    assert_eq!(other("GET", "/products.json?ids=1").send().text(), r#"{"products":[]}"#);
+    assert_eq!(other("GET", "/customers/count.json").send().text(), r#"{"count":0}"#);
+    assert_eq!(other("GET", "/customer_saved_searches.json").send().text(), r#"{"customer_saved_searches":[]}"#);
+    other("GET", "/customers.json?since_id=1").send().refused(422, "invalid_value", "since_id");
+    assert_eq!(world.state(), before);
+}
+
+#[test]
+fn refusals_are_told_by_field_and_change_nothing() {
+    let world = World::new();
+    world.post("/v1/customers", r#"{"customer_id":"1","email":"one@example.com"}"#).expect(201);
+    send(&world, "POST", "/customers.json", &json!({"customer": {"email": "guest@example.com"}})).expect(201);
+    let before = world.state();
+    let guest = format!("/customers/{}.json", GIVEN + 2);
+    let rows: [(&str, &str, &str, u16, &str, &str); 15] = [
+        (
+            "POST",
+            "/customers.json",
+            r#"{"customer":{"email":"one@example.com"}}"#,
+            422,
+            "customer_exists",
+            "email",
+        ),
+        ("POST", "/customers.json", r#"{"customer":{"own_id":"1"}}"#, 422, "customer_exists", "own_id"),
+        ("POST", "/customers.json", r#"{"customer":{"first_name":"Eve"}}"#, 422, "missing_field", "email"),
+        ("POST", "/customers.json", r#"{"customer":{"email":"nobody"}}"#, 422, "invalid_value", "email"),
+        (
+            "POST",
+            "/customers.json",
+            r#"{"customer":{"email":"e@e.e","phone":"1"}}"#,
+            400,
+            "unknown_field",
+            "phone",
+        ),
+        ("POST", "/customers.json", r#"{"email":"e@e.e"}"#, 400, "unknown_field", "email"),
+        ("POST", "/customers.json", "{}", 400, "missing_field", "customer"),
+        (
+            "POST",
+            "/customers.json",
+            r#"{"customer":{"email":"e@e.e","addresses":[{"city":"Bonn"}]}}"#,
+            400,
+            "unknown_field",
+            "city",
+        ),
+        (
+            "POST",
+            "/customers.json",
+            r#"{"customer":{"email":"e@e.e","addresses":[{},{}]}}"#,
+            422,
+            "out_of_range",
+            "addresses",
+        ),
+        ("PUT", "/customers/1.json", r#"{"customer":{"email":"guest@@"}}"#, 422, "invalid_value", "email"),
+        ("PUT", "/customers/1.json", r#"{"customer":{"own_id":"2"}}"#, 422, "invalid_value", "own_id"),
+        ("PUT", "/customers/1.json", r#"{"customer":{"tags":7}}"#, 400, "wrong_type", "tags"),
+        ("PUT", &guest, r#"{"customer":{"email":"one@example.com"}}"#, 422, "email_taken", "email"),
+        ("PUT", &guest, r#"{"customer":{"email":null}}"#, 422, "missing_field", "email"),
+        ("PUT", "/customers/9.json", r#"{"customer":{}}"#, 404, "customer_not_found", "id"),
+    ];
+    for (method, path, body, status, code, field) in rows {
+        let refused = world.shopify(method, path).body(body).send();
+        assert_eq!((refused.status, refused.problem().1.as_str()), (status, code), "{body}: {}", refused.text());
+        let errors = refused.json()["errors"].take();
+        assert!(errors[field][0].is_string(), "{body}: {errors}");
+        assert_eq!(errors.as_object().unwrap().len(), 1);
+    }
+    assert_eq!(world.state(), before);
+    for (path, param, status) in [
+        ("/customers.json?limit=0", "limit", 422),
+        ("/customers.json?page_info=x", "page_info", 422),
+        ("/customers.json?page=2", "page", 400),
+        ("/customers.json?ids=1,x", "ids", 422),
+        ("/products.json?since_id=x", "since_id", 422),
+        ("/customers/search.json?query=%22", "query", 422),
+    ] {
+        let refused = get(&world, path);
+        assert_eq!((refused.problem().0, refused.problem().2.as_str()), (status, param), "{path}");
+    }
+}
+
+#[test]
+fn keys_and_versions() {
+    let world = World::new();
+    let list = |version: &str| {
+        let request = world.request("GET", &format!("/admin/api/{version}/customers.json")).key("");
+        request.header("x-shopify-access-token", &world.key).send()
+    };
+    for version in ["2025-01", "1999-12", "unstable"] {
+        list(version).expect(200);
+    }
+    for version in ["2025", "2025-1", "v1", "20x5-01"] {
+        list(version).refused(404, "not_found", "version");
+    }
+    let path = "/admin/api/2025-01/customers.json";
+    let bearer = world.request("GET", path).send();
+    bearer.refused(401, "unauthorized", "");
+    assert!(bearer.json()["detail"].as_str().unwrap().contains("X-Shopify-Access-Token"));
+    world.request("GET", "/v1/customers").key("").header("x-shopify-access-token", &world.key).send().refused(
+        401,
+        "unauthorized",
+        "",
+    );
+    // A key that a client brings makes a request happen once here too.
+    let make = || {
+        let request = world.shopify("POST", "/customers.json").once("k");
+        request.body(r#"{"customer":{"email":"a@b.c"}}"#).send().expect(201)
+    };
+    assert_eq!(make().text(), make().text());
+    assert_eq!(get(&world, "/customers/count.json").text(), r#"{"count":1}"#);
+}

@@ -1,0 +1,116 @@
+//! Price rules and discount codes in memory.
+
+use std::sync::Arc;
+
+use loyalty_core::discount::Code;
+use loyalty_core::{CheckoutId, CodeId, Email, OrderId, PriceRuleId, ShopId, Timestamp};
+
+use super::{MemoryStore, Tables};
+use crate::discount::facts::{self, CartFacts, DiscountView};
+use crate::discount::{CartQuery, CheckoutView, CodeBatch, CodeView, Discounts, PriceRuleView};
+use crate::error::Failure;
+use crate::keyed::{Key, Keyed};
+use crate::query::Page;
+use crate::record::Seq;
+use crate::transact::View;
+
+impl DiscountView for Tables {
+    fn keyed(&mut self, shop: ShopId, key: &Key) -> Result<Option<Arc<Keyed>>, Failure> {
+        Ok(self.keyed.get(&(shop, key.clone())).cloned())
+    }
+
+    fn code_of_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure> {
+        Ok(self.index.by_key.get(&(shop, key.to_owned())).map(|(_, code)| *code))
+    }
+
+    fn rule_emails(&mut self, shop: ShopId, rule: PriceRuleId) -> Result<Arc<[Email]>, Failure> {
+        Ok(self.index.emails.get(&(shop, rule)).cloned().unwrap_or_default())
+    }
+}
+
+impl Discounts for MemoryStore {
+    fn price_rule(&self, shop: ShopId, id: PriceRuleId) -> Result<Option<PriceRuleView>, Failure> {
+        facts::rule(&mut *self.tables(), shop, id)
+    }
+
+    fn price_rules(
+        &self,
+        shop: ShopId,
+        after: Option<PriceRuleId>,
+        limit: usize,
+    ) -> Result<Page<PriceRuleView>, Failure> {
+        let mut tables = self.tables();
+        let from = (shop, PriceRuleId(after.map_or(0, |after| after.0.saturating_add(1))));
+        let ids = tables.index.rules.range(from..=(shop, PriceRuleId(Seq::MAX)));
+        let ids: Vec<_> = ids.map(|(_, id)| *id).take(limit.saturating_add(1)).collect();
+        let rules = ids.iter().take(limit).map(|id| facts::rule(&mut *tables, shop, *id));
+        let rules: Result<Vec<_>, _> = rules.collect();
+        Ok(Page { items: rules?.into_iter().flatten().collect(), more: ids.len() > limit })
+    }
+
+    fn count_price_rules(&self, shop: ShopId) -> Result<u64, Failure> {
+        let tables = self.tables();
+        let rules = tables.index.rules.range((shop, PriceRuleId(0))..=(shop, PriceRuleId(Seq::MAX)));
+        Ok(u64::try_from(rules.count()).unwrap_or(u64::MAX))
+    }
+
+    fn code(&self, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure> {
+        facts::code(&mut *self.tables(), shop, id)
+    }
+
+    fn code_of_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure> {
+        facts::code_of_text(&mut *self.tables(), shop, text)
+    }
+
+    fn codes(
+        &self,
+        shop: ShopId,
+        rule: PriceRuleId,
+        after: Option<CodeId>,
+        limit: usize,
+    ) -> Result<Page<CodeView>, Failure> {
+        let mut tables = self.tables();
+        let from = (rule, CodeId(after.map_or(0, |after| after.0.saturating_add(1))));
+        let ids = tables.index.of_rule.range(from..=(rule, CodeId(Seq::MAX)));
+        let ids: Vec<_> = ids.map(|(_, id)| *id).take(limit.saturating_add(1)).collect();
+        let codes = ids.iter().take(limit).map(|id| facts::code(&mut *tables, shop, *id));
+        let codes: Result<Vec<_>, _> = codes.collect();
+        Ok(Page { items: codes?.into_iter().flatten().collect(), more: ids.len() > limit })
+    }
+
+    fn count_codes(&self, shop: ShopId, rule: PriceRuleId) -> Result<u64, Failure> {
+        let mut tables = self.tables();
+        if facts::rule(&mut *tables, shop, rule)?.is_none() {
+            return Ok(0);
+        }
+        let codes = tables.index.of_rule.range((rule, CodeId(0))..=(rule, CodeId(Seq::MAX)));
+        Ok(u64::try_from(codes.count()).unwrap_or(u64::MAX))
+    }
+
+    fn code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure> {
+        let tables = self.tables();
+        let place = usize::try_from(id.saturating_sub(1)).unwrap_or(usize::MAX);
+        Ok(tables.journal.get(place).and_then(|row| CodeBatch::of(row, shop)))
+    }
+
+    fn checkout(&self, shop: ShopId, id: &CheckoutId, now: Timestamp) -> Result<CheckoutView, Failure> {
+        facts::checkout(&mut *self.tables(), shop, id, now)
+    }
+
+    fn cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure> {
+        let mut tables = self.tables();
+        let digits = tables.shops.get(&shop).map_or(2, |shop| shop.minor_digits());
+        let (id, email) = (query.cart.customer.id.as_ref(), query.cart.customer.email.as_ref());
+        let by_id = id.map(|id| tables.by_id(shop, id)).transpose()?.flatten();
+        let by_email = email.map(|email| tables.by_email(shop, email)).transpose()?.flatten();
+        let accounts = by_id.into_iter().chain(by_email.filter(|account| by_id != Some(*account)));
+        let customers = accounts.filter_map(|account| tables.customers.get(&account));
+        let customers = customers.filter(|record| facts::is_the_customer(record, id.is_some(), by_id));
+        let customers: Vec<_> = customers.cloned().collect();
+        CartFacts::of(&mut *tables, (shop, digits), query, &customers)
+    }
+
+    fn used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {
+        facts::used_by_order(&mut *self.tables(), shop, order)
+    }
+}

@@ -1,0 +1,30 @@
+//! Processes that are killed without warning.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::victim::{Victim, check, prepare, told, waiting};
+
+#[test]
+fn what_was_acknowledged_survives_a_kill() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("loyalty.db");
+    prepare(&file);
+    let (mut sum, mut all) = (HashMap::new(), 0);
+    for round in 0..12 {
+        let mut victim = Victim::start(&file, round, &[]);
+        let mut lines = Vec::new();
+        // Sometimes while it still opens the file, mostly at some moment of its work.
+        if round % 4 == 3 {
+            std::thread::sleep(Duration::from_millis(5 * u64::try_from(round).unwrap()));
+        } else {
+            lines = victim.lines("done", 60 * round + 1);
+        }
+        lines.extend(victim.kill());
+        let acknowledged: HashMap<_, _> =
+            told(&lines, "done").map(|(key, answer)| (key.to_owned(), answer.to_owned())).collect();
+        all += acknowledged.len();
+        check(&file, &acknowledged, &waiting(round, &lines), &mut sum);
+    }
+    assert!(all > 1_000, "only {all} requests were acknowledged in all");
+}

@@ -1,0 +1,200 @@
+//! The power is cut: the files are built again from recorded writes and syncs, as they were on the disk at
+//! each acknowledgement.
+//!
+//! What was not synced yet is gone, or some of it is there: a disk may have written any part of it.
+//! `LOYALTY_POWER_CUTS=all cargo test -p loyalty-tests --test crash power` cuts at every acknowledgement
+//! instead of at some.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use loyalty_store::{SqliteStore, Store};
+use loyalty_tests::*;
+
+use crate::shim::Shim;
+use crate::victim::{CHECKPOINTS, Victim, action, desk, number_of, prepare, settings};
+
+/// How many cuts an ordinary run makes.
+const CUTS: usize = 40;
+
+/// One thing that the shim recorded.
+enum Record {
+    Write { file: String, offset: usize, data: Vec<u8> },
+    Truncate { file: String, size: usize },
+    Sync { file: String },
+    Said(String),
+}
+
+/// A file: what is surely on the disk, and what was written since.
+#[derive(Clone, Default)]
+struct Contents {
+    durable: Vec<u8>,
+    pending: Vec<Change>,
+}
+
+#[derive(Clone)]
+enum Change {
+    Write(usize, Vec<u8>),
+    Size(usize),
+}
+
+impl Contents {
+    /// What is on the disk if some of what was not synced came there.
+    fn after(&self, mut reached: impl FnMut() -> bool) -> Vec<u8> {
+        let mut bytes = self.durable.clone();
+        for change in self.pending.iter().filter(|_| reached()) {
+            match change {
+                Change::Write(offset, data) => {
+                    let end = offset + data.len();
+                    bytes.resize(bytes.len().max(end), 0);
+                    bytes[*offset..end].copy_from_slice(data);
+                }
+                Change::Size(size) => bytes.resize(*size, 0),
+            }
+        }
+        bytes
+    }
+
+    fn sync(&mut self) {
+        self.durable = self.after(|| true);
+        self.pending.clear();
+    }
+}
+
+/// Works with the shim until enough was acknowledged, and answers the files before and the records.
+fn recorded(shim: &Shim, more: &[(&str, &str)]) -> (BTreeMap<String, Contents>, Vec<Record>) {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("watched");
+    std::fs::create_dir(&folder).unwrap();
+    let file = folder.join("loyalty.db");
+    prepare(&file);
+    let before = std::fs::read(&file).unwrap();
+    let start = BTreeMap::from([("loyalty.db".to_owned(), Contents { durable: before, pending: Vec::new() })]);
+    let log = directory.path().join("log");
+    let (folder, log_path) = (folder.display().to_string(), log.display().to_string());
+    let mut environment = vec![
+        ("LD_PRELOAD", shim.path()),
+        ("SHIM_FOLDER", folder.as_str()),
+        ("SHIM_LOG", log_path.as_str()),
+        (CHECKPOINTS, "1"),
+    ];
+    environment.extend(more);
+    let mut victim = Victim::start(&file, 0, &environment);
+    victim.lines("done", 300);
+    victim.kill();
+    (start, parse(&std::fs::read(log).unwrap()))
+}
+
+fn parse(mut log: &[u8]) -> Vec<Record> {
+    let mut records = Vec::new();
+    // The last record may be cut off by the kill.
+    while log.len() >= 14 {
+        let (head, rest) = log.split_at(14);
+        let names = usize::from(head[1]);
+        let length = usize::try_from(u32::from_ne_bytes(head[2..6].try_into().unwrap())).unwrap();
+        let offset = usize::try_from(u64::from_ne_bytes(head[6..14].try_into().unwrap())).unwrap();
+        if rest.len() < names + length {
+            break;
+        }
+        let (file, rest) = (String::from_utf8(rest[..names].to_vec()).unwrap(), &rest[names..]);
+        let data = rest[..length].to_vec();
+        records.push(match head[0] {
+            b'W' => Record::Write { file, offset, data },
+            b'T' => Record::Truncate { file, size: offset },
+            b'S' => Record::Sync { file },
+            b'A' => Record::Said(String::from_utf8_lossy(&data).into_owned()),
+            other => panic!("no operation {other}"),
+        });
+        log = &rest[length..];
+    }
+    records
+}
+
+/// What was said up to here, line by line, as far as lines are whole.
+fn acknowledged(said: &str) -> Vec<(&str, &str)> {
+    let whole = said.rfind('\n').map_or("", |end| &said[..end]);
+    whole.lines().filter_map(|line| line.strip_prefix("done ")?.split_once(' ')).collect()
+}
+
+/// Starts a store on the files and looks for all that was acknowledged. Answers what is wrong.
+fn trial(files: &BTreeMap<String, Vec<u8>>, said: &str) -> Option<String> {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        std::fs::write(directory.path().join(name), bytes).unwrap();
+    }
+    open(&directory.path().join("loyalty.db"), said).err()
+}
+
+fn open(file: &Path, said: &str) -> Result<(), String> {
+    let store = SqliteStore::open(file, &settings()).map_err(|failure| failure.to_string())?;
+    let differences = store.verify().map_err(|failure| failure.to_string())?.differences;
+    if !differences.is_empty() {
+        return Err(format!("{differences:?}"));
+    }
+    for (key, answer) in acknowledged(said) {
+        let again = desk(&store).keyed(key, action(key, number_of(key))).map_err(|failure| failure.to_string())?;
+        if kept(Ok(again)) != (200, answer.to_owned(), true) {
+            return Err(format!("{key} was acknowledged and is not there"));
+        }
+    }
+    Ok(())
+}
+
+/// Cuts the power at acknowledgements, each time with nothing of what was not synced, and with some of it.
+/// Answers how many cuts there were, and the first that lost something.
+fn cut(start: BTreeMap<String, Contents>, records: Vec<Record>) -> (usize, Option<String>) {
+    let all = records.iter().filter(|record| matches!(record, Record::Said(_))).count();
+    let every = if std::env::var("LOYALTY_POWER_CUTS").is_ok() { 1 } else { all.div_ceil(CUTS).max(1) };
+    let (mut files, mut said, mut seen, mut cuts) = (start, String::new(), 0_usize, 0);
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    for record in records {
+        match record {
+            Record::Write { file, offset, data } => {
+                files.entry(file).or_default().pending.push(Change::Write(offset, data));
+            }
+            Record::Truncate { file, size } => files.entry(file).or_default().pending.push(Change::Size(size)),
+            Record::Sync { file } => files.entry(file).or_default().sync(),
+            Record::Said(text) => {
+                said.push_str(&text);
+                seen += 1;
+                if !seen.is_multiple_of(every) {
+                    continue;
+                }
+                cuts += 1;
+                let mut some = || {
+                    random ^= random << 13;
+                    random ^= random >> 7;
+                    random ^= random << 17;
+                    random & 1 == 0
+                };
+                let nothing = files.iter().map(|(name, file)| (name.clone(), file.after(|| false))).collect();
+                let parts = files.iter().map(|(name, file)| (name.clone(), file.after(&mut some))).collect();
+                if let Some(wrong) = trial(&nothing, &said).or_else(|| trial(&parts, &said)) {
+                    return (cuts, Some(wrong));
+                }
+            }
+        }
+    }
+    (cuts, None)
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_power_cut() {
+    let Some(shim) = Shim::build() else { return };
+    let (start, records) = recorded(&shim, &[]);
+    let logs = records
+        .iter()
+        .filter(|record| matches!(record, Record::Write { file, offset: 0, .. } if file == "loyalty.db-wal"));
+    assert!(logs.count() > 1, "the log never began anew");
+    let (cuts, lost) = cut(start, records);
+    assert_eq!(lost, None);
+    assert!(cuts >= 30, "only {cuts} cuts");
+}
+
+/// The control: a store that answers before its log is on the disk, as SQLite does at `synchronous=NORMAL`.
+#[test]
+fn without_syncs_of_the_log_a_power_cut_loses_what_was_acknowledged() {
+    let Some(shim) = Shim::build() else { return };
+    let (start, records) = recorded(&shim, &[("SHIM_FORGET", "-wal")]);
+    assert!(cut(start, records).1.is_some(), "nothing was lost, so this test proves nothing");
+}

@@ -1,0 +1,217 @@
+//! Shopify's search terms, as every store understands them.
+
+use loyalty_core::{Command, ManualTier, Program, TierId, Zone};
+use loyalty_store::{Action, Change, Number, Presence, ProfileChange, SearchQuery, Store};
+use loyalty_tests::*;
+
+use crate::customers::patch;
+
+/// Ada is a new VIP with 150 points and gold, Bob is a VIP from Britain, Cleo has an apostrophe, `7` is a number, and
+/// there is a guest. Each became known a day after the other, at noon.
+fn people(store: &dyn Store) -> Desk<'_> {
+    let desk = Desk::new(store);
+    let tiers = r#"{"tiers": [{"id": "gold", "name": "Gold"}]}"#;
+    let program = Box::new(Program::from_json(tiers).unwrap());
+    desk.act(Action::PublishProgram { program, replaces: None }).unwrap();
+    let text = |text: &str| Change::Set(Some(text.to_owned()));
+    let people = [
+        ("ada", "Ada@Example.com", "Ada", "Love Lace", "DE", 150, 2),
+        ("bob", "bob@example.com", "Bob", "Byron", "GB", 20, 1),
+        ("c:(1)", "cleo@example.org", "Cleo", "O'Hara", "DE", 0, 0),
+        ("7", "seven@example.org", "Sven", "AND", "SE", 7, 0),
+    ];
+    for (day, (name, address, first, last, country, count, labels)) in (1..).zip(people) {
+        let desk = desk.at(&format!("2026-01-0{day}T12:00:00Z"));
+        desk.tell(&both(name, address), vec![add(count.max(1))]).unwrap();
+        if count == 0 {
+            desk.tell(&id(name), vec![subtract(1)]).unwrap();
+        }
+        let (first_name, last_name, country) = (text(first), text(last), text(country));
+        let tags = Some(["vip", "new"].into_iter().take(labels).map(|tag| tag.parse().unwrap()).collect());
+        let change = ProfileChange { first_name, last_name, country, tags, ..ProfileChange::default() };
+        desk.act(patch(&id(name), change)).unwrap();
+    }
+    let gold = Command::SetTier(Some(ManualTier { id: TierId::new("gold").unwrap(), until: None }));
+    desk.tell(&id("ada"), vec![gold]).unwrap();
+    desk.at("2026-01-05T12:00:00Z").tell(&email("guest@example.com"), vec![add(1)]).unwrap();
+    desk.at("2026-01-10T00:00:00Z")
+}
+
+/// Who is found, by the first letter of the e-mail; paged by one, and counted.
+fn found(desk: &Desk<'_>, text: &str) -> String {
+    let search = SearchQuery::parse(text, desk.now, Zone::UTC).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let (mut found, mut after) = (String::new(), None);
+    loop {
+        let page = desk.store.customers(desk.shop, &search, after, 1).unwrap();
+        for customer in &page.items {
+            assert!(search.matches(customer), "{text}");
+            found.extend(customer.record().email.as_ref().unwrap().key().chars().next());
+            after = Some(customer.record().account);
+        }
+        assert!(found.len() < 10, "{text} is found again and again");
+        if !page.more {
+            break;
+        }
+    }
+    let count = desk.store.count_customers(desk.shop, &search).unwrap();
+    assert_eq!(usize::try_from(count).unwrap(), found.len(), "{text}");
+    found
+}
+
+fn all_found(store: &dyn Store, rows: &[(&str, &str)]) {
+    let desk = people(store);
+    for (text, want) in rows {
+        assert_eq!(&found(&desk, text), want, "{text}");
+    }
+}
+
+pub(crate) fn terms_are_put_together(store: &dyn Store) {
+    all_found(
+        store,
+        &[
+            ("", "abcsg"),
+            ("example.org", "cs"),
+            ("example.org ada", ""),
+            ("ADA", "a"),
+            ("\"ada love\"", "a"),
+            ("love*", "a"),
+            ("ove*", ""),
+            ("o'hara", "c"),
+            ("last_name:o'hara", "c"),
+            ("last_name:'love lace'", "a"),
+            ("last_name:\"Love\\ Lace\"", "a"),
+            ("last_name:love", ""),
+            ("last_name:love*", "a"),
+            ("last_name:\"love*\"", ""),
+            ("country:*", "abcs"),
+            ("NOT country:*", "g"),
+            ("-country:de", "bsg"),
+            ("- country:de", "bsg"),
+            ("NOT -country:de", "ac"),
+            ("country:de AND tag:vip", "a"),
+            ("country:gb OR country:se", "bs"),
+            // Side by side binds closer than OR.
+            ("country:gb OR country:de tag:new", "ab"),
+            ("(country:gb OR country:de) tag:new", "a"),
+            ("(country:gb OR country:de) tag:vip -(first_name:bob)", "a"),
+            ("-(country:gb OR country:de)", "sg"),
+            ("((((ada))))", "a"),
+            ("last_name:AND", "s"),
+            ("\"AND\"", "s"),
+            ("id:c\\:\\(1\\)", "c"),
+            ("'c:(1)'", "c"),
+            ("email:guest@example.com", "g"),
+        ],
+    );
+}
+
+pub(crate) fn values_are_compared(store: &dyn Store) {
+    all_found(
+        store,
+        &[
+            ("points:150", "a"),
+            ("points:=150", "a"),
+            ("points:>7", "ab"),
+            ("points:>=7", "abs"),
+            ("points:<7", "cg"),
+            ("points:<=7", "csg"),
+            ("-points:<=7", "ab"),
+            ("points:>-1", "abcsg"),
+            ("tier:gold", "a"),
+            ("-tier:GOLD points:>1", "bs"),
+            ("created_at:2026-01-02", "b"),
+            ("created_at:>2026-01-02", "csg"),
+            ("created_at:>='2026-01-02'", "bcsg"),
+            ("created_at:<2026-01-02", "a"),
+            ("created_at:<=2026-01-02", "ab"),
+            ("created_at:>'2026-01-02T12:00:00Z'", "csg"),
+            ("created_at:>=2026-01-02T13:00:00+01:00", "bcsg"),
+            ("created_at:'2026-01-02T12:00:00Z'", "b"),
+            ("updated_at:>=2026-01-05", "g"),
+        ],
+    );
+    // A day is the shop's own.
+    let desk = people(store);
+    let search = SearchQuery::parse("created_at:2026-01-02", desk.now, "Pacific/Kiritimati".parse().unwrap());
+    let page = desk.store.customers(desk.shop, &search.unwrap(), None, 5).unwrap();
+    let ids: Vec<_> =
+        page.items.iter().map(|customer| customer.record().id.clone().unwrap().to_string()).collect();
+    assert_eq!(ids, ["ada"]);
+}
+
+pub(crate) fn an_id_or_an_email_leads_to_its_customer(store: &dyn Store) {
+    let desk = people(store);
+    let guest = Number::of_customer(desk.see(&email("guest@example.com")).record());
+    let ada = Number::of_customer(desk.see(&id("ada")).record());
+    assert!(guest.given().is_some() && ada.given().is_some());
+    for (text, want) in [
+        ("id:ada".to_owned(), "a"),
+        ("customer_id:ada".to_owned(), "a"),
+        ("id:ADA".to_owned(), ""),
+        ("id:ad*".to_owned(), "a"),
+        ("id:7".to_owned(), "s"),
+        ("id:8".to_owned(), ""),
+        (format!("id:{guest}"), "g"),
+        (format!("id:{ada}"), "a"),
+        (format!("id:{}", Number::of(None, 999_999)), ""),
+        ("email:ADA@example.com country:de".to_owned(), "a"),
+        ("email:ADA@example.com country:gb".to_owned(), ""),
+        ("email:ada@example.com id:bob".to_owned(), ""),
+        ("id:bob OR email:ada@example.com OR id:ada".to_owned(), "ab"),
+        ("id:bob OR country:se".to_owned(), "bs"),
+        ("-id:ada".to_owned(), "bcsg"),
+        ("email:nobody".to_owned(), ""),
+    ] {
+        assert_eq!(found(&desk, &text), want, "{text}");
+    }
+    // Another shop's number leads nowhere, and a guest who was merged is not found by the old one.
+    assert_eq!(found(&Desk::new(store), &format!("id:{ada}")), "");
+    desk.tell(&both("h", "h@example.com"), vec![]).unwrap();
+    desk.act(patch(&id("h"), new_email("guest@example.com"))).unwrap();
+    assert_eq!(found(&desk, &format!("id:{guest}")), "");
+    assert_eq!(found(&desk, "id:h"), "g");
+    desk.act(Action::customer(id("h"), Presence::Must, vec![])).unwrap();
+}
+
+pub(crate) fn what_cannot_be_searched_is_refused_by_name(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let long = "x".repeat(501);
+    for (text, want) in [
+        (
+            "colour:red",
+            "there is no field colour; fields are id, email, first_name, last_name, tag, country, tier, points, created_at and updated_at",
+        ),
+        ("orders_count:>1", "orders_count is not kept here, so it can't be searched"),
+        ("total_spent:>=100", "total_spent is not kept here, so it can't be searched"),
+        ("-(tag:a OR phone:1)", "phone is not kept here, so it can't be searched"),
+        ("email:>a", "email can't be compared with > or <"),
+        ("points:many", "points must be compared with a whole number"),
+        ("points:1.5", "points must be compared with a whole number"),
+        ("points:", "points must be compared with a whole number"),
+        (
+            "created_at:2026-02-30",
+            "created_at must be compared with a date such as 2026-01-31 or a time such as '2026-01-31T10:00:00Z'",
+        ),
+        (
+            "updated_at:>yesterday",
+            "updated_at must be compared with a date such as 2026-01-31 or a time such as '2026-01-31T10:00:00Z'",
+        ),
+        ("\"a", "a quote is not closed"),
+        ("tag:'a", "a quote is not closed"),
+        ("(a", "a parenthesis has no other one"),
+        ("a)", "a parenthesis has no other one"),
+        ("()", "a parenthesis has no other one"),
+        ("a OR", "an operator or a parenthesis must stand by what it applies to"),
+        ("OR a", "OR must stand by what it applies to"),
+        ("a AND OR b", "OR must stand by what it applies to"),
+        ("-", "an operator or a parenthesis must stand by what it applies to"),
+        ("1 2 3 4 5 6 7 8 9 10 11", "a search has at most 10 terms and 500 characters"),
+        (&long, "a search has at most 10 terms and 500 characters"),
+    ] {
+        assert_eq!(SearchQuery::parse(text, desk.now, Zone::UTC).unwrap_err().to_string(), want, "{text}");
+    }
+    // The deepest there can be.
+    let deep = format!("{}a{}", "(".repeat(249), ")".repeat(249));
+    assert!(SearchQuery::parse(&deep, desk.now, Zone::UTC).is_ok());
+    assert!(SearchQuery::parse(&"-".repeat(500), desk.now, Zone::UTC).is_err());
+}
