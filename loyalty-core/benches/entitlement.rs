@@ -27,6 +27,16 @@ const FIVE_RULES: &str = r#"{"earning": [
     {"id": "vip", "earn": {"per_unit": "0.25"}, "when": {"customer_tags": ["vip"]}}
 ]}"#;
 const LOTS: &str = r#"{"expiry": {"per_lot": {"after": "P2Y"}}}"#;
+/// Lots that end, holds, tiers of a rolling year, a campaign, a goal and birthdays.
+const WHOLE: &str = r#"{
+    "expiry": {"per_lot": {"after": "P2Y"}}, "hold": "P14D",
+    "tiers": [{"id": "silver", "name": "Silver", "threshold": "500"},
+              {"id": "gold", "name": "Gold", "threshold": "5000", "multiplier": "1.5"}],
+    "tiering": {"window": {"rolling": "P12M"}, "grace": "P30D"},
+    "campaigns": [{"id": "shoes", "effect": {"multiplier": "2"}, "categories": ["shoes"]}],
+    "actions": [{"id": "birthday", "kind": "birthday", "points": 50},
+                {"id": "thousand", "kind": {"goal_spend": "1000"}, "points": 100}]
+}"#;
 
 fn amount(text: &str) -> Amount {
     text.parse().unwrap()
@@ -106,7 +116,7 @@ fn of_five_lines(c: &mut Criterion) {
 fn of_a_long_history(c: &mut Criterion) {
     let order = Arc::new(five_lines());
     let mut group = c.benchmark_group("an order after so many orders");
-    for (name, document) in [("points that last", "{}"), ("lots that end", LOTS)] {
+    for (name, document) in [("points that last", "{}"), ("lots that end", LOTS), ("a whole program", WHOLE)] {
         let program = Program::from_json(document).unwrap();
         for count in [10, 10_000] {
             let mut account = Account::default();

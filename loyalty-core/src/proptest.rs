@@ -24,6 +24,7 @@
 
 mod carts;
 mod discounts;
+mod rewards;
 mod strategies;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,9 +54,10 @@ pub use discounts::{
     DiscountBooks, allocation_is_fair, claims_add_up, discounts_are_exact, equal_lines_fare_alike,
     refused_codes_change_nothing,
 };
+pub use rewards::rewards;
 pub use strategies::{
-    amounts, arrivals, expiring_programs, facts, histories, instants, orders, programs, refunds, rewards, tags,
-    tier_ids,
+    amounts, arrivals, expiring_programs, facts, histories, instants, orders, programs, redeeming_histories,
+    refunds, tags, tier_ids, whole_programs,
 };
 
 /// One customer's account with its orders and its journal: what a store does, in memory.

@@ -148,42 +148,53 @@ impl<K: Ord, V: Weighed> Tree<K, V> {
 }
 
 impl<K: Ord + Clone, V: Weighed + Clone> Tree<K, V> {
-    /// Puts a value at a key, in place of what stood there.
+    /// Puts a value at a key, in place of what stood there. What is shared with a copy is copied on the way.
     pub(crate) fn insert(&mut self, key: K, value: V) {
-        *self = std::mem::take(self).with(key, value);
+        let Some(node) = self.0.as_mut().map(Arc::make_mut) else {
+            *self = Self::joined(key, value, Self(None), Self(None));
+            return;
+        };
+        match key.cmp(&node.key) {
+            Ordering::Less => node.left.insert(key, value),
+            Ordering::Greater => node.right.insert(key, value),
+            Ordering::Equal => node.value = value,
+        }
+        self.settle();
     }
 
     /// Takes the value of a key out.
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         self.get(key)?;
-        let (rest, value) = std::mem::take(self).without(key);
-        *self = rest;
+        self.cut(key)
+    }
+
+    fn cut(&mut self, key: &K) -> Option<V> {
+        let node = Arc::make_mut(self.0.as_mut()?);
+        let value = match key.cmp(&node.key) {
+            Ordering::Less => node.left.cut(key),
+            Ordering::Greater => node.right.cut(key),
+            Ordering::Equal => {
+                let node = Arc::unwrap_or_clone(self.0.take()?);
+                *self = Self::glued(node.left, node.right);
+                return Some(node.value);
+            }
+        };
+        self.settle();
         value
     }
 
-    fn with(self, key: K, value: V) -> Self {
-        let Some(node) = self.0 else { return Self::joined(key, value, Self(None), Self(None)) };
-        let node = Arc::unwrap_or_clone(node);
-        match key.cmp(&node.key) {
-            Ordering::Less => Self::balanced(node.key, node.value, node.left.with(key, value), node.right),
-            Ordering::Greater => Self::balanced(node.key, node.value, node.left, node.right.with(key, value)),
-            Ordering::Equal => Self::joined(key, value, node.left, node.right),
-        }
-    }
-
-    fn without(self, key: &K) -> (Self, Option<V>) {
-        let Some(node) = self.0 else { return (Self(None), None) };
-        let node = Arc::unwrap_or_clone(node);
-        match key.cmp(&node.key) {
-            Ordering::Less => {
-                let (left, value) = node.left.without(key);
-                (Self::balanced(node.key, node.value, left, node.right), value)
-            }
-            Ordering::Greater => {
-                let (right, value) = node.right.without(key);
-                (Self::balanced(node.key, node.value, node.left, right), value)
-            }
-            Ordering::Equal => (Self::glued(node.left, node.right), Some(node.value)),
+    /// One side changed by an entry: sums are made again, and a side that is too heavy is turned.
+    fn settle(&mut self) {
+        let Some(node) = self.0.as_mut().map(Arc::make_mut) else { return };
+        let (less, more) = (node.left.len(), node.right.len());
+        let both = less.saturating_add(more);
+        if both > 1 && (more > less.saturating_mul(3) || less > more.saturating_mul(3)) {
+            let Some(node) = self.0.take() else { return };
+            let node = Arc::unwrap_or_clone(node);
+            *self = Self::balanced(node.key, node.value, node.left, node.right);
+        } else {
+            node.len = both.saturating_add(1);
+            node.weight = V::sum(V::sum(node.left.weight(), node.value.weight()), node.right.weight());
         }
     }
 

@@ -2,6 +2,8 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::wildcard_enum_match_arm,
     clippy::panic,
     clippy::indexing_slicing,
     missing_docs,
@@ -721,6 +723,131 @@ fn a_code_for_friends_is_drawn_once() {
     assert_eq!(books.account.deeds().referral_code(), Some("ZZZZZZZZZZZZZZZZ"));
 }
 
+// Documents.
+
+#[test]
+fn whole_programs_survive_their_document() {
+    let gold = campaigns(
+        "add",
+        r#"{"id": "a", "effect": {"bonus": 5}, "tiers": ["gold"], "customer_tags": ["x"],
+        "products": ["p"], "categories": ["c"], "from": "2026-05-01T00:00:00Z", "until": "2026-05-03T00:00:00Z"}"#,
+    );
+    let tiering = tiers(
+        r#""metric": "orders", "window": {"rolling": "P12M"}, "down": "one_step", "term": "P6M", "grace": "P30D",
+           "skipped_rewards": true"#,
+    );
+    let year = tiers(r#""window": "calendar_year""#);
+    let limits = r#"{"earning": [{"id": "a", "earn": {"per_order": 5},
+        "limits": [{"times": 1, "per": "ever"}, {"points": 9, "per": "week", "partial": true}]}],
+        "actions": [{"id": "b", "kind": {"birthday": {"notice_days": 7}}, "points": 1, "hold": "P1D"},
+                    {"id": "a", "kind": "anniversary", "points": 1}, {"id": "b2", "kind": "birthday", "points": 1}]}"#;
+    for document in [ACTIONS, FRIENDS, IDLE, IDLE_DEALING, TWO_WEEKS, &gold, &tiering, &year, limits] {
+        let program = program_of(document);
+        assert_eq!(Program::from_json(&program.to_json()), Ok(program), "{document}");
+    }
+    let plain = Program::default().to_json();
+    for new in ["tiering", "actions", "campaigns", "combine", "hold", "referrals", "limits"] {
+        assert!(!plain.contains(new), "old documents stay as they are: {new}");
+    }
+}
+
+#[test]
+fn every_fault_of_the_new_parts_has_its_pointer() {
+    let tier = r#"{"id": "t", "name": "T", "threshold": "5"}"#;
+    for (document, want) in [
+        (r#"{"expiry": {"inactivity": {}}}"#.to_owned(), "/expiry/inactivity/after missing_field"),
+        (r#"{"expiry": {}}"#.to_owned(), "/expiry invalid_value"),
+        (r#"{"hold": "soon"}"#.to_owned(), "/hold invalid_value"),
+        (
+            format!(r#"{{"tiers": [{tier}, {{"id": "u", "name": "U", "threshold": "5"}}]}}"#),
+            "/tiers/1/threshold contradiction",
+        ),
+        (r#"{"tiers": [{"id": "t", "name": "T", "threshold": 0}]}"#.to_owned(), "/tiers/0/threshold out_of_range"),
+        (
+            r#"{"tiers": [{"id": "t", "name": "T", "threshold": "1.5"}], "tiering": {"metric": "orders"}}"#.to_owned(),
+            "/tiers/0/threshold invalid_value",
+        ),
+        (
+            r#"{"tiers": [{"id": "t", "name": "T", "entry": {"points": 0}}]}"#.to_owned(),
+            "/tiers/0/entry/points out_of_range",
+        ),
+        (r#"{"tiering": {"down": "one_step"}}"#.to_owned(), "/tiering/term missing_field"),
+        (r#"{"tiering": {"window": {"rolling": "P30D"}}}"#.to_owned(), "/tiering/window/rolling out_of_range"),
+        (r#"{"tiering": {"window": {"rolling": "P4Y"}}}"#.to_owned(), "/tiering/window/rolling out_of_range"),
+        (r#"{"actions": [{"id": "a", "kind": "dance", "points": 1}]}"#.to_owned(), "/actions/0/kind invalid_value"),
+        (r#"{"actions": [{"id": "a", "kind": "custom", "points": 0}]}"#.to_owned(), "/actions/0/points out_of_range"),
+        (
+            r#"{"actions": [{"id": "a", "kind": "birthday", "points": 1, "points_override": true}]}"#.to_owned(),
+            "/actions/0/points_override contradiction",
+        ),
+        (
+            r#"{"actions": [{"id": "a", "kind": {"code": "X"}, "points": 1},
+                            {"id": "b", "kind": {"codes": [" x"]}, "points": 1}]}"#
+                .to_owned(),
+            "/actions/1/kind/codes/0 duplicate_id",
+        ),
+        (
+            r#"{"actions": [{"id": "a", "kind": "custom", "points": 1, "limits": [{"times": 0, "per": "day"}]}]}"#
+                .to_owned(),
+            "/actions/0/limits/0/times out_of_range",
+        ),
+        (
+            r#"{"actions": [{"id": "a", "kind": "custom", "points": 1, "limits": [{"per": "day"}]}]}"#.to_owned(),
+            "/actions/0/limits/0 invalid_value",
+        ),
+        (
+            r#"{"actions": [{"id": "a", "kind": "birthday", "points": 1, "limits": [{"times": 1, "per": "day"}]}]}"#
+                .to_owned(),
+            "/actions/0/limits contradiction",
+        ),
+        (
+            r#"{"actions": [{"id": "a", "kind": "custom", "points": 1, "when": {"tiers": ["nix"]}}]}"#.to_owned(),
+            "/actions/0/when/tiers/0 unknown_tier",
+        ),
+        (r#"{"campaigns": [{"id": "a", "effect": {}}]}"#.to_owned(), "/campaigns/0/effect invalid_value"),
+        (
+            r#"{"campaigns": [{"id": "a", "effect": {"multiplier": "0.5"}}]}"#.to_owned(),
+            "/campaigns/0/effect/multiplier out_of_range",
+        ),
+        (
+            r#"{"campaigns": [{"id": "a", "effect": {"bonus": 1}, "from": "2026-05-03T00:00:00Z",
+                "until": "2026-05-03T00:00:00Z"}]}"#
+                .to_owned(),
+            "/campaigns/0/until contradiction",
+        ),
+        (
+            r#"{"referrals": {"milestones": [{"friends": 0, "points": 1}]}}"#.to_owned(),
+            "/referrals/milestones/0/friends contradiction",
+        ),
+    ] {
+        let faults = Program::from_json(&document).unwrap_err();
+        let got: Vec<_> = faults.iter().map(|fault| format!("{} {}", fault.pointer, fault.code)).collect();
+        assert_eq!(got, [want], "{document}");
+    }
+}
+
+#[test]
+fn who_spends_more_is_never_in_a_lower_tier() {
+    let windows =
+        [r#""window": {"rolling": "P2M"}, "grace": "P10D""#, r#""window": "calendar_year""#, r#""term": "P3M""#];
+    for window in windows {
+        let program = tiers(window);
+        let rank = |spent: u32, now: &str| {
+            let steps = [("01-01", spent, "a"), ("02-01", 80, "b"), ("05-01", spent, "c")];
+            let mut books = Books::new(program_of(&program));
+            for (day, amount, name) in steps.into_iter().filter(|(day, ..)| *day <= now) {
+                books.tell(&paid(name, sale(&amount.to_string())), at(day)).unwrap();
+            }
+            let account = books.as_of(at(now));
+            account.earned_tier().and_then(|tier| program_of(&program).rank(&tier.id))
+        };
+        for now in ["01-01", "02-15", "03-02", "03-20", "04-05", "05-01", "08-01", "12-31"] {
+            let ranks: Vec<_> = (1..36).map(|tens| rank(tens * 10, now)).collect();
+            assert!(ranks.is_sorted(), "{window} at {now}: {ranks:?}");
+        }
+    }
+}
+
 // Cost, and what the scheduler asks.
 
 #[test]
@@ -735,7 +862,9 @@ fn a_long_history_costs_no_more() {
         let now = at("01-01") + chrono::TimeDelta::minutes(number);
         let events = books.decide(&paid(&number.to_string(), sale("10")), now).unwrap().events;
         assert!(events.len() <= 5);
-        events.iter().for_each(|event| books.account.evolve(event));
+        for event in &events {
+            books.account.evolve(event);
+        }
     }
     assert_eq!((books.account.lots().len(), books.balance(at("02-02")).get()), (2_000, 20_000));
     assert_eq!(tier(&books, "02-02"), ("gold".to_owned(), Some(at("2027-01-02T01:00:00Z"))));

@@ -17,7 +17,7 @@ use loyalty_core::program::{DebtPolicy, Parts, RefundPolicy};
 use loyalty_core::proptest::{
     Books, amounts, arrival_order_does_not_matter, arrivals, books_add_up, entries_explain_themselves,
     expiring_programs, facts, histories, orders, orders_hold_what_they_are_worth, points_or_code, programs,
-    refunds, refunds_do_not_leak, tags, tier_ids,
+    redeeming_histories, refunds, refunds_do_not_leak, tags, tier_ids, whole_programs,
 };
 use loyalty_core::{
     Amount, Boundary, Command, Event, Excess, Grounds, Line, ManualTier, Order, OrderId, Origin, Period, Points,
@@ -229,7 +229,7 @@ proptest! {
     }
 
     #[test]
-    fn histories_add_up(program in prop_oneof![programs(), expiring_programs()], history in histories()) {
+    fn histories_add_up(program in prop_oneof![programs(), expiring_programs(), whole_programs()], history in histories()) {
         let mut books = Books::new(program);
         for (now, command) in &history {
             let decided = books.decide(command, *now);
@@ -262,7 +262,7 @@ proptest! {
     }
 
     #[test]
-    fn programs_survive_their_document(program in prop_oneof![programs(), expiring_programs()]) {
+    fn programs_survive_their_document(program in prop_oneof![programs(), expiring_programs(), whole_programs()]) {
         prop_assert_eq!(Program::from_json(&program.to_json()), Ok(program));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loyalty_core::{Account, ManualTier, Points, Timestamp};
+use loyalty_core::{Account, ManualTier, Points, TierId, Timestamp};
 
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, Seq};
 
@@ -36,6 +36,11 @@ impl CustomerView {
     /// The tier set by hand, while it holds.
     pub fn tier(&self, now: Timestamp) -> Option<&ManualTier> {
         self.account().tier(now.max(self.account.at))
+    }
+
+    /// The tier that holds: the one set by hand, else the earned one.
+    pub fn tier_id(&self, now: Timestamp) -> Option<&TierId> {
+        self.account().tier_id(now.max(self.account.at))
     }
 
     /// The last journal row of the account.

@@ -90,6 +90,10 @@ impl ActionKind {
         matches!(self, Self::Content | Self::Custom | Self::NewSubscription | Self::Review | Self::Social)
     }
 
+    fn is_code(&self) -> bool {
+        matches!(self, Self::Code(_) | Self::Codes(_))
+    }
+
     /// Whether this folded code is one of its codes.
     pub fn has_code(&self, folded: &str) -> bool {
         match self {
@@ -157,6 +161,10 @@ pub(super) fn check(actions: &[ActionRule], tiers: &BTreeSet<&TierId>, faults: &
         check_window(when.from, when.until, &at("when"), faults);
         check_tiers(&when.tiers, tiers, &at("when/tiers"), faults);
         check_limits(&action.limits, &at("limits"), faults);
+        if !action.limits.is_empty() && !action.kind.is_told() && !action.kind.is_code() {
+            let detail = "only an action that the shop tells of, or a code, can have limits";
+            faults.push(Fault::new(at("limits"), "contradiction", detail));
+        }
         if action.points_override && !action.kind.is_told() {
             let detail = "only an action that the shop tells of can have other points";
             faults.push(Fault::new(at("points_override"), "contradiction", detail));

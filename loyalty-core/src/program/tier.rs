@@ -148,7 +148,7 @@ pub(super) fn check(tiers: &[Tier], tiering: &Tiering, faults: &mut Vec<Fault>) 
                 faults.push(Fault::new(at("threshold"), "contradiction", detail));
             }
             if tiering.metric != Metric::Spend
-                && !threshold.ten_thousandths().checked_rem(10_000).is_some_and(|rest| rest == 0)
+                && threshold.ten_thousandths().checked_rem(10_000).is_none_or(|rest| rest != 0)
             {
                 faults.push(Fault::new(
                     at("threshold"),

@@ -9,17 +9,18 @@ use ::proptest::prelude::*;
 use ::proptest::sample::{Index, select};
 
 use super::Books;
+use super::rewards::{redemption_commands, redemption_terms, rewards};
 use crate::amount::{Amount, Points, Rate, Rounding};
 use crate::award::{Limit, Quota, Span};
 use crate::calendar::{Boundary, Period, Timestamp};
 use crate::command::{Command, Excess};
 use crate::event::{Grounds, ManualTier};
-use crate::id::{CategoryId, LineId, OrderId, ProductId, RedemptionId, RefundId, RewardId, RuleId, Tag, TierId};
+use crate::id::{ActionId, CategoryId, LineId, OrderId, ProductId, RefundId, RewardId, RuleId, Tag, TierId};
 use crate::order::{Line, Order, Origin, Quantity, Refund, Refunded, Status};
 use crate::program::{
-    ActionConditions, Basis, BringsBack, Conditions, DebtPolicy, Earn, EarningRule, Expiry, FreeProduct,
-    FreeShipping, Gives, Goods, Offer, Parts, Program, RedemptionTerms, RefundPolicy, Reward, Tier,
-    VariableAmount,
+    ActionConditions, ActionKind, ActionRule, Activity, Basis, Campaign, Combine, Conditions, DebtPolicy, Down,
+    Earn, EarningRule, Effect, EntryReward, Expiry, Metric, Parts, Program, RefundPolicy, Reward, Tier, Tiering,
+    Window,
 };
 
 /// Ways for `count` facts to arrive: every permutation up to five, 60 random ones beyond.
@@ -68,15 +69,18 @@ fn rates() -> impl Strategy<Value = Rate> {
 }
 
 /// An id out of a few, so that programs and orders meet.
-fn ids<T: std::fmt::Debug>(prefix: &'static str, new: fn(String) -> Option<T>) -> impl Strategy<Value = T> {
+pub(super) fn ids<T: std::fmt::Debug>(
+    prefix: &'static str,
+    new: fn(String) -> Option<T>,
+) -> impl Strategy<Value = T> {
     (0..3_u8).prop_filter_map("an id", move |number| new(format!("{prefix}{number}")))
 }
 
-fn products() -> impl Strategy<Value = ProductId> {
+pub(super) fn products() -> impl Strategy<Value = ProductId> {
     ids("product", |text| ProductId::new(text).ok())
 }
 
-fn categories() -> impl Strategy<Value = CategoryId> {
+pub(super) fn categories() -> impl Strategy<Value = CategoryId> {
     ids("category", |text| CategoryId::new(text).ok())
 }
 
@@ -128,68 +132,93 @@ pub fn expiring_programs() -> impl Strategy<Value = Program> {
     })
 }
 
-/// Rewards of every kind.
-pub fn rewards() -> impl Strategy<Value = Reward> {
-    let dimes = |dimes: u32| Amount::from_ten_thousandths(i64::from(dimes).saturating_mul(1_000)).ok();
-    let goods = || {
-        let products = btree_set(products(), 1..3).prop_map(|products| Goods { products, ..Goods::default() });
-        let categories =
-            btree_set(categories(), 1..3).prop_map(|categories| Goods { categories, ..Goods::default() });
-        prop_oneof![products, categories]
-    };
-    let gives = prop_oneof![
-        3 => (1..500_u32).prop_filter_map("in range", dimes).prop_map(Gives::FixedAmount),
-        1 => (1..=100_u32).prop_filter_map("in range", |part| Rate::new(part.into()).ok()).prop_map(Gives::Percentage),
-        1 => weighted(0.5, amounts()).prop_map(|maximum| Gives::FreeShipping(FreeShipping { maximum })),
-        1 => (goods(), 1..4_u32).prop_map(|(goods, quantity)| Gives::FreeProduct(FreeProduct { goods, quantity })),
-        1 => (1..500_u32).prop_filter_map("in range", dimes).prop_map(Gives::StoreCredit),
-        1 => Just(Gives::Custom),
+/// Programs with everything that time has to do with: holds, every kind of expiry, tiers that are earned and
+/// lost with entry rewards, campaigns, limits, goals and anniversaries.
+pub fn whole_programs() -> impl Strategy<Value = Program> {
+    let days = || (1..20_u32).prop_map(Period::days);
+    let expiry = prop_oneof![
+        Just(Expiry::Never),
+        days().prop_map(|after| after.map_or(Expiry::Never, |after| Expiry::PerLot { after, round_up_to: None })),
+        (days(), any::<bool>()).prop_map(|(after, any)| {
+            let activity = if any { Activity::Any } else { Activity::EarningAndRedeeming };
+            after.map_or(Expiry::Never, |after| Expiry::Inactivity { after, activity })
+        }),
     ];
-    let fixed = (1..150_u32, gives).prop_map(|(cost, gives)| Offer::Fixed { cost: cost.into(), gives });
-    let variable = (1..30_u32, 1..4_u32, weighted(0.5, 4..8_u32)).prop_map(|(per_unit, step, maximum)| {
-        let (step, maximum) = (Amount::from(step), maximum.map(|steps| Amount::from(steps.saturating_mul(step))));
-        Offer::Variable(VariableAmount { points_per_unit: per_unit.into(), step, minimum: step, maximum })
-    });
-    let offer = prop_oneof![4 => fixed, 1 => variable];
-    let spans = select(&Span::NAMES[..]).prop_map(|(_, span)| span);
-    let quota = prop_oneof![
-        (1..4_u32).prop_map(Quota::Times),
-        (50..300_u32).prop_map(|points| Quota::Points(Points::from(points))),
-    ];
-    let limit = (spans, quota).prop_map(|(per, quota)| Limit { quota, per, partial: false });
-    let valid_for = weighted(0.7, (1..12_u32).prop_filter_map("a period", Period::days));
-    let scope = (weighted(0.3, goods()), weighted(0.2, amounts()), any::<[bool; 2]>());
-    let limits = (vec(limit.clone(), 0..2), vec(limit, 0..2));
-    (offer, scope, valid_for, limits).prop_filter_map("a valid reward", |(offer, scope, valid_for, limits)| {
-        let (only, minimum_subtotal, [points_back_when_expired, individual_use]) = scope;
-        let (code, goods) = match &offer {
-            Offer::Fixed { gives, .. } => {
-                (gives.has_code(), matches!(gives, Gives::FixedAmount(_) | Gives::Percentage(_)))
-            }
-            Offer::Variable(_) => (true, true),
-        };
-        Some(Reward {
-            id: RewardId::new("reward").ok()?,
-            name: "Reward".to_owned(),
-            offer,
-            minimum_subtotal: minimum_subtotal.filter(|_| code),
-            only: only.filter(|_| goods).unwrap_or_default(),
-            excluded: Goods::default(),
-            valid_for,
-            points_back_when_expired,
-            when: ActionConditions::default(),
-            limits: limits.0,
-            limits_in_all: limits.1,
-            individual_use: individual_use && code,
-            code_prefix: String::new(),
-        })
+    let times = (weighted(0.5, days()), expiry, weighted(0.4, days()), weighted(0.4, days()));
+    let whole = (programs(), times, tierings(), campaigns(), vec(limits(), 0..2));
+    whole.prop_filter_map("a valid program", |(program, times, tiering, campaigns, limits)| {
+        let (hold, expiry, term, grace) = times;
+        let mut parts = Parts { hold: hold.flatten(), expiry, ..program.parts().clone() };
+        let (thresholds, mut tiering, entry) = tiering;
+        (tiering.term, tiering.grace) = (term.flatten().or(tiering.term), grace.flatten());
+        let mut threshold = Amount::ZERO;
+        for (tier, more) in parts.tiers.iter_mut().zip(thresholds) {
+            threshold = threshold.checked_add(Amount::from(more))?;
+            (tier.threshold, tier.entry) = (Some(threshold), entry);
+        }
+        (parts.campaigns, parts.combine) = campaigns;
+        parts.earning.iter_mut().for_each(|rule| rule.limits.clone_from(&limits));
+        (parts.tiering, parts.actions) = (tiering, goals()?);
+        Program::new(parts).ok()
     })
 }
 
-fn redemption_terms() -> impl Strategy<Value = RedemptionTerms> {
-    let grace = (1..40_u32).prop_filter_map("a period", Period::days);
-    (grace, select(&[BringsBack::Code, BringsBack::Points][..]))
-        .prop_map(|(grace, order_cancelled)| RedemptionTerms { grace, order_cancelled })
+fn tierings() -> impl Strategy<Value = (Vec<u32>, Tiering, Option<EntryReward>)> {
+    let metric = select(&[Metric::Spend, Metric::PointsEarned, Metric::Orders][..]);
+    let month = Period::months(1).map_or(Window::Lifetime, Window::Rolling);
+    let window = select(vec![Window::Lifetime, Window::CalendarYear, month]);
+    let down = select(&[Down::Never, Down::OneStep, Down::ToQualified][..]);
+    let entry = (1..90_u32, any::<[bool; 2]>()).prop_map(|(points, [each_time, taken_back])| EntryReward {
+        points: Points::from(points),
+        each_time,
+        taken_back,
+    });
+    let thresholds = vec(prop_oneof![1..3_u32, 1..400_u32], 0..4);
+    (thresholds, metric, window, down, any::<bool>(), of(entry)).prop_map(
+        |(thresholds, metric, window, down, skipped_rewards, entry)| {
+            let term = if down == Down::OneStep { Period::days(9) } else { None };
+            (thresholds, Tiering { metric, window, down, term, grace: None, skipped_rewards }, entry)
+        },
+    )
+}
+
+fn campaigns() -> impl Strategy<Value = (Vec<Campaign>, Combine)> {
+    let effect = prop_oneof![
+        3 => select(&["1.5", "2", "3"][..]).prop_map(|text| Effect::Multiplier(text.parse().unwrap_or(Rate::ONE))),
+        1 => (1..90_u32).prop_map(|points| Effect::Bonus(Points::from(points))),
+    ];
+    let scope = (btree_set(products(), 0..2), btree_set(categories(), 0..2));
+    let campaign = (effect, weighted(0.5, scope), weighted(0.2, instants()), weighted(0.2, tags()));
+    let combine = select(&[Combine::Multiply, Combine::Highest, Combine::Add][..]);
+    (vec(campaign, 0..4), combine).prop_map(|(campaigns, combine)| {
+        let numbered = campaigns.into_iter().enumerate();
+        let campaign = |(index, (effect, scope, from, tags)): (usize, (_, Option<(_, _)>, _, Option<_>))| {
+            let (products, categories) = scope.unwrap_or_default();
+            let (id, until, tiers) = (RuleId::new(format!("campaign{index}")).ok()?, None, BTreeSet::new());
+            let customer_tags = tags.unwrap_or_default();
+            Some(Campaign { id, effect, from, until, products, categories, tiers, customer_tags })
+        };
+        (numbered.filter_map(campaign).collect(), combine)
+    })
+}
+
+fn limits() -> impl Strategy<Value = Limit> {
+    let quota = prop_oneof![
+        (1..3_u32).prop_map(Quota::Times),
+        (1..300_u32).prop_map(|points| Quota::Points(Points::from(points))),
+    ];
+    let per = select(&[Span::Day, Span::Week, Span::Month, Span::Ever][..]);
+    (quota, per, any::<bool>()).prop_map(|(quota, per, partial)| Limit { quota, per, partial })
+}
+
+fn goals() -> Option<Vec<ActionRule>> {
+    let action = |id: &str, kind| {
+        let (id, when) = (ActionId::new(id).ok()?, ActionConditions::default());
+        let (points, limits) = (Points::from(7), Vec::new());
+        Some(ActionRule { id, kind, points, when, limits, points_override: false, hold: None })
+    };
+    let spend = action("spend", ActionKind::GoalSpend(Amount::from(200)))?;
+    Some(vec![spend, action("orders", ActionKind::GoalOrders(2))?, action("hello", ActionKind::SignUp)?])
 }
 
 fn bases() -> impl Strategy<Value = Basis> {
@@ -347,33 +376,25 @@ fn manual_commands() -> impl Strategy<Value = Command> {
         points().prop_map(|to| Command::SetBalance { to, reason: None }),
         (tier_ids(), of(instants())).prop_map(|(id, until)| Command::SetTier(Some(ManualTier { id, until }))),
         Just(Command::CatchUp),
-        redemption_commands(),
-    ]
-}
-
-/// What becomes of a few redemptions of rewards that the program may have.
-fn redemption_commands() -> impl Strategy<Value = Command> {
-    let id = || (1..4_i64).prop_map(RedemptionId);
-    let order = || ids("order", |text| OrderId::new(text).ok());
-    let reward = (0..4_u8).prop_filter_map("an id", |index| RewardId::new(format!("reward{index}")).ok());
-    let amount = weighted(0.3, (1..8_u32).prop_map(Amount::from));
-    prop_oneof![
-        4 => (id(), reward, amount, any::<[u8; 16]>()).prop_map(|(redemption, reward, amount, entropy)| {
-            Command::RedeemReward { redemption, reward, amount, entropy }
-        }),
-        2 => (id(), order()).prop_map(|(redemption, order)| Command::ClaimRedemption { redemption, order }),
-        2 => (id(), order()).prop_map(|(redemption, order)| Command::ReleaseRedemption { redemption, order }),
-        1 => id().prop_map(|redemption| Command::CancelRedemption { redemption }),
-        1 => id().prop_map(|redemption| Command::UseRedemption { redemption, order: None }),
+        Just(Command::SignUp),
     ]
 }
 
 /// A customer's history: the facts of two orders, some without a time of their own, and what the shop
 /// does by hand, each at the instant when it becomes known. Some of it will be refused.
 pub fn histories() -> impl Strategy<Value = Vec<(Timestamp, Command)>> {
+    histories_with(manual_commands())
+}
+
+/// [`histories`] in which the customer redeems rewards, and orders use them.
+pub fn redeeming_histories() -> impl Strategy<Value = Vec<(Timestamp, Command)>> {
+    histories_with(prop_oneof![manual_commands(), redemption_commands()])
+}
+
+fn histories_with(manual: impl Strategy<Value = Command>) -> impl Strategy<Value = Vec<(Timestamp, Command)>> {
     let id = ids("order", |text| OrderId::new(text).ok());
     let orders = vec(id.prop_flat_map(facts), 1..3).prop_map(|facts| facts.concat());
-    let all = (orders, vec(manual_commands(), 0..12)).prop_map(|(facts, manual)| [facts, manual].concat());
+    let all = (orders, vec(manual, 0..12)).prop_map(|(facts, manual)| [facts, manual].concat());
     all.prop_shuffle().prop_flat_map(|commands| {
         let count = commands.len();
         (Just(commands), vec((0..400_i64, any::<bool>()), count)).prop_map(|(commands, steps)| {

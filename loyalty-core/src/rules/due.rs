@@ -139,9 +139,9 @@ fn next_award<'a>(account: &Account, context: &Context<'_>, term: &Term<'a>) -> 
             ActionKind::Anniversary => next_anniversary(account, zone, floor, open)
                 .map(|(at, years)| (at, Reason::Anniversary { action: action.id.clone(), years })),
             ActionKind::GoalOrders(_) | ActionKind::GoalSpend(_) => {
-                let reached = goal_reached(account, &action.kind) && account.deeds().action(&action.id).is_none();
+                let new = goal_reached(account, &action.kind) && account.deeds().action(&action.id).is_none();
                 let at = action.when.from.map_or(floor, |from| from.max(floor));
-                (reached && open(&at)).then(|| (at, Reason::Goal { action: action.id.clone() }))
+                (new && open(&at)).then(|| (at, Reason::Goal { action: action.id.clone() }))
             }
             ActionKind::Code(_)
             | ActionKind::Codes(_)
@@ -161,12 +161,22 @@ fn next_award<'a>(account: &Account, context: &Context<'_>, term: &Term<'a>) -> 
     first
 }
 
+/// Whether this is a goal, and what was ever done is enough for it.
 fn goal_reached(account: &Account, kind: &ActionKind) -> bool {
     let ever = account.progress().ever();
     match kind {
         ActionKind::GoalOrders(count) => ever.orders >= i64::from(*count),
         ActionKind::GoalSpend(amount) => ever.spend >= amount.ten_thousandths(),
-        _ => false,
+        ActionKind::Anniversary
+        | ActionKind::Birthday { .. }
+        | ActionKind::Code(_)
+        | ActionKind::Codes(_)
+        | ActionKind::Content
+        | ActionKind::Custom
+        | ActionKind::NewSubscription
+        | ActionKind::Review
+        | ActionKind::SignUp
+        | ActionKind::Social => false,
     }
 }
 

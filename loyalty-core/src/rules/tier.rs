@@ -120,11 +120,11 @@ fn loss(account: &Account, zone: Zone, program: &Program, rank: usize, after: Ti
             let mut ends: Vec<(Timestamp, Counts)> = ends.collect();
             ends.sort_unstable_by_key(|(end, _)| *end);
             let mut gone = by_instant.weight_below(&from);
-            let lost = ends.into_iter().find(|(_, counts)| {
+            let crossing = ends.into_iter().find(|(_, counts)| {
                 gone = gone.plus(*counts);
                 metric.of(all.minus(gone)) < needed
             });
-            Some(lost.map_or(end, |(end, _)| end).max(after))
+            Some(crossing.map_or(end, |(end, _)| end).max(after))
         }
     }
 }

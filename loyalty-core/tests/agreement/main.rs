@@ -29,7 +29,7 @@ use loyalty_core::{
 };
 use model::{Answer, Down, Expiry, Model, Rules, Tier, Window};
 
-/// Random numbers that are the same in each run (SplitMix64).
+/// Random numbers that are the same in each run (`SplitMix64`).
 struct Dice(u64);
 
 impl Dice {
@@ -230,11 +230,17 @@ fn tell_model(model: &mut Model, told: Told) -> Answer {
         Told::Add(points) => model.add(points, false),
         Told::Subtract(points) => model.subtract(points, false),
         Told::Set(to) => model.set(to),
-        Told::Order(order, amount) => model.order(order, amount),
-        Told::Cancel(order) => model.cancel(order),
         Told::Refund(order, _, amount) => model.refund(order, amount),
         Told::Review => model.review(),
         Told::Nothing => Ok(()),
+        Told::Order(order, amount) => {
+            model.order(order, amount);
+            Ok(())
+        }
+        Told::Cancel(order) => {
+            model.cancel(order);
+            Ok(())
+        }
     }
 }
 
@@ -345,9 +351,9 @@ fn sequence(seed: u64) {
         let say = || format!("seed {seed}, {text}\n{story:?}");
         assert_eq!(Picture::of_books(&books, now), Picture::of_model(&model), "before: {}", say());
         let command = command(told, now);
-        let foreseen = books.decide(&command, now);
+        let foreseen = dice.chance(10).then(|| books.decide(&command, now));
         let got = books.tell(&command, now);
-        assert_eq!(got, foreseen, "a dry run says what will be: {}", say());
+        assert_eq!(foreseen.as_ref().unwrap_or(&got), &got, "a dry run says what will be: {}", say());
         let want = tell_model(&mut model, told);
         assert_eq!(got.map(|_| ()).map_err(|refused| refused.code()), want, "{}", say());
         assert_eq!(Picture::of_books(&books, now), Picture::of_model(&model), "after: {}", say());

@@ -514,7 +514,7 @@ impl Model {
     }
 
     /// The next new order, or one that is known with another amount: then it is open again.
-    pub(crate) fn order(&mut self, order: usize, amount: i64) -> Answer {
+    pub(crate) fn order(&mut self, order: usize, amount: i64) {
         let before = self.qualified();
         if order == self.orders.len() {
             let tier = self.tier.map_or(1, |(rank, ..)| self.rules.tiers[rank].factor);
@@ -550,18 +550,16 @@ impl Model {
             (known.amount, known.cancelled, known.told) = (amount, false, self.now);
             self.reckon(order, before, old);
         }
-        Ok(())
     }
 
     fn half_days(&self) -> i64 {
         (self.now - NaiveDate::from_ymd_opt(2024, 1, 1).unwrap().and_time(NaiveTime::MIN)).num_hours() / 12
     }
 
-    pub(crate) fn cancel(&mut self, order: usize) -> Answer {
+    pub(crate) fn cancel(&mut self, order: usize) {
         let (before, old) = (self.qualified(), self.orders[order].counts());
         (self.orders[order].cancelled, self.orders[order].told) = (true, self.now);
         self.reckon(order, before, old);
-        Ok(())
     }
 
     pub(crate) fn refund(&mut self, order: usize, amount: i64) -> Answer {

@@ -183,7 +183,7 @@ impl<'a> CustomerAnswer<'a> {
             zip: profile.zip.as_deref(),
             country: profile.country.as_deref(),
             tags: &profile.tags,
-            tier: tier.map(|tier| &tier.id),
+            tier: customer.tier_id(now),
             tier_until: tier.and_then(|tier| tier.until).map(Time),
             point_balance: customer.balance(now),
             created_at: Time(record.created_at),
