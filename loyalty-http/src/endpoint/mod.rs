@@ -13,6 +13,7 @@ pub(crate) mod orders;
 pub(crate) mod points;
 pub(crate) mod products;
 pub(crate) mod program;
+pub(crate) mod redemptions;
 pub(crate) mod refuse;
 pub(crate) mod saved_searches;
 

@@ -29,6 +29,7 @@ pub(crate) fn rejection(rejection: &Rejection, param: Option<String>) -> Problem
         Rejection::CategoryNotFound
         | Rejection::CustomerNotFound
         | Rejection::ProductNotFound
+        | Rejection::RedemptionNotFound
         | Rejection::SavedSearchNotFound => ErrorStatus::NOT_FOUND,
         Rejection::CustomerExists | Rejection::SavedSearchNameTaken => ErrorStatus::CONFLICT,
         Rejection::PreconditionFailed | Rejection::ProgramChanged { .. } => ErrorStatus::PRECONDITION_FAILED,

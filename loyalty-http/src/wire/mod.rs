@@ -18,6 +18,7 @@ pub(crate) mod points;
 pub(crate) mod product;
 pub(crate) mod program;
 pub(crate) mod query;
+pub(crate) mod redemption;
 pub(crate) mod refund;
 pub(crate) mod saved_search;
 pub(crate) mod value;

@@ -33,24 +33,32 @@ pub(crate) struct PointsChange {
 impl PointsBody {
     /// One customer, named in one way, and at least one point.
     pub(crate) fn parse(self) -> Result<PointsChange, Problem> {
-        let who = match (self.customer_id, self.email) {
-            (Some(Parsed(id)), None) => Who::Id(id),
-            (None, Some(Parsed(email))) => Who::Email(email),
-            (None, None) => {
-                let detail = "Say whose points: `customer_id` or `email`.";
-                return Err(Problem::bad_request(Code::MissingField.as_str(), detail).at("/customer_id"));
-            }
-            (Some(_), Some(_)) => {
-                let detail = "Name the customer by `customer_id` or by `email`, not by both.";
-                return Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/email"));
-            }
-        };
+        let who = one_customer(self.customer_id, self.email)?;
         let grounds = Grounds {
             action: self.action_id.map(|action| action.0),
             reason: self.reason.map(|reason| reason.as_str().into()),
             adjustment: false,
         };
         Ok(PointsChange { who, points: points(self.points.0, 1, "/points")?, grounds })
+    }
+}
+
+/// One customer, named in one way.
+pub(crate) fn one_customer(
+    customer_id: Option<Parsed<CustomerId>>,
+    email: Option<Parsed<Email>>,
+) -> Result<Who, Problem> {
+    match (customer_id, email) {
+        (Some(Parsed(id)), None) => Ok(Who::Id(id)),
+        (None, Some(Parsed(email))) => Ok(Who::Email(email)),
+        (None, None) => {
+            let detail = "Say whose points: `customer_id` or `email`.";
+            Err(Problem::bad_request(Code::MissingField.as_str(), detail).at("/customer_id"))
+        }
+        (Some(_), Some(_)) => {
+            let detail = "Name the customer by `customer_id` or by `email`, not by both.";
+            Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/email"))
+        }
     }
 }
 

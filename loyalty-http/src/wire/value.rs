@@ -8,7 +8,7 @@ use loyalty_core::discount::{Code as DiscountCode, CodeError};
 use loyalty_core::id::IdError;
 use loyalty_core::{
     ActionId, Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, OrderId, Points,
-    ProductId, ProgramVersion, Quantity, RefundId, SegmentId, Tag, TierId, Timestamp, VariantId,
+    ProductId, ProgramVersion, Quantity, RefundId, RewardId, SegmentId, Tag, TierId, Timestamp, VariantId,
 };
 use loyalty_store::{Number, ProductStatus};
 use rust_decimal::Decimal;
@@ -74,8 +74,8 @@ macro_rules! ids {
 }
 
 ids!(
-    ActionId, CategoryId, CheckoutId, CountryId, CustomerId, LineId, OrderId, ProductId, RefundId, SegmentId, Tag,
-    TierId, VariantId
+    ActionId, CategoryId, CheckoutId, CountryId, CustomerId, LineId, OrderId, ProductId, RefundId, RewardId,
+    SegmentId, Tag, TierId, VariantId
 );
 
 impl FromText for DiscountCode {

@@ -13,7 +13,10 @@ fn another_shops_ids_are_nobodys() {
     let order =
         r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"10"}],"total":"10"}"#;
     world.put("/v1/orders/o", order).expect(200);
-    world.put("/v1/program", r#"{"debt":"stop_at_zero"}"#).expect(201);
+    let program = r#"{"debt":"stop_at_zero","rewards":[{"id":"r","name":"R","cost":1,"gives":"custom"}]}"#;
+    world.put("/v1/program", program).expect(201);
+    let redeemed = world.post("/v1/redemptions", r#"{"customer_id":"1","reward_id":"r"}"#).expect(201).json();
+    let redeemed = redeemed["redemption_id"].as_str().unwrap().to_owned();
     world.put("/v1/products/o", r#"{"title":"Tea","variants":[{"variant_id":"s"}]}"#).expect(200);
     world.put("/v1/categories/o", r#"{"name":"Tea"}"#).expect(200);
     let saved = world.post("/v1/customer-saved-searches", r#"{"name":"Ada","query":"ada"}"#).expect(201).json();
@@ -27,7 +30,7 @@ fn another_shops_ids_are_nobodys() {
             None => request.send(),
         }
     };
-    let not_there: [(&str, &str, Option<&str>, &str); 16] = [
+    let not_there: [(&str, &str, Option<&str>, &str); 21] = [
         ("GET", "/v1/customers/{id}", None, "customer_not_found"),
         ("PATCH", "/v1/customers/{id}", Some(r#"{"point_balance":9}"#), "customer_not_found"),
         ("GET", "/v1/customers/{id}/point-balance", None, "customer_not_found"),
@@ -36,6 +39,11 @@ fn another_shops_ids_are_nobodys() {
         ("POST", "/v1/points-add", Some(r#"{"customer_id":"{id}","points":5}"#), "customer_not_found"),
         ("POST", "/v1/points-subtract", Some(r#"{"customer_id":"{id}","points":5}"#), "customer_not_found"),
         ("POST", "/v1/points-add", Some(r#"{"email":"{id}a@b.c","points":5}"#), "customer_not_found"),
+        ("GET", "/v1/customers/{id}/rewards", None, "customer_not_found"),
+        ("GET", "/v1/customers/{id}/redemptions", None, "customer_not_found"),
+        ("GET", "/v1/redemptions/{id}", None, "redemption_not_found"),
+        ("POST", "/v1/redemptions/{id}/cancel", Some("{}"), "redemption_not_found"),
+        ("POST", "/v1/redemptions/{id}/use", Some("{}"), "redemption_not_found"),
         ("GET", "/v1/orders/{id}", None, "order_not_found"),
         ("GET", "/v1/products/{id}", None, "product_not_found"),
         ("DELETE", "/v1/products/{id}", None, "product_not_found"),
@@ -49,6 +57,7 @@ fn another_shops_ids_are_nobodys() {
         let ask = |customer: &str, order: &str, email: &str| {
             let id = match path.split('/').nth(2) {
                 Some("customer-saved-searches") if customer == "1" => saved.as_str(),
+                Some("redemptions") if customer == "1" => redeemed.as_str(),
                 Some("customers" | "points-add" | "points-subtract") => customer,
                 _ => order,
             };
@@ -89,7 +98,7 @@ fn another_shops_ids_are_nobodys() {
     other("PUT", "/v1/categories/o", Some(r#"{"name":"Beans"}"#)).expect(200);
     assert_eq!(world.get("/v1/products/o").json()["title"], "Tea");
     assert_eq!(world.get("/v1/categories/o").json()["name"], "Tea");
-    assert_eq!((world.balance("1"), text("/v1/customers/1/point-balance").contains(":0}")), (60, true));
+    assert_eq!((world.balance("1"), text("/v1/customers/1/point-balance").contains(":0}")), (59, true));
     assert_eq!(world.get("/v1/orders/o").json()["points"]["taken_back"], 0);
     assert_eq!(world.store.verify().unwrap().differences, Vec::<String>::new());
 }
@@ -98,7 +107,7 @@ fn another_shops_ids_are_nobodys() {
 fn every_route_with_an_id_is_tried_above() {
     let source = include_str!("isolation.rs");
     for route in ROUTES.iter().filter(|route| route.pattern.starts_with("/v1") && route.pattern.contains('{')) {
-        let names = ["customer_id", "order_id", "product_id", "category_id", "saved_search_id"];
+        let names = ["customer_id", "order_id", "product_id", "category_id", "saved_search_id", "redemption_id"];
         let path = names.iter().fold(route.pattern.to_owned(), |path, name| path.replace(name, "id"));
         let tried = format!("\"{}\", \"{path}\"", route.method);
         let tried_with_o = format!("\"{}\", \"{}\"", route.method, path.replace("{id}", "o"));

@@ -20,6 +20,7 @@ mod ledger;
 mod orders;
 mod points;
 mod program;
+mod redemptions;
 mod saved_searches;
 mod shopify;
 mod support;
