@@ -110,6 +110,14 @@ fn of_five_lines(c: &mut Criterion) {
         let pin = state.pin().unwrap();
         group.bench_function(name, |b| b.iter(|| entitlement(black_box(&state), &program, pin).unwrap()));
     }
+    let state = state_after(&program, &[record(0, &order)]);
+    let (pin, bytes) = (state.pin().unwrap(), serde_json::to_vec(&*order).unwrap());
+    group.bench_function("paid, from bytes", |b| {
+        b.iter(|| {
+            let order: Order = serde_json::from_slice(black_box(&bytes)).unwrap();
+            entitlement(&state.clone().with_snapshot(&Arc::new(order)), &program, pin).unwrap()
+        });
+    });
     group.finish();
 }
 

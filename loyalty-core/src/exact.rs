@@ -1,15 +1,16 @@
 //! Exact fractions for one decision. A share is multiplied before it is divided, and nothing is rounded
 //! until the end, so that no way of slicing a refund leaks a point.
 //!
-//! Fractions have 256 bits. Where a result has no room in them (a basket of two dozen weighed goods, each
-//! refunded in part, has no smaller common denominator), it is kept to 18 digits: a function of the same
-//! facts still, and far finer than any rounding.
+//! Nearly all that shops sell can be counted in 64 bits; what cannot goes on in 256 ([`wide`]).
+
+mod wide;
 
 use std::fmt;
 
 use ethnum::I256;
 
 use crate::amount::{Amount, Points, Rate, Rounding};
+use wide::Wide;
 
 /// A number too large to be counted. No real order comes near.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,28 +20,29 @@ pub struct Overflow;
 /// A non-negative fraction with a positive denominator. Not reduced: values are equal when their
 /// cross products are.
 #[derive(Clone, Copy, Debug)]
-pub struct Fraction {
-    numerator: I256,
-    denominator: I256,
+pub struct Fraction(Size);
+
+/// How much room it takes. What fits into 64 bits is always narrow.
+#[derive(Clone, Copy, Debug)]
+enum Size {
+    Narrow { numerator: i64, denominator: i64 },
+    Wide(Wide),
 }
+
+use Size::Narrow;
 
 impl Fraction {
     /// Nothing.
-    pub const ZERO: Self = Self { numerator: I256::ZERO, denominator: I256::ONE };
+    pub const ZERO: Self = Self(Narrow { numerator: 0, denominator: 1 });
     /// One.
-    pub const ONE: Self = Self { numerator: I256::ONE, denominator: I256::ONE };
+    pub const ONE: Self = Self(Narrow { numerator: 1, denominator: 1 });
 
-    /// `numerator / denominator`; below zero counts as zero, as does a denominator of zero.
-    pub(crate) fn new(numerator: I256, denominator: I256) -> Self {
-        if numerator <= I256::ZERO || denominator <= I256::ZERO {
+    /// `count` parts of which `parts` make one; below zero counts as zero, as does a denominator of zero.
+    pub(crate) fn of(count: i64, parts: i64) -> Self {
+        if count <= 0 || parts <= 0 {
             return Self::ZERO;
         }
-        Self { numerator, denominator }
-    }
-
-    /// `count` parts of which `parts` make one.
-    pub(crate) fn of(count: i64, parts: i64) -> Self {
-        Self::new(I256::from(count), I256::from(parts))
+        Self(Narrow { numerator: count, denominator: parts })
     }
 
     /// An amount, in currency units.
@@ -55,69 +57,66 @@ impl Fraction {
 
     /// The amount at or just below this; the largest amount where it is beyond that.
     pub(crate) fn to_amount_down(self) -> Amount {
-        let parts = |of: Self| Some(quotient(product(of.numerator, I256::from(10_000))?, of.denominator));
-        let parts = parts(self).or_else(|| parts(self.cut()?)).and_then(|parts| i64::try_from(parts).ok());
-        parts.and_then(|parts| Amount::from_ten_thousandths(parts).ok()).unwrap_or(Amount::MAX)
+        if let Narrow { numerator, denominator } = self.0
+            && let Some(parts) = numerator.checked_mul(10_000).and_then(|parts| parts.checked_div(denominator))
+        {
+            return Amount::from_ten_thousandths(parts).unwrap_or(Amount::MAX);
+        }
+        self.wide().to_amount_down()
     }
 
     /// Not less than `other`.
     pub(crate) fn is_at_least(self, other: Self) -> bool {
-        let compare = |a: Self, b: Self| {
-            let left = product(a.numerator, b.denominator)?;
-            Some(left >= product(b.numerator, a.denominator)?)
-        };
-        let whole = || quotient(self.numerator, self.denominator) >= quotient(other.numerator, other.denominator);
-        compare(self, other).or_else(|| compare(self.cut()?, other.cut()?)).unwrap_or_else(whole)
+        match (self.0, other.0) {
+            (Narrow { numerator: a, denominator: b }, Narrow { numerator: c, denominator: d }) => {
+                i128::from(a).saturating_mul(i128::from(d)) >= i128::from(c).saturating_mul(i128::from(b))
+            }
+            _ => self.wide().is_at_least(other.wide()),
+        }
     }
 
     pub(crate) fn is_zero(self) -> bool {
-        self.numerator.into_words() == (0, 0)
+        matches!(self.0, Narrow { numerator: 0, .. })
     }
 
     fn is_one(self) -> bool {
-        self.numerator.into_words() == (0, 1) && self.denominator.into_words() == (0, 1)
+        matches!(self.0, Narrow { numerator: 1, denominator: 1 })
     }
 
     #[inline]
     pub(crate) fn plus(self, other: Self) -> Result<Self, Overflow> {
-        if self.denominator.into_words() == other.denominator.into_words() {
-            let numerator = self.numerator.checked_add(other.numerator).ok_or(Overflow)?;
-            return Ok(Self { numerator, denominator: self.denominator });
+        let (Narrow { numerator: a, denominator: b }, Narrow { numerator: c, denominator: d }) = (self.0, other.0)
+        else {
+            return self.wide().plus(other.wide()).map(Self::from);
+        };
+        if b == d
+            && let Some(numerator) = a.checked_add(c)
+        {
+            return Ok(Self(Narrow { numerator, denominator: b }));
         }
-        if self.is_zero() || other.is_zero() {
-            return Ok(if self.is_zero() { other } else { self });
+        if a == 0 || c == 0 {
+            return Ok(if a == 0 { other } else { self });
         }
-        self.plus_unlike(other)
-    }
-
-    /// Decimals' denominators divide each other; others are reduced first.
-    fn plus_unlike(self, other: Self) -> Result<Self, Overflow> {
-        let (fine, coarse) = if self.denominator > other.denominator { (self, other) } else { (other, self) };
-        if remainder(fine.denominator, coarse.denominator) == I256::ZERO {
-            let parts = product(coarse.numerator, quotient(fine.denominator, coarse.denominator));
-            if let Some(numerator) = parts.and_then(|parts| fine.numerator.checked_add(parts)) {
-                return Ok(Self { numerator, denominator: fine.denominator });
+        // Decimals' denominators divide each other.
+        let ((fine, denominator), (coarse, parts)) = if b > d { ((a, b), (c, d)) } else { ((c, d), (a, b)) };
+        if denominator.checked_rem(parts) == Some(0) {
+            let grown = denominator.checked_div(parts).and_then(|factor| coarse.checked_mul(factor));
+            if let Some(numerator) = grown.and_then(|grown| fine.checked_add(grown)) {
+                return Ok(Self(Narrow { numerator, denominator }));
             }
         }
-        let cut = || self.cut()?.sum(other.cut()?);
-        self.reduced().sum(other.reduced()).or_else(cut).ok_or(Overflow)
-    }
-
-    fn sum(self, other: Self) -> Option<Self> {
-        let shared = gcd(self.denominator, other.denominator);
-        let (own_part, other_part) = (quotient(self.denominator, shared), quotient(other.denominator, shared));
-        let numerator = product(self.numerator, other_part)?.checked_add(product(other.numerator, own_part)?)?;
-        Some(Self { numerator, denominator: product(self.denominator, other_part)? })
+        self.wide().plus(other.wide()).map(Self::from)
     }
 
     /// The difference, or zero where it would be negative.
     pub(crate) fn minus(self, other: Self) -> Result<Self, Overflow> {
-        if other.is_zero() {
-            return Ok(self);
+        match (self.0, other.0) {
+            (_, Narrow { numerator: 0, .. }) => Ok(self),
+            (Narrow { numerator: a, denominator: b }, Narrow { numerator: c, denominator: d }) if b == d => {
+                Ok(Self::of(a.saturating_sub(c), b))
+            }
+            _ => self.wide().minus(other.wide()).map(Self::from),
         }
-        let taken = Self { numerator: other.numerator.checked_neg().ok_or(Overflow)?, ..other };
-        let difference = self.plus(taken)?;
-        Ok(Self::new(difference.numerator, difference.denominator))
     }
 
     #[inline]
@@ -125,66 +124,70 @@ impl Fraction {
         if other.is_one() {
             return Ok(self);
         }
-        let reduced = || self.reduced().product(other.reduced());
-        let cut = || self.cut()?.product(other.cut()?);
-        self.product(other).or_else(reduced).or_else(cut).ok_or(Overflow)
-    }
-
-    fn product(self, other: Self) -> Option<Self> {
-        let numerator = product(self.numerator, other.numerator)?;
-        Some(Self { numerator, denominator: product(self.denominator, other.denominator)? })
+        if let (Narrow { numerator: a, denominator: b }, Narrow { numerator: c, denominator: d }) =
+            (self.0, other.0)
+            && let Some((numerator, denominator)) = a.checked_mul(c).zip(b.checked_mul(d))
+        {
+            return Ok(Self(Narrow { numerator, denominator }));
+        }
+        self.wide().times(other.wide()).map(Self::from)
     }
 
     /// The quotient; zero where there is nothing to divide by.
     pub(crate) fn divided_by(self, other: Self) -> Result<Self, Overflow> {
-        if other.is_zero() {
-            return Ok(Self::ZERO);
+        match other.0 {
+            Narrow { numerator: 0, .. } => Ok(Self::ZERO),
+            Narrow { numerator, denominator } => self.times(Self::of(denominator, numerator)),
+            Size::Wide(other) => self.wide().divided_by(other).map(Self::from),
         }
-        self.times(Self { numerator: other.denominator, denominator: other.numerator })
     }
 
     /// How often `part` goes into this, as a whole number.
     pub(crate) fn whole_times(self, part: Self) -> Result<Self, Overflow> {
-        let often = self.divided_by(part)?;
-        Ok(Self { numerator: quotient(often.numerator, often.denominator), denominator: I256::ONE })
+        if let (Narrow { numerator: a, denominator: b }, Narrow { numerator: c, denominator: d }) =
+            (self.0, part.0)
+            && let Some((count, of)) = a.checked_mul(d).zip(b.checked_mul(c))
+        {
+            return Ok(Self::of(count.checked_div(of).unwrap_or_default(), 1));
+        }
+        self.wide().whole_times(part.wide()).map(Self::from)
     }
 
     /// The whole number of points that this rounds to.
     pub(crate) fn rounded(self, rounding: Rounding) -> Result<Points, Overflow> {
-        let whole = quotient(self.numerator, self.denominator);
-        let rest = remainder(self.numerator, self.denominator);
-        let missing = self.denominator.checked_sub(rest).ok_or(Overflow)?;
-        let up = match rounding {
-            Rounding::Down => false,
-            Rounding::Up => rest > I256::ZERO,
-            Rounding::HalfUp => rest >= missing,
-            Rounding::HalfEven => {
-                let odd = remainder(whole, I256::from(2)) == I256::ONE;
-                rest > missing || (rest == missing && odd)
+        match (self.0, rounding) {
+            (Narrow { numerator, denominator }, Rounding::Down) => {
+                numerator.checked_div(denominator).and_then(Points::new).ok_or(Overflow)
             }
-        };
-        let whole = if up { whole.checked_add(I256::ONE).ok_or(Overflow)? } else { whole };
-        i64::try_from(whole).ok().and_then(Points::new).ok_or(Overflow)
+            _ => self.wide().rounded(rounding),
+        }
     }
 
     /// The same with the smallest numbers.
     pub(crate) fn reduced(self) -> Self {
-        let shared = gcd(self.numerator, self.denominator);
-        Self { numerator: quotient(self.numerator, shared), denominator: quotient(self.denominator, shared) }
+        self.wide().reduced().into()
     }
 
-    /// The same to 18 digits, in numbers of 120 bits. None where it is too large for that.
-    fn cut(self) -> Option<Self> {
-        let longer = self.numerator.checked_abs()?.max(self.denominator);
-        let spare = I256::BITS.saturating_sub(longer.leading_zeros()).saturating_sub(120);
-        let (numerator, denominator) = (self.numerator.checked_shr(spare)?, self.denominator.checked_shr(spare)?);
-        (denominator > I256::ZERO).then_some(Self { numerator, denominator })
+    fn wide(self) -> Wide {
+        match self.0 {
+            Narrow { numerator, denominator } => Wide::new(I256::from(numerator), I256::from(denominator)),
+            Size::Wide(wide) => wide,
+        }
+    }
+}
+
+impl From<Wide> for Fraction {
+    fn from(wide: Wide) -> Self {
+        match (i64::try_from(wide.numerator), i64::try_from(wide.denominator)) {
+            (Ok(numerator), Ok(denominator)) => Self::of(numerator, denominator),
+            _ => Self(Size::Wide(wide)),
+        }
     }
 }
 
 impl PartialEq for Fraction {
     fn eq(&self, other: &Self) -> bool {
-        let (left, right) = (self.reduced(), other.reduced());
+        let (left, right) = (self.wide().reduced(), other.wide().reduced());
         left.numerator == right.numerator && left.denominator == right.denominator
     }
 }
@@ -194,69 +197,27 @@ impl Eq for Fraction {}
 /// A decimal where it ends within twelve places, else `numerator/denominator`.
 impl fmt::Display for Fraction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, rest) =
-            (quotient(self.numerator, self.denominator), remainder(self.numerator, self.denominator));
-        if rest == I256::ZERO {
-            return write!(f, "{whole}");
-        }
+        let Narrow { numerator, denominator } = self.0 else { return self.wide().fmt(f) };
+        let (whole, rest) = (numerator.checked_div(denominator), numerator.checked_rem(denominator));
+        let (Some(whole), Some(mut rest)) = (whole, rest) else { return f.write_str("0") };
         let mut digits = String::new();
-        let mut rest = Some(rest);
-        for _ in 0..12 {
-            let Some(ten) = rest.and_then(|rest| rest.checked_mul(I256::from(10))) else { break };
-            digits.push_str(&quotient(ten, self.denominator).to_string());
-            let left = remainder(ten, self.denominator);
-            if left == I256::ZERO {
-                return write!(f, "{whole}.{digits}");
-            }
-            rest = Some(left);
+        while rest > 0 && digits.len() < 12 {
+            let Some(ten) = rest.checked_mul(10) else { return self.wide().fmt(f) };
+            let digit = ten.checked_div(denominator).and_then(|digit| u32::try_from(digit).ok());
+            digits.extend(digit.and_then(|digit| char::from_digit(digit, 10)));
+            rest = ten.checked_rem(denominator).unwrap_or_default();
         }
-        let exact = self.reduced();
-        write!(f, "{}/{}", exact.numerator, exact.denominator)
+        match (digits.is_empty(), rest) {
+            (true, _) => write!(f, "{whole}"),
+            (false, 0) => write!(f, "{whole}.{digits}"),
+            (false, _) => self.wide().fmt(f),
+        }
     }
-}
-
-// The numbers of everyday orders fit in 64 bits, which the machine calculates with five times as fast.
-#[inline]
-fn small(a: I256) -> Option<i64> {
-    let (high, low) = a.into_words();
-    if high == 0 { i64::try_from(low).ok() } else { None }
-}
-
-#[inline]
-fn product(a: I256, b: I256) -> Option<I256> {
-    match small(a).zip(small(b)) {
-        Some((a, b)) => i128::from(a).checked_mul(i128::from(b)).map(I256::from),
-        None => a.checked_mul(b),
-    }
-}
-
-// Division by what is known to be positive; total all the same.
-fn quotient(a: I256, b: I256) -> I256 {
-    match small(a).zip(small(b)).and_then(|(a, b)| a.checked_div(b)) {
-        Some(whole) => I256::from(whole),
-        None => a.checked_div(b).unwrap_or(I256::ZERO),
-    }
-}
-
-fn remainder(a: I256, b: I256) -> I256 {
-    match small(a).zip(small(b)).and_then(|(a, b)| a.checked_rem(b)) {
-        Some(rest) => I256::from(rest),
-        None => a.checked_rem(b).unwrap_or(I256::ZERO),
-    }
-}
-
-/// The greatest common divisor, at least one.
-fn gcd(a: I256, b: I256) -> I256 {
-    let (mut a, mut b) = (a.checked_abs().unwrap_or(I256::ONE), b.checked_abs().unwrap_or(I256::ONE));
-    while b != I256::ZERO {
-        (a, b) = (b, remainder(a, b));
-    }
-    if a == I256::ZERO { I256::ONE } else { a }
 }
 
 #[cfg(feature = "json")]
 mod json {
-    use super::Fraction;
+    use super::{Fraction, Wide};
     use ethnum::I256;
 
     impl serde::Serialize for Fraction {
@@ -275,11 +236,11 @@ mod json {
     /// Reads what `Display` writes.
     fn parse(text: &str) -> Option<Fraction> {
         if let Some((numerator, denominator)) = text.split_once('/') {
-            return Some(Fraction::new(numerator.parse().ok()?, denominator.parse().ok()?));
+            return Some(Fraction::from(Wide::new(numerator.parse().ok()?, denominator.parse().ok()?)));
         }
         let (whole, digits) = text.split_once('.').unwrap_or((text, ""));
         let scale = I256::from(10).checked_pow(u32::try_from(digits.len()).ok()?)?;
-        Some(Fraction::new(format!("{whole}{digits}").parse().ok()?, scale))
+        Some(Fraction::from(Wide::new(format!("{whole}{digits}").parse().ok()?, scale)))
     }
 }
 
@@ -319,7 +280,7 @@ mod tests {
 
     #[test]
     fn overflow_is_an_error() {
-        let huge = Fraction::new(I256::MAX, I256::ONE);
+        let huge = Fraction::from(Wide::new(I256::MAX, I256::ONE));
         assert_eq!(huge.times(huge), Err(Overflow));
         assert_eq!(huge.plus(Fraction::ONE), Err(Overflow));
         assert_eq!(huge.rounded(Rounding::Up), Err(Overflow));

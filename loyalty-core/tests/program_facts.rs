@@ -16,8 +16,8 @@ mod story;
 
 use loyalty_core::proptest::{Books, books_add_up};
 use loyalty_core::{
-    Account, AccountId, Command, Email, Event, Line, ManualTier, Order, Party, Points, Program, Rejection, Tag,
-    TierReason, Timestamp, decide, next_due, tier_status,
+    Account, AccountId, Command, Context, Email, Event, Line, ManualTier, Order, Party, Points, Program,
+    Rejection, Tag, TierReason, Timestamp, decide, next_due, tier_status,
 };
 use story::*;
 
@@ -210,6 +210,19 @@ fn what_was_due_before_a_publication_is_decided_under_the_old_program() {
         matches!(events[..], [Event::PointsExpired { expired_at, .. }] if expired_at == at("06-01")),
         "{events:?}"
     );
+}
+
+#[test]
+fn a_clock_put_back_behind_a_publication_still_ends_lots() {
+    let lots = program_of(r#"{"expiry": {"per_lot": {"after": "P1M"}}}"#);
+    let (since, now) = (at("06-01"), at("01-01"));
+    let empty = Account::default();
+    let mut account = Account::default();
+    for event in decide(&Context { since, ..Context::new(&lots, &empty, now) }, &add(5)).unwrap().events {
+        account.evolve(&event);
+    }
+    let later = Context { since, ..Context::new(&lots, &account, at("02-01")) };
+    assert!(matches!(loyalty_core::due(&later)[..], [Event::PointsExpired { .. }]));
 }
 
 // Tiers.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loyalty_core::discount::{CustomerSelection, Parts, PriceRule};
-use loyalty_core::proptest::{expiring_programs, facts, programs, tags, tier_ids};
+use loyalty_core::proptest::{expiring_programs, facts, programs, tags, tier_ids, whole_programs};
 use loyalty_core::{
     Amount, CheckoutId, CodeId, Command, ManualTier, PriceRuleId, Program, ProgramVersion, RedemptionId, RewardId,
     ShopId, Timestamp, Zone,
@@ -185,9 +185,12 @@ fn price_rule() -> impl Strategy<Value = PriceRule> {
 }
 
 fn publishing() -> impl Strategy<Value = Action> {
-    (prop_oneof![programs(), expiring_programs()], weighted(0.3, 1..4_u32)).prop_map(|(program, replaces)| {
-        Action::PublishProgram { program: Box::new(program), replaces: replaces.map(ProgramVersion) }
-    })
+    (prop_oneof![programs(), expiring_programs(), whole_programs()], weighted(0.3, 1..4_u32)).prop_map(
+        |(program, replaces)| Action::PublishProgram {
+            program: Box::new(program),
+            replaces: replaces.map(ProgramVersion),
+        },
+    )
 }
 
 /// Few names, so that what is there is changed, forgotten and made again.
@@ -254,6 +257,7 @@ fn by_hand() -> impl Strategy<Value = Command> {
             Command::SetTier(tier.map(|(id, until)| ManualTier { id, until: until.map(hours) }))
         }),
         1 => Just(Command::CatchUp),
+        1 => Just(Command::SignUp),
         1 => Just(add(loyalty_core::Points::MAX.get())),
     ]
 }
@@ -462,14 +466,15 @@ fn every_program_survives_its_document() {
     let store = place.open();
     let desk = Desk::new(&store);
     let mut runner = TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
-    let published = runner.run(&prop_oneof![programs(), expiring_programs()], |program: Program| {
-        let action = Action::PublishProgram { program: Box::new(program.clone()), replaces: None };
-        let version = desk.act(action).unwrap().program;
-        let reader = rusqlite::Connection::open(place.file()).unwrap();
-        let sql = "SELECT body FROM program WHERE shop = ? AND version = ?";
-        let body: String = reader.query_row(sql, (desk.shop.0, version.unwrap().0), |row| row.get(0)).unwrap();
-        prop_assert_eq!(Program::from_json(&body), Ok(program));
-        Ok(())
-    });
+    let published =
+        runner.run(&prop_oneof![programs(), expiring_programs(), whole_programs()], |program: Program| {
+            let action = Action::PublishProgram { program: Box::new(program.clone()), replaces: None };
+            let version = desk.act(action).unwrap().program;
+            let reader = rusqlite::Connection::open(place.file()).unwrap();
+            let sql = "SELECT body FROM program WHERE shop = ? AND version = ?";
+            let body: String = reader.query_row(sql, (desk.shop.0, version.unwrap().0), |row| row.get(0)).unwrap();
+            prop_assert_eq!(Program::from_json(&body), Ok(program));
+            Ok(())
+        });
     published.unwrap_or_else(|error| panic!("{error}"));
 }

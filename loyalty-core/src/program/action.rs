@@ -74,6 +74,7 @@ pub fn fold_code(code: &str) -> String {
 
 impl ActionKind {
     /// Kinds that are but a name.
+    #[cfg(feature = "json")]
     pub(super) const PLAIN: [(&'static str, Self); 8] = [
         ("anniversary", Self::Anniversary),
         ("birthday", Self::Birthday { notice_days: 30 }),

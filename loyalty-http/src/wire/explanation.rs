@@ -1,8 +1,8 @@
 //! Why an order is worth what it is worth, on the wire.
 
-use loyalty_core::explain::{Exclusion, Left, LineBasis, Multiplier, RuleShare, Standing};
+use loyalty_core::explain::{CampaignShare, Exclusion, Left, LineBasis, Multiplier, RuleShare, Standing};
 use loyalty_core::order::Posted;
-use loyalty_core::program::Earn;
+use loyalty_core::program::{Earn, Effect};
 use loyalty_core::{
     Amount, Explanation, Fraction, LineId, Points, ProgramVersion, Rate, Reckoning, RuleId, TierId,
 };
@@ -30,6 +30,9 @@ pub(crate) struct ExplanationAnswer<'a> {
     rules: Vec<RuleAnswer<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     multipliers: Vec<MultiplierAnswer<'a>>,
+    /// What each campaign added.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    campaigns: Vec<CampaignAnswer<'a>>,
     #[serde(serialize_with = "as_text")]
     exact: Fraction,
     rounding: &'static str,
@@ -67,12 +70,24 @@ struct RuleAnswer<'a> {
     basis: Fraction,
     #[serde(serialize_with = "as_text")]
     points: Fraction,
+    /// How much a limit left for this order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at_most: Option<Points>,
 }
 
 #[derive(Debug, Serialize)]
 struct MultiplierAnswer<'a> {
     tier: &'a TierId,
     factor: Rate,
+}
+
+#[derive(Debug, Serialize)]
+struct CampaignAnswer<'a> {
+    campaign_id: &'a RuleId,
+    /// As it stands in the program's document.
+    effect: &'a Effect,
+    #[serde(serialize_with = "as_text")]
+    points: Fraction,
 }
 
 /// What an order has put on its account.
@@ -111,6 +126,7 @@ impl<'a> ExplanationAnswer<'a> {
             left: explanation.left.map(LeftAnswer::new),
             rules: explanation.rules.iter().map(RuleAnswer::new).collect(),
             multipliers: explanation.multipliers.iter().map(MultiplierAnswer::new).collect(),
+            campaigns: explanation.campaigns.iter().map(CampaignAnswer::new).collect(),
             exact: explanation.exact,
             rounding: explanation.rounding.name(),
             points: explanation.points,
@@ -150,7 +166,14 @@ impl LeftAnswer {
 
 impl<'a> RuleAnswer<'a> {
     fn new(share: &'a RuleShare) -> Self {
-        Self { rule_id: &share.rule, earn: &share.earn, basis: share.basis, points: share.points }
+        let at_most = share.room.map(|room| room.points);
+        Self { rule_id: &share.rule, earn: &share.earn, basis: share.basis, points: share.points, at_most }
+    }
+}
+
+impl<'a> CampaignAnswer<'a> {
+    fn new(share: &'a CampaignShare) -> Self {
+        Self { campaign_id: &share.campaign, effect: &share.effect, points: share.points }
     }
 }
 

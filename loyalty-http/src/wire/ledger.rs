@@ -43,6 +43,9 @@ pub(crate) struct EntryAnswer<'a> {
     kind: &'static str,
     /// What it did to the balance.
     points: Points,
+    /// What it did to the points that are pending.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_points: Option<Points>,
     /// The balance after it.
     point_balance: Points,
     #[serde(flatten)]
@@ -86,7 +89,8 @@ pub(crate) fn entries(row: &JournalRow) -> impl Iterator<Item = EntryAnswer<'_>>
         after = after.saturating_sub(points);
         let (kind, about) = describe(event)?;
         let entry_id = EntryId { seq: row.seq, index };
-        Some(EntryAnswer { entry_id, at: Time(row.at), kind, points, point_balance, about })
+        let pending_points = Some(event.pending_points()).filter(|points| !points.is_zero());
+        Some(EntryAnswer { entry_id, at: Time(row.at), kind, points, pending_points, point_balance, about })
     })
 }
 
