@@ -28,6 +28,7 @@ use crate::log::{Answered, Stopwatch};
 use crate::problem::Problem;
 use crate::router::{Entry, Matched, ROUTES, Router};
 use crate::server::RequestId;
+use crate::throttle::Throttle;
 use crate::wire::query::Query;
 
 /// A loyalty server without its socket.
@@ -36,6 +37,7 @@ pub struct App {
     clock: Clock,
     config: Config,
     router: Router,
+    throttle: Arc<Throttle>,
 }
 
 /// What became known of a request on its way, for the log.
@@ -57,7 +59,7 @@ struct Turn {
 impl App {
     /// Serves what a store holds, with the default limits.
     pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
-        Self { store, clock, config: Config::default(), router: Router::new(ROUTES) }
+        Self { store, clock, config: Config::default(), router: Router::new(ROUTES), throttle: Arc::default() }
     }
 
     /// The same with other limits.
@@ -108,7 +110,16 @@ impl App {
             (key.map(|key| Once::new(key, head, &body)), body)
         };
         let (shop, now) = (key.shop, self.clock.now());
-        let call = Call { store: &*self.store, key: &key, now, head, params, query, body: &body };
+        let call = Call {
+            store: &*self.store,
+            key: &key,
+            now,
+            head,
+            params,
+            query,
+            body: &body,
+            throttle: &self.throttle,
+        };
         self.carry_out(handler(&call)?, Turn { shop, now, once, id }).await
     }
 

@@ -47,6 +47,7 @@ mod endpoint;
 mod idempotency;
 pub mod integration;
 mod shopify;
+mod throttle;
 pub mod wire;
 
 pub mod log;

@@ -1,10 +1,15 @@
 //! Price rules and codes: made, listed, reserved, used by orders and given back.
 
-use loyalty_core::discount::{BatchOutcome, Cart, CartLine, CustomerSelection, Parts, PriceRule, Stacking};
-use loyalty_core::discount::{Customer, Refusal};
-use loyalty_core::{CheckoutId, CodeId, Command, CustomerId, LineId, Order, Origin, PriceRuleId, ShopId, Status};
+use loyalty_core::discount::{
+    BatchOutcome, Cart, CartLine, Customer, CustomerSelection, Parts, PriceRule, Refusal, Stacking,
+};
+use loyalty_core::{
+    CheckoutId, CodeId, Command, CustomerId, LineId, Order, Origin, PriceRuleId, SegmentId, ShopId, Status, Tag,
+    Zone,
+};
 use loyalty_store::{
-    CartQuery, CheckoutView, CodeBatch, DiscountAction, Discounted, Outcome, Receipt, Store, Who,
+    Action, CartQuery, CatalogueAction, Catalogued, CheckoutView, CodeBatch, DiscountAction, Discounted,
+    EmailConflict, Outcome, Presence, ProfileChange, Receipt, SearchQuery, Store, Who,
 };
 use loyalty_tests::*;
 
@@ -390,6 +395,34 @@ pub(crate) fn a_guest_keeps_the_reservation_when_they_log_in(store: &dyn Store) 
     assert_eq!(desk.used(code), 1);
     let again = desk.order(Some(&id("1")), paid_with("o2", "10", &["ONE"])).unwrap();
     assert_eq!(outcomes(&again), [("ONE", Some("already_used_by_customer"))]);
+}
+
+pub(crate) fn a_rule_is_for_whom_a_saved_search_finds(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let query = SearchQuery::parse("tag:vip", desk.now, Zone::UTC).unwrap();
+    let save = CatalogueAction::SaveSearch { name: "VIPs".to_owned(), query };
+    let Some(Catalogued::Search(search)) = desk.act(Action::Catalogue(save)).unwrap().catalogue else {
+        panic!("no search");
+    };
+    let parts = Parts {
+        customer_selection: CustomerSelection::Prerequisite,
+        prerequisite_saved_search_ids: [SegmentId::new(search.number.to_string()).unwrap()].into(),
+        ..ten_percent()
+    };
+    desk.code(desk.rule(parts), "VIP");
+    let tags = Some([Tag::new("vip").unwrap()].into());
+    let change = ProfileChange { tags, ..ProfileChange::default() };
+    let (who, presence, conflict) = (id("1"), Presence::May, EmailConflict::Refuse);
+    desk.act(Action::Customer { who, presence, change, conflict, if_match: None, commands: Vec::new() }).unwrap();
+    for (customer, want) in [("1", None), ("2", Some("customer_not_eligible"))] {
+        let buyer = Customer { id: Some(CustomerId::new(customer).unwrap()), ..Customer::default() };
+        let query = CartQuery { cart: cart(&["VIP"], buyer), checkout: None, stacking: Stacking::default() };
+        let found = store.cart_facts(desk.shop, query).unwrap().evaluate().unwrap();
+        assert_eq!(found.codes[0].outcome.as_ref().err().map(Refusal::code), want);
+        let order = format!("o{customer}");
+        let order = desk.order(Some(&id(customer)), paid_with(&order, "10", &["VIP"])).unwrap();
+        assert_eq!(outcomes(&order), [("VIP", want)]);
+    }
 }
 
 fn cart(codes: &[&str], customer: Customer) -> Cart {

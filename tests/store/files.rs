@@ -188,13 +188,14 @@ fn an_older_format_is_moved_to_the_newest() {
     let (shop, before) = (desk.shop, Picture::of(&store));
     drop(store);
     let first = "DROP TABLE numbering; DROP TABLE product; DROP TABLE category; DROP TABLE saved_search;
+        DROP TABLE keyed; DROP TABLE price_rule; DROP TABLE discount_code;
         PRAGMA user_version = 1;";
     place.sql().execute_batch(first).unwrap();
     let store = place.open();
     assert_eq!(Picture::of(&store), before);
     assert_eq!(store.count_products(shop), Ok(0));
     let version: i64 = place.sql().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
 }
 
 #[test]

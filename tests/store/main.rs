@@ -199,6 +199,7 @@ conformance! {
         codes_are_reserved_together_or_not_at_all
         a_guest_keeps_the_reservation_when_they_log_in
         a_cart_is_evaluated_with_all_that_is_known
+        a_rule_is_for_whom_a_saved_search_finds
         nothing_grows_with_use
         rules_and_codes_of_one_shop_are_not_anothers
         a_refused_discount_leaves_no_trace;

@@ -32,7 +32,9 @@ pub(crate) fn put_many(call: &Call<'_>) -> Result<Work, Problem> {
 
 /// `DELETE /v1/categories/{category_id}`: products stay in it.
 pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
-    Ok(Work::delete(CatalogueAction::DeleteCategory(call.path("category_id")?), "category_id"))
+    Ok(Work::delete(Action::Catalogue(CatalogueAction::DeleteCategory(call.path("category_id")?)), |_| {
+        Some("category_id".to_owned())
+    }))
 }
 
 /// `GET /v1/categories/{category_id}`

@@ -4,13 +4,16 @@
 //! and how the outcome is answered. The app carries it out, so idempotency, time limits and failures are
 //! dealt with in one place and for all alike.
 
+pub(crate) mod carts;
 pub(crate) mod categories;
 pub(crate) mod customers;
+pub(crate) mod discount_codes;
 pub(crate) mod health;
 pub(crate) mod key;
 pub(crate) mod ledger;
 pub(crate) mod orders;
 pub(crate) mod points;
+pub(crate) mod price_rules;
 pub(crate) mod products;
 pub(crate) mod program;
 pub(crate) mod redemptions;
@@ -25,14 +28,13 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use loyalty_core::{ShopId, Timestamp};
-use loyalty_store::{
-    self as store, Action, CatalogueAction, Failure, KeyRecord, Outcome, Receipt, Rejection, Shop, Store,
-};
+use loyalty_store::{self as store, Action, Failure, KeyRecord, Outcome, Receipt, Rejection, Shop, Store};
 use matchit::Params;
 use serde::{Deserialize, Serialize};
 
 use crate::problem::{self, Problem};
 use crate::server::RequestId;
+use crate::throttle::Throttle;
 use crate::wire::customer::CountAnswer;
 use crate::wire::json::field::FromText;
 use crate::wire::query::Query;
@@ -47,6 +49,8 @@ pub(crate) struct Call<'a> {
     pub(crate) params: Params<'a, 'a>,
     pub(crate) query: Query<'a>,
     pub(crate) body: &'a [u8],
+    /// Who looked for codes in vain of late.
+    pub(crate) throttle: &'a Arc<Throttle>,
 }
 
 impl<'a> Call<'a> {
@@ -124,9 +128,11 @@ impl Work {
     }
 
     /// One transaction that takes something away, and has nothing to say of it.
-    pub(crate) fn delete(action: CatalogueAction, param: &'static str) -> Self {
-        let blame = move |_: &Rejection| Some(param.to_owned());
-        Self::write(Action::Catalogue(action), StatusCode::NO_CONTENT, |_| Vec::new(), blame)
+    pub(crate) fn delete(
+        action: Action,
+        blame: impl FnOnce(&Rejection) -> Option<String> + Send + 'static,
+    ) -> Self {
+        Self::write(action, StatusCode::NO_CONTENT, |_| Vec::new(), blame)
     }
 
     /// The same for clients that know no 409: what clashes with what is there is 422.

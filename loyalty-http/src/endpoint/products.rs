@@ -41,7 +41,9 @@ pub(crate) fn tally(receipt: &Receipt) -> Vec<u8> {
 
 /// `DELETE /v1/products/{product_id}`
 pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
-    Ok(Work::delete(CatalogueAction::DeleteProduct(call.path("product_id")?), "product_id"))
+    Ok(Work::delete(Action::Catalogue(CatalogueAction::DeleteProduct(call.path("product_id")?)), |_| {
+        Some("product_id".to_owned())
+    }))
 }
 
 /// `GET /v1/products/{product_id}`

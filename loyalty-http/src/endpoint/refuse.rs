@@ -27,11 +27,15 @@ pub(crate) fn unknown_outcome(cause: impl std::fmt::Display) -> Problem {
 pub(crate) fn rejection(rejection: &Rejection, param: Option<String>) -> Problem {
     let status = match rejection {
         Rejection::CategoryNotFound
+        | Rejection::CodeNotFound
         | Rejection::CustomerNotFound
+        | Rejection::PriceRuleNotFound
         | Rejection::ProductNotFound
         | Rejection::RedemptionNotFound
         | Rejection::SavedSearchNotFound => ErrorStatus::NOT_FOUND,
-        Rejection::CustomerExists | Rejection::SavedSearchNameTaken => ErrorStatus::CONFLICT,
+        Rejection::CodeTaken | Rejection::CustomerExists | Rejection::SavedSearchNameTaken => {
+            ErrorStatus::CONFLICT
+        }
         Rejection::PreconditionFailed | Rejection::ProgramChanged { .. } => ErrorStatus::PRECONDITION_FAILED,
         Rejection::EmailTaken
         | Rejection::IdempotencyKeyReused

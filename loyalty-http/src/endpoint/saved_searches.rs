@@ -30,7 +30,9 @@ pub(crate) fn made(receipt: &Receipt) -> Option<&SavedSearch> {
 
 /// `DELETE /v1/customer-saved-searches/{saved_search_id}`
 pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
-    Ok(Work::delete(CatalogueAction::DeleteSearch(id(call)?), "saved_search_id"))
+    Ok(Work::delete(Action::Catalogue(CatalogueAction::DeleteSearch(id(call)?)), |_| {
+        Some("saved_search_id".to_owned())
+    }))
 }
 
 /// `GET /v1/customer-saved-searches/{saved_search_id}`

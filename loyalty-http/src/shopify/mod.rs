@@ -15,6 +15,8 @@
 //! Orders, points and the program are at `/v1` alone.
 
 pub(crate) mod customers;
+pub(crate) mod discount_codes;
+pub(crate) mod price_rules;
 pub(crate) mod products;
 pub(crate) mod saved_searches;
 mod wire;

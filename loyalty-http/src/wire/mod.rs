@@ -8,13 +8,16 @@
 pub mod json;
 
 pub(crate) mod bulk;
+pub(crate) mod cart;
 pub(crate) mod category;
 pub(crate) mod customer;
+pub(crate) mod discount_code;
 pub(crate) mod explanation;
 pub(crate) mod ledger;
 pub(crate) mod order;
 pub(crate) mod percent;
 pub(crate) mod points;
+pub(crate) mod price_rule;
 pub(crate) mod product;
 pub(crate) mod program;
 pub(crate) mod query;

@@ -246,7 +246,7 @@ struct OrderCodeAnswer {
     /// Whether this order counts among its uses.
     used: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    code_id: Option<CodeId>,
+    code_id: Option<String>,
     /// Why the code was not used.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -260,7 +260,7 @@ impl From<&OrderCode> for OrderCodeAnswer {
         Self {
             code: code.text.as_str().to_owned(),
             used: code.outcome.is_ok(),
-            code_id: code.outcome.as_ref().ok().copied(),
+            code_id: code.outcome.as_ref().ok().map(CodeId::to_string),
             reason: refusal.map(CodeRefusal::code),
             detail: refusal.map(|refusal| sentence(&refusal.to_string())),
         }
@@ -308,7 +308,7 @@ impl<'a> OrderAnswer<'a> {
         let brought = state.recorded().into_iter().flat_map(|recorded| &recorded.order.codes);
         let discount_codes = brought.map(|code| {
             let used = used.iter().find(|used| used.text == *code);
-            let (code, code_id) = (code.as_str().to_owned(), used.map(|used| used.id));
+            let (code, code_id) = (code.as_str().to_owned(), used.map(|used| used.id.to_string()));
             OrderCodeAnswer { code, used: used.is_some(), code_id, reason: None, detail: None }
         });
         Self { discount_codes: discount_codes.collect(), ..self }

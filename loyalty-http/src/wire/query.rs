@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hyper::header::{HeaderName, HeaderValue, LINK};
-use loyalty_core::{AccountId, CategoryId, RedemptionId};
+use loyalty_core::{AccountId, CategoryId, CodeId, PriceRuleId, RedemptionId};
 use loyalty_store::{Number, Seq};
 
 use super::json::field::FromText;
@@ -190,11 +190,39 @@ impl Cursor for SearchCursor {
 /// The last redemption of a page.
 impl Cursor for RedemptionId {
     fn write(&self) -> String {
-        format!("r{self}")
+        format!("x{self}")
     }
 
     fn read(text: &str) -> Option<Self> {
-        text.strip_prefix('r').and_then(value::number).map(Self)
+        text.strip_prefix('x').and_then(value::number).map(Self)
+    }
+}
+
+/// The last price rule of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RuleCursor(pub(crate) PriceRuleId);
+
+impl Cursor for RuleCursor {
+    fn write(&self) -> String {
+        format!("r{}", self.0)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.strip_prefix('r').and_then(value::number).map(PriceRuleId).map(Self)
+    }
+}
+
+/// The last discount code of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CodeCursor(pub(crate) CodeId);
+
+impl Cursor for CodeCursor {
+    fn write(&self) -> String {
+        format!("d{}", self.0)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.strip_prefix('d').and_then(value::number).map(CodeId).map(Self)
     }
 }
 

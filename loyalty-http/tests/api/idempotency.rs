@@ -7,7 +7,7 @@ fn send(world: &World, method: &str, path: &str, body: &str, key: &str) -> Answe
 }
 
 /// Every writing route: what is done, and something else under the same key.
-const WRITES: [(&str, &str, &str, &str); 12] = [
+const WRITES: [(&str, &str, &str, &str); 16] = [
     ("POST", "/v1/customers", r#"{"customer_id":"2"}"#, r#"{"customer_id":"3"}"#),
     ("PATCH", "/v1/customers/1", r#"{"point_balance":60}"#, r#"{"point_balance":70}"#),
     ("POST", "/v1/points-add", r#"{"customer_id":"1","points":5}"#, r#"{"customer_id":"1","points":6}"#),
@@ -30,13 +30,32 @@ const WRITES: [(&str, &str, &str, &str); 12] = [
         r#"{"categories":[{"category_id":"cup","name":"Mug"}]}"#,
     ),
     ("POST", "/v1/customer-saved-searches", r#"{"name":"all"}"#, r#"{"name":"all","query":"tag:a"}"#),
+    ("POST", "/v1/price-rules", r#"{"title":"Ten","value":"-10"}"#, r#"{"title":"Ten","value":"-11"}"#),
+    ("POST", "/v1/price-rules/{rule}/discount-codes", r#"{"prefix":"A"}"#, r#"{"prefix":"B"}"#),
+    (
+        "POST",
+        "/v1/price-rules/{rule}/batch",
+        r#"{"discount_codes":[{"prefix":"A"}]}"#,
+        r#"{"discount_codes":[{"prefix":"B"}]}"#,
+    ),
+    (
+        "POST",
+        "/v1/checkouts/k/codes",
+        r#"{"codes":["TEN"],"until":"2026-03-20T12:00:00Z"}"#,
+        r#"{"codes":["TEN"],"until":"2026-03-20T11:00:00Z"}"#,
+    ),
 ];
 
 #[test]
 fn an_answer_is_given_again_byte_for_byte() {
     let world = World::new();
     world.customer("1", 50);
+    let rule = world.post("/v1/price-rules", r#"{"title":"Ten","value":"-10"}"#).expect(201).json();
+    let rule = rule["price_rule_id"].as_str().unwrap().to_owned();
+    world.post(&format!("/v1/price-rules/{rule}/discount-codes"), r#"{"code":"TEN"}"#).expect(201);
+    world.at("2026-03-20T00:00:00Z");
     for (index, (method, path, body, other)) in WRITES.into_iter().enumerate() {
+        let path = &path.replace("{rule}", &rule);
         let key = format!("key-{index}");
         let first = send(&world, method, path, body, &key);
         assert!((200..300).contains(&first.status), "{}", first.text());

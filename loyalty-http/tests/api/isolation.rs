@@ -21,7 +21,6 @@ fn another_shops_ids_are_nobodys() {
     world.put("/v1/categories/o", r#"{"name":"Tea"}"#).expect(200);
     let saved = world.post("/v1/customer-saved-searches", r#"{"name":"Ada","query":"ada"}"#).expect(201).json();
     let saved = saved["saved_search_id"].as_str().unwrap().to_owned();
-    let before = world.state();
 
     let other = |method: &str, path: &str, body: Option<&str>| {
         let request = world.request(method, path).key(&world.other);
@@ -71,6 +70,45 @@ fn another_shops_ids_are_nobodys() {
         };
         assert_eq!(ask("1", "o", "a@b.c"), ask("none", "none", "none@b.c"), "{path}");
     }
+    // A rule, and a code or a batch of it; then a checkout.
+    let ten = r#"{"title":"Ten","value":"-10"}"#;
+    let one = |path: &str, body: &str, name: &str| {
+        world.post(path, body).expect(201).json()[name].as_str().unwrap().to_owned()
+    };
+    let rule = one("/v1/price-rules", ten, "price_rule_id");
+    let under = format!("/v1/price-rules/{rule}");
+    let code = one(&format!("{under}/discount-codes"), r#"{"code":"TEN"}"#, "code_id");
+    let batch = one(&format!("{under}/batch"), r#"{"discount_codes":[{"code":"A"}]}"#, "batch_id");
+    let held = r#"{"codes":["TEN"],"until":"2026-03-01T12:30:00Z"}"#;
+    world.post("/v1/checkouts/k/codes", held).expect(200);
+    let before = world.state();
+    let rules: [(&str, &str, &str, Option<&str>); 12] = [
+        ("GET", "/v1/price-rules/{id}", "", None),
+        ("PUT", "/v1/price-rules/{id}", "", Some(ten)),
+        ("DELETE", "/v1/price-rules/{id}", "", None),
+        ("GET", "/v1/price-rules/{id}/discount-codes", "", None),
+        ("GET", "/v1/price-rules/{id}/discount-codes/count", "", None),
+        ("POST", "/v1/price-rules/{id}/discount-codes", "", Some("{}")),
+        ("GET", "/v1/price-rules/{id}/discount-codes/{id}", &code, None),
+        ("PUT", "/v1/price-rules/{id}/discount-codes/{id}", &code, Some(r#"{"enabled":false}"#)),
+        ("DELETE", "/v1/price-rules/{id}/discount-codes/{id}", &code, None),
+        ("POST", "/v1/price-rules/{id}/batch", "", Some(r#"{"discount_codes":[{"code":"B"}]}"#)),
+        ("GET", "/v1/price-rules/{id}/batch/{id}", &batch, None),
+        ("GET", "/v1/price-rules/{id}/batch/{id}/discount-codes", &batch, None),
+    ];
+    for (method, path, second, body) in rules {
+        let path = path.replacen("{id}", &rule, 1).replace("{id}", second);
+        other(method, &path, body).refused(404, "price_rule_not_found", "price_rule_id");
+    }
+    other("GET", "/v1/discount-codes/lookup?code=TEN", None).refused(404, "code_not_found", "code");
+    for (method, path, status) in
+        [("GET", "/v1/checkouts/{id}/codes", 200), ("DELETE", "/v1/checkouts/{id}/codes", 200)]
+    {
+        let answer = other(method, &path.replace("{id}", "k"), None).expect(status);
+        assert_eq!(answer.text(), r#"{"checkout_id":"k","reserved":[]}"#);
+    }
+    let (method, path, held) = ("POST", "/v1/checkouts/{id}/codes", Some(held));
+    other(method, &path.replace("{id}", "k"), held).refused(422, "unknown_code", "/codes/0");
     let text = |path: &str| other("GET", path, None).expect(200).text().to_owned();
     assert_eq!(text("/v1/customers"), r#"{"customers":[]}"#);
     assert_eq!(text("/v1/customers?email=a%40b.c"), r#"{"customers":[]}"#);
@@ -107,8 +145,10 @@ fn another_shops_ids_are_nobodys() {
 fn every_route_with_an_id_is_tried_above() {
     let source = include_str!("isolation.rs");
     for route in ROUTES.iter().filter(|route| route.pattern.starts_with("/v1") && route.pattern.contains('{')) {
-        let names = ["customer_id", "order_id", "product_id", "category_id", "saved_search_id", "redemption_id"];
-        let path = names.iter().fold(route.pattern.to_owned(), |path, name| path.replace(name, "id"));
+        let names = ["customer_id", "order_id", "product_id", "category_id", "saved_search_id"];
+        let names =
+            names.into_iter().chain(["price_rule_id", "code_id", "batch_id", "checkout_id", "redemption_id"]);
+        let path = names.fold(route.pattern.to_owned(), |path, name| path.replace(name, "id"));
         let tried = format!("\"{}\", \"{path}\"", route.method);
         let tried_with_o = format!("\"{}\", \"{}\"", route.method, path.replace("{id}", "o"));
         assert!(source.contains(&tried) || source.contains(&tried_with_o), "{} {}", route.method, route.pattern);

@@ -12,6 +12,7 @@ mod bad_input;
 mod catalogue;
 mod clients;
 mod customers;
+mod discounts;
 mod failures;
 mod gates;
 mod idempotency;

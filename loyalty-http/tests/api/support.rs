@@ -116,12 +116,13 @@ impl World {
         let verified = self.store.verify().unwrap();
         assert_eq!(verified.differences, Vec::<String>::new());
         let programs = [self.shop, ShopId(2)].map(|shop| self.store.program(shop, None).unwrap().unwrap().0);
-        let lists = ["customers", "products", "categories", "customer-saved-searches"].map(|list| {
-            [&self.key, &self.other].map(|key| {
-                let answer = self.request("GET", &format!("/v1/{list}?limit=250")).key(key).send().expect(200);
-                answer.text().to_owned()
-            })
-        });
+        let lists =
+            ["customers", "products", "categories", "customer-saved-searches", "price-rules"].map(|list| {
+                [&self.key, &self.other].map(|key| {
+                    let answer = self.request("GET", &format!("/v1/{list}?limit=250")).key(key).send().expect(200);
+                    answer.text().to_owned()
+                })
+            });
         format!("{verified:?} {programs:?} {lists:?}")
     }
 }

@@ -78,6 +78,49 @@ def products():
     assert [product.id for product in page.next_page()] == [cup.id] and not page.next_page().has_next_page()
 
 
+def price_rules():
+    rule = shopify.PriceRule()
+    rule.title = "SUMMER"
+    rule.target_type = "line_item"
+    rule.target_selection = "all"
+    rule.allocation_method = "across"
+    rule.value_type = "fixed_amount"
+    rule.value = "-10.0"
+    rule.customer_selection = "all"
+    rule.starts_at = "2026-01-19T17:59:10Z"
+    assert rule.save(), rule.errors.full_messages()
+    again = shopify.PriceRule.find(rule.id)
+    before = again.to_dict()
+    assert again.save() and again.to_dict() == before
+    again.usage_limit = 5
+    assert again.save() and shopify.PriceRule.find(rule.id).usage_limit == 5
+    wrong = shopify.PriceRule({"title": "wrong", "value": "10.0"})
+    assert not wrong.save() and wrong.errors.on("value"), wrong.errors.full_messages()
+    assert shopify.PriceRule.count() == 1
+    assert [one.id for one in shopify.PriceRule.find()] == [rule.id]
+    return rule
+
+
+def discount_codes(rule):
+    code = rule.add_discount_code(shopify.DiscountCode({"code": "SUMMER10"}))
+    assert code.id and code.usage_count == 0, code.to_dict()
+    found = shopify.DiscountCode.find(code.id, price_rule_id=rule.id)
+    assert found.code == "SUMMER10"
+    found.code = "WINTER10"
+    assert found.save(), found.errors.full_messages()
+    assert [one.code for one in rule.discount_codes()] == ["WINTER10"]
+    taken = shopify.DiscountCode({"code": "winter10", "price_rule_id": rule.id})
+    assert not taken.save() and taken.errors.on("code"), taken.errors.full_messages()
+    batch = rule.create_batch([{"code": "A"}, {"code": "winter10"}])
+    assert (batch.imported_count, batch.failed_count) == (1, 1), batch.to_dict()
+    assert [one.code for one in batch.discount_codes()] == ["A", "winter10"]
+    assert rule.find_batch(batch.id).status == "completed"
+    found.destroy()
+    assert [one.code for one in shopify.DiscountCode.find(price_rule_id=rule.id)] == ["A"]
+    rule.destroy()
+    assert not shopify.PriceRule.exists(rule.id)
+
+
 def refusals():
     try:
         shopify.Product.find(1)
@@ -94,5 +137,6 @@ def refusals():
 
 saved_searches(customers())
 products()
+discount_codes(price_rules())
 refusals()
 print("ok")

@@ -203,3 +203,33 @@ fn an_order_given_to_another_customer_stays_with_its_first() {
     assert_eq!(server.told("magento/orders-paid", &order("1", r#""60.00""#, grace)), 10);
     assert_eq!((server.balance("ada@example.com"), server.balance("grace@example.com")), (60, 0));
 }
+
+/// A plugin tells an order once: what is no code must not lose it, and what is one is used up.
+#[test]
+fn an_order_uses_up_the_codes_that_it_brings() {
+    let mut server = Server::start();
+    server.add_code("SUMMER");
+    let with = |id: &'static str, codes: &'static str| {
+        let members = order(id, r#""10.00""#, ADA);
+        members.map(|(name, value)| (name, if name == "discount_codes" { codes } else { value }))
+    };
+    for (id, codes, uses) in [
+        ("1", r#"[{"code":"summer"}]"#, 1),
+        ("1", r#"[{"code":"summer"}]"#, 1),
+        ("2", r#"{"3":{"code":"SUMMER"}}"#, 2),
+        ("3", r#"["Summer"]"#, 3),
+        ("4", r#"[{"code":""},{"code":null},{"code":{"code":"SUMMER"}},7,null,{"code":"none"}]"#, 3),
+        ("5", "null", 3),
+        ("6", "\"SUMMER\"", 4),
+    ] {
+        assert_eq!(server.tell("woocommerce/orders-processing", &with(id, codes)).status, 200, "{codes}");
+        assert_eq!(server.uses("SUMMER"), uses, "{codes}");
+    }
+    let mut magento = order("7", r#""10.00""#, ADA).to_vec();
+    magento.push(("coupon_code", "\"SUMMER\""));
+    server.told("magento/orders-paid", &magento);
+    assert_eq!(server.uses("SUMMER"), 5);
+    server.later(60);
+    server.told("magento/orders-cancelled", &[("id", "7")]);
+    assert_eq!(server.uses("SUMMER"), 4);
+}

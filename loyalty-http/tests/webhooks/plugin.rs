@@ -8,11 +8,13 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use loyalty_core::discount::{Code, Parts, PriceRule};
 use loyalty_core::{Currency, CustomerId, Email, OrderId, Program, ShopId, Timestamp, Zone};
 use loyalty_http::clock::Hands;
 use loyalty_http::{App, Clock, Limits, server};
 use loyalty_store::{
-    Action, CustomerView, MemoryStore, NewKey, NewShop, OrderRecord, Reply, Request, Scope, Store, Who,
+    Action, CustomerView, DiscountAction, Discounted, Discounts, MemoryStore, NewKey, NewShop, OrderRecord,
+    Receipt, Reply, Request, Scope, Store, Who,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -112,11 +114,31 @@ impl Server {
     }
 
     pub(crate) fn publish(&self, program: &str) {
-        let action =
-            Action::PublishProgram { program: Box::new(Program::from_json(program).unwrap()), replaces: None };
+        let program = Box::new(Program::from_json(program).unwrap());
+        self.act(Action::PublishProgram { program, replaces: None });
+    }
+
+    fn act(&self, action: Action) -> Receipt {
         let now = Timestamp::from_timestamp(TIME, 0).unwrap();
-        let reply = self.store.execute(Request { shop: self.shop, now, idempotency: None, action }).wait();
-        assert!(matches!(reply, Ok(Reply::Decided(Ok(_)))), "{reply:?}");
+        match self.store.execute(Request { shop: self.shop, now, idempotency: None, action }).wait() {
+            Ok(Reply::Decided(Ok(receipt))) => receipt,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A code that takes one off.
+    pub(crate) fn add_code(&self, text: &str) {
+        let parts = Parts { title: text.to_owned(), value: "-1".parse().unwrap(), ..Parts::default() };
+        let rule = Box::new(PriceRule::new(parts, 2).unwrap());
+        let made = self.act(Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None }));
+        let Some(Discounted::Rule(rule)) = made.discount else { panic!("no rule") };
+        let text = Code::new(text).unwrap();
+        self.act(Action::Discount(DiscountAction::AddCode { rule: rule.id, text }));
+    }
+
+    /// How often a code is used.
+    pub(crate) fn uses(&self, text: &str) -> u64 {
+        self.store.code_of_text(self.shop, &Code::new(text).unwrap()).unwrap().unwrap().used
     }
 
     pub(crate) fn later(&self, seconds: i64) {

@@ -7,12 +7,17 @@ use loyalty_core::discount::{
     Cart, CartError, CheckoutClaim, Code, CodeFacts, CodeState, Evaluation, Held, PriceRule, Stacking, Tally,
     evaluate,
 };
-use loyalty_core::{AccountId, CheckoutId, CodeId, Email, OrderId, PriceRuleId, ShopId, Timestamp};
+use loyalty_core::{AccountId, CheckoutId, CodeId, Email, OrderId, PriceRuleId, SegmentId, ShopId, Timestamp};
 
 use super::{CartQuery, CheckoutView, CodeView, PriceRuleView, code_state, rule_state};
+use crate::catalogue::SavedSearch;
 use crate::error::Failure;
 use crate::keyed::{CheckoutCodes, Key, Keyed, OrderCodes, State};
+use crate::number::Number;
+use crate::query::CustomerView;
 use crate::record::CustomerRecord;
+use crate::search::SearchQuery;
+use crate::shop::Shop;
 
 /// What is looked up of price rules and discount codes.
 pub(crate) trait DiscountView {
@@ -20,6 +25,30 @@ pub(crate) trait DiscountView {
     /// The code that was last made of this [`Code::key`], and not removed.
     fn code_of_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure>;
     fn rule_emails(&mut self, shop: ShopId, rule: PriceRuleId) -> Result<Arc<[Email]>, Failure>;
+    fn search(&mut self, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure>;
+    fn customer_view(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure>;
+}
+
+/// The saved searches of a rule that find a customer now.
+pub(crate) fn searches_with(
+    view: &mut impl DiscountView,
+    shop: &Shop,
+    rule: Option<&PriceRule>,
+    (account, now): (Option<AccountId>, Timestamp),
+) -> Result<Vec<SegmentId>, Failure> {
+    let searches = rule.map(|rule| &rule.parts().prerequisite_saved_search_ids);
+    let (Some(searches), Some(account)) = (searches.filter(|searches| !searches.is_empty()), account) else {
+        return Ok(Vec::new());
+    };
+    let Some(customer) = view.customer_view(account)? else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for id in searches {
+        let Some(number) = id.as_str().parse().ok().and_then(Number::new) else { continue };
+        let Some(search) = view.search(shop.id, number)? else { continue };
+        let query = SearchQuery::parse(&search.query, now, shop.zone);
+        found.extend(query.is_ok_and(|query| query.matches(&customer)).then(|| id.clone()));
+    }
+    Ok(found)
 }
 
 /// A rule that is there.
@@ -167,6 +196,10 @@ impl Gathered {
         Ok(Some(Self { id, record, rule, used_by_customer, checkout }))
     }
 
+    pub(crate) fn rule(&self) -> Option<&PriceRule> {
+        self.rule.as_deref()
+    }
+
     /// What the rules look at.
     pub(crate) fn facts(&self) -> Option<CodeFacts<'_>> {
         Some(CodeFacts {
@@ -217,11 +250,12 @@ impl CartFacts {
     /// Looks up what a cart needs. `customers` are all that its customer is known as.
     pub(crate) fn of(
         view: &mut impl DiscountView,
-        (shop, minor_digits): (ShopId, u32),
+        of: &Shop,
         query: CartQuery,
         customers: &[Arc<CustomerRecord>],
     ) -> Result<Self, Failure> {
         let CartQuery { mut cart, checkout, stacking } = query;
+        let shop = of.id;
         let buyer = &mut cart.customer;
         let named = buyer.id.is_some() || buyer.email.is_some();
         buyer.account = named.then_some(NOBODY_YET);
@@ -237,10 +271,12 @@ impl CartFacts {
             let Some(id) = view.code_of_key(shop, text.key())? else { continue };
             let gathered = Gathered::of(view, shop, id, &family, claims.as_ref())?;
             if let Some(gathered) = gathered {
+                let who = (cart.customer.account, cart.at);
+                cart.customer.segments.extend(searches_with(view, of, gathered.rule(), who)?);
                 codes.insert(text.clone(), gathered.held_as(cart.customer.account, &family, cart.at));
             }
         }
-        Ok(Self { cart, minor_digits, stacking, codes })
+        Ok(Self { cart, minor_digits: of.minor_digits(), stacking, codes })
     }
 
     /// What each code takes off each line, or why it does not apply.

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use loyalty_core::discount::Code;
-use loyalty_core::{CheckoutId, CodeId, Email, OrderId, PriceRuleId, ShopId, Timestamp};
+use loyalty_core::{AccountId, CheckoutId, CodeId, Email, OrderId, PriceRuleId, ShopId, Timestamp};
 
 use super::{MemoryStore, Tables};
+use crate::catalogue::SavedSearch;
 use crate::discount::facts::{self, CartFacts, DiscountView};
 use crate::discount::{CartQuery, CheckoutView, CodeBatch, CodeView, Discounts, PriceRuleView};
 use crate::error::Failure;
 use crate::keyed::{Key, Keyed};
-use crate::query::Page;
+use crate::number::Number;
+use crate::query::{CustomerView, Page};
 use crate::record::Seq;
-use crate::transact::View;
+use crate::transact::{CatalogueView, View};
 
 impl DiscountView for Tables {
     fn keyed(&mut self, shop: ShopId, key: &Key) -> Result<Option<Arc<Keyed>>, Failure> {
@@ -25,6 +27,14 @@ impl DiscountView for Tables {
 
     fn rule_emails(&mut self, shop: ShopId, rule: PriceRuleId) -> Result<Arc<[Email]>, Failure> {
         Ok(self.index.emails.get(&(shop, rule)).cloned().unwrap_or_default())
+    }
+
+    fn search(&mut self, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure> {
+        self.saved_search(shop, number)
+    }
+
+    fn customer_view(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
+        Ok(self.view_of(account))
     }
 }
 
@@ -99,7 +109,8 @@ impl Discounts for MemoryStore {
 
     fn cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure> {
         let mut tables = self.tables();
-        let digits = tables.shops.get(&shop).map_or(2, |shop| shop.minor_digits());
+        let of = tables.shops.get(&shop).cloned();
+        let of = of.ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
         let (id, email) = (query.cart.customer.id.as_ref(), query.cart.customer.email.as_ref());
         let by_id = id.map(|id| tables.by_id(shop, id)).transpose()?.flatten();
         let by_email = email.map(|email| tables.by_email(shop, email)).transpose()?.flatten();
@@ -107,7 +118,7 @@ impl Discounts for MemoryStore {
         let customers = accounts.filter_map(|account| tables.customers.get(&account));
         let customers = customers.filter(|record| facts::is_the_customer(record, id.is_some(), by_id));
         let customers: Vec<_> = customers.cloned().collect();
-        CartFacts::of(&mut *tables, (shop, digits), query, &customers)
+        CartFacts::of(&mut *tables, &of, query, &customers)
     }
 
     fn used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {

@@ -175,7 +175,11 @@ fn saved_search(row: &Row<'_>) -> Result<Arc<SavedSearch>, Failure> {
     }))
 }
 
-fn search_by_number(db: &Db, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure> {
+pub(super) fn search_by_number(
+    db: &Db,
+    shop: ShopId,
+    number: Number,
+) -> Result<Option<Arc<SavedSearch>>, Failure> {
     one(db, &format!("{SEARCH} WHERE shop = ? AND number = ?"), params![shop.0, number.get()], saved_search)
 }
 

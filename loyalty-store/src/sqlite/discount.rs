@@ -9,14 +9,17 @@ use loyalty_core::{
 use rusqlite::{Connection, Row, params};
 
 use super::SqliteStore;
+use super::catalogue::search_by_number;
 use super::rows::{self, damaged, each, from_json, micros, one, timestamp, to_json};
 use super::shared::Shared;
+use crate::catalogue::SavedSearch;
 use crate::discount::facts::{self, CartFacts, DiscountView};
 use crate::discount::index::{Index, Indexed};
 use crate::discount::{CartQuery, CheckoutView, CodeBatch, CodeView, Discounts, PriceRuleView};
 use crate::error::Failure;
 use crate::keyed::{Key, Keyed, State};
-use crate::query::Page;
+use crate::number::Number;
+use crate::query::{CustomerView, Page};
 use crate::record::Seq;
 
 type Db = Connection;
@@ -207,6 +210,14 @@ impl DiscountView for &Shared {
     fn rule_emails(&mut self, shop: ShopId, rule: PriceRuleId) -> Result<Arc<[Email]>, Failure> {
         Shared::rule_emails(self, (shop, rule))
     }
+
+    fn search(&mut self, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure> {
+        self.read(|db| search_by_number(db, shop, number))
+    }
+
+    fn customer_view(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
+        self.view_of(account)
+    }
 }
 
 impl Discounts for SqliteStore {
@@ -284,7 +295,7 @@ impl Discounts for SqliteStore {
     fn cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure> {
         let _well = self.shared.health()?;
         let of = self.shared.shop(shop)?;
-        let minor_digits = of.map_or(2, |shop| shop.minor_digits());
+        let of = of.ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
         let _one_commit = self.shared.as_published();
         let (id, email) = (query.cart.customer.id.clone(), query.cart.customer.email.clone());
         let named_by_id = id.is_some();
@@ -297,7 +308,7 @@ impl Discounts for SqliteStore {
             let counts = |record: &Arc<_>| facts::is_the_customer(record, named_by_id, by_id);
             customers.extend(record.filter(counts));
         }
-        CartFacts::of(&mut &*self.shared, (shop, minor_digits), query, &customers)
+        CartFacts::of(&mut &*self.shared, &of, query, &customers)
     }
 
     fn used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {

@@ -13,14 +13,17 @@ use tokio::sync::oneshot;
 use super::catalogue::{self, StagedShelf};
 use super::shared::{Placed, Shared};
 use super::{discount, rows};
+use crate::catalogue::SavedSearch;
 use crate::discount::facts::DiscountView;
 use crate::discount::index::Indexed;
 use crate::error::Failure;
 use crate::keyed::{Key, Keyed};
+use crate::number::Number;
+use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::Reply;
 use crate::shop::Shop;
-use crate::transact::{Changes, CustomerChange, Kept, Shelved, View};
+use crate::transact::{CatalogueView, Changes, CustomerChange, Kept, Shelved, View};
 
 /// A reply and where it is awaited.
 pub(super) type Answered = (oneshot::Sender<Result<Reply, Failure>>, Result<Reply, Failure>);
@@ -233,6 +236,15 @@ impl DiscountView for Reading<'_> {
             Some(emails) => Ok(Arc::clone(emails)),
             None => self.shared.rule_emails((shop, rule)),
         }
+    }
+
+    fn search(&mut self, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure> {
+        CatalogueView::saved_search(self, shop, number)
+    }
+
+    fn customer_view(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
+        let Some(record) = self.customer(account)? else { return Ok(None) };
+        Ok(self.account(account)?.map(|account| CustomerView::new(record, account)))
     }
 }
 

@@ -13,11 +13,14 @@ use loyalty_core::{
 };
 
 use super::{Stop, Transaction, View};
+use crate::catalogue::SavedSearch;
 use crate::discount::facts::{self, DiscountView, Gathered};
 use crate::discount::index::Indexed;
 use crate::discount::{CodeBatch, CodeView, DiscountAction, Discounted, OrderCode, PriceRuleView, code_state};
 use crate::error::{Failure, Rejection};
 use crate::keyed::{Key, Keyed};
+use crate::number::Number;
+use crate::query::CustomerView;
 use crate::request::{EmailConflict, Presence, Receipt, Who};
 
 /// What the transaction itself has changed, else what its view holds.
@@ -52,6 +55,14 @@ impl<V: View> DiscountView for Transaction<'_, V> {
             | Indexed::NoCode(..) => None,
         });
         changed.map_or_else(|| self.view.rule_emails(shop, rule), Ok)
+    }
+
+    fn search(&mut self, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure> {
+        self.view.saved_search(shop, number)
+    }
+
+    fn customer_view(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
+        self.view_of(account)
     }
 }
 
@@ -312,7 +323,10 @@ impl<V: View> Transaction<'_, V> {
             return Ok(Err(unknown));
         };
         let account = gathered.held_by(&family, self.now).or(buyer.account);
-        let buyer = Customer { account, ..buyer.clone() };
+        let of = Arc::clone(&self.shop);
+        let found = facts::searches_with(self, &of, gathered.rule(), (buyer.account, self.now))?;
+        let mut buyer = Customer { account, ..buyer.clone() };
+        buyer.segments.extend(found);
         let Some(facts) = gathered.facts() else { return Ok(Err(unknown)) };
         Ok(decide(&facts, claim, &buyer, command, self.now))
     }

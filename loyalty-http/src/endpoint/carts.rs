@@ -1,0 +1,70 @@
+//! Carts and checkouts: what codes take off, and uses that are reserved for a while.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use loyalty_core::CheckoutId;
+use loyalty_core::discount::{Code, Refusal};
+use loyalty_store::{Action, DiscountAction, Discounted, Receipt, Rejection};
+
+use super::discount_codes::cart_subjects;
+use super::{Answer, Call, Work, refuse, to_json};
+use crate::problem::Problem;
+use crate::wire::cart::{CartAnswer, CartBody, ReserveBody, refused};
+use crate::wire::discount_code::CheckoutAnswer;
+
+/// `POST /v1/carts/evaluate`. Asking changes nothing; codes that do not exist count as failed look-ups.
+pub(crate) fn evaluate(call: &Call<'_>) -> Result<Work, Problem> {
+    let (shop, now) = (call.shop()?, call.now);
+    let (query, asker) = call.body::<CartBody>()?.parse(&shop, now)?;
+    let (throttle, subjects) = (Arc::clone(call.throttle), cart_subjects(call, asker));
+    throttle.admit(&subjects, now)?;
+    Ok(Work::scan(move |store| {
+        let facts = store.cart_facts(shop.id, query).map_err(refuse::failure)?;
+        let found = facts.evaluate().map_err(|error| refused(&error))?;
+        let unknown = |outcome: &&_| matches!(outcome, Err(Refusal::Unknown));
+        for _ in found.codes.iter().map(|code| &code.outcome).filter(|outcome| unknown(&&**outcome)) {
+            throttle.fail(&subjects, now);
+        }
+        Ok(Answer::ok(&CartAnswer::new(&found, shop.currency)))
+    }))
+}
+
+/// `POST /v1/checkouts/{checkout_id}/codes`: all of them are reserved, or none.
+pub(crate) fn reserve(call: &Call<'_>) -> Result<Work, Problem> {
+    let checkout = call.path::<CheckoutId>("checkout_id")?;
+    let (action, asker) = call.body::<ReserveBody>()?.parse(checkout)?;
+    let (throttle, subjects, now) = (Arc::clone(call.throttle), cart_subjects(call, asker), call.now);
+    throttle.admit(&subjects, now)?;
+    Ok(Work::write(Action::Discount(action), StatusCode::OK, of_receipt, move |rejection| {
+        if rejection.code() == Refusal::Unknown.code() {
+            throttle.fail(&subjects, now);
+        }
+        if rejection.code() == "invalid_reservation_period" {
+            return Some("/until".to_owned());
+        }
+        let Rejection::CodeRefused { place, .. } = rejection else { return Some("/codes".to_owned()) };
+        Some(format!("/codes/{place}"))
+    }))
+}
+
+/// `GET /v1/checkouts/{checkout_id}/codes`
+pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
+    let id = call.path::<CheckoutId>("checkout_id")?;
+    let checkout = call.store.checkout(call.shop_id(), &id, call.now).map_err(refuse::failure)?;
+    Ok(Work::Done(Answer::ok(&CheckoutAnswer::from(&checkout))))
+}
+
+/// `DELETE /v1/checkouts/{checkout_id}/codes`: all that it holds, or what it holds of one code.
+pub(crate) fn release(call: &Call<'_>) -> Result<Work, Problem> {
+    let (checkout, code) = (call.path::<CheckoutId>("checkout_id")?, call.query.value::<Code>("code")?);
+    let action = Action::Discount(DiscountAction::Release { checkout, code });
+    Ok(Work::write(action, StatusCode::OK, of_receipt, |_| None))
+}
+
+fn of_receipt(receipt: &Receipt) -> Vec<u8> {
+    match &receipt.discount {
+        Some(Discounted::Checkout(checkout)) => to_json(&CheckoutAnswer::from(&**checkout)),
+        _ => Vec::new(),
+    }
+}

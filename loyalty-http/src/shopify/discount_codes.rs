@@ -1,0 +1,211 @@
+//! `price_rules/{id}/discount_codes.json`, batches of them, and their look-up.
+
+use hyper::StatusCode;
+use hyper::header::{HeaderValue, LOCATION};
+use loyalty_core::discount::Code as DiscountCode;
+use loyalty_core::{CodeId, PriceRuleId};
+use loyalty_store::{Action, CodeBatch, CodeView, DiscountAction, Number, Receipt, Rejection};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use super::price_rules::find as rule;
+use super::{Envelope, Fields, after, check_version, linker, since_id};
+use crate::endpoint::{Answer, Call, Work, discount_codes, refuse, to_json};
+use crate::problem::Problem;
+use crate::wire::cart::Asker;
+use crate::wire::discount_code::{BatchBody, BatchCounts, outcome};
+use crate::wire::json::Code;
+use crate::wire::json::field::Text;
+use crate::wire::query::CodeCursor;
+use crate::wire::value::{Time, number};
+
+/// `{"discount_code": …}`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CodeEnvelope {
+    discount_code: CodeIn,
+}
+
+/// What stands behind the blank line can't be changed; it is part of the last answer, which clients send back.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CodeIn {
+    code: Option<Text<1000>>,
+
+    #[serde(rename = "id")]
+    _id: IgnoredAny,
+    #[serde(rename = "price_rule_id")]
+    _price_rule_id: IgnoredAny,
+    #[serde(rename = "usage_count")]
+    _usage_count: IgnoredAny,
+    #[serde(rename = "errors")]
+    _errors: IgnoredAny,
+    #[serde(rename = "created_at")]
+    _created_at: IgnoredAny,
+    #[serde(rename = "updated_at")]
+    _updated_at: IgnoredAny,
+}
+
+impl CodeEnvelope {
+    /// The text, if one is sent.
+    fn text(self) -> Result<Option<DiscountCode>, Problem> {
+        let Some(text) = self.discount_code.code else { return Ok(None) };
+        let refused = |error: loyalty_core::discount::CodeError| {
+            let detail = format!("This {error}.");
+            Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/discount_code/code")
+        };
+        DiscountCode::new(text.as_str()).map(Some).map_err(refused)
+    }
+}
+
+/// A code as it is answered.
+#[derive(Debug, Serialize)]
+struct CodeOut<'a> {
+    id: i64,
+    price_rule_id: i64,
+    code: &'a str,
+    usage_count: u64,
+    created_at: Time,
+    updated_at: Time,
+}
+
+impl<'a> From<&'a CodeView> for CodeOut<'a> {
+    fn from(code: &'a CodeView) -> Self {
+        Self {
+            id: code.id.0,
+            price_rule_id: code.rule.0,
+            code: code.text.as_str(),
+            usage_count: code.used,
+            created_at: Time(code.created_at),
+            updated_at: Time(code.updated_at),
+        }
+    }
+}
+
+/// `POST price_rules/{id}/discount_codes.json`
+pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
+    let rule = rule(call)?.id;
+    let text = call.body::<CodeEnvelope>()?.text()?.ok_or_else(|| {
+        Problem::unprocessable(Code::MissingField.as_str(), "A code can't be blank.").at("/discount_code/code")
+    })?;
+    Ok(written(DiscountAction::AddCode { rule, text }, StatusCode::CREATED))
+}
+
+/// `PUT price_rules/{id}/discount_codes/{code_id}.json`
+pub(crate) fn update(call: &Call<'_>) -> Result<Work, Problem> {
+    let (rule, code) = find(call)?;
+    let text = call.body::<CodeEnvelope>()?.text()?;
+    Ok(written(DiscountAction::ChangeCode { rule, code: code.id, text, on: None }, StatusCode::OK))
+}
+
+fn written(action: DiscountAction, status: StatusCode) -> Work {
+    let body =
+        |receipt: &Receipt| to_json(&Envelope("discount_code", discount_codes::made(receipt).map(CodeOut::from)));
+    let blame = |rejection: &Rejection| {
+        let taken = rejection.code() == "code_taken";
+        Some(if taken { "/discount_code/code" } else { "id" }.to_owned())
+    };
+    Work::write(Action::Discount(action), status, body, blame).without_conflicts()
+}
+
+/// The code that the path names, or 404.
+fn find(call: &Call<'_>) -> Result<(PriceRuleId, CodeView), Problem> {
+    let rule = rule(call)?.id;
+    let unknown = || refuse::rejection(&Rejection::CodeNotFound, Some("code_id".to_owned()));
+    let id = call.params.get("code_id").and_then(number).and_then(Number::new).ok_or_else(unknown)?;
+    Ok((rule, discount_codes::find(call, rule, CodeId(id.get()))?))
+}
+
+/// `GET price_rules/{id}/discount_codes/{code_id}.json`
+pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
+    let (_, code) = find(call)?;
+    Ok(Work::Done(Fields::of(call)?.one("discount_code", &CodeOut::from(&code))))
+}
+
+/// `DELETE price_rules/{id}/discount_codes/{code_id}.json`
+pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
+    let (rule, code) = find(call)?;
+    let action = DiscountAction::RemoveCode { rule, code: code.id };
+    Ok(Work::delete(Action::Discount(action), |_| Some("code_id".to_owned())))
+}
+
+/// `GET price_rules/{id}/discount_codes.json`
+pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
+    let (shop, rule) = (call.shop_id(), rule(call)?.id);
+    let (fields, limit, next) = (Fields::of(call)?, call.query.limit()?, linker(call));
+    let after = after(call, since_id(call)?.map(|since| CodeCursor(CodeId(since.get()))))?;
+    Ok(Work::scan(move |store| {
+        let page = store.codes(shop, rule, after.map(|after| after.0), limit).map_err(refuse::failure)?;
+        let last = page.items.last().filter(|_| page.more).map(|code| CodeCursor(code.id));
+        let codes: Vec<_> = page.items.iter().map(CodeOut::from).collect();
+        Ok(fields.many("discount_codes", &codes).with(last.and_then(|last| next.link(&last))))
+    }))
+}
+
+/// `GET discount_codes/lookup.json?code=`: where the code is.
+pub(crate) fn lookup(call: &Call<'_>) -> Result<Work, Problem> {
+    check_version(call)?;
+    let code = discount_codes::look_up(call, Asker::default())?;
+    let version = call.params.get("version").unwrap_or_default();
+    let location = format!("/admin/api/{version}/price_rules/{}/discount_codes/{}.json", code.rule, code.id);
+    let location = HeaderValue::try_from(location).map_err(Problem::internal)?;
+    let body = to_json(&Envelope("discount_code", CodeOut::from(&code)));
+    Ok(Work::Done(Answer::new(StatusCode::SEE_OTHER, body).with(Some((LOCATION, location)))))
+}
+
+/// A batch as it is answered.
+#[derive(Debug, Serialize)]
+struct BatchOut {
+    id: i64,
+    price_rule_id: i64,
+    #[serde(flatten)]
+    counts: BatchCounts,
+}
+
+impl From<&CodeBatch> for BatchOut {
+    fn from(batch: &CodeBatch) -> Self {
+        Self { id: batch.id, price_rule_id: batch.rule.0, counts: batch.into() }
+    }
+}
+
+/// A code of a batch: made, or why not.
+#[derive(Debug, Serialize)]
+struct BatchCodeOut<'a> {
+    id: Option<i64>,
+    code: &'a str,
+    errors: BatchErrors,
+}
+
+#[derive(Debug, Serialize)]
+struct BatchErrors {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<[&'static str; 1]>,
+}
+
+/// `POST price_rules/{id}/batch.json`. All of it is done when it is answered.
+pub(crate) fn batch(call: &Call<'_>) -> Result<Work, Problem> {
+    let rule = rule(call)?.id;
+    let texts = call.body::<BatchBody>()?.parse()?;
+    let action = Action::Discount(DiscountAction::AddCodes { rule, texts });
+    let body = |receipt: &Receipt| {
+        to_json(&Envelope("discount_code_creation", discount_codes::batched(receipt).map(BatchOut::from)))
+    };
+    Ok(Work::write(action, StatusCode::CREATED, body, |_| Some("id".to_owned())).without_conflicts())
+}
+
+/// `GET price_rules/{id}/batch/{batch_id}.json`
+pub(crate) fn show_batch(call: &Call<'_>) -> Result<Work, Problem> {
+    let batch = discount_codes::find_batch(call, rule(call)?.id)?;
+    Ok(Work::Done(Answer::ok(&Envelope("discount_code_creation", BatchOut::from(&batch)))))
+}
+
+/// `GET price_rules/{id}/batch/{batch_id}/discount_codes.json`
+pub(crate) fn batch_codes(call: &Call<'_>) -> Result<Work, Problem> {
+    let batch = discount_codes::find_batch(call, rule(call)?.id)?;
+    let codes = batch.entries.iter().map(|entry| {
+        let (id, error) = outcome(entry.outcome);
+        BatchCodeOut { id, code: &entry.text, errors: BatchErrors { code: error.map(|error| [error]) } }
+    });
+    let codes: Vec<_> = codes.collect();
+    Ok(Work::Done(Answer::ok(&Envelope("discount_codes", codes))))
+}

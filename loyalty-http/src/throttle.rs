@@ -1,0 +1,122 @@
+//! Look-ups of codes that fail, held against guessing: after ten of them whoever asks is slowed.
+//!
+//! Each subject (a key, a customer, an address) has one instant: how far its failures reach into the future,
+//! one step each. While that is ten steps or more ahead, look-ups wait. Time heals it, and no job is needed.
+//!
+//! Memory is bounded: there are two generations of subjects, and when the younger one is full, the older one is
+//! forgotten.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use chrono::TimeDelta;
+use loyalty_core::{ShopId, Timestamp};
+
+use crate::problem::Problem;
+
+/// How many look-ups may fail in a row.
+const FREE: i32 = 10;
+
+/// How many subjects a generation has.
+const GENERATION: usize = 20_000;
+
+/// Who looks codes up.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Subject {
+    /// A shop's key, by its public part: many shoppers may stand behind it.
+    Key(String),
+    /// A shopper, as the request names them.
+    Customer(ShopId, String),
+    /// Where a shopper comes from, as the request says it.
+    Address(ShopId, String),
+}
+
+impl Subject {
+    /// What one failure costs.
+    fn step(&self) -> TimeDelta {
+        match self {
+            Self::Key(_) => TimeDelta::seconds(1),
+            Self::Customer(..) | Self::Address(..) => TimeDelta::seconds(30),
+        }
+    }
+}
+
+/// The failures of late.
+#[derive(Debug, Default)]
+pub(crate) struct Throttle {
+    generations: Mutex<[HashMap<Subject, Timestamp>; 2]>,
+}
+
+impl Throttle {
+    /// Lets a look-up go on, or says when to try again.
+    pub(crate) fn admit(&self, subjects: &[Subject], now: Timestamp) -> Result<(), Problem> {
+        let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = subjects.iter().filter_map(|subject| {
+            let reaches = generations.iter().find_map(|generation| generation.get(subject))?;
+            let free = subject.step().checked_mul(FREE.saturating_sub(1))?;
+            Some(reaches.signed_duration_since(now).checked_sub(&free)?.num_milliseconds())
+                .filter(|wait| *wait > 0)
+        });
+        let Some(wait) = wait.max() else { return Ok(()) };
+        let seconds = wait.saturating_add(999).checked_div(1_000).and_then(|seconds| u32::try_from(seconds).ok());
+        let detail = "Too many look-ups of codes that do not exist; try again later.";
+        Err(Problem::too_many_requests(seconds.unwrap_or(u32::MAX), detail))
+    }
+
+    /// Notes that a look-up found nothing.
+    pub(crate) fn fail(&self, subjects: &[Subject], now: Timestamp) {
+        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let [young, old] = &mut *generations;
+        for subject in subjects {
+            let reaches = young.get(subject).or_else(|| old.get(subject)).copied().unwrap_or(now).max(now);
+            young.insert(subject.clone(), reaches.checked_add_signed(subject.step()).unwrap_or(reaches));
+            if young.len() >= GENERATION {
+                *old = std::mem::take(young);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_timestamp(1_767_225_600 + seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn ten_failures_are_free_and_time_heals() {
+        let throttle = Throttle::default();
+        let ada = [Subject::Customer(ShopId(1), "ada".to_owned())];
+        for _ in 0..10 {
+            assert!(throttle.admit(&ada, at(0)).is_ok());
+            throttle.fail(&ada, at(0));
+        }
+        assert_eq!(throttle.admit(&ada, at(0)).unwrap_err().code(), "too_many_requests");
+        assert!(throttle.admit(&ada, at(29)).is_err());
+        assert!(throttle.admit(&ada, at(30)).is_ok());
+        throttle.fail(&ada, at(30));
+        assert!(throttle.admit(&ada, at(59)).is_err() && throttle.admit(&ada, at(60)).is_ok());
+        let others =
+            [Subject::Customer(ShopId(2), "ada".to_owned()), Subject::Address(ShopId(1), "ada".to_owned())];
+        assert!(throttle.admit(&others, at(0)).is_ok());
+    }
+
+    #[test]
+    fn memory_is_bounded_and_who_fails_on_stays_known() {
+        let throttle = Throttle::default();
+        let ada = [Subject::Key("ada".to_owned())];
+        for number in 0..3 * GENERATION {
+            if number % 1_000 == 0 {
+                throttle.fail(&ada, at(0));
+            }
+            throttle.fail(&[Subject::Key(number.to_string())], at(0));
+        }
+        let generations = throttle.generations.lock().unwrap();
+        assert!(generations[0].len() < GENERATION && generations[1].len() <= GENERATION);
+        drop(generations);
+        assert!(throttle.admit(&ada, at(0)).is_err());
+    }
+}

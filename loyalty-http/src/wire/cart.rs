@@ -1,0 +1,298 @@
+//! Carts on the wire: what is about to be bought, and what its codes take off.
+
+use loyalty_core::discount::{
+    Applied, Cart, CartError, CartLine, Class, Code as DiscountCode, CodeOutcome, Customer, Evaluation, LineTotal,
+    ShippingLine, Stacking,
+};
+use loyalty_core::{
+    Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, ProductId, SegmentId,
+    Timestamp, VariantId,
+};
+use loyalty_store::{CartQuery, DiscountAction, Shop, Who};
+use serde::{Deserialize, Serialize};
+
+use super::json::Code;
+use super::json::field::{FromText, Refusal, Text, Timestamp as TimeField};
+use super::price_rule::AnyId;
+use super::value::Parsed;
+use crate::endpoint::refuse::sentence;
+use crate::problem::Problem;
+
+/// Who buys.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BuyerBody {
+    customer_id: Option<AnyId<CustomerId>>,
+    email: Option<Parsed<Email>>,
+    segment_ids: Option<Vec<AnyId<SegmentId>>>,
+}
+
+/// A cart with its codes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CartBody {
+    customer: Option<BuyerBody>,
+    lines: Vec<LineBody>,
+    shipping: Option<Vec<ShippingBody>>,
+    country: Option<Parsed<CountryId>>,
+    currency: Option<Parsed<Currency>>,
+    codes: Option<Vec<Parsed<DiscountCode>>>,
+    checkout_id: Option<Parsed<CheckoutId>>,
+    stacking: Option<Parsed<Stacking>>,
+    /// The shopper's address, so that guessing is slowed for them alone.
+    address: Option<Text<255>>,
+}
+
+/// A line. Without an id of its own its position is its id, counted from 1.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineBody {
+    line_id: Option<AnyId<LineId>>,
+    product_id: Option<AnyId<ProductId>>,
+    variant_id: Option<AnyId<VariantId>>,
+    categories: Option<Vec<AnyId<CategoryId>>>,
+    quantity: u32,
+    price: Parsed<Amount>,
+    gift_card: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShippingBody {
+    line_id: Option<AnyId<LineId>>,
+    price: Parsed<Amount>,
+}
+
+impl FromText for Stacking {
+    const EXPECTED: &'static str = "a policy such as \"one_per_class\"";
+
+    fn from_text(text: &str) -> Result<Self, Refusal> {
+        let known = Self::NAMES.iter().find(|(name, _)| *name == text).map(|(_, policy)| *policy);
+        known.ok_or_else(|| {
+            let sentence = "This must be exclusive, best, one_per_class or all.".to_owned();
+            Refusal { code: Code::InvalidValue, sentence }
+        })
+    }
+}
+
+/// Who asks, for the throttle.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asker {
+    pub(crate) customer: Option<String>,
+    pub(crate) address: Option<String>,
+}
+
+impl BuyerBody {
+    fn asker(&self) -> Option<String> {
+        let id = self.customer_id.as_ref().map(|id| id.0.as_str().to_owned());
+        id.or_else(|| self.email.as_ref().map(|email| email.0.key().to_owned()))
+    }
+
+    fn customer(self) -> Customer {
+        Customer {
+            account: None,
+            id: self.customer_id.map(|id| id.0),
+            email: self.email.map(|email| email.0),
+            segments: segments(self.segment_ids).into_iter().collect(),
+        }
+    }
+}
+
+fn segments(ids: Option<Vec<AnyId<SegmentId>>>) -> Vec<SegmentId> {
+    ids.unwrap_or_default().into_iter().map(|id| id.0).collect()
+}
+
+fn line_id(id: Option<AnyId<LineId>>, position: u32) -> Result<LineId, Problem> {
+    match id {
+        Some(AnyId(id)) => Ok(id),
+        None => LineId::new(position.to_string()).map_err(Problem::internal),
+    }
+}
+
+impl CartBody {
+    /// The cart as of `now`, and who asks.
+    pub(crate) fn parse(self, shop: &Shop, now: Timestamp) -> Result<(CartQuery, Asker), Problem> {
+        if self.currency.is_some_and(|Parsed(currency)| currency != shop.currency) {
+            let detail = format!("Carts are in the shop's currency, which is {}.", shop.currency.code());
+            return Err(Problem::unprocessable("currency_mismatch", detail).at("/currency"));
+        }
+        let buyer = self.customer.unwrap_or_default();
+        let address = self.address.map(Text::into_string);
+        let asker = Asker { customer: buyer.asker(), address };
+        let lines = self.lines.into_iter().zip(1_u32..).map(LineBody::parse).collect::<Result<_, _>>()?;
+        let shipping = self.shipping.unwrap_or_default().into_iter().zip(1_u32..);
+        let shipping = shipping.map(|(line, position)| {
+            Ok(ShippingLine { id: line_id(line.line_id, position)?, price: line.price.0 })
+        });
+        let cart = Cart {
+            lines,
+            shipping: shipping.collect::<Result<_, Problem>>()?,
+            country: self.country.map(|country| country.0),
+            customer: buyer.customer(),
+            codes: self.codes.unwrap_or_default().into_iter().map(|code| code.0).collect(),
+            at: now,
+        };
+        let checkout = self.checkout_id.map(|checkout| checkout.0);
+        let stacking = self.stacking.map(|policy| policy.0).unwrap_or_default();
+        Ok((CartQuery { cart, checkout, stacking }, asker))
+    }
+}
+
+impl LineBody {
+    fn parse((line, position): (Self, u32)) -> Result<CartLine, Problem> {
+        Ok(CartLine {
+            id: line_id(line.line_id, position)?,
+            product: line.product_id.map(|id| id.0),
+            variant: line.variant_id.map(|id| id.0),
+            categories: line.categories.unwrap_or_default().into_iter().map(|id| id.0).collect(),
+            quantity: line.quantity,
+            price: line.price.0,
+            gift_card: line.gift_card.unwrap_or_default(),
+        })
+    }
+}
+
+/// Why a cart cannot be evaluated, and where that stands.
+pub(crate) fn refused(error: &CartError) -> Problem {
+    let pointer = match error {
+        CartError::TooManyCodes | CartError::OtherCurrency(_) => "/codes",
+        CartError::TooManyShippingLines => "/shipping",
+        CartError::DuplicateLine(_)
+        | CartError::FinerThanCurrency(_)
+        | CartError::TooLarge
+        | CartError::TooManyLines
+        | _ => "/lines",
+    };
+    Problem::unprocessable(error.code(), sentence(&error.to_string())).at(pointer)
+}
+
+/// A cart after its codes.
+#[derive(Debug, Serialize)]
+pub(crate) struct CartAnswer<'a> {
+    currency: &'static str,
+    /// All that is taken off.
+    discount: Amount,
+    /// What is left to pay for lines and shipping.
+    total: Amount,
+    lines: Vec<TotalAnswer<'a>>,
+    shipping: Vec<TotalAnswer<'a>>,
+    codes: Vec<OutcomeAnswer<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct TotalAnswer<'a> {
+    line_id: &'a LineId,
+    amount: Amount,
+    discount: Amount,
+    left: Amount,
+}
+
+impl<'a> From<&'a LineTotal> for TotalAnswer<'a> {
+    fn from(total: &'a LineTotal) -> Self {
+        Self { line_id: &total.line, amount: total.amount, discount: total.discount, left: total.left }
+    }
+}
+
+/// One code: what it takes off which line, or why it does not apply.
+#[derive(Debug, Serialize)]
+struct OutcomeAnswer<'a> {
+    code: &'a str,
+    applied: bool,
+    #[serde(skip_serializing_if = "Option::is_none", flatten)]
+    taken: Option<TakenAnswer<'a>>,
+    /// For the shop alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    /// What a shopper may learn: not whether the code exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_reason: Option<&'static str>,
+    text: String,
+}
+
+#[derive(Debug, Serialize)]
+struct TakenAnswer<'a> {
+    code_id: String,
+    price_rule_id: String,
+    class: &'static str,
+    discount: Amount,
+    shares: Vec<ShareAnswer<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShareAnswer<'a> {
+    line_id: &'a LineId,
+    amount: Amount,
+}
+
+impl<'a> From<&'a CodeOutcome> for OutcomeAnswer<'a> {
+    fn from(outcome: &'a CodeOutcome) -> Self {
+        let refusal = outcome.outcome.as_ref().err();
+        Self {
+            code: outcome.code.as_str(),
+            applied: refusal.is_none(),
+            taken: outcome.outcome.as_ref().ok().map(TakenAnswer::from),
+            reason: refusal.map(loyalty_core::discount::Refusal::code),
+            public_reason: refusal.map(loyalty_core::discount::Refusal::public_code),
+            text: outcome.to_string(),
+        }
+    }
+}
+
+impl<'a> From<&'a Applied> for TakenAnswer<'a> {
+    fn from(applied: &'a Applied) -> Self {
+        let class = match applied.class {
+            Class::Product => "product",
+            Class::Order => "order",
+            Class::Shipping => "shipping",
+        };
+        let shares = applied.shares.iter().map(|share| ShareAnswer { line_id: &share.line, amount: share.amount });
+        Self {
+            code_id: applied.code.to_string(),
+            price_rule_id: applied.rule.to_string(),
+            class,
+            discount: applied.discount,
+            shares: shares.collect(),
+        }
+    }
+}
+
+impl<'a> CartAnswer<'a> {
+    pub(crate) fn new(found: &'a Evaluation, currency: Currency) -> Self {
+        let left = found.lines.iter().chain(&found.shipping).map(|line| line.left);
+        Self {
+            currency: currency.code(),
+            discount: found.discount(),
+            total: left.fold(Amount::ZERO, |sum, left| sum.checked_add(left).unwrap_or(Amount::MAX)),
+            lines: found.lines.iter().map(TotalAnswer::from).collect(),
+            shipping: found.shipping.iter().map(TotalAnswer::from).collect(),
+            codes: found.codes.iter().map(OutcomeAnswer::from).collect(),
+        }
+    }
+}
+
+/// Codes to be reserved for a checkout.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReserveBody {
+    codes: Vec<Parsed<DiscountCode>>,
+    customer: Option<BuyerBody>,
+    until: TimeField,
+    address: Option<Text<255>>,
+}
+
+impl ReserveBody {
+    /// What is asked of the store, and who asks.
+    pub(crate) fn parse(self, checkout: CheckoutId) -> Result<(DiscountAction, Asker), Problem> {
+        if !(1..=Cart::MAX_CODES).contains(&self.codes.len()) {
+            let detail = format!("1 to {} codes can be reserved at once.", Cart::MAX_CODES);
+            return Err(Problem::unprocessable("too_many_codes", detail).at("/codes"));
+        }
+        let buyer = self.customer.unwrap_or_default();
+        let address = self.address.map(Text::into_string);
+        let asker = Asker { customer: buyer.asker(), address };
+        let customer = Who::new(buyer.customer_id.map(|id| id.0), buyer.email.map(|email| email.0));
+        let codes = self.codes.into_iter().map(|code| code.0).collect();
+        let segments = segments(buyer.segment_ids);
+        Ok((DiscountAction::Reserve { checkout, codes, customer, segments, until: self.until.0 }, asker))
+    }
+}

@@ -1,0 +1,221 @@
+//! Discount codes and batches of them on the wire.
+
+use loyalty_core::discount::{BatchOutcome, Code as DiscountCode};
+use loyalty_store::{CheckoutView, CodeBatch, CodeView, DiscountAction};
+use serde::{Deserialize, Serialize};
+
+use super::json::Code;
+use super::json::field::Text;
+use super::value::{Parsed, Time};
+use crate::problem::Problem;
+
+/// A code to be made. Without a text of its own one is drawn that cannot be guessed, after the prefix.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CodeBody {
+    code: Option<Parsed<DiscountCode>>,
+    prefix: Option<Text<{ DiscountCode::MAX_PREFIX }>>,
+}
+
+impl CodeBody {
+    pub(crate) fn parse(self) -> Result<DiscountCode, Problem> {
+        match (self.code, self.prefix) {
+            (Some(_), Some(_)) => {
+                let detail = "A prefix is for codes that are drawn; this one has a text of its own.";
+                Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/prefix"))
+            }
+            (Some(Parsed(code)), None) => Ok(code),
+            (None, prefix) => draw(prefix.as_ref().map_or("", Text::as_str)),
+        }
+    }
+}
+
+/// A code of the system's randomness.
+fn draw(prefix: &str) -> Result<DiscountCode, Problem> {
+    let mut entropy = [0; 16];
+    getrandom::fill(&mut entropy).map_err(Problem::internal)?;
+    let refused =
+        |error| Problem::unprocessable(Code::InvalidValue.as_str(), format!("This {error}.")).at("/prefix");
+    DiscountCode::generate(prefix, entropy).map_err(refused)
+}
+
+/// A change of a code.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CodePut {
+    pub(crate) code: Option<Parsed<DiscountCode>>,
+    pub(crate) enabled: Option<bool>,
+}
+
+/// Many codes to be made.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BatchBody {
+    discount_codes: Vec<BatchCodeBody>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BatchCodeBody {
+    code: Option<Text<1000>>,
+    prefix: Option<Text<{ DiscountCode::MAX_PREFIX }>>,
+}
+
+impl BatchBody {
+    /// The texts as they were sent: each is judged by itself.
+    pub(crate) fn parse(self) -> Result<Vec<String>, Problem> {
+        let count = self.discount_codes.len();
+        if count > DiscountAction::MAX_BATCH {
+            let detail = format!("At most {} codes can be made at once.", DiscountAction::MAX_BATCH);
+            return Err(Problem::unprocessable("too_many_codes", detail).at("/discount_codes"));
+        }
+        if count == 0 {
+            let detail = "There must be at least one code.";
+            return Err(Problem::unprocessable(Code::OutOfRange.as_str(), detail).at("/discount_codes"));
+        }
+        let text = |body: BatchCodeBody| match body.code {
+            Some(code) => Ok(code.into_string()),
+            None => draw(body.prefix.as_ref().map_or("", Text::as_str)).map(String::from),
+        };
+        self.discount_codes.into_iter().map(text).collect()
+    }
+}
+
+/// A code as it is answered.
+#[derive(Debug, Serialize)]
+pub(crate) struct CodeAnswer<'a> {
+    code_id: String,
+    price_rule_id: String,
+    code: &'a str,
+    usage_count: u64,
+    enabled: bool,
+    created_at: Time,
+    updated_at: Time,
+}
+
+impl<'a> From<&'a CodeView> for CodeAnswer<'a> {
+    fn from(code: &'a CodeView) -> Self {
+        Self {
+            code_id: code.id.to_string(),
+            price_rule_id: code.rule.to_string(),
+            code: code.text.as_str(),
+            usage_count: code.used,
+            enabled: code.on,
+            created_at: Time(code.created_at),
+            updated_at: Time(code.updated_at),
+        }
+    }
+}
+
+/// A page of codes.
+#[derive(Debug, Serialize)]
+pub(crate) struct CodesAnswer<'a> {
+    pub(crate) discount_codes: Vec<CodeAnswer<'a>>,
+}
+
+/// What became of one code of a batch, and why it was not made.
+pub(crate) fn outcome(outcome: BatchOutcome) -> (Option<i64>, Option<&'static str>) {
+    match outcome {
+        BatchOutcome::Added(code) => (Some(code.0), None),
+        BatchOutcome::Empty => (None, Some("can't be blank")),
+        BatchOutcome::Invalid => (None, Some("is too long or has control characters")),
+        BatchOutcome::Taken => (None, Some("must be unique. Please try a different code.")),
+    }
+}
+
+/// A batch as it is answered. All of it is done before it is answered for the first time.
+#[derive(Debug, Serialize)]
+pub(crate) struct BatchAnswer {
+    batch_id: String,
+    price_rule_id: String,
+    #[serde(flatten)]
+    counts: BatchCounts,
+}
+
+/// How far a batch has come.
+#[derive(Debug, Serialize)]
+pub(crate) struct BatchCounts {
+    status: &'static str,
+    codes_count: usize,
+    imported_count: usize,
+    failed_count: usize,
+    created_at: Time,
+    started_at: Time,
+    completed_at: Time,
+    updated_at: Time,
+}
+
+impl From<&CodeBatch> for BatchCounts {
+    fn from(batch: &CodeBatch) -> Self {
+        let made = |outcome: BatchOutcome| matches!(outcome, BatchOutcome::Added(_));
+        let imported_count = batch.entries.iter().filter(|entry| made(entry.outcome)).count();
+        let (codes_count, at) = (batch.entries.len(), Time(batch.at));
+        let failed_count = codes_count.saturating_sub(imported_count);
+        Self {
+            status: "completed",
+            codes_count,
+            imported_count,
+            failed_count,
+            created_at: at,
+            started_at: at,
+            completed_at: at,
+            updated_at: at,
+        }
+    }
+}
+
+impl From<&CodeBatch> for BatchAnswer {
+    fn from(batch: &CodeBatch) -> Self {
+        Self { batch_id: batch.id.to_string(), price_rule_id: batch.rule.to_string(), counts: batch.into() }
+    }
+}
+
+/// The codes of a batch.
+#[derive(Debug, Serialize)]
+pub(crate) struct BatchCodesAnswer<'a> {
+    discount_codes: Vec<BatchCodeAnswer<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct BatchCodeAnswer<'a> {
+    code: &'a str,
+    code_id: Option<String>,
+    error: Option<&'static str>,
+}
+
+impl<'a> From<&'a CodeBatch> for BatchCodesAnswer<'a> {
+    fn from(batch: &'a CodeBatch) -> Self {
+        let codes = batch.entries.iter().map(|entry| {
+            let (id, error) = outcome(entry.outcome);
+            BatchCodeAnswer { code: &entry.text, code_id: id.map(|id| id.to_string()), error }
+        });
+        Self { discount_codes: codes.collect() }
+    }
+}
+
+/// What a checkout holds.
+#[derive(Debug, Serialize)]
+pub(crate) struct CheckoutAnswer<'a> {
+    checkout_id: &'a str,
+    reserved: Vec<ReservedAnswer<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ReservedAnswer<'a> {
+    code: &'a str,
+    code_id: String,
+    price_rule_id: String,
+    until: Time,
+}
+
+impl<'a> From<&'a CheckoutView> for CheckoutAnswer<'a> {
+    fn from(checkout: &'a CheckoutView) -> Self {
+        let reserved = checkout.held.iter().map(|(code, until)| ReservedAnswer {
+            code: code.text.as_str(),
+            code_id: code.id.to_string(),
+            price_rule_id: code.rule.to_string(),
+            until: Time(*until),
+        });
+        Self { checkout_id: checkout.id.as_str(), reserved: reserved.collect() }
+    }
+}

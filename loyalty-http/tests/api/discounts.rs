@@ -1,0 +1,367 @@
+//! Price rules, discount codes, carts and checkouts over `/v1` and over Shopify's paths.
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, World};
+
+const TEN: &str = r#"{"title":"Ten","value_type":"percentage","value":"-10"}"#;
+
+fn id_of(answer: &Answer, name: &str) -> String {
+    answer.json()[name].as_str().unwrap().to_owned()
+}
+
+fn rule(world: &World, body: &str) -> String {
+    id_of(&world.post("/v1/price-rules", body).expect(201), "price_rule_id")
+}
+
+fn code(world: &World, rule: &str, text: &str) -> String {
+    let body = json!({ "code": text }).to_string();
+    id_of(&world.post(&format!("/v1/price-rules/{rule}/discount-codes"), body).expect(201), "code_id")
+}
+
+fn delete(world: &World, path: &str) -> Answer {
+    world.request("DELETE", path).send()
+}
+
+#[test]
+fn a_rule_has_all_that_was_told_of_it() {
+    let world = World::new();
+    let body = json!({
+        "title": "Buy two teas, get a cup", "value_type": "percentage", "value": -50, "target_type": "line_item",
+        "target_selection": "entitled", "allocation_method": "each", "allocation_limit": 3,
+        "customer_selection": "prerequisite", "prerequisite_emails": ["ada@example.com"],
+        "entitled_product_ids": ["cup"], "excluded_collection_ids": [7], "prerequisite_collection_ids": ["tea"],
+        "prerequisite_to_entitlement_quantity_ratio": {"prerequisite_quantity": 2, "entitled_quantity": 1},
+        "prerequisite_quantity_range": {"greater_than_or_equal_to": 3},
+        "usage_limit": 100, "once_per_customer": true, "individual_use": true,
+        "starts_at": "2026-01-01T00:00:00Z", "ends_at": null,
+    });
+    let made = world.post("/v1/price-rules", body.to_string()).expect(201);
+    let path = format!("/v1/price-rules/{}", id_of(&made, "price_rule_id"));
+    let seen = world.get(&path).expect(200);
+    assert_eq!(seen.text(), made.text());
+    assert_eq!(seen.header("etag"), Some("\"1\""));
+    let mut want = body.clone();
+    want["value"] = json!("-50");
+    want["excluded_collection_ids"] = json!(["7"]);
+    for (name, value) in want.as_object().unwrap() {
+        assert_eq!(&seen.json()[name], value, "{name}");
+    }
+    // What was answered is taken back, and is no change.
+    let again = world.request("PUT", &path).body(seen.text()).header("if-match", "\"1\"").send().expect(200);
+    assert_eq!(again.json(), seen.json());
+    world.at("2026-03-02T00:00:00Z");
+    let put = world.request("PUT", &path).body(TEN).header("if-match", "\"1\"").send().expect(200).json();
+    assert_eq!((&put["revision"], &put["title"], &put["usage_limit"]), (&json!(2), &json!("Ten"), &Value::Null));
+    assert_eq!((&put["prerequisite_emails"], &put["updated_at"]), (&json!([]), &json!("2026-03-02T00:00:00Z")));
+    let stale = world.request("PUT", &path).body(TEN).header("if-match", "\"1\"").send();
+    stale.refused(412, "precondition_failed", "If-Match");
+    world.request("DELETE", &path).header("if-match", "\"1\"").send().refused(
+        412,
+        "precondition_failed",
+        "If-Match",
+    );
+    assert_eq!(world.get("/v1/price-rules/count").expect(200).text(), r#"{"count":1}"#);
+    assert_eq!(delete(&world, &path).status, 204);
+    world.get(&path).refused(404, "price_rule_not_found", "price_rule_id");
+    delete(&world, &path).refused(404, "price_rule_not_found", "price_rule_id");
+    assert_eq!(world.get("/v1/price-rules").expect(200).text(), r#"{"price_rules":[]}"#);
+}
+
+#[test]
+fn a_rule_that_contradicts_itself_is_told_every_fault() {
+    let world = World::new();
+    let before = world.state();
+    let wrong = json!({
+        "title": " ", "value": "10", "target_type": "shipping_line", "allocation_limit": 0,
+        "prerequisite_customer_ids": ["1"], "ends_at": "2026-01-01T00:00:00Z",
+    });
+    let refused = world.post("/v1/price-rules", wrong.to_string());
+    refused.refused(422, "invalid_price_rule", "/title");
+    let faults = refused.json()["faults"].clone();
+    let pointers: Vec<_> =
+        faults.as_array().unwrap().iter().map(|fault| fault["pointer"].as_str().unwrap()).collect();
+    assert_eq!(
+        pointers,
+        [
+            "/title",
+            "/value",
+            "/allocation_method",
+            "/allocation_limit",
+            "/allocation_limit",
+            "/prerequisite_customer_ids",
+            "/ends_at",
+        ]
+    );
+    for (body, status, code, param) in [
+        (r#"{"title":"a","value":"-1","colour":1}"#, 400, "unknown_field", "/colour"),
+        (r#"{"title":"a","value":true}"#, 400, "wrong_type", "/value"),
+        (r#"{"title":"a","value":"1e3"}"#, 422, "invalid_value", "/value"),
+        (r#"{"title":"a","value":"-1","value_type":"half"}"#, 422, "invalid_value", "/value_type"),
+        (r#"{"title":"a","value":"-1","usage_limit":-1}"#, 422, "out_of_range", "/usage_limit"),
+        (r#"{"title":"a","value":"-1","usage_limit":0}"#, 422, "invalid_price_rule", "/usage_limit"),
+        (r#"{"title":"a","value":"-0.001"}"#, 422, "invalid_price_rule", "/value"),
+        (
+            r#"{"title":"a","value":"-1","prerequisite_subtotal_range":{"greater_than_or_equal_to":"-1"}}"#,
+            422,
+            "out_of_range",
+            "/prerequisite_subtotal_range/greater_than_or_equal_to",
+        ),
+    ] {
+        world.post("/v1/price-rules", body).refused(status, code, param);
+    }
+    assert_eq!(world.state(), before);
+}
+
+#[test]
+fn codes_are_made_drawn_changed_and_removed() {
+    let world = World::new();
+    let rule = rule(&world, TEN);
+    let path = format!("/v1/price-rules/{rule}/discount-codes");
+    let summer = code(&world, &rule, " Summer ");
+    world.post(&path, r#"{"code":"SUMMER"}"#).refused(409, "code_taken", "/code");
+    world.post(&path, r#"{"code":"a","prefix":"b"}"#).refused(422, "invalid_value", "/prefix");
+    world.post(&path, "{\"code\":\"\"}").refused(422, "invalid_value", "/code");
+    world.post("/v1/price-rules/99/discount-codes", "{}").refused(404, "price_rule_not_found", "price_rule_id");
+    let drawn = world.post(&path, r#"{"prefix":"VIP"}"#).expect(201).json();
+    let text = drawn["code"].as_str().unwrap();
+    assert!(text.starts_with("VIP-") && text.len() == 27, "{text}");
+    let other = world.post(&path, "{}").expect(201).json();
+    assert_ne!(other["code"], drawn["code"]);
+    let one = format!("{path}/{summer}");
+    let seen = world.get(&one).expect(200).json();
+    assert_eq!(
+        (&seen["code"], &seen["usage_count"], &seen["enabled"]),
+        (&json!("Summer"), &json!(0), &json!(true))
+    );
+    world.put(&one, r#"{"code":"Winter","enabled":false}"#).expect(200);
+    let found = world.get("/v1/discount-codes/lookup?code=WINTER").expect(200).json();
+    assert_eq!((&found["code_id"], &found["enabled"]), (&json!(summer), &json!(false)));
+    world.get("/v1/discount-codes/lookup?code=summer").refused(404, "code_not_found", "code");
+    world.get("/v1/discount-codes/lookup").refused(400, "missing_parameter", "code");
+    let page = world.get(&format!("{path}?limit=2")).expect(200);
+    let rest = world.get(&page.next().unwrap()).expect(200);
+    let count = |answer: &Answer| answer.json()["discount_codes"].as_array().unwrap().len();
+    assert_eq!((count(&page), count(&rest), rest.next()), (2, 1, None));
+    assert_eq!(delete(&world, &one).status, 204);
+    world.get(&one).refused(404, "code_not_found", "code_id");
+    assert_eq!(world.get(&format!("{path}/count")).expect(200).text(), r#"{"count":2}"#);
+}
+
+#[test]
+fn a_batch_says_what_became_of_each() {
+    let world = World::new();
+    let rule = rule(&world, TEN);
+    code(&world, &rule, "taken");
+    let path = format!("/v1/price-rules/{rule}/batch");
+    let body = r#"{"discount_codes":[{"code":"one"},{"code":"TAKEN"},{"code":" "},{"prefix":"X"}]}"#;
+    let batch = world.post(&path, body).expect(201).json();
+    let counts = ["codes_count", "imported_count", "failed_count"].map(|name| batch[name].as_u64().unwrap());
+    assert_eq!((counts, &batch["status"]), ([4, 2, 2], &json!("completed")));
+    let one = format!("{path}/{}", batch["batch_id"].as_str().unwrap());
+    assert_eq!(world.get(&one).expect(200).json(), batch);
+    let codes = world.get(&format!("{one}/discount-codes")).expect(200).json()["discount_codes"].clone();
+    assert_eq!((&codes[1]["code_id"], &codes[1]["code"]), (&Value::Null, &json!("TAKEN")));
+    assert!(codes[0]["code_id"].is_string() && codes[0]["error"].is_null() && codes[2]["error"].is_string());
+    let many = |count: usize| {
+        let codes: Vec<_> = (0..count).map(|number| json!({ "code": format!("M{number}") })).collect();
+        world.post(&path, json!({ "discount_codes": codes }).to_string())
+    };
+    many(101).refused(422, "too_many_codes", "/discount_codes");
+    many(0).refused(422, "out_of_range", "/discount_codes");
+    assert_eq!(many(100).expect(201).json()["imported_count"], 100);
+    world.get(&format!("{path}/1")).refused(404, "not_found", "batch_id");
+}
+
+fn cart(codes: &[&str], more: Value) -> String {
+    let mut body = json!({
+        "lines": [
+            {"product_id": "tea", "quantity": 1, "price": "43.00"},
+            {"quantity": 1, "price": "14.00"},
+            {"line_id": "c", "quantity": 2, "price": "11.50"},
+        ],
+        "shipping": [{"price": "4.90"}],
+        "codes": codes,
+    });
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body.to_string()
+}
+
+#[test]
+fn a_cart_is_answered_to_the_cent_with_every_reason() {
+    let world = World::new();
+    let three = r#"{"title":"Three","value_type":"fixed_amount","value":"-3"}"#;
+    code(&world, &rule(&world, three), "THREE");
+    let ended =
+        r#"{"title":"Old","value":"-1","starts_at":"2025-01-01T00:00:00Z","ends_at":"2025-02-01T00:00:00Z"}"#;
+    code(&world, &rule(&world, ended), "OLD");
+    let free = r#"{"title":"Free","value_type":"percentage","value":"-100","target_type":"shipping_line","allocation_method":"each"}"#;
+    code(&world, &rule(&world, free), "FREE");
+    let answer =
+        world.post("/v1/carts/evaluate", cart(&["three", "old", "none", "free"], json!({}))).expect(200).json();
+    let shares: Vec<_> =
+        answer["lines"].as_array().unwrap().iter().map(|line| line["discount"].as_str().unwrap()).collect();
+    assert_eq!(shares, ["1.61", "0.53", "0.86"]);
+    assert_eq!((&answer["discount"], &answer["total"]), (&json!("7.90"), &json!("77.00")));
+    let codes = answer["codes"].as_array().unwrap();
+    let reasons: Vec<_> = codes.iter().map(|code| (code["applied"].as_bool(), code["reason"].as_str())).collect();
+    assert_eq!(
+        reasons,
+        [
+            (Some(true), None),
+            (Some(false), Some("expired")),
+            (Some(false), Some("unknown_code")),
+            (Some(true), None)
+        ]
+    );
+    // A shopper learns the same of both.
+    assert_eq!(
+        (&codes[1]["public_reason"], &codes[2]["public_reason"]),
+        (&json!("code_not_valid"), &json!("code_not_valid"))
+    );
+    for (more, code, param) in [
+        (json!({"currency": "EUR"}), "currency_mismatch", "/currency"),
+        (json!({"stacking": "none"}), "invalid_value", "/stacking"),
+        (json!({"lines": [{"quantity": 1, "price": "0.001"}]}), "finer_than_currency", "/lines"),
+        (json!({"lines": vec![json!({"quantity": 1, "price": "1"}); 10_000]}), "too_many_lines", "/lines"),
+        (json!({"codes": vec!["a"; 21]}), "too_many_codes", "/codes"),
+    ] {
+        world.post("/v1/carts/evaluate", cart(&[], more)).refused(422, code, param);
+    }
+}
+
+#[test]
+fn a_reserved_code_becomes_an_orders() {
+    let world = World::new();
+    let rule = rule(&world, r#"{"title":"One","value":"-1","usage_limit":1,"once_per_customer":true}"#);
+    let code = code(&world, &rule, "ONE");
+    let reserve = |checkout: &str, customer: &str| {
+        let body =
+            json!({"codes": ["one"], "customer": {"customer_id": customer}, "until": "2026-03-01T12:30:00Z"});
+        world.post(&format!("/v1/checkouts/{checkout}/codes"), body.to_string())
+    };
+    let held = reserve("k1", "1").expect(200).json();
+    assert_eq!(held["reserved"][0]["code_id"], json!(code));
+    reserve("k2", "2").refused(422, "used_up", "/codes/0");
+    reserve("k2", "1").refused(422, "already_used_by_customer", "/codes/0");
+    assert_eq!(world.get("/v1/checkouts/k2/codes").expect(200).text(), r#"{"checkout_id":"k2","reserved":[]}"#);
+    let evaluated = |more| {
+        let answer = world.post("/v1/carts/evaluate", cart(&["ONE"], more)).expect(200).json();
+        answer["codes"][0]["reason"].as_str().map(str::to_owned)
+    };
+    assert_eq!(evaluated(json!({"customer": {"customer_id": "2"}})), Some("used_up".to_owned()));
+    assert_eq!(evaluated(json!({"customer": {"customer_id": "1"}, "checkout_id": "k1"})), None);
+    let order = |id: &str, more: Value| {
+        let mut body = json!({
+            "customer": {"customer_id": id}, "status": "paid", "total": "10", "discount_codes": ["One", "none"],
+            "lines": [{"quantity": 1, "amount": "10"}],
+        });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        world.put(&format!("/v1/orders/o{id}"), body.to_string()).expect(200).json()["discount_codes"].clone()
+    };
+    assert_eq!(order("2", json!({}))[0]["reason"], "used_up");
+    let used = order("1", json!({"checkout_id": "k1"}));
+    assert_eq!((&used[0]["used"], &used[0]["code_id"]), (&json!(true), &json!(code)));
+    assert_eq!((&used[1]["used"], &used[1]["reason"]), (&json!(false), &json!("unknown_code")));
+    let seen = world.get("/v1/orders/o1").expect(200).json()["discount_codes"].clone();
+    assert_eq!((&seen[0]["used"], &seen[1]["used"]), (&json!(true), &json!(false)));
+    let path = format!("/v1/price-rules/{rule}/discount-codes/{code}");
+    assert_eq!(world.get(&path).expect(200).json()["usage_count"], 1);
+    world.put("/v1/orders/o1", r#"{"status":"cancelled"}"#).expect(200);
+    assert_eq!(world.get(&path).expect(200).json()["usage_count"], 0);
+    reserve("k3", "3").expect(200);
+    let released = delete(&world, "/v1/checkouts/k3/codes?code=ONE").expect(200);
+    assert_eq!(released.text(), r#"{"checkout_id":"k3","reserved":[]}"#);
+    let late = json!({"codes": ["ONE"], "until": "2026-03-03T12:30:00Z"}).to_string();
+    world.post("/v1/checkouts/k4/codes", late).refused(422, "invalid_reservation_period", "/until");
+}
+
+#[test]
+fn whoever_guesses_is_slowed_and_nobody_else() {
+    let world = World::new();
+    code(&world, &rule(&world, TEN), "REAL");
+    let ask =
+        |code: &str, who: &str| world.get(&format!("/v1/discount-codes/lookup?code={code}&customer_id={who}"));
+    for guess in 0..10 {
+        ask(&format!("G{guess}"), "eve").refused(404, "code_not_found", "code");
+        // The key's own allowance heals within a second.
+        world.at(&format!("2026-03-01T12:00:{:02}Z", guess + 1));
+    }
+    let slowed = ask("REAL", "eve");
+    slowed.refused(429, "too_many_requests", "");
+    assert_eq!(slowed.header("retry-after"), Some("20"));
+    ask("REAL", "ada").expect(200);
+    let body = cart(&["REAL"], json!({"customer": {"customer_id": "eve"}}));
+    world.post("/v1/carts/evaluate", &body).refused(429, "too_many_requests", "");
+    world.at("2026-03-01T12:00:30Z");
+    world.post("/v1/carts/evaluate", body).expect(200);
+    // A key that guesses in many names is slowed too.
+    for guess in 0..10 {
+        ask("NONE", &format!("m{guess}"));
+    }
+    ask("REAL", "ada").refused(429, "too_many_requests", "");
+    world.request("GET", "/v1/customers").send().expect(200);
+}
+
+#[test]
+fn shopifys_paths_have_the_same_rules_and_codes() {
+    let world = World::new();
+    world.put("/v1/products/green-tea", r#"{"title":"Tea"}"#).expect(200);
+    let given = world.shopify("GET", "/products.json").send().expect(200).json()["products"][0]["id"].clone();
+    let body = json!({"price_rule": {
+        "title": "SUMMER", "target_type": "line_item", "target_selection": "entitled", "allocation_method": "each",
+        "value_type": "fixed_amount", "value": "-5.0", "customer_selection": "all",
+        "entitled_product_ids": [given, 7], "starts_at": "2026-01-19T17:59:10-05:00",
+    }});
+    let made = world.shopify("POST", "/price_rules.json").body(body.to_string()).send().expect(201).json();
+    let rule = &made["price_rule"];
+    let id = rule["id"].as_i64().unwrap();
+    assert_eq!((&rule["value"], &rule["starts_at"]), (&json!("-5.0"), &json!("2026-01-19T22:59:10Z")));
+    assert_eq!(rule["entitled_product_ids"], json!([7, "green-tea"]));
+    let path = format!("/price_rules/{id}");
+    // The whole last answer goes back.
+    let put = world.shopify("PUT", &format!("{path}.json")).body(made.to_string()).send().expect(200).json();
+    assert_eq!(put, made);
+    let part = r#"{"price_rule":{"usage_limit":20}}"#;
+    let put = world.shopify("PUT", &format!("{path}.json")).body(part).send().expect(200).json();
+    assert_eq!((&put["price_rule"]["usage_limit"], &put["price_rule"]["title"]), (&json!(20), &json!("SUMMER")));
+    assert_eq!(world.get(&format!("/v1/price-rules/{id}")).expect(200).json()["revision"], 2);
+    let codes = format!("{path}/discount_codes.json");
+    let code = |text: &str| {
+        let body = json!({"discount_code": {"code": text}}).to_string();
+        world.shopify("POST", &codes).body(body).send()
+    };
+    let made = code("SUMMER10").expect(201).json()["discount_code"].clone();
+    assert_eq!((&made["price_rule_id"], &made["usage_count"]), (&json!(id), &json!(0)));
+    let taken = code("summer10");
+    taken.refused(422, "code_taken", "/discount_code/code");
+    assert!(taken.json()["errors"]["code"].is_array());
+    code("").refused(422, "invalid_value", "/discount_code/code");
+    let one = format!("{path}/discount_codes/{}.json", made["id"]);
+    let sent = json!({"discount_code": {"id": made["id"], "code": "WINTER", "usage_count": 0}}).to_string();
+    world.shopify("PUT", &one).body(sent).send().expect(200);
+    let found = world.shopify("GET", "/discount_codes/lookup.json?code=winter").send();
+    assert_eq!((found.status, found.header("location")), (303, Some(format!("/admin/api/2025-01{one}").as_str())));
+    world.shopify("GET", "/discount_codes/lookup.json?code=no").send().refused(404, "code_not_found", "code");
+    let batch = r#"{"discount_codes":[{"code":"A"},{"code":"winter"}]}"#;
+    let batch = world.shopify("POST", &format!("{path}/batch.json")).body(batch).send().expect(201).json();
+    let batch = &batch["discount_code_creation"];
+    assert_eq!((&batch["price_rule_id"], &batch["imported_count"]), (&json!(id), &json!(1)));
+    let of_batch = format!("{path}/batch/{}", batch["id"]);
+    world.shopify("GET", &format!("{of_batch}.json")).send().expect(200);
+    let listed = world.shopify("GET", &format!("{of_batch}/discount_codes.json")).send().expect(200).json();
+    assert_eq!(listed["discount_codes"][0]["errors"], json!({}));
+    assert!(listed["discount_codes"][1]["errors"]["code"].is_array());
+    let page = world.shopify("GET", &format!("{codes}?limit=1")).send().expect(200);
+    assert!(page.header("link").unwrap().contains("page_info="));
+    assert_eq!(world.shopify("GET", "/price_rules/count.json").send().expect(200).text(), r#"{"count":1}"#);
+    let rules = world.shopify("GET", "/price_rules.json?fields=id").send().expect(200);
+    assert_eq!(rules.text(), format!(r#"{{"price_rules":[{{"id":{id}}}]}}"#));
+    assert_eq!(world.shopify("DELETE", &one).send().status, 204);
+    assert_eq!(world.shopify("DELETE", &format!("{path}.json")).send().status, 204);
+    world.shopify("GET", &format!("{path}.json")).send().refused(404, "price_rule_not_found", "id");
+    let wrong = r#"{"price_rule":{"title":"a","value":"5"}}"#;
+    let refused = world.shopify("POST", "/price_rules.json").body(wrong).send();
+    refused.refused(422, "invalid_price_rule", "/price_rule/value");
+    assert_eq!(refused.json()["errors"]["value"], json!(["must be less than zero"]));
+}
