@@ -173,7 +173,7 @@ fn a_batch_says_what_became_of_each() {
     world.get(&format!("{path}/1")).refused(404, "not_found", "batch_id");
 }
 
-fn cart(codes: &[&str], more: Value) -> String {
+fn cart(codes: &[&str], more: &Value) -> String {
     let mut body = json!({
         "lines": [
             {"product_id": "tea", "quantity": 1, "price": "43.00"},
@@ -198,7 +198,7 @@ fn a_cart_is_answered_to_the_cent_with_every_reason() {
     let free = r#"{"title":"Free","value_type":"percentage","value":"-100","target_type":"shipping_line","allocation_method":"each"}"#;
     code(&world, &rule(&world, free), "FREE");
     let answer =
-        world.post("/v1/carts/evaluate", cart(&["three", "old", "none", "free"], json!({}))).expect(200).json();
+        world.post("/v1/carts/evaluate", cart(&["three", "old", "none", "free"], &json!({}))).expect(200).json();
     let shares: Vec<_> =
         answer["lines"].as_array().unwrap().iter().map(|line| line["discount"].as_str().unwrap()).collect();
     assert_eq!(shares, ["1.61", "0.53", "0.86"]);
@@ -226,7 +226,7 @@ fn a_cart_is_answered_to_the_cent_with_every_reason() {
         (json!({"lines": vec![json!({"quantity": 1, "price": "1"}); 10_000]}), "too_many_lines", "/lines"),
         (json!({"codes": vec!["a"; 21]}), "too_many_codes", "/codes"),
     ] {
-        world.post("/v1/carts/evaluate", cart(&[], more)).refused(422, code, param);
+        world.post("/v1/carts/evaluate", cart(&[], &more)).refused(422, code, param);
     }
 }
 
@@ -246,7 +246,7 @@ fn a_reserved_code_becomes_an_orders() {
     reserve("k2", "1").refused(422, "already_used_by_customer", "/codes/0");
     assert_eq!(world.get("/v1/checkouts/k2/codes").expect(200).text(), r#"{"checkout_id":"k2","reserved":[]}"#);
     let evaluated = |more| {
-        let answer = world.post("/v1/carts/evaluate", cart(&["ONE"], more)).expect(200).json();
+        let answer = world.post("/v1/carts/evaluate", cart(&["ONE"], &more)).expect(200).json();
         answer["codes"][0]["reason"].as_str().map(str::to_owned)
     };
     assert_eq!(evaluated(json!({"customer": {"customer_id": "2"}})), Some("used_up".to_owned()));
@@ -291,7 +291,7 @@ fn whoever_guesses_is_slowed_and_nobody_else() {
     slowed.refused(429, "too_many_requests", "");
     assert_eq!(slowed.header("retry-after"), Some("20"));
     ask("REAL", "ada").expect(200);
-    let body = cart(&["REAL"], json!({"customer": {"customer_id": "eve"}}));
+    let body = cart(&["REAL"], &json!({"customer": {"customer_id": "eve"}}));
     world.post("/v1/carts/evaluate", &body).refused(429, "too_many_requests", "");
     world.at("2026-03-01T12:00:30Z");
     world.post("/v1/carts/evaluate", body).expect(200);
