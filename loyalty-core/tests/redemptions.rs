@@ -375,8 +375,12 @@ fn redemptions_outlive_a_merge() {
     let (from, into) = (loyalty_core::AccountId(2), loyalty_core::AccountId(1));
     let (mut gone, mut whole) = (guest.account.clone(), books.account.clone());
     let (from_events, into_events) = loyalty_core::merge((from, &gone), (into, &whole), at("01-06")).unwrap();
-    from_events.iter().for_each(|event| gone.evolve(event));
-    into_events.iter().for_each(|event| whole.evolve(event));
+    for event in &from_events {
+        gone.evolve(event);
+    }
+    for event in &into_events {
+        whole.evolve(event);
+    }
     assert!(gone.is_sound() && gone.redemptions().is_empty() && whole.is_sound());
     assert_eq!(whole.redemptions().iter().count(), 2);
     books.account = whole;
@@ -385,7 +389,9 @@ fn redemptions_outlive_a_merge() {
     assert_eq!(books.decide(&redeem(3, "all"), at("01-07")).unwrap_err().code(), "reward_limit_reached");
     let cancelled = books.decide(&call_off(1), at("01-07")).unwrap();
     let mut account = books.account.clone();
-    cancelled.events.iter().for_each(|event| account.evolve(event));
+    for event in &cancelled.events {
+        account.evolve(event);
+    }
     assert!(account.is_sound(), "{account:?}");
     assert_eq!(lots(&account, "01-07"), pairs(&[(50, "2026-10-01"), (10, "2026-10-01"), (7, "2026-10-05")]));
     assert_eq!(books.balance(at("02-01")), Points::from(17));
@@ -480,10 +486,7 @@ fn every_fault_of_a_reward_has_its_pointer() {
     };
     let base = r#""id": "a", "name": "A""#;
     for (reward, want) in [
-        (
-            r#"{}"#.to_owned(),
-            &[("id", "missing_field"), ("name", "missing_field"), ("gives", "missing_field")][..],
-        ),
+        ("{}".to_owned(), &[("id", "missing_field"), ("name", "missing_field"), ("gives", "missing_field")][..]),
         (format!(r#"{{{base}, "gives": "custom"}}"#), &[("cost", "missing_field")]),
         (format!(r#"{{{base}, "gives": "shoes", "cost": 1}}"#), &[("gives", "invalid_value")]),
         (

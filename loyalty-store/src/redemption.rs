@@ -149,8 +149,8 @@ pub(crate) fn redemptions<V: DiscountView>(
         if items.len() >= limit {
             return Ok(Page { items, more: true });
         }
-        let lost = || Failure::Corrupt(format!("redemption {id} of account {account} is missing"));
-        let found = redemption(view, shop, id)?.ok_or_else(lost)?;
+        let missing = || Failure::Corrupt(format!("redemption {id} of account {account} is missing"));
+        let found = redemption(view, shop, id)?.ok_or_else(missing)?;
         next = found.redemption.issue().previous;
         items.push(found);
     }

@@ -232,7 +232,7 @@ pub struct Receipt {
     /// What was done with price rules and discount codes.
     pub discount: Option<Discounted>,
     /// The redemption as it is now.
-    pub redemption: Option<RedemptionView>,
+    pub redemption: Option<Box<RedemptionView>>,
     /// What became of the catalogue.
     pub catalogue: Option<Catalogued>,
     /// What happened to the customer's account and the order.

@@ -25,7 +25,7 @@ pub(crate) fn issue(who: &Who, reward: &str, entropy: u8) -> Action {
 }
 
 fn redeem(desk: &Desk<'_>, who: &Who, reward: &str, entropy: u8) -> RedemptionView {
-    desk.act(issue(who, reward, entropy)).unwrap().redemption.unwrap()
+    *desk.act(issue(who, reward, entropy)).unwrap().redemption.unwrap()
 }
 
 fn call_off(desk: &Desk<'_>, id: RedemptionId) -> Outcome {

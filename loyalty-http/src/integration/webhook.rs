@@ -309,7 +309,10 @@ struct CouponAnswer<'a> {
 impl<'a> CouponAnswer<'a> {
     fn new(receipt: &'a Receipt) -> Self {
         let code = receipt.redemption.as_ref().and_then(|view| view.redemption.issue().code.as_ref());
-        Self { coupon_code: code.map(|code| code.as_str()), redemption: RedemptionAnswer::of_receipt(receipt) }
+        Self {
+            coupon_code: code.map(loyalty_core::discount::Code::as_str),
+            redemption: RedemptionAnswer::of_receipt(receipt),
+        }
     }
 }
 

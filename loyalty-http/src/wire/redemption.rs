@@ -247,7 +247,7 @@ impl<'a> RedemptionAnswer<'a> {
     /// After a request about it.
     pub(crate) fn of_receipt(receipt: &'a Receipt) -> Option<Self> {
         let customer = receipt.customer.as_ref();
-        let answer = Self::new(receipt.redemption.as_ref()?, customer, receipt.at);
+        let answer = Self::new(receipt.redemption.as_deref()?, customer, receipt.at);
         Some(Self { point_balance: customer.map(|customer| customer.balance(receipt.at)), ..answer })
     }
 }

@@ -40,7 +40,7 @@ impl<V: View> Transaction<'_, V> {
         self.command(Some(found.account), &command)?;
         let issued = self.issued(id)?;
         self.give_code(found.account, &issued.redemption)?;
-        Ok(Receipt { redemption: Some(issued), ..self.receipt(Some(&found), None)? })
+        Ok(Receipt { redemption: Some(Box::new(issued)), ..self.receipt(Some(&found), None)? })
     }
 
     /// Makes the price rule and the code that stand for a redemption, where a code does.
@@ -67,7 +67,7 @@ impl<V: View> Transaction<'_, V> {
         self.command(Some(account), command)?;
         self.settle_code(id)?;
         let found = super::Found { account, created: false };
-        let redemption = Some(self.issued(id)?);
+        let redemption = Some(Box::new(self.issued(id)?));
         Ok(Receipt { redemption, ..self.receipt(Some(&found), None)? })
     }
 
