@@ -218,7 +218,7 @@ pub(crate) fn what_has_no_code_is_handed_over(store: &dyn Store) {
     desk.act(used).unwrap();
     assert_eq!(state(&desk, again.id()), "used");
     desk.order(None, cancel("o7")).unwrap();
-    assert_eq!(store.rewards(desk.shop, &id("nobody"), desk.now).unwrap().is_none(), true);
+    assert!(store.rewards(desk.shop, &id("nobody"), desk.now).unwrap().is_none());
 }
 
 pub(crate) fn redemptions_are_read_in_pages_through_a_merge(store: &dyn Store) {

@@ -164,6 +164,7 @@ pub enum BringsBack {
     Points,
 }
 
+#[cfg(feature = "json")]
 impl RedemptionTerms {
     pub(super) fn is_default(&self) -> bool {
         *self == Self::default()

@@ -383,18 +383,21 @@ fn manual_commands() -> impl Strategy<Value = Command> {
 /// A customer's history: the facts of two orders, some without a time of their own, and what the shop
 /// does by hand, each at the instant when it becomes known. Some of it will be refused.
 pub fn histories() -> impl Strategy<Value = Vec<(Timestamp, Command)>> {
-    histories_with(manual_commands())
+    histories_with(manual_commands(), 12)
 }
 
 /// [`histories`] in which the customer redeems rewards, and orders use them.
 pub fn redeeming_histories() -> impl Strategy<Value = Vec<(Timestamp, Command)>> {
-    histories_with(prop_oneof![manual_commands(), redemption_commands()])
+    histories_with(prop_oneof![manual_commands(), redemption_commands()], 30)
 }
 
-fn histories_with(manual: impl Strategy<Value = Command>) -> impl Strategy<Value = Vec<(Timestamp, Command)>> {
+fn histories_with(
+    manual: impl Strategy<Value = Command>,
+    most: usize,
+) -> impl Strategy<Value = Vec<(Timestamp, Command)>> {
     let id = ids("order", |text| OrderId::new(text).ok());
     let orders = vec(id.prop_flat_map(facts), 1..3).prop_map(|facts| facts.concat());
-    let all = (orders, vec(manual, 0..12)).prop_map(|(facts, manual)| [facts, manual].concat());
+    let all = (orders, vec(manual, 0..most)).prop_map(|(facts, manual)| [facts, manual].concat());
     all.prop_shuffle().prop_flat_map(|commands| {
         let count = commands.len();
         (Just(commands), vec((0..400_i64, any::<bool>()), count)).prop_map(|(commands, steps)| {
