@@ -234,6 +234,8 @@ conformance! {
         a_changed_birthday_or_tag_reaches_no_further_back
         what_was_and_what_will_be
         a_friend_is_rewarded_in_the_same_transaction
+        a_name_is_claimed_once
+        who_is_known_does_not_sign_up
         what_is_only_tried_changes_nothing;
     shops:
         a_program_replaces_the_one_that_was_seen

@@ -95,11 +95,14 @@ fn telling(facts: Vec<Command>) -> impl Strategy<Value = Telling> {
     )
 }
 
-/// What the scheduler asks for.
+/// What the scheduler asks for, and friends who come.
 fn time_passing() -> impl Strategy<Value = Action> {
     prop_oneof![
         2 => (1..8_i64).prop_map(|account| Action::CatchUp(AccountId(account))),
         3 => (1..4_usize).prop_map(|limit| Action::FindDue { limit }),
+        2 => (who(), select(&["2222222222222222", "2222222222222223"][..])).prop_map(|(who, code)| {
+            Action::JoinReferral { who, change: ProfileChange::default(), code: code.to_owned() }
+        }),
     ]
 }
 
@@ -281,6 +284,10 @@ fn by_hand() -> impl Strategy<Value = Command> {
             Command::SetTier(tier.map(|(id, until)| ManualTier { id, until: until.map(hours) }))
         }),
         1 => Just(Command::CatchUp),
+        1 => Just(Command::SignUp),
+        2 => select(&["A", " b", "C"][..]).prop_map(|code| Command::EnterCode { code: code.into(), taken: false }),
+        1 => (0..2_u8).prop_map(|last| Command::IssueReferralCode { entropy: [0, 0, 0, 0, 0, 0, 0, 0, 0, last] }),
+        1 => Just(Command::PerformAction { action: "read".parse().unwrap(), points: None }),
         1 => Just(Command::SignUp),
         1 => Just(add(loyalty_core::Points::MAX.get())),
     ]

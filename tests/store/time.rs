@@ -1,5 +1,7 @@
 //! Time: what it brings about is right at every read, and is written down once, whenever somebody does.
 
+use std::collections::BTreeSet;
+
 use loyalty_core::{AccountId, Command, Event, Party, Points, Tag, Timestamp};
 use loyalty_store::{
     Action, Change, DueAccount, EmailConflict, Presence, ProfileChange, Reply, Request, Store, Who,
@@ -21,7 +23,9 @@ const FULL: &str = r#"{
     "actions": [{"id": "cake", "kind": "birthday", "points": 50},
                 {"id": "years", "kind": "anniversary", "points": 20},
                 {"id": "ten", "kind": {"goal_orders": 2}, "points": 10},
-                {"id": "hello", "kind": "sign_up", "points": 5}],
+                {"id": "hello", "kind": "sign_up", "points": 5},
+                {"id": "cards", "kind": {"codes": ["A", "B"]}, "points": 4},
+                {"id": "read", "kind": "content", "points": 3, "limits": [{"points": 4, "per": "week", "partial": true}]}],
     "referrals": {"sent": 30, "received": 15, "hold": "P7D"}
 }"#;
 const IDLE: &str = r#"{"expiry": {"inactivity": {"after": "P10D"}}}"#;
@@ -248,7 +252,7 @@ pub(crate) fn a_friend_is_rewarded_in_the_same_transaction(store: &dyn Store) {
     for who in [&ada, &bob] {
         desk.tell(who, vec![]).unwrap();
     }
-    let party = |who: &Who| Party { account: account(&desk, who), email: None, household: Default::default() };
+    let party = |who: &Who| Party { account: account(&desk, who), email: None, household: BTreeSet::new() };
     desk.tell(&bob, vec![Command::JoinReferral { own: party(&bob), friend: party(&ada) }]).unwrap();
     let receipt = desk.order(Some(&bob), paid("a", "20.00")).unwrap();
     assert!(
@@ -261,6 +265,54 @@ pub(crate) fn a_friend_is_rewarded_in_the_same_transaction(store: &dyn Store) {
     assert_eq!(desk.at("2026-01-08T12:00:00Z").balance(&ada), 30);
     desk.at("2026-01-09T12:00:00Z").order(None, refund("a", "r", "20.00")).unwrap();
     assert_eq!(desk.at("2026-01-09T12:00:00Z").balance(&ada), 0);
+}
+
+pub(crate) fn a_name_is_claimed_once(store: &dyn Store) {
+    let desk = Desk::new(store);
+    desk.act(publish(FULL)).unwrap();
+    let (ada, bob) = (id("ada"), id("bob"));
+    let enter =
+        |who: &Who, code: &str| desk.tell(who, vec![Command::EnterCode { code: code.into(), taken: false }]);
+    enter(&ada, " a ").unwrap();
+    assert_eq!([code(&enter(&bob, "A")), code(&enter(&ada, "A"))], ["unknown_code", "unknown_code"]);
+    enter(&bob, "b").unwrap();
+    assert_eq!((desk.balance(&ada), desk.balance(&bob)), (4, 4));
+    // The same bits drawn again make another code, for whom there is none yet.
+    let drawn = |who: &Who| {
+        let receipt = desk.tell(who, vec![Command::IssueReferralCode { entropy: [0; 10] }]).unwrap();
+        receipt.customer.unwrap().account().deeds().referral_code().unwrap().to_owned()
+    };
+    assert_eq!((drawn(&ada), drawn(&bob)), ("2222222222222222".to_owned(), "2222222222222223".to_owned()));
+    assert_eq!((drawn(&ada), drawn(&bob)), ("2222222222222222".to_owned(), "2222222222222223".to_owned()));
+    let join = |who: &Who, code: &str| {
+        desk.act(Action::JoinReferral {
+            who: who.clone(),
+            change: ProfileChange::default(),
+            code: code.to_owned(),
+        })
+    };
+    assert_eq!(code(&join(&id("cat"), "2222222222222222")), "customer_not_found");
+    desk.tell(&id("cat"), vec![]).unwrap();
+    assert_eq!(code(&join(&id("cat"), "2222222222222224")), "referral_code_not_found");
+    assert_eq!(code(&join(&ada, "2222222222222222")), "referral_refused");
+    join(&id("cat"), " 2222222222222223").unwrap();
+    assert_eq!(desk.see(&id("cat")).account().deeds().joined().unwrap().by, account(&desk, &bob));
+    // Another shop has names of its own.
+    let other = Desk::new(store);
+    other.act(publish(FULL)).unwrap();
+    let entered = other.tell(&id("dan"), vec![Command::EnterCode { code: "A".into(), taken: false }]);
+    assert_eq!(entered.unwrap().customer.unwrap().balance(other.now), points(4));
+}
+
+pub(crate) fn who_is_known_does_not_sign_up(store: &dyn Store) {
+    let desk = Desk::new(store);
+    desk.tell(&id("old"), vec![]).unwrap();
+    desk.act(publish(FULL)).unwrap();
+    desk.tell(&id("old"), vec![Command::SignUp]).unwrap();
+    desk.tell(&email("guest@example.com"), vec![]).unwrap();
+    desk.tell(&both("new", "guest@example.com"), vec![Command::SignUp]).unwrap();
+    desk.tell(&both("new", "guest@example.com"), vec![Command::SignUp]).unwrap();
+    assert_eq!((desk.balance(&id("old")), desk.balance(&id("new"))), (0, 5));
 }
 
 pub(crate) fn what_is_only_tried_changes_nothing(store: &dyn Store) {

@@ -110,16 +110,24 @@ fn due_in_table(
     after: Option<DueAccount>,
     limit: usize,
 ) -> Result<Vec<DueAccount>, Failure> {
-    let sql = "SELECT due, id, shop FROM account
-        WHERE due IS NOT NULL AND due <= ?1 AND (due, id) > (?2, ?3) ORDER BY due, id LIMIT ?4";
-    let (at, account) = after.map_or((i64::MIN, 0), |after| (micros(after.at), after.account.0));
+    // Two ranges of the index. In one, everything at the first instant would be passed again for each page.
+    const SAME: &str = "SELECT due, id, shop FROM account WHERE due = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+    const LATER: &str = "SELECT due, id, shop FROM account WHERE due > ?1 AND due <= ?2 ORDER BY due, id LIMIT ?3";
     let mut found = Vec::new();
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    each(db, sql, params![micros(now), at, account, limit], |row| {
-        let (at, account, shop) = (timestamp(row.get(0)?)?, AccountId(row.get(1)?), ShopId(row.get(2)?));
-        found.push(DueAccount { at, account, shop });
-        Ok(())
-    })?;
+    let mut find = |sql, values: [i64; 3]| {
+        each(db, sql, values, |row| {
+            let (at, account, shop) = (timestamp(row.get(0)?)?, AccountId(row.get(1)?), ShopId(row.get(2)?));
+            found.push(DueAccount { at, account, shop });
+            Ok(())
+        })
+    };
+    let room = i64::try_from(limit).unwrap_or(i64::MAX);
+    let (at, account) = after.map_or((i64::MIN, 0), |after| (micros(after.at), after.account.0));
+    if at <= micros(now) {
+        find(SAME, [at, account, room])?;
+    }
+    find(LATER, [at, micros(now), room])?;
+    found.truncate(limit);
     Ok(found)
 }
 
