@@ -3,6 +3,7 @@
 mod deeds;
 mod lot;
 mod lots;
+mod open;
 mod progress;
 
 use std::sync::Arc;
@@ -11,12 +12,14 @@ use crate::amount::Points;
 use crate::calendar::Timestamp;
 use crate::event::{Brought, Event, LotPart, ManualTier, Taking};
 use crate::explain::Reckoning;
-use crate::id::{AccountId, LotId, OrderId, TierId};
+use crate::id::{AccountId, LotId, OrderId, RedemptionId, TierId};
+use crate::redemption::Redemption;
 use crate::tier::{EarnedTier, TierChange};
 
 pub use deeds::{Deeds, Given, Joined, Tally, Usage};
 pub use lot::Lot;
 pub use lots::Lots;
+pub use open::OpenRedemptions;
 pub use progress::{Counts, Progress};
 
 /// A customer's points: the lots that can be spent, those that are pending, or the debt where more was
@@ -50,6 +53,14 @@ pub struct Account {
     /// The last time that points were earned or redeemed.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     dealt_at: Option<Timestamp>,
+    /// The last time that the balance ended by inactivity.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    ended_idle_at: Option<Timestamp>,
+    /// The newest redemption; each knows the one before it. Stays when the account is merged into another.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    last_redemption: Option<RedemptionId>,
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "OpenRedemptions::is_empty"))]
+    redemptions: OpenRedemptions,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Progress::is_empty"))]
     progress: Progress,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "has_none"))]
@@ -87,6 +98,12 @@ pub struct Totals {
     /// Given for actions, tiers and referrals.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub given: Points,
+    /// Paid for redemptions.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
+    pub redeemed: Points,
+    /// Come back from redemptions.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
+    pub returned: Points,
     /// What of all that is pending now.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub pending: Points,
@@ -95,9 +112,9 @@ pub struct Totals {
 impl Totals {
     /// What the balance must be: all that came in less all that went out or is still pending.
     pub fn balance(&self) -> Points {
-        let sum = |parts: [Points; 4]| parts.map(Points::get).into_iter().fold(0, i64::saturating_add);
-        let came = sum([self.awarded, self.added, self.merged, self.given]);
-        let went = sum([self.taken, self.subtracted, self.expired, self.pending]);
+        let sum = |parts: [Points; 5]| parts.map(Points::get).into_iter().fold(0, i64::saturating_add);
+        let came = sum([self.awarded, self.added, self.merged, self.given, self.returned]);
+        let went = sum([self.taken, self.subtracted, self.expired, self.redeemed, self.pending]);
         let count = came.saturating_sub(went);
         Points::new(count).unwrap_or(if count > 0 { Points::MAX } else { Points::MIN })
     }
@@ -195,6 +212,21 @@ impl Account {
         self.dealt_at
     }
 
+    /// The last time that the balance ended by inactivity.
+    pub fn ended_idle_at(&self) -> Option<Timestamp> {
+        self.ended_idle_at
+    }
+
+    /// The newest redemption that was issued to this account, while it was one. Each knows the one before it.
+    pub fn last_redemption(&self) -> Option<RedemptionId> {
+        self.last_redemption
+    }
+
+    /// Redemptions that can still be used, and will end.
+    pub fn redemptions(&self) -> &OpenRedemptions {
+        &self.redemptions
+    }
+
     /// What counts for tiers and goals.
     pub fn progress(&self) -> &Progress {
         &self.progress
@@ -212,7 +244,13 @@ impl Account {
 
     /// What a merge takes along.
     pub(crate) fn brought(&self) -> Brought {
-        Brought { progress: self.progress.clone(), deeds: (*self.deeds).clone(), pending: Points::ZERO }
+        let redemptions = self.redemptions.clone();
+        Brought {
+            progress: self.progress.clone(),
+            deeds: (*self.deeds).clone(),
+            redemptions,
+            pending: Points::ZERO,
+        }
     }
 
     /// Whether the books of this account add up: the parts are those of the balance, nothing is
@@ -284,7 +322,10 @@ impl Account {
                 self.take(lots);
                 self.touch(*at, !grounds.adjustment);
             }
-            Event::PointsExpired { lot, points, expired_at, .. } => {
+            Event::PointsExpired { lot, points, expired_at, inactive, .. } => {
+                if *inactive {
+                    self.ended_idle_at = Some(*expired_at);
+                }
                 self.totals.expired = self.totals.expired.saturating_add(*points);
                 self.take(&[(*lot, *points)]);
                 self.at = self.at.max(Some(*expired_at));
@@ -303,11 +344,7 @@ impl Account {
                 self.at = self.at.max(*at);
             }
             Event::AccountMerged { into, points, pending } => {
-                let gone = points.saturating_add(*pending);
-                self.totals.merged = self.totals.merged.saturating_sub(gone);
-                (self.lots, self.pending) = (Lots::default(), Lots::default());
-                (self.debt, self.tier) = (Points::ZERO, None);
-                (self.progress, self.deeds) = (Progress::default(), Arc::default());
+                self.give_up(points.saturating_add(*pending));
                 self.merged_into = Some(*into);
             }
             Event::AccountAbsorbed { lots, paid, debt, points, tier, brought, at, .. } => {
@@ -320,6 +357,11 @@ impl Account {
                 self.tier = tier.clone().or_else(|| self.tier.take());
                 self.touch(*at, false);
             }
+            Event::RedemptionCancelled { .. }
+            | Event::RedemptionExpired { .. }
+            | Event::RedemptionReopened { .. }
+            | Event::RedemptionUsed { .. }
+            | Event::RewardRedeemed { .. } => self.redeem(event),
             Event::ReferralCodeIssued { .. }
             | Event::ReferralCompleted { .. }
             | Event::ReferralJoined { .. }
@@ -334,6 +376,47 @@ impl Account {
             | Event::OrderPinned { .. }
             | Event::OrderRecorded { .. }
             | Event::OrderRefunded { .. } => {}
+        }
+    }
+
+    /// Points go for a reward, or come back.
+    fn redeem(&mut self, event: &Event) {
+        let moved = event.points();
+        if event.reward().is_some() {
+            Arc::make_mut(&mut self.deeds).count_reward(event);
+        }
+        if let Event::RewardRedeemed { issue } = event {
+            self.last_redemption = Some(issue.id);
+            self.redemptions.put(Arc::new(Redemption::new(Arc::clone(issue))));
+            self.take_parts(&issue.parts);
+        } else if let Event::RedemptionReopened { redemption, .. } = event {
+            self.redemptions.put(Arc::clone(redemption));
+        } else if let Some(id) = event.redemption() {
+            self.redemptions.remove(id);
+        }
+        if let Event::RedemptionUsed { taken: Some(taken), .. } = event {
+            self.debt = self.debt.saturating_add(taken.debt);
+            self.take_parts(&taken.parts);
+        } else if let Event::RedemptionCancelled { returned, .. }
+        | Event::RedemptionExpired { returned: Some(returned), .. } = event
+        {
+            self.debt = self.debt.saturating_sub(returned.paid);
+            returned.lots.iter().for_each(|lot| self.adopt(lot.clone()));
+        }
+        if moved.is_zero() {
+            self.at = self.at.max(event.at());
+        } else if moved.is_positive() {
+            self.totals.returned = self.totals.returned.saturating_add(moved);
+            self.touch(event.at(), false);
+        } else {
+            self.totals.redeemed = self.totals.redeemed.saturating_sub(moved);
+            self.touch(event.at(), true);
+        }
+    }
+
+    fn take_parts(&mut self, parts: &[Lot]) {
+        for part in parts {
+            self.lots.take(part.id, part.points);
         }
     }
 
@@ -372,11 +455,20 @@ impl Account {
         }
     }
 
+    fn give_up(&mut self, points: Points) {
+        self.totals.merged = self.totals.merged.saturating_sub(points);
+        (self.lots, self.pending) = (Lots::default(), Lots::default());
+        (self.debt, self.tier) = (Points::ZERO, None);
+        (self.progress, self.deeds) = (Progress::default(), Arc::default());
+        self.redemptions = OpenRedemptions::default();
+    }
+
     fn absorb(&mut self, event: &Event, points: Points, brought: Option<&Brought>) {
         let came = points.saturating_add(event.pending_points());
         self.totals.merged = self.totals.merged.saturating_add(came);
         let Some(brought) = brought else { return };
         self.progress.absorb(&brought.progress);
+        brought.redemptions.iter().for_each(|redemption| self.redemptions.put(Arc::clone(redemption)));
         Arc::make_mut(&mut self.deeds).absorb(&brought.deeds);
     }
 

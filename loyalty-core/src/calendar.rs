@@ -36,6 +36,9 @@ pub struct Period {
 }
 
 impl Period {
+    /// Thirty days.
+    pub const THIRTY_DAYS: Self = Self { months: 0, days: 30 };
+
     /// A period of months (at most 1,200).
     pub const fn months(months: u32) -> Option<Self> {
         if months == 0 || months > 1_200 { None } else { Some(Self { months, days: 0 }) }
@@ -221,6 +224,12 @@ mod json {
     impl serde::Serialize for Period {
         fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
             to.collect_str(self)
+        }
+    }
+
+    impl<'de> serde::Deserialize<'de> for Period {
+        fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            <String as serde::Deserialize>::deserialize(from)?.parse().map_err(serde::de::Error::custom)
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::amount::Points;
+use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
 use crate::event::{Grounds, ManualTier};
-use crate::id::{AccountId, ActionId, OrderId};
+use crate::id::{AccountId, ActionId, OrderId, RedemptionId, RewardId};
 use crate::order::{Order, Origin, Refund, Status};
 use crate::referral::Party;
 
@@ -25,6 +25,11 @@ pub enum Command {
         order: OrderId,
         /// The shop's time of it; now, where it says none.
         at: Option<Timestamp>,
+    },
+    /// A redemption that was not used is cancelled.
+    CancelRedemption {
+        /// The redemption.
+        redemption: RedemptionId,
     },
     /// Nothing but writing down what time has brought about by now.
     CatchUp,
@@ -85,6 +90,40 @@ pub enum Command {
         /// The shop's time of it; now, where it says none.
         at: Option<Timestamp>,
     },
+    /// The customer exchanges points for a reward.
+    RedeemReward {
+        /// The number of the redemption, given by the store.
+        redemption: RedemptionId,
+        /// The reward.
+        reward: RewardId,
+        /// How much, where the customer chooses.
+        amount: Option<Amount>,
+        /// Random bits for a code; the rules have none of their own. The store draws again where a code is
+        /// taken.
+        entropy: [u8; 16],
+    },
+    /// An order that had used a redemption was cancelled, or no longer brings its code. A fact, which is
+    /// never refused.
+    ReleaseRedemption {
+        /// The redemption.
+        redemption: RedemptionId,
+        /// The order.
+        order: OrderId,
+    },
+    /// An order brought a redemption's code. A fact, which is never refused.
+    ClaimRedemption {
+        /// The redemption.
+        redemption: RedemptionId,
+        /// The order.
+        order: OrderId,
+    },
+    /// The shop says that a redemption was used: that it handed over what it is for.
+    UseRedemption {
+        /// The redemption.
+        redemption: RedemptionId,
+        /// With this order, where it was one.
+        order: Option<OrderId>,
+    },
     /// A friend whom the customer brought has ordered. Follows from the friend's account.
     RewardReferral {
         /// The friend.
@@ -141,17 +180,40 @@ impl Command {
             | Self::RecordOrder { order, .. }
             | Self::RefundOrder { order, .. } => Some(order),
             Self::AddPoints { .. }
+            | Self::CancelRedemption { .. }
             | Self::CatchUp
+            | Self::ClaimRedemption { .. }
             | Self::EnterCode { .. }
             | Self::IssueReferralCode { .. }
             | Self::JoinReferral { .. }
             | Self::PerformAction { .. }
+            | Self::RedeemReward { .. }
+            | Self::ReleaseRedemption { .. }
             | Self::RewardReferral { .. }
             | Self::SetBalance { .. }
             | Self::SetTier(_)
             | Self::SignUp
             | Self::SubtractPoints { .. }
-            | Self::UndoReferral { .. } => None,
+            | Self::UndoReferral { .. }
+            | Self::UseRedemption { .. } => None,
         }
+    }
+
+    /// The reward that points are to be exchanged for.
+    pub fn reward(&self) -> Option<&RewardId> {
+        if let Self::RedeemReward { reward, .. } = self { Some(reward) } else { None }
+    }
+
+    /// The redemption that the command is about.
+    pub fn redemption(&self) -> Option<RedemptionId> {
+        if let Self::CancelRedemption { redemption }
+        | Self::ClaimRedemption { redemption, .. }
+        | Self::RedeemReward { redemption, .. }
+        | Self::ReleaseRedemption { redemption, .. }
+        | Self::UseRedemption { redemption, .. } = self
+        {
+            return Some(*redemption);
+        }
+        None
     }
 }

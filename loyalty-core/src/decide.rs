@@ -7,8 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::account::Account;
-use crate::account::Counts;
+use crate::account::{Account, Counts, Usage};
 use crate::amount::Points;
 use crate::calendar::{Timestamp, Zone};
 use crate::command::{Command, Excess};
@@ -18,6 +17,7 @@ use crate::explain::{Explanation, Reckoning, Standing};
 use crate::id::{AccountId, OrderId, ProgramVersion, Tag};
 use crate::order::{Order, OrderState, Origin, Pin, Recorded, Refund, Refunded, Status};
 use crate::program::{Expiry, Program};
+use crate::redemption::Redemption;
 use crate::rejection::Rejection;
 use crate::rules::due::Term;
 use crate::rules::{act, entitle, expire, refund, take};
@@ -46,6 +46,10 @@ pub struct Context<'a> {
     pub birthday: Option<Birthday>,
     /// What is known of the command's order.
     pub order: Option<&'a OrderState>,
+    /// What is known of the command's redemption, where it is one of this account.
+    pub redemption: Option<&'a Redemption>,
+    /// What all customers of the shop together have had of the command's reward.
+    pub had_in_all: Option<&'a Usage>,
     /// The customer's tags.
     pub tags: &'a BTreeSet<Tag>,
     /// The time of the decision.
@@ -67,6 +71,8 @@ impl<'a> Context<'a> {
             account_id: None,
             birthday: None,
             order: None,
+            redemption: None,
+            had_in_all: None,
             tags: NO_TAGS,
             now,
         }
@@ -145,11 +151,14 @@ impl Decision {
 /// A [`Rejection`]: the rules say no, and nothing has changed.
 pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
     let mut work = Work::begin(context, command.order());
+    work.redemption = context.redemption.cloned();
     work.catch_up();
     match command {
         Command::AddPoints { points, grounds } => work.add_points(*points, grounds)?,
         Command::CancelOrder { at, .. } => work.cancel(*at)?,
+        Command::CancelRedemption { .. } => work.cancel_redemption()?,
         Command::CatchUp => {}
+        Command::ClaimRedemption { order, .. } => work.claim_redemption(order),
         Command::CloseOrder { at, order } => {
             let at = at.unwrap_or(context.now);
             work.emit(Event::OrderClosed { order: order.clone(), at });
@@ -161,6 +170,10 @@ pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Reje
         Command::RecordOrder { snapshot, status, at, origin, .. } => {
             work.record(snapshot, *status, *at, *origin)?;
         }
+        Command::RedeemReward { redemption, reward, amount, entropy } => {
+            work.redeem(*redemption, reward, *amount, *entropy)?;
+        }
+        Command::ReleaseRedemption { order, .. } => work.release_redemption(order)?,
         Command::RefundOrder { refund, excess, at, .. } => work.refund(refund, *excess, *at)?,
         Command::RewardReferral { friend, order, gate } => work.reward_referral(*friend, order, *gate),
         Command::SetBalance { to, reason } => work.set_balance(*to, reason.clone())?,
@@ -168,6 +181,7 @@ pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Reje
         Command::SignUp => work.sign_up()?,
         Command::SubtractPoints { points, grounds } => work.subtract_points(*points, grounds)?,
         Command::UndoReferral { friend, order } => work.undo_referral(*friend, order)?,
+        Command::UseRedemption { order, .. } => work.use_redemption(order.as_ref())?,
     }
     work.catch_up();
     work.finish()
@@ -179,6 +193,7 @@ pub(crate) struct Work<'a> {
     id: Option<&'a OrderId>,
     pub(crate) account: Account,
     order: OrderState,
+    pub(crate) redemption: Option<Redemption>,
     pub(crate) events: Vec<Event>,
     pub(crate) follow_ups: Vec<(AccountId, Command)>,
 }
@@ -187,7 +202,7 @@ impl<'a> Work<'a> {
     pub(crate) fn begin(context: &'a Context<'a>, id: Option<&'a OrderId>) -> Self {
         let account = context.account.cloned().unwrap_or_default();
         let order = context.order.cloned().unwrap_or_default();
-        Self { context, id, account, order, events: Vec::new(), follow_ups: Vec::new() }
+        Self { context, id, account, order, redemption: None, events: Vec::new(), follow_ups: Vec::new() }
     }
 
     pub(crate) fn into_events(self) -> Vec<Event> {
@@ -214,6 +229,11 @@ impl<'a> Work<'a> {
         self.account.evolve(&event);
         if event.order().is_some() && event.order() == self.id {
             self.order.evolve(&event);
+        }
+        if let Some(redemption) = &mut self.redemption
+            && event.redemption() == Some(redemption.issue().id)
+        {
+            redemption.evolve(&event);
         }
         self.events.push(event);
     }

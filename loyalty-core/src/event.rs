@@ -5,14 +5,15 @@
 
 use std::sync::Arc;
 
-use crate::account::{Counts, Deeds, Lot, Progress};
+use crate::account::{Counts, Deeds, Lot, OpenRedemptions, Progress};
 use crate::amount::Points;
 use crate::award::{Award, Reason};
 use crate::calendar::Timestamp;
 use crate::discount::DiscountEvent;
 use crate::explain::Reckoning;
-use crate::id::{AccountId, ActionId, LotId, OrderId, TierId};
+use crate::id::{AccountId, ActionId, LotId, OrderId, RedemptionId, RewardId, TierId};
 use crate::order::{Order, Origin, Pin, Refund, Status};
+use crate::redemption::{Issue, Redemption, Returned, Slot, Taken};
 use crate::tier::TierChange;
 
 /// One thing that happened to one account or one order. Holds no personal data.
@@ -209,6 +210,56 @@ pub enum Event {
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         at: Option<Timestamp>,
     },
+    /// A redemption was cancelled, or the order that had used it was: its points came back.
+    RedemptionCancelled {
+        /// The redemption.
+        redemption: RedemptionId,
+        /// The order that had used it, where there was one.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        order: Option<OrderId>,
+        /// What came back.
+        returned: Arc<Returned>,
+        /// What limits get back.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        slot: Option<Slot>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A redemption ended unused.
+    RedemptionExpired {
+        /// The redemption.
+        redemption: RedemptionId,
+        /// What came back, where its reward says so.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        returned: Option<Arc<Returned>>,
+        /// What limits get back then.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        slot: Option<Slot>,
+        /// When it ended.
+        at: Timestamp,
+    },
+    /// The order that had used a redemption was cancelled: it can be used again.
+    RedemptionReopened {
+        /// The redemption, as it is from now on.
+        redemption: Arc<Redemption>,
+        /// The order.
+        order: OrderId,
+        /// When.
+        at: Timestamp,
+    },
+    /// A redemption was used.
+    RedemptionUsed {
+        /// The redemption.
+        redemption: RedemptionId,
+        /// By this order, where it was one.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        order: Option<OrderId>,
+        /// What was taken for it again, where its points had come back before.
+        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        taken: Option<Arc<Taken>>,
+        /// When.
+        at: Timestamp,
+    },
     /// The customer was given a code for friends.
     ReferralCodeIssued {
         /// The code.
@@ -243,6 +294,11 @@ pub enum Event {
         order: OrderId,
         /// When.
         at: Timestamp,
+    },
+    /// Points were exchanged for a reward.
+    RewardRedeemed {
+        /// What was exchanged.
+        issue: Arc<Issue>,
     },
     /// A tier was entered or left by what the customer did.
     TierChanged {
@@ -295,6 +351,9 @@ pub struct Brought {
     pub progress: Progress,
     /// What else it remembers.
     pub deeds: Deeds,
+    /// Its redemptions that will end.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "OpenRedemptions::is_empty"))]
+    pub redemptions: OpenRedemptions,
     /// What of the lots is pending.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub pending: Points,
@@ -410,15 +469,48 @@ impl Event {
             | Self::Discount(_)
             | Self::PointsAdded { .. }
             | Self::PointsSubtracted { .. }
+            | Self::RedemptionCancelled { .. }
+            | Self::RedemptionExpired { .. }
+            | Self::RedemptionReopened { .. }
+            | Self::RedemptionUsed { .. }
             | Self::ReferralCodeIssued { .. }
             | Self::ReferralCompleted { .. }
             | Self::ReferralJoined { .. }
             | Self::ReferralUndone { .. }
+            | Self::RewardRedeemed { .. }
             | Self::TierChanged { .. }
             | Self::TierLapsed { .. }
             | Self::TierRetained { .. }
             | Self::TierSet { .. } => None,
         }
+    }
+
+    /// The redemption that the event is of.
+    pub fn redemption(&self) -> Option<RedemptionId> {
+        if let Self::RewardRedeemed { issue } = self {
+            return Some(issue.id);
+        }
+        if let Self::RedemptionReopened { redemption, .. } = self {
+            return Some(redemption.issue().id);
+        }
+        if let Self::RedemptionCancelled { redemption, .. }
+        | Self::RedemptionExpired { redemption, .. }
+        | Self::RedemptionUsed { redemption, .. } = self
+        {
+            return Some(*redemption);
+        }
+        None
+    }
+
+    /// The reward whose limits the event counts for.
+    pub fn reward(&self) -> Option<&RewardId> {
+        if let Self::RewardRedeemed { issue } = self {
+            return Some(&issue.reward);
+        }
+        if let Self::RedemptionCancelled { slot, .. } | Self::RedemptionExpired { slot, .. } = self {
+            return slot.as_ref().map(|slot| &slot.reward);
+        }
+        None
     }
 
     /// What the event does to the balance of its account.
@@ -448,6 +540,14 @@ impl Event {
             Self::AwardTakenBack { taking, .. } | Self::PointsTakenBack { taking, .. } => {
                 taking.from_balance().negated()
             }
+            Self::RewardRedeemed { issue } => issue.points.negated(),
+            Self::RedemptionUsed { taken, .. } => {
+                taken.as_ref().map_or(Points::ZERO, |taken| taken.points().negated())
+            }
+            Self::RedemptionCancelled { returned, .. } => returned.points(),
+            Self::RedemptionExpired { returned, .. } => {
+                returned.as_ref().map_or(Points::ZERO, |returned| returned.points())
+            }
             Self::CustomerAdded
             | Self::Discount(_)
             | Self::OrderCancelled { .. }
@@ -456,6 +556,7 @@ impl Event {
             | Self::OrderPinned { .. }
             | Self::OrderRecorded { .. }
             | Self::OrderRefunded { .. }
+            | Self::RedemptionReopened { .. }
             | Self::ReferralCodeIssued { .. }
             | Self::ReferralCompleted { .. }
             | Self::ReferralJoined { .. }
@@ -498,10 +599,15 @@ impl Event {
             | Self::OrderRefunded { .. }
             | Self::PointsAdded { .. }
             | Self::PointsSubtracted { .. }
+            | Self::RedemptionCancelled { .. }
+            | Self::RedemptionExpired { .. }
+            | Self::RedemptionReopened { .. }
+            | Self::RedemptionUsed { .. }
             | Self::ReferralCodeIssued { .. }
             | Self::ReferralCompleted { .. }
             | Self::ReferralJoined { .. }
             | Self::ReferralUndone { .. }
+            | Self::RewardRedeemed { .. }
             | Self::TierChanged { .. }
             | Self::TierLapsed { .. }
             | Self::TierRetained { .. }
@@ -520,6 +626,10 @@ impl Event {
             | Self::TierSet { at, .. } => *at,
             Self::AwardGiven { at, .. }
             | Self::AwardTakenBack { at, .. }
+            | Self::RedemptionCancelled { at, .. }
+            | Self::RedemptionExpired { at, .. }
+            | Self::RedemptionReopened { at, .. }
+            | Self::RedemptionUsed { at, .. }
             | Self::ReferralCodeIssued { at, .. }
             | Self::ReferralCompleted { at, .. }
             | Self::ReferralJoined { at, .. }
@@ -529,6 +639,7 @@ impl Event {
             | Self::TierRetained { at, .. } => Some(*at),
             Self::PointsExpired { expired_at, .. } => Some(*expired_at),
             Self::PointsReleased { released_at, .. } => Some(*released_at),
+            Self::RewardRedeemed { issue } => Some(issue.at),
             Self::TierChanged { change } => Some(change.at),
             Self::AccountMerged { .. }
             | Self::CustomerAdded

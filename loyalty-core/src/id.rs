@@ -98,6 +98,8 @@ text_id! {
     CategoryId;
     /// The program's name of an earning rule.
     RuleId;
+    /// The program's name of a reward.
+    RewardId;
     /// The program's name of a VIP tier.
     TierId;
     /// The shop's name of an action that earns points outside orders.
@@ -138,6 +140,8 @@ number_id! {
     PriceRuleId(i64);
     /// A discount code, as the store numbers it.
     CodeId(i64);
+    /// A redemption, as the store numbers it.
+    RedemptionId(i64);
     /// A lot within its account, counted from 1 in the order of opening.
     LotId(u32);
     /// A published version of a shop's program, counted from 1.

@@ -54,6 +54,7 @@ pub mod order;
 pub mod program;
 #[cfg(feature = "proptest")]
 pub mod proptest;
+pub mod redemption;
 pub mod referral;
 pub mod rejection;
 mod rules;
@@ -72,7 +73,8 @@ pub use exact::{Fraction, Overflow};
 pub use explain::{Explanation, Reckoning};
 pub use id::{
     AccountId, ActionId, CategoryId, CheckoutId, CodeId, CountryId, CustomerId, LineId, LotId, OrderId,
-    PriceRuleId, ProductId, ProgramVersion, RefundId, RuleId, SegmentId, ShopId, Tag, TierId, VariantId,
+    PriceRuleId, ProductId, ProgramVersion, RedemptionId, RefundId, RewardId, RuleId, SegmentId, ShopId, Tag,
+    TierId, VariantId,
 };
 pub use order::{Line, Order, OrderState, Origin, Pin, Quantity, Refund, Refunded, Status};
 pub use program::{Fault, Program};
@@ -81,5 +83,6 @@ pub use rejection::Rejection;
 pub use rules::due::{as_of, due, next_due};
 pub use rules::entitle::entitlement;
 pub use rules::merge::merge;
+pub use rules::redeem::offered;
 pub use rules::tier::tier_status;
 pub use tier::{EarnedTier, TierChange, TierReason, TierStatus};

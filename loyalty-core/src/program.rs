@@ -9,6 +9,7 @@ mod check;
 #[cfg(feature = "json")]
 mod json;
 mod referral;
+mod reward;
 mod tier;
 
 use std::collections::BTreeSet;
@@ -23,6 +24,9 @@ pub use action::{ActionConditions, ActionKind, ActionRule, fold_code};
 pub use campaign::{Campaign, Combine, Effect};
 pub use check::Fault;
 pub use referral::{Milestone, Referrals};
+pub use reward::{
+    BringsBack, FreeProduct, FreeShipping, Gives, Goods, Offer, RedemptionTerms, Reward, VariableAmount,
+};
 pub use tier::{Down, EntryReward, Metric, Tier, Tiering, Window};
 
 /// A checked program.
@@ -126,6 +130,12 @@ pub struct Parts {
     /// What bringing friends is worth.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub referrals: Option<Referrals>,
+    /// What points buy.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
+    pub rewards: Vec<Reward>,
+    /// What holds for all redemptions.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "RedemptionTerms::is_default"))]
+    pub redemption: RedemptionTerms,
 }
 
 impl Default for Parts {
@@ -145,6 +155,8 @@ impl Default for Parts {
             tiering: Tiering::default(),
             actions: Vec::new(),
             referrals: None,
+            rewards: Vec::new(),
+            redemption: RedemptionTerms::default(),
         }
     }
 }

@@ -24,14 +24,16 @@
 
 mod carts;
 mod discounts;
+mod rewards;
 mod strategies;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ::proptest::prelude::*;
 use ::proptest::test_runner::TestCaseResult;
 
-use crate::account::Account;
+use crate::account::{Account, Usage};
 use crate::amount::Points;
 use crate::calendar::{Timestamp, Zone};
 use crate::command::{Command, Excess};
@@ -39,9 +41,10 @@ use crate::customer::Birthday;
 use crate::decide::{Context, Decision, Former, decide};
 use crate::event::Event;
 use crate::exact::Fraction;
-use crate::id::{AccountId, OrderId, ProgramVersion, Tag};
+use crate::id::{AccountId, OrderId, ProgramVersion, RedemptionId, RewardId, Tag};
 use crate::order::{OrderState, Refund};
 use crate::program::Program;
+use crate::redemption::{Redemption, RedemptionState};
 use crate::rejection::Rejection;
 use crate::rules::due::as_of;
 use crate::rules::entitle::entitlement;
@@ -51,9 +54,10 @@ pub use discounts::{
     DiscountBooks, allocation_is_fair, claims_add_up, discounts_are_exact, equal_lines_fare_alike,
     refused_codes_change_nothing,
 };
+pub use rewards::rewards;
 pub use strategies::{
-    amounts, arrivals, expiring_programs, facts, histories, instants, orders, programs, refunds, tags, tier_ids,
-    whole_programs,
+    amounts, arrivals, expiring_programs, facts, histories, instants, orders, programs, redeeming_histories,
+    refunds, tags, tier_ids, whole_programs,
 };
 
 /// One customer's account with its orders and its journal: what a store does, in memory.
@@ -67,6 +71,10 @@ pub struct Books {
     pub account: Account,
     /// What is known of each order.
     pub orders: BTreeMap<OrderId, OrderState>,
+    /// All redemptions.
+    pub redemptions: BTreeMap<RedemptionId, Redemption>,
+    /// What of each reward was had.
+    pub had: BTreeMap<RewardId, Usage>,
     /// All that happened.
     pub journal: Vec<Event>,
     /// The customer's birthday.
@@ -83,6 +91,8 @@ impl Books {
             tags: BTreeSet::new(),
             account: Account::default(),
             orders: BTreeMap::new(),
+            redemptions: BTreeMap::new(),
+            had: BTreeMap::new(),
             journal: Vec::new(),
             birthday: None,
             programs: vec![(Timestamp::UNIX_EPOCH, program)],
@@ -123,7 +133,11 @@ impl Books {
     /// # Errors
     /// The [`Rejection`] of the rules.
     pub fn decide(&self, command: &Command, now: Timestamp) -> Result<Decision, Rejection> {
-        self.with_context(command.order(), now, |context| decide(context, command))
+        let redemption = command.redemption().and_then(|id| self.redemptions.get(&id));
+        let had_in_all = command.reward().and_then(|reward| self.had.get(reward));
+        self.with_context(command.order(), now, |context| {
+            decide(&Context { redemption, had_in_all, ..*context }, command)
+        })
     }
 
     /// What a decision at `now` would look at.
@@ -170,6 +184,16 @@ impl Books {
             if let Some(id) = event.order() {
                 self.orders.entry(id.clone()).or_default().evolve(event);
             }
+            if let Some(reward) = event.reward()
+                && let Some(had) = Usage::evolve(self.had.get(reward).copied(), event)
+            {
+                self.had.insert(reward.clone(), had);
+            }
+            if let Event::RewardRedeemed { issue } = event {
+                self.redemptions.insert(issue.id, Redemption::new(Arc::clone(issue)));
+            } else if let Some(redemption) = event.redemption().and_then(|id| self.redemptions.get_mut(&id)) {
+                redemption.evolve(event);
+            }
             self.journal.push(event.clone());
         }
     }
@@ -193,6 +217,7 @@ pub fn books_add_up(books: &Books) -> TestCaseResult {
     again.post(&books.journal);
     prop_assert_eq!(&again.account, &books.account);
     prop_assert_eq!(&again.orders, &books.orders);
+    prop_assert_eq!(&again.redemptions, &books.redemptions);
     let sum = books.journal.iter().fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()));
     prop_assert_eq!(sum, books.account.totals().balance());
     let moved = |event: &Event| event.points().saturating_add(event.pending_points());
@@ -205,6 +230,34 @@ pub fn books_add_up(books: &Books) -> TestCaseResult {
         let net = posted.awarded.saturating_sub(posted.taken).saturating_sub(posted.expired);
         prop_assert_eq!(sum, net, "order {}", id);
     }
+    Ok(())
+}
+
+/// Every redemption has its points or its code, never neither and never both; what is taken for all of them
+/// is what the account paid; and the account knows each that will end.
+pub fn points_or_code(books: &Books, now: Timestamp) -> TestCaseResult {
+    let books = Books { account: books.as_of(now), ..books.clone() };
+    let mut taken = Points::ZERO;
+    for (id, redemption) in &books.redemptions {
+        let (paid, price) = (redemption.taken().points(), redemption.issue().points);
+        // What was caught up with here is not in the redemption yet.
+        let open = books.account.redemptions().iter().any(|open| open.issue().id == *id);
+        let awaited = *redemption.state() == RedemptionState::Issued && redemption.ends_at().is_some();
+        prop_assert_eq!(open, awaited && redemption.ends_at() > Some(now), "{:?}", redemption);
+        let alive = match redemption.state_at(now) {
+            RedemptionState::Issued | RedemptionState::Used { .. } => true,
+            RedemptionState::Cancelled { .. } => false,
+            RedemptionState::Expired { points_back, .. } => !points_back,
+        };
+        let forgiven = books.journal.iter().any(|event| {
+            let again = matches!(event, Event::RedemptionUsed { taken: Some(_), .. });
+            again && event.redemption() == Some(*id)
+        });
+        taken = taken.saturating_add(if alive { paid } else { Points::ZERO });
+        prop_assert!(!alive || paid == price || (forgiven && paid < price), "{:?}", redemption);
+    }
+    let totals = books.account.totals();
+    prop_assert_eq!(totals.redeemed.saturating_sub(totals.returned), taken);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use crate::amount::{Amount, Points};
 use crate::award::Limit;
 use crate::calendar::CalendarError;
 use crate::exact::Overflow;
-use crate::id::{ActionId, LineId, OrderId, RefundId, TierId};
+use crate::id::{ActionId, LineId, OrderId, RefundId, RewardId, TierId};
 use crate::order::{OrderError, Quantity};
 use crate::referral::ReferralRefusal;
 
@@ -26,6 +26,12 @@ pub enum Rejection {
         have: Points,
         /// What was asked for.
         need: Points,
+    },
+    /// An amount that the reward does not offer.
+    #[error("the amount must be {expected}")]
+    InvalidAmount {
+        /// What it offers.
+        expected: String,
     },
     /// The snapshot contradicts itself.
     #[error(transparent)]
@@ -56,6 +62,12 @@ pub enum Rejection {
     /// A balance beyond what points can hold.
     #[error("the balance would leave the range of {} to {} points", Points::MIN, Points::MAX)]
     PointsOutOfRange,
+    /// A redemption that was used, cancelled or has ended.
+    #[error("the redemption is {state}")]
+    RedemptionNotOpen {
+        /// The name of its state.
+        state: &'static str,
+    },
     /// Somebody cannot be brought by somebody.
     #[error("the referral is refused: {reason}")]
     ReferralRefused {
@@ -89,6 +101,40 @@ pub enum Rejection {
         /// The order's total.
         total: Amount,
     },
+    /// The customer has had all that one customer can have.
+    #[error("one customer can have the reward {reward} at most {limit}")]
+    RewardLimitReached {
+        /// The reward.
+        reward: RewardId,
+        /// The limit.
+        limit: Limit,
+    },
+    /// A reward for customers of other tags or tiers.
+    #[error("the reward {reward} is for other customers")]
+    RewardNotForCustomer {
+        /// The reward.
+        reward: RewardId,
+    },
+    /// A reward that begins later, or is over.
+    #[error("the reward {reward} cannot be had now")]
+    RewardNotOpen {
+        /// The reward.
+        reward: RewardId,
+    },
+    /// All customers together have had all that there is.
+    #[error("all customers together can have the reward {reward} at most {limit}")]
+    RewardSoldOut {
+        /// The reward.
+        reward: RewardId,
+        /// The limit.
+        limit: Limit,
+    },
+    /// A reward whose amounts are finer than the shop's currency.
+    #[error("the amounts of the reward {reward} are finer than the shop's currency")]
+    RewardTooFine {
+        /// The reward.
+        reward: RewardId,
+    },
     /// An action that the program does not have, or that is not the shop's to tell.
     #[error("the program has no action {action} that could be told")]
     UnknownAction {
@@ -104,6 +150,15 @@ pub enum Rejection {
         /// The line.
         line: LineId,
     },
+    /// No such redemption, or another customer's.
+    #[error("the customer has no such redemption")]
+    UnknownRedemption,
+    /// A reward that the program does not have.
+    #[error("the program has no reward {reward}")]
+    UnknownReward {
+        /// The reward.
+        reward: RewardId,
+    },
     /// A tier that the program does not have.
     #[error("the program has no tier {tier}")]
     UnknownTier {
@@ -118,6 +173,7 @@ impl Rejection {
         match self {
             Self::ActionNotOpen { .. } => "action_not_open",
             Self::InsufficientPoints { .. } => "insufficient_points",
+            Self::InvalidAmount { .. } => "invalid_amount",
             Self::InvalidOrder(OrderError::DuplicateLine(_)) => "duplicate_line",
             Self::InvalidOrder(OrderError::RedeemedBeyondTotal { .. }) => "redeemed_beyond_total",
             Self::InvalidOrder(OrderError::TooLarge) => "order_too_large",
@@ -127,14 +183,22 @@ impl Rejection {
             Self::NoPointsOverride { .. } => "no_points_override",
             Self::OutOfRange => "out_of_range",
             Self::PointsOutOfRange => "points_out_of_range",
+            Self::RedemptionNotOpen { .. } => "redemption_not_open",
             Self::ReferralRefused { .. } => "referral_refused",
             Self::ReferralsOff => "referrals_off",
             Self::RefundDiffers { .. } => "refund_differs",
             Self::RefundExceedsLine { .. } => "refund_exceeds_line",
             Self::RefundExceedsOrder { .. } => "refund_exceeds_order",
+            Self::RewardLimitReached { .. } => "reward_limit_reached",
+            Self::RewardNotForCustomer { .. } => "reward_not_for_customer",
+            Self::RewardNotOpen { .. } => "reward_not_open",
+            Self::RewardSoldOut { .. } => "reward_sold_out",
+            Self::RewardTooFine { .. } => "reward_too_fine",
             Self::UnknownAction { .. } => "unknown_action",
             Self::UnknownCode => "unknown_code",
             Self::UnknownLine { .. } => "unknown_line",
+            Self::UnknownRedemption => "unknown_redemption",
+            Self::UnknownReward { .. } => "unknown_reward",
             Self::UnknownTier { .. } => "unknown_tier",
         }
     }

@@ -6,6 +6,7 @@ pub(crate) mod due;
 pub(crate) mod entitle;
 pub(crate) mod expire;
 pub(crate) mod merge;
+pub(crate) mod redeem;
 mod refer;
 pub(crate) mod refund;
 pub(crate) mod take;

@@ -16,8 +16,8 @@ use std::sync::Arc;
 use loyalty_core::program::{DebtPolicy, Parts, RefundPolicy};
 use loyalty_core::proptest::{
     Books, amounts, arrival_order_does_not_matter, arrivals, books_add_up, entries_explain_themselves,
-    expiring_programs, facts, histories, orders, orders_hold_what_they_are_worth, programs, refunds,
-    refunds_do_not_leak, tags, tier_ids, whole_programs,
+    expiring_programs, facts, histories, orders, orders_hold_what_they_are_worth, points_or_code, programs,
+    redeeming_histories, refunds, refunds_do_not_leak, tags, tier_ids, whole_programs,
 };
 use loyalty_core::{
     Amount, Boundary, Command, Event, Excess, Grounds, Line, ManualTier, Order, OrderId, Origin, Period, Points,
@@ -229,7 +229,7 @@ proptest! {
     }
 
     #[test]
-    fn histories_add_up(program in prop_oneof![programs(), expiring_programs(), whole_programs()], history in histories()) {
+    fn histories_add_up(program in prop_oneof![programs(), expiring_programs(), whole_programs()], history in prop_oneof![histories(), redeeming_histories()]) {
         let mut books = Books::new(program);
         for (now, command) in &history {
             let decided = books.decide(command, *now);
@@ -246,6 +246,7 @@ proptest! {
             prop_assert_eq!(books.balance(*now), written.balance(*now), "{:?}", told);
             books_add_up(&books)?;
             orders_hold_what_they_are_worth(&books)?;
+            points_or_code(&books, *now)?;
         }
         entries_explain_themselves(&books)?;
         for event in &books.journal {
@@ -254,6 +255,9 @@ proptest! {
         prop_assert_eq!(&through_json(&books.account), &books.account);
         for order in books.orders.values() {
             prop_assert_eq!(&through_json(order), order);
+        }
+        for redemption in books.redemptions.values() {
+            prop_assert_eq!(&through_json(redemption), redemption);
         }
     }
 

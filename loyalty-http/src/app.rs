@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::endpoint::{Answer, Call, Scan, Work, Write, refuse};
 use crate::idempotency::{self, Once};
-use crate::integration::webhook::{self, Delivery};
+use crate::integration::webhook::{self, Delivery, Received};
 use crate::log::{Answered, Stopwatch};
 use crate::problem::Problem;
 use crate::router::{Entry, Matched, ROUTES, Router};
@@ -141,9 +141,9 @@ impl App {
         let part = |name| params.get(name).unwrap_or_default();
         let (platform, event) = (part("platform"), part("event"));
         let delivery = Delivery { platform, event, body: &body, id: id.as_str(), now };
-        let (shop, work) = webhook::receive(&*self.store, delivery)?;
+        let Received { shop, work, once } = webhook::receive(&*self.store, delivery)?;
         seen.shop = Some(shop);
-        self.carry_out(work, Turn { shop, now, dry_run: false, once: None, id }).await
+        self.carry_out(work, Turn { shop, now, dry_run: false, once, id }).await
     }
 
     async fn carry_out(&self, work: Work, turn: Turn) -> Result<Response<Full<Bytes>>, Problem> {

@@ -11,7 +11,7 @@ use matchit::Params;
 
 use crate::endpoint::{
     Answer, Call, Work, actions, carts, categories, customers, discount_codes, health, key, ledger, orders,
-    points, price_rules, products, program, referrals, reports, saved_searches, tiers,
+    points, price_rules, products, program, redemptions, referrals, reports, saved_searches, tiers,
 };
 use crate::problem::Problem;
 use crate::shopify;
@@ -115,6 +115,14 @@ pub static ROUTES: &[Route] = &[
     decided(Method::PUT, "/v1/orders/{order_id}", orders::put),
     get("/v1/orders/{order_id}", &[], orders::show),
     decided(Method::POST, "/v1/orders/{order_id}/refunds", orders::refund),
+    // Rewards, and what customers redeemed.
+    get("/v1/rewards", &[], redemptions::rewards),
+    get("/v1/customers/{customer_id}/rewards", &[], redemptions::rewards_of),
+    get("/v1/customers/{customer_id}/redemptions", &["limit", "cursor"], redemptions::list),
+    told(Method::POST, "/v1/redemptions", Scope::Write, redemptions::issue),
+    get("/v1/redemptions/{redemption_id}", &[], redemptions::show),
+    told(Method::POST, "/v1/redemptions/{redemption_id}/cancel", Scope::Write, redemptions::cancel),
+    told(Method::POST, "/v1/redemptions/{redemption_id}/use", Scope::Write, redemptions::take),
     // The program. Trying something out changes nothing.
     get("/v1/program", &["version"], program::show),
     told(Method::PUT, "/v1/program", Scope::Admin, program::publish),

@@ -57,6 +57,9 @@ pub enum Rejection {
         /// The version in force.
         current: ProgramVersion,
     },
+    /// No such redemption.
+    #[error("there is no such redemption")]
+    RedemptionNotFound,
     /// Another saved search has this name.
     #[error("another saved search has this name")]
     SavedSearchNameTaken,
@@ -95,6 +98,7 @@ impl Rejection {
             Self::PreconditionFailed => "precondition_failed",
             Self::ProductNotFound => "product_not_found",
             Self::ProgramChanged { .. } => "program_changed",
+            Self::RedemptionNotFound => "redemption_not_found",
             Self::ReferralCodeNotFound => "referral_code_not_found",
             Self::SavedSearchNameTaken => "saved_search_name_taken",
             Self::SavedSearchNotFound => "saved_search_not_found",

@@ -1,5 +1,5 @@
-//! Small records under keys of their own: what stands of price rules and discount codes, each a fold of the
-//! journal. All of them share one cache, one table and one way through the store.
+//! Small records under keys of their own: what stands of price rules, discount codes and redemptions, each a
+//! fold of the journal. All of them share one cache, one table and one way through the store.
 //!
 //! | key | what it answers |
 //! | --- | --- |
@@ -8,14 +8,21 @@
 //! | code, account | how often this customer has taken it |
 //! | checkout | what this checkout holds |
 //! | order | which codes this order has used |
+//! | redemption | how far it has come, and what is taken for it |
+//! | reward | how much of it all customers together have had |
 //! | account | which accounts became this one, so that their uses count as its own |
 //!
 //! A record that is not there is its default. What happens to a code a million times makes no record grow.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use loyalty_core::account::Usage;
 use loyalty_core::discount::{CheckoutClaim, CodeState, DiscountEvent, OrderClaim, RuleState, Tally};
-use loyalty_core::{AccountId, CheckoutId, CodeId, Event, OrderId, PriceRuleId, Timestamp};
+use loyalty_core::redemption::Redemption;
+use loyalty_core::{
+    AccountId, CheckoutId, CodeId, Event, OrderId, PriceRuleId, RedemptionId, RewardId, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::record::{JournalRow, Seq};
@@ -29,6 +36,8 @@ pub(crate) enum Key {
     Checkout(CheckoutId),
     Order(OrderId),
     Absorbed(AccountId),
+    Redemption(RedemptionId),
+    Reward(RewardId),
 }
 
 /// What stands under a key.
@@ -40,6 +49,15 @@ pub(crate) enum State {
     Checkout(CheckoutCodes),
     Order(OrderCodes),
     Absorbed(Vec<AccountId>),
+    Redemption(Option<Issued>),
+    Reward(Option<Usage>),
+}
+
+/// A redemption, and the account that it was issued to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Issued {
+    pub(crate) account: AccountId,
+    pub(crate) redemption: Redemption,
 }
 
 /// What a checkout holds of each code. What was given back or has run out is left out.
@@ -110,6 +128,8 @@ impl Keyed {
             Key::Checkout(_) => State::Checkout(CheckoutCodes::default()),
             Key::Order(_) => State::Order(OrderCodes::default()),
             Key::Absorbed(_) => State::Absorbed(Vec::new()),
+            Key::Redemption(_) => State::Redemption(None),
+            Key::Reward(_) => State::Reward(None),
         };
         Self { state, created_at: Timestamp::UNIX_EPOCH, updated_at: Timestamp::UNIX_EPOCH, seq: 0 }
     }
@@ -127,6 +147,8 @@ impl Keyed {
                 self.evolve(key, event, row.at);
             } else if let Event::AccountAbsorbed { from, .. } = event {
                 self.absorb(key, row.account, *from);
+            } else {
+                self.redeem(key, row.account, event);
             }
         }
         (self.seq, self.updated_at) = (row.seq, row.at);
@@ -141,6 +163,22 @@ impl Keyed {
             }
             (Key::Checkout(id), State::Checkout(codes)) if event.checkout() == Some(id) => codes.evolve(event, at),
             (Key::Order(id), State::Order(codes)) if event.order() == Some(id) => codes.evolve(event),
+            _ => {}
+        }
+    }
+
+    fn redeem(&mut self, key: &Key, account: Option<AccountId>, event: &Event) {
+        match (key, &mut self.state) {
+            (Key::Redemption(id), State::Redemption(state)) if event.redemption() == Some(*id) => {
+                if let (Event::RewardRedeemed { issue }, Some(account)) = (event, account) {
+                    *state = Some(Issued { account, redemption: Redemption::new(Arc::clone(issue)) });
+                } else if let Some(issued) = state {
+                    issued.redemption.evolve(event);
+                }
+            }
+            (Key::Reward(id), State::Reward(usage)) if event.reward() == Some(id) => {
+                *usage = Usage::evolve(*usage, event);
+            }
             _ => {}
         }
     }
@@ -162,6 +200,9 @@ pub(crate) fn keys(row: &JournalRow) -> Vec<Key> {
             keys.extend(keys_of(event));
         } else if let Event::AccountAbsorbed { .. } = event {
             keys.extend(row.account.map(Key::Absorbed));
+        } else {
+            keys.extend(event.redemption().map(Key::Redemption));
+            keys.extend(event.reward().cloned().map(Key::Reward));
         }
     }
     keys.sort_unstable();

@@ -41,6 +41,7 @@ mod memory;
 mod number;
 mod query;
 mod record;
+mod redemption;
 mod report;
 mod request;
 mod search;
@@ -62,6 +63,7 @@ pub use memory::MemoryStore;
 pub use number::Number;
 pub use query::{CustomerView, DueAccount, HeldTier, LedgerPage, Page, Verified};
 pub use record::{CustomerRecord, JournalRow, OrderRecord, Seq};
+pub use redemption::{RedemptionAction, RedemptionView, Redemptions, RewardsView};
 pub use report::{Month, Paid, Report};
 pub use request::{
     Action, Answer, Change, EmailConflict, Idempotency, Outcome, Pending, Presence, ProfileChange, Receipt, Reply,
@@ -71,9 +73,10 @@ pub use search::{SearchError, SearchQuery};
 pub use shop::{Integration, KeyRecord, NewKey, NewShop, Scope, Shop};
 pub use sqlite::{Admin, Settings, SqliteStore};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use loyalty_core::{Account, AccountId, OrderId, Program, ProgramVersion, ShopId, Timestamp};
+use loyalty_core::{Account, AccountId, Context, OrderId, Program, ProgramVersion, ShopId, Timestamp};
 
 /// A place where shops, customers, orders and points live.
 ///
@@ -87,7 +90,7 @@ use loyalty_core::{Account, AccountId, OrderId, Program, ProgramVersion, ShopId,
 /// - **Separate.** Every look-up starts with the shop. Nothing of one shop is reachable from another.
 /// - **Time is an argument.** The clock of an account never steps back: an earlier `now` counts as the
 ///   account's last one.
-pub trait Store: Catalogue + Discounts + Send + Sync + 'static {
+pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     /// Carries out one business transaction.
     fn execute(&self, request: Request) -> Pending;
 
@@ -169,6 +172,27 @@ pub trait Store: Catalogue + Discounts + Send + Sync + 'static {
         shop: ShopId,
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure>;
+
+    /// The rewards that a customer can have at `now`, and why not the others.
+    fn rewards(&self, shop: ShopId, who: &Who, now: Timestamp) -> Result<Option<RewardsView>, Failure> {
+        let (Some(of), Some(customer)) = (self.shop(shop)?, self.customer(shop, who)?) else { return Ok(None) };
+        let Some((version, program)) = self.program(shop, None)? else { return Ok(None) };
+        let mut had = BTreeMap::new();
+        for reward in program.parts().rewards.iter().filter(|reward| !reward.limits_in_all.is_empty()) {
+            had.extend(self.reward_usage(shop, &reward.id)?.map(|usage| (reward.id.clone(), usage)));
+        }
+        let now = customer.account().at().map_or(now, |at| now.max(at));
+        let context = Context {
+            zone: of.zone,
+            minor_digits: of.minor_digits(),
+            program: (version, &program),
+            tags: &customer.record().profile.tags,
+            ..Context::new(&program, customer.account(), now)
+        };
+        let balance = loyalty_core::as_of(&context).balance(now);
+        let offered = loyalty_core::offered(&context, |reward| had.get(reward).copied());
+        Ok(Some(RewardsView { customer, balance, program, offered }))
+    }
 
     /// Folds the whole journal and compares every state with it.
     fn verify(&self) -> Result<Verified, Failure>;

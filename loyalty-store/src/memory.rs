@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod discount;
+mod redemption;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;

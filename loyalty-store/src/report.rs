@@ -26,7 +26,7 @@ pub struct Report {
     pub by_awards: Points,
     /// Added by the shop.
     pub by_hand: Points,
-    /// Spent: subtracted by the shop.
+    /// Spent: for rewards, less what came back, and subtracted by the shop.
     pub redeemed: Points,
     /// Ended unspent.
     pub expired: Points,
@@ -116,7 +116,11 @@ impl Report {
             Event::PointsSubtracted { grounds, .. } if grounds.adjustment => {
                 add(&mut self.adjusted, event.points());
             }
-            Event::PointsSubtracted { .. } => add(&mut self.redeemed, event.points().negated()),
+            Event::PointsSubtracted { .. }
+            | Event::RedemptionCancelled { .. }
+            | Event::RedemptionExpired { .. }
+            | Event::RedemptionUsed { .. }
+            | Event::RewardRedeemed { .. } => add(&mut self.redeemed, event.points().negated()),
             Event::PointsExpired { points, .. } => add(&mut self.expired, *points),
             Event::AwardTakenBack { taking, .. } | Event::PointsTakenBack { taking, .. } => {
                 add(&mut self.clawed_back, taking.points());
@@ -132,6 +136,7 @@ impl Report {
             | Event::OrderRecorded { .. }
             | Event::OrderRefunded { .. }
             | Event::PointsReleased { .. }
+            | Event::RedemptionReopened { .. }
             | Event::ReferralCodeIssued { .. }
             | Event::ReferralCompleted { .. }
             | Event::ReferralJoined { .. }

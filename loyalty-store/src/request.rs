@@ -17,6 +17,7 @@ use crate::discount::{DiscountAction, Discounted, OrderCode};
 use crate::error::{Failure, Rejection};
 use crate::query::CustomerView;
 use crate::record::{OrderRecord, Seq};
+use crate::redemption::{RedemptionAction, RedemptionView};
 
 /// One business transaction.
 pub struct Request {
@@ -61,6 +62,8 @@ pub enum Action {
     },
     /// About price rules and discount codes.
     Discount(DiscountAction),
+    /// About redemptions of rewards.
+    Redemption(RedemptionAction),
     /// A customer came by the code of a friend.
     JoinReferral {
         /// Who came; a known customer.
@@ -251,6 +254,8 @@ pub struct Receipt {
     pub codes: Vec<OrderCode>,
     /// What was done with price rules and discount codes.
     pub discount: Option<Discounted>,
+    /// The redemption as it is now.
+    pub redemption: Option<Box<RedemptionView>>,
     /// What became of the catalogue.
     pub catalogue: Option<Catalogued>,
     /// What happened to the customer's account and the order.

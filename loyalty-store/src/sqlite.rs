@@ -13,6 +13,7 @@ mod catalogue;
 mod claim;
 mod decider;
 mod discount;
+mod redemption;
 mod rows;
 mod schema;
 mod shared;

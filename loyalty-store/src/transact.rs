@@ -6,6 +6,7 @@
 mod catalogue;
 mod claim;
 mod discount;
+mod redemption;
 mod time;
 
 use std::collections::BTreeSet;
@@ -206,6 +207,7 @@ impl<V: View> Transaction<'_, V> {
             }
             Action::Order { command, customer, change } => self.order(&command, customer.as_ref(), change),
             Action::Discount(action) => self.discount(action),
+            Action::Redemption(action) => self.redemption(action),
             Action::PublishProgram { program, replaces } => self.publish(*program, replaces),
             Action::JoinReferral { who, change, code } => self.join(&who, change, &code),
             Action::CatchUp(account) => self.catch_up(account),
@@ -240,6 +242,7 @@ impl<V: View> Transaction<'_, V> {
         let account = found.as_ref().map(|found| found.account);
         self.command(account, command)?;
         let codes = self.settle_codes(id, &before.state, account)?;
+        self.settle_redemptions(id, &before.state)?;
         Ok(Receipt { codes, ..self.receipt(found.as_ref(), Some(id))? })
     }
 
@@ -275,6 +278,7 @@ impl<V: View> Transaction<'_, V> {
             program: None,
             codes: Vec::new(),
             discount: None,
+            redemption: None,
             catalogue: None,
             events: std::mem::take(&mut self.events),
         })
@@ -496,13 +500,19 @@ impl<V: View> Transaction<'_, V> {
         };
         let pin = order.as_ref().and_then(|order| order.state.pin());
         let pinned = pin.map(|pin| self.load_program(Some(pin.program))).transpose()?;
+        let redemption = command.redemption().map(|id| self.redemption_of(account, id)).transpose()?.flatten();
+        let had_in_all = match command.reward() {
+            Some(reward) => crate::redemption::usage(self, self.shop.id, reward)?,
+            None => None,
+        };
         let now = record.as_ref().map_or(self.now, |record| self.now.max(record.at));
         let account_now = record.as_ref().map(|record| &record.account);
         let subject = Subject { id: account, account: account_now, customer: customer.as_deref() };
         let decision = terms.ask(&subject, now, |context| {
             let pinned = pinned.as_ref().map(|(_, program)| &**program);
             let order = order.as_ref().map(|order| &order.state);
-            decide(&Context { pinned, order, ..*context }, command)
+            let (redemption, had_in_all) = (redemption.as_ref(), had_in_all.as_ref());
+            decide(&Context { pinned, order, redemption, had_in_all, ..*context }, command)
         })?;
         if let Some(again) = self.redrawn(command, &decision.events)? {
             return self.command(account, &again);

@@ -29,6 +29,7 @@ mod points;
 mod races;
 mod random;
 mod reading;
+mod redemptions;
 mod searches;
 mod shops;
 mod time;
@@ -203,6 +204,16 @@ conformance! {
         nothing_grows_with_use
         rules_and_codes_of_one_shop_are_not_anothers
         a_refused_discount_leaves_no_trace;
+    redemptions:
+        a_redemption_takes_points_and_gives_a_code
+        a_cancelled_redemption_gives_its_points_back_and_its_code_up
+        an_order_uses_a_redemption_and_its_cancellation_gives_it_back
+        a_cancelled_order_gives_points_where_the_program_says_so
+        a_redemption_ends_by_itself
+        what_has_no_code_is_handed_over
+        redemptions_are_read_in_pages_through_a_merge
+        redemptions_of_one_shop_are_not_anothers
+        what_the_shop_does_with_a_code_does_not_lose_points;
     searches:
         terms_are_put_together
         values_are_compared

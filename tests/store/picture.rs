@@ -6,7 +6,7 @@ use std::sync::Arc;
 use loyalty_core::{Account, AccountId, Event, OrderId, Program, ProgramVersion, ShopId, Timestamp};
 use loyalty_store::{
     CategoryRecord, CodeView, CustomerRecord, CustomerView, DueAccount, JournalRow, OrderRecord, PriceRuleView,
-    ProductRecord, SavedSearch, SearchQuery, Seq, Shop, Store,
+    ProductRecord, RedemptionView, SavedSearch, SearchQuery, Seq, Shop, Store,
 };
 
 /// Shop by shop, what a store shows.
@@ -35,6 +35,7 @@ struct CustomerPicture {
     account: Account,
     seq: Seq,
     ledger: Vec<Arc<JournalRow>>,
+    redemptions: Vec<RedemptionView>,
 }
 
 impl Picture {
@@ -81,6 +82,7 @@ impl CustomerPicture {
             account: customer.account().clone(),
             seq: customer.seq(),
             ledger: ledger(store, record.shop, record.account),
+            redemptions: store.redemptions(record.shop, record.account, None, 1_000).unwrap().items,
             record,
         }
     }

@@ -5,11 +5,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Barrier, Mutex};
 
 use loyalty_core::discount::Parts;
-use loyalty_core::{CheckoutId, PriceRuleId};
-use loyalty_store::{Action, DiscountAction, MemoryStore, Presence, Reply, SearchQuery, Settings, Store, Who};
+use loyalty_core::{CheckoutId, PriceRuleId, RewardId};
+use loyalty_store::{
+    Action, DiscountAction, MemoryStore, Presence, RedemptionAction, Rejection, Reply, SearchQuery, Settings,
+    Store, Who,
+};
 use loyalty_tests::*;
 
 use crate::picture::books_add_up;
+use crate::points::publish;
+use crate::redemptions::REWARDS;
 use crate::{Over, Place};
 
 /// A race on each kind of store.
@@ -122,6 +127,36 @@ fn a_code_with_one_use_left_is_reserved_by_one_checkout() {
             let (customer, segments) = (None, Vec::new());
             desk.discount(DiscountAction::Reserve { checkout, codes, customer, segments, until }).is_ok()
         });
+    });
+}
+
+/// All of them want the one reward that the points are enough for; the others hear how many are missing.
+#[test]
+fn points_buy_one_reward() {
+    on_each_store(|store| {
+        let strange: Mutex<Vec<Rejection>> = Mutex::default();
+        let prepare = |desk: &Desk<'_>, round| {
+            if round == 0 {
+                desk.act(publish(REWARDS)).unwrap();
+            }
+            desk.tell(&id("1"), vec![set_balance(190)]).unwrap();
+        };
+        race_for_one(store, prepare, |desk, round, thread| {
+            let entropy = u128::try_from(round * 64 + thread).unwrap().to_be_bytes();
+            let (who, reward) = (id("1"), RewardId::new("five").unwrap());
+            let issue = RedemptionAction::Issue { who, reward, amount: None, entropy };
+            let short = loyalty_core::Rejection::InsufficientPoints { have: points(90), need: points(100) };
+            match desk.act(Action::Redemption(issue)) {
+                Ok(_) => true,
+                Err(refused) if refused == Rejection::Rules(short) => false,
+                // Nobody panics between the barriers.
+                Err(refused) => {
+                    strange.lock().unwrap().push(refused);
+                    false
+                }
+            }
+        });
+        assert_eq!(*strange.lock().unwrap(), []);
     });
 }
 

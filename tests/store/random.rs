@@ -10,12 +10,13 @@ use std::time::Duration;
 use loyalty_core::discount::{CustomerSelection, Parts, PriceRule};
 use loyalty_core::proptest::{expiring_programs, facts, programs, tags, tier_ids, whole_programs};
 use loyalty_core::{
-    AccountId, CheckoutId, CodeId, Command, ManualTier, PriceRuleId, Program, ProgramVersion, ShopId, Timestamp,
-    Zone,
+    AccountId, Amount, CheckoutId, CodeId, Command, ManualTier, PriceRuleId, Program, ProgramVersion,
+    RedemptionId, RewardId, ShopId, Timestamp, Zone,
 };
 use loyalty_store::{
     Action, CatalogueAction, Change, DiscountAction, Discounts, EmailConflict, MemoryStore, Number, Presence,
-    Product, ProfileChange, Request, SearchQuery, Settings, SqliteStore, Store, Who,
+    Product, ProfileChange, RedemptionAction, RedemptionView, Redemptions, Request, SearchQuery, Settings,
+    SqliteStore, Store, Who,
 };
 use loyalty_tests::*;
 use proptest::collection::vec;
@@ -73,6 +74,7 @@ fn telling(facts: Vec<Command>) -> impl Strategy<Value = Telling> {
         6 => about_customer(),
         6 => about_one_of(facts),
         5 => about_discounts(),
+        6 => about_redemptions(),
         3 => cataloguing(),
         1 => publishing(),
         2 => time_passing(),
@@ -140,7 +142,7 @@ fn about_one_of(facts: Vec<Command>) -> impl Strategy<Value = Action> {
 }
 
 fn code_text() -> impl Strategy<Value = &'static str> {
-    select(&["A", "a", "B", "Straße", "STRASSE", "C"][..])
+    select(&["A", "a", "B", "Straße", "STRASSE", "C", "redemption 0", "redemption 1"][..])
 }
 
 fn checkout_id() -> impl Strategy<Value = CheckoutId> {
@@ -176,6 +178,22 @@ fn about_discounts() -> impl Strategy<Value = Action> {
         2 => release.prop_map(|(checkout, code)| DiscountAction::Release { checkout, code }),
     ];
     actions.prop_map(Action::Discount)
+}
+
+/// Numbers stand for one of the redemptions that are there then.
+fn about_redemptions() -> impl Strategy<Value = Action> {
+    let id = || (0..4_i64).prop_map(RedemptionId);
+    let reward = (0..3_u8).prop_map(|reward| RewardId::new(format!("reward{reward}")).unwrap());
+    let amount = weighted(0.2, (1..6_u32).prop_map(Amount::from));
+    let order = of((0..3_u8).prop_map(|order| order_id(&format!("o{order}"))));
+    let issue = (who(), reward, amount, any::<[u8; 16]>())
+        .prop_map(|(who, reward, amount, entropy)| RedemptionAction::Issue { who, reward, amount, entropy });
+    let actions = prop_oneof![
+        5 => issue,
+        2 => id().prop_map(|id| RedemptionAction::Cancel { id }),
+        1 => (id(), order).prop_map(|(id, order)| RedemptionAction::Use { id, order }),
+    ];
+    actions.prop_map(Action::Redemption)
 }
 
 fn price_rule() -> impl Strategy<Value = PriceRule> {
@@ -374,10 +392,30 @@ impl Pair {
             let seen = self.memory.customer(self.shops[telling.shop], who).unwrap();
             *if_match = Some(seen.filter(|_| right).map_or("\"1-1\"".to_owned(), |customer| customer.etag()));
         }
+        let redemptions = self.redemptions(self.shops[telling.shop]);
+        let place = |number: i64| redemptions.get(usize::try_from(number).unwrap());
+        if let Action::Redemption(RedemptionAction::Cancel { id } | RedemptionAction::Use { id, .. }) = &mut action
+        {
+            *id = place(id.0).map_or(RedemptionId(999), RedemptionView::id);
+        }
+        if let Action::Order { command: Command::RecordOrder { snapshot, .. }, .. } = &mut action {
+            for code in &mut Arc::make_mut(snapshot).codes {
+                let number = code.as_str().strip_prefix("redemption ").and_then(|number| number.parse().ok());
+                let issued = number.and_then(place).and_then(|view| view.redemption.issue().code.clone());
+                *code = issued.unwrap_or_else(|| code.clone());
+            }
+        }
         if let Action::Discount(action) = &mut action {
             self.resolve(action, self.shops[telling.shop]);
         }
         action
+    }
+
+    /// All redemptions of a shop, the newest of each customer first.
+    fn redemptions(&self, shop: ShopId) -> Vec<RedemptionView> {
+        let customers = crate::picture::customers(&self.memory, shop).into_iter();
+        let accounts = customers.map(|customer| customer.record().account);
+        accounts.flat_map(|account| self.memory.redemptions(shop, account, None, 1_000).unwrap().items).collect()
     }
 
     fn resolve(&self, action: &mut DiscountAction, shop: ShopId) {

@@ -8,8 +8,8 @@ use chrono::{Datelike, NaiveDate};
 use crate::amount::Points;
 use crate::award::{Award, Reason, Span};
 use crate::calendar::Timestamp;
-use crate::event::LotPart;
-use crate::id::{AccountId, ActionId, LotId, OrderId, RuleId, TierId};
+use crate::event::{Event, LotPart};
+use crate::id::{AccountId, ActionId, LotId, OrderId, RewardId, RuleId, TierId};
 use crate::tier::{EarnedTier, TierChange};
 
 /// How often, and how much.
@@ -26,6 +26,16 @@ impl Tally {
     fn add(&mut self, points: Points) {
         self.times = self.times.saturating_add(1);
         self.points = self.points.saturating_add(points);
+    }
+
+    fn plus(self, other: Self) -> Self {
+        let (times, points) = (self.times.saturating_add(other.times), self.points.saturating_add(other.points));
+        Self { times, points }
+    }
+
+    fn give_back(&mut self, points: Points) {
+        self.times = self.times.saturating_sub(1);
+        self.points = self.points.saturating_sub(points).max(Points::ZERO);
     }
 }
 
@@ -61,13 +71,55 @@ impl Usage {
     }
 
     fn add(&mut self, day: NaiveDate, points: Points) {
+        // Days never step back; where two accounts disagree about midnight, the later one counts.
+        let day = day.max(self.last);
         let [on_day, week, month, year, ever] =
             [Span::Day, Span::Week, Span::Month, Span::Year, Span::Ever].map(|span| {
                 let mut tally = self.tally(span, day);
                 tally.add(points);
                 tally
             });
-        *self = Self { last: self.last.max(day), day: on_day, week, month, year, ever };
+        *self = Self { last: day, day: on_day, week, month, year, ever };
+    }
+
+    /// What was counted on a day counts no more.
+    fn give_back(&mut self, day: NaiveDate, points: Points) {
+        let last = self.last;
+        let tallies = [
+            (Span::Day, &mut self.day),
+            (Span::Week, &mut self.week),
+            (Span::Month, &mut self.month),
+            (Span::Year, &mut self.year),
+            (Span::Ever, &mut self.ever),
+        ];
+        for (_, tally) in tallies.into_iter().filter(|(span, _)| span.holds_both(last, day)) {
+            tally.give_back(points);
+        }
+    }
+
+    /// The usage of two accounts that became one.
+    fn merged(self, other: Self) -> Self {
+        let last = self.last.max(other.last);
+        let [day, week, month, year, ever] = [Span::Day, Span::Week, Span::Month, Span::Year, Span::Ever]
+            .map(|span| self.tally(span, last).plus(other.tally(span, last)));
+        Self { last, day, week, month, year, ever }
+    }
+
+    /// Folds an event that counts for a reward: of one customer, or of all customers of a shop together.
+    #[must_use]
+    pub fn evolve(usage: Option<Self>, event: &Event) -> Option<Self> {
+        let mut usage = usage;
+        if let Event::RewardRedeemed { issue } = event {
+            usage.get_or_insert_with(|| Self::new(issue.day)).add(issue.day, issue.points);
+        } else if let (
+            Event::RedemptionCancelled { slot: Some(slot), .. }
+            | Event::RedemptionExpired { slot: Some(slot), .. },
+            Some(usage),
+        ) = (event, &mut usage)
+        {
+            usage.give_back(slot.day, slot.points);
+        }
+        usage
     }
 }
 
@@ -121,6 +173,8 @@ pub struct Deeds {
     pub(super) rules: BTreeMap<RuleId, Usage>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub(super) codes: BTreeSet<Arc<str>>,
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
+    pub(super) rewards: BTreeMap<RewardId, Usage>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub(super) birthday: Option<i32>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
@@ -152,6 +206,11 @@ impl Deeds {
     /// What an order rule with a limit has paid.
     pub fn rule(&self, rule: &RuleId) -> Option<&Usage> {
         self.rules.get(rule)
+    }
+
+    /// How much of a reward this customer has had.
+    pub fn reward(&self, reward: &RewardId) -> Option<&Usage> {
+        self.rewards.get(reward)
     }
 
     /// Whether this customer has used a manual code. Codes are folded.
@@ -209,6 +268,13 @@ impl Deeds {
     pub fn friends(&self) -> u32 {
         let stayed = self.sent.values().filter(|given| !given.returned).count();
         u32::try_from(stayed).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn count_reward(&mut self, event: &Event) {
+        let Some(reward) = event.reward() else { return };
+        if let Some(usage) = Usage::evolve(self.rewards.get(reward).copied(), event) {
+            self.rewards.insert(reward.clone(), usage);
+        }
     }
 
     pub(super) fn used_rule(&mut self, rule: &RuleId, day: NaiveDate, points: Points) {
@@ -286,6 +352,10 @@ impl Deeds {
         }
         for (rule, usage) in &other.rules {
             self.rules.entry(rule.clone()).or_insert(*usage);
+        }
+        for (reward, usage) in &other.rewards {
+            let merged = self.rewards.get(reward).map_or(*usage, |own| own.merged(*usage));
+            self.rewards.insert(reward.clone(), merged);
         }
         self.codes.extend(other.codes.iter().cloned());
         self.birthday = self.birthday.max(other.birthday);

@@ -265,6 +265,11 @@ impl OrderState {
             | Event::OrderClosed { .. }
             | Event::PointsAdded { .. }
             | Event::PointsSubtracted { .. }
+            | Event::RedemptionCancelled { .. }
+            | Event::RedemptionExpired { .. }
+            | Event::RedemptionReopened { .. }
+            | Event::RedemptionUsed { .. }
+            | Event::RewardRedeemed { .. }
             | Event::ReferralCodeIssued { .. }
             | Event::ReferralCompleted { .. }
             | Event::ReferralJoined { .. }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Conditions, Earn, EarningRule, Parts, Tier, action, campaign, referral, tier};
+use super::{Conditions, Earn, EarningRule, Parts, Tier, action, campaign, referral, reward, tier};
 
 /// One thing that is wrong with a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub(super) fn faults(parts: &Parts) -> Vec<Fault> {
         ("campaigns", parts.campaigns.len()),
         ("tiers", parts.tiers.len()),
         ("actions", parts.actions.len()),
+        ("rewards", parts.rewards.len()),
     ];
     for (name, count) in lists {
         if count > MAX_ITEMS {
@@ -62,6 +63,7 @@ pub(super) fn faults(parts: &Parts) -> Vec<Fault> {
     if let Some(referrals) = &parts.referrals {
         referral::check(referrals, &mut faults);
     }
+    reward::check(&parts.rewards, &tiers, &mut faults);
     faults
 }
 

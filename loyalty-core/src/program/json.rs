@@ -2,6 +2,7 @@
 
 mod action;
 mod campaign;
+mod reward;
 mod tier;
 
 use std::collections::BTreeSet;
@@ -183,6 +184,8 @@ impl<'a> At<'a> {
             "tiering",
             "actions",
             "referrals",
+            "rewards",
+            "redemption",
         ];
         let Some(members) = self.members(&known, faults) else { return parts };
         let statuses = Status::ALL.map(|status| (status.name(), status));
@@ -211,6 +214,10 @@ impl<'a> At<'a> {
             Some(at.list(faults).iter().filter_map(|action| action.action(faults)).collect())
         });
         parts.referrals = members.present("referrals").and_then(|at| at.referrals(faults));
+        members.read("rewards", &mut parts.rewards, |at| {
+            Some(at.list(faults).iter().filter_map(|reward| reward.reward(faults)).collect())
+        });
+        members.read("redemption", &mut parts.redemption, |at| at.redemption_terms(faults));
         parts
     }
 

@@ -9,16 +9,18 @@ use ::proptest::prelude::*;
 use ::proptest::sample::{Index, select};
 
 use super::Books;
+use super::rewards::{redemption_commands, redemption_terms, rewards};
 use crate::amount::{Amount, Points, Rate, Rounding};
 use crate::award::{Limit, Quota, Span};
 use crate::calendar::{Boundary, Period, Timestamp};
 use crate::command::{Command, Excess};
 use crate::event::{Grounds, ManualTier};
-use crate::id::{ActionId, CategoryId, LineId, OrderId, ProductId, RefundId, RuleId, Tag, TierId};
+use crate::id::{ActionId, CategoryId, LineId, OrderId, ProductId, RefundId, RewardId, RuleId, Tag, TierId};
 use crate::order::{Line, Order, Origin, Quantity, Refund, Refunded, Status};
 use crate::program::{
     ActionConditions, ActionKind, ActionRule, Activity, Basis, Campaign, Combine, Conditions, DebtPolicy, Down,
-    Earn, EarningRule, Effect, EntryReward, Expiry, Metric, Parts, Program, RefundPolicy, Tier, Tiering, Window,
+    Earn, EarningRule, Effect, EntryReward, Expiry, Metric, Parts, Program, RefundPolicy, Reward, Tier, Tiering,
+    Window,
 };
 
 /// Ways for `count` facts to arrive: every permutation up to five, 60 random ones beyond.
@@ -67,15 +69,18 @@ fn rates() -> impl Strategy<Value = Rate> {
 }
 
 /// An id out of a few, so that programs and orders meet.
-fn ids<T: std::fmt::Debug>(prefix: &'static str, new: fn(String) -> Option<T>) -> impl Strategy<Value = T> {
+pub(super) fn ids<T: std::fmt::Debug>(
+    prefix: &'static str,
+    new: fn(String) -> Option<T>,
+) -> impl Strategy<Value = T> {
     (0..3_u8).prop_filter_map("an id", move |number| new(format!("{prefix}{number}")))
 }
 
-fn products() -> impl Strategy<Value = ProductId> {
+pub(super) fn products() -> impl Strategy<Value = ProductId> {
     ids("product", |text| ProductId::new(text).ok())
 }
 
-fn categories() -> impl Strategy<Value = CategoryId> {
+pub(super) fn categories() -> impl Strategy<Value = CategoryId> {
     ids("category", |text| CategoryId::new(text).ok())
 }
 
@@ -98,14 +103,20 @@ pub fn programs() -> impl Strategy<Value = Program> {
         prop_oneof![2 => Just(DebtPolicy::Allow), 1 => Just(DebtPolicy::StopAtZero)],
     );
     let tiers = btree_set(tier_ids(), 0..3);
-    let parts = (policies, bases(), vec(rules(), 0..5), tiers, rates()).prop_map(
-        |((award_on, rounding, refunds, debt), basis, rules, tiers, multiplier)| {
+    let buys = (vec(rewards(), 0..4), redemption_terms());
+    let parts = (policies, bases(), vec(rules(), 0..5), (tiers, rates()), buys).prop_map(
+        |((award_on, rounding, refunds, debt), basis, rules, (tiers, multiplier), (rewards, redemption))| {
             let named = rules.into_iter().enumerate().filter_map(|(index, rule)| {
                 Some(EarningRule { id: RuleId::new(format!("rule{index}")).ok()?, ..rule })
             });
             let tier = |id: TierId| Tier::by_hand(id.clone(), id.as_str(), multiplier);
             let (earning, tiers) = (named.collect(), tiers.into_iter().map(tier).collect());
-            Parts { award_on, rounding, basis, earning, refunds, debt, tiers, ..Parts::default() }
+            let named = rewards.into_iter().enumerate().filter_map(|(index, reward)| {
+                Some(Reward { id: RewardId::new(format!("reward{index}")).ok()?, ..reward })
+            });
+            let rewards = named.collect();
+            let parts = Parts { award_on, rounding, basis, earning, refunds, debt, tiers, ..Parts::default() };
+            Parts { rewards, redemption, ..parts }
         },
     );
     parts.prop_filter_map("a valid program", |parts| Program::new(parts).ok())
@@ -372,9 +383,21 @@ fn manual_commands() -> impl Strategy<Value = Command> {
 /// A customer's history: the facts of two orders, some without a time of their own, and what the shop
 /// does by hand, each at the instant when it becomes known. Some of it will be refused.
 pub fn histories() -> impl Strategy<Value = Vec<(Timestamp, Command)>> {
+    histories_with(manual_commands(), 12)
+}
+
+/// [`histories`] in which the customer redeems rewards, and orders use them.
+pub fn redeeming_histories() -> impl Strategy<Value = Vec<(Timestamp, Command)>> {
+    histories_with(prop_oneof![manual_commands(), redemption_commands()], 30)
+}
+
+fn histories_with(
+    manual: impl Strategy<Value = Command>,
+    most: usize,
+) -> impl Strategy<Value = Vec<(Timestamp, Command)>> {
     let id = ids("order", |text| OrderId::new(text).ok());
     let orders = vec(id.prop_flat_map(facts), 1..3).prop_map(|facts| facts.concat());
-    let all = (orders, vec(manual_commands(), 0..8)).prop_map(|(facts, manual)| [facts, manual].concat());
+    let all = (orders, vec(manual, 0..most)).prop_map(|(facts, manual)| [facts, manual].concat());
     all.prop_shuffle().prop_flat_map(|commands| {
         let count = commands.len();
         (Just(commands), vec((0..400_i64, any::<bool>()), count)).prop_map(|(commands, steps)| {

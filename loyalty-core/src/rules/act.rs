@@ -19,7 +19,7 @@ use crate::rules::due::Gift;
 
 /// How many of the wanted points limits leave, and the limit that cut them. The limit that refuses, where
 /// one does.
-fn within(
+pub(crate) fn within(
     limits: &[Limit],
     usage: Option<&Usage>,
     day: NaiveDate,

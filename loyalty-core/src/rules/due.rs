@@ -39,6 +39,7 @@ impl Term<'_> {
 pub(crate) enum Due<'a> {
     Expiry,
     Release,
+    Redemption,
     Inactivity,
     Tier(Step),
     Award(&'a ActionRule, Reason),
@@ -49,9 +50,10 @@ impl Due<'_> {
         match self {
             Self::Expiry => 0,
             Self::Release => 1,
-            Self::Inactivity => 2,
-            Self::Tier(_) => 3,
-            Self::Award(..) => 4,
+            Self::Redemption => 2,
+            Self::Inactivity => 3,
+            Self::Tier(_) => 4,
+            Self::Award(..) => 5,
         }
     }
 }
@@ -103,18 +105,21 @@ pub(crate) fn next<'a>(account: &Account, context: &Context<'_>, term: &Term<'a>
     let zone = context.zone;
     let ends = account.lots().first().and_then(|lot| lot.expires_at).map(|at| (at, Due::Expiry));
     let release = account.pending_lots().first().and_then(|lot| lot.pending_until).map(|at| (at, Due::Release));
+    let redemption = account.redemptions().first().map(|(at, _)| (at, Due::Redemption));
     let idle = inactivity(account, zone, term).map(|at| (at, Due::Inactivity));
     let tier = tier::next_step(account, zone, term).map(|(at, step)| (at, Due::Tier(step)));
     let award = if term.program.parts().actions.is_empty() { None } else { next_award(account, context, term) };
-    let all = [ends, release, idle, tier, award].into_iter().flatten();
+    let all = [ends, release, redemption, idle, tier, award].into_iter().flatten();
     all.min_by_key(|(at, due)| (*at, due.rank()))
 }
 
 fn inactivity(account: &Account, zone: Zone, term: &Term<'_>) -> Option<Timestamp> {
+    idle_until(account, zone, term).filter(|_| !account.lots().is_empty())
+}
+
+/// When a balance ends by inactivity, whether or not there is one.
+pub(crate) fn idle_until(account: &Account, zone: Zone, term: &Term<'_>) -> Option<Timestamp> {
     let Expiry::Inactivity { after, activity } = term.program.parts().expiry else { return None };
-    if account.lots().is_empty() {
-        return None;
-    }
     let last = match activity {
         Activity::Any => account.changed_at(),
         Activity::EarningAndRedeeming => account.dealt_at(),
@@ -253,6 +258,7 @@ impl Work<'_> {
                 self.emit(expired(&lot, at, false, false));
             }
             Due::Release => self.release(at),
+            Due::Redemption => self.end_redemption(at, term),
             Due::Inactivity => {
                 let lots: Vec<Lot> = self.account.lots().iter().cloned().collect();
                 for lot in lots {

@@ -17,6 +17,7 @@ pub(crate) mod points;
 pub(crate) mod price_rules;
 pub(crate) mod products;
 pub(crate) mod program;
+pub(crate) mod redemptions;
 pub(crate) mod referrals;
 pub(crate) mod refuse;
 pub(crate) mod reports;

@@ -11,7 +11,7 @@ use loyalty_core::{
 use loyalty_store::{Action, Receipt, Rejection, Shop};
 
 use super::{Answer, Call, Work, refuse, to_json};
-use crate::problem::{ErrorStatus, Problem};
+use crate::problem::{ErrorStatus, Fault, Problem};
 use crate::wire::order::OrderBody;
 use crate::wire::program::{self, DryRunAnswer, DryRunBody, ValidationAnswer, VersionAnswer};
 use crate::wire::value::{number, within};
@@ -37,7 +37,7 @@ fn load(
 /// `PUT /v1/program`: a new version.
 pub(crate) fn publish(call: &Call<'_>) -> Result<Work, Problem> {
     let replaces = call.if_match()?.map(read_etag).transpose()?;
-    let program = program::read(call.body)?.map_err(program::invalid)?;
+    let program = read(call)?.map_err(program::invalid)?;
     let action = Action::PublishProgram { program: Box::new(program), replaces };
     let body = |receipt: &Receipt| to_json(&receipt.program.map(|version| VersionAnswer { version }));
     Ok(Work::write(action, StatusCode::CREATED, body, |rejection| {
@@ -52,9 +52,19 @@ fn read_etag(tag: &str) -> Result<ProgramVersion, Problem> {
     version.map(ProgramVersion).ok_or_else(unknown)
 }
 
+/// The program of the body, or every fault in it; what the shop's currency cannot pay is one.
+fn read(call: &Call<'_>) -> Result<Result<Program, Vec<Fault>>, Problem> {
+    let program = match program::read(call.body)? {
+        Ok(program) => program,
+        faults @ Err(_) => return Ok(faults),
+    };
+    let fine = program.finer_than_currency(call.shop()?.minor_digits());
+    Ok(if fine.is_empty() { Ok(program) } else { Err(program::faults(fine, "")) })
+}
+
 /// `POST /v1/program/validate`
 pub(crate) fn validate(call: &Call<'_>) -> Result<Work, Problem> {
-    let faults = program::read(call.body)?.err().unwrap_or_default();
+    let faults = read(call)?.err().unwrap_or_default();
     Ok(Work::Done(Answer::ok(&ValidationAnswer { valid: faults.is_empty(), faults })))
 }
 

@@ -31,6 +31,7 @@ pub(crate) fn rejection(rejection: &Rejection, param: Option<String>) -> Problem
         | Rejection::CustomerNotFound
         | Rejection::PriceRuleNotFound
         | Rejection::ProductNotFound
+        | Rejection::RedemptionNotFound
         | Rejection::ReferralCodeNotFound
         | Rejection::SavedSearchNotFound => ErrorStatus::NOT_FOUND,
         Rejection::CodeTaken | Rejection::CustomerExists | Rejection::SavedSearchNameTaken => {

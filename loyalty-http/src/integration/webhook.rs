@@ -14,9 +14,10 @@
 use std::sync::Arc;
 
 use hyper::StatusCode;
-use loyalty_core::{Command, Excess, Origin, Points, Refund, RefundId, ShopId, Status, Timestamp};
+use loyalty_core::{Amount, Command, Excess, Origin, Points, Refund, RefundId, ShopId, Status, Timestamp};
 use loyalty_store::{
-    Action, EmailConflict, Integration, KeyRecord, Presence, ProfileChange, Receipt, Scope, Shop, Store,
+    Action, EmailConflict, Integration, KeyRecord, Presence, ProfileChange, Receipt, RedemptionAction, Scope,
+    Shop, Store,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,14 +26,19 @@ use super::php::JsonError;
 use super::signature::{SignatureError, Signed, Verified};
 use super::wire::{self, WireError};
 use crate::auth;
+use crate::endpoint::redemptions::entropy;
 use crate::endpoint::{Answer, Work, refuse, to_json};
+use crate::idempotency::Once;
 use crate::problem::Problem;
 use crate::wire::json::Code;
+use crate::wire::redemption::{OfferedAnswer, RedemptionAnswer, RewardsAnswer};
 
 /// The plugins that speak this wire. `common` is for what they share.
-const PLATFORMS: [&str; 3] = ["common", "magento", "woocommerce"];
+const PLATFORMS: [&str; 3] = [COMMON, "magento", "woocommerce"];
 
-/// How far the clocks of a store and of this server may be apart at a `key-verify`, in seconds.
+const COMMON: &str = "common";
+
+/// How far the clocks of a store and of this server may be apart where a body says when it was signed, in seconds.
 const MAX_AGE: u64 = 15 * 60;
 
 /// One delivery of a plugin, as it came in.
@@ -56,15 +62,22 @@ enum Told {
     Cancelled,
     Closed,
     Customer,
+    CustomerAsked,
     Installed,
     KeyVerify,
     Reached(Status),
+    Redeem,
     Refund,
+    RewardsAsked,
 }
 
 impl Told {
-    fn parse(event: &str) -> Option<Self> {
+    fn parse(platform: &str, event: &str) -> Option<Self> {
         Some(match event {
+            // What the plugins share, they ask for in one place.
+            "customer" if platform == COMMON => Self::CustomerAsked,
+            "redeem-reward" if platform == COMMON => Self::Redeem,
+            "rewards-list" if platform == COMMON => Self::RewardsAsked,
             "app-installed" => Self::Installed,
             "customers-create" => Self::Customer,
             "key-verify" => Self::KeyVerify,
@@ -80,10 +93,17 @@ impl Told {
     }
 }
 
-/// Takes a delivery in: whose it is, and what is to be done.
-pub(crate) fn receive(store: &dyn Store, delivery: Delivery<'_>) -> Result<(ShopId, Work), Problem> {
+/// A delivery that was taken in: whose it is, and what is to be done, once where that matters.
+pub(crate) struct Received {
+    pub(crate) shop: ShopId,
+    pub(crate) work: Work,
+    pub(crate) once: Option<Once>,
+}
+
+/// Takes a delivery in.
+pub(crate) fn receive(store: &dyn Store, delivery: Delivery<'_>) -> Result<Received, Problem> {
     let platform = PLATFORMS.into_iter().find(|platform| *platform == delivery.platform);
-    let (Some(platform), Some(told)) = (platform, Told::parse(delivery.event)) else {
+    let (Some(platform), Some(told)) = (platform, platform.and_then(|of| Told::parse(of, delivery.event))) else {
         return Err(Problem::not_found("There is no such webhook."));
     };
     let (key, body) = authenticate(store, delivery.body)?;
@@ -91,7 +111,11 @@ pub(crate) fn receive(store: &dyn Store, delivery: Delivery<'_>) -> Result<(Shop
         Ok(shop) => shop.ok_or_else(|| Problem::internal("a key without a shop")),
         Err(failure) => Err(refuse::failure(failure)),
     };
+    let (id, mut once) = (key.shop, None);
     let work = match told {
+        Told::CustomerAsked => customer_asked(store, id, delivery.now, body),
+        Told::RewardsAsked => rewards_asked(store, id, delivery.now, body),
+        Told::Redeem => redeem(delivery, body, &mut once),
         Told::Cancelled => cancelled(body),
         Told::Closed => closed(body),
         Told::Customer => customer(body),
@@ -100,7 +124,7 @@ pub(crate) fn receive(store: &dyn Store, delivery: Delivery<'_>) -> Result<(Shop
         Told::Reached(status) => order(&*shop()?, status, body),
         Told::Refund => refund(&*shop()?, delivery.id, body),
     };
-    Ok((key.shop, work?))
+    Ok(Received { shop: id, work: work?, once })
 }
 
 /// Whose body it is. An unknown key, a wrong secret in it and a wrong signature are told alike, after the
@@ -143,13 +167,62 @@ fn unreadable(WireError { pointer, reason }: WireError) -> Problem {
 /// The key and the secret are right, and so is the store's clock: nobody repeats an old request.
 fn key_verify(shop: &Shop, now: Timestamp, body: Verified<'_>) -> Result<Work, Problem> {
     let wire::KeyVerify { t } = read(body)?;
-    if now.timestamp().abs_diff(t) > MAX_AGE {
-        return Err(
-            Problem::stale_request("This was signed at another time; set the store's clock right.").at("/t")
-        );
-    }
+    check_age(now, t)?;
     let (currency, time_zone) = (shop.currency.code(), shop.zone.name());
     Ok(Work::Done(Answer::ok(&KeyAnswer { ok: true, shop: &shop.name, currency, time_zone })))
+}
+
+fn check_age(now: Timestamp, signed_at: i64) -> Result<(), Problem> {
+    if now.timestamp().abs_diff(signed_at) <= MAX_AGE {
+        return Ok(());
+    }
+    Err(Problem::stale_request("This was signed at another time; set the store's clock right.").at("/t"))
+}
+
+/// All rewards of the program.
+fn rewards_asked(store: &dyn Store, shop: ShopId, now: Timestamp, body: Verified<'_>) -> Result<Work, Problem> {
+    let wire::KeyVerify { t } = read(body)?;
+    check_age(now, t)?;
+    let program = store.program(shop, None).map_err(refuse::failure)?;
+    let (_, program) = program.ok_or_else(|| Problem::internal("a shop without a program"))?;
+    Ok(Work::Done(Answer::ok(&Data { data: RewardsAnswer::new(&program).rewards })))
+}
+
+/// A customer's balance, and the rewards that they can have.
+fn customer_asked(store: &dyn Store, shop: ShopId, now: Timestamp, body: Verified<'_>) -> Result<Work, Problem> {
+    let who = read::<wire::CustomerAsked>(body)?.who().ok_or_else(|| nobody("/customer_id"))?;
+    let rewards = store.rewards(shop, &who, now).map_err(refuse::failure)?.ok_or_else(refuse::no_customer)?;
+    Ok(Work::Done(Answer::ok(&Data { data: OfferedAnswer::new(&rewards) })))
+}
+
+/// A customer exchanges points in the store. Where the plugin says when it signed that, the same body again is
+/// the same redemption.
+fn redeem(delivery: Delivery<'_>, body: Verified<'_>, once: &mut Option<Once>) -> Result<Work, Problem> {
+    let wire::RedeemReward { customer_email, customer_id, reward_id, amount, t } = read(body)?;
+    if let Some(t) = t {
+        check_age(delivery.now, t)?;
+        *once = Some(Once::of_delivery(delivery.body));
+    }
+    let asked = wire::CustomerAsked { customer_id, customer_email };
+    let who = asked.who().ok_or_else(|| nobody("/customer_email"))?;
+    let amount = amount.map(Amount::new).transpose();
+    let amount = amount
+        .map_err(|error| unreadable(WireError { pointer: "/amount".to_owned(), reason: error.to_string() }))?;
+    let action = RedemptionAction::Issue { who, reward: reward_id, amount, entropy: entropy()? };
+    let body = |receipt: &Receipt| to_json(&Data { data: Data { data: CouponAnswer::new(receipt) } });
+    Ok(Work::write(Action::Redemption(action), StatusCode::OK, body, |rejection| {
+        let param = match rejection.code() {
+            "customer_not_found" => "/customer_email",
+            "invalid_amount" => "/amount",
+            _ => "/reward_id",
+        };
+        Some(param.to_owned())
+    }))
+}
+
+fn nobody(pointer: &str) -> Problem {
+    let reason = "an id or an e-mail address is needed".to_owned();
+    unreadable(WireError { pointer: pointer.to_owned(), reason })
 }
 
 fn installed(platform: &str, shop: ShopId, now: Timestamp, body: Verified<'_>) -> Result<Work, Problem> {
@@ -192,12 +265,7 @@ fn refund(shop: &Shop, delivery: &str, body: Verified<'_>) -> Result<Work, Probl
 
 fn customer(body: Verified<'_>) -> Result<Work, Problem> {
     let (who, change) = read::<wire::Customer>(body)?.told();
-    let who = who.ok_or_else(|| {
-        unreadable(WireError {
-            pointer: "/id".to_owned(),
-            reason: "an id or an e-mail address is needed".to_owned(),
-        })
-    })?;
+    let who = who.ok_or_else(|| nobody("/id"))?;
     let (presence, conflict) = (Presence::May, EmailConflict::Ignore);
     Ok(write(Action::Customer {
         who,
@@ -228,6 +296,31 @@ struct KeyAnswer<'a> {
     shop: &'a str,
     currency: &'a str,
     time_zone: &'a str,
+}
+
+/// How the plugins expect what they ask for.
+#[derive(Serialize)]
+struct Data<T> {
+    data: T,
+}
+
+/// What a plugin shows its customer; it reads `data.data.coupon_code` of the whole.
+#[derive(Serialize)]
+struct CouponAnswer<'a> {
+    /// Null for what has no code.
+    coupon_code: Option<&'a str>,
+    #[serde(flatten)]
+    redemption: Option<RedemptionAnswer<'a>>,
+}
+
+impl<'a> CouponAnswer<'a> {
+    fn new(receipt: &'a Receipt) -> Self {
+        let code = receipt.redemption.as_ref().and_then(|view| view.redemption.issue().code.as_ref());
+        Self {
+            coupon_code: code.map(loyalty_core::discount::Code::as_str),
+            redemption: RedemptionAnswer::of_receipt(receipt),
+        }
+    }
 }
 
 /// For people who read the store's log; the plugins only look at the status.

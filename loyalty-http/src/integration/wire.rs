@@ -9,7 +9,8 @@
 
 use chrono::NaiveDate;
 use loyalty_core::discount::Code;
-use loyalty_core::{CategoryId, CustomerId, Email, OrderId, ProductId, Quantity};
+use loyalty_core::{CategoryId, CustomerId, Email, OrderId, ProductId, Quantity, RewardId};
+use loyalty_store::Who;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -152,6 +153,53 @@ pub struct Customer {
     /// The address, where one is sent.
     #[serde(default, deserialize_with = "scalar::optional_object")]
     pub default_address: Option<Address>,
+}
+
+/// `customer`: whose balance and rewards are asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct CustomerAsked {
+    /// The store's id.
+    #[serde(default, deserialize_with = "scalar::customer_id")]
+    pub customer_id: Option<CustomerId>,
+    /// The e-mail address.
+    #[serde(default, deserialize_with = "scalar::email")]
+    pub customer_email: Option<Email>,
+}
+
+impl CustomerAsked {
+    /// By the id where there is one: who asks changes nothing of whose an e-mail address is.
+    pub(super) fn who(self) -> Option<Who> {
+        let email = self.customer_email.map(Who::Email);
+        self.customer_id.map(Who::Id).or(email)
+    }
+}
+
+/// `redeem-reward`: a customer exchanges points for a reward.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct RedeemReward {
+    /// Who, by e-mail address.
+    #[serde(default, deserialize_with = "scalar::email")]
+    pub customer_email: Option<Email>,
+    /// Who, by the store's id.
+    #[serde(default, deserialize_with = "scalar::customer_id")]
+    pub customer_id: Option<CustomerId>,
+    /// The program's reward.
+    #[serde(deserialize_with = "scalar::id")]
+    pub reward_id: RewardId,
+    /// How much, where the customer chooses.
+    #[serde(default, deserialize_with = "amount_if_sent")]
+    pub amount: Option<Decimal>,
+    /// When it was signed, in seconds since 1970.
+    #[serde(default, deserialize_with = "seconds_if_sent")]
+    pub t: Option<i64>,
+}
+
+fn amount_if_sent<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Decimal>, D::Error> {
+    scalar::amount(deserializer).map(Some)
+}
+
+fn seconds_if_sent<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    scalar::unix_seconds(deserializer).map(Some)
 }
 
 /// What is read of an address.

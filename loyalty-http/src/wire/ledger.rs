@@ -3,12 +3,12 @@
 use std::fmt;
 
 use loyalty_core::event::Grounds;
-use loyalty_core::{ActionId, Event, ManualTier, OrderId, Points, Reckoning, TierId};
+use loyalty_core::{ActionId, Event, ManualTier, OrderId, Points, Reckoning, RedemptionId, RewardId, TierId};
 use loyalty_store::{JournalRow, Seq};
 use serde::{Serialize, Serializer};
 
 use super::explanation::ExplanationAnswer;
-use super::value::Time;
+use super::value::{IdText, Time};
 
 /// Names an entry: the journal's row and the place in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,10 @@ struct About<'a> {
     order_id: Option<&'a OrderId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     action_id: Option<&'a ActionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redemption_id: Option<IdText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reward_id: Option<&'a RewardId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     /// From when on the points are, or were, no longer usable.
@@ -130,6 +134,27 @@ fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
             let text = Some(format!("What was given {reason} is taken back."));
             ("award_taken_back", About { action_id: reason.action(), forgiven, text, ..About::default() })
         }
+        Event::RewardRedeemed { issue } => {
+            let (redemption_id, reward_id) = (Some(IdText(issue.id.0)), Some(&issue.reward));
+            let text = Some(issue.to_string());
+            ("reward_redeemed", About { redemption_id, reward_id, text, ..About::default() })
+        }
+        Event::RedemptionUsed { redemption, order, .. } => {
+            ("redemption_used", About { order_id: order.as_ref(), ..About::of_redemption(*redemption) })
+        }
+        Event::RedemptionReopened { redemption, order, .. } => {
+            let expires_at = redemption.ends_at().map(Time);
+            let about = About::of_redemption(redemption.issue().id);
+            ("redemption_reopened", About { order_id: Some(order), expires_at, ..about })
+        }
+        Event::RedemptionCancelled { redemption, order, returned, .. } => {
+            let text = Some(returned.to_string());
+            ("redemption_cancelled", About { order_id: order.as_ref(), text, ..About::of_redemption(*redemption) })
+        }
+        Event::RedemptionExpired { redemption, returned, .. } => {
+            let text = returned.as_ref().map(ToString::to_string);
+            ("redemption_expired", About { text, ..About::of_redemption(*redemption) })
+        }
         Event::TierChanged { change } => {
             let (tier, text) = (change.to.as_ref(), Some(change.to_string()));
             ("tier_changed", About { tier, text, ..About::default() })
@@ -167,6 +192,10 @@ impl<'a> About<'a> {
             text: Some(reckoning.to_string()),
             ..Self::default()
         }
+    }
+
+    fn of_redemption(id: RedemptionId) -> Self {
+        Self { redemption_id: Some(IdText(id.0)), ..Self::default() }
     }
 
     fn of_tier(tier: Option<&'a ManualTier>) -> Self {

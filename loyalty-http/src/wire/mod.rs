@@ -23,6 +23,7 @@ pub(crate) mod price_rule;
 pub(crate) mod product;
 pub(crate) mod program;
 pub(crate) mod query;
+pub(crate) mod redemption;
 pub(crate) mod referral;
 pub(crate) mod refund;
 pub(crate) mod report;

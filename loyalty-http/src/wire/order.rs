@@ -373,6 +373,11 @@ fn moved_by<'a>(event: &'a Event, id: &OrderId) -> Option<&'a Reckoning> {
         | Event::PointsExpired { .. }
         | Event::PointsReleased { .. }
         | Event::PointsSubtracted { .. }
+        | Event::RedemptionCancelled { .. }
+        | Event::RedemptionExpired { .. }
+        | Event::RedemptionReopened { .. }
+        | Event::RedemptionUsed { .. }
+        | Event::RewardRedeemed { .. }
         | Event::ReferralCodeIssued { .. }
         | Event::ReferralCompleted { .. }
         | Event::ReferralJoined { .. }

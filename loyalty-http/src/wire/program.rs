@@ -22,14 +22,17 @@ pub(crate) fn read(body: &[u8]) -> Result<Result<Program, Vec<Fault>>, Problem> 
 
 /// Reads a document that stands in the body at `pointer`.
 fn parse(text: &str, pointer: &str) -> Result<Program, Vec<Fault>> {
-    Program::from_json(text).map_err(|faults| {
-        let fault = |fault: loyalty_core::Fault| Fault {
-            pointer: format!("{pointer}{}", fault.pointer),
-            code: fault.code,
-            detail: fault.detail.into(),
-        };
-        faults.into_iter().map(fault).collect()
-    })
+    Program::from_json(text).map_err(|found| faults(found, pointer))
+}
+
+/// Faults of a document that stands in the body at `pointer`.
+pub(crate) fn faults(found: Vec<loyalty_core::Fault>, pointer: &str) -> Vec<Fault> {
+    let fault = |fault: loyalty_core::Fault| Fault {
+        pointer: format!("{pointer}{}", fault.pointer),
+        code: fault.code,
+        detail: fault.detail.into(),
+    };
+    found.into_iter().map(fault).collect()
 }
 
 /// 422 with all faults.

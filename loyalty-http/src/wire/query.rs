@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hyper::header::{HeaderName, HeaderValue, LINK};
-use loyalty_core::{AccountId, CategoryId, CodeId, PriceRuleId};
+use loyalty_core::{AccountId, CategoryId, CodeId, PriceRuleId, RedemptionId};
 use loyalty_store::{Number, Seq};
 
 use super::json::field::FromText;
@@ -193,6 +193,17 @@ impl Cursor for SearchCursor {
 
     fn read(text: &str) -> Option<Self> {
         text.strip_prefix('s').and_then(value::number).and_then(Number::new).map(Self)
+    }
+}
+
+/// The last redemption of a page.
+impl Cursor for RedemptionId {
+    fn write(&self) -> String {
+        format!("x{self}")
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        text.strip_prefix('x').and_then(value::number).map(Self)
     }
 }
 

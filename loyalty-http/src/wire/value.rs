@@ -8,7 +8,7 @@ use loyalty_core::discount::{Code as DiscountCode, CodeError};
 use loyalty_core::id::IdError;
 use loyalty_core::{
     ActionId, Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, OrderId, Points,
-    ProductId, ProgramVersion, Quantity, RefundId, SegmentId, Tag, TierId, Timestamp, VariantId,
+    ProductId, ProgramVersion, Quantity, RefundId, RewardId, SegmentId, Tag, TierId, Timestamp, VariantId,
 };
 use loyalty_store::{Number, ProductStatus};
 use rust_decimal::Decimal;
@@ -74,8 +74,8 @@ macro_rules! ids {
 }
 
 ids!(
-    ActionId, CategoryId, CheckoutId, CountryId, CustomerId, LineId, OrderId, ProductId, RefundId, SegmentId, Tag,
-    TierId, VariantId
+    ActionId, CategoryId, CheckoutId, CountryId, CustomerId, LineId, OrderId, ProductId, RefundId, RewardId,
+    SegmentId, Tag, TierId, VariantId
 );
 
 impl FromText for DiscountCode {
@@ -206,6 +206,16 @@ fn units<E: Error>(value: Decimal) -> Result<Units, E> {
         refuse(refusal.code, refusal.sentence)
     };
     Quantity::new(value).map(Units).map_err(refused)
+}
+
+/// A number of the store as it is written: a string, as all ids are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IdText(pub(crate) i64);
+
+impl Serialize for IdText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
 }
 
 /// A time as it is written: RFC 3339 in UTC, with as many digits behind the second as it has.

@@ -3,16 +3,18 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use loyalty_core::account::Usage;
 use loyalty_core::discount::Code;
 use loyalty_core::{
-    AccountId, CategoryId, CheckoutId, CodeId, OrderId, PriceRuleId, Program, ProgramVersion, ShopId, Timestamp,
+    AccountId, CategoryId, CheckoutId, CodeId, OrderId, PriceRuleId, Program, ProgramVersion, RedemptionId,
+    RewardId, ShopId, Timestamp,
 };
 use loyalty_http::Config;
 use loyalty_store::{
     CartFacts, CartQuery, Catalogue, CategoryRecord, CheckoutView, CodeBatch, CodeView, CustomerView, Discounts,
     DueAccount, Failure, Integration, JournalRow, KeyRecord, LedgerPage, MemoryStore, NewKey, NewShop, Number,
-    OrderRecord, Page, Pending, PriceRuleView, ProductKey, ProductRecord, Request, SavedSearch, SearchQuery, Seq,
-    Shop, Store, Verified, Who,
+    OrderRecord, Page, Pending, PriceRuleView, ProductKey, ProductRecord, RedemptionView, Redemptions, Request,
+    SavedSearch, SearchQuery, Seq, Shop, Store, Verified, Who,
 };
 
 use crate::support::{Answer, World};
@@ -144,6 +146,26 @@ impl Discounts for Troubled {
     }
 
     fn used_by_order(&self, _: ShopId, _: &OrderId) -> Result<Vec<CodeView>, Failure> {
+        Err(self.failure())
+    }
+}
+
+impl Redemptions for Troubled {
+    fn redemption(&self, _: ShopId, _: RedemptionId) -> Result<Option<RedemptionView>, Failure> {
+        Err(self.failure())
+    }
+
+    fn redemptions(
+        &self,
+        _: ShopId,
+        _: AccountId,
+        _: Option<RedemptionId>,
+        _: usize,
+    ) -> Result<Page<RedemptionView>, Failure> {
+        Err(self.failure())
+    }
+
+    fn reward_usage(&self, _: ShopId, _: &RewardId) -> Result<Option<Usage>, Failure> {
         Err(self.failure())
     }
 }

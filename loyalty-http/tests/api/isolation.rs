@@ -154,12 +154,45 @@ fn another_shops_rules_codes_and_checkouts_are_nobodys() {
     assert_eq!(world.state(), before);
 }
 
+/// Nor can another shop see, use or cancel a redemption.
+#[test]
+fn another_shops_redemptions_are_nobodys() {
+    let world = World::new();
+    world.customer("1", 50);
+    let program = r#"{"rewards":[{"id":"r","name":"R","cost":1,"gives":"custom"}]}"#;
+    world.put("/v1/program", program).expect(201);
+    let redeemed = world.post("/v1/redemptions", r#"{"customer_id":"1","reward_id":"r"}"#).expect(201).json();
+    let redeemed = redeemed["redemption_id"].as_str().unwrap();
+    let before = world.state();
+    for (method, path, body, id, code) in [
+        ("GET", "/v1/customers/{id}/rewards", None, "1", "customer_not_found"),
+        ("GET", "/v1/customers/{id}/redemptions", None, "1", "customer_not_found"),
+        ("GET", "/v1/redemptions/{id}", None, redeemed, "redemption_not_found"),
+        ("POST", "/v1/redemptions/{id}/cancel", Some("{}"), redeemed, "redemption_not_found"),
+        ("POST", "/v1/redemptions/{id}/use", Some("{}"), redeemed, "redemption_not_found"),
+    ] {
+        let ask = |id: &str| {
+            let request = world.request(method, &path.replace("{id}", id)).key(&world.other);
+            let answer = if let Some(body) = body { request.body(body).send() } else { request.send() };
+            assert_eq!((answer.status, answer.problem().1.as_str()), (404, code), "{path}");
+            let mut problem = answer.json();
+            problem.as_object_mut().unwrap().remove("request_id");
+            problem
+        };
+        assert_eq!(ask(id), ask("none"), "{path}");
+    }
+    let rewards = world.request("GET", "/v1/rewards").key(&world.other).send();
+    assert_eq!(rewards.expect(200).text(), r#"{"rewards":[]}"#);
+    assert_eq!(world.state(), before);
+}
+
 #[test]
 fn every_route_with_an_id_is_tried_above() {
     let source = include_str!("isolation.rs");
     for route in ROUTES.iter().filter(|route| route.pattern.starts_with("/v1") && route.pattern.contains('{')) {
         let names = ["customer_id", "order_id", "product_id", "category_id", "saved_search_id"];
-        let names = names.into_iter().chain(["price_rule_id", "code_id", "batch_id", "checkout_id"]);
+        let names =
+            names.into_iter().chain(["price_rule_id", "code_id", "batch_id", "checkout_id", "redemption_id"]);
         let path = names.fold(route.pattern.to_owned(), |path, name| path.replace(name, "id"));
         let tried = format!("\"{}\", \"{path}\"", route.method);
         let tried_with_o = format!("\"{}\", \"{}\"", route.method, path.replace("{id}", "o"));

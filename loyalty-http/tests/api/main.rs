@@ -21,6 +21,7 @@ mod ledger;
 mod orders;
 mod points;
 mod program;
+mod redemptions;
 mod reports;
 mod saved_searches;
 mod shopify;

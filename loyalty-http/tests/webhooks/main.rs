@@ -7,3 +7,4 @@ mod keys;
 mod orders;
 mod php;
 mod plugin;
+mod rewards;

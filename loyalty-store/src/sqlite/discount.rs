@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use loyalty_core::discount::Code;
-use loyalty_core::{AccountId, CheckoutId, CodeId, Email, OrderId, PriceRuleId, ShopId, Timestamp};
+use loyalty_core::{
+    AccountId, CheckoutId, CodeId, Email, OrderId, PriceRuleId, RedemptionId, RewardId, ShopId, Timestamp,
+};
 use rusqlite::{Connection, Row, params};
 
 use super::SqliteStore;
@@ -32,6 +34,8 @@ fn columns(key: &Key) -> (i64, i64, String) {
         Key::Checkout(checkout) => (4, 0, checkout.to_string()),
         Key::Order(order) => (5, 0, order.to_string()),
         Key::Absorbed(account) => (6, account.0, String::new()),
+        Key::Redemption(redemption) => (7, redemption.0, String::new()),
+        Key::Reward(reward) => (8, 0, reward.to_string()),
     }
 }
 
@@ -44,6 +48,8 @@ fn key(kind: i64, id: i64, text: &str) -> Result<Key, Failure> {
         4 => Key::Checkout(CheckoutId::new(text).map_err(no_id)?),
         5 => Key::Order(OrderId::new(text).map_err(no_id)?),
         6 => Key::Absorbed(AccountId(id)),
+        7 => Key::Redemption(RedemptionId(id)),
+        8 => Key::Reward(RewardId::new(text).map_err(no_id)?),
         _ => return Err(damaged("the kind of a record", &kind)),
     })
 }
@@ -56,6 +62,8 @@ fn state_json(state: &State) -> Result<String, Failure> {
         State::Checkout(state) => to_json(state),
         State::Order(state) => to_json(state),
         State::Absorbed(state) => to_json(state),
+        State::Redemption(state) => to_json(state),
+        State::Reward(state) => to_json(state),
     }
 }
 
@@ -67,6 +75,8 @@ fn state(key: &Key, text: &str) -> Result<State, Failure> {
         Key::Checkout(_) => State::Checkout(from_json(text)?),
         Key::Order(_) => State::Order(from_json(text)?),
         Key::Absorbed(_) => State::Absorbed(from_json(text)?),
+        Key::Redemption(_) => State::Redemption(from_json(text)?),
+        Key::Reward(_) => State::Reward(from_json(text)?),
     })
 }
 

@@ -114,7 +114,7 @@ impl<V: View> Transaction<'_, V> {
 
     // Rules.
 
-    fn rule(&mut self, id: PriceRuleId) -> Result<PriceRuleView, Stop> {
+    pub(super) fn rule(&mut self, id: PriceRuleId) -> Result<PriceRuleView, Stop> {
         let shop = self.shop.id;
         Ok(facts::rule(self, shop, id)?.ok_or(Rejection::PriceRuleNotFound)?)
     }
@@ -134,10 +134,17 @@ impl<V: View> Transaction<'_, V> {
 
     /// Makes a rule, or lets the one of this id say something else.
     pub(super) fn save_rule(&mut self, id: Option<PriceRuleId>, rule: &PriceRule) -> Result<PriceRuleId, Stop> {
-        let (id, before) = match id {
-            Some(id) => (id, Some(self.rule(id)?)),
-            None => (PriceRuleId(self.next_seq()), None),
-        };
+        let before = id.map(|id| self.rule(id)).transpose()?;
+        self.put_rule(id.unwrap_or(PriceRuleId(self.next_seq())), before, rule)
+    }
+
+    /// The same for a rule whose number is known.
+    pub(super) fn put_rule(
+        &mut self,
+        id: PriceRuleId,
+        before: Option<PriceRuleView>,
+        rule: &PriceRule,
+    ) -> Result<PriceRuleId, Stop> {
         // The state does not hold the e-mails; what it holds with them can be the same all the same.
         if before.as_ref().is_some_and(|before| *before.rule == *rule) {
             return Ok(id);
@@ -177,9 +184,14 @@ impl<V: View> Transaction<'_, V> {
 
     /// Makes a code of a rule.
     pub(super) fn add_code(&mut self, rule: PriceRuleId, text: &Code) -> Result<CodeId, Stop> {
+        self.put_code(CodeId(self.next_seq()), rule, text)
+    }
+
+    /// The same for a code whose number is known.
+    pub(super) fn put_code(&mut self, id: CodeId, rule: PriceRuleId, text: &Code) -> Result<CodeId, Stop> {
         let of = self.rule(rule)?.rule;
         self.free(text)?;
-        let (id, state) = (CodeId(self.next_seq()), CodeState::default());
+        let state = CodeState::default();
         let facts = CodeFacts { id, state: &state, rule: Some(&of), used_by_customer: None, checkout: None };
         let command = CodeCommand::Add { rule, text: text.clone() };
         let event =

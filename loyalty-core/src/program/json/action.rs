@@ -56,7 +56,7 @@ impl At<'_> {
         }
     }
 
-    fn action_conditions(&self, faults: &mut Faults) -> ActionConditions {
+    pub(super) fn action_conditions(&self, faults: &mut Faults) -> ActionConditions {
         let mut when = ActionConditions::default();
         let Some(members) = self.members(&["customer_tags", "tiers", "from", "until"], faults) else {
             return when;

@@ -1,0 +1,79 @@
+//! Redemptions of an account that can still be used, and will end.
+
+use std::sync::Arc;
+
+use crate::calendar::Timestamp;
+use crate::id::RedemptionId;
+use crate::redemption::Redemption;
+use crate::tree::{Tree, Weighed};
+
+/// Redemptions by their ends. Copies are cheap: they share what neither has changed.
+///
+/// Those without an end are not in it: nothing happens to them by itself, so that an account does not grow
+/// with what nobody ever uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenRedemptions {
+    by_id: Tree<RedemptionId, Arc<Redemption>>,
+    by_end: Tree<(Timestamp, RedemptionId), ()>,
+}
+
+impl Weighed for Arc<Redemption> {
+    type Weight = ();
+    fn weight(&self) {}
+    fn sum((): (), (): ()) {}
+}
+
+impl OpenRedemptions {
+    /// By number.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Redemption>> {
+        self.by_id.iter().map(|(_, redemption)| redemption)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// The one that ends next, with its end.
+    pub(crate) fn first(&self) -> Option<(Timestamp, &Arc<Redemption>)> {
+        let ((end, id), ()) = self.by_end.first()?;
+        self.by_id.get(id).map(|redemption| (*end, redemption))
+    }
+
+    pub(crate) fn put(&mut self, redemption: Arc<Redemption>) {
+        let Some(end) = redemption.ends_at() else { return };
+        let id = redemption.issue().id;
+        self.remove(id);
+        self.by_end.insert((end, id), ());
+        self.by_id.insert(id, redemption);
+    }
+
+    pub(crate) fn remove(&mut self, id: RedemptionId) {
+        let Some(known) = self.by_id.remove(&id) else { return };
+        if let Some(end) = known.ends_at() {
+            self.by_end.remove(&(end, id));
+        }
+    }
+}
+
+/// A plain list.
+#[cfg(feature = "json")]
+mod json {
+    use std::sync::Arc;
+
+    use super::{OpenRedemptions, Redemption};
+
+    impl serde::Serialize for OpenRedemptions {
+        fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            to.collect_seq(self.iter())
+        }
+    }
+
+    impl<'de> serde::Deserialize<'de> for OpenRedemptions {
+        fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            let mut open = Self::default();
+            Vec::<Arc<Redemption>>::deserialize(from)?.into_iter().for_each(|redemption| open.put(redemption));
+            Ok(open)
+        }
+    }
+}

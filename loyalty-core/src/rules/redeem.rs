@@ -1,0 +1,313 @@
+//! Points for rewards, and back: what a customer can have, what it takes, and what comes back when.
+
+use std::sync::Arc;
+
+use crate::account::{Lot, Usage};
+use crate::amount::{Amount, Points};
+use crate::calendar::Timestamp;
+use crate::decide::{Context, Work};
+use crate::discount::Code;
+use crate::event::Event;
+use crate::id::{LotId, OrderId, RedemptionId, RewardId};
+use crate::program::{BringsBack, DebtPolicy, Reward};
+use crate::redemption::{Issue, Offered, Redemption, RedemptionState, Returned, Taken};
+use crate::rejection::Rejection;
+use crate::rules::due::{self, Term};
+use crate::rules::{act, expire, take};
+
+/// Every reward of the program as the customer can have it at `context.now`: in the program's order, with why
+/// not. `had_in_all` says what all customers together have had of a reward.
+///
+/// # Example: how many points are missing
+/// ```
+/// use loyalty_core::{offered, Account, Context, Points, Program};
+/// let program = Program::from_json(
+///     r#"{"rewards": [{"id": "five", "name": "5 off", "cost": 500, "gives": {"fixed_amount": "5"}}]}"#,
+/// ).unwrap();
+/// let (account, now) = (Account::default(), "2026-01-31T10:00:00Z".parse().unwrap());
+/// let rewards = offered(&Context::new(&program, &account, now), |_| None);
+/// assert_eq!(rewards[0].missing, Points::from(500));
+/// assert_eq!(rewards[0].why_not[0].code(), "insufficient_points");
+/// ```
+pub fn offered(context: &Context<'_>, had_in_all: impl Fn(&RewardId) -> Option<Usage>) -> Vec<Offered> {
+    let mut work = Work::begin(context, None);
+    work.catch_up();
+    let have = work.account.balance(context.now);
+    let (_, program) = context.program;
+    let offer = |reward: &Reward| {
+        let points = reward.least_cost();
+        let why_not = work.obstacles(reward, had_in_all(&reward.id).as_ref(), points);
+        let missing = points.saturating_sub(have).max(Points::ZERO);
+        let largest = reward.largest_amount(have);
+        Offered { reward: reward.id.clone(), points, largest, missing, why_not }
+    };
+    program.parts().rewards.iter().map(offer).collect()
+}
+
+impl Work<'_> {
+    /// All that stands between the customer and a reward.
+    fn obstacles(&self, reward: &Reward, had_in_all: Option<&Usage>, points: Points) -> Vec<Rejection> {
+        let (context, id, when) = (self.context, || reward.id.clone(), &reward.when);
+        let now = context.now;
+        let mut found = Vec::new();
+        if when.from.is_some_and(|from| now < from) || when.until.is_some_and(|until| now >= until) {
+            found.push(Rejection::RewardNotOpen { reward: id() });
+        }
+        let tagged =
+            when.customer_tags.is_empty() || when.customer_tags.iter().any(|tag| context.tags.contains(tag));
+        let tier = self.account.tier_id(now);
+        if !tagged || !(when.tiers.is_empty() || tier.is_some_and(|tier| when.tiers.contains(tier))) {
+            found.push(Rejection::RewardNotForCustomer { reward: id() });
+        }
+        match context.zone.local(now).map(|local| local.date()) {
+            Ok(day) => {
+                let had = self.account.deeds().reward(&reward.id);
+                if let Err(limit) = act::within(&reward.limits, had, day, points) {
+                    found.push(Rejection::RewardLimitReached { reward: id(), limit });
+                }
+                if let Err(limit) = act::within(&reward.limits_in_all, had_in_all, day, points) {
+                    found.push(Rejection::RewardSoldOut { reward: id(), limit });
+                }
+            }
+            Err(error) => found.push(error.into()),
+        }
+        let have = self.account.balance(now);
+        if have < points {
+            found.push(Rejection::InsufficientPoints { have, need: points });
+        }
+        found
+    }
+
+    /// Points go, and what they buy is issued, all at once.
+    pub(crate) fn redeem(
+        &mut self,
+        id: RedemptionId,
+        reward: &RewardId,
+        amount: Option<Amount>,
+        entropy: [u8; 16],
+    ) -> Result<(), Rejection> {
+        let (context, (version, program)) = (self.context, self.context.program);
+        if let Some(known) = &self.redemption {
+            return Err(Rejection::RedemptionNotOpen { state: known.state().name() });
+        }
+        let reward = program.reward(reward).ok_or_else(|| Rejection::UnknownReward { reward: reward.clone() })?;
+        if !reward.fits(context.minor_digits) {
+            return Err(Rejection::RewardTooFine { reward: reward.id.clone() });
+        }
+        let (points, gives) = reward.quote(amount, context.minor_digits)?;
+        if let Some(obstacle) = self.obstacles(reward, context.had_in_all, points).into_iter().next() {
+            return Err(obstacle);
+        }
+        let now = context.now;
+        let ends_at = reward.valid_for.map(|period| context.zone.after(now, period)).transpose()?;
+        let code = gives.has_code().then(|| Code::generate(&reward.code_prefix, entropy)).transpose();
+        let (parts, _) = self.parts_of(points, now);
+        let issue = Issue {
+            id,
+            previous: self.account.last_redemption(),
+            reward: reward.id.clone(),
+            name: Arc::from(reward.name.as_str()),
+            program: version,
+            points,
+            parts,
+            gives,
+            // The prefix was checked with the program.
+            code: code.map_err(|_| Rejection::OutOfRange)?,
+            at: now,
+            day: context.zone.local(now)?.date(),
+            ends_at,
+            points_back_when_expired: reward.points_back_when_expired,
+            order_cancelled: program.parts().redemption.order_cancelled,
+            grace: program.parts().redemption.grace,
+        };
+        self.emit(Event::RewardRedeemed { issue: Arc::new(issue) });
+        Ok(())
+    }
+
+    /// What of which lots makes so many points, and what is missing.
+    fn parts_of(&self, points: Points, now: Timestamp) -> (Vec<Lot>, Points) {
+        let (parts, missing) = take::drain(self.account.usable_lots(now), points);
+        let lot =
+            |(id, points): (LotId, Points)| self.account.lots().get(id).map(|lot| Lot { points, ..lot.clone() });
+        (parts.into_iter().filter_map(lot).collect(), missing)
+    }
+
+    /// The command's redemption.
+    fn known(&self) -> Result<Redemption, Rejection> {
+        self.redemption.clone().ok_or(Rejection::UnknownRedemption)
+    }
+
+    /// Cancelled twice is cancelled.
+    pub(crate) fn cancel_redemption(&mut self) -> Result<(), Rejection> {
+        let redemption = self.known()?;
+        match redemption.state() {
+            RedemptionState::Issued => self.points_back(&redemption, None),
+            RedemptionState::Cancelled { .. } => Ok(()),
+            state @ (RedemptionState::Used { .. } | RedemptionState::Expired { .. }) => {
+                Err(Rejection::RedemptionNotOpen { state: state.name() })
+            }
+        }
+    }
+
+    fn points_back(&mut self, redemption: &Redemption, order: Option<OrderId>) -> Result<(), Rejection> {
+        let (at, term) = (self.context.now, self.context.term());
+        let returned = self.returned(redemption, at, &term).ok_or(Rejection::PointsOutOfRange)?;
+        let (returned, slot) = (Arc::new(returned), redemption.slot());
+        self.emit(Event::RedemptionCancelled { redemption: redemption.issue().id, order, returned, slot, at });
+        Ok(())
+    }
+
+    /// The shop handed over what it is for.
+    pub(crate) fn use_redemption(&mut self, order: Option<&OrderId>) -> Result<(), Rejection> {
+        let redemption = self.known()?;
+        match redemption.state() {
+            RedemptionState::Issued => {
+                self.used(&redemption, order.cloned(), None);
+                Ok(())
+            }
+            RedemptionState::Used { order: known, .. } if known.as_ref() == order => Ok(()),
+            state @ (RedemptionState::Used { .. }
+            | RedemptionState::Cancelled { .. }
+            | RedemptionState::Expired { .. }) => Err(Rejection::RedemptionNotOpen { state: state.name() }),
+        }
+    }
+
+    /// An order brought the code. Where the points had come back before, they are taken again: who has the
+    /// discount has paid for it.
+    pub(crate) fn claim_redemption(&mut self, order: &OrderId) {
+        let Some(redemption) = self.redemption.clone() else { return };
+        let back = match redemption.state() {
+            RedemptionState::Issued => false,
+            RedemptionState::Used { .. } => return,
+            RedemptionState::Cancelled { .. } => true,
+            RedemptionState::Expired { points_back, .. } => *points_back,
+        };
+        let taken = back.then(|| Arc::new(self.taken_again(redemption.issue().points)));
+        self.used(&redemption, Some(order.clone()), taken);
+    }
+
+    fn taken_again(&self, points: Points) -> Taken {
+        let at = self.context.now;
+        let (parts, missing) = self.parts_of(points, at);
+        let countable = self.account.balance(at).checked_sub(points).is_some();
+        let debt = match self.context.program.1.parts().debt {
+            DebtPolicy::Allow if countable => missing,
+            DebtPolicy::Allow | DebtPolicy::StopAtZero => Points::ZERO,
+        };
+        Taken { parts, debt, at }
+    }
+
+    fn used(&mut self, redemption: &Redemption, order: Option<OrderId>, taken: Option<Arc<Taken>>) {
+        let (redemption, at) = (redemption.issue().id, self.context.now);
+        self.emit(Event::RedemptionUsed { redemption, order, taken, at });
+    }
+
+    /// The order that had used it is no more: the code again, or the points, never both. A code whose time is
+    /// over gets the grace that points get.
+    pub(crate) fn release_redemption(&mut self, order: &OrderId) -> Result<(), Rejection> {
+        let Some(redemption) = self.redemption.clone() else { return Ok(()) };
+        let by_it = matches!(redemption.state(), RedemptionState::Used { order: Some(by), .. } if by == order);
+        if !by_it {
+            return Ok(());
+        }
+        let (issue, at) = (redemption.issue(), self.context.now);
+        if issue.order_cancelled == BringsBack::Points {
+            return self.points_back(&redemption, Some(order.clone()));
+        }
+        let grace = self.context.zone.after(at, issue.grace)?;
+        let ends_at = redemption.ends_at().map(|end| if end <= at { grace } else { end });
+        let redemption = Arc::new(redemption.reopened(ends_at));
+        self.emit(Event::RedemptionReopened { redemption, order: order.clone(), at });
+        Ok(())
+    }
+
+    /// A redemption ran out of time unused. Points that could not be counted any more do not come back.
+    pub(crate) fn end_redemption(&mut self, at: Timestamp, term: &Term<'_>) {
+        let Some((_, redemption)) = self.account.redemptions().first() else { return };
+        let redemption = Arc::clone(redemption);
+        let back = redemption.issue().points_back_when_expired;
+        let returned = if back { self.returned(&redemption, at, term).map(Arc::new) } else { None };
+        let slot = redemption.slot().filter(|_| returned.is_some());
+        self.emit(Event::RedemptionExpired { redemption: redemption.issue().id, returned, slot, at });
+    }
+
+    /// What comes back of a redemption at an instant. Parts keep their ends; those whose end has passed, or
+    /// whose balance has ended by inactivity since, can be used for the grace. What comes back pays off debt
+    /// first, with what ends first. None where it could not be counted.
+    fn returned(&self, redemption: &Redemption, at: Timestamp, term: &Term<'_>) -> Option<Returned> {
+        let taken = redemption.taken();
+        let points = taken.points();
+        let totals = self.account.totals();
+        let balance = self.account.balance(at).checked_add(points)?;
+        balance.checked_add(totals.pending)?;
+        totals.returned.checked_add(points)?;
+
+        let zone = self.context.zone;
+        let grace = zone.after(at, redemption.issue().grace).ok();
+        let ended_idle = self.account.ended_idle_at().is_some_and(|ended| taken.at < ended)
+            || due::idle_until(&self.account, zone, term).is_some_and(|until| until <= at);
+        let over = |lot: &Lot| !lot.is_usable(at) || (lot.expires_at.is_none() && ended_idle);
+        let mut parts: Vec<_> = taken
+            .parts
+            .iter()
+            .map(|lot| {
+                let over = over(lot);
+                let expires_at = if over { grace } else { lot.expires_at };
+                (Lot { expires_at, ..lot.clone() }, over)
+            })
+            .collect();
+        if taken.debt.is_positive() {
+            let expires_at = expire::expires_at(term.program.parts().expiry, zone, at).ok().flatten();
+            let id = self.account.next_lot();
+            let lot = Lot { id, order: None, points: taken.debt, earned_at: at, expires_at, pending_until: None };
+            parts.push((lot, true));
+        }
+        parts.sort_by_key(|(lot, _)| (lot.expires_at.is_none(), lot.expires_at, lot.earned_at, lot.id));
+        Some(self.put_back(parts))
+    }
+
+    /// Pays off debt with the first parts, and finds the lots that the others go to: `fresh` ones are new.
+    fn put_back(&self, parts: Vec<(Lot, bool)>) -> Returned {
+        let (mut debt, mut returned, mut next) =
+            (self.account.debt(), Returned::default(), self.account.next_lot());
+        for (mut lot, fresh) in parts {
+            let paid = debt.min(lot.points);
+            debt = debt.saturating_sub(paid);
+            returned.paid = returned.paid.saturating_add(paid);
+            lot.points = lot.points.saturating_sub(paid);
+            if !lot.points.is_positive() {
+                continue;
+            }
+            let endless = |lot: &Lot| lot.expires_at.is_none() && lot.order.is_none();
+            let twin = returned.lots.iter_mut().find(|known| endless(known) && endless(&lot));
+            if let Some(twin) = twin {
+                twin.points = twin.points.saturating_add(lot.points);
+                continue;
+            }
+            lot.id = self.home_of(&lot, fresh).unwrap_or(next);
+            if lot.id == next {
+                next = LotId(next.0.saturating_add(1));
+            }
+            returned.lots.push(lot);
+        }
+        returned
+    }
+
+    /// The lot that points go back to: the one that they came from, whether it is still there or was
+    /// emptied; for points without an end the one lot of those. None where that has become another one, as
+    /// when accounts were merged.
+    fn home_of(&self, part: &Lot, fresh: bool) -> Option<LotId> {
+        let lots = self.account.lots();
+        if let Some(lasting) = lots.lasting().filter(|_| part.expires_at.is_none() && part.order.is_none()) {
+            return Some(lasting.id);
+        }
+        let known = part.id < self.account.next_lot() && self.account.pending_lots().get(part.id).is_none();
+        if fresh || !known {
+            return None;
+        }
+        let alike = |lot: &Lot| {
+            (&lot.order, lot.earned_at, lot.expires_at) == (&part.order, part.earned_at, part.expires_at)
+        };
+        lots.get(part.id).is_none_or(alike).then_some(part.id)
+    }
+}

@@ -1,0 +1,647 @@
+//! Redemption: what it takes, what comes back to the day, and never both the points and the code.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "a test may stop at what it did not expect"
+)]
+
+mod story;
+
+use loyalty_core::discount::{Class, Off};
+use loyalty_core::program::{Gives, Offer};
+use loyalty_core::proptest::{Books, books_add_up, expiring_programs, points_or_code, programs};
+use loyalty_core::redemption::{RedemptionState, Returned};
+use loyalty_core::{
+    Account, Command, Context, CustomerId, Email, Event, Lot, Points, Program, RedemptionId, RewardId, Timestamp,
+    Zone, offered,
+};
+use proptest::prelude::*;
+use story::*;
+
+const FIVE: &str = r#""rewards": [{"id": "five", "name": "5 off", "cost": 100, "gives": {"fixed_amount": "5"}}]"#;
+
+fn with(more: &str) -> String {
+    format!("{{{FIVE}, {more}}}")
+}
+
+fn redeem(number: i64, reward: &str) -> Command {
+    redeem_amount(number, reward, None)
+}
+
+fn redeem_amount(number: i64, reward: &str, amount: Option<&str>) -> Command {
+    Command::RedeemReward {
+        redemption: RedemptionId(number),
+        reward: RewardId::new(reward).unwrap(),
+        amount: amount.map(self::amount),
+        entropy: number.to_be_bytes().repeat(2).try_into().unwrap(),
+    }
+}
+
+fn call_off(number: i64) -> Command {
+    Command::CancelRedemption { redemption: RedemptionId(number) }
+}
+
+fn claim(number: i64, order: &str) -> Command {
+    Command::ClaimRedemption { redemption: RedemptionId(number), order: id(order) }
+}
+
+fn release(number: i64, order: &str) -> Command {
+    Command::ReleaseRedemption { redemption: RedemptionId(number), order: id(order) }
+}
+
+fn use_up(number: i64) -> Command {
+    Command::UseRedemption { redemption: RedemptionId(number), order: None }
+}
+
+fn state(books: &Books, number: i64) -> &'static str {
+    books.redemptions[&RedemptionId(number)].state().name()
+}
+
+/// Points and end of each lot, as dates.
+fn lots(account: &Account, now: &str) -> Vec<(i64, String)> {
+    let end = |lot: &Lot| lot.expires_at.map_or("never".to_owned(), |end| end.format("%Y-%m-%d").to_string());
+    account.usable_lots(at(now)).map(|lot| (lot.points.get(), end(lot))).collect()
+}
+
+fn pairs(wanted: &[(i64, &str)]) -> Vec<(i64, String)> {
+    wanted.iter().map(|(points, end)| (*points, (*end).to_owned())).collect()
+}
+
+#[test]
+fn points_go_and_come_back() {
+    let program = with(r#""debt": "allow""#);
+    let books = check(
+        &program,
+        &[
+            ("01-01", redeem(1, "five"), Err("insufficient_points")),
+            ("01-01", add(250), Ok(250)),
+            ("01-02", redeem(1, "none"), Err("unknown_reward")),
+            ("01-02", redeem_amount(1, "five", Some("5")), Err("invalid_amount")),
+            ("01-02", redeem(1, "five"), Ok(150)),
+            ("01-02", redeem(1, "five"), Err("redemption_not_open")),
+            ("01-03", redeem(2, "five"), Ok(50)),
+            ("01-03", redeem(3, "five"), Err("insufficient_points")),
+            ("01-04", call_off(9), Err("unknown_redemption")),
+            ("01-04", call_off(1), Ok(150)),
+            ("01-05", call_off(1), Ok(150)),
+            ("01-05", use_up(1), Err("redemption_not_open")),
+            ("01-06", use_up(2), Ok(150)),
+            ("01-06", use_up(2), Ok(150)),
+            ("01-07", call_off(2), Err("redemption_not_open")),
+        ],
+    );
+    assert_eq!((state(&books, 1), state(&books, 2)), ("cancelled", "used"));
+    let code = |number| books.redemptions[&RedemptionId(number)].issue().code.clone().unwrap();
+    assert_ne!(code(1), code(2));
+    let issue = books.redemptions[&RedemptionId(2)].issue();
+    assert_eq!(issue.to_string(), "100 points for 5 off: 5 off.");
+}
+
+/// An account is as it was before, as long as nothing ended in between: lots, numbers, orders and all.
+#[test]
+fn what_comes_back_goes_where_it_came_from() {
+    let program = r#"{"rewards": [{"id": "five", "name": "5 off", "cost": 120, "gives": {"fixed_amount": "5"}}],
+        "expiry": {"per_lot": {"after": "P9M"}}}"#;
+    let before = check(program, &[("01-01", paid("a", sale("100")), Ok(100)), ("02-01", add(50), Ok(150))]);
+    let after =
+        continued(before.clone(), &[("03-01", redeem(1, "five"), Ok(30)), ("03-02", call_off(1), Ok(150))]);
+    assert!(after.account.lots().iter().eq(before.account.lots().iter()));
+    // What a refund takes of the order's own lot is there for it again.
+    let after = continued(after, &[("03-03", cancel("a"), Ok(50))]);
+    assert_eq!(lots(&after.account, "03-03"), pairs(&[(50, "2026-11-01")]));
+}
+
+/// Points in three lots, which end on 1 and 11 February and 1 April, go for one reward. What comes back is by
+/// the day of the cancellation.
+#[test]
+fn ends_pass_while_a_redemption_is_open() {
+    let program = r#"{"rewards": [{"id": "all", "name": "All", "cost": 60, "gives": "custom"}],
+        "expiry": {"per_lot": {"after": "P1M"}}}"#;
+    for (cancelled, want) in [
+        ("01-31", &[(10, "2026-02-01"), (20, "2026-02-11"), (30, "2026-02-28")][..]),
+        // At its end a lot is over: thirty days from here, behind those that still have time.
+        ("02-01", &[(20, "2026-02-11"), (30, "2026-02-28"), (10, "2026-03-03")]),
+        ("02-10", &[(20, "2026-02-11"), (30, "2026-02-28"), (10, "2026-03-12")]),
+        ("02-11", &[(30, "2026-02-28"), (10, "2026-03-13"), (20, "2026-03-13")]),
+        ("03-31", &[(10, "2026-04-30"), (20, "2026-04-30"), (30, "2026-04-30")]),
+    ] {
+        let books = check(
+            program,
+            &[
+                ("01-01", add(10), Ok(10)),
+                ("01-11", add(20), Ok(30)),
+                ("01-28", add(30), Ok(60)),
+                ("01-29", redeem(1, "all"), Ok(0)),
+                (cancelled, call_off(1), Ok(60)),
+            ],
+        );
+        assert_eq!(lots(&books.account, cancelled), pairs(want), "cancelled on {cancelled}");
+    }
+    // Another grace is the program's; a redemption keeps the one that it was issued under.
+    let program = program.replace("\"expiry\"", r#""redemption": {"grace": "P1W"}, "expiry""#);
+    let mut books = check(
+        &program,
+        &[("01-01", add(60), Ok(60)), ("01-02", redeem(1, "all"), Ok(0)), ("02-15", expire(), Ok(0))],
+    );
+    books.publish(program_of("{}"));
+    let books = continued(
+        books,
+        &[("02-16", call_off(1), Ok(60)), ("02-22", expire(), Ok(60)), ("02-23", expire(), Ok(0))],
+    );
+    assert_eq!(books.account.totals().expired, Points::from(60));
+}
+
+#[test]
+fn days_of_grace_are_the_shops() {
+    let program = r#"{"rewards": [{"id": "all", "name": "All", "cost": 60, "gives": "custom"}],
+        "expiry": {"per_lot": {"after": "P1M"}}}"#;
+    let mut books = Books::new(program_of(program));
+    books.zone = "America/New_York".parse::<Zone>().unwrap();
+    let books = continued(
+        books,
+        &[
+            ("2026-01-15T05:00:00Z", add(60), Ok(60)),
+            ("2026-01-20T05:00:00Z", redeem(1, "all"), Ok(0)),
+            ("2026-02-20T17:00:00Z", call_off(1), Ok(60)),
+            // Noon stays noon, although the clocks go forward on 8 March.
+            ("2026-03-22T15:59:59Z", expire(), Ok(60)),
+            ("2026-03-22T16:00:00Z", expire(), Ok(0)),
+        ],
+    );
+    assert!(books.account.lots().is_empty());
+}
+
+#[test]
+fn inactivity_ends_what_is_redeemed_too() {
+    let program = with(r#""expiry": {"inactivity": {"after": "P2M"}}"#);
+    // Some was left, ended, and comes back for the grace.
+    let books = check(
+        &program,
+        &[
+            ("01-01", add(150), Ok(150)),
+            ("01-02", redeem(1, "five"), Ok(50)),
+            ("03-01", expire(), Ok(50)),
+            ("03-02", expire(), Ok(0)),
+            ("03-10", call_off(1), Ok(100)),
+            ("2026-04-08T23:59:59Z", expire(), Ok(100)),
+            ("04-09", expire(), Ok(0)),
+        ],
+    );
+    assert_eq!(books.account.ended_idle_at(), Some(at("03-02")));
+    // Nothing was left, and the same holds.
+    check(
+        &program,
+        &[
+            ("01-01", add(100), Ok(100)),
+            ("01-02", redeem(1, "five"), Ok(0)),
+            ("03-10", call_off(1), Ok(100)),
+            ("04-09", expire(), Ok(0)),
+        ],
+    );
+    // In time, they are as if they had never gone: the cancellation is a change of the balance.
+    check(
+        &program,
+        &[
+            ("01-01", add(150), Ok(150)),
+            ("01-02", redeem(1, "five"), Ok(50)),
+            ("02-01", call_off(1), Ok(150)),
+            ("03-31", expire(), Ok(150)),
+            ("04-01", expire(), Ok(0)),
+        ],
+    );
+    // A balance that ended before the redemption has nothing to do with it.
+    check(
+        &program,
+        &[
+            ("01-01", add(1), Ok(1)),
+            ("03-02", add(150), Ok(150)),
+            ("03-03", redeem(1, "five"), Ok(50)),
+            ("04-01", call_off(1), Ok(150)),
+            ("05-31", expire(), Ok(150)),
+            ("06-01", expire(), Ok(0)),
+        ],
+    );
+}
+
+#[test]
+fn unused_redemptions_end_by_themselves() {
+    let program = |back: bool| {
+        format!(
+            r#"{{"rewards": [{{"id": "five", "name": "5 off", "cost": 100, "gives": {{"fixed_amount": "5"}},
+                "valid_for": "P1M", "points_back_when_expired": {back}}}]}}"#
+        )
+    };
+    for (back, left) in [(false, 50), (true, 150)] {
+        let books = check(
+            &program(back),
+            &[
+                ("01-01", add(150), Ok(150)),
+                ("01-15", redeem(1, "five"), Ok(50)),
+                ("2026-02-14T23:59:59Z", expire(), Ok(50)),
+                ("02-15", expire(), Ok(left)),
+                ("02-16", call_off(1), Err("redemption_not_open")),
+                ("02-16", use_up(1), Err("redemption_not_open")),
+            ],
+        );
+        assert_eq!(state(&books, 1), "expired");
+        // Nobody needs to write it down: a read and a refusal see it at its instant.
+        let books = check(
+            &program(back),
+            &[
+                ("01-01", add(150), Ok(150)),
+                ("01-15", redeem(1, "five"), Ok(50)),
+                ("02-15", call_off(1), Err("redemption_not_open")),
+            ],
+        );
+        assert_eq!(books.balance(at("02-15")), Points::new(left).unwrap());
+        let redemption = &books.redemptions[&RedemptionId(1)];
+        assert_eq!(redemption.state_at(at("02-15")).name(), "expired");
+        assert_eq!(redemption.state_at("2026-02-14T23:59:59Z".parse().unwrap()).name(), "issued");
+    }
+    // The points' own ends pass at the redemption's end, whenever that is written down.
+    let program = program(true).replace("[{\"id\"", "[{\"code_prefix\": \"A\", \"id\"");
+    let program = program.replacen('{', r#"{"expiry": {"per_lot": {"after": "P1M"}},"#, 1);
+    let books = check(
+        &program,
+        &[
+            ("01-01", add(100), Ok(100)),
+            ("01-15", redeem(1, "five"), Ok(0)),
+            ("03-01", expire(), Ok(100)),
+            ("03-17", expire(), Ok(0)),
+        ],
+    );
+    assert_eq!(lots(&books.account, "03-01"), pairs(&[]));
+}
+
+#[test]
+fn a_cancelled_order_gives_the_code_or_the_points() {
+    let steps = |after: i64| {
+        vec![
+            ("01-01", add(150), Ok(150)),
+            ("01-02", redeem(1, "five"), Ok(50)),
+            ("01-03", claim(1, "a"), Ok(50)),
+            ("01-03", claim(1, "a"), Ok(50)),
+            ("01-04", claim(1, "b"), Ok(50)),
+            ("01-04", call_off(1), Err("redemption_not_open")),
+            ("01-05", release(1, "b"), Ok(50)),
+            ("01-05", release(1, "a"), Ok(after)),
+            ("01-06", release(1, "a"), Ok(after)),
+        ]
+    };
+    let books = check(&with(r#""redemption": {"order_cancelled": "code"}"#), &steps(50));
+    assert_eq!(state(&books, 1), "issued");
+    let books = continued(books, &[("01-07", claim(1, "b"), Ok(50)), ("01-08", release(1, "b"), Ok(50))]);
+    let books = continued(books, &[("01-09", call_off(1), Ok(150)), ("01-10", claim(1, "c"), Ok(50))]);
+    assert_eq!(state(&books, 1), "used");
+    let books = check(&with(r#""redemption": {"order_cancelled": "points"}"#), &steps(150));
+    assert_eq!(state(&books, 1), "cancelled");
+    // The order is there again, with its discount: so are its points gone, to the last one.
+    let books = continued(books, &[("01-07", claim(1, "a"), Ok(50)), ("01-08", release(1, "a"), Ok(150))]);
+    let books = continued(books, &[("01-09", spend(100), Ok(50)), ("01-10", claim(1, "a"), Ok(-50))]);
+    let books = continued(books, &[("01-11", add(20), Ok(-30)), ("01-12", release(1, "a"), Ok(70))]);
+    assert_eq!(state(&books, 1), "cancelled");
+}
+
+/// Debt is paid first, with what ends first.
+#[test]
+fn what_comes_back_pays_debt_first() {
+    let program = r#"{"rewards": [{"id": "all", "name": "All", "cost": 100, "gives": "custom"}],
+        "expiry": {"per_lot": {"after": "P9M"}}}"#;
+    let books = check(
+        program,
+        &[
+            ("01-01", paid("a", sale("60")), Ok(60)),
+            ("01-02", paid("b", sale("40")), Ok(100)),
+            ("01-03", redeem(1, "all"), Ok(0)),
+            ("01-04", cancel("b"), Ok(-40)),
+            ("01-05", call_off(1), Ok(60)),
+        ],
+    );
+    assert_eq!(lots(&books.account, "01-05"), pairs(&[(20, "2026-10-01"), (40, "2026-10-02")]));
+    let returned = |event: &Event| {
+        if let Event::RedemptionCancelled { returned, .. } = event {
+            Some(Returned::clone(returned))
+        } else {
+            None
+        }
+    };
+    assert_eq!(
+        books.journal.iter().find_map(returned).unwrap().to_string(),
+        "100 points came back: 40 paid off debt, 20 to be used before 2026-10-01 00:00:00 UTC, \
+         40 to be used before 2026-10-02 00:00:00 UTC."
+    );
+}
+
+/// A code whose time was over while an order had it gets the grace.
+#[test]
+fn a_code_comes_back_with_time_to_use_it() {
+    let program = r#"{"rewards": [{"id": "five", "name": "5 off", "cost": 100, "gives": {"fixed_amount": "5"},
+        "valid_for": "P1M", "points_back_when_expired": true}]}"#;
+    let used =
+        [("01-01", add(100), Ok(100)), ("01-02", redeem(1, "five"), Ok(0)), ("01-03", claim(1, "a"), Ok(0))];
+    for (released, ends, left) in [("01-10", "02-02", 100), ("02-01", "02-02", 100), ("02-02", "03-04", 100)] {
+        let books = continued(check(program, &used), &[(released, release(1, "a"), Ok(0))]);
+        assert_eq!(books.redemptions[&RedemptionId(1)].ends_at(), Some(at(ends)), "released on {released}");
+        continued(books, &[(ends, expire(), Ok(left))]);
+    }
+    // An order that comes to be known late has used the code all the same.
+    let late = [
+        ("01-01", add(100), Ok(100)),
+        ("01-02", redeem(1, "five"), Ok(0)),
+        ("02-02", expire(), Ok(100)),
+        ("02-03", claim(1, "a"), Ok(0)),
+    ];
+    assert_eq!(state(&check(program, &late), 1), "used");
+    check(&program.replace("true", "false"), &[late[0].clone(), late[1].clone(), ("02-03", claim(1, "a"), Ok(0))]);
+}
+
+/// A guest turns out to be a customer: open redemptions come along, end by themselves, and give back.
+#[test]
+fn redemptions_outlive_a_merge() {
+    let program = r#"{"rewards": [{"id": "all", "name": "All", "cost": 50, "gives": {"fixed_amount": "5"},
+        "valid_for": "P1M", "points_back_when_expired": true, "limits": [{"times": 2, "per": "ever"}]}],
+        "expiry": {"per_lot": {"after": "P9M"}}}"#;
+    let guest = check(program, &[("01-01", add(60), Ok(60)), ("01-02", redeem(1, "all"), Ok(10))]);
+    let mut books = check(
+        program,
+        &[("01-03", add(50), Ok(50)), ("01-03", redeem(2, "all"), Ok(0)), ("01-05", add(7), Ok(7))],
+    );
+    let (from, into) = (loyalty_core::AccountId(2), loyalty_core::AccountId(1));
+    let (mut gone, mut whole) = (guest.account.clone(), books.account.clone());
+    let (from_events, into_events) = loyalty_core::merge((from, &gone), (into, &whole), at("01-06")).unwrap();
+    for event in &from_events {
+        gone.evolve(event);
+    }
+    for event in &into_events {
+        whole.evolve(event);
+    }
+    assert!(gone.is_sound() && gone.redemptions().is_empty() && whole.is_sound());
+    assert_eq!(whole.redemptions().iter().count(), 2);
+    books.account = whole;
+    books.redemptions.extend(guest.redemptions.clone());
+    // The limit has counted both.
+    assert_eq!(books.decide(&redeem(3, "all"), at("01-07")).unwrap_err().code(), "reward_limit_reached");
+    let cancelled = books.decide(&call_off(1), at("01-07")).unwrap();
+    let mut account = books.account.clone();
+    for event in &cancelled.events {
+        account.evolve(event);
+    }
+    assert!(account.is_sound(), "{account:?}");
+    assert_eq!(lots(&account, "01-07"), pairs(&[(50, "2026-10-01"), (10, "2026-10-01"), (7, "2026-10-05")]));
+    assert_eq!(books.balance(at("02-01")), Points::from(17));
+    assert_eq!(books.balance(at("02-02")), Points::from(67));
+    assert_eq!(books.balance(at("02-03")), Points::from(117));
+}
+
+#[test]
+fn limits_count_what_is_had() {
+    let program = |limits: &str| {
+        format!(
+            r#"{{"rewards": [{{"id": "five", "name": "5 off", "cost": 10, "gives": {{"fixed_amount": "5"}}, {limits}}}]}}"#
+        )
+    };
+    for (limits, code) in [
+        (r#""limits": [{"times": 2, "per": "month"}]"#, "reward_limit_reached"),
+        (r#""limits": [{"points": 25, "per": "month"}]"#, "reward_limit_reached"),
+        (r#""limits_in_all": [{"times": 2, "per": "month"}]"#, "reward_sold_out"),
+    ] {
+        check(
+            &program(limits),
+            &[
+                ("01-01", add(100), Ok(100)),
+                ("01-02", redeem(1, "five"), Ok(90)),
+                ("01-03", redeem(2, "five"), Ok(80)),
+                ("01-04", redeem(3, "five"), Err(code)),
+                // What is cancelled was not had.
+                ("01-05", call_off(1), Ok(90)),
+                ("01-06", redeem(3, "five"), Ok(80)),
+                ("01-07", redeem(4, "five"), Err(code)),
+                // What is used was.
+                ("01-08", use_up(3), Ok(80)),
+                ("01-31", redeem(4, "five"), Err(code)),
+                ("02-01", redeem(4, "five"), Ok(70)),
+                // A month that is over is not counted in this one.
+                ("02-02", call_off(2), Ok(80)),
+                ("02-03", redeem(5, "five"), Ok(70)),
+                ("02-04", redeem(6, "five"), Err(code)),
+            ],
+        );
+    }
+}
+
+#[test]
+fn rewards_say_why_not_and_what_is_missing() {
+    let program = program_of(
+        r#"{"tiers": [{"id": "gold", "name": "Gold"}], "rewards": [
+            {"id": "dear", "name": "Dear", "cost": 500, "gives": "custom"},
+            {"id": "gold", "name": "Gold", "cost": 500, "gives": "custom",
+                "when": {"tiers": ["gold"], "until": "2026-01-01T00:00:00Z"}},
+            {"id": "tagged", "name": "Tagged", "cost": 100, "gives": "custom", "when": {"customer_tags": ["vip"]}},
+            {"id": "once", "name": "Once", "cost": 10, "gives": "custom", "limits": [{"times": 1, "per": "ever"}]},
+            {"id": "off", "name": "Off", "gives": {"variable_amount": {"points_per_unit": 20, "step": "2.50"}}}]}"#,
+    );
+    let mut books = Books::new(program.clone());
+    books.tell(&add(200), at("01-01")).unwrap();
+    books.tell(&redeem(1, "once"), at("01-01")).unwrap();
+    let context = Context::new(&program, &books.account, at("01-02"));
+    let codes: Vec<(_, _, Vec<_>)> = offered(&context, |_| None)
+        .iter()
+        .map(|offer| {
+            let codes = offer.why_not.iter().map(loyalty_core::Rejection::code).collect();
+            (offer.reward.to_string(), offer.missing.get(), codes)
+        })
+        .collect();
+    let want = [
+        ("dear", 310, vec!["insufficient_points"]),
+        ("gold", 310, vec!["reward_not_open", "reward_not_for_customer", "insufficient_points"]),
+        ("tagged", 0, vec!["reward_not_for_customer"]),
+        ("once", 0, vec!["reward_limit_reached"]),
+        ("off", 0, vec![]),
+    ];
+    assert_eq!(codes, want.map(|(id, missing, codes)| (id.to_owned(), missing, codes)));
+    let off = offered(&context, |_| None).pop().unwrap();
+    assert_eq!((off.points.get(), off.largest), (50, Some(amount("7.50"))));
+    for (wanted, want) in [
+        (Some("7.50"), Ok(40)),
+        (Some("10"), Err("insufficient_points")),
+        (Some("2.51"), Err("invalid_amount")),
+        (Some("0"), Err("invalid_amount")),
+        (None, Err("invalid_amount")),
+    ] {
+        continued(books.clone(), &[("01-03", redeem_amount(2, "off", wanted), want)]);
+    }
+}
+
+#[test]
+fn every_fault_of_a_reward_has_its_pointer() {
+    let faults = |rewards: &str| {
+        let faults = Program::from_json(&format!(r#"{{"rewards": [{rewards}]}}"#)).unwrap_err();
+        faults.into_iter().map(|fault| (fault.pointer, fault.code)).collect::<Vec<_>>()
+    };
+    let base = r#""id": "a", "name": "A""#;
+    for (reward, want) in [
+        ("{}".to_owned(), &[("id", "missing_field"), ("name", "missing_field"), ("gives", "missing_field")][..]),
+        (format!(r#"{{{base}, "gives": "custom"}}"#), &[("cost", "missing_field")]),
+        (format!(r#"{{{base}, "gives": "shoes", "cost": 1}}"#), &[("gives", "invalid_value")]),
+        (
+            format!(r#"{{{base}, "gives": {{"percentage": "1", "fixed_amount": "1"}}, "cost": 1}}"#),
+            &[("gives", "invalid_value")],
+        ),
+        (
+            format!(r#"{{{base}, "gives": {{"percentage": "100.5"}}, "cost": 0}}"#),
+            &[("cost", "out_of_range"), ("gives/percentage", "out_of_range")],
+        ),
+        (
+            format!(r#"{{{base}, "gives": {{"fixed_amount": "0"}}, "cost": 1}}"#),
+            &[("gives/fixed_amount", "out_of_range")],
+        ),
+        (
+            format!(r#"{{{base}, "gives": {{"free_product": {{}}}}, "cost": 1}}"#),
+            &[("gives/free_product", "out_of_range")],
+        ),
+        (
+            format!(
+                r#"{{{base}, "gives": {{"free_product": {{"products": ["p"], "categories": ["c"]}}}}, "cost": 1}}"#
+            ),
+            &[("gives/free_product/categories", "contradiction")],
+        ),
+        (
+            format!(
+                r#"{{{base}, "gives": {{"variable_amount": {{"points_per_unit": 3, "step": "0.50"}}}}, "cost": 1}}"#
+            ),
+            &[("cost", "contradiction")],
+        ),
+        (
+            format!(r#"{{{base}, "gives": {{"variable_amount": {{"points_per_unit": 3, "step": "0.50"}}}}}}"#),
+            &[("gives/variable_amount/step", "contradiction")],
+        ),
+        (
+            format!(
+                r#"{{{base}, "gives": {{"variable_amount": {{"points_per_unit": 4, "step": "0.50", "minimum": "1.25", "maximum": "1"}}}}}}"#
+            ),
+            &[
+                ("gives/variable_amount/minimum", "contradiction"),
+                ("gives/variable_amount/maximum", "contradiction"),
+            ],
+        ),
+        (
+            format!(
+                r#"{{{base}, "gives": "custom", "cost": 1, "minimum_subtotal": "1", "code_prefix": "X", "only": {{"products": ["p"]}}}}"#
+            ),
+            &[("only", "contradiction"), ("minimum_subtotal", "contradiction"), ("code_prefix", "contradiction")],
+        ),
+        (
+            format!(
+                r#"{{{base}, "gives": "custom", "cost": 1, "limits": [{{"times": 1, "per": "day", "partial": true}}], "when": {{"tiers": ["x"]}}}}"#
+            ),
+            &[("when/tiers/0", "unknown_tier"), ("limits/0/partial", "contradiction")],
+        ),
+        (
+            format!(r#"{{{base}, "gives": "free_shipping", "cost": 1, "valid_for": "soon"}}"#),
+            &[("valid_for", "invalid_value")],
+        ),
+    ] {
+        let want: Vec<_> = want.iter().map(|(field, code)| (format!("/rewards/0/{field}"), *code)).collect();
+        assert_eq!(faults(&reward), want, "{reward}");
+    }
+    let twice = format!(r#"{{{base}, "gives": "custom", "cost": 1}}"#);
+    assert_eq!(faults(&format!("{twice}, {twice}")), [("/rewards/1/id".to_owned(), "duplicate_id")]);
+    let yen = program_of(&format!(
+        r#"{{"rewards": [{{{base}, "gives": {{"fixed_amount": "5.50"}}, "cost": 1, "minimum_subtotal": "1.5"}}]}}"#
+    ));
+    let fine: Vec<_> = yen.finer_than_currency(0).into_iter().map(|fault| fault.pointer).collect();
+    assert_eq!(fine, ["/rewards/0/gives/fixed_amount", "/rewards/0/minimum_subtotal"]);
+    assert_eq!(yen.finer_than_currency(2), []);
+    let fine = yen.to_json().replace("5.50", "5.505");
+    check(&fine, &[("01-01", add(5), Ok(5)), ("01-01", redeem(1, "a"), Err("reward_too_fine"))]);
+}
+
+#[test]
+fn codes_are_backed_by_price_rules() {
+    let rule = |reward: &str| {
+        let program = program_of(&format!(
+            r#"{{"rewards": [{{"id": "a", "name": "A", "cost": 1, "valid_for": "P1M", "code_prefix": "VIP", {reward}}}]}}"#
+        ));
+        let books = check(&program.to_json(), &[("01-01", add(1), Ok(1)), ("01-02", redeem(1, "a"), Ok(0))]);
+        let issue = books.redemptions[&RedemptionId(1)].issue();
+        let (customer, email) = (CustomerId::new("1001").unwrap(), Email::new("ada@example.com").unwrap());
+        let reward = program.reward(&issue.reward).unwrap();
+        issue.price_rule(reward, (Some(&customer), Some(&email)), 2).unwrap().unwrap()
+    };
+    let all = Off::Percent(Off::ALL);
+    for (reward, off, class) in [
+        (r#""gives": {"fixed_amount": "5"}"#, Off::Fixed(amount("5")), Class::Order),
+        (
+            r#""gives": {"fixed_amount": "5"}, "only": {"products": ["p"]}"#,
+            Off::Fixed(amount("5")),
+            Class::Product,
+        ),
+        (
+            r#""gives": {"percentage": "12.5"}, "excluded": {"categories": ["c"]}"#,
+            Off::Percent(12_500_000),
+            Class::Order,
+        ),
+        (r#""gives": {"free_product": {"products": ["p"], "quantity": 2}}"#, all, Class::Product),
+        (r#""gives": {"free_shipping": {"maximum": "9.90"}}, "individual_use": true"#, all, Class::Shipping),
+    ] {
+        let rule = rule(reward);
+        assert_eq!((rule.off(), rule.class()), (off, class), "{reward}");
+        let parts = rule.parts();
+        assert!(parts.title.starts_with("VIP-"), "{}", parts.title);
+        assert_eq!((parts.starts_at, parts.ends_at), (at("01-02"), Some(at("02-02"))));
+        assert_eq!((parts.usage_limit, parts.prerequisite_emails.len()), (Some(1), 1));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Issued and cancelled at once, an account is as it was; and every code has a price rule.
+    #[test]
+    fn cancelling_at_once_undoes_it(
+        program in prop_oneof![programs(), expiring_programs()],
+        points in proptest::collection::vec(1..300_u32, 1..5),
+        wait in 0..48_i64,
+    ) {
+        let mut books = Books::new(program.clone());
+        let mut now: Timestamp = at("01-01");
+        for points in points {
+            now += chrono::TimeDelta::hours(wait);
+            let _refused = books.tell(&add(points.into()), now);
+        }
+        books.tell(&Command::CatchUp, now).unwrap();
+        for (number, reward) in (1..).zip(&program.parts().rewards) {
+            let before = books.account.clone();
+            let amount = match &reward.offer {
+                Offer::Fixed { .. } => None,
+                Offer::Variable(variable) => Some(variable.minimum),
+            };
+            let amount = amount.map(|amount| amount.to_string());
+            if books.tell(&redeem_amount(number, reward.id.as_str(), amount.as_deref()), now).is_err() {
+                continue;
+            }
+            points_or_code(&books, now)?;
+            let issue = books.redemptions[&RedemptionId(number)].issue().clone();
+            let rule = issue.price_rule(reward, (CustomerId::new("1").ok().as_ref(), None), 2);
+            let rule = rule.map_err(|faults| TestCaseError::fail(format!("{faults:?}")))?;
+            prop_assert_eq!(rule.is_some(), issue.gives.has_code());
+            prop_assert_eq!(rule.is_some(), issue.code.is_some());
+            prop_assert_eq!(rule.is_none(), matches!(issue.gives, Gives::Custom | Gives::StoreCredit(_)));
+            books.tell(&call_off(number), now).unwrap();
+            books_add_up(&books)?;
+            points_or_code(&books, now)?;
+            prop_assert_eq!(books.account.balance(now), before.balance(now));
+            prop_assert!(books.account.lots().iter().eq(before.lots().iter()));
+            let cancelled = matches!(
+                books.redemptions[&RedemptionId(number)].state(), RedemptionState::Cancelled { .. }
+            );
+            prop_assert!(cancelled);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Rewards, and their redemptions: offered, issued, used, cancelled, read.
+
+use hyper::StatusCode;
+use loyalty_core::{CustomerId, RedemptionId};
+use loyalty_store::{Action, CustomerView, Receipt, RedemptionAction, Rejection, Store, Who};
+use serde::de::DeserializeOwned;
+
+use super::{Answer, Call, Work, customers, refuse, to_json};
+use crate::problem::Problem;
+use crate::wire::json;
+use crate::wire::redemption::{
+    EmptyBody, OfferedAnswer, RedemptionAnswer, RedemptionBody, RedemptionsAnswer, RewardsAnswer, UseBody,
+};
+use crate::wire::value::number;
+
+/// `GET /v1/rewards`: those of the program in force.
+pub(crate) fn rewards(call: &Call<'_>) -> Result<Work, Problem> {
+    let program = call.store.program(call.shop_id(), None).map_err(refuse::failure)?;
+    let (_, program) = program.ok_or_else(|| Problem::internal("a shop without a program"))?;
+    Ok(Work::Done(Answer::ok(&RewardsAnswer::new(&program))))
+}
+
+/// `GET /v1/customers/{customer_id}/rewards`: which of them the customer can have, and why not the others.
+pub(crate) fn rewards_of(call: &Call<'_>) -> Result<Work, Problem> {
+    let who = Who::Id(call.path::<CustomerId>("customer_id")?);
+    let rewards = call.store.rewards(call.shop_id(), &who, call.now).map_err(refuse::failure)?;
+    let rewards = rewards.ok_or_else(refuse::no_customer)?;
+    Ok(Work::Done(Answer::ok(&OfferedAnswer::new(&rewards))))
+}
+
+/// `POST /v1/redemptions`
+pub(crate) fn issue(call: &Call<'_>) -> Result<Work, Problem> {
+    let (who, reward, amount) = call.body::<RedemptionBody>()?.parse()?;
+    let named = if who.id().is_some() { "/customer_id" } else { "/email" };
+    let action = RedemptionAction::Issue { who, reward, amount, entropy: entropy()? };
+    Ok(Work::write(Action::Redemption(action), StatusCode::CREATED, of_receipt, move |rejection| {
+        let param = match rejection.code() {
+            "customer_not_found" => named,
+            "invalid_amount" => "/amount",
+            _ => "/reward_id",
+        };
+        Some(param.to_owned())
+    }))
+}
+
+/// The system's random bits.
+pub(crate) fn entropy() -> Result<[u8; 16], Problem> {
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits).map_err(|error| Problem::unavailable(1, error))?;
+    Ok(bits)
+}
+
+/// `POST /v1/redemptions/{redemption_id}/cancel`
+pub(crate) fn cancel(call: &Call<'_>) -> Result<Work, Problem> {
+    let id = id(call)?;
+    body::<EmptyBody>(call)?;
+    Ok(change(RedemptionAction::Cancel { id }))
+}
+
+/// `POST /v1/redemptions/{redemption_id}/use`
+pub(crate) fn take(call: &Call<'_>) -> Result<Work, Problem> {
+    let id = id(call)?;
+    let order = body::<UseBody>(call)?.order();
+    Ok(change(RedemptionAction::Use { id, order }))
+}
+
+/// A body that can be left out.
+fn body<T: DeserializeOwned + Default>(call: &Call<'_>) -> Result<T, Problem> {
+    if call.body.is_empty() { Ok(T::default()) } else { json::parse(call.body) }
+}
+
+fn change(action: RedemptionAction) -> Work {
+    Work::write(Action::Redemption(action), StatusCode::OK, of_receipt, |_| Some("redemption_id".to_owned()))
+}
+
+fn of_receipt(receipt: &Receipt) -> Vec<u8> {
+    to_json(&RedemptionAnswer::of_receipt(receipt))
+}
+
+/// `GET /v1/redemptions/{redemption_id}`
+pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
+    let (shop, now) = (call.shop_id(), call.now);
+    let view = call.store.redemption(shop, id(call)?).map_err(refuse::failure)?.ok_or_else(unknown)?;
+    let customer = call.store.customer_of(shop, view.account).map_err(refuse::failure)?;
+    Ok(Work::Done(Answer::ok(&RedemptionAnswer::new(&view, customer.as_ref(), now))))
+}
+
+/// `GET /v1/customers/{customer_id}/redemptions`: newest first; of guests who became this customer, after their
+/// own.
+pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
+    let customer = customers::find(call, call.path("customer_id")?)?;
+    let (limit, after) = (call.query.limit()?, call.query.cursor::<RedemptionId>()?);
+    let next = call.query.linker(call.head.uri.path());
+    let (shop, now) = (call.shop_id(), call.now);
+    Ok(Work::scan(move |store: &dyn Store| {
+        let account = CustomerView::record(&customer).account;
+        let page = store.redemptions(shop, account, after, limit).map_err(refuse::failure)?;
+        let last = page.items.last().filter(|_| page.more).map(loyalty_store::RedemptionView::id);
+        let redemptions =
+            page.items.iter().map(|view| RedemptionAnswer::new(view, Some(&customer), now)).collect();
+        Ok(Answer::ok(&RedemptionsAnswer { redemptions }).with(last.and_then(|last| next.link(&last))))
+    }))
+}
+
+fn id(call: &Call<'_>) -> Result<RedemptionId, Problem> {
+    let text = call.params.get("redemption_id").unwrap_or_default();
+    number(text).map(RedemptionId).ok_or_else(unknown)
+}
+
+/// What is no number is nobody's id either.
+fn unknown() -> Problem {
+    refuse::rejection(&Rejection::RedemptionNotFound, Some("redemption_id".to_owned()))
+}

@@ -1,0 +1,253 @@
+//! Rewards and redemptions on the wire.
+
+use loyalty_core::program::{Gives, Goods, Offer, Reward, VariableAmount};
+use loyalty_core::redemption::{Offered, RedemptionState};
+use loyalty_core::{Amount, CustomerId, Email, OrderId, Points, Program, Rejection, RewardId, Timestamp};
+use loyalty_store::{CustomerView, Receipt, RedemptionView, RewardsView, Who};
+use serde::{Deserialize, Serialize};
+
+use super::points::named;
+use super::value::{IdText, Parsed, Time};
+use crate::endpoint::refuse::sentence;
+use crate::problem::Problem;
+
+/// Points to be exchanged for a reward.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RedemptionBody {
+    customer_id: Option<Parsed<CustomerId>>,
+    email: Option<Parsed<Email>>,
+    reward_id: Parsed<RewardId>,
+    amount: Option<Parsed<Amount>>,
+}
+
+impl RedemptionBody {
+    /// Who, for what, and how much of it.
+    pub(crate) fn parse(self) -> Result<(Who, RewardId, Option<Amount>), Problem> {
+        let who = named(self.customer_id, self.email)?;
+        Ok((who, self.reward_id.0, self.amount.map(|amount| amount.0)))
+    }
+}
+
+/// With which order a redemption was used.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct UseBody {
+    order_id: Option<Parsed<OrderId>>,
+}
+
+impl UseBody {
+    /// The order, where it was one.
+    pub(crate) fn order(self) -> Option<OrderId> {
+        self.order_id.map(|order| order.0)
+    }
+}
+
+/// A body that says nothing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EmptyBody {}
+
+/// The rewards of a program.
+#[derive(Debug, Serialize)]
+pub(crate) struct RewardsAnswer<'a> {
+    pub(crate) rewards: Vec<RewardAnswer<'a>>,
+}
+
+impl<'a> RewardsAnswer<'a> {
+    /// In the program's order.
+    pub(crate) fn new(program: &'a Program) -> Self {
+        Self { rewards: program.parts().rewards.iter().map(RewardAnswer::new).collect() }
+    }
+}
+
+/// One reward.
+#[derive(Debug, Serialize)]
+pub(crate) struct RewardAnswer<'a> {
+    reward_id: &'a RewardId,
+    name: &'a str,
+    /// How many points; not there where the customer chooses the amount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<Points>,
+    gives: GivesAnswer<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    minimum_subtotal: Option<Amount>,
+    #[serde(skip_serializing_if = "Goods::is_empty")]
+    only: &'a Goods,
+    #[serde(skip_serializing_if = "Goods::is_empty")]
+    excluded: &'a Goods,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    valid_for: Option<String>,
+}
+
+/// What a reward gives, as the program's document says it.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum GivesAnswer<'a> {
+    Fixed(&'a Gives),
+    Variable { variable_amount: &'a VariableAmount },
+}
+
+impl<'a> RewardAnswer<'a> {
+    fn new(reward: &'a Reward) -> Self {
+        let (cost, gives) = match &reward.offer {
+            Offer::Fixed { cost, gives } => (Some(*cost), GivesAnswer::Fixed(gives)),
+            Offer::Variable(variable_amount) => (None, GivesAnswer::Variable { variable_amount }),
+        };
+        Self {
+            reward_id: &reward.id,
+            name: &reward.name,
+            cost,
+            gives,
+            minimum_subtotal: reward.minimum_subtotal,
+            only: &reward.only,
+            excluded: &reward.excluded,
+            valid_for: reward.valid_for.map(|period| period.to_string()),
+        }
+    }
+}
+
+/// The rewards as one customer can have them.
+#[derive(Debug, Serialize)]
+pub(crate) struct OfferedAnswer<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer_id: Option<&'a CustomerId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    point_balance: Points,
+    rewards: Vec<OfferAnswer<'a>>,
+}
+
+/// One reward, and what stands between it and the customer.
+#[derive(Debug, Serialize)]
+struct OfferAnswer<'a> {
+    #[serde(flatten)]
+    reward: RewardAnswer<'a>,
+    available: bool,
+    points_missing: Points,
+    /// The most that the balance buys, where the customer chooses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    largest_amount: Option<Amount>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    why_not: Vec<WhyNot>,
+}
+
+#[derive(Debug, Serialize)]
+struct WhyNot {
+    code: &'static str,
+    detail: String,
+}
+
+impl From<&Rejection> for WhyNot {
+    fn from(rejection: &Rejection) -> Self {
+        Self { code: rejection.code(), detail: sentence(&rejection.to_string()) }
+    }
+}
+
+impl<'a> OfferedAnswer<'a> {
+    /// In the program's order.
+    pub(crate) fn new(view: &'a RewardsView) -> Self {
+        let record = view.customer.record();
+        let answer = |offered: &Offered| {
+            let reward = RewardAnswer::new(view.program.reward(&offered.reward)?);
+            Some(OfferAnswer {
+                reward,
+                available: offered.is_available(),
+                points_missing: offered.missing,
+                largest_amount: offered.largest,
+                why_not: offered.why_not.iter().map(WhyNot::from).collect(),
+            })
+        };
+        Self {
+            customer_id: record.id.as_ref(),
+            email: record.email.as_ref().map(Email::as_str),
+            point_balance: view.balance,
+            rewards: view.offered.iter().filter_map(answer).collect(),
+        }
+    }
+}
+
+/// A page of a customer's redemptions, newest first.
+#[derive(Debug, Serialize)]
+pub(crate) struct RedemptionsAnswer<'a> {
+    pub(crate) redemptions: Vec<RedemptionAnswer<'a>>,
+}
+
+/// One redemption.
+#[derive(Debug, Serialize)]
+pub(crate) struct RedemptionAnswer<'a> {
+    redemption_id: IdText,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customer_id: Option<&'a CustomerId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    reward_id: &'a RewardId,
+    name: &'a str,
+    status: &'static str,
+    /// How many points were paid.
+    points: Points,
+    /// How many of them are back.
+    points_returned: Points,
+    gives: &'a Gives,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price_rule_id: Option<IdText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discount_code_id: Option<IdText>,
+    issued_at: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends_at: Option<Time>,
+    /// Since when it is used, cancelled or expired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Time>,
+    /// The order that used it, or whose cancellation gave its points back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<OrderId>,
+    text: String,
+    /// After a change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    point_balance: Option<Points>,
+}
+
+impl<'a> RedemptionAnswer<'a> {
+    /// As it stands at `now`.
+    pub(crate) fn new(view: &'a RedemptionView, customer: Option<&'a CustomerView>, now: Timestamp) -> Self {
+        let (issue, record) = (view.redemption.issue(), customer.map(CustomerView::record));
+        let state = view.redemption.state_at(now);
+        let (since, order_id, back) = match &state {
+            RedemptionState::Issued => (None, None, false),
+            RedemptionState::Used { order, at } => (Some(*at), order.clone(), false),
+            RedemptionState::Cancelled { order, at } => (Some(*at), order.clone(), true),
+            RedemptionState::Expired { at, points_back } => (Some(*at), None, *points_back),
+        };
+        let ids = view.discount();
+        Self {
+            redemption_id: IdText(issue.id.0),
+            customer_id: record.and_then(|record| record.id.as_ref()),
+            email: record.and_then(|record| record.email.as_ref()).map(Email::as_str),
+            reward_id: &issue.reward,
+            name: &issue.name,
+            status: state.name(),
+            points: issue.points,
+            points_returned: if back { issue.points } else { Points::ZERO },
+            gives: &issue.gives,
+            code: issue.code.as_ref().map(loyalty_core::discount::Code::as_str),
+            price_rule_id: ids.map(|(rule, _)| IdText(rule.0)),
+            discount_code_id: ids.map(|(_, code)| IdText(code.0)),
+            issued_at: Time(issue.at),
+            ends_at: view.redemption.ends_at().map(Time),
+            since: since.map(Time),
+            order_id,
+            text: issue.to_string(),
+            point_balance: None,
+        }
+    }
+
+    /// After a request about it.
+    pub(crate) fn of_receipt(receipt: &'a Receipt) -> Option<Self> {
+        let customer = receipt.customer.as_ref();
+        let answer = Self::new(receipt.redemption.as_deref()?, customer, receipt.at);
+        Some(Self { point_balance: customer.map(|customer| customer.balance(receipt.at)), ..answer })
+    }
+}
