@@ -119,10 +119,10 @@ pub static ROUTES: &[Route] = &[
     get("/v1/rewards", &[], redemptions::rewards),
     get("/v1/customers/{customer_id}/rewards", &[], redemptions::rewards_of),
     get("/v1/customers/{customer_id}/redemptions", &["limit", "cursor"], redemptions::list),
-    told(Method::POST, "/v1/redemptions", Scope::Write, redemptions::issue),
+    decided(Method::POST, "/v1/redemptions", redemptions::issue),
     get("/v1/redemptions/{redemption_id}", &[], redemptions::show),
-    told(Method::POST, "/v1/redemptions/{redemption_id}/cancel", Scope::Write, redemptions::cancel),
-    told(Method::POST, "/v1/redemptions/{redemption_id}/use", Scope::Write, redemptions::take),
+    decided(Method::POST, "/v1/redemptions/{redemption_id}/cancel", redemptions::cancel),
+    decided(Method::POST, "/v1/redemptions/{redemption_id}/use", redemptions::take),
     // The program. Trying something out changes nothing.
     get("/v1/program", &["version"], program::show),
     told(Method::PUT, "/v1/program", Scope::Admin, program::publish),

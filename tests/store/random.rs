@@ -327,7 +327,8 @@ impl Pair {
             shops.into_iter().map(|(one, other)| if one == other { one } else { panic!() }).collect();
         // They begin with much to do, of which all is known.
         for (shop, program) in shops.iter().zip(crate::time::PROGRAMS) {
-            for store in [&memory as &dyn Store, &file] {
+            let both: [&dyn Store; 2] = [&memory, &file];
+            for store in both {
                 let desk = Desk { store, shop: *shop, now: hours(0) };
                 desk.act(crate::points::publish(program)).unwrap();
                 desk.act(Action::FindDue { limit: 1 }).unwrap();
