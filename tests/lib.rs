@@ -47,7 +47,7 @@ impl<'a> Desk<'a> {
 
     /// A request of this shop now.
     pub fn request(&self, action: Action) -> Request {
-        Request { shop: self.shop, now: self.now, idempotency: None, action }
+        Request { shop: self.shop, now: self.now, dry_run: false, idempotency: None, action }
     }
 
     /// Carries out an action that must not fail.

@@ -116,7 +116,7 @@ impl ShopOf {
         };
         let customer = Some(Who::Id(CustomerId::new(&order.customer_id)?));
         let action = Action::Order { command, customer, change: ProfileChange::default() };
-        let request = Request { shop: self.id, now, idempotency: None, action };
+        let request = Request { shop: self.id, now, dry_run: false, idempotency: None, action };
         match self.store.execute(request).await? {
             Reply::Decided(outcome) => Ok(outcome.map(|_| ())?),
             Reply::Kept { .. } => Err("a kept answer to a request without a key".into()),

@@ -51,6 +51,8 @@ struct Seen {
 struct Turn {
     shop: ShopId,
     now: Timestamp,
+    /// Whether a write is only tried.
+    dry_run: bool,
     /// How a write is known again.
     once: Option<Once>,
     id: RequestId,
@@ -109,7 +111,9 @@ impl App {
             let body = body::read(&head.headers, body, self.config.body, Media::Json).await?;
             (key.map(|key| Once::new(key, head, &body)), body)
         };
-        let (shop, now) = (key.shop, self.clock.now());
+        let (shop, now, dry_run) = (key.shop, self.clock.now(), query.flag("dry_run")?);
+        // What is only tried is not kept, and may be tried again.
+        let once = once.filter(|_| !dry_run);
         let call = Call {
             store: &*self.store,
             key: &key,
@@ -120,7 +124,7 @@ impl App {
             body: &body,
             throttle: &self.throttle,
         };
-        self.carry_out(handler(&call)?, Turn { shop, now, once, id }).await
+        self.carry_out(handler(&call)?, Turn { shop, now, dry_run, once, id }).await
     }
 
     /// What a store plugin tells. Whose it is stands in the body.
@@ -139,7 +143,7 @@ impl App {
         let delivery = Delivery { platform, event, body: &body, id: id.as_str(), now };
         let Received { shop, work, once } = webhook::receive(&*self.store, delivery)?;
         seen.shop = Some(shop);
-        self.carry_out(work, Turn { shop, now, once, id }).await
+        self.carry_out(work, Turn { shop, now, dry_run: false, once, id }).await
     }
 
     async fn carry_out(&self, work: Work, turn: Turn) -> Result<Response<Full<Bytes>>, Problem> {
@@ -165,9 +169,9 @@ impl App {
     /// Carries a transaction out; with an idempotency key, at most once.
     async fn write(&self, write: Write, turn: Turn) -> Result<Response<Full<Bytes>>, Problem> {
         let Write { action, outcome } = write;
-        let Turn { shop, now, once, id } = turn;
+        let Turn { shop, now, dry_run, once, id } = turn;
         let Some(Once { key, fingerprint }) = once else {
-            let request = store::Request { shop, now, idempotency: None, action };
+            let request = store::Request { shop, now, dry_run, idempotency: None, action };
             return match self.execute(request).await? {
                 Reply::Decided(decided) => respond(outcome.render(&decided, id), false),
                 Reply::Kept { answer, replayed } => respond(answer, replayed),
@@ -175,7 +179,7 @@ impl App {
         };
         let render = Box::new(move |decided: &Outcome| outcome.render(decided, id));
         let idempotency = Some(Idempotency { key, fingerprint, render });
-        match self.execute(store::Request { shop, now, idempotency, action }).await? {
+        match self.execute(store::Request { shop, now, dry_run, idempotency, action }).await? {
             Reply::Kept { answer, replayed } => respond(answer, replayed),
             // Nothing was decided: the key stands for another request.
             Reply::Decided(Err(rejection)) => {

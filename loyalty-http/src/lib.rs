@@ -10,6 +10,8 @@
 //! 4. the app hands the command to the store, with its `idempotency` key, and waits;
 //! 5. the outcome becomes the answer, or a [`problem`], and a line of the [`log`].
 //!
+//! Beside it, the [`scheduler`] has the store write down what time brings about.
+//!
 //! The store endpoints are there a second time at the paths of Shopify's REST interface, in `shopify`.
 //! [`integration`] is the wire of the store plugins, which sign their bodies instead of bringing a key.
 //!
@@ -43,6 +45,8 @@ pub mod auth;
 pub mod body;
 pub mod router;
 
+pub mod scheduler;
+
 mod endpoint;
 mod idempotency;
 pub mod integration;
@@ -56,4 +60,5 @@ pub mod problem;
 pub use app::App;
 pub use clock::Clock;
 pub use config::Config;
+pub use scheduler::Schedule;
 pub use server::Limits;

@@ -8,10 +8,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use loyalty_core::{Currency, ShopId, Zone};
-use loyalty_http::{App, Clock, Limits, auth, log, server};
+use loyalty_http::{App, Clock, Limits, Schedule, auth, log, scheduler, server};
 use loyalty_store::{Admin, NewKey, NewShop, Settings, Shop, SqliteStore, Store, Verified};
 
 /// Answers are many small short-lived pieces, made on one thread and dropped on another.
@@ -49,6 +50,10 @@ struct Serve {
     listen: SocketAddr,
     #[command(flatten)]
     database: Database,
+    /// How many seconds the scheduler rests before it looks again what is due. Balances and tiers are right
+    /// without it.
+    #[arg(long, env = "LOYALTY_TICK", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    tick: u64,
     /// How logs are written: text or json.
     #[arg(long, env = "LOYALTY_LOG_FORMAT", default_value = "text", value_parser = log_format)]
     log_format: log::Format,
@@ -172,7 +177,16 @@ fn serve(options: &Serve) -> Done {
             let app = Arc::clone(&app);
             async move { app.handle(request, id).await }
         };
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let schedule = Schedule { tick: Duration::from_secs(options.tick), ..Schedule::default() };
+        let due = scheduler::run(store, Clock::system(), schedule, async {
+            // Dropped, or sent: either way it is time to stop.
+            let _ = stopped.await;
+        });
+        let due = tokio::spawn(due);
         server::run(listener, service, Limits::default(), stop_signal()?).await;
+        drop(stop);
+        due.await.map_err(|error| error.to_string())?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -10,8 +10,8 @@ use loyalty_store::{Scope, Store};
 use matchit::Params;
 
 use crate::endpoint::{
-    Answer, Call, Work, carts, categories, customers, discount_codes, health, key, ledger, orders, points,
-    price_rules, products, program, redemptions, saved_searches,
+    Answer, Call, Work, actions, carts, categories, customers, discount_codes, health, key, ledger, orders,
+    points, price_rules, products, program, redemptions, referrals, reports, saved_searches, tiers,
 };
 use crate::problem::Problem;
 use crate::shopify;
@@ -66,6 +66,11 @@ const fn told(method: Method, pattern: &'static str, scope: Scope, handler: Hand
     Route { method, pattern, query: &[], entry: Entry::Keyed(scope, handler) }
 }
 
+/// What the rules decide. `?dry_run=true` asks what would happen.
+const fn decided(method: Method, pattern: &'static str, handler: Handler) -> Route {
+    Route { method, pattern, query: &["dry_run"], entry: Entry::Keyed(Scope::Write, handler) }
+}
+
 const fn shopify(
     method: Method,
     pattern: &'static str,
@@ -86,23 +91,30 @@ pub static ROUTES: &[Route] = &[
     open("/readyz", health::ready),
     get("/v1/key", &[], key::show),
     // Customers.
-    told(Method::POST, "/v1/customers", Scope::Write, customers::create),
+    decided(Method::POST, "/v1/customers", customers::create),
     get("/v1/customers", &["limit", "cursor", "email"], customers::list),
     get("/v1/customers/count", &["query"], customers::count),
     get("/v1/customers/search", &["query", "limit", "cursor"], customers::search),
     get("/v1/customers/{customer_id}", &[], customers::show),
-    told(Method::PATCH, "/v1/customers/{customer_id}", Scope::Write, customers::update),
+    decided(Method::PATCH, "/v1/customers/{customer_id}", customers::update),
     // Points. Asking for balances is reading, whatever the method.
-    told(Method::POST, "/v1/points-add", Scope::Write, points::add),
-    told(Method::POST, "/v1/points-subtract", Scope::Write, points::subtract),
+    decided(Method::POST, "/v1/points-add", points::add),
+    decided(Method::POST, "/v1/points-subtract", points::subtract),
     get("/v1/customers/{customer_id}/point-balance", &["at"], points::balance),
     get("/v1/customers/point-balance", &["customer_ids"], points::balances),
     told(Method::POST, "/v1/customers/point-balance", Scope::Read, points::balances_listed),
     get("/v1/customers/{customer_id}/ledger", &["limit", "cursor"], ledger::list),
+    get("/v1/customers/{customer_id}/tier", &["at"], tiers::show),
+    get("/v1/customers/{customer_id}/lots", &["at", "limit", "cursor"], tiers::lots),
+    decided(Method::POST, "/v1/actions", actions::perform),
+    // Referrals.
+    decided(Method::POST, "/v1/customers/{customer_id}/referral-code", referrals::issue),
+    decided(Method::POST, "/v1/customers/{customer_id}/referral", referrals::join),
+    get("/v1/customers/{customer_id}/referrals", &[], referrals::show),
     // Orders.
-    told(Method::PUT, "/v1/orders/{order_id}", Scope::Write, orders::put),
+    decided(Method::PUT, "/v1/orders/{order_id}", orders::put),
     get("/v1/orders/{order_id}", &[], orders::show),
-    told(Method::POST, "/v1/orders/{order_id}/refunds", Scope::Write, orders::refund),
+    decided(Method::POST, "/v1/orders/{order_id}/refunds", orders::refund),
     // Rewards, and what customers redeemed.
     get("/v1/rewards", &[], redemptions::rewards),
     get("/v1/customers/{customer_id}/rewards", &[], redemptions::rewards_of),
@@ -116,6 +128,8 @@ pub static ROUTES: &[Route] = &[
     told(Method::PUT, "/v1/program", Scope::Admin, program::publish),
     told(Method::POST, "/v1/program/validate", Scope::Read, program::validate),
     told(Method::POST, "/v1/program/dry-run", Scope::Read, program::dry_run),
+    // Reports.
+    get("/v1/reports/summary", &["from", "until", "format", "point_value"], reports::summary),
     // Searches that are kept.
     told(Method::POST, "/v1/customer-saved-searches", Scope::Write, saved_searches::create),
     get("/v1/customer-saved-searches", &["limit", "cursor"], saved_searches::list),
@@ -141,35 +155,25 @@ pub static ROUTES: &[Route] = &[
     told(Method::PUT, "/v1/categories/{category_id}", Scope::Write, categories::put),
     told(Method::DELETE, "/v1/categories/{category_id}", Scope::Write, categories::delete),
     // Price rules and discount codes.
-    told(Method::POST, "/v1/price-rules", Scope::Write, price_rules::create),
+    decided(Method::POST, "/v1/price-rules", price_rules::create),
     get("/v1/price-rules", &["limit", "cursor"], price_rules::list),
     get("/v1/price-rules/count", &[], price_rules::count),
     get("/v1/price-rules/{price_rule_id}", &[], price_rules::show),
-    told(Method::PUT, "/v1/price-rules/{price_rule_id}", Scope::Write, price_rules::put),
-    told(Method::DELETE, "/v1/price-rules/{price_rule_id}", Scope::Write, price_rules::delete),
-    told(Method::POST, "/v1/price-rules/{price_rule_id}/discount-codes", Scope::Write, discount_codes::create),
+    decided(Method::PUT, "/v1/price-rules/{price_rule_id}", price_rules::put),
+    decided(Method::DELETE, "/v1/price-rules/{price_rule_id}", price_rules::delete),
+    decided(Method::POST, "/v1/price-rules/{price_rule_id}/discount-codes", discount_codes::create),
     get("/v1/price-rules/{price_rule_id}/discount-codes", &["limit", "cursor"], discount_codes::list),
     get("/v1/price-rules/{price_rule_id}/discount-codes/count", &[], discount_codes::count),
     get("/v1/price-rules/{price_rule_id}/discount-codes/{code_id}", &[], discount_codes::show),
-    told(
-        Method::PUT,
-        "/v1/price-rules/{price_rule_id}/discount-codes/{code_id}",
-        Scope::Write,
-        discount_codes::put,
-    ),
-    told(
-        Method::DELETE,
-        "/v1/price-rules/{price_rule_id}/discount-codes/{code_id}",
-        Scope::Write,
-        discount_codes::delete,
-    ),
-    told(Method::POST, "/v1/price-rules/{price_rule_id}/batch", Scope::Write, discount_codes::batch),
+    decided(Method::PUT, "/v1/price-rules/{price_rule_id}/discount-codes/{code_id}", discount_codes::put),
+    decided(Method::DELETE, "/v1/price-rules/{price_rule_id}/discount-codes/{code_id}", discount_codes::delete),
+    decided(Method::POST, "/v1/price-rules/{price_rule_id}/batch", discount_codes::batch),
     get("/v1/price-rules/{price_rule_id}/batch/{batch_id}", &[], discount_codes::show_batch),
     get("/v1/price-rules/{price_rule_id}/batch/{batch_id}/discount-codes", &[], discount_codes::batch_codes),
     get("/v1/discount-codes/lookup", &["code", "customer_id", "email", "address"], discount_codes::lookup),
     // Carts. Asking what codes would do is reading.
     told(Method::POST, "/v1/carts/evaluate", Scope::Read, carts::evaluate),
-    told(Method::POST, "/v1/checkouts/{checkout_id}/codes", Scope::Write, carts::reserve),
+    decided(Method::POST, "/v1/checkouts/{checkout_id}/codes", carts::reserve),
     get("/v1/checkouts/{checkout_id}/codes", &[], carts::show),
     Route {
         method: Method::DELETE,

@@ -66,6 +66,9 @@ pub enum Rejection {
     /// No such saved search.
     #[error("there is no such saved search")]
     SavedSearchNotFound,
+    /// Nobody has this referral code.
+    #[error("there is no such referral code")]
+    ReferralCodeNotFound,
     /// The rules said no.
     #[error(transparent)]
     Rules(#[from] loyalty_core::Rejection),
@@ -96,6 +99,7 @@ impl Rejection {
             Self::ProductNotFound => "product_not_found",
             Self::ProgramChanged { .. } => "program_changed",
             Self::RedemptionNotFound => "redemption_not_found",
+            Self::ReferralCodeNotFound => "referral_code_not_found",
             Self::SavedSearchNameTaken => "saved_search_name_taken",
             Self::SavedSearchNotFound => "saved_search_not_found",
             Self::Rules(rejection) => rejection.code(),

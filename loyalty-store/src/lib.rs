@@ -24,7 +24,7 @@
 //! let who = Who::Id(CustomerId::new("1001")?);
 //! let add = Command::AddPoints { points: Points::from(250), grounds: Default::default() };
 //! let action = Action::customer(who.clone(), Presence::May, vec![add]);
-//! let reply = store.execute(Request { shop: shop.id, now, idempotency: None, action }).wait()?;
+//! let reply = store.execute(Request { shop: shop.id, now, dry_run: false, idempotency: None, action }).wait()?;
 //! assert!(matches!(reply, Reply::Decided(Ok(_))));
 //! let customer = store.customer(shop.id, &who)?.unwrap();
 //! assert_eq!(customer.balance(now), Points::from(250));
@@ -42,10 +42,12 @@ mod number;
 mod query;
 mod record;
 mod redemption;
+mod report;
 mod request;
 mod search;
 mod shop;
 mod sqlite;
+mod terms;
 mod transact;
 
 pub use catalogue::{
@@ -59,9 +61,10 @@ pub use discount::{
 pub use error::{Failure, Rejection};
 pub use memory::MemoryStore;
 pub use number::Number;
-pub use query::{CustomerView, LedgerPage, Page, Verified};
+pub use query::{CustomerView, DueAccount, HeldTier, LedgerPage, Page, Verified};
 pub use record::{CustomerRecord, JournalRow, OrderRecord, Seq};
 pub use redemption::{RedemptionAction, RedemptionView, Redemptions, RewardsView};
+pub use report::{Month, Paid, Report};
 pub use request::{
     Action, Answer, Change, EmailConflict, Idempotency, Outcome, Pending, Presence, ProfileChange, Receipt, Reply,
     Request, Who,
@@ -73,7 +76,7 @@ pub use sqlite::{Admin, Settings, SqliteStore};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use loyalty_core::{Account, AccountId, Context, OrderId, Program, ProgramVersion, ShopId, Timestamp};
+use loyalty_core::{Account, AccountId, OrderId, Program, ProgramVersion, RewardId, ShopId, Timestamp};
 
 /// A place where shops, customers, orders and points live.
 ///
@@ -122,7 +125,30 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
         limit: usize,
     ) -> Result<LedgerPage, Failure>;
 
-    /// The account as a read at `at` saw it: a fold of its journal up to then. Costs its whole history.
+    /// The journal of a shop, oldest first, `after` a position. Costs all rows of all shops that it passes.
+    fn journal(&self, shop: ShopId, after: Seq, limit: usize) -> Result<Vec<Arc<JournalRow>>, Failure>;
+
+    /// A customer as a read at `at` saw the account: a fold of its journal up to then, and what time had
+    /// brought about besides. Costs the account's whole history. Of birthdays and tags only today's are
+    /// known.
+    fn customer_at(
+        &self,
+        shop: ShopId,
+        account: AccountId,
+        at: Timestamp,
+    ) -> Result<Option<CustomerView>, Failure>;
+
+    /// Accounts for which something is due by `now`, earliest first, behind one of them. What is due is
+    /// written down by [`Action::CatchUp`]. Costs what it answers, however many accounts there are.
+    ///
+    /// Reads need none of it: they are right at every instant.
+    fn due(&self, now: Timestamp, after: Option<DueAccount>, limit: usize) -> Result<Vec<DueAccount>, Failure>;
+
+    /// Shops that published a program and have accounts of which is not known yet what is due next under
+    /// it. [`Action::FindDue`] goes on with them.
+    fn unsettled(&self) -> Result<Vec<ShopId>, Failure>;
+
+    /// The account as it was written down by `at`: a fold of its journal. Costs its whole history.
     fn account_at(&self, shop: ShopId, account: AccountId, at: Timestamp) -> Result<Account, Failure> {
         let (mut rows, mut before) = (Vec::new(), None);
         loop {
@@ -149,22 +175,14 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
 
     /// The rewards that a customer can have at `now`, and why not the others.
     fn rewards(&self, shop: ShopId, who: &Who, now: Timestamp) -> Result<Option<RewardsView>, Failure> {
-        let (Some(of), Some(customer)) = (self.shop(shop)?, self.customer(shop, who)?) else { return Ok(None) };
-        let Some((version, program)) = self.program(shop, None)? else { return Ok(None) };
+        let Some(customer) = self.customer(shop, who)? else { return Ok(None) };
+        let Some((_, program)) = self.program(shop, None)? else { return Ok(None) };
         let mut had = BTreeMap::new();
         for reward in program.parts().rewards.iter().filter(|reward| !reward.limits_in_all.is_empty()) {
             had.extend(self.reward_usage(shop, &reward.id)?.map(|usage| (reward.id.clone(), usage)));
         }
-        let now = customer.account().at().map_or(now, |at| now.max(at));
-        let context = Context {
-            zone: of.zone,
-            minor_digits: of.minor_digits(),
-            program: (version, &program),
-            tags: &customer.record().profile.tags,
-            ..Context::new(&program, customer.account(), now)
-        };
-        let balance = loyalty_core::as_of(&context).balance(now);
-        let offered = loyalty_core::offered(&context, |reward| had.get(reward).copied());
+        let (balance, had) = (customer.balance(now), |reward: &RewardId| had.get(reward).copied());
+        let offered = customer.ask(now, |context| loyalty_core::offered(context, had));
         Ok(Some(RewardsView { customer, balance, program, offered }))
     }
 

@@ -4,7 +4,8 @@ mod catalogue;
 mod discount;
 mod redemption;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use loyalty_core::{AccountId, CustomerId, Email, OrderId, Program, ProgramVersion, ShopId, Timestamp};
@@ -14,12 +15,13 @@ use crate::discount::index::Index;
 use crate::error::Failure;
 use crate::fold::{Fold, Standing};
 use crate::keyed::{Key, Keyed};
-use crate::query::{CustomerView, LedgerPage, Page, Verified};
+use crate::query::{CustomerView, DueAccount, LedgerPage, Page, Verified};
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::{Pending, Request, Who};
 use crate::search::SearchQuery;
 use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
-use crate::transact::{Changes, Kept, View, transact};
+use crate::terms::{History, Published, folded_until};
+use crate::transact::{Changes, Claim, Claims, Kept, View, transact};
 use catalogue::Shelf;
 
 /// A store in memory. Nothing survives the process.
@@ -33,6 +35,9 @@ struct Tables {
     shops: BTreeMap<ShopId, Arc<Shop>>,
     keys: Vec<Arc<KeyRecord>>,
     programs: BTreeMap<(ShopId, ProgramVersion), Arc<Program>>,
+    histories: BTreeMap<ShopId, Arc<History>>,
+    due: BTreeSet<DueAccount>,
+    claims: HashMap<(ShopId, Claim), AccountId>,
     journal: Vec<Arc<JournalRow>>,
     accounts: BTreeMap<AccountId, Arc<AccountRecord>>,
     customers: BTreeMap<AccountId, Arc<CustomerRecord>>,
@@ -66,6 +71,16 @@ impl View for Tables {
         Ok(self.program_of(shop, version))
     }
 
+    fn history(&mut self, shop: ShopId) -> Result<Option<Arc<History>>, Failure> {
+        Ok(self.histories.get(&shop).cloned())
+    }
+
+    fn accounts(&mut self, shop: ShopId, after: AccountId, limit: usize) -> Result<Vec<AccountId>, Failure> {
+        let later = self.customers.range(AccountId(after.0.saturating_add(1))..);
+        let of_shop = later.filter(|(_, record)| record.shop == shop);
+        Ok(of_shop.map(|(account, _)| *account).take(limit).collect())
+    }
+
     fn account(&mut self, account: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure> {
         Ok(self.accounts.get(&account).cloned())
     }
@@ -97,6 +112,12 @@ impl View for Tables {
     }
 }
 
+impl Claims for Tables {
+    fn claimed(&mut self, shop: ShopId, claim: &Claim) -> Result<Option<AccountId>, Failure> {
+        Ok(self.claims.get(&(shop, claim.clone())).copied())
+    }
+}
+
 impl Tables {
     fn program_of(&self, shop: ShopId, version: Option<ProgramVersion>) -> Option<(ProgramVersion, Arc<Program>)> {
         let (first, last) = (version.unwrap_or(ProgramVersion(0)), version.unwrap_or(ProgramVersion(u32::MAX)));
@@ -106,7 +127,15 @@ impl Tables {
 
     fn apply(&mut self, shop: ShopId, changes: Changes) {
         self.journal.extend(changes.journal);
-        self.accounts.extend(changes.accounts);
+        for (account, record) in changes.accounts {
+            let due = |record: &AccountRecord| record.due.map(|at| DueAccount { at, account, shop });
+            let next = due(&record);
+            let before = self.accounts.insert(account, record).and_then(|before| due(&before));
+            if let Some(before) = before {
+                self.due.remove(&before);
+            }
+            self.due.extend(next);
+        }
         self.orders.extend(changes.orders.into_iter().map(|(id, record)| ((shop, id), record)));
         self.keyed.extend(changes.keyed.into_iter().map(|(key, record)| ((shop, key), record)));
         for change in changes.indexed {
@@ -120,9 +149,11 @@ impl Tables {
                 self.remember(after);
             }
         }
-        if let Some((version, program)) = changes.program {
+        if let Some(Published { version, program, .. }) = changes.program {
             self.programs.insert((shop, version), program);
         }
+        self.claims.extend(changes.claims.into_iter().map(|(claim, account)| ((shop, claim), account)));
+        self.histories.extend(changes.history.map(|history| (shop, history)));
         self.shelf.apply(shop, changes.shelved, changes.numbered);
         if let Some(kept) = changes.kept {
             self.kept.insert((kept.shop, kept.key), kept);
@@ -151,8 +182,16 @@ impl Tables {
     }
 
     fn view_of(&self, account: AccountId) -> Option<CustomerView> {
-        let record = Arc::clone(self.customers.get(&account)?);
-        Some(CustomerView::new(record, Arc::clone(self.accounts.get(&account)?)))
+        let customer = Arc::clone(self.customers.get(&account)?);
+        let account = Arc::clone(self.accounts.get(&account)?);
+        let history = self.histories.get(&customer.shop)?;
+        let terms = history.terms_of(&account, Some(&customer), |version| self.version(customer.shop, version));
+        Some(CustomerView::new(customer, account, terms.ok()?))
+    }
+
+    fn version(&self, shop: ShopId, version: ProgramVersion) -> Result<Arc<Program>, Failure> {
+        let program = self.programs.get(&(shop, version)).cloned();
+        program.ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program {version}")))
     }
 
     fn matching<'a>(
@@ -238,6 +277,39 @@ impl Store for MemoryStore {
         Ok(LedgerPage { rows: page, next })
     }
 
+    fn journal(&self, shop: ShopId, after: Seq, limit: usize) -> Result<Vec<Arc<JournalRow>>, Failure> {
+        let tables = self.tables();
+        let later = tables.journal.iter().skip(usize::try_from(after).unwrap_or(0));
+        Ok(later.filter(|row| row.shop == shop).take(limit).cloned().collect())
+    }
+
+    fn customer_at(
+        &self,
+        shop: ShopId,
+        account: AccountId,
+        at: Timestamp,
+    ) -> Result<Option<CustomerView>, Failure> {
+        let past = folded_until(self, shop, account, at)?;
+        let tables = self.tables();
+        let customer = tables.customers.get(&account).filter(|customer| customer.shop == shop);
+        let (Some(customer), Some(history)) = (customer, tables.histories.get(&shop)) else { return Ok(None) };
+        let load = |version| tables.version(shop, version);
+        history.view_at(Arc::clone(customer), past, at, load).map(Some)
+    }
+
+    fn due(&self, now: Timestamp, after: Option<DueAccount>, limit: usize) -> Result<Vec<DueAccount>, Failure> {
+        let tables = self.tables();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let due = tables.due.range((from, Bound::Unbounded)).take_while(|due| due.at <= now);
+        Ok(due.take(limit).copied().collect())
+    }
+
+    fn unsettled(&self) -> Result<Vec<ShopId>, Failure> {
+        let tables = self.tables();
+        let unsettled = tables.histories.iter().filter(|(_, history)| history.sweep().is_some());
+        Ok(unsettled.map(|(shop, _)| *shop).collect())
+    }
+
     fn program(
         &self,
         shop: ShopId,
@@ -269,7 +341,9 @@ impl Store for MemoryStore {
         let NewShop { name, currency, zone } = shop.clone();
         let shop = Shop { id: ShopId(id), name, currency, zone, created_at: now, integration: None };
         let shop = Arc::new(shop);
-        tables.programs.insert((shop.id, ProgramVersion(1)), Arc::default());
+        let first = Published { version: ProgramVersion(1), program: Arc::default(), from: now };
+        tables.programs.insert((shop.id, first.version), Arc::clone(&first.program));
+        tables.histories.insert(shop.id, Arc::new(History::first(&shop, first)));
         tables.shops.insert(shop.id, Arc::clone(&shop));
         Ok(shop)
     }

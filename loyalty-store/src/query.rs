@@ -1,21 +1,26 @@
 //! What can be read, in the forms that callers need.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use loyalty_core::{Account, ManualTier, Points, TierId, Timestamp};
+use loyalty_core::{
+    Account, AccountId, Context, Event, ManualTier, Points, Program, ShopId, TierId, TierStatus, Timestamp,
+};
 
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, Seq};
+use crate::terms::{Subject, Terms};
 
-/// A customer with the account.
+/// A customer with the account, and what it takes to say how both stand at any instant from now on.
 #[derive(Clone, Debug)]
 pub struct CustomerView {
     record: Arc<CustomerRecord>,
     account: Arc<AccountRecord>,
+    terms: Arc<Terms>,
 }
 
 impl CustomerView {
-    pub(crate) fn new(record: Arc<CustomerRecord>, account: Arc<AccountRecord>) -> Self {
-        Self { record, account }
+    pub(crate) fn new(record: Arc<CustomerRecord>, account: Arc<AccountRecord>, terms: Arc<Terms>) -> Self {
+        Self { record, account, terms }
     }
 
     /// Who it is.
@@ -23,24 +28,68 @@ impl CustomerView {
         &self.record
     }
 
-    /// The account.
+    /// The account as its last command left it. What time did to it since is in [`CustomerView::as_of`].
     pub fn account(&self) -> &Account {
         &self.account.account
     }
 
+    /// The account as it is at `now`, or as it will be if nothing happens. Not before its last change.
+    pub fn as_of(&self, now: Timestamp) -> Cow<'_, Account> {
+        if self.terms.is_settled() && self.account.due.is_none_or(|due| now < due) {
+            return Cow::Borrowed(self.account());
+        }
+        Cow::Owned(self.ask(now, loyalty_core::as_of))
+    }
+
+    /// What time has brought about by `now` that nobody has written down yet.
+    pub fn due(&self, now: Timestamp) -> Vec<Event> {
+        self.ask(now, loyalty_core::due)
+    }
+
+    /// When something is due next, that time brings about.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.terms.next_due(&self.subject())
+    }
+
     /// The balance at an instant at or after the account's last change.
     pub fn balance(&self, now: Timestamp) -> Points {
-        self.account().balance(now.max(self.account.at))
+        let now = now.max(self.account.at);
+        self.as_of(now).balance(now)
     }
 
-    /// The tier set by hand, while it holds.
-    pub fn tier(&self, now: Timestamp) -> Option<&ManualTier> {
-        self.account().tier(now.max(self.account.at))
+    /// What is pending then: earned, visible, not to be spent yet.
+    pub fn pending(&self, now: Timestamp) -> Points {
+        let now = now.max(self.account.at);
+        self.as_of(now).pending(now)
     }
 
-    /// The tier that holds: the one set by hand, else the earned one.
-    pub fn tier_id(&self, now: Timestamp) -> Option<&TierId> {
-        self.account().tier_id(now.max(self.account.at))
+    /// The tier that holds then.
+    pub fn tier(&self, now: Timestamp) -> Option<HeldTier> {
+        let now = now.max(self.account.at);
+        let account = self.as_of(now);
+        if let Some(ManualTier { id, until }) = account.tier(now).cloned() {
+            return Some(HeldTier { id, until });
+        }
+        account.earned_tier().map(|tier| HeldTier { id: tier.id.clone(), until: tier.until })
+    }
+
+    /// The tier that holds then, and what it takes to rise and to stay.
+    pub fn tier_status(&self, now: Timestamp) -> TierStatus {
+        self.ask(now, loyalty_core::tier_status)
+    }
+
+    /// The program in force.
+    pub fn program(&self) -> &Program {
+        self.terms.newest()
+    }
+
+    pub(crate) fn ask<T>(&self, now: Timestamp, question: impl FnOnce(&Context<'_>) -> T) -> T {
+        self.terms.ask(&self.subject(), now.max(self.account.at), question)
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        let (account, customer) = (Some(self.account()), Some(&*self.record));
+        Subject { id: Some(self.record.account), account, customer }
     }
 
     /// The last journal row of the account.
@@ -52,6 +101,26 @@ impl CustomerView {
     pub fn etag(&self) -> String {
         format!("\"{}-{}\"", self.record.revision, self.account.seq)
     }
+}
+
+/// A tier that somebody holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldTier {
+    /// The tier.
+    pub id: TierId,
+    /// Until when, where that is decided already.
+    pub until: Option<Timestamp>,
+}
+
+/// An account for which something is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DueAccount {
+    /// When.
+    pub at: Timestamp,
+    /// The account.
+    pub account: AccountId,
+    /// Whose it is.
+    pub shop: ShopId,
 }
 
 /// A page of a list.

@@ -1,5 +1,6 @@
 //! What is stored: the journal's rows, and the states that are folds of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use loyalty_core::{Account, AccountId, CustomerId, Email, Event, OrderState, Points, Profile, ShopId, Timestamp};
@@ -27,17 +28,28 @@ pub struct JournalRow {
 }
 
 /// An account's state, and the journal row up to which it is folded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct AccountRecord {
     pub(crate) shop: ShopId,
     pub(crate) account: Account,
     pub(crate) seq: Seq,
     pub(crate) at: Timestamp,
+    /// When something is due next that nobody has to ask for. No part of the fold: it follows from the
+    /// state, the programs and the customer.
+    pub(crate) due: Option<Timestamp>,
+}
+
+/// Of two folds: what follows from them does not enter.
+impl PartialEq for AccountRecord {
+    fn eq(&self, other: &Self) -> bool {
+        let fold = |record: &Self| (record.shop, record.seq, record.at);
+        fold(self) == fold(other) && self.account == other.account
+    }
 }
 
 impl AccountRecord {
     pub(crate) fn new(shop: ShopId) -> Self {
-        Self { shop, account: Account::default(), seq: 0, at: Timestamp::UNIX_EPOCH }
+        Self { shop, account: Account::default(), seq: 0, at: Timestamp::UNIX_EPOCH, due: None }
     }
 
     /// Folds a row of this account's journal; a row that is folded already changes nothing.
@@ -90,6 +102,13 @@ pub struct CustomerRecord {
     pub email: Option<Email>,
     /// What else is known.
     pub profile: Profile,
+    /// What the shop sends to tell households apart, in its own words.
+    pub household: BTreeSet<String>,
+    /// When the birthday was set or changed last.
+    pub birthday_set_at: Option<Timestamp>,
+    /// Since when birthday and tags are as they are. What time brought about before that was decided by
+    /// what was known then.
+    pub steady_since: Timestamp,
     /// When they became known.
     pub created_at: Timestamp,
     /// When this record changed last.

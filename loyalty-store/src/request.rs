@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use chrono::NaiveDate;
-use loyalty_core::{Command, CustomerId, Email, Event, Program, ProgramVersion, ShopId, Tag, Timestamp};
+use loyalty_core::{
+    AccountId, Command, CustomerId, Email, Event, Points, Program, ProgramVersion, ShopId, Tag, Timestamp,
+};
 use tokio::sync::oneshot;
 
 use crate::catalogue::{CatalogueAction, Catalogued};
@@ -23,6 +25,8 @@ pub struct Request {
     pub shop: ShopId,
     /// The time of it.
     pub now: Timestamp,
+    /// Whether it is only asked what would happen: the whole answer, and nothing changed or kept.
+    pub dry_run: bool,
     /// Where the client brought a key: what makes it happen once.
     pub idempotency: Option<Idempotency>,
     /// What is to be done.
@@ -60,6 +64,23 @@ pub enum Action {
     Discount(DiscountAction),
     /// About redemptions of rewards.
     Redemption(RedemptionAction),
+    /// A customer came by the code of a friend.
+    JoinReferral {
+        /// Who came; a known customer.
+        who: Who,
+        /// What is told of them besides.
+        change: ProfileChange,
+        /// The friend's code, as typed.
+        code: String,
+    },
+    /// Write down what time has brought about for an account: what [`Store::due`](crate::Store::due) tells.
+    CatchUp(AccountId),
+    /// Find anew what is due next for some more accounts, where a program was published
+    /// ([`Store::unsettled`](crate::Store::unsettled)).
+    FindDue {
+        /// For how many accounts at most.
+        limit: usize,
+    },
     /// A new version of the program.
     PublishProgram {
         /// The program.
@@ -174,6 +195,8 @@ pub struct ProfileChange {
     pub country: Change<String>,
     /// All tags, where they change.
     pub tags: Option<BTreeSet<Tag>>,
+    /// All signs of the household, where they change: a device, an address, a card, in the shop's words.
+    pub household: Option<BTreeSet<String>>,
 }
 
 /// What makes a request happen once: the first answer is kept with the effect, and given again.
@@ -237,6 +260,17 @@ pub struct Receipt {
     pub catalogue: Option<Catalogued>,
     /// What happened to the customer's account and the order.
     pub events: Vec<Event>,
+}
+
+impl Receipt {
+    /// What the request itself did to the balance. What time had brought about before was in it already.
+    pub fn points_changed(&self) -> Points {
+        let own = |event: &&Event| {
+            let expired = matches!(event, Event::PointsExpired { .. });
+            !expired && event.at().is_none_or(|at| at >= self.at)
+        };
+        self.events.iter().filter(own).fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()))
+    }
 }
 
 /// A reply on its way: a future for async callers, [`Pending::wait`] for others.

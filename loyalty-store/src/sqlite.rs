@@ -10,6 +10,7 @@ mod admin;
 mod behind;
 mod cache;
 mod catalogue;
+mod claim;
 mod decider;
 mod discount;
 mod redemption;
@@ -17,6 +18,7 @@ mod rows;
 mod schema;
 mod shared;
 mod staged;
+mod time;
 mod writer;
 
 use std::fs::File;
@@ -30,11 +32,12 @@ use loyalty_core::{AccountId, OrderId, Program, ProgramVersion, ShopId, Timestam
 
 use crate::Store;
 use crate::error::Failure;
-use crate::query::{CustomerView, LedgerPage, Page, Verified};
-use crate::record::{CustomerRecord, OrderRecord, Seq};
+use crate::query::{CustomerView, DueAccount, LedgerPage, Page, Verified};
+use crate::record::{CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::{Pending, Request, Who};
 use crate::search::{Key, SearchQuery};
 use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
+use crate::terms::folded_until;
 use decider::{Decider, Job};
 use shared::Shared;
 use writer::Writer;
@@ -295,6 +298,34 @@ impl Store for SqliteStore {
             let next = next.and_then(|_| page.last().map(|row| row.seq));
             Ok(LedgerPage { rows: page, next })
         })
+    }
+
+    fn journal(&self, shop: ShopId, after: Seq, limit: usize) -> Result<Vec<Arc<JournalRow>>, Failure> {
+        let _well = self.shared.health()?;
+        self.shared.read(|db| rows::journal_of(db, shop, after, limit))
+    }
+
+    fn customer_at(
+        &self,
+        shop: ShopId,
+        account: AccountId,
+        at: Timestamp,
+    ) -> Result<Option<CustomerView>, Failure> {
+        let past = folded_until(self, shop, account, at)?;
+        let _well = self.shared.health()?;
+        let customer = self.shared.customer(account)?.filter(|customer| customer.shop == shop);
+        let (Some(customer), Some(history)) = (customer, self.shared.history(shop)?) else { return Ok(None) };
+        history.view_at(customer, past, at, |version| self.shared.version(shop, version)).map(Some)
+    }
+
+    fn due(&self, now: Timestamp, after: Option<DueAccount>, limit: usize) -> Result<Vec<DueAccount>, Failure> {
+        let _well = self.shared.health()?;
+        time::due(&self.shared, now, after, limit)
+    }
+
+    fn unsettled(&self) -> Result<Vec<ShopId>, Failure> {
+        let _well = self.shared.health()?;
+        self.shared.read(time::unsettled)
     }
 
     fn program(

@@ -4,8 +4,10 @@
 //! nor threads, so that every store decides alike. The order of checks: idempotency, look-ups, rules.
 
 mod catalogue;
+mod claim;
 mod discount;
 mod redemption;
+mod time;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,18 +28,24 @@ use crate::request::{
     Action, Answer, Change, EmailConflict, Outcome, Presence, ProfileChange, Receipt, Reply, Request, Who,
 };
 use crate::shop::Shop;
+use crate::terms::{History, Published, Subject};
 
 pub(crate) use catalogue::{CatalogueView, Shelved};
+pub(crate) use claim::{Claim, Claims};
 
 /// What a transaction reads: committed state and what the requests before it in the same commit changed.
-pub(crate) trait View: CatalogueView + DiscountView {
+pub(crate) trait View: CatalogueView + Claims + DiscountView {
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure>;
     fn program(
         &mut self,
         shop: ShopId,
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure>;
+    /// When the programs of a shop came in force.
+    fn history(&mut self, shop: ShopId) -> Result<Option<Arc<History>>, Failure>;
     fn account(&mut self, account: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure>;
+    /// The accounts of a shop's customers, in their order, `after` one.
+    fn accounts(&mut self, shop: ShopId, after: AccountId, limit: usize) -> Result<Vec<AccountId>, Failure>;
     fn customer(&mut self, account: AccountId) -> Result<Option<Arc<CustomerRecord>>, Failure>;
     fn by_id(&mut self, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure>;
     fn by_email(&mut self, shop: ShopId, email: &Email) -> Result<Option<AccountId>, Failure>;
@@ -72,7 +80,13 @@ pub(crate) struct Changes {
     pub(crate) orders: Vec<(OrderId, Arc<OrderRecord>)>,
     /// Customers that are new or changed, each with the record before.
     pub(crate) customers: Vec<CustomerChange>,
-    pub(crate) program: Option<(ProgramVersion, Arc<Program>)>,
+    pub(crate) program: Option<Published>,
+    /// The programs by time, where something of that changed.
+    pub(crate) history: Option<Arc<History>>,
+    /// Accounts for which something else is due next, though no row of the journal says so.
+    pub(crate) dues: Vec<(AccountId, Option<Timestamp>)>,
+    /// Names that accounts have from now on.
+    pub(crate) claims: Vec<(Claim, AccountId)>,
     pub(crate) keyed: Vec<(Key, Arc<Keyed>)>,
     pub(crate) indexed: Vec<Indexed>,
     pub(crate) shelved: Vec<Shelved>,
@@ -90,9 +104,13 @@ pub(crate) struct CustomerChange {
 
 /// Carries out one request.
 pub(crate) fn transact(view: &mut impl View, request: Request) -> Result<(Changes, Reply), Failure> {
-    let Request { shop, now, idempotency, action } = request;
+    let Request { shop, now, dry_run, idempotency, action } = request;
     // No finer than any store keeps it, so that a state is the same before and after it was written.
     let now = now.trunc_subsecs(6);
+    if dry_run {
+        let (_, outcome) = attempt(view, shop, now, action)?;
+        return Ok((Changes::default(), Reply::Decided(outcome)));
+    }
     let Some(idempotency) = idempotency else {
         let (changes, outcome) = attempt(view, shop, now, action)?;
         return Ok((changes, Reply::Decided(outcome)));
@@ -142,7 +160,8 @@ fn attempt(
     action: Action,
 ) -> Result<(Changes, Outcome), Failure> {
     let shop = view.shop(shop)?.ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
-    let mut transaction = Transaction { view, shop, now, changes: Changes::default(), events: Vec::new() };
+    let (changes, events, moved) = (Changes::default(), Vec::new(), Vec::new());
+    let mut transaction = Transaction { view, shop, now, changes, events, moved };
     match transaction.act(action) {
         Ok(receipt) => Ok((transaction.changes, Ok(receipt))),
         Err(Stop::Rejected(rejection)) => Ok((Changes::default(), Err(rejection))),
@@ -156,12 +175,16 @@ struct Transaction<'v, V> {
     now: Timestamp,
     changes: Changes,
     events: Vec<Event>,
+    /// Accounts of which it must be found anew what is due next.
+    moved: Vec<AccountId>,
 }
 
 /// A customer who was found or made.
 struct Found {
     account: AccountId,
     created: bool,
+    /// Whether the shop's id of them is new, or they are.
+    registered: bool,
 }
 
 impl<V: View> Transaction<'_, V> {
@@ -175,7 +198,9 @@ impl<V: View> Transaction<'_, V> {
                     return Err(Rejection::PreconditionFailed.into());
                 }
                 self.change(found.account, change, conflict)?;
-                for command in &commands {
+                // Who is known for long does not sign up.
+                let tells = |command: &&Command| found.registered || **command != Command::SignUp;
+                for command in commands.iter().filter(tells) {
                     self.command(Some(found.account), command)?;
                 }
                 self.receipt(Some(&found), None)
@@ -184,6 +209,9 @@ impl<V: View> Transaction<'_, V> {
             Action::Discount(action) => self.discount(action),
             Action::Redemption(action) => self.redemption(action),
             Action::PublishProgram { program, replaces } => self.publish(*program, replaces),
+            Action::JoinReferral { who, change, code } => self.join(&who, change, &code),
+            Action::CatchUp(account) => self.catch_up(account),
+            Action::FindDue { limit } => self.find_due(limit),
             Action::Catalogue(action) => {
                 let catalogued = self.catalogue(action)?;
                 Ok(Receipt { catalogue: Some(catalogued), ..self.receipt(None, None)? })
@@ -209,7 +237,7 @@ impl<V: View> Transaction<'_, V> {
         if moved && !from_plugin {
             return Err(Rejection::OrderOfAnotherCustomer.into());
         }
-        let first = known.map(|account| Found { account, created: false });
+        let first = known.map(|account| Found { account, created: false, registered: false });
         let found = if moved { first } else { named.or(first) };
         let account = found.as_ref().map(|found| found.account);
         self.command(account, command)?;
@@ -224,11 +252,22 @@ impl<V: View> Transaction<'_, V> {
             return Err(Rejection::ProgramChanged { current }.into());
         }
         let version = ProgramVersion(current.0.saturating_add(1));
-        self.changes.program = Some((version, Arc::new(program)));
+        let history = self.load_history()?;
+        // Versions follow each other in time, also where the clock steps back.
+        let from = self.now.max(history.since());
+        let published = Published { version, program: Arc::new(program), from };
+        self.changes.history = Some(Arc::new(history.with(published.clone())));
+        self.changes.program = Some(published);
         Ok(Receipt { program: Some(version), ..self.receipt(None, None)? })
     }
 
     fn receipt(&mut self, found: Option<&Found>, order: Option<&OrderId>) -> Result<Receipt, Stop> {
+        if let Some(found) = found
+            && self.load_history()?.sweep().is_some()
+        {
+            self.moved.push(found.account);
+        }
+        self.note_dues()?;
         let customer = found.map(|found| self.view_of(found.account)).transpose()?.flatten();
         Ok(Receipt {
             at: self.now,
@@ -284,7 +323,8 @@ impl<V: View> Transaction<'_, V> {
 
     fn view_of(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
         let Some(record) = self.load_customer(account)? else { return Ok(None) };
-        Ok(Some(CustomerView::new(record, self.load_account(account)?)))
+        let terms = self.load_terms(account)?;
+        Ok(Some(CustomerView::new(record, self.load_account(account)?, terms)))
     }
 
     /// The account that an account was merged into, if it was.
@@ -321,11 +361,13 @@ impl<V: View> Transaction<'_, V> {
             (None, Presence::Must) => Err(Rejection::CustomerNotFound.into()),
             (None, Presence::May | Presence::MustNot) => {
                 let email = who.email().filter(|_| !taken);
-                Ok(Found { account: self.add_customer(who.id(), email)?, created: true })
+                let account = self.add_customer(who.id(), email)?;
+                Ok(Found { account, created: true, registered: true })
             }
             (Some(account), _) => {
                 self.claim(account, guest, who, taken)?;
-                Ok(Found { account, created: false })
+                let registered = by_id.is_none() && who.id().is_some();
+                Ok(Found { account, created: false, registered })
             }
         }
     }
@@ -362,6 +404,9 @@ impl<V: View> Transaction<'_, V> {
             id: id.cloned(),
             email: email.cloned(),
             profile: loyalty_core::Profile::default(),
+            household: BTreeSet::new(),
+            birthday_set_at: None,
+            steady_since: self.now,
             created_at: self.now,
             updated_at: self.now,
             revision: 1,
@@ -392,7 +437,7 @@ impl<V: View> Transaction<'_, V> {
             return Ok(());
         }
         let Some(before) = self.load_customer(account)? else { return Ok(()) };
-        let ProfileChange { mut email, first_name, last_name, birthday, zip, country, tags } = change;
+        let ProfileChange { mut email, first_name, last_name, birthday, zip, country, tags, household } = change;
         if let Change::Set(Some(new)) = &email {
             email = self.free_email(account, new.clone(), conflict)?;
         }
@@ -404,6 +449,8 @@ impl<V: View> Transaction<'_, V> {
         zip.apply_to(&mut after.profile.zip);
         country.apply_to(&mut after.profile.country);
         after.profile.tags = tags.unwrap_or(after.profile.tags);
+        after.household = household.unwrap_or(after.household);
+        self.change_what_decides(&before, &mut after)?;
         self.save(before, after);
         Ok(())
     }
@@ -442,10 +489,15 @@ impl<V: View> Transaction<'_, V> {
 
     /// Lets the rules decide one command and folds what follows.
     fn command(&mut self, account: Option<AccountId>, command: &Command) -> Result<(), Stop> {
+        let informed = self.informed(command)?;
+        let command = informed.as_ref().unwrap_or(command);
         let record = account.map(|account| self.load_account(account)).transpose()?;
         let order = command.order().map(|order| self.load_order(order)).transpose()?;
         let customer = account.map(|account| self.load_customer(account)).transpose()?.flatten();
-        let current = self.load_program(None)?;
+        let terms = match account {
+            Some(account) => self.load_terms(account)?,
+            None => self.load_history()?.newest(),
+        };
         let pin = order.as_ref().and_then(|order| order.state.pin());
         let pinned = pin.map(|pin| self.load_program(Some(pin.program))).transpose()?;
         let redemption = command.redemption().map(|id| self.redemption_of(account, id)).transpose()?.flatten();
@@ -453,30 +505,27 @@ impl<V: View> Transaction<'_, V> {
             Some(reward) => crate::redemption::usage(self, self.shop.id, reward)?,
             None => None,
         };
-        let no_tags = BTreeSet::new();
-        let context = Context {
-            zone: self.shop.zone,
-            minor_digits: self.shop.minor_digits(),
-            program: (current.0, &current.1),
-            since: Timestamp::UNIX_EPOCH,
-            before: &[],
-            account_id: account,
-            birthday: None,
-            pinned: pinned.as_ref().map(|(_, program)| &**program),
-            account: record.as_ref().map(|record| &record.account),
-            order: order.as_ref().map(|order| &order.state),
-            redemption: redemption.as_ref(),
-            had_in_all: had_in_all.as_ref(),
-            tags: customer.as_ref().map_or(&no_tags, |customer| &customer.profile.tags),
-            now: record.as_ref().map_or(self.now, |record| self.now.max(record.at)),
-        };
-        let decision = decide(&context, command)?;
+        let now = record.as_ref().map_or(self.now, |record| self.now.max(record.at));
+        let account_now = record.as_ref().map(|record| &record.account);
+        let subject = Subject { id: account, account: account_now, customer: customer.as_deref() };
+        let decision = terms.ask(&subject, now, |context| {
+            let pinned = pinned.as_ref().map(|(_, program)| &**program);
+            let order = order.as_ref().map(|order| &order.state);
+            let (redemption, had_in_all) = (redemption.as_ref(), had_in_all.as_ref());
+            decide(&Context { pinned, order, redemption, had_in_all, ..*context }, command)
+        })?;
+        if let Some(again) = self.redrawn(command, &decision.events)? {
+            return self.command(account, &again);
+        }
         self.post(account, decision.events)?;
-        // What follows for a friend's account, in the same transaction. It leads no further.
+        // What follows for a friend's account, in the same transaction. It leads no further, and is not
+        // what this customer is told of.
+        let told = self.events.len();
         for (account, command) in decision.follow_ups {
             let account = self.follow(account)?;
             self.command(Some(account), &command)?;
         }
+        self.events.truncate(told);
         Ok(())
     }
 
@@ -506,6 +555,8 @@ impl<V: View> Transaction<'_, V> {
             let mut record = Arc::unwrap_or_clone(record);
             record.fold(&row);
             row.balance = record.account.balance(row.at);
+            self.moved.push(account);
+            self.note_claims(account, &row.events)?;
             put(&mut self.changes.accounts, account, Arc::new(record));
         }
         for event in row.events.iter() {

@@ -173,6 +173,7 @@ pub(crate) fn a_profile_is_changed_kept_and_cleared(store: &dyn Store) {
         zip: text("W1"),
         country: text("GB"),
         tags: Some(tags.clone()),
+        household: Some(["device-7".to_owned()].into()),
     };
     desk.act(patch(&who, all)).unwrap();
     let some = ProfileChange { last_name: text("King"), zip: Change::Set(None), ..ProfileChange::default() };

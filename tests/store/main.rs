@@ -32,6 +32,7 @@ mod reading;
 mod redemptions;
 mod searches;
 mod shops;
+mod time;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -226,6 +227,16 @@ conformance! {
         searches_are_saved_under_names_of_their_own
         what_is_not_there_cannot_be_forgotten
         a_change_of_the_catalogue_happens_once;
+    time:
+        a_birthday_is_given_once_whoever_looks
+        on_time_late_or_never_is_the_same
+        a_publication_moves_what_is_due
+        a_changed_birthday_or_tag_reaches_no_further_back
+        what_was_and_what_will_be
+        a_friend_is_rewarded_in_the_same_transaction
+        a_name_is_claimed_once
+        who_is_known_does_not_sign_up
+        what_is_only_tried_changes_nothing;
     shops:
         a_program_replaces_the_one_that_was_seen
         two_keys_are_alive

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use loyalty_core::{Account, AccountId, Event, OrderId, Program, ProgramVersion, ShopId};
+use loyalty_core::{Account, AccountId, Event, OrderId, Program, ProgramVersion, ShopId, Timestamp};
 use loyalty_store::{
-    CategoryRecord, CodeView, CustomerRecord, CustomerView, JournalRow, OrderRecord, PriceRuleView, ProductRecord,
-    RedemptionView, SavedSearch, SearchQuery, Seq, Shop, Store,
+    CategoryRecord, CodeView, CustomerRecord, CustomerView, DueAccount, JournalRow, OrderRecord, PriceRuleView,
+    ProductRecord, RedemptionView, SavedSearch, SearchQuery, Seq, Shop, Store,
 };
 
 /// Shop by shop, what a store shows.
@@ -25,6 +25,7 @@ struct ShopPicture {
     products: Vec<Arc<ProductRecord>>,
     categories: Vec<Arc<CategoryRecord>>,
     searches: Vec<Arc<SavedSearch>>,
+    due: Vec<DueAccount>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -67,7 +68,9 @@ impl ShopPicture {
         let products = store.products(shop.id, None, 1_000).unwrap().items;
         let categories = store.categories(shop.id, None, 1_000).unwrap().items;
         let searches = store.saved_searches(shop.id, None, 1_000).unwrap().items;
-        Self { shop, program, customers, merged, orders, rules, products, categories, searches }
+        let settled = !store.unsettled().unwrap().contains(&shop.id);
+        let due = due(store).into_iter().filter(|due| settled && due.shop == shop.id).collect();
+        Self { shop, program, customers, merged, orders, rules, products, categories, searches, due }
     }
 }
 
@@ -102,6 +105,18 @@ pub(crate) fn customers(store: &dyn Store, shop: ShopId) -> Vec<CustomerView> {
     }
 }
 
+/// All that will ever be due, page by page.
+pub(crate) fn due(store: &dyn Store) -> Vec<DueAccount> {
+    let mut all: Vec<DueAccount> = Vec::new();
+    loop {
+        let page = store.due(Timestamp::MAX_UTC, all.last().copied(), 5).unwrap();
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page);
+    }
+}
+
 /// All rows of an account, newest first, page by page.
 pub(crate) fn ledger(store: &dyn Store, shop: ShopId, account: AccountId) -> Vec<Arc<JournalRow>> {
     let (mut all, mut before) = (Vec::new(), None);
@@ -116,14 +131,19 @@ pub(crate) fn ledger(store: &dyn Store, shop: ShopId, account: AccountId) -> Vec
 }
 
 /// The proof finds nothing, and what is served is what it proves: each customer's account is the fold of
-/// the ledger that is shown, whose rows hang together.
+/// the ledger that is shown, whose rows hang together. Of each account it is known what is due next, where
+/// no program was published lately.
 pub(crate) fn books_add_up(store: &dyn Store) {
     let verified = store.verify().unwrap();
     assert_eq!(verified.differences, Vec::<String>::new());
+    let (known, unsettled) = (due(store), store.unsettled().unwrap());
     for shop in store.shops().unwrap() {
         for customer in customers(store, shop.id) {
             let id = customer.record().account;
             let rows = ledger(store, shop.id, id);
+            let due = known.iter().find(|due| due.account == id);
+            let settled = !unsettled.contains(&shop.id);
+            assert!(!settled || due.map(|due| due.at) == customer.next_due(), "account {id}: {due:?}");
             let mut folded = Account::default();
             rows.iter().rev().flat_map(|row| row.events.iter()).for_each(|event| folded.evolve(event));
             assert_eq!(&folded, customer.account(), "account {id}");

@@ -10,8 +10,8 @@ use std::time::Duration;
 use loyalty_core::discount::{CustomerSelection, Parts, PriceRule};
 use loyalty_core::proptest::{expiring_programs, facts, programs, tags, tier_ids, whole_programs};
 use loyalty_core::{
-    Amount, CheckoutId, CodeId, Command, ManualTier, PriceRuleId, Program, ProgramVersion, RedemptionId, RewardId,
-    ShopId, Timestamp, Zone,
+    AccountId, Amount, CheckoutId, CodeId, Command, ManualTier, PriceRuleId, Program, ProgramVersion,
+    RedemptionId, RewardId, ShopId, Timestamp, Zone,
 };
 use loyalty_store::{
     Action, CatalogueAction, Change, DiscountAction, Discounts, EmailConflict, MemoryStore, Number, Presence,
@@ -51,6 +51,7 @@ struct Telling {
     seen: Option<bool>,
     /// The same once more as one before.
     again: Option<Index>,
+    dry_run: bool,
     action: Action,
 }
 
@@ -77,11 +78,33 @@ fn telling(facts: Vec<Command>) -> impl Strategy<Value = Telling> {
         6 => about_redemptions().boxed(),
         3 => cataloguing().boxed(),
         1 => publishing().boxed(),
+        2 => time_passing().boxed(),
     ];
     let key = weighted(0.3, 0..6_u8);
     let again = weighted(0.2, any::<Index>());
-    (0..2_usize, -20..200_i64, key, weighted(0.1, any::<bool>()), again, action)
-        .prop_map(|(shop, hours, key, seen, again, action)| Telling { shop, hours, key, seen, again, action })
+    let dry_run = any::<u8>().prop_map(|chance| chance < 20);
+    (0..2_usize, -20..200_i64, key, weighted(0.1, any::<bool>()), again, dry_run, action).prop_map(
+        |(shop, hours, key, seen, again, dry_run, action)| Telling {
+            shop,
+            hours,
+            key,
+            seen,
+            again,
+            dry_run,
+            action,
+        },
+    )
+}
+
+/// What the scheduler asks for, and friends who come.
+fn time_passing() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        2 => (1..8_i64).prop_map(|account| Action::CatchUp(AccountId(account))),
+        3 => (1..4_usize).prop_map(|limit| Action::FindDue { limit }),
+        2 => (who(), select(&["2222222222222222", "2222222222222223"][..])).prop_map(|(who, code)| {
+            Action::JoinReferral { who, change: ProfileChange::default(), code: code.to_owned() }
+        }),
+    ]
 }
 
 fn about_customer() -> impl Strategy<Value = Action> {
@@ -186,7 +209,8 @@ fn price_rule() -> impl Strategy<Value = PriceRule> {
 }
 
 fn publishing() -> impl Strategy<Value = Action> {
-    (prop_oneof![programs(), expiring_programs(), whole_programs()], weighted(0.3, 1..4_u32)).prop_map(
+    let timed = select(&crate::time::PROGRAMS[..]).prop_map(|document| Program::from_json(document).unwrap());
+    (prop_oneof![programs(), expiring_programs(), whole_programs(), timed], weighted(0.3, 1..4_u32)).prop_map(
         |(program, replaces)| Action::PublishProgram {
             program: Box::new(program),
             replaces: replaces.map(ProgramVersion),
@@ -240,9 +264,12 @@ fn change() -> impl Strategy<Value = ProfileChange> {
         None => Change::Keep,
     });
     let name = prop_oneof![Just(Change::Keep), Just(Change::Set(None)), Just(Change::Set(Some("Ada".to_owned())))];
-    (email, name, weighted(0.3, tags())).prop_map(|(email, first_name, tags)| ProfileChange {
+    let days = [Change::Keep, Change::Set("1990-01-20".parse().ok()), Change::Set("1991-03-01".parse().ok())];
+    let day = select(days.to_vec());
+    (email, name, day, weighted(0.3, tags())).prop_map(|(email, first_name, birthday, tags)| ProfileChange {
         email,
         first_name,
+        birthday,
         tags,
         ..ProfileChange::default()
     })
@@ -258,6 +285,10 @@ fn by_hand() -> impl Strategy<Value = Command> {
             Command::SetTier(tier.map(|(id, until)| ManualTier { id, until: until.map(hours) }))
         }),
         1 => Just(Command::CatchUp),
+        1 => Just(Command::SignUp),
+        2 => select(&["A", " b", "C"][..]).prop_map(|code| Command::EnterCode { code: code.into(), taken: false }),
+        1 => (0..2_u8).prop_map(|last| Command::IssueReferralCode { entropy: [0, 0, 0, 0, 0, 0, 0, 0, 0, last] }),
+        1 => Just(Command::PerformAction { action: "read".parse().unwrap(), points: None }),
         1 => Just(Command::SignUp),
         1 => Just(add(loyalty_core::Points::MAX.get())),
     ]
@@ -328,7 +359,8 @@ impl Pair {
             let action = self.resolved(&telling);
             let request = || {
                 let (shop, now) = (self.shops[telling.shop], hours(self.passed.max(0)));
-                let request = Request { shop, now, idempotency: None, action: action.clone() };
+                let dry_run = telling.dry_run;
+                let request = Request { shop, now, dry_run, idempotency: None, action: action.clone() };
                 match telling.key {
                     Some(key) => keyed(request, &format!("k{key}"), &format!("{:?}", telling.action)),
                     None => request,
@@ -402,6 +434,7 @@ impl Pair {
 
     fn look(&self) -> Result<(), TestCaseError> {
         books_add_up(self.file());
+        prop_assert_eq!(self.file().unsettled(), self.memory.unsettled());
         prop_assert_eq!(Picture::of(self.file()), Picture::of(&self.memory));
         for shop in &self.shops {
             for order in (0..5).map(|number| order_id(&format!("o{number}"))) {

@@ -2,19 +2,20 @@
 
 use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue};
-use loyalty_core::{AccountId, CustomerId, Email, Timestamp};
+use loyalty_core::{AccountId, Command, CustomerId, Email, Timestamp};
 use loyalty_store::{Action, CustomerView, EmailConflict, Page, Presence, Receipt, SearchQuery, Who};
 
 use super::{Answer, Call, Work, refuse, to_json};
 use crate::problem::Problem;
 use crate::wire::customer::{CustomerAnswer, CustomerBody, CustomerPatch, CustomersAnswer};
+use crate::wire::json::field;
 
 /// `POST /v1/customers`
 pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
     let (who, change) = call.body::<CustomerBody>()?.parse()?;
     let taken = if who.id().is_some() { "/customer_id" } else { "/email" };
     let (presence, conflict, if_match) = (Presence::MustNot, EmailConflict::Refuse, None);
-    let action = Action::Customer { who, presence, change, conflict, if_match, commands: Vec::new() };
+    let action = Action::Customer { who, presence, change, conflict, if_match, commands: vec![Command::SignUp] };
     Ok(Work::write(action, StatusCode::CREATED, of_receipt, move |rejection| {
         let param = match rejection.code() {
             "customer_exists" => taken,
@@ -61,6 +62,25 @@ pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
 pub(crate) fn find(call: &Call<'_>, id: CustomerId) -> Result<CustomerView, Problem> {
     let customer = call.store.customer(call.shop_id(), &Who::Id(id)).map_err(refuse::failure)?;
     customer.ok_or_else(refuse::no_customer)
+}
+
+/// A customer as of now, or as of an instant that is asked for with `?at=`. The past costs the account's
+/// whole journal.
+pub(crate) fn at(
+    call: &Call<'_>,
+    id: CustomerId,
+    answer: impl FnOnce(&CustomerView, Timestamp, Option<Timestamp>) -> Answer + Send + 'static,
+) -> Result<Work, Problem> {
+    let said = call.query.value::<field::Timestamp>("at")?.map(|at| at.0);
+    let customer = find(call, id)?;
+    let (shop, account) = (call.shop_id(), customer.record().account);
+    match said {
+        Some(at) if at < call.now => Ok(Work::scan(move |store| {
+            let past = store.customer_at(shop, account, at).map_err(refuse::failure)?;
+            Ok(answer(&past.ok_or_else(refuse::no_customer)?, at, said))
+        })),
+        said => Ok(Work::Done(answer(&customer, said.unwrap_or(call.now), said))),
+    }
 }
 
 /// `GET /v1/customers`, by pages or by e-mail.

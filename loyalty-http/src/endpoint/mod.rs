@@ -4,6 +4,7 @@
 //! and how the outcome is answered. The app carries it out, so idempotency, time limits and failures are
 //! dealt with in one place and for all alike.
 
+pub(crate) mod actions;
 pub(crate) mod carts;
 pub(crate) mod categories;
 pub(crate) mod customers;
@@ -17,8 +18,11 @@ pub(crate) mod price_rules;
 pub(crate) mod products;
 pub(crate) mod program;
 pub(crate) mod redemptions;
+pub(crate) mod referrals;
 pub(crate) mod refuse;
+pub(crate) mod reports;
 pub(crate) mod saved_searches;
+pub(crate) mod tiers;
 
 use std::sync::Arc;
 

@@ -6,11 +6,10 @@ use loyalty_store::{Action, Presence, Receipt, Store, Who};
 
 use super::{Answer, Call, Work, customers, refuse, to_json};
 use crate::problem::Problem;
-use crate::wire::json::field::{self, FromText};
+use crate::wire::json::field::FromText;
 use crate::wire::points::{
     BalanceAnswer, BalancesAnswer, BalancesBody, PointsAnswer, PointsBody, PointsChange, bounded,
 };
-use crate::wire::value::Time;
 use crate::wire::{percent, value};
 
 /// `POST /v1/points-add`
@@ -42,23 +41,12 @@ fn change(call: &Call<'_>, command: impl FnOnce(&PointsChange) -> Command) -> Re
 
 /// `GET /v1/customers/{customer_id}/point-balance`: now, or as of an instant.
 ///
-/// The past is folded from the journal; the future is what is there today, less what will have expired.
+/// The past is folded from the journal; the future is what will be if nothing happens.
 pub(crate) fn balance(call: &Call<'_>) -> Result<Work, Problem> {
     let id: CustomerId = call.path("customer_id")?;
-    let at = call.query.value::<field::Timestamp>("at")?.map(|at| at.0);
-    let customer = customers::find(call, id.clone())?;
-    let (shop, account) = (call.shop_id(), customer.record().account);
-    let answer = move |point_balance, at: Option<Timestamp>| {
-        Answer::ok(&BalanceAnswer { customer_id: &id, point_balance, at: at.map(Time) })
-    };
-    match at {
-        None => Ok(Work::Done(answer(customer.balance(call.now), None))),
-        Some(at) if at >= call.now => Ok(Work::Done(answer(customer.balance(at), Some(at)))),
-        Some(at) => Ok(Work::scan(move |store| {
-            let past = store.account_at(shop, account, at).map_err(refuse::failure)?;
-            Ok(answer(past.balance(at), Some(at)))
-        })),
-    }
+    customers::at(call, id.clone(), move |customer, now, said| {
+        Answer::ok(&BalanceAnswer::new(&id, customer, now, said))
+    })
 }
 
 /// `GET /v1/customers/point-balance?customer_ids=a,b,c`: an id's own commas come as `%2C`.
@@ -91,10 +79,7 @@ fn look_up(store: &dyn Store, shop: ShopId, ids: &[CustomerId], now: Timestamp) 
     for customer_id in ids {
         let who = Who::Id(customer_id.clone());
         match store.customer(shop, &who).map_err(refuse::failure)? {
-            Some(customer) => {
-                let point_balance = customer.balance(now);
-                answer.balances.push(BalanceAnswer { customer_id, point_balance, at: None });
-            }
+            Some(customer) => answer.balances.push(BalanceAnswer::new(customer_id, &customer, now, None)),
             None => answer.unknown.push(customer_id),
         }
     }

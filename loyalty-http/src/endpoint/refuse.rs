@@ -32,6 +32,7 @@ pub(crate) fn rejection(rejection: &Rejection, param: Option<String>) -> Problem
         | Rejection::PriceRuleNotFound
         | Rejection::ProductNotFound
         | Rejection::RedemptionNotFound
+        | Rejection::ReferralCodeNotFound
         | Rejection::SavedSearchNotFound => ErrorStatus::NOT_FOUND,
         Rejection::CodeTaken | Rejection::CustomerExists | Rejection::SavedSearchNameTaken => {
             ErrorStatus::CONFLICT
@@ -62,6 +63,8 @@ fn figures(problem: Problem, rejection: &Rejection) -> Problem {
         problem.figure("current", i64::from(current.0))
     } else if let Rejection::Rules(Refusal::InsufficientPoints { have, need }) = rejection {
         problem.figure("have", have.get()).figure("need", need.get())
+    } else if let Rejection::Rules(Refusal::ReferralRefused { reason }) = rejection {
+        problem.figure("reason", reason.name().to_owned())
     } else if let Rejection::Rules(Refusal::RefundExceedsOrder { left, total }) = rejection {
         problem.figure("left", left.to_string()).figure("total", total.to_string())
     } else if let Rejection::Rules(Refusal::RefundExceedsLine { quantity, .. }) = rejection {

@@ -112,6 +112,7 @@ impl wire::Customer {
             zip: set(zip),
             country: set(country),
             tags: None,
+            household: None,
         };
         (Who::new(self.id, self.email), change)
     }

@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use hyper::StatusCode;
-use loyalty_core::{Amount, Command, Event, Excess, Origin, Points, Refund, RefundId, ShopId, Status, Timestamp};
+use loyalty_core::{Amount, Command, Excess, Origin, Points, Refund, RefundId, ShopId, Status, Timestamp};
 use loyalty_store::{
     Action, EmailConflict, Integration, KeyRecord, Presence, ProfileChange, Receipt, RedemptionAction, Scope,
     Shop, Store,
@@ -267,7 +267,14 @@ fn customer(body: Verified<'_>) -> Result<Work, Problem> {
     let (who, change) = read::<wire::Customer>(body)?.told();
     let who = who.ok_or_else(|| nobody("/id"))?;
     let (presence, conflict) = (Presence::May, EmailConflict::Ignore);
-    Ok(write(Action::Customer { who, presence, change, conflict, if_match: None, commands: Vec::new() }))
+    Ok(write(Action::Customer {
+        who,
+        presence,
+        change,
+        conflict,
+        if_match: None,
+        commands: vec![Command::SignUp],
+    }))
 }
 
 fn command(command: Command) -> Work {
@@ -328,9 +335,7 @@ struct WebhookAnswer {
 
 impl WebhookAnswer {
     fn new(receipt: &Receipt) -> Self {
-        // What has expired was no longer in the balance before.
-        let events = receipt.events.iter().filter(|event| !matches!(event, Event::PointsExpired { .. }));
-        let points_changed = events.fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()));
+        let points_changed = receipt.points_changed();
         let point_balance = receipt.customer.as_ref().map(|customer| customer.balance(receipt.at));
         Self { ok: true, points_changed, point_balance }
     }

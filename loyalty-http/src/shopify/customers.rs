@@ -1,7 +1,7 @@
 //! `customers.json`: made, read, changed, found and counted.
 
 use hyper::StatusCode;
-use loyalty_core::{AccountId, Currency, Timestamp};
+use loyalty_core::{AccountId, Command, Currency, Timestamp};
 use loyalty_store::{Action, CustomerView, EmailConflict, Presence, Receipt, Rejection, SearchQuery};
 
 use super::wire::{CustomerEnvelope, CustomerOut};
@@ -18,7 +18,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
     let (who, change) = made.map_err(|problem| within("/customer", problem))?;
     let taken = if who.id().is_some() { "/customer/own_id" } else { "/customer/email" };
     let (presence, conflict, if_match) = (Presence::MustNot, EmailConflict::Refuse, None);
-    let action = Action::Customer { who, presence, change, conflict, if_match, commands: Vec::new() };
+    let action = Action::Customer { who, presence, change, conflict, if_match, commands: vec![Command::SignUp] };
     written(call, action, StatusCode::CREATED, taken)
 }
 

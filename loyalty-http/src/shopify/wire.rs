@@ -163,6 +163,7 @@ impl CustomerIn {
                 Change::Clear => Some(BTreeSet::new()),
                 Change::Set(labels) => labels.parse(profile)?,
             },
+            household: None,
         })
     }
 }
@@ -191,7 +192,7 @@ pub(super) struct CustomerOut<'a> {
     birthday: Option<String>,
     tags: String,
     currency: &'static str,
-    tier: Option<&'a TierId>,
+    tier: Option<TierId>,
     point_balance: Points,
     addresses: Vec<AddressOut<'a>>,
     default_address: Option<AddressOut<'a>>,
@@ -222,7 +223,7 @@ impl<'a> CustomerOut<'a> {
             birthday: profile.birthday.map(|day| day.to_string()),
             tags: joined(&profile.tags),
             currency: currency.code(),
-            tier: customer.tier(now).map(|tier| &tier.id),
+            tier: customer.tier(now).map(|tier| tier.id),
             point_balance: customer.balance(now),
             addresses: address.into_iter().collect(),
             default_address: address,

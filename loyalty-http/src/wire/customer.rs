@@ -41,6 +41,7 @@ impl CustomerBody {
             zip: text(self.zip.map(Text::into_string)),
             country: text(self.country.map(Text::into_string)),
             tags: self.tags.map(tags).transpose()?,
+            household: None,
         };
         Ok((who, change))
     }
@@ -97,6 +98,7 @@ impl CustomerPatch {
                 Change::Clear => Some(BTreeSet::new()),
                 Change::Set(list) => Some(tags(list)?),
             },
+            household: None,
         };
         Ok((change, [balance, tier].into_iter().flatten().collect()))
     }
@@ -162,7 +164,7 @@ pub(crate) struct CustomerAnswer<'a> {
     country: Option<&'a str>,
     tags: &'a BTreeSet<Tag>,
     /// The one set by hand, while it holds.
-    tier: Option<&'a TierId>,
+    tier: Option<TierId>,
     tier_until: Option<Time>,
     point_balance: Points,
     created_at: Time,
@@ -183,8 +185,8 @@ impl<'a> CustomerAnswer<'a> {
             zip: profile.zip.as_deref(),
             country: profile.country.as_deref(),
             tags: &profile.tags,
-            tier: customer.tier_id(now),
-            tier_until: tier.and_then(|tier| tier.until).map(Time),
+            tier_until: tier.as_ref().and_then(|tier| tier.until).map(Time),
+            tier: tier.map(|tier| tier.id),
             point_balance: customer.balance(now),
             created_at: Time(record.created_at),
             updated_at: Time(record.updated_at),

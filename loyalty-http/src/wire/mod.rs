@@ -7,6 +7,7 @@
 
 pub mod json;
 
+pub(crate) mod award;
 pub(crate) mod bulk;
 pub(crate) mod cart;
 pub(crate) mod category;
@@ -14,6 +15,7 @@ pub(crate) mod customer;
 pub(crate) mod discount_code;
 pub(crate) mod explanation;
 pub(crate) mod ledger;
+pub(crate) mod lot;
 pub(crate) mod order;
 pub(crate) mod percent;
 pub(crate) mod points;
@@ -22,6 +24,9 @@ pub(crate) mod product;
 pub(crate) mod program;
 pub(crate) mod query;
 pub(crate) mod redemption;
+pub(crate) mod referral;
 pub(crate) mod refund;
+pub(crate) mod report;
 pub(crate) mod saved_search;
+pub(crate) mod tier;
 pub(crate) mod value;

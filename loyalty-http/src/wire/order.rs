@@ -12,6 +12,7 @@ use loyalty_core::{
 use loyalty_store::{CodeView, CustomerView, OrderCode, ProfileChange, Receipt, Rejection, Shop, Who};
 use serde::{Deserialize, Serialize};
 
+use super::award::{self, AwardAnswer};
 use super::customer::CustomerBody;
 use super::explanation::{ExplanationAnswer, PostedAnswer};
 use super::json::Code;
@@ -229,6 +230,9 @@ pub(crate) struct OrderAnswer<'a> {
     /// What this request did to the customer's balance.
     #[serde(skip_serializing_if = "Option::is_none")]
     points_changed: Option<Points>,
+    /// What else followed from it: tiers entered, goals reached, a friend's invitation.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    awards: Vec<AwardAnswer<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     customer: Option<OrderCustomer<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -296,6 +300,7 @@ impl<'a> OrderAnswer<'a> {
             kept: state.recorded().is_none(),
             points: state.posted().into(),
             points_changed: None,
+            awards: Vec::new(),
             customer,
             explanation: None,
             text: None,
@@ -327,8 +332,11 @@ impl<'a> OrderAnswer<'a> {
             changed = changed.saturating_add(points);
             why = Some(reckoning);
         }
+        let awards = award::given(receipt);
+        let changed = awards.iter().fold(changed, |sum, award| sum.saturating_add(award.to_balance()));
         Self {
             points_changed: Some(changed),
+            awards,
             explanation: why.map(ExplanationAnswer::of_reckoning),
             text: why.map(Reckoning::to_string),
             discount_codes: receipt.codes.iter().map(OrderCodeAnswer::from).collect(),

@@ -1,8 +1,8 @@
 //! Points on the wire: what is added and subtracted, and balances.
 
 use loyalty_core::event::Grounds;
-use loyalty_core::{ActionId, CustomerId, Email, Event, Points};
-use loyalty_store::{Receipt, Who};
+use loyalty_core::{ActionId, CustomerId, Email, Event, Points, Timestamp};
+use loyalty_store::{CustomerView, Receipt, Who};
 use serde::{Deserialize, Serialize};
 
 use super::json::Code;
@@ -33,7 +33,7 @@ pub(crate) struct PointsChange {
 impl PointsBody {
     /// One customer, named in one way, and at least one point.
     pub(crate) fn parse(self) -> Result<PointsChange, Problem> {
-        let who = one_customer(self.customer_id, self.email)?;
+        let who = named(self.customer_id, self.email)?;
         let grounds = Grounds {
             action: self.action_id.map(|action| action.0),
             reason: self.reason.map(|reason| reason.as_str().into()),
@@ -43,12 +43,9 @@ impl PointsBody {
     }
 }
 
-/// One customer, named in one way.
-pub(crate) fn one_customer(
-    customer_id: Option<Parsed<CustomerId>>,
-    email: Option<Parsed<Email>>,
-) -> Result<Who, Problem> {
-    match (customer_id, email) {
+/// A customer, named in one way.
+pub(crate) fn named(id: Option<Parsed<CustomerId>>, email: Option<Parsed<Email>>) -> Result<Who, Problem> {
+    match (id, email) {
         (Some(Parsed(id)), None) => Ok(Who::Id(id)),
         (None, Some(Parsed(email))) => Ok(Who::Email(email)),
         (None, None) => {
@@ -124,9 +121,24 @@ pub(crate) fn bounded(ids: Vec<CustomerId>, param: &str) -> Result<Vec<CustomerI
 pub(crate) struct BalanceAnswer<'a> {
     pub(crate) customer_id: &'a CustomerId,
     pub(crate) point_balance: Points,
+    /// Earned, and not to be spent yet.
+    pub(crate) pending: Points,
     /// The instant, where one was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) at: Option<Time>,
+}
+
+impl<'a> BalanceAnswer<'a> {
+    /// A customer's balance at an instant; `said` is the one that was asked for.
+    pub(crate) fn new(
+        customer_id: &'a CustomerId,
+        customer: &CustomerView,
+        now: Timestamp,
+        said: Option<Timestamp>,
+    ) -> Self {
+        let (point_balance, pending) = (customer.balance(now), customer.pending(now));
+        Self { customer_id, point_balance, pending, at: said.map(Time) }
+    }
 }
 
 /// Many balances, as asked for; ids that nobody has are apart.

@@ -65,6 +65,15 @@ impl<'a> Query<'a> {
         T::from_text(&text).map(Some).map_err(|refusal| value::problem(refusal, name))
     }
 
+    /// Whether something is asked for.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.raw(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Problem::unprocessable("invalid_value", "This must be true or false.").at(name)),
+        }
+    }
+
     /// How many items a page is to have.
     pub(crate) fn limit(&self) -> Result<usize, Problem> {
         let Some(text) = self.raw("limit") else { return Ok(DEFAULT_LIMIT) };

@@ -6,7 +6,7 @@ use loyalty_core::{Amount, CustomerId, Email, OrderId, Points, Program, Rejectio
 use loyalty_store::{CustomerView, Receipt, RedemptionView, RewardsView, Who};
 use serde::{Deserialize, Serialize};
 
-use super::points::one_customer;
+use super::points::named;
 use super::value::{IdText, Parsed, Time};
 use crate::endpoint::refuse::sentence;
 use crate::problem::Problem;
@@ -24,7 +24,7 @@ pub(crate) struct RedemptionBody {
 impl RedemptionBody {
     /// Who, for what, and how much of it.
     pub(crate) fn parse(self) -> Result<(Who, RewardId, Option<Amount>), Problem> {
-        let who = one_customer(self.customer_id, self.email)?;
+        let who = named(self.customer_id, self.email)?;
         Ok((who, self.reward_id.0, self.amount.map(|amount| amount.0)))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::support::World;
 
-const TARGETS: [(&str, &str); 15] = [
+const TARGETS: [(&str, &str); 18] = [
     ("POST", "/v1/customers"),
     ("PATCH", "/v1/customers/1"),
     ("POST", "/v1/points-add"),
@@ -18,6 +18,9 @@ const TARGETS: [(&str, &str); 15] = [
     ("PUT", "/v1/categories/tea"),
     ("POST", "/v1/categories/bulk"),
     ("POST", "/v1/customer-saved-searches"),
+    ("POST", "/v1/actions"),
+    ("POST", "/v1/customers/1/referral-code"),
+    ("POST", "/v1/customers/1/referral"),
 ];
 
 #[test]

@@ -12,9 +12,9 @@ use loyalty_core::{
 use loyalty_http::Config;
 use loyalty_store::{
     CartFacts, CartQuery, Catalogue, CategoryRecord, CheckoutView, CodeBatch, CodeView, CustomerView, Discounts,
-    Failure, Integration, KeyRecord, LedgerPage, MemoryStore, NewKey, NewShop, Number, OrderRecord, Page, Pending,
-    PriceRuleView, ProductKey, ProductRecord, RedemptionView, Redemptions, Request, SavedSearch, SearchQuery, Seq,
-    Shop, Store, Verified, Who,
+    DueAccount, Failure, Integration, JournalRow, KeyRecord, LedgerPage, MemoryStore, NewKey, NewShop, Number,
+    OrderRecord, Page, Pending, PriceRuleView, ProductKey, ProductRecord, RedemptionView, Redemptions, Request,
+    SavedSearch, SearchQuery, Seq, Shop, Store, Verified, Who,
 };
 
 use crate::support::{Answer, World};
@@ -208,6 +208,22 @@ impl Store for Troubled {
     }
 
     fn ledger(&self, _: ShopId, _: AccountId, _: Option<Seq>, _: usize) -> Result<LedgerPage, Failure> {
+        Err(self.failure())
+    }
+
+    fn journal(&self, _: ShopId, _: Seq, _: usize) -> Result<Vec<Arc<JournalRow>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn customer_at(&self, _: ShopId, _: AccountId, _: Timestamp) -> Result<Option<CustomerView>, Failure> {
+        Err(self.failure())
+    }
+
+    fn due(&self, _: Timestamp, _: Option<DueAccount>, _: usize) -> Result<Vec<DueAccount>, Failure> {
+        Err(self.failure())
+    }
+
+    fn unsettled(&self) -> Result<Vec<ShopId>, Failure> {
         Err(self.failure())
     }
 

@@ -27,12 +27,19 @@ fn another_shops_ids_are_nobodys() {
             None => request.send(),
         }
     };
-    let not_there: [(&str, &str, Option<&str>, &str); 16] = [
+    let not_there: [(&str, &str, Option<&str>, &str); 23] = [
         ("GET", "/v1/customers/{id}", None, "customer_not_found"),
         ("PATCH", "/v1/customers/{id}", Some(r#"{"point_balance":9}"#), "customer_not_found"),
         ("GET", "/v1/customers/{id}/point-balance", None, "customer_not_found"),
         ("GET", "/v1/customers/{id}/point-balance?at=2026-01-01T00:00:00Z", None, "customer_not_found"),
         ("GET", "/v1/customers/{id}/ledger", None, "customer_not_found"),
+        ("GET", "/v1/customers/{id}/tier", None, "customer_not_found"),
+        ("GET", "/v1/customers/{id}/lots", None, "customer_not_found"),
+        ("GET", "/v1/customers/{id}/lots?at=2026-01-01T00:00:00Z", None, "customer_not_found"),
+        ("GET", "/v1/customers/{id}/referrals", None, "customer_not_found"),
+        ("POST", "/v1/customers/{id}/referral-code", Some("{}"), "customer_not_found"),
+        ("POST", "/v1/customers/{id}/referral", Some(r#"{"code":"X"}"#), "customer_not_found"),
+        ("POST", "/v1/actions", Some(r#"{"customer_id":"{id}","action_id":"x"}"#), "customer_not_found"),
         ("POST", "/v1/points-add", Some(r#"{"customer_id":"{id}","points":5}"#), "customer_not_found"),
         ("POST", "/v1/points-subtract", Some(r#"{"customer_id":"{id}","points":5}"#), "customer_not_found"),
         ("POST", "/v1/points-add", Some(r#"{"email":"{id}a@b.c","points":5}"#), "customer_not_found"),
@@ -49,7 +56,7 @@ fn another_shops_ids_are_nobodys() {
         let ask = |customer: &str, order: &str, email: &str| {
             let id = match path.split('/').nth(2) {
                 Some("customer-saved-searches") if customer == "1" => saved.as_str(),
-                Some("customers" | "points-add" | "points-subtract") => customer,
+                Some("actions" | "customers" | "points-add" | "points-subtract") => customer,
                 _ => order,
             };
             let body = body.map(|body| body.replace("{id}a@b.c", email).replace("{id}", id));

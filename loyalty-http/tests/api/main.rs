@@ -22,6 +22,8 @@ mod orders;
 mod points;
 mod program;
 mod redemptions;
+mod reports;
 mod saved_searches;
 mod shopify;
 mod support;
+mod time;

@@ -26,7 +26,7 @@ fn points_go_in_and_out() {
     assert_eq!((&short.json()["have"], &short.json()["need"]), (&json!(150), &json!(151)));
     assert_eq!(short.json()["errors"], json!({"points": ["151 points are needed, but only 150 are available."]}));
     let balance = world.get("/v1/customers/1/point-balance").expect(200);
-    assert_eq!(balance.text(), r#"{"customer_id":"1","point_balance":150}"#);
+    assert_eq!(balance.text(), r#"{"customer_id":"1","point_balance":150,"pending":0}"#);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn balances_of_many() {
     let world = World::new();
     world.customer("a", 1);
     world.customer("b,c", 2);
-    let want = r#"{"balances":[{"customer_id":"b,c","point_balance":2},{"customer_id":"a","point_balance":1},{"customer_id":"a","point_balance":1}],"unknown":["x"]}"#;
+    let want = r#"{"balances":[{"customer_id":"b,c","point_balance":2,"pending":0},{"customer_id":"a","point_balance":1,"pending":0},{"customer_id":"a","point_balance":1,"pending":0}],"unknown":["x"]}"#;
     let asked = world.get("/v1/customers/point-balance?customer_ids=b%2Cc,x,a,a").expect(200);
     assert_eq!(asked.text(), want);
     let told = world.post("/v1/customers/point-balance", r#"{"customer_ids":["b,c","x","a","a"]}"#).expect(200);
@@ -128,6 +128,6 @@ fn a_balance_is_a_number_that_every_client_reads() {
     let world = World::new();
     world.customer("\\\"1\\\"", 5);
     let shown = world.get("/v1/customers/%221%22/point-balance").expect(200);
-    assert_eq!(shown.text(), r#"{"customer_id":"\"1\"","point_balance":5}"#);
+    assert_eq!(shown.text(), r#"{"customer_id":"\"1\"","point_balance":5,"pending":0}"#);
     assert_eq!(shown.json()["point_balance"], Value::from(5));
 }

@@ -120,7 +120,11 @@ impl Server {
 
     fn act(&self, action: Action) -> Receipt {
         let now = Timestamp::from_timestamp(TIME, 0).unwrap();
-        match self.store.execute(Request { shop: self.shop, now, idempotency: None, action }).wait() {
+        match self
+            .store
+            .execute(Request { shop: self.shop, now, dry_run: false, idempotency: None, action })
+            .wait()
+        {
             Ok(Reply::Decided(Ok(receipt))) => receipt,
             other => panic!("{other:?}"),
         }

@@ -109,10 +109,14 @@ impl Behind {
     pub(super) fn committed(&mut self, shared: &Shared) {
         for (item, seq) in self.slice.drain(..) {
             match item {
-                Item::Account(id) => shared.accounts.unpin(&id, |record| record.seq == seq),
-                Item::Order(key) => shared.orders.unpin(&key, |record| record.seq == seq),
-                Item::Keyed(key) => shared.keyed.unpin(&key, |record| record.seq == seq),
-                Item::Answer(key) => shared.answers.unpin(&key, |(id, _)| *id == seq),
+                Item::Account(id) => {
+                    if shared.accounts.unpin(&id, |record| record.seq == seq) {
+                        shared.due.remove(id);
+                    }
+                }
+                Item::Order(key) => drop(shared.orders.unpin(&key, |record| record.seq == seq)),
+                Item::Answer(key) => drop(shared.answers.unpin(&key, |(id, _)| *id == seq)),
+                Item::Keyed(key) => drop(shared.keyed.unpin(&key, |record| record.seq == seq)),
             }
         }
     }

@@ -78,14 +78,16 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         }
     }
 
-    /// Lets go of a value that has reached its table, unless it has changed since.
-    pub(super) fn unpin(&self, key: &K, is_written: impl FnOnce(&V) -> bool) {
+    /// Lets go of a value that has reached its table, unless it has changed since. Answers whether it did.
+    pub(super) fn unpin(&self, key: &K, is_written: impl FnOnce(&V) -> bool) -> bool {
         if let Some(mut shard) = self.write(key)
             && let Some(slot) = shard.slots.get_mut(key)
             && is_written(&slot.value)
         {
             slot.pinned = false;
+            return true;
         }
+        false
     }
 
     pub(super) fn remove(&self, key: &K) {
@@ -178,7 +180,7 @@ mod tests {
         assert!((0..100).all(|key| cache.get(&key) == Some(key)));
         let kept = (100..1_000).filter(|key| cache.get(key).is_some()).count();
         assert!(kept < 200, "{kept} values beyond the capacity");
-        (0..100).for_each(|key| cache.unpin(&key, |_| true));
+        (0..100).for_each(|key| assert!(cache.unpin(&key, |_| true)));
         (1_000..3_000).for_each(|key| cache.publish(&key, key, false));
         let kept = (0..3_000).filter(|key| cache.get(key).is_some()).count();
         assert!(kept < 200, "{kept} values beyond the capacity");

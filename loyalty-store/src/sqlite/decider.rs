@@ -129,7 +129,7 @@ impl Decider {
             let mut view = Reading { shared: &shared, staged: &self.staged, flying: self.flying.as_deref() };
             one_bug_stops_one_request(|| transact(&mut view, request))?
         };
-        self.staged.stage(&mut self.writes, shop, now, changes)?;
+        self.staged.stage(&mut self.writes, shop, changes)?;
         self.now = now;
         Ok(reply)
     }

@@ -104,6 +104,22 @@ pub(super) fn each_journal(
     each(db, &format!("{JOURNAL} WHERE seq > ? ORDER BY seq"), [after], |row| visit(journal_row(row)?))
 }
 
+/// Rows of one shop, oldest first.
+pub(super) fn journal_of(
+    db: &Db,
+    shop: ShopId,
+    after: Seq,
+    limit: usize,
+) -> Result<Vec<Arc<JournalRow>>, Failure> {
+    let sql = format!("{JOURNAL} WHERE seq > ? AND shop = ? ORDER BY seq LIMIT ?");
+    let (mut found, limit) = (Vec::new(), i64::try_from(limit).unwrap_or(i64::MAX));
+    each(db, &sql, params![after, shop.0, limit], |row| {
+        found.push(Arc::new(journal_row(row)?));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
 /// The largest number in a column; zero in an empty table.
 pub(super) fn last(db: &Db, column: &str, table: &str) -> Result<i64, Failure> {
     let sql = format!("SELECT coalesce(max({column}), 0) FROM {table}");
@@ -113,7 +129,7 @@ pub(super) fn last(db: &Db, column: &str, table: &str) -> Result<i64, Failure> {
 // Folds.
 
 pub(super) fn account(db: &Db, id: AccountId) -> Result<Option<AccountRecord>, Failure> {
-    one(db, "SELECT shop, seq, at, state FROM account WHERE id = ?", [id.0], |row| account_record(row, 0))
+    one(db, "SELECT shop, seq, at, state, due FROM account WHERE id = ?", [id.0], |row| account_record(row, 0))
 }
 
 fn account_record(row: &Row<'_>, from: usize) -> Result<AccountRecord, Failure> {
@@ -123,11 +139,12 @@ fn account_record(row: &Row<'_>, from: usize) -> Result<AccountRecord, Failure> 
         seq: row.get(column(1))?,
         at: timestamp(row.get(column(2))?)?,
         account: from_json(&row.get::<_, String>(column(3))?)?,
+        due: row.get::<_, Option<i64>>(column(4))?.map(timestamp).transpose()?,
     })
 }
 
 pub(super) fn each_account(db: &Db, mut visit: impl FnMut(AccountId, AccountRecord)) -> Result<(), Failure> {
-    each(db, "SELECT id, shop, seq, at, state FROM account", [], |row| {
+    each(db, "SELECT id, shop, seq, at, state, due FROM account", [], |row| {
         visit(AccountId(row.get(0)?), account_record(row, 1)?);
         Ok(())
     })
@@ -135,11 +152,12 @@ pub(super) fn each_account(db: &Db, mut visit: impl FnMut(AccountId, AccountReco
 
 /// A state never steps back, whoever writes it.
 pub(super) fn put_account(db: &Db, id: AccountId, record: &AccountRecord) -> Result<(), Failure> {
-    let sql = "INSERT INTO account (id, shop, seq, at, state) VALUES (?, ?, ?, ?, ?)
-        ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, at = excluded.at, state = excluded.state
+    let sql = "INSERT INTO account (id, shop, seq, at, state, due) VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT (id) DO UPDATE SET
+            seq = excluded.seq, at = excluded.at, state = excluded.state, due = excluded.due
         WHERE excluded.seq > seq";
-    let state = to_json(&record.account)?;
-    db.prepare_cached(sql)?.execute(params![id.0, record.shop.0, record.seq, micros(record.at), state])?;
+    let (state, due) = (to_json(&record.account)?, record.due.map(micros));
+    db.prepare_cached(sql)?.execute(params![id.0, record.shop.0, record.seq, micros(record.at), state, due])?;
     Ok(())
 }
 
@@ -269,7 +287,8 @@ pub(super) fn prune_answers(db: &Db, before: Timestamp, limit: usize) -> Result<
 // Customers.
 
 const CUSTOMER: &str =
-    "SELECT account, shop, customer_id, email, profile, created_at, updated_at, revision FROM customer";
+    "SELECT account, shop, customer_id, email, profile, created_at, updated_at, revision, birthday_set_at,
+        steady_since, household FROM customer";
 
 fn customer_record(row: &Row<'_>) -> Result<CustomerRecord, Failure> {
     let id: Option<String> = row.get(2)?;
@@ -283,6 +302,9 @@ fn customer_record(row: &Row<'_>) -> Result<CustomerRecord, Failure> {
         created_at: timestamp(row.get(5)?)?,
         updated_at: timestamp(row.get(6)?)?,
         revision: row.get(7)?,
+        birthday_set_at: row.get::<_, Option<i64>>(8)?.map(timestamp).transpose()?,
+        steady_since: timestamp(row.get(9)?)?,
+        household: from_json(&row.get::<_, String>(10)?)?,
     })
 }
 
@@ -330,11 +352,13 @@ pub(super) fn put_customer(db: &Db, change: &CustomerChange) -> Result<(), Failu
         return Ok(());
     };
     let sql = "INSERT INTO customer
-        (account, shop, customer_id, email, email_key, profile, created_at, updated_at, revision)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        (account, shop, customer_id, email, email_key, profile, created_at, updated_at, revision,
+         birthday_set_at, steady_since, household)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (account) DO UPDATE SET customer_id = excluded.customer_id, email = excluded.email,
             email_key = excluded.email_key, profile = excluded.profile, updated_at = excluded.updated_at,
-            revision = excluded.revision";
+            revision = excluded.revision, birthday_set_at = excluded.birthday_set_at,
+            steady_since = excluded.steady_since, household = excluded.household";
     let values = params![
         record.account.0,
         record.shop.0,
@@ -345,6 +369,9 @@ pub(super) fn put_customer(db: &Db, change: &CustomerChange) -> Result<(), Failu
         micros(record.created_at),
         micros(record.updated_at),
         record.revision,
+        record.birthday_set_at.map(micros),
+        micros(record.steady_since),
+        to_json(&record.household)?,
     ];
     db.prepare_cached(sql)?.execute(values)?;
     Ok(())

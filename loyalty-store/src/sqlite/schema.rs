@@ -13,10 +13,10 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const APPLICATION_ID: i64 = 0x6c6f_7961;
 
 /// The format that this program writes.
-const NEWEST: i64 = 3;
+const NEWEST: i64 = 4;
 
 /// One step a format version. Never changed once released; a new format is a new step.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     CREATE TABLE shop (
         id INTEGER PRIMARY KEY,
@@ -174,6 +174,29 @@ const MIGRATIONS: [&str; 3] = [
         PRIMARY KEY (shop, key)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX discount_code_of_rule ON discount_code (rule, id);
+",
+    "
+    -- When something is due next for an account. Follows from its state, the programs and the customer.
+    ALTER TABLE account ADD COLUMN due INTEGER;
+    CREATE INDEX account_due ON account (due) WHERE due IS NOT NULL;
+    -- Shops whose accounts do not all know what is due next: up to which account they do.
+    CREATE TABLE sweep (
+        shop INTEGER PRIMARY KEY REFERENCES shop,
+        up_to INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO sweep SELECT id, 0 FROM shop;
+    ALTER TABLE customer ADD COLUMN birthday_set_at INTEGER;
+    ALTER TABLE customer ADD COLUMN steady_since INTEGER NOT NULL DEFAULT 0;
+    UPDATE customer SET steady_since = created_at;
+    ALTER TABLE customer ADD COLUMN household TEXT NOT NULL DEFAULT '[]';
+    -- Names of which a shop has each only once. Written with the journal row that claims them.
+    CREATE TABLE claim (
+        shop INTEGER NOT NULL REFERENCES shop,
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        account INTEGER NOT NULL,
+        PRIMARY KEY (shop, kind, name)
+    ) STRICT, WITHOUT ROWID;
 ",
 ];
 

@@ -9,6 +9,7 @@ use loyalty_core::{AccountId, CodeId, CustomerId, Email, OrderId, PriceRuleId, P
 use rusqlite::Connection;
 
 use super::cache::Cache;
+use super::time::{self, Waiting};
 use super::{Settings, discount, rows, schema};
 use crate::discount::index::Indexed;
 use crate::error::Failure;
@@ -16,6 +17,7 @@ use crate::keyed::{Key, Keyed};
 use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, OrderRecord};
 use crate::shop::{KeyRecord, Shop};
+use crate::terms::{History, Terms};
 use crate::transact::{CustomerChange, Kept};
 
 /// How long a key is believed to be alive. Another process may revoke it.
@@ -44,6 +46,9 @@ pub(super) struct Shared {
     by_email: Cache<(ShopId, String), AccountId>,
     pub(super) answers: Cache<(ShopId, [u8; 16]), Placed>,
     pub(super) programs: Cache<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
+    pub(super) histories: Cache<ShopId, Arc<History>>,
+    /// What is due next for accounts that have not reached their table.
+    pub(super) due: Waiting,
     shops: Cache<ShopId, Arc<Shop>>,
     keys: RwLock<KeyMap>,
 }
@@ -66,6 +71,8 @@ impl Shared {
             by_email: Cache::new(size),
             answers: Cache::new(size),
             programs: Cache::new(256),
+            histories: Cache::new(256),
+            due: Waiting::default(),
             shops: Cache::new(256),
             keys: RwLock::default(),
         }
@@ -119,6 +126,8 @@ impl Shared {
         self.by_email.clear();
         self.answers.clear();
         self.programs.clear();
+        self.histories.clear();
+        self.due.clear();
         self.shops.clear();
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -175,6 +184,27 @@ impl Shared {
         self.programs.get_or_load(&(shop, version), || self.read(|db| rows::program(db, shop, version)))
     }
 
+    pub(super) fn history(&self, shop: ShopId) -> Result<Option<Arc<History>>, Failure> {
+        self.histories.get_or_load(&shop, || self.read(|db| Ok(time::history(db, shop)?.map(Arc::new))))
+    }
+
+    pub(super) fn version(&self, shop: ShopId, version: ProgramVersion) -> Result<Arc<Program>, Failure> {
+        let found = self.program(shop, Some(version))?;
+        let lost = || Failure::Corrupt(format!("shop {shop} has no program {version}"));
+        found.map(|(_, program)| program).ok_or_else(lost)
+    }
+
+    /// The programs that an account has to do with, by a history that was read before the account was:
+    /// accounts are published first.
+    fn terms(
+        &self,
+        history: &Arc<History>,
+        customer: &CustomerRecord,
+        account: &AccountRecord,
+    ) -> Result<Arc<Terms>, Failure> {
+        history.terms_of(account, Some(customer), |version| self.version(customer.shop, version))
+    }
+
     pub(super) fn shop(&self, id: ShopId) -> Result<Option<Arc<Shop>>, Failure> {
         self.shops.get_or_load(&id, || {
             let shops = self.read(rows::shops)?;
@@ -203,9 +233,11 @@ impl Shared {
     /// another, is only half published.
     pub(super) fn view_of(&self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
         let Some(record) = self.customer(account)? else { return Ok(None) };
-        let account = self.account(account)?;
-        let account = account.filter(|account| account.account.merged_into().is_none());
-        Ok(account.map(|account| CustomerView::new(record, account)))
+        let Some(history) = self.history(record.shop)? else { return Ok(None) };
+        let account = self.account(account)?.filter(|account| account.account.merged_into().is_none());
+        let Some(account) = account else { return Ok(None) };
+        let terms = self.terms(&history, &record, &account)?;
+        Ok(Some(CustomerView::new(record, account, terms)))
     }
 
     /// Keeps memory as one commit left it, until the read lets go.
@@ -216,12 +248,15 @@ impl Shared {
     /// The same for a record that a scan has come to: what it passes by is not kept in memory. Read on a
     /// connection of its own, since the scan's sees the tables as they were when it began.
     pub(super) fn glimpse(&self, record: &CustomerRecord) -> Result<Option<CustomerView>, Failure> {
+        let Some(history) = self.history(record.shop)? else { return Ok(None) };
         let account = match self.accounts.get(&record.account) {
             Some(account) => Some(account),
             None => self.read(|db| rows::account(db, record.account))?.map(Arc::new),
         };
         let account = account.filter(|account| account.account.merged_into().is_none());
-        Ok(account.map(|account| CustomerView::new(Arc::new(record.clone()), account)))
+        let Some(account) = account else { return Ok(None) };
+        let terms = self.terms(&history, record, &account)?;
+        Ok(Some(CustomerView::new(Arc::new(record.clone()), account, terms)))
     }
 
     // What the writer tells after a commit.

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::catalogue::{self, StagedShelf};
 use super::shared::{Placed, Shared};
-use super::{discount, rows};
+use super::{claim, discount, rows, time};
 use crate::catalogue::SavedSearch;
 use crate::discount::facts::DiscountView;
 use crate::discount::index::Indexed;
@@ -23,7 +23,8 @@ use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::Reply;
 use crate::shop::Shop;
-use crate::transact::{CatalogueView, Changes, CustomerChange, Kept, Shelved, View};
+use crate::terms::{History, Published};
+use crate::transact::{CatalogueView, Changes, Claim, CustomerChange, Kept, Shelved, View};
 
 /// A reply and where it is awaited.
 pub(super) type Answered = (oneshot::Sender<Result<Reply, Failure>>, Result<Reply, Failure>);
@@ -54,29 +55,42 @@ pub(super) struct Writes {
     journal: Vec<(Arc<JournalRow>, String)>,
     customers: Vec<CustomerChange>,
     indexed: Vec<(ShopId, Indexed)>,
-    programs: Vec<(ShopId, ProgramVersion, Arc<Program>, Timestamp)>,
+    programs: Vec<(ShopId, Published)>,
+    sweeps: Vec<(ShopId, Option<AccountId>)>,
+    dues: Vec<(AccountId, Option<Timestamp>)>,
+    claims: Vec<(ShopId, Claim, AccountId)>,
     shelved: Vec<(ShopId, Vec<Shelved>, Option<i64>)>,
     answers: Vec<Placed>,
 }
 
 impl Writes {
     pub(super) fn is_empty(&self) -> bool {
-        let Self { journal, customers, indexed, programs, shelved, answers } = self;
+        let Self { journal, customers, indexed, programs, sweeps, dues, claims, shelved, answers } = self;
         let records = journal.is_empty() && customers.is_empty() && programs.is_empty() && shelved.is_empty();
-        records && indexed.is_empty() && answers.is_empty()
+        let found = indexed.is_empty() && sweeps.is_empty() && dues.is_empty() && claims.is_empty();
+        records && found && answers.is_empty()
     }
 
     pub(super) fn write(&self, db: &Connection) -> Result<(), Failure> {
         self.journal.iter().try_for_each(|(row, events)| rows::append_journal(db, row, events))?;
         self.customers.iter().try_for_each(|change| rows::put_customer(db, change))?;
         self.indexed.iter().try_for_each(|(shop, change)| discount::put_index(db, *shop, change))?;
-        for (shop, version, program, now) in &self.programs {
-            rows::add_program(db, *shop, *version, program, *now)?;
+        for (shop, Published { version, program, from }) in &self.programs {
+            rows::add_program(db, *shop, *version, program, *from)?;
         }
+        self.sweeps.iter().try_for_each(|(shop, up_to)| time::put_sweep(db, *shop, *up_to))?;
         for (shop, shelved, numbered) in &self.shelved {
             catalogue::write(db, *shop, shelved, *numbered)?;
         }
+        for (shop, name, account) in &self.claims {
+            claim::write(db, *shop, name, *account)?;
+        }
         self.answers.iter().try_for_each(|(id, kept)| rows::append_answer(db, *id, kept))
+    }
+
+    /// After what is written behind, which knows nothing of this batch.
+    pub(super) fn write_dues(&self, db: &Connection) -> Result<(), Failure> {
+        self.dues.iter().try_for_each(|(account, due)| time::put_due(db, *account, *due))
     }
 }
 
@@ -97,6 +111,8 @@ pub(super) struct Staged {
     pub(super) answers: HashMap<(ShopId, [u8; 16]), Placed>,
     /// By version, and the newest by none.
     pub(super) programs: HashMap<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
+    pub(super) histories: HashMap<ShopId, Arc<History>>,
+    pub(super) claims: HashMap<(ShopId, Claim), AccountId>,
 }
 
 impl Staged {
@@ -116,17 +132,13 @@ impl Staged {
             shelf: StagedShelf::default(),
             answers: HashMap::new(),
             programs: HashMap::new(),
+            histories: HashMap::new(),
+            claims: HashMap::new(),
         }
     }
 
     /// Takes the changes of one request: all of them, or none where a record cannot be written.
-    pub(super) fn stage(
-        &mut self,
-        writes: &mut Writes,
-        shop: ShopId,
-        now: Timestamp,
-        changes: Changes,
-    ) -> Result<(), Failure> {
+    pub(super) fn stage(&mut self, writes: &mut Writes, shop: ShopId, changes: Changes) -> Result<(), Failure> {
         let events = changes.journal.iter().map(|row| rows::to_json(&*row.events));
         let events = events.collect::<Result<Vec<_>, _>>()?;
         for (row, events) in changes.journal.into_iter().zip(events) {
@@ -143,11 +155,21 @@ impl Staged {
             writes.customers.push(change.clone());
             self.customers.push(change);
         }
-        if let Some((version, program)) = changes.program {
+        if let Some(published) = changes.program {
+            let version = published.version;
             for asked in [None, Some(version)] {
-                self.programs.insert((shop, asked), (version, Arc::clone(&program)));
+                self.programs.insert((shop, asked), (version, Arc::clone(&published.program)));
             }
-            writes.programs.push((shop, version, program, now));
+            writes.programs.push((shop, published));
+        }
+        if let Some(history) = changes.history {
+            writes.sweeps.push((shop, history.sweep()));
+            self.histories.insert(shop, history);
+        }
+        writes.dues.extend(changes.dues);
+        for (claim, account) in changes.claims {
+            writes.claims.push((shop, claim.clone(), account));
+            self.claims.insert((shop, claim), account);
         }
         if !changes.shelved.is_empty() {
             self.shelf.stage(shop, &changes.shelved, changes.numbered);
@@ -243,8 +265,15 @@ impl DiscountView for Reading<'_> {
     }
 
     fn customer_view(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
-        let Some(record) = self.customer(account)? else { return Ok(None) };
-        Ok(self.account(account)?.map(|account| CustomerView::new(record, account)))
+        let Some(customer) = self.customer(account)? else { return Ok(None) };
+        let (shop, account) = (customer.shop, self.account(account)?);
+        let (Some(account), Some(history)) = (account, self.history(shop)?) else { return Ok(None) };
+        let terms = history.terms_of(&account, Some(&customer), |version| {
+            let found = self.program(shop, Some(version))?;
+            let lost = || Failure::Corrupt(format!("shop {shop} has no program {version}"));
+            found.map(|(_, program)| program).ok_or_else(lost)
+        })?;
+        Ok(Some(CustomerView::new(customer, account, terms)))
     }
 }
 
@@ -262,6 +291,25 @@ impl View for Reading<'_> {
             Some(program) => Ok(Some(program.clone())),
             None => self.shared.program(shop, version),
         }
+    }
+
+    fn history(&mut self, shop: ShopId) -> Result<Option<Arc<History>>, Failure> {
+        match self.staged(|staged| staged.histories.get(&shop)) {
+            Some(history) => Ok(Some(Arc::clone(history))),
+            None => self.shared.history(shop),
+        }
+    }
+
+    fn accounts(&mut self, shop: ShopId, after: AccountId, limit: usize) -> Result<Vec<AccountId>, Failure> {
+        let mut accounts = self.shared.read(|db| time::accounts(db, shop, after, limit))?;
+        let batches = [Some(self.staged), self.flying].into_iter().flatten();
+        let staged = batches.flat_map(|staged| staged.by_account.values().flatten());
+        let fresh = staged.filter(|record| record.shop == shop && record.account > after);
+        accounts.extend(fresh.map(|record| record.account));
+        accounts.sort_unstable();
+        accounts.dedup();
+        accounts.truncate(limit);
+        Ok(accounts)
     }
 
     fn account(&mut self, account: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure> {

@@ -21,6 +21,7 @@ use rusqlite::Connection;
 use super::behind::Behind;
 use super::shared::Shared;
 use super::staged::{Batch, Last, Staged, Writes};
+use super::time::Restored;
 use super::{Settings, discount, rows, schema};
 use crate::error::Failure;
 use crate::keyed::{self, Keyed};
@@ -141,6 +142,7 @@ impl Writer {
         if self.behind.is_writing() {
             self.write_behind(count)?;
         }
+        writes.write_dues(&self.db)?;
         self.db.execute_batch("COMMIT").map_err(|error| Failure::UnknownOutcome(error.to_string()))
     }
 
@@ -167,6 +169,7 @@ impl Writer {
         staged.indexed.iter().for_each(|(shop, change)| shared.publish_index(*shop, change));
         for (id, record) in &staged.accounts {
             shared.accounts.publish(id, Arc::clone(record), true);
+            shared.due.put(*id, record);
             self.behind.account(*id);
         }
         for (key, record) in &staged.orders {
@@ -180,6 +183,10 @@ impl Writer {
         }
         for (key, program) in &staged.programs {
             shared.programs.publish(key, program.clone(), false);
+        }
+        // After the accounts: whoever reads that all of them know what is due reads it of them.
+        for (shop, history) in &staged.histories {
+            shared.histories.publish(shop, Arc::clone(history), false);
         }
         self.last = staged.last;
     }
@@ -266,7 +273,10 @@ impl Writer {
             }
             Ok(())
         })?;
-        for (id, record) in accounts.into_iter().filter_map(|(id, record)| Some((id, record?))) {
+        let mut restored = Restored::default();
+        for (id, mut record) in accounts.into_iter().filter_map(|(id, record)| Some((id, record?))) {
+            restored.find_due(&self.db, id, &mut record)?;
+            self.shared.due.put(id, &record);
             self.shared.accounts.publish(&id, Arc::new(record), true);
             self.behind.account(id);
         }
@@ -290,7 +300,7 @@ impl Writer {
 }
 
 /// The record of a key, loaded once.
-fn loaded<K: Eq + std::hash::Hash, T>(
+pub(super) fn loaded<K: Eq + std::hash::Hash, T>(
     records: &mut HashMap<K, Option<T>>,
     key: K,
     load: impl FnOnce() -> Result<Option<T>, Failure>,

@@ -66,7 +66,7 @@ impl<V: View> Transaction<'_, V> {
         let account = self.follow(known.account)?;
         self.command(Some(account), command)?;
         self.settle_code(id)?;
-        let found = super::Found { account, created: false };
+        let found = super::Found { account, created: false, registered: false };
         let redemption = Some(Box::new(self.issued(id)?));
         Ok(Receipt { redemption, ..self.receipt(Some(&found), None)? })
     }

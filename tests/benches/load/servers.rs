@@ -109,7 +109,7 @@ fn add_customers(store: &dyn Store, shop: ShopId) {
         };
         let (presence, conflict, commands) = (Presence::MustNot, EmailConflict::Refuse, Vec::new());
         let action = Action::Customer { who, presence, change, conflict, if_match: None, commands };
-        store.execute(Transaction { shop, now: Clock::system().now(), idempotency: None, action })
+        store.execute(Transaction { shop, now: Clock::system().now(), dry_run: false, idempotency: None, action })
     };
     let numbers: Vec<u64> = (0..CUSTOMERS).collect();
     for some in numbers.chunks(1_000) {

@@ -1,0 +1,260 @@
+//! A year of a customer's life, told month by month: tiers, points that end, a birthday, a friend.
+//!
+//! A store in memory and a clock that is moved by hand: what the shop tells, and what time brings about by
+//! itself. Run with `cargo run --example vip`.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use loyalty_core::{
+    Command, Currency, CustomerId, Event, Line, LineId, Order, OrderId, Origin, Program, Quantity, Refund,
+    RefundId, Refunded, ShopId, Status, Timestamp, Zone,
+};
+use loyalty_store::{
+    Action, Change, EmailConflict, MemoryStore, NewShop, Presence, ProfileChange, Receipt, Reply, Request, Store,
+    Who,
+};
+
+const PROGRAM: &str = r#"{
+    "expiry": {"per_lot": {"after": "P6M", "round_up_to": "month"}},
+    "hold": "P14D",
+    "tiers": [
+        {"id": "silver", "name": "Silver", "threshold": "200", "multiplier": "1.5", "entry": {"points": 25}},
+        {"id": "gold", "name": "Gold", "threshold": "500", "multiplier": "2", "entry": {"points": 100}}
+    ],
+    "tiering": {"window": {"rolling": "P6M"}, "grace": "P1M"},
+    "actions": [
+        {"id": "hello", "kind": "sign_up", "points": 50},
+        {"id": "cake", "kind": "birthday", "points": 75},
+        {"id": "years", "kind": "anniversary", "points": 30},
+        {"id": "review", "kind": "review", "points": 10, "limits": [{"points": 15, "per": "month", "partial": true}]}
+    ],
+    "referrals": {"sent": 150, "received": 50, "hold": "P30D"}
+}"#;
+
+type Done = Result<(), Box<dyn Error>>;
+
+fn main() -> Done {
+    let mut year = Year::begin()?;
+    year.month("2026-01", "Ada signs up, and says when she was born.")?;
+    year.sign_up("ada", Some("1990-05-04"))?;
+    year.order("ada", "1001", "120.00")?;
+    year.month("2026-02", "She buys more, which makes her Silver from the next order on.")?;
+    year.order("ada", "1002", "90.00")?;
+    year.month("2026-03", "Two reviews; the second finds the month's limit. She asks for a code for friends.")?;
+    year.review("ada")?;
+    year.review("ada")?;
+    let code = year.code("ada")?;
+    year.month("2026-04", "Bob comes by her code, and orders.")?;
+    year.sign_up("bob", None)?;
+    year.join("bob", &code)?;
+    year.order("bob", "2001", "60.00")?;
+    year.month("2026-05", "Her birthday, and a big order at Silver's one and a half points.")?;
+    year.order("ada", "1003", "320.00")?;
+    year.month("2026-06", "She sends some of it back. That undoes Gold at once.")?;
+    year.refund("1003", "R1", "200.00")?;
+    year.month("2026-07", "She spends what she has for a cup, before the first of it ends.")?;
+    year.spend("ada", 200)?;
+    for month in ["2026-08", "2026-09", "2026-10", "2026-11", "2026-12"] {
+        year.month(month, "Nothing is heard of her.")?;
+    }
+    year.month("2027-01", "A year since her first order.")?;
+    year.end()
+}
+
+/// A shop, its clock, and how far the story is told.
+struct Year {
+    store: MemoryStore,
+    shop: ShopId,
+    zone: Zone,
+    now: Timestamp,
+    told: i64,
+}
+
+impl Year {
+    fn begin() -> Result<Self, Box<dyn Error>> {
+        let (store, now) = (MemoryStore::default(), "2026-01-01T00:00:00Z".parse()?);
+        let zone = "Europe/Berlin".parse()?;
+        let shop = store.create_shop(&NewShop { name: "Tea".to_owned(), currency: Currency::EUR, zone }, now)?.id;
+        let year = Self { store, shop, zone, now, told: 0 };
+        let program = Program::from_json(PROGRAM).map_err(|faults| format!("{faults:?}"))?;
+        year.act(Action::PublishProgram { program: Box::new(program), replaces: None })?;
+        Ok(year)
+    }
+
+    /// Ends the month before, and goes to noon of the tenth of this one.
+    fn month(&mut self, month: &str, sentence: &str) -> Done {
+        self.pass(&format!("{month}-01T00:00:00Z"))?;
+        println!("\n{month}  {sentence}");
+        self.pass(&format!("{month}-10T12:00:00Z"))
+    }
+
+    fn end(&mut self) -> Done {
+        self.pass("2027-02-01T00:00:00Z")?;
+        self.stand()
+    }
+
+    /// Time passes: what it brings about is written down, as the server's scheduler does.
+    fn pass(&mut self, until: &str) -> Done {
+        self.now = until.parse()?;
+        loop {
+            let due = self.store.due(self.now, None, 10)?;
+            if due.is_empty() {
+                break;
+            }
+            for due in due {
+                self.act(Action::CatchUp(due.account))?;
+            }
+        }
+        self.tell()
+    }
+
+    fn sign_up(&mut self, name: &str, birthday: Option<&str>) -> Done {
+        let change = ProfileChange {
+            birthday: birthday.map_or(Ok(Change::Keep), |day| day.parse().map(|day| Change::Set(Some(day))))?,
+            ..ProfileChange::default()
+        };
+        self.act(Action::Customer {
+            who: who(name)?,
+            presence: Presence::MustNot,
+            change,
+            conflict: EmailConflict::Refuse,
+            if_match: None,
+            commands: vec![Command::SignUp],
+        })?;
+        self.tell()
+    }
+
+    fn order(&mut self, name: &str, order: &str, total: &str) -> Done {
+        let (line, amount) = (LineId::new("1")?, total.parse()?);
+        let line = Line {
+            id: line,
+            product: None,
+            categories: Vec::new(),
+            quantity: Quantity::from(1),
+            amount,
+            gift_card: false,
+        };
+        let snapshot = Arc::new(Order { lines: vec![line], total: amount, ..Order::default() });
+        let (order, status, origin) = (OrderId::new(order)?, Status::Paid, Origin::Shop);
+        let command = Command::RecordOrder { order, snapshot, status, at: None, origin };
+        self.act(Action::Order { command, customer: Some(who(name)?), change: ProfileChange::default() })?;
+        self.tell()
+    }
+
+    fn refund(&mut self, order: &str, refund: &str, amount: &str) -> Done {
+        let refund = Refund { id: RefundId::new(refund)?, refunded: Refunded::Amount(amount.parse()?) };
+        let (order, excess) = (OrderId::new(order)?, loyalty_core::Excess::Refuse);
+        let command = Command::RefundOrder { order, refund, excess, at: None };
+        self.act(Action::Order { command, customer: None, change: ProfileChange::default() })?;
+        self.tell()
+    }
+
+    fn review(&mut self, name: &str) -> Done {
+        let review = Command::PerformAction { action: "review".parse()?, points: None };
+        self.act(Action::customer(who(name)?, Presence::Must, vec![review]))?;
+        self.tell()
+    }
+
+    fn spend(&mut self, name: &str, points: u32) -> Done {
+        let spend = Command::SubtractPoints { points: points.into(), grounds: loyalty_core::Grounds::default() };
+        self.act(Action::customer(who(name)?, Presence::Must, vec![spend]))?;
+        self.tell()
+    }
+
+    /// A server draws the bits at random.
+    fn code(&mut self, name: &str) -> Result<String, Box<dyn Error>> {
+        let issue = Command::IssueReferralCode { entropy: *b"ada's code" };
+        let receipt = self.act(Action::customer(who(name)?, Presence::Must, vec![issue]))?;
+        self.tell()?;
+        let customer = receipt.customer.ok_or("nobody got a code")?;
+        Ok(customer.account().deeds().referral_code().unwrap_or_default().to_owned())
+    }
+
+    fn join(&mut self, name: &str, code: &str) -> Done {
+        let (who, change, code) = (who(name)?, ProfileChange::default(), code.to_owned());
+        self.act(Action::JoinReferral { who, change, code })?;
+        self.tell()
+    }
+
+    fn act(&self, action: Action) -> Result<Receipt, Box<dyn Error>> {
+        let (shop, now) = (self.shop, self.now);
+        let request = Request { shop, now, dry_run: false, idempotency: None, action };
+        match self.store.execute(request).wait()? {
+            Reply::Decided(outcome) => Ok(outcome?),
+            Reply::Kept { .. } => Err("an answer was kept that nobody asked for".into()),
+        }
+    }
+
+    /// Tells what the journal has that was not told yet.
+    fn tell(&mut self) -> Done {
+        for row in self.store.journal(self.shop, self.told, 1_000)? {
+            self.told = row.seq;
+            let customer = row.account.map(|account| self.store.customer_of(self.shop, account)).transpose()?;
+            let name = customer.flatten().and_then(|customer| customer.record().id.clone());
+            for event in row.events.iter() {
+                let day = self.zone.local(event.at().unwrap_or(row.at))?.format("%d %b");
+                if let (Some(sentence), Some(name)) = (sentence(event), &name) {
+                    println!("  {day}  {name}: {sentence}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where Ada stands, and what will be if nothing happens.
+    fn stand(&self) -> Done {
+        let ada = self.store.customer(self.shop, &who("ada")?)?.ok_or("Ada is gone")?;
+        let status = ada.tier_status(self.now);
+        let tier = status.tier.map_or_else(|| "no tier".to_owned(), |tier| tier.to_string());
+        println!("\nAda has {} points and {tier}.", ada.balance(self.now));
+        if let Some(lot) = ada.as_of(self.now).lots().iter().next()
+            && let Some(end) = lot.expires_at
+        {
+            println!("{} of them end on {}.", lot.points, self.zone.local(end)?.date());
+        }
+        let verified = self.store.verify()?;
+        println!("{} journal rows, folded anew: {} differences.", verified.rows, verified.differences.len());
+        Ok(())
+    }
+}
+
+fn who(name: &str) -> Result<Who, Box<dyn Error>> {
+    Ok(Who::Id(CustomerId::new(name)?))
+}
+
+/// What a person would say of an event; nothing of facts that move no points.
+fn sentence(event: &Event) -> Option<String> {
+    if let Event::PointsAwarded { reckoning, lot, .. } = event {
+        let pending = lot.as_ref().and_then(|lot| lot.pending_until);
+        let held = pending.map_or_else(String::new, |until| format!(" Pending until {}.", until.format("%d %b")));
+        Some(format!("{reckoning}{held}"))
+    } else if let Event::PointsTakenBack { reckoning, .. } = event {
+        Some(reckoning.to_string())
+    } else if let Event::AwardGiven { award, points, .. } = event {
+        Some(award.sentence(*points))
+    } else if let Event::AwardTakenBack { reason, .. } = event {
+        Some(format!("What was given {reason} is taken back."))
+    } else if let Event::PointsExpired { points, .. } = event {
+        Some(format!("{points} points end unspent."))
+    } else if let Event::PointsReleased { points, .. } = event {
+        Some(format!("{points} pending points can be spent."))
+    } else if let Event::PointsSubtracted { .. } = event {
+        Some(format!("{} points are spent.", event.points().negated()))
+    } else if let Event::TierChanged { change } = event {
+        Some(change.to_string())
+    } else if let Event::TierLapsed { tier, until, .. } = event {
+        Some(format!(
+            "What was done lately is not enough for tier {tier}; it is kept until {}.",
+            until.format("%d %b")
+        ))
+    } else if let Event::TierRetained { tier, .. } = event {
+        Some(format!("Qualifies again for tier {tier}."))
+    } else if let Event::ReferralCodeIssued { code, .. } = event {
+        Some(format!("Has the code {code} for friends."))
+    } else if let Event::ReferralJoined { .. } = event {
+        Some("Came by a friend's code.".to_owned())
+    } else {
+        None
+    }
+}

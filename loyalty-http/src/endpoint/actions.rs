@@ -1,0 +1,26 @@
+//! What customers do besides ordering: actions of the program, and codes that they type.
+
+use hyper::StatusCode;
+use loyalty_store::{Action, Presence, Receipt};
+
+use super::{Call, Work, to_json};
+use crate::problem::Problem;
+use crate::wire::award::{ActionAnswer, ActionBody};
+
+/// `POST /v1/actions`
+pub(crate) fn perform(call: &Call<'_>) -> Result<Work, Problem> {
+    let (who, command) = call.body::<ActionBody>()?.parse()?;
+    let named = if who.id().is_some() { "/customer_id" } else { "/email" };
+    let action = Action::customer(who.clone(), Presence::Must, vec![command]);
+    let body = move |receipt: &Receipt| to_json(&ActionAnswer::new(&who, receipt));
+    Ok(Work::write(action, StatusCode::OK, body, move |rejection| {
+        let param = match rejection.code() {
+            "customer_not_found" => named,
+            "unknown_action" | "action_not_open" | "limit_reached" => "/action_id",
+            "unknown_code" => "/code",
+            "no_points_override" | "points_out_of_range" | "invalid_points" => "/points",
+            _ => return None,
+        };
+        Some(param.to_owned())
+    }))
+}

@@ -1,0 +1,48 @@
+//! Referrals: a customer's code, who came by it, and what it brought.
+
+use hyper::StatusCode;
+use loyalty_core::{Command, CustomerId};
+use loyalty_store::{Action, EmailConflict, Presence, Receipt, Rejection, Who};
+
+use super::{Answer, Call, Work, customers, to_json};
+use crate::problem::Problem;
+use crate::wire::referral::{CodeBody, JoinBody, ReferralsAnswer};
+
+/// `POST /v1/customers/{customer_id}/referral-code`: a new code, or the one that is there. A dry run draws
+/// another code than the real one will.
+pub(crate) fn issue(call: &Call<'_>) -> Result<Work, Problem> {
+    let who = Who::Id(call.path::<CustomerId>("customer_id")?);
+    let change = call.body::<CodeBody>()?.parse()?;
+    let mut entropy = [0; 10];
+    getrandom::fill(&mut entropy).map_err(Problem::internal)?;
+    let (presence, conflict, if_match) = (Presence::Must, EmailConflict::Refuse, None);
+    let commands = vec![Command::IssueReferralCode { entropy }];
+    let action = Action::Customer { who, presence, change, conflict, if_match, commands };
+    Ok(Work::write(action, StatusCode::OK, of_receipt, blame))
+}
+
+/// `POST /v1/customers/{customer_id}/referral`: the customer came by this code.
+pub(crate) fn join(call: &Call<'_>) -> Result<Work, Problem> {
+    let who = Who::Id(call.path::<CustomerId>("customer_id")?);
+    let (code, change) = call.body::<JoinBody>()?.parse()?;
+    Ok(Work::write(Action::JoinReferral { who, change, code }, StatusCode::OK, of_receipt, blame))
+}
+
+/// `GET /v1/customers/{customer_id}/referrals`
+pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
+    let customer = customers::find(call, call.path("customer_id")?)?;
+    Ok(Work::Done(Answer::ok(&ReferralsAnswer::new(&customer))))
+}
+
+fn of_receipt(receipt: &Receipt) -> Vec<u8> {
+    to_json(&ReferralsAnswer::of_receipt(receipt))
+}
+
+fn blame(rejection: &Rejection) -> Option<String> {
+    let param = match rejection.code() {
+        "customer_not_found" => "customer_id",
+        "referral_code_not_found" | "referral_refused" => "/code",
+        _ => return None,
+    };
+    Some(param.to_owned())
+}

@@ -1,0 +1,110 @@
+//! The scheduler: asks the store what is due, and has it written down.
+//!
+//! Nothing depends on it but the ledger's being up to date: reads are right without it, and what it writes
+//! carries the instant at which it was due. After a week off it catches up, in order, once each.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use loyalty_core::ShopId;
+use loyalty_store::{Action, DueAccount, Failure, Pending, Request, Store};
+use tokio::task;
+
+use crate::clock::Clock;
+
+/// How often the scheduler looks, and how much it asks for at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    /// How long it rests between two looks.
+    pub tick: Duration,
+    /// How many accounts it gives to the store at once; others' requests come in between.
+    pub batch: usize,
+}
+
+impl Default for Schedule {
+    /// Every ten seconds, 256 accounts at once.
+    fn default() -> Self {
+        Self { tick: Duration::from_secs(10), batch: 256 }
+    }
+}
+
+/// What one look did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// For how many accounts something was due.
+    pub caught_up: usize,
+    /// How often a batch of accounts was looked through, since a program was published.
+    pub looked_through: usize,
+}
+
+/// Looks every tick, until `shutdown` resolves. What the store has begun then comes to its end.
+pub async fn run(store: Arc<dyn Store>, clock: Clock, schedule: Schedule, shutdown: impl Future<Output = ()>) {
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let turn = async {
+            match look(&store, &clock, schedule.batch).await {
+                Ok(Done { caught_up: 0, looked_through: 0 }) => {}
+                Ok(Done { caught_up, looked_through }) => {
+                    tracing::info!(caught_up, looked_through, "what was due is written down");
+                }
+                Err(failure) => tracing::warn!(%failure, "what is due could not be written down; trying again"),
+            }
+            tokio::time::sleep(schedule.tick).await;
+        };
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            () = turn => {}
+        }
+    }
+}
+
+/// One look: finds out what is not known to be due, and writes down all that is due by now.
+///
+/// # Errors
+/// The first failure ends it. What was done before stays done; the next look goes on.
+pub async fn look(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Result<Done, Failure> {
+    let batch = batch.max(1);
+    let mut done = Done::default();
+    loop {
+        let shops = read(store, <dyn Store>::unsettled).await?;
+        if shops.is_empty() {
+            break;
+        }
+        for shop in shops {
+            execute(store, clock, shop, Action::FindDue { limit: batch }).await?;
+            done.looked_through = done.looked_through.saturating_add(1);
+        }
+    }
+    // What comes due meanwhile is for the next look, and who has been met once is not met again.
+    let (now, mut after) = (clock.now(), None);
+    loop {
+        let page = read(store, move |store| store.due(now, after, batch)).await?;
+        let catch_up = |due: &DueAccount| execute(store, clock, due.shop, Action::CatchUp(due.account));
+        let begun: Vec<_> = page.iter().map(catch_up).collect();
+        for pending in begun {
+            pending.await?;
+        }
+        done.caught_up = done.caught_up.saturating_add(page.len());
+        match page.last() {
+            Some(last) if page.len() >= batch => after = Some(*last),
+            _ => return Ok(done),
+        }
+    }
+}
+
+/// Begun as soon as it is asked for, not when it is waited for.
+fn execute(store: &Arc<dyn Store>, clock: &Clock, shop: ShopId, action: Action) -> Pending {
+    store.execute(Request { shop, now: clock.now(), dry_run: false, idempotency: None, action })
+}
+
+/// Reads on a thread where it holds nobody up.
+async fn read<T: Send + 'static>(
+    store: &Arc<dyn Store>,
+    read: impl FnOnce(&dyn Store) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let store = Arc::clone(store);
+    let read = task::spawn_blocking(move || read(&*store)).await;
+    read.unwrap_or_else(|error| Err(Failure::Unavailable(error.to_string())))
+}

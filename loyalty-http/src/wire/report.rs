@@ -1,0 +1,209 @@
+//! A report on the wire: as JSON, and as CSV for spreadsheets.
+
+use std::cmp::Reverse;
+use std::fmt::Write;
+
+use loyalty_core::{ActionId, Points, TierId, Timestamp};
+use loyalty_store::{Month, Paid, Report};
+use rust_decimal::Decimal;
+use serde::Serialize;
+
+use super::value::Time;
+
+/// How many actions are told.
+const TOP: usize = 20;
+
+/// What happened from `from` until `until`, and what stands at `at`.
+#[derive(Debug, Serialize)]
+pub(crate) struct ReportAnswer<'a> {
+    from: Time,
+    until: Time,
+    at: Time,
+    issued: IssuedAnswer,
+    redeemed: Points,
+    expired: Points,
+    clawed_back: Points,
+    adjusted: Points,
+    /// Redeemed of issued, in the period; null where nothing was issued.
+    redemption_rate: Option<String>,
+    liability: LiabilityAnswer,
+    members: Vec<MembersAnswer<'a>>,
+    top_actions: Vec<ActionPaid<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct IssuedAnswer {
+    orders: Points,
+    awards: Points,
+    by_hand: Points,
+    total: Points,
+}
+
+/// What customers can spend at the instant of the report.
+#[derive(Debug, Serialize)]
+struct LiabilityAnswer {
+    points: Points,
+    pending: Points,
+    debt: Points,
+    /// In the shop's currency, where it was said what a point is worth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+    by_month: Vec<MonthAnswer>,
+}
+
+#[derive(Debug, Serialize)]
+struct MonthAnswer {
+    /// In which they end; null for never.
+    month: Option<String>,
+    points: Points,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct MembersAnswer<'a> {
+    tier: Option<&'a TierId>,
+    customers: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct ActionPaid<'a> {
+    action_id: &'a ActionId,
+    times: u64,
+    points: Points,
+}
+
+impl<'a> ReportAnswer<'a> {
+    pub(crate) fn new(
+        report: &'a Report,
+        (from, until, at): (Timestamp, Timestamp, Timestamp),
+        point_value: Option<Decimal>,
+    ) -> Self {
+        let value = |points: Points| worth(points, point_value?);
+        let month = |(month, points): (&Option<Month>, &Points)| {
+            let month = month.map(|Month { year, month }| format!("{year:04}-{month:02}"));
+            MonthAnswer { month, points: *points, value: value(*points) }
+        };
+        // Those that never end come last.
+        let mut by_month: Vec<_> = report.outstanding.iter().map(month).collect();
+        by_month
+            .sort_by(|one, other| (one.month.is_none(), &one.month).cmp(&(other.month.is_none(), &other.month)));
+        let mut actions: Vec<(&ActionId, &Paid)> = report.actions.iter().collect();
+        actions.sort_by_key(|(action, paid)| (Reverse(paid.points), *action));
+        let paid = |(action_id, paid): (&'a ActionId, &Paid)| ActionPaid {
+            action_id,
+            times: paid.times,
+            points: paid.points,
+        };
+        let members = report.members.iter();
+        Self {
+            from: Time(from),
+            until: Time(until),
+            at: Time(at),
+            issued: IssuedAnswer {
+                orders: report.by_orders,
+                awards: report.by_awards,
+                by_hand: report.by_hand,
+                total: report.issued(),
+            },
+            redeemed: report.redeemed,
+            expired: report.expired,
+            clawed_back: report.clawed_back,
+            adjusted: report.adjusted,
+            redemption_rate: rate(report.redeemed, report.issued()),
+            liability: LiabilityAnswer {
+                points: report.liability(),
+                pending: report.pending,
+                debt: report.debt,
+                value: value(report.liability()),
+                by_month,
+            },
+            members: members
+                .map(|(tier, customers)| MembersAnswer { tier: tier.as_ref(), customers: *customers })
+                .collect(),
+            top_actions: actions.into_iter().take(TOP).map(paid).collect(),
+        }
+    }
+
+    /// The same as lines of `section,name,points,count`.
+    pub(crate) fn csv(&self) -> String {
+        let mut csv = String::from("section,name,points,count\r\n");
+        let mut line = |section: &str, name: &str, points: Option<Points>, count: Option<u64>| {
+            let number = |number: Option<String>| number.unwrap_or_default();
+            let (points, count) = (number(points.map(|p| p.to_string())), number(count.map(|c| c.to_string())));
+            // A string grows without failing.
+            let _ = write!(csv, "{section},{},{points},{count}\r\n", cell(name));
+        };
+        let IssuedAnswer { orders, awards, by_hand, total } = self.issued;
+        for (name, points) in [("orders", orders), ("awards", awards), ("by_hand", by_hand), ("total", total)] {
+            line("issued", name, Some(points), None);
+        }
+        for (name, points) in [
+            ("redeemed", self.redeemed),
+            ("expired", self.expired),
+            ("clawed_back", self.clawed_back),
+            ("adjusted", self.adjusted),
+        ] {
+            line("period", name, Some(points), None);
+        }
+        for (name, points) in
+            [("total", self.liability.points), ("pending", self.liability.pending), ("debt", self.liability.debt)]
+        {
+            line("liability", name, Some(points), None);
+        }
+        for month in &self.liability.by_month {
+            line("liability_by_month", month.month.as_deref().unwrap_or("never"), Some(month.points), None);
+        }
+        for members in &self.members {
+            line("members", members.tier.map_or("none", TierId::as_str), None, Some(members.customers));
+        }
+        for paid in &self.top_actions {
+            line("action", paid.action_id.as_str(), Some(paid.points), Some(paid.times));
+        }
+        csv
+    }
+}
+
+/// Points in money, exactly.
+fn worth(points: Points, point_value: Decimal) -> Option<String> {
+    Decimal::from(points.get()).checked_mul(point_value).map(|value| value.normalize().to_string())
+}
+
+fn rate(redeemed: Points, issued: Points) -> Option<String> {
+    let share = Decimal::from(redeemed.get()).checked_div(Decimal::from(issued.get()))?;
+    let share = share.round_dp_with_strategy(4, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
+    Some(share.normalize().to_string())
+}
+
+/// A text in a cell: what a spreadsheet would take for a formula is made plain text.
+fn cell(text: &str) -> String {
+    let runs = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '|', '%']);
+    let text = if runs { format!("'{text}") } else { text.to_owned() };
+    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_hold_no_formula_and_no_second_cell() {
+        for (text, want) in [
+            ("plan", "plan"),
+            ("=1+1", "'=1+1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("-2,3", "\"'-2,3\""),
+            ("a \"b\"", "\"a \"\"b\"\"\""),
+            ("+HYPERLINK(\"x\")", "\"'+HYPERLINK(\"\"x\"\")\""),
+        ] {
+            assert_eq!(cell(text), want);
+        }
+    }
+
+    #[test]
+    fn rates_and_values_are_exact() {
+        assert_eq!(rate(Points::from(1), Points::from(3)).as_deref(), Some("0.3333"));
+        assert_eq!(rate(Points::from(1), Points::ZERO), None);
+        assert_eq!(worth(Points::from(12_345), Decimal::new(1, 2)).as_deref(), Some("123.45"));
+    }
+}

@@ -1,0 +1,132 @@
+//! A customer's tier on the wire: which, since when, and what it takes to rise and to stay.
+
+use loyalty_core::program::Metric;
+use loyalty_core::{CustomerId, TierChange, TierId, TierStatus, Timestamp};
+use loyalty_store::CustomerView;
+use serde::Serialize;
+
+use super::value::Time;
+
+/// A tier, as of an instant.
+#[derive(Debug, Serialize)]
+pub(crate) struct TierAnswer<'a> {
+    customer_id: &'a CustomerId,
+    /// Null for none.
+    tier: Option<TierId>,
+    /// Not known of a tier set by hand.
+    since: Option<Time>,
+    /// Until when at most, if nothing happens; null for no end that is known.
+    until: Option<Time>,
+    /// Whether the shop set it.
+    by_hand: bool,
+    /// What the program counts: `spend`, `points_earned` or `orders`.
+    metric: &'static str,
+    /// How much of it counts now.
+    counts: Measured,
+    /// Null at the top.
+    next: Option<NextAnswer>,
+    /// What is missing to keep the tier that was earned.
+    missing_to_keep: Measured,
+    /// Why the tier changed last; null where it never did by what the customer did.
+    last_change: Option<ChangeAnswer>,
+    /// The instant, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<Time>,
+}
+
+#[derive(Debug, Serialize)]
+struct NextAnswer {
+    tier: TierId,
+    missing: Measured,
+}
+
+#[derive(Debug, Serialize)]
+struct ChangeAnswer {
+    from: Option<TierId>,
+    to: Option<TierId>,
+    at: Time,
+    reason: &'static str,
+    text: String,
+}
+
+/// So much of the program's metric: money as a string, else a number.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Measured {
+    Money(String),
+    Count(i64),
+}
+
+impl Measured {
+    fn new(metric: Metric, value: i64) -> Self {
+        match metric {
+            Metric::Spend => Self::Money(money(value)),
+            Metric::Orders | Metric::PointsEarned => Self::Count(value),
+        }
+    }
+}
+
+/// Ten-thousandths of the currency unit, with two decimals at least.
+fn money(ten_thousandths: i64) -> String {
+    let value = rust_decimal::Decimal::new(ten_thousandths, 4).normalize();
+    if value.scale() < 2 { format!("{value:.2}") } else { value.to_string() }
+}
+
+impl<'a> TierAnswer<'a> {
+    /// As of `now`; `said` is the instant that was asked for.
+    pub(crate) fn new(
+        customer_id: &'a CustomerId,
+        customer: &CustomerView,
+        now: Timestamp,
+        said: Option<Timestamp>,
+    ) -> Self {
+        let TierStatus { tier, since, until, manual, counts, next, missing_to_keep, last_change } =
+            customer.tier_status(now);
+        let metric = customer.program().parts().tiering.metric;
+        Self {
+            customer_id,
+            tier,
+            since: since.map(Time),
+            until: until.map(Time),
+            by_hand: manual.is_some(),
+            metric: match metric {
+                Metric::Spend => "spend",
+                Metric::PointsEarned => "points_earned",
+                Metric::Orders => "orders",
+            },
+            counts: Measured::new(metric, metric.of(counts)),
+            next: next.map(|(tier, missing)| NextAnswer { tier, missing: Measured::new(metric, missing) }),
+            missing_to_keep: Measured::new(metric, missing_to_keep),
+            last_change: last_change.map(ChangeAnswer::new),
+            at: said.map(Time),
+        }
+    }
+}
+
+impl ChangeAnswer {
+    fn new(change: TierChange) -> Self {
+        use loyalty_core::TierReason::{Lapsed, Qualified, Refunded, Removed};
+        let reason = match change.reason {
+            Qualified => "qualified",
+            Refunded => "refunded",
+            Lapsed => "lapsed",
+            Removed => "removed",
+        };
+        let text = change.to_string();
+        Self { from: change.from, to: change.to, at: Time(change.at), reason, text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_has_the_decimals_that_it_needs() {
+        for (given, want) in
+            [(0, "0.00"), (1_795_000, "179.50"), (10_000, "1.00"), (1, "0.0001"), (12_345, "1.2345")]
+        {
+            assert_eq!(money(given), want);
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Tiers, lots, actions, codes and referrals; what was and what will be; the scheduler; dry runs.
+
+use std::sync::Arc;
+
+use loyalty_http::{Clock, scheduler};
+use loyalty_store::Store;
+use serde_json::{Value, json};
+
+use crate::support::{World, time};
+
+const PROGRAM: &str = r#"{
+    "hold": "P14D",
+    "expiry": {"per_lot": {"after": "P6M", "round_up_to": "month"}},
+    "tiers": [{"id": "silver", "name": "Silver", "threshold": "100", "entry": {"points": 10}},
+              {"id": "gold", "name": "Gold", "threshold": "300", "multiplier": "2"}],
+    "tiering": {"window": {"rolling": "P1Y"}, "grace": "P1M"},
+    "actions": [
+        {"id": "hello", "kind": "sign_up", "points": 20},
+        {"id": "cake", "kind": "birthday", "points": 50},
+        {"id": "review", "kind": "review", "points": 30, "limits": [{"points": 50, "per": "day", "partial": true}]},
+        {"id": "plan", "kind": "new_subscription", "points": 100, "points_override": true,
+         "limits": [{"times": 1, "per": "month"}]},
+        {"id": "cards", "kind": {"codes": ["A-1", "B-2"]}, "points": 70}
+    ],
+    "referrals": {"sent": 200, "received": 100, "minimum_spend": "20", "hold": "P30D"}
+}"#;
+
+fn club() -> World {
+    let world = World::new();
+    world.put("/v1/program", PROGRAM).expect(201);
+    world
+}
+
+fn order(customer: &str, total: &str) -> String {
+    json!({"customer": {"customer_id": customer}, "status": "paid",
+           "lines": [{"quantity": 1, "amount": total}], "total": total})
+    .to_string()
+}
+
+fn tick(world: &World) -> usize {
+    let now = world.get("/v1/key").expect(200).json()["time"].as_str().map(time).unwrap();
+    let store: Arc<dyn Store> = world.store.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(scheduler::look(&store, &Clock::fixed(now), 2)).unwrap().caught_up
+}
+
+#[test]
+fn a_tier_says_what_it_takes() {
+    let world = club();
+    world.customer("1", 0);
+    world.put("/v1/orders/a", order("1", "120.50")).expect(200);
+    let tier = world.get("/v1/customers/1/tier").expect(200).json();
+    assert_eq!(
+        tier,
+        json!({"customer_id": "1", "tier": "silver", "since": "2026-03-01T12:00:00Z",
+               "until": "2027-03-01T12:00:00Z", "by_hand": false, "metric": "spend", "counts": "120.50",
+               "next": {"tier": "gold", "missing": "179.50"}, "missing_to_keep": "0.00",
+               "last_change": {"from": null, "to": "silver", "at": "2026-03-01T12:00:00Z", "reason": "qualified",
+                               "text": "Entered tier silver: what was done is enough for it."}})
+    );
+    let at = |at: &str| {
+        let tier = world.get(&format!("/v1/customers/1/tier?at={at}")).expect(200).json();
+        (tier["tier"].clone(), tier["until"].clone(), tier["missing_to_keep"].clone())
+    };
+    assert_eq!(at("2026-02-28T00:00:00Z"), (Value::Null, Value::Null, json!("0.00")));
+    // A month of grace.
+    assert_eq!(at("2027-03-02T00:00:00Z"), (json!("silver"), json!("2027-04-01T11:00:00Z"), json!("100.00")));
+    assert_eq!(at("2027-04-01T11:00:00Z").0, Value::Null);
+    world.patch("/v1/customers/1", r#"{"tier":"gold","tier_until":"2026-05-01T00:00:00Z"}"#).expect(200);
+    let tier = world.get("/v1/customers/1/tier").expect(200).json();
+    assert_eq!(
+        (&tier["tier"], &tier["by_hand"], &tier["until"]),
+        (&json!("gold"), &json!(true), &json!("2026-05-01T00:00:00Z"))
+    );
+    world.get("/v1/customers/1/tier?at=soon").refused(422, "invalid_value", "at");
+}
+
+#[test]
+fn lots_are_listed_as_of_any_instant() {
+    let world = club();
+    world.customer("1", 40);
+    world.put("/v1/orders/a", order("1", "60")).expect(200);
+    let lots = |at: &str| {
+        let answer = world.get(&format!("/v1/customers/1/lots{at}")).expect(200).json();
+        let lots = answer["lots"].as_array().unwrap().iter();
+        let lots = lots.map(|lot| (lot["points"].clone(), lot["order_id"].clone(), lot["expires_at"].clone()));
+        ((answer["point_balance"].clone(), answer["pending"].clone()), lots.collect::<Vec<_>>())
+    };
+    let end = json!("2026-09-30T22:00:00Z");
+    let (signed, added, earned) = (
+        (json!(20), Value::Null, end.clone()),
+        (json!(40), Value::Null, end.clone()),
+        (json!(60), json!("a"), end),
+    );
+    assert_eq!(lots(""), ((json!(60), json!(60)), vec![signed.clone(), added.clone(), earned.clone()]));
+    assert_eq!(lots("?at=2026-03-15T11:59:59Z").0, (json!(60), json!(60)));
+    assert_eq!(lots("?at=2026-03-15T12:00:00Z").0, (json!(120), json!(0)));
+    assert_eq!(lots("?at=2026-09-30T22:00:00Z"), ((json!(0), json!(0)), vec![]));
+    assert_eq!(lots("?at=2026-01-01T00:00:00Z"), ((json!(0), json!(0)), vec![]));
+    let first = world.get("/v1/customers/1/lots?limit=2&at=2026-03-02T00:00:00Z").expect(200);
+    let second = world.get(&first.next().unwrap()).expect(200);
+    assert_eq!((second.json()["lots"][0]["order_id"].clone(), second.next()), (json!("a"), None));
+}
+
+#[test]
+fn actions_pay_within_their_limits() {
+    let world = club();
+    let made = world.post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#).expect(201);
+    assert_eq!(made.json()["point_balance"], 20, "for signing up");
+    let perform = |body: &str| world.post("/v1/actions", body);
+    let review = r#"{"customer_id":"1","action_id":"review"}"#;
+    let first = perform(review).expect(200).json();
+    assert_eq!((&first["awards"][0]["points"], &first["awards"][0]["partial"]), (&json!(30), &json!(false)));
+    let second = perform(review).expect(200).json();
+    assert_eq!(second["awards"][0]["limit"], json!({"points": 50, "per": "day", "partial": true}));
+    assert_eq!(second["awards"][0]["text"], "20 of 30 points for review: at most 50 points a day.");
+    assert_eq!((&second["awards"][0]["partial"], &second["point_balance"]), (&json!(true), &json!(70)));
+    perform(review).refused(422, "limit_reached", "/action_id");
+    world.at("2026-03-02T00:00:00Z");
+    perform(review).expect(200);
+    let plan = perform(r#"{"email":"A@b.c","action_id":"plan","points":250}"#).expect(200).json();
+    assert_eq!((&plan["email"], &plan["point_balance"]), (&json!("A@b.c"), &json!(350)));
+    for (body, status, code, param) in [
+        (r#"{"customer_id":"1","action_id":"plan"}"#, 422, "limit_reached", "/action_id"),
+        (r#"{"customer_id":"1","action_id":"review","points":5}"#, 422, "no_points_override", "/points"),
+        (r#"{"customer_id":"1","action_id":"cake"}"#, 422, "unknown_action", "/action_id"),
+        (r#"{"customer_id":"1","action_id":"nothing"}"#, 422, "unknown_action", "/action_id"),
+        (r#"{"customer_id":"1"}"#, 400, "missing_field", "/action_id"),
+        (r#"{"action_id":"review"}"#, 400, "missing_field", "/customer_id"),
+        (r#"{"customer_id":"1","action_id":"plan","points":0}"#, 422, "out_of_range", "/points"),
+        (r#"{"customer_id":"1","action_id":"plan","code":"A-1"}"#, 422, "invalid_value", "/code"),
+        (r#"{"customer_id":"1","code":"A-1","points":5}"#, 422, "invalid_value", "/points"),
+        (r#"{"customer_id":"9","code":"A-1"}"#, 404, "customer_not_found", "/customer_id"),
+    ] {
+        perform(body).refused(status, code, param);
+    }
+    let entries = world.get("/v1/customers/1/ledger").expect(200).json();
+    let texts: Vec<_> = entries["entries"].as_array().unwrap().iter().map(|entry| entry["text"].clone()).collect();
+    assert!(texts.contains(&json!("20 points for signing up.")), "{texts:?}");
+}
+
+#[test]
+fn a_single_code_has_one_winner_in_its_shop() {
+    let world = club();
+    world.customer("1", 0);
+    world.customer("2", 0);
+    let enter =
+        |who: &str, code: &str| world.post("/v1/actions", json!({"customer_id": who, "code": code}).to_string());
+    assert_eq!(enter("1", " a-1 ").expect(200).json()["awards"][0]["points"], 70);
+    enter("2", "A-1").refused(422, "unknown_code", "/code");
+    enter("1", "A-1").refused(422, "unknown_code", "/code");
+    enter("2", "nonsense").refused(422, "unknown_code", "/code");
+    assert_eq!(enter("2", "B-2").expect(200).json()["point_balance"], 90);
+}
+
+#[test]
+fn a_friend_is_brought_and_both_are_rewarded() {
+    let world = club();
+    for (id, email) in [
+        ("ada", "ada@gmail.com"),
+        ("bob", "bob@example.com"),
+        ("ada2", "a.da+2@gmail.com"),
+        ("cat", "cat@example.com"),
+    ] {
+        world.post("/v1/customers", json!({"customer_id": id, "email": email}).to_string()).expect(201);
+    }
+    let issue = |id: &str, body: &str| world.post(&format!("/v1/customers/{id}/referral-code"), body);
+    let code =
+        issue("ada", r#"{"household":["device-7"]}"#).expect(200).json()["code"].as_str().unwrap().to_owned();
+    assert_eq!((code.len(), issue("ada", "{}").expect(200).json()["code"].as_str()), (16, Some(code.as_str())));
+    let join = |id: &str, body: Value| world.post(&format!("/v1/customers/{id}/referral"), body.to_string());
+    for (id, body, status, reason) in [
+        ("ada", json!({"code": code}), 422, "oneself"),
+        ("ada2", json!({"code": code}), 422, "same_address"),
+        ("cat", json!({"code": code, "household": ["card-1", "device-7"]}), 422, "same_household"),
+        ("cat", json!({"code": "23456789ABCDEFGH"}), 404, ""),
+    ] {
+        let refused = join(id, body);
+        let code = if status == 404 { "referral_code_not_found" } else { "referral_refused" };
+        refused.refused(status, code, "/code");
+        assert_eq!(refused.json()["reason"].as_str().unwrap_or_default(), reason);
+    }
+    assert_eq!(join("bob", json!({"code": code.to_lowercase()})).expect(200).json()["joined"], true);
+    let first = world.put("/v1/orders/b1", order("bob", "25")).expect(200).json();
+    assert_eq!(
+        (&first["awards"][0]["kind"], &first["awards"][0]["points"]),
+        (&json!("referral_received"), &json!(100))
+    );
+    assert_eq!(first["points_changed"], 100, "the order's own are pending");
+    let seen = world.get("/v1/customers/ada/referrals").expect(200).json();
+    assert_eq!((&seen["friends"], &seen["rewards"][0]["points"]), (&json!(1), &json!(200)));
+    let pending =
+        |id: &str| world.get(&format!("/v1/customers/{id}/point-balance")).expect(200).json()["pending"].clone();
+    assert_eq!((world.balance("ada"), pending("ada")), (20, json!(200)));
+    world.post("/v1/orders/b1/refunds", r#"{"refund_id":"r","amount":"25"}"#).expect(200);
+    assert_eq!((world.balance("ada"), pending("ada")), (20, json!(0)));
+    assert_eq!(world.get("/v1/customers/ada/referrals").expect(200).json()["rewards"][0]["returned"], true);
+    // Who has ordered is known already.
+    world.put("/v1/orders/c1", order("cat", "5")).expect(200);
+    join("cat", json!({"code": code})).refused(422, "referral_refused", "/code");
+}
+
+#[test]
+fn the_scheduler_writes_down_what_reads_say_already() {
+    let world = club();
+    world.post("/v1/customers", r#"{"customer_id":"1","birthday":"1990-05-04"}"#).expect(201);
+    world.put("/v1/orders/a", order("1", "150")).expect(200);
+    // Midnight in Berlin.
+    world.at("2026-05-03T21:59:59Z");
+    assert_eq!((world.balance("1"), tick(&world), world.balance("1")), (180, 1, 180));
+    world.at("2026-05-03T22:00:00Z");
+    assert_eq!((world.balance("1"), tick(&world), tick(&world), world.balance("1")), (230, 1, 0, 230));
+    let kinds = |limit: usize| {
+        let ledger = world.get(&format!("/v1/customers/1/ledger?limit={limit}")).expect(200).json();
+        let kinds = ledger["entries"].as_array().unwrap().iter().map(|entry| entry["kind"].clone());
+        kinds.collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(2), ["birthday", "points_released"]);
+    // A year off: all of it, in order, once each.
+    world.at("2027-07-01T00:00:00Z");
+    let before = world.balance("1");
+    assert_eq!((tick(&world), world.balance("1")), (1, before));
+    assert_eq!(
+        kinds(6),
+        ["birthday", "tier_changed", "tier_lapsed", "points_expired", "points_expired", "points_expired"]
+    );
+    // A program under which something is due at once.
+    world.put("/v1/program", r#"{"expiry":{"inactivity":{"after":"P1D"}}}"#).expect(201);
+    assert_eq!((tick(&world), world.balance("1")), (1, 0));
+}
+
+#[test]
+fn a_dry_run_answers_as_the_real_one_and_changes_nothing() {
+    let world = club();
+    world.post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#).expect(201);
+    let writes = [
+        ("POST", "/v1/customers", r#"{"customer_id":"2"}"#.to_owned()),
+        ("PATCH", "/v1/customers/1", r#"{"birthday":"1990-05-04","point_balance":70}"#.to_owned()),
+        ("POST", "/v1/points-add", r#"{"customer_id":"1","points":5}"#.to_owned()),
+        ("POST", "/v1/points-subtract", r#"{"customer_id":"1","points":5000}"#.to_owned()),
+        ("POST", "/v1/points-subtract", r#"{"customer_id":"1","points":5}"#.to_owned()),
+        ("POST", "/v1/actions", r#"{"customer_id":"1","action_id":"review"}"#.to_owned()),
+        ("POST", "/v1/actions", r#"{"customer_id":"1","code":"A-1"}"#.to_owned()),
+        ("PUT", "/v1/orders/a", order("1", "320")),
+        ("POST", "/v1/orders/a/refunds", r#"{"refund_id":"r","amount":"310"}"#.to_owned()),
+        ("POST", "/v1/orders/a/refunds", r#"{"refund_id":"s","amount":"310"}"#.to_owned()),
+        ("POST", "/v1/price-rules", r#"{"title":"Ten","target_type":"line_item","target_selection":"all","allocation_method":"across","value_type":"percentage","value":"-10","customer_selection":"all","starts_at":"2026-01-01T00:00:00Z"}"#.to_owned()),
+    ];
+    for (method, path, body) in writes {
+        let before = world.state();
+        let ask = |path: &str| {
+            let answer = world.request(method, path).body(&body).once(path).send();
+            let mut document = answer.json();
+            document.as_object_mut().unwrap().remove("request_id");
+            (answer.status, document)
+        };
+        let tried = [ask(&format!("{path}?dry_run=true")), ask(&format!("{path}?dry_run=true"))];
+        assert_eq!(world.state(), before, "{path}");
+        let real = world.request(method, &format!("{path}?dry_run=false")).body(&body).send();
+        let mut document = real.json();
+        document.as_object_mut().unwrap().remove("request_id");
+        assert!(
+            tried.iter().all(|tried| *tried == (real.status, document.clone())),
+            "{path}: {tried:?} {document}"
+        );
+    }
+    world.post("/v1/points-add?dry_run=maybe", "{}").refused(422, "invalid_value", "dry_run");
+    world.post("/v1/products/bulk?dry_run=true", "{}").refused(400, "unknown_parameter", "dry_run");
+}
