@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use loyalty_core::{AccountId, Command, Event, Party, Points, Tag, Timestamp};
 use loyalty_store::{
-    Action, Change, DueAccount, EmailConflict, Presence, ProfileChange, Reply, Request, Store, Who,
+    Action, Change, DueAccount, EmailConflict, Presence, ProfileChange, Reply, Request, Settings, Store, Who,
 };
 use loyalty_tests::*;
 
+use crate::Place;
 use crate::picture::ledger;
 use crate::points::publish;
 
@@ -340,4 +341,44 @@ pub(crate) fn what_is_only_tried_changes_nothing(store: &dyn Store) {
         assert_eq!(crate::Picture::of(store), before);
         assert_eq!(told(false), tried, "{action:?}");
     }
+}
+
+/// A crash forgets nothing of what is due: neither what the journal says, nor what it does not.
+#[test]
+fn what_is_due_is_known_after_a_crash() {
+    let mut settings = Settings::default();
+    settings.write_behind = 3;
+    let place = Place::new();
+    let store = place.open_with(&settings);
+    let desk = Desk::new(&store);
+    desk.act(publish(FULL)).unwrap();
+    desk.act(Action::FindDue { limit: 1 }).unwrap();
+    let people: Vec<Who> = (0..8).map(|number| id(&format!("c{number}"))).collect();
+    for (day, who) in (10..).zip(&people) {
+        desk.act(changed(who, born(&format!("1990-03-{day}")))).unwrap();
+        desk.order(Some(who), paid(&format!("o{day}"), "50.00")).unwrap();
+    }
+    // All states reach their tables; then birthdays change, and nothing else.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    for who in &people[..5] {
+        desk.act(changed(who, born("1990-02-05"))).unwrap();
+    }
+    desk.tell(&people[5], vec![add(5)]).unwrap();
+    let look = |store: &dyn Store| {
+        crate::picture::books_add_up(store);
+        (crate::picture::due(store), store.unsettled().unwrap())
+    };
+    let want = look(&store);
+    assert_eq!((want.0.len(), want.1.len()), (8, 0));
+    assert_eq!(look(&place.copy().open_with(&settings)), want);
+    // A publication is not forgotten either, wherever its looking through stands.
+    desk.act(publish(IDLE)).unwrap();
+    desk.act(Action::FindDue { limit: 3 }).unwrap();
+    let copy = place.copy();
+    let left = copy.open_with(&settings);
+    assert_eq!(left.unsettled().unwrap(), [desk.shop]);
+    for (store, now) in [(&store, "2026-02-01T00:00:00Z"), (&left, "2026-02-01T00:00:00Z")] {
+        tick(&Desk { store, ..desk }.at(now));
+    }
+    assert_eq!(look(&left), look(&store));
 }
