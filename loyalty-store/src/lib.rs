@@ -76,7 +76,7 @@ pub use sqlite::{Admin, Settings, SqliteStore};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use loyalty_core::{Account, AccountId, Context, OrderId, Program, ProgramVersion, ShopId, Timestamp};
+use loyalty_core::{Account, AccountId, OrderId, Program, ProgramVersion, RewardId, ShopId, Timestamp};
 
 /// A place where shops, customers, orders and points live.
 ///
@@ -175,22 +175,14 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
 
     /// The rewards that a customer can have at `now`, and why not the others.
     fn rewards(&self, shop: ShopId, who: &Who, now: Timestamp) -> Result<Option<RewardsView>, Failure> {
-        let (Some(of), Some(customer)) = (self.shop(shop)?, self.customer(shop, who)?) else { return Ok(None) };
-        let Some((version, program)) = self.program(shop, None)? else { return Ok(None) };
+        let Some(customer) = self.customer(shop, who)? else { return Ok(None) };
+        let Some((_, program)) = self.program(shop, None)? else { return Ok(None) };
         let mut had = BTreeMap::new();
         for reward in program.parts().rewards.iter().filter(|reward| !reward.limits_in_all.is_empty()) {
             had.extend(self.reward_usage(shop, &reward.id)?.map(|usage| (reward.id.clone(), usage)));
         }
-        let now = customer.account().at().map_or(now, |at| now.max(at));
-        let context = Context {
-            zone: of.zone,
-            minor_digits: of.minor_digits(),
-            program: (version, &program),
-            tags: &customer.record().profile.tags,
-            ..Context::new(&program, customer.account(), now)
-        };
-        let balance = loyalty_core::as_of(&context).balance(now);
-        let offered = loyalty_core::offered(&context, |reward| had.get(reward).copied());
+        let (balance, had) = (customer.balance(now), |reward: &RewardId| had.get(reward).copied());
+        let offered = customer.ask(now, |context| loyalty_core::offered(context, had));
         Ok(Some(RewardsView { customer, balance, program, offered }))
     }
 

@@ -83,7 +83,7 @@ impl CustomerView {
         self.terms.newest()
     }
 
-    fn ask<T>(&self, now: Timestamp, question: impl FnOnce(&Context<'_>) -> T) -> T {
+    pub(crate) fn ask<T>(&self, now: Timestamp, question: impl FnOnce(&Context<'_>) -> T) -> T {
         self.terms.ask(&self.subject(), now.max(self.account.at), question)
     }
 

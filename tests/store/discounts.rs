@@ -287,6 +287,29 @@ pub(crate) fn an_edited_order_uses_what_it_brings_now(store: &dyn Store) {
     assert_eq!([desk.used(one), desk.used(two)], [0, 0]);
 }
 
+pub(crate) fn a_use_stays_where_it_was_settled(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let (rule, other) = (desk.rule(limited(1)), desk.rule(ten_percent()));
+    let one = desk.code(rule, "ONE");
+    let tell = |second: u8, codes: &[&str]| {
+        let desk = desk.at(&format!("2026-01-02T00:00:0{second}Z"));
+        outcomes(&desk.order(Some(&id("1")), paid_with("o1", "10", codes)).unwrap()).len()
+    };
+    assert_eq!(tell(1, &["ONE"]), 1);
+    // Renamed, and the old name leads to another code: told again, and refunded, the order has the old one.
+    desk.discount(DiscountAction::ChangeCode { rule, code: one, text: Some(typed("TWO")), on: None }).unwrap();
+    let again = desk.code(other, "ONE");
+    assert_eq!(tell(2, &["ONE"]), 1);
+    desk.order(None, refund("o1", "r1", "1")).unwrap();
+    assert_eq!([desk.used(one), desk.used(again)], [1, 0]);
+    desk.at("2026-01-03T00:00:00Z").order(None, cancel("o1")).unwrap();
+    assert_eq!([desk.used(one), desk.used(again)], [0, 0]);
+    // Reopened it takes what its codes mean now.
+    let desk = desk.at("2026-01-04T00:00:00Z");
+    desk.order(None, paid_with("o1", "11", &["ONE"])).unwrap();
+    assert_eq!([desk.used(one), desk.used(again)], [0, 1]);
+}
+
 pub(crate) fn an_order_is_not_refused_for_its_codes(store: &dyn Store) {
     let desk = Desk::new(store);
     let ended = Parts { ends_at: Some(at("2026-01-01T00:00:00Z")), ..ten_percent() };

@@ -191,6 +191,7 @@ conformance! {
         codes_are_renamed_switched_and_removed
         a_batch_says_what_became_of_each_code
         an_order_uses_its_codes_once
+        a_use_stays_where_it_was_settled
         a_cancelled_order_gives_its_uses_back
         an_edited_order_uses_what_it_brings_now
         an_order_is_not_refused_for_its_codes

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::SqliteStore;
 use super::rows::{damaged, each, from_json, micros, one, timestamp, to_json};
-use super::staged::{Reading, Staged};
+use super::staged::Reading;
 use crate::catalogue::{Catalogue, Category, CategoryRecord, Product, ProductKey, ProductRecord, SavedSearch};
 use crate::error::Failure;
 use crate::number::Number;
@@ -67,9 +67,9 @@ impl StagedShelf {
         self.numbered.extend(numbered.map(|last| (shop, last)));
     }
 
-    fn has_search_named(&self, shop: ShopId, name: &str) -> bool {
-        let named = |search: &Arc<SavedSearch>| search.shop == shop && search.name == name;
-        self.searches.values().flatten().any(named)
+    fn search_named(&self, shop: ShopId, name: &str) -> Option<Number> {
+        let named = |search: &&Arc<SavedSearch>| search.shop == shop && search.name == name;
+        self.searches.values().flatten().find(named).map(|search| search.number)
     }
 }
 
@@ -210,8 +210,9 @@ impl CatalogueView for Reading<'_> {
     }
 
     fn has_search_named(&mut self, shop: ShopId, name: &str) -> Result<bool, Failure> {
-        let here = |staged: &Staged| staged.shelf.has_search_named(shop, name).then_some(());
-        if self.staged(here).is_some() {
+        let flying = self.flying.and_then(|flying| flying.shelf.search_named(shop, name));
+        let stands = |number: &Number| !self.staged.shelf.searches.contains_key(&(shop, *number));
+        if self.staged.shelf.search_named(shop, name).is_some() || flying.as_ref().is_some_and(stands) {
             return Ok(true);
         }
         let sql = "SELECT number FROM saved_search WHERE shop = ? AND name = ?";

@@ -223,6 +223,7 @@ impl DiscountView for &Shared {
 impl Discounts for SqliteStore {
     fn price_rule(&self, shop: ShopId, id: PriceRuleId) -> Result<Option<PriceRuleView>, Failure> {
         let _well = self.shared.health()?;
+        let _one_commit = self.shared.as_published();
         facts::rule(&mut &*self.shared, shop, id)
     }
 
@@ -233,6 +234,7 @@ impl Discounts for SqliteStore {
         limit: usize,
     ) -> Result<Page<PriceRuleView>, Failure> {
         let _well = self.shared.health()?;
+        let _one_commit = self.shared.as_published();
         let sql = "SELECT id FROM price_rule WHERE shop = ? AND id > ? ORDER BY id LIMIT ?";
         let (after, room) = (after.map_or(0, |after| after.0), limit.saturating_add(1));
         let ids = self.shared.read(|db| numbers(db, sql, shop.0, after, room))?;

@@ -137,6 +137,12 @@ impl Staged {
         }
     }
 
+    /// How many states it leaves for their tables.
+    pub(super) fn states(&self) -> usize {
+        let folds = self.accounts.len().saturating_add(self.orders.len());
+        folds.saturating_add(self.keyed.len()).saturating_add(self.answers.len())
+    }
+
     /// Takes the changes of one request: all of them, or none where a record cannot be written.
     pub(super) fn stage(&mut self, writes: &mut Writes, shop: ShopId, changes: Changes) -> Result<(), Failure> {
         let events = changes.journal.iter().map(|row| rows::to_json(&*row.events));

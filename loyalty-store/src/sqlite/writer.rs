@@ -79,8 +79,20 @@ impl Writer {
             now: Timestamp::UNIX_EPOCH,
             failed_at: None,
         };
+        writer.settle()?;
         writer.restore()?;
         Ok(writer)
+    }
+
+    /// What the log holds from before may have been written and never synced. It goes into the database, with
+    /// both synced, before anybody is told of it.
+    fn settle(&self) -> Result<(), Failure> {
+        let busy: i64 = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if busy == 0 {
+            return Ok(());
+        }
+        // Somebody reads it. A commit syncs all of the log, too.
+        rows::put_checkpoint(&self.db, rows::checkpoint(&self.db)?)
     }
 
     /// The last numbers that are committed.
@@ -113,7 +125,10 @@ impl Writer {
             let lost = || Failure::Unavailable("the file was opened anew meanwhile".to_owned());
             same.then_some(()).ok_or_else(lost)?;
             self.now = now;
-            let committed = if writes.is_empty() { Ok(()) } else { self.commit(&writes, replies.len()) };
+            if writes.is_empty() {
+                return Ok(());
+            }
+            let committed = self.commit(&writes, staged.states(), replies.len());
             match &committed {
                 Ok(()) => self.publish(&staged),
                 Err(failure) => self.fall_ill(failure),
@@ -132,7 +147,7 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, writes: &Writes, count: usize) -> Result<(), Failure> {
+    fn commit(&mut self, writes: &Writes, states: usize, requests: usize) -> Result<(), Failure> {
         self.db.execute_batch("BEGIN IMMEDIATE")?;
         writes.write(&self.db)?;
         let at = (self.last.seq, self.last.answer);
@@ -140,16 +155,16 @@ impl Writer {
             self.behind.begin(at);
         }
         if self.behind.is_writing() {
-            self.write_behind(count)?;
+            self.write_behind(states, requests)?;
         }
         writes.write_dues(&self.db)?;
         self.db.execute_batch("COMMIT").map_err(|error| Failure::UnknownOutcome(error.to_string()))
     }
 
-    /// Writes states inside the open transaction and drops answers that are too old: more of each than
-    /// so many requests make, so that both come to their end.
-    fn write_behind(&mut self, requests: usize) -> Result<(), Failure> {
-        self.behind.write_slice(&self.db, &self.shared, requests.saturating_mul(4).saturating_add(64))?;
+    /// Writes states inside the open transaction and drops answers that are too old: more of each than are
+    /// added, so that both come to their end.
+    fn write_behind(&mut self, added: usize, requests: usize) -> Result<(), Failure> {
+        self.behind.write_slice(&self.db, &self.shared, added.saturating_mul(2).saturating_add(64))?;
         let before =
             self.now.checked_sub_signed(TimeDelta::days(Kept::DAYS_STORED)).unwrap_or(Timestamp::UNIX_EPOCH);
         let limit = requests.saturating_add(64);
@@ -208,7 +223,7 @@ impl Writer {
         self.behind.begin((self.last.seq, self.last.answer));
         let mut work = || -> Result<(), Failure> {
             self.db.execute_batch("BEGIN IMMEDIATE")?;
-            self.write_behind(IDLE_SLICE)?;
+            self.write_behind(IDLE_SLICE, IDLE_SLICE)?;
             Ok(self.db.execute_batch("COMMIT")?)
         };
         match work() {

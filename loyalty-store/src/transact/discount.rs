@@ -1,6 +1,6 @@
 //! Price rules and discount codes inside a transaction: made, changed, reserved, and used by orders.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use loyalty_core::discount::{
@@ -333,8 +333,11 @@ impl<V: View> Transaction<'_, V> {
 
     // Orders.
 
-    /// Lets an order use the codes that it brings, once each, and gives back what it no longer uses: all, where
-    /// it is cancelled. The order itself is never refused for them.
+    /// Lets an order use the codes that it brings, once each, and gives back what it no longer brings: all,
+    /// where it is cancelled. The order itself is never refused for them.
+    ///
+    /// What was settled stays: a code that was renamed since, or removed and made anew for another rule, is
+    /// still the one that the order has used.
     pub(super) fn settle_codes(
         &mut self,
         id: &OrderId,
@@ -349,31 +352,63 @@ impl<V: View> Transaction<'_, V> {
         if !any {
             return Ok(Vec::new());
         }
-        let first = now.state.first_reached_at(Status::Processing);
-        let placed_at = recorded.order.placed_at.or(first);
-        let checkout = recorded.order.checkout.clone();
-        let wanted = if now.state.is_cancelled() { &[] } else { recorded.order.codes.as_slice() };
+        let cancelled = now.state.is_cancelled();
+        let (mut seen, brought) = (BTreeSet::new(), recorded.order.codes.iter().filter(|_| !cancelled));
+        let wanted: Vec<&Code> = brought.filter(|text| seen.insert(*text)).collect();
+        let known = before.recorded().filter(|_| !before.is_cancelled());
+        let known: BTreeSet<&Code> = known.into_iter().flat_map(|known| &known.order.codes).collect();
+        let claims = facts::order_codes(self, self.shop.id, id)?;
+        let mut free: BTreeSet<CodeId> = claims.codes().collect();
+        let (mut settled, mut gone) = (BTreeMap::new(), BTreeSet::new());
+        for text in &known {
+            let code = self.code_of_key(self.shop.id, text.key())?.filter(|code| free.remove(code));
+            match code {
+                Some(code) if seen.contains(text) => drop(settled.insert(*text, code)),
+                Some(code) => drop(gone.insert(code)),
+                None => {}
+            }
+        }
+        let mut events = self.give_back(id, |code| cancelled || gone.contains(&code))?;
         let buyer = self.buyer(account)?;
-        let (mut codes, mut used, mut seen) = (Vec::with_capacity(wanted.len()), BTreeSet::new(), BTreeSet::new());
-        let mut events = Vec::new();
-        for text in wanted.iter().filter(|text| seen.insert(*text)) {
-            let command = CodeCommand::Use { order: id.clone(), checkout: checkout.clone(), placed_at };
-            let outcome = match self.by_buyer(text, &buyer, checkout.as_ref(), Some(id), &command)? {
-                Ok(event) => {
-                    let code = self.code_of_key(self.shop.id, text.key())?.ok_or(Refusal::Unknown);
-                    used.extend(code.clone().ok());
-                    events.extend(event.map(Event::Discount));
-                    code
+        let mut codes = Vec::with_capacity(wanted.len());
+        for text in wanted {
+            // Its name can lead elsewhere now, or nowhere.
+            let renamed = || free.first().copied().filter(|_| known.contains(text));
+            let outcome = match settled.get(text).copied().or_else(renamed) {
+                Some(code) => {
+                    free.remove(&code);
+                    Ok(code)
                 }
-                Err(DiscountRejection::Refused(refusal)) => Err(refusal),
-                Err(_) => Err(Refusal::Unknown),
+                None => self.use_code(text, id, &now.state, &buyer, &mut events)?,
             };
             codes.push(OrderCode { text: text.clone(), outcome });
         }
-        let mut all = self.give_back(id, |code| !used.contains(&code))?;
-        all.append(&mut events);
-        self.post(None, all)?;
+        self.post(None, events)?;
         Ok(codes)
+    }
+
+    /// Lets an order use one code, if it may.
+    fn use_code(
+        &mut self,
+        text: &Code,
+        id: &OrderId,
+        order: &OrderState,
+        buyer: &Customer,
+        events: &mut Vec<Event>,
+    ) -> Result<Result<CodeId, Refusal>, Stop> {
+        let recorded = order.recorded();
+        let checkout = recorded.and_then(|recorded| recorded.order.checkout.clone());
+        let placed_at = recorded.and_then(|recorded| recorded.order.placed_at);
+        let placed_at = placed_at.or_else(|| order.first_reached_at(Status::Processing));
+        let command = CodeCommand::Use { order: id.clone(), checkout: checkout.clone(), placed_at };
+        Ok(match self.by_buyer(text, buyer, checkout.as_ref(), Some(id), &command)? {
+            Ok(event) => {
+                events.extend(event.map(Event::Discount));
+                self.code_of_key(self.shop.id, text.key())?.ok_or(Refusal::Unknown)
+            }
+            Err(DiscountRejection::Refused(refusal)) => Err(refusal),
+            Err(_) => Err(Refusal::Unknown),
+        })
     }
 
     /// What follows where an order no longer uses these codes.
