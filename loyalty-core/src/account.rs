@@ -300,7 +300,7 @@ impl Account {
                     self.progress.add(*at, Counts::points(*points));
                 }
                 Arc::make_mut(&mut self.deeds).award(award, *points, lot.as_ref(), *at);
-                self.touch(Some(*at), true);
+                self.touch_by(*points, *at, true);
             }
             Event::AwardTakenBack { reason, taking, at } => {
                 self.take_back(taking);
@@ -310,7 +310,7 @@ impl Account {
                     self.progress.add(given.at, Counts::ZERO.minus(Counts::points(given.points)));
                 }
                 Arc::make_mut(&mut self.deeds).take_back(reason);
-                self.touch(Some(*at), false);
+                self.touch_by(taking.points(), *at, false);
             }
             Event::PointsTakenBack { taking, counted, at, .. } => {
                 self.take_back(taking);
@@ -328,11 +328,18 @@ impl Account {
                 }
                 self.totals.expired = self.totals.expired.saturating_add(*points);
                 self.take(&[(*lot, *points)]);
+                if self.deeds.gave_into(*lot) {
+                    Arc::make_mut(&mut self.deeds).expire(*lot, *points);
+                }
                 self.at = self.at.max(Some(*expired_at));
             }
             Event::PointsReleased { lot, points, order, into, released_at } => {
                 self.take(&[(*lot, *points)]);
                 self.put(*points, into.as_ref(), order.as_ref());
+                let into = into.as_ref().map(|into| into.id);
+                if into != Some(*lot) && self.deeds.gave_into(*lot) {
+                    Arc::make_mut(&mut self.deeds).relocate(*lot, into);
+                }
                 self.touch(Some(*released_at), false);
             }
             Event::OrderCounted { counted, at, .. } => {
@@ -417,6 +424,15 @@ impl Account {
     fn take_parts(&mut self, parts: &[Lot]) {
         for part in parts {
             self.lots.take(part.id, part.points);
+        }
+    }
+
+    /// What moves no points is no activity.
+    fn touch_by(&mut self, points: Points, at: Timestamp, dealt: bool) {
+        if points.is_zero() {
+            self.at = self.at.max(Some(at));
+        } else {
+            self.touch(Some(at), dealt);
         }
     }
 

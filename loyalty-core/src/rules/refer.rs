@@ -108,12 +108,13 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Takes back what was given for this reason, if it was and has not been yet.
+    /// Takes back what was given for this reason, if it was and has not been yet. What ran out of it is
+    /// gone already.
     pub(crate) fn take_award_back(&mut self, reason: Reason) -> Result<(), Rejection> {
         let Some(given) = self.account.deeds().given(&reason).copied() else { return Ok(()) };
         let now = self.context.now;
         let policy = self.context.program.1.parts().debt;
-        let taking = take::take_given(&self.account, now, given.lot, given.points, policy);
+        let taking = take::take_given(&self.account, now, given.lot, given.remaining(), policy);
         let after = self.account.balance(now).checked_sub(taking.from_balance());
         after.ok_or(Rejection::PointsOutOfRange)?;
         self.emit(Event::AwardTakenBack { reason, taking, at: now });
