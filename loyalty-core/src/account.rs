@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::amount::Points;
 use crate::calendar::Timestamp;
-use crate::event::{Brought, Event, LotPart, ManualTier, Taking};
+use crate::event::{Brought, Counted, Event, LotPart, ManualTier, Taking};
 use crate::explain::Reckoning;
 use crate::id::{AccountId, LotId, OrderId, RedemptionId, TierId};
 use crate::redemption::Redemption;
@@ -250,6 +250,7 @@ impl Account {
             deeds: (*self.deeds).clone(),
             redemptions,
             pending: Points::ZERO,
+            dealt_at: self.dealt_at,
         }
     }
 
@@ -281,7 +282,7 @@ impl Account {
             Event::PointsAwarded { points, lot, order, reckoning, counted, at } => {
                 self.totals.awarded = self.totals.awarded.saturating_add(*points);
                 self.put(*points, lot.as_ref(), Some(order));
-                self.count(counted.as_ref());
+                self.count(counted.as_ref(), *at);
                 self.use_limits(reckoning);
                 self.touch(*at, true);
             }
@@ -289,7 +290,7 @@ impl Account {
                 self.totals.added = self.totals.added.saturating_add(*points);
                 self.put(*points, lot.as_ref(), None);
                 if let (false, Some(at)) = (grounds.adjustment, at) {
-                    self.progress.add(*at, Counts::points(*points));
+                    self.progress.add(*at, Counts::points(*points), Some(*at));
                 }
                 self.touch(*at, !grounds.adjustment);
             }
@@ -297,7 +298,7 @@ impl Account {
                 self.totals.given = self.totals.given.saturating_add(*points);
                 self.put(*points, lot.as_ref(), None);
                 if award.counts() {
-                    self.progress.add(*at, Counts::points(*points));
+                    self.progress.add(*at, Counts::points(*points), Some(*at));
                 }
                 Arc::make_mut(&mut self.deeds).award(award, *points, lot.as_ref(), *at);
                 self.touch_by(*points, *at, true);
@@ -307,14 +308,15 @@ impl Account {
                 if let Some(given) = self.deeds.given(reason).copied()
                     && reason.counts()
                 {
-                    self.progress.add(given.at, Counts::ZERO.minus(Counts::points(given.points)));
+                    let fewer = Counts::ZERO.minus(Counts::points(given.points));
+                    self.progress.add(given.at, fewer, Some(*at));
                 }
                 Arc::make_mut(&mut self.deeds).take_back(reason);
                 self.touch_by(taking.points(), *at, false);
             }
             Event::PointsTakenBack { taking, counted, at, .. } => {
                 self.take_back(taking);
-                self.count(counted.as_ref());
+                self.count(counted.as_ref(), *at);
                 self.touch(*at, false);
             }
             Event::PointsSubtracted { lots, grounds, at } => {
@@ -343,7 +345,7 @@ impl Account {
                 self.touch(Some(*released_at), false);
             }
             Event::OrderCounted { counted, at, .. } => {
-                self.count(Some(counted));
+                self.count(Some(counted), Some(*at));
                 self.at = self.at.max(Some(*at));
             }
             Event::TierSet { tier, at } => {
@@ -483,14 +485,15 @@ impl Account {
         let came = points.saturating_add(event.pending_points());
         self.totals.merged = self.totals.merged.saturating_add(came);
         let Some(brought) = brought else { return };
-        self.progress.absorb(&brought.progress);
+        self.progress.absorb(&brought.progress, event.at());
+        self.dealt_at = self.dealt_at.max(brought.dealt_at);
         brought.redemptions.iter().for_each(|redemption| self.redemptions.put(Arc::clone(redemption)));
         Arc::make_mut(&mut self.deeds).absorb(&brought.deeds);
     }
 
-    fn count(&mut self, counted: Option<&crate::event::Counted>) {
+    fn count(&mut self, counted: Option<&Counted>, received: Option<Timestamp>) {
         if let Some(counted) = counted {
-            self.progress.add(counted.gate, counted.counts);
+            self.progress.add(counted.gate, counted.counts, received);
         }
     }
 

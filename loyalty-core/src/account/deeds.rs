@@ -71,15 +71,17 @@ impl Usage {
     }
 
     fn add(&mut self, day: NaiveDate, points: Points) {
-        // Days never step back; where two accounts disagree about midnight, the later one counts.
-        let day = day.max(self.last);
+        let last = day.max(self.last);
         let [on_day, week, month, year, ever] =
             [Span::Day, Span::Week, Span::Month, Span::Year, Span::Ever].map(|span| {
-                let mut tally = self.tally(span, day);
-                tally.add(points);
+                let mut tally = self.tally(span, last);
+                // A clock was put back: what is of an earlier span leaves this one alone.
+                if span.holds_both(last, day) {
+                    tally.add(points);
+                }
                 tally
             });
-        *self = Self { last: day, day: on_day, week, month, year, ever };
+        *self = Self { last, day: on_day, week, month, year, ever };
     }
 
     /// What was counted on a day counts no more.
@@ -94,6 +96,13 @@ impl Usage {
         ];
         for (_, tally) in tallies.into_iter().filter(|(span, _)| span.holds_both(last, day)) {
             tally.give_back(points);
+        }
+    }
+
+    fn merge<Id: Ord + Clone>(all: &mut BTreeMap<Id, Self>, others: &BTreeMap<Id, Self>) {
+        for (id, usage) in others {
+            let merged = all.get(id).map_or(*usage, |own| own.merged(*usage));
+            all.insert(id.clone(), merged);
         }
     }
 
@@ -391,16 +400,9 @@ impl Deeds {
     /// What a merged account brings, without its tier: that follows from its progress. Lots have other
     /// numbers now.
     pub(super) fn absorb(&mut self, other: &Self) {
-        for (action, usage) in &other.actions {
-            self.actions.entry(action.clone()).or_insert(*usage);
-        }
-        for (rule, usage) in &other.rules {
-            self.rules.entry(rule.clone()).or_insert(*usage);
-        }
-        for (reward, usage) in &other.rewards {
-            let merged = self.rewards.get(reward).map_or(*usage, |own| own.merged(*usage));
-            self.rewards.insert(reward.clone(), merged);
-        }
+        Usage::merge(&mut self.actions, &other.actions);
+        Usage::merge(&mut self.rules, &other.rules);
+        Usage::merge(&mut self.rewards, &other.rewards);
         self.codes.extend(other.codes.iter().cloned());
         self.birthday = self.birthday.max(other.birthday);
         self.anniversary = self.anniversary.max(other.anniversary);

@@ -81,11 +81,15 @@ impl Work<'_> {
         let term = self.context.term();
         let Some(referrals) = &term.program.parts().referrals else { return };
         let reason = Reason::ReferralSent { order: order.clone(), friend };
-        if self.account.deeds().given(&reason).is_some() || !referrals.sent.is_positive() {
+        if self.account.deeds().given(&reason).is_some() {
             return;
         }
-        let (at, hold) = (self.context.now, referrals.hold);
-        let gift = |points, reason| Gift { at, gate, points, wanted: points, hold, reason, cut: None };
+        let at = self.context.now;
+        // Nothing is no lot that could be pending; but it is noted, since milestones count friends.
+        let gift = |points: Points, reason| {
+            let hold = referrals.hold.filter(|_| points.is_positive());
+            Gift { at, gate, points, wanted: points, hold, reason, cut: None }
+        };
         self.give_within(gift(referrals.sent, reason), &term);
         let friends = self.account.deeds().friends();
         let reached = referrals.milestones.iter().filter(|milestone| milestone.friends <= friends);
