@@ -9,6 +9,7 @@ mod progress;
 use std::sync::Arc;
 
 use crate::amount::Points;
+use crate::award::Reason;
 use crate::calendar::Timestamp;
 use crate::event::{Brought, Counted, Event, LotPart, ManualTier, Taking};
 use crate::explain::Reckoning;
@@ -303,17 +304,7 @@ impl Account {
                 Arc::make_mut(&mut self.deeds).award(award, *points, lot.as_ref(), *at);
                 self.touch_by(*points, *at, true);
             }
-            Event::AwardTakenBack { reason, taking, at } => {
-                self.take_back(taking);
-                if let Some(given) = self.deeds.given(reason).copied()
-                    && reason.counts()
-                {
-                    let fewer = Counts::ZERO.minus(Counts::points(given.points));
-                    self.progress.add(given.at, fewer, Some(*at));
-                }
-                Arc::make_mut(&mut self.deeds).take_back(reason);
-                self.touch_by(taking.points(), *at, false);
-            }
+            Event::AwardTakenBack { reason, taking, at } => self.take_award_back(reason, taking, *at),
             Event::PointsTakenBack { taking, counted, at, .. } => {
                 self.take_back(taking);
                 self.count(counted.as_ref(), *at);
@@ -338,10 +329,7 @@ impl Account {
             Event::PointsReleased { lot, points, order, into, released_at } => {
                 self.take(&[(*lot, *points)]);
                 self.put(*points, into.as_ref(), order.as_ref());
-                let into = into.as_ref().map(|into| into.id);
-                if into != Some(*lot) && self.deeds.gave_into(*lot) {
-                    Arc::make_mut(&mut self.deeds).relocate(*lot, into);
-                }
+                self.relocate(*lot, into.as_ref().map(|into| into.id));
                 self.touch(Some(*released_at), false);
             }
             Event::OrderCounted { counted, at, .. } => {
@@ -526,6 +514,25 @@ impl Account {
         self.debt = self.debt.saturating_add(taking.debt);
         self.take(&taking.lots);
         self.take(&taking.pending);
+    }
+
+    fn take_award_back(&mut self, reason: &Reason, taking: &Taking, at: Timestamp) {
+        self.take_back(taking);
+        if let Some(given) = self.deeds.given(reason).copied()
+            && reason.counts()
+        {
+            let fewer = Counts::ZERO.minus(Counts::points(given.points));
+            self.progress.add(given.at, fewer, Some(at));
+        }
+        Arc::make_mut(&mut self.deeds).take_back(reason);
+        self.touch_by(taking.points(), at, false);
+    }
+
+    /// Points that were pending are in another lot now, or in none.
+    fn relocate(&mut self, lot: LotId, into: Option<LotId>) {
+        if into != Some(lot) && self.deeds.gave_into(lot) {
+            Arc::make_mut(&mut self.deeds).relocate(lot, into);
+        }
     }
 
     fn take(&mut self, parts: &[(LotId, Points)]) {
