@@ -9,8 +9,9 @@ mod progress;
 use std::sync::Arc;
 
 use crate::amount::Points;
+use crate::award::Reason;
 use crate::calendar::Timestamp;
-use crate::event::{Brought, Event, LotPart, ManualTier, Taking};
+use crate::event::{Brought, Counted, Event, LotPart, ManualTier, Taking};
 use crate::explain::Reckoning;
 use crate::id::{AccountId, LotId, OrderId, RedemptionId, TierId};
 use crate::redemption::Redemption;
@@ -250,6 +251,7 @@ impl Account {
             deeds: (*self.deeds).clone(),
             redemptions,
             pending: Points::ZERO,
+            dealt_at: self.dealt_at,
         }
     }
 
@@ -281,7 +283,7 @@ impl Account {
             Event::PointsAwarded { points, lot, order, reckoning, counted, at } => {
                 self.totals.awarded = self.totals.awarded.saturating_add(*points);
                 self.put(*points, lot.as_ref(), Some(order));
-                self.count(counted.as_ref());
+                self.count(counted.as_ref(), *at);
                 self.use_limits(reckoning);
                 self.touch(*at, true);
             }
@@ -289,7 +291,7 @@ impl Account {
                 self.totals.added = self.totals.added.saturating_add(*points);
                 self.put(*points, lot.as_ref(), None);
                 if let (false, Some(at)) = (grounds.adjustment, at) {
-                    self.progress.add(*at, Counts::points(*points));
+                    self.progress.add(*at, Counts::points(*points), Some(*at));
                 }
                 self.touch(*at, !grounds.adjustment);
             }
@@ -297,24 +299,15 @@ impl Account {
                 self.totals.given = self.totals.given.saturating_add(*points);
                 self.put(*points, lot.as_ref(), None);
                 if award.counts() {
-                    self.progress.add(*at, Counts::points(*points));
+                    self.progress.add(*at, Counts::points(*points), Some(*at));
                 }
                 Arc::make_mut(&mut self.deeds).award(award, *points, lot.as_ref(), *at);
-                self.touch(Some(*at), true);
+                self.touch_by(*points, *at, true);
             }
-            Event::AwardTakenBack { reason, taking, at } => {
-                self.take_back(taking);
-                if let Some(given) = self.deeds.given(reason).copied()
-                    && reason.counts()
-                {
-                    self.progress.add(given.at, Counts::ZERO.minus(Counts::points(given.points)));
-                }
-                Arc::make_mut(&mut self.deeds).take_back(reason);
-                self.touch(Some(*at), false);
-            }
+            Event::AwardTakenBack { reason, taking, at } => self.take_award_back(reason, taking, *at),
             Event::PointsTakenBack { taking, counted, at, .. } => {
                 self.take_back(taking);
-                self.count(counted.as_ref());
+                self.count(counted.as_ref(), *at);
                 self.touch(*at, false);
             }
             Event::PointsSubtracted { lots, grounds, at } => {
@@ -328,15 +321,19 @@ impl Account {
                 }
                 self.totals.expired = self.totals.expired.saturating_add(*points);
                 self.take(&[(*lot, *points)]);
+                if self.deeds.gave_into(*lot) {
+                    Arc::make_mut(&mut self.deeds).expire(*lot, *points);
+                }
                 self.at = self.at.max(Some(*expired_at));
             }
             Event::PointsReleased { lot, points, order, into, released_at } => {
                 self.take(&[(*lot, *points)]);
                 self.put(*points, into.as_ref(), order.as_ref());
+                self.relocate(*lot, into.as_ref().map(|into| into.id));
                 self.touch(Some(*released_at), false);
             }
             Event::OrderCounted { counted, at, .. } => {
-                self.count(Some(counted));
+                self.count(Some(counted), Some(*at));
                 self.at = self.at.max(Some(*at));
             }
             Event::TierSet { tier, at } => {
@@ -420,6 +417,15 @@ impl Account {
         }
     }
 
+    /// What moves no points is no activity.
+    fn touch_by(&mut self, points: Points, at: Timestamp, dealt: bool) {
+        if points.is_zero() {
+            self.at = self.at.max(Some(at));
+        } else {
+            self.touch(Some(at), dealt);
+        }
+    }
+
     /// Something happened to the balance.
     fn touch(&mut self, at: Option<Timestamp>, dealt: bool) {
         self.at = self.at.max(at);
@@ -467,14 +473,15 @@ impl Account {
         let came = points.saturating_add(event.pending_points());
         self.totals.merged = self.totals.merged.saturating_add(came);
         let Some(brought) = brought else { return };
-        self.progress.absorb(&brought.progress);
+        self.progress.absorb(&brought.progress, event.at());
+        self.dealt_at = self.dealt_at.max(brought.dealt_at);
         brought.redemptions.iter().for_each(|redemption| self.redemptions.put(Arc::clone(redemption)));
         Arc::make_mut(&mut self.deeds).absorb(&brought.deeds);
     }
 
-    fn count(&mut self, counted: Option<&crate::event::Counted>) {
+    fn count(&mut self, counted: Option<&Counted>, received: Option<Timestamp>) {
         if let Some(counted) = counted {
-            self.progress.add(counted.gate, counted.counts);
+            self.progress.add(counted.gate, counted.counts, received);
         }
     }
 
@@ -507,6 +514,25 @@ impl Account {
         self.debt = self.debt.saturating_add(taking.debt);
         self.take(&taking.lots);
         self.take(&taking.pending);
+    }
+
+    fn take_award_back(&mut self, reason: &Reason, taking: &Taking, at: Timestamp) {
+        self.take_back(taking);
+        if let Some(given) = self.deeds.given(reason).copied()
+            && reason.counts()
+        {
+            let fewer = Counts::ZERO.minus(Counts::points(given.points));
+            self.progress.add(given.at, fewer, Some(at));
+        }
+        Arc::make_mut(&mut self.deeds).take_back(reason);
+        self.touch_by(taking.points(), at, false);
+    }
+
+    /// Points that were pending are in another lot now, or in none.
+    fn relocate(&mut self, lot: LotId, into: Option<LotId>) {
+        if into != Some(lot) && self.deeds.gave_into(lot) {
+            Arc::make_mut(&mut self.deeds).relocate(lot, into);
+        }
     }
 
     fn take(&mut self, parts: &[(LotId, Points)]) {

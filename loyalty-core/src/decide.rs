@@ -443,7 +443,7 @@ impl<'a> Work<'a> {
             let day = self.context.zone.local(self.context.now)?.date();
             pin.rooms = act::rooms(program, self.account.deeds(), day);
             let wanted = entitle::unlimited(&self.order, program, &pin)?;
-            act::close_rooms(program, &mut pin, &wanted);
+            act::close_rooms(program, self.account.deeds(), &mut pin, &wanted);
         }
         Ok(pin)
     }

@@ -357,6 +357,9 @@ pub struct Brought {
     /// What of the lots is pending.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub pending: Points,
+    /// When it last earned or redeemed points.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub dealt_at: Option<Timestamp>,
 }
 
 /// Points that went into a lot.

@@ -104,14 +104,6 @@ impl<K, V: Weighed> Tree<K, V> {
         }
         found
     }
-
-    pub(crate) fn last(&self) -> Option<(&K, &V)> {
-        let mut node = self.0.as_deref()?;
-        while let Some(right) = node.right.0.as_deref() {
-            node = right;
-        }
-        Some((&node.key, &node.value))
-    }
 }
 
 impl<K: Ord, V: Weighed> Tree<K, V> {
@@ -372,7 +364,6 @@ mod tests {
                 }
                 height(&tree);
                 prop_assert_eq!(tree.first(), map.first_key_value());
-                prop_assert_eq!(tree.last(), map.last_key_value());
                 prop_assert_eq!(tree.get(&key), map.get(&key));
                 prop_assert_eq!(tree.weight(), map.values().sum::<i64>());
                 prop_assert_eq!(tree.weight_below(&key), map.range(..key).map(|(_, value)| value).sum::<i64>());

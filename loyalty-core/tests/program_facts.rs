@@ -288,6 +288,35 @@ fn a_refund_that_undoes_the_qualification_is_decided_at_once() {
 }
 
 #[test]
+fn an_entry_reward_that_ran_out_is_not_taken_again() {
+    let program = tiers("").replacen('{', r#"{"expiry": {"per_lot": {"after": "P1M"}}, "#, 1);
+    check(
+        &program,
+        &[("01-01", paid("a", sale("300")), Ok(350)), ("02-01", expire(), Ok(0)), ("03-01", cancel("a"), Ok(0))],
+    );
+}
+
+#[test]
+fn a_shop_clock_far_ahead_forgets_nothing() {
+    let program = tiers(r#""window": {"rolling": "P12M"}"#);
+    let ahead = timed("2036-01-01T00:00:00Z", paid("b", sale("10")));
+    let books = check(
+        &program,
+        &[
+            ("01-01", paid("a", sale("80")), Ok(80)),
+            ("01-02", ahead, Ok(90)),
+            ("01-03", paid("c", sale("20")), Ok(120)),
+        ],
+    );
+    tier_is(&books, "01-03", "silver");
+    // What no window reaches any more is forgotten by the time that has really passed.
+    let books = continued(books, &[("2030-01-01T00:00:00Z", paid("d", sale("10")), Ok(130))]);
+    let state = serde_json::to_value(books.account.progress()).unwrap();
+    let kept: Vec<_> = state["by_instant"].as_array().unwrap().iter().map(|entry| entry[0].clone()).collect();
+    assert_eq!(kept, ["2030-01-01T00:00:00Z", "2036-01-01T00:00:00Z"]);
+}
+
+#[test]
 fn tiers_go_down_by_policy_after_term_and_grace() {
     let rolling = r#""window": {"rolling": "P2M"}"#;
     for (policy, tiers_at) in [
@@ -529,6 +558,81 @@ fn limits_of_order_rules_stay_with_the_order() {
     check(once, &[("01-01", paid("a", sale("1")), Ok(50)), ("01-02", paid("b", sale("1")), Ok(50))]);
 }
 
+/// Only a limit that refuses looks at what is wanted; one that cuts leaves what there is.
+#[test]
+fn a_limit_that_cuts_beside_one_that_refuses() {
+    let program = r#"{"earning": [{"id": "base", "earn": {"per_unit": "1"}, "limits": [
+        {"points": 50, "per": "day", "partial": true}, {"points": 110, "per": "month"}]}]}"#;
+    check(
+        program,
+        &[
+            ("01-01", paid("a", sale("60")), Ok(50)),
+            ("01-02", paid("b", sale("60")), Ok(100)),
+            // 10 are left in the month.
+            ("01-03", paid("c", sale("11")), Ok(100)),
+            ("01-03", paid("d", sale("10")), Ok(110)),
+        ],
+    );
+}
+
+#[test]
+fn a_clock_put_back_counts_for_its_own_day() {
+    check(
+        ACTIONS,
+        &[
+            ("03-10", do_it("review"), Ok(20)),
+            ("03-09", do_it("review"), Ok(40)),
+            ("03-10", do_it("review"), Ok(60)),
+            ("03-10", do_it("review"), Err("limit_reached")),
+            // The week holds both days.
+            ("03-11", do_it("share"), Ok(90)),
+            ("03-10", do_it("share"), Ok(110)),
+            ("03-11", do_it("share"), Err("limit_reached")),
+        ],
+    );
+}
+
+// Merges.
+
+/// A guest turns out to be this customer.
+fn merged(program: &str, guest: &[Step<'_>], customer: &[Step<'_>], now: &str) -> Books {
+    let (guest, mut customer) = (check(program, guest), check(program, customer));
+    let into = (AccountId(2), &customer.account);
+    let (_, come) = loyalty_core::merge((AccountId(1), &guest.account), into, at(now)).unwrap();
+    customer.post(&come);
+    books_add_up(&customer).unwrap();
+    customer
+}
+
+#[test]
+fn a_merge_brings_what_the_guest_did() {
+    // The guest earned on 20 January: that counts, the merge itself does not.
+    for (guest, customer) in [("01-20", "01-01"), ("01-01", "01-20")] {
+        let (guest, customer) = ([(guest, add(50), Ok(50))], [(customer, add(100), Ok(100))]);
+        let books = merged(IDLE_DEALING, &guest, &customer, "01-25");
+        continued(books, &[("02-19", expire(), Ok(150)), ("02-20", expire(), Ok(0))]);
+    }
+}
+
+#[test]
+fn a_merge_adds_what_both_had_of_a_limit() {
+    let once = [("03-10", do_it("review"), Ok(20))];
+    let books = merged(ACTIONS, &once, &once, "03-10");
+    continued(books, &[("03-10", do_it("review"), Err("limit_reached")), ("03-11", do_it("review"), Ok(60))]);
+    // The day before is over, the week is not.
+    let (guest, customer) = ([("03-10", do_it("share"), Ok(30))], [("03-09", do_it("share"), Ok(30))]);
+    for (guest, customer) in [(&guest, &customer), (&customer, &guest)] {
+        let books = merged(ACTIONS, guest, customer, "03-10");
+        continued(books, &[("03-10", do_it("share"), Err("limit_reached"))]);
+    }
+    let limited = r#"{"earning": [{"id": "base", "earn": {"per_unit": "1"},
+        "limits": [{"points": 100, "per": "month", "partial": true}]}]}"#;
+    let (guest, customer) =
+        ([("01-01", paid("a", sale("80")), Ok(80))], [("01-02", paid("b", sale("10")), Ok(10))]);
+    let books = merged(limited, &guest, &customer, "01-03");
+    assert_eq!(books.decide(&paid("c", sale("50")), at("01-04")).unwrap().points().get(), 10);
+}
+
 // Campaigns.
 
 /// A program of a tier that doubles and campaigns.
@@ -621,7 +725,11 @@ fn party(account: i64, email: &str, household: &[&str]) -> Party {
 
 impl Pair {
     fn new() -> Self {
-        let books = || Books::new(program_of(FRIENDS));
+        Self::under(FRIENDS)
+    }
+
+    fn under(program: &str) -> Self {
+        let books = || Books::new(program_of(program));
         Self { sender: books(), friend: books() }
     }
 
@@ -681,6 +789,66 @@ fn a_refund_takes_both_parts_back() {
     // Also after the release.
     pair.friend_tells(&cancel("c"), "03-01").unwrap();
     pair.shows("03-01", 0, 0, 0);
+}
+
+/// What ran out is not taken back once more, and counts neither as owed nor as an activity.
+#[test]
+fn what_a_friend_brought_and_ran_out_is_not_taken_again() {
+    let program = |expiry: &str, hold: &str| {
+        format!(
+            r#"{{"expiry": {expiry}, "referrals": {{"received": 100, "sent": 50{hold},
+                "milestones": [{{"friends": 1, "points": 20}}]}}}}"#
+        )
+    };
+    let lots = r#"{"per_lot": {"after": "P1M"}}"#;
+    let idle = r#"{"inactivity": {"after": "P1M"}}"#;
+    for (expiry, hold) in [(lots, ""), (idle, ""), (lots, r#", "hold": "P14D""#), (idle, r#", "hold": "P14D""#)] {
+        let mut pair = Pair::under(&program(expiry, hold));
+        pair.joins("01-01").unwrap();
+        pair.friend_tells(&paid("a", sale("30")), "01-01").unwrap();
+        pair.shows("01-20", 130, 70, 0);
+        pair.shows("03-01", 0, 0, 0);
+        pair.friend_tells(&cancel("a"), "03-01").unwrap();
+        pair.shows("03-01", 0, 0, 0);
+    }
+    // What was spent before the rest ran out is owed.
+    let mut pair = Pair::under(&program(lots, ""));
+    pair.joins("01-01").unwrap();
+    pair.friend_tells(&paid("a", sale("30")), "01-01").unwrap();
+    pair.sender.tell(&spend(60), at("01-02")).unwrap();
+    pair.friend_tells(&cancel("a"), "03-01").unwrap();
+    pair.shows("03-01", 0, -60, 0);
+    // In the lot without an end points are not told apart: no more ran out than there was.
+    let mut pair = Pair::under(&program(idle, ""));
+    pair.joins("01-01").unwrap();
+    pair.friend_tells(&paid("a", sale("30")), "01-01").unwrap();
+    pair.sender.tell(&add(30), at("01-02")).unwrap();
+    pair.sender.tell(&spend(40), at("01-03")).unwrap();
+    pair.friend_tells(&cancel("a"), "03-01").unwrap();
+    pair.shows("03-01", 0, -10, 0);
+}
+
+#[test]
+fn milestones_are_paid_where_a_friend_alone_is_not() {
+    let program =
+        r#"{"hold": "P1D", "referrals": {"hold": "P14D", "milestones": [{"friends": 1, "points": 20}]}}"#;
+    let mut pair = Pair::under(program);
+    pair.joins("01-01").unwrap();
+    pair.friend_tells(&paid("a", sale("30")), "01-01").unwrap();
+    pair.shows("01-02", 30, 0, 20);
+    pair.shows("01-15", 30, 20, 0);
+    assert_eq!(pair.sender.account.deeds().friends(), 1);
+    pair.friend_tells(&cancel("a"), "01-16").unwrap();
+    pair.shows("01-16", 0, 0, 0);
+    assert_eq!(pair.sender.account.deeds().friends(), 0);
+    // A friend for whom nothing is paid is no change of the balance.
+    let idle = r#"{"expiry": {"inactivity": {"after": "P1M"}}, "referrals": {"received": 5}}"#;
+    let mut pair = Pair::under(idle);
+    pair.sender.tell(&add(10), at("01-01")).unwrap();
+    pair.joins("01-20").unwrap();
+    pair.friend_tells(&paid("a", sale("30")), "01-20").unwrap();
+    pair.shows("01-31", 35, 10, 0);
+    pair.shows("02-01", 35, 0, 0);
 }
 
 #[test]

@@ -71,15 +71,17 @@ impl Usage {
     }
 
     fn add(&mut self, day: NaiveDate, points: Points) {
-        // Days never step back; where two accounts disagree about midnight, the later one counts.
-        let day = day.max(self.last);
+        let last = day.max(self.last);
         let [on_day, week, month, year, ever] =
             [Span::Day, Span::Week, Span::Month, Span::Year, Span::Ever].map(|span| {
-                let mut tally = self.tally(span, day);
-                tally.add(points);
+                let mut tally = self.tally(span, last);
+                // A clock was put back: what is of an earlier span leaves this one alone.
+                if span.holds_both(last, day) {
+                    tally.add(points);
+                }
                 tally
             });
-        *self = Self { last: day, day: on_day, week, month, year, ever };
+        *self = Self { last, day: on_day, week, month, year, ever };
     }
 
     /// What was counted on a day counts no more.
@@ -94,6 +96,13 @@ impl Usage {
         ];
         for (_, tally) in tallies.into_iter().filter(|(span, _)| span.holds_both(last, day)) {
             tally.give_back(points);
+        }
+    }
+
+    fn merge<Id: Ord + Clone>(all: &mut BTreeMap<Id, Self>, others: &BTreeMap<Id, Self>) {
+        for (id, usage) in others {
+            let merged = all.get(id).map_or(*usage, |own| own.merged(*usage));
+            all.insert(id.clone(), merged);
         }
     }
 
@@ -144,11 +153,25 @@ pub struct Given {
     /// The lot that they went into.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub lot: Option<LotId>,
+    /// How many of them ran out unspent.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "crate::amount::is_zero"))]
+    pub expired: Points,
     /// When.
     pub at: Timestamp,
     /// Taken back since.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     pub returned: bool,
+}
+
+impl Given {
+    /// What of it has not run out: what there is to take back.
+    pub fn remaining(&self) -> Points {
+        self.points.saturating_sub(self.expired)
+    }
+
+    fn is_in(&self, lot: LotId) -> bool {
+        self.lot == Some(lot) && !self.returned
+    }
 }
 
 /// Who brought this customer, and what became of it.
@@ -285,7 +308,8 @@ impl Deeds {
         if let Some(action) = award.reason.action() {
             self.actions.entry(action.clone()).or_insert_with(|| Usage::new(award.day)).add(award.day, points);
         }
-        let given = Given { points, lot: lot.map(|lot| lot.id), at, returned: false };
+        let lot = lot.map(|lot| lot.id);
+        let given = Given { points, lot, expired: Points::ZERO, at, returned: false };
         match &award.reason {
             Reason::Anniversary { years, .. } => self.anniversary = self.anniversary.max(Some(*years)),
             Reason::Birthday { year, .. } => self.birthday = self.birthday.max(Some(*year)),
@@ -306,6 +330,35 @@ impl Deeds {
             }
             Reason::Action { .. } | Reason::Goal { .. } | Reason::SignUp { .. } => {}
         }
+    }
+
+    /// Whether something that can be taken back went into this lot.
+    pub(super) fn gave_into(&self, lot: LotId) -> bool {
+        let Self { received, sent, milestones, entered, .. } = self;
+        let all = received.values().chain(sent.values()).chain(milestones.values()).chain(entered.values());
+        all.into_iter().any(|given| given.is_in(lot))
+    }
+
+    fn given_into(&mut self, lot: LotId) -> impl Iterator<Item = &mut Given> {
+        let Self { received, sent, milestones, entered, .. } = self;
+        let orders = received.values_mut().chain(sent.values_mut());
+        let all = orders.chain(milestones.values_mut()).chain(entered.values_mut());
+        all.filter(move |given| given.is_in(lot))
+    }
+
+    /// Points of a lot ran out. Where several things were given into it, they share what ran out.
+    pub(super) fn expire(&mut self, lot: LotId, points: Points) {
+        let mut left = points;
+        for given in self.given_into(lot) {
+            let part = left.min(given.remaining());
+            given.expired = given.expired.saturating_add(part);
+            left = left.saturating_sub(part);
+        }
+    }
+
+    /// What was in a lot is in another one now, or in none.
+    pub(super) fn relocate(&mut self, lot: LotId, into: Option<LotId>) {
+        self.given_into(lot).for_each(|given| given.lot = into);
     }
 
     /// What was given is taken back.
@@ -347,16 +400,9 @@ impl Deeds {
     /// What a merged account brings, without its tier: that follows from its progress. Lots have other
     /// numbers now.
     pub(super) fn absorb(&mut self, other: &Self) {
-        for (action, usage) in &other.actions {
-            self.actions.entry(action.clone()).or_insert(*usage);
-        }
-        for (rule, usage) in &other.rules {
-            self.rules.entry(rule.clone()).or_insert(*usage);
-        }
-        for (reward, usage) in &other.rewards {
-            let merged = self.rewards.get(reward).map_or(*usage, |own| own.merged(*usage));
-            self.rewards.insert(reward.clone(), merged);
-        }
+        Usage::merge(&mut self.actions, &other.actions);
+        Usage::merge(&mut self.rules, &other.rules);
+        Usage::merge(&mut self.rewards, &other.rewards);
         self.codes.extend(other.codes.iter().cloned());
         self.birthday = self.birthday.max(other.birthday);
         self.anniversary = self.anniversary.max(other.anniversary);

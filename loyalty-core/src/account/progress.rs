@@ -116,8 +116,9 @@ impl Progress {
         &self.by_instant
     }
 
-    /// Adds what was done at an instant.
-    pub(crate) fn add(&mut self, at: Timestamp, counts: Counts) {
+    /// Adds what was done at an instant, and became known at another. Only time that has passed by then lets
+    /// instants be forgotten: the shop's own clock may be far ahead.
+    pub(crate) fn add(&mut self, at: Timestamp, counts: Counts, received: Option<Timestamp>) {
         self.ever = self.ever.plus(counts);
         if counts.orders > 0 {
             self.first_order = Some(self.first_order.map_or(at, |first| first.min(at)));
@@ -128,8 +129,7 @@ impl Progress {
         } else {
             self.by_instant.insert(at, sum);
         }
-        let Some((last, _)) = self.by_instant.last() else { return };
-        let kept = last.checked_sub_signed(TimeDelta::days(Self::DAYS));
+        let kept = received.and_then(|now| now.checked_sub_signed(TimeDelta::days(Self::DAYS)));
         while let Some((first, _)) = self.by_instant.first()
             && Some(*first) < kept
         {
@@ -138,11 +138,11 @@ impl Progress {
         }
     }
 
-    /// Adds all that another account brings.
-    pub(crate) fn absorb(&mut self, other: &Self) {
+    /// Adds all that another account brings at an instant.
+    pub(crate) fn absorb(&mut self, other: &Self, received: Option<Timestamp>) {
         let (ever, first) = (self.ever.plus(other.ever), other.first_order);
         for (at, counts) in other.by_instant.iter() {
-            self.add(*at, *counts);
+            self.add(*at, *counts, received);
         }
         self.ever = ever;
         self.first_order = [self.first_order, first].into_iter().flatten().min();

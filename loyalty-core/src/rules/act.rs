@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::exact::Fraction;
 use crate::id::{ActionId, RuleId};
 use crate::order::{Pin, Room};
-use crate::program::{ActionKind, ActionRule, Program, fold_code};
+use crate::program::{ActionKind, ActionRule, EarningRule, Program, fold_code};
 use crate::rejection::Rejection;
 use crate::rules::due::Gift;
 
@@ -48,23 +48,27 @@ pub(crate) fn within(
 /// The room that each rule with a limit has for an order.
 pub(crate) fn rooms(program: &Program, deeds: &Deeds, day: NaiveDate) -> BTreeMap<RuleId, Room> {
     let limited = program.parts().earning.iter().filter(|rule| !rule.limits.is_empty());
-    let room = |rule: &crate::program::EarningRule| {
+    let room = |rule: &EarningRule| {
         // As much as there may be at most; what is too much for a limit that refuses is found later.
-        let partial: Vec<Limit> = rule.limits.iter().map(|limit| Limit { partial: true, ..*limit }).collect();
-        let points =
-            within(&partial, deeds.rule(&rule.id), day, Points::MAX).map_or(Points::ZERO, |(left, _)| left);
+        let points = room_within(rule.limits.iter(), deeds.rule(&rule.id), day);
         (rule.id.clone(), Room { points, day })
     };
     limited.map(room).collect()
 }
 
+/// What these limits leave, if each of them cuts.
+fn room_within<'a>(limits: impl Iterator<Item = &'a Limit>, usage: Option<&Usage>, day: NaiveDate) -> Points {
+    let partial: Vec<Limit> = limits.map(|limit| Limit { partial: true, ..*limit }).collect();
+    within(&partial, usage, day, Points::MAX).map_or(Points::ZERO, |(left, _)| left)
+}
+
 /// Closes the rooms of rules that would be cut by a limit that refuses. `wanted` is what each rule would
 /// give without limits.
-pub(crate) fn close_rooms(program: &Program, pin: &mut Pin, wanted: &BTreeMap<RuleId, Fraction>) {
+pub(crate) fn close_rooms(program: &Program, deeds: &Deeds, pin: &mut Pin, wanted: &BTreeMap<RuleId, Fraction>) {
     for rule in &program.parts().earning {
-        let refuses = rule.limits.iter().any(|limit| !limit.partial && matches!(limit.quota, Quota::Points(_)));
-        let Some(room) = pin.rooms.get_mut(&rule.id).filter(|_| refuses) else { continue };
-        let most = Fraction::of(room.points.get(), 1);
+        let Some(room) = pin.rooms.get_mut(&rule.id) else { continue };
+        let refusing = rule.limits.iter().filter(|limit| !limit.partial);
+        let most = Fraction::of(room_within(refusing, deeds.rule(&rule.id), room.day).get(), 1);
         if wanted.get(&rule.id).is_some_and(|wanted| !most.is_at_least(*wanted)) {
             room.points = Points::ZERO;
         }

@@ -81,11 +81,15 @@ impl Work<'_> {
         let term = self.context.term();
         let Some(referrals) = &term.program.parts().referrals else { return };
         let reason = Reason::ReferralSent { order: order.clone(), friend };
-        if self.account.deeds().given(&reason).is_some() || !referrals.sent.is_positive() {
+        if self.account.deeds().given(&reason).is_some() {
             return;
         }
-        let (at, hold) = (self.context.now, referrals.hold);
-        let gift = |points, reason| Gift { at, gate, points, wanted: points, hold, reason, cut: None };
+        let at = self.context.now;
+        // Nothing is no lot that could be pending; but it is noted, since milestones count friends.
+        let gift = |points: Points, reason| {
+            let hold = referrals.hold.filter(|_| points.is_positive());
+            Gift { at, gate, points, wanted: points, hold, reason, cut: None }
+        };
         self.give_within(gift(referrals.sent, reason), &term);
         let friends = self.account.deeds().friends();
         let reached = referrals.milestones.iter().filter(|milestone| milestone.friends <= friends);
@@ -108,12 +112,13 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Takes back what was given for this reason, if it was and has not been yet.
+    /// Takes back what was given for this reason, if it was and has not been yet. What ran out of it is
+    /// gone already.
     pub(crate) fn take_award_back(&mut self, reason: Reason) -> Result<(), Rejection> {
         let Some(given) = self.account.deeds().given(&reason).copied() else { return Ok(()) };
         let now = self.context.now;
         let policy = self.context.program.1.parts().debt;
-        let taking = take::take_given(&self.account, now, given.lot, given.points, policy);
+        let taking = take::take_given(&self.account, now, given.lot, given.remaining(), policy);
         let after = self.account.balance(now).checked_sub(taking.from_balance());
         after.ok_or(Rejection::PointsOutOfRange)?;
         self.emit(Event::AwardTakenBack { reason, taking, at: now });

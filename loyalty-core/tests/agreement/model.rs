@@ -119,7 +119,7 @@ pub(crate) struct Model {
     dealt: Option<NaiveDateTime>,
     /// Rank, since, until.
     pub(crate) tier: Option<(usize, NaiveDateTime, Option<NaiveDateTime>)>,
-    /// What was given for entering a tier: points and lot, until it is taken back.
+    /// What was given for entering a tier and has not run out: points and lot, until it is taken back.
     entered: Vec<Option<(i64, Option<u32>)>>,
     reviews: Vec<(NaiveDate, i64)>,
     birthdays: Vec<i32>,
@@ -184,6 +184,12 @@ impl Model {
     fn note_expired(&mut self, lot: &Lot) {
         if let Some(order) = lot.order {
             self.orders[order].expired += lot.points;
+        }
+        let mut left = lot.points;
+        for (points, _) in self.entered.iter_mut().flatten().filter(|(_, into)| *into == Some(lot.id)) {
+            let part = left.min(*points);
+            *points -= part;
+            left -= part;
         }
     }
 
@@ -456,7 +462,9 @@ impl Model {
             self.orders[order].taken += taken;
             self.orders[order].forgiven += points - taken;
         }
-        self.touch(false, false);
+        if order.is_some() || taken > 0 {
+            self.touch(false, false);
+        }
     }
 
     // What the shop tells.
