@@ -353,38 +353,9 @@ impl<'a> OrderAnswer<'a> {
 
 /// Why an event moved points of this order, if it did.
 fn moved_by<'a>(event: &'a Event, id: &OrderId) -> Option<&'a Reckoning> {
-    match event {
-        Event::PointsAwarded { order, reckoning, .. } | Event::PointsTakenBack { order, reckoning, .. } => {
-            (order == id).then_some(&**reckoning)
-        }
-        Event::AccountAbsorbed { .. }
-        | Event::AccountMerged { .. }
-        | Event::AwardGiven { .. }
-        | Event::AwardTakenBack { .. }
-        | Event::CustomerAdded
-        | Event::Discount(_)
-        | Event::OrderCancelled { .. }
-        | Event::OrderClosed { .. }
-        | Event::OrderCounted { .. }
-        | Event::OrderPinned { .. }
-        | Event::OrderRecorded { .. }
-        | Event::OrderRefunded { .. }
-        | Event::PointsAdded { .. }
-        | Event::PointsExpired { .. }
-        | Event::PointsReleased { .. }
-        | Event::PointsSubtracted { .. }
-        | Event::RedemptionCancelled { .. }
-        | Event::RedemptionExpired { .. }
-        | Event::RedemptionReopened { .. }
-        | Event::RedemptionUsed { .. }
-        | Event::RewardRedeemed { .. }
-        | Event::ReferralCodeIssued { .. }
-        | Event::ReferralCompleted { .. }
-        | Event::ReferralJoined { .. }
-        | Event::ReferralUndone { .. }
-        | Event::TierChanged { .. }
-        | Event::TierLapsed { .. }
-        | Event::TierRetained { .. }
-        | Event::TierSet { .. } => None,
-    }
+    let (Event::PointsAwarded { order, reckoning, .. } | Event::PointsTakenBack { order, reckoning, .. }) = event
+    else {
+        return None;
+    };
+    (order == id).then_some(&**reckoning)
 }

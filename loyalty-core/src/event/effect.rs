@@ -1,0 +1,186 @@
+//! What is asked of every event: whose it is, what it moves, and when it was.
+
+use super::Event;
+use crate::amount::Points;
+use crate::calendar::Timestamp;
+use crate::id::{OrderId, RedemptionId, RewardId};
+
+impl Event {
+    /// The order that the event is of.
+    pub fn order(&self) -> Option<&OrderId> {
+        match self {
+            Self::OrderCancelled { order, .. }
+            | Self::OrderClosed { order, .. }
+            | Self::OrderCounted { order, .. }
+            | Self::OrderPinned { order, .. }
+            | Self::OrderRecorded { order, .. }
+            | Self::OrderRefunded { order, .. }
+            | Self::PointsAwarded { order, .. }
+            | Self::PointsTakenBack { order, .. } => Some(order),
+            Self::PointsExpired { order, .. } | Self::PointsReleased { order, .. } => order.as_ref(),
+            Self::AccountAbsorbed { .. }
+            | Self::AccountMerged { .. }
+            | Self::AwardGiven { .. }
+            | Self::AwardTakenBack { .. }
+            | Self::CustomerAdded
+            | Self::Discount(_)
+            | Self::PointsAdded { .. }
+            | Self::PointsSubtracted { .. }
+            | Self::RedemptionCancelled { .. }
+            | Self::RedemptionExpired { .. }
+            | Self::RedemptionReopened { .. }
+            | Self::RedemptionUsed { .. }
+            | Self::ReferralCodeIssued { .. }
+            | Self::ReferralCompleted { .. }
+            | Self::ReferralJoined { .. }
+            | Self::ReferralUndone { .. }
+            | Self::RewardRedeemed { .. }
+            | Self::TierChanged { .. }
+            | Self::TierLapsed { .. }
+            | Self::TierRetained { .. }
+            | Self::TierSet { .. } => None,
+        }
+    }
+
+    /// The redemption that the event is of.
+    pub fn redemption(&self) -> Option<RedemptionId> {
+        if let Self::RewardRedeemed { issue } = self {
+            return Some(issue.id);
+        }
+        if let Self::RedemptionReopened { redemption, .. } = self {
+            return Some(redemption.issue().id);
+        }
+        if let Self::RedemptionCancelled { redemption, .. }
+        | Self::RedemptionExpired { redemption, .. }
+        | Self::RedemptionUsed { redemption, .. } = self
+        {
+            return Some(*redemption);
+        }
+        None
+    }
+
+    /// The reward whose limits the event counts for.
+    pub fn reward(&self) -> Option<&RewardId> {
+        if let Self::RewardRedeemed { issue } = self {
+            return Some(&issue.reward);
+        }
+        if let Self::RedemptionCancelled { slot, .. } | Self::RedemptionExpired { slot, .. } = self {
+            return slot.as_ref().map(|slot| &slot.reward);
+        }
+        None
+    }
+
+    /// What the event does to the balance of its account.
+    pub fn points(&self) -> Points {
+        self.moved().available
+    }
+
+    /// What the event does to the points that are pending.
+    pub fn pending_points(&self) -> Points {
+        self.moved().pending
+    }
+
+    fn moved(&self) -> Moved {
+        match self {
+            Self::AccountAbsorbed { points, brought, .. } => {
+                let pending = brought.as_ref().map_or(Points::ZERO, |brought| brought.pending);
+                Moved { available: *points, pending }
+            }
+            Self::AccountMerged { points, pending, .. } => {
+                Moved { available: points.negated(), pending: pending.negated() }
+            }
+            Self::AwardGiven { points, lot, .. }
+            | Self::PointsAdded { points, lot, .. }
+            | Self::PointsAwarded { points, lot, .. } => {
+                Moved::one_of(*points, lot.as_ref().is_some_and(|part| part.pending_until.is_some()))
+            }
+            Self::AwardTakenBack { taking, .. } | Self::PointsTakenBack { taking, .. } => {
+                Moved { available: taking.from_balance().negated(), pending: taking.from_pending().negated() }
+            }
+            Self::PointsExpired { points, pending, .. } => Moved::one_of(points.negated(), *pending),
+            Self::PointsReleased { points, .. } => Moved { available: *points, pending: points.negated() },
+            Self::PointsSubtracted { lots, .. } => {
+                Moved::available(lots.iter().fold(Points::ZERO, |sum, (_, points)| sum.saturating_sub(*points)))
+            }
+            Self::RedemptionCancelled { returned, .. } => Moved::available(returned.points()),
+            Self::RedemptionExpired { returned, .. } => {
+                Moved::available(returned.as_ref().map_or(Points::ZERO, |returned| returned.points()))
+            }
+            Self::RedemptionUsed { taken, .. } => {
+                Moved::available(taken.as_ref().map_or(Points::ZERO, |taken| taken.points().negated()))
+            }
+            Self::RewardRedeemed { issue } => Moved::available(issue.points.negated()),
+            Self::CustomerAdded
+            | Self::Discount(_)
+            | Self::OrderCancelled { .. }
+            | Self::OrderClosed { .. }
+            | Self::OrderCounted { .. }
+            | Self::OrderPinned { .. }
+            | Self::OrderRecorded { .. }
+            | Self::OrderRefunded { .. }
+            | Self::RedemptionReopened { .. }
+            | Self::ReferralCodeIssued { .. }
+            | Self::ReferralCompleted { .. }
+            | Self::ReferralJoined { .. }
+            | Self::ReferralUndone { .. }
+            | Self::TierChanged { .. }
+            | Self::TierLapsed { .. }
+            | Self::TierRetained { .. }
+            | Self::TierSet { .. } => Moved::default(),
+        }
+    }
+
+    /// When it happened on the account. Facts of orders have the shop's own times and say nothing here.
+    pub fn at(&self) -> Option<Timestamp> {
+        match self {
+            Self::AccountAbsorbed { at, .. }
+            | Self::PointsAdded { at, .. }
+            | Self::PointsAwarded { at, .. }
+            | Self::PointsSubtracted { at, .. }
+            | Self::PointsTakenBack { at, .. }
+            | Self::TierSet { at, .. } => *at,
+            Self::AwardGiven { at, .. }
+            | Self::AwardTakenBack { at, .. }
+            | Self::RedemptionCancelled { at, .. }
+            | Self::RedemptionExpired { at, .. }
+            | Self::RedemptionReopened { at, .. }
+            | Self::RedemptionUsed { at, .. }
+            | Self::ReferralCodeIssued { at, .. }
+            | Self::ReferralCompleted { at, .. }
+            | Self::ReferralJoined { at, .. }
+            | Self::ReferralUndone { at, .. }
+            | Self::OrderCounted { at, .. }
+            | Self::TierLapsed { at, .. }
+            | Self::TierRetained { at, .. } => Some(*at),
+            Self::PointsExpired { expired_at, .. } => Some(*expired_at),
+            Self::PointsReleased { released_at, .. } => Some(*released_at),
+            Self::RewardRedeemed { issue } => Some(issue.at),
+            Self::TierChanged { change } => Some(change.at),
+            Self::AccountMerged { .. }
+            | Self::CustomerAdded
+            | Self::Discount(_)
+            | Self::OrderCancelled { .. }
+            | Self::OrderClosed { .. }
+            | Self::OrderPinned { .. }
+            | Self::OrderRecorded { .. }
+            | Self::OrderRefunded { .. } => None,
+        }
+    }
+}
+
+/// What an event does to an account's points.
+#[derive(Default)]
+struct Moved {
+    available: Points,
+    pending: Points,
+}
+
+impl Moved {
+    fn available(points: Points) -> Self {
+        Self { available: points, pending: Points::ZERO }
+    }
+
+    fn one_of(points: Points, pending: bool) -> Self {
+        if pending { Self { available: Points::ZERO, pending: points } } else { Self::available(points) }
+    }
+}
