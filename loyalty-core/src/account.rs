@@ -46,16 +46,28 @@ pub struct Account {
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     merged_into: Option<AccountId>,
     /// The last instant at which anything happened.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(
+        feature = "json",
+        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+    )]
     at: Option<Timestamp>,
     /// The last change of the balance, other than by running out of time.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(
+        feature = "json",
+        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+    )]
     changed_at: Option<Timestamp>,
     /// The last time that points were earned or redeemed.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(
+        feature = "json",
+        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+    )]
     dealt_at: Option<Timestamp>,
     /// The last time that the balance ended by inactivity.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(
+        feature = "json",
+        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+    )]
     ended_idle_at: Option<Timestamp>,
     /// The newest redemption; each knows the one before it. Stays when the account is merged into another.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]

@@ -228,48 +228,6 @@ impl fmt::Display for Amount {
     }
 }
 
-/// The digits of a decimal in a buffer of its own. Records hold many; the formatter's way takes three
-/// times as long.
-#[cfg(feature = "json")]
-struct Digits {
-    bytes: [u8; Self::ROOM],
-    start: usize,
-}
-
-#[cfg(feature = "json")]
-impl Digits {
-    /// Every `u64`, a point, and a zero before it.
-    const ROOM: usize = 22;
-
-    /// None for what is negative or has more digits than there is room for.
-    fn of(value: Decimal) -> Option<Self> {
-        let mut rest = u64::try_from(value.mantissa()).ok()?;
-        let (mut digits, mut decimals) = (Self { bytes: [0; Self::ROOM], start: Self::ROOM }, value.scale());
-        while rest > 0 || decimals > 0 || digits.start == Self::ROOM {
-            digits.push(b'0'.checked_add(u8::try_from(rest % 10).ok()?)?)?;
-            rest /= 10;
-            if decimals == 1 {
-                digits.push(b'.')?;
-                if rest == 0 {
-                    digits.push(b'0')?;
-                }
-            }
-            decimals = decimals.saturating_sub(1);
-        }
-        Some(digits)
-    }
-
-    fn push(&mut self, byte: u8) -> Option<()> {
-        self.start = self.start.checked_sub(1)?;
-        *self.bytes.get_mut(self.start)? = byte;
-        Some(())
-    }
-
-    fn as_str(&self) -> Option<&str> {
-        std::str::from_utf8(self.bytes.get(self.start..)?).ok()
-    }
-}
-
 impl From<u32> for Amount {
     fn from(units: u32) -> Self {
         Self(Decimal::from(units))
@@ -417,15 +375,16 @@ pub(crate) fn is_zero(points: &Points) -> bool {
 
 #[cfg(feature = "json")]
 mod json {
-    use super::{Amount, Digits, Rate};
+    use super::{Amount, Rate};
+    use crate::spell::Spelled;
 
     /// Decimals travel as strings: a JSON number would pass through a float somewhere.
     macro_rules! as_string {
         ($($type:ty),*) => {$(
             impl serde::Serialize for $type {
                 fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                    match Digits::of(self.0).as_ref().and_then(Digits::as_str) {
-                        Some(digits) => to.serialize_str(digits),
+                    match Spelled::decimal(self.0).as_ref().and_then(Spelled::as_str) {
+                        Some(text) => to.serialize_str(text),
                         None => to.collect_str(self),
                     }
                 }

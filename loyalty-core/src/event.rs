@@ -65,6 +65,7 @@ pub enum Event {
         /// How they came about.
         award: Arc<Award>,
         /// When.
+        #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
         at: Timestamp,
     },
     /// What was given is taken back: what it was given for is undone.
@@ -119,6 +120,7 @@ pub enum Event {
         /// How far it has come.
         status: Status,
         /// The shop's time of it, else the receipt's.
+        #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
         at: Timestamp,
         /// What told us.
         origin: Origin,
@@ -139,7 +141,10 @@ pub enum Event {
         /// Why.
         grounds: Grounds,
         /// When.
-        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        #[cfg_attr(
+            feature = "json",
+            serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+        )]
         at: Option<Timestamp>,
     },
     /// An order earned points.
@@ -156,7 +161,10 @@ pub enum Event {
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         counted: Option<Counted>,
         /// When.
-        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        #[cfg_attr(
+            feature = "json",
+            serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+        )]
         at: Option<Timestamp>,
     },
     /// Points of a lot ran out of time unspent.
@@ -196,7 +204,10 @@ pub enum Event {
         /// Why.
         grounds: Grounds,
         /// When.
-        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        #[cfg_attr(
+            feature = "json",
+            serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+        )]
         at: Option<Timestamp>,
     },
     /// An order is worth less than was awarded for it.
@@ -211,7 +222,10 @@ pub enum Event {
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         counted: Option<Counted>,
         /// When.
-        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        #[cfg_attr(
+            feature = "json",
+            serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+        )]
         at: Option<Timestamp>,
     },
     /// A redemption was cancelled, or the order that had used it was: its points came back.

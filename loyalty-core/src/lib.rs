@@ -58,6 +58,8 @@ pub mod redemption;
 pub mod referral;
 pub mod rejection;
 mod rules;
+#[cfg(feature = "json")]
+mod spell;
 pub mod tier;
 mod tree;
 

@@ -138,7 +138,10 @@ pub struct Line {
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Order {
     /// When the customer placed it. Conditions on dates look at this, else at when it first earned.
-    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(
+        feature = "json",
+        serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+    )]
     pub placed_at: Option<Timestamp>,
     /// What was bought.
     pub lines: Vec<Line>,

@@ -42,6 +42,10 @@ use decider::{Decider, Job};
 use shared::Shared;
 use writer::Writer;
 
+/// Maps of what is in memory, looked into many times for each request. The seed is drawn at start, so that nobody
+/// outside can choose keys that collide.
+type Map<K, V> = std::collections::HashMap<K, V, foldhash::quality::RandomState>;
+
 pub use admin::Admin;
 
 /// What bounds a store's memory and its start.

@@ -384,14 +384,15 @@ impl<V: View> Transaction<'_, V> {
             self.merge(&guest, account)?;
         }
         let Some(before) = self.load_customer(account)? else { return Ok(()) };
+        // Who is named by e-mail alone is only looked up; another spelling is no change.
+        let email = if let Who::Both(_, email) = who { Some(email).filter(|_| !taken) } else { None };
+        let says = |email: &Email| before.email.as_ref().is_some_and(|known| known.as_str() == email.as_str());
+        if (before.id.is_some() || who.id().is_none()) && email.is_none_or(says) {
+            return Ok(());
+        }
         let mut after = (*before).clone();
         after.id = after.id.or_else(|| who.id().cloned());
-        // Who is named by e-mail alone is only looked up; another spelling is no change.
-        if let Who::Both(_, email) = who
-            && !taken
-        {
-            after.email = Some(email.clone());
-        }
+        after.email = email.cloned().or(after.email);
         self.save(before, after);
         Ok(())
     }
@@ -561,9 +562,14 @@ impl<V: View> Transaction<'_, V> {
         }
         for event in row.events.iter() {
             let Some(id) = event.order() else { continue };
-            let mut record = Arc::unwrap_or_clone(self.load_order(id)?);
-            record.fold(&row, event);
-            put(&mut self.changes.orders, id.clone(), Arc::new(record));
+            // Taken out, so that only what others hold too is copied.
+            let changed = self.changes.orders.iter().position(|(known, _)| known == id);
+            let (id, mut record) = match changed {
+                Some(at) => self.changes.orders.swap_remove(at),
+                None => (id.clone(), self.load_order(id)?),
+            };
+            Arc::make_mut(&mut record).fold(&row, event);
+            self.changes.orders.push((id, record));
         }
         for event in row.events.iter() {
             if let Event::Discount(event) = event {

@@ -87,7 +87,10 @@ impl Weighed for Counts {
 pub struct Progress {
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Counts::is_zero"))]
     ever: Counts,
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(
+        feature = "json",
+        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+    )]
     first_order: Option<Timestamp>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Tree::is_empty", with = "json"))]
     by_instant: Tree<Timestamp, Counts>,
@@ -154,9 +157,10 @@ mod json {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use super::{Counts, Timestamp, Tree};
+    use crate::spell::Instant;
 
     pub(super) fn serialize<S: Serializer>(tree: &Tree<Timestamp, Counts>, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(tree.iter())
+        to.collect_seq(tree.iter().map(|(at, counts)| (Instant(*at), counts)))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Tree<Timestamp, Counts>, D::Error> {

@@ -12,6 +12,7 @@ use crate::id::{ActionId, LotId, TierId};
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Counted {
     /// When the order passed the gate.
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
     pub gate: Timestamp,
     /// The difference to what counted before.
     pub counts: Counts,
@@ -47,12 +48,19 @@ pub struct LotPart {
     /// How many points went in, after paying off debt.
     pub points: Points,
     /// When they count as earned.
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
     pub earned_at: Timestamp,
     /// From when on they are no longer usable.
-    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(
+        feature = "json",
+        serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+    )]
     pub expires_at: Option<Timestamp>,
     /// From when on they can be spent, where they are held back.
-    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(
+        feature = "json",
+        serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+    )]
     pub pending_until: Option<Timestamp>,
     /// The order's points stay a lot of their own, though they have no end by themselves.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]

@@ -30,7 +30,10 @@ pub struct OrderState {
     recorded: Option<Recorded>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
     reached: BTreeMap<Status, Reached>,
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(
+        feature = "json",
+        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+    )]
     cancelled_at: Option<Timestamp>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
     refunds: BTreeMap<RefundId, Refunded>,
@@ -49,6 +52,7 @@ pub struct Recorded {
     /// The snapshot.
     pub order: Arc<Order>,
     /// Its time: the shop's, else when it was received.
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
     pub at: Timestamp,
     /// What told us.
     pub origin: Origin,
@@ -59,7 +63,9 @@ pub struct Recorded {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 struct Reached {
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
     first: Timestamp,
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
     last: Timestamp,
 }
 
@@ -70,6 +76,7 @@ pub struct Pin {
     /// The program that the order earns under.
     pub program: ProgramVersion,
     /// When the order passed the gate. Expiry counts from here.
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
     pub at: Timestamp,
     /// The customer's tags that the program looks at.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "BTreeSet::is_empty"))]

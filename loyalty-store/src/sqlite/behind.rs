@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use loyalty_core::{AccountId, OrderId, ShopId};
-use rusqlite::Connection;
+use rusqlite::{CachedStatement, Connection};
 
 use super::shared::Shared;
 use super::{discount, rows};
@@ -93,8 +93,9 @@ impl Behind {
     /// when the round is through.
     pub(super) fn write_slice(&mut self, db: &Connection, shared: &Shared, room: usize) -> Result<(), Failure> {
         let Some(round) = &mut self.round else { return Ok(()) };
+        let mut tables = Tables::of(db)?;
         for item in round.by_ref().take(room) {
-            let seq = write(db, shared, &item)?;
+            let seq = tables.write(shared, &item)?;
             self.waiting.remove(&item);
             self.slice.push((item, seq));
         }
@@ -122,29 +123,48 @@ impl Behind {
     }
 }
 
-/// Writes a state as it is committed now, and answers its position.
-fn write(db: &Connection, shared: &Shared, item: &Item) -> Result<Seq, Failure> {
-    let lost = || Failure::Corrupt("a state that waits for its table is not in memory".to_owned());
-    match item {
-        Item::Account(id) => {
-            let record = shared.accounts.get(id).ok_or_else(lost)?;
-            rows::put_account(db, *id, &record)?;
-            Ok(record.seq)
-        }
-        Item::Order(key) => {
-            let record = shared.orders.get(key).ok_or_else(lost)?;
-            rows::put_order(db, key.0, &key.1, &record)?;
-            Ok(record.seq)
-        }
-        Item::Keyed(key) => {
-            let record = shared.keyed.get(key).ok_or_else(lost)?;
-            discount::put_keyed(db, key.0, &key.1, &record)?;
-            Ok(record.seq)
-        }
-        Item::Answer(key) => {
-            let (id, _) = shared.answers.get(key).ok_or_else(lost)?;
-            rows::put_answer_key(db, key.0, &key.1, id)?;
-            Ok(id)
+/// Where states are written.
+struct Tables<'db> {
+    account: CachedStatement<'db>,
+    order: CachedStatement<'db>,
+    keyed: CachedStatement<'db>,
+    answer_key: CachedStatement<'db>,
+}
+
+impl<'db> Tables<'db> {
+    fn of(db: &'db Connection) -> Result<Self, Failure> {
+        Ok(Self {
+            account: db.prepare_cached(rows::PUT_ACCOUNT)?,
+            order: db.prepare_cached(rows::PUT_ORDER)?,
+            keyed: db.prepare_cached(discount::PUT_KEYED)?,
+            answer_key: db.prepare_cached(rows::PUT_ANSWER_KEY)?,
+        })
+    }
+
+    /// Writes a state as it is committed now, and answers its position.
+    fn write(&mut self, shared: &Shared, item: &Item) -> Result<Seq, Failure> {
+        let lost = || Failure::Corrupt("a state that waits for its table is not in memory".to_owned());
+        match item {
+            Item::Account(id) => {
+                let record = shared.accounts.get(id).ok_or_else(lost)?;
+                rows::put_account(&mut self.account, *id, &record)?;
+                Ok(record.seq)
+            }
+            Item::Order(key) => {
+                let record = shared.orders.get(key).ok_or_else(lost)?;
+                rows::put_order(&mut self.order, key, &record)?;
+                Ok(record.seq)
+            }
+            Item::Keyed(key) => {
+                let record = shared.keyed.get(key).ok_or_else(lost)?;
+                discount::put_keyed(&mut self.keyed, key, &record)?;
+                Ok(record.seq)
+            }
+            Item::Answer(key) => {
+                let (id, _) = shared.answers.get(key).ok_or_else(lost)?;
+                rows::put_answer_key(&mut self.answer_key, key, id)?;
+                Ok(id)
+            }
         }
     }
 }

@@ -3,11 +3,14 @@
 //! The writer publishes after each commit. What has not reached its table yet is pinned, so that a miss
 //! means that the table is up to date. Everything else may be dropped when there is too much of it.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use foldhash::quality::RandomState;
+
+use super::Map;
 use crate::error::Failure;
 
 const SHARDS: usize = 16;
@@ -22,7 +25,7 @@ pub(super) struct Cache<K, V> {
 
 #[derive(Debug)]
 struct Shard<K, V> {
-    slots: HashMap<K, Slot<V>>,
+    slots: Map<K, Slot<V>>,
     /// The keys as a clock: the hand is at the front.
     clock: VecDeque<K>,
     /// How often the writer changed something here. A reader that loaded an old value in the meantime
@@ -40,9 +43,9 @@ struct Slot<V> {
 impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     /// A cache of about so many values, beyond those pinned.
     pub(super) fn new(capacity: usize) -> Self {
-        let shard = || RwLock::new(Shard { slots: HashMap::new(), clock: VecDeque::new(), changes: 0 });
+        let shard = || RwLock::new(Shard { slots: Map::default(), clock: VecDeque::new(), changes: 0 });
         let shards = std::iter::repeat_with(shard).take(SHARDS).collect();
-        Self { shards, capacity: capacity.div_ceil(SHARDS), hasher: RandomState::new() }
+        Self { shards, capacity: capacity.div_ceil(SHARDS), hasher: RandomState::default() }
     }
 
     pub(super) fn get(&self, key: &K) -> Option<V> {

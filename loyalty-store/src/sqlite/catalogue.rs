@@ -1,15 +1,14 @@
 //! The catalogue in its tables. They are read where they stand: a look-up by key costs less than a cache of
 //! them would. What is not committed yet lies on top ([`StagedShelf`]).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use loyalty_core::{CategoryId, ProductId, ShopId};
 use rusqlite::{Connection, Row, params};
 
-use super::SqliteStore;
 use super::rows::{damaged, each, from_json, micros, one, timestamp, to_json};
 use super::staged::Reading;
+use super::{Map, SqliteStore};
 use crate::catalogue::{Catalogue, Category, CategoryRecord, Product, ProductKey, ProductRecord, SavedSearch};
 use crate::error::Failure;
 use crate::number::Number;
@@ -40,10 +39,10 @@ pub(super) fn write(db: &Db, shop: ShopId, shelved: &[Shelved], numbered: Option
 /// What was changed and is not committed yet; none is what was taken away.
 #[derive(Default)]
 pub(super) struct StagedShelf {
-    products: HashMap<(ShopId, ProductId), Option<Arc<ProductRecord>>>,
-    categories: HashMap<(ShopId, CategoryId), Option<Arc<CategoryRecord>>>,
-    searches: HashMap<(ShopId, Number), Option<Arc<SavedSearch>>>,
-    numbered: HashMap<ShopId, i64>,
+    products: Map<(ShopId, ProductId), Option<Arc<ProductRecord>>>,
+    categories: Map<(ShopId, CategoryId), Option<Arc<CategoryRecord>>>,
+    searches: Map<(ShopId, Number), Option<Arc<SavedSearch>>>,
+    numbered: Map<ShopId, i64>,
 }
 
 impl StagedShelf {

@@ -6,7 +6,7 @@ use loyalty_core::discount::Code;
 use loyalty_core::{
     AccountId, CheckoutId, CodeId, Email, OrderId, PriceRuleId, RedemptionId, RewardId, ShopId, Timestamp,
 };
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, Statement, params};
 
 use super::SqliteStore;
 use super::catalogue::search_by_number;
@@ -109,18 +109,22 @@ pub(super) fn each_keyed(db: &Db, mut visit: impl FnMut((ShopId, Key), Keyed)) -
     })
 }
 
-/// A state never steps back, whoever writes it.
-pub(super) fn put_keyed(db: &Db, shop: ShopId, key: &Key, record: &Keyed) -> Result<(), Failure> {
-    let sql = "INSERT INTO keyed (shop, kind, id, text, seq, created_at, updated_at, state)
+pub(super) const PUT_KEYED: &str = "INSERT INTO keyed (shop, kind, id, text, seq, created_at, updated_at, state)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (shop, kind, id, text) DO UPDATE SET seq = excluded.seq, created_at = excluded.created_at,
             updated_at = excluded.updated_at, state = excluded.state
         WHERE excluded.seq > seq";
+
+/// A state never steps back, whoever writes it.
+pub(super) fn put_keyed(
+    put: &mut Statement<'_>,
+    (shop, key): &(ShopId, Key),
+    record: &Keyed,
+) -> Result<(), Failure> {
     let (kind, id, text) = columns(key);
     let Keyed { seq, created_at, updated_at, .. } = *record;
     let state = state_json(&record.state)?;
-    let values = params![shop.0, kind, id, text, seq, micros(created_at), micros(updated_at), state];
-    db.prepare_cached(sql)?.execute(values)?;
+    put.execute(params![shop.0, kind, id, text, seq, micros(created_at), micros(updated_at), state])?;
     Ok(())
 }
 

@@ -6,10 +6,11 @@ use loyalty_core::{
     AccountId, CustomerId, Email, Event, Order, OrderId, OrderState, Points, Program, ProgramVersion, ShopId,
     Timestamp,
 };
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::shared::Placed;
 use crate::error::Failure;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::Answer;
@@ -82,13 +83,16 @@ fn journal_row(row: &Row<'_>) -> Result<JournalRow, Failure> {
     })
 }
 
-/// Appends a row, whose events are JSON already.
-pub(super) fn append_journal(db: &Db, row: &JournalRow, events: &str) -> Result<(), Failure> {
+/// Appends rows, whose events are JSON already.
+pub(super) fn append_journal(db: &Db, rows: &[(Arc<JournalRow>, String)]) -> Result<(), Failure> {
     let sql =
         "INSERT INTO journal (seq, shop, account, previous, at, balance, events) VALUES (?, ?, ?, ?, ?, ?, ?)";
-    let account = row.account.map(|account| account.0);
-    let values = params![row.seq, row.shop.0, account, row.previous, micros(row.at), row.balance.get(), events];
-    db.prepare_cached(sql)?.execute(values)?;
+    let mut append = db.prepare_cached(sql)?;
+    for (row, events) in rows {
+        let account = row.account.map(|account| account.0);
+        let (at, balance) = (micros(row.at), row.balance.get());
+        append.execute(params![row.seq, row.shop.0, account, row.previous, at, balance, events])?;
+    }
     Ok(())
 }
 
@@ -150,14 +154,16 @@ pub(super) fn each_account(db: &Db, mut visit: impl FnMut(AccountId, AccountReco
     })
 }
 
-/// A state never steps back, whoever writes it.
-pub(super) fn put_account(db: &Db, id: AccountId, record: &AccountRecord) -> Result<(), Failure> {
-    let sql = "INSERT INTO account (id, shop, seq, at, state, due) VALUES (?, ?, ?, ?, ?, ?)
+pub(super) const PUT_ACCOUNT: &str =
+    "INSERT INTO account (id, shop, seq, at, state, due) VALUES (?, ?, ?, ?, ?, ?)
         ON CONFLICT (id) DO UPDATE SET
             seq = excluded.seq, at = excluded.at, state = excluded.state, due = excluded.due
         WHERE excluded.seq > seq";
+
+/// A state never steps back, whoever writes it.
+pub(super) fn put_account(put: &mut Statement<'_>, id: AccountId, record: &AccountRecord) -> Result<(), Failure> {
     let (state, due) = (to_json(&record.account)?, record.due.map(micros));
-    db.prepare_cached(sql)?.execute(params![id.0, record.shop.0, record.seq, micros(record.at), state, due])?;
+    put.execute(params![id.0, record.shop.0, record.seq, micros(record.at), state, due])?;
     Ok(())
 }
 
@@ -203,15 +209,21 @@ pub(super) fn each_order(db: &Db, mut visit: impl FnMut((ShopId, OrderId), Order
     })
 }
 
-pub(super) fn put_order(db: &Db, shop: ShopId, id: &OrderId, record: &OrderRecord) -> Result<(), Failure> {
-    let sql = "INSERT INTO purchase (shop, order_id, account, seq, snapshot, state) VALUES (?, ?, ?, ?, ?, ?)
+pub(super) const PUT_ORDER: &str =
+    "INSERT INTO purchase (shop, order_id, account, seq, snapshot, state) VALUES (?, ?, ?, ?, ?, ?)
         ON CONFLICT (shop, order_id) DO UPDATE SET account = excluded.account, seq = excluded.seq,
             snapshot = excluded.snapshot, state = excluded.state
         WHERE excluded.seq > seq";
+
+/// The same for an order.
+pub(super) fn put_order(
+    put: &mut Statement<'_>,
+    (shop, id): &(ShopId, OrderId),
+    record: &OrderRecord,
+) -> Result<(), Failure> {
     let account = record.account.map(|account| account.0);
     let state = to_json(&record.state.without_snapshot())?;
-    let values = params![shop.0, id.as_str(), account, record.seq, record.snapshot, state];
-    db.prepare_cached(sql)?.execute(values)?;
+    put.execute(params![shop.0, id.as_str(), account, record.seq, record.snapshot, state])?;
     Ok(())
 }
 
@@ -227,11 +239,13 @@ pub(super) fn put_checkpoint(db: &Db, (seq, answer): (Seq, i64)) -> Result<(), F
 
 // Kept answers.
 
-pub(super) fn append_answer(db: &Db, id: i64, kept: &Kept) -> Result<(), Failure> {
+pub(super) fn append_answers(db: &Db, answers: &[Placed]) -> Result<(), Failure> {
     let sql = "INSERT INTO answer (id, shop, key, fingerprint, at, status, body) VALUES (?, ?, ?, ?, ?, ?, ?)";
-    let Kept { shop, key, fingerprint, at, answer } = kept;
-    let values = params![id, shop.0, key, fingerprint, micros(*at), answer.status, answer.body];
-    db.prepare_cached(sql)?.execute(values)?;
+    let mut append = db.prepare_cached(sql)?;
+    for (id, kept) in answers {
+        let Kept { shop, key, fingerprint, at, answer } = &**kept;
+        append.execute(params![id, shop.0, key, fingerprint, micros(*at), answer.status, answer.body])?;
+    }
     Ok(())
 }
 
@@ -256,10 +270,16 @@ pub(super) fn each_answer(db: &Db, after: i64, mut visit: impl FnMut(i64, Kept))
     })
 }
 
-pub(super) fn put_answer_key(db: &Db, shop: ShopId, key: &[u8; 16], answer: i64) -> Result<(), Failure> {
-    let sql = "INSERT INTO answer_key (shop, key, answer) VALUES (?, ?, ?)
+pub(super) const PUT_ANSWER_KEY: &str = "INSERT INTO answer_key (shop, key, answer) VALUES (?, ?, ?)
         ON CONFLICT (shop, key) DO UPDATE SET answer = max(answer, excluded.answer)";
-    db.prepare_cached(sql)?.execute(params![shop.0, key, answer])?;
+
+/// Where an answer is found.
+pub(super) fn put_answer_key(
+    put: &mut Statement<'_>,
+    (shop, key): &(ShopId, [u8; 16]),
+    answer: i64,
+) -> Result<(), Failure> {
+    put.execute(params![shop.0, key, answer])?;
     Ok(())
 }
 

@@ -1,6 +1,5 @@
 //! What the writer and the readers share: the caches, the readers' connections, and the store's health.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use rusqlite::Connection;
 
 use super::cache::Cache;
 use super::time::{self, Waiting};
-use super::{Settings, discount, rows, schema};
+use super::{Map, Settings, discount, rows, schema};
 use crate::discount::index::Indexed;
 use crate::error::Failure;
 use crate::keyed::{Key, Keyed};
@@ -23,7 +22,7 @@ use crate::transact::{CustomerChange, Kept};
 /// How long a key is believed to be alive. Another process may revoke it.
 const KEY_BELIEF: Duration = Duration::from_secs(2);
 
-type KeyMap = HashMap<String, (Instant, Arc<KeyRecord>)>;
+type KeyMap = Map<String, (Instant, Arc<KeyRecord>)>;
 
 /// An answer with its place in the answers' table.
 pub(super) type Placed = (i64, Arc<Kept>);

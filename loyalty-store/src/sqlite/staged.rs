@@ -1,7 +1,6 @@
 //! What was decided and is not committed yet: what must be written for it, and what the next decisions
 //! see of it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use loyalty_core::{
@@ -12,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::catalogue::{self, StagedShelf};
 use super::shared::{Placed, Shared};
-use super::{claim, discount, rows, time};
+use super::{Map, claim, discount, rows, time};
 use crate::catalogue::SavedSearch;
 use crate::discount::facts::DiscountView;
 use crate::discount::index::Indexed;
@@ -72,7 +71,7 @@ impl Writes {
     }
 
     pub(super) fn write(&self, db: &Connection) -> Result<(), Failure> {
-        self.journal.iter().try_for_each(|(row, events)| rows::append_journal(db, row, events))?;
+        rows::append_journal(db, &self.journal)?;
         self.customers.iter().try_for_each(|change| rows::put_customer(db, change))?;
         self.indexed.iter().try_for_each(|(shop, change)| discount::put_index(db, *shop, change))?;
         for (shop, Published { version, program, from }) in &self.programs {
@@ -85,7 +84,7 @@ impl Writes {
         for (shop, name, account) in &self.claims {
             claim::write(db, *shop, name, *account)?;
         }
-        self.answers.iter().try_for_each(|(id, kept)| rows::append_answer(db, *id, kept))
+        rows::append_answers(db, &self.answers)
     }
 
     /// After what is written behind, which knows nothing of this batch.
@@ -97,43 +96,43 @@ impl Writes {
 /// What the requests of a batch have changed, as the requests after them see it.
 pub(super) struct Staged {
     pub(super) last: Last,
-    pub(super) accounts: HashMap<AccountId, Arc<AccountRecord>>,
-    pub(super) orders: HashMap<(ShopId, OrderId), Arc<OrderRecord>>,
-    pub(super) keyed: HashMap<(ShopId, Key), Arc<Keyed>>,
+    pub(super) accounts: Map<AccountId, Arc<AccountRecord>>,
+    pub(super) orders: Map<(ShopId, OrderId), Arc<OrderRecord>>,
+    pub(super) keyed: Map<(ShopId, Key), Arc<Keyed>>,
     pub(super) indexed: Vec<(ShopId, Indexed)>,
-    codes: HashMap<(ShopId, String), Option<CodeId>>,
-    rule_emails: HashMap<(ShopId, PriceRuleId), Arc<[Email]>>,
+    codes: Map<(ShopId, String), Option<CodeId>>,
+    rule_emails: Map<(ShopId, PriceRuleId), Arc<[Email]>>,
     pub(super) customers: Vec<CustomerChange>,
-    by_account: HashMap<AccountId, Option<Arc<CustomerRecord>>>,
-    by_id: HashMap<(ShopId, CustomerId), Option<AccountId>>,
-    by_email: HashMap<(ShopId, String), Option<AccountId>>,
+    by_account: Map<AccountId, Option<Arc<CustomerRecord>>>,
+    by_id: Map<(ShopId, CustomerId), Option<AccountId>>,
+    by_email: Map<(ShopId, String), Option<AccountId>>,
     pub(super) shelf: StagedShelf,
-    pub(super) answers: HashMap<(ShopId, [u8; 16]), Placed>,
+    pub(super) answers: Map<(ShopId, [u8; 16]), Placed>,
     /// By version, and the newest by none.
-    pub(super) programs: HashMap<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
-    pub(super) histories: HashMap<ShopId, Arc<History>>,
-    pub(super) claims: HashMap<(ShopId, Claim), AccountId>,
+    pub(super) programs: Map<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
+    pub(super) histories: Map<ShopId, Arc<History>>,
+    pub(super) claims: Map<(ShopId, Claim), AccountId>,
 }
 
 impl Staged {
     pub(super) fn new(last: Last) -> Self {
         Self {
             last,
-            accounts: HashMap::new(),
-            orders: HashMap::new(),
-            keyed: HashMap::new(),
+            accounts: Map::default(),
+            orders: Map::default(),
+            keyed: Map::default(),
             indexed: Vec::new(),
-            codes: HashMap::new(),
-            rule_emails: HashMap::new(),
+            codes: Map::default(),
+            rule_emails: Map::default(),
             customers: Vec::new(),
-            by_account: HashMap::new(),
-            by_id: HashMap::new(),
-            by_email: HashMap::new(),
+            by_account: Map::default(),
+            by_id: Map::default(),
+            by_email: Map::default(),
             shelf: StagedShelf::default(),
-            answers: HashMap::new(),
-            programs: HashMap::new(),
-            histories: HashMap::new(),
-            claims: HashMap::new(),
+            answers: Map::default(),
+            programs: Map::default(),
+            histories: Map::default(),
+            claims: Map::default(),
         }
     }
 

@@ -4,12 +4,13 @@
 //! reached its table stands among those that wait ([`Waiting`]); at start these are found from the journal
 //! as all else is. What changes without a row of the journal (a birthday, a program) is written at once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use loyalty_core::{AccountId, Program, ProgramVersion, ShopId, Timestamp};
 use rusqlite::{Connection, params};
 
+use super::Map;
 use super::rows::{self, damaged, each, micros, timestamp};
 use super::shared::Shared;
 use super::writer::loaded;
@@ -27,7 +28,7 @@ pub(super) struct Waiting(Mutex<Both>);
 #[derive(Debug, Default)]
 struct Both {
     by_instant: BTreeSet<DueAccount>,
-    by_account: HashMap<AccountId, DueAccount>,
+    by_account: Map<AccountId, DueAccount>,
 }
 
 impl Waiting {
@@ -194,7 +195,7 @@ pub(super) fn accounts(db: &Db, shop: ShopId, after: AccountId, limit: usize) ->
 /// What is due next for accounts that were folded at start, shop by shop.
 #[derive(Default)]
 pub(super) struct Restored {
-    histories: HashMap<ShopId, Option<History>>,
+    histories: Map<ShopId, Option<History>>,
 }
 
 impl Restored {

@@ -8,7 +8,7 @@
 //! When writing or committing fails, memory is thrown away, the file is opened anew, and everything is
 //! read back from it: what was committed is there, what was not never was.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use super::behind::Behind;
 use super::shared::Shared;
 use super::staged::{Batch, Last, Staged, Writes};
 use super::time::Restored;
-use super::{Settings, discount, rows, schema};
+use super::{Map, Settings, discount, rows, schema};
 use crate::error::Failure;
 use crate::keyed::{self, Keyed};
 use crate::record::AccountRecord;
@@ -256,7 +256,7 @@ impl Writer {
     /// Folds what the journal holds beyond the checkpoint.
     fn restore(&mut self) -> Result<(), Failure> {
         let (seq, answer) = rows::checkpoint(&self.db)?;
-        let (mut accounts, mut orders, mut keyed) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (mut accounts, mut orders, mut keyed) = (Map::default(), Map::default(), Map::default());
         let mut last = Last {
             seq,
             account: rows::last(&self.db, "id", "account")?.max(rows::last(&self.db, "account", "customer")?),
@@ -316,7 +316,7 @@ impl Writer {
 
 /// The record of a key, loaded once.
 pub(super) fn loaded<K: Eq + std::hash::Hash, T>(
-    records: &mut HashMap<K, Option<T>>,
+    records: &mut Map<K, Option<T>>,
     key: K,
     load: impl FnOnce() -> Result<Option<T>, Failure>,
 ) -> Result<&mut Option<T>, Failure> {

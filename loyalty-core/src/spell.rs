@@ -1,0 +1,136 @@
+//! Decimals and instants as text, in a buffer of their own. Records hold many of them, and the formatter's
+//! way takes several times as long.
+
+use chrono::{Datelike, Timelike};
+use rust_decimal::Decimal;
+use serde::{Serialize, Serializer};
+
+use crate::calendar::Timestamp;
+
+/// A text that is written from its end.
+pub(crate) struct Spelled {
+    bytes: [u8; Self::ROOM],
+    start: usize,
+}
+
+impl Spelled {
+    /// An instant with its nanoseconds; every `u64`, a point, and a zero before it.
+    const ROOM: usize = 30;
+
+    fn new() -> Self {
+        Self { bytes: [0; Self::ROOM], start: Self::ROOM }
+    }
+
+    /// None for what is negative or has more digits than a `u64`.
+    pub(crate) fn decimal(value: Decimal) -> Option<Self> {
+        let mut rest = u64::try_from(value.mantissa()).ok()?;
+        let (mut digits, mut decimals) = (Self::new(), value.scale());
+        while rest > 0 || decimals > 0 || digits.start == Self::ROOM {
+            digits.push_digit(rest % 10)?;
+            rest /= 10;
+            if decimals == 1 {
+                digits.push(b'.')?;
+                if rest == 0 {
+                    digits.push(b'0')?;
+                }
+            }
+            decimals = decimals.saturating_sub(1);
+        }
+        Some(digits)
+    }
+
+    /// As RFC 3339 has it, in UTC. None for leap seconds and for years that have not four digits.
+    pub(crate) fn instant(at: Timestamp) -> Option<Self> {
+        let mut text = Self::new();
+        text.push(b'Z')?;
+        // No more decimals than there are, in threes.
+        match at.nanosecond() {
+            0 => {}
+            nanos if nanos >= 1_000_000_000 => return None,
+            nanos if nanos % 1_000_000 == 0 => text.push_number(nanos / 1_000_000, 3, b'.')?,
+            nanos if nanos % 1_000 == 0 => text.push_number(nanos / 1_000, 6, b'.')?,
+            nanos => text.push_number(nanos, 9, b'.')?,
+        }
+        text.push_number(at.second(), 2, b':')?;
+        text.push_number(at.minute(), 2, b':')?;
+        text.push_number(at.hour(), 2, b'T')?;
+        text.push_number(at.day(), 2, b'-')?;
+        text.push_number(at.month(), 2, b'-')?;
+        let year = u32::try_from(at.year()).ok().filter(|year| *year <= 9_999)?;
+        text.push_digits(year, 4)?;
+        Some(text)
+    }
+
+    pub(crate) fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(self.bytes.get(self.start..)?).ok()
+    }
+
+    fn push_number(&mut self, value: u32, digits: u32, before: u8) -> Option<()> {
+        self.push_digits(value, digits)?;
+        self.push(before)
+    }
+
+    fn push_digits(&mut self, mut value: u32, digits: u32) -> Option<()> {
+        for _ in 0..digits {
+            self.push_digit(u64::from(value % 10))?;
+            value /= 10;
+        }
+        Some(())
+    }
+
+    fn push_digit(&mut self, digit: u64) -> Option<()> {
+        self.push(b'0'.checked_add(u8::try_from(digit).ok()?)?)
+    }
+
+    fn push(&mut self, byte: u8) -> Option<()> {
+        self.start = self.start.checked_sub(1)?;
+        *self.bytes.get_mut(self.start)? = byte;
+        Some(())
+    }
+}
+
+/// For `serialize_with`, for instants that records hold by the thousand: the same text as chrono's.
+pub(crate) fn instant<S: Serializer>(
+    at: &(impl Copy + Into<Option<Timestamp>>),
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    let Some(at) = (*at).into() else { return to.serialize_none() };
+    match Spelled::instant(at).as_ref().and_then(Spelled::as_str) {
+        Some(text) => to.serialize_str(text),
+        None => at.serialize(to),
+    }
+}
+
+/// An instant inside of a sequence.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(crate) struct Instant(#[serde(serialize_with = "instant")] pub(crate) Timestamp);
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+    use super::*;
+
+    #[test]
+    fn instants_are_spelled_as_chrono_spells_them() {
+        let texts = [
+            "1970-01-01T00:00:00Z",
+            "2026-01-31T10:09:08Z",
+            "2024-02-29T23:59:59.5Z",
+            "2026-12-31T23:59:59.120Z",
+            "2026-12-31T23:59:59.000001Z",
+            "2026-12-31T23:59:59.000000001Z",
+            "2026-12-31T23:59:59.999999999Z",
+            "2016-12-31T23:59:60Z",
+            "2016-12-31T23:59:60.25Z",
+            "0000-01-01T00:00:00Z",
+            "9999-12-31T23:59:59Z",
+            "+10000-01-01T00:00:00Z",
+            "-0001-01-01T00:00:00Z",
+        ];
+        let texts = texts.iter().map(|text| text.parse().unwrap());
+        for at in texts.chain([Timestamp::MIN_UTC, Timestamp::MAX_UTC]) {
+            assert_eq!(serde_json::to_string(&Instant(at)).unwrap(), serde_json::to_string(&at).unwrap());
+        }
+    }
+}

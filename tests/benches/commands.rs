@@ -1,0 +1,142 @@
+//! What a command costs the store, without HTTP: so many in flight, as that many connections send them.
+//!
+//! ```text
+//! cargo bench -p loyalty-tests --bench commands -- points --count 20000
+//! valgrind --tool=callgrind target/release/deps/commands-… points --count 2000
+//! ```
+//!
+//! Instructions can be counted and seconds drift: run it under callgrind with two counts, and the
+//! difference is what that many commands cost.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "a bench may stop at what it did not expect"
+)]
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::{Parser, ValueEnum};
+use loyalty_core::{
+    Command, Currency, CustomerId, Grounds, Line, Order, Origin, Points, ShopId, Status, Timestamp, Zone,
+};
+use loyalty_store::{
+    Action, Answer, Idempotency, NewShop, Presence, ProfileChange, Reply, Request, Settings, SqliteStore, Store,
+    Who,
+};
+
+/// The allocator of the server's binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const CUSTOMERS: u64 = 1_000;
+
+#[derive(Parser)]
+struct Arguments {
+    /// What is sent.
+    #[arg(default_value = "points")]
+    kind: Kind,
+    /// How many.
+    #[arg(long, default_value_t = 100)]
+    count: u64,
+    /// How many at once.
+    #[arg(long, default_value_t = 64)]
+    in_flight: usize,
+    /// Given by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Kind {
+    /// Points are added, each time under a key of its own.
+    Points,
+    /// An order of five lines is paid, each time another one.
+    Orders,
+}
+
+fn main() {
+    let Arguments { kind, count, in_flight, bench: _ } = Arguments::parse();
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let store = SqliteStore::open(&directory.path().join("commands.db"), &Settings::default()).unwrap();
+    let now: Timestamp = "2026-01-31T10:00:00Z".parse().unwrap();
+    let shop = NewShop { name: "Commands".to_owned(), currency: Currency::USD, zone: Zone::UTC };
+    let shop = store.create_shop(&shop, now).unwrap().id;
+    send(&store, in_flight, (0..CUSTOMERS).map(|number| customer(shop, now, number)));
+
+    let begun = Instant::now();
+    send(&store, in_flight, (0..count).map(|number| request(kind, shop, now, number)));
+    let took = begun.elapsed();
+    println!("{count} commands took {took:?}, {:?} each", took / u32::try_from(count.max(1)).unwrap());
+}
+
+fn send(store: &SqliteStore, in_flight: usize, requests: impl Iterator<Item = Request>) {
+    let mut pending = VecDeque::new();
+    let done = |reply| assert!(matches!(reply, Ok(Reply::Decided(Ok(_)) | Reply::Kept { .. })), "{reply:?}");
+    for request in requests {
+        if pending.len() >= in_flight {
+            let oldest: loyalty_store::Pending = pending.pop_front().unwrap();
+            done(oldest.wait());
+        }
+        pending.push_back(store.execute(request));
+    }
+    for last in pending {
+        done(last.wait());
+    }
+}
+
+fn customer(shop: ShopId, now: Timestamp, number: u64) -> Request {
+    let action = Action::customer(who(number), Presence::MustNot, Vec::new());
+    Request { shop, now, dry_run: false, idempotency: None, action }
+}
+
+fn who(number: u64) -> Who {
+    let number = number.wrapping_mul(7_919) % CUSTOMERS;
+    Who::Id(CustomerId::new(format!("{number:06}")).unwrap())
+}
+
+fn request(kind: Kind, shop: ShopId, now: Timestamp, number: u64) -> Request {
+    match kind {
+        Kind::Points => {
+            let grounds = Grounds { reason: Some(Arc::from("Plan of three months")), ..Grounds::default() };
+            let command = Command::AddPoints { points: Points::from(100), grounds };
+            let action = Action::customer(who(number), Presence::Must, vec![command]);
+            Request { shop, now, dry_run: false, idempotency: Some(key(number)), action }
+        }
+        Kind::Orders => {
+            let command = Command::RecordOrder {
+                order: format!("o{number:012}").parse().unwrap(),
+                snapshot: Arc::new(order()),
+                status: Status::Completed,
+                at: None,
+                origin: Origin::Plugin,
+            };
+            let action = Action::Order { command, customer: Some(who(number)), change: ProfileChange::default() };
+            Request { shop, now, dry_run: false, idempotency: None, action }
+        }
+    }
+}
+
+/// As far apart as hashes are.
+fn key(number: u64) -> Idempotency {
+    let spread = u128::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+    let render =
+        Box::new(|_: &_| Answer { status: 200, body: br#"{"customer_id":"000000","points":100}"#.to_vec() });
+    Idempotency { key: spread.to_be_bytes(), fingerprint: [7; 16], render }
+}
+
+fn order() -> Order {
+    let amounts =
+        [("844165", "0.88"), ("845078", "1.88"), ("885700", "8.29"), ("6395943", "0.88"), ("8090610", "3.00")];
+    let line = |(number, (product, amount)): (usize, (&str, &str))| Line {
+        id: format!("{number}").parse().unwrap(),
+        product: Some(product.parse().unwrap()),
+        categories: vec!["12".parse().unwrap()],
+        quantity: 1.into(),
+        amount: amount.parse().unwrap(),
+        gift_card: false,
+    };
+    let lines = amounts.into_iter().enumerate().map(line).collect();
+    Order { lines, total: "14.93".parse().unwrap(), ..Order::default() }
+}
