@@ -37,6 +37,8 @@
 
 pub mod server;
 
+mod framing;
+
 pub mod app;
 pub mod clock;
 pub mod config;
