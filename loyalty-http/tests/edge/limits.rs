@@ -17,15 +17,30 @@ fn a_slow_head_is_cut_off() {
         client.send("a: b\r\n");
         std::thread::sleep(Duration::from_millis(20));
     }
+    let late = client.answer().unwrap();
+    assert_eq!(
+        (late.status, late.header("connection"), late.header("content-length")),
+        (408, Some("close"), Some("0"))
+    );
+    assert!(late.header("date").is_some_and(|date| date.ends_with(" gmt")), "{}", late.head);
     assert!(client.answer().is_none());
     assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
-    assert_eq!(server.served(), 0);
-    // So is one that says nothing, and one that says nothing more.
+    // Also one behind a request, but not within its answer.
+    let mut client = server.connect();
+    client.send("GET /slow HTTP/1.1\r\nhost: x\r\n\r\nGET /b");
+    let statuses = [client.answer(), client.answer()].map(|answer| answer.unwrap().status);
+    assert_eq!(statuses, [200, 408]);
+    assert_eq!(server.served(), 1);
+    // One that says nothing, or nothing more, is let go without a word; so is one that gives up.
     let mut client = server.connect();
     assert!(client.answer().is_none());
     let mut client = server.connect();
     client.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
     assert!(client.answer().is_some());
+    assert!(client.answer().is_none());
+    let mut client = server.connect();
+    client.send("GET / HT");
+    client.send_no_more();
     assert!(client.answer().is_none());
 }
 
@@ -44,6 +59,7 @@ fn oversized_heads_get_their_status() {
         (format!("GET / HTTP/1.1\r\na: {long}\r\n\r\n"), 431),
         (format!("GET / HTTP/1.1\r\n{many}\r\n"), 431),
         (format!("GET /{long} HTTP/1.1\r\n\r\n"), 431),
+        (format!("{long} / HTTP/1.1\r\n\r\n"), 431),
         (format!("GET /{endless}"), 431),
         (format!("GET / HTTP/1.1\r\na: {endless}"), 431),
     ];
@@ -104,6 +120,23 @@ fn bodies_have_a_time() {
     assert_eq!((answer.status, answer.code().as_str()), (408, "body_too_slow"));
     assert!(begun.elapsed() < SECOND);
     assert!(client.answer().is_none());
+    // A byte now and then does not prolong it, nor does a chunk, nor what is said beside the chunks.
+    for (head, piece) in [
+        ("content-length: 900\r\n\r\n", "x"),
+        ("transfer-encoding: chunked\r\n\r\n", "1\r\nx\r\n"),
+        ("transfer-encoding: chunked\r\n\r\n3;", "x"),
+        ("transfer-encoding: chunked\r\n\r\n0\r\na: ", "x"),
+    ] {
+        let begun = Instant::now();
+        let mut client = server.connect();
+        client.send(format!("POST / HTTP/1.1\r\nhost: x\r\n{head}"));
+        while begun.elapsed() < Duration::from_millis(300) {
+            client.try_send(piece);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(client.answer().unwrap().status, 408, "{head}");
+        assert!(begun.elapsed() < SECOND, "{head}");
+    }
 }
 
 #[test]

@@ -109,7 +109,7 @@ pub(crate) struct Client(TcpStream, Vec<u8>);
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    head: String,
+    pub(crate) head: String,
     body: Vec<u8>,
 }
 
@@ -139,6 +139,10 @@ impl Client {
     /// Sends what the server may no longer want to hear.
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.0.write_all(bytes.as_ref());
+    }
+
+    pub(crate) fn send_no_more(&self) {
+        self.0.shutdown(std::net::Shutdown::Write).unwrap();
     }
 
     /// The next answer; `None` when the server closes first.
