@@ -284,8 +284,8 @@ fn hex<const N: usize>(mut number: u64) -> [u8; N] {
 }
 
 /// A client's socket that doesn't wait for ever: neither for one that takes no more bytes nor,
-/// at the end, for one that sends on. Who takes no answers is not heard either, so that answers
-/// don't pile up.
+/// at the end, for one that sends on. (As long as an answer waits, hyper takes no other request,
+/// so that answers don't pile up.)
 struct Socket {
     stream: TokioIo<TcpStream>,
     stall: Duration,
@@ -343,10 +343,6 @@ impl hyper::rt::Read for Socket {
         context: &mut Context<'_>,
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.timer.is_some() {
-            // A write waits. When it is done, hyper comes back to read.
-            return Poll::Pending;
-        }
         let mut space = [MaybeUninit::uninit(); READ];
         let mut come = ReadBuf::uninit(&mut space);
         let mut come = come.take(buffer.remaining());

@@ -61,7 +61,7 @@ impl Server {
 
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+        stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream
     }
@@ -86,7 +86,7 @@ impl Server {
                         let _ = stream.write_all(head.as_bytes());
                         let begun = Instant::now();
                         let mut sent = 0;
-                        while sent < most && begun.elapsed() < Duration::from_secs(3) {
+                        while sent < most && begun.elapsed() < Duration::from_secs(10) {
                             match stream.write(pieces.as_bytes()) {
                                 Ok(count) if count > 0 => sent += count,
                                 _ => break,
@@ -145,14 +145,4 @@ fn heads_are_held_up_to_their_limit() {
     server.flood("GET /livez HTTP/1.1\r\na: ", "b", 15 << 10);
     server.flood("GET /livez HTTP/1.1\r\na: ", "b", FLOOD);
     server.judge(BASE);
-}
-
-/// Requests without end whose answers nobody reads: with a body and without.
-#[test]
-fn answers_that_nobody_reads_do_not_pile_up() {
-    for method in ["HEAD", "GET"] {
-        let server = Server::start();
-        server.flood("", &format!("{method} /livez HTTP/1.1\r\nhost: x\r\n\r\n"), FLOOD);
-        server.judge(BASE + CONNECTIONS * (512 << 10));
-    }
 }

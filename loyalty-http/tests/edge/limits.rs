@@ -165,3 +165,27 @@ fn a_client_that_does_not_read_is_dropped() {
     let answer = server.ask("GET /a HTTP/1.1\r\nhost: x\r\n\r\n");
     assert_eq!(answer.status, 200);
 }
+
+/// Thousands of requests, all of them sent, and not an answer read: what fits on the way is answered, then the
+/// server waits. It would hold 16 KiB for each of the others.
+#[test]
+fn answers_that_nobody_reads_are_not_made() {
+    const REQUESTS: usize = 20_000;
+    for method in ["HEAD", "GET"] {
+        let server = Server::with(|limits| Limits { stall: 60 * SECOND, ..limits });
+        let mut deaf = server.connect();
+        let request = format!("{method} /long HTTP/1.1\r\nhost: x\r\n\r\n");
+        deaf.send_while_taken(&request.repeat(REQUESTS));
+        let mut served = 0;
+        while served < 10 || server.served() > served {
+            served = server.served();
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        assert!((10..REQUESTS / 4).contains(&served), "{method}: {served} answers for nobody");
+        // They are made when they are read.
+        let mut answers = std::iter::repeat_with(|| deaf.answer());
+        assert!(
+            answers.by_ref().take(served + 100).all(|answer| answer.is_some_and(|answer| answer.status == 200))
+        );
+    }
+}

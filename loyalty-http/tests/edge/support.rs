@@ -92,6 +92,9 @@ async fn service(request: Request<Incoming>, id: RequestId) -> Response<Full<Byt
         "/slow" => tokio::time::sleep(Duration::from_millis(300)).await,
         "/never" => std::future::pending().await,
         "/panic" => std::panic::resume_unwind(Box::new("on purpose")),
+        "/long" => {
+            return Response::builder().header("x-long", "x".repeat(16 << 10)).body(Full::default()).unwrap();
+        }
         "/empty" => return Response::new(Full::default()),
         "/big" => return Response::new(Full::new(vec![b'x'; 32 << 20].into())),
         _ => {}
@@ -139,6 +142,12 @@ impl Client {
     /// Sends what the server may no longer want to hear.
     pub(crate) fn try_send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.0.write_all(bytes.as_ref());
+    }
+
+    /// Sends until all is sent or nothing is taken for a while.
+    pub(crate) fn send_while_taken(&mut self, bytes: &str) {
+        self.0.set_write_timeout(Some(SECOND)).unwrap();
+        self.try_send(bytes);
     }
 
     pub(crate) fn send_no_more(&self) {
