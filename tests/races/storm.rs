@@ -2,8 +2,8 @@
 //! or on the way back. Everybody asks again until an answer is read.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use loyalty_core::Event;
 use loyalty_store::Settings;
@@ -82,7 +82,8 @@ struct Seen {
 
 impl Seen {
     fn note(&self, key: usize, answer: &Answer) {
-        let mut known = self.answer.lock().unwrap();
+        // Only the first that fails is of interest.
+        let mut known = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
         assert_eq!(known.get_or_insert_with(|| essence(answer)), &essence(answer), "key {key}");
         assert_eq!(answer.status, meant(key).status, "key {key}: {}", answer.body);
         match answer.header("idempotency-replayed") {
