@@ -144,7 +144,7 @@ fn watch<T: Teller + Send>(open: impl Fn(&str), mut tellers: Vec<T>) {
             }
         });
         let Book { history, .. } = book.into_inner().unwrap();
-        let told = || history.iter().map(|operation| format!("{operation:?}\n")).collect::<String>();
+        let told = || history.iter().map(|operation| format!("{operation:?}")).collect::<Vec<_>>().join("\n");
         assert!(is_linearizable(&history, START), "round {round} began with {START}:\n{}", told());
         unread += history.iter().filter(|operation| operation.said.is_none()).count();
         beside += history.windows(2).filter(|pair| pair[1].began < pair[0].ended).count();

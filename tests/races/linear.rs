@@ -239,8 +239,8 @@ mod tests {
             dice.shuffle(&mut ticks);
             for number in 0..5 {
                 let (one, other) = (ticks[2 * number], ticks[2 * number + 1]);
-                let issues = (0..number).filter(|earlier| matches!(history[*earlier].call, Issue(_)));
-                let call = match (dice.roll(5), issues.last()) {
+                let mut issues = (0..number).filter(|earlier| matches!(history[*earlier].call, Issue(_)));
+                let call = match (dice.roll(5), issues.next_back()) {
                     (0, _) => Add(1),
                     (1, _) => Subtract(1),
                     (2, _) => Issue(1),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::thread::ScopedJoinHandle;
 
 use loyalty_core::{Event, OrderId, Program, ProgramVersion, entitlement};
 use loyalty_store::{Settings, Store};
@@ -100,7 +101,7 @@ fn an_order_earns_under_the_program_of_its_place() {
                 scope.spawn(move || push(&mut client, number, published, added))
             })
             .collect();
-        let publisher = scope.spawn(|| {
+        let merchant = scope.spawn(|| {
             for version in (2..).take_while(|_| !over.load(Ordering::SeqCst)) {
                 let document = document(version);
                 published.begun.store(version, Ordering::SeqCst);
@@ -109,9 +110,9 @@ fn an_order_earns_under_the_program_of_its_place() {
                 published.done.store(version, Ordering::SeqCst);
             }
         });
-        let told: Vec<_> = clients.into_iter().map(|client| client.join()).collect();
+        let told: Vec<_> = clients.into_iter().map(ScopedJoinHandle::join).collect();
         over.store(true, Ordering::SeqCst);
-        publisher.join().unwrap();
+        merchant.join().unwrap();
         told.into_iter().flat_map(Result::unwrap).collect()
     });
     let (programs, mut sums) = (published.programs.into_inner().unwrap(), added);

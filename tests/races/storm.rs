@@ -65,8 +65,10 @@ fn other(key: usize) -> Option<Asked> {
     (key % 7 == 3).then_some(Asked { body, ..asked })
 }
 
-/// What must be the same in every answer to a key.
-fn essence(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
+/// What must be the same in every answer to a key: status, headers and body.
+type Essence = (u16, Vec<(String, String)>, String);
+
+fn essence(answer: &Answer) -> Essence {
     let of_each = ["date", "x-request-id", "idempotency-replayed"];
     let headers = answer.headers.iter().filter(|(name, _)| !of_each.contains(&name.as_str()));
     (answer.status, headers.cloned().collect(), answer.body.clone())
@@ -75,7 +77,7 @@ fn essence(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
 /// What everybody saw of one key.
 #[derive(Default)]
 struct Seen {
-    answer: Mutex<Option<(u16, Vec<(String, String)>, String)>>,
+    answer: Mutex<Option<Essence>>,
     /// Answers that were not said to be replays.
     first: AtomicUsize,
 }
@@ -160,7 +162,9 @@ fn each_key_has_one_effect_and_one_answer() {
     let mut client = server.client();
     let effects: Vec<Meant> = (0..seen.len()).map(meant).collect();
     let mut balances: BTreeMap<usize, i64> = (0..CUSTOMERS).map(|customer| (customer, START)).collect();
-    effects.iter().for_each(|meant| *balances.get_mut(&meant.customer).unwrap() += meant.points);
+    for meant in &effects {
+        *balances.get_mut(&meant.customer).unwrap() += meant.points;
+    }
     for (customer, balance) in balances {
         let answer = client.expect(200, &Asked::get(format!("/v1/customers/c{customer}/point-balance")));
         assert_eq!(answer.number("point_balance"), balance, "c{customer}");

@@ -176,16 +176,16 @@ fn answers_that_nobody_reads_are_not_made() {
         let mut deaf = server.connect();
         let request = format!("{method} /long HTTP/1.1\r\nhost: x\r\n\r\n");
         deaf.send_while_taken(&request.repeat(REQUESTS));
-        let mut served = 0;
-        while served < 10 || server.served() > served {
-            served = server.served();
+        let mut reached = 0;
+        while reached < 10 || server.served() > reached {
+            reached = server.served();
             std::thread::sleep(Duration::from_millis(500));
         }
-        assert!((10..REQUESTS / 4).contains(&served), "{method}: {served} answers for nobody");
+        assert!((10..REQUESTS / 4).contains(&reached), "{method}: {reached} answers for nobody");
         // They are made when they are read.
         let mut answers = std::iter::repeat_with(|| deaf.answer());
         assert!(
-            answers.by_ref().take(served + 100).all(|answer| answer.is_some_and(|answer| answer.status == 200))
+            answers.by_ref().take(reached + 100).all(|answer| answer.is_some_and(|answer| answer.status == 200))
         );
     }
 }
