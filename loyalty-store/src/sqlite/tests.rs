@@ -97,7 +97,9 @@ fn memory_does_not_grow_with_the_customers() {
             .flat_map(|number| tell_of(shop, rule, number))
             .map(|told| store.execute(told))
             .collect();
-        told.into_iter().for_each(|told| assert!(matches!(told.wait(), Ok(Reply::Kept { .. }))));
+        for told in told {
+            assert!(matches!(told.wait(), Ok(Reply::Kept { .. })));
+        }
         for number in (0..first).step_by(97) {
             assert!(store.customer(shop, &who(number)).unwrap().is_some());
             assert!(store.order(shop, &OrderId::new(number.to_string()).unwrap()).unwrap().is_some());
@@ -123,7 +125,9 @@ fn a_long_walk_does_not_hold_an_ill_store_up() {
     let add = |number| Action::customer(who(number), Presence::May, Vec::new());
     let told: Vec<_> =
         (0..customers).map(|number| store.execute(request(shop, u128::from(number), add(number)))).collect();
-    told.into_iter().for_each(|told| drop(told.wait().unwrap()));
+    for told in told {
+        told.wait().unwrap();
+    }
     let (begun, begins) = channel();
     let (mut passed, shared, is_ill) = (0, &store.shared, AtomicBool::new(false));
     let mut let_go = false;
