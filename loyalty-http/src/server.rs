@@ -3,7 +3,7 @@
 //!
 //! What hyper answers by itself, without reaching the service, has no body and no request id:
 //! 400 for a head that is not HTTP or could be read in two ways (folded headers, two lengths, a
-//! length and a coding; see [`framing`](crate::framing)), 431 for a head past its limits, its
+//! length and a coding; `framing` finds them), 431 for a head past its limits, its
 //! address included. A head that began and is not here in time gets 408, an idle connection
 //! is closed without a word.
 
