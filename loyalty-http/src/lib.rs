@@ -37,8 +37,6 @@
 
 pub mod server;
 
-mod framing;
-
 pub mod app;
 pub mod clock;
 pub mod config;

@@ -2,16 +2,16 @@
 //! names each request, and stops without dropping what it has begun.
 //!
 //! What hyper answers by itself, without reaching the service, has no body and no request id:
-//! 400 for a head that is not HTTP or could be read in two ways (folded headers, two lengths, a
-//! length and a coding; `framing` finds them), 431 for a head past its limits, its
-//! address included. A head that began and is not here in time gets 408, an idle connection
-//! is closed without a word.
+//! 400 for a head that is not HTTP (also folded headers, two lengths), 431 for a head past its
+//! limits, its address included. Where a head has both a length and a chunked coding, the length
+//! is ignored and the connection closed after the answer (RFC 9112, 6.3), so that nothing can be
+//! smuggled behind it. A head that is not here in time gets no answer: the connection is closed,
+//! as an idle one is.
 
 use std::convert::Infallible;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -35,17 +35,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
-use crate::clock::Clock;
-use crate::framing::Framing;
 use crate::problem::Problem;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The most bytes that wait in memory for one connection, each way.
 const BUFFER: usize = 64 << 10;
-
-/// The most bytes that are read from a client at once.
-const READ: usize = 16 << 10;
 
 /// How long the listener rests when the system has no more sockets to give.
 const REST: Duration = Duration::from_millis(50);
@@ -289,18 +284,14 @@ fn hex<const N: usize>(mut number: u64) -> [u8; N] {
 struct Socket {
     stream: TokioIo<TcpStream>,
     stall: Duration,
-    framing: Framing,
     /// Runs while a write waits for the client, and at the end while we linger.
     timer: Option<Pin<Box<Sleep>>>,
     lingers: bool,
-    /// The client sends no more.
-    ended: bool,
 }
 
 impl Socket {
     fn new(stream: TcpStream, stall: Duration) -> Self {
-        let (stream, framing) = (TokioIo::new(stream), Framing::default());
-        Self { stream, stall, framing, timer: None, lingers: false, ended: false }
+        Self { stream: TokioIo::new(stream), stall, timer: None, lingers: false }
     }
 
     /// Turns a write that waits too long into an error.
@@ -341,16 +332,9 @@ impl hyper::rt::Read for Socket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        mut buffer: ReadBufCursor<'_>,
+        buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut space = [MaybeUninit::uninit(); READ];
-        let mut come = ReadBuf::uninit(&mut space);
-        let mut come = come.take(buffer.remaining());
-        ready!(Pin::new(self.stream.inner_mut()).poll_read(context, &mut come))?;
-        self.ended = come.filled().is_empty();
-        self.framing.follow(come.filled_mut());
-        buffer.put_slice(come.filled());
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
@@ -388,21 +372,6 @@ impl hyper::rt::Write for Socket {
             self.lingers = true;
         }
         self.poll_linger(context).map(Ok)
-    }
-}
-
-/// A head that never came to its end is told so. hyper gives up on it without an answer.
-impl Drop for Socket {
-    fn drop(&mut self) {
-        let owes_nothing = self.timer.is_none() && !self.lingers && !self.ended;
-        if owes_nothing && self.framing.is_within_head() {
-            let date = Clock::system().now().format("%a, %d %b %Y %H:%M:%S GMT");
-            let answer = format!(
-                "HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\ndate: {date}\r\n\r\n"
-            );
-            // Whoever is gone needs none.
-            let _ = self.stream.inner().try_write(answer.as_bytes());
-        }
     }
 }
 

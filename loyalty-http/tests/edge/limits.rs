@@ -17,19 +17,13 @@ fn a_slow_head_is_cut_off() {
         client.send("a: b\r\n");
         std::thread::sleep(Duration::from_millis(20));
     }
-    let late = client.answer().unwrap();
-    assert_eq!(
-        (late.status, late.header("connection"), late.header("content-length")),
-        (408, Some("close"), Some("0"))
-    );
-    assert!(late.header("date").is_some_and(|date| date.ends_with(" gmt")), "{}", late.head);
     assert!(client.answer().is_none());
     assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
     // Also one behind a request, but not within its answer.
     let mut client = server.connect();
     client.send("GET /slow HTTP/1.1\r\nhost: x\r\n\r\nGET /b");
-    let statuses = [client.answer(), client.answer()].map(|answer| answer.unwrap().status);
-    assert_eq!(statuses, [200, 408]);
+    assert_eq!(client.answer().unwrap().status, 200);
+    assert!(client.answer().is_none());
     assert_eq!(server.served(), 1);
     // One that says nothing, or nothing more, is let go without a word; so is one that gives up.
     let mut client = server.connect();
