@@ -53,14 +53,16 @@ where
     if announced > limits.bytes {
         return Err(too_large(limits));
     }
-    let bytes = tokio::time::timeout(limits.time, gather(body, limits)).await.map_err(|_| too_slow(limits))??;
+    let gathered = tokio::time::timeout(limits.time, gather(body, announced, limits)).await;
+    let bytes = gathered.map_err(|_| too_slow(limits))??;
     if !bytes.is_empty() {
         check_media(headers, media)?;
     }
     Ok(bytes)
 }
 
-async fn gather<B>(mut body: B, limits: BodyLimits) -> Result<Bytes, Problem>
+/// All pieces as one: the room for what was `announced` is taken once, any other grows at most to the double.
+async fn gather<B>(mut body: B, announced: usize, limits: BodyLimits) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -68,7 +70,9 @@ where
     if body.is_end_stream() || first.is_empty() {
         return Ok(first);
     }
-    let mut whole = BytesMut::from(first);
+    let mut whole = BytesMut::with_capacity(announced.max(first.len()));
+    whole.extend_from_slice(&first);
+    drop(first);
     loop {
         let room = limits.bytes.saturating_sub(whole.len());
         let piece = next_piece(&mut body, room, limits).await?;

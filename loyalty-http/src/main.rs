@@ -54,6 +54,12 @@ struct Serve {
     /// without it.
     #[arg(long, env = "LOYALTY_TICK", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     tick: u64,
+    /// How many connections are served at a time; those beyond wait. Each can hold up to 2.5 MiB while it sends.
+    #[arg(long, env = "LOYALTY_CONNECTIONS", default_value_t = 768, value_parser = clap::value_parser!(u32).range(1..))]
+    connections: u32,
+    /// How many records of each kind (accounts, customers, orders, codes, answers) are kept in memory.
+    #[arg(long, env = "LOYALTY_CACHE", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
+    cache: u32,
     /// How logs are written: text or json.
     #[arg(long, env = "LOYALTY_LOG_FORMAT", default_value = "text", value_parser = log_format)]
     log_format: log::Format,
@@ -162,8 +168,10 @@ type Done = Result<ExitCode, String>;
 
 fn serve(options: &Serve) -> Done {
     log::init(options.log_format, options.log).map_err(|error| error.to_string())?;
-    let store =
-        SqliteStore::open(&options.database.db, &Settings::default()).map_err(|error| error.to_string())?;
+    let (mut settings, mut limits) = (Settings::default(), Limits::default());
+    settings.cached_records = usize::try_from(options.cache).unwrap_or(usize::MAX);
+    limits.connections = usize::try_from(options.connections).unwrap_or(usize::MAX);
+    let store = SqliteStore::open(&options.database.db, &settings).map_err(|error| error.to_string())?;
     let store: Arc<dyn Store> = Arc::new(store);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
@@ -184,7 +192,7 @@ fn serve(options: &Serve) -> Done {
             let _ = stopped.await;
         });
         let due = tokio::spawn(due);
-        server::run(listener, service, Limits::default(), stop_signal()?).await;
+        server::run(listener, service, limits, stop_signal()?).await;
         drop(stop);
         due.await.map_err(|error| error.to_string())?;
         Ok(ExitCode::SUCCESS)

@@ -2,11 +2,11 @@
 //! names each request, and stops without dropping what it has begun.
 //!
 //! What hyper answers by itself, without reaching the service, has no body and no request id:
-//! 400 for a head that is not HTTP (also folded headers, two lengths), 414 for an overlong
-//! address, 431 for a head past its limits. Where a head has both a length and a chunked coding,
-//! the length is ignored and the connection closed after the answer (RFC 9112, 6.1), so that
-//! nothing can be smuggled behind it. A head that is not here in time gets no answer: the
-//! connection is closed, as an idle one is.
+//! 400 for a head that is not HTTP (also folded headers, two lengths), 431 for a head past its
+//! limits, its address included. Where a head has both a length and a chunked coding, the length
+//! is ignored and the connection closed after the answer (RFC 9112, 6.3), so that nothing can be
+//! smuggled behind it. A head that is not here in time gets no answer: the connection is closed,
+//! as an idle one is.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -22,11 +22,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::rt::ReadBufCursor;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -104,8 +104,8 @@ where
         };
         let (service, ids) = (service.clone(), Arc::clone(&ids));
         let service = service_fn(move |request| {
-            let id = ids.next();
-            answer(service(request, id), id)
+            let (service, id) = (service.clone(), ids.next());
+            answer(async move { if has_host(&request) { service(request, id).await } else { no_host(id) } }, id)
         });
         let connection = http.serve_connection(Socket::new(stream, limits.stall), service);
         let connection = graceful.watch(connection);
@@ -172,6 +172,20 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::Interrupted
     )
+}
+
+/// HTTP/1.1 wants one host in each head (RFC 9112, 3.2): of two, others may believe the other one.
+fn has_host<B>(request: &Request<B>) -> bool {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
+}
+
+/// Behind such a head nothing is read.
+fn no_host(id: RequestId) -> Response<Full<Bytes>> {
+    let problem = Problem::bad_request("invalid_host", "Send one Host header.").at("Host");
+    let mut response = problem.into_response(id);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Runs the service on one request and completes its answer.
@@ -265,7 +279,8 @@ fn hex<const N: usize>(mut number: u64) -> [u8; N] {
 }
 
 /// A client's socket that doesn't wait for ever: neither for one that takes no more bytes nor,
-/// at the end, for one that sends on.
+/// at the end, for one that sends on. (As long as an answer waits, hyper takes no other request,
+/// so that answers don't pile up.)
 struct Socket {
     stream: TokioIo<TcpStream>,
     stall: Duration,

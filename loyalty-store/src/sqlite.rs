@@ -172,6 +172,39 @@ impl SqliteStore {
     }
 }
 
+/// How many customers a walk passes before it lets go of the store's health.
+const STRETCH: usize = 512;
+
+impl SqliteStore {
+    /// Visits a shop's customers behind one of them, oldest first, until it has seen enough. In stretches: a
+    /// store that falls ill in the middle does not wait for the end.
+    fn walk(
+        &self,
+        shop: ShopId,
+        after: AccountId,
+        mut visit: impl FnMut(CustomerRecord) -> Result<ControlFlow<()>, Failure>,
+    ) -> Result<(), Failure> {
+        let mut next = Some(after);
+        while let Some(after) = next.take() {
+            let _well = self.shared.health()?;
+            let mut passed = 0_usize;
+            self.shared.read(|db| {
+                rows::each_customer(db, shop, after, |record| {
+                    let account = record.account;
+                    passed = passed.saturating_add(1);
+                    let seen = visit(record)?;
+                    if seen.is_continue() && passed >= STRETCH {
+                        next = Some(account);
+                        return Ok(ControlFlow::Break(()));
+                    }
+                    Ok(seen)
+                })
+            })?;
+        }
+        Ok(())
+    }
+}
+
 /// One store a file, by whatever name it is opened.
 fn lock(path: &Path) -> Result<File, Failure> {
     let mut name = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
@@ -225,9 +258,9 @@ impl Store for SqliteStore {
         after: Option<AccountId>,
         limit: usize,
     ) -> Result<Page<CustomerView>, Failure> {
-        let _well = self.shared.health()?;
         let after = after.unwrap_or(AccountId(0));
         if let Some(keys) = search.keys() {
+            let _well = self.shared.health()?;
             let mut items = self.keyed(shop, &keys, search)?;
             items.retain(|customer| customer.record().account > after);
             let more = items.len() > limit;
@@ -235,39 +268,37 @@ impl Store for SqliteStore {
             return Ok(Page { items, more });
         }
         let (mut found, mut more) = (Vec::new(), false);
-        self.shared.read(|db| {
-            rows::each_customer(db, shop, after, |record| {
-                if !self.matches(search, &record)? {
-                    return Ok(ControlFlow::Continue(()));
-                }
-                more = found.len() >= limit;
-                if more {
-                    return Ok(ControlFlow::Break(()));
-                }
-                found.push(record.account);
-                Ok(ControlFlow::Continue(()))
-            })
+        self.walk(shop, after, |record| {
+            if !self.matches(search, &record)? {
+                return Ok(ControlFlow::Continue(()));
+            }
+            more = found.len() >= limit;
+            if more {
+                return Ok(ControlFlow::Break(()));
+            }
+            found.push(record.account);
+            Ok(ControlFlow::Continue(()))
         })?;
+        let _well = self.shared.health()?;
         let views: Result<Vec<_>, _> = found.into_iter().map(|account| self.shared.view_of(account)).collect();
         Ok(Page { items: views?.into_iter().flatten().collect(), more })
     }
 
     fn count_customers(&self, shop: ShopId, search: &SearchQuery) -> Result<u64, Failure> {
-        let _well = self.shared.health()?;
         if let Some(keys) = search.keys() {
+            let _well = self.shared.health()?;
             return Ok(u64::try_from(self.keyed(shop, &keys, search)?.len()).unwrap_or(u64::MAX));
         }
-        self.shared.read(|db| {
-            if search.is_empty() {
-                return rows::count_customers(db, shop);
-            }
-            let mut count = 0_u64;
-            rows::each_customer(db, shop, AccountId(0), |record| {
-                count = count.saturating_add(u64::from(self.matches(search, &record)?));
-                Ok(ControlFlow::Continue(()))
-            })?;
-            Ok(count)
-        })
+        if search.is_empty() {
+            let _well = self.shared.health()?;
+            return self.shared.read(|db| rows::count_customers(db, shop));
+        }
+        let mut count = 0_u64;
+        self.walk(shop, AccountId(0), |record| {
+            count = count.saturating_add(u64::from(self.matches(search, &record)?));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(count)
     }
 
     fn order(&self, shop: ShopId, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure> {
@@ -382,3 +413,6 @@ impl Store for SqliteStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -329,14 +329,64 @@ fn a_file_that_is_gone_is_not_made_anew() {
     assert!(!place.file().exists());
     other.execute_batch("ROLLBACK").unwrap();
     all(&taken, &place);
+    until_ready(&store);
+    assert_eq!(desk.balance(&customer(1)), 1);
+    desk.tell(&customer(1), vec![add(1)]).unwrap();
+    assert_eq!(desk.balance(&customer(1)), 2);
+}
+
+/// Another file is put in the place of the one that is served, or that one is taken away: nothing more is
+/// acknowledged, whatever the open connection could still write to; and all is well when it is back.
+#[test]
+fn a_file_in_anothers_place_is_not_served() {
+    for replaced in [true, false] {
+        let place = Place::new();
+        let store = place.open();
+        let desk = Desk::new(&store);
+        desk.tell(&customer(1), vec![add(5)]).unwrap();
+        let (copy, taken) = (place.copy(), Place::new());
+        let all = |from: &Place, to: &Place| {
+            for name in ["", "-wal", "-shm"] {
+                let [from, to] = [from, to].map(|place| format!("{}{name}", place.file().display()));
+                let _ = std::fs::rename(from, to);
+            }
+        };
+        all(&place, &taken);
+        if replaced {
+            all(&copy, &place);
+        }
+        for _ in 0..3 {
+            let told = store.execute(desk.request(Action::customer(customer(1), Presence::Must, vec![add(5)])));
+            let Err(Failure::Unavailable(why)) = told.wait() else { panic!("it was acknowledged") };
+            assert!(why.contains(if replaced { "another file" } else { "No such file" }), "{why}");
+            assert!(matches!(store.ready(), Err(Failure::Unavailable(_))));
+        }
+        if replaced {
+            all(&place, &copy);
+        }
+        all(&taken, &place);
+        until_ready(&store);
+        assert_eq!(desk.balance(&customer(1)), 5);
+        desk.tell(&customer(1), vec![add(5)]).unwrap();
+        // Also where nobody asks for anything.
+        all(&place, &taken);
+        let patience = Instant::now();
+        while store.ready().is_ok() {
+            assert!(patience.elapsed() < Duration::from_secs(5));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        all(&taken, &place);
+        until_ready(&store);
+        assert_eq!(desk.balance(&customer(1)), 10);
+    }
+}
+
+fn until_ready(store: &dyn Store) {
     let patience = Instant::now();
     while store.ready().is_err() {
         assert!(patience.elapsed() < Duration::from_secs(5));
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(desk.balance(&customer(1)), 1);
-    desk.tell(&customer(1), vec![add(1)]).unwrap();
-    assert_eq!(desk.balance(&customer(1)), 2);
 }
 
 /// What cannot be written now is folded at the next start; closing does not wait for it for ever.

@@ -109,6 +109,13 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         }
     }
 
+    /// How many values it holds.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        let locked = self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner));
+        locked.map(|shard| shard.slots.len().max(shard.clock.len() / 2)).sum()
+    }
+
     // Nothing panics while a lock is held, so a poisoned one is as good as any.
 
     fn read(&self, key: &K) -> Option<RwLockReadGuard<'_, Shard<K, V>>> {

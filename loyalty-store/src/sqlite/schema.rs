@@ -233,6 +233,38 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Failure> {
     Ok(db)
 }
 
+/// Which file it is that stands at a path: a commit into one that was taken away or replaced would be lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity([u64; 2]);
+
+impl Identity {
+    pub(super) fn of(path: &Path) -> Result<Self, Failure> {
+        let unavailable = |error| Failure::Unavailable(format!("{}: {error}", path.display()));
+        std::fs::metadata(path).map(|found| Self(numbers(&found))).map_err(unavailable)
+    }
+
+    /// That the same file is still there.
+    pub(super) fn check(self, path: &Path) -> Result<(), Failure> {
+        if Self::of(path)? == self {
+            return Ok(());
+        }
+        let text = "another file was put in its place: put the old one back, or start anew";
+        Err(Failure::Unavailable(format!("{}: {text}", path.display())))
+    }
+}
+
+#[cfg(unix)]
+fn numbers(found: &std::fs::Metadata) -> [u64; 2] {
+    use std::os::unix::fs::MetadataExt;
+    [found.dev(), found.ino()]
+}
+
+/// Elsewhere an open file cannot be replaced.
+#[cfg(not(unix))]
+fn numbers(_: &std::fs::Metadata) -> [u64; 2] {
+    [0; 2]
+}
+
 fn check_version() -> Result<(), Failure> {
     if rusqlite::version_number() >= OLDEST_SQLITE {
         return Ok(());

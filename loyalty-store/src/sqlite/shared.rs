@@ -131,6 +131,22 @@ impl Shared {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// How many records of each kind that grows with the customers are in memory.
+    #[cfg(test)]
+    pub(super) fn sizes(&self) -> [(&'static str, usize); 9] {
+        [
+            ("accounts", self.accounts.len()),
+            ("orders", self.orders.len()),
+            ("keyed", self.keyed.len()),
+            ("codes", self.codes.len()),
+            ("customers", self.customers.len()),
+            ("by id", self.by_id.len()),
+            ("by e-mail", self.by_email.len()),
+            ("answers", self.answers.len()),
+            ("due", self.due.len()),
+        ]
+    }
+
     // Look-ups.
 
     pub(super) fn account(&self, id: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure> {

@@ -56,6 +56,11 @@ impl Waiting {
         *self.both() = Both::default();
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.both().by_account.len()
+    }
+
     fn due(&self, now: Timestamp, after: Option<DueAccount>, limit: usize) -> Vec<DueAccount> {
         use std::ops::Bound;
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);

@@ -19,6 +19,7 @@ use loyalty_core::Timestamp;
 use rusqlite::Connection;
 
 use super::behind::Behind;
+use super::schema::Identity;
 use super::shared::Shared;
 use super::staged::{Batch, Last, Staged, Writes};
 use super::time::Restored;
@@ -40,6 +41,8 @@ const IDLE_SLICE: usize = 128;
 pub(super) struct Writer {
     path: PathBuf,
     db: Connection,
+    /// The file that the connection has open.
+    identity: Identity,
     shared: Arc<Shared>,
     batches: Receiver<Batch>,
     news: Sender<News>,
@@ -69,6 +72,7 @@ impl Writer {
     ) -> Result<Self, Failure> {
         let mut writer = Self {
             db: schema::open(&path)?,
+            identity: Identity::of(&path)?,
             path,
             shared,
             batches,
@@ -148,6 +152,7 @@ impl Writer {
     }
 
     fn commit(&mut self, writes: &Writes, states: usize, requests: usize) -> Result<(), Failure> {
+        self.identity.check(&self.path)?;
         self.db.execute_batch("BEGIN IMMEDIATE")?;
         writes.write(&self.db)?;
         let at = (self.last.seq, self.last.answer);
@@ -217,6 +222,10 @@ impl Writer {
             self.failed_at = Some(Instant::now());
             return;
         }
+        if let Err(failure) = self.identity.check(&self.path) {
+            self.fall_ill(&failure);
+            return;
+        }
         if self.behind.is_done() && !self.pruning {
             return;
         }
@@ -243,9 +252,10 @@ impl Writer {
         self.failed_at = Some(Instant::now());
     }
 
-    /// The file as it is now. One that is gone is not made anew.
+    /// The file as it is now. One that is gone is not made anew, and no other one serves for it.
     fn reopen(&mut self) -> Result<(), Failure> {
         self.shared.forget();
+        self.identity.check(&self.path)?;
         self.db = schema::open_existing(&self.path)?;
         self.behind.forget();
         self.restore()?;

@@ -1,0 +1,185 @@
+//! How big and how slow a client may be, and what it is told.
+
+use std::time::{Duration, Instant};
+
+use loyalty_http::Limits;
+
+use crate::support::{SECOND, Server};
+
+#[test]
+fn a_slow_head_is_cut_off() {
+    let server = Server::with(|limits| Limits { head_time: Duration::from_millis(200), ..limits });
+    let begun = Instant::now();
+    // A byte now and then must not prolong it.
+    let mut client = server.connect();
+    client.send("GET / HTTP/1.1\r\n");
+    while begun.elapsed() < Duration::from_millis(150) {
+        client.send("a: b\r\n");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(client.answer().is_none());
+    assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
+    // Also one behind a request, but not within its answer.
+    let mut client = server.connect();
+    client.send("GET /slow HTTP/1.1\r\nhost: x\r\n\r\nGET /b");
+    assert_eq!(client.answer().unwrap().status, 200);
+    assert!(client.answer().is_none());
+    assert_eq!(server.served(), 1);
+    // One that says nothing, or nothing more, is let go without a word; so is one that gives up.
+    let mut client = server.connect();
+    assert!(client.answer().is_none());
+    let mut client = server.connect();
+    client.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert!(client.answer().is_some());
+    assert!(client.answer().is_none());
+    let mut client = server.connect();
+    client.send("GET / HT");
+    client.send_no_more();
+    assert!(client.answer().is_none());
+}
+
+fn headers(count: usize) -> String {
+    let lines: Vec<String> = (0..count).map(|n| format!("h{n}: 1\r\n")).collect();
+    lines.concat()
+}
+
+#[test]
+fn oversized_heads_get_their_status() {
+    let server = Server::start();
+    let long = "x".repeat(5000);
+    let many = headers(101);
+    let endless = "y".repeat(200_000);
+    let rows = [
+        (format!("GET / HTTP/1.1\r\na: {long}\r\n\r\n"), 431),
+        (format!("GET / HTTP/1.1\r\n{many}\r\n"), 431),
+        (format!("GET /{long} HTTP/1.1\r\n\r\n"), 431),
+        (format!("{long} / HTTP/1.1\r\n\r\n"), 431),
+        (format!("GET /{endless}"), 431),
+        (format!("GET / HTTP/1.1\r\na: {endless}"), 431),
+    ];
+    for (request, status) in rows {
+        let mut client = server.connect();
+        client.try_send(&request);
+        let answer = client.answer().unwrap();
+        assert_eq!(answer.status, status, "{}", &request[..40]);
+        assert!(client.answer().is_none(), "the connection must close");
+    }
+    assert_eq!(server.served(), 0);
+    let fits = headers(99);
+    let answer = server.ask(format!("GET /a HTTP/1.1\r\nhost: x\r\n{fits}\r\n"));
+    assert_eq!(answer.status, 200);
+}
+
+#[test]
+fn bodies_have_a_size() {
+    let server = Server::start();
+    let post = "POST / HTTP/1.1\r\nhost: x\r\n";
+    let fits = "x".repeat(1000);
+    let answer = server.ask(format!("{post}content-length: 1000\r\n\r\n{fits}"));
+    assert_eq!((answer.status, answer.text()), (200, fits.as_str()));
+    let chunk = format!("1f4\r\n{}\r\n", "x".repeat(500));
+    let answer = server.ask(format!("{post}transfer-encoding: chunked\r\n\r\n{chunk}{chunk}0\r\n\r\n"));
+    assert_eq!((answer.status, answer.text()), (200, fits.as_str()));
+    // Announced: refused before a byte of it is sent.
+    let answer = server.ask(format!("{post}content-length: 1001\r\n\r\n"));
+    assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
+    // ... and before the client is told to go on.
+    let answer = server.ask(format!("{post}content-length: 1001\r\nexpect: 100-continue\r\n\r\n"));
+    assert_eq!(answer.status, 413);
+    // In chunks: as soon as it is too much.
+    let answer = server.ask(format!("{post}transfer-encoding: chunked\r\n\r\n{chunk}{chunk}1\r\nx"));
+    assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
+}
+
+#[test]
+fn a_client_that_sends_on_is_not_reset() {
+    let server = Server::start();
+    let mut client = server.connect();
+    client.send("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 16000000\r\n\r\n");
+    // Many clients look for the answer only when they have sent everything.
+    let piece = vec![b'x'; 100_000];
+    for _ in 0..160 {
+        client.send(&piece);
+    }
+    assert_eq!(client.answer().unwrap().status, 413);
+}
+
+#[test]
+fn bodies_have_a_time() {
+    let server = Server::start();
+    let begun = Instant::now();
+    let mut client = server.connect();
+    client.send("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n123");
+    let answer = client.answer().unwrap();
+    assert_eq!((answer.status, answer.code().as_str()), (408, "body_too_slow"));
+    assert!(begun.elapsed() < SECOND);
+    assert!(client.answer().is_none());
+    // A byte now and then does not prolong it, nor does a chunk, nor what is said beside the chunks.
+    for (head, piece) in [
+        ("content-length: 900\r\n\r\n", "x"),
+        ("transfer-encoding: chunked\r\n\r\n", "1\r\nx\r\n"),
+        ("transfer-encoding: chunked\r\n\r\n3;", "x"),
+        ("transfer-encoding: chunked\r\n\r\n0\r\na: ", "x"),
+    ] {
+        let begun = Instant::now();
+        let mut client = server.connect();
+        client.send(format!("POST / HTTP/1.1\r\nhost: x\r\n{head}"));
+        while begun.elapsed() < Duration::from_millis(300) {
+            client.try_send(piece);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(client.answer().unwrap().status, 408, "{head}");
+        assert!(begun.elapsed() < SECOND, "{head}");
+    }
+}
+
+#[test]
+fn connections_beyond_the_cap_wait() {
+    let server = Server::with(|limits| Limits { connections: 2, ..limits });
+    let mut first = server.connect();
+    let mut second = server.connect();
+    for client in [&mut first, &mut second] {
+        client.send("GET /a HTTP/1.1\r\nhost: x\r\n\r\n");
+        assert_eq!(client.answer().unwrap().status, 200);
+    }
+    let mut third = server.connect();
+    third.send("GET /a HTTP/1.1\r\nhost: x\r\n\r\n");
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(server.served(), 2);
+    drop(first);
+    assert_eq!(third.answer().unwrap().status, 200);
+}
+
+#[test]
+fn a_client_that_does_not_read_is_dropped() {
+    let server = Server::with(|limits| Limits { connections: 1, stall: Duration::from_millis(200), ..limits });
+    let mut deaf = server.connect();
+    deaf.send("GET /big HTTP/1.1\r\nhost: x\r\n\r\n");
+    // The only place is free again although the first client has not closed.
+    let answer = server.ask("GET /a HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert_eq!(answer.status, 200);
+}
+
+/// Thousands of requests, all of them sent, and not an answer read: what fits on the way is answered, then the
+/// server waits. It would hold 16 KiB for each of the others.
+#[test]
+fn answers_that_nobody_reads_are_not_made() {
+    const REQUESTS: usize = 20_000;
+    for method in ["HEAD", "GET"] {
+        let server = Server::with(|limits| Limits { stall: 60 * SECOND, ..limits });
+        let mut deaf = server.connect();
+        let request = format!("{method} /long HTTP/1.1\r\nhost: x\r\n\r\n");
+        deaf.send_while_taken(&request.repeat(REQUESTS));
+        let mut reached = 0;
+        while reached < 10 || server.served() > reached {
+            reached = server.served();
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        assert!((10..REQUESTS / 4).contains(&reached), "{method}: {reached} answers for nobody");
+        // They are made when they are read.
+        let mut answers = std::iter::repeat_with(|| deaf.answer());
+        assert!(
+            answers.by_ref().take(reached + 100).all(|answer| answer.is_some_and(|answer| answer.status == 200))
+        );
+    }
+}

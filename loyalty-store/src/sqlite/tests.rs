@@ -1,0 +1,168 @@
+//! What only the inside of the store can show: how much of it is in memory, and who waits for whom.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    reason = "a test may stop at what it did not expect"
+)]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use loyalty_core::discount::{Code, Parts, PriceRule, ValueType};
+use loyalty_core::{
+    Command, Currency, CustomerId, Email, Line, LineId, Order, Origin, PriceRuleId, Program, Quantity, Status,
+    Zone,
+};
+
+use super::*;
+use crate::{Action, Answer, DiscountAction, Discounted, Idempotency, Outcome, Presence, ProfileChange, Reply};
+
+fn now() -> Timestamp {
+    "2026-01-01T12:00:00Z".parse().unwrap()
+}
+
+fn open(settings: &Settings) -> (SqliteStore, ShopId, tempfile::TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&directory.path().join("loyalty.db"), settings).unwrap();
+    let shop = NewShop { name: "Tea".to_owned(), currency: Currency::EUR, zone: Zone::UTC };
+    let shop = store.create_shop(&shop, now()).unwrap().id;
+    (store, shop, directory)
+}
+
+/// Under an idempotency key of its own.
+fn request(shop: ShopId, key: u128, action: Action) -> Request {
+    let render = Box::new(|outcome: &Outcome| {
+        assert!(outcome.is_ok(), "{outcome:?}");
+        Answer { status: 200, body: Vec::new() }
+    });
+    let idempotency = Some(Idempotency { key: key.to_be_bytes(), fingerprint: [0; 16], render });
+    Request { shop, now: now(), dry_run: false, idempotency, action }
+}
+
+fn who(number: u32) -> Who {
+    let email = Email::new(&format!("{number}@example.com")).unwrap();
+    Who::Both(CustomerId::new(number.to_string()).unwrap(), email)
+}
+
+/// A rule with room for any number of codes.
+fn rule(store: &SqliteStore, shop: ShopId) -> PriceRuleId {
+    let (title, value) = ("Ten".to_owned(), "-10".parse().unwrap());
+    let parts = Parts { title, value_type: ValueType::Percentage, value, ..Parts::default() };
+    let rule = Box::new(PriceRule::new(parts, 2).unwrap());
+    let action = Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None });
+    let request = Request { idempotency: None, ..request(shop, 0, action) };
+    match store.execute(request).wait() {
+        Ok(Reply::Decided(Ok(receipt))) => match receipt.discount {
+            Some(Discounted::Rule(rule)) => rule.id,
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Each customer brings an account, an order, a code, kept answers, and points that will end.
+fn tell_of(shop: ShopId, rule: PriceRuleId, number: u32) -> [Request; 2] {
+    let (id, amount) = (LineId::new("1").unwrap(), "10".parse().unwrap());
+    let (product, categories, quantity) = (None, Vec::new(), Quantity::from(1));
+    let line = Line { id, product, categories, quantity, amount, gift_card: false };
+    let snapshot = Arc::new(Order { lines: vec![line], total: amount, ..Order::default() });
+    let (order, status) = (OrderId::new(number.to_string()).unwrap(), Status::Paid);
+    let command = Command::RecordOrder { order, snapshot, status, at: None, origin: Origin::Shop };
+    let (customer, change) = (Some(who(number)), ProfileChange::default());
+    let text = Code::new(&format!("CODE{number}")).unwrap();
+    [
+        request(shop, 2 * u128::from(number), Action::Order { command, customer, change }),
+        request(shop, 2 * u128::from(number) + 1, Action::Discount(DiscountAction::AddCode { rule, text })),
+    ]
+}
+
+#[test]
+fn memory_does_not_grow_with_the_customers() {
+    const CUSTOMERS: u32 = 1_500;
+    let mut settings = Settings::default();
+    (settings.cached_records, settings.write_behind, settings.queue) = (64, 64, 128);
+    let (store, shop, _directory) = open(&settings);
+    let program = Program::from_json(r#"{"expiry": {"per_lot": {"after": "P1Y"}}}"#).unwrap();
+    let publish = Action::PublishProgram { program: Box::new(program), replaces: None };
+    store.execute(request(shop, u128::MAX, publish)).wait().unwrap();
+    let rule = rule(&store, shop);
+    // What may be cached, what waits for its table (a round, and what came after it began), and a batch.
+    let bound = settings.cached_records + 2 * settings.write_behind + 2 * settings.queue;
+    let (mut most, mut looked_up) = (Vec::new(), 0);
+    for first in (0..CUSTOMERS).step_by(50) {
+        let told: Vec<_> = (first..first + 50)
+            .flat_map(|number| tell_of(shop, rule, number))
+            .map(|told| store.execute(told))
+            .collect();
+        for told in told {
+            assert!(matches!(told.wait(), Ok(Reply::Kept { .. })));
+        }
+        for number in (0..first).step_by(97) {
+            assert!(store.customer(shop, &who(number)).unwrap().is_some());
+            assert!(store.order(shop, &OrderId::new(number.to_string()).unwrap()).unwrap().is_some());
+            looked_up += 1;
+        }
+        let sizes = store.shared.sizes();
+        assert!(sizes.iter().all(|(_, size)| *size <= bound), "of {first} customers: {sizes:?}, {bound} allowed");
+        most.push(sizes);
+    }
+    assert!(looked_up > 100);
+    // All of them were in use.
+    for kind in 0..most.first().unwrap().len() {
+        assert!(most.iter().any(|sizes| sizes.get(kind).unwrap().1 > 10), "{:?}", most.last());
+    }
+    assert!(store.verify().unwrap().differences.is_empty());
+}
+
+/// A walk through all customers lets a store that fell ill get on with it, and then ends.
+#[test]
+fn a_long_walk_does_not_hold_an_ill_store_up() {
+    let (store, shop, _directory) = open(&Settings::default());
+    let customers = u32::try_from(2 * STRETCH).unwrap() + 10;
+    let add = |number| Action::customer(who(number), Presence::May, Vec::new());
+    let told: Vec<_> =
+        (0..customers).map(|number| store.execute(request(shop, u128::from(number), add(number)))).collect();
+    for told in told {
+        told.wait().unwrap();
+    }
+    let (begun, begins) = channel();
+    let (mut passed, shared, is_ill) = (0, &store.shared, AtomicBool::new(false));
+    let mut let_go = false;
+    let ended = std::thread::scope(|scope| {
+        let is_ill = &is_ill;
+        let mut falls_ill = Some(move || {
+            begun.send(()).unwrap();
+            shared.set_illness(Some(Failure::Busy));
+            is_ill.store(true, Ordering::SeqCst);
+        });
+        store.walk(shop, AccountId(0), |_| {
+            passed += 1;
+            if passed == 1 {
+                scope.spawn(falls_ill.take().unwrap());
+            } else if passed == STRETCH {
+                // When this is over, the other thread waits for this stretch.
+                begins.recv().unwrap();
+                std::thread::sleep(Duration::from_millis(200));
+            } else if passed > STRETCH {
+                let_go |= is_ill.load(Ordering::SeqCst);
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    });
+    // Either it ends with the store's illness, or the store is well again already.
+    assert!(ended == Err(Failure::Busy) || let_go, "{ended:?} after {passed}");
+    while store.ready().is_err() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mut all = 0;
+    store
+        .walk(shop, AccountId(0), |_| {
+            all += 1;
+            Ok(ControlFlow::Continue(()))
+        })
+        .unwrap();
+    assert_eq!(all, customers);
+}

@@ -1,0 +1,151 @@
+//! A plain client on one connection, which may be cut at any byte of an answer.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// A request.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
+    pub(crate) once: Option<String>,
+    pub(crate) body: String,
+}
+
+impl Asked {
+    pub(crate) fn new(method: &'static str, path: impl Into<String>, body: String) -> Self {
+        Self { method, path: path.into(), once: None, body }
+    }
+
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self::new("GET", path, String::new())
+    }
+
+    pub(crate) fn post(path: impl Into<String>, body: String) -> Self {
+        Self::new("POST", path, body)
+    }
+
+    /// Under an idempotency key.
+    pub(crate) fn once(self, key: &str) -> Self {
+        Self { once: Some(key.to_owned()), ..self }
+    }
+}
+
+/// What becomes of a connection on the way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fate {
+    /// It holds.
+    Holds,
+    /// It is cut when so many bytes of the request are sent.
+    CutAsking(usize),
+    /// It is cut when at most so many bytes of the answer are read.
+    CutAnswering(usize),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    pub(crate) fn number(&self, member: &str) -> i64 {
+        self.json()[member].as_i64().unwrap_or_else(|| panic!("{member}: {}", self.body))
+    }
+
+    pub(crate) fn text(&self, member: &str) -> String {
+        self.json()[member].as_str().unwrap_or_else(|| panic!("{member}: {}", self.body)).to_owned()
+    }
+}
+
+pub(crate) struct Client {
+    address: SocketAddr,
+    key: String,
+    stream: Option<BufReader<TcpStream>>,
+}
+
+impl Client {
+    pub(crate) fn new(address: SocketAddr, key: &str) -> Self {
+        Self { address, key: key.to_owned(), stream: None }
+    }
+
+    /// The answer, where the connection held.
+    pub(crate) fn send(&mut self, asked: &Asked, fate: Fate) -> Option<Answer> {
+        let request = self.bytes(asked);
+        let (address, mut stream) = (self.address, self.stream.take());
+        let mut stream = stream.take().unwrap_or_else(|| connect(address));
+        let answer = match fate {
+            Fate::CutAsking(sent) => {
+                let _ = stream.get_mut().write_all(&request[..sent.min(request.len() - 1)]);
+                return None;
+            }
+            Fate::CutAnswering(read) => {
+                let _ = stream.get_mut().write_all(&request);
+                let _ = stream.read(&mut vec![0; read]);
+                return None;
+            }
+            Fate::Holds => {
+                stream.get_mut().write_all(&request).unwrap();
+                read_answer(&mut stream)
+            }
+        };
+        self.stream = Some(stream);
+        Some(answer)
+    }
+
+    /// The answer on a connection that holds, of this status.
+    #[track_caller]
+    pub(crate) fn expect(&mut self, status: u16, asked: &Asked) -> Answer {
+        let answer = self.send(asked, Fate::Holds).unwrap();
+        assert_eq!(answer.status, status, "{asked:?}: {}", answer.body);
+        answer
+    }
+
+    fn bytes(&self, asked: &Asked) -> Vec<u8> {
+        let Asked { method, path, once, body } = asked;
+        let once = once.as_ref().map_or(String::new(), |key| format!("idempotency-key: {key}\r\n"));
+        let length = body.len();
+        format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n{once}\
+             content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}",
+            self.key
+        )
+        .into_bytes()
+    }
+}
+
+fn connect(address: SocketAddr) -> BufReader<TcpStream> {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    BufReader::new(stream)
+}
+
+fn read_answer(stream: &mut BufReader<TcpStream>) -> Answer {
+    let mut line = || {
+        let mut line = String::new();
+        assert!(stream.read_line(&mut line).unwrap() > 0, "the server closed the connection");
+        line.trim_end().to_owned()
+    };
+    let status = line()[9..12].parse().unwrap();
+    let mut headers = Vec::new();
+    loop {
+        let line = line();
+        let Some((name, value)) = line.split_once(": ") else { break };
+        headers.push((name.to_ascii_lowercase(), value.to_owned()));
+    }
+    let mut answer = Answer { status, headers, body: String::new() };
+    let length: u64 = answer.header("content-length").unwrap().parse().unwrap();
+    assert_eq!(u64::try_from(stream.take(length).read_to_string(&mut answer.body).unwrap()).unwrap(), length);
+    answer
+}

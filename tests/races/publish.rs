@@ -1,0 +1,150 @@
+//! Programs are published while orders come in. Each order earns what the program that it pinned gives, which
+//! is the one that was in force at its place in the journal; and a later change of the order does, too.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::thread::ScopedJoinHandle;
+
+use loyalty_core::{Event, OrderId, Program, ProgramVersion, entitlement};
+use loyalty_store::{Settings, Store};
+
+use crate::Dice;
+use crate::client::{Asked, Client, Fate};
+use crate::server::Server;
+
+const CLIENTS: usize = 12;
+const ORDERS: usize = 40;
+const CUSTOMERS: usize = 5;
+
+/// Programs of several kinds, no two of which give the same for an order.
+fn document(number: u32) -> String {
+    let earn = match number % 3 {
+        0 => format!(r#"{{"per_unit": "{number}.5"}}"#),
+        1 => format!(r#"{{"per_increment": {{"amount": "3.00", "points": {number}}}}}"#),
+        _ => format!(r#"{{"per_order": {}}}"#, 1_000 + number),
+    };
+    let rounding = if number.is_multiple_of(2) { "up" } else { "down" };
+    format!(r#"{{"rounding": "{rounding}", "earning": [{{"id": "base", "earn": {earn}}}]}}"#)
+}
+
+/// What is known of the publications: between them lies what an order may pin.
+struct Published {
+    programs: Mutex<BTreeMap<u32, Program>>,
+    /// The newest version that is there for sure.
+    done: AtomicU32,
+    /// The newest version that may be there.
+    begun: AtomicU32,
+}
+
+struct Told {
+    id: String,
+    customer: usize,
+    version: u32,
+}
+
+/// Worth a point under each program.
+fn order(customer: usize, cents: i64) -> String {
+    let cents = cents + 300;
+    let total = format!("{}.{:02}", cents / 100, cents % 100);
+    format!(
+        r#"{{"customer":{{"customer_id":"c{customer}"}},"status":"paid","total":"{total}",
+        "lines":[{{"quantity":1,"amount":"{total}"}}]}}"#
+    )
+}
+
+/// Pushes new orders and points; some orders come once more with another total.
+fn push(client: &mut Client, number: usize, published: &Published, added: &[AtomicI64]) -> Vec<Told> {
+    let (mut dice, mut told) = (Dice::new(number), Vec::<Told>::new());
+    for turn in 0..ORDERS {
+        let customer = dice.roll(CUSTOMERS);
+        let (id, body) = (format!("o{number}-{turn}"), order(customer, dice.points(9_999)));
+        let least = published.done.load(Ordering::SeqCst);
+        let answer = client.expect(200, &Asked::new("PUT", format!("/v1/orders/{id}"), body));
+        let most = published.begun.load(Ordering::SeqCst);
+        let version = pinned(&answer.json()).expect(&answer.body);
+        assert!((least..=most).contains(&version), "{id} pinned {version} of {least} to {most}");
+        told.push(Told { id, customer, version });
+        if dice.roll(3) == 0 {
+            let points = dice.points(9);
+            let body = format!(r#"{{"customer_id":"c{customer}","points":{points}}}"#);
+            client.expect(200, &Asked::post("/v1/points-add", body));
+            added[customer].fetch_add(points, Ordering::SeqCst);
+        }
+        if dice.roll(3) == 0 {
+            let Told { id, customer, version } = &told[dice.roll(told.len())];
+            let again = order(*customer, dice.points(9_999));
+            let answer = client.expect(200, &Asked::new("PUT", format!("/v1/orders/{id}"), again));
+            // Where no points change, nothing is explained.
+            assert!(pinned(&answer.json()).is_none_or(|now| now == *version), "{id} keeps its program");
+        }
+    }
+    told
+}
+
+fn pinned(answer: &serde_json::Value) -> Option<u32> {
+    u32::try_from(answer["explanation"]["program_version"].as_u64()?).ok()
+}
+
+#[test]
+fn an_order_earns_under_the_program_of_its_place() {
+    let server = Server::start(&Settings::default());
+    (0..CUSTOMERS).for_each(|customer| server.customer(&format!("c{customer}"), 1));
+    let programs = Mutex::new(BTreeMap::from([(1, Program::default())]));
+    let published = Published { programs, done: AtomicU32::new(1), begun: AtomicU32::new(1) };
+    let added: Vec<AtomicI64> = (0..CUSTOMERS).map(|_| AtomicI64::new(1)).collect();
+    let over = AtomicBool::new(false);
+    let told: Vec<Told> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|number| {
+                let (mut client, published, added) = (server.client(), &published, &added);
+                scope.spawn(move || push(&mut client, number, published, added))
+            })
+            .collect();
+        let merchant = scope.spawn(|| {
+            for version in (2..).take_while(|_| !over.load(Ordering::SeqCst)) {
+                let document = document(version);
+                published.begun.store(version, Ordering::SeqCst);
+                assert_eq!(server.publish(&document), version);
+                published.programs.lock().unwrap().insert(version, Program::from_json(&document).unwrap());
+                published.done.store(version, Ordering::SeqCst);
+            }
+        });
+        let told: Vec<_> = clients.into_iter().map(ScopedJoinHandle::join).collect();
+        over.store(true, Ordering::SeqCst);
+        merchant.join().unwrap();
+        told.into_iter().flat_map(Result::unwrap).collect()
+    });
+    let (programs, mut sums) = (published.programs.into_inner().unwrap(), added);
+    for Told { id, customer, version } in &told {
+        let record = server.store.order(server.shop, &OrderId::new(id).unwrap()).unwrap().unwrap();
+        let pin = record.state.pin().unwrap();
+        assert_eq!(pin.program, ProgramVersion(*version), "{id}");
+        let due = entitlement(&record.state, &programs[version], pin).unwrap().points.get();
+        let posted = record.state.posted();
+        assert_eq!(posted.awarded.get() - posted.taken.get(), due, "{id} under version {version}");
+        *sums[*customer].get_mut() += due;
+    }
+    let mut client = server.client();
+    for (customer, sum) in sums.into_iter().enumerate() {
+        let path = format!("/v1/customers/c{customer}/point-balance");
+        let answer = client.send(&Asked::get(path), Fate::Holds).unwrap();
+        assert_eq!(answer.number("point_balance"), sum.into_inner(), "c{customer}");
+    }
+    in_order(&*server.store, &server, told.len());
+    server.end();
+}
+
+/// In the journal versions only grow, and several of them met orders.
+fn in_order(store: &dyn Store, server: &Server, orders: usize) {
+    let rows = store.journal(server.shop, 0, usize::MAX / 2).unwrap();
+    let pins = rows.iter().flat_map(|row| row.events.iter()).filter_map(|event| match event {
+        Event::OrderPinned { pin, .. } => Some(pin.program),
+        _ => None,
+    });
+    let mut pins: Vec<ProgramVersion> = pins.collect();
+    assert_eq!(pins.len(), orders);
+    assert!(pins.is_sorted(), "{pins:?}");
+    pins.dedup();
+    assert!(pins.len() > 5, "only {pins:?} met orders");
+}

@@ -1,0 +1,83 @@
+//! The real server in this process, over a file, with one shop.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use loyalty_core::{Currency, ShopId, Zone};
+use loyalty_http::{App, Clock, Limits, auth, server};
+use loyalty_store::{NewShop, Settings, SqliteStore, Store};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::client::{Asked, Client};
+use crate::picture::{Picture, books_add_up};
+
+pub(crate) struct Server {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) shop: ShopId,
+    address: SocketAddr,
+    key: String,
+    runtime: Runtime,
+    directory: TempDir,
+}
+
+impl Server {
+    pub(crate) fn start(settings: &Settings) -> Self {
+        let directory = directory();
+        let store: Arc<dyn Store> =
+            Arc::new(SqliteStore::open(&directory.path().join("loyalty.db"), settings).unwrap());
+        let clock = Clock::system();
+        let shop = NewShop { name: "Tea".to_owned(), currency: Currency::EUR, zone: Zone::UTC };
+        let shop = store.create_shop(&shop, clock.now()).unwrap().id;
+        let (record, key) = auth::random_key().unwrap();
+        store.add_key(shop, &record, clock.now()).unwrap();
+        let runtime = Runtime::new().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = Arc::new(App::new(Arc::clone(&store), clock));
+        let service = move |request, id| {
+            let app = Arc::clone(&app);
+            async move { app.handle(request, id).await }
+        };
+        runtime.spawn(server::run(listener, service, Limits::default(), std::future::pending()));
+        Self { store, shop, address, key, runtime, directory }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.address, &self.key)
+    }
+
+    /// A new customer with so many points.
+    pub(crate) fn customer(&self, id: &str, points: i64) {
+        let mut client = self.client();
+        client.expect(201, &Asked::post("/v1/customers", format!(r#"{{"customer_id":"{id}"}}"#)));
+        let body = format!(r#"{{"customer_id":"{id}","points":{points}}}"#);
+        client.expect(200, &Asked::post("/v1/points-add", body));
+    }
+
+    /// Publishes a program, and answers its version.
+    pub(crate) fn publish(&self, document: &str) -> u32 {
+        let answer = self.client().expect(201, &Asked::new("PUT", "/v1/program", document.to_owned()));
+        u32::try_from(answer.number("version")).unwrap()
+    }
+
+    /// The books add up, now and after the file was closed and opened again; and then it shows the same.
+    pub(crate) fn end(self) {
+        let Self { store, runtime, directory, .. } = self;
+        runtime.shutdown_timeout(std::time::Duration::from_secs(10));
+        books_add_up(&*store);
+        let before = Picture::of(&*store);
+        assert_eq!(Arc::strong_count(&store), 1, "nobody else has the store any more");
+        drop(store);
+        let store = SqliteStore::open(&directory.path().join("loyalty.db"), &Settings::default()).unwrap();
+        assert_eq!(Picture::of(&store), before);
+        books_add_up(&store);
+    }
+}
+
+/// In memory, where the system has such a place: nobody cuts the power here.
+pub(crate) fn directory() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+}
