@@ -12,6 +12,9 @@ use loyalty_store::{MemoryStore, NewShop, Scope, Store};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+use crate::conformance;
+use crate::fixture::Asker;
+
 /// The time of every test, unless it moves the hands.
 pub(crate) const NOW: &str = "2026-03-01T12:00:00Z";
 
@@ -58,6 +61,13 @@ impl World {
     /// A key of the first shop with these scopes. `seed` is above 2 and used once.
     pub(crate) fn key_with(&self, seed: u8, scopes: &[Scope]) -> String {
         make_key(&self.store, self.shop, seed, scopes)
+    }
+
+    /// A new shop that has nothing, and who holds its key. `seed` is above 2 and used once.
+    pub(crate) fn newcomer(&self, seed: u8) -> Asker {
+        let shop = make_shop(&self.store, "New", Currency::EUR, "UTC");
+        make_key(&self.store, shop, seed, &Scope::ALL);
+        Asker::of(seed)
     }
 
     pub(crate) fn at(&self, now: &str) {
@@ -181,10 +191,13 @@ impl Request<'_> {
         let mut stream = TcpStream::connect(self.world.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
-        stream.write_all(&self.body.unwrap_or_default()).unwrap();
+        let body = self.body.unwrap_or_default();
+        stream.write_all(&body).unwrap();
         let mut received = Vec::new();
         stream.read_to_end(&mut received).unwrap();
-        Answer::parse(&received, format!("{} {}", self.method, self.path))
+        let answer = Answer::parse(&received, format!("{} {}", self.method, self.path));
+        conformance::check(&self.method, &self.path, &body, &answer);
+        answer
     }
 }
 
