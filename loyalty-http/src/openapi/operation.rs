@@ -10,6 +10,9 @@ use super::{part, schema};
 use crate::problem::MEDIA_TYPE;
 use crate::router::{Access, Route};
 
+/// Set on an answer that was given before.
+const REPLAYED: &str = "Idempotency-Replayed";
+
 /// `shared.json`.
 pub(super) struct Shared(pub(super) Value);
 
@@ -102,11 +105,12 @@ impl Shared {
         operation.extend(body.map(|body| ("requestBody".to_owned(), request_body(body))));
         self.refuse_of(route, body, &mut refusals);
         refusals.add(told.get("refuses").unwrap_or(&Value::Null));
-        let mut responses = Map::new();
-        let (status, response) = success(route, told.get("answer").unwrap_or(&Value::Null));
-        responses.insert(status, response);
+        let answer = told.get("answer").unwrap_or(&Value::Null);
+        let kept = is_written(route) || texts(answer, "headers").any(|name| name == REPLAYED);
+        let (status, response) = success(answer, kept);
+        let mut responses = Map::from_iter([(status, response)]);
         for (status, codes) in refusals.0 {
-            responses.insert(status.to_string(), refusal(route, status, &codes));
+            responses.insert(status.to_string(), refusal(status, &codes, kept));
         }
         operation.insert("responses".to_owned(), responses.into());
         operation.insert("security".to_owned(), security(route));
@@ -199,11 +203,11 @@ fn phrase(status: u16) -> &'static str {
     StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Refused")
 }
 
-/// The good answer, and its status.
-fn success(route: &Route, answer: &Value) -> (String, Value) {
+/// The good answer, and its status. An answer that is kept can come a second time.
+fn success(answer: &Value, kept: bool) -> (String, Value) {
     let status = answer.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
     let status = status.unwrap_or(200);
-    let replayed = is_written(route).then_some("Idempotency-Replayed");
+    let replayed = kept.then_some(REPLAYED);
     let mut response = json!({ "description": phrase(status), "headers": headers(texts(answer, "headers").chain(replayed)) });
     let mut content = Map::new();
     if let Some(told) = answer.get("schema") {
@@ -219,12 +223,12 @@ fn success(route: &Route, answer: &Value) -> (String, Value) {
 }
 
 /// A problem of one of these codes.
-fn refusal(route: &Route, status: u16, codes: &BTreeSet<String>) -> Value {
-    let kept = is_written(route) && matches!(status, 404 | 409 | 412 | 422);
+fn refusal(status: u16, codes: &BTreeSet<String>, kept: bool) -> Value {
+    let by_the_rules = matches!(status, 404 | 409 | 412 | 422);
     let names = [
         (status == 401).then_some("WWW-Authenticate"),
         matches!(status, 429 | 503).then_some("Retry-After"),
-        kept.then_some("Idempotency-Replayed"),
+        (kept && by_the_rules).then_some(REPLAYED),
     ];
     let of_status = json!({ "properties": { "status": { "const": status }, "code": { "enum": codes } } });
     let problem = json!({ "allOf": [{ "$ref": "#/components/schemas/Problem" }, of_status] });

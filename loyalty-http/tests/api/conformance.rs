@@ -37,11 +37,13 @@ pub(crate) fn operations() -> Vec<Operation> {
 }
 
 impl Operation {
-    /// The operation of a request; words win over parameters.
+    /// The operation of a request; words of a path win over parameters.
     fn of(method: &str, path: &str) -> Option<Self> {
         let method = if method == "HEAD" { "get".to_owned() } else { method.to_lowercase() };
-        let fits = |operation: &Self| operation.method == method && literals(operation.pattern, path).is_some();
-        operations().into_iter().filter(fits).max_by_key(|operation| literals(operation.pattern, path))
+        let patterns = DOCUMENT["paths"].as_object().unwrap().keys();
+        let pattern = patterns.filter(|pattern| literals(pattern, path).is_some());
+        let pattern = pattern.max_by_key(|pattern| literals(pattern, path))?;
+        operations().into_iter().find(|operation| operation.pattern == pattern && operation.method == method)
     }
 
     pub(crate) fn id(&self) -> &'static str {

@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use loyalty_http::auth::{KEY_BYTES, new_key};
 use loyalty_http::router::{Access, ROUTES};
 use loyalty_store::Scope;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::conformance::Operation;
-use crate::support::{Answer, World};
+use crate::support::{Answer, World, new_key};
 
 /// Who asks: a key, and the secret that the store plugins sign with.
 #[derive(Clone)]
@@ -22,9 +21,9 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    /// Whose key was made of this byte.
+    /// Whose key was made of this seed.
     pub(crate) fn of(seed: u8) -> Self {
-        let (kept, key) = new_key(&[seed; KEY_BYTES], Scope::ALL.to_vec());
+        let (kept, key) = new_key(seed, &Scope::ALL);
         Self { key, secret: kept.signing_secret }
     }
 }
