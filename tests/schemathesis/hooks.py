@@ -1,32 +1,51 @@
-"""What schemathesis cannot know: how a store plugin signs its body.
-
-A body that brings a key and a signature gets the right ones, so that what stands behind the signature is reached;
-one that lacks them, or brings something else in their place, stays as it is.
-"""
+"""What schemathesis cannot know: how a store plugin signs its body, and what makes a request another one."""
 
 import base64
 import hashlib
 import hmac
+import itertools
 import json
 import os
+import time
 
 import schemathesis
+
+numbers = itertools.count()
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    if case.operation.path.startswith("/integrations/"):
+        sign(case)
+    renew(case)
+
+
+def renew(case):
+    """Most of the keys that are well-formed are made new: otherwise all but the first request are told that theirs
+    was used for another one."""
+    headers = case.headers or {}
+    key, number = headers.get("Idempotency-Key"), next(numbers)
+    if isinstance(key, str) and 0 < len(key) < 200 and key.isascii() and key.isprintable() and number % 8:
+        if " " not in key:
+            headers["Idempotency-Key"] = f"{key}-{number}"
+
+
+def sign(case):
+    """A body that brings a key and a signature gets the right ones, so that what stands behind the signature is
+    reached, and the present time, where it brings one. One that lacks them, or brings something else in their place,
+    stays as it is."""
+    body = case.body
+    if not isinstance(body, dict) or not all(isinstance(body.get(name), str) for name in ("key", "hmac")):
+        return
+    body = {**body, "key": os.environ["LOYALTY_KEY"]}
+    if type(body.get("t")) is int and body["t"] > 0:
+        body["t"] = int(time.time())
+    del body["hmac"]
+    text = written_by_php({name: body[name] for name in sorted(body)})
+    mac = hmac.new(os.environ["LOYALTY_SECRET"].encode(), text.encode(), hashlib.sha256)
+    case.body = {**body, "hmac": base64.b64encode(mac.digest()).decode()}
 
 
 def written_by_php(body):
     """As PHP's json_encode writes it: ASCII, slashes escaped."""
     return json.dumps(body, separators=(",", ":")).replace("/", "\\/")
-
-
-@schemathesis.hook
-def before_call(context, case, kwargs):
-    body = case.body
-    if not case.operation.path.startswith("/integrations/") or not isinstance(body, dict):
-        return
-    if not isinstance(body.get("key"), str) or not isinstance(body.get("hmac"), str):
-        return
-    body = {**body, "key": os.environ["LOYALTY_KEY"]}
-    del body["hmac"]
-    text = written_by_php({name: body[name] for name in sorted(body)})
-    mac = hmac.new(os.environ["LOYALTY_SECRET"].encode(), text.encode(), hashlib.sha256)
-    case.body = {**body, "hmac": base64.b64encode(mac.digest()).decode()}
