@@ -120,7 +120,7 @@ fn assemble() -> Value {
     let mut document = shared.head();
     document.insert("tags".to_owned(), tags.into());
     document.insert("paths".to_owned(), paths.into());
-    document.insert("components".to_owned(), shared.components(schemas));
+    document.insert("components".to_owned(), shared.components(&schemas));
     document.into()
 }
 

@@ -49,7 +49,7 @@ impl Shared {
     }
 
     /// What operations refer to.
-    pub(super) fn components(&self, schemas: Map<String, Value>) -> Value {
+    pub(super) fn components(&self, schemas: &Map<String, Value>) -> Value {
         let mut parameters = Map::new();
         let places = part(&self.0, "parameters").flat_map(|(place, known)| {
             known.as_object().into_iter().flatten().map(move |(name, _)| (place.as_str(), name.as_str()))
@@ -208,7 +208,8 @@ fn success(answer: &Value, kept: bool) -> (String, Value) {
     let status = answer.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
     let status = status.unwrap_or(200);
     let replayed = kept.then_some(REPLAYED);
-    let mut response = json!({ "description": phrase(status), "headers": headers(texts(answer, "headers").chain(replayed)) });
+    let mut response =
+        json!({ "description": phrase(status), "headers": headers(texts(answer, "headers").chain(replayed)) });
     let mut content = Map::new();
     if let Some(told) = answer.get("schema") {
         content.insert("application/json".to_owned(), json!({ "schema": schema::expand(told) }));

@@ -30,7 +30,7 @@ fn it_is_served_to_anybody() {
 #[test]
 fn operations_are_the_routes() {
     assert_eq!(operations().len(), ROUTES.len());
-    for operation in operations() {
+    for &operation in operations() {
         let (id, route) = (operation.id(), route_of(operation));
         let security = match route.access() {
             Access::Open | Access::Signed => json!([]),
@@ -58,7 +58,7 @@ fn operations_are_the_routes() {
 #[test]
 fn bodies_are_told_of() {
     let world = World::new();
-    for operation in operations() {
+    for &operation in operations() {
         let needed = operation.told.pointer("/requestBody/required") == Some(&json!(true));
         let path = operation.parameters().iter().fold(operation.pattern.to_owned(), |path, parameter| {
             let example = &parameter["example"];
@@ -75,7 +75,7 @@ fn bodies_are_told_of() {
 
 #[test]
 fn examples_are_as_the_schemas_say() {
-    for operation in operations() {
+    for &operation in operations() {
         for parameter in operation.parameters() {
             if let Some(example) = parameter.get("example") {
                 valid(&parameter["schema"], example, operation.id()).unwrap();
@@ -119,7 +119,11 @@ fn codes_are_those_of_the_source() {
     }
     let refusals: BTreeSet<_> = arms(&read("loyalty-core/src/discount/refusal.rs")).into_iter().collect();
     for file in sources(&root.join("loyalty-http/src")) {
-        emitted.extend(named(&file, "Problem::", &["bad_request", "conflict", "too_large", "too_slow", "unprocessable"]));
+        emitted.extend(named(
+            &file,
+            "Problem::",
+            &["bad_request", "conflict", "too_large", "too_slow", "unprocessable"],
+        ));
         emitted.extend(named(&file, "Self::", &["unauthenticated"]));
         emitted.extend(after_status(&file));
     }
