@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
 
-use jsonschema::Validator;
+use jsonschema::{Draft, Registry, Validator};
 use serde_json::{Value, json};
 
 /// The served document.
@@ -151,20 +151,38 @@ fn followed(value: &'static Value) -> &'static Value {
     }
 }
 
+/// Where everything in the document stands, by its address.
+static PLACES: LazyLock<HashMap<usize, String>> = LazyLock::new(|| {
+    fn walk(value: &Value, place: String, places: &mut HashMap<usize, String>) {
+        for (name, value) in value.as_object().into_iter().flatten() {
+            walk(value, format!("{place}/{}", name.replace('~', "~0").replace('/', "~1")), places);
+        }
+        for (index, value) in value.as_array().into_iter().flatten().enumerate() {
+            walk(value, format!("{place}/{index}"), places);
+        }
+        places.insert(std::ptr::from_ref(value).addr(), place);
+    }
+    let mut places = HashMap::new();
+    walk(&DOCUMENT, String::new(), &mut places);
+    places
+});
+
+/// The document as schemas refer to it; read once for all of them.
+static REGISTRY: LazyLock<Registry<'static>> =
+    LazyLock::new(|| Registry::new().add(NAME, DOCUMENT.clone()).unwrap().prepare().unwrap());
+
+const NAME: &str = "https://loyalty.example/openapi.json";
+
 /// Whether a value is as a schema of the document says.
 pub(crate) fn valid(schema: &'static Value, value: &Value, place: &str) -> Result<(), String> {
-    /// By where the schema stands in the document.
     static COMPILED: LazyLock<Mutex<HashMap<usize, Arc<Validator>>>> = LazyLock::new(Mutex::default);
-    let compiled = {
-        let mut compiled = COMPILED.lock().unwrap();
-        let compiled = compiled.entry(std::ptr::from_ref(schema).addr()).or_insert_with(|| {
-            let whole =
-                json!({ "allOf": [schema], "components": { "schemas": DOCUMENT["components"]["schemas"] } });
-            let options = jsonschema::options().with_draft(jsonschema::Draft::Draft202012);
-            Arc::new(options.should_validate_formats(true).build(&whole).unwrap())
-        });
-        Arc::clone(compiled)
-    };
+    let address = std::ptr::from_ref(schema).addr();
+    let compiled = Arc::clone(COMPILED.lock().unwrap().entry(address).or_insert_with(|| {
+        let pointer = PLACES[&address].replace('{', "%7B").replace('}', "%7D");
+        let options = jsonschema::options().with_draft(Draft::Draft202012).with_registry(&REGISTRY);
+        let schema = json!({ "$ref": format!("{NAME}#{pointer}") });
+        Arc::new(options.should_validate_formats(true).build(&schema).unwrap())
+    }));
     let faults: Vec<_> =
         compiled.iter_errors(value).map(|fault| format!("{} at {}", fault, fault.instance_path())).collect();
     if faults.is_empty() { Ok(()) } else { Err(format!("{place}: {faults:?} in {value}")) }

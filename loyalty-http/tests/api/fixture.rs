@@ -69,10 +69,6 @@ impl Names {
 /// Fills the first shop. Every text of its own begins with `prefix`.
 pub(crate) fn fill(world: &World, prefix: &str) -> Names {
     let own = |text: &str| format!("{prefix}{text}");
-    let made = |answer: Answer, name: &str| {
-        assert!(answer.status < 300, "{}", answer.text());
-        answer.json()[name].as_str().unwrap().to_owned()
-    };
     let program = json!({
         "rewards": [{"id": "five", "name": "Five off", "cost": 100, "gives": {"fixed_amount": "5.00"}}],
         "tiers": [{"id": "gold", "name": "Gold", "multiplier": "2"}],
@@ -80,56 +76,67 @@ pub(crate) fn fill(world: &World, prefix: &str) -> Names {
         "referrals": {"received": 50, "sent": 50},
     });
     world.put("/v1/program", program.to_string()).expect(201);
+    let friends_code = people(world, &own);
+    let path = |list: &str, id: &str| format!("/v1/{list}/{}", own(id));
+    world.put(&path("categories", "drinks"), r#"{"name":"Drinks"}"#).expect(200);
+    world.put(&path("products", "tea"), r#"{"title":"Tea","categories":["drinks"]}"#).expect(200);
+    let lines = r#"[{"line_id":"1","quantity":2,"amount":"29.90"},{"line_id":"2","quantity":1,"amount":"20.05"}]"#;
+    let customer = json!({"customer_id": own("42")});
+    let order =
+        format!(r#"{{"customer":{customer},"status":"paid","lines":{lines},"shipping":"4.90","total":"54.85"}}"#);
+    world.put(&path("orders", "1001"), order).expect(200);
+    let refund = r#"{"refund_id":"r1","amount":"1.00"}"#;
+    world.post(&format!("{}/refunds", path("orders", "1001")), refund).expect(200);
+    let mut numbers = discounts(world, &own);
+    let redeem = json!({"customer_id": own("42"), "reward_id": "five"});
+    numbers.insert("redemption_id", made(world, "/v1/redemptions", &redeem, "redemption_id"));
+    let search = json!({"name": own("Everybody"), "query": "ada"});
+    let search = made(world, "/v1/customer-saved-searches", &search, "saved_search_id");
+    numbers.insert("saved_search_id", search.clone());
+    numbers.insert("customer_saved_searches", search);
+    for list in ["customers", "products"] {
+        let page = world.shopify("GET", &format!("/{list}.json")).send().expect(200);
+        numbers.insert(list, page.json()[list][0]["id"].to_string());
+    }
+    Names { numbers, drawn: vec![("FRIEND-OF-GRACE", friends_code)] }
+}
+
+/// What the server calls a thing that it makes.
+fn made(world: &World, path: &str, body: &Value, name: &str) -> String {
+    let answer = world.post(path, body.to_string()).expect(201);
+    answer.json()[name].as_str().unwrap().to_owned()
+}
+
+/// Ada, who has points, and a friend with a code.
+fn people(world: &World, own: &dyn Fn(&str) -> String) -> String {
     let ada = json!({"customer_id": own("42"), "email": own("ada@example.com"), "first_name": "Ada"});
     world.post("/v1/customers", ada.to_string()).expect(201);
     for id in ["7", "8"] {
         world.post("/v1/customers", json!({"customer_id": own(id)}).to_string()).expect(201);
     }
-    let friend = world.post(&format!("/v1/customers/{}/referral-code", own("7")), "{}").expect(200).json();
     let points = json!({"customer_id": own("42"), "points": 1000});
     world.post("/v1/points-add", points.to_string()).expect(200);
-    let path = |list: &str, id: &str| format!("/v1/{list}/{}", own(id));
-    world.put(&path("categories", "drinks"), r#"{"name":"Drinks"}"#).expect(200);
-    world.put(&path("products", "tea"), r#"{"title":"Tea","categories":["drinks"]}"#).expect(200);
-    let order = json!({
-        "customer": {"customer_id": own("42")}, "status": "paid", "total": "54.85", "shipping": "4.90",
-        "lines": [{"line_id": "1", "quantity": 2, "amount": "29.90"}, {"line_id": "2", "quantity": 1, "amount": "20.05"}],
-    });
-    world.put(&path("orders", "1001"), order.to_string()).expect(200);
-    let refund = r#"{"refund_id":"r1","amount":"1.00"}"#;
-    world.post(&format!("{}/refunds", path("orders", "1001")), refund).expect(200);
-    let redeem = json!({"customer_id": own("42"), "reward_id": "five"});
-    let redemption = made(world.post("/v1/redemptions", redeem.to_string()), "redemption_id");
-    let search = json!({"name": own("Everybody"), "query": "ada"});
-    let search = made(world.post("/v1/customer-saved-searches", search.to_string()), "saved_search_id");
+    let friend = world.post(&format!("/v1/customers/{}/referral-code", own("7")), "{}").expect(200);
+    friend.json()["code"].as_str().unwrap().to_owned()
+}
+
+/// A rule, its codes, and a checkout that holds one of them.
+fn discounts(world: &World, own: &dyn Fn(&str) -> String) -> BTreeMap<&'static str, String> {
     let rule = json!({"title": own("Welcome"), "value": "-5.00", "value_type": "fixed_amount"});
-    let rule = made(world.post("/v1/price-rules", rule.to_string()), "price_rule_id");
+    let rule = made(world, "/v1/price-rules", &rule, "price_rule_id");
     let under = format!("/v1/price-rules/{rule}");
     let code = json!({"code": own("WELCOME")});
-    let code = made(world.post(&format!("{under}/discount-codes"), code.to_string()), "code_id");
+    let code = made(world, &format!("{under}/discount-codes"), &code, "code_id");
     let batch = json!({"discount_codes": [{"code": own("BATCH")}]});
-    let batch = made(world.post(&format!("{under}/batch"), batch.to_string()), "batch_id");
+    let batch = made(world, &format!("{under}/batch"), &batch, "batch_id");
     let held = json!({"codes": [own("WELCOME")], "until": "2026-03-01T12:30:00Z"});
-    world.post(&format!("{}/codes", path("checkouts", "cart-7")), held.to_string()).expect(200);
-    let number = |list: &str| {
-        let page = world.shopify("GET", &format!("/{list}.json")).send().expect(200);
-        page.json()[list][0]["id"].to_string()
-    };
-    let (customer, product) = (number("customers"), number("products"));
-    Names {
-        numbers: BTreeMap::from([
-            ("batch_id", batch),
-            ("code_id", code),
-            ("price_rule_id", rule.clone()),
-            ("redemption_id", redemption),
-            ("saved_search_id", search.clone()),
-            ("customers", customer),
-            ("customer_saved_searches", search),
-            ("products", product),
-            ("price_rules", rule),
-        ]),
-        drawn: vec![("FRIEND-OF-GRACE", friend["code"].as_str().unwrap().to_owned())],
-    }
+    world.post(&format!("/v1/checkouts/{}/codes", own("cart-7")), held.to_string()).expect(200);
+    BTreeMap::from([
+        ("batch_id", batch),
+        ("code_id", code),
+        ("price_rule_id", rule.clone()),
+        ("price_rules", rule),
+    ])
 }
 
 /// Asks as the document's example does, of what has these names. With `all`, also by the query parameters that
@@ -140,9 +147,10 @@ pub(crate) fn ask(world: &World, asker: &Asker, operation: Operation, names: &Na
         let name = parameter["name"].as_str().unwrap();
         let needed = parameter["required"] == true;
         let value = names.value(operation, parameter);
+        let none = || panic!("{} has no example of {name}", operation.id());
         match parameter["in"].as_str().unwrap() {
-            "path" => path = path.replace(&format!("{{{name}}}"), &value.expect("an example")),
-            "query" if needed => query.push(format!("{name}={}", value.expect("an example"))),
+            "path" => path = path.replace(&format!("{{{name}}}"), &value.unwrap_or_else(none)),
+            "query" if needed => query.push(format!("{name}={}", value.unwrap_or_else(none))),
             "query" if all => query.extend(value.map(|value| format!("{name}={value}"))),
             _ => {}
         }
