@@ -118,11 +118,11 @@ impl Operation {
     /// What is accepted, the schema accepts; what has not the right shape, it does not.
     fn check_sent(self, sent: &[u8], answer: Got<'_>) {
         let (Some(media), Ok(body)) = (self.body(), serde_json::from_slice::<Value>(sent)) else { return };
-        let judged = valid(&media["schema"], &body, &format!("{} request", self.id()));
+        let judged = || valid(&media["schema"], &body, &format!("{} request", self.id()));
         if answer.status < 300 {
-            judged.unwrap();
+            judged().unwrap();
         } else if answer.status == 400 && SHAPELESS.iter().any(|code| answer.json()["code"] == *code) {
-            assert!(judged.is_err(), "{} allows {body}: {}", self.id(), answer.text());
+            assert!(judged().is_err(), "{} allows {body}: {}", self.id(), answer.text());
         }
     }
 }
@@ -183,9 +183,12 @@ pub(crate) fn valid(schema: &'static Value, value: &Value, place: &str) -> Resul
         let schema = json!({ "$ref": format!("{NAME}#{pointer}") });
         Arc::new(options.should_validate_formats(true).build(&schema).unwrap())
     }));
+    if compiled.is_valid(value) {
+        return Ok(());
+    }
     let faults: Vec<_> =
         compiled.iter_errors(value).map(|fault| format!("{} at {}", fault, fault.instance_path())).collect();
-    if faults.is_empty() { Ok(()) } else { Err(format!("{place}: {faults:?} in {value}")) }
+    Err(format!("{place}: {faults:?} in {value}"))
 }
 
 /// Holds a request and its answer against the document.
