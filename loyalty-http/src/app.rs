@@ -13,7 +13,6 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use loyalty_core::{ShopId, Timestamp};
 use loyalty_store::{self as store, Idempotency, Outcome, Reply, Store};
-use matchit::Params;
 use tokio::task;
 use tokio::time::timeout;
 
@@ -23,7 +22,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::endpoint::{Answer, Call, Scan, Work, Write, refuse};
 use crate::idempotency::{self, Once};
-use crate::integration::webhook::{self, Delivery, Received};
+use crate::integration::webhook::{self, Delivery, Received, Told};
 use crate::log::{Answered, Stopwatch};
 use crate::problem::Problem;
 use crate::router::{Entry, Matched, ROUTES, Router};
@@ -99,7 +98,10 @@ impl App {
             Entry::Shopify(scope, handler) => {
                 (scope, handler, auth::authenticate_shopify(&*self.store, &head.headers)?)
             }
-            Entry::Signed => return Box::pin(self.receive(head, body, &params, id, seen)).await,
+            Entry::Signed(told) => {
+                let platform = params.get("platform").unwrap_or(webhook::COMMON);
+                return Box::pin(self.receive(head, body, (platform, told), id, seen)).await;
+            }
         };
         seen.shop = Some(key.shop);
         auth::authorize(&key, scope)?;
@@ -132,15 +134,13 @@ impl App {
         &self,
         head: &Parts,
         body: Incoming,
-        params: &Params<'_, '_>,
+        (platform, told): (&str, Told),
         id: RequestId,
         seen: &mut Seen,
     ) -> Result<Response<Full<Bytes>>, Problem> {
         let body = body::read(&head.headers, body, self.config.body, Media::Any).await?;
         let now = self.clock.now();
-        let part = |name| params.get(name).unwrap_or_default();
-        let (platform, event) = (part("platform"), part("event"));
-        let delivery = Delivery { platform, event, body: &body, id: id.as_str(), now };
+        let delivery = Delivery { platform, told, body: &body, id: id.as_str(), now };
         let Received { shop, work, once } = webhook::receive(&*self.store, delivery)?;
         seen.shop = Some(shop);
         self.carry_out(work, Turn { shop, now, dry_run: false, once, id }).await

@@ -43,6 +43,7 @@ pub mod config;
 
 pub mod auth;
 pub mod body;
+pub mod openapi;
 pub mod router;
 
 pub mod scheduler;

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use hyper::Method;
+use loyalty_core::Status;
 use loyalty_store::{Scope, Store};
 use matchit::Params;
 
@@ -13,6 +14,8 @@ use crate::endpoint::{
     Answer, Call, Work, actions, carts, categories, customers, discount_codes, health, key, ledger, orders,
     points, price_rules, products, program, redemptions, referrals, reports, saved_searches, tiers,
 };
+use crate::integration::webhook::Told;
+use crate::openapi;
 use crate::problem::Problem;
 use crate::shopify;
 
@@ -37,17 +40,40 @@ pub(crate) enum Entry {
     Keyed(Scope, fn(&Call<'_>) -> Result<Work, Problem>),
     /// Whoever brings a key with this scope where Shopify's clients put theirs.
     Shopify(Scope, fn(&Call<'_>) -> Result<Work, Problem>),
+    /// A store plugin, whose body brings the key and a signature, and tells this.
+    Signed(Told),
+}
+
+/// Who may come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Open,
+    /// Whoever brings a key with this scope.
+    Bearer(Scope),
+    /// Whoever brings a key with this scope where Shopify's clients put theirs.
+    Shopify(Scope),
     /// A store plugin, whose body brings the key and a signature.
     Signed,
 }
 
 impl Route {
+    /// Who may come in.
+    pub fn access(&self) -> Access {
+        match self.entry {
+            Entry::Open(_) => Access::Open,
+            Entry::Keyed(scope, _) => Access::Bearer(scope),
+            Entry::Shopify(scope, _) => Access::Shopify(scope),
+            Entry::Signed(_) => Access::Signed,
+        }
+    }
+
     /// The scope that a key needs; none for what needs no key.
     pub fn scope(&self) -> Option<Scope> {
-        match self.entry {
-            Entry::Open(_) => None,
-            Entry::Keyed(scope, _) | Entry::Shopify(scope, _) => Some(scope),
-            Entry::Signed => Some(Scope::Write),
+        match self.access() {
+            Access::Open => None,
+            Access::Bearer(scope) | Access::Shopify(scope) => Some(scope),
+            Access::Signed => Some(Scope::Write),
         }
     }
 }
@@ -81,14 +107,15 @@ const fn shopify(
     Route { method, pattern, query, entry: Entry::Shopify(scope, handler) }
 }
 
-const fn signed(pattern: &'static str) -> Route {
-    Route { method: Method::POST, pattern, query: &[], entry: Entry::Signed }
+const fn signed(pattern: &'static str, told: Told) -> Route {
+    Route { method: Method::POST, pattern, query: &[], entry: Entry::Signed(told) }
 }
 
 /// The table.
 pub static ROUTES: &[Route] = &[
     open("/livez", health::live),
     open("/readyz", health::ready),
+    open("/openapi.json", openapi::show),
     get("/v1/key", &[], key::show),
     // Customers.
     decided(Method::POST, "/v1/customers", customers::create),
@@ -367,8 +394,20 @@ pub static ROUTES: &[Route] = &[
         Scope::Read,
         shopify::discount_codes::lookup,
     ),
-    // What the store plugins tell.
-    signed("/integrations/webhooks/{platform}/{event}"),
+    // What the store plugins tell. What they share, they ask for in one place.
+    signed("/integrations/webhooks/{platform}/key-verify", Told::KeyVerify),
+    signed("/integrations/webhooks/{platform}/app-installed", Told::Installed),
+    signed("/integrations/webhooks/{platform}/customers-create", Told::Customer),
+    signed("/integrations/webhooks/{platform}/orders-processing", Told::Reached(Status::Processing)),
+    signed("/integrations/webhooks/{platform}/orders-paid", Told::Reached(Status::Paid)),
+    signed("/integrations/webhooks/{platform}/orders-fulfilled", Told::Reached(Status::Fulfilled)),
+    signed("/integrations/webhooks/{platform}/orders-completed", Told::Reached(Status::Completed)),
+    signed("/integrations/webhooks/{platform}/orders-cancelled", Told::Cancelled),
+    signed("/integrations/webhooks/{platform}/orders-closed", Told::Closed),
+    signed("/integrations/webhooks/{platform}/refunds-create", Told::Refund),
+    signed("/integrations/webhooks/common/customer", Told::CustomerAsked),
+    signed("/integrations/webhooks/common/redeem-reward", Told::Redeem),
+    signed("/integrations/webhooks/common/rewards-list", Told::RewardsAsked),
 ];
 
 /// Finds the route of a request.

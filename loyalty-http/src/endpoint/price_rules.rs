@@ -22,9 +22,9 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
 
 /// `PUT /v1/price-rules/{price_rule_id}`: the whole rule, in the place of the one before.
 pub(crate) fn put(call: &Call<'_>) -> Result<Work, Problem> {
+    let body = call.body::<PriceRuleBody>()?;
     let known = find(call)?;
-    let starts_at = known.rule.parts().starts_at;
-    let parts = call.body::<PriceRuleBody>()?.apply(Parts { starts_at, ..Parts::default() })?;
+    let parts = body.apply(Parts { starts_at: known.rule.parts().starts_at, ..Parts::default() })?;
     let rule = checked(parts, call.shop()?.minor_digits())?;
     let if_match = call.if_match()?.map(str::to_owned);
     let action = Action::Discount(DiscountAction::SaveRule { id: Some(known.id), rule, if_match });

@@ -36,8 +36,8 @@ fn load(
 
 /// `PUT /v1/program`: a new version.
 pub(crate) fn publish(call: &Call<'_>) -> Result<Work, Problem> {
-    let replaces = call.if_match()?.map(read_etag).transpose()?;
     let program = read(call)?.map_err(program::invalid)?;
+    let replaces = call.if_match()?.map(read_etag).transpose()?;
     let action = Action::PublishProgram { program: Box::new(program), replaces };
     let body = |receipt: &Receipt| to_json(&receipt.program.map(|version| VersionAnswer { version }));
     Ok(Work::write(action, StatusCode::CREATED, body, |rejection| {

@@ -1,7 +1,7 @@
 //! What the store plugins tell: `POST /integrations/webhooks/{platform}/{event}`.
 //!
 //! ```text
-//! platform, event ── 404
+//! platform ── 404
 //! body ── Signed::parse ── its key ── signature ── read ── one action of the store ── {"ok": true, …}
 //!           400                401         401       400            422
 //! ```
@@ -36,7 +36,8 @@ use crate::wire::redemption::{OfferedAnswer, RedemptionAnswer, RewardsAnswer};
 /// The plugins that speak this wire. `common` is for what they share.
 const PLATFORMS: [&str; 3] = [COMMON, "magento", "woocommerce"];
 
-const COMMON: &str = "common";
+/// The platform of the paths that name none.
+pub(crate) const COMMON: &str = "common";
 
 /// How far the clocks of a store and of this server may be apart where a body says when it was signed, in seconds.
 const MAX_AGE: u64 = 15 * 60;
@@ -44,10 +45,10 @@ const MAX_AGE: u64 = 15 * 60;
 /// One delivery of a plugin, as it came in.
 #[derive(Clone, Copy)]
 pub(crate) struct Delivery<'a> {
-    /// The path's platform.
+    /// The platform that the path names.
     pub(crate) platform: &'a str,
-    /// The path's event.
-    pub(crate) event: &'a str,
+    /// What it tells.
+    pub(crate) told: Told,
     /// The body.
     pub(crate) body: &'a [u8],
     /// What names this delivery and no other.
@@ -57,8 +58,8 @@ pub(crate) struct Delivery<'a> {
 }
 
 /// What a plugin tells.
-#[derive(Clone, Copy)]
-enum Told {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Told {
     Cancelled,
     Closed,
     Customer,
@@ -71,28 +72,6 @@ enum Told {
     RewardsAsked,
 }
 
-impl Told {
-    fn parse(platform: &str, event: &str) -> Option<Self> {
-        Some(match event {
-            // What the plugins share, they ask for in one place.
-            "customer" if platform == COMMON => Self::CustomerAsked,
-            "redeem-reward" if platform == COMMON => Self::Redeem,
-            "rewards-list" if platform == COMMON => Self::RewardsAsked,
-            "app-installed" => Self::Installed,
-            "customers-create" => Self::Customer,
-            "key-verify" => Self::KeyVerify,
-            "orders-cancelled" => Self::Cancelled,
-            "orders-closed" => Self::Closed,
-            "orders-completed" => Self::Reached(Status::Completed),
-            "orders-fulfilled" => Self::Reached(Status::Fulfilled),
-            "orders-paid" => Self::Reached(Status::Paid),
-            "orders-processing" => Self::Reached(Status::Processing),
-            "refunds-create" => Self::Refund,
-            _ => return None,
-        })
-    }
-}
-
 /// A delivery that was taken in: whose it is, and what is to be done, once where that matters.
 pub(crate) struct Received {
     pub(crate) shop: ShopId,
@@ -103,16 +82,14 @@ pub(crate) struct Received {
 /// Takes a delivery in.
 pub(crate) fn receive(store: &dyn Store, delivery: Delivery<'_>) -> Result<Received, Problem> {
     let platform = PLATFORMS.into_iter().find(|platform| *platform == delivery.platform);
-    let (Some(platform), Some(told)) = (platform, platform.and_then(|of| Told::parse(of, delivery.event))) else {
-        return Err(Problem::not_found("There is no such webhook."));
-    };
+    let platform = platform.ok_or_else(|| Problem::not_found("There is no such platform.").at("platform"))?;
     let (key, body) = authenticate(store, delivery.body)?;
     let shop = || match store.shop(key.shop) {
         Ok(shop) => shop.ok_or_else(|| Problem::internal("a key without a shop")),
         Err(failure) => Err(refuse::failure(failure)),
     };
     let (id, mut once) = (key.shop, None);
-    let work = match told {
+    let work = match delivery.told {
         Told::CustomerAsked => customer_asked(store, id, delivery.now, body),
         Told::RewardsAsked => rewards_asked(store, id, delivery.now, body),
         Told::Redeem => redeem(delivery, body, &mut once),

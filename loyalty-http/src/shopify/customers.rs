@@ -24,8 +24,9 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
 
 /// `PUT customers/{id}.json`: what is sent is changed; the last answer, sent back, changes nothing.
 pub(crate) fn update(call: &Call<'_>) -> Result<Work, Problem> {
-    let customer = find(call)?;
-    let changed = call.body::<CustomerEnvelope>()?.customer.changed(&customer);
+    check_version(call)?;
+    let body = call.body::<CustomerEnvelope>()?;
+    let changed = body.customer.changed(&find(call)?);
     let (who, change) = changed.map_err(|problem| within("/customer", problem))?;
     let (presence, conflict, if_match) = (Presence::Must, EmailConflict::Refuse, None);
     let action = Action::Customer { who, presence, change, conflict, if_match, commands: Vec::new() };

@@ -84,17 +84,18 @@ impl<'a> From<&'a CodeView> for CodeOut<'a> {
 
 /// `POST price_rules/{id}/discount_codes.json`
 pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
-    let rule = rule(call)?.id;
+    check_version(call)?;
     let text = call.body::<CodeEnvelope>()?.text()?.ok_or_else(|| {
         Problem::unprocessable(Code::MissingField.as_str(), "A code can't be blank.").at("/discount_code/code")
     })?;
-    Ok(written(DiscountAction::AddCode { rule, text }, StatusCode::CREATED))
+    Ok(written(DiscountAction::AddCode { rule: rule(call)?.id, text }, StatusCode::CREATED))
 }
 
 /// `PUT price_rules/{id}/discount_codes/{code_id}.json`
 pub(crate) fn update(call: &Call<'_>) -> Result<Work, Problem> {
-    let (rule, code) = find(call)?;
+    check_version(call)?;
     let text = call.body::<CodeEnvelope>()?.text()?;
+    let (rule, code) = find(call)?;
     Ok(written(DiscountAction::ChangeCode { rule, code: code.id, text, on: None }, StatusCode::OK))
 }
 
@@ -184,9 +185,9 @@ struct BatchErrors {
 
 /// `POST price_rules/{id}/batch.json`. All of it is done when it is answered.
 pub(crate) fn batch(call: &Call<'_>) -> Result<Work, Problem> {
-    let rule = rule(call)?.id;
+    check_version(call)?;
     let texts = call.body::<BatchBody>()?.parse()?;
-    let action = Action::Discount(DiscountAction::AddCodes { rule, texts });
+    let action = Action::Discount(DiscountAction::AddCodes { rule: rule(call)?.id, texts });
     let body = |receipt: &Receipt| {
         to_json(&Envelope("discount_code_creation", discount_codes::batched(receipt).map(BatchOut::from)))
     };

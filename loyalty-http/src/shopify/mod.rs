@@ -103,16 +103,21 @@ pub(crate) fn number(call: &Call<'_>, unknown: fn() -> Problem) -> Result<Number
     call.params.get("id").and_then(value::number).and_then(Number::new).ok_or_else(unknown)
 }
 
-/// `ids=1,2,3`
+/// `ids=1,2,3`; no more of them than `limit` says. What else would begin a page must make sense, too.
 pub(crate) fn ids(call: &Call<'_>) -> Result<Option<Vec<Number>>, Problem> {
     let Some(text) = call.query.text("ids")? else { return Ok(None) };
+    since_id(call)?;
+    let limit = match call.query.raw("limit") {
+        Some(_) => call.query.limit()?,
+        None => MAX_IDS,
+    };
     let ids: Option<Vec<Number>> =
         text.split(',').map(|id| value::number(id.trim()).and_then(Number::new)).collect();
-    let ids = ids.filter(|ids| ids.len() <= MAX_IDS).map(Some);
-    ids.ok_or_else(|| {
+    let ids = ids.filter(|ids| ids.len() <= MAX_IDS).ok_or_else(|| {
         let detail = format!("This must be at most {MAX_IDS} numbers, parted by commas.");
         Problem::unprocessable("invalid_value", detail).at("ids")
-    })
+    })?;
+    Ok(Some(ids.into_iter().take(limit).collect()))
 }
 
 /// `since_id=7`: what comes behind it. 0 is the beginning.

@@ -38,17 +38,26 @@ impl<'a> From<&'a PriceRuleView> for PriceRuleOut<'a> {
 /// `POST price_rules.json`
 pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
     check_version(call)?;
-    save(call, None, Parts { starts_at: call.now, ..Parts::default() }, StatusCode::CREATED)
+    let body = call.body::<PriceRuleEnvelope>()?;
+    save(call, body, None, Parts { starts_at: call.now, ..Parts::default() })
 }
 
 /// `PUT price_rules/{id}.json`: what is sent is changed; the last answer, sent back, changes nothing.
 pub(crate) fn update(call: &Call<'_>) -> Result<Work, Problem> {
+    check_version(call)?;
+    let body = call.body::<PriceRuleEnvelope>()?;
     let known = find(call)?;
-    save(call, Some(known.id), known.rule.parts().clone(), StatusCode::OK)
+    save(call, body, Some(known.id), known.rule.parts().clone())
 }
 
-fn save(call: &Call<'_>, id: Option<PriceRuleId>, before: Parts, status: StatusCode) -> Result<Work, Problem> {
-    let mut parts = call.body::<PriceRuleEnvelope>()?.price_rule.apply(before).map_err(under_rule)?;
+fn save(
+    call: &Call<'_>,
+    body: PriceRuleEnvelope,
+    id: Option<PriceRuleId>,
+    before: Parts,
+) -> Result<Work, Problem> {
+    let status = if id.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+    let mut parts = body.price_rule.apply(before).map_err(under_rule)?;
     name_by_own_ids(call, &mut parts)?;
     let rule = checked(parts, call.shop()?.minor_digits()).map_err(under_rule)?;
     let action = Action::Discount(DiscountAction::SaveRule { id, rule, if_match: None });

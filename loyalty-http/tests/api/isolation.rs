@@ -1,201 +1,124 @@
 //! Nothing of one shop is reachable from another: its ids answer like ids that nobody has.
+//!
+//! Every operation of the document is asked for, with its example, as another shop that has nothing yet: of what
+//! a full shop has, beside a shop whose things have other names, and where there is nothing at all. An operation
+//! without an example cannot be asked for, and fails.
 
-use loyalty_http::router::ROUTES;
+use loyalty_http::router::{Access, ROUTES};
 use loyalty_store::Store;
+use serde_json::Value;
 
-use crate::support::World;
+use crate::conformance::{Operation, operations};
+use crate::fixture::{Asker, Names, ask, fill};
+use crate::support::{Answer, World};
+
+/// The first key of each world's first shop is made of this byte.
+const OWNER: u8 = 1;
+
+fn is_open(operation: Operation) -> bool {
+    let is_it = |route: &&loyalty_http::router::Route| {
+        route.pattern == operation.pattern && route.method.as_str().eq_ignore_ascii_case(operation.method)
+    };
+    ROUTES.iter().find(is_it).unwrap().access() == Access::Open
+}
+
+fn reads(operation: Operation) -> bool {
+    operation.method == "get"
+}
+
+/// Status and body, but for the request's own id.
+fn told(answer: &Answer) -> (u16, Value) {
+    let mut body = if answer.body.is_empty() { Value::Null } else { answer.json() };
+    body.as_object_mut().map(|members| members.remove("request_id"));
+    (answer.status, body)
+}
+
+/// All that the owner can read.
+fn picture(world: &World, names: &Names) -> Vec<(&'static str, (u16, Value))> {
+    let owner = Asker::of(OWNER);
+    let readable = operations().iter().copied().filter(|operation| reads(*operation) && !is_open(*operation));
+    readable.map(|operation| (operation.id(), told(&ask(world, &owner, operation, names, false)))).collect()
+}
+
+/// Whom an example is about that the first customer cannot be: who has ordered is brought by nobody.
+fn is_for_another(operation: Operation) -> bool {
+    operation.id() == "joinByReferral"
+}
 
 #[test]
-fn another_shops_ids_are_nobodys() {
-    let world = World::new();
-    world.customer("1", 50);
-    world.post("/v1/customers", r#"{"customer_id":"2","email":"a@b.c","first_name":"Ada"}"#).expect(201);
-    let order =
-        r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"10"}],"total":"10"}"#;
-    world.put("/v1/orders/o", order).expect(200);
-    world.put("/v1/program", r#"{"debt":"stop_at_zero"}"#).expect(201);
-    world.put("/v1/products/o", r#"{"title":"Tea","variants":[{"variant_id":"s"}]}"#).expect(200);
-    world.put("/v1/categories/o", r#"{"name":"Tea"}"#).expect(200);
-    let saved = world.post("/v1/customer-saved-searches", r#"{"name":"Ada","query":"ada"}"#).expect(201).json();
-    let saved = saved["saved_search_id"].as_str().unwrap().to_owned();
-    let before = world.state();
-
-    let other = |method: &str, path: &str, body: Option<&str>| {
-        let request = world.request(method, path).key(&world.other);
-        match body {
-            Some(body) => request.body(body).send(),
-            None => request.send(),
+fn examples_work_in_their_own_shop() {
+    for &operation in operations() {
+        let world = World::new();
+        let mut names = fill(&world, "");
+        if is_for_another(operation) {
+            names = names.with("customer_id", "8");
         }
-    };
-    let not_there: [(&str, &str, Option<&str>, &str); 23] = [
-        ("GET", "/v1/customers/{id}", None, "customer_not_found"),
-        ("PATCH", "/v1/customers/{id}", Some(r#"{"point_balance":9}"#), "customer_not_found"),
-        ("GET", "/v1/customers/{id}/point-balance", None, "customer_not_found"),
-        ("GET", "/v1/customers/{id}/point-balance?at=2026-01-01T00:00:00Z", None, "customer_not_found"),
-        ("GET", "/v1/customers/{id}/ledger", None, "customer_not_found"),
-        ("GET", "/v1/customers/{id}/tier", None, "customer_not_found"),
-        ("GET", "/v1/customers/{id}/lots", None, "customer_not_found"),
-        ("GET", "/v1/customers/{id}/lots?at=2026-01-01T00:00:00Z", None, "customer_not_found"),
-        ("GET", "/v1/customers/{id}/referrals", None, "customer_not_found"),
-        ("POST", "/v1/customers/{id}/referral-code", Some("{}"), "customer_not_found"),
-        ("POST", "/v1/customers/{id}/referral", Some(r#"{"code":"X"}"#), "customer_not_found"),
-        ("POST", "/v1/actions", Some(r#"{"customer_id":"{id}","action_id":"x"}"#), "customer_not_found"),
-        ("POST", "/v1/points-add", Some(r#"{"customer_id":"{id}","points":5}"#), "customer_not_found"),
-        ("POST", "/v1/points-subtract", Some(r#"{"customer_id":"{id}","points":5}"#), "customer_not_found"),
-        ("POST", "/v1/points-add", Some(r#"{"email":"{id}a@b.c","points":5}"#), "customer_not_found"),
-        ("GET", "/v1/orders/{id}", None, "order_not_found"),
-        ("GET", "/v1/products/{id}", None, "product_not_found"),
-        ("DELETE", "/v1/products/{id}", None, "product_not_found"),
-        ("GET", "/v1/categories/{id}", None, "category_not_found"),
-        ("DELETE", "/v1/categories/{id}", None, "category_not_found"),
-        ("GET", "/v1/customer-saved-searches/{id}", None, "saved_search_not_found"),
-        ("GET", "/v1/customer-saved-searches/{id}/customers", None, "saved_search_not_found"),
-        ("DELETE", "/v1/customer-saved-searches/{id}", None, "saved_search_not_found"),
-    ];
-    for (method, path, body, code) in not_there {
-        let ask = |customer: &str, order: &str, email: &str| {
-            let id = match path.split('/').nth(2) {
-                Some("customer-saved-searches") if customer == "1" => saved.as_str(),
-                Some("actions" | "customers" | "points-add" | "points-subtract") => customer,
-                _ => order,
-            };
-            let body = body.map(|body| body.replace("{id}a@b.c", email).replace("{id}", id));
-            let answer = other(method, &path.replace("{id}", id), body.as_deref());
-            assert_eq!((answer.status, answer.problem().1.as_str()), (404, code), "{path}");
-            // All but the request's own id.
-            let mut problem = answer.json();
-            problem.as_object_mut().unwrap().remove("request_id");
-            problem
-        };
-        assert_eq!(ask("1", "o", "a@b.c"), ask("none", "none", "none@b.c"), "{path}");
+        for all in [false, true] {
+            if all && !reads(operation) {
+                continue;
+            }
+            let answer = ask(&world, &Asker::of(OWNER), operation, &names, all);
+            assert!(answer.status < 400, "{}: {}", operation.id(), answer.text());
+        }
     }
-    let text = |path: &str| other("GET", path, None).expect(200).text().to_owned();
-    assert_eq!(text("/v1/customers"), r#"{"customers":[]}"#);
-    assert_eq!(text("/v1/customers?email=a%40b.c"), r#"{"customers":[]}"#);
-    assert_eq!(text("/v1/customers/search?query=ada"), r#"{"customers":[]}"#);
-    assert_eq!(text("/v1/customers/count"), r#"{"count":0}"#);
-    assert_eq!(text("/v1/customers/point-balance?customer_ids=1,2"), r#"{"balances":[],"unknown":["1","2"]}"#);
-    assert_eq!(text("/v1/products"), r#"{"products":[]}"#);
-    assert_eq!(text("/v1/products/count"), r#"{"count":0}"#);
-    assert_eq!(text("/v1/categories"), r#"{"categories":[]}"#);
-    assert_eq!(text("/v1/categories/count"), r#"{"count":0}"#);
-    assert_eq!(text("/v1/customer-saved-searches"), r#"{"customer_saved_searches":[]}"#);
-    assert_eq!(text("/v1/customer-saved-searches/count"), r#"{"count":0}"#);
-    assert!(text("/v1/program").contains(r#""debt":"allow""#));
-    assert!(text("/v1/key").contains(r#""shop":"Coffee""#));
+}
+
+#[test]
+fn another_shop_is_as_if_it_were_not_there() {
+    let (full, renamed, empty) = (World::new(), World::new(), World::new());
+    let names = fill(&full, "");
+    fill(&renamed, "other-");
+    let nobody = names.of_nobody();
+    let before = picture(&full, &names);
+    for (seed, operation) in (10..).zip(operations().iter().copied().filter(|operation| !is_open(*operation))) {
+        let id = operation.id();
+        let strangers = [&full, &renamed, &empty].map(|world| world.newcomer(seed));
+        let [mut there, mut not_there, mut nowhere] = [Vec::new(), Vec::new(), Vec::new()];
+        for all in [false, true] {
+            there.push(told(&ask(&full, &strangers[0], operation, &names, all)));
+            not_there.push(told(&ask(&renamed, &strangers[1], operation, &nobody, all)));
+            nowhere.push(told(&ask(&empty, &strangers[2], operation, &nobody, all)));
+        }
+        assert_eq!(there, not_there, "{id} tells another shop's from nobody's");
+        // Numbers that are given count for all shops, so only reads can be compared with nothing at all.
+        assert!(!reads(operation) || there == without_shop(nowhere, &there), "{id} shows another shop's");
+        if !reads(operation) {
+            assert_eq!(picture(&full, &names), before, "{id} changed another shop");
+        }
+    }
+    assert_eq!(full.store.verify().unwrap().differences, Vec::<String>::new());
+}
+
+/// The answers without what is the asking shop's own.
+fn without_shop(mut answers: Vec<(u16, Value)>, like: &[(u16, Value)]) -> Vec<(u16, Value)> {
+    for ((_, body), (_, like)) in answers.iter_mut().zip(like) {
+        if body.get("shop_id").is_some() {
+            body["shop_id"] = like["shop_id"].clone();
+        }
+    }
+    answers
+}
+
+#[test]
+fn the_same_ids_are_there_for_both() {
+    let world = World::new();
+    let names = fill(&world, "");
+    let before = picture(&world, &names);
+    let other =
+        |method: &str, path: &str, body: &str| world.request(method, path).key(&world.other).body(body).send();
     // A cursor of the one shop shows nothing of it to the other.
     let next = world.get("/v1/customers?limit=1").next().unwrap();
-    assert_eq!(text(&next), r#"{"customers":[]}"#);
-    assert_eq!(world.state(), before);
+    let shown = world.request("GET", &next).key(&world.other).send().expect(200);
+    assert_eq!(shown.text(), r#"{"customers":[]}"#);
 
-    // The same ids are there for both, each with its own.
-    other("POST", "/v1/customers", Some(r#"{"customer_id":"1","email":"a@b.c"}"#)).expect(201);
-    other("POST", "/v1/orders/o/refunds", Some(r#"{"refund_id":"r","amount":"10"}"#)).expect(200);
-    other("PUT", "/v1/orders/o", Some(order)).expect(200);
-    other("PUT", "/v1/products/o", Some(r#"{"title":"Bean"}"#)).expect(200);
-    other("PUT", "/v1/categories/o", Some(r#"{"name":"Beans"}"#)).expect(200);
-    assert_eq!(world.get("/v1/products/o").json()["title"], "Tea");
-    assert_eq!(world.get("/v1/categories/o").json()["name"], "Tea");
-    assert_eq!((world.balance("1"), text("/v1/customers/1/point-balance").contains(":0}")), (60, true));
-    assert_eq!(world.get("/v1/orders/o").json()["points"]["taken_back"], 0);
+    let order =
+        r#"{"customer":{"customer_id":"42"},"status":"paid","lines":[{"quantity":1,"amount":"10"}],"total":"10"}"#;
+    other("POST", "/v1/customers", r#"{"customer_id":"42","email":"ada@example.com"}"#).expect(201);
+    other("POST", "/v1/orders/1001/refunds", r#"{"refund_id":"r","amount":"10"}"#).expect(200);
+    other("PUT", "/v1/orders/1001", order).expect(200);
+    other("PUT", "/v1/products/tea", r#"{"title":"Bean"}"#).expect(200);
+    other("PUT", "/v1/categories/drinks", r#"{"name":"Beans"}"#).expect(200);
+    assert_eq!(other("DELETE", "/v1/products/tea", "").status, 204);
+    assert_eq!(picture(&world, &names), before);
     assert_eq!(world.store.verify().unwrap().differences, Vec::<String>::new());
-}
-
-#[test]
-fn another_shops_rules_codes_and_checkouts_are_nobodys() {
-    let world = World::new();
-    let other = |method: &str, path: &str, body: Option<&str>| {
-        let request = world.request(method, path).key(&world.other);
-        match body {
-            Some(body) => request.body(body).send(),
-            None => request.send(),
-        }
-    };
-    let ten = r#"{"title":"Ten","value":"-10"}"#;
-    let one = |path: &str, body: &str, name: &str| {
-        world.post(path, body).expect(201).json()[name].as_str().unwrap().to_owned()
-    };
-    let rule = one("/v1/price-rules", ten, "price_rule_id");
-    let under = format!("/v1/price-rules/{rule}");
-    let code = one(&format!("{under}/discount-codes"), r#"{"code":"TEN"}"#, "code_id");
-    let batch = one(&format!("{under}/batch"), r#"{"discount_codes":[{"code":"A"}]}"#, "batch_id");
-    let held = r#"{"codes":["TEN"],"until":"2026-03-01T12:30:00Z"}"#;
-    world.post("/v1/checkouts/k/codes", held).expect(200);
-    let before = world.state();
-    let rules: [(&str, &str, &str, Option<&str>); 12] = [
-        ("GET", "/v1/price-rules/{id}", "", None),
-        ("PUT", "/v1/price-rules/{id}", "", Some(ten)),
-        ("DELETE", "/v1/price-rules/{id}", "", None),
-        ("GET", "/v1/price-rules/{id}/discount-codes", "", None),
-        ("GET", "/v1/price-rules/{id}/discount-codes/count", "", None),
-        ("POST", "/v1/price-rules/{id}/discount-codes", "", Some("{}")),
-        ("GET", "/v1/price-rules/{id}/discount-codes/{id}", &code, None),
-        ("PUT", "/v1/price-rules/{id}/discount-codes/{id}", &code, Some(r#"{"enabled":false}"#)),
-        ("DELETE", "/v1/price-rules/{id}/discount-codes/{id}", &code, None),
-        ("POST", "/v1/price-rules/{id}/batch", "", Some(r#"{"discount_codes":[{"code":"B"}]}"#)),
-        ("GET", "/v1/price-rules/{id}/batch/{id}", &batch, None),
-        ("GET", "/v1/price-rules/{id}/batch/{id}/discount-codes", &batch, None),
-    ];
-    for (method, path, second, body) in rules {
-        let path = path.replacen("{id}", &rule, 1).replace("{id}", second);
-        other(method, &path, body).refused(404, "price_rule_not_found", "price_rule_id");
-    }
-    other("GET", "/v1/discount-codes/lookup?code=TEN", None).refused(404, "code_not_found", "code");
-    for (method, path, status) in
-        [("GET", "/v1/checkouts/{id}/codes", 200), ("DELETE", "/v1/checkouts/{id}/codes", 200)]
-    {
-        let answer = other(method, &path.replace("{id}", "k"), None).expect(status);
-        assert_eq!(answer.text(), r#"{"checkout_id":"k","reserved":[]}"#);
-    }
-    let (method, path, held) = ("POST", "/v1/checkouts/{id}/codes", Some(held));
-    other(method, &path.replace("{id}", "k"), held).refused(422, "unknown_code", "/codes/0");
-    assert_eq!(other("GET", "/v1/price-rules", None).expect(200).text(), r#"{"price_rules":[]}"#);
-    assert_eq!(other("GET", "/v1/price-rules/count", None).expect(200).text(), r#"{"count":0}"#);
-    assert_eq!(world.state(), before);
-}
-
-/// Nor can another shop see, use or cancel a redemption.
-#[test]
-fn another_shops_redemptions_are_nobodys() {
-    let world = World::new();
-    world.customer("1", 50);
-    let program = r#"{"rewards":[{"id":"r","name":"R","cost":1,"gives":"custom"}]}"#;
-    world.put("/v1/program", program).expect(201);
-    let redeemed = world.post("/v1/redemptions", r#"{"customer_id":"1","reward_id":"r"}"#).expect(201).json();
-    let redeemed = redeemed["redemption_id"].as_str().unwrap();
-    let before = world.state();
-    for (method, path, body, id, code) in [
-        ("GET", "/v1/customers/{id}/rewards", None, "1", "customer_not_found"),
-        ("GET", "/v1/customers/{id}/redemptions", None, "1", "customer_not_found"),
-        ("GET", "/v1/redemptions/{id}", None, redeemed, "redemption_not_found"),
-        ("POST", "/v1/redemptions/{id}/cancel", Some("{}"), redeemed, "redemption_not_found"),
-        ("POST", "/v1/redemptions/{id}/use", Some("{}"), redeemed, "redemption_not_found"),
-    ] {
-        let ask = |id: &str| {
-            let request = world.request(method, &path.replace("{id}", id)).key(&world.other);
-            let answer = if let Some(body) = body { request.body(body).send() } else { request.send() };
-            assert_eq!((answer.status, answer.problem().1.as_str()), (404, code), "{path}");
-            let mut problem = answer.json();
-            problem.as_object_mut().unwrap().remove("request_id");
-            problem
-        };
-        assert_eq!(ask(id), ask("none"), "{path}");
-    }
-    let rewards = world.request("GET", "/v1/rewards").key(&world.other).send();
-    assert_eq!(rewards.expect(200).text(), r#"{"rewards":[]}"#);
-    assert_eq!(world.state(), before);
-}
-
-#[test]
-fn every_route_with_an_id_is_tried_above() {
-    let source = include_str!("isolation.rs");
-    for route in ROUTES.iter().filter(|route| route.pattern.starts_with("/v1") && route.pattern.contains('{')) {
-        let names = ["customer_id", "order_id", "product_id", "category_id", "saved_search_id"];
-        let names =
-            names.into_iter().chain(["price_rule_id", "code_id", "batch_id", "checkout_id", "redemption_id"]);
-        let path = names.fold(route.pattern.to_owned(), |path, name| path.replace(name, "id"));
-        let tried = format!("\"{}\", \"{path}\"", route.method);
-        let tried_with_o = format!("\"{}\", \"{}\"", route.method, path.replace("{id}", "o"));
-        assert!(source.contains(&tried) || source.contains(&tried_with_o), "{} {}", route.method, route.pattern);
-    }
 }

@@ -11,9 +11,12 @@
 mod bad_input;
 mod catalogue;
 mod clients;
+mod conformance;
 mod customers;
 mod discounts;
+mod document;
 mod failures;
+mod fixture;
 mod gates;
 mod idempotency;
 mod isolation;

@@ -70,6 +70,7 @@ fn an_id_that_is_a_number_is_its_own() {
     world.post("/v1/customers", r#"{"customer_id":"42","email":"g@example.com"}"#).expect(201);
     assert_eq!(only(&get(&world, &format!("/customers/{}.json", GIVEN + 1)), "customer")["id"], 42);
     assert_eq!(ids(&get(&world, "/customers.json?ids=42,8,207119551"), "customers"), [42, 207_119_551]);
+    assert_eq!(ids(&get(&world, "/customers.json?ids=42,207119551&limit=1"), "customers"), [42]);
     let found = get(&world, &format!("/customers/search.json?query=id:{}", GIVEN + 3)).expect(200);
     assert_eq!(ids(&found, "customers"), [GIVEN + 3]);
 }
@@ -262,6 +263,8 @@ fn refusals_are_told_by_field_and_change_nothing() {
         ("/customers.json?page_info=x", "page_info", 422),
         ("/customers.json?page=2", "page", 400),
         ("/customers.json?ids=1,x", "ids", 422),
+        ("/customers.json?ids=1&limit=0", "limit", 422),
+        ("/products.json?ids=1&since_id=x", "since_id", 422),
         ("/products.json?since_id=x", "since_id", 422),
         ("/customers/search.json?query=%22", "query", 422),
     ] {

@@ -8,9 +8,12 @@ use std::time::Duration;
 use loyalty_core::{Currency, ShopId, Timestamp, Zone};
 use loyalty_http::clock::Hands;
 use loyalty_http::{App, Clock, Config, Limits, auth, server};
-use loyalty_store::{MemoryStore, NewShop, Scope, Store};
+use loyalty_store::{MemoryStore, NewKey, NewShop, Scope, Store};
 use serde_json::Value;
 use tokio::runtime::Runtime;
+
+use crate::conformance::{self, Got};
+use crate::fixture::Asker;
 
 /// The time of every test, unless it moves the hands.
 pub(crate) const NOW: &str = "2026-03-01T12:00:00Z";
@@ -58,6 +61,13 @@ impl World {
     /// A key of the first shop with these scopes. `seed` is above 2 and used once.
     pub(crate) fn key_with(&self, seed: u8, scopes: &[Scope]) -> String {
         make_key(&self.store, self.shop, seed, scopes)
+    }
+
+    /// A new shop that has nothing, and who holds its key. `seed` is above 2 and used once.
+    pub(crate) fn newcomer(&self, seed: u8) -> Asker {
+        let shop = make_shop(&self.store, "New", Currency::EUR, "UTC");
+        make_key(&self.store, shop, seed, &Scope::ALL);
+        Asker::of(seed)
     }
 
     pub(crate) fn at(&self, now: &str) {
@@ -137,9 +147,16 @@ fn make_shop(store: &MemoryStore, name: &str, currency: Currency, zone: &str) ->
 }
 
 fn make_key(store: &MemoryStore, shop: ShopId, seed: u8, scopes: &[Scope]) -> String {
-    let (key, shown) = auth::new_key(&[seed; auth::KEY_BYTES], scopes.to_vec());
+    let (key, shown) = new_key(seed, scopes);
     store.add_key(shop, &key, time(NOW)).unwrap();
     shown
+}
+
+/// The key of a seed. One character of it is made of five bits of a byte.
+pub(crate) fn new_key(seed: u8, scopes: &[Scope]) -> (NewKey, String) {
+    let mut bytes = [seed; auth::KEY_BYTES];
+    bytes[0] = bytes[0].wrapping_add(seed / 32);
+    auth::new_key(&bytes, scopes.to_vec())
 }
 
 /// A request in the making.
@@ -181,10 +198,13 @@ impl Request<'_> {
         let mut stream = TcpStream::connect(self.world.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
-        stream.write_all(&self.body.unwrap_or_default()).unwrap();
+        let body = self.body.unwrap_or_default();
+        stream.write_all(&body).unwrap();
         let mut received = Vec::new();
         stream.read_to_end(&mut received).unwrap();
-        Answer::parse(&received, format!("{} {}", self.method, self.path))
+        let answer = Answer::parse(&received, format!("{} {}", self.method, self.path));
+        conformance::check(&self.method, &self.path, &body, answer.got());
+        answer
     }
 }
 
@@ -203,6 +223,10 @@ impl Answer {
         let head = String::from_utf8(received[..end].to_vec()).unwrap();
         let (status, body) = (head[9..12].parse().unwrap(), received[end + 4..].to_vec());
         Self { status, head, body, asked }
+    }
+
+    fn got(&self) -> Got<'_> {
+        Got { status: self.status, head: &self.head, body: &self.body }
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

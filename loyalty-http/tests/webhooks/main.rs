@@ -2,6 +2,8 @@
 //! and customers as the plugins tell it. After each test the journal is folded and must agree.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, clippy::arithmetic_side_effects)]
 
+#[path = "../api/conformance.rs"]
+mod conformance;
 mod hostile;
 mod keys;
 mod orders;

@@ -20,6 +20,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 
+use crate::conformance::{self, Got};
+
 /// The key and the secret of the vectors, and their time.
 pub(crate) const KEY: &str = "lk_live_4f7Qx/Zü";
 pub(crate) const SECRET: &str = "s3cret-of-the-shop/ünïcode-öne";
@@ -76,7 +78,11 @@ impl Server {
         .into_bytes();
         request.extend_from_slice(body);
         stream.write_all(&request).unwrap();
-        read_answer(stream)
+        let (head, answer) = read_whole(stream);
+        let told = answer.body.to_string();
+        let got = Got { status: answer.status, head: &head, body: told.as_bytes() };
+        conformance::check("POST", path, body, got);
+        answer
     }
 
     /// Delivers a body of members, signed; `platform/event`.
@@ -174,6 +180,11 @@ pub(crate) fn add_shop(
 }
 
 pub(crate) fn read_answer(stream: &mut TcpStream) -> Answer {
+    read_whole(stream).1
+}
+
+/// The head, and the answer in it and behind it.
+fn read_whole(stream: &mut TcpStream) -> (String, Answer) {
     let (mut received, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         let text = String::from_utf8_lossy(&received).into_owned();
@@ -182,7 +193,8 @@ pub(crate) fn read_answer(stream: &mut TcpStream) -> Answer {
             if body.len() == length.parse::<usize>().unwrap() {
                 let (status, reason) = head.lines().next().unwrap()[9..].split_once(' ').unwrap();
                 let body = serde_json::from_str(body).unwrap_or_else(|_| panic!("{text}"));
-                return Answer { status: status.parse().unwrap(), reason: reason.to_owned(), body };
+                let answer = Answer { status: status.parse().unwrap(), reason: reason.to_owned(), body };
+                return (head.to_owned(), answer);
             }
         }
         let count = stream.read(&mut buffer).unwrap();

@@ -1,0 +1,206 @@
+//! Every request and answer of these tests is held against the document that the server serves.
+
+#![allow(dead_code, reason = "the tests of the webhooks look at their own part of it")]
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use jsonschema::{Draft, Registry, Validator};
+use serde_json::{Value, json};
+
+/// The served document.
+pub(crate) static DOCUMENT: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_slice(loyalty_http::openapi::document()).unwrap());
+
+/// Headers that an answer has only where the document says so.
+const TOLD: [&str; 6] = ["etag", "idempotency-replayed", "link", "location", "retry-after", "www-authenticate"];
+
+/// Codes of bodies that no schema allows, as far as a schema can say that.
+const SHAPELESS: [&str; 3] = ["missing_field", "unknown_field", "wrong_type"];
+
+/// One operation of the document.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operation {
+    pub(crate) method: &'static str,
+    pub(crate) pattern: &'static str,
+    pub(crate) told: &'static Value,
+}
+
+/// What came back: status, the lines of the head, and the body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Got<'a> {
+    pub(crate) status: u16,
+    pub(crate) head: &'a str,
+    pub(crate) body: &'a [u8],
+}
+
+impl Got<'_> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(self.body).unwrap()
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(self.body).into_owned()
+    }
+}
+
+/// All operations.
+pub(crate) fn operations() -> &'static [Operation] {
+    static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
+        let paths = DOCUMENT["paths"].as_object().unwrap();
+        let of_path = |(pattern, path): (&'static String, &'static Value)| {
+            let methods = path.as_object().unwrap().iter();
+            methods.map(|(method, told)| Operation { method, pattern, told }).collect::<Vec<_>>()
+        };
+        paths.iter().flat_map(of_path).collect()
+    });
+    &OPERATIONS
+}
+
+impl Operation {
+    /// The operation of a request; words of a path win over parameters.
+    fn of(method: &str, path: &str) -> Option<Self> {
+        let method = if method == "HEAD" { "get".to_owned() } else { method.to_lowercase() };
+        let patterns = DOCUMENT["paths"].as_object().unwrap().keys();
+        let pattern = patterns.filter(|pattern| literals(pattern, path).is_some());
+        let pattern = pattern.max_by_key(|pattern| literals(pattern, path))?;
+        let is_it = |operation: &&Self| operation.pattern == pattern && operation.method == method;
+        operations().iter().find(is_it).copied()
+    }
+
+    pub(crate) fn id(&self) -> &'static str {
+        self.told["operationId"].as_str().unwrap()
+    }
+
+    /// Its parameters, references followed.
+    pub(crate) fn parameters(&self) -> Vec<&'static Value> {
+        self.told["parameters"].as_array().into_iter().flatten().map(followed).collect()
+    }
+
+    /// The media of its request's body.
+    pub(crate) fn body(&self) -> Option<&'static Value> {
+        self.told.pointer("/requestBody/content/application~1json")
+    }
+
+    fn check(self, sent: &[u8], answer: Got<'_>) {
+        let status = answer.status.to_string();
+        let response = &self.told["responses"][&status];
+        assert!(response.is_object(), "{} does not tell of {status}: {}", self.id(), answer.text());
+        for name in TOLD {
+            let told =
+                response["headers"].as_object().unwrap().iter().find(|(told, _)| told.eq_ignore_ascii_case(name));
+            match (answer.header(name), told) {
+                (None, _) => {}
+                (Some(value), None) => panic!("{} {status} does not tell of {name}: {value}", self.id()),
+                (Some(value), Some((_, told))) => {
+                    let value = value.parse::<u64>().map_or_else(|_| json!(value), |number| json!(number));
+                    valid(&followed(told)["schema"], &value, &format!("{} {status} {name}", self.id())).unwrap();
+                }
+            }
+        }
+        if let Some(media) = answer.header("content-type") {
+            let told = &response["content"][media];
+            assert!(told.is_object(), "{} {status} does not tell of {media}", self.id());
+            if media.ends_with("json") && !answer.body.is_empty() {
+                valid(&told["schema"], &answer.json(), &format!("{} {status}", self.id())).unwrap();
+            }
+        } else {
+            assert!(answer.body.is_empty(), "{}", self.id());
+        }
+        self.check_sent(sent, answer);
+    }
+
+    /// What is accepted, the schema accepts; what has not the right shape, it does not.
+    fn check_sent(self, sent: &[u8], answer: Got<'_>) {
+        let (Some(media), Ok(body)) = (self.body(), serde_json::from_slice::<Value>(sent)) else { return };
+        let judged = || valid(&media["schema"], &body, &format!("{} request", self.id()));
+        if answer.status < 300 {
+            judged().unwrap();
+        } else if answer.status == 400 && SHAPELESS.iter().any(|code| answer.json()["code"] == *code) {
+            assert!(judged().is_err(), "{} allows {body}: {}", self.id(), answer.text());
+        }
+    }
+}
+
+/// How many segments of a path are the pattern's own words, where it fits.
+fn literals(pattern: &str, path: &str) -> Option<usize> {
+    let (pattern, path): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
+    if pattern.len() != path.len() {
+        return None;
+    }
+    let parts = pattern.into_iter().zip(path).map(|(pattern, part)| match pattern.split_once('{') {
+        None => (pattern == part).then_some(1),
+        Some((_, rest)) => {
+            let suffix = rest.split_once('}').unwrap().1;
+            (part.len() > suffix.len() && part.ends_with(suffix)).then_some(0)
+        }
+    });
+    parts.sum()
+}
+
+/// What a reference means.
+fn followed(value: &'static Value) -> &'static Value {
+    match value["$ref"].as_str() {
+        Some(reference) => DOCUMENT.pointer(reference.strip_prefix('#').unwrap()).unwrap(),
+        None => value,
+    }
+}
+
+/// Where everything in the document stands, by its address.
+static PLACES: LazyLock<HashMap<usize, String>> = LazyLock::new(|| {
+    fn walk(value: &Value, place: String, places: &mut HashMap<usize, String>) {
+        for (name, value) in value.as_object().into_iter().flatten() {
+            walk(value, format!("{place}/{}", name.replace('~', "~0").replace('/', "~1")), places);
+        }
+        for (index, value) in value.as_array().into_iter().flatten().enumerate() {
+            walk(value, format!("{place}/{index}"), places);
+        }
+        places.insert(std::ptr::from_ref(value).addr(), place);
+    }
+    let mut places = HashMap::new();
+    walk(&DOCUMENT, String::new(), &mut places);
+    places
+});
+
+/// The document as schemas refer to it; read once for all of them.
+static REGISTRY: LazyLock<Registry<'static>> =
+    LazyLock::new(|| Registry::new().add(NAME, DOCUMENT.clone()).unwrap().prepare().unwrap());
+
+const NAME: &str = "https://loyalty.example/openapi.json";
+
+/// Whether a value is as a schema of the document says.
+pub(crate) fn valid(schema: &'static Value, value: &Value, place: &str) -> Result<(), String> {
+    static COMPILED: LazyLock<Mutex<HashMap<usize, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+    let address = std::ptr::from_ref(schema).addr();
+    let compiled = Arc::clone(COMPILED.lock().unwrap().entry(address).or_insert_with(|| {
+        let pointer = PLACES[&address].replace('{', "%7B").replace('}', "%7D");
+        let options = jsonschema::options().with_draft(Draft::Draft202012).with_registry(&REGISTRY);
+        let schema = json!({ "$ref": format!("{NAME}#{pointer}") });
+        Arc::new(options.should_validate_formats(true).build(&schema).unwrap())
+    }));
+    if compiled.is_valid(value) {
+        return Ok(());
+    }
+    let faults: Vec<_> =
+        compiled.iter_errors(value).map(|fault| format!("{} at {}", fault, fault.instance_path())).collect();
+    Err(format!("{place}: {faults:?} in {value}"))
+}
+
+/// Holds a request and its answer against the document.
+pub(crate) fn check(method: &str, path: &str, sent: &[u8], answer: Got<'_>) {
+    let path = path.split('?').next().unwrap();
+    if let Some(operation) = Operation::of(method, path) {
+        return operation.check(sent, answer);
+    }
+    // Nothing at this path, or not by this method.
+    assert!([404, 405].contains(&answer.status), "{method} {path} is not told of");
+    assert_eq!(answer.header("allow").is_some(), answer.status == 405);
+    if method != "HEAD" {
+        valid(&DOCUMENT["components"]["schemas"]["Problem"], &answer.json(), path).unwrap();
+    }
+}

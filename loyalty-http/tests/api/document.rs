@@ -1,0 +1,241 @@
+//! The served document, held to the routes and to the codes of the source.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use loyalty_http::router::{Access, ROUTES, Route};
+use loyalty_store::Scope;
+use serde_json::{Value, json};
+
+use crate::conformance::{DOCUMENT, Operation, operations, valid};
+use crate::support::World;
+
+fn route_of(operation: Operation) -> &'static Route {
+    let is_it = |route: &&Route| {
+        route.pattern == operation.pattern && route.method.as_str().eq_ignore_ascii_case(operation.method)
+    };
+    ROUTES.iter().find(is_it).unwrap_or_else(|| panic!("{} has no route", operation.id()))
+}
+
+#[test]
+fn it_is_served_to_anybody() {
+    let world = World::new();
+    let served = world.request("GET", "/openapi.json").key("").send().expect(200);
+    assert_eq!(served.json(), *DOCUMENT);
+    assert_eq!(served.json()["openapi"], "3.1.0");
+    assert_eq!(world.request("HEAD", "/openapi.json").key("").send().status, 200);
+}
+
+#[test]
+fn operations_are_the_routes() {
+    assert_eq!(operations().len(), ROUTES.len());
+    for &operation in operations() {
+        let (id, route) = (operation.id(), route_of(operation));
+        let security = match route.access() {
+            Access::Open | Access::Signed => json!([]),
+            Access::Bearer(scope) => json!([{ "key": [scope.name()] }]),
+            Access::Shopify(scope) => json!([{ "token": [scope.name()] }]),
+        };
+        assert_eq!(operation.told["security"], security, "{id}");
+        let named = |place: &str| {
+            let parameters = operation.parameters().into_iter().filter(|parameter| parameter["in"] == place);
+            parameters.map(|parameter| parameter["name"].as_str().unwrap()).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(named("query"), route.query.iter().copied().collect(), "{id}");
+        let in_path = route.pattern.split('{').skip(1).map(|rest| rest.split('}').next().unwrap());
+        assert_eq!(named("path"), in_path.collect(), "{id}");
+        let written = route.method != "GET" && !matches!(route.scope(), None | Some(Scope::Read));
+        assert_eq!(
+            named("header").contains("Idempotency-Key"),
+            written && route.access() != Access::Signed,
+            "{id}"
+        );
+    }
+}
+
+/// A body that must be there is missed; where none is told of, none is.
+#[test]
+fn bodies_are_told_of() {
+    let world = World::new();
+    for &operation in operations() {
+        let needed = operation.told.pointer("/requestBody/required") == Some(&json!(true));
+        let path = operation.parameters().iter().fold(operation.pattern.to_owned(), |path, parameter| {
+            let example = &parameter["example"];
+            let value = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
+            path.replace(&format!("{{{}}}", parameter["name"].as_str().unwrap()), &value)
+        });
+        let request = world.request(&operation.method.to_uppercase(), &path);
+        let answer = request.header("x-shopify-access-token", &world.key).send();
+        let missed = answer.status == 400 && answer.problem().1 == "truncated_json";
+        assert_eq!(missed, needed, "{}: {}", operation.id(), answer.text());
+        assert!(operation.method != "get" || operation.body().is_none(), "{}", operation.id());
+    }
+}
+
+#[test]
+fn examples_are_as_the_schemas_say() {
+    for &operation in operations() {
+        for parameter in operation.parameters() {
+            if let Some(example) = parameter.get("example") {
+                valid(&parameter["schema"], example, operation.id()).unwrap();
+            } else {
+                assert_ne!(parameter["required"], true, "{}: {}", operation.id(), parameter["name"]);
+            }
+        }
+        let Some(media) = operation.body() else { continue };
+        let mut example = media.get("example").cloned().unwrap_or_else(|| json!({}));
+        if matches!(route_of(operation).access(), Access::Signed) {
+            example["key"] = json!("lk_1");
+            example["hmac"] = json!("AAAA");
+        }
+        valid(&media["schema"], &example, operation.id()).unwrap();
+    }
+}
+
+/// Codes that the source has and that no answer carries, and why.
+const NEVER_ANSWERED: [(&str, &str); 2] = [
+    ("forbidden", "a constructor for those who embed the server"),
+    ("unknown_redemption", "the store has found the redemption before the rules are asked"),
+];
+
+#[test]
+fn codes_are_those_of_the_source() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let read = |file: &str| fs::read_to_string(root.join(file)).unwrap();
+    let mut emitted = BTreeSet::new();
+    for file in [
+        "loyalty-core/src/rejection.rs",
+        "loyalty-core/src/discount/cart.rs",
+        "loyalty-core/src/discount/decide.rs",
+        "loyalty-store/src/error.rs",
+        "loyalty-http/src/wire/json.rs",
+    ] {
+        emitted.extend(arms(&read(file)));
+    }
+    let refusals: BTreeSet<_> = arms(&read("loyalty-core/src/discount/refusal.rs")).into_iter().collect();
+    for file in sources(&root.join("loyalty-http/src")) {
+        emitted.extend(named(
+            &file,
+            "Problem::",
+            &["bad_request", "conflict", "too_large", "too_slow", "unprocessable"],
+        ));
+        emitted.extend(named(&file, "Self::", &["unauthenticated"]));
+        emitted.extend(after_status(&file));
+    }
+    let known: BTreeSet<String> = codes("ProblemCode").collect();
+    let faults: BTreeSet<String> = codes("FaultCode").collect();
+    let unheard: BTreeSet<_> = NEVER_ANSWERED.iter().map(|(code, _)| (*code).to_owned()).collect();
+    assert!(unheard.iter().all(|code| emitted.contains(code) && !known.contains(code)), "{unheard:?}");
+    for code in &emitted {
+        assert!(known.contains(code) || unheard.contains(code), "codes.json does not tell of {code}");
+    }
+    let reserved = |code: &String| refusals.contains(code);
+    for code in &known {
+        assert!(emitted.contains(code) || reserved(code), "codes.json tells of {code}, which nobody answers");
+    }
+    assert_eq!(codes("CodeRefusal").chain(["code_not_valid".to_owned()]).collect::<BTreeSet<_>>(), refusals);
+    let mut found = BTreeSet::new();
+    for directory in ["loyalty-core/src/program", "loyalty-core/src/discount"] {
+        for file in sources(&root.join(directory)) {
+            found.extend(fault_codes(&file));
+        }
+    }
+    found.extend(json_faults());
+    assert_eq!(faults, found);
+}
+
+/// What the faults of many records can be besides: the codes of single bodies.
+fn json_faults() -> impl Iterator<Item = String> {
+    ["duplicate_field", "duplicate_id", "invalid_value", "malformed_json", "missing_field", "out_of_range"]
+        .into_iter()
+        .chain(["unknown_field", "wrong_type"])
+        .map(str::to_owned)
+}
+
+fn codes(schema: &str) -> impl Iterator<Item = String> {
+    let schema = &DOCUMENT["components"]["schemas"][schema];
+    let (listed, told) = (schema["enum"].as_array(), schema["oneOf"].as_array());
+    let told = told.into_iter().flatten().map(|code| &code["const"]);
+    let codes: Vec<&Value> = listed.into_iter().flatten().chain(told).collect();
+    codes.into_iter().map(|code| code.as_str().unwrap().to_owned())
+}
+
+fn sources(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            found.extend(sources(&entry));
+        } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            // Unit tests stand at the end.
+            let text = fs::read_to_string(&entry).unwrap();
+            found.push(text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned());
+        }
+    }
+    found
+}
+
+/// A snake-case literal that a text begins with.
+fn literal(text: &str) -> Option<String> {
+    let (code, _) = text.trim_start().strip_prefix('"')?.split_once('"')?;
+    let snake = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    snake.then(|| code.to_owned())
+}
+
+/// What the arms of a `match` become.
+fn arms(source: &str) -> Vec<String> {
+    let source = source.split("#[cfg(test)]").next().unwrap();
+    source.split("=>").skip(1).filter_map(literal).collect()
+}
+
+/// The first argument of these constructors.
+fn named(source: &str, prefix: &str, names: &[&str]) -> Vec<String> {
+    let calls = names.iter().map(|name| format!("{prefix}{name}("));
+    calls.flat_map(|call| source.split(&call).skip(1).filter_map(literal).collect::<Vec<_>>()).collect()
+}
+
+/// What stands behind a status.
+fn after_status(source: &str) -> Vec<String> {
+    let statuses = source.split("Status::").chain(source.split("StatusCode::")).skip(1);
+    statuses.filter_map(|rest| literal(rest.split_once(',')?.1)).collect()
+}
+
+/// The codes of faults: the one snake-case literal that is an argument of its own behind the place, or the first
+/// where the place is known.
+fn fault_codes(source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (call, place) in [
+        ("Fault::new(", 1),
+        (".fault(", 0),
+        (".fault::<()>(", 0),
+        ("faults.add(", 1),
+        ("faults.add_if(", 2),
+        ("=> fault(", 0),
+        ("Err(fault(", 0),
+    ] {
+        for rest in source.split(call).skip(1) {
+            found.extend(arguments(rest).get(place).and_then(|argument| literal(argument)));
+        }
+    }
+    found
+}
+
+/// The arguments of a call, from behind its parenthesis on.
+fn arguments(rest: &str) -> Vec<String> {
+    let (mut arguments, mut depth, mut quoted) = (vec![String::new()], 0, false);
+    for character in rest.chars() {
+        quoted ^= character == '"';
+        match character {
+            '(' | '[' | '{' if !quoted => depth += 1,
+            ')' | ']' | '}' if !quoted && depth == 0 => break,
+            ')' | ']' | '}' if !quoted => depth -= 1,
+            ',' if !quoted && depth == 0 => {
+                arguments.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        arguments.last_mut().unwrap().push(character);
+    }
+    arguments
+}

@@ -1,0 +1,183 @@
+//! A shop that has one of everything: what the examples of the document are about.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use loyalty_http::router::{Access, ROUTES};
+use loyalty_store::Scope;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::conformance::Operation;
+use crate::support::{Answer, World, new_key};
+
+/// Who asks: a key, and the secret that the store plugins sign with.
+#[derive(Clone)]
+pub(crate) struct Asker {
+    key: String,
+    secret: String,
+}
+
+impl Asker {
+    /// Whose key was made of this seed.
+    pub(crate) fn of(seed: u8) -> Self {
+        let (kept, key) = new_key(seed, &Scope::ALL);
+        Self { key, secret: kept.signing_secret }
+    }
+}
+
+/// The names and numbers of what the shop has.
+#[derive(Clone)]
+pub(crate) struct Names {
+    /// By the name of the parameter; for `id` by the path before it.
+    numbers: BTreeMap<&'static str, String>,
+    /// What is drawn, for what the document's example calls it.
+    drawn: Vec<(&'static str, String)>,
+}
+
+/// A number that nobody has.
+const NOBODY: &str = "4000000000";
+
+impl Names {
+    /// The same texts, and numbers that nobody has.
+    pub(crate) fn of_nobody(&self) -> Self {
+        let numbers = self.numbers.keys().map(|name| (*name, NOBODY.to_owned())).collect();
+        Self { numbers, drawn: self.drawn.clone() }
+    }
+
+    /// The same with another name for one thing.
+    pub(crate) fn with(mut self, parameter: &'static str, name: &str) -> Self {
+        self.numbers.insert(parameter, name.to_owned());
+        self
+    }
+
+    /// What a parameter of this operation is in the shop; else the document's example.
+    fn value(&self, operation: Operation, parameter: &Value) -> Option<String> {
+        let name = parameter["name"].as_str().unwrap();
+        let name = match name {
+            "id" | "since_id" | "ids" => operation.pattern.split(['/', '.']).nth(4).unwrap(),
+            other => other,
+        };
+        let example = parameter.get("example")?;
+        let example = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
+        Some(self.numbers.get(name).cloned().unwrap_or(example))
+    }
+}
+
+/// Fills the first shop. Every text of its own begins with `prefix`.
+pub(crate) fn fill(world: &World, prefix: &str) -> Names {
+    let own = |text: &str| format!("{prefix}{text}");
+    let program = json!({
+        "rewards": [{"id": "five", "name": "Five off", "cost": 100, "gives": {"fixed_amount": "5.00"}}],
+        "tiers": [{"id": "gold", "name": "Gold", "multiplier": "2"}],
+        "actions": [{"id": "review", "kind": "review", "points": 10}],
+        "referrals": {"received": 50, "sent": 50},
+    });
+    world.put("/v1/program", program.to_string()).expect(201);
+    let friends_code = people(world, &own);
+    let path = |list: &str, id: &str| format!("/v1/{list}/{}", own(id));
+    world.put(&path("categories", "drinks"), r#"{"name":"Drinks"}"#).expect(200);
+    world.put(&path("products", "tea"), r#"{"title":"Tea","categories":["drinks"]}"#).expect(200);
+    let lines = r#"[{"line_id":"1","quantity":2,"amount":"29.90"},{"line_id":"2","quantity":1,"amount":"20.05"}]"#;
+    let customer = json!({"customer_id": own("42")});
+    let order =
+        format!(r#"{{"customer":{customer},"status":"paid","lines":{lines},"shipping":"4.90","total":"54.85"}}"#);
+    world.put(&path("orders", "1001"), order).expect(200);
+    let refund = r#"{"refund_id":"r1","amount":"1.00"}"#;
+    world.post(&format!("{}/refunds", path("orders", "1001")), refund).expect(200);
+    let mut numbers = discounts(world, &own);
+    let redeem = json!({"customer_id": own("42"), "reward_id": "five"});
+    numbers.insert("redemption_id", made(world, "/v1/redemptions", &redeem, "redemption_id"));
+    let search = json!({"name": own("Everybody"), "query": "ada"});
+    let search = made(world, "/v1/customer-saved-searches", &search, "saved_search_id");
+    numbers.insert("saved_search_id", search.clone());
+    numbers.insert("customer_saved_searches", search);
+    for list in ["customers", "products"] {
+        let page = world.shopify("GET", &format!("/{list}.json")).send().expect(200);
+        numbers.insert(list, page.json()[list][0]["id"].to_string());
+    }
+    Names { numbers, drawn: vec![("FRIEND-OF-GRACE", friends_code)] }
+}
+
+/// What the server calls a thing that it makes.
+fn made(world: &World, path: &str, body: &Value, name: &str) -> String {
+    let answer = world.post(path, body.to_string()).expect(201);
+    answer.json()[name].as_str().unwrap().to_owned()
+}
+
+/// Ada, who has points, and a friend with a code.
+fn people(world: &World, own: &dyn Fn(&str) -> String) -> String {
+    let ada = json!({"customer_id": own("42"), "email": own("ada@example.com"), "first_name": "Ada"});
+    world.post("/v1/customers", ada.to_string()).expect(201);
+    for id in ["7", "8"] {
+        world.post("/v1/customers", json!({"customer_id": own(id)}).to_string()).expect(201);
+    }
+    let points = json!({"customer_id": own("42"), "points": 1000});
+    world.post("/v1/points-add", points.to_string()).expect(200);
+    let friend = world.post(&format!("/v1/customers/{}/referral-code", own("7")), "{}").expect(200);
+    friend.json()["code"].as_str().unwrap().to_owned()
+}
+
+/// A rule, its codes, and a checkout that holds one of them.
+fn discounts(world: &World, own: &dyn Fn(&str) -> String) -> BTreeMap<&'static str, String> {
+    let rule = json!({"title": own("Welcome"), "value": "-5.00", "value_type": "fixed_amount"});
+    let rule = made(world, "/v1/price-rules", &rule, "price_rule_id");
+    let under = format!("/v1/price-rules/{rule}");
+    let code = json!({"code": own("WELCOME")});
+    let code = made(world, &format!("{under}/discount-codes"), &code, "code_id");
+    let batch = json!({"discount_codes": [{"code": own("BATCH")}]});
+    let batch = made(world, &format!("{under}/batch"), &batch, "batch_id");
+    let held = json!({"codes": [own("WELCOME")], "until": "2026-03-01T12:30:00Z"});
+    world.post(&format!("/v1/checkouts/{}/codes", own("cart-7")), held.to_string()).expect(200);
+    BTreeMap::from([
+        ("batch_id", batch),
+        ("code_id", code),
+        ("price_rule_id", rule.clone()),
+        ("price_rules", rule),
+    ])
+}
+
+/// Asks as the document's example does, of what has these names. With `all`, also by the query parameters that
+/// can be left out.
+pub(crate) fn ask(world: &World, asker: &Asker, operation: Operation, names: &Names, all: bool) -> Answer {
+    let (mut path, mut query) = (operation.pattern.to_owned(), Vec::new());
+    for parameter in operation.parameters() {
+        let name = parameter["name"].as_str().unwrap();
+        let needed = parameter["required"] == true;
+        let value = names.value(operation, parameter);
+        let none = || panic!("{} has no example of {name}", operation.id());
+        match parameter["in"].as_str().unwrap() {
+            "path" => path = path.replace(&format!("{{{name}}}"), &value.unwrap_or_else(none)),
+            "query" if needed => query.push(format!("{name}={}", value.unwrap_or_else(none))),
+            "query" if all => query.extend(value.map(|value| format!("{name}={value}"))),
+            _ => {}
+        }
+    }
+    if !query.is_empty() {
+        path = format!("{path}?{}", query.join("&").replace('@', "%40"));
+    }
+    let request = world.request(&operation.method.to_uppercase(), &path).key(&asker.key);
+    let request = request.header("x-shopify-access-token", &asker.key);
+    let Some(media) = operation.body() else { return request.send() };
+    let example = media.get("example").cloned().unwrap_or_else(|| json!({}));
+    let text = names.drawn.iter().fold(example.to_string(), |text, (told, drawn)| text.replace(told, drawn));
+    let is_it = ROUTES.iter().find(|route| route.pattern == operation.pattern && route.method != "GET");
+    if is_it.is_some_and(|route| route.access() == Access::Signed) {
+        return request.body(signed(asker, &text)).send();
+    }
+    request.body(text).send()
+}
+
+/// A body with its key and signature, as the plugins write it.
+fn signed(asker: &Asker, example: &str) -> String {
+    let mut body: Value = serde_json::from_str(example).unwrap();
+    body["key"] = json!(asker.key);
+    // Members are sorted already, and of PHP's other ways only the slash matters here.
+    let text = body.to_string().replace('/', "\\/");
+    let mut mac = Hmac::<Sha256>::new_from_slice(asker.secret.as_bytes()).unwrap();
+    mac.update(text.as_bytes());
+    body["hmac"] = json!(BASE64_STANDARD.encode(mac.finalize().into_bytes()));
+    body.to_string()
+}
