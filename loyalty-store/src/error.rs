@@ -1,7 +1,7 @@
 //! Rejections, where the answer is no, apart from failures, where something broke.
 
-use loyalty_core::ProgramVersion;
 use loyalty_core::discount::{Cart, DiscountRejection};
+use loyalty_core::{Fault, ProgramVersion};
 
 use crate::discount::DiscountAction;
 
@@ -39,6 +39,9 @@ pub enum Rejection {
     /// The idempotency key came before with another request.
     #[error("this idempotency key was used for another request")]
     IdempotencyKeyReused,
+    /// A price rule contradicts itself, or what the catalogue says of its products.
+    #[error("the price rule has faults: {}", .0.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>().join(", "))]
+    InvalidPriceRule(Vec<Fault>),
     /// The order belongs to another customer.
     #[error("the order belongs to another customer")]
     OrderOfAnotherCustomer,
@@ -93,6 +96,7 @@ impl Rejection {
             Self::CustomerNotFound => "customer_not_found",
             Self::EmailTaken => "email_taken",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::InvalidPriceRule(_) => "invalid_price_rule",
             Self::OrderOfAnotherCustomer => "order_of_another_customer",
             Self::PriceRuleNotFound => "price_rule_not_found",
             Self::PreconditionFailed => "precondition_failed",

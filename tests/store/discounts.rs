@@ -1,7 +1,7 @@
 //! Price rules and codes: made, listed, reserved, used by orders and given back.
 
 use loyalty_core::discount::{
-    BatchOutcome, Cart, CartLine, Customer, CustomerSelection, Parts, PriceRule, Refusal, Stacking,
+    BatchOutcome, Cart, CartLine, Customer, CustomerSelection, Parts, PriceRule, Refusal,
 };
 use loyalty_core::{
     CheckoutId, CodeId, Command, CustomerId, LineId, Order, Origin, PriceRuleId, SegmentId, ShopId, Status, Tag,
@@ -439,7 +439,7 @@ pub(crate) fn a_rule_is_for_whom_a_saved_search_finds(store: &dyn Store) {
     desk.act(Action::Customer { who, presence, change, conflict, if_match: None, commands: Vec::new() }).unwrap();
     for (customer, want) in [("1", None), ("2", Some("customer_not_eligible"))] {
         let buyer = Customer { id: Some(CustomerId::new(customer).unwrap()), ..Customer::default() };
-        let query = CartQuery { cart: cart(&["VIP"], buyer), checkout: None, stacking: Stacking::default() };
+        let query = CartQuery { cart: cart(&["VIP"], buyer), checkout: None };
         let found = store.cart_facts(desk.shop, query).unwrap().evaluate().unwrap();
         assert_eq!(found.codes[0].outcome.as_ref().err().map(Refusal::code), want);
         let order = format!("o{customer}");
@@ -482,7 +482,7 @@ pub(crate) fn a_cart_is_evaluated_with_all_that_is_known(store: &dyn Store) {
         (customer(Some("2"), None), Some("c1"), None),
     ] {
         let checkout = checkout_id.map(checkout);
-        let query = CartQuery { cart: cart(&["once"], buyer.clone()), checkout, stacking: Stacking::default() };
+        let query = CartQuery { cart: cart(&["once"], buyer.clone()), checkout };
         let found = store.cart_facts(desk.shop, query).unwrap().evaluate().unwrap();
         let refused = found.codes[0].outcome.as_ref().err().map(Refusal::code);
         assert_eq!(refused, want, "{buyer:?} {checkout_id:?}");

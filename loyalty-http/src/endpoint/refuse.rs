@@ -4,6 +4,7 @@ use loyalty_core::Rejection as Refusal;
 use loyalty_store::{Failure, Rejection};
 
 use crate::problem::{ErrorStatus, Problem};
+use crate::wire::price_rule;
 
 /// Something broke. What it was goes to the log; the client learns whether to try again.
 pub(crate) fn failure(failure: Failure) -> Problem {
@@ -23,8 +24,12 @@ pub(crate) fn unknown_outcome(cause: impl std::fmt::Display) -> Problem {
     Problem::new(ErrorStatus::UNAVAILABLE, "outcome_unknown", detail).caused_by(cause).retry_after(1)
 }
 
-/// The answer is no: 404 for what is not there, 409 and 412 for what is there otherwise, else 422.
+/// The answer is no: 404 for what is not there, 409 and 412 for what is there otherwise, else 422. Faults of a
+/// price rule are pointed at below `param`.
 pub(crate) fn rejection(rejection: &Rejection, param: Option<String>) -> Problem {
+    if let Rejection::InvalidPriceRule(faults) = rejection {
+        return price_rule::invalid(faults, param.as_deref().unwrap_or_default());
+    }
     let status = match rejection {
         Rejection::CategoryNotFound
         | Rejection::CodeNotFound

@@ -2,7 +2,7 @@
 
 use loyalty_core::discount::{
     Applied, Cart, CartError, CartLine, Class, Code as DiscountCode, CodeOutcome, Customer, Evaluation, LineTotal,
-    ShippingLine, Stacking,
+    ShippingLine,
 };
 use loyalty_core::{
     Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, ProductId, SegmentId,
@@ -11,8 +11,7 @@ use loyalty_core::{
 use loyalty_store::{CartQuery, DiscountAction, Shop, Who};
 use serde::{Deserialize, Serialize};
 
-use super::json::Code;
-use super::json::field::{FromText, Refusal, Text, Timestamp as TimeField};
+use super::json::field::{Text, Timestamp as TimeField};
 use super::price_rule::AnyId;
 use super::value::Parsed;
 use crate::endpoint::refuse::sentence;
@@ -38,7 +37,6 @@ pub(crate) struct CartBody {
     currency: Option<Parsed<Currency>>,
     codes: Option<Vec<Parsed<DiscountCode>>>,
     checkout_id: Option<Parsed<CheckoutId>>,
-    stacking: Option<Parsed<Stacking>>,
     /// The shopper's address, so that guessing is slowed for them alone.
     address: Option<Text<255>>,
 }
@@ -63,18 +61,6 @@ struct ShippingBody {
     price: Parsed<Amount>,
 }
 
-impl FromText for Stacking {
-    const EXPECTED: &'static str = "a policy such as \"one_per_class\"";
-
-    fn from_text(text: &str) -> Result<Self, Refusal> {
-        let known = Self::NAMES.iter().find(|(name, _)| *name == text).map(|(_, policy)| *policy);
-        known.ok_or_else(|| {
-            let sentence = "This must be exclusive, best, one_per_class or all.".to_owned();
-            Refusal { code: Code::InvalidValue, sentence }
-        })
-    }
-}
-
 /// Who asks, for the throttle.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Asker {
@@ -90,10 +76,10 @@ impl BuyerBody {
 
     fn customer(self) -> Customer {
         Customer {
-            account: None,
             id: self.customer_id.map(|id| id.0),
             email: self.email.map(|email| email.0),
             segments: segments(self.segment_ids).into_iter().collect(),
+            ..Customer::default()
         }
     }
 }
@@ -133,8 +119,7 @@ impl CartBody {
             at: now,
         };
         let checkout = self.checkout_id.map(|checkout| checkout.0);
-        let stacking = self.stacking.map(|policy| policy.0).unwrap_or_default();
-        Ok((CartQuery { cart, checkout, stacking }, asker))
+        Ok((CartQuery { cart, checkout }, asker))
     }
 }
 

@@ -25,5 +25,6 @@ mod redemptions;
 mod reports;
 mod saved_searches;
 mod shopify;
+mod shopify_rules;
 mod support;
 mod time;
