@@ -1,6 +1,6 @@
 //! Rejections, where the answer is no, apart from failures, where something broke.
 
-use loyalty_core::discount::{Cart, DiscountRejection};
+use loyalty_core::discount::{Cart, DiscountRejection, Refusal};
 use loyalty_core::{Fault, ProgramVersion};
 
 use crate::discount::DiscountAction;
@@ -85,6 +85,14 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// Why a code cannot be used, where that is it.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::CodeRefused { reason: DiscountRejection::Refused(refusal), .. } => Some(refusal),
+            _ => None,
+        }
+    }
+
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {

@@ -62,12 +62,15 @@ pub(crate) fn no_customer() -> Problem {
     rejection(&Rejection::CustomerNotFound, Some("customer_id".to_owned()))
 }
 
-/// The numbers of a rejection, for programs.
+/// What else a rejection tells programs: its numbers, and what a shopper may be shown.
 fn figures(problem: Problem, rejection: &Rejection) -> Problem {
     if let Rejection::ProgramChanged { current } = rejection {
         problem.figure("current", i64::from(current.0))
     } else if let Rejection::Rules(Refusal::InsufficientPoints { have, need }) = rejection {
         problem.figure("have", have.get()).figure("need", need.get())
+    } else if let Some(refusal) = rejection.refusal() {
+        let text = sentence(&refusal.public_text());
+        problem.figure("public_reason", refusal.public_code().to_owned()).figure("public_text", text)
     } else if let Rejection::Rules(Refusal::ReferralRefused { reason }) = rejection {
         problem.figure("reason", reason.name().to_owned())
     } else if let Rejection::Rules(Refusal::RefundExceedsOrder { left, total }) = rejection {

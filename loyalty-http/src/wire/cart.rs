@@ -178,20 +178,21 @@ impl<'a> From<&'a LineTotal> for TotalAnswer<'a> {
     }
 }
 
-/// One code: what it takes off which line, or why it does not apply.
+/// One code: what it takes off which line, or why it does not apply. All of that is for the shop; of a code that
+/// does not apply, a shopper may be shown what is called public, and nothing else.
 #[derive(Debug, Serialize)]
 struct OutcomeAnswer<'a> {
     code: &'a str,
     applied: bool,
     #[serde(skip_serializing_if = "Option::is_none", flatten)]
     taken: Option<TakenAnswer<'a>>,
-    /// For the shop alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
-    /// What a shopper may learn: not whether the code exists.
+    text: String,
+    /// One answer for every reason that would tell whether the code exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_reason: Option<&'static str>,
-    text: String,
+    public_text: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -217,8 +218,9 @@ impl<'a> From<&'a CodeOutcome> for OutcomeAnswer<'a> {
             applied: refusal.is_none(),
             taken: outcome.outcome.as_ref().ok().map(TakenAnswer::from),
             reason: refusal.map(loyalty_core::discount::Refusal::code),
-            public_reason: refusal.map(loyalty_core::discount::Refusal::public_code),
             text: outcome.to_string(),
+            public_reason: refusal.map(loyalty_core::discount::Refusal::public_code),
+            public_text: outcome.public_text(),
         }
     }
 }
