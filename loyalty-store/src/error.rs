@@ -87,9 +87,10 @@ pub enum Rejection {
 impl Rejection {
     /// Why a code cannot be used, where that is it.
     pub fn refusal(&self) -> Option<&Refusal> {
-        match self {
-            Self::CodeRefused { reason: DiscountRejection::Refused(refusal), .. } => Some(refusal),
-            _ => None,
+        if let Self::CodeRefused { reason: DiscountRejection::Refused(refusal), .. } = self {
+            Some(refusal)
+        } else {
+            None
         }
     }
 

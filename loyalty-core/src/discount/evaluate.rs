@@ -37,8 +37,8 @@ impl Stacking {
         ("all", Self::All),
     ];
 
-    #[cfg(feature = "json")]
-    pub(crate) fn is_default(&self) -> bool {
+    /// Whether it is the default.
+    pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
 
