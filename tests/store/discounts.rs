@@ -5,15 +5,16 @@ use loyalty_core::discount::{
 };
 use loyalty_core::{
     CheckoutId, CodeId, Command, CustomerId, LineId, Order, Origin, PriceRuleId, ProductId, SegmentId, ShopId,
-    Status, Tag, VariantId, Zone,
+    Status, Tag, Zone,
 };
 use loyalty_store::{
     Action, CartQuery, CatalogueAction, Catalogued, CheckoutView, CodeBatch, DiscountAction, Discounted,
-    EmailConflict, Outcome, Presence, Product, ProductStatus, ProfileChange, Receipt, Rejection, RuleChange,
-    SearchQuery, Store, Variant, Who,
+    EmailConflict, Outcome, Presence, Product, ProfileChange, Receipt, Rejection, RuleChange, SearchQuery, Store,
+    Variant, Who,
 };
 use loyalty_tests::*;
 
+use crate::catalogue::{product, variant};
 use crate::points::publish;
 
 fn rule_of(parts: Parts) -> Box<PriceRule> {
@@ -157,19 +158,14 @@ pub(crate) fn changes_of_a_rule_go_together(store: &dyn Store) {
 /// Told in one breath: the rule is looked at with what the catalogue says before it, committed or not.
 pub(crate) fn a_rule_sees_the_catalogue_of_its_moment(store: &dyn Store) {
     let desk = Desk::new(store);
-    let ids = ["s", "m"].map(|id| VariantId::new(id).unwrap());
-    let variant = |id: &VariantId| Variant { id: id.clone(), title: None, sku: None, price: None };
-    let tea = |variants: &[VariantId]| {
-        let id = ProductId::new("tea").unwrap();
-        let (title, variants) = ("Tea".to_owned(), variants.iter().map(variant).collect());
-        let (categories, price, vendor, product_type) = (Default::default(), None, None, None);
-        let (tags, status) = (Default::default(), ProductStatus::Active);
-        let product = Product { id, title, categories, price, vendor, product_type, tags, status, variants };
-        Action::Catalogue(CatalogueAction::PutProducts(vec![product]))
+    let [small, medium] = ["s", "m"].map(variant);
+    let tea = |variants: &[&Variant]| {
+        let variants = variants.iter().map(|variant| (*variant).clone()).collect();
+        Action::Catalogue(CatalogueAction::PutProducts(vec![Product { variants, ..product("tea", "Tea") }]))
     };
     let entitled = Items {
         products: [ProductId::new("tea").unwrap()].into(),
-        variants: [ids[0].clone()].into(),
+        variants: [small.id.clone()].into(),
         ..Items::default()
     };
     let parts = Parts { target_selection: TargetSelection::Entitled, entitled, ..ten_percent() };
@@ -177,7 +173,7 @@ pub(crate) fn a_rule_sees_the_catalogue_of_its_moment(store: &dyn Store) {
         let rule = rule_of(parts.clone());
         Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None })
     };
-    let told: Vec<_> = [tea(&ids), rule(), tea(&ids[1..]), rule(), tea(&ids), rule()]
+    let told: Vec<_> = [tea(&[&small, &medium]), rule(), tea(&[&medium]), rule(), tea(&[&small]), rule()]
         .into_iter()
         .map(|action| store.execute(desk.request(action)))
         .collect();
