@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use crate::amount::{Amount, Points, Rate, Rounding};
 use crate::award::Limit;
 use crate::calendar::{Boundary, Period, Timestamp};
+use crate::discount::Stacking;
 use crate::id::{CategoryId, ProductId, RuleId, Tag, TierId};
 use crate::order::{Origin, Status};
 
@@ -136,6 +137,9 @@ pub struct Parts {
     /// What holds for all redemptions.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "RedemptionTerms::is_default"))]
     pub redemption: RedemptionTerms,
+    /// Which of several discount codes apply to one cart.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Stacking::is_default"))]
+    pub stacking: Stacking,
 }
 
 impl Default for Parts {
@@ -157,6 +161,7 @@ impl Default for Parts {
             referrals: None,
             rewards: Vec::new(),
             redemption: RedemptionTerms::default(),
+            stacking: Stacking::default(),
         }
     }
 }

@@ -326,12 +326,16 @@ fn variants_of_listed_products_are_named() {
         },
         ..Parts::default()
     };
-    let product_of =
-        |variant: &loyalty_core::VariantId| (variant.as_str() == "red").then(|| "shirt".parse().unwrap());
-    let faults = rule(parts).faults_of_variants(product_of);
+    let rule = rule(parts);
+    let variants_of = |product: &loyalty_core::ProductId| match product.as_str() {
+        "shirt" => Ok(vec!["blue".parse().unwrap(), "red".parse().unwrap()]),
+        other => Err(other.to_owned()),
+    };
+    let faults = rule.faults_of_variants(variants_of).unwrap();
     assert_eq!(faults.len(), 1);
     assert_eq!((faults[0].pointer.as_str(), faults[0].code), ("/entitled_variant_ids", "contradiction"));
-    assert!(faults[0].detail.contains("red"));
+    assert_eq!(faults[0].detail, "variant red is of product shirt, which is in entitled_product_ids");
+    assert_eq!(rule.faults_of_variants(|_| Err::<Vec<_>, _>("no catalogue")), Err("no catalogue"));
 }
 
 fn cart(lines: &[(&str, &str, u32)]) -> Cart {

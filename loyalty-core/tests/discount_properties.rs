@@ -14,7 +14,7 @@ use loyalty_core::proptest::{
     DiscountBooks, allocation_is_fair, carts, claims, claims_add_up, discount_shops, discounts_are_exact,
     equal_lines_fare_alike, price_rules, refused_codes_change_nothing,
 };
-use loyalty_core::{Amount, CodeId, LineId};
+use loyalty_core::{Amount, CodeId, LineId, PriceRuleId};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -202,6 +202,22 @@ proptest! {
         for code in &cart.codes {
             let alone = Cart { codes: vec![code.clone()], ..cart.clone() };
             prop_assert!(books.evaluate(&alone, Stacking::All).unwrap().discount() <= best);
+        }
+    }
+
+    /// What is said without a cart holds in every cart.
+    #[test]
+    fn codes_that_clash_apply_together_nowhere(
+        books in discount_shops(), cart in carts(), stacking in stackings(),
+    ) {
+        let of = |id: PriceRuleId| books.rules[&id].rule().unwrap();
+        let found = books.evaluate(&cart, stacking).unwrap();
+        let applied: Vec<_> = found.codes.iter().filter_map(|code| Some((&code.code, code.outcome.as_ref().ok()?)))
+            .map(|(code, applied)| (code, applied.rule, &**of(applied.rule))).collect();
+        for (place, held) in applied.iter().enumerate() {
+            for new in applied.iter().skip(place + 1) {
+                prop_assert_eq!(stacking.clash(*held, *new), None);
+            }
         }
     }
 

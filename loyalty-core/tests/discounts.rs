@@ -197,6 +197,7 @@ impl Case {
                 id: id.as_ref().map(|id| CustomerId::new(id).unwrap()),
                 email: email.as_ref().map(|email| Email::new(email).unwrap()),
                 segments: segments.iter().map(|id| SegmentId::new(id).unwrap()).collect(),
+                ..Customer::default()
             },
             codes: self.typed.iter().map(|code| Code::new(code).unwrap()).collect(),
             at: self.at,

@@ -922,12 +922,13 @@ fn whole_programs_survive_their_document() {
         "limits": [{"times": 1, "per": "ever"}, {"points": 9, "per": "week", "partial": true}]}],
         "actions": [{"id": "b", "kind": {"birthday": {"notice_days": 7}}, "points": 1, "hold": "P1D"},
                     {"id": "a", "kind": "anniversary", "points": 1}, {"id": "b2", "kind": "birthday", "points": 1}]}"#;
-    for document in [ACTIONS, FRIENDS, IDLE, IDLE_DEALING, TWO_WEEKS, &gold, &tiering, &year, limits] {
+    let stacking = r#"{"stacking": "exclusive"}"#;
+    for document in [ACTIONS, FRIENDS, IDLE, IDLE_DEALING, TWO_WEEKS, &gold, &tiering, &year, limits, stacking] {
         let program = program_of(document);
         assert_eq!(Program::from_json(&program.to_json()), Ok(program), "{document}");
     }
     let plain = Program::default().to_json();
-    for new in ["tiering", "actions", "campaigns", "combine", "hold", "referrals", "limits"] {
+    for new in ["tiering", "actions", "campaigns", "combine", "hold", "referrals", "limits", "stacking"] {
         assert!(!plain.contains(new), "old documents stay as they are: {new}");
     }
 }
@@ -939,6 +940,8 @@ fn every_fault_of_the_new_parts_has_its_pointer() {
         (r#"{"expiry": {"inactivity": {}}}"#.to_owned(), "/expiry/inactivity/after missing_field"),
         (r#"{"expiry": {}}"#.to_owned(), "/expiry invalid_value"),
         (r#"{"hold": "soon"}"#.to_owned(), "/hold invalid_value"),
+        (r#"{"stacking": "none"}"#.to_owned(), "/stacking invalid_value"),
+        (r#"{"stacking": true}"#.to_owned(), "/stacking wrong_type"),
         (
             format!(r#"{{"tiers": [{tier}, {{"id": "u", "name": "U", "threshold": "5"}}]}}"#),
             "/tiers/1/threshold contradiction",

@@ -96,7 +96,7 @@ pub struct ProductRecord {
     pub number: Number,
     /// The product.
     pub product: Product,
-    /// The numbers of the variants, in their order.
+    /// The numbers of the variants, in their order. Variants of one id have one number, whatever their products.
     pub variant_numbers: Vec<Number>,
     /// When it became known.
     pub created_at: Timestamp,
@@ -200,6 +200,12 @@ pub enum ProductKey {
 pub trait Catalogue {
     /// One product.
     fn product(&self, shop: ShopId, key: &ProductKey) -> Result<Option<Arc<ProductRecord>>, Failure>;
+
+    /// The number that was given to a variant whose id is none.
+    fn variant_number(&self, shop: ShopId, id: &VariantId) -> Result<Option<Number>, Failure>;
+
+    /// The variant that was given a number.
+    fn numbered_variant(&self, shop: ShopId, number: Number) -> Result<Option<VariantId>, Failure>;
 
     /// Products in the order of their numbers, `after` one.
     fn products(

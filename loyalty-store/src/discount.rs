@@ -3,10 +3,11 @@
 pub(crate) mod facts;
 pub(crate) mod index;
 
+use std::fmt;
 use std::sync::Arc;
 
 use loyalty_core::discount::{
-    BatchEntry, Cart, Code, CodeState, DiscountEvent, PriceRule, Refusal, RuleState, Stacking,
+    BatchEntry, Cart, Code, CodeState, DiscountEvent, Parts, PriceRule, Refusal, RuleState,
 };
 use loyalty_core::{CheckoutId, CodeId, Event, OrderId, PriceRuleId, SegmentId, ShopId, Timestamp};
 
@@ -57,7 +58,8 @@ pub trait Discounts {
     /// What a checkout holds at `now`.
     fn checkout(&self, shop: ShopId, id: &CheckoutId, now: Timestamp) -> Result<CheckoutView, Failure>;
 
-    /// All that is known about a cart, as of one commit.
+    /// All that is known about a cart, as of one commit, the program in force included: it says how codes
+    /// combine.
     fn cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure>;
 
     /// Which of the codes that an order brings it has used, in the order of their texts.
@@ -75,6 +77,14 @@ pub enum DiscountAction {
         rule: Box<PriceRule>,
         /// The state that the caller saw: the rule's [`PriceRuleView::etag`].
         if_match: Option<String>,
+    },
+    /// Lets a rule say something else, made of what it says by then: of two who change it at once, neither is
+    /// lost.
+    ChangeRule {
+        /// Which.
+        id: PriceRuleId,
+        /// What becomes of it.
+        change: RuleChange,
     },
     /// Does away with a rule and all its codes.
     DeleteRule {
@@ -135,6 +145,28 @@ pub enum DiscountAction {
         /// Of this code; of all, where none is named.
         code: Option<Code>,
     },
+}
+
+/// What becomes of a price rule that says something already. It is asked inside the transaction, so it must be
+/// quick and must not ask the store.
+#[derive(Clone)]
+pub struct RuleChange(Arc<dyn Fn(Parts) -> Parts + Send + Sync>);
+
+impl RuleChange {
+    /// By a function of all that the rule says, e-mails included.
+    pub fn new(change: impl Fn(Parts) -> Parts + Send + Sync + 'static) -> Self {
+        Self(Arc::new(change))
+    }
+
+    pub(crate) fn apply(&self, parts: Parts) -> Parts {
+        (self.0)(parts)
+    }
+}
+
+impl fmt::Debug for RuleChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuleChange").finish_non_exhaustive()
+    }
 }
 
 impl DiscountAction {
@@ -260,8 +292,6 @@ pub struct CartQuery {
     pub cart: Cart,
     /// The checkout whose reservations count as the cart's own.
     pub checkout: Option<CheckoutId>,
-    /// How codes combine.
-    pub stacking: Stacking,
 }
 
 pub(crate) fn rule_state(record: &Keyed) -> Option<&RuleState> {

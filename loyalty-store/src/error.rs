@@ -1,7 +1,7 @@
 //! Rejections, where the answer is no, apart from failures, where something broke.
 
-use loyalty_core::ProgramVersion;
-use loyalty_core::discount::{Cart, DiscountRejection};
+use loyalty_core::discount::{Cart, DiscountRejection, Refusal};
+use loyalty_core::{Fault, ProgramVersion};
 
 use crate::discount::DiscountAction;
 
@@ -39,6 +39,9 @@ pub enum Rejection {
     /// The idempotency key came before with another request.
     #[error("this idempotency key was used for another request")]
     IdempotencyKeyReused,
+    /// A price rule contradicts itself, or what the catalogue says of its products.
+    #[error("the price rule has faults: {}", .0.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>().join(", "))]
+    InvalidPriceRule(Vec<Fault>),
     /// The order belongs to another customer.
     #[error("the order belongs to another customer")]
     OrderOfAnotherCustomer,
@@ -82,6 +85,15 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// Why a code cannot be used, where that is it.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        if let Self::CodeRefused { reason: DiscountRejection::Refused(refusal), .. } = self {
+            Some(refusal)
+        } else {
+            None
+        }
+    }
+
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
@@ -93,6 +105,7 @@ impl Rejection {
             Self::CustomerNotFound => "customer_not_found",
             Self::EmailTaken => "email_taken",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::InvalidPriceRule(_) => "invalid_price_rule",
             Self::OrderOfAnotherCustomer => "order_of_another_customer",
             Self::PriceRuleNotFound => "price_rule_not_found",
             Self::PreconditionFailed => "precondition_failed",

@@ -57,6 +57,7 @@ pub use catalogue::{
 pub use discount::facts::CartFacts;
 pub use discount::{
     CartQuery, CheckoutView, CodeBatch, CodeView, DiscountAction, Discounted, Discounts, OrderCode, PriceRuleView,
+    RuleChange,
 };
 pub use error::{Failure, Rejection};
 pub use memory::MemoryStore;

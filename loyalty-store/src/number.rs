@@ -47,9 +47,13 @@ impl Number {
 
     /// An id that is a whole number below 2⁵² in its usual spelling.
     pub fn own(id: &str) -> Option<Self> {
-        let usual = !id.starts_with('0') && id.bytes().all(|byte| byte.is_ascii_digit());
-        let number = id.parse().ok().filter(|_| usual)?;
-        Self::new(number).filter(|number| number.given().is_none())
+        Self::written(id).filter(|number| number.given().is_none())
+    }
+
+    /// A number in its usual spelling, whether the shop's own or one that we gave.
+    pub fn written(text: &str) -> Option<Self> {
+        let usual = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse().ok().filter(|_| usual).and_then(Self::new)
     }
 
     /// Which thing without a number of its own this is.

@@ -30,7 +30,7 @@ use crate::request::{
 use crate::shop::Shop;
 use crate::terms::{History, Published, Subject};
 
-pub(crate) use catalogue::{CatalogueView, Shelved};
+pub(crate) use catalogue::{CatalogueView, Numbered, Shelved};
 pub(crate) use claim::{Claim, Claims};
 
 /// What a transaction reads: committed state and what the requests before it in the same commit changed.
@@ -90,8 +90,7 @@ pub(crate) struct Changes {
     pub(crate) keyed: Vec<(Key, Arc<Keyed>)>,
     pub(crate) indexed: Vec<Indexed>,
     pub(crate) shelved: Vec<Shelved>,
-    /// How many numbers the shop was given, where this gave some.
-    pub(crate) numbered: Option<i64>,
+    pub(crate) numbered: Numbered,
     pub(crate) kept: Option<Kept>,
 }
 

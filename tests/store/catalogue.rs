@@ -106,14 +106,26 @@ pub(crate) fn a_number_is_given_once(store: &dyn Store) {
     let tea = Product { variants: vec![variant("m"), variant("l"), variant("s")], ..tea };
     put(&desk, vec![tea.clone()]);
     assert_eq!(numbers("tea").1, [given(3), given(5), given(2)]);
+    // A rule names a variant by its id: it has one number in all products, and is found by it.
+    let cup = Product { variants: vec![variant("s"), variant("xs")], ..product("cup-2", "Cup") };
+    put(&desk, vec![cup.clone()]);
+    assert_eq!(numbers("cup-2"), (given(6), vec![given(2), given(7)]));
+    let small = variant("s").id;
+    assert_eq!(store.variant_number(desk.shop, &small), Ok(Some(given(2))));
+    assert_eq!(store.numbered_variant(desk.shop, given(2)), Ok(Some(small.clone())));
+    assert_eq!(store.variant_number(desk.shop, &variant("77").id), Ok(None), "it is its own");
+    assert_eq!(store.numbered_variant(desk.shop, given(1)), Ok(None), "that is a product");
     // A number that was taken by what is gone is not given again.
     act(&desk, CatalogueAction::DeleteProduct(product_id("007"))).unwrap();
     act(&desk, CatalogueAction::DeleteProduct(product_id("tea"))).unwrap();
     assert_eq!(store.product(desk.shop, &ProductKey::Number(given(1))).unwrap(), None);
-    assert_eq!(put(&desk, vec![product("007", "Spoon")]).0, [given(6)]);
-    assert_eq!(save(&desk, "all", "").unwrap(), Number::new(7).unwrap());
+    assert_eq!(put(&desk, vec![product("007", "Spoon")]).0, [given(8)]);
+    assert_eq!(save(&desk, "all", "").unwrap(), Number::new(9).unwrap());
     // Another shop counts for itself.
-    assert_eq!(put(&Desk::new(store), vec![product("tea", "Tea")]).0, [given(1)]);
+    let elsewhere = Desk::new(store);
+    assert_eq!(put(&elsewhere, vec![product("tea", "Tea")]).0, [given(1)]);
+    assert_eq!(store.variant_number(elsewhere.shop, &small), Ok(None));
+    assert_eq!(store.numbered_variant(elsewhere.shop, given(2)), Ok(None));
 }
 
 pub(crate) fn products_are_listed_by_number(store: &dyn Store) {

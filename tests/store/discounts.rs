@@ -1,17 +1,21 @@
 //! Price rules and codes: made, listed, reserved, used by orders and given back.
 
 use loyalty_core::discount::{
-    BatchOutcome, Cart, CartLine, Customer, CustomerSelection, Parts, PriceRule, Refusal, Stacking,
+    BatchOutcome, Cart, CartLine, Customer, CustomerSelection, Items, Parts, PriceRule, Refusal, TargetSelection,
 };
 use loyalty_core::{
-    CheckoutId, CodeId, Command, CustomerId, LineId, Order, Origin, PriceRuleId, SegmentId, ShopId, Status, Tag,
-    Zone,
+    CheckoutId, CodeId, Command, CustomerId, LineId, Order, Origin, PriceRuleId, ProductId, SegmentId, ShopId,
+    Status, Tag, Zone,
 };
 use loyalty_store::{
     Action, CartQuery, CatalogueAction, Catalogued, CheckoutView, CodeBatch, DiscountAction, Discounted,
-    EmailConflict, Outcome, Presence, ProfileChange, Receipt, SearchQuery, Store, Who,
+    EmailConflict, Outcome, Presence, Product, ProfileChange, Receipt, Rejection, RuleChange, SearchQuery, Store,
+    Variant, Who,
 };
 use loyalty_tests::*;
+
+use crate::catalogue::{product, variant};
+use crate::points::publish;
 
 fn rule_of(parts: Parts) -> Box<PriceRule> {
     Box::new(PriceRule::new(parts, 2).unwrap())
@@ -119,6 +123,65 @@ pub(crate) fn a_rule_is_replaced_by_whoever_has_seen_it(store: &dyn Store) {
     assert_eq!(code(&desk.discount(delete)), "precondition_failed");
     let now = store.price_rule(desk.shop, id).unwrap().unwrap().etag();
     save("-30", &now).unwrap();
+}
+
+/// Each makes its change of what the rule says by then, however long ago it looked.
+pub(crate) fn changes_of_a_rule_go_together(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let id = desk.rule(ten_percent());
+    let change = |change: fn(Parts) -> Parts| DiscountAction::ChangeRule { id, change: RuleChange::new(change) };
+    let limit = change(|parts| Parts { usage_limit: Some(7), ..parts });
+    let emails = change(|parts| Parts {
+        customer_selection: CustomerSelection::Prerequisite,
+        prerequisite_emails: vec![mail("ada@example.com")],
+        ..parts
+    });
+    desk.discount(limit.clone()).unwrap();
+    desk.discount(emails.clone()).unwrap();
+    let seen = store.price_rule(desk.shop, id).unwrap().unwrap();
+    let parts = seen.rule.parts();
+    assert_eq!(
+        (parts.usage_limit, parts.prerequisite_emails.as_slice()),
+        (Some(7), &[mail("ada@example.com")][..])
+    );
+    // Again it is no change, and what makes no rule is none.
+    assert_eq!((desk.discount(limit).unwrap().seq, desk.discount(emails).unwrap().seq), (None, None));
+    let wrong = desk.discount(change(|parts| Parts { title: String::new(), usage_limit: Some(0), ..parts }));
+    let Err(Rejection::InvalidPriceRule(faults)) = wrong else { panic!("{wrong:?}") };
+    let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+    assert_eq!(pointers, ["/title", "/usage_limit"]);
+    assert_eq!(store.price_rule(desk.shop, id).unwrap().unwrap(), seen);
+    desk.discount(DiscountAction::DeleteRule { id, if_match: None }).unwrap();
+    assert_eq!(code(&desk.discount(change(|parts| parts))), "price_rule_not_found");
+}
+
+/// Told in one breath: the rule is looked at with what the catalogue says before it, committed or not.
+pub(crate) fn a_rule_sees_the_catalogue_of_its_moment(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let [small, medium] = ["s", "m"].map(variant);
+    let tea = |variants: &[&Variant]| {
+        let variants = variants.iter().map(|variant| (*variant).clone()).collect();
+        Action::Catalogue(CatalogueAction::PutProducts(vec![Product { variants, ..product("tea", "Tea") }]))
+    };
+    let entitled = Items {
+        products: [ProductId::new("tea").unwrap()].into(),
+        variants: [small.id.clone()].into(),
+        ..Items::default()
+    };
+    let parts = Parts { target_selection: TargetSelection::Entitled, entitled, ..ten_percent() };
+    let rule = || {
+        let rule = rule_of(parts.clone());
+        Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None })
+    };
+    let told: Vec<_> = [tea(&[&small, &medium]), rule(), tea(&[&medium]), rule(), tea(&[&small]), rule()]
+        .into_iter()
+        .map(|action| store.execute(desk.request(action)))
+        .collect();
+    let told: Vec<_> = told.into_iter().map(|pending| decided(pending.wait()).map(drop)).collect();
+    let codes: Vec<_> = told.iter().map(|told| told.as_ref().err().map(Rejection::code)).collect();
+    let refused = Some("invalid_price_rule");
+    assert_eq!(codes, [None, refused, None, None, None, refused]);
+    assert_eq!(store.count_price_rules(desk.shop).unwrap(), 1);
 }
 
 pub(crate) fn the_emails_of_a_rule_stay_out_of_the_journal(store: &dyn Store) {
@@ -400,8 +463,15 @@ pub(crate) fn codes_are_reserved_together_or_not_at_all(store: &dyn Store) {
     assert!(store.customer(desk.shop, &email("new@example.com")).unwrap().is_none());
     let many: Vec<String> = (0..=Cart::MAX_CODES).map(|number| format!("M{number}")).collect();
     for text in &many {
-        desk.code(rule, text);
+        desk.code(desk.rule(limited(1)), text);
     }
+    // What the program would never let apply together is not reserved together.
+    let outcome = reserve(&desk, "c2", &["M0", "M1"], None, "2026-01-01T12:15:00Z");
+    assert_eq!(code(&outcome), "not_combined");
+    assert_eq!(store.checkout(desk.shop, &checkout("c2"), desk.now).unwrap().held, []);
+    desk.act(publish(r#"{"stacking": "all"}"#)).unwrap();
+    desk.code(rule, "TWO");
+    assert_eq!(code(&reserve(&desk, "c2", &["ONE", "TWO"], None, "2026-01-01T12:15:00Z")), "same_rule");
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     assert_eq!(code(&reserve(&desk, "c2", &many, None, "2026-01-01T12:15:00Z")), "too_many_codes");
     held(reserve(&desk, "c2", &many[1..], None, "2026-01-01T12:15:00Z"));
@@ -439,7 +509,7 @@ pub(crate) fn a_rule_is_for_whom_a_saved_search_finds(store: &dyn Store) {
     desk.act(Action::Customer { who, presence, change, conflict, if_match: None, commands: Vec::new() }).unwrap();
     for (customer, want) in [("1", None), ("2", Some("customer_not_eligible"))] {
         let buyer = Customer { id: Some(CustomerId::new(customer).unwrap()), ..Customer::default() };
-        let query = CartQuery { cart: cart(&["VIP"], buyer), checkout: None, stacking: Stacking::default() };
+        let query = CartQuery { cart: cart(&["VIP"], buyer), checkout: None };
         let found = store.cart_facts(desk.shop, query).unwrap().evaluate().unwrap();
         assert_eq!(found.codes[0].outcome.as_ref().err().map(Refusal::code), want);
         let order = format!("o{customer}");
@@ -482,7 +552,7 @@ pub(crate) fn a_cart_is_evaluated_with_all_that_is_known(store: &dyn Store) {
         (customer(Some("2"), None), Some("c1"), None),
     ] {
         let checkout = checkout_id.map(checkout);
-        let query = CartQuery { cart: cart(&["once"], buyer.clone()), checkout, stacking: Stacking::default() };
+        let query = CartQuery { cart: cart(&["once"], buyer.clone()), checkout };
         let found = store.cart_facts(desk.shop, query).unwrap().evaluate().unwrap();
         let refused = found.codes[0].outcome.as_ref().err().map(Refusal::code);
         assert_eq!(refused, want, "{buyer:?} {checkout_id:?}");

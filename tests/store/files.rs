@@ -8,7 +8,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use loyalty_store::{Action, Admin, Catalogue, Failure, NewShop, Presence, Settings, SqliteStore, Store, Who};
+use loyalty_core::VariantId;
+use loyalty_store::{
+    Action, Admin, Catalogue, Failure, NewShop, Number, Presence, Settings, SqliteStore, Store, Who,
+};
 use loyalty_tests::*;
 
 use crate::picture::{Picture, books_add_up};
@@ -172,7 +175,7 @@ fn a_newer_format_is_refused_by_name() {
     drop(place.open());
     place.sql().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(place.file()).unwrap();
-    let newer = Failure::TooNew { found: 99, known: 4 };
+    let newer = Failure::TooNew { found: 99, known: 5 };
     assert_eq!(SqliteStore::open(&place.file(), &Settings::default()).unwrap_err(), newer);
     assert_eq!(Admin::open(&place.file()).unwrap_err(), newer);
     assert!(std::fs::read(place.file()).unwrap() == before, "the file was changed");
@@ -187,7 +190,7 @@ fn an_older_format_is_moved_to_the_newest() {
     desk.tell(&id("1"), vec![add(5)]).unwrap();
     let (shop, before) = (desk.shop, Picture::of(&store));
     drop(store);
-    let first = "DROP TABLE numbering; DROP TABLE product; DROP TABLE category; DROP TABLE saved_search;
+    let first = "DROP TABLE variant; DROP TABLE numbering; DROP TABLE product; DROP TABLE category; DROP TABLE saved_search;
         DROP INDEX account_due; DROP TABLE sweep; ALTER TABLE account DROP COLUMN due;
         ALTER TABLE customer DROP COLUMN birthday_set_at; ALTER TABLE customer DROP COLUMN steady_since;
         ALTER TABLE customer DROP COLUMN household; DROP TABLE claim;
@@ -199,7 +202,33 @@ fn an_older_format_is_moved_to_the_newest() {
     assert_eq!(Picture::of(&store), before);
     assert_eq!(store.count_products(shop), Ok(0));
     let version: i64 = place.sql().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 4);
+    assert_eq!(version, 5);
+}
+
+/// What variants were numbered by before it was kept which number is whose. Then each product counted for itself.
+#[test]
+fn variants_of_an_older_format_keep_their_numbers() {
+    let place = Place::new();
+    let shop = Desk::new(&place.open()).shop;
+    let older = format!(
+        r#"DROP TABLE variant; PRAGMA user_version = 4;
+        INSERT INTO numbering VALUES ({shop}, 3);
+        INSERT INTO product VALUES
+            ({shop}, {given} + 1, 'tea', '{{"id":"tea","title":"Tea","variants":[{{"id":"77"}},{{"id":"s"}}]}}',
+             '[77,' || ({given} + 2) || ']', 0, 0),
+            ({shop}, 8, '8', '{{"id":"8","title":"Cup","variants":[{{"id":"s"}}]}}', '[' || ({given} + 3) || ']', 0, 0),
+            ({shop}, 9, '9', '{{"id":"9","title":"Mug"}}', '[]', 0, 0);"#,
+        given = 1_i64 << 52,
+    );
+    place.sql().execute_batch(&older).unwrap();
+    let store = place.open();
+    let (small, given) = (VariantId::new("s").unwrap(), |count| Number::of(None, count));
+    for number in [2, 3] {
+        assert_eq!(store.numbered_variant(shop, given(number)), Ok(Some(small.clone())));
+    }
+    assert_eq!(store.numbered_variant(shop, Number::new(77).unwrap()), Ok(None));
+    assert_eq!(store.variant_number(shop, &small), Ok(Some(given(2))));
+    assert_eq!(store.count_products(shop), Ok(3));
 }
 
 #[test]

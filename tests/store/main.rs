@@ -186,6 +186,8 @@ conformance! {
     discounts:
         a_rule_is_made_changed_listed_and_deleted
         a_rule_is_replaced_by_whoever_has_seen_it
+        changes_of_a_rule_go_together
+        a_rule_sees_the_catalogue_of_its_moment
         the_emails_of_a_rule_stay_out_of_the_journal
         a_code_is_typed_once_in_a_shop
         codes_are_renamed_switched_and_removed

@@ -70,20 +70,26 @@ fn points_are_spent_once() {
     });
 }
 
-/// How many rounds each race for a code has: `RACE_ROUNDS` for more of them.
-fn rounds() -> usize {
-    std::env::var("RACE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(60)
+/// How many rounds a race has whose rounds cost much: `RACE_ROUNDS` for another number, of all races.
+const SOME: usize = 60;
+
+/// How many rounds a race has whose rounds cost little.
+const MANY: usize = 500;
+
+fn rounds(usual: usize) -> usize {
+    std::env::var("RACE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(usual)
 }
 
 /// Sixty-four race in each round, told to do the same each in their own name; who won it is counted.
 fn race_for_one(
     store: &dyn Store,
+    usual_rounds: usize,
     prepare: impl Fn(&Desk<'_>, usize) + Sync,
     try_it: impl Fn(&Desk<'_>, usize, usize) -> bool + Sync,
 ) {
     const THREADS: usize = 64;
     let (desk, barrier) = (Desk::new(store), Barrier::new(THREADS));
-    let winners: Vec<AtomicI64> = (0..rounds()).map(|_| AtomicI64::new(0)).collect();
+    let winners: Vec<AtomicI64> = (0..rounds(usual_rounds)).map(|_| AtomicI64::new(0)).collect();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let (winners, barrier, prepare, try_it) = (&winners, &barrier, &prepare, &try_it);
@@ -110,7 +116,7 @@ fn one_use_left(desk: &Desk<'_>, round: usize) {
 #[test]
 fn a_code_with_one_use_left_is_used_by_one_order() {
     on_each_store(|store| {
-        race_for_one(store, one_use_left, |desk, round, thread| {
+        race_for_one(store, SOME, one_use_left, |desk, round, thread| {
             let (order, code) = (format!("o{round}-{thread}"), format!("round{round}"));
             let told = desk.order(Some(&id(&thread.to_string())), paid_with(&order, "10", &[&code]));
             told.is_ok_and(|receipt| receipt.codes.iter().any(|code| code.outcome.is_ok()))
@@ -121,7 +127,7 @@ fn a_code_with_one_use_left_is_used_by_one_order() {
 #[test]
 fn a_code_with_one_use_left_is_reserved_by_one_checkout() {
     on_each_store(|store| {
-        race_for_one(store, one_use_left, |desk, round, thread| {
+        race_for_one(store, MANY, one_use_left, |desk, round, thread| {
             let checkout = CheckoutId::new(format!("c{round}-{thread}")).unwrap();
             let (codes, until) = (vec![typed(&format!("round{round}"))], at("2026-01-01T13:00:00Z"));
             let (customer, segments) = (None, Vec::new());
@@ -141,7 +147,7 @@ fn points_buy_one_reward() {
             }
             desk.tell(&id("1"), vec![set_balance(190)]).unwrap();
         };
-        race_for_one(store, prepare, |desk, round, thread| {
+        race_for_one(store, MANY, prepare, |desk, round, thread| {
             let entropy = u128::try_from(round * 64 + thread).unwrap().to_be_bytes();
             let (who, reward) = (id("1"), RewardId::new("five").unwrap());
             let issue = RedemptionAction::Issue { who, reward, amount: None, entropy };
@@ -167,7 +173,7 @@ fn a_text_becomes_one_code() {
         let prepare = |desk: &Desk<'_>, round| {
             rules.lock().unwrap().insert(round, desk.rule(ten_percent()));
         };
-        race_for_one(store, prepare, |desk, round, _| {
+        race_for_one(store, SOME, prepare, |desk, round, _| {
             let rule = rules.lock().unwrap()[&round];
             desk.discount(DiscountAction::AddCode { rule, text: typed(&format!("TEXT{round}")) }).is_ok()
         });

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loyalty_core::discount::{CustomerSelection, Parts, PriceRule};
+use loyalty_core::discount::{CustomerSelection, Items, Parts, PriceRule, TargetSelection};
 use loyalty_core::proptest::{expiring_programs, facts, programs, tags, tier_ids, whole_programs};
 use loyalty_core::{
     AccountId, Amount, CheckoutId, CodeId, Command, ManualTier, PriceRuleId, Program, ProgramVersion,
@@ -15,8 +15,8 @@ use loyalty_core::{
 };
 use loyalty_store::{
     Action, CatalogueAction, Change, DiscountAction, Discounts, EmailConflict, MemoryStore, Number, Presence,
-    Product, ProfileChange, RedemptionAction, RedemptionView, Redemptions, Request, SearchQuery, Settings,
-    SqliteStore, Store, Who,
+    Product, ProfileChange, RedemptionAction, RedemptionView, Redemptions, Request, RuleChange, SearchQuery,
+    Settings, SqliteStore, Store, Who,
 };
 use loyalty_tests::*;
 use proptest::collection::vec;
@@ -160,6 +160,10 @@ fn about_discounts() -> impl Strategy<Value = Action> {
         rule: Box::new(rule),
         if_match: None,
     });
+    let amend = (rule(), of(1..3_u64)).prop_map(|(id, usage_limit)| DiscountAction::ChangeRule {
+        id,
+        change: RuleChange::new(move |parts| Parts { usage_limit, ..parts }),
+    });
     let change = (rule(), code(), of(code_text().prop_map(typed)), of(any::<bool>()));
     let reserve =
         (checkout_id(), codes(), of(who()), 0..90_i64).prop_map(|(checkout, codes, customer, minutes)| {
@@ -169,6 +173,7 @@ fn about_discounts() -> impl Strategy<Value = Action> {
     let release = (checkout_id(), of(code_text().prop_map(typed)));
     let actions = prop_oneof![
         4 => save,
+        2 => amend,
         1 => rule().prop_map(|id| DiscountAction::DeleteRule { id, if_match: None }),
         6 => (rule(), code_text()).prop_map(|(rule, text)| DiscountAction::AddCode { rule, text: typed(text) }),
         2 => (rule(), vec(code_text().prop_map(str::to_owned), 0..4))
@@ -199,11 +204,19 @@ fn about_redemptions() -> impl Strategy<Value = Action> {
 
 fn price_rule() -> impl Strategy<Value = PriceRule> {
     let emails = vec(address().prop_map(mail), 0..2);
-    (of(1..3_u64), any::<bool>(), emails).prop_map(|(usage_limit, once_per_customer, prerequisite_emails)| {
-        let customer_selection =
-            if prerequisite_emails.is_empty() { CustomerSelection::All } else { CustomerSelection::Prerequisite };
-        let parts =
-            Parts { usage_limit, once_per_customer, customer_selection, prerequisite_emails, ..ten_percent() };
+    let goods = (select(&["7", "tea"][..]), select(&["1", "s", "m"][..])).prop_map(|(product, variant)| Items {
+        products: [product.parse().unwrap()].into(),
+        variants: [variant.parse().unwrap()].into(),
+        ..Items::default()
+    });
+    (of(1..3_u64), any::<bool>(), emails, weighted(0.3, goods)).prop_map(|(usage_limit, once, emails, goods)| {
+        let mut parts = Parts { usage_limit, once_per_customer: once, ..ten_percent() };
+        if !emails.is_empty() {
+            (parts.customer_selection, parts.prerequisite_emails) = (CustomerSelection::Prerequisite, emails);
+        }
+        if let Some(entitled) = goods {
+            (parts.target_selection, parts.entitled) = (TargetSelection::Entitled, entitled);
+        }
         PriceRule::new(parts, 2).unwrap()
     })
 }
@@ -427,7 +440,9 @@ impl Pair {
             *id = rules.get(place).map_or(PriceRuleId(999), |rule| rule.id);
         };
         match action {
-            DiscountAction::SaveRule { id: Some(id), .. } | DiscountAction::DeleteRule { id, .. } => rule(id),
+            DiscountAction::SaveRule { id: Some(id), .. }
+            | DiscountAction::ChangeRule { id, .. }
+            | DiscountAction::DeleteRule { id, .. } => rule(id),
             DiscountAction::AddCode { rule: of, .. } | DiscountAction::AddCodes { rule: of, .. } => rule(of),
             DiscountAction::ChangeCode { rule: of, code, .. } | DiscountAction::RemoveCode { rule: of, code } => {
                 rule(of);

@@ -1,6 +1,6 @@
 //! Redemptions: points, price rule and code in one transaction; used by orders, given back, read in pages.
 
-use loyalty_core::discount::{Cart, CartLine, Customer, Stacking};
+use loyalty_core::discount::{Cart, CartLine, Customer};
 use loyalty_core::{Command, CustomerId, LineId, Points, RedemptionId, RewardId};
 use loyalty_store::{
     Action, CartQuery, DiscountAction, Outcome, Receipt, RedemptionAction, RedemptionView, Rejection, Store, Who,
@@ -57,7 +57,7 @@ fn with_code(desk: &Desk<'_>, customer: &str, text: &str) -> Result<String, &'st
     };
     let customer = Customer { id: CustomerId::new(customer).ok(), ..Customer::default() };
     let cart = Cart { lines: vec![line], codes: vec![typed(text)], customer, at: desk.now, ..Cart::default() };
-    let query = CartQuery { cart, checkout: None, stacking: Stacking::default() };
+    let query = CartQuery { cart, checkout: None };
     let found = desk.store.cart_facts(desk.shop, query).unwrap().evaluate().unwrap();
     let outcome = found.codes[0].outcome.as_ref();
     outcome.map(|_| found.lines[0].left.to_string()).map_err(loyalty_core::discount::Refusal::code)

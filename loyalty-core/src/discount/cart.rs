@@ -88,6 +88,8 @@ pub struct Customer {
     pub account: Option<AccountId>,
     /// The shop's id.
     pub id: Option<CustomerId>,
+    /// What else they are called in lists of customers: a store gives a number to guests, who have no id.
+    pub aliases: BTreeSet<CustomerId>,
     /// The e-mail address.
     pub email: Option<Email>,
     /// The segments and saved searches that the customer is in.

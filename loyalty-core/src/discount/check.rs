@@ -1,6 +1,6 @@
 //! What a price rule must hold as a whole: Shopify's documented constraints, and what follows from ours.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
@@ -244,17 +244,21 @@ fn check_bundle(parts: &Parts, minor_digits: u32, faults: &mut Faults) {
 }
 
 /// Variants whose product is in the same list of entitlements or prerequisites.
-pub(super) fn variants(parts: &Parts, product_of: impl Fn(&VariantId) -> Option<ProductId>) -> Vec<Fault> {
+pub(super) fn variants<E>(
+    parts: &Parts,
+    mut variants_of: impl FnMut(&ProductId) -> Result<Vec<VariantId>, E>,
+) -> Result<Vec<Fault>, E> {
     let mut faults = Faults(Vec::new());
     for (items, [products, field, _]) in [(&parts.entitled, ENTITLED), (&parts.prerequisites, PREREQUISITE)] {
-        let twice: BTreeSet<_> = items
-            .variants
-            .iter()
-            .filter(|variant| product_of(variant).is_some_and(|product| items.products.contains(&product)))
-            .collect();
-        for variant in twice {
-            faults.add(field, "contradiction", format!("variant {variant} is of a product in {products}"));
+        let mut twice = BTreeMap::new();
+        for product in items.products.iter().filter(|_| !items.variants.is_empty()) {
+            let named = variants_of(product)?.into_iter().filter(|variant| items.variants.contains(variant));
+            twice.extend(named.map(|variant| (variant, product)));
+        }
+        for (variant, product) in twice {
+            let detail = format!("variant {variant} is of product {product}, which is in {products}");
+            faults.add(field, "contradiction", detail);
         }
     }
-    faults.0
+    Ok(faults.0)
 }

@@ -169,7 +169,7 @@ impl From<Code> for String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet, HashSet};
 
     use super::*;
 
@@ -211,6 +211,36 @@ mod tests {
         assert_eq!(codes.len(), 80);
         let space = (0..20).try_fold(1_u128, |space, _| space.checked_mul(23)).unwrap();
         assert!(space > 1 << 90);
+    }
+
+    /// A million codes of random bytes, none of them twice; with 36 bits some would be. In the first of them every
+    /// symbol stands in every place as often as another.
+    #[test]
+    fn a_million_codes_differ() {
+        const COUNTED: u32 = 20_000;
+        let mut state = 0_u64;
+        let mut random = || {
+            // SplitMix64.
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (mixed ^ (mixed >> 31)).to_be_bytes()
+        };
+        let mut codes = HashSet::new();
+        let mut counts = BTreeMap::<(usize, char), u32>::new();
+        for number in 0..1_000_000 {
+            let entropy = [random(), random()].concat().try_into().unwrap();
+            let code = Code::generate("", entropy).unwrap();
+            for place in code.as_str().char_indices().filter(|(_, symbol)| number < COUNTED && *symbol != '-') {
+                counts.entry(place).and_modify(|count| *count = count.saturating_add(1)).or_insert(1);
+            }
+            assert!(codes.insert(code.key().to_owned()), "{code} is there already");
+        }
+        assert_eq!(counts.len(), 20 * 23);
+        let even = COUNTED.div_euclid(23);
+        // Eight times the standard deviation.
+        let strange: Vec<_> = counts.iter().filter(|(_, count)| count.abs_diff(even) > 231).collect();
+        assert!(strange.is_empty(), "{strange:?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::code::Code;
 use super::decide::CodeFacts;
 use super::evaluation::{Applied, CodeOutcome, Evaluation, LineTotal, Share};
 use super::plan::{Plan, Unplanned};
-use super::price_rule::Class;
+use super::price_rule::{Class, PriceRule};
 use super::refusal::Refusal;
 use crate::id::{CodeId, LineId, PriceRuleId};
 
@@ -36,6 +36,35 @@ impl Stacking {
         ("one_per_class", Self::OnePerClass),
         ("all", Self::All),
     ];
+
+    /// Whether it is the default.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Why a code can apply beside another one in no cart at all; none where some cart may have both. For
+    /// whoever has no cart: which of the two would save more is not asked. Each comes with its rule.
+    pub fn clash(
+        self,
+        (held, held_of, held_rule): (&Code, PriceRuleId, &PriceRule),
+        (new, new_of, new_rule): (&Code, PriceRuleId, &PriceRule),
+    ) -> Option<Refusal> {
+        let with = held.clone();
+        if held_of == new_of {
+            return Some(Refusal::SameRule { with });
+        }
+        for (code, rule) in [(held, held_rule), (new, new_rule)] {
+            if rule.parts().individual_use {
+                return Some(Refusal::IndividualUse { with: code.clone() });
+            }
+        }
+        let combined = match self {
+            Self::Exclusive | Self::Best => false,
+            Self::OnePerClass => held_rule.class() != new_rule.class(),
+            Self::All => true,
+        };
+        (!combined).then_some(Refusal::NotCombined { with })
+    }
 }
 
 /// A code that could apply.

@@ -1,4 +1,4 @@
-//! What codes do to a cart: as data, and as a sentence for the customer.
+//! What codes do to a cart: as data, as a sentence for the shop, and as one for the customer.
 
 use std::fmt;
 
@@ -102,6 +102,20 @@ pub struct Share {
     pub amount: Amount,
 }
 
+impl CodeOutcome {
+    /// What a shopper may be told. The text that it has otherwise is for the shop.
+    pub fn public_text(&self) -> String {
+        match &self.outcome {
+            Ok(_) => self.to_string(),
+            Err(refusal) => not_applied(&self.code, &refusal.public_text()),
+        }
+    }
+}
+
+fn not_applied(code: &Code, why: &str) -> String {
+    format!("{code} does not apply: {why}.")
+}
+
 impl fmt::Display for CodeOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { code, outcome } = self;
@@ -112,7 +126,7 @@ impl fmt::Display for CodeOutcome {
             Ok(_) => {
                 write!(f, "{code} is accepted, but there is nothing left to take off; it is not used up.")
             }
-            Err(refusal) => write!(f, "{code} does not apply: {refusal}."),
+            Err(refusal) => f.write_str(&not_applied(code, &refusal.to_string())),
         }
     }
 }

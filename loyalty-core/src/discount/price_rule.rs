@@ -63,9 +63,16 @@ impl PriceRule {
     }
 
     /// A rule may name a product or variants of it, not both: each variant that contradicts that, for a
-    /// caller who knows the products.
-    pub fn faults_of_variants(&self, product_of: impl Fn(&VariantId) -> Option<ProductId>) -> Vec<Fault> {
-        check::variants(&self.parts, product_of)
+    /// caller who knows the products. `variants_of` is asked of the rule's products, and only where the rule
+    /// names variants as well.
+    ///
+    /// # Errors
+    /// Those of `variants_of`.
+    pub fn faults_of_variants<E>(
+        &self,
+        variants_of: impl FnMut(&ProductId) -> Result<Vec<VariantId>, E>,
+    ) -> Result<Vec<Fault>, E> {
+        check::variants(&self.parts, variants_of)
     }
 
     /// What was configured.
@@ -106,7 +113,7 @@ impl PriceRule {
     pub fn admits(&self, customer: &Customer) -> bool {
         let parts = &self.parts;
         parts.customer_selection == CustomerSelection::All
-            || customer.id.as_ref().is_some_and(|id| parts.prerequisite_customer_ids.contains(id))
+            || customer.id.iter().chain(&customer.aliases).any(|id| parts.prerequisite_customer_ids.contains(id))
             || customer.email.as_ref().is_some_and(|email| parts.prerequisite_emails.contains(email))
             || !parts.customer_segment_prerequisite_ids.is_disjoint(&customer.segments)
             || !parts.prerequisite_saved_search_ids.is_disjoint(&customer.segments)

@@ -4,8 +4,15 @@ use super::code::Code;
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
 
-/// Why a code takes nothing off a cart, or cannot be reserved or used. The text is for whoever holds the
-/// shop's key; [`Refusal::public_code`] is what a shopper may learn.
+/// Why a code takes nothing off a cart, or cannot be reserved or used. Its code and text are for whoever holds
+/// the shop's key; [`Refusal::public_code`] and [`Refusal::public_text`] are what a shopper may learn.
+///
+/// # Example: the shop learns why, a shopper only that
+/// ```
+/// use loyalty_core::discount::Refusal;
+/// assert_eq!(Refusal::UsedUp.to_string(), "the code has been used up");
+/// assert_eq!(Refusal::UsedUp.public_text(), Refusal::Unknown.public_text());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -122,8 +129,8 @@ impl Refusal {
         }
     }
 
-    /// What the public may learn: one answer for everything that would tell a guesser that a code exists.
-    pub fn public_code(&self) -> &'static str {
+    /// Whether the reason would tell a guesser that the code exists: the public gets one answer for all of them.
+    pub fn is_secret(&self) -> bool {
         match self {
             Self::AlreadyUsed
             | Self::CustomerNotEligible
@@ -132,7 +139,7 @@ impl Refusal {
             | Self::Expired { .. }
             | Self::NotYetValid { .. }
             | Self::Unknown
-            | Self::UsedUp => "code_not_valid",
+            | Self::UsedUp => true,
             Self::CountryNotEntitled
             | Self::Duplicate
             | Self::IndividualUse { .. }
@@ -143,7 +150,17 @@ impl Refusal {
             | Self::NotCombined { .. }
             | Self::PrerequisitesNotMet
             | Self::SameRule { .. }
-            | Self::ShippingPriceAboveMaximum { .. } => self.code(),
+            | Self::ShippingPriceAboveMaximum { .. } => false,
         }
+    }
+
+    /// The stable code of what the public may learn.
+    pub fn public_code(&self) -> &'static str {
+        if self.is_secret() { "code_not_valid" } else { self.code() }
+    }
+
+    /// The same in words.
+    pub fn public_text(&self) -> String {
+        if self.is_secret() { "the code is not valid".to_owned() } else { self.to_string() }
     }
 }

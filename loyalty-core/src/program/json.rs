@@ -16,6 +16,7 @@ use super::{
 };
 use crate::amount::{Amount, Points, Rounding};
 use crate::calendar::{Boundary, Timestamp};
+use crate::discount::Stacking;
 use crate::order::Status;
 
 impl Program {
@@ -186,6 +187,7 @@ impl<'a> At<'a> {
             "referrals",
             "rewards",
             "redemption",
+            "stacking",
         ];
         let Some(members) = self.members(&known, faults) else { return parts };
         let statuses = Status::ALL.map(|status| (status.name(), status));
@@ -218,6 +220,7 @@ impl<'a> At<'a> {
             Some(at.list(faults).iter().filter_map(|reward| reward.reward(faults)).collect())
         });
         members.read("redemption", &mut parts.redemption, |at| at.redemption_terms(faults));
+        members.read("stacking", &mut parts.stacking, |at| at.named(&Stacking::NAMES, faults));
         parts
     }
 

@@ -14,6 +14,7 @@ use crate::amount::{Amount, Points, Rate, Rounding};
 use crate::award::{Limit, Quota, Span};
 use crate::calendar::{Boundary, Period, Timestamp};
 use crate::command::{Command, Excess};
+use crate::discount::Stacking;
 use crate::event::{Grounds, ManualTier};
 use crate::id::{ActionId, CategoryId, LineId, OrderId, ProductId, RefundId, RewardId, RuleId, Tag, TierId};
 use crate::order::{Line, Order, Origin, Quantity, Refund, Refunded, Status};
@@ -145,10 +146,11 @@ pub fn whole_programs() -> impl Strategy<Value = Program> {
         }),
     ];
     let times = (weighted(0.5, days()), expiry, weighted(0.4, days()), weighted(0.4, days()));
-    let whole = (programs(), times, tierings(), campaigns(), vec(limits(), 0..2));
-    whole.prop_filter_map("a valid program", |(program, times, tiering, campaigns, limits)| {
+    let stacking = select(&Stacking::NAMES[..]);
+    let whole = (programs(), times, tierings(), campaigns(), vec(limits(), 0..2), stacking);
+    whole.prop_filter_map("a valid program", |(program, times, tiering, campaigns, limits, (_, stacking))| {
         let (hold, expiry, term, grace) = times;
-        let mut parts = Parts { hold: hold.flatten(), expiry, ..program.parts().clone() };
+        let mut parts = Parts { hold: hold.flatten(), expiry, stacking, ..program.parts().clone() };
         let (thresholds, mut tiering, entry) = tiering;
         (tiering.term, tiering.grace) = (term.flatten().or(tiering.term), grace.flatten());
         let mut threshold = Amount::ZERO;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use loyalty_core::CheckoutId;
-use loyalty_core::discount::{Code, DiscountRejection, Refusal};
+use loyalty_core::discount::{Code, Refusal};
 use loyalty_store::{Action, DiscountAction, Discounted, Receipt, Rejection};
 
 use super::discount_codes::cart_subjects;
@@ -23,7 +23,7 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Work, Problem> {
     Ok(Work::scan(move |store| {
         let facts = store.cart_facts(shop.id, query).map_err(refuse::failure)?;
         let found = facts.evaluate().map_err(|error| refused(&error))?;
-        for _ in found.codes.iter().filter(|code| code.outcome.as_ref().is_err_and(is_secret)) {
+        for _ in found.codes.iter().filter(|code| code.outcome.as_ref().is_err_and(Refusal::is_secret)) {
             throttle.fail(&subjects, now);
         }
         Ok(Answer::ok(&CartAnswer::new(&found, shop.currency)))
@@ -37,8 +37,7 @@ pub(crate) fn reserve(call: &Call<'_>) -> Result<Work, Problem> {
     let (throttle, subjects, now) = (Arc::clone(call.throttle), cart_subjects(call, asker), call.now);
     throttle.admit(&subjects, now)?;
     Ok(Work::write(Action::Discount(action), StatusCode::OK, of_receipt, move |rejection| {
-        if matches!(rejection, Rejection::CodeRefused { reason: DiscountRejection::Refused(refusal), .. } if is_secret(refusal))
-        {
+        if rejection.refusal().is_some_and(Refusal::is_secret) {
             throttle.fail(&subjects, now);
         }
         if rejection.code() == "invalid_reservation_period" {
@@ -47,11 +46,6 @@ pub(crate) fn reserve(call: &Call<'_>) -> Result<Work, Problem> {
         let Rejection::CodeRefused { place, .. } = rejection else { return Some("/codes".to_owned()) };
         Some(format!("/codes/{place}"))
     }))
-}
-
-/// Whether the public must not learn the reason.
-fn is_secret(refusal: &Refusal) -> bool {
-    refusal.public_code() == Refusal::Unknown.public_code()
 }
 
 /// `GET /v1/checkouts/{checkout_id}/codes`

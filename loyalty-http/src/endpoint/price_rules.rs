@@ -14,8 +14,8 @@ use crate::wire::value::number;
 
 /// `POST /v1/price-rules`
 pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
-    let parts = call.body::<PriceRuleBody>()?.apply(Parts { starts_at: call.now, ..Parts::default() })?;
-    let rule = checked(parts, call.shop()?.minor_digits())?;
+    let parts = call.body::<PriceRuleBody>()?.apply(Parts { starts_at: call.now, ..Parts::default() });
+    let rule = checked(parts, call.shop()?.minor_digits(), "")?;
     let action = Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None });
     Ok(Work::write(action, StatusCode::CREATED, of_receipt, |_| None))
 }
@@ -24,8 +24,9 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
 pub(crate) fn put(call: &Call<'_>) -> Result<Work, Problem> {
     let body = call.body::<PriceRuleBody>()?;
     let known = find(call)?;
-    let parts = body.apply(Parts { starts_at: known.rule.parts().starts_at, ..Parts::default() })?;
-    let rule = checked(parts, call.shop()?.minor_digits())?;
+    let starts_at = known.rule.parts().starts_at;
+    let parts = body.apply(Parts { starts_at, ..Parts::default() });
+    let rule = checked(parts, call.shop()?.minor_digits(), "")?;
     let if_match = call.if_match()?.map(str::to_owned);
     let action = Action::Discount(DiscountAction::SaveRule { id: Some(known.id), rule, if_match });
     Ok(Work::write(action, StatusCode::OK, of_receipt, |no| Some(blame(no).to_owned())))
@@ -40,7 +41,11 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
 }
 
 fn blame(rejection: &Rejection) -> &'static str {
-    if rejection.code() == "precondition_failed" { "If-Match" } else { "price_rule_id" }
+    match rejection.code() {
+        "precondition_failed" => "If-Match",
+        "invalid_price_rule" => "",
+        _ => "price_rule_id",
+    }
 }
 
 fn of_receipt(receipt: &Receipt) -> Vec<u8> {

@@ -4,6 +4,7 @@ use loyalty_core::Rejection as Refusal;
 use loyalty_store::{Failure, Rejection};
 
 use crate::problem::{ErrorStatus, Problem};
+use crate::wire::price_rule;
 
 /// Something broke. What it was goes to the log; the client learns whether to try again.
 pub(crate) fn failure(failure: Failure) -> Problem {
@@ -23,8 +24,12 @@ pub(crate) fn unknown_outcome(cause: impl std::fmt::Display) -> Problem {
     Problem::new(ErrorStatus::UNAVAILABLE, "outcome_unknown", detail).caused_by(cause).retry_after(1)
 }
 
-/// The answer is no: 404 for what is not there, 409 and 412 for what is there otherwise, else 422.
+/// The answer is no: 404 for what is not there, 409 and 412 for what is there otherwise, else 422. Faults of a
+/// price rule are pointed at below `param`.
 pub(crate) fn rejection(rejection: &Rejection, param: Option<String>) -> Problem {
+    if let Rejection::InvalidPriceRule(faults) = rejection {
+        return price_rule::invalid(faults, param.as_deref().unwrap_or_default());
+    }
     let status = match rejection {
         Rejection::CategoryNotFound
         | Rejection::CodeNotFound
@@ -57,12 +62,15 @@ pub(crate) fn no_customer() -> Problem {
     rejection(&Rejection::CustomerNotFound, Some("customer_id".to_owned()))
 }
 
-/// The numbers of a rejection, for programs.
+/// What else a rejection tells programs: its numbers, and what a shopper may be shown.
 fn figures(problem: Problem, rejection: &Rejection) -> Problem {
     if let Rejection::ProgramChanged { current } = rejection {
         problem.figure("current", i64::from(current.0))
     } else if let Rejection::Rules(Refusal::InsufficientPoints { have, need }) = rejection {
         problem.figure("have", have.get()).figure("need", need.get())
+    } else if let Some(refusal) = rejection.refusal() {
+        let text = sentence(&refusal.public_text());
+        problem.figure("public_reason", refusal.public_code().to_owned()).figure("public_text", text)
     } else if let Rejection::Rules(Refusal::ReferralRefused { reason }) = rejection {
         problem.figure("reason", reason.name().to_owned())
     } else if let Rejection::Rules(Refusal::RefundExceedsOrder { left, total }) = rejection {

@@ -10,12 +10,14 @@
 //! Ids are JSON numbers. Why an id of the shop's that is a number stays that number, and what the others get,
 //! is told at [`Number`]; `own_id` is the shop's id as it is. A customer is found by the account's number as
 //! well: a guest who turns out to be the customer 42 is 42 from then on, and still there by the old number.
-//! Variants of two products have the same number only where the shop gave them the same numeric id.
+//! Variants of two products have the same number only where the shop gave them the same id, by which price rules
+//! name them.
 //!
 //! Orders, points and the program are at `/v1` alone.
 
 pub(crate) mod customers;
 pub(crate) mod discount_codes;
+mod names;
 pub(crate) mod price_rules;
 pub(crate) mod products;
 pub(crate) mod saved_searches;

@@ -2,7 +2,7 @@
 
 use loyalty_core::discount::{
     Applied, Cart, CartError, CartLine, Class, Code as DiscountCode, CodeOutcome, Customer, Evaluation, LineTotal,
-    ShippingLine, Stacking,
+    ShippingLine,
 };
 use loyalty_core::{
     Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, ProductId, SegmentId,
@@ -11,8 +11,7 @@ use loyalty_core::{
 use loyalty_store::{CartQuery, DiscountAction, Shop, Who};
 use serde::{Deserialize, Serialize};
 
-use super::json::Code;
-use super::json::field::{FromText, Refusal, Text, Timestamp as TimeField};
+use super::json::field::{Text, Timestamp as TimeField};
 use super::price_rule::AnyId;
 use super::value::Parsed;
 use crate::endpoint::refuse::sentence;
@@ -38,7 +37,6 @@ pub(crate) struct CartBody {
     currency: Option<Parsed<Currency>>,
     codes: Option<Vec<Parsed<DiscountCode>>>,
     checkout_id: Option<Parsed<CheckoutId>>,
-    stacking: Option<Parsed<Stacking>>,
     /// The shopper's address, so that guessing is slowed for them alone.
     address: Option<Text<255>>,
 }
@@ -63,18 +61,6 @@ struct ShippingBody {
     price: Parsed<Amount>,
 }
 
-impl FromText for Stacking {
-    const EXPECTED: &'static str = "a policy such as \"one_per_class\"";
-
-    fn from_text(text: &str) -> Result<Self, Refusal> {
-        let known = Self::NAMES.iter().find(|(name, _)| *name == text).map(|(_, policy)| *policy);
-        known.ok_or_else(|| {
-            let sentence = "This must be exclusive, best, one_per_class or all.".to_owned();
-            Refusal { code: Code::InvalidValue, sentence }
-        })
-    }
-}
-
 /// Who asks, for the throttle.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Asker {
@@ -90,10 +76,10 @@ impl BuyerBody {
 
     fn customer(self) -> Customer {
         Customer {
-            account: None,
             id: self.customer_id.map(|id| id.0),
             email: self.email.map(|email| email.0),
             segments: segments(self.segment_ids).into_iter().collect(),
+            ..Customer::default()
         }
     }
 }
@@ -133,8 +119,7 @@ impl CartBody {
             at: now,
         };
         let checkout = self.checkout_id.map(|checkout| checkout.0);
-        let stacking = self.stacking.map(|policy| policy.0).unwrap_or_default();
-        Ok((CartQuery { cart, checkout, stacking }, asker))
+        Ok((CartQuery { cart, checkout }, asker))
     }
 }
 
@@ -193,20 +178,21 @@ impl<'a> From<&'a LineTotal> for TotalAnswer<'a> {
     }
 }
 
-/// One code: what it takes off which line, or why it does not apply.
+/// One code: what it takes off which line, or why it does not apply. All of that is for the shop; of a code that
+/// does not apply, a shopper may be shown what is called public, and nothing else.
 #[derive(Debug, Serialize)]
 struct OutcomeAnswer<'a> {
     code: &'a str,
     applied: bool,
     #[serde(skip_serializing_if = "Option::is_none", flatten)]
     taken: Option<TakenAnswer<'a>>,
-    /// For the shop alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
-    /// What a shopper may learn: not whether the code exists.
+    text: String,
+    /// One answer for every reason that would tell whether the code exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_reason: Option<&'static str>,
-    text: String,
+    public_text: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -232,8 +218,9 @@ impl<'a> From<&'a CodeOutcome> for OutcomeAnswer<'a> {
             applied: refusal.is_none(),
             taken: outcome.outcome.as_ref().ok().map(TakenAnswer::from),
             reason: refusal.map(loyalty_core::discount::Refusal::code),
-            public_reason: refusal.map(loyalty_core::discount::Refusal::public_code),
             text: outcome.to_string(),
+            public_reason: refusal.map(loyalty_core::discount::Refusal::public_code),
+            public_text: outcome.public_text(),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::problem::{Fault, Problem};
 
 /// A price rule to be made or changed. What is absent stays, what is null is cleared. What stands behind the
 /// blank line can't be changed; it is part of the last answer, which clients send back.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct PriceRuleBody {
     title: Change<Text<255>>,
@@ -46,7 +46,7 @@ pub(crate) struct PriceRuleBody {
     prerequisite_product_ids: Change<Vec<AnyId<ProductId>>>,
     prerequisite_variant_ids: Change<Vec<AnyId<VariantId>>>,
     prerequisite_collection_ids: Change<Vec<AnyId<CategoryId>>>,
-    prerequisite_subtotal_range: Change<AtLeast<Exact>>,
+    prerequisite_subtotal_range: Change<AtLeast<ExactAmount>>,
     prerequisite_quantity_range: Change<AtLeast<u64>>,
     prerequisite_shipping_price_range: Change<AtMost>,
     prerequisite_to_entitlement_quantity_ratio: Change<RatioBody>,
@@ -78,7 +78,7 @@ struct AtLeast<T> {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AtMost {
-    less_than_or_equal_to: Option<Exact>,
+    less_than_or_equal_to: Option<ExactAmount>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -91,7 +91,7 @@ struct RatioBody {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PurchaseBody {
-    prerequisite_amount: Option<Exact>,
+    prerequisite_amount: Option<ExactAmount>,
 }
 
 /// A decimal in a string or a JSON number, read from its digits: it never goes through a binary float.
@@ -109,6 +109,17 @@ impl<'de> De<'de> for Exact {
         let DecimalText(value) =
             DecimalText::from_text(text).map_err(|error| refuse(error.code, error.sentence))?;
         Ok(Self(value))
+    }
+}
+
+/// An amount of money, read in the same way.
+#[derive(Clone, Copy, Debug)]
+struct ExactAmount(Amount);
+
+impl<'de> De<'de> for ExactAmount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Exact(value) = Exact::deserialize(deserializer)?;
+        Amount::new(value).map(Self).map_err(|error| refuse(Code::OutOfRange, format!("This {error}.")))
     }
 }
 
@@ -181,32 +192,9 @@ fn put_ids<T: Ord>(change: Change<Vec<AnyId<T>>>, to: &mut BTreeSet<T>) {
     put(change, to, BTreeSet::new(), |ids| ids.into_iter().map(|id| id.0).collect());
 }
 
-fn amount(value: Exact, pointer: &str) -> Result<Amount, Problem> {
-    let refused = |error| Problem::unprocessable(Code::OutOfRange.as_str(), format!("This {error}.")).at(pointer);
-    Amount::new(value.0).map_err(refused)
-}
-
-/// An amount of a member that may be null, or hold null.
-fn put_amount(change: Change<Option<Exact>>, to: &mut Option<Amount>, pointer: &str) -> Result<(), Problem> {
-    match change {
-        Change::Keep => {}
-        Change::Clear | Change::Set(None) => *to = None,
-        Change::Set(Some(value)) => *to = Some(amount(value, pointer)?),
-    }
-    Ok(())
-}
-
-fn inner<T, U>(change: Change<T>, member: impl FnOnce(T) -> U) -> Change<U> {
-    match change {
-        Change::Keep => Change::Keep,
-        Change::Clear => Change::Clear,
-        Change::Set(value) => Change::Set(member(value)),
-    }
-}
-
 impl PriceRuleBody {
     /// The parts of the rule that this makes of others.
-    pub(crate) fn apply(self, mut parts: Parts) -> Result<Parts, Problem> {
+    pub(crate) fn apply(self, mut parts: Parts) -> Parts {
         put(self.title, &mut parts.title, String::new(), Text::into_string);
         put_named(self.value_type, &mut parts.value_type);
         put(self.value, &mut parts.value, Decimal::ZERO, |value| value.0);
@@ -233,21 +221,17 @@ impl PriceRuleBody {
         put(self.prerequisite_quantity_range, &mut parts.prerequisite_quantity_range, None, |range| {
             range.greater_than_or_equal_to
         });
-        put_amount(
-            inner(self.prerequisite_subtotal_range, |range| range.greater_than_or_equal_to),
-            &mut parts.prerequisite_subtotal_range,
-            "/prerequisite_subtotal_range/greater_than_or_equal_to",
-        )?;
-        put_amount(
-            inner(self.prerequisite_shipping_price_range, |range| range.less_than_or_equal_to),
-            &mut parts.prerequisite_shipping_price_range,
-            "/prerequisite_shipping_price_range/less_than_or_equal_to",
-        )?;
-        put_amount(
-            inner(self.prerequisite_to_entitlement_purchase, |purchase| purchase.prerequisite_amount),
-            &mut parts.prerequisite_to_entitlement_purchase,
-            "/prerequisite_to_entitlement_purchase/prerequisite_amount",
-        )?;
+        let amount = |amount: ExactAmount| amount.0;
+        put(self.prerequisite_subtotal_range, &mut parts.prerequisite_subtotal_range, None, |range| {
+            range.greater_than_or_equal_to.map(amount)
+        });
+        put(self.prerequisite_shipping_price_range, &mut parts.prerequisite_shipping_price_range, None, |range| {
+            range.less_than_or_equal_to.map(amount)
+        });
+        let purchase = &mut parts.prerequisite_to_entitlement_purchase;
+        put(self.prerequisite_to_entitlement_purchase, purchase, None, |purchase| {
+            purchase.prerequisite_amount.map(amount)
+        });
         let ratio = &mut parts.prerequisite_to_entitlement_quantity_ratio;
         put(self.prerequisite_to_entitlement_quantity_ratio, ratio, None, RatioBody::parse);
         put(self.usage_limit, &mut parts.usage_limit, None, Some);
@@ -255,7 +239,7 @@ impl PriceRuleBody {
         put(self.individual_use, &mut parts.individual_use, false, |alone| alone);
         put(self.starts_at, &mut parts.starts_at, Timestamp::UNIX_EPOCH, |at| at.0);
         put(self.ends_at, &mut parts.ends_at, None, |at| Some(at.0));
-        Ok(parts)
+        parts
     }
 }
 
@@ -268,24 +252,28 @@ impl RatioBody {
     }
 }
 
-/// The rule of the parts, or every fault of it.
-pub(crate) fn checked(parts: Parts, minor_digits: u32) -> Result<Box<PriceRule>, Problem> {
-    PriceRule::new(parts, minor_digits).map(Box::new).map_err(|faults| {
-        let detail = match faults.len() {
-            1 => "The price rule has a fault.".to_owned(),
-            count => format!("The price rule has {count} faults."),
-        };
-        let first = faults.first().map(|fault| fault.pointer.clone()).unwrap_or_default();
-        let faults = faults.into_iter().map(|fault| Fault {
-            pointer: fault.pointer,
-            code: fault.code,
-            detail: fault.detail.into(),
-        });
-        Problem::unprocessable("invalid_price_rule", detail).at(first).faults(faults.collect())
-    })
+/// The rule of the parts, which stand at this place of the body, or every fault of it.
+pub(crate) fn checked(parts: Parts, minor_digits: u32, place: &str) -> Result<Box<PriceRule>, Problem> {
+    PriceRule::new(parts, minor_digits).map(Box::new).map_err(|faults| invalid(&faults, place))
 }
 
-/// How ids are written: `/v1` has texts, Shopify's clients take numbers where there is one.
+/// 422 with every fault of a rule at this place of the body.
+pub(crate) fn invalid(faults: &[loyalty_core::Fault], place: &str) -> Problem {
+    let detail = match faults.len() {
+        1 => "The price rule has a fault.".to_owned(),
+        count => format!("The price rule has {count} faults."),
+    };
+    let faults = faults.iter().map(|fault| Fault {
+        pointer: format!("{place}{}", fault.pointer),
+        code: fault.code,
+        detail: fault.detail.clone().into(),
+    });
+    let faults: Vec<_> = faults.collect();
+    let first = faults.first().map(|fault| fault.pointer.clone()).unwrap_or_default();
+    Problem::unprocessable("invalid_price_rule", detail).at(first).faults(faults)
+}
+
+/// How ids are written: `/v1` has texts, Shopify's clients take numbers where they are some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ids {
     Texts,
@@ -301,7 +289,7 @@ enum Id<'a> {
 
 impl Ids {
     fn one(self, text: &str) -> Id<'_> {
-        let number = Number::own(text).filter(|_| self == Self::Numbers);
+        let number = Number::written(text).filter(|_| self == Self::Numbers);
         number.map_or(Id::Text(text), Id::Number)
     }
 
@@ -371,8 +359,8 @@ struct PurchaseAnswer {
 }
 
 impl<'a> PriceRuleFields<'a> {
-    pub(crate) fn new(view: &'a PriceRuleView, ids: Ids) -> Self {
-        let parts = view.rule.parts();
+    /// What the parts say of a rule.
+    pub(crate) fn new(view: &PriceRuleView, parts: &'a Parts, ids: Ids) -> Self {
         let products = |items: &'a Items| ids.of(items.products.iter().map(ProductId::as_str));
         let variants = |items: &'a Items| ids.of(items.variants.iter().map(VariantId::as_str));
         let collections = |items: &'a Items| ids.of(items.collections.iter().map(CategoryId::as_str));
@@ -439,7 +427,7 @@ pub(crate) struct PriceRuleAnswer<'a> {
 
 impl<'a> From<&'a PriceRuleView> for PriceRuleAnswer<'a> {
     fn from(view: &'a PriceRuleView) -> Self {
-        let fields = PriceRuleFields::new(view, Ids::Texts);
+        let fields = PriceRuleFields::new(view, view.rule.parts(), Ids::Texts);
         Self { price_rule_id: view.id.to_string(), revision: view.revision, fields }
     }
 }

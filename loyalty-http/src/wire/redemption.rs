@@ -1,6 +1,7 @@
 //! Rewards and redemptions on the wire.
 
-use loyalty_core::program::{Gives, Goods, Offer, Reward, VariableAmount};
+use loyalty_core::award::Limit;
+use loyalty_core::program::{ActionConditions, Gives, Goods, Offer, Reward, VariableAmount};
 use loyalty_core::redemption::{Offered, RedemptionState};
 use loyalty_core::{Amount, CustomerId, Email, OrderId, Points, Program, Rejection, RewardId, Timestamp};
 use loyalty_store::{CustomerView, Receipt, RedemptionView, RewardsView, Who};
@@ -61,7 +62,7 @@ impl<'a> RewardsAnswer<'a> {
     }
 }
 
-/// One reward.
+/// One reward: what it gives, what it costs, and on which terms, all in the words of the program's document.
 #[derive(Debug, Serialize)]
 pub(crate) struct RewardAnswer<'a> {
     reward_id: &'a RewardId,
@@ -78,6 +79,16 @@ pub(crate) struct RewardAnswer<'a> {
     excluded: &'a Goods,
     #[serde(skip_serializing_if = "Option::is_none")]
     valid_for: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    points_back_when_expired: bool,
+    #[serde(skip_serializing_if = "ActionConditions::is_empty")]
+    when: &'a ActionConditions,
+    #[serde(skip_serializing_if = "<[Limit]>::is_empty")]
+    limits: &'a [Limit],
+    #[serde(skip_serializing_if = "<[Limit]>::is_empty")]
+    limits_in_all: &'a [Limit],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    individual_use: bool,
 }
 
 /// What a reward gives, as the program's document says it.
@@ -103,6 +114,11 @@ impl<'a> RewardAnswer<'a> {
             only: &reward.only,
             excluded: &reward.excluded,
             valid_for: reward.valid_for.map(|period| period.to_string()),
+            points_back_when_expired: reward.points_back_when_expired,
+            when: &reward.when,
+            limits: &reward.limits,
+            limits_in_all: &reward.limits_in_all,
+            individual_use: reward.individual_use,
         }
     }
 }

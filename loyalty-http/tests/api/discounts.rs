@@ -1,4 +1,4 @@
-//! Price rules, discount codes, carts and checkouts over `/v1` and over Shopify's paths.
+//! Price rules, discount codes, carts and checkouts over `/v1`.
 
 use serde_json::{Value, json};
 
@@ -113,6 +113,37 @@ fn a_rule_that_contradicts_itself_is_told_every_fault() {
     assert_eq!(world.state(), before);
 }
 
+/// What the catalogue says of variants counts when a rule is made or changed.
+#[test]
+fn a_variant_and_its_product_are_not_in_one_rule() {
+    let world = World::new();
+    let tea = r#"{"title":"Tea","variants":[{"variant_id":"s"},{"variant_id":"m"}]}"#;
+    world.put("/v1/products/tea", tea).expect(200);
+    let body = |product: &str, variant: &str| {
+        json!({"title": "Ten", "value": "-10", "target_selection": "entitled",
+            "entitled_product_ids": [product], "entitled_variant_ids": [variant]})
+        .to_string()
+    };
+    let refused = world.post("/v1/price-rules", body("tea", "s"));
+    refused.refused(422, "invalid_price_rule", "/entitled_variant_ids");
+    let fault = &refused.json()["faults"][0];
+    assert_eq!((&fault["pointer"], &fault["code"]), (&json!("/entitled_variant_ids"), &json!("contradiction")));
+    assert!(fault["detail"].as_str().unwrap().contains("variant s is of product tea"), "{fault}");
+    // Nothing is known of a cup, and the tea has no such form.
+    rule(&world, &body("tea", "xl"));
+    let cup = format!("/v1/price-rules/{}", rule(&world, &body("cup", "s")));
+    world.put("/v1/products/cup", r#"{"title":"Cup","variants":[{"variant_id":"s"}]}"#).expect(200);
+    let seen = world.get(&cup).expect(200);
+    world.put(&cup, seen.text()).expect(200);
+    world.put(&cup, seen.text().replace("Ten", "Two")).refused(422, "invalid_price_rule", "/entitled_variant_ids");
+    assert_eq!(world.get(&cup).expect(200).text(), seen.text());
+    let wrapped = format!(r#"{{"price_rule":{}}}"#, body("tea", "m"));
+    let refused = world.shopify("POST", "/price_rules.json").body(wrapped).send();
+    refused.refused(422, "invalid_price_rule", "/price_rule/entitled_variant_ids");
+    assert_eq!(refused.json()["faults"][0]["pointer"], "/price_rule/entitled_variant_ids");
+    assert!(refused.json()["errors"]["entitled_variant_ids"].is_array());
+}
+
 #[test]
 fn codes_are_made_drawn_changed_and_removed() {
     let world = World::new();
@@ -214,20 +245,144 @@ fn a_cart_is_answered_to_the_cent_with_every_reason() {
             (Some(true), None)
         ]
     );
-    // A shopper learns the same of both.
-    assert_eq!(
-        (&codes[1]["public_reason"], &codes[2]["public_reason"]),
-        (&json!("code_not_valid"), &json!("code_not_valid"))
-    );
     for (more, code, param) in [
         (json!({"currency": "EUR"}), "currency_mismatch", "/currency"),
-        (json!({"stacking": "none"}), "invalid_value", "/stacking"),
         (json!({"lines": [{"quantity": 1, "price": "0.001"}]}), "finer_than_currency", "/lines"),
         (json!({"lines": vec![json!({"quantity": 1, "price": "1"}); 10_000]}), "too_many_lines", "/lines"),
         (json!({"codes": vec!["a"; 21]}), "too_many_codes", "/codes"),
     ] {
         world.post("/v1/carts/evaluate", cart(&[], &more)).refused(422, code, param);
     }
+}
+
+/// All that is called public is the same for every code that cannot be had, whatever is the matter with it.
+#[test]
+fn a_shopper_learns_no_reason_that_would_help_a_guesser() {
+    let world = World::new();
+    let codes = [
+        ("used_up", json!({"usage_limit": 1})),
+        ("expired", json!({"ends_at": "2026-02-01T00:00:00Z"})),
+        ("not_yet_valid", json!({"starts_at": "2026-04-01T00:00:00Z"})),
+        (
+            "customer_not_eligible",
+            json!({"customer_selection": "prerequisite", "prerequisite_customer_ids": ["2"]}),
+        ),
+        ("already_used_by_customer", json!({"once_per_customer": true})),
+        ("disabled", json!({})),
+        ("minimum_subtotal_not_met", json!({"prerequisite_subtotal_range": {"greater_than_or_equal_to": "500"}})),
+    ];
+    for (reason, more) in &codes {
+        let mut body = json!({"title": reason, "value": "-1", "starts_at": "2026-01-01T00:00:00Z"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let (rule, text) = (rule(&world, &body.to_string()), format!("T-{reason}"));
+        let code = code(&world, &rule, &text);
+        match *reason {
+            "disabled" => {
+                let path = format!("/v1/price-rules/{rule}/discount-codes/{code}");
+                world.put(&path, r#"{"enabled":false}"#).expect(200);
+            }
+            "used_up" | "already_used_by_customer" => {
+                let order = json!({"customer": {"customer_id": "1"}, "status": "paid", "total": "1",
+                    "discount_codes": [text], "lines": [{"quantity": 1, "amount": "1"}]});
+                world.put(&format!("/v1/orders/{reason}"), order.to_string()).expect(200);
+            }
+            _ => {}
+        }
+    }
+    let customer = json!({"customer_id": "1"});
+    for (number, reason) in ["unknown_code"].into_iter().chain(codes.iter().map(|(reason, _)| *reason)).enumerate()
+    {
+        // Guessing is slowed; here it is not in the way.
+        world.at(&format!("2026-03-01T13:{number:02}:00Z"));
+        let text = format!("T-{reason}");
+        let evaluated = cart(&[&text], &json!({ "customer": customer }));
+        let answer = world.post("/v1/carts/evaluate", evaluated).expect(200).json()["codes"][0].take();
+        let until = format!("2026-03-01T13:{:02}:00Z", number + 1);
+        let reserve = json!({"codes": [text], "customer": customer, "until": until}).to_string();
+        let secret = reason != "minimum_subtotal_not_met";
+        assert_eq!(answer["reason"], reason);
+        assert_eq!(answer["public_reason"], if secret { "code_not_valid" } else { reason });
+        let shown = answer["public_text"].as_str().unwrap();
+        let text_of_shop = answer["text"].as_str().unwrap();
+        if secret {
+            assert_eq!(shown, format!("{text} does not apply: the code is not valid."));
+            assert_ne!(shown, text_of_shop);
+            let refused = world.post(&format!("/v1/checkouts/k{number}/codes"), reserve);
+            refused.refused(422, reason, "/codes/0");
+            let refused = refused.json();
+            assert_eq!(
+                (&refused["public_reason"], &refused["public_text"]),
+                (&json!("code_not_valid"), &json!("The code is not valid."))
+            );
+            assert_ne!(refused["detail"], refused["public_text"]);
+        } else {
+            assert_eq!(shown, text_of_shop);
+        }
+    }
+}
+
+#[test]
+fn the_program_says_how_codes_combine() {
+    let world = World::new();
+    for (text, off) in [("THREE", "-3"), ("FOUR", "-4")] {
+        code(&world, &rule(&world, &json!({"title": text, "value": off}).to_string()), text);
+    }
+    let free = r#"{"title":"Free","value_type":"percentage","value":"-100","target_type":"shipping_line","allocation_method":"each"}"#;
+    code(&world, &rule(&world, free), "FREE");
+    let alone = r#"{"title":"Alone","value":"-1","target_selection":"entitled","entitled_product_ids":["tea"],"individual_use":true}"#;
+    code(&world, &rule(&world, alone), "ALONE");
+    let reserve = |checkout: &str, codes: &[&str]| {
+        let body = json!({"codes": codes, "until": "2026-03-01T12:30:00Z"}).to_string();
+        world.post(&format!("/v1/checkouts/{checkout}/codes"), body)
+    };
+    let typed = ["three", "four", "free"];
+    for (number, (policy, discount, one_class, two_classes)) in [
+        // The default; then each of the four.
+        (None, "8.90", false, true),
+        (Some("exclusive"), "3.00", false, false),
+        (Some("best"), "4.90", false, false),
+        (Some("one_per_class"), "8.90", false, true),
+        (Some("all"), "11.90", true, true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        if let Some(policy) = policy {
+            world.put("/v1/program", json!({ "stacking": policy }).to_string()).expect(201);
+        }
+        let shown = world.get("/v1/program").expect(200).json()["stacking"].clone();
+        assert_eq!(shown.as_str(), policy.filter(|policy| *policy != "one_per_class"), "{policy:?}");
+        let answer = world.post("/v1/carts/evaluate", cart(&typed, &json!({}))).expect(200).json();
+        assert_eq!(answer["discount"], discount, "{policy:?}");
+        // A checkout holds what some cart could have together; what it holds already is no hindrance.
+        let held = |name: &str, codes: &[&str], together: bool| {
+            let checkout = format!("{name}{number}");
+            reserve(&checkout, &codes[..1]).expect(200);
+            let both = reserve(&checkout, codes);
+            if together {
+                both.expect(200);
+            } else {
+                both.refused(422, "not_combined", "/codes/1");
+            }
+            let held = world.get(&format!("/v1/checkouts/{checkout}/codes")).expect(200).json()["reserved"].take();
+            assert_eq!(held.as_array().unwrap().len(), if together { 2 } else { 1 }, "{policy:?}");
+        };
+        held("one", &["THREE", "FOUR"], one_class);
+        held("two", &["THREE", "FREE"], two_classes);
+        let checkout = format!("alone{number}");
+        reserve(&checkout, &["ALONE", "FREE"]).refused(422, "individual_use", "/codes/1");
+        reserve(&checkout, &["FREE", "ALONE"]).refused(422, "individual_use", "/codes/1");
+    }
+    // Nobody else says it.
+    let own = cart(&typed, &json!({"stacking": "all"}));
+    world.post("/v1/carts/evaluate", own).refused(400, "unknown_field", "/stacking");
+    world.put("/v1/program", r#"{"stacking":"some"}"#).refused(422, "invalid_program", "/stacking");
+    // An order is a fact: the codes that its customer had are used up, whatever the policy is now.
+    world.put("/v1/program", r#"{"stacking":"exclusive"}"#).expect(201);
+    let order = json!({"status": "paid", "total": "10", "discount_codes": ["THREE", "FOUR"],
+        "lines": [{"quantity": 1, "amount": "10"}]});
+    let used = world.put("/v1/orders/o1", order.to_string()).expect(200).json()["discount_codes"].take();
+    assert_eq!((&used[0]["used"], &used[1]["used"]), (&json!(true), &json!(true)));
 }
 
 #[test]
@@ -301,67 +456,4 @@ fn whoever_guesses_is_slowed_and_nobody_else() {
     }
     ask("REAL", "ada").refused(429, "too_many_requests", "");
     world.request("GET", "/v1/customers").send().expect(200);
-}
-
-#[test]
-fn shopifys_paths_have_the_same_rules_and_codes() {
-    let world = World::new();
-    world.put("/v1/products/green-tea", r#"{"title":"Tea"}"#).expect(200);
-    let given = world.shopify("GET", "/products.json").send().expect(200).json()["products"][0]["id"].clone();
-    let body = json!({"price_rule": {
-        "title": "SUMMER", "target_type": "line_item", "target_selection": "entitled", "allocation_method": "each",
-        "value_type": "fixed_amount", "value": "-5.0", "customer_selection": "all",
-        "entitled_product_ids": [given, 7], "starts_at": "2026-01-19T17:59:10-05:00",
-    }});
-    let made = world.shopify("POST", "/price_rules.json").body(body.to_string()).send().expect(201).json();
-    let rule = &made["price_rule"];
-    let id = rule["id"].as_i64().unwrap();
-    assert_eq!((&rule["value"], &rule["starts_at"]), (&json!("-5.0"), &json!("2026-01-19T22:59:10Z")));
-    assert_eq!(rule["entitled_product_ids"], json!([7, "green-tea"]));
-    let path = format!("/price_rules/{id}");
-    // The whole last answer goes back.
-    let put = world.shopify("PUT", &format!("{path}.json")).body(made.to_string()).send().expect(200).json();
-    assert_eq!(put, made);
-    let part = r#"{"price_rule":{"usage_limit":20}}"#;
-    let put = world.shopify("PUT", &format!("{path}.json")).body(part).send().expect(200).json();
-    assert_eq!((&put["price_rule"]["usage_limit"], &put["price_rule"]["title"]), (&json!(20), &json!("SUMMER")));
-    assert_eq!(world.get(&format!("/v1/price-rules/{id}")).expect(200).json()["revision"], 2);
-    let codes = format!("{path}/discount_codes.json");
-    let code = |text: &str| {
-        let body = json!({"discount_code": {"code": text}}).to_string();
-        world.shopify("POST", &codes).body(body).send()
-    };
-    let made = code("SUMMER10").expect(201).json()["discount_code"].clone();
-    assert_eq!((&made["price_rule_id"], &made["usage_count"]), (&json!(id), &json!(0)));
-    let taken = code("summer10");
-    taken.refused(422, "code_taken", "/discount_code/code");
-    assert!(taken.json()["errors"]["code"].is_array());
-    code("").refused(422, "invalid_value", "/discount_code/code");
-    let one = format!("{path}/discount_codes/{}.json", made["id"]);
-    let sent = json!({"discount_code": {"id": made["id"], "code": "WINTER", "usage_count": 0}}).to_string();
-    world.shopify("PUT", &one).body(sent).send().expect(200);
-    let found = world.shopify("GET", "/discount_codes/lookup.json?code=winter").send();
-    assert_eq!((found.status, found.header("location")), (303, Some(format!("/admin/api/2025-01{one}").as_str())));
-    world.shopify("GET", "/discount_codes/lookup.json?code=no").send().refused(404, "code_not_found", "code");
-    let batch = r#"{"discount_codes":[{"code":"A"},{"code":"winter"}]}"#;
-    let batch = world.shopify("POST", &format!("{path}/batch.json")).body(batch).send().expect(201).json();
-    let batch = &batch["discount_code_creation"];
-    assert_eq!((&batch["price_rule_id"], &batch["imported_count"]), (&json!(id), &json!(1)));
-    let of_batch = format!("{path}/batch/{}", batch["id"]);
-    world.shopify("GET", &format!("{of_batch}.json")).send().expect(200);
-    let listed = world.shopify("GET", &format!("{of_batch}/discount_codes.json")).send().expect(200).json();
-    assert_eq!(listed["discount_codes"][0]["errors"], json!({}));
-    assert!(listed["discount_codes"][1]["errors"]["code"].is_array());
-    let page = world.shopify("GET", &format!("{codes}?limit=1")).send().expect(200);
-    assert!(page.header("link").unwrap().contains("page_info="));
-    assert_eq!(world.shopify("GET", "/price_rules/count.json").send().expect(200).text(), r#"{"count":1}"#);
-    let rules = world.shopify("GET", "/price_rules.json?fields=id").send().expect(200);
-    assert_eq!(rules.text(), format!(r#"{{"price_rules":[{{"id":{id}}}]}}"#));
-    assert_eq!(world.shopify("DELETE", &one).send().status, 204);
-    assert_eq!(world.shopify("DELETE", &format!("{path}.json")).send().status, 204);
-    world.shopify("GET", &format!("{path}.json")).send().refused(404, "price_rule_not_found", "id");
-    let wrong = r#"{"price_rule":{"title":"a","value":"5"}}"#;
-    let refused = world.shopify("POST", "/price_rules.json").body(wrong).send();
-    refused.refused(422, "invalid_price_rule", "/price_rule/value");
-    assert_eq!(refused.json()["errors"]["value"], json!(["must be less than zero"]));
 }

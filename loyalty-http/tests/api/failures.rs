@@ -7,7 +7,7 @@ use loyalty_core::account::Usage;
 use loyalty_core::discount::Code;
 use loyalty_core::{
     AccountId, CategoryId, CheckoutId, CodeId, OrderId, PriceRuleId, Program, ProgramVersion, RedemptionId,
-    RewardId, ShopId, Timestamp,
+    RewardId, ShopId, Timestamp, VariantId,
 };
 use loyalty_http::Config;
 use loyalty_store::{
@@ -63,6 +63,14 @@ impl Troubled {
 
 impl Catalogue for Troubled {
     fn product(&self, _: ShopId, _: &ProductKey) -> Result<Option<Arc<ProductRecord>>, Failure> {
+        Err(self.failure())
+    }
+
+    fn variant_number(&self, _: ShopId, _: &VariantId) -> Result<Option<Number>, Failure> {
+        Err(self.failure())
+    }
+
+    fn numbered_variant(&self, _: ShopId, _: Number) -> Result<Option<VariantId>, Failure> {
         Err(self.failure())
     }
 

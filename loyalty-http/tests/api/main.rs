@@ -28,5 +28,6 @@ mod redemptions;
 mod reports;
 mod saved_searches;
 mod shopify;
+mod shopify_rules;
 mod support;
 mod time;

@@ -36,6 +36,7 @@ fn rewards_are_listed_and_offered() {
         "valid_for": "P30D"});
     assert_eq!(rewards["rewards"][0], five);
     assert_eq!(rewards["rewards"][1]["gives"]["variable_amount"]["points_per_unit"], 100);
+    assert_eq!(rewards["rewards"][2]["limits"], json!([{"times": 1, "per": "ever"}]));
     let offered = world.get("/v1/customers/1/rewards").expect(200).json();
     assert_eq!((&offered["customer_id"], &offered["point_balance"]), (&json!("1"), &json!(350)));
     let of = |index: usize| &offered["rewards"][index];
@@ -45,6 +46,37 @@ fn rewards_are_listed_and_offered() {
     assert_eq!((&of(1)["available"], &of(1)["largest_amount"]), (&json!(true), &json!("3")));
     assert_eq!((&of(2)["available"], &of(2)["why_not"]), (&json!(true), &Value::Null));
     world.get("/v1/customers/2/rewards").refused(404, "customer_not_found", "customer_id");
+}
+
+/// Both lists tell all terms of a reward as its program does; what the merchant calls its codes is no term.
+#[test]
+fn rewards_come_with_their_terms() {
+    let terms = json!({
+        "name": "Tea", "cost": 100, "gives": {"percentage": "10"}, "minimum_subtotal": "20.00",
+        "only": {"categories": ["tea"]}, "excluded": {"products": ["12"]}, "valid_for": "P90D",
+        "points_back_when_expired": true,
+        "when": {"customer_tags": ["vip"], "tiers": ["gold"], "from": "2026-01-01T00:00:00Z", "until": "2027-01-01T00:00:00Z"},
+        "limits": [{"times": 1, "per": "year"}, {"points": 500, "per": "month"}],
+        "limits_in_all": [{"times": 100, "per": "ever"}], "individual_use": true,
+    });
+    let with = |name: &str, id: &str, more: Value| {
+        let mut all = terms.clone();
+        all[name] = json!(id);
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all
+    };
+    let world = World::new();
+    let program = json!({"tiers": [{"id": "gold", "name": "Gold"}],
+        "rewards": [with("id", "tea", json!({"code_prefix": "TEA"}))]});
+    world.put("/v1/program", program.to_string()).expect(201);
+    world.customer("1", 100);
+    let shown = with("reward_id", "tea", json!({}));
+    assert_eq!(world.get("/v1/rewards").expect(200).json(), json!({ "rewards": [shown] }));
+    let offered = world.get("/v1/customers/1/rewards").expect(200).json()["rewards"][0].take();
+    assert_eq!(offered["why_not"][0]["code"], "reward_not_for_customer");
+    for (term, value) in shown.as_object().unwrap() {
+        assert_eq!(&offered[term], value, "{term}");
+    }
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! Looking rules and codes up, for a decision and for a read alike.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use loyalty_core::discount::{
     Cart, CartError, CheckoutClaim, Code, CodeFacts, CodeState, Evaluation, Held, PriceRule, Stacking, Tally,
     evaluate,
 };
-use loyalty_core::{AccountId, CheckoutId, CodeId, Email, OrderId, PriceRuleId, SegmentId, ShopId, Timestamp};
+use loyalty_core::{
+    AccountId, CheckoutId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, SegmentId, ShopId, Timestamp,
+};
 
 use super::{CartQuery, CheckoutView, CodeView, PriceRuleView, code_state, rule_state};
 use crate::catalogue::SavedSearch;
@@ -108,6 +110,12 @@ pub(crate) fn family(
         }
     }
     Ok(family)
+}
+
+/// By which numbers a customer can be named who has, or had, no id of the shop's.
+pub(crate) fn aliases(family: &[AccountId]) -> BTreeSet<CustomerId> {
+    let numbers = family.iter().map(|account| Number::of(None, account.0));
+    numbers.filter_map(|number| CustomerId::new(number.to_string()).ok()).collect()
 }
 
 /// What a checkout holds.
@@ -250,11 +258,11 @@ impl CartFacts {
     /// Looks up what a cart needs. `customers` are all that its customer is known as.
     pub(crate) fn of(
         view: &mut impl DiscountView,
-        of: &Shop,
+        (of, program): (&Shop, &Program),
         query: CartQuery,
         customers: &[Arc<CustomerRecord>],
     ) -> Result<Self, Failure> {
-        let CartQuery { mut cart, checkout, stacking } = query;
+        let CartQuery { mut cart, checkout } = query;
         let shop = of.id;
         let buyer = &mut cart.customer;
         let named = buyer.id.is_some() || buyer.email.is_some();
@@ -265,6 +273,7 @@ impl CartFacts {
             buyer.email = buyer.email.take().or_else(|| known.email.clone());
         }
         let family = family(view, shop, customers.iter().map(|customer| customer.account))?;
+        cart.customer.aliases = aliases(&family);
         let claims = checkout.map(|checkout| checkout_codes(view, shop, &checkout)).transpose()?;
         let mut codes = HashMap::new();
         for text in cart.codes.iter().take(Cart::MAX_CODES) {
@@ -276,7 +285,7 @@ impl CartFacts {
                 codes.insert(text.clone(), gathered.held_as(cart.customer.account, &family, cart.at));
             }
         }
-        Ok(Self { cart, minor_digits: of.minor_digits(), stacking, codes })
+        Ok(Self { cart, minor_digits: of.minor_digits(), stacking: program.parts().stacking, codes })
     }
 
     /// What each code takes off each line, or why it does not apply.

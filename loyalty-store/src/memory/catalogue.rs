@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use loyalty_core::{CategoryId, ProductId, ShopId};
+use loyalty_core::{CategoryId, ProductId, ShopId, VariantId};
 
 use super::{MemoryStore, Tables};
 use crate::catalogue::{Catalogue, CategoryRecord, ProductKey, ProductRecord, SavedSearch};
 use crate::error::Failure;
 use crate::number::Number;
 use crate::query::Page;
-use crate::transact::{CatalogueView, Shelved};
+use crate::transact::{CatalogueView, Numbered, Shelved};
 
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
@@ -20,10 +20,12 @@ pub(super) struct Shelf {
     categories: BTreeMap<(ShopId, CategoryId), Arc<CategoryRecord>>,
     searches: BTreeMap<(ShopId, Number), Arc<SavedSearch>>,
     numbered: HashMap<ShopId, i64>,
+    variant_numbers: HashMap<(ShopId, VariantId), Number>,
+    numbered_variants: HashMap<(ShopId, Number), VariantId>,
 }
 
 impl Shelf {
-    pub(super) fn apply(&mut self, shop: ShopId, shelved: Vec<Shelved>, numbered: Option<i64>) {
+    pub(super) fn apply(&mut self, shop: ShopId, shelved: Vec<Shelved>, numbered: Numbered) {
         for shelved in shelved {
             match shelved {
                 Shelved::Product(record) => {
@@ -48,8 +50,10 @@ impl Shelf {
                 }
             }
         }
-        if let Some(numbered) = numbered {
-            self.numbered.insert(shop, numbered);
+        self.numbered.extend(numbered.last.map(|last| (shop, last)));
+        for (variant, number) in numbered.variants {
+            self.numbered_variants.insert((shop, number), variant.clone());
+            self.variant_numbers.insert((shop, variant), number);
         }
     }
 
@@ -76,6 +80,10 @@ impl CatalogueView for Tables {
         Ok(self.shelf.searches.values().any(|search| search.shop == shop && search.name == name))
     }
 
+    fn variant_number(&mut self, shop: ShopId, id: &VariantId) -> Result<Option<Number>, Failure> {
+        Ok(self.shelf.variant_numbers.get(&(shop, id.clone())).copied())
+    }
+
     fn numbered(&mut self, shop: ShopId) -> Result<i64, Failure> {
         Ok(self.shelf.numbered.get(&shop).copied().unwrap_or_default())
     }
@@ -88,6 +96,14 @@ impl Catalogue for MemoryStore {
             ProductKey::Id(id) => tables.shelf.product(shop, id),
             ProductKey::Number(number) => tables.shelf.products.get(&(shop, *number)).cloned(),
         })
+    }
+
+    fn variant_number(&self, shop: ShopId, id: &VariantId) -> Result<Option<Number>, Failure> {
+        CatalogueView::variant_number(&mut *self.tables(), shop, id)
+    }
+
+    fn numbered_variant(&self, shop: ShopId, number: Number) -> Result<Option<VariantId>, Failure> {
+        Ok(self.tables().shelf.numbered_variants.get(&(shop, number)).cloned())
     }
 
     fn products(

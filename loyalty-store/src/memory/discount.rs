@@ -111,6 +111,8 @@ impl Discounts for MemoryStore {
         let mut tables = self.tables();
         let of = tables.shops.get(&shop).cloned();
         let of = of.ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
+        let program = tables.program_of(shop, None);
+        let (_, program) = program.ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program")))?;
         let (id, email) = (query.cart.customer.id.as_ref(), query.cart.customer.email.as_ref());
         let by_id = id.map(|id| tables.by_id(shop, id)).transpose()?.flatten();
         let by_email = email.map(|email| tables.by_email(shop, email)).transpose()?.flatten();
@@ -118,7 +120,7 @@ impl Discounts for MemoryStore {
         let customers = accounts.filter_map(|account| tables.customers.get(&account));
         let customers = customers.filter(|record| facts::is_the_customer(record, id.is_some(), by_id));
         let customers: Vec<_> = customers.cloned().collect();
-        CartFacts::of(&mut *tables, &of, query, &customers)
+        CartFacts::of(&mut *tables, (&of, &program), query, &customers)
     }
 
     fn used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use loyalty_core::{CategoryId, ProductId, ShopId};
+use loyalty_core::{CategoryId, ProductId, ShopId, VariantId};
 use rusqlite::{Connection, Row, params};
 
 use super::rows::{damaged, each, from_json, micros, one, timestamp, to_json};
@@ -13,12 +13,12 @@ use crate::catalogue::{Catalogue, Category, CategoryRecord, Product, ProductKey,
 use crate::error::Failure;
 use crate::number::Number;
 use crate::query::Page;
-use crate::transact::{CatalogueView, Shelved};
+use crate::transact::{CatalogueView, Numbered, Shelved};
 
 type Db = Connection;
 
 /// Writes changes inside the open transaction.
-pub(super) fn write(db: &Db, shop: ShopId, shelved: &[Shelved], numbered: Option<i64>) -> Result<(), Failure> {
+pub(super) fn write(db: &Db, shop: ShopId, shelved: &[Shelved], numbered: &Numbered) -> Result<(), Failure> {
     for shelved in shelved {
         match shelved {
             Shelved::Product(record) => put_product(db, record)?,
@@ -29,10 +29,14 @@ pub(super) fn write(db: &Db, shop: ShopId, shelved: &[Shelved], numbered: Option
             Shelved::NoSearch(number) => delete(db, "saved_search", "number", params![shop.0, number.get()])?,
         }
     }
-    let Some(numbered) = numbered else { return Ok(()) };
+    for (variant, number) in &numbered.variants {
+        let sql = "INSERT INTO variant (shop, number, variant_id) VALUES (?, ?, ?)";
+        db.prepare_cached(sql)?.execute(params![shop.0, number.get(), variant.as_str()])?;
+    }
+    let Some(last) = numbered.last else { return Ok(()) };
     let sql = "INSERT INTO numbering (shop, last) VALUES (?, ?)
         ON CONFLICT (shop) DO UPDATE SET last = max(last, excluded.last)";
-    db.prepare_cached(sql)?.execute(params![shop.0, numbered])?;
+    db.prepare_cached(sql)?.execute(params![shop.0, last])?;
     Ok(())
 }
 
@@ -43,10 +47,11 @@ pub(super) struct StagedShelf {
     categories: Map<(ShopId, CategoryId), Option<Arc<CategoryRecord>>>,
     searches: Map<(ShopId, Number), Option<Arc<SavedSearch>>>,
     numbered: Map<ShopId, i64>,
+    variants: Map<(ShopId, VariantId), Number>,
 }
 
 impl StagedShelf {
-    pub(super) fn stage(&mut self, shop: ShopId, shelved: &[Shelved], numbered: Option<i64>) {
+    pub(super) fn stage(&mut self, shop: ShopId, shelved: &[Shelved], numbered: &Numbered) {
         for shelved in shelved {
             match shelved {
                 Shelved::Product(record) => {
@@ -63,7 +68,8 @@ impl StagedShelf {
                 Shelved::NoSearch(number) => drop(self.searches.insert((shop, *number), None)),
             }
         }
-        self.numbered.extend(numbered.map(|last| (shop, last)));
+        self.numbered.extend(numbered.last.map(|last| (shop, last)));
+        self.variants.extend(numbered.variants.iter().map(|(id, number)| ((shop, id.clone()), *number)));
     }
 
     fn search_named(&self, shop: ShopId, name: &str) -> Option<Number> {
@@ -122,6 +128,20 @@ fn number(value: i64) -> Result<Number, Failure> {
 fn product_by_id(db: &Db, shop: ShopId, id: &ProductId) -> Result<Option<Arc<ProductRecord>>, Failure> {
     let sql = format!("{PRODUCT} WHERE shop = ? AND product_id = ?");
     one(db, &sql, params![shop.0, id.as_str()], product_record)
+}
+
+// Variants, as far as they were given numbers. Files of earlier formats can know one by several: the first counts.
+
+fn variant_number(db: &Db, shop: ShopId, id: &VariantId) -> Result<Option<Number>, Failure> {
+    let sql = "SELECT number FROM variant WHERE shop = ? AND variant_id = ? ORDER BY number LIMIT 1";
+    one(db, sql, params![shop.0, id.as_str()], |row| number(row.get(0)?))
+}
+
+fn numbered_variant(db: &Db, shop: ShopId, number: Number) -> Result<Option<VariantId>, Failure> {
+    let sql = "SELECT variant_id FROM variant WHERE shop = ? AND number = ?";
+    one(db, sql, params![shop.0, number.get()], |row| {
+        VariantId::try_from(row.get::<_, String>(0)?).map_err(|error| damaged("a variant's id", &error))
+    })
 }
 
 // Categories.
@@ -221,6 +241,14 @@ impl CatalogueView for Reading<'_> {
         Ok(self.staged(|staged| staged.shelf.searches.get(&(shop, found))).is_none())
     }
 
+    fn variant_number(&mut self, shop: ShopId, id: &VariantId) -> Result<Option<Number>, Failure> {
+        let key = (shop, id.clone());
+        match self.staged(|staged| staged.shelf.variants.get(&key)) {
+            Some(number) => Ok(Some(*number)),
+            None => self.shared.read(|db| variant_number(db, shop, id)),
+        }
+    }
+
     fn numbered(&mut self, shop: ShopId) -> Result<i64, Failure> {
         if let Some(last) = self.staged(|staged| staged.shelf.numbered.get(&shop)) {
             return Ok(*last);
@@ -280,6 +308,14 @@ impl Catalogue for SqliteStore {
                 one(db, &sql, params![shop.0, number.get()], product_record)
             }
         })
+    }
+
+    fn variant_number(&self, shop: ShopId, id: &VariantId) -> Result<Option<Number>, Failure> {
+        self.look(|db| variant_number(db, shop, id))
+    }
+
+    fn numbered_variant(&self, shop: ShopId, number: Number) -> Result<Option<VariantId>, Failure> {
+        self.look(|db| numbered_variant(db, shop, number))
     }
 
     fn products(

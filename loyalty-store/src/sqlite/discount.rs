@@ -303,6 +303,8 @@ impl Discounts for SqliteStore {
         let of = self.shared.shop(shop)?;
         let of = of.ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
         let _one_commit = self.shared.as_published();
+        let program = self.shared.program(shop, None)?;
+        let (_, program) = program.ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program")))?;
         let (id, email) = (query.cart.customer.id.clone(), query.cart.customer.email.clone());
         let named_by_id = id.is_some();
         let by_id = id.map(|id| self.shared.by_id(&(shop, id))).transpose()?.flatten();
@@ -314,7 +316,7 @@ impl Discounts for SqliteStore {
             let counts = |record: &Arc<_>| facts::is_the_customer(record, named_by_id, by_id);
             customers.extend(record.filter(counts));
         }
-        CartFacts::of(&mut &*self.shared, &of, query, &customers)
+        CartFacts::of(&mut &*self.shared, (&of, &program), query, &customers)
     }
 
     fn used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {

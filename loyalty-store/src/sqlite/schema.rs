@@ -13,10 +13,10 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const APPLICATION_ID: i64 = 0x6c6f_7961;
 
 /// The format that this program writes.
-const NEWEST: i64 = 4;
+const NEWEST: i64 = 5;
 
 /// One step a format version. Never changed once released; a new format is a new step.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "
     CREATE TABLE shop (
         id INTEGER PRIMARY KEY,
@@ -197,6 +197,21 @@ const MIGRATIONS: [&str; 4] = [
         account INTEGER NOT NULL,
         PRIMARY KEY (shop, kind, name)
     ) STRICT, WITHOUT ROWID;
+",
+    "
+    -- Numbers that were given to variants, found from both sides. They stay where the products are gone.
+    CREATE TABLE variant (
+        shop INTEGER NOT NULL REFERENCES shop,
+        number INTEGER NOT NULL,
+        variant_id TEXT NOT NULL,
+        PRIMARY KEY (shop, number)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX variant_by_id ON variant (shop, variant_id);
+    INSERT INTO variant
+        SELECT product.shop, number.value, variant.value ->> '$.id'
+        FROM product, json_each(product.product, '$.variants') AS variant,
+            json_each(product.variant_numbers) AS number
+        WHERE number.key = variant.key AND number.value >= 1 << 52;
 ",
 ];
 

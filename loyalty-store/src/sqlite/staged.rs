@@ -23,7 +23,7 @@ use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq}
 use crate::request::Reply;
 use crate::shop::Shop;
 use crate::terms::{History, Published};
-use crate::transact::{CatalogueView, Changes, Claim, CustomerChange, Kept, Shelved, View};
+use crate::transact::{CatalogueView, Changes, Claim, CustomerChange, Kept, Numbered, Shelved, View};
 
 /// A reply and where it is awaited.
 pub(super) type Answered = (oneshot::Sender<Result<Reply, Failure>>, Result<Reply, Failure>);
@@ -58,7 +58,7 @@ pub(super) struct Writes {
     sweeps: Vec<(ShopId, Option<AccountId>)>,
     dues: Vec<(AccountId, Option<Timestamp>)>,
     claims: Vec<(ShopId, Claim, AccountId)>,
-    shelved: Vec<(ShopId, Vec<Shelved>, Option<i64>)>,
+    shelved: Vec<(ShopId, Vec<Shelved>, Numbered)>,
     answers: Vec<Placed>,
 }
 
@@ -79,7 +79,7 @@ impl Writes {
         }
         self.sweeps.iter().try_for_each(|(shop, up_to)| time::put_sweep(db, *shop, *up_to))?;
         for (shop, shelved, numbered) in &self.shelved {
-            catalogue::write(db, *shop, shelved, *numbered)?;
+            catalogue::write(db, *shop, shelved, numbered)?;
         }
         for (shop, name, account) in &self.claims {
             claim::write(db, *shop, name, *account)?;
@@ -177,7 +177,7 @@ impl Staged {
             self.claims.insert((shop, claim), account);
         }
         if !changes.shelved.is_empty() {
-            self.shelf.stage(shop, &changes.shelved, changes.numbered);
+            self.shelf.stage(shop, &changes.shelved, &changes.numbered);
             writes.shelved.push((shop, changes.shelved, changes.numbered));
         }
         if let Some(kept) = changes.kept {

@@ -1,5 +1,6 @@
 //! Changes of the catalogue: replaced as told, numbered once, and left alone where nothing is new.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use loyalty_core::{CategoryId, ProductId, ShopId, VariantId};
@@ -18,6 +19,8 @@ pub(crate) trait CatalogueView {
     fn category(&mut self, shop: ShopId, id: &CategoryId) -> Result<Option<Arc<CategoryRecord>>, Failure>;
     fn saved_search(&mut self, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure>;
     fn has_search_named(&mut self, shop: ShopId, name: &str) -> Result<bool, Failure>;
+    /// The number that was given to a variant whose id is none.
+    fn variant_number(&mut self, shop: ShopId, id: &VariantId) -> Result<Option<Number>, Failure>;
     /// How many numbers the shop was given.
     fn numbered(&mut self, shop: ShopId) -> Result<i64, Failure>;
 }
@@ -31,6 +34,15 @@ pub(crate) enum Shelved {
     NoCategory(CategoryId),
     Search(Arc<SavedSearch>),
     NoSearch(Number),
+}
+
+/// Which numbers a transaction gives.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Numbered {
+    /// How many the shop was given in all, where this gave some.
+    pub(crate) last: Option<i64>,
+    /// Those of variants. They keep them also where their products are gone.
+    pub(crate) variants: HashMap<VariantId, Number>,
 }
 
 impl<V: View> Transaction<'_, V> {
@@ -83,7 +95,7 @@ impl<V: View> Transaction<'_, V> {
         let variant_numbers =
             product.variants.iter().map(|variant| match known_variant(before.as_deref(), &variant.id) {
                 Some(number) => Ok(number),
-                None => self.number_of(variant.id.as_str()),
+                None => self.number_of_variant(&variant.id),
             });
         let variant_numbers = variant_numbers.collect::<Result<_, Failure>>()?;
         let (shop, created_at) = (self.shop.id, before.as_ref().map_or(self.now, |before| before.created_at));
@@ -95,7 +107,7 @@ impl<V: View> Transaction<'_, V> {
     }
 
     /// As it is, also where this request has changed it.
-    fn load_product(&mut self, id: &ProductId) -> Result<Option<Arc<ProductRecord>>, Failure> {
+    pub(super) fn load_product(&mut self, id: &ProductId) -> Result<Option<Arc<ProductRecord>>, Failure> {
         let changed = self.changes.shelved.iter().rev().find_map(|shelved| match shelved {
             Shelved::Product(record) => Some(record).filter(|record| record.product.id == *id),
             Shelved::NoProduct(_)
@@ -137,6 +149,21 @@ impl<V: View> Transaction<'_, V> {
         Ok(Catalogued::Search(search))
     }
 
+    /// The number of a variant that is new to its product: rules name it by its id alone, so the same id has the
+    /// same number in every product.
+    fn number_of_variant(&mut self, id: &VariantId) -> Result<Number, Failure> {
+        let known = match self.changes.numbered.variants.get(id) {
+            Some(number) => Some(*number),
+            None if Number::own(id.as_str()).is_some() => None,
+            None => self.view.variant_number(self.shop.id, id)?,
+        };
+        let number = known.map_or_else(|| self.number_of(id.as_str()), Ok)?;
+        if known.is_none() && number.given().is_some() {
+            self.changes.numbered.variants.insert(id.clone(), number);
+        }
+        Ok(number)
+    }
+
     /// The number of something new. One that the id brings along is not counted.
     fn number_of(&mut self, id: &str) -> Result<Number, Failure> {
         match Number::own(id) {
@@ -147,12 +174,12 @@ impl<V: View> Transaction<'_, V> {
 
     /// The next of the shop's numbers. None is given twice, also where what had it is gone.
     fn next_number(&mut self) -> Result<i64, Failure> {
-        let last = match self.changes.numbered {
+        let last = match self.changes.numbered.last {
             Some(last) => last,
             None => self.view.numbered(self.shop.id)?,
         };
         let next = last.saturating_add(1);
-        self.changes.numbered = Some(next);
+        self.changes.numbered.last = Some(next);
         Ok(next)
     }
 }

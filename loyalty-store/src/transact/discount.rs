@@ -76,6 +76,12 @@ impl<V: View> Transaction<'_, V> {
                 let id = self.save_rule(id, &rule)?;
                 Discounted::Rule(self.rule(id)?.into())
             }
+            DiscountAction::ChangeRule { id, change } => {
+                let parts = change.apply(self.rule(id)?.rule.parts().clone());
+                let rule = PriceRule::new(parts, self.shop.minor_digits()).map_err(Rejection::InvalidPriceRule)?;
+                self.save_rule(Some(id), &rule)?;
+                Discounted::Rule(self.rule(id)?.into())
+            }
             DiscountAction::DeleteRule { id, if_match } => {
                 self.rule_as_seen(id, if_match.as_deref())?;
                 self.delete_rule(id)?;
@@ -135,7 +141,20 @@ impl<V: View> Transaction<'_, V> {
     /// Makes a rule, or lets the one of this id say something else.
     pub(super) fn save_rule(&mut self, id: Option<PriceRuleId>, rule: &PriceRule) -> Result<PriceRuleId, Stop> {
         let before = id.map(|id| self.rule(id)).transpose()?;
+        if before.as_ref().is_none_or(|before| *before.rule != *rule) {
+            self.check_variants(rule)?;
+        }
         self.put_rule(id.unwrap_or(PriceRuleId(self.next_seq())), before, rule)
+    }
+
+    /// A rule may not name a variant beside its product. What the catalogue says later is no fault of the rule.
+    fn check_variants(&mut self, rule: &PriceRule) -> Result<(), Stop> {
+        let faults = rule.faults_of_variants(|id| {
+            let product = self.load_product(id)?;
+            let variants = product.iter().flat_map(|record| &record.product.variants);
+            Ok::<_, Failure>(variants.map(|variant| variant.id.clone()).collect())
+        })?;
+        if faults.is_empty() { Ok(()) } else { Err(Rejection::InvalidPriceRule(faults).into()) }
     }
 
     /// The same for a rule whose number is known.
@@ -269,6 +288,9 @@ impl<V: View> Transaction<'_, V> {
             let command = CodeCommand::Reserve { checkout: checkout.clone(), until };
             let event = self.by_buyer(text, &buyer, Some(checkout), None, &command)?;
             let event = event.map_err(|reason| Rejection::CodeRefused { place, reason })?;
+            if let Some(refusal) = self.clash(checkout, text)? {
+                return Err(Rejection::CodeRefused { place, reason: refusal.into() }.into());
+            }
             self.post(None, event.map(Event::Discount).into_iter().collect())?;
         }
         if facts::checkout_codes(self, self.shop.id, checkout)?.len() > Cart::MAX_CODES {
@@ -276,6 +298,22 @@ impl<V: View> Transaction<'_, V> {
         }
         let discount = Some(self.checkout(checkout)?);
         Ok(Receipt { discount, ..self.receipt(found.as_ref(), None)? })
+    }
+
+    /// Why a code cannot stand beside what its checkout holds: the program's policy, which needs no cart here.
+    fn clash(&mut self, checkout: &CheckoutId, text: &Code) -> Result<Option<Refusal>, Stop> {
+        let (shop, (_, program)) = (self.shop.id, self.load_program(None)?);
+        let Some(new) = facts::code_of_text(self, shop, text)? else { return Ok(None) };
+        let new_rule = self.rule(new.rule)?.rule;
+        let held = facts::checkout(self, shop, checkout, self.now)?.held;
+        for (code, _) in held.iter().filter(|(code, _)| code.id != new.id) {
+            let rule = self.rule(code.rule)?.rule;
+            let (held, asked) = ((&code.text, code.rule, &*rule), (&new.text, new.rule, &*new_rule));
+            if let Some(refusal) = program.parts().stacking.clash(held, asked) {
+                return Ok(Some(refusal));
+            }
+        }
+        Ok(None)
     }
 
     fn release(&mut self, checkout: &CheckoutId, text: Option<&Code>) -> Result<(), Stop> {
@@ -301,7 +339,7 @@ impl<V: View> Transaction<'_, V> {
         let Some(account) = account else { return Ok(Customer::default()) };
         let record = self.load_customer(account)?;
         let (id, email) = record.map(|record| (record.id.clone(), record.email.clone())).unwrap_or_default();
-        Ok(Customer { account: Some(account), id, email, segments: BTreeSet::new() })
+        Ok(Customer { account: Some(account), id, email, ..Customer::default() })
     }
 
     /// Decides what a buyer does with a code.
@@ -325,7 +363,7 @@ impl<V: View> Transaction<'_, V> {
         let account = gathered.held_by(&family, self.now).or(buyer.account);
         let of = Arc::clone(&self.shop);
         let found = facts::searches_with(self, &of, gathered.rule(), (buyer.account, self.now))?;
-        let mut buyer = Customer { account, ..buyer.clone() };
+        let mut buyer = Customer { account, aliases: facts::aliases(&family), ..buyer.clone() };
         buyer.segments.extend(found);
         let Some(facts) = gathered.facts() else { return Ok(Err(unknown)) };
         Ok(decide(&facts, claim, &buyer, command, self.now))

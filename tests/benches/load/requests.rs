@@ -88,7 +88,19 @@ fn write_number(place: &mut [u8], mut number: u64) {
 
 /// All kinds of requests, for a shop with this key and signing secret.
 pub(crate) fn all(key: &str, secret: &str) -> Vec<Template> {
-    vec![points_add(key), order(key), webhook(key, secret), balance(key)]
+    vec![points_add(key), order(key), webhook(key, secret), redemption(key), balance(key)]
+}
+
+/// A program with the reward that redemptions are for; nobody runs out of points for it.
+pub(crate) const PROGRAM: &str = r#"{"rewards": [{"id": "five", "name": "$5 off", "cost": 1, "gives": {"fixed_amount": "5.00"}, "valid_for": "P90D"}]}"#;
+
+/// A redemption with its price rule and its code, each time another one.
+fn redemption(key: &str) -> Template {
+    let head = format!(
+        "POST /v1/redemptions HTTP/1.1\r\nauthorization: Bearer {key}\r\nidempotency-key: reward-{SERIAL}"
+    );
+    let body = format!(r#"{{"customer_id":"{CUSTOMER}","reward_id":"five"}}"#);
+    Template::new("redemption, durable", &head, &body)
 }
 
 fn points_add(key: &str) -> Template {

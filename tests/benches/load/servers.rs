@@ -13,11 +13,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use loyalty_core::{Currency, CustomerId, Email, ShopId, Zone};
+use loyalty_core::{Command, Currency, CustomerId, Email, Grounds, Points, Program, ShopId, Zone};
 use loyalty_http::{App, Clock, Limits, auth, log, server};
 use loyalty_store::{
-    Action, Change, EmailConflict, NewShop, Presence, ProfileChange, Reply, Request as Transaction, Settings,
-    SqliteStore, Store, Who,
+    Action, Change, EmailConflict, NewShop, Pending, Presence, ProfileChange, Reply, Request as Transaction,
+    Settings, SqliteStore, Store, Who,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -49,6 +49,7 @@ impl Servers {
         let shop = store.create_shop(&shop, now).unwrap().id;
         let (record, key) = auth::random_key().unwrap();
         store.add_key(shop, &record, now).unwrap();
+        publish(&*store, shop);
         add_customers(&*store, shop);
 
         let runtime = Runtime::new().unwrap();
@@ -94,9 +95,27 @@ async fn listen() -> TcpListener {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap()
 }
 
+fn execute(store: &dyn Store, shop: ShopId, action: Action) -> Pending {
+    let now = Clock::system().now();
+    store.execute(Transaction { shop, now, dry_run: false, idempotency: None, action })
+}
+
+fn done(pending: Pending) {
+    assert!(matches!(pending.wait(), Ok(Reply::Decided(Ok(_)))));
+}
+
+/// The program, and that no account is left to be looked through under it.
+fn publish(store: &dyn Store, shop: ShopId) {
+    let program = Box::new(Program::from_json(requests::PROGRAM).unwrap());
+    done(execute(store, shop, Action::PublishProgram { program, replaces: None }));
+    done(execute(store, shop, Action::FindDue { limit: 1 }));
+    assert!(store.unsettled().unwrap().is_empty());
+}
+
 /// Customers as the requests tell of them, so that no request has anything new to say of one.
 fn add_customers(store: &dyn Store, shop: ShopId) {
     let set = |text: &str| Change::Set(Some(text.to_owned()));
+    let points = Points::new(1_000_000_000).unwrap();
     let add = |number| {
         let (id, email) = (requests::customer_id(number), requests::email(number));
         let who = Who::Both(CustomerId::new(id).unwrap(), Email::new(&email).unwrap());
@@ -107,16 +126,15 @@ fn add_customers(store: &dyn Store, shop: ShopId) {
             country: set("DE"),
             ..ProfileChange::default()
         };
-        let (presence, conflict, commands) = (Presence::MustNot, EmailConflict::Refuse, Vec::new());
+        let commands = vec![Command::AddPoints { points, grounds: Grounds::default() }];
+        let (presence, conflict) = (Presence::MustNot, EmailConflict::Refuse);
         let action = Action::Customer { who, presence, change, conflict, if_match: None, commands };
-        store.execute(Transaction { shop, now: Clock::system().now(), dry_run: false, idempotency: None, action })
+        execute(store, shop, action)
     };
     let numbers: Vec<u64> = (0..CUSTOMERS).collect();
     for some in numbers.chunks(1_000) {
         let pending: Vec<_> = some.iter().map(|number| add(*number)).collect();
-        for each in pending {
-            assert!(matches!(each.wait(), Ok(Reply::Decided(Ok(_)))));
-        }
+        pending.into_iter().for_each(done);
     }
 }
 
