@@ -22,6 +22,15 @@
 //! }).unwrap();
 //! ```
 
+/// Fails in words, without the place in the source.
+macro_rules! hold {
+    ($holds:expr, $($why:tt)+) => {
+        if !$holds {
+            return Err(::proptest::test_runner::TestCaseError::fail(format!($($why)+)));
+        }
+    };
+}
+
 mod carts;
 mod discounts;
 mod rewards;
@@ -31,8 +40,8 @@ mod life;
 mod statements;
 mod words;
 
-mod check;
 mod cheat;
+mod check;
 mod held;
 mod invariant;
 mod story;
@@ -251,7 +260,7 @@ impl Books {
 
 /// Fails, in words, where two figures differ.
 fn same<T: PartialEq + fmt::Display>(what: &str, got: T, want: T) -> TestCaseResult {
-    prop_assert!(got == want, "{}: {}, not {}", what, got, want);
+    hold!(got == want, "{}: {}, not {}", what, got, want);
     Ok(())
 }
 
@@ -260,7 +269,7 @@ fn same<T: PartialEq + fmt::Display>(what: &str, got: T, want: T) -> TestCaseRes
 pub fn books_add_up(books: &Books) -> TestCaseResult {
     let (account, totals) = (&books.account, books.account.totals());
     let (usable, held) = (account.lots().points(), account.pending_lots().points());
-    prop_assert!(
+    hold!(
         account.is_sound(),
         "{} came and went in all, but {} are in lots, {} pending and {} owed",
         totals.balance(),
@@ -270,9 +279,9 @@ pub fn books_add_up(books: &Books) -> TestCaseResult {
     );
     let mut again = Books::new(Program::default());
     again.post(&books.journal);
-    prop_assert!(again.account == books.account, "the account is no fold of its journal");
-    prop_assert!(again.orders == books.orders, "the orders are no fold of the journal");
-    prop_assert!(again.redemptions == books.redemptions, "the redemptions are no fold of the journal");
+    hold!(again.account == books.account, "the account is no fold of its journal");
+    hold!(again.orders == books.orders, "the orders are no fold of the journal");
+    hold!(again.redemptions == books.redemptions, "the redemptions are no fold of the journal");
     let sum = books.journal.iter().fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()));
     same("the sum of all entries", sum, totals.balance())?;
     let moved = |event: &Event| event.points().saturating_add(event.pending_points());
@@ -325,9 +334,9 @@ pub fn orders_hold_what_they_are_worth(books: &Books) -> TestCaseResult {
         let worth = entitlement(order, program, pin).map_err(|error| TestCaseError::fail(error.to_string()))?;
         let posted = order.posted();
         let standing = posted.awarded.saturating_sub(posted.taken);
-        prop_assert!(standing >= worth.points, "order {} holds {}, but is worth {}", id, standing, worth.points);
+        hold!(standing >= worth.points, "order {} holds {}, but is worth {}", id, standing, worth.points);
         let explained = standing.saturating_sub(posted.expired).saturating_sub(posted.forgiven);
-        prop_assert!(
+        hold!(
             explained <= worth.points,
             "order {} holds {}, but is worth {}; {} expired and {} were forgiven",
             id,
@@ -407,7 +416,7 @@ fn same_whatever_the_order(got: &Books, want: &Books, now: Timestamp) -> TestCas
         let other = got.orders.get(id).map_or(Points::ZERO, net);
         same(&format!("what order {id} holds, told in another order"), other, net(order))?;
     }
-    prop_assert!(facts_known(got) == facts_known(want), "told in another order, other facts are known");
+    hold!(facts_known(got) == facts_known(want), "told in another order, other facts are known");
     let gives = |books: &Books| books.journal.iter().any(|event| matches!(event, Event::AwardGiven { .. }));
     if !gives(got) && !gives(want) {
         let held = |books: &Books| books.balance(now).saturating_add(books.as_of(now).pending(now));

@@ -1,6 +1,6 @@
 //! A search for ways to cheat a program: to end up with more than what was paid for.
 //!
-//! One customer plays: buys, waits, redeems, and sends everything back. What friends can do together by referrals is not
+//! One customer plays: buys, waits, redeems, and sends everything back within the time that the shop leaves for it. What friends can do together by referrals is not
 //! played, nor what an anniversary pays when its first order is long gone.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,20 +11,20 @@ use ::proptest::collection::vec;
 use ::proptest::prelude::*;
 use ::proptest::sample::Index;
 
+use super::Books;
 use super::check::{Broken, Check, Search};
 use super::held;
-use super::life::{self, Life, Wait, one};
+use super::life::{self, Life, Parted, Wait, one, without};
 use super::story::Story;
 use super::words::Words;
-use super::Books;
 use crate::amount::{Amount, Points};
 use crate::award::Reason;
 use crate::calendar::Timestamp;
 use crate::command::{Command, Excess};
 use crate::event::{Event, Grounds};
 use crate::id::{OrderId, RedemptionId, RefundId, Tag};
-use crate::order::{Order, Origin, Refund, Refunded};
-use crate::program::{Fault, Gives, Metric, Program, RefundPolicy, Reward};
+use crate::order::{Line, Order, Origin, Refund, Refunded};
+use crate::program::{DebtPolicy, Fault, Gives, Metric, Program, RefundPolicy, Reward};
 use crate::redemption::RedemptionState;
 
 /// A statement about a program that a merchant would want to hold, and may have configured away.
@@ -90,6 +90,12 @@ struct Plot {
     cancels: bool,
 }
 
+impl Parted for Plot {
+    fn without(&self, part: usize) -> Option<Self> {
+        Some(Self { deeds: without(&self.deeds, part)?, ..self.clone() })
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Deed {
     Buys(Order),
@@ -98,15 +104,22 @@ enum Deed {
 }
 
 fn plots(words: &Arc<Words>, spends: bool) -> impl Strategy<Value = Plot> + use<> {
-    let buys = life::orders(words).prop_filter_map("a price", |order| at_least_one(order).map(Deed::Buys));
-    let deed = if spends {
-        prop_oneof![buys, any::<Index>().prop_map(Deed::Spends)].boxed()
-    } else {
-        buys.boxed()
-    };
+    let dear = life::orders(words).prop_filter_map("a price", at_least_one);
+    let cheap = (life::orders(words), 1..10_u32).prop_filter_map("a line", |(order, price)| {
+        let total = Amount::from(price);
+        let line = Line { amount: total, gift_card: false, ..order.lines.into_iter().next()? };
+        Some(Order { lines: vec![line], total, ..Order::default() })
+    });
+    let buys = prop_oneof![cheap, dear].prop_map(Deed::Buys);
+    let deed =
+        if spends { prop_oneof![buys, any::<Index>().prop_map(Deed::Spends)].boxed() } else { buys.boxed() };
     let deeds = vec((life::waits(), deed), 1..7);
-    (life::tags(words), life::starts(words), deeds, any::<bool>())
-        .prop_map(|(tags, start, deeds, cancels)| Plot { tags, start, deeds, cancels })
+    (life::tags(words), life::starts(words), deeds, any::<bool>()).prop_map(|(tags, start, deeds, cancels)| Plot {
+        tags,
+        start,
+        deeds,
+        cancels,
+    })
 }
 
 /// An order that costs 1.00 or more, all of it in money.
@@ -135,8 +148,9 @@ impl<'a> Played<'a> {
         let life = Life { tags: plot.tags.clone(), birthday: None, steps: Vec::new() };
         let (books, now) = (check.books(program, &life), plot.start);
         let mut played = Self { program, words, life, books, now, bought: Vec::new(), redeemed: 0 };
+        let last = check.zone.after(plot.start, check.returns).unwrap_or(plot.start);
         for (wait, deed) in &plot.deeds {
-            played.now = wait.after(words, check.zone, played.now);
+            played.now = wait.after(words, check.zone, played.now).min(last);
             match deed {
                 Deed::Buys(order) => played.buy(order),
                 Deed::Spends(reward) => played.spend(reward),
@@ -157,8 +171,7 @@ impl<'a> Played<'a> {
         let number = self.bought.len().saturating_add(1_001);
         let Ok(id) = OrderId::new(number.to_string()) else { return };
         let (snapshot, status) = (Arc::new(order.clone()), self.words.gate);
-        let report =
-            Command::RecordOrder { order: id.clone(), snapshot, status, at: None, origin: Origin::Shop };
+        let report = Command::RecordOrder { order: id.clone(), snapshot, status, at: None, origin: Origin::Shop };
         if self.tell(report) {
             self.bought.push((id, order.total));
         }
@@ -194,7 +207,7 @@ impl<'a> Played<'a> {
     /// Everything goes back, and the money with it.
     fn send_back(&mut self, cancels: bool) {
         for (order, total) in self.bought.clone() {
-            let Ok(id) = RefundId::new(format!("all of {order}")) else { continue };
+            let Ok(id) = RefundId::new(format!("all-of-{order}")) else { continue };
             let all = Refund { id, refunded: Refunded::Amount(total) };
             let back = if cancels {
                 Command::CancelOrder { order, at: None }
@@ -216,6 +229,7 @@ enum Cause {
     Refunds,
     Debt,
     Entry(usize),
+    LateEntry(usize),
     Goal(usize),
 }
 
@@ -227,17 +241,24 @@ fn gains_from_returning(check: &Check, program: &Program) -> Vec<Finding> {
         played.send_back(plot.cancels);
         played
     };
+    let has = |plot: &Plot, wanted: &dyn Fn(&BTreeSet<Cause>) -> bool| {
+        let played = returned(plot);
+        prop_assert!(!played.has_something() || !wanted(&played.causes()));
+        Ok(())
+    };
     let (mut known, mut found) = (BTreeSet::new(), Vec::new());
     loop {
-        let new = |played: &Played<'_>| played.causes().into_iter().find(|cause| !known.contains(cause));
-        let test = |plot: &Plot| {
-            let played = returned(plot);
-            prop_assert!(!played.has_something() || new(&played).is_none());
-            Ok(())
+        let any_new = |causes: &BTreeSet<Cause>| !causes.is_subset(&known);
+        let Search::Found { case, .. } = check.smallest(&cases, |plot| has(plot, &any_new)) else { return found };
+        let causes = returned(&case).causes();
+        let Some(cause) = causes.difference(&known).next().cloned() else { return found };
+        // The same where nothing else helps along, if there is such a way.
+        let alone = |causes: &BTreeSet<Cause>| causes.len() == 1 && causes.contains(&cause);
+        let plot = match check.smallest(&cases, |plot| has(plot, &alone)) {
+            Search::Found { case, .. } => case,
+            Search::Nothing | Search::Stuck { .. } => case,
         };
-        let Search::Found { case, .. } = check.smallest(&cases, test) else { return found };
-        let played = returned(&case);
-        let Some(cause) = new(&played) else { return found };
+        let played = returned(&plot);
         found.push(Finding {
             soundness: Soundness::NoGainFromReturning,
             fault: cause.fault(program),
@@ -253,7 +274,8 @@ impl Played<'_> {
     fn has_something(&self) -> bool {
         let account = self.books.as_of(self.now);
         let left = account.balance(self.now).saturating_add(account.pending(self.now));
-        let spent = self.in_hand().map(|(_, points)| points).fold(account.totals().subtracted, Points::saturating_add);
+        let spent =
+            self.in_hand().map(|(_, points)| points).fold(account.totals().subtracted, Points::saturating_add);
         left.saturating_add(spent).is_positive()
     }
 
@@ -281,27 +303,32 @@ impl Played<'_> {
         said
     }
 
-    fn causes(&self) -> Vec<Cause> {
+    fn causes(&self) -> BTreeSet<Cause> {
         let parts = self.program.parts();
         let keeps = parts.refunds == RefundPolicy::Keep;
-        let mut found = Vec::new();
+        let mut found = BTreeSet::new();
         for order in self.books.orders.values() {
             let posted = order.posted();
             let net = posted.awarded.saturating_sub(posted.taken).saturating_sub(posted.expired);
             if net.is_positive() && posted.forgiven.is_positive() {
-                found.push(Cause::Debt);
+                found.insert(Cause::Debt);
             } else if net.is_positive() && keeps {
-                found.push(Cause::Refunds);
+                found.insert(Cause::Refunds);
             }
         }
         for (reason, _) in self.given().into_iter().filter(|(_, left)| left.is_positive()) {
             if let Reason::TierEntry { tier } = &reason {
-                let rank = self.program.rank(tier);
-                let kept = rank.filter(|rank| {
-                    let entry = parts.tiers.get(*rank).and_then(|tier| tier.entry);
-                    entry.is_some_and(|entry| !entry.taken_back)
+                let Some(rank) = self.program.rank(tier) else { continue };
+                let entry = parts.tiers.get(rank).and_then(|tier| tier.entry);
+                found.insert(if entry.is_some_and(|entry| !entry.taken_back) {
+                    Cause::Entry(rank)
+                } else if keeps {
+                    Cause::Refunds
+                } else if parts.debt == DebtPolicy::StopAtZero {
+                    Cause::Debt
+                } else {
+                    Cause::LateEntry(rank)
                 });
-                found.push(kept.map_or(if keeps { Cause::Refunds } else { Cause::Debt }, Cause::Entry));
             } else if let Reason::Goal { action } = &reason {
                 found.extend(parts.actions.iter().position(|rule| rule.id == *action).map(Cause::Goal));
             }
@@ -347,17 +374,27 @@ impl Cause {
                 Fault::new(
                     format!("/tiers/{rank}/entry"),
                     "entry_reward_is_kept",
-                    format!("is kept: orders that are sent back leave the points for entering {tier} behind. \
-                             `\"taken_back\": true` takes them."),
+                    format!(
+                        "is kept: orders that are sent back leave the points for entering {tier} behind. \
+                             `\"taken_back\": true` takes them."
+                    ),
                 )
             }
+            Self::LateEntry(rank) => Fault::new(
+                format!("/tiers/{rank}/entry"),
+                "entry_reward_outlives_its_order",
+                "is taken back only by a refund that undoes the tier: what is sent back when it no longer counts leaves \
+                 the points behind. A longer window than the time to return keeps it from that.",
+            ),
             Self::Goal(index) => {
                 let action = parts.actions.get(*index).map(|action| action.id.as_str()).unwrap_or_default();
                 Fault::new(
                     format!("/actions/{index}"),
                     "goal_is_kept",
-                    format!("is kept: orders that are sent back leave the points for {action} behind. Nothing \
-                             takes the points of a goal back; a tier's entry reward can be."),
+                    format!(
+                        "is kept: orders that are sent back leave the points for {action} behind. Nothing \
+                             takes the points of a goal back; a tier's entry reward can be."
+                    ),
                 )
             }
         }
@@ -376,7 +413,9 @@ fn reward_above_spend(check: &Check, program: &Program, index: usize, reward: &R
             played.now = check.zone.after(played.now, hold).unwrap_or(played.now);
         }
         let mut sum = Amount::ZERO;
-        while let Some(gives) = played.redeem(reward).filter(|gives| !worth(gives).is_zero() && played.redeemed < 50) {
+        while let Some(gives) =
+            played.redeem(reward).filter(|gives| !worth(gives).is_zero() && played.redeemed < 50)
+        {
             sum = sum.checked_add(worth(&gives)).unwrap_or(Amount::MAX);
         }
         let totals = played.bought.iter().map(|(_, total)| *total);
@@ -390,8 +429,10 @@ fn reward_above_spend(check: &Check, program: &Program, index: usize, reward: &R
     };
     let Search::Found { case, .. } = check.smallest(&plots(&words, false), test) else { return None };
     let (played, spent, had) = redeemed(&case);
-    let detail = format!("gives more than it takes to earn it: {had} for {spent} spent. A higher cost, or fewer points \
-                          for small orders, keep it below.");
+    let detail = format!(
+        "gives more than it takes to earn it: {had} for {spent} spent. A higher cost, or fewer points \
+                          for small orders, keep it below."
+    );
     Some(Finding {
         soundness: Soundness::NoRewardAboveSpend,
         fault: Fault::new(format!("/rewards/{index}"), "reward_above_spend", detail),

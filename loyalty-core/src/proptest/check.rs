@@ -8,10 +8,10 @@ use ::proptest::test_runner::{
 };
 
 use super::cheat::{self, Finding};
-use super::life::Life;
+use super::life::{Life, Parted};
 use super::story::Story;
 use super::{Books, Decide, DiscountBooks, Invariant, held};
-use crate::calendar::Zone;
+use crate::calendar::{Period, Zone};
 use crate::decide::decide;
 use crate::discount::{Cart, CartError, Evaluation, Stacking};
 use crate::program::Program;
@@ -49,13 +49,16 @@ pub struct Check {
     pub zone: Zone,
     /// How many decimals the shop's currency has.
     pub minor_digits: u32,
+    /// How long after the first purchase a customer can send things back.
+    pub returns: Period,
     /// What decides.
     pub engine: Engine,
 }
 
 impl Default for Check {
     fn default() -> Self {
-        Self { cases: 128, seed: 0, zone: Zone::UTC, minor_digits: 2, engine: Engine::default() }
+        let (zone, engine) = (Zone::UTC, Engine::default());
+        Self { cases: 128, seed: 0, zone, minor_digits: 2, returns: Period::THIRTY_DAYS, engine }
     }
 }
 
@@ -145,7 +148,7 @@ impl Check {
         let each = Invariant::ALL.into_iter();
         let outcomes = each.map(|invariant| Ok((invariant, self.one(invariant, program)?)));
         let outcomes = outcomes.collect::<Result<_, _>>()?;
-        Ok(Report { outcomes, findings: cheat::findings(self, program) })
+        Ok(Report { outcomes, findings: self.findings(program) })
     }
 
     /// Checks one invariant.
@@ -166,6 +169,11 @@ impl Check {
         }
     }
 
+    /// Only looks for ways to cheat the program.
+    pub fn findings(&self, program: &Program) -> Vec<Finding> {
+        cheat::findings(self, program)
+    }
+
     /// Empty books of this customer.
     pub(super) fn books(&self, program: &Program, life: &Life) -> Books {
         let empty = Books::decided_by(self.engine.decide, program.clone());
@@ -174,7 +182,7 @@ impl Check {
     }
 
     /// Tries cases until one fails, and makes that one as small as it can be.
-    pub(super) fn smallest<S: Strategy>(
+    pub(super) fn smallest<S: Strategy<Value: Parted>>(
         &self,
         cases: &S,
         test: impl Fn(&S::Value) -> TestCaseResult,
@@ -193,18 +201,14 @@ impl Check {
             Ok(()) => Search::Nothing,
             Err(TestError::Abort(why)) => Search::Stuck { why: why.message().to_owned() },
             Err(TestError::Fail(why, case)) => {
-                // Of the smallest case, what is wrong with that.
-                let why = match test(&case) {
-                    Err(TestCaseError::Fail(why)) => why,
-                    Ok(()) | Err(TestCaseError::Reject(_)) => why,
-                };
-                Search::Found { why: why.message().to_owned(), case }
+                let (why, case) = trimmed(why.message().to_owned(), case, test);
+                Search::Found { why, case }
             }
         }
     }
 
     /// The same, with the smallest case as a story.
-    pub(super) fn search<S: Strategy>(
+    pub(super) fn search<S: Strategy<Value: Parted>>(
         &self,
         cases: &S,
         test: impl Fn(&S::Value) -> TestCaseResult,
@@ -218,13 +222,36 @@ impl Check {
     }
 }
 
+/// The case without all parts that it fails without, and what is wrong with it then.
+fn trimmed<T: Parted>(mut why: String, mut case: T, test: impl Fn(&T) -> TestCaseResult) -> (String, T) {
+    let fails = |case: &T| match test(case) {
+        Err(TestCaseError::Fail(why)) => Some(why.message().to_owned()),
+        Ok(()) | Err(TestCaseError::Reject(_)) => None,
+    };
+    why = fails(&case).unwrap_or(why);
+    let mut part = 0_usize;
+    while let Some(less) = case.without(part) {
+        match fails(&less) {
+            // Something before it may have mattered only for it.
+            Some(less_why) => (why, case, part) = (less_why, less, 0),
+            None => part = part.saturating_add(1),
+        }
+    }
+    (why, case)
+}
+
 /// How a search ended.
 pub(super) enum Search<T> {
     Nothing,
     /// The smallest case that fails, and how it does.
-    Found { why: String, case: T },
+    Found {
+        why: String,
+        case: T,
+    },
     /// The strategy made no case.
-    Stuck { why: String },
+    Stuck {
+        why: String,
+    },
 }
 
 /// How a search for what breaks an invariant ended, if it was not in vain.

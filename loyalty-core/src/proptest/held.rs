@@ -11,13 +11,14 @@ use ::proptest::test_runner::TestCaseResult;
 use chrono::TimeDelta;
 
 use super::check::{Broken, Check};
-use super::life::{self, Life, lives_under, one, orders_under};
+use super::life::{self, Life, Parted, lives_under, one, orders_under, without};
 use super::story::Story;
 use super::words::Words;
 use super::{
-    Books, Invariant, books_add_up, carts, discounts_are_exact, entries_explain_themselves, expiry_is_at_the_instant,
-    facts_told_again_change_nothing, foretold_is_what_happens, nothing_is_negative_but_debt,
-    orders_hold_what_they_are_worth, points_or_code, refunds_do_not_leak, spending_makes_no_debt,
+    Books, Invariant, books_add_up, carts, discounts_are_exact, entries_explain_themselves,
+    expiry_is_at_the_instant, facts_told_again_change_nothing, foretold_is_what_happens,
+    nothing_is_negative_but_debt, orders_hold_what_they_are_worth, points_or_code, refunds_do_not_leak,
+    spending_makes_no_debt,
 };
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
@@ -99,8 +100,14 @@ struct Arrivals {
 #[derive(Clone, Debug)]
 enum Fact {
     /// A report of the order, or of the order with a line more.
-    Report { more: bool, status: Status },
-    Refund { percent: i64, units: Option<(Index, Quantity)> },
+    Report {
+        more: bool,
+        status: Status,
+    },
+    Refund {
+        percent: i64,
+        units: Option<(Index, Quantity)>,
+    },
     Cancel,
 }
 
@@ -169,6 +176,12 @@ fn refunded(order: &Order, percent: i64, units: Option<&(Index, Quantity)>) -> O
     Some(Refunded::Lines { lines: vec![(line.id.clone(), line.quantity.min(*units))], amount: None })
 }
 
+impl Parted for Arrivals {
+    fn without(&self, part: usize) -> Option<Self> {
+        Some(Self { facts: without(&self.facts, part)?, ..self.clone() })
+    }
+}
+
 impl Arrivals {
     /// The facts as the shop dated them, and as they arrive instead.
     fn both(&self) -> [Vec<(Timestamp, Command)>; 2] {
@@ -184,7 +197,7 @@ fn order_independence(check: &Check, program: &Program) -> Result<(), Broken> {
         let mut books = fresh(check, program, &case.tags);
         for (now, fact) in facts {
             let told = books.tell(fact, *now);
-            prop_assert!(told.is_ok(), "a fact is refused: {told:?}");
+            hold!(told.is_ok(), "a fact is refused: {told:?}");
         }
         Ok(books)
     };
@@ -204,41 +217,52 @@ fn order_independence(check: &Check, program: &Program) -> Result<(), Broken> {
 }
 
 /// An order, and where the money that comes back of it is cut, in thousandths of its total.
-type Slices = (BTreeSet<Tag>, Timestamp, Order, Vec<i64>);
+#[derive(Clone, Debug)]
+struct Slices {
+    tags: BTreeSet<Tag>,
+    now: Timestamp,
+    order: Order,
+    cuts: Vec<i64>,
+}
+
+impl Parted for Slices {
+    fn without(&self, part: usize) -> Option<Self> {
+        Some(Self { cuts: without(&self.cuts, part)?, ..self.clone() })
+    }
+}
 
 fn sliced_refunds(check: &Check, program: &Program) -> Result<(), Broken> {
     let words = Words::of(program);
-    let cases =
-        (life::tags(&words), life::starts(&words), life::orders(&words), vec(0..=1_000_i64, 1..5)).prop_map(
-            |(tags, start, order, mut cuts)| {
-                cuts.sort_unstable();
-                (tags, start, order, cuts)
-            },
-        );
+    let cases = (life::tags(&words), life::starts(&words), life::orders(&words), vec(0..=1_000_i64, 1..5))
+        .prop_map(|(tags, now, order, mut cuts)| {
+            cuts.sort_unstable();
+            Slices { tags, now, order, cuts }
+        });
     let gate = words.gate;
     let report = |order: &Order| {
         let (order, snapshot) = (id()?, Arc::new(order.clone()));
         Some(Command::RecordOrder { order, snapshot, status: gate, at: None, origin: Origin::Shop })
     };
-    let plan = |(_, start, order, cuts): &Slices| {
+    let plan = |Slices { now, order, cuts, .. }: &Slices| {
         let slices = slices(order, cuts)?;
-        let whole = Refunded::Amount(slices.iter().try_fold(Amount::ZERO, |sum, (_, part)| sum.checked_add(*part))?);
+        let whole =
+            Refunded::Amount(slices.iter().try_fold(Amount::ZERO, |sum, (_, part)| sum.checked_add(*part))?);
         let named = |(number, part): &(usize, Amount)| {
             Some(Refund { id: RefundId::new(format!("r{number}")).ok()?, refunded: Refunded::Amount(*part) })
         };
         let slices = slices.iter().map(named).collect::<Option<Vec<_>>>()?;
-        Some((report(order)?, *start, Refund { id: RefundId::new("whole").ok()?, refunded: whole }, slices))
+        Some((report(order)?, *now, Refund { id: RefundId::new("whole").ok()?, refunded: whole }, slices))
     };
     let test = |case: &Slices| {
         let (Some((report, now, whole, slices)), Some(id)) = (plan(case), id()) else { return Ok(()) };
-        let mut books = fresh(check, program, &case.0);
+        let mut books = fresh(check, program, &case.tags);
         let told = books.tell(&report, now);
-        prop_assert!(told.is_ok(), "the order is refused: {told:?}");
+        hold!(told.is_ok(), "the order is refused: {told:?}");
         refunds_do_not_leak(&books, &id, &whole, &slices, now)
     };
     let tell = |case: &Slices| {
         let (Some((report, now, whole, slices)), Some(id)) = (plan(case), id()) else { return Story::default() };
-        let mut books = fresh(check, program, &case.0);
+        let mut books = fresh(check, program, &case.tags);
         let mut story = Story::of(&mut books, &[(now, report)]);
         let refund = |refund| Command::RefundOrder { order: id.clone(), refund, excess: Excess::Refuse, at: None };
         let mut at_once = books.clone();
@@ -287,8 +311,9 @@ pub(super) fn tier_monotonic_in_spend(check: &Check, program: &Program) -> Resul
         (1001_u32..).zip(orders).filter_map(report).collect()
     };
     let tier = |books: &Books, now: Timestamp| {
-        let tier = books.as_of(now).tier_id(now).cloned();
-        (tier.as_ref().and_then(|tier| program.rank(tier)), tier.map_or_else(|| "no tier".to_owned(), |tier| format!("tier {tier}")))
+        let tier = books.account.tier_id(now);
+        let said = tier.map_or_else(|| "no tier".to_owned(), |tier| format!("tier {tier}"));
+        (tier.and_then(|tier| program.rank(tier)), said)
     };
     let play = |case: &Richer, orders: &[Order]| {
         let mut books = fresh(check, program, &case.tags);
@@ -298,7 +323,7 @@ pub(super) fn tier_monotonic_in_spend(check: &Check, program: &Program) -> Resul
     let test = |case: &Richer| {
         let (Some(richer), less) = (case.richer(), &case.orders) else { return Ok(()) };
         let (((rank, poor), _), ((richer_rank, rich), _)) = (play(case, less), play(case, &richer));
-        prop_assert!(richer_rank >= rank, "who pays {} more ends in {rich}, the other in {poor}", case.more);
+        hold!(richer_rank >= rank, "who pays {} more ends in {rich}, the other in {poor}", case.more);
         Ok(())
     };
     let tell = |case: &Richer| {
@@ -309,6 +334,13 @@ pub(super) fn tier_monotonic_in_spend(check: &Check, program: &Program) -> Resul
         story
     };
     check.search(&cases, test, tell)
+}
+
+impl Parted for Richer {
+    fn without(&self, part: usize) -> Option<Self> {
+        let orders = without(&self.orders, part)?;
+        if orders.is_empty() { None } else { Some(Self { orders, ..self.clone() }) }
+    }
 }
 
 impl Richer {
@@ -325,22 +357,34 @@ impl Richer {
 }
 
 /// A shop's rules, those of the program's rewards first, and a cart with their codes.
-type Basket = (Vec<PriceRule>, Cart, Stacking);
+#[derive(Clone, Debug)]
+struct Basket {
+    rules: Vec<PriceRule>,
+    cart: Cart,
+    stacking: Stacking,
+}
+
+impl Parted for Basket {
+    fn without(&self, part: usize) -> Option<Self> {
+        Some(Self { cart: Cart { lines: without(&self.cart.lines, part)?, ..self.cart.clone() }, ..self.clone() })
+    }
+}
 
 fn exact_allocation(check: &Check, program: &Program) -> Result<(), Broken> {
     let stacking = select(&[Stacking::OnePerClass, Stacking::All, Stacking::Best, Stacking::Exclusive][..]);
     let cases = (carts::price_rules_under(program), carts::carts_under(program), stacking);
-    let evaluated = |(rules, cart, stacking): &Basket| {
+    let cases = cases.prop_map(|(rules, cart, stacking)| Basket { rules, cart, stacking });
+    let evaluated = |Basket { rules, cart, stacking }: &Basket| {
         (check.engine.evaluate)(&super::DiscountBooks::new(rules.iter().cloned()), cart, *stacking)
     };
-    let test = |case: &Basket| evaluated(case).map_or(Ok(()), |found| discounts_are_exact(&case.1, &found));
+    let test = |case: &Basket| evaluated(case).map_or(Ok(()), |found| discounts_are_exact(&case.cart, &found));
     let tell = |case: &Basket| {
         let mut story = Story::default();
-        for line in &case.1.lines {
+        for line in &case.cart.lines {
             let product = line.product.as_ref().map_or("something", |product| product.as_str());
             story.add(format!("{} x {product} at {} ({})", line.quantity, line.price, line.id));
         }
-        for delivery in &case.1.shipping {
+        for delivery in &case.cart.shipping {
             story.add(format!("shipping at {} ({})", delivery.price, delivery.id));
         }
         let found = evaluated(case);

@@ -96,9 +96,7 @@ impl Invariant {
                     None
                 }
             }
-            Self::ExpiryAtTheInstant => {
-                (parts.expiry == Expiry::Never).then(|| "points never end".to_owned())
-            }
+            Self::ExpiryAtTheInstant => (parts.expiry == Expiry::Never).then(|| "points never end".to_owned()),
             Self::Conservation
             | Self::NoNegativeButDebt
             | Self::OrdersHoldTheirWorth

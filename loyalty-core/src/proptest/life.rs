@@ -34,13 +34,35 @@ pub struct Life {
     pub steps: Vec<(Timestamp, Command)>,
 }
 
+impl Parted for Life {
+    fn without(&self, part: usize) -> Option<Self> {
+        Some(Self { steps: without(&self.steps, part)?, ..self.clone() })
+    }
+}
+
+/// A case made of parts that each stand for themselves. What of a failing case does not matter can be left out.
+pub(super) trait Parted: Sized {
+    /// The same without one part; none where there is no such part.
+    fn without(&self, part: usize) -> Option<Self>;
+}
+
+/// A list without one of its items.
+pub(super) fn without<T: Clone>(list: &[T], part: usize) -> Option<Vec<T>> {
+    let mut list = list.to_vec();
+    if part >= list.len() {
+        return None;
+    }
+    list.remove(part);
+    Some(list)
+}
+
 /// Lives under a program, in a shop of this zone: orders of its products around its thresholds, refunds, actions,
 /// codes, redemptions and what a shop does by hand, apart by its periods.
 pub fn lives_under(program: &Program, zone: Zone) -> impl Strategy<Value = Life> + use<> {
     let words = Words::of(program);
     let step = (waits(), weighted(0.3, 0..90_u8), wishes(&words));
     let born = weighted(0.2, (1_i32..=366).prop_map(|day| NaiveDate::from_yo_opt(1988, day.unsigned_abs())));
-    (tags(&words), starts(&words), born, vec(step, 1..14)).prop_map(move |(tags, start, born, steps)| {
+    (tags(&words), starts(&words), born, vec(step, 1..20)).prop_map(move |(tags, start, born, steps)| {
         let mut teller = Teller::new(&words, zone, start);
         let birthday = born.flatten().map(|day| Birthday { day, set_at: start });
         let steps = steps.iter().filter_map(|(wait, ago, wish)| teller.tell(wait, *ago, wish)).collect();
@@ -97,9 +119,10 @@ impl Wait {
         let then = match self {
             Self::Minutes(minutes) => now.checked_add_signed(TimeDelta::minutes(*minutes)),
             Self::Days(days) => Period::days(*days).and_then(period),
-            Self::Period(which, nudge) => one(&words.periods, which).copied().and_then(period).and_then(|end| {
-                end.checked_add_signed(TimeDelta::minutes(*nudge))
-            }),
+            Self::Period(which, nudge) => one(&words.periods, which)
+                .copied()
+                .and_then(period)
+                .and_then(|end| end.checked_add_signed(TimeDelta::minutes(*nudge))),
         };
         then.map_or(now, |then| then.max(now))
     }
@@ -114,22 +137,33 @@ enum Wish {
     Refund { order: OrderId, percent: i64, units: Option<(Index, Quantity)> },
     /// One of the program's rewards, as often as its step where it has one.
     Redeem { reward: Index, steps: u32 },
+    /// One of the redemptions so far goes on.
+    Redeemed { which: Index, later: Later },
+}
+
+/// What becomes of a redemption.
+#[derive(Clone, Debug)]
+enum Later {
+    Claimed(OrderId),
+    Released(OrderId),
+    Cancelled,
+    Used,
 }
 
 fn wishes(words: &Arc<Words>) -> BoxedStrategy<Wish> {
-    let mut kinds = vec![(6, reports(words).boxed()), (3, refunds().boxed()), (2, by_hand(words).boxed())];
+    let mut kinds = vec![(6, reports(words).boxed()), (3, refunds().boxed()), (3, by_hand(words).boxed())];
     kinds.push((1, order_ids().prop_map(|order| Wish::Told(Command::CancelOrder { order, at: None })).boxed()));
     if !words.actions.is_empty() || !words.codes.is_empty() {
         kinds.push((1, actions(words).boxed()));
     }
     if !words.rewards.is_empty() {
-        kinds.push((4, redemptions().boxed()));
+        kinds.push((8, redemptions().boxed()));
     }
     Union::new_weighted(kinds).boxed()
 }
 
 fn order_ids() -> impl Strategy<Value = OrderId> {
-    (1001..1004_u32).prop_filter_map("an id", |number| OrderId::new(number.to_string()).ok())
+    (1001..1003_u32).prop_filter_map("an id", |number| OrderId::new(number.to_string()).ok())
 }
 
 fn reports(words: &Arc<Words>) -> impl Strategy<Value = Wish> + use<> {
@@ -148,6 +182,9 @@ fn refunds() -> impl Strategy<Value = Wish> {
 }
 
 fn by_hand(words: &Arc<Words>) -> impl Strategy<Value = Wish> + use<> {
+    let known = Arc::clone(words);
+    let costs = any::<Index>()
+        .prop_filter_map("a cost", move |pick| one(&known.costs, &pick).copied().or_else(|| Points::new(100)));
     let points = || (1..500_u32).prop_map(Points::from);
     let (tiers, grounds) = (Arc::clone(words), Grounds::default);
     let tier = weighted(0.7, any::<Index>()).prop_map(move |pick| {
@@ -155,7 +192,7 @@ fn by_hand(words: &Arc<Words>) -> impl Strategy<Value = Wish> + use<> {
         Command::SetTier(id.map(|id| ManualTier { id, until: None }))
     });
     let command = prop_oneof![
-        3 => points().prop_map(move |points| Command::AddPoints { points, grounds: grounds() }),
+        5 => prop_oneof![points(), costs].prop_map(move |points| Command::AddPoints { points, grounds: grounds() }),
         3 => points().prop_map(move |points| Command::SubtractPoints { points, grounds: grounds() }),
         1 => points().prop_map(|to| Command::SetBalance { to, reason: None }),
         1 => Just(Command::CatchUp),
@@ -179,16 +216,15 @@ fn actions(words: &Arc<Words>) -> impl Strategy<Value = Wish> + use<> {
 }
 
 fn redemptions() -> impl Strategy<Value = Wish> {
-    let id = || (1..4_i64).prop_map(RedemptionId);
     let later = prop_oneof![
-        id().prop_map(|redemption| Command::CancelRedemption { redemption }),
-        (id(), order_ids()).prop_map(|(redemption, order)| Command::ClaimRedemption { redemption, order }),
-        (id(), order_ids()).prop_map(|(redemption, order)| Command::ReleaseRedemption { redemption, order }),
-        id().prop_map(|redemption| Command::UseRedemption { redemption, order: None }),
+        order_ids().prop_map(Later::Claimed),
+        order_ids().prop_map(Later::Released),
+        Just(Later::Cancelled),
+        Just(Later::Used),
     ];
     prop_oneof![
-        3 => (any::<Index>(), 1..4_u32).prop_map(|(reward, steps)| Wish::Redeem { reward, steps }),
-        2 => later.prop_map(Wish::Told),
+        1 => (any::<Index>(), 1..4_u32).prop_map(|(reward, steps)| Wish::Redeem { reward, steps }),
+        1 => (any::<Index>(), later).prop_map(|(which, later)| Wish::Redeemed { which, later }),
     ]
 }
 
@@ -200,10 +236,9 @@ pub(super) fn prices(words: &Arc<Words>) -> impl Strategy<Value = Amount> + use<
         let parts = amount.ten_thousandths().checked_add(cents.checked_mul(100)?)?;
         Amount::from_ten_thousandths(parts).ok()
     });
-    let cents = (0..30_000_i64).prop_filter_map("in range", |cents| {
-        Amount::from_ten_thousandths(cents.checked_mul(100)?).ok()
-    });
-    prop_oneof![6 => (0..300_u32).prop_map(Amount::from), 2 => cents, 3 => near]
+    let cents = (0..30_000_i64)
+        .prop_filter_map("in range", |cents| Amount::from_ten_thousandths(cents.checked_mul(100)?).ok());
+    prop_oneof![2 => (0..8_u32).prop_map(Amount::from), 4 => (0..300_u32).prop_map(Amount::from), 2 => cents, 3 => near]
 }
 
 pub(super) fn orders(words: &Arc<Words>) -> impl Strategy<Value = Order> + use<> {
@@ -265,6 +300,7 @@ impl<'a> Teller<'a> {
             Wish::Told(command) => command.clone(),
             Wish::Refund { order, percent, units } => self.refund(order, *percent, units.as_ref())?,
             Wish::Redeem { reward, steps } => self.redeem(reward, *steps)?,
+            Wish::Redeemed { which, later } => self.go_on(which, later),
         };
         if let Command::RecordOrder { order, snapshot, at, .. } = &mut command {
             *snapshot = Arc::new(Order { placed_at: ago, ..(**snapshot).clone() });
@@ -294,6 +330,18 @@ impl<'a> Teller<'a> {
         };
         let refund = Refund { id: RefundId::new(format!("r{}", self.refunds)).ok()?, refunded };
         Some(Command::RefundOrder { order: id.clone(), refund, excess: Excess::Refuse, at: None })
+    }
+
+    fn go_on(&self, which: &Index, later: &Later) -> Command {
+        let count = usize::try_from(self.redemptions).unwrap_or(1).max(1);
+        let number = i64::try_from(which.index(count)).unwrap_or_default().saturating_add(1);
+        let redemption = RedemptionId(number);
+        match later.clone() {
+            Later::Claimed(order) => Command::ClaimRedemption { redemption, order },
+            Later::Released(order) => Command::ReleaseRedemption { redemption, order },
+            Later::Cancelled => Command::CancelRedemption { redemption },
+            Later::Used => Command::UseRedemption { redemption, order: None },
+        }
     }
 
     fn redeem(&mut self, reward: &Index, steps: u32) -> Option<Command> {

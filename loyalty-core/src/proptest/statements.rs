@@ -1,6 +1,5 @@
 //! What must hold after each command, for whoever plays a history of their own.
 
-use ::proptest::prelude::*;
 use ::proptest::test_runner::TestCaseResult;
 use chrono::TimeDelta;
 
@@ -22,20 +21,20 @@ pub fn nothing_is_negative_but_debt(books: &Books, now: Timestamp) -> TestCaseRe
     let account = books.as_of(now);
     let (balance, debt) = (account.balance(now), account.debt());
     for lot in account.lots().iter().chain(account.pending_lots().iter()) {
-        prop_assert!(lot.points.is_positive(), "a lot of {} points", lot.points);
+        hold!(lot.points.is_positive(), "a lot of {} points", lot.points);
     }
-    prop_assert!(debt >= Points::ZERO, "a debt of {debt} points");
+    hold!(debt >= Points::ZERO, "a debt of {debt} points");
     if !debt.is_zero() {
         let may = books.programs().any(|program| program.parts().debt == DebtPolicy::Allow);
-        prop_assert!(may, "{debt} points are owed, where the program stops at zero");
-        prop_assert!(account.lots().is_empty(), "{debt} points are owed beside {} to spend", account.lots().points());
+        hold!(may, "{debt} points are owed, where the program stops at zero");
+        hold!(account.lots().is_empty(), "{debt} points are owed beside {} to spend", account.lots().points());
     }
-    prop_assert!(balance >= debt.negated(), "a balance of {balance} with a debt of {debt}");
+    hold!(balance >= debt.negated(), "a balance of {balance} with a debt of {debt}");
     for (id, order) in &books.orders {
         let posted = order.posted();
         let least = [posted.awarded, posted.taken, posted.expired, posted.forgiven].into_iter().min();
-        prop_assert!(least >= Some(Points::ZERO), "order {id} has posted {posted:?}");
-        prop_assert!(posted.taken <= posted.awarded, "{} of {} points taken", posted.taken, posted.awarded);
+        hold!(least >= Some(Points::ZERO), "order {id} has posted {posted:?}");
+        hold!(posted.taken <= posted.awarded, "{} of {} points taken", posted.taken, posted.awarded);
     }
     Ok(())
 }
@@ -44,7 +43,7 @@ pub fn nothing_is_negative_but_debt(books: &Books, now: Timestamp) -> TestCaseRe
 pub fn spending_makes_no_debt(before: &Books, command: &Command, after: &Books) -> TestCaseResult {
     let spends = matches!(command, Command::SubtractPoints { .. } | Command::RedeemReward { .. });
     let (owed, owes) = (before.account.debt(), after.account.debt());
-    prop_assert!(!spends || owes <= owed, "spending raised the debt from {owed} to {owes}");
+    hold!(!spends || owes <= owed, "spending raised the debt from {owed} to {owes}");
     Ok(())
 }
 
@@ -70,7 +69,7 @@ pub fn facts_told_again_change_nothing(books: &Books, fact: &Command, now: Times
             Ok(decision) => format!("{} events that move {} points", decision.events.len(), decision.points()),
             Err(rejection) => format!("a refusal: {rejection}"),
         };
-        prop_assert!(again == Ok(Decision::default()), "told again, the last step brings {what}");
+        hold!(again == Ok(Decision::default()), "told again, the last step brings {what}");
     }
     Ok(())
 }
@@ -89,17 +88,17 @@ pub fn foretold_is_what_happens(
         Err(rejection) => rejection.to_string(),
     };
     let asked = before.decide(command, now);
-    prop_assert!(asked == *told, "asked again, the rules say otherwise: {}, not {}", answer(&asked), answer(told));
+    hold!(asked == *told, "asked again, the rules say otherwise: {}, not {}", answer(&asked), answer(told));
 
     let mut written = before.clone();
     let caught_up = written.tell(&Command::CatchUp, now);
-    prop_assert!(caught_up.is_ok(), "what is due cannot be written down: {}", answer(&caught_up));
+    hold!(caught_up.is_ok(), "what is due cannot be written down: {}", answer(&caught_up));
     same("the balance once what is due is written down", written.balance(now), before.balance(now))?;
     let said = told.as_ref().map_or(Points::ZERO, Decision::points);
     let was = before.account.totals().balance();
     same("the balance after what the answer says", after.account.totals().balance(), was.saturating_add(said))?;
     let late = written.tell(command, now);
-    prop_assert!(late.is_ok() == told.is_ok(), "once what is due is written down: {}", answer(&late));
+    hold!(late.is_ok() == told.is_ok(), "once what is due is written down: {}", answer(&late));
     same("the balance, had what is due been written down before", written.balance(now), after.balance(now))?;
 
     let Command::RedeemReward { reward, amount: None, .. } = command else { return Ok(()) };
@@ -110,7 +109,7 @@ pub fn foretold_is_what_happens(
     };
     let offered = offer.why_not.first().map_or_else(|| "can be had".to_owned(), ToString::to_string);
     let refused = told.as_ref().err();
-    prop_assert!(
+    hold!(
         refused == offer.why_not.first() || matches!(refused, Some(Rejection::RewardTooFine { .. })),
         "offered: {offered}; redeemed: {}",
         answer(told)
@@ -154,7 +153,12 @@ fn lots_end_where_the_program_says(books: &Books) -> TestCaseResult {
             continue;
         };
         let want = end_of(lot, program.parts().expiry, books.zone);
-        prop_assert!(lot.expires_at == want, "earned at {}, points end at {:?}, not {want:?}", lot.earned_at, lot.expires_at);
+        hold!(
+            lot.expires_at == want,
+            "earned at {}, points end at {:?}, not {want:?}",
+            lot.earned_at,
+            lot.expires_at
+        );
     }
     Ok(())
 }
@@ -189,10 +193,10 @@ fn gone_at(books: &Books, end: Timestamp, ends: impl Fn(&Lot) -> bool) -> TestCa
     }
     let all = Command::SubtractPoints { points: have, grounds: crate::event::Grounds::default() };
     let spent = books.decide(&all, eve);
-    prop_assert!(spent.is_ok(), "{have} points cannot be spent just before {end}: {spent:?}");
+    hold!(spent.is_ok(), "{have} points cannot be spent just before {end}: {spent:?}");
     let late = books.decide(&all, end).err();
     let want = Rejection::InsufficientPoints { have: left, need: have };
     let said = late.as_ref().map_or_else(|| "it is allowed".to_owned(), ToString::to_string);
-    prop_assert!(late.as_ref() == Some(&want), "spending {have} points at {end}, when {left} are left: {said}");
+    hold!(late.as_ref() == Some(&want), "spending {have} points at {end}, when {left} are left: {said}");
     Ok(())
 }

@@ -141,8 +141,7 @@ fn contents(order: &Order) -> String {
 
 fn line_said(line: &Line) -> String {
     let what = line.product.as_ref().map_or_else(|| "something".to_owned(), ToString::to_string);
-    let count =
-        if line.quantity == Quantity::from(1) { String::new() } else { format!("{} x ", line.quantity) };
+    let count = if line.quantity == Quantity::from(1) { String::new() } else { format!("{} x ", line.quantity) };
     let card = if line.gift_card { " (a gift card)" } else { "" };
     let mut places = line.categories.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     if !places.is_empty() {

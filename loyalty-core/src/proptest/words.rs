@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::amount::Amount;
+use crate::amount::{Amount, Points};
 use crate::calendar::{Period, Timestamp};
 use crate::id::{ActionId, CategoryId, ProductId, RewardId, Tag, TierId};
 use crate::order::{Origin, Status};
 use crate::program::{
-    ActionKind, Earn, Expiry, FreeProduct, Gives, Goods, Metric, Offer, Program, VariableAmount, Window,
+    ActionKind, Earn, Expiry, FreeProduct, Gives, Goods, Metric, Offer, Program, Reward, VariableAmount, Window,
 };
 
 /// Everything that a program names or measures by, and one thing of each kind that it does not know.
@@ -21,6 +21,7 @@ pub(super) struct Words {
     pub(super) actions: Vec<ActionId>,
     pub(super) codes: Vec<Arc<str>>,
     pub(super) rewards: Vec<(RewardId, Option<VariableAmount>)>,
+    pub(super) costs: Vec<Points>,
     /// Where rules begin to apply.
     pub(super) amounts: Vec<Amount>,
     /// After which something ends or begins.
@@ -71,6 +72,7 @@ impl Words {
             actions: told.map(|action| action.id.clone()).collect(),
             codes: codes.collect(),
             rewards: parts.rewards.iter().map(|reward| (reward.id.clone(), variable(&reward.offer))).collect(),
+            costs: parts.rewards.iter().map(Reward::least_cost).collect(),
             amounts: found.amounts,
             periods: found.periods,
             instants: found.instants.into_iter().collect(),

@@ -1,0 +1,181 @@
+//! Every fuzz target over its seeds, and over thousands of mutations of them, the same on every run.
+//!
+//! `cargo fuzz` searches longer and follows what it reaches (`tests/fuzz`); what it finds becomes a seed. More
+//! mutations here by `FUZZ_FACTOR=10`.
+
+#![allow(clippy::panic, clippy::unwrap_used, missing_docs, reason = "a test may stop where it fails")]
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use loyalty_tests::targets::{TARGETS, Target};
+
+/// How many mutations are made of each target's seeds together.
+const MUTATIONS: usize = 1_500;
+
+fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+    let files = fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let mut seeds: Vec<_> = files
+        .map(|file| file.unwrap().path())
+        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap()))
+        .collect();
+    seeds.sort();
+    assert!(seeds.len() >= 3, "only {} seeds for {target}", seeds.len());
+    seeds
+}
+
+fn run(target: &Target, name: &str, data: &[u8]) -> bool {
+    catch_unwind(AssertUnwindSafe(|| (target.run)(data)))
+        .unwrap_or_else(|_| panic!("{} broke on {name}: {:?}", target.name, String::from_utf8_lossy(data)))
+}
+
+/// Numbers that look random and are the same on every run (`SplitMix64`).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(end.max(1)).unwrap()).unwrap()
+    }
+}
+
+/// What parsers stumble over.
+const WORDS: [&str; 24] = [
+    "0",
+    "-1",
+    "1e999",
+    "0.00000000000000000001",
+    "9007199254740993",
+    "99999999999999999999",
+    "null",
+    "true",
+    "[]",
+    "{}",
+    "\"\"",
+    "\"\\u0000\"",
+    "\\ud83d",
+    "\u{202e}",
+    "%00",
+    "%ff",
+    "..",
+    "\n---\n",
+    "2026-02-30T00:00:00Z",
+    "+262143-12-31T23:59:59Z",
+    "P100Y",
+    "[[[[[[[[",
+    "ı",
+    "\u{fffd}",
+];
+
+/// The seed with up to four changes; sometimes the end is another seed's.
+fn mutated(random: &mut Random, seed: &[u8], other: &[u8]) -> Vec<u8> {
+    let mut data = seed.to_vec();
+    for _ in 0..=random.below(4) {
+        let (at, end) = (random.below(data.len() + 1), random.below(data.len() + 1));
+        let (from, to) = (at.min(end), at.max(end));
+        match random.below(7) {
+            0 if at < data.len() => data[at] ^= 1 << random.below(8),
+            1 if at < data.len() => data[at] = u8::try_from(random.below(256)).unwrap(),
+            2 => data.truncate(at),
+            3 => drop(data.splice(at..at, WORDS[random.below(WORDS.len())].bytes())),
+            4 => {
+                let again: Vec<u8> = data[from..to.min(from + 40)].to_vec();
+                drop(data.splice(at..at, again));
+            }
+            5 => drop(data.drain(from..to.min(from + 12))),
+            _ => {
+                let cut = random.below(other.len() + 1);
+                data.truncate(at);
+                data.extend_from_slice(&other[cut..]);
+            }
+        }
+    }
+    data.truncate(16 << 10);
+    data
+}
+
+#[test]
+fn seeds_are_taken_and_their_mutations_break_nothing() {
+    let factor = std::env::var("FUZZ_FACTOR").map_or(1, |factor| factor.parse().unwrap());
+    for target in &TARGETS {
+        let seeds = seeds(target.name);
+        for (name, data) in &seeds {
+            let meant_to_fail = name.starts_with("bad-");
+            assert_eq!(run(target, name, data), !meant_to_fail, "{} is read otherwise", name);
+        }
+        let (mut random, mut taken, count) = (Random(7), 0, MUTATIONS * factor);
+        for _ in 0..count {
+            let (name, seed) = &seeds[random.below(seeds.len())];
+            let (_, other) = &seeds[random.below(seeds.len())];
+            let data = mutated(&mut random, seed, other);
+            taken += usize::from(run(target, name, &data));
+        }
+        // Both ways are gone: mutations that are all refused, or all alike, would try nothing.
+        let few = count / 50;
+        assert!(few < taken && taken < count - few, "{}: {taken} of {count} mutations were read", target.name);
+    }
+}
+
+#[test]
+fn a_target_that_breaks_is_noticed() {
+    let careless = Target { name: "careless", run: |data| data[2] == 0 };
+    let broken = catch_unwind(|| run(&careless, "seed", b"ab"));
+    let message = broken.unwrap_err();
+    assert_eq!(message.downcast_ref::<String>().unwrap(), "careless broke on seed: \"ab\"");
+}
+
+#[test]
+#[ignore]
+fn dump() {
+    use loyalty_core::proptest::{Books, lives_under};
+    use loyalty_core::{Program, Zone};
+    use proptest::strategy::{Strategy, ValueTree};
+    use proptest::test_runner::TestRunner;
+    let whole =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/programs/whole")).unwrap();
+    let program = Program::from_json(&whole).unwrap();
+    let mut runner = TestRunner::deterministic();
+    let mut best: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds/rows");
+    fs::create_dir_all(&dir).unwrap();
+    for _ in 0..600 {
+        let life = lives_under(&program, Zone::UTC).new_tree(&mut runner).unwrap().current();
+        let mut books = Books::new(program.clone());
+        (books.tags, books.birthday) = (life.tags, life.birthday);
+        for (now, command) in &life.steps {
+            let _ = books.tell(command, *now);
+        }
+        for event in &books.journal {
+            let json = serde_json::to_value(event).unwrap();
+            let kind = json.as_object().unwrap().keys().next().unwrap().clone();
+            let text = serde_json::to_string(event).unwrap();
+            if best.get(&kind).is_none_or(|known| text.len() < known.len()) {
+                best.insert(kind, text);
+            }
+        }
+        if books.journal.len() > 14 && books.redemptions.len() > 1 {
+            fs::write(dir.join("account"), format!("account\n{}", serde_json::to_string(&books.account).unwrap()))
+                .unwrap();
+            let redemption = books.redemptions.values().next().unwrap();
+            fs::write(
+                dir.join("redemption"),
+                format!("redemption\n{}", serde_json::to_string(redemption).unwrap()),
+            )
+            .unwrap();
+            if let Some(order) =
+                books.orders.values().find(|order| order.pin().is_some() && !order.refunds().is_empty())
+            {
+                fs::write(dir.join("order"), format!("order\n{}", serde_json::to_string(order).unwrap())).unwrap();
+            }
+        }
+    }
+    let events: Vec<String> = best.into_values().collect();
+    for (number, chunk) in events.chunks(5).enumerate() {
+        fs::write(dir.join(format!("events-{number}")), format!("events\n[{}]", chunk.join(","))).unwrap();
+    }
+}
