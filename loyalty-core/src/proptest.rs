@@ -1,20 +1,39 @@
-//! Strategies and invariants for testers of a program, behind the feature `proptest`.
+//! For testers of a program, behind the feature `proptest`.
 //!
-//! Strategies make [`programs`], [`orders`], the [`facts`] that a shop tells of one order, and whole
-//! [`histories`] of a customer. [`Books`] is a store in memory that takes them. The invariants are plain
-//! functions over books; each says what must hold under every program, and answers as an assertion of
-//! proptest does. For codes there are [`price_rules`], [`carts`] and [`claims`], with [`DiscountBooks`].
+//! [`check_program`] is the one call: it plays lives of customers under a program, in that program's own words, checks
+//! every [`Invariant`] by name, and looks for ways to cheat the program. What breaks comes as the shortest [`Story`]
+//! that was found. [`Check`] says how many cases are drawn, from which seed, in which zone; nothing else enters.
 //!
-//! # Example: a program of one's own under test
+//! For tests of one's own there are the parts. Strategies for one program: [`lives_under`], [`orders_under`],
+//! [`price_rules_under`] and [`carts_under`]. Strategies for any: [`programs`], [`orders`], the [`facts`] that a shop tells
+//! of one order, whole [`histories`] of a customer; [`price_rules`], [`carts`] and [`claims`]. [`Books`] and
+//! [`DiscountBooks`] are stores in memory that take them. The invariants are plain functions over books, each of which
+//! answers as an assertion of proptest does.
+//!
+//! # Example: a present that is kept
 //! ```
-//! use loyalty_core::{proptest::{books_add_up, histories, Books}, Program};
+//! use loyalty_core::{proptest::check_program, Program};
+//!
+//! let program = Program::from_json(r#"{
+//!     "tiers": [{"id": "gold", "name": "Gold", "threshold": "500", "entry": {"points": 100}}]
+//! }"#).unwrap();
+//! let report = check_program(&program).unwrap(); // the engine keeps its word
+//! let found = &report.findings[0]; // the program does not: Gold's present outlives what Gold was for
+//! assert_eq!(found.fault.pointer, "/tiers/0/entry");
+//! assert!(found.story.steps()[0].contains("order 1001 is paid"));
+//! assert!(found.story.steps()[1].ends_with("balance 100"), "{found}");
+//! ```
+//!
+//! # Example: a property of one's own
+//! ```
+//! use loyalty_core::{proptest::{books_add_up, lives_under, Books}, Program, Zone};
 //! use ::proptest::test_runner::{Config, TestRunner};
 //!
 //! let program = Program::default();
 //! let mut runner = TestRunner::new(Config::with_cases(16));
-//! runner.run(&histories(), |history| {
+//! runner.run(&lives_under(&program, Zone::UTC), |life| {
 //!     let mut books = Books::new(program.clone());
-//!     for (now, command) in &history {
+//!     for (now, command) in &life.steps {
 //!         let _refused = books.tell(command, *now);
 //!         books_add_up(&books)?;
 //!     }
@@ -47,7 +66,6 @@ mod invariant;
 mod story;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 
 use ::proptest::prelude::*;
@@ -259,7 +277,7 @@ impl Books {
 }
 
 /// Fails, in words, where two figures differ.
-fn same<T: PartialEq + fmt::Display>(what: &str, got: T, want: T) -> TestCaseResult {
+fn same(what: &str, got: Points, want: Points) -> TestCaseResult {
     hold!(got == want, "{}: {}, not {}", what, got, want);
     Ok(())
 }
@@ -451,7 +469,7 @@ pub fn refunds_do_not_leak(
         let posted = books.orders.get(order).map(OrderState::posted).unwrap_or_default();
         Ok((posted.awarded.saturating_sub(posted.taken), books.balance(now)))
     };
-    let (sliced, at_once) = (left(slices)?, left(std::slice::from_ref(whole))?);
-    same("what the order holds after slices", sliced.0, at_once.0)?;
-    same("the balance after slices", sliced.1, at_once.1)
+    let (piecemeal, at_once) = (left(slices)?, left(std::slice::from_ref(whole))?);
+    same("what the order holds after slices", piecemeal.0, at_once.0)?;
+    same("the balance after slices", piecemeal.1, at_once.1)
 }

@@ -3,7 +3,14 @@
 //! `cargo fuzz` searches longer and follows what it reaches (`tests/fuzz`); what it finds becomes a seed. More
 //! mutations here by `FUZZ_FACTOR=10`.
 
-#![allow(clippy::panic, clippy::unwrap_used, missing_docs, reason = "a test may stop where it fails")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test may stop where it fails"
+)]
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -174,6 +181,27 @@ fn dump() {
             }
         }
     }
+    use loyalty_core::proptest::{DiscountBooks, claims, price_rules};
+    let rules = proptest::collection::vec(price_rules(), 3).new_tree(&mut runner).unwrap().current();
+    let mut shop = DiscountBooks::new(rules);
+    let all = |shop: &DiscountBooks| {
+        let rules: Vec<_> = shop.rules.values().cloned().collect();
+        let codes: Vec<_> = shop.codes.values().cloned().collect();
+        serde_json::to_string(&(rules, codes)).unwrap()
+    };
+    fs::write(dir.join("codes"), format!("codes\n{}", all(&shop))).unwrap();
+    for (now, customer, command) in claims().new_tree(&mut runner).unwrap().current() {
+        let _ = shop.tell(loyalty_core::CodeId(1), &customer, &command, now);
+    }
+    let checkouts: Vec<_> = shop.checkouts.values().cloned().collect();
+    let orders: Vec<_> = shop.orders.values().cloned().collect();
+    let tallies: Vec<_> = shop.tallies.values().cloned().collect();
+    fs::write(
+        dir.join("claims"),
+        format!("claims\n{}", serde_json::to_string(&(checkouts, orders, tallies)).unwrap()),
+    )
+    .unwrap();
+    fs::write(dir.join("bad-account"), "account\n{\"debt\": \"much\"}").unwrap();
     let events: Vec<String> = best.into_values().collect();
     for (number, chunk) in events.chunks(5).enumerate() {
         fs::write(dir.join(format!("events-{number}")), format!("events\n[{}]", chunk.join(","))).unwrap();

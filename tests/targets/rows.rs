@@ -26,11 +26,11 @@ const PROGRAM: &str = r#"{
 pub(super) fn run(data: &[u8]) -> bool {
     let (kind, json) = first_line(data);
     match kind {
-        b"account" => read(json).is_some_and(|account| live_on(&account)),
+        b"account" => read(json).is_some_and(|account: Account| live_on(&account)),
         b"claims" => read::<(Vec<CheckoutClaim>, Vec<OrderClaim>, Vec<Tally>)>(json).is_some(),
         b"codes" => read::<(Vec<RuleState>, Vec<CodeState>)>(json).is_some(),
-        b"events" => read(json).is_some_and(|events| fold(&events)),
-        b"order" => read(json).is_some_and(|order| reckon(&order)),
+        b"events" => read::<Vec<Event>>(json).is_some_and(|events| fold(&events)),
+        b"order" => read(json).is_some_and(|order: OrderState| reckon(&order)),
         b"redemption" => {
             read::<Redemption>(json).is_some_and(|redemption| !redemption.issue().to_string().is_empty())
         }

@@ -128,7 +128,7 @@ pub fn discount_shops() -> impl Strategy<Value = DiscountBooks> {
 pub fn price_rules_under(program: &Program) -> impl Strategy<Value = Vec<PriceRule>> + use<> {
     let of_rewards: Vec<PriceRule> = program.parts().rewards.iter().filter_map(rule_of).collect();
     let some = vec(any::<Index>(), 0..4).prop_map(move |picks| {
-        let picked = picks.iter().filter_map(|pick| one(&of_rewards, pick));
+        let picked = picks.iter().filter_map(|pick| one(&of_rewards, *pick));
         picked.cloned().collect::<Vec<_>>()
     });
     (some, vec(price_rules(), 0..4)).prop_map(|(of_rewards, others)| [of_rewards, others].concat())
@@ -164,8 +164,8 @@ fn rule_of(reward: &Reward) -> Option<PriceRule> {
 pub fn carts_under(program: &Program) -> impl Strategy<Value = Cart> + use<> {
     let words = Words::of(program);
     let known = Arc::clone(&words);
-    let named = any::<Index>().prop_filter_map("a product", move |pick| one(&known.products, &pick).cloned());
-    let within = any::<Index>().prop_filter_map("a category", move |pick| one(&words.categories, &pick).cloned());
+    let named = any::<Index>().prop_filter_map("a product", move |pick| one(&known.products, pick).cloned());
+    let within = any::<Index>().prop_filter_map("a category", move |pick| one(&words.categories, pick).cloned());
     carts_of(prop_oneof![named, products()].boxed(), prop_oneof![within, collections()].boxed())
 }
 

@@ -153,7 +153,7 @@ impl<'a> Played<'a> {
             played.now = wait.after(words, check.zone, played.now).min(last);
             match deed {
                 Deed::Buys(order) => played.buy(order),
-                Deed::Spends(reward) => played.spend(reward),
+                Deed::Spends(reward) => played.spend(*reward),
             }
         }
         played
@@ -177,16 +177,13 @@ impl<'a> Played<'a> {
         }
     }
 
-    fn spend(&mut self, reward: &Index) {
+    fn spend(&mut self, reward: Index) {
         let program = self.program;
-        match one(&program.parts().rewards, reward) {
-            Some(reward) => {
-                self.redeem(reward);
-            }
-            None => {
-                let points = self.books.balance(self.now);
-                self.tell(Command::SubtractPoints { points, grounds: Grounds::default() });
-            }
+        if let Some(reward) = one(&program.parts().rewards, reward) {
+            self.redeem(reward);
+        } else {
+            let points = self.books.balance(self.now);
+            self.tell(Command::SubtractPoints { points, grounds: Grounds::default() });
         }
     }
 
@@ -250,8 +247,8 @@ fn gains_from_returning(check: &Check, program: &Program) -> Vec<Finding> {
     loop {
         let any_new = |causes: &BTreeSet<Cause>| !causes.is_subset(&known);
         let Search::Found { case, .. } = check.smallest(&cases, |plot| has(plot, &any_new)) else { return found };
-        let causes = returned(&case).causes();
-        let Some(cause) = causes.difference(&known).next().cloned() else { return found };
+        let helped = returned(&case).causes();
+        let Some(cause) = helped.difference(&known).next().cloned() else { return found };
         // The same where nothing else helps along, if there is such a way.
         let alone = |causes: &BTreeSet<Cause>| causes.len() == 1 && causes.contains(&cause);
         let plot = match check.smallest(&cases, |plot| has(plot, &alone)) {

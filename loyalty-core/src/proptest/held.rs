@@ -172,7 +172,7 @@ fn with_a_line_more(order: &Order) -> Option<Order> {
 
 fn refunded(order: &Order, percent: i64, units: Option<&(Index, Quantity)>) -> Option<Refunded> {
     let Some((pick, units)) = units else { return life::part(order.total, percent).map(Refunded::Amount) };
-    let line = one(&order.lines, pick)?;
+    let line = one(&order.lines, *pick)?;
     Some(Refunded::Lines { lines: vec![(line.id.clone(), line.quantity.min(*units))], amount: None })
 }
 
@@ -210,7 +210,9 @@ fn order_independence(check: &Check, program: &Program) -> Result<(), Broken> {
         let mut story = Story::of(&mut fresh(check, program, &case.tags), &one);
         story.add("The same facts of another customer, as they arrive there:");
         let mut books = fresh(check, program, &case.tags);
-        other.iter().for_each(|(now, fact)| story.tell(&mut books, fact, *now));
+        for (now, fact) in &other {
+            story.tell(&mut books, fact, *now);
+        }
         story
     };
     check.search(&arrivals(program), test, tell)
@@ -268,7 +270,9 @@ fn sliced_refunds(check: &Check, program: &Program) -> Result<(), Broken> {
         let mut at_once = books.clone();
         story.tell(&mut at_once, &refund(whole), now);
         story.add("Another customer gets the same money back in slices:");
-        slices.into_iter().for_each(|slice| story.tell(&mut books, &refund(slice), now));
+        for slice in slices {
+            story.tell(&mut books, &refund(slice), now);
+        }
         story
     };
     check.search(&cases, test, tell)
@@ -330,7 +334,9 @@ pub(super) fn tier_monotonic_in_spend(check: &Check, program: &Program) -> Resul
         let ((_, mut story), richer) = (play(case, &case.orders), case.richer().unwrap_or_default());
         story.add("Another customer pays more:");
         let mut books = fresh(check, program, &case.tags);
-        commands(&richer, case.now).iter().for_each(|(now, command)| story.tell(&mut books, command, *now));
+        for (now, command) in commands(&richer, case.now) {
+            story.tell(&mut books, &command, now);
+        }
         story
     };
     check.search(&cases, test, tell)

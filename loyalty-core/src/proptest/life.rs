@@ -79,7 +79,7 @@ pub fn orders_under(program: &Program) -> impl Strategy<Value = Order> + use<> {
 pub(super) fn tags(words: &Arc<Words>) -> impl Strategy<Value = BTreeSet<Tag>> + use<> {
     let words = Arc::clone(words);
     vec(any::<Index>(), 0..3)
-        .prop_map(move |picks| picks.iter().filter_map(|pick| one(&words.tags, pick)).cloned().collect())
+        .prop_map(move |picks| picks.iter().filter_map(|pick| one(&words.tags, *pick)).cloned().collect())
 }
 
 /// The first minutes of 2026, or those before a window of the program opens or closes.
@@ -91,7 +91,7 @@ pub(super) fn starts(words: &Words) -> impl Strategy<Value = Timestamp> + use<> 
 }
 
 /// One of a list, where there is any.
-pub(super) fn one<'a, T>(list: &'a [T], pick: &Index) -> Option<&'a T> {
+pub(super) fn one<T>(list: &[T], pick: Index) -> Option<&T> {
     if list.is_empty() { None } else { list.get(pick.index(list.len())) }
 }
 
@@ -119,7 +119,7 @@ impl Wait {
         let then = match self {
             Self::Minutes(minutes) => now.checked_add_signed(TimeDelta::minutes(*minutes)),
             Self::Days(days) => Period::days(*days).and_then(period),
-            Self::Period(which, nudge) => one(&words.periods, which)
+            Self::Period(which, nudge) => one(&words.periods, *which)
                 .copied()
                 .and_then(period)
                 .and_then(|end| end.checked_add_signed(TimeDelta::minutes(*nudge))),
@@ -184,11 +184,11 @@ fn refunds() -> impl Strategy<Value = Wish> {
 fn by_hand(words: &Arc<Words>) -> impl Strategy<Value = Wish> + use<> {
     let known = Arc::clone(words);
     let costs = any::<Index>()
-        .prop_filter_map("a cost", move |pick| one(&known.costs, &pick).copied().or_else(|| Points::new(100)));
+        .prop_filter_map("a cost", move |pick| one(&known.costs, pick).copied().or_else(|| Points::new(100)));
     let points = || (1..500_u32).prop_map(Points::from);
     let (tiers, grounds) = (Arc::clone(words), Grounds::default);
     let tier = weighted(0.7, any::<Index>()).prop_map(move |pick| {
-        let id = pick.and_then(|pick| one(&tiers.tiers, &pick).cloned());
+        let id = pick.and_then(|pick| one(&tiers.tiers, pick).cloned());
         Command::SetTier(id.map(|id| ManualTier { id, until: None }))
     });
     let command = prop_oneof![
@@ -205,8 +205,8 @@ fn by_hand(words: &Arc<Words>) -> impl Strategy<Value = Wish> + use<> {
 fn actions(words: &Arc<Words>) -> impl Strategy<Value = Wish> + use<> {
     let words = Arc::clone(words);
     (any::<Index>(), any::<Index>(), any::<bool>()).prop_filter_map("an action", move |(action, code, typed)| {
-        let action = one(&words.actions, &action).filter(|_| !typed);
-        let command = match (action, one(&words.codes, &code)) {
+        let action = one(&words.actions, action).filter(|_| !typed);
+        let command = match (action, one(&words.codes, code)) {
             (Some(action), _) => Command::PerformAction { action: action.clone(), points: None },
             (None, Some(code)) => Command::EnterCode { code: Arc::clone(code), taken: false },
             (None, None) => return None,
@@ -232,7 +232,7 @@ fn redemptions() -> impl Strategy<Value = Wish> {
 pub(super) fn prices(words: &Arc<Words>) -> impl Strategy<Value = Amount> + use<> {
     let words = Arc::clone(words);
     let near = (any::<Index>(), -1..2_i64).prop_filter_map("in range", move |(pick, cents)| {
-        let amount = one(&words.amounts, &pick).copied().unwrap_or_else(|| Amount::from(100));
+        let amount = one(&words.amounts, pick).copied().unwrap_or_else(|| Amount::from(100));
         let parts = amount.ten_thousandths().checked_add(cents.checked_mul(100)?)?;
         Amount::from_ten_thousandths(parts).ok()
     });
@@ -271,8 +271,8 @@ fn lines(words: &Arc<Words>) -> impl Strategy<Value = Line> + use<> {
     let goods = (weighted(0.7, any::<Index>()), vec(any::<Index>(), 0..2));
     let line = (prices(words), goods, (1..4_u16).prop_map(Quantity::from), prop::bool::weighted(0.05));
     line.prop_filter_map("an id", move |(amount, (product, categories), quantity, gift_card)| {
-        let product = product.and_then(|pick| one(&known.products, &pick).cloned());
-        let categories = categories.iter().filter_map(|pick| one(&known.categories, pick)).cloned().collect();
+        let product = product.and_then(|pick| one(&known.products, pick).cloned());
+        let categories = categories.iter().filter_map(|pick| one(&known.categories, *pick)).cloned().collect();
         Some(Line { id: line_id(1)?, product, categories, quantity, amount, gift_card })
     })
 }
@@ -299,8 +299,8 @@ impl<'a> Teller<'a> {
         let mut command = match wish {
             Wish::Told(command) => command.clone(),
             Wish::Refund { order, percent, units } => self.refund(order, *percent, units.as_ref())?,
-            Wish::Redeem { reward, steps } => self.redeem(reward, *steps)?,
-            Wish::Redeemed { which, later } => self.go_on(which, later),
+            Wish::Redeem { reward, steps } => self.redeem(*reward, *steps)?,
+            Wish::Redeemed { which, later } => self.go_on(*which, later),
         };
         if let Command::RecordOrder { order, snapshot, at, .. } = &mut command {
             *snapshot = Arc::new(Order { placed_at: ago, ..(**snapshot).clone() });
@@ -318,7 +318,7 @@ impl<'a> Teller<'a> {
         let known = self.known.get_mut(id);
         let refunded = match (known, units) {
             (Some((order, _)), Some((pick, units))) => {
-                let line = one(&order.lines, pick)?;
+                let line = one(&order.lines, *pick)?;
                 Refunded::Lines { lines: vec![(line.id.clone(), line.quantity.min(*units))], amount: None }
             }
             (Some((order, back)), None) => {
@@ -332,7 +332,7 @@ impl<'a> Teller<'a> {
         Some(Command::RefundOrder { order: id.clone(), refund, excess: Excess::Refuse, at: None })
     }
 
-    fn go_on(&self, which: &Index, later: &Later) -> Command {
+    fn go_on(&self, which: Index, later: &Later) -> Command {
         let count = usize::try_from(self.redemptions).unwrap_or(1).max(1);
         let number = i64::try_from(which.index(count)).unwrap_or_default().saturating_add(1);
         let redemption = RedemptionId(number);
@@ -344,7 +344,7 @@ impl<'a> Teller<'a> {
         }
     }
 
-    fn redeem(&mut self, reward: &Index, steps: u32) -> Option<Command> {
+    fn redeem(&mut self, reward: Index, steps: u32) -> Option<Command> {
         self.redemptions = self.redemptions.checked_add(1)?;
         let (reward, variable) = one(&self.words.rewards, reward)?;
         let amount = variable.and_then(|variable| {

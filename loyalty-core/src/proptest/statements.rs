@@ -42,8 +42,8 @@ pub fn nothing_is_negative_but_debt(books: &Books, now: Timestamp) -> TestCaseRe
 /// Debt comes of what is taken back, never of spending.
 pub fn spending_makes_no_debt(before: &Books, command: &Command, after: &Books) -> TestCaseResult {
     let spends = matches!(command, Command::SubtractPoints { .. } | Command::RedeemReward { .. });
-    let (owed, owes) = (before.account.debt(), after.account.debt());
-    hold!(!spends || owes <= owed, "spending raised the debt from {owed} to {owes}");
+    let (debt, now) = (before.account.debt(), after.account.debt());
+    hold!(!spends || now <= debt, "spending raised the debt from {debt} to {now}");
     Ok(())
 }
 

@@ -33,16 +33,15 @@ impl Story {
     pub(super) fn tell(&mut self, books: &mut Books, command: &Command, now: Timestamp) {
         let before = books.balance(now);
         let said = sentence(command);
-        let outcome = match books.tell(command, now) {
-            Err(rejection) => format!("refused: {rejection}"),
-            Ok(_) => {
-                let moved = books.balance(now).saturating_sub(before);
-                let sign = if moved.is_positive() { "+" } else { "" };
-                let change = if moved.is_zero() { String::new() } else { format!("{sign}{moved} points, ") };
-                let pending = books.as_of(now).pending(now);
-                let held = if pending.is_zero() { String::new() } else { format!(", {pending} pending") };
-                format!("{change}balance {}{held}", books.balance(now))
-            }
+        let outcome = if let Err(rejection) = books.tell(command, now) {
+            format!("refused: {rejection}")
+        } else {
+            let moved = books.balance(now).saturating_sub(before);
+            let sign = if moved.is_positive() { "+" } else { "" };
+            let change = if moved.is_zero() { String::new() } else { format!("{sign}{moved} points, ") };
+            let pending = books.as_of(now).pending(now);
+            let held = if pending.is_zero() { String::new() } else { format!(", {pending} pending") };
+            format!("{change}balance {}{held}", books.balance(now))
         };
         self.steps.push(format!("{}  {said}: {outcome}", moment(now)));
     }
