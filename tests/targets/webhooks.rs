@@ -46,11 +46,11 @@ fn signed(body: &[u8]) -> Option<String> {
     let mut members: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(body).ok()?;
     members.remove("hmac");
     members.insert("key".to_owned(), serde_json::value::to_raw_value(KEY).ok()?);
-    let member = |(name, value): (&String, &Box<RawValue>)| {
+    let member = |name: &str, value: &RawValue| {
         let name = serde_json::to_string(name).unwrap_or_default();
         format!("{}:{}", encoded(&name), encoded(value.get()))
     };
-    let object = members.iter().map(member).collect::<Vec<_>>().join(",");
+    let object = members.iter().map(|(name, value)| member(name, value)).collect::<Vec<_>>().join(",");
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).ok()?;
     mac.update(format!("{{{object}}}").as_bytes());
     let hmac = STANDARD.encode(mac.finalize().into_bytes());
