@@ -1,4 +1,4 @@
-//! What the tests share: short words for requests, so that a test reads as a story.
+//! What the tests share: short words for requests, so that a test reads as a story; and [`targets`] for fuzzing.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,6 +6,8 @@
     clippy::missing_panics_doc,
     reason = "a test may stop at what it did not expect"
 )]
+
+pub mod targets;
 
 use std::sync::Arc;
 

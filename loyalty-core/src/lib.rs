@@ -88,3 +88,8 @@ pub use rules::merge::merge;
 pub use rules::redeem::offered;
 pub use rules::tier::tier_status;
 pub use tier::{EarnedTier, TierChange, TierReason, TierStatus};
+
+/// The README's Rust, tried as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::Body;
 use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
@@ -69,8 +69,11 @@ impl App {
         Self { config, ..self }
     }
 
-    /// Answers one request.
-    pub async fn handle(&self, request: Request<Incoming>, id: RequestId) -> Response<Full<Bytes>> {
+    /// Answers one request, from a connection of [`server::run`](crate::server::run) or from anywhere else.
+    pub async fn handle<B>(&self, request: Request<B>, id: RequestId) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
         let time = Stopwatch::start();
         let (head, body) = request.into_parts();
         let mut seen = Seen::default();
@@ -83,13 +86,16 @@ impl App {
         response
     }
 
-    async fn answer(
+    async fn answer<B>(
         &self,
         head: &Parts,
-        body: Incoming,
+        body: B,
         id: RequestId,
         seen: &mut Seen,
-    ) -> Result<Response<Full<Bytes>>, Problem> {
+    ) -> Result<Response<Full<Bytes>>, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
         let Matched { route, params } = self.router.find(&head.method, head.uri.path())?;
         seen.route = Some(route.pattern);
         let (scope, handler, key) = match route.entry {
@@ -130,14 +136,17 @@ impl App {
     }
 
     /// What a store plugin tells. Whose it is stands in the body.
-    async fn receive(
+    async fn receive<B>(
         &self,
         head: &Parts,
-        body: Incoming,
+        body: B,
         (platform, told): (&str, Told),
         id: RequestId,
         seen: &mut Seen,
-    ) -> Result<Response<Full<Bytes>>, Problem> {
+    ) -> Result<Response<Full<Bytes>>, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
         let body = body::read(&head.headers, body, self.config.body, Media::Any).await?;
         let now = self.clock.now();
         let delivery = Delivery { platform, told, body: &body, id: id.as_str(), now };

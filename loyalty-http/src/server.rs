@@ -219,6 +219,11 @@ where
 pub struct RequestId([u8; 20]);
 
 impl RequestId {
+    /// One of a caller that numbers its requests itself.
+    pub fn numbered(number: u64) -> Self {
+        Self(hex(number))
+    }
+
     /// The twenty digits.
     pub fn as_str(&self) -> &str {
         str::from_utf8(&self.0).unwrap_or_default()

@@ -1,22 +1,29 @@
 //! Rules, carts and claims to test with. Small ranges on purpose: ids, prices and instants must meet.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use ::proptest::collection::{btree_set, vec};
 use ::proptest::option::weighted;
 use ::proptest::prelude::*;
-use ::proptest::sample::select;
+use ::proptest::sample::{Index, select};
 use chrono::TimeDelta;
 use rust_decimal::Decimal;
 
 use super::discounts::DiscountBooks;
+use super::life::one;
+use super::words::Words;
 use crate::amount::Amount;
-use crate::calendar::Timestamp;
+use crate::calendar::{Period, Timestamp};
 use crate::discount::{
     AllocationMethod, Cart, CartLine, Code, CodeCommand, Customer, Items, Parts, PriceRule, Ratio, ShippingLine,
     TargetSelection, TargetType, ValueType,
 };
-use crate::id::{AccountId, CategoryId, CheckoutId, LineId, OrderId, ProductId, VariantId};
+use crate::id::{
+    AccountId, CategoryId, CheckoutId, LineId, OrderId, ProductId, ProgramVersion, RedemptionId, VariantId,
+};
+use crate::program::{BringsBack, Offer, Program, Reward};
+use crate::redemption::Issue;
 
 fn texts(prefix: &'static str) -> impl Strategy<Value = String> {
     (0..3_u8).prop_map(move |number| format!("{prefix}{number}"))
@@ -116,11 +123,64 @@ pub fn discount_shops() -> impl Strategy<Value = DiscountBooks> {
     vec(price_rules(), 1..6).prop_map(DiscountBooks::new)
 }
 
+/// Price rules of a shop with this program: those of its rewards, and others of any kind. With
+/// [`DiscountBooks::new`] the carts of [`carts_under`] bring their codes.
+pub fn price_rules_under(program: &Program) -> impl Strategy<Value = Vec<PriceRule>> + use<> {
+    let of_rewards: Vec<PriceRule> = program.parts().rewards.iter().filter_map(rule_of).collect();
+    let some = vec(any::<Index>(), 0..4).prop_map(move |picks| {
+        let picked = picks.iter().filter_map(|pick| one(&of_rewards, *pick));
+        picked.cloned().collect::<Vec<_>>()
+    });
+    (some, vec(price_rules(), 0..4)).prop_map(|(of_rewards, others)| [of_rewards, others].concat())
+}
+
+/// The price rule behind the codes of a reward, where it has codes.
+fn rule_of(reward: &Reward) -> Option<PriceRule> {
+    let amount = if let Offer::Variable(variable) = &reward.offer { Some(variable.minimum) } else { None };
+    let (points, gives) = reward.quote(amount, 2).ok()?;
+    let code = gives.has_code().then(|| Code::generate(&reward.code_prefix, [7; 16])).transpose().ok()?;
+    let at = Timestamp::UNIX_EPOCH;
+    let issue = Issue {
+        id: RedemptionId(1),
+        previous: None,
+        reward: reward.id.clone(),
+        name: reward.name.as_str().into(),
+        program: ProgramVersion(1),
+        points,
+        parts: Vec::new(),
+        gives,
+        code,
+        at,
+        day: at.date_naive(),
+        ends_at: None,
+        points_back_when_expired: false,
+        order_cancelled: BringsBack::Code,
+        grace: Period::THIRTY_DAYS,
+    };
+    issue.price_rule(reward, (None, None), 2).ok()?
+}
+
+/// Carts of a program's products and others, with codes of [`price_rules_under`] in any order.
+pub fn carts_under(program: &Program) -> impl Strategy<Value = Cart> + use<> {
+    let words = Words::of(program);
+    let known = Arc::clone(&words);
+    let named = any::<Index>().prop_filter_map("a product", move |pick| one(&known.products, pick).cloned());
+    let within = any::<Index>().prop_filter_map("a category", move |pick| one(&words.categories, pick).cloned());
+    carts_of(prop_oneof![named, products()].boxed(), prop_oneof![within, collections()].boxed())
+}
+
 /// Carts of a few lines, some of them equal, with codes of [`discount_shops`] in any order.
 pub fn carts() -> impl Strategy<Value = Cart> {
+    carts_of(products().boxed(), collections().boxed())
+}
+
+fn carts_of(
+    products: BoxedStrategy<ProductId>,
+    collections: BoxedStrategy<CategoryId>,
+) -> impl Strategy<Value = Cart> {
     let prices = prop_oneof![3 => cents(0..3_000), 3 => select(vec![333, 500, 999]).prop_flat_map(|c| cents(c..c.saturating_add(1)))];
     let quantities = prop_oneof![20 => 0..6_u32, 1 => Just(1_000_000)];
-    let names = (weighted(0.8, products()), weighted(0.5, variants()), vec(collections(), 0..3));
+    let names = (weighted(0.8, products), weighted(0.5, variants()), vec(collections, 0..3));
     let line = (names, prices, quantities, prop::bool::weighted(0.05)).prop_filter_map(
         "a line",
         |((product, variant, categories), price, quantity, gift_card)| {

@@ -1,0 +1,161 @@
+//! The words of one program: what orders and customers must mention so that all of it is reached.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::amount::{Amount, Points};
+use crate::calendar::{Period, Timestamp};
+use crate::id::{ActionId, CategoryId, ProductId, RewardId, Tag, TierId};
+use crate::order::{Origin, Status};
+use crate::program::{
+    ActionKind, Earn, Expiry, FreeProduct, Gives, Goods, Metric, Offer, Program, Reward, VariableAmount, Window,
+};
+
+/// Everything that a program names or measures by, and one thing of each kind that it does not know.
+#[derive(Debug)]
+pub(super) struct Words {
+    pub(super) products: Vec<ProductId>,
+    pub(super) categories: Vec<CategoryId>,
+    pub(super) tags: Vec<Tag>,
+    pub(super) tiers: Vec<TierId>,
+    pub(super) actions: Vec<ActionId>,
+    pub(super) codes: Vec<Arc<str>>,
+    pub(super) rewards: Vec<(RewardId, Option<VariableAmount>)>,
+    pub(super) costs: Vec<Points>,
+    /// Where rules begin to apply.
+    pub(super) amounts: Vec<Amount>,
+    /// After which something ends or begins.
+    pub(super) periods: Vec<Period>,
+    /// When windows open and close.
+    pub(super) instants: Vec<Timestamp>,
+    /// The status from which on an order earns.
+    pub(super) gate: Status,
+}
+
+/// What is gathered, each thing once.
+#[derive(Default)]
+struct Gathered {
+    products: BTreeSet<ProductId>,
+    categories: BTreeSet<CategoryId>,
+    tags: BTreeSet<Tag>,
+    amounts: Vec<Amount>,
+    periods: Vec<Period>,
+    instants: BTreeSet<Timestamp>,
+}
+
+impl Words {
+    pub(super) fn of(program: &Program) -> Arc<Self> {
+        let parts = program.parts();
+        let mut found = Gathered::default();
+        found.orders(program);
+        found.tiers(program);
+        found.actions(program);
+        found.rewards(program);
+        found.products.extend(ProductId::new("anything").ok());
+        found.categories.extend(CategoryId::new("anywhere").ok());
+        let codes = parts.actions.iter().flat_map(|action| {
+            if let ActionKind::Codes(codes) = &action.kind {
+                codes.iter().cloned().collect()
+            } else if let ActionKind::Code(code) = &action.kind {
+                vec![Arc::clone(code)]
+            } else {
+                Vec::new()
+            }
+        });
+        let told = parts.actions.iter().filter(|action| action.kind.is_told());
+        let variable = |offer: &Offer| if let Offer::Variable(variable) = offer { Some(*variable) } else { None };
+        Arc::new(Self {
+            products: found.products.into_iter().collect(),
+            categories: found.categories.into_iter().collect(),
+            tags: found.tags.into_iter().collect(),
+            tiers: parts.tiers.iter().map(|tier| tier.id.clone()).collect(),
+            actions: told.map(|action| action.id.clone()).collect(),
+            codes: codes.collect(),
+            rewards: parts.rewards.iter().map(|reward| (reward.id.clone(), variable(&reward.offer))).collect(),
+            costs: parts.rewards.iter().map(Reward::least_cost).collect(),
+            amounts: found.amounts,
+            periods: found.periods,
+            instants: found.instants.into_iter().collect(),
+            gate: program.gate(Origin::Shop),
+        })
+    }
+}
+
+impl Gathered {
+    fn goods(&mut self, goods: &Goods) {
+        self.products.extend(goods.products.iter().cloned());
+        self.categories.extend(goods.categories.iter().cloned());
+    }
+
+    fn window(&mut self, from: Option<Timestamp>, until: Option<Timestamp>) {
+        self.instants.extend(from.into_iter().chain(until));
+    }
+
+    fn orders(&mut self, program: &Program) {
+        let parts = program.parts();
+        self.products.extend(parts.basis.excluded_products.iter().cloned());
+        self.categories.extend(parts.basis.excluded_categories.iter().cloned());
+        self.periods.extend(parts.hold);
+        match parts.expiry {
+            Expiry::Never => {}
+            Expiry::PerLot { after, .. } | Expiry::Inactivity { after, .. } => self.periods.push(after),
+        }
+        for rule in &parts.earning {
+            self.products.extend(rule.when.products.iter().cloned());
+            self.categories.extend(rule.when.categories.iter().cloned());
+            self.tags.extend(rule.when.customer_tags.iter().cloned());
+            self.amounts.extend(rule.when.minimum_spend);
+            self.window(rule.when.from, rule.when.until);
+            if let Earn::PerIncrement { amount, .. } = rule.earn {
+                self.amounts.push(amount);
+            }
+        }
+        for campaign in &parts.campaigns {
+            self.products.extend(campaign.products.iter().cloned());
+            self.categories.extend(campaign.categories.iter().cloned());
+            self.tags.extend(campaign.customer_tags.iter().cloned());
+            self.window(campaign.from, campaign.until);
+        }
+    }
+
+    fn tiers(&mut self, program: &Program) {
+        let parts = program.parts();
+        let tiering = &parts.tiering;
+        self.periods.extend(tiering.term.into_iter().chain(tiering.grace));
+        if let Window::Rolling(period) = tiering.window {
+            self.periods.push(period);
+        }
+        if tiering.metric != Metric::Orders {
+            self.amounts.extend(parts.tiers.iter().filter_map(|tier| tier.threshold));
+        }
+    }
+
+    fn actions(&mut self, program: &Program) {
+        for action in &program.parts().actions {
+            self.tags.extend(action.when.customer_tags.iter().cloned());
+            self.window(action.when.from, action.when.until);
+            self.periods.extend(action.hold);
+            if let ActionKind::GoalSpend(amount) = action.kind {
+                self.amounts.push(amount);
+            }
+        }
+    }
+
+    fn rewards(&mut self, program: &Program) {
+        let parts = program.parts();
+        for reward in &parts.rewards {
+            self.goods(&reward.only);
+            self.goods(&reward.excluded);
+            if let Offer::Fixed { gives: Gives::FreeProduct(FreeProduct { goods, .. }), .. } = &reward.offer {
+                self.goods(goods);
+            }
+            self.tags.extend(reward.when.customer_tags.iter().cloned());
+            self.window(reward.when.from, reward.when.until);
+            self.amounts.extend(reward.minimum_subtotal);
+            self.periods.extend(reward.valid_for);
+        }
+        if !parts.rewards.is_empty() {
+            self.periods.push(parts.redemption.grace);
+        }
+    }
+}

@@ -1,0 +1,416 @@
+//! The tester's kit under test: it passes the engine under every program, names what a broken engine breaks, and
+//! finds what a badly written program lets customers get away with.
+
+#![allow(clippy::panic, clippy::unwrap_used, missing_docs, reason = "a test may stop at what it did not expect")]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::TimeDelta;
+use loyalty_core::discount::{Cart, CartError, Evaluation, Stacking};
+use loyalty_core::proptest::{
+    Books, Check, Decide, DiscountBooks, Engine, Invariant, Life, Outcome, Soundness, check_program,
+    expiring_programs, lives_under, programs, whole_programs,
+};
+use loyalty_core::{Amount, Command, Context, Decision, Event, Points, Program, Rejection, Zone, decide};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+
+/// Sound, and with something of everything.
+const WHOLE: &str = r#"{
+    "earning": [
+        {"id": "base", "earn": {"per_unit": "1"}},
+        {"id": "tea", "earn": {"per_increment": {"amount": "10", "points": 5}}, "when": {"categories": ["tea"]}},
+        {"id": "big", "earn": {"per_order": 20}, "when": {"minimum_spend": "100"},
+         "limits": [{"points": 60, "per": "month", "partial": true}]}
+    ],
+    "campaigns": [{"id": "double", "effect": {"multiplier": "2"}, "from": "2026-03-01T00:00:00Z",
+                   "until": "2026-03-08T00:00:00Z"}],
+    "expiry": {"per_lot": {"after": "P6M", "round_up_to": "month"}},
+    "hold": "P14D",
+    "tiers": [
+        {"id": "silver", "name": "Silver", "threshold": "200", "multiplier": "1.5",
+         "entry": {"points": 25, "taken_back": true}},
+        {"id": "gold", "name": "Gold", "threshold": "500", "multiplier": "2"}
+    ],
+    "tiering": {"window": {"rolling": "P6M"}, "grace": "P1M"},
+    "actions": [
+        {"id": "hello", "kind": "sign_up", "points": 50},
+        {"id": "cake", "kind": {"birthday": {"notice_days": 0}}, "points": 75},
+        {"id": "review", "kind": "review", "points": 10, "limits": [{"points": 15, "per": "month", "partial": true}]},
+        {"id": "word", "kind": {"code": "TEATIME"}, "points": 30}
+    ],
+    "rewards": [
+        {"id": "five", "name": "5 off", "cost": 500, "gives": {"fixed_amount": "5"}, "valid_for": "P30D",
+         "points_back_when_expired": true},
+        {"id": "cup", "name": "A cup", "cost": 50, "gives": "custom"},
+        {"id": "ship", "name": "Free shipping", "cost": 30, "gives": {"free_shipping": {}}},
+        {"id": "any", "name": "Money off", "gives": {"variable_amount": {"points_per_unit": 100, "step": "1"}}}
+    ]
+}"#;
+
+const DEFAULT: &str = "{}";
+const STOP_AT_ZERO: &str = r#"{"debt": "stop_at_zero"}"#;
+const EXPIRING: &str = r#"{"expiry": {"per_lot": {"after": "P30D"}}}"#;
+const TIERS: &str = r#"{"tiers": [{"id": "gold", "name": "Gold", "threshold": "100"}]}"#;
+const REWARDS: &str = r#"{"rewards": [{"id": "cup", "name": "A cup", "cost": 50, "gives": "custom"}]}"#;
+
+fn program(document: &str) -> Program {
+    Program::from_json(document).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+#[test]
+fn the_engine_holds_under_every_program() {
+    // Shapes of programs that nobody wrote, each with a few cases; more by PROPTEST_CASES.
+    let mut runner = TestRunner::deterministic();
+    let any = prop_oneof![programs(), expiring_programs(), whole_programs()];
+    for seed in 0..u64::from(runner.config().cases) / 16 {
+        let program = any.new_tree(&mut runner).unwrap().current();
+        let zone: Zone = if seed % 2 == 0 { Zone::UTC } else { "Europe/Berlin".parse().unwrap() };
+        let check = Check { cases: 16, seed, zone, ..Check::default() };
+        if let Err(violation) = check.run(&program) {
+            panic!("{violation}under {}", program.to_json());
+        }
+    }
+}
+
+#[test]
+fn a_check_ends_the_same_each_time() {
+    let program = program(WHOLE);
+    let report = check_program(&program).unwrap_or_else(|violation| panic!("{violation}"));
+    assert_eq!(check_program(&program).unwrap(), report);
+    assert!(report.findings.is_empty(), "{report}");
+    for (invariant, outcome) in report.outcomes {
+        assert_eq!(outcome, Outcome::Holds { cases: 128 }, "{invariant}");
+    }
+}
+
+#[test]
+fn lives_reach_the_whole_program() {
+    let whole = program(WHOLE);
+    let (lives, mut runner) = (lives_under(&whole, Zone::UTC), TestRunner::deterministic());
+    let mut seen = BTreeSet::new();
+    for _ in 0..400 {
+        let Life { tags, birthday, steps } = lives.new_tree(&mut runner).unwrap().current();
+        let mut books = Books::new(whole.clone());
+        (books.tags, books.birthday) = (tags, birthday);
+        for (now, command) in &steps {
+            seen.insert(
+                books.tell(command, *now).map_or_else(|refused| refused.code(), |_| "accepted").to_owned(),
+            );
+        }
+        for event in &books.journal {
+            let json = serde_json::to_value(event).unwrap();
+            seen.extend(json.as_object().into_iter().flat_map(|object| object.keys().cloned()));
+            if let Event::AwardGiven { award, .. } = event {
+                seen.insert(award.reason.name().to_owned());
+            } else if let Event::PointsAwarded { reckoning, .. } = event {
+                seen.extend(reckoning.explanation.campaigns.iter().map(|_| "campaign".to_owned()));
+                seen.extend(reckoning.explanation.rules.iter().map(|share| share.rule.to_string()));
+            }
+        }
+    }
+    let wanted = [
+        "accepted",
+        "insufficient_points",
+        "redemption_not_open",
+        "points_awarded",
+        "points_taken_back",
+        "points_expired",
+        "points_released",
+        "points_subtracted",
+        "order_cancelled",
+        "reward_redeemed",
+        "redemption_used",
+        "redemption_cancelled",
+        "redemption_expired",
+        "redemption_reopened",
+        "tier_changed",
+        "tier_lapsed",
+        "award_taken_back",
+        "tier_entry",
+        "birthday",
+        "sign_up",
+        "action",
+        "code",
+        "tea",
+        "big",
+    ];
+    for name in wanted {
+        assert!(seen.contains(name), "no life of 400 had {name}: {seen:?}");
+    }
+}
+
+/// The engine, with its answer changed.
+fn broken(
+    context: &Context<'_>,
+    command: &Command,
+    change: impl FnOnce(&mut Vec<Event>),
+) -> Result<Decision, Rejection> {
+    let mut decision = decide(context, command)?;
+    change(&mut decision.events);
+    Ok(decision)
+}
+
+fn one() -> Points {
+    Points::from(1)
+}
+
+fn opens_larger_lots(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+    broken(context, command, |events| {
+        for event in events {
+            if let Event::PointsAwarded { lot: Some(lot), .. } = event {
+                lot.points = lot.points.saturating_add(one());
+            }
+        }
+    })
+}
+
+fn owes_what_it_should_forgive(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+    broken(context, command, |events| {
+        for event in events {
+            if let Event::PointsTakenBack { taking, .. } = event {
+                (taking.debt, taking.forgiven) = (taking.forgiven, Points::ZERO);
+            }
+        }
+    })
+}
+
+fn drops_claw_backs(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+    broken(context, command, |events| events.retain(|event| !matches!(event, Event::PointsTakenBack { .. })))
+}
+
+fn counts_twice(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+    broken(context, command, |events| {
+        let awards = |event: &&Event| matches!(event, Event::PointsAwarded { .. });
+        let again: Vec<_> = events.iter().filter(awards).cloned().collect();
+        events.extend(again);
+    })
+}
+
+fn pays_for_each_report(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+    let mut decision = decide(context, command)?;
+    if let Command::RecordOrder { .. } = command {
+        let mut account = context.account.cloned().unwrap_or_default();
+        decision.events.iter().for_each(|event| account.evolve(event));
+        let more = Command::AddPoints { points: one(), grounds: loyalty_core::Grounds::default() };
+        decision.events.extend(decide(&Context { account: Some(&account), ..*context }, &more)?.events);
+    }
+    Ok(decision)
+}
+
+fn is_in_two_minds(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+    static GENEROUS: AtomicBool = AtomicBool::new(false);
+    if let Command::AddPoints { points, grounds } = command
+        && GENEROUS.fetch_xor(true, Ordering::Relaxed)
+    {
+        let points = points.saturating_add(one());
+        return decide(context, &Command::AddPoints { points, grounds: grounds.clone() });
+    }
+    decide(context, command)
+}
+
+fn forgets_early_refunds(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+    let early = context.order.is_none_or(|order| order.recorded().is_none());
+    broken(context, command, |events| {
+        events.retain(|event| !early || !matches!(event, Event::OrderRefunded { .. }));
+    })
+}
+
+fn lets_small_claw_backs_go(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+    broken(context, command, |events| {
+        events.retain(
+            |event| !matches!(event, Event::PointsTakenBack { taking, .. } if taking.points() < Points::from(5)),
+        );
+    })
+}
+
+fn misremembers_what_was_before(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+    broken(context, command, |events| {
+        for event in events {
+            if let Event::PointsTakenBack { reckoning, .. } = event {
+                let before = &mut Arc::make_mut(reckoning).before;
+                before.awarded = before.awarded.saturating_add(one());
+            }
+        }
+    })
+}
+
+fn gives_rewards_away(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+    broken(context, command, |events| {
+        for event in events {
+            if let Event::RewardRedeemed { issue } = event {
+                Arc::make_mut(issue).parts.clear();
+            }
+        }
+    })
+}
+
+fn has_no_tier_for_the_rich(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+    broken(context, command, |events| {
+        events.retain(|event| !matches!(event, Event::TierChanged { change } if change.counts.spend > 3_000_000));
+    })
+}
+
+fn ends_points_an_hour_late(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+    broken(context, command, |events| {
+        for event in events {
+            if let Event::PointsAwarded { lot: Some(lot), .. } | Event::PointsAdded { lot: Some(lot), .. } = event
+            {
+                lot.expires_at = lot.expires_at.and_then(|end| end.checked_add_signed(TimeDelta::hours(1)));
+            }
+        }
+    })
+}
+
+fn spends_a_minute_too_long(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+    let late = Context { now: context.now.checked_sub_signed(TimeDelta::minutes(1)).unwrap(), ..*context };
+    let spends = matches!(command, Command::SubtractPoints { .. });
+    decide(if spends { &late } else { context }, command)
+}
+
+fn loses_a_cent(books: &DiscountBooks, cart: &Cart, stacking: Stacking) -> Result<Evaluation, CartError> {
+    let mut found = books.evaluate(cart, stacking)?;
+    let shares =
+        found.codes.iter_mut().filter_map(|code| code.outcome.as_mut().ok()).flat_map(|one| &mut one.shares);
+    let cent = Amount::from_ten_thousandths(100).unwrap();
+    for share in shares.take(1) {
+        share.amount = share.amount.checked_sub(cent).unwrap_or_default();
+    }
+    Ok(found)
+}
+
+#[test]
+fn a_broken_engine_breaks_an_invariant_by_name() {
+    let evaluate = DiscountBooks::evaluate;
+    let cases: [(&str, Decide, &str, Invariant); 14] = [
+        ("opens larger lots", opens_larger_lots, DEFAULT, Invariant::Conservation),
+        ("owes instead", owes_what_it_should_forgive, STOP_AT_ZERO, Invariant::NoNegativeButDebt),
+        ("drops claw-backs", drops_claw_backs, DEFAULT, Invariant::OrdersHoldTheirWorth),
+        ("counts twice", counts_twice, DEFAULT, Invariant::OrdersHoldTheirWorth),
+        ("pays for each report", pays_for_each_report, DEFAULT, Invariant::Idempotency),
+        ("is in two minds", is_in_two_minds, DEFAULT, Invariant::DryRunEqualsReal),
+        ("forgets early refunds", forgets_early_refunds, DEFAULT, Invariant::OrderIndependence),
+        ("lets little go", lets_small_claw_backs_go, DEFAULT, Invariant::RefundsDoNotLeak),
+        ("spends too long", spends_a_minute_too_long, EXPIRING, Invariant::ExpiryAtTheInstant),
+        ("misremembers", misremembers_what_was_before, DEFAULT, Invariant::EntriesExplainThemselves),
+        ("gives rewards away", gives_rewards_away, REWARDS, Invariant::PointsOrCode),
+        ("no tier for the rich", has_no_tier_for_the_rich, TIERS, Invariant::TierMonotonicInSpend),
+        ("ends points late", ends_points_an_hour_late, EXPIRING, Invariant::ExpiryAtTheInstant),
+        ("is as it should be", decide, WHOLE, Invariant::ExactAllocation),
+    ];
+    for (name, decide, document, want) in cases {
+        let evaluate = if want == Invariant::ExactAllocation { loses_a_cent } else { evaluate };
+        let check = Check { engine: Engine { decide, evaluate }, ..Check::default() };
+        let Err(violation) = check.one(want, &program(document)) else { panic!("{name}: not found out") };
+        let text = violation.to_string();
+        assert!(text.starts_with(&format!("{want} is broken:\n  1. ")), "{text}");
+        assert!(violation.story.steps().len() <= 9, "{name} is not told shortly: {text}");
+    }
+}
+
+#[test]
+fn a_counterexample_reads_well() {
+    let engine = Engine { decide: drops_claw_backs, ..Engine::default() };
+    let violation = Check { engine, ..Check::default() }.run(&program(DEFAULT)).unwrap_err();
+    assert_eq!(
+        violation.to_string(),
+        "orders hold their worth is broken:
+  1. 2026-01-01 00:00  order 1001 is paid, 1 in all: something for 1: +1 points, balance 1
+  2. 2026-01-01 00:00  order 1001 is cancelled: balance 1
+  order 1001 holds 1, but is worth 0; 0 expired and 0 were forgiven
+"
+    );
+}
+
+#[test]
+fn a_statement_that_says_nothing_says_why() {
+    let limited =
+        r#"{"earning": [{"id": "base", "earn": {"per_unit": "1"}, "limits": [{"points": 9, "per": "day"}]}]}"#;
+    let by_points = r#"{"tiering": {"metric": "points_earned"},
+        "tiers": [{"id": "gold", "name": "Gold", "threshold": "100"}]}"#;
+    let cases = [
+        (limited, Invariant::OrderIndependence, "the rule base pays nothing at all"),
+        (DEFAULT, Invariant::PointsOrCode, "there are no rewards"),
+        (DEFAULT, Invariant::TierMonotonicInSpend, "no tier can be earned"),
+        (by_points, Invariant::TierMonotonicInSpend, "tiers count points earned"),
+        (DEFAULT, Invariant::ExpiryAtTheInstant, "points never end"),
+    ];
+    for (document, invariant, want) in cases {
+        match Check::default().one(invariant, &program(document)) {
+            Ok(Outcome::NotApplicable { because }) => assert!(because.starts_with(want), "{because}"),
+            other => panic!("{invariant}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_program_that_can_be_cheated_is_found_out() {
+    let five = |cost: u32| {
+        format!(
+            r#""rewards": [{{"id": "five", "name": "5 off", "cost": {cost}, "gives": {{"fixed_amount": "5"}}}}]"#
+        )
+    };
+    let tier = |entry: &str| {
+        format!(r#""tiers": [{{"id": "gold", "name": "Gold", "threshold": "100", "entry": {entry}}}]"#)
+    };
+    let welcome = |when: &str| {
+        format!(
+            r#""earning": [{{"id": "hello", "earn": {{"per_order": 500}}, "when": {{{when}}}}}], {}"#,
+            five(500)
+        )
+    };
+    // Teas pay little, and replace the base from 100 on: more is less.
+    let teas = r#""earning": [
+        {"id": "base", "earn": {"per_unit": "1"}},
+        {"id": "tea", "earn": {"per_unit": "0.01"}, "replaces_base": true,
+         "when": {"categories": ["tea"], "minimum_spend": "100"}}],
+        "tiering": {"metric": "points_earned"}, "tiers": [{"id": "gold", "name": "Gold", "threshold": "50"}]"#;
+    let returning = Soundness::NoGainFromReturning;
+    let cases: [(String, &[(Soundness, &str)]); 12] = [
+        (five(500), &[]),
+        (r#""refunds": "keep""#.to_owned(), &[(returning, "/refunds")]),
+        (r#""debt": "stop_at_zero""#.to_owned(), &[(returning, "/debt")]),
+        (format!(r#""debt": "stop_at_zero", "hold": "P14D", {}"#, five(100)), &[(returning, "/debt")]),
+        (tier(r#"{"points": 50}"#), &[(returning, "/tiers/0/entry")]),
+        (tier(r#"{"points": 50, "taken_back": true}"#), &[]),
+        (
+            r#""actions": [{"id": "three", "kind": {"goal_orders": 3}, "points": 50}]"#.to_owned(),
+            &[(returning, "/actions/0")],
+        ),
+        (
+            format!(r#""refunds": "keep", "debt": "stop_at_zero", {}"#, tier(r#"{"points": 50}"#)),
+            &[(returning, "/refunds"), (returning, "/tiers/0/entry"), (returning, "/debt")],
+        ),
+        (five(4), &[(Soundness::NoRewardAboveSpend, "/rewards/0")]),
+        (welcome(""), &[(Soundness::NoRewardAboveSpend, "/rewards/0")]),
+        (welcome(r#""minimum_spend": "100""#), &[]),
+        (teas.to_owned(), &[(Soundness::NoTierLostBySpending, "/tiering/metric")]),
+    ];
+    for (fields, want) in cases {
+        let findings = Check::default().findings(&program(&format!("{{{fields}}}")));
+        let found = findings.iter().map(|found| (found.soundness, found.fault.pointer.as_str()));
+        let (mut found, mut want) = (found.collect::<Vec<_>>(), want.to_vec());
+        found.sort_by_key(|(_, pointer)| *pointer);
+        want.sort_by_key(|(_, pointer)| *pointer);
+        assert_eq!(found, want, "{fields}\n{findings:#?}");
+    }
+}
+
+#[test]
+fn a_finding_reads_well() {
+    let keeps = r#"{"refunds": "keep", "rewards": [{"id": "five", "name": "Five off", "cost": 100,
+        "gives": {"fixed_amount": "5"}}]}"#;
+    let text: Vec<String> = Check::default().findings(&program(keeps)).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        text,
+        ["no gain from returning: /refunds says `keep`: what is bought and sent back leaves its points behind. \
+          `claw_back` takes them.
+  1. 2026-01-01 00:00  order 1001 is paid, 1 in all: something for 1: +1 points, balance 1
+  2. 2026-01-01 00:00  1 of order 1001 comes back (refund all-of-1001): balance 1
+  In the end all money is back, and the customer has a balance of 1 points.
+"]
+    );
+}

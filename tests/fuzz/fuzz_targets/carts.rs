@@ -1,0 +1,6 @@
+//! See `loyalty_tests::targets`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    loyalty_tests::targets::run("carts", data);
+});

@@ -1,0 +1,23 @@
+//! Programs: what is accepted survives being written down, and customers can live under it.
+
+use loyalty_core::Program;
+use loyalty_core::proptest::{Check, Invariant};
+
+pub(super) fn run(data: &[u8]) -> bool {
+    let Ok(document) = str::from_utf8(data) else { return false };
+    let program = match Program::from_json(document) {
+        Ok(program) => program,
+        Err(faults) => {
+            assert!(!faults.is_empty(), "refused without a fault");
+            return false;
+        }
+    };
+    assert_eq!(Program::from_json(&program.to_json()).as_ref(), Ok(&program));
+    let check = Check { cases: 2, ..Check::default() };
+    for invariant in [Invariant::Conservation, Invariant::DryRunEqualsReal] {
+        if let Err(violation) = check.one(invariant, &program) {
+            panic!("{violation}");
+        }
+    }
+    true
+}

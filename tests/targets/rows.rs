@@ -1,0 +1,100 @@
+//! What a store reads back of its tables: a line names the record, JSON stands below it. Damaged text is an error;
+//! what can be read can be folded, asked and decided on, however little sense it makes.
+
+use std::collections::BTreeMap;
+
+use loyalty_core::discount::{CheckoutClaim, CodeState, OrderClaim, RuleState, Tally};
+use loyalty_core::redemption::Redemption;
+use loyalty_core::{
+    Account, Command, Context, Event, Grounds, OrderState, Points, Program, Timestamp, as_of, decide, entitlement,
+    next_due,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::first_line;
+
+/// Has everything that time has to do with.
+const PROGRAM: &str = r#"{
+    "expiry": {"inactivity": {"after": "P1Y"}},
+    "tiers": [{"id": "silver", "name": "Silver", "threshold": "100", "entry": {"points": 5, "taken_back": true}},
+              {"id": "gold", "name": "Gold", "threshold": "500"}],
+    "tiering": {"window": {"rolling": "P6M"}, "grace": "P1M"},
+    "actions": [{"id": "years", "kind": "anniversary", "points": 3}]
+}"#;
+
+pub(super) fn run(data: &[u8]) -> bool {
+    let (kind, json) = first_line(data);
+    match kind {
+        b"account" => read(json).is_some_and(|account: Account| live_on(&account)),
+        b"claims" => read::<(Vec<CheckoutClaim>, Vec<OrderClaim>, Vec<Tally>)>(json).is_some(),
+        b"codes" => read::<(Vec<RuleState>, Vec<CodeState>)>(json).is_some(),
+        b"events" => read::<Vec<Event>>(json).is_some_and(|events| fold(&events)),
+        b"order" => read(json).is_some_and(|order: OrderState| reckon(&order)),
+        b"redemption" => {
+            read::<Redemption>(json).is_some_and(|redemption| !redemption.issue().to_string().is_empty())
+        }
+        _ => false,
+    }
+}
+
+/// A record; what was read is written as what reads the same.
+fn read<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(json: &[u8]) -> Option<T> {
+    let record: T = serde_json::from_slice(json).ok()?;
+    let text = serde_json::to_string(&record).expect("a record is written");
+    let again: T = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert_eq!(again, record, "{text}");
+    Some(record)
+}
+
+fn now() -> Timestamp {
+    "2026-03-01T12:00:00Z".parse().expect("an instant")
+}
+
+fn fold(events: &[Event]) -> bool {
+    let (mut account, mut orders) = (Account::default(), BTreeMap::<_, OrderState>::new());
+    for event in events {
+        account.evolve(event);
+        if let Some(order) = event.order() {
+            orders.entry(order.clone()).or_default().evolve(event);
+        }
+        let _said = (event.points(), event.pending_points(), event.at());
+    }
+    orders.values().all(reckon) && live_on(&account)
+}
+
+/// Nothing that the rules are asked about such an account brings them down.
+fn live_on(account: &Account) -> bool {
+    let program = Program::from_json(PROGRAM).expect("a program");
+    let context = Context::new(&program, account, now());
+    let _said = (account.is_sound(), account.balance(now()), account.pending(now()), account.totals().balance());
+    let _due = (next_due(&context), as_of(&context));
+    let points = Points::from(7);
+    let commands = [
+        Command::CatchUp,
+        Command::AddPoints { points, grounds: Grounds::default() },
+        Command::SubtractPoints { points, grounds: Grounds::default() },
+        Command::SetBalance { to: points, reason: None },
+        Command::SignUp,
+    ];
+    for command in commands {
+        if let Ok(decision) = decide(&context, &command) {
+            let mut account = account.clone();
+            decision.events.iter().for_each(|event| account.evolve(event));
+        }
+    }
+    true
+}
+
+fn reckon(order: &OrderState) -> bool {
+    let (program, account) = (Program::from_json(PROGRAM).expect("a program"), Account::default());
+    if let Some(pin) = order.pin()
+        && let Ok(explanation) = entitlement(order, &program, pin)
+    {
+        assert!(!explanation.to_string().is_empty());
+    }
+    let id = "1001".parse().expect("an id");
+    let context = Context::new(&program, &account, now()).with_order(order);
+    let _refused = decide(&context, &Command::CancelOrder { order: id, at: None });
+    true
+}

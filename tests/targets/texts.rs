@@ -1,0 +1,54 @@
+//! Values that are written as text: each is read by whatever reads text, and what is read is written as what reads
+//! the same.
+
+use std::fmt::{Debug, Display};
+use std::str::FromStr;
+
+use loyalty_core::discount::Code;
+use loyalty_core::order::Quantity;
+use loyalty_core::program::fold_code;
+use loyalty_core::{Amount, CustomerId, Email, OrderId, Period, Points, ProductId, Rate, Tag, Timestamp, Zone};
+use loyalty_store::SearchQuery;
+
+pub(super) fn run(data: &[u8]) -> bool {
+    let Ok(text) = str::from_utf8(data) else { return false };
+    let mut read = 0;
+    read += u32::from(round::<Amount>(text));
+    read += u32::from(round::<Rate>(text));
+    read += u32::from(round::<Quantity>(text));
+    read += u32::from(round::<Period>(text));
+    read += u32::from(round::<CustomerId>(text));
+    read += u32::from(round::<OrderId>(text));
+    read += u32::from(round::<ProductId>(text));
+    read += u32::from(round::<Tag>(text));
+    if let Ok(email) = Email::new(text) {
+        assert_eq!(Email::new(email.as_str()).as_ref(), Ok(&email));
+        read += 1;
+    }
+    if let Ok(code) = Code::new(text) {
+        let again = Code::new(code.as_str()).expect("a code");
+        assert_eq!((again.key(), again.as_str()), (code.key(), code.as_str()));
+        read += 1;
+    }
+    if let Ok(zone) = text.parse::<Zone>() {
+        assert_eq!(zone.name().parse(), Ok(zone));
+        read += 1;
+    }
+    if let Ok(number) = text.parse() {
+        let _in_range = Points::new(number);
+    }
+    let now = Timestamp::from_timestamp(super::world::NOW, 0).expect("an instant");
+    if let Ok(search) = SearchQuery::parse(text, now, Zone::UTC) {
+        assert_eq!(search.text(), text);
+        read += 1;
+    }
+    let _folded = fold_code(text);
+    read > 0
+}
+
+fn round<T: FromStr + Display + PartialEq + Debug>(text: &str) -> bool {
+    let Ok(value) = text.parse::<T>() else { return false };
+    let written = value.to_string();
+    assert!(written.parse::<T>().is_ok_and(|again| again == value), "{text} is written as {written}");
+    true
+}

@@ -1,0 +1,86 @@
+//! A server without a socket, over a new store in memory: one shop and its key.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::http::request::Builder;
+use loyalty_core::{Currency, Timestamp, Zone};
+use loyalty_http::clock::Hands;
+use loyalty_http::server::RequestId;
+use loyalty_http::{App, Clock};
+use loyalty_store::{MemoryStore, NewKey, NewShop, Scope, Store};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tokio::runtime::Runtime;
+
+/// The shop's key, and the secret that its store plugin signs with.
+pub(super) const KEY: &str = "lk_fuzz_secret";
+pub(super) const SECRET: &str = "the plugin's secret";
+
+/// The time at first: noon of 1 March 2026.
+pub(super) const NOW: i64 = 1_772_366_400;
+
+thread_local! {
+    static RUNTIME: Runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+}
+
+pub(super) struct World {
+    store: Arc<MemoryStore>,
+    app: App,
+    pub(super) hands: Hands,
+    requests: u64,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let store = Arc::new(MemoryStore::default());
+        let now = Timestamp::from_timestamp(NOW, 0).unwrap_or_default();
+        let shop = NewShop { name: "Tea".to_owned(), currency: Currency::EUR, zone: Zone::UTC };
+        let shop = store.create_shop(&shop, now).unwrap().id;
+        let (hash, signing_secret) = (Sha256::digest("secret").into(), SECRET.to_owned());
+        let key = NewKey { id: "fuzz".to_owned(), hash, signing_secret, scopes: Scope::ALL.to_vec() };
+        store.add_key(shop, &key, now).unwrap();
+        let (clock, hands) = Clock::settable(now);
+        let app = App::new(Arc::<MemoryStore>::clone(&store), clock);
+        Self { store, app, hands, requests: 0 }
+    }
+
+    /// Sends a request; none where it is none that could come from a connection. An answer must not be the server's
+    /// own fault, and be JSON where it is anything but a table.
+    pub(super) fn send(&mut self, request: Builder, body: &[u8]) -> Option<(u16, Value)> {
+        let request = request.body(Full::new(Bytes::copy_from_slice(body))).ok()?;
+        let asked = format!("{} {}", request.method(), request.uri());
+        self.requests += 1;
+        let id = RequestId::numbered(self.requests);
+        RUNTIME.with(|runtime| {
+            runtime.block_on(async {
+                let response = self.app.handle(request, id).await;
+                let status = response.status();
+                let kind = response.headers().get("content-type").cloned();
+                let answer = response.into_body().collect().await.expect("a whole answer").to_bytes();
+                assert!(!status.is_server_error(), "{asked}: {status} {}", String::from_utf8_lossy(&answer));
+                let is_table = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/"));
+                if answer.is_empty() || is_table {
+                    return Some((status.as_u16(), Value::Null));
+                }
+                let answer = serde_json::from_slice(&answer);
+                Some((status.as_u16(), answer.unwrap_or_else(|error| panic!("{asked}: {status}, {error}"))))
+            })
+        })
+    }
+
+    /// A request with the shop's key and a JSON body.
+    pub(super) fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Option<(u16, Value)> {
+        let request = hyper::Request::builder().method(method).uri(path);
+        let request = request.header("authorization", format!("Bearer {KEY}"));
+        self.send(request.header("content-type", "application/json"), body)
+    }
+
+    /// Whatever was asked, the books add up.
+    pub(super) fn verify(&self) {
+        let verified = self.store.verify().unwrap();
+        assert_eq!(verified.differences, Vec::<String>::new());
+    }
+}
