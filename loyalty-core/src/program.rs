@@ -267,7 +267,8 @@ pub enum RefundPolicy {
     /// Points of what is refunded are taken back: the default.
     #[default]
     ClawBack,
-    /// Refunds take nothing back; cancellations do.
+    /// Refunds leave an order its points; cancellations do not. What was refunded is not spent all the same,
+    /// and an order that was refunded in full is none: for tiers, goals and referrals.
     Keep,
 }
 

@@ -223,10 +223,15 @@ pub fn books_add_up(books: &Books) -> TestCaseResult {
     let moved = |event: &Event| event.points().saturating_add(event.pending_points());
     let held = books.journal.iter().map(Event::pending_points).fold(Points::ZERO, Points::saturating_add);
     prop_assert_eq!(held, books.account.pending_lots().points());
+    // What ran out of the lot without an end was nobody's until it was found.
+    let found = |event: &Event| {
+        if let Event::PointsTakenBack { taking, .. } = event { taking.expired() } else { Points::ZERO }
+    };
+    let of_order = |event: &Event| moved(event).saturating_sub(found(event));
     for (id, order) in &books.orders {
         let posted = order.posted();
         let entries = books.journal.iter().filter(|event| event.order() == Some(id));
-        let sum = entries.map(moved).fold(Points::ZERO, Points::saturating_add);
+        let sum = entries.map(of_order).fold(Points::ZERO, Points::saturating_add);
         let net = posted.awarded.saturating_sub(posted.taken).saturating_sub(posted.expired);
         prop_assert_eq!(sum, net, "order {}", id);
     }
@@ -284,7 +289,7 @@ pub fn entries_explain_themselves(books: &Books) -> TestCaseResult {
         let (moved, reckoning) = if let Event::PointsAwarded { points, reckoning, .. } = event {
             (*points, reckoning)
         } else if let Event::PointsTakenBack { taking, reckoning, .. } = event {
-            (taking.points().saturating_add(taking.forgiven).negated(), reckoning)
+            (taking.points().saturating_add(taking.forgiven).saturating_add(taking.expired()).negated(), reckoning)
         } else {
             continue;
         };

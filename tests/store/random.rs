@@ -331,7 +331,7 @@ impl Pair {
             let both: [&dyn Store; 2] = [&memory, &file];
             for store in both {
                 let desk = Desk { store, shop: *shop, now: hours(0) };
-                desk.act(crate::points::publish(program)).unwrap();
+                desk.act(publish(program)).unwrap();
                 desk.act(Action::FindDue { limit: 1 }).unwrap();
             }
         }
