@@ -136,6 +136,10 @@ pub struct Parts {
     /// What holds for all redemptions.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "RedemptionTerms::is_default"))]
     pub redemption: RedemptionTerms,
+    /// What a point is worth in the shop's currency, where reports count what is owed in money. No rule looks
+    /// at it.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub point_value: Option<Amount>,
 }
 
 impl Default for Parts {
@@ -157,6 +161,7 @@ impl Default for Parts {
             referrals: None,
             rewards: Vec::new(),
             redemption: RedemptionTerms::default(),
+            point_value: None,
         }
     }
 }

@@ -223,10 +223,21 @@ pub fn books_add_up(books: &Books) -> TestCaseResult {
     let moved = |event: &Event| event.points().saturating_add(event.pending_points());
     let held = books.journal.iter().map(Event::pending_points).fold(Points::ZERO, Points::saturating_add);
     prop_assert_eq!(held, books.account.pending_lots().points());
-    // What ran out of the lot without an end was nobody's until it was found.
+    // What ran out of the lot without an end was nobody's until it was found, and is found once.
     let found = |event: &Event| {
-        if let Event::PointsTakenBack { taking, .. } = event { taking.expired() } else { Points::ZERO }
+        if let Event::PointsTakenBack { taking, .. } | Event::AwardTakenBack { taking, .. } = event {
+            taking.expired()
+        } else {
+            Points::ZERO
+        }
     };
+    let nobodys = |event: &Event| {
+        if let Event::PointsExpired { order: None, points, .. } = event { *points } else { Points::ZERO }
+    };
+    let sum_of = |part: &dyn Fn(&Event) -> Points| {
+        books.journal.iter().map(part).fold(Points::ZERO, Points::saturating_add)
+    };
+    prop_assert!(sum_of(&found) <= sum_of(&nobodys), "more was found than ran out");
     let of_order = |event: &Event| moved(event).saturating_sub(found(event));
     for (id, order) in &books.orders {
         let posted = order.posted();
