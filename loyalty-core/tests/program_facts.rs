@@ -416,10 +416,7 @@ fn refunds_that_keep_points_count_for_tiers() {
     let two = order_of(vec![line("1", "2", "60"), line("2", "1", "50")]);
     let books = check(
         &keep("spend"),
-        &[
-            ("01-01", paid("a", two), Ok(110)),
-            ("01-02", refund_lines("a", "r", &[("1", "1")]), Ok(110)),
-        ],
+        &[("01-01", paid("a", two), Ok(110)), ("01-02", refund_lines("a", "r", &[("1", "1")]), Ok(110))],
     );
     tier_is(&books, "01-02", "-");
     assert_eq!(books.with_context(None, at("01-02"), tier_status).counts.spend, 800_000);

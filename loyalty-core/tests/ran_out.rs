@@ -165,7 +165,8 @@ fn merged(from: &Books, mut into: Books, now: &str) -> Books {
 #[test]
 fn an_award_that_ran_out_after_a_merge_is_not_taken_again() {
     let lots = r#""expiry": {"per_lot": {"after": "P1M"}}"#;
-    for (program, hold) in [(lots, false), (lots, true), (r#""expiry": {"inactivity": {"after": "P1M"}}"#, false)] {
+    for (program, hold) in [(lots, false), (lots, true), (r#""expiry": {"inactivity": {"after": "P1M"}}"#, false)]
+    {
         let hold = if hold { r#", "hold": "P7D""# } else { "" };
         let program = format!(r#"{{"referrals": {{"sent": 50{hold}}}, {program}}}"#);
         let guest = Books::new(program_of(&program));

@@ -46,12 +46,7 @@ pub(crate) fn take_back(
 }
 
 /// Takes points back that were given for something else than an order, in the same sequence.
-pub(crate) fn take_given(
-    account: &Account,
-    now: Timestamp,
-    given: &Given,
-    policy: DebtPolicy,
-) -> Taking {
+pub(crate) fn take_given(account: &Account, now: Timestamp, given: &Given, policy: DebtPolicy) -> Taking {
     let (lot, points) = (given.lot, given.remaining());
     let is_own = |other: &&Lot| Some(other.id) == lot;
     let available = lot.and_then(|lot| account.lots().get(lot));

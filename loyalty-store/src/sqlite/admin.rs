@@ -104,7 +104,9 @@ fn fold_all(db: &Connection) -> Result<Verified, Failure> {
         Ok(())
     })?;
     let mut restored = Restored::default();
-    fold.finish(|id, record| {
-        if restored.is_settled(db, record.shop)? { restored.find_due(db, id, record) } else { Ok(()) }
-    })
+    fold.finish(
+        |id, record| {
+            if restored.is_settled(db, record.shop)? { restored.find_due(db, id, record) } else { Ok(()) }
+        },
+    )
 }

@@ -22,10 +22,7 @@ pub(super) fn write(db: &Connection, shop: ShopId, claim: &Claim, account: Accou
     Ok(())
 }
 
-pub(super) fn each(
-    db: &Connection,
-    mut visit: impl FnMut((ShopId, Claim), AccountId),
-) -> Result<(), Failure> {
+pub(super) fn each(db: &Connection, mut visit: impl FnMut((ShopId, Claim), AccountId)) -> Result<(), Failure> {
     rows::each(db, "SELECT shop, kind, name, account FROM claim", [], |row| {
         let (kind, name): (String, String) = (row.get(1)?, row.get(2)?);
         let claim = match kind.as_str() {
