@@ -26,7 +26,7 @@ pub(crate) fn work() {
     let (Ok(file), Ok(key), Ok(from)) = (std::env::var(DATABASE), std::env::var(KEY), std::env::var(FROM)) else {
         return;
     };
-    let (facts, from) = (facts::read(), from.parse().unwrap());
+    let (facts, from): (Vec<Fact>, usize) = (facts::read(), from.parse().unwrap());
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(Path::new(&file), &tiny()).unwrap());
     let (clock, hands) = Clock::settable(facts[from].at);
     let runtime = Runtime::new().unwrap();
