@@ -100,7 +100,7 @@ fn books_with_names() -> Place {
     let store = place.open();
     let desk = Desk::new(&store);
     desk.act(publish(
-        r#"{"actions": [{"id": "cake", "kind": "birthday", "points": 5},
+        r#"{"referrals": {"sent": 5}, "actions": [{"id": "cake", "kind": "birthday", "points": 5},
                         {"id": "cards", "kind": {"codes": ["A", "B"]}, "points": 4}]}"#,
     ))
     .unwrap();

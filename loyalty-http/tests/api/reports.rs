@@ -96,7 +96,7 @@ fn the_program_says_what_a_point_is_worth() {
     let said = |value: &str, sum: &str, month: &str| (json!(value), json!(sum), json!(month));
     assert_eq!(worth(""), (json!(null), json!(null), json!(null)));
     world.put("/v1/program", r#"{"point_value": "0.0125"}"#).expect(201);
-    assert_eq!(world.get("/v1/program").expect(200).json()["program"]["point_value"], "0.0125");
+    assert_eq!(world.get("/v1/program").expect(200).json()["point_value"], "0.0125");
     assert_eq!(worth(""), said("0.0125", "2.0625", "2.0625"));
     assert_eq!(worth("?point_value=2"), said("2", "330", "330"));
     for (program, code) in [
