@@ -810,6 +810,18 @@ fn both_get_their_part() {
     assert_eq!(reasons(&pair.friend), ["25 points for order b, the first after a friend's invitation."]);
 }
 
+/// Also where the order keeps its points.
+#[test]
+fn a_refund_that_keeps_points_takes_both_parts_back() {
+    let mut pair = Pair::under(&FRIENDS.replacen('{', r#"{"refunds": "keep", "#, 1));
+    pair.joins("01-01").unwrap();
+    pair.friend_tells(&paid("b", sale("30")), "01-03").unwrap();
+    pair.friend_tells(&refund_amount("b", "r1", "10"), "01-04").unwrap();
+    pair.shows("01-04", 55, 0, 40);
+    pair.friend_tells(&refund_amount("b", "r2", "1"), "01-05").unwrap();
+    pair.shows("01-05", 30, 0, 0);
+}
+
 #[test]
 fn a_refund_takes_both_parts_back() {
     let mut pair = Pair::new();
