@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use loyalty_core::Timestamp;
 use loyalty_http::{Clock, Schedule, scheduler};
 use loyalty_store::{Action, Pending, Presence, Settings, SqliteStore, Store};
-use loyalty_tests::*;
+use loyalty_tests::{Desk, add, at, decided, id, publish};
 use tokio::runtime::Runtime;
 
 /// The allocator that the server's binary has.
@@ -50,7 +50,9 @@ fn main() {
     let runtime = Runtime::new().unwrap();
     let mut sides = [few, many].map(|customers| Side::new(directory.path(), customers, rounds));
     for round in 0..rounds {
-        sides.iter_mut().for_each(|side| side.look(&runtime, round));
+        for side in &mut sides {
+            side.look(&runtime, round);
+        }
     }
     println!("| customers | {DUE} due: ms a pass | least, most | nothing due: ms a pass | rows in the journal |");
     println!("| ---: | ---: | ---: | ---: | ---: |");
@@ -89,7 +91,9 @@ impl Side {
                     desk.store.execute(desk.request(action))
                 })
                 .collect();
-            told.into_iter().for_each(|told| drop(decided(told.wait()).unwrap()));
+            for told in told {
+                decided(told.wait()).unwrap();
+            }
         }
         println!("{customers} customers made in {:.1?}", begun.elapsed());
         // Closed and opened again: nothing is in memory but what a look brings there.
@@ -101,11 +105,11 @@ impl Side {
     /// One look that finds what is due in this round, and one that finds nothing.
     fn look(&mut self, runtime: &Runtime, round: usize) {
         // A year after the day of the round.
-        let now = days_after(at("2027-01-01T12:00:00Z"), round);
+        let clock = Clock::fixed(days_after(at("2027-01-01T12:00:00Z"), round));
         for (caught_up, times) in [(DUE, &mut self.due), (0, &mut self.idle)] {
             let begun = Instant::now();
-            let done = scheduler::look(&self.store, &Clock::fixed(now), Schedule::default().batch);
-            let done = runtime.block_on(done).unwrap();
+            let look = scheduler::look(&self.store, &clock, Schedule::default().batch);
+            let done = runtime.block_on(look).unwrap();
             times.push(begun.elapsed());
             assert_eq!((done.caught_up, done.looked_through), (caught_up, 0), "round {round}");
         }
