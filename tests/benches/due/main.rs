@@ -76,6 +76,7 @@ impl Side {
         let store = SqliteStore::open(&file, &Settings::default()).unwrap();
         let desk = Desk::new(&store);
         desk.act(publish(r#"{"expiry": {"per_lot": {"after": "P1Y"}}}"#)).unwrap();
+        desk.act(Action::FindDue { limit: 1 }).unwrap();
         let begun = Instant::now();
         let step = customers / (DUE * rounds);
         for numbers in (0..customers).collect::<Vec<_>>().chunks(1_000) {
