@@ -68,42 +68,48 @@ fn three_ways_lead_to_one_ledger() {
     // In memory, where the system has such a place: nobody cuts the power here.
     let memory = Path::new("/dev/shm");
     let directory = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
-    let (killed, late) = (directory.path().join("killed.db"), directory.path().join("late.db"));
 
-    let on_time: Arc<dyn Store> = Arc::new(MemoryStore::default());
-    let desk = open_shop(&*on_time);
-    timed("in order, the scheduler on time", || {
-        tell(&on_time, desk, &facts, true);
-        days_between(facts.last().unwrap().at, at(END)).for_each(|today| look(&on_time, today));
-    });
-    let killed = timed("through a server that is killed", || told_to_a_server(&killed, &facts));
-    let late = timed("the scheduler off until the end", || {
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&late, &tiny()).unwrap());
-        tell(&store, open_shop(&*store), &facts, false);
+    let on_time = timed("in order, the scheduler on time", || {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        tell(&store, open_shop(&*store), &facts, true);
+        days_between(facts.last().unwrap().at, at(END)).for_each(|today| look(&store, today));
         store
     });
-    look(&killed, at(END));
-    look(&late, at(END));
+    let late = timed("the scheduler off until the end", || {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        tell(&store, open_shop(&*store), &facts, false);
+        look(&store, at(END));
+        store
+    });
+    let counts = same_ledgers(&facts, &on_time, &late);
+    println!("{} customers; in each ledger {counts:?}", facts::customers(&facts).len());
+    let killed = timed("through a server that is killed", || {
+        let store = told_to_a_server(&directory.path().join("killed.db"), &facts);
+        look(&store, at(END));
+        store
+    });
+    assert_eq!(same_ledgers(&facts, &on_time, &killed), counts);
+    println!("the same after {KILLS} kills");
 
-    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
-    for customer in facts::customers(&facts) {
-        let want = Ledger::of(&*on_time, customer);
-        for (way, store) in [("killed", &killed), ("late", &late)] {
-            assert_eq!(Ledger::of(&**store, customer), want, "customer {customer}, {way}");
-        }
-        want.0.iter().for_each(|(_, event)| *counts.entry(kind(event)).or_default() += 1);
-    }
-    for store in [&on_time, &killed, &late] {
-        assert_eq!(store.verify().unwrap().differences, Vec::<String>::new());
-        assert_eq!(store.due(at(END), None, 1).unwrap(), []);
-    }
-    println!("{} customers, {KILLS} kills; in each ledger {counts:?}", facts::customers(&facts).len());
     let orders = facts.iter().filter(|fact| !fact.is_refund()).count();
     assert_eq!((counts["orders"], counts["refunds"]), (orders, facts.len() - orders));
     let kinds = ["expired", "released", "taken back", "birthdays", "other awards", "up", "down", "lapsed"];
     for kind in kinds.into_iter().chain(["awarded in the campaign", "awarded with the bonus"]) {
         assert!(counts.get(kind).is_some_and(|count| *count > 1), "no {kind}: {counts:?}");
     }
+}
+
+/// Compares the ledgers of all customers. How often what is in them.
+fn same_ledgers(facts: &[Fact], want: &Arc<dyn Store>, store: &Arc<dyn Store>) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    for customer in facts::customers(facts) {
+        let (want, got) = (Ledger::of(&**want, customer), Ledger::of(&**store, customer));
+        assert_eq!(got, want, "customer {customer}");
+        want.0.iter().for_each(|(_, event)| *counts.entry(kind(event)).or_default() += 1);
+    }
+    assert_eq!(store.verify().unwrap().differences, Vec::<String>::new());
+    assert_eq!(store.due(at(END), None, 1).unwrap(), []);
+    counts
 }
 
 fn timed<T>(name: &str, work: impl FnOnce() -> T) -> T {
