@@ -14,7 +14,7 @@ use std::sync::Arc;
 use loyalty_core::discount::{Code, Parts, PriceRule, ValueType};
 use loyalty_core::{
     CodeId, Command, Currency, CustomerId, Email, Excess, Grounds, Line, LineId, Order, OrderId, Origin, Points,
-    PriceRuleId, Quantity, Refund, RefundId, Refunded, ShopId, Status, Timestamp, Zone,
+    PriceRuleId, Program, Quantity, Refund, RefundId, Refunded, ShopId, Status, Timestamp, Zone,
 };
 use loyalty_store::{
     Action, Answer, Change, CustomerView, DiscountAction, Discounted, Failure, Idempotency, NewShop, Outcome,
@@ -183,6 +183,11 @@ pub fn subtract(count: i64) -> Command {
 /// The shop sets the balance.
 pub fn set_balance(count: i64) -> Command {
     Command::SetBalance { to: points(count), reason: None }
+}
+
+/// A new version of the program.
+pub fn publish(document: &str) -> Action {
+    Action::PublishProgram { program: Box::new(Program::from_json(document).unwrap()), replaces: None }
 }
 
 /// An order's id.

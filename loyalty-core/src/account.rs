@@ -5,6 +5,7 @@ mod lot;
 mod lots;
 mod open;
 mod progress;
+mod ran_out;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ pub use lot::Lot;
 pub use lots::Lots;
 pub use open::OpenRedemptions;
 pub use progress::{Counts, Progress};
+pub use ran_out::RanOut;
 
 /// A customer's points: the lots that can be spent, those that are pending, or the debt where more was
 /// taken than there was; and what tiers, limits and referrals need to know.
@@ -40,6 +42,8 @@ pub struct Account {
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     debt: Points,
     lots_opened: u32,
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "RanOut::is_empty"))]
+    ran_out: RanOut,
     totals: Totals,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     tier: Option<ManualTier>,
@@ -175,6 +179,11 @@ impl Account {
         &self.pending
     }
 
+    /// What ran out of the lot without an end.
+    pub(crate) fn ran_out(&self) -> &RanOut {
+        &self.ran_out
+    }
+
     /// What is owed; then there is nothing to spend.
     pub fn debt(&self) -> Points {
         self.debt
@@ -257,13 +266,13 @@ impl Account {
 
     /// What a merge takes along.
     pub(crate) fn brought(&self) -> Brought {
-        let redemptions = self.redemptions.clone();
         Brought {
             progress: self.progress.clone(),
             deeds: (*self.deeds).clone(),
-            redemptions,
-            pending: Points::ZERO,
+            redemptions: self.redemptions.clone(),
+            ran_out: self.ran_out.clone(),
             dealt_at: self.dealt_at,
+            ..Brought::default()
         }
     }
 
@@ -313,14 +322,17 @@ impl Account {
                 if award.counts() {
                     self.progress.add(*at, Counts::points(*points), Some(*at));
                 }
+                if award.reason.can_be_undone() && lot.as_ref().is_some_and(LotPart::is_lasting) {
+                    self.ran_out.await_it();
+                }
                 Arc::make_mut(&mut self.deeds).award(award, *points, lot.as_ref(), *at);
-                self.touch_by(*points, *at, true);
+                self.touch_by(*points, Some(*at), true);
             }
             Event::AwardTakenBack { reason, taking, at } => self.take_award_back(reason, taking, *at),
             Event::PointsTakenBack { taking, counted, at, .. } => {
                 self.take_back(taking);
                 self.count(counted.as_ref(), *at);
-                self.touch(*at, false);
+                self.touch_by(taking.points(), *at, false);
             }
             Event::PointsSubtracted { lots, grounds, at } => {
                 self.totals.subtracted = self.totals.subtracted.saturating_sub(event.points());
@@ -332,16 +344,18 @@ impl Account {
                     self.ended_idle_at = Some(*expired_at);
                 }
                 self.totals.expired = self.totals.expired.saturating_add(*points);
-                self.take(&[(*lot, *points)]);
-                if self.deeds.gave_into(*lot) {
+                if self.lots.lasting().is_some_and(|lasting| lasting.id == *lot) {
+                    self.ran_out.end(*expired_at, *points);
+                } else if self.deeds.gave_into(*lot) {
                     Arc::make_mut(&mut self.deeds).expire(*lot, *points);
                 }
+                self.take(&[(*lot, *points)]);
                 self.at = self.at.max(Some(*expired_at));
             }
             Event::PointsReleased { lot, points, order, into, released_at } => {
                 self.take(&[(*lot, *points)]);
                 self.put(*points, into.as_ref(), order.as_ref());
-                self.relocate(*lot, into.as_ref().map(|into| into.id));
+                self.relocate(*lot, into.as_ref(), *released_at);
                 self.touch(Some(*released_at), false);
             }
             Event::OrderCounted { counted, at, .. } => {
@@ -430,11 +444,11 @@ impl Account {
     }
 
     /// What moves no points is no activity.
-    fn touch_by(&mut self, points: Points, at: Timestamp, dealt: bool) {
+    fn touch_by(&mut self, points: Points, at: Option<Timestamp>, dealt: bool) {
         if points.is_zero() {
-            self.at = self.at.max(Some(at));
+            self.at = self.at.max(at);
         } else {
-            self.touch(Some(at), dealt);
+            self.touch(at, dealt);
         }
     }
 
@@ -478,7 +492,7 @@ impl Account {
         (self.lots, self.pending) = (Lots::default(), Lots::default());
         (self.debt, self.tier) = (Points::ZERO, None);
         (self.progress, self.deeds) = (Progress::default(), Arc::default());
-        self.redemptions = OpenRedemptions::default();
+        (self.redemptions, self.ran_out) = (OpenRedemptions::default(), RanOut::default());
     }
 
     fn absorb(&mut self, event: &Event, points: Points, brought: Option<&Brought>) {
@@ -488,7 +502,8 @@ impl Account {
         self.progress.absorb(&brought.progress, event.at());
         self.dealt_at = self.dealt_at.max(brought.dealt_at);
         brought.redemptions.iter().for_each(|redemption| self.redemptions.put(Arc::clone(redemption)));
-        Arc::make_mut(&mut self.deeds).absorb(&brought.deeds);
+        self.ran_out.absorb(&brought.ran_out);
+        Arc::make_mut(&mut self.deeds).absorb(&brought.deeds, &brought.lots);
     }
 
     fn count(&mut self, counted: Option<&Counted>, received: Option<Timestamp>) {
@@ -511,6 +526,9 @@ impl Account {
         let Some(part) = part else { return };
         let LotPart { id, points, earned_at, expires_at, pending_until, apart } = *part;
         let own = expires_at.is_some() || pending_until.is_some() || apart;
+        if order.is_some() && !own {
+            self.ran_out.await_it();
+        }
         let order = order.filter(|_| own).cloned();
         self.adopt(Lot { id, order, points, earned_at, expires_at, pending_until });
     }
@@ -526,6 +544,7 @@ impl Account {
         self.debt = self.debt.saturating_add(taking.debt);
         self.take(&taking.lots);
         self.take(&taking.pending);
+        self.ran_out.find(&taking.ran_out);
     }
 
     fn take_award_back(&mut self, reason: &Reason, taking: &Taking, at: Timestamp) {
@@ -537,13 +556,18 @@ impl Account {
             self.progress.add(given.at, fewer, Some(at));
         }
         Arc::make_mut(&mut self.deeds).take_back(reason);
-        self.touch_by(taking.points(), at, false);
+        self.touch_by(taking.points(), Some(at), false);
     }
 
     /// Points that were pending are in another lot now, or in none.
-    fn relocate(&mut self, lot: LotId, into: Option<LotId>) {
-        if into != Some(lot) && self.deeds.gave_into(lot) {
-            Arc::make_mut(&mut self.deeds).relocate(lot, into);
+    fn relocate(&mut self, lot: LotId, into: Option<&LotPart>, at: Timestamp) {
+        let lasting = into.filter(|into| into.is_lasting()).map(|_| at);
+        let into = into.map(|into| into.id);
+        if (into != Some(lot) || lasting.is_some()) && self.deeds.gave_into(lot) {
+            Arc::make_mut(&mut self.deeds).relocate(lot, into, lasting);
+            if lasting.is_some() {
+                self.ran_out.await_it();
+            }
         }
     }
 

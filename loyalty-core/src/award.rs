@@ -162,6 +162,11 @@ impl Reason {
         }
     }
 
+    /// Whether what it was given for can be undone, and the points be taken back.
+    pub(crate) fn can_be_undone(&self) -> bool {
+        self.action().is_none()
+    }
+
     /// Whether tiers by points earned count it: entry rewards they do not.
     pub fn counts(&self) -> bool {
         !matches!(self, Self::TierEntry { .. })

@@ -365,7 +365,10 @@ impl<'a> Work<'a> {
         let program = self.context.pinned.unwrap_or(self.context.program.1);
         let explanation = entitle::entitlement(&self.order, program, &pin)?;
         let counts = match explanation.standing {
-            Standing::Entitled => Counts::order(explanation.spend, explanation.points),
+            Standing::Entitled => {
+                let orders = i64::from(!refund::is_complete(&self.order)?);
+                Counts { orders, ..Counts::order(explanation.spend, explanation.points) }
+            }
             Standing::BelowGate { .. } | Standing::Cancelled | Standing::Refunded => Counts::ZERO,
         };
         let difference = counts.minus(self.order.counted());

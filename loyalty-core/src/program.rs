@@ -140,6 +140,10 @@ pub struct Parts {
     /// Which of several discount codes apply to one cart.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Stacking::is_default"))]
     pub stacking: Stacking,
+    /// What a point is worth in the shop's currency, where reports count what is owed in money. No rule looks
+    /// at it.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    pub point_value: Option<Amount>,
 }
 
 impl Default for Parts {
@@ -162,6 +166,7 @@ impl Default for Parts {
             rewards: Vec::new(),
             redemption: RedemptionTerms::default(),
             stacking: Stacking::default(),
+            point_value: None,
         }
     }
 }
@@ -272,7 +277,8 @@ pub enum RefundPolicy {
     /// Points of what is refunded are taken back: the default.
     #[default]
     ClawBack,
-    /// Refunds take nothing back; cancellations do.
+    /// Refunds leave an order its points; cancellations do not. What was refunded is not spent all the same,
+    /// and an order that was refunded in full is none: for tiers, goals and referrals.
     Keep,
 }
 

@@ -305,10 +305,26 @@ pub fn books_add_up(books: &Books) -> TestCaseResult {
     let moved = |event: &Event| event.points().saturating_add(event.pending_points());
     let pending = books.journal.iter().map(Event::pending_points).fold(Points::ZERO, Points::saturating_add);
     same("the sum of what is pending", pending, held)?;
+    // What ran out of the lot without an end was nobody's until it was found, and is found once.
+    let found = |event: &Event| {
+        if let Event::PointsTakenBack { taking, .. } | Event::AwardTakenBack { taking, .. } = event {
+            taking.expired()
+        } else {
+            Points::ZERO
+        }
+    };
+    let nobodys = |event: &Event| {
+        if let Event::PointsExpired { order: None, points, .. } = event { *points } else { Points::ZERO }
+    };
+    let sum_of = |part: &dyn Fn(&Event) -> Points| {
+        books.journal.iter().map(part).fold(Points::ZERO, Points::saturating_add)
+    };
+    hold!(sum_of(&found) <= sum_of(&nobodys), "more was found than ran out");
+    let of_order = |event: &Event| moved(event).saturating_sub(found(event));
     for (id, order) in &books.orders {
         let posted = order.posted();
         let entries = books.journal.iter().filter(|event| event.order() == Some(id));
-        let sum = entries.map(moved).fold(Points::ZERO, Points::saturating_add);
+        let sum = entries.map(of_order).fold(Points::ZERO, Points::saturating_add);
         let net = posted.awarded.saturating_sub(posted.taken).saturating_sub(posted.expired);
         same(&format!("the sum of the entries of order {id}"), sum, net)?;
     }
@@ -374,7 +390,7 @@ pub fn entries_explain_themselves(books: &Books) -> TestCaseResult {
         let (moved, reckoning) = if let Event::PointsAwarded { points, reckoning, .. } = event {
             (*points, reckoning)
         } else if let Event::PointsTakenBack { taking, reckoning, .. } = event {
-            (taking.points().saturating_add(taking.forgiven).negated(), reckoning)
+            (taking.points().saturating_add(taking.forgiven).saturating_add(taking.expired()).negated(), reckoning)
         } else {
             continue;
         };

@@ -385,6 +385,44 @@ fn points_and_orders_count_too() {
 }
 
 #[test]
+fn refunds_that_keep_points_count_for_tiers() {
+    let keep = |metric: &str| {
+        format!(
+            r#"{{"refunds": "keep", "tiers": [{{"id": "club", "name": "Club", "threshold": {}}}],
+                "tiering": {{"metric": "{metric}"}},
+                "actions": [{{"id": "two", "kind": {{"goal_orders": 2}}, "points": 7}}]}}"#,
+            if metric == "orders" { 1 } else { 100 }
+        )
+    };
+    let refunds = [
+        ("01-02", refund_amount("a", "r1", "0.01"), Ok(100)),
+        ("01-03", refund_lines("a", "r2", &[("1", "1")]), Err("refund_exceeds_order")),
+        ("01-04", refund_amount("a", "r3", "99.99"), Ok(100)),
+    ];
+    // What was refunded is not spent; all of it back is no order. The points stay, and with them what was earned.
+    for (metric, ends) in [("spend", ["-", "-"]), ("orders", ["club", "-"]), ("points_earned", ["club", "club"])] {
+        let mut books = check(&keep(metric), &[("01-01", paid("a", sale("100")), Ok(100))]);
+        tier_is(&books, "01-01", "club");
+        for (now, command, want) in &refunds {
+            books = continued(books, &[(now, command.clone(), *want)]);
+            tier_is(&books, now, ends[usize::from(*now == "01-04")]);
+        }
+        // The second that stays is the first for the goal.
+        let books = continued(books, &[("01-05", paid("b", sale("1")), Ok(101)), ("01-06", cancel("a"), Ok(1))]);
+        assert!(reasons(&books).is_empty());
+        tier_is(&books, "01-06", if metric == "orders" { "club" } else { "-" });
+    }
+    // By line, with a line that stays.
+    let two = order_of(vec![line("1", "2", "60"), line("2", "1", "50")]);
+    let books = check(
+        &keep("spend"),
+        &[("01-01", paid("a", two), Ok(110)), ("01-02", refund_lines("a", "r", &[("1", "1")]), Ok(110))],
+    );
+    tier_is(&books, "01-02", "-");
+    assert_eq!(books.with_context(None, at("01-02"), tier_status).counts.spend, 800_000);
+}
+
+#[test]
 fn a_status_says_what_is_missing() {
     let books = check(&tiers(""), &[("01-01", paid("a", sale("120.50")), Ok(130))]);
     let status = books.with_context(None, at("01-02"), tier_status);
@@ -770,6 +808,18 @@ fn both_get_their_part() {
     pair.shows("01-17", 114, 40, 0);
     assert_eq!(reasons(&pair.sender), ["40 points for a friend's first order b."]);
     assert_eq!(reasons(&pair.friend), ["25 points for order b, the first after a friend's invitation."]);
+}
+
+/// Also where the order keeps its points.
+#[test]
+fn a_refund_that_keeps_points_takes_both_parts_back() {
+    let mut pair = Pair::under(&FRIENDS.replacen('{', r#"{"refunds": "keep", "#, 1));
+    pair.joins("01-01").unwrap();
+    pair.friend_tells(&paid("b", sale("30")), "01-03").unwrap();
+    pair.friend_tells(&refund_amount("b", "r1", "10"), "01-04").unwrap();
+    pair.shows("01-04", 55, 0, 40);
+    pair.friend_tells(&refund_amount("b", "r2", "1"), "01-05").unwrap();
+    pair.shows("01-05", 30, 0, 0);
 }
 
 #[test]

@@ -93,6 +93,11 @@ fn hundred() -> Order {
     Order { lines: vec![line], total: amount, ..Order::default() }
 }
 
+/// A balance ends soon, where nothing happens.
+fn idle() -> Program {
+    Program::from_json(r#"{"expiry": {"inactivity": {"after": "P5D"}}}"#).unwrap()
+}
+
 proptest! {
     #![proptest_config(config())]
 
@@ -229,9 +234,17 @@ proptest! {
     }
 
     #[test]
-    fn histories_add_up(program in prop_oneof![programs(), expiring_programs(), whole_programs()], history in prop_oneof![histories(), redeeming_histories()]) {
+    fn histories_add_up(
+        program in prop_oneof![programs(), expiring_programs(), whole_programs()],
+        history in prop_oneof![histories(), redeeming_histories()],
+        (next, place) in (prop_oneof![2 => whole_programs(), 1 => Just(idle())], 0..24_usize),
+    ) {
         let mut books = Books::new(program);
-        for (now, command) in &history {
+        for (number, (now, command)) in history.iter().enumerate() {
+            // Sometimes another program comes in force on the way.
+            if number == place {
+                books.publish_at(next.clone(), *now);
+            }
             let decided = books.decide(command, *now);
             prop_assert_eq!(&decided, &books.decide(command, *now), "decided twice");
             let mut written = books.clone();

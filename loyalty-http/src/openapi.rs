@@ -53,6 +53,7 @@ const RESOURCES: &[(&str, &str)] = &[
     ("orders", include_str!("../openapi/orders.json")),
     ("redemptions", include_str!("../openapi/redemptions.json")),
     ("program", include_str!("../openapi/program.json")),
+    ("reminders", include_str!("../openapi/reminders.json")),
     ("reports", include_str!("../openapi/reports.json")),
     ("saved searches", include_str!("../openapi/saved_searches.json")),
     ("products", include_str!("../openapi/products.json")),

@@ -12,7 +12,7 @@ use matchit::Params;
 
 use crate::endpoint::{
     Answer, Call, Work, actions, carts, categories, customers, discount_codes, health, key, ledger, orders,
-    points, price_rules, products, program, redemptions, referrals, reports, saved_searches, tiers,
+    points, price_rules, products, program, redemptions, referrals, reminders, reports, saved_searches, tiers,
 };
 use crate::integration::webhook::Told;
 use crate::openapi;
@@ -155,7 +155,8 @@ pub static ROUTES: &[Route] = &[
     told(Method::PUT, "/v1/program", Scope::Admin, program::publish),
     told(Method::POST, "/v1/program/validate", Scope::Read, program::validate),
     told(Method::POST, "/v1/program/dry-run", Scope::Read, program::dry_run),
-    // Reports.
+    // What will end, and what was.
+    get("/v1/reminders", &["from", "until", "limit", "cursor"], reminders::list),
     get("/v1/reports/summary", &["from", "until", "format", "point_value"], reports::summary),
     // Searches that are kept.
     told(Method::POST, "/v1/customer-saved-searches", Scope::Write, saved_searches::create),

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
-use loyalty_core::{AccountId, Event, OrderId, Points, ShopId};
+use loyalty_core::{AccountId, Event, OrderId, Points, ShopId, Timestamp};
 
 use crate::discount::code_state;
 use crate::discount::index::{Index, Indexed};
+use crate::error::Failure;
 use crate::keyed::{self, Key, Keyed};
 use crate::query::Verified;
 use crate::record::{AccountRecord, JournalRow, OrderRecord, Seq};
+use crate::transact::Claim;
 
 /// The states that stand in a store, to be compared with the fold.
 #[derive(Debug, Default)]
@@ -18,6 +20,8 @@ pub(crate) struct Standing {
     pub(crate) keyed: HashMap<(ShopId, Key), Keyed>,
     /// Written with the journal, so never behind it.
     pub(crate) index: Index,
+    /// Who has which name. Written with the journal as well.
+    pub(crate) claims: HashMap<(ShopId, Claim), AccountId>,
     /// Up to this row every state must have been written. A state may be behind the journal after it.
     pub(crate) written: Seq,
 }
@@ -29,6 +33,7 @@ pub(crate) struct Fold {
     orders: HashMap<(ShopId, OrderId), Folded<OrderRecord>>,
     keyed: HashMap<(ShopId, Key), Folded<Keyed>>,
     index: Index,
+    claims: HashMap<(ShopId, Claim), AccountId>,
     last: Seq,
     found: Verified,
 }
@@ -45,8 +50,16 @@ struct Folded<T> {
 
 impl Fold {
     pub(crate) fn new(standing: Standing) -> Self {
-        let (accounts, orders, keyed) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { standing, accounts, orders, keyed, index: Index::default(), last: 0, found: Verified::default() }
+        Self {
+            standing,
+            accounts: HashMap::new(),
+            orders: HashMap::new(),
+            keyed: HashMap::new(),
+            index: Index::default(),
+            claims: HashMap::new(),
+            last: 0,
+            found: Verified::default(),
+        }
     }
 
     /// Folds the next row. Positions leave no gaps.
@@ -60,6 +73,10 @@ impl Fold {
         self.last = row.seq;
         if let Some(account) = row.account {
             self.fold_account(account, row);
+            for claim in row.events.iter().filter_map(Claim::of) {
+                // A code that all can use stays with the first.
+                self.claims.entry((row.shop, claim)).or_insert(account);
+            }
         }
         self.fold_orders(row);
         self.fold_keyed(row);
@@ -134,9 +151,13 @@ impl Fold {
         }
     }
 
-    /// Looks where the states stand, and answers what was found.
-    pub(crate) fn finish(self) -> Verified {
-        let Self { standing, accounts, orders, keyed, index, mut found, .. } = self;
+    /// Looks where the states stand, and answers what was found. `find_due` finds anew what is due next for an
+    /// account, where that can be known.
+    pub(crate) fn finish(
+        self,
+        mut find_due: impl FnMut(AccountId, &mut AccountRecord) -> Result<(), Failure>,
+    ) -> Result<Verified, Failure> {
+        let Self { standing, accounts, orders, keyed, index, claims, mut found, .. } = self;
         found.discounts = u64::try_from(keyed.len()).unwrap_or(u64::MAX);
         for ((shop, key), folded) in &keyed {
             if let Some(stands) = folded.astray() {
@@ -150,11 +171,24 @@ impl Fold {
         if index.rules != standing.index.rules || index.by_key != standing.index.by_key {
             found.differ("the price rules and codes that are listed are not those of the journal".to_owned());
         }
+        if claims != standing.claims {
+            found.differ("the names that were claimed are not those of the journal".to_owned());
+        }
         found.accounts = u64::try_from(accounts.len()).unwrap_or(u64::MAX);
         found.orders = u64::try_from(orders.len()).unwrap_or(u64::MAX);
         for (id, (folded, _)) in &accounts {
             if let Some(stands) = folded.astray() {
                 found.differ(format!("account {id} stands at row {stands}, its journal at {}", folded.record.seq));
+            }
+            // What is due of a state that is behind its journal is found when the store starts.
+            let stands = folded.standing.as_ref().filter(|standing| standing.seq == folded.record.seq);
+            let Some(listed) = stands.map(|stands| stands.due) else { continue };
+            let mut again = AccountRecord { due: listed, ..folded.record.clone() };
+            find_due(*id, &mut again)?;
+            if again.due.map(|due| due.timestamp_micros()) != listed.map(|due| due.timestamp_micros()) {
+                let name = |due: Option<Timestamp>| due.map_or_else(|| "never".to_owned(), |due| due.to_rfc3339());
+                let (listed, due) = (name(listed), name(again.due));
+                found.differ(format!("account {id} is listed as due {listed}, and is due {due}"));
             }
         }
         for ((shop, id), folded) in &orders {
@@ -169,7 +203,7 @@ impl Fold {
         for (shop, id) in standing.orders.keys() {
             found.differ(format!("order {id} of shop {shop} has no journal"));
         }
-        found
+        Ok(found)
     }
 }
 

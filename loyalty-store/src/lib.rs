@@ -42,6 +42,7 @@ mod number;
 mod query;
 mod record;
 mod redemption;
+mod reminder;
 mod report;
 mod request;
 mod search;
@@ -65,6 +66,7 @@ pub use number::Number;
 pub use query::{CustomerView, DueAccount, HeldTier, LedgerPage, Page, Verified};
 pub use record::{CustomerRecord, JournalRow, OrderRecord, Seq};
 pub use redemption::{RedemptionAction, RedemptionView, Redemptions, RewardsView};
+pub use reminder::{Reminder, Reminders};
 pub use report::{Month, Paid, Report};
 pub use request::{
     Action, Answer, Change, EmailConflict, Idempotency, Outcome, Pending, Presence, ProfileChange, Receipt, Reply,

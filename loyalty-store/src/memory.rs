@@ -125,6 +125,16 @@ impl Tables {
         Some((*version, Arc::clone(program)))
     }
 
+    /// Finds anew what is due next for an account, where that is known of all accounts of its shop.
+    fn find_due(&self, id: AccountId, record: &mut AccountRecord) -> Result<(), Failure> {
+        let shop = record.shop;
+        let Some(history) = self.histories.get(&shop).filter(|history| history.sweep().is_none()) else {
+            return Ok(());
+        };
+        let customer = self.customers.get(&id).map(|customer| &**customer);
+        history.find_due(id, record, customer, |version| self.version(shop, version))
+    }
+
     fn apply(&mut self, shop: ShopId, changes: Changes) {
         self.journal.extend(changes.journal);
         for (account, record) in changes.accounts {
@@ -323,12 +333,12 @@ impl Store for MemoryStore {
         let accounts = tables.accounts.iter().map(|(id, record)| (*id, (**record).clone())).collect();
         let orders = tables.orders.iter().map(|(id, record)| (id.clone(), (**record).clone())).collect();
         let keyed = tables.keyed.iter().map(|(key, record)| (key.clone(), (**record).clone())).collect();
-        let index = tables.index.clone();
-        let mut fold = Fold::new(Standing { accounts, orders, keyed, index, written: Seq::MAX });
+        let (index, claims) = (tables.index.clone(), tables.claims.clone());
+        let mut fold = Fold::new(Standing { accounts, orders, keyed, index, claims, written: Seq::MAX });
         for row in &tables.journal {
             fold.row(row);
         }
-        Ok(fold.finish())
+        fold.finish(|id, record| tables.find_due(id, record))
     }
 
     fn ready(&self) -> Result<(), Failure> {

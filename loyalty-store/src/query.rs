@@ -35,10 +35,15 @@ impl CustomerView {
 
     /// The account as it is at `now`, or as it will be if nothing happens. Not before its last change.
     pub fn as_of(&self, now: Timestamp) -> Cow<'_, Account> {
-        if self.terms.is_settled() && self.account.due.is_none_or(|due| now < due) {
+        if self.is_steady_until(now) {
             return Cow::Borrowed(self.account());
         }
         Cow::Owned(self.ask(now, loyalty_core::as_of))
+    }
+
+    /// Whether it is known that time brings nothing about by then.
+    pub(crate) fn is_steady_until(&self, now: Timestamp) -> bool {
+        self.terms.is_settled() && self.account.due.is_none_or(|due| now < due)
     }
 
     /// What time has brought about by `now` that nobody has written down yet.

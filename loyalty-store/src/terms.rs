@@ -112,6 +112,20 @@ impl History {
         self.terms_between(caught_up, Timestamp::MAX_UTC, load)
     }
 
+    /// Finds anew what is due next for an account. Nothing of what it said before is relied on.
+    pub(crate) fn find_due(
+        &self,
+        id: AccountId,
+        record: &mut AccountRecord,
+        customer: Option<&CustomerRecord>,
+        load: impl FnMut(ProgramVersion) -> Result<Arc<Program>, Failure>,
+    ) -> Result<(), Failure> {
+        record.due = Some(Timestamp::MIN_UTC);
+        let terms = self.terms_of(record, customer, load)?;
+        record.due = terms.next_due(&Subject { id: Some(id), account: Some(&record.account), customer });
+        Ok(())
+    }
+
     /// A customer with an account of the past.
     pub(crate) fn view_at(
         &self,

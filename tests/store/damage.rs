@@ -1,6 +1,10 @@
 //! The proof finds damage, and names it.
 
-use loyalty_store::{Action, Admin, Catalogue, CatalogueAction, Failure, Product, ProductKey, Store};
+use loyalty_core::Command;
+use loyalty_store::{
+    Action, Admin, Catalogue, CatalogueAction, Change, EmailConflict, Failure, Presence, Product, ProductKey,
+    ProfileChange, Store,
+};
 use loyalty_tests::*;
 
 use crate::Place;
@@ -88,6 +92,67 @@ fn every_kind_of_damage_is_named() {
         let found = differences(&place);
         assert!(found.iter().any(|difference| difference.contains(want)), "{damage}: {found:?}");
     }
+}
+
+/// Customer 1 (account 1) has a birthday and a friend's code, customer 2 (account 2) used a manual code.
+fn books_with_names() -> Place {
+    let place = Place::new();
+    let store = place.open();
+    let desk = Desk::new(&store);
+    desk.act(publish(
+        r#"{"referrals": {"sent": 5}, "actions": [{"id": "cake", "kind": "birthday", "points": 5},
+                        {"id": "cards", "kind": {"codes": ["A", "B"]}, "points": 4}]}"#,
+    ))
+    .unwrap();
+    let (who, day) = (id("1"), Change::Set("1990-05-04".parse().ok()));
+    desk.act(Action::Customer {
+        who: who.clone(),
+        presence: Presence::May,
+        change: ProfileChange { birthday: day, ..ProfileChange::default() },
+        conflict: EmailConflict::Refuse,
+        if_match: None,
+        commands: vec![Command::IssueReferralCode { entropy: [0; 10] }],
+    })
+    .unwrap();
+    desk.tell(&id("2"), vec![Command::EnterCode { code: "a".into(), taken: false }]).unwrap();
+    desk.act(Action::FindDue { limit: 9 }).unwrap();
+    drop(store);
+    place
+}
+
+#[test]
+fn names_and_instants_that_are_not_the_journals_are_named() {
+    let place = books_with_names();
+    assert_eq!(differences(&place), Vec::<String>::new());
+    let claims = "the names that were claimed are not those of the journal";
+    let due = "account 1 is listed as due never, and is due 2026-05-04T00:00:00+00:00";
+    for (damage, want) in [
+        ("DELETE FROM claim WHERE kind = 'code'", claims),
+        ("DELETE FROM claim WHERE kind = 'referral'", claims),
+        ("UPDATE claim SET account = 1 WHERE kind = 'code'", claims),
+        ("UPDATE claim SET name = 'B' WHERE kind = 'code'", claims),
+        ("INSERT INTO claim VALUES (1, 'code', 'B', 1)", claims),
+        ("UPDATE account SET due = NULL WHERE id = 1", due),
+        ("UPDATE account SET due = due + 1 WHERE id = 1", "account 1 is listed as due 2026-05-04T00:00:00.000001"),
+        (
+            "UPDATE account SET due = 0 WHERE id = 2",
+            "account 2 is listed as due 1970-01-01T00:00:00+00:00, and is due",
+        ),
+        (
+            "UPDATE customer SET profile = replace(profile, '1990-05-04', '1990-05-05') WHERE account = 1",
+            "and is due 2026-05-05",
+        ),
+    ] {
+        let place = books_with_names();
+        assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
+        let found = differences(&place);
+        assert!(found.len() == 1 && found[0].contains(want), "{damage}: {found:?}");
+    }
+    // What is not known of all accounts yet is no difference.
+    let place = books_with_names();
+    place.sql().execute("INSERT INTO sweep (shop, up_to) VALUES (1, 0)", []).unwrap();
+    place.sql().execute("UPDATE account SET due = NULL WHERE id = 1", []).unwrap();
+    assert_eq!(differences(&place), Vec::<String>::new());
 }
 
 #[test]

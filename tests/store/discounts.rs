@@ -15,7 +15,6 @@ use loyalty_store::{
 use loyalty_tests::*;
 
 use crate::catalogue::{product, variant};
-use crate::points::publish;
 
 fn rule_of(parts: Parts) -> Box<PriceRule> {
     Box::new(PriceRule::new(parts, 2).unwrap())

@@ -4,8 +4,6 @@ use loyalty_core::{Command, Origin, ProgramVersion, Status};
 use loyalty_store::{Action, ProfileChange, Store};
 use loyalty_tests::*;
 
-use crate::points::publish;
-
 pub(crate) fn an_order_earns_once(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");

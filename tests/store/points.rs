@@ -1,12 +1,8 @@
 //! Points that a shop adds, subtracts and sets; tiers; time.
 
-use loyalty_core::{Command, ManualTier, Points, Program, TierId};
+use loyalty_core::{Command, ManualTier, Points, TierId};
 use loyalty_store::{Action, EmailConflict, Presence, Rejection, Store};
 use loyalty_tests::*;
-
-pub(crate) fn publish(document: &str) -> Action {
-    Action::PublishProgram { program: Box::new(Program::from_json(document).unwrap()), replaces: None }
-}
 
 pub(crate) fn points_come_and_go_with_figures(store: &dyn Store) {
     let desk = Desk::new(store);

@@ -13,7 +13,6 @@ use loyalty_store::{
 use loyalty_tests::*;
 
 use crate::picture::books_add_up;
-use crate::points::publish;
 use crate::redemptions::REWARDS;
 use crate::{Over, Place};
 

@@ -7,8 +7,6 @@ use loyalty_store::{
 };
 use loyalty_tests::*;
 
-use crate::points::publish;
-
 /// Five off for a hundred points, and ten that only five can have; unused ones end after a month.
 pub(crate) const REWARDS: &str = r#"{"rewards": [
     {"id": "five", "name": "5 off", "cost": 100, "gives": {"fixed_amount": "5"}, "valid_for": "P1M",

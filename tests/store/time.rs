@@ -10,7 +10,6 @@ use loyalty_tests::*;
 
 use crate::Place;
 use crate::picture::ledger;
-use crate::points::publish;
 
 /// Programs that have much to do with time.
 pub(crate) const PROGRAMS: [&str; 4] = [FULL, IDLE, BIRTHDAY, VIPS];

@@ -153,7 +153,11 @@ pub struct Given {
     /// The lot that they went into.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub lot: Option<LotId>,
-    /// How many of them ran out unspent.
+    /// Since when they are in the lot without an end, where they are.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub lasting: Option<Timestamp>,
+    /// How many of them ran out unspent; of those in the lot without an end that shows when they are taken
+    /// back.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "crate::amount::is_zero"))]
     pub expired: Points,
     /// When.
@@ -308,8 +312,9 @@ impl Deeds {
         if let Some(action) = award.reason.action() {
             self.actions.entry(action.clone()).or_insert_with(|| Usage::new(award.day)).add(award.day, points);
         }
+        let lasting = lot.filter(|lot| lot.is_lasting()).map(|_| at);
         let lot = lot.map(|lot| lot.id);
-        let given = Given { points, lot, expired: Points::ZERO, at, returned: false };
+        let given = Given { points, lot, lasting, expired: Points::ZERO, at, returned: false };
         match &award.reason {
             Reason::Anniversary { years, .. } => self.anniversary = self.anniversary.max(Some(*years)),
             Reason::Birthday { year, .. } => self.birthday = self.birthday.max(Some(*year)),
@@ -334,9 +339,7 @@ impl Deeds {
 
     /// Whether something that can be taken back went into this lot.
     pub(super) fn gave_into(&self, lot: LotId) -> bool {
-        let Self { received, sent, milestones, entered, .. } = self;
-        let all = received.values().chain(sent.values()).chain(milestones.values()).chain(entered.values());
-        all.into_iter().any(|given| given.is_in(lot))
+        self.lots().any(|known| known == lot)
     }
 
     fn given_into(&mut self, lot: LotId) -> impl Iterator<Item = &mut Given> {
@@ -346,19 +349,16 @@ impl Deeds {
         all.filter(move |given| given.is_in(lot))
     }
 
-    /// Points of a lot ran out. Where several things were given into it, they share what ran out.
+    /// Points of a lot with an end ran out. It holds one thing that was given.
     pub(super) fn expire(&mut self, lot: LotId, points: Points) {
-        let mut left = points;
         for given in self.given_into(lot) {
-            let part = left.min(given.remaining());
-            given.expired = given.expired.saturating_add(part);
-            left = left.saturating_sub(part);
+            given.expired = given.expired.saturating_add(points.min(given.remaining()));
         }
     }
 
     /// What was in a lot is in another one now, or in none.
-    pub(super) fn relocate(&mut self, lot: LotId, into: Option<LotId>) {
-        self.given_into(lot).for_each(|given| given.lot = into);
+    pub(super) fn relocate(&mut self, lot: LotId, into: Option<LotId>, lasting: Option<Timestamp>) {
+        self.given_into(lot).for_each(|given| (given.lot, given.lasting) = (into, lasting));
     }
 
     /// What was given is taken back.
@@ -397,9 +397,16 @@ impl Deeds {
         given.filter(|given| !given.returned)
     }
 
+    /// The lots that hold something that was given and not taken back.
+    pub(crate) fn lots(&self) -> impl Iterator<Item = LotId> {
+        let Self { received, sent, milestones, entered, .. } = self;
+        let all = received.values().chain(sent.values()).chain(milestones.values()).chain(entered.values());
+        all.into_iter().filter(|given| !given.returned).filter_map(|given| given.lot)
+    }
+
     /// What a merged account brings, without its tier: that follows from its progress. Lots have other
     /// numbers now.
-    pub(super) fn absorb(&mut self, other: &Self) {
+    pub(super) fn absorb(&mut self, other: &Self, lots: &BTreeMap<LotId, LotId>) {
         Usage::merge(&mut self.actions, &other.actions);
         Usage::merge(&mut self.rules, &other.rules);
         Usage::merge(&mut self.rewards, &other.rewards);
@@ -407,7 +414,7 @@ impl Deeds {
         self.birthday = self.birthday.max(other.birthday);
         self.anniversary = self.anniversary.max(other.anniversary);
         self.joined = self.joined.take().or_else(|| other.joined.clone());
-        let moved = |given: &Given| Given { lot: None, ..*given };
+        let moved = |given: &Given| Given { lot: given.lot.and_then(|lot| lots.get(&lot).copied()), ..*given };
         self.received.extend(other.received.iter().map(|(order, given)| (order.clone(), moved(given))));
         self.sent.extend(other.sent.iter().map(|(order, given)| (order.clone(), moved(given))));
         for (tier, given) in &other.entered {

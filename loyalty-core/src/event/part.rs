@@ -1,8 +1,9 @@
 //! What several events are made of.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::account::{Counts, Deeds, OpenRedemptions, Progress};
+use crate::account::{Counts, Deeds, OpenRedemptions, Progress, RanOut};
 use crate::amount::Points;
 use crate::calendar::Timestamp;
 use crate::id::{ActionId, LotId, TierId};
@@ -28,6 +29,13 @@ pub struct Brought {
     pub progress: Progress,
     /// What else it remembers.
     pub deeds: Deeds,
+    /// What ran out of its lot without an end.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "RanOut::is_empty"))]
+    pub ran_out: RanOut,
+    /// The numbers that its lots have now, by those that they had: of lots in which something is that it
+    /// remembers.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
+    pub lots: BTreeMap<LotId, LotId>,
     /// Its redemptions that will end.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "OpenRedemptions::is_empty"))]
     pub redemptions: OpenRedemptions,
@@ -89,6 +97,9 @@ pub struct Taking {
     /// Not taken, since the program stops at zero.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "crate::amount::is_zero"))]
     pub forgiven: Points,
+    /// Not taken, since so much had run out of the lot without an end, and when.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    pub ran_out: Vec<(Timestamp, Points)>,
 }
 
 impl Taking {
@@ -100,6 +111,11 @@ impl Taking {
     /// What of it the balance loses.
     pub fn from_balance(&self) -> Points {
         self.lots.iter().fold(self.debt, |sum, (_, points)| sum.saturating_add(*points))
+    }
+
+    /// What had run out of the lot without an end.
+    pub fn expired(&self) -> Points {
+        self.ran_out.iter().fold(Points::ZERO, |sum, (_, points)| sum.saturating_add(*points))
     }
 
     /// What of it was pending.

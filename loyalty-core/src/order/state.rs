@@ -39,8 +39,9 @@ pub struct OrderState {
     refunds: BTreeMap<RefundId, Refunded>,
     pin: Option<Pin>,
     posted: Posted,
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
-    earned_lasting: bool,
+    /// Points that went into the account's lot without an end, by instant, less what was taken off it.
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
+    lasting: BTreeMap<Timestamp, Points>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Counts::is_zero"))]
     counted: Counts,
 }
@@ -171,10 +172,10 @@ impl OrderState {
         &self.refunds
     }
 
-    /// Whether points of it went into the account's lot without an end, where they are not told apart
-    /// from others.
-    pub(crate) fn earned_lasting(&self) -> bool {
-        self.earned_lasting
+    /// Points of it that went into the account's lot without an end, where they are not told apart from
+    /// others, and when; none of those that were taken back.
+    pub(crate) fn lasting(&self) -> impl Iterator<Item = (Timestamp, Points)> {
+        self.lasting.iter().map(|(at, points)| (*at, *points))
     }
 
     /// The furthest status reached since the last cancellation.
@@ -245,20 +246,20 @@ impl OrderState {
                 self.refunds.insert(refund.id.clone(), refund.refunded.clone());
             }
             Event::OrderPinned { pin, .. } => self.pin = Some(pin.clone()),
-            Event::PointsAwarded { points, lot, counted, .. } => {
+            Event::PointsAwarded { points, lot, counted, at, .. } => {
                 self.posted.awarded = self.posted.awarded.saturating_add(*points);
                 self.posted.forgiven = Points::ZERO;
-                self.earned_lasting |= lot.as_ref().is_some_and(LotPart::is_lasting);
+                self.put(lot.as_ref(), at.unwrap_or_default());
                 self.count(counted.as_ref());
             }
-            Event::PointsReleased { into, .. } => {
-                self.earned_lasting |= into.as_ref().is_some_and(LotPart::is_lasting);
-            }
+            Event::PointsReleased { into, released_at, .. } => self.put(into.as_ref(), *released_at),
             Event::OrderCounted { counted, .. } => self.count(Some(counted)),
             Event::PointsTakenBack { taking, counted, .. } => {
                 self.count(counted.as_ref());
                 self.posted.taken = self.posted.taken.saturating_add(taking.points());
                 self.posted.forgiven = self.posted.forgiven.saturating_add(taking.forgiven);
+                self.posted.expired = self.posted.expired.saturating_add(taking.expired());
+                self.take_lasting(taking.from_balance().saturating_add(taking.expired()));
             }
             Event::PointsExpired { points, .. } => {
                 self.posted.expired = self.posted.expired.saturating_add(*points);
@@ -285,6 +286,22 @@ impl OrderState {
             | Event::TierLapsed { .. }
             | Event::TierRetained { .. }
             | Event::TierSet { .. } => {}
+        }
+    }
+
+    fn put(&mut self, part: Option<&LotPart>, at: Timestamp) {
+        if let Some(part) = part.filter(|part| part.is_lasting()) {
+            let sum = self.lasting.entry(at).or_default();
+            *sum = sum.saturating_add(part.points);
+        }
+    }
+
+    fn take_lasting(&mut self, points: Points) {
+        let mut left = points;
+        for part in self.lasting.values_mut() {
+            let less = left.min(*part);
+            *part = part.saturating_sub(less);
+            left = left.saturating_sub(less);
         }
     }
 

@@ -64,6 +64,9 @@ pub(super) fn faults(parts: &Parts) -> Vec<Fault> {
         referral::check(referrals, &mut faults);
     }
     reward::check(&parts.rewards, &tiers, &mut faults);
+    if parts.point_value.is_some_and(|value| value.is_zero()) {
+        faults.push(Fault::new("/point_value", "out_of_range", "must be more than zero"));
+    }
     faults
 }
 

@@ -188,6 +188,7 @@ impl<'a> At<'a> {
             "rewards",
             "redemption",
             "stacking",
+            "point_value",
         ];
         let Some(members) = self.members(&known, faults) else { return parts };
         let statuses = Status::ALL.map(|status| (status.name(), status));
@@ -221,6 +222,7 @@ impl<'a> At<'a> {
         });
         members.read("redemption", &mut parts.redemption, |at| at.redemption_terms(faults));
         members.read("stacking", &mut parts.stacking, |at| at.named(&Stacking::NAMES, faults));
+        parts.point_value = members.present("point_value").and_then(|at| at.decimal(faults));
         parts
     }
 
@@ -416,7 +418,8 @@ mod tests {
         ],
         "refunds": "keep", "debt": "stop_at_zero",
         "expiry": {"per_lot": {"after": "P9M", "round_up_to": "month"}},
-        "tiers": [{"id": "gold", "name": "Gold", "multiplier": "1.5"}]
+        "tiers": [{"id": "gold", "name": "Gold", "multiplier": "1.5"}],
+        "point_value": "0.0125"
     }"#;
 
     #[test]
@@ -441,7 +444,8 @@ mod tests {
         check(r#"{"a/b~": 1}"#, &[("/a~1b~0", "unknown_field")]);
         check(
             r#"{"rounding": 1, "basis": {"tax": "yes", "x": 1}, "expiry": "soon",
-                "earning": [{"id": "", "earn": {"per_unit": 1.5}}, {"earn": {}, "when": {"minimum_spend": "-1"}}]}"#,
+                "earning": [{"id": "", "earn": {"per_unit": 1.5}}, {"earn": {}, "when": {"minimum_spend": "-1"}}],
+                "point_value": "0.00001"}"#,
             &[
                 ("/rounding", "wrong_type"),
                 ("/basis/x", "unknown_field"),
@@ -452,13 +456,14 @@ mod tests {
                 ("/earning/1/earn", "invalid_value"),
                 ("/earning/1/when/minimum_spend", "invalid_value"),
                 ("/expiry", "invalid_value"),
+                ("/point_value", "invalid_value"),
             ],
         );
         check(
             r#"{"earning": [{"id": "a", "earn": {"per_order": 0}, "replaces_base": true},
                             {"id": "a", "earn": {"per_increment": {"amount": "0", "points": 1}},
                              "when": {"from": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"}}],
-                "tiers": [{"id": "t", "name": "", "multiplier": 0}]}"#,
+                "tiers": [{"id": "t", "name": "", "multiplier": 0}], "point_value": "0"}"#,
             &[
                 ("/earning/0/earn/per_order", "out_of_range"),
                 ("/earning/0/replaces_base", "contradiction"),
@@ -467,6 +472,7 @@ mod tests {
                 ("/earning/1/when/until", "contradiction"),
                 ("/tiers/0/name", "invalid_value"),
                 ("/tiers/0/multiplier", "out_of_range"),
+                ("/point_value", "out_of_range"),
             ],
         );
     }

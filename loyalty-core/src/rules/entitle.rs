@@ -80,9 +80,9 @@ fn entitled(
     program: &Program,
     pin: &Pin,
 ) -> Result<Explanation, Overflow> {
-    let mut basis = OrderBasis::of(state, order, program)?;
+    let mut basis = OrderBasis::of(state, order, program, refunds_count(program))?;
     let at = placed_at(state, order, gate).unwrap_or(pin.at);
-    let total = basis.sum(|_| true)?.plus(basis.extras)?.times(basis.share)?;
+    let total = basis.total()?;
     let applies = |rule: &&EarningRule| {
         let when = &rule.when;
         when.from.is_none_or(|from| from <= at)
@@ -141,11 +141,22 @@ fn entitled(
         rules: shares,
         multipliers,
         campaigns,
-        spend: total.to_amount_down(),
+        spend: spend(state, order, program, total)?.to_amount_down(),
         exact,
         points,
         ..explanation
     })
+}
+
+/// What tiers and goals count as spent: refunds are deducted, also where the program lets their points stay.
+fn spend(state: &OrderState, order: &Order, program: &Program, total: Fraction) -> Result<Fraction, Overflow> {
+    if refunds_count(program) || state.refunds().is_empty() {
+        Ok(total)
+    } else if refund::is_complete(state)? {
+        Ok(Fraction::ZERO)
+    } else {
+        OrderBasis::of(state, order, program, true)?.total()
+    }
 }
 
 /// When an order counts as placed.
@@ -197,9 +208,9 @@ pub(super) struct LineShare<'a> {
 }
 
 impl<'a> OrderBasis<'a> {
-    fn of(state: &OrderState, order: &'a Order, program: &Program) -> Result<Self, Overflow> {
+    fn of(state: &OrderState, order: &'a Order, program: &Program, refunds: bool) -> Result<Self, Overflow> {
         let basis = &program.parts().basis;
-        let units = if refunds_count(program) { refund::units(state) } else { BTreeMap::new() };
+        let units = if refunds { refund::units(state) } else { BTreeMap::new() };
         let taxed = order.taxes_included && !basis.tax && !order.tax.is_zero();
         let net = if taxed { untaxed_share(order)? } else { Fraction::ONE };
         let share = |line: &'a Line| LineShare {
@@ -219,14 +230,19 @@ impl<'a> OrderBasis<'a> {
         }
         let extras = Fraction::amount(extras_amount);
         let mut whole = Self { lines, net, extras, extras_amount, share: Fraction::ONE, left: None };
-        whole.take_off_money(state, order, program)?;
+        let refunded = if refunds { refund::by_amount(state) } else { Amount::ZERO };
+        whole.take_off_money(refunded, order, program)?;
         Ok(whole)
+    }
+
+    /// All that counts.
+    fn total(&self) -> Result<Fraction, Overflow> {
+        self.sum(|_| true)?.plus(self.extras)?.times(self.share)
     }
 
     /// The part paid with a reward takes its share off what is left of the lines. Refunds by amount take
     /// theirs off the whole basis, as it was before any refund; the lines bear it by what is left of them.
-    fn take_off_money(&mut self, state: &OrderState, order: &Order, program: &Program) -> Result<(), Overflow> {
-        let refunded = if refunds_count(program) { refund::by_amount(state) } else { Amount::ZERO };
+    fn take_off_money(&mut self, refunded: Amount, order: &Order, program: &Program) -> Result<(), Overflow> {
         let redeemed = if program.parts().basis.redeemed { Amount::ZERO } else { order.redeemed };
         if refunded.is_zero() && redeemed.is_zero() {
             return Ok(());

@@ -1,5 +1,6 @@
 //! Two accounts become one: a guest known by e-mail turns out to be a customer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::account::{Account, Lot};
@@ -37,9 +38,12 @@ pub fn merge(
     left.evolve(&spent);
 
     let tier = from.tier(now).filter(|_| into.tier(now).is_none()).cloned();
-    let lots = renumbered(left.usable_lots(now).chain(left.pending_lots().iter()), into);
-    let mut brought = from.brought();
-    brought.pending = pending;
+    let all = || left.usable_lots(now).chain(left.pending_lots().iter());
+    let lots = renumbered(all(), into);
+    let remembered: BTreeSet<LotId> = from.deeds().lots().collect();
+    let numbers = all().zip(&lots).map(|(was, is)| (was.id, is.id));
+    let numbers = numbers.filter(|(was, _)| remembered.contains(was)).collect();
+    let brought = Brought { pending, lots: numbers, ..from.brought() };
     let brought = Some(Arc::new(brought)).filter(|brought| **brought != Brought::default());
     from_events.push(Event::AccountMerged { into: into_id, points, pending });
     let at = Some(now);

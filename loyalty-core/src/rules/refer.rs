@@ -118,7 +118,7 @@ impl Work<'_> {
         let Some(given) = self.account.deeds().given(&reason).copied() else { return Ok(()) };
         let now = self.context.now;
         let policy = self.context.program.1.parts().debt;
-        let taking = take::take_given(&self.account, now, given.lot, given.remaining(), policy);
+        let taking = take::take_given(&self.account, now, &given, policy);
         let after = self.account.balance(now).checked_sub(taking.from_balance());
         after.ok_or(Rejection::PointsOutOfRange)?;
         self.emit(Event::AwardTakenBack { reason, taking, at: now });

@@ -119,8 +119,10 @@ pub(crate) struct Model {
     dealt: Option<NaiveDateTime>,
     /// Rank, since, until.
     pub(crate) tier: Option<(usize, NaiveDateTime, Option<NaiveDateTime>)>,
-    /// What was given for entering a tier and has not run out: points and lot, until it is taken back.
-    entered: Vec<Option<(i64, Option<u32>)>>,
+    /// What was given for entering a tier and has not run out: points, lot and when, until it is taken back.
+    entered: Vec<Option<(i64, Option<u32>, NaiveDateTime)>>,
+    /// What ran out of the lot without an end and when, less what was found to be of an entry.
+    ran_out: Vec<(NaiveDateTime, i64)>,
     reviews: Vec<(NaiveDate, i64)>,
     birthdays: Vec<i32>,
     anniversaries: Vec<u32>,
@@ -144,6 +146,7 @@ impl Model {
             dealt: None,
             tier: None,
             entered,
+            ran_out: Vec::new(),
             reviews: Vec::new(),
             birthdays: Vec::new(),
             anniversaries: Vec::new(),
@@ -185,11 +188,12 @@ impl Model {
         if let Some(order) = lot.order {
             self.orders[order].expired += lot.points;
         }
-        let mut left = lot.points;
-        for (points, _) in self.entered.iter_mut().flatten().filter(|(_, into)| *into == Some(lot.id)) {
-            let part = left.min(*points);
-            *points -= part;
-            left -= part;
+        if lot.expires.is_none() && lot.order.is_none() {
+            self.ran_out.push((self.now, lot.points));
+            return;
+        }
+        for (points, ..) in self.entered.iter_mut().flatten().filter(|(_, into, _)| *into == Some(lot.id)) {
+            *points -= lot.points.min(*points);
         }
     }
 
@@ -297,7 +301,7 @@ impl Model {
             let passed = Some(rank) > from && self.rules.skipped;
             if (rank == to || passed) && (each_time || self.entered[rank].is_none()) {
                 let lot = self.give(points, None);
-                self.entered[rank] = Some((points, lot));
+                self.entered[rank] = Some((points, lot, self.now));
             }
         }
     }
@@ -313,9 +317,16 @@ impl Model {
             let taken_back = self.rules.tiers[lost].entry.is_some_and(|(_, _, taken_back)| taken_back);
             if Some(lost) > after
                 && taken_back
-                && let Some((points, lot)) = self.entered[lost].take()
+                && let Some((points, lot, since)) = self.entered[lost].take()
             {
-                self.take(points, &|other| Some(other.id) == lot, None);
+                let never_ends = lot.is_some() && !matches!(self.rules.expiry, Expiry::PerLot { .. });
+                let ended = self.ran_out.iter_mut().find(|(at, _)| never_ends && *at > since);
+                let gone = ended.map_or(0, |(_, left)| {
+                    let gone = points.min(*left);
+                    *left -= gone;
+                    gone
+                });
+                self.take(points - gone, &|other| Some(other.id) == lot, None);
             }
         }
     }
@@ -462,7 +473,7 @@ impl Model {
             self.orders[order].taken += taken;
             self.orders[order].forgiven += points - taken;
         }
-        if order.is_some() || taken > 0 {
+        if taken > 0 {
             self.touch(false, false);
         }
     }

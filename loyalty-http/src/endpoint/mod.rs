@@ -20,6 +20,7 @@ pub(crate) mod program;
 pub(crate) mod redemptions;
 pub(crate) mod referrals;
 pub(crate) mod refuse;
+pub(crate) mod reminders;
 pub(crate) mod reports;
 pub(crate) mod saved_searches;
 pub(crate) mod tiers;

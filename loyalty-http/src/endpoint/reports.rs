@@ -1,33 +1,49 @@
 //! What the program did over a period, and what the shop owes.
 
+use std::ops::Range;
+
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use loyalty_core::Amount;
+use loyalty_core::{Amount, Timestamp};
 use loyalty_store::Report;
 
 use super::{Answer, Call, Work, refuse};
 use crate::problem::Problem;
-use crate::wire::json::field::Timestamp;
+use crate::wire::json::field;
 use crate::wire::report::ReportAnswer;
 
-/// `GET /v1/reports/summary?from=&until=`: all time, where no period is said. It reads the whole journal and
-/// every customer of the shop: minutes for millions of them.
-pub(crate) fn summary(call: &Call<'_>) -> Result<Work, Problem> {
-    let instant = |name| Ok::<_, Problem>(call.query.value::<Timestamp>(name)?.map(|at| at.0));
-    let (shop, now) = (call.shop_id(), call.now);
-    let (from, until) = (instant("from")?.unwrap_or_default(), instant("until")?.unwrap_or(now));
+/// The period that is asked for, half open; where nothing is said, from the one instant to the other.
+pub(super) fn period(
+    call: &Call<'_>,
+    from: Timestamp,
+    until: impl FnOnce(Timestamp) -> Timestamp,
+) -> Result<Range<Timestamp>, Problem> {
+    let instant = |name| Ok::<_, Problem>(call.query.value::<field::Timestamp>(name)?.map(|at| at.0));
+    let from = instant("from")?.unwrap_or(from);
+    let until = instant("until")?.unwrap_or_else(|| until(from));
     if until < from {
         let detail = "The period must begin before it ends.";
         return Err(Problem::unprocessable("invalid_value", detail).at("until"));
     }
+    Ok(from..until)
+}
+
+/// `GET /v1/reports/summary?from=&until=`: all time, where no period is said. What a point is worth says
+/// `point_value`, else the program. It reads the whole journal and
+/// every customer of the shop: minutes for millions of them.
+pub(crate) fn summary(call: &Call<'_>) -> Result<Work, Problem> {
+    let (shop, now) = (call.shop_id(), call.now);
+    let period = period(call, Timestamp::UNIX_EPOCH, |_| now)?;
     let csv = match call.query.raw("format") {
         None | Some("json") => false,
         Some("csv") => true,
         Some(_) => return Err(Problem::unprocessable("invalid_value", "This must be json or csv.").at("format")),
     };
-    let point_value = call.query.value::<Amount>("point_value")?.map(Amount::get);
+    let asked = call.query.value::<Amount>("point_value")?;
     Ok(Work::scan(move |store| {
-        let report = Report::of(store, shop, &(from..until), now).map_err(refuse::failure)?;
-        let answer = ReportAnswer::new(&report, (from, until, now), point_value);
+        let program = store.program(shop, None).map_err(refuse::failure)?;
+        let point_value = asked.or(program.and_then(|(_, program)| program.parts().point_value));
+        let report = Report::of(store, shop, &period, now).map_err(refuse::failure)?;
+        let answer = ReportAnswer::new(&report, &period, now, point_value);
         if !csv {
             return Ok(Answer::ok(&answer));
         }

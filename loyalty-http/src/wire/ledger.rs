@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use loyalty_core::event::Grounds;
+use loyalty_core::event::{Grounds, Taking};
 use loyalty_core::{ActionId, Event, ManualTier, OrderId, Points, Reckoning, RedemptionId, RewardId, TierId};
 use loyalty_store::{JournalRow, Seq};
 use serde::{Serialize, Serializer};
@@ -71,6 +71,9 @@ struct About<'a> {
     /// What the program lets the customer keep, since it stops at zero.
     #[serde(skip_serializing_if = "Option::is_none")]
     forgiven: Option<Points>,
+    /// What is not taken, since it had run out already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expired: Option<Points>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<&'a TierId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,6 +95,11 @@ pub(crate) fn entries(row: &JournalRow) -> impl Iterator<Item = EntryAnswer<'_>>
         let pending_points = Some(event.pending_points()).filter(|points| !points.is_zero());
         Some(EntryAnswer { entry_id, at: Time(row.at), kind, points, pending_points, point_balance, about })
     })
+}
+
+/// What of a claw-back was forgiven, and what had run out.
+fn not_taken(taking: &Taking) -> [Option<Points>; 2] {
+    [taking.forgiven, taking.expired()].map(|points| Some(points).filter(|points| !points.is_zero()))
 }
 
 /// The kind of an entry and what it is about; none for events that are no entries.
@@ -117,8 +125,8 @@ fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
             (kind, About::of_grounds(grounds))
         }
         Event::PointsTakenBack { order, taking, reckoning, .. } => {
-            let forgiven = Some(taking.forgiven).filter(|forgiven| !forgiven.is_zero());
-            ("points_taken_back", About { forgiven, ..About::of_order(order, reckoning) })
+            let [forgiven, expired] = not_taken(taking);
+            ("points_taken_back", About { forgiven, expired, ..About::of_order(order, reckoning) })
         }
         Event::PointsReleased { order, into, .. } => {
             let expires_at = into.as_ref().and_then(|lot| lot.expires_at).map(Time);
@@ -130,9 +138,9 @@ fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
             (award.reason.name(), About { action_id, expires_at, text, ..About::default() })
         }
         Event::AwardTakenBack { reason, taking, .. } => {
-            let forgiven = Some(taking.forgiven).filter(|forgiven| !forgiven.is_zero());
+            let [forgiven, expired] = not_taken(taking);
             let text = Some(format!("What was given {reason} is taken back."));
-            ("award_taken_back", About { action_id: reason.action(), forgiven, text, ..About::default() })
+            ("award_taken_back", About { action_id: reason.action(), forgiven, expired, text, ..About::default() })
         }
         Event::RewardRedeemed { issue } => {
             let (redemption_id, reward_id) = (Some(IdText(issue.id.0)), Some(&issue.reward));

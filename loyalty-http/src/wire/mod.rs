@@ -26,6 +26,7 @@ pub(crate) mod query;
 pub(crate) mod redemption;
 pub(crate) mod referral;
 pub(crate) mod refund;
+pub(crate) mod reminder;
 pub(crate) mod report;
 pub(crate) mod saved_search;
 pub(crate) mod tier;

@@ -2,8 +2,9 @@
 
 use std::cmp::Reverse;
 use std::fmt::Write;
+use std::ops::Range;
 
-use loyalty_core::{ActionId, Points, TierId, Timestamp};
+use loyalty_core::{ActionId, Amount, Points, TierId, Timestamp};
 use loyalty_store::{Month, Paid, Report};
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -45,7 +46,10 @@ struct LiabilityAnswer {
     points: Points,
     pending: Points,
     debt: Points,
-    /// In the shop's currency, where it was said what a point is worth.
+    /// What a point is worth in the shop's currency, where the request or the program says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    point_value: Option<Amount>,
+    /// The points in money.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
     by_month: Vec<MonthAnswer>,
@@ -76,10 +80,11 @@ struct ActionPaid<'a> {
 impl<'a> ReportAnswer<'a> {
     pub(crate) fn new(
         report: &'a Report,
-        (from, until, at): (Timestamp, Timestamp, Timestamp),
-        point_value: Option<Decimal>,
+        period: &Range<Timestamp>,
+        at: Timestamp,
+        point_value: Option<Amount>,
     ) -> Self {
-        let value = |points: Points| worth(points, point_value?);
+        let value = |points: Points| worth(points, point_value?.get());
         let month = |(month, points): (&Option<Month>, &Points)| {
             let month = month.map(|Month { year, month }| format!("{year:04}-{month:02}"));
             MonthAnswer { month, points: *points, value: value(*points) }
@@ -97,8 +102,8 @@ impl<'a> ReportAnswer<'a> {
         };
         let members = report.members.iter();
         Self {
-            from: Time(from),
-            until: Time(until),
+            from: Time(period.start),
+            until: Time(period.end),
             at: Time(at),
             issued: IssuedAnswer {
                 orders: report.by_orders,
@@ -115,6 +120,7 @@ impl<'a> ReportAnswer<'a> {
                 points: report.liability(),
                 pending: report.pending,
                 debt: report.debt,
+                point_value,
                 value: value(report.liability()),
                 by_month,
             },

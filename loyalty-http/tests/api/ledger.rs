@@ -136,3 +136,19 @@ fn what_is_forgiven_is_told() {
     assert_eq!((&entries[0]["points"], &entries[0]["forgiven"]), (&json!(-5), &json!(45)));
     assert_eq!(entries[0]["point_balance"], json!(0));
 }
+
+#[test]
+fn what_had_run_out_is_told_and_not_taken() {
+    let world = World::new();
+    let order = r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"100"}],"total":"100"}"#;
+    world.put("/v1/orders/a", order).expect(200);
+    world.put("/v1/program", r#"{"expiry": {"inactivity": {"after": "P1M"}}}"#).expect(201);
+    world.at("2026-05-01T00:00:00Z");
+    world.post("/v1/orders/a/refunds", r#"{"refund_id":"r","amount":"30"}"#).expect(200);
+    assert_eq!(world.balance("1"), 0);
+    let entries = world.get("/v1/customers/1/ledger?limit=2").expect(200).json()["entries"].clone();
+    let seen = |entry: usize| (entries[entry]["kind"].clone(), entries[entry]["points"].clone());
+    assert_eq!(seen(0), (json!("points_taken_back"), json!(0)));
+    assert_eq!((&entries[0]["expired"], &entries[0]["forgiven"]), (&json!(30), &Value::Null));
+    assert_eq!(seen(1), (json!("points_expired"), json!(-100)));
+}

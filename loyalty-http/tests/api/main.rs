@@ -25,6 +25,7 @@ mod orders;
 mod points;
 mod program;
 mod redemptions;
+mod reminders;
 mod reports;
 mod saved_searches;
 mod shopify;

@@ -87,6 +87,32 @@ fn a_spreadsheet_runs_nothing_of_it() {
 }
 
 #[test]
+fn the_program_says_what_a_point_is_worth() {
+    let world = shop();
+    let worth = |query: &str| {
+        let liability = &world.get(&format!("/v1/reports/summary{query}")).expect(200).json()["liability"];
+        (liability["point_value"].clone(), liability["value"].clone(), liability["by_month"][0]["value"].clone())
+    };
+    let said = |value: &str, sum: &str, month: &str| (json!(value), json!(sum), json!(month));
+    assert_eq!(worth(""), (json!(null), json!(null), json!(null)));
+    world.put("/v1/program", r#"{"point_value": "0.0125"}"#).expect(201);
+    assert_eq!(world.get("/v1/program").expect(200).json()["point_value"], "0.0125");
+    assert_eq!(worth(""), said("0.0125", "2.0625", "2.0625"));
+    assert_eq!(worth("?point_value=2"), said("2", "330", "330"));
+    for (program, code) in [
+        (r#"{"point_value": "0"}"#, "out_of_range"),
+        (r#"{"point_value": "-1"}"#, "invalid_value"),
+        (r#"{"point_value": "0.00001"}"#, "invalid_value"),
+        (r#"{"point_value": 0.01}"#, "wrong_type"),
+    ] {
+        let refused = world.put("/v1/program", program);
+        assert_eq!(refused.status, 422, "{program}");
+        let fault = &refused.json()["faults"][0];
+        assert_eq!((&fault["pointer"], &fault["code"]), (&json!("/point_value"), &json!(code)), "{program}");
+    }
+}
+
+#[test]
 fn a_report_that_cannot_be_made_says_why() {
     let world = World::new();
     for (query, code, param) in [

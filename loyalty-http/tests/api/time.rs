@@ -1,7 +1,9 @@
 //! Tiers, lots, actions, codes and referrals; what was and what will be; the scheduler; dry runs.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use loyalty_http::router::ROUTES;
 use loyalty_http::{Clock, scheduler};
 use loyalty_store::Store;
 use serde_json::{Value, json};
@@ -229,40 +231,103 @@ fn the_scheduler_writes_down_what_reads_say_already() {
     assert_eq!((tick(&world), world.balance("1")), (1, 0));
 }
 
+const SALE: &str =
+    r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"320"}],"total":"320"}"#;
+const TEN: &str = r#"{"title":"Ten","value":"-10"}"#;
+/// Method, path and body. An id in braces is the one that an answer before gave.
+const TRIED: &[(&str, &str, &str)] = &[
+    ("POST", "/v1/customers", r#"{"customer_id":"2"}"#),
+    ("POST", "/v1/customers", r#"{"customer_id":"2"}"#),
+    ("PATCH", "/v1/customers/{customer_id}", r#"{"birthday":"1990-05-04","point_balance":70}"#),
+    ("POST", "/v1/points-add", r#"{"customer_id":"1","points":5}"#),
+    ("POST", "/v1/points-subtract", r#"{"customer_id":"1","points":5000}"#),
+    ("POST", "/v1/points-subtract", r#"{"customer_id":"1","points":5}"#),
+    ("POST", "/v1/actions", r#"{"customer_id":"1","action_id":"review"}"#),
+    ("POST", "/v1/actions", r#"{"customer_id":"1","code":"A-1"}"#),
+    ("POST", "/v1/customers/{customer_id}/referral-code", "{}"),
+    ("POST", "/v1/customers/{customer_id}/referral-code", "{}"),
+    ("POST", "/v1/customers/{customer_id}/referral", r#"{"code":"{code}"}"#),
+    ("POST", "/v1/customers/2/referral", r#"{"code":"{code}"}"#),
+    ("PUT", "/v1/orders/{order_id}", SALE),
+    ("PUT", "/v1/orders/{order_id}", SALE),
+    ("POST", "/v1/orders/{order_id}/refunds", r#"{"refund_id":"r","amount":"310"}"#),
+    ("POST", "/v1/orders/{order_id}/refunds", r#"{"refund_id":"s","amount":"310"}"#),
+    ("POST", "/v1/redemptions", r#"{"customer_id":"1","reward_id":"ten"}"#),
+    ("POST", "/v1/redemptions/{redemption_id}/cancel", "{}"),
+    ("POST", "/v1/redemptions/{redemption_id}/cancel", "{}"),
+    ("POST", "/v1/redemptions", r#"{"customer_id":"1","reward_id":"mug"}"#),
+    ("POST", "/v1/redemptions/{redemption_id}/use", "{}"),
+    ("POST", "/v1/price-rules", TEN),
+    ("PUT", "/v1/price-rules/{price_rule_id}", TEN),
+    ("POST", "/v1/price-rules/{price_rule_id}/discount-codes", r#"{"code":"TEN"}"#),
+    ("POST", "/v1/price-rules/{price_rule_id}/discount-codes", r#"{"code":"TEN"}"#),
+    ("PUT", "/v1/price-rules/{price_rule_id}/discount-codes/{code_id}", r#"{"code":"ELEVEN"}"#),
+    ("POST", "/v1/price-rules/{price_rule_id}/batch", r#"{"discount_codes":[{"code":"A"},{"code":"A"}]}"#),
+    ("POST", "/v1/checkouts/{checkout_id}/codes", r#"{"codes":["ELEVEN"],"until":"2026-03-01T12:30:00Z"}"#),
+    ("DELETE", "/v1/price-rules/{price_rule_id}/discount-codes/{code_id}", ""),
+    ("DELETE", "/v1/price-rules/{price_rule_id}", ""),
+    ("DELETE", "/v1/price-rules/{price_rule_id}", ""),
+];
+
 #[test]
 fn a_dry_run_answers_as_the_real_one_and_changes_nothing() {
     let world = club();
+    let rewards = PROGRAM.replacen(
+        '{',
+        r#"{"rewards": [
+        {"id": "ten", "name": "Ten", "cost": 10, "gives": {"percentage": "10"}},
+        {"id": "mug", "name": "Mug", "cost": 10, "gives": "custom"}],"#,
+        1,
+    );
+    world.put("/v1/program", rewards).expect(201);
     world.post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#).expect(201);
-    let writes = [
-        ("POST", "/v1/customers", r#"{"customer_id":"2"}"#.to_owned()),
-        ("PATCH", "/v1/customers/1", r#"{"birthday":"1990-05-04","point_balance":70}"#.to_owned()),
-        ("POST", "/v1/points-add", r#"{"customer_id":"1","points":5}"#.to_owned()),
-        ("POST", "/v1/points-subtract", r#"{"customer_id":"1","points":5000}"#.to_owned()),
-        ("POST", "/v1/points-subtract", r#"{"customer_id":"1","points":5}"#.to_owned()),
-        ("POST", "/v1/actions", r#"{"customer_id":"1","action_id":"review"}"#.to_owned()),
-        ("POST", "/v1/actions", r#"{"customer_id":"1","code":"A-1"}"#.to_owned()),
-        ("PUT", "/v1/orders/a", order("1", "320")),
-        ("POST", "/v1/orders/a/refunds", r#"{"refund_id":"r","amount":"310"}"#.to_owned()),
-        ("POST", "/v1/orders/a/refunds", r#"{"refund_id":"s","amount":"310"}"#.to_owned()),
-        ("POST", "/v1/price-rules", r#"{"title":"Ten","target_type":"line_item","target_selection":"all","allocation_method":"across","value_type":"percentage","value":"-10","customer_selection":"all","starts_at":"2026-01-01T00:00:00Z"}"#.to_owned()),
-    ];
-    for (method, path, body) in writes {
-        let before = world.state();
-        let ask = |path: &str| {
-            let answer = world.request(method, path).body(&body).once(path).send();
-            let mut document = answer.json();
-            document.as_object_mut().unwrap().remove("request_id");
-            (answer.status, document)
+    let given = ["customer_id", "order_id", "checkout_id"].map(|name| (name.to_owned(), "1".to_owned()));
+    let mut ids: BTreeMap<String, String> = given.into();
+    let mut succeeded = BTreeSet::new();
+    for (method, pattern, body) in TRIED {
+        let named = |text: &str| {
+            ids.iter().fold(text.to_owned(), |text, (name, id)| text.replace(&format!("{{{name}}}"), id))
         };
-        let tried = [ask(&format!("{path}?dry_run=true")), ask(&format!("{path}?dry_run=true"))];
+        let (path, body) = (named(pattern), named(body));
+        let ask = |query: &str| {
+            let request = world.request(method, &format!("{path}{query}"));
+            let request = if body.is_empty() { request } else { request.body(&body) };
+            // A key of its own, which nothing is kept under.
+            let answer = if query.contains("true") { request.once(&path) } else { request }.send();
+            let mut document = if answer.body.is_empty() { Value::Null } else { answer.json() };
+            let drawn = document.get("code").filter(|_| !pattern.contains("discount")).cloned();
+            if let Some(members) = document.as_object_mut().filter(|_| answer.status < 300) {
+                // Codes are drawn at random, each time anew.
+                if let Some(code) = drawn {
+                    members.insert("code".to_owned(), json!(code.as_str().map(str::len)));
+                }
+            }
+            document.as_object_mut().map(|members| members.remove("request_id"));
+            (answer.status, document, answer)
+        };
+        let before = world.state();
+        let tried = [(); 2].map(|()| ask("?dry_run=true"));
         assert_eq!(world.state(), before, "{path}");
-        let real = world.request(method, &format!("{path}?dry_run=false")).body(&body).send();
-        let mut document = real.json();
-        document.as_object_mut().unwrap().remove("request_id");
-        assert!(
-            tried.iter().all(|tried| *tried == (real.status, document.clone())),
-            "{path}: {tried:?} {document}"
-        );
+        let (status, document, answer) = ask("?dry_run=false");
+        for (tried_status, tried, _) in &tried {
+            assert_eq!((*tried_status, tried), (status, &document), "{method} {path} {body}");
+        }
+        if status < 300 {
+            succeeded.insert((*method, *pattern));
+            if !answer.body.is_empty() {
+                for (name, value) in answer.json().as_object().unwrap() {
+                    let mine = ["code", "code_id", "price_rule_id", "redemption_id"].contains(&name.as_str());
+                    ids.extend(value.as_str().filter(|_| mine).map(|id| (name.clone(), id.to_owned())));
+                }
+            }
+        }
+    }
+    for route in ROUTES.iter().filter(|route| route.query.contains(&"dry_run")) {
+        let route = (route.method.as_str(), route.pattern);
+        // Who has ordered nobody refers, and nobody oneself.
+        let other = (route.0, route.1.replace("{customer_id}/referral", "2/referral"));
+        let done = succeeded.contains(&route) || succeeded.contains(&(other.0, other.1.as_str()));
+        assert!(done, "{route:?} was not tried");
     }
     world.post("/v1/points-add?dry_run=maybe", "{}").refused(422, "invalid_value", "dry_run");
     world.post("/v1/products/bulk?dry_run=true", "{}").refused(400, "unknown_parameter", "dry_run");

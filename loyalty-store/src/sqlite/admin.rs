@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use loyalty_core::{ProgramVersion, ShopId, Timestamp};
 use rusqlite::Connection;
 
-use super::{discount, rows, schema};
+use super::time::Restored;
+use super::{claim, discount, rows, schema};
 use crate::error::Failure;
 use crate::fold::{Fold, Standing};
 use crate::query::Verified;
@@ -94,10 +95,18 @@ fn fold_all(db: &Connection) -> Result<Verified, Failure> {
         standing.keyed.insert(key, record);
     })?;
     standing.index = discount::index(db)?;
+    claim::each(db, |claim, account| {
+        standing.claims.insert(claim, account);
+    })?;
     let mut fold = Fold::new(standing);
     rows::each_journal(db, 0, |row| {
         fold.row(&row);
         Ok(())
     })?;
-    Ok(fold.finish())
+    let mut restored = Restored::default();
+    fold.finish(
+        |id, record| {
+            if restored.is_settled(db, record.shop)? { restored.find_due(db, id, record) } else { Ok(()) }
+        },
+    )
 }

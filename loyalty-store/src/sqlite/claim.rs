@@ -3,7 +3,7 @@
 use loyalty_core::{AccountId, ShopId};
 use rusqlite::{Connection, params};
 
-use super::rows::one;
+use super::rows::{self, damaged, one};
 use super::staged::Reading;
 use crate::error::Failure;
 use crate::transact::{Claim, Claims};
@@ -20,6 +20,19 @@ pub(super) fn write(db: &Connection, shop: ShopId, claim: &Claim, account: Accou
     let sql = "INSERT INTO claim (shop, kind, name, account) VALUES (?, ?, ?, ?)";
     db.prepare_cached(sql)?.execute(params![shop.0, kind, name, account.0])?;
     Ok(())
+}
+
+pub(super) fn each(db: &Connection, mut visit: impl FnMut((ShopId, Claim), AccountId)) -> Result<(), Failure> {
+    rows::each(db, "SELECT shop, kind, name, account FROM claim", [], |row| {
+        let (kind, name): (String, String) = (row.get(1)?, row.get(2)?);
+        let claim = match kind.as_str() {
+            "code" => Claim::Code(name.into()),
+            "referral" => Claim::Referral(name.into()),
+            _ => return Err(damaged("a claim", &kind)),
+        };
+        visit((ShopId(row.get(0)?), claim), AccountId(row.get(3)?));
+        Ok(())
+    })
 }
 
 impl Claims for Reading<'_> {

@@ -17,7 +17,7 @@ use super::writer::loaded;
 use crate::error::Failure;
 use crate::query::DueAccount;
 use crate::record::{AccountRecord, CustomerRecord};
-use crate::terms::{History, Published, Subject};
+use crate::terms::{History, Published};
 
 type Db = Connection;
 
@@ -197,23 +197,26 @@ pub(super) fn accounts(db: &Db, shop: ShopId, after: AccountId, limit: usize) ->
     Ok(accounts)
 }
 
-/// What is due next for accounts that were folded at start, shop by shop.
+/// What is due next for accounts, found anew shop by shop: of those that were folded at start, and for the proof.
 #[derive(Default)]
 pub(super) struct Restored {
     histories: Map<ShopId, Option<History>>,
 }
 
 impl Restored {
+    /// Whether it is known of all accounts of a shop what is due next.
+    pub(super) fn is_settled(&mut self, db: &Db, shop: ShopId) -> Result<bool, Failure> {
+        Ok(self.history(db, shop)?.is_some_and(|history| history.sweep().is_none()))
+    }
+
+    fn history(&mut self, db: &Db, shop: ShopId) -> Result<Option<&History>, Failure> {
+        Ok(loaded(&mut self.histories, shop, || history(db, shop))?.as_ref())
+    }
+
     pub(super) fn find_due(&mut self, db: &Db, id: AccountId, record: &mut AccountRecord) -> Result<(), Failure> {
         let shop = record.shop;
-        let history = loaded(&mut self.histories, shop, || history(db, shop))?;
-        let Some(history) = history else { return Ok(()) };
+        let Some(history) = self.history(db, shop)? else { return Ok(()) };
         let customer: Option<CustomerRecord> = rows::customer(db, id)?;
-        // Nothing of what the row said before can be relied on.
-        record.due = Some(Timestamp::MIN_UTC);
-        let terms = history.terms_of(record, customer.as_ref(), |version| version_of(db, shop, version))?;
-        let (id, account, customer) = (Some(id), Some(&record.account), customer.as_ref());
-        record.due = terms.next_due(&Subject { id, account, customer });
-        Ok(())
+        history.find_due(id, record, customer.as_ref(), |version| version_of(db, shop, version))
     }
 }

@@ -21,7 +21,7 @@ pub(crate) enum Claim {
 
 impl Claim {
     /// What an event claims.
-    fn of(event: &Event) -> Option<Self> {
+    pub(crate) fn of(event: &Event) -> Option<Self> {
         if let Event::ReferralCodeIssued { code, .. } = event {
             Some(Self::Referral(Arc::clone(code)))
         } else if let Event::AwardGiven { award, .. } = event

@@ -1,0 +1,226 @@
+//! What ran out is not taken again: also out of the lot without an end, where points are not told apart, after
+//! a program that lets points last gave way to one that ends them by inactivity; and after a merge.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "a test may stop at what it did not expect"
+)]
+
+mod story;
+
+use loyalty_core::proptest::{Books, books_add_up, orders_hold_what_they_are_worth};
+use loyalty_core::{Account, AccountId, Command, Event, Points, merge};
+use story::*;
+
+const IDLE: &str = r#"{"expiry": {"inactivity": {"after": "P1M"}}}"#;
+
+/// Points last until February; from then on a balance ends where nothing happens for a month.
+fn switched(before: &str, steps: &[Step<'_>], after: &[Step<'_>]) -> Books {
+    let mut books = check(before, steps);
+    books.publish_at(program_of(IDLE), at("02-01"));
+    continued(books, after)
+}
+
+fn again(order: &str, cost: &str, time: &str) -> Command {
+    timed(time, paid(order, sale(cost)))
+}
+
+#[test]
+fn an_order_that_ran_out_is_not_taken_again() {
+    let hundred = [("01-01", paid("a", sale("100")), Ok(100))];
+    let books = switched(
+        "{}",
+        &hundred,
+        &[
+            ("02-20", expire(), Ok(0)),
+            ("03-01", cancel("a"), Ok(0)),
+            ("03-02", again("a", "100", "03-02"), Ok(0)),
+            // More than it had is given, and a second cancellation takes no more than that.
+            ("03-03", again("a", "120", "03-03"), Ok(20)),
+            ("03-04", cancel("a"), Ok(0)),
+        ],
+    );
+    assert_eq!(books.orders[&id("a")].posted().expired, Points::from(100));
+    // What was spent before the rest ran out is owed, and comes back with the order.
+    switched(
+        "{}",
+        &[hundred[0].clone(), ("01-02", spend(40), Ok(60))],
+        &[
+            ("03-01", refund_amount("a", "r", "30"), Ok(0)),
+            ("03-02", cancel("a"), Ok(-40)),
+            ("03-03", again("a", "100", "03-03"), Ok(-30)),
+        ],
+    );
+    // What debt was paid off with was in no lot, and did not run out.
+    switched(
+        "{}",
+        &[
+            ("01-01", paid("x", sale("40")), Ok(40)),
+            ("01-02", spend(40), Ok(0)),
+            ("01-03", cancel("x"), Ok(-40)),
+            ("01-04", paid("a", sale("100")), Ok(60)),
+            ("01-05", add(50), Ok(110)),
+        ],
+        &[("03-01", cancel("a"), Ok(-40))],
+    );
+    // Where it is forgiven, nothing is left to forgive.
+    let stop = r#"{"debt": "stop_at_zero"}"#;
+    let books = switched(stop, &hundred, &[("03-01", cancel("a"), Ok(0))]);
+    assert_eq!(books.orders[&id("a")].posted().forgiven, Points::ZERO);
+}
+
+#[test]
+fn what_ran_out_is_found_once() {
+    let two = [("01-01", paid("a", sale("100")), Ok(100)), ("01-02", paid("b", sale("100")), Ok(200))];
+    let [first, second] = two;
+    switched(
+        "{}",
+        &[first, second, ("01-03", spend(100), Ok(100))],
+        &[("03-01", cancel("a"), Ok(0)), ("03-02", cancel("b"), Ok(-100))],
+    );
+}
+
+#[test]
+fn only_the_first_end_after_the_award_counts() {
+    let books = switched(
+        "{}",
+        &[("01-01", paid("a", sale("100")), Ok(100)), ("01-02", spend(100), Ok(0))],
+        &[
+            ("02-02", add(70), Ok(70)),
+            // These 70 were the shop's gift, and took the order's place in the lot.
+            ("03-10", expire(), Ok(0)),
+            ("03-11", add(30), Ok(30)),
+        ],
+    );
+    let mut books = continued(books, &[("05-01", expire(), Ok(0)), ("05-02", cancel("a"), Ok(-30))]);
+    // Points last again: a new lot, of which nothing has run out yet.
+    books.publish_at(program_of("{}"), at("05-10"));
+    continued(books, &[("05-11", paid("b", sale("50")), Ok(20)), ("05-12", cancel("b"), Ok(-30))]);
+}
+
+#[test]
+fn held_points_count_from_their_release() {
+    switched(
+        r#"{"hold": "P14D"}"#,
+        &[("01-25", paid("a", sale("100")), Ok(0))],
+        &[("02-07", expire(), Ok(0)), ("02-08", expire(), Ok(100)), ("03-08", expire(), Ok(0))]
+            .into_iter()
+            .chain([("03-09", cancel("a"), Ok(0))])
+            .collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn what_ran_out_is_no_activity_when_it_is_found() {
+    let steps = [("01-01", paid("a", sale("100")), Ok(100))];
+    switched(
+        "{}",
+        &steps,
+        &[
+            ("03-01", expire(), Ok(0)),
+            ("03-02", add(10), Ok(10)),
+            ("03-20", cancel("a"), Ok(10)),
+            ("04-01", expire(), Ok(10)),
+            ("04-02", expire(), Ok(0)),
+        ],
+    );
+}
+
+const FRIENDS: &str = r#"{"referrals": {"sent": 50}"#;
+
+fn rewarded() -> Command {
+    Command::RewardReferral { friend: AccountId(2), order: id("f"), gate: at("01-02") }
+}
+
+fn undone() -> Command {
+    Command::UndoReferral { friend: AccountId(2), order: id("f") }
+}
+
+#[test]
+fn an_award_and_an_order_share_what_ran_out() {
+    let before = format!("{FRIENDS}}}");
+    let steps = [
+        ("01-01", paid("a", sale("100")), Ok(100)),
+        ("01-02", rewarded(), Ok(150)),
+        ("01-03", spend(100), Ok(50)),
+    ];
+    let ways = [[(undone(), 0), (cancel("a"), -100)], [(cancel("a"), -50), (undone(), -100)]];
+    for [(first, then), (second, end)] in ways {
+        switched(&before, &steps, &[("03-01", first, Ok(then)), ("03-02", second, Ok(end))]);
+    }
+}
+
+/// Merges these books' account into another one, which goes on.
+fn merged(from: &Books, mut into: Books, now: &str) -> Books {
+    let (_, come) = merge((AccountId(1), &from.account), (AccountId(2), &into.account), at(now)).unwrap();
+    into.post(&come);
+    into.orders.extend(from.orders.clone());
+    into
+}
+
+#[test]
+fn an_award_that_ran_out_after_a_merge_is_not_taken_again() {
+    let lots = r#""expiry": {"per_lot": {"after": "P1M"}}"#;
+    for (program, hold) in [(lots, false), (lots, true), (r#""expiry": {"inactivity": {"after": "P1M"}}"#, false)]
+    {
+        let hold = if hold { r#", "hold": "P7D""# } else { "" };
+        let program = format!(r#"{{"referrals": {{"sent": 50{hold}}}, {program}}}"#);
+        let guest = Books::new(program_of(&program));
+        let guest = continued(guest, &[("01-02", rewarded(), Ok(if hold.is_empty() { 50 } else { 0 }))]);
+        let customer = check(&program, &[("01-01", add(7), Ok(7))]);
+        let both = merged(&guest, customer, "01-03");
+        let both = continued_without_proof(both, &[("03-01", expire(), 0), ("03-02", undone(), 0)]);
+        assert_eq!(both.account.totals().expired, Points::from(57), "{program}");
+        // What is still there is taken from where it went.
+        let guest = continued(
+            Books::new(program_of(&program)),
+            &[("01-02", rewarded(), Ok(if hold.is_empty() { 50 } else { 0 }))],
+        );
+        let customer = check(&program, &[("01-01", add(7), Ok(7))]);
+        continued_without_proof(merged(&guest, customer, "01-03"), &[("01-20", undone(), 7)]);
+    }
+}
+
+#[test]
+fn an_order_that_ran_out_before_or_after_a_merge_is_not_taken_again() {
+    let guest = |steps: &[Step<'_>]| switched("{}", &[("01-01", paid("a", sale("100")), Ok(100))], steps);
+    let customer = || switched("{}", &[("01-20", add(5), Ok(5))], &[]);
+    let before = merged(&guest(&[("02-02", expire(), Ok(0))]), customer(), "02-03");
+    let after = merged(&guest(&[]), customer(), "01-25");
+    for both in [before, after] {
+        let both = continued_without_proof(both, &[("04-01", expire(), 0), ("04-02", cancel("a"), 0)]);
+        assert_eq!(both.account.totals().taken, Points::ZERO);
+    }
+}
+
+/// As [`continued`], for books whose journal begins with a merge.
+fn continued_without_proof(mut books: Books, steps: &[(&str, Command, i64)]) -> Books {
+    for (now, command, want) in steps {
+        books.tell(command, at(now)).unwrap();
+        assert_eq!(books.balance(at(now)).get(), *want, "{now} {command:?}: {:?}", books.account);
+        assert!(books.account.is_sound());
+        orders_hold_what_they_are_worth(&books).unwrap();
+    }
+    books
+}
+
+#[test]
+fn a_state_is_read_as_it_was_written() {
+    let books = switched(
+        "{}",
+        &[("01-01", paid("a", sale("100")), Ok(100))],
+        &[("03-01", refund_amount("a", "r", "30"), Ok(0))],
+    );
+    let text = serde_json::to_string(&books.account).unwrap();
+    assert!(text.contains(r#""ran_out":{"ended":{"2026-02-01T00:00:00Z":70}}"#), "{text}");
+    assert_eq!(serde_json::from_str::<Account>(&text).unwrap(), books.account);
+    let found = books.journal.iter().find(|event| matches!(event, Event::PointsTakenBack { .. })).unwrap();
+    let text = serde_json::to_string(found).unwrap();
+    assert!(text.contains(r#""ran_out":[["2026-02-01T00:00:00Z",30]]"#), "{text}");
+    assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), *found);
+    books_add_up(&books).unwrap();
+}

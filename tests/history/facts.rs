@@ -1,0 +1,153 @@
+//! The file of real orders as facts in their own time: as the library is told of them, and as the server is.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use flate2::read::MultiGzDecoder;
+use loyalty_core::{CategoryId, Line, LineId, Order, Origin, ProductId, Quantity, Status, Timestamp};
+use loyalty_store::{Action, Change, ProfileChange, Who};
+use loyalty_tests::*;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// Another file than the committed sample, plain or `.gz`.
+const ORDERS: &str = "LOYALTY_ORDERS";
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/orders-3-customers.ndjson");
+/// Nobody gave anything back in this history: one order of so many does it here, so many days later.
+const REFUNDED: usize = 20;
+const DAYS: i64 = 10;
+
+/// Something that the shop told.
+pub(crate) struct Fact {
+    /// When.
+    pub(crate) at: Timestamp,
+    sale: Arc<Sale>,
+    /// Whether all of the order was given back, rather than that it was made.
+    refunded: bool,
+}
+
+/// An order of the file. Members that no rule looks at are left out.
+#[derive(Deserialize)]
+struct Sale {
+    order_id: String,
+    customer_id: String,
+    placed_at: Timestamp,
+    total: String,
+    lines: Vec<Item>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    product_id: String,
+    quantity: u32,
+    amount: String,
+    category: Option<String>,
+}
+
+/// All facts, oldest first.
+pub(crate) fn read() -> Vec<Fact> {
+    let path = std::env::var_os(ORDERS).map_or_else(|| SAMPLE.into(), PathBuf::from);
+    let file = File::open(&path).unwrap();
+    let packed = path.extension().is_some_and(|extension| extension == "gz");
+    let text: Box<dyn Read> = if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    // Python writes NaN for what is missing; JSON has null for that.
+    let lines = BufReader::new(text).lines().map(|line| line.unwrap().replace("\":NaN", "\":null"));
+    let sales: Vec<Arc<Sale>> = lines.map(|line| Arc::new(serde_json::from_str(&line).unwrap())).collect();
+    let made = sales.iter().map(|sale| Fact { at: sale.placed_at, sale: Arc::clone(sale), refunded: false });
+    let paid = sales.iter().filter(|sale| sale.total.bytes().any(|byte| matches!(byte, b'1'..=b'9')));
+    let refunds = paid.step_by(REFUNDED).map(|sale| {
+        let at = sale.placed_at.timestamp() + DAYS * 86_400;
+        let at = Timestamp::from_timestamp(at, 0).unwrap();
+        Fact { at, sale: Arc::clone(sale), refunded: true }
+    });
+    let mut facts: Vec<Fact> = made.chain(refunds).collect();
+    facts.sort_by_key(|fact| fact.at);
+    facts
+}
+
+/// Everybody who ordered.
+pub(crate) fn customers(facts: &[Fact]) -> BTreeSet<&str> {
+    facts.iter().map(|fact| fact.sale.customer_id.as_str()).collect()
+}
+
+impl Fact {
+    pub(crate) fn is_refund(&self) -> bool {
+        self.refunded
+    }
+
+    /// What the library is told.
+    pub(crate) fn action(&self) -> Action {
+        let sale = &*self.sale;
+        if self.refunded {
+            return about_order(None, refund(&sale.order_id, "all", &sale.total));
+        }
+        let command = loyalty_core::Command::RecordOrder {
+            order: order_id(&sale.order_id),
+            snapshot: Arc::new(sale.snapshot()),
+            status: Status::Paid,
+            at: Some(self.at),
+            origin: Origin::Shop,
+        };
+        let birthday = Change::Set(sale.birthday().parse().ok());
+        let change = ProfileChange { birthday, ..ProfileChange::default() };
+        let customer: Option<Who> = Some(id(&sale.customer_id));
+        Action::Order { command, customer, change }
+    }
+
+    /// What the server is told: method, path and body.
+    pub(crate) fn request(&self) -> (&'static str, String, String) {
+        let sale = &*self.sale;
+        let path = format!("/v1/orders/{}", sale.order_id);
+        if self.refunded {
+            let body = json!({"refund_id": "all", "amount": sale.total});
+            return ("POST", format!("{path}/refunds"), body.to_string());
+        }
+        let body = json!({
+            "customer": {"customer_id": sale.customer_id, "birthday": sale.birthday()},
+            "status": "paid",
+            "placed_at": sale.placed_at,
+            "updated_at": sale.placed_at,
+            "lines": sale.lines.iter().map(Item::body).collect::<Vec<_>>(),
+            "total": sale.total,
+        });
+        ("PUT", path, body.to_string())
+    }
+}
+
+impl Sale {
+    fn snapshot(&self) -> Order {
+        let lines = self.lines.iter().zip(1_u32..).map(|(item, position)| Line {
+            id: LineId::new(position.to_string()).unwrap(),
+            product: Some(ProductId::new(&item.product_id).unwrap()),
+            categories: item.category.iter().map(|category| CategoryId::new(category).unwrap()).collect(),
+            quantity: Quantity::new(item.quantity.into()).unwrap(),
+            amount: item.amount.parse().unwrap(),
+            gift_card: false,
+        });
+        let (lines, total) = (lines.collect(), self.total.parse().unwrap());
+        Order { placed_at: Some(self.placed_at), lines, total, ..Order::default() }
+    }
+
+    /// Made up, and always the same.
+    fn birthday(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        self.customer_id.hash(&mut hasher);
+        let number = hasher.finish();
+        // Some on 29 February.
+        let (month, day) =
+            if number.is_multiple_of(97) { (2, 29) } else { (1 + number % 12, 1 + number / 12 % 28) };
+        format!("1980-{month:02}-{day:02}")
+    }
+}
+
+impl Item {
+    fn body(&self) -> Value {
+        let categories: Vec<_> = self.category.iter().collect();
+        json!({"product_id": self.product_id, "categories": categories,
+               "quantity": self.quantity, "amount": self.amount})
+    }
+}

@@ -1,0 +1,151 @@
+//! A process that serves the file over HTTP and tells itself the history, until it is killed; and whoever
+//! kills it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use loyalty_http::{App, Clock, Limits, scheduler, server};
+use loyalty_store::{SqliteStore, Store};
+use loyalty_tests::tiny;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::day;
+use crate::facts::{self, Fact};
+
+const DATABASE: &str = "LOYALTY_TEST_DATABASE";
+const KEY: &str = "LOYALTY_TEST_KEY";
+/// The first fact to tell.
+const FROM: &str = "LOYALTY_TEST_FROM";
+
+/// Works until it is killed or through, where it was started for that.
+pub(crate) fn work() {
+    let (Ok(file), Ok(key), Ok(from)) = (std::env::var(DATABASE), std::env::var(KEY), std::env::var(FROM)) else {
+        return;
+    };
+    let (facts, from): (Vec<Fact>, usize) = (facts::read(), from.parse().unwrap());
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(Path::new(&file), &tiny()).unwrap());
+    let (clock, hands) = Clock::settable(facts[from].at);
+    let runtime = Runtime::new().unwrap();
+    let mut client = Client::connect(&runtime, Arc::clone(&store), &clock, key);
+    let mut today = day(facts[from].at);
+    for (number, fact) in facts.iter().enumerate().skip(from) {
+        if day(fact.at) > today {
+            today = day(fact.at);
+            hands.set(today);
+            runtime.block_on(scheduler::look(&store, &clock, 16)).unwrap();
+        }
+        hands.set(fact.at);
+        client.tell(number, fact);
+        println!("\ndone {number}");
+    }
+}
+
+/// One connection to the server in this process.
+struct Client {
+    stream: BufReader<TcpStream>,
+    key: String,
+}
+
+impl Client {
+    fn connect(runtime: &Runtime, store: Arc<dyn Store>, clock: &Clock, key: String) -> Self {
+        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = Arc::new(App::new(store, clock.clone()));
+        let service = move |request, id| {
+            let app = Arc::clone(&app);
+            async move { app.handle(request, id).await }
+        };
+        runtime.spawn(server::run(listener, service, Limits::default(), std::future::pending()));
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream: BufReader::new(stream), key }
+    }
+
+    /// Tells a fact, under a key of its own: told again after a kill, it happens once.
+    fn tell(&mut self, number: usize, fact: &Fact) {
+        let (method, path, body) = fact.request();
+        let (key, length) = (&self.key, body.len());
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nIdempotency-Key: {number}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        self.stream.get_mut().write_all(request.as_bytes()).unwrap();
+        let (mut status, mut length) = (None, 0);
+        loop {
+            let mut line = String::new();
+            assert_ne!(self.stream.read_line(&mut line).unwrap(), 0, "the server hung up");
+            let head = line.trim_end().to_ascii_lowercase();
+            status = status.or_else(|| head.get(9..12).map(str::to_owned));
+            if let Some(value) = head.strip_prefix("content-length: ") {
+                length = value.parse().unwrap();
+            }
+            if head.is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).unwrap();
+        assert_eq!(status.as_deref(), Some("200"), "{path}: {}", String::from_utf8_lossy(&body));
+    }
+}
+
+/// Has the history told by a process that is killed so many times on its way.
+pub(crate) fn tell(file: &Path, key: &str, facts: usize, kills: usize) {
+    let mut from = 0;
+    for round in 0..=kills {
+        let mut victim = Victim::start(file, key, from);
+        let part = facts / (kills + 1);
+        // Anywhere in its part of the history.
+        let until = if round == kills { facts } else { part * round + part * (round * 7 % 11 + 1) / 12 };
+        let told = victim.told_until(until);
+        from = victim.kill().or(told).map_or(from, |last| last + 1);
+        assert!(from >= until, "it stopped at fact {from}");
+        // The last answers may not have reached whoever asked.
+        from = from.saturating_sub(round % 3).min(facts - 1);
+    }
+}
+
+struct Victim {
+    process: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Victim {
+    fn start(file: &Path, key: &str, from: usize) -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "victim", "--nocapture", "--test-threads=1"])
+            .envs([(DATABASE, file.display().to_string()), (KEY, key.to_owned()), (FROM, from.to_string())])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { process, lines }
+    }
+
+    /// Waits until so many facts were told. The last of them.
+    fn told_until(&mut self, until: usize) -> Option<usize> {
+        let mut last = None;
+        while last.is_none_or(|last| last + 1 < until) {
+            let line = self.lines.next()?.unwrap();
+            last = told(&line).or(last);
+        }
+        last
+    }
+
+    /// Kills it without warning. The last fact that it told meanwhile, if any.
+    fn kill(mut self) -> Option<usize> {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.lines.filter_map(|line| told(&line.ok()?)).last()
+    }
+}
+
+/// The fact that a line says is done. The last line may be cut off, but what follows `done` is not: it is
+/// written at once.
+fn told(line: &str) -> Option<usize> {
+    line.strip_prefix("done ")?.parse().ok()
+}
