@@ -289,7 +289,7 @@ fn check_version() -> Result<(), Failure> {
 }
 
 fn settle(db: &Connection) -> Result<(), Failure> {
-    db.busy_timeout(std::time::Duration::from_secs(10))?;
+    db.busy_timeout(std::time::Duration::from_secs(5))?;
     db.set_prepared_statement_cache_capacity(64);
     // FULL: a commit is on the disk before anybody is told. Fewer, larger checkpoints of the log.
     for (name, value) in [("synchronous", 2), ("wal_autocheckpoint", 8_000), ("cache_size", -32_000)] {
