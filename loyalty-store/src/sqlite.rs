@@ -2,7 +2,7 @@
 //! the committed state in memory.
 //!
 //! The modules, in reading order: the file ([`schema`]), records as rows ([`rows`]), the caches
-//! ([`cache`], [`shared`]), what is decided but not committed ([`staged`]) and who decides it
+//! ([`cache`], [`shared`]) and what is in no table ([`filter`]), what is decided but not committed ([`staged`]) and who decides it
 //! ([`decider`]), the writer and what it writes later ([`writer`], [`behind`]), what has no cache and no
 //! journal ([`catalogue`]), the operator's side ([`admin`]).
 
@@ -13,6 +13,7 @@ mod catalogue;
 mod claim;
 mod decider;
 mod discount;
+mod filter;
 mod redemption;
 mod rows;
 mod schema;
@@ -89,6 +90,8 @@ pub struct SqliteStore {
     jobs: Option<Sender<Job>>,
     /// Who decides, and who writes.
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Who reads the keys at the start, and is done then.
+    filling: Option<JoinHandle<()>>,
     /// Held as long as the store: two writers on one file would each believe their own memory.
     _lock: File,
 }
@@ -107,9 +110,11 @@ impl SqliteStore {
         let (tell, news) = bounded(1);
         let writer = Writer::open(path.to_owned(), Arc::clone(&shared), to_write, tell, settings)?;
         let decider = Decider::new(Arc::clone(&shared), waiting, batches, news, writer.last(), settings.queue);
+        let filled = Arc::clone(&shared);
         let threads =
             vec![spawn("loyalty-decider", move || decider.run())?, spawn("loyalty-writer", move || writer.run())?];
-        Ok(Self { shared, admin, jobs: Some(jobs), threads: Mutex::new(threads), _lock: lock })
+        let filling = Some(spawn("loyalty-filter", move || filter::fill(&filled))?);
+        Ok(Self { shared, admin, jobs: Some(jobs), threads: Mutex::new(threads), filling, _lock: lock })
     }
 }
 
@@ -220,7 +225,9 @@ fn lock(path: &Path) -> Result<File, Failure> {
 impl Drop for SqliteStore {
     fn drop(&mut self) {
         self.jobs = None;
-        for thread in self.threads.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        self.shared.filter.stop();
+        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..);
+        for thread in threads.chain(self.filling.take()) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the store had stopped before");
             }

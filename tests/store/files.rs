@@ -175,7 +175,7 @@ fn a_newer_format_is_refused_by_name() {
     drop(place.open());
     place.sql().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(place.file()).unwrap();
-    let newer = Failure::TooNew { found: 99, known: 5 };
+    let newer = Failure::TooNew { found: 99, known: 6 };
     assert_eq!(SqliteStore::open(&place.file(), &Settings::default()).unwrap_err(), newer);
     assert_eq!(Admin::open(&place.file()).unwrap_err(), newer);
     assert!(std::fs::read(place.file()).unwrap() == before, "the file was changed");
@@ -188,9 +188,19 @@ fn an_older_format_is_moved_to_the_newest() {
     let store = place.open();
     let desk = Desk::new(&store);
     desk.tell(&id("1"), vec![add(5)]).unwrap();
+    let keyed = |store: &SqliteStore, shop| {
+        let desk = Desk { store, shop, now: at("2026-01-01T12:00:00Z") };
+        kept(desk.keyed("k", Action::customer(id("1"), Presence::Must, vec![add(2)])))
+    };
+    let answer = keyed(&store, desk.shop).1;
     let (shop, before) = (desk.shop, Picture::of(&store));
     drop(store);
-    let first = "DROP TABLE variant; DROP TABLE numbering; DROP TABLE product; DROP TABLE category; DROP TABLE saved_search;
+    let first = "ALTER TABLE answer_key RENAME TO newer;
+        CREATE TABLE answer_key (
+            shop INTEGER NOT NULL, key BLOB NOT NULL, answer INTEGER NOT NULL, PRIMARY KEY (shop, key)
+        ) STRICT, WITHOUT ROWID;
+        INSERT INTO answer_key SELECT shop, key, answer FROM newer; DROP TABLE newer;
+        DROP TABLE variant; DROP TABLE numbering; DROP TABLE product; DROP TABLE category; DROP TABLE saved_search;
         DROP INDEX account_due; DROP TABLE sweep; ALTER TABLE account DROP COLUMN due;
         ALTER TABLE customer DROP COLUMN birthday_set_at; ALTER TABLE customer DROP COLUMN steady_since;
         ALTER TABLE customer DROP COLUMN household; DROP TABLE claim;
@@ -202,7 +212,37 @@ fn an_older_format_is_moved_to_the_newest() {
     assert_eq!(Picture::of(&store), before);
     assert_eq!(store.count_products(shop), Ok(0));
     let version: i64 = place.sql().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 5);
+    assert_eq!(version, 6);
+    assert_eq!(keyed(&store, shop), (200, answer, true));
+}
+
+/// Keys of answers stand in generations, the newest in the last.
+#[test]
+fn answers_of_every_generation_are_found() {
+    let place = Place::new();
+    let adding = || Action::customer(customer(1), Presence::May, vec![add(1)]);
+    let store = place.open();
+    let desk = Desk::new(&store);
+    let first = kept(desk.keyed("first", adding()));
+    let shop = desk.shop;
+    drop(store);
+    let mut others = Vec::new();
+    for answers in [65_536, 131_072, 1_000_000] {
+        place.sql().execute("UPDATE checkpoint SET answer = ?", [answers]).unwrap();
+        let store = place.open_with(&tiny());
+        let desk = Desk { store: &store, shop, now: at("2026-01-01T12:00:00Z") };
+        let key = format!("after {answers}");
+        others.push((key.clone(), kept(desk.keyed(&key, adding())).1));
+    }
+    let store = place.open();
+    let desk = Desk { store: &store, shop, now: at("2026-01-01T12:00:00Z") };
+    others.push(("first".to_owned(), first.1));
+    for (key, answer) in others {
+        assert_eq!(kept(desk.keyed(&key, adding())), (200, answer, true), "{key}");
+    }
+    let generations = "SELECT count(DISTINCT generation) FROM answer_key";
+    assert_eq!(place.sql().query_row(generations, [], |row| row.get::<_, i64>(0)).unwrap(), 4);
+    assert_eq!(desk.balance(&customer(1)), 4);
 }
 
 /// What variants were numbered by before it was kept which number is whose. Then each product counted for itself.

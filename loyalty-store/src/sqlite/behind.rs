@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use loyalty_core::{AccountId, OrderId, ShopId};
 use rusqlite::{CachedStatement, Connection};
 
+use super::rows::AnswerKey;
 use super::shared::Shared;
 use super::{discount, rows};
 use crate::error::Failure;
@@ -25,7 +26,7 @@ enum Item {
     Account(AccountId),
     Order((ShopId, OrderId)),
     Keyed((ShopId, Key)),
-    Answer((ShopId, [u8; 16])),
+    Answer(AnswerKey),
 }
 
 #[derive(Debug, Default)]
@@ -57,7 +58,7 @@ impl Behind {
         self.waiting.insert(Item::Keyed(key.clone()));
     }
 
-    pub(super) fn answer(&mut self, key: (ShopId, [u8; 16])) {
+    pub(super) fn answer(&mut self, key: AnswerKey) {
         self.waiting.insert(Item::Answer(key));
     }
 

@@ -99,6 +99,20 @@ pub(super) fn keyed(db: &Db, shop: ShopId, key: &Key) -> Result<Option<Keyed>, F
     one(db, sql, params![shop.0, kind, id, text], |row| record(key, row, 0))
 }
 
+/// The keys behind one of them, in their order.
+pub(super) fn keys(db: &Db, after: Option<&(ShopId, Key)>, limit: usize) -> Result<Vec<(ShopId, Key)>, Failure> {
+    let sql = "SELECT shop, kind, id, text FROM keyed WHERE (shop, kind, id, text) > (?, ?, ?, ?)
+        ORDER BY shop, kind, id, text LIMIT ?";
+    let (shop, (kind, id, text)) = after.map_or((0, (0, 0, String::new())), |(shop, key)| (shop.0, columns(key)));
+    let mut keys = Vec::new();
+    each(db, sql, params![shop, kind, id, text, rows::room(limit)], |row| {
+        let text: String = row.get(3)?;
+        keys.push((ShopId(row.get(0)?), key(row.get(1)?, row.get(2)?, &text)?));
+        Ok(())
+    })?;
+    Ok(keys)
+}
+
 pub(super) fn each_keyed(db: &Db, mut visit: impl FnMut((ShopId, Key), Keyed)) -> Result<(), Failure> {
     each(db, "SELECT shop, kind, id, text, seq, created_at, updated_at, state FROM keyed", [], |row| {
         let text: String = row.get(3)?;

@@ -19,6 +19,9 @@ use crate::transact::{CustomerChange, Kept};
 
 type Db = Connection;
 
+/// Under which an answer is kept.
+pub(super) type AnswerKey = (ShopId, [u8; 16]);
+
 pub(super) fn micros(at: Timestamp) -> i64 {
     at.timestamp_micros()
 }
@@ -227,6 +230,29 @@ pub(super) fn put_order(
     Ok(())
 }
 
+/// The keys behind one of them, in their order.
+pub(super) fn order_keys(
+    db: &Db,
+    after: Option<&(ShopId, OrderId)>,
+    limit: usize,
+) -> Result<Vec<(ShopId, OrderId)>, Failure> {
+    let sql =
+        "SELECT shop, order_id FROM purchase WHERE (shop, order_id) > (?, ?) ORDER BY shop, order_id LIMIT ?";
+    let (shop, id) = after.map_or((0, ""), |(shop, id)| (shop.0, id.as_str()));
+    let mut keys = Vec::new();
+    each(db, sql, params![shop, id, room(limit)], |row| {
+        let id: String = row.get(1)?;
+        keys.push((ShopId(row.get(0)?), OrderId::new(&id).map_err(|error| damaged("an order's id", &error))?));
+        Ok(())
+    })?;
+    Ok(keys)
+}
+
+/// How many rows at the most, as SQLite is told.
+pub(super) fn room(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
 /// Up to which journal row and which answer everything has reached its table.
 pub(super) fn checkpoint(db: &Db) -> Result<(Seq, i64), Failure> {
     Ok(db.query_row("SELECT seq, answer FROM checkpoint", [], |row| Ok((row.get(0)?, row.get(1)?)))?)
@@ -255,10 +281,34 @@ fn kept(row: &Row<'_>) -> Result<(i64, Kept), Failure> {
     Ok((row.get(0)?, Kept { shop: ShopId(row.get(1)?), key, fingerprint, at: timestamp(row.get(4)?)?, answer }))
 }
 
-pub(super) fn answer(db: &Db, shop: ShopId, key: &[u8; 16]) -> Result<Option<Kept>, Failure> {
-    let sql = "SELECT a.id, a.shop, a.key, a.fingerprint, a.at, a.status, a.body
-        FROM answer_key k JOIN answer a ON a.id = k.answer WHERE k.shop = ? AND k.key = ?";
+/// Looked for in the newest generation first.
+pub(super) fn answer(db: &Db, (shop, key): &AnswerKey) -> Result<Option<Kept>, Failure> {
+    let sql = "WITH RECURSIVE newest (generation) AS (
+            SELECT max(generation) FROM answer_key
+            UNION ALL
+            SELECT (SELECT max(k.generation) FROM answer_key k WHERE k.generation < newest.generation)
+            FROM newest WHERE newest.generation IS NOT NULL
+        )
+        SELECT a.id, a.shop, a.key, a.fingerprint, a.at, a.status, a.body
+        FROM newest
+        CROSS JOIN answer_key k ON k.generation = newest.generation AND k.shop = ? AND k.key = ?
+        CROSS JOIN answer a ON a.id = k.answer LIMIT 1";
     Ok(one(db, sql, params![shop.0, key], kept)?.map(|(_, kept)| kept))
+}
+
+/// The keys behind one of them, each with its answer's place, oldest first.
+pub(super) fn answer_keys(
+    db: &Db,
+    after: Option<&(i64, AnswerKey)>,
+    limit: usize,
+) -> Result<Vec<(i64, AnswerKey)>, Failure> {
+    let sql = "SELECT id, shop, key FROM answer WHERE id > ? ORDER BY id LIMIT ?";
+    let mut keys = Vec::new();
+    each(db, sql, params![after.map_or(0, |(id, _)| *id), room(limit)], |row| {
+        keys.push((row.get(0)?, (ShopId(row.get(1)?), row.get(2)?)));
+        Ok(())
+    })?;
+    Ok(keys)
 }
 
 pub(super) fn each_answer(db: &Db, after: i64, mut visit: impl FnMut(i64, Kept)) -> Result<(), Failure> {
@@ -270,16 +320,23 @@ pub(super) fn each_answer(db: &Db, after: i64, mut visit: impl FnMut(i64, Kept))
     })
 }
 
-pub(super) const PUT_ANSWER_KEY: &str = "INSERT INTO answer_key (shop, key, answer) VALUES (?, ?, ?)
-        ON CONFLICT (shop, key) DO UPDATE SET answer = max(answer, excluded.answer)";
+pub(super) const PUT_ANSWER_KEY: &str =
+    "INSERT INTO answer_key (generation, shop, key, answer) VALUES (?, ?, ?, ?)
+        ON CONFLICT (generation, shop, key) DO UPDATE SET answer = max(answer, excluded.answer)";
+
+/// Keys come in any order, and each would have a page of its own among many. So they are kept in generations
+/// of 65,536 answers: what is written is among the newest, what is dropped among the oldest.
+const fn generation(answer: i64) -> i64 {
+    answer >> 16
+}
 
 /// Where an answer is found.
 pub(super) fn put_answer_key(
     put: &mut Statement<'_>,
-    (shop, key): &(ShopId, [u8; 16]),
+    (shop, key): &AnswerKey,
     answer: i64,
 ) -> Result<(), Failure> {
-    put.execute(params![shop.0, key, answer])?;
+    put.execute(params![generation(answer), shop.0, key, answer])?;
     Ok(())
 }
 
@@ -289,7 +346,7 @@ pub(super) fn prune_answers(db: &Db, before: Timestamp, limit: usize) -> Result<
     let sql = "SELECT id, shop, key, at FROM answer WHERE id <= (SELECT answer FROM checkpoint)
         ORDER BY id LIMIT ?";
     let mut old = Vec::new();
-    each(db, sql, [i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+    each(db, sql, [room(limit)], |row| {
         let at: i64 = row.get(3)?;
         if at < micros(before) {
             old.push((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, [u8; 16]>(2)?));
@@ -297,8 +354,8 @@ pub(super) fn prune_answers(db: &Db, before: Timestamp, limit: usize) -> Result<
         Ok(())
     })?;
     for (id, shop, key) in &old {
-        let sql = "DELETE FROM answer_key WHERE shop = ? AND key = ? AND answer = ?";
-        db.prepare_cached(sql)?.execute(params![shop, key, id])?;
+        let sql = "DELETE FROM answer_key WHERE generation = ? AND shop = ? AND key = ? AND answer = ?";
+        db.prepare_cached(sql)?.execute(params![generation(*id), shop, key, id])?;
         db.prepare_cached("DELETE FROM answer WHERE id = ?")?.execute([id])?;
     }
     Ok(old.len())

@@ -13,10 +13,10 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const APPLICATION_ID: i64 = 0x6c6f_7961;
 
 /// The format that this program writes.
-const NEWEST: i64 = 5;
+const NEWEST: i64 = 6;
 
 /// One step a format version. Never changed once released; a new format is a new step.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     "
     CREATE TABLE shop (
         id INTEGER PRIMARY KEY,
@@ -212,6 +212,19 @@ const MIGRATIONS: [&str; 5] = [
         FROM product, json_each(product.product, '$.variants') AS variant,
             json_each(product.variant_numbers) AS number
         WHERE number.key = variant.key AND number.value >= 1 << 52;
+",
+    "
+    -- In generations, since the keys come in any order.
+    ALTER TABLE answer_key RENAME TO answer_key_before;
+    CREATE TABLE answer_key (
+        generation INTEGER NOT NULL,
+        shop INTEGER NOT NULL,
+        key BLOB NOT NULL,
+        answer INTEGER NOT NULL,
+        PRIMARY KEY (generation, shop, key)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO answer_key SELECT answer >> 16, shop, key, answer FROM answer_key_before;
+    DROP TABLE answer_key_before;
 ",
 ];
 

@@ -8,6 +8,8 @@ use loyalty_core::{AccountId, CodeId, CustomerId, Email, OrderId, PriceRuleId, P
 use rusqlite::Connection;
 
 use super::cache::Cache;
+use super::filter::{Filter, Stored};
+use super::rows::AnswerKey;
 use super::time::{self, Waiting};
 use super::{Map, Settings, discount, rows, schema};
 use crate::discount::index::Indexed;
@@ -31,6 +33,7 @@ pub(super) type Placed = (i64, Arc<Kept>);
 pub(super) struct Shared {
     path: PathBuf,
     readers: Mutex<Vec<Connection>>,
+    pub(super) filter: Filter,
     /// Why nothing can be served, while nothing can. A read holds it from beginning to end.
     illness: RwLock<Option<Failure>>,
     pub(super) accounts: Cache<AccountId, Arc<AccountRecord>>,
@@ -43,7 +46,7 @@ pub(super) struct Shared {
     pub(super) customers: Cache<AccountId, Arc<CustomerRecord>>,
     by_id: Cache<(ShopId, CustomerId), AccountId>,
     by_email: Cache<(ShopId, String), AccountId>,
-    pub(super) answers: Cache<(ShopId, [u8; 16]), Placed>,
+    pub(super) answers: Cache<AnswerKey, Placed>,
     pub(super) programs: Cache<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
     pub(super) histories: Cache<ShopId, Arc<History>>,
     /// What is due next for accounts that have not reached their table.
@@ -58,6 +61,7 @@ impl Shared {
         Self {
             path,
             readers: Mutex::default(),
+            filter: Filter::new(size),
             illness: RwLock::default(),
             accounts: Cache::new(size),
             orders: Cache::new(size),
@@ -87,6 +91,15 @@ impl Shared {
             idle.push(db);
         }
         answer
+    }
+
+    /// Reads what is under a key, where a table may hold it at all.
+    fn stored<T>(
+        &self,
+        key: Stored<'_>,
+        load: impl FnOnce(&Connection) -> Result<Option<T>, Failure>,
+    ) -> Result<Option<T>, Failure> {
+        if self.filter.may_hold(key) { self.read(load) } else { Ok(None) }
     }
 
     /// A connection that nobody else uses, for a long read.
@@ -154,11 +167,13 @@ impl Shared {
     }
 
     pub(super) fn order(&self, key: &(ShopId, OrderId)) -> Result<Option<Arc<OrderRecord>>, Failure> {
-        self.orders.get_or_load(key, || self.read(|db| Ok(rows::order(db, key.0, &key.1)?.map(Arc::new))))
+        let load = |db: &Connection| Ok(rows::order(db, key.0, &key.1)?.map(Arc::new));
+        self.orders.get_or_load(key, || self.stored(Stored::Order(key), load))
     }
 
     pub(super) fn keyed(&self, key: &(ShopId, Key)) -> Result<Option<Arc<Keyed>>, Failure> {
-        self.keyed.get_or_load(key, || self.read(|db| Ok(discount::keyed(db, key.0, &key.1)?.map(Arc::new))))
+        let load = |db: &Connection| Ok(discount::keyed(db, key.0, &key.1)?.map(Arc::new));
+        self.keyed.get_or_load(key, || self.stored(Stored::Keyed(key), load))
     }
 
     /// By the code's key.
@@ -184,10 +199,10 @@ impl Shared {
         self.by_email.get_or_load(key, || self.read(|db| rows::account_by_email(db, key.0, &key.1)))
     }
 
-    pub(super) fn answer(&self, shop: ShopId, key: &[u8; 16]) -> Result<Option<Arc<Kept>>, Failure> {
-        match self.answers.get(&(shop, *key)) {
+    pub(super) fn answer(&self, key: &AnswerKey) -> Result<Option<Arc<Kept>>, Failure> {
+        match self.answers.get(key) {
             Some((_, kept)) => Ok(Some(kept)),
-            None => self.read(|db| Ok(rows::answer(db, shop, key)?.map(Arc::new))),
+            None => self.stored(Stored::Answer(key), |db| Ok(rows::answer(db, key)?.map(Arc::new))),
         }
     }
 
@@ -279,6 +294,23 @@ impl Shared {
     /// Waits for the reads that must see one commit.
     pub(super) fn publishing(&self) -> RwLockWriteGuard<'_, ()> {
         self.publishing.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // What is written behind is pinned until it is, and may be in its table from then on.
+
+    pub(super) fn publish_order(&self, key: &(ShopId, OrderId), record: Arc<OrderRecord>) {
+        self.filter.add(Stored::Order(key));
+        self.orders.publish(key, record, true);
+    }
+
+    pub(super) fn publish_keyed(&self, key: &(ShopId, Key), record: Arc<Keyed>) {
+        self.filter.add(Stored::Keyed(key));
+        self.keyed.publish(key, record, true);
+    }
+
+    pub(super) fn publish_answer(&self, key: &AnswerKey, placed: Placed) {
+        self.filter.add(Stored::Answer(key));
+        self.answers.publish(key, placed, true);
     }
 
     pub(super) fn publish_index(&self, shop: ShopId, change: &Indexed) {

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::catalogue::{self, StagedShelf};
+use super::rows::AnswerKey;
 use super::shared::{Placed, Shared};
 use super::{Map, claim, discount, rows, time};
 use crate::catalogue::SavedSearch;
@@ -107,7 +108,7 @@ pub(super) struct Staged {
     by_id: Map<(ShopId, CustomerId), Option<AccountId>>,
     by_email: Map<(ShopId, String), Option<AccountId>>,
     pub(super) shelf: StagedShelf,
-    pub(super) answers: Map<(ShopId, [u8; 16]), Placed>,
+    pub(super) answers: Map<AnswerKey, Placed>,
     /// By version, and the newest by none.
     pub(super) programs: Map<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
     pub(super) histories: Map<ShopId, Arc<History>>,
@@ -356,9 +357,10 @@ impl View for Reading<'_> {
     }
 
     fn kept(&mut self, shop: ShopId, key: &[u8; 16], now: Timestamp) -> Result<Option<Kept>, Failure> {
-        let kept = match self.staged(|staged| staged.answers.get(&(shop, *key))) {
+        let key = (shop, *key);
+        let kept = match self.staged(|staged| staged.answers.get(&key)) {
             Some((_, kept)) => Some(Arc::clone(kept)),
-            None => self.shared.answer(shop, key)?,
+            None => self.shared.answer(&key)?,
         };
         let alive = |kept: &Arc<Kept>| now.signed_duration_since(kept.at).num_days() < Kept::DAYS;
         Ok(kept.filter(alive).map(|kept| (*kept).clone()))

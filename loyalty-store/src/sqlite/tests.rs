@@ -117,6 +117,40 @@ fn memory_does_not_grow_with_the_customers() {
     assert!(store.verify().unwrap().differences.is_empty());
 }
 
+/// Whether a key is new is known without asking SQLite: only when all keys of the file are known, and of none wrongly.
+#[test]
+fn what_is_in_the_file_is_found_after_a_start() {
+    const CUSTOMERS: u32 = 2_100;
+    let (store, shop, directory) = open(&Settings::default());
+    let rule = rule(&store, shop);
+    let told: Vec<_> =
+        (0..CUSTOMERS).flat_map(|number| tell_of(shop, rule, number)).map(|told| store.execute(told)).collect();
+    assert!(told.into_iter().all(|told| matches!(told.wait(), Ok(Reply::Kept { .. }))));
+    drop(store);
+    // Nothing of it is in memory, nor is it the journal's end.
+    let mut settings = Settings::default();
+    (settings.cached_records, settings.write_behind) = (16, 4);
+    let store = SqliteStore::open(&directory.path().join("loyalty.db"), &settings).unwrap();
+    while !store.shared.filter.is_complete() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let before = store.count_customers(shop, &SearchQuery::default()).unwrap();
+    for number in (0..CUSTOMERS).rev().step_by(7) {
+        let order = OrderId::new(number.to_string()).unwrap();
+        assert!(store.order(shop, &order).unwrap().is_some(), "order {number}");
+        for again in tell_of(shop, rule, number) {
+            let reply = store.execute(again).wait();
+            assert!(matches!(reply, Ok(Reply::Kept { replayed: true, .. })), "of {number}: {reply:?}");
+        }
+        let twice = DiscountAction::AddCode { rule, text: Code::new(&format!("CODE{number}")).unwrap() };
+        let twice = Request { idempotency: None, ..request(shop, 0, Action::Discount(twice)) };
+        assert!(matches!(store.execute(twice).wait(), Ok(Reply::Decided(Err(_)))), "the code of {number}");
+    }
+    assert!(!store.shared.filter.may_hold(filter::Stored::Order(&(shop, OrderId::new("new").unwrap()))));
+    assert_eq!(store.count_customers(shop, &SearchQuery::default()), Ok(before));
+    assert!(store.verify().unwrap().differences.is_empty());
+}
+
 /// A walk through all customers lets a store that fell ill get on with it, and then ends.
 #[test]
 fn a_long_walk_does_not_hold_an_ill_store_up() {

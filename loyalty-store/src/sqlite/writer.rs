@@ -183,7 +183,7 @@ impl Writer {
         let _all_at_once = shared.publishing();
         self.behind.committed(shared);
         for (key, record) in &staged.keyed {
-            shared.keyed.publish(key, Arc::clone(record), true);
+            shared.publish_keyed(key, Arc::clone(record));
             self.behind.keyed(key);
         }
         staged.indexed.iter().for_each(|(shop, change)| shared.publish_index(*shop, change));
@@ -193,12 +193,12 @@ impl Writer {
             self.behind.account(*id);
         }
         for (key, record) in &staged.orders {
-            shared.orders.publish(key, Arc::clone(record), true);
+            shared.publish_order(key, Arc::clone(record));
             self.behind.order(key);
         }
         staged.customers.iter().for_each(|change| shared.publish_customer(change));
         for (key, placed) in &staged.answers {
-            shared.answers.publish(key, placed.clone(), true);
+            shared.publish_answer(key, placed.clone());
             self.behind.answer(*key);
         }
         for (key, program) in &staged.programs {
@@ -306,17 +306,17 @@ impl Writer {
             self.behind.account(id);
         }
         for (key, record) in orders.into_iter().filter_map(|(key, record)| Some((key, record?))) {
-            self.shared.orders.publish(&key, Arc::new(record), true);
+            self.shared.publish_order(&key, Arc::new(record));
             self.behind.order(&key);
         }
         for (key, record) in keyed.into_iter().filter_map(|(key, record)| Some((key, record?))) {
-            self.shared.keyed.publish(&key, Arc::new(record), true);
+            self.shared.publish_keyed(&key, Arc::new(record));
             self.behind.keyed(&key);
         }
         rows::each_answer(&self.db, answer, |id, kept| {
             last.answer = id;
             let key = (kept.shop, kept.key);
-            self.shared.answers.publish(&key, (id, Arc::new(kept)), true);
+            self.shared.publish_answer(&key, (id, Arc::new(kept)));
             self.behind.answer(key);
         })?;
         self.last = last;

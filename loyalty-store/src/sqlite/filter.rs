@@ -1,0 +1,153 @@
+//! What the tables surely do not hold, known without asking SQLite: a Bloom filter over the keys of
+//! orders, kept answers and small records. Nearly every order and every idempotency key is new.
+//!
+//! A key is added before anybody can see that it is committed, and never taken out. So the filter says
+//! more than there is, never less. Until it has been filled from the file it says that all may be there.
+
+use std::hash::{BuildHasher, Hash};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use foldhash::quality::RandomState;
+use loyalty_core::{OrderId, ShopId};
+use rusqlite::Connection;
+
+use super::rows::AnswerKey;
+use super::shared::Shared;
+use super::{discount, rows};
+use crate::error::Failure;
+use crate::keyed::Key;
+
+/// For each cached record: 128 bytes are little beside it, and enough for a hundred keys.
+const WORDS_A_RECORD: usize = 16;
+
+/// How many rows are read at once, so that the log can begin anew in between.
+const STRETCH: usize = 4_096;
+
+/// A key in one of the tables.
+#[derive(Clone, Copy, Debug, Hash)]
+pub(super) enum Stored<'a> {
+    Order(&'a (ShopId, OrderId)),
+    Answer(&'a AnswerKey),
+    Keyed(&'a (ShopId, Key)),
+}
+
+#[derive(Debug)]
+pub(super) struct Filter {
+    /// Each key sets four bits of one word, so that a look costs one access. As many words as a power of two.
+    words: Vec<AtomicU64>,
+    hasher: RandomState,
+    complete: AtomicBool,
+    stopped: AtomicBool,
+}
+
+impl Filter {
+    /// A filter beside a cache of so many records.
+    pub(super) fn new(cached_records: usize) -> Self {
+        let words = cached_records.saturating_mul(WORDS_A_RECORD).clamp(1, 1 << 27).next_power_of_two();
+        Self {
+            words: std::iter::repeat_with(AtomicU64::default).take(words).collect(),
+            hasher: RandomState::default(),
+            complete: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn add(&self, key: Stored<'_>) {
+        let (word, bits) = self.place(key);
+        if let Some(word) = word {
+            word.fetch_or(bits, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a table may hold it: where not, it surely does not.
+    pub(super) fn may_hold(&self, key: Stored<'_>) -> bool {
+        if !self.complete.load(Ordering::Acquire) {
+            return true;
+        }
+        let (word, bits) = self.place(key);
+        word.is_none_or(|word| word.load(Ordering::Relaxed) & bits == bits)
+    }
+
+    fn place(&self, key: Stored<'_>) -> (Option<&AtomicU64>, u64) {
+        let hash = self.hasher.hash_one(key);
+        let bits = [0, 6, 12, 18].into_iter().fold(0, |bits, from| bits | 1 << (hash >> from & 63));
+        let word = usize::try_from(hash >> 32).unwrap_or_default() & self.words.len().saturating_sub(1);
+        (self.words.get(word), bits)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete.load(Ordering::Acquire)
+    }
+
+    /// Lets go of the filling, where the store closes.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Adds what the tables hold. What reaches them meanwhile adds itself.
+pub(super) fn fill(shared: &Shared) {
+    let filled = (|| {
+        Ok::<_, Failure>(
+            walk(shared, rows::order_keys, |key| shared.filter.add(Stored::Order(key)))?
+                && walk(shared, rows::answer_keys, |(_, key)| shared.filter.add(Stored::Answer(key)))?
+                && walk(shared, discount::keys, |key| shared.filter.add(Stored::Keyed(key)))?,
+        )
+    })();
+    match filled {
+        Ok(whole) => shared.filter.complete.store(whole, Ordering::Release),
+        // Only slower: SQLite is asked as long as this store is open.
+        Err(failure) => tracing::warn!(%failure, "the keys could not all be read"),
+    }
+}
+
+/// Visits the keys of a table page by page. Answers whether it came to the end.
+fn walk<K>(
+    shared: &Shared,
+    page: impl Fn(&Connection, Option<&K>, usize) -> Result<Vec<K>, Failure>,
+    visit: impl Fn(&K),
+) -> Result<bool, Failure> {
+    let mut last = None;
+    while !shared.filter.stopped.load(Ordering::Relaxed) {
+        let keys = shared.read(|db| page(db, last.as_ref(), STRETCH))?;
+        keys.iter().for_each(&visit);
+        if keys.len() < STRETCH {
+            return Ok(true);
+        }
+        last = keys.into_iter().next_back();
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+    use super::*;
+
+    fn key(number: u128) -> AnswerKey {
+        (ShopId(1), number.to_be_bytes())
+    }
+
+    #[test]
+    fn all_may_be_there_until_it_is_complete_then_what_was_added_and_little_else() {
+        let filter = Filter::new(1_000);
+        (0..10_000).for_each(|number| filter.add(Stored::Answer(&key(number))));
+        assert!((0..20_000).all(|number| filter.may_hold(Stored::Answer(&key(number)))));
+        filter.complete.store(true, Ordering::Release);
+        assert!((0..10_000).all(|number| filter.may_hold(Stored::Answer(&key(number)))));
+        let wrong = (10_000..20_000).filter(|number| filter.may_hold(Stored::Answer(&key(*number)))).count();
+        assert!(wrong < 10, "{wrong} of 10,000, with 100 bits a key");
+    }
+
+    #[test]
+    fn tables_are_told_apart() {
+        let filter = Filter::new(1_000);
+        filter.complete.store(true, Ordering::Release);
+        let order = (ShopId(1), OrderId::new("1").unwrap());
+        filter.add(Stored::Order(&order));
+        assert!(filter.may_hold(Stored::Order(&order)));
+        assert!(!filter.may_hold(Stored::Keyed(&(ShopId(1), Key::Order(order.1.clone())))));
+        assert!(!filter.may_hold(Stored::Order(&(ShopId(2), order.1))));
+    }
+}
