@@ -131,7 +131,7 @@ fn digest(text: &str) -> [u8; 16] {
 /// Settings so tight that eviction, rounds and restoring happen all the time.
 pub fn tiny() -> Settings {
     let mut settings = Settings::default();
-    (settings.cached_records, settings.write_behind) = (16, 4);
+    (settings.cached_records, settings.write_behind, settings.log_pages) = (16, 4, 30);
     settings
 }
 

@@ -3,7 +3,7 @@
 //!
 //! The modules, in reading order: the file ([`schema`]), records as rows ([`rows`]), the caches
 //! ([`cache`], [`shared`]) and what is in no table ([`filter`]), what is decided but not committed ([`staged`]) and who decides it
-//! ([`decider`]), the writer and what it writes later ([`writer`], [`behind`]), what has no cache and no
+//! ([`decider`]), the writer, what it writes later and who moves its log ([`writer`], [`behind`], [`wal`]), what has no cache and no
 //! journal ([`catalogue`]), the operator's side ([`admin`]).
 
 mod admin;
@@ -20,6 +20,7 @@ mod schema;
 mod shared;
 mod staged;
 mod time;
+mod wal;
 mod writer;
 
 use std::fs::File;
@@ -60,11 +61,13 @@ pub struct Settings {
     pub queue: usize,
     /// How many states may wait for their tables. The start folds about as many journal rows again.
     pub write_behind: usize,
+    /// After how many pages SQLite's log is moved into the database.
+    pub log_pages: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { cached_records: 100_000, queue: 4_096, write_behind: 8_192 }
+        Self { cached_records: 100_000, queue: 4_096, write_behind: 32_768, log_pages: 8_000 }
     }
 }
 
@@ -88,7 +91,7 @@ pub struct SqliteStore {
     shared: Arc<Shared>,
     admin: Admin,
     jobs: Option<Sender<Job>>,
-    /// Who decides, and who writes.
+    /// Who decides, who writes, and who moves the log.
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Who reads the keys at the start, and is done then.
     filling: Option<JoinHandle<()>>,
@@ -108,11 +111,16 @@ impl SqliteStore {
         let (jobs, waiting) = bounded(settings.queue);
         let (batches, to_write) = bounded(1);
         let (tell, news) = bounded(1);
-        let writer = Writer::open(path.to_owned(), Arc::clone(&shared), to_write, tell, settings)?;
+        let (tell_long, long) = bounded(1);
+        let writer = Writer::open(path.to_owned(), Arc::clone(&shared), to_write, tell, tell_long, settings)?;
+        let (file, identity, moved) = (path.to_owned(), writer.identity(), writer.moved());
         let decider = Decider::new(Arc::clone(&shared), waiting, batches, news, writer.last(), settings.queue);
         let filled = Arc::clone(&shared);
-        let threads =
-            vec![spawn("loyalty-decider", move || decider.run())?, spawn("loyalty-writer", move || writer.run())?];
+        let threads = vec![
+            spawn("loyalty-decider", move || decider.run())?,
+            spawn("loyalty-writer", move || writer.run())?,
+            spawn("loyalty-wal", move || wal::run(&file, identity, &long, &moved))?,
+        ];
         let filling = Some(spawn("loyalty-filter", move || filter::fill(&filled))?);
         Ok(Self { shared, admin, jobs: Some(jobs), threads: Mutex::new(threads), filling, _lock: lock })
     }

@@ -50,7 +50,7 @@ pub(crate) fn desk(store: &dyn Store) -> Desk<'_> {
 /// Small enough that rounds happen all the time, each over several commits.
 pub(crate) fn settings() -> Settings {
     let mut settings = Settings::default();
-    (settings.cached_records, settings.write_behind) = (16, 300);
+    (settings.cached_records, settings.write_behind, settings.log_pages) = (16, 300, 60);
     settings
 }
 

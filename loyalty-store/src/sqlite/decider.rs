@@ -96,6 +96,10 @@ impl Decider {
         if self.flying.is_none() && (self.replies.len() >= ENOUGH || self.jobs.is_empty()) {
             self.hand_over();
         }
+        if let Ok(job) = self.jobs.try_recv() {
+            self.take(job);
+            return ControlFlow::Continue(());
+        }
         select! {
             recv(self.news) -> news => self.hear(or_stop(news)?),
             recv(self.jobs) -> job => self.take(or_stop(job)?),

@@ -240,6 +240,13 @@ pub(super) fn open_existing(path: &Path) -> Result<Connection, Failure> {
     prepare(Connection::open_with_flags(path, WRITING)?)
 }
 
+/// Opens the file for writing beside the writer, who has made it as it should be.
+pub(super) fn open_beside(path: &Path) -> Result<Connection, Failure> {
+    let db = Connection::open_with_flags(path, WRITING)?;
+    settle(&db)?;
+    Ok(db)
+}
+
 /// A file that is not ours, or newer, is refused before anything is changed in it. One that is as it
 /// should be is opened without a lock, however busy it is.
 fn prepare(mut db: Connection) -> Result<Connection, Failure> {

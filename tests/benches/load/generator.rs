@@ -10,7 +10,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::Plan;
 use crate::requests::Template;
 
 /// Each with a runtime of its own, so that they share nothing.
@@ -25,11 +24,15 @@ pub(crate) struct Samples {
     pub(crate) latencies: Vec<Duration>,
 }
 
-/// Sends over so many connections for as long as the plan says.
-pub(crate) fn run(server: SocketAddr, template: &Template, connections: usize, plan: &Plan) -> Samples {
+/// Sends over so many connections: for a while that does not count, then for the window.
+pub(crate) fn run(
+    server: SocketAddr,
+    template: &Template,
+    connections: usize,
+    (warm_up, window): (Duration, Duration),
+) -> Samples {
     let threads = THREADS.min(connections);
     let ready = Arc::new(Barrier::new(threads));
-    let (warm_up, window) = (plan.warm_up, plan.window);
     let latencies = std::thread::scope(|scope| {
         let share = |thread| connections / threads + usize::from(thread < connections % threads);
         let started: Vec<_> = (0..threads)

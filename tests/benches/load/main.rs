@@ -46,6 +46,10 @@ struct Arguments {
     /// How long each measurement lasts.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
+    /// How long our server works before the first measurement of each kind of request: as after its first
+    /// minutes, its caches are full and states are on their way to their tables.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u64).range(0..=600))]
+    fill: u64,
     /// How many connections, each with one request in flight.
     #[arg(long, value_delimiter = ',', default_values_t = [16, 64, 256])]
     connections: Vec<usize>,
@@ -59,23 +63,38 @@ const ROUNDS: usize = 3;
 
 /// How long and how often.
 struct Plan {
+    fill: Duration,
     warm_up: Duration,
     window: Duration,
     rounds: usize,
     connections: Vec<usize>,
 }
 
+impl Plan {
+    /// What of a run is not measured, and what is.
+    fn time(&self) -> (Duration, Duration) {
+        (self.warm_up, self.window)
+    }
+}
+
 fn main() {
     let arguments = Arguments::parse();
     let plan = if arguments.bench {
         Plan {
+            fill: Duration::from_secs(arguments.fill),
             warm_up: Duration::from_millis(300),
             window: Duration::from_secs(arguments.seconds),
             rounds: ROUNDS,
             connections: arguments.connections,
         }
     } else {
-        Plan { warm_up: Duration::ZERO, window: Duration::from_millis(50), rounds: 1, connections: vec![4] }
+        Plan {
+            fill: Duration::ZERO,
+            warm_up: Duration::ZERO,
+            window: Duration::from_millis(50),
+            rounds: 1,
+            connections: vec![4],
+        }
     };
     let servers = Servers::start();
     print_conditions(&plan, servers.directory());
@@ -83,11 +102,14 @@ fn main() {
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
     let filter = arguments.filter.unwrap_or_default();
     for request in servers.requests().into_iter().filter(|request| request.name.contains(&filter)) {
+        if !plan.fill.is_zero() {
+            generator::run(servers.ours, &request, 64, (Duration::ZERO, plan.fill));
+        }
         for &connections in &plan.connections {
             let (mut bare, mut ours) = (Side::default(), Side::default());
             for _ in 0..plan.rounds {
-                bare.add(generator::run(servers.bare, &request, connections, &plan));
-                ours.add(generator::run(servers.ours, &request, connections, &plan));
+                bare.add(generator::run(servers.bare, &request, connections, plan.time()));
+                ours.add(generator::run(servers.ours, &request, connections, plan.time()));
             }
             print_row(request.name, connections, &mut bare, &mut ours);
         }
@@ -138,14 +160,15 @@ fn print_row(name: &str, connections: usize, bare: &mut Side, ours: &mut Side) {
 fn print_conditions(plan: &Plan, directory: &std::path::Path) {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     println!(
-        "{cores} cores, shared by the server (tokio, {cores} workers and SQLite's writer) and the load generator \
+        "{cores} cores, shared by the server (tokio, {cores} workers and the store's threads) and the load generator \
          ({} threads); SQLite {}, WAL, synchronous=FULL; one 4 KiB append and sync on its disk takes {:.0} µs. \
-         Medians of {} rounds of {:?}.\n",
+         Medians of {} rounds of {:?}, after {:?} of each kind.\n",
         generator::THREADS,
         rusqlite::version(),
         sync_time(directory).as_secs_f64() * 1e6,
         plan.rounds,
         plan.window,
+        plan.fill,
     );
 }
 
