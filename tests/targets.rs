@@ -12,12 +12,15 @@
 )]
 
 mod carts;
+mod mutations;
 mod programs;
 mod requests;
 mod rows;
 mod texts;
 mod webhooks;
 mod world;
+
+pub use self::mutations::{Random, mutate, mutated};
 
 /// One way in.
 #[derive(Clone, Copy, Debug)]

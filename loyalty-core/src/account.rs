@@ -277,15 +277,16 @@ impl Account {
     }
 
     /// Whether the books of this account add up: the parts are those of the balance, nothing is
-    /// negative, and nobody who owes has something to spend.
+    /// negative, nobody who owes has something to spend, and what has no end and no order is in one lot.
     pub fn is_sound(&self) -> bool {
         let (held, pending) = (self.lots.points(), self.pending.points());
+        let alike = self.lots.iter().filter(|lot| lot.expires_at.is_none() && lot.order.is_none()).count();
         let whole = self.lots.iter().chain(self.pending.iter()).all(|lot| lot.points.is_positive());
         let apart = self.lots.iter().all(|lot| lot.pending_until.is_none())
             && self.pending.iter().all(|lot| lot.pending_until.is_some());
         let one_side = self.debt.is_zero() || (self.debt.is_positive() && held.is_zero());
         let adds_up = held.saturating_sub(self.debt) == self.totals.balance() && pending == self.totals.pending;
-        whole && apart && one_side && adds_up
+        whole && apart && alike <= 1 && one_side && adds_up
     }
 
     /// Folds one event. Total: events about orders alone change nothing here.

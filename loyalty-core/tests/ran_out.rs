@@ -224,3 +224,16 @@ fn a_state_is_read_as_it_was_written() {
     assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), *found);
     books_add_up(&books).unwrap();
 }
+
+/// Only a damaged row has two; what it is read as does not hang on how it was written.
+#[test]
+fn of_two_lots_without_an_end_the_same_is_the_one_in_any_order() {
+    let first = r#"{"id": 1, "points": 185, "earned_at": "2026-09-27T23:51:00Z"}"#;
+    let second = r#"{"id": 2, "points": 25, "earned_at": "2025-09-28T00:02:00Z"}"#;
+    let read = |lots: &[&str]| -> Account {
+        let text = format!(r#"{{"lots": [{}], "lots_opened": 2, "totals": {{"awarded": 210}}}}"#, lots.join(","));
+        serde_json::from_str(&text).unwrap()
+    };
+    assert_eq!(read(&[first, second]), read(&[second, first]));
+    assert!(!read(&[first, second]).is_sound(), "there is only one such lot");
+}

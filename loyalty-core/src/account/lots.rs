@@ -89,7 +89,11 @@ impl Lots {
         if let Some(order) = &lot.order {
             self.of_orders.insert((order.clone(), lot.id), ());
         } else if lot.expires_at.is_none() && lot.pending_until.is_none() {
-            self.lasting = Some(lot.id);
+            // There is one at most. Of those that a damaged row has, it is the same in whatever order they come.
+            let known = self.lasting.and_then(|id| self.places.get(&id));
+            if known.is_none_or(|known| place < *known) {
+                self.lasting = Some(lot.id);
+            }
         }
         self.places.insert(lot.id, place);
         self.in_order.insert(place, lot);

@@ -1,0 +1,149 @@
+//! Changes to inputs that leave much of them well formed, so that what they say is tried and not only how they are read.
+
+use std::ops::Range;
+
+/// Numbers that look random and are the same on every run (`SplitMix64`).
+#[derive(Debug)]
+pub struct Random(pub u64);
+
+impl Random {
+    /// One below `end`; nothing is below nothing but 0.
+    pub fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(end.max(1)).expect("it has room"))
+            .expect("it has room")
+    }
+}
+
+/// What parsers stumble over.
+const WORDS: [&str; 24] = [
+    "0",
+    "-1",
+    "1e999",
+    "0.00000000000000000001",
+    "9007199254740993",
+    "99999999999999999999",
+    "null",
+    "true",
+    "[]",
+    "{}",
+    "\"\"",
+    "\"\\u0000\"",
+    "\\ud83d",
+    "\u{202e}",
+    "%00",
+    "%ff",
+    "..",
+    "\n---\n",
+    "2026-02-30T00:00:00Z",
+    "+262143-12-31T23:59:59Z",
+    "P100Y",
+    "[[[[[[[[",
+    "ı",
+    "\u{fffd}",
+];
+
+fn one<T>(random: &mut Random, all: impl Iterator<Item = T>) -> Option<T> {
+    let mut all: Vec<T> = all.collect();
+    if all.is_empty() { None } else { Some(all.swap_remove(random.below(all.len()))) }
+}
+
+/// Where letters and digits stand together.
+fn words(data: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let ends = (0..data.len()).filter(move |end| is_word(&data[*end]) && !data.get(end + 1).is_some_and(is_word));
+    ends.map(move |end| {
+        let before = data[..end].iter().rposition(|byte| !is_word(byte));
+        before.map_or(0, |before| before + 1)..end + 1
+    })
+}
+
+/// Where JSON values stand, those within others and names of members too.
+fn values(data: &[u8]) -> Vec<Range<usize>> {
+    let (mut values, mut open, mut at) = (Vec::new(), Vec::new(), 0);
+    while let Some(byte) = data.get(at) {
+        let end = at + token(&data[at..]);
+        match byte {
+            b'{' | b'[' => open.push(at),
+            b'}' | b']' => values.extend(open.pop().map(|from| from..end)),
+            b'"' | b'-' | b'a'..=b'z' | b'0'..=b'9' => values.push(at..end),
+            _ => {}
+        }
+        at = end;
+    }
+    values
+}
+
+/// How long the string, number or word is that something begins with; any other byte stands alone.
+fn token(rest: &[u8]) -> usize {
+    let mut escaped = false;
+    let ends = |byte: &u8| {
+        let ends = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    };
+    let goes_on = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-+._".contains(byte);
+    match rest {
+        [b'"', text @ ..] => text.iter().position(ends).map_or(rest.len(), |end| end + 2),
+        _ => rest.iter().take_while(goes_on).count().max(1),
+    }
+}
+
+/// The seed with up to three changes; sometimes the end is another seed's.
+#[must_use]
+pub fn mutated(random: &mut Random, seed: &[u8], other: &[u8]) -> Vec<u8> {
+    let mut data = seed.to_vec();
+    for _ in 0..=random.below(3) {
+        let (at, end) = (random.below(data.len() + 1), random.below(data.len() + 1));
+        let (from, to) = (at.min(end), at.max(end));
+        match random.below(15) {
+            0 if at < data.len() => data[at] ^= 1 << random.below(8),
+            1 if at < data.len() => data[at] = u8::try_from(random.below(256)).expect("it has room"),
+            2 => data.truncate(at),
+            3 => drop(data.splice(at..at, WORDS[random.below(WORDS.len())].bytes())),
+            4 => {
+                let again: Vec<u8> = data[from..to.min(from + 40)].to_vec();
+                drop(data.splice(at..at, again));
+            }
+            5 => drop(data.drain(from..to.min(from + 12))),
+            // What is still well formed gets further: another digit, another word or value of the same text.
+            6..=8 => {
+                let digits = (0..data.len()).filter(|place| data[*place].is_ascii_digit());
+                if let Some(place) = one(random, digits) {
+                    data[place] = b'0' + u8::try_from(random.below(10)).expect("it has room");
+                }
+            }
+            9 | 10 => {
+                let (place, word) = (one(random, words(&data)), one(random, words(other)));
+                if let (Some(place), Some(word)) = (place, word) {
+                    drop(data.splice(place, other[word].iter().copied()));
+                }
+            }
+            11..=13 => {
+                let place = one(random, values(&data).into_iter());
+                if let (Some(place), Some(value)) = (place, one(random, values(other).into_iter())) {
+                    drop(data.splice(place, other[value].iter().copied()));
+                }
+            }
+            _ => {
+                let cut = random.below(other.len() + 1);
+                data.truncate(at);
+                data.extend_from_slice(&other[cut..]);
+            }
+        }
+    }
+    data.truncate(16 << 10);
+    data
+}
+
+/// The same for libFuzzer: changes the first `size` bytes in place, of which there are `most` afterwards. How many.
+pub fn mutate(data: &mut [u8], size: usize, most: usize, seed: u32) -> usize {
+    let from = data.get(..size).unwrap_or_default();
+    let mut changed = mutated(&mut Random(seed.into()), from, from);
+    changed.truncate(most.min(data.len()));
+    data[..changed.len()].copy_from_slice(&changed);
+    changed.len()
+}
