@@ -96,8 +96,8 @@ pub(crate) fn fill(world: &World, prefix: &str) -> Names {
     numbers.insert("customer_saved_searches", search);
     // Those whose ids are no numbers, so that their numbers are given.
     for list in ["customers", "products"] {
-        let page = world.shopify("GET", &format!("/{list}.json")).send().expect(200);
-        let ids = page.json()[list].as_array().unwrap().iter().filter_map(|told| told["id"].as_u64());
+        let page = world.shopify("GET", &format!("/{list}.json")).send().expect(200).json();
+        let ids = page[list].as_array().unwrap().iter().filter_map(|told| told["id"].as_u64());
         numbers.insert(list, ids.max().unwrap().to_string());
     }
     Names { numbers, drawn: vec![("FRIEND-OF-GRACE", friends_code)] }
