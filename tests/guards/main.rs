@@ -36,9 +36,10 @@ fn every_breakage_can_be_planted() {
         }
         let patch = fs::read_to_string(&file).unwrap();
         let head: Vec<_> = patch.lines().take(4).collect();
-        for (line, field) in head.iter().zip(["Guard: ", "Broken: ", "Fails: cargo test -p ", ""]) {
+        for (line, field) in head.iter().zip(["Guard: ", "Broken: ", "Fails: ", ""]) {
             assert!(line.starts_with(field), "{name}: {line} is not {field}");
         }
+        assert!(head[2].contains("cargo test -p "), "{name}: {}", head[2]);
         assert!(broken.insert(head[1].to_owned()), "{name}: {} stands twice", head[1]);
         let hunks = expected(&patch);
         assert!(!hunks.is_empty(), "{name} changes nothing");
