@@ -6,7 +6,7 @@
 //! instead of at some.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use loyalty_store::{SqliteStore, Store};
 use loyalty_tests::*;
@@ -61,28 +61,49 @@ impl Contents {
     }
 }
 
-/// Works with the shim until enough was acknowledged, and answers the files before and the records.
+/// A folder that is watched, with a new file of a shop in it.
+struct Watched(tempfile::TempDir);
+
+impl Watched {
+    fn new() -> Self {
+        let watched = Self(tempfile::tempdir().unwrap());
+        std::fs::create_dir(watched.folder()).unwrap();
+        prepare(&watched.file());
+        watched
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.0.path().join("watched")
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder().join("loyalty.db")
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.folder().join(name)).unwrap()
+    }
+
+    /// Works with the shim until enough was acknowledged, and answers the records.
+    fn work(&self, shim: &Shim, acknowledged: usize, more: &[(&str, &str)]) -> Vec<Record> {
+        let log = self.0.path().join("log");
+        let (folder, log_path) = (self.folder().display().to_string(), log.display().to_string());
+        let mut environment =
+            vec![("LD_PRELOAD", shim.path()), ("SHIM_FOLDER", folder.as_str()), ("SHIM_LOG", log_path.as_str())];
+        environment.extend(more);
+        let mut victim = Victim::start(&self.file(), 0, &environment);
+        victim.lines("done", acknowledged);
+        victim.kill();
+        parse(&std::fs::read(log).unwrap())
+    }
+}
+
+/// Works from a new file on, whose log often begins anew, and answers the files before and the records.
 fn recorded(shim: &Shim, more: &[(&str, &str)]) -> (BTreeMap<String, Contents>, Vec<Record>) {
-    let directory = tempfile::tempdir().unwrap();
-    let folder = directory.path().join("watched");
-    std::fs::create_dir(&folder).unwrap();
-    let file = folder.join("loyalty.db");
-    prepare(&file);
-    let before = std::fs::read(&file).unwrap();
-    let start = BTreeMap::from([("loyalty.db".to_owned(), Contents { durable: before, pending: Vec::new() })]);
-    let log = directory.path().join("log");
-    let (folder, log_path) = (folder.display().to_string(), log.display().to_string());
-    let mut environment = vec![
-        ("LD_PRELOAD", shim.path()),
-        ("SHIM_FOLDER", folder.as_str()),
-        ("SHIM_LOG", log_path.as_str()),
-        (CHECKPOINTS, "1"),
-    ];
-    environment.extend(more);
-    let mut victim = Victim::start(&file, 0, &environment);
-    victim.lines("done", 300);
-    victim.kill();
-    (start, parse(&std::fs::read(log).unwrap()))
+    let watched = Watched::new();
+    let before = Contents { durable: watched.read("loyalty.db"), pending: Vec::new() };
+    let records = watched.work(shim, 300, &[&[(CHECKPOINTS, "1")], more].concat());
+    (BTreeMap::from([("loyalty.db".to_owned(), before)]), records)
 }
 
 fn parse(mut log: &[u8]) -> Vec<Record> {
@@ -197,4 +218,22 @@ fn without_syncs_of_the_log_a_power_cut_loses_what_was_acknowledged() {
     let Some(shim) = Shim::build() else { return };
     let (start, records) = recorded(&shim, &[("SHIM_FORGET", "-wal")]);
     assert!(cut(start, records).1.is_some(), "nothing was lost, so this test proves nothing");
+}
+
+/// What a killed process has written is read by the next one, and may never have been synced. Whoever is told of it
+/// at the next start can rely on it.
+#[test]
+fn what_a_start_finds_in_the_log_survives_a_power_cut() {
+    let Some(shim) = Shim::build() else { return };
+    let watched = Watched::new();
+    let mut killed = Victim::start(&watched.file(), 0, &[]);
+    killed.lines("done", 200);
+    killed.kill();
+    let database = Contents { durable: watched.read("loyalty.db"), pending: Vec::new() };
+    let log = Contents { durable: Vec::new(), pending: vec![Change::Write(0, watched.read("loyalty.db-wal"))] };
+    let start = BTreeMap::from([("loyalty.db".to_owned(), database), ("loyalty.db-wal".to_owned(), log)]);
+    // The same requests once more: each is answered as it was.
+    let (cuts, lost) = cut(start, watched.work(&shim, 100, &[]));
+    assert_eq!(lost, None);
+    assert!(cuts >= 30, "only {cuts} cuts");
 }

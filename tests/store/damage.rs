@@ -1,9 +1,9 @@
 //! The proof finds damage, and names it.
 
-use loyalty_core::Command;
+use loyalty_core::{CheckoutId, CodeId, Command, PriceRuleId};
 use loyalty_store::{
-    Action, Admin, Catalogue, CatalogueAction, Change, EmailConflict, Failure, Presence, Product, ProductKey,
-    ProfileChange, Store,
+    Action, Admin, Catalogue, CatalogueAction, Change, DiscountAction, EmailConflict, Failure, Presence, Product,
+    ProductKey, ProfileChange, Store,
 };
 use loyalty_tests::*;
 
@@ -88,6 +88,57 @@ fn every_kind_of_damage_is_named() {
     ];
     for (damage, want) in cases {
         let place = books();
+        assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
+        let found = differences(&place);
+        assert!(found.iter().any(|difference| difference.contains(want)), "{damage}: {found:?}");
+    }
+}
+
+/// Rule 1 has the code 2, `ONE`, which customer 1 (account 1) has used with an order; a checkout holds another use.
+fn books_with_codes() -> Place {
+    let place = Place::new();
+    let store = place.open();
+    let desk = Desk::new(&store);
+    let rule = desk.rule(ten_percent());
+    assert_eq!((rule, desk.code(rule, "ONE")), (PriceRuleId(1), CodeId(2)));
+    let order = desk.order(Some(&id("1")), paid_with("o1", "10", &["ONE"])).unwrap();
+    assert!(order.codes[0].outcome.is_ok());
+    let (checkout, codes) = (CheckoutId::new("c1").unwrap(), vec![typed("ONE")]);
+    let (customer, segments, until) = (None, Vec::new(), at("2026-01-01T13:00:00Z"));
+    desk.discount(DiscountAction::Reserve { checkout, codes, customer, segments, until }).unwrap();
+    drop(store);
+    place
+}
+
+#[test]
+fn rules_and_codes_that_are_not_the_journals_are_named() {
+    assert_eq!(differences(&books_with_codes()), Vec::<String>::new());
+    let listed = "the price rules and codes that are listed are not those of the journal";
+    for (damage, want) in [
+        ("INSERT INTO price_rule VALUES (9, 1, NULL)", listed),
+        ("UPDATE price_rule SET id = 3", listed),
+        ("DELETE FROM discount_code", listed),
+        ("UPDATE discount_code SET key = 'two'", listed),
+        ("UPDATE discount_code SET id = 3", listed),
+        ("UPDATE discount_code SET rule = 3", listed),
+        (
+            r#"UPDATE keyed SET state = replace(state, '"used":1', '"used":0') WHERE kind = 2"#,
+            "Code(CodeId(2)) of shop 1 differs",
+        ),
+        (
+            r#"UPDATE keyed SET state = replace(state, '"used":1', '"used":2') WHERE kind = 3"#,
+            "Tally(CodeId(2), AccountId(1)) of shop 1 differs",
+        ),
+        (
+            "UPDATE keyed SET state = replace(state, '-10', '-11') WHERE kind = 1",
+            "Rule(PriceRuleId(1)) of shop 1 differs",
+        ),
+        ("UPDATE keyed SET created_at = created_at + 1 WHERE kind = 2", "Code(CodeId(2)) of shop 1 differs"),
+        ("DELETE FROM keyed WHERE kind = 5", "of shop 1 stands at row 0"),
+        ("DELETE FROM keyed WHERE kind = 4", "of shop 1 stands at row 0"),
+        ("UPDATE keyed SET id = 3 WHERE kind = 2", "Code(CodeId(3)) of shop 1 has no journal"),
+    ] {
+        let place = books_with_codes();
         assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
         let found = differences(&place);
         assert!(found.iter().any(|difference| difference.contains(want)), "{damage}: {found:?}");

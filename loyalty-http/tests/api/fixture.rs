@@ -94,9 +94,11 @@ pub(crate) fn fill(world: &World, prefix: &str) -> Names {
     let search = made(world, "/v1/customer-saved-searches", &search, "saved_search_id");
     numbers.insert("saved_search_id", search.clone());
     numbers.insert("customer_saved_searches", search);
+    // Those whose ids are no numbers, so that their numbers are given.
     for list in ["customers", "products"] {
-        let page = world.shopify("GET", &format!("/{list}.json")).send().expect(200);
-        numbers.insert(list, page.json()[list][0]["id"].to_string());
+        let page = world.shopify("GET", &format!("/{list}.json")).send().expect(200).json();
+        let ids = page[list].as_array().unwrap().iter().filter_map(|told| told["id"].as_u64());
+        numbers.insert(list, ids.max().unwrap().to_string());
     }
     Names { numbers, drawn: vec![("FRIEND-OF-GRACE", friends_code)] }
 }
@@ -107,11 +109,11 @@ fn made(world: &World, path: &str, body: &Value, name: &str) -> String {
     answer.json()[name].as_str().unwrap().to_owned()
 }
 
-/// Ada, who has points, and a friend with a code.
+/// Ada, who has points, a friend with a code, and others.
 fn people(world: &World, own: &dyn Fn(&str) -> String) -> String {
     let ada = json!({"customer_id": own("42"), "email": own("ada@example.com"), "first_name": "Ada"});
     world.post("/v1/customers", ada.to_string()).expect(201);
-    for id in ["7", "8"] {
+    for id in ["7", "8", "grace"] {
         world.post("/v1/customers", json!({"customer_id": own(id)}).to_string()).expect(201);
     }
     let points = json!({"customer_id": own("42"), "points": 1000});
