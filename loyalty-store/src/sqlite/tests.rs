@@ -103,6 +103,9 @@ fn memory_does_not_grow_with_the_customers() {
         for number in (0..first).step_by(97) {
             assert!(store.customer(shop, &who(number)).unwrap().is_some());
             assert!(store.order(shop, &OrderId::new(number.to_string()).unwrap()).unwrap().is_some());
+            for again in tell_of(shop, rule, number) {
+                assert!(matches!(store.execute(again).wait(), Ok(Reply::Kept { replayed: true, .. })));
+            }
             looked_up += 1;
         }
         let sizes = store.shared.sizes();
