@@ -93,7 +93,7 @@ impl Decider {
         if let Ok(news) = self.news.try_recv() {
             self.hear(news);
         }
-        if self.flying.is_none() && (self.replies.len() >= ENOUGH || self.jobs.is_empty()) {
+        if self.flying.is_none() && (self.replies.len() >= ENOUGH || self.nothing_more()) {
             self.hand_over();
         }
         if let Ok(job) = self.jobs.try_recv() {
@@ -105,6 +105,14 @@ impl Decider {
             recv(self.jobs) -> job => self.take(or_stop(job)?),
         }
         ControlFlow::Continue(())
+    }
+
+    /// Whether nobody asks, also once whoever is about to ask on this core has had the time to.
+    fn nothing_more(&self) -> bool {
+        if self.jobs.is_empty() && !self.replies.is_empty() {
+            std::thread::yield_now();
+        }
+        self.jobs.is_empty()
     }
 
     fn take(&mut self, job: Job) {
