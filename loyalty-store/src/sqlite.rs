@@ -67,7 +67,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { cached_records: 100_000, queue: 4_096, write_behind: 16_384, log_pages: 8_000 }
+        Self { cached_records: 100_000, queue: 4_096, write_behind: 32_768, log_pages: 8_000 }
     }
 }
 
