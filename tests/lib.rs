@@ -9,6 +9,8 @@
 
 pub mod targets;
 
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use loyalty_core::discount::{Code, Parts, PriceRule, ValueType};
@@ -18,7 +20,7 @@ use loyalty_core::{
 };
 use loyalty_store::{
     Action, Answer, Change, CustomerView, DiscountAction, Discounted, Failure, Idempotency, NewShop, Outcome,
-    Presence, ProfileChange, Rejection, Reply, Request, Settings, Store, Who,
+    Pending, Presence, ProfileChange, Rejection, Reply, Request, Settings, SqliteStore, Store, Who,
 };
 
 /// A shop's counter at a time: it tells the store and looks at what became of it.
@@ -90,6 +92,36 @@ pub fn decided(reply: Result<Reply, Failure>) -> Outcome {
         Ok(Reply::Decided(outcome)) => outcome,
         other => panic!("{other:?}"),
     }
+}
+
+/// Sends requests, so many at once, and insists that each is carried out.
+pub fn send_all(store: &dyn Store, in_flight: usize, requests: impl Iterator<Item = Request>) {
+    let mut waiting: VecDeque<Pending> = VecDeque::new();
+    let done = |reply| assert!(matches!(reply, Ok(Reply::Decided(Ok(_)) | Reply::Kept { .. })), "{reply:?}");
+    for request in requests {
+        if waiting.len() >= in_flight {
+            done(waiting.pop_front().unwrap().wait());
+        }
+        waiting.push_back(store.execute(request));
+    }
+    for last in waiting {
+        done(last.wait());
+    }
+}
+
+/// A file of a bench that takes long to make: the one of last time where there is one. Whatever stops the making
+/// leaves no file behind that is only half full.
+pub fn file_of_last_time(directory: &Path, name: &str, make: impl FnOnce(&SqliteStore)) -> PathBuf {
+    let kept = directory.join(name);
+    if !kept.exists() {
+        let unfinished = directory.join(format!("unfinished-{name}"));
+        let _ = std::fs::remove_dir_all(&unfinished);
+        std::fs::create_dir(&unfinished).unwrap();
+        make(&SqliteStore::open(&unfinished.join(name), &Settings::default()).unwrap());
+        std::fs::rename(unfinished.join(name), &kept).unwrap();
+        std::fs::remove_dir_all(unfinished).unwrap();
+    }
+    kept
 }
 
 /// The kept answer as text, and whether it was kept from before.

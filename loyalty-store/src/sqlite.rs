@@ -2,9 +2,9 @@
 //! the committed state in memory.
 //!
 //! The modules, in reading order: the file ([`schema`]), records as rows ([`rows`]), the caches
-//! ([`cache`], [`shared`]) and what is in no table ([`filter`]), what is decided but not committed ([`staged`]) and who decides it
-//! ([`decider`]), the writer, what it writes later and who moves its log ([`writer`], [`behind`], [`wal`]), what has no cache and no
-//! journal ([`catalogue`]), the operator's side ([`admin`]).
+//! ([`cache`], [`shared`]) and what is in no table ([`filter`]), what is decided but not committed ([`staged`])
+//! and who decides it ([`decider`]), the writer, what it writes later and who moves its log ([`writer`],
+//! [`behind`], [`wal`]), what has no cache and no journal ([`catalogue`]), the operator's side ([`admin`]).
 
 mod admin;
 mod behind;
@@ -59,7 +59,7 @@ pub struct Settings {
     /// How many requests may wait to be decided; one more is [`Failure::Busy`]. Up to as many again are
     /// decided and wait for the disk.
     pub queue: usize,
-    /// How many states may wait for their tables. The start folds about as many journal rows again.
+    /// How many states may wait for their tables. A start after a kill folds up to twice as many journal rows again.
     pub write_behind: usize,
     /// After how many pages SQLite's log is moved into the database.
     pub log_pages: usize,
@@ -111,15 +111,15 @@ impl SqliteStore {
         let (jobs, waiting) = bounded(settings.queue);
         let (batches, to_write) = bounded(1);
         let (tell, news) = bounded(1);
-        let (tell_long, long) = bounded(1);
-        let writer = Writer::open(path.to_owned(), Arc::clone(&shared), to_write, tell, tell_long, settings)?;
-        let (file, identity, moved) = (path.to_owned(), writer.identity(), writer.moved());
+        let (log, mover) = wal::log(settings.log_pages);
+        let writer = Writer::open(path.to_owned(), Arc::clone(&shared), to_write, tell, log, settings)?;
+        let (file, identity) = (path.to_owned(), writer.identity());
         let decider = Decider::new(Arc::clone(&shared), waiting, batches, news, writer.last(), settings.queue);
         let filled = Arc::clone(&shared);
         let threads = vec![
             spawn("loyalty-decider", move || decider.run())?,
             spawn("loyalty-writer", move || writer.run())?,
-            spawn("loyalty-wal", move || wal::run(&file, identity, &long, &moved))?,
+            spawn("loyalty-wal", move || mover.run(&file, identity))?,
         ];
         let filling = Some(spawn("loyalty-filter", move || filter::fill(&filled))?);
         Ok(Self { shared, admin, jobs: Some(jobs), threads: Mutex::new(threads), filling, _lock: lock })

@@ -13,7 +13,6 @@
     reason = "a bench may stop at what it did not expect"
 )]
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,9 +21,9 @@ use loyalty_core::{
     Command, Currency, CustomerId, Grounds, Line, Order, Origin, Points, ShopId, Status, Timestamp, Zone,
 };
 use loyalty_store::{
-    Action, Answer, Idempotency, NewShop, Presence, ProfileChange, Reply, Request, Settings, SqliteStore, Store,
-    Who,
+    Action, Answer, Idempotency, NewShop, Presence, ProfileChange, Request, Settings, SqliteStore, Store, Who,
 };
+use loyalty_tests::send_all;
 
 /// The allocator of the server's binary.
 #[global_allocator]
@@ -63,27 +62,12 @@ fn main() {
     let now: Timestamp = "2026-01-31T10:00:00Z".parse().unwrap();
     let shop = NewShop { name: "Commands".to_owned(), currency: Currency::USD, zone: Zone::UTC };
     let shop = store.create_shop(&shop, now).unwrap().id;
-    send(&store, in_flight, (0..CUSTOMERS).map(|number| customer(shop, now, number)));
+    send_all(&store, in_flight, (0..CUSTOMERS).map(|number| customer(shop, now, number)));
 
     let begun = Instant::now();
-    send(&store, in_flight, (0..count).map(|number| request(kind, shop, now, number)));
+    send_all(&store, in_flight, (0..count).map(|number| request(kind, shop, now, number)));
     let took = begun.elapsed();
     println!("{count} commands took {took:?}, {:?} each", took / u32::try_from(count.max(1)).unwrap());
-}
-
-fn send(store: &SqliteStore, in_flight: usize, requests: impl Iterator<Item = Request>) {
-    let mut pending = VecDeque::new();
-    let done = |reply| assert!(matches!(reply, Ok(Reply::Decided(Ok(_)) | Reply::Kept { .. })), "{reply:?}");
-    for request in requests {
-        if pending.len() >= in_flight {
-            let oldest: loyalty_store::Pending = pending.pop_front().unwrap();
-            done(oldest.wait());
-        }
-        pending.push_back(store.execute(request));
-    }
-    for last in pending {
-        done(last.wait());
-    }
 }
 
 fn customer(shop: ShopId, now: Timestamp, number: u64) -> Request {

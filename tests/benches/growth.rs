@@ -4,9 +4,10 @@
 //! cargo bench -p loyalty-tests --bench growth -- --rows 10000000
 //! ```
 //!
-//! Two stores with the same customers, one with a short journal and one with a long one, take turns; without
-//! HTTP, so many requests in flight as that many connections send. The files stay in the target directory, in
-//! `tmp`, for the next time. Without `--bench`, as `cargo test --all-targets` runs it, each is tried for a moment.
+//! Two stores with the same customers, one with a short journal and one with a long one, all of it points, take
+//! turns; without HTTP, so many requests in flight as that many connections send. What is measured makes both
+//! longer, so it is a copy: the files stay as they are in the target directory, in `tmp`, for the next time.
+//! Without `--bench`, as `cargo test --all-targets` runs it, each is tried for a moment.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
@@ -17,17 +18,15 @@
     reason = "a bench may stop at what it did not expect"
 )]
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use loyalty_core::{Points, ShopId};
 use loyalty_store::{
-    Action, Answer, Idempotency, Pending, Presence, ProfileChange, Reply, Request, Settings, SqliteStore, Store,
-    Who,
+    Action, Answer, Idempotency, Presence, ProfileChange, Request, Settings, SqliteStore, Store, Who,
 };
-use loyalty_tests::{Desk, add, at, id, paid};
+use loyalty_tests::{Desk, add, at, file_of_last_time, id, paid, send_all};
 
 /// The allocator of the server's binary.
 #[global_allocator]
@@ -42,7 +41,7 @@ struct Arguments {
     /// How long the long journal is.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
-    /// How many requests make a measurement.
+    /// How many requests make a measurement; pages of the ledger, a tenth of it.
     #[arg(long, default_value_t = 40_000)]
     count: u64,
     /// How many at once.
@@ -59,27 +58,28 @@ fn main() {
         (arguments.rows, arguments.count) = (SHORT + 1_000, 200);
     }
     let Arguments { rows, count, in_flight, bench: _ } = arguments;
-    let (short, long) = (file_of(SHORT), file_of(rows));
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (short, long) = (copy_of(SHORT, directory.path()), copy_of(rows, directory.path()));
     let (start_short, start_long) = (start(&short), start(&long));
     println!("| what | journal of {SHORT} | journal of {rows} | ratio |\n| --- | ---: | ---: | ---: |");
     println!("| start, in ms | {start_short:.1} | {start_long:.1} | |");
     let (short, long) = (Shop::open(&short), Shop::open(&long));
-    let kinds: [(&str, Kind); 4] = [
-        ("points-add under a key", Shop::points),
-        ("an order", Shop::order),
-        ("a balance", Shop::balance),
-        ("a page of the ledger", Shop::ledger),
+    let kinds: [(&str, Kind, u64); 4] = [
+        ("points-add under a key", Shop::points, count),
+        ("an order", Shop::order, count),
+        ("a balance", Shop::balance, count),
+        ("a page of the ledger", Shop::ledger, count / 10),
     ];
-    for (name, kind) in kinds {
+    for (name, kind, count) in kinds {
         let mut rates = [Vec::new(), Vec::new()];
         for round in 0..ROUNDS {
             for (shop, rates) in [&short, &long].into_iter().zip(&mut rates) {
                 rates.push(shop.rate(kind, count, in_flight, u64::try_from(round).unwrap()));
             }
         }
-        let mut ratios: Vec<f64> = rates[0].iter().zip(&rates[1]).map(|(short, long)| long / short).collect();
+        let ratios: Vec<f64> = rates[0].iter().zip(&rates[1]).map(|(short, long)| long / short).collect();
         let [short, long] = rates.map(median);
-        println!("| {name}, a second | {short:.0} | {long:.0} | {:.2} |", median(std::mem::take(&mut ratios)));
+        println!("| {name}, a second | {short:.0} | {long:.0} | {:.2} |", median(ratios));
     }
 }
 
@@ -100,44 +100,26 @@ fn start(file: &Path) -> f64 {
     median((0..5).map(|_| once()).collect())
 }
 
-/// The file of last time, or a new one.
-fn file_of(rows: u64) -> PathBuf {
+/// A copy of the file of last time, which stays as long as it was.
+fn copy_of(rows: u64, into: &Path) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let file = directory.join(format!("growth-{rows}.db"));
-    if !file.exists() {
-        let making = tempfile::tempdir_in(directory).unwrap();
-        let unfinished = making.path().join("growth.db");
-        fill(&SqliteStore::open(&unfinished, &Settings::default()).unwrap(), rows);
-        std::fs::rename(unfinished, &file).unwrap();
-    }
-    file
+    let file = file_of_last_time(directory, &format!("growth-{rows}.db"), |store| fill(store, rows));
+    let copy = into.join(format!("{rows}.db"));
+    std::fs::copy(file, &copy).unwrap();
+    copy
 }
 
 fn fill(store: &SqliteStore, rows: u64) {
     let desk = Desk::new(store);
     let customer = |number| desk.request(Action::customer(who(number), Presence::MustNot, Vec::new()));
-    send(store, 512, (0..CUSTOMERS).map(customer));
+    send_all(store, 512, (0..CUSTOMERS).map(customer));
     let adding = |number| desk.request(Action::customer(who(number), Presence::Must, vec![add(1)]));
-    send(store, 512, (CUSTOMERS..rows).map(adding));
+    send_all(store, 512, (CUSTOMERS..rows).map(adding));
 }
 
 /// All over the customers, each as often as the others.
 fn who(number: u64) -> Who {
     id(&format!("{:06}", number.wrapping_mul(7_919) % CUSTOMERS))
-}
-
-fn send(store: &SqliteStore, in_flight: usize, requests: impl Iterator<Item = Request>) {
-    let mut waiting: VecDeque<Pending> = VecDeque::new();
-    let done = |reply| assert!(matches!(reply, Ok(Reply::Decided(Ok(_)) | Reply::Kept { .. })), "{reply:?}");
-    for request in requests {
-        if waiting.len() >= in_flight {
-            done(waiting.pop_front().unwrap().wait());
-        }
-        waiting.push_back(store.execute(request));
-    }
-    for last in waiting {
-        done(last.wait());
-    }
 }
 
 struct Shop {
@@ -180,7 +162,7 @@ impl Shop {
             let request = self.desk().request(Action::customer(who(number), Presence::Must, vec![add(1)]));
             Request { idempotency: Some(idempotency), ..request }
         });
-        send(&self.store, in_flight, requests);
+        send_all(&self.store, in_flight, requests);
     }
 
     fn order(&self, numbers: std::ops::Range<u64>, in_flight: usize) {
@@ -189,7 +171,7 @@ impl Shop {
             let (customer, change) = (Some(who(number)), ProfileChange::default());
             self.desk().request(Action::Order { command, customer, change })
         });
-        send(&self.store, in_flight, requests);
+        send_all(&self.store, in_flight, requests);
     }
 
     fn balance(&self, numbers: std::ops::Range<u64>, _: usize) {
@@ -200,7 +182,7 @@ impl Shop {
     }
 
     fn ledger(&self, numbers: std::ops::Range<u64>, _: usize) {
-        for number in numbers.step_by(100) {
+        for number in numbers {
             let customer = self.store.customer(self.id, &who(number)).unwrap().unwrap();
             let page = self.store.ledger(self.id, customer.record().account, None, 50).unwrap();
             assert!(!page.rows.is_empty());

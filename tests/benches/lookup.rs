@@ -23,7 +23,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use loyalty_core::ShopId;
 use loyalty_core::discount::Code;
 use loyalty_store::{Action, DiscountAction, Discounts, Settings, SqliteStore, Store};
-use loyalty_tests::{Desk, decided, ten_percent};
+use loyalty_tests::{Desk, decided, file_of_last_time, ten_percent};
 
 /// The code of a number: drawn as all are, from bytes that follow from the number.
 fn code(number: u64) -> Code {
@@ -39,14 +39,7 @@ fn code(number: u64) -> Code {
 /// A shop with so many codes of one rule, from the file of last time where there is one.
 fn shop_with(codes: u64) -> (SqliteStore, ShopId) {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let file = directory.join(format!("codes-{codes}.db"));
-    if !file.exists() {
-        // Whatever stops this leaves no file behind that is only half full.
-        let making = tempfile::tempdir_in(directory).unwrap();
-        let unfinished = making.path().join("codes.db");
-        fill(&SqliteStore::open(&unfinished, &Settings::default()).unwrap(), codes);
-        std::fs::rename(unfinished, &file).unwrap();
-    }
+    let file = file_of_last_time(directory, &format!("codes-{codes}.db"), |store| fill(store, codes));
     let store = SqliteStore::open(&file, &Settings::default()).unwrap();
     let shop = store.shops().unwrap().first().unwrap().id;
     (store, shop)

@@ -216,6 +216,26 @@ fn an_older_format_is_moved_to_the_newest() {
     assert_eq!(keyed(&store, shop), (200, answer, true));
 }
 
+/// SQLite's log: its header counts how often it began anew.
+#[test]
+fn the_log_begins_anew_while_requests_come() {
+    let place = Place::new();
+    let store = place.open_with(&tiny());
+    let desk = Desk::new(&store);
+    let log = place.file().with_file_name("loyalty.db-wal");
+    let begun = || std::fs::read(&log).unwrap().get(12..16).map(<[u8]>::to_vec);
+    desk.tell(&customer(0), vec![add(1)]).unwrap();
+    let first = begun();
+    let mut told = 0_i64;
+    while begun() == first {
+        assert!(told < 50_000, "the log only grows: {} bytes", std::fs::metadata(&log).unwrap().len());
+        let adding = |number| desk.request(Action::customer(customer(number % 50), Presence::May, vec![add(1)]));
+        send_all(&store, 32, (told..told + 500).map(adding));
+        told += 500;
+    }
+    books_add_up(&store);
+}
+
 /// Keys of answers stand in generations, the newest in the last.
 #[test]
 fn answers_of_every_generation_are_found() {

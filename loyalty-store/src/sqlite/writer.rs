@@ -11,7 +11,6 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
@@ -24,7 +23,8 @@ use super::schema::Identity;
 use super::shared::Shared;
 use super::staged::{Batch, Last, Staged, Writes};
 use super::time::Restored;
-use super::{Map, Settings, discount, rows, schema, wal};
+use super::wal::Log;
+use super::{Map, Settings, discount, rows, schema};
 use crate::error::Failure;
 use crate::keyed::{self, Keyed};
 use crate::record::AccountRecord;
@@ -47,11 +47,7 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     batches: Receiver<Batch>,
     news: Sender<News>,
-    /// Told when the log is long.
-    long: Sender<()>,
-    log_pages: usize,
-    /// Whether the bulk of the log has been moved, so that the rest is little.
-    moved: Arc<AtomicBool>,
+    log: Log,
     last: Last,
     behind: Behind,
     /// Whether more answers than were dropped last may be too old.
@@ -74,7 +70,7 @@ impl Writer {
         shared: Arc<Shared>,
         batches: Receiver<Batch>,
         news: Sender<News>,
-        long: Sender<()>,
+        log: Log,
         settings: &Settings,
     ) -> Result<Self, Failure> {
         let mut writer = Self {
@@ -84,9 +80,7 @@ impl Writer {
             shared,
             batches,
             news,
-            long,
-            log_pages: settings.log_pages,
-            moved: Arc::default(),
+            log,
             last: Last::default(),
             behind: Behind::new(settings.write_behind),
             pruning: false,
@@ -94,17 +88,14 @@ impl Writer {
             failed_at: None,
         };
         writer.settle()?;
-        wal::watch(&mut writer.db, writer.log_pages, &writer.long)?;
+        writer.log.watch(&mut writer.db)?;
         writer.restore()?;
         Ok(writer)
     }
 
+    /// The file that it has open.
     pub(super) fn identity(&self) -> Identity {
         self.identity
-    }
-
-    pub(super) fn moved(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.moved)
     }
 
     /// What the log holds from before may have been written and never synced. It goes into the database, with
@@ -172,9 +163,7 @@ impl Writer {
 
     fn commit(&mut self, writes: &Writes, states: usize, requests: usize) -> Result<(), Failure> {
         self.identity.check(&self.path)?;
-        if self.moved.swap(false, Ordering::Acquire) {
-            wal::move_rest(&self.db);
-        }
+        self.log.move_rest(&self.db);
         self.db.execute_batch("BEGIN IMMEDIATE")?;
         writes.write(&self.db)?;
         let at = (self.last.seq, self.last.answer);
@@ -279,7 +268,7 @@ impl Writer {
         self.shared.forget();
         self.identity.check(&self.path)?;
         self.db = schema::open_existing(&self.path)?;
-        wal::watch(&mut self.db, self.log_pages, &self.long)?;
+        self.log.watch(&mut self.db)?;
         self.behind.forget();
         self.restore()?;
         self.shared.set_illness(None);
