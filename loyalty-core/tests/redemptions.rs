@@ -435,6 +435,26 @@ fn limits_count_what_is_had() {
     }
 }
 
+/// The points come back at the end without a job, and so does what limits count.
+#[test]
+fn what_ran_out_of_time_can_be_had_again_at_once() {
+    for (limits, code) in [("limits", "reward_limit_reached"), ("limits_in_all", "reward_sold_out")] {
+        check(
+            &format!(
+                r#"{{"rewards": [{{"id": "five", "name": "5 off", "cost": 10, "gives": {{"fixed_amount": "5"}},
+                "valid_for": "P5D", "points_back_when_expired": true, "{limits}": [{{"times": 1, "per": "year"}}]}}]}}"#
+            ),
+            &[
+                ("01-01", add(100), Ok(100)),
+                ("01-02", redeem(1, "five"), Ok(90)),
+                ("01-06", redeem(2, "five"), Err(code)),
+                ("01-08", redeem(2, "five"), Ok(90)),
+                ("01-09", redeem(3, "five"), Err(code)),
+            ],
+        );
+    }
+}
+
 #[test]
 fn rewards_say_why_not_and_what_is_missing() {
     let program = program_of(

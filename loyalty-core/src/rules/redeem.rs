@@ -65,7 +65,10 @@ impl Work<'_> {
                 if let Err(limit) = act::within(&reward.limits, had, day, points) {
                     found.push(Rejection::RewardLimitReached { reward: id(), limit });
                 }
-                if let Err(limit) = act::within(&reward.limits_in_all, had_in_all, day, points) {
+                // What has just run out of time is free again before anybody has written it down.
+                let given_back = self.events.iter().filter(|event| event.reward() == Some(&reward.id));
+                let had_in_all = given_back.fold(had_in_all.copied(), Usage::evolve);
+                if let Err(limit) = act::within(&reward.limits_in_all, had_in_all.as_ref(), day, points) {
                     found.push(Rejection::RewardSoldOut { reward: id(), limit });
                 }
             }
