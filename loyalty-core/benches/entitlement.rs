@@ -114,7 +114,7 @@ fn of_five_lines(c: &mut Criterion) {
     let (pin, bytes) = (state.pin().unwrap(), serde_json::to_vec(&*order).unwrap());
     group.bench_function("paid, from bytes", |b| {
         b.iter(|| {
-            let order: Order = serde_json::from_slice(black_box(&bytes)).unwrap();
+            let order: Order = serde_json::from_str(std::str::from_utf8(black_box(&bytes)).unwrap()).unwrap();
             entitlement(&state.clone().with_snapshot(&Arc::new(order)), &program, pin).unwrap()
         });
     });

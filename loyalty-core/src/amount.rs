@@ -4,7 +4,9 @@
 //! holds it (an order has one currency, so mixing is unsayable there); [`Money`] is an amount that
 //! carries its currency because it stands alone. [`Rate`] is what multiplies an amount.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 pub use iso_currency::Currency;
@@ -144,93 +146,174 @@ pub(crate) fn plain_decimal(text: &str) -> Result<Decimal, AmountError> {
 /// A non-negative amount of money, in the currency of what holds it.
 ///
 /// At most [`Amount::MAX`] with at most four decimals (the finest minor unit of ISO 4217), so that the
-/// exact arithmetic of an entitlement has room for every order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Amount(Decimal);
+/// exact arithmetic of an entitlement has room for every order. It is written with the decimals that it
+/// came with; amounts that differ only in those are equal.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Amount {
+    ten_thousandths: i64,
+    /// How many it is written with; what has more is zero there.
+    decimals: u32,
+}
 
 impl Amount {
     /// Nothing.
-    pub const ZERO: Self = Self(Decimal::ZERO);
+    pub const ZERO: Self = Self { ten_thousandths: 0, decimals: 0 };
     /// The largest amount: 100,000,000,000.
-    pub const MAX: Self = Self(Decimal::from_parts(1_215_752_192, 23, 0, false, 0));
+    pub const MAX: Self = Self { ten_thousandths: 1_000_000_000_000_000, decimals: 0 };
     /// How many decimals an amount can have.
     pub const MAX_DECIMALS: u32 = 4;
 
     /// Checks sign, size and decimals.
     pub fn new(value: Decimal) -> Result<Self, AmountError> {
-        if value.is_sign_negative() && !value.is_zero() {
-            return Err(AmountError::Negative);
-        }
-        if value > Self::MAX.0 {
-            return Err(AmountError::OutOfRange);
-        }
-        let value = if value.is_zero() { value.abs() } else { value };
-        if value.scale() > Self::MAX_DECIMALS && value.normalize().scale() > Self::MAX_DECIMALS {
-            return Err(AmountError::TooFine);
-        }
-        Ok(Self(value))
+        let ten_thousandths = parts_of(value, Self::MAX_DECIMALS, 100_000_000_000)?;
+        Ok(Self { ten_thousandths, decimals: value.scale().min(Self::MAX_DECIMALS) })
     }
 
-    /// The decimal itself.
-    pub const fn get(self) -> Decimal {
-        self.0
+    /// As a decimal.
+    pub fn get(self) -> Decimal {
+        decimal(self.written())
     }
 
     /// The amount in ten-thousandths: a whole number, at most 10¹⁵.
-    pub fn ten_thousandths(self) -> i64 {
-        scaled(self.0, Self::MAX_DECIMALS)
+    pub const fn ten_thousandths(self) -> i64 {
+        self.ten_thousandths
     }
 
     /// The amount of so many ten-thousandths.
     pub fn from_ten_thousandths(count: i64) -> Result<Self, AmountError> {
-        let value = Decimal::try_from_i128_with_scale(i128::from(count), Self::MAX_DECIMALS);
-        Self::new(value.map_err(|_| AmountError::OutOfRange)?.normalize())
+        match count {
+            ..0 => Err(AmountError::Negative),
+            count if count > Self::MAX.ten_thousandths => Err(AmountError::OutOfRange),
+            ten_thousandths => {
+                let (_, decimals) = shortest(ten_thousandths, Self::MAX_DECIMALS);
+                Ok(Self { ten_thousandths, decimals })
+            }
+        }
     }
 
     /// The sum, unless it is out of range.
     pub fn checked_add(self, other: Self) -> Option<Self> {
-        self.0.checked_add(other.0).and_then(|sum| Self::new(sum).ok())
+        let ten_thousandths = self.ten_thousandths.checked_add(other.ten_thousandths)?;
+        let decimals = self.decimals.max(other.decimals);
+        (ten_thousandths <= Self::MAX.ten_thousandths).then_some(Self { ten_thousandths, decimals })
     }
 
     /// The difference, unless it would be negative.
     pub fn checked_sub(self, other: Self) -> Option<Self> {
-        self.0.checked_sub(other.0).and_then(|difference| Self::new(difference).ok())
+        let ten_thousandths = self.ten_thousandths.checked_sub(other.ten_thousandths)?;
+        let decimals = self.decimals.max(other.decimals);
+        (ten_thousandths >= 0).then_some(Self { ten_thousandths, decimals })
     }
 
     /// Nothing at all.
-    pub fn is_zero(&self) -> bool {
-        self.0.is_zero()
+    pub const fn is_zero(&self) -> bool {
+        self.ten_thousandths == 0
+    }
+
+    /// As it is written: a whole number, and how many of its digits are decimals.
+    fn written(self) -> (i64, u32) {
+        let spare = power_of_ten(Self::MAX_DECIMALS.saturating_sub(self.decimals));
+        (self.ten_thousandths.checked_div(spare).unwrap_or_default(), self.decimals)
     }
 }
 
-/// `value` × 10^`decimals` as a whole number; zero where it could not be one, which the
-/// constructors of the callers' types have excluded.
-fn scaled(value: Decimal, decimals: u32) -> i64 {
-    let value = if value.scale() > decimals { value.normalize() } else { value };
-    let factor = 10_i128.checked_pow(decimals.saturating_sub(value.scale()));
-    factor
-        .and_then(|factor| value.mantissa().checked_mul(factor))
-        .and_then(|whole| i64::try_from(whole).ok())
-        .unwrap_or_default()
+impl PartialEq for Amount {
+    fn eq(&self, other: &Self) -> bool {
+        self.ten_thousandths == other.ten_thousandths
+    }
+}
+
+impl Eq for Amount {}
+
+impl PartialOrd for Amount {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Amount {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.ten_thousandths.cmp(&other.ten_thousandths)
+    }
+}
+
+impl Hash for Amount {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.ten_thousandths.hash(state);
+    }
+}
+
+const fn power_of_ten(exponent: u32) -> i64 {
+    10_i64.saturating_pow(exponent)
+}
+
+/// `value` × 10^`decimals` as a whole number, where it is one, and `value` is not below zero or above `most`.
+fn parts_of(value: Decimal, decimals: u32, most: i64) -> Result<i64, AmountError> {
+    if value.is_sign_negative() && !value.is_zero() {
+        return Err(AmountError::Negative);
+    }
+    let exact = if value.scale() > decimals { value.normalize() } else { value };
+    let Some(spare) = decimals.checked_sub(exact.scale()) else {
+        let too_large = value > Decimal::from(most);
+        return Err(if too_large { AmountError::OutOfRange } else { AmountError::TooFine });
+    };
+    let parts = i64::try_from(exact.mantissa()).ok().and_then(|digits| digits.checked_mul(power_of_ten(spare)));
+    parts.filter(|parts| *parts <= most.saturating_mul(power_of_ten(decimals))).ok_or(AmountError::OutOfRange)
+}
+
+/// Reads `digits[.digits]` of at most 15 digits, `decimals` of them after the point, as nearly all amounts are
+/// spelled: the number × 10^`decimals`, and how many decimals stand there. None where it takes more care.
+fn short_decimal(text: &str, decimals: u32) -> Option<(i64, u32)> {
+    let point = text.bytes().position(|byte| byte == b'.').unwrap_or(text.len());
+    let (whole, fraction) = text.as_bytes().split_at_checked(point)?;
+    let fraction = fraction.get(1..).unwrap_or_default();
+    let written = u32::try_from(fraction.len()).ok()?;
+    let spare = decimals.checked_sub(written)?;
+    if whole.is_empty() || text.len() > 16 || text.ends_with('.') {
+        return None;
+    }
+    let digits = whole.iter().chain(fraction).try_fold(0_i64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| i64::from(byte.wrapping_sub(b'0')))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })?;
+    Some((digits.checked_mul(power_of_ten(spare))?, written))
+}
+
+/// The same number without zeros at its end, as far as they are decimals.
+fn shortest(mut parts: i64, mut decimals: u32) -> (i64, u32) {
+    while decimals > 0 && parts % 10 == 0 {
+        (parts, decimals) = (parts / 10, decimals.saturating_sub(1));
+    }
+    (parts, decimals)
+}
+
+fn decimal((parts, decimals): (i64, u32)) -> Decimal {
+    Decimal::try_new(parts, decimals).unwrap_or_default()
 }
 
 impl FromStr for Amount {
     type Err = AmountError;
 
     fn from_str(text: &str) -> Result<Self, AmountError> {
-        Self::new(plain_decimal(text)?)
+        match short_decimal(text, Self::MAX_DECIMALS) {
+            Some((ten_thousandths, decimals)) if ten_thousandths <= Self::MAX.ten_thousandths => {
+                Ok(Self { ten_thousandths, decimals })
+            }
+            _ => Self::new(plain_decimal(text)?),
+        }
     }
 }
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.get().fmt(f)
     }
 }
 
 impl From<u32> for Amount {
     fn from(units: u32) -> Self {
-        Self(Decimal::from(units))
+        let ten_thousandths = i64::from(units).saturating_mul(power_of_ten(Self::MAX_DECIMALS));
+        Self { ten_thousandths, decimals: 0 }
     }
 }
 
@@ -238,37 +321,34 @@ impl From<u32> for Amount {
 ///
 /// Non-negative, at most 1,000,000 with at most six decimals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Rate(Decimal);
+pub struct Rate {
+    millionths: i64,
+}
 
 impl Rate {
     /// One to one.
-    pub const ONE: Self = Self(Decimal::ONE);
+    pub const ONE: Self = Self { millionths: 1_000_000 };
     /// How many decimals a rate can have.
     pub const MAX_DECIMALS: u32 = 6;
 
     /// Checks sign, size and decimals.
     pub fn new(value: Decimal) -> Result<Self, AmountError> {
-        if value.is_sign_negative() && !value.is_zero() {
-            return Err(AmountError::Negative);
-        }
-        if value > Decimal::from(1_000_000_u32) {
-            return Err(AmountError::OutOfRange);
-        }
-        let value = value.normalize();
-        if value.scale() > Self::MAX_DECIMALS {
-            return Err(AmountError::TooFine);
-        }
-        Ok(Self(value))
+        Ok(Self { millionths: parts_of(value, Self::MAX_DECIMALS, 1_000_000)? })
     }
 
-    /// The decimal itself.
-    pub const fn get(self) -> Decimal {
-        self.0
+    /// As a decimal, without zeros at its end.
+    pub fn get(self) -> Decimal {
+        decimal(self.written())
     }
 
     /// The rate in millionths: a whole number, at most 10¹².
-    pub fn millionths(self) -> i64 {
-        scaled(self.0, Self::MAX_DECIMALS)
+    pub const fn millionths(self) -> i64 {
+        self.millionths
+    }
+
+    /// As it is written: a whole number, and how many of its digits are decimals.
+    fn written(self) -> (i64, u32) {
+        shortest(self.millionths, Self::MAX_DECIMALS)
     }
 }
 
@@ -282,7 +362,7 @@ impl FromStr for Rate {
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.get().fmt(f)
     }
 }
 
@@ -383,7 +463,7 @@ mod json {
         ($($type:ty),*) => {$(
             impl serde::Serialize for $type {
                 fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                    match Spelled::decimal(self.0).as_ref().and_then(Spelled::as_str) {
+                    match Spelled::decimal(self.written()).as_ref().and_then(Spelled::as_str) {
                         Some(text) => to.serialize_str(text),
                         None => to.collect_str(self),
                     }
@@ -444,16 +524,33 @@ mod tests {
     }
 
     #[test]
+    fn short_and_long_ways_read_alike() {
+        let alphabet = ["0", "1", "9", ".", "-", "00", "12", "999999999", "e", "+", "\u{663}"];
+        let mut texts = vec![String::new()];
+        for _ in 0..4 {
+            let longer = |text: &String| alphabet.map(|letter| format!("{text}{letter}"));
+            texts.extend(texts.iter().flat_map(longer).collect::<std::collections::BTreeSet<_>>());
+        }
+        for text in &texts {
+            let long = plain_decimal(text).and_then(Amount::new);
+            let short = text.parse::<Amount>();
+            assert_eq!(short, long, "{text}");
+            assert_eq!(short.map(|amount| amount.to_string()), long.map(|amount| amount.to_string()), "{text}");
+        }
+        assert!(texts.len() > 10_000);
+    }
+
+    #[test]
     #[cfg(feature = "json")]
     fn records_spell_amounts_as_people_see_them() {
-        for text in ["0", "0.00", "0.05", "0.5", "7", "10", "12.50", "100000000000", "99999999999.9999", "1.00000"]
+        for text in ["0", "0.00", "0.05", "0.5", "7", "10", "12.50", "100000000000", "99999999999.9999", "1.0000"]
         {
             let amount: Amount = text.parse().unwrap();
             assert_eq!(serde_json::to_string(&amount).unwrap(), format!("\"{amount}\""), "{text}");
             assert_eq!(amount.to_string(), text);
         }
         let long: Amount = "1.0000000000000000000000000".parse().unwrap();
-        assert_eq!(serde_json::to_string(&long).unwrap(), format!("\"{long}\""));
+        assert_eq!(serde_json::to_string(&long).unwrap(), "\"1.0000\"");
     }
 
     #[test]

@@ -19,14 +19,14 @@ pub struct Overflow;
 
 /// A non-negative fraction with a positive denominator. Not reduced: values are equal when their
 /// cross products are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Fraction(Size);
 
 /// How much room it takes. What fits into 64 bits is always narrow.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Size {
     Narrow { numerator: i64, denominator: i64 },
-    Wide(Wide),
+    Wide(Box<Wide>),
 }
 
 use Size::Narrow;
@@ -45,6 +45,11 @@ impl Fraction {
         Self(Narrow { numerator: count, denominator: parts })
     }
 
+    /// So many points.
+    pub(crate) fn whole(points: Points) -> Self {
+        Self::of(points.get(), 1)
+    }
+
     /// An amount, in currency units.
     pub(crate) fn amount(amount: Amount) -> Self {
         Self::of(amount.ten_thousandths(), 10_000)
@@ -56,7 +61,7 @@ impl Fraction {
     }
 
     /// The amount at or just below this; the largest amount where it is beyond that.
-    pub(crate) fn to_amount_down(self) -> Amount {
+    pub(crate) fn to_amount_down(&self) -> Amount {
         if let Narrow { numerator, denominator } = self.0
             && let Some(parts) = numerator.checked_mul(10_000).and_then(|parts| parts.checked_div(denominator))
         {
@@ -66,53 +71,65 @@ impl Fraction {
     }
 
     /// Not less than `other`.
-    pub(crate) fn is_at_least(self, other: Self) -> bool {
-        match (self.0, other.0) {
-            (Narrow { numerator: a, denominator: b }, Narrow { numerator: c, denominator: d }) => {
+    pub(crate) fn is_at_least(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (&Narrow { numerator: a, denominator: b }, &Narrow { numerator: c, denominator: d }) if b == d => {
+                a >= c
+            }
+            (&Narrow { numerator: a, denominator: b }, &Narrow { numerator: c, denominator: d }) => {
                 i128::from(a).saturating_mul(i128::from(d)) >= i128::from(c).saturating_mul(i128::from(b))
             }
             _ => self.wide().is_at_least(other.wide()),
         }
     }
 
-    pub(crate) fn is_zero(self) -> bool {
+    pub(crate) fn is_zero(&self) -> bool {
         matches!(self.0, Narrow { numerator: 0, .. })
     }
 
-    fn is_one(self) -> bool {
+    fn is_one(&self) -> bool {
         matches!(self.0, Narrow { numerator: 1, denominator: 1 })
     }
 
     #[inline]
-    pub(crate) fn plus(self, other: Self) -> Result<Self, Overflow> {
-        let (Narrow { numerator: a, denominator: b }, Narrow { numerator: c, denominator: d }) = (self.0, other.0)
-        else {
-            return self.wide().plus(other.wide()).map(Self::from);
-        };
-        if b == d
-            && let Some(numerator) = a.checked_add(c)
+    pub(crate) fn plus(self, other: &Self) -> Result<Self, Overflow> {
+        match (&self.0, &other.0) {
+            (_, Narrow { numerator: 0, .. }) => return Ok(self),
+            (Narrow { numerator: 0, .. }, _) => return Ok(other.clone()),
+            (Narrow { numerator: a, denominator: b }, Narrow { numerator: c, denominator: d }) if b == d => {
+                if let Some(numerator) = a.checked_add(*c) {
+                    return Ok(Self(Narrow { numerator, denominator: *b }));
+                }
+            }
+            _ => {}
+        }
+        self.plus_unlike(other.clone())
+    }
+
+    /// The sum of what has different denominators, or no room.
+    #[inline(never)]
+    #[expect(clippy::needless_pass_by_value, reason = "what is lent must stand in memory, also on the short way")]
+    fn plus_unlike(self, other: Self) -> Result<Self, Overflow> {
+        if let (&Narrow { numerator: a, denominator: b }, &Narrow { numerator: c, denominator: d }) =
+            (&self.0, &other.0)
         {
-            return Ok(Self(Narrow { numerator, denominator: b }));
-        }
-        if a == 0 || c == 0 {
-            return Ok(if a == 0 { other } else { self });
-        }
-        // Decimals' denominators divide each other.
-        let ((fine, denominator), (coarse, parts)) = if b > d { ((a, b), (c, d)) } else { ((c, d), (a, b)) };
-        if denominator.checked_rem(parts) == Some(0) {
-            let grown = denominator.checked_div(parts).and_then(|factor| coarse.checked_mul(factor));
-            if let Some(numerator) = grown.and_then(|grown| fine.checked_add(grown)) {
-                return Ok(Self(Narrow { numerator, denominator }));
+            // Decimals' denominators divide each other.
+            let ((fine, denominator), (coarse, parts)) = if b > d { ((a, b), (c, d)) } else { ((c, d), (a, b)) };
+            if denominator.checked_rem(parts) == Some(0) {
+                let grown = denominator.checked_div(parts).and_then(|factor| coarse.checked_mul(factor));
+                if let Some(numerator) = grown.and_then(|grown| fine.checked_add(grown)) {
+                    return Ok(Self(Narrow { numerator, denominator }));
+                }
             }
         }
         self.wide().plus(other.wide()).map(Self::from)
     }
 
     /// The difference, or zero where it would be negative.
-    pub(crate) fn minus(self, other: Self) -> Result<Self, Overflow> {
-        match (self.0, other.0) {
+    pub(crate) fn minus(self, other: &Self) -> Result<Self, Overflow> {
+        match (&self.0, &other.0) {
             (_, Narrow { numerator: 0, .. }) => Ok(self),
-            (Narrow { numerator: a, denominator: b }, Narrow { numerator: c, denominator: d }) if b == d => {
+            (&Narrow { numerator: a, denominator: b }, &Narrow { numerator: c, denominator: d }) if b == d => {
                 Ok(Self::of(a.saturating_sub(c), b))
             }
             _ => self.wide().minus(other.wide()).map(Self::from),
@@ -120,32 +137,38 @@ impl Fraction {
     }
 
     #[inline]
-    pub(crate) fn times(self, other: Self) -> Result<Self, Overflow> {
+    pub(crate) fn times(self, other: &Self) -> Result<Self, Overflow> {
         if other.is_one() {
             return Ok(self);
         }
         if let (Narrow { numerator: a, denominator: b }, Narrow { numerator: c, denominator: d }) =
-            (self.0, other.0)
-            && let Some((numerator, denominator)) = a.checked_mul(c).zip(b.checked_mul(d))
+            (&self.0, &other.0)
+            && let (Some(numerator), Some(denominator)) = (a.checked_mul(*c), b.checked_mul(*d))
         {
             return Ok(Self(Narrow { numerator, denominator }));
         }
+        self.times_wide(other.clone())
+    }
+
+    #[cold]
+    #[expect(clippy::needless_pass_by_value, reason = "as above")]
+    fn times_wide(self, other: Self) -> Result<Self, Overflow> {
         self.wide().times(other.wide()).map(Self::from)
     }
 
     /// The quotient; zero where there is nothing to divide by.
-    pub(crate) fn divided_by(self, other: Self) -> Result<Self, Overflow> {
-        match other.0 {
+    pub(crate) fn divided_by(self, other: &Self) -> Result<Self, Overflow> {
+        match &other.0 {
             Narrow { numerator: 0, .. } => Ok(Self::ZERO),
-            Narrow { numerator, denominator } => self.times(Self::of(denominator, numerator)),
-            Size::Wide(other) => self.wide().divided_by(other).map(Self::from),
+            Narrow { numerator, denominator } => self.times(&Self::of(*denominator, *numerator)),
+            Size::Wide(other) => self.wide().divided_by(**other).map(Self::from),
         }
     }
 
     /// How often `part` goes into this, as a whole number.
-    pub(crate) fn whole_times(self, part: Self) -> Result<Self, Overflow> {
-        if let (Narrow { numerator: a, denominator: b }, Narrow { numerator: c, denominator: d }) =
-            (self.0, part.0)
+    pub(crate) fn whole_times(&self, part: &Self) -> Result<Self, Overflow> {
+        if let (&Narrow { numerator: a, denominator: b }, &Narrow { numerator: c, denominator: d }) =
+            (&self.0, &part.0)
             && let Some((count, of)) = a.checked_mul(d).zip(b.checked_mul(c))
         {
             return Ok(Self::of(count.checked_div(of).unwrap_or_default(), 1));
@@ -154,9 +177,9 @@ impl Fraction {
     }
 
     /// The whole number of points that this rounds to.
-    pub(crate) fn rounded(self, rounding: Rounding) -> Result<Points, Overflow> {
-        match (self.0, rounding) {
-            (Narrow { numerator, denominator }, Rounding::Down) => {
+    pub(crate) fn rounded(&self, rounding: Rounding) -> Result<Points, Overflow> {
+        match (&self.0, rounding) {
+            (&Narrow { numerator, denominator }, Rounding::Down) => {
                 numerator.checked_div(denominator).and_then(Points::new).ok_or(Overflow)
             }
             _ => self.wide().rounded(rounding),
@@ -164,14 +187,14 @@ impl Fraction {
     }
 
     /// The same with the smallest numbers.
-    pub(crate) fn reduced(self) -> Self {
+    pub(crate) fn reduced(&self) -> Self {
         self.wide().reduced().into()
     }
 
-    fn wide(self) -> Wide {
+    fn wide(&self) -> Wide {
         match self.0 {
             Narrow { numerator, denominator } => Wide::new(I256::from(numerator), I256::from(denominator)),
-            Size::Wide(wide) => wide,
+            Size::Wide(ref wide) => **wide,
         }
     }
 }
@@ -180,7 +203,7 @@ impl From<Wide> for Fraction {
     fn from(wide: Wide) -> Self {
         match (i64::try_from(wide.numerator), i64::try_from(wide.denominator)) {
             (Ok(numerator), Ok(denominator)) => Self::of(numerator, denominator),
-            _ => Self(Size::Wide(wide)),
+            _ => Self(Size::Wide(Box::new(wide))),
         }
     }
 }
@@ -252,13 +275,13 @@ mod tests {
     #[test]
     fn fractions_are_exact() {
         let third = Fraction::of(1, 3);
-        let sum = third.plus(third).unwrap().plus(third).unwrap();
+        let sum = third.clone().plus(&third).unwrap().plus(&third).unwrap();
         assert_eq!(sum, Fraction::ONE);
-        assert_eq!(Fraction::of(90, 1).times(third).unwrap().rounded(Rounding::Down), Ok(Points::from(30)));
-        assert_eq!(Fraction::of(1, 2).minus(third).unwrap(), Fraction::of(1, 6));
-        assert_eq!(third.minus(Fraction::ONE).unwrap(), Fraction::ZERO);
-        assert_eq!(Fraction::of(105, 1).whole_times(Fraction::of(10, 1)).unwrap(), Fraction::of(10, 1));
-        assert_eq!(Fraction::of(105, 1).whole_times(Fraction::ZERO).unwrap(), Fraction::ZERO);
+        assert_eq!(Fraction::of(90, 1).times(&third).unwrap().rounded(Rounding::Down), Ok(Points::from(30)));
+        assert_eq!(Fraction::of(1, 2).minus(&third).unwrap(), Fraction::of(1, 6));
+        assert_eq!(third.clone().minus(&Fraction::ONE).unwrap(), Fraction::ZERO);
+        assert_eq!(Fraction::of(105, 1).whole_times(&Fraction::of(10, 1)).unwrap(), Fraction::of(10, 1));
+        assert_eq!(Fraction::of(105, 1).whole_times(&Fraction::ZERO).unwrap(), Fraction::ZERO);
     }
 
     #[test]
@@ -281,10 +304,10 @@ mod tests {
     #[test]
     fn overflow_is_an_error() {
         let huge = Fraction::from(Wide::new(I256::MAX, I256::ONE));
-        assert_eq!(huge.times(huge), Err(Overflow));
-        assert_eq!(huge.plus(Fraction::ONE), Err(Overflow));
+        assert_eq!(huge.clone().times(&huge), Err(Overflow));
+        assert_eq!(huge.clone().plus(&Fraction::ONE), Err(Overflow));
         assert_eq!(huge.rounded(Rounding::Up), Err(Overflow));
-        assert!(huge.is_at_least(Fraction::ONE) && !Fraction::ONE.is_at_least(huge));
+        assert!(huge.is_at_least(&Fraction::ONE) && !Fraction::ONE.is_at_least(&huge));
     }
 
     #[test]
@@ -292,14 +315,14 @@ mod tests {
         // Forty coprime denominators of ten bits: 400 bits in all.
         let coprime = (1_000..).filter(|n| (2..40).all(|d| n % d > 0)).take(40);
         let parts: Vec<_> = coprime.map(|n| Fraction::of(1_000_000_000_000_000, n)).collect();
-        let sum = |parts: &[Fraction]| parts.iter().copied().try_fold(Fraction::ZERO, Fraction::plus).unwrap();
-        let digits = |fraction: Fraction| fraction.rounded(Rounding::HalfEven).unwrap();
-        let (all, first) = (sum(&parts), parts[0]);
-        assert_eq!(digits(all), digits(sum(&parts.iter().rev().copied().collect::<Vec<_>>())));
-        assert_eq!(digits(all.minus(sum(&parts[1..])).unwrap()), digits(first));
-        assert_eq!(digits(all.divided_by(first).unwrap().times(first).unwrap()), digits(all));
-        assert!(all.is_at_least(sum(&parts[1..])) && !sum(&parts[1..]).is_at_least(all));
-        let money = all.divided_by(Fraction::of(10_000, 1)).unwrap().to_amount_down();
+        let sum = |parts: &[Fraction]| parts.iter().try_fold(Fraction::ZERO, Fraction::plus).unwrap();
+        let digits = |fraction: &Fraction| fraction.rounded(Rounding::HalfEven).unwrap();
+        let (all, first) = (sum(&parts), &parts[0]);
+        assert_eq!(digits(&all), digits(&sum(&parts.iter().rev().cloned().collect::<Vec<_>>())));
+        assert_eq!(digits(&all.clone().minus(&sum(&parts[1..])).unwrap()), digits(first));
+        assert_eq!(digits(&all.clone().divided_by(first).unwrap().times(first).unwrap()), digits(&all));
+        assert!(all.is_at_least(&sum(&parts[1..])) && !sum(&parts[1..]).is_at_least(&all));
+        let money = all.clone().divided_by(&Fraction::of(10_000, 1)).unwrap().to_amount_down();
         assert_eq!(Some(money.ten_thousandths()), all.rounded(Rounding::Down).ok().map(Points::get));
     }
 

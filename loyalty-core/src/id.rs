@@ -1,7 +1,8 @@
 //! Typed ids. The shop's own ids are strings and stay strings; the engine's are small integers.
 
 use std::fmt;
-use std::sync::Arc;
+
+use smol_str::SmolStr;
 
 /// Why a text is no id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,28 +23,31 @@ pub enum IdError {
 fn checked(text: &str) -> Result<(), IdError> {
     match text.len() {
         0 => Err(IdError::Empty),
-        1..=255 if text.chars().any(char::is_control) => Err(IdError::ControlCharacter),
+        1..=255 if has_control(text) => Err(IdError::ControlCharacter),
         1..=255 => Ok(()),
         _ => Err(IdError::TooLong),
     }
+}
+
+fn has_control(text: &str) -> bool {
+    // Most ids are plain ASCII, for which no character needs to be put together.
+    !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) && text.chars().any(char::is_control)
 }
 
 macro_rules! text_id {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         ///
-        /// 1 to 255 bytes without control characters. Cheap to clone.
+        /// 1 to 255 bytes without control characters. Cheap to clone; up to 23 bytes need no memory of their own.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-        #[cfg_attr(feature = "json", serde(try_from = "String"))]
-        pub struct $name(Arc<str>);
+        pub struct $name(SmolStr);
 
         impl $name {
             /// Checks the text.
             pub fn new(text: impl AsRef<str>) -> Result<Self, IdError> {
                 let text = text.as_ref();
                 checked(text)?;
-                Ok(Self(Arc::from(text)))
+                Ok(Self(SmolStr::new(text)))
             }
 
             /// The text.
@@ -68,8 +72,31 @@ macro_rules! text_id {
         impl TryFrom<String> for $name {
             type Error = IdError;
             fn try_from(text: String) -> Result<Self, IdError> {
-                checked(&text)?;
-                Ok(Self(Arc::from(text)))
+                Self::new(text)
+            }
+        }
+
+        #[cfg(feature = "json")]
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(&self.0)
+            }
+        }
+
+        #[cfg(feature = "json")]
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                struct Text;
+                impl serde::de::Visitor<'_> for Text {
+                    type Value = $name;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("a string")
+                    }
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$name, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                }
+                from.deserialize_str(Text)
             }
         }
     )*};
@@ -111,7 +138,7 @@ text_id! {
 impl RuleId {
     /// The name of the default program's one rule.
     pub(crate) fn base() -> Self {
-        Self(Arc::from("base"))
+        Self(SmolStr::new_static("base"))
     }
 }
 

@@ -10,6 +10,7 @@ mod check;
 mod json;
 mod referral;
 mod reward;
+mod scope;
 mod tier;
 
 use std::collections::BTreeSet;
@@ -19,7 +20,7 @@ use crate::award::Limit;
 use crate::calendar::{Boundary, Period, Timestamp};
 use crate::discount::Stacking;
 use crate::id::{CategoryId, ProductId, RuleId, Tag, TierId};
-use crate::order::{Origin, Status};
+use crate::order::{Line, Origin, Status};
 
 pub use action::{ActionConditions, ActionKind, ActionRule, fold_code};
 pub use campaign::{Campaign, Combine, Effect};
@@ -28,6 +29,8 @@ pub use referral::{Milestone, Referrals};
 pub use reward::{
     BringsBack, FreeProduct, FreeShipping, Gives, Goods, Offer, RedemptionTerms, Reward, VariableAmount,
 };
+pub(crate) use scope::Places;
+use scope::Scopes;
 pub use tier::{Down, EntryReward, Metric, Tier, Tiering, Window};
 
 /// A checked program.
@@ -53,6 +56,7 @@ pub use tier::{Down, EntryReward, Metric, Tier, Tiering, Window};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Program {
     parts: Parts,
+    scopes: Scopes,
 }
 
 impl Program {
@@ -60,7 +64,8 @@ impl Program {
     /// can ever apply.
     pub fn new(parts: Parts) -> Result<Self, Vec<Fault>> {
         let faults = check::faults(&parts);
-        if faults.is_empty() { Ok(Self { parts }) } else { Err(faults) }
+        let scopes = Scopes::new(&parts.earning);
+        if faults.is_empty() { Ok(Self { parts, scopes }) } else { Err(faults) }
     }
 
     /// What was configured.
@@ -84,6 +89,11 @@ impl Program {
     /// How high a tier is: 0 is the lowest.
     pub fn rank(&self, id: &TierId) -> Option<usize> {
         self.parts.tiers.iter().position(|tier| tier.id == *id)
+    }
+
+    /// The earning rules that name the line's product or one of its categories.
+    pub(crate) fn rules_about(&self, line: &Line) -> Places {
+        self.scopes.about(line)
     }
 
     /// The tags that any condition looks at.

@@ -396,11 +396,10 @@ pub fn entries_explain_themselves(books: &Books) -> TestCaseResult {
         };
         let worth = &reckoning.explanation;
         let factors = worth.multipliers.iter().map(|multiplier| Fraction::rate(multiplier.factor));
-        let sum = worth.rules.iter().map(|share| share.points).try_fold(Fraction::ZERO, Fraction::plus);
-        let exact = sum.and_then(|sum| factors.into_iter().try_fold(sum, Fraction::times));
-        let campaigns = worth.campaigns.iter().map(|share| share.points);
-        let exact = exact.and_then(|exact| campaigns.into_iter().try_fold(exact, Fraction::plus));
-        prop_assert_eq!(exact, Ok(worth.exact), "{}", worth);
+        let sum = worth.rules.iter().try_fold(Fraction::ZERO, |sum, share| sum.plus(&share.points));
+        let exact = sum.and_then(|sum| factors.into_iter().try_fold(sum, |sum, factor| sum.times(&factor)));
+        let with = |exact| worth.campaigns.iter().try_fold(exact, |sum: Fraction, share| sum.plus(&share.points));
+        prop_assert_eq!(exact.and_then(with), Ok(worth.exact.clone()), "{}", worth);
         prop_assert_eq!(worth.exact.rounded(worth.rounding), Ok(worth.points), "{}", worth);
         let before = reckoning.before;
         let standing = before.awarded.saturating_sub(before.taken);

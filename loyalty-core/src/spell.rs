@@ -2,7 +2,6 @@
 //! way takes several times as long.
 
 use chrono::{Datelike, Timelike};
-use rust_decimal::Decimal;
 use serde::{Serialize, Serializer};
 
 use crate::calendar::Timestamp;
@@ -21,10 +20,10 @@ impl Spelled {
         Self { bytes: [0; Self::ROOM], start: Self::ROOM }
     }
 
-    /// None for what is negative or has more digits than a `u64`.
-    pub(crate) fn decimal(value: Decimal) -> Option<Self> {
-        let mut rest = u64::try_from(value.mantissa()).ok()?;
-        let (mut digits, mut decimals) = (Self::new(), value.scale());
+    /// A number of so many decimals. None for what is negative.
+    pub(crate) fn decimal((number, mut decimals): (i64, u32)) -> Option<Self> {
+        let mut rest = u64::try_from(number).ok()?;
+        let mut digits = Self::new();
         while rest > 0 || decimals > 0 || digits.start == Self::ROOM {
             digits.push_digit(rest % 10)?;
             rest /= 10;

@@ -23,7 +23,7 @@ impl Fault {
 }
 
 /// How many rules or tiers a program can have.
-const MAX_ITEMS: usize = 200;
+pub(super) const MAX_ITEMS: usize = 200;
 
 /// Everything that is wrong, in the order of the document.
 pub(super) fn faults(parts: &Parts) -> Vec<Fault> {

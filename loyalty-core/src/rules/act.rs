@@ -68,8 +68,8 @@ pub(crate) fn close_rooms(program: &Program, deeds: &Deeds, pin: &mut Pin, wante
     for rule in &program.parts().earning {
         let Some(room) = pin.rooms.get_mut(&rule.id) else { continue };
         let refusing = rule.limits.iter().filter(|limit| !limit.partial);
-        let most = Fraction::of(room_within(refusing, deeds.rule(&rule.id), room.day).get(), 1);
-        if wanted.get(&rule.id).is_some_and(|wanted| !most.is_at_least(*wanted)) {
+        let most = Fraction::whole(room_within(refusing, deeds.rule(&rule.id), room.day));
+        if wanted.get(&rule.id).is_some_and(|wanted| !most.is_at_least(wanted)) {
             room.points = Points::ZERO;
         }
     }

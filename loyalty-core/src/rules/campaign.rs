@@ -10,8 +10,8 @@ use crate::amount::Rate;
 use crate::exact::{Fraction, Overflow};
 use crate::explain::{CampaignShare, Multiplier, RuleShare};
 use crate::order::{Line, Pin};
-use crate::program::{Campaign, Combine, Earn, EarningRule, Effect, Program};
-use crate::rules::entitle::{OrderBasis, is_of};
+use crate::program::{Campaign, Combine, Earn, Effect, Program};
+use crate::rules::entitle::{Applied, OrderBasis, is_of};
 
 impl Campaign {
     fn covers(&self, line: &Line) -> bool {
@@ -25,7 +25,7 @@ pub(super) fn shares(
     basis: &OrderBasis<'_>,
     program: &Program,
     pin: &Pin,
-    rules: &[&EarningRule],
+    rules: &[Applied<'_>],
     shares: &[RuleShare],
     tier: Option<&Multiplier>,
 ) -> Result<Vec<CampaignShare>, Overflow> {
@@ -34,16 +34,16 @@ pub(super) fn shares(
     let tier = tier.map_or(Fraction::ONE, |tier| Fraction::rate(tier.factor));
     let mut added: BTreeMap<usize, Fraction> = BTreeMap::new();
     for (factors, points) in groups(basis, &pinned, rules, shares)? {
-        for (index, more) in combined(program.parts().combine, tier, &factors, points)? {
+        for (index, more) in combined(program.parts().combine, &tier, &factors, &points)? {
             let sum = added.entry(index).or_insert(Fraction::ZERO);
-            *sum = sum.plus(more)?;
+            *sum = more.plus(sum)?;
         }
     }
     for (index, campaign) in pinned.iter().enumerate() {
         if let Effect::Bonus(points) = campaign.effect
-            && (!campaign.is_scoped() || basis.has_line(|line| campaign.covers(line)))
+            && (!campaign.is_scoped() || basis.has(|share| campaign.covers(share.line)))
         {
-            added.insert(index, Fraction::of(points.get(), 1));
+            added.insert(index, Fraction::whole(points));
         }
     }
     let share = |(index, points): (usize, Fraction)| {
@@ -60,7 +60,7 @@ type Factors = Vec<(usize, Rate)>;
 fn groups(
     basis: &OrderBasis<'_>,
     pinned: &[&Campaign],
-    rules: &[&EarningRule],
+    rules: &[Applied<'_>],
     shares: &[RuleShare],
 ) -> Result<Vec<(Factors, Fraction)>, Overflow> {
     let factors = |about: &dyn Fn(&Campaign) -> bool| -> Factors {
@@ -80,16 +80,16 @@ fn groups(
             kinds.push(kind);
         }
     }
-    let mut rest = shares.iter().try_fold(Fraction::ZERO, |sum, share| sum.plus(share.points))?;
+    let mut rest = shares.iter().try_fold(Fraction::ZERO, |sum, share| sum.plus(&share.points))?;
     let mut groups = Vec::new();
     for kind in kinds {
         let mut points = Fraction::ZERO;
         for share in shares.iter().filter(|share| !matches!(share.earn, Earn::PerOrder(_))) {
-            let Some(rule) = rules.iter().find(|rule| rule.id == share.rule) else { continue };
-            let part = basis.share_of(rule, share.basis, |line| of_line(line) == kind)?;
-            points = points.plus(share.points.times(part)?)?;
+            let Some(applied) = rules.iter().find(|applied| applied.rule.id == share.rule) else { continue };
+            let part = basis.share_of(applied, &share.basis, |line| of_line(line) == kind)?;
+            points = points.plus(&part.times(&share.points)?)?;
         }
-        rest = rest.minus(points)?;
+        rest = rest.minus(&points)?;
         groups.push((kind, points));
     }
     groups.push((everywhere, rest));
@@ -99,18 +99,18 @@ fn groups(
 /// What the campaigns add to points that the tier multiplies anyway.
 fn combined(
     combine: Combine,
-    tier: Fraction,
+    tier: &Fraction,
     factors: &[(usize, Rate)],
-    points: Fraction,
+    points: &Fraction,
 ) -> Result<Vec<(usize, Fraction)>, Overflow> {
-    let more = |rate: Rate| Fraction::rate(rate).minus(Fraction::ONE);
+    let more = |rate: Rate| Fraction::rate(rate).minus(&Fraction::ONE);
     match combine {
         Combine::Multiply => {
-            let mut before = points.times(tier)?;
+            let mut before = tier.clone().times(points)?;
             let mut added = Vec::with_capacity(factors.len());
             for (index, rate) in factors {
-                let extra = before.times(more(*rate)?)?;
-                before = before.plus(extra)?;
+                let extra = more(*rate)?.times(&before)?;
+                before = before.plus(&extra)?;
                 added.push((*index, extra));
             }
             Ok(added)
@@ -119,8 +119,8 @@ fn combined(
             let highest = factors.iter().max_by_key(|(index, rate)| (*rate, std::cmp::Reverse(*index)));
             let Some((index, rate)) = highest else { return Ok(Vec::new()) };
             let above = Fraction::rate(*rate).minus(tier)?;
-            Ok(vec![(*index, points.times(above)?)])
+            Ok(vec![(*index, above.times(points)?)])
         }
-        Combine::Add => factors.iter().map(|(index, rate)| Ok((*index, points.times(more(*rate)?)?))).collect(),
+        Combine::Add => factors.iter().map(|(index, rate)| Ok((*index, more(*rate)?.times(points)?))).collect(),
     }
 }

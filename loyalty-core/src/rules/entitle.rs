@@ -11,8 +11,8 @@ use crate::calendar::Timestamp;
 use crate::exact::{Fraction, Overflow};
 use crate::explain::{Exclusion, Explanation, Left, LineBasis, Multiplier, RuleShare, Standing};
 use crate::id::{CategoryId, ProductId, RuleId};
-use crate::order::{Line, Order, OrderState, Origin, Pin, Quantity, Status};
-use crate::program::{Conditions, Earn, EarningRule, Program, RefundPolicy};
+use crate::order::{Line, Order, OrderState, Origin, Pin, Quantity, Room, Status};
+use crate::program::{Earn, EarningRule, Places, Program, RefundPolicy};
 use crate::rules::{campaign, refund};
 
 /// The points that an order deserves under the program that it was pinned to, with the reasons.
@@ -83,39 +83,18 @@ fn entitled(
     let mut basis = OrderBasis::of(state, order, program, refunds_count(program))?;
     let at = placed_at(state, order, gate).unwrap_or(pin.at);
     let total = basis.total()?;
-    let applies = |rule: &&EarningRule| {
-        let when = &rule.when;
-        when.from.is_none_or(|from| from <= at)
-            && when.until.is_none_or(|until| at < until)
-            && (when.customer_tags.is_empty() || when.customer_tags.iter().any(|tag| pin.tags.contains(tag)))
-            && when.minimum_spend.is_none_or(|minimum| total.is_at_least(Fraction::amount(minimum)))
-    };
-    let rules: Vec<&EarningRule> = program.parts().earning.iter().filter(applies).collect();
-    basis.mark_replaced(&rules);
+    let rules = Applied::of(program, pin, at, &total);
+    let unclaimed = basis.unclaimed(&rules, &total)?;
 
     let mut shares = Vec::with_capacity(rules.len());
     let mut exact = Fraction::ZERO;
-    for rule in &rules {
-        let scoped = rule.when.is_scoped();
-        let looked_at = if scoped {
-            basis.sum(|share| rule.when.covers(share.line))?
-        } else {
-            basis.sum(|share| !share.replaced)?.plus(basis.extras)?
-        };
-        let looked_at = looked_at.times(basis.share)?;
-        let points = match rule.earn {
-            Earn::PerUnit(rate) => looked_at.times(Fraction::rate(rate))?,
-            Earn::PerIncrement { amount, points } => {
-                looked_at.whole_times(Fraction::amount(amount))?.times(Fraction::of(points.get(), 1))?
-            }
-            Earn::PerOrder(_) if scoped && !basis.has(&rule.when) => Fraction::ZERO,
-            Earn::PerOrder(points) => Fraction::of(points.get(), 1),
-        };
+    for applied in &rules {
+        let rule = applied.rule;
+        let looked_at = applied.looked_at(&basis, &unclaimed)?;
         let room = pin.rooms.get(&rule.id).copied();
-        let most = room.map(|room| Fraction::of(room.points.get(), 1));
-        let points = most.filter(|most| !most.is_at_least(points)).unwrap_or(points);
-        exact = exact.plus(points)?;
-        if !points.is_zero() || !scoped {
+        let points = applied.points(&basis, &looked_at, room)?;
+        exact = exact.plus(&points)?;
+        if !points.is_zero() || !rule.when.is_scoped() {
             shares.push(RuleShare { rule: rule.id.clone(), earn: rule.earn, basis: looked_at, points, room });
         }
     }
@@ -126,10 +105,10 @@ fn entitled(
         campaign::shares(&basis, program, pin, &rules, &shares, multipliers.first())?
     };
     for multiplier in &multipliers {
-        exact = exact.times(Fraction::rate(multiplier.factor))?;
+        exact = exact.times(&Fraction::rate(multiplier.factor))?;
     }
     for share in &campaigns {
-        exact = exact.plus(share.points)?;
+        exact = exact.plus(&share.points)?;
     }
     let points = exact.rounded(program.parts().rounding)?;
     let explanation = nothing(Standing::Entitled, program, pin);
@@ -170,10 +149,63 @@ fn multipliers(program: &Program, pin: &Pin) -> Vec<Multiplier> {
     tier.map(|tier| Multiplier { tier: tier.id.clone(), factor: tier.multiplier }).into_iter().collect()
 }
 
-impl Conditions {
-    /// Whether a scoped rule is about this line.
-    fn covers(&self, line: &Line) -> bool {
-        is_of(line, &self.products, &self.categories)
+/// A rule that applies to an order, with its place in the program.
+pub(super) struct Applied<'a> {
+    place: usize,
+    pub(super) rule: &'a EarningRule,
+}
+
+impl<'a> Applied<'a> {
+    /// The rules whose conditions on the customer, the date and the whole basis hold.
+    fn of(program: &'a Program, pin: &Pin, at: Timestamp, total: &Fraction) -> Vec<Self> {
+        let earning = &program.parts().earning;
+        let mut rules = Vec::with_capacity(earning.len());
+        for (place, rule) in earning.iter().enumerate() {
+            let when = &rule.when;
+            if when.from.is_none_or(|from| from <= at)
+                && when.until.is_none_or(|until| at < until)
+                && (when.customer_tags.is_empty() || when.customer_tags.iter().any(|tag| pin.tags.contains(tag)))
+                && when.minimum_spend.is_none_or(|minimum| total.is_at_least(&Fraction::amount(minimum)))
+            {
+                rules.push(Self { place, rule });
+            }
+        }
+        rules
+    }
+
+    /// Whether the rule looks at this line.
+    fn looks_at(&self, share: &LineShare<'_>) -> bool {
+        if self.rule.when.is_scoped() { share.rules.has(self.place) } else { !share.claimed }
+    }
+
+    /// The money that the rule looks at: what is `unclaimed`, where it names no product or category.
+    fn looked_at(&self, basis: &OrderBasis<'_>, unclaimed: &Fraction) -> Result<Fraction, Overflow> {
+        if self.rule.when.is_scoped() {
+            basis.sum(|share| share.rules.has(self.place))?.times(&basis.share)
+        } else {
+            Ok(unclaimed.clone())
+        }
+    }
+
+    /// What the rule gives, within its room.
+    fn points(
+        &self,
+        basis: &OrderBasis<'_>,
+        looked_at: &Fraction,
+        room: Option<Room>,
+    ) -> Result<Fraction, Overflow> {
+        let points = match self.rule.earn {
+            Earn::PerUnit(rate) => Fraction::rate(rate).times(looked_at)?,
+            Earn::PerIncrement { amount, points } => {
+                looked_at.whole_times(&Fraction::amount(amount))?.times(&Fraction::whole(points))?
+            }
+            Earn::PerOrder(_) if self.rule.when.is_scoped() && !basis.has(|share| share.rules.has(self.place)) => {
+                Fraction::ZERO
+            }
+            Earn::PerOrder(points) => Fraction::whole(points),
+        };
+        let most = room.map(|room| Fraction::whole(room.points));
+        Ok(most.filter(|most| !most.is_at_least(&points)).unwrap_or(points))
     }
 }
 
@@ -203,8 +235,10 @@ pub(super) struct LineShare<'a> {
     cost: i64,
     refunded: Quantity,
     excluded: Option<Exclusion>,
-    /// Rules that name no product or category do not look at it.
-    replaced: bool,
+    /// The rules that name it.
+    rules: Places,
+    /// One of them leaves nothing of it to rules that name no product or category.
+    claimed: bool,
 }
 
 impl<'a> OrderBasis<'a> {
@@ -218,7 +252,8 @@ impl<'a> OrderBasis<'a> {
             cost: line.amount.ten_thousandths(),
             refunded: units.get(&line.id).copied().unwrap_or_default(),
             excluded: exclusion(line, program),
-            replaced: false,
+            rules: program.rules_about(line),
+            claimed: false,
         };
         let lines = order.lines.iter().map(share).collect();
         let mut extras_amount = Amount::ZERO;
@@ -237,7 +272,19 @@ impl<'a> OrderBasis<'a> {
 
     /// All that counts.
     fn total(&self) -> Result<Fraction, Overflow> {
-        self.sum(|_| true)?.plus(self.extras)?.times(self.share)
+        self.sum(|_| true)?.plus(&self.extras)?.times(&self.share)
+    }
+
+    /// What is left for rules that name no product or category, where others claim lines of theirs.
+    fn unclaimed(&mut self, rules: &[Applied<'_>], total: &Fraction) -> Result<Fraction, Overflow> {
+        let mut claiming = Places::default();
+        rules.iter().filter(|applied| applied.rule.replaces_base).for_each(|applied| claiming.add(applied.place));
+        self.lines.iter_mut().for_each(|share| share.claimed = share.rules.meet(&claiming));
+        if self.lines.iter().any(|share| share.claimed) {
+            self.sum(|share| !share.claimed)?.plus(&self.extras)?.times(&self.share)
+        } else {
+            Ok(total.clone())
+        }
     }
 
     /// The part paid with a reward takes its share off what is left of the lines. Refunds by amount take
@@ -249,12 +296,12 @@ impl<'a> OrderBasis<'a> {
         }
         let counted = self.lines.iter().filter(|share| share.excluded.is_none());
         let original = counted.fold(0, |sum: i64, share| sum.saturating_add(share.cost));
-        let original = Fraction::of(original, 10_000).times(self.net)?.plus(self.extras)?;
-        let standing = self.sum(|_| true)?.plus(self.extras)?;
+        let original = Fraction::of(original, 10_000).times(&self.net)?.plus(&self.extras)?;
+        let standing = self.sum(|_| true)?.plus(&self.extras)?;
         let total = order.total.ten_thousandths();
         let paid = Fraction::of(total.saturating_sub(redeemed.ten_thousandths()), total);
-        let taken = original.times(Fraction::of(refunded.ten_thousandths(), total))?;
-        self.share = standing.times(paid)?.minus(taken)?.divided_by(standing)?.reduced();
+        let taken = original.times(&Fraction::of(refunded.ten_thousandths(), total))?;
+        self.share = paid.times(&standing)?.minus(&taken)?.divided_by(&standing)?.reduced();
         self.left = Some(Left { refunded, redeemed, total: order.total });
         Ok(())
     }
@@ -267,28 +314,16 @@ impl<'a> OrderBasis<'a> {
                 whole = whole.saturating_add(share.cost);
             } else {
                 let kept = refund::kept_share(share.line, share.refunded);
-                parts = parts.plus(Fraction::of(share.cost, 10_000).times(kept)?)?;
+                parts = parts.plus(&Fraction::of(share.cost, 10_000).times(&kept)?)?;
             }
         }
-        Fraction::of(whole, 10_000).plus(parts)?.times(self.net)
-    }
-
-    fn mark_replaced(&mut self, rules: &[&EarningRule]) {
-        for rule in rules.iter().filter(|rule| rule.replaces_base) {
-            for share in &mut self.lines {
-                share.replaced |= rule.when.covers(share.line);
-            }
-        }
+        Fraction::of(whole, 10_000).plus(&parts)?.times(&self.net)
     }
 
     /// Whether any counted line that is asked for is not wholly refunded.
-    fn has(&self, asked: &Conditions) -> bool {
-        self.has_line(|line| asked.covers(line))
-    }
-
-    pub(super) fn has_line(&self, asked: impl Fn(&Line) -> bool) -> bool {
+    pub(super) fn has(&self, asked: impl Fn(&LineShare<'_>) -> bool) -> bool {
         let there = |share: &LineShare<'_>| share.refunded.is_zero() || share.refunded < share.line.quantity;
-        self.lines.iter().any(|share| share.excluded.is_none() && there(share) && asked(share.line))
+        self.lines.iter().any(|share| share.excluded.is_none() && there(share) && asked(share))
     }
 
     /// The lines that count.
@@ -299,24 +334,22 @@ impl<'a> OrderBasis<'a> {
     /// The share of a rule's points that lines asked for have: those of its lines, by what is left of them.
     pub(super) fn share_of(
         &self,
-        rule: &EarningRule,
-        looked_at: Fraction,
+        applied: &Applied<'_>,
+        looked_at: &Fraction,
         asked: impl Fn(&Line) -> bool,
     ) -> Result<Fraction, Overflow> {
-        let scoped = rule.when.is_scoped();
-        let mine = |share: &LineShare<'_>| if scoped { rule.when.covers(share.line) } else { !share.replaced };
-        let part = self.sum(|share| mine(share) && asked(share.line))?.times(self.share)?;
+        let part = self.sum(|share| applied.looks_at(share) && asked(share.line))?.times(&self.share)?;
         part.divided_by(looked_at)
     }
 
-    fn explained(self) -> Vec<LineBasis> {
-        let explain = |share: LineShare<'_>| LineBasis {
+    fn explained(&self) -> Vec<LineBasis> {
+        let explain = |share: &LineShare<'_>| LineBasis {
             line: share.line.id.clone(),
             amount: share.line.amount,
             refunded: share.refunded,
             excluded: share.excluded,
         };
-        self.lines.into_iter().map(explain).collect()
+        self.lines.iter().map(explain).collect()
     }
 }
 

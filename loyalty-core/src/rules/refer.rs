@@ -132,5 +132,5 @@ fn qualifies(program: &Program, worth: &Explanation) -> bool {
     let minimum = referrals.minimum_spend.map_or(Fraction::ZERO, Fraction::amount);
     worth.standing == Standing::Entitled
         && !worth.spend.is_zero()
-        && Fraction::amount(worth.spend).is_at_least(minimum)
+        && Fraction::amount(worth.spend).is_at_least(&minimum)
 }

@@ -51,7 +51,7 @@ pub(crate) fn is_complete(state: &OrderState) -> Result<bool, Overflow> {
         return Ok(true);
     }
     Ok(!order.total.is_zero()
-        && money_back(order, state.refunds().values())?.is_at_least(Fraction::amount(order.total)))
+        && money_back(order, state.refunds().values())?.is_at_least(&Fraction::amount(order.total)))
 }
 
 /// The money that refunds gave back. Units whose refund names no money count with their lines' share.
@@ -67,13 +67,13 @@ fn money_back<'a>(order: &Order, refunds: impl Iterator<Item = &'a Refunded>) ->
     for refunded in refunds {
         match refunded {
             Refunded::Amount(amount) | Refunded::Lines { amount: Some(amount), .. } => {
-                sum = sum.plus(Fraction::amount(*amount))?;
+                sum = sum.plus(&Fraction::amount(*amount))?;
             }
             Refunded::Lines { lines, amount: None } => {
                 for (id, quantity) in lines {
                     let Some(line) = order.line(id) else { continue };
                     let share = Fraction::of(quantity.thousandths(), line.quantity.thousandths());
-                    sum = sum.plus(Fraction::amount(line.amount).times(share)?.times(fair)?)?;
+                    sum = sum.plus(&Fraction::amount(line.amount).times(&share)?.times(&fair)?)?;
                 }
             }
         }
@@ -84,7 +84,7 @@ fn money_back<'a>(order: &Order, refunds: impl Iterator<Item = &'a Refunded>) ->
 /// What is left to refund, in money.
 pub(crate) fn refundable(state: &OrderState, order: &Order) -> Result<Amount, Overflow> {
     let back = money_back(order, state.refunds().values())?;
-    Ok(Fraction::amount(order.total).minus(back)?.to_amount_down())
+    Ok(Fraction::amount(order.total).minus(&back)?.to_amount_down())
 }
 
 /// Refuses a refund that is more than what is left of its order.
@@ -102,7 +102,7 @@ pub(crate) fn check_fit(state: &OrderState, order: &Order, refund: &Refund) -> R
         }
     }
     let all = state.refunds().values().chain([&refund.refunded]);
-    if Fraction::amount(order.total).is_at_least(money_back(order, all)?) {
+    if Fraction::amount(order.total).is_at_least(&money_back(order, all)?) {
         return Ok(());
     }
     Err(Rejection::RefundExceedsOrder { left, total: order.total })

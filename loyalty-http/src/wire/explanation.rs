@@ -34,7 +34,7 @@ pub(crate) struct ExplanationAnswer<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     campaigns: Vec<CampaignAnswer<'a>>,
     #[serde(serialize_with = "as_text")]
-    exact: Fraction,
+    exact: &'a Fraction,
     rounding: &'static str,
     points: Points,
     /// What the order had put on the account before.
@@ -67,9 +67,9 @@ struct RuleAnswer<'a> {
     /// As it stands in the program's document.
     earn: &'a Earn,
     #[serde(serialize_with = "as_text")]
-    basis: Fraction,
+    basis: &'a Fraction,
     #[serde(serialize_with = "as_text")]
-    points: Fraction,
+    points: &'a Fraction,
     /// How much a limit left for this order.
     #[serde(skip_serializing_if = "Option::is_none")]
     at_most: Option<Points>,
@@ -87,7 +87,7 @@ struct CampaignAnswer<'a> {
     /// As it stands in the program's document.
     effect: &'a Effect,
     #[serde(serialize_with = "as_text")]
-    points: Fraction,
+    points: &'a Fraction,
 }
 
 /// What an order has put on its account.
@@ -127,7 +127,7 @@ impl<'a> ExplanationAnswer<'a> {
             rules: explanation.rules.iter().map(RuleAnswer::new).collect(),
             multipliers: explanation.multipliers.iter().map(MultiplierAnswer::new).collect(),
             campaigns: explanation.campaigns.iter().map(CampaignAnswer::new).collect(),
-            exact: explanation.exact,
+            exact: &explanation.exact,
             rounding: explanation.rounding.name(),
             points: explanation.points,
             before: None,
@@ -167,13 +167,13 @@ impl LeftAnswer {
 impl<'a> RuleAnswer<'a> {
     fn new(share: &'a RuleShare) -> Self {
         let at_most = share.room.map(|room| room.points);
-        Self { rule_id: &share.rule, earn: &share.earn, basis: share.basis, points: share.points, at_most }
+        Self { rule_id: &share.rule, earn: &share.earn, basis: &share.basis, points: &share.points, at_most }
     }
 }
 
 impl<'a> CampaignAnswer<'a> {
     fn new(share: &'a CampaignShare) -> Self {
-        Self { campaign_id: &share.campaign, effect: &share.effect, points: share.points }
+        Self { campaign_id: &share.campaign, effect: &share.effect, points: &share.points }
     }
 }
 

@@ -24,7 +24,9 @@ use strict::Strict;
 
 /// Reads a body, or says what is wrong with it and where.
 pub fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Problem> {
-    let mut reader = serde_json::Deserializer::from_slice(body);
+    // One look over the whole, rather than one for each string in it.
+    let Ok(text) = str::from_utf8(body) else { return parse_slowly(body) };
+    let mut reader = serde_json::Deserializer::from_str(text);
     match T::deserialize(Strict(&mut reader)) {
         Ok(value) if reader.end().is_ok() => Ok(value),
         Ok(_) | Err(_) => parse_slowly(body),

@@ -16,9 +16,46 @@ const bytes = JSON.stringify(order);
 
 const sum = (lines) => lines.reduce((total, { amount }) => total + amount, 0);
 const counted = (lines) => lines.filter(({ product }) => product !== 'sneaker');
+const launch = { from: Date.UTC(2026, 0, 1), until: Date.UTC(2027, 0, 1) };
 
-// Each rule of json-rules-engine has a condition; its event brings points, which are added up.
+// Rules of json-rules-engine as documents, as ours are: what they look at is a fact with parameters, and what
+// they bring is told by their events.
 function jsonRulesEngine() {
+  const holds = (fact, operator, value, params) => ({ fact, operator, value, params });
+  const spends = (of) => holds('spent', 'greaterThan', 0, of);
+  const rule = (earn, ...all) => ({ conditions: { all }, event: { type: 'earn', params: earn } });
+  const rest = { unless: 'sneaker' };
+  const shoes = { category: 'shoes' };
+  const sneakers = { product: 'sneaker' };
+  const engine = new Engine([
+    rule({ per_unit: 1, of: rest }, spends(rest)),
+    rule({ per_unit: 1.5, of: shoes }, spends(shoes)),
+    rule({ per_increment: 10, points: 3, of: sneakers }, spends(sneakers),
+      holds('placed_at', 'greaterThanInclusive', launch.from), holds('placed_at', 'lessThan', launch.until)),
+    rule({ per_order: 50 }, holds('spent', 'greaterThanInclusive', 100, {})),
+    rule({ per_unit: 0.25, of: rest }, spends(rest), holds('tags', 'contains', 'vip')),
+  ]);
+  engine.addFact('spent', async ({ product, category, unless }, almanac) => {
+    const looksAt = (line) => (!product || line.product === product) && (!category || line.category === category)
+      && line.product !== unless;
+    return sum((await almanac.factValue('lines')).filter(looksAt));
+  });
+  const points = async ({ per_unit, per_increment, points, per_order, of }, almanac) => {
+    if (per_order) return per_order;
+    const spent = await almanac.factValue('spent', of);
+    return per_unit ? per_unit * spent : points * Math.floor(spent / per_increment);
+  };
+  return async () => {
+    const { events, almanac } = await engine.run({ ...order, placed_at: launch.from });
+    let sum = 0;
+    for (const { params } of events) sum += await points(params, almanac);
+    return Math.floor(sum);
+  };
+}
+
+// The least that the same engine can be asked: the lines are added up by hand before, what a rule brings is code,
+// and there is no date.
+function jsonRulesEngineByHand() {
   const rule = (fact, operator, value, points) =>
     ({ conditions: { all: [{ fact, operator, value }] }, event: { type: 'earn', params: { points } } });
   const engine = new Engine([
@@ -84,6 +121,7 @@ function ours(folder, name) {
 
 const peers = {
   'json-rules-engine': await rate(jsonRulesEngine()),
+  'json-rules-engine, sums by hand': await rate(jsonRulesEngineByHand()),
   'zen-engine from node': await rate(zenEngine(() => order)),
   'zen-engine from node, from bytes': await rate(zenEngine(() => JSON.parse(bytes))),
 };
