@@ -124,7 +124,10 @@ fn memory_does_not_grow_with_the_customers() {
 #[test]
 fn what_is_in_the_file_is_found_after_a_start() {
     const CUSTOMERS: u32 = 2_100;
-    let (store, shop, directory) = open(&Settings::default());
+    // All are sent before the first answer is waited for: there is room for them.
+    let mut settings = Settings::default();
+    settings.queue = usize::try_from(2 * CUSTOMERS).unwrap();
+    let (store, shop, directory) = open(&settings);
     let rule = rule(&store, shop);
     let told: Vec<_> =
         (0..CUSTOMERS).flat_map(|number| tell_of(shop, rule, number)).map(|told| store.execute(told)).collect();
