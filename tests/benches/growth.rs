@@ -1,13 +1,15 @@
-//! What a request costs where the journal is long, and what a start costs there.
+//! What a request costs where the journal is long, and where the customers have many orders; and what a start
+//! costs there.
 //!
 //! ```text
 //! cargo bench -p loyalty-tests --bench growth -- --rows 10000000
 //! ```
 //!
 //! Two stores with the same customers, one with a short journal and one with a long one, all of it points, take
-//! turns; without HTTP, so many requests in flight as that many connections send. What is measured makes both
-//! longer, so it is a copy: the files stay as they are in the target directory, in `tmp`, for the next time.
-//! Without `--bench`, as `cargo test --all-targets` runs it, each is tried for a moment.
+//! turns; then customers of few orders and customers of many, in one store. Without HTTP, so many requests in flight
+//! as that many connections send. What is measured makes both longer, so it is a copy: the files stay as they are in
+//! the target directory, in `tmp`, for the next time. Without `--bench`, as `cargo test --all-targets` runs it, each
+//! is tried for a moment.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
@@ -18,6 +20,8 @@
     reason = "a bench may stop at what it did not expect"
 )]
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -32,16 +36,39 @@ use loyalty_tests::{Desk, add, at, file_of_last_time, id, paid, send_all};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const CUSTOMERS: u64 = 10_000;
+/// Customers who take turns.
+#[derive(Clone, Copy)]
+struct Crowd {
+    name: &'static str,
+    count: u64,
+}
+
+impl Crowd {
+    /// All over their tables, each as often as the others.
+    fn who(self, number: u64) -> Who {
+        id(&format!("{}{:06}", self.name, number.wrapping_mul(7_919) % self.count))
+    }
+}
+
+const ALL: Crowd = Crowd { name: "", count: 10_000 };
+/// Those whose ledger is read: in the short journal and in the long one it is as long.
+const REGULARS: Crowd = Crowd { name: "regular", count: 100 };
+const PAGE: u64 = 50;
+const OF_FEW_ORDERS: Crowd = Crowd { name: "few", count: 100 };
+const OF_MANY_ORDERS: Crowd = Crowd { name: "many", count: 100 };
 const SHORT: u64 = 20_000;
-const ROUNDS: usize = 3;
+const FEW: u64 = 10;
+const ROUNDS: u64 = 3;
 
 #[derive(Parser)]
 struct Arguments {
     /// How long the long journal is.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
-    /// How many requests make a measurement; pages of the ledger, a tenth of it.
+    /// How many orders customers of many have.
+    #[arg(long, default_value_t = 10_000)]
+    orders: u64,
+    /// How many requests make a measurement; a tenth of it, of pages of the ledger and of customers with orders.
     #[arg(long, default_value_t = 40_000)]
     count: u64,
     /// How many at once.
@@ -55,32 +82,47 @@ struct Arguments {
 fn main() {
     let mut arguments = Arguments::parse();
     if !arguments.bench {
-        (arguments.rows, arguments.count) = (SHORT + 1_000, 200);
+        (arguments.rows, arguments.orders, arguments.count) = (SHORT + 1_000, FEW + 1, 200);
     }
-    let Arguments { rows, count, in_flight, bench: _ } = arguments;
+    let Arguments { rows, orders, count, in_flight, bench: _ } = arguments;
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let (short, long) = (copy_of(SHORT, directory.path()), copy_of(rows, directory.path()));
+    let journal = |rows| copy_of(&format!("growth-{rows}.db"), |store| fill(store, rows), directory.path());
+    let (short, long) = (journal(SHORT), journal(rows));
     let (start_short, start_long) = (start(&short), start(&long));
     println!("| what | journal of {SHORT} | journal of {rows} | ratio |\n| --- | ---: | ---: | ---: |");
     println!("| start, in ms | {start_short:.1} | {start_long:.1} | |");
-    let (short, long) = (Shop::open(&short), Shop::open(&long));
-    let kinds: [(&str, Kind, u64); 4] = [
-        ("points-add under a key", Shop::points, count),
-        ("an order", Shop::order, count),
-        ("a balance", Shop::balance, count),
-        ("a page of the ledger", Shop::ledger, count / 10),
-    ];
-    for (name, kind, count) in kinds {
-        let mut rates = [Vec::new(), Vec::new()];
-        for round in 0..ROUNDS {
-            for (shop, rates) in [&short, &long].into_iter().zip(&mut rates) {
-                rates.push(shop.rate(kind, count, in_flight, u64::try_from(round).unwrap()));
-            }
-        }
-        let ratios: Vec<f64> = rates[0].iter().zip(&rates[1]).map(|(short, long)| long / short).collect();
-        let [short, long] = rates.map(median);
-        println!("| {name}, a second | {short:.0} | {long:.0} | {:.2} |", median(ratios));
+    let (short, long) = (open(&short), open(&long));
+    let [short, long] = [&short, &long].map(|store| Shop::new(store, ALL));
+    let regulars = [&short, &long].map(|shop| Shop { crowd: REGULARS, ..*shop });
+    compare(Kind::Points, [&short, &long], count, in_flight);
+    compare(Kind::Order, [&short, &long], count, in_flight);
+    compare(Kind::Balance, [&short, &long], count, in_flight);
+    compare(Kind::Ledger, regulars.each_ref(), count / 10, in_flight);
+
+    let store =
+        copy_of(&format!("growth-orders-{orders}.db"), |store| fill_orders(store, orders), directory.path());
+    let store = open(&store);
+    println!("\n| customers of | {FEW} orders | {orders} orders | ratio |\n| --- | ---: | ---: | ---: |");
+    let shops = [OF_FEW_ORDERS, OF_MANY_ORDERS].map(|crowd| Shop::new(&store, crowd));
+    for kind in [Kind::Points, Kind::Order, Kind::Balance, Kind::Ledger] {
+        compare(kind, shops.each_ref(), count / 10, in_flight);
     }
+}
+
+/// A row of the table: what the two make a second, in turns, and what share of the first one's the second's is.
+fn compare(kind: Kind, shops: [&Shop; 2], count: u64, in_flight: usize) {
+    let mut rates = [Vec::new(), Vec::new()];
+    // The first round is the way in: caches fill, and what a start goes on with in the background ends.
+    for round in 0..=ROUNDS {
+        for (shop, rates) in shops.into_iter().zip(&mut rates) {
+            let rate = shop.rate(kind, count, in_flight, round);
+            rates.extend((round > 0).then_some(rate));
+        }
+    }
+    let ratios: Vec<f64> = rates[0].iter().zip(&rates[1]).map(|(one, other)| other / one).collect();
+    let [one, other] = rates.map(median);
+    let name = kind.name();
+    println!("| {name}, a second | {one:.0} | {other:.0} | {:.2} |", median(ratios));
 }
 
 fn median(mut numbers: Vec<f64>) -> f64 {
@@ -88,11 +130,15 @@ fn median(mut numbers: Vec<f64>) -> f64 {
     numbers[numbers.len() / 2]
 }
 
+fn open(file: &Path) -> SqliteStore {
+    SqliteStore::open(file, &Settings::default()).unwrap()
+}
+
 /// Opens the store and closes it again: the median in milliseconds of what opening takes.
 fn start(file: &Path) -> f64 {
     let once = || {
         let begun = Instant::now();
-        let store = SqliteStore::open(file, &Settings::default()).unwrap();
+        let store = open(file);
         let took = begun.elapsed();
         drop(store);
         took.as_secs_f64() * 1_000.0
@@ -101,91 +147,142 @@ fn start(file: &Path) -> f64 {
 }
 
 /// A copy of the file of last time, which stays as long as it was.
-fn copy_of(rows: u64, into: &Path) -> PathBuf {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let file = file_of_last_time(directory, &format!("growth-{rows}.db"), |store| fill(store, rows));
-    let copy = into.join(format!("{rows}.db"));
-    std::fs::copy(file, &copy).unwrap();
+fn copy_of(name: &str, fill: impl FnOnce(&SqliteStore), into: &Path) -> PathBuf {
+    let kept = file_of_last_time(Path::new(env!("CARGO_TARGET_TMPDIR")), name, fill);
+    let copy = into.join(name);
+    std::fs::copy(kept, &copy).unwrap();
     copy
 }
 
+/// Points for all, and among them a page of entries for each regular, as far apart as the journal is long.
 fn fill(store: &SqliteStore, rows: u64) {
     let desk = Desk::new(store);
-    let customer = |number| desk.request(Action::customer(who(number), Presence::MustNot, Vec::new()));
-    send_all(store, 512, (0..CUSTOMERS).map(customer));
-    let adding = |number| desk.request(Action::customer(who(number), Presence::Must, vec![add(1)]));
-    send_all(store, 512, (CUSTOMERS..rows).map(adding));
+    let apart = (rows - ALL.count) / (REGULARS.count * PAGE);
+    let customer = |number| desk.request(Action::customer(ALL.who(number), Presence::MustNot, Vec::new()));
+    send_all(store, 512, (0..ALL.count).map(customer));
+    let adding = |number| {
+        let who = if number % apart == 0 { REGULARS.who(number / apart) } else { ALL.who(number) };
+        desk.request(Action::customer(who, Presence::May, vec![add(1)]))
+    };
+    send_all(store, 512, (ALL.count..rows).map(adding));
 }
 
-/// All over the customers, each as often as the others.
-fn who(number: u64) -> Who {
-    id(&format!("{:06}", number.wrapping_mul(7_919) % CUSTOMERS))
+/// Few orders for some, many for others, all within two years.
+fn fill_orders(store: &SqliteStore, many: u64) {
+    let desk = Desk::new(store);
+    let told = |crowd: Crowd, each: u64| {
+        (0..each * crowd.count).map(move |number| {
+            let now = at("2024-01-01T12:00:00Z") + Duration::from_secs(number * 60);
+            let desk = Desk { now, ..desk };
+            order(&desk, crowd.who(number), &format!("{}-{number}", crowd.name))
+        })
+    };
+    send_all(store, 512, told(OF_FEW_ORDERS, FEW));
+    send_all(store, 512, told(OF_MANY_ORDERS, many));
 }
 
-struct Shop {
-    store: SqliteStore,
+fn order(desk: &Desk<'_>, who: Who, order: &str) -> Request {
+    desk.request(Action::Order {
+        command: paid(order, "49.95"),
+        customer: Some(who),
+        change: ProfileChange::default(),
+    })
+}
+
+struct Shop<'a> {
+    store: &'a SqliteStore,
     id: ShopId,
-    /// What of this run tells its keys and orders from those of others.
+    crowd: Crowd,
+    /// What tells the keys and orders of this run, and of this crowd, from those of others.
     run: u128,
 }
 
-/// Does something so often, beginning with a number.
-type Kind = fn(&Shop, std::ops::Range<u64>, usize);
+/// What is asked for.
+#[derive(Clone, Copy)]
+enum Kind {
+    Points,
+    Order,
+    Balance,
+    Ledger,
+}
 
-impl Shop {
-    fn open(file: &Path) -> Self {
-        let store = SqliteStore::open(file, &Settings::default()).unwrap();
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Points => "points-add under a key",
+            Self::Order => "an order",
+            Self::Balance => "a balance",
+            Self::Ledger => "a page of the ledger",
+        }
+    }
+}
+
+impl<'a> Shop<'a> {
+    fn new(store: &'a SqliteStore, crowd: Crowd) -> Self {
         let id = store.shops().unwrap()[0].id;
-        let run = u128::try_from(loyalty_http::Clock::system().now().timestamp_micros()).unwrap();
-        Self { store, id, run }
+        let mut run = DefaultHasher::new();
+        (loyalty_http::Clock::system().now(), crowd.name).hash(&mut run);
+        let run = u128::from(run.finish()) << 32;
+        Self { store, id, crowd, run }
     }
 
     fn desk(&self) -> Desk<'_> {
-        Desk { store: &self.store, shop: self.id, now: at("2026-01-01T12:00:00Z") }
+        Desk { store: self.store, shop: self.id, now: at("2026-01-01T12:00:00Z") }
     }
 
     /// How many a second.
     fn rate(&self, kind: Kind, count: u64, in_flight: usize, round: u64) -> f64 {
         let from = round * count;
-        kind(self, from..from + count / 10, in_flight);
+        self.send(kind, from..from + count / 10, in_flight);
         let begun = Instant::now();
-        kind(self, from + count / 10..from + count, in_flight);
+        self.send(kind, from + count / 10..from + count, in_flight);
         (count - count / 10) as f64 / begun.elapsed().max(Duration::from_nanos(1)).as_secs_f64()
     }
 
-    fn points(&self, numbers: std::ops::Range<u64>, in_flight: usize) {
+    /// Does it once for each number.
+    fn send(&self, kind: Kind, numbers: Range<u64>, in_flight: usize) {
+        match kind {
+            Kind::Points => self.points(numbers, in_flight),
+            Kind::Order => self.order(numbers, in_flight),
+            Kind::Balance => self.balance(numbers),
+            Kind::Ledger => self.ledger(numbers),
+        }
+    }
+
+    fn points(&self, numbers: Range<u64>, in_flight: usize) {
         let requests = numbers.map(|number| {
             // As far apart as hashes are.
             let key = (self.run + u128::from(number)).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
             let render = Box::new(|_: &_| Answer { status: 200, body: vec![b' '; 40] });
             let idempotency = Idempotency { key: key.to_be_bytes(), fingerprint: [7; 16], render };
-            let request = self.desk().request(Action::customer(who(number), Presence::Must, vec![add(1)]));
+            let who = self.crowd.who(number);
+            let request = self.desk().request(Action::customer(who, Presence::Must, vec![add(1)]));
             Request { idempotency: Some(idempotency), ..request }
         });
-        send_all(&self.store, in_flight, requests);
+        send_all(self.store, in_flight, requests);
     }
 
-    fn order(&self, numbers: std::ops::Range<u64>, in_flight: usize) {
+    fn order(&self, numbers: Range<u64>, in_flight: usize) {
         let requests = numbers.map(|number| {
-            let command = paid(&format!("{}-{number}", self.run), "49.95");
-            let (customer, change) = (Some(who(number)), ProfileChange::default());
-            self.desk().request(Action::Order { command, customer, change })
+            let now = self.desk().now + Duration::from_millis(number);
+            let desk = Desk { now, ..self.desk() };
+            order(&desk, self.crowd.who(number), &format!("{:x}", self.run + u128::from(number)))
         });
-        send_all(&self.store, in_flight, requests);
+        send_all(self.store, in_flight, requests);
     }
 
-    fn balance(&self, numbers: std::ops::Range<u64>, _: usize) {
+    fn balance(&self, numbers: Range<u64>) {
         for number in numbers {
-            let customer = self.store.customer(self.id, &who(number)).unwrap().unwrap();
+            let customer = self.store.customer(self.id, &self.crowd.who(number)).unwrap().unwrap();
             assert!(customer.balance(self.desk().now) > Points::ZERO);
         }
     }
 
-    fn ledger(&self, numbers: std::ops::Range<u64>, _: usize) {
+    fn ledger(&self, numbers: Range<u64>) {
         for number in numbers {
-            let customer = self.store.customer(self.id, &who(number)).unwrap().unwrap();
+            let customer = self.store.customer(self.id, &self.crowd.who(number)).unwrap().unwrap();
             let page = self.store.ledger(self.id, customer.record().account, None, 50).unwrap();
-            assert!(!page.rows.is_empty());
+            assert!(page.rows.len() >= 10);
         }
     }
 }
