@@ -100,15 +100,14 @@ pub(crate) fn instant<S: Serializer>(
     }
 }
 
-/// An instant inside of a sequence.
-#[derive(Serialize)]
-#[serde(transparent)]
-pub(crate) struct Instant(#[serde(serialize_with = "instant")] pub(crate) Timestamp);
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
     use super::*;
+
+    #[derive(Serialize)]
+    #[serde(transparent)]
+    struct Instant(#[serde(serialize_with = "instant")] Timestamp);
 
     #[test]
     fn instants_are_spelled_as_chrono_spells_them() {

@@ -176,7 +176,7 @@ fn a_newer_format_is_refused_by_name() {
     drop(place.open());
     place.sql().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(place.file()).unwrap();
-    let newer = Failure::TooNew { found: 99, known: 6 };
+    let newer = Failure::TooNew { found: 99, known: 7 };
     assert_eq!(SqliteStore::open(&place.file(), &Settings::default()).unwrap_err(), newer);
     assert_eq!(Admin::open(&place.file()).unwrap_err(), newer);
     assert!(std::fs::read(place.file()).unwrap() == before, "the file was changed");
@@ -213,7 +213,7 @@ fn an_older_format_is_moved_to_the_newest() {
     assert_eq!(Picture::of(&store), before);
     assert_eq!(store.count_products(shop), Ok(0));
     let version: i64 = place.sql().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 6);
+    assert_eq!(version, 7);
     assert_eq!(keyed(&store, shop), (200, answer, true));
 }
 

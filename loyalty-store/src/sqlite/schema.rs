@@ -13,10 +13,10 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const APPLICATION_ID: i64 = 0x6c6f_7961;
 
 /// The format that this program writes.
-const NEWEST: i64 = 6;
+const NEWEST: i64 = 7;
 
 /// One step a format version. Never changed once released; a new format is a new step.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     "
     CREATE TABLE shop (
         id INTEGER PRIMARY KEY,
@@ -225,6 +225,9 @@ const MIGRATIONS: [&str; 6] = [
     ) STRICT, WITHOUT ROWID;
     INSERT INTO answer_key SELECT answer >> 16, shop, key, answer FROM answer_key_before;
     DROP TABLE answer_key_before;
+",
+    "
+    -- Accounts' instants became numbers. Those that are texts are still read, and stay until their account changes.
 ",
 ];
 
