@@ -1,6 +1,6 @@
 // Decisions a second of rules engines on the case of `loyalty-core/benches/entitlement.rs`: an order of five
-// lines under five rules. Prints them beside ours, read from what criterion has just measured: `rules.mjs CRITERION
-// ZEN`, criterion's folder and the program in `zen`.
+// lines under five rules. Prints them beside ours, with which each takes turns: `rules.mjs ROOT ZEN`, the
+// repository and the program in `zen`.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { ZenEngine } from '@gorules/zen-engine';
@@ -122,34 +122,43 @@ async function rate(decide) {
     for (; performance.now() < end; count += 1) await decide();
     return count;
   };
-  await until(performance.now() + 500);
+  await until(performance.now() + 300);
   const begun = performance.now();
-  const count = await until(begun + 3000);
+  const count = await until(begun + 1000);
   return { points, rate: (count * 1000) / (performance.now() - begun) };
 }
 
 // Criterion's median of a case, in decisions a second.
-function ours(folder, name) {
-  const text = readFileSync(`${folder}/entitlement of five lines under five rules/${name}/new/estimates.json`);
-  return 1e9 / JSON.parse(text).median.point_estimate;
+function ours(root, name) {
+  const group = 'entitlement of five lines under five rules';
+  const times = ['--warm-up-time', '0.3', '--measurement-time', '1'];
+  const bench = ['bench', '-q', '-p', 'loyalty-core', '--bench', 'entitlement', '--', '--exact', `${group}/${name}`];
+  execFileSync('cargo', [...bench, ...times], { cwd: root, stdio: 'pipe' });
+  const estimates = readFileSync(`${root}/target/criterion/${group}/${name}/new/estimates.json`);
+  return 1e9 / JSON.parse(estimates).median.point_estimate;
 }
 
-const [folder, zen] = process.argv.slice(2);
+const [root, zen] = process.argv.slice(2);
 const peers = {
-  'json-rules-engine': await rate(jsonRulesEngine()),
-  'json-rules-engine, sums by hand': await rate(jsonRulesEngineByHand()),
-  'zen-engine from node': await rate(zenEngine(() => order)),
-  'zen-engine from node, from bytes of its own': await rate(zenEngine(() => JSON.parse(orderBytes))),
-  'zen-engine in Rust, compiled, from bytes of its own': zenInRust(zen, ofOrder, orderBytes),
-  'zen-engine in Rust, compiled, from the same bytes': zenInRust(zen, ofBytes, bytes),
+  'json-rules-engine': () => rate(jsonRulesEngine()),
+  'json-rules-engine, sums by hand': () => rate(jsonRulesEngineByHand()),
+  'zen-engine from node': () => rate(zenEngine(() => order)),
+  'zen-engine from node, from bytes of its own': () => rate(zenEngine(() => JSON.parse(orderBytes))),
+  'zen-engine in Rust, compiled, from bytes of its own': () => zenInRust(zen, ofOrder, orderBytes),
+  'zen-engine in Rust, compiled, from the same bytes': () => zenInRust(zen, ofBytes, bytes),
 };
-const rates = { state: ours(folder, 'paid'), bytes: ours(folder, 'paid, from bytes') };
+const median = (numbers) => numbers.sort((one, other) => one - other)[Math.floor(numbers.length / 2)];
 const number = (value) => Math.round(value).toLocaleString('en');
-console.log('| five rules, five lines, one core, one run | decisions a second | points | we are |');
-console.log('| --- | ---: | ---: | ---: |');
-console.log(`| entitlement with its explanation | ${number(rates.state)} | | |`);
-console.log(`| the same from the order's bytes | ${number(rates.bytes)} | | |`);
-for (const [name, { points, rate }] of Object.entries(peers)) {
-  const mine = name.includes('bytes') ? rates.bytes : rates.state;
-  console.log(`| ${name} | ${number(rate)} | ${points} | ${(mine / rate).toPrecision(3)} times |`);
+console.log('| five rules, five lines, one core, five turns each | decisions a second | ours | points | we are |');
+console.log('| --- | ---: | ---: | ---: | ---: |');
+for (const [name, measure] of Object.entries(peers)) {
+  const turns = [];
+  for (let turn = 0; turn < 5; turn += 1) {
+    const mine = ours(root, name.includes('bytes') ? 'paid, from bytes' : 'paid');
+    const { points, rate } = await measure();
+    turns.push({ mine, rate, points, ratio: mine / rate });
+  }
+  const [theirs, mine, ratio] = ['rate', 'mine', 'ratio'].map((what) => median(turns.map((turn) => turn[what])));
+  const row = [name, number(theirs), number(mine), turns[0].points, `${ratio.toPrecision(3)} times`];
+  console.log(`| ${row.join(' | ')} |`);
 }

@@ -31,8 +31,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut decision = DecisionEngine::default().create_decision(content.into())?;
     decision.compile();
     let points = points(&decision, &order).await?.to_value()["points"].clone();
-    rate(&decision, &order, Duration::from_millis(500)).await?;
-    let rate = rate(&decision, &order, Duration::from_secs(3)).await?;
+    rate(&decision, &order, Duration::from_millis(300)).await?;
+    let rate = rate(&decision, &order, Duration::from_secs(1)).await?;
     println!("{}", serde_json::json!({ "points": points, "rate": rate }));
     Ok(())
 }
