@@ -237,7 +237,11 @@ mod json {
 
     #[cfg(test)]
     mod tests {
-        #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+        #![allow(
+            clippy::indexing_slicing,
+            clippy::unwrap_used,
+            reason = "a test may stop at what it did not expect"
+        )]
         use crate::account::{Counts, Progress};
 
         #[test]
