@@ -125,8 +125,7 @@ fn memory_does_not_grow_with_the_customers() {
 fn what_is_in_the_file_is_found_after_a_start() {
     const CUSTOMERS: u32 = 2_100;
     // All are sent before the first answer is waited for: there is room for them.
-    let mut settings = Settings::default();
-    settings.queue = usize::try_from(2 * CUSTOMERS).unwrap();
+    let settings = Settings { queue: usize::try_from(2 * CUSTOMERS).unwrap(), ..Settings::default() };
     let (store, shop, directory) = open(&settings);
     let rule = rule(&store, shop);
     let told: Vec<_> =
