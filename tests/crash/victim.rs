@@ -15,6 +15,8 @@ const DATABASE: &str = "LOYALTY_TEST_DATABASE";
 const ROUND: &str = "LOYALTY_TEST_ROUND";
 /// Makes a victim move its log often.
 pub(crate) const CHECKPOINTS: &str = "LOYALTY_TEST_CHECKPOINTS";
+/// Makes a victim leave its log where it is.
+pub(crate) const LOG_STAYS: &str = "LOYALTY_TEST_LOG_STAYS";
 const THREADS: usize = 4;
 const CUSTOMERS: usize = 200;
 
@@ -57,7 +59,11 @@ pub(crate) fn settings() -> Settings {
 /// Works until it is killed, where it was started as a victim.
 pub(crate) fn work() {
     let (Ok(file), Ok(round)) = (std::env::var(DATABASE), std::env::var(ROUND)) else { return };
-    let store = SqliteStore::open(Path::new(&file), &settings()).unwrap();
+    let mut settings = settings();
+    if std::env::var(LOG_STAYS).is_ok() {
+        settings.log_pages = usize::MAX;
+    }
+    let store = SqliteStore::open(Path::new(&file), &settings).unwrap();
     std::thread::scope(|scope| {
         if std::env::var(CHECKPOINTS).is_ok() {
             scope.spawn(|| checkpoint_often(&file));
