@@ -255,6 +255,8 @@ pub(super) fn open_beside(path: &Path) -> Result<Connection, Failure> {
 fn prepare(mut db: Connection) -> Result<Connection, Failure> {
     check_version()?;
     settle(&db)?;
+    // A commit that has added pages passes over the whole cache, and what is written behind comes sorted.
+    db.pragma_update(None, "cache_size", -8_000)?;
     let found = format(&db)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     if found < NEWEST {
