@@ -1,7 +1,7 @@
 //! The load bench: what the server costs over bare hyper, side by side in one run.
 //!
 //! ```text
-//! cargo bench -p loyalty-tests --bench load -- --seconds 3 --connections 16,64,256
+//! cargo bench -p loyalty-tests --bench load -- --seconds 1 --connections 16,64,256
 //! ```
 //!
 //! Each kind of request goes, byte for byte, to the real server (App over SQLite with its usual settings,
@@ -44,7 +44,7 @@ struct Arguments {
     /// Only requests whose names hold this.
     filter: Option<String>,
     /// How long each measurement lasts.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
     /// How long our server works before the first measurement of each kind of request: as after its first
     /// minutes, its caches are full and states are on their way to their tables.
@@ -58,8 +58,9 @@ struct Arguments {
     bench: bool,
 }
 
-/// How often the two sides of a row take turns.
-const ROUNDS: usize = 3;
+/// How often the two sides of a row take turns. Often and briefly: from one second to the next a virtual
+/// machine is a third faster or slower.
+const ROUNDS: usize = 9;
 
 /// How long and how often.
 struct Plan {
@@ -99,7 +100,7 @@ fn main() {
     let servers = Servers::start();
     print_conditions(&plan, servers.directory());
     println!("| request | connections | bare/s | ours/s | ratio | bare p50 | bare p99 | ours p50 | ours p99 |");
-    println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |");
+    println!("| --- | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: |");
     let filter = arguments.filter.unwrap_or_default();
     for request in servers.requests().into_iter().filter(|request| request.name.contains(&filter)) {
         if !plan.fill.is_zero() {
@@ -138,16 +139,22 @@ impl Side {
     }
 }
 
-fn median(mut numbers: Vec<f64>) -> f64 {
+/// The first quartile, the median and the third.
+fn quartiles(mut numbers: Vec<f64>) -> [f64; 3] {
     numbers.sort_by(f64::total_cmp);
-    numbers[numbers.len() / 2]
+    [1, 2, 3].map(|quarter| numbers[(numbers.len() - 1) * quarter / 4])
+}
+
+fn median(numbers: Vec<f64>) -> f64 {
+    quartiles(numbers)[1]
 }
 
 fn print_row(name: &str, connections: usize, bare: &mut Side, ours: &mut Side) {
     // Of the rounds' own ratios: what drifts between rounds is on both sides of each.
-    let ratio = median(ours.rates.iter().zip(&bare.rates).map(|(ours, bare)| ours / bare).collect());
+    let ratios = ours.rates.iter().zip(&bare.rates).map(|(ours, bare)| ours / bare).collect();
+    let [low, ratio, high] = quartiles(ratios);
     println!(
-        "| {name} | {connections} | {:.0} | {:.0} | {ratio:.2} | {:.2} | {:.2} | {:.2} | {:.2} |",
+        "| {name} | {connections} | {:.0} | {:.0} | {ratio:.3} ({low:.2} to {high:.2}) | {:.2} | {:.2} | {:.2} | {:.2} |",
         median(bare.rates.clone()),
         median(ours.rates.clone()),
         bare.percentile(50),
@@ -162,7 +169,7 @@ fn print_conditions(plan: &Plan, directory: &std::path::Path) {
     println!(
         "{cores} cores, shared by the server (tokio, {cores} workers and the store's threads) and the load generator \
          ({} threads); SQLite {}, WAL, synchronous=FULL; one 4 KiB append and sync on its disk takes {:.0} µs. \
-         Medians of {} rounds of {:?}, after {:?} of each kind.\n",
+         Medians (and quartiles) of {} rounds of {:?}, after {:?} of each kind.\n",
         generator::THREADS,
         rusqlite::version(),
         sync_time(directory).as_secs_f64() * 1e6,
