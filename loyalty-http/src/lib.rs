@@ -36,6 +36,7 @@
 //! ```
 
 pub mod server;
+mod waiting;
 
 pub mod app;
 pub mod clock;

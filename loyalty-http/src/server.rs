@@ -27,7 +27,7 @@ use hyper::rt::ReadBufCursor;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -36,6 +36,7 @@ use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
 use crate::problem::Problem;
+use crate::waiting::Waiting;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -47,6 +48,9 @@ const REST: Duration = Duration::from_millis(50);
 
 /// How long a connection that we close first still listens; see [`Socket::poll_shutdown`].
 const LINGER: Duration = Duration::from_secs(1);
+
+/// What hyper wants of a service.
+type Answered = Result<Response<Full<Bytes>>, Infallible>;
 
 /// What one client can take. A head has at most 100 headers (hyper's own limit, which costs
 /// nothing as long as it is not set).
@@ -102,17 +106,19 @@ where
             Some(_) = connections.join_next() => continue,
             accepted = accept(&listener, &slots) => accepted,
         };
-        let (service, ids) = (service.clone(), Arc::clone(&ids));
-        let service = service_fn(move |request| {
-            let (service, id) = (service.clone(), ids.next());
-            answer(async move { if has_host(&request) { service(request, id).await } else { no_host(id) } }, id)
-        });
-        let connection = http.serve_connection(Socket::new(stream, limits.stall), service);
-        let connection = graceful.watch(connection);
+        let waiting = Waiting::start();
+        let socket = Socket::new(stream, limits.stall, waiting.clone());
+        let service = answering(service.clone(), Arc::clone(&ids), waiting.clone());
+        let connection = graceful.watch(http.serve_connection(socket, service_fn(service)));
+        let idle = waiting.too_long(limits.head_time);
         connections.spawn(async move {
             let _slot = slot;
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended early");
+            tokio::select! {
+                biased;
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!(%error, "connection ended early");
+                },
+                () = idle => tracing::debug!("no head was here in time"),
             }
         });
     }
@@ -135,10 +141,7 @@ async fn stop(graceful: GracefulShutdown, mut connections: JoinSet<()>, grace: D
 
 fn http(limits: &Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(limits.head_time)
-        .max_header_size(limits.head_bytes)
-        .max_buf_size(BUFFER);
+    http.max_header_size(limits.head_bytes).max_buf_size(BUFFER);
     http
 }
 
@@ -188,14 +191,36 @@ fn no_host(id: RequestId) -> Response<Full<Bytes>> {
     response
 }
 
+/// The service of one connection.
+fn answering<S, F>(
+    service: S,
+    ids: Arc<RequestIds>,
+    waiting: Waiting,
+) -> impl Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Answered> + Send>>
+where
+    S: Fn(Request<Incoming>, RequestId) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
+    move |request| {
+        waiting.served();
+        let (service, id, waiting) = (service.clone(), ids.next(), waiting.clone());
+        // Boxed, since hyper moves it several times, and it is some kilobytes.
+        Box::pin(async move {
+            let served = async move { if has_host(&request) { service(request, id).await } else { no_host(id) } };
+            let response = answer(pin!(served), id).await;
+            waiting.answered();
+            Ok(response)
+        })
+    }
+}
+
 /// Runs the service on one request and completes its answer.
-async fn answer<F>(service: F, id: RequestId) -> Result<Response<Full<Bytes>>, Infallible>
+async fn answer<F>(mut served: Pin<&mut F>, id: RequestId) -> Response<Full<Bytes>>
 where
     F: Future<Output = Response<Full<Bytes>>>,
 {
-    let mut service = pin!(service);
     let guarded = std::future::poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| service.as_mut().poll(context)));
+        let polled = catch_unwind(AssertUnwindSafe(|| served.as_mut().poll(context)));
         polled.unwrap_or_else(|_| {
             let problem = Problem::internal("the handler panicked");
             Poll::Ready(problem.into_response(id))
@@ -210,7 +235,7 @@ where
     if let Ok(id) = HeaderValue::from_bytes(&id.0) {
         headers.insert(X_REQUEST_ID, id);
     }
-    Ok(response)
+    response
 }
 
 /// The name of one request, in its answer and in the log: eight hex digits of the process, then
@@ -289,14 +314,15 @@ fn hex<const N: usize>(mut number: u64) -> [u8; N] {
 struct Socket {
     stream: TokioIo<TcpStream>,
     stall: Duration,
+    waiting: Waiting,
     /// Runs while a write waits for the client, and at the end while we linger.
     timer: Option<Pin<Box<Sleep>>>,
     lingers: bool,
 }
 
 impl Socket {
-    fn new(stream: TcpStream, stall: Duration) -> Self {
-        Self { stream: TokioIo::new(stream), stall, timer: None, lingers: false }
+    fn new(stream: TcpStream, stall: Duration, waiting: Waiting) -> Self {
+        Self { stream: TokioIo::new(stream), stall, waiting, timer: None, lingers: false }
     }
 
     /// Turns a write that waits too long into an error.
@@ -347,6 +373,7 @@ impl hyper::rt::Read for Socket {
 impl hyper::rt::Write for Socket {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.waiting.writing(polled.is_ready());
         self.guard(context, polled)
     }
 

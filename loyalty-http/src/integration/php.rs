@@ -85,14 +85,29 @@ pub(super) fn members(body: &str) -> Result<Vec<Member<'_>>, JsonError> {
 
 /// Whether the text is a number by JSON's grammar.
 pub(super) fn is_number(text: &str) -> bool {
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
-    is_digits(whole)
-        && (whole.len() == 1 || !whole.starts_with('0'))
-        && is_digits(fraction)
-        && is_digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))
+    past_number(text.as_bytes()).is_some_and(<[u8]>::is_empty)
+}
+
+/// What follows the number that a text begins with.
+fn past_number(text: &[u8]) -> Option<&[u8]> {
+    let rest = match text.strip_prefix(b"-").unwrap_or(text) {
+        [b'0', rest @ ..] => rest,
+        unsigned => past_digits(unsigned)?,
+    };
+    let rest = match rest {
+        [b'.', fraction @ ..] => past_digits(fraction)?,
+        _ => rest,
+    };
+    match rest {
+        [b'e' | b'E', b'+' | b'-', exponent @ ..] | [b'e' | b'E', exponent @ ..] => past_digits(exponent),
+        _ => Some(rest),
+    }
+}
+
+/// What follows the digits, of which there is at least one.
+fn past_digits(text: &[u8]) -> Option<&[u8]> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 0 { None } else { text.get(digits..) }
 }
 
 struct Scanner<'b> {

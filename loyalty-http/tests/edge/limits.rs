@@ -38,6 +38,22 @@ fn a_slow_head_is_cut_off() {
     assert!(client.answer().is_none());
 }
 
+#[test]
+fn the_time_for_a_head_begins_once_an_answer_is_taken() {
+    let pause = Duration::from_millis(700);
+    let server = Server::with(|limits| Limits { head_time: pause, ..limits });
+    let mut client = server.connect();
+    client.send("GET /big HTTP/1.1\r\nhost: x\r\n\r\n");
+    // The answer is more than the system takes for a client that does not read.
+    std::thread::sleep(pause * 2);
+    assert_eq!(client.answer().unwrap().text().len(), 32 << 20);
+    let read = Instant::now();
+    client.send("GET /a HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert_eq!(client.answer().unwrap().text(), "/a");
+    assert!(client.answer().is_none());
+    assert!((pause / 2..3 * SECOND).contains(&read.elapsed()), "{:?}", read.elapsed());
+}
+
 fn headers(count: usize) -> String {
     let lines: Vec<String> = (0..count).map(|n| format!("h{n}: 1\r\n")).collect();
     lines.concat()
