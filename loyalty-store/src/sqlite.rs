@@ -331,6 +331,8 @@ impl Store for SqliteStore {
         let _well = self.shared.health()?;
         let newest = self.shared.account(account)?.map(|record| record.seq);
         self.shared.read(|db| {
+            // One for the whole page: each takes locks, and where somebody has written it forgets what was read.
+            let _read = db.unchecked_transaction()?;
             // A cursor may name any row; only rows of this account lead on to others of it.
             let mut next = match before {
                 Some(before) => rows::journal_at(db, before)?

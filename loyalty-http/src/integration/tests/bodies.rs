@@ -2,7 +2,9 @@
 
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
+use super::super::php;
 use super::super::wire::read;
 use super::super::{AppInstalled, Customer, KeyVerify, Order, OrderRef, Refund, Signed, WireError};
 use super::{KEY, vectors};
@@ -279,4 +281,24 @@ fn nothing_is_below_zero() {
     let refund = r#"{"id":1,"transactions":[{"amount":1},{"amount":-1}]}"#;
     assert_eq!(read::<Refund>(refund), Err(negative("/transactions/1/amount")));
     assert_eq!(line(r#""quantity":1000000.01"#), Err(fault("/products/1/quantity", "is out of range")));
+}
+
+/// Every text of up to six of the characters that numbers are made of.
+#[test]
+fn numbers_are_those_of_json() {
+    let mut texts = vec![String::new()];
+    let mut numbers = 0;
+    for _ in 0..6 {
+        texts = texts
+            .iter()
+            .flat_map(|text| "019.eE+-".chars().map(move |letter| format!("{text}{letter}")))
+            .collect();
+        for text in &texts {
+            let expected = serde_json::from_str::<&RawValue>(text).is_ok();
+            assert_eq!(php::is_number(text), expected, "{text}");
+            numbers += usize::from(expected);
+        }
+    }
+    assert!(numbers > 5_000, "{numbers}");
+    assert!(!php::is_number("") && !php::is_number("1 ") && !php::is_number("x"));
 }
