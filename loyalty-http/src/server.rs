@@ -49,8 +49,9 @@ const REST: Duration = Duration::from_millis(50);
 /// How long a connection that we close first still listens; see [`Socket::poll_shutdown`].
 const LINGER: Duration = Duration::from_secs(1);
 
-/// What hyper wants of a service.
-type Answered = Result<Response<Full<Bytes>>, Infallible>;
+/// A request that is being answered, as hyper wants it. Boxed, since hyper moves it several times, and it is
+/// some kilobytes.
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
 
 /// What one client can take. A head has at most 100 headers (hyper's own limit, which costs
 /// nothing as long as it is not set).
@@ -192,11 +193,7 @@ fn no_host(id: RequestId) -> Response<Full<Bytes>> {
 }
 
 /// The service of one connection.
-fn answering<S, F>(
-    service: S,
-    ids: Arc<RequestIds>,
-    waiting: Waiting,
-) -> impl Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Answered> + Send>>
+fn answering<S, F>(service: S, ids: Arc<RequestIds>, waiting: Waiting) -> impl Fn(Request<Incoming>) -> Answering
 where
     S: Fn(Request<Incoming>, RequestId) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
@@ -204,7 +201,6 @@ where
     move |request| {
         waiting.served();
         let (service, id, waiting) = (service.clone(), ids.next(), waiting.clone());
-        // Boxed, since hyper moves it several times, and it is some kilobytes.
         Box::pin(async move {
             let served = async move { if has_host(&request) { service(request, id).await } else { no_host(id) } };
             let response = answer(pin!(served), id).await;

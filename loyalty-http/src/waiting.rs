@@ -3,49 +3,49 @@
 //! One timer a connection, which looks every now and then, instead of one that is set and taken back for each
 //! request: those were a twentieth of what a write took of the threads that speak HTTP.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// Stands for a request that is being served.
-const SERVED: u64 = u64::MAX;
-
-/// Stands for an answer that waits for the client to take it.
-const ANSWERING: u64 = u64::MAX - 1;
-
 /// Shared by all that know something of a connection.
 #[derive(Clone, Debug)]
-pub(crate) struct Waiting(Arc<Times>);
+pub(crate) struct Waiting(Arc<Mutex<Phase>>);
 
-#[derive(Debug)]
-struct Times {
-    opened: Instant,
-    /// In microseconds since it was opened, or [`SERVED`], or [`ANSWERING`].
-    since: AtomicU64,
+/// What a connection is at.
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// A head is waited for, since then.
+    Head(Instant),
+    /// A request is being served.
+    Served,
+    /// An answer waits for the client to take it.
+    Answering,
 }
 
 impl Waiting {
     /// A connection that was just opened.
     pub(crate) fn start() -> Self {
-        Self(Arc::new(Times { opened: Instant::now(), since: AtomicU64::new(0) }))
+        Self(Arc::new(Mutex::new(Phase::Head(Instant::now()))))
     }
 
     /// A whole head is here.
     pub(crate) fn served(&self) {
-        self.0.since.store(SERVED, Ordering::Relaxed);
+        *self.phase() = Phase::Served;
     }
 
     /// The request is answered; the answer is on its way.
     pub(crate) fn answered(&self) {
-        self.0.since.store(self.now(), Ordering::Relaxed);
+        *self.phase() = Phase::Head(Instant::now());
     }
 
-    /// The client took some bytes, or will have to. Those of an answer, unless they invite it to send a body.
+    /// The client took some bytes, or does not yet. Those of an answer, unless they invite it to send a body.
     pub(crate) fn writing(&self, taken: bool) {
-        if self.0.since.load(Ordering::Relaxed) != SERVED {
-            self.0.since.store(if taken { self.now() } else { ANSWERING }, Ordering::Relaxed);
+        let mut phase = self.phase();
+        match *phase {
+            Phase::Served => {}
+            Phase::Head(_) | Phase::Answering if taken => *phase = Phase::Head(Instant::now()),
+            Phase::Head(_) | Phase::Answering => *phase = Phase::Answering,
         }
     }
 
@@ -59,16 +59,42 @@ impl Waiting {
         }
     }
 
-    /// How long nothing can be too long.
+    /// For how long nothing can be over.
     fn left(&self, limit: Duration) -> Duration {
-        match self.0.since.load(Ordering::Relaxed) {
-            SERVED | ANSWERING => limit,
-            since => limit.saturating_sub(Duration::from_micros(self.now().saturating_sub(since))),
+        match *self.phase() {
+            Phase::Head(since) => limit.saturating_sub(since.elapsed()),
+            Phase::Served | Phase::Answering => limit,
         }
     }
 
-    fn now(&self) -> u64 {
-        // Longer than any connection lasts.
-        u64::try_from(self.0.opened.elapsed().as_micros()).unwrap_or(ANSWERING)
+    fn phase(&self) -> MutexGuard<'_, Phase> {
+        // Nothing panics while it is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_head_is_waited_for() {
+        let (waiting, limit) = (Waiting::start(), Duration::from_mins(1));
+        let runs = || {
+            std::thread::sleep(Duration::from_millis(1));
+            waiting.left(limit) < limit
+        };
+        assert!(runs());
+        waiting.served();
+        // An invitation to send the body.
+        waiting.writing(false);
+        waiting.writing(true);
+        assert!(!runs());
+        waiting.answered();
+        assert!(runs());
+        waiting.writing(false);
+        assert!(!runs());
+        waiting.writing(true);
+        assert!(runs());
     }
 }

@@ -35,11 +35,7 @@ pub(super) fn damaged(what: &str, value: &impl std::fmt::Display) -> Failure {
 }
 
 pub(super) fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Failure> {
-    // An order of five lines takes a kilobyte or two; most else less than one.
-    let mut text = Vec::with_capacity(1_024);
-    let written = serde_json::to_writer(&mut text, value).map_err(|error| error.to_string());
-    let text = written.and_then(|()| String::from_utf8(text).map_err(|error| error.to_string()));
-    text.map_err(|error| Failure::Corrupt(format!("a record cannot be written: {error}")))
+    serde_json::to_string(value).map_err(|error| Failure::Corrupt(format!("a record cannot be written: {error}")))
 }
 
 pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
