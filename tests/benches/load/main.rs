@@ -5,8 +5,9 @@
 //! ```
 //!
 //! Each kind of request goes, byte for byte, to the real server (App over SQLite with its usual settings,
-//! on the disk of the target directory) and to a hyper server that only reads the body and answers. The
-//! two take turns, so that a noisy machine disturbs both alike. Server and load generator share the
+//! on the disk of the target directory), to a hyper server that only reads the body and answers, and to one
+//! that does the least that must be done for it (`floor`). They take turns, so that a noisy machine disturbs all
+//! alike. Server and load generator share the
 //! machine; the ratios are what counts.
 //!
 //! Without `--bench`, as `cargo test --all-targets` runs it, each request is only tried for a moment.
@@ -22,6 +23,7 @@
     reason = "a bench may stop at what it did not expect"
 )]
 
+mod floor;
 mod generator;
 mod requests;
 mod servers;
@@ -58,7 +60,7 @@ struct Arguments {
     bench: bool,
 }
 
-/// How often the two sides of a row take turns. Often and briefly: from one second to the next a virtual
+/// How often the sides of a row take turns. Often and briefly: from one second to the next a virtual
 /// machine is a third faster or slower.
 const ROUNDS: usize = 9;
 
@@ -99,20 +101,23 @@ fn main() {
     };
     let servers = Servers::start();
     print_conditions(&plan, servers.directory());
-    println!("| request | connections | bare/s | ours/s | ratio | bare p50 | bare p99 | ours p50 | ours p99 |");
-    println!("| --- | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: |");
+    println!(
+        "| request | connections | bare/s | ours/s | ratio | bare p50 | bare p99 | ours p50 | ours p99 | floor/s | its ratio |"
+    );
+    println!("| --- | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | --- |");
     let filter = arguments.filter.unwrap_or_default();
     for request in servers.requests().into_iter().filter(|request| request.name.contains(&filter)) {
         if !plan.fill.is_zero() {
             generator::run(servers.ours, &request, 64, (Duration::ZERO, plan.fill));
         }
         for &connections in &plan.connections {
-            let (mut bare, mut ours) = (Side::default(), Side::default());
+            let mut sides = [Side::default(), Side::default(), Side::default()];
             for _ in 0..plan.rounds {
-                bare.add(generator::run(servers.bare, &request, connections, plan.time()));
-                ours.add(generator::run(servers.ours, &request, connections, plan.time()));
+                for (side, server) in sides.iter_mut().zip([servers.bare, servers.ours, servers.floor]) {
+                    side.add(generator::run(server, &request, connections, plan.time()));
+                }
             }
-            print_row(request.name, connections, &mut bare, &mut ours);
+            print_row(request.name, connections, sides);
         }
     }
     println!("\nTimes are in milliseconds. {}", servers.verified());
@@ -149,19 +154,26 @@ fn median(numbers: Vec<f64>) -> f64 {
     quartiles(numbers)[1]
 }
 
-fn print_row(name: &str, connections: usize, bare: &mut Side, ours: &mut Side) {
-    // Of the rounds' own ratios: what drifts between rounds is on both sides of each.
-    let ratios = ours.rates.iter().zip(&bare.rates).map(|(ours, bare)| ours / bare).collect();
-    let [low, ratio, high] = quartiles(ratios);
+fn print_row(name: &str, connections: usize, [mut bare, mut ours, floor]: [Side; 3]) {
     println!(
-        "| {name} | {connections} | {:.0} | {:.0} | {ratio:.3} ({low:.2} to {high:.2}) | {:.2} | {:.2} | {:.2} | {:.2} |",
+        "| {name} | {connections} | {:.0} | {:.0} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {:.0} | {} |",
         median(bare.rates.clone()),
         median(ours.rates.clone()),
+        ratio(&ours, &bare),
         bare.percentile(50),
         bare.percentile(99),
         ours.percentile(50),
         ours.percentile(99),
+        median(floor.rates.clone()),
+        ratio(&floor, &bare),
     );
+}
+
+/// Of the rounds' own ratios the median and the quartiles: what drifts between rounds is on both sides of each.
+fn ratio(one: &Side, other: &Side) -> String {
+    let [low, ratio, high] =
+        quartiles(one.rates.iter().zip(&other.rates).map(|(one, other)| one / other).collect());
+    format!("{ratio:.3} ({low:.2} to {high:.2})")
 }
 
 fn print_conditions(plan: &Plan, directory: &std::path::Path) {

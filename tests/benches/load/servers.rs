@@ -1,5 +1,5 @@
-//! The two sides: the real server, and hyper with nothing behind it. Both on one runtime, as the server's
-//! binary makes it.
+//! The three sides: the real server, hyper with nothing behind it, and the floor. All on one runtime, as the
+//! server's binary makes it.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,12 +24,14 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tracing::level_filters::LevelFilter;
 
+use crate::floor;
 use crate::requests::{self, CUSTOMERS, Template};
 
-/// Both servers, running.
+/// All servers, running.
 pub(crate) struct Servers {
     pub(crate) bare: SocketAddr,
     pub(crate) ours: SocketAddr,
+    pub(crate) floor: SocketAddr,
     key: String,
     secret: String,
     store: Arc<dyn Store>,
@@ -38,7 +40,7 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// Starts both, ours with a shop and its customers.
+    /// Starts them, ours with a shop and its customers.
     pub(crate) fn start() -> Self {
         log::init(log::Format::Text, LevelFilter::INFO).unwrap();
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -53,14 +55,16 @@ impl Servers {
         add_customers(&*store, shop);
 
         let runtime = Runtime::new().unwrap();
-        let (bare, ours) = runtime.block_on(async {
-            let (bare, ours) = (listen().await, listen().await);
-            let addresses = (bare.local_addr().unwrap(), ours.local_addr().unwrap());
+        let file = directory.path().join("floor.db");
+        let [bare, ours, floor] = runtime.block_on(async {
+            let (bare, ours, floor) = (listen().await, listen().await, listen().await);
+            let addresses = [&bare, &ours, &floor].map(|listener| listener.local_addr().unwrap());
             tokio::spawn(serve_bare(bare));
             tokio::spawn(serve_ours(ours, Arc::clone(&store)));
+            tokio::spawn(floor::serve(floor, file));
             addresses
         });
-        Self { bare, ours, key, secret: record.signing_secret, store, directory, _runtime: runtime }
+        Self { bare, ours, floor, key, secret: record.signing_secret, store, directory, _runtime: runtime }
     }
 
     /// The requests that our server takes.
