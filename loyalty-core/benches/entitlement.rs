@@ -96,6 +96,13 @@ fn of_five_lines(c: &mut Criterion) {
             entitlement(&state.clone().with_snapshot(&Arc::new(order)), &program, pin).unwrap()
         });
     });
+    // What neither can go below: the explanation exists, and the bytes have been read.
+    let explanation = entitlement(&state, &program, pin).unwrap();
+    group
+        .bench_function("the explanation copied, nothing decided", |b| b.iter(|| black_box(&explanation).clone()));
+    group.bench_function("the bytes read, nothing decided", |b| {
+        b.iter(|| serde_json::from_slice::<Order>(black_box(FIVE_LINES)).unwrap());
+    });
     group.finish();
 }
 
