@@ -496,6 +496,14 @@ fn merged_accounts_hold_what_both_held() {
 }
 
 #[test]
+fn an_account_merged_into_itself_stays_as_it_is() {
+    for (name, books) in accounts() {
+        let one = (AccountId(1), &books.account);
+        assert_eq!(merge(one, one, at("10-01")), Ok((Vec::new(), Vec::new())), "{name}");
+    }
+}
+
+#[test]
 fn a_merged_order_is_taken_back_from_where_its_lot_went() {
     let guest = check(NINE_MONTHS, &[("01-01", paid("a", sale("20")), Ok(20))]);
     let mut customer = check(NINE_MONTHS, &[("01-02", add(30), Ok(30))]);

@@ -12,7 +12,7 @@ use crate::rules::{due, take};
 
 /// The events of both accounts when `from` is merged into `into`. Lots keep their expiry; a debt on one
 /// side is paid by the lots of the other. Both must have caught up with `now`: see
-/// [`Command::CatchUp`](crate::Command::CatchUp).
+/// [`Command::CatchUp`](crate::Command::CatchUp). An account is itself already: nothing happens.
 ///
 /// # Errors
 /// [`Rejection::PointsOutOfRange`] where the sum of both would be.
@@ -21,6 +21,9 @@ pub fn merge(
     (into_id, into): (AccountId, &Account),
     now: Timestamp,
 ) -> Result<(Vec<Event>, Vec<Event>), Rejection> {
+    if from_id == into_id {
+        return Ok((Vec::new(), Vec::new()));
+    }
     let (mut from_events, mut into_events) = (ended(from, now), ended(into, now));
     let points = from.balance(now);
     let pending = from.pending_lots().points();
