@@ -47,6 +47,7 @@ use writer::Writer;
 /// Maps of what is in memory, looked into many times for each request. The seed is drawn at start, so that nobody
 /// outside can choose keys that collide.
 type Map<K, V> = std::collections::HashMap<K, V, foldhash::quality::RandomState>;
+type Set<T> = std::collections::HashSet<T, foldhash::quality::RandomState>;
 
 pub use admin::Admin;
 

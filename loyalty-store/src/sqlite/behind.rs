@@ -5,14 +5,12 @@
 //! A state is written as it is when its turn comes. So it waits no longer, also where it changed after
 //! the round began; what the same commit changes waits anew.
 
-use std::collections::BTreeSet;
-
 use loyalty_core::{AccountId, OrderId, ShopId};
 use rusqlite::{CachedStatement, Connection};
 
 use super::rows::AnswerKey;
 use super::shared::Shared;
-use super::{discount, rows};
+use super::{Set, discount, rows};
 use crate::error::Failure;
 use crate::keyed::Key;
 use crate::record::Seq;
@@ -21,7 +19,7 @@ use crate::record::Seq;
 pub(super) type Position = (Seq, i64);
 
 /// A state that has to reach its table. Sorted, neighbours share pages.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Item {
     Account(AccountId),
     Order((ShopId, OrderId)),
@@ -33,7 +31,7 @@ enum Item {
 pub(super) struct Behind {
     /// How many states may wait, and how many rows may be added, before a round begins.
     threshold: usize,
-    waiting: BTreeSet<Item>,
+    waiting: Set<Item>,
     round: Option<std::vec::IntoIter<Item>>,
     /// Where the latest round began.
     began_at: Position,
@@ -85,7 +83,9 @@ impl Behind {
     /// Begins a round with all that waits, unless one is under way. `at` is what is committed now.
     pub(super) fn begin(&mut self, at: Position) {
         if self.round.is_none() {
-            let items: Vec<Item> = std::mem::take(&mut self.waiting).into_iter().collect();
+            // Sorted once: kept in order all the while, each would cost several times as much.
+            let mut items: Vec<Item> = self.waiting.drain().collect();
+            items.sort_unstable();
             (self.round, self.began_at) = (Some(items.into_iter()), at);
         }
     }
