@@ -5,9 +5,9 @@
 //! ```
 //!
 //! Each kind of request goes, byte for byte, to the real server (App over SQLite with its usual settings,
-//! on the disk of the target directory), to a hyper server that only reads the body and answers, and to one
-//! that does the least that must be done for it (`floor`). They take turns, so that a noisy machine disturbs all
-//! alike. Server and load generator share the
+//! on the disk of the target directory) and to a hyper server that only reads the body and answers. The
+//! two take turns, so that a noisy machine disturbs both alike. With `--floor`, what takes turns with bare hyper is
+//! a server that does the least that must be done. Server and load generator share the
 //! machine; the ratios are what counts.
 //!
 //! Without `--bench`, as `cargo test --all-targets` runs it, each request is only tried for a moment.
@@ -48,19 +48,22 @@ struct Arguments {
     /// How long each measurement lasts.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// How long our server works before the first measurement of each kind of request: as after its first
+    /// How long it works before the first measurement of each kind of request: as after its first
     /// minutes, its caches are full and states are on their way to their tables.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u64).range(0..=600))]
     fill: u64,
     /// How many connections, each with one request in flight.
     #[arg(long, value_delimiter = ',', default_values_t = [16, 64, 256])]
     connections: Vec<usize>,
+    /// Measures the floor in our place.
+    #[arg(long)]
+    floor: bool,
     /// What cargo says when it benches.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// How often the sides of a row take turns. Often and briefly: from one second to the next a virtual
+/// How often the two sides of a row take turns. Often and briefly: from one second to the next a virtual
 /// machine is a third faster or slower.
 const ROUNDS: usize = 9;
 
@@ -101,23 +104,23 @@ fn main() {
     };
     let servers = Servers::start();
     print_conditions(&plan, servers.directory());
+    let (side, name) = if arguments.floor { (servers.floor, "floor") } else { (servers.ours, "ours") };
     println!(
-        "| request | connections | bare/s | ours/s | ratio | bare p50 | bare p99 | ours p50 | ours p99 | floor/s | its ratio |"
+        "| request | connections | bare/s | {name}/s | ratio | bare p50 | bare p99 | {name} p50 | {name} p99 |"
     );
-    println!("| --- | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | --- |");
+    println!("| --- | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: |");
     let filter = arguments.filter.unwrap_or_default();
     for request in servers.requests().into_iter().filter(|request| request.name.contains(&filter)) {
         if !plan.fill.is_zero() {
-            generator::run(servers.ours, &request, 64, (Duration::ZERO, plan.fill));
+            generator::run(side, &request, 64, (Duration::ZERO, plan.fill));
         }
         for &connections in &plan.connections {
-            let mut sides = [Side::default(), Side::default(), Side::default()];
+            let (mut bare, mut other) = (Side::default(), Side::default());
             for _ in 0..plan.rounds {
-                for (side, server) in sides.iter_mut().zip([servers.bare, servers.ours, servers.floor]) {
-                    side.add(generator::run(server, &request, connections, plan.time()));
-                }
+                bare.add(generator::run(servers.bare, &request, connections, plan.time()));
+                other.add(generator::run(side, &request, connections, plan.time()));
             }
-            print_row(request.name, connections, sides);
+            print_row(request.name, connections, &mut bare, &mut other);
         }
     }
     println!("\nTimes are in milliseconds. {}", servers.verified());
@@ -154,26 +157,19 @@ fn median(numbers: Vec<f64>) -> f64 {
     quartiles(numbers)[1]
 }
 
-fn print_row(name: &str, connections: usize, [mut bare, mut ours, floor]: [Side; 3]) {
+fn print_row(name: &str, connections: usize, bare: &mut Side, other: &mut Side) {
+    // Of the rounds' own ratios: what drifts between rounds is on both sides of each.
+    let ratios = other.rates.iter().zip(&bare.rates).map(|(other, bare)| other / bare).collect();
+    let [low, ratio, high] = quartiles(ratios);
     println!(
-        "| {name} | {connections} | {:.0} | {:.0} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {:.0} | {} |",
+        "| {name} | {connections} | {:.0} | {:.0} | {ratio:.3} ({low:.2} to {high:.2}) | {:.2} | {:.2} | {:.2} | {:.2} |",
         median(bare.rates.clone()),
-        median(ours.rates.clone()),
-        ratio(&ours, &bare),
+        median(other.rates.clone()),
         bare.percentile(50),
         bare.percentile(99),
-        ours.percentile(50),
-        ours.percentile(99),
-        median(floor.rates.clone()),
-        ratio(&floor, &bare),
+        other.percentile(50),
+        other.percentile(99),
     );
-}
-
-/// Of the rounds' own ratios the median and the quartiles: what drifts between rounds is on both sides of each.
-fn ratio(one: &Side, other: &Side) -> String {
-    let [low, ratio, high] =
-        quartiles(one.rates.iter().zip(&other.rates).map(|(one, other)| one / other).collect());
-    format!("{ratio:.3} ({low:.2} to {high:.2})")
 }
 
 fn print_conditions(plan: &Plan, directory: &std::path::Path) {
