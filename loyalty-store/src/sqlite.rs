@@ -1,12 +1,13 @@
 //! SQLite: one who decides, one who writes and shares commits among all who wait, readers beside them, and
 //! the committed state in memory.
 //!
-//! The modules, in reading order: the file ([`schema`]), records as rows ([`rows`]), the caches
+//! The modules, in reading order: the file ([`schema`]), records as rows ([`rows`], [`answers`]), the caches
 //! ([`cache`], [`shared`]) and what is in no table ([`filter`]), what is decided but not committed ([`staged`])
 //! and who decides it ([`decider`]), the writer, what it writes later and who moves its log ([`writer`],
 //! [`behind`], [`wal`]), what has no cache and no journal ([`catalogue`]), the operator's side ([`admin`]).
 
 mod admin;
+mod answers;
 mod behind;
 mod cache;
 mod catalogue;

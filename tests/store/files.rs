@@ -157,7 +157,7 @@ fn old_answers_leave_the_file() {
         kept(desk.keyed(&format!("k{number}"), adding()));
     }
     let answers = || {
-        let counts = "SELECT (SELECT count(*) FROM answer), (SELECT count(*) FROM answer_key)";
+        let counts = "SELECT (SELECT count(*) FROM answers), (SELECT count(*) FROM answer_key)";
         place.sql().query_row(counts, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap()
     };
     let later = desk.at("2026-02-25T00:00:00Z");
@@ -176,11 +176,25 @@ fn a_newer_format_is_refused_by_name() {
     drop(place.open());
     place.sql().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(place.file()).unwrap();
-    let newer = Failure::TooNew { found: 99, known: 7 };
+    let newer = Failure::TooNew { found: 99, known: 8 };
     assert_eq!(SqliteStore::open(&place.file(), &Settings::default()).unwrap_err(), newer);
     assert_eq!(Admin::open(&place.file()).unwrap_err(), newer);
     assert!(std::fs::read(place.file()).unwrap() == before, "the file was changed");
 }
+
+/// Kept answers as they were until format 5, of two shops; each was alone in its commit, and so in its block.
+const ANSWERS_OF_FORMAT_5: &str = "
+    CREATE TABLE answer (
+        id INTEGER PRIMARY KEY, shop INTEGER NOT NULL, key BLOB NOT NULL, fingerprint BLOB NOT NULL,
+        at INTEGER NOT NULL, status INTEGER NOT NULL, body BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO answer SELECT last, CASE WHEN substr(block, 1, 8) = x'0000000000000001' THEN 1 ELSE 2 END,
+        substr(block, 9, 16), substr(block, 25, 16), at, 200, substr(block, 55) FROM answers;
+    DROP TABLE answers; DROP TABLE answer_key;
+    CREATE TABLE answer_key (
+        shop INTEGER NOT NULL, key BLOB NOT NULL, answer INTEGER NOT NULL, PRIMARY KEY (shop, key)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO answer_key SELECT shop, key, id FROM answer;";
 
 /// A file from before the catalogue has one as soon as it is opened, and keeps the rest.
 #[test]
@@ -189,32 +203,32 @@ fn an_older_format_is_moved_to_the_newest() {
     let store = place.open();
     let desk = Desk::new(&store);
     desk.tell(&id("1"), vec![add(5)]).unwrap();
+    let other = Desk::new(&store);
+    other.tell(&id("1"), vec![add(7)]).unwrap();
     let keyed = |store: &SqliteStore, shop| {
         let desk = Desk { store, shop, now: at("2026-01-01T12:00:00Z") };
-        kept(desk.keyed("k", Action::customer(id("1"), Presence::Must, vec![add(2)])))
+        let once = |key| kept(desk.keyed(key, Action::customer(id("1"), Presence::Must, vec![add(2)])));
+        ["k", "another", "k2"].map(once)
     };
-    let answer = keyed(&store, desk.shop).1;
-    let (shop, before) = (desk.shop, Picture::of(&store));
+    let shops = [desk.shop, other.shop];
+    let answers = shops.map(|shop| keyed(&store, shop).map(|(status, body, _)| (status, body, true)));
+    let before = Picture::of(&store);
     drop(store);
-    let first = "ALTER TABLE answer_key RENAME TO newer;
-        CREATE TABLE answer_key (
-            shop INTEGER NOT NULL, key BLOB NOT NULL, answer INTEGER NOT NULL, PRIMARY KEY (shop, key)
-        ) STRICT, WITHOUT ROWID;
-        INSERT INTO answer_key SELECT shop, key, answer FROM newer; DROP TABLE newer;
-        DROP TABLE variant; DROP TABLE numbering; DROP TABLE product; DROP TABLE category; DROP TABLE saved_search;
+    let first = "DROP TABLE variant; DROP TABLE numbering; DROP TABLE product; DROP TABLE category; DROP TABLE saved_search;
         DROP INDEX account_due; DROP TABLE sweep; ALTER TABLE account DROP COLUMN due;
         ALTER TABLE customer DROP COLUMN birthday_set_at; ALTER TABLE customer DROP COLUMN steady_since;
         ALTER TABLE customer DROP COLUMN household; DROP TABLE claim;
         DROP TABLE keyed; DROP TABLE price_rule; DROP TABLE discount_code;
         PRAGMA user_version = 1;";
+    place.sql().execute_batch(ANSWERS_OF_FORMAT_5).unwrap();
     place.sql().execute_batch(first).unwrap();
     let store = place.open();
-    assert_eq!(store.unsettled(), Ok(vec![shop]), "of no account is known what is due next");
+    assert_eq!(store.unsettled(), Ok(shops.to_vec()), "of no account is known what is due next");
     assert_eq!(Picture::of(&store), before);
-    assert_eq!(store.count_products(shop), Ok(0));
+    assert_eq!(store.count_products(shops[0]), Ok(0));
     let version: i64 = place.sql().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 7);
-    assert_eq!(keyed(&store, shop), (200, answer, true));
+    assert_eq!(version, 8);
+    assert_eq!(shops.map(|shop| keyed(&store, shop)), answers);
 }
 
 /// SQLite's log: its header counts how often it began anew. Requests come without a pause, in which it could.
@@ -271,7 +285,7 @@ fn answers_of_every_generation_are_found() {
     for (key, answer) in others {
         assert_eq!(kept(desk.keyed(&key, adding())), (200, answer, true), "{key}");
     }
-    let generations = "SELECT count(DISTINCT generation) FROM answer_key";
+    let generations = "SELECT count(DISTINCT slot >> 40) FROM answer_key";
     assert_eq!(place.sql().query_row(generations, [], |row| row.get::<_, i64>(0)).unwrap(), 4);
     assert_eq!(desk.balance(&customer(1)), 4);
 }
@@ -291,6 +305,7 @@ fn variants_of_an_older_format_keep_their_numbers() {
             ({shop}, 9, '9', '{{"id":"9","title":"Mug"}}', '[]', 0, 0);"#,
         given = 1_i64 << 52,
     );
+    place.sql().execute_batch(ANSWERS_OF_FORMAT_5).unwrap();
     place.sql().execute_batch(&older).unwrap();
     let store = place.open();
     let (small, given) = (VariantId::new("s").unwrap(), |count| Number::of(None, count));

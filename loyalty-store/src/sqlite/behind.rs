@@ -8,7 +8,7 @@
 use loyalty_core::{AccountId, OrderId, ShopId};
 use rusqlite::{CachedStatement, Connection};
 
-use super::rows::AnswerKey;
+use super::answers::{self, AnswerKey};
 use super::shared::Shared;
 use super::{Set, discount, rows};
 use crate::error::Failure;
@@ -24,7 +24,8 @@ enum Item {
     Account(AccountId),
     Order((ShopId, OrderId)),
     Keyed((ShopId, Key)),
-    Answer(AnswerKey),
+    /// First by the place in its table.
+    Answer(i64, AnswerKey),
 }
 
 #[derive(Debug, Default)]
@@ -56,8 +57,8 @@ impl Behind {
         self.waiting.insert(Item::Keyed(key.clone()));
     }
 
-    pub(super) fn answer(&mut self, key: AnswerKey) {
-        self.waiting.insert(Item::Answer(key));
+    pub(super) fn answer(&mut self, key: AnswerKey, id: i64) {
+        self.waiting.insert(Item::Answer(answers::slot(id, &key), key));
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -117,7 +118,7 @@ impl Behind {
                     }
                 }
                 Item::Order(key) => drop(shared.orders.unpin(&key, |record| record.seq == seq)),
-                Item::Answer(key) => drop(shared.answers.unpin(&key, |(id, _)| *id == seq)),
+                Item::Answer(_, key) => drop(shared.answers.unpin(&key, |(id, _)| *id == seq)),
                 Item::Keyed(key) => drop(shared.keyed.unpin(&key, |record| record.seq == seq)),
             }
         }
@@ -138,7 +139,7 @@ impl<'db> Tables<'db> {
             account: db.prepare_cached(rows::PUT_ACCOUNT)?,
             order: db.prepare_cached(rows::PUT_ORDER)?,
             keyed: db.prepare_cached(discount::PUT_KEYED)?,
-            answer_key: db.prepare_cached(rows::PUT_ANSWER_KEY)?,
+            answer_key: db.prepare_cached(answers::PUT_KEY)?,
         })
     }
 
@@ -161,9 +162,9 @@ impl<'db> Tables<'db> {
                 discount::put_keyed(&mut self.keyed, key, &record)?;
                 Ok(record.seq)
             }
-            Item::Answer(key) => {
+            Item::Answer(_, key) => {
                 let (id, _) = shared.answers.get(key).ok_or_else(lost)?;
-                rows::put_answer_key(&mut self.answer_key, key, id)?;
+                answers::put_key(&mut self.answer_key, key, id)?;
                 Ok(id)
             }
         }

@@ -11,7 +11,7 @@ use foldhash::quality::RandomState;
 use loyalty_core::{OrderId, ShopId};
 use rusqlite::Connection;
 
-use super::rows::AnswerKey;
+use super::answers::{self, AnswerKey};
 use super::shared::Shared;
 use super::{discount, rows};
 use crate::error::Failure;
@@ -91,7 +91,7 @@ pub(super) fn fill(shared: &Shared) {
     let filled = (|| {
         Ok::<_, Failure>(
             walk(shared, rows::order_keys, |key| shared.filter.add(Stored::Order(key)))?
-                && walk(shared, rows::answer_keys, |(_, key)| shared.filter.add(Stored::Answer(key)))?
+                && walk(shared, answers::keys, |(_, key)| shared.filter.add(Stored::Answer(key)))?
                 && walk(shared, discount::keys, |key| shared.filter.add(Stored::Keyed(key)))?,
         )
     })();

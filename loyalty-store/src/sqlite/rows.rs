@@ -10,17 +10,12 @@ use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::shared::Placed;
 use crate::error::Failure;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
-use crate::request::Answer;
 use crate::shop::{KeyRecord, NewKey, Shop};
-use crate::transact::{CustomerChange, Kept};
+use crate::transact::CustomerChange;
 
 type Db = Connection;
-
-/// Under which an answer is kept.
-pub(super) type AnswerKey = (ShopId, [u8; 16]);
 
 pub(super) fn micros(at: Timestamp) -> i64 {
     at.timestamp_micros()
@@ -261,104 +256,6 @@ pub(super) fn checkpoint(db: &Db) -> Result<(Seq, i64), Failure> {
 pub(super) fn put_checkpoint(db: &Db, (seq, answer): (Seq, i64)) -> Result<(), Failure> {
     db.prepare_cached("UPDATE checkpoint SET seq = ?, answer = ?")?.execute([seq, answer])?;
     Ok(())
-}
-
-// Kept answers.
-
-pub(super) fn append_answers(db: &Db, answers: &[Placed]) -> Result<(), Failure> {
-    let sql = "INSERT INTO answer (id, shop, key, fingerprint, at, status, body) VALUES (?, ?, ?, ?, ?, ?, ?)";
-    let mut append = db.prepare_cached(sql)?;
-    for (id, kept) in answers {
-        let Kept { shop, key, fingerprint, at, answer } = &**kept;
-        append.execute(params![id, shop.0, key, fingerprint, micros(*at), answer.status, answer.body])?;
-    }
-    Ok(())
-}
-
-fn kept(row: &Row<'_>) -> Result<(i64, Kept), Failure> {
-    let answer = Answer { status: row.get(5)?, body: row.get(6)? };
-    let (key, fingerprint) = (row.get(2)?, row.get(3)?);
-    Ok((row.get(0)?, Kept { shop: ShopId(row.get(1)?), key, fingerprint, at: timestamp(row.get(4)?)?, answer }))
-}
-
-/// Looked for in the newest generation first.
-pub(super) fn answer(db: &Db, (shop, key): &AnswerKey) -> Result<Option<Kept>, Failure> {
-    let sql = "WITH RECURSIVE newest (generation) AS (
-            SELECT max(generation) FROM answer_key
-            UNION ALL
-            SELECT (SELECT max(k.generation) FROM answer_key k WHERE k.generation < newest.generation)
-            FROM newest WHERE newest.generation IS NOT NULL
-        )
-        SELECT a.id, a.shop, a.key, a.fingerprint, a.at, a.status, a.body
-        FROM newest
-        CROSS JOIN answer_key k ON k.generation = newest.generation AND k.shop = ? AND k.key = ?
-        CROSS JOIN answer a ON a.id = k.answer LIMIT 1";
-    Ok(one(db, sql, params![shop.0, key], kept)?.map(|(_, kept)| kept))
-}
-
-/// The keys behind one of them, each with its answer's place, oldest first.
-pub(super) fn answer_keys(
-    db: &Db,
-    after: Option<&(i64, AnswerKey)>,
-    limit: usize,
-) -> Result<Vec<(i64, AnswerKey)>, Failure> {
-    let sql = "SELECT id, shop, key FROM answer WHERE id > ? ORDER BY id LIMIT ?";
-    let mut keys = Vec::new();
-    each(db, sql, params![after.map_or(0, |(id, _)| *id), room(limit)], |row| {
-        keys.push((row.get(0)?, (ShopId(row.get(1)?), row.get(2)?)));
-        Ok(())
-    })?;
-    Ok(keys)
-}
-
-pub(super) fn each_answer(db: &Db, after: i64, mut visit: impl FnMut(i64, Kept)) -> Result<(), Failure> {
-    let sql = "SELECT id, shop, key, fingerprint, at, status, body FROM answer WHERE id > ? ORDER BY id";
-    each(db, sql, [after], |row| {
-        let (id, kept) = kept(row)?;
-        visit(id, kept);
-        Ok(())
-    })
-}
-
-pub(super) const PUT_ANSWER_KEY: &str =
-    "INSERT INTO answer_key (generation, shop, key, answer) VALUES (?, ?, ?, ?)
-        ON CONFLICT (generation, shop, key) DO UPDATE SET answer = max(answer, excluded.answer)";
-
-/// Keys come in any order, and each would have a page of its own among many. So they are kept in generations
-/// of 65,536 answers: what is written is among the newest, what is dropped among the oldest.
-const fn generation(answer: i64) -> i64 {
-    answer >> 16
-}
-
-/// Where an answer is found.
-pub(super) fn put_answer_key(
-    put: &mut Statement<'_>,
-    (shop, key): &AnswerKey,
-    answer: i64,
-) -> Result<(), Failure> {
-    put.execute(params![generation(answer), shop.0, key, answer])?;
-    Ok(())
-}
-
-/// Looks at the oldest answers and drops those from before a time, where their keys have reached their
-/// table. Answers how many.
-pub(super) fn prune_answers(db: &Db, before: Timestamp, limit: usize) -> Result<usize, Failure> {
-    let sql = "SELECT id, shop, key, at FROM answer WHERE id <= (SELECT answer FROM checkpoint)
-        ORDER BY id LIMIT ?";
-    let mut old = Vec::new();
-    each(db, sql, [room(limit)], |row| {
-        let at: i64 = row.get(3)?;
-        if at < micros(before) {
-            old.push((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, [u8; 16]>(2)?));
-        }
-        Ok(())
-    })?;
-    for (id, shop, key) in &old {
-        let sql = "DELETE FROM answer_key WHERE generation = ? AND shop = ? AND key = ? AND answer = ?";
-        db.prepare_cached(sql)?.execute(params![generation(*id), shop, key, id])?;
-        db.prepare_cached("DELETE FROM answer WHERE id = ?")?.execute([id])?;
-    }
-    Ok(old.len())
 }
 
 // Customers.

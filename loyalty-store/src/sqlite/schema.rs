@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::answers;
 use crate::error::Failure;
 
 /// SQLite before this could corrupt a database when it reset the write-ahead log.
@@ -13,10 +14,13 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const APPLICATION_ID: i64 = 0x6c6f_7961;
 
 /// The format that this program writes.
-const NEWEST: i64 = 7;
+const NEWEST: i64 = 8;
+
+/// Since which format keys have places, which no SQL reckons.
+const ANSWERS_IN_BLOCKS: i64 = 8;
 
 /// One step a format version. Never changed once released; a new format is a new step.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     "
     CREATE TABLE shop (
         id INTEGER PRIMARY KEY,
@@ -229,6 +233,24 @@ const MIGRATIONS: [&str; 7] = [
     "
     -- Accounts' instants became numbers. Those that are texts are still read, and stay until their account changes.
 ",
+    "
+    -- Answers in blocks, one or a few a commit, each until its last answer; those from before are blocks of one.
+    CREATE TABLE answers (
+        last INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        block BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO answers SELECT id, at, unhex(printf('%016x', shop) || hex(key) || hex(fingerprint)
+        || printf('%016x%04x%08x', at, status, length(body)) || hex(body)) FROM answer;
+    DROP TABLE answer;
+    -- Keys by two numbers: a place in a generation, which keys can share, and the answer. Filled from the answers.
+    DROP TABLE answer_key;
+    CREATE TABLE answer_key (
+        slot INTEGER NOT NULL,
+        answer INTEGER NOT NULL,
+        PRIMARY KEY (slot, answer)
+    ) STRICT, WITHOUT ROWID;
+",
 ];
 
 const WRITING: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
@@ -345,6 +367,9 @@ fn migrate(db: &mut Connection) -> Result<(), Failure> {
     let found = format(&transaction)?;
     for step in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
         transaction.execute_batch(step)?;
+    }
+    if found < ANSWERS_IN_BLOCKS {
+        answers::put_keys(&transaction)?;
     }
     transaction.pragma_update(None, "user_version", NEWEST)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;

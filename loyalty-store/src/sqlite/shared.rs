@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use loyalty_core::{AccountId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, ProgramVersion, ShopId};
 use rusqlite::Connection;
 
+use super::answers::{self, AnswerKey, Placed};
 use super::cache::Cache;
 use super::filter::{Filter, Stored};
-use super::rows::AnswerKey;
 use super::time::{self, Waiting};
 use super::{Map, Settings, discount, rows, schema};
 use crate::discount::index::Indexed;
@@ -25,9 +25,6 @@ use crate::transact::{CustomerChange, Kept};
 const KEY_BELIEF: Duration = Duration::from_secs(2);
 
 type KeyMap = Map<String, (Instant, Arc<KeyRecord>)>;
-
-/// An answer with its place in the answers' table.
-pub(super) type Placed = (i64, Arc<Kept>);
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -202,7 +199,7 @@ impl Shared {
     pub(super) fn answer(&self, key: &AnswerKey) -> Result<Option<Arc<Kept>>, Failure> {
         match self.answers.get(key) {
             Some((_, kept)) => Ok(Some(kept)),
-            None => self.stored(Stored::Answer(key), |db| Ok(rows::answer(db, key)?.map(Arc::new))),
+            None => self.stored(Stored::Answer(key), |db| Ok(answers::find(db, key)?.map(Arc::new))),
         }
     }
 

@@ -9,9 +9,9 @@ use loyalty_core::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::answers::{self, AnswerKey, Placed};
 use super::catalogue::{self, StagedShelf};
-use super::rows::AnswerKey;
-use super::shared::{Placed, Shared};
+use super::shared::Shared;
 use super::{Map, claim, discount, rows, time};
 use crate::catalogue::SavedSearch;
 use crate::discount::facts::DiscountView;
@@ -85,7 +85,7 @@ impl Writes {
         for (shop, name, account) in &self.claims {
             claim::write(db, *shop, name, *account)?;
         }
-        rows::append_answers(db, &self.answers)
+        answers::append(db, &self.answers)
     }
 
     /// After what is written behind, which knows nothing of this batch.

@@ -24,7 +24,7 @@ use super::shared::Shared;
 use super::staged::{Batch, Last, Staged, Writes};
 use super::time::Restored;
 use super::wal::Log;
-use super::{Map, Settings, discount, rows, schema};
+use super::{Map, Settings, answers, discount, rows, schema};
 use crate::error::Failure;
 use crate::keyed::{self, Keyed};
 use crate::record::AccountRecord;
@@ -38,6 +38,9 @@ const RECOVERY: Duration = Duration::from_millis(500);
 
 /// How many states are written at once while nobody waits.
 const IDLE_SLICE: usize = 128;
+
+/// How many blocks of old answers are dropped at once. A commit adds one, unless its answers are long.
+const OLD_BLOCKS: usize = 4;
 
 pub(super) struct Writer {
     path: PathBuf,
@@ -142,7 +145,7 @@ impl Writer {
             if writes.is_empty() {
                 return Ok(());
             }
-            let committed = self.commit(&writes, staged.states(), replies.len());
+            let committed = self.commit(&writes, staged.states());
             match &committed {
                 Ok(()) => self.publish(&staged),
                 Err(failure) => self.fall_ill(failure),
@@ -161,7 +164,7 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, writes: &Writes, states: usize, requests: usize) -> Result<(), Failure> {
+    fn commit(&mut self, writes: &Writes, states: usize) -> Result<(), Failure> {
         self.identity.check(&self.path)?;
         self.log.move_rest(&self.db);
         self.db.execute_batch("BEGIN IMMEDIATE")?;
@@ -171,7 +174,7 @@ impl Writer {
             self.behind.begin(at);
         }
         if self.behind.is_writing() {
-            self.write_behind(states, requests)?;
+            self.write_behind(states, OLD_BLOCKS)?;
         }
         writes.write_dues(&self.db)?;
         self.db.execute_batch("COMMIT").map_err(|error| Failure::UnknownOutcome(error.to_string()))
@@ -179,12 +182,11 @@ impl Writer {
 
     /// Writes states inside the open transaction and drops answers that are too old: more of each than are
     /// added, so that both come to their end.
-    fn write_behind(&mut self, added: usize, requests: usize) -> Result<(), Failure> {
+    fn write_behind(&mut self, added: usize, blocks: usize) -> Result<(), Failure> {
         self.behind.write_slice(&self.db, &self.shared, added.saturating_mul(2).saturating_add(64))?;
         let before =
             self.now.checked_sub_signed(TimeDelta::days(Kept::DAYS_STORED)).unwrap_or(Timestamp::UNIX_EPOCH);
-        let limit = requests.saturating_add(64);
-        self.pruning = rows::prune_answers(&self.db, before, limit)? == limit;
+        self.pruning = answers::prune(&self.db, before, blocks)? == blocks;
         Ok(())
     }
 
@@ -210,7 +212,7 @@ impl Writer {
         staged.customers.iter().for_each(|change| shared.publish_customer(change));
         for (key, placed) in &staged.answers {
             shared.publish_answer(key, placed.clone());
-            self.behind.answer(*key);
+            self.behind.answer(*key, placed.0);
         }
         for (key, program) in &staged.programs {
             shared.programs.publish(key, program.clone(), false);
@@ -325,11 +327,11 @@ impl Writer {
             self.shared.publish_keyed(&key, Arc::new(record));
             self.behind.keyed(&key);
         }
-        rows::each_answer(&self.db, answer, |id, kept| {
+        answers::each_after(&self.db, answer, |id, kept| {
             last.answer = id;
             let key = (kept.shop, kept.key);
             self.shared.publish_answer(&key, (id, Arc::new(kept)));
-            self.behind.answer(key);
+            self.behind.answer(key, id);
         })?;
         self.last = last;
         Ok(())
