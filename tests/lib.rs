@@ -152,7 +152,7 @@ fn rendered(outcome: &Outcome) -> Answer {
 }
 
 /// Sixteen bytes that differ where texts do, as far as tests go (FNV-1a, twice).
-fn digest(text: &str) -> [u8; 16] {
+pub fn digest(text: &str) -> [u8; 16] {
     let fnv = |start: u64| {
         text.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
     };

@@ -132,7 +132,22 @@ impl App {
             body: &body,
             throttle: &self.throttle,
         };
-        self.carry_out(handler(&call)?, Turn { shop, now, dry_run, once, id }).await
+        match handler(&call) {
+            Ok(work) => self.carry_out(work, Turn { shop, now, dry_run, once, id }).await,
+            Err(problem) => self.answered(shop, once, now)?.ok_or(problem),
+        }
+    }
+
+    /// The first answer to a request that cannot be made again: what it was about may be gone.
+    fn answered(
+        &self,
+        shop: ShopId,
+        once: Option<Once>,
+        now: Timestamp,
+    ) -> Result<Option<Response<Full<Bytes>>>, Problem> {
+        let Some(Once { key, fingerprint }) = once else { return Ok(None) };
+        let answer = self.store.answered(shop, &key, &fingerprint, now).map_err(refuse::failure)?;
+        answer.map(|answer| respond(answer, true)).transpose()
     }
 
     /// What a store plugin tells. Whose it is stands in the body.

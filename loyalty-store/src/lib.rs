@@ -97,6 +97,16 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     /// Carries out one business transaction.
     fn execute(&self, request: Request) -> Pending;
 
+    /// The answer that the same request, under the same key, got before; of none where it is to be decided. For who
+    /// cannot make the request any more, since what it was about is gone.
+    fn answered(
+        &self,
+        shop: ShopId,
+        key: &[u8; 16],
+        fingerprint: &[u8; 16],
+        now: Timestamp,
+    ) -> Result<Option<Answer>, Failure>;
+
     /// One customer, with balance and tier.
     fn customer(&self, shop: ShopId, who: &Who) -> Result<Option<CustomerView>, Failure>;
 

@@ -17,7 +17,7 @@ use crate::fold::{Fold, Standing};
 use crate::keyed::{Key, Keyed};
 use crate::query::{CustomerView, DueAccount, LedgerPage, Page, Verified};
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
-use crate::request::{Pending, Request, Who};
+use crate::request::{Answer, Pending, Request, Who};
 use crate::search::SearchQuery;
 use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
 use crate::terms::{History, Published, folded_until};
@@ -102,8 +102,7 @@ impl View for Tables {
     }
 
     fn kept(&mut self, shop: ShopId, key: &[u8; 16], now: Timestamp) -> Result<Option<Kept>, Failure> {
-        let alive = |kept: &&Kept| now.signed_duration_since(kept.at).num_days() < Kept::DAYS;
-        Ok(self.kept.get(&(shop, *key)).filter(alive).cloned())
+        Ok(self.kept.get(&(shop, *key)).filter(|kept| kept.is_alive(now)).cloned())
     }
 
     fn next(&self) -> (AccountId, Seq) {
@@ -228,6 +227,16 @@ impl Store for MemoryStore {
             reply
         });
         Pending::ready(reply)
+    }
+
+    fn answered(
+        &self,
+        shop: ShopId,
+        key: &[u8; 16],
+        fingerprint: &[u8; 16],
+        now: Timestamp,
+    ) -> Result<Option<Answer>, Failure> {
+        Ok(self.tables().kept.get(&(shop, *key)).and_then(|kept| kept.again(fingerprint, now)))
     }
 
     fn customer(&self, shop: ShopId, who: &Who) -> Result<Option<CustomerView>, Failure> {

@@ -37,7 +37,7 @@ use crate::Store;
 use crate::error::Failure;
 use crate::query::{CustomerView, DueAccount, LedgerPage, Page, Verified};
 use crate::record::{CustomerRecord, JournalRow, OrderRecord, Seq};
-use crate::request::{Pending, Request, Who};
+use crate::request::{Answer, Pending, Request, Who};
 use crate::search::{Key, SearchQuery};
 use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
 use crate::terms::folded_until;
@@ -256,6 +256,19 @@ impl Store for SqliteStore {
                 Pending::ready(Err(Failure::Unavailable("the writer has stopped".to_owned())))
             }
         }
+    }
+
+    fn answered(
+        &self,
+        shop: ShopId,
+        key: &[u8; 16],
+        fingerprint: &[u8; 16],
+        now: Timestamp,
+    ) -> Result<Option<Answer>, Failure> {
+        let _well = self.shared.health()?;
+        // What is gone may have gone in the commit that is being shown.
+        let _one_commit = self.shared.as_published();
+        Ok(self.shared.answer(&(shop, *key))?.and_then(|kept| kept.again(fingerprint, now)))
     }
 
     fn customer(&self, shop: ShopId, who: &Who) -> Result<Option<CustomerView>, Failure> {

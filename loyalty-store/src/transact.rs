@@ -70,6 +70,16 @@ impl Kept {
     pub(crate) const DAYS: i64 = 30;
     /// When it may be dropped: later, so that a clock that steps back still finds what it should.
     pub(crate) const DAYS_STORED: i64 = 40;
+
+    /// Whether it still stands.
+    pub(crate) fn is_alive(&self, now: Timestamp) -> bool {
+        now.signed_duration_since(self.at).num_days() < Self::DAYS
+    }
+
+    /// The answer, where it is given again: to the same request, in time.
+    pub(crate) fn again(&self, fingerprint: &[u8; 16], now: Timestamp) -> Option<Answer> {
+        (self.is_alive(now) && self.fingerprint == *fingerprint).then(|| self.answer.clone())
+    }
 }
 
 /// What a transaction writes.

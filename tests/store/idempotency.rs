@@ -68,3 +68,23 @@ pub(crate) fn an_answer_is_kept_for_thirty_days(store: &dyn Store) {
     assert!(tell("2026-01-15T00:00:00Z").2);
     assert_eq!(desk.balance(&who), 20);
 }
+
+/// What a request was about may be gone; its answer is there to be given again.
+pub(crate) fn the_first_answer_can_be_asked_for(store: &dyn Store) {
+    let (desk, other) = (Desk::new(store), Desk::new(store));
+    let (who, key) = (id("1"), digest("k1"));
+    let same = digest(&format!("{:?}", adding(&who, 10)));
+    let asked = |desk: &Desk<'_>, fingerprint: [u8; 16], now: &str| {
+        let answer = store.answered(desk.shop, &key, &fingerprint, at(now)).unwrap();
+        answer.map(|answer| (answer.status, String::from_utf8(answer.body).unwrap()))
+    };
+    assert_eq!(asked(&desk, same, "2026-01-01T12:00:00Z"), None);
+    let (status, body, _) = kept(desk.keyed("k1", adding(&who, 10)));
+    let before = Picture::of(store);
+    assert_eq!(asked(&desk, same, "2026-01-01T12:00:00Z"), Some((status, body.clone())));
+    assert_eq!(asked(&desk, same, "2026-01-31T11:59:59Z"), Some((status, body)));
+    assert_eq!(asked(&desk, same, "2026-01-31T12:00:00Z"), None);
+    assert_eq!(asked(&desk, digest("another request"), "2026-01-01T12:00:00Z"), None);
+    assert_eq!(asked(&other, same, "2026-01-01T12:00:00Z"), None);
+    assert_eq!(Picture::of(store), before);
+}

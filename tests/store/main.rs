@@ -176,7 +176,8 @@ conformance! {
         a_refusal_is_kept_too
         a_key_is_of_one_request
         a_key_is_of_one_shop
-        an_answer_is_kept_for_thirty_days;
+        an_answer_is_kept_for_thirty_days
+        the_first_answer_can_be_asked_for;
     reading:
         the_ledger_is_read_in_pages
         a_position_of_another_account_leads_nowhere

@@ -189,6 +189,16 @@ impl Store for Troubled {
         Pending::ready(Err(trouble.failure()))
     }
 
+    fn answered(
+        &self,
+        _: ShopId,
+        _: &[u8; 16],
+        _: &[u8; 16],
+        _: Timestamp,
+    ) -> Result<Option<loyalty_store::Answer>, Failure> {
+        Err(self.failure())
+    }
+
     fn customer(&self, _: ShopId, _: &Who) -> Result<Option<CustomerView>, Failure> {
         Err(self.failure())
     }

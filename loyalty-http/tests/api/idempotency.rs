@@ -96,6 +96,40 @@ fn a_rejection_is_given_again_even_when_it_would_now_be_granted() {
     assert_eq!(world.state(), before);
 }
 
+/// At Shopify's paths a handler looks at what is there before it makes its request.
+#[test]
+fn an_answer_is_given_again_where_what_it_was_about_is_gone() {
+    let world = World::new();
+    let rule = r#"{"title":"Ten","value":"-10"}"#;
+    let rule =
+        world.post("/v1/price-rules", rule).expect(201).json()["price_rule_id"].as_str().unwrap().to_owned();
+    let path = format!("/price_rules/{rule}");
+    let writes = [
+        ("PUT", format!("{path}.json"), r#"{"price_rule":{"title":"Eleven"}}"#),
+        ("POST", format!("{path}/discount_codes.json"), r#"{"discount_code":{"code":"TEN"}}"#),
+        ("POST", format!("{path}/batch.json"), r#"{"discount_codes":[{"code":"A"}]}"#),
+        ("DELETE", format!("{path}.json"), ""),
+    ];
+    let send = |(method, path, body): &(&str, String, &'static str)| {
+        let request = world.shopify(method, path).once(&format!("{method} {}", path.len()).replace(' ', "-"));
+        if body.is_empty() { request.send() } else { request.body(*body).send() }
+    };
+    let first = writes.each_ref().map(send);
+    let before = world.state();
+    for (write, first) in writes.iter().zip(first) {
+        assert!((200..300).contains(&first.status), "{}", first.text());
+        let again = send(write);
+        assert_eq!((again.status, &again.body), (first.status, &first.body), "{write:?}");
+        assert_eq!(again.header("idempotency-replayed"), Some("true"), "{write:?}");
+    }
+    // Another request under such a key, or one without a key, is told what is wrong.
+    let other = r#"{"price_rule":{"title":"Twelve"}}"#;
+    let put = || world.shopify("PUT", &format!("{path}.json")).body(other);
+    put().once(&format!("PUT-{}", writes[0].1.len())).send().refused(404, "price_rule_not_found", "id");
+    put().send().refused(404, "price_rule_not_found", "id");
+    assert_eq!(world.state(), before);
+}
+
 #[test]
 fn a_request_without_shape_leaves_its_key_unused() {
     let world = World::new();

@@ -362,8 +362,7 @@ impl View for Reading<'_> {
             Some((_, kept)) => Some(Arc::clone(kept)),
             None => self.shared.answer(&key)?,
         };
-        let alive = |kept: &Arc<Kept>| now.signed_duration_since(kept.at).num_days() < Kept::DAYS;
-        Ok(kept.filter(alive).map(|kept| (*kept).clone()))
+        Ok(kept.filter(|kept| kept.is_alive(now)).map(|kept| (*kept).clone()))
     }
 
     fn next(&self) -> (AccountId, Seq) {
