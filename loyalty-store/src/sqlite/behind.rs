@@ -1,12 +1,14 @@
-//! What has not reached its table yet, and how it gets there: in rounds, each a sorted list of keys,
-//! written slice by slice inside later commits. When a round is through, the checkpoint moves to where
+//! What has not reached its table yet, and how it gets there: in rounds, sorted lists of keys, written slice by
+//! slice inside later commits. When a round is through, the checkpoint moves to where
 //! the journal was when it began.
 //!
 //! A state is written as it is when its turn comes. So it waits no longer, also where it changed after
 //! the round began; what the same commit changes waits anew.
 
+use std::hash::Hash;
+
 use loyalty_core::{AccountId, OrderId, ShopId};
-use rusqlite::{CachedStatement, Connection};
+use rusqlite::Connection;
 
 use super::answers::{self, AnswerKey};
 use super::shared::Shared;
@@ -18,26 +20,63 @@ use crate::record::Seq;
 /// A journal row and an answer: up to where something is true.
 pub(super) type Position = (Seq, i64);
 
-/// A state that has to reach its table. Sorted, neighbours share pages.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Item {
-    Account(AccountId),
-    Order((ShopId, OrderId)),
-    Keyed((ShopId, Key)),
-    /// First by the place in its table.
-    Answer(i64, AnswerKey),
+/// States of one kind that have to reach their table.
+#[derive(Debug)]
+struct Queue<T> {
+    waiting: Set<T>,
+    /// What of the round is left. Sorted, neighbours share pages.
+    round: std::vec::IntoIter<T>,
+    /// Written in the transaction that is not committed yet, each with the position it was written at.
+    slice: Vec<(T, Seq)>,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self { waiting: Set::default(), round: Vec::new().into_iter(), slice: Vec::new() }
+    }
+}
+
+impl<T: Ord + Hash> Queue<T> {
+    fn wait(&mut self, item: T) {
+        self.waiting.insert(item);
+    }
+
+    fn begin(&mut self) {
+        // Sorted once: kept in order all the while, each would cost several times as much.
+        let mut items: Vec<T> = self.waiting.drain().collect();
+        items.sort_unstable();
+        self.round = items.into_iter();
+    }
+
+    /// Writes its share of a slice: so much room for so many of all kinds.
+    fn write(
+        &mut self,
+        (room, of): (usize, usize),
+        mut put: impl FnMut(&T) -> Result<Seq, Failure>,
+    ) -> Result<(), Failure> {
+        let share = room.saturating_mul(self.round.len()).div_ceil(of.max(1));
+        for item in self.round.by_ref().take(share) {
+            let seq = put(&item)?;
+            self.waiting.remove(&item);
+            self.slice.push((item, seq));
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Behind {
     /// How many states may wait, and how many rows may be added, before a round begins.
     threshold: usize,
-    waiting: Set<Item>,
-    round: Option<std::vec::IntoIter<Item>>,
+    accounts: Queue<AccountId>,
+    orders: Queue<(ShopId, OrderId)>,
+    keyed: Queue<(ShopId, Key)>,
+    /// First by the place in their table.
+    answers: Queue<(i64, AnswerKey)>,
+    /// Whether a round is under way.
+    is_writing: bool,
     /// Where the latest round began.
     began_at: Position,
-    /// Written in the transaction that is not committed yet, each with the position it was written at.
-    slice: Vec<(Item, Seq)>,
 }
 
 impl Behind {
@@ -46,23 +85,36 @@ impl Behind {
     }
 
     pub(super) fn account(&mut self, id: AccountId) {
-        self.waiting.insert(Item::Account(id));
+        self.accounts.wait(id);
     }
 
     pub(super) fn order(&mut self, key: &(ShopId, OrderId)) {
-        self.waiting.insert(Item::Order(key.clone()));
+        self.orders.wait(key.clone());
     }
 
     pub(super) fn keyed(&mut self, key: &(ShopId, Key)) {
-        self.waiting.insert(Item::Keyed(key.clone()));
+        self.keyed.wait(key.clone());
     }
 
     pub(super) fn answer(&mut self, key: AnswerKey, id: i64) {
-        self.waiting.insert(Item::Answer(answers::slot(id, &key), key));
+        self.answers.wait((answers::slot(id, &key), key));
+    }
+
+    fn waiting(&self) -> usize {
+        let Self { accounts, orders, keyed, answers, .. } = self;
+        let folds = accounts.waiting.len().saturating_add(orders.waiting.len());
+        folds.saturating_add(keyed.waiting.len()).saturating_add(answers.waiting.len())
+    }
+
+    /// How many states of the round are not written.
+    fn left(&self) -> usize {
+        let Self { accounts, orders, keyed, answers, .. } = self;
+        let folds = accounts.round.len().saturating_add(orders.round.len());
+        folds.saturating_add(keyed.round.len()).saturating_add(answers.round.len())
     }
 
     pub(super) fn is_done(&self) -> bool {
-        self.waiting.is_empty() && self.round.is_none()
+        self.waiting() == 0 && !self.is_writing
     }
 
     pub(super) fn forget(&mut self) {
@@ -73,36 +125,61 @@ impl Behind {
     /// can add many rows.
     pub(super) fn is_due(&self, (seq, _): Position) -> bool {
         let added = usize::try_from(seq.saturating_sub(self.began_at.0)).unwrap_or_default();
-        self.waiting.len().max(added) >= self.threshold
+        self.waiting().max(added) >= self.threshold
     }
 
     /// Whether a round is under way.
     pub(super) fn is_writing(&self) -> bool {
-        self.round.is_some()
+        self.is_writing
     }
 
     /// Begins a round with all that waits, unless one is under way. `at` is what is committed now.
     pub(super) fn begin(&mut self, at: Position) {
-        if self.round.is_none() {
-            // Sorted once: kept in order all the while, each would cost several times as much.
-            let mut items: Vec<Item> = self.waiting.drain().collect();
-            items.sort_unstable();
-            (self.round, self.began_at) = (Some(items.into_iter()), at);
+        if self.is_writing {
+            return;
         }
+        self.accounts.begin();
+        self.orders.begin();
+        self.keyed.begin();
+        self.answers.begin();
+        (self.is_writing, self.began_at) = (true, at);
     }
 
-    /// Writes up to `room` states of the round inside the open transaction, and moves the checkpoint
-    /// when the round is through.
+    /// Writes about `room` states of the round inside the open transaction, and moves the checkpoint when the
+    /// round is through. Of each kind as large a part as of all: accounts are longer than keys, and no commit
+    /// is to have accounts only.
     pub(super) fn write_slice(&mut self, db: &Connection, shared: &Shared, room: usize) -> Result<(), Failure> {
-        let Some(round) = &mut self.round else { return Ok(()) };
-        let mut tables = Tables::of(db)?;
-        for item in round.by_ref().take(room) {
-            let seq = tables.write(shared, &item)?;
-            self.waiting.remove(&item);
-            self.slice.push((item, seq));
+        if !self.is_writing {
+            return Ok(());
         }
-        if round.len() == 0 {
-            self.round = None;
+        let part = (room, self.left());
+        let lost = || Failure::Corrupt("a state that waits for its table is not in memory".to_owned());
+        let mut put = db.prepare_cached(rows::PUT_ACCOUNT)?;
+        self.accounts.write(part, |id| {
+            let record = shared.accounts.get(id).ok_or_else(lost)?;
+            rows::put_account(&mut put, *id, &record)?;
+            Ok(record.seq)
+        })?;
+        let mut put = db.prepare_cached(rows::PUT_ORDER)?;
+        self.orders.write(part, |key| {
+            let record = shared.orders.get(key).ok_or_else(lost)?;
+            rows::put_order(&mut put, key, &record)?;
+            Ok(record.seq)
+        })?;
+        let mut put = db.prepare_cached(discount::PUT_KEYED)?;
+        self.keyed.write(part, |key| {
+            let record = shared.keyed.get(key).ok_or_else(lost)?;
+            discount::put_keyed(&mut put, key, &record)?;
+            Ok(record.seq)
+        })?;
+        let mut put = db.prepare_cached(answers::PUT_KEY)?;
+        self.answers.write(part, |(_, key)| {
+            let (id, _) = shared.answers.get(key).ok_or_else(lost)?;
+            answers::put_key(&mut put, key, id)?;
+            Ok(id)
+        })?;
+        if self.left() == 0 {
+            self.is_writing = false;
             rows::put_checkpoint(db, self.began_at)?;
         }
         Ok(())
@@ -110,63 +187,19 @@ impl Behind {
 
     /// The slice is committed: what has not changed since may leave memory.
     pub(super) fn committed(&mut self, shared: &Shared) {
-        for (item, seq) in self.slice.drain(..) {
-            match item {
-                Item::Account(id) => {
-                    if shared.accounts.unpin(&id, |record| record.seq == seq) {
-                        shared.due.remove(id);
-                    }
-                }
-                Item::Order(key) => drop(shared.orders.unpin(&key, |record| record.seq == seq)),
-                Item::Answer(_, key) => drop(shared.answers.unpin(&key, |(id, _)| *id == seq)),
-                Item::Keyed(key) => drop(shared.keyed.unpin(&key, |record| record.seq == seq)),
+        for (id, seq) in self.accounts.slice.drain(..) {
+            if shared.accounts.unpin(&id, |record| record.seq == seq) {
+                shared.due.remove(id);
             }
         }
-    }
-}
-
-/// Where states are written.
-struct Tables<'db> {
-    account: CachedStatement<'db>,
-    order: CachedStatement<'db>,
-    keyed: CachedStatement<'db>,
-    answer_key: CachedStatement<'db>,
-}
-
-impl<'db> Tables<'db> {
-    fn of(db: &'db Connection) -> Result<Self, Failure> {
-        Ok(Self {
-            account: db.prepare_cached(rows::PUT_ACCOUNT)?,
-            order: db.prepare_cached(rows::PUT_ORDER)?,
-            keyed: db.prepare_cached(discount::PUT_KEYED)?,
-            answer_key: db.prepare_cached(answers::PUT_KEY)?,
-        })
-    }
-
-    /// Writes a state as it is committed now, and answers its position.
-    fn write(&mut self, shared: &Shared, item: &Item) -> Result<Seq, Failure> {
-        let lost = || Failure::Corrupt("a state that waits for its table is not in memory".to_owned());
-        match item {
-            Item::Account(id) => {
-                let record = shared.accounts.get(id).ok_or_else(lost)?;
-                rows::put_account(&mut self.account, *id, &record)?;
-                Ok(record.seq)
-            }
-            Item::Order(key) => {
-                let record = shared.orders.get(key).ok_or_else(lost)?;
-                rows::put_order(&mut self.order, key, &record)?;
-                Ok(record.seq)
-            }
-            Item::Keyed(key) => {
-                let record = shared.keyed.get(key).ok_or_else(lost)?;
-                discount::put_keyed(&mut self.keyed, key, &record)?;
-                Ok(record.seq)
-            }
-            Item::Answer(_, key) => {
-                let (id, _) = shared.answers.get(key).ok_or_else(lost)?;
-                answers::put_key(&mut self.answer_key, key, id)?;
-                Ok(id)
-            }
+        for (key, seq) in self.orders.slice.drain(..) {
+            shared.orders.unpin(&key, |record| record.seq == seq);
+        }
+        for (key, seq) in self.keyed.slice.drain(..) {
+            shared.keyed.unpin(&key, |record| record.seq == seq);
+        }
+        for ((_, key), seq) in self.answers.slice.drain(..) {
+            shared.answers.unpin(&key, |(id, _)| *id == seq);
         }
     }
 }

@@ -190,6 +190,22 @@ pub(super) fn code_of_key(db: &Db, shop: ShopId, key: &str) -> Result<Option<Cod
     one(db, sql, params![shop.0, key], |row| Ok(CodeId(row.get(0)?)))
 }
 
+/// The keys of codes behind one of them, in their order.
+pub(super) fn codes(
+    db: &Db,
+    after: Option<&(ShopId, String)>,
+    limit: usize,
+) -> Result<Vec<(ShopId, String)>, Failure> {
+    let sql = "SELECT shop, key FROM discount_code WHERE (shop, key) > (?, ?) ORDER BY shop, key LIMIT ?";
+    let (shop, key) = after.map_or((0, ""), |(shop, key)| (shop.0, key.as_str()));
+    let mut keys = Vec::new();
+    each(db, sql, params![shop, key, rows::room(limit)], |row| {
+        keys.push((ShopId(row.get(0)?), row.get(1)?));
+        Ok(())
+    })?;
+    Ok(keys)
+}
+
 pub(super) fn rule_emails(db: &Db, shop: ShopId, rule: PriceRuleId) -> Result<Option<Arc<[Email]>>, Failure> {
     let sql = "SELECT emails FROM price_rule WHERE id = ? AND shop = ? AND emails IS NOT NULL";
     one(db, sql, params![rule.0, shop.0], |row| {

@@ -1,5 +1,6 @@
 //! What the tables surely do not hold, known without asking SQLite: a Bloom filter over the keys of
-//! orders, kept answers and small records. Nearly every order and every idempotency key is new.
+//! orders, kept answers, small records and codes. Nearly every order, every idempotency key and every code that is
+//! drawn is new.
 //!
 //! A key is added before anybody can see that it is committed, and never taken out. So the filter says
 //! more than there is, never less. Until it has been filled from the file it says that all may be there.
@@ -29,6 +30,8 @@ pub(super) enum Stored<'a> {
     Order(&'a (ShopId, OrderId)),
     Answer(&'a AnswerKey),
     Keyed(&'a (ShopId, Key)),
+    /// By the code's key.
+    Code(&'a (ShopId, String)),
 }
 
 #[derive(Debug)]
@@ -92,7 +95,8 @@ pub(super) fn fill(shared: &Shared) {
         Ok::<_, Failure>(
             walk(shared, rows::order_keys, |key| shared.filter.add(Stored::Order(key)))?
                 && walk(shared, answers::keys, |(_, key)| shared.filter.add(Stored::Answer(key)))?
-                && walk(shared, discount::keys, |key| shared.filter.add(Stored::Keyed(key)))?,
+                && walk(shared, discount::keys, |key| shared.filter.add(Stored::Keyed(key)))?
+                && walk(shared, discount::codes, |key| shared.filter.add(Stored::Code(key)))?,
         )
     })();
     match filled {

@@ -175,7 +175,8 @@ impl Shared {
 
     /// By the code's key.
     pub(super) fn code_of_key(&self, key: &(ShopId, String)) -> Result<Option<CodeId>, Failure> {
-        self.codes.get_or_load(key, || self.read(|db| discount::code_of_key(db, key.0, &key.1)))
+        let load = |db: &Connection| discount::code_of_key(db, key.0, &key.1);
+        self.codes.get_or_load(key, || self.stored(Stored::Code(key), load))
     }
 
     pub(super) fn rule_emails(&self, rule: (ShopId, PriceRuleId)) -> Result<Arc<[Email]>, Failure> {
@@ -315,7 +316,11 @@ impl Shared {
             Indexed::Rule(_) => {}
             Indexed::NoRule(rule) => self.rule_emails.remove(&(shop, *rule)),
             Indexed::Emails(rule, emails) => self.rule_emails.publish(&(shop, *rule), Arc::clone(emails), false),
-            Indexed::Code(key, _, code) => self.codes.publish(&(shop, key.clone()), *code, false),
+            Indexed::Code(key, _, code) => {
+                let key = (shop, key.clone());
+                self.filter.add(Stored::Code(&key));
+                self.codes.publish(&key, *code, false);
+            }
             Indexed::NoCode(key, _) => self.codes.remove(&(shop, key.clone())),
         }
     }
