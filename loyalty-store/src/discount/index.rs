@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use loyalty_core::discount::DiscountEvent;
-use loyalty_core::{CodeId, Email, PriceRuleId, ShopId};
+use loyalty_core::{CodeId, Email, Event, PriceRuleId, ShopId};
 
 /// A change of the index of one shop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,15 @@ impl Indexed {
             | DiscountEvent::CodesBatched { .. } => Vec::new(),
         }
     }
+}
+
+/// The key that an event gives a code.
+pub(crate) fn named(event: &Event) -> Option<&str> {
+    let Event::Discount(DiscountEvent::CodeAdded { text, .. } | DiscountEvent::CodeRenamed { text, .. }) = event
+    else {
+        return None;
+    };
+    Some(text.key())
 }
 
 /// The index of all shops, in memory.

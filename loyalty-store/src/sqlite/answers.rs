@@ -26,19 +26,20 @@ pub(super) type Placed = (i64, Arc<Kept>);
 /// How many bytes fill a block.
 const BLOCK: usize = 64 << 10;
 
-/// Writes the answers of a commit.
-pub(super) fn append(db: &Db, answers: &[Placed]) -> Result<(), Failure> {
+/// Writes the answers of a commit. Answers in how many blocks.
+pub(super) fn append(db: &Db, answers: &[Placed]) -> Result<usize, Failure> {
     let mut insert = db.prepare_cached("INSERT INTO answers (last, at, block) VALUES (?, ?, ?)")?;
-    let (mut block, mut newest) = (Vec::new(), Timestamp::MIN_UTC);
+    let (mut block, mut newest, mut blocks) = (Vec::new(), Timestamp::MIN_UTC, 0_usize);
     for (index, (id, kept)) in answers.iter().enumerate() {
         put(&mut block, kept)?;
         newest = newest.max(kept.at);
         if block.len() >= BLOCK || index.saturating_add(1) == answers.len() {
             insert.execute(params![id, micros(newest), block])?;
             block.clear();
+            blocks = blocks.saturating_add(1);
         }
     }
-    Ok(())
+    Ok(blocks)
 }
 
 fn put(block: &mut Vec<u8>, kept: &Kept) -> Result<(), Failure> {
@@ -187,25 +188,33 @@ fn numbered(db: &Db, answer: i64) -> Result<Option<Kept>, Failure> {
 }
 
 /// Looks at so many of the oldest blocks and drops those from before a time, where their keys have reached their
-/// table. Answers how many.
-pub(super) fn prune(db: &Db, before: Timestamp, limit: usize) -> Result<usize, Failure> {
+/// table, until there is room for so many answers. Answers whether more may be too old.
+pub(super) fn prune(db: &Db, before: Timestamp, blocks: usize, mut answers: usize) -> Result<bool, Failure> {
     let sql = "SELECT last, at FROM answers WHERE last <= (SELECT answer FROM checkpoint) ORDER BY last LIMIT ?";
     let mut old = Vec::new();
-    each(db, sql, [room(limit)], |row| {
+    each(db, sql, [room(blocks)], |row| {
         if row.get::<_, i64>(1)? < micros(before) {
             old.push(row.get::<_, i64>(0)?);
         }
         Ok(())
     })?;
     for last in &old {
-        let found = one(db, "SELECT last, block FROM answers WHERE last = ?", [last], block)?;
-        for (id, kept) in found.unwrap_or_default() {
-            let sql = "DELETE FROM answer_key WHERE slot = ? AND answer = ?";
-            db.prepare_cached(sql)?.execute([slot(id, &(kept.shop, kept.key)), id])?;
+        if answers == 0 {
+            return Ok(true);
         }
-        db.prepare_cached("DELETE FROM answers WHERE last = ?")?.execute([last])?;
+        answers = answers.saturating_sub(drop_block(db, *last)?);
     }
-    Ok(old.len())
+    Ok(old.len() == blocks)
+}
+
+fn drop_block(db: &Db, last: i64) -> Result<usize, Failure> {
+    let found = one(db, "SELECT last, block FROM answers WHERE last = ?", [last], block)?.unwrap_or_default();
+    let mut forget = db.prepare_cached("DELETE FROM answer_key WHERE slot = ? AND answer = ?")?;
+    for (id, kept) in &found {
+        forget.execute([slot(*id, &(kept.shop, kept.key)), *id])?;
+    }
+    db.prepare_cached("DELETE FROM answers WHERE last = ?")?.execute([last])?;
+    Ok(found.len())
 }
 
 #[cfg(test)]
@@ -289,7 +298,7 @@ mod tests {
 
         db.execute("UPDATE checkpoint SET answer = 5", []).unwrap();
         let before = "2025-06-01T12:00:00Z".parse().unwrap();
-        assert_eq!((prune(&db, before, 2).unwrap(), prune(&db, before, 2).unwrap()), (1, 0));
+        assert!(!prune(&db, before, 2, 100).unwrap());
         let found = |(_, kept): &Placed| find(&db, &(kept.shop, kept.key)).unwrap().is_some();
         assert_eq!(placed.iter().map(found).collect::<Vec<_>>(), [false, true, true, true, true]);
     }
@@ -304,10 +313,16 @@ mod tests {
             assert_eq!(find(&db, &(ShopId(1), 1_u128.to_be_bytes())).unwrap(), Some(kept(1, 1, &body)));
         }
         db.execute("UPDATE checkpoint SET answer = ?", [i64::MAX]).unwrap();
-        let dropped = prune(&db, "2026-01-02T12:00:00Z".parse().unwrap(), 100).unwrap();
-        assert_eq!((dropped, find(&db, &(ShopId(1), 1_u128.to_be_bytes())).unwrap()), (numbers.len(), None));
-        let left: i64 = db.query_row("SELECT count(*) FROM answer_key", [], |row| row.get(0)).unwrap();
-        assert_eq!(left, 0);
+        let left = || -> (i64, i64) {
+            let sql = "SELECT (SELECT count(*) FROM answers), (SELECT count(*) FROM answer_key)";
+            db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+        };
+        let prune =
+            |blocks, answers| prune(&db, "2026-01-02T12:00:00Z".parse().unwrap(), blocks, answers).unwrap();
+        assert_eq!((prune(2, 100), left()), (true, (4, 4)));
+        assert_eq!((prune(100, 1), left()), (true, (3, 3)));
+        assert_eq!((prune(100, 100), left()), (false, (0, 0)));
+        assert_eq!(find(&db, &(ShopId(1), 1_u128.to_be_bytes())).unwrap(), None);
     }
 
     /// Files hold them: who reckons otherwise does not find them.

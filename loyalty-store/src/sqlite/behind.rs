@@ -173,8 +173,12 @@ impl Behind {
             Ok(record.seq)
         })?;
         let mut put = db.prepare_cached(answers::PUT_KEY)?;
-        self.answers.write(part, |(_, key)| {
+        self.answers.write(part, |(place, key)| {
             let (id, _) = shared.answers.get(key).ok_or_else(lost)?;
+            if answers::slot(id, key) != *place {
+                // The key was used again since, and its newer answer waits under a place of its own.
+                return Ok(0);
+            }
             answers::put_key(&mut put, key, id)?;
             Ok(id)
         })?;

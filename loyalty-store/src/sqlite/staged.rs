@@ -71,7 +71,8 @@ impl Writes {
         records && found && answers.is_empty()
     }
 
-    pub(super) fn write(&self, db: &Connection) -> Result<(), Failure> {
+    /// Answers how many blocks of answers it wrote.
+    pub(super) fn write(&self, db: &Connection) -> Result<usize, Failure> {
         rows::append_journal(db, &self.journal)?;
         self.customers.iter().try_for_each(|change| rows::put_customer(db, change))?;
         self.indexed.iter().try_for_each(|(shop, change)| discount::put_index(db, *shop, change))?;

@@ -19,12 +19,14 @@ use loyalty_core::Timestamp;
 use rusqlite::Connection;
 
 use super::behind::Behind;
+use super::filter::Stored;
 use super::schema::Identity;
 use super::shared::Shared;
 use super::staged::{Batch, Last, Staged, Writes};
 use super::time::Restored;
 use super::wal::Log;
 use super::{Map, Settings, answers, discount, rows, schema};
+use crate::discount::index;
 use crate::error::Failure;
 use crate::keyed::{self, Keyed};
 use crate::record::AccountRecord;
@@ -36,11 +38,8 @@ const IDLE: Duration = Duration::from_millis(20);
 /// How long the writer lets be what failed, unless somebody asks.
 const RECOVERY: Duration = Duration::from_millis(500);
 
-/// How many states are written at once while nobody waits.
+/// How many states are written, and answers dropped, at once while nobody waits.
 const IDLE_SLICE: usize = 128;
-
-/// How many blocks of old answers are dropped at once. A commit adds one, unless its answers are long.
-const OLD_BLOCKS: usize = 4;
 
 pub(super) struct Writer {
     path: PathBuf,
@@ -145,7 +144,7 @@ impl Writer {
             if writes.is_empty() {
                 return Ok(());
             }
-            let committed = self.commit(&writes, staged.states());
+            let committed = self.commit(&writes, staged.states(), replies.len());
             match &committed {
                 Ok(()) => self.publish(&staged),
                 Err(failure) => self.fall_ill(failure),
@@ -164,29 +163,28 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, writes: &Writes, states: usize) -> Result<(), Failure> {
+    fn commit(&mut self, writes: &Writes, states: usize, requests: usize) -> Result<(), Failure> {
         self.identity.check(&self.path)?;
         self.log.move_rest(&self.db);
         self.db.execute_batch("BEGIN IMMEDIATE")?;
-        writes.write(&self.db)?;
+        let blocks = writes.write(&self.db)?;
         let at = (self.last.seq, self.last.answer);
         if self.behind.is_due(at) {
             self.behind.begin(at);
         }
         if self.behind.is_writing() {
-            self.write_behind(states, OLD_BLOCKS)?;
+            self.behind.write_slice(&self.db, &self.shared, more_than(states, 64))?;
         }
+        self.drop_answers(more_than(blocks, 2), more_than(requests, 64))?;
         writes.write_dues(&self.db)?;
         self.db.execute_batch("COMMIT").map_err(|error| Failure::UnknownOutcome(error.to_string()))
     }
 
-    /// Writes states inside the open transaction and drops answers that are too old: more of each than are
-    /// added, so that both come to their end.
-    fn write_behind(&mut self, added: usize, blocks: usize) -> Result<(), Failure> {
-        self.behind.write_slice(&self.db, &self.shared, added.saturating_mul(2).saturating_add(64))?;
+    /// Looks at some blocks of answers inside the open transaction, and drops some answers that are too old.
+    fn drop_answers(&mut self, blocks: usize, answers: usize) -> Result<(), Failure> {
         let before =
             self.now.checked_sub_signed(TimeDelta::days(Kept::DAYS_STORED)).unwrap_or(Timestamp::UNIX_EPOCH);
-        self.pruning = answers::prune(&self.db, before, blocks)? == blocks;
+        self.pruning = answers::prune(&self.db, before, blocks, answers)?;
         Ok(())
     }
 
@@ -245,7 +243,8 @@ impl Writer {
         self.behind.begin((self.last.seq, self.last.answer));
         let mut work = || -> Result<(), Failure> {
             self.db.execute_batch("BEGIN IMMEDIATE")?;
-            self.write_behind(IDLE_SLICE, IDLE_SLICE)?;
+            self.behind.write_slice(&self.db, &self.shared, IDLE_SLICE)?;
+            self.drop_answers(IDLE_SLICE, IDLE_SLICE)?;
             Ok(self.db.execute_batch("COMMIT")?)
         };
         match work() {
@@ -293,6 +292,10 @@ impl Writer {
                 let record = loaded(&mut accounts, id, || rows::account(&self.db, id))?;
                 record.get_or_insert_with(|| AccountRecord::new(row.shop)).fold(&row);
             }
+            // Also where the commit was not known to have happened: what is there, the filter does not deny.
+            for key in row.events.iter().filter_map(index::named) {
+                self.shared.filter.add(Stored::Code(&(row.shop, key.to_owned())));
+            }
             for key in keyed::keys(&row) {
                 let of = (row.shop, key);
                 let record = loaded(&mut keyed, of.clone(), || discount::keyed(&self.db, of.0, &of.1))?;
@@ -336,6 +339,11 @@ impl Writer {
         self.last = last;
         Ok(())
     }
+}
+
+/// More than are added, so that what is written behind, or dropped, comes to its end.
+const fn more_than(added: usize, least: usize) -> usize {
+    added.saturating_mul(2).saturating_add(least)
 }
 
 /// The record of a key, loaded once.
