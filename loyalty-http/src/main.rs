@@ -171,10 +171,11 @@ fn serve(options: &Serve) -> Done {
     let (mut settings, mut limits) = (Settings::default(), Limits::default());
     settings.cached_records = usize::try_from(options.cache).unwrap_or(usize::MAX);
     limits.connections = usize::try_from(options.connections).unwrap_or(usize::MAX);
-    let store = SqliteStore::open(&options.database.db, &settings).map_err(|error| error.to_string())?;
-    let store: Arc<dyn Store> = Arc::new(store);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    runtime.block_on(async { outlive_full_files() })?;
+    let store = SqliteStore::open(&options.database.db, &settings).map_err(|error| error.to_string())?;
+    let store: Arc<dyn Store> = Arc::new(store);
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(options.listen).await;
         let listener = listener.map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
@@ -222,6 +223,15 @@ fn made(shop: &Shop, key: &NewKey, shown: &str) -> String {
         shop.currency.code(),
         key.signing_secret
     )
+}
+
+/// Where a file may not grow, the write fails; the signal must not end the process as well. It is caught for good, though
+/// nobody listens.
+fn outlive_full_files() -> Result<(), String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    /// On Linux and macOS, but for MIPS.
+    const SIGXFSZ: i32 = 25;
+    signal(SignalKind::from_raw(SIGXFSZ)).map(drop).map_err(|error| error.to_string())
 }
 
 /// Resolves when the process is asked to stop, by Ctrl-C or by its supervisor.

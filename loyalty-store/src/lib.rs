@@ -202,7 +202,8 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     /// Folds the whole journal and compares every state with it.
     fn verify(&self) -> Result<Verified, Failure>;
 
-    /// Whether requests can be served now.
+    /// Whether requests can be served now, those that change something among them: where the last of them could not
+    /// be written, not before one can be again.
     fn ready(&self) -> Result<(), Failure>;
 
     /// Makes a shop with the default program.

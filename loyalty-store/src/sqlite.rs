@@ -236,6 +236,7 @@ impl Drop for SqliteStore {
     fn drop(&mut self) {
         self.jobs = None;
         self.shared.filter.stop();
+        self.filling.iter().for_each(|filling| filling.thread().unpark());
         let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..);
         for thread in threads.chain(self.filling.take()) {
             if thread.join().is_err() {
@@ -410,6 +411,7 @@ impl Store for SqliteStore {
 
     fn ready(&self) -> Result<(), Failure> {
         let _well = self.shared.health()?;
+        self.shared.writable()?;
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if threads.iter().any(JoinHandle::is_finished) {
             return Err(Failure::Unavailable("the writer has stopped".to_owned()));

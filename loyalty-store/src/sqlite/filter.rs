@@ -6,7 +6,8 @@
 //! more than there is, never less. Until it has been filled from the file it says that all may be there.
 
 use std::hash::{BuildHasher, Hash};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use foldhash::quality::RandomState;
 use loyalty_core::{OrderId, ShopId};
@@ -18,8 +19,15 @@ use super::{discount, rows};
 use crate::error::Failure;
 use crate::keyed::Key;
 
-/// For each cached record: 128 bytes are little beside it, and enough for a hundred keys.
+/// For each cached record: 128 to 256 bytes are little beside it, and enough for more than a hundred keys.
 const WORDS_A_RECORD: usize = 16;
+
+/// How many keys a word tells apart. With eight, three new keys in a hundred look like known ones; with twenty-four,
+/// more than every third.
+const KEYS_A_WORD: usize = 8;
+
+/// How long it rests where the file could not be read.
+const REST: Duration = Duration::from_secs(10);
 
 /// How many rows are read at once, so that the log can begin anew in between.
 const STRETCH: usize = 4_096;
@@ -39,6 +47,9 @@ pub(super) struct Filter {
     /// Each key sets four bits of one word, so that a look costs one access. As many words as a power of two.
     words: Vec<AtomicU64>,
     hasher: RandomState,
+    /// How many keys it has room for, and how many were new to it.
+    room: usize,
+    added: AtomicUsize,
     complete: AtomicBool,
     stopped: AtomicBool,
 }
@@ -50,6 +61,8 @@ impl Filter {
         Self {
             words: std::iter::repeat_with(AtomicU64::default).take(words).collect(),
             hasher: RandomState::default(),
+            room: words.saturating_mul(KEYS_A_WORD),
+            added: AtomicUsize::new(0),
             complete: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
         }
@@ -57,8 +70,14 @@ impl Filter {
 
     pub(super) fn add(&self, key: Stored<'_>) {
         let (word, bits) = self.place(key);
-        if let Some(word) = word {
-            word.fetch_or(bits, Ordering::Relaxed);
+        let Some(word) = word else { return };
+        let is_new = word.fetch_or(bits, Ordering::Relaxed) & bits != bits;
+        if is_new && self.added.fetch_add(1, Ordering::Relaxed) == self.room {
+            let room = self.room;
+            tracing::warn!(
+                room,
+                "more keys than are told apart in memory: new ones get slower; cache more records"
+            );
         }
     }
 
@@ -89,21 +108,25 @@ impl Filter {
     }
 }
 
-/// Adds what the tables hold. What reaches them meanwhile adds itself.
+/// Adds what the tables hold, in the end all of it, unless the store closes. What reaches them meanwhile adds itself.
 pub(super) fn fill(shared: &Shared) {
-    let filled = (|| {
-        Ok::<_, Failure>(
-            walk(shared, rows::order_keys, |key| shared.filter.add(Stored::Order(key)))?
-                && walk(shared, answers::keys, |(_, key)| shared.filter.add(Stored::Answer(key)))?
-                && walk(shared, discount::keys, |key| shared.filter.add(Stored::Keyed(key)))?
-                && walk(shared, discount::codes, |key| shared.filter.add(Stored::Code(key)))?,
-        )
-    })();
-    match filled {
-        Ok(whole) => shared.filter.complete.store(whole, Ordering::Release),
-        // Only slower: SQLite is asked as long as this store is open.
-        Err(failure) => tracing::warn!(%failure, "the keys could not all be read"),
+    while !shared.filter.stopped.load(Ordering::Relaxed) {
+        match add_all(shared) {
+            Ok(whole) => return shared.filter.complete.store(whole, Ordering::Release),
+            // Only slower: SQLite is asked for each key until then.
+            Err(failure) => tracing::warn!(%failure, "the keys could not all be read; they are read again"),
+        }
+        std::thread::park_timeout(REST);
     }
+}
+
+/// Answers whether it came to the end.
+fn add_all(shared: &Shared) -> Result<bool, Failure> {
+    let filter = &shared.filter;
+    Ok(walk(shared, rows::order_keys, |key| filter.add(Stored::Order(key)))?
+        && walk(shared, answers::keys, |(_, key)| filter.add(Stored::Answer(key)))?
+        && walk(shared, discount::keys, |key| filter.add(Stored::Keyed(key)))?
+        && walk(shared, discount::codes, |key| filter.add(Stored::Code(key)))?)
 }
 
 /// Visits the keys of a table page by page. Answers whether it came to the end.
@@ -114,6 +137,8 @@ fn walk<K>(
 ) -> Result<bool, Failure> {
     let mut last = None;
     while !shared.filter.stopped.load(Ordering::Relaxed) {
+        // Of an ill store's file nothing is believed.
+        let _well = shared.health()?;
         let keys = shared.read(|db| page(db, last.as_ref(), STRETCH))?;
         keys.iter().for_each(&visit);
         if keys.len() < STRETCH {

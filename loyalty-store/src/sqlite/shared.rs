@@ -33,6 +33,8 @@ pub(super) struct Shared {
     pub(super) filter: Filter,
     /// Why nothing can be served, while nothing can. A read holds it from beginning to end.
     illness: RwLock<Option<Failure>>,
+    /// Why the last commit failed, until one goes well. Reads are served meanwhile.
+    unwritable: Mutex<Option<Failure>>,
     pub(super) accounts: Cache<AccountId, Arc<AccountRecord>>,
     pub(super) orders: Cache<(ShopId, OrderId), Arc<OrderRecord>>,
     pub(super) keyed: Cache<(ShopId, Key), Arc<Keyed>>,
@@ -60,6 +62,7 @@ impl Shared {
             readers: Mutex::default(),
             filter: Filter::new(size),
             illness: RwLock::default(),
+            unwritable: Mutex::default(),
             accounts: Cache::new(size),
             orders: Cache::new(size),
             keyed: Cache::new(size),
@@ -121,6 +124,16 @@ impl Shared {
     /// Waits for the reads that have begun.
     pub(super) fn set_illness(&self, illness: Option<Failure>) {
         *self.illness.write().unwrap_or_else(PoisonError::into_inner) = illness;
+    }
+
+    /// Whether the last commit went well.
+    pub(super) fn writable(&self) -> Result<(), Failure> {
+        let unwritable = self.unwritable.lock().unwrap_or_else(PoisonError::into_inner);
+        unwritable.clone().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn set_unwritable(&self, failure: Option<Failure>) {
+        *self.unwritable.lock().unwrap_or_else(PoisonError::into_inner) = failure;
     }
 
     /// Forgets everything: what was committed is read again, what was not never was.

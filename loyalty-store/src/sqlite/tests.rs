@@ -207,3 +207,43 @@ fn a_long_walk_does_not_hold_an_ill_store_up() {
         .unwrap();
     assert_eq!(all, customers);
 }
+
+/// What settles a log, and what asks whether a commit goes well again, must be a commit that reaches the disk.
+#[test]
+fn a_commit_that_changes_nothing_is_written_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = schema::open(&directory.path().join("loyalty.db")).unwrap();
+    let log = || std::fs::metadata(directory.path().join("loyalty.db-wal")).unwrap().len();
+    let before = (rows::checkpoint(&db).unwrap(), log());
+    let commit = |what: &dyn Fn() -> Result<(), Failure>| {
+        db.execute_batch("BEGIN IMMEDIATE").unwrap();
+        what().unwrap();
+        db.execute_batch("COMMIT").unwrap();
+    };
+    commit(&|| rows::put_checkpoint(&db, before.0));
+    assert_eq!(log(), before.1, "SQLite sees that nothing differs");
+    commit(&|| rows::touch(&db));
+    assert!(log() > before.1);
+    assert_eq!(rows::checkpoint(&db).unwrap(), before.0);
+}
+
+#[test]
+fn the_filter_is_filled_once_the_store_is_well() {
+    let (store, shop, directory) = open(&Settings::default());
+    let known = request(shop, 7, Action::customer(who(1), Presence::May, Vec::new()));
+    assert!(store.execute(known).wait().is_ok());
+    drop(store);
+    let shared = Shared::new(directory.path().join("loyalty.db"), &Settings::default());
+    shared.set_illness(Some(Failure::Busy));
+    std::thread::scope(|scope| {
+        let filling = scope.spawn(|| filter::fill(&shared));
+        std::thread::sleep(Duration::from_millis(50));
+        assert!(!shared.filter.is_complete() && !filling.is_finished());
+        shared.set_illness(None);
+        filling.thread().unpark();
+    });
+    assert!(shared.filter.is_complete());
+    let key = |key: u128| (shop, key.to_be_bytes());
+    let told = [7, 8].map(|number| shared.filter.may_hold(filter::Stored::Answer(&key(number))));
+    assert_eq!(told, [true, false]);
+}

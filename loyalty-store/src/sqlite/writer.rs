@@ -108,7 +108,9 @@ impl Writer {
             return Ok(());
         }
         // Somebody reads it. A commit syncs all of the log, too.
-        rows::put_checkpoint(&self.db, rows::checkpoint(&self.db)?)
+        self.db.execute_batch("BEGIN IMMEDIATE")?;
+        rows::touch(&self.db)?;
+        Ok(self.db.execute_batch("COMMIT")?)
     }
 
     /// The last numbers that are committed.
@@ -146,7 +148,10 @@ impl Writer {
             }
             let committed = self.commit(&writes, staged.states(), replies.len());
             match &committed {
-                Ok(()) => self.publish(&staged),
+                Ok(()) => {
+                    self.shared.set_unwritable(None);
+                    self.publish(&staged);
+                }
                 Err(failure) => self.fall_ill(failure),
             }
             committed
@@ -222,7 +227,7 @@ impl Writer {
         self.last = staged.last;
     }
 
-    /// Nothing waits: write states behind, drop old answers, get well.
+    /// Nothing waits: write states behind, drop old answers, get well, and where the last commit failed try one.
     fn idle(&mut self) {
         if self.failed_at.is_some_and(|at| at.elapsed() < RECOVERY) {
             return;
@@ -237,7 +242,8 @@ impl Writer {
             self.fall_ill(&failure);
             return;
         }
-        if self.behind.is_done() && !self.pruning {
+        let unwritable = self.shared.writable().is_err();
+        if self.behind.is_done() && !self.pruning && !unwritable {
             return;
         }
         self.behind.begin((self.last.seq, self.last.answer));
@@ -245,17 +251,31 @@ impl Writer {
             self.db.execute_batch("BEGIN IMMEDIATE")?;
             self.behind.write_slice(&self.db, &self.shared, IDLE_SLICE)?;
             self.drop_answers(IDLE_SLICE, IDLE_SLICE)?;
+            if unwritable {
+                rows::touch(&self.db)?;
+            }
             Ok(self.db.execute_batch("COMMIT")?)
         };
         match work() {
-            Ok(()) => self.behind.committed(&self.shared),
+            Ok(()) => {
+                self.shared.set_unwritable(None);
+                self.behind.committed(&self.shared);
+            }
             Err(failure) => self.fall_ill(&failure),
         }
     }
 
     fn fall_ill(&mut self, failure: &Failure) {
         tracing::error!(%failure, "the store could not write; it opens the file anew");
-        self.shared.set_illness(Some(failure.clone()));
+        // Whoever asks from now on is not told that their own outcome is unknown.
+        let illness = match failure.clone() {
+            Failure::UnknownOutcome(why) => Failure::Unavailable(why),
+            other @ (Failure::Busy | Failure::Corrupt(_) | Failure::TooNew { .. } | Failure::Unavailable(_)) => {
+                other
+            }
+        };
+        self.shared.set_unwritable(Some(illness.clone()));
+        self.shared.set_illness(Some(illness));
         // The connection may be in any state; the transaction in it must not come back.
         let _ = self.db.execute_batch("ROLLBACK");
         if let Err(failure) = self.reopen() {

@@ -1,0 +1,102 @@
+//! The real server as a process: killed, and on a disk that is full.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test may stop where it fails"
+)]
+
+#[cfg(target_os = "linux")]
+mod full;
+mod killed;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+struct Server {
+    process: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(directory: &Path) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_loyalty-http"))
+            .current_dir(directory)
+            .args(["--listen", "127.0.0.1:0", "--log", "off"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let listening = |line: String| line.strip_prefix("Listening on http://").map(str::to_owned);
+        let address = lines.find_map(listening).unwrap();
+        Self { process, address }
+    }
+
+    fn kill(mut self) {
+        self.process.kill().unwrap(); // SIGKILL
+        self.process.wait().unwrap();
+    }
+}
+
+/// One connection; a request is answered with its status and body, or nothing when the server died.
+struct Client {
+    stream: BufReader<TcpStream>,
+    key: String,
+}
+
+impl Client {
+    fn connect(address: &str, key: &str) -> Option<Self> {
+        let stream = TcpStream::connect(address).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        Some(Self { stream: BufReader::new(stream), key: key.to_owned() })
+    }
+
+    fn send(&mut self, method: &str, path: &str, once: &str, body: &str) -> Option<(u16, String)> {
+        let (key, length) = (&self.key, body.len());
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nIdempotency-Key: {once}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        self.stream.get_mut().write_all(request.as_bytes()).ok()?;
+        let (mut line, mut length, mut status) = (String::new(), 0, None);
+        loop {
+            line.clear();
+            if self.stream.read_line(&mut line).ok()? == 0 {
+                return None;
+            }
+            let head = line.trim_end().to_ascii_lowercase();
+            status = status.or_else(|| head.get(9..12)?.parse().ok());
+            if let Some(value) = head.strip_prefix("content-length: ") {
+                length = value.parse().unwrap();
+            }
+            if head.is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body).ok()?;
+        Some((status?, String::from_utf8(body).unwrap()))
+    }
+}
+
+/// Makes a shop. Answers its key.
+fn make_shop(directory: &Path) -> String {
+    let made = loyalty(directory, &["shop", "create", "Tea", "--currency", "USD", "--json"]);
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    made["key"].as_str().unwrap().to_owned()
+}
+
+/// The books add up.
+fn verify(directory: &Path) {
+    assert!(loyalty(directory, &["verify"]).contains("Every state agrees with its journal."));
+}
+
+fn loyalty(directory: &Path, arguments: &[&str]) -> String {
+    let run = Command::new(env!("CARGO_BIN_EXE_loyalty-http")).current_dir(directory).args(arguments).output();
+    String::from_utf8(run.unwrap().stdout).unwrap()
+}
