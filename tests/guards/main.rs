@@ -17,9 +17,10 @@ fn expected(patch: &str) -> Vec<(&str, Vec<&str>)> {
             file = path;
         } else if line.starts_with("@@ ") {
             hunks.push((file, Vec::new()));
-        } else if !line.starts_with("diff ") && !line.starts_with("--- ") {
-            let last = hunks.last_mut().map(|(_, lines)| lines);
-            last.unwrap().extend(line.strip_prefix([' ', '-']));
+        } else if !line.starts_with("--- ")
+            && let Some((_, lines)) = hunks.last_mut()
+        {
+            lines.extend(line.strip_prefix([' ', '-']));
         }
     }
     hunks

@@ -96,24 +96,6 @@ pub(super) fn each_after(db: &Db, after: i64, mut visit: impl FnMut(i64, Kept)) 
     })
 }
 
-/// The keys behind one of them, each with its answer's number, oldest first: so many, and those in a block with
-/// the last of them.
-pub(super) fn keys(
-    db: &Db,
-    after: Option<&(i64, AnswerKey)>,
-    limit: usize,
-) -> Result<Vec<(i64, AnswerKey)>, Failure> {
-    let mut keys = Vec::new();
-    let mut statement = db.prepare_cached("SELECT last, block FROM answers WHERE last > ? ORDER BY last")?;
-    let mut rows = statement.query([after.map_or(0, |(id, _)| *id)])?;
-    while keys.len() < limit
-        && let Some(row) = rows.next()?
-    {
-        keys.extend(block(row)?.into_iter().map(|(id, kept)| (id, (kept.shop, kept.key))));
-    }
-    Ok(keys)
-}
-
 // Where keys are found.
 
 const GENERATION: u32 = 16;
@@ -121,7 +103,17 @@ const HASH: u32 = 40;
 
 /// The place of a key, by the generation of its answer. Part of the file's format.
 pub(super) fn slot(answer: i64, key: &AnswerKey) -> i64 {
-    (answer >> GENERATION) << HASH | (hash(key) & ((1 << HASH) - 1)).cast_signed()
+    (answer >> GENERATION) << HASH | mark(key)
+}
+
+/// What of a key is in its places.
+pub(super) fn mark(key: &AnswerKey) -> i64 {
+    mark_in(hash(key).cast_signed())
+}
+
+/// What of its key is in a place.
+pub(super) const fn mark_in(slot: i64) -> i64 {
+    slot & ((1 << HASH) - 1)
 }
 
 /// Keys need not be hashes: an embedder may count.
@@ -143,6 +135,18 @@ pub(super) const PUT_KEY: &str = "INSERT INTO answer_key (slot, answer) VALUES (
 pub(super) fn put_key(put: &mut Statement<'_>, key: &AnswerKey, answer: i64) -> Result<(), Failure> {
     put.execute([slot(answer, key), answer])?;
     Ok(())
+}
+
+/// The places behind one of them, each with its answer's number. For all of them: ten bytes each, and no answer is read.
+pub(super) fn places(db: &Db, after: Option<&(i64, i64)>, limit: usize) -> Result<Vec<(i64, i64)>, Failure> {
+    let (slot, answer) = after.copied().unwrap_or((i64::MIN, 0));
+    let sql = "SELECT slot, answer FROM answer_key WHERE (slot, answer) > (?, ?) ORDER BY slot, answer LIMIT ?";
+    let mut found = Vec::new();
+    each(db, sql, [slot, answer, room(limit)], |row| {
+        found.push((row.get(0)?, row.get(1)?));
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// Writes all keys anew, from their answers.
@@ -258,11 +262,12 @@ mod tests {
         let mut read = Vec::new();
         each_after(&db, 0, |id, kept| read.push((id, Arc::new(kept)))).unwrap();
         assert_eq!(read, placed);
-        let all = placed.iter().map(|(id, kept)| (*id, (kept.shop, kept.key))).collect::<Vec<_>>();
-        assert_eq!(keys(&db, None, 100).unwrap(), all);
-        let first = keys(&db, None, 1).unwrap();
-        assert!(!first.is_empty() && first.len() < 20 && all.starts_with(&first));
-        assert_eq!([first.as_slice(), &keys(&db, first.last(), 100).unwrap()].concat(), all);
+        let mut all: Vec<_> = placed.iter().map(|(id, kept)| (slot(*id, &(kept.shop, kept.key)), *id)).collect();
+        all.sort_unstable();
+        assert_eq!(places(&db, None, 100).unwrap(), all);
+        let (first, rest) = all.split_at(7);
+        assert_eq!(places(&db, None, 7).unwrap(), first);
+        assert_eq!(places(&db, first.last(), 100).unwrap(), rest);
         for (_, kept) in placed {
             assert_eq!(find(&db, &(kept.shop, kept.key)).unwrap(), Some((*kept).clone()));
         }

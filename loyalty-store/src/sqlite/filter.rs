@@ -13,7 +13,7 @@ use foldhash::quality::RandomState;
 use loyalty_core::{OrderId, ShopId};
 use rusqlite::Connection;
 
-use super::answers::{self, AnswerKey};
+use super::answers;
 use super::shared::Shared;
 use super::{discount, rows};
 use crate::error::Failure;
@@ -36,7 +36,8 @@ const STRETCH: usize = 4_096;
 #[derive(Clone, Copy, Debug, Hash)]
 pub(super) enum Stored<'a> {
     Order(&'a (ShopId, OrderId)),
-    Answer(&'a AnswerKey),
+    /// By what of the key is in its place.
+    Answer(i64),
     Keyed(&'a (ShopId, Key)),
     /// By the code's key.
     Code(&'a (ShopId, String)),
@@ -124,7 +125,7 @@ pub(super) fn fill(shared: &Shared) {
 fn add_all(shared: &Shared) -> Result<bool, Failure> {
     let filter = &shared.filter;
     Ok(walk(shared, rows::order_keys, |key| filter.add(Stored::Order(key)))?
-        && walk(shared, answers::keys, |(_, key)| filter.add(Stored::Answer(key)))?
+        && walk(shared, answers::places, |(slot, _)| filter.add(Stored::Answer(answers::mark_in(*slot))))?
         && walk(shared, discount::keys, |key| filter.add(Stored::Keyed(key)))?
         && walk(shared, discount::codes, |key| filter.add(Stored::Code(key)))?)
 }
@@ -154,18 +155,14 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
     use super::*;
 
-    fn key(number: u128) -> AnswerKey {
-        (ShopId(1), number.to_be_bytes())
-    }
-
     #[test]
     fn all_may_be_there_until_it_is_complete_then_what_was_added_and_little_else() {
         let filter = Filter::new(1_000);
-        (0..10_000).for_each(|number| filter.add(Stored::Answer(&key(number))));
-        assert!((0..20_000).all(|number| filter.may_hold(Stored::Answer(&key(number)))));
+        (0..10_000).for_each(|number| filter.add(Stored::Answer(number)));
+        assert!((0..20_000).all(|number| filter.may_hold(Stored::Answer(number))));
         filter.complete.store(true, Ordering::Release);
-        assert!((0..10_000).all(|number| filter.may_hold(Stored::Answer(&key(number)))));
-        let wrong = (10_000..20_000).filter(|number| filter.may_hold(Stored::Answer(&key(*number)))).count();
+        assert!((0..10_000).all(|number| filter.may_hold(Stored::Answer(number))));
+        let wrong = (10_000..20_000).filter(|number| filter.may_hold(Stored::Answer(*number))).count();
         assert!(wrong < 10, "{wrong} of 10,000, with 100 bits a key");
     }
 

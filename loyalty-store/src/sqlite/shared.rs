@@ -211,10 +211,10 @@ impl Shared {
     }
 
     pub(super) fn answer(&self, key: &AnswerKey) -> Result<Option<Arc<Kept>>, Failure> {
-        match self.answers.get(key) {
-            Some((_, kept)) => Ok(Some(kept)),
-            None => self.stored(Stored::Answer(key), |db| Ok(answers::find(db, key)?.map(Arc::new))),
+        if let Some((_, kept)) = self.answers.get(key) {
+            return Ok(Some(kept));
         }
+        self.stored(Stored::Answer(answers::mark(key)), |db| Ok(answers::find(db, key)?.map(Arc::new)))
     }
 
     pub(super) fn program(
@@ -320,7 +320,7 @@ impl Shared {
     }
 
     pub(super) fn publish_answer(&self, key: &AnswerKey, placed: Placed) {
-        self.filter.add(Stored::Answer(key));
+        self.filter.add(Stored::Answer(answers::mark(key)));
         self.answers.publish(key, placed, true);
     }
 

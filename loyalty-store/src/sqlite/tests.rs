@@ -243,7 +243,7 @@ fn the_filter_is_filled_once_the_store_is_well() {
         filling.thread().unpark();
     });
     assert!(shared.filter.is_complete());
-    let key = |key: u128| (shop, key.to_be_bytes());
-    let told = [7, 8].map(|number| shared.filter.may_hold(filter::Stored::Answer(&key(number))));
+    let mark = |key: u128| answers::mark(&(shop, key.to_be_bytes()));
+    let told = [7, 8].map(|key| shared.filter.may_hold(filter::Stored::Answer(mark(key))));
     assert_eq!(told, [true, false]);
 }
