@@ -67,7 +67,7 @@ fn a_full_disk_is_told_and_outlived() {
         assert_eq!(add(&mut client, number).0, 200);
     }
     let (_, body) = client.send("GET", "/v1/customers/1/point-balance", "-", "").unwrap();
-    assert!(body.contains(&format!(r#""point_balance":{}"#, ALL)), "each once: {body}");
+    assert!(body.contains(&format!(r#""point_balance":{ALL}"#)), "each once: {body}");
     server.kill();
     verify(directory.path());
 }
