@@ -1,13 +1,18 @@
 //! A sorted map that is copied in no time: copies share what neither has changed.
 //!
-//! A decision is made on a copy of the account, and an account can hold ten thousand lots. Each node knows
+//! A decision is made on a copy of the account, and an account can hold ten thousand lots. Entries stand side by side
+//! in chunks, so that going through them is going through memory, and most accounts have one chunk. Each node knows
 //! the weight of all under it, so that sums up to a key cost no more than finding it.
 //!
-//! It is a weight-balanced tree: no side of a node holds more than three times the entries of the other.
+//! It is a weight-balanced tree of chunks: no side of a node holds more than three times the chunks of the other.
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::slice;
 use std::sync::Arc;
+
+/// How many entries stand side by side at the most. More are faster to go through, fewer to change.
+const CHUNK: usize = 16;
 
 /// What the values of a tree add up to.
 pub(crate) trait Weighed {
@@ -31,17 +36,103 @@ pub(crate) struct Tree<K, V: Weighed>(Option<Arc<Node<K, V>>>);
 
 #[derive(Clone)]
 struct Node<K, V: Weighed> {
-    key: K,
-    value: V,
+    chunk: Arc<Chunk<K, V>>,
+    /// What comes before the chunk.
     left: Tree<K, V>,
+    /// What comes after it.
     right: Tree<K, V>,
+    chunks: usize,
     len: usize,
+    weight: V::Weight,
+}
+
+/// Entries by key; none only on the way to being taken out.
+struct Chunk<K, V: Weighed> {
+    entries: Vec<(K, V)>,
     weight: V::Weight,
 }
 
 impl<K, V: Weighed> Default for Tree<K, V> {
     fn default() -> Self {
         Self(None)
+    }
+}
+
+/// Who copies a chunk is about to change it, mostly by one more entry.
+impl<K: Clone, V: Weighed + Clone> Clone for Chunk<K, V> {
+    fn clone(&self) -> Self {
+        let mut entries = Vec::with_capacity(self.entries.len().saturating_add(1));
+        entries.extend_from_slice(&self.entries);
+        Self { entries, weight: self.weight }
+    }
+}
+
+impl<K, V: Weighed> Chunk<K, V> {
+    fn new(entries: Vec<(K, V)>) -> Self {
+        let mut chunk = Self { entries, weight: V::Weight::default() };
+        chunk.weigh();
+        chunk
+    }
+
+    fn weigh(&mut self) {
+        self.weight = total(&self.entries);
+    }
+
+    /// How many of its first keys something holds for. It must not hold again later.
+    fn count_while(&self, holds: impl Fn(&K) -> bool) -> usize {
+        self.entries.partition_point(|(key, _)| holds(key))
+    }
+
+    /// The entries behind so many.
+    fn behind(&self, count: usize) -> &[(K, V)] {
+        self.entries.get(count..).unwrap_or_default()
+    }
+}
+
+fn total<K, V: Weighed>(entries: &[(K, V)]) -> V::Weight {
+    entries.iter().fold(V::Weight::default(), |sum, (_, value)| V::sum(sum, value.weight()))
+}
+
+impl<K: Ord, V: Weighed> Chunk<K, V> {
+    /// Where a key stands beside all of its keys.
+    fn side(&self, key: &K) -> Ordering {
+        match (self.entries.first(), self.entries.last()) {
+            (Some((first, _)), _) if key < first => Ordering::Less,
+            (_, Some((last, _))) if key > last => Ordering::Greater,
+            _ => Ordering::Equal,
+        }
+    }
+
+    /// Puts a value at a key. What there is no room for comes behind: where entries come in order, nothing but the
+    /// new one, so that chunks stay full.
+    fn insert(&mut self, key: K, value: V) -> Option<Self> {
+        let mut behind = None;
+        match self.entries.binary_search_by(|(known, _)| known.cmp(&key)) {
+            Ok(at) => {
+                if let Some((_, known)) = self.entries.get_mut(at) {
+                    *known = value;
+                }
+            }
+            Err(at) if self.entries.len() < CHUNK => self.entries.insert(at, (key, value)),
+            Err(at) => {
+                let cut = if at == 0 || at == self.entries.len() { at } else { CHUNK / 2 };
+                let mut rest = self.entries.split_off(cut);
+                match at.checked_sub(cut) {
+                    Some(at) if cut > 0 => rest.insert(at, (key, value)),
+                    _ => self.entries.insert(at, (key, value)),
+                }
+                behind = Some(Self::new(rest));
+            }
+        }
+        self.weigh();
+        behind
+    }
+
+    fn remove(&mut self, key: &K) -> Option<V> {
+        let at = self.entries.binary_search_by(|(known, _)| known.cmp(key)).ok()?;
+        let (_, value) = self.entries.remove(at);
+        self.weigh();
+        Some(value)
     }
 }
 
@@ -54,6 +145,10 @@ impl<K, V: Weighed> Tree<K, V> {
         self.0.is_none()
     }
 
+    fn chunks(&self) -> usize {
+        self.0.as_ref().map_or(0, |node| node.chunks)
+    }
+
     /// The weight of all values.
     pub(crate) fn weight(&self) -> V::Weight {
         self.0.as_ref().map_or_else(V::Weight::default, |node| node.weight)
@@ -63,19 +158,24 @@ impl<K, V: Weighed> Tree<K, V> {
     pub(crate) fn weight_while(&self, holds: impl Fn(&K) -> bool) -> V::Weight {
         let (mut sum, mut tree) = (V::Weight::default(), self);
         while let Some(node) = tree.0.as_deref() {
-            if holds(&node.key) {
-                sum = V::sum(sum, V::sum(node.left.weight(), node.value.weight()));
-                tree = &node.right;
-            } else {
+            let count = node.chunk.count_while(&holds);
+            if count == 0 {
                 tree = &node.left;
+                continue;
             }
+            sum = V::sum(sum, node.left.weight());
+            if count < node.chunk.entries.len() {
+                return V::sum(sum, total(node.chunk.entries.get(..count).unwrap_or_default()));
+            }
+            sum = V::sum(sum, node.chunk.weight);
+            tree = &node.right;
         }
         sum
     }
 
     /// All entries by key.
     pub(crate) fn iter(&self) -> Iter<'_, K, V> {
-        let mut iter = Iter(Vec::new());
+        let mut iter = Iter { entries: [].iter(), nodes: Vec::new() };
         iter.descend(self);
         iter
     }
@@ -85,24 +185,29 @@ impl<K, V: Weighed> Tree<K, V> {
         while let Some(left) = node.left.0.as_deref() {
             node = left;
         }
-        Some((&node.key, &node.value))
+        node.chunk.entries.first().map(|(key, value)| (key, value))
     }
 
     /// The first key at which the weight of all values up to it, its own included, is enough. `is_enough`
     /// must hold for more where it holds for less.
     pub(crate) fn key_reaching(&self, is_enough: impl Fn(V::Weight) -> bool) -> Option<&K> {
-        let (mut before, mut tree, mut found) = (V::Weight::default(), self, None);
+        let (mut before, mut tree) = (V::Weight::default(), self);
         while let Some(node) = tree.0.as_deref() {
-            let up_to = V::sum(V::sum(before, node.left.weight()), node.value.weight());
-            if is_enough(up_to) {
-                found = Some(&node.key);
+            let without = V::sum(before, node.left.weight());
+            let with = V::sum(without, node.chunk.weight);
+            if !node.left.is_empty() && is_enough(without) {
                 tree = &node.left;
+            } else if is_enough(with) {
+                let mut sum = without;
+                return node.chunk.entries.iter().find_map(|(key, value)| {
+                    sum = V::sum(sum, value.weight());
+                    is_enough(sum).then_some(key)
+                });
             } else {
-                before = up_to;
-                tree = &node.right;
+                (before, tree) = (with, &node.right);
             }
         }
-        found
+        None
     }
 }
 
@@ -110,10 +215,14 @@ impl<K: Ord, V: Weighed> Tree<K, V> {
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
         let mut tree = self;
         while let Some(node) = tree.0.as_deref() {
-            tree = match key.cmp(&node.key) {
+            tree = match node.chunk.side(key) {
                 Ordering::Less => &node.left,
                 Ordering::Greater => &node.right,
-                Ordering::Equal => return Some(&node.value),
+                Ordering::Equal => {
+                    let entries = &node.chunk.entries;
+                    let at = entries.binary_search_by(|(known, _)| known.cmp(key)).ok()?;
+                    return entries.get(at).map(|(_, value)| value);
+                }
             };
         }
         None
@@ -121,13 +230,19 @@ impl<K: Ord, V: Weighed> Tree<K, V> {
 
     /// The entries from `key` on.
     pub(crate) fn iter_from(&self, key: &K) -> Iter<'_, K, V> {
-        let (mut iter, mut tree) = (Iter(Vec::new()), self);
+        let (mut iter, mut tree) = (Iter { entries: [].iter(), nodes: Vec::new() }, self);
         while let Some(node) = tree.0.as_deref() {
-            if *key <= node.key {
-                iter.0.push(node);
-                tree = &node.left;
-            } else {
-                tree = &node.right;
+            match node.chunk.side(key) {
+                Ordering::Less => {
+                    iter.nodes.push(node);
+                    tree = &node.left;
+                }
+                Ordering::Greater => tree = &node.right,
+                Ordering::Equal => {
+                    iter.entries = node.chunk.behind(node.chunk.count_while(|known| known < key)).iter();
+                    iter.descend(&node.right);
+                    return iter;
+                }
             }
         }
         iter
@@ -143,14 +258,29 @@ impl<K: Ord + Clone, V: Weighed + Clone> Tree<K, V> {
     /// Puts a value at a key, in place of what stood there. What is shared with a copy is copied on the way.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         let Some(node) = self.0.as_mut().map(Arc::make_mut) else {
-            *self = Self::joined(key, value, Self(None), Self(None));
+            let chunk = Chunk::new(vec![(key, value)]);
+            *self = Self::joined(Arc::new(chunk), Self(None), Self(None));
             return;
         };
-        match key.cmp(&node.key) {
-            Ordering::Less => node.left.insert(key, value),
-            Ordering::Greater => node.right.insert(key, value),
-            Ordering::Equal => node.value = value,
+        match node.chunk.side(&key) {
+            Ordering::Less if !node.left.is_empty() => node.left.insert(key, value),
+            Ordering::Greater if !node.right.is_empty() => node.right.insert(key, value),
+            _ => {
+                if let Some(behind) = Arc::make_mut(&mut node.chunk).insert(key, value) {
+                    node.right.put_first(Arc::new(behind));
+                }
+            }
         }
+        self.settle();
+    }
+
+    /// Puts a chunk before all others.
+    fn put_first(&mut self, chunk: Arc<Chunk<K, V>>) {
+        let Some(node) = self.0.as_mut().map(Arc::make_mut) else {
+            *self = Self::joined(chunk, Self(None), Self(None));
+            return;
+        };
+        node.left.put_first(chunk);
         self.settle();
     }
 
@@ -162,117 +292,130 @@ impl<K: Ord + Clone, V: Weighed + Clone> Tree<K, V> {
 
     fn cut(&mut self, key: &K) -> Option<V> {
         let node = Arc::make_mut(self.0.as_mut()?);
-        let value = match key.cmp(&node.key) {
+        let value = match node.chunk.side(key) {
             Ordering::Less => node.left.cut(key),
             Ordering::Greater => node.right.cut(key),
             Ordering::Equal => {
-                let node = Arc::unwrap_or_clone(self.0.take()?);
-                *self = Self::glued(node.left, node.right);
-                return Some(node.value);
+                let value = Arc::make_mut(&mut node.chunk).remove(key);
+                if node.chunk.entries.is_empty() {
+                    let node = Arc::unwrap_or_clone(self.0.take()?);
+                    *self = Self::glued(node.left, node.right);
+                    return value;
+                }
+                value
             }
         };
         self.settle();
         value
     }
 
-    /// One side changed by an entry: sums are made again, and a side that is too heavy is turned.
+    /// One side changed by a chunk at the most: sums are made again, and a side that is too heavy is turned.
     fn settle(&mut self) {
         let Some(node) = self.0.as_mut().map(Arc::make_mut) else { return };
-        let (less, more) = (node.left.len(), node.right.len());
+        let (less, more) = (node.left.chunks(), node.right.chunks());
         let both = less.saturating_add(more);
         if both > 1 && (more > less.saturating_mul(3) || less > more.saturating_mul(3)) {
             let Some(node) = self.0.take() else { return };
             let node = Arc::unwrap_or_clone(node);
-            *self = Self::balanced(node.key, node.value, node.left, node.right);
+            *self = Self::balanced(node.chunk, node.left, node.right);
         } else {
-            node.len = both.saturating_add(1);
-            node.weight = V::sum(V::sum(node.left.weight(), node.value.weight()), node.right.weight());
+            node.count();
         }
     }
 
     /// Two trees, all keys of the one below those of the other.
     fn glued(left: Self, right: Self) -> Self {
-        if left.len() > right.len() {
+        if left.chunks() > right.chunks() {
             match left.without_last() {
-                (rest, Some((key, value))) => Self::balanced(key, value, rest, right),
+                (rest, Some(chunk)) => Self::balanced(chunk, rest, right),
                 (_, None) => right,
             }
         } else {
             match right.without_first() {
-                (rest, Some((key, value))) => Self::balanced(key, value, left, rest),
+                (rest, Some(chunk)) => Self::balanced(chunk, left, rest),
                 (_, None) => left,
             }
         }
     }
 
-    fn without_first(self) -> (Self, Option<(K, V)>) {
+    fn without_first(self) -> (Self, Option<Arc<Chunk<K, V>>>) {
         let Some(node) = self.0 else { return (Self(None), None) };
         let node = Arc::unwrap_or_clone(node);
         if node.left.is_empty() {
-            return (node.right, Some((node.key, node.value)));
+            return (node.right, Some(node.chunk));
         }
         let (left, first) = node.left.without_first();
-        (Self::balanced(node.key, node.value, left, node.right), first)
+        (Self::balanced(node.chunk, left, node.right), first)
     }
 
-    fn without_last(self) -> (Self, Option<(K, V)>) {
+    fn without_last(self) -> (Self, Option<Arc<Chunk<K, V>>>) {
         let Some(node) = self.0 else { return (Self(None), None) };
         let node = Arc::unwrap_or_clone(node);
         if node.right.is_empty() {
-            return (node.left, Some((node.key, node.value)));
+            return (node.left, Some(node.chunk));
         }
         let (right, last) = node.right.without_last();
-        (Self::balanced(node.key, node.value, node.left, right), last)
+        (Self::balanced(node.chunk, node.left, right), last)
     }
 
-    fn joined(key: K, value: V, left: Self, right: Self) -> Self {
-        let len = left.len().saturating_add(right.len()).saturating_add(1);
-        let weight = V::sum(V::sum(left.weight(), value.weight()), right.weight());
-        Self(Some(Arc::new(Node { key, value, left, right, len, weight })))
+    fn joined(chunk: Arc<Chunk<K, V>>, left: Self, right: Self) -> Self {
+        let mut node = Node { chunk, left, right, chunks: 0, len: 0, weight: V::Weight::default() };
+        node.count();
+        Self(Some(Arc::new(node)))
     }
 
-    /// A node whose sides may differ by one entry more than is allowed.
-    fn balanced(key: K, value: V, left: Self, right: Self) -> Self {
-        let (less, more) = (left.len(), right.len());
+    /// A node whose sides may differ by one chunk more than is allowed.
+    fn balanced(chunk: Arc<Chunk<K, V>>, left: Self, right: Self) -> Self {
+        let (less, more) = (left.chunks(), right.chunks());
         if less.saturating_add(more) <= 1 {
-            Self::joined(key, value, left, right)
+            Self::joined(chunk, left, right)
         } else if more > less.saturating_mul(3) {
-            Self::turned_left(key, value, left, right)
+            Self::turned_left(chunk, left, right)
         } else if less > more.saturating_mul(3) {
-            Self::turned_right(key, value, left, right)
+            Self::turned_right(chunk, left, right)
         } else {
-            Self::joined(key, value, left, right)
+            Self::joined(chunk, left, right)
         }
     }
 
-    fn turned_left(key: K, value: V, left: Self, right: Self) -> Self {
-        let Some(top) = right.0 else { return Self::joined(key, value, left, Self(None)) };
+    fn turned_left(chunk: Arc<Chunk<K, V>>, left: Self, right: Self) -> Self {
+        let Some(top) = right.0 else { return Self::joined(chunk, left, Self(None)) };
         let top = Arc::unwrap_or_clone(top);
-        if top.left.len() < top.right.len().saturating_mul(2) {
-            return Self::joined(top.key, top.value, Self::joined(key, value, left, top.left), top.right);
+        if top.left.chunks() < top.right.chunks().saturating_mul(2) {
+            return Self::joined(top.chunk, Self::joined(chunk, left, top.left), top.right);
         }
         let Some(inner) = top.left.0 else {
-            return Self::joined(top.key, top.value, Self::joined(key, value, left, Self(None)), top.right);
+            return Self::joined(top.chunk, Self::joined(chunk, left, Self(None)), top.right);
         };
         let inner = Arc::unwrap_or_clone(inner);
         let (below, above) =
-            (Self::joined(key, value, left, inner.left), Self::joined(top.key, top.value, inner.right, top.right));
-        Self::joined(inner.key, inner.value, below, above)
+            (Self::joined(chunk, left, inner.left), Self::joined(top.chunk, inner.right, top.right));
+        Self::joined(inner.chunk, below, above)
     }
 
-    fn turned_right(key: K, value: V, left: Self, right: Self) -> Self {
-        let Some(top) = left.0 else { return Self::joined(key, value, Self(None), right) };
+    fn turned_right(chunk: Arc<Chunk<K, V>>, left: Self, right: Self) -> Self {
+        let Some(top) = left.0 else { return Self::joined(chunk, Self(None), right) };
         let top = Arc::unwrap_or_clone(top);
-        if top.right.len() < top.left.len().saturating_mul(2) {
-            return Self::joined(top.key, top.value, top.left, Self::joined(key, value, top.right, right));
+        if top.right.chunks() < top.left.chunks().saturating_mul(2) {
+            return Self::joined(top.chunk, top.left, Self::joined(chunk, top.right, right));
         }
         let Some(inner) = top.right.0 else {
-            return Self::joined(top.key, top.value, top.left, Self::joined(key, value, Self(None), right));
+            return Self::joined(top.chunk, top.left, Self::joined(chunk, Self(None), right));
         };
         let inner = Arc::unwrap_or_clone(inner);
         let (below, above) =
-            (Self::joined(top.key, top.value, top.left, inner.left), Self::joined(key, value, inner.right, right));
-        Self::joined(inner.key, inner.value, below, above)
+            (Self::joined(top.chunk, top.left, inner.left), Self::joined(chunk, inner.right, right));
+        Self::joined(inner.chunk, below, above)
+    }
+}
+
+impl<K, V: Weighed> Node<K, V> {
+    /// Sums up its sides and its chunk.
+    fn count(&mut self) {
+        let Self { chunk, left, right, .. } = self;
+        self.chunks = left.chunks().saturating_add(right.chunks()).saturating_add(1);
+        self.len = left.len().saturating_add(right.len()).saturating_add(chunk.entries.len());
+        self.weight = V::sum(V::sum(left.weight(), chunk.weight), right.weight());
     }
 }
 
@@ -298,14 +441,17 @@ impl<K: Ord + Clone, V: Weighed + Clone> FromIterator<(K, V)> for Tree<K, V> {
     }
 }
 
-/// Entries by key: the nodes that are still to come, the next one last.
-pub(crate) struct Iter<'a, K, V: Weighed>(Vec<&'a Node<K, V>>);
+/// Entries by key: what is left of a chunk, and the nodes that are still to come, the next one last.
+pub(crate) struct Iter<'a, K, V: Weighed> {
+    entries: slice::Iter<'a, (K, V)>,
+    nodes: Vec<&'a Node<K, V>>,
+}
 
 impl<'a, K, V: Weighed> Iter<'a, K, V> {
     fn descend(&mut self, tree: &'a Tree<K, V>) {
         let mut tree = tree;
         while let Some(node) = tree.0.as_deref() {
-            self.0.push(node);
+            self.nodes.push(node);
             tree = &node.left;
         }
     }
@@ -315,9 +461,14 @@ impl<'a, K, V: Weighed> Iterator for Iter<'a, K, V> {
     type Item = (&'a K, &'a V);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let node = self.0.pop()?;
-        self.descend(&node.right);
-        Some((&node.key, &node.value))
+        loop {
+            if let Some((key, value)) = self.entries.next() {
+                return Some((key, value));
+            }
+            let node = self.nodes.pop()?;
+            self.entries = node.chunk.entries.iter();
+            self.descend(&node.right);
+        }
     }
 }
 
@@ -342,21 +493,24 @@ mod tests {
 
     fn height(tree: &Tree<u16, i64>) -> u32 {
         tree.0.as_ref().map_or(0, |node| {
-            let (less, more) = (node.left.len(), node.right.len());
+            let (less, more) = (node.left.chunks(), node.right.chunks());
             assert!(less + more <= 1 || (less <= 3 * more && more <= 3 * less), "{less} and {more}");
+            let held = node.chunk.entries.len();
+            assert!((1..=CHUNK).contains(&held), "{held} side by side");
+            assert_eq!(node.chunk.weight, total(&node.chunk.entries));
             1 + height(&node.left).max(height(&node.right))
         })
     }
 
     proptest! {
         #[test]
-        fn it_is_a_sorted_map(steps in proptest::collection::vec((0..60_u16, any::<bool>(), 0..100_i64), 0..300)) {
+        fn it_is_a_sorted_map(steps in proptest::collection::vec((0..400_u16, 0..4_u8, 0..100_i64), 0..600)) {
             let (mut tree, mut map, mut copies) = (Tree::default(), BTreeMap::new(), Vec::new());
             for (key, puts, value) in steps {
                 if key % 16 == 0 {
                     copies.push((tree.clone(), map.clone()));
                 }
-                if puts {
+                if puts > 0 {
                     tree.insert(key, value);
                     map.insert(key, value);
                 } else {
@@ -383,6 +537,12 @@ mod tests {
     #[test]
     fn ten_thousand_entries_are_few_steps_away() {
         let tree: Tree<u16, i64> = (0..10_000).map(|key| (key, 1)).collect();
-        assert!(height(&tree) < 30);
+        assert!(height(&tree) < 22);
+        assert_eq!(tree.chunks(), 10_000 / CHUNK, "what comes in order fills its chunks");
+        let tree: Tree<u16, i64> = (0..10_000).rev().map(|key| (key, 1)).collect();
+        assert_eq!(tree.chunks(), 10_000 / CHUNK);
+        let tree: Tree<u16, i64> =
+            (0..10_000_u32).map(|key| (u16::try_from(key * 7 % 10_000).unwrap(), 1)).collect();
+        assert!(tree.chunks() < 10_000 / CHUNK * 3, "{} chunks", tree.chunks());
     }
 }
