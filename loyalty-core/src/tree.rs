@@ -265,7 +265,7 @@ impl<K: Ord + Clone, V: Weighed + Clone> Tree<K, V> {
         match node.chunk.side(&key) {
             Ordering::Less if !node.left.is_empty() => node.left.insert(key, value),
             Ordering::Greater if !node.right.is_empty() => node.right.insert(key, value),
-            _ => {
+            Ordering::Less | Ordering::Equal | Ordering::Greater => {
                 if let Some(behind) = Arc::make_mut(&mut node.chunk).insert(key, value) {
                     node.right.put_first(Arc::new(behind));
                 }

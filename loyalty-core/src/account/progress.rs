@@ -1,5 +1,8 @@
 //! What a customer has done so far, as tiers and goals count it.
 
+#[cfg(feature = "json")]
+mod json;
+
 use chrono::TimeDelta;
 
 use crate::amount::{Amount, Points};
@@ -149,134 +152,5 @@ impl Progress {
         }
         self.ever = ever;
         self.first_order = [self.first_order, first].into_iter().flatten().min();
-    }
-}
-
-/// A customer of ten thousand orders has ten thousand instants, so they are numbers, five for each: the seconds
-/// since the instant before, its nanoseconds, spend, points and orders. Records from before that hold the instant's
-/// text beside its counts.
-#[cfg(feature = "json")]
-mod json {
-    use std::fmt;
-
-    use serde::de::{Error, SeqAccess, Visitor};
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::{Counts, Timestamp, Tree};
-
-    pub(super) fn serialize<S: Serializer>(tree: &Tree<Timestamp, Counts>, to: S) -> Result<S::Ok, S::Error> {
-        let mut before = 0;
-        to.collect_seq(tree.iter().flat_map(|(at, counts)| {
-            let since = at.timestamp().saturating_sub(before);
-            before = at.timestamp();
-            [since, i64::from(at.timestamp_subsec_nanos()), counts.spend, counts.points, counts.orders]
-        }))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Tree<Timestamp, Counts>, D::Error> {
-        from.deserialize_seq(Entries)
-    }
-
-    struct Entries;
-
-    impl<'de> Visitor<'de> for Entries {
-        type Value = Tree<Timestamp, Counts>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("numbers, five for each instant")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Self::Value, A::Error> {
-            let (mut entries, mut seconds) = (Vec::new(), 0_i64);
-            while let Some(part) = parts.next_element()? {
-                entries.push(match part {
-                    Part::Entry(at, counts) => (at, counts),
-                    Part::Seconds(since) => {
-                        let mut next = || parts.next_element::<i64>()?.ok_or(A::Error::custom("half an instant"));
-                        let [nanos, spend, points, orders] = [next()?, next()?, next()?, next()?];
-                        seconds = seconds.saturating_add(since);
-                        let at =
-                            u32::try_from(nanos).ok().and_then(|nanos| Timestamp::from_timestamp(seconds, nanos));
-                        (at.ok_or(A::Error::custom("no such instant"))?, Counts { spend, points, orders })
-                    }
-                });
-            }
-            Ok(entries.into_iter().collect())
-        }
-    }
-
-    enum Part {
-        Seconds(i64),
-        Entry(Timestamp, Counts),
-    }
-
-    impl<'de> Deserialize<'de> for Part {
-        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-            struct Either;
-            impl<'de> Visitor<'de> for Either {
-                type Value = Part;
-                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str("a whole number, or an instant and its counts")
-                }
-                fn visit_i64<E: Error>(self, seconds: i64) -> Result<Part, E> {
-                    Ok(Part::Seconds(seconds))
-                }
-                fn visit_u64<E: Error>(self, seconds: u64) -> Result<Part, E> {
-                    i64::try_from(seconds).map(Part::Seconds).map_err(E::custom)
-                }
-                fn visit_seq<A: SeqAccess<'de>>(self, mut pair: A) -> Result<Part, A::Error> {
-                    let (at, counts) = (pair.next_element()?, pair.next_element()?);
-                    at.zip(counts)
-                        .map(|(at, counts)| Part::Entry(at, counts))
-                        .ok_or(A::Error::custom("half an entry"))
-                }
-            }
-            from.deserialize_any(Either)
-        }
-    }
-
-    #[cfg(test)]
-    mod tests {
-        #![allow(
-            clippy::indexing_slicing,
-            clippy::unwrap_used,
-            reason = "a test may stop at what it did not expect"
-        )]
-        use crate::account::{Counts, Progress};
-
-        #[test]
-        fn instants_are_read_as_they_are_written_and_as_they_were() {
-            let counts = Counts { spend: 499_500, points: -49, orders: 1 };
-            let mut progress = Progress::default();
-            let instants = [
-                "0001-01-01T00:00:00Z",
-                "1969-12-31T23:59:59.999Z",
-                "2024-01-01T12:00:00Z",
-                "2024-01-01T13:40:00.000000001Z",
-            ];
-            for at in instants {
-                progress.add(at.parse().unwrap(), counts, None);
-            }
-            let written = serde_json::to_value(&progress).unwrap();
-            let numbers = serde_json::json!([
-                [-62_135_596_800_i64, 0, 499_500, -49, 1],
-                [62_135_596_799_i64, 999_000_000, 499_500, -49, 1],
-                [1_704_110_401, 0, 499_500, -49, 1],
-                [6_000, 1, 499_500, -49, 1],
-            ]);
-            let numbers: Vec<_> =
-                numbers.as_array().unwrap().iter().flat_map(|five| five.as_array().unwrap()).collect();
-            assert_eq!(written["by_instant"], serde_json::json!(numbers));
-            assert_eq!(serde_json::from_value::<Progress>(written.clone()).unwrap(), progress);
-            let mut before = written;
-            before["by_instant"] = serde_json::json!(instants.map(|at| (at, counts)));
-            assert_eq!(serde_json::from_value::<Progress>(before.clone()).unwrap(), progress);
-            for broken in
-                ["[1]", "[1,0,0,0]", "[0,-1,0,0,0]", "[9e99]", "[9223372036854775807,0,0,0,0]", r#"["x"]"#, "[[]]"]
-            {
-                before["by_instant"] = serde_json::from_str(broken).unwrap();
-                assert!(serde_json::from_value::<Progress>(before.clone()).is_err(), "{broken}");
-            }
-        }
     }
 }
