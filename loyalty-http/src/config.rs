@@ -11,8 +11,8 @@ use crate::body::BodyLimits;
 pub struct Config {
     /// How big and how slow a body may be.
     pub body: BodyLimits,
-    /// How long a request may wait for the store. Then a read is told to try again, and a write that
-    /// its outcome is unknown; what was begun in the store still comes to its end.
+    /// How long a request may wait for the store, once that has decided it. Then a read is told to try again, and a
+    /// write that its outcome is unknown; what was begun in the store still comes to its end.
     pub patience: Duration,
 }
 

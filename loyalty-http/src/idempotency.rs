@@ -1,8 +1,8 @@
 //! `Idempotency-Key`: what makes a request happen once.
 //!
 //! The store keeps the first answer under the hash of the key, in the transaction of the effect, and
-//! compares the hash of the request. A second request with the same key waits its turn behind the first
-//! in the store's queue and then gets its answer, so there is no "still in flight" to be told about.
+//! compares the hash of the request. A second request with the same key is decided on top of the first,
+//! waits for the same commit and gets its answer, so there is no "still in flight" to be told about.
 //!
 //! A request that is refused before it reaches the rules (its shape, its key, its size) leaves the key
 //! unused: it can be put right and sent again.

@@ -8,10 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loyalty_core::ShopId;
-use loyalty_store::{Action, DueAccount, Failure, Pending, Request, Store};
+use loyalty_store::{Action, Failure, Pending, Request, Store};
 use tokio::task;
 
 use crate::clock::Clock;
+
+/// Of how many accounts, less than of those that are caught up at once, it is found out together what is due.
+const FINDS: usize = 8;
 
 /// How often the scheduler looks, and how much it asks for at once.
 #[derive(Clone, Copy, Debug)]
@@ -68,22 +71,25 @@ pub async fn look(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Result
     let batch = batch.max(1);
     let mut done = Done::default();
     loop {
-        let shops = read(store, <dyn Store>::unsettled).await?;
+        let shops = aside(store, <dyn Store>::unsettled).await?;
         if shops.is_empty() {
             break;
         }
         for shop in shops {
-            execute(store, clock, shop, Action::FindDue { limit: batch }).await?;
+            // One decision, in which nobody else's comes in between.
+            let limit = batch.div_ceil(FINDS);
+            for pending in begin(store, clock, vec![(shop, Action::FindDue { limit })]).await? {
+                pending.await?;
+            }
             done.looked_through = done.looked_through.saturating_add(1);
         }
     }
     // What comes due meanwhile is for the next look, and who has been met once is not met again.
     let (now, mut after) = (clock.now(), None);
     loop {
-        let page = read(store, move |store| store.due(now, after, batch)).await?;
-        let catch_up = |due: &DueAccount| execute(store, clock, due.shop, Action::CatchUp(due.account));
-        let begun: Vec<_> = page.iter().map(catch_up).collect();
-        for pending in begun {
+        let page = aside(store, move |store| store.due(now, after, batch)).await?;
+        let catch_up = page.iter().map(|due| (due.shop, Action::CatchUp(due.account))).collect();
+        for pending in begin(store, clock, catch_up).await? {
             pending.await?;
         }
         done.caught_up = done.caught_up.saturating_add(page.len());
@@ -94,17 +100,23 @@ pub async fn look(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Result
     }
 }
 
-/// Begun as soon as it is asked for, not when it is waited for.
-fn execute(store: &Arc<dyn Store>, clock: &Clock, shop: ShopId, action: Action) -> Pending {
-    store.execute(Request { shop, now: clock.now(), dry_run: false, idempotency: None, action })
+/// Decided one after the other, then to be waited for.
+async fn begin(
+    store: &Arc<dyn Store>,
+    clock: &Clock,
+    actions: Vec<(ShopId, Action)>,
+) -> Result<Vec<Pending>, Failure> {
+    let now = clock.now();
+    let request = move |(shop, action)| Request { shop, now, dry_run: false, idempotency: None, action };
+    aside(store, move |store| Ok(actions.into_iter().map(|action| store.execute(request(action))).collect())).await
 }
 
-/// Reads on a thread where it holds nobody up.
-async fn read<T: Send + 'static>(
+/// Works on a thread where it holds nobody up.
+async fn aside<T: Send + 'static>(
     store: &Arc<dyn Store>,
-    read: impl FnOnce(&dyn Store) -> Result<T, Failure> + Send + 'static,
+    work: impl FnOnce(&dyn Store) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     let store = Arc::clone(store);
-    let read = task::spawn_blocking(move || read(&*store)).await;
-    read.unwrap_or_else(|error| Err(Failure::Unavailable(error.to_string())))
+    let done = task::spawn_blocking(move || work(&*store)).await;
+    done.unwrap_or_else(|error| Err(Failure::Unavailable(error.to_string())))
 }

@@ -205,7 +205,7 @@ pub struct Idempotency {
     pub key: [u8; 16],
     /// The hash of the request: the same key with another one is refused.
     pub fingerprint: [u8; 16],
-    /// Makes the answer that is kept, rejections included.
+    /// Makes the answer that is kept, rejections included. Called inside the transaction: it must not ask the store.
     pub render: Box<dyn FnOnce(&Outcome) -> Answer + Send>,
 }
 

@@ -1,9 +1,9 @@
-//! SQLite: one who decides, one who writes and shares commits among all who wait, readers beside them, and
-//! the committed state in memory.
+//! SQLite: whoever asks decides, in turns; one thread writes and shares commits among all who wait, readers beside it,
+//! and the committed state in memory.
 //!
 //! The modules, in reading order: the file ([`schema`]), records as rows ([`rows`], [`answers`]), the caches
 //! ([`cache`], [`shared`]) and what is in no table ([`filter`]), what is decided but not committed ([`staged`])
-//! and who decides it ([`decider`]), the writer, what it writes later and who moves its log ([`writer`],
+//! and how it is decided ([`decider`]), the writer, what it writes later and who moves its log ([`writer`],
 //! [`behind`], [`wal`]), what has no cache and no journal ([`catalogue`]), the operator's side ([`admin`]).
 
 mod admin;
@@ -30,7 +30,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Sender, TrySendError, bounded};
 use loyalty_core::{AccountId, OrderId, Program, ProgramVersion, ShopId, Timestamp};
 
 use crate::Store;
@@ -41,7 +40,7 @@ use crate::request::{Answer, Pending, Request, Who};
 use crate::search::{Key, SearchQuery};
 use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
 use crate::terms::folded_until;
-use decider::{Decider, Job};
+use decider::Decider;
 use shared::Shared;
 use writer::Writer;
 
@@ -58,8 +57,8 @@ pub use admin::Admin;
 pub struct Settings {
     /// How many records of each kind are kept in memory.
     pub cached_records: usize,
-    /// How many requests may wait to be decided; one more is [`Failure::Busy`]. Up to as many again are
-    /// decided and wait for the disk.
+    /// How many requests may wait for the next commit, beside those of the one under way; one more is
+    /// [`Failure::Busy`].
     pub queue: usize,
     /// How many states may wait for their tables. A start after a kill folds up to twice as many journal rows again.
     pub write_behind: usize,
@@ -74,6 +73,9 @@ impl Default for Settings {
 }
 
 /// A durable store in one file.
+///
+/// [`Store::execute`] decides on the thread that calls it, which takes microseconds, or as long as SQLite takes to find
+/// what is not in memory. Only the commit is waited for elsewhere.
 ///
 /// # Example: what was acknowledged is there after reopening
 /// ```
@@ -92,8 +94,8 @@ impl Default for Settings {
 pub struct SqliteStore {
     shared: Arc<Shared>,
     admin: Admin,
-    jobs: Option<Sender<Job>>,
-    /// Who decides, who writes, and who moves the log.
+    decider: Arc<Decider>,
+    /// Who writes, and who moves the log.
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Who reads the keys at the start, and is done then.
     filling: Option<JoinHandle<()>>,
@@ -102,7 +104,7 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, making it where there is none, and starts its two threads.
+    /// Opens the file, making it where there is none, and starts its threads.
     ///
     /// # Errors
     /// Where another process serves the file, it was written by a newer program, or it cannot be read.
@@ -110,21 +112,17 @@ impl SqliteStore {
         let lock = lock(path)?;
         let admin = Admin::open(path)?;
         let shared = Arc::new(Shared::new(path.to_owned(), settings));
-        let (jobs, waiting) = bounded(settings.queue);
-        let (batches, to_write) = bounded(1);
-        let (tell, news) = bounded(1);
+        let decider = Arc::new(Decider::new(Arc::clone(&shared), settings.queue));
         let (log, mover) = wal::log(settings.log_pages);
-        let writer = Writer::open(path.to_owned(), Arc::clone(&shared), to_write, tell, log, settings)?;
+        let writer = Writer::open(path.to_owned(), Arc::clone(&shared), Arc::clone(&decider), log, settings)?;
         let (file, identity) = (path.to_owned(), writer.identity());
-        let decider = Decider::new(Arc::clone(&shared), waiting, batches, news, writer.last(), settings.queue);
         let filled = Arc::clone(&shared);
         let threads = vec![
-            spawn("loyalty-decider", move || decider.run())?,
             spawn("loyalty-writer", move || writer.run())?,
             spawn("loyalty-wal", move || mover.run(&file, identity))?,
         ];
         let filling = Some(spawn("loyalty-filter", move || filter::fill(&filled))?);
-        Ok(Self { shared, admin, jobs: Some(jobs), threads: Mutex::new(threads), filling, _lock: lock })
+        Ok(Self { shared, admin, decider, threads: Mutex::new(threads), filling, _lock: lock })
     }
 }
 
@@ -234,7 +232,7 @@ fn lock(path: &Path) -> Result<File, Failure> {
 /// Waits until everything has reached its table.
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        self.jobs = None;
+        self.decider.close();
         self.shared.filter.stop();
         self.filling.iter().for_each(|filling| filling.thread().unpark());
         let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..);
@@ -248,15 +246,7 @@ impl Drop for SqliteStore {
 
 impl Store for SqliteStore {
     fn execute(&self, request: Request) -> Pending {
-        let (reply, pending) = Pending::channel();
-        let Some(jobs) = &self.jobs else { return pending };
-        match jobs.try_send(Job { request, reply }) {
-            Ok(()) => pending,
-            Err(TrySendError::Full(_)) => Pending::ready(Err(Failure::Busy)),
-            Err(TrySendError::Disconnected(_)) => {
-                Pending::ready(Err(Failure::Unavailable("the writer has stopped".to_owned())))
-            }
-        }
+        self.decider.take(request)
     }
 
     fn answered(

@@ -2,8 +2,9 @@
 //! slice inside later commits. When a round is through, the checkpoint moves to where
 //! the journal was when it began.
 //!
-//! A state is written as it is when its turn comes. So it waits no longer, also where it changed after
-//! the round began; what the same commit changes waits anew.
+//! A state is written as it is when its turn comes, also where it changed after the round began. The cache holds on to
+//! it until then: what it has let go of is written already, though it may still wait. What the same commit changes is
+//! shown after that, and waits anew.
 
 use std::hash::Hash;
 
@@ -20,45 +21,73 @@ use crate::record::Seq;
 /// A journal row and an answer: up to where something is true.
 pub(super) type Position = (Seq, i64);
 
+/// What waits for its round.
+trait Waiting<T>: Default + IntoIterator<Item = T> {
+    fn add(&mut self, item: T);
+    fn count(&self) -> usize;
+}
+
+/// Of what changes again, once.
+impl<T: Eq + Hash> Waiting<T> for Set<T> {
+    fn add(&mut self, item: T) {
+        self.insert(item);
+    }
+
+    fn count(&self) -> usize {
+        self.len()
+    }
+}
+
+/// Of what never changes.
+impl<T> Waiting<T> for Vec<T> {
+    fn add(&mut self, item: T) {
+        self.push(item);
+    }
+
+    fn count(&self) -> usize {
+        self.len()
+    }
+}
+
 /// States of one kind that have to reach their table.
 #[derive(Debug)]
-struct Queue<T> {
-    waiting: Set<T>,
+struct Queue<T, W = Set<T>> {
+    waiting: W,
     /// What of the round is left. Sorted, neighbours share pages.
     round: std::vec::IntoIter<T>,
-    /// Written in the transaction that is not committed yet, each with the position it was written at.
-    slice: Vec<(T, Seq)>,
+    /// Written in the transaction that is not committed yet.
+    slice: Vec<T>,
 }
 
-impl<T> Default for Queue<T> {
+impl<T, W: Default> Default for Queue<T, W> {
     fn default() -> Self {
-        Self { waiting: Set::default(), round: Vec::new().into_iter(), slice: Vec::new() }
+        Self { waiting: W::default(), round: Vec::new().into_iter(), slice: Vec::new() }
     }
 }
 
-impl<T: Ord + Hash> Queue<T> {
-    fn wait(&mut self, item: T) {
-        self.waiting.insert(item);
-    }
-
+impl<T: Ord, W: Waiting<T>> Queue<T, W> {
     fn begin(&mut self) {
         // Sorted once: kept in order all the while, each would cost several times as much.
-        let mut items: Vec<T> = self.waiting.drain().collect();
+        let mut items: Vec<T> = std::mem::take(&mut self.waiting).into_iter().collect();
         items.sort_unstable();
         self.round = items.into_iter();
     }
 
-    /// Writes its share of a slice: so much room for so many of all kinds.
+    /// Writes its share of a slice: so much room for so many of all kinds. Where there is nothing to write (it was
+    /// written since it began to wait) that takes no room.
     fn write(
         &mut self,
         (room, of): (usize, usize),
-        mut put: impl FnMut(&T) -> Result<Seq, Failure>,
+        mut put: impl FnMut(&T) -> Result<bool, Failure>,
     ) -> Result<(), Failure> {
-        let share = room.saturating_mul(self.round.len()).div_ceil(of.max(1));
-        for item in self.round.by_ref().take(share) {
-            let seq = put(&item)?;
-            self.waiting.remove(&item);
-            self.slice.push((item, seq));
+        let mut share = room.saturating_mul(self.round.len()).div_ceil(of.max(1));
+        while share > 0
+            && let Some(item) = self.round.next()
+        {
+            if put(&item)? {
+                self.slice.push(item);
+                share = share.saturating_sub(1);
+            }
         }
         Ok(())
     }
@@ -72,7 +101,7 @@ pub(super) struct Behind {
     orders: Queue<(ShopId, OrderId)>,
     keyed: Queue<(ShopId, Key)>,
     /// First by the place in their table.
-    answers: Queue<(i64, AnswerKey)>,
+    answers: Queue<(i64, AnswerKey), Vec<(i64, AnswerKey)>>,
     /// Whether a round is under way.
     is_writing: bool,
     /// Where the latest round began.
@@ -85,25 +114,25 @@ impl Behind {
     }
 
     pub(super) fn account(&mut self, id: AccountId) {
-        self.accounts.wait(id);
+        self.accounts.waiting.add(id);
     }
 
     pub(super) fn order(&mut self, key: &(ShopId, OrderId)) {
-        self.orders.wait(key.clone());
+        self.orders.waiting.add(key.clone());
     }
 
     pub(super) fn keyed(&mut self, key: &(ShopId, Key)) {
-        self.keyed.wait(key.clone());
+        self.keyed.waiting.add(key.clone());
     }
 
     pub(super) fn answer(&mut self, key: AnswerKey, id: i64) {
-        self.answers.wait((answers::slot(id, &key), key));
+        self.answers.waiting.add((answers::slot(id, &key), key));
     }
 
     fn waiting(&self) -> usize {
         let Self { accounts, orders, keyed, answers, .. } = self;
-        let folds = accounts.waiting.len().saturating_add(orders.waiting.len());
-        folds.saturating_add(keyed.waiting.len()).saturating_add(answers.waiting.len())
+        let folds = accounts.waiting.count().saturating_add(orders.waiting.count());
+        folds.saturating_add(keyed.waiting.count()).saturating_add(answers.waiting.count())
     }
 
     /// How many states of the round are not written.
@@ -153,34 +182,33 @@ impl Behind {
             return Ok(());
         }
         let part = (room, self.left());
-        let lost = || Failure::Corrupt("a state that waits for its table is not in memory".to_owned());
         let mut put = db.prepare_cached(rows::PUT_ACCOUNT)?;
         self.accounts.write(part, |id| {
-            let record = shared.accounts.get(id).ok_or_else(lost)?;
+            let Some(record) = shared.accounts.pinned(id) else { return Ok(false) };
             rows::put_account(&mut put, *id, &record)?;
-            Ok(record.seq)
+            Ok(true)
         })?;
         let mut put = db.prepare_cached(rows::PUT_ORDER)?;
         self.orders.write(part, |key| {
-            let record = shared.orders.get(key).ok_or_else(lost)?;
+            let Some(record) = shared.orders.pinned(key) else { return Ok(false) };
             rows::put_order(&mut put, key, &record)?;
-            Ok(record.seq)
+            Ok(true)
         })?;
         let mut put = db.prepare_cached(discount::PUT_KEYED)?;
         self.keyed.write(part, |key| {
-            let record = shared.keyed.get(key).ok_or_else(lost)?;
+            let Some(record) = shared.keyed.pinned(key) else { return Ok(false) };
             discount::put_keyed(&mut put, key, &record)?;
-            Ok(record.seq)
+            Ok(true)
         })?;
         let mut put = db.prepare_cached(answers::PUT_KEY)?;
         self.answers.write(part, |(place, key)| {
-            let (id, _) = shared.answers.get(key).ok_or_else(lost)?;
-            if answers::slot(id, key) != *place {
-                // The key was used again since, and its newer answer waits under a place of its own.
-                return Ok(0);
-            }
+            // Where the key was used again since, its newer answer waits under a place of its own.
+            let Some((id, _)) = shared.answers.pinned(key).filter(|(id, _)| answers::slot(*id, key) == *place)
+            else {
+                return Ok(false);
+            };
             answers::put_key(&mut put, key, id)?;
-            Ok(id)
+            Ok(true)
         })?;
         if self.left() == 0 {
             self.is_writing = false;
@@ -189,21 +217,14 @@ impl Behind {
         Ok(())
     }
 
-    /// The slice is committed: what has not changed since may leave memory.
+    /// The slice is committed, and nothing of the same commit is shown yet: memory may let go of it.
     pub(super) fn committed(&mut self, shared: &Shared) {
-        for (id, seq) in self.accounts.slice.drain(..) {
-            if shared.accounts.unpin(&id, |record| record.seq == seq) {
-                shared.due.remove(id);
-            }
+        for id in self.accounts.slice.drain(..) {
+            shared.accounts.unpin(&id);
+            shared.due.remove(id);
         }
-        for (key, seq) in self.orders.slice.drain(..) {
-            shared.orders.unpin(&key, |record| record.seq == seq);
-        }
-        for (key, seq) in self.keyed.slice.drain(..) {
-            shared.keyed.unpin(&key, |record| record.seq == seq);
-        }
-        for ((_, key), seq) in self.answers.slice.drain(..) {
-            shared.answers.unpin(&key, |(id, _)| *id == seq);
-        }
+        self.orders.slice.drain(..).for_each(|key| shared.orders.unpin(&key));
+        self.keyed.slice.drain(..).for_each(|key| shared.keyed.unpin(&key));
+        self.answers.slice.drain(..).for_each(|(_, key)| shared.answers.unpin(&key));
     }
 }

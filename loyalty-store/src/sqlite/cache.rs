@@ -52,6 +52,11 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         self.read(key)?.slots.get(key).map(Slot::used)
     }
 
+    /// The value, where it has not reached its table.
+    pub(super) fn pinned(&self, key: &K) -> Option<V> {
+        self.read(key)?.slots.get(key).filter(|slot| slot.pinned).map(|slot| slot.value.clone())
+    }
+
     /// The value, loaded where it is not there, and kept if the writer changed nothing meanwhile.
     pub(super) fn get_or_load(
         &self,
@@ -75,22 +80,21 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
 
     /// Takes a committed value. A pinned one stays until [`Cache::unpin`].
     pub(super) fn publish(&self, key: &K, value: V, pinned: bool) {
-        if let Some(mut shard) = self.write(key) {
-            shard.changes = shard.changes.wrapping_add(1);
-            shard.put(key, value, pinned, self.capacity);
-        }
+        let Some(mut shard) = self.write(key) else { return };
+        shard.changes = shard.changes.wrapping_add(1);
+        let before = shard.put(key, value, pinned, self.capacity);
+        // Nobody waits for an old account to be taken to pieces.
+        drop(shard);
+        drop(before);
     }
 
-    /// Lets go of a value that has reached its table, unless it has changed since. Answers whether it did.
-    pub(super) fn unpin(&self, key: &K, is_written: impl FnOnce(&V) -> bool) -> bool {
+    /// Lets go of a value that has reached its table as it is.
+    pub(super) fn unpin(&self, key: &K) {
         if let Some(mut shard) = self.write(key)
             && let Some(slot) = shard.slots.get_mut(key)
-            && is_written(&slot.value)
         {
             slot.pinned = false;
-            return true;
         }
-        false
     }
 
     pub(super) fn remove(&self, key: &K) {
@@ -133,13 +137,16 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V> Shard<K, V> {
-    fn put(&mut self, key: &K, value: V, pinned: bool, capacity: usize) {
+    /// Answers what stood there before.
+    fn put(&mut self, key: &K, value: V, pinned: bool, capacity: usize) -> Option<Slot<V>> {
         let slot = Slot { value, pinned, used: AtomicBool::new(true) };
-        if self.slots.insert(key.clone(), slot).is_none() {
+        let before = self.slots.insert(key.clone(), slot);
+        if before.is_none() {
             self.clock.push_back(key.clone());
             self.sweep();
         }
         self.evict(capacity);
+        before
     }
 
     /// Takes keys off the clock that were removed, once they are more than those that stand.
@@ -190,7 +197,7 @@ mod tests {
         assert!((0..100).all(|key| cache.get(&key) == Some(key)));
         let kept = (100..1_000).filter(|key| cache.get(key).is_some()).count();
         assert!(kept < 200, "{kept} values beyond the capacity");
-        (0..100).for_each(|key| assert!(cache.unpin(&key, |_| true)));
+        (0..100).for_each(|key| cache.unpin(&key));
         (1_000..3_000).for_each(|key| cache.publish(&key, key, false));
         let kept = (0..3_000).filter(|key| cache.get(key).is_some()).count();
         assert!(kept < 200, "{kept} values beyond the capacity");

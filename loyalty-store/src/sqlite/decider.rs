@@ -1,216 +1,253 @@
-//! Who decides: takes requests as they come, and lets the rules decide each on top of all before it, while
-//! the writer commits the batch before.
+//! Where requests are decided: by whoever asks, one after the other, each on top of all before it, while the writer
+//! commits the batch before.
 //!
-//! What is decided while a commit is under way rests on it. So its answers wait for both, and where that
-//! commit fails all of it is void: nothing of it has happened, and whoever waits is told so.
+//! What is decided waits in the open batch, which the writer takes whole as soon as it is free. What is decided
+//! while a commit is under way rests on it: its answers go out after both, and where that commit fails all of it is
+//! void: nothing of it has happened, and whoever waits is told so.
+//!
+//! An ill store decides nothing. The writer looks at its file for each request that comes, and the request is
+//! decided when the store is well again, or refused.
 
-use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvError, Sender, select};
-use loyalty_core::Timestamp;
 use tokio::sync::oneshot;
 
 use super::shared::Shared;
-use super::staged::{Answered, Batch, Last, Reading, Staged, Writes};
-use super::writer::News;
+use super::staged::{Batch, Last, Reading, Staged};
 use crate::error::Failure;
-use crate::request::{Reply, Request};
+use crate::request::{Pending, Reply, Request};
 use crate::transact::{Changes, transact};
+
+/// How often who finds another one deciding lets others go first, before waiting to be woken.
+const TRIES: usize = 16;
 
 /// A request with the place where its reply is awaited.
 pub(super) struct Job {
-    pub(super) request: Request,
-    pub(super) reply: oneshot::Sender<Result<Reply, Failure>>,
+    request: Request,
+    reply: oneshot::Sender<Result<Reply, Failure>>,
 }
 
-/// How many requests share a commit at the most.
-const BATCH: usize = 512;
-
-/// How many make a batch that a free writer need not wait for.
-const ENOUGH: usize = 32;
+impl Job {
+    /// Whoever no longer waits needs no answer.
+    pub(super) fn refuse(self, failure: Failure) {
+        let _ = self.reply.send(Err(failure));
+    }
+}
 
 pub(super) struct Decider {
     shared: Arc<Shared>,
-    jobs: Receiver<Job>,
-    batches: Sender<Batch>,
-    news: Receiver<News>,
-    /// How many requests a batch may hold.
+    /// How many requests may wait.
     room: usize,
-    /// What the batch under way is decided on: the last numbers before it.
-    base: Last,
-    staged: Staged,
-    writes: Writes,
-    replies: Vec<Answered>,
-    now: Timestamp,
-    /// The last numbers that are known to be committed.
-    committed: Last,
+    state: Mutex<State>,
+    /// Tells the writer that there is something to do.
+    work: Condvar,
+}
+
+struct State {
+    open: Batch<Staged>,
     /// The batch that the writer has.
     flying: Option<Arc<Staged>>,
+    /// What came while the store was ill.
+    undecided: Vec<Job>,
+    writer: Writer,
+    /// Whether nobody can ask any more.
+    closed: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    Works,
+    Waits,
+    Gone,
+}
+
+/// What the writer does next.
+pub(super) enum Work {
+    Commit(Box<Batch>),
+    /// The store is ill, and somebody asks.
+    GetWell(Vec<Job>),
+    Nothing,
+    /// And nobody can ask any more.
+    End,
 }
 
 impl Decider {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        jobs: Receiver<Job>,
-        batches: Sender<Batch>,
-        news: Receiver<News>,
-        last: Last,
-        queue: usize,
-    ) -> Self {
-        let room = queue.clamp(1, BATCH);
-        Self {
-            shared,
-            jobs,
-            batches,
-            news,
-            room,
-            base: last,
-            staged: Staged::new(last),
-            writes: Writes::default(),
-            replies: Vec::new(),
-            now: Timestamp::UNIX_EPOCH,
-            committed: last,
-            flying: None,
-        }
+    pub(super) fn new(shared: Arc<Shared>, room: usize) -> Self {
+        let open = Batch::on(Last::default());
+        let (undecided, writer) = (Vec::new(), Writer::Works);
+        let state = Mutex::new(State { open, flying: None, undecided, writer, closed: false });
+        Self { shared, room: room.max(1), state, work: Condvar::new() }
     }
 
-    /// Works until nobody can send requests any more.
-    pub(super) fn run(mut self) {
-        while self.step().is_continue() {}
-        self.settle();
-        self.hand_over();
-        self.settle();
+    /// Decides a request. Its reply comes when all that it rests on is committed.
+    pub(super) fn take(&self, request: Request) -> Pending {
+        let state = self.state();
+        if state.writer == Writer::Gone {
+            return Pending::ready(Err(stopped()));
+        }
+        if state.waiting() >= self.room {
+            return Pending::ready(Err(Failure::Busy));
+        }
+        let (reply, pending) = Pending::channel();
+        self.decide(state, Job { request, reply });
+        pending
     }
 
-    /// Takes what comes next, until nobody can ask any more. A batch goes as soon as the writer is free and
-    /// nothing more waits, or enough is in it.
-    fn step(&mut self) -> ControlFlow<()> {
-        if self.replies.len() >= self.room {
-            self.settle();
-        }
-        if let Ok(news) = self.news.try_recv() {
-            self.hear(news);
-        }
-        if self.flying.is_none() && (self.replies.len() >= ENOUGH || self.nothing_more()) {
-            self.hand_over();
-        }
-        if let Ok(job) = self.jobs.try_recv() {
-            self.take(job);
-            return ControlFlow::Continue(());
-        }
-        select! {
-            recv(self.news) -> news => self.hear(or_stop(news)?),
-            recv(self.jobs) -> job => self.take(or_stop(job)?),
-        }
-        ControlFlow::Continue(())
+    /// Decides a request that has waited for the store to be well.
+    pub(super) fn take_again(&self, job: Job) {
+        self.decide(self.state(), job);
     }
 
-    /// Whether nobody asks, also once whoever is about to ask on this core has had the time to.
-    fn nothing_more(&self) -> bool {
-        if self.jobs.is_empty() && !self.replies.is_empty() {
-            std::thread::yield_now();
-        }
-        self.jobs.is_empty()
-    }
-
-    fn take(&mut self, job: Job) {
-        let Job { request, reply } = job;
-        match self.get_well() {
-            Ok(()) => {
-                let answer = self.decide(request);
-                self.replies.push((reply, answer));
+    fn decide(&self, mut state: MutexGuard<'_, State>, Job { request, reply }: Job) {
+        // Held to the end: memory is not thrown away in the middle of a decision.
+        if let Ok(_well) = self.shared.health() {
+            let answer = state.decide(&self.shared, request);
+            if state.is_settled() {
+                drop(state);
+                let _ = reply.send(answer);
+                return;
             }
-            Err(failure) => {
-                let waiting = self.jobs.try_iter().take(BATCH).map(|job| job.reply);
-                for reply in std::iter::once(reply).chain(waiting) {
-                    // Whoever no longer waits needs no answer.
-                    let _ = reply.send(Err(failure.clone()));
-                }
-            }
+            state.open.replies.push((reply, answer));
+        } else {
+            state.undecided.push(Job { request, reply });
+        }
+        self.wake(&mut state);
+    }
+
+    fn wake(&self, state: &mut State) {
+        if state.writer == Writer::Waits {
+            state.writer = Writer::Works;
+            self.work.notify_one();
         }
     }
 
-    fn decide(&mut self, request: Request) -> Result<Reply, Failure> {
-        let (shop, now) = (request.shop, request.now);
-        let (changes, reply) = {
-            let shared = Arc::clone(&self.shared);
-            // Held to the end: memory is not thrown away in the middle of a decision.
-            let _well = shared.health()?;
-            let mut view = Reading { shared: &shared, staged: &self.staged, flying: self.flying.as_deref() };
-            one_bug_stops_one_request(|| transact(&mut view, request))?
+    // The writer's side.
+
+    /// What is to be done now; nothing, where for so long nobody asked for anything. What was flying is committed,
+    /// and shown.
+    pub(super) fn next(&self, patience: Duration) -> Work {
+        let mut state = self.state();
+        let landed = state.flying.take();
+        if landed.is_some() {
+            // Nobody waits for it to be taken to pieces.
+            drop(state);
+            drop(landed);
+            state = self.state();
+        }
+        if state.waiting() == 0 && !state.closed {
+            state.writer = Writer::Waits;
+            let woken = self.work.wait_timeout(state, patience);
+            (state, _) = woken.unwrap_or_else(PoisonError::into_inner);
+            state.writer = Writer::Works;
+        }
+        if !state.undecided.is_empty() {
+            return Work::GetWell(std::mem::take(&mut state.undecided));
+        }
+        if !state.open.replies.is_empty() {
+            let batch = state.take_open().shared();
+            state.flying = Some(Arc::clone(&batch.staged));
+            return Work::Commit(Box::new(batch));
+        }
+        if state.closed { Work::End } else { Work::Nothing }
+    }
+
+    /// The store is ill: what is flying may not have happened, and what was decided since has not.
+    pub(super) fn void(&self, failure: &Failure) {
+        let void = {
+            let mut state = self.state();
+            state.flying = None;
+            state.take_open()
         };
-        self.staged.stage(&mut self.writes, shop, changes)?;
-        self.now = now;
-        Ok(reply)
+        void.refuse(&Failure::Unavailable(format!(
+            "nothing happened, since the store could not write: {failure}"
+        )));
     }
 
-    /// Where the store is ill, lets the writer look whether the file can be opened again.
-    fn get_well(&mut self) -> Result<(), Failure> {
-        if !self.shared.is_ill() {
-            return Ok(());
-        }
-        self.settle();
-        self.send();
-        self.settle();
-        self.begin();
-        self.shared.health().map(drop)
+    /// Nothing is decided that is not committed, up to these numbers.
+    pub(super) fn begin(&self, last: Last) {
+        self.state().open = Batch::on(last);
     }
 
-    fn hand_over(&mut self) {
-        if !self.replies.is_empty() {
-            self.send();
-        }
+    /// Nobody can ask any more.
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        self.wake(&mut state);
     }
 
-    /// Gives the batch to the writer, whatever is in it.
-    fn send(&mut self) {
-        let last = self.staged.last;
-        let staged = Arc::new(std::mem::replace(&mut self.staged, Staged::new(last)));
-        let batch = Batch {
-            base: std::mem::replace(&mut self.base, last),
-            writes: std::mem::take(&mut self.writes),
-            staged: Arc::clone(&staged),
-            replies: std::mem::take(&mut self.replies),
-            now: self.now,
+    /// The writer has gone: nothing more happens.
+    pub(super) fn leave(&self) {
+        let (void, undecided) = {
+            let mut state = self.state();
+            (state.writer, state.flying) = (Writer::Gone, None);
+            (state.take_open(), std::mem::take(&mut state.undecided))
         };
-        // Where the writer is gone the senders of the replies go with the batch, and that is the answer.
-        if self.batches.send(batch).is_ok() {
-            self.flying = Some(staged);
+        void.refuse(&stopped());
+        for job in undecided {
+            job.refuse(stopped());
         }
     }
 
-    /// Begins on what is committed, with nothing in the batch.
-    fn begin(&mut self) {
-        (self.base, self.staged, self.writes) = (self.committed, Staged::new(self.committed), Writes::default());
-    }
-
-    /// Waits for the batch that the writer has.
-    fn settle(&mut self) {
-        while self.flying.is_some() {
-            match self.news.recv() {
-                Ok(news) => self.hear(news),
-                Err(_) => self.flying = None,
+    /// A decision takes less time than falling asleep and being woken. What panics in one is caught.
+    fn state(&self) -> MutexGuard<'_, State> {
+        for _ in 0..TRIES {
+            match self.state.try_lock() {
+                Ok(state) => return state,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
             }
         }
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// What the writer committed is seen in memory now. What it could not commit never was, nor what was
-    /// decided on top of it.
-    fn hear(&mut self, news: News) {
-        (self.flying, self.committed) = (None, news.last);
-        let Err(failure) = news.done else { return };
-        self.begin();
-        let void = Failure::Unavailable(format!("nothing happened, since a commit before failed: {failure}"));
-        for (sender, _) in self.replies.drain(..) {
-            let _ = sender.send(Err(void.clone()));
+fn stopped() -> Failure {
+    Failure::Unavailable("the writer has stopped".to_owned())
+}
+
+impl Batch<Staged> {
+    /// None of it has happened.
+    fn refuse(self, failure: &Failure) {
+        for (reply, _) in self.replies {
+            // Whoever no longer waits needs no answer.
+            let _ = reply.send(Err(failure.clone()));
         }
     }
 }
 
-fn or_stop<T>(received: Result<T, RecvError>) -> ControlFlow<(), T> {
-    received.map_or(ControlFlow::Break(()), ControlFlow::Continue)
+impl State {
+    /// What waits for a commit; the next one rests on it.
+    fn take_open(&mut self) -> Batch<Staged> {
+        let next = Batch::on(self.open.staged.last);
+        std::mem::replace(&mut self.open, next)
+    }
+
+    fn waiting(&self) -> usize {
+        self.open.replies.len().saturating_add(self.undecided.len())
+    }
+
+    /// Whether nothing waits for a commit, so that what is known is committed.
+    fn is_settled(&self) -> bool {
+        self.flying.is_none() && self.open.replies.is_empty() && self.open.writes.is_empty()
+    }
+
+    fn decide(&mut self, shared: &Shared, request: Request) -> Result<Reply, Failure> {
+        let (shop, now) = (request.shop, request.now);
+        let Batch { staged, writes, .. } = &mut self.open;
+        let mut view = Reading { shared, staged, flying: self.flying.as_deref() };
+        let (changes, reply) = one_bug_stops_one_request(|| transact(&mut view, request))?;
+        staged.stage(writes, shop, changes)?;
+        self.open.now = now;
+        Ok(reply)
+    }
+}
+
+impl std::fmt::Debug for Decider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decider").finish_non_exhaustive()
+    }
 }
 
 /// A panic would be a bug of ours; it must not take the store with it. Nothing is changed before all is

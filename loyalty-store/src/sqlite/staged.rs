@@ -37,16 +37,27 @@ pub(super) struct Last {
     pub(super) answer: i64,
 }
 
-/// Requests that share a commit.
-pub(super) struct Batch {
-    /// What was committed before it.
-    pub(super) base: Last,
+/// Requests that share a commit. `S` is what they have changed: their own, and shared once no more join them.
+pub(super) struct Batch<S = Arc<Staged>> {
     pub(super) writes: Writes,
-    pub(super) staged: Arc<Staged>,
+    pub(super) staged: S,
     /// Told only when all is committed, also what changed nothing: it may rest on what does.
     pub(super) replies: Vec<Answered>,
     /// The time of its last request.
     pub(super) now: Timestamp,
+}
+
+impl Batch<Staged> {
+    /// An empty one, behind what has these last numbers.
+    pub(super) fn on(last: Last) -> Self {
+        let staged = Staged::new(last);
+        Self { writes: Writes::default(), staged, replies: Vec::new(), now: Timestamp::UNIX_EPOCH }
+    }
+
+    pub(super) fn shared(self) -> Batch {
+        let Self { writes, staged, replies, now } = self;
+        Batch { writes, staged: Arc::new(staged), replies, now }
+    }
 }
 
 /// What must be on the disk before an answer, in the sequence in which it came about.
@@ -117,7 +128,7 @@ pub(super) struct Staged {
 }
 
 impl Staged {
-    pub(super) fn new(last: Last) -> Self {
+    fn new(last: Last) -> Self {
         Self {
             last,
             accounts: Map::default(),

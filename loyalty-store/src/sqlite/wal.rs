@@ -7,8 +7,8 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
 use rusqlite::Connection;
 
 use super::schema::{self, Identity};
@@ -18,7 +18,7 @@ use crate::error::Failure;
 pub(super) struct Log {
     /// How many pages make it long.
     pages: i32,
-    long: Sender<()>,
+    long: SyncSender<()>,
     bulk_moved: Arc<AtomicBool>,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Mover {
 
 /// Both sides of a log that is moved when it has so many pages.
 pub(super) fn log(pages: usize) -> (Log, Mover) {
-    let (tell, long) = bounded(1);
+    let (tell, long) = sync_channel(1);
     let bulk_moved = Arc::new(AtomicBool::new(false));
     let pages = i32::try_from(pages).unwrap_or(i32::MAX);
     (Log { pages, long: tell, bulk_moved: Arc::clone(&bulk_moved) }, Mover { long, bulk_moved })

@@ -14,11 +14,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use loyalty_core::Timestamp;
 use rusqlite::Connection;
 
 use super::behind::Behind;
+use super::decider::{Decider, Job, Work};
 use super::filter::Stored;
 use super::schema::Identity;
 use super::shared::Shared;
@@ -47,8 +47,7 @@ pub(super) struct Writer {
     /// The file that the connection has open.
     identity: Identity,
     shared: Arc<Shared>,
-    batches: Receiver<Batch>,
-    news: Sender<News>,
+    decider: Arc<Decider>,
     log: Log,
     last: Last,
     behind: Behind,
@@ -58,20 +57,11 @@ pub(super) struct Writer {
     failed_at: Option<Instant>,
 }
 
-/// What became of a batch.
-pub(super) struct News {
-    /// Whether it is committed.
-    pub(super) done: Result<(), Failure>,
-    /// The last numbers that are committed.
-    pub(super) last: Last,
-}
-
 impl Writer {
     pub(super) fn open(
         path: PathBuf,
         shared: Arc<Shared>,
-        batches: Receiver<Batch>,
-        news: Sender<News>,
+        decider: Arc<Decider>,
         log: Log,
         settings: &Settings,
     ) -> Result<Self, Failure> {
@@ -80,8 +70,7 @@ impl Writer {
             identity: Identity::of(&path)?,
             path,
             shared,
-            batches,
-            news,
+            decider,
             log,
             last: Last::default(),
             behind: Behind::new(settings.write_behind),
@@ -92,6 +81,7 @@ impl Writer {
         writer.settle()?;
         writer.log.watch(&mut writer.db)?;
         writer.restore()?;
+        writer.decider.begin(writer.last);
         Ok(writer)
     }
 
@@ -113,18 +103,16 @@ impl Writer {
         Ok(self.db.execute_batch("COMMIT")?)
     }
 
-    /// The last numbers that are committed.
-    pub(super) fn last(&self) -> Last {
-        self.last
-    }
-
-    /// Works until nobody can send batches any more; then everything reaches its table.
+    /// Works until nobody can ask any more; then everything reaches its table.
     pub(super) fn run(mut self) {
+        let decider = Arc::clone(&self.decider);
+        let _leaves = Leaves(&decider);
         loop {
-            match self.batches.recv_timeout(IDLE) {
-                Ok(batch) => self.serve(batch),
-                Err(RecvTimeoutError::Timeout) => self.idle(),
-                Err(RecvTimeoutError::Disconnected) => break,
+            match decider.next(IDLE) {
+                Work::Commit(batch) => self.serve(*batch),
+                Work::GetWell(waiting) => self.get_well_for(waiting),
+                Work::Nothing => self.idle(),
+                Work::End => break,
             }
         }
         while !self.behind.is_done() && self.failed_at.is_none_or(|at| at.elapsed() >= RECOVERY) {
@@ -134,37 +122,38 @@ impl Writer {
         let _ = self.db.pragma_update(None, "wal_checkpoint", "TRUNCATE");
     }
 
-    /// One commit for all that are in it. Whoever decides the next batch is told first.
+    /// One commit for all that are in it.
     fn serve(&mut self, batch: Batch) {
-        let Batch { base, writes, staged, mut replies, now } = batch;
-        let well = if self.shared.is_ill() { self.reopen() } else { Ok(()) };
-        let done = well.and_then(|()| {
-            let same = base == self.last || writes.is_empty();
-            let lost = || Failure::Unavailable("the file was opened anew meanwhile".to_owned());
-            same.then_some(()).ok_or_else(lost)?;
+        let Batch { writes, staged, mut replies, now } = batch;
+        if !writes.is_empty() {
             self.now = now;
-            if writes.is_empty() {
-                return Ok(());
-            }
-            let committed = self.commit(&writes, staged.states(), replies.len());
-            match &committed {
+            match self.commit(&writes, staged.states(), replies.len()) {
                 Ok(()) => {
                     self.shared.set_unwritable(None);
                     self.publish(&staged);
                 }
-                Err(failure) => self.fall_ill(failure),
-            }
-            committed
-        });
-        if let Err(failure) = &done {
-            for (_, reply) in &mut replies {
-                *reply = Err(failure.clone());
+                Err(failure) => {
+                    self.fall_ill(&failure);
+                    for (_, reply) in &mut replies {
+                        *reply = Err(failure.clone());
+                    }
+                }
             }
         }
-        // Nobody decides any more where nobody listens; whoever no longer waits needs no answer.
-        let _ = self.news.send(News { done, last: self.last });
         for (sender, reply) in replies {
+            // Whoever no longer waits needs no answer.
             let _ = sender.send(reply);
+        }
+    }
+
+    /// Looks whether the file can be opened again; if so, what waits for that is decided.
+    fn get_well_for(&mut self, waiting: Vec<Job>) {
+        let well = if self.shared.is_ill() { self.reopen() } else { Ok(()) };
+        for job in waiting {
+            match &well {
+                Ok(()) => self.decider.take_again(job),
+                Err(failure) => job.refuse(failure.clone()),
+            }
         }
     }
 
@@ -193,7 +182,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Shows what is committed, first of all to whoever decides next.
+    /// Shows what is committed.
     fn publish(&mut self, staged: &Staged) {
         let shared = &self.shared;
         let _all_at_once = shared.publishing();
@@ -276,6 +265,7 @@ impl Writer {
         };
         self.shared.set_unwritable(Some(illness.clone()));
         self.shared.set_illness(Some(illness));
+        self.decider.void(failure);
         // The connection may be in any state; the transaction in it must not come back.
         let _ = self.db.execute_batch("ROLLBACK");
         if let Err(failure) = self.reopen() {
@@ -287,11 +277,12 @@ impl Writer {
     /// The file as it is now. One that is gone is not made anew, and no other one serves for it.
     fn reopen(&mut self) -> Result<(), Failure> {
         self.shared.forget();
+        self.behind.forget();
         self.identity.check(&self.path)?;
         self.db = schema::open_existing(&self.path)?;
         self.log.watch(&mut self.db)?;
-        self.behind.forget();
         self.restore()?;
+        self.decider.begin(self.last);
         self.shared.set_illness(None);
         Ok(())
     }
@@ -358,6 +349,15 @@ impl Writer {
         })?;
         self.last = last;
         Ok(())
+    }
+}
+
+/// However the writer goes, nobody waits for it any more.
+struct Leaves<'a>(&'a Decider);
+
+impl Drop for Leaves<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
     }
 }
 
