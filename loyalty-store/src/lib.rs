@@ -12,7 +12,8 @@
 //! What a shop sells and the searches that it keeps are changed in the same way, without a journal
 //! ([`CatalogueAction`]), and read by [`Catalogue`].
 //!
-//! [`MemoryStore`] is for tests and embedding; [`SqliteStore`] is durable.
+//! [`MemoryStore`] is for tests and embedding; [`SqliteStore`] is durable. A store of one's own can be held to the same
+//! promises: see `conformance`, behind the feature of that name.
 //!
 //! # Example: a shop, an order's worth of points, and the proof
 //! ```
@@ -50,6 +51,9 @@ mod shop;
 mod sqlite;
 mod terms;
 mod transact;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
 
 pub use catalogue::{
     Catalogue, CatalogueAction, Catalogued, Category, CategoryRecord, Product, ProductKey, ProductRecord,

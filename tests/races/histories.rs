@@ -17,8 +17,8 @@ use serde_json::Value;
 use crate::Dice;
 use crate::client::{Asked, Client, Fate};
 use crate::linear::{Call, Operation, Said, is_linearizable};
-use crate::picture::books_add_up;
 use crate::server::{Server, directory};
+use loyalty_store::conformance::picture::books_add_up;
 
 const CLIENTS: usize = 5;
 const CALLS: usize = 8;

@@ -20,8 +20,6 @@
 mod client;
 mod histories;
 mod linear;
-#[path = "../store/picture.rs"]
-mod picture;
 mod publish;
 mod server;
 mod storm;

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::client::{Asked, Client};
-use crate::picture::{Picture, books_add_up};
+use loyalty_store::conformance::picture::{Picture, books_add_up};
 
 pub(crate) struct Server {
     pub(crate) store: Arc<dyn Store>,

@@ -8,7 +8,7 @@ use loyalty_store::{
 use loyalty_tests::*;
 
 use crate::Place;
-use crate::catalogue::{product, variant};
+use loyalty_store::conformance::catalogue::{product, variant};
 
 /// Customer 1 has rows 1, 2, 4 and 6 (account 1), customer 2 rows 3 and 5 (account 2), order `o2` of
 /// nobody rows 7 and 8.

@@ -26,8 +26,8 @@ use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use crate::Place;
-use crate::catalogue::{category, product, variant};
-use crate::picture::{Picture, books_add_up};
+use loyalty_store::conformance::catalogue::{category, product, variant};
+use loyalty_store::conformance::picture::{Picture, books_add_up};
 
 /// What happens next.
 #[derive(Clone, Debug)]
@@ -222,7 +222,8 @@ fn price_rule() -> impl Strategy<Value = PriceRule> {
 }
 
 fn publishing() -> impl Strategy<Value = Action> {
-    let timed = select(&crate::time::PROGRAMS[..]).prop_map(|document| Program::from_json(document).unwrap());
+    let timed = select(&loyalty_store::conformance::time::PROGRAMS[..])
+        .prop_map(|document| Program::from_json(document).unwrap());
     (prop_oneof![programs(), expiring_programs(), whole_programs(), timed], weighted(0.3, 1..4_u32)).prop_map(
         |(program, replaces)| Action::PublishProgram {
             program: Box::new(program),
@@ -340,7 +341,7 @@ impl Pair {
         let shops: Vec<_> =
             shops.into_iter().map(|(one, other)| if one == other { one } else { panic!() }).collect();
         // They begin with much to do, of which all is known.
-        for (shop, program) in shops.iter().zip(crate::time::PROGRAMS) {
+        for (shop, program) in shops.iter().zip(loyalty_store::conformance::time::PROGRAMS) {
             let both: [&dyn Store; 2] = [&memory, &file];
             for store in both {
                 let desk = Desk { store, shop: *shop, now: hours(0) };
@@ -436,7 +437,7 @@ impl Pair {
 
     /// All redemptions of a shop, the newest of each customer first.
     fn redemptions(&self, shop: ShopId) -> Vec<RedemptionView> {
-        let customers = crate::picture::customers(&self.memory, shop).into_iter();
+        let customers = loyalty_store::conformance::picture::customers(&self.memory, shop).into_iter();
         let accounts = customers.map(|customer| customer.record().account);
         accounts.flat_map(|account| self.memory.redemptions(shop, account, None, 1_000).unwrap().items).collect()
     }

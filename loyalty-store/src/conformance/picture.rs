@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use loyalty_core::{Account, AccountId, Event, OrderId, Program, ProgramVersion, ShopId, Timestamp};
-use loyalty_store::{
+use crate::{
     CategoryRecord, CodeView, CustomerRecord, CustomerView, DueAccount, JournalRow, OrderRecord, PriceRuleView,
     ProductRecord, RedemptionView, SavedSearch, SearchQuery, Seq, Shop, Store,
 };
+use loyalty_core::{Account, AccountId, Event, OrderId, Program, ProgramVersion, ShopId, Timestamp};
 
 /// Shop by shop, what a store shows.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Picture(Vec<ShopPicture>);
+pub struct Picture(Vec<ShopPicture>);
 
 #[derive(Debug, PartialEq)]
 struct ShopPicture {
@@ -39,7 +39,7 @@ struct CustomerPicture {
 }
 
 impl Picture {
-    pub(crate) fn of(store: &dyn Store) -> Self {
+    pub fn of(store: &dyn Store) -> Self {
         Self(store.shops().unwrap().into_iter().map(|shop| ShopPicture::of(store, shop)).collect())
     }
 }
@@ -93,7 +93,7 @@ fn all_events(rows: &[Arc<JournalRow>]) -> impl Iterator<Item = Event> {
 }
 
 /// All customers of a shop, page by page.
-pub(crate) fn customers(store: &dyn Store, shop: ShopId) -> Vec<CustomerView> {
+pub fn customers(store: &dyn Store, shop: ShopId) -> Vec<CustomerView> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let page = store.customers(shop, &SearchQuery::default(), after, 7).unwrap();
@@ -106,7 +106,7 @@ pub(crate) fn customers(store: &dyn Store, shop: ShopId) -> Vec<CustomerView> {
 }
 
 /// All that will ever be due, page by page.
-pub(crate) fn due(store: &dyn Store) -> Vec<DueAccount> {
+pub fn due(store: &dyn Store) -> Vec<DueAccount> {
     let mut all: Vec<DueAccount> = Vec::new();
     loop {
         let page = store.due(Timestamp::MAX_UTC, all.last().copied(), 5).unwrap();
@@ -118,7 +118,7 @@ pub(crate) fn due(store: &dyn Store) -> Vec<DueAccount> {
 }
 
 /// All rows of an account, newest first, page by page.
-pub(crate) fn ledger(store: &dyn Store, shop: ShopId, account: AccountId) -> Vec<Arc<JournalRow>> {
+pub fn ledger(store: &dyn Store, shop: ShopId, account: AccountId) -> Vec<Arc<JournalRow>> {
     let (mut all, mut before) = (Vec::new(), None);
     loop {
         let page = store.ledger(shop, account, before, 40).unwrap();
@@ -133,7 +133,7 @@ pub(crate) fn ledger(store: &dyn Store, shop: ShopId, account: AccountId) -> Vec
 /// The proof finds nothing, and what is served is what it proves: each customer's account is the fold of
 /// the ledger that is shown, whose rows hang together. Of each account it is known what is due next, where
 /// no program was published lately.
-pub(crate) fn books_add_up(store: &dyn Store) {
+pub fn books_add_up(store: &dyn Store) {
     let verified = store.verify().unwrap();
     assert_eq!(verified.differences, Vec::<String>::new());
     let (known, unsettled) = (due(store), store.unsettled().unwrap());

@@ -1,15 +1,15 @@
 //! Shops, their programs, keys and plugins; and that nothing of one shop is another's.
 
+use super::desk::*;
+use crate::{Action, Integration, NewKey, Presence, Rejection, Scope, Store};
 use loyalty_core::{Program, ProgramVersion};
-use loyalty_store::{Action, Integration, NewKey, Presence, Rejection, Scope, Store};
-use loyalty_tests::*;
 
-pub(crate) fn new_key(id: &str) -> NewKey {
+pub fn new_key(id: &str) -> NewKey {
     let (signing_secret, scopes) = ("secret".to_owned(), vec![Scope::Read, Scope::Write]);
     NewKey { id: id.to_owned(), hash: [7; 32], signing_secret, scopes }
 }
 
-pub(crate) fn a_program_replaces_the_one_that_was_seen(store: &dyn Store) {
+pub fn a_program_replaces_the_one_that_was_seen(store: &dyn Store) {
     let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
     let program = |rate: &str| {
         Program::from_json(&format!(r#"{{"earning": [{{"id": "r", "earn": {{"per_unit": "{rate}"}}}}]}}"#))
@@ -34,7 +34,7 @@ pub(crate) fn a_program_replaces_the_one_that_was_seen(store: &dyn Store) {
     assert_eq!(store.program(elsewhere.shop, None).unwrap().unwrap().0, ProgramVersion(1));
 }
 
-pub(crate) fn two_keys_are_alive(store: &dyn Store) {
+pub fn two_keys_are_alive(store: &dyn Store) {
     let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
     let alive = |id: &str| store.key(id).unwrap().map(|key| key.shop);
     store.add_key(elsewhere.shop, &new_key("other"), desk.now).unwrap();
@@ -49,7 +49,7 @@ pub(crate) fn two_keys_are_alive(store: &dyn Store) {
     assert_eq!((&key.key, key.created_at), (&new_key("third"), desk.now));
 }
 
-pub(crate) fn a_plugin_says_where_it_was_installed(store: &dyn Store) {
+pub fn a_plugin_says_where_it_was_installed(store: &dyn Store) {
     let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
     let plugin = |url: &str| Integration {
         platform: "woocommerce".to_owned(),
@@ -67,7 +67,7 @@ pub(crate) fn a_plugin_says_where_it_was_installed(store: &dyn Store) {
     assert_eq!(shops, [(desk.shop, true), (elsewhere.shop, false)]);
 }
 
-pub(crate) fn one_shop_does_not_see_another(store: &dyn Store) {
+pub fn one_shop_does_not_see_another(store: &dyn Store) {
     let (here, there) = (Desk::new(store), Desk::new(store));
     for (desk, count) in [(here, 10), (there, 20)] {
         desk.tell(&both("1", "ada@example.com"), vec![add(count)]).unwrap();

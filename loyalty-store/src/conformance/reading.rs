@@ -1,12 +1,12 @@
 //! Ledgers, instants, lists and searches.
 
+use super::desk::*;
+use crate::{SearchQuery, Store};
 use loyalty_core::{AccountId, Points};
-use loyalty_store::{SearchQuery, Store};
-use loyalty_tests::*;
 
-use crate::picture::ledger;
+use super::picture::ledger;
 
-pub(crate) fn the_ledger_is_read_in_pages(store: &dyn Store) {
+pub fn the_ledger_is_read_in_pages(store: &dyn Store) {
     let desk = Desk::new(store);
     let (one, two) = (id("1"), id("2"));
     for count in 1..=7 {
@@ -15,7 +15,7 @@ pub(crate) fn the_ledger_is_read_in_pages(store: &dyn Store) {
     }
     let account = desk.see(&one).record().account;
     let page = |before, limit| store.ledger(desk.shop, account, before, limit).unwrap();
-    let balances = |rows: &[std::sync::Arc<loyalty_store::JournalRow>]| -> Vec<i64> {
+    let balances = |rows: &[std::sync::Arc<crate::JournalRow>]| -> Vec<i64> {
         rows.iter().map(|row| row.balance.get()).collect()
     };
     let first = page(None, 3);
@@ -35,7 +35,7 @@ pub(crate) fn the_ledger_is_read_in_pages(store: &dyn Store) {
     assert_eq!((nothing.rows.len(), nothing.next), (0, None));
 }
 
-pub(crate) fn a_position_of_another_account_leads_nowhere(store: &dyn Store) {
+pub fn a_position_of_another_account_leads_nowhere(store: &dyn Store) {
     let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
     desk.tell(&id("1"), vec![add(1)]).unwrap();
     desk.tell(&id("1"), vec![add(2)]).unwrap();
@@ -54,7 +54,7 @@ pub(crate) fn a_position_of_another_account_leads_nowhere(store: &dyn Store) {
     }
 }
 
-pub(crate) fn an_account_is_as_it_was_at_an_instant(store: &dyn Store) {
+pub fn an_account_is_as_it_was_at_an_instant(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     for (now, command) in [
@@ -79,7 +79,7 @@ pub(crate) fn an_account_is_as_it_was_at_an_instant(store: &dyn Store) {
     assert_eq!(&now, desk.see(&who).account());
 }
 
-pub(crate) fn customers_are_listed_in_pages(store: &dyn Store) {
+pub fn customers_are_listed_in_pages(store: &dyn Store) {
     let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
     for number in 0..5 {
         desk.tell(&id(&format!("c{number}")), vec![add(number + 1)]).unwrap();
@@ -103,7 +103,7 @@ pub(crate) fn customers_are_listed_in_pages(store: &dyn Store) {
     assert!(nobody.items.is_empty() && nobody.more);
 }
 
-pub(crate) fn customers_are_found_and_counted(store: &dyn Store) {
+pub fn customers_are_found_and_counted(store: &dyn Store) {
     let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
     for number in 0..6 {
         let address = format!("{}{number}@example.com", if number % 2 == 0 { "Even" } else { "odd" });

@@ -1,15 +1,15 @@
 //! A request with a key happens once; its first answer is given again, byte for byte.
 
-use loyalty_store::{Action, Presence, Store, Who};
-use loyalty_tests::*;
+use super::desk::*;
+use crate::{Action, Presence, Store, Who};
 
-use crate::picture::Picture;
+use super::picture::Picture;
 
 fn adding(who: &Who, count: i64) -> Action {
     Action::customer(who.clone(), Presence::May, vec![add(count)])
 }
 
-pub(crate) fn the_first_answer_is_given_again(store: &dyn Store) {
+pub fn the_first_answer_is_given_again(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     let (status, first, replayed) = kept(desk.keyed("k1", adding(&who, 10)));
@@ -25,7 +25,7 @@ pub(crate) fn the_first_answer_is_given_again(store: &dyn Store) {
     assert_eq!(desk.balance(&who), 10);
 }
 
-pub(crate) fn a_refusal_is_kept_too(store: &dyn Store) {
+pub fn a_refusal_is_kept_too(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     let spend = || Action::customer(who.clone(), Presence::May, vec![subtract(10)]);
@@ -36,7 +36,7 @@ pub(crate) fn a_refusal_is_kept_too(store: &dyn Store) {
     assert_eq!(desk.balance(&who), 10);
 }
 
-pub(crate) fn a_key_is_of_one_request(store: &dyn Store) {
+pub fn a_key_is_of_one_request(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     let first = kept(desk.keyed("k1", adding(&who, 10)));
@@ -46,7 +46,7 @@ pub(crate) fn a_key_is_of_one_request(store: &dyn Store) {
     assert_eq!(kept(desk.keyed("k1", adding(&who, 10))), (first.0, first.1, true));
 }
 
-pub(crate) fn a_key_is_of_one_shop(store: &dyn Store) {
+pub fn a_key_is_of_one_shop(store: &dyn Store) {
     let (here, there) = (Desk::new(store), Desk::new(store));
     let who = id("1");
     assert!(!kept(here.keyed("k1", adding(&who, 10))).2);
@@ -55,7 +55,7 @@ pub(crate) fn a_key_is_of_one_shop(store: &dyn Store) {
     assert_eq!((here.balance(&who), there.balance(&who)), (10, 20));
 }
 
-pub(crate) fn an_answer_is_kept_for_thirty_days(store: &dyn Store) {
+pub fn an_answer_is_kept_for_thirty_days(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     let tell = |now: &str| kept(desk.at(now).keyed("k1", adding(&who, 10)));
@@ -70,7 +70,7 @@ pub(crate) fn an_answer_is_kept_for_thirty_days(store: &dyn Store) {
 }
 
 /// What a request was about may be gone; its answer is there to be given again.
-pub(crate) fn the_first_answer_can_be_asked_for(store: &dyn Store) {
+pub fn the_first_answer_can_be_asked_for(store: &dyn Store) {
     let (desk, other) = (Desk::new(store), Desk::new(store));
     let (who, key) = (id("1"), digest("k1"));
     let same = digest(&format!("{:?}", adding(&who, 10)));
@@ -87,4 +87,18 @@ pub(crate) fn the_first_answer_can_be_asked_for(store: &dyn Store) {
     assert_eq!(asked(&desk, digest("another request"), "2026-01-01T12:00:00Z"), None);
     assert_eq!(asked(&other, same, "2026-01-01T12:00:00Z"), None);
     assert_eq!(Picture::of(store), before);
+}
+
+/// The connection broke: nobody knows whether it happened. The same request says so, and it has happened once.
+pub fn whoever_lost_the_answer_asks_again(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let adding = || desk.request(Action::customer(id("1"), Presence::May, vec![add(5)]));
+    for number in 0..20 {
+        let key = format!("k{number}");
+        drop(store.execute(keyed(adding(), &key, "five points")));
+        let (status, first, _) = kept(store.execute(keyed(adding(), &key, "five points")).wait());
+        let again = kept(store.execute(keyed(adding(), &key, "five points")).wait());
+        assert_eq!((status, &again), (200, &(200, first, true)));
+        assert_eq!(desk.balance(&id("1")), 5 * (number + 1));
+    }
 }

@@ -1,10 +1,10 @@
 //! Orders, refunds and cancellations in any sequence, and whose they are.
 
+use super::desk::*;
+use crate::{Action, ProfileChange, Store};
 use loyalty_core::{Command, Origin, ProgramVersion, Status};
-use loyalty_store::{Action, ProfileChange, Store};
-use loyalty_tests::*;
 
-pub(crate) fn an_order_earns_once(store: &dyn Store) {
+pub fn an_order_earns_once(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     desk.order(Some(&who), reported("o1", "49.95", Status::Processing)).unwrap();
@@ -23,7 +23,7 @@ pub(crate) fn an_order_earns_once(store: &dyn Store) {
     assert_eq!(code(&desk.order(Some(&who), refund("o1", "r2", "0.01"))), "refund_exceeds_order");
 }
 
-pub(crate) fn a_refund_before_its_order_counts_when_it_comes(store: &dyn Store) {
+pub fn a_refund_before_its_order_counts_when_it_comes(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     let receipt = desk.order(Some(&who), refund("o1", "r1", "30.00")).unwrap();
@@ -33,7 +33,7 @@ pub(crate) fn a_refund_before_its_order_counts_when_it_comes(store: &dyn Store) 
     assert_eq!(desk.balance(&who), 60);
 }
 
-pub(crate) fn a_cancellation_before_its_order_counts_when_it_comes(store: &dyn Store) {
+pub fn a_cancellation_before_its_order_counts_when_it_comes(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     desk.order(None, cancel("o1")).unwrap();
@@ -46,7 +46,7 @@ pub(crate) fn a_cancellation_before_its_order_counts_when_it_comes(store: &dyn S
     assert_eq!(desk.balance(&who), 91);
 }
 
-pub(crate) fn an_order_without_a_customer_is_bound_later(store: &dyn Store) {
+pub fn an_order_without_a_customer_is_bound_later(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     let receipt = desk.order(None, paid("o1", "90.00")).unwrap();
@@ -63,7 +63,7 @@ pub(crate) fn an_order_without_a_customer_is_bound_later(store: &dyn Store) {
     assert_eq!(order.account, Some(desk.see(&who).record().account));
 }
 
-pub(crate) fn facts_of_a_known_order_need_no_customer(store: &dyn Store) {
+pub fn facts_of_a_known_order_need_no_customer(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.order(Some(&id("1")), paid("o1", "90.00")).unwrap();
     let receipt = desk.order(None, refund("o1", "r1", "45.00")).unwrap();
@@ -72,7 +72,7 @@ pub(crate) fn facts_of_a_known_order_need_no_customer(store: &dyn Store) {
     assert_eq!(receipt.customer.unwrap().balance(desk.now), points(0));
 }
 
-pub(crate) fn an_order_of_another_customer_is_refused(store: &dyn Store) {
+pub fn an_order_of_another_customer_is_refused(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.order(Some(&id("1")), paid("o1", "90.00")).unwrap();
     let order = store.order(desk.shop, &order_id("o1")).unwrap();
@@ -86,7 +86,7 @@ pub(crate) fn an_order_of_another_customer_is_refused(store: &dyn Store) {
     assert_eq!(desk.balance(&id("1")), 90);
 }
 
-pub(crate) fn a_plugins_order_stays_with_its_first_customer(store: &dyn Store) {
+pub fn a_plugins_order_stays_with_its_first_customer(store: &dyn Store) {
     let desk = Desk::new(store);
     let report = |total: &str| {
         let mut command = paid("o1", total);
@@ -100,7 +100,7 @@ pub(crate) fn a_plugins_order_stays_with_its_first_customer(store: &dyn Store) {
     assert_eq!((desk.balance(&id("1")), desk.balance(&id("2"))), (30, 0));
 }
 
-pub(crate) fn an_order_is_not_lost_over_an_email(store: &dyn Store) {
+pub fn an_order_is_not_lost_over_an_email(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.tell(&both("1", "ada@example.com"), vec![]).unwrap();
     let action = |order: &str, email: &str| Action::Order {
@@ -114,7 +114,7 @@ pub(crate) fn an_order_is_not_lost_over_an_email(store: &dyn Store) {
     assert_eq!((desk.balance(&email("bob@example.com")), desk.balance(&id("2"))), (20, 20));
 }
 
-pub(crate) fn an_order_stays_under_the_program_of_its_first_award(store: &dyn Store) {
+pub fn an_order_stays_under_the_program_of_its_first_award(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     let double = r#"{"earning": [{"id": "double", "earn": {"per_unit": "2"}}]}"#;
@@ -132,7 +132,7 @@ pub(crate) fn an_order_stays_under_the_program_of_its_first_award(store: &dyn St
     assert_eq!(desk.balance(&who), 90 + 180);
 }
 
-pub(crate) fn a_refund_after_spending_is_owed(store: &dyn Store) {
+pub fn a_refund_after_spending_is_owed(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     desk.order(Some(&who), paid("o1", "90.00")).unwrap();

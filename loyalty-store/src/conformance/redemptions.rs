@@ -1,14 +1,14 @@
 //! Redemptions: points, price rule and code in one transaction; used by orders, given back, read in pages.
 
-use loyalty_core::discount::{Cart, CartLine, Customer};
-use loyalty_core::{Command, CustomerId, LineId, Points, RedemptionId, RewardId};
-use loyalty_store::{
+use super::desk::*;
+use crate::{
     Action, CartQuery, DiscountAction, Outcome, Receipt, RedemptionAction, RedemptionView, Rejection, Store, Who,
 };
-use loyalty_tests::*;
+use loyalty_core::discount::{Cart, CartLine, Customer};
+use loyalty_core::{Command, CustomerId, LineId, Points, RedemptionId, RewardId};
 
 /// Five off for a hundred points, and ten that only five can have; unused ones end after a month.
-pub(crate) const REWARDS: &str = r#"{"rewards": [
+pub const REWARDS: &str = r#"{"rewards": [
     {"id": "five", "name": "5 off", "cost": 100, "gives": {"fixed_amount": "5"}, "valid_for": "P1M",
         "points_back_when_expired": true},
     {"id": "mug", "name": "A mug", "cost": 40, "gives": "custom", "limits_in_all": [{"times": 2, "per": "ever"}]}]}"#;
@@ -17,7 +17,7 @@ fn points_back(document: &str) -> String {
     document.replacen('{', r#"{"redemption": {"order_cancelled": "points"}, "#, 1)
 }
 
-pub(crate) fn issue(who: &Who, reward: &str, entropy: u8) -> Action {
+pub fn issue(who: &Who, reward: &str, entropy: u8) -> Action {
     let (who, reward, entropy) = (who.clone(), RewardId::new(reward).unwrap(), [entropy; 16]);
     Action::Redemption(RedemptionAction::Issue { who, reward, amount: None, entropy })
 }
@@ -76,7 +76,7 @@ fn desk(store: &dyn Store) -> Desk<'_> {
     Desk { store, shop, now: at("2026-01-01T12:00:00Z") }
 }
 
-pub(crate) fn a_redemption_takes_points_and_gives_a_code(store: &dyn Store) {
+pub fn a_redemption_takes_points_and_gives_a_code(store: &dyn Store) {
     let (who, issued) = ready(store, REWARDS);
     let desk = desk(store);
     let (rule, code) = issued.discount().unwrap();
@@ -90,7 +90,7 @@ pub(crate) fn a_redemption_takes_points_and_gives_a_code(store: &dyn Store) {
     assert_eq!(with_code(&desk.at("2026-02-01T12:00:00Z"), "1", &text(&issued)), Err("expired"));
     assert_eq!(see(&desk, issued.id()), issued);
     // Too few points: the figures, and no trace.
-    let before = crate::Picture::of(store);
+    let before = super::picture::Picture::of(store);
     let refused = desk.act(issue(&who, "five", 2)).unwrap_err();
     let figures = loyalty_core::Rejection::InsufficientPoints { have: points(50), need: points(100) };
     assert_eq!(refused, Rejection::Rules(figures));
@@ -103,13 +103,13 @@ pub(crate) fn a_redemption_takes_points_and_gives_a_code(store: &dyn Store) {
     }
     // The same code is somebody's already: points and rule are not touched either.
     desk.tell(&who, vec![add(100)]).unwrap();
-    let shown = crate::Picture::of(store);
+    let shown = super::picture::Picture::of(store);
     assert_ne!(shown, before);
     assert_eq!(self::code(&desk.act(issue(&who, "five", 1))), "code_taken");
-    assert_eq!(crate::Picture::of(store), shown);
+    assert_eq!(super::picture::Picture::of(store), shown);
 }
 
-pub(crate) fn a_cancelled_redemption_gives_its_points_back_and_its_code_up(store: &dyn Store) {
+pub fn a_cancelled_redemption_gives_its_points_back_and_its_code_up(store: &dyn Store) {
     let (who, issued) = ready(store, REWARDS);
     let desk = desk(store);
     let receipt = call_off(&desk, issued.id()).unwrap();
@@ -122,7 +122,7 @@ pub(crate) fn a_cancelled_redemption_gives_its_points_back_and_its_code_up(store
     assert_eq!(code(&call_off(&desk, issued.id())), "redemption_not_open");
 }
 
-pub(crate) fn an_order_uses_a_redemption_and_its_cancellation_gives_it_back(store: &dyn Store) {
+pub fn an_order_uses_a_redemption_and_its_cancellation_gives_it_back(store: &dyn Store) {
     let (who, issued) = ready(store, REWARDS);
     let desk = desk(store);
     let order = || paid_with("o1", "20", &[&text(&issued)]);
@@ -140,7 +140,7 @@ pub(crate) fn an_order_uses_a_redemption_and_its_cancellation_gives_it_back(stor
     assert_eq!(with_code(&desk, "1", &text(&issued)), Err("disabled"));
 }
 
-pub(crate) fn a_cancelled_order_gives_points_where_the_program_says_so(store: &dyn Store) {
+pub fn a_cancelled_order_gives_points_where_the_program_says_so(store: &dyn Store) {
     let (who, issued) = ready(store, &points_back(REWARDS));
     let desk = desk(store);
     let order = || paid_with("o1", "20", &[&text(&issued)]);
@@ -165,7 +165,7 @@ pub(crate) fn a_cancelled_order_gives_points_where_the_program_says_so(store: &d
     assert_eq!((later.balance(&who), state(&later, issued.id())), (170, "cancelled"));
 }
 
-pub(crate) fn a_redemption_ends_by_itself(store: &dyn Store) {
+pub fn a_redemption_ends_by_itself(store: &dyn Store) {
     let (who, issued) = ready(store, REWARDS);
     let desk = desk(store);
     let end = desk.at("2026-02-01T12:00:00Z");
@@ -188,7 +188,7 @@ pub(crate) fn a_redemption_ends_by_itself(store: &dyn Store) {
     assert_eq!(with_code(&later.at("2026-03-31T00:00:00Z"), "1", &text(&issued)), Err("expired"));
 }
 
-pub(crate) fn what_has_no_code_is_handed_over(store: &dyn Store) {
+pub fn what_has_no_code_is_handed_over(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.act(publish(REWARDS)).unwrap();
     let (one, two) = (id("1"), id("2"));
@@ -219,7 +219,7 @@ pub(crate) fn what_has_no_code_is_handed_over(store: &dyn Store) {
     assert!(store.rewards(desk.shop, &id("nobody"), desk.now).unwrap().is_none());
 }
 
-pub(crate) fn redemptions_are_read_in_pages_through_a_merge(store: &dyn Store) {
+pub fn redemptions_are_read_in_pages_through_a_merge(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.act(publish(REWARDS)).unwrap();
     let (guest, who) = (email("ada@example.com"), id("1"));
@@ -257,7 +257,7 @@ pub(crate) fn redemptions_are_read_in_pages_through_a_merge(store: &dyn Store) {
     }
 }
 
-pub(crate) fn redemptions_of_one_shop_are_not_anothers(store: &dyn Store) {
+pub fn redemptions_of_one_shop_are_not_anothers(store: &dyn Store) {
     let (who, issued) = ready(store, REWARDS);
     let other = Desk::new(store);
     other.act(publish(REWARDS)).unwrap();
@@ -271,7 +271,7 @@ pub(crate) fn redemptions_of_one_shop_are_not_anothers(store: &dyn Store) {
     assert_eq!(state(&desk(store), issued.id()), "issued");
 }
 
-pub(crate) fn what_the_shop_does_with_a_code_does_not_lose_points(store: &dyn Store) {
+pub fn what_the_shop_does_with_a_code_does_not_lose_points(store: &dyn Store) {
     let (who, issued) = ready(store, REWARDS);
     let desk = desk(store);
     let (rule, _) = issued.discount().unwrap();

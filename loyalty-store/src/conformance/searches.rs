@@ -1,10 +1,10 @@
 //! Shopify's search terms, as every store understands them.
 
+use super::desk::*;
+use crate::{Action, Change, Number, Presence, ProfileChange, SearchQuery, Store};
 use loyalty_core::{Command, ManualTier, Program, TierId, Zone};
-use loyalty_store::{Action, Change, Number, Presence, ProfileChange, SearchQuery, Store};
-use loyalty_tests::*;
 
-use crate::customers::patch;
+use super::customers::patch;
 
 /// Ada is a new VIP with 150 points and gold, Bob is a VIP from Britain, Cleo has an apostrophe, `7` is a number, and
 /// there is a guest. Each became known a day after the other, at noon.
@@ -65,7 +65,7 @@ fn all_found(store: &dyn Store, rows: &[(&str, &str)]) {
     }
 }
 
-pub(crate) fn terms_are_put_together(store: &dyn Store) {
+pub fn terms_are_put_together(store: &dyn Store) {
     all_found(
         store,
         &[
@@ -105,7 +105,7 @@ pub(crate) fn terms_are_put_together(store: &dyn Store) {
     );
 }
 
-pub(crate) fn values_are_compared(store: &dyn Store) {
+pub fn values_are_compared(store: &dyn Store) {
     all_found(
         store,
         &[
@@ -139,7 +139,7 @@ pub(crate) fn values_are_compared(store: &dyn Store) {
     assert_eq!(ids, ["ada"]);
 }
 
-pub(crate) fn an_id_or_an_email_leads_to_its_customer(store: &dyn Store) {
+pub fn an_id_or_an_email_leads_to_its_customer(store: &dyn Store) {
     let desk = people(store);
     let guest = Number::of_customer(desk.see(&email("guest@example.com")).record());
     let ada = Number::of_customer(desk.see(&id("ada")).record());
@@ -173,7 +173,7 @@ pub(crate) fn an_id_or_an_email_leads_to_its_customer(store: &dyn Store) {
     desk.act(Action::customer(id("h"), Presence::Must, vec![])).unwrap();
 }
 
-pub(crate) fn what_cannot_be_searched_is_refused_by_name(store: &dyn Store) {
+pub fn what_cannot_be_searched_is_refused_by_name(store: &dyn Store) {
     let desk = Desk::new(store);
     let long = "x".repeat(501);
     for (text, want) in [

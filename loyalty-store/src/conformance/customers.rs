@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::desk::*;
+use crate::{Action, Change, EmailConflict, Presence, ProfileChange, SearchQuery, Store, Who};
 use loyalty_core::{Event, Tag};
-use loyalty_store::{Action, Change, EmailConflict, Presence, ProfileChange, SearchQuery, Store, Who};
-use loyalty_tests::*;
 
 /// A change of what is known of a customer by the shop's id, as a shop makes it.
-pub(crate) fn patch(who: &Who, change: ProfileChange) -> Action {
+pub fn patch(who: &Who, change: ProfileChange) -> Action {
     let (presence, conflict) = (Presence::Must, EmailConflict::Refuse);
     Action::Customer { who: who.clone(), presence, change, conflict, if_match: None, commands: Vec::new() }
 }
@@ -16,7 +16,7 @@ fn count(desk: &Desk<'_>) -> u64 {
     desk.store.count_customers(desk.shop, &SearchQuery::default()).unwrap()
 }
 
-pub(crate) fn presence_says_who_is_made(store: &dyn Store) {
+pub fn presence_says_who_is_made(store: &dyn Store) {
     let desk = Desk::new(store);
     let told = |who: &Who, presence| desk.act(Action::customer(who.clone(), presence, vec![add(10)]));
     let (one, two) = (id("1"), id("2"));
@@ -33,7 +33,7 @@ pub(crate) fn presence_says_who_is_made(store: &dyn Store) {
     assert_eq!(code(&told(&guest, Presence::MustNot)), "customer_exists");
 }
 
-pub(crate) fn emails_differ_by_more_than_case(store: &dyn Store) {
+pub fn emails_differ_by_more_than_case(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.tell(&both("ada", "Ada@Example.com"), vec![add(10)]).unwrap();
     for spelling in ["Ada@Example.com", "ada@example.com", " ADA@EXAMPLE.COM "] {
@@ -45,7 +45,7 @@ pub(crate) fn emails_differ_by_more_than_case(store: &dyn Store) {
     assert!(nobody.iter().all(|who| store.customer(desk.shop, who).unwrap().is_none()));
 }
 
-pub(crate) fn a_taken_email_is_refused_or_left(store: &dyn Store) {
+pub fn a_taken_email_is_refused_or_left(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.tell(&both("1", "ada@example.com"), vec![add(10)]).unwrap();
     let second = both("2", "ADA@example.com");
@@ -70,7 +70,7 @@ pub(crate) fn a_taken_email_is_refused_or_left(store: &dyn Store) {
     assert_eq!((desk.balance(&email("ada@example.com")), desk.balance(&email("lovelace@example.com"))), (2, 10));
 }
 
-pub(crate) fn a_guest_is_known_by_email(store: &dyn Store) {
+pub fn a_guest_is_known_by_email(store: &dyn Store) {
     let desk = Desk::new(store);
     let guest = email("guest@example.com");
     desk.order(Some(&guest), paid("o1", "49.95")).unwrap();
@@ -82,7 +82,7 @@ pub(crate) fn a_guest_is_known_by_email(store: &dyn Store) {
     });
 }
 
-pub(crate) fn a_guest_becomes_the_customer_who_brings_the_email(store: &dyn Store) {
+pub fn a_guest_becomes_the_customer_who_brings_the_email(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.tell(&email("guest@example.com"), vec![add(50)]).unwrap();
     let guest = desk.see(&email("guest@example.com"));
@@ -94,7 +94,7 @@ pub(crate) fn a_guest_becomes_the_customer_who_brings_the_email(store: &dyn Stor
     assert_eq!(customer.record().revision, guest.record().revision + 1);
 }
 
-pub(crate) fn a_guest_is_merged_into_a_known_customer(store: &dyn Store) {
+pub fn a_guest_is_merged_into_a_known_customer(store: &dyn Store) {
     let desk = Desk::new(store);
     let (guest, customer) = (email("guest@example.com"), id("1"));
     desk.order(Some(&guest), paid("o1", "100.00")).unwrap();
@@ -120,7 +120,7 @@ pub(crate) fn a_guest_is_merged_into_a_known_customer(store: &dyn Store) {
     assert_eq!(code(&desk.order(Some(&id("2")), cancel("o1"))), "order_of_another_customer");
 }
 
-pub(crate) fn debt_goes_with_a_merged_guest(store: &dyn Store) {
+pub fn debt_goes_with_a_merged_guest(store: &dyn Store) {
     let desk = Desk::new(store);
     let guest = email("guest@example.com");
     desk.order(Some(&guest), paid("o1", "100.00")).unwrap();
@@ -135,7 +135,7 @@ pub(crate) fn debt_goes_with_a_merged_guest(store: &dyn Store) {
     assert_eq!(desk.balance(&id("1")), 30);
 }
 
-pub(crate) fn a_guest_is_merged_by_a_change_of_email(store: &dyn Store) {
+pub fn a_guest_is_merged_by_a_change_of_email(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.tell(&both("1", "old@example.com"), vec![add(10)]).unwrap();
     desk.tell(&email("guest@example.com"), vec![add(5)]).unwrap();
@@ -147,7 +147,7 @@ pub(crate) fn a_guest_is_merged_by_a_change_of_email(store: &dyn Store) {
     assert_eq!((desk.balance(&email("old@example.com")), desk.balance(&id("1"))), (1, 15));
 }
 
-pub(crate) fn a_merge_that_is_refused_leaves_the_guest(store: &dyn Store) {
+pub fn a_merge_that_is_refused_leaves_the_guest(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.tell(&email("guest@example.com"), vec![add(5)]).unwrap();
     desk.tell(&id("1"), vec![add(10)]).unwrap();
@@ -159,7 +159,7 @@ pub(crate) fn a_merge_that_is_refused_leaves_the_guest(store: &dyn Store) {
     assert_eq!((desk.balance(&id("1")), count(&desk)), (0, 1));
 }
 
-pub(crate) fn a_profile_is_changed_kept_and_cleared(store: &dyn Store) {
+pub fn a_profile_is_changed_kept_and_cleared(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     desk.tell(&who, vec![]).unwrap();
@@ -191,7 +191,7 @@ pub(crate) fn a_profile_is_changed_kept_and_cleared(store: &dyn Store) {
     assert!(store.customer(desk.shop, &email("ada@example.com")).unwrap().is_none());
 }
 
-pub(crate) fn the_revision_counts_real_changes_only(store: &dyn Store) {
+pub fn the_revision_counts_real_changes_only(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.tell(&both("1", "ada@example.com"), vec![]).unwrap();
     let later = desk.at("2026-01-02T00:00:00Z");
@@ -219,7 +219,7 @@ pub(crate) fn the_revision_counts_real_changes_only(store: &dyn Store) {
     assert_eq!(desk.see(&id("1")).record().email.as_ref().unwrap().as_str(), "Ada@example.com");
 }
 
-pub(crate) fn a_change_of_what_was_not_seen_is_refused(store: &dyn Store) {
+pub fn a_change_of_what_was_not_seen_is_refused(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     let change = |seen: &str, name: &str| {

@@ -1,10 +1,10 @@
 //! Points that a shop adds, subtracts and sets; tiers; time.
 
+use super::desk::*;
+use crate::{Action, EmailConflict, Presence, Rejection, Store};
 use loyalty_core::{Command, ManualTier, Points, TierId};
-use loyalty_store::{Action, EmailConflict, Presence, Rejection, Store};
-use loyalty_tests::*;
 
-pub(crate) fn points_come_and_go_with_figures(store: &dyn Store) {
+pub fn points_come_and_go_with_figures(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     let receipt = desk.tell(&who, vec![add(100), subtract(30)]).unwrap();
@@ -21,7 +21,7 @@ pub(crate) fn points_come_and_go_with_figures(store: &dyn Store) {
     assert_eq!((newest.rows[0].balance, newest.rows[0].at), (points(0), desk.now));
 }
 
-pub(crate) fn a_balance_is_set_by_an_entry_of_the_difference(store: &dyn Store) {
+pub fn a_balance_is_set_by_an_entry_of_the_difference(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     for (to, entry) in [(80, Some(80)), (80, None), (30, Some(-50)), (0, Some(-30))] {
@@ -33,7 +33,7 @@ pub(crate) fn a_balance_is_set_by_an_entry_of_the_difference(store: &dyn Store) 
     assert_eq!(code(&desk.tell(&who, vec![set_balance(-1)])), "invalid_points");
 }
 
-pub(crate) fn a_tier_is_set_by_hand_until_an_instant(store: &dyn Store) {
+pub fn a_tier_is_set_by_hand_until_an_instant(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     let gold = |until: Option<&str>| {
@@ -55,7 +55,7 @@ pub(crate) fn a_tier_is_set_by_hand_until_an_instant(store: &dyn Store) {
     assert_eq!(desk.balance(&who), 30);
 }
 
-pub(crate) fn all_commands_or_none(store: &dyn Store) {
+pub fn all_commands_or_none(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.tell(&both("1", "ada@example.com"), vec![add(10)]).unwrap();
     desk.tell(&email("guest@example.com"), vec![add(5)]).unwrap();
@@ -69,15 +69,15 @@ pub(crate) fn all_commands_or_none(store: &dyn Store) {
             commands,
         })
     };
-    let before = crate::Picture::of(store);
+    let before = super::picture::Picture::of(store);
     assert_eq!(code(&act(vec![add(100), subtract(116)])), "insufficient_points");
-    assert_eq!(crate::Picture::of(store), before);
+    assert_eq!(super::picture::Picture::of(store), before);
     let receipt = act(vec![add(100), subtract(115)]).unwrap();
     assert_eq!(desk.balance(&email("guest@example.com")), 0);
     assert_eq!(receipt.seq, Some(desk.see(&id("1")).seq()));
 }
 
-pub(crate) fn points_end_without_anybody_writing_it_down(store: &dyn Store) {
+pub fn points_end_without_anybody_writing_it_down(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.act(publish(r#"{"expiry": {"per_lot": {"after": "P9M"}}}"#)).unwrap();
     let who = id("1");
@@ -92,7 +92,7 @@ pub(crate) fn points_end_without_anybody_writing_it_down(store: &dyn Store) {
     assert_eq!((october.balance(&who), october.see(&who).account().lots().len()), (100, 1));
 }
 
-pub(crate) fn the_clock_of_an_account_does_not_step_back(store: &dyn Store) {
+pub fn the_clock_of_an_account_does_not_step_back(store: &dyn Store) {
     let desk = Desk::new(store).at("2026-03-01T00:00:00Z");
     let (one, two) = (id("1"), id("2"));
     desk.tell(&one, vec![add(10)]).unwrap();
@@ -106,7 +106,7 @@ pub(crate) fn the_clock_of_an_account_does_not_step_back(store: &dyn Store) {
     assert_eq!((earlier.balance(&one), desk.balance(&one)), (16, 16));
 }
 
-pub(crate) fn a_balance_stays_in_range(store: &dyn Store) {
+pub fn a_balance_stays_in_range(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     let most = Points::MAX.get();

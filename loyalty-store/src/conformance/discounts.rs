@@ -1,5 +1,11 @@
 //! Price rules and codes: made, listed, reserved, used by orders and given back.
 
+use super::desk::*;
+use crate::{
+    Action, CartQuery, CatalogueAction, Catalogued, CheckoutView, CodeBatch, DiscountAction, Discounted,
+    EmailConflict, Outcome, Presence, Product, ProfileChange, Receipt, Rejection, RuleChange, SearchQuery, Store,
+    Variant, Who,
+};
 use loyalty_core::discount::{
     BatchOutcome, Cart, CartLine, Customer, CustomerSelection, Items, Parts, PriceRule, Refusal, TargetSelection,
 };
@@ -7,14 +13,8 @@ use loyalty_core::{
     CheckoutId, CodeId, Command, CustomerId, LineId, Order, Origin, PriceRuleId, ProductId, SegmentId, ShopId,
     Status, Tag, Zone,
 };
-use loyalty_store::{
-    Action, CartQuery, CatalogueAction, Catalogued, CheckoutView, CodeBatch, DiscountAction, Discounted,
-    EmailConflict, Outcome, Presence, Product, ProfileChange, Receipt, Rejection, RuleChange, SearchQuery, Store,
-    Variant, Who,
-};
-use loyalty_tests::*;
 
-use crate::catalogue::{product, variant};
+use super::catalogue::{product, variant};
 
 fn rule_of(parts: Parts) -> Box<PriceRule> {
     Box::new(PriceRule::new(parts, 2).unwrap())
@@ -80,7 +80,7 @@ fn all_codes(store: &dyn Store, shop: ShopId, rule: PriceRuleId) -> Vec<CodeId> 
     }
 }
 
-pub(crate) fn a_rule_is_made_changed_listed_and_deleted(store: &dyn Store) {
+pub fn a_rule_is_made_changed_listed_and_deleted(store: &dyn Store) {
     let desk = Desk::new(store);
     let rules: Vec<_> = (0..5).map(|_| desk.rule(ten_percent())).collect();
     assert_eq!(all_rules(store, desk.shop), rules);
@@ -108,7 +108,7 @@ pub(crate) fn a_rule_is_made_changed_listed_and_deleted(store: &dyn Store) {
     assert_eq!(store.code_of_text(desk.shop, &typed("gone")).unwrap().unwrap().id, code);
 }
 
-pub(crate) fn a_rule_is_replaced_by_whoever_has_seen_it(store: &dyn Store) {
+pub fn a_rule_is_replaced_by_whoever_has_seen_it(store: &dyn Store) {
     let desk = Desk::new(store);
     let id = desk.rule(ten_percent());
     let seen = store.price_rule(desk.shop, id).unwrap().unwrap().etag();
@@ -125,7 +125,7 @@ pub(crate) fn a_rule_is_replaced_by_whoever_has_seen_it(store: &dyn Store) {
 }
 
 /// Each makes its change of what the rule says by then, however long ago it looked.
-pub(crate) fn changes_of_a_rule_go_together(store: &dyn Store) {
+pub fn changes_of_a_rule_go_together(store: &dyn Store) {
     let desk = Desk::new(store);
     let id = desk.rule(ten_percent());
     let change = |change: fn(Parts) -> Parts| DiscountAction::ChangeRule { id, change: RuleChange::new(change) };
@@ -155,7 +155,7 @@ pub(crate) fn changes_of_a_rule_go_together(store: &dyn Store) {
 }
 
 /// Told in one breath: the rule is looked at with what the catalogue says before it, committed or not.
-pub(crate) fn a_rule_sees_the_catalogue_of_its_moment(store: &dyn Store) {
+pub fn a_rule_sees_the_catalogue_of_its_moment(store: &dyn Store) {
     let desk = Desk::new(store);
     let [small, medium] = ["s", "m"].map(variant);
     let tea = |variants: &[&Variant]| {
@@ -183,7 +183,7 @@ pub(crate) fn a_rule_sees_the_catalogue_of_its_moment(store: &dyn Store) {
     assert_eq!(store.count_price_rules(desk.shop).unwrap(), 1);
 }
 
-pub(crate) fn the_emails_of_a_rule_stay_out_of_the_journal(store: &dyn Store) {
+pub fn the_emails_of_a_rule_stay_out_of_the_journal(store: &dyn Store) {
     let desk = Desk::new(store);
     let customer_selection = CustomerSelection::Prerequisite;
     let for_ada = |emails: &[&str]| Parts {
@@ -214,7 +214,7 @@ pub(crate) fn the_emails_of_a_rule_stay_out_of_the_journal(store: &dyn Store) {
     assert_eq!(outcomes(&bob), [("ADA", None)]);
 }
 
-pub(crate) fn a_code_is_typed_once_in_a_shop(store: &dyn Store) {
+pub fn a_code_is_typed_once_in_a_shop(store: &dyn Store) {
     let desk = Desk::new(store);
     let (one, two) = (desk.rule(ten_percent()), desk.rule(ten_percent()));
     let code_id = desk.code(one, "Straße");
@@ -228,7 +228,7 @@ pub(crate) fn a_code_is_typed_once_in_a_shop(store: &dyn Store) {
     assert_eq!(code(&desk.discount(unknown)), "price_rule_not_found");
 }
 
-pub(crate) fn codes_are_renamed_switched_and_removed(store: &dyn Store) {
+pub fn codes_are_renamed_switched_and_removed(store: &dyn Store) {
     let desk = Desk::new(store);
     let rule = desk.rule(ten_percent());
     let codes: Vec<_> = ["A", "B", "C", "D", "E"].map(|text| desk.code(rule, text)).into();
@@ -263,7 +263,7 @@ pub(crate) fn codes_are_renamed_switched_and_removed(store: &dyn Store) {
     assert_eq!(code(&desk.discount(DiscountAction::RemoveCode { rule: other, code: again })), "code_not_found");
 }
 
-pub(crate) fn a_batch_says_what_became_of_each_code(store: &dyn Store) {
+pub fn a_batch_says_what_became_of_each_code(store: &dyn Store) {
     let desk = Desk::new(store);
     let rule = desk.rule(ten_percent());
     desk.code(rule, "TAKEN");
@@ -286,7 +286,7 @@ pub(crate) fn a_batch_says_what_became_of_each_code(store: &dyn Store) {
     assert_eq!(all_codes(store, desk.shop, rule).len(), 3 + DiscountAction::MAX_BATCH);
 }
 
-pub(crate) fn an_order_uses_its_codes_once(store: &dyn Store) {
+pub fn an_order_uses_its_codes_once(store: &dyn Store) {
     let desk = Desk::new(store);
     let code = desk.code(desk.rule(limited(2)), "SUMMER");
     for _ in 0..3 {
@@ -306,7 +306,7 @@ pub(crate) fn an_order_uses_its_codes_once(store: &dyn Store) {
     assert_eq!(store.used_by_order(desk.shop, &order_id("o3")).unwrap(), []);
 }
 
-pub(crate) fn a_cancelled_order_gives_its_uses_back(store: &dyn Store) {
+pub fn a_cancelled_order_gives_its_uses_back(store: &dyn Store) {
     let desk = Desk::new(store);
     let code = desk.code(desk.rule(limited(1)), "SUMMER");
     desk.order(Some(&id("1")), paid_with("o1", "10", &["SUMMER"])).unwrap();
@@ -328,7 +328,7 @@ pub(crate) fn a_cancelled_order_gives_its_uses_back(store: &dyn Store) {
     assert_eq!(desk.used(code), 1);
 }
 
-pub(crate) fn an_edited_order_uses_what_it_brings_now(store: &dyn Store) {
+pub fn an_edited_order_uses_what_it_brings_now(store: &dyn Store) {
     let desk = Desk::new(store);
     let rule = desk.rule(ten_percent());
     let (one, two) = (desk.code(rule, "ONE"), desk.code(rule, "TWO"));
@@ -349,7 +349,7 @@ pub(crate) fn an_edited_order_uses_what_it_brings_now(store: &dyn Store) {
     assert_eq!([desk.used(one), desk.used(two)], [0, 0]);
 }
 
-pub(crate) fn a_use_stays_where_it_was_settled(store: &dyn Store) {
+pub fn a_use_stays_where_it_was_settled(store: &dyn Store) {
     let desk = Desk::new(store);
     let (rule, other) = (desk.rule(limited(1)), desk.rule(ten_percent()));
     let one = desk.code(rule, "ONE");
@@ -372,7 +372,7 @@ pub(crate) fn a_use_stays_where_it_was_settled(store: &dyn Store) {
     assert_eq!([desk.used(one), desk.used(again)], [0, 1]);
 }
 
-pub(crate) fn an_order_is_not_refused_for_its_codes(store: &dyn Store) {
+pub fn an_order_is_not_refused_for_its_codes(store: &dyn Store) {
     let desk = Desk::new(store);
     let ended = Parts { ends_at: Some(at("2026-01-01T00:00:00Z")), ..ten_percent() };
     let early = Parts { starts_at: at("2027-01-01T00:00:00Z"), ..ten_percent() };
@@ -390,7 +390,7 @@ pub(crate) fn an_order_is_not_refused_for_its_codes(store: &dyn Store) {
     assert_eq!(outcomes(&desk.order(Some(&id("3")), record("o3", late)).unwrap()), [("ENDED", None)]);
 }
 
-pub(crate) fn once_per_customer_holds_for_a_guest_who_becomes_a_customer(store: &dyn Store) {
+pub fn once_per_customer_holds_for_a_guest_who_becomes_a_customer(store: &dyn Store) {
     let desk = Desk::new(store);
     let code = desk.code(desk.rule(once()), "ONCE");
     let tried = |desk: &Desk<'_>, who: &Who, order| {
@@ -408,7 +408,7 @@ pub(crate) fn once_per_customer_holds_for_a_guest_who_becomes_a_customer(store: 
     assert_eq!(desk.used(code), 2);
 }
 
-pub(crate) fn a_checkout_holds_a_use_until_its_end(store: &dyn Store) {
+pub fn a_checkout_holds_a_use_until_its_end(store: &dyn Store) {
     let desk = Desk::new(store);
     let code_id = desk.code(desk.rule(limited(1)), "ONE");
     let view = held(reserve(&desk, "c1", &["one"], None, "2026-01-01T12:15:00Z"));
@@ -438,7 +438,7 @@ pub(crate) fn a_checkout_holds_a_use_until_its_end(store: &dyn Store) {
     }
 }
 
-pub(crate) fn a_checkout_becomes_an_order(store: &dyn Store) {
+pub fn a_checkout_becomes_an_order(store: &dyn Store) {
     let desk = Desk::new(store);
     let ends = Parts { ends_at: Some(at("2026-01-01T12:10:00Z")), ..limited(1) };
     let code = desk.code(desk.rule(ends), "ONE");
@@ -451,13 +451,13 @@ pub(crate) fn a_checkout_becomes_an_order(store: &dyn Store) {
     assert_eq!(store.checkout(desk.shop, &checkout("c1"), later.now).unwrap().held, []);
 }
 
-pub(crate) fn codes_are_reserved_together_or_not_at_all(store: &dyn Store) {
+pub fn codes_are_reserved_together_or_not_at_all(store: &dyn Store) {
     let desk = Desk::new(store);
     let rule = desk.rule(limited(1));
     desk.code(rule, "ONE");
     let outcome = reserve(&desk, "c1", &["ONE", "NONE"], Some(email("new@example.com")), "2026-01-01T12:15:00Z");
     assert_eq!(code(&outcome), "unknown_code");
-    assert!(matches!(outcome, Err(loyalty_store::Rejection::CodeRefused { place: 1, .. })));
+    assert!(matches!(outcome, Err(crate::Rejection::CodeRefused { place: 1, .. })));
     assert_eq!(store.checkout(desk.shop, &checkout("c1"), desk.now).unwrap().held, []);
     assert!(store.customer(desk.shop, &email("new@example.com")).unwrap().is_none());
     let many: Vec<String> = (0..=Cart::MAX_CODES).map(|number| format!("M{number}")).collect();
@@ -476,7 +476,7 @@ pub(crate) fn codes_are_reserved_together_or_not_at_all(store: &dyn Store) {
     held(reserve(&desk, "c2", &many[1..], None, "2026-01-01T12:15:00Z"));
 }
 
-pub(crate) fn a_guest_keeps_the_reservation_when_they_log_in(store: &dyn Store) {
+pub fn a_guest_keeps_the_reservation_when_they_log_in(store: &dyn Store) {
     let desk = Desk::new(store);
     let once = Parts { once_per_customer: true, ..limited(1) };
     let code = desk.code(desk.rule(once), "ONE");
@@ -489,7 +489,7 @@ pub(crate) fn a_guest_keeps_the_reservation_when_they_log_in(store: &dyn Store) 
     assert_eq!(outcomes(&again), [("ONE", Some("already_used_by_customer"))]);
 }
 
-pub(crate) fn a_rule_is_for_whom_a_saved_search_finds(store: &dyn Store) {
+pub fn a_rule_is_for_whom_a_saved_search_finds(store: &dyn Store) {
     let desk = Desk::new(store);
     let query = SearchQuery::parse("tag:vip", desk.now, Zone::UTC).unwrap();
     let save = CatalogueAction::SaveSearch { name: "VIPs".to_owned(), query };
@@ -531,7 +531,7 @@ fn cart(codes: &[&str], customer: Customer) -> Cart {
     Cart { lines: vec![line], codes, customer, at: at("2026-01-01T12:00:00Z"), ..Cart::default() }
 }
 
-pub(crate) fn a_cart_is_evaluated_with_all_that_is_known(store: &dyn Store) {
+pub fn a_cart_is_evaluated_with_all_that_is_known(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.code(desk.rule(once()), "ONCE");
     desk.order(Some(&both("1", "ada@example.com")), paid_with("o1", "10", &["ONCE"])).unwrap();
@@ -562,7 +562,7 @@ pub(crate) fn a_cart_is_evaluated_with_all_that_is_known(store: &dyn Store) {
     assert!(store.customer(desk.shop, &id("new")).unwrap().is_none());
 }
 
-pub(crate) fn nothing_grows_with_use(store: &dyn Store) {
+pub fn nothing_grows_with_use(store: &dyn Store) {
     let desk = Desk::new(store);
     let code = desk.code(desk.rule(ten_percent()), "ALL");
     for number in 0..60 {
@@ -575,7 +575,7 @@ pub(crate) fn nothing_grows_with_use(store: &dyn Store) {
     assert_eq!(store.verify().unwrap().discounts, 3 + 60 + 60);
 }
 
-pub(crate) fn rules_and_codes_of_one_shop_are_not_anothers(store: &dyn Store) {
+pub fn rules_and_codes_of_one_shop_are_not_anothers(store: &dyn Store) {
     let (tea, coffee) = (Desk::new(store), Desk::new(store));
     let rule = tea.rule(ten_percent());
     let code_id = tea.code(rule, "SAME");
@@ -608,7 +608,7 @@ pub(crate) fn rules_and_codes_of_one_shop_are_not_anothers(store: &dyn Store) {
     assert_eq!((tea.used(code_id), coffee.used(own)), (0, 1));
 }
 
-pub(crate) fn a_refused_discount_leaves_no_trace(store: &dyn Store) {
+pub fn a_refused_discount_leaves_no_trace(store: &dyn Store) {
     let desk = Desk::new(store);
     let rule = desk.rule(ten_percent());
     desk.code(rule, "ONE");

@@ -2,19 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use super::desk::*;
+use crate::{Action, Change, DueAccount, EmailConflict, Presence, ProfileChange, Reply, Request, Store, Who};
 use loyalty_core::{AccountId, Command, Event, Party, Points, Tag, Timestamp};
-use loyalty_store::{
-    Action, Change, DueAccount, EmailConflict, Presence, ProfileChange, Reply, Request, Settings, Store, Who,
-};
-use loyalty_tests::*;
 
-use crate::Place;
-use crate::picture::ledger;
+use super::picture::ledger;
 
 /// Programs that have much to do with time.
-pub(crate) const PROGRAMS: [&str; 4] = [FULL, IDLE, BIRTHDAY, VIPS];
+pub const PROGRAMS: [&str; 4] = [FULL, IDLE, BIRTHDAY, VIPS];
 
-const FULL: &str = r#"{
+pub const FULL: &str = r#"{
     "hold": "P3D",
     "expiry": {"per_lot": {"after": "P20D"}},
     "tiers": [{"id": "silver", "name": "Silver", "threshold": "40", "entry": {"points": 7}},
@@ -28,7 +25,7 @@ const FULL: &str = r#"{
                 {"id": "read", "kind": "content", "points": 3, "limits": [{"points": 4, "per": "week", "partial": true}]}],
     "referrals": {"sent": 30, "received": 15, "hold": "P7D"}
 }"#;
-const IDLE: &str = r#"{"expiry": {"inactivity": {"after": "P10D"}}}"#;
+pub const IDLE: &str = r#"{"expiry": {"inactivity": {"after": "P10D"}}}"#;
 const BIRTHDAY: &str = r#"{"actions": [{"id": "cake", "kind": {"birthday": {"notice_days": 1}}, "points": 50}]}"#;
 const VIPS: &str = r#"{
     "tiers": [{"id": "club", "name": "Club", "threshold": "10"}],
@@ -37,7 +34,7 @@ const VIPS: &str = r#"{
                 {"id": "club", "kind": {"goal_spend": "20"}, "points": 3, "when": {"tiers": ["club"]}}]
 }"#;
 
-fn born(day: &str) -> ProfileChange {
+pub fn born(day: &str) -> ProfileChange {
     ProfileChange { birthday: Change::Set(day.parse().ok()), ..ProfileChange::default() }
 }
 
@@ -46,7 +43,7 @@ fn tagged(tag: &str) -> ProfileChange {
     ProfileChange { tags: Some(tags.into_iter().collect()), ..ProfileChange::default() }
 }
 
-fn changed(who: &Who, change: ProfileChange) -> Action {
+pub fn changed(who: &Who, change: ProfileChange) -> Action {
     Action::Customer {
         who: who.clone(),
         presence: Presence::May,
@@ -58,7 +55,7 @@ fn changed(who: &Who, change: ProfileChange) -> Action {
 }
 
 /// What the scheduler does: all that is due is written down, after what is not known yet is found.
-pub(crate) fn tick(desk: &Desk<'_>) -> usize {
+pub fn tick(desk: &Desk<'_>) -> usize {
     for shop in desk.store.unsettled().unwrap() {
         while desk.store.unsettled().unwrap().contains(&shop) {
             Desk { shop, ..*desk }.act(Action::FindDue { limit: 2 }).unwrap();
@@ -87,7 +84,7 @@ fn happened(desk: &Desk<'_>, who: &Who) -> Vec<(Option<Timestamp>, Event)> {
     events.map(|event| (event.at(), event)).collect()
 }
 
-pub(crate) fn a_birthday_is_given_once_whoever_looks(store: &dyn Store) {
+pub fn a_birthday_is_given_once_whoever_looks(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.act(publish(FULL)).unwrap();
     let who = id("1");
@@ -106,7 +103,7 @@ pub(crate) fn a_birthday_is_given_once_whoever_looks(store: &dyn Store) {
 }
 
 /// The scheduler on time, late, and off until the end.
-pub(crate) fn on_time_late_or_never_is_the_same(store: &dyn Store) {
+pub fn on_time_late_or_never_is_the_same(store: &dyn Store) {
     let told_by = |hours: Option<i64>| {
         let desk = Desk::new(store);
         desk.act(publish(FULL)).unwrap();
@@ -148,7 +145,7 @@ pub(crate) fn on_time_late_or_never_is_the_same(store: &dyn Store) {
     }
 }
 
-pub(crate) fn a_publication_moves_what_is_due(store: &dyn Store) {
+pub fn a_publication_moves_what_is_due(store: &dyn Store) {
     let desk = Desk::new(store);
     let people: Vec<Who> = (0..5).map(|number| id(&format!("c{number}"))).collect();
     for who in &people {
@@ -181,7 +178,7 @@ pub(crate) fn a_publication_moves_what_is_due(store: &dyn Store) {
     assert_eq!(store.due(Timestamp::MAX_UTC, None, 10).unwrap(), []);
 }
 
-pub(crate) fn a_changed_birthday_or_tag_reaches_no_further_back(store: &dyn Store) {
+pub fn a_changed_birthday_or_tag_reaches_no_further_back(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.act(publish(VIPS)).unwrap();
     let (early, late, moved) = (id("early"), id("late"), id("moved"));
@@ -204,7 +201,7 @@ pub(crate) fn a_changed_birthday_or_tag_reaches_no_further_back(store: &dyn Stor
     assert_eq!(["early", "late", "moved"].map(|who| next.balance(&id(who))), [9, 9, 18]);
 }
 
-pub(crate) fn what_was_and_what_will_be(store: &dyn Store) {
+pub fn what_was_and_what_will_be(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     desk.at("2026-01-02T00:00:00Z").tell(&who, vec![add(100)]).unwrap();
@@ -245,7 +242,7 @@ pub(crate) fn what_was_and_what_will_be(store: &dyn Store) {
     }
 }
 
-pub(crate) fn a_friend_is_rewarded_in_the_same_transaction(store: &dyn Store) {
+pub fn a_friend_is_rewarded_in_the_same_transaction(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.act(publish(FULL)).unwrap();
     let (ada, bob) = (id("ada"), id("bob"));
@@ -267,7 +264,7 @@ pub(crate) fn a_friend_is_rewarded_in_the_same_transaction(store: &dyn Store) {
     assert_eq!(desk.at("2026-01-09T12:00:00Z").balance(&ada), 0);
 }
 
-pub(crate) fn a_name_is_claimed_once(store: &dyn Store) {
+pub fn a_name_is_claimed_once(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.act(publish(FULL)).unwrap();
     let (ada, bob) = (id("ada"), id("bob"));
@@ -304,7 +301,7 @@ pub(crate) fn a_name_is_claimed_once(store: &dyn Store) {
     assert_eq!(entered.unwrap().customer.unwrap().balance(other.now), points(4));
 }
 
-pub(crate) fn who_is_known_does_not_sign_up(store: &dyn Store) {
+pub fn who_is_known_does_not_sign_up(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.tell(&id("old"), vec![]).unwrap();
     desk.act(publish(FULL)).unwrap();
@@ -315,7 +312,7 @@ pub(crate) fn who_is_known_does_not_sign_up(store: &dyn Store) {
     assert_eq!((desk.balance(&id("old")), desk.balance(&id("new"))), (0, 5));
 }
 
-pub(crate) fn what_is_only_tried_changes_nothing(store: &dyn Store) {
+pub fn what_is_only_tried_changes_nothing(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.act(publish(FULL)).unwrap();
     let actions = [
@@ -328,7 +325,7 @@ pub(crate) fn what_is_only_tried_changes_nothing(store: &dyn Store) {
         Action::customer(id("2"), Presence::Must, vec![add(1)]),
     ];
     for action in actions {
-        let before = crate::Picture::of(store);
+        let before = super::picture::Picture::of(store);
         let told = |dry_run| {
             let request = Request { dry_run, ..desk.request(action.clone()) };
             match store.execute(request).wait().unwrap() {
@@ -337,47 +334,7 @@ pub(crate) fn what_is_only_tried_changes_nothing(store: &dyn Store) {
             }
         };
         let tried = told(true);
-        assert_eq!(crate::Picture::of(store), before);
+        assert_eq!(super::picture::Picture::of(store), before);
         assert_eq!(told(false), tried, "{action:?}");
     }
-}
-
-/// A crash forgets nothing of what is due: neither what the journal says, nor what it does not.
-#[test]
-fn what_is_due_is_known_after_a_crash() {
-    let mut settings = Settings::default();
-    settings.write_behind = 3;
-    let place = Place::new();
-    let store = place.open_with(&settings);
-    let desk = Desk::new(&store);
-    desk.act(publish(FULL)).unwrap();
-    desk.act(Action::FindDue { limit: 1 }).unwrap();
-    let people: Vec<Who> = (0..8).map(|number| id(&format!("c{number}"))).collect();
-    for (day, who) in (10..).zip(&people) {
-        desk.act(changed(who, born(&format!("1990-03-{day}")))).unwrap();
-        desk.order(Some(who), paid(&format!("o{day}"), "50.00")).unwrap();
-    }
-    // All states reach their tables; then birthdays change, and nothing else.
-    std::thread::sleep(std::time::Duration::from_millis(100));
-    for who in &people[..5] {
-        desk.act(changed(who, born("1990-02-05"))).unwrap();
-    }
-    desk.tell(&people[5], vec![add(5)]).unwrap();
-    let look = |store: &dyn Store| {
-        crate::picture::books_add_up(store);
-        (crate::picture::due(store), store.unsettled().unwrap())
-    };
-    let want = look(&store);
-    assert_eq!((want.0.len(), want.1.len()), (8, 0));
-    assert_eq!(look(&place.copy().open_with(&settings)), want);
-    // A publication is not forgotten either, wherever its looking through stands.
-    desk.act(publish(IDLE)).unwrap();
-    desk.act(Action::FindDue { limit: 3 }).unwrap();
-    let copy = place.copy();
-    let left = copy.open_with(&settings);
-    assert_eq!(left.unsettled().unwrap(), [desk.shop]);
-    for (store, now) in [(&store, "2026-02-01T00:00:00Z"), (&left, "2026-02-01T00:00:00Z")] {
-        tick(&Desk { store, ..desk }.at(now));
-    }
-    assert_eq!(look(&left), look(&store));
 }

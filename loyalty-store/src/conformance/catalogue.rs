@@ -2,20 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use loyalty_core::{CategoryId, ProductId, VariantId};
-use loyalty_store::{
+use super::desk::*;
+use crate::{
     Action, CatalogueAction, Catalogued, Category, Number, Outcome, Product, ProductKey, ProductStatus,
     SearchQuery, Store, Tally, Variant,
 };
-use loyalty_tests::*;
+use loyalty_core::{CategoryId, ProductId, VariantId};
 
-use crate::picture::Picture;
+use super::picture::Picture;
 
 fn product_id(text: &str) -> ProductId {
     ProductId::new(text).unwrap()
 }
 
-pub(crate) fn product(id: &str, title: &str) -> Product {
+pub fn product(id: &str, title: &str) -> Product {
     Product {
         id: product_id(id),
         title: title.to_owned(),
@@ -29,11 +29,11 @@ pub(crate) fn product(id: &str, title: &str) -> Product {
     }
 }
 
-pub(crate) fn variant(id: &str) -> Variant {
+pub fn variant(id: &str) -> Variant {
     Variant { id: VariantId::new(id).unwrap(), title: None, sku: Some(format!("sku-{id}")), price: None }
 }
 
-pub(crate) fn category(id: &str, name: &str) -> Category {
+pub fn category(id: &str, name: &str) -> Category {
     Category { id: CategoryId::new(id).unwrap(), name: name.to_owned() }
 }
 
@@ -68,7 +68,7 @@ fn save(desk: &Desk<'_>, name: &str, text: &str) -> Result<Number, &'static str>
     }
 }
 
-pub(crate) fn products_are_put_and_kept_as_told(store: &dyn Store) {
+pub fn products_are_put_and_kept_as_told(store: &dyn Store) {
     let desk = Desk::new(store);
     let green = Product { variants: vec![variant("1"), variant("xl")], ..product("green", "Green") };
     assert_eq!(put(&desk, vec![green.clone()]).1, tally(1, 0, 0));
@@ -89,7 +89,7 @@ pub(crate) fn products_are_put_and_kept_as_told(store: &dyn Store) {
 }
 
 /// An id that is a number is its own; what else there is gets one, once and for all.
-pub(crate) fn a_number_is_given_once(store: &dyn Store) {
+pub fn a_number_is_given_once(store: &dyn Store) {
     let desk = Desk::new(store);
     let given = |count| Number::of(None, count);
     let tea = Product { variants: vec![variant("s"), variant("77"), variant("m")], ..product("tea", "Tea") };
@@ -128,7 +128,7 @@ pub(crate) fn a_number_is_given_once(store: &dyn Store) {
     assert_eq!(store.numbered_variant(elsewhere.shop, given(2)), Ok(None));
 }
 
-pub(crate) fn products_are_listed_by_number(store: &dyn Store) {
+pub fn products_are_listed_by_number(store: &dyn Store) {
     let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
     let ids = ["b", "9", "10", "a"];
     for id in ids {
@@ -150,7 +150,7 @@ pub(crate) fn products_are_listed_by_number(store: &dyn Store) {
     assert_eq!((nothing.0.as_str(), nothing.1), ("", true));
 }
 
-pub(crate) fn categories_are_put_listed_and_forgotten(store: &dyn Store) {
+pub fn categories_are_put_listed_and_forgotten(store: &dyn Store) {
     let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
     let put = |desk: &Desk<'_>, categories| match act(desk, CatalogueAction::PutCategories(categories)) {
         Ok(receipt) => match receipt.catalogue {
@@ -178,7 +178,7 @@ pub(crate) fn categories_are_put_listed_and_forgotten(store: &dyn Store) {
     assert_eq!((store.count_categories(desk.shop), store.count_categories(elsewhere.shop)), (Ok(2), Ok(1)));
 }
 
-pub(crate) fn searches_are_saved_under_names_of_their_own(store: &dyn Store) {
+pub fn searches_are_saved_under_names_of_their_own(store: &dyn Store) {
     let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
     let vips = save(&desk, "VIPs", "tag:vip points:>=100").unwrap();
     assert_eq!(save(&desk, "VIPs", "tag:gold"), Err("saved_search_name_taken"));
@@ -201,7 +201,7 @@ pub(crate) fn searches_are_saved_under_names_of_their_own(store: &dyn Store) {
     assert!(save(&desk, "VIPs", "").unwrap() > rich);
 }
 
-pub(crate) fn what_is_not_there_cannot_be_forgotten(store: &dyn Store) {
+pub fn what_is_not_there_cannot_be_forgotten(store: &dyn Store) {
     let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
     put(&elsewhere, vec![product("tea", "Tea")]);
     act(&elsewhere, CatalogueAction::PutCategories(vec![category("tea", "Tea")])).unwrap();
@@ -221,7 +221,7 @@ pub(crate) fn what_is_not_there_cannot_be_forgotten(store: &dyn Store) {
     assert_eq!(Picture::of(store), before);
 }
 
-pub(crate) fn a_change_of_the_catalogue_happens_once(store: &dyn Store) {
+pub fn a_change_of_the_catalogue_happens_once(store: &dyn Store) {
     let desk = Desk::new(store);
     let action = |title: &str| Action::Catalogue(CatalogueAction::PutProducts(vec![product("tea", title)]));
     let first = kept(desk.keyed("k", action("Tea")));

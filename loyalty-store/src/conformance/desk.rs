@@ -1,0 +1,285 @@
+//! Short words for requests, so that a case reads as a story.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use loyalty_core::discount::{Code, Parts, PriceRule, ValueType};
+use loyalty_core::{
+    CodeId, Command, Currency, CustomerId, Email, Excess, Grounds, Line, LineId, Order, OrderId, Origin, Points,
+    PriceRuleId, Program, Quantity, Refund, RefundId, Refunded, ShopId, Status, Timestamp, Zone,
+};
+
+use crate::{
+    Action, Answer, Change, CustomerView, DiscountAction, Discounted, Failure, Idempotency, NewShop, Outcome,
+    Pending, Presence, ProfileChange, Rejection, Reply, Request, Store, Who,
+};
+
+/// A shop's counter at a time: it tells the store and looks at what became of it.
+#[derive(Clone, Copy)]
+pub struct Desk<'a> {
+    /// The store.
+    pub store: &'a dyn Store,
+    /// The shop.
+    pub shop: ShopId,
+    /// The time of what is told.
+    pub now: Timestamp,
+}
+
+impl<'a> Desk<'a> {
+    /// A new shop, at noon of 1 January 2026.
+    pub fn new(store: &'a dyn Store) -> Self {
+        let now = at("2026-01-01T12:00:00Z");
+        let shop = NewShop { name: "Tea".to_owned(), currency: Currency::EUR, zone: Zone::UTC };
+        let shop = store.create_shop(&shop, now).unwrap().id;
+        Self { store, shop, now }
+    }
+
+    /// The same counter at another time.
+    #[must_use]
+    pub fn at(self, now: &str) -> Self {
+        Self { now: at(now), ..self }
+    }
+
+    /// A request of this shop now.
+    pub fn request(&self, action: Action) -> Request {
+        Request { shop: self.shop, now: self.now, dry_run: false, idempotency: None, action }
+    }
+
+    /// Carries out an action that must not fail.
+    pub fn act(&self, action: Action) -> Outcome {
+        decided(self.store.execute(self.request(action)).wait())
+    }
+
+    /// Carries out an action under an idempotency key. The answer says seq and balance.
+    pub fn keyed(&self, key: &str, action: Action) -> Result<Reply, Failure> {
+        let fingerprint = format!("{action:?}");
+        self.store.execute(keyed(self.request(action), key, &fingerprint)).wait()
+    }
+
+    /// Commands about a customer, who is made where they are new.
+    pub fn tell(&self, who: &Who, commands: Vec<Command>) -> Outcome {
+        self.act(Action::customer(who.clone(), Presence::May, commands))
+    }
+
+    /// A fact of an order.
+    pub fn order(&self, who: Option<&Who>, command: Command) -> Outcome {
+        self.act(about_order(who, command))
+    }
+
+    /// A customer who must be there.
+    pub fn see(&self, who: &Who) -> CustomerView {
+        self.store.customer(self.shop, who).unwrap().unwrap_or_else(|| panic!("{who:?} is not there"))
+    }
+
+    /// The balance of a customer who must be there.
+    pub fn balance(&self, who: &Who) -> i64 {
+        self.see(who).balance(self.now).get()
+    }
+}
+
+/// What was decided, where no idempotency key was brought.
+pub fn decided(reply: Result<Reply, Failure>) -> Outcome {
+    match reply {
+        Ok(Reply::Decided(outcome)) => outcome,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Sends requests, so many at once, and insists that each is carried out.
+pub fn send_all(store: &dyn Store, in_flight: usize, requests: impl Iterator<Item = Request>) {
+    let mut waiting: VecDeque<Pending> = VecDeque::new();
+    let done = |reply| assert!(matches!(reply, Ok(Reply::Decided(Ok(_)) | Reply::Kept { .. })), "{reply:?}");
+    for request in requests {
+        if waiting.len() >= in_flight {
+            done(waiting.pop_front().unwrap().wait());
+        }
+        waiting.push_back(store.execute(request));
+    }
+    for last in waiting {
+        done(last.wait());
+    }
+}
+
+/// The kept answer as text, and whether it was kept from before.
+pub fn kept(reply: Result<Reply, Failure>) -> (u16, String, bool) {
+    match reply {
+        Ok(Reply::Kept { answer, replayed }) => (answer.status, String::from_utf8(answer.body).unwrap(), replayed),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The same request under an idempotency key.
+pub fn keyed(request: Request, key: &str, fingerprint: &str) -> Request {
+    let render = Box::new(|outcome: &Outcome| rendered(outcome));
+    let idempotency = Idempotency { key: digest(key), fingerprint: digest(fingerprint), render };
+    Request { idempotency: Some(idempotency), ..request }
+}
+
+/// Any answer that tells outcomes apart.
+fn rendered(outcome: &Outcome) -> Answer {
+    let (status, body) = match outcome {
+        Ok(receipt) => {
+            let balance = receipt.customer.as_ref().map(|customer| customer.balance(receipt.at));
+            (200, format!("seq {:?}, balance {balance:?}", receipt.seq))
+        }
+        Err(rejection) => (422, rejection.code().to_owned()),
+    };
+    Answer { status, body: body.into_bytes() }
+}
+
+/// Sixteen bytes that differ where texts do, as far as tests go (FNV-1a, twice).
+pub fn digest(text: &str) -> [u8; 16] {
+    let fnv = |start: u64| {
+        text.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    };
+    let [low, high] = [fnv(0xcbf2_9ce4_8422_2325), fnv(0x6c62_272e_07bb_0142)].map(u64::to_le_bytes);
+    [low, high].concat().try_into().unwrap()
+}
+
+/// An instant.
+pub fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// A customer by the shop's id.
+pub fn id(text: &str) -> Who {
+    Who::Id(CustomerId::new(text).unwrap())
+}
+
+/// A customer or guest by e-mail.
+pub fn email(text: &str) -> Who {
+    Who::Email(mail(text))
+}
+
+/// A customer by both.
+pub fn both(id: &str, email: &str) -> Who {
+    Who::Both(CustomerId::new(id).unwrap(), mail(email))
+}
+
+/// An e-mail address.
+pub fn mail(text: &str) -> Email {
+    Email::new(text).unwrap()
+}
+
+/// A change of the e-mail alone.
+pub fn new_email(text: &str) -> ProfileChange {
+    ProfileChange { email: Change::Set(Some(mail(text))), ..ProfileChange::default() }
+}
+
+/// A number of points.
+pub fn points(count: i64) -> Points {
+    Points::new(count).unwrap()
+}
+
+/// The shop adds points.
+pub fn add(count: i64) -> Command {
+    Command::AddPoints { points: points(count), grounds: Grounds::default() }
+}
+
+/// The shop subtracts points.
+pub fn subtract(count: i64) -> Command {
+    Command::SubtractPoints { points: points(count), grounds: Grounds::default() }
+}
+
+/// The shop sets the balance.
+pub fn set_balance(count: i64) -> Command {
+    Command::SetBalance { to: points(count), reason: None }
+}
+
+/// A new version of the program.
+pub fn publish(document: &str) -> Action {
+    Action::PublishProgram { program: Box::new(Program::from_json(document).unwrap()), replaces: None }
+}
+
+/// An order's id.
+pub fn order_id(text: &str) -> OrderId {
+    OrderId::new(text).unwrap()
+}
+
+/// An order of one line.
+pub fn sale(total: &str) -> Order {
+    let (id, total) = (LineId::new("1").unwrap(), total.parse().unwrap());
+    let (product, categories, gift_card) = (None, Vec::new(), false);
+    let line = Line { id, product, categories, quantity: Quantity::from(1), amount: total, gift_card };
+    Order { lines: vec![line], total, ..Order::default() }
+}
+
+/// An order with a status.
+pub fn reported(order: &str, total: &str, status: Status) -> Command {
+    let (order, snapshot) = (order_id(order), Arc::new(sale(total)));
+    Command::RecordOrder { order, snapshot, status, at: None, origin: Origin::Shop }
+}
+
+/// An order that was paid.
+pub fn paid(order: &str, total: &str) -> Command {
+    reported(order, total, Status::Paid)
+}
+
+/// A refund by amount.
+pub fn refund(order: &str, refund: &str, amount: &str) -> Command {
+    let refunded = Refunded::Amount(amount.parse().unwrap());
+    let refund = Refund { id: RefundId::new(refund).unwrap(), refunded };
+    Command::RefundOrder { order: order_id(order), refund, excess: Excess::Refuse, at: None }
+}
+
+/// A cancellation.
+pub fn cancel(order: &str) -> Command {
+    Command::CancelOrder { order: order_id(order), at: None }
+}
+
+/// A fact of an order, and whose it is.
+pub fn about_order(who: Option<&Who>, command: Command) -> Action {
+    Action::Order { command, customer: who.cloned(), change: ProfileChange::default() }
+}
+
+/// The code of a rejection.
+pub fn code(outcome: &Outcome) -> &'static str {
+    outcome.as_ref().map_or_else(Rejection::code, |receipt| panic!("{receipt:?} was not refused"))
+}
+
+/// Ten percent off everything.
+pub fn ten_percent() -> Parts {
+    let (title, value) = ("Ten percent".to_owned(), "-10".parse().unwrap());
+    Parts { title, value_type: ValueType::Percentage, value, ..Parts::default() }
+}
+
+/// A discount code's text.
+pub fn typed(text: &str) -> Code {
+    Code::new(text).unwrap()
+}
+
+/// An order that was paid and brings these codes.
+pub fn paid_with(order: &str, total: &str, codes: &[&str]) -> Command {
+    let snapshot = Order { codes: codes.iter().map(|code| typed(code)).collect(), ..sale(total) };
+    let (order, snapshot) = (order_id(order), Arc::new(snapshot));
+    Command::RecordOrder { order, snapshot, status: Status::Paid, at: None, origin: Origin::Shop }
+}
+
+impl Desk<'_> {
+    /// About price rules and codes.
+    pub fn discount(&self, action: DiscountAction) -> Outcome {
+        self.act(Action::Discount(action))
+    }
+
+    /// Makes a rule.
+    pub fn rule(&self, parts: Parts) -> PriceRuleId {
+        let rule = Box::new(PriceRule::new(parts, 2).unwrap());
+        match self.discount(DiscountAction::SaveRule { id: None, rule, if_match: None }).unwrap().discount {
+            Some(Discounted::Rule(rule)) => rule.id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Makes a code of a rule.
+    pub fn code(&self, rule: PriceRuleId, text: &str) -> CodeId {
+        match self.discount(DiscountAction::AddCode { rule, text: typed(text) }).unwrap().discount {
+            Some(Discounted::Code(code)) => code.id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// How often a code is used.
+    pub fn used(&self, code: CodeId) -> u64 {
+        self.store.code(self.shop, code).unwrap().unwrap().used
+    }
+}

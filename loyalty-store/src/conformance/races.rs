@@ -1,0 +1,317 @@
+//! Many clients at once.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Barrier, Mutex};
+
+use super::desk::*;
+use crate::{Action, DiscountAction, Presence, RedemptionAction, Rejection, Reply, SearchQuery, Store, Who};
+use loyalty_core::discount::Parts;
+use loyalty_core::{CheckoutId, PriceRuleId, RewardId};
+
+use super::redemptions::REWARDS;
+
+/// Sixty-four race for points that are enough for one. Nobody panics between the barriers, where the
+/// others would wait for ever; what was seen is judged in the end.
+pub fn points_are_spent_once(store: &dyn Store) {
+    const THREADS: usize = 64;
+    const ROUNDS: usize = 70;
+    let desk = Desk::new(store);
+    let (who, barrier) = (id("1"), Barrier::new(THREADS));
+    let winners: Vec<AtomicI64> = (0..ROUNDS).map(|_| AtomicI64::new(0)).collect();
+    let strange: Mutex<Vec<String>> = Mutex::default();
+    let tell = |command| {
+        let action = Action::customer(who.clone(), Presence::May, vec![command]);
+        match store.execute(desk.request(action)).wait() {
+            Ok(Reply::Decided(Ok(_))) => return true,
+            Ok(Reply::Decided(Err(refused))) if refused.code() == "insufficient_points" => {}
+            other => strange.lock().unwrap().push(format!("{other:?}")),
+        }
+        false
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (winners, barrier, tell) = (&winners, &barrier, &tell);
+            scope.spawn(move || {
+                for winners in winners {
+                    if thread == 0 {
+                        tell(set_balance(10));
+                    }
+                    barrier.wait();
+                    winners.fetch_add(i64::from(tell(subtract(10))), Ordering::SeqCst);
+                    barrier.wait();
+                }
+            });
+        }
+    });
+    assert_eq!(*strange.lock().unwrap(), Vec::<String>::new());
+    assert!(winners.iter().all(|winners| winners.load(Ordering::SeqCst) == 1), "{winners:?}");
+    assert_eq!(desk.balance(&who), 0);
+}
+
+/// How many rounds a race has whose rounds cost much: `RACE_ROUNDS` for another number, of all races.
+const SOME: usize = 60;
+
+/// How many rounds a race has whose rounds cost little.
+const MANY: usize = 500;
+
+fn rounds(usual: usize) -> usize {
+    std::env::var("RACE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(usual)
+}
+
+/// Sixty-four race in each round, told to do the same each in their own name; who won it is counted.
+fn race_for_one(
+    store: &dyn Store,
+    usual_rounds: usize,
+    prepare: impl Fn(&Desk<'_>, usize) + Sync,
+    try_it: impl Fn(&Desk<'_>, usize, usize) -> bool + Sync,
+) {
+    const THREADS: usize = 64;
+    let (desk, barrier) = (Desk::new(store), Barrier::new(THREADS));
+    let winners: Vec<AtomicI64> = (0..rounds(usual_rounds)).map(|_| AtomicI64::new(0)).collect();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (winners, barrier, prepare, try_it) = (&winners, &barrier, &prepare, &try_it);
+            scope.spawn(move || {
+                for (round, winners) in winners.iter().enumerate() {
+                    if thread == 0 {
+                        prepare(&desk, round);
+                    }
+                    barrier.wait();
+                    winners.fetch_add(i64::from(try_it(&desk, round, thread)), Ordering::SeqCst);
+                    barrier.wait();
+                }
+            });
+        }
+    });
+    assert!(winners.iter().all(|winners| winners.load(Ordering::SeqCst) == 1), "{winners:?}");
+}
+
+fn one_use_left(desk: &Desk<'_>, round: usize) {
+    let rule = desk.rule(Parts { usage_limit: Some(1), ..ten_percent() });
+    desk.code(rule, &format!("ROUND{round}"));
+}
+
+pub fn a_code_with_one_use_left_is_used_by_one_order(store: &dyn Store) {
+    race_for_one(store, SOME, one_use_left, |desk, round, thread| {
+        let (order, code) = (format!("o{round}-{thread}"), format!("round{round}"));
+        let told = desk.order(Some(&id(&thread.to_string())), paid_with(&order, "10", &[&code]));
+        told.is_ok_and(|receipt| receipt.codes.iter().any(|code| code.outcome.is_ok()))
+    });
+}
+
+pub fn a_code_with_one_use_left_is_reserved_by_one_checkout(store: &dyn Store) {
+    race_for_one(store, MANY, one_use_left, |desk, round, thread| {
+        let checkout = CheckoutId::new(format!("c{round}-{thread}")).unwrap();
+        let (codes, until) = (vec![typed(&format!("round{round}"))], at("2026-01-01T13:00:00Z"));
+        let (customer, segments) = (None, Vec::new());
+        desk.discount(DiscountAction::Reserve { checkout, codes, customer, segments, until }).is_ok()
+    });
+}
+
+/// All of them want the one reward that the points are enough for; the others hear how many are missing.
+pub fn points_buy_one_reward(store: &dyn Store) {
+    let strange: Mutex<Vec<Rejection>> = Mutex::default();
+    let prepare = |desk: &Desk<'_>, round| {
+        if round == 0 {
+            desk.act(publish(REWARDS)).unwrap();
+        }
+        desk.tell(&id("1"), vec![set_balance(190)]).unwrap();
+    };
+    race_for_one(store, MANY, prepare, |desk, round, thread| {
+        let entropy = u128::try_from(round * 64 + thread).unwrap().to_be_bytes();
+        let (who, reward) = (id("1"), RewardId::new("five").unwrap());
+        let issue = RedemptionAction::Issue { who, reward, amount: None, entropy };
+        let short = loyalty_core::Rejection::InsufficientPoints { have: points(90), need: points(100) };
+        match desk.act(Action::Redemption(issue)) {
+            Ok(_) => true,
+            Err(refused) if refused == Rejection::Rules(short) => false,
+            // Nobody panics between the barriers.
+            Err(refused) => {
+                strange.lock().unwrap().push(refused);
+                false
+            }
+        }
+    });
+    assert_eq!(*strange.lock().unwrap(), []);
+}
+
+pub fn a_text_becomes_one_code(store: &dyn Store) {
+    let rules: Mutex<HashMap<usize, PriceRuleId>> = Mutex::default();
+    let prepare = |desk: &Desk<'_>, round| {
+        rules.lock().unwrap().insert(round, desk.rule(ten_percent()));
+    };
+    race_for_one(store, SOME, prepare, |desk, round, _| {
+        let rule = rules.lock().unwrap()[&round];
+        desk.discount(DiscountAction::AddCode { rule, text: typed(&format!("TEXT{round}")) }).is_ok()
+    });
+}
+
+pub fn the_same_keys_have_one_effect(store: &dyn Store) {
+    const KEYS: usize = 60;
+    let desk = Desk::new(store);
+    let answers: Mutex<HashMap<usize, (u16, String)>> = Mutex::default();
+    let made = AtomicI64::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..32 {
+            let (answers, made) = (&answers, &made);
+            scope.spawn(move || {
+                for turn in 0..KEYS {
+                    let number = (turn + thread % 4) % KEYS;
+                    let action = Action::customer(id(&format!("c{}", number % 5)), Presence::May, vec![add(1)]);
+                    let (status, body, replayed) = kept(desk.keyed(&format!("k{number}"), action));
+                    made.fetch_add(i64::from(!replayed), Ordering::SeqCst);
+                    let answer = (status, body);
+                    let mut answers = answers.lock().unwrap();
+                    assert_eq!(answers.entry(number).or_insert_with(|| answer.clone()), &answer);
+                }
+            });
+        }
+    });
+    assert_eq!(made.load(Ordering::SeqCst), 60);
+    let balances: Vec<i64> = (0..5).map(|number| desk.balance(&id(&format!("c{number}")))).collect();
+    assert_eq!(balances, [12; 5]);
+}
+
+/// Seven points a request, in two entries: whoever sees another sum sees half a request. Balances only
+/// grow, and never below what was acknowledged before the read began.
+pub fn readers_see_all_of_what_is_committed_and_nothing_else(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let customers: Vec<(Who, Who)> = (0..40).map(|n| (id(&n.to_string()), email(&format!("{n}@x.org")))).collect();
+    let accounts: Vec<_> = (0..40)
+        .map(|n| desk.tell(&both(&n.to_string(), &format!("{n}@x.org")), vec![]).unwrap())
+        .map(|receipt| receipt.customer.unwrap().record().account)
+        .collect();
+    let told: Vec<AtomicI64> = customers.iter().map(|_| AtomicI64::new(0)).collect();
+    let over = Over::default();
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..4_usize)
+            .map(|writer| {
+                let (customers, told) = (&customers, &told);
+                scope.spawn(move || {
+                    for turn in 0..250 {
+                        let at = (turn * (writer + 1) + writer) % 40;
+                        desk.tell(&customers[at].0, vec![add(3), add(4)]).unwrap();
+                        told[at].fetch_add(7, Ordering::SeqCst);
+                        let least = told[at].load(Ordering::SeqCst);
+                        assert!(desk.balance(&customers[at].1) >= least);
+                    }
+                })
+            })
+            .collect();
+        for reader in 0..3 {
+            let (customers, told, over, accounts) = (&customers, &told, &over, &accounts);
+            scope.spawn(move || {
+                let mut seen = [0; 40];
+                for turn in (reader..).take_while(|_| !over.is_over()) {
+                    let at = turn * 7 % 40;
+                    let least = told[at].load(Ordering::SeqCst);
+                    let (one, other) = &customers[at];
+                    let balance = match turn % 4 {
+                        0 => desk.balance(one),
+                        1 => desk.balance(other),
+                        2 => {
+                            let found = store.customer_of(desk.shop, accounts[at]).unwrap().unwrap();
+                            found.balance(desk.now).get()
+                        }
+                        _ => {
+                            let everybody = SearchQuery::default();
+                            let page = store.customers(desk.shop, &everybody, Some(accounts[at]), 1).unwrap();
+                            let ledger = store.ledger(desk.shop, accounts[at], None, 1).unwrap();
+                            assert!(page.items.len() == usize::from(at < 39));
+                            ledger.rows[0].balance.get()
+                        }
+                    };
+                    assert!(balance % 7 == 0 && balance >= least && balance >= seen[at], "{balance}, {least}");
+                    seen[at] = balance;
+                }
+            });
+        }
+        let _over = over.when_dropped();
+        for writer in writers {
+            writer.join().unwrap();
+        }
+    });
+    let sum: i64 = customers.iter().map(|(who, _)| desk.balance(who)).sum();
+    assert_eq!(sum, 4 * 250 * 7);
+}
+
+/// Whoever asks for an e-mail while its guest becomes a known customer sees the guest or the customer: not
+/// nobody, and not one who has lost the points.
+pub fn a_guest_is_never_out_of_sight(store: &dyn Store) {
+    let desk = Desk::new(store);
+    let name = |number: i64| (number.to_string(), format!("{number}@x.org"));
+    let (over, current) = (Over::default(), AtomicI64::new(-1));
+    std::thread::scope(|scope| {
+        let _over = over.when_dropped();
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !over.is_over() {
+                    let number = current.load(Ordering::SeqCst);
+                    assert!(number < 0 || desk.balance(&email(&name(number).1)) >= 5);
+                }
+            });
+        }
+        for number in 0..300 {
+            let (id, address) = name(number);
+            desk.tell(&super::desk::id(&id), vec![add(10)]).unwrap();
+            desk.tell(&email(&address), vec![add(5)]).unwrap();
+            current.store(number, Ordering::SeqCst);
+            desk.tell(&both(&id, &address), vec![]).unwrap();
+            assert_eq!(desk.balance(&email(&address)), 15);
+        }
+    });
+}
+
+/// Orders, merges and reads of the same customers from all sides leave whole books.
+pub fn guests_are_merged_while_they_order(store: &dyn Store) {
+    let desk = Desk::new(store);
+    std::thread::scope(|scope| {
+        for thread in 0..8_i64 {
+            scope.spawn(move || {
+                for turn in 0..40 {
+                    let (number, order) = (turn % 10, format!("o{thread}-{turn}"));
+                    let address = format!("{number}@x.org");
+                    let who = match (thread + turn) % 3 {
+                        0 => email(&address),
+                        1 => id(&number.to_string()),
+                        _ => both(&number.to_string(), &address),
+                    };
+                    desk.order(Some(&who), paid(&order, "10.00")).unwrap();
+                    desk.order(None, refund(&order, "r", "3.00")).unwrap();
+                }
+            });
+        }
+    });
+    let sum: i64 = (0..10)
+        .map(|n| both(&n.to_string(), &format!("{n}@x.org")))
+        .map(|who| {
+            desk.tell(&who, vec![]).unwrap();
+            desk.balance(&who)
+        })
+        .sum();
+    assert_eq!(sum, 8 * 40 * 7);
+    assert_eq!(store.count_customers(desk.shop, &SearchQuery::default()).unwrap(), 10);
+}
+
+/// Tells other threads that it is over, also when that is because something panicked.
+#[derive(Default)]
+pub struct Over(AtomicBool);
+
+impl Over {
+    /// Whether it is.
+    pub fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// It is, as soon as this is dropped.
+    pub fn when_dropped(&self) -> impl Drop + '_ {
+        struct WhenDropped<'a>(&'a Over);
+        impl Drop for WhenDropped<'_> {
+            fn drop(&mut self) {
+                self.0.0.store(true, Ordering::Relaxed);
+            }
+        }
+        WhenDropped(self)
+    }
+}
