@@ -91,7 +91,7 @@ fn checkpoint_often(file: &str) {
     let db = rusqlite::Connection::open(file).unwrap();
     db.busy_timeout(Duration::from_secs(5)).unwrap();
     loop {
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(5));
         let _ = db.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
     }
 }
