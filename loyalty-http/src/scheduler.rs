@@ -13,7 +13,7 @@ use tokio::task;
 
 use crate::clock::Clock;
 
-/// Of how many accounts, less than of those that are caught up at once, it is found out together what is due.
+/// In how many decisions what is due is found out for a batch of accounts.
 const FINDS: usize = 8;
 
 /// How often the scheduler looks, and how much it asks for at once.
@@ -76,7 +76,7 @@ pub async fn look(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Result
             break;
         }
         for shop in shops {
-            // One decision, in which nobody else's comes in between.
+            // Nobody else is decided about meanwhile.
             let limit = batch.div_ceil(FINDS);
             for pending in begin(store, clock, vec![(shop, Action::FindDue { limit })]).await? {
                 pending.await?;

@@ -27,6 +27,7 @@ use loyalty_core::award::Reason;
 use loyalty_core::tier::TierReason;
 use loyalty_core::{Currency, CustomerId, Event, ShopId, Timestamp};
 use loyalty_http::{Clock, auth, scheduler};
+use loyalty_store::conformance::picture::ledger;
 use loyalty_store::{MemoryStore, NewShop, SqliteStore, Store, Who};
 use loyalty_tests::*;
 
@@ -179,15 +180,7 @@ impl Ledger {
     fn of(store: &dyn Store, customer: &str) -> Self {
         let (shop, who) = (ShopId(1), Who::Id(CustomerId::new(customer).unwrap()));
         let account = store.customer(shop, &who).unwrap().unwrap().record().account;
-        let (mut rows, mut before) = (Vec::new(), None);
-        loop {
-            let page = store.ledger(shop, account, before, 1_000).unwrap();
-            rows.extend(page.rows);
-            match page.next {
-                Some(next) => before = Some(next),
-                None => break,
-            }
-        }
+        let rows = ledger(store, shop, account);
         let events = rows.iter().rev().flat_map(|row| row.events.iter().cloned());
         Self(events.map(|event| (event.at(), event)).collect())
     }

@@ -6,8 +6,6 @@
 //! it until then: what it has let go of is written already, though it may still wait. What the same commit changes is
 //! shown after that, and waits anew.
 
-use std::hash::Hash;
-
 use loyalty_core::{AccountId, OrderId, ShopId};
 use rusqlite::Connection;
 
@@ -21,54 +19,26 @@ use crate::record::Seq;
 /// A journal row and an answer: up to where something is true.
 pub(super) type Position = (Seq, i64);
 
-/// What waits for its round.
-trait Waiting<T>: Default + IntoIterator<Item = T> {
-    fn add(&mut self, item: T);
-    fn count(&self) -> usize;
-}
-
-/// Of what changes again, once.
-impl<T: Eq + Hash> Waiting<T> for Set<T> {
-    fn add(&mut self, item: T) {
-        self.insert(item);
-    }
-
-    fn count(&self) -> usize {
-        self.len()
-    }
-}
-
-/// Of what never changes.
-impl<T> Waiting<T> for Vec<T> {
-    fn add(&mut self, item: T) {
-        self.push(item);
-    }
-
-    fn count(&self) -> usize {
-        self.len()
-    }
-}
-
 /// States of one kind that have to reach their table.
 #[derive(Debug)]
-struct Queue<T, W = Set<T>> {
-    waiting: W,
+struct Queue<T> {
+    waiting: Set<T>,
     /// What of the round is left. Sorted, neighbours share pages.
     round: std::vec::IntoIter<T>,
     /// Written in the transaction that is not committed yet.
     slice: Vec<T>,
 }
 
-impl<T, W: Default> Default for Queue<T, W> {
+impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { waiting: W::default(), round: Vec::new().into_iter(), slice: Vec::new() }
+        Self { waiting: Set::default(), round: Vec::new().into_iter(), slice: Vec::new() }
     }
 }
 
-impl<T: Ord, W: Waiting<T>> Queue<T, W> {
+impl<T: Ord> Queue<T> {
     fn begin(&mut self) {
         // Sorted once: kept in order all the while, each would cost several times as much.
-        let mut items: Vec<T> = std::mem::take(&mut self.waiting).into_iter().collect();
+        let mut items: Vec<T> = self.waiting.drain().collect();
         items.sort_unstable();
         self.round = items.into_iter();
     }
@@ -101,7 +71,7 @@ pub(super) struct Behind {
     orders: Queue<(ShopId, OrderId)>,
     keyed: Queue<(ShopId, Key)>,
     /// First by the place in their table.
-    answers: Queue<(i64, AnswerKey), Vec<(i64, AnswerKey)>>,
+    answers: Queue<(i64, AnswerKey)>,
     /// Whether a round is under way.
     is_writing: bool,
     /// Where the latest round began.
@@ -114,25 +84,25 @@ impl Behind {
     }
 
     pub(super) fn account(&mut self, id: AccountId) {
-        self.accounts.waiting.add(id);
+        self.accounts.waiting.insert(id);
     }
 
     pub(super) fn order(&mut self, key: &(ShopId, OrderId)) {
-        self.orders.waiting.add(key.clone());
+        self.orders.waiting.insert(key.clone());
     }
 
     pub(super) fn keyed(&mut self, key: &(ShopId, Key)) {
-        self.keyed.waiting.add(key.clone());
+        self.keyed.waiting.insert(key.clone());
     }
 
     pub(super) fn answer(&mut self, key: AnswerKey, id: i64) {
-        self.answers.waiting.add((answers::slot(id, &key), key));
+        self.answers.waiting.insert((answers::slot(id, &key), key));
     }
 
     fn waiting(&self) -> usize {
         let Self { accounts, orders, keyed, answers, .. } = self;
-        let folds = accounts.waiting.count().saturating_add(orders.waiting.count());
-        folds.saturating_add(keyed.waiting.count()).saturating_add(answers.waiting.count())
+        let folds = accounts.waiting.len().saturating_add(orders.waiting.len());
+        folds.saturating_add(keyed.waiting.len()).saturating_add(answers.waiting.len())
     }
 
     /// How many states of the round are not written.
