@@ -22,6 +22,8 @@ pub use deeds::{Deeds, Given, Joined, Tally, Usage};
 pub use lot::Lot;
 pub use lots::Lots;
 pub use open::OpenRedemptions;
+#[cfg(feature = "json")]
+pub use progress::{Chapter, Past};
 pub use progress::{Counts, Progress};
 pub use ran_out::RanOut;
 

@@ -6,12 +6,17 @@
 //!
 //! It is a weight-balanced tree of chunks: no side of a node holds more than three times the chunks of the other.
 
+mod apart;
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::slice;
 use std::sync::Arc;
 
-/// How many entries stand side by side at the most. More are faster to go through, fewer to change.
+pub(crate) use apart::Apart;
+
+/// How many entries stand side by side at the most. More are faster to go through, fewer to change. Files hold chunks
+/// as well: with fewer, those of before could not be read.
 const CHUNK: usize = 16;
 
 /// What the values of a tree add up to.
@@ -115,7 +120,7 @@ impl<K: Ord, V: Weighed> Chunk<K, V> {
             }
             Err(at) if self.entries.len() < CHUNK => self.entries.insert(at, (key, value)),
             Err(at) => {
-                let cut = if at == 0 || at == self.entries.len() { at } else { CHUNK / 2 };
+                let cut = if at == 0 { at } else { CHUNK / 2 };
                 let mut rest = self.entries.split_off(cut);
                 match at.checked_sub(cut) {
                     Some(at) if cut > 0 => rest.insert(at, (key, value)),
@@ -145,7 +150,8 @@ impl<K, V: Weighed> Tree<K, V> {
         self.0.is_none()
     }
 
-    fn chunks(&self) -> usize {
+    /// How many chunks there are.
+    pub(crate) fn chunks(&self) -> usize {
         self.0.as_ref().map_or(0, |node| node.chunks)
     }
 
@@ -186,6 +192,14 @@ impl<K, V: Weighed> Tree<K, V> {
             node = left;
         }
         node.chunk.entries.first().map(|(key, value)| (key, value))
+    }
+
+    fn last(&self) -> Option<(&K, &V)> {
+        let mut node = self.0.as_deref()?;
+        while let Some(right) = node.right.0.as_deref() {
+            node = right;
+        }
+        node.chunk.entries.last().map(|(key, value)| (key, value))
     }
 
     /// The first key at which the weight of all values up to it, its own included, is enough. `is_enough`
@@ -265,6 +279,10 @@ impl<K: Ord + Clone, V: Weighed + Clone> Tree<K, V> {
         match node.chunk.side(&key) {
             Ordering::Less if !node.left.is_empty() => node.left.insert(key, value),
             Ordering::Greater if !node.right.is_empty() => node.right.insert(key, value),
+            // Of a chunk that is full nothing changes.
+            Ordering::Greater if node.chunk.entries.len() >= CHUNK => {
+                node.right.put_first(Arc::new(Chunk::new(vec![(key, value)])));
+            }
             Ordering::Less | Ordering::Equal | Ordering::Greater => {
                 if let Some(behind) = Arc::make_mut(&mut node.chunk).insert(key, value) {
                     node.right.put_first(Arc::new(behind));
@@ -282,6 +300,48 @@ impl<K: Ord + Clone, V: Weighed + Clone> Tree<K, V> {
         };
         node.left.put_first(chunk);
         self.settle();
+    }
+
+    /// Puts a chunk behind all others.
+    fn put_last(&mut self, chunk: Arc<Chunk<K, V>>) {
+        let Some(node) = self.0.as_mut().map(Arc::make_mut) else {
+            *self = Self::joined(chunk, Self(None), Self(None));
+            return;
+        };
+        node.right.put_last(chunk);
+        self.settle();
+    }
+
+    /// Puts entries behind all others, as a chunk. False, and nothing is changed, where they are none, or too many,
+    /// or not in order.
+    pub(crate) fn push_chunk(&mut self, entries: Vec<(K, V)>) -> bool {
+        let keys = self.last().map(|(key, _)| key).into_iter().chain(entries.iter().map(|(key, _)| key));
+        let fits = (1..=CHUNK).contains(&entries.len()) && keys.is_sorted_by(|one, other| one < other);
+        if fits {
+            self.put_last(Arc::new(Chunk::new(entries)));
+        }
+        fits
+    }
+
+    /// All chunks but the last, and that one.
+    pub(crate) fn split_last(&self) -> (Self, Self) {
+        match self.clone().without_last() {
+            (rest, Some(last)) => (rest, Self::joined(last, Self(None), Self(None))),
+            (rest, None) => (rest, Self(None)),
+        }
+    }
+
+    /// Puts another tree behind this one. False, and nothing is changed, where its keys are not behind these.
+    pub(crate) fn append(&mut self, other: Self) -> bool {
+        if self.last().zip(other.first()).is_some_and(|((last, _), (first, _))| last >= first) {
+            return false;
+        }
+        let mut rest = other;
+        while let (left, Some(chunk)) = rest.without_first() {
+            self.put_last(chunk);
+            rest = left;
+        }
+        true
     }
 
     /// Takes the value of a key out.
@@ -532,6 +592,38 @@ mod tests {
                 prop_assert_eq!(tree.len(), map.len());
             }
         }
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_taken_apart_and_put_together(keys in proptest::collection::vec(0..2_000_u16, 0..300), cut in 0..2_000_u16) {
+            let tree: Tree<u16, i64> = keys.iter().map(|key| (*key, i64::from(*key))).collect();
+            let (mut rest, last) = tree.split_last();
+            prop_assert_eq!(last.chunks(), usize::from(!tree.is_empty()));
+            prop_assert_eq!((rest.weight() + last.weight(), rest.len() + last.len()), (tree.weight(), tree.len()));
+            prop_assert!(tree.is_empty() || !tree.clone().append(tree.clone()), "not behind itself");
+            prop_assert!(rest.append(last));
+            height(&rest);
+            prop_assert_eq!(&rest, &tree);
+            let [low, high] = [true, false].map(|low| tree.iter().filter(move |(key, _)| (**key < cut) == low));
+            let (mut whole, rest) = (low.map(|(key, value)| (*key, *value)).collect::<Tree<_, _>>(), high);
+            for chunk in rest.map(|(key, value)| (*key, *value)).collect::<Vec<_>>().chunks(CHUNK) {
+                prop_assert!(whole.push_chunk(chunk.to_vec()));
+                prop_assert!(!whole.push_chunk(chunk.to_vec()), "not behind itself");
+                height(&whole);
+            }
+            prop_assert_eq!(whole, tree);
+        }
+    }
+
+    #[test]
+    fn chunks_of_no_entries_too_many_or_in_another_order_are_not_taken() {
+        let mut tree = Tree::<u16, i64>::default();
+        for keys in [vec![], vec![1, 1], vec![2, 1], (0..17).collect()] {
+            assert!(!tree.push_chunk(keys.iter().map(|key| (*key, 1)).collect()), "{keys:?}");
+            assert!(tree.is_empty());
+        }
+        assert!(tree.push_chunk((0..16).map(|key| (key, 1)).collect()));
     }
 
     #[test]

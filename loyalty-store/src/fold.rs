@@ -16,6 +16,8 @@ use crate::transact::Claim;
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
     pub(crate) accounts: HashMap<AccountId, AccountRecord>,
+    /// Chapters that no account has.
+    pub(crate) stray_chapters: i64,
     pub(crate) orders: HashMap<(ShopId, OrderId), OrderRecord>,
     pub(crate) keyed: HashMap<(ShopId, Key), Keyed>,
     /// Written with the journal, so never behind it.
@@ -199,6 +201,9 @@ impl Fold {
         }
         for id in standing.accounts.keys() {
             found.differ(format!("account {id} has no journal"));
+        }
+        if standing.stray_chapters > 0 {
+            found.differ(format!("{} chapters are of accounts that are not there", standing.stray_chapters));
         }
         for (shop, id) in standing.orders.keys() {
             found.differ(format!("order {id} of shop {shop} has no journal"));

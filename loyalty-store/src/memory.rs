@@ -343,7 +343,9 @@ impl Store for MemoryStore {
         let orders = tables.orders.iter().map(|(id, record)| (id.clone(), (**record).clone())).collect();
         let keyed = tables.keyed.iter().map(|(key, record)| (key.clone(), (**record).clone())).collect();
         let (index, claims) = (tables.index.clone(), tables.claims.clone());
-        let mut fold = Fold::new(Standing { accounts, orders, keyed, index, claims, written: Seq::MAX });
+        let written = Seq::MAX;
+        let mut fold =
+            Fold::new(Standing { accounts, orders, keyed, index, claims, written, ..Standing::default() });
         for row in &tables.journal {
             fold.row(row);
         }

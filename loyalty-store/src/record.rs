@@ -1,8 +1,10 @@
 //! What is stored: the journal's rows, and the states that are folds of them.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use loyalty_core::account::Past;
 use loyalty_core::{Account, AccountId, CustomerId, Email, Event, OrderState, Points, Profile, ShopId, Timestamp};
 
 /// A position in the journal, counted from 1 over all shops.
@@ -37,6 +39,29 @@ pub(crate) struct AccountRecord {
     /// When something is due next that nobody has to ask for. No part of the fold: it follows from the
     /// state, the programs and the customer.
     pub(crate) due: Option<Timestamp>,
+    pub(crate) filed: Filed,
+}
+
+/// What of an account's past stands in the file. All states of the account since it was read share it, also those
+/// that were decided before the last of it was written.
+#[derive(Clone, Default)]
+pub(crate) struct Filed(Arc<Mutex<Past>>);
+
+impl Filed {
+    pub(crate) fn new(past: Past) -> Self {
+        Self(Arc::new(Mutex::new(past)))
+    }
+
+    pub(crate) fn past(&self) -> MutexGuard<'_, Past> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// No part of what an account is.
+impl fmt::Debug for Filed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Filed")
+    }
 }
 
 /// Of two folds: what follows from them does not enter.
@@ -49,7 +74,8 @@ impl PartialEq for AccountRecord {
 
 impl AccountRecord {
     pub(crate) fn new(shop: ShopId) -> Self {
-        Self { shop, account: Account::default(), seq: 0, at: Timestamp::UNIX_EPOCH, due: None }
+        let (account, filed) = (Account::default(), Filed::default());
+        Self { shop, account, seq: 0, at: Timestamp::UNIX_EPOCH, due: None, filed }
     }
 
     /// Folds a row of this account's journal; a row that is folded already changes nothing.

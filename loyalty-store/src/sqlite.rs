@@ -6,6 +6,7 @@
 //! and how it is decided ([`decider`]), the writer, what it writes later and who moves its log ([`writer`],
 //! [`behind`], [`wal`]), what has no cache and no journal ([`catalogue`]), the operator's side ([`admin`]).
 
+mod account;
 mod admin;
 mod answers;
 mod behind;

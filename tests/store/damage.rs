@@ -57,7 +57,7 @@ fn every_kind_of_damage_is_named() {
         ("UPDATE account SET seq = seq - 1 WHERE id = 1", "account 1 stands at row 5"),
         ("UPDATE account SET seq = 99 WHERE id = 1", "account 1 stands at row 99"),
         ("DELETE FROM account WHERE id = 2", "account 2 stands at row 0"),
-        ("INSERT INTO account VALUES (9, 1, 1, 0, '{}', NULL)", "account 9 has no journal"),
+        ("INSERT INTO account VALUES (9, 1, 1, 0, '{}', NULL, 0)", "account 9 has no journal"),
         (
             r#"UPDATE purchase SET state = replace(state, '"shop"', '"plugin"') WHERE order_id = 'o2'"#,
             "order o2 of shop 1 differs",

@@ -2,12 +2,17 @@
 
 #[cfg(feature = "json")]
 mod json;
+#[cfg(feature = "json")]
+mod past;
 
 use chrono::TimeDelta;
 
 use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
 use crate::tree::{Tree, Weighed};
+
+#[cfg(feature = "json")]
+pub use past::{Chapter, Past};
 
 /// Money spent, points earned and orders made. A difference of two can be negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use loyalty_core::{ProgramVersion, ShopId, Timestamp};
 use rusqlite::Connection;
 
 use super::time::Restored;
-use super::{claim, discount, rows, schema};
+use super::{account, claim, discount, rows, schema};
 use crate::error::Failure;
 use crate::fold::{Fold, Standing};
 use crate::query::Verified;
@@ -85,7 +85,7 @@ pub(super) fn verify(db: &Connection) -> Result<Verified, Failure> {
 
 fn fold_all(db: &Connection) -> Result<Verified, Failure> {
     let mut standing = Standing { written: rows::checkpoint(db)?.0, ..Standing::default() };
-    rows::each_account(db, |id, record| {
+    standing.stray_chapters = account::each_account(db, |id, record| {
         standing.accounts.insert(id, record);
     })?;
     rows::each_order(db, |key, record| {

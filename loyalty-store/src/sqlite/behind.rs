@@ -6,15 +6,16 @@
 //! it until then: what it has let go of is written already, though it may still wait. What the same commit changes is
 //! shown after that, and waits anew.
 
+use loyalty_core::account::Past;
 use loyalty_core::{AccountId, OrderId, ShopId};
 use rusqlite::Connection;
 
 use super::answers::{self, AnswerKey};
 use super::shared::Shared;
-use super::{Set, discount, rows};
+use super::{Set, account, discount, rows};
 use crate::error::Failure;
 use crate::keyed::Key;
-use crate::record::Seq;
+use crate::record::{Filed, Seq};
 
 /// A journal row and an answer: up to where something is true.
 pub(super) type Position = (Seq, i64);
@@ -68,6 +69,8 @@ pub(super) struct Behind {
     /// How many states may wait, and how many rows may be added, before a round begins.
     threshold: usize,
     accounts: Queue<AccountId>,
+    /// What of the past of the slice's accounts stands in the file once the slice is committed.
+    filed: Vec<(Filed, Past)>,
     orders: Queue<(ShopId, OrderId)>,
     keyed: Queue<(ShopId, Key)>,
     /// First by the place in their table.
@@ -152,10 +155,10 @@ impl Behind {
             return Ok(());
         }
         let part = (room, self.left());
-        let mut put = db.prepare_cached(rows::PUT_ACCOUNT)?;
+        let (mut put, filed) = (account::Put::new(db)?, &mut self.filed);
         self.accounts.write(part, |id| {
             let Some(record) = shared.accounts.pinned(id) else { return Ok(false) };
-            rows::put_account(&mut put, *id, &record)?;
+            filed.push((record.filed.clone(), put.put(*id, &record)?));
             Ok(true)
         })?;
         let mut put = db.prepare_cached(rows::PUT_ORDER)?;
@@ -189,6 +192,7 @@ impl Behind {
 
     /// The slice is committed, and nothing of the same commit is shown yet: memory may let go of it.
     pub(super) fn committed(&mut self, shared: &Shared) {
+        self.filed.drain(..).for_each(|(filed, past)| *filed.past() = past);
         for id in self.accounts.slice.drain(..) {
             shared.accounts.unpin(&id);
             shared.due.remove(id);

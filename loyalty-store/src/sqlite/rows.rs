@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Failure;
-use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
+use crate::record::{CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::shop::{KeyRecord, NewKey, Shop};
 use crate::transact::CustomerChange;
 
@@ -130,41 +130,6 @@ pub(super) fn last(db: &Db, column: &str, table: &str) -> Result<i64, Failure> {
 
 // Folds.
 
-pub(super) fn account(db: &Db, id: AccountId) -> Result<Option<AccountRecord>, Failure> {
-    one(db, "SELECT shop, seq, at, state, due FROM account WHERE id = ?", [id.0], |row| account_record(row, 0))
-}
-
-fn account_record(row: &Row<'_>, from: usize) -> Result<AccountRecord, Failure> {
-    let column = |offset: usize| from.saturating_add(offset);
-    Ok(AccountRecord {
-        shop: ShopId(row.get(column(0))?),
-        seq: row.get(column(1))?,
-        at: timestamp(row.get(column(2))?)?,
-        account: from_json(&row.get::<_, String>(column(3))?)?,
-        due: row.get::<_, Option<i64>>(column(4))?.map(timestamp).transpose()?,
-    })
-}
-
-pub(super) fn each_account(db: &Db, mut visit: impl FnMut(AccountId, AccountRecord)) -> Result<(), Failure> {
-    each(db, "SELECT id, shop, seq, at, state, due FROM account", [], |row| {
-        visit(AccountId(row.get(0)?), account_record(row, 1)?);
-        Ok(())
-    })
-}
-
-pub(super) const PUT_ACCOUNT: &str =
-    "INSERT INTO account (id, shop, seq, at, state, due) VALUES (?, ?, ?, ?, ?, ?)
-        ON CONFLICT (id) DO UPDATE SET
-            seq = excluded.seq, at = excluded.at, state = excluded.state, due = excluded.due
-        WHERE excluded.seq > seq";
-
-/// A state never steps back, whoever writes it.
-pub(super) fn put_account(put: &mut Statement<'_>, id: AccountId, record: &AccountRecord) -> Result<(), Failure> {
-    let (state, due) = (to_json(&record.account)?, record.due.map(micros));
-    put.execute(params![id.0, record.shop.0, record.seq, micros(record.at), state, due])?;
-    Ok(())
-}
-
 pub(super) fn order(db: &Db, shop: ShopId, id: &OrderId) -> Result<Option<OrderRecord>, Failure> {
     let sql = "SELECT account, seq, snapshot, state FROM purchase WHERE shop = ? AND order_id = ?";
     let record = one(db, sql, params![shop.0, id.as_str()], |row| order_record(row, 0))?;
@@ -213,7 +178,7 @@ pub(super) const PUT_ORDER: &str =
             snapshot = excluded.snapshot, state = excluded.state
         WHERE excluded.seq > seq";
 
-/// The same for an order.
+/// A state never steps back, whoever writes it.
 pub(super) fn put_order(
     put: &mut Statement<'_>,
     (shop, id): &(ShopId, OrderId),

@@ -14,13 +14,13 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const APPLICATION_ID: i64 = 0x6c6f_7961;
 
 /// The format that this program writes.
-const NEWEST: i64 = 9;
+const NEWEST: i64 = 10;
 
 /// Since which format keys have places, which no SQL reckons.
 const ANSWERS_IN_BLOCKS: i64 = 8;
 
 /// One step a format version. Never changed once released; a new format is a new step.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     "
     CREATE TABLE shop (
         id INTEGER PRIMARY KEY,
@@ -253,6 +253,18 @@ const MIGRATIONS: [&str; 9] = [
 ",
     "
     -- Accounts' instants became digits of one text. Those that are numbers or texts are still read, and stay as well.
+",
+    "
+    -- What an account did long ago, written behind with it, but only what has changed. Accounts of which all is in
+    -- their state are still read, and stay so until they change.
+    CREATE TABLE chapter (
+        account INTEGER NOT NULL,
+        second INTEGER NOT NULL,
+        nanosecond INTEGER NOT NULL,
+        instants TEXT NOT NULL,
+        PRIMARY KEY (account, second, nanosecond)
+    ) STRICT, WITHOUT ROWID;
+    ALTER TABLE account ADD COLUMN chapters INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 

@@ -11,7 +11,7 @@ use super::answers::{self, AnswerKey, Placed};
 use super::cache::Cache;
 use super::filter::{Filter, Stored};
 use super::time::{self, Waiting};
-use super::{Map, Settings, discount, rows, schema};
+use super::{Map, Settings, account, discount, rows, schema};
 use crate::discount::index::Indexed;
 use crate::error::Failure;
 use crate::keyed::{Key, Keyed};
@@ -173,7 +173,7 @@ impl Shared {
     // Look-ups.
 
     pub(super) fn account(&self, id: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure> {
-        self.accounts.get_or_load(&id, || self.read(|db| Ok(rows::account(db, id)?.map(Arc::new))))
+        self.accounts.get_or_load(&id, || self.read(|db| Ok(account::account(db, id)?.map(Arc::new))))
     }
 
     pub(super) fn order(&self, key: &(ShopId, OrderId)) -> Result<Option<Arc<OrderRecord>>, Failure> {
@@ -292,7 +292,7 @@ impl Shared {
         let Some(history) = self.history(record.shop)? else { return Ok(None) };
         let account = match self.accounts.get(&record.account) {
             Some(account) => Some(account),
-            None => self.read(|db| rows::account(db, record.account))?.map(Arc::new),
+            None => self.read(|db| account::account(db, record.account))?.map(Arc::new),
         };
         let account = account.filter(|account| account.account.merged_into().is_none());
         let Some(account) = account else { return Ok(None) };

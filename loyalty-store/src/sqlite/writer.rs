@@ -25,7 +25,7 @@ use super::shared::Shared;
 use super::staged::{Batch, Last, Staged, Writes};
 use super::time::Restored;
 use super::wal::Log;
-use super::{Map, Settings, answers, discount, rows, schema};
+use super::{Map, Settings, account, answers, discount, rows, schema};
 use crate::discount::index;
 use crate::error::Failure;
 use crate::keyed::{self, Keyed};
@@ -300,7 +300,7 @@ impl Writer {
             last.seq = row.seq;
             if let Some(id) = row.account {
                 last.account = last.account.max(id.0);
-                let record = loaded(&mut accounts, id, || rows::account(&self.db, id))?;
+                let record = loaded(&mut accounts, id, || account::account(&self.db, id))?;
                 record.get_or_insert_with(|| AccountRecord::new(row.shop)).fold(&row);
             }
             // Also where the commit was not known to have happened: what is there, the filter does not deny.

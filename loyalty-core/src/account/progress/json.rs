@@ -7,6 +7,8 @@
 //! the odd places: 0, -1, 1, -2.
 //!
 //! Records from before hold JSON's numbers, five for each instant, or of each its text and its counts.
+//!
+//! The same digits are the text of a chapter of an account's past.
 
 use std::fmt;
 
@@ -18,8 +20,13 @@ use super::{Counts, Timestamp, Tree};
 type Entry = (Timestamp, Counts);
 
 pub(super) fn serialize<S: Serializer>(tree: &Tree<Timestamp, Counts>, to: S) -> Result<S::Ok, S::Error> {
-    let (mut text, mut before) = (Text(String::with_capacity(tree.len().saturating_mul(16))), 0);
-    for (at, counts) in tree.iter() {
+    to.serialize_str(&spell(tree.iter(), tree.len()))
+}
+
+/// About so many entries as digits.
+pub(super) fn spell<'a>(entries: impl Iterator<Item = (&'a Timestamp, &'a Counts)>, count: usize) -> String {
+    let (mut text, mut before) = (Text(String::with_capacity(count.saturating_mul(16))), 0);
+    for (at, counts) in entries {
         text.put(at.timestamp().saturating_sub(before));
         before = at.timestamp();
         text.put_digits(beyond(at.timestamp_subsec_nanos()));
@@ -27,7 +34,7 @@ pub(super) fn serialize<S: Serializer>(tree: &Tree<Timestamp, Counts>, to: S) ->
             text.put(count);
         }
     }
-    to.serialize_str(&text.0)
+    text.0
 }
 
 /// Nanoseconds of a second as one number: an even one where microseconds are enough.
@@ -100,6 +107,15 @@ impl Numbers<'_> {
     }
 }
 
+/// What digits say; none where they say something else.
+pub(super) fn read(text: &str) -> Option<Vec<Entry>> {
+    let (mut entries, mut seconds, mut numbers) = (Vec::new(), 0, Numbers(text.as_bytes()));
+    while !numbers.0.is_empty() {
+        entries.push(numbers.entry(&mut seconds)?);
+    }
+    Some(entries)
+}
+
 fn value(digit: u8) -> Option<u64> {
     let (from, first) = match digit {
         b'A'..=b'Z' => (b'A', 0),
@@ -126,10 +142,7 @@ impl<'de> Visitor<'de> for Entries {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        let (mut entries, mut seconds, mut numbers) = (Vec::new(), 0, Numbers(text.as_bytes()));
-        while !numbers.0.is_empty() {
-            entries.push(numbers.entry(&mut seconds).ok_or(E::custom("no instant and its counts"))?);
-        }
+        let entries = read(text).ok_or(E::custom("no instant and its counts"))?;
         Ok(entries.into_iter().collect())
     }
 

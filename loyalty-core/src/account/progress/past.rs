@@ -1,0 +1,94 @@
+//! What was done long ago, as records of its own.
+//!
+//! Of a customer of many years nearly all instants stay as they are, while the account changes with each order. So a
+//! store can keep them apart from the account, in chapters: each is written once, and again only where it changes.
+
+use super::{Progress, Timestamp, json};
+use crate::account::{Account, Counts};
+use crate::tree::{Apart, Tree};
+
+/// All that an account has done but for its newest instants, in chapters. A copy costs nothing: it shares what it
+/// holds with the account.
+///
+/// ```
+/// use loyalty_core::account::{Account, Chapter, Past};
+/// use loyalty_core::{Event, Grounds, Points, Timestamp};
+///
+/// let mut account = Account::default();
+/// for day in 1..=20 {
+///     let at = Timestamp::from_timestamp(day * 86_400, 0);
+///     account.evolve(&Event::PointsAdded { points: Points::from(5), lot: None, grounds: Grounds::default(), at });
+/// }
+/// let (newest, past) = account.apart();
+/// let chapters = past.chapters_since(&Past::default());
+/// assert_eq!(chapters.len(), 1, "of the first sixteen days");
+///
+/// let mut read = Past::default();
+/// for chapter in &chapters {
+///     assert!(read.push(chapter.first, chapter.text.as_deref().unwrap_or_default()));
+/// }
+/// assert_eq!(newest.with_past(&read), Some(account));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past(Tree<Timestamp, Counts>);
+
+/// A chapter that has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chapter {
+    /// Its first instant. No other chapter of the account begins at it.
+    pub first: Timestamp,
+    /// What it holds, for [`Past::push`]. None where no chapter begins there any more.
+    pub text: Option<String>,
+}
+
+impl Past {
+    /// How many chapters there are.
+    pub fn len(&self) -> usize {
+        self.0.chunks()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The chapters that are not as they were, by their first instants. Of an account that has grown since, that
+    /// costs what has changed, not what there is.
+    pub fn chapters_since(&self, before: &Self) -> Vec<Chapter> {
+        let chapter = |apart: Apart<'_, Timestamp, Counts>| match apart {
+            Apart::Gone(first) => Some(Chapter { first: *first, text: None }),
+            Apart::Put(entries) => {
+                let text = json::spell(entries.iter().map(|(at, counts)| (at, counts)), entries.len());
+                entries.first().map(|(first, _)| Chapter { first: *first, text: Some(text) })
+            }
+        };
+        self.0.apart_from(&before.0).into_iter().filter_map(chapter).collect()
+    }
+
+    /// Adds a chapter behind the others. False, and nothing is changed, where the text is none of a chapter that
+    /// begins at `first`, or one that has its place before them.
+    #[must_use]
+    pub fn push(&mut self, first: Timestamp, text: &str) -> bool {
+        let entries = json::read(text).filter(|entries| entries.first().is_some_and(|(at, _)| *at == first));
+        entries.is_some_and(|entries| self.0.push_chunk(entries))
+    }
+}
+
+impl Account {
+    /// The account with its newest instants alone, at most sixteen, and what went before.
+    pub fn apart(&self) -> (Self, Past) {
+        let (past, newest) = self.progress.by_instant.split_last();
+        let progress = Progress { by_instant: newest, ..self.progress.clone() };
+        (Self { progress, ..self.clone() }, Past(past))
+    }
+
+    /// The account with what went before its own instants. None where that is not before them.
+    pub fn with_past(mut self, past: &Past) -> Option<Self> {
+        let mut by_instant = past.0.clone();
+        let newest = std::mem::take(&mut self.progress.by_instant);
+        by_instant.append(newest).then(|| {
+            self.progress.by_instant = by_instant;
+            self
+        })
+    }
+}

@@ -1,0 +1,175 @@
+//! Where two trees differ, chunk by chunk. What they share is passed over whole, so that a tree that grew out of
+//! another is held beside it in a few steps.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use super::{Chunk, Node, Tree, Weighed};
+
+/// A chunk that stands in one of two trees only, or differs. Chunks are told by their first keys.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Apart<'a, K, V> {
+    /// No chunk begins at this key any more.
+    Gone(&'a K),
+    /// The chunk that begins at the first key is new, or holds something else.
+    Put(&'a [(K, V)]),
+}
+
+impl<K: Ord, V: Weighed> Tree<K, V> {
+    /// What became of the chunks of `before`, by first keys.
+    pub(crate) fn apart_from<'a>(&'a self, before: &'a Self) -> Vec<Apart<'a, K, V>> {
+        let (mut gone, mut here, mut found) = (Walk::of(before), Walk::of(self), Vec::new());
+        loop {
+            match (gone.0.last(), here.0.last()) {
+                (None, None) => return found,
+                (Some(one), Some(other)) if one.is(other) => {
+                    gone.0.pop();
+                    here.0.pop();
+                }
+                (one, other) if nodes(one).max(nodes(other)) > 0 => {
+                    let larger = if nodes(one) > nodes(other) { &mut gone } else { &mut here };
+                    larger.open();
+                }
+                (one, other) => {
+                    let [one, other] = [one, other].map(|step| step.map(Step::entries).unwrap_or_default());
+                    let side = match (one.first(), other.first()) {
+                        (Some((one, _)), Some((other, _))) => one.cmp(other),
+                        (Some(_), None) => Ordering::Less,
+                        (None, _) => Ordering::Greater,
+                    };
+                    if side.is_lt() {
+                        found.extend(one.first().map(|(key, _)| Apart::Gone(key)));
+                    } else {
+                        found.push(Apart::Put(other));
+                    }
+                    if side.is_le() {
+                        gone.0.pop();
+                    }
+                    if side.is_ge() {
+                        here.0.pop();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What is left of a tree, the first of it last.
+struct Walk<'a, K, V: Weighed>(Vec<Step<'a, K, V>>);
+
+enum Step<'a, K, V: Weighed> {
+    Node(&'a Arc<Node<K, V>>),
+    Chunk(&'a Arc<Chunk<K, V>>),
+}
+
+impl<'a, K, V: Weighed> Walk<'a, K, V> {
+    fn of(tree: &'a Tree<K, V>) -> Self {
+        Self(tree.0.iter().map(Step::Node).collect())
+    }
+
+    fn open(&mut self) {
+        let Some(Step::Node(node)) = self.0.pop() else { return };
+        self.0.extend(node.right.0.iter().map(Step::Node));
+        self.0.push(Step::Chunk(&node.chunk));
+        self.0.extend(node.left.0.iter().map(Step::Node));
+    }
+}
+
+impl<'a, K, V: Weighed> Step<'a, K, V> {
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Node(one), Self::Node(other)) => Arc::ptr_eq(one, other),
+            (Self::Chunk(one), Self::Chunk(other)) => Arc::ptr_eq(one, other),
+            (Self::Node(_), Self::Chunk(_)) | (Self::Chunk(_), Self::Node(_)) => false,
+        }
+    }
+
+    fn entries(&self) -> &'a [(K, V)] {
+        match self {
+            Self::Node(_) => &[],
+            Self::Chunk(chunk) => &chunk.entries,
+        }
+    }
+}
+
+/// How many chunks are still under a node; none where a chunk, or nothing, stands.
+fn nodes<K, V: Weighed>(step: Option<&Step<'_, K, V>>) -> usize {
+    match step {
+        Some(Step::Node(node)) => node.chunks,
+        Some(Step::Chunk(_)) | None => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+    use std::collections::BTreeMap;
+
+    use ::proptest::prelude::*;
+
+    use super::*;
+
+    type Chunks = BTreeMap<u16, Vec<(u16, i64)>>;
+
+    fn chunks(tree: &Tree<u16, i64>) -> Chunks {
+        let (mut walk, mut found) = (Walk::of(tree), Chunks::new());
+        while let Some(step) = walk.0.last() {
+            if nodes(Some(step)) > 0 {
+                walk.open();
+            } else if let Some(Step::Chunk(chunk)) = walk.0.pop() {
+                found.insert(chunk.entries.first().unwrap().0, chunk.entries.clone());
+            }
+        }
+        found
+    }
+
+    fn with(mut chunks: Chunks, found: &[Apart<'_, u16, i64>]) -> Chunks {
+        for apart in found {
+            match apart {
+                Apart::Gone(key) => assert!(chunks.remove(key).is_some(), "{key} did not stand"),
+                Apart::Put(entries) => {
+                    chunks.insert(entries.first().unwrap().0, entries.to_vec());
+                }
+            }
+        }
+        chunks
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_apart_makes_one_tree_of_the_other(
+            steps in proptest::collection::vec((0..400_u16, 0..4_u8, 0..100_i64, 0..20_u8), 0..600)
+        ) {
+            let (mut tree, mut before) = (Tree::default(), Tree::default());
+            for (key, puts, value, stops) in steps {
+                if puts == 0 {
+                    tree.remove(&key);
+                } else if tree.get(&key) != Some(&value) {
+                    tree.insert(key, value);
+                }
+                if stops == 0 {
+                    prop_assert_eq!(with(chunks(&before), &tree.apart_from(&before)), chunks(&tree));
+                    before = tree.clone();
+                    prop_assert!(tree.apart_from(&before).is_empty());
+                }
+            }
+            prop_assert_eq!(with(Chunks::new(), &tree.apart_from(&Tree::default())), chunks(&tree));
+            prop_assert_eq!(with(chunks(&tree), &Tree::default().apart_from(&tree)), Chunks::new());
+        }
+    }
+
+    #[test]
+    fn what_is_shared_is_passed_over() {
+        let before: Tree<u16, i64> = (0..10_000).map(|key| (key, 1)).collect();
+        for key in [0, 5_000, 9_999, 10_000] {
+            let mut tree = before.clone();
+            tree.insert(key, 2);
+            let found = tree.apart_from(&before);
+            assert!(matches!(*found, [Apart::Put(entries)] if entries.contains(&(key, 2))), "{found:?}");
+        }
+        let mut tree = before.clone();
+        tree.remove(&160);
+        let found = tree.apart_from(&before);
+        assert!(matches!(*found, [Apart::Gone(160), Apart::Put([(161, 1), ..])]), "{found:?}");
+    }
+}
