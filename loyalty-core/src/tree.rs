@@ -1,19 +1,23 @@
 //! A sorted map that is copied in no time: copies share what neither has changed.
 //!
 //! A decision is made on a copy of the account, and an account can hold ten thousand lots. Entries stand side by side
-//! in chunks, so that going through them is going through memory, and most accounts have one chunk. Each node knows
-//! the weight of all under it, so that sums up to a key cost no more than finding it.
-//!
-//! It is a weight-balanced tree of chunks: no side of a node holds more than three times the chunks of the other.
+//! in chunks, so that going through them is going through memory. The last chunk stands by itself: what comes in
+//! order, as nearly all does, changes nothing else, and most accounts have no other. The chunks before it are a
+//! balanced tree, of which each node knows the weight of all under it, so that sums up to a key cost no more than
+//! finding it.
 
 mod apart;
+mod chunk;
+mod nodes;
 
-use std::cmp::Ordering;
 use std::fmt;
-use std::slice;
 use std::sync::Arc;
 
+use chunk::Chunk;
+use nodes::Iter;
+
 pub(crate) use apart::Apart;
+pub(crate) use nodes::Nodes;
 
 /// How many entries stand side by side at the most. More are faster to go through, fewer to change. Files hold chunks
 /// as well: with fewer, those of before could not be read.
@@ -37,229 +41,89 @@ impl Weighed for () {
 
 /// A sorted map with cheap copies.
 #[derive(Clone)]
-pub(crate) struct Tree<K, V: Weighed>(Option<Arc<Node<K, V>>>);
-
-#[derive(Clone)]
-struct Node<K, V: Weighed> {
-    chunk: Arc<Chunk<K, V>>,
-    /// What comes before the chunk.
-    left: Tree<K, V>,
-    /// What comes after it.
-    right: Tree<K, V>,
-    chunks: usize,
-    len: usize,
-    weight: V::Weight,
-}
-
-/// Entries by key; none only on the way to being taken out.
-struct Chunk<K, V: Weighed> {
-    entries: Vec<(K, V)>,
-    weight: V::Weight,
+pub(crate) struct Tree<K, V: Weighed> {
+    older: Nodes<K, V>,
+    /// What comes behind them; none only where there is nothing at all.
+    last: Option<Arc<Chunk<K, V>>>,
 }
 
 impl<K, V: Weighed> Default for Tree<K, V> {
     fn default() -> Self {
-        Self(None)
-    }
-}
-
-/// Who copies a chunk is about to change it, mostly by one more entry.
-impl<K: Clone, V: Weighed + Clone> Clone for Chunk<K, V> {
-    fn clone(&self) -> Self {
-        let mut entries = Vec::with_capacity(self.entries.len().saturating_add(1));
-        entries.extend_from_slice(&self.entries);
-        Self { entries, weight: self.weight }
-    }
-}
-
-impl<K, V: Weighed> Chunk<K, V> {
-    fn new(entries: Vec<(K, V)>) -> Self {
-        let mut chunk = Self { entries, weight: V::Weight::default() };
-        chunk.weigh();
-        chunk
-    }
-
-    fn weigh(&mut self) {
-        self.weight = total(&self.entries);
-    }
-
-    /// How many of its first keys something holds for. It must not hold again later.
-    fn count_while(&self, holds: impl Fn(&K) -> bool) -> usize {
-        self.entries.partition_point(|(key, _)| holds(key))
-    }
-
-    /// The entries behind so many.
-    fn behind(&self, count: usize) -> &[(K, V)] {
-        self.entries.get(count..).unwrap_or_default()
-    }
-}
-
-fn total<K, V: Weighed>(entries: &[(K, V)]) -> V::Weight {
-    entries.iter().fold(V::Weight::default(), |sum, (_, value)| V::sum(sum, value.weight()))
-}
-
-impl<K: Ord, V: Weighed> Chunk<K, V> {
-    /// Where a key stands beside all of its keys.
-    fn side(&self, key: &K) -> Ordering {
-        match (self.entries.first(), self.entries.last()) {
-            (Some((first, _)), _) if key < first => Ordering::Less,
-            (_, Some((last, _))) if key > last => Ordering::Greater,
-            _ => Ordering::Equal,
-        }
-    }
-
-    /// Puts a value at a key. What there is no room for comes behind: where entries come in order, nothing but the
-    /// new one, so that chunks stay full.
-    fn insert(&mut self, key: K, value: V) -> Option<Self> {
-        let mut behind = None;
-        match self.entries.binary_search_by(|(known, _)| known.cmp(&key)) {
-            Ok(at) => {
-                if let Some((_, known)) = self.entries.get_mut(at) {
-                    *known = value;
-                }
-            }
-            Err(at) if self.entries.len() < CHUNK => self.entries.insert(at, (key, value)),
-            Err(at) => {
-                let cut = if at == 0 { at } else { CHUNK / 2 };
-                let mut rest = self.entries.split_off(cut);
-                match at.checked_sub(cut) {
-                    Some(at) if cut > 0 => rest.insert(at, (key, value)),
-                    _ => self.entries.insert(at, (key, value)),
-                }
-                behind = Some(Self::new(rest));
-            }
-        }
-        self.weigh();
-        behind
-    }
-
-    fn remove(&mut self, key: &K) -> Option<V> {
-        let at = self.entries.binary_search_by(|(known, _)| known.cmp(key)).ok()?;
-        let (_, value) = self.entries.remove(at);
-        self.weigh();
-        Some(value)
+        Self { older: Nodes::default(), last: None }
     }
 }
 
 impl<K, V: Weighed> Tree<K, V> {
     pub(crate) fn len(&self) -> usize {
-        self.0.as_ref().map_or(0, |node| node.len)
+        self.older.len().saturating_add(self.tail().len())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.last.is_none()
     }
 
-    /// How many chunks there are.
-    pub(crate) fn chunks(&self) -> usize {
-        self.0.as_ref().map_or(0, |node| node.chunks)
+    fn tail(&self) -> &[(K, V)] {
+        self.last.as_ref().map_or(&[], |last| &last.entries)
+    }
+
+    /// All chunks but the last.
+    pub(crate) fn older(&self) -> &Nodes<K, V> {
+        &self.older
+    }
+
+    /// The last chunk alone.
+    pub(crate) fn newest(&self) -> Self {
+        Self { older: Nodes::default(), last: self.last.clone() }
     }
 
     /// The weight of all values.
     pub(crate) fn weight(&self) -> V::Weight {
-        self.0.as_ref().map_or_else(V::Weight::default, |node| node.weight)
+        let last = self.last.as_ref().map_or_else(V::Weight::default, |last| last.weight);
+        V::sum(self.older.weight(), last)
     }
 
     /// The weight of the first values, as long as `holds` for their keys. It must not hold again later.
     pub(crate) fn weight_while(&self, holds: impl Fn(&K) -> bool) -> V::Weight {
-        let (mut sum, mut tree) = (V::Weight::default(), self);
-        while let Some(node) = tree.0.as_deref() {
-            let count = node.chunk.count_while(&holds);
-            if count == 0 {
-                tree = &node.left;
-                continue;
-            }
-            sum = V::sum(sum, node.left.weight());
-            if count < node.chunk.entries.len() {
-                return V::sum(sum, total(node.chunk.entries.get(..count).unwrap_or_default()));
-            }
-            sum = V::sum(sum, node.chunk.weight);
-            tree = &node.right;
+        let last = self.last.as_ref().map(|last| (last, last.count_while(&holds)));
+        match last.filter(|(_, count)| *count > 0) {
+            Some((last, count)) => V::sum(self.older.weight(), last.weight_of(count)),
+            None => self.older.weight_while(holds),
         }
-        sum
     }
 
     /// All entries by key.
     pub(crate) fn iter(&self) -> Iter<'_, K, V> {
-        let mut iter = Iter { entries: [].iter(), nodes: Vec::new() };
-        iter.descend(self);
-        iter
+        self.older.iter(self.tail())
     }
 
     pub(crate) fn first(&self) -> Option<(&K, &V)> {
-        let mut node = self.0.as_deref()?;
-        while let Some(left) = node.left.0.as_deref() {
-            node = left;
-        }
-        node.chunk.entries.first().map(|(key, value)| (key, value))
-    }
-
-    fn last(&self) -> Option<(&K, &V)> {
-        let mut node = self.0.as_deref()?;
-        while let Some(right) = node.right.0.as_deref() {
-            node = right;
-        }
-        node.chunk.entries.last().map(|(key, value)| (key, value))
+        self.older.first().or(self.tail().first().map(|(key, value)| (key, value)))
     }
 
     /// The first key at which the weight of all values up to it, its own included, is enough. `is_enough`
     /// must hold for more where it holds for less.
     pub(crate) fn key_reaching(&self, is_enough: impl Fn(V::Weight) -> bool) -> Option<&K> {
-        let (mut before, mut tree) = (V::Weight::default(), self);
-        while let Some(node) = tree.0.as_deref() {
-            let without = V::sum(before, node.left.weight());
-            let with = V::sum(without, node.chunk.weight);
-            if !node.left.is_empty() && is_enough(without) {
-                tree = &node.left;
-            } else if is_enough(with) {
-                let mut sum = without;
-                return node.chunk.entries.iter().find_map(|(key, value)| {
-                    sum = V::sum(sum, value.weight());
-                    is_enough(sum).then_some(key)
-                });
-            } else {
-                (before, tree) = (with, &node.right);
-            }
-        }
-        None
+        let last = self.last.as_ref();
+        self.older.key_reaching(&is_enough).or_else(|| last?.key_reaching(self.older.weight(), is_enough))
     }
 }
 
 impl<K: Ord, V: Weighed> Tree<K, V> {
+    /// Whether a key is one of the last chunk, or would be.
+    fn is_late(&self, key: &K) -> bool {
+        self.tail().first().is_some_and(|(first, _)| first <= key)
+    }
+
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
-        let mut tree = self;
-        while let Some(node) = tree.0.as_deref() {
-            tree = match node.chunk.side(key) {
-                Ordering::Less => &node.left,
-                Ordering::Greater => &node.right,
-                Ordering::Equal => {
-                    let entries = &node.chunk.entries;
-                    let at = entries.binary_search_by(|(known, _)| known.cmp(key)).ok()?;
-                    return entries.get(at).map(|(_, value)| value);
-                }
-            };
-        }
-        None
+        if self.is_late(key) { self.last.as_ref()?.get(key) } else { self.older.get(key) }
     }
 
     /// The entries from `key` on.
     pub(crate) fn iter_from(&self, key: &K) -> Iter<'_, K, V> {
-        let (mut iter, mut tree) = (Iter { entries: [].iter(), nodes: Vec::new() }, self);
-        while let Some(node) = tree.0.as_deref() {
-            match node.chunk.side(key) {
-                Ordering::Less => {
-                    iter.nodes.push(node);
-                    tree = &node.left;
-                }
-                Ordering::Greater => tree = &node.right,
-                Ordering::Equal => {
-                    iter.entries = node.chunk.behind(node.chunk.count_while(|known| known < key)).iter();
-                    iter.descend(&node.right);
-                    return iter;
-                }
-            }
+        match self.last.as_ref().filter(|_| self.is_late(key)) {
+            Some(last) => Nodes::nothing_but(last.behind(last.count_while(|known| known < key))),
+            None => self.older.iter_from(key, self.tail()),
         }
-        iter
     }
 
     /// The weight of all values whose keys are below `key`.
@@ -271,211 +135,57 @@ impl<K: Ord, V: Weighed> Tree<K, V> {
 impl<K: Ord + Clone, V: Weighed + Clone> Tree<K, V> {
     /// Puts a value at a key, in place of what stood there. What is shared with a copy is copied on the way.
     pub(crate) fn insert(&mut self, key: K, value: V) {
-        let Some(node) = self.0.as_mut().map(Arc::make_mut) else {
-            let chunk = Chunk::new(vec![(key, value)]);
-            *self = Self::joined(Arc::new(chunk), Self(None), Self(None));
+        let is_late = self.is_late(&key);
+        let Some(last) = &mut self.last else {
+            self.last = Some(Arc::new(Chunk::new(vec![(key, value)])));
             return;
         };
-        match node.chunk.side(&key) {
-            Ordering::Less if !node.left.is_empty() => node.left.insert(key, value),
-            Ordering::Greater if !node.right.is_empty() => node.right.insert(key, value),
-            // Of a chunk that is full nothing changes.
-            Ordering::Greater if node.chunk.entries.len() >= CHUNK => {
-                node.right.put_first(Arc::new(Chunk::new(vec![(key, value)])));
-            }
-            Ordering::Less | Ordering::Equal | Ordering::Greater => {
-                if let Some(behind) = Arc::make_mut(&mut node.chunk).insert(key, value) {
-                    node.right.put_first(Arc::new(behind));
-                }
-            }
-        }
-        self.settle();
-    }
-
-    /// Puts a chunk before all others.
-    fn put_first(&mut self, chunk: Arc<Chunk<K, V>>) {
-        let Some(node) = self.0.as_mut().map(Arc::make_mut) else {
-            *self = Self::joined(chunk, Self(None), Self(None));
+        if !is_late && !self.older.is_empty() {
+            self.older.insert(key, value);
             return;
+        }
+        // Behind a chunk that is full nothing of it changes, so that what comes in order fills its chunks.
+        let behind = if last.is_full_before(&key) {
+            Some(Chunk::new(vec![(key, value)]))
+        } else {
+            Arc::make_mut(last).insert(key, value)
         };
-        node.left.put_first(chunk);
-        self.settle();
-    }
-
-    /// Puts a chunk behind all others.
-    fn put_last(&mut self, chunk: Arc<Chunk<K, V>>) {
-        let Some(node) = self.0.as_mut().map(Arc::make_mut) else {
-            *self = Self::joined(chunk, Self(None), Self(None));
-            return;
-        };
-        node.right.put_last(chunk);
-        self.settle();
-    }
-
-    /// Puts entries behind all others, as a chunk. False, and nothing is changed, where they are none, or too many,
-    /// or not in order.
-    pub(crate) fn push_chunk(&mut self, entries: Vec<(K, V)>) -> bool {
-        let keys = self.last().map(|(key, _)| key).into_iter().chain(entries.iter().map(|(key, _)| key));
-        let fits = (1..=CHUNK).contains(&entries.len()) && keys.is_sorted_by(|one, other| one < other);
-        if fits {
-            self.put_last(Arc::new(Chunk::new(entries)));
+        if let Some(behind) = behind {
+            self.older.put_last(std::mem::replace(last, Arc::new(behind)));
         }
-        fits
-    }
-
-    /// All chunks but the last, and that one.
-    pub(crate) fn split_last(&self) -> (Self, Self) {
-        match self.clone().without_last() {
-            (rest, Some(last)) => (rest, Self::joined(last, Self(None), Self(None))),
-            (rest, None) => (rest, Self(None)),
-        }
-    }
-
-    /// Puts another tree behind this one. False, and nothing is changed, where its keys are not behind these.
-    pub(crate) fn append(&mut self, other: Self) -> bool {
-        if self.last().zip(other.first()).is_some_and(|((last, _), (first, _))| last >= first) {
-            return false;
-        }
-        let mut rest = other;
-        while let (left, Some(chunk)) = rest.without_first() {
-            self.put_last(chunk);
-            rest = left;
-        }
-        true
     }
 
     /// Takes the value of a key out.
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         self.get(key)?;
-        self.cut(key)
-    }
-
-    fn cut(&mut self, key: &K) -> Option<V> {
-        let node = Arc::make_mut(self.0.as_mut()?);
-        let value = match node.chunk.side(key) {
-            Ordering::Less => node.left.cut(key),
-            Ordering::Greater => node.right.cut(key),
-            Ordering::Equal => {
-                let value = Arc::make_mut(&mut node.chunk).remove(key);
-                if node.chunk.entries.is_empty() {
-                    let node = Arc::unwrap_or_clone(self.0.take()?);
-                    *self = Self::glued(node.left, node.right);
-                    return value;
-                }
-                value
-            }
-        };
-        self.settle();
+        if !self.is_late(key) {
+            return self.older.cut(key);
+        }
+        let last = Arc::make_mut(self.last.as_mut()?);
+        let value = last.remove(key);
+        if last.entries.is_empty() {
+            (self.older, self.last) = std::mem::take(&mut self.older).without_last();
+        }
         value
     }
 
-    /// One side changed by a chunk at the most: sums are made again, and a side that is too heavy is turned.
-    fn settle(&mut self) {
-        let Some(node) = self.0.as_mut().map(Arc::make_mut) else { return };
-        let (less, more) = (node.left.chunks(), node.right.chunks());
-        let both = less.saturating_add(more);
-        if both > 1 && (more > less.saturating_mul(3) || less > more.saturating_mul(3)) {
-            let Some(node) = self.0.take() else { return };
-            let node = Arc::unwrap_or_clone(node);
-            *self = Self::balanced(node.chunk, node.left, node.right);
-        } else {
-            node.count();
+    /// This tree with chunks before it. None where their keys are not before these.
+    pub(crate) fn behind(self, older: &Nodes<K, V>) -> Option<Self> {
+        if older.last().zip(self.first()).is_some_and(|((last, _), (first, _))| last >= first) {
+            return None;
         }
-    }
-
-    /// Two trees, all keys of the one below those of the other.
-    fn glued(left: Self, right: Self) -> Self {
-        if left.chunks() > right.chunks() {
-            match left.without_last() {
-                (rest, Some(chunk)) => Self::balanced(chunk, rest, right),
-                (_, None) => right,
-            }
-        } else {
-            match right.without_first() {
-                (rest, Some(chunk)) => Self::balanced(chunk, left, rest),
-                (_, None) => left,
+        let (mut whole, mut rest) = (older.clone(), self.older);
+        while let (left, Some(chunk)) = rest.without_first() {
+            whole.put_last(chunk);
+            rest = left;
+        }
+        match self.last {
+            Some(last) => Some(Self { older: whole, last: Some(last) }),
+            None => {
+                let (older, last) = whole.without_last();
+                Some(Self { older, last })
             }
         }
-    }
-
-    fn without_first(self) -> (Self, Option<Arc<Chunk<K, V>>>) {
-        let Some(node) = self.0 else { return (Self(None), None) };
-        let node = Arc::unwrap_or_clone(node);
-        if node.left.is_empty() {
-            return (node.right, Some(node.chunk));
-        }
-        let (left, first) = node.left.without_first();
-        (Self::balanced(node.chunk, left, node.right), first)
-    }
-
-    fn without_last(self) -> (Self, Option<Arc<Chunk<K, V>>>) {
-        let Some(node) = self.0 else { return (Self(None), None) };
-        let node = Arc::unwrap_or_clone(node);
-        if node.right.is_empty() {
-            return (node.left, Some(node.chunk));
-        }
-        let (right, last) = node.right.without_last();
-        (Self::balanced(node.chunk, node.left, right), last)
-    }
-
-    fn joined(chunk: Arc<Chunk<K, V>>, left: Self, right: Self) -> Self {
-        let mut node = Node { chunk, left, right, chunks: 0, len: 0, weight: V::Weight::default() };
-        node.count();
-        Self(Some(Arc::new(node)))
-    }
-
-    /// A node whose sides may differ by one chunk more than is allowed.
-    fn balanced(chunk: Arc<Chunk<K, V>>, left: Self, right: Self) -> Self {
-        let (less, more) = (left.chunks(), right.chunks());
-        if less.saturating_add(more) <= 1 {
-            Self::joined(chunk, left, right)
-        } else if more > less.saturating_mul(3) {
-            Self::turned_left(chunk, left, right)
-        } else if less > more.saturating_mul(3) {
-            Self::turned_right(chunk, left, right)
-        } else {
-            Self::joined(chunk, left, right)
-        }
-    }
-
-    fn turned_left(chunk: Arc<Chunk<K, V>>, left: Self, right: Self) -> Self {
-        let Some(top) = right.0 else { return Self::joined(chunk, left, Self(None)) };
-        let top = Arc::unwrap_or_clone(top);
-        if top.left.chunks() < top.right.chunks().saturating_mul(2) {
-            return Self::joined(top.chunk, Self::joined(chunk, left, top.left), top.right);
-        }
-        let Some(inner) = top.left.0 else {
-            return Self::joined(top.chunk, Self::joined(chunk, left, Self(None)), top.right);
-        };
-        let inner = Arc::unwrap_or_clone(inner);
-        let (below, above) =
-            (Self::joined(chunk, left, inner.left), Self::joined(top.chunk, inner.right, top.right));
-        Self::joined(inner.chunk, below, above)
-    }
-
-    fn turned_right(chunk: Arc<Chunk<K, V>>, left: Self, right: Self) -> Self {
-        let Some(top) = left.0 else { return Self::joined(chunk, Self(None), right) };
-        let top = Arc::unwrap_or_clone(top);
-        if top.right.chunks() < top.left.chunks().saturating_mul(2) {
-            return Self::joined(top.chunk, top.left, Self::joined(chunk, top.right, right));
-        }
-        let Some(inner) = top.right.0 else {
-            return Self::joined(top.chunk, top.left, Self::joined(chunk, Self(None), right));
-        };
-        let inner = Arc::unwrap_or_clone(inner);
-        let (below, above) =
-            (Self::joined(top.chunk, top.left, inner.left), Self::joined(chunk, inner.right, right));
-        Self::joined(inner.chunk, below, above)
-    }
-}
-
-impl<K, V: Weighed> Node<K, V> {
-    /// Sums up its sides and its chunk.
-    fn count(&mut self) {
-        let Self { chunk, left, right, .. } = self;
-        self.chunks = left.chunks().saturating_add(right.chunks()).saturating_add(1);
-        self.len = left.len().saturating_add(right.len()).saturating_add(chunk.entries.len());
-        self.weight = V::sum(V::sum(left.weight(), chunk.weight), right.weight());
     }
 }
 
@@ -501,37 +211,6 @@ impl<K: Ord + Clone, V: Weighed + Clone> FromIterator<(K, V)> for Tree<K, V> {
     }
 }
 
-/// Entries by key: what is left of a chunk, and the nodes that are still to come, the next one last.
-pub(crate) struct Iter<'a, K, V: Weighed> {
-    entries: slice::Iter<'a, (K, V)>,
-    nodes: Vec<&'a Node<K, V>>,
-}
-
-impl<'a, K, V: Weighed> Iter<'a, K, V> {
-    fn descend(&mut self, tree: &'a Tree<K, V>) {
-        let mut tree = tree;
-        while let Some(node) = tree.0.as_deref() {
-            self.nodes.push(node);
-            tree = &node.left;
-        }
-    }
-}
-
-impl<'a, K, V: Weighed> Iterator for Iter<'a, K, V> {
-    type Item = (&'a K, &'a V);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some((key, value)) = self.entries.next() {
-                return Some((key, value));
-            }
-            let node = self.nodes.pop()?;
-            self.entries = node.chunk.entries.iter();
-            self.descend(&node.right);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::arithmetic_side_effects, reason = "a test may stop")]
@@ -551,15 +230,25 @@ mod tests {
         }
     }
 
-    fn height(tree: &Tree<u16, i64>) -> u32 {
-        tree.0.as_ref().map_or(0, |node| {
+    fn height(nodes: &Nodes<u16, i64>) -> u32 {
+        nodes.0.as_ref().map_or(0, |node| {
             let (less, more) = (node.left.chunks(), node.right.chunks());
             assert!(less + more <= 1 || (less <= 3 * more && more <= 3 * less), "{less} and {more}");
-            let held = node.chunk.entries.len();
-            assert!((1..=CHUNK).contains(&held), "{held} side by side");
-            assert_eq!(node.chunk.weight, total(&node.chunk.entries));
+            is_whole(&node.chunk);
             1 + height(&node.left).max(height(&node.right))
         })
+    }
+
+    fn is_whole(chunk: &Chunk<u16, i64>) {
+        let held = chunk.entries.len();
+        assert!((1..=CHUNK).contains(&held), "{held} side by side");
+        assert_eq!(chunk.weight, chunk.entries.iter().map(|(_, value)| value).sum::<i64>());
+    }
+
+    fn check(tree: &Tree<u16, i64>) {
+        height(&tree.older);
+        tree.last.iter().for_each(|last| is_whole(last));
+        assert!(tree.last.is_some() || tree.older.is_empty());
     }
 
     proptest! {
@@ -576,7 +265,7 @@ mod tests {
                 } else {
                     prop_assert_eq!(tree.remove(&key), map.remove(&key));
                 }
-                height(&tree);
+                check(&tree);
                 prop_assert_eq!(tree.first(), map.first_key_value());
                 prop_assert_eq!(tree.get(&key), map.get(&key));
                 prop_assert_eq!(tree.weight(), map.values().sum::<i64>());
@@ -596,45 +285,55 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_taken_apart_and_put_together(keys in proptest::collection::vec(0..2_000_u16, 0..300), cut in 0..2_000_u16) {
+        fn it_is_taken_apart_and_put_together(keys in proptest::collection::vec(0..2_000_u16, 0..300)) {
             let tree: Tree<u16, i64> = keys.iter().map(|key| (*key, i64::from(*key))).collect();
-            let (mut rest, last) = tree.split_last();
-            prop_assert_eq!(last.chunks(), usize::from(!tree.is_empty()));
-            prop_assert_eq!((rest.weight() + last.weight(), rest.len() + last.len()), (tree.weight(), tree.len()));
-            prop_assert!(tree.is_empty() || !tree.clone().append(tree.clone()), "not behind itself");
-            prop_assert!(rest.append(last));
-            height(&rest);
-            prop_assert_eq!(&rest, &tree);
-            let [low, high] = [true, false].map(|low| tree.iter().filter(move |(key, _)| (**key < cut) == low));
-            let (mut whole, rest) = (low.map(|(key, value)| (*key, *value)).collect::<Tree<_, _>>(), high);
-            for chunk in rest.map(|(key, value)| (*key, *value)).collect::<Vec<_>>().chunks(CHUNK) {
-                prop_assert!(whole.push_chunk(chunk.to_vec()));
-                prop_assert!(!whole.push_chunk(chunk.to_vec()), "not behind itself");
-                height(&whole);
+            let newest = tree.newest();
+            prop_assert!(newest.len() <= CHUNK && newest.is_empty() == tree.is_empty());
+            prop_assert_eq!(tree.older.len() + newest.len(), tree.len());
+            let whole = newest.behind(&tree.older).unwrap();
+            check(&whole);
+            prop_assert_eq!(&whole, &tree);
+            prop_assert!(tree.older.is_empty() || tree.clone().behind(&tree.older).is_none(), "not behind itself");
+            let alone = Tree::default().behind(&tree.older).unwrap();
+            check(&alone);
+            prop_assert!(alone.iter().eq(tree.iter().take(tree.older.len())));
+            // One of two trees of several chunks each.
+            let (low, high) = keys.split_at(keys.len() / 2);
+            let mut nodes = Nodes::default();
+            let mut low: Vec<_> = low.iter().map(|key| (*key, 1)).collect();
+            low.sort_unstable();
+            low.dedup();
+            for chunk in low.chunks(CHUNK) {
+                prop_assert!(nodes.push_chunk(chunk.to_vec()));
+                prop_assert!(!nodes.push_chunk(chunk.to_vec()), "not behind itself");
+                height(&nodes);
             }
-            prop_assert_eq!(whole, tree);
+            let high: Tree<u16, i64> = high.iter().map(|key| (key + 2_000, 2)).collect();
+            let both = high.clone().behind(&nodes).unwrap();
+            check(&both);
+            prop_assert_eq!(both, low.into_iter().chain(high.iter().map(|(key, value)| (*key, *value))).collect());
         }
     }
 
     #[test]
     fn chunks_of_no_entries_too_many_or_in_another_order_are_not_taken() {
-        let mut tree = Tree::<u16, i64>::default();
+        let mut nodes = Nodes::<u16, i64>::default();
         for keys in [vec![], vec![1, 1], vec![2, 1], (0..17).collect()] {
-            assert!(!tree.push_chunk(keys.iter().map(|key| (*key, 1)).collect()), "{keys:?}");
-            assert!(tree.is_empty());
+            assert!(!nodes.push_chunk(keys.iter().map(|key| (*key, 1)).collect()), "{keys:?}");
+            assert!(nodes.is_empty());
         }
-        assert!(tree.push_chunk((0..16).map(|key| (key, 1)).collect()));
+        assert!(nodes.push_chunk((0..16).map(|key| (key, 1)).collect()));
     }
 
     #[test]
     fn ten_thousand_entries_are_few_steps_away() {
         let tree: Tree<u16, i64> = (0..10_000).map(|key| (key, 1)).collect();
-        assert!(height(&tree) < 22);
-        assert_eq!(tree.chunks(), 10_000 / CHUNK, "what comes in order fills its chunks");
+        assert!(height(&tree.older) < 22);
+        assert_eq!(tree.older.chunks() + 1, 10_000 / CHUNK, "what comes in order fills its chunks");
         let tree: Tree<u16, i64> = (0..10_000).rev().map(|key| (key, 1)).collect();
-        assert_eq!(tree.chunks(), 10_000 / CHUNK);
+        assert_eq!(tree.older.chunks() + 1, 10_000 / CHUNK);
         let tree: Tree<u16, i64> =
             (0..10_000_u32).map(|key| (u16::try_from(key * 7 % 10_000).unwrap(), 1)).collect();
-        assert!(tree.chunks() < 10_000 / CHUNK * 3, "{} chunks", tree.chunks());
+        assert!(tree.older.chunks() < 10_000 / CHUNK * 3, "{} chunks", tree.older.chunks());
     }
 }

@@ -4,7 +4,9 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::{Chunk, Node, Tree, Weighed};
+use super::Weighed;
+use super::chunk::Chunk;
+use super::nodes::{Node, Nodes};
 
 /// A chunk that stands in one of two trees only, or differs. Chunks are told by their first keys.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub(crate) enum Apart<'a, K, V> {
     Put(&'a [(K, V)]),
 }
 
-impl<K: Ord, V: Weighed> Tree<K, V> {
+impl<K: Ord, V: Weighed> Nodes<K, V> {
     /// What became of the chunks of `before`, by first keys.
     pub(crate) fn apart_from<'a>(&'a self, before: &'a Self) -> Vec<Apart<'a, K, V>> {
         let (mut gone, mut here, mut found) = (Walk::of(before), Walk::of(self), Vec::new());
@@ -26,8 +28,8 @@ impl<K: Ord, V: Weighed> Tree<K, V> {
                     gone.0.pop();
                     here.0.pop();
                 }
-                (one, other) if nodes(one).max(nodes(other)) > 0 => {
-                    let larger = if nodes(one) > nodes(other) { &mut gone } else { &mut here };
+                (one, other) if chunks_under(one).max(chunks_under(other)) > 0 => {
+                    let larger = if chunks_under(one) > chunks_under(other) { &mut gone } else { &mut here };
                     larger.open();
                 }
                 (one, other) => {
@@ -63,8 +65,8 @@ enum Step<'a, K, V: Weighed> {
 }
 
 impl<'a, K, V: Weighed> Walk<'a, K, V> {
-    fn of(tree: &'a Tree<K, V>) -> Self {
-        Self(tree.0.iter().map(Step::Node).collect())
+    fn of(nodes: &'a Nodes<K, V>) -> Self {
+        Self(nodes.0.iter().map(Step::Node).collect())
     }
 
     fn open(&mut self) {
@@ -93,7 +95,7 @@ impl<'a, K, V: Weighed> Step<'a, K, V> {
 }
 
 /// How many chunks are still under a node; none where a chunk, or nothing, stands.
-fn nodes<K, V: Weighed>(step: Option<&Step<'_, K, V>>) -> usize {
+fn chunks_under<K, V: Weighed>(step: Option<&Step<'_, K, V>>) -> usize {
     match step {
         Some(Step::Node(node)) => node.chunks,
         Some(Step::Chunk(_)) | None => 0,
@@ -108,13 +110,14 @@ mod tests {
     use ::proptest::prelude::*;
 
     use super::*;
+    use crate::tree::Tree;
 
     type Chunks = BTreeMap<u16, Vec<(u16, i64)>>;
 
-    fn chunks(tree: &Tree<u16, i64>) -> Chunks {
-        let (mut walk, mut found) = (Walk::of(tree), Chunks::new());
+    fn chunks(nodes: &Nodes<u16, i64>) -> Chunks {
+        let (mut walk, mut found) = (Walk::of(nodes), Chunks::new());
         while let Some(step) = walk.0.last() {
-            if nodes(Some(step)) > 0 {
+            if chunks_under(Some(step)) > 0 {
                 walk.open();
             } else if let Some(Step::Chunk(chunk)) = walk.0.pop() {
                 found.insert(chunk.entries.first().unwrap().0, chunk.entries.clone());
@@ -148,28 +151,34 @@ mod tests {
                     tree.insert(key, value);
                 }
                 if stops == 0 {
-                    prop_assert_eq!(with(chunks(&before), &tree.apart_from(&before)), chunks(&tree));
+                    prop_assert_eq!(with(chunks(before.older()), &tree.older().apart_from(before.older())), chunks(tree.older()));
                     before = tree.clone();
-                    prop_assert!(tree.apart_from(&before).is_empty());
+                    prop_assert!(tree.older().apart_from(before.older()).is_empty());
                 }
             }
-            prop_assert_eq!(with(Chunks::new(), &tree.apart_from(&Tree::default())), chunks(&tree));
-            prop_assert_eq!(with(chunks(&tree), &Tree::default().apart_from(&tree)), Chunks::new());
+            prop_assert_eq!(with(Chunks::new(), &tree.older().apart_from(&Nodes::default())), chunks(tree.older()));
+            prop_assert_eq!(with(chunks(tree.older()), &Nodes::default().apart_from(tree.older())), Chunks::new());
         }
     }
 
     #[test]
     fn what_is_shared_is_passed_over() {
         let before: Tree<u16, i64> = (0..10_000).map(|key| (key, 1)).collect();
-        for key in [0, 5_000, 9_999, 10_000] {
+        for key in [0, 5_000, 9_983] {
             let mut tree = before.clone();
             tree.insert(key, 2);
-            let found = tree.apart_from(&before);
+            let found = tree.older().apart_from(before.older());
             assert!(matches!(*found, [Apart::Put(entries)] if entries.contains(&(key, 2))), "{found:?}");
         }
         let mut tree = before.clone();
+        tree.insert(9_999, 2);
+        assert_eq!(tree.older().apart_from(before.older()), [], "the last chunk is none of them");
+        tree.insert(10_000, 2);
+        let found = tree.older().apart_from(before.older());
+        assert!(matches!(*found, [Apart::Put([(9_984, 1), ..])]), "until it is full: {found:?}");
+        let mut tree = before.clone();
         tree.remove(&160);
-        let found = tree.apart_from(&before);
+        let found = tree.older().apart_from(before.older());
         assert!(matches!(*found, [Apart::Gone(160), Apart::Put([(161, 1), ..])]), "{found:?}");
     }
 }

@@ -5,7 +5,7 @@
 
 use super::{Progress, Timestamp, json};
 use crate::account::{Account, Counts};
-use crate::tree::{Apart, Tree};
+use crate::tree::{Apart, Nodes};
 
 /// All that an account has done but for its newest instants, in chapters. A copy costs nothing: it shares what it
 /// holds with the account.
@@ -29,8 +29,8 @@ use crate::tree::{Apart, Tree};
 /// }
 /// assert_eq!(newest.with_past(&read), Some(account));
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Past(Tree<Timestamp, Counts>);
+#[derive(Clone, Debug, Default)]
+pub struct Past(Nodes<Timestamp, Counts>);
 
 /// A chapter that has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,18 +77,14 @@ impl Past {
 impl Account {
     /// The account with its newest instants alone, at most sixteen, and what went before.
     pub fn apart(&self) -> (Self, Past) {
-        let (past, newest) = self.progress.by_instant.split_last();
-        let progress = Progress { by_instant: newest, ..self.progress.clone() };
-        (Self { progress, ..self.clone() }, Past(past))
+        let by_instant = self.progress.by_instant.newest();
+        let progress = Progress { by_instant, ..self.progress };
+        (Self { progress, ..self.clone() }, Past(self.progress.by_instant.older().clone()))
     }
 
     /// The account with what went before its own instants. None where that is not before them.
     pub fn with_past(mut self, past: &Past) -> Option<Self> {
-        let mut by_instant = past.0.clone();
-        let newest = std::mem::take(&mut self.progress.by_instant);
-        by_instant.append(newest).then(|| {
-            self.progress.by_instant = by_instant;
-            self
-        })
+        self.progress.by_instant = std::mem::take(&mut self.progress.by_instant).behind(&past.0)?;
+        Some(self)
     }
 }
