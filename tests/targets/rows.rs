@@ -1,8 +1,9 @@
-//! What a store reads back of its tables: a line names the record, JSON stands below it. Damaged text is an error;
+//! What a store reads back of its tables: a line names the record, JSON stands below it, or chapters of an account. Damaged text is an error;
 //! what can be read can be folded, asked and decided on, however little sense it makes.
 
 use std::collections::BTreeMap;
 
+use loyalty_core::account::Past;
 use loyalty_core::discount::{CheckoutClaim, CodeState, OrderClaim, RuleState, Tally};
 use loyalty_core::redemption::Redemption;
 use loyalty_core::{
@@ -27,6 +28,7 @@ pub(super) fn run(data: &[u8]) -> bool {
     let (kind, json) = first_line(data);
     match kind {
         b"account" => read(json).is_some_and(|account: Account| live_on(&account)),
+        b"chapters" => str::from_utf8(json).is_ok_and(remember),
         b"claims" => read::<(Vec<CheckoutClaim>, Vec<OrderClaim>, Vec<Tally>)>(json).is_some(),
         b"codes" => read::<(Vec<RuleState>, Vec<CodeState>)>(json).is_some(),
         b"events" => read::<Vec<Event>>(json).is_some_and(|events| fold(&events)),
@@ -84,6 +86,22 @@ fn live_on(account: &Account) -> bool {
         }
     }
     true
+}
+
+/// Chapters, a line for each with its first instant. Those that are taken are written as what reads the same.
+fn remember(lines: &str) -> bool {
+    let mut past = Past::default();
+    for (first, text) in lines.lines().filter_map(|line| line.split_once(' ')) {
+        let _taken = first.parse().is_ok_and(|first| past.push(first, text));
+    }
+    let mut again = Past::default();
+    for chapter in past.chapters_since(&Past::default()) {
+        assert!(again.push(chapter.first, &chapter.text.expect("all are new")), "{:?}", chapter.first);
+    }
+    let [account, same] =
+        [&past, &again].map(|past| Account::default().with_past(past).expect("nothing comes after"));
+    assert_eq!(account, same);
+    !past.is_empty() && live_on(&account)
 }
 
 fn reckon(order: &OrderState) -> bool {
