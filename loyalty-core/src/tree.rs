@@ -170,7 +170,7 @@ impl<K: Ord + Clone, V: Weighed + Clone> Tree<K, V> {
     }
 
     /// This tree with chunks before it. None where their keys are not before these.
-    pub(crate) fn behind(self, older: &Nodes<K, V>) -> Option<Self> {
+    pub(crate) fn following(self, older: &Nodes<K, V>) -> Option<Self> {
         if older.last().zip(self.first()).is_some_and(|((last, _), (first, _))| last >= first) {
             return None;
         }
@@ -179,13 +179,8 @@ impl<K: Ord + Clone, V: Weighed + Clone> Tree<K, V> {
             whole.put_last(chunk);
             rest = left;
         }
-        match self.last {
-            Some(last) => Some(Self { older: whole, last: Some(last) }),
-            None => {
-                let (older, last) = whole.without_last();
-                Some(Self { older, last })
-            }
-        }
+        let (older, last) = if self.last.is_some() { (whole, self.last) } else { whole.without_last() };
+        Some(Self { older, last })
     }
 }
 
@@ -290,11 +285,11 @@ mod tests {
             let newest = tree.newest();
             prop_assert!(newest.len() <= CHUNK && newest.is_empty() == tree.is_empty());
             prop_assert_eq!(tree.older.len() + newest.len(), tree.len());
-            let whole = newest.behind(&tree.older).unwrap();
+            let whole = newest.following(&tree.older).unwrap();
             check(&whole);
             prop_assert_eq!(&whole, &tree);
-            prop_assert!(tree.older.is_empty() || tree.clone().behind(&tree.older).is_none(), "not behind itself");
-            let alone = Tree::default().behind(&tree.older).unwrap();
+            prop_assert!(tree.older.is_empty() || tree.clone().following(&tree.older).is_none(), "not behind itself");
+            let alone = Tree::default().following(&tree.older).unwrap();
             check(&alone);
             prop_assert!(alone.iter().eq(tree.iter().take(tree.older.len())));
             // One of two trees of several chunks each.
@@ -309,7 +304,7 @@ mod tests {
                 height(&nodes);
             }
             let high: Tree<u16, i64> = high.iter().map(|key| (key + 2_000, 2)).collect();
-            let both = high.clone().behind(&nodes).unwrap();
+            let both = high.clone().following(&nodes).unwrap();
             check(&both);
             prop_assert_eq!(both, low.into_iter().chain(high.iter().map(|(key, value)| (*key, *value))).collect());
         }

@@ -16,6 +16,8 @@ use crate::transact::Claim;
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
     pub(crate) accounts: HashMap<AccountId, AccountRecord>,
+    /// What is said of accounts that cannot be read.
+    pub(crate) unreadable: Vec<String>,
     /// Chapters that no account has.
     pub(crate) stray_chapters: i64,
     pub(crate) orders: HashMap<(ShopId, OrderId), OrderRecord>,
@@ -199,6 +201,7 @@ impl Fold {
                 found.differ(format!("order {id} of shop {shop} stands at row {stands}, its journal at {last}"));
             }
         }
+        standing.unreadable.into_iter().for_each(|what| found.differ(what));
         for id in standing.accounts.keys() {
             found.differ(format!("account {id} has no journal"));
         }

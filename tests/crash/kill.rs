@@ -27,4 +27,8 @@ fn what_was_acknowledged_survives_a_kill() {
         check(&file, &acknowledged, &waiting(round, &lines), &mut sum);
     }
     assert!(all > 1_000, "only {all} requests were acknowledged in all");
+    let chapters = "SELECT count(*) FROM chapter";
+    let chapters: i64 =
+        rusqlite::Connection::open(&file).unwrap().query_row(chapters, [], |row| row.get(0)).unwrap();
+    assert!(chapters > 8, "only {chapters} chapters");
 }

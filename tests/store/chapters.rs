@@ -102,8 +102,8 @@ fn accounts_of_an_older_file_are_read_and_get_chapters_when_they_change() {
 #[test]
 fn a_chapter_that_is_lost_or_changed_is_noticed() {
     let shift = "UPDATE chapter SET second = second + 1 WHERE nanosecond = 0 AND second = (SELECT max(second) FROM chapter)";
-    let lost = "the chapters of account cannot be read: 1";
-    let unreadable = "a chapter of account cannot be read: 1";
+    let lost = "the chapters of account 1 are not all there";
+    let unreadable = "a chapter of account 1 cannot be read";
     for (damage, want) in [
         ("DELETE FROM chapter WHERE second = (SELECT max(second) FROM chapter)", lost),
         ("DELETE FROM chapter WHERE second = (SELECT min(second) FROM chapter)", lost),
@@ -117,11 +117,8 @@ fn a_chapter_that_is_lost_or_changed_is_noticed() {
     ] {
         let place = hundred();
         assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
-        let verified = Admin::open_existing(&place.file()).unwrap().verify();
-        assert!(
-            verified.as_ref().is_err_and(|failure| failure.to_string().contains(want)),
-            "{damage}: {verified:?}"
-        );
+        let found = Admin::open_existing(&place.file()).unwrap().verify().unwrap().differences;
+        assert!(found.iter().any(|difference| difference.contains(want)), "{damage}: {found:?}");
         let store = place.open();
         let seen = store.customer(ShopId(1), &id("1")).map(|seen| seen.is_some());
         assert!(seen.as_ref().is_err_and(|failure| failure.to_string().contains(want)), "{damage}: {seen:?}");
@@ -240,7 +237,10 @@ fn accounts_of_many_orders_are_the_same_in_a_file_and_in_memory() {
     let mut runner = TestRunner::new(Config { cases: 24, ..Config::default() });
     runner
         .run(&(vec(step(), 100..400), any::<bool>()), |(steps, tight)| {
-            play(&steps, &if tight { tiny() } else { Settings::default() });
+            let mut settings = if tight { tiny() } else { Settings::default() };
+            // The log stays where it is while a crash is copied.
+            settings.log_pages = Settings::default().log_pages;
+            play(&steps, &settings);
             Ok(())
         })
         .unwrap();

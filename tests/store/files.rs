@@ -34,10 +34,13 @@ fn while_busy<T>(desk: &Desk<'_>, customers: i64, then: impl FnOnce(&[AtomicI64]
         for start in 0..4 {
             let (over, done) = (&over, &done);
             scope.spawn(move || {
-                for number in (start..).map(|count| count % customers) {
+                for (seconds, number) in (start..).map(|count| count % customers).enumerate() {
                     if over.is_over() {
                         return;
                     }
+                    // Each at an instant of its own, so that customers get chapters.
+                    let now = desk.now + Duration::from_secs(u64::try_from(seconds).unwrap());
+                    let desk = Desk { now, ..*desk };
                     desk.tell(&customer(number), vec![add(1)]).unwrap();
                     done[usize::try_from(number).unwrap()].fetch_add(1, Ordering::SeqCst);
                     std::thread::sleep(Duration::from_millis(1));

@@ -1,5 +1,5 @@
-//! What a store reads back of its tables: a line names the record, JSON stands below it, or chapters of an account. Damaged text is an error;
-//! what can be read can be folded, asked and decided on, however little sense it makes.
+//! What a store reads back of its tables: a line names the record, JSON stands below it, or chapters of an account.
+//! Damaged text is an error; what can be read can be folded, asked and decided on, however little sense it makes.
 
 use std::collections::BTreeMap;
 

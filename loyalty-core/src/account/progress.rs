@@ -1,8 +1,8 @@
 //! What a customer has done so far, as tiers and goals count it.
 
+mod digits;
 #[cfg(feature = "json")]
 mod json;
-#[cfg(feature = "json")]
 mod past;
 
 use chrono::TimeDelta;
@@ -11,7 +11,6 @@ use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
 use crate::tree::{Tree, Weighed};
 
-#[cfg(feature = "json")]
 pub use past::{Chapter, Past};
 
 /// Money spent, points earned and orders made. A difference of two can be negative.

@@ -33,16 +33,15 @@ impl<K: Ord, V: Weighed> Nodes<K, V> {
                     larger.open();
                 }
                 (one, other) => {
-                    let [one, other] = [one, other].map(|step| step.map(Step::entries).unwrap_or_default());
-                    let side = match (one.first(), other.first()) {
-                        (Some((one, _)), Some((other, _))) => one.cmp(other),
+                    let side = match (one, other) {
+                        (Some(one), Some(other)) => one.key().cmp(&other.key()),
                         (Some(_), None) => Ordering::Less,
                         (None, _) => Ordering::Greater,
                     };
                     if side.is_lt() {
-                        found.extend(one.first().map(|(key, _)| Apart::Gone(key)));
+                        found.extend(one.and_then(Step::key).map(Apart::Gone));
                     } else {
-                        found.push(Apart::Put(other));
+                        found.extend(other.map(|other| Apart::Put(other.entries())));
                     }
                     if side.is_le() {
                         gone.0.pop();
@@ -84,6 +83,10 @@ impl<'a, K, V: Weighed> Step<'a, K, V> {
             (Self::Chunk(one), Self::Chunk(other)) => Arc::ptr_eq(one, other),
             (Self::Node(_), Self::Chunk(_)) | (Self::Chunk(_), Self::Node(_)) => false,
         }
+    }
+
+    fn key(&self) -> Option<&'a K> {
+        self.entries().first().map(|(key, _)| key)
     }
 
     fn entries(&self) -> &'a [(K, V)] {

@@ -1,104 +1,75 @@
 //! Accounts and their chapters, as rows.
 //!
-//! What an account did long ago is in rows of its own, which are written once: so a customer of ten thousand orders
-//! costs what one of ten does. The account's row says how many they are, so that none can be lost unnoticed.
+//! What an account did long ago is in rows of its own, which are written once: so what tiers count of ten thousand
+//! orders costs a write no more than of ten. The account's row says how many they are, so that none can be lost
+//! unnoticed.
 
 use loyalty_core::account::Past;
 use loyalty_core::{AccountId, ShopId, Timestamp};
 use rusqlite::{CachedStatement, Connection, Row, params};
 
-use super::rows::{damaged, from_json, micros, timestamp, to_json};
+use super::rows::{each, micros, timestamp, to_json};
 use crate::error::Failure;
 use crate::record::{AccountRecord, Filed};
 
-const WITH_CHAPTERS: &str = "SELECT account.id, shop, seq, at, state, due, chapters, second, nanosecond, instants
-    FROM account LEFT JOIN chapter ON chapter.account = account.id";
+/// The account and its chapters in one statement, so as one commit left them. The state is read once.
+const WITH_CHAPTERS: &str = "
+    SELECT NULL, NULL, NULL, shop, seq, at, state, due, chapters FROM account WHERE id = ?1
+    UNION ALL
+    SELECT second, nanosecond, instants, NULL, NULL, NULL, NULL, NULL, NULL FROM chapter WHERE account = ?1";
 
 pub(super) fn account(db: &Connection, id: AccountId) -> Result<Option<AccountRecord>, Failure> {
-    let sql = format!("{WITH_CHAPTERS} WHERE account.id = ? ORDER BY second, nanosecond");
-    let mut found = None;
-    read(db, &sql, [id.0], |_, record| found = Some(record))?;
-    Ok(found)
+    let (mut found, mut chapters) = (None, Vec::new());
+    each(db, WITH_CHAPTERS, [id.0], |row| {
+        match row.get::<_, Option<i64>>(0)? {
+            Some(second) => chapters.push(((second, row.get::<_, u32>(1)?), row.get::<_, String>(2)?)),
+            None => found = Some((account_record(id, row)?, row.get::<_, i64>(8)?)),
+        }
+        Ok(())
+    })?;
+    let Some((record, count)) = found else { return Ok(None) };
+    chapters.sort_unstable();
+    let mut past = Past::default();
+    for ((second, nanosecond), text) in &chapters {
+        let first = Timestamp::from_timestamp(*second, *nanosecond);
+        if !first.is_some_and(|first| past.push(first, text)) {
+            return Err(Failure::Corrupt(format!("a chapter of account {id} cannot be read")));
+        }
+    }
+    let account = record.account.with_past(&past).filter(|_| i64::try_from(past.len()) == Ok(count));
+    let account =
+        account.ok_or_else(|| Failure::Corrupt(format!("the chapters of account {id} are not all there")))?;
+    Ok(Some(AccountRecord { account, filed: Filed::new(past), ..record }))
 }
 
-/// Every account. Answers how many chapters there are that no account has.
+/// What stands in the account's own row.
+fn account_record(id: AccountId, row: &Row<'_>) -> Result<AccountRecord, Failure> {
+    Ok(AccountRecord {
+        shop: ShopId(row.get(3)?),
+        seq: row.get(4)?,
+        at: timestamp(row.get(5)?)?,
+        account: serde_json::from_str(&row.get::<_, String>(6)?)
+            .map_err(|error| Failure::Corrupt(format!("account {id} cannot be read: {error}")))?,
+        due: row.get::<_, Option<i64>>(7)?.map(timestamp).transpose()?,
+        filed: Filed::default(),
+    })
+}
+
+/// Every account, or what is damaged of it. Answers how many chapters there are that no account has.
 pub(super) fn each_account(
     db: &Connection,
-    mut visit: impl FnMut(AccountId, AccountRecord),
+    mut visit: impl FnMut(AccountId, Result<AccountRecord, String>),
 ) -> Result<i64, Failure> {
-    let sql = format!("{WITH_CHAPTERS} ORDER BY account.id, second, nanosecond");
-    read(db, &sql, [], &mut visit)?;
+    each(db, "SELECT id FROM account", [], |row| {
+        let id = AccountId(row.get(0)?);
+        match account(db, id) {
+            Err(Failure::Corrupt(what)) => visit(id, Err(what)),
+            found => found?.into_iter().for_each(|record| visit(id, Ok(record))),
+        }
+        Ok(())
+    })?;
     let strays = "SELECT count(*) FROM chapter WHERE account NOT IN (SELECT id FROM account)";
     Ok(db.query_row(strays, [], |row| row.get(0))?)
-}
-
-/// Rows of accounts, each with its chapters in their order.
-fn read(
-    db: &Connection,
-    sql: &str,
-    params: impl rusqlite::Params,
-    mut visit: impl FnMut(AccountId, AccountRecord),
-) -> Result<(), Failure> {
-    let mut statement = db.prepare_cached(sql)?;
-    let mut rows = statement.query(params)?;
-    let mut reading: Option<Reading> = None;
-    while let Some(row) = rows.next()? {
-        let id = AccountId(row.get(0)?);
-        let mut next = match reading.take() {
-            Some(same) if same.id == id => same,
-            before => {
-                if let Some(before) = before {
-                    visit(before.id, before.done()?);
-                }
-                Reading::begin(id, row)?
-            }
-        };
-        next.add_chapter(row)?;
-        reading = Some(next);
-    }
-    if let Some(last) = reading {
-        visit(last.id, last.done()?);
-    }
-    Ok(())
-}
-
-/// An account of which some rows are read.
-struct Reading {
-    id: AccountId,
-    record: AccountRecord,
-    past: Past,
-    chapters: i64,
-}
-
-impl Reading {
-    fn begin(id: AccountId, row: &Row<'_>) -> Result<Self, Failure> {
-        let record = AccountRecord {
-            shop: ShopId(row.get(1)?),
-            seq: row.get(2)?,
-            at: timestamp(row.get(3)?)?,
-            account: from_json(row.get_ref(4)?.as_str().map_err(|error| damaged("an account", &error))?)?,
-            due: row.get::<_, Option<i64>>(5)?.map(timestamp).transpose()?,
-            filed: Filed::default(),
-        };
-        Ok(Self { id, record, past: Past::default(), chapters: row.get(6)? })
-    }
-
-    fn add_chapter(&mut self, row: &Row<'_>) -> Result<(), Failure> {
-        let Some(second) = row.get::<_, Option<i64>>(7)? else { return Ok(()) };
-        let first = Timestamp::from_timestamp(second, row.get(8)?);
-        let text = row.get_ref(9)?.as_str().ok();
-        if first.zip(text).is_some_and(|(first, text)| self.past.push(first, text)) {
-            return Ok(());
-        }
-        Err(damaged("a chapter of account", &self.id))
-    }
-
-    fn done(self) -> Result<AccountRecord, Failure> {
-        let Self { id, record, past, chapters } = self;
-        let account = record.account.with_past(&past).filter(|_| i64::try_from(past.len()) == Ok(chapters));
-        let account = account.ok_or_else(|| damaged("the chapters of account", &id))?;
-        Ok(AccountRecord { account, filed: Filed::new(past), ..record })
-    }
 }
 
 /// Writes accounts.
@@ -121,10 +92,10 @@ impl<'db> Put<'db> {
         Ok(Self { account: account?, chapter: chapter?, no_chapter: no_chapter? })
     }
 
-    /// A state never steps back, whoever writes it. Answers what then stands in the file of the account's past, once
-    /// this is committed.
+    /// A state never steps back. Answers what then stands in the file of the account's past, once this is committed:
+    /// where nothing is written, since the row is as new already, that is what stood there when it was read.
     pub(super) fn put(&mut self, id: AccountId, record: &AccountRecord) -> Result<Past, Failure> {
-        let (newest, past) = record.account.apart();
+        let (newest, past) = record.account.split_past();
         let (state, due) = (to_json(&newest)?, record.due.map(micros));
         let chapters = i64::try_from(past.len()).unwrap_or(i64::MAX);
         let values = params![id.0, record.shop.0, record.seq, micros(record.at), state, due, chapters];
@@ -140,5 +111,44 @@ impl<'db> Put<'db> {
             };
         }
         Ok(past)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+    use std::time::Duration;
+
+    use loyalty_core::{Account, Event, Grounds, Points};
+
+    use super::*;
+    use crate::sqlite::schema;
+
+    /// Forty instants, a nanosecond apart, before and after a second, and before 1970.
+    #[test]
+    fn chapters_of_one_second_are_told_apart() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let db = schema::open(file.path()).unwrap();
+        let first = Timestamp::from_timestamp(-1, 999_999_980).unwrap();
+        let mut record = AccountRecord::new(ShopId(1));
+        let mut put = Put::new(&db).unwrap();
+        for number in 0..40 {
+            let (points, at) = (Points::from(1), Some(first + Duration::from_nanos(number)));
+            record.account.evolve(&Event::PointsAdded { points, lot: None, grounds: Grounds::default(), at });
+            record.seq += 1;
+            let past = put.put(AccountId(7), &record).unwrap();
+            *record.filed.past() = past;
+            let read = account(&db, AccountId(7)).unwrap().unwrap();
+            assert_eq!(read, record);
+            assert_eq!(read.filed.past().len(), record.filed.past().len());
+        }
+        let starts = "SELECT group_concat(second || ' ' || nanosecond, ', ') FROM chapter";
+        let starts: String = db.query_row(starts, [], |row| row.get(0)).unwrap();
+        assert_eq!(starts, "-1 999999980, -1 999999996");
+        // What is no newer is not written, and changes nothing of what stands in the file.
+        let stands =
+            put.put(AccountId(7), &AccountRecord { account: Account::default(), ..record.clone() }).unwrap();
+        assert_eq!(stands.len(), 2);
+        assert_eq!(account(&db, AccountId(7)).unwrap().unwrap(), record);
     }
 }

@@ -85,8 +85,12 @@ pub(super) fn verify(db: &Connection) -> Result<Verified, Failure> {
 
 fn fold_all(db: &Connection) -> Result<Verified, Failure> {
     let mut standing = Standing { written: rows::checkpoint(db)?.0, ..Standing::default() };
-    standing.stray_chapters = account::each_account(db, |id, record| {
-        standing.accounts.insert(id, record);
+    let (accounts, unreadable) = (&mut standing.accounts, &mut standing.unreadable);
+    standing.stray_chapters = account::each_account(db, |id, record| match record {
+        Ok(record) => {
+            accounts.insert(id, record);
+        }
+        Err(what) => unreadable.push(what),
     })?;
     rows::each_order(db, |key, record| {
         standing.orders.insert(key, record);

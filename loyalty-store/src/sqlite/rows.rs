@@ -1,4 +1,4 @@
-//! Records to rows and back. The only place that knows columns.
+//! Records to rows and back.
 
 use std::sync::Arc;
 

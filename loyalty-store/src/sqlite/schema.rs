@@ -256,7 +256,7 @@ const MIGRATIONS: [&str; 10] = [
 ",
     "
     -- What an account did long ago, written behind with it, but only what has changed. Accounts of which all is in
-    -- their state are still read, and stay so until they change.
+    -- their state are still read, and stay so until something happens to them.
     CREATE TABLE chapter (
         account INTEGER NOT NULL,
         second INTEGER NOT NULL,

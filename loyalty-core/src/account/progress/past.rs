@@ -3,12 +3,16 @@
 //! Of a customer of many years nearly all instants stay as they are, while the account changes with each order. So a
 //! store can keep them apart from the account, in chapters: each is written once, and again only where it changes.
 
-use super::{Progress, Timestamp, json};
+use super::{Progress, Timestamp, digits};
 use crate::account::{Account, Counts};
 use crate::tree::{Apart, Nodes};
 
 /// All that an account has done but for its newest instants, in chapters. A copy costs nothing: it shares what it
 /// holds with the account.
+///
+/// A store keeps three things: the account without its past, the chapters, and how many they are, so that it notices
+/// where one is lost. And it remembers, for each account in memory, the past that it has written or read last, so
+/// that it need write what has changed since.
 ///
 /// ```
 /// use loyalty_core::account::{Account, Chapter, Past};
@@ -19,7 +23,7 @@ use crate::tree::{Apart, Nodes};
 ///     let at = Timestamp::from_timestamp(day * 86_400, 0);
 ///     account.evolve(&Event::PointsAdded { points: Points::from(5), lot: None, grounds: Grounds::default(), at });
 /// }
-/// let (newest, past) = account.apart();
+/// let (newest, past) = account.split_past();
 /// let chapters = past.chapters_since(&Past::default());
 /// assert_eq!(chapters.len(), 1, "of the first sixteen days");
 ///
@@ -27,6 +31,7 @@ use crate::tree::{Apart, Nodes};
 /// for chapter in &chapters {
 ///     assert!(read.push(chapter.first, chapter.text.as_deref().unwrap_or_default()));
 /// }
+/// assert_eq!(read.len(), past.len());
 /// assert_eq!(newest.with_past(&read), Some(account));
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -52,13 +57,14 @@ impl Past {
         self.0.is_empty()
     }
 
-    /// The chapters that are not as they were, by their first instants. Of an account that has grown since, that
-    /// costs what has changed, not what there is.
+    /// The chapters that are not as they were, by their first instants. Where the account has grown out of the one
+    /// whose past `before` is, that costs what has changed, not what there is: what both share in memory is passed
+    /// over. Of a past that was read by itself, every chapter counts as changed.
     pub fn chapters_since(&self, before: &Self) -> Vec<Chapter> {
         let chapter = |apart: Apart<'_, Timestamp, Counts>| match apart {
             Apart::Gone(first) => Some(Chapter { first: *first, text: None }),
             Apart::Put(entries) => {
-                let text = json::spell(entries.iter().map(|(at, counts)| (at, counts)), entries.len());
+                let text = digits::spell(entries.iter().map(|(at, counts)| (at, counts)), entries.len());
                 entries.first().map(|(first, _)| Chapter { first: *first, text: Some(text) })
             }
         };
@@ -69,14 +75,14 @@ impl Past {
     /// begins at `first`, or one that has its place before them.
     #[must_use]
     pub fn push(&mut self, first: Timestamp, text: &str) -> bool {
-        let entries = json::read(text).filter(|entries| entries.first().is_some_and(|(at, _)| *at == first));
+        let entries = digits::read(text).filter(|entries| entries.first().is_some_and(|(at, _)| *at == first));
         entries.is_some_and(|entries| self.0.push_chunk(entries))
     }
 }
 
 impl Account {
     /// The account with its newest instants alone, at most sixteen, and what went before.
-    pub fn apart(&self) -> (Self, Past) {
+    pub fn split_past(&self) -> (Self, Past) {
         let by_instant = self.progress.by_instant.newest();
         let progress = Progress { by_instant, ..self.progress };
         (Self { progress, ..self.clone() }, Past(self.progress.by_instant.older().clone()))
@@ -84,7 +90,7 @@ impl Account {
 
     /// The account with what went before its own instants. None where that is not before them.
     pub fn with_past(mut self, past: &Past) -> Option<Self> {
-        self.progress.by_instant = std::mem::take(&mut self.progress.by_instant).behind(&past.0)?;
+        self.progress.by_instant = std::mem::take(&mut self.progress.by_instant).following(&past.0)?;
         Some(self)
     }
 }
