@@ -154,7 +154,8 @@ mod tests {
                     tree.insert(key, value);
                 }
                 if stops == 0 {
-                    prop_assert_eq!(with(chunks(before.older()), &tree.older().apart_from(before.older())), chunks(tree.older()));
+                    let found = tree.older().apart_from(before.older());
+                    prop_assert_eq!(with(chunks(before.older()), &found), chunks(tree.older()));
                     before = tree.clone();
                     prop_assert!(tree.older().apart_from(before.older()).is_empty());
                 }
