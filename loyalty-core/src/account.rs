@@ -22,7 +22,7 @@ pub use deeds::{Deeds, Given, Joined, Tally, Usage};
 pub use lot::Lot;
 pub use lots::Lots;
 pub use open::OpenRedemptions;
-pub use progress::{Chapter, Counts, Past, Progress};
+pub use progress::{Chapter, Counts, Head, Past, Progress};
 pub use ran_out::RanOut;
 
 /// A customer's points: the lots that can be spent, those that are pending, or the debt where more was

@@ -11,7 +11,7 @@ use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
 use crate::tree::{Tree, Weighed};
 
-pub use past::{Chapter, Past};
+pub use past::{Chapter, Head, Past};
 
 /// Money spent, points earned and orders made. A difference of two can be negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,13 +4,13 @@
 //! orders costs a write no more than of ten. The account's row says how many they are, so that none can be lost
 //! unnoticed.
 
-use loyalty_core::account::Past;
+use loyalty_core::account::{Head, Past};
 use loyalty_core::{AccountId, ShopId, Timestamp};
 use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::rows::{each, micros, timestamp, to_json};
 use crate::error::Failure;
-use crate::record::{AccountRecord, Filed};
+use crate::record::{AccountRecord, Filed, Seq};
 
 /// The account and its chapters in one statement, so as one commit left them. The state is read once.
 const WITH_CHAPTERS: &str = "
@@ -19,15 +19,15 @@ const WITH_CHAPTERS: &str = "
     SELECT second, nanosecond, instants, NULL, NULL, NULL, NULL, NULL, NULL FROM chapter WHERE account = ?1";
 
 pub(super) fn account(db: &Connection, id: AccountId) -> Result<Option<AccountRecord>, Failure> {
-    let (mut found, mut chapters) = (None, Vec::new());
+    let (mut own, mut chapters) = (None, Vec::new());
     each(db, WITH_CHAPTERS, [id.0], |row| {
         match row.get::<_, Option<i64>>(0)? {
             Some(second) => chapters.push(((second, row.get::<_, u32>(1)?), row.get::<_, String>(2)?)),
-            None => found = Some((account_record(id, row)?, row.get::<_, i64>(8)?)),
+            None => own = Some(OwnRow::read(id, row)?),
         }
         Ok(())
     })?;
-    let Some((record, count)) = found else { return Ok(None) };
+    let Some(own) = own else { return Ok(None) };
     chapters.sort_unstable();
     let mut past = Past::default();
     for ((second, nanosecond), text) in &chapters {
@@ -36,23 +36,39 @@ pub(super) fn account(db: &Connection, id: AccountId) -> Result<Option<AccountRe
             return Err(Failure::Corrupt(format!("a chapter of account {id} cannot be read")));
         }
     }
-    let account = record.account.with_past(&past).filter(|_| i64::try_from(past.len()) == Ok(count));
-    let account =
-        account.ok_or_else(|| Failure::Corrupt(format!("the chapters of account {id} are not all there")))?;
-    Ok(Some(AccountRecord { account, filed: Filed::new(past), ..record }))
+    let lacking = || Failure::Corrupt(format!("the chapters of account {id} are not all there"));
+    Ok(Some(own.with_past(past).ok_or_else(lacking)?))
 }
 
 /// What stands in the account's own row.
-fn account_record(id: AccountId, row: &Row<'_>) -> Result<AccountRecord, Failure> {
-    Ok(AccountRecord {
-        shop: ShopId(row.get(3)?),
-        seq: row.get(4)?,
-        at: timestamp(row.get(5)?)?,
-        account: serde_json::from_str(&row.get::<_, String>(6)?)
-            .map_err(|error| Failure::Corrupt(format!("account {id} cannot be read: {error}")))?,
-        due: row.get::<_, Option<i64>>(7)?.map(timestamp).transpose()?,
-        filed: Filed::default(),
-    })
+struct OwnRow {
+    shop: ShopId,
+    seq: Seq,
+    at: Timestamp,
+    head: Head,
+    due: Option<Timestamp>,
+    chapters: i64,
+}
+
+impl OwnRow {
+    fn read(id: AccountId, row: &Row<'_>) -> Result<Self, Failure> {
+        Ok(Self {
+            shop: ShopId(row.get(3)?),
+            seq: row.get(4)?,
+            at: timestamp(row.get(5)?)?,
+            head: serde_json::from_str(&row.get::<_, String>(6)?)
+                .map_err(|error| Failure::Corrupt(format!("account {id} cannot be read: {error}")))?,
+            due: row.get::<_, Option<i64>>(7)?.map(timestamp).transpose()?,
+            chapters: row.get(8)?,
+        })
+    }
+
+    /// None where these are not the chapters that it counts.
+    fn with_past(self, past: Past) -> Option<AccountRecord> {
+        let Self { shop, seq, at, head, due, chapters } = self;
+        let account = head.with_past(&past).filter(|_| i64::try_from(past.len()) == Ok(chapters))?;
+        Some(AccountRecord { shop, account, seq, at, due, filed: Filed::new(past) })
+    }
 }
 
 /// Every account, or what is damaged of it. Answers how many chapters there are that no account has.
@@ -95,8 +111,8 @@ impl<'db> Put<'db> {
     /// A state never steps back. Answers what then stands in the file of the account's past, once this is committed:
     /// where nothing is written, since the row is as new already, that is what stood there when it was read.
     pub(super) fn put(&mut self, id: AccountId, record: &AccountRecord) -> Result<Past, Failure> {
-        let (newest, past) = record.account.split_past();
-        let (state, due) = (to_json(&newest)?, record.due.map(micros));
+        let (head, past) = record.account.split_past();
+        let (state, due) = (to_json(&head)?, record.due.map(micros));
         let chapters = i64::try_from(past.len()).unwrap_or(i64::MAX);
         let values = params![id.0, record.shop.0, record.seq, micros(record.at), state, due, chapters];
         let filed = record.filed.past();

@@ -10,7 +10,7 @@ use crate::tree::{Apart, Nodes};
 /// All that an account has done but for its newest instants, in chapters. A copy costs nothing: it shares what it
 /// holds with the account.
 ///
-/// A store keeps three things: the account without its past, the chapters, and how many they are, so that it notices
+/// A store keeps three things: the account's [`Head`], the chapters, and how many they are, so that it notices
 /// where one is lost. And it remembers, for each account in memory, the past that it has written or read last, so
 /// that it need write what has changed since.
 ///
@@ -23,7 +23,7 @@ use crate::tree::{Apart, Nodes};
 ///     let at = Timestamp::from_timestamp(day * 86_400, 0);
 ///     account.evolve(&Event::PointsAdded { points: Points::from(5), lot: None, grounds: Grounds::default(), at });
 /// }
-/// let (newest, past) = account.split_past();
+/// let (head, past) = account.split_past();
 /// let chapters = past.chapters_since(&Past::default());
 /// assert_eq!(chapters.len(), 1, "of the first sixteen days");
 ///
@@ -32,7 +32,7 @@ use crate::tree::{Apart, Nodes};
 ///     assert!(read.push(chapter.first, chapter.text.as_deref().unwrap_or_default()));
 /// }
 /// assert_eq!(read.len(), past.len());
-/// assert_eq!(newest.with_past(&read), Some(account));
+/// assert_eq!(head.with_past(&read), Some(account));
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Past(Nodes<Timestamp, Counts>);
@@ -80,17 +80,27 @@ impl Past {
     }
 }
 
+/// An account but for its past, as a record of its own. Nothing can be asked of it, or decided on it: it is no account
+/// before it has its past again, be that none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "json", serde(transparent))]
+pub struct Head(Account);
+
 impl Account {
     /// The account with its newest instants alone, at most sixteen, and what went before.
-    pub fn split_past(&self) -> (Self, Past) {
+    pub fn split_past(&self) -> (Head, Past) {
         let by_instant = self.progress.by_instant.newest();
         let progress = Progress { by_instant, ..self.progress };
-        (Self { progress, ..self.clone() }, Past(self.progress.by_instant.older().clone()))
+        (Head(Self { progress, ..self.clone() }), Past(self.progress.by_instant.older().clone()))
     }
+}
 
-    /// The account with what went before its own instants. None where that is not before them.
-    pub fn with_past(mut self, past: &Past) -> Option<Self> {
-        self.progress.by_instant = std::mem::take(&mut self.progress.by_instant).following(&past.0)?;
-        Some(self)
+impl Head {
+    /// The account again. None where what went before is not before the head's own instants.
+    pub fn with_past(self, past: &Past) -> Option<Account> {
+        let Self(mut account) = self;
+        account.progress.by_instant = std::mem::take(&mut account.progress.by_instant).following(&past.0)?;
+        Some(account)
     }
 }
