@@ -1,9 +1,11 @@
 //! The state of a customer's account: a compact fold of its journal.
 
 mod deeds;
+mod digits;
 mod lot;
 mod lots;
 mod open;
+mod past;
 mod progress;
 mod ran_out;
 
@@ -22,7 +24,8 @@ pub use deeds::{Deeds, Given, Joined, Tally, Usage};
 pub use lot::Lot;
 pub use lots::Lots;
 pub use open::OpenRedemptions;
-pub use progress::{Chapter, Counts, Head, Past, Progress};
+pub use past::{Chapter, Head, Past, Start};
+pub use progress::{Counts, Progress};
 pub use ran_out::RanOut;
 
 /// A customer's points: the lots that can be spent, those that are pending, or the debt where more was

@@ -30,7 +30,7 @@ use loyalty_core::{Points, ShopId};
 use loyalty_store::{
     Action, Answer, Idempotency, Presence, ProfileChange, Request, Settings, SqliteStore, Store, Who,
 };
-use loyalty_tests::{Desk, add, at, file_of_last_time, id, paid, send_all};
+use loyalty_tests::{Desk, add, at, file_of_last_time, id, paid, publish, send_all};
 
 /// The allocator of the server's binary.
 #[global_allocator]
@@ -99,17 +99,32 @@ fn main() {
     compare(Kind::Balance, [&short, &long], count, in_flight);
     compare(Kind::Ledger, regulars.each_ref(), count / 10, in_flight);
 
-    let store =
-        copy_of(&format!("growth-orders-{orders}.db"), |store| fill_orders(store, orders), directory.path());
-    let store = open(&store);
-    println!("\n| customers of | {FEW} orders | {orders} orders | ratio |\n| --- | ---: | ---: | ---: |");
-    let shops = [OF_FEW_ORDERS, OF_MANY_ORDERS].map(|crowd| Shop::new(&store, crowd));
-    for (kind, count) in
-        [(Kind::Points, count), (Kind::Order, count), (Kind::Balance, count), (Kind::Ledger, count / 10)]
-    {
-        compare(kind, shops.each_ref(), count, in_flight);
+    for program in [LASTING, ENDING] {
+        let Program { name, .. } = program;
+        let file = format!("growth-orders-{name}-{orders}.db");
+        let store = open(&copy_of(&file, |store| fill_orders(store, program, orders), directory.path()));
+        println!(
+            "\n| customers, of points that {name} | {FEW} orders | {orders} orders | ratio |\n| --- | ---: | ---: | ---: |"
+        );
+        let shops = [OF_FEW_ORDERS, OF_MANY_ORDERS].map(|crowd| Shop::new(&store, crowd));
+        for (kind, count) in
+            [(Kind::Points, count), (Kind::Order, count), (Kind::Balance, count), (Kind::Ledger, count / 10)]
+        {
+            compare(kind, shops.each_ref(), count, in_flight);
+        }
     }
 }
+
+/// What the points of orders do.
+#[derive(Clone, Copy)]
+struct Program {
+    name: &'static str,
+    document: &'static str,
+}
+
+const LASTING: Program = Program { name: "last", document: "{}" };
+/// Every order that is made here opens a lot that is still there when it is measured.
+const ENDING: Program = Program { name: "end", document: r#"{"expiry": {"per_lot": {"after": "P3Y"}}}"# };
 
 /// A row of the table: what the two make a second, in turns, and what share of the first one's the second's is.
 fn compare(kind: Kind, shops: [&Shop; 2], count: u64, in_flight: usize) {
@@ -174,8 +189,9 @@ fn fill(store: &SqliteStore, rows: u64) {
 }
 
 /// Few orders for some, many for others, all within two years.
-fn fill_orders(store: &SqliteStore, many: u64) {
+fn fill_orders(store: &SqliteStore, program: Program, many: u64) {
     let desk = Desk::new(store);
+    desk.act(publish(program.document)).unwrap();
     let told = |crowd: Crowd, each: u64| {
         (0..each * crowd.count).map(move |number| {
             let now = at("2024-01-01T12:00:00Z") + Duration::from_secs(number * 60);

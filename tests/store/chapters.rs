@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use loyalty_core::{AccountId, ShopId, Timestamp};
 use loyalty_store::conformance::picture::{Picture, books_add_up};
-use loyalty_store::{Admin, MemoryStore, Settings, SqliteStore, Store};
+use loyalty_store::{Action, Admin, MemoryStore, Presence, Settings, SqliteStore, Store};
 use loyalty_tests::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -16,6 +16,9 @@ use crate::{Place, WITHOUT_CHAPTERS};
 fn minute(number: u64) -> Timestamp {
     at("2026-01-01T12:00:00Z") + Duration::from_secs(number * 60)
 }
+
+/// Every order opens a lot of its own.
+const ENDING: &str = r#"{"expiry": {"per_lot": {"after": "P2Y"}}}"#;
 
 fn desk(store: &dyn Store, now: Timestamp) -> Desk<'_> {
     Desk { store, shop: ShopId(1), now }
@@ -28,11 +31,12 @@ fn order(store: &SqliteStore, numbers: std::ops::Range<u64>) {
     }
 }
 
-/// Customer 1 of a hundred orders: six chapters, and four instants in the account.
+/// Customer 1 of a hundred orders, each with a lot: six chapters of instants and six of lots; four of both in the
+/// account.
 fn hundred() -> Place {
     let place = Place::new();
     let store = place.open();
-    Desk::new(&store);
+    Desk::new(&store).act(publish(ENDING)).unwrap();
     order(&store, 0..100);
     drop(store);
     place
@@ -43,6 +47,7 @@ fn number(place: &Place, sql: &str) -> i64 {
 }
 
 const CHAPTERS: &str = "SELECT count(*) FROM chapter";
+const LOT_CHAPTERS: &str = "SELECT count(*) FROM lot_chapter";
 
 #[test]
 fn a_chapter_is_written_once_and_again_where_it_changes() {
@@ -81,6 +86,38 @@ fn a_chapter_is_written_once_and_again_where_it_changes() {
 }
 
 #[test]
+fn lots_are_written_once_and_again_where_they_change() {
+    let place = Place::new();
+    Desk::new(&place.open()).act(publish(ENDING)).unwrap();
+    let watch = "CREATE TABLE written (count INTEGER); INSERT INTO written VALUES (0);
+        CREATE TRIGGER put AFTER INSERT ON lot_chapter BEGIN UPDATE written SET count = count + 1; END;
+        CREATE TRIGGER again AFTER UPDATE ON lot_chapter BEGIN UPDATE written SET count = count + 1; END;";
+    place.sql().execute_batch(watch).unwrap();
+    let written = || number(&place, "SELECT count FROM written");
+    for round in 0..20 {
+        order(&place.open(), round * 10..round * 10 + 10);
+    }
+    assert_eq!((number(&place, LOT_CHAPTERS), written()), (12, 12), "of 200 lots, the last eight in the account");
+    order(&place.open_with(&tiny()), 200..600);
+    assert_eq!((number(&place, LOT_CHAPTERS), written()), (37, 37));
+    let state = number(&place, "SELECT length(state) FROM account");
+    assert!(state < 2_000, "an account of 600 lots takes {state} bytes");
+
+    let tell = |minutes, command| desk(&place.open(), minute(minutes)).tell(&id("1"), vec![command]).unwrap();
+    tell(700, subtract(5));
+    assert_eq!((number(&place, LOT_CHAPTERS), written()), (37, 38), "of the first lot");
+    tell(701, subtract(15));
+    assert_eq!((number(&place, LOT_CHAPTERS), written()), (37, 39), "it begins with the second one now");
+    assert_eq!(number(&place, "SELECT min(lot) FROM lot_chapter"), 2);
+    tell(702, subtract(15 * 20));
+    assert_eq!((number(&place, LOT_CHAPTERS), written()), (36, 39), "all of it is spent");
+    let refunded = desk(&place.open(), minute(703)).order(Some(&id("1")), refund("o40", "r1", "7.00"));
+    refunded.unwrap();
+    assert_eq!((number(&place, LOT_CHAPTERS), written()), (36, 40));
+    books_add_up(&place.open());
+}
+
+#[test]
 fn accounts_of_an_older_file_are_read_and_get_chapters_when_they_change() {
     let place = hundred();
     let before = Picture::of(&place.open());
@@ -90,13 +127,32 @@ fn accounts_of_an_older_file_are_read_and_get_chapters_when_they_change() {
     place.sql().execute_batch(WITHOUT_CHAPTERS).unwrap();
     place.sql().pragma_update(None, "user_version", 9).unwrap();
     assert_eq!(Picture::of(&place.open()), before);
-    assert_eq!(number(&place, CHAPTERS), 0);
+    assert_eq!([CHAPTERS, LOT_CHAPTERS].map(|count| number(&place, count)), [0, 0]);
     order(&place.open(), 100..101);
-    assert_eq!(number(&place, CHAPTERS), 6);
-    assert!(number(&place, "SELECT length(state) FROM account") < 700);
+    assert_eq!([CHAPTERS, LOT_CHAPTERS].map(|count| number(&place, count)), [6, 6]);
+    assert!(number(&place, "SELECT length(state) FROM account") < 2_000);
     let store = place.open();
     books_add_up(&store);
     assert_eq!(desk(&store, minute(101)).see(&id("1")).account().progress().ever().orders, 101);
+}
+
+/// Of the format before lots had chapters.
+#[test]
+fn accounts_whose_instants_alone_have_chapters_get_those_of_lots() {
+    let place = hundred();
+    let before = Picture::of(&place.open());
+    let whole = place.open().account_at(ShopId(1), AccountId(1), minute(99)).unwrap();
+    let (lots, whole) = (
+        serde_json::to_string(whole.lots()).unwrap(),
+        "UPDATE account SET chapters = 6, state = json_set(state, '$.lots', json(?))",
+    );
+    place.sql().execute(whole, [lots]).unwrap();
+    place.sql().execute_batch("DROP TABLE lot_chapter").unwrap();
+    place.sql().pragma_update(None, "user_version", 10).unwrap();
+    assert_eq!(Picture::of(&place.open()), before);
+    order(&place.open(), 100..101);
+    assert_eq!([CHAPTERS, LOT_CHAPTERS].map(|count| number(&place, count)), [6, 6]);
+    books_add_up(&place.open());
 }
 
 #[test]
@@ -114,6 +170,16 @@ fn a_chapter_that_is_lost_or_changed_is_noticed() {
         ),
         ("UPDATE chapter SET instants = '' WHERE second = (SELECT min(second) FROM chapter)", unreadable),
         (shift, unreadable),
+        ("DELETE FROM lot_chapter WHERE lot = 1", lost),
+        ("DELETE FROM lot_chapter WHERE lot = 81", lost),
+        ("UPDATE account SET chapters = 11", lost),
+        ("UPDATE lot_chapter SET lots = lots || 'A' WHERE lot = 17", unreadable),
+        ("UPDATE lot_chapter SET lots = '' WHERE lot = 17", unreadable),
+        ("UPDATE lot_chapter SET lot = 18 WHERE lot = 17", unreadable),
+        ("UPDATE lot_chapter SET lot = -1 WHERE lot = 17", unreadable),
+        ("UPDATE chapter SET second = 9000000000000 WHERE second = (SELECT min(second) FROM chapter)", unreadable),
+        // A lot of the state stands in a chapter as well.
+        ("UPDATE account SET state = replace(state, '\"id\":100,', '\"id\":1,')", lost),
     ] {
         let place = hundred();
         assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
@@ -127,6 +193,9 @@ fn a_chapter_that_is_lost_or_changed_is_noticed() {
         // A digit of the first order's points: 20 becomes 21.
         ("UPDATE chapter SET instants = replace(instants, 'oBC', 'qBC')", "account 1 differs"),
         ("INSERT INTO chapter VALUES (9, 0, 0, 'AAAAC')", "1 chapters are of accounts that are not there"),
+        ("INSERT INTO lot_chapter VALUES (9, 1, 'BKAAAAA')", "1 chapters are of accounts that are not there"),
+        // Of the first lot's order o0: another one.
+        ("UPDATE lot_chapter SET lots = replace(lots, 'Co0', 'Co_')", "account 1 differs"),
     ] {
         let place = hundred();
         assert!(place.sql().execute(damage, []).unwrap() > 0, "{damage}");
@@ -149,6 +218,11 @@ enum Step {
     Cancel {
         back: u8,
     },
+    /// Of what there is.
+    Spend {
+        customer: u8,
+        percent: u8,
+    },
     /// Customer 0 turns out to be the guest.
     Merge,
     Reopen,
@@ -162,6 +236,7 @@ fn step() -> impl Strategy<Value = Step> {
         60 => (0..3_u8, days).prop_map(|(customer, days)| Step::Order { customer, days }),
         6 => (0..100_u8).prop_map(|back| Step::Refund { back }),
         2 => (0..100_u8).prop_map(|back| Step::Cancel { back }),
+        6 => (0..3_u8, 1..120_u8).prop_map(|(customer, percent)| Step::Spend { customer, percent }),
         1 => Just(Step::Merge),
         2 => Just(Step::Reopen),
         2 => Just(Step::Crash),
@@ -174,73 +249,102 @@ fn who(customer: u8) -> loyalty_store::Who {
     if customer == 2 { email("guest@example.com") } else { id(&customer.to_string()) }
 }
 
-fn play(steps: &[Step], settings: &Settings) {
-    let (memory, mut place) = (MemoryStore::default(), Place::new());
-    let mut file = Some(place.open_with(settings));
-    let (mut told, mut passed) = (0_u64, 0_u64);
-    Desk::new(&memory);
-    Desk::new(file.as_ref().unwrap());
-    for step in steps {
-        let command = |back: u8, what: &dyn Fn(&str) -> _| {
-            (told > 0).then(|| (None, what(&format!("o{}", told - 1 - u64::from(back) % told))))
-        };
-        let (customer, command) = match *step {
+/// A shop as it stands in memory and in a file.
+struct Twice {
+    memory: MemoryStore,
+    place: Place,
+    file: Option<SqliteStore>,
+    told: u64,
+    passed: u64,
+}
+
+impl Twice {
+    fn new(program: &str, settings: &Settings) -> Self {
+        let (memory, place) = (MemoryStore::default(), Place::new());
+        let file = Some(place.open_with(settings));
+        let twice = Self { memory, place, file, told: 0, passed: 0 };
+        twice.stores().iter().for_each(|store| {
+            Desk::new(*store).act(publish(program)).unwrap();
+        });
+        twice
+    }
+
+    fn stores(&self) -> [&dyn Store; 2] {
+        [&self.memory, self.file.as_ref().unwrap()]
+    }
+
+    /// The file again, in the place where it was or in another.
+    fn open(&mut self, place: Option<Place>, settings: &Settings) {
+        let left = std::mem::replace(&mut self.file, None);
+        if let Some(place) = place {
+            self.place = place;
+        } else {
+            drop(left);
+        }
+        self.file = Some(self.place.open_with(settings));
+        assert_eq!(Picture::of(self.file.as_ref().unwrap()), Picture::of(&self.memory));
+    }
+
+    /// The next order's name.
+    fn next(&mut self) -> String {
+        self.told += 1;
+        format!("o{}", self.told - 1)
+    }
+
+    /// What a step tells; none where there is nothing to tell yet, or it is about files.
+    fn action(&mut self, step: Step) -> Option<Action> {
+        let (told, order) = (self.told, |back| format!("o{}", self.told - 1 - u64::from(back) % self.told));
+        match step {
             Step::Order { customer, days } => {
-                passed += 1 + u64::from(days) * 1_440;
-                told += 1;
-                (Some(who(customer)), paid(&format!("o{}", told - 1), "20.00"))
+                self.passed += 1 + u64::from(days) * 1_440;
+                Some(about_order(Some(&who(customer)), paid(&self.next(), "20.00")))
             }
-            Step::Refund { back } => {
-                let Some(found) = command(back, &|order| refund(order, "r1", "7.00")) else { continue };
-                found
-            }
-            Step::Cancel { back } => {
-                let Some(found) = command(back, &cancel) else { continue };
-                found
+            Step::Refund { back } => (told > 0).then(|| about_order(None, refund(&order(back), "r1", "7.00"))),
+            Step::Cancel { back } => (told > 0).then(|| about_order(None, cancel(&order(back)))),
+            Step::Spend { customer, percent } => {
+                let known = self.memory.customer(ShopId(1), &who(customer)).unwrap()?;
+                let spent = known.balance(minute(self.passed)).get() * i64::from(percent) / 100;
+                Some(Action::customer(who(customer), Presence::Must, vec![subtract(spent.max(1))]))
             }
             Step::Merge => {
-                passed += 1;
-                told += 1;
-                (Some(both("0", "guest@example.com")), paid(&format!("o{}", told - 1), "20.00"))
+                self.passed += 1;
+                Some(about_order(Some(&both("0", "guest@example.com")), paid(&self.next(), "20.00")))
             }
-            Step::Reopen => {
-                drop(file.take());
-                file = Some(place.open_with(settings));
-                assert_eq!(Picture::of(file.as_ref().unwrap()), Picture::of(&memory));
-                continue;
-            }
-            Step::Crash => {
-                let left = place.copy();
-                file = Some(left.open_with(settings));
-                place = left;
-                assert_eq!(Picture::of(file.as_ref().unwrap()), Picture::of(&memory));
-                continue;
-            }
-            Step::Rest => {
-                std::thread::sleep(Duration::from_millis(30));
-                continue;
-            }
-        };
-        let both: [&dyn Store; 2] = [&memory, file.as_ref().unwrap()];
-        let answers = both
-            .map(|store| format!("{:?}", desk(store, minute(passed)).order(customer.as_ref(), command.clone())));
-        assert_eq!(answers[0], answers[1]);
+            Step::Reopen | Step::Crash | Step::Rest => None,
+        }
     }
-    drop(file);
-    let verified = Admin::open_existing(&place.file()).unwrap().verify().unwrap();
+}
+
+fn play(steps: &[Step], program: &str, settings: &Settings) {
+    let mut twice = Twice::new(program, settings);
+    for step in steps {
+        match step {
+            Step::Reopen => twice.open(None, settings),
+            Step::Crash => twice.open(Some(twice.place.copy()), settings),
+            Step::Rest => std::thread::sleep(Duration::from_millis(30)),
+            told => {
+                let Some(action) = twice.action(*told) else { continue };
+                let now = minute(twice.passed);
+                let answers = twice.stores().map(|store| format!("{:?}", desk(store, now).act(action.clone())));
+                assert_eq!(answers[0], answers[1]);
+            }
+        }
+    }
+    twice.open(None, settings);
+    drop(twice.file);
+    let verified = Admin::open_existing(&twice.place.file()).unwrap().verify().unwrap();
     assert_eq!(verified.differences, Vec::<String>::new());
-    assert_eq!(Picture::of(&place.open()), Picture::of(&memory));
 }
 
 #[test]
 fn accounts_of_many_orders_are_the_same_in_a_file_and_in_memory() {
     let mut runner = TestRunner::new(Config { cases: 24, ..Config::default() });
     runner
-        .run(&(vec(step(), 100..400), any::<bool>()), |(steps, tight)| {
+        .run(&(vec(step(), 100..400), any::<bool>(), any::<bool>()), |(steps, ending, tight)| {
             let mut settings = if tight { tiny() } else { Settings::default() };
             // The log stays where it is while a crash is copied.
             settings.log_pages = Settings::default().log_pages;
-            play(&steps, &settings);
+            play(&steps, if ending { ENDING } else { "{}" }, &settings);
             Ok(())
         })
         .unwrap();

@@ -234,7 +234,7 @@ fn an_older_format_is_moved_to_the_newest() {
     assert_eq!(Picture::of(&store), before);
     assert_eq!(store.count_products(shops[0]), Ok(0));
     let version: i64 = place.sql().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 10);
+    assert_eq!(version, 11);
     assert_eq!(shops.map(|shop| keyed(&store, shop)), answers);
 }
 

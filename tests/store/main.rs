@@ -49,7 +49,8 @@ loyalty_store::conformance!(sqlite: crate::usual);
 loyalty_store::conformance!(tight: crate::tight);
 
 /// Makes a file one of format 9, but for what it says it is.
-const WITHOUT_CHAPTERS: &str = "DROP TABLE chapter; ALTER TABLE account DROP COLUMN chapters;";
+const WITHOUT_CHAPTERS: &str =
+    "DROP TABLE lot_chapter; DROP TABLE chapter; ALTER TABLE account DROP COLUMN chapters;";
 
 /// A place for a database file, gone with its value. In memory, where the system has such a place:
 /// nobody cuts the power here, and syncing would cost most of the time.

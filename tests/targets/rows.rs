@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use loyalty_core::account::Past;
+use loyalty_core::account::{Past, Start};
 use loyalty_core::discount::{CheckoutClaim, CodeState, OrderClaim, RuleState, Tally};
 use loyalty_core::redemption::Redemption;
 use loyalty_core::{
-    Account, Command, Context, Event, Grounds, OrderState, Points, Program, Timestamp, as_of, decide, entitlement,
-    next_due,
+    Account, Command, Context, Event, Grounds, LotId, OrderState, Points, Program, Timestamp, as_of, decide,
+    entitlement, next_due,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -88,20 +88,23 @@ fn live_on(account: &Account) -> bool {
     true
 }
 
-/// Chapters, a line for each with its first instant. Those that are taken are written as what reads the same.
+/// Chapters, a line for each with its first instant or the number of its first lot. Once all are taken, they are
+/// written as what reads the same.
 fn remember(lines: &str) -> bool {
-    let mut past = Past::default();
-    for (first, text) in lines.lines().filter_map(|line| line.split_once(' ')) {
-        let _taken = first.parse().is_ok_and(|first| past.push(first, text));
-    }
-    let mut again = Past::default();
-    for chapter in past.chapters_since(&Past::default()) {
-        assert!(again.push(chapter.first, &chapter.text.expect("all are new")), "{:?}", chapter.first);
-    }
-    let [account, same] = [&past, &again]
-        .map(|past| Account::default().split_past().0.with_past(past).expect("nothing comes after"));
+    let chapter = |line: &'_ str| {
+        let (start, text) = line.split_once(' ')?;
+        let instant = start.parse().map(Start::Instant).ok();
+        let start = instant.or_else(|| start.parse().ok().map(|lot| Start::Lot(LotId(lot))))?;
+        Some((start, text.to_owned()))
+    };
+    let Some(past) = Past::read(lines.lines().filter_map(chapter)) else { return false };
+    let written = past.chapters_since(&Past::default());
+    let written = written.into_iter().map(|chapter| (chapter.start, chapter.text.expect("all are new")));
+    let again = Past::read(written).expect("what was written");
+    let [account, same] = [&past, &again].map(|past| Account::default().split_past().0.with_past(past));
     assert_eq!(account, same);
-    !past.is_empty() && live_on(&account)
+    // None where two chapters have a lot of one number.
+    account.is_some_and(|account| !past.is_empty() && live_on(&account))
 }
 
 fn reckon(order: &OrderState) -> bool {

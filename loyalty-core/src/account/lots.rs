@@ -1,20 +1,31 @@
 //! All lots of an account, found by spending order, by number and by order.
 
+pub(super) mod text;
+
 use crate::account::Lot;
 use crate::account::lot::Place;
 use crate::amount::Points;
 use crate::calendar::Timestamp;
 use crate::id::{LotId, OrderId};
-use crate::tree::{Tree, Weighed};
+use crate::tree::{Nodes, Tree, Weighed};
 
 /// Lots in spending order. Copies are cheap: they share what neither has changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Lots {
     in_order: Tree<Place, Lot>,
+    // The rest follows from it.
     places: Tree<LotId, Place>,
     of_orders: Tree<(OrderId, LotId), ()>,
     lasting: Option<LotId>,
 }
+
+impl PartialEq for Lots {
+    fn eq(&self, other: &Self) -> bool {
+        self.in_order == other.in_order
+    }
+}
+
+impl Eq for Lots {}
 
 impl Weighed for Place {
     type Weight = ();
@@ -66,12 +77,11 @@ impl Lots {
 
     /// The points of the lots that end, or are released, at `now` or before.
     pub(crate) fn points_over(&self, now: Timestamp) -> Points {
-        let after =
-            (false, now.checked_add_signed(chrono::TimeDelta::nanoseconds(1)), Timestamp::MIN_UTC, LotId(0));
-        match after.1 {
-            Some(_) => self.in_order.weight_below(&after),
-            None => Points::ZERO,
-        }
+        let after = now.checked_add_signed(chrono::TimeDelta::nanoseconds(1));
+        let after = (false, after, Timestamp::MIN_UTC, LotId(0));
+        // Mostly there is none, and the first one tells.
+        let is_none = after.1.is_none() || self.first().is_none_or(|first| first.place() >= after);
+        if is_none { Points::ZERO } else { self.in_order.weight_below(&after) }
     }
 
     /// The lots that end, or are released, after `now`.
@@ -85,6 +95,12 @@ impl Lots {
         if let Some(known) = self.get(lot.id).cloned() {
             lot = Lot { points: known.points.saturating_add(lot.points), ..known };
         }
+        self.list(&lot);
+        self.in_order.insert(lot.place(), lot);
+    }
+
+    /// Has a lot found by its number and its order.
+    fn list(&mut self, lot: &Lot) {
         let place = lot.place();
         if let Some(order) = &lot.order {
             self.of_orders.insert((order.clone(), lot.id), ());
@@ -96,7 +112,6 @@ impl Lots {
             }
         }
         self.places.insert(lot.id, place);
-        self.in_order.insert(place, lot);
     }
 
     /// Takes points off a lot; an empty one is no more. Answers the lot as it was.
@@ -115,6 +130,33 @@ impl Lots {
         }
         self.lasting = self.lasting.filter(|lasting| *lasting != id);
         Some(lot)
+    }
+}
+
+/// Apart from those that end later.
+impl Lots {
+    /// All chunks of lots but the last.
+    pub(super) fn older(&self) -> &Nodes<Place, Lot> {
+        self.in_order.older()
+    }
+
+    /// The last chunk alone, to be written: where there are others its lots are not found by anything but their place.
+    pub(super) fn newest(&self) -> Self {
+        if self.older().is_empty() {
+            return self.clone();
+        }
+        Self { in_order: self.in_order.newest(), ..Self::default() }
+    }
+
+    /// These lots with chunks before them. None where they are not before these, or one number is there twice.
+    pub(super) fn following(self, older: &Nodes<Place, Lot>) -> Option<Self> {
+        let in_order = self.in_order.following(older)?;
+        if self.places.len() == in_order.len() {
+            return Some(Self { in_order, ..self });
+        }
+        let mut whole = Self { in_order: in_order.clone(), ..Self::default() };
+        in_order.iter().for_each(|(_, lot)| whole.list(lot));
+        (whole.places.len() == in_order.len()).then_some(whole)
     }
 }
 

@@ -1,17 +1,14 @@
 //! What a customer has done so far, as tiers and goals count it.
 
-mod digits;
 #[cfg(feature = "json")]
 mod json;
-mod past;
+pub(super) mod text;
 
 use chrono::TimeDelta;
 
 use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
-use crate::tree::{Tree, Weighed};
-
-pub use past::{Chapter, Head, Past};
+use crate::tree::{Nodes, Tree, Weighed};
 
 /// Money spent, points earned and orders made. A difference of two can be negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,6 +117,16 @@ impl Progress {
     /// Whether nothing was done yet.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The newest chunk of instants alone, and those before it.
+    pub(super) fn split(&self) -> (Self, &Nodes<Timestamp, Counts>) {
+        (Self { by_instant: self.by_instant.newest(), ..*self }, self.by_instant.older())
+    }
+
+    /// The same with instants before its own. None where they are not before them.
+    pub(super) fn following(self, older: &Nodes<Timestamp, Counts>) -> Option<Self> {
+        Some(Self { by_instant: self.by_instant.following(older)?, ..self })
     }
 
     pub(crate) fn by_instant(&self) -> &Tree<Timestamp, Counts> {

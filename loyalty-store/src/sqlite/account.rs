@@ -1,11 +1,11 @@
 //! Accounts and their chapters, as rows.
 //!
-//! What an account did long ago is in rows of its own, which are written once: so what tiers count of ten thousand
-//! orders costs a write no more than of ten. The account's row says how many they are, so that none can be lost
-//! unnoticed.
+//! What an account did long ago, and most of its lots, are in rows of their own, which are written once: so what tiers
+//! count of ten thousand orders, and what all of them opened, costs a write no more than of ten. The account's row says
+//! how many they are, so that none can be lost unnoticed.
 
-use loyalty_core::account::{Head, Past};
-use loyalty_core::{AccountId, ShopId, Timestamp};
+use loyalty_core::account::{Chapter, Head, Past, Start};
+use loyalty_core::{AccountId, LotId, ShopId, Timestamp};
 use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::rows::{each, micros, timestamp, to_json};
@@ -16,28 +16,33 @@ use crate::record::{AccountRecord, Filed, Seq};
 const WITH_CHAPTERS: &str = "
     SELECT NULL, NULL, NULL, shop, seq, at, state, due, chapters FROM account WHERE id = ?1
     UNION ALL
-    SELECT second, nanosecond, instants, NULL, NULL, NULL, NULL, NULL, NULL FROM chapter WHERE account = ?1";
+    SELECT instants, second, nanosecond, NULL, NULL, NULL, NULL, NULL, NULL FROM chapter WHERE account = ?1
+    UNION ALL
+    SELECT lots, lot, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM lot_chapter WHERE account = ?1";
 
 pub(super) fn account(db: &Connection, id: AccountId) -> Result<Option<AccountRecord>, Failure> {
     let (mut own, mut chapters) = (None, Vec::new());
+    let unreadable = || Failure::Corrupt(format!("a chapter of account {id} cannot be read"));
     each(db, WITH_CHAPTERS, [id.0], |row| {
-        match row.get::<_, Option<i64>>(0)? {
-            Some(second) => chapters.push(((second, row.get::<_, u32>(1)?), row.get::<_, String>(2)?)),
+        match row.get::<_, Option<String>>(0)? {
+            Some(text) => chapters.push((start(row)?.ok_or_else(unreadable)?, text)),
             None => own = Some(OwnRow::read(id, row)?),
         }
         Ok(())
     })?;
     let Some(own) = own else { return Ok(None) };
-    chapters.sort_unstable();
-    let mut past = Past::default();
-    for ((second, nanosecond), text) in &chapters {
-        let first = Timestamp::from_timestamp(*second, *nanosecond);
-        if !first.is_some_and(|first| past.push(first, text)) {
-            return Err(Failure::Corrupt(format!("a chapter of account {id} cannot be read")));
-        }
-    }
+    let past = Past::read(chapters).ok_or_else(unreadable)?;
     let lacking = || Failure::Corrupt(format!("the chapters of account {id} are not all there"));
     Ok(Some(own.with_past(past).ok_or_else(lacking)?))
+}
+
+/// What the chapter of a row begins with. None where there is no such thing.
+fn start(row: &Row<'_>) -> Result<Option<Start>, Failure> {
+    let number: i64 = row.get(1)?;
+    Ok(match row.get::<_, Option<u32>>(2)? {
+        Some(nanosecond) => Timestamp::from_timestamp(number, nanosecond).map(Start::Instant),
+        None => u32::try_from(number).ok().map(|lot| Start::Lot(LotId(lot))),
+    })
 }
 
 /// What stands in the account's own row.
@@ -84,15 +89,23 @@ pub(super) fn each_account(
         }
         Ok(())
     })?;
-    let strays = "SELECT count(*) FROM chapter WHERE account NOT IN (SELECT id FROM account)";
+    let strays = "
+        SELECT (SELECT count(*) FROM chapter WHERE account NOT IN (SELECT id FROM account))
+            + (SELECT count(*) FROM lot_chapter WHERE account NOT IN (SELECT id FROM account))";
     Ok(db.query_row(strays, [], |row| row.get(0))?)
 }
 
 /// Writes accounts.
 pub(super) struct Put<'db> {
     account: CachedStatement<'db>,
-    chapter: CachedStatement<'db>,
-    no_chapter: CachedStatement<'db>,
+    instants: ChapterTable<'db>,
+    lots: ChapterTable<'db>,
+}
+
+/// Writes chapters of one kind.
+struct ChapterTable<'db> {
+    put: CachedStatement<'db>,
+    delete: CachedStatement<'db>,
 }
 
 impl<'db> Put<'db> {
@@ -101,11 +114,37 @@ impl<'db> Put<'db> {
             ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, at = excluded.at, state = excluded.state,
                 due = excluded.due, chapters = excluded.chapters
             WHERE excluded.seq > seq";
-        let chapter = "INSERT INTO chapter (account, second, nanosecond, instants) VALUES (?, ?, ?, ?)
-            ON CONFLICT (account, second, nanosecond) DO UPDATE SET instants = excluded.instants";
-        let no_chapter = "DELETE FROM chapter WHERE account = ? AND second = ? AND nanosecond = ?";
-        let [account, chapter, no_chapter] = [account, chapter, no_chapter].map(|sql| db.prepare_cached(sql));
-        Ok(Self { account: account?, chapter: chapter?, no_chapter: no_chapter? })
+        let instants = ChapterTable {
+            put: db.prepare_cached(
+                "INSERT INTO chapter (account, second, nanosecond, instants) VALUES (?, ?, ?, ?)
+                ON CONFLICT (account, second, nanosecond) DO UPDATE SET instants = excluded.instants",
+            )?,
+            delete: db
+                .prepare_cached("DELETE FROM chapter WHERE account = ? AND second = ? AND nanosecond = ?")?,
+        };
+        let lots = ChapterTable {
+            put: db.prepare_cached(
+                "INSERT INTO lot_chapter (account, lot, lots) VALUES (?, ?, ?)
+                ON CONFLICT (account, lot) DO UPDATE SET lots = excluded.lots",
+            )?,
+            delete: db.prepare_cached("DELETE FROM lot_chapter WHERE account = ? AND lot = ?")?,
+        };
+        Ok(Self { account: db.prepare_cached(account)?, instants, lots })
+    }
+
+    fn put_chapter(&mut self, id: AccountId, chapter: Chapter) -> Result<(), Failure> {
+        let Chapter { start, text } = chapter;
+        match (start, text) {
+            (Start::Instant(at), Some(text)) => {
+                self.instants.put.execute(params![id.0, at.timestamp(), at.timestamp_subsec_nanos(), text])
+            }
+            (Start::Instant(at), None) => {
+                self.instants.delete.execute(params![id.0, at.timestamp(), at.timestamp_subsec_nanos()])
+            }
+            (Start::Lot(lot), Some(text)) => self.lots.put.execute(params![id.0, lot.0, text]),
+            (Start::Lot(lot), None) => self.lots.delete.execute(params![id.0, lot.0]),
+        }?;
+        Ok(())
     }
 
     /// A state never steps back. Answers what then stands in the file of the account's past, once this is committed:
@@ -120,11 +159,7 @@ impl<'db> Put<'db> {
             return Ok(filed.clone());
         }
         for chapter in past.chapters_since(&filed) {
-            let (second, nanosecond) = (chapter.first.timestamp(), chapter.first.timestamp_subsec_nanos());
-            match chapter.text {
-                Some(text) => self.chapter.execute(params![id.0, second, nanosecond, text])?,
-                None => self.no_chapter.execute(params![id.0, second, nanosecond])?,
-            };
+            self.put_chapter(id, chapter)?;
         }
         Ok(past)
     }

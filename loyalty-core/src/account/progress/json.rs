@@ -1,4 +1,4 @@
-//! Instants with their counts, as records hold them: as digits of one text ([`digits`]).
+//! Instants with their counts, as records hold them: as digits of one text.
 //!
 //! Records from before hold JSON's numbers, five for each instant, or of each its text and its counts.
 
@@ -7,10 +7,10 @@ use std::fmt;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serializer};
 
-use super::{Counts, Timestamp, Tree, digits};
+use super::{Counts, Timestamp, Tree, text};
 
 pub(super) fn serialize<S: Serializer>(tree: &Tree<Timestamp, Counts>, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&digits::spell(tree.iter(), tree.len()))
+    to.serialize_str(&text::spell(tree.iter(), tree.len()))
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Tree<Timestamp, Counts>, D::Error> {
@@ -26,8 +26,8 @@ impl<'de> Visitor<'de> for Entries {
         f.write_str("digits, five numbers for each instant")
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        let entries = digits::read(text).ok_or(E::custom("no instant and its counts"))?;
+    fn visit_str<E: Error>(self, digits: &str) -> Result<Self::Value, E> {
+        let entries = text::read(digits).ok_or(E::custom("no instant and its counts"))?;
         Ok(entries.into_iter().collect())
     }
 
