@@ -185,3 +185,50 @@ mod json {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_timestamp(seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn lots_are_over_at_their_instants() {
+        let lot = |number: u32| {
+            let end = Some(at(i64::from(number).saturating_mul(10)));
+            let (expires_at, pending_until) = if number > 20 { (None, end) } else { (end, None) };
+            Lot {
+                id: LotId(number),
+                order: None,
+                points: Points::from(7),
+                earned_at: at(0),
+                expires_at,
+                pending_until,
+            }
+        };
+        let lasting = Lot { id: LotId(99), expires_at: None, ..lot(1) };
+        let (ending, pending): (Lots, Lots) =
+            ((1..=20).map(lot).chain([lasting]).collect(), (21..=40).map(lot).collect());
+        for (lots, now, over) in [
+            (&ending, Timestamp::MIN_UTC, 0),
+            (&ending, at(9), 0),
+            (&ending, at(10), 1),
+            (&ending, at(199), 19),
+            (&ending, at(200), 20),
+            (&ending, at(i64::from(u32::MAX)), 20),
+            (&pending, at(209), 0),
+            (&pending, at(210), 1),
+            (&pending, at(400), 20),
+        ] {
+            assert_eq!(lots.points_over(now).get(), over * 7, "{now}");
+            assert_eq!(
+                lots.iter().count().saturating_sub(lots.after(now).count()),
+                usize::try_from(over).unwrap()
+            );
+        }
+        assert_eq!(Lots::default().points_over(at(10)), Points::ZERO);
+    }
+}
