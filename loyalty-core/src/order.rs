@@ -125,12 +125,26 @@ pub struct Line {
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub categories: Vec<CategoryId>,
     /// How many. Real orders hold lines of none.
+    #[cfg_attr(feature = "json", serde(default = "one", skip_serializing_if = "is_one"))]
     pub quantity: Quantity,
     /// What the whole line costs, net of its discounts.
     pub amount: Amount,
     /// A gift card is money in another shape: it never earns.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     pub gift_card: bool,
+}
+
+// What nearly every line and every award says is not written: it is a tenth of the journal.
+
+#[cfg(feature = "json")]
+fn one() -> Quantity {
+    Quantity::from(1)
+}
+
+#[cfg(feature = "json")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+fn is_one(quantity: &Quantity) -> bool {
+    *quantity == one()
 }
 
 /// A snapshot of an order: all that the shop says of it at one time, in the shop's currency.

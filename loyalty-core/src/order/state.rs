@@ -51,12 +51,18 @@ pub struct OrderState {
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Recorded {
     /// The snapshot.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "is_kept_elsewhere"))]
     pub order: Arc<Order>,
     /// Its time: the shop's, else when it was received.
     #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
     pub at: Timestamp,
     /// What told us.
     pub origin: Origin,
+}
+
+#[cfg(feature = "json")]
+fn is_kept_elsewhere(order: &Arc<Order>) -> bool {
+    **order == Order::default()
 }
 
 /// When a status was reported. Two instants are enough to know whether, and nearly always since when,
@@ -128,6 +134,13 @@ pub struct Posted {
     /// order deserves an award again and with it all that it holds.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub forgiven: Points,
+}
+
+impl Posted {
+    #[cfg(feature = "json")]
+    pub(crate) fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl OrderState {
