@@ -1,11 +1,11 @@
 //! The state of a customer's account: a compact fold of its journal.
 
+mod chapters;
 mod deeds;
 mod digits;
 mod lot;
 mod lots;
 mod open;
-mod past;
 mod progress;
 mod ran_out;
 
@@ -20,11 +20,11 @@ use crate::id::{AccountId, LotId, OrderId, RedemptionId, TierId};
 use crate::redemption::Redemption;
 use crate::tier::{EarnedTier, TierChange};
 
+pub use chapters::{Chapter, Chapters, Head, Start};
 pub use deeds::{Deeds, Given, Joined, Tally, Usage};
 pub use lot::Lot;
 pub use lots::Lots;
 pub use open::OpenRedemptions;
-pub use past::{Chapter, Head, Past, Start};
 pub use progress::{Counts, Progress};
 pub use ran_out::RanOut;
 

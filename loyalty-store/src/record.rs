@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use loyalty_core::account::Past;
+use loyalty_core::account::Chapters;
 use loyalty_core::{Account, AccountId, CustomerId, Email, Event, OrderState, Points, Profile, ShopId, Timestamp};
 
 /// A position in the journal, counted from 1 over all shops.
@@ -42,17 +42,17 @@ pub(crate) struct AccountRecord {
     pub(crate) filed: Filed,
 }
 
-/// What of an account's past stands in the file. All states of the account since it was read share it, also those
+/// Which chapters of an account stand in the file. All states of the account since it was read share it, also those
 /// that were decided before the last of it was written.
 #[derive(Clone, Default)]
-pub(crate) struct Filed(Arc<Mutex<Past>>);
+pub(crate) struct Filed(Arc<Mutex<Chapters>>);
 
 impl Filed {
-    pub(crate) fn new(past: Past) -> Self {
-        Self(Arc::new(Mutex::new(past)))
+    pub(crate) fn new(chapters: Chapters) -> Self {
+        Self(Arc::new(Mutex::new(chapters)))
     }
 
-    pub(crate) fn past(&self) -> MutexGuard<'_, Past> {
+    pub(crate) fn chapters(&self) -> MutexGuard<'_, Chapters> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -27,8 +27,10 @@ fn what_was_acknowledged_survives_a_kill() {
         check(&file, &acknowledged, &waiting(round, &lines), &mut sum);
     }
     assert!(all > 1_000, "only {all} requests were acknowledged in all");
-    let chapters = "SELECT count(*) FROM chapter";
-    let chapters: i64 =
-        rusqlite::Connection::open(&file).unwrap().query_row(chapters, [], |row| row.get(0)).unwrap();
-    assert!(chapters > 8, "only {chapters} chapters");
+    let db = rusqlite::Connection::open(&file).unwrap();
+    for table in ["chapter", "lot_chapter"] {
+        let count = format!("SELECT count(*) FROM {table}");
+        let count: i64 = db.query_row(&count, [], |row| row.get(0)).unwrap();
+        assert!(count > 8, "only {count} in {table}");
+    }
 }

@@ -78,7 +78,7 @@ pub(crate) fn work() {
             scope.spawn(move || {
                 for number in 0.. {
                     let key = key(round, thread, number);
-                    // Each at an instant of its own, so that customers get chapters.
+                    // Each at an instant of its own, so that customers get chapters of instants as well as of lots.
                     let seconds = round.parse::<usize>().unwrap() * 100_000 + number * THREADS + thread;
                     let now = desk.now + Duration::from_secs(u64::try_from(seconds).unwrap());
                     let desk = Desk { now, ..desk };
@@ -166,10 +166,12 @@ pub(crate) fn told<'a>(lines: &'a [String], kind: &'a str) -> impl Iterator<Item
     lines.iter().filter_map(move |line| line.strip_prefix(kind)?.trim_start().split_once(' '))
 }
 
-/// A new file with a shop.
+/// A new file with a shop, whose customers get a lot by each request.
 pub(crate) fn prepare(file: &Path) {
     let store = SqliteStore::open(file, &settings()).unwrap();
-    assert_eq!(Desk::new(&store).shop, ShopId(1));
+    let desk = Desk::new(&store);
+    assert_eq!(desk.shop, ShopId(1));
+    desk.act(publish(r#"{"expiry": {"per_lot": {"after": "P5Y"}}}"#)).unwrap();
 }
 
 /// Every request is sent once more: what was acknowledged is answered as it was, and in the end

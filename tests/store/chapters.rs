@@ -9,6 +9,7 @@ use loyalty_store::{Action, Admin, MemoryStore, Presence, Settings, SqliteStore,
 use loyalty_tests::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::{Place, WITHOUT_CHAPTERS};
@@ -19,6 +20,8 @@ fn minute(number: u64) -> Timestamp {
 
 /// Every order opens a lot of its own.
 const ENDING: &str = r#"{"expiry": {"per_lot": {"after": "P2Y"}}}"#;
+/// The same, but none of them has an end of its own, and all of the shop's own points are in one.
+const IDLE: &str = r#"{"expiry": {"inactivity": {"after": "P1Y"}}}"#;
 
 fn desk(store: &dyn Store, now: Timestamp) -> Desk<'_> {
     Desk { store, shop: ShopId(1), now }
@@ -158,7 +161,7 @@ fn accounts_whose_instants_alone_have_chapters_get_those_of_lots() {
 #[test]
 fn a_chapter_that_is_lost_or_changed_is_noticed() {
     let shift = "UPDATE chapter SET second = second + 1 WHERE nanosecond = 0 AND second = (SELECT max(second) FROM chapter)";
-    let lost = "the chapters of account 1 are not all there";
+    let lost = "the chapters of account 1 are not all there, or do not fit";
     let unreadable = "a chapter of account 1 cannot be read";
     for (damage, want) in [
         ("DELETE FROM chapter WHERE second = (SELECT max(second) FROM chapter)", lost),
@@ -218,6 +221,10 @@ enum Step {
     Cancel {
         back: u8,
     },
+    /// The shop gives some.
+    Add {
+        customer: u8,
+    },
     /// Of what there is.
     Spend {
         customer: u8,
@@ -236,6 +243,7 @@ fn step() -> impl Strategy<Value = Step> {
         60 => (0..3_u8, days).prop_map(|(customer, days)| Step::Order { customer, days }),
         6 => (0..100_u8).prop_map(|back| Step::Refund { back }),
         2 => (0..100_u8).prop_map(|back| Step::Cancel { back }),
+        4 => (0..3_u8).prop_map(|customer| Step::Add { customer }),
         6 => (0..3_u8, 1..120_u8).prop_map(|(customer, percent)| Step::Spend { customer, percent }),
         1 => Just(Step::Merge),
         2 => Just(Step::Reopen),
@@ -275,11 +283,9 @@ impl Twice {
 
     /// The file again, in the place where it was or in another.
     fn open(&mut self, place: Option<Place>, settings: &Settings) {
-        let left = std::mem::replace(&mut self.file, None);
+        self.file = None;
         if let Some(place) = place {
             self.place = place;
-        } else {
-            drop(left);
         }
         self.file = Some(self.place.open_with(settings));
         assert_eq!(Picture::of(self.file.as_ref().unwrap()), Picture::of(&self.memory));
@@ -301,6 +307,7 @@ impl Twice {
             }
             Step::Refund { back } => (told > 0).then(|| about_order(None, refund(&order(back), "r1", "7.00"))),
             Step::Cancel { back } => (told > 0).then(|| about_order(None, cancel(&order(back)))),
+            Step::Add { customer } => Some(Action::customer(who(customer), Presence::Must, vec![add(9)])),
             Step::Spend { customer, percent } => {
                 let known = self.memory.customer(ShopId(1), &who(customer)).unwrap()?;
                 let spent = known.balance(minute(self.passed)).get() * i64::from(percent) / 100;
@@ -340,12 +347,15 @@ fn play(steps: &[Step], program: &str, settings: &Settings) {
 fn accounts_of_many_orders_are_the_same_in_a_file_and_in_memory() {
     let mut runner = TestRunner::new(Config { cases: 24, ..Config::default() });
     runner
-        .run(&(vec(step(), 100..400), any::<bool>(), any::<bool>()), |(steps, ending, tight)| {
-            let mut settings = if tight { tiny() } else { Settings::default() };
-            // The log stays where it is while a crash is copied.
-            settings.log_pages = Settings::default().log_pages;
-            play(&steps, if ending { ENDING } else { "{}" }, &settings);
-            Ok(())
-        })
+        .run(
+            &(vec(step(), 100..400), select(&["{}", ENDING, IDLE][..]), any::<bool>()),
+            |(steps, program, tight)| {
+                let mut settings = if tight { tiny() } else { Settings::default() };
+                // The log stays where it is while a crash is copied.
+                settings.log_pages = Settings::default().log_pages;
+                play(&steps, program, &settings);
+                Ok(())
+            },
+        )
         .unwrap();
 }

@@ -38,7 +38,7 @@ fn while_busy<T>(desk: &Desk<'_>, customers: i64, then: impl FnOnce(&[AtomicI64]
                     if over.is_over() {
                         return;
                     }
-                    // Each at an instant of its own, so that customers get chapters.
+                    // Each at an instant of its own, so that customers get chapters of instants.
                     let now = desk.now + Duration::from_secs(u64::try_from(seconds).unwrap());
                     let desk = Desk { now, ..*desk };
                     desk.tell(&customer(number), vec![add(1)]).unwrap();
@@ -58,6 +58,8 @@ fn what_was_acknowledged_is_in_a_copy_taken_at_any_time() {
         let place = Place::new();
         let store = place.open_with(&settings);
         let desk = Desk::new(&store);
+        // Each request opens a lot.
+        desk.act(publish(r#"{"expiry": {"per_lot": {"after": "P5Y"}}}"#)).unwrap();
         while_busy(&desk, 9, |done| {
             for _ in 0..6 {
                 std::thread::sleep(Duration::from_millis(40));
@@ -182,7 +184,7 @@ fn a_newer_format_is_refused_by_name() {
     drop(place.open());
     place.sql().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(place.file()).unwrap();
-    let newer = Failure::TooNew { found: 99, known: 10 };
+    let newer = Failure::TooNew { found: 99, known: 11 };
     assert_eq!(SqliteStore::open(&place.file(), &Settings::default()).unwrap_err(), newer);
     assert_eq!(Admin::open(&place.file()).unwrap_err(), newer);
     assert!(std::fs::read(place.file()).unwrap() == before, "the file was changed");

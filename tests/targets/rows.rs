@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use loyalty_core::account::{Past, Start};
+use loyalty_core::account::{Chapters, Head, Start};
 use loyalty_core::discount::{CheckoutClaim, CodeState, OrderClaim, RuleState, Tally};
 use loyalty_core::redemption::Redemption;
 use loyalty_core::{
@@ -67,6 +67,10 @@ fn fold(events: &[Event]) -> bool {
 
 /// Nothing that the rules are asked about such an account brings them down.
 fn live_on(account: &Account) -> bool {
+    let (head, chapters) = account.split_chapters();
+    let head = serde_json::to_string(&head).expect("a record is written");
+    let head: Head = serde_json::from_str(&head).expect("what was written");
+    assert_eq!(head.with_chapters(&written(&chapters)).as_ref(), Some(account));
     let program = Program::from_json(PROGRAM).expect("a program");
     let context = Context::new(&program, account, now());
     let _said = (account.is_sound(), account.balance(now()), account.pending(now()), account.totals().balance());
@@ -91,20 +95,25 @@ fn live_on(account: &Account) -> bool {
 /// Chapters, a line for each with its first instant or the number of its first lot. Once all are taken, they are
 /// written as what reads the same.
 fn remember(lines: &str) -> bool {
-    let chapter = |line: &'_ str| {
+    let chapter = |line: &str| {
         let (start, text) = line.split_once(' ')?;
         let instant = start.parse().map(Start::Instant).ok();
         let start = instant.or_else(|| start.parse().ok().map(|lot| Start::Lot(LotId(lot))))?;
         Some((start, text.to_owned()))
     };
-    let Some(past) = Past::read(lines.lines().filter_map(chapter)) else { return false };
-    let written = past.chapters_since(&Past::default());
-    let written = written.into_iter().map(|chapter| (chapter.start, chapter.text.expect("all are new")));
-    let again = Past::read(written).expect("what was written");
-    let [account, same] = [&past, &again].map(|past| Account::default().split_past().0.with_past(past));
+    let Some(chapters) = Chapters::read(lines.lines().filter_map(chapter)) else { return false };
+    let [account, same] = [&chapters, &written(&chapters)]
+        .map(|chapters| Account::default().split_chapters().0.with_chapters(chapters));
     assert_eq!(account, same);
     // None where two chapters have a lot of one number.
-    account.is_some_and(|account| !past.is_empty() && live_on(&account))
+    account.is_some_and(|account| !chapters.is_empty() && live_on(&account))
+}
+
+/// Chapters as a store has them back.
+fn written(chapters: &Chapters) -> Chapters {
+    let texts = chapters.changed_since(&Chapters::default());
+    let texts = texts.into_iter().map(|chapter| (chapter.start, chapter.text.expect("all are new")));
+    Chapters::read(texts).expect("what was written")
 }
 
 fn reckon(order: &OrderState) -> bool {

@@ -10,22 +10,13 @@ use crate::id::{LotId, OrderId};
 use crate::tree::{Nodes, Tree, Weighed};
 
 /// Lots in spending order. Copies are cheap: they share what neither has changed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lots {
     in_order: Tree<Place, Lot>,
-    // The rest follows from it.
     places: Tree<LotId, Place>,
     of_orders: Tree<(OrderId, LotId), ()>,
     lasting: Option<LotId>,
 }
-
-impl PartialEq for Lots {
-    fn eq(&self, other: &Self) -> bool {
-        self.in_order == other.in_order
-    }
-}
-
-impl Eq for Lots {}
 
 impl Weighed for Place {
     type Weight = ();
@@ -79,8 +70,9 @@ impl Lots {
     pub(crate) fn points_over(&self, now: Timestamp) -> Points {
         let after = now.checked_add_signed(chrono::TimeDelta::nanoseconds(1));
         let after = (false, after, Timestamp::MIN_UTC, LotId(0));
-        // Mostly there is none, and the first one tells.
-        let is_none = after.1.is_none() || self.first().is_none_or(|first| first.place() >= after);
+        // Mostly there is none, and the first one tells: sooner than the sum of nothing is found, which looks into a
+        // chunk on every level of the tree.
+        let is_none = after.1.is_none() || self.in_order.first().is_none_or(|(first, _)| *first >= after);
         if is_none { Points::ZERO } else { self.in_order.weight_below(&after) }
     }
 
@@ -133,22 +125,15 @@ impl Lots {
     }
 }
 
-/// Apart from those that end later.
+/// Apart from those that end before.
 impl Lots {
-    /// All chunks of lots but the last.
-    pub(super) fn older(&self) -> &Nodes<Place, Lot> {
-        self.in_order.older()
+    /// The last chunk alone, to be written: nothing in it is found by its number or its order. And the chunks before it.
+    pub(super) fn split(&self) -> (Self, &Nodes<Place, Lot>) {
+        (Self { in_order: self.in_order.newest(), ..Self::default() }, self.in_order.older())
     }
 
-    /// The last chunk alone, to be written: where there are others its lots are not found by anything but their place.
-    pub(super) fn newest(&self) -> Self {
-        if self.older().is_empty() {
-            return self.clone();
-        }
-        Self { in_order: self.in_order.newest(), ..Self::default() }
-    }
-
-    /// These lots with chunks before them. None where they are not before these, or one number is there twice.
+    /// The same with chunks before its own, and all lots found in every way. None where they are not before these, or
+    /// one number is there twice.
     pub(super) fn following(self, older: &Nodes<Place, Lot>) -> Option<Self> {
         let in_order = self.in_order.following(older)?;
         if self.places.len() == in_order.len() {

@@ -4,7 +4,7 @@
 //! count of ten thousand orders, and what all of them opened, costs a write no more than of ten. The account's row says
 //! how many they are, so that none can be lost unnoticed.
 
-use loyalty_core::account::{Chapter, Head, Past, Start};
+use loyalty_core::account::{Chapter, Chapters, Head, Start};
 use loyalty_core::{AccountId, LotId, ShopId, Timestamp};
 use rusqlite::{CachedStatement, Connection, Row, params};
 
@@ -12,7 +12,8 @@ use super::rows::{each, micros, timestamp, to_json};
 use crate::error::Failure;
 use crate::record::{AccountRecord, Filed, Seq};
 
-/// The account and its chapters in one statement, so as one commit left them. The state is read once.
+/// The account and its chapters in one statement, so as one commit left them. The state is read once. A chapter of lots
+/// has no nanosecond, the account's own row no text of a chapter.
 const WITH_CHAPTERS: &str = "
     SELECT NULL, NULL, NULL, shop, seq, at, state, due, chapters FROM account WHERE id = ?1
     UNION ALL
@@ -21,19 +22,19 @@ const WITH_CHAPTERS: &str = "
     SELECT lots, lot, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM lot_chapter WHERE account = ?1";
 
 pub(super) fn account(db: &Connection, id: AccountId) -> Result<Option<AccountRecord>, Failure> {
-    let (mut own, mut chapters) = (None, Vec::new());
+    let (mut own, mut written) = (None, Vec::new());
     let unreadable = || Failure::Corrupt(format!("a chapter of account {id} cannot be read"));
     each(db, WITH_CHAPTERS, [id.0], |row| {
         match row.get::<_, Option<String>>(0)? {
-            Some(text) => chapters.push((start(row)?.ok_or_else(unreadable)?, text)),
+            Some(text) => written.push((start(row)?.ok_or_else(unreadable)?, text)),
             None => own = Some(OwnRow::read(id, row)?),
         }
         Ok(())
     })?;
     let Some(own) = own else { return Ok(None) };
-    let past = Past::read(chapters).ok_or_else(unreadable)?;
-    let lacking = || Failure::Corrupt(format!("the chapters of account {id} are not all there"));
-    Ok(Some(own.with_past(past).ok_or_else(lacking)?))
+    let chapters = Chapters::read(written).ok_or_else(unreadable)?;
+    let lacking = || Failure::Corrupt(format!("the chapters of account {id} are not all there, or do not fit"));
+    Ok(Some(own.with_chapters(chapters).ok_or_else(lacking)?))
 }
 
 /// What the chapter of a row begins with. None where there is no such thing.
@@ -69,10 +70,10 @@ impl OwnRow {
     }
 
     /// None where these are not the chapters that it counts.
-    fn with_past(self, past: Past) -> Option<AccountRecord> {
+    fn with_chapters(self, written: Chapters) -> Option<AccountRecord> {
         let Self { shop, seq, at, head, due, chapters } = self;
-        let account = head.with_past(&past).filter(|_| i64::try_from(past.len()) == Ok(chapters))?;
-        Some(AccountRecord { shop, account, seq, at, due, filed: Filed::new(past) })
+        let account = head.with_chapters(&written).filter(|_| i64::try_from(written.len()) == Ok(chapters))?;
+        Some(AccountRecord { shop, account, seq, at, due, filed: Filed::new(written) })
     }
 }
 
@@ -98,14 +99,10 @@ pub(super) fn each_account(
 /// Writes accounts.
 pub(super) struct Put<'db> {
     account: CachedStatement<'db>,
-    instants: ChapterTable<'db>,
-    lots: ChapterTable<'db>,
-}
-
-/// Writes chapters of one kind.
-struct ChapterTable<'db> {
-    put: CachedStatement<'db>,
-    delete: CachedStatement<'db>,
+    instants: CachedStatement<'db>,
+    no_instants: CachedStatement<'db>,
+    lots: CachedStatement<'db>,
+    no_lots: CachedStatement<'db>,
 }
 
 impl<'db> Put<'db> {
@@ -114,54 +111,51 @@ impl<'db> Put<'db> {
             ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, at = excluded.at, state = excluded.state,
                 due = excluded.due, chapters = excluded.chapters
             WHERE excluded.seq > seq";
-        let instants = ChapterTable {
-            put: db.prepare_cached(
-                "INSERT INTO chapter (account, second, nanosecond, instants) VALUES (?, ?, ?, ?)
-                ON CONFLICT (account, second, nanosecond) DO UPDATE SET instants = excluded.instants",
-            )?,
-            delete: db
-                .prepare_cached("DELETE FROM chapter WHERE account = ? AND second = ? AND nanosecond = ?")?,
-        };
-        let lots = ChapterTable {
-            put: db.prepare_cached(
-                "INSERT INTO lot_chapter (account, lot, lots) VALUES (?, ?, ?)
-                ON CONFLICT (account, lot) DO UPDATE SET lots = excluded.lots",
-            )?,
-            delete: db.prepare_cached("DELETE FROM lot_chapter WHERE account = ? AND lot = ?")?,
-        };
-        Ok(Self { account: db.prepare_cached(account)?, instants, lots })
+        let instants = "INSERT INTO chapter (account, second, nanosecond, instants) VALUES (?, ?, ?, ?)
+            ON CONFLICT (account, second, nanosecond) DO UPDATE SET instants = excluded.instants";
+        let no_instants = "DELETE FROM chapter WHERE account = ? AND second = ? AND nanosecond = ?";
+        let lots = "INSERT INTO lot_chapter (account, lot, lots) VALUES (?, ?, ?)
+            ON CONFLICT (account, lot) DO UPDATE SET lots = excluded.lots";
+        let no_lots = "DELETE FROM lot_chapter WHERE account = ? AND lot = ?";
+        Ok(Self {
+            account: db.prepare_cached(account)?,
+            instants: db.prepare_cached(instants)?,
+            no_instants: db.prepare_cached(no_instants)?,
+            lots: db.prepare_cached(lots)?,
+            no_lots: db.prepare_cached(no_lots)?,
+        })
+    }
+
+    /// A state never steps back. Answers which chapters then stand in the file, once this is committed: where nothing is
+    /// written, since the row is as new already, those that stood there when it was read.
+    pub(super) fn put(&mut self, id: AccountId, record: &AccountRecord) -> Result<Chapters, Failure> {
+        let (head, chapters) = record.account.split_chapters();
+        let (state, due) = (to_json(&head)?, record.due.map(micros));
+        let count = i64::try_from(chapters.len()).unwrap_or(i64::MAX);
+        let values = params![id.0, record.shop.0, record.seq, micros(record.at), state, due, count];
+        let filed = record.filed.chapters();
+        if self.account.execute(values)? == 0 {
+            return Ok(filed.clone());
+        }
+        for chapter in chapters.changed_since(&filed) {
+            self.put_chapter(id, chapter)?;
+        }
+        Ok(chapters)
     }
 
     fn put_chapter(&mut self, id: AccountId, chapter: Chapter) -> Result<(), Failure> {
         let Chapter { start, text } = chapter;
         match (start, text) {
             (Start::Instant(at), Some(text)) => {
-                self.instants.put.execute(params![id.0, at.timestamp(), at.timestamp_subsec_nanos(), text])
+                self.instants.execute(params![id.0, at.timestamp(), at.timestamp_subsec_nanos(), text])
             }
             (Start::Instant(at), None) => {
-                self.instants.delete.execute(params![id.0, at.timestamp(), at.timestamp_subsec_nanos()])
+                self.no_instants.execute(params![id.0, at.timestamp(), at.timestamp_subsec_nanos()])
             }
-            (Start::Lot(lot), Some(text)) => self.lots.put.execute(params![id.0, lot.0, text]),
-            (Start::Lot(lot), None) => self.lots.delete.execute(params![id.0, lot.0]),
+            (Start::Lot(lot), Some(text)) => self.lots.execute(params![id.0, lot.0, text]),
+            (Start::Lot(lot), None) => self.no_lots.execute(params![id.0, lot.0]),
         }?;
         Ok(())
-    }
-
-    /// A state never steps back. Answers what then stands in the file of the account's past, once this is committed:
-    /// where nothing is written, since the row is as new already, that is what stood there when it was read.
-    pub(super) fn put(&mut self, id: AccountId, record: &AccountRecord) -> Result<Past, Failure> {
-        let (head, past) = record.account.split_past();
-        let (state, due) = (to_json(&head)?, record.due.map(micros));
-        let chapters = i64::try_from(past.len()).unwrap_or(i64::MAX);
-        let values = params![id.0, record.shop.0, record.seq, micros(record.at), state, due, chapters];
-        let filed = record.filed.past();
-        if self.account.execute(values)? == 0 {
-            return Ok(filed.clone());
-        }
-        for chapter in past.chapters_since(&filed) {
-            self.put_chapter(id, chapter)?;
-        }
-        Ok(past)
     }
 }
 
@@ -187,11 +181,11 @@ mod tests {
             let (points, at) = (Points::from(1), Some(first + Duration::from_nanos(number)));
             record.account.evolve(&Event::PointsAdded { points, lot: None, grounds: Grounds::default(), at });
             record.seq += 1;
-            let past = put.put(AccountId(7), &record).unwrap();
-            *record.filed.past() = past;
+            let chapters = put.put(AccountId(7), &record).unwrap();
+            *record.filed.chapters() = chapters;
             let read = account(&db, AccountId(7)).unwrap().unwrap();
             assert_eq!(read, record);
-            assert_eq!(read.filed.past().len(), record.filed.past().len());
+            assert_eq!(read.filed.chapters().len(), record.filed.chapters().len());
         }
         let starts = "SELECT group_concat(second || ' ' || nanosecond, ', ') FROM chapter";
         let starts: String = db.query_row(starts, [], |row| row.get(0)).unwrap();

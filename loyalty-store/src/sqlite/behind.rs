@@ -6,7 +6,7 @@
 //! it until then: what it has let go of is written already, though it may still wait. What the same commit changes is
 //! shown after that, and waits anew.
 
-use loyalty_core::account::Past;
+use loyalty_core::account::Chapters;
 use loyalty_core::{AccountId, OrderId, ShopId};
 use rusqlite::Connection;
 
@@ -69,8 +69,8 @@ pub(super) struct Behind {
     /// How many states may wait, and how many rows may be added, before a round begins.
     threshold: usize,
     accounts: Queue<AccountId>,
-    /// What of the past of the slice's accounts stands in the file once the slice is committed.
-    filed: Vec<(Filed, Past)>,
+    /// Which chapters of the slice's accounts stand in the file once the slice is committed.
+    filed: Vec<(Filed, Chapters)>,
     orders: Queue<(ShopId, OrderId)>,
     keyed: Queue<(ShopId, Key)>,
     /// First by the place in their table.
@@ -192,7 +192,7 @@ impl Behind {
 
     /// The slice is committed, and nothing of the same commit is shown yet: memory may let go of it.
     pub(super) fn committed(&mut self, shared: &Shared) {
-        self.filed.drain(..).for_each(|(filed, past)| *filed.past() = past);
+        self.filed.drain(..).for_each(|(filed, chapters)| *filed.chapters() = chapters);
         for id in self.accounts.slice.drain(..) {
             shared.accounts.unpin(&id);
             shared.due.remove(id);

@@ -4,8 +4,6 @@
 use super::{Counts, Timestamp};
 use crate::account::digits::{Numbers, Text};
 
-pub(in crate::account) type Entry = (Timestamp, Counts);
-
 /// About so many entries.
 pub(in crate::account) fn spell<'a>(
     entries: impl Iterator<Item = (&'a Timestamp, &'a Counts)>,
@@ -22,7 +20,7 @@ pub(in crate::account) fn spell<'a>(
 }
 
 /// What a text says; none where it is of something else.
-pub(in crate::account) fn read(text: &str) -> Option<Vec<Entry>> {
+pub(in crate::account) fn read(text: &str) -> Option<Vec<(Timestamp, Counts)>> {
     let (mut entries, mut before, mut numbers) = (Vec::new(), 0, Numbers::of(text));
     while !numbers.is_empty() {
         let at = numbers.instant(&mut before)?;

@@ -1,8 +1,8 @@
-//! What was done long ago, as records of its own.
+//! What hardly changes of an account, as records of its own.
 //!
 //! Of a customer of many years nearly all instants, and nearly all lots, stay as they are, while the account changes with
 //! each order. So a store can keep them apart from the account, in chapters: each is written once, and again only
-//! where it changes.
+//! where something in it comes or goes.
 
 use super::lot::Place;
 use super::{Account, Counts, Lot, lots, progress};
@@ -14,29 +14,34 @@ use crate::tree::{Apart, Nodes, Weighed};
 /// in chapters. A copy costs nothing: it shares what it holds with the account.
 ///
 /// A store keeps three things: the account's [`Head`], the chapters, and how many they are, so that it notices
-/// where one is lost. And it remembers, for each account in memory, the past that it has written or read last, so
-/// that it need write what has changed since.
+/// where one is lost. And it remembers, for each account in memory, the chapters that it has written or read last, so
+/// that it need only write what has changed since.
 ///
 /// ```
-/// use loyalty_core::account::{Account, Past};
-/// use loyalty_core::{Event, Grounds, Points, Timestamp};
+/// use loyalty_core::account::{Account, Chapters, Start};
+/// use loyalty_core::event::LotPart;
+/// use loyalty_core::{Event, Grounds, LotId, Points, Timestamp};
 ///
 /// let mut account = Account::default();
 /// for day in 1..=20 {
-///     let at = Timestamp::from_timestamp(day * 86_400, 0);
-///     account.evolve(&Event::PointsAdded { points: Points::from(5), lot: None, grounds: Grounds::default(), at });
+///     let at = |day: u32| Timestamp::from_timestamp(i64::from(day) * 86_400, 0).unwrap();
+///     let (points, earned_at, expires_at) = (Points::from(5), at(day), Some(at(day + 365)));
+///     let lot = LotPart { id: LotId(day), points, earned_at, expires_at, pending_until: None, apart: false };
+///     let (grounds, at) = (Grounds::default(), Some(earned_at));
+///     account.evolve(&Event::PointsAdded { points, lot: Some(lot), grounds, at });
 /// }
-/// let (head, past) = account.split_past();
-/// let chapters = past.chapters_since(&Past::default());
-/// assert_eq!(chapters.len(), 1, "of the first sixteen days");
+/// let (head, chapters) = account.split_chapters();
+/// let changed = chapters.changed_since(&Chapters::default());
+/// assert_eq!(changed.len(), 2, "of the first sixteen days, and of their lots");
+/// assert_eq!(changed[1].start, Start::Lot(LotId(1)));
 ///
-/// let written = chapters.iter().filter_map(|chapter| Some((chapter.start, chapter.text.as_deref()?)));
-/// let read = Past::read(written).unwrap();
-/// assert_eq!(read.len(), past.len());
-/// assert_eq!(head.with_past(&read), Some(account));
+/// let written = changed.iter().filter_map(|chapter| Some((chapter.start, chapter.text.as_deref()?)));
+/// let read = Chapters::read(written).unwrap();
+/// assert_eq!(read.len(), chapters.len());
+/// assert_eq!(head.with_chapters(&read), Some(account));
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Past {
+pub struct Chapters {
     instants: Nodes<Timestamp, Counts>,
     lots: Nodes<Place, Lot>,
 }
@@ -55,12 +60,12 @@ pub enum Start {
 pub struct Chapter {
     /// What it begins with.
     pub start: Start,
-    /// What it holds, for [`Past::read`]. None where no chapter begins there any more.
+    /// What it holds, for [`Chapters::read`]. None where no chapter begins there any more.
     pub text: Option<String>,
 }
 
-impl Past {
-    /// How many chapters there are.
+impl Chapters {
+    /// How many there are.
     pub fn len(&self) -> usize {
         self.instants.chunks().saturating_add(self.lots.chunks())
     }
@@ -70,10 +75,11 @@ impl Past {
         self.len() == 0
     }
 
-    /// The chapters that are not as they were, those that are gone first. Where the account has grown out of the one
-    /// whose past `before` is, that costs what has changed, not what there is: what both share in memory is passed
-    /// over. Of a past that was read by itself, every chapter counts as changed.
-    pub fn chapters_since(&self, before: &Self) -> Vec<Chapter> {
+    /// The chapters that are not as they were, to be written in this order: of a start that is gone and stands again, in
+    /// another place, both are told. Where the account has grown out of the one whose chapters `before` are, that
+    /// costs what has changed, not what there is: what both share in memory is passed over. Of chapters that were
+    /// read by themselves, each counts as changed.
+    pub fn changed_since(&self, before: &Self) -> Vec<Chapter> {
         let of_instants = changed(
             self.instants.apart_from(&before.instants),
             |at| Start::Instant(*at),
@@ -85,7 +91,7 @@ impl Past {
             |entries| lots::text::spell(entries.iter().map(|(_, lot)| lot), entries.len()),
         );
         let mut chapters: Vec<_> = of_instants.chain(of_lots).collect();
-        // A lot that came back with another end can begin a chapter again.
+        // The number of a lot that was spent can come back with another end.
         chapters.sort_by_key(|chapter| chapter.text.is_some());
         chapters
     }
@@ -134,28 +140,30 @@ fn bound<K: Ord + Copy, V: Weighed + Clone>(mut chapters: Vec<Vec<(K, V)>>) -> O
     chapters.into_iter().all(|entries| nodes.push_chunk(entries)).then_some(nodes)
 }
 
-/// An account but for its past, as a record of its own. Nothing can be asked of it, or decided on it: it is no account
-/// before it has its past again, be that none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// An account but for its chapters, as a record of its own. Nothing can be asked of it, or decided on it: it is no
+/// account before it has its chapters again, be they none.
+#[derive(Clone, Debug)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(transparent))]
 pub struct Head(Account);
 
 impl Account {
     /// The account with its newest instants and the lots that end last alone, at most sixteen of each, and all others.
-    pub fn split_past(&self) -> (Head, Past) {
-        let (progress, instants) = self.progress.split();
-        let past = Past { instants: instants.clone(), lots: self.lots.older().clone() };
-        (Head(Self { progress, lots: self.lots.newest(), ..self.clone() }), past)
+    pub fn split_chapters(&self) -> (Head, Chapters) {
+        let ((progress, instants), (own, lots)) = (self.progress.split(), self.lots.split());
+        let chapters = Chapters { instants: instants.clone(), lots: lots.clone() };
+        (Head(Self { progress, lots: own, ..self.clone() }), chapters)
     }
 }
 
 impl Head {
-    /// The account again. None where the chapters are not before the head's own instants and lots, or have a lot of it.
-    pub fn with_past(self, past: &Past) -> Option<Account> {
-        let Self(Account { lots, progress, .. }) = &self;
-        let (lots, progress) = (lots.clone().following(&past.lots)?, progress.clone().following(&past.instants)?);
-        Some(Account { lots, progress, ..self.0 })
+    /// The account again. None where the chapters are not before the head's own instants and lots, or one lot's number is
+    /// there twice.
+    pub fn with_chapters(self, chapters: &Chapters) -> Option<Account> {
+        let Self(account) = self;
+        let lots = account.lots.following(&chapters.lots)?;
+        let progress = account.progress.following(&chapters.instants)?;
+        Some(Account { lots, progress, ..account })
     }
 }
 
@@ -168,6 +176,7 @@ mod tests {
         reason = "a test may stop at what it did not expect"
     )]
     use super::*;
+    use crate::account::Lots;
     use crate::amount::Points;
     use crate::event::{Event, Grounds, LotPart};
     use crate::id::OrderId;
@@ -176,18 +185,26 @@ mod tests {
         Timestamp::from_timestamp(seconds, nanos).unwrap()
     }
 
-    /// Points of day `day`, which end a year later.
-    fn ending(id: u32, day: i64) -> Event {
+    /// Points of a day, which end a year later.
+    fn earned(id: u32, day: i64) -> Event {
         let (points, earned_at) = (Points::from(5), at(day * 86_400, 0));
         let expires_at = Some(at((day + 365) * 86_400, 0));
         let part = LotPart { id: LotId(id), points, earned_at, expires_at, pending_until: None, apart: false };
         Event::PointsAdded { points, lot: Some(part), grounds: Grounds::default(), at: Some(earned_at) }
     }
 
+    fn spent(lot: u32, points: u32) -> Event {
+        Event::PointsSubtracted {
+            lots: vec![(LotId(lot), Points::from(points))],
+            grounds: Grounds::default(),
+            at: None,
+        }
+    }
+
     /// An account of so many lots, each of its own day.
     fn account(lots: u32) -> Account {
         let mut account = Account::default();
-        (1..=lots).for_each(|id| account.evolve(&ending(id, id.into())));
+        (1..=lots).for_each(|id| account.evolve(&earned(id, id.into())));
         account
     }
 
@@ -196,54 +213,63 @@ mod tests {
     }
 
     #[test]
-    fn lots_are_found_again_in_every_way_once_an_account_has_its_past() {
-        let account = account(100);
-        let (head, past) = account.split_past();
-        assert_eq!(past.len(), 12, "six of instants and six of lots");
-        let chapters = past.chapters_since(&Past::default());
-        let mut written = texts(&chapters);
+    fn lots_are_found_again_in_every_way_once_an_account_has_its_chapters() {
+        let mut account = Account { lots: Lots::default(), ..account(100) };
+        // The one without an end was earned first; the others, of orders, have none either, and come behind it.
+        let lot = |number: u32| {
+            let order = (number > 1).then(|| OrderId::new(format!("o{}", number / 2)).unwrap());
+            let earned_at = at(i64::from(number), 0);
+            Lot {
+                id: LotId(number),
+                order,
+                points: Points::from(5),
+                earned_at,
+                expires_at: None,
+                pending_until: None,
+            }
+        };
+        account.lots = (1..=100).map(lot).collect();
+        let (head, chapters) = account.split_chapters();
+        assert_eq!(chapters.len(), 12, "six of instants and six of lots");
+        let changed = chapters.changed_since(&Chapters::default());
+        let mut written = texts(&changed);
         written.reverse();
-        let read = head.clone().with_past(&Past::read(written).unwrap()).unwrap();
-        assert_eq!(read, account);
-        for id in [1, 16, 17, 96, 97, 100].map(LotId) {
-            assert!(read.lots().get(id).is_some_and(|lot| lot.id == id && account.lots().get(id) == Some(lot)));
+        let read = head.clone().with_chapters(&Chapters::read(written).unwrap()).unwrap();
+        assert_eq!(read, account, "also by number and by order");
+        for number in [1, 16, 17, 96, 97, 100] {
+            assert_eq!(read.lots().get(LotId(number)), Some(&lot(number)));
         }
-        assert!(read.is_sound());
+        assert_eq!(read.lots().of_order(&OrderId::new("o20").unwrap()).count(), 2);
+        assert_eq!(read.lots().lasting(), Some(&lot(1)));
         assert_eq!(
-            head.clone().with_past(&Past::default()).unwrap().lots().len(),
+            head.with_chapters(&Chapters::default()).unwrap().lots().len(),
             4,
             "without them it is another"
         );
-        assert_eq!(account.split_past().0.with_past(&past), Some(account));
+        assert_eq!(account.split_chapters().0.with_chapters(&chapters), Some(account));
     }
 
     #[test]
     fn what_is_spent_changes_the_first_chapter_of_lots_alone() {
         let mut account = account(100);
-        let before = account.split_past().1;
-        let take = |lot, points| Event::PointsSubtracted {
-            lots: vec![(LotId(lot), Points::from(points))],
-            grounds: Grounds::default(),
-            at: None,
-        };
-        account.evolve(&take(1, 3));
-        let past = account.split_past().1;
+        let first = account.split_chapters().1;
         let starts = |chapters: Vec<Chapter>| -> Vec<(Start, bool)> {
             chapters.into_iter().map(|chapter| (chapter.start, chapter.text.is_some())).collect()
         };
-        assert_eq!(starts(past.chapters_since(&before)), [(Start::Lot(LotId(1)), true)]);
-        account.evolve(&take(1, 2));
-        let later = account.split_past().1;
-        let first = [(Start::Lot(LotId(1)), false), (Start::Lot(LotId(2)), true)];
-        assert_eq!(starts(later.chapters_since(&past)), first);
-        let Event::PointsAdded { points, lot, at, .. } = ending(1, 0) else { unreachable!() };
+        account.evolve(&spent(1, 3));
+        let before = account.split_chapters().1;
+        assert_eq!(starts(before.changed_since(&first)), [(Start::Lot(LotId(1)), true)]);
+        account.evolve(&spent(1, 2));
+        let moved = [(Start::Lot(LotId(1)), false), (Start::Lot(LotId(2)), true)];
+        assert_eq!(starts(account.split_chapters().1.changed_since(&before)), moved);
+        let Event::PointsAdded { points, lot, at, .. } = earned(1, 0) else { unreachable!() };
         let grounds = Grounds { adjustment: true, ..Grounds::default() };
         account.evolve(&Event::PointsAdded { points, lot, grounds, at });
-        let first = [(Start::Lot(LotId(1)), false), (Start::Lot(LotId(1)), true)];
+        let again = [(Start::Lot(LotId(1)), false), (Start::Lot(LotId(1)), true)];
         assert_eq!(
-            starts(account.split_past().1.chapters_since(&past)),
-            first,
-            "its own again, but in another place"
+            starts(account.split_chapters().1.changed_since(&before)),
+            again,
+            "its number, in another place"
         );
     }
 
@@ -271,7 +297,7 @@ mod tests {
 
     #[test]
     fn what_no_chapter_was_written_as_is_refused() {
-        let chapters = account(40).split_past().1.chapters_since(&Past::default());
+        let chapters = account(40).split_chapters().1.changed_since(&Chapters::default());
         let [instants, _, lots, _] = <[_; 4]>::try_from(texts(&chapters)).unwrap();
         for (what, chapters) in [
             ("twice", vec![instants, instants]),
@@ -282,28 +308,24 @@ mod tests {
             ("of nothing", vec![(Start::Lot(LotId(1)), "")]),
             ("cut", vec![(Start::Lot(LotId(1)), lots.1.get(..lots.1.len() - 1).unwrap())]),
             // By hand: number 1, 5 points, of 1970; ends neither nor never, an order of a control character, one of
-            // more bytes than there are, too many points, a number of 33 bits.
+            // more bytes than there are, too many points, 2³² and 1 more.
             ("unknown", vec![(Start::Lot(LotId(1)), "BKAACAA")]),
             ("no order", vec![(Start::Lot(LotId(1)), "BKAAAAB\n")]),
             ("too short", vec![(Start::Lot(LotId(1)), "BKAAAACx")]),
             ("too many", vec![(Start::Lot(LotId(1)), "B____________fAAAAA")]),
-            ("too large", vec![(Start::Lot(LotId(1)), "______PKAAAAA")]),
+            ("too large", vec![(Start::Lot(LotId(1)), "hgggggEKAAAAA")]),
         ] {
-            assert!(Past::read(chapters).is_none(), "{what}");
+            assert!(Chapters::read(chapters).is_none(), "{what}");
         }
-        assert_eq!(Past::read([(Start::Lot(LotId(1)), "BKAAAAA")]).unwrap().len(), 1, "these are right");
-        assert_eq!(Past::read([(Start::Lot(LotId(1)), "BKAAAABx")]).unwrap().len(), 1);
-        let (head, past) = account(40).split_past();
-        let (fewer, _) = account(20).split_past();
-        assert!(fewer.with_past(&past).is_none(), "not before its own");
+        assert_eq!(Chapters::read([(Start::Lot(LotId(1)), "BKAAAAA")]).unwrap().len(), 1, "these are right");
+        assert_eq!(Chapters::read([(Start::Lot(LotId(1)), "BKAAAABx")]).unwrap().len(), 1);
+        let (head, chapters) = account(40).split_chapters();
+        let (fewer, _) = account(20).split_chapters();
+        assert!(fewer.with_chapters(&chapters).is_none(), "not before its own");
         // Of one number in another place.
         let mut twice = account(40);
-        twice.evolve(&Event::PointsSubtracted {
-            lots: vec![(LotId(40), Points::from(5))],
-            grounds: Grounds::default(),
-            at: None,
-        });
-        twice.evolve(&ending(40, -1));
-        assert!(head.with_past(&twice.split_past().1).is_none());
+        twice.evolve(&spent(40, 5));
+        twice.evolve(&earned(40, -1));
+        assert!(head.with_chapters(&twice.split_chapters().1).is_none());
     }
 }
