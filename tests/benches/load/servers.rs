@@ -35,8 +35,9 @@ pub(crate) struct Servers {
     key: String,
     secret: String,
     store: Arc<dyn Store>,
-    directory: TempDir,
     _runtime: Runtime,
+    /// Dropped last, when nobody has the file open any more.
+    directory: TempDir,
 }
 
 impl Servers {
@@ -64,7 +65,7 @@ impl Servers {
             tokio::spawn(floor::serve(floor, file));
             addresses
         });
-        Self { bare, ours, floor, key, secret: record.signing_secret, store, directory, _runtime: runtime }
+        Self { bare, ours, floor, key, secret: record.signing_secret, store, _runtime: runtime, directory }
     }
 
     /// The requests that our server takes.
