@@ -431,12 +431,6 @@ pub enum Rounding {
 }
 
 impl Rounding {
-    #[cfg(feature = "json")]
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
-    pub(crate) fn is_down(&self) -> bool {
-        *self == Self::Down
-    }
-
     /// Every mode with its name in a program.
     pub const NAMES: [(&'static str, Self); 4] =
         [("down", Self::Down), ("half_even", Self::HalfEven), ("half_up", Self::HalfUp), ("up", Self::Up)];

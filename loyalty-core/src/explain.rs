@@ -15,7 +15,6 @@ pub struct Explanation {
     /// The program that the order earns under.
     pub program: ProgramVersion,
     /// Whether the order earns at all.
-    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Standing::is_entitled"))]
     pub standing: Standing,
     /// The basis, line by line.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
@@ -41,14 +40,13 @@ pub struct Explanation {
     /// The points before rounding.
     pub exact: Fraction,
     /// How they were rounded.
-    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Rounding::is_down"))]
     pub rounding: Rounding,
     /// The points.
     pub points: Points,
 }
 
 /// Whether an order earns.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Standing {
@@ -60,18 +58,9 @@ pub enum Standing {
     /// It is cancelled.
     Cancelled,
     /// It earns.
-    #[default]
     Entitled,
     /// All of it was refunded.
     Refunded,
-}
-
-#[cfg(feature = "json")]
-impl Standing {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
-    fn is_entitled(&self) -> bool {
-        *self == Self::Entitled
-    }
 }
 
 /// One line's part of the basis.

@@ -134,7 +134,7 @@ pub struct Line {
     pub gift_card: bool,
 }
 
-// What nearly every line and every award says is not written: it is a tenth of the journal.
+// What nearly every line says is not written.
 
 #[cfg(feature = "json")]
 fn one() -> Quantity {
@@ -318,6 +318,21 @@ mod tests {
             redeemed: Amount::ZERO,
             codes: Vec::new(),
             checkout: None,
+        }
+    }
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn a_line_of_one_unit_does_not_say_so() {
+        let mut line = order(&["5.00"], "5.00").lines.remove(0);
+        let written = serde_json::to_string(&line).unwrap();
+        assert_eq!(written, r#"{"id":"0","amount":"5.00"}"#);
+        assert_eq!(serde_json::from_str::<Line>(&written).unwrap(), line);
+        assert_eq!(serde_json::from_str::<Line>(r#"{"id":"0","quantity":1000,"amount":"5.00"}"#).unwrap(), line);
+        for quantity in [Quantity::ZERO, Quantity::from(2), "0.999".parse().unwrap()] {
+            line.quantity = quantity;
+            let written = serde_json::to_string(&line).unwrap();
+            assert_eq!(serde_json::from_str::<Line>(&written).unwrap(), line, "{written}");
         }
     }
 
