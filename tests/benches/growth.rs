@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Two stores with the same customers, one with a short journal and one with a long one, all of it points, take
-//! turns; then customers of few orders and customers of many, in one store. Without HTTP, so many requests in flight
+//! turns; then customers of few orders and customers of many, in one store, under a program whose points last and under
+//! one whose points end, so that each order opens a lot. Without HTTP, so many requests in flight
 //! as that many connections send. What is measured makes both longer, so it is a copy: the files stay as they are in
 //! the target directory, in `tmp`, for the next time. Without `--bench`, as `cargo test --all-targets` runs it, each
 //! is tried for a moment.

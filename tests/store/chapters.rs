@@ -49,6 +49,17 @@ fn number(place: &Place, sql: &str) -> i64 {
     place.sql().query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
+/// How often a row of a table has been written from now on.
+fn written<'a>(place: &'a Place, table: &str) -> impl Fn() -> i64 + use<'a> {
+    let watch = format!(
+        "CREATE TABLE written (count INTEGER); INSERT INTO written VALUES (0);
+        CREATE TRIGGER put AFTER INSERT ON {table} BEGIN UPDATE written SET count = count + 1; END;
+        CREATE TRIGGER again AFTER UPDATE ON {table} BEGIN UPDATE written SET count = count + 1; END;"
+    );
+    place.sql().execute_batch(&watch).unwrap();
+    || number(place, "SELECT count FROM written")
+}
+
 const CHAPTERS: &str = "SELECT count(*) FROM chapter";
 const LOT_CHAPTERS: &str = "SELECT count(*) FROM lot_chapter";
 
@@ -56,11 +67,7 @@ const LOT_CHAPTERS: &str = "SELECT count(*) FROM lot_chapter";
 fn a_chapter_is_written_once_and_again_where_it_changes() {
     let place = Place::new();
     Desk::new(&place.open());
-    let watch = "CREATE TABLE written (count INTEGER); INSERT INTO written VALUES (0);
-        CREATE TRIGGER put AFTER INSERT ON chapter BEGIN UPDATE written SET count = count + 1; END;
-        CREATE TRIGGER again AFTER UPDATE ON chapter BEGIN UPDATE written SET count = count + 1; END;";
-    place.sql().execute_batch(watch).unwrap();
-    let written = || number(&place, "SELECT count FROM written");
+    let written = written(&place, "chapter");
     // Closed again and again, in one go, and in rounds of a few.
     for round in 0..20 {
         order(&place.open(), round * 10..round * 10 + 10);
@@ -92,11 +99,7 @@ fn a_chapter_is_written_once_and_again_where_it_changes() {
 fn lots_are_written_once_and_again_where_they_change() {
     let place = Place::new();
     Desk::new(&place.open()).act(publish(ENDING)).unwrap();
-    let watch = "CREATE TABLE written (count INTEGER); INSERT INTO written VALUES (0);
-        CREATE TRIGGER put AFTER INSERT ON lot_chapter BEGIN UPDATE written SET count = count + 1; END;
-        CREATE TRIGGER again AFTER UPDATE ON lot_chapter BEGIN UPDATE written SET count = count + 1; END;";
-    place.sql().execute_batch(watch).unwrap();
-    let written = || number(&place, "SELECT count FROM written");
+    let written = written(&place, "lot_chapter");
     for round in 0..20 {
         order(&place.open(), round * 10..round * 10 + 10);
     }
@@ -114,9 +117,14 @@ fn lots_are_written_once_and_again_where_they_change() {
     assert_eq!(number(&place, "SELECT min(lot) FROM lot_chapter"), 2);
     tell(702, subtract(15 * 20));
     assert_eq!((number(&place, LOT_CHAPTERS), written()), (36, 39), "all of it is spent");
+    let of_o40 = || -> String {
+        place.sql().query_row("SELECT lots FROM lot_chapter WHERE lot = 33", [], |row| row.get(0)).unwrap()
+    };
+    let before = of_o40();
     let refunded = desk(&place.open(), minute(703)).order(Some(&id("1")), refund("o40", "r1", "7.00"));
     refunded.unwrap();
     assert_eq!((number(&place, LOT_CHAPTERS), written()), (36, 40));
+    assert_ne!(of_o40(), before, "it comes off the order's own lot");
     books_add_up(&place.open());
 }
 

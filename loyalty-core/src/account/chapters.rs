@@ -103,16 +103,17 @@ impl Chapters {
             match start {
                 Start::Instant(start) => {
                     let entries = progress::text::read(text.as_ref())?;
-                    instants.push(
-                        Some(entries).filter(|entries| entries.first().is_some_and(|(at, _)| *at == start))?,
-                    );
+                    if entries.first()?.0 != start {
+                        return None;
+                    }
+                    instants.push(entries);
                 }
                 Start::Lot(start) => {
-                    let read = lots::text::read(text.as_ref())?;
-                    let entries: Vec<_> = read.into_iter().map(|lot| (lot.place(), lot)).collect();
-                    lots.push(
-                        Some(entries).filter(|entries| entries.first().is_some_and(|(_, lot)| lot.id == start))?,
-                    );
+                    let entries = lots::text::read(text.as_ref())?;
+                    if entries.first()?.id != start {
+                        return None;
+                    }
+                    lots.push(entries.into_iter().map(|lot| (lot.place(), lot)).collect());
                 }
             }
         }
@@ -176,7 +177,6 @@ mod tests {
         reason = "a test may stop at what it did not expect"
     )]
     use super::*;
-    use crate::account::Lots;
     use crate::amount::Points;
     use crate::event::{Event, Grounds, LotPart};
     use crate::id::OrderId;
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn lots_are_found_again_in_every_way_once_an_account_has_its_chapters() {
-        let mut account = Account { lots: Lots::default(), ..account(100) };
+        let mut account = account(100);
         // The one without an end was earned first; the others, of orders, have none either, and come behind it.
         let lot = |number: u32| {
             let order = (number > 1).then(|| OrderId::new(format!("o{}", number / 2)).unwrap());
