@@ -39,15 +39,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(path) = std::env::args().nth(1) {
         let report = check(&std::fs::read_to_string(Path::new(&path))?)?;
         println!("{report}");
-        return if report.findings.is_empty() { Ok(()) } else { Err("the program can be cheated".into()) };
+        return if report.findings.is_empty() {
+            Ok(())
+        } else {
+            Err("the program can be cheated".into())
+        };
     }
     let sound = check(SOUND)?;
     println!("A sound program\n\n{sound}");
     let kind = check(KIND)?;
     println!("A kind program\n\n{kind}");
-    let faults: Vec<&str> = kind.findings.iter().map(|finding| finding.fault.pointer.as_str()).collect();
+    let faults: Vec<&str> = kind
+        .findings
+        .iter()
+        .map(|finding| finding.fault.pointer.as_str())
+        .collect();
     println!("What to look at again in it: {}", faults.join(", "));
-    if sound.findings.is_empty() && faults.len() == 3 { Ok(()) } else { Err("it used to find three".into()) }
+    if sound.findings.is_empty() && faults.len() == 3 {
+        Ok(())
+    } else {
+        Err("it used to find three".into())
+    }
 }
 
 /// A broken invariant would be the engine's fault, and comes as an error with its story.

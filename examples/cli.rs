@@ -9,7 +9,9 @@ pub(crate) type Trouble = Box<dyn std::error::Error + Send + Sync>;
 
 /// Reads the arguments and runs the example on a tokio runtime. A bad option ends with exit code 2, any
 /// other trouble with 1.
-pub(crate) fn run<A: Parser>(example: impl AsyncFnOnce(A) -> Result<ExitCode, Trouble>) -> ExitCode {
+pub(crate) fn run<A: Parser>(
+    example: impl AsyncFnOnce(A) -> Result<ExitCode, Trouble>,
+) -> ExitCode {
     let arguments = match A::try_parse() {
         Ok(arguments) => arguments,
         Err(error) if !error.use_stderr() => {
@@ -32,5 +34,9 @@ pub(crate) fn run<A: Parser>(example: impl AsyncFnOnce(A) -> Result<ExitCode, Tr
 
 /// What is wrong, as one line; clap goes on with the usage after it.
 fn first_paragraph(text: &str) -> String {
-    text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    text.lines()
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -26,7 +26,9 @@ pub(crate) struct ServerArgs {
 impl ServerArgs {
     /// The server, where one is named.
     pub(crate) fn server(self) -> Result<Option<Server>, Trouble> {
-        let (Some(authority), Some(key)) = (self.server, self.key) else { return Ok(None) };
+        let (Some(authority), Some(key)) = (self.server, self.key) else {
+            return Ok(None);
+        };
         Server::new(authority, &key).map(Some)
     }
 }
@@ -35,7 +37,10 @@ fn authority(url: &str) -> Result<Authority, &'static str> {
     let parts = url.parse::<Uri>().unwrap_or_default().into_parts();
     let bare = parts.path_and_query.is_none_or(|path| path == "/");
     let plain = parts.scheme == Some(Scheme::HTTP);
-    parts.authority.filter(|_| bare && plain).ok_or("must be like http://127.0.0.1:8080")
+    parts
+        .authority
+        .filter(|_| bare && plain)
+        .ok_or("must be like http://127.0.0.1:8080")
 }
 
 /// A server and the key to it.
@@ -60,9 +65,13 @@ impl Server {
 
     /// Opens a connection.
     pub(crate) async fn connect(&self) -> Result<Client, Trouble> {
-        let address = (self.authority.host().trim_matches(['[', ']']), self.authority.port_u16().unwrap_or(80));
+        let address = (
+            self.authority.host().trim_matches(['[', ']']),
+            self.authority.port_u16().unwrap_or(80),
+        );
         let stream = TcpStream::connect(address).await;
-        let stream = stream.map_err(|error| format!("cannot connect to {}: {error}", self.authority))?;
+        let stream =
+            stream.map_err(|error| format!("cannot connect to {}: {error}", self.authority))?;
         stream.set_nodelay(true)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         // Ends with the sender; what goes wrong shows at the request that it goes wrong for.

@@ -40,19 +40,33 @@ async fn push(arguments: Arguments) -> Result<ExitCode, Trouble> {
             "2026-03-02T10:00:00Z",
             "Grace orders a teapot and two tins of tea. Nothing is earned yet.",
         ),
-        ("paid", "2026-03-02T10:05:00Z", "She pays: one point for each whole dollar, without the shipping."),
-        ("fulfilled", "2026-03-03T08:00:00Z", "The parcel leaves. That changes no points."),
+        (
+            "paid",
+            "2026-03-02T10:05:00Z",
+            "She pays: one point for each whole dollar, without the shipping.",
+        ),
+        (
+            "fulfilled",
+            "2026-03-03T08:00:00Z",
+            "The parcel leaves. That changes no points.",
+        ),
         ("completed", "2026-03-05T16:30:00Z", "It arrives."),
     ] {
-        story.send(sentence, (Method::PUT, "/v1/orders/5001"), None, &order(status, at)).await?;
+        story
+            .send(sentence, (Method::PUT, "/v1/orders/5001"), None, &order(status, at))
+            .await?;
     }
     let refund = json!({
         "refund_id": "5001-1", "lines": [{ "line_id": "tea", "quantity": 1 }], "refunded_at": "2026-03-09T09:00:00Z",
     });
     let sentence = "One of the tins comes back: its share of the points is taken back.";
-    story.send(sentence, (Method::POST, "/v1/orders/5001/refunds"), None, &refund).await?;
+    story
+        .send(sentence, (Method::POST, "/v1/orders/5001/refunds"), None, &refund)
+        .await?;
 
-    let ledger = story.get("The account page asks what there is to show.", "/v1/customers/grace/ledger").await?;
+    let ledger = story
+        .get("The account page asks what there is to show.", "/v1/customers/grace/ledger")
+        .await?;
     print_account_page(&Ledger::deserialize(ledger)?);
     story.end().await?;
     Ok(ExitCode::SUCCESS)
@@ -89,8 +103,14 @@ struct Entry {
 }
 
 fn print_account_page(ledger: &Ledger) {
-    println!("Your points: {}\n", ledger.entries.first().map_or(0, |entry| entry.point_balance));
+    println!(
+        "Your points: {}\n",
+        ledger.entries.first().map_or(0, |entry| entry.point_balance)
+    );
     for Entry { at, points, point_balance, text } in &ledger.entries {
-        println!("{at}  {points:>+6}  {point_balance:>6}  {}", text.as_deref().unwrap_or_default());
+        println!(
+            "{at}  {points:>+6}  {point_balance:>6}  {}",
+            text.as_deref().unwrap_or_default()
+        );
     }
 }

@@ -7,8 +7,8 @@ use std::error::Error;
 use std::sync::Arc;
 
 use loyalty_core::{
-    Account, Command, Context, Event, Excess, Line, LineId, Order, OrderId, OrderState, Origin, Program, Quantity,
-    Refund, RefundId, Refunded, Status, decide,
+    Account, Command, Context, Event, Excess, Line, LineId, Order, OrderId, OrderState, Origin,
+    Program, Quantity, Refund, RefundId, Refunded, Status, decide,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -19,7 +19,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         for event in &decision.events {
             account.evolve(event);
             order.evolve(event);
-            if let Event::PointsAwarded { reckoning, .. } | Event::PointsTakenBack { reckoning, .. } = event {
+            if let Event::PointsAwarded { reckoning, .. }
+            | Event::PointsTakenBack { reckoning, .. } = event
+            {
                 println!("{reckoning}");
             }
         }
@@ -36,17 +38,38 @@ fn order_of_two_lines() -> Result<Order, Box<dyn Error>> {
 
 fn line(id: &str, amount: &str) -> Result<Line, Box<dyn Error>> {
     let (id, quantity, amount) = (LineId::new(id)?, Quantity::from(1), amount.parse()?);
-    Ok(Line { id, product: None, categories: Vec::new(), quantity, amount, gift_card: false })
+    Ok(Line {
+        id,
+        product: None,
+        categories: Vec::new(),
+        quantity,
+        amount,
+        gift_card: false,
+    })
 }
 
 /// The shop says: this order is paid.
 fn paid(order: &str, snapshot: Order) -> Result<Command, Box<dyn Error>> {
     let (order, snapshot) = (OrderId::new(order)?, Arc::new(snapshot));
-    Ok(Command::RecordOrder { order, snapshot, status: Status::Paid, at: None, origin: Origin::Shop })
+    Ok(Command::RecordOrder {
+        order,
+        snapshot,
+        status: Status::Paid,
+        at: None,
+        origin: Origin::Shop,
+    })
 }
 
 /// The shop says: so much money of this order was given back.
 fn refund(order: &str, refund: &str, amount: &str) -> Result<Command, Box<dyn Error>> {
-    let refund = Refund { id: RefundId::new(refund)?, refunded: Refunded::Amount(amount.parse()?) };
-    Ok(Command::RefundOrder { order: OrderId::new(order)?, refund, excess: Excess::Refuse, at: None })
+    let refund = Refund {
+        id: RefundId::new(refund)?,
+        refunded: Refunded::Amount(amount.parse()?),
+    };
+    Ok(Command::RefundOrder {
+        order: OrderId::new(order)?,
+        refund,
+        excess: Excess::Refuse,
+        at: None,
+    })
 }

@@ -27,7 +27,11 @@ pub(crate) struct Running {
 pub(crate) async fn start() -> Result<(Running, Server), Trouble> {
     let directory = tempfile::tempdir()?;
     let store = SqliteStore::open(&directory.path().join("example.db"), &Settings::default())?;
-    let new = NewShop { name: "Example".to_owned(), currency: Currency::USD, zone: Zone::UTC };
+    let new = NewShop {
+        name: "Example".to_owned(),
+        currency: Currency::USD,
+        zone: Zone::UTC,
+    };
     let shop = store.create_shop(&new, Clock::system().now())?;
     let (key, shown) = auth::random_key()?;
     store.add_key(shop.id, &key, Clock::system().now())?;

@@ -21,7 +21,9 @@ impl Story {
     pub(crate) async fn begin(arguments: ServerArgs) -> Result<Self, Trouble> {
         let (running, server) = match arguments.server()? {
             Some(server) => (None, server),
-            None => server::start().await.map(|(running, server)| (Some(running), server))?,
+            None => server::start()
+                .await
+                .map(|(running, server)| (Some(running), server))?,
         };
         let client = server.connect().await?;
         Ok(Self { server, client, running })
@@ -29,7 +31,16 @@ impl Story {
 
     /// Asks and shows the answer's body. Anything but a success ends the story.
     pub(crate) async fn get(&mut self, sentence: &str, path: &str) -> Result<Value, Trouble> {
-        self.tell(sentence, Ask { method: Method::GET, path, idempotency_key: None, body: Bytes::new() }).await
+        self.tell(
+            sentence,
+            Ask {
+                method: Method::GET,
+                path,
+                idempotency_key: None,
+                body: Bytes::new(),
+            },
+        )
+        .await
     }
 
     /// The same with a body, and perhaps with a key that makes it happen once.

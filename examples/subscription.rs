@@ -32,21 +32,37 @@ fn main() -> ExitCode {
 async fn subscribe(arguments: Arguments) -> Result<ExitCode, Trouble> {
     let mut story = Story::begin(arguments.server).await?;
     let ada = json!({ "customer_id": "ada", "email": "ada@example.com", "first_name": "Ada" });
-    story.send("Ada signs up.", (Method::POST, "/v1/customers"), Some("sign-up-ada"), &ada).await?;
+    story
+        .send("Ada signs up.", (Method::POST, "/v1/customers"), Some("sign-up-ada"), &ada)
+        .await?;
 
     let points = || (Method::POST, "/v1/points-add");
     let quarter = json!({
         "customer_id": "ada", "points": 100, "action_id": "plan-3-months", "reason": "Plan of three months",
     });
-    story.send("She takes a plan of three months.", points(), Some("subscription-7001"), &quarter).await?;
-    let again = "The shop never saw the answer and sends it again: the same answer, no more points.";
-    story.send(again, points(), Some("subscription-7001"), &quarter).await?;
+    story
+        .send(
+            "She takes a plan of three months.",
+            points(),
+            Some("subscription-7001"),
+            &quarter,
+        )
+        .await?;
+    let again =
+        "The shop never saw the answer and sends it again: the same answer, no more points.";
+    story
+        .send(again, points(), Some("subscription-7001"), &quarter)
+        .await?;
     let year = json!({
         "customer_id": "ada", "points": 250, "action_id": "plan-1-year", "reason": "Plan of one year",
     });
-    story.send("She moves on to a year.", points(), Some("subscription-7002"), &year).await?;
+    story
+        .send("She moves on to a year.", points(), Some("subscription-7002"), &year)
+        .await?;
 
-    let balance = story.get("The points apply at once.", "/v1/customers/ada/point-balance").await?;
+    let balance = story
+        .get("The points apply at once.", "/v1/customers/ada/point-balance")
+        .await?;
     println!("Ada has {} points.", balance.get("point_balance").unwrap_or(&Value::Null));
     story.end().await?;
     Ok(ExitCode::SUCCESS)

@@ -7,12 +7,12 @@ use std::error::Error;
 use std::sync::Arc;
 
 use loyalty_core::{
-    Command, Currency, CustomerId, Event, Line, LineId, Order, OrderId, Origin, Program, Quantity, Refund,
-    RefundId, Refunded, ShopId, Status, Timestamp, Zone,
+    Command, Currency, CustomerId, Event, Line, LineId, Order, OrderId, Origin, Program, Quantity,
+    Refund, RefundId, Refunded, ShopId, Status, Timestamp, Zone,
 };
 use loyalty_store::{
-    Action, Change, EmailConflict, MemoryStore, NewShop, Presence, ProfileChange, Receipt, Reply, Request, Store,
-    Who,
+    Action, Change, EmailConflict, MemoryStore, NewShop, Presence, ProfileChange, Receipt, Reply,
+    Request, Store, Who,
 };
 
 const PROGRAM: &str = r#"{
@@ -41,7 +41,10 @@ fn main() -> Done {
     year.order("ada", "1001", "120.00")?;
     year.month("2026-02", "She buys more, which makes her Silver from the next order on.")?;
     year.order("ada", "1002", "90.00")?;
-    year.month("2026-03", "Two reviews; the second finds the month's limit. She asks for a code for friends.")?;
+    year.month(
+        "2026-03",
+        "Two reviews; the second finds the month's limit. She asks for a code for friends.",
+    )?;
     year.review("ada")?;
     year.review("ada")?;
     let code = year.code("ada")?;
@@ -75,7 +78,9 @@ impl Year {
     fn begin() -> Result<Self, Box<dyn Error>> {
         let (store, now) = (MemoryStore::default(), "2026-01-01T00:00:00Z".parse()?);
         let zone = "Europe/Berlin".parse()?;
-        let shop = store.create_shop(&NewShop { name: "Tea".to_owned(), currency: Currency::EUR, zone }, now)?.id;
+        let shop = store
+            .create_shop(&NewShop { name: "Tea".to_owned(), currency: Currency::EUR, zone }, now)?
+            .id;
         let year = Self { store, shop, zone, now, told: 0 };
         let program = Program::from_json(PROGRAM).map_err(|faults| format!("{faults:?}"))?;
         year.act(Action::PublishProgram { program: Box::new(program), replaces: None })?;
@@ -111,7 +116,8 @@ impl Year {
 
     fn sign_up(&mut self, name: &str, birthday: Option<&str>) -> Done {
         let change = ProfileChange {
-            birthday: birthday.map_or(Ok(Change::Keep), |day| day.parse().map(|day| Change::Set(Some(day))))?,
+            birthday: birthday
+                .map_or(Ok(Change::Keep), |day| day.parse().map(|day| Change::Set(Some(day))))?,
             ..ProfileChange::default()
         };
         self.act(Action::Customer {
@@ -138,12 +144,19 @@ impl Year {
         let snapshot = Arc::new(Order { lines: vec![line], total: amount, ..Order::default() });
         let (order, status, origin) = (OrderId::new(order)?, Status::Paid, Origin::Shop);
         let command = Command::RecordOrder { order, snapshot, status, at: None, origin };
-        self.act(Action::Order { command, customer: Some(who(name)?), change: ProfileChange::default() })?;
+        self.act(Action::Order {
+            command,
+            customer: Some(who(name)?),
+            change: ProfileChange::default(),
+        })?;
         self.tell()
     }
 
     fn refund(&mut self, order: &str, refund: &str, amount: &str) -> Done {
-        let refund = Refund { id: RefundId::new(refund)?, refunded: Refunded::Amount(amount.parse()?) };
+        let refund = Refund {
+            id: RefundId::new(refund)?,
+            refunded: Refunded::Amount(amount.parse()?),
+        };
         let (order, excess) = (OrderId::new(order)?, loyalty_core::Excess::Refuse);
         let command = Command::RefundOrder { order, refund, excess, at: None };
         self.act(Action::Order { command, customer: None, change: ProfileChange::default() })?;
@@ -157,7 +170,10 @@ impl Year {
     }
 
     fn spend(&mut self, name: &str, points: u32) -> Done {
-        let spend = Command::SubtractPoints { points: points.into(), grounds: loyalty_core::Grounds::default() };
+        let spend = Command::SubtractPoints {
+            points: points.into(),
+            grounds: loyalty_core::Grounds::default(),
+        };
         self.act(Action::customer(who(name)?, Presence::Must, vec![spend]))?;
         self.tell()
     }
@@ -168,7 +184,12 @@ impl Year {
         let receipt = self.act(Action::customer(who(name)?, Presence::Must, vec![issue]))?;
         self.tell()?;
         let customer = receipt.customer.ok_or("nobody got a code")?;
-        Ok(customer.account().deeds().referral_code().unwrap_or_default().to_owned())
+        Ok(customer
+            .account()
+            .deeds()
+            .referral_code()
+            .unwrap_or_default()
+            .to_owned())
     }
 
     fn join(&mut self, name: &str, code: &str) -> Done {
@@ -190,7 +211,10 @@ impl Year {
     fn tell(&mut self) -> Done {
         for row in self.store.journal(self.shop, self.told, 1_000)? {
             self.told = row.seq;
-            let customer = row.account.map(|account| self.store.customer_of(self.shop, account)).transpose()?;
+            let customer = row
+                .account
+                .map(|account| self.store.customer_of(self.shop, account))
+                .transpose()?;
             let name = customer.flatten().and_then(|customer| customer.record().id.clone());
             for event in row.events.iter() {
                 let day = self.zone.local(event.at().unwrap_or(row.at))?.format("%d %b");
@@ -206,7 +230,9 @@ impl Year {
     fn stand(&self) -> Done {
         let ada = self.store.customer(self.shop, &who("ada")?)?.ok_or("Ada is gone")?;
         let status = ada.tier_status(self.now);
-        let tier = status.tier.map_or_else(|| "no tier".to_owned(), |tier| tier.to_string());
+        let tier = status
+            .tier
+            .map_or_else(|| "no tier".to_owned(), |tier| tier.to_string());
         println!("\nAda has {} points and {tier}.", ada.balance(self.now));
         if let Some(lot) = ada.as_of(self.now).lots().iter().next()
             && let Some(end) = lot.expires_at
@@ -214,7 +240,11 @@ impl Year {
             println!("{} of them end on {}.", lot.points, self.zone.local(end)?.date());
         }
         let verified = self.store.verify()?;
-        println!("{} journal rows, folded anew: {} differences.", verified.rows, verified.differences.len());
+        println!(
+            "{} journal rows, folded anew: {} differences.",
+            verified.rows,
+            verified.differences.len()
+        );
         Ok(())
     }
 }
@@ -227,7 +257,8 @@ fn who(name: &str) -> Result<Who, Box<dyn Error>> {
 fn sentence(event: &Event) -> Option<String> {
     if let Event::PointsAwarded { reckoning, lot, .. } = event {
         let pending = lot.as_ref().and_then(|lot| lot.pending_until);
-        let held = pending.map_or_else(String::new, |until| format!(" Pending until {}.", until.format("%d %b")));
+        let held = pending
+            .map_or_else(String::new, |until| format!(" Pending until {}.", until.format("%d %b")));
         Some(format!("{reckoning}{held}"))
     } else if let Event::PointsTakenBack { reckoning, .. } = event {
         Some(reckoning.to_string())

@@ -43,7 +43,10 @@ pub const TARGETS: [Target; 6] = [
 
 /// Runs a target by name; there must be one.
 pub fn run(name: &str, data: &[u8]) -> bool {
-    let target = TARGETS.iter().find(|target| target.name == name).unwrap_or_else(|| panic!("no target {name}"));
+    let target = TARGETS
+        .iter()
+        .find(|target| target.name == name)
+        .unwrap_or_else(|| panic!("no target {name}"));
     (target.run)(data)
 }
 

@@ -39,19 +39,27 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Order>, Trouble> {
     let named = |trouble: Trouble| Trouble::from(format!("{}: {trouble}", path.display()));
     let file = File::open(path).map_err(|error| named(error.into()))?;
     let packed = path.extension().is_some_and(|extension| extension == "gz");
-    let text: Box<dyn Read> = if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let text: Box<dyn Read> =
+        if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
     let parse = |(line, text): (usize, std::io::Result<String>)| -> Result<Order, Trouble> {
         // Python writes NaN for what is missing; JSON has null for that.
         let text = text?.replace("\":NaN", "\":null");
         serde_json::from_str(&text).map_err(|error| format!("line {}: {error}", line + 1).into())
     };
-    BufReader::new(text).lines().enumerate().map(parse).collect::<Result<_, _>>().map_err(named)
+    BufReader::new(text)
+        .lines()
+        .enumerate()
+        .map(parse)
+        .collect::<Result<_, _>>()
+        .map_err(named)
 }
 
 /// The sequence in which orders are pushed, as positions in the file: in that of the file, or shuffled by
 /// a seed; a part of them twice, at once or anywhere.
 pub(crate) fn sequence(orders: usize, shuffle: Option<u64>, twice: Decimal) -> Vec<usize> {
-    let repeated = Decimal::from(orders).checked_mul(twice).and_then(|count| count.to_usize());
+    let repeated = Decimal::from(orders)
+        .checked_mul(twice)
+        .and_then(|count| count.to_usize());
     let shuffled = |positions: &mut [usize], salt: u64| {
         positions.sort_by_cached_key(|position| {
             let mut hasher = DefaultHasher::new();

@@ -65,7 +65,10 @@ struct Arguments {
 }
 
 fn fraction(text: &str) -> Result<Decimal, &'static str> {
-    let fraction = text.parse().ok().filter(|fraction| (Decimal::ZERO..=Decimal::ONE).contains(fraction));
+    let fraction = text
+        .parse()
+        .ok()
+        .filter(|fraction| (Decimal::ZERO..=Decimal::ONE).contains(fraction));
     fraction.ok_or("must be between 0 and 1")
 }
 
@@ -84,7 +87,13 @@ async fn replay(arguments: Arguments) -> Result<ExitCode, Trouble> {
 
     let sums = history::plain_sums(&orders)?;
     let balances = target.balances(sums.keys().copied().collect()).await?;
-    Report { target: &target.name(), orders: &orders, pushed: &pushed, balances: &balances }.print();
+    Report {
+        target: &target.name(),
+        orders: &orders,
+        pushed: &pushed,
+        balances: &balances,
+    }
+    .print();
     if let Some(path) = &arguments.balances {
         write_balances(path, &balances)?;
     }
@@ -151,7 +160,8 @@ impl Work {
 
 /// A bar on standard error; hidden where that is no terminal.
 fn progress(length: usize) -> Result<ProgressBar, Trouble> {
-    let style = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} orders, {eta} left")?;
+    let style =
+        ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} orders, {eta} left")?;
     Ok(ProgressBar::new(u64::try_from(length)?).with_style(style))
 }
 
@@ -164,5 +174,9 @@ fn write_balances(path: &Path, balances: &BTreeMap<String, i64>) -> Result<(), T
 
 /// A field of CSV, in quotes where it needs them.
 fn csv(text: &str) -> String {
-    if text.contains(['"', ',']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+    if text.contains(['"', ',']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
 }

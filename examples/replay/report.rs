@@ -25,12 +25,17 @@ impl Pushed {
     /// The latency that so many of a hundred did not exceed.
     fn percentile(&self, of_hundred: usize) -> Duration {
         let rank = (self.latencies.len() * of_hundred).div_ceil(100);
-        self.latencies.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+        self.latencies
+            .get(rank.saturating_sub(1))
+            .copied()
+            .unwrap_or_default()
     }
 
     fn per_second(&self) -> u128 {
         let pushed = u128::try_from(self.latencies.len()).unwrap_or_default();
-        (pushed * 1_000_000).checked_div(self.time.as_micros()).unwrap_or_default()
+        (pushed * 1_000_000)
+            .checked_div(self.time.as_micros())
+            .unwrap_or_default()
     }
 }
 
@@ -62,7 +67,10 @@ impl Report<'_> {
         row("orders a second", &thousands(&self.pushed.per_second()));
         for percent in [50, 90, 99, 100] {
             let name = if percent == 100 { "max".to_owned() } else { format!("p{percent}") };
-            row(&format!("latency {name}, ms"), &thousandths(self.pushed.percentile(percent).as_micros()));
+            row(
+                &format!("latency {name}, ms"),
+                &thousandths(self.pushed.percentile(percent).as_micros()),
+            );
         }
         println!("\nLargest balances");
         let mut largest: Vec<_> = self.balances.iter().collect();
@@ -100,7 +108,9 @@ fn is_zero(amount: &str) -> bool {
 /// A whole number in groups of three digits.
 fn thousands(number: &impl ToString) -> String {
     let digits = number.to_string();
-    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits.as_str()), |digits| ("-", digits));
+    let (sign, digits) = digits
+        .strip_prefix('-')
+        .map_or(("", digits.as_str()), |digits| ("-", digits));
     let group = |(index, digit): (usize, char)| {
         let left = digits.len() - index;
         let comma = index > 0 && left.is_multiple_of(3);

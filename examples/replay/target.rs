@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::Method;
 use loyalty_core::{
-    CategoryId, Command, Currency, CustomerId, Line, LineId, Order, OrderId, Origin, ProductId, Quantity, ShopId,
-    Status, Timestamp, Zone,
+    CategoryId, Command, Currency, CustomerId, Line, LineId, Order, OrderId, Origin, ProductId,
+    Quantity, ShopId, Status, Timestamp, Zone,
 };
 use loyalty_store::{
     Action, MemoryStore, NewShop, ProfileChange, Reply, Request, Settings, SqliteStore, Store, Who,
@@ -47,10 +47,15 @@ impl Target {
             (Arc::new(MemoryStore::default()), "memory", None)
         } else {
             let directory = tempfile::tempdir()?;
-            let store = SqliteStore::open(&directory.path().join("replay.db"), &Settings::default())?;
+            let store =
+                SqliteStore::open(&directory.path().join("replay.db"), &Settings::default())?;
             (Arc::new(store), "SQLite", Some(Arc::new(directory)))
         };
-        let shop = NewShop { name: "Replay".to_owned(), currency: Currency::USD, zone: Zone::UTC };
+        let shop = NewShop {
+            name: "Replay".to_owned(),
+            currency: Currency::USD,
+            zone: Zone::UTC,
+        };
         let id = store.create_shop(&shop, Timestamp::UNIX_EPOCH)?.id;
         Ok(Self::Library(ShopOf { store, name, id, _directory: directory }))
     }
@@ -64,7 +69,10 @@ impl Target {
     }
 
     /// What each customer has, once no more comes.
-    pub(crate) async fn balances(&self, customers: Vec<&str>) -> Result<BTreeMap<String, i64>, Trouble> {
+    pub(crate) async fn balances(
+        &self,
+        customers: Vec<&str>,
+    ) -> Result<BTreeMap<String, i64>, Trouble> {
         match self {
             Self::Library(shop) => customers.into_iter().map(|id| shop.balance(id)).collect(),
             Self::Server(server) => {
@@ -116,7 +124,13 @@ impl ShopOf {
         };
         let customer = Some(Who::Id(CustomerId::new(&order.customer_id)?));
         let action = Action::Order { command, customer, change: ProfileChange::default() };
-        let request = Request { shop: self.id, now, dry_run: false, idempotency: None, action };
+        let request = Request {
+            shop: self.id,
+            now,
+            dry_run: false,
+            idempotency: None,
+            action,
+        };
         match self.store.execute(request).await? {
             Reply::Decided(outcome) => Ok(outcome.map(|_| ())?),
             Reply::Kept { .. } => Err("a kept answer to a request without a key".into()),
@@ -144,7 +158,12 @@ fn snapshot(order: &history::Order) -> Result<Order, Trouble> {
         })
     };
     let lines = order.lines.iter().enumerate().map(line).collect::<Result<_, _>>()?;
-    Ok(Order { placed_at: Some(order.placed_at), lines, total: order.total.parse()?, ..Order::default() })
+    Ok(Order {
+        placed_at: Some(order.placed_at),
+        lines,
+        total: order.total.parse()?,
+        ..Order::default()
+    })
 }
 
 /// An order as the server reads it.
@@ -188,7 +207,12 @@ async fn put(client: &mut Client, order: &history::Order) -> Result<(), Trouble>
     };
     let path = format!("/v1/orders/{}", segment(&order.id));
     let body = Bytes::from(serde_json::to_vec(&body)?);
-    let ask = Ask { method: Method::PUT, path: &path, idempotency_key: None, body };
+    let ask = Ask {
+        method: Method::PUT,
+        path: &path,
+        idempotency_key: None,
+        body,
+    };
     client.send(ask).await?.read::<serde::de::IgnoredAny>()?;
     Ok(())
 }
@@ -196,7 +220,9 @@ async fn put(client: &mut Client, order: &history::Order) -> Result<(), Trouble>
 /// An id as one segment of a path: what could mean something there is escaped.
 fn segment(id: &str) -> String {
     let escape = |byte: u8| match byte {
-        b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
+        b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'-' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
         _ => format!("%{byte:02X}"),
     };
     id.bytes().map(escape).collect()
@@ -217,10 +243,15 @@ struct BalanceAnswer {
 async fn balances(client: &mut Client, customers: &[&str]) -> Result<Vec<(String, i64)>, Trouble> {
     let body = Bytes::from(serde_json::json!({ "customer_ids": customers }).to_string());
     let path = "/v1/customers/point-balance";
-    let answer = client.send(Ask { method: Method::POST, path, idempotency_key: None, body }).await?;
+    let answer = client
+        .send(Ask { method: Method::POST, path, idempotency_key: None, body })
+        .await?;
     let BalancesAnswer { balances, unknown } = answer.read()?;
     match unknown.first() {
         Some(id) => Err(format!("customer {id} is not known").into()),
-        None => Ok(balances.into_iter().map(|balance| (balance.customer_id, balance.point_balance)).collect()),
+        None => Ok(balances
+            .into_iter()
+            .map(|balance| (balance.customer_id, balance.point_balance))
+            .collect()),
     }
 }

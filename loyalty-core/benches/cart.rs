@@ -27,7 +27,10 @@ fn five_rules() -> Vec<PriceRule> {
         ..Parts::default()
     };
     let each = |parts| Parts { allocation_method: AllocationMethod::Each, ..parts };
-    let tops = Items { collections: ["tops".parse().unwrap()].into(), ..Items::default() };
+    let tops = Items {
+        collections: ["tops".parse().unwrap()].into(),
+        ..Items::default()
+    };
     let bundle = Parts {
         target_selection: TargetSelection::Entitled,
         entitled: tops.clone(),
@@ -41,7 +44,10 @@ fn five_rules() -> Vec<PriceRule> {
     let shipping = Parts { target_type: TargetType::ShippingLine, ..each(percent(-100)) };
     let fixed = Parts { value_type: ValueType::FixedAmount, ..percent(-5) };
     let rules = [each(percent(-15)), percent(-10), fixed, bundle, shipping];
-    rules.into_iter().map(|parts| PriceRule::new(parts, 2).unwrap()).collect()
+    rules
+        .into_iter()
+        .map(|parts| PriceRule::new(parts, 2).unwrap())
+        .collect()
 }
 
 fn cart(lines: u32) -> Cart {
@@ -49,15 +55,24 @@ fn cart(lines: u32) -> Cart {
         id: LineId::new(index.to_string()).unwrap(),
         product: Some(format!("product{index}").parse().unwrap()),
         variant: None,
-        categories: vec![if index.is_multiple_of(2) { "tops" } else { "shoes" }.parse().unwrap()],
+        categories: vec![
+            if index.is_multiple_of(2) { "tops" } else { "shoes" }
+                .parse()
+                .unwrap(),
+        ],
         quantity: 1 + index % 3,
         price: format!("{}.{:02}", 5 + index % 40, index % 100).parse().unwrap(),
         gift_card: false,
     };
     Cart {
         lines: (0..lines).map(line).collect(),
-        shipping: vec![ShippingLine { id: LineId::new("std").unwrap(), price: "4.90".parse().unwrap() }],
-        codes: (1..=5).map(|number| Code::new(&format!("CODE{number}")).unwrap()).collect(),
+        shipping: vec![ShippingLine {
+            id: LineId::new("std").unwrap(),
+            price: "4.90".parse().unwrap(),
+        }],
+        codes: (1..=5)
+            .map(|number| Code::new(&format!("CODE{number}")).unwrap())
+            .collect(),
         ..Cart::default()
     }
 }

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use loyalty_core::{
-    Account, Command, Context, Excess, Order, OrderId, OrderState, Origin, Program, Quantity, Refund, Refunded,
-    Status, Tag, Timestamp, decide, entitlement,
+    Account, Command, Context, Excess, Order, OrderId, OrderState, Origin, Program, Quantity,
+    Refund, Refunded, Status, Tag, Timestamp, decide, entitlement,
 };
 
 /// Five rules of all kinds, all with something to look at.
@@ -51,7 +51,13 @@ fn hour(count: i64) -> Timestamp {
 fn record(number: i64, order: &Arc<Order>) -> Command {
     let order_id = OrderId::new(format!("order {number}")).unwrap();
     let (snapshot, at) = (Arc::clone(order), Some(hour(number)));
-    Command::RecordOrder { order: order_id, snapshot, status: Status::Paid, at, origin: Origin::Shop }
+    Command::RecordOrder {
+        order: order_id,
+        snapshot,
+        status: Status::Paid,
+        at,
+        origin: Origin::Shop,
+    }
 }
 
 /// What is known of the order after these commands.
@@ -59,7 +65,10 @@ fn state_after(program: &Program, commands: &[Command]) -> OrderState {
     let (mut account, mut state) = (Account::default(), OrderState::default());
     let tags = [Tag::new("vip").unwrap()].into();
     for command in commands {
-        let context = Context { tags: &tags, ..Context::new(program, &account, hour(1)).with_order(&state) };
+        let context = Context {
+            tags: &tags,
+            ..Context::new(program, &account, hour(1)).with_order(&state)
+        };
         for event in decide(&context, command).unwrap().events {
             account.evolve(&event);
             state.evolve(&event);
@@ -81,25 +90,30 @@ fn of_five_lines(c: &mut Criterion) {
     let by_line = refund("2", Refunded::Lines { lines, amount: None });
 
     let mut group = c.benchmark_group("entitlement of five lines under five rules");
-    for (name, facts) in
-        [("paid", vec![record(0, &order)]), ("partly refunded", vec![record(0, &order), by_amount, by_line])]
-    {
+    for (name, facts) in [
+        ("paid", vec![record(0, &order)]),
+        ("partly refunded", vec![record(0, &order), by_amount, by_line]),
+    ] {
         let state = state_after(&program, &facts);
         let pin = state.pin().unwrap();
-        group.bench_function(name, |b| b.iter(|| entitlement(black_box(&state), &program, pin).unwrap()));
+        group.bench_function(name, |b| {
+            b.iter(|| entitlement(black_box(&state), &program, pin).unwrap())
+        });
     }
     let state = state_after(&program, &[record(0, &order)]);
     let pin = state.pin().unwrap();
     group.bench_function("paid, from bytes", |b| {
         b.iter(|| {
-            let order: Order = serde_json::from_str(std::str::from_utf8(black_box(FIVE_LINES)).unwrap()).unwrap();
+            let order: Order =
+                serde_json::from_str(std::str::from_utf8(black_box(FIVE_LINES)).unwrap()).unwrap();
             entitlement(&state.clone().with_snapshot(&Arc::new(order)), &program, pin).unwrap()
         });
     });
     // What neither can go below: the explanation exists, and the bytes have been read.
     let explanation = entitlement(&state, &program, pin).unwrap();
-    group
-        .bench_function("the explanation copied, nothing decided", |b| b.iter(|| black_box(&explanation).clone()));
+    group.bench_function("the explanation copied, nothing decided", |b| {
+        b.iter(|| black_box(&explanation).clone())
+    });
     group.bench_function("the bytes read, nothing decided", |b| {
         b.iter(|| serde_json::from_slice::<Order>(black_box(FIVE_LINES)).unwrap());
     });
@@ -109,19 +123,26 @@ fn of_five_lines(c: &mut Criterion) {
 fn of_a_long_history(c: &mut Criterion) {
     let order = Arc::new(five_lines());
     let mut group = c.benchmark_group("an order after so many orders");
-    for (name, document) in [("points that last", "{}"), ("lots that end", LOTS), ("a whole program", WHOLE)] {
+    for (name, document) in
+        [("points that last", "{}"), ("lots that end", LOTS), ("a whole program", WHOLE)]
+    {
         let program = Program::from_json(document).unwrap();
         for count in [10, 10_000] {
             let mut account = Account::default();
             for number in 0..count {
-                let decision = decide(&Context::new(&program, &account, hour(number)), &record(number, &order));
+                let decision = decide(
+                    &Context::new(&program, &account, hour(number)),
+                    &record(number, &order),
+                );
                 for event in decision.unwrap().events {
                     account.evolve(&event);
                 }
             }
             let (next, now) = (record(count, &order), hour(count));
             group.bench_function(BenchmarkId::new(name, count), |b| {
-                b.iter(|| decide(&Context::new(&program, black_box(&account), now), &next).unwrap());
+                b.iter(|| {
+                    decide(&Context::new(&program, black_box(&account), now), &next).unwrap()
+                });
             });
         }
     }

@@ -132,7 +132,8 @@ pub struct Totals {
 impl Totals {
     /// What the balance must be: all that came in less all that went out or is still pending.
     pub fn balance(&self) -> Points {
-        let sum = |parts: [Points; 5]| parts.map(Points::get).into_iter().fold(0, i64::saturating_add);
+        let sum =
+            |parts: [Points; 5]| parts.map(Points::get).into_iter().fold(0, i64::saturating_add);
         let came = sum([self.awarded, self.added, self.merged, self.given, self.returned]);
         let went = sum([self.taken, self.subtracted, self.expired, self.redeemed, self.pending]);
         let count = came.saturating_sub(went);
@@ -199,7 +200,9 @@ impl Account {
 
     /// The tier set by hand, while it holds.
     pub fn tier(&self, now: Timestamp) -> Option<&ManualTier> {
-        self.tier.as_ref().filter(|tier| tier.until.is_none_or(|until| now < until))
+        self.tier
+            .as_ref()
+            .filter(|tier| tier.until.is_none_or(|until| now < until))
     }
 
     /// The tier that was earned, whether or not one set by hand holds in its place.
@@ -209,7 +212,9 @@ impl Account {
 
     /// The tier that holds at `now`: the one set by hand, else the earned one.
     pub fn tier_id(&self, now: Timestamp) -> Option<&TierId> {
-        self.tier(now).map(|tier| &tier.id).or(self.earned_tier().map(|tier| &tier.id))
+        self.tier(now)
+            .map(|tier| &tier.id)
+            .or(self.earned_tier().map(|tier| &tier.id))
     }
 
     /// The last change of the earned tier.
@@ -283,12 +288,21 @@ impl Account {
     /// negative, nobody who owes has something to spend, and what has no end and no order is in one lot.
     pub fn is_sound(&self) -> bool {
         let (held, pending) = (self.lots.points(), self.pending.points());
-        let alike = self.lots.iter().filter(|lot| lot.expires_at.is_none() && lot.order.is_none()).count();
-        let whole = self.lots.iter().chain(self.pending.iter()).all(|lot| lot.points.is_positive());
+        let alike = self
+            .lots
+            .iter()
+            .filter(|lot| lot.expires_at.is_none() && lot.order.is_none())
+            .count();
+        let whole = self
+            .lots
+            .iter()
+            .chain(self.pending.iter())
+            .all(|lot| lot.points.is_positive());
         let apart = self.lots.iter().all(|lot| lot.pending_until.is_none())
             && self.pending.iter().all(|lot| lot.pending_until.is_some());
         let one_side = self.debt.is_zero() || (self.debt.is_positive() && held.is_zero());
-        let adds_up = held.saturating_sub(self.debt) == self.totals.balance() && pending == self.totals.pending;
+        let adds_up = held.saturating_sub(self.debt) == self.totals.balance()
+            && pending == self.totals.pending;
         whole && apart && alike <= 1 && one_side && adds_up
     }
 
@@ -332,7 +346,9 @@ impl Account {
                 Arc::make_mut(&mut self.deeds).award(award, *points, lot.as_ref(), *at);
                 self.touch_by(*points, Some(*at), true);
             }
-            Event::AwardTakenBack { reason, taking, at } => self.take_award_back(reason, taking, *at),
+            Event::AwardTakenBack { reason, taking, at } => {
+                self.take_award_back(reason, taking, *at)
+            }
             Event::PointsTakenBack { taking, counted, at, .. } => {
                 self.take_back(taking);
                 self.count(counted.as_ref(), *at);
@@ -470,7 +486,8 @@ impl Account {
         self.at = self.at.max(event.at());
         let deeds = Arc::make_mut(&mut self.deeds);
         if let Event::TierChanged { change } = event {
-            let entered = |id: &TierId| EarnedTier { id: id.clone(), since: change.at, until: None };
+            let entered =
+                |id: &TierId| EarnedTier { id: id.clone(), since: change.at, until: None };
             deeds.tier = change.to.as_ref().map(entered);
             deeds.tier_change = Some(change.clone());
             if change.ends_manual {
@@ -485,7 +502,10 @@ impl Account {
         } else if let Event::ReferralJoined { by, .. } = event {
             deeds.joined = Some(Joined { by: *by, order: None });
         } else if let Event::ReferralCompleted { order, .. } = event {
-            deeds.joined.iter_mut().for_each(|joined| joined.order = Some(order.clone()));
+            deeds
+                .joined
+                .iter_mut()
+                .for_each(|joined| joined.order = Some(order.clone()));
         } else if let Event::ReferralUndone { .. } = event {
             deeds.joined.iter_mut().for_each(|joined| joined.order = None);
         }
@@ -505,7 +525,10 @@ impl Account {
         let Some(brought) = brought else { return };
         self.progress.absorb(&brought.progress, event.at());
         self.dealt_at = self.dealt_at.max(brought.dealt_at);
-        brought.redemptions.iter().for_each(|redemption| self.redemptions.put(Arc::clone(redemption)));
+        brought
+            .redemptions
+            .iter()
+            .for_each(|redemption| self.redemptions.put(Arc::clone(redemption)));
         self.ran_out.absorb(&brought.ran_out);
         Arc::make_mut(&mut self.deeds).absorb(&brought.deeds, &brought.lots);
     }

@@ -139,7 +139,11 @@ pub(crate) fn plain_decimal(text: &str) -> Result<Decimal, AmountError> {
     }
     // Exact: what has more digits than a decimal holds is refused, not rounded.
     Decimal::from_str_exact(text).map_err(|error| {
-        if error == rust_decimal::Error::Underflow { AmountError::TooFine } else { AmountError::OutOfRange }
+        if error == rust_decimal::Error::Underflow {
+            AmountError::TooFine
+        } else {
+            AmountError::OutOfRange
+        }
     })
 }
 
@@ -166,7 +170,10 @@ impl Amount {
     /// Checks sign, size and decimals.
     pub fn new(value: Decimal) -> Result<Self, AmountError> {
         let ten_thousandths = parts_of(value, Self::MAX_DECIMALS, 100_000_000_000)?;
-        Ok(Self { ten_thousandths, decimals: value.scale().min(Self::MAX_DECIMALS) })
+        Ok(Self {
+            ten_thousandths,
+            decimals: value.scale().min(Self::MAX_DECIMALS),
+        })
     }
 
     /// As a decimal.
@@ -257,8 +264,12 @@ fn parts_of(value: Decimal, decimals: u32, most: i64) -> Result<i64, AmountError
         let too_large = value > Decimal::from(most);
         return Err(if too_large { AmountError::OutOfRange } else { AmountError::TooFine });
     };
-    let parts = i64::try_from(exact.mantissa()).ok().and_then(|digits| digits.checked_mul(power_of_ten(spare)));
-    parts.filter(|parts| *parts <= most.saturating_mul(power_of_ten(decimals))).ok_or(AmountError::OutOfRange)
+    let parts = i64::try_from(exact.mantissa())
+        .ok()
+        .and_then(|digits| digits.checked_mul(power_of_ten(spare)));
+    parts
+        .filter(|parts| *parts <= most.saturating_mul(power_of_ten(decimals)))
+        .ok_or(AmountError::OutOfRange)
 }
 
 /// Reads `digits[.digits]` of at most 15 digits, `decimals` of them after the point, as nearly all amounts are
@@ -432,8 +443,12 @@ pub enum Rounding {
 
 impl Rounding {
     /// Every mode with its name in a program.
-    pub const NAMES: [(&'static str, Self); 4] =
-        [("down", Self::Down), ("half_even", Self::HalfEven), ("half_up", Self::HalfUp), ("up", Self::Up)];
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("down", Self::Down),
+        ("half_even", Self::HalfEven),
+        ("half_up", Self::HalfUp),
+        ("up", Self::Up),
+    ];
 
     /// The name in a program.
     pub const fn name(self) -> &'static str {
@@ -529,13 +544,22 @@ mod tests {
         let mut texts = vec![String::new()];
         for _ in 0..4 {
             let longer = |text: &String| alphabet.map(|letter| format!("{text}{letter}"));
-            texts.extend(texts.iter().flat_map(longer).collect::<std::collections::BTreeSet<_>>());
+            texts.extend(
+                texts
+                    .iter()
+                    .flat_map(longer)
+                    .collect::<std::collections::BTreeSet<_>>(),
+            );
         }
         for text in &texts {
             let long = plain_decimal(text).and_then(Amount::new);
             let short = text.parse::<Amount>();
             assert_eq!(short, long, "{text}");
-            assert_eq!(short.map(|amount| amount.to_string()), long.map(|amount| amount.to_string()), "{text}");
+            assert_eq!(
+                short.map(|amount| amount.to_string()),
+                long.map(|amount| amount.to_string()),
+                "{text}"
+            );
         }
         assert!(texts.len() > 10_000);
     }
@@ -543,8 +567,18 @@ mod tests {
     #[test]
     #[cfg(feature = "json")]
     fn records_spell_amounts_as_people_see_them() {
-        for text in ["0", "0.00", "0.05", "0.5", "7", "10", "12.50", "100000000000", "99999999999.9999", "1.0000"]
-        {
+        for text in [
+            "0",
+            "0.00",
+            "0.05",
+            "0.5",
+            "7",
+            "10",
+            "12.50",
+            "100000000000",
+            "99999999999.9999",
+            "1.0000",
+        ] {
             let amount: Amount = text.parse().unwrap();
             assert_eq!(serde_json::to_string(&amount).unwrap(), format!("\"{amount}\""), "{text}");
             assert_eq!(amount.to_string(), text);

@@ -37,7 +37,10 @@ impl Span {
 
     /// The name on the wire.
     pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, span)| *span == self).map_or("", |(name, _)| name)
+        Self::NAMES
+            .iter()
+            .find(|(_, span)| *span == self)
+            .map_or("", |(name, _)| name)
     }
 }
 
@@ -75,7 +78,9 @@ impl fmt::Display for Limit {
         }
         match self.per {
             Span::Ever => f.write_str(" in all"),
-            span @ (Span::Day | Span::Week | Span::Month | Span::Year) => write!(f, " a {}", span.name()),
+            span @ (Span::Day | Span::Week | Span::Month | Span::Year) => {
+                write!(f, " a {}", span.name())
+            }
         }
     }
 }
@@ -193,7 +198,9 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Action { action } => write!(f, "for {action}"),
-            Self::Anniversary { years: 1, .. } => f.write_str("for the first anniversary of the first order"),
+            Self::Anniversary { years: 1, .. } => {
+                f.write_str("for the first anniversary of the first order")
+            }
             Self::Anniversary { years, .. } => write!(f, "for {years} years since the first order"),
             Self::Birthday { year, .. } => write!(f, "for the birthday in {year}"),
             Self::Code { action, .. } => write!(f, "for a code of {action}"),
@@ -246,7 +253,9 @@ impl Award {
     pub fn sentence(&self, points: Points) -> String {
         match self.cut {
             None => format!("{points} points {}.", self.reason),
-            Some(limit) => format!("{points} of {} points {}: at most {limit}.", self.wanted, self.reason),
+            Some(limit) => {
+                format!("{points} of {} points {}: at most {limit}.", self.wanted, self.reason)
+            }
         }
     }
 }

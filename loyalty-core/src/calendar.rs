@@ -6,7 +6,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike, Days, MappedLocalTime, Months, NaiveDate, NaiveDateTime, TimeDelta};
+use chrono::{
+    DateTime, Datelike, Days, MappedLocalTime, Months, NaiveDate, NaiveDateTime, TimeDelta,
+};
 use chrono::{NaiveTime, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
 
@@ -67,10 +69,15 @@ impl FromStr for Period {
     fn from_str(text: &str) -> Result<Self, CalendarError> {
         let mut rest = text.strip_prefix('P').ok_or(CalendarError::NotPeriod)?;
         let mut sums = [0_u32; 2];
-        for (unit, slot, factor) in [('Y', 0_usize, 12_u32), ('M', 0, 1), ('W', 1, 7), ('D', 1, 1)] {
+        for (unit, slot, factor) in [('Y', 0_usize, 12_u32), ('M', 0, 1), ('W', 1, 7), ('D', 1, 1)]
+        {
             let Some((number, tail)) = rest.split_once(unit) else { continue };
             let plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-            let number: u32 = number.parse().ok().filter(|_| plain).ok_or(CalendarError::NotPeriod)?;
+            let number: u32 = number
+                .parse()
+                .ok()
+                .filter(|_| plain)
+                .ok_or(CalendarError::NotPeriod)?;
             let sum = sums.get_mut(slot).ok_or(CalendarError::NotPeriod)?;
             let part = number.checked_mul(factor).ok_or(CalendarError::OutOfRange)?;
             *sum = sum.checked_add(part).ok_or(CalendarError::OutOfRange)?;
@@ -147,12 +154,18 @@ impl Zone {
     /// 1 March 00:00.
     pub fn after(self, from: Timestamp, period: Period) -> Result<Timestamp, CalendarError> {
         let local = self.local(from)?;
-        let month =
-            local.date().with_day(1).and_then(|first| first.checked_add_months(Months::new(period.months)));
+        let month = local
+            .date()
+            .with_day(1)
+            .and_then(|first| first.checked_add_months(Months::new(period.months)));
         let month = month.ok_or(CalendarError::OutOfRange)?;
         let moved = match month.with_day(local.day()) {
             Some(date) => NaiveDateTime::new(date, local.time()),
-            None => start_of(month.checked_add_months(Months::new(1)).ok_or(CalendarError::OutOfRange)?),
+            None => start_of(
+                month
+                    .checked_add_months(Months::new(1))
+                    .ok_or(CalendarError::OutOfRange)?,
+            ),
         };
         let ended = moved.checked_add_days(Days::new(u64::from(period.days)));
         self.instant(ended.ok_or(CalendarError::OutOfRange)?)
@@ -164,8 +177,9 @@ impl Zone {
         let date = self.local(at)?.date();
         let length = boundary.months();
         let into = date.month0().checked_rem(length).unwrap_or_default();
-        let end =
-            date.with_day(1).and_then(|first| first.checked_add_months(Months::new(length.saturating_sub(into))));
+        let end = date
+            .with_day(1)
+            .and_then(|first| first.checked_add_months(Months::new(length.saturating_sub(into))));
         self.instant(start_of(end.ok_or(CalendarError::OutOfRange)?))
     }
 
@@ -178,7 +192,10 @@ impl Zone {
 
     /// What the shop's clock differs from UTC by, in seconds.
     pub(crate) fn offset(self, at: Timestamp) -> i32 {
-        self.0.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc()
+        self.0
+            .offset_from_utc_datetime(&at.naive_utc())
+            .fix()
+            .local_minus_utc()
     }
 
     /// The instant of a local time. A gap of the clock moves forward by its length; of two equal local
@@ -195,7 +212,9 @@ impl Zone {
     fn instant_in_gap(self, local: NaiveDateTime) -> Result<Timestamp, CalendarError> {
         let mut before = local;
         for _ in 0..192 {
-            before = before.checked_sub_signed(TimeDelta::minutes(15)).ok_or(CalendarError::OutOfRange)?;
+            before = before
+                .checked_sub_signed(TimeDelta::minutes(15))
+                .ok_or(CalendarError::OutOfRange)?;
             if let Some(at) = self.0.from_local_datetime(&before).latest() {
                 let utc = local.checked_sub_offset(at.offset().fix());
                 return utc.map(|utc| utc.and_utc()).ok_or(CalendarError::OutOfRange);
@@ -229,7 +248,9 @@ mod json {
 
     impl<'de> serde::Deserialize<'de> for Period {
         fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-            <String as serde::Deserialize>::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+            <String as serde::Deserialize>::deserialize(from)?
+                .parse()
+                .map_err(serde::de::Error::custom)
         }
     }
 
@@ -288,7 +309,11 @@ mod tests {
             ("Pacific/Apia", "2011-11-30T22:00:00Z", "P1M", "2011-12-30T22:00:00Z"),
         ] {
             let zone: Zone = zone.parse().unwrap();
-            assert_eq!(zone.after(at(from), period.parse().unwrap()), Ok(at(want)), "{from} + {period}");
+            assert_eq!(
+                zone.after(at(from), period.parse().unwrap()),
+                Ok(at(want)),
+                "{from} + {period}"
+            );
         }
     }
 
@@ -309,7 +334,10 @@ mod tests {
     #[test]
     fn the_end_of_the_calendar_is_an_error() {
         let last = DateTime::<Utc>::MAX_UTC;
-        assert_eq!(Zone::UTC.after(last, Period::months(1).unwrap()), Err(CalendarError::OutOfRange));
+        assert_eq!(
+            Zone::UTC.after(last, Period::months(1).unwrap()),
+            Err(CalendarError::OutOfRange)
+        );
         assert_eq!(Zone::UTC.end_of(last, Boundary::Year), Err(CalendarError::OutOfRange));
     }
 }

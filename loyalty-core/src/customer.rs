@@ -37,14 +37,19 @@ impl Email {
     /// Checks that there is one `@` with something on both sides and nothing unprintable.
     pub fn new(text: &str) -> Result<Self, EmailError> {
         let spelling = text.trim();
-        let plain = spelling.len() <= 254 && !spelling.chars().any(|c| c.is_control() || c.is_whitespace());
+        let plain =
+            spelling.len() <= 254 && !spelling.chars().any(|c| c.is_control() || c.is_whitespace());
         let parts = spelling.split_once('@');
-        let whole =
-            parts.is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'));
+        let whole = parts.is_some_and(|(local, host)| {
+            !local.is_empty() && !host.is_empty() && !host.contains('@')
+        });
         if !plain || !whole {
             return Err(EmailError);
         }
-        Ok(Self { spelling: Arc::from(spelling), key: Arc::from(spelling.to_lowercase()) })
+        Ok(Self {
+            spelling: Arc::from(spelling),
+            key: Arc::from(spelling.to_lowercase()),
+        })
     }
 
     /// The shop's spelling.
@@ -69,7 +74,9 @@ impl Email {
     /// ```
     pub fn mailbox(&self) -> String {
         let (local, host) = self.key.split_once('@').unwrap_or((&self.key, ""));
-        let local = local.split_once('+').map_or(local, |(name, _)| if name.is_empty() { local } else { name });
+        let local = local
+            .split_once('+')
+            .map_or(local, |(name, _)| if name.is_empty() { local } else { name });
         match host.trim_end_matches('.') {
             "gmail.com" | "googlemail.com" => format!("{}@gmail.com", local.replace('.', "")),
             host => format!("{local}@{host}"),

@@ -129,7 +129,9 @@ pub struct Decision {
 impl Decision {
     /// What the events do to the balance.
     pub fn points(&self) -> Points {
-        self.events.iter().fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()))
+        self.events
+            .iter()
+            .fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()))
     }
 }
 
@@ -175,7 +177,9 @@ pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Reje
         }
         Command::ReleaseRedemption { order, .. } => work.release_redemption(order)?,
         Command::RefundOrder { refund, excess, at, .. } => work.refund(refund, *excess, *at)?,
-        Command::RewardReferral { friend, order, gate } => work.reward_referral(*friend, order, *gate),
+        Command::RewardReferral { friend, order, gate } => {
+            work.reward_referral(*friend, order, *gate)
+        }
         Command::SetBalance { to, reason } => work.set_balance(*to, reason.clone())?,
         Command::SetTier(tier) => work.set_tier(tier.as_ref())?,
         Command::SignUp => work.sign_up()?,
@@ -202,7 +206,15 @@ impl<'a> Work<'a> {
     pub(crate) fn begin(context: &'a Context<'a>, id: Option<&'a OrderId>) -> Self {
         let account = context.account.cloned().unwrap_or_default();
         let order = context.order.cloned().unwrap_or_default();
-        Self { context, id, account, order, redemption: None, events: Vec::new(), follow_ups: Vec::new() }
+        Self {
+            context,
+            id,
+            account,
+            order,
+            redemption: None,
+            events: Vec::new(),
+            follow_ups: Vec::new(),
+        }
     }
 
     pub(crate) fn into_events(self) -> Vec<Event> {
@@ -216,7 +228,10 @@ impl<'a> Work<'a> {
     /// All that ever came and went must be countable, not only the balance.
     fn finish(self) -> Result<Decision, Rejection> {
         let decision = Decision { events: self.events, follow_ups: self.follow_ups };
-        let before = self.context.account.map_or(Points::ZERO, |account| account.totals().balance());
+        let before = self
+            .context
+            .account
+            .map_or(Points::ZERO, |account| account.totals().balance());
         let after = self.account.totals().balance();
         if before.checked_add(decision.points()) == Some(after) {
             Ok(decision)
@@ -256,7 +271,10 @@ impl<'a> Work<'a> {
         let now = self.context.now;
         let (lots, missing) = take::drain(self.account.usable_lots(now), points);
         if !missing.is_zero() {
-            return Err(Rejection::InsufficientPoints { have: self.account.balance(now), need: points });
+            return Err(Rejection::InsufficientPoints {
+                have: self.account.balance(now),
+                need: points,
+            });
         }
         self.emit(Event::PointsSubtracted { lots, grounds: grounds.clone(), at: Some(now) });
         Ok(())
@@ -314,7 +332,9 @@ impl<'a> Work<'a> {
             return self.reckon(self.context.now);
         }
         let overtaken = self.order.cancelled_at().filter(|_| known.is_none());
-        let at = at.or(overtaken).unwrap_or_else(|| self.order.next_instant(self.context.now));
+        let at = at
+            .or(overtaken)
+            .unwrap_or_else(|| self.order.next_instant(self.context.now));
         let newer = self.order.is_superseded_by(snapshot, origin, at);
         if newer || !self.order.knows(status, at) {
             let snapshot = (newer && !unchanged).then(|| Arc::clone(snapshot));
@@ -336,12 +356,20 @@ impl<'a> Work<'a> {
         self.reckon(at)
     }
 
-    fn refund(&mut self, refund: &Refund, excess: Excess, at: Option<Timestamp>) -> Result<(), Rejection> {
+    fn refund(
+        &mut self,
+        refund: &Refund,
+        excess: Excess,
+        at: Option<Timestamp>,
+    ) -> Result<(), Rejection> {
         let Some(id) = self.id else { return Ok(()) };
         match self.order.refunds().get(&refund.id) {
             Some(known) if *known == refund.refunded => return Ok(()),
             Some(_) => {
-                return Err(Rejection::RefundDiffers { order: id.clone(), refund: refund.id.clone() });
+                return Err(Rejection::RefundDiffers {
+                    order: id.clone(),
+                    refund: refund.id.clone(),
+                });
             }
             None => {}
         }
@@ -359,7 +387,9 @@ impl<'a> Work<'a> {
     /// Posts the difference between what the order deserves and what it has posted, and what more or less
     /// of it counts for tiers and goals.
     fn reckon(&mut self, at: Timestamp) -> Result<(), Rejection> {
-        let Some(id) = self.id.filter(|_| self.context.account.is_some()) else { return Ok(()) };
+        let Some(id) = self.id.filter(|_| self.context.account.is_some()) else {
+            return Ok(());
+        };
         self.pin(id)?;
         let Some(pin) = self.order.pin().cloned() else { return Ok(()) };
         let program = self.context.pinned.unwrap_or(self.context.program.1);
@@ -367,13 +397,17 @@ impl<'a> Work<'a> {
         let counts = match explanation.standing {
             Standing::Entitled => {
                 let orders = i64::from(!refund::is_complete(&self.order)?);
-                Counts { orders, ..Counts::order(explanation.spend, explanation.points) }
+                Counts {
+                    orders,
+                    ..Counts::order(explanation.spend, explanation.points)
+                }
             }
             Standing::BelowGate { .. } | Standing::Cancelled | Standing::Refunded => Counts::ZERO,
         };
         let difference = counts.minus(self.order.counted());
         let fewer = difference.spend < 0 || difference.points < 0 || difference.orders < 0;
-        let counted = (!difference.is_zero()).then_some(Counted { gate: pin.at, counts: difference });
+        let counted =
+            (!difference.is_zero()).then_some(Counted { gate: pin.at, counts: difference });
         let qualified = if fewer { self.qualified_now() } else { None };
         self.post(id, &pin, at, program, explanation.clone(), counted)?;
         if fewer {
@@ -400,7 +434,8 @@ impl<'a> Work<'a> {
         if worth > standing {
             let points = worth.saturating_sub(standing);
             let earned_at = if before.awarded.is_zero() { pin.at } else { at };
-            let until = expire::pending_until(program.parts().hold, self.context.zone, pin.at, now)?;
+            let until =
+                expire::pending_until(program.parts().hold, self.context.zone, pin.at, now)?;
             let lot = self.lot_part(points, program, (earned_at, now), until, Some(id))?;
             let (order, reckoning, at) = (id.clone(), reckoning(), Some(now));
             self.emit(Event::PointsAwarded { order, points, lot, reckoning, counted, at });
@@ -420,7 +455,9 @@ impl<'a> Work<'a> {
     /// At the gate everything that the order earns under is settled, even when it earns nothing.
     fn pin(&mut self, id: &OrderId) -> Result<(), Rejection> {
         let (version, program) = self.context.program;
-        let Some(recorded) = self.order.recorded().filter(|_| self.order.pin().is_none()) else { return Ok(()) };
+        let Some(recorded) = self.order.recorded().filter(|_| self.order.pin().is_none()) else {
+            return Ok(());
+        };
         let gate = program.gate(recorded.origin);
         let Some(at) = self.order.reached_at(gate) else { return Ok(()) };
         let pin = self.pin_of(recorded, version, program, at)?;
@@ -435,11 +472,18 @@ impl<'a> Work<'a> {
         program: &Program,
         at: Timestamp,
     ) -> Result<Pin, Rejection> {
-        let tags = program.tags().filter(|tag| self.context.tags.contains(*tag)).cloned().collect();
+        let tags = program
+            .tags()
+            .filter(|tag| self.context.tags.contains(*tag))
+            .cloned()
+            .collect();
         let tier = self.account.tier_id(self.context.now).cloned();
-        let placed = entitle::placed_at(&self.order, &recorded.order, program.gate(recorded.origin)).unwrap_or(at);
+        let placed =
+            entitle::placed_at(&self.order, &recorded.order, program.gate(recorded.origin))
+                .unwrap_or(at);
         let campaigns = program.parts().campaigns.iter();
-        let campaigns = campaigns.filter(|campaign| campaign.applies(self.context.tags, tier.as_ref(), placed));
+        let campaigns =
+            campaigns.filter(|campaign| campaign.applies(self.context.tags, tier.as_ref(), placed));
         let campaigns = campaigns.map(|campaign| campaign.id.clone()).collect();
         let mut pin = Pin { tags, tier, campaigns, ..Pin::new(version, at) };
         if program.parts().earning.iter().any(|rule| !rule.limits.is_empty()) {
@@ -462,20 +506,39 @@ impl<'a> Work<'a> {
         order: Option<&OrderId>,
     ) -> Result<Option<LotPart>, Rejection> {
         let balance = self.account.balance(now).checked_add(points);
-        let balance = balance.and_then(|balance| balance.checked_add(self.account.totals().pending));
+        let balance =
+            balance.and_then(|balance| balance.checked_add(self.account.totals().pending));
         balance.ok_or(Rejection::PointsOutOfRange)?;
         let expires_at = expire::expires_at(program.parts().expiry, self.context.zone, earned_at)?;
         if pending_until.is_some() {
             let id = self.account.next_lot();
-            return Ok(Some(LotPart { id, points, earned_at, expires_at, pending_until, apart: false }));
+            return Ok(Some(LotPart {
+                id,
+                points,
+                earned_at,
+                expires_at,
+                pending_until,
+                apart: false,
+            }));
         }
         let kept = points.saturating_sub(self.account.debt().min(points));
         if kept.is_zero() {
             return Ok(None);
         }
         let apart = order.is_some() && matches!(program.parts().expiry, Expiry::Inactivity { .. });
-        let lasting = self.account.lots().lasting().filter(|_| expires_at.is_none() && !apart);
+        let lasting = self
+            .account
+            .lots()
+            .lasting()
+            .filter(|_| expires_at.is_none() && !apart);
         let id = lasting.map_or_else(|| self.account.next_lot(), |lot| lot.id);
-        Ok(Some(LotPart { id, points: kept, earned_at, expires_at, pending_until, apart }))
+        Ok(Some(LotPart {
+            id,
+            points: kept,
+            earned_at,
+            expires_at,
+            pending_until,
+            apart,
+        }))
     }
 }

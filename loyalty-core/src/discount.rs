@@ -74,8 +74,8 @@ pub use evaluate::{Stacking, evaluate};
 pub use evaluation::{Applied, CodeOutcome, Evaluation, LineTotal, Share};
 pub use event::{BatchEntry, BatchOutcome, DiscountEvent, Held};
 pub use price_rule::{
-    AllocationMethod, Class, CustomerSelection, Items, Off, Parts, PriceRule, Ratio, TargetSelection, TargetType,
-    ValueType,
+    AllocationMethod, Class, CustomerSelection, Items, Off, Parts, PriceRule, Ratio,
+    TargetSelection, TargetType, ValueType,
 };
 pub use refusal::Refusal;
 pub use usage::{CheckoutClaim, CodeState, OrderClaim, RuleState, Tally};

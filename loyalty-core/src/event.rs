@@ -53,7 +53,10 @@ pub enum Event {
         /// What the balance was.
         points: Points,
         /// What was pending beside it.
-        #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "crate::amount::is_zero"))]
+        #[cfg_attr(
+            feature = "json",
+            serde(default, skip_serializing_if = "crate::amount::is_zero")
+        )]
         pending: Points,
     },
     /// Points were given for something else than an order's basis.
@@ -143,7 +146,11 @@ pub enum Event {
         /// When.
         #[cfg_attr(
             feature = "json",
-            serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+            serde(
+                default,
+                skip_serializing_if = "Option::is_none",
+                serialize_with = "crate::spell::instant"
+            )
         )]
         at: Option<Timestamp>,
     },
@@ -163,7 +170,11 @@ pub enum Event {
         /// When.
         #[cfg_attr(
             feature = "json",
-            serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+            serde(
+                default,
+                skip_serializing_if = "Option::is_none",
+                serialize_with = "crate::spell::instant"
+            )
         )]
         at: Option<Timestamp>,
     },
@@ -206,7 +217,11 @@ pub enum Event {
         /// When.
         #[cfg_attr(
             feature = "json",
-            serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+            serde(
+                default,
+                skip_serializing_if = "Option::is_none",
+                serialize_with = "crate::spell::instant"
+            )
         )]
         at: Option<Timestamp>,
     },
@@ -224,7 +239,11 @@ pub enum Event {
         /// When.
         #[cfg_attr(
             feature = "json",
-            serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+            serde(
+                default,
+                skip_serializing_if = "Option::is_none",
+                serialize_with = "crate::spell::instant"
+            )
         )]
         at: Option<Timestamp>,
     },

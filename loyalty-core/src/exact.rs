@@ -63,7 +63,9 @@ impl Fraction {
     /// The amount at or just below this; the largest amount where it is beyond that.
     pub(crate) fn to_amount_down(&self) -> Amount {
         if let Narrow { numerator, denominator } = self.0
-            && let Some(parts) = numerator.checked_mul(10_000).and_then(|parts| parts.checked_div(denominator))
+            && let Some(parts) = numerator
+                .checked_mul(10_000)
+                .and_then(|parts| parts.checked_div(denominator))
         {
             return Amount::from_ten_thousandths(parts).unwrap_or(Amount::MAX);
         }
@@ -73,11 +75,16 @@ impl Fraction {
     /// Not less than `other`.
     pub(crate) fn is_at_least(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (&Narrow { numerator: a, denominator: b }, &Narrow { numerator: c, denominator: d }) if b == d => {
-                a >= c
-            }
-            (&Narrow { numerator: a, denominator: b }, &Narrow { numerator: c, denominator: d }) => {
-                i128::from(a).saturating_mul(i128::from(d)) >= i128::from(c).saturating_mul(i128::from(b))
+            (
+                &Narrow { numerator: a, denominator: b },
+                &Narrow { numerator: c, denominator: d },
+            ) if b == d => a >= c,
+            (
+                &Narrow { numerator: a, denominator: b },
+                &Narrow { numerator: c, denominator: d },
+            ) => {
+                i128::from(a).saturating_mul(i128::from(d))
+                    >= i128::from(c).saturating_mul(i128::from(b))
             }
             _ => self.wide().is_at_least(other.wide()),
         }
@@ -96,7 +103,9 @@ impl Fraction {
         match (&self.0, &other.0) {
             (_, Narrow { numerator: 0, .. }) => return Ok(self),
             (Narrow { numerator: 0, .. }, _) => return Ok(other.clone()),
-            (Narrow { numerator: a, denominator: b }, Narrow { numerator: c, denominator: d }) if b == d => {
+            (Narrow { numerator: a, denominator: b }, Narrow { numerator: c, denominator: d })
+                if b == d =>
+            {
                 if let Some(numerator) = a.checked_add(*c) {
                     return Ok(Self(Narrow { numerator, denominator: *b }));
                 }
@@ -108,15 +117,23 @@ impl Fraction {
 
     /// The sum of what has different denominators, or no room.
     #[inline(never)]
-    #[expect(clippy::needless_pass_by_value, reason = "what is lent must stand in memory, also on the short way")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what is lent must stand in memory, also on the short way"
+    )]
     fn plus_unlike(self, other: Self) -> Result<Self, Overflow> {
-        if let (&Narrow { numerator: a, denominator: b }, &Narrow { numerator: c, denominator: d }) =
-            (&self.0, &other.0)
+        if let (
+            &Narrow { numerator: a, denominator: b },
+            &Narrow { numerator: c, denominator: d },
+        ) = (&self.0, &other.0)
         {
             // Decimals' denominators divide each other.
-            let ((fine, denominator), (coarse, parts)) = if b > d { ((a, b), (c, d)) } else { ((c, d), (a, b)) };
+            let ((fine, denominator), (coarse, parts)) =
+                if b > d { ((a, b), (c, d)) } else { ((c, d), (a, b)) };
             if denominator.checked_rem(parts) == Some(0) {
-                let grown = denominator.checked_div(parts).and_then(|factor| coarse.checked_mul(factor));
+                let grown = denominator
+                    .checked_div(parts)
+                    .and_then(|factor| coarse.checked_mul(factor));
                 if let Some(numerator) = grown.and_then(|grown| fine.checked_add(grown)) {
                     return Ok(Self(Narrow { numerator, denominator }));
                 }
@@ -129,9 +146,10 @@ impl Fraction {
     pub(crate) fn minus(self, other: &Self) -> Result<Self, Overflow> {
         match (&self.0, &other.0) {
             (_, Narrow { numerator: 0, .. }) => Ok(self),
-            (&Narrow { numerator: a, denominator: b }, &Narrow { numerator: c, denominator: d }) if b == d => {
-                Ok(Self::of(a.saturating_sub(c), b))
-            }
+            (
+                &Narrow { numerator: a, denominator: b },
+                &Narrow { numerator: c, denominator: d },
+            ) if b == d => Ok(Self::of(a.saturating_sub(c), b)),
             _ => self.wide().minus(other.wide()).map(Self::from),
         }
     }
@@ -179,9 +197,10 @@ impl Fraction {
     /// The whole number of points that this rounds to.
     pub(crate) fn rounded(&self, rounding: Rounding) -> Result<Points, Overflow> {
         match (&self.0, rounding) {
-            (&Narrow { numerator, denominator }, Rounding::Down) => {
-                numerator.checked_div(denominator).and_then(Points::new).ok_or(Overflow)
-            }
+            (&Narrow { numerator, denominator }, Rounding::Down) => numerator
+                .checked_div(denominator)
+                .and_then(Points::new)
+                .ok_or(Overflow),
             _ => self.wide().rounded(rounding),
         }
     }
@@ -193,7 +212,9 @@ impl Fraction {
 
     fn wide(&self) -> Wide {
         match self.0 {
-            Narrow { numerator, denominator } => Wide::new(I256::from(numerator), I256::from(denominator)),
+            Narrow { numerator, denominator } => {
+                Wide::new(I256::from(numerator), I256::from(denominator))
+            }
             Size::Wide(ref wide) => **wide,
         }
     }
@@ -220,13 +241,22 @@ impl Eq for Fraction {}
 /// A decimal where it ends within twelve places, else `numerator/denominator`.
 impl fmt::Display for Fraction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Narrow { numerator, denominator } = self.0 else { return self.wide().fmt(f) };
-        let (whole, rest) = (numerator.checked_div(denominator), numerator.checked_rem(denominator));
-        let (Some(whole), Some(mut rest)) = (whole, rest) else { return f.write_str("0") };
+        let Narrow { numerator, denominator } = self.0 else {
+            return self.wide().fmt(f);
+        };
+        let (whole, rest) =
+            (numerator.checked_div(denominator), numerator.checked_rem(denominator));
+        let (Some(whole), Some(mut rest)) = (whole, rest) else {
+            return f.write_str("0");
+        };
         let mut digits = String::new();
         while rest > 0 && digits.len() < 12 {
-            let Some(ten) = rest.checked_mul(10) else { return self.wide().fmt(f) };
-            let digit = ten.checked_div(denominator).and_then(|digit| u32::try_from(digit).ok());
+            let Some(ten) = rest.checked_mul(10) else {
+                return self.wide().fmt(f);
+            };
+            let digit = ten
+                .checked_div(denominator)
+                .and_then(|digit| u32::try_from(digit).ok());
             digits.extend(digit.and_then(|digit| char::from_digit(digit, 10)));
             rest = ten.checked_rem(denominator).unwrap_or_default();
         }
@@ -259,7 +289,10 @@ mod json {
     /// Reads what `Display` writes.
     fn parse(text: &str) -> Option<Fraction> {
         if let Some((numerator, denominator)) = text.split_once('/') {
-            return Some(Fraction::from(Wide::new(numerator.parse().ok()?, denominator.parse().ok()?)));
+            return Some(Fraction::from(Wide::new(
+                numerator.parse().ok()?,
+                denominator.parse().ok()?,
+            )));
         }
         let (whole, digits) = text.split_once('.').unwrap_or((text, ""));
         let scale = I256::from(10).checked_pow(u32::try_from(digits.len()).ok()?)?;
@@ -277,18 +310,28 @@ mod tests {
         let third = Fraction::of(1, 3);
         let sum = third.clone().plus(&third).unwrap().plus(&third).unwrap();
         assert_eq!(sum, Fraction::ONE);
-        assert_eq!(Fraction::of(90, 1).times(&third).unwrap().rounded(Rounding::Down), Ok(Points::from(30)));
+        assert_eq!(
+            Fraction::of(90, 1).times(&third).unwrap().rounded(Rounding::Down),
+            Ok(Points::from(30))
+        );
         assert_eq!(Fraction::of(1, 2).minus(&third).unwrap(), Fraction::of(1, 6));
         assert_eq!(third.clone().minus(&Fraction::ONE).unwrap(), Fraction::ZERO);
-        assert_eq!(Fraction::of(105, 1).whole_times(&Fraction::of(10, 1)).unwrap(), Fraction::of(10, 1));
+        assert_eq!(
+            Fraction::of(105, 1).whole_times(&Fraction::of(10, 1)).unwrap(),
+            Fraction::of(10, 1)
+        );
         assert_eq!(Fraction::of(105, 1).whole_times(&Fraction::ZERO).unwrap(), Fraction::ZERO);
     }
 
     #[test]
     fn rounding_modes_differ_at_halves() {
-        for (count, [down, half_even, half_up, up]) in
-            [(10, [2, 2, 3, 3]), (14, [3, 4, 4, 4]), (9, [2, 2, 2, 3]), (8, [2, 2, 2, 2]), (11, [2, 3, 3, 3])]
-        {
+        for (count, [down, half_even, half_up, up]) in [
+            (10, [2, 2, 3, 3]),
+            (14, [3, 4, 4, 4]),
+            (9, [2, 2, 2, 3]),
+            (8, [2, 2, 2, 2]),
+            (11, [2, 3, 3, 3]),
+        ] {
             let fraction = Fraction::of(count, 4);
             for (mode, want) in [
                 (Rounding::Down, down),
@@ -315,15 +358,26 @@ mod tests {
         // Forty coprime denominators of ten bits: 400 bits in all.
         let coprime = (1_000..).filter(|n| (2..40).all(|d| n % d > 0)).take(40);
         let parts: Vec<_> = coprime.map(|n| Fraction::of(1_000_000_000_000_000, n)).collect();
-        let sum = |parts: &[Fraction]| parts.iter().try_fold(Fraction::ZERO, Fraction::plus).unwrap();
+        let sum =
+            |parts: &[Fraction]| parts.iter().try_fold(Fraction::ZERO, Fraction::plus).unwrap();
         let digits = |fraction: &Fraction| fraction.rounded(Rounding::HalfEven).unwrap();
         let (all, first) = (sum(&parts), &parts[0]);
         assert_eq!(digits(&all), digits(&sum(&parts.iter().rev().cloned().collect::<Vec<_>>())));
         assert_eq!(digits(&all.clone().minus(&sum(&parts[1..])).unwrap()), digits(first));
-        assert_eq!(digits(&all.clone().divided_by(first).unwrap().times(first).unwrap()), digits(&all));
+        assert_eq!(
+            digits(&all.clone().divided_by(first).unwrap().times(first).unwrap()),
+            digits(&all)
+        );
         assert!(all.is_at_least(&sum(&parts[1..])) && !sum(&parts[1..]).is_at_least(&all));
-        let money = all.clone().divided_by(&Fraction::of(10_000, 1)).unwrap().to_amount_down();
-        assert_eq!(Some(money.ten_thousandths()), all.rounded(Rounding::Down).ok().map(Points::get));
+        let money = all
+            .clone()
+            .divided_by(&Fraction::of(10_000, 1))
+            .unwrap()
+            .to_amount_down();
+        assert_eq!(
+            Some(money.ten_thousandths()),
+            all.rounded(Rounding::Down).ok().map(Points::get)
+        );
     }
 
     #[test]

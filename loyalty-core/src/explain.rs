@@ -158,7 +158,11 @@ impl Reckoning {
     /// What rules with a limit paid, where this is the order's first award.
     pub(crate) fn limited_rules(&self) -> impl Iterator<Item = (&RuleId, Room, Points)> {
         let first = self.before.awarded.is_zero();
-        let shares = self.explanation.rules.iter().filter(move |share| first && !share.points.is_zero());
+        let shares = self
+            .explanation
+            .rules
+            .iter()
+            .filter(move |share| first && !share.points.is_zero());
         shares.filter_map(|share| {
             let points = share.points.rounded(Rounding::Up).unwrap_or(Points::MAX);
             share.room.map(|room| (&share.rule, room, points))
@@ -173,7 +177,9 @@ impl fmt::Display for Explanation {
                 return write!(f, "The order earns nothing before it is {}.", gate.name());
             }
             Standing::Cancelled => return f.write_str("The order is cancelled and earns nothing."),
-            Standing::Refunded => return f.write_str("All of the order was refunded; it earns nothing."),
+            Standing::Refunded => {
+                return f.write_str("All of the order was refunded; it earns nothing.");
+            }
             Standing::Entitled => {}
         }
         write!(f, "The order earns {} points: ", self.points)?;
@@ -221,7 +227,11 @@ impl fmt::Display for Left {
             write!(f, " Of the total of {}, {} was refunded.", self.total, self.refunded)?;
         }
         if !self.redeemed.is_zero() {
-            write!(f, " Of the total of {}, {} was paid with a reward.", self.total, self.redeemed)?;
+            write!(
+                f,
+                " Of the total of {}, {} was paid with a reward.",
+                self.total, self.redeemed
+            )?;
         }
         Ok(())
     }

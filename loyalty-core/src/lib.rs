@@ -74,9 +74,9 @@ pub use event::{Event, Grounds, ManualTier};
 pub use exact::{Fraction, Overflow};
 pub use explain::{Explanation, Reckoning};
 pub use id::{
-    AccountId, ActionId, CategoryId, CheckoutId, CodeId, CountryId, CustomerId, LineId, LotId, OrderId,
-    PriceRuleId, ProductId, ProgramVersion, RedemptionId, RefundId, RewardId, RuleId, SegmentId, ShopId, Tag,
-    TierId, VariantId,
+    AccountId, ActionId, CategoryId, CheckoutId, CodeId, CountryId, CustomerId, LineId, LotId,
+    OrderId, PriceRuleId, ProductId, ProgramVersion, RedemptionId, RefundId, RewardId, RuleId,
+    SegmentId, ShopId, Tag, TierId, VariantId,
 };
 pub use order::{Line, Order, OrderState, Origin, Pin, Quantity, Refund, Refunded, Status};
 pub use program::{Fault, Program};

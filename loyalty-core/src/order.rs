@@ -66,9 +66,13 @@ impl Quantity {
             return Err(AmountError::OutOfRange);
         }
         let units = units.normalize();
-        let factor = 3_u32.checked_sub(units.scale()).and_then(|shift| 10_i128.checked_pow(shift));
+        let factor = 3_u32
+            .checked_sub(units.scale())
+            .and_then(|shift| 10_i128.checked_pow(shift));
         let whole = factor.and_then(|factor| units.mantissa().checked_mul(factor));
-        let thousandths = whole.and_then(|whole| i64::try_from(whole).ok()).ok_or(AmountError::TooFine)?;
+        let thousandths = whole
+            .and_then(|whole| i64::try_from(whole).ok())
+            .ok_or(AmountError::TooFine)?;
         Ok(Self { thousandths })
     }
 
@@ -85,7 +89,9 @@ impl Quantity {
     /// The sum, held at the largest number there is.
     #[must_use]
     pub const fn saturating_add(self, other: Self) -> Self {
-        Self { thousandths: self.thousandths.saturating_add(other.thousandths) }
+        Self {
+            thousandths: self.thousandths.saturating_add(other.thousandths),
+        }
     }
 }
 
@@ -154,7 +160,11 @@ pub struct Order {
     /// When the customer placed it. Conditions on dates look at this, else at when it first earned.
     #[cfg_attr(
         feature = "json",
-        serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+        serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "crate::spell::instant"
+        )
     )]
     pub placed_at: Option<Timestamp>,
     /// What was bought.
@@ -201,7 +211,11 @@ pub enum OrderError {
         total: Amount,
     },
     /// More lines than are accepted, or amounts that leave the range.
-    #[error("an order has at most {} lines and a total of at most {}", Order::MAX_LINES, Amount::MAX)]
+    #[error(
+        "an order has at most {} lines and a total of at most {}",
+        Order::MAX_LINES,
+        Amount::MAX
+    )]
     TooLarge,
 }
 
@@ -213,7 +227,9 @@ impl Order {
 
     /// The sum of the lines, without tax (unless they include it) and shipping.
     pub fn subtotal(&self) -> Option<Amount> {
-        self.lines.iter().try_fold(Amount::ZERO, |sum, line| sum.checked_add(line.amount))
+        self.lines
+            .iter()
+            .try_fold(Amount::ZERO, |sum, line| sum.checked_add(line.amount))
     }
 
     /// Checks that line ids are unique and that the parts are those of the total.
@@ -223,7 +239,9 @@ impl Order {
     pub fn check(&self, minor_digits: u32) -> Result<(), OrderError> {
         self.check_shape()?;
         let taxes = if self.taxes_included { Amount::ZERO } else { self.tax };
-        let sum = self.subtotal().and_then(|sum| sum.checked_add(taxes)?.checked_add(self.shipping));
+        let sum = self
+            .subtotal()
+            .and_then(|sum| sum.checked_add(taxes)?.checked_add(self.shipping));
         let sum = sum.ok_or(OrderError::TooLarge)?;
         let apart = sum.ten_thousandths().abs_diff(self.total.ten_thousandths());
         let minor = 10_u64.pow(Amount::MAX_DECIMALS.saturating_sub(minor_digits));
@@ -328,7 +346,10 @@ mod tests {
         let written = serde_json::to_string(&line).unwrap();
         assert_eq!(written, r#"{"id":"0","amount":"5.00"}"#);
         assert_eq!(serde_json::from_str::<Line>(&written).unwrap(), line);
-        assert_eq!(serde_json::from_str::<Line>(r#"{"id":"0","quantity":1000,"amount":"5.00"}"#).unwrap(), line);
+        assert_eq!(
+            serde_json::from_str::<Line>(r#"{"id":"0","quantity":1000,"amount":"5.00"}"#).unwrap(),
+            line
+        );
         for quantity in [Quantity::ZERO, Quantity::from(2), "0.999".parse().unwrap()] {
             line.quantity = quantity;
             let written = serde_json::to_string(&line).unwrap();
@@ -340,7 +361,10 @@ mod tests {
     fn totals_may_differ_by_what_rounding_explains() {
         assert_eq!(order(&["3.00", "4.00"], "10.00").check(2), Ok(()));
         assert_eq!(order(&["3.00", "4.00"], "10.02").check(2), Ok(()));
-        assert!(matches!(order(&["3.00", "4.00"], "10.03").check(2), Err(OrderError::TotalsDisagree { .. })));
+        assert!(matches!(
+            order(&["3.00", "4.00"], "10.03").check(2),
+            Err(OrderError::TotalsDisagree { .. })
+        ));
         let mut with_tax = order(&["3.00", "4.00"], "9.00");
         with_tax.taxes_included = true;
         assert_eq!(with_tax.check(2), Ok(()));

@@ -27,7 +27,8 @@ pub use campaign::{Campaign, Combine, Effect};
 pub use check::Fault;
 pub use referral::{Milestone, Referrals};
 pub use reward::{
-    BringsBack, FreeProduct, FreeShipping, Gives, Goods, Offer, RedemptionTerms, Reward, VariableAmount,
+    BringsBack, FreeProduct, FreeShipping, Gives, Goods, Offer, RedemptionTerms, Reward,
+    VariableAmount,
 };
 pub(crate) use scope::Places;
 use scope::Scopes;

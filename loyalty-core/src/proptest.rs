@@ -103,8 +103,8 @@ pub use statements::{
 };
 pub use story::Story;
 pub use strategies::{
-    amounts, arrivals, expiring_programs, facts, histories, instants, orders, programs, redeeming_histories,
-    refunds, tags, tier_ids, whole_programs,
+    amounts, arrivals, expiring_programs, facts, histories, instants, orders, programs,
+    redeeming_histories, refunds, tags, tier_ids, whole_programs,
 };
 
 /// One customer's account with its orders and its journal: what a store does, in memory.
@@ -216,7 +216,9 @@ impl Books {
         let default = Program::default();
         let order = order.and_then(|id| self.orders.get(id));
         let pin = order.and_then(OrderState::pin);
-        let version = |index: usize| ProgramVersion(u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1));
+        let version = |index: usize| {
+            ProgramVersion(u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1))
+        };
         let behind = |until: Timestamp| self.account.at().is_none_or(|at| at < until);
         let pairs = self.programs.iter().zip(self.programs.iter().skip(1)).enumerate();
         let former = pairs.filter(|(_, (_, (until, _)))| behind(*until));
@@ -227,8 +229,10 @@ impl Books {
             until: *until,
         });
         let before: Vec<_> = former.collect();
-        let (since, program) =
-            self.programs.last().map_or((Timestamp::UNIX_EPOCH, &default), |(since, program)| (*since, program));
+        let (since, program) = self
+            .programs
+            .last()
+            .map_or((Timestamp::UNIX_EPOCH, &default), |(since, program)| (*since, program));
         look(&Context {
             zone: self.zone,
             minor_digits: self.minor_digits,
@@ -258,7 +262,9 @@ impl Books {
             }
             if let Event::RewardRedeemed { issue } = event {
                 self.redemptions.insert(issue.id, Redemption::new(Arc::clone(issue)));
-            } else if let Some(redemption) = event.redemption().and_then(|id| self.redemptions.get_mut(&id)) {
+            } else if let Some(redemption) =
+                event.redemption().and_then(|id| self.redemptions.get_mut(&id))
+            {
                 redemption.evolve(event);
             }
             self.journal.push(event.clone());
@@ -299,25 +305,44 @@ pub fn books_add_up(books: &Books) -> TestCaseResult {
     again.post(&books.journal);
     hold!(again.account == books.account, "the account is no fold of its journal");
     hold!(again.orders == books.orders, "the orders are no fold of the journal");
-    hold!(again.redemptions == books.redemptions, "the redemptions are no fold of the journal");
-    let sum = books.journal.iter().fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()));
+    hold!(
+        again.redemptions == books.redemptions,
+        "the redemptions are no fold of the journal"
+    );
+    let sum = books
+        .journal
+        .iter()
+        .fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()));
     same("the sum of all entries", sum, totals.balance())?;
     let moved = |event: &Event| event.points().saturating_add(event.pending_points());
-    let pending = books.journal.iter().map(Event::pending_points).fold(Points::ZERO, Points::saturating_add);
+    let pending = books
+        .journal
+        .iter()
+        .map(Event::pending_points)
+        .fold(Points::ZERO, Points::saturating_add);
     same("the sum of what is pending", pending, held)?;
     // What ran out of the lot without an end was nobody's until it was found, and is found once.
     let found = |event: &Event| {
-        if let Event::PointsTakenBack { taking, .. } | Event::AwardTakenBack { taking, .. } = event {
+        if let Event::PointsTakenBack { taking, .. } | Event::AwardTakenBack { taking, .. } = event
+        {
             taking.expired()
         } else {
             Points::ZERO
         }
     };
     let nobodys = |event: &Event| {
-        if let Event::PointsExpired { order: None, points, .. } = event { *points } else { Points::ZERO }
+        if let Event::PointsExpired { order: None, points, .. } = event {
+            *points
+        } else {
+            Points::ZERO
+        }
     };
     let sum_of = |part: &dyn Fn(&Event) -> Points| {
-        books.journal.iter().map(part).fold(Points::ZERO, Points::saturating_add)
+        books
+            .journal
+            .iter()
+            .map(part)
+            .fold(Points::ZERO, Points::saturating_add)
     };
     hold!(sum_of(&found) <= sum_of(&nobodys), "more was found than ran out");
     let of_order = |event: &Event| moved(event).saturating_sub(found(event));
@@ -325,7 +350,10 @@ pub fn books_add_up(books: &Books) -> TestCaseResult {
         let posted = order.posted();
         let entries = books.journal.iter().filter(|event| event.order() == Some(id));
         let sum = entries.map(of_order).fold(Points::ZERO, Points::saturating_add);
-        let net = posted.awarded.saturating_sub(posted.taken).saturating_sub(posted.expired);
+        let net = posted
+            .awarded
+            .saturating_sub(posted.taken)
+            .saturating_sub(posted.expired);
         same(&format!("the sum of the entries of order {id}"), sum, net)?;
     }
     Ok(())
@@ -340,7 +368,8 @@ pub fn points_or_code(books: &Books, now: Timestamp) -> TestCaseResult {
         let (paid, price) = (redemption.taken().points(), redemption.issue().points);
         // What was caught up with here is not in the redemption yet.
         let open = books.account.redemptions().iter().any(|open| open.issue().id == *id);
-        let awaited = *redemption.state() == RedemptionState::Issued && redemption.ends_at().is_some();
+        let awaited =
+            *redemption.state() == RedemptionState::Issued && redemption.ends_at().is_some();
         prop_assert_eq!(open, awaited && redemption.ends_at() > Some(now), "{:?}", redemption);
         let alive = match redemption.state_at(now) {
             RedemptionState::Issued | RedemptionState::Used { .. } => true,
@@ -365,11 +394,20 @@ pub fn orders_hold_what_they_are_worth(books: &Books) -> TestCaseResult {
     for (id, order) in &books.orders {
         let Some(pin) = order.pin() else { continue };
         let Some(program) = books.program(pin.program) else { continue };
-        let worth = entitlement(order, program, pin).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let worth = entitlement(order, program, pin)
+            .map_err(|error| TestCaseError::fail(error.to_string()))?;
         let posted = order.posted();
         let standing = posted.awarded.saturating_sub(posted.taken);
-        hold!(standing >= worth.points, "order {} holds {}, but is worth {}", id, standing, worth.points);
-        let explained = standing.saturating_sub(posted.expired).saturating_sub(posted.forgiven);
+        hold!(
+            standing >= worth.points,
+            "order {} holds {}, but is worth {}",
+            id,
+            standing,
+            worth.points
+        );
+        let explained = standing
+            .saturating_sub(posted.expired)
+            .saturating_sub(posted.forgiven);
         hold!(
             explained <= worth.points,
             "order {} holds {}, but is worth {}; {} expired and {} were forgiven",
@@ -390,21 +428,44 @@ pub fn entries_explain_themselves(books: &Books) -> TestCaseResult {
         let (moved, reckoning) = if let Event::PointsAwarded { points, reckoning, .. } = event {
             (*points, reckoning)
         } else if let Event::PointsTakenBack { taking, reckoning, .. } = event {
-            (taking.points().saturating_add(taking.forgiven).saturating_add(taking.expired()).negated(), reckoning)
+            (
+                taking
+                    .points()
+                    .saturating_add(taking.forgiven)
+                    .saturating_add(taking.expired())
+                    .negated(),
+                reckoning,
+            )
         } else {
             continue;
         };
         let worth = &reckoning.explanation;
-        let factors = worth.multipliers.iter().map(|multiplier| Fraction::rate(multiplier.factor));
-        let sum = worth.rules.iter().try_fold(Fraction::ZERO, |sum, share| sum.plus(&share.points));
-        let exact = sum.and_then(|sum| factors.into_iter().try_fold(sum, |sum, factor| sum.times(&factor)));
-        let with = |exact| worth.campaigns.iter().try_fold(exact, |sum: Fraction, share| sum.plus(&share.points));
+        let factors = worth
+            .multipliers
+            .iter()
+            .map(|multiplier| Fraction::rate(multiplier.factor));
+        let sum = worth
+            .rules
+            .iter()
+            .try_fold(Fraction::ZERO, |sum, share| sum.plus(&share.points));
+        let exact =
+            sum.and_then(|sum| factors.into_iter().try_fold(sum, |sum, factor| sum.times(&factor)));
+        let with = |exact| {
+            worth
+                .campaigns
+                .iter()
+                .try_fold(exact, |sum: Fraction, share| sum.plus(&share.points))
+        };
         prop_assert_eq!(exact.and_then(with), Ok(worth.exact.clone()), "{}", worth);
         prop_assert_eq!(worth.exact.rounded(worth.rounding), Ok(worth.points), "{}", worth);
         let before = reckoning.before;
         let standing = before.awarded.saturating_sub(before.taken);
         let due = worth.points.saturating_sub(standing);
-        let gone = if due.is_positive() { Points::ZERO } else { before.expired.saturating_add(before.forgiven) };
+        let gone = if due.is_positive() {
+            Points::ZERO
+        } else {
+            before.expired.saturating_add(before.forgiven)
+        };
         prop_assert_eq!(moved, due.saturating_add(gone), "{}", reckoning);
     }
     Ok(())
@@ -435,7 +496,12 @@ pub fn arrival_order_does_not_matter(
         same_whatever_the_order(&got, &want, now)?;
         for fact in facts {
             let again = got.tell(fact, now);
-            prop_assert_eq!(again.map(|again| again.points()), Ok(Points::ZERO), "{:?} told again", fact);
+            prop_assert_eq!(
+                again.map(|again| again.points()),
+                Ok(Points::ZERO),
+                "{:?} told again",
+                fact
+            );
         }
     }
     Ok(())
@@ -449,8 +515,16 @@ fn same_whatever_the_order(got: &Books, want: &Books, now: Timestamp) -> TestCas
         let other = got.orders.get(id).map_or(Points::ZERO, net);
         same(&format!("what order {id} holds, told in another order"), other, net(order))?;
     }
-    hold!(facts_known(got) == facts_known(want), "told in another order, other facts are known");
-    let gives = |books: &Books| books.journal.iter().any(|event| matches!(event, Event::AwardGiven { .. }));
+    hold!(
+        facts_known(got) == facts_known(want),
+        "told in another order, other facts are known"
+    );
+    let gives = |books: &Books| {
+        books
+            .journal
+            .iter()
+            .any(|event| matches!(event, Event::AwardGiven { .. }))
+    };
     if !gives(got) && !gives(want) {
         let held = |books: &Books| books.balance(now).saturating_add(books.as_of(now).pending(now));
         same("the balance, told in another order", held(got), held(want))?;
@@ -461,7 +535,12 @@ fn same_whatever_the_order(got: &Books, want: &Books, now: Timestamp) -> TestCas
 /// What the books know of orders, without what was posted.
 fn facts_known(books: &Books) -> Vec<impl PartialEq> {
     let facts = |order: &OrderState| {
-        (order.recorded().cloned(), order.status(), order.cancelled_at(), order.refunds().clone())
+        (
+            order.recorded().cloned(),
+            order.status(),
+            order.cancelled_at(),
+            order.refunds().clone(),
+        )
     };
     books.orders.values().map(facts).collect()
 }
@@ -478,7 +557,10 @@ pub fn refunds_do_not_leak(
         let mut books = books.clone();
         for refund in refunds {
             let (order, refund) = (order.clone(), refund.clone());
-            let told = books.tell(&Command::RefundOrder { order, refund, excess: Excess::Refuse, at: None }, now);
+            let told = books.tell(
+                &Command::RefundOrder { order, refund, excess: Excess::Refuse, at: None },
+                now,
+            );
             prop_assert!(told.is_ok(), "{:?}", told);
         }
         let posted = books.orders.get(order).map(OrderState::posted).unwrap_or_default();

@@ -16,7 +16,8 @@ use crate::amount::{Amount, Points};
 use crate::calendar::{Period, Timestamp};
 use crate::customer::Email;
 use crate::discount::{
-    AllocationMethod, Code, CustomerSelection, Parts, PriceRule, TargetSelection, TargetType, ValueType,
+    AllocationMethod, Code, CustomerSelection, Parts, PriceRule, TargetSelection, TargetType,
+    ValueType,
 };
 use crate::event::Event;
 use crate::id::{CustomerId, OrderId, ProgramVersion, RedemptionId, RewardId};
@@ -80,7 +81,11 @@ impl Issue {
             title: code.as_str().to_owned(),
             usage_limit: Some(1),
             individual_use: reward.individual_use,
-            customer_selection: if anybody { CustomerSelection::All } else { CustomerSelection::Prerequisite },
+            customer_selection: if anybody {
+                CustomerSelection::All
+            } else {
+                CustomerSelection::Prerequisite
+            },
             prerequisite_customer_ids: id.cloned().into_iter().collect(),
             prerequisite_emails: email.cloned().into_iter().collect(),
             prerequisite_subtotal_range: reward.minimum_subtotal,
@@ -205,7 +210,9 @@ pub struct Taken {
 impl Taken {
     /// How many.
     pub fn points(&self) -> Points {
-        self.parts.iter().fold(self.debt, |sum, part| sum.saturating_add(part.points))
+        self.parts
+            .iter()
+            .fold(self.debt, |sum, part| sum.saturating_add(part.points))
     }
 }
 
@@ -223,7 +230,9 @@ pub struct Returned {
 impl Returned {
     /// How many.
     pub fn points(&self) -> Points {
-        self.lots.iter().fold(self.paid, |sum, lot| sum.saturating_add(lot.points))
+        self.lots
+            .iter()
+            .fold(self.paid, |sum, lot| sum.saturating_add(lot.points))
     }
 }
 
@@ -264,7 +273,13 @@ impl Redemption {
     /// A redemption that was just issued.
     pub fn new(issue: Arc<Issue>) -> Self {
         let taken = Taken { parts: issue.parts.clone(), debt: Points::ZERO, at: issue.at };
-        Self { state: RedemptionState::Issued, ends_at: issue.ends_at, taken, counted: true, issue }
+        Self {
+            state: RedemptionState::Issued,
+            ends_at: issue.ends_at,
+            taken,
+            counted: true,
+            issue,
+        }
     }
 
     /// What was exchanged.
@@ -300,7 +315,8 @@ impl Redemption {
     /// What limits get back where its points do.
     pub(crate) fn slot(&self) -> Option<Slot> {
         let Issue { reward, day, points, .. } = &*self.issue;
-        self.counted.then(|| Slot { reward: reward.clone(), day: *day, points: *points })
+        self.counted
+            .then(|| Slot { reward: reward.clone(), day: *day, points: *points })
     }
 
     /// The same, usable again until `ends_at`.

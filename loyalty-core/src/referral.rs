@@ -68,7 +68,9 @@ impl Party {
 /// A code of 16 letters and digits without look-alikes: the 80 bits of `entropy`, five for each.
 pub(crate) fn code_of(entropy: [u8; 10]) -> String {
     const LETTERS: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
-    let bits = entropy.iter().fold(0_u128, |bits, byte| bits.wrapping_shl(8) | u128::from(*byte));
+    let bits = entropy
+        .iter()
+        .fold(0_u128, |bits, byte| bits.wrapping_shl(8) | u128::from(*byte));
     let letter = |place: u32| {
         let index = usize::try_from(bits.wrapping_shr(place.saturating_mul(5)) & 31).unwrap_or(0);
         LETTERS.get(index).map_or('2', |letter| char::from(*letter))

@@ -128,7 +128,10 @@ mod tests {
         ];
         let texts = texts.iter().map(|text| text.parse().unwrap());
         for at in texts.chain([Timestamp::MIN_UTC, Timestamp::MAX_UTC]) {
-            assert_eq!(serde_json::to_string(&Instant(at)).unwrap(), serde_json::to_string(&at).unwrap());
+            assert_eq!(
+                serde_json::to_string(&Instant(at)).unwrap(),
+                serde_json::to_string(&at).unwrap()
+            );
         }
     }
 }

@@ -97,14 +97,18 @@ impl<K, V: Weighed> Tree<K, V> {
     }
 
     pub(crate) fn first(&self) -> Option<(&K, &V)> {
-        self.older.first().or(self.tail().first().map(|(key, value)| (key, value)))
+        self.older
+            .first()
+            .or(self.tail().first().map(|(key, value)| (key, value)))
     }
 
     /// The first key at which the weight of all values up to it, its own included, is enough. `is_enough`
     /// must hold for more where it holds for less.
     pub(crate) fn key_reaching(&self, is_enough: impl Fn(V::Weight) -> bool) -> Option<&K> {
         let last = self.last.as_ref();
-        self.older.key_reaching(&is_enough).or_else(|| last?.key_reaching(self.older.weight(), is_enough))
+        self.older
+            .key_reaching(&is_enough)
+            .or_else(|| last?.key_reaching(self.older.weight(), is_enough))
     }
 }
 
@@ -171,7 +175,11 @@ impl<K: Ord + Clone, V: Weighed + Clone> Tree<K, V> {
 
     /// This tree with chunks before it. None where their keys are not before these.
     pub(crate) fn following(self, older: &Nodes<K, V>) -> Option<Self> {
-        if older.last().zip(self.first()).is_some_and(|((last, _), (first, _))| last >= first) {
+        if older
+            .last()
+            .zip(self.first())
+            .is_some_and(|((last, _), (first, _))| last >= first)
+        {
             return None;
         }
         let (mut whole, mut rest) = (older.clone(), self.older);
@@ -179,7 +187,8 @@ impl<K: Ord + Clone, V: Weighed + Clone> Tree<K, V> {
             whole.put_last(chunk);
             rest = left;
         }
-        let (older, last) = if self.last.is_some() { (whole, self.last) } else { whole.without_last() };
+        let (older, last) =
+            if self.last.is_some() { (whole, self.last) } else { whole.without_last() };
         Some(Self { older, last })
     }
 }
@@ -228,7 +237,10 @@ mod tests {
     fn height(nodes: &Nodes<u16, i64>) -> u32 {
         nodes.0.as_ref().map_or(0, |node| {
             let (less, more) = (node.left.chunks(), node.right.chunks());
-            assert!(less + more <= 1 || (less <= 3 * more && more <= 3 * less), "{less} and {more}");
+            assert!(
+                less + more <= 1 || (less <= 3 * more && more <= 3 * less),
+                "{less} and {more}"
+            );
             is_whole(&node.chunk);
             1 + height(&node.left).max(height(&node.right))
         })
@@ -327,8 +339,9 @@ mod tests {
         assert_eq!(tree.older.chunks() + 1, 10_000 / CHUNK, "what comes in order fills its chunks");
         let tree: Tree<u16, i64> = (0..10_000).rev().map(|key| (key, 1)).collect();
         assert_eq!(tree.older.chunks() + 1, 10_000 / CHUNK);
-        let tree: Tree<u16, i64> =
-            (0..10_000_u32).map(|key| (u16::try_from(key * 7 % 10_000).unwrap(), 1)).collect();
+        let tree: Tree<u16, i64> = (0..10_000_u32)
+            .map(|key| (u16::try_from(key * 7 % 10_000).unwrap(), 1))
+            .collect();
         assert!(tree.older.chunks() < 10_000 / CHUNK * 3, "{} chunks", tree.older.chunks());
     }
 }

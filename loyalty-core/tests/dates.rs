@@ -95,7 +95,13 @@ fn lots_end() {
         ("America/New_York", "P1M", "", "2025-02-09T07:30:00Z", "2025-03-09T07:30:00Z"),
         ("America/New_York", "P1M", "", "2025-10-02T05:30:00Z", "2025-11-02T05:30:00Z"),
         ("America/New_York", "P1D", "", "2025-11-02T06:30:00Z", "2025-11-03T06:30:00Z"),
-        ("America/New_York", "P1Y", "year", "2025-06-01T12:00:00Z", "2027-01-01T05:00:00Z"),
+        (
+            "America/New_York",
+            "P1Y",
+            "year",
+            "2025-06-01T12:00:00Z",
+            "2027-01-01T05:00:00Z",
+        ),
         // The clock is put forward by half an hour only.
         ("Australia/Lord_Howe", "P1M", "", "2025-09-04T15:45:00Z", "2025-10-04T15:45:00Z"),
         ("Australia/Lord_Howe", "P1M", "", "2025-03-05T14:45:00Z", "2025-04-05T14:45:00Z"),
@@ -103,9 +109,13 @@ fn lots_end() {
         ("Asia/Tokyo", "P1M", "month", "2025-01-31T14:59:59Z", "2025-03-31T15:00:00Z"),
         ("Asia/Kathmandu", "P1D", "", "2025-01-01T00:00:00Z", "2025-01-02T00:00:00Z"),
     ] {
-        let round =
-            if round_up_to.is_empty() { String::new() } else { format!(r#", "round_up_to": "{round_up_to}""#) };
-        let mut books = books(zone, &format!(r#"{{"expiry": {{"per_lot": {{"after": "{after}"{round}}}}}}}"#));
+        let round = if round_up_to.is_empty() {
+            String::new()
+        } else {
+            format!(r#", "round_up_to": "{round_up_to}""#)
+        };
+        let mut books =
+            books(zone, &format!(r#"{{"expiry": {{"per_lot": {{"after": "{after}"{round}}}}}}}"#));
         let (earned, want) = (at(earned), at(want));
         books.tell(&add(100), earned).unwrap();
         let case = format!("{zone} {earned} + {after} {round_up_to}");
@@ -113,7 +123,10 @@ fn lots_end() {
         assert_eq!(books.balance(second_before(want)).get(), 100, "{case}");
         assert_eq!(books.balance(want).get(), 0, "{case}");
         let events = caught_up(&books, want);
-        assert!(matches!(events[..], [Event::PointsExpired { expired_at, .. }] if expired_at == want), "{case}");
+        assert!(
+            matches!(events[..], [Event::PointsExpired { expired_at, .. }] if expired_at == want),
+            "{case}"
+        );
     }
 }
 
@@ -121,24 +134,55 @@ fn lots_end() {
 fn balances_end_by_inactivity() {
     type Row<'a> = (&'a str, &'a str, &'a [(&'a str, i64)], &'a str);
     let rows: [Row<'_>; 14] = [
-        ("UTC", "P1Y", &[("2026-01-01T00:00:00Z", 500), ("2026-03-01T00:00:00Z", 200)], "2027-03-01T00:00:00Z"),
+        (
+            "UTC",
+            "P1Y",
+            &[("2026-01-01T00:00:00Z", 500), ("2026-03-01T00:00:00Z", 200)],
+            "2027-03-01T00:00:00Z",
+        ),
         ("UTC", "P1Y", &[("2024-02-29T00:00:00Z", 500)], "2025-03-01T00:00:00Z"),
-        ("UTC", "P1M", &[("2026-01-01T00:00:00Z", 500), ("2026-01-31T10:00:00Z", -100)], "2026-03-01T00:00:00Z"),
-        ("UTC", "P1M", &[("2026-01-01T00:00:00Z", 500), ("2026-01-31T23:59:59Z", 1)], "2026-03-01T00:00:00Z"),
+        (
+            "UTC",
+            "P1M",
+            &[("2026-01-01T00:00:00Z", 500), ("2026-01-31T10:00:00Z", -100)],
+            "2026-03-01T00:00:00Z",
+        ),
+        (
+            "UTC",
+            "P1M",
+            &[("2026-01-01T00:00:00Z", 500), ("2026-01-31T23:59:59Z", 1)],
+            "2026-03-01T00:00:00Z",
+        ),
         // At the very instant the balance is over; what comes then is new.
-        ("UTC", "P1M", &[("2026-01-01T00:00:00Z", 500), ("2026-02-01T00:00:00Z", 7)], "2026-03-01T00:00:00Z"),
+        (
+            "UTC",
+            "P1M",
+            &[("2026-01-01T00:00:00Z", 500), ("2026-02-01T00:00:00Z", 7)],
+            "2026-03-01T00:00:00Z",
+        ),
         ("UTC", "P6M", &[("2025-08-31T00:00:00Z", 5)], "2026-03-01T00:00:00Z"),
         ("UTC", "P90D", &[("2025-12-31T12:00:00Z", 5)], "2026-03-31T12:00:00Z"),
         ("UTC", "P2Y", &[("2024-02-29T12:00:00Z", 5)], "2026-03-01T00:00:00Z"),
         ("Europe/Berlin", "P1M", &[("2025-01-31T09:00:00Z", 5)], "2025-02-28T23:00:00Z"),
         ("Europe/Berlin", "P2M", &[("2025-01-30T01:30:00Z", 5)], "2025-03-30T01:30:00Z"),
         ("Europe/Berlin", "P1M", &[("2025-09-26T00:30:00Z", 5)], "2025-10-26T00:30:00Z"),
-        ("America/New_York", "P1M", &[("2025-02-09T07:30:00Z", 5)], "2025-03-09T07:30:00Z"),
-        ("Australia/Lord_Howe", "P1M", &[("2025-09-04T15:45:00Z", 5)], "2025-10-04T15:45:00Z"),
+        (
+            "America/New_York",
+            "P1M",
+            &[("2025-02-09T07:30:00Z", 5)],
+            "2025-03-09T07:30:00Z",
+        ),
+        (
+            "Australia/Lord_Howe",
+            "P1M",
+            &[("2025-09-04T15:45:00Z", 5)],
+            "2025-10-04T15:45:00Z",
+        ),
         ("Asia/Tokyo", "P1Y", &[("2025-12-31T15:00:00Z", 5)], "2026-12-31T15:00:00Z"),
     ];
     for (zone, after, changes, want) in rows {
-        let mut books = books(zone, &format!(r#"{{"expiry": {{"inactivity": {{"after": "{after}"}}}}}}"#));
+        let mut books =
+            books(zone, &format!(r#"{{"expiry": {{"inactivity": {{"after": "{after}"}}}}}}"#));
         for (now, points) in changes {
             let command = if *points > 0 { add(*points) } else { spend(-points) };
             books.tell(&command, at(now)).unwrap();
@@ -178,7 +222,11 @@ fn holds_end() {
         assert_eq!(next(&books, gate), Some(want), "{case}");
         for (now, pending, balance) in [(second_before(want), 30, 0), (want, 0, 30)] {
             let account = books.as_of(now);
-            assert_eq!((account.pending(now).get(), account.balance(now).get()), (pending, balance), "{case}");
+            assert_eq!(
+                (account.pending(now).get(), account.balance(now).get()),
+                (pending, balance),
+                "{case}"
+            );
             assert_eq!(books.account.pending(now).get(), pending, "without any job: {case}");
             assert_eq!(books.account.balance(now).get(), balance, "without any job: {case}");
         }
@@ -203,17 +251,59 @@ fn birthdays_are_kept() {
     let thirty = r#""birthday""#;
     let none = r#"{"birthday": {"notice_days": 0}}"#;
     for (zone, kind, born, set_at, until, want) in [
-        ("UTC", thirty, "1990-05-04", "2026-01-01", "2027-12-31", "2026-05-04T00 2027-05-04T00"),
-        ("UTC", thirty, "1992-02-29", "2023-06-01", "2025-12-31", "2024-02-29T00 2025-02-28T00"),
+        (
+            "UTC",
+            thirty,
+            "1990-05-04",
+            "2026-01-01",
+            "2027-12-31",
+            "2026-05-04T00 2027-05-04T00",
+        ),
+        (
+            "UTC",
+            thirty,
+            "1992-02-29",
+            "2023-06-01",
+            "2025-12-31",
+            "2024-02-29T00 2025-02-28T00",
+        ),
         ("UTC", thirty, "1992-02-28", "2023-06-01", "2024-12-31", "2024-02-28T00"),
         ("UTC", thirty, "1990-12-31", "2025-06-01", "2026-12-30", "2025-12-31T00"),
         ("UTC", thirty, "1990-01-01", "2025-06-01", "2026-12-30", "2026-01-01T00"),
-        ("America/New_York", thirty, "1990-05-04", "2026-01-01", "2026-12-31", "2026-05-04T04"),
-        ("America/New_York", thirty, "1990-01-04", "2025-10-01", "2026-12-31", "2026-01-04T05"),
-        ("Europe/Berlin", thirty, "1990-01-01", "2025-10-01", "2026-06-01", "2025-12-31T23"),
+        (
+            "America/New_York",
+            thirty,
+            "1990-05-04",
+            "2026-01-01",
+            "2026-12-31",
+            "2026-05-04T04",
+        ),
+        (
+            "America/New_York",
+            thirty,
+            "1990-01-04",
+            "2025-10-01",
+            "2026-12-31",
+            "2026-01-04T05",
+        ),
+        (
+            "Europe/Berlin",
+            thirty,
+            "1990-01-01",
+            "2025-10-01",
+            "2026-06-01",
+            "2025-12-31T23",
+        ),
         ("Asia/Tokyo", thirty, "1990-05-04", "2026-01-01", "2026-12-31", "2026-05-03T15"),
         // Midnight did not exist in São Paulo on 4 November 2018.
-        ("America/Sao_Paulo", thirty, "1990-11-04", "2018-01-01", "2018-12-31", "2018-11-04T03"),
+        (
+            "America/Sao_Paulo",
+            thirty,
+            "1990-11-04",
+            "2018-01-01",
+            "2018-12-31",
+            "2018-11-04T03",
+        ),
         // 30 days or less before it waits for the next year.
         ("UTC", thirty, "1990-05-04", "2026-04-04", "2027-12-31", "2027-05-04T00"),
         ("UTC", thirty, "1990-05-04", "2026-04-03", "2026-12-31", "2026-05-04T00"),
@@ -227,9 +317,16 @@ fn birthdays_are_kept() {
         let midnight = |day: &str| at(&format!("{day}T00:00:00Z"));
         let mut books = books(zone, &document);
         books.birthday = Some(Birthday { day: born.parse().unwrap(), set_at: midnight(set_at) });
-        let want: Vec<_> = want.split_whitespace().map(|hour| at(&format!("{hour}:00:00Z"))).collect();
+        let want: Vec<_> = want
+            .split_whitespace()
+            .map(|hour| at(&format!("{hour}:00:00Z")))
+            .collect();
         let case = format!("{zone} {kind} {born} {set_at}");
-        assert_eq!(given(&books.decide(&Command::CatchUp, midnight(until)).unwrap().events), want, "{case}");
+        assert_eq!(
+            given(&books.decide(&Command::CatchUp, midnight(until)).unwrap().events),
+            want,
+            "{case}"
+        );
         // Step by step it is the same, and each year once.
         let mut day = midnight(set_at);
         while day <= midnight(until) {
@@ -244,17 +341,25 @@ fn birthdays_are_kept() {
 #[test]
 fn anniversaries_are_kept() {
     for (zone, ordered, until, want) in [
-        ("UTC", "2024-02-29T10", "2028-12-31T00", "2025-02-28T00 2026-02-28T00 2027-02-28T00 2028-02-29T00"),
+        (
+            "UTC",
+            "2024-02-29T10",
+            "2028-12-31T00",
+            "2025-02-28T00 2026-02-28T00 2027-02-28T00 2028-02-29T00",
+        ),
         ("UTC", "2025-12-31T23", "2027-12-30T00", "2026-12-31T00"),
         ("UTC", "2025-01-01T00", "2027-01-01T00", "2026-01-01T00 2027-01-01T00"),
         ("Europe/Berlin", "2025-06-30T22", "2026-12-31T00", "2026-06-30T22"),
         ("America/New_York", "2025-07-01T03", "2026-12-31T00", "2026-06-30T04"),
         ("Asia/Tokyo", "2025-12-31T15", "2027-06-01T00", "2026-12-31T15"),
     ] {
-        let mut books = books(zone, r#"{"actions": [{"id": "a", "kind": "anniversary", "points": 50}]}"#);
+        let mut books =
+            books(zone, r#"{"actions": [{"id": "a", "kind": "anniversary", "points": 50}]}"#);
         let hour = |text: &str| at(&format!("{text}:00:00Z"));
         books.tell(&paid("a", sale("1")), hour(ordered)).unwrap();
-        books.tell(&paid("b", sale("1")), hour(ordered) + TimeDelta::days(40)).unwrap();
+        books
+            .tell(&paid("b", sale("1")), hour(ordered) + TimeDelta::days(40))
+            .unwrap();
         let events = books.decide(&Command::CatchUp, hour(until)).unwrap().events;
         let want: Vec<_> = want.split_whitespace().map(hour).collect();
         assert_eq!(given(&events), want, "{zone} {ordered}");
@@ -273,8 +378,18 @@ fn tiers_end_with_their_window() {
         ("UTC", rolling("P36M"), "2025-08-31T08:00:00Z", "2028-08-31T08:00:00Z"),
         ("Europe/Berlin", rolling("P2M"), "2025-01-30T01:30:00Z", "2025-03-30T01:30:00Z"),
         ("Europe/Berlin", rolling("P1M"), "2025-09-26T00:30:00Z", "2025-10-26T00:30:00Z"),
-        ("America/New_York", rolling("P1M"), "2025-02-09T07:30:00Z", "2025-03-09T07:30:00Z"),
-        ("Australia/Lord_Howe", rolling("P1M"), "2025-09-04T15:45:00Z", "2025-10-04T15:45:00Z"),
+        (
+            "America/New_York",
+            rolling("P1M"),
+            "2025-02-09T07:30:00Z",
+            "2025-03-09T07:30:00Z",
+        ),
+        (
+            "Australia/Lord_Howe",
+            rolling("P1M"),
+            "2025-09-04T15:45:00Z",
+            "2025-10-04T15:45:00Z",
+        ),
         ("Asia/Tokyo", rolling("P12M"), "2025-12-31T15:00:00Z", "2026-12-31T15:00:00Z"),
         ("UTC", year.clone(), "2025-06-01T00:00:00Z", "2027-01-01T00:00:00Z"),
         ("UTC", year.clone(), "2025-12-31T23:59:59Z", "2027-01-01T00:00:00Z"),
@@ -293,26 +408,101 @@ fn tiers_end_with_their_window() {
         let gold = |now: Timestamp| books.as_of(now).tier_id(now).is_some();
         assert!(gold(ordered) && gold(second_before(want)) && !gold(want), "{case}");
         let events = caught_up(&books, want);
-        assert!(matches!(&events[..], [Event::TierChanged { change }] if change.at == want), "{case}");
+        assert!(
+            matches!(&events[..], [Event::TierChanged { change }] if change.at == want),
+            "{case}"
+        );
     }
 }
 
 #[test]
 fn limits_are_of_the_shops_calendar() {
     for (zone, per, first, last, next) in [
-        ("UTC", "day", "2026-03-10T10:00:00Z", "2026-03-10T23:59:59Z", "2026-03-11T00:00:00Z"),
-        ("UTC", "day", "2024-02-28T10:00:00Z", "2024-02-28T23:59:59Z", "2024-02-29T00:00:00Z"),
-        ("UTC", "week", "2026-03-10T10:00:00Z", "2026-03-15T23:59:59Z", "2026-03-16T00:00:00Z"),
-        ("UTC", "week", "2025-12-31T10:00:00Z", "2026-01-04T23:59:59Z", "2026-01-05T00:00:00Z"),
-        ("UTC", "month", "2024-02-29T00:00:00Z", "2024-02-29T23:59:59Z", "2024-03-01T00:00:00Z"),
-        ("UTC", "year", "2025-12-31T00:00:00Z", "2025-12-31T23:59:59Z", "2026-01-01T00:00:00Z"),
-        ("UTC", "year", "2024-01-01T00:00:00Z", "2024-12-31T23:59:59Z", "2025-01-01T00:00:00Z"),
+        (
+            "UTC",
+            "day",
+            "2026-03-10T10:00:00Z",
+            "2026-03-10T23:59:59Z",
+            "2026-03-11T00:00:00Z",
+        ),
+        (
+            "UTC",
+            "day",
+            "2024-02-28T10:00:00Z",
+            "2024-02-28T23:59:59Z",
+            "2024-02-29T00:00:00Z",
+        ),
+        (
+            "UTC",
+            "week",
+            "2026-03-10T10:00:00Z",
+            "2026-03-15T23:59:59Z",
+            "2026-03-16T00:00:00Z",
+        ),
+        (
+            "UTC",
+            "week",
+            "2025-12-31T10:00:00Z",
+            "2026-01-04T23:59:59Z",
+            "2026-01-05T00:00:00Z",
+        ),
+        (
+            "UTC",
+            "month",
+            "2024-02-29T00:00:00Z",
+            "2024-02-29T23:59:59Z",
+            "2024-03-01T00:00:00Z",
+        ),
+        (
+            "UTC",
+            "year",
+            "2025-12-31T00:00:00Z",
+            "2025-12-31T23:59:59Z",
+            "2026-01-01T00:00:00Z",
+        ),
+        (
+            "UTC",
+            "year",
+            "2024-01-01T00:00:00Z",
+            "2024-12-31T23:59:59Z",
+            "2025-01-01T00:00:00Z",
+        ),
         // Days of 23 and of 25 hours.
-        ("Europe/Berlin", "day", "2026-03-28T23:00:00Z", "2026-03-29T21:59:59Z", "2026-03-29T22:00:00Z"),
-        ("Europe/Berlin", "day", "2026-10-24T22:00:00Z", "2026-10-25T22:59:59Z", "2026-10-25T23:00:00Z"),
-        ("America/New_York", "month", "2026-03-01T05:00:00Z", "2026-04-01T03:59:59Z", "2026-04-01T04:00:00Z"),
-        ("America/New_York", "week", "2026-03-09T04:00:00Z", "2026-03-16T03:59:59Z", "2026-03-16T04:00:00Z"),
-        ("Asia/Tokyo", "year", "2025-12-31T15:00:00Z", "2026-12-31T14:59:59Z", "2026-12-31T15:00:00Z"),
+        (
+            "Europe/Berlin",
+            "day",
+            "2026-03-28T23:00:00Z",
+            "2026-03-29T21:59:59Z",
+            "2026-03-29T22:00:00Z",
+        ),
+        (
+            "Europe/Berlin",
+            "day",
+            "2026-10-24T22:00:00Z",
+            "2026-10-25T22:59:59Z",
+            "2026-10-25T23:00:00Z",
+        ),
+        (
+            "America/New_York",
+            "month",
+            "2026-03-01T05:00:00Z",
+            "2026-04-01T03:59:59Z",
+            "2026-04-01T04:00:00Z",
+        ),
+        (
+            "America/New_York",
+            "week",
+            "2026-03-09T04:00:00Z",
+            "2026-03-16T03:59:59Z",
+            "2026-03-16T04:00:00Z",
+        ),
+        (
+            "Asia/Tokyo",
+            "year",
+            "2025-12-31T15:00:00Z",
+            "2026-12-31T14:59:59Z",
+            "2026-12-31T15:00:00Z",
+        ),
     ] {
         let document = format!(
             r#"{{"actions": [{{"id": "review", "kind": "review", "points": 5, "limits": [{{"times": 1, "per": "{per}"}}]}}]}}"#
@@ -322,7 +512,9 @@ fn limits_are_of_the_shops_calendar() {
         let case = format!("{zone} {per} {first}");
         for (now, want) in [(first, Ok(5)), (last, Err("limit_reached")), (next, Ok(10))] {
             let told = books.tell(&review, at(now));
-            let got = told.map(|_| books.balance(at(now)).get()).map_err(|rejection| rejection.code());
+            let got = told
+                .map(|_| books.balance(at(now)).get())
+                .map_err(|rejection| rejection.code());
             assert_eq!(got, want, "{case} at {now}");
         }
     }

@@ -11,7 +11,9 @@
 
 use loyalty_core::discount::*;
 use loyalty_core::proptest::DiscountBooks;
-use loyalty_core::{AccountId, Amount, CheckoutId, CodeId, Email, LineId, OrderId, PriceRuleId, Timestamp};
+use loyalty_core::{
+    AccountId, Amount, CheckoutId, CodeId, Email, LineId, OrderId, PriceRuleId, Timestamp,
+};
 
 const CODE: CodeId = CodeId(1);
 
@@ -33,7 +35,10 @@ fn buyer(account: i64) -> Customer {
 }
 
 fn reserve(checkout: &str, until: &str) -> CodeCommand {
-    CodeCommand::Reserve { checkout: CheckoutId::new(checkout).unwrap(), until: at(until) }
+    CodeCommand::Reserve {
+        checkout: CheckoutId::new(checkout).unwrap(),
+        until: at(until),
+    }
 }
 
 fn release(checkout: &str) -> CodeCommand {
@@ -42,7 +47,11 @@ fn release(checkout: &str) -> CodeCommand {
 
 fn used(order: &str, checkout: Option<&str>) -> CodeCommand {
     let checkout = checkout.map(|checkout| CheckoutId::new(checkout).unwrap());
-    CodeCommand::Use { order: OrderId::new(order).unwrap(), checkout, placed_at: None }
+    CodeCommand::Use {
+        order: OrderId::new(order).unwrap(),
+        checkout,
+        placed_at: None,
+    }
 }
 
 fn returned(order: &str) -> CodeCommand {
@@ -64,7 +73,11 @@ fn story(parts: Parts, steps: &[(&str, i64, CodeCommand, &str, u64)]) {
             Err(rejection) => rejection.code(),
         };
         assert_eq!(got, *want, "step {index}: {command:?}");
-        assert_eq!(books.codes[&CODE].tally().taken(at(time)), *taken, "after step {index}: {command:?}");
+        assert_eq!(
+            books.codes[&CODE].tally().taken(at(time)),
+            *taken,
+            "after step {index}: {command:?}"
+        );
     }
 }
 
@@ -118,8 +131,13 @@ fn reservations_end_on_whole_minutes_within_a_day() {
         checkout: CheckoutId::new("a").unwrap(),
         until: until.parse().unwrap(),
     };
-    let told = |books: &mut DiscountBooks, until| books.tell(CODE, &buyer(1), &command(until), at("12:00:00"));
-    assert_eq!(told(&mut books, "2026-03-02T12:00:01Z"), Err(DiscountRejection::ReservationPeriod));
+    let told = |books: &mut DiscountBooks, until| {
+        books.tell(CODE, &buyer(1), &command(until), at("12:00:00"))
+    };
+    assert_eq!(
+        told(&mut books, "2026-03-02T12:00:01Z"),
+        Err(DiscountRejection::ReservationPeriod)
+    );
     assert!(told(&mut books, "2026-03-02T12:00:00Z").unwrap().is_some());
     assert_eq!(
         books.tell(CODE, &buyer(1), &command("+262142-12-31T23:59:59Z"), Timestamp::MAX_UTC),
@@ -200,7 +218,11 @@ fn a_promise_outlives_the_window_but_not_the_code() {
 
 #[test]
 fn an_order_is_judged_when_it_was_placed() {
-    let window = Parts { starts_at: at("12:00:00"), ends_at: Some(at("12:05:00")), ..Parts::default() };
+    let window = Parts {
+        starts_at: at("12:00:00"),
+        ends_at: Some(at("12:05:00")),
+        ..Parts::default()
+    };
     let placed = |time: &str| CodeCommand::Use {
         order: OrderId::new("1").unwrap(),
         checkout: None,
@@ -216,13 +238,25 @@ fn an_order_is_judged_when_it_was_placed() {
 #[test]
 fn codes_are_made_once_under_a_rule() {
     let mut books = DiscountBooks::new([rule(Parts::default())]);
-    let add = |text: &str, rule: i64| CodeCommand::Add { rule: PriceRuleId(rule), text: Code::new(text).unwrap() };
+    let add = |text: &str, rule: i64| CodeCommand::Add {
+        rule: PriceRuleId(rule),
+        text: Code::new(text).unwrap(),
+    };
     let now = at("12:00:00");
     let nobody = Customer::default();
     assert_eq!(books.tell(CODE, &nobody, &add("CODE1", 1), now), Ok(None));
-    assert_eq!(books.tell(CODE, &nobody, &add("other", 1), now), Err(DiscountRejection::CodeDiffers));
-    assert_eq!(books.tell(CODE, &nobody, &add("code1", 2), now), Err(DiscountRejection::CodeDiffers));
-    assert_eq!(books.tell(CodeId(9), &nobody, &add("new", 9), now), Err(DiscountRejection::UnknownPriceRule));
+    assert_eq!(
+        books.tell(CODE, &nobody, &add("other", 1), now),
+        Err(DiscountRejection::CodeDiffers)
+    );
+    assert_eq!(
+        books.tell(CODE, &nobody, &add("code1", 2), now),
+        Err(DiscountRejection::CodeDiffers)
+    );
+    assert_eq!(
+        books.tell(CodeId(9), &nobody, &add("new", 9), now),
+        Err(DiscountRejection::UnknownPriceRule)
+    );
     let (state, price_rule) = (CodeState::default(), rule(Parts::default()));
     let facts = CodeFacts {
         id: CodeId(9),
@@ -232,10 +266,24 @@ fn codes_are_made_once_under_a_rule() {
         checkout: None,
     };
     let added = decide(&facts, None, &nobody, &add("new", 1), now).unwrap();
-    let want = DiscountEvent::CodeAdded { code: CodeId(9), rule: PriceRuleId(1), text: Code::new("new").unwrap() };
+    let want = DiscountEvent::CodeAdded {
+        code: CodeId(9),
+        rule: PriceRuleId(1),
+        text: Code::new("new").unwrap(),
+    };
     assert_eq!(added, Some(want));
-    assert_eq!(books.tell(CODE, &nobody, &CodeCommand::Remove, now).unwrap().unwrap().code(), Some(CODE));
-    assert_eq!(books.tell(CODE, &nobody, &add("code1", 1), now), Err(DiscountRejection::CodeDiffers));
+    assert_eq!(
+        books
+            .tell(CODE, &nobody, &CodeCommand::Remove, now)
+            .unwrap()
+            .unwrap()
+            .code(),
+        Some(CODE)
+    );
+    assert_eq!(
+        books.tell(CODE, &nobody, &add("code1", 1), now),
+        Err(DiscountRejection::CodeDiffers)
+    );
 }
 
 #[test]
@@ -268,16 +316,25 @@ fn emails_stay_out_of_the_journal() {
         ..Parts::default()
     };
     let whole = rule(parts);
-    let event = save_rule(&RuleState::default(), PriceRuleId(1), &whole).unwrap().unwrap();
+    let event = save_rule(&RuleState::default(), PriceRuleId(1), &whole)
+        .unwrap()
+        .unwrap();
     let text = serde_json::to_string(&event).unwrap();
     assert!(!text.to_lowercase().contains("ada"), "{text}");
-    assert_eq!(serde_json::from_str::<DiscountEvent>(&text).unwrap(), event, "what is folded is what is stored");
+    assert_eq!(
+        serde_json::from_str::<DiscountEvent>(&text).unwrap(),
+        event,
+        "what is folded is what is stored"
+    );
     let direct = serde_json::to_string(&whole).unwrap();
     assert!(!direct.to_lowercase().contains("ada"), "{direct}");
     let DiscountEvent::PriceRuleSaved { saved, .. } = serde_json::from_str(&text).unwrap() else {
         panic!("{text}")
     };
-    let ada = Customer { email: Some(Email::new("ada@example.com").unwrap()), ..Customer::default() };
+    let ada = Customer {
+        email: Some(Email::new("ada@example.com").unwrap()),
+        ..Customer::default()
+    };
     assert!(whole.admits(&ada) && !saved.admits(&ada) && !saved.admits(&Customer::default()));
     assert_eq!(saved.with_emails(emails), whole);
     assert_eq!(serde_json::from_str::<PriceRule>(&direct).unwrap(), *saved);
@@ -307,11 +364,17 @@ fn a_code_stays_small() {
         let now = start + chrono::TimeDelta::seconds(number);
         let until = now + chrono::TimeDelta::minutes(15);
         let checkout = CheckoutId::new(number.to_string()).unwrap();
-        books.tell(CODE, &buyer(number), &CodeCommand::Reserve { checkout, until }, now).unwrap();
+        books
+            .tell(CODE, &buyer(number), &CodeCommand::Reserve { checkout, until }, now)
+            .unwrap();
     }
     let last = start + chrono::TimeDelta::seconds(4_999);
     let state = &books.codes[&CODE];
-    assert_eq!(state.tally().held(last), 919, "all that were made in the last 15 minutes and their minute's rest");
+    assert_eq!(
+        state.tally().held(last),
+        919,
+        "all that were made in the last 15 minutes and their minute's rest"
+    );
     assert!(serde_json::to_string(state).unwrap().len() < 1_000, "{state:?}");
 }
 
@@ -333,9 +396,18 @@ fn variants_of_listed_products_are_named() {
     };
     let faults = rule.faults_of_variants(variants_of).unwrap();
     assert_eq!(faults.len(), 1);
-    assert_eq!((faults[0].pointer.as_str(), faults[0].code), ("/entitled_variant_ids", "contradiction"));
-    assert_eq!(faults[0].detail, "variant red is of product shirt, which is in entitled_product_ids");
-    assert_eq!(rule.faults_of_variants(|_| Err::<Vec<_>, _>("no catalogue")), Err("no catalogue"));
+    assert_eq!(
+        (faults[0].pointer.as_str(), faults[0].code),
+        ("/entitled_variant_ids", "contradiction")
+    );
+    assert_eq!(
+        faults[0].detail,
+        "variant red is of product shirt, which is in entitled_product_ids"
+    );
+    assert_eq!(
+        rule.faults_of_variants(|_| Err::<Vec<_>, _>("no catalogue")),
+        Err("no catalogue")
+    );
 }
 
 fn cart(lines: &[(&str, &str, u32)]) -> Cart {
@@ -349,13 +421,23 @@ fn cart(lines: &[(&str, &str, u32)]) -> Cart {
         gift_card: false,
     };
     let codes = vec![Code::new("CODE1").unwrap()];
-    Cart { lines: lines.iter().map(line).collect(), codes, at: at("12:00:00"), ..Cart::default() }
+    Cart {
+        lines: lines.iter().map(line).collect(),
+        codes,
+        at: at("12:00:00"),
+        ..Cart::default()
+    }
 }
 
 #[test]
 fn carts_beyond_the_limits_are_refused_by_name() {
     let books = DiscountBooks::new([rule(Parts::default())]);
-    let evaluated = |cart: &Cart| books.evaluate(cart, Stacking::All).map(|_| ()).map_err(|error| error.code());
+    let evaluated = |cart: &Cart| {
+        books
+            .evaluate(cart, Stacking::All)
+            .map(|_| ())
+            .map_err(|error| error.code())
+    };
     let many: Vec<_> = (0..=Cart::MAX_LINES).map(|index| index.to_string()).collect();
     let lines: Vec<_> = many.iter().map(|id| (id.as_str(), "1.00", 1)).collect();
     assert_eq!(evaluated(&cart(&lines)), Err("too_many_lines"));
@@ -363,20 +445,38 @@ fn carts_beyond_the_limits_are_refused_by_name() {
     assert_eq!(evaluated(&cart(&[("a", "1.00", 1), ("a", "1.00", 1)])), Err("duplicate_line"));
     assert_eq!(evaluated(&cart(&[("a", "1.005", 1)])), Err("finer_than_currency"));
     assert_eq!(evaluated(&cart(&[("a", "100000000000", 1)])), Ok(()));
-    assert_eq!(evaluated(&cart(&[("a", "100000000000", 1), ("b", "0.01", 1)])), Err("cart_too_large"));
+    assert_eq!(
+        evaluated(&cart(&[("a", "100000000000", 1), ("b", "0.01", 1)])),
+        Err("cart_too_large")
+    );
     assert_eq!(evaluated(&cart(&[("a", "100000000000", u32::MAX)])), Err("cart_too_large"));
     let shipping = |count: usize| {
-        let line =
-            |index: usize| ShippingLine { id: LineId::new(index.to_string()).unwrap(), price: Amount::ZERO };
-        Cart { shipping: (0..count).map(line).collect(), ..cart(&[("a", "1.00", 1)]) }
+        let line = |index: usize| ShippingLine {
+            id: LineId::new(index.to_string()).unwrap(),
+            price: Amount::ZERO,
+        };
+        Cart {
+            shipping: (0..count).map(line).collect(),
+            ..cart(&[("a", "1.00", 1)])
+        }
     };
     assert_eq!(evaluated(&shipping(Cart::MAX_SHIPPING_LINES)), Ok(()));
-    assert_eq!(evaluated(&shipping(Cart::MAX_SHIPPING_LINES + 1)), Err("too_many_shipping_lines"));
-    let codes = |count| Cart { codes: vec![Code::new("x").unwrap(); count], ..cart(&[("a", "1.00", 1)]) };
+    assert_eq!(
+        evaluated(&shipping(Cart::MAX_SHIPPING_LINES + 1)),
+        Err("too_many_shipping_lines")
+    );
+    let codes = |count| Cart {
+        codes: vec![Code::new("x").unwrap(); count],
+        ..cart(&[("a", "1.00", 1)])
+    };
     assert_eq!(evaluated(&codes(Cart::MAX_CODES)), Ok(()));
     assert_eq!(evaluated(&codes(Cart::MAX_CODES + 1)), Err("too_many_codes"));
     // A rule of cents in a shop that counts in whole units.
-    let cents = Parts { title: "Cents".to_owned(), value: "-0.50".parse().unwrap(), ..Parts::default() };
+    let cents = Parts {
+        title: "Cents".to_owned(),
+        value: "-0.50".parse().unwrap(),
+        ..Parts::default()
+    };
     let books = DiscountBooks::new([PriceRule::new(cents, 2).unwrap()]);
     let facts = books.facts(CODE, None, None);
     let evaluated = evaluate(&cart(&[("a", "1", 1)]), 0, Stacking::All, |_| facts);
@@ -386,13 +486,19 @@ fn carts_beyond_the_limits_are_refused_by_name() {
 #[test]
 fn what_a_checkout_has_reserved_it_can_still_use() {
     let mut books = DiscountBooks::new([rule(limited(1))]);
-    books.tell(CODE, &buyer(1), &reserve("a", "12:30:00"), at("11:59:00")).unwrap();
+    books
+        .tell(CODE, &buyer(1), &reserve("a", "12:30:00"), at("11:59:00"))
+        .unwrap();
     let cart = Cart { customer: buyer(1), ..cart(&[("a", "20.00", 1)]) };
     let evaluated = |checkout: Option<&str>| {
         let checkout = checkout.map(|checkout| CheckoutId::new(checkout).unwrap());
         let facts = books.facts(CODE, Some(AccountId(1)), checkout.as_ref());
         let found = evaluate(&cart, 2, Stacking::All, |_| facts).unwrap();
-        found.codes[0].outcome.clone().map(|applied| applied.discount).map_err(|refusal| refusal.code())
+        found.codes[0]
+            .outcome
+            .clone()
+            .map(|applied| applied.discount)
+            .map_err(|refusal| refusal.code())
     };
     assert_eq!(evaluated(Some("a")), Ok("10.00".parse().unwrap()));
     assert_eq!(evaluated(Some("b")), Err("used_up"));
@@ -428,21 +534,39 @@ fn every_outcome_is_one_sentence() {
     };
     let fixed = Parts { value_type: ValueType::FixedAmount, ..percent("-2.50") };
     let free = each(Parts { target_type: TargetType::ShippingLine, ..percent("-100") });
-    let minimum = Parts { prerequisite_subtotal_range: Some("40".parse().unwrap()), ..percent("-10") };
+    let minimum = Parts {
+        prerequisite_subtotal_range: Some("40".parse().unwrap()),
+        ..percent("-10")
+    };
     for (parts, want) in [
         (percent("-12.5"), "CODE1 takes 3.75 off: 12.5% of 30.00, shared over 2 lines."),
-        (fixed.clone(), "CODE1 takes 2.50 off: 2.50 at most of 30.00, shared over 2 lines."),
+        (
+            fixed.clone(),
+            "CODE1 takes 2.50 off: 2.50 at most of 30.00, shared over 2 lines.",
+        ),
         (each(percent("-10")), "CODE1 takes 3.00 off: 10% of 30.00, on each of 2 lines."),
         (each(fixed), "CODE1 takes 7.50 off: 2.50 at most off each unit of 2 lines."),
         (bundle, "CODE1 takes 5.00 off: buy 2, get 1 at 50% off, 1 time."),
         (spend, "CODE1 takes 5.00 off: spend 15.00, get 1 at 50% off, 1 time."),
         (free, "CODE1 takes 4.90 off: shipping of 4.90 is free."),
-        (percent("-0.000001"), "CODE1 is accepted, but there is nothing left to take off; it is not used up."),
-        (minimum, "CODE1 does not apply: entitled lines of 40 are needed, but the cart has 30.00."),
+        (
+            percent("-0.000001"),
+            "CODE1 is accepted, but there is nothing left to take off; it is not used up.",
+        ),
+        (
+            minimum,
+            "CODE1 does not apply: entitled lines of 40 are needed, but the cart has 30.00.",
+        ),
     ] {
         let books = DiscountBooks::new([PriceRule::new(parts, 2).unwrap()]);
-        let shipping = ShippingLine { id: LineId::new("std").unwrap(), price: "4.90".parse().unwrap() };
-        let cart = Cart { shipping: vec![shipping], ..cart(&[("a", "10.00", 2), ("b", "10.00", 1)]) };
+        let shipping = ShippingLine {
+            id: LineId::new("std").unwrap(),
+            price: "4.90".parse().unwrap(),
+        };
+        let cart = Cart {
+            shipping: vec![shipping],
+            ..cart(&[("a", "10.00", 2), ("b", "10.00", 1)])
+        };
         let found = books.evaluate(&cart, Stacking::All).unwrap();
         assert_eq!(found.codes[0].to_string(), want);
         assert_eq!(found.used().count(), usize::from(want.contains("takes")), "{want}");
@@ -455,7 +579,11 @@ fn events_are_written_as_ever() {
     let id = |text: &str| text.parse().unwrap();
     let held = Held { account: Some(AccountId(5)), until: at("12:15:00") };
     let (checkout, at) = (CheckoutId::new("c1").unwrap(), at("12:00:00"));
-    let parts = Parts { title: "Ten".to_owned(), value: (-10).into(), ..Parts::default() };
+    let parts = Parts {
+        title: "Ten".to_owned(),
+        value: (-10).into(),
+        ..Parts::default()
+    };
     let saved = std::sync::Arc::new(PriceRule::new(parts, 2).unwrap());
     for (event, want) in [
         (
@@ -463,7 +591,10 @@ fn events_are_written_as_ever() {
             r#"{"code_added":{"code":1,"rule":2,"text":"Save 10"}}"#,
         ),
         (DiscountEvent::CodeRemoved { code: CODE }, r#"{"code_removed":{"code":1}}"#),
-        (DiscountEvent::CodeSwitched { code: CODE, on: false }, r#"{"code_switched":{"code":1,"on":false}}"#),
+        (
+            DiscountEvent::CodeSwitched { code: CODE, on: false },
+            r#"{"code_switched":{"code":1,"on":false}}"#,
+        ),
         (
             DiscountEvent::CodeReserved {
                 code: CODE,
@@ -491,10 +622,18 @@ fn events_are_written_as_ever() {
             r#"{"code_used":{"code":1,"order":"1001","account":5,"checkout":"c1","held":{"account":5,"until":"2026-03-01T12:15:00Z"},"at":"2026-03-01T12:00:00Z"}}"#,
         ),
         (
-            DiscountEvent::CodeUseReturned { code: CODE, order: OrderId::new("1001").unwrap(), account: None, at },
+            DiscountEvent::CodeUseReturned {
+                code: CODE,
+                order: OrderId::new("1001").unwrap(),
+                account: None,
+                at,
+            },
             r#"{"code_use_returned":{"code":1,"order":"1001","account":null,"at":"2026-03-01T12:00:00Z"}}"#,
         ),
-        (DiscountEvent::PriceRuleDeleted { rule: PriceRuleId(2) }, r#"{"price_rule_deleted":{"rule":2}}"#),
+        (
+            DiscountEvent::PriceRuleDeleted { rule: PriceRuleId(2) },
+            r#"{"price_rule_deleted":{"rule":2}}"#,
+        ),
         (
             DiscountEvent::PriceRuleSaved { rule: PriceRuleId(2), revision: 1, saved },
             r#"{"price_rule_saved":{"rule":2,"revision":1,"saved":{"minor_digits":2,"rule":{"title":"Ten","value_type":"fixed_amount","value":"-10","target_type":"line_item","target_selection":"all","allocation_method":"across","customer_selection":"all","starts_at":"1970-01-01T00:00:00Z"}}}}"#,

@@ -11,8 +11,8 @@
 
 use loyalty_core::discount::*;
 use loyalty_core::proptest::{
-    DiscountBooks, allocation_is_fair, carts, claims, claims_add_up, discount_shops, discounts_are_exact,
-    equal_lines_fare_alike, price_rules, refused_codes_change_nothing,
+    DiscountBooks, allocation_is_fair, carts, claims, claims_add_up, discount_shops,
+    discounts_are_exact, equal_lines_fare_alike, price_rules, refused_codes_change_nothing,
 };
 use loyalty_core::{Amount, CodeId, LineId, PriceRuleId};
 use proptest::collection::vec;
@@ -31,7 +31,8 @@ fn stackings() -> impl Strategy<Value = Stacking> {
 }
 
 /// Amounts at the edges of what there is.
-const EXTREMES: [&str; 7] = ["0", "0.0001", "0.01", "1", "99999.9999", "99999999999.99", "100000000000"];
+const EXTREMES: [&str; 7] =
+    ["0", "0.0001", "0.01", "1", "99999.9999", "99999999999.99", "100000000000"];
 
 /// What is stored is read again as it was.
 fn comes_back<'a, T>(all: impl Iterator<Item = &'a T>) -> TestCaseResult
@@ -47,7 +48,8 @@ where
 
 /// Weights as carts have them, many of them equal, and a total that they can bear.
 fn allocations() -> impl Strategy<Value = (u64, Vec<u64>)> {
-    let weight = prop_oneof![4 => 0..12_u64, 4 => 0..1_000_000_u64, 1 => Just(1_000_000_000_000_000)];
+    let weight =
+        prop_oneof![4 => 0..12_u64, 4 => 0..1_000_000_u64, 1 => Just(1_000_000_000_000_000)];
     vec(weight, 1..12).prop_flat_map(|weights| (0..=weights.iter().sum(), Just(weights)))
 }
 
@@ -55,7 +57,8 @@ fn allocations() -> impl Strategy<Value = (u64, Vec<u64>)> {
 fn unlimited_rules() -> impl Strategy<Value = PriceRule> {
     price_rules().prop_filter("no rule of single units", |rule| {
         let parts = rule.parts();
-        parts.allocation_limit.is_none() && parts.prerequisite_to_entitlement_quantity_ratio.is_none()
+        parts.allocation_limit.is_none()
+            && parts.prerequisite_to_entitlement_quantity_ratio.is_none()
     })
 }
 
@@ -70,7 +73,12 @@ fn by_trying(piles: &[Pile], (buy, spend): (u32, Option<i64>), get: u32, limit: 
         for (bought, spent, got, saved) in &choices {
             for b in 0..=if *prerequisite { *quantity } else { 0 } {
                 for g in 0..=if *entitled { *quantity - b } else { 0 } {
-                    more.push((bought + b, spent + price * i64::from(b), got + g, saved + price * i64::from(g)));
+                    more.push((
+                        bought + b,
+                        spent + price * i64::from(b),
+                        got + g,
+                        saved + price * i64::from(g),
+                    ));
                 }
             }
         }
@@ -81,7 +89,8 @@ fn by_trying(piles: &[Pile], (buy, spend): (u32, Option<i64>), get: u32, limit: 
         .find_map(|times| {
             let enough = |(bought, spent, got, _): &&(u32, i64, u32, i64)| {
                 *got == times * get
-                    && spend.map_or(*bought == times * buy, |spend| *spent >= i64::from(times) * spend)
+                    && spend
+                        .map_or(*bought == times * buy, |spend| *spent >= i64::from(times) * spend)
             };
             choices.iter().filter(enough).map(|(_, _, _, saved)| *saved).min()
         })
@@ -89,7 +98,10 @@ fn by_trying(piles: &[Pile], (buy, spend): (u32, Option<i64>), get: u32, limit: 
 }
 
 fn piles() -> impl Strategy<Value = Vec<Pile>> {
-    vec((select(vec![1_i64, 2, 3, 5, 5, 8]), 1..4_u32, any::<bool>(), any::<bool>()), 1..5)
+    vec(
+        (select(vec![1_i64, 2, 3, 5, 5, 8]), 1..4_u32, any::<bool>(), any::<bool>()),
+        1..5,
+    )
 }
 
 proptest! {
@@ -270,7 +282,10 @@ fn broken_allocators_are_caught() {
     };
     for (total, weights) in [(2, vec![1, 1, 1]), (300, vec![4300, 1400, 2300])] {
         assert!(allocation_is_fair(total, &weights, &allocate(total, &weights).unwrap()).is_ok());
-        assert!(allocation_is_fair(total, &weights, &floor(total, &weights)).is_err(), "{weights:?}");
+        assert!(
+            allocation_is_fair(total, &weights, &floor(total, &weights)).is_err(),
+            "{weights:?}"
+        );
         assert!(
             allocation_is_fair(total, &weights, &last_takes_the_rest(total, &weights)).is_err(),
             "{weights:?}"

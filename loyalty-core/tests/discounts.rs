@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use loyalty_core::discount::*;
 use loyalty_core::{
-    AccountId, Amount, CheckoutId, CodeId, CountryId, CustomerId, Email, LineId, OrderId, PriceRuleId, SegmentId,
-    Timestamp,
+    AccountId, Amount, CheckoutId, CodeId, CountryId, CustomerId, Email, LineId, OrderId,
+    PriceRuleId, SegmentId, Timestamp,
 };
 use serde::Deserialize;
 
@@ -130,8 +130,11 @@ impl Records {
     fn of(number: i64, text: &str, known: &Known, at: Timestamp) -> Self {
         let code = CodeId(number);
         let (mut state, mut mine) = (CodeState::default(), Tally::default());
-        let mut events =
-            vec![DiscountEvent::CodeAdded { code, rule: PriceRuleId(known.rule), text: Code::new(text).unwrap() }];
+        let mut events = vec![DiscountEvent::CodeAdded {
+            code,
+            rule: PriceRuleId(known.rule),
+            text: Code::new(text).unwrap(),
+        }];
         let long_ago = at - chrono::TimeDelta::hours(20);
         for (count, account) in [(known.used, 900), (known.used_by_customer, 1)] {
             for order in 0..count {
@@ -168,7 +171,13 @@ impl Records {
             state.evolve(event);
             mine.evolve(AccountId(1), event);
         }
-        Self { id: code, rule: known.rule, state, mine, rule_deleted: known.rule_deleted }
+        Self {
+            id: code,
+            rule: known.rule,
+            state,
+            mine,
+            rule_deleted: known.rule_deleted,
+        }
     }
 }
 
@@ -209,7 +218,8 @@ impl Case {
             let emails = rule.emails.iter().map(|email| Email::new(email).unwrap()).collect();
             let parts = Parts { prerequisite_emails: emails, ..rule.parts.clone() };
             let parts = Parts { title: "Case".to_owned(), ..parts };
-            PriceRule::new(parts, self.digits).unwrap_or_else(|faults| panic!("{}: {faults:?}", self.name))
+            PriceRule::new(parts, self.digits)
+                .unwrap_or_else(|faults| panic!("{}: {faults:?}", self.name))
         };
         self.rules.iter().map(|(id, parts)| (*id, rule(parts))).collect()
     }
@@ -217,8 +227,9 @@ impl Case {
     fn records(&self) -> BTreeMap<Code, Records> {
         let mut codes = self.codes.clone();
         if codes.is_empty() {
-            let of_rule =
-                |(code, rule): (&String, &i64)| (code.clone(), Known { rule: *rule, ..Known::default() });
+            let of_rule = |(code, rule): (&String, &i64)| {
+                (code.clone(), Known { rule: *rule, ..Known::default() })
+            };
             codes = self.typed.iter().zip(self.rules.keys()).map(of_rule).collect();
         }
         let record = |(number, (text, known)): (i64, (&String, &Known))| {
@@ -232,38 +243,65 @@ impl Case {
         let find = |code: &Code| {
             let Records { id, rule, state, mine, rule_deleted } = records.get(code)?;
             let rule = rules.get(rule).filter(|_| !rule_deleted);
-            Some(CodeFacts { id: *id, state, rule, used_by_customer: Some(mine), checkout: None })
+            Some(CodeFacts {
+                id: *id,
+                state,
+                rule,
+                used_by_customer: Some(mine),
+                checkout: None,
+            })
         };
-        evaluate(&cart, self.digits, self.stacking, find).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+        evaluate(&cart, self.digits, self.stacking, find)
+            .unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 
     fn check(&self) {
         let Self { name, .. } = self;
         let found = self.evaluate();
-        assert_eq!(self.want.len(), self.typed.len(), "{name}: one expectation for each typed code");
+        assert_eq!(
+            self.want.len(),
+            self.typed.len(),
+            "{name}: one expectation for each typed code"
+        );
         let mut by_line: BTreeMap<(bool, &str), Amount> = BTreeMap::new();
         for (want, got) in self.want.iter().zip(&found.codes) {
             match (want, &got.outcome) {
                 (Want::Off { off }, Ok(applied)) => {
-                    let want: BTreeMap<_, Amount> =
-                        off.iter().map(|(line, amount)| (line.as_str(), amount.parse().unwrap())).collect();
+                    let want: BTreeMap<_, Amount> = off
+                        .iter()
+                        .map(|(line, amount)| (line.as_str(), amount.parse().unwrap()))
+                        .collect();
                     let shares = applied.shares.iter();
-                    let got: BTreeMap<_, _> = shares.map(|share| (share.line.as_str(), share.amount)).collect();
+                    let got: BTreeMap<_, _> =
+                        shares.map(|share| (share.line.as_str(), share.amount)).collect();
                     assert_eq!(got, want, "{name}");
                     for (line, amount) in got {
-                        let sum = by_line.entry((applied.class == Class::Shipping, line)).or_default();
+                        let sum =
+                            by_line.entry((applied.class == Class::Shipping, line)).or_default();
                         *sum = sum.checked_add(amount).unwrap();
                     }
                 }
-                (Want::Reason { reason }, Err(refusal)) => assert_eq!(refusal.code(), reason, "{name}"),
-                (Want::Off { .. }, Err(_)) | (Want::Reason { .. }, Ok(_)) => panic!("{name}: {got}"),
+                (Want::Reason { reason }, Err(refusal)) => {
+                    assert_eq!(refusal.code(), reason, "{name}")
+                }
+                (Want::Off { .. }, Err(_)) | (Want::Reason { .. }, Ok(_)) => {
+                    panic!("{name}: {got}")
+                }
             }
         }
         for (shipping, totals) in [(false, &found.lines), (true, &found.shipping)] {
             for total in totals {
-                let want = by_line.get(&(shipping, total.line.as_str())).copied().unwrap_or_default();
+                let want = by_line
+                    .get(&(shipping, total.line.as_str()))
+                    .copied()
+                    .unwrap_or_default();
                 assert_eq!(total.discount, want, "{name}: line {}", total.line);
-                assert_eq!(total.left.checked_add(total.discount), Some(total.amount), "{name}: {}", total.line);
+                assert_eq!(
+                    total.left.checked_add(total.discount),
+                    Some(total.amount),
+                    "{name}: {}",
+                    total.line
+                );
             }
         }
     }
@@ -299,7 +337,9 @@ fn cases_are_many_and_say_where_they_come_from() {
         assert!(case.source.contains(": "), "{} names no product and topic", case.name);
         match case.verdict.as_str() {
             "agree" => {}
-            "intentional difference" => assert!(!case.why.is_empty(), "{} does not say why", case.name),
+            "intentional difference" => {
+                assert!(!case.why.is_empty(), "{} does not say why", case.name)
+            }
             other => panic!("{}: {other}", case.name),
         }
     }
@@ -321,32 +361,50 @@ struct Faulty {
 
 #[test]
 fn rules_that_contradict_themselves_are_refused_with_every_fault() {
-    let rules: Vec<Faulty> = serde_json::from_str(include_str!("discounts/faults/rules.json")).unwrap();
+    let rules: Vec<Faulty> =
+        serde_json::from_str(include_str!("discounts/faults/rules.json")).unwrap();
     for Faulty { name, digits, parts, emails, faults } in rules {
         let emails = emails.iter().map(|email| Email::new(email).unwrap()).collect();
         let rule = PriceRule::new(Parts { prerequisite_emails: emails, ..parts }, digits);
         let got = rule.err().unwrap_or_default();
-        let got: Vec<_> = got.into_iter().map(|fault| (fault.pointer, fault.code.to_owned())).collect();
+        let got: Vec<_> = got
+            .into_iter()
+            .map(|fault| (fault.pointer, fault.code.to_owned()))
+            .collect();
         assert_eq!(got, faults, "{name}");
     }
 }
 
 #[test]
 fn cases_cover_every_field_and_every_reason() {
-    let cases = FILES.map(|file| serde_json::from_str::<Vec<serde_json::Value>>(file).unwrap()).concat();
-    let rules = cases.iter().flat_map(|case| case["rules"].as_object().unwrap().values());
+    let cases = FILES
+        .map(|file| serde_json::from_str::<Vec<serde_json::Value>>(file).unwrap())
+        .concat();
+    let rules = cases
+        .iter()
+        .flat_map(|case| case["rules"].as_object().unwrap().values());
     let fields: BTreeSet<_> = rules
         .clone()
-        .flat_map(|rule| [rule, &rule["parts"], &rule["parts"]["entitled"], &rule["parts"]["excluded"]])
+        .flat_map(|rule| {
+            [rule, &rule["parts"], &rule["parts"]["entitled"], &rule["parts"]["excluded"]]
+        })
         .filter_map(serde_json::Value::as_object)
         .flat_map(serde_json::Map::keys)
         .map(String::as_str)
         .collect();
     // A field that is not named here is one that the reader does not know, and says so with those that it knows.
     let known = serde_json::from_str::<Parts>(r#"{"?": 1}"#).unwrap_err().to_string();
-    let known: Vec<_> = known.split('`').skip(3).step_by(2).filter(|name| *name != "title").collect();
+    let known: Vec<_> = known
+        .split('`')
+        .skip(3)
+        .step_by(2)
+        .filter(|name| *name != "title")
+        .collect();
     assert!(known.len() > 20, "{known:?}");
-    for field in known.into_iter().chain(["emails", "products", "variants", "collections"]) {
+    for field in known
+        .into_iter()
+        .chain(["emails", "products", "variants", "collections"])
+    {
         assert!(fields.contains(field), "no case has {field}: {fields:?}");
     }
     let reasons: BTreeSet<_> = cases

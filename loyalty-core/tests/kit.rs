@@ -1,7 +1,12 @@
 //! The tester's kit under test: it passes the engine under every program, names what a broken engine breaks, and
 //! finds what a badly written program lets customers get away with.
 
-#![allow(clippy::panic, clippy::unwrap_used, missing_docs, reason = "a test may stop at what it did not expect")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a test may stop at what it did not expect"
+)]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,10 +15,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::TimeDelta;
 use loyalty_core::discount::{Cart, CartError, Evaluation, Stacking};
 use loyalty_core::proptest::{
-    Books, Check, Decide, DiscountBooks, Engine, Invariant, Life, Outcome, Soundness, check_program,
-    expiring_programs, lives_under, programs, whole_programs,
+    Books, Check, Decide, DiscountBooks, Engine, Invariant, Life, Outcome, Soundness,
+    check_program, expiring_programs, lives_under, programs, whole_programs,
 };
-use loyalty_core::{Amount, Command, Context, Decision, Event, Points, Program, Rejection, Zone, decide};
+use loyalty_core::{
+    Amount, Command, Context, Decision, Event, Points, Program, Rejection, Zone, decide,
+};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -55,7 +62,8 @@ const DEFAULT: &str = "{}";
 const STOP_AT_ZERO: &str = r#"{"debt": "stop_at_zero"}"#;
 const EXPIRING: &str = r#"{"expiry": {"per_lot": {"after": "P30D"}}}"#;
 const TIERS: &str = r#"{"tiers": [{"id": "gold", "name": "Gold", "threshold": "100"}]}"#;
-const REWARDS: &str = r#"{"rewards": [{"id": "cup", "name": "A cup", "cost": 50, "gives": "custom"}]}"#;
+const REWARDS: &str =
+    r#"{"rewards": [{"id": "cup", "name": "A cup", "cost": 50, "gives": "custom"}]}"#;
 
 fn program(document: &str) -> Program {
     Program::from_json(document).unwrap_or_else(|faults| panic!("{faults:?}"))
@@ -98,7 +106,10 @@ fn lives_reach_the_whole_program() {
         (books.tags, books.birthday) = (tags, birthday);
         for (now, command) in &steps {
             seen.insert(
-                books.tell(command, *now).map_or_else(|refused| refused.code(), |_| "accepted").to_owned(),
+                books
+                    .tell(command, *now)
+                    .map_or_else(|refused| refused.code(), |_| "accepted")
+                    .to_owned(),
             );
         }
         for event in &books.journal {
@@ -168,7 +179,10 @@ fn opens_larger_lots(context: &Context<'_>, command: &Command) -> Result<Decisio
     })
 }
 
-fn owes_what_it_should_forgive(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+fn owes_what_it_should_forgive(
+    context: &Context<'_>,
+    command: &Command,
+) -> Result<Decision, Rejection> {
     broken(context, command, |events| {
         for event in events {
             if let Event::PointsTakenBack { taking, .. } = event {
@@ -179,7 +193,9 @@ fn owes_what_it_should_forgive(context: &Context<'_>, command: &Command) -> Resu
 }
 
 fn drops_claw_backs(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
-    broken(context, command, |events| events.retain(|event| !matches!(event, Event::PointsTakenBack { .. })))
+    broken(context, command, |events| {
+        events.retain(|event| !matches!(event, Event::PointsTakenBack { .. }))
+    })
 }
 
 fn counts_twice(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
@@ -196,7 +212,9 @@ fn pays_for_each_report(context: &Context<'_>, command: &Command) -> Result<Deci
         let mut account = context.account.cloned().unwrap_or_default();
         decision.events.iter().for_each(|event| account.evolve(event));
         let more = Command::AddPoints { points: one(), grounds: loyalty_core::Grounds::default() };
-        decision.events.extend(decide(&Context { account: Some(&account), ..*context }, &more)?.events);
+        decision
+            .events
+            .extend(decide(&Context { account: Some(&account), ..*context }, &more)?.events);
     }
     Ok(decision)
 }
@@ -219,7 +237,10 @@ fn forgets_early_refunds(context: &Context<'_>, command: &Command) -> Result<Dec
     })
 }
 
-fn lets_small_claw_backs_go(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+fn lets_small_claw_backs_go(
+    context: &Context<'_>,
+    command: &Command,
+) -> Result<Decision, Rejection> {
     broken(context, command, |events| {
         events.retain(
             |event| !matches!(event, Event::PointsTakenBack { taking, .. } if taking.points() < Points::from(5)),
@@ -227,7 +248,10 @@ fn lets_small_claw_backs_go(context: &Context<'_>, command: &Command) -> Result<
     })
 }
 
-fn misremembers_what_was_before(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+fn misremembers_what_was_before(
+    context: &Context<'_>,
+    command: &Command,
+) -> Result<Decision, Rejection> {
     broken(context, command, |events| {
         for event in events {
             if let Event::PointsTakenBack { reckoning, .. } = event {
@@ -248,33 +272,55 @@ fn gives_rewards_away(context: &Context<'_>, command: &Command) -> Result<Decisi
     })
 }
 
-fn has_no_tier_for_the_rich(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+fn has_no_tier_for_the_rich(
+    context: &Context<'_>,
+    command: &Command,
+) -> Result<Decision, Rejection> {
     broken(context, command, |events| {
         events.retain(|event| !matches!(event, Event::TierChanged { change } if change.counts.spend > 3_000_000));
     })
 }
 
-fn ends_points_an_hour_late(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+fn ends_points_an_hour_late(
+    context: &Context<'_>,
+    command: &Command,
+) -> Result<Decision, Rejection> {
     broken(context, command, |events| {
         for event in events {
-            if let Event::PointsAwarded { lot: Some(lot), .. } | Event::PointsAdded { lot: Some(lot), .. } = event
+            if let Event::PointsAwarded { lot: Some(lot), .. }
+            | Event::PointsAdded { lot: Some(lot), .. } = event
             {
-                lot.expires_at = lot.expires_at.and_then(|end| end.checked_add_signed(TimeDelta::hours(1)));
+                lot.expires_at = lot
+                    .expires_at
+                    .and_then(|end| end.checked_add_signed(TimeDelta::hours(1)));
             }
         }
     })
 }
 
-fn spends_a_minute_too_long(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
-    let late = Context { now: context.now.checked_sub_signed(TimeDelta::minutes(1)).unwrap(), ..*context };
+fn spends_a_minute_too_long(
+    context: &Context<'_>,
+    command: &Command,
+) -> Result<Decision, Rejection> {
+    let late = Context {
+        now: context.now.checked_sub_signed(TimeDelta::minutes(1)).unwrap(),
+        ..*context
+    };
     let spends = matches!(command, Command::SubtractPoints { .. });
     decide(if spends { &late } else { context }, command)
 }
 
-fn loses_a_cent(books: &DiscountBooks, cart: &Cart, stacking: Stacking) -> Result<Evaluation, CartError> {
+fn loses_a_cent(
+    books: &DiscountBooks,
+    cart: &Cart,
+    stacking: Stacking,
+) -> Result<Evaluation, CartError> {
     let mut found = books.evaluate(cart, stacking)?;
-    let shares =
-        found.codes.iter_mut().filter_map(|code| code.outcome.as_mut().ok()).flat_map(|one| &mut one.shares);
+    let shares = found
+        .codes
+        .iter_mut()
+        .filter_map(|code| code.outcome.as_mut().ok())
+        .flat_map(|one| &mut one.shares);
     let cent = Amount::from_ten_thousandths(100).unwrap();
     for share in shares.take(1) {
         share.amount = share.amount.checked_sub(cent).unwrap_or_default();
@@ -287,24 +333,56 @@ fn a_broken_engine_breaks_an_invariant_by_name() {
     let evaluate = DiscountBooks::evaluate;
     let cases: [(&str, Decide, &str, Invariant); 14] = [
         ("opens larger lots", opens_larger_lots, DEFAULT, Invariant::Conservation),
-        ("owes instead", owes_what_it_should_forgive, STOP_AT_ZERO, Invariant::NoNegativeButDebt),
+        (
+            "owes instead",
+            owes_what_it_should_forgive,
+            STOP_AT_ZERO,
+            Invariant::NoNegativeButDebt,
+        ),
         ("drops claw-backs", drops_claw_backs, DEFAULT, Invariant::OrdersHoldTheirWorth),
         ("counts twice", counts_twice, DEFAULT, Invariant::OrdersHoldTheirWorth),
         ("pays for each report", pays_for_each_report, DEFAULT, Invariant::Idempotency),
         ("is in two minds", is_in_two_minds, DEFAULT, Invariant::DryRunEqualsReal),
-        ("forgets early refunds", forgets_early_refunds, DEFAULT, Invariant::OrderIndependence),
+        (
+            "forgets early refunds",
+            forgets_early_refunds,
+            DEFAULT,
+            Invariant::OrderIndependence,
+        ),
         ("lets little go", lets_small_claw_backs_go, DEFAULT, Invariant::RefundsDoNotLeak),
-        ("spends too long", spends_a_minute_too_long, EXPIRING, Invariant::ExpiryAtTheInstant),
-        ("misremembers", misremembers_what_was_before, DEFAULT, Invariant::EntriesExplainThemselves),
+        (
+            "spends too long",
+            spends_a_minute_too_long,
+            EXPIRING,
+            Invariant::ExpiryAtTheInstant,
+        ),
+        (
+            "misremembers",
+            misremembers_what_was_before,
+            DEFAULT,
+            Invariant::EntriesExplainThemselves,
+        ),
         ("gives rewards away", gives_rewards_away, REWARDS, Invariant::PointsOrCode),
-        ("no tier for the rich", has_no_tier_for_the_rich, TIERS, Invariant::TierMonotonicInSpend),
-        ("ends points late", ends_points_an_hour_late, EXPIRING, Invariant::ExpiryAtTheInstant),
+        (
+            "no tier for the rich",
+            has_no_tier_for_the_rich,
+            TIERS,
+            Invariant::TierMonotonicInSpend,
+        ),
+        (
+            "ends points late",
+            ends_points_an_hour_late,
+            EXPIRING,
+            Invariant::ExpiryAtTheInstant,
+        ),
         ("is as it should be", decide, WHOLE, Invariant::ExactAllocation),
     ];
     for (name, decide, document, want) in cases {
         let evaluate = if want == Invariant::ExactAllocation { loses_a_cent } else { evaluate };
         let check = Check { engine: Engine { decide, evaluate }, ..Check::default() };
-        let Err(violation) = check.one(want, &program(document)) else { panic!("{name}: not found out") };
+        let Err(violation) = check.one(want, &program(document)) else {
+            panic!("{name}: not found out")
+        };
         let text = violation.to_string();
         assert!(text.starts_with(&format!("{want} is broken:\n  1. ")), "{text}");
         assert!(violation.story.steps().len() <= 9, "{name} is not told shortly: {text}");
@@ -314,7 +392,9 @@ fn a_broken_engine_breaks_an_invariant_by_name() {
 #[test]
 fn a_counterexample_reads_well() {
     let engine = Engine { decide: drops_claw_backs, ..Engine::default() };
-    let violation = Check { engine, ..Check::default() }.run(&program(DEFAULT)).unwrap_err();
+    let violation = Check { engine, ..Check::default() }
+        .run(&program(DEFAULT))
+        .unwrap_err();
     assert_eq!(
         violation.to_string(),
         "orders hold their worth is broken:
@@ -327,8 +407,7 @@ fn a_counterexample_reads_well() {
 
 #[test]
 fn a_statement_that_says_nothing_says_why() {
-    let limited =
-        r#"{"earning": [{"id": "base", "earn": {"per_unit": "1"}, "limits": [{"points": 9, "per": "day"}]}]}"#;
+    let limited = r#"{"earning": [{"id": "base", "earn": {"per_unit": "1"}, "limits": [{"points": 9, "per": "day"}]}]}"#;
     let by_points = r#"{"tiering": {"metric": "points_earned"},
         "tiers": [{"id": "gold", "name": "Gold", "threshold": "100"}]}"#;
     let cases = [
@@ -340,7 +419,9 @@ fn a_statement_that_says_nothing_says_why() {
     ];
     for (document, invariant, want) in cases {
         match Check::default().one(invariant, &program(document)) {
-            Ok(Outcome::NotApplicable { because }) => assert!(because.starts_with(want), "{because}"),
+            Ok(Outcome::NotApplicable { because }) => {
+                assert!(because.starts_with(want), "{because}")
+            }
             other => panic!("{invariant}: {other:?}"),
         }
     }
@@ -354,7 +435,9 @@ fn a_program_that_can_be_cheated_is_found_out() {
         )
     };
     let tier = |entry: &str| {
-        format!(r#""tiers": [{{"id": "gold", "name": "Gold", "threshold": "100", "entry": {entry}}}]"#)
+        format!(
+            r#""tiers": [{{"id": "gold", "name": "Gold", "threshold": "100", "entry": {entry}}}]"#
+        )
     };
     let welcome = |when: &str| {
         format!(
@@ -373,7 +456,10 @@ fn a_program_that_can_be_cheated_is_found_out() {
         (five(500), &[]),
         (r#""refunds": "keep""#.to_owned(), &[(returning, "/refunds")]),
         (r#""debt": "stop_at_zero""#.to_owned(), &[(returning, "/debt")]),
-        (format!(r#""debt": "stop_at_zero", "hold": "P14D", {}"#, five(100)), &[(returning, "/debt")]),
+        (
+            format!(r#""debt": "stop_at_zero", "hold": "P14D", {}"#, five(100)),
+            &[(returning, "/debt")],
+        ),
         (tier(r#"{"points": 50}"#), &[(returning, "/tiers/0/entry")]),
         (tier(r#"{"points": 50, "taken_back": true}"#), &[]),
         (
@@ -391,7 +477,9 @@ fn a_program_that_can_be_cheated_is_found_out() {
     ];
     for (fields, want) in cases {
         let findings = Check::default().findings(&program(&format!("{{{fields}}}")));
-        let found = findings.iter().map(|found| (found.soundness, found.fault.pointer.as_str()));
+        let found = findings
+            .iter()
+            .map(|found| (found.soundness, found.fault.pointer.as_str()));
         let (mut found, mut want) = (found.collect::<Vec<_>>(), want.to_vec());
         found.sort_by_key(|(_, pointer)| *pointer);
         want.sort_by_key(|(_, pointer)| *pointer);
@@ -403,7 +491,11 @@ fn a_program_that_can_be_cheated_is_found_out() {
 fn a_finding_reads_well() {
     let keeps = r#"{"refunds": "keep", "rewards": [{"id": "five", "name": "Five off", "cost": 100,
         "gives": {"fixed_amount": "5"}}]}"#;
-    let text: Vec<String> = Check::default().findings(&program(keeps)).iter().map(ToString::to_string).collect();
+    let text: Vec<String> = Check::default()
+        .findings(&program(keeps))
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(
         text,
         ["no gain from returning: /refunds says `keep`: what is bought and sent back leaves its points behind. \

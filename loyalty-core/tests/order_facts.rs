@@ -16,7 +16,8 @@ mod story;
 
 use loyalty_core::proptest::Books;
 use loyalty_core::{
-    Account, AccountId, Command, Event, Excess, ManualTier, Points, Refunded, Rejection, Status, TierId, merge,
+    Account, AccountId, Command, Event, Excess, ManualTier, Points, Refunded, Rejection, Status,
+    TierId, merge,
 };
 use story::*;
 
@@ -75,7 +76,11 @@ fn a_redelivery_reopens_nothing() {
     ] {
         check(
             "{}",
-            &[("01-01", paid("a", sale("10")), Ok(10)), ("01-02", cancel("a"), Ok(0)), ("01-03", again, Ok(want))],
+            &[
+                ("01-01", paid("a", sale("10")), Ok(10)),
+                ("01-02", cancel("a"), Ok(0)),
+                ("01-03", again, Ok(want)),
+            ],
         );
     }
 }
@@ -86,10 +91,17 @@ fn of_reports_without_a_time_the_later_one_counts() {
     for (first, second) in [("20", "10"), ("10", "20")] {
         let want = second.parse::<i64>().unwrap();
         let (first, second) = (paid("a", sale(first)), paid("a", sale(second)));
-        check("{}", &[("01-01", first.clone(), Ok(20 + 10 - want)), ("01-01", second.clone(), Ok(want))]);
-        check("{}", &[("01-01", timed("02-01", first), Ok(20 + 10 - want)), ("01-02", second, Ok(want))]);
+        check(
+            "{}",
+            &[("01-01", first.clone(), Ok(20 + 10 - want)), ("01-01", second.clone(), Ok(want))],
+        );
+        check(
+            "{}",
+            &[("01-01", timed("02-01", first), Ok(20 + 10 - want)), ("01-02", second, Ok(want))],
+        );
     }
-    let cancelled = [("01-01", timed("02-01", paid("a", sale("10"))), Ok(10)), ("01-02", cancel("a"), Ok(0))];
+    let cancelled =
+        [("01-01", timed("02-01", paid("a", sale("10"))), Ok(10)), ("01-02", cancel("a"), Ok(0))];
     check("{}", &cancelled);
 }
 
@@ -100,7 +112,11 @@ fn what_comes_before_its_order_counts_when_it_comes() {
         &[
             ("01-01", refund_amount("a", "r1", "3"), Ok(0)),
             ("01-02", refund_lines("a", "r2", &[("2", "1")]), Ok(0)),
-            ("01-03", paid("a", order_of(vec![line("1", "1", "10"), line("2", "1", "5")])), Ok(7)),
+            (
+                "01-03",
+                paid("a", order_of(vec![line("1", "1", "10"), line("2", "1", "5")])),
+                Ok(7),
+            ),
             ("01-04", refund_amount("a", "r1", "3"), Ok(7)),
         ],
     );
@@ -110,12 +126,18 @@ fn what_comes_before_its_order_counts_when_it_comes() {
     }
     check(
         "{}",
-        &[("01-01", refund_lines("a", "r", &[("9", "1")]), Ok(0)), ("01-02", paid("a", sale("10")), Ok(10))],
+        &[
+            ("01-01", refund_lines("a", "r", &[("9", "1")]), Ok(0)),
+            ("01-02", paid("a", sale("10")), Ok(10)),
+        ],
     );
     // A cancellation, with times and without.
     check(
         "{}",
-        &[("01-01", timed("01-02", cancel("a")), Ok(0)), ("01-02", timed("01-01", paid("a", sale("10"))), Ok(0))],
+        &[
+            ("01-01", timed("01-02", cancel("a")), Ok(0)),
+            ("01-02", timed("01-01", paid("a", sale("10"))), Ok(0)),
+        ],
     );
     check(
         "{}",
@@ -139,7 +161,8 @@ fn the_latest_snapshot_counts() {
         ],
     );
     // Of two of one time the content decides, not the sequence.
-    let (small, large) = (timed("01-01", paid("a", sale("10"))), timed("01-01", paid("a", sale("12"))));
+    let (small, large) =
+        (timed("01-01", paid("a", sale("10"))), timed("01-01", paid("a", sale("12"))));
     check("{}", &[("01-01", small.clone(), Ok(10)), ("01-01", large.clone(), Ok(12))]);
     check("{}", &[("01-01", large, Ok(12)), ("01-01", small, Ok(12))]);
 }
@@ -153,7 +176,11 @@ fn refunds_cannot_exceed_their_order() {
             ("01-01", paid("a", two), Ok(25)),
             ("01-02", refund_amount("a", "r", "25.01"), Err("refund_exceeds_order")),
             ("01-02", refund_lines("a", "r", &[("1", "2.001")]), Err("refund_exceeds_line")),
-            ("01-02", refund_lines("a", "r", &[("1", "1"), ("1", "1.001")]), Err("refund_exceeds_line")),
+            (
+                "01-02",
+                refund_lines("a", "r", &[("1", "1"), ("1", "1.001")]),
+                Err("refund_exceeds_line"),
+            ),
             ("01-02", refund_lines("a", "r", &[("9", "1")]), Err("unknown_line")),
             ("01-03", refund_lines("a", "r1", &[("1", "1")]), Ok(15)),
             ("01-04", refund_lines("a", "r1", &[("1", "1")]), Ok(15)),
@@ -319,7 +346,10 @@ fn the_lot_without_an_end_counts_as_the_orders_own() {
     );
     assert_eq!(lots(&books), [10, 22]);
     // Not so for an order that put nothing there.
-    let mut books = check(NINE_MONTHS, &[("01-01", paid("a", sale("20")), Ok(20)), ("01-01", spend(20), Ok(0))]);
+    let mut books = check(
+        NINE_MONTHS,
+        &[("01-01", paid("a", sale("20")), Ok(20)), ("01-01", spend(20), Ok(0))],
+    );
     books = continued(books, &[("01-02", add(10), Ok(10))]);
     books.publish(program_of("{}"));
     let books = continued(books, &[("01-03", add(30), Ok(40)), ("01-04", cancel("a"), Ok(20))]);
@@ -330,7 +360,9 @@ fn the_lot_without_an_end_counts_as_the_orders_own() {
 fn the_earliest_end_is_spent_first_whatever_was_earned_first() {
     let mut books = check("{}", &[("01-01", add(1), Ok(1))]);
     for (period, day, points) in [("P1Y", "01-02", 2), ("P1M", "01-03", 4), ("P6M", "01-04", 8)] {
-        books.publish(program_of(&format!(r#"{{"expiry": {{"per_lot": {{"after": "{period}"}}}}}}"#)));
+        books.publish(program_of(&format!(
+            r#"{{"expiry": {{"per_lot": {{"after": "{period}"}}}}}}"#
+        )));
         let balance = books.balance(at(day)).get();
         books = continued(books, &[(day, add(points), Ok(balance + points))]);
     }
@@ -393,7 +425,11 @@ fn a_forgiven_shortfall_stays_forgiven() {
     );
     assert_eq!(moves(&books), [100, -60, -40, 500, 30, -90]);
     let forgiven = books.journal.iter().filter_map(|event| {
-        if let Event::PointsTakenBack { taking, .. } = event { Some(taking.forgiven.get()) } else { None }
+        if let Event::PointsTakenBack { taking, .. } = event {
+            Some(taking.forgiven.get())
+        } else {
+            None
+        }
     });
     assert_eq!(forgiven.collect::<Vec<_>>(), [60, 0]);
 }
@@ -419,7 +455,8 @@ fn an_order_of_nobody_earns_when_its_customer_is_known() {
     let (program, state) = (program_of(NINE_MONTHS), loyalty_core::OrderState::default());
     let account = Account::default();
     let mut books = Books::new(program.clone());
-    let mut context = loyalty_core::Context::new(&program, &account, at("01-01")).with_order(&state);
+    let mut context =
+        loyalty_core::Context::new(&program, &account, at("01-01")).with_order(&state);
     context.account = None;
     let decision = loyalty_core::decide(&context, &paid("a", sale("10"))).unwrap();
     books.post(&decision.events);
@@ -436,15 +473,23 @@ fn fold(account: &mut Account, events: &[Event]) {
 
 /// Accounts of every kind: empty, with lots that last or end, and in debt.
 fn accounts() -> Vec<(&'static str, Books)> {
-    let ending =
-        |points| check(NINE_MONTHS, &[("01-01", add(points), Ok(points)), ("02-01", add(5), Ok(points + 5))]);
+    let ending = |points| {
+        check(
+            NINE_MONTHS,
+            &[("01-01", add(points), Ok(points)), ("02-01", add(5), Ok(points + 5))],
+        )
+    };
     let lasting = |points| check("{}", &[("01-01", add(points), Ok(points))]);
     let mut both = ending(30);
     both.publish(program_of("{}"));
     let both = continued(both, &[("03-01", add(20), Ok(55))]);
     let owing = check(
         "{}",
-        &[("01-01", paid("a", sale("40")), Ok(40)), ("01-02", spend(40), Ok(0)), ("01-03", cancel("a"), Ok(-40))],
+        &[
+            ("01-01", paid("a", sale("40")), Ok(40)),
+            ("01-02", spend(40), Ok(0)),
+            ("01-03", cancel("a"), Ok(-40)),
+        ],
     );
     let deep = check(
         "{}",
@@ -473,7 +518,8 @@ fn merged_accounts_hold_what_both_held() {
             let (mut from, mut into) = (from.account.clone(), into.account.clone());
             let names = format!("{from_name} into {into_name}");
             let sum = from.balance(now).checked_add(into.balance(now)).unwrap();
-            let ends = |account: &Account| account.usable_lots(now).filter_map(|lot| lot.expires_at).max();
+            let ends =
+                |account: &Account| account.usable_lots(now).filter_map(|lot| lot.expires_at).max();
             let last_end = ends(&from).max(ends(&into));
 
             let (gone, come) = merge((AccountId(1), &from), (AccountId(2), &into), now).unwrap();
@@ -481,7 +527,11 @@ fn merged_accounts_hold_what_both_held() {
             fold(&mut into, &come);
             assert!(from.is_sound() && into.is_sound(), "{names}: {from:?} {into:?}");
             assert_eq!(into.balance(now), sum, "{names}");
-            assert_eq!((from.balance(now), from.merged_into()), (Points::ZERO, Some(AccountId(2))), "{names}");
+            assert_eq!(
+                (from.balance(now), from.merged_into()),
+                (Points::ZERO, Some(AccountId(2))),
+                "{names}"
+            );
             assert!(from.lots().is_empty() && from.debt().is_zero(), "{names}");
             let lasting = into.lots().iter().filter(|lot| lot.expires_at.is_none()).count();
             assert!(lasting <= 1, "{names}: {:?}", into.lots());
@@ -508,7 +558,8 @@ fn a_merged_order_is_taken_back_from_where_its_lot_went() {
     let guest = check(NINE_MONTHS, &[("01-01", paid("a", sale("20")), Ok(20))]);
     let mut customer = check(NINE_MONTHS, &[("01-02", add(30), Ok(30))]);
     let now = at("02-01");
-    let (_, come) = merge((AccountId(1), &guest.account), (AccountId(2), &customer.account), now).unwrap();
+    let (_, come) =
+        merge((AccountId(1), &guest.account), (AccountId(2), &customer.account), now).unwrap();
     customer.post(&come);
     customer.orders = guest.orders; // the order is the customer's now
     let told = customer.tell(&cancel("a"), now).unwrap();
@@ -519,8 +570,10 @@ fn a_merged_order_is_taken_back_from_where_its_lot_went() {
 
 #[test]
 fn merging_brings_a_tier_where_there_is_none() {
-    let tier =
-        |name: &str, until: Option<&str>| ManualTier { id: TierId::new(name).unwrap(), until: until.map(at) };
+    let tier = |name: &str, until: Option<&str>| ManualTier {
+        id: TierId::new(name).unwrap(),
+        until: until.map(at),
+    };
     let with = |tier: Option<ManualTier>| {
         let mut account = Account::default();
         account.evolve(&Event::TierSet { tier, at: None });

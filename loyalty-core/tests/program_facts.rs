@@ -16,8 +16,8 @@ mod story;
 
 use loyalty_core::proptest::{Books, books_add_up};
 use loyalty_core::{
-    Account, AccountId, Command, Context, Counts, Email, Event, Line, ManualTier, Order, Party, Points, Program,
-    Rejection, Tag, TierReason, Timestamp, decide, next_due, tier_status,
+    Account, AccountId, Command, Context, Counts, Email, Event, Line, ManualTier, Order, Party,
+    Points, Program, Rejection, Tag, TierReason, Timestamp, decide, next_due, tier_status,
 };
 use story::*;
 
@@ -45,7 +45,10 @@ fn by_hand(tier: &str, until: Option<&str>) -> Command {
 /// The tier and the end of it that is known.
 fn tier(books: &Books, now: &str) -> (String, Option<Timestamp>) {
     let status = books.with_context(None, at(now), tier_status);
-    (status.tier.map_or_else(|| "-".to_owned(), |tier| tier.to_string()), status.until)
+    (
+        status.tier.map_or_else(|| "-".to_owned(), |tier| tier.to_string()),
+        status.until,
+    )
 }
 
 fn tier_is(books: &Books, now: &str, want: &str) {
@@ -139,7 +142,8 @@ fn a_pending_award_is_taken_back_before_it_is_released() {
 #[test]
 fn what_would_end_before_its_release_is_never_spent() {
     let program = r#"{"hold": "P30D", "expiry": {"per_lot": {"after": "P10D"}}}"#;
-    let books = check(program, &[("01-01", paid("a", sale("100")), Ok(0)), ("02-10", expire(), Ok(0))]);
+    let books =
+        check(program, &[("01-01", paid("a", sale("100")), Ok(0)), ("02-10", expire(), Ok(0))]);
     assert_eq!(pending(&books, "01-10"), 0, "the account is of February");
     assert_eq!(books.orders[&id("a")].posted().expired.get(), 100);
     continued(books, &[("02-11", cancel("a"), Ok(0))]);
@@ -148,7 +152,8 @@ fn what_would_end_before_its_release_is_never_spent() {
 // Inactivity.
 
 const IDLE: &str = r#"{"expiry": {"inactivity": {"after": "P1M"}}}"#;
-const IDLE_DEALING: &str = r#"{"expiry": {"inactivity": {"after": "P1M", "activity": "earning_and_redeeming"}}}"#;
+const IDLE_DEALING: &str =
+    r#"{"expiry": {"inactivity": {"after": "P1M", "activity": "earning_and_redeeming"}}}"#;
 
 #[test]
 fn an_order_of_no_points_is_no_activity() {
@@ -181,11 +186,18 @@ fn adjustments_are_activity_by_default_only() {
     for (program, left) in [(IDLE, 120), (IDLE_DEALING, 0)] {
         check(
             program,
-            &[("01-01", add(100), Ok(100)), ("01-20", set(120), Ok(120)), ("02-01", expire(), Ok(left))],
+            &[
+                ("01-01", add(100), Ok(100)),
+                ("01-20", set(120), Ok(120)),
+                ("02-01", expire(), Ok(left)),
+            ],
         );
     }
     // What fills an empty account starts its time.
-    check(IDLE_DEALING, &[("01-01", add(100), Ok(100)), ("03-01", set(50), Ok(50)), ("03-31", expire(), Ok(50))]);
+    check(
+        IDLE_DEALING,
+        &[("01-01", add(100), Ok(100)), ("03-01", set(50), Ok(50)), ("03-31", expire(), Ok(50))],
+    );
 }
 
 // The program that was in force decides.
@@ -218,7 +230,10 @@ fn a_clock_put_back_behind_a_publication_still_ends_lots() {
     let (since, now) = (at("06-01"), at("01-01"));
     let empty = Account::default();
     let mut account = Account::default();
-    for event in decide(&Context { since, ..Context::new(&lots, &empty, now) }, &add(5)).unwrap().events {
+    for event in decide(&Context { since, ..Context::new(&lots, &empty, now) }, &add(5))
+        .unwrap()
+        .events
+    {
         account.evolve(&event);
     }
     let later = Context { since, ..Context::new(&lots, &account, at("02-01")) };
@@ -253,7 +268,10 @@ fn the_order_that_crosses_the_line_earns_at_the_old_tier() {
     assert_eq!(reasons(&books), sentences);
     let change = books.account.tier_change().unwrap();
     assert_eq!((change.at, change.reason), (at("01-02"), TierReason::Qualified));
-    assert_eq!(change.to_string(), "Moved from tier silver to gold: what was done is enough for it.");
+    assert_eq!(
+        change.to_string(),
+        "Moved from tier silver to gold: what was done is enough for it."
+    );
 }
 
 #[test]
@@ -282,7 +300,10 @@ fn a_refund_that_undoes_the_qualification_is_decided_at_once() {
         // Once ever: silver pays no second time, gold does, as it was taken back.
         continued(
             books,
-            &[("01-05", paid("c", sale("150")), Ok(160)), ("01-06", paid("d", sale("150")), Ok(360))],
+            &[
+                ("01-05", paid("c", sale("150")), Ok(160)),
+                ("01-06", paid("d", sale("150")), Ok(360)),
+            ],
         );
     }
 }
@@ -292,7 +313,11 @@ fn an_entry_reward_that_ran_out_is_not_taken_again() {
     let program = tiers("").replacen('{', r#"{"expiry": {"per_lot": {"after": "P1M"}}, "#, 1);
     check(
         &program,
-        &[("01-01", paid("a", sale("300")), Ok(350)), ("02-01", expire(), Ok(0)), ("03-01", cancel("a"), Ok(0))],
+        &[
+            ("01-01", paid("a", sale("300")), Ok(350)),
+            ("02-01", expire(), Ok(0)),
+            ("03-01", cancel("a"), Ok(0)),
+        ],
     );
 }
 
@@ -311,10 +336,12 @@ fn a_shop_clock_far_ahead_forgets_nothing() {
     tier_is(&books, "01-03", "silver");
     // What no window reaches any more is forgotten by the time that has really passed.
     let books = continued(books, &[("2030-01-01T00:00:00Z", paid("d", sale("10")), Ok(130))]);
-    let state = |account: &Account| serde_json::to_value(account.progress()).unwrap()["by_instant"].clone();
+    let state =
+        |account: &Account| serde_json::to_value(account.progress()).unwrap()["by_instant"].clone();
     let counts = Counts { spend: 100_000, points: 10, orders: 1 };
     let kept = ["2030-01-01T00:00:00Z", "2036-01-01T00:00:00Z"].map(|at| (at, counts));
-    let kept: Account = serde_json::from_value(serde_json::json!({ "progress": { "by_instant": kept } })).unwrap();
+    let kept: Account =
+        serde_json::from_value(serde_json::json!({ "progress": { "by_instant": kept } })).unwrap();
     assert_eq!(state(&books.account), state(&kept));
 }
 
@@ -333,7 +360,10 @@ fn tiers_go_down_by_policy_after_term_and_grace() {
             &[("04-30", "gold"), ("05-01", "silver"), ("08-31", "silver"), ("09-01", "-")],
         ),
     ] {
-        let books = check(&tiers(&format!("{rolling}, {policy}")), &[("01-01", paid("a", sale("300")), Ok(350))]);
+        let books = check(
+            &tiers(&format!("{rolling}, {policy}")),
+            &[("01-01", paid("a", sale("300")), Ok(350))],
+        );
         for (now, want) in tiers_at {
             assert_eq!(tier(&books, now).0, *want, "{policy} at {now}");
         }
@@ -348,8 +378,13 @@ fn who_qualifies_again_in_time_keeps_the_tier() {
     let status = books.with_context(None, at("03-05"), tier_status);
     assert_eq!((status.counts.spend, status.missing_to_keep), (0, 3_000_000));
     let books = continued(books, &[("03-05", paid("b", sale("300")), Ok(950))]);
-    assert_eq!(tier(&books, "03-20"), ("gold".to_owned(), Some(at("05-05"))), "kept, with its double points");
-    let kinds = |event: &Event| matches!(event, Event::TierLapsed { .. } | Event::TierRetained { .. });
+    assert_eq!(
+        tier(&books, "03-20"),
+        ("gold".to_owned(), Some(at("05-05"))),
+        "kept, with its double points"
+    );
+    let kinds =
+        |event: &Event| matches!(event, Event::TierLapsed { .. } | Event::TierRetained { .. });
     assert_eq!(books.journal.iter().filter(|event| kinds(event)).count(), 2);
 }
 
@@ -362,8 +397,10 @@ fn a_tier_set_by_hand_holds_until_its_end_or_a_higher_one() {
     let books = continued(books, &[("01-10", paid("a", sale("300")), Ok(350))]);
     tier_is(&books, "01-11", "gold");
     // One above what is earned stays.
-    let books =
-        check(&program, &[("01-01", by_hand("black", None), Ok(0)), ("01-10", paid("a", sale("300")), Ok(950))]);
+    let books = check(
+        &program,
+        &[("01-01", by_hand("black", None), Ok(0)), ("01-10", paid("a", sale("300")), Ok(950))],
+    );
     tier_is(&books, "06-01", "black");
     let books = continued(books, &[("06-02", Command::SetTier(None), Ok(950))]);
     tier_is(&books, "06-02", "gold");
@@ -374,13 +411,18 @@ fn points_and_orders_count_too() {
     let points = tiers(r#""metric": "points_earned""#);
     // Entry rewards do not count, adjustments neither.
     let set = Command::SetBalance { to: Points::from(500), reason: None };
-    let books =
-        check(&points, &[("01-01", add(100), Ok(110)), ("01-02", set, Ok(500)), ("01-03", add(199), Ok(699))]);
+    let books = check(
+        &points,
+        &[("01-01", add(100), Ok(110)), ("01-02", set, Ok(500)), ("01-03", add(199), Ok(699))],
+    );
     tier_is(&books, "01-03", "silver");
     let books = continued(books, &[("01-04", add(1), Ok(750))]);
     tier_is(&books, "01-04", "gold");
     let orders = r#"{"tiers": [{"id": "two", "name": "Two", "threshold": 2}], "tiering": {"metric": "orders"}}"#;
-    let books = check(orders, &[("01-01", paid("a", sale("1")), Ok(1)), ("01-02", paid("b", sale("1")), Ok(2))]);
+    let books = check(
+        orders,
+        &[("01-01", paid("a", sale("1")), Ok(1)), ("01-02", paid("b", sale("1")), Ok(2))],
+    );
     tier_is(&books, "01-02", "two");
     let books = continued(books, &[("01-03", refund_amount("a", "r", "1"), Ok(1))]);
     tier_is(&books, "01-03", "-");
@@ -402,7 +444,9 @@ fn refunds_that_keep_points_count_for_tiers() {
         ("01-04", refund_amount("a", "r3", "99.99"), Ok(100)),
     ];
     // What was refunded is not spent; all of it back is no order. The points stay, and with them what was earned.
-    for (metric, ends) in [("spend", ["-", "-"]), ("orders", ["club", "-"]), ("points_earned", ["club", "club"])] {
+    for (metric, ends) in
+        [("spend", ["-", "-"]), ("orders", ["club", "-"]), ("points_earned", ["club", "club"])]
+    {
         let mut books = check(&keep(metric), &[("01-01", paid("a", sale("100")), Ok(100))]);
         tier_is(&books, "01-01", "club");
         for (now, command, want) in &refunds {
@@ -410,7 +454,10 @@ fn refunds_that_keep_points_count_for_tiers() {
             tier_is(&books, now, ends[usize::from(*now == "01-04")]);
         }
         // The second that stays is the first for the goal.
-        let books = continued(books, &[("01-05", paid("b", sale("1")), Ok(101)), ("01-06", cancel("a"), Ok(1))]);
+        let books = continued(
+            books,
+            &[("01-05", paid("b", sale("1")), Ok(101)), ("01-06", cancel("a"), Ok(1))],
+        );
         assert!(reasons(&books).is_empty());
         tier_is(&books, "01-06", if metric == "orders" { "club" } else { "-" });
     }
@@ -418,7 +465,10 @@ fn refunds_that_keep_points_count_for_tiers() {
     let two = order_of(vec![line("1", "2", "60"), line("2", "1", "50")]);
     let books = check(
         &keep("spend"),
-        &[("01-01", paid("a", two), Ok(110)), ("01-02", refund_lines("a", "r", &[("1", "1")]), Ok(110))],
+        &[
+            ("01-01", paid("a", two), Ok(110)),
+            ("01-02", refund_lines("a", "r", &[("1", "1")]), Ok(110)),
+        ],
     );
     tier_is(&books, "01-02", "-");
     assert_eq!(books.with_context(None, at("01-02"), tier_status).counts.spend, 800_000);
@@ -506,7 +556,10 @@ fn limits_refuse_or_cut() {
             ("03-16", do_it("read"), Err("limit_reached")),
         ],
     );
-    assert!(reasons(&books).contains(&"20 of 30 points for share: at most 50 points a week.".to_owned()));
+    assert!(
+        reasons(&books)
+            .contains(&"20 of 30 points for share: at most 50 points a week.".to_owned())
+    );
     let refused = books.decide(&do_it("read"), at("03-17")).unwrap_err();
     assert_eq!(refused.to_string(), "the action read pays at most 50 points in all");
 }
@@ -543,7 +596,10 @@ fn codes_are_typed_as_people_type() {
         ],
     );
     let taken = Command::EnterCode { code: "B-2".into(), taken: true };
-    assert_eq!(Books::new(program_of(ACTIONS)).decide(&taken, at("01-01")), Err(Rejection::UnknownCode));
+    assert_eq!(
+        Books::new(program_of(ACTIONS)).decide(&taken, at("01-01")),
+        Err(Rejection::UnknownCode)
+    );
     let shared = Command::EnterCode { code: "summer26".into(), taken: true };
     assert!(Books::new(program_of(ACTIONS)).decide(&shared, at("01-01")).is_ok());
     assert_eq!(reasons(&books)[1], "70 points for a code of cards.");
@@ -561,7 +617,10 @@ fn goals_pay_once() {
             ("01-05", paid("d", sale("500")), Ok(1434)),
         ],
     );
-    assert_eq!(reasons(&books), ["300 points for reaching thousand.", "33 points for reaching third."]);
+    assert_eq!(
+        reasons(&books),
+        ["300 points for reaching thousand.", "33 points for reaching third."]
+    );
 }
 
 #[test]
@@ -593,9 +652,11 @@ fn limits_of_order_rules_stay_with_the_order() {
             ("01-04", paid("c", sale("20")), Ok(100)),
         ],
     );
-    let once =
-        r#"{"earning": [{"id": "first", "earn": {"per_order": 50}, "limits": [{"times": 1, "per": "ever"}]}]}"#;
-    check(once, &[("01-01", paid("a", sale("1")), Ok(50)), ("01-02", paid("b", sale("1")), Ok(50))]);
+    let once = r#"{"earning": [{"id": "first", "earn": {"per_order": 50}, "limits": [{"times": 1, "per": "ever"}]}]}"#;
+    check(
+        once,
+        &[("01-01", paid("a", sale("1")), Ok(50)), ("01-02", paid("b", sale("1")), Ok(50))],
+    );
 }
 
 /// Only a limit that refuses looks at what is wanted; one that cuts leaves what there is.
@@ -658,19 +719,32 @@ fn a_merge_brings_what_the_guest_did() {
 fn a_merge_adds_what_both_had_of_a_limit() {
     let once = [("03-10", do_it("review"), Ok(20))];
     let books = merged(ACTIONS, &once, &once, "03-10");
-    continued(books, &[("03-10", do_it("review"), Err("limit_reached")), ("03-11", do_it("review"), Ok(60))]);
+    continued(
+        books,
+        &[("03-10", do_it("review"), Err("limit_reached")), ("03-11", do_it("review"), Ok(60))],
+    );
     // The day before is over, the week is not.
-    let (guest, customer) = ([("03-10", do_it("share"), Ok(30))], [("03-09", do_it("share"), Ok(30))]);
+    let (guest, customer) =
+        ([("03-10", do_it("share"), Ok(30))], [("03-09", do_it("share"), Ok(30))]);
     for (guest, customer) in [(&guest, &customer), (&customer, &guest)] {
         let books = merged(ACTIONS, guest, customer, "03-10");
         continued(books, &[("03-10", do_it("share"), Err("limit_reached"))]);
     }
     let limited = r#"{"earning": [{"id": "base", "earn": {"per_unit": "1"},
         "limits": [{"points": 100, "per": "month", "partial": true}]}]}"#;
-    let (guest, customer) =
-        ([("01-01", paid("a", sale("80")), Ok(80))], [("01-02", paid("b", sale("10")), Ok(10))]);
+    let (guest, customer) = (
+        [("01-01", paid("a", sale("80")), Ok(80))],
+        [("01-02", paid("b", sale("10")), Ok(10))],
+    );
     let books = merged(limited, &guest, &customer, "01-03");
-    assert_eq!(books.decide(&paid("c", sale("50")), at("01-04")).unwrap().points().get(), 10);
+    assert_eq!(
+        books
+            .decide(&paid("c", sale("50")), at("01-04"))
+            .unwrap()
+            .points()
+            .get(),
+        10
+    );
 }
 
 // Campaigns.
@@ -688,40 +762,57 @@ fn multipliers_go_together_as_the_program_says() {
     let triple = r#"{"id": "weekend", "effect": {"multiplier": "3"}}"#;
     for (combine, want) in [("multiply", 60), ("highest", 30), ("add", 40)] {
         let program = campaigns(combine, triple);
-        check(&program, &[("01-01", by_hand("gold", None), Ok(0)), ("01-02", paid("a", sale("10")), Ok(want))]);
+        check(
+            &program,
+            &[("01-01", by_hand("gold", None), Ok(0)), ("01-02", paid("a", sale("10")), Ok(want))],
+        );
         check(&program, &[("01-02", paid("a", sale("10")), Ok(30))]);
     }
     // Rounded once, after: 0.7 times 1.5 is 1.05.
     let half = r#"{"id": "weekend", "effect": {"multiplier": "1.5"}}"#;
     check(&campaigns("multiply", half), &[("01-02", paid("a", sale("0.70")), Ok(1))]);
     // Two campaigns of 2 and 3: 6, 3, 4; and 12, 3, 5 with the tier.
-    let two = r#"{"id": "a", "effect": {"multiplier": "2"}}, {"id": "b", "effect": {"multiplier": "3"}}"#;
+    let two =
+        r#"{"id": "a", "effect": {"multiplier": "2"}}, {"id": "b", "effect": {"multiplier": "3"}}"#;
     for (combine, alone, gold) in [("multiply", 60, 120), ("highest", 30, 30), ("add", 40, 50)] {
         let program = campaigns(combine, two);
         check(&program, &[("01-02", paid("a", sale("10")), Ok(alone))]);
-        check(&program, &[("01-01", by_hand("gold", None), Ok(0)), ("01-02", paid("a", sale("10")), Ok(gold))]);
+        check(
+            &program,
+            &[("01-01", by_hand("gold", None), Ok(0)), ("01-02", paid("a", sale("10")), Ok(gold))],
+        );
     }
 }
 
 #[test]
 fn campaigns_are_of_lines_tiers_tags_and_time() {
     let shoes = r#"{"id": "shoes", "effect": {"multiplier": "3"}, "categories": ["shoes"]}"#;
-    let basket = || order_of(vec![of_category("shoes", line("1", "1", "10")), line("2", "1", "20")]);
+    let basket =
+        || order_of(vec![of_category("shoes", line("1", "1", "10")), line("2", "1", "20")]);
     for (combine, alone, gold) in [("multiply", 50, 100), ("highest", 50, 70), ("add", 50, 80)] {
         let program = campaigns(combine, shoes);
         check(&program, &[("01-02", paid("a", basket()), Ok(alone))]);
-        check(&program, &[("01-01", by_hand("gold", None), Ok(0)), ("01-02", paid("a", basket()), Ok(gold))]);
+        check(
+            &program,
+            &[("01-01", by_hand("gold", None), Ok(0)), ("01-02", paid("a", basket()), Ok(gold))],
+        );
     }
     // A refund of the shoes takes back what they brought.
     let books = check(
         &campaigns("multiply", shoes),
-        &[("01-02", paid("a", basket()), Ok(50)), ("01-03", refund_lines("a", "r", &[("1", "1")]), Ok(20))],
+        &[
+            ("01-02", paid("a", basket()), Ok(50)),
+            ("01-03", refund_lines("a", "r", &[("1", "1")]), Ok(20)),
+        ],
     );
     let text = books.journal.iter().find_map(|event| match event {
         Event::PointsAwarded { reckoning, .. } => Some(reckoning.explanation.to_string()),
         _ => None,
     });
-    assert_eq!(text.unwrap(), "The order earns 50 points: 30 by base (1 per unit of 30) + 20 by campaign shoes.");
+    assert_eq!(
+        text.unwrap(),
+        "The order earns 50 points: 30 by base (1 per unit of 30) + 20 by campaign shoes."
+    );
     let gold = r#"{"id": "g", "effect": {"bonus": 5}, "tiers": ["gold"]}"#;
     check(
         &campaigns("multiply", gold),
@@ -741,10 +832,14 @@ fn campaigns_are_of_lines_tiers_tags_and_time() {
         check(&campaigns("multiply", window), &[(placed, paid("a", sale("10")), Ok(want))]);
     }
     let tagged = r#"{"id": "t", "effect": {"multiplier": "2"}, "customer_tags": ["friend"]}"#;
-    let mut books = check(&campaigns("multiply", tagged), &[("01-01", paid("a", sale("10")), Ok(10))]);
+    let mut books =
+        check(&campaigns("multiply", tagged), &[("01-01", paid("a", sale("10")), Ok(10))]);
     books.tags = [Tag::new("friend").unwrap()].into();
     // The first order's campaigns are settled.
-    continued(books, &[("01-02", paid("b", sale("10")), Ok(30)), ("01-03", paid("a", sale("20")), Ok(40))]);
+    continued(
+        books,
+        &[("01-02", paid("b", sale("10")), Ok(30)), ("01-03", paid("a", sale("20")), Ok(40))],
+    );
 }
 
 // Referrals.
@@ -760,7 +855,11 @@ struct Pair {
 
 fn party(account: i64, email: &str, household: &[&str]) -> Party {
     let household = household.iter().map(|sign| (*sign).to_owned()).collect();
-    Party { account: AccountId(account), email: Email::new(email).ok(), household }
+    Party {
+        account: AccountId(account),
+        email: Email::new(email).ok(),
+        household,
+    }
 }
 
 impl Pair {
@@ -791,7 +890,11 @@ impl Pair {
 
     fn shows(&self, now: &str, friend: i64, sender: i64, pending_of_sender: i64) {
         let now_ = at(now);
-        let got = (self.friend.balance(now_).get(), self.sender.balance(now_).get(), pending(&self.sender, now));
+        let got = (
+            self.friend.balance(now_).get(),
+            self.sender.balance(now_).get(),
+            pending(&self.sender, now),
+        );
         assert_eq!(got, (friend, sender, pending_of_sender), "{now}");
     }
 }
@@ -809,7 +912,10 @@ fn both_get_their_part() {
     pair.shows("01-16", 114, 0, 40);
     pair.shows("01-17", 114, 40, 0);
     assert_eq!(reasons(&pair.sender), ["40 points for a friend's first order b."]);
-    assert_eq!(reasons(&pair.friend), ["25 points for order b, the first after a friend's invitation."]);
+    assert_eq!(
+        reasons(&pair.friend),
+        ["25 points for order b, the first after a friend's invitation."]
+    );
 }
 
 /// Also where the order keeps its points.
@@ -854,7 +960,9 @@ fn what_a_friend_brought_and_ran_out_is_not_taken_again() {
     };
     let lots = r#"{"per_lot": {"after": "P1M"}}"#;
     let idle = r#"{"inactivity": {"after": "P1M"}}"#;
-    for (expiry, hold) in [(lots, ""), (idle, ""), (lots, r#", "hold": "P14D""#), (idle, r#", "hold": "P14D""#)] {
+    for (expiry, hold) in
+        [(lots, ""), (idle, ""), (lots, r#", "hold": "P14D""#), (idle, r#", "hold": "P14D""#)]
+    {
         let mut pair = Pair::under(&program(expiry, hold));
         pair.joins("01-01").unwrap();
         pair.friend_tells(&paid("a", sale("30")), "01-01").unwrap();
@@ -882,8 +990,7 @@ fn what_a_friend_brought_and_ran_out_is_not_taken_again() {
 
 #[test]
 fn milestones_are_paid_where_a_friend_alone_is_not() {
-    let program =
-        r#"{"hold": "P1D", "referrals": {"hold": "P14D", "milestones": [{"friends": 1, "points": 20}]}}"#;
+    let program = r#"{"hold": "P1D", "referrals": {"hold": "P14D", "milestones": [{"friends": 1, "points": 20}]}}"#;
     let mut pair = Pair::under(program);
     pair.joins("01-01").unwrap();
     pair.friend_tells(&paid("a", sale("30")), "01-01").unwrap();
@@ -931,10 +1038,15 @@ fn some_cannot_be_brought() {
     for (own, why) in [
         (party(7, "other@example.com", &[]), "nobody can bring themselves"),
         (party(1, "adal+shop@googlemail.com", &[]), "both have the same e-mail address"),
-        (party(1, "x@example.com", &["device 5", "card 1"]), "both are of the same household"),
+        (
+            party(1, "x@example.com", &["device 5", "card 1"]),
+            "both are of the same household",
+        ),
     ] {
         let books = Books::new(program_of(FRIENDS));
-        let refused = books.decide(&Command::JoinReferral { own, friend: ada() }, at("01-01")).unwrap_err();
+        let refused = books
+            .decide(&Command::JoinReferral { own, friend: ada() }, at("01-01"))
+            .unwrap_err();
         assert_eq!(
             (refused.code(), refused.to_string()),
             ("referral_refused", format!("the referral is refused: {why}"))
@@ -975,12 +1087,16 @@ fn whole_programs_survive_their_document() {
         "actions": [{"id": "b", "kind": {"birthday": {"notice_days": 7}}, "points": 1, "hold": "P1D"},
                     {"id": "a", "kind": "anniversary", "points": 1}, {"id": "b2", "kind": "birthday", "points": 1}]}"#;
     let stacking = r#"{"stacking": "exclusive"}"#;
-    for document in [ACTIONS, FRIENDS, IDLE, IDLE_DEALING, TWO_WEEKS, &gold, &tiering, &year, limits, stacking] {
+    for document in
+        [ACTIONS, FRIENDS, IDLE, IDLE_DEALING, TWO_WEEKS, &gold, &tiering, &year, limits, stacking]
+    {
         let program = program_of(document);
         assert_eq!(Program::from_json(&program.to_json()), Ok(program), "{document}");
     }
     let plain = Program::default().to_json();
-    for new in ["tiering", "actions", "campaigns", "combine", "hold", "referrals", "limits", "stacking"] {
+    for new in
+        ["tiering", "actions", "campaigns", "combine", "hold", "referrals", "limits", "stacking"]
+    {
         assert!(!plain.contains(new), "old documents stay as they are: {new}");
     }
 }
@@ -1064,8 +1180,11 @@ fn every_fault_of_the_new_parts_has_its_pointer() {
 
 #[test]
 fn who_spends_more_is_never_in_a_lower_tier() {
-    let windows =
-        [r#""window": {"rolling": "P2M"}, "grace": "P10D""#, r#""window": "calendar_year""#, r#""term": "P3M""#];
+    let windows = [
+        r#""window": {"rolling": "P2M"}, "grace": "P10D""#,
+        r#""window": "calendar_year""#,
+        r#""term": "P3M""#,
+    ];
     for window in windows {
         let program = tiers(window);
         let rank = |spent: u32, now: &str| {
@@ -1075,7 +1194,9 @@ fn who_spends_more_is_never_in_a_lower_tier() {
                 books.tell(&paid(name, sale(&amount.to_string())), at(day)).unwrap();
             }
             let account = books.as_of(at(now));
-            account.earned_tier().and_then(|tier| program_of(&program).rank(&tier.id))
+            account
+                .earned_tier()
+                .and_then(|tier| program_of(&program).rank(&tier.id))
         };
         for now in ["01-01", "02-15", "03-02", "03-20", "04-05", "05-01", "08-01", "12-31"] {
             let ranks: Vec<_> = (1..36).map(|tens| rank(tens * 10, now)).collect();
@@ -1096,7 +1217,10 @@ fn a_long_history_costs_no_more() {
     let mut books = Books::new(program);
     for number in 0..2_000_i64 {
         let now = at("01-01") + chrono::TimeDelta::minutes(number);
-        let events = books.decide(&paid(&number.to_string(), sale("10")), now).unwrap().events;
+        let events = books
+            .decide(&paid(&number.to_string(), sale("10")), now)
+            .unwrap()
+            .events;
         assert!(events.len() <= 5);
         for event in &events {
             books.account.evolve(event);
@@ -1131,7 +1255,8 @@ fn old_journals_and_states_are_still_read() {
         r#"{"order_pinned": {"order": "a", "pin": {"program": 1, "at": "2026-01-01T00:00:00Z"}}}"#,
         r#""customer_added""#,
     ] {
-        let read: Event = serde_json::from_str(event).unwrap_or_else(|error| panic!("{event}: {error}"));
+        let read: Event =
+            serde_json::from_str(event).unwrap_or_else(|error| panic!("{event}: {error}"));
         let again: serde_json::Value = serde_json::to_value(&read).unwrap();
         let old: serde_json::Value = serde_json::from_str(event).unwrap();
         assert_eq!(again, old, "written as before");

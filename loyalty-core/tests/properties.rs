@@ -15,13 +15,14 @@ use std::sync::Arc;
 
 use loyalty_core::program::{DebtPolicy, Parts, RefundPolicy};
 use loyalty_core::proptest::{
-    Books, amounts, arrival_order_does_not_matter, arrivals, books_add_up, entries_explain_themselves,
-    expiring_programs, facts, histories, orders, orders_hold_what_they_are_worth, points_or_code, programs,
-    redeeming_histories, refunds, refunds_do_not_leak, tags, tier_ids, whole_programs,
+    Books, amounts, arrival_order_does_not_matter, arrivals, books_add_up,
+    entries_explain_themselves, expiring_programs, facts, histories, orders,
+    orders_hold_what_they_are_worth, points_or_code, programs, redeeming_histories, refunds,
+    refunds_do_not_leak, tags, tier_ids, whole_programs,
 };
 use loyalty_core::{
-    Amount, Boundary, Command, Event, Excess, Grounds, Line, ManualTier, Order, OrderId, Origin, Period, Points,
-    Program, Quantity, Rate, Refund, RefundId, Refunded, Status, Timestamp, Zone,
+    Amount, Boundary, Command, Event, Excess, Grounds, Line, ManualTier, Order, OrderId, Origin,
+    Period, Points, Program, Quantity, Rate, Refund, RefundId, Refunded, Status, Timestamp, Zone,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -44,7 +45,13 @@ fn now() -> Timestamp {
 
 fn record(order: Order, status: Status) -> Command {
     let snapshot = Arc::new(order);
-    Command::RecordOrder { order: id(), snapshot, status, at: None, origin: Origin::Shop }
+    Command::RecordOrder {
+        order: id(),
+        snapshot,
+        status,
+        at: None,
+        origin: Origin::Shop,
+    }
 }
 
 fn refund(name: &str, refunded: Refunded) -> Refund {
@@ -60,15 +67,22 @@ fn customers() -> impl Strategy<Value = Books> {
     (programs(), tags(), 0..400_u32, 0..400_u32, any::<bool>()).prop_map(
         |(program, tags, ending, lasting, owes)| {
             let lots = Program::from_json(r#"{"expiry": {"per_lot": {"after": "P9M"}}}"#).unwrap();
-            let add = |points| Command::AddPoints { points: Points::from(points), grounds: Grounds::default() };
+            let add = |points| Command::AddPoints {
+                points: Points::from(points),
+                grounds: Grounds::default(),
+            };
             let mut books = Books::new(lots);
             let _none = books.tell(&add(ending), now());
             books.publish(Program::default());
             if owes && program.parts().debt == DebtPolicy::Allow {
-                books.tell(&record(Order { placed_at: None, ..hundred() }, Status::Paid), now()).unwrap();
+                books
+                    .tell(&record(Order { placed_at: None, ..hundred() }, Status::Paid), now())
+                    .unwrap();
                 let all = Command::SetBalance { to: Points::ZERO, reason: None };
                 books.tell(&all, now()).unwrap();
-                books.tell(&Command::CancelOrder { order: id(), at: None }, now()).unwrap();
+                books
+                    .tell(&Command::CancelOrder { order: id(), at: None }, now())
+                    .unwrap();
                 assert_eq!(books.balance(now()), Points::new(-100).unwrap());
             } else {
                 let _none = books.tell(&add(lasting), now());
@@ -311,15 +325,37 @@ fn extreme_times() -> impl Strategy<Value = Timestamp> {
 
 fn extreme_orders() -> impl Strategy<Value = Order> {
     let line = (extreme_amounts(), extreme_quantities(), any::<bool>());
-    let rest = (extreme_amounts(), extreme_amounts(), extreme_amounts(), extreme_amounts(), any::<bool>());
+    let rest = (
+        extreme_amounts(),
+        extreme_amounts(),
+        extreme_amounts(),
+        extreme_amounts(),
+        any::<bool>(),
+    );
     let order = (vec(line, 0..6), rest, proptest::option::of(extreme_times()));
     order.prop_map(|(lines, (tax, shipping, total, redeemed, taxes_included), placed_at)| {
         let line = |(number, (amount, quantity, gift_card)): (usize, _)| {
             let id = number.to_string().parse().unwrap();
-            Line { id, product: None, categories: Vec::new(), quantity, amount, gift_card }
+            Line {
+                id,
+                product: None,
+                categories: Vec::new(),
+                quantity,
+                amount,
+                gift_card,
+            }
         };
         let lines = lines.into_iter().enumerate().map(line).collect();
-        Order { placed_at, lines, tax, taxes_included, shipping, total, redeemed, ..Order::default() }
+        Order {
+            placed_at,
+            lines,
+            tax,
+            taxes_included,
+            shipping,
+            total,
+            redeemed,
+            ..Order::default()
+        }
     })
 }
 
@@ -345,8 +381,8 @@ fn extreme_programs() -> impl Strategy<Value = Program> {
 }
 
 fn extreme_refunds() -> impl Strategy<Value = Refunded> {
-    let line =
-        (0..6_u8, extreme_quantities()).prop_map(|(line, units)| (line.to_string().parse().unwrap(), units));
+    let line = (0..6_u8, extreme_quantities())
+        .prop_map(|(line, units)| (line.to_string().parse().unwrap(), units));
     prop_oneof![
         extreme_amounts().prop_map(Refunded::Amount),
         (vec(line, 0..4), proptest::option::of(extreme_amounts()))
@@ -358,7 +394,8 @@ fn extreme_commands() -> impl Strategy<Value = Command> {
     let at = || proptest::option::of(extreme_times());
     let points = || {
         let most = Points::MAX.get();
-        prop_oneof![Just(most), Just(-most), -most..=most, -5..5_i64].prop_map(|count| Points::new(count).unwrap())
+        prop_oneof![Just(most), Just(-most), -most..=most, -5..5_i64]
+            .prop_map(|count| Points::new(count).unwrap())
     };
     prop_oneof![
         4 => (extreme_orders(), at(), any::<bool>()).prop_map(|(order, at, plugin)| {
@@ -459,8 +496,9 @@ proptest! {
 fn every_part_of_a_program_is_generated() {
     // The strategies are worth something only if they reach the corners.
     let mut runner = TestRunner::deterministic();
-    let parts: Vec<Parts> =
-        (0..300).map(|_| programs().new_tree(&mut runner).unwrap().current().parts().clone()).collect();
+    let parts: Vec<Parts> = (0..300)
+        .map(|_| programs().new_tree(&mut runner).unwrap().current().parts().clone())
+        .collect();
     let share = |seen: fn(&Parts) -> bool| parts.iter().filter(|parts| seen(parts)).count();
     let rules = |seen: fn(&loyalty_core::program::EarningRule) -> bool| {
         parts.iter().filter(|parts| parts.earning.iter().any(seen)).count()

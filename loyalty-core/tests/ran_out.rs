@@ -75,7 +75,8 @@ fn an_order_that_ran_out_is_not_taken_again() {
 
 #[test]
 fn what_ran_out_is_found_once() {
-    let two = [("01-01", paid("a", sale("100")), Ok(100)), ("01-02", paid("b", sale("100")), Ok(200))];
+    let two =
+        [("01-01", paid("a", sale("100")), Ok(100)), ("01-02", paid("b", sale("100")), Ok(200))];
     let [first, second] = two;
     switched(
         "{}",
@@ -96,10 +97,14 @@ fn only_the_first_end_after_the_award_counts() {
             ("03-11", add(30), Ok(30)),
         ],
     );
-    let mut books = continued(books, &[("05-01", expire(), Ok(0)), ("05-02", cancel("a"), Ok(-30))]);
+    let mut books =
+        continued(books, &[("05-01", expire(), Ok(0)), ("05-02", cancel("a"), Ok(-30))]);
     // Points last again: a new lot, of which nothing has run out yet.
     books.publish_at(program_of("{}"), at("05-10"));
-    continued(books, &[("05-11", paid("b", sale("50")), Ok(20)), ("05-12", cancel("b"), Ok(-30))]);
+    continued(
+        books,
+        &[("05-11", paid("b", sale("50")), Ok(20)), ("05-12", cancel("b"), Ok(-30))],
+    );
 }
 
 #[test]
@@ -156,7 +161,8 @@ fn an_award_and_an_order_share_what_ran_out() {
 
 /// Merges these books' account into another one, which goes on.
 fn merged(from: &Books, mut into: Books, now: &str) -> Books {
-    let (_, come) = merge((AccountId(1), &from.account), (AccountId(2), &into.account), at(now)).unwrap();
+    let (_, come) =
+        merge((AccountId(1), &from.account), (AccountId(2), &into.account), at(now)).unwrap();
     into.post(&come);
     into.orders.extend(from.orders.clone());
     into
@@ -165,12 +171,14 @@ fn merged(from: &Books, mut into: Books, now: &str) -> Books {
 #[test]
 fn an_award_that_ran_out_after_a_merge_is_not_taken_again() {
     let lots = r#""expiry": {"per_lot": {"after": "P1M"}}"#;
-    for (program, hold) in [(lots, false), (lots, true), (r#""expiry": {"inactivity": {"after": "P1M"}}"#, false)]
+    for (program, hold) in
+        [(lots, false), (lots, true), (r#""expiry": {"inactivity": {"after": "P1M"}}"#, false)]
     {
         let hold = if hold { r#", "hold": "P7D""# } else { "" };
         let program = format!(r#"{{"referrals": {{"sent": 50{hold}}}, {program}}}"#);
         let guest = Books::new(program_of(&program));
-        let guest = continued(guest, &[("01-02", rewarded(), Ok(if hold.is_empty() { 50 } else { 0 }))]);
+        let guest =
+            continued(guest, &[("01-02", rewarded(), Ok(if hold.is_empty() { 50 } else { 0 }))]);
         let customer = check(&program, &[("01-01", add(7), Ok(7))]);
         let both = merged(&guest, customer, "01-03");
         let both = continued_without_proof(both, &[("03-01", expire(), 0), ("03-02", undone(), 0)]);
@@ -187,12 +195,14 @@ fn an_award_that_ran_out_after_a_merge_is_not_taken_again() {
 
 #[test]
 fn an_order_that_ran_out_before_or_after_a_merge_is_not_taken_again() {
-    let guest = |steps: &[Step<'_>]| switched("{}", &[("01-01", paid("a", sale("100")), Ok(100))], steps);
+    let guest =
+        |steps: &[Step<'_>]| switched("{}", &[("01-01", paid("a", sale("100")), Ok(100))], steps);
     let customer = || switched("{}", &[("01-20", add(5), Ok(5))], &[]);
     let before = merged(&guest(&[("02-02", expire(), Ok(0))]), customer(), "02-03");
     let after = merged(&guest(&[]), customer(), "01-25");
     for both in [before, after] {
-        let both = continued_without_proof(both, &[("04-01", expire(), 0), ("04-02", cancel("a"), 0)]);
+        let both =
+            continued_without_proof(both, &[("04-01", expire(), 0), ("04-02", cancel("a"), 0)]);
         assert_eq!(both.account.totals().taken, Points::ZERO);
     }
 }
@@ -218,7 +228,11 @@ fn a_state_is_read_as_it_was_written() {
     let text = serde_json::to_string(&books.account).unwrap();
     assert!(text.contains(r#""ran_out":{"ended":{"2026-02-01T00:00:00Z":70}}"#), "{text}");
     assert_eq!(serde_json::from_str::<Account>(&text).unwrap(), books.account);
-    let found = books.journal.iter().find(|event| matches!(event, Event::PointsTakenBack { .. })).unwrap();
+    let found = books
+        .journal
+        .iter()
+        .find(|event| matches!(event, Event::PointsTakenBack { .. }))
+        .unwrap();
     let text = serde_json::to_string(found).unwrap();
     assert!(text.contains(r#""ran_out":[["2026-02-01T00:00:00Z",30]]"#), "{text}");
     assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), *found);
@@ -231,7 +245,10 @@ fn of_two_lots_without_an_end_the_same_is_the_one_in_any_order() {
     let first = r#"{"id": 1, "points": 185, "earned_at": "2026-09-27T23:51:00Z"}"#;
     let second = r#"{"id": 2, "points": 25, "earned_at": "2025-09-28T00:02:00Z"}"#;
     let read = |lots: &[&str]| -> Account {
-        let text = format!(r#"{{"lots": [{}], "lots_opened": 2, "totals": {{"awarded": 210}}}}"#, lots.join(","));
+        let text = format!(
+            r#"{{"lots": [{}], "lots_opened": 2, "totals": {{"awarded": 210}}}}"#,
+            lots.join(",")
+        );
         serde_json::from_str(&text).unwrap()
     };
     assert_eq!(read(&[first, second]), read(&[second, first]));

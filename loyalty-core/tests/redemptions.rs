@@ -18,13 +18,14 @@ use loyalty_core::program::{Gives, Offer};
 use loyalty_core::proptest::{Books, books_add_up, expiring_programs, points_or_code, programs};
 use loyalty_core::redemption::{RedemptionState, Returned};
 use loyalty_core::{
-    Account, Command, Context, CustomerId, Email, Event, Lot, Points, Program, RedemptionId, RewardId, Timestamp,
-    Zone, offered,
+    Account, Command, Context, CustomerId, Email, Event, Lot, Points, Program, RedemptionId,
+    RewardId, Timestamp, Zone, offered,
 };
 use proptest::prelude::*;
 use story::*;
 
-const FIVE: &str = r#""rewards": [{"id": "five", "name": "5 off", "cost": 100, "gives": {"fixed_amount": "5"}}]"#;
+const FIVE: &str =
+    r#""rewards": [{"id": "five", "name": "5 off", "cost": 100, "gives": {"fixed_amount": "5"}}]"#;
 
 fn with(more: &str) -> String {
     format!("{{{FIVE}, {more}}}")
@@ -65,12 +66,21 @@ fn state(books: &Books, number: i64) -> &'static str {
 
 /// Points and end of each lot, as dates.
 fn lots(account: &Account, now: &str) -> Vec<(i64, String)> {
-    let end = |lot: &Lot| lot.expires_at.map_or("never".to_owned(), |end| end.format("%Y-%m-%d").to_string());
-    account.usable_lots(at(now)).map(|lot| (lot.points.get(), end(lot))).collect()
+    let end = |lot: &Lot| {
+        lot.expires_at
+            .map_or("never".to_owned(), |end| end.format("%Y-%m-%d").to_string())
+    };
+    account
+        .usable_lots(at(now))
+        .map(|lot| (lot.points.get(), end(lot)))
+        .collect()
 }
 
 fn pairs(wanted: &[(i64, &str)]) -> Vec<(i64, String)> {
-    wanted.iter().map(|(points, end)| (*points, (*end).to_owned())).collect()
+    wanted
+        .iter()
+        .map(|(points, end)| (*points, (*end).to_owned()))
+        .collect()
 }
 
 #[test]
@@ -108,9 +118,14 @@ fn points_go_and_come_back() {
 fn what_comes_back_goes_where_it_came_from() {
     let program = r#"{"rewards": [{"id": "five", "name": "5 off", "cost": 120, "gives": {"fixed_amount": "5"}}],
         "expiry": {"per_lot": {"after": "P9M"}}}"#;
-    let before = check(program, &[("01-01", paid("a", sale("100")), Ok(100)), ("02-01", add(50), Ok(150))]);
-    let after =
-        continued(before.clone(), &[("03-01", redeem(1, "five"), Ok(30)), ("03-02", call_off(1), Ok(150))]);
+    let before = check(
+        program,
+        &[("01-01", paid("a", sale("100")), Ok(100)), ("02-01", add(50), Ok(150))],
+    );
+    let after = continued(
+        before.clone(),
+        &[("03-01", redeem(1, "five"), Ok(30)), ("03-02", call_off(1), Ok(150))],
+    );
     assert!(after.account.lots().iter().eq(before.account.lots().iter()));
     // What a refund takes of the order's own lot is there for it again.
     let after = continued(after, &[("03-03", cancel("a"), Ok(50))]);
@@ -147,7 +162,11 @@ fn ends_pass_while_a_redemption_is_open() {
     let program = program.replace("\"expiry\"", r#""redemption": {"grace": "P1W"}, "expiry""#);
     let mut books = check(
         &program,
-        &[("01-01", add(60), Ok(60)), ("01-02", redeem(1, "all"), Ok(0)), ("02-15", expire(), Ok(0))],
+        &[
+            ("01-01", add(60), Ok(60)),
+            ("01-02", redeem(1, "all"), Ok(0)),
+            ("02-15", expire(), Ok(0)),
+        ],
     );
     books.publish(program_of("{}"));
     let books = continued(
@@ -296,15 +315,20 @@ fn a_cancelled_order_gives_the_code_or_the_points() {
     };
     let books = check(&with(r#""redemption": {"order_cancelled": "code"}"#), &steps(50));
     assert_eq!(state(&books, 1), "issued");
-    let books = continued(books, &[("01-07", claim(1, "b"), Ok(50)), ("01-08", release(1, "b"), Ok(50))]);
-    let books = continued(books, &[("01-09", call_off(1), Ok(150)), ("01-10", claim(1, "c"), Ok(50))]);
+    let books =
+        continued(books, &[("01-07", claim(1, "b"), Ok(50)), ("01-08", release(1, "b"), Ok(50))]);
+    let books =
+        continued(books, &[("01-09", call_off(1), Ok(150)), ("01-10", claim(1, "c"), Ok(50))]);
     assert_eq!(state(&books, 1), "used");
     let books = check(&with(r#""redemption": {"order_cancelled": "points"}"#), &steps(150));
     assert_eq!(state(&books, 1), "cancelled");
     // The order is there again, with its discount: so are its points gone, to the last one.
-    let books = continued(books, &[("01-07", claim(1, "a"), Ok(50)), ("01-08", release(1, "a"), Ok(150))]);
-    let books = continued(books, &[("01-09", spend(100), Ok(50)), ("01-10", claim(1, "a"), Ok(-50))]);
-    let books = continued(books, &[("01-11", add(20), Ok(-30)), ("01-12", release(1, "a"), Ok(70))]);
+    let books =
+        continued(books, &[("01-07", claim(1, "a"), Ok(50)), ("01-08", release(1, "a"), Ok(150))]);
+    let books =
+        continued(books, &[("01-09", spend(100), Ok(50)), ("01-10", claim(1, "a"), Ok(-50))]);
+    let books =
+        continued(books, &[("01-11", add(20), Ok(-30)), ("01-12", release(1, "a"), Ok(70))]);
     assert_eq!(state(&books, 1), "cancelled");
 }
 
@@ -343,11 +367,20 @@ fn what_comes_back_pays_debt_first() {
 fn a_code_comes_back_with_time_to_use_it() {
     let program = r#"{"rewards": [{"id": "five", "name": "5 off", "cost": 100, "gives": {"fixed_amount": "5"},
         "valid_for": "P1M", "points_back_when_expired": true}]}"#;
-    let used =
-        [("01-01", add(100), Ok(100)), ("01-02", redeem(1, "five"), Ok(0)), ("01-03", claim(1, "a"), Ok(0))];
-    for (released, ends, left) in [("01-10", "02-02", 100), ("02-01", "02-02", 100), ("02-02", "03-04", 100)] {
+    let used = [
+        ("01-01", add(100), Ok(100)),
+        ("01-02", redeem(1, "five"), Ok(0)),
+        ("01-03", claim(1, "a"), Ok(0)),
+    ];
+    for (released, ends, left) in
+        [("01-10", "02-02", 100), ("02-01", "02-02", 100), ("02-02", "03-04", 100)]
+    {
         let books = continued(check(program, &used), &[(released, release(1, "a"), Ok(0))]);
-        assert_eq!(books.redemptions[&RedemptionId(1)].ends_at(), Some(at(ends)), "released on {released}");
+        assert_eq!(
+            books.redemptions[&RedemptionId(1)].ends_at(),
+            Some(at(ends)),
+            "released on {released}"
+        );
         continued(books, &[(ends, expire(), Ok(left))]);
     }
     // An order that comes to be known late has used the code all the same.
@@ -358,7 +391,10 @@ fn a_code_comes_back_with_time_to_use_it() {
         ("02-03", claim(1, "a"), Ok(0)),
     ];
     assert_eq!(state(&check(program, &late), 1), "used");
-    check(&program.replace("true", "false"), &[late[0].clone(), late[1].clone(), ("02-03", claim(1, "a"), Ok(0))]);
+    check(
+        &program.replace("true", "false"),
+        &[late[0].clone(), late[1].clone(), ("02-03", claim(1, "a"), Ok(0))],
+    );
 }
 
 /// A guest turns out to be a customer: open redemptions come along, end by themselves, and give back.
@@ -374,7 +410,8 @@ fn redemptions_outlive_a_merge() {
     );
     let (from, into) = (loyalty_core::AccountId(2), loyalty_core::AccountId(1));
     let (mut gone, mut whole) = (guest.account.clone(), books.account.clone());
-    let (from_events, into_events) = loyalty_core::merge((from, &gone), (into, &whole), at("01-06")).unwrap();
+    let (from_events, into_events) =
+        loyalty_core::merge((from, &gone), (into, &whole), at("01-06")).unwrap();
     for event in &from_events {
         gone.evolve(event);
     }
@@ -386,14 +423,20 @@ fn redemptions_outlive_a_merge() {
     books.account = whole;
     books.redemptions.extend(guest.redemptions.clone());
     // The limit has counted both.
-    assert_eq!(books.decide(&redeem(3, "all"), at("01-07")).unwrap_err().code(), "reward_limit_reached");
+    assert_eq!(
+        books.decide(&redeem(3, "all"), at("01-07")).unwrap_err().code(),
+        "reward_limit_reached"
+    );
     let cancelled = books.decide(&call_off(1), at("01-07")).unwrap();
     let mut account = books.account.clone();
     for event in &cancelled.events {
         account.evolve(event);
     }
     assert!(account.is_sound(), "{account:?}");
-    assert_eq!(lots(&account, "01-07"), pairs(&[(50, "2026-10-01"), (10, "2026-10-01"), (7, "2026-10-05")]));
+    assert_eq!(
+        lots(&account, "01-07"),
+        pairs(&[(50, "2026-10-01"), (10, "2026-10-01"), (7, "2026-10-05")])
+    );
     assert_eq!(books.balance(at("02-01")), Points::from(17));
     assert_eq!(books.balance(at("02-02")), Points::from(67));
     assert_eq!(books.balance(at("02-03")), Points::from(117));
@@ -438,7 +481,8 @@ fn limits_count_what_is_had() {
 /// The points come back at the end without a job, and so does what limits count.
 #[test]
 fn what_ran_out_of_time_can_be_had_again_at_once() {
-    for (limits, code) in [("limits", "reward_limit_reached"), ("limits_in_all", "reward_sold_out")] {
+    for (limits, code) in [("limits", "reward_limit_reached"), ("limits_in_all", "reward_sold_out")]
+    {
         check(
             &format!(
                 r#"{{"rewards": [{{"id": "five", "name": "5 off", "cost": 10, "gives": {{"fixed_amount": "5"}},
@@ -479,7 +523,11 @@ fn rewards_say_why_not_and_what_is_missing() {
         .collect();
     let want = [
         ("dear", 310, vec!["insufficient_points"]),
-        ("gold", 310, vec!["reward_not_open", "reward_not_for_customer", "insufficient_points"]),
+        (
+            "gold",
+            310,
+            vec!["reward_not_open", "reward_not_for_customer", "insufficient_points"],
+        ),
         ("tagged", 0, vec!["reward_not_for_customer"]),
         ("once", 0, vec!["reward_limit_reached"]),
         ("off", 0, vec![]),
@@ -502,15 +550,26 @@ fn rewards_say_why_not_and_what_is_missing() {
 fn every_fault_of_a_reward_has_its_pointer() {
     let faults = |rewards: &str| {
         let faults = Program::from_json(&format!(r#"{{"rewards": [{rewards}]}}"#)).unwrap_err();
-        faults.into_iter().map(|fault| (fault.pointer, fault.code)).collect::<Vec<_>>()
+        faults
+            .into_iter()
+            .map(|fault| (fault.pointer, fault.code))
+            .collect::<Vec<_>>()
     };
     let base = r#""id": "a", "name": "A""#;
     for (reward, want) in [
-        ("{}".to_owned(), &[("id", "missing_field"), ("name", "missing_field"), ("gives", "missing_field")][..]),
-        (format!(r#"{{{base}, "gives": "custom"}}"#), &[("cost", "missing_field")]),
-        (format!(r#"{{{base}, "gives": "shoes", "cost": 1}}"#), &[("gives", "invalid_value")]),
         (
-            format!(r#"{{{base}, "gives": {{"percentage": "1", "fixed_amount": "1"}}, "cost": 1}}"#),
+            "{}".to_owned(),
+            &[("id", "missing_field"), ("name", "missing_field"), ("gives", "missing_field")][..],
+        ),
+        (format!(r#"{{{base}, "gives": "custom"}}"#), &[("cost", "missing_field")]),
+        (
+            format!(r#"{{{base}, "gives": "shoes", "cost": 1}}"#),
+            &[("gives", "invalid_value")],
+        ),
+        (
+            format!(
+                r#"{{{base}, "gives": {{"percentage": "1", "fixed_amount": "1"}}, "cost": 1}}"#
+            ),
             &[("gives", "invalid_value")],
         ),
         (
@@ -538,7 +597,9 @@ fn every_fault_of_a_reward_has_its_pointer() {
             &[("cost", "contradiction")],
         ),
         (
-            format!(r#"{{{base}, "gives": {{"variable_amount": {{"points_per_unit": 3, "step": "0.50"}}}}}}"#),
+            format!(
+                r#"{{{base}, "gives": {{"variable_amount": {{"points_per_unit": 3, "step": "0.50"}}}}}}"#
+            ),
             &[("gives/variable_amount/step", "contradiction")],
         ),
         (
@@ -554,7 +615,11 @@ fn every_fault_of_a_reward_has_its_pointer() {
             format!(
                 r#"{{{base}, "gives": "custom", "cost": 1, "minimum_subtotal": "1", "code_prefix": "X", "only": {{"products": ["p"]}}}}"#
             ),
-            &[("only", "contradiction"), ("minimum_subtotal", "contradiction"), ("code_prefix", "contradiction")],
+            &[
+                ("only", "contradiction"),
+                ("minimum_subtotal", "contradiction"),
+                ("code_prefix", "contradiction"),
+            ],
         ),
         (
             format!(
@@ -567,19 +632,32 @@ fn every_fault_of_a_reward_has_its_pointer() {
             &[("valid_for", "invalid_value")],
         ),
     ] {
-        let want: Vec<_> = want.iter().map(|(field, code)| (format!("/rewards/0/{field}"), *code)).collect();
+        let want: Vec<_> = want
+            .iter()
+            .map(|(field, code)| (format!("/rewards/0/{field}"), *code))
+            .collect();
         assert_eq!(faults(&reward), want, "{reward}");
     }
     let twice = format!(r#"{{{base}, "gives": "custom", "cost": 1}}"#);
-    assert_eq!(faults(&format!("{twice}, {twice}")), [("/rewards/1/id".to_owned(), "duplicate_id")]);
+    assert_eq!(
+        faults(&format!("{twice}, {twice}")),
+        [("/rewards/1/id".to_owned(), "duplicate_id")]
+    );
     let yen = program_of(&format!(
         r#"{{"rewards": [{{{base}, "gives": {{"fixed_amount": "5.50"}}, "cost": 1, "minimum_subtotal": "1.5"}}]}}"#
     ));
-    let fine: Vec<_> = yen.finer_than_currency(0).into_iter().map(|fault| fault.pointer).collect();
+    let fine: Vec<_> = yen
+        .finer_than_currency(0)
+        .into_iter()
+        .map(|fault| fault.pointer)
+        .collect();
     assert_eq!(fine, ["/rewards/0/gives/fixed_amount", "/rewards/0/minimum_subtotal"]);
     assert_eq!(yen.finer_than_currency(2), []);
     let fine = yen.to_json().replace("5.50", "5.505");
-    check(&fine, &[("01-01", add(5), Ok(5)), ("01-01", redeem(1, "a"), Err("reward_too_fine"))]);
+    check(
+        &fine,
+        &[("01-01", add(5), Ok(5)), ("01-01", redeem(1, "a"), Err("reward_too_fine"))],
+    );
 }
 
 #[test]
@@ -588,11 +666,18 @@ fn codes_are_backed_by_price_rules() {
         let program = program_of(&format!(
             r#"{{"rewards": [{{"id": "a", "name": "A", "cost": 1, "valid_for": "P1M", "code_prefix": "VIP", {reward}}}]}}"#
         ));
-        let books = check(&program.to_json(), &[("01-01", add(1), Ok(1)), ("01-02", redeem(1, "a"), Ok(0))]);
+        let books = check(
+            &program.to_json(),
+            &[("01-01", add(1), Ok(1)), ("01-02", redeem(1, "a"), Ok(0))],
+        );
         let issue = books.redemptions[&RedemptionId(1)].issue();
-        let (customer, email) = (CustomerId::new("1001").unwrap(), Email::new("ada@example.com").unwrap());
+        let (customer, email) =
+            (CustomerId::new("1001").unwrap(), Email::new("ada@example.com").unwrap());
         let reward = program.reward(&issue.reward).unwrap();
-        issue.price_rule(reward, (Some(&customer), Some(&email)), 2).unwrap().unwrap()
+        issue
+            .price_rule(reward, (Some(&customer), Some(&email)), 2)
+            .unwrap()
+            .unwrap()
     };
     let all = Off::Percent(Off::ALL);
     for (reward, off, class) in [
@@ -607,8 +692,16 @@ fn codes_are_backed_by_price_rules() {
             Off::Percent(12_500_000),
             Class::Order,
         ),
-        (r#""gives": {"free_product": {"products": ["p"], "quantity": 2}}"#, all, Class::Product),
-        (r#""gives": {"free_shipping": {"maximum": "9.90"}}, "individual_use": true"#, all, Class::Shipping),
+        (
+            r#""gives": {"free_product": {"products": ["p"], "quantity": 2}}"#,
+            all,
+            Class::Product,
+        ),
+        (
+            r#""gives": {"free_shipping": {"maximum": "9.90"}}, "individual_use": true"#,
+            all,
+            Class::Shipping,
+        ),
     ] {
         let rule = rule(reward);
         assert_eq!((rule.off(), rule.class()), (off, class), "{reward}");

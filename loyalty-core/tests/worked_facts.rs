@@ -39,7 +39,9 @@ fn of_category(category: &str, mut line: Line) -> Line {
 /// The sentence of the last award or claw-back.
 fn last_reason(books: &loyalty_core::proptest::Books) -> String {
     let reason = |event: &Event| {
-        if let Event::PointsAwarded { reckoning, .. } | Event::PointsTakenBack { reckoning, .. } = event {
+        if let Event::PointsAwarded { reckoning, .. } | Event::PointsTakenBack { reckoning, .. } =
+            event
+        {
             return Some(reckoning.explanation.to_string());
         }
         None
@@ -52,7 +54,10 @@ fn per_full_ten_refunds_alone() {
     for (back, left) in [("1", 10), ("5", 10), ("10", 9), ("20", 8), ("104.99", 0), ("105", 0)] {
         check(
             TENS,
-            &[("01-01", paid("a", sale("105")), Ok(10)), ("01-02", refund_amount("a", "r", back), Ok(left))],
+            &[
+                ("01-01", paid("a", sale("105")), Ok(10)),
+                ("01-02", refund_amount("a", "r", back), Ok(left)),
+            ],
         );
     }
 }
@@ -70,15 +75,27 @@ fn refunds_take_the_same_however_sliced() {
     );
     check(
         "{}",
-        &[("01-01", paid("a", sale("49.95")), Ok(49)), ("01-02", refund_amount("a", "r", "49.95"), Ok(0))],
+        &[
+            ("01-01", paid("a", sale("49.95")), Ok(49)),
+            ("01-02", refund_amount("a", "r", "49.95"), Ok(0)),
+        ],
     );
 }
 
 #[test]
 fn shares_are_not_rounded_quotients() {
-    let books =
-        check("{}", &[("01-01", paid("a", sale("90")), Ok(90)), ("01-02", refund_amount("a", "r", "30"), Ok(60))]);
-    assert!(last_reason(&books).starts_with("The order earns 60 points: 60 by base"), "{}", last_reason(&books));
+    let books = check(
+        "{}",
+        &[
+            ("01-01", paid("a", sale("90")), Ok(90)),
+            ("01-02", refund_amount("a", "r", "30"), Ok(60)),
+        ],
+    );
+    assert!(
+        last_reason(&books).starts_with("The order earns 60 points: 60 by base"),
+        "{}",
+        last_reason(&books)
+    );
     // Of a basis of 10 within the same total, two thirds are 20/3: rounded once, at the end.
     let gift = Line { gift_card: true, ..line("2", "1", "80") };
     let books = check(
@@ -93,8 +110,13 @@ fn shares_are_not_rounded_quotients() {
 
 #[test]
 fn tiers_multiply_before_the_rounding() {
-    for (multiplier, cost, want) in [("3", "5", 15), ("1.5", "4", 6), ("1.5", "3.50", 5), ("0.5", "1.99", 0)] {
-        check(&tiered(multiplier), &[("01-01", gold(), Ok(0)), ("01-02", paid("a", sale(cost)), Ok(want))]);
+    for (multiplier, cost, want) in
+        [("3", "5", 15), ("1.5", "4", 6), ("1.5", "3.50", 5), ("0.5", "1.99", 0)]
+    {
+        check(
+            &tiered(multiplier),
+            &[("01-01", gold(), Ok(0)), ("01-02", paid("a", sale(cost)), Ok(want))],
+        );
     }
     // The tier of the first award stays with the order.
     let ended = loyalty_core::Command::SetTier(None);
@@ -111,7 +133,10 @@ fn tiers_multiply_before_the_rounding() {
         ],
     );
     let silver = loyalty_core::ManualTier { id: TierId::new("silver").unwrap(), until: None };
-    check(&tiered("3"), &[("01-01", loyalty_core::Command::SetTier(Some(silver)), Err("unknown_tier"))]);
+    check(
+        &tiered("3"),
+        &[("01-01", loyalty_core::Command::SetTier(Some(silver)), Err("unknown_tier"))],
+    );
 }
 
 #[test]
@@ -141,9 +166,15 @@ fn what_is_paid_with_a_reward_earns_nothing() {
     let coupon = Order { redeemed: amount("10"), ..sale("50") };
     check(
         "{}",
-        &[("01-01", paid("net lines", sale("40")), Ok(40)), ("01-02", paid("reward", coupon.clone()), Ok(80))],
+        &[
+            ("01-01", paid("net lines", sale("40")), Ok(40)),
+            ("01-02", paid("reward", coupon.clone()), Ok(80)),
+        ],
     );
-    check(r#"{"basis": {"redeemed": true}}"#, &[("01-01", paid("a", coupon.clone()), Ok(50))]);
+    check(
+        r#"{"basis": {"redeemed": true}}"#,
+        &[("01-01", paid("a", coupon.clone()), Ok(50))],
+    );
     // All money back is all points back, and half of the lines is half of the points.
     check(
         "{}",
@@ -153,7 +184,10 @@ fn what_is_paid_with_a_reward_earns_nothing() {
             ("01-03", refund_amount("a", "r2", "20"), Ok(0)),
         ],
     );
-    let two = Order { redeemed: amount("10"), ..order_of(vec![line("1", "1", "25"), line("2", "1", "25")]) };
+    let two = Order {
+        redeemed: amount("10"),
+        ..order_of(vec![line("1", "1", "25"), line("2", "1", "25")])
+    };
     check(
         "{}",
         &[
@@ -166,7 +200,12 @@ fn what_is_paid_with_a_reward_earns_nothing() {
 
 #[test]
 fn the_basis_has_flags() {
-    let order = Order { tax: amount("9"), shipping: amount("5"), total: amount("64"), ..sale("50") };
+    let order = Order {
+        tax: amount("9"),
+        shipping: amount("5"),
+        total: amount("64"),
+        ..sale("50")
+    };
     let included = Order { taxes_included: true, total: amount("55"), ..order.clone() };
     for (basis, plain, with_tax_inside) in [
         ("{}", 50, 41),
@@ -197,7 +236,8 @@ fn gift_cards_and_exclusions_earn_nothing() {
         of_product("tobacco", line("p", "1", "40")),
         of_category("sale", line("c", "1", "80")),
     ];
-    let program = r#"{"basis": {"excluded_products": ["tobacco"], "excluded_categories": ["sale"]}}"#;
+    let program =
+        r#"{"basis": {"excluded_products": ["tobacco"], "excluded_categories": ["sale"]}}"#;
     check(
         program,
         &[
@@ -219,18 +259,27 @@ fn a_rule_can_replace_the_base_on_its_lines() {
         )
     };
     let order = || {
-        let (shoe, laces) = (of_product("shoe", line("1", "2", "20")), of_category("shoes", line("2", "1", "5")));
+        let (shoe, laces) = (
+            of_product("shoe", line("1", "2", "20")),
+            of_category("shoes", line("2", "1", "5")),
+        );
         order_of(vec![shoe, laces, line("3", "1", "10")])
     };
     check(&program(true), &[("01-01", paid("a", order()), Ok(10 + 75))]);
     // Below the minimum the rule is gone, and the base is back on its lines: 5 + 10 and half of 20.
     check(
         &program(false),
-        &[("01-01", paid("a", order()), Ok(35 + 75)), ("01-02", refund_lines("a", "r", &[("1", "1")]), Ok(25))],
+        &[
+            ("01-01", paid("a", order()), Ok(35 + 75)),
+            ("01-02", refund_lines("a", "r", &[("1", "1")]), Ok(25)),
+        ],
     );
     check(
         &program(true),
-        &[("01-01", paid("a", order()), Ok(85)), ("01-02", refund_lines("a", "r", &[("1", "1")]), Ok(25))],
+        &[
+            ("01-01", paid("a", order()), Ok(85)),
+            ("01-02", refund_lines("a", "r", &[("1", "1")]), Ok(25)),
+        ],
     );
 }
 
@@ -250,10 +299,12 @@ fn minimum_spend_looks_at_what_is_left() {
 
 #[test]
 fn tags_are_those_of_the_first_award() {
-    let program =
-        r#"{"earning": [{"id": "vip", "earn": {"per_unit": "1"}, "when": {"customer_tags": ["vip", "b2b"]}}]}"#;
+    let program = r#"{"earning": [{"id": "vip", "earn": {"per_unit": "1"}, "when": {"customer_tags": ["vip", "b2b"]}}]}"#;
     let mut books = check(program, &[("01-01", paid("before", sale("10")), Ok(0))]);
-    books.tags = ["vip", "other"].into_iter().map(|tag| Tag::new(tag).unwrap()).collect();
+    books.tags = ["vip", "other"]
+        .into_iter()
+        .map(|tag| Tag::new(tag).unwrap())
+        .collect();
     let mut books = continued(
         books,
         &[
@@ -261,11 +312,18 @@ fn tags_are_those_of_the_first_award() {
             ("01-03", timed("01-03", paid("before", sale("20"))), Ok(10)),
         ],
     );
-    assert_eq!(books.orders[&id("during")].pin().unwrap().tags.len(), 1, "only tags that the program looks at");
+    assert_eq!(
+        books.orders[&id("during")].pin().unwrap().tags.len(),
+        1,
+        "only tags that the program looks at"
+    );
     books.tags.clear();
     continued(
         books,
-        &[("01-04", paid("during", sale("30")), Ok(30)), ("01-05", paid("after", sale("10")), Ok(30))],
+        &[
+            ("01-04", paid("during", sale("30")), Ok(30)),
+            ("01-05", paid("after", sale("10")), Ok(30)),
+        ],
     );
 }
 
@@ -287,14 +345,17 @@ fn dates_are_half_open_and_look_at_the_placing() {
 
 #[test]
 fn dates_look_at_the_first_passing_of_the_gate() {
-    let program =
-        r#"{"earning": [{"id": "week", "earn": {"per_unit": "1"}, "when": {"until": "2026-02-08T00:00:00Z"}}]}"#;
+    let program = r#"{"earning": [{"id": "week", "earn": {"per_unit": "1"}, "when": {"until": "2026-02-08T00:00:00Z"}}]}"#;
     // Without a time of placing: the same facts in either sequence, and a reopening changes nothing.
-    let (early, late) = (timed("02-01", paid("a", sale("10"))), timed("02-09", paid("a", sale("10"))));
+    let (early, late) =
+        (timed("02-01", paid("a", sale("10"))), timed("02-09", paid("a", sale("10"))));
     check(program, &[("05-01", early.clone(), Ok(10)), ("05-01", late.clone(), Ok(10))]);
     check(program, &[("05-01", late.clone(), Ok(0)), ("05-01", early.clone(), Ok(10))]);
     let cancelled = timed("02-03", cancel("a"));
-    check(program, &[("05-01", early, Ok(10)), ("05-01", cancelled, Ok(0)), ("05-01", late, Ok(10))]);
+    check(
+        program,
+        &[("05-01", early, Ok(10)), ("05-01", cancelled, Ok(0)), ("05-01", late, Ok(10))],
+    );
 }
 
 #[test]
@@ -330,7 +391,9 @@ fn a_pinned_program_survives_a_new_one() {
         ],
     );
     let mut books = books;
-    books.publish(program_of(r#"{"earning": [{"id": "x", "earn": {"per_unit": "5"}}], "refunds": "keep"}"#));
+    books.publish(program_of(
+        r#"{"earning": [{"id": "x", "earn": {"per_unit": "5"}}], "refunds": "keep"}"#,
+    ));
     continued(
         books,
         &[
@@ -347,7 +410,10 @@ fn a_pinned_program_survives_a_new_one() {
         &[("01-01", paid("a", sale("10")), Ok(0))],
     );
     books.publish(program_of("{}"));
-    continued(books, &[("01-02", paid("a", sale("20")), Ok(0)), ("01-03", paid("a", sale("50")), Ok(50))]);
+    continued(
+        books,
+        &[("01-02", paid("a", sale("20")), Ok(0)), ("01-03", paid("a", sale("50")), Ok(50))],
+    );
 }
 
 #[test]
@@ -373,13 +439,20 @@ fn real_oddities_are_handled() {
             ("01-01", paid("free", sale("0.00")), Ok(0)),
             ("01-02", refund_amount("free", "r", "0"), Ok(0)),
             ("01-02", refund_amount("free", "r2", "0.01"), Err("refund_exceeds_order")),
-            ("01-03", paid("a", order_of(vec![none(), line("paid", "0", "3"), line("1", "1", "10")])), Ok(13)),
+            (
+                "01-03",
+                paid("a", order_of(vec![none(), line("paid", "0", "3"), line("1", "1", "10")])),
+                Ok(13),
+            ),
             ("01-04", refund_lines("a", "r1", &[("none", "0")]), Ok(13)),
             ("01-05", refund_lines("a", "r2", &[("none", "1")]), Err("refund_exceeds_line")),
             ("01-06", refund_lines("a", "r3", &[("1", "1")]), Ok(0)),
         ],
     );
-    check(per_order, &[("01-01", paid("free", sale("0")), Ok(5)), ("01-02", cancel("free"), Ok(0))]);
+    check(
+        per_order,
+        &[("01-01", paid("free", sale("0")), Ok(5)), ("01-02", cancel("free"), Ok(0))],
+    );
 }
 
 #[test]
@@ -390,7 +463,11 @@ fn units_can_be_weights() {
         &[
             ("01-01", paid("a", kilos), Ok(15)),
             ("01-02", refund_lines("a", "r1", &[("flour", "0.625")]), Ok(10)),
-            ("01-03", refund_lines("a", "r2", &[("flour", "0.626")]), Err("refund_exceeds_line")),
+            (
+                "01-03",
+                refund_lines("a", "r2", &[("flour", "0.626")]),
+                Err("refund_exceeds_line"),
+            ),
             ("01-03", refund_lines("a", "r3", &[("flour", "0.625")]), Ok(5)),
         ],
     );
@@ -425,15 +502,21 @@ fn absurd_sizes_are_refused_by_name() {
     );
     let lines = vec![line("1", "1", most), line("2", "1", most)];
     let two = Order { total: amount(most), lines, ..Order::default() };
-    let units =
-        Refunded::Lines { lines: vec![("1".parse().unwrap(), units("1000000"))], amount: Some(amount(most)) };
+    let units = Refunded::Lines {
+        lines: vec![("1".parse().unwrap(), units("1000000"))],
+        amount: Some(amount(most)),
+    };
     check(
         "{}",
         &[
             ("01-01", paid("a", two), Err("order_too_large")),
             ("01-02", paid("b", sale(most)), Ok(100_000_000_000)),
             ("01-03", refund_amount("b", "r", most), Ok(0)),
-            ("01-04", paid("c", order_of(vec![line("1", "1000000", most)])), Ok(100_000_000_000)),
+            (
+                "01-04",
+                paid("c", order_of(vec![line("1", "1000000", most)])),
+                Ok(100_000_000_000),
+            ),
             ("01-05", refund("c", "r", units), Ok(0)),
         ],
     );

@@ -60,7 +60,13 @@ struct Turn {
 impl App {
     /// Serves what a store holds, with the default limits.
     pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
-        Self { store, clock, config: Config::default(), router: Router::new(ROUTES), throttle: Arc::default() }
+        Self {
+            store,
+            clock,
+            config: Config::default(),
+            router: Router::new(ROUTES),
+            throttle: Arc::default(),
+        }
     }
 
     /// The same with other limits.
@@ -100,7 +106,9 @@ impl App {
         seen.route = Some(route.pattern);
         let (scope, handler, key) = match route.entry {
             Entry::Open(handler) => return handler(&*self.store).map(Answer::into_response),
-            Entry::Keyed(scope, handler) => (scope, handler, auth::authenticate(&*self.store, &head.headers)?),
+            Entry::Keyed(scope, handler) => {
+                (scope, handler, auth::authenticate(&*self.store, &head.headers)?)
+            }
             Entry::Shopify(scope, handler) => {
                 (scope, handler, auth::authenticate_shopify(&*self.store, &head.headers)?)
             }
@@ -146,7 +154,10 @@ impl App {
         now: Timestamp,
     ) -> Result<Option<Response<Full<Bytes>>>, Problem> {
         let Some(Once { key, fingerprint }) = once else { return Ok(None) };
-        let answer = self.store.answered(shop, &key, &fingerprint, now).map_err(refuse::failure)?;
+        let answer = self
+            .store
+            .answered(shop, &key, &fingerprint, now)
+            .map_err(refuse::failure)?;
         answer.map(|answer| respond(answer, true)).transpose()
     }
 
@@ -167,7 +178,8 @@ impl App {
         let delivery = Delivery { platform, told, body: &body, id: id.as_str(), now };
         let Received { shop, work, once } = webhook::receive(&*self.store, delivery)?;
         seen.shop = Some(shop);
-        self.carry_out(work, Turn { shop, now, dry_run: false, once, id }).await
+        self.carry_out(work, Turn { shop, now, dry_run: false, once, id })
+            .await
     }
 
     async fn carry_out(&self, work: Work, turn: Turn) -> Result<Response<Full<Bytes>>, Problem> {
@@ -203,13 +215,18 @@ impl App {
         };
         let render = Box::new(move |decided: &Outcome| outcome.render(decided, id));
         let idempotency = Some(Idempotency { key, fingerprint, render });
-        match self.execute(store::Request { shop, now, dry_run, idempotency, action }).await? {
+        match self
+            .execute(store::Request { shop, now, dry_run, idempotency, action })
+            .await?
+        {
             Reply::Kept { answer, replayed } => respond(answer, replayed),
             // Nothing was decided: the key stands for another request.
             Reply::Decided(Err(rejection)) => {
                 Err(refuse::rejection(&rejection, Some("Idempotency-Key".to_owned())))
             }
-            Reply::Decided(Ok(_)) => Err(Problem::internal("an idempotent request without a kept answer")),
+            Reply::Decided(Ok(_)) => {
+                Err(Problem::internal("an idempotent request without a kept answer"))
+            }
         }
     }
 
@@ -226,7 +243,9 @@ fn respond(answer: store::Answer, replayed: bool) -> Result<Response<Full<Bytes>
     let status = StatusCode::from_u16(answer.status).map_err(Problem::internal)?;
     let mut response = Answer::new(status, answer.body).into_response();
     if replayed {
-        response.headers_mut().insert(idempotency::REPLAYED, HeaderValue::from_static("true"));
+        response
+            .headers_mut()
+            .insert(idempotency::REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
 }

@@ -43,13 +43,19 @@ pub fn new_key(random: &[u8; KEY_BYTES], scopes: Vec<Scope>) -> (NewKey, String)
     let (secret, signing_secret) = secrets.split_at(SECRET_CHARACTERS);
     let (id, secret) = (spell(id), spell(secret));
     let shown = format!("lk_{id}_{secret}");
-    let key = NewKey { id, hash: Sha256::digest(secret).into(), signing_secret: spell(signing_secret), scopes };
+    let key = NewKey {
+        id,
+        hash: Sha256::digest(secret).into(),
+        signing_secret: spell(signing_secret),
+        scopes,
+    };
     (key, shown)
 }
 
 /// One character a byte. The alphabet divides 256, so each is as likely as any other.
 fn spell(random: &[u8]) -> String {
-    let character = |byte: &u8| ALPHABET.get(usize::from(byte & 31)).copied().map_or('0', char::from);
+    let character =
+        |byte: &u8| ALPHABET.get(usize::from(byte & 31)).copied().map_or('0', char::from);
     random.iter().map(character).collect()
 }
 
@@ -61,27 +67,38 @@ pub fn random_key() -> Result<(NewKey, String), getrandom::Error> {
 }
 
 /// The key that a request brings, or 401.
-pub(crate) fn authenticate(store: &dyn Store, headers: &HeaderMap) -> Result<Arc<KeyRecord>, Problem> {
+pub(crate) fn authenticate(
+    store: &dyn Store,
+    headers: &HeaderMap,
+) -> Result<Arc<KeyRecord>, Problem> {
     let Some(shown) = bearer(headers) else {
         return Err(Problem::unauthorized("Send your key as `Authorization: Bearer lk_…`."));
     };
-    recognize(store, shown)?.ok_or_else(|| Problem::unauthorized("This key is not known, or no longer."))
+    recognize(store, shown)?
+        .ok_or_else(|| Problem::unauthorized("This key is not known, or no longer."))
 }
 
 /// The same for Shopify's clients, which have a header of their own.
-pub(crate) fn authenticate_shopify(store: &dyn Store, headers: &HeaderMap) -> Result<Arc<KeyRecord>, Problem> {
+pub(crate) fn authenticate_shopify(
+    store: &dyn Store,
+    headers: &HeaderMap,
+) -> Result<Arc<KeyRecord>, Problem> {
     let mut values = headers.get_all(X_SHOPIFY_ACCESS_TOKEN).iter();
     let shown = values.next().and_then(|value| value.to_str().ok());
     let Some(shown) = shown.filter(|_| values.next().is_none()) else {
         return Err(Problem::unauthorized("Send your key as `X-Shopify-Access-Token: lk_…`."));
     };
-    recognize(store, shown)?.ok_or_else(|| Problem::unauthorized("This key is not known, or no longer."))
+    recognize(store, shown)?
+        .ok_or_else(|| Problem::unauthorized("This key is not known, or no longer."))
 }
 
 /// The record of a key as a client writes it, if the id is known and the secret is right. Both are looked
 /// at in any case, and the secret in constant time.
 pub(crate) fn recognize(store: &dyn Store, shown: &str) -> Result<Option<Arc<KeyRecord>>, Problem> {
-    let (id, secret) = shown.strip_prefix("lk_").and_then(|key| key.split_once('_')).unwrap_or_default();
+    let (id, secret) = shown
+        .strip_prefix("lk_")
+        .and_then(|key| key.split_once('_'))
+        .unwrap_or_default();
     let hash: [u8; 32] = Sha256::digest(secret).into();
     let record = store.key(id).map_err(refuse::failure)?;
     let kept = record.as_ref().map_or(&[0; 32], |record| &record.key.hash);
@@ -102,7 +119,8 @@ pub(crate) fn authorize(key: &KeyRecord, scope: Scope) -> Result<(), Problem> {
     if key.key.scopes.contains(&scope) {
         return Ok(());
     }
-    let detail = format!("This key has not the scope `{}`, which this request needs.", scope.name());
+    let detail =
+        format!("This key has not the scope `{}`, which this request needs.", scope.name());
     Err(Problem::new(ErrorStatus::FORBIDDEN, "missing_scope", detail))
 }
 

@@ -42,7 +42,12 @@ pub enum Media {
 ///
 /// 413 `body_too_large` (without reading, where the length is announced), 408 `body_too_slow`,
 /// 415 `unsupported_media_type`, 400 `broken_body` for a transfer that breaks off.
-pub async fn read<B>(headers: &HeaderMap, body: B, limits: BodyLimits, media: Media) -> Result<Bytes, Problem>
+pub async fn read<B>(
+    headers: &HeaderMap,
+    body: B,
+    limits: BodyLimits,
+    media: Media,
+) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -110,11 +115,15 @@ fn check_media(headers: &HeaderMap, media: Media) -> Result<(), Problem> {
         return Ok(());
     }
     let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let is_json = types.next().and_then(|value| value.to_str().ok()).is_some_and(is_json);
+    let is_json = types
+        .next()
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(is_json);
     if is_json && types.next().is_none() {
         return Ok(());
     }
-    let problem = Problem::unsupported_media_type("Send the body as Content-Type application/json.");
+    let problem =
+        Problem::unsupported_media_type("Send the body as Content-Type application/json.");
     Err(problem.at("Content-Type"))
 }
 
@@ -133,7 +142,8 @@ fn is_utf8_or_no_charset(parameter: &str) -> bool {
 fn too_large(limits: BodyLimits) -> Problem {
     let limit = limits.bytes;
     let detail = format!("The body can have at most {limit} bytes.");
-    Problem::too_large("body_too_large", detail).figure("limit", i64::try_from(limit).unwrap_or(i64::MAX))
+    Problem::too_large("body_too_large", detail)
+        .figure("limit", i64::try_from(limit).unwrap_or(i64::MAX))
 }
 
 fn too_slow(limits: BodyLimits) -> Problem {
@@ -202,7 +212,10 @@ mod tests {
     }
 
     fn run<T>(future: impl Future<Output = Result<T, Problem>>) -> Result<T, &'static str> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
         runtime.block_on(future).map_err(|problem| problem.code())
     }
 
@@ -214,7 +227,10 @@ mod tests {
     fn whole_bodies() {
         assert_eq!(read_now(Full::from("12345678")).unwrap(), "12345678");
         assert_eq!(read_now(Full::from("")).unwrap(), "");
-        assert_eq!(read_now(pieces(&[b"123", b"", b"45", b"678"], Then::Ends)).unwrap(), "12345678");
+        assert_eq!(
+            read_now(pieces(&[b"123", b"", b"45", b"678"], Then::Ends)).unwrap(),
+            "12345678"
+        );
         assert_eq!(read_now(pieces(&[], Then::Ends)).unwrap(), "");
     }
 

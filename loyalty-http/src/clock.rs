@@ -72,7 +72,10 @@ mod tests {
         let copy = clock.clone();
         assert_eq!(clock.now(), at("2026-01-31T10:00:00.123Z"));
         hands.set(at("2025-01-01T00:00:00Z"));
-        assert_eq!((clock.now(), copy.now()), (at("2025-01-01T00:00:00Z"), at("2025-01-01T00:00:00Z")));
+        assert_eq!(
+            (clock.now(), copy.now()),
+            (at("2025-01-01T00:00:00Z"), at("2025-01-01T00:00:00Z"))
+        );
         assert!(Clock::system().now() > at("2026-01-01T00:00:00Z"));
     }
 }

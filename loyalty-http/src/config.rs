@@ -19,6 +19,9 @@ pub struct Config {
 impl Default for Config {
     /// The default limits of a body, and thirty seconds of patience.
     fn default() -> Self {
-        Self { body: BodyLimits::default(), patience: Duration::from_secs(30) }
+        Self {
+            body: BodyLimits::default(),
+            patience: Duration::from_secs(30),
+        }
     }
 }

@@ -48,7 +48,10 @@ impl Once {
             asked.update(part);
         }
         asked.update(body);
-        Self { key: first_half(Sha256::digest(key).into()), fingerprint: first_half(asked.finalize().into()) }
+        Self {
+            key: first_half(Sha256::digest(key).into()),
+            fingerprint: first_half(asked.finalize().into()),
+        }
     }
 }
 
@@ -88,7 +91,9 @@ mod tests {
     fn keys_are_visible_ascii() {
         let read = |keys: &[&[u8]]| {
             let head = head("POST", "/a", keys);
-            key(&head).map(|key| key.map(<[u8]>::to_vec)).map_err(|problem| problem.code())
+            key(&head)
+                .map(|key| key.map(<[u8]>::to_vec))
+                .map_err(|problem| problem.code())
         };
         assert_eq!(read(&[]), Ok(None));
         assert_eq!(read(&[b"a-1!~"]), Ok(Some(b"a-1!~".to_vec())));
@@ -102,8 +107,9 @@ mod tests {
 
     #[test]
     fn every_part_of_a_request_counts() {
-        let print =
-            |method, path, body: &str| Once::new(b"a", &head(method, path, &[]), body.as_bytes()).fingerprint;
+        let print = |method, path, body: &str| {
+            Once::new(b"a", &head(method, path, &[]), body.as_bytes()).fingerprint
+        };
         let all = [
             print("POST", "/a", "{}"),
             print("PUT", "/a", "{}"),

@@ -48,7 +48,9 @@ where
         Format::Text => lines.with_ansi(false).boxed(),
         Format::Json => lines.json().flatten_event(true).boxed(),
     };
-    let heard = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("loyalty", level);
+    let heard = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("loyalty", level);
     tracing_subscriber::registry().with(lines.with_filter(heard))
 }
 
@@ -130,8 +132,15 @@ impl Answered<'_> {
 
 /// The method's name, if it is one of the known: any other is a word of the client's own.
 fn method(method: &Method) -> &str {
-    let known =
-        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    let known = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
     if known.contains(method) { method.as_str() } else { "other" }
 }
 

@@ -119,7 +119,8 @@ enum KeyCommand {
 }
 
 fn currency(text: &str) -> Result<Currency, String> {
-    Currency::from_code(text).ok_or_else(|| "must be a currency code of ISO 4217 such as USD".to_owned())
+    Currency::from_code(text)
+        .ok_or_else(|| "must be a currency code of ISO 4217 such as USD".to_owned())
 }
 
 fn log_format(text: &str) -> Result<log::Format, String> {
@@ -131,7 +132,8 @@ fn log_format(text: &str) -> Result<log::Format, String> {
 }
 
 fn zone(text: &str) -> Result<Zone, String> {
-    text.parse().map_err(|error: loyalty_core::calendar::CalendarError| error.to_string())
+    text.parse()
+        .map_err(|error: loyalty_core::calendar::CalendarError| error.to_string())
 }
 
 fn main() -> ExitCode {
@@ -174,11 +176,13 @@ fn serve(options: &Serve) -> Done {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
     runtime.block_on(async { outlive_full_files() })?;
-    let store = SqliteStore::open(&options.database.db, &settings).map_err(|error| error.to_string())?;
+    let store =
+        SqliteStore::open(&options.database.db, &settings).map_err(|error| error.to_string())?;
     let store: Arc<dyn Store> = Arc::new(store);
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind(options.listen).await;
-        let listener = listener.map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
+        let listener =
+            listener.map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         greet(&*store, address)?;
         let app = Arc::new(App::new(Arc::clone(&store), Clock::system()));
@@ -187,7 +191,10 @@ fn serve(options: &Serve) -> Done {
             async move { app.handle(request, id).await }
         };
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let schedule = Schedule { tick: Duration::from_secs(options.tick), ..Schedule::default() };
+        let schedule = Schedule {
+            tick: Duration::from_secs(options.tick),
+            ..Schedule::default()
+        };
         let due = scheduler::run(store, Clock::system(), schedule, async {
             // Dropped, or sent: either way it is time to stop.
             let _ = stopped.await;
@@ -203,13 +210,19 @@ fn serve(options: &Serve) -> Done {
 /// Says where the server is. On an empty database it makes a shop first and shows its key, once.
 fn greet(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
     if store.shops().map_err(|error| error.to_string())?.is_empty() {
-        let new = NewShop { name: "My shop".to_owned(), currency: Currency::USD, zone: Zone::UTC };
+        let new = NewShop {
+            name: "My shop".to_owned(),
+            currency: Currency::USD,
+            zone: Zone::UTC,
+        };
         let now = Clock::system().now();
         let shop = store.create_shop(&new, now).map_err(|error| error.to_string())?;
         let (key, shown) = auth::random_key().map_err(|error| error.to_string())?;
         store.add_key(shop.id, &key, now).map_err(|error| error.to_string())?;
         print(&format!("The database was empty. {}", made(&shop, &key, &shown)))?;
-        print(&format!("Try:\n  curl http://{address}/v1/key -H 'Authorization: Bearer {shown}'"))?;
+        print(&format!(
+            "Try:\n  curl http://{address}/v1/key -H 'Authorization: Bearer {shown}'"
+        ))?;
     }
     print(&format!("Listening on http://{address}"))
 }
@@ -231,7 +244,9 @@ fn outlive_full_files() -> Result<(), String> {
     use tokio::signal::unix::{SignalKind, signal};
     /// On Linux and macOS, but for MIPS.
     const SIGXFSZ: i32 = 25;
-    signal(SignalKind::from_raw(SIGXFSZ)).map(drop).map_err(|error| error.to_string())
+    signal(SignalKind::from_raw(SIGXFSZ))
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 /// Resolves when the process is asked to stop, by Ctrl-C or by its supervisor.
@@ -248,27 +263,34 @@ fn stop_signal() -> Result<impl Future<Output = ()>, String> {
 }
 
 fn create_shop(db: &Path, new: &NewShop, json: bool) -> Done {
-    let name_fits =
-        !new.name.trim().is_empty() && new.name.len() <= 255 && !new.name.chars().any(char::is_control);
+    let name_fits = !new.name.trim().is_empty()
+        && new.name.len() <= 255
+        && !new.name.chars().any(char::is_control);
     if !name_fits {
         return Err("a shop's name is 1 to 255 bytes without control characters".to_owned());
     }
     let admin = Admin::open(db).map_err(|error| error.to_string())?;
-    let shop = admin.create_shop(new, Clock::system().now()).map_err(|error| error.to_string())?;
+    let shop = admin
+        .create_shop(new, Clock::system().now())
+        .map_err(|error| error.to_string())?;
     give_key(&admin, &shop, json)
 }
 
 fn rotate_key(db: &Path, shop: ShopId, json: bool) -> Done {
     let admin = Admin::open_existing(db).map_err(|error| error.to_string())?;
     let shops = admin.shops().map_err(|error| error.to_string())?;
-    let shop =
-        shops.into_iter().find(|known| known.id == shop).ok_or_else(|| format!("there is no shop {shop}"))?;
+    let shop = shops
+        .into_iter()
+        .find(|known| known.id == shop)
+        .ok_or_else(|| format!("there is no shop {shop}"))?;
     give_key(&admin, &shop, json)
 }
 
 fn give_key(admin: &Admin, shop: &Shop, json: bool) -> Done {
     let (key, shown) = auth::random_key().map_err(|error| error.to_string())?;
-    admin.add_key(shop.id, &key, Clock::system().now()).map_err(|error| error.to_string())?;
+    admin
+        .add_key(shop.id, &key, Clock::system().now())
+        .map_err(|error| error.to_string())?;
     if json {
         let (id, secret) = (shop.id.to_string(), &key.signing_secret);
         print(&serde_json::json!({ "shop_id": id, "key": shown, "secret": secret }).to_string())?;
@@ -283,8 +305,7 @@ fn list_shops(db: &Path, json: bool) -> Done {
     for shop in admin.shops().map_err(|error| error.to_string())? {
         let (id, currency, zone) = (shop.id.to_string(), shop.currency.code(), shop.zone.name());
         if json {
-            let line =
-                serde_json::json!({ "shop_id": id, "name": shop.name, "currency": currency, "time_zone": zone });
+            let line = serde_json::json!({ "shop_id": id, "name": shop.name, "currency": currency, "time_zone": zone });
             print(&line.to_string())?;
         } else {
             print(&format!("{id}\t{}\t{currency}\t{zone}", shop.name))?;

@@ -62,10 +62,16 @@ const RESOURCES: &[(&str, &str)] = &[
     ("discount codes", include_str!("../openapi/discount_codes.json")),
     ("carts", include_str!("../openapi/carts.json")),
     ("Shopify: customers", include_str!("../openapi/shopify/customers.json")),
-    ("Shopify: saved searches", include_str!("../openapi/shopify/saved_searches.json")),
+    (
+        "Shopify: saved searches",
+        include_str!("../openapi/shopify/saved_searches.json"),
+    ),
     ("Shopify: products", include_str!("../openapi/shopify/products.json")),
     ("Shopify: price rules", include_str!("../openapi/shopify/price_rules.json")),
-    ("Shopify: discount codes", include_str!("../openapi/shopify/discount_codes.json")),
+    (
+        "Shopify: discount codes",
+        include_str!("../openapi/shopify/discount_codes.json"),
+    ),
     ("store plugins", include_str!("../openapi/webhooks.json")),
 ];
 
@@ -87,7 +93,10 @@ pub(crate) fn show(_: &dyn Store) -> Result<Answer, Problem> {
     Ok(Answer::text(document().clone()))
 }
 
-#[expect(clippy::expect_used, reason = "the files are part of the program; the first test reads them")]
+#[expect(
+    clippy::expect_used,
+    reason = "the files are part of the program; the first test reads them"
+)]
 fn read(text: &str) -> Map<String, Value> {
     serde_json::from_str(text).expect("an object")
 }
@@ -99,20 +108,30 @@ fn part<'a>(object: &'a Value, name: &str) -> impl Iterator<Item = (&'a String, 
 
 fn assemble() -> Value {
     let shared = Shared::new(Value::Object(read(SHARED)));
-    let resources = RESOURCES.iter().map(|(name, text)| (*name, Value::Object(read(text))));
+    let resources = RESOURCES
+        .iter()
+        .map(|(name, text)| (*name, Value::Object(read(text))));
     let (mut tags, mut paths, mut schemas) = (Vec::new(), Map::new(), Map::new());
-    schemas.extend(part(&shared.0, "schemas").map(|(name, schema)| (name.clone(), schema::expand(schema))));
+    schemas.extend(
+        part(&shared.0, "schemas").map(|(name, schema)| (name.clone(), schema::expand(schema))),
+    );
     schemas.insert("ProblemCode".to_owned(), problem_code());
     for (tag, resource) in resources {
         tags.push(json!({ "name": tag }));
-        schemas.extend(part(&resource, "schemas").map(|(name, schema)| (name.clone(), schema::expand(schema))));
+        schemas.extend(
+            part(&resource, "schemas").map(|(name, schema)| (name.clone(), schema::expand(schema))),
+        );
         for (key, told) in part(&resource, "operations") {
-            let Some(route) = ROUTES.iter().find(|route| format!("{} {}", route.method, route.pattern) == *key)
+            let Some(route) = ROUTES
+                .iter()
+                .find(|route| format!("{} {}", route.method, route.pattern) == *key)
             else {
                 continue;
             };
             let method = route.method.as_str().to_lowercase();
-            let path = paths.entry(route.pattern).or_insert_with(|| Value::Object(Map::new()));
+            let path = paths
+                .entry(route.pattern)
+                .or_insert_with(|| Value::Object(Map::new()));
             if let Some(path) = path.as_object_mut() {
                 path.insert(method, shared.operation(tag, route, told));
             }
@@ -127,6 +146,8 @@ fn assemble() -> Value {
 
 /// All codes, each with its meaning.
 fn problem_code() -> Value {
-    let codes = read(CODES).into_iter().map(|(code, meaning)| json!({ "const": code, "description": meaning }));
+    let codes = read(CODES)
+        .into_iter()
+        .map(|(code, meaning)| json!({ "const": code, "description": meaning }));
     json!({ "type": "string", "oneOf": codes.collect::<Vec<_>>() })
 }

@@ -105,7 +105,11 @@ struct Parts {
 /// The usual ones.
 impl Problem {
     /// Any problem: a status, a stable code, and a sentence that helps.
-    pub fn new(status: ErrorStatus, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(
+        status: ErrorStatus,
+        code: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self(Box::new(Parts {
             status,
             code,
@@ -196,7 +200,8 @@ impl Problem {
 
     /// 429; `retry_after` in seconds.
     pub fn too_many_requests(retry_after: u32, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::with(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail).retry_after(retry_after)
+        Self::with(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
+            .retry_after(retry_after)
     }
 
     /// 500. The cause goes to the log under the request's id; the client gets only the id.
@@ -445,13 +450,14 @@ mod tests {
             code: "invalid_value",
             detail: detail.into(),
         };
-        let (_, body) =
-            answer(Problem::unprocessable("invalid_program", "The program has 4 faults.").faults(vec![
+        let (_, body) = answer(
+            Problem::unprocessable("invalid_program", "The program has 4 faults.").faults(vec![
                 fault("/rules/0/rate", "a"),
                 fault("/rules/1/rate", "b"),
                 fault("/tags/3", "c"),
                 fault("", "d"),
-            ]));
+            ]),
+        );
         assert_eq!(body["faults"].as_array().unwrap().len(), 4);
         assert_eq!(body["faults"][1]["pointer"], "/rules/1/rate");
         assert_eq!(body["errors"], json!({"rate": ["a", "b"], "tags": ["c"], "base": ["d"]}));
@@ -490,9 +496,10 @@ mod tests {
 
     #[test]
     fn a_cause_stays_inside() {
-        for problem in
-            [Problem::internal("disk I/O error at page 7"), Problem::unavailable(1, "disk I/O error at page 7")]
-        {
+        for problem in [
+            Problem::internal("disk I/O error at page 7"),
+            Problem::unavailable(1, "disk I/O error at page 7"),
+        ] {
             let (_, body) = answer(problem);
             assert!(!body.to_string().contains("disk"), "{body}");
             assert_eq!(body["request_id"], RequestId::sample().as_str());

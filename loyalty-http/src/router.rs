@@ -11,8 +11,9 @@ use loyalty_store::{Scope, Store};
 use matchit::Params;
 
 use crate::endpoint::{
-    Answer, Call, Work, actions, carts, categories, customers, discount_codes, health, key, ledger, orders,
-    points, price_rules, products, program, redemptions, referrals, reminders, reports, saved_searches, tiers,
+    Answer, Call, Work, actions, carts, categories, customers, discount_codes, health, key, ledger,
+    orders, points, price_rules, products, program, redemptions, referrals, reminders, reports,
+    saved_searches, tiers,
 };
 use crate::integration::webhook::Told;
 use crate::openapi;
@@ -81,20 +82,40 @@ impl Route {
 type Handler = fn(&Call<'_>) -> Result<Work, Problem>;
 
 const fn open(pattern: &'static str, handler: fn(&dyn Store) -> Result<Answer, Problem>) -> Route {
-    Route { method: Method::GET, pattern, query: &[], entry: Entry::Open(handler) }
+    Route {
+        method: Method::GET,
+        pattern,
+        query: &[],
+        entry: Entry::Open(handler),
+    }
 }
 
 const fn get(pattern: &'static str, query: &'static [&'static str], handler: Handler) -> Route {
-    Route { method: Method::GET, pattern, query, entry: Entry::Keyed(Scope::Read, handler) }
+    Route {
+        method: Method::GET,
+        pattern,
+        query,
+        entry: Entry::Keyed(Scope::Read, handler),
+    }
 }
 
 const fn told(method: Method, pattern: &'static str, scope: Scope, handler: Handler) -> Route {
-    Route { method, pattern, query: &[], entry: Entry::Keyed(scope, handler) }
+    Route {
+        method,
+        pattern,
+        query: &[],
+        entry: Entry::Keyed(scope, handler),
+    }
 }
 
 /// What the rules decide. `?dry_run=true` asks what would happen.
 const fn decided(method: Method, pattern: &'static str, handler: Handler) -> Route {
-    Route { method, pattern, query: &["dry_run"], entry: Entry::Keyed(Scope::Write, handler) }
+    Route {
+        method,
+        pattern,
+        query: &["dry_run"],
+        entry: Entry::Keyed(Scope::Write, handler),
+    }
 }
 
 const fn shopify(
@@ -104,11 +125,21 @@ const fn shopify(
     scope: Scope,
     handler: Handler,
 ) -> Route {
-    Route { method, pattern, query, entry: Entry::Shopify(scope, handler) }
+    Route {
+        method,
+        pattern,
+        query,
+        entry: Entry::Shopify(scope, handler),
+    }
 }
 
 const fn signed(pattern: &'static str, told: Told) -> Route {
-    Route { method: Method::POST, pattern, query: &[], entry: Entry::Signed(told) }
+    Route {
+        method: Method::POST,
+        pattern,
+        query: &[],
+        entry: Entry::Signed(told),
+    }
 }
 
 /// The table.
@@ -129,7 +160,12 @@ pub static ROUTES: &[Route] = &[
     decided(Method::POST, "/v1/points-subtract", points::subtract),
     get("/v1/customers/{customer_id}/point-balance", &["at"], points::balance),
     get("/v1/customers/point-balance", &["customer_ids"], points::balances),
-    told(Method::POST, "/v1/customers/point-balance", Scope::Read, points::balances_listed),
+    told(
+        Method::POST,
+        "/v1/customers/point-balance",
+        Scope::Read,
+        points::balances_listed,
+    ),
     get("/v1/customers/{customer_id}/ledger", &["limit", "cursor"], ledger::list),
     get("/v1/customers/{customer_id}/tier", &["at"], tiers::show),
     get("/v1/customers/{customer_id}/lots", &["at", "limit", "cursor"], tiers::lots),
@@ -145,7 +181,11 @@ pub static ROUTES: &[Route] = &[
     // Rewards, and what customers redeemed.
     get("/v1/rewards", &[], redemptions::rewards),
     get("/v1/customers/{customer_id}/rewards", &[], redemptions::rewards_of),
-    get("/v1/customers/{customer_id}/redemptions", &["limit", "cursor"], redemptions::list),
+    get(
+        "/v1/customers/{customer_id}/redemptions",
+        &["limit", "cursor"],
+        redemptions::list,
+    ),
     decided(Method::POST, "/v1/redemptions", redemptions::issue),
     get("/v1/redemptions/{redemption_id}", &[], redemptions::show),
     decided(Method::POST, "/v1/redemptions/{redemption_id}/cancel", redemptions::cancel),
@@ -157,13 +197,27 @@ pub static ROUTES: &[Route] = &[
     told(Method::POST, "/v1/program/dry-run", Scope::Read, program::dry_run),
     // What will end, and what was.
     get("/v1/reminders", &["from", "until", "limit", "cursor"], reminders::list),
-    get("/v1/reports/summary", &["from", "until", "format", "point_value"], reports::summary),
+    get(
+        "/v1/reports/summary",
+        &["from", "until", "format", "point_value"],
+        reports::summary,
+    ),
     // Searches that are kept.
-    told(Method::POST, "/v1/customer-saved-searches", Scope::Write, saved_searches::create),
+    told(
+        Method::POST,
+        "/v1/customer-saved-searches",
+        Scope::Write,
+        saved_searches::create,
+    ),
     get("/v1/customer-saved-searches", &["limit", "cursor"], saved_searches::list),
     get("/v1/customer-saved-searches/count", &[], saved_searches::count),
     get("/v1/customer-saved-searches/{saved_search_id}", &[], saved_searches::show),
-    told(Method::DELETE, "/v1/customer-saved-searches/{saved_search_id}", Scope::Write, saved_searches::delete),
+    told(
+        Method::DELETE,
+        "/v1/customer-saved-searches/{saved_search_id}",
+        Scope::Write,
+        saved_searches::delete,
+    ),
     get(
         "/v1/customer-saved-searches/{saved_search_id}/customers",
         &["limit", "cursor"],
@@ -189,16 +243,52 @@ pub static ROUTES: &[Route] = &[
     get("/v1/price-rules/{price_rule_id}", &[], price_rules::show),
     decided(Method::PUT, "/v1/price-rules/{price_rule_id}", price_rules::put),
     decided(Method::DELETE, "/v1/price-rules/{price_rule_id}", price_rules::delete),
-    decided(Method::POST, "/v1/price-rules/{price_rule_id}/discount-codes", discount_codes::create),
-    get("/v1/price-rules/{price_rule_id}/discount-codes", &["limit", "cursor"], discount_codes::list),
-    get("/v1/price-rules/{price_rule_id}/discount-codes/count", &[], discount_codes::count),
-    get("/v1/price-rules/{price_rule_id}/discount-codes/{code_id}", &[], discount_codes::show),
-    decided(Method::PUT, "/v1/price-rules/{price_rule_id}/discount-codes/{code_id}", discount_codes::put),
-    decided(Method::DELETE, "/v1/price-rules/{price_rule_id}/discount-codes/{code_id}", discount_codes::delete),
+    decided(
+        Method::POST,
+        "/v1/price-rules/{price_rule_id}/discount-codes",
+        discount_codes::create,
+    ),
+    get(
+        "/v1/price-rules/{price_rule_id}/discount-codes",
+        &["limit", "cursor"],
+        discount_codes::list,
+    ),
+    get(
+        "/v1/price-rules/{price_rule_id}/discount-codes/count",
+        &[],
+        discount_codes::count,
+    ),
+    get(
+        "/v1/price-rules/{price_rule_id}/discount-codes/{code_id}",
+        &[],
+        discount_codes::show,
+    ),
+    decided(
+        Method::PUT,
+        "/v1/price-rules/{price_rule_id}/discount-codes/{code_id}",
+        discount_codes::put,
+    ),
+    decided(
+        Method::DELETE,
+        "/v1/price-rules/{price_rule_id}/discount-codes/{code_id}",
+        discount_codes::delete,
+    ),
     decided(Method::POST, "/v1/price-rules/{price_rule_id}/batch", discount_codes::batch),
-    get("/v1/price-rules/{price_rule_id}/batch/{batch_id}", &[], discount_codes::show_batch),
-    get("/v1/price-rules/{price_rule_id}/batch/{batch_id}/discount-codes", &[], discount_codes::batch_codes),
-    get("/v1/discount-codes/lookup", &["code", "customer_id", "email", "address"], discount_codes::lookup),
+    get(
+        "/v1/price-rules/{price_rule_id}/batch/{batch_id}",
+        &[],
+        discount_codes::show_batch,
+    ),
+    get(
+        "/v1/price-rules/{price_rule_id}/batch/{batch_id}/discount-codes",
+        &[],
+        discount_codes::batch_codes,
+    ),
+    get(
+        "/v1/discount-codes/lookup",
+        &["code", "customer_id", "email", "address"],
+        discount_codes::lookup,
+    ),
     // Carts. Asking what codes would do is reading.
     told(Method::POST, "/v1/carts/evaluate", Scope::Read, carts::evaluate),
     decided(Method::POST, "/v1/checkouts/{checkout_id}/codes", carts::reserve),
@@ -210,7 +300,13 @@ pub static ROUTES: &[Route] = &[
         entry: Entry::Keyed(Scope::Write, carts::release),
     },
     // The same for Shopify's clients.
-    shopify(Method::POST, "/admin/api/{version}/customers.json", &[], Scope::Write, shopify::customers::create),
+    shopify(
+        Method::POST,
+        "/admin/api/{version}/customers.json",
+        &[],
+        Scope::Write,
+        shopify::customers::create,
+    ),
     shopify(
         Method::GET,
         "/admin/api/{version}/customers.json",
@@ -218,7 +314,13 @@ pub static ROUTES: &[Route] = &[
         Scope::Read,
         shopify::customers::list,
     ),
-    shopify(Method::GET, "/admin/api/{version}/customers/count.json", &[], Scope::Read, shopify::customers::count),
+    shopify(
+        Method::GET,
+        "/admin/api/{version}/customers/count.json",
+        &[],
+        Scope::Read,
+        shopify::customers::count,
+    ),
     shopify(
         Method::GET,
         "/admin/api/{version}/customers/search.json",
@@ -282,7 +384,13 @@ pub static ROUTES: &[Route] = &[
         Scope::Read,
         shopify::products::list,
     ),
-    shopify(Method::GET, "/admin/api/{version}/products/count.json", &[], Scope::Read, shopify::products::count),
+    shopify(
+        Method::GET,
+        "/admin/api/{version}/products/count.json",
+        &[],
+        Scope::Read,
+        shopify::products::count,
+    ),
     shopify(
         Method::GET,
         "/admin/api/{version}/products/{id}.json",
@@ -399,10 +507,19 @@ pub static ROUTES: &[Route] = &[
     signed("/integrations/webhooks/{platform}/key-verify", Told::KeyVerify),
     signed("/integrations/webhooks/{platform}/app-installed", Told::Installed),
     signed("/integrations/webhooks/{platform}/customers-create", Told::Customer),
-    signed("/integrations/webhooks/{platform}/orders-processing", Told::Reached(Status::Processing)),
+    signed(
+        "/integrations/webhooks/{platform}/orders-processing",
+        Told::Reached(Status::Processing),
+    ),
     signed("/integrations/webhooks/{platform}/orders-paid", Told::Reached(Status::Paid)),
-    signed("/integrations/webhooks/{platform}/orders-fulfilled", Told::Reached(Status::Fulfilled)),
-    signed("/integrations/webhooks/{platform}/orders-completed", Told::Reached(Status::Completed)),
+    signed(
+        "/integrations/webhooks/{platform}/orders-fulfilled",
+        Told::Reached(Status::Fulfilled),
+    ),
+    signed(
+        "/integrations/webhooks/{platform}/orders-completed",
+        Told::Reached(Status::Completed),
+    ),
     signed("/integrations/webhooks/{platform}/orders-cancelled", Told::Cancelled),
     signed("/integrations/webhooks/{platform}/orders-closed", Told::Closed),
     signed("/integrations/webhooks/{platform}/refunds-create", Told::Refund),
@@ -437,7 +554,11 @@ impl Router {
     }
 
     /// The route of a method and a path: 404 where there is none, 405 where there is another method.
-    pub(crate) fn find<'a>(&'a self, method: &Method, path: &'a str) -> Result<Matched<'a>, Problem> {
+    pub(crate) fn find<'a>(
+        &'a self,
+        method: &Method,
+        path: &'a str,
+    ) -> Result<Matched<'a>, Problem> {
         let nothing = |_| Problem::not_found("There is nothing at this path.");
         let matchit::Match { value: routes, params } = self.paths.at(path).map_err(nothing)?;
         let wanted = if *method == Method::HEAD { &Method::GET } else { method };
@@ -469,13 +590,19 @@ mod tests {
     fn find(method: &Method, path: &str) -> Result<(&'static str, Option<String>), &'static str> {
         let router = Router::new(ROUTES);
         let matched = router.find(method, path).map_err(|problem| problem.code())?;
-        Ok((matched.route.pattern, matched.params.iter().next().map(|(_, value)| value.to_owned())))
+        Ok((
+            matched.route.pattern,
+            matched.params.iter().next().map(|(_, value)| value.to_owned()),
+        ))
     }
 
     #[test]
     fn every_route_is_found_by_its_own_path() {
         for route in ROUTES {
-            let path = route.pattern.replace("{customer_id}", "c1").replace("{order_id}", "o1");
+            let path = route
+                .pattern
+                .replace("{customer_id}", "c1")
+                .replace("{order_id}", "o1");
             assert_eq!(find(&route.method, &path).map(|found| found.0), Ok(route.pattern));
         }
     }
@@ -486,9 +613,17 @@ mod tests {
             ("/v1/customers/count", "/v1/customers/count", None),
             ("/v1/customers/%63ount", "/v1/customers/{customer_id}", Some("%63ount")),
             ("/v1/customers/counts", "/v1/customers/{customer_id}", Some("counts")),
-            ("/v1/customers/count/ledger", "/v1/customers/{customer_id}/ledger", Some("count")),
+            (
+                "/v1/customers/count/ledger",
+                "/v1/customers/{customer_id}/ledger",
+                Some("count"),
+            ),
             ("/v1/customers/a%2Fb", "/v1/customers/{customer_id}", Some("a%2Fb")),
-            ("/v1/customers/{customer_id}", "/v1/customers/{customer_id}", Some("{customer_id}")),
+            (
+                "/v1/customers/{customer_id}",
+                "/v1/customers/{customer_id}",
+                Some("{customer_id}"),
+            ),
         ] {
             assert_eq!(find(&Method::GET, path), Ok((pattern, id.map(str::to_owned))), "{path}");
         }
@@ -496,9 +631,16 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_told_apart() {
-        for path in
-            ["/", "/v1", "/v1/", "/v1/customers/", "/v1/customers/a/b", "/v1/customers//ledger", "/V1/key", "*"]
-        {
+        for path in [
+            "/",
+            "/v1",
+            "/v1/",
+            "/v1/customers/",
+            "/v1/customers/a/b",
+            "/v1/customers//ledger",
+            "/V1/key",
+            "*",
+        ] {
             assert_eq!(find(&Method::GET, path), Err("not_found"), "{path}");
         }
         assert_eq!(find(&Method::DELETE, "/v1/customers"), Err("method_not_allowed"));

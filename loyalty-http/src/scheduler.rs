@@ -42,7 +42,12 @@ pub struct Done {
 }
 
 /// Looks every tick, until `shutdown` resolves. What the store has begun then comes to its end.
-pub async fn run(store: Arc<dyn Store>, clock: Clock, schedule: Schedule, shutdown: impl Future<Output = ()>) {
+pub async fn run(
+    store: Arc<dyn Store>,
+    clock: Clock,
+    schedule: Schedule,
+    shutdown: impl Future<Output = ()>,
+) {
     let mut shutdown = pin!(shutdown);
     loop {
         let turn = async {
@@ -51,7 +56,9 @@ pub async fn run(store: Arc<dyn Store>, clock: Clock, schedule: Schedule, shutdo
                 Ok(Done { caught_up, looked_through }) => {
                     tracing::info!(caught_up, looked_through, "what was due is written down");
                 }
-                Err(failure) => tracing::warn!(%failure, "what is due could not be written down; trying again"),
+                Err(failure) => {
+                    tracing::warn!(%failure, "what is due could not be written down; trying again")
+                }
             }
             tokio::time::sleep(schedule.tick).await;
         };
@@ -88,7 +95,10 @@ pub async fn look(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Result
     let (now, mut after) = (clock.now(), None);
     loop {
         let page = aside(store, move |store| store.due(now, after, batch)).await?;
-        let catch_up = page.iter().map(|due| (due.shop, Action::CatchUp(due.account))).collect();
+        let catch_up = page
+            .iter()
+            .map(|due| (due.shop, Action::CatchUp(due.account)))
+            .collect();
         for pending in begin(store, clock, catch_up).await? {
             pending.await?;
         }
@@ -107,8 +117,15 @@ async fn begin(
     actions: Vec<(ShopId, Action)>,
 ) -> Result<Vec<Pending>, Failure> {
     let now = clock.now();
-    let request = move |(shop, action)| Request { shop, now, dry_run: false, idempotency: None, action };
-    aside(store, move |store| Ok(actions.into_iter().map(|action| store.execute(request(action))).collect())).await
+    let request =
+        move |(shop, action)| Request { shop, now, dry_run: false, idempotency: None, action };
+    aside(store, move |store| {
+        Ok(actions
+            .into_iter()
+            .map(|action| store.execute(request(action)))
+            .collect())
+    })
+    .await
 }
 
 /// Works on a thread where it holds nobody up.

@@ -89,8 +89,12 @@ impl Default for Limits {
 /// `service` answers each request. Each answer gets its `x-request-id`, and `application/json`
 /// where it has a body and no type. A panic in the service becomes a 500. To be called within a
 /// tokio runtime with time and I/O.
-pub async fn run<S, F>(listener: TcpListener, service: S, limits: Limits, shutdown: impl Future<Output = ()>)
-where
+pub async fn run<S, F>(
+    listener: TcpListener,
+    service: S,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) where
     S: Fn(Request<Incoming>, RequestId) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
@@ -148,7 +152,10 @@ fn http(limits: &Limits) -> http1::Builder {
 
 /// The next connection, once there is room for it. The listener outlives all errors: they are
 /// about one connection that is gone already, or about a lack (of files, of memory) that passes.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (Option<OwnedSemaphorePermit>, TcpStream) {
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> (Option<OwnedSemaphorePermit>, TcpStream) {
     // Nobody closes the semaphore, so there is always a permit.
     let slot = Arc::clone(slots).acquire_owned().await.ok();
     loop {
@@ -188,12 +195,18 @@ fn has_host<B>(request: &Request<B>) -> bool {
 fn no_host(id: RequestId) -> Response<Full<Bytes>> {
     let problem = Problem::bad_request("invalid_host", "Send one Host header.").at("Host");
     let mut response = problem.into_response(id);
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
 /// The service of one connection.
-fn answering<S, F>(service: S, ids: Arc<RequestIds>, waiting: Waiting) -> impl Fn(Request<Incoming>) -> Answering
+fn answering<S, F>(
+    service: S,
+    ids: Arc<RequestIds>,
+    waiting: Waiting,
+) -> impl Fn(Request<Incoming>) -> Answering
 where
     S: Fn(Request<Incoming>, RequestId) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
@@ -202,7 +215,9 @@ where
         waiting.served();
         let (service, id, waiting) = (service.clone(), ids.next(), waiting.clone());
         Box::pin(async move {
-            let served = async move { if has_host(&request) { service(request, id).await } else { no_host(id) } };
+            let served = async move {
+                if has_host(&request) { service(request, id).await } else { no_host(id) }
+            };
             let response = answer(pin!(served), id).await;
             waiting.answered();
             Ok(response)
@@ -318,11 +333,21 @@ struct Socket {
 
 impl Socket {
     fn new(stream: TcpStream, stall: Duration, waiting: Waiting) -> Self {
-        Self { stream: TokioIo::new(stream), stall, waiting, timer: None, lingers: false }
+        Self {
+            stream: TokioIo::new(stream),
+            stall,
+            waiting,
+            timer: None,
+            lingers: false,
+        }
     }
 
     /// Turns a write that waits too long into an error.
-    fn guard<T>(&mut self, context: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn guard<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.timer = None;
             return polled;
@@ -367,7 +392,11 @@ impl hyper::rt::Read for Socket {
 
 /// Without vectored writes: answers are small, and one buffer is sooner written than two.
 impl hyper::rt::Write for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.waiting.writing(polled.is_ready());
         self.guard(context, polled)

@@ -54,11 +54,19 @@ impl Throttle {
         let wait = subjects.iter().filter_map(|subject| {
             let reaches = generations.iter().find_map(|generation| generation.get(subject))?;
             let free = subject.step().checked_mul(FREE.saturating_sub(1))?;
-            Some(reaches.signed_duration_since(now).checked_sub(&free)?.num_milliseconds())
-                .filter(|wait| *wait > 0)
+            Some(
+                reaches
+                    .signed_duration_since(now)
+                    .checked_sub(&free)?
+                    .num_milliseconds(),
+            )
+            .filter(|wait| *wait > 0)
         });
         let Some(wait) = wait.max() else { return Ok(()) };
-        let seconds = wait.saturating_add(999).checked_div(1_000).and_then(|seconds| u32::try_from(seconds).ok());
+        let seconds = wait
+            .saturating_add(999)
+            .checked_div(1_000)
+            .and_then(|seconds| u32::try_from(seconds).ok());
         let detail = "Too many look-ups of codes that do not exist; try again later.";
         Err(Problem::too_many_requests(seconds.unwrap_or(u32::MAX), detail))
     }
@@ -68,8 +76,16 @@ impl Throttle {
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         let [young, old] = &mut *generations;
         for subject in subjects {
-            let reaches = young.get(subject).or_else(|| old.get(subject)).copied().unwrap_or(now).max(now);
-            young.insert(subject.clone(), reaches.checked_add_signed(subject.step()).unwrap_or(reaches));
+            let reaches = young
+                .get(subject)
+                .or_else(|| old.get(subject))
+                .copied()
+                .unwrap_or(now)
+                .max(now);
+            young.insert(
+                subject.clone(),
+                reaches.checked_add_signed(subject.step()).unwrap_or(reaches),
+            );
             if young.len() >= GENERATION {
                 *old = std::mem::take(young);
             }
@@ -99,8 +115,10 @@ mod tests {
         assert!(throttle.admit(&ada, at(30)).is_ok());
         throttle.fail(&ada, at(30));
         assert!(throttle.admit(&ada, at(59)).is_err() && throttle.admit(&ada, at(60)).is_ok());
-        let others =
-            [Subject::Customer(ShopId(2), "ada".to_owned()), Subject::Address(ShopId(1), "ada".to_owned())];
+        let others = [
+            Subject::Customer(ShopId(2), "ada".to_owned()),
+            Subject::Address(ShopId(1), "ada".to_owned()),
+        ];
         assert!(throttle.admit(&others, at(0)).is_ok());
     }
 

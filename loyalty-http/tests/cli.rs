@@ -15,7 +15,11 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 fn loyalty(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_loyalty-http")).current_dir(directory).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_loyalty-http"))
+        .current_dir(directory)
+        .args(arguments)
+        .output()
+        .unwrap()
 }
 
 fn stdout(output: &Output) -> String {
@@ -33,21 +37,35 @@ fn assert_refused(output: &Output, says: &str) {
 #[test]
 fn shops_and_keys_are_made_and_shown_once() {
     let directory = tempfile::tempdir().unwrap();
-    let create = ["shop", "create", "Tea & Co", "--currency", "EUR", "--zone", "Europe/Berlin", "--json"];
+    let create =
+        ["shop", "create", "Tea & Co", "--currency", "EUR", "--zone", "Europe/Berlin", "--json"];
     let made: Value = serde_json::from_str(&stdout(&loyalty(directory.path(), &create))).unwrap();
     assert_eq!(made["shop_id"], "1");
     assert!(made["key"].as_str().unwrap().starts_with("lk_"));
     assert!(made["secret"].as_str().unwrap().len() >= 32);
 
     let list = stdout(&loyalty(directory.path(), &["shop", "list", "--json"]));
-    assert_eq!(list.trim(), r#"{"currency":"EUR","name":"Tea & Co","shop_id":"1","time_zone":"Europe/Berlin"}"#);
+    assert_eq!(
+        list.trim(),
+        r#"{"currency":"EUR","name":"Tea & Co","shop_id":"1","time_zone":"Europe/Berlin"}"#
+    );
 
     let rotated = stdout(&loyalty(directory.path(), &["key", "rotate", "1", "--json"]));
     let rotated: Value = serde_json::from_str(&rotated).unwrap();
     assert_ne!(rotated["key"], made["key"]);
     let file = std::fs::read(directory.path().join("loyalty.db")).unwrap();
-    let secret = rotated["key"].as_str().unwrap().rsplit('_').next().unwrap().as_bytes().to_vec();
-    assert!(!file.windows(secret.len()).any(|window| window == secret), "a key stands in the file in clear");
+    let secret = rotated["key"]
+        .as_str()
+        .unwrap()
+        .rsplit('_')
+        .next()
+        .unwrap()
+        .as_bytes()
+        .to_vec();
+    assert!(
+        !file.windows(secret.len()).any(|window| window == secret),
+        "a key stands in the file in clear"
+    );
 }
 
 #[test]
@@ -58,9 +76,13 @@ fn what_cannot_be_done_is_said_in_one_line() {
     assert_refused(&run(&["key", "rotate", "7", "--db", "none.db"]), "there is no file");
     assert_refused(&run(&["shop", "create", "\n", "--currency", "USD"]), "a shop's name");
 
-    std::fs::write(directory.path().join("text.db"), "This is no database, but it is long enough.").unwrap();
+    std::fs::write(directory.path().join("text.db"), "This is no database, but it is long enough.")
+        .unwrap();
     assert_refused(&run(&["verify", "--db", "text.db"]), "not a database");
-    assert_refused(&run(&["serve", "--db", "text.db", "--listen", "127.0.0.1:0"]), "not a database");
+    assert_refused(
+        &run(&["serve", "--db", "text.db", "--listen", "127.0.0.1:0"]),
+        "not a database",
+    );
     assert_refused(&run(&["serve", "--db", "no/such/folder/x.db"]), "no/such/folder");
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -96,13 +118,18 @@ fn a_second_server_on_the_file_is_refused_and_verify_is_not() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut lines = BufReader::new(server.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
     assert!(lines.any(|line| line.starts_with("Listening on http://")));
     assert_refused(&loyalty(directory.path(), &["--listen", "127.0.0.1:0"]), "another process");
     let verified = loyalty(directory.path(), &["verify"]);
     assert!(verified.status.success());
     assert!(stdout(&verified).contains("Every state agrees with its journal."));
-    let stopped = Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap();
+    let stopped = Command::new("kill")
+        .args(["-TERM", &server.id().to_string()])
+        .status()
+        .unwrap();
     assert!(stopped.success());
     assert!(server.wait().unwrap().success(), "an asked-for stop is no failure");
 }
@@ -112,8 +139,7 @@ fn verify_ends_with_1_where_the_books_do_not_add_up() {
     let directory = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| loyalty(directory.path(), arguments);
     assert!(run(&["shop", "create", "Tea", "--currency", "USD"]).status.success());
-    let sql =
-        "INSERT INTO account (id, shop, seq, at, state) VALUES (1, 1, 1, 0, '{\"lots_opened\":0,\"totals\":{}}')";
+    let sql = "INSERT INTO account (id, shop, seq, at, state) VALUES (1, 1, 1, 0, '{\"lots_opened\":0,\"totals\":{}}')";
     let planted = rusqlite::Connection::open(directory.path().join("loyalty.db")).unwrap();
     planted.execute(sql, []).unwrap();
     drop(planted);

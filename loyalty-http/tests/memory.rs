@@ -42,11 +42,20 @@ impl Server {
             // The allocator keeps what was freed for a second, in case it is wanted again: how much that is hangs
             // on how fast the clients are, and the bounds are about what the server holds.
             .env("MIMALLOC_PURGE_DELAY", "0")
-            .args(["--listen", "127.0.0.1:0", "--log", "error", "--connections", &CONNECTIONS.to_string()])
+            .args([
+                "--listen",
+                "127.0.0.1:0",
+                "--log",
+                "error",
+                "--connections",
+                &CONNECTIONS.to_string(),
+            ])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut lines = BufReader::new(process.stdout.take().unwrap())
+            .lines()
+            .map(Result::unwrap);
         let listening = |line: String| line.strip_prefix("Listening on http://").map(str::to_owned);
         let address = lines.find_map(listening).unwrap();
         let mut server = Self { process, address, before: 0, _directory: directory };
@@ -57,7 +66,8 @@ impl Server {
 
     /// How many bytes the process holds, or held at its peak (`VmHWM:`).
     fn held(&self, what: &str) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
         line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() << 10
     }
@@ -71,7 +81,9 @@ impl Server {
 
     fn is_alive(&self) -> bool {
         let mut stream = self.connect();
-        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        stream
+            .write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer.starts_with("HTTP/1.1 200")
@@ -106,7 +118,11 @@ impl Server {
     fn judge(self, bound: usize) {
         let peak = self.held("VmHWM:").saturating_sub(self.before);
         println!("{} KiB beyond the {} KiB at the start", peak >> 10, self.before >> 10);
-        assert!(peak < bound, "{peak} bytes beyond the {} at the start; {bound} were allowed", self.before);
+        assert!(
+            peak < bound,
+            "{peak} bytes beyond the {} at the start; {bound} were allowed",
+            self.before
+        );
         assert!(self.is_alive());
     }
 }
@@ -122,8 +138,7 @@ impl Drop for Server {
 #[test]
 fn bodies_are_held_up_to_their_limit() {
     let server = Server::start();
-    let head =
-        "POST /integrations/webhooks/common/orders-paid HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    let head = "POST /integrations/webhooks/common/orders-paid HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
     let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
     // Just under the limit, and held.
     server.flood(head, &chunk, BODY - (70 << 10));

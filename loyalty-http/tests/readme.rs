@@ -3,7 +3,12 @@
 //! `sh` blocks run in a shell, as printed but for the address, the key and the build; the `json` block
 //! behind one must be found in the answer, `…` standing for anything. `rust` blocks are doctests.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop where it fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may stop where it fails"
+)]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -54,7 +59,10 @@ impl Server {
             .spawn()
             .unwrap();
         let (mut key, mut address) = (String::new(), String::new());
-        for line in BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap) {
+        for line in BufReader::new(process.stdout.take().unwrap())
+            .lines()
+            .map(Result::unwrap)
+        {
             if let Some(shown) = line.trim().strip_prefix("key") {
                 shown.trim().clone_into(&mut key);
             }
@@ -98,7 +106,9 @@ fn assert_says(page: &Value, answer: &Value, whole: &str) {
         }
         (Value::Array(page), Value::Array(answer)) => {
             assert_eq!(page.len(), answer.len(), "{whole}");
-            page.iter().zip(answer).for_each(|(page, answer)| assert_says(page, answer, whole));
+            page.iter()
+                .zip(answer)
+                .for_each(|(page, answer)| assert_says(page, answer, whole));
         }
         (Value::String(page), Value::String(_)) if page == "…" => {}
         (page, answer) => assert_eq!(page, answer, "the page differs from {whole}"),

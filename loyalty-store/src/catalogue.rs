@@ -199,7 +199,11 @@ pub enum ProductKey {
 /// The reads of the catalogue. Like all of a store's, they begin with the shop and show what is committed.
 pub trait Catalogue {
     /// One product.
-    fn product(&self, shop: ShopId, key: &ProductKey) -> Result<Option<Arc<ProductRecord>>, Failure>;
+    fn product(
+        &self,
+        shop: ShopId,
+        key: &ProductKey,
+    ) -> Result<Option<Arc<ProductRecord>>, Failure>;
 
     /// The number that was given to a variant whose id is none.
     fn variant_number(&self, shop: ShopId, id: &VariantId) -> Result<Option<Number>, Failure>;
@@ -219,7 +223,11 @@ pub trait Catalogue {
     fn count_products(&self, shop: ShopId) -> Result<u64, Failure>;
 
     /// One category.
-    fn category(&self, shop: ShopId, id: &CategoryId) -> Result<Option<Arc<CategoryRecord>>, Failure>;
+    fn category(
+        &self,
+        shop: ShopId,
+        id: &CategoryId,
+    ) -> Result<Option<Arc<CategoryRecord>>, Failure>;
 
     /// Categories in the order of their ids, `after` one.
     fn categories(
@@ -233,7 +241,11 @@ pub trait Catalogue {
     fn count_categories(&self, shop: ShopId) -> Result<u64, Failure>;
 
     /// One saved search.
-    fn saved_search(&self, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure>;
+    fn saved_search(
+        &self,
+        shop: ShopId,
+        number: Number,
+    ) -> Result<Option<Arc<SavedSearch>>, Failure>;
 
     /// Saved searches in the order in which they were made, `after` one.
     fn saved_searches(

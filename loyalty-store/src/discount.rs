@@ -56,7 +56,12 @@ pub trait Discounts {
     fn code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure>;
 
     /// What a checkout holds at `now`.
-    fn checkout(&self, shop: ShopId, id: &CheckoutId, now: Timestamp) -> Result<CheckoutView, Failure>;
+    fn checkout(
+        &self,
+        shop: ShopId,
+        id: &CheckoutId,
+        now: Timestamp,
+    ) -> Result<CheckoutView, Failure>;
 
     /// All that is known about a cart, as of one commit, the program in force included: it says how codes
     /// combine.
@@ -259,7 +264,9 @@ impl CodeBatch {
     /// The batch whose row this is.
     pub(crate) fn of(row: &JournalRow, shop: ShopId) -> Option<Self> {
         let batch = row.events.iter().find_map(|event| {
-            let Event::Discount(DiscountEvent::CodesBatched { rule, entries }) = event else { return None };
+            let Event::Discount(DiscountEvent::CodesBatched { rule, entries }) = event else {
+                return None;
+            };
             Some((*rule, Arc::clone(entries)))
         });
         let (rule, entries) = batch.filter(|_| row.shop == shop)?;

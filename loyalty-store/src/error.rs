@@ -132,7 +132,9 @@ pub enum Failure {
     #[error("stored data is damaged: {0}")]
     Corrupt(String),
     /// The file was written by a newer program.
-    #[error("the database has format {found}, but this program knows formats up to {known}; use a newer program")]
+    #[error(
+        "the database has format {found}, but this program knows formats up to {known}; use a newer program"
+    )]
     TooNew {
         /// The file's format.
         found: i64,

@@ -69,10 +69,14 @@ impl Fold {
     /// Folds the next row. Positions leave no gaps.
     pub(crate) fn row(&mut self, row: &JournalRow) {
         self.found.rows = self.found.rows.saturating_add(1);
-        self.found.events = self.found.events.saturating_add(u64::try_from(row.events.len()).unwrap_or(u64::MAX));
+        self.found.events = self
+            .found
+            .events
+            .saturating_add(u64::try_from(row.events.len()).unwrap_or(u64::MAX));
         let next = self.last.saturating_add(1);
         if row.seq != next {
-            self.found.differ(format!("journal row {next} is missing before row {}", row.seq));
+            self.found
+                .differ(format!("journal row {next} is missing before row {}", row.seq));
         }
         self.last = row.seq;
         if let Some(account) = row.account {
@@ -88,23 +92,43 @@ impl Fold {
 
     fn fold_account(&mut self, id: AccountId, row: &JournalRow) {
         let Self { standing, accounts, found, .. } = self;
-        let fresh = || (Folded::new(AccountRecord::new(row.shop), standing.accounts.remove(&id)), Points::ZERO);
+        let fresh = || {
+            (
+                Folded::new(AccountRecord::new(row.shop), standing.accounts.remove(&id)),
+                Points::ZERO,
+            )
+        };
         let (folded, sum) = accounts.entry(id).or_insert_with(fresh);
         let record = &mut folded.record;
         if record.shop != row.shop {
             found.differ(format!("journal row {} moves account {id} to another shop", row.seq));
         }
         if row.previous.unwrap_or(0) != record.seq {
-            found.differ(format!("journal row {} does not follow row {} of account {id}", row.seq, record.seq));
+            found.differ(format!(
+                "journal row {} does not follow row {} of account {id}",
+                row.seq, record.seq
+            ));
         }
         if row.at < record.at {
-            found.differ(format!("journal row {} is earlier than row {} of account {id}", row.seq, record.seq));
+            found.differ(format!(
+                "journal row {} is earlier than row {} of account {id}",
+                row.seq, record.seq
+            ));
         }
         record.fold(row);
-        *sum = row.events.iter().fold(*sum, |sum, event| sum.saturating_add(event.points()));
+        *sum = row
+            .events
+            .iter()
+            .fold(*sum, |sum, event| sum.saturating_add(event.points()));
         let balance = record.account.balance(row.at);
-        if balance != row.balance || !record.account.is_sound() || record.account.totals().balance() != *sum {
-            found.differ(format!("after journal row {} the books of account {id} do not add up", row.seq));
+        if balance != row.balance
+            || !record.account.is_sound()
+            || record.account.totals().balance() != *sum
+        {
+            found.differ(format!(
+                "after journal row {} the books of account {id} do not add up",
+                row.seq
+            ));
         }
         if folded.differs_at(row.seq, standing.written) {
             found.differ(format!("account {id} differs from its journal at row {}", row.seq));
@@ -145,12 +169,16 @@ impl Fold {
         }
         for key in keyed::keys(row) {
             let of = (row.shop, key);
-            let fresh = |of: &(ShopId, Key)| Folded::new(Keyed::new(&of.1), standing.keyed.remove(of));
+            let fresh =
+                |of: &(ShopId, Key)| Folded::new(Keyed::new(&of.1), standing.keyed.remove(of));
             let folded = keyed.entry(of.clone()).or_insert_with_key(fresh);
             folded.record.fold(&of.1, row);
             if folded.differs_at(row.seq, standing.written) {
                 let (shop, key) = of;
-                found.differ(format!("{key:?} of shop {shop} differs from its journal at row {}", row.seq));
+                found.differ(format!(
+                    "{key:?} of shop {shop} differs from its journal at row {}",
+                    row.seq
+                ));
             }
         }
     }
@@ -161,19 +189,25 @@ impl Fold {
         self,
         mut find_due: impl FnMut(AccountId, &mut AccountRecord) -> Result<(), Failure>,
     ) -> Result<Verified, Failure> {
-        let Self { standing, accounts, orders, keyed, index, claims, mut found, .. } = self;
+        let Self {
+            standing, accounts, orders, keyed, index, claims, mut found, ..
+        } = self;
         found.discounts = u64::try_from(keyed.len()).unwrap_or(u64::MAX);
         for ((shop, key), folded) in &keyed {
             if let Some(stands) = folded.astray() {
                 let last = folded.record.seq;
-                found.differ(format!("{key:?} of shop {shop} stands at row {stands}, its journal at {last}"));
+                found.differ(format!(
+                    "{key:?} of shop {shop} stands at row {stands}, its journal at {last}"
+                ));
             }
         }
         for (shop, key) in standing.keyed.keys() {
             found.differ(format!("{key:?} of shop {shop} has no journal"));
         }
         if index.rules != standing.index.rules || index.by_key != standing.index.by_key {
-            found.differ("the price rules and codes that are listed are not those of the journal".to_owned());
+            found.differ(
+                "the price rules and codes that are listed are not those of the journal".to_owned(),
+            );
         }
         if claims != standing.claims {
             found.differ("the names that were claimed are not those of the journal".to_owned());
@@ -182,15 +216,25 @@ impl Fold {
         found.orders = u64::try_from(orders.len()).unwrap_or(u64::MAX);
         for (id, (folded, _)) in &accounts {
             if let Some(stands) = folded.astray() {
-                found.differ(format!("account {id} stands at row {stands}, its journal at {}", folded.record.seq));
+                found.differ(format!(
+                    "account {id} stands at row {stands}, its journal at {}",
+                    folded.record.seq
+                ));
             }
             // What is due of a state that is behind its journal is found when the store starts.
-            let stands = folded.standing.as_ref().filter(|standing| standing.seq == folded.record.seq);
+            let stands = folded
+                .standing
+                .as_ref()
+                .filter(|standing| standing.seq == folded.record.seq);
             let Some(listed) = stands.map(|stands| stands.due) else { continue };
             let mut again = AccountRecord { due: listed, ..folded.record.clone() };
             find_due(*id, &mut again)?;
-            if again.due.map(|due| due.timestamp_micros()) != listed.map(|due| due.timestamp_micros()) {
-                let name = |due: Option<Timestamp>| due.map_or_else(|| "never".to_owned(), |due| due.to_rfc3339());
+            if again.due.map(|due| due.timestamp_micros())
+                != listed.map(|due| due.timestamp_micros())
+            {
+                let name = |due: Option<Timestamp>| {
+                    due.map_or_else(|| "never".to_owned(), |due| due.to_rfc3339())
+                };
                 let (listed, due) = (name(listed), name(again.due));
                 found.differ(format!("account {id} is listed as due {listed}, and is due {due}"));
             }
@@ -198,7 +242,9 @@ impl Fold {
         for ((shop, id), folded) in &orders {
             if let Some(stands) = folded.astray() {
                 let last = folded.record.seq;
-                found.differ(format!("order {id} of shop {shop} stands at row {stands}, its journal at {last}"));
+                found.differ(format!(
+                    "order {id} of shop {shop} stands at row {stands}, its journal at {last}"
+                ));
             }
         }
         standing.unreadable.into_iter().for_each(|what| found.differ(what));
@@ -206,7 +252,10 @@ impl Fold {
             found.differ(format!("account {id} has no journal"));
         }
         if standing.stray_chapters > 0 {
-            found.differ(format!("{} chapters are of accounts that are not there", standing.stray_chapters));
+            found.differ(format!(
+                "{} chapters are of accounts that are not there",
+                standing.stray_chapters
+            ));
         }
         for (shop, id) in standing.orders.keys() {
             found.differ(format!("order {id} of shop {shop} has no journal"));

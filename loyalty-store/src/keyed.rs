@@ -18,7 +18,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use loyalty_core::account::Usage;
-use loyalty_core::discount::{CheckoutClaim, CodeState, DiscountEvent, OrderClaim, RuleState, Tally};
+use loyalty_core::discount::{
+    CheckoutClaim, CodeState, DiscountEvent, OrderClaim, RuleState, Tally,
+};
 use loyalty_core::redemption::Redemption;
 use loyalty_core::{
     AccountId, CheckoutId, CodeId, Event, OrderId, PriceRuleId, RedemptionId, RewardId, Timestamp,
@@ -72,7 +74,9 @@ impl CheckoutCodes {
 
     /// The codes that are reserved at `now`, each with its end.
     pub(crate) fn live(&self, now: Timestamp) -> impl Iterator<Item = (CodeId, Timestamp)> {
-        self.0.iter().filter_map(move |(code, claim)| Some((*code, claim.live(now)?.until)))
+        self.0
+            .iter()
+            .filter_map(move |(code, claim)| Some((*code, claim.live(now)?.until)))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -83,7 +87,8 @@ impl CheckoutCodes {
         if let Some(code) = event.code() {
             self.0.entry(code).or_default().evolve(event);
         }
-        self.0.retain(|_, claim| matches!(claim, CheckoutClaim::Used(_)) || claim.live(at).is_some());
+        self.0
+            .retain(|_, claim| matches!(claim, CheckoutClaim::Used(_)) || claim.live(at).is_some());
     }
 }
 
@@ -131,7 +136,12 @@ impl Keyed {
             Key::Redemption(_) => State::Redemption(None),
             Key::Reward(_) => State::Reward(None),
         };
-        Self { state, created_at: Timestamp::UNIX_EPOCH, updated_at: Timestamp::UNIX_EPOCH, seq: 0 }
+        Self {
+            state,
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+            seq: 0,
+        }
     }
 
     /// Folds all of a row that is about this key; a row that is folded already changes nothing.
@@ -161,8 +171,12 @@ impl Keyed {
             (Key::Tally(id, account), State::Tally(tally)) if event.code() == Some(*id) => {
                 tally.evolve(*account, event);
             }
-            (Key::Checkout(id), State::Checkout(codes)) if event.checkout() == Some(id) => codes.evolve(event, at),
-            (Key::Order(id), State::Order(codes)) if event.order() == Some(id) => codes.evolve(event),
+            (Key::Checkout(id), State::Checkout(codes)) if event.checkout() == Some(id) => {
+                codes.evolve(event, at)
+            }
+            (Key::Order(id), State::Order(codes)) if event.order() == Some(id) => {
+                codes.evolve(event)
+            }
             _ => {}
         }
     }
@@ -171,7 +185,8 @@ impl Keyed {
         match (key, &mut self.state) {
             (Key::Redemption(id), State::Redemption(state)) if event.redemption() == Some(*id) => {
                 if let (Event::RewardRedeemed { issue }, Some(account)) = (event, account) {
-                    *state = Some(Issued { account, redemption: Redemption::new(Arc::clone(issue)) });
+                    *state =
+                        Some(Issued { account, redemption: Redemption::new(Arc::clone(issue)) });
                 } else if let Some(issued) = state {
                     issued.redemption.evolve(event);
                 }
@@ -213,8 +228,14 @@ pub(crate) fn keys(row: &JournalRow) -> Vec<Key> {
 fn keys_of(event: &DiscountEvent) -> impl Iterator<Item = Key> {
     let code = event.code();
     let rule = event.rule().map(Key::Rule);
-    let tallies = code.into_iter().flat_map(|code| event.accounts().map(move |account| Key::Tally(code, account)));
+    let tallies = code
+        .into_iter()
+        .flat_map(|code| event.accounts().map(move |account| Key::Tally(code, account)));
     let checkout = event.checkout().cloned().map(Key::Checkout);
     let order = event.order().cloned().map(Key::Order);
-    rule.into_iter().chain(code.map(Key::Code)).chain(tallies).chain(checkout).chain(order)
+    rule.into_iter()
+        .chain(code.map(Key::Code))
+        .chain(tallies)
+        .chain(checkout)
+        .chain(order)
 }

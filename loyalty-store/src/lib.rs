@@ -56,13 +56,13 @@ mod transact;
 pub mod conformance;
 
 pub use catalogue::{
-    Catalogue, CatalogueAction, Catalogued, Category, CategoryRecord, Product, ProductKey, ProductRecord,
-    ProductStatus, SavedSearch, Tally, Variant,
+    Catalogue, CatalogueAction, Catalogued, Category, CategoryRecord, Product, ProductKey,
+    ProductRecord, ProductStatus, SavedSearch, Tally, Variant,
 };
 pub use discount::facts::CartFacts;
 pub use discount::{
-    CartQuery, CheckoutView, CodeBatch, CodeView, DiscountAction, Discounted, Discounts, OrderCode, PriceRuleView,
-    RuleChange,
+    CartQuery, CheckoutView, CodeBatch, CodeView, DiscountAction, Discounted, Discounts, OrderCode,
+    PriceRuleView, RuleChange,
 };
 pub use error::{Failure, Rejection};
 pub use memory::MemoryStore;
@@ -73,8 +73,8 @@ pub use redemption::{RedemptionAction, RedemptionView, Redemptions, RewardsView}
 pub use reminder::{Reminder, Reminders};
 pub use report::{Month, Paid, Report};
 pub use request::{
-    Action, Answer, Change, EmailConflict, Idempotency, Outcome, Pending, Presence, ProfileChange, Receipt, Reply,
-    Request, Who,
+    Action, Answer, Change, EmailConflict, Idempotency, Outcome, Pending, Presence, ProfileChange,
+    Receipt, Reply, Request, Who,
 };
 pub use search::{SearchError, SearchQuery};
 pub use shop::{Integration, KeyRecord, NewKey, NewShop, Scope, Shop};
@@ -83,7 +83,9 @@ pub use sqlite::{Admin, Settings, SqliteStore};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use loyalty_core::{Account, AccountId, OrderId, Program, ProgramVersion, RewardId, ShopId, Timestamp};
+use loyalty_core::{
+    Account, AccountId, OrderId, Program, ProgramVersion, RewardId, ShopId, Timestamp,
+};
 
 /// A place where shops, customers, orders and points live.
 ///
@@ -115,7 +117,11 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     fn customer(&self, shop: ShopId, who: &Who) -> Result<Option<CustomerView>, Failure>;
 
     /// The customer of an account; the account that it was merged into, where it was.
-    fn customer_of(&self, shop: ShopId, account: AccountId) -> Result<Option<CustomerView>, Failure>;
+    fn customer_of(
+        &self,
+        shop: ShopId,
+        account: AccountId,
+    ) -> Result<Option<CustomerView>, Failure>;
 
     /// Customers in the order in which they became known, `after` an account, that match a search.
     fn customers(
@@ -143,7 +149,12 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     ) -> Result<LedgerPage, Failure>;
 
     /// The journal of a shop, oldest first, `after` a position. Costs all rows of all shops that it passes.
-    fn journal(&self, shop: ShopId, after: Seq, limit: usize) -> Result<Vec<Arc<JournalRow>>, Failure>;
+    fn journal(
+        &self,
+        shop: ShopId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<JournalRow>>, Failure>;
 
     /// A customer as a read at `at` saw the account: a fold of its journal up to then, and what time had
     /// brought about besides. Costs the account's whole history. Of birthdays and tags only today's are
@@ -159,14 +170,24 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     /// written down by [`Action::CatchUp`]. Costs what it answers, however many accounts there are.
     ///
     /// Reads need none of it: they are right at every instant.
-    fn due(&self, now: Timestamp, after: Option<DueAccount>, limit: usize) -> Result<Vec<DueAccount>, Failure>;
+    fn due(
+        &self,
+        now: Timestamp,
+        after: Option<DueAccount>,
+        limit: usize,
+    ) -> Result<Vec<DueAccount>, Failure>;
 
     /// Shops that published a program and have accounts of which is not known yet what is due next under
     /// it. [`Action::FindDue`] goes on with them.
     fn unsettled(&self) -> Result<Vec<ShopId>, Failure>;
 
     /// The account as it was written down by `at`: a fold of its journal. Costs its whole history.
-    fn account_at(&self, shop: ShopId, account: AccountId, at: Timestamp) -> Result<Account, Failure> {
+    fn account_at(
+        &self,
+        shop: ShopId,
+        account: AccountId,
+        at: Timestamp,
+    ) -> Result<Account, Failure> {
         let (mut rows, mut before) = (Vec::new(), None);
         loop {
             let page = self.ledger(shop, account, before, 1_000)?;
@@ -191,12 +212,29 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure>;
 
     /// The rewards that a customer can have at `now`, and why not the others.
-    fn rewards(&self, shop: ShopId, who: &Who, now: Timestamp) -> Result<Option<RewardsView>, Failure> {
-        let Some(customer) = self.customer(shop, who)? else { return Ok(None) };
-        let Some((_, program)) = self.program(shop, None)? else { return Ok(None) };
+    fn rewards(
+        &self,
+        shop: ShopId,
+        who: &Who,
+        now: Timestamp,
+    ) -> Result<Option<RewardsView>, Failure> {
+        let Some(customer) = self.customer(shop, who)? else {
+            return Ok(None);
+        };
+        let Some((_, program)) = self.program(shop, None)? else {
+            return Ok(None);
+        };
         let mut had = BTreeMap::new();
-        for reward in program.parts().rewards.iter().filter(|reward| !reward.limits_in_all.is_empty()) {
-            had.extend(self.reward_usage(shop, &reward.id)?.map(|usage| (reward.id.clone(), usage)));
+        for reward in program
+            .parts()
+            .rewards
+            .iter()
+            .filter(|reward| !reward.limits_in_all.is_empty())
+        {
+            had.extend(
+                self.reward_usage(shop, &reward.id)?
+                    .map(|usage| (reward.id.clone(), usage)),
+            );
         }
         let (balance, had) = (customer.balance(now), |reward: &RewardId| had.get(reward).copied());
         let offered = customer.ask(now, |context| loyalty_core::offered(context, had));
@@ -226,5 +264,10 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     fn key(&self, id: &str) -> Result<Option<Arc<KeyRecord>>, Failure>;
 
     /// Notes where a store plugin was installed.
-    fn install(&self, shop: ShopId, integration: &Integration, now: Timestamp) -> Result<(), Failure>;
+    fn install(
+        &self,
+        shop: ShopId,
+        integration: &Integration,
+        now: Timestamp,
+    ) -> Result<(), Failure>;
 }

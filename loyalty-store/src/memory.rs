@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use loyalty_core::{AccountId, CustomerId, Email, OrderId, Program, ProgramVersion, ShopId, Timestamp};
+use loyalty_core::{
+    AccountId, CustomerId, Email, OrderId, Program, ProgramVersion, ShopId, Timestamp,
+};
 
 use crate::Store;
 use crate::discount::index::Index;
@@ -75,7 +77,12 @@ impl View for Tables {
         Ok(self.histories.get(&shop).cloned())
     }
 
-    fn accounts(&mut self, shop: ShopId, after: AccountId, limit: usize) -> Result<Vec<AccountId>, Failure> {
+    fn accounts(
+        &mut self,
+        shop: ShopId,
+        after: AccountId,
+        limit: usize,
+    ) -> Result<Vec<AccountId>, Failure> {
         let later = self.customers.range(AccountId(after.0.saturating_add(1))..);
         let of_shop = later.filter(|(_, record)| record.shop == shop);
         Ok(of_shop.map(|(account, _)| *account).take(limit).collect())
@@ -97,12 +104,25 @@ impl View for Tables {
         Ok(self.by_email.get(&(shop, email.key().to_owned())).copied())
     }
 
-    fn order(&mut self, shop: ShopId, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure> {
+    fn order(
+        &mut self,
+        shop: ShopId,
+        order: &OrderId,
+    ) -> Result<Option<Arc<OrderRecord>>, Failure> {
         Ok(self.orders.get(&(shop, order.clone())).cloned())
     }
 
-    fn kept(&mut self, shop: ShopId, key: &[u8; 16], now: Timestamp) -> Result<Option<Kept>, Failure> {
-        Ok(self.kept.get(&(shop, *key)).filter(|kept| kept.is_alive(now)).cloned())
+    fn kept(
+        &mut self,
+        shop: ShopId,
+        key: &[u8; 16],
+        now: Timestamp,
+    ) -> Result<Option<Kept>, Failure> {
+        Ok(self
+            .kept
+            .get(&(shop, *key))
+            .filter(|kept| kept.is_alive(now))
+            .cloned())
     }
 
     fn next(&self) -> (AccountId, Seq) {
@@ -118,16 +138,25 @@ impl Claims for Tables {
 }
 
 impl Tables {
-    fn program_of(&self, shop: ShopId, version: Option<ProgramVersion>) -> Option<(ProgramVersion, Arc<Program>)> {
-        let (first, last) = (version.unwrap_or(ProgramVersion(0)), version.unwrap_or(ProgramVersion(u32::MAX)));
-        let ((_, version), program) = self.programs.range((shop, first)..=(shop, last)).next_back()?;
+    fn program_of(
+        &self,
+        shop: ShopId,
+        version: Option<ProgramVersion>,
+    ) -> Option<(ProgramVersion, Arc<Program>)> {
+        let (first, last) = (
+            version.unwrap_or(ProgramVersion(0)),
+            version.unwrap_or(ProgramVersion(u32::MAX)),
+        );
+        let ((_, version), program) =
+            self.programs.range((shop, first)..=(shop, last)).next_back()?;
         Some((*version, Arc::clone(program)))
     }
 
     /// Finds anew what is due next for an account, where that is known of all accounts of its shop.
     fn find_due(&self, id: AccountId, record: &mut AccountRecord) -> Result<(), Failure> {
         let shop = record.shop;
-        let Some(history) = self.histories.get(&shop).filter(|history| history.sweep().is_none()) else {
+        let Some(history) = self.histories.get(&shop).filter(|history| history.sweep().is_none())
+        else {
             return Ok(());
         };
         let customer = self.customers.get(&id).map(|customer| &**customer);
@@ -137,7 +166,8 @@ impl Tables {
     fn apply(&mut self, shop: ShopId, changes: Changes) {
         self.journal.extend(changes.journal);
         for (account, record) in changes.accounts {
-            let due = |record: &AccountRecord| record.due.map(|at| DueAccount { at, account, shop });
+            let due =
+                |record: &AccountRecord| record.due.map(|at| DueAccount { at, account, shop });
             let next = due(&record);
             let before = self.accounts.insert(account, record).and_then(|before| due(&before));
             if let Some(before) = before {
@@ -145,8 +175,10 @@ impl Tables {
             }
             self.due.extend(next);
         }
-        self.orders.extend(changes.orders.into_iter().map(|(id, record)| ((shop, id), record)));
-        self.keyed.extend(changes.keyed.into_iter().map(|(key, record)| ((shop, key), record)));
+        self.orders
+            .extend(changes.orders.into_iter().map(|(id, record)| ((shop, id), record)));
+        self.keyed
+            .extend(changes.keyed.into_iter().map(|(key, record)| ((shop, key), record)));
         for change in changes.indexed {
             self.index.apply(shop, change);
         }
@@ -161,7 +193,12 @@ impl Tables {
         if let Some(Published { version, program, .. }) = changes.program {
             self.programs.insert((shop, version), program);
         }
-        self.claims.extend(changes.claims.into_iter().map(|(claim, account)| ((shop, claim), account)));
+        self.claims.extend(
+            changes
+                .claims
+                .into_iter()
+                .map(|(claim, account)| ((shop, claim), account)),
+        );
         self.histories.extend(changes.history.map(|history| (shop, history)));
         self.shelf.apply(shop, changes.shelved, changes.numbered);
         if let Some(kept) = changes.kept {
@@ -184,7 +221,8 @@ impl Tables {
             self.by_id.insert((record.shop, id.clone()), record.account);
         }
         if let Some(email) = &record.email {
-            self.by_email.insert((record.shop, email.key().to_owned()), record.account);
+            self.by_email
+                .insert((record.shop, email.key().to_owned()), record.account);
         }
         self.accounts_made = self.accounts_made.max(record.account.0);
         self.customers.insert(record.account, record);
@@ -194,7 +232,8 @@ impl Tables {
         let customer = Arc::clone(self.customers.get(&account)?);
         let account = Arc::clone(self.accounts.get(&account)?);
         let history = self.histories.get(&customer.shop)?;
-        let terms = history.terms_of(&account, Some(&customer), |version| self.version(customer.shop, version));
+        let terms = history
+            .terms_of(&account, Some(&customer), |version| self.version(customer.shop, version));
         Some(CustomerView::new(customer, account, terms.ok()?))
     }
 
@@ -209,12 +248,16 @@ impl Tables {
         search: &'a SearchQuery,
         after: Option<AccountId>,
     ) -> impl Iterator<Item = &'a Arc<CustomerRecord>> {
-        let later =
-            self.customers.range(after.map_or(AccountId(0), |after| AccountId(after.0.saturating_add(1)))..);
+        let later = self
+            .customers
+            .range(after.map_or(AccountId(0), |after| AccountId(after.0.saturating_add(1)))..);
         let matches = move |record: &CustomerRecord| {
-            self.view_of(record.account).is_some_and(|customer| search.matches(&customer))
+            self.view_of(record.account)
+                .is_some_and(|customer| search.matches(&customer))
         };
-        later.map(|(_, record)| record).filter(move |record| record.shop == shop && matches(record))
+        later
+            .map(|(_, record)| record)
+            .filter(move |record| record.shop == shop && matches(record))
     }
 }
 
@@ -236,7 +279,11 @@ impl Store for MemoryStore {
         fingerprint: &[u8; 16],
         now: Timestamp,
     ) -> Result<Option<Answer>, Failure> {
-        Ok(self.tables().kept.get(&(shop, *key)).and_then(|kept| kept.again(fingerprint, now)))
+        Ok(self
+            .tables()
+            .kept
+            .get(&(shop, *key))
+            .and_then(|kept| kept.again(fingerprint, now)))
     }
 
     fn customer(&self, shop: ShopId, who: &Who) -> Result<Option<CustomerView>, Failure> {
@@ -248,13 +295,23 @@ impl Store for MemoryStore {
         Ok(account.and_then(|account| tables.view_of(account)))
     }
 
-    fn customer_of(&self, shop: ShopId, account: AccountId) -> Result<Option<CustomerView>, Failure> {
+    fn customer_of(
+        &self,
+        shop: ShopId,
+        account: AccountId,
+    ) -> Result<Option<CustomerView>, Failure> {
         let tables = self.tables();
         let mut account = account;
-        while let Some(into) = tables.accounts.get(&account).and_then(|record| record.account.merged_into()) {
+        while let Some(into) = tables
+            .accounts
+            .get(&account)
+            .and_then(|record| record.account.merged_into())
+        {
             account = into;
         }
-        Ok(tables.view_of(account).filter(|customer| customer.record().shop == shop))
+        Ok(tables
+            .view_of(account)
+            .filter(|customer| customer.record().shop == shop))
     }
 
     fn customers(
@@ -266,7 +323,11 @@ impl Store for MemoryStore {
     ) -> Result<Page<CustomerView>, Failure> {
         let tables = self.tables();
         let mut found = tables.matching(shop, search, after);
-        let items = found.by_ref().take(limit).filter_map(|record| tables.view_of(record.account)).collect();
+        let items = found
+            .by_ref()
+            .take(limit)
+            .filter_map(|record| tables.view_of(record.account))
+            .collect();
         Ok(Page { items, more: found.next().is_some() })
     }
 
@@ -286,7 +347,11 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<LedgerPage, Failure> {
         let tables = self.tables();
-        let rows = tables.journal.iter().rev().filter(|row| row.shop == shop && row.account == Some(account));
+        let rows = tables
+            .journal
+            .iter()
+            .rev()
+            .filter(|row| row.shop == shop && row.account == Some(account));
         let mut rows = rows.skip_while(|row| before.is_some_and(|before| row.seq != before));
         if before.is_some() {
             rows.next();
@@ -296,7 +361,12 @@ impl Store for MemoryStore {
         Ok(LedgerPage { rows: page, next })
     }
 
-    fn journal(&self, shop: ShopId, after: Seq, limit: usize) -> Result<Vec<Arc<JournalRow>>, Failure> {
+    fn journal(
+        &self,
+        shop: ShopId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<JournalRow>>, Failure> {
         let tables = self.tables();
         let later = tables.journal.iter().skip(usize::try_from(after).unwrap_or(0));
         Ok(later.filter(|row| row.shop == shop).take(limit).cloned().collect())
@@ -310,22 +380,38 @@ impl Store for MemoryStore {
     ) -> Result<Option<CustomerView>, Failure> {
         let past = folded_until(self, shop, account, at)?;
         let tables = self.tables();
-        let customer = tables.customers.get(&account).filter(|customer| customer.shop == shop);
-        let (Some(customer), Some(history)) = (customer, tables.histories.get(&shop)) else { return Ok(None) };
+        let customer = tables
+            .customers
+            .get(&account)
+            .filter(|customer| customer.shop == shop);
+        let (Some(customer), Some(history)) = (customer, tables.histories.get(&shop)) else {
+            return Ok(None);
+        };
         let load = |version| tables.version(shop, version);
         history.view_at(Arc::clone(customer), past, at, load).map(Some)
     }
 
-    fn due(&self, now: Timestamp, after: Option<DueAccount>, limit: usize) -> Result<Vec<DueAccount>, Failure> {
+    fn due(
+        &self,
+        now: Timestamp,
+        after: Option<DueAccount>,
+        limit: usize,
+    ) -> Result<Vec<DueAccount>, Failure> {
         let tables = self.tables();
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let due = tables.due.range((from, Bound::Unbounded)).take_while(|due| due.at <= now);
+        let due = tables
+            .due
+            .range((from, Bound::Unbounded))
+            .take_while(|due| due.at <= now);
         Ok(due.take(limit).copied().collect())
     }
 
     fn unsettled(&self) -> Result<Vec<ShopId>, Failure> {
         let tables = self.tables();
-        let unsettled = tables.histories.iter().filter(|(_, history)| history.sweep().is_some());
+        let unsettled = tables
+            .histories
+            .iter()
+            .filter(|(_, history)| history.sweep().is_some());
         Ok(unsettled.map(|(shop, _)| *shop).collect())
     }
 
@@ -339,13 +425,32 @@ impl Store for MemoryStore {
 
     fn verify(&self) -> Result<Verified, Failure> {
         let tables = self.tables();
-        let accounts = tables.accounts.iter().map(|(id, record)| (*id, (**record).clone())).collect();
-        let orders = tables.orders.iter().map(|(id, record)| (id.clone(), (**record).clone())).collect();
-        let keyed = tables.keyed.iter().map(|(key, record)| (key.clone(), (**record).clone())).collect();
+        let accounts = tables
+            .accounts
+            .iter()
+            .map(|(id, record)| (*id, (**record).clone()))
+            .collect();
+        let orders = tables
+            .orders
+            .iter()
+            .map(|(id, record)| (id.clone(), (**record).clone()))
+            .collect();
+        let keyed = tables
+            .keyed
+            .iter()
+            .map(|(key, record)| (key.clone(), (**record).clone()))
+            .collect();
         let (index, claims) = (tables.index.clone(), tables.claims.clone());
         let written = Seq::MAX;
-        let mut fold =
-            Fold::new(Standing { accounts, orders, keyed, index, claims, written, ..Standing::default() });
+        let mut fold = Fold::new(Standing {
+            accounts,
+            orders,
+            keyed,
+            index,
+            claims,
+            written,
+            ..Standing::default()
+        });
         for row in &tables.journal {
             fold.row(row);
         }
@@ -358,13 +463,31 @@ impl Store for MemoryStore {
 
     fn create_shop(&self, shop: &NewShop, now: Timestamp) -> Result<Arc<Shop>, Failure> {
         let mut tables = self.tables();
-        let id = tables.shops.last_key_value().map_or(1, |(id, _)| id.0.saturating_add(1));
+        let id = tables
+            .shops
+            .last_key_value()
+            .map_or(1, |(id, _)| id.0.saturating_add(1));
         let NewShop { name, currency, zone } = shop.clone();
-        let shop = Shop { id: ShopId(id), name, currency, zone, created_at: now, integration: None };
+        let shop = Shop {
+            id: ShopId(id),
+            name,
+            currency,
+            zone,
+            created_at: now,
+            integration: None,
+        };
         let shop = Arc::new(shop);
-        let first = Published { version: ProgramVersion(1), program: Arc::default(), from: now };
-        tables.programs.insert((shop.id, first.version), Arc::clone(&first.program));
-        tables.histories.insert(shop.id, Arc::new(History::first(&shop, first)));
+        let first = Published {
+            version: ProgramVersion(1),
+            program: Arc::default(),
+            from: now,
+        };
+        tables
+            .programs
+            .insert((shop.id, first.version), Arc::clone(&first.program));
+        tables
+            .histories
+            .insert(shop.id, Arc::new(History::first(&shop, first)));
         tables.shops.insert(shop.id, Arc::clone(&shop));
         Ok(shop)
     }
@@ -383,7 +506,9 @@ impl Store for MemoryStore {
         let newest = newest.and_then(|index| tables.keys.get(index).cloned());
         tables.keys.retain(|known| known.shop != shop);
         tables.keys.extend(newest);
-        tables.keys.push(Arc::new(KeyRecord { shop, key: key.clone(), created_at: now }));
+        tables
+            .keys
+            .push(Arc::new(KeyRecord { shop, key: key.clone(), created_at: now }));
         Ok(())
     }
 
@@ -391,7 +516,12 @@ impl Store for MemoryStore {
         Ok(self.tables().keys.iter().find(|known| known.key.id == id).cloned())
     }
 
-    fn install(&self, shop: ShopId, integration: &Integration, _now: Timestamp) -> Result<(), Failure> {
+    fn install(
+        &self,
+        shop: ShopId,
+        integration: &Integration,
+        _now: Timestamp,
+    ) -> Result<(), Failure> {
         let mut tables = self.tables();
         if let Some(known) = tables.shops.get_mut(&shop) {
             Arc::make_mut(known).integration = Some(integration.clone());

@@ -21,7 +21,9 @@ use crate::record::CustomerRecord;
 /// assert_eq!(Number::of(Some("green-tea"), 7).get(), 4_503_599_627_370_503);
 /// assert_eq!(Number::of(Some("007"), 7), Number::of(None, 7));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(transparent)]
 pub struct Number(i64);
 
@@ -37,7 +39,8 @@ impl Number {
 
     /// The number of what has this id: its own, or the one given to the `count`th thing that has none.
     pub fn of(id: Option<&str>, count: i64) -> Self {
-        id.and_then(Self::own).unwrap_or(Self(GIVEN.saturating_add(count).clamp(GIVEN, MAX)))
+        id.and_then(Self::own)
+            .unwrap_or(Self(GIVEN.saturating_add(count).clamp(GIVEN, MAX)))
     }
 
     /// The number of a customer: guests, and customers whose id is no number, by their account.
@@ -93,7 +96,11 @@ mod tests {
             ("tea", None),
         ] {
             assert_eq!(Number::own(id).map(Number::get), own, "{id:?}");
-            assert_eq!(Number::of(Some(id), 3).given(), if own.is_some() { None } else { Some(3) }, "{id:?}");
+            assert_eq!(
+                Number::of(Some(id), 3).given(),
+                if own.is_some() { None } else { Some(3) },
+                "{id:?}"
+            );
         }
         assert_eq!((Number::new(0), Number::new(-1), Number::new(1 << 53)), (None, None, None));
         assert_eq!(Number::of(None, i64::MAX).get(), MAX);

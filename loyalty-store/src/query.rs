@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use loyalty_core::{
-    Account, AccountId, Context, Event, ManualTier, Points, Program, ShopId, TierId, TierStatus, Timestamp,
+    Account, AccountId, Context, Event, ManualTier, Points, Program, ShopId, TierId, TierStatus,
+    Timestamp,
 };
 
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, Seq};
@@ -19,7 +20,11 @@ pub struct CustomerView {
 }
 
 impl CustomerView {
-    pub(crate) fn new(record: Arc<CustomerRecord>, account: Arc<AccountRecord>, terms: Arc<Terms>) -> Self {
+    pub(crate) fn new(
+        record: Arc<CustomerRecord>,
+        account: Arc<AccountRecord>,
+        terms: Arc<Terms>,
+    ) -> Self {
         Self { record, account, terms }
     }
 
@@ -75,7 +80,9 @@ impl CustomerView {
         if let Some(ManualTier { id, until }) = account.tier(now).cloned() {
             return Some(HeldTier { id, until });
         }
-        account.earned_tier().map(|tier| HeldTier { id: tier.id.clone(), until: tier.until })
+        account
+            .earned_tier()
+            .map(|tier| HeldTier { id: tier.id.clone(), until: tier.until })
     }
 
     /// The tier that holds then, and what it takes to rise and to stay.

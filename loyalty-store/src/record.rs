@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use loyalty_core::account::Chapters;
-use loyalty_core::{Account, AccountId, CustomerId, Email, Event, OrderState, Points, Profile, ShopId, Timestamp};
+use loyalty_core::{
+    Account, AccountId, CustomerId, Email, Event, OrderState, Points, Profile, ShopId, Timestamp,
+};
 
 /// A position in the journal, counted from 1 over all shops.
 pub type Seq = i64;
@@ -75,7 +77,14 @@ impl PartialEq for AccountRecord {
 impl AccountRecord {
     pub(crate) fn new(shop: ShopId) -> Self {
         let (account, filed) = (Account::default(), Filed::default());
-        Self { shop, account, seq: 0, at: Timestamp::UNIX_EPOCH, due: None, filed }
+        Self {
+            shop,
+            account,
+            seq: 0,
+            at: Timestamp::UNIX_EPOCH,
+            due: None,
+            filed,
+        }
     }
 
     /// Folds a row of this account's journal; a row that is folded already changes nothing.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use loyalty_core::account::Usage;
 use loyalty_core::redemption::{Offered, Redemption};
 use loyalty_core::{
-    AccountId, Amount, CodeId, OrderId, Points, PriceRuleId, Program, RedemptionId, RewardId, ShopId, Timestamp,
+    AccountId, Amount, CodeId, OrderId, Points, PriceRuleId, Program, RedemptionId, RewardId,
+    ShopId, Timestamp,
 };
 
 use crate::discount::facts::DiscountView;
@@ -17,7 +18,8 @@ use crate::request::Who;
 /// What can be read of redemptions.
 pub trait Redemptions {
     /// One redemption.
-    fn redemption(&self, shop: ShopId, id: RedemptionId) -> Result<Option<RedemptionView>, Failure>;
+    fn redemption(&self, shop: ShopId, id: RedemptionId)
+    -> Result<Option<RedemptionView>, Failure>;
 
     /// The redemptions of an account and of those that were merged into it, newest first for each, after one
     /// of them.
@@ -81,7 +83,11 @@ impl RedemptionView {
     /// The price rule and the code that stand for it, where a code does: they have its number.
     pub fn discount(&self) -> Option<(PriceRuleId, CodeId)> {
         let RedemptionId(number) = self.id();
-        self.redemption.issue().code.as_ref().map(|_| (PriceRuleId(number), CodeId(number)))
+        self.redemption
+            .issue()
+            .code
+            .as_ref()
+            .map(|_| (PriceRuleId(number), CodeId(number)))
     }
 }
 
@@ -103,8 +109,12 @@ pub(crate) fn redemption(
     shop: ShopId,
     id: RedemptionId,
 ) -> Result<Option<RedemptionView>, Failure> {
-    let Some(record) = view.keyed(shop, &Key::Redemption(id))? else { return Ok(None) };
-    let State::Redemption(Some(Issued { account, redemption })) = &record.state else { return Ok(None) };
+    let Some(record) = view.keyed(shop, &Key::Redemption(id))? else {
+        return Ok(None);
+    };
+    let State::Redemption(Some(Issued { account, redemption })) = &record.state else {
+        return Ok(None);
+    };
     let (account, redemption) = (*account, redemption.clone());
     Ok(Some(RedemptionView { account, redemption, updated_at: record.updated_at }))
 }
@@ -116,7 +126,8 @@ pub(crate) fn usage(
     reward: &RewardId,
 ) -> Result<Option<Usage>, Failure> {
     let record = view.keyed(shop, &Key::Reward(reward.clone()))?;
-    Ok(record.and_then(|record| if let State::Reward(usage) = &record.state { *usage } else { None }))
+    Ok(record
+        .and_then(|record| if let State::Reward(usage) = &record.state { *usage } else { None }))
 }
 
 /// The redemptions of an account and of those that became it, newest first for each: after one of them, or
@@ -134,7 +145,9 @@ pub(crate) fn redemptions<V: DiscountView>(
     let mut items = Vec::new();
     let mut next = None;
     if let Some(after) = after {
-        let Some(known) = redemption(view, shop, after)? else { return Ok(Page { items, more: false }) };
+        let Some(known) = redemption(view, shop, after)? else {
+            return Ok(Page { items, more: false });
+        };
         // From a redemption of anybody else nothing follows.
         if rest.any(|account| account == known.account) {
             next = known.redemption.issue().previous;
@@ -142,14 +155,17 @@ pub(crate) fn redemptions<V: DiscountView>(
     }
     loop {
         if next.is_none() {
-            let Some(account) = rest.next() else { return Ok(Page { items, more: false }) };
+            let Some(account) = rest.next() else {
+                return Ok(Page { items, more: false });
+            };
             next = last(view, account)?;
         }
         let Some(id) = next else { continue };
         if items.len() >= limit {
             return Ok(Page { items, more: true });
         }
-        let missing = || Failure::Corrupt(format!("redemption {id} of account {account} is missing"));
+        let missing =
+            || Failure::Corrupt(format!("redemption {id} of account {account} is missing"));
         let found = redemption(view, shop, id)?.ok_or_else(missing)?;
         next = found.redemption.issue().previous;
         items.push(found);

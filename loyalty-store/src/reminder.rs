@@ -75,7 +75,9 @@ fn ends(customer: &CustomerView, period: &Range<Timestamp>) -> BTreeMap<Timestam
         return ends;
     }
     for event in customer.due(period.end) {
-        let Event::PointsExpired { points, expired_at, pending: false, .. } = event else { continue };
+        let Event::PointsExpired { points, expired_at, pending: false, .. } = event else {
+            continue;
+        };
         if period.contains(&expired_at) {
             let sum: &mut Points = ends.entry(expired_at).or_default();
             *sum = sum.saturating_add(points);

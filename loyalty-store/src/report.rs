@@ -72,7 +72,9 @@ impl Report {
         period: &Range<Timestamp>,
         now: Timestamp,
     ) -> Result<Self, Failure> {
-        let known = store.shop(shop)?.ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
+        let known = store
+            .shop(shop)?
+            .ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
         let mut report = Self::default();
         let mut after = 0;
         loop {
@@ -81,7 +83,9 @@ impl Report {
             after = last.seq;
             // What a row tells of was not later than the row.
             for row in rows.iter().filter(|row| row.at >= period.start) {
-                row.events.iter().for_each(|event| report.count(event, event.at().unwrap_or(row.at), period));
+                row.events
+                    .iter()
+                    .for_each(|event| report.count(event, event.at().unwrap_or(row.at), period));
             }
         }
         report.count_customers(store, (shop, known.zone), period, now)?;
@@ -90,12 +94,16 @@ impl Report {
 
     /// All that was given.
     pub fn issued(&self) -> Points {
-        self.by_orders.saturating_add(self.by_awards).saturating_add(self.by_hand)
+        self.by_orders
+            .saturating_add(self.by_awards)
+            .saturating_add(self.by_hand)
     }
 
     /// All that customers can spend now.
     pub fn liability(&self) -> Points {
-        self.outstanding.values().fold(Points::ZERO, |sum, points| sum.saturating_add(*points))
+        self.outstanding
+            .values()
+            .fold(Points::ZERO, |sum, points| sum.saturating_add(*points))
     }
 
     fn count(&mut self, event: &Event, at: Timestamp, period: &Range<Timestamp>) {
@@ -108,7 +116,9 @@ impl Report {
                 add(&mut self.by_awards, *points);
                 self.paid(award.reason.action(), *points);
             }
-            Event::PointsAdded { points, grounds, .. } if grounds.adjustment => add(&mut self.adjusted, *points),
+            Event::PointsAdded { points, grounds, .. } if grounds.adjustment => {
+                add(&mut self.adjusted, *points)
+            }
             Event::PointsAdded { points, grounds, .. } => {
                 add(&mut self.by_hand, *points);
                 self.paid(grounds.action.as_ref(), *points);
@@ -175,7 +185,13 @@ impl Report {
         }
     }
 
-    fn count_customer(&mut self, customer: &CustomerView, zone: Zone, period: &Range<Timestamp>, now: Timestamp) {
+    fn count_customer(
+        &mut self,
+        customer: &CustomerView,
+        zone: Zone,
+        period: &Range<Timestamp>,
+        now: Timestamp,
+    ) {
         for event in customer.due(now) {
             self.count(&event, event.at().unwrap_or(now), period);
         }

@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 
 use chrono::NaiveDate;
 use loyalty_core::{
-    AccountId, Command, CustomerId, Email, Event, Points, Program, ProgramVersion, ShopId, Tag, Timestamp,
+    AccountId, Command, CustomerId, Email, Event, Points, Program, ProgramVersion, ShopId, Tag,
+    Timestamp,
 };
 use tokio::sync::oneshot;
 
@@ -269,7 +270,10 @@ impl Receipt {
             let expired = matches!(event, Event::PointsExpired { .. });
             !expired && event.at().is_none_or(|at| at >= self.at)
         };
-        self.events.iter().filter(own).fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()))
+        self.events
+            .iter()
+            .filter(own)
+            .fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()))
     }
 }
 
@@ -308,9 +312,9 @@ impl Future for Pending {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             State::Ready(reply) => Poll::Ready(reply.take().unwrap_or_else(|| Err(gone()))),
-            State::Waiting(receiver) => {
-                Pin::new(receiver).poll(context).map(|reply| reply.unwrap_or_else(|_| Err(gone())))
-            }
+            State::Waiting(receiver) => Pin::new(receiver)
+                .poll(context)
+                .map(|reply| reply.unwrap_or_else(|_| Err(gone()))),
         }
     }
 }

@@ -153,7 +153,11 @@ pub(crate) enum Key {
 impl SearchQuery {
     /// Reads the terms. Dates are days in the shop's `zone`; points and tiers are those at `now`.
     pub fn parse(text: &str, now: Timestamp, zone: Zone) -> Result<Self, SearchError> {
-        Ok(Self { text: text.to_owned(), now, expression: parse::expression(text, zone)? })
+        Ok(Self {
+            text: text.to_owned(),
+            now,
+            expression: parse::expression(text, zone)?,
+        })
     }
 
     /// The terms as they were written.
@@ -221,10 +225,15 @@ impl Term {
                 tier.is_some_and(|tier| pattern.is(tier.id.as_str()))
             }
             Self::Text(field, pattern) => field.holds(pattern, record),
-            Self::Points(comparison, points) => account
-                .is_some_and(|(customer, now)| comparison.holds(&customer.balance(now).get(), points, points)),
-            Self::Created(comparison, span) => comparison.holds(&record.created_at, &span.first, &span.last),
-            Self::Updated(comparison, span) => comparison.holds(&record.updated_at, &span.first, &span.last),
+            Self::Points(comparison, points) => account.is_some_and(|(customer, now)| {
+                comparison.holds(&customer.balance(now).get(), points, points)
+            }),
+            Self::Created(comparison, span) => {
+                comparison.holds(&record.created_at, &span.first, &span.last)
+            }
+            Self::Updated(comparison, span) => {
+                comparison.holds(&record.updated_at, &span.first, &span.last)
+            }
         }
     }
 }
@@ -239,12 +248,17 @@ impl TextField {
         match self {
             Self::Any => {
                 let name = [first, last].into_iter().flatten().collect::<Vec<_>>().join(" ");
-                [id, email, Some(name.as_str()), last].into_iter().flatten().any(|text| pattern.is_in(text))
+                [id, email, Some(name.as_str()), last]
+                    .into_iter()
+                    .flatten()
+                    .any(|text| pattern.is_in(text))
             }
             Self::Country => field(profile.country.as_deref()),
             Self::Email => field(email),
             Self::FirstName => field(first),
-            Self::Id => pattern.names(id) || pattern.names(Some(&Number::of_customer(record).to_string())),
+            Self::Id => {
+                pattern.names(id) || pattern.names(Some(&Number::of_customer(record).to_string()))
+            }
             Self::LastName => field(last),
             Self::Tag => profile.tags.iter().any(|tag| pattern.is(tag.as_str())),
             // Not of the record.
@@ -279,13 +293,20 @@ impl Pattern {
     /// What the text leads to by an index.
     fn keys(&self, field: TextField) -> Option<Vec<Key>> {
         match field {
-            TextField::Email => {
-                Some(Email::new(&self.text).map(|email| Key::Who(Who::Email(email))).into_iter().collect())
-            }
+            TextField::Email => Some(
+                Email::new(&self.text)
+                    .map(|email| Key::Who(Who::Email(email)))
+                    .into_iter()
+                    .collect(),
+            ),
             TextField::Id => {
                 let given = self.text.parse().ok().and_then(Number::new).and_then(Number::given);
                 let id = CustomerId::new(&self.text).ok().map(|id| Key::Who(Who::Id(id)));
-                Some(id.into_iter().chain(given.map(|account| Key::Account(AccountId(account)))).collect())
+                Some(
+                    id.into_iter()
+                        .chain(given.map(|account| Key::Account(AccountId(account))))
+                        .collect(),
+                )
             }
             TextField::Any
             | TextField::Country
@@ -313,6 +334,9 @@ impl Comparison {
 impl Span {
     /// All instants from one up to another: times are kept to the microsecond.
     fn until(first: Timestamp, end: Timestamp) -> Option<Self> {
-        Some(Self { first, last: end.checked_sub_signed(TimeDelta::microseconds(1))? })
+        Some(Self {
+            first,
+            last: end.checked_sub_signed(TimeDelta::microseconds(1))?,
+        })
     }
 }

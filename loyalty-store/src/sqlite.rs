@@ -69,7 +69,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { cached_records: 100_000, queue: 4_096, write_behind: 32_768, log_pages: 8_000 }
+        Self {
+            cached_records: 100_000,
+            queue: 4_096,
+            write_behind: 32_768,
+            log_pages: 8_000,
+        }
     }
 }
 
@@ -115,7 +120,13 @@ impl SqliteStore {
         let shared = Arc::new(Shared::new(path.to_owned(), settings));
         let decider = Arc::new(Decider::new(Arc::clone(&shared), settings.queue));
         let (log, mover) = wal::log(settings.log_pages);
-        let writer = Writer::open(path.to_owned(), Arc::clone(&shared), Arc::clone(&decider), log, settings)?;
+        let writer = Writer::open(
+            path.to_owned(),
+            Arc::clone(&shared),
+            Arc::clone(&decider),
+            log,
+            settings,
+        )?;
         let (file, identity) = (path.to_owned(), writer.identity());
         let filled = Arc::clone(&shared);
         let threads = vec![
@@ -123,7 +134,14 @@ impl SqliteStore {
             spawn("loyalty-wal", move || mover.run(&file, identity))?,
         ];
         let filling = Some(spawn("loyalty-filter", move || filter::fill(&filled))?);
-        Ok(Self { shared, admin, decider, threads: Mutex::new(threads), filling, _lock: lock })
+        Ok(Self {
+            shared,
+            admin,
+            decider,
+            threads: Mutex::new(threads),
+            filling,
+            _lock: lock,
+        })
     }
 }
 
@@ -158,7 +176,10 @@ impl SqliteStore {
                 None => break,
             }
         }
-        Ok(self.shared.view_of(account)?.filter(|customer| customer.record().shop == shop))
+        Ok(self
+            .shared
+            .view_of(account)?
+            .filter(|customer| customer.record().shop == shop))
     }
 
     /// Whether a customer matches. The account is looked up only where the search asks for it.
@@ -171,7 +192,12 @@ impl SqliteStore {
     }
 
     /// The few customers that keys can lead to, by account, as far as they match.
-    fn keyed(&self, shop: ShopId, keys: &[Key], search: &SearchQuery) -> Result<Vec<CustomerView>, Failure> {
+    fn keyed(
+        &self,
+        shop: ShopId,
+        keys: &[Key],
+        search: &SearchQuery,
+    ) -> Result<Vec<CustomerView>, Failure> {
         let mut found = Vec::new();
         for key in keys {
             found.extend(match key {
@@ -221,12 +247,16 @@ impl SqliteStore {
 
 /// One store a file, by whatever name it is opened.
 fn lock(path: &Path) -> Result<File, Failure> {
-    let mut name = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
+    let mut name = path
+        .canonicalize()
+        .unwrap_or_else(|_| path.to_owned())
+        .into_os_string();
     name.push(".lock");
     let unavailable = |error: String| Failure::Unavailable(format!("{}: {error}", path.display()));
     let file = File::options().create(true).truncate(false).write(true).open(name);
     let file = file.map_err(|error| unavailable(error.to_string()))?;
-    file.try_lock().map_err(|_| unavailable("another process is serving this file".to_owned()))?;
+    file.try_lock()
+        .map_err(|_| unavailable("another process is serving this file".to_owned()))?;
     Ok(file)
 }
 
@@ -236,7 +266,11 @@ impl Drop for SqliteStore {
         self.decider.close();
         self.shared.filter.stop();
         self.filling.iter().for_each(|filling| filling.thread().unpark());
-        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..);
+        let threads = self
+            .threads
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .drain(..);
         for thread in threads.chain(self.filling.take()) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the store had stopped before");
@@ -260,7 +294,10 @@ impl Store for SqliteStore {
         let _well = self.shared.health()?;
         // What is gone may have gone in the commit that is being shown.
         let _one_commit = self.shared.as_published();
-        Ok(self.shared.answer(&(shop, *key))?.and_then(|kept| kept.again(fingerprint, now)))
+        Ok(self
+            .shared
+            .answer(&(shop, *key))?
+            .and_then(|kept| kept.again(fingerprint, now)))
     }
 
     fn customer(&self, shop: ShopId, who: &Who) -> Result<Option<CustomerView>, Failure> {
@@ -268,7 +305,11 @@ impl Store for SqliteStore {
         self.named(shop, who)
     }
 
-    fn customer_of(&self, shop: ShopId, account: AccountId) -> Result<Option<CustomerView>, Failure> {
+    fn customer_of(
+        &self,
+        shop: ShopId,
+        account: AccountId,
+    ) -> Result<Option<CustomerView>, Failure> {
         let _well = self.shared.health()?;
         self.owner(shop, account)
     }
@@ -302,7 +343,10 @@ impl Store for SqliteStore {
             Ok(ControlFlow::Continue(()))
         })?;
         let _well = self.shared.health()?;
-        let views: Result<Vec<_>, _> = found.into_iter().map(|account| self.shared.view_of(account)).collect();
+        let views: Result<Vec<_>, _> = found
+            .into_iter()
+            .map(|account| self.shared.view_of(account))
+            .collect();
         Ok(Page { items: views?.into_iter().flatten().collect(), more })
     }
 
@@ -349,8 +393,8 @@ impl Store for SqliteStore {
             };
             let mut page = Vec::new();
             while let Some(seq) = next.filter(|_| page.len() < limit) {
-                let row =
-                    rows::journal_at(db, seq)?.filter(|row| row.shop == shop && row.account == Some(account));
+                let row = rows::journal_at(db, seq)?
+                    .filter(|row| row.shop == shop && row.account == Some(account));
                 next = row.as_ref().and_then(|row| row.previous);
                 page.extend(row.map(Arc::new));
             }
@@ -359,7 +403,12 @@ impl Store for SqliteStore {
         })
     }
 
-    fn journal(&self, shop: ShopId, after: Seq, limit: usize) -> Result<Vec<Arc<JournalRow>>, Failure> {
+    fn journal(
+        &self,
+        shop: ShopId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<JournalRow>>, Failure> {
         let _well = self.shared.health()?;
         self.shared.read(|db| rows::journal_of(db, shop, after, limit))
     }
@@ -372,12 +421,24 @@ impl Store for SqliteStore {
     ) -> Result<Option<CustomerView>, Failure> {
         let past = folded_until(self, shop, account, at)?;
         let _well = self.shared.health()?;
-        let customer = self.shared.customer(account)?.filter(|customer| customer.shop == shop);
-        let (Some(customer), Some(history)) = (customer, self.shared.history(shop)?) else { return Ok(None) };
-        history.view_at(customer, past, at, |version| self.shared.version(shop, version)).map(Some)
+        let customer = self
+            .shared
+            .customer(account)?
+            .filter(|customer| customer.shop == shop);
+        let (Some(customer), Some(history)) = (customer, self.shared.history(shop)?) else {
+            return Ok(None);
+        };
+        history
+            .view_at(customer, past, at, |version| self.shared.version(shop, version))
+            .map(Some)
     }
 
-    fn due(&self, now: Timestamp, after: Option<DueAccount>, limit: usize) -> Result<Vec<DueAccount>, Failure> {
+    fn due(
+        &self,
+        now: Timestamp,
+        after: Option<DueAccount>,
+        limit: usize,
+    ) -> Result<Vec<DueAccount>, Failure> {
         let _well = self.shared.health()?;
         time::due(&self.shared, now, after, limit)
     }
@@ -432,7 +493,12 @@ impl Store for SqliteStore {
         self.shared.key(id)
     }
 
-    fn install(&self, shop: ShopId, integration: &Integration, _now: Timestamp) -> Result<(), Failure> {
+    fn install(
+        &self,
+        shop: ShopId,
+        integration: &Integration,
+        _now: Timestamp,
+    ) -> Result<(), Failure> {
         self.admin.install(shop, integration)?;
         self.shared.shop_changed(shop);
         Ok(())

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use loyalty_core::{
-    Account, AccountId, Birthday, Context, Former, Program, ProgramVersion, ShopId, Timestamp, Zone, next_due,
+    Account, AccountId, Birthday, Context, Former, Program, ProgramVersion, ShopId, Timestamp,
+    Zone, next_due,
 };
 
 use crate::Store;
@@ -57,7 +58,13 @@ impl History {
         sweep: Option<AccountId>,
     ) -> Self {
         let (zone, minor_digits) = (shop.zone, shop.minor_digits());
-        let terms = Terms { zone, minor_digits, before: Vec::new(), newest, settled: sweep.is_none() };
+        let terms = Terms {
+            zone,
+            minor_digits,
+            before: Vec::new(),
+            newest,
+            settled: sweep.is_none(),
+        };
         Self { versions, terms: Arc::new(terms), sweep }
     }
 
@@ -71,14 +78,24 @@ impl History {
         let mut versions = self.versions.clone();
         versions.push((newest.version, newest.from));
         let Terms { zone, minor_digits, .. } = *self.terms;
-        let terms = Terms { zone, minor_digits, before: Vec::new(), newest, settled: false };
+        let terms = Terms {
+            zone,
+            minor_digits,
+            before: Vec::new(),
+            newest,
+            settled: false,
+        };
         Self { versions, terms: Arc::new(terms), sweep: Some(AccountId(0)) }
     }
 
     /// The same, found anew up to an account, or for all of them.
     pub(crate) fn swept(&self, up_to: Option<AccountId>) -> Self {
         let terms = Terms { settled: up_to.is_none(), ..(*self.terms).clone() };
-        Self { versions: self.versions.clone(), terms: Arc::new(terms), sweep: up_to }
+        Self {
+            versions: self.versions.clone(),
+            terms: Arc::new(terms),
+            sweep: up_to,
+        }
     }
 
     /// Up to where was found anew what is due next, while not all of it was.
@@ -122,7 +139,8 @@ impl History {
     ) -> Result<(), Failure> {
         record.due = Some(Timestamp::MIN_UTC);
         let terms = self.terms_of(record, customer, load)?;
-        record.due = terms.next_due(&Subject { id: Some(id), account: Some(&record.account), customer });
+        record.due =
+            terms.next_due(&Subject { id: Some(id), account: Some(&record.account), customer });
         Ok(())
     }
 
@@ -146,11 +164,16 @@ impl History {
         mut load: impl FnMut(ProgramVersion) -> Result<Arc<Program>, Failure>,
     ) -> Result<Arc<Terms>, Failure> {
         let last = self.versions.partition_point(|(_, began)| *began <= until).max(1);
-        let first = self.versions.partition_point(|(_, began)| *began <= from).max(1).saturating_sub(1);
+        let first = self
+            .versions
+            .partition_point(|(_, began)| *began <= from)
+            .max(1)
+            .saturating_sub(1);
         let first = first.min(last.saturating_sub(1));
         let programs = self.versions.get(first..last).unwrap_or_default().iter();
-        let programs = programs
-            .map(|(version, from)| Ok(Published { version: *version, program: load(*version)?, from: *from }));
+        let programs = programs.map(|(version, from)| {
+            Ok(Published { version: *version, program: load(*version)?, from: *from })
+        });
         let mut before = programs.collect::<Result<Vec<_>, Failure>>()?;
         let newest = before.pop().unwrap_or_else(|| self.terms.newest.clone());
         let Terms { zone, minor_digits, .. } = *self.terms;
@@ -227,7 +250,9 @@ impl Terms {
     pub(crate) fn next_due(&self, subject: &Subject<'_>) -> Option<Timestamp> {
         let merged = subject.account.is_none_or(|account| account.merged_into().is_some());
         // The instant does not enter: what is due is due.
-        (!merged).then(|| self.ask(subject, Timestamp::MAX_UTC, next_due)).flatten()
+        (!merged)
+            .then(|| self.ask(subject, Timestamp::MAX_UTC, next_due))
+            .flatten()
     }
 }
 
@@ -248,6 +273,10 @@ impl CustomerRecord {
 
     /// What time brought about before this instant was decided when it was known otherwise.
     fn decided_from(&self, now: Timestamp) -> Timestamp {
-        if self.steady_since <= now { self.steady_since.max(self.created_at) } else { self.created_at }
+        if self.steady_since <= now {
+            self.steady_since.max(self.created_at)
+        } else {
+            self.created_at
+        }
     }
 }

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use chrono::SubsecRound;
 use loyalty_core::{
-    AccountId, Command, Context, CustomerId, Email, Event, OrderId, Origin, Program, ProgramVersion, ShopId,
-    Timestamp, decide, merge,
+    AccountId, Command, Context, CustomerId, Email, Event, OrderId, Origin, Program,
+    ProgramVersion, ShopId, Timestamp, decide, merge,
 };
 
 use crate::discount::facts::DiscountView;
@@ -25,7 +25,8 @@ use crate::keyed::{self, Key, Keyed};
 use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::{
-    Action, Answer, Change, EmailConflict, Outcome, Presence, ProfileChange, Receipt, Reply, Request, Who,
+    Action, Answer, Change, EmailConflict, Outcome, Presence, ProfileChange, Receipt, Reply,
+    Request, Who,
 };
 use crate::shop::Shop;
 use crate::terms::{History, Published, Subject};
@@ -45,12 +46,23 @@ pub(crate) trait View: CatalogueView + Claims + DiscountView {
     fn history(&mut self, shop: ShopId) -> Result<Option<Arc<History>>, Failure>;
     fn account(&mut self, account: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure>;
     /// The accounts of a shop's customers, in their order, `after` one.
-    fn accounts(&mut self, shop: ShopId, after: AccountId, limit: usize) -> Result<Vec<AccountId>, Failure>;
+    fn accounts(
+        &mut self,
+        shop: ShopId,
+        after: AccountId,
+        limit: usize,
+    ) -> Result<Vec<AccountId>, Failure>;
     fn customer(&mut self, account: AccountId) -> Result<Option<Arc<CustomerRecord>>, Failure>;
     fn by_id(&mut self, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure>;
     fn by_email(&mut self, shop: ShopId, email: &Email) -> Result<Option<AccountId>, Failure>;
-    fn order(&mut self, shop: ShopId, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure>;
-    fn kept(&mut self, shop: ShopId, key: &[u8; 16], now: Timestamp) -> Result<Option<Kept>, Failure>;
+    fn order(&mut self, shop: ShopId, order: &OrderId)
+    -> Result<Option<Arc<OrderRecord>>, Failure>;
+    fn kept(
+        &mut self,
+        shop: ShopId,
+        key: &[u8; 16],
+        now: Timestamp,
+    ) -> Result<Option<Kept>, Failure>;
     /// The number of the next account, and the position of the next journal row.
     fn next(&self) -> (AccountId, Seq);
 }
@@ -112,7 +124,10 @@ pub(crate) struct CustomerChange {
 }
 
 /// Carries out one request.
-pub(crate) fn transact(view: &mut impl View, request: Request) -> Result<(Changes, Reply), Failure> {
+pub(crate) fn transact(
+    view: &mut impl View,
+    request: Request,
+) -> Result<(Changes, Reply), Failure> {
     let Request { shop, now, dry_run, idempotency, action } = request;
     // No finer than any store keeps it, so that a state is the same before and after it was written.
     let now = now.trunc_subsecs(6);
@@ -168,7 +183,9 @@ fn attempt(
     now: Timestamp,
     action: Action,
 ) -> Result<(Changes, Outcome), Failure> {
-    let shop = view.shop(shop)?.ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
+    let shop = view
+        .shop(shop)?
+        .ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
     let (changes, events, moved) = (Changes::default(), Vec::new(), Vec::new());
     let mut transaction = Transaction { view, shop, now, changes, events, moved };
     match transaction.act(action) {
@@ -202,7 +219,9 @@ impl<V: View> Transaction<'_, V> {
             Action::Customer { who, presence, change, conflict, if_match, commands } => {
                 let found = self.find(&who, presence, conflict)?;
                 if let Some(seen) = if_match
-                    && self.view_of(found.account)?.is_none_or(|customer| customer.etag() != seen)
+                    && self
+                        .view_of(found.account)?
+                        .is_none_or(|customer| customer.etag() != seen)
                 {
                     return Err(Rejection::PreconditionFailed.into());
                 }
@@ -214,7 +233,9 @@ impl<V: View> Transaction<'_, V> {
                 }
                 self.receipt(Some(&found), None)
             }
-            Action::Order { command, customer, change } => self.order(&command, customer.as_ref(), change),
+            Action::Order { command, customer, change } => {
+                self.order(&command, customer.as_ref(), change)
+            }
             Action::Discount(action) => self.discount(action),
             Action::Redemption(action) => self.redemption(action),
             Action::PublishProgram { program, replaces } => self.publish(*program, replaces),
@@ -228,8 +249,15 @@ impl<V: View> Transaction<'_, V> {
         }
     }
 
-    fn order(&mut self, command: &Command, who: Option<&Who>, change: ProfileChange) -> Result<Receipt, Stop> {
-        let id = command.order().ok_or_else(|| Failure::Corrupt("a command without an order".to_owned()))?;
+    fn order(
+        &mut self,
+        command: &Command,
+        who: Option<&Who>,
+        change: ProfileChange,
+    ) -> Result<Receipt, Stop> {
+        let id = command
+            .order()
+            .ok_or_else(|| Failure::Corrupt("a command without an order".to_owned()))?;
         let named = match who {
             Some(who) => Some(self.find(who, Presence::May, EmailConflict::Ignore)?),
             None => None,
@@ -242,7 +270,9 @@ impl<V: View> Transaction<'_, V> {
         // An order stays with whom it was first reported for. A plugin does not send a refused report
         // again, so its facts are taken all the same.
         let from_plugin = matches!(command, Command::RecordOrder { origin: Origin::Plugin, .. });
-        let moved = named.as_ref().is_some_and(|named| known.is_some_and(|known| known != named.account));
+        let moved = named
+            .as_ref()
+            .is_some_and(|named| known.is_some_and(|known| known != named.account));
         if moved && !from_plugin {
             return Err(Rejection::OrderOfAnotherCustomer.into());
         }
@@ -255,7 +285,11 @@ impl<V: View> Transaction<'_, V> {
         Ok(Receipt { codes, ..self.receipt(found.as_ref(), Some(id))? })
     }
 
-    fn publish(&mut self, program: Program, replaces: Option<ProgramVersion>) -> Result<Receipt, Stop> {
+    fn publish(
+        &mut self,
+        program: Program,
+        replaces: Option<ProgramVersion>,
+    ) -> Result<Receipt, Stop> {
         let (current, _) = self.load_program(None)?;
         if replaces.is_some_and(|seen| seen != current) {
             return Err(Rejection::ProgramChanged { current }.into());
@@ -319,7 +353,10 @@ impl<V: View> Transaction<'_, V> {
         Ok(self.view.order(self.shop.id, order)?.unwrap_or_default())
     }
 
-    fn load_customer(&mut self, account: AccountId) -> Result<Option<Arc<CustomerRecord>>, Failure> {
+    fn load_customer(
+        &mut self,
+        account: AccountId,
+    ) -> Result<Option<Arc<CustomerRecord>>, Failure> {
         let changed = self.changes.customers.iter().rev().find_map(|change| {
             let after = change.after.as_ref().or(change.before.as_ref())?;
             (after.account == account).then(|| change.after.clone())
@@ -331,7 +368,9 @@ impl<V: View> Transaction<'_, V> {
     }
 
     fn view_of(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
-        let Some(record) = self.load_customer(account)? else { return Ok(None) };
+        let Some(record) = self.load_customer(account)? else {
+            return Ok(None);
+        };
         let terms = self.load_terms(account)?;
         Ok(Some(CustomerView::new(record, self.load_account(account)?, terms)))
     }
@@ -349,15 +388,25 @@ impl<V: View> Transaction<'_, V> {
 
     /// Finds a customer by id, else by e-mail; merges a guest into the customer who brings the guest's
     /// e-mail; makes a new one where that is allowed.
-    fn find(&mut self, who: &Who, presence: Presence, conflict: EmailConflict) -> Result<Found, Stop> {
+    fn find(
+        &mut self,
+        who: &Who,
+        presence: Presence,
+        conflict: EmailConflict,
+    ) -> Result<Found, Stop> {
         let shop = self.shop.id;
         let by_id = who.id().map(|id| self.view.by_id(shop, id)).transpose()?.flatten();
-        let by_email = who.email().map(|email| self.view.by_email(shop, email)).transpose()?.flatten();
+        let by_email = who
+            .email()
+            .map(|email| self.view.by_email(shop, email))
+            .transpose()?
+            .flatten();
         let guest = match by_email {
             Some(account) => self.load_customer(account)?.filter(|customer| customer.id.is_none()),
             None => None,
         };
-        let taken = by_email.is_some() && guest.is_none() && who.id().is_some() && by_email != by_id;
+        let taken =
+            by_email.is_some() && guest.is_none() && who.id().is_some() && by_email != by_id;
         if taken && conflict == EmailConflict::Refuse {
             return Err(Rejection::EmailTaken.into());
         }
@@ -392,10 +441,18 @@ impl<V: View> Transaction<'_, V> {
         if let Some(guest) = guest.filter(|guest| guest.account != account) {
             self.merge(&guest, account)?;
         }
-        let Some(before) = self.load_customer(account)? else { return Ok(()) };
+        let Some(before) = self.load_customer(account)? else {
+            return Ok(());
+        };
         // Who is named by e-mail alone is only looked up; another spelling is no change.
-        let email = if let Who::Both(_, email) = who { Some(email).filter(|_| !taken) } else { None };
-        let says = |email: &Email| before.email.as_ref().is_some_and(|known| known.as_str() == email.as_str());
+        let email =
+            if let Who::Both(_, email) = who { Some(email).filter(|_| !taken) } else { None };
+        let says = |email: &Email| {
+            before
+                .email
+                .as_ref()
+                .is_some_and(|known| known.as_str() == email.as_str())
+        };
         if (before.id.is_some() || who.id().is_none()) && email.is_none_or(says) {
             return Ok(());
         }
@@ -406,7 +463,11 @@ impl<V: View> Transaction<'_, V> {
         Ok(())
     }
 
-    fn add_customer(&mut self, id: Option<&CustomerId>, email: Option<&Email>) -> Result<AccountId, Stop> {
+    fn add_customer(
+        &mut self,
+        id: Option<&CustomerId>,
+        email: Option<&Email>,
+    ) -> Result<AccountId, Stop> {
         let (account, _) = self.view.next();
         let record = CustomerRecord {
             shop: self.shop.id,
@@ -421,7 +482,9 @@ impl<V: View> Transaction<'_, V> {
             updated_at: self.now,
             revision: 1,
         };
-        self.changes.customers.push(CustomerChange { before: None, after: Some(Arc::new(record)) });
+        self.changes
+            .customers
+            .push(CustomerChange { before: None, after: Some(Arc::new(record)) });
         put(&mut self.changes.accounts, account, Arc::new(AccountRecord::new(self.shop.id)));
         self.post(Some(account), vec![Event::CustomerAdded])?;
         Ok(account)
@@ -434,20 +497,39 @@ impl<V: View> Transaction<'_, V> {
         let from = self.load_account(guest.account)?;
         let to = self.load_account(into)?;
         let now = self.now.max(from.at).max(to.at);
-        let (from_events, into_events) = merge((guest.account, &from.account), (into, &to.account), now)?;
+        let (from_events, into_events) =
+            merge((guest.account, &from.account), (into, &to.account), now)?;
         self.post(Some(guest.account), from_events)?;
         self.post(Some(into), into_events)?;
-        self.changes.customers.push(CustomerChange { before: Some(Arc::clone(guest)), after: None });
+        self.changes
+            .customers
+            .push(CustomerChange { before: Some(Arc::clone(guest)), after: None });
         Ok(())
     }
 
     /// Changes what is known of a customer, where that makes a difference.
-    fn change(&mut self, account: AccountId, change: ProfileChange, conflict: EmailConflict) -> Result<(), Stop> {
+    fn change(
+        &mut self,
+        account: AccountId,
+        change: ProfileChange,
+        conflict: EmailConflict,
+    ) -> Result<(), Stop> {
         if change == ProfileChange::default() {
             return Ok(());
         }
-        let Some(before) = self.load_customer(account)? else { return Ok(()) };
-        let ProfileChange { mut email, first_name, last_name, birthday, zip, country, tags, household } = change;
+        let Some(before) = self.load_customer(account)? else {
+            return Ok(());
+        };
+        let ProfileChange {
+            mut email,
+            first_name,
+            last_name,
+            birthday,
+            zip,
+            country,
+            tags,
+            household,
+        } = change;
         if let Change::Set(Some(new)) = &email {
             email = self.free_email(account, new.clone(), conflict)?;
         }
@@ -472,7 +554,10 @@ impl<V: View> Transaction<'_, V> {
         email: Email,
         conflict: EmailConflict,
     ) -> Result<Change<Email>, Stop> {
-        let holder = self.view.by_email(self.shop.id, &email)?.filter(|holder| *holder != account);
+        let holder = self
+            .view
+            .by_email(self.shop.id, &email)?
+            .filter(|holder| *holder != account);
         let holder = holder.map(|holder| self.load_customer(holder)).transpose()?.flatten();
         match holder {
             None => Ok(Change::Set(Some(email))),
@@ -486,13 +571,16 @@ impl<V: View> Transaction<'_, V> {
     }
 
     fn save(&mut self, before: Arc<CustomerRecord>, mut after: CustomerRecord) {
-        let spelled = |record: &CustomerRecord| record.email.as_ref().map(|email| email.as_str().to_owned());
+        let spelled =
+            |record: &CustomerRecord| record.email.as_ref().map(|email| email.as_str().to_owned());
         if *before == after && spelled(&before) == spelled(&after) {
             return;
         }
         after.updated_at = self.now;
         after.revision = before.revision.saturating_add(1);
-        self.changes.customers.push(CustomerChange { before: Some(before), after: Some(Arc::new(after)) });
+        self.changes
+            .customers
+            .push(CustomerChange { before: Some(before), after: Some(Arc::new(after)) });
     }
 
     // Rules.
@@ -503,21 +591,32 @@ impl<V: View> Transaction<'_, V> {
         let command = informed.as_ref().unwrap_or(command);
         let record = account.map(|account| self.load_account(account)).transpose()?;
         let order = command.order().map(|order| self.load_order(order)).transpose()?;
-        let customer = account.map(|account| self.load_customer(account)).transpose()?.flatten();
+        let customer = account
+            .map(|account| self.load_customer(account))
+            .transpose()?
+            .flatten();
         let terms = match account {
             Some(account) => self.load_terms(account)?,
             None => self.load_history()?.newest(),
         };
         let pin = order.as_ref().and_then(|order| order.state.pin());
         let pinned = pin.map(|pin| self.load_program(Some(pin.program))).transpose()?;
-        let redemption = command.redemption().map(|id| self.redemption_of(account, id)).transpose()?.flatten();
+        let redemption = command
+            .redemption()
+            .map(|id| self.redemption_of(account, id))
+            .transpose()?
+            .flatten();
         let had_in_all = match command.reward() {
             Some(reward) => crate::redemption::usage(self, self.shop.id, reward)?,
             None => None,
         };
         let now = record.as_ref().map_or(self.now, |record| self.now.max(record.at));
         let account_now = record.as_ref().map(|record| &record.account);
-        let subject = Subject { id: account, account: account_now, customer: customer.as_deref() };
+        let subject = Subject {
+            id: account,
+            account: account_now,
+            customer: customer.as_deref(),
+        };
         let decision = terms.ask(&subject, now, |context| {
             let pinned = pinned.as_ref().map(|(_, program)| &**program);
             let order = order.as_ref().map(|order| &order.state);

@@ -18,10 +18,12 @@ use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use loyalty_core::{
-    Command, Currency, CustomerId, Grounds, Line, Order, Origin, Points, ShopId, Status, Timestamp, Zone,
+    Command, Currency, CustomerId, Grounds, Line, Order, Origin, Points, ShopId, Status, Timestamp,
+    Zone,
 };
 use loyalty_store::{
-    Action, Answer, Idempotency, NewShop, Presence, ProfileChange, Request, Settings, SqliteStore, Store, Who,
+    Action, Answer, Idempotency, NewShop, Presence, ProfileChange, Request, Settings, SqliteStore,
+    Store, Who,
 };
 use loyalty_tests::send_all;
 
@@ -58,16 +60,24 @@ enum Kind {
 fn main() {
     let Arguments { kind, count, in_flight, bench: _ } = Arguments::parse();
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let store = SqliteStore::open(&directory.path().join("commands.db"), &Settings::default()).unwrap();
+    let store =
+        SqliteStore::open(&directory.path().join("commands.db"), &Settings::default()).unwrap();
     let now: Timestamp = "2026-01-31T10:00:00Z".parse().unwrap();
-    let shop = NewShop { name: "Commands".to_owned(), currency: Currency::USD, zone: Zone::UTC };
+    let shop = NewShop {
+        name: "Commands".to_owned(),
+        currency: Currency::USD,
+        zone: Zone::UTC,
+    };
     let shop = store.create_shop(&shop, now).unwrap().id;
     send_all(&store, in_flight, (0..CUSTOMERS).map(|number| customer(shop, now, number)));
 
     let begun = Instant::now();
     send_all(&store, in_flight, (0..count).map(|number| request(kind, shop, now, number)));
     let took = begun.elapsed();
-    println!("{count} commands took {took:?}, {:?} each", took / u32::try_from(count.max(1)).unwrap());
+    println!(
+        "{count} commands took {took:?}, {:?} each",
+        took / u32::try_from(count.max(1)).unwrap()
+    );
 }
 
 fn customer(shop: ShopId, now: Timestamp, number: u64) -> Request {
@@ -83,10 +93,19 @@ fn who(number: u64) -> Who {
 fn request(kind: Kind, shop: ShopId, now: Timestamp, number: u64) -> Request {
     match kind {
         Kind::Points => {
-            let grounds = Grounds { reason: Some(Arc::from("Plan of three months")), ..Grounds::default() };
+            let grounds = Grounds {
+                reason: Some(Arc::from("Plan of three months")),
+                ..Grounds::default()
+            };
             let command = Command::AddPoints { points: Points::from(100), grounds };
             let action = Action::customer(who(number), Presence::Must, vec![command]);
-            Request { shop, now, dry_run: false, idempotency: Some(key(number)), action }
+            Request {
+                shop,
+                now,
+                dry_run: false,
+                idempotency: Some(key(number)),
+                action,
+            }
         }
         Kind::Orders => {
             let command = Command::RecordOrder {
@@ -96,7 +115,11 @@ fn request(kind: Kind, shop: ShopId, now: Timestamp, number: u64) -> Request {
                 at: None,
                 origin: Origin::Plugin,
             };
-            let action = Action::Order { command, customer: Some(who(number)), change: ProfileChange::default() };
+            let action = Action::Order {
+                command,
+                customer: Some(who(number)),
+                change: ProfileChange::default(),
+            };
             Request { shop, now, dry_run: false, idempotency: None, action }
         }
     }
@@ -105,14 +128,21 @@ fn request(kind: Kind, shop: ShopId, now: Timestamp, number: u64) -> Request {
 /// As far apart as hashes are.
 fn key(number: u64) -> Idempotency {
     let spread = u128::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
-    let render =
-        Box::new(|_: &_| Answer { status: 200, body: br#"{"customer_id":"000000","points":100}"#.to_vec() });
+    let render = Box::new(|_: &_| Answer {
+        status: 200,
+        body: br#"{"customer_id":"000000","points":100}"#.to_vec(),
+    });
     Idempotency { key: spread.to_be_bytes(), fingerprint: [7; 16], render }
 }
 
 fn order() -> Order {
-    let amounts =
-        [("844165", "0.88"), ("845078", "1.88"), ("885700", "8.29"), ("6395943", "0.88"), ("8090610", "3.00")];
+    let amounts = [
+        ("844165", "0.88"),
+        ("845078", "1.88"),
+        ("885700", "8.29"),
+        ("6395943", "0.88"),
+        ("8090610", "3.00"),
+    ];
     let line = |(number, (product, amount)): (usize, (&str, &str))| Line {
         id: format!("{number}").parse().unwrap(),
         product: Some(product.parse().unwrap()),

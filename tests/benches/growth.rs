@@ -29,7 +29,8 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use loyalty_core::{Points, ShopId};
 use loyalty_store::{
-    Action, Answer, Idempotency, Presence, ProfileChange, Request, Settings, SqliteStore, Store, Who,
+    Action, Answer, Idempotency, Presence, ProfileChange, Request, Settings, SqliteStore, Store,
+    Who,
 };
 use loyalty_tests::{Desk, add, at, file_of_last_time, id, paid, publish, send_all};
 
@@ -87,10 +88,13 @@ fn main() {
     }
     let Arguments { rows, orders, count, in_flight, bench: _ } = arguments;
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let journal = |rows| copy_of(&format!("growth-{rows}.db"), |store| fill(store, rows), directory.path());
+    let journal =
+        |rows| copy_of(&format!("growth-{rows}.db"), |store| fill(store, rows), directory.path());
     let (short, long) = (journal(SHORT), journal(rows));
     let (start_short, start_long) = (start(&short), start(&long));
-    println!("| what | journal of {SHORT} | journal of {rows} | ratio |\n| --- | ---: | ---: | ---: |");
+    println!(
+        "| what | journal of {SHORT} | journal of {rows} | ratio |\n| --- | ---: | ---: | ---: |"
+    );
     println!("| start, in ms | {start_short:.1} | {start_long:.1} | |");
     let (short, long) = (open(&short), open(&long));
     let [short, long] = [&short, &long].map(|store| Shop::new(store, ALL));
@@ -103,14 +107,18 @@ fn main() {
     for program in [LASTING, ENDING] {
         let Program { name, .. } = program;
         let file = format!("growth-orders-{name}-{orders}.db");
-        let store = open(&copy_of(&file, |store| fill_orders(store, program, orders), directory.path()));
+        let store =
+            open(&copy_of(&file, |store| fill_orders(store, program, orders), directory.path()));
         println!(
             "\n| customers, of points that {name} | {FEW} orders | {orders} orders | ratio |\n| --- | ---: | ---: | ---: |"
         );
         let shops = [OF_FEW_ORDERS, OF_MANY_ORDERS].map(|crowd| Shop::new(&store, crowd));
-        for (kind, count) in
-            [(Kind::Points, count), (Kind::Order, count), (Kind::Balance, count), (Kind::Ledger, count / 10)]
-        {
+        for (kind, count) in [
+            (Kind::Points, count),
+            (Kind::Order, count),
+            (Kind::Balance, count),
+            (Kind::Ledger, count / 10),
+        ] {
             compare(kind, shops.each_ref(), count, in_flight);
         }
     }
@@ -125,7 +133,10 @@ struct Program {
 
 const LASTING: Program = Program { name: "last", document: "{}" };
 /// Every order that is made here opens a lot that is still there when it is measured.
-const ENDING: Program = Program { name: "end", document: r#"{"expiry": {"per_lot": {"after": "P3Y"}}}"# };
+const ENDING: Program = Program {
+    name: "end",
+    document: r#"{"expiry": {"per_lot": {"after": "P3Y"}}}"#,
+};
 
 /// A row of the table: what the two make a second, in turns, and what share of the first one's the second's is.
 fn compare(kind: Kind, shops: [&Shop; 2], count: u64, in_flight: usize) {
@@ -139,7 +150,11 @@ fn compare(kind: Kind, shops: [&Shop; 2], count: u64, in_flight: usize) {
             rates[side].extend((round > 0).then_some(rate));
         }
     }
-    let ratios: Vec<f64> = rates[0].iter().zip(&rates[1]).map(|(one, other)| other / one).collect();
+    let ratios: Vec<f64> = rates[0]
+        .iter()
+        .zip(&rates[1])
+        .map(|(one, other)| other / one)
+        .collect();
     let [one, other] = rates.map(median);
     let name = kind.name();
     println!("| {name}, a second | {one:.0} | {other:.0} | {:.2} |", median(ratios));
@@ -180,7 +195,8 @@ fn copy_of(name: &str, fill: impl FnOnce(&SqliteStore), into: &Path) -> PathBuf 
 fn fill(store: &SqliteStore, rows: u64) {
     let desk = Desk::new(store);
     let apart = (rows - ALL.count) / (REGULARS.count * PAGE);
-    let customer = |number| desk.request(Action::customer(ALL.who(number), Presence::MustNot, Vec::new()));
+    let customer =
+        |number| desk.request(Action::customer(ALL.who(number), Presence::MustNot, Vec::new()));
     send_all(store, 512, (0..ALL.count).map(customer));
     let adding = |number| {
         let who = if number % apart == 0 { REGULARS.who(number / apart) } else { ALL.who(number) };
@@ -250,7 +266,11 @@ impl<'a> Shop<'a> {
     }
 
     fn desk(&self) -> Desk<'_> {
-        Desk { store: self.store, shop: self.id, now: at("2026-01-01T12:00:00Z") }
+        Desk {
+            store: self.store,
+            shop: self.id,
+            now: at("2026-01-01T12:00:00Z"),
+        }
     }
 
     /// How many a second.
@@ -275,11 +295,14 @@ impl<'a> Shop<'a> {
     fn points(&self, numbers: Range<u64>, in_flight: usize) {
         let requests = numbers.map(|number| {
             // As far apart as hashes are.
-            let key = (self.run + u128::from(number)).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+            let key = (self.run + u128::from(number))
+                .wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
             let render = Box::new(|_: &_| Answer { status: 200, body: vec![b' '; 40] });
             let idempotency = Idempotency { key: key.to_be_bytes(), fingerprint: [7; 16], render };
             let who = self.crowd.who(number);
-            let request = self.desk().request(Action::customer(who, Presence::Must, vec![add(1)]));
+            let request = self
+                .desk()
+                .request(Action::customer(who, Presence::Must, vec![add(1)]));
             Request { idempotency: Some(idempotency), ..request }
         });
         send_all(self.store, in_flight, requests);
@@ -296,15 +319,26 @@ impl<'a> Shop<'a> {
 
     fn balance(&self, numbers: Range<u64>) {
         for number in numbers {
-            let customer = self.store.customer(self.id, &self.crowd.who(number)).unwrap().unwrap();
+            let customer = self
+                .store
+                .customer(self.id, &self.crowd.who(number))
+                .unwrap()
+                .unwrap();
             assert!(customer.balance(self.desk().now) > Points::ZERO);
         }
     }
 
     fn ledger(&self, numbers: Range<u64>) {
         for number in numbers {
-            let customer = self.store.customer(self.id, &self.crowd.who(number)).unwrap().unwrap();
-            let page = self.store.ledger(self.id, customer.record().account, None, 50).unwrap();
+            let customer = self
+                .store
+                .customer(self.id, &self.crowd.who(number))
+                .unwrap()
+                .unwrap();
+            let page = self
+                .store
+                .ledger(self.id, customer.record().account, None, 50)
+                .unwrap();
             assert!(page.rows.len() >= 10);
         }
     }

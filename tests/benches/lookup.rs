@@ -31,7 +31,9 @@ fn code(number: u64) -> Code {
         // SplitMix64.
         let mixed = number.wrapping_add(salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb).to_be_bytes()
+        (mixed ^ (mixed >> 27))
+            .wrapping_mul(0x94d0_49bb_1331_11eb)
+            .to_be_bytes()
     };
     Code::generate("", [half(1), half(1 << 32)].concat().try_into().unwrap()).unwrap()
 }
@@ -39,7 +41,8 @@ fn code(number: u64) -> Code {
 /// A shop with so many codes of one rule, from the file of last time where there is one.
 fn shop_with(codes: u64) -> (SqliteStore, ShopId) {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let file = file_of_last_time(directory, &format!("codes-{codes}.db"), |store| fill(store, codes));
+    let file =
+        file_of_last_time(directory, &format!("codes-{codes}.db"), |store| fill(store, codes));
     let store = SqliteStore::open(&file, &Settings::default()).unwrap();
     let shop = store.shops().unwrap().first().unwrap().id;
     (store, shop)
@@ -77,7 +80,12 @@ fn look_up(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("known, among", codes), |bencher| {
             bencher.iter_batched(
                 || code(next()),
-                |text| store.code_of_text(shop, black_box(&text)).unwrap().expect("it was made"),
+                |text| {
+                    store
+                        .code_of_text(shop, black_box(&text))
+                        .unwrap()
+                        .expect("it was made")
+                },
                 criterion::BatchSize::SmallInput,
             );
         });

@@ -23,10 +23,16 @@ const MUTATIONS: usize = 1_500;
 
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
-    let files = fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let files =
+        fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     let mut seeds: Vec<_> = files
         .map(|file| file.unwrap().path())
-        .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap()))
+        .map(|path| {
+            (
+                path.file_name().unwrap().to_string_lossy().into_owned(),
+                fs::read(&path).unwrap(),
+            )
+        })
         .collect();
     seeds.sort();
     assert!(seeds.len() >= 3, "only {} seeds for {target}", seeds.len());
@@ -34,8 +40,9 @@ fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 fn run(target: &Target, name: &str, data: &[u8]) -> bool {
-    catch_unwind(AssertUnwindSafe(|| (target.run)(data)))
-        .unwrap_or_else(|_| panic!("{} broke on {name}: {:?}", target.name, String::from_utf8_lossy(data)))
+    catch_unwind(AssertUnwindSafe(|| (target.run)(data))).unwrap_or_else(|_| {
+        panic!("{} broke on {name}: {:?}", target.name, String::from_utf8_lossy(data))
+    })
 }
 
 /// Seeds are taken, and neither they nor their mutations break anything.
@@ -43,7 +50,9 @@ fn over(name: &str) {
     let factor = std::env::var("FUZZ_FACTOR").map_or(1, |factor| factor.parse().unwrap());
     let target = TARGETS.iter().find(|target| target.name == name).unwrap();
     let seeds = seeds(name);
-    let otherwise = seeds.iter().filter(|(seed, data)| run(target, seed, data) == seed.starts_with("bad-"));
+    let otherwise = seeds
+        .iter()
+        .filter(|(seed, data)| run(target, seed, data) == seed.starts_with("bad-"));
     let otherwise: Vec<_> = otherwise.map(|(seed, _)| seed.as_str()).collect();
     assert!(
         otherwise.is_empty(),
@@ -57,7 +66,10 @@ fn over(name: &str) {
     }
     // Both ways are gone: mutations that are all refused, or all alike, would try nothing.
     let few = count / 50;
-    assert!(few < taken && taken < count - few, "{name}: {taken} of {count} mutations were read");
+    assert!(
+        few < taken && taken < count - few,
+        "{name}: {taken} of {count} mutations were read"
+    );
 }
 
 #[test]

@@ -16,8 +16,9 @@ const ENOSPC: i32 = 28;
 #[test]
 fn what_cannot_be_written_is_not_acknowledged() {
     let limit = |process: u32, bytes: &str| {
-        let limit =
-            Command::new("prlimit").args([format!("--pid={process}"), format!("--fsize={bytes}")]).status();
+        let limit = Command::new("prlimit")
+            .args([format!("--pid={process}"), format!("--fsize={bytes}")])
+            .status();
         limit.is_ok_and(|status| status.success())
     };
     let directory = tempfile::tempdir().unwrap();
@@ -26,7 +27,9 @@ fn what_cannot_be_written_is_not_acknowledged() {
     let mut victim = Victim::start(&file, 0, &[]);
     let mut lines = victim.lines("done", 200);
     for _ in 0..3 {
-        let log = std::fs::metadata(directory.path().join("loyalty.db-wal")).unwrap().len();
+        let log = std::fs::metadata(directory.path().join("loyalty.db-wal"))
+            .unwrap()
+            .len();
         if !limit(victim.process.id(), &format!("{}:unlimited", log + 5_000)) {
             println!("skipped: there is no prlimit here");
             return;
@@ -61,8 +64,11 @@ fn a_failing_disk_acknowledges_nothing_that_is_not_there() {
         prepare(&file);
         let plan = format!("{call},{number},{count},{error}");
         let folder = directory.path().display().to_string();
-        let environment =
-            [("LD_PRELOAD", shim.path()), ("SHIM_FOLDER", folder.as_str()), ("SHIM_FAIL", plan.as_str())];
+        let environment = [
+            ("LD_PRELOAD", shim.path()),
+            ("SHIM_FOLDER", folder.as_str()),
+            ("SHIM_FAIL", plan.as_str()),
+        ];
         let mut victim = Victim::start(&file, 0, &environment);
         let mut lines = victim.lines("failed", 1);
         lines.extend(victim.lines("done", 200));
@@ -73,8 +79,9 @@ fn a_failing_disk_acknowledges_nothing_that_is_not_there() {
 
 /// Compares what a victim said with what is there.
 fn judge(file: &std::path::Path, lines: &[String]) {
-    let acknowledged: HashMap<_, _> =
-        told(lines, "done").map(|(key, answer)| (key.to_owned(), answer.to_owned())).collect();
+    let acknowledged: HashMap<_, _> = told(lines, "done")
+        .map(|(key, answer)| (key.to_owned(), answer.to_owned()))
+        .collect();
     let failed: Vec<_> = told(lines, "failed").collect();
     let store = SqliteStore::open(file, &settings()).unwrap();
     let desk = desk(&store);
@@ -84,6 +91,10 @@ fn judge(file: &std::path::Path, lines: &[String]) {
         assert!(!happened || failure.starts_with("UnknownOutcome"), "{key} happened: {failure}");
     }
     drop(store);
-    let open: Vec<_> = failed.iter().map(|(key, _)| (*key).to_owned()).chain(waiting(0, lines)).collect();
+    let open: Vec<_> = failed
+        .iter()
+        .map(|(key, _)| (*key).to_owned())
+        .chain(waiting(0, lines))
+        .collect();
     check(file, &acknowledged, &open, &mut HashMap::new());
 }

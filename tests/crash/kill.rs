@@ -21,8 +21,9 @@ fn what_was_acknowledged_survives_a_kill() {
             lines = victim.lines("done", 60 * round + 1);
         }
         lines.extend(victim.kill());
-        let acknowledged: HashMap<_, _> =
-            told(&lines, "done").map(|(key, answer)| (key.to_owned(), answer.to_owned())).collect();
+        let acknowledged: HashMap<_, _> = told(&lines, "done")
+            .map(|(key, answer)| (key.to_owned(), answer.to_owned()))
+            .collect();
         all += acknowledged.len();
         check(&file, &acknowledged, &waiting(round, &lines), &mut sum);
     }

@@ -90,8 +90,11 @@ impl Watched {
     fn work(&self, shim: &Shim, acknowledged: usize, more: &[(&str, &str)]) -> Vec<Record> {
         let log = self.0.path().join("log");
         let (folder, log_path) = (self.folder().display().to_string(), log.display().to_string());
-        let mut environment =
-            vec![("LD_PRELOAD", shim.path()), ("SHIM_FOLDER", folder.as_str()), ("SHIM_LOG", log_path.as_str())];
+        let mut environment = vec![
+            ("LD_PRELOAD", shim.path()),
+            ("SHIM_FOLDER", folder.as_str()),
+            ("SHIM_LOG", log_path.as_str()),
+        ];
         environment.extend(more);
         let mut victim = Victim::start(&self.file(), 0, &environment);
         victim.lines("done", acknowledged);
@@ -107,8 +110,7 @@ fn recorded(shim: &Shim, more: &[(&str, &str)]) -> (BTreeMap<String, Contents>, 
         let watched = Watched::new();
         let before = Contents { durable: watched.read("loyalty.db"), pending: Vec::new() };
         let records = watched.work(shim, acknowledged, &[&[(CHECKPOINTS, "1")], more].concat());
-        let begins =
-            |record: &&Record| matches!(record, Record::Write { file, offset: 0, .. } if file == "loyalty.db-wal");
+        let begins = |record: &&Record| matches!(record, Record::Write { file, offset: 0, .. } if file == "loyalty.db-wal");
         if records.iter().filter(begins).count() > 1 {
             return (BTreeMap::from([("loyalty.db".to_owned(), before)]), records);
         }
@@ -144,7 +146,10 @@ fn parse(mut log: &[u8]) -> Vec<Record> {
 /// What was said up to here, line by line, as far as lines are whole.
 fn acknowledged(said: &str) -> Vec<(&str, &str)> {
     let whole = said.rfind('\n').map_or("", |end| &said[..end]);
-    whole.lines().filter_map(|line| line.strip_prefix("done ")?.split_once(' ')).collect()
+    whole
+        .lines()
+        .filter_map(|line| line.strip_prefix("done ")?.split_once(' '))
+        .collect()
 }
 
 /// Starts a store on the files and looks for all that was acknowledged. Answers what is wrong.
@@ -163,7 +168,9 @@ fn open(file: &Path, said: &str) -> Result<(), String> {
         return Err(format!("{differences:?}"));
     }
     for (key, answer) in acknowledged(said) {
-        let again = desk(&store).keyed(key, action(key, number_of(key))).map_err(|failure| failure.to_string())?;
+        let again = desk(&store)
+            .keyed(key, action(key, number_of(key)))
+            .map_err(|failure| failure.to_string())?;
         if kept(Ok(again)) != (200, answer.to_owned(), true) {
             return Err(format!("{key} was acknowledged and is not there"));
         }
@@ -174,16 +181,26 @@ fn open(file: &Path, said: &str) -> Result<(), String> {
 /// Cuts the power at acknowledgements, each time with nothing of what was not synced, and with some of it.
 /// Answers how many cuts there were, and the first that lost something.
 fn cut(start: BTreeMap<String, Contents>, records: Vec<Record>) -> (usize, Option<String>) {
-    let all = records.iter().filter(|record| matches!(record, Record::Said(_))).count();
-    let every = if std::env::var("LOYALTY_POWER_CUTS").is_ok() { 1 } else { all.div_ceil(CUTS).max(1) };
+    let all = records
+        .iter()
+        .filter(|record| matches!(record, Record::Said(_)))
+        .count();
+    let every =
+        if std::env::var("LOYALTY_POWER_CUTS").is_ok() { 1 } else { all.div_ceil(CUTS).max(1) };
     let (mut files, mut said, mut seen, mut cuts) = (start, String::new(), 0_usize, 0);
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     for record in records {
         match record {
             Record::Write { file, offset, data } => {
-                files.entry(file).or_default().pending.push(Change::Write(offset, data));
+                files
+                    .entry(file)
+                    .or_default()
+                    .pending
+                    .push(Change::Write(offset, data));
             }
-            Record::Truncate { file, size } => files.entry(file).or_default().pending.push(Change::Size(size)),
+            Record::Truncate { file, size } => {
+                files.entry(file).or_default().pending.push(Change::Size(size))
+            }
             Record::Sync { file } => files.entry(file).or_default().sync(),
             Record::Said(text) => {
                 said.push_str(&text);
@@ -198,8 +215,14 @@ fn cut(start: BTreeMap<String, Contents>, records: Vec<Record>) -> (usize, Optio
                     random ^= random << 17;
                     random & 1 == 0
                 };
-                let nothing = files.iter().map(|(name, file)| (name.clone(), file.after(|| false))).collect();
-                let parts = files.iter().map(|(name, file)| (name.clone(), file.after(&mut some))).collect();
+                let nothing = files
+                    .iter()
+                    .map(|(name, file)| (name.clone(), file.after(|| false)))
+                    .collect();
+                let parts = files
+                    .iter()
+                    .map(|(name, file)| (name.clone(), file.after(&mut some)))
+                    .collect();
                 if let Some(wrong) = trial(&nothing, &said).or_else(|| trial(&parts, &said)) {
                     return (cuts, Some(wrong));
                 }
@@ -236,8 +259,12 @@ fn what_a_start_finds_in_the_log_survives_a_power_cut() {
     killed.lines("done", 200);
     killed.kill();
     let database = Contents { durable: watched.read("loyalty.db"), pending: Vec::new() };
-    let log = Contents { durable: Vec::new(), pending: vec![Change::Write(0, watched.read("loyalty.db-wal"))] };
-    let start = BTreeMap::from([("loyalty.db".to_owned(), database), ("loyalty.db-wal".to_owned(), log)]);
+    let log = Contents {
+        durable: Vec::new(),
+        pending: vec![Change::Write(0, watched.read("loyalty.db-wal"))],
+    };
+    let start =
+        BTreeMap::from([("loyalty.db".to_owned(), database), ("loyalty.db-wal".to_owned(), log)]);
     // The same requests once more: each is answered as it was.
     let (cuts, lost) = cut(start, watched.work(&shim, 100, &[]));
     assert_eq!(lost, None);

@@ -15,7 +15,11 @@ impl Shim {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("shim.so");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("crash/shim.c");
-        let made = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&path).arg(source).status();
+        let made = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&path)
+            .arg(source)
+            .status();
         if made.is_ok_and(|status| status.success()) {
             return Some(Self { path, _directory: directory });
         }

@@ -63,7 +63,9 @@ pub(crate) fn settings() -> Settings {
 
 /// Works until it is killed, where it was started as a victim.
 pub(crate) fn work() {
-    let (Ok(file), Ok(round)) = (std::env::var(DATABASE), std::env::var(ROUND)) else { return };
+    let (Ok(file), Ok(round)) = (std::env::var(DATABASE), std::env::var(ROUND)) else {
+        return;
+    };
     let mut settings = settings();
     if std::env::var(LOG_STAYS).is_ok() {
         settings.log_pages = usize::MAX;
@@ -79,7 +81,8 @@ pub(crate) fn work() {
                 for number in 0.. {
                     let key = key(round, thread, number);
                     // Each at an instant of its own, so that customers get chapters of instants as well as of lots.
-                    let seconds = round.parse::<usize>().unwrap() * 100_000 + number * THREADS + thread;
+                    let seconds =
+                        round.parse::<usize>().unwrap() * 100_000 + number * THREADS + thread;
                     let now = desk.now + Duration::from_secs(u64::try_from(seconds).unwrap());
                     let desk = Desk { now, ..desk };
                     match desk.keyed(&key, action(&key, number)) {
@@ -145,7 +148,10 @@ impl Victim {
     pub(crate) fn lines(&self, kind: &str, count: usize) -> Vec<String> {
         let (mut lines, mut seen, patience) = (Vec::new(), 0, Instant::now());
         while seen < count {
-            assert!(patience.elapsed() < Duration::from_secs(30), "only {seen} of {count} were {kind}");
+            assert!(
+                patience.elapsed() < Duration::from_secs(30),
+                "only {seen} of {count} were {kind}"
+            );
             let line = self.lines.recv_timeout(Duration::from_secs(30)).expect(kind);
             seen += usize::from(line.starts_with(kind));
             lines.push(line);
@@ -162,8 +168,13 @@ impl Drop for Victim {
 }
 
 /// The key and the rest of each line of a kind. The last line may be cut off.
-pub(crate) fn told<'a>(lines: &'a [String], kind: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-    lines.iter().filter_map(move |line| line.strip_prefix(kind)?.trim_start().split_once(' '))
+pub(crate) fn told<'a>(
+    lines: &'a [String],
+    kind: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    lines
+        .iter()
+        .filter_map(move |line| line.strip_prefix(kind)?.trim_start().split_once(' '))
 }
 
 /// A new file with a shop, whose customers get a lot by each request.
@@ -171,7 +182,8 @@ pub(crate) fn prepare(file: &Path) {
     let store = SqliteStore::open(file, &settings()).unwrap();
     let desk = Desk::new(&store);
     assert_eq!(desk.shop, ShopId(1));
-    desk.act(publish(r#"{"expiry": {"per_lot": {"after": "P5Y"}}}"#)).unwrap();
+    desk.act(publish(r#"{"expiry": {"per_lot": {"after": "P5Y"}}}"#))
+        .unwrap();
 }
 
 /// Every request is sent once more: what was acknowledged is answered as it was, and in the end
@@ -209,5 +221,8 @@ pub(crate) fn waiting(round: usize, lines: &[String]) -> Vec<String> {
         let thread: usize = key.split('-').nth(1).unwrap().parse().unwrap();
         next[thread] = next[thread].max(number_of(key) + 1);
     }
-    next.into_iter().enumerate().map(|(thread, number)| key(&round.to_string(), thread, number)).collect()
+    next.into_iter()
+        .enumerate()
+        .map(|(thread, number)| key(&round.to_string(), thread, number))
+        .collect()
 }

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
-use loyalty_core::{CategoryId, Line, LineId, Order, Origin, ProductId, Quantity, Status, Timestamp};
+use loyalty_core::{
+    CategoryId, Line, LineId, Order, Origin, ProductId, Quantity, Status, Timestamp,
+};
 use loyalty_store::{Action, Change, ProfileChange, Who};
 use loyalty_tests::*;
 use serde::Deserialize;
@@ -16,7 +18,8 @@ use serde_json::{Value, json};
 
 /// Another file than the committed sample, plain or `.gz`.
 const ORDERS: &str = "LOYALTY_ORDERS";
-const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/orders-3-customers.ndjson");
+const SAMPLE: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/orders-3-customers.ndjson");
 /// Nobody gave anything back in this history: one order of so many does it here, so many days later.
 const REFUNDED: usize = 20;
 const DAYS: i64 = 10;
@@ -53,12 +56,23 @@ pub(crate) fn read() -> Vec<Fact> {
     let path = std::env::var_os(ORDERS).map_or_else(|| SAMPLE.into(), PathBuf::from);
     let file = File::open(&path).unwrap();
     let packed = path.extension().is_some_and(|extension| extension == "gz");
-    let text: Box<dyn Read> = if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    let text: Box<dyn Read> =
+        if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
     // Python writes NaN for what is missing; JSON has null for that.
-    let lines = BufReader::new(text).lines().map(|line| line.unwrap().replace("\":NaN", "\":null"));
-    let sales: Vec<Arc<Sale>> = lines.map(|line| Arc::new(serde_json::from_str(&line).unwrap())).collect();
-    let made = sales.iter().map(|sale| Fact { at: sale.placed_at, sale: Arc::clone(sale), refunded: false });
-    let paid = sales.iter().filter(|sale| sale.total.bytes().any(|byte| matches!(byte, b'1'..=b'9')));
+    let lines = BufReader::new(text)
+        .lines()
+        .map(|line| line.unwrap().replace("\":NaN", "\":null"));
+    let sales: Vec<Arc<Sale>> = lines
+        .map(|line| Arc::new(serde_json::from_str(&line).unwrap()))
+        .collect();
+    let made = sales.iter().map(|sale| Fact {
+        at: sale.placed_at,
+        sale: Arc::clone(sale),
+        refunded: false,
+    });
+    let paid = sales
+        .iter()
+        .filter(|sale| sale.total.bytes().any(|byte| matches!(byte, b'1'..=b'9')));
     let refunds = paid.step_by(REFUNDED).map(|sale| {
         let at = sale.placed_at.timestamp() + DAYS * 86_400;
         let at = Timestamp::from_timestamp(at, 0).unwrap();
@@ -123,13 +137,22 @@ impl Sale {
         let lines = self.lines.iter().zip(1_u32..).map(|(item, position)| Line {
             id: LineId::new(position.to_string()).unwrap(),
             product: Some(ProductId::new(&item.product_id).unwrap()),
-            categories: item.category.iter().map(|category| CategoryId::new(category).unwrap()).collect(),
+            categories: item
+                .category
+                .iter()
+                .map(|category| CategoryId::new(category).unwrap())
+                .collect(),
             quantity: Quantity::new(item.quantity.into()).unwrap(),
             amount: item.amount.parse().unwrap(),
             gift_card: false,
         });
         let (lines, total) = (lines.collect(), self.total.parse().unwrap());
-        Order { placed_at: Some(self.placed_at), lines, total, ..Order::default() }
+        Order {
+            placed_at: Some(self.placed_at),
+            lines,
+            total,
+            ..Order::default()
+        }
     }
 
     /// Made up, and always the same.
@@ -138,8 +161,11 @@ impl Sale {
         self.customer_id.hash(&mut hasher);
         let number = hasher.finish();
         // Some on 29 February.
-        let (month, day) =
-            if number.is_multiple_of(97) { (2, 29) } else { (1 + number % 12, 1 + number / 12 % 28) };
+        let (month, day) = if number.is_multiple_of(97) {
+            (2, 29)
+        } else {
+            (1 + number % 12, 1 + number / 12 % 28)
+        };
         format!("1980-{month:02}-{day:02}")
     }
 }

@@ -68,7 +68,8 @@ fn three_ways_lead_to_one_ledger() {
     let facts = facts::read();
     // In memory, where the system has such a place: nobody cuts the power here.
     let memory = Path::new("/dev/shm");
-    let directory = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+    let directory =
+        if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
 
     let on_time = timed("in order, the scheduler on time", || {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
@@ -94,19 +95,29 @@ fn three_ways_lead_to_one_ledger() {
 
     let orders = facts.iter().filter(|fact| !fact.is_refund()).count();
     assert_eq!((counts["orders"], counts["refunds"]), (orders, facts.len() - orders));
-    let kinds = ["expired", "released", "taken back", "birthdays", "other awards", "up", "down", "lapsed"];
-    for kind in kinds.into_iter().chain(["awarded in the campaign", "awarded with the bonus"]) {
+    let kinds =
+        ["expired", "released", "taken back", "birthdays", "other awards", "up", "down", "lapsed"];
+    for kind in kinds
+        .into_iter()
+        .chain(["awarded in the campaign", "awarded with the bonus"])
+    {
         assert!(counts.get(kind).is_some_and(|count| *count > 1), "no {kind}: {counts:?}");
     }
 }
 
 /// Compares the ledgers of all customers. How often what is in them.
-fn same_ledgers(facts: &[Fact], want: &Arc<dyn Store>, store: &Arc<dyn Store>) -> BTreeMap<&'static str, usize> {
+fn same_ledgers(
+    facts: &[Fact],
+    want: &Arc<dyn Store>,
+    store: &Arc<dyn Store>,
+) -> BTreeMap<&'static str, usize> {
     let mut counts = BTreeMap::new();
     for customer in facts::customers(facts) {
         let (want, got) = (Ledger::of(&**want, customer), Ledger::of(&**store, customer));
         assert_eq!(got, want, "customer {customer}");
-        want.0.iter().for_each(|(_, event)| *counts.entry(kind(event)).or_default() += 1);
+        want.0
+            .iter()
+            .for_each(|(_, event)| *counts.entry(kind(event)).or_default() += 1);
     }
     assert_eq!(store.verify().unwrap().differences, Vec::<String>::new());
     assert_eq!(store.due(at(END), None, 1).unwrap(), []);
@@ -157,7 +168,9 @@ fn told_to_a_server(file: &Path, facts: &[Fact]) -> Arc<dyn Store> {
 /// The scheduler looks once.
 fn look(store: &Arc<dyn Store>, now: Timestamp) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(scheduler::look(store, &Clock::fixed(now), 16)).unwrap();
+    runtime
+        .block_on(scheduler::look(store, &Clock::fixed(now), 16))
+        .unwrap();
 }
 
 /// The beginning of the day.
@@ -204,7 +217,9 @@ fn kind(event: &Event) -> &'static str {
         Event::PointsExpired { .. } => "expired",
         Event::PointsReleased { .. } => "released",
         Event::PointsTakenBack { .. } => "taken back",
-        Event::AwardGiven { award, .. } if matches!(award.reason, Reason::Birthday { .. }) => "birthdays",
+        Event::AwardGiven { award, .. } if matches!(award.reason, Reason::Birthday { .. }) => {
+            "birthdays"
+        }
         Event::AwardGiven { .. } => "other awards",
         Event::TierChanged { change } if change.reason == TierReason::Qualified => "up",
         Event::TierChanged { .. } => "down",

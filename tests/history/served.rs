@@ -23,7 +23,9 @@ const FROM: &str = "LOYALTY_TEST_FROM";
 
 /// Works until it is killed or through, where it was started for that.
 pub(crate) fn work() {
-    let (Ok(file), Ok(key), Ok(from)) = (std::env::var(DATABASE), std::env::var(KEY), std::env::var(FROM)) else {
+    let (Ok(file), Ok(key), Ok(from)) =
+        (std::env::var(DATABASE), std::env::var(KEY), std::env::var(FROM))
+    else {
         return;
     };
     let (facts, from): (Vec<Fact>, usize) = (facts::read(), from.parse().unwrap());
@@ -100,7 +102,8 @@ pub(crate) fn tell(file: &Path, key: &str, facts: usize, kills: usize) {
         let mut victim = Victim::start(file, key, from);
         let part = facts / (kills + 1);
         // Anywhere in its part of the history.
-        let until = if round == kills { facts } else { part * round + part * (round * 7 % 11 + 1) / 12 };
+        let until =
+            if round == kills { facts } else { part * round + part * (round * 7 % 11 + 1) / 12 };
         let told = victim.told_until(until);
         from = victim.kill().or(told).map_or(from, |last| last + 1);
         assert!(from >= until, "it stopped at fact {from}");
@@ -118,7 +121,11 @@ impl Victim {
     fn start(file: &Path, key: &str, from: usize) -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "victim", "--nocapture", "--test-threads=1"])
-            .envs([(DATABASE, file.display().to_string()), (KEY, key.to_owned()), (FROM, from.to_string())])
+            .envs([
+                (DATABASE, file.display().to_string()),
+                (KEY, key.to_owned()),
+                (FROM, from.to_string()),
+            ])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -52,7 +52,10 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {
@@ -60,11 +63,16 @@ impl Answer {
     }
 
     pub(crate) fn number(&self, member: &str) -> i64 {
-        self.json()[member].as_i64().unwrap_or_else(|| panic!("{member}: {}", self.body))
+        self.json()[member]
+            .as_i64()
+            .unwrap_or_else(|| panic!("{member}: {}", self.body))
     }
 
     pub(crate) fn text(&self, member: &str) -> String {
-        self.json()[member].as_str().unwrap_or_else(|| panic!("{member}: {}", self.body)).to_owned()
+        self.json()[member]
+            .as_str()
+            .unwrap_or_else(|| panic!("{member}: {}", self.body))
+            .to_owned()
     }
 }
 
@@ -113,7 +121,9 @@ impl Client {
 
     fn bytes(&self, asked: &Asked) -> Vec<u8> {
         let Asked { method, path, once, body } = asked;
-        let once = once.as_ref().map_or(String::new(), |key| format!("idempotency-key: {key}\r\n"));
+        let once = once
+            .as_ref()
+            .map_or(String::new(), |key| format!("idempotency-key: {key}\r\n"));
         let length = body.len();
         format!(
             "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n{once}\
@@ -146,6 +156,9 @@ fn read_answer(stream: &mut BufReader<TcpStream>) -> Answer {
     }
     let mut answer = Answer { status, headers, body: String::new() };
     let length: u64 = answer.header("content-length").unwrap().parse().unwrap();
-    assert_eq!(u64::try_from(stream.take(length).read_to_string(&mut answer.body).unwrap()).unwrap(), length);
+    assert_eq!(
+        u64::try_from(stream.take(length).read_to_string(&mut answer.body).unwrap()).unwrap(),
+        length
+    );
     answer
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use loyalty_core::{Program, RedemptionId, RewardId, Zone};
 use loyalty_store::{
-    Action, MemoryStore, Outcome, Presence, RedemptionAction, Rejection, SearchQuery, Settings, SqliteStore,
-    Store, Who,
+    Action, MemoryStore, Outcome, Presence, RedemptionAction, Rejection, SearchQuery, Settings,
+    SqliteStore, Store, Who,
 };
 use loyalty_tests::*;
 use serde_json::Value;
@@ -31,7 +31,10 @@ const PROGRAM: &str = r#"{"rewards": [
 
 /// How many accounts each test watches.
 fn rounds() -> usize {
-    std::env::var("RACE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(200)
+    std::env::var("RACE_ROUNDS")
+        .ok()
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(200)
 }
 
 /// What a client asks with one account in mind. `None` is an answer that was not read.
@@ -97,7 +100,8 @@ impl Scribe<'_> {
             _ => (Call::Read, None),
         };
         let began = self.tick();
-        book.history.push(Operation { call, said: None, began, ended: u64::MAX });
+        book.history
+            .push(Operation { call, said: None, began, ended: u64::MAX });
         (book.history.len() - 1, call, reward)
     }
 
@@ -140,17 +144,35 @@ fn watch<T: Teller + Send>(open: impl Fn(&str), mut tellers: Vec<T>) {
         std::thread::scope(|scope| {
             for (number, teller) in tellers.iter_mut().enumerate() {
                 let (customer, scribe) = (&customer, Scribe { clock: &clock, book: &book });
-                scope.spawn(move || work(teller, customer, &scribe, &mut Dice::new(round * CLIENTS + number)));
+                scope.spawn(move || {
+                    work(teller, customer, &scribe, &mut Dice::new(round * CLIENTS + number))
+                });
             }
         });
         let Book { history, .. } = book.into_inner().unwrap();
-        let told = || history.iter().map(|operation| format!("{operation:?}")).collect::<Vec<_>>().join("\n");
-        assert!(is_linearizable(&history, START), "round {round} began with {START}:\n{}", told());
+        let told = || {
+            history
+                .iter()
+                .map(|operation| format!("{operation:?}"))
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        assert!(
+            is_linearizable(&history, START),
+            "round {round} began with {START}:\n{}",
+            told()
+        );
         unread += history.iter().filter(|operation| operation.said.is_none()).count();
-        beside += history.windows(2).filter(|pair| pair[1].began < pair[0].ended).count();
+        beside += history
+            .windows(2)
+            .filter(|pair| pair[1].began < pair[0].ended)
+            .count();
     }
     let all = rounds() * CLIENTS * CALLS;
-    assert!(unread > all / 100 && beside > all / 50, "of {all}, {unread} were unread and {beside} side by side");
+    assert!(
+        unread > all / 100 && beside > all / 50,
+        "of {all}, {unread} were unread and {beside} side by side"
+    );
 }
 
 /// Through the trait. An answer is not read where nobody waits for it.
@@ -161,12 +183,24 @@ impl OverStore<'_> {
         let desk = &self.0;
         let account = || desk.see(who).record().account;
         match dice.roll(4) {
-            0 => desk.store.ledger(desk.shop, account(), None, 1).unwrap().rows[0].balance.get(),
-            1 => desk.store.customer_of(desk.shop, account()).unwrap().unwrap().balance(desk.now).get(),
+            0 => desk.store.ledger(desk.shop, account(), None, 1).unwrap().rows[0]
+                .balance
+                .get(),
+            1 => desk
+                .store
+                .customer_of(desk.shop, account())
+                .unwrap()
+                .unwrap()
+                .balance(desk.now)
+                .get(),
             2 => {
                 let Who::Id(id) = who else { unreachable!() };
-                let search = SearchQuery::parse(&format!("id:{}", id.as_str()), desk.now, Zone::UTC).unwrap();
-                desk.store.customers(desk.shop, &search, None, 1).unwrap().items[0].balance(desk.now).get()
+                let search =
+                    SearchQuery::parse(&format!("id:{}", id.as_str()), desk.now, Zone::UTC)
+                        .unwrap();
+                desk.store.customers(desk.shop, &search, None, 1).unwrap().items[0]
+                    .balance(desk.now)
+                    .get()
             }
             _ => desk.balance(who),
         }
@@ -178,7 +212,9 @@ impl Teller for OverStore<'_> {
         let (who, desk) = (id(customer), self.0);
         let commands = |command| Action::customer(who.clone(), Presence::Must, vec![command]);
         let action = match ask.call {
-            Call::Read => return Some(Told { said: Said::Balance(self.read(&who, dice)), issued: None }),
+            Call::Read => {
+                return Some(Told { said: Said::Balance(self.read(&who, dice)), issued: None });
+            }
             Call::Add(points) => commands(add(points)),
             Call::Subtract(points) => commands(subtract(points)),
             Call::Issue(_) => {
@@ -211,7 +247,10 @@ fn rendered(outcome: &Outcome) -> loyalty_store::Answer {
     let (status, body) = match outcome {
         Ok(receipt) => {
             let balance = receipt.customer.as_ref().unwrap().balance(receipt.at);
-            let redemption = receipt.redemption.as_ref().map_or(String::new(), |view| view.id().0.to_string());
+            let redemption = receipt
+                .redemption
+                .as_ref()
+                .map_or(String::new(), |view| view.id().0.to_string());
             (200, format!("{} {redemption}", balance.get()))
         }
         Err(Rejection::Rules(loyalty_core::Rejection::InsufficientPoints { have, .. })) => {
@@ -224,8 +263,11 @@ fn rendered(outcome: &Outcome) -> loyalty_store::Answer {
 
 fn over_store(store: &dyn Store) {
     let desk = Desk::new(store);
-    desk.act(Action::PublishProgram { program: Box::new(Program::from_json(PROGRAM).unwrap()), replaces: None })
-        .unwrap();
+    desk.act(Action::PublishProgram {
+        program: Box::new(Program::from_json(PROGRAM).unwrap()),
+        replaces: None,
+    })
+    .unwrap();
     let tellers = (0..CLIENTS).map(|_| OverStore(desk)).collect();
     watch(|customer| drop(desk.tell(&id(customer), vec![add(START)]).unwrap()), tellers);
     books_add_up(store);
@@ -259,16 +301,20 @@ impl Teller for OverHttp {
                 let body = format!(r#"{{"customer_id":"{customer}","reward_id":"{reward}"}}"#);
                 Asked::post("/v1/redemptions", body)
             }
-            Call::Cancel(_) => {
-                Asked::post(format!("/v1/redemptions/{}/cancel", ask.reward.unwrap()), String::new())
-            }
+            Call::Cancel(_) => Asked::post(
+                format!("/v1/redemptions/{}/cancel", ask.reward.unwrap()),
+                String::new(),
+            ),
         };
         let answer = self.0.send(&asked.once(ask.key), cut(dice))?;
         let said = match answer.status {
             422 => Said::Short(answer.number("have")),
             _ => Said::Balance(answer.number("point_balance")),
         };
-        Some(Told { said, issued: (answer.status == 201).then(|| answer.text("redemption_id")) })
+        Some(Told {
+            said,
+            issued: (answer.status == 201).then(|| answer.text("redemption_id")),
+        })
     }
 }
 
@@ -279,14 +325,23 @@ impl OverHttp {
             0 => (Asked::get(path), ""),
             1 => (Asked::get(format!("{path}/ledger?limit=1")), "/entries/0"),
             2 => (
-                Asked::post("/v1/customers/point-balance", format!(r#"{{"customer_ids":["{customer}"]}}"#)),
+                Asked::post(
+                    "/v1/customers/point-balance",
+                    format!(r#"{{"customer_ids":["{customer}"]}}"#),
+                ),
                 "/balances/0",
             ),
             _ => (Asked::get(format!("{path}/point-balance")), ""),
         };
         let answer = self.0.send(&asked, cut(dice))?;
-        let balance = answer.json().pointer(&format!("{within}/point_balance")).and_then(Value::as_i64);
-        Some(Told { said: Said::Balance(balance.expect(&answer.body)), issued: None })
+        let balance = answer
+            .json()
+            .pointer(&format!("{within}/point_balance"))
+            .and_then(Value::as_i64);
+        Some(Told {
+            said: Said::Balance(balance.expect(&answer.body)),
+            issued: None,
+        })
     }
 }
 

@@ -95,7 +95,9 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn completes(&mut self, done: u128, plain: &Plain) -> bool {
-        let left: Vec<usize> = (0..self.history.len()).filter(|number| done & (1 << number) == 0).collect();
+        let left: Vec<usize> = (0..self.history.len())
+            .filter(|number| done & (1 << number) == 0)
+            .collect();
         if left.iter().all(|number| self.history[*number].said.is_none()) {
             return true;
         }
@@ -103,12 +105,15 @@ impl Search<'_> {
             return false;
         }
         let first_end = left.iter().map(|number| self.end(*number)).min().unwrap();
-        left.into_iter().filter(|number| self.history[*number].began < first_end).any(|number| {
-            let Operation { call, said, .. } = self.history[number];
-            let mut next = plain.clone();
-            let would_say = next.carry_out(number, call);
-            said.is_none_or(|said| said == would_say) && self.completes(done | 1 << number, &next)
-        })
+        left.into_iter()
+            .filter(|number| self.history[*number].began < first_end)
+            .any(|number| {
+                let Operation { call, said, .. } = self.history[number];
+                let mut next = plain.clone();
+                let would_say = next.carry_out(number, call);
+                said.is_none_or(|said| said == would_say)
+                    && self.completes(done | 1 << number, &next)
+            })
     }
 
     fn end(&self, number: usize) -> u64 {
@@ -131,19 +136,39 @@ mod tests {
     #[test]
     fn what_an_account_can_say() {
         let rows: &[(&str, &[Operation])] = &[
-            ("one after the other", &[op(Add(5), Balance(15), (0, 1)), op(Read, Balance(15), (2, 3))]),
-            ("a read beside a write sees it", &[op(Add(5), Balance(15), (0, 3)), op(Read, Balance(15), (1, 2))]),
+            (
+                "one after the other",
+                &[op(Add(5), Balance(15), (0, 1)), op(Read, Balance(15), (2, 3))],
+            ),
+            (
+                "a read beside a write sees it",
+                &[op(Add(5), Balance(15), (0, 3)), op(Read, Balance(15), (1, 2))],
+            ),
             ("or not", &[op(Add(5), Balance(15), (0, 3)), op(Read, Balance(10), (1, 2))]),
             (
                 "two reads beside a write",
-                &[op(Add(5), Balance(15), (0, 5)), op(Read, Balance(10), (1, 2)), op(Read, Balance(15), (3, 4))],
+                &[
+                    op(Add(5), Balance(15), (0, 5)),
+                    op(Read, Balance(10), (1, 2)),
+                    op(Read, Balance(15), (3, 4)),
+                ],
             ),
-            ("spent by one of two", &[op(Subtract(7), Balance(3), (0, 3)), op(Subtract(7), Short(3), (1, 2))]),
+            (
+                "spent by one of two",
+                &[op(Subtract(7), Balance(3), (0, 3)), op(Subtract(7), Short(3), (1, 2))],
+            ),
             (
                 "a lost answer that happened late",
-                &[op(Add(5), None, (0, 1)), op(Read, Balance(10), (2, 3)), op(Read, Balance(15), (4, 5))],
+                &[
+                    op(Add(5), None, (0, 1)),
+                    op(Read, Balance(10), (2, 3)),
+                    op(Read, Balance(15), (4, 5)),
+                ],
             ),
-            ("a lost answer that never happened", &[op(Add(5), None, (0, 1)), op(Read, Balance(10), (2, 3))]),
+            (
+                "a lost answer that never happened",
+                &[op(Add(5), None, (0, 1)), op(Read, Balance(10), (2, 3))],
+            ),
             (
                 "issued and given back, twice",
                 &[
@@ -169,15 +194,34 @@ mod tests {
     #[test]
     fn what_no_account_can_say() {
         let rows: &[(&str, &[Operation])] = &[
-            ("a stale read", &[op(Add(5), Balance(15), (0, 1)), op(Read, Balance(10), (2, 3))]),
-            ("a lost update", &[op(Add(5), Balance(15), (0, 3)), op(Add(5), Balance(15), (1, 2))]),
+            (
+                "a stale read",
+                &[op(Add(5), Balance(15), (0, 1)), op(Read, Balance(10), (2, 3))],
+            ),
+            (
+                "a lost update",
+                &[op(Add(5), Balance(15), (0, 3)), op(Add(5), Balance(15), (1, 2))],
+            ),
             (
                 "an update that got lost later",
-                &[op(Add(5), Balance(15), (0, 1)), op(Add(3), Balance(18), (2, 3)), op(Read, Balance(13), (4, 5))],
+                &[
+                    op(Add(5), Balance(15), (0, 1)),
+                    op(Add(3), Balance(18), (2, 3)),
+                    op(Read, Balance(13), (4, 5)),
+                ],
             ),
-            ("applied twice", &[op(Add(5), Balance(15), (0, 1)), op(Read, Balance(20), (2, 3))]),
-            ("an unanswered one applied twice", &[op(Add(5), None, (0, 1)), op(Read, Balance(20), (2, 3))]),
-            ("spent twice", &[op(Subtract(7), Balance(3), (0, 3)), op(Issue(7), Balance(-4), (1, 2))]),
+            (
+                "applied twice",
+                &[op(Add(5), Balance(15), (0, 1)), op(Read, Balance(20), (2, 3))],
+            ),
+            (
+                "an unanswered one applied twice",
+                &[op(Add(5), None, (0, 1)), op(Read, Balance(20), (2, 3))],
+            ),
+            (
+                "spent twice",
+                &[op(Subtract(7), Balance(3), (0, 3)), op(Issue(7), Balance(-4), (1, 2))],
+            ),
             (
                 "spent twice, with the same answer",
                 &[op(Subtract(7), Balance(3), (0, 3)), op(Subtract(7), Balance(3), (1, 2))],
@@ -193,9 +237,16 @@ mod tests {
             ),
             (
                 "a read that goes back",
-                &[op(Add(5), Balance(15), (0, 9)), op(Read, Balance(15), (1, 2)), op(Read, Balance(10), (3, 4))],
+                &[
+                    op(Add(5), Balance(15), (0, 9)),
+                    op(Read, Balance(15), (1, 2)),
+                    op(Read, Balance(10), (3, 4)),
+                ],
             ),
-            ("seen before it began", &[op(Read, Balance(15), (0, 1)), op(Add(5), Balance(15), (2, 3))]),
+            (
+                "seen before it began",
+                &[op(Read, Balance(15), (0, 1)), op(Add(5), Balance(15), (2, 3))],
+            ),
         ];
         for (what, history) in rows {
             assert!(!is_linearizable(history, 10), "{what}");
@@ -206,7 +257,9 @@ mod tests {
     fn tried_out(history: &[Operation], order: &mut Vec<usize>, balance: i64) -> bool {
         let missing = (0..history.len()).filter(|number| !order.contains(number));
         let left: Vec<usize> = missing.collect();
-        if left.iter().all(|number| history[*number].said.is_none()) && explains(history, order, balance) {
+        if left.iter().all(|number| history[*number].said.is_none())
+            && explains(history, order, balance)
+        {
             return true;
         }
         left.into_iter().any(|number| {
@@ -221,7 +274,8 @@ mod tests {
         let mut plain = Plain { balance, out: BTreeSet::new() };
         let in_time = order.iter().enumerate().all(|(place, number)| {
             let late = order[place..].iter().map(|number| &history[*number]);
-            late.clone().all(|later| later.said.is_none() || later.ended >= history[*number].began)
+            late.clone()
+                .all(|later| later.said.is_none() || later.ended >= history[*number].began)
         });
         in_time
             && order.iter().all(|number| {
@@ -239,7 +293,8 @@ mod tests {
             dice.shuffle(&mut ticks);
             for number in 0..5 {
                 let (one, other) = (ticks[2 * number], ticks[2 * number + 1]);
-                let mut issues = (0..number).filter(|earlier| matches!(history[*earlier].call, Issue(_)));
+                let mut issues =
+                    (0..number).filter(|earlier| matches!(history[*earlier].call, Issue(_)));
                 let call = match (dice.roll(5), issues.next_back()) {
                     (0, _) => Add(1),
                     (1, _) => Subtract(1),
@@ -255,7 +310,8 @@ mod tests {
                 let said = Some(said).filter(|_| dice.roll(4) > 0);
                 history.push(op(call, said, (one.min(other), one.max(other))));
             }
-            let (quick, thorough) = (is_linearizable(&history, 1), tried_out(&history, &mut Vec::new(), 1));
+            let (quick, thorough) =
+                (is_linearizable(&history, 1), tried_out(&history, &mut Vec::new(), 1));
             assert_eq!(quick, thorough, "{history:#?}");
             found[usize::from(quick)] += 1;
         }

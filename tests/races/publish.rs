@@ -54,7 +54,12 @@ fn order(customer: usize, cents: i64) -> String {
 }
 
 /// Pushes new orders and points; some orders come once more with another total.
-fn push(client: &mut Client, number: usize, published: &Published, added: &[AtomicI64]) -> Vec<Told> {
+fn push(
+    client: &mut Client,
+    number: usize,
+    published: &Published,
+    added: &[AtomicI64],
+) -> Vec<Told> {
     let (mut dice, mut told) = (Dice::new(number), Vec::<Told>::new());
     for turn in 0..ORDERS {
         let customer = dice.roll(CUSTOMERS);
@@ -76,7 +81,10 @@ fn push(client: &mut Client, number: usize, published: &Published, added: &[Atom
             let again = order(*customer, dice.points(9_999));
             let answer = client.expect(200, &Asked::new("PUT", format!("/v1/orders/{id}"), again));
             // Where no points change, nothing is explained.
-            assert!(pinned(&answer.json()).is_none_or(|now| now == *version), "{id} keeps its program");
+            assert!(
+                pinned(&answer.json()).is_none_or(|now| now == *version),
+                "{id} keeps its program"
+            );
         }
     }
     told
@@ -106,7 +114,11 @@ fn an_order_earns_under_the_program_of_its_place() {
                 let document = document(version);
                 published.begun.store(version, Ordering::SeqCst);
                 assert_eq!(server.publish(&document), version);
-                published.programs.lock().unwrap().insert(version, Program::from_json(&document).unwrap());
+                published
+                    .programs
+                    .lock()
+                    .unwrap()
+                    .insert(version, Program::from_json(&document).unwrap());
                 published.done.store(version, Ordering::SeqCst);
             }
         });
@@ -117,10 +129,17 @@ fn an_order_earns_under_the_program_of_its_place() {
     });
     let (programs, mut sums) = (published.programs.into_inner().unwrap(), added);
     for Told { id, customer, version } in &told {
-        let record = server.store.order(server.shop, &OrderId::new(id).unwrap()).unwrap().unwrap();
+        let record = server
+            .store
+            .order(server.shop, &OrderId::new(id).unwrap())
+            .unwrap()
+            .unwrap();
         let pin = record.state.pin().unwrap();
         assert_eq!(pin.program, ProgramVersion(*version), "{id}");
-        let due = entitlement(&record.state, &programs[version], pin).unwrap().points.get();
+        let due = entitlement(&record.state, &programs[version], pin)
+            .unwrap()
+            .points
+            .get();
         let posted = record.state.posted();
         assert_eq!(posted.awarded.get() - posted.taken.get(), due, "{id} under version {version}");
         *sums[*customer].get_mut() += due;
@@ -138,10 +157,13 @@ fn an_order_earns_under_the_program_of_its_place() {
 /// In the journal versions only grow, and several of them met orders.
 fn in_order(store: &dyn Store, server: &Server, orders: usize) {
     let rows = store.journal(server.shop, 0, usize::MAX / 2).unwrap();
-    let pins = rows.iter().flat_map(|row| row.events.iter()).filter_map(|event| match event {
-        Event::OrderPinned { pin, .. } => Some(pin.program),
-        _ => None,
-    });
+    let pins = rows
+        .iter()
+        .flat_map(|row| row.events.iter())
+        .filter_map(|event| match event {
+            Event::OrderPinned { pin, .. } => Some(pin.program),
+            _ => None,
+        });
     let mut pins: Vec<ProgramVersion> = pins.collect();
     assert_eq!(pins.len(), orders);
     assert!(pins.is_sorted(), "{pins:?}");

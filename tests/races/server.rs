@@ -28,12 +28,18 @@ impl Server {
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&directory.path().join("loyalty.db"), settings).unwrap());
         let clock = Clock::system();
-        let shop = NewShop { name: "Tea".to_owned(), currency: Currency::EUR, zone: Zone::UTC };
+        let shop = NewShop {
+            name: "Tea".to_owned(),
+            currency: Currency::EUR,
+            zone: Zone::UTC,
+        };
         let shop = store.create_shop(&shop, clock.now()).unwrap().id;
         let (record, key) = auth::random_key().unwrap();
         store.add_key(shop, &record, clock.now()).unwrap();
         let runtime = Runtime::new().unwrap();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = runtime
+            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+            .unwrap();
         let address = listener.local_addr().unwrap();
         let app = Arc::new(App::new(Arc::clone(&store), clock));
         let service = move |request, id| {
@@ -58,7 +64,9 @@ impl Server {
 
     /// Publishes a program, and answers its version.
     pub(crate) fn publish(&self, document: &str) -> u32 {
-        let answer = self.client().expect(201, &Asked::new("PUT", "/v1/program", document.to_owned()));
+        let answer = self
+            .client()
+            .expect(201, &Asked::new("PUT", "/v1/program", document.to_owned()));
         u32::try_from(answer.number("version")).unwrap()
     }
 
@@ -70,7 +78,8 @@ impl Server {
         let before = Picture::of(&*store);
         assert_eq!(Arc::strong_count(&store), 1, "nobody else has the store any more");
         drop(store);
-        let store = SqliteStore::open(&directory.path().join("loyalty.db"), &Settings::default()).unwrap();
+        let store =
+            SqliteStore::open(&directory.path().join("loyalty.db"), &Settings::default()).unwrap();
         assert_eq!(Picture::of(&store), before);
         books_add_up(&store);
     }

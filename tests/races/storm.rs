@@ -40,13 +40,23 @@ fn meant(key: usize) -> Meant {
     let points = |count: i64| format!(r#"{{"customer_id":"c{customer}","points":{count}}}"#);
     let (asked, status, points, event) = match key / CUSTOMERS % 5 {
         0 => (Asked::post("/v1/points-add", points(count)), 200, count, Some("added")),
-        1 => (Asked::post("/v1/points-subtract", points(count)), 200, -count, Some("subtracted")),
+        1 => (
+            Asked::post("/v1/points-subtract", points(count)),
+            200,
+            -count,
+            Some("subtracted"),
+        ),
         2 => {
             let body = format!(
                 r#"{{"customer":{{"customer_id":"c{customer}"}},"status":"paid","total":"{count}.50",
                 "lines":[{{"quantity":1,"amount":"{count}.50"}}]}}"#
             );
-            (Asked::new("PUT", format!("/v1/orders/o{key}"), body), 200, count, Some("ordered"))
+            (
+                Asked::new("PUT", format!("/v1/orders/o{key}"), body),
+                200,
+                count,
+                Some("ordered"),
+            )
         }
         3 => {
             let body = format!(r#"{{"customer_id":"c{customer}","reward_id":"five"}}"#);
@@ -70,7 +80,10 @@ type Essence = (u16, Vec<(String, String)>, String);
 
 fn essence(answer: &Answer) -> Essence {
     let of_each = ["date", "x-request-id", "idempotency-replayed"];
-    let headers = answer.headers.iter().filter(|(name, _)| !of_each.contains(&name.as_str()));
+    let headers = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| !of_each.contains(&name.as_str()));
     (answer.status, headers.cloned().collect(), answer.body.clone())
 }
 
@@ -89,7 +102,9 @@ impl Seen {
         assert_eq!(known.get_or_insert_with(|| essence(answer)), &essence(answer), "key {key}");
         assert_eq!(answer.status, meant(key).status, "key {key}: {}", answer.body);
         match answer.header("idempotency-replayed") {
-            None => assert_eq!(self.first.fetch_add(1, Ordering::SeqCst), 0, "key {key} happened twice"),
+            None => {
+                assert_eq!(self.first.fetch_add(1, Ordering::SeqCst), 0, "key {key} happened twice")
+            }
             Some(replayed) => assert_eq!(replayed, "true"),
         }
     }
@@ -106,7 +121,9 @@ fn fate(dice: &mut Dice) -> Fate {
 }
 
 fn until_answered(client: &mut Client, asked: &Asked, dice: &mut Dice) -> Answer {
-    std::iter::repeat_with(|| client.send(asked, fate(dice))).find_map(|answer| answer).unwrap()
+    std::iter::repeat_with(|| client.send(asked, fate(dice)))
+        .find_map(|answer| answer)
+        .unwrap()
 }
 
 /// How often each kind of event stands in the journal.
@@ -161,16 +178,21 @@ fn each_key_has_one_effect_and_one_answer() {
     // The one from before may have been idle for too long.
     let mut client = server.client();
     let effects: Vec<Meant> = (0..seen.len()).map(meant).collect();
-    let mut balances: BTreeMap<usize, i64> = (0..CUSTOMERS).map(|customer| (customer, START)).collect();
+    let mut balances: BTreeMap<usize, i64> =
+        (0..CUSTOMERS).map(|customer| (customer, START)).collect();
     for meant in &effects {
         *balances.get_mut(&meant.customer).unwrap() += meant.points;
     }
     for (customer, balance) in balances {
-        let answer = client.expect(200, &Asked::get(format!("/v1/customers/c{customer}/point-balance")));
+        let answer =
+            client.expect(200, &Asked::get(format!("/v1/customers/c{customer}/point-balance")));
         assert_eq!(answer.number("point_balance"), balance, "c{customer}");
     }
     let mut after = before;
-    effects.iter().filter_map(|meant| meant.event).for_each(|event| *after.entry(event).or_default() += 1);
+    effects
+        .iter()
+        .filter_map(|meant| meant.event)
+        .for_each(|event| *after.entry(event).or_default() += 1);
     assert_eq!(happened(&server), after);
     server.end();
 }

@@ -30,7 +30,9 @@ fn desk(store: &dyn Store, now: Timestamp) -> Desk<'_> {
 /// Orders of customer 1, one a minute.
 fn order(store: &SqliteStore, numbers: std::ops::Range<u64>) {
     for number in numbers {
-        desk(store, minute(number)).order(Some(&id("1")), paid(&format!("o{number}"), "20.00")).unwrap();
+        desk(store, minute(number))
+            .order(Some(&id("1")), paid(&format!("o{number}"), "20.00"))
+            .unwrap();
     }
 }
 
@@ -72,7 +74,11 @@ fn a_chapter_is_written_once_and_again_where_it_changes() {
     for round in 0..20 {
         order(&place.open(), round * 10..round * 10 + 10);
     }
-    assert_eq!((number(&place, CHAPTERS), written()), (12, 12), "of 200 instants, the last eight in the account");
+    assert_eq!(
+        (number(&place, CHAPTERS), written()),
+        (12, 12),
+        "of 200 instants, the last eight in the account"
+    );
     order(&place.open(), 200..400);
     assert_eq!((number(&place, CHAPTERS), written()), (24, 24));
     order(&place.open_with(&tiny()), 400..600);
@@ -81,15 +87,22 @@ fn a_chapter_is_written_once_and_again_where_it_changes() {
     assert!(state < 700, "an account of 600 orders takes {state} bytes");
 
     let store = place.open();
-    desk(&store, minute(700)).order(Some(&id("1")), refund("o40", "r1", "20.00")).unwrap();
+    desk(&store, minute(700))
+        .order(Some(&id("1")), refund("o40", "r1", "20.00"))
+        .unwrap();
     drop(store);
     assert_eq!((number(&place, CHAPTERS), written()), (37, 38), "the third one lost an order");
     let store = place.open();
-    desk(&store, minute(701)).order(Some(&id("1")), refund("o32", "r1", "20.00")).unwrap();
+    desk(&store, minute(701))
+        .order(Some(&id("1")), refund("o32", "r1", "20.00"))
+        .unwrap();
     drop(store);
     assert_eq!((number(&place, CHAPTERS), written()), (37, 39), "it begins later now");
     assert_eq!(
-        number(&place, "SELECT count(*) FROM chapter WHERE second = strftime('%s', '2026-01-01 12:32')"),
+        number(
+            &place,
+            "SELECT count(*) FROM chapter WHERE second = strftime('%s', '2026-01-01 12:32')"
+        ),
         0
     );
     books_add_up(&place.open());
@@ -103,25 +116,41 @@ fn lots_are_written_once_and_again_where_they_change() {
     for round in 0..20 {
         order(&place.open(), round * 10..round * 10 + 10);
     }
-    assert_eq!((number(&place, LOT_CHAPTERS), written()), (12, 12), "of 200 lots, the last eight in the account");
+    assert_eq!(
+        (number(&place, LOT_CHAPTERS), written()),
+        (12, 12),
+        "of 200 lots, the last eight in the account"
+    );
     order(&place.open_with(&tiny()), 200..600);
     assert_eq!((number(&place, LOT_CHAPTERS), written()), (37, 37));
     let state = number(&place, "SELECT length(state) FROM account");
     assert!(state < 2_000, "an account of 600 lots takes {state} bytes");
 
-    let tell = |minutes, command| desk(&place.open(), minute(minutes)).tell(&id("1"), vec![command]).unwrap();
+    let tell = |minutes, command| {
+        desk(&place.open(), minute(minutes))
+            .tell(&id("1"), vec![command])
+            .unwrap()
+    };
     tell(700, subtract(5));
     assert_eq!((number(&place, LOT_CHAPTERS), written()), (37, 38), "of the first lot");
     tell(701, subtract(15));
-    assert_eq!((number(&place, LOT_CHAPTERS), written()), (37, 39), "it begins with the second one now");
+    assert_eq!(
+        (number(&place, LOT_CHAPTERS), written()),
+        (37, 39),
+        "it begins with the second one now"
+    );
     assert_eq!(number(&place, "SELECT min(lot) FROM lot_chapter"), 2);
     tell(702, subtract(15 * 20));
     assert_eq!((number(&place, LOT_CHAPTERS), written()), (36, 39), "all of it is spent");
     let of_o40 = || -> String {
-        place.sql().query_row("SELECT lots FROM lot_chapter WHERE lot = 33", [], |row| row.get(0)).unwrap()
+        place
+            .sql()
+            .query_row("SELECT lots FROM lot_chapter WHERE lot = 33", [], |row| row.get(0))
+            .unwrap()
     };
     let before = of_o40();
-    let refunded = desk(&place.open(), minute(703)).order(Some(&id("1")), refund("o40", "r1", "7.00"));
+    let refunded =
+        desk(&place.open(), minute(703)).order(Some(&id("1")), refund("o40", "r1", "7.00"));
     refunded.unwrap();
     assert_eq!((number(&place, LOT_CHAPTERS), written()), (36, 40));
     assert_ne!(of_o40(), before, "it comes off the order's own lot");
@@ -134,7 +163,10 @@ fn accounts_of_an_older_file_are_read_and_get_chapters_when_they_change() {
     let before = Picture::of(&place.open());
     // As they were: all in the state.
     let whole = place.open().account_at(ShopId(1), AccountId(1), minute(99)).unwrap();
-    place.sql().execute("UPDATE account SET state = ?", [serde_json::to_string(&whole).unwrap()]).unwrap();
+    place
+        .sql()
+        .execute("UPDATE account SET state = ?", [serde_json::to_string(&whole).unwrap()])
+        .unwrap();
     place.sql().execute_batch(WITHOUT_CHAPTERS).unwrap();
     place.sql().pragma_update(None, "user_version", 9).unwrap();
     assert_eq!(Picture::of(&place.open()), before);
@@ -144,7 +176,15 @@ fn accounts_of_an_older_file_are_read_and_get_chapters_when_they_change() {
     assert!(number(&place, "SELECT length(state) FROM account") < 2_000);
     let store = place.open();
     books_add_up(&store);
-    assert_eq!(desk(&store, minute(101)).see(&id("1")).account().progress().ever().orders, 101);
+    assert_eq!(
+        desk(&store, minute(101))
+            .see(&id("1"))
+            .account()
+            .progress()
+            .ever()
+            .orders,
+        101
+    );
 }
 
 /// Of the format before lots had chapters.
@@ -179,7 +219,10 @@ fn a_chapter_that_is_lost_or_changed_is_noticed() {
             "UPDATE chapter SET instants = instants || 'A' WHERE second = (SELECT min(second) FROM chapter)",
             unreadable,
         ),
-        ("UPDATE chapter SET instants = '' WHERE second = (SELECT min(second) FROM chapter)", unreadable),
+        (
+            "UPDATE chapter SET instants = '' WHERE second = (SELECT min(second) FROM chapter)",
+            unreadable,
+        ),
         (shift, unreadable),
         ("DELETE FROM lot_chapter WHERE lot = 1", lost),
         ("DELETE FROM lot_chapter WHERE lot = 81", lost),
@@ -188,29 +231,52 @@ fn a_chapter_that_is_lost_or_changed_is_noticed() {
         ("UPDATE lot_chapter SET lots = '' WHERE lot = 17", unreadable),
         ("UPDATE lot_chapter SET lot = 18 WHERE lot = 17", unreadable),
         ("UPDATE lot_chapter SET lot = -1 WHERE lot = 17", unreadable),
-        ("UPDATE chapter SET second = 9000000000000 WHERE second = (SELECT min(second) FROM chapter)", unreadable),
+        (
+            "UPDATE chapter SET second = 9000000000000 WHERE second = (SELECT min(second) FROM chapter)",
+            unreadable,
+        ),
         // A lot of the state stands in a chapter as well.
         ("UPDATE account SET state = replace(state, '\"id\":100,', '\"id\":1,')", lost),
     ] {
         let place = hundred();
         assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
-        let found = Admin::open_existing(&place.file()).unwrap().verify().unwrap().differences;
+        let found = Admin::open_existing(&place.file())
+            .unwrap()
+            .verify()
+            .unwrap()
+            .differences;
         assert!(found.iter().any(|difference| difference.contains(want)), "{damage}: {found:?}");
         let store = place.open();
         let seen = store.customer(ShopId(1), &id("1")).map(|seen| seen.is_some());
-        assert!(seen.as_ref().is_err_and(|failure| failure.to_string().contains(want)), "{damage}: {seen:?}");
+        assert!(
+            seen.as_ref().is_err_and(|failure| failure.to_string().contains(want)),
+            "{damage}: {seen:?}"
+        );
     }
     for (damage, want) in [
         // A digit of the first order's points: 20 becomes 21.
-        ("UPDATE chapter SET instants = replace(instants, 'oBC', 'qBC')", "account 1 differs"),
-        ("INSERT INTO chapter VALUES (9, 0, 0, 'AAAAC')", "1 chapters are of accounts that are not there"),
-        ("INSERT INTO lot_chapter VALUES (9, 1, 'BKAAAAA')", "1 chapters are of accounts that are not there"),
+        (
+            "UPDATE chapter SET instants = replace(instants, 'oBC', 'qBC')",
+            "account 1 differs",
+        ),
+        (
+            "INSERT INTO chapter VALUES (9, 0, 0, 'AAAAC')",
+            "1 chapters are of accounts that are not there",
+        ),
+        (
+            "INSERT INTO lot_chapter VALUES (9, 1, 'BKAAAAA')",
+            "1 chapters are of accounts that are not there",
+        ),
         // Of the first lot's order o0: another one.
         ("UPDATE lot_chapter SET lots = replace(lots, 'Co0', 'Co_')", "account 1 differs"),
     ] {
         let place = hundred();
         assert!(place.sql().execute(damage, []).unwrap() > 0, "{damage}");
-        let found = Admin::open_existing(&place.file()).unwrap().verify().unwrap().differences;
+        let found = Admin::open_existing(&place.file())
+            .unwrap()
+            .verify()
+            .unwrap()
+            .differences;
         assert!(found.iter().any(|difference| difference.contains(want)), "{damage}: {found:?}");
     }
 }
@@ -307,15 +373,20 @@ impl Twice {
 
     /// What a step tells; none where there is nothing to tell yet, or it is about files.
     fn action(&mut self, step: Step) -> Option<Action> {
-        let (told, order) = (self.told, |back| format!("o{}", self.told - 1 - u64::from(back) % self.told));
+        let (told, order) =
+            (self.told, |back| format!("o{}", self.told - 1 - u64::from(back) % self.told));
         match step {
             Step::Order { customer, days } => {
                 self.passed += 1 + u64::from(days) * 1_440;
                 Some(about_order(Some(&who(customer)), paid(&self.next(), "20.00")))
             }
-            Step::Refund { back } => (told > 0).then(|| about_order(None, refund(&order(back), "r1", "7.00"))),
+            Step::Refund { back } => {
+                (told > 0).then(|| about_order(None, refund(&order(back), "r1", "7.00")))
+            }
             Step::Cancel { back } => (told > 0).then(|| about_order(None, cancel(&order(back)))),
-            Step::Add { customer } => Some(Action::customer(who(customer), Presence::Must, vec![add(9)])),
+            Step::Add { customer } => {
+                Some(Action::customer(who(customer), Presence::Must, vec![add(9)]))
+            }
             Step::Spend { customer, percent } => {
                 let known = self.memory.customer(ShopId(1), &who(customer)).unwrap()?;
                 let spent = known.balance(minute(self.passed)).get() * i64::from(percent) / 100;
@@ -323,7 +394,10 @@ impl Twice {
             }
             Step::Merge => {
                 self.passed += 1;
-                Some(about_order(Some(&both("0", "guest@example.com")), paid(&self.next(), "20.00")))
+                Some(about_order(
+                    Some(&both("0", "guest@example.com")),
+                    paid(&self.next(), "20.00"),
+                ))
             }
             Step::Reopen | Step::Crash | Step::Rest => None,
         }
@@ -340,7 +414,9 @@ fn play(steps: &[Step], program: &str, settings: &Settings) {
             told => {
                 let Some(action) = twice.action(*told) else { continue };
                 let now = minute(twice.passed);
-                let answers = twice.stores().map(|store| format!("{:?}", desk(store, now).act(action.clone())));
+                let answers = twice
+                    .stores()
+                    .map(|store| format!("{:?}", desk(store, now).act(action.clone())));
                 assert_eq!(answers[0], answers[1]);
             }
         }

@@ -2,8 +2,8 @@
 
 use loyalty_core::{CheckoutId, CodeId, Command, PriceRuleId};
 use loyalty_store::{
-    Action, Admin, Catalogue, CatalogueAction, Change, DiscountAction, EmailConflict, Failure, Presence, Product,
-    ProductKey, ProfileChange, Store,
+    Action, Admin, Catalogue, CatalogueAction, Change, DiscountAction, EmailConflict, Failure,
+    Presence, Product, ProductKey, ProfileChange, Store,
 };
 use loyalty_tests::*;
 
@@ -29,7 +29,11 @@ fn books() -> Place {
 }
 
 fn differences(place: &Place) -> Vec<String> {
-    Admin::open_existing(&place.file()).unwrap().verify().unwrap().differences
+    Admin::open_existing(&place.file())
+        .unwrap()
+        .verify()
+        .unwrap()
+        .differences
 }
 
 #[test]
@@ -58,20 +62,38 @@ fn every_kind_of_damage_is_named() {
         ("UPDATE account SET seq = seq - 1 WHERE id = 1", "account 1 stands at row 5"),
         ("UPDATE account SET seq = 99 WHERE id = 1", "account 1 stands at row 99"),
         ("DELETE FROM account WHERE id = 2", "account 2 stands at row 0"),
-        ("INSERT INTO account VALUES (9, 1, 1, 0, '{}', NULL, 0)", "account 9 has no journal"),
+        (
+            "INSERT INTO account VALUES (9, 1, 1, 0, '{}', NULL, 0)",
+            "account 9 has no journal",
+        ),
         (
             r#"UPDATE purchase SET state = replace(state, '"shop"', '"plugin"') WHERE order_id = 'o2'"#,
             "order o2 of shop 1 differs",
         ),
-        ("UPDATE purchase SET snapshot = 1 WHERE order_id = 'o2'", "order o2 of shop 1 differs"),
+        (
+            "UPDATE purchase SET snapshot = 1 WHERE order_id = 'o2'",
+            "order o2 of shop 1 differs",
+        ),
         (
             r#"UPDATE purchase SET state = replace(state, '"awarded":20', '"awarded":21') WHERE seq = 6"#,
             "order o1 of shop 1 differs",
         ),
-        ("UPDATE purchase SET account = 1 WHERE order_id = 'o2'", "order o2 of shop 1 differs"),
-        ("UPDATE purchase SET seq = seq - 1 WHERE order_id = 'o1'", "order o1 of shop 1 stands at row 5"),
-        ("DELETE FROM purchase WHERE order_id = 'o1'", "order o1 of shop 1 stands at row 0"),
-        ("INSERT INTO purchase VALUES (1, 'o9', NULL, 1, NULL, '{}')", "order o9 of shop 1 has no journal"),
+        (
+            "UPDATE purchase SET account = 1 WHERE order_id = 'o2'",
+            "order o2 of shop 1 differs",
+        ),
+        (
+            "UPDATE purchase SET seq = seq - 1 WHERE order_id = 'o1'",
+            "order o1 of shop 1 stands at row 5",
+        ),
+        (
+            "DELETE FROM purchase WHERE order_id = 'o1'",
+            "order o1 of shop 1 stands at row 0",
+        ),
+        (
+            "INSERT INTO purchase VALUES (1, 'o9', NULL, 1, NULL, '{}')",
+            "order o9 of shop 1 has no journal",
+        ),
         // The journal.
         ("DELETE FROM journal WHERE seq = 4", "journal row 4 is missing"),
         ("DELETE FROM journal WHERE seq = 7", "journal row 7 is missing"),
@@ -85,7 +107,10 @@ fn every_kind_of_damage_is_named() {
             "order o2 of shop 1 differs",
         ),
         ("UPDATE journal SET balance = 71 WHERE seq = 4", "after journal row 4"),
-        ("UPDATE journal SET at = at - 1 WHERE seq = 4", "journal row 4 is earlier than row 2 of account 1"),
+        (
+            "UPDATE journal SET at = at - 1 WHERE seq = 4",
+            "journal row 4 is earlier than row 2 of account 1",
+        ),
     ];
     for (damage, want) in cases {
         let place = books();
@@ -106,7 +131,8 @@ fn books_with_codes() -> Place {
     assert!(order.codes[0].outcome.is_ok());
     let (checkout, codes) = (CheckoutId::new("c1").unwrap(), vec![typed("ONE")]);
     let (customer, segments, until) = (None, Vec::new(), at("2026-01-01T13:00:00Z"));
-    desk.discount(DiscountAction::Reserve { checkout, codes, customer, segments, until }).unwrap();
+    desk.discount(DiscountAction::Reserve { checkout, codes, customer, segments, until })
+        .unwrap();
     drop(store);
     place
 }
@@ -134,10 +160,16 @@ fn rules_and_codes_that_are_not_the_journals_are_named() {
             "UPDATE keyed SET state = replace(state, '-10', '-11') WHERE kind = 1",
             "Rule(PriceRuleId(1)) of shop 1 differs",
         ),
-        ("UPDATE keyed SET created_at = created_at + 1 WHERE kind = 2", "Code(CodeId(2)) of shop 1 differs"),
+        (
+            "UPDATE keyed SET created_at = created_at + 1 WHERE kind = 2",
+            "Code(CodeId(2)) of shop 1 differs",
+        ),
         ("DELETE FROM keyed WHERE kind = 5", "of shop 1 stands at row 0"),
         ("DELETE FROM keyed WHERE kind = 4", "of shop 1 stands at row 0"),
-        ("UPDATE keyed SET id = 3 WHERE kind = 2", "Code(CodeId(3)) of shop 1 has no journal"),
+        (
+            "UPDATE keyed SET id = 3 WHERE kind = 2",
+            "Code(CodeId(3)) of shop 1 has no journal",
+        ),
     ] {
         let place = books_with_codes();
         assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
@@ -166,7 +198,8 @@ fn books_with_names() -> Place {
         commands: vec![Command::IssueReferralCode { entropy: [0; 10] }],
     })
     .unwrap();
-    desk.tell(&id("2"), vec![Command::EnterCode { code: "a".into(), taken: false }]).unwrap();
+    desk.tell(&id("2"), vec![Command::EnterCode { code: "a".into(), taken: false }])
+        .unwrap();
     desk.act(Action::FindDue { limit: 9 }).unwrap();
     drop(store);
     place
@@ -185,7 +218,10 @@ fn names_and_instants_that_are_not_the_journals_are_named() {
         ("UPDATE claim SET name = 'B' WHERE kind = 'code'", claims),
         ("INSERT INTO claim VALUES (1, 'code', 'B', 1)", claims),
         ("UPDATE account SET due = NULL WHERE id = 1", due),
-        ("UPDATE account SET due = due + 1 WHERE id = 1", "account 1 is listed as due 2026-05-04T00:00:00.000001"),
+        (
+            "UPDATE account SET due = due + 1 WHERE id = 1",
+            "account 1 is listed as due 2026-05-04T00:00:00.000001",
+        ),
         (
             "UPDATE account SET due = 0 WHERE id = 2",
             "account 2 is listed as due 1970-01-01T00:00:00+00:00, and is due",
@@ -202,21 +238,39 @@ fn names_and_instants_that_are_not_the_journals_are_named() {
     }
     // What is not known of all accounts yet is no difference.
     let place = books_with_names();
-    place.sql().execute("INSERT INTO sweep (shop, up_to) VALUES (1, 0)", []).unwrap();
-    place.sql().execute("UPDATE account SET due = NULL WHERE id = 1", []).unwrap();
+    place
+        .sql()
+        .execute("INSERT INTO sweep (shop, up_to) VALUES (1, 0)", [])
+        .unwrap();
+    place
+        .sql()
+        .execute("UPDATE account SET due = NULL WHERE id = 1", [])
+        .unwrap();
     assert_eq!(differences(&place), Vec::<String>::new());
 }
 
 #[test]
 fn a_row_that_moved_is_named() {
     for (damage, want) in [
-        ("UPDATE journal SET account = 2 WHERE seq = 4", "journal row 4 does not follow row 3 of account 2"),
-        ("UPDATE journal SET previous = 1 WHERE seq = 4", "journal row 4 does not follow row 2 of account 1"),
-        ("UPDATE journal SET shop = 2 WHERE seq = 4", "journal row 4 moves account 1 to another shop"),
+        (
+            "UPDATE journal SET account = 2 WHERE seq = 4",
+            "journal row 4 does not follow row 3 of account 2",
+        ),
+        (
+            "UPDATE journal SET previous = 1 WHERE seq = 4",
+            "journal row 4 does not follow row 2 of account 1",
+        ),
+        (
+            "UPDATE journal SET shop = 2 WHERE seq = 4",
+            "journal row 4 moves account 1 to another shop",
+        ),
     ] {
         let place = books();
         assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
-        assert!(differences(&place).iter().any(|difference| difference.contains(want)), "{damage}");
+        assert!(
+            differences(&place).iter().any(|difference| difference.contains(want)),
+            "{damage}"
+        );
     }
 }
 
@@ -225,23 +279,34 @@ fn a_row_that_moved_is_named() {
 fn a_state_older_than_the_checkpoint_is_named() {
     let place = books();
     let state = |sql: &str| -> (i64, String) {
-        place.sql().query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+        place
+            .sql()
+            .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
     };
     let old_account = state("SELECT seq, state FROM account WHERE id = 1");
     let old_order = state("SELECT seq, state FROM purchase WHERE order_id = 'o2'");
     let store = place.open();
-    let desk = Desk { store: &store, shop: loyalty_core::ShopId(1), now: at("2026-01-02T00:00:00Z") };
+    let desk = Desk {
+        store: &store,
+        shop: loyalty_core::ShopId(1),
+        now: at("2026-01-02T00:00:00Z"),
+    };
     for number in 0..3 {
         desk.tell(&id("1"), vec![add(1)]).unwrap();
-        desk.order(None, refund("o2", &format!("more{number}"), "1.00")).unwrap();
+        desk.order(None, refund("o2", &format!("more{number}"), "1.00"))
+            .unwrap();
     }
     drop(store);
     let db = place.sql();
     // The last row of each is beyond the checkpoint, the ones before it are not.
-    db.execute("UPDATE checkpoint SET seq = (SELECT max(seq) - 2 FROM journal)", []).unwrap();
+    db.execute("UPDATE checkpoint SET seq = (SELECT max(seq) - 2 FROM journal)", [])
+        .unwrap();
     assert_eq!(differences(&place), Vec::<String>::new());
-    db.execute("UPDATE account SET seq = ?, state = ? WHERE id = 1", old_account).unwrap();
-    db.execute("UPDATE purchase SET seq = ?, state = ? WHERE order_id = 'o2'", old_order).unwrap();
+    db.execute("UPDATE account SET seq = ?, state = ? WHERE id = 1", old_account)
+        .unwrap();
+    db.execute("UPDATE purchase SET seq = ?, state = ? WHERE order_id = 'o2'", old_order)
+        .unwrap();
     let found = differences(&place);
     for want in ["account 1 stands at row 6", "order o2 of shop 1 stands at row 8"] {
         assert!(found.iter().any(|difference| difference.contains(want)), "{found:?}");
@@ -254,8 +319,16 @@ fn a_lost_state_is_a_failure() {
     let place = books();
     place.sql().execute("DELETE FROM account WHERE id = 1", []).unwrap();
     let store = place.open();
-    let desk = Desk { store: &store, shop: loyalty_core::ShopId(1), now: at("2026-01-02T00:00:00Z") };
-    let told = store.execute(desk.request(Action::customer(id("1"), loyalty_store::Presence::Must, vec![add(1)])));
+    let desk = Desk {
+        store: &store,
+        shop: loyalty_core::ShopId(1),
+        now: at("2026-01-02T00:00:00Z"),
+    };
+    let told = store.execute(desk.request(Action::customer(
+        id("1"),
+        loyalty_store::Presence::Must,
+        vec![add(1)],
+    )));
     assert!(matches!(told.wait(), Err(Failure::Corrupt(_))));
     desk.tell(&id("2"), vec![add(1)]).unwrap();
     assert_eq!(desk.balance(&id("2")), 8);
@@ -291,7 +364,9 @@ fn an_unreadable_product_is_a_failure() {
         let desk = Desk { store: &store, shop, now: at("2026-01-02T00:00:00Z") };
         place.sql().execute("DELETE FROM product", []).unwrap();
         let tea = Product { variants: vec![variant("s")], ..product("tea", "Tea") };
-        let put = |product: &Product| Action::Catalogue(CatalogueAction::PutProducts(vec![product.clone()]));
+        let put = |product: &Product| {
+            Action::Catalogue(CatalogueAction::PutProducts(vec![product.clone()]))
+        };
         desk.act(put(&tea)).unwrap();
         desk.act(put(&product("cup", "Cup"))).unwrap();
         assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");

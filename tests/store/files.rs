@@ -29,7 +29,8 @@ fn customer(number: i64) -> Who {
 /// Threads that add a point to each of some customers in turn until told to stop, counting each one only
 /// when it is acknowledged.
 fn while_busy<T>(desk: &Desk<'_>, customers: i64, then: impl FnOnce(&[AtomicI64]) -> T) -> T {
-    let (over, done) = (Over::default(), (0..customers).map(|_| AtomicI64::new(0)).collect::<Vec<_>>());
+    let (over, done) =
+        (Over::default(), (0..customers).map(|_| AtomicI64::new(0)).collect::<Vec<_>>());
     std::thread::scope(|scope| {
         for start in 0..4 {
             let (over, done) = (&over, &done);
@@ -59,11 +60,13 @@ fn what_was_acknowledged_is_in_a_copy_taken_at_any_time() {
         let store = place.open_with(&settings);
         let desk = Desk::new(&store);
         // Each request opens a lot.
-        desk.act(publish(r#"{"expiry": {"per_lot": {"after": "P5Y"}}}"#)).unwrap();
+        desk.act(publish(r#"{"expiry": {"per_lot": {"after": "P5Y"}}}"#))
+            .unwrap();
         while_busy(&desk, 9, |done| {
             for _ in 0..6 {
                 std::thread::sleep(Duration::from_millis(40));
-                let acknowledged: Vec<i64> = done.iter().map(|count| count.load(Ordering::SeqCst)).collect();
+                let acknowledged: Vec<i64> =
+                    done.iter().map(|count| count.load(Ordering::SeqCst)).collect();
                 let copy = place.copy();
                 let copied = copy.open_with(&settings);
                 books_add_up(&copied);
@@ -110,7 +113,10 @@ fn a_round_of_several_commits_keeps_what_changes_meanwhile() {
         let store = copy.open_with(&settings);
         let desk = Desk { store: &store, ..desk };
         for (number, want) in (0..).zip(told).filter(|(_, told)| **told > 0) {
-            let order = store.order(desk.shop, &order_id(&format!("o{number}"))).unwrap().unwrap();
+            let order = store
+                .order(desk.shop, &order_id(&format!("o{number}")))
+                .unwrap()
+                .unwrap();
             assert_eq!(order.state.posted().awarded, points(*want), "o{number}");
             assert_eq!(desk.balance(&customer(number)), 2 * want, "c{number}");
             assert!(desk.see(&customer(number)).account().is_sound(), "c{number}");
@@ -128,15 +134,23 @@ fn one_busy_account_does_not_hold_the_checkpoint_back() {
     let desk = Desk::new(&store);
     let mut pending = Vec::new();
     for _ in 0..2_000 {
-        pending.push(store.execute(desk.request(Action::customer(customer(1), Presence::May, vec![add(1)]))));
+        pending.push(store.execute(desk.request(Action::customer(
+            customer(1),
+            Presence::May,
+            vec![add(1)],
+        ))));
         if pending.len() == 20 {
-            pending.drain(..).for_each(|pending| drop(decided(pending.wait()).unwrap()));
+            pending
+                .drain(..)
+                .for_each(|pending| drop(decided(pending.wait()).unwrap()));
         }
     }
     let copy = place.copy();
     let numbers = "SELECT (SELECT max(seq) FROM journal), (SELECT seq FROM checkpoint)";
-    let (last, through): (i64, i64) =
-        copy.sql().query_row(numbers, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let (last, through): (i64, i64) = copy
+        .sql()
+        .query_row(numbers, [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
     assert!(last - through < 200, "row {last}, but the checkpoint is at {through}");
 }
 
@@ -166,7 +180,10 @@ fn old_answers_leave_the_file() {
     }
     let answers = || {
         let counts = "SELECT (SELECT count(*) FROM answers), (SELECT count(*) FROM answer_key)";
-        place.sql().query_row(counts, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))).unwrap()
+        place
+            .sql()
+            .query_row(counts, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+            .unwrap()
     };
     let later = desk.at("2026-02-25T00:00:00Z");
     kept(later.keyed("last", adding()));
@@ -215,11 +232,13 @@ fn an_older_format_is_moved_to_the_newest() {
     other.tell(&id("1"), vec![add(7)]).unwrap();
     let keyed = |store: &SqliteStore, shop| {
         let desk = Desk { store, shop, now: at("2026-01-01T12:00:00Z") };
-        let once = |key| kept(desk.keyed(key, Action::customer(id("1"), Presence::Must, vec![add(2)])));
+        let once =
+            |key| kept(desk.keyed(key, Action::customer(id("1"), Presence::Must, vec![add(2)])));
         ["k", "another", "k2"].map(once)
     };
     let shops = [desk.shop, other.shop];
-    let answers = shops.map(|shop| keyed(&store, shop).map(|(status, body, _)| (status, body, true)));
+    let answers =
+        shops.map(|shop| keyed(&store, shop).map(|(status, body, _)| (status, body, true)));
     let before = Picture::of(&store);
     drop(store);
     let first = "DROP TABLE variant; DROP TABLE numbering; DROP TABLE product; DROP TABLE category; DROP TABLE saved_search;
@@ -235,7 +254,10 @@ fn an_older_format_is_moved_to_the_newest() {
     assert_eq!(store.unsettled(), Ok(shops.to_vec()), "of no account is known what is due next");
     assert_eq!(Picture::of(&store), before);
     assert_eq!(store.count_products(shops[0]), Ok(0));
-    let version: i64 = place.sql().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    let version: i64 = place
+        .sql()
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
     assert_eq!(version, 11);
     assert_eq!(shops.map(|shop| keyed(&store, shop)), answers);
 }
@@ -249,15 +271,18 @@ fn the_log_begins_anew_while_requests_come() {
     let log = place.file().with_file_name("loyalty.db-wal");
     let begun = || {
         let mut header = [0; 16];
-        std::fs::File::open(&log).and_then(|mut log| log.read_exact(&mut header)).unwrap();
+        std::fs::File::open(&log)
+            .and_then(|mut log| log.read_exact(&mut header))
+            .unwrap();
         header
     };
     desk.tell(&customer(0), vec![add(1)]).unwrap();
     let (first, is_anew) = (begun(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let sender = scope.spawn(|| {
-            let adding =
-                |number| desk.request(Action::customer(customer(number % 50), Presence::May, vec![add(1)]));
+            let adding = |number| {
+                desk.request(Action::customer(customer(number % 50), Presence::May, vec![add(1)]))
+            };
             let come = (0_i64..50_000).take_while(|_| !is_anew.load(Ordering::Relaxed));
             send_all(&store, 32, come.map(adding));
         });
@@ -266,7 +291,11 @@ fn the_log_begins_anew_while_requests_come() {
             std::thread::sleep(Duration::from_millis(1));
         }
     });
-    assert!(is_anew.into_inner(), "the log only grows: {} bytes", std::fs::metadata(&log).unwrap().len());
+    assert!(
+        is_anew.into_inner(),
+        "the log only grows: {} bytes",
+        std::fs::metadata(&log).unwrap().len()
+    );
     books_add_up(&store);
 }
 
@@ -282,7 +311,10 @@ fn answers_of_every_generation_are_found() {
     drop(store);
     let mut others = Vec::new();
     for answers in [65_536, 131_072, 1_000_000] {
-        place.sql().execute("UPDATE checkpoint SET answer = ?", [answers]).unwrap();
+        place
+            .sql()
+            .execute("UPDATE checkpoint SET answer = ?", [answers])
+            .unwrap();
         let store = place.open_with(&tiny());
         let desk = Desk { store: &store, shop, now: at("2026-01-01T12:00:00Z") };
         let key = format!("after {answers}");
@@ -295,7 +327,13 @@ fn answers_of_every_generation_are_found() {
         assert_eq!(kept(desk.keyed(&key, adding())), (200, answer, true), "{key}");
     }
     let generations = "SELECT count(DISTINCT slot >> 40) FROM answer_key";
-    assert_eq!(place.sql().query_row(generations, [], |row| row.get::<_, i64>(0)).unwrap(), 4);
+    assert_eq!(
+        place
+            .sql()
+            .query_row(generations, [], |row| row.get::<_, i64>(0))
+            .unwrap(),
+        4
+    );
     assert_eq!(desk.balance(&customer(1)), 4);
 }
 
@@ -330,7 +368,10 @@ fn variants_of_an_older_format_keep_their_numbers() {
 #[test]
 fn another_programs_database_is_refused_and_left_alone() {
     let place = Place::new();
-    place.sql().execute_batch("CREATE TABLE recipe (name TEXT); INSERT INTO recipe VALUES ('tea')").unwrap();
+    place
+        .sql()
+        .execute_batch("CREATE TABLE recipe (name TEXT); INSERT INTO recipe VALUES ('tea')")
+        .unwrap();
     let before = std::fs::read(place.file()).unwrap();
     let refused = SqliteStore::open(&place.file(), &Settings::default()).unwrap_err();
     assert_eq!(refused, Failure::Corrupt("the file is another program's database".to_owned()));
@@ -348,7 +389,8 @@ fn another_programs_database_is_refused_and_left_alone() {
 fn a_file_is_served_by_one_store() {
     let place = Place::new();
     let store = place.open();
-    let refused = |file: &Path| SqliteStore::open(file, &Settings::default()).unwrap_err().to_string();
+    let refused =
+        |file: &Path| SqliteStore::open(file, &Settings::default()).unwrap_err().to_string();
     assert!(refused(&place.file()).contains("another process is serving this file"));
     #[cfg(unix)]
     {
@@ -375,7 +417,9 @@ fn an_operator_works_beside_a_running_store() {
             assert_eq!(store.verify().unwrap().differences, Vec::<String>::new());
         }
         let (currency, zone) = (loyalty_core::Currency::USD, loyalty_core::Zone::UTC);
-        let made = admin.create_shop(&NewShop { name: "Coffee".to_owned(), currency, zone }, desk.now).unwrap();
+        let made = admin
+            .create_shop(&NewShop { name: "Coffee".to_owned(), currency, zone }, desk.now)
+            .unwrap();
         assert_eq!(store.shop(made.id).unwrap(), Some(made.clone()));
         let there = Desk { shop: made.id, ..desk };
         there.tell(&id("1"), vec![add(3)]).unwrap();
@@ -445,7 +489,8 @@ fn a_file_that_is_gone_is_not_made_anew() {
     };
     let other = sql(&place.file());
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let pending = store.execute(desk.request(Action::customer(customer(1), Presence::Must, vec![add(1)])));
+    let pending =
+        store.execute(desk.request(Action::customer(customer(1), Presence::Must, vec![add(1)])));
     all(&place, &taken);
     assert!(matches!(pending.wait(), Err(Failure::Unavailable(_))));
     std::thread::sleep(Duration::from_secs(1));
@@ -472,7 +517,8 @@ fn a_file_in_anothers_place_is_not_served() {
         let (copy, taken) = (place.copy(), Place::new());
         let all = |from: &Place, to: &Place| {
             for name in ["", "-wal", "-shm"] {
-                let [from, to] = [from, to].map(|place| format!("{}{name}", place.file().display()));
+                let [from, to] =
+                    [from, to].map(|place| format!("{}{name}", place.file().display()));
                 let _ = std::fs::rename(from, to);
             }
         };
@@ -481,8 +527,14 @@ fn a_file_in_anothers_place_is_not_served() {
             all(&copy, &place);
         }
         for _ in 0..3 {
-            let told = store.execute(desk.request(Action::customer(customer(1), Presence::Must, vec![add(5)])));
-            let Err(Failure::Unavailable(why)) = told.wait() else { panic!("it was acknowledged") };
+            let told = store.execute(desk.request(Action::customer(
+                customer(1),
+                Presence::Must,
+                vec![add(5)],
+            )));
+            let Err(Failure::Unavailable(why)) = told.wait() else {
+                panic!("it was acknowledged")
+            };
             assert!(why.contains(if replaced { "another file" } else { "No such file" }), "{why}");
             assert!(matches!(store.ready(), Err(Failure::Unavailable(_))));
         }
@@ -565,7 +617,8 @@ fn a_bug_in_one_request_stops_no_other() {
     let place = Place::new();
     let store = place.open();
     let desk = Desk::new(&store);
-    let mut request = keyed(desk.request(Action::customer(id("1"), Presence::May, vec![add(1)])), "k", "f");
+    let mut request =
+        keyed(desk.request(Action::customer(id("1"), Presence::May, vec![add(1)])), "k", "f");
     request.idempotency.as_mut().unwrap().render = Box::new(|_| panic!("the caller's mistake"));
     let broken = store.execute(request);
     let other = store.execute(desk.request(Action::customer(id("2"), Presence::May, vec![add(2)])));

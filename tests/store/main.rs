@@ -59,7 +59,10 @@ struct Place(TempDir);
 impl Place {
     fn new() -> Self {
         let memory = Path::new("/dev/shm");
-        Self(if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap())
+        Self(
+            if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }
+                .unwrap(),
+        )
     }
 
     fn file(&self) -> PathBuf {

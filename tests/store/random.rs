@@ -10,13 +10,13 @@ use std::time::Duration;
 use loyalty_core::discount::{CustomerSelection, Items, Parts, PriceRule, TargetSelection};
 use loyalty_core::proptest::{expiring_programs, facts, programs, tags, tier_ids, whole_programs};
 use loyalty_core::{
-    AccountId, Amount, CheckoutId, CodeId, Command, ManualTier, PriceRuleId, Program, ProgramVersion,
-    RedemptionId, RewardId, ShopId, Timestamp, Zone,
+    AccountId, Amount, CheckoutId, CodeId, Command, ManualTier, PriceRuleId, Program,
+    ProgramVersion, RedemptionId, RewardId, ShopId, Timestamp, Zone,
 };
 use loyalty_store::{
-    Action, CatalogueAction, Change, DiscountAction, Discounts, EmailConflict, MemoryStore, Number, Presence,
-    Product, ProfileChange, RedemptionAction, RedemptionView, Redemptions, Request, RuleChange, SearchQuery,
-    Settings, SqliteStore, Store, Who,
+    Action, CatalogueAction, Change, DiscountAction, Discounts, EmailConflict, MemoryStore, Number,
+    Presence, Product, ProfileChange, RedemptionAction, RedemptionView, Redemptions, Request,
+    RuleChange, SearchQuery, Settings, SqliteStore, Store, Who,
 };
 use loyalty_tests::*;
 use proptest::collection::vec;
@@ -56,7 +56,9 @@ struct Telling {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let orders = (0..5_u8).map(|number| facts(order_id(&format!("o{number}")))).collect::<Vec<_>>();
+    let orders = (0..5_u8)
+        .map(|number| facts(order_id(&format!("o{number}"))))
+        .collect::<Vec<_>>();
     orders.prop_flat_map(|facts| {
         let tellings = vec(telling(facts.concat()), 1..6);
         let step = prop_oneof![
@@ -83,8 +85,16 @@ fn telling(facts: Vec<Command>) -> impl Strategy<Value = Telling> {
     let key = weighted(0.3, 0..6_u8);
     let again = weighted(0.2, any::<Index>());
     let dry_run = any::<u8>().prop_map(|chance| chance < 20);
-    (0..2_usize, -20..200_i64, key, weighted(0.1, any::<bool>()), again, dry_run, action).prop_map(
-        |(shop, hours, key, seen, again, dry_run, action)| Telling {
+    (
+        0..2_usize,
+        -20..200_i64,
+        key,
+        weighted(0.1, any::<bool>()),
+        again,
+        dry_run,
+        action,
+    )
+        .prop_map(|(shop, hours, key, seen, again, dry_run, action)| Telling {
             shop,
             hours,
             key,
@@ -92,8 +102,7 @@ fn telling(facts: Vec<Command>) -> impl Strategy<Value = Telling> {
             again,
             dry_run,
             action,
-        },
-    )
+        })
 }
 
 /// What the scheduler asks for, and friends who come.
@@ -123,8 +132,14 @@ fn about_customer() -> impl Strategy<Value = Action> {
 
 fn about_one_of(facts: Vec<Command>) -> impl Strategy<Value = Action> {
     let brought = (vec(code_text(), 0..3), of(checkout_id()));
-    (any::<Index>(), any::<bool>(), weighted(0.7, who()), weighted(0.2, change()), brought).prop_map(
-        move |(fact, timed, customer, change, (codes, checkout))| {
+    (
+        any::<Index>(),
+        any::<bool>(),
+        weighted(0.7, who()),
+        weighted(0.2, change()),
+        brought,
+    )
+        .prop_map(move |(fact, timed, customer, change, (codes, checkout))| {
             let mut command = fact.get(&facts).clone();
             if let Command::RecordOrder { snapshot, .. } = &mut command {
                 let order = Arc::make_mut(snapshot);
@@ -138,8 +153,7 @@ fn about_one_of(facts: Vec<Command>) -> impl Strategy<Value = Action> {
                 *at = None;
             }
             Action::Order { command, customer, change: change.unwrap_or_default() }
-        },
-    )
+        })
 }
 
 fn code_text() -> impl Strategy<Value = &'static str> {
@@ -165,11 +179,12 @@ fn about_discounts() -> impl Strategy<Value = Action> {
         change: RuleChange::new(move |parts| Parts { usage_limit, ..parts }),
     });
     let change = (rule(), code(), of(code_text().prop_map(typed)), of(any::<bool>()));
-    let reserve =
-        (checkout_id(), codes(), of(who()), 0..90_i64).prop_map(|(checkout, codes, customer, minutes)| {
+    let reserve = (checkout_id(), codes(), of(who()), 0..90_i64).prop_map(
+        |(checkout, codes, customer, minutes)| {
             let until = Timestamp::from_timestamp(minutes * 60, 0).unwrap();
             DiscountAction::Reserve { checkout, codes, customer, segments: Vec::new(), until }
-        });
+        },
+    );
     let release = (checkout_id(), of(code_text().prop_map(typed)));
     let actions = prop_oneof![
         4 => save,
@@ -192,8 +207,10 @@ fn about_redemptions() -> impl Strategy<Value = Action> {
     let reward = (0..3_u8).prop_map(|reward| RewardId::new(format!("reward{reward}")).unwrap());
     let amount = weighted(0.2, (1..6_u32).prop_map(Amount::from));
     let order = of((0..3_u8).prop_map(|order| order_id(&format!("o{order}"))));
-    let issue = (who(), reward, amount, any::<[u8; 16]>())
-        .prop_map(|(who, reward, amount, entropy)| RedemptionAction::Issue { who, reward, amount, entropy });
+    let issue =
+        (who(), reward, amount, any::<[u8; 16]>()).prop_map(|(who, reward, amount, entropy)| {
+            RedemptionAction::Issue { who, reward, amount, entropy }
+        });
     let actions = prop_oneof![
         5 => issue,
         2 => id().prop_map(|id| RedemptionAction::Cancel { id }),
@@ -204,32 +221,40 @@ fn about_redemptions() -> impl Strategy<Value = Action> {
 
 fn price_rule() -> impl Strategy<Value = PriceRule> {
     let emails = vec(address().prop_map(mail), 0..2);
-    let goods = (select(&["7", "tea"][..]), select(&["1", "s", "m"][..])).prop_map(|(product, variant)| Items {
-        products: [product.parse().unwrap()].into(),
-        variants: [variant.parse().unwrap()].into(),
-        ..Items::default()
-    });
-    (of(1..3_u64), any::<bool>(), emails, weighted(0.3, goods)).prop_map(|(usage_limit, once, emails, goods)| {
-        let mut parts = Parts { usage_limit, once_per_customer: once, ..ten_percent() };
-        if !emails.is_empty() {
-            (parts.customer_selection, parts.prerequisite_emails) = (CustomerSelection::Prerequisite, emails);
-        }
-        if let Some(entitled) = goods {
-            (parts.target_selection, parts.entitled) = (TargetSelection::Entitled, entitled);
-        }
-        PriceRule::new(parts, 2).unwrap()
-    })
+    let goods =
+        (select(&["7", "tea"][..]), select(&["1", "s", "m"][..])).prop_map(|(product, variant)| {
+            Items {
+                products: [product.parse().unwrap()].into(),
+                variants: [variant.parse().unwrap()].into(),
+                ..Items::default()
+            }
+        });
+    (of(1..3_u64), any::<bool>(), emails, weighted(0.3, goods)).prop_map(
+        |(usage_limit, once, emails, goods)| {
+            let mut parts = Parts { usage_limit, once_per_customer: once, ..ten_percent() };
+            if !emails.is_empty() {
+                (parts.customer_selection, parts.prerequisite_emails) =
+                    (CustomerSelection::Prerequisite, emails);
+            }
+            if let Some(entitled) = goods {
+                (parts.target_selection, parts.entitled) = (TargetSelection::Entitled, entitled);
+            }
+            PriceRule::new(parts, 2).unwrap()
+        },
+    )
 }
 
 fn publishing() -> impl Strategy<Value = Action> {
     let timed = select(&loyalty_store::conformance::time::PROGRAMS[..])
         .prop_map(|document| Program::from_json(document).unwrap());
-    (prop_oneof![programs(), expiring_programs(), whole_programs(), timed], weighted(0.3, 1..4_u32)).prop_map(
-        |(program, replaces)| Action::PublishProgram {
+    (
+        prop_oneof![programs(), expiring_programs(), whole_programs(), timed],
+        weighted(0.3, 1..4_u32),
+    )
+        .prop_map(|(program, replaces)| Action::PublishProgram {
             program: Box::new(program),
             replaces: replaces.map(ProgramVersion),
-        },
-    )
+        })
 }
 
 /// Few names, so that what is there is changed, forgotten and made again.
@@ -237,7 +262,12 @@ fn cataloguing() -> impl Strategy<Value = Action> {
     let title = || select(&["Tea", "Cup"][..]);
     let told = (select(&["7", "tea"][..]), title(), vec(select(&["1", "s", "m"][..]), 0..3));
     let told = told.prop_map(|(id, title, variants)| {
-        let variants = variants.iter().collect::<BTreeSet<_>>().into_iter().map(|id| variant(id)).collect();
+        let variants = variants
+            .iter()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .map(|id| variant(id))
+            .collect();
         Product { variants, ..product(id, title) }
     });
     let category = (select(&["a", "b"][..]), title()).prop_map(|(id, name)| category(id, name));
@@ -265,7 +295,9 @@ fn who() -> impl Strategy<Value = Who> {
 }
 
 fn address() -> impl Strategy<Value = &'static str> {
-    select(&["a@example.com", "A@example.com", "b@example.com", "B@Example.com", "c@example.com"][..])
+    select(
+        &["a@example.com", "A@example.com", "b@example.com", "B@Example.com", "c@example.com"][..],
+    )
 }
 
 fn conflict() -> impl Strategy<Value = EmailConflict> {
@@ -277,15 +309,25 @@ fn change() -> impl Strategy<Value = ProfileChange> {
         Some(email) => Change::Set(email.map(mail)),
         None => Change::Keep,
     });
-    let name = prop_oneof![Just(Change::Keep), Just(Change::Set(None)), Just(Change::Set(Some("Ada".to_owned())))];
-    let days = [Change::Keep, Change::Set("1990-01-20".parse().ok()), Change::Set("1991-03-01".parse().ok())];
+    let name = prop_oneof![
+        Just(Change::Keep),
+        Just(Change::Set(None)),
+        Just(Change::Set(Some("Ada".to_owned())))
+    ];
+    let days = [
+        Change::Keep,
+        Change::Set("1990-01-20".parse().ok()),
+        Change::Set("1991-03-01".parse().ok()),
+    ];
     let day = select(days.to_vec());
-    (email, name, day, weighted(0.3, tags())).prop_map(|(email, first_name, birthday, tags)| ProfileChange {
-        email,
-        first_name,
-        birthday,
-        tags,
-        ..ProfileChange::default()
+    (email, name, day, weighted(0.3, tags())).prop_map(|(email, first_name, birthday, tags)| {
+        ProfileChange {
+            email,
+            first_name,
+            birthday,
+            tags,
+            ..ProfileChange::default()
+        }
     })
 }
 
@@ -338,8 +380,10 @@ impl Pair {
         let place = Place::new();
         let (memory, file) = (MemoryStore::default(), place.open_with(settings));
         let shops = [0, 1].map(|_| (Desk::new(&memory).shop, Desk::new(&file).shop));
-        let shops: Vec<_> =
-            shops.into_iter().map(|(one, other)| if one == other { one } else { panic!() }).collect();
+        let shops: Vec<_> = shops
+            .into_iter()
+            .map(|(one, other)| if one == other { one } else { panic!() })
+            .collect();
         // They begin with much to do, of which all is known.
         for (shop, program) in shops.iter().zip(loyalty_store::conformance::time::PROGRAMS) {
             let both: [&dyn Store; 2] = [&memory, &file];
@@ -349,7 +393,15 @@ impl Pair {
                 desk.act(Action::FindDue { limit: 1 }).unwrap();
             }
         }
-        Self { memory, place, file: Some(file), settings: settings.clone(), shops, told: Vec::new(), passed: 0 }
+        Self {
+            memory,
+            place,
+            file: Some(file),
+            settings: settings.clone(),
+            shops,
+            told: Vec::new(),
+            passed: 0,
+        }
     }
 
     fn file(&self) -> &SqliteStore {
@@ -384,16 +436,28 @@ impl Pair {
             let request = || {
                 let (shop, now) = (self.shops[telling.shop], hours(self.passed.max(0)));
                 let dry_run = telling.dry_run;
-                let request = Request { shop, now, dry_run, idempotency: None, action: action.clone() };
+                let request = Request {
+                    shop,
+                    now,
+                    dry_run,
+                    idempotency: None,
+                    action: action.clone(),
+                };
                 match telling.key {
-                    Some(key) => keyed(request, &format!("k{key}"), &format!("{:?}", telling.action)),
+                    Some(key) => {
+                        keyed(request, &format!("k{key}"), &format!("{:?}", telling.action))
+                    }
                     None => request,
                 }
             };
             // What is only tried is answered as what then happens. Only one of the stores is asked, so that a
             // trace of it would show.
-            let store: &dyn Store = if answers.len().is_multiple_of(2) { &self.memory } else { self.file() };
-            let tried = telling.key.is_none().then(|| store.execute(Request { dry_run: true, ..request() }));
+            let store: &dyn Store =
+                if answers.len().is_multiple_of(2) { &self.memory } else { self.file() };
+            let tried = telling
+                .key
+                .is_none()
+                .then(|| store.execute(Request { dry_run: true, ..request() }));
             let pending = self.file().execute(request());
             answers.push((self.memory.execute(request()).wait(), pending, tried));
             self.told.push(telling);
@@ -402,7 +466,12 @@ impl Pair {
         for ((want, pending, tried), telling) in answers.into_iter().zip(told) {
             let want = format!("{want:?}");
             if let Some(tried) = tried {
-                prop_assert_eq!(format!("{:?}", tried.wait()), want.clone(), "only tried: {:?}", telling);
+                prop_assert_eq!(
+                    format!("{:?}", tried.wait()),
+                    want.clone(),
+                    "only tried: {:?}",
+                    telling
+                );
             }
             prop_assert_eq!(format!("{:?}", pending.wait()), want, "{:?}", telling);
         }
@@ -414,18 +483,28 @@ impl Pair {
         let mut action = telling.action.clone();
         if let (Action::Customer { if_match, who, .. }, Some(right)) = (&mut action, telling.seen) {
             let seen = self.memory.customer(self.shops[telling.shop], who).unwrap();
-            *if_match = Some(seen.filter(|_| right).map_or("\"1-1\"".to_owned(), |customer| customer.etag()));
+            *if_match = Some(
+                seen.filter(|_| right)
+                    .map_or("\"1-1\"".to_owned(), |customer| customer.etag()),
+            );
         }
         let redemptions = self.redemptions(self.shops[telling.shop]);
         let place = |number: i64| redemptions.get(usize::try_from(number).unwrap());
-        if let Action::Redemption(RedemptionAction::Cancel { id } | RedemptionAction::Use { id, .. }) = &mut action
+        if let Action::Redemption(
+            RedemptionAction::Cancel { id } | RedemptionAction::Use { id, .. },
+        ) = &mut action
         {
             *id = place(id.0).map_or(RedemptionId(999), RedemptionView::id);
         }
         if let Action::Order { command: Command::RecordOrder { snapshot, .. }, .. } = &mut action {
             for code in &mut Arc::make_mut(snapshot).codes {
-                let number = code.as_str().strip_prefix("redemption ").and_then(|number| number.parse().ok());
-                let issued = number.and_then(place).and_then(|view| view.redemption.issue().code.clone());
+                let number = code
+                    .as_str()
+                    .strip_prefix("redemption ")
+                    .and_then(|number| number.parse().ok());
+                let issued = number
+                    .and_then(place)
+                    .and_then(|view| view.redemption.issue().code.clone());
                 *code = issued.unwrap_or_else(|| code.clone());
             }
         }
@@ -437,9 +516,12 @@ impl Pair {
 
     /// All redemptions of a shop, the newest of each customer first.
     fn redemptions(&self, shop: ShopId) -> Vec<RedemptionView> {
-        let customers = loyalty_store::conformance::picture::customers(&self.memory, shop).into_iter();
+        let customers =
+            loyalty_store::conformance::picture::customers(&self.memory, shop).into_iter();
         let accounts = customers.map(|customer| customer.record().account);
-        accounts.flat_map(|account| self.memory.redemptions(shop, account, None, 1_000).unwrap().items).collect()
+        accounts
+            .flat_map(|account| self.memory.redemptions(shop, account, None, 1_000).unwrap().items)
+            .collect()
     }
 
     fn resolve(&self, action: &mut DiscountAction, shop: ShopId) {
@@ -452,15 +534,18 @@ impl Pair {
             DiscountAction::SaveRule { id: Some(id), .. }
             | DiscountAction::ChangeRule { id, .. }
             | DiscountAction::DeleteRule { id, .. } => rule(id),
-            DiscountAction::AddCode { rule: of, .. } | DiscountAction::AddCodes { rule: of, .. } => rule(of),
-            DiscountAction::ChangeCode { rule: of, code, .. } | DiscountAction::RemoveCode { rule: of, code } => {
+            DiscountAction::AddCode { rule: of, .. }
+            | DiscountAction::AddCodes { rule: of, .. } => rule(of),
+            DiscountAction::ChangeCode { rule: of, code, .. }
+            | DiscountAction::RemoveCode { rule: of, code } => {
                 rule(of);
                 let place = usize::try_from(code.0).unwrap();
                 let codes = self.memory.codes(shop, *of, None, 4).unwrap().items;
                 *code = codes.get(place).map_or(CodeId(999), |code| code.id);
             }
             DiscountAction::Reserve { until, .. } => {
-                *until = hours(self.passed.max(0)) + until.signed_duration_since(Timestamp::UNIX_EPOCH);
+                *until =
+                    hours(self.passed.max(0)) + until.signed_duration_since(Timestamp::UNIX_EPOCH);
             }
             _ => {}
         }
@@ -486,7 +571,8 @@ impl Pair {
                 prop_assert_eq!(code, self.memory.code_of_text(*shop, &text));
             }
             for query in SEARCHES {
-                let query = SearchQuery::parse(query, hours(self.passed.max(0)), Zone::UTC).unwrap();
+                let query =
+                    SearchQuery::parse(query, hours(self.passed.max(0)), Zone::UTC).unwrap();
                 let found = |store: &dyn Store| {
                     let page = store.customers(*shop, &query, None, 2).unwrap();
                     let accounts = page.items.iter().map(|customer| customer.record().account);
@@ -496,7 +582,10 @@ impl Pair {
                 prop_assert_eq!(found(self.file()), found(&self.memory), "{}", query.text());
             }
             for version in (1..9).map(|version| Some(ProgramVersion(version))) {
-                prop_assert_eq!(self.file().program(*shop, version), self.memory.program(*shop, version));
+                prop_assert_eq!(
+                    self.file().program(*shop, version),
+                    self.memory.program(*shop, version)
+                );
             }
         }
         Ok(())
@@ -514,7 +603,8 @@ fn settings() -> impl Strategy<Value = Settings> {
 
 #[test]
 fn memory_and_file_answer_alike() {
-    let mut runner = TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
     let told = runner.run(&(settings(), steps()), |(settings, steps)| {
         let mut pair = Pair::new(&settings);
         for step in &steps {
@@ -533,16 +623,22 @@ fn every_program_survives_its_document() {
     let place = Place::new();
     let store = place.open();
     let desk = Desk::new(&store);
-    let mut runner = TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
-    let published =
-        runner.run(&prop_oneof![programs(), expiring_programs(), whole_programs()], |program: Program| {
-            let action = Action::PublishProgram { program: Box::new(program.clone()), replaces: None };
+    let mut runner =
+        TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
+    let published = runner.run(
+        &prop_oneof![programs(), expiring_programs(), whole_programs()],
+        |program: Program| {
+            let action =
+                Action::PublishProgram { program: Box::new(program.clone()), replaces: None };
             let version = desk.act(action).unwrap().program;
             let reader = rusqlite::Connection::open(place.file()).unwrap();
             let sql = "SELECT body FROM program WHERE shop = ? AND version = ?";
-            let body: String = reader.query_row(sql, (desk.shop.0, version.unwrap().0), |row| row.get(0)).unwrap();
+            let body: String = reader
+                .query_row(sql, (desk.shop.0, version.unwrap().0), |row| row.get(0))
+                .unwrap();
             prop_assert_eq!(Program::from_json(&body), Ok(program));
             Ok(())
-        });
+        },
+    );
     published.unwrap_or_else(|error| panic!("{error}"));
 }

@@ -13,37 +13,63 @@ pub(super) fn run(data: &[u8]) -> bool {
     let Some((cart, rules)) = parts.split_last() else { return false };
     for (number, rule) in (1..).zip(rules) {
         if let Some((201, made)) = world.ask("POST", "/v1/price-rules", rule) {
-            let id = made.get("price_rule_id").or(made.get("id")).and_then(Value::as_str).unwrap_or_default();
+            let id = made
+                .get("price_rule_id")
+                .or(made.get("id"))
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             let code = format!("{{\"code\":\"code{number}\"}}");
             world.ask("POST", &format!("/v1/price-rules/{id}/discount-codes"), code.as_bytes());
         }
     }
-    let Some((200, answer)) = world.ask("POST", "/v1/carts/evaluate", cart) else { return false };
+    let Some((200, answer)) = world.ask("POST", "/v1/carts/evaluate", cart) else {
+        return false;
+    };
     adds_up(&answer);
     true
 }
 
 fn adds_up(answer: &Value) {
-    let list = |name: &str| answer.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    let list = |name: &str| {
+        answer
+            .get(name)
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default()
+    };
     let totals: Vec<Value> = list("lines").into_iter().chain(list("shipping")).collect();
     for total in &totals {
-        let (amount, discount, left) = (money(total, "amount"), money(total, "discount"), money(total, "left"));
+        let (amount, discount, left) =
+            (money(total, "amount"), money(total, "discount"), money(total, "left"));
         assert!(left >= Decimal::ZERO && amount.checked_sub(discount) == Some(left), "{total}");
     }
     let sum = |values: &[Value], name: &str| {
-        values.iter().fold(Decimal::ZERO, |sum, value| sum.checked_add(money(value, name)).expect("a sum"))
+        values
+            .iter()
+            .fold(Decimal::ZERO, |sum, value| sum.checked_add(money(value, name)).expect("a sum"))
     };
     assert_eq!(money(answer, "discount"), sum(&totals, "discount"), "{answer}");
     assert_eq!(money(answer, "total"), sum(&totals, "left"), "{answer}");
-    let applied: Vec<Value> = list("codes").into_iter().filter(|code| code["applied"] == true).collect();
+    let applied: Vec<Value> = list("codes")
+        .into_iter()
+        .filter(|code| code["applied"] == true)
+        .collect();
     assert_eq!(money(answer, "discount"), sum(&applied, "discount"), "{answer}");
     for code in &applied {
-        let shares = code.get("shares").and_then(Value::as_array).cloned().unwrap_or_default();
+        let shares = code
+            .get("shares")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         assert_eq!(money(code, "discount"), sum(&shares, "amount"), "{code}");
     }
 }
 
 fn money(value: &Value, name: &str) -> Decimal {
-    let text = value.get(name).and_then(Value::as_str).unwrap_or_else(|| panic!("no {name} in {value}"));
-    text.parse().unwrap_or_else(|error| panic!("{name} is {text}: {error}"))
+    let text = value
+        .get(name)
+        .and_then(Value::as_str)
+        .unwrap_or_else(|| panic!("no {name} in {value}"));
+    text.parse()
+        .unwrap_or_else(|error| panic!("{name} is {text}: {error}"))
 }

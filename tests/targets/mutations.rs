@@ -54,7 +54,8 @@ fn one<T>(random: &mut Random, all: impl Iterator<Item = T>) -> Option<T> {
 /// Where letters and digits stand together.
 fn words(data: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    let ends = (0..data.len()).filter(move |end| is_word(&data[*end]) && !data.get(end + 1).is_some_and(is_word));
+    let ends = (0..data.len())
+        .filter(move |end| is_word(&data[*end]) && !data.get(end + 1).is_some_and(is_word));
     ends.map(move |end| {
         let before = data[..end].iter().rposition(|byte| !is_word(byte));
         before.map_or(0, |before| before + 1)..end + 1
@@ -101,7 +102,9 @@ pub fn mutated(random: &mut Random, seed: &[u8], other: &[u8]) -> Vec<u8> {
         let (from, to) = (at.min(end), at.max(end));
         match random.below(15) {
             0 if at < data.len() => data[at] ^= 1 << random.below(8),
-            1 if at < data.len() => data[at] = u8::try_from(random.below(256)).expect("it has room"),
+            1 if at < data.len() => {
+                data[at] = u8::try_from(random.below(256)).expect("it has room")
+            }
             2 => data.truncate(at),
             3 => drop(data.splice(at..at, WORDS[random.below(WORDS.len())].bytes())),
             4 => {
@@ -124,7 +127,8 @@ pub fn mutated(random: &mut Random, seed: &[u8], other: &[u8]) -> Vec<u8> {
             }
             11..=13 => {
                 let place = one(random, values(&data).into_iter());
-                if let (Some(place), Some(value)) = (place, one(random, values(other).into_iter())) {
+                if let (Some(place), Some(value)) = (place, one(random, values(other).into_iter()))
+                {
                     drop(data.splice(place, other[value].iter().copied()));
                 }
             }

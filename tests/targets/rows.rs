@@ -7,8 +7,8 @@ use loyalty_core::account::{Chapters, Head, Start};
 use loyalty_core::discount::{CheckoutClaim, CodeState, OrderClaim, RuleState, Tally};
 use loyalty_core::redemption::Redemption;
 use loyalty_core::{
-    Account, Command, Context, Event, Grounds, LotId, OrderState, Points, Program, Timestamp, as_of, decide,
-    entitlement, next_due,
+    Account, Command, Context, Event, Grounds, LotId, OrderState, Points, Program, Timestamp,
+    as_of, decide, entitlement, next_due,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,9 +33,8 @@ pub(super) fn run(data: &[u8]) -> bool {
         b"codes" => read::<(Vec<RuleState>, Vec<CodeState>)>(json).is_some(),
         b"events" => read::<Vec<Event>>(json).is_some_and(|events| fold(&events)),
         b"order" => read(json).is_some_and(|order: OrderState| reckon(&order)),
-        b"redemption" => {
-            read::<Redemption>(json).is_some_and(|redemption| !redemption.issue().to_string().is_empty())
-        }
+        b"redemption" => read::<Redemption>(json)
+            .is_some_and(|redemption| !redemption.issue().to_string().is_empty()),
         _ => false,
     }
 }
@@ -73,7 +72,12 @@ fn live_on(account: &Account) -> bool {
     assert_eq!(head.with_chapters(&written(&chapters)).as_ref(), Some(account));
     let program = Program::from_json(PROGRAM).expect("a program");
     let context = Context::new(&program, account, now());
-    let _said = (account.is_sound(), account.balance(now()), account.pending(now()), account.totals().balance());
+    let _said = (
+        account.is_sound(),
+        account.balance(now()),
+        account.pending(now()),
+        account.totals().balance(),
+    );
     let _due = (next_due(&context), as_of(&context));
     let points = Points::from(7);
     let commands = [
@@ -101,7 +105,9 @@ fn remember(lines: &str) -> bool {
         let start = instant.or_else(|| start.parse().ok().map(|lot| Start::Lot(LotId(lot))))?;
         Some((start, text.to_owned()))
     };
-    let Some(chapters) = Chapters::read(lines.lines().filter_map(chapter)) else { return false };
+    let Some(chapters) = Chapters::read(lines.lines().filter_map(chapter)) else {
+        return false;
+    };
     let [account, same] = [&chapters, &written(&chapters)]
         .map(|chapters| Account::default().split_chapters().0.with_chapters(chapters));
     assert_eq!(account, same);
@@ -112,7 +118,9 @@ fn remember(lines: &str) -> bool {
 /// Chapters as a store has them back.
 fn written(chapters: &Chapters) -> Chapters {
     let texts = chapters.changed_since(&Chapters::default());
-    let texts = texts.into_iter().map(|chapter| (chapter.start, chapter.text.expect("all are new")));
+    let texts = texts
+        .into_iter()
+        .map(|chapter| (chapter.start, chapter.text.expect("all are new")));
     Chapters::read(texts).expect("what was written")
 }
 

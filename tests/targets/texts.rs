@@ -7,7 +7,9 @@ use std::str::FromStr;
 use loyalty_core::discount::Code;
 use loyalty_core::order::Quantity;
 use loyalty_core::program::fold_code;
-use loyalty_core::{Amount, CustomerId, Email, OrderId, Period, Points, ProductId, Rate, Tag, Timestamp, Zone};
+use loyalty_core::{
+    Amount, CustomerId, Email, OrderId, Period, Points, ProductId, Rate, Tag, Timestamp, Zone,
+};
 use loyalty_store::SearchQuery;
 
 pub(super) fn run(data: &[u8]) -> bool {
@@ -49,6 +51,9 @@ pub(super) fn run(data: &[u8]) -> bool {
 fn round<T: FromStr + Display + PartialEq + Debug>(text: &str) -> bool {
     let Ok(value) = text.parse::<T>() else { return false };
     let written = value.to_string();
-    assert!(written.parse::<T>().is_ok_and(|again| again == value), "{text} is written as {written}");
+    assert!(
+        written.parse::<T>().is_ok_and(|again| again == value),
+        "{text} is written as {written}"
+    );
     true
 }

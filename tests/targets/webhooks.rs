@@ -22,20 +22,27 @@ const SIGNED_AT: i64 = 1_751_371_200;
 
 pub(super) fn run(data: &[u8]) -> bool {
     let mut world = World::new();
-    world.hands.set(Timestamp::from_timestamp(SIGNED_AT, 0).unwrap_or_default());
+    world
+        .hands
+        .set(Timestamp::from_timestamp(SIGNED_AT, 0).unwrap_or_default());
     let mut taken = false;
     for part in parts(data) {
         let (event, body) = first_line(part);
         let Ok(event) = str::from_utf8(event) else { continue };
         let path = format!("/integrations/webhooks/{}", event.trim_end());
         if let Ok(signed) = Signed::parse(body) {
-            assert!(signed.verify(Some(SECRET.as_bytes())).is_err(), "a signature that nobody made");
+            assert!(
+                signed.verify(Some(SECRET.as_bytes())).is_err(),
+                "a signature that nobody made"
+            );
         }
         let request = || hyper::Request::builder().method("POST").uri(&path);
         let raw = world.send(request(), body);
         assert!(raw.is_none_or(|(status, _)| status >= 400), "an unsigned body was taken");
         let Some(body) = signed(body) else { continue };
-        taken |= world.send(request(), body.as_bytes()).is_some_and(|(status, _)| status < 300);
+        taken |= world
+            .send(request(), body.as_bytes())
+            .is_some_and(|(status, _)| status < 300);
     }
     world.verify();
     taken
@@ -50,7 +57,11 @@ fn signed(body: &[u8]) -> Option<String> {
         let name = serde_json::to_string(name).unwrap_or_default();
         format!("{}:{}", encoded(&name), encoded(value.get()))
     };
-    let object = members.iter().map(|(name, value)| member(name, value)).collect::<Vec<_>>().join(",");
+    let object = members
+        .iter()
+        .map(|(name, value)| member(name, value))
+        .collect::<Vec<_>>()
+        .join(",");
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).ok()?;
     mac.update(format!("{{{object}}}").as_bytes());
     let hmac = STANDARD.encode(mac.finalize().into_bytes());

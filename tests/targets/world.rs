@@ -37,10 +37,19 @@ impl World {
     pub(super) fn new() -> Self {
         let store = Arc::new(MemoryStore::default());
         let now = Timestamp::from_timestamp(NOW, 0).unwrap_or_default();
-        let shop = NewShop { name: "Tea".to_owned(), currency: Currency::EUR, zone: Zone::UTC };
+        let shop = NewShop {
+            name: "Tea".to_owned(),
+            currency: Currency::EUR,
+            zone: Zone::UTC,
+        };
         let shop = store.create_shop(&shop, now).unwrap().id;
         let (hash, signing_secret) = (Sha256::digest("secret").into(), SECRET.to_owned());
-        let key = NewKey { id: "fuzz".to_owned(), hash, signing_secret, scopes: Scope::ALL.to_vec() };
+        let key = NewKey {
+            id: "fuzz".to_owned(),
+            hash,
+            signing_secret,
+            scopes: Scope::ALL.to_vec(),
+        };
         store.add_key(shop, &key, now).unwrap();
         let (clock, hands) = Clock::settable(now);
         let app = App::new(Arc::<MemoryStore>::clone(&store), clock);
@@ -59,14 +68,26 @@ impl World {
                 let response = self.app.handle(request, id).await;
                 let status = response.status();
                 let kind = response.headers().get("content-type").cloned();
-                let answer = response.into_body().collect().await.expect("a whole answer").to_bytes();
-                assert!(!status.is_server_error(), "{asked}: {status} {}", String::from_utf8_lossy(&answer));
+                let answer = response
+                    .into_body()
+                    .collect()
+                    .await
+                    .expect("a whole answer")
+                    .to_bytes();
+                assert!(
+                    !status.is_server_error(),
+                    "{asked}: {status} {}",
+                    String::from_utf8_lossy(&answer)
+                );
                 let is_table = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/"));
                 if answer.is_empty() || is_table {
                     return Some((status.as_u16(), Value::Null));
                 }
                 let answer = serde_json::from_slice(&answer);
-                Some((status.as_u16(), answer.unwrap_or_else(|error| panic!("{asked}: {status}, {error}"))))
+                Some((
+                    status.as_u16(),
+                    answer.unwrap_or_else(|error| panic!("{asked}: {status}, {error}")),
+                ))
             })
         })
     }

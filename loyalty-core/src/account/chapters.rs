@@ -83,7 +83,12 @@ impl Chapters {
         let of_instants = changed(
             self.instants.apart_from(&before.instants),
             |at| Start::Instant(*at),
-            |entries| progress::text::spell(entries.iter().map(|(at, counts)| (at, counts)), entries.len()),
+            |entries| {
+                progress::text::spell(
+                    entries.iter().map(|(at, counts)| (at, counts)),
+                    entries.len(),
+                )
+            },
         );
         let of_lots = changed(
             self.lots.apart_from(&before.lots),
@@ -128,9 +133,9 @@ fn changed<'a, K: 'a, V: 'a>(
 ) -> impl Iterator<Item = Chapter> {
     apart.into_iter().filter_map(move |apart| match apart {
         Apart::Gone(first) => Some(Chapter { start: start(first), text: None }),
-        Apart::Put(entries) => {
-            entries.first().map(|(first, _)| Chapter { start: start(first), text: Some(spell(entries)) })
-        }
+        Apart::Put(entries) => entries
+            .first()
+            .map(|(first, _)| Chapter { start: start(first), text: Some(spell(entries)) }),
     })
 }
 
@@ -138,7 +143,10 @@ fn changed<'a, K: 'a, V: 'a>(
 fn bound<K: Ord + Copy, V: Weighed + Clone>(mut chapters: Vec<Vec<(K, V)>>) -> Option<Nodes<K, V>> {
     chapters.sort_unstable_by_key(|entries| entries.first().map(|(first, _)| *first));
     let mut nodes = Nodes::default();
-    chapters.into_iter().all(|entries| nodes.push_chunk(entries)).then_some(nodes)
+    chapters
+        .into_iter()
+        .all(|entries| nodes.push_chunk(entries))
+        .then_some(nodes)
 }
 
 /// An account but for its chapters, as a record of its own. Nothing can be asked of it, or decided on it: it is no
@@ -189,8 +197,20 @@ mod tests {
     fn earned(id: u32, day: i64) -> Event {
         let (points, earned_at) = (Points::from(5), at(day * 86_400, 0));
         let expires_at = Some(at((day + 365) * 86_400, 0));
-        let part = LotPart { id: LotId(id), points, earned_at, expires_at, pending_until: None, apart: false };
-        Event::PointsAdded { points, lot: Some(part), grounds: Grounds::default(), at: Some(earned_at) }
+        let part = LotPart {
+            id: LotId(id),
+            points,
+            earned_at,
+            expires_at,
+            pending_until: None,
+            apart: false,
+        };
+        Event::PointsAdded {
+            points,
+            lot: Some(part),
+            grounds: Grounds::default(),
+            at: Some(earned_at),
+        }
     }
 
     fn spent(lot: u32, points: u32) -> Event {
@@ -209,7 +229,10 @@ mod tests {
     }
 
     fn texts(chapters: &[Chapter]) -> Vec<(Start, &str)> {
-        chapters.iter().map(|chapter| (chapter.start, chapter.text.as_deref().unwrap())).collect()
+        chapters
+            .iter()
+            .map(|chapter| (chapter.start, chapter.text.as_deref().unwrap()))
+            .collect()
     }
 
     #[test]
@@ -254,7 +277,10 @@ mod tests {
         let mut account = account(100);
         let first = account.split_chapters().1;
         let starts = |chapters: Vec<Chapter>| -> Vec<(Start, bool)> {
-            chapters.into_iter().map(|chapter| (chapter.start, chapter.text.is_some())).collect()
+            chapters
+                .into_iter()
+                .map(|chapter| (chapter.start, chapter.text.is_some()))
+                .collect()
         };
         account.evolve(&spent(1, 3));
         let before = account.split_chapters().1;
@@ -262,7 +288,9 @@ mod tests {
         account.evolve(&spent(1, 2));
         let moved = [(Start::Lot(LotId(1)), false), (Start::Lot(LotId(2)), true)];
         assert_eq!(starts(account.split_chapters().1.changed_since(&before)), moved);
-        let Event::PointsAdded { points, lot, at, .. } = earned(1, 0) else { unreachable!() };
+        let Event::PointsAdded { points, lot, at, .. } = earned(1, 0) else {
+            unreachable!()
+        };
         let grounds = Grounds { adjustment: true, ..Grounds::default() };
         account.evolve(&Event::PointsAdded { points, lot, grounds, at });
         let again = [(Start::Lot(LotId(1)), false), (Start::Lot(LotId(1)), true)];
@@ -317,7 +345,11 @@ mod tests {
         ] {
             assert!(Chapters::read(chapters).is_none(), "{what}");
         }
-        assert_eq!(Chapters::read([(Start::Lot(LotId(1)), "BKAAAAA")]).unwrap().len(), 1, "these are right");
+        assert_eq!(
+            Chapters::read([(Start::Lot(LotId(1)), "BKAAAAA")]).unwrap().len(),
+            1,
+            "these are right"
+        );
         assert_eq!(Chapters::read([(Start::Lot(LotId(1)), "BKAAAABx")]).unwrap().len(), 1);
         let (head, chapters) = account(40).split_chapters();
         let (fewer, _) = account(20).split_chapters();

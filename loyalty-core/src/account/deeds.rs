@@ -29,7 +29,8 @@ impl Tally {
     }
 
     fn plus(self, other: Self) -> Self {
-        let (times, points) = (self.times.saturating_add(other.times), self.points.saturating_add(other.points));
+        let (times, points) =
+            (self.times.saturating_add(other.times), self.points.saturating_add(other.points));
         Self { times, points }
     }
 
@@ -109,8 +110,9 @@ impl Usage {
     /// The usage of two accounts that became one.
     fn merged(self, other: Self) -> Self {
         let last = self.last.max(other.last);
-        let [day, week, month, year, ever] = [Span::Day, Span::Week, Span::Month, Span::Year, Span::Ever]
-            .map(|span| self.tally(span, last).plus(other.tally(span, last)));
+        let [day, week, month, year, ever] =
+            [Span::Day, Span::Week, Span::Month, Span::Year, Span::Ever]
+                .map(|span| self.tally(span, last).plus(other.tally(span, last)));
         Self { last, day, week, month, year, ever }
     }
 
@@ -119,7 +121,9 @@ impl Usage {
     pub fn evolve(usage: Option<Self>, event: &Event) -> Option<Self> {
         let mut usage = usage;
         if let Event::RewardRedeemed { issue } = event {
-            usage.get_or_insert_with(|| Self::new(issue.day)).add(issue.day, issue.points);
+            usage
+                .get_or_insert_with(|| Self::new(issue.day))
+                .add(issue.day, issue.points);
         } else if let (
             Event::RedemptionCancelled { slot: Some(slot), .. }
             | Event::RedemptionExpired { slot: Some(slot), .. },
@@ -287,7 +291,10 @@ impl Deeds {
 
     /// The numbers of friends above this one that something was given for.
     pub(crate) fn milestones_above(&self, friends: u32) -> impl Iterator<Item = u32> {
-        let above = self.milestones.iter().filter(move |(count, given)| **count > friends && !given.returned);
+        let above = self
+            .milestones
+            .iter()
+            .filter(move |(count, given)| **count > friends && !given.returned);
         above.map(|(count, _)| *count)
     }
 
@@ -305,18 +312,39 @@ impl Deeds {
     }
 
     pub(super) fn used_rule(&mut self, rule: &RuleId, day: NaiveDate, points: Points) {
-        self.rules.entry(rule.clone()).or_insert_with(|| Usage::new(day)).add(day, points);
+        self.rules
+            .entry(rule.clone())
+            .or_insert_with(|| Usage::new(day))
+            .add(day, points);
     }
 
-    pub(super) fn award(&mut self, award: &Award, points: Points, lot: Option<&LotPart>, at: Timestamp) {
+    pub(super) fn award(
+        &mut self,
+        award: &Award,
+        points: Points,
+        lot: Option<&LotPart>,
+        at: Timestamp,
+    ) {
         if let Some(action) = award.reason.action() {
-            self.actions.entry(action.clone()).or_insert_with(|| Usage::new(award.day)).add(award.day, points);
+            self.actions
+                .entry(action.clone())
+                .or_insert_with(|| Usage::new(award.day))
+                .add(award.day, points);
         }
         let lasting = lot.filter(|lot| lot.is_lasting()).map(|_| at);
         let lot = lot.map(|lot| lot.id);
-        let given = Given { points, lot, lasting, expired: Points::ZERO, at, returned: false };
+        let given = Given {
+            points,
+            lot,
+            lasting,
+            expired: Points::ZERO,
+            at,
+            returned: false,
+        };
         match &award.reason {
-            Reason::Anniversary { years, .. } => self.anniversary = self.anniversary.max(Some(*years)),
+            Reason::Anniversary { years, .. } => {
+                self.anniversary = self.anniversary.max(Some(*years))
+            }
             Reason::Birthday { year, .. } => self.birthday = self.birthday.max(Some(*year)),
             Reason::Code { code, .. } => {
                 self.codes.insert(Arc::clone(code));
@@ -358,7 +386,8 @@ impl Deeds {
 
     /// What was in a lot is in another one now, or in none.
     pub(super) fn relocate(&mut self, lot: LotId, into: Option<LotId>, lasting: Option<Timestamp>) {
-        self.given_into(lot).for_each(|given| (given.lot, given.lasting) = (into, lasting));
+        self.given_into(lot)
+            .for_each(|given| (given.lot, given.lasting) = (into, lasting));
     }
 
     /// What was given is taken back.
@@ -400,8 +429,14 @@ impl Deeds {
     /// The lots that hold something that was given and not taken back.
     pub(crate) fn lots(&self) -> impl Iterator<Item = LotId> {
         let Self { received, sent, milestones, entered, .. } = self;
-        let all = received.values().chain(sent.values()).chain(milestones.values()).chain(entered.values());
-        all.into_iter().filter(|given| !given.returned).filter_map(|given| given.lot)
+        let all = received
+            .values()
+            .chain(sent.values())
+            .chain(milestones.values())
+            .chain(entered.values());
+        all.into_iter()
+            .filter(|given| !given.returned)
+            .filter_map(|given| given.lot)
     }
 
     /// What a merged account brings, without its tier: that follows from its progress. Lots have other
@@ -414,9 +449,18 @@ impl Deeds {
         self.birthday = self.birthday.max(other.birthday);
         self.anniversary = self.anniversary.max(other.anniversary);
         self.joined = self.joined.take().or_else(|| other.joined.clone());
-        let moved = |given: &Given| Given { lot: given.lot.and_then(|lot| lots.get(&lot).copied()), ..*given };
-        self.received.extend(other.received.iter().map(|(order, given)| (order.clone(), moved(given))));
-        self.sent.extend(other.sent.iter().map(|(order, given)| (order.clone(), moved(given))));
+        let moved = |given: &Given| Given {
+            lot: given.lot.and_then(|lot| lots.get(&lot).copied()),
+            ..*given
+        };
+        self.received.extend(
+            other
+                .received
+                .iter()
+                .map(|(order, given)| (order.clone(), moved(given))),
+        );
+        self.sent
+            .extend(other.sent.iter().map(|(order, given)| (order.clone(), moved(given))));
         for (tier, given) in &other.entered {
             self.entered.entry(tier.clone()).or_insert_with(|| moved(given));
         }

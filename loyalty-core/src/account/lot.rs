@@ -25,13 +25,21 @@ pub struct Lot {
     /// From when on it is no longer usable.
     #[cfg_attr(
         feature = "json",
-        serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+        serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "crate::spell::instant"
+        )
     )]
     pub expires_at: Option<Timestamp>,
     /// From when on it can be spent, where it is held back until then.
     #[cfg_attr(
         feature = "json",
-        serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+        serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "crate::spell::instant"
+        )
     )]
     pub pending_until: Option<Timestamp>,
 }

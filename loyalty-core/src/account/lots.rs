@@ -52,8 +52,12 @@ impl Lots {
 
     /// The lots that an order opened, first first.
     pub fn of_order(&self, order: &OrderId) -> impl Iterator<Item = &Lot> {
-        let ids = self.of_orders.iter_from(&(order.clone(), LotId(0))).map(|(key, ())| key);
-        ids.take_while(move |(of, _)| of == order).filter_map(|(_, id)| self.get(*id))
+        let ids = self
+            .of_orders
+            .iter_from(&(order.clone(), LotId(0)))
+            .map(|(key, ())| key);
+        ids.take_while(move |(of, _)| of == order)
+            .filter_map(|(_, id)| self.get(*id))
     }
 
     /// The one lot without an end and without an order of its own.
@@ -72,7 +76,8 @@ impl Lots {
         let after = (false, after, Timestamp::MIN_UTC, LotId(0));
         // Mostly there is none, and the first one tells: sooner than the sum of nothing is found, which looks into a
         // chunk on every level of the tree.
-        let is_none = after.1.is_none() || self.in_order.first().is_none_or(|(first, _)| *first >= after);
+        let is_none =
+            after.1.is_none() || self.in_order.first().is_none_or(|(first, _)| *first >= after);
         if is_none { Points::ZERO } else { self.in_order.weight_below(&after) }
     }
 
@@ -129,7 +134,10 @@ impl Lots {
 impl Lots {
     /// The last chunk alone, to be written: nothing in it is found by its number or its order. And the chunks before it.
     pub(super) fn split(&self) -> (Self, &Nodes<Place, Lot>) {
-        (Self { in_order: self.in_order.newest(), ..Self::default() }, self.in_order.older())
+        (
+            Self { in_order: self.in_order.newest(), ..Self::default() },
+            self.in_order.older(),
+        )
     }
 
     /// The same with chunks before its own, and all lots found in every way. None where they are not before these, or

@@ -72,7 +72,9 @@ mod json {
     impl<'de> serde::Deserialize<'de> for OpenRedemptions {
         fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
             let mut open = Self::default();
-            Vec::<Arc<Redemption>>::deserialize(from)?.into_iter().for_each(|redemption| open.put(redemption));
+            Vec::<Arc<Redemption>>::deserialize(from)?
+                .into_iter()
+                .for_each(|redemption| open.put(redemption));
             Ok(open)
         }
     }

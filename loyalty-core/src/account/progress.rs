@@ -38,7 +38,11 @@ impl Counts {
 
     /// One order of this spend and these points.
     pub fn order(spend: Amount, points: Points) -> Self {
-        Self { spend: spend.ten_thousandths(), points: points.get(), orders: 1 }
+        Self {
+            spend: spend.ten_thousandths(),
+            points: points.get(),
+            orders: 1,
+        }
     }
 
     /// Points alone.

@@ -69,7 +69,9 @@ impl RanOut {
     /// It was found whose some of it were.
     pub(super) fn find(&mut self, found: &[(Timestamp, Points)]) {
         for (at, points) in found {
-            self.ended.entry(*at).and_modify(|left| *left = left.saturating_sub(*points));
+            self.ended
+                .entry(*at)
+                .and_modify(|left| *left = left.saturating_sub(*points));
         }
     }
 

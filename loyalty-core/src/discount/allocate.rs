@@ -14,7 +14,9 @@ use std::cmp::Reverse;
 /// assert_eq!(allocate(4, &[1, 1, 1]), None);
 /// ```
 pub fn allocate(total: u64, weights: &[u64]) -> Option<Vec<u64>> {
-    let whole = weights.iter().fold(0_u128, |sum, weight| sum.saturating_add(u128::from(*weight)));
+    let whole = weights
+        .iter()
+        .fold(0_u128, |sum, weight| sum.saturating_add(u128::from(*weight)));
     if u128::from(total) > whole {
         return None;
     }
@@ -23,7 +25,10 @@ pub fn allocate(total: u64, weights: &[u64]) -> Option<Vec<u64>> {
     let mut left = total;
     for (index, weight) in weights.iter().enumerate() {
         let product = u128::from(total).saturating_mul(u128::from(*weight));
-        let share = product.checked_div(whole).and_then(|share| u64::try_from(share).ok()).unwrap_or_default();
+        let share = product
+            .checked_div(whole)
+            .and_then(|share| u64::try_from(share).ok())
+            .unwrap_or_default();
         left = left.saturating_sub(share);
         shares.push(share);
         rests.push((Reverse(product.checked_rem(whole).unwrap_or_default()), index));

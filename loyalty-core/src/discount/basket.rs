@@ -41,7 +41,9 @@ pub(super) struct Taking {
 
 impl Taking {
     pub(super) fn total(&self) -> u64 {
-        self.shares.iter().fold(0, |sum, (_, share)| sum.saturating_add(*share))
+        self.shares
+            .iter()
+            .fold(0, |sum, (_, share)| sum.saturating_add(*share))
     }
 }
 
@@ -55,19 +57,35 @@ impl Basket {
         for line in &cart.lines {
             let (price, units) = (minor(line.price, &line.id)?, u64::from(line.quantity));
             let amount = price.checked_mul(units).ok_or(CartError::TooLarge)?;
-            lines.push(Line { price, units, amount, left: amount, open_units: units, open_left: amount });
+            lines.push(Line {
+                price,
+                units,
+                amount,
+                left: amount,
+                open_units: units,
+                open_left: amount,
+            });
         }
-        let shipping =
-            cart.shipping.iter().map(|line| minor(line.price, &line.id)).collect::<Result<Vec<_>, _>>()?;
+        let shipping = cart
+            .shipping
+            .iter()
+            .map(|line| minor(line.price, &line.id))
+            .collect::<Result<Vec<_>, _>>()?;
         let basket = Self { minor_digits, lines, shipping };
-        let amounts = basket.lines.iter().map(|line| line.amount).chain(basket.shipping.iter().copied());
+        let amounts = basket
+            .lines
+            .iter()
+            .map(|line| line.amount)
+            .chain(basket.shipping.iter().copied());
         let whole = amounts.fold(0_u64, u64::saturating_add);
         if basket.amount(whole).is_none() { Err(CartError::TooLarge) } else { Ok(basket) }
     }
 
     /// So many minor units as an amount, unless that is out of range.
     pub(super) fn amount(&self, minor: u64) -> Option<Amount> {
-        let whole = rust_decimal::Decimal::try_from_i128_with_scale(i128::from(minor), self.minor_digits).ok()?;
+        let whole =
+            rust_decimal::Decimal::try_from_i128_with_scale(i128::from(minor), self.minor_digits)
+                .ok()?;
         Amount::new(whole).ok()
     }
 
@@ -92,7 +110,11 @@ impl Basket {
         }
         for (place, units) in &taking.served {
             let Some(line) = self.lines.get_mut(*place) else { continue };
-            line.open_left = line.open_left.saturating_sub(part_half_up(line.open_left, *units, line.open_units));
+            line.open_left = line.open_left.saturating_sub(part_half_up(
+                line.open_left,
+                *units,
+                line.open_units,
+            ));
             line.open_units = line.open_units.saturating_sub(*units);
         }
     }
@@ -109,7 +131,12 @@ impl Basket {
 
 /// A whole number of minor units, unless the amount is finer than that.
 fn to_minor(amount: Amount, minor_digits: u32) -> Option<u64> {
-    let finer = Amount::MAX_DECIMALS.checked_sub(minor_digits).and_then(|digits| 10_u64.checked_pow(digits))?;
+    let finer = Amount::MAX_DECIMALS
+        .checked_sub(minor_digits)
+        .and_then(|digits| 10_u64.checked_pow(digits))?;
     let parts = u64::try_from(amount.ten_thousandths()).ok()?;
-    parts.is_multiple_of(finer).then(|| parts.checked_div(finer)).flatten()
+    parts
+        .is_multiple_of(finer)
+        .then(|| parts.checked_div(finer))
+        .flatten()
 }

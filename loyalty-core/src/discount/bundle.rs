@@ -58,13 +58,20 @@ fn cost(pile: &Pile, units: u64) -> u128 {
 impl Sums {
     fn of(piles: &[Pile]) -> Self {
         let units = |count: fn(&&Pile) -> bool| {
-            piles.iter().filter(count).fold(0_u64, |sum, pile| sum.saturating_add(pile.units))
+            piles
+                .iter()
+                .filter(count)
+                .fold(0_u64, |sum, pile| sum.saturating_add(pile.units))
         };
         let amount = piles
             .iter()
             .filter(|pile| pile.prerequisite)
             .fold(0_u128, |sum, pile| sum.saturating_add(cost(pile, pile.units)));
-        let mut shared: Vec<_> = piles.iter().filter(|pile| pile.prerequisite && pile.entitled).copied().collect();
+        let mut shared: Vec<_> = piles
+            .iter()
+            .filter(|pile| pile.prerequisite && pile.entitled)
+            .copied()
+            .collect();
         shared.sort_by_key(|pile| (pile.price, pile.line));
         Self {
             prerequisite: Need { units: units(|pile| pile.prerequisite), amount },
@@ -78,7 +85,9 @@ impl Sums {
     /// many applications; none where there is too little to be bought anyway.
     fn sparable(&self, buy: Buy, applications: u64) -> Option<u64> {
         match buy {
-            Buy::Units(each) => self.prerequisite.units.checked_sub(each.checked_mul(applications)?),
+            Buy::Units(each) => {
+                self.prerequisite.units.checked_sub(each.checked_mul(applications)?)
+            }
             Buy::Amount(each) => {
                 let need = u128::from(each).checked_mul(u128::from(applications))?;
                 let mut spare = self.prerequisite.amount.checked_sub(need)?;
@@ -101,7 +110,8 @@ impl Sums {
     fn allow(&self, buy: Buy, get: u64, applications: u64) -> bool {
         let Some(got) = get.checked_mul(applications) else { return false };
         let shared = got.saturating_sub(self.entitled_only);
-        got <= self.entitled && self.sparable(buy, applications).is_some_and(|spare| shared <= spare)
+        got <= self.entitled
+            && self.sparable(buy, applications).is_some_and(|spare| shared <= spare)
     }
 
     /// The most applications: each more needs more, so halving finds it.
@@ -110,7 +120,11 @@ impl Sums {
         high = limit.map_or(high, |limit| high.min(limit));
         while low < high {
             let middle = low.midpoint(high.saturating_add(1));
-            if self.allow(buy, get, middle) { low = middle } else { high = middle.saturating_sub(1) }
+            if self.allow(buy, get, middle) {
+                low = middle
+            } else {
+                high = middle.saturating_sub(1)
+            }
         }
         low
     }
@@ -142,7 +156,11 @@ pub(super) fn bundle(piles: &[Pile], buy: Buy, get: u64, limit: Option<u64>) -> 
             got.push((pile.line, taken));
         }
     }
-    Bundle { applications, bought: bought(&mut piles, buy, applications), got }
+    Bundle {
+        applications,
+        bought: bought(&mut piles, buy, applications),
+        got,
+    }
 }
 
 /// The dearest units that make up what so many applications need.
@@ -156,8 +174,13 @@ fn bought(piles: &mut [Pile], buy: Buy, applications: u64) -> Vec<(usize, u64)> 
             Buy::Units(_) => 1,
             Buy::Amount(_) => u128::from(pile.price),
         };
-        let enough = missing.checked_add(worth.saturating_sub(1)).and_then(|sum| sum.checked_div(worth));
-        let taken = enough.and_then(|units| u64::try_from(units).ok()).unwrap_or_default().min(pile.units);
+        let enough = missing
+            .checked_add(worth.saturating_sub(1))
+            .and_then(|sum| sum.checked_div(worth));
+        let taken = enough
+            .and_then(|units| u64::try_from(units).ok())
+            .unwrap_or_default()
+            .min(pile.units);
         missing = missing.saturating_sub(worth.saturating_mul(u128::from(taken)));
         if taken > 0 {
             bought.push((pile.line, taken));

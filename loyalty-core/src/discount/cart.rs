@@ -6,7 +6,9 @@ use super::code::Code;
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
 use crate::customer::Email;
-use crate::id::{AccountId, CategoryId, CountryId, CustomerId, LineId, ProductId, SegmentId, VariantId};
+use crate::id::{
+    AccountId, CategoryId, CountryId, CustomerId, LineId, ProductId, SegmentId, VariantId,
+};
 
 /// A cart with the codes that were typed into it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +49,8 @@ impl Cart {
         let mut seen = BTreeSet::new();
         let twice = self.lines.iter().map(|line| &line.id).find(|id| !seen.insert(*id));
         let mut seen = BTreeSet::new();
-        let twice = twice.or_else(|| self.shipping.iter().map(|line| &line.id).find(|id| !seen.insert(*id)));
+        let twice = twice
+            .or_else(|| self.shipping.iter().map(|line| &line.id).find(|id| !seen.insert(*id)));
         twice.map_or(Ok(()), |id| Err(CartError::DuplicateLine(id.clone())))
     }
 }

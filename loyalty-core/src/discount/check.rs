@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 
 use super::price_rule::{
-    AllocationMethod, CustomerSelection, Items, Off, Parts, PriceRule, Ratio, TargetSelection, TargetType,
-    ValueType,
+    AllocationMethod, CustomerSelection, Items, Off, Parts, PriceRule, Ratio, TargetSelection,
+    TargetType, ValueType,
 };
 use crate::amount::{Amount, AmountError};
 use crate::id::{ProductId, VariantId};
@@ -20,7 +20,8 @@ struct Faults(Vec<Fault>);
 
 impl Faults {
     fn add(&mut self, field: &str, code: &'static str, detail: impl Into<String>) {
-        self.0.push(Fault { pointer: format!("/{field}"), code, detail: detail.into() });
+        self.0
+            .push(Fault { pointer: format!("/{field}"), code, detail: detail.into() });
     }
 
     fn add_if(&mut self, wrong: bool, field: &str, code: &'static str, detail: &str) {
@@ -32,7 +33,11 @@ impl Faults {
 
 /// What the rule takes off, where its value makes sense.
 pub(super) fn off(parts: &Parts, minor_digits: u32) -> Result<Off, Fault> {
-    let fault = |code, detail: &str| Fault { pointer: "/value".to_owned(), code, detail: detail.to_owned() };
+    let fault = |code, detail: &str| Fault {
+        pointer: "/value".to_owned(),
+        code,
+        detail: detail.to_owned(),
+    };
     if !parts.value.is_sign_negative() || parts.value.is_zero() {
         return Err(fault("out_of_range", "must be less than zero"));
     }
@@ -49,12 +54,14 @@ pub(super) fn off(parts: &Parts, minor_digits: u32) -> Result<Off, Fault> {
             }
             Off::Fixed(amount)
         }
-        ValueType::Percentage => Off::Percent(percent(parts.value.abs()).map_err(|error| match error {
-            AmountError::TooFine => fault("too_fine", "a percentage has at most six decimals"),
-            AmountError::Negative | AmountError::NotDecimal | AmountError::OutOfRange => {
-                fault("out_of_range", "a percentage is at most 100 off: -100")
-            }
-        })?),
+        ValueType::Percentage => {
+            Off::Percent(percent(parts.value.abs()).map_err(|error| match error {
+                AmountError::TooFine => fault("too_fine", "a percentage has at most six decimals"),
+                AmountError::Negative | AmountError::NotDecimal | AmountError::OutOfRange => {
+                    fault("out_of_range", "a percentage is at most 100 off: -100")
+                }
+            })?)
+        }
     };
     if parts.target_type == TargetType::ShippingLine && off != Off::Percent(Off::ALL) {
         return Err(fault("contradiction", "shipping is discounted by -100 percent or not at all"));
@@ -68,9 +75,13 @@ fn percent(value: Decimal) -> Result<u32, AmountError> {
         return Err(AmountError::OutOfRange);
     }
     let value = value.normalize();
-    let factor = 6_u32.checked_sub(value.scale()).and_then(|shift| 10_i128.checked_pow(shift));
+    let factor = 6_u32
+        .checked_sub(value.scale())
+        .and_then(|shift| 10_i128.checked_pow(shift));
     let millionths = factor.and_then(|factor| value.mantissa().checked_mul(factor));
-    millionths.and_then(|millionths| u32::try_from(millionths).ok()).ok_or(AmountError::TooFine)
+    millionths
+        .and_then(|millionths| u32::try_from(millionths).ok())
+        .ok_or(AmountError::TooFine)
 }
 
 /// Whether the amount is a whole number of the currency's minor units.
@@ -82,7 +93,8 @@ fn fits(amount: Amount, minor_digits: u32) -> bool {
 pub(super) fn faults(parts: &Parts, minor_digits: u32, emails_apart: bool) -> Vec<Fault> {
     let mut faults = Faults(Vec::new());
     let title = parts.title.trim();
-    let printable = !title.is_empty() && title.chars().count() <= 255 && !title.chars().any(char::is_control);
+    let printable =
+        !title.is_empty() && title.chars().count() <= 255 && !title.chars().any(char::is_control);
     faults.add_if(!printable, "title", "invalid_value", "must be 1 to 255 characters");
     check_sizes(parts, &mut faults);
     check_allocation(parts, &mut faults);
@@ -101,21 +113,34 @@ pub(super) fn faults(parts: &Parts, minor_digits: u32, emails_apart: bool) -> Ve
 /// The fields of three lists of items, under Shopify's names.
 fn lists<'a>(items: &Items, names: [&'a str; 3]) -> [(&'a str, usize); 3] {
     let [products, variants, collections] = names;
-    [(products, items.products.len()), (variants, items.variants.len()), (collections, items.collections.len())]
+    [
+        (products, items.products.len()),
+        (variants, items.variants.len()),
+        (collections, items.collections.len()),
+    ]
 }
 
-const ENTITLED: [&str; 3] = ["entitled_product_ids", "entitled_variant_ids", "entitled_collection_ids"];
-const EXCLUDED: [&str; 3] = ["excluded_product_ids", "excluded_variant_ids", "excluded_collection_ids"];
+const ENTITLED: [&str; 3] =
+    ["entitled_product_ids", "entitled_variant_ids", "entitled_collection_ids"];
+const EXCLUDED: [&str; 3] =
+    ["excluded_product_ids", "excluded_variant_ids", "excluded_collection_ids"];
 const PREREQUISITE: [&str; 3] =
     ["prerequisite_product_ids", "prerequisite_variant_ids", "prerequisite_collection_ids"];
 
 fn check_sizes(parts: &Parts, faults: &mut Faults) {
-    let items = [(&parts.entitled, ENTITLED), (&parts.excluded, EXCLUDED), (&parts.prerequisites, PREREQUISITE)];
+    let items = [
+        (&parts.entitled, ENTITLED),
+        (&parts.excluded, EXCLUDED),
+        (&parts.prerequisites, PREREQUISITE),
+    ];
     let items = items.into_iter().flat_map(|(items, names)| lists(items, names));
     let others = [
         ("entitled_country_ids", parts.entitled_country_ids.len()),
         ("prerequisite_customer_ids", parts.prerequisite_customer_ids.len()),
-        ("customer_segment_prerequisite_ids", parts.customer_segment_prerequisite_ids.len()),
+        (
+            "customer_segment_prerequisite_ids",
+            parts.customer_segment_prerequisite_ids.len(),
+        ),
         ("prerequisite_saved_search_ids", parts.prerequisite_saved_search_ids.len()),
         ("prerequisite_emails", parts.prerequisite_emails.len()),
     ];
@@ -129,17 +154,30 @@ fn check_sizes(parts: &Parts, faults: &mut Faults) {
 fn check_allocation(parts: &Parts, faults: &mut Faults) {
     let shipping = parts.target_type == TargetType::ShippingLine;
     let across = parts.allocation_method == AllocationMethod::Across;
-    faults.add_if(shipping && across, "allocation_method", "contradiction", "must be each for shipping");
+    faults.add_if(
+        shipping && across,
+        "allocation_method",
+        "contradiction",
+        "must be each for shipping",
+    );
     let Some(limit) = parts.allocation_limit else { return };
     faults.add_if(limit == 0, "allocation_limit", "out_of_range", "must be at least 1");
     let wrong = shipping || across;
-    faults.add_if(wrong, "allocation_limit", "contradiction", "needs line items and allocation_method each");
+    faults.add_if(
+        wrong,
+        "allocation_limit",
+        "contradiction",
+        "needs line items and allocation_method each",
+    );
 }
 
 fn check_customers(parts: &Parts, emails_apart: bool, faults: &mut Faults) {
     let lists = [
         ("prerequisite_customer_ids", parts.prerequisite_customer_ids.len()),
-        ("customer_segment_prerequisite_ids", parts.customer_segment_prerequisite_ids.len()),
+        (
+            "customer_segment_prerequisite_ids",
+            parts.customer_segment_prerequisite_ids.len(),
+        ),
         ("prerequisite_saved_search_ids", parts.prerequisite_saved_search_ids.len()),
         ("prerequisite_emails", parts.prerequisite_emails.len()),
     ];
@@ -170,18 +208,29 @@ fn check_items(parts: &Parts, faults: &mut Faults) {
         faults.add_if(count > 0 && !(entitled && of_lines), field, "contradiction", detail);
     }
     for (field, count) in lists(&parts.excluded, EXCLUDED) {
-        faults.add_if(count > 0 && !of_lines, field, "contradiction", "needs target_type line_item");
+        faults.add_if(
+            count > 0 && !of_lines,
+            field,
+            "contradiction",
+            "needs target_type line_item",
+        );
     }
     let countries = !parts.entitled_country_ids.is_empty();
     let detail = "needs target_type shipping_line and target_selection entitled";
-    faults.add_if(countries && (of_lines || !entitled), "entitled_country_ids", "contradiction", detail);
+    faults.add_if(
+        countries && (of_lines || !entitled),
+        "entitled_country_ids",
+        "contradiction",
+        detail,
+    );
     let nothing = entitled && if of_lines { parts.entitled.is_empty() } else { !countries };
     let detail = "entitled needs products, variants or collections; for shipping, countries";
     faults.add_if(nothing, "target_selection", "missing_field", detail);
     for (items, [products, variants, collections]) in
         [(&parts.entitled, ENTITLED), (&parts.prerequisites, PREREQUISITE)]
     {
-        let mixed = !items.collections.is_empty() && (!items.products.is_empty() || !items.variants.is_empty());
+        let mixed = !items.collections.is_empty()
+            && (!items.products.is_empty() || !items.variants.is_empty());
         let detail = format!("cannot be combined with {products} or {variants}");
         faults.add_if(mixed, collections, "contradiction", &detail);
     }
@@ -192,11 +241,21 @@ fn check_ranges(parts: &Parts, minor_digits: u32, faults: &mut Faults) {
     let of_lines = parts.target_type == TargetType::LineItem;
     if let Some(subtotal) = parts.prerequisite_subtotal_range {
         let field = format!("prerequisite_subtotal_range/{AT_LEAST}");
-        faults.add_if(!fits(subtotal, minor_digits), &field, "too_fine", "is finer than the currency");
+        faults.add_if(
+            !fits(subtotal, minor_digits),
+            &field,
+            "too_fine",
+            "is finer than the currency",
+        );
     }
     if let Some(quantity) = parts.prerequisite_quantity_range {
         let field = format!("prerequisite_quantity_range/{AT_LEAST}");
-        faults.add_if(quantity > MAX_COUNT, &field, "out_of_range", "must be at most 1,000,000,000");
+        faults.add_if(
+            quantity > MAX_COUNT,
+            &field,
+            "out_of_range",
+            "must be at most 1,000,000,000",
+        );
     }
     if let Some(price) = parts.prerequisite_shipping_price_range {
         let field = "prerequisite_shipping_price_range/less_than_or_equal_to";
@@ -208,15 +267,32 @@ fn check_ranges(parts: &Parts, minor_digits: u32, faults: &mut Faults) {
 /// Buy X get Y, and spend X get Y.
 fn check_bundle(parts: &Parts, minor_digits: u32, faults: &mut Faults) {
     let ratio_field = "prerequisite_to_entitlement_quantity_ratio";
-    let (ratio, spend) =
-        (parts.prerequisite_to_entitlement_quantity_ratio, parts.prerequisite_to_entitlement_purchase);
+    let (ratio, spend) = (
+        parts.prerequisite_to_entitlement_quantity_ratio,
+        parts.prerequisite_to_entitlement_purchase,
+    );
     if let Some(Ratio { prerequisite_quantity, entitled_quantity }) = ratio {
         let field = format!("{ratio_field}/prerequisite_quantity");
-        faults.add_if(prerequisite_quantity == Some(0), &field, "out_of_range", "must be at least 1");
+        faults.add_if(
+            prerequisite_quantity == Some(0),
+            &field,
+            "out_of_range",
+            "must be at least 1",
+        );
         let missing = prerequisite_quantity.is_none() && spend.is_none();
-        faults.add_if(missing, &field, "missing_field", "is required unless an amount is to be spent");
+        faults.add_if(
+            missing,
+            &field,
+            "missing_field",
+            "is required unless an amount is to be spent",
+        );
         let both = prerequisite_quantity.is_some() && spend.is_some();
-        faults.add_if(both, &field, "contradiction", "must be empty where an amount is to be spent");
+        faults.add_if(
+            both,
+            &field,
+            "contradiction",
+            "must be empty where an amount is to be spent",
+        );
         let field = format!("{ratio_field}/entitled_quantity");
         faults.add_if(entitled_quantity == 0, &field, "out_of_range", "must be at least 1");
     }
@@ -236,7 +312,8 @@ fn check_bundle(parts: &Parts, minor_digits: u32, faults: &mut Faults) {
         let fits = parts.target_type == TargetType::LineItem
             && parts.target_selection == TargetSelection::Entitled
             && parts.allocation_method == AllocationMethod::Each;
-        let detail = "needs target_type line_item, target_selection entitled and allocation_method each";
+        let detail =
+            "needs target_type line_item, target_selection entitled and allocation_method each";
         faults.add_if(!fits, ratio_field, "contradiction", detail);
         let detail = "needs prerequisite products, variants or collections";
         faults.add_if(parts.prerequisites.is_empty(), ratio_field, "missing_field", detail);
@@ -249,14 +326,19 @@ pub(super) fn variants<E>(
     mut variants_of: impl FnMut(&ProductId) -> Result<Vec<VariantId>, E>,
 ) -> Result<Vec<Fault>, E> {
     let mut faults = Faults(Vec::new());
-    for (items, [products, field, _]) in [(&parts.entitled, ENTITLED), (&parts.prerequisites, PREREQUISITE)] {
+    for (items, [products, field, _]) in
+        [(&parts.entitled, ENTITLED), (&parts.prerequisites, PREREQUISITE)]
+    {
         let mut twice = BTreeMap::new();
         for product in items.products.iter().filter(|_| !items.variants.is_empty()) {
-            let named = variants_of(product)?.into_iter().filter(|variant| items.variants.contains(variant));
+            let named = variants_of(product)?
+                .into_iter()
+                .filter(|variant| items.variants.contains(variant));
             twice.extend(named.map(|variant| (variant, product)));
         }
         for (variant, product) in twice {
-            let detail = format!("variant {variant} is of product {product}, which is in {products}");
+            let detail =
+                format!("variant {variant} is of product {product}, which is in {products}");
             faults.add(field, "contradiction", detail);
         }
     }

@@ -49,14 +49,15 @@ impl Code {
     /// What generated codes are made of: no two that a font or a hand confuses (0 O Q, 1 I L, U V, and one
     /// of 2 Z, 5 S, 6 G, 8 B), and no vowel, so that no code is a word.
     pub const ALPHABET: [char; 23] = [
-        'C', 'D', 'F', 'H', 'J', 'K', 'M', 'N', 'P', 'R', 'T', 'V', 'W', 'X', 'Y', '2', '3', '4', '5', '6', '7',
-        '8', '9',
+        'C', 'D', 'F', 'H', 'J', 'K', 'M', 'N', 'P', 'R', 'T', 'V', 'W', 'X', 'Y', '2', '3', '4',
+        '5', '6', '7', '8', '9',
     ];
 
     /// Checks the text: 1 to 255 characters without control characters, blanks around it aside.
     pub fn new(text: &str) -> Result<Self, CodeError> {
         // U+200B and U+FEFF come along, unseen, with what is copied out of an e-mail.
-        let typed = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{200b}' | '\u{feff}'));
+        let typed =
+            text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{200b}' | '\u{feff}'));
         if typed.is_empty() {
             return Err(CodeError::Empty);
         }
@@ -192,7 +193,11 @@ mod tests {
             ("a\0b", Err(CodeError::ControlCharacter)),
             ("a\nb", Err(CodeError::ControlCharacter)),
         ] {
-            assert_eq!(Code::new(text).as_ref().map(Code::key), want.as_ref().map(|key| *key), "{text:?}");
+            assert_eq!(
+                Code::new(text).as_ref().map(Code::key),
+                want.as_ref().map(|key| *key),
+                "{text:?}"
+            );
         }
         assert!(Code::new(&"ß".repeat(255)).is_ok());
         assert_eq!(Code::new(&"x".repeat(256)), Err(CodeError::TooLong));
@@ -206,8 +211,9 @@ mod tests {
         assert_eq!(Code::generate(&"x".repeat(65), [0; 16]), Err(CodeError::TooLong));
         assert_eq!(Code::generate("a\0", [0; 16]), Err(CodeError::ControlCharacter));
         // Over 80 bits: 2^80 values of the entropy's low bits make 2^80 codes.
-        let codes: BTreeSet<_> =
-            (0..80_u32).map(|bit| Code::generate("", (1_u128 << bit).to_be_bytes()).unwrap()).collect();
+        let codes: BTreeSet<_> = (0..80_u32)
+            .map(|bit| Code::generate("", (1_u128 << bit).to_be_bytes()).unwrap())
+            .collect();
         assert_eq!(codes.len(), 80);
         let space = (0..20).try_fold(1_u128, |space, _| space.checked_mul(23)).unwrap();
         assert!(space > 1 << 90);
@@ -231,15 +237,25 @@ mod tests {
         for number in 0..1_000_000 {
             let entropy = [random(), random()].concat().try_into().unwrap();
             let code = Code::generate("", entropy).unwrap();
-            for place in code.as_str().char_indices().filter(|(_, symbol)| number < COUNTED && *symbol != '-') {
-                counts.entry(place).and_modify(|count| *count = count.saturating_add(1)).or_insert(1);
+            for place in code
+                .as_str()
+                .char_indices()
+                .filter(|(_, symbol)| number < COUNTED && *symbol != '-')
+            {
+                counts
+                    .entry(place)
+                    .and_modify(|count| *count = count.saturating_add(1))
+                    .or_insert(1);
             }
             assert!(codes.insert(code.key().to_owned()), "{code} is there already");
         }
         assert_eq!(counts.len(), 20 * 23);
         let even = COUNTED.div_euclid(23);
         // Eight times the standard deviation.
-        let strange: Vec<_> = counts.iter().filter(|(_, count)| count.abs_diff(even) > 231).collect();
+        let strange: Vec<_> = counts
+            .iter()
+            .filter(|(_, count)| count.abs_diff(even) > 231)
+            .collect();
         assert!(strange.is_empty(), "{strange:?}");
     }
 

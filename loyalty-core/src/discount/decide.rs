@@ -136,8 +136,13 @@ impl<'a> CodeFacts<'a> {
             return Err(Refusal::Expired { since });
         }
         if !rule.admits(customer) {
-            let nobody = customer.id.is_none() && customer.email.is_none() && customer.segments.is_empty();
-            return Err(if nobody { Refusal::CustomerRequired } else { Refusal::CustomerNotEligible });
+            let nobody =
+                customer.id.is_none() && customer.email.is_none() && customer.segments.is_empty();
+            return Err(if nobody {
+                Refusal::CustomerRequired
+            } else {
+                Refusal::CustomerNotEligible
+            });
         }
         if parts.once_per_customer {
             if customer.account.is_none() {
@@ -147,7 +152,9 @@ impl<'a> CodeFacts<'a> {
                 return Err(Refusal::AlreadyUsed);
             }
         }
-        let room = parts.usage_limit.is_none_or(|limit| self.state.tally().taken(now) < limit);
+        let room = parts
+            .usage_limit
+            .is_none_or(|limit| self.state.tally().taken(now) < limit);
         if held.is_some() || room { Ok(rule) } else { Err(Refusal::UsedUp) }
     }
 }
@@ -169,7 +176,12 @@ pub fn decide(
         CodeCommand::Add { rule, text } => add(facts, *rule, text),
         CodeCommand::Release { checkout } => {
             let held = facts.checkout.and_then(|claim| claim.live(now));
-            let release = |held| DiscountEvent::CodeReleased { code, checkout: checkout.clone(), held, at: now };
+            let release = |held| DiscountEvent::CodeReleased {
+                code,
+                checkout: checkout.clone(),
+                held,
+                at: now,
+            };
             Ok(held.map(release))
         }
         CodeCommand::Remove => {
@@ -177,7 +189,11 @@ pub fn decide(
             Ok(there.then_some(DiscountEvent::CodeRemoved { code }))
         }
         CodeCommand::Rename { text } => {
-            let known = facts.state.code().filter(|_| !facts.state.is_removed()).ok_or(Refusal::Disabled)?;
+            let known = facts
+                .state
+                .code()
+                .filter(|_| !facts.state.is_removed())
+                .ok_or(Refusal::Disabled)?;
             let renamed = || DiscountEvent::CodeRenamed { code, text: text.clone() };
             Ok((known.as_str() != text.as_str()).then(renamed))
         }
@@ -193,7 +209,8 @@ pub fn decide(
             if facts.state.code().is_none() || facts.state.is_removed() {
                 return Err(Refusal::Disabled.into());
             }
-            Ok((facts.state.is_on() != *on).then_some(DiscountEvent::CodeSwitched { code, on: *on }))
+            Ok((facts.state.is_on() != *on)
+                .then_some(DiscountEvent::CodeSwitched { code, on: *on }))
         }
         CodeCommand::Use { order: id, checkout, placed_at } => {
             if let Some(OrderClaim::Used(_)) = order {
@@ -203,16 +220,31 @@ pub fn decide(
             facts.usable(customer, placed, now)?;
             let held = facts.checkout.and_then(|claim| claim.live(now));
             let (order, checkout) = (id.clone(), checkout.clone());
-            Ok(Some(DiscountEvent::CodeUsed { code, order, account: customer.account, checkout, held, at: now }))
+            Ok(Some(DiscountEvent::CodeUsed {
+                code,
+                order,
+                account: customer.account,
+                checkout,
+                held,
+                at: now,
+            }))
         }
     }
 }
 
-fn add(facts: &CodeFacts<'_>, rule: PriceRuleId, text: &Code) -> Result<Option<DiscountEvent>, DiscountRejection> {
+fn add(
+    facts: &CodeFacts<'_>,
+    rule: PriceRuleId,
+    text: &Code,
+) -> Result<Option<DiscountEvent>, DiscountRejection> {
     match (facts.state.rule(), facts.state.code()) {
-        (Some(known), Some(code)) if known == rule && code == text && !facts.state.is_removed() => Ok(None),
+        (Some(known), Some(code)) if known == rule && code == text && !facts.state.is_removed() => {
+            Ok(None)
+        }
         (None, None) if facts.rule.is_none() => Err(DiscountRejection::UnknownPriceRule),
-        (None, None) => Ok(Some(DiscountEvent::CodeAdded { code: facts.id, rule, text: text.clone() })),
+        (None, None) => {
+            Ok(Some(DiscountEvent::CodeAdded { code: facts.id, rule, text: text.clone() }))
+        }
         _ => Err(DiscountRejection::CodeDiffers),
     }
 }
@@ -232,14 +264,22 @@ fn reserve(
         return Ok(None);
     }
     facts.usable(customer, now, now)?;
-    let until =
-        until.duration_round_up(TimeDelta::minutes(1)).map_err(|_| DiscountRejection::ReservationPeriod)?;
+    let until = until
+        .duration_round_up(TimeDelta::minutes(1))
+        .map_err(|_| DiscountRejection::ReservationPeriod)?;
     let replaces = facts.checkout.and_then(|claim| claim.live(now));
     if replaces.is_some_and(|held: Held| held.until >= until && held.account == customer.account) {
         return Ok(None);
     }
     let (checkout, account) = (checkout.clone(), customer.account);
-    Ok(Some(DiscountEvent::CodeReserved { code: facts.id, checkout, account, until, replaces, at: now }))
+    Ok(Some(DiscountEvent::CodeReserved {
+        code: facts.id,
+        checkout,
+        account,
+        until,
+        replaces,
+        at: now,
+    }))
 }
 
 /// Decides that a rule is saved: a new revision, or nothing where it says what it said. A rule with e-mails is

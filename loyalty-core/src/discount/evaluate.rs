@@ -117,10 +117,17 @@ pub fn evaluate<'a>(
         discount: basket.part(amount.saturating_sub(left)),
         left: basket.part(left),
     };
-    let lines = cart.lines.iter().zip(&basket.lines).map(|(line, now)| total(&line.id, now.amount, now.left));
+    let lines = cart
+        .lines
+        .iter()
+        .zip(&basket.lines)
+        .map(|(line, now)| total(&line.id, now.amount, now.left));
     let before_and_after = whole.shipping.iter().zip(&basket.shipping);
-    let shipping =
-        cart.shipping.iter().zip(before_and_after).map(|(line, (amount, left))| total(&line.id, *amount, *left));
+    let shipping = cart
+        .shipping
+        .iter()
+        .zip(before_and_after)
+        .map(|(line, (amount, left))| total(&line.id, *amount, *left));
     Ok(Evaluation { lines: lines.collect(), shipping: shipping.collect(), codes })
 }
 
@@ -135,8 +142,11 @@ fn usable<'a>(
     let mut seen = BTreeSet::new();
     let mut of_rule: BTreeMap<PriceRuleId, &Code> = BTreeMap::new();
     for (place, code) in cart.codes.iter().enumerate() {
-        let planned =
-            if seen.insert(code) { plan(cart, basket, find(code)) } else { Err(Refusal::Duplicate.into()) };
+        let planned = if seen.insert(code) {
+            plan(cart, basket, find(code))
+        } else {
+            Err(Refusal::Duplicate.into())
+        };
         let (id, rule, plan) = match planned {
             Ok(planned) => planned,
             Err(Unplanned::OtherCurrency) => return Err(CartError::OtherCurrency(code.clone())),
@@ -203,7 +213,10 @@ fn chosen<'u, 'a>(
 }
 
 /// The code that saves most, the first typed of equals.
-fn best<'u, 'a: 'u>(codes: impl Iterator<Item = &'u Usable<'a>>, basket: &Basket) -> Option<&'u Usable<'a>> {
+fn best<'u, 'a: 'u>(
+    codes: impl Iterator<Item = &'u Usable<'a>>,
+    basket: &Basket,
+) -> Option<&'u Usable<'a>> {
     let mut best: Option<(u64, &Usable<'a>)> = None;
     for code in codes {
         let saves = code.plan.taking(basket).total();

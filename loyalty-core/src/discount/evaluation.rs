@@ -31,7 +31,8 @@ impl Evaluation {
 
     /// The codes that an order of this cart uses up: those that take something off.
     pub fn used(&self) -> impl Iterator<Item = (&Code, &Applied)> {
-        let applied = |outcome: &'_ CodeOutcome| outcome.outcome.as_ref().is_ok_and(Applied::takes_something);
+        let applied =
+            |outcome: &'_ CodeOutcome| outcome.outcome.as_ref().is_ok_and(Applied::takes_something);
         let codes = self.codes.iter().filter(move |outcome| applied(outcome));
         codes.filter_map(|outcome| Some((&outcome.code, outcome.outcome.as_ref().ok()?)))
     }
@@ -124,7 +125,10 @@ impl fmt::Display for CodeOutcome {
                 write!(f, "{code} takes {} off: {applied}.", applied.discount)
             }
             Ok(_) => {
-                write!(f, "{code} is accepted, but there is nothing left to take off; it is not used up.")
+                write!(
+                    f,
+                    "{code} is accepted, but there is nothing left to take off; it is not used up."
+                )
             }
             Err(refusal) => f.write_str(&not_applied(code, &refusal.to_string())),
         }
@@ -142,12 +146,18 @@ impl fmt::Display for Applied {
         }
         let lines = Count(self.shares.len(), "line");
         match (self.method, off) {
-            (AllocationMethod::Across, Off::Percent(_)) => write!(f, "{off} of {basis}, shared over {lines}"),
+            (AllocationMethod::Across, Off::Percent(_)) => {
+                write!(f, "{off} of {basis}, shared over {lines}")
+            }
             (AllocationMethod::Across, Off::Fixed(_)) => {
                 write!(f, "{off} at most of {basis}, shared over {lines}")
             }
-            (AllocationMethod::Each, Off::Percent(_)) => write!(f, "{off} of {basis}, on each of {lines}"),
-            (AllocationMethod::Each, Off::Fixed(_)) => write!(f, "{off} at most off each unit of {lines}"),
+            (AllocationMethod::Each, Off::Percent(_)) => {
+                write!(f, "{off} of {basis}, on each of {lines}")
+            }
+            (AllocationMethod::Each, Off::Fixed(_)) => {
+                write!(f, "{off} at most off each unit of {lines}")
+            }
         }
     }
 }
@@ -168,7 +178,8 @@ impl fmt::Display for Off {
         match self {
             Self::Fixed(amount) => amount.fmt(f),
             Self::Percent(part) => {
-                let percent = Decimal::try_from_i128_with_scale(i128::from(*part), 6).unwrap_or_default();
+                let percent =
+                    Decimal::try_from_i128_with_scale(i128::from(*part), 6).unwrap_or_default();
                 write!(f, "{}%", percent.normalize())
             }
         }

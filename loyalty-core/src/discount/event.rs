@@ -162,7 +162,9 @@ impl DiscountEvent {
             | Self::CodeSwitched { code, .. }
             | Self::CodeUsed { code, .. }
             | Self::CodeUseReturned { code, .. } => Some(*code),
-            Self::CodesBatched { .. } | Self::PriceRuleDeleted { .. } | Self::PriceRuleSaved { .. } => None,
+            Self::CodesBatched { .. }
+            | Self::PriceRuleDeleted { .. }
+            | Self::PriceRuleSaved { .. } => None,
         }
     }
 
@@ -185,7 +187,9 @@ impl DiscountEvent {
     /// The checkout whose claim the event changes.
     pub fn checkout(&self) -> Option<&CheckoutId> {
         match self {
-            Self::CodeReserved { checkout, .. } | Self::CodeReleased { checkout, .. } => Some(checkout),
+            Self::CodeReserved { checkout, .. } | Self::CodeReleased { checkout, .. } => {
+                Some(checkout)
+            }
             Self::CodeUsed { checkout, .. } => checkout.as_ref(),
             Self::CodeAdded { .. }
             | Self::CodeRemoved { .. }
@@ -229,7 +233,9 @@ impl DiscountEvent {
             | Self::PriceRuleDeleted { .. }
             | Self::PriceRuleSaved { .. } => (None, None),
         };
-        let second = held.and_then(|held| held.account).filter(|second| account != Some(*second));
+        let second = held
+            .and_then(|held| held.account)
+            .filter(|second| account != Some(*second));
         account.into_iter().chain(second)
     }
 }

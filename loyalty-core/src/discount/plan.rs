@@ -50,7 +50,11 @@ impl From<Refusal> for Unplanned {
 
 impl<'a> Plan<'a> {
     /// Checks the rule's conditions on the cart, before any discount.
-    pub(super) fn new(rule: &'a PriceRule, cart: &Cart, basket: &Basket) -> Result<Self, Unplanned> {
+    pub(super) fn new(
+        rule: &'a PriceRule,
+        cart: &Cart,
+        basket: &Basket,
+    ) -> Result<Self, Unplanned> {
         let minor = |amount: Amount| basket.minor(amount).ok_or(Unplanned::OtherCurrency);
         let value = match rule.off() {
             Off::Fixed(amount) => Value::Fixed(minor(amount)?),
@@ -69,7 +73,10 @@ impl<'a> Plan<'a> {
             match parts.prerequisite_to_entitlement_quantity_ratio {
                 None => Target::Lines(entitled),
                 Some(ratio) => {
-                    let buy = match (ratio.prerequisite_quantity, parts.prerequisite_to_entitlement_purchase) {
+                    let buy = match (
+                        ratio.prerequisite_quantity,
+                        parts.prerequisite_to_entitlement_purchase,
+                    ) {
                         (_, Some(amount)) => Buy::Amount(minor(amount)?),
                         (units, None) => Buy::Units(u64::from(units.unwrap_or(1))),
                     };
@@ -97,9 +104,13 @@ impl<'a> Plan<'a> {
             },
             Target::Bundle { piles, buy, get } => self.bundle(piles, *buy, *get, basket),
             Target::Shipping(places) => {
-                let left = places.iter().filter_map(|place| Some((*place, *basket.shipping.get(*place)?)));
+                let left = places
+                    .iter()
+                    .filter_map(|place| Some((*place, *basket.shipping.get(*place)?)));
                 let shares: Vec<_> = left.filter(|(_, left)| *left > 0).collect();
-                let basis = shares.iter().fold(0, |sum: u64, (_, share)| sum.saturating_add(*share));
+                let basis = shares
+                    .iter()
+                    .fold(0, |sum: u64, (_, share)| sum.saturating_add(*share));
                 Taking { shares, basis, ..Taking::default() }
             }
         }
@@ -114,23 +125,32 @@ impl<'a> Plan<'a> {
 
     /// Once on the sum, then shared out.
     fn across(&self, places: &[usize], basket: &Basket) -> Taking {
-        let weights: Vec<_> =
-            places.iter().map(|place| basket.lines.get(*place).map_or(0, |line| line.left)).collect();
+        let weights: Vec<_> = places
+            .iter()
+            .map(|place| basket.lines.get(*place).map_or(0, |line| line.left))
+            .collect();
         let basis = weights.iter().fold(0_u64, |sum, left| sum.saturating_add(*left));
         let total = match self.value {
             Value::Fixed(amount) => amount.min(basis),
             Value::Percent(part) => part_half_up(basis, part, u64::from(Off::ALL)),
         };
         let shares = allocate(total, &weights).unwrap_or_default();
-        let shares = places.iter().copied().zip(shares).filter(|(_, share)| *share > 0).collect();
+        let shares = places
+            .iter()
+            .copied()
+            .zip(shares)
+            .filter(|(_, share)| *share > 0)
+            .collect();
         Taking { shares, basis, ..Taking::default() }
     }
 
     /// Off each line by itself; with an allocation limit off so many units, the dearest first.
     fn each(&self, places: &[usize], basket: &Basket) -> Taking {
         let mut room = self.rule.parts().allocation_limit.map_or(u64::MAX, u64::from);
-        let mut lines: Vec<_> =
-            places.iter().filter_map(|place| Some((*place, basket.lines.get(*place)?))).collect();
+        let mut lines: Vec<_> = places
+            .iter()
+            .filter_map(|place| Some((*place, basket.lines.get(*place)?)))
+            .collect();
         if room < u64::MAX {
             lines.sort_by_key(|(place, line)| (Reverse(line.price), *place));
         }
@@ -139,7 +159,9 @@ impl<'a> Plan<'a> {
             let units = line.units.min(room);
             room = room.saturating_sub(units);
             let share = self.off_units(units, line.units, line.left);
-            taking.basis = taking.basis.saturating_add(part_half_up(line.left, units, line.units));
+            taking.basis = taking
+                .basis
+                .saturating_add(part_half_up(line.left, units, line.units));
             if share > 0 {
                 taking.shares.push((place, share));
             }
@@ -149,7 +171,8 @@ impl<'a> Plan<'a> {
     }
 
     fn bundle(&self, piles: &[Pile], buy: Buy, get: u64, basket: &Basket) -> Taking {
-        let open = |pile: &Pile| Some(Pile { units: basket.lines.get(pile.line)?.open_units, ..*pile });
+        let open =
+            |pile: &Pile| Some(Pile { units: basket.lines.get(pile.line)?.open_units, ..*pile });
         let piles: Vec<_> = piles.iter().filter_map(open).collect();
         let limit = self.rule.parts().allocation_limit.map(u64::from);
         let found = bundle(&piles, buy, get, limit);
@@ -157,7 +180,10 @@ impl<'a> Plan<'a> {
         for (place, units) in &found.got {
             let Some(line) = basket.lines.get(*place) else { continue };
             let share = self.off_units(*units, line.open_units, line.open_left);
-            taking.basis = taking.basis.saturating_add(part_half_up(line.open_left, *units, line.open_units));
+            taking.basis =
+                taking
+                    .basis
+                    .saturating_add(part_half_up(line.open_left, *units, line.open_units));
             if share > 0 {
                 taking.shares.push((*place, share));
             }
@@ -177,9 +203,11 @@ impl<'a> Plan<'a> {
     fn off_units(&self, units: u64, of: u64, left: u64) -> u64 {
         match self.value {
             Value::Fixed(amount) => amount.saturating_mul(units).min(part_down(left, units, of)),
-            Value::Percent(part) => {
-                part_half_up(left, part.saturating_mul(units), u64::from(Off::ALL).saturating_mul(of))
-            }
+            Value::Percent(part) => part_half_up(
+                left,
+                part.saturating_mul(units),
+                u64::from(Off::ALL).saturating_mul(of),
+            ),
         }
     }
 }
@@ -187,12 +215,18 @@ impl<'a> Plan<'a> {
 /// `amount` × `part` / `whole`, rounded down, so that no unit loses more than it costs.
 fn part_down(amount: u64, part: u64, whole: u64) -> u64 {
     let product = u128::from(amount).saturating_mul(u128::from(part));
-    product.checked_div(u128::from(whole)).and_then(|part| u64::try_from(part).ok()).unwrap_or_default()
+    product
+        .checked_div(u128::from(whole))
+        .and_then(|part| u64::try_from(part).ok())
+        .unwrap_or_default()
 }
 
 fn places(cart: &Cart, holds: impl Fn(&CartLine) -> bool) -> Vec<usize> {
     let lines = cart.lines.iter().enumerate();
-    lines.filter(|(_, line)| line.quantity > 0 && holds(line)).map(|(place, _)| place).collect()
+    lines
+        .filter(|(_, line)| line.quantity > 0 && holds(line))
+        .map(|(place, _)| place)
+        .collect()
 }
 
 /// The minimum subtotal and quantity, on the lines that count for the rule.
@@ -223,7 +257,10 @@ fn check_minimums(
 /// The shipping lines that the rule pays for.
 fn shipping(rule: &PriceRule, cart: &Cart) -> Result<Vec<usize>, Refusal> {
     let parts = rule.parts();
-    let here = cart.country.as_ref().is_some_and(|country| parts.entitled_country_ids.contains(country));
+    let here = cart
+        .country
+        .as_ref()
+        .is_some_and(|country| parts.entitled_country_ids.contains(country));
     if parts.target_selection == TargetSelection::Entitled && !here {
         return Err(Refusal::CountryNotEntitled);
     }
@@ -231,7 +268,11 @@ fn shipping(rule: &PriceRule, cart: &Cart) -> Result<Vec<usize>, Refusal> {
         return Err(Refusal::NoShippingLines);
     }
     let maximum = parts.prerequisite_shipping_price_range.unwrap_or(Amount::MAX);
-    let lines = cart.shipping.iter().enumerate().filter(|(_, line)| line.price <= maximum);
+    let lines = cart
+        .shipping
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| line.price <= maximum);
     let places: Vec<_> = lines.map(|(place, _)| place).collect();
     if places.is_empty() { Err(Refusal::ShippingPriceAboveMaximum { maximum }) } else { Ok(places) }
 }
@@ -244,7 +285,13 @@ fn piles(rule: &PriceRule, cart: &Cart, basket: &Basket) -> Vec<Pile> {
         let prerequisite = counts && rule.parts().prerequisites.hold(line);
         let entitled = rule.entitles(line);
         if prerequisite || entitled {
-            piles.push(Pile { line: place, price: minor.price, units: minor.units, prerequisite, entitled });
+            piles.push(Pile {
+                line: place,
+                price: minor.price,
+                units: minor.units,
+                prerequisite,
+                entitled,
+            });
         }
     }
     piles

@@ -55,7 +55,8 @@ impl PriceRule {
             Ok(_) => Err(faults),
             Err(fault) => {
                 // After the title, as in the document.
-                let place = usize::from(faults.first().is_some_and(|fault| fault.pointer == "/title"));
+                let place =
+                    usize::from(faults.first().is_some_and(|fault| fault.pointer == "/title"));
                 faults.insert(place, fault);
                 Err(faults)
             }
@@ -113,9 +114,18 @@ impl PriceRule {
     pub fn admits(&self, customer: &Customer) -> bool {
         let parts = &self.parts;
         parts.customer_selection == CustomerSelection::All
-            || customer.id.iter().chain(&customer.aliases).any(|id| parts.prerequisite_customer_ids.contains(id))
-            || customer.email.as_ref().is_some_and(|email| parts.prerequisite_emails.contains(email))
-            || !parts.customer_segment_prerequisite_ids.is_disjoint(&customer.segments)
+            || customer
+                .id
+                .iter()
+                .chain(&customer.aliases)
+                .any(|id| parts.prerequisite_customer_ids.contains(id))
+            || customer
+                .email
+                .as_ref()
+                .is_some_and(|email| parts.prerequisite_emails.contains(email))
+            || !parts
+                .customer_segment_prerequisite_ids
+                .is_disjoint(&customer.segments)
             || !parts.prerequisite_saved_search_ids.is_disjoint(&customer.segments)
     }
 
@@ -293,9 +303,17 @@ impl Items {
 
     /// Whether the line is one of them.
     pub fn hold(&self, line: &CartLine) -> bool {
-        line.product.as_ref().is_some_and(|product| self.products.contains(product))
-            || line.variant.as_ref().is_some_and(|variant| self.variants.contains(variant))
-            || line.categories.iter().any(|category| self.collections.contains(category))
+        line.product
+            .as_ref()
+            .is_some_and(|product| self.products.contains(product))
+            || line
+                .variant
+                .as_ref()
+                .is_some_and(|variant| self.variants.contains(variant))
+            || line
+                .categories
+                .iter()
+                .any(|category| self.collections.contains(category))
     }
 }
 
@@ -406,7 +424,11 @@ struct Stored {
 impl From<PriceRule> for Stored {
     fn from(rule: PriceRule) -> Self {
         let apart = rule.emails_apart || !rule.parts.prerequisite_emails.is_empty();
-        Self { minor_digits: rule.minor_digits, emails_apart: apart, rule: rule.parts }
+        Self {
+            minor_digits: rule.minor_digits,
+            emails_apart: apart,
+            rule: rule.parts,
+        }
     }
 }
 
@@ -417,7 +439,10 @@ impl TryFrom<Stored> for PriceRule {
     fn try_from(stored: Stored) -> Result<Self, String> {
         let rule = Self::checked(stored.rule, stored.minor_digits, stored.emails_apart);
         rule.map_err(|faults| {
-            let texts: Vec<_> = faults.iter().map(|fault| format!("{} {}", fault.pointer, fault.detail)).collect();
+            let texts: Vec<_> = faults
+                .iter()
+                .map(|fault| format!("{} {}", fault.pointer, fault.detail))
+                .collect();
             texts.join("; ")
         })
     }

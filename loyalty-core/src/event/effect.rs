@@ -17,7 +17,9 @@ impl Event {
             | Self::OrderRefunded { order, .. }
             | Self::PointsAwarded { order, .. }
             | Self::PointsTakenBack { order, .. } => Some(order),
-            Self::PointsExpired { order, .. } | Self::PointsReleased { order, .. } => order.as_ref(),
+            Self::PointsExpired { order, .. } | Self::PointsReleased { order, .. } => {
+                order.as_ref()
+            }
             Self::AccountAbsorbed { .. }
             | Self::AccountMerged { .. }
             | Self::AwardGiven { .. }
@@ -64,7 +66,8 @@ impl Event {
         if let Self::RewardRedeemed { issue } = self {
             return Some(&issue.reward);
         }
-        if let Self::RedemptionCancelled { slot, .. } | Self::RedemptionExpired { slot, .. } = self {
+        if let Self::RedemptionCancelled { slot, .. } | Self::RedemptionExpired { slot, .. } = self
+        {
             return slot.as_ref().map(|slot| &slot.reward);
         }
         None
@@ -91,24 +94,31 @@ impl Event {
             }
             Self::AwardGiven { points, lot, .. }
             | Self::PointsAdded { points, lot, .. }
-            | Self::PointsAwarded { points, lot, .. } => {
-                Moved::one_of(*points, lot.as_ref().is_some_and(|part| part.pending_until.is_some()))
+            | Self::PointsAwarded { points, lot, .. } => Moved::one_of(
+                *points,
+                lot.as_ref().is_some_and(|part| part.pending_until.is_some()),
+            ),
+            Self::AwardTakenBack { taking, .. } | Self::PointsTakenBack { taking, .. } => Moved {
+                available: taking.from_balance().negated(),
+                pending: taking.from_pending().negated(),
+            },
+            Self::PointsExpired { points, pending, .. } => {
+                Moved::one_of(points.negated(), *pending)
             }
-            Self::AwardTakenBack { taking, .. } | Self::PointsTakenBack { taking, .. } => {
-                Moved { available: taking.from_balance().negated(), pending: taking.from_pending().negated() }
+            Self::PointsReleased { points, .. } => {
+                Moved { available: *points, pending: points.negated() }
             }
-            Self::PointsExpired { points, pending, .. } => Moved::one_of(points.negated(), *pending),
-            Self::PointsReleased { points, .. } => Moved { available: *points, pending: points.negated() },
-            Self::PointsSubtracted { lots, .. } => {
-                Moved::available(lots.iter().fold(Points::ZERO, |sum, (_, points)| sum.saturating_sub(*points)))
-            }
+            Self::PointsSubtracted { lots, .. } => Moved::available(
+                lots.iter()
+                    .fold(Points::ZERO, |sum, (_, points)| sum.saturating_sub(*points)),
+            ),
             Self::RedemptionCancelled { returned, .. } => Moved::available(returned.points()),
-            Self::RedemptionExpired { returned, .. } => {
-                Moved::available(returned.as_ref().map_or(Points::ZERO, |returned| returned.points()))
-            }
-            Self::RedemptionUsed { taken, .. } => {
-                Moved::available(taken.as_ref().map_or(Points::ZERO, |taken| taken.points().negated()))
-            }
+            Self::RedemptionExpired { returned, .. } => Moved::available(
+                returned.as_ref().map_or(Points::ZERO, |returned| returned.points()),
+            ),
+            Self::RedemptionUsed { taken, .. } => Moved::available(
+                taken.as_ref().map_or(Points::ZERO, |taken| taken.points().negated()),
+            ),
             Self::RewardRedeemed { issue } => Moved::available(issue.points.negated()),
             Self::CustomerAdded
             | Self::Discount(_)
@@ -181,6 +191,10 @@ impl Moved {
     }
 
     fn one_of(points: Points, pending: bool) -> Self {
-        if pending { Self { available: Points::ZERO, pending: points } } else { Self::available(points) }
+        if pending {
+            Self { available: Points::ZERO, pending: points }
+        } else {
+            Self::available(points)
+        }
     }
 }

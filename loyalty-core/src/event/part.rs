@@ -61,13 +61,21 @@ pub struct LotPart {
     /// From when on they are no longer usable.
     #[cfg_attr(
         feature = "json",
-        serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+        serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "crate::spell::instant"
+        )
     )]
     pub expires_at: Option<Timestamp>,
     /// From when on they can be spent, where they are held back.
     #[cfg_attr(
         feature = "json",
-        serde(default, skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+        serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "crate::spell::instant"
+        )
     )]
     pub pending_until: Option<Timestamp>,
     /// The order's points stay a lot of their own, though they have no end by themselves.
@@ -110,17 +118,23 @@ impl Taking {
 
     /// What of it the balance loses.
     pub fn from_balance(&self) -> Points {
-        self.lots.iter().fold(self.debt, |sum, (_, points)| sum.saturating_add(*points))
+        self.lots
+            .iter()
+            .fold(self.debt, |sum, (_, points)| sum.saturating_add(*points))
     }
 
     /// What had run out of the lot without an end.
     pub fn expired(&self) -> Points {
-        self.ran_out.iter().fold(Points::ZERO, |sum, (_, points)| sum.saturating_add(*points))
+        self.ran_out
+            .iter()
+            .fold(Points::ZERO, |sum, (_, points)| sum.saturating_add(*points))
     }
 
     /// What of it was pending.
     pub fn from_pending(&self) -> Points {
-        self.pending.iter().fold(Points::ZERO, |sum, (_, points)| sum.saturating_add(*points))
+        self.pending
+            .iter()
+            .fold(Points::ZERO, |sum, (_, points)| sum.saturating_add(*points))
     }
 }
 

@@ -31,9 +31,14 @@ impl Wide {
 
     /// The amount at or just below this; the largest amount where it is beyond that.
     pub(super) fn to_amount_down(self) -> Amount {
-        let parts = |of: Self| Some(quotient(product(of.numerator, I256::from(10_000))?, of.denominator));
-        let parts = parts(self).or_else(|| parts(self.cut()?)).and_then(|parts| i64::try_from(parts).ok());
-        parts.and_then(|parts| Amount::from_ten_thousandths(parts).ok()).unwrap_or(Amount::MAX)
+        let parts =
+            |of: Self| Some(quotient(product(of.numerator, I256::from(10_000))?, of.denominator));
+        let parts = parts(self)
+            .or_else(|| parts(self.cut()?))
+            .and_then(|parts| i64::try_from(parts).ok());
+        parts
+            .and_then(|parts| Amount::from_ten_thousandths(parts).ok())
+            .unwrap_or(Amount::MAX)
     }
 
     /// Not less than `other`.
@@ -42,8 +47,13 @@ impl Wide {
             let left = product(a.numerator, b.denominator)?;
             Some(left >= product(b.numerator, a.denominator)?)
         };
-        let whole = || quotient(self.numerator, self.denominator) >= quotient(other.numerator, other.denominator);
-        compare(self, other).or_else(|| compare(self.cut()?, other.cut()?)).unwrap_or_else(whole)
+        let whole = || {
+            quotient(self.numerator, self.denominator)
+                >= quotient(other.numerator, other.denominator)
+        };
+        compare(self, other)
+            .or_else(|| compare(self.cut()?, other.cut()?))
+            .unwrap_or_else(whole)
     }
 
     pub(super) fn is_zero(self) -> bool {
@@ -67,7 +77,8 @@ impl Wide {
 
     /// Decimals' denominators divide each other; others are reduced first.
     fn plus_unlike(self, other: Self) -> Result<Self, Overflow> {
-        let (fine, coarse) = if self.denominator > other.denominator { (self, other) } else { (other, self) };
+        let (fine, coarse) =
+            if self.denominator > other.denominator { (self, other) } else { (other, self) };
         if remainder(fine.denominator, coarse.denominator) == I256::ZERO {
             let parts = product(coarse.numerator, quotient(fine.denominator, coarse.denominator));
             if let Some(numerator) = parts.and_then(|parts| fine.numerator.checked_add(parts)) {
@@ -80,9 +91,14 @@ impl Wide {
 
     fn sum(self, other: Self) -> Option<Self> {
         let shared = gcd(self.denominator, other.denominator);
-        let (own_part, other_part) = (quotient(self.denominator, shared), quotient(other.denominator, shared));
-        let numerator = product(self.numerator, other_part)?.checked_add(product(other.numerator, own_part)?)?;
-        Some(Self { numerator, denominator: product(self.denominator, other_part)? })
+        let (own_part, other_part) =
+            (quotient(self.denominator, shared), quotient(other.denominator, shared));
+        let numerator = product(self.numerator, other_part)?
+            .checked_add(product(other.numerator, own_part)?)?;
+        Some(Self {
+            numerator,
+            denominator: product(self.denominator, other_part)?,
+        })
     }
 
     /// The difference, or zero where it would be negative.
@@ -90,7 +106,10 @@ impl Wide {
         if other.is_zero() {
             return Ok(self);
         }
-        let taken = Self { numerator: other.numerator.checked_neg().ok_or(Overflow)?, ..other };
+        let taken = Self {
+            numerator: other.numerator.checked_neg().ok_or(Overflow)?,
+            ..other
+        };
         let difference = self.plus(taken)?;
         Ok(Self::new(difference.numerator, difference.denominator))
     }
@@ -106,7 +125,10 @@ impl Wide {
 
     fn product(self, other: Self) -> Option<Self> {
         let numerator = product(self.numerator, other.numerator)?;
-        Some(Self { numerator, denominator: product(self.denominator, other.denominator)? })
+        Some(Self {
+            numerator,
+            denominator: product(self.denominator, other.denominator)?,
+        })
     }
 
     /// The quotient; zero where there is nothing to divide by.
@@ -120,7 +142,10 @@ impl Wide {
     /// How often `part` goes into this, as a whole number.
     pub(super) fn whole_times(self, part: Self) -> Result<Self, Overflow> {
         let often = self.divided_by(part)?;
-        Ok(Self { numerator: quotient(often.numerator, often.denominator), denominator: I256::ONE })
+        Ok(Self {
+            numerator: quotient(often.numerator, often.denominator),
+            denominator: I256::ONE,
+        })
     }
 
     /// The whole number of points that this rounds to.
@@ -144,14 +169,18 @@ impl Wide {
     /// The same with the smallest numbers.
     pub(super) fn reduced(self) -> Self {
         let shared = gcd(self.numerator, self.denominator);
-        Self { numerator: quotient(self.numerator, shared), denominator: quotient(self.denominator, shared) }
+        Self {
+            numerator: quotient(self.numerator, shared),
+            denominator: quotient(self.denominator, shared),
+        }
     }
 
     /// The same to 18 digits, in numbers of 120 bits. None where it is too large for that.
     fn cut(self) -> Option<Self> {
         let longer = self.numerator.checked_abs()?.max(self.denominator);
         let spare = I256::BITS.saturating_sub(longer.leading_zeros()).saturating_sub(120);
-        let (numerator, denominator) = (self.numerator.checked_shr(spare)?, self.denominator.checked_shr(spare)?);
+        let (numerator, denominator) =
+            (self.numerator.checked_shr(spare)?, self.denominator.checked_shr(spare)?);
         (denominator > I256::ZERO).then_some(Self { numerator, denominator })
     }
 }
@@ -159,15 +188,19 @@ impl Wide {
 /// A decimal where it ends within twelve places, else `numerator/denominator`.
 impl fmt::Display for Wide {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, rest) =
-            (quotient(self.numerator, self.denominator), remainder(self.numerator, self.denominator));
+        let (whole, rest) = (
+            quotient(self.numerator, self.denominator),
+            remainder(self.numerator, self.denominator),
+        );
         if rest == I256::ZERO {
             return write!(f, "{whole}");
         }
         let mut digits = String::new();
         let mut rest = Some(rest);
         for _ in 0..12 {
-            let Some(ten) = rest.and_then(|rest| rest.checked_mul(I256::from(10))) else { break };
+            let Some(ten) = rest.and_then(|rest| rest.checked_mul(I256::from(10))) else {
+                break;
+            };
             digits.push_str(&quotient(ten, self.denominator).to_string());
             let left = remainder(ten, self.denominator);
             if left == I256::ZERO {
@@ -210,7 +243,8 @@ fn remainder(a: I256, b: I256) -> I256 {
 
 /// The greatest common divisor, at least one.
 fn gcd(a: I256, b: I256) -> I256 {
-    let (mut a, mut b) = (a.checked_abs().unwrap_or(I256::ONE), b.checked_abs().unwrap_or(I256::ONE));
+    let (mut a, mut b) =
+        (a.checked_abs().unwrap_or(I256::ONE), b.checked_abs().unwrap_or(I256::ONE));
     while b != I256::ZERO {
         (a, b) = (b, remainder(a, b));
     }

@@ -102,7 +102,14 @@ pub struct Pin {
 impl Pin {
     /// A pin of an order that is nobody's.
     pub fn new(program: ProgramVersion, at: Timestamp) -> Self {
-        Self { program, at, tags: BTreeSet::new(), tier: None, campaigns: Vec::new(), rooms: BTreeMap::new() }
+        Self {
+            program,
+            at,
+            tags: BTreeSet::new(),
+            tier: None,
+            campaigns: Vec::new(),
+            rooms: BTreeMap::new(),
+        }
     }
 }
 
@@ -193,7 +200,11 @@ impl OrderState {
 
     /// The furthest status reached since the last cancellation.
     pub fn status(&self) -> Option<Status> {
-        let reached = self.reached.iter().rev().find(|(_, reached)| self.outlives_cancellation(reached.last));
+        let reached = self
+            .reached
+            .iter()
+            .rev()
+            .find(|(_, reached)| self.outlives_cancellation(reached.last));
         reached.map(|(status, _)| *status)
     }
 
@@ -210,9 +221,14 @@ impl OrderState {
     /// When this or a further status was first reached since the last cancellation.
     pub fn reached_at(&self, gate: Status) -> Option<Timestamp> {
         let since = |reached: &Reached| {
-            [reached.first, reached.last].into_iter().find(|at| self.outlives_cancellation(*at))
+            [reached.first, reached.last]
+                .into_iter()
+                .find(|at| self.outlives_cancellation(*at))
         };
-        self.reached.range(gate..).filter_map(|(_, reached)| since(reached)).min()
+        self.reached
+            .range(gate..)
+            .filter_map(|(_, reached)| since(reached))
+            .min()
     }
 
     /// When this or a further status was first reached, cancelled since or not.
@@ -223,8 +239,12 @@ impl OrderState {
     /// When a report without a time of its own counts as made: now, and later than all that is known.
     pub(crate) fn next_instant(&self, now: Timestamp) -> Timestamp {
         let told = self.reached.values().map(|reached| reached.last);
-        let told = told.chain(self.recorded.as_ref().map(|recorded| recorded.at)).chain(self.cancelled_at);
-        let after = told.max().and_then(|last| last.checked_add_signed(TimeDelta::microseconds(1)));
+        let told = told
+            .chain(self.recorded.as_ref().map(|recorded| recorded.at))
+            .chain(self.cancelled_at);
+        let after = told
+            .max()
+            .and_then(|last| last.checked_add_signed(TimeDelta::microseconds(1)));
         after.map_or(now, |after| now.max(after))
     }
 
@@ -234,12 +254,16 @@ impl OrderState {
 
     /// Whether a report at this instant would tell nothing new.
     pub(crate) fn knows(&self, status: Status, at: Timestamp) -> bool {
-        self.reached.get(&status).is_some_and(|reached| reached.first <= at && at <= reached.last)
+        self.reached
+            .get(&status)
+            .is_some_and(|reached| reached.first <= at && at <= reached.last)
     }
 
     /// Whether a snapshot of this time, content and origin is later than the one that is known.
     pub(crate) fn is_superseded_by(&self, order: &Order, origin: Origin, at: Timestamp) -> bool {
-        self.recorded.as_ref().is_none_or(|known| (known.at, &*known.order, known.origin) < (at, order, origin))
+        self.recorded
+            .as_ref()
+            .is_none_or(|known| (known.at, &*known.order, known.origin) < (at, order, origin))
     }
 
     /// Folds one event. Total: events of other orders do not come here, and points events without an
@@ -248,7 +272,10 @@ impl OrderState {
         match event {
             Event::OrderRecorded { snapshot, status, at, origin, .. } => {
                 self.record(snapshot.as_ref(), *at, *origin);
-                let reached = self.reached.entry(*status).or_insert(Reached { first: *at, last: *at });
+                let reached = self
+                    .reached
+                    .entry(*status)
+                    .or_insert(Reached { first: *at, last: *at });
                 reached.first = reached.first.min(*at);
                 reached.last = reached.last.max(*at);
             }
@@ -265,7 +292,9 @@ impl OrderState {
                 self.put(lot.as_ref(), at.unwrap_or_default());
                 self.count(counted.as_ref());
             }
-            Event::PointsReleased { into, released_at, .. } => self.put(into.as_ref(), *released_at),
+            Event::PointsReleased { into, released_at, .. } => {
+                self.put(into.as_ref(), *released_at)
+            }
             Event::OrderCounted { counted, .. } => self.count(Some(counted)),
             Event::PointsTakenBack { taking, counted, .. } => {
                 self.count(counted.as_ref());
@@ -326,7 +355,9 @@ impl OrderState {
 
     fn record(&mut self, snapshot: Option<&Arc<Order>>, at: Timestamp, origin: Origin) {
         match (snapshot, &mut self.recorded) {
-            (Some(order), _) => self.recorded = Some(Recorded { order: Arc::clone(order), at, origin }),
+            (Some(order), _) => {
+                self.recorded = Some(Recorded { order: Arc::clone(order), at, origin })
+            }
             // The same content again, later: only its time moves.
             (None, Some(recorded)) => recorded.at = recorded.at.max(at),
             (None, None) => {}

@@ -88,7 +88,10 @@ impl ActionKind {
 
     /// Whether the shop says when it was done, by the action's id.
     pub fn is_told(&self) -> bool {
-        matches!(self, Self::Content | Self::Custom | Self::NewSubscription | Self::Review | Self::Social)
+        matches!(
+            self,
+            Self::Content | Self::Custom | Self::NewSubscription | Self::Review | Self::Social
+        )
     }
 
     fn is_code(&self) -> bool {
@@ -142,7 +145,8 @@ impl ActionConditions {
     pub fn hold(&self, tags: &BTreeSet<Tag>, tier: Option<&TierId>, at: Timestamp) -> bool {
         self.from.is_none_or(|from| from <= at)
             && self.until.is_none_or(|until| at < until)
-            && (self.customer_tags.is_empty() || self.customer_tags.iter().any(|tag| tags.contains(tag)))
+            && (self.customer_tags.is_empty()
+                || self.customer_tags.iter().any(|tag| tags.contains(tag)))
             && (self.tiers.is_empty() || tier.is_some_and(|tier| self.tiers.contains(tier)))
     }
 }
@@ -152,7 +156,11 @@ pub(super) fn check(actions: &[ActionRule], tiers: &BTreeSet<&TierId>, faults: &
     for (index, action) in actions.iter().enumerate() {
         let at = |field: &str| format!("/actions/{index}/{field}");
         if !names.insert(&action.id) {
-            faults.push(Fault::new(at("id"), "duplicate_id", format!("the id {} stands here twice", action.id)));
+            faults.push(Fault::new(
+                at("id"),
+                "duplicate_id",
+                format!("the id {} stands here twice", action.id),
+            ));
         }
         if !points_in_range(action.points) {
             faults.push(Fault::new(at("points"), "out_of_range", POINTS_RANGE));
@@ -181,16 +189,25 @@ fn check_kind<'a>(
 ) {
     let mut add = |code: &str, pointer: String| {
         let folded = fold_code(code);
-        if folded.is_empty() || folded.chars().count() > 100 || folded.chars().any(char::is_control) {
+        if folded.is_empty() || folded.chars().count() > 100 || folded.chars().any(char::is_control)
+        {
             faults.push(Fault::new(pointer, "invalid_value", "must be 1 to 100 characters"));
         } else if codes.insert(folded, &action.id).is_some() {
-            faults.push(Fault::new(pointer, "duplicate_id", format!("the code {code} stands here twice")));
+            faults.push(Fault::new(
+                pointer,
+                "duplicate_id",
+                format!("the code {code} stands here twice"),
+            ));
         }
     };
     match &action.kind {
         ActionKind::Code(code) => add(code, format!("{pointer}/code")),
         ActionKind::Codes(all) if all.is_empty() => {
-            faults.push(Fault::new(format!("{pointer}/codes"), "missing_field", "must hold at least one code"));
+            faults.push(Fault::new(
+                format!("{pointer}/codes"),
+                "missing_field",
+                "must hold at least one code",
+            ));
         }
         ActionKind::Codes(all) => {
             for (index, code) in all.iter().enumerate() {
@@ -202,10 +219,18 @@ fn check_kind<'a>(
             faults.push(Fault::new(pointer, "out_of_range", "must be at most 365"));
         }
         ActionKind::GoalOrders(0) => {
-            faults.push(Fault::new(format!("{pointer}/goal_orders"), "out_of_range", "must be more than zero"));
+            faults.push(Fault::new(
+                format!("{pointer}/goal_orders"),
+                "out_of_range",
+                "must be more than zero",
+            ));
         }
         ActionKind::GoalSpend(amount) if amount.is_zero() => {
-            faults.push(Fault::new(format!("{pointer}/goal_spend"), "out_of_range", "must be more than zero"));
+            faults.push(Fault::new(
+                format!("{pointer}/goal_spend"),
+                "out_of_range",
+                "must be more than zero",
+            ));
         }
         ActionKind::Anniversary
         | ActionKind::Birthday { .. }
@@ -245,7 +270,11 @@ pub(super) fn check_window(
     if let (Some(from), Some(until)) = (from, until)
         && from >= until
     {
-        faults.push(Fault::new(format!("{pointer}/until"), "contradiction", "must be later than from"));
+        faults.push(Fault::new(
+            format!("{pointer}/until"),
+            "contradiction",
+            "must be later than from",
+        ));
     }
 }
 

@@ -46,7 +46,8 @@ impl Campaign {
     pub fn applies(&self, tags: &BTreeSet<Tag>, tier: Option<&TierId>, at: Timestamp) -> bool {
         self.from.is_none_or(|from| from <= at)
             && self.until.is_none_or(|until| at < until)
-            && (self.customer_tags.is_empty() || self.customer_tags.iter().any(|tag| tags.contains(tag)))
+            && (self.customer_tags.is_empty()
+                || self.customer_tags.iter().any(|tag| tags.contains(tag)))
             && (self.tiers.is_empty() || tier.is_some_and(|tier| self.tiers.contains(tier)))
     }
 }
@@ -93,12 +94,18 @@ pub(super) fn check(campaigns: &[Campaign], tiers: &BTreeSet<&TierId>, faults: &
             faults.push(Fault::new(format!("{pointer}/id"), "duplicate_id", detail));
         }
         match campaign.effect {
-            Effect::Multiplier(rate) if !(1_000_000..=1_000_000_000).contains(&rate.millionths()) => {
+            Effect::Multiplier(rate)
+                if !(1_000_000..=1_000_000_000).contains(&rate.millionths()) =>
+            {
                 let pointer = format!("{pointer}/effect/multiplier");
                 faults.push(Fault::new(pointer, "out_of_range", "must be 1 to 1000"));
             }
             Effect::Bonus(points) if !points_in_range(points) => {
-                faults.push(Fault::new(format!("{pointer}/effect/bonus"), "out_of_range", POINTS_RANGE));
+                faults.push(Fault::new(
+                    format!("{pointer}/effect/bonus"),
+                    "out_of_range",
+                    POINTS_RANGE,
+                ));
             }
             Effect::Multiplier(_) | Effect::Bonus(_) => {}
         }

@@ -17,7 +17,11 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub(crate) fn new(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        pointer: impl Into<String>,
+        code: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
         Self { pointer: pointer.into(), code, detail: detail.into() }
     }
 }
@@ -37,7 +41,11 @@ pub(super) fn faults(parts: &Parts) -> Vec<Fault> {
     ];
     for (name, count) in lists {
         if count > MAX_ITEMS {
-            faults.push(Fault::new(format!("/{name}"), "too_many", format!("at most {MAX_ITEMS} are accepted")));
+            faults.push(Fault::new(
+                format!("/{name}"),
+                "too_many",
+                format!("at most {MAX_ITEMS} are accepted"),
+            ));
         }
     }
     let mut names = BTreeSet::new();
@@ -71,7 +79,11 @@ pub(super) fn faults(parts: &Parts) -> Vec<Fault> {
 }
 
 fn duplicate(pointer: &str, id: &str) -> Fault {
-    Fault::new(format!("{pointer}/id"), "duplicate_id", format!("the id {id} stands here twice"))
+    Fault::new(
+        format!("{pointer}/id"),
+        "duplicate_id",
+        format!("the id {id} stands here twice"),
+    )
 }
 
 fn check_rule(rule: &EarningRule, pointer: &str, faults: &mut Vec<Fault>) {
@@ -81,13 +93,25 @@ fn check_rule(rule: &EarningRule, pointer: &str, faults: &mut Vec<Fault>) {
             faults.push(Fault::new(format!("{pointer}/earn/per_unit"), "out_of_range", positive));
         }
         Earn::PerIncrement { amount, .. } if amount.is_zero() => {
-            faults.push(Fault::new(format!("{pointer}/earn/per_increment/amount"), "out_of_range", positive));
+            faults.push(Fault::new(
+                format!("{pointer}/earn/per_increment/amount"),
+                "out_of_range",
+                positive,
+            ));
         }
         Earn::PerIncrement { points, .. } if !points_in_range(points) => {
-            faults.push(Fault::new(format!("{pointer}/earn/per_increment/points"), "out_of_range", POINTS_RANGE));
+            faults.push(Fault::new(
+                format!("{pointer}/earn/per_increment/points"),
+                "out_of_range",
+                POINTS_RANGE,
+            ));
         }
         Earn::PerOrder(points) if !points_in_range(points) => {
-            faults.push(Fault::new(format!("{pointer}/earn/per_order"), "out_of_range", POINTS_RANGE));
+            faults.push(Fault::new(
+                format!("{pointer}/earn/per_order"),
+                "out_of_range",
+                POINTS_RANGE,
+            ));
         }
         Earn::PerUnit(_) | Earn::PerIncrement { .. } | Earn::PerOrder(_) => {}
     }
@@ -115,7 +139,10 @@ fn check_conditions(when: &Conditions, pointer: &str, faults: &mut Vec<Fault>) {
 }
 
 fn check_tier(tier: &Tier, pointer: &str, faults: &mut Vec<Fault>) {
-    if tier.name.is_empty() || tier.name.chars().count() > 100 || tier.name.chars().any(char::is_control) {
+    if tier.name.is_empty()
+        || tier.name.chars().count() > 100
+        || tier.name.chars().any(char::is_control)
+    {
         let detail = "must be 1 to 100 characters";
         faults.push(Fault::new(format!("{pointer}/name"), "invalid_value", detail));
     }

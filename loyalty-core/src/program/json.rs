@@ -11,8 +11,8 @@ use std::str::FromStr;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{
-    Activity, Basis, Combine, Conditions, DebtPolicy, Earn, EarningRule, Expiry, Fault, Parts, Program,
-    RefundPolicy,
+    Activity, Basis, Combine, Conditions, DebtPolicy, Earn, EarningRule, Expiry, Fault, Parts,
+    Program, RefundPolicy,
 };
 use crate::amount::{Amount, Points, Rounding};
 use crate::calendar::{Boundary, Timestamp};
@@ -61,7 +61,12 @@ struct At<'a> {
 type Faults = Vec<Fault>;
 
 impl<'a> At<'a> {
-    fn fault<T>(&self, code: &'static str, detail: impl Into<String>, faults: &mut Faults) -> Option<T> {
+    fn fault<T>(
+        &self,
+        code: &'static str,
+        detail: impl Into<String>,
+        faults: &mut Faults,
+    ) -> Option<T> {
         faults.push(Fault::new(self.pointer.clone(), code, detail));
         None
     }
@@ -73,7 +78,8 @@ impl<'a> At<'a> {
         };
         let mut seen = BTreeSet::new();
         for (name, _) in members {
-            let pointer = format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"));
+            let pointer =
+                format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"));
             if !known.contains(&name.as_str()) {
                 let detail = format!("is not known here; known are {}", known.join(", "));
                 faults.push(Fault::new(pointer, "unknown_field", detail));
@@ -117,13 +123,21 @@ impl<'a> At<'a> {
 
     fn count(&self, faults: &mut Faults) -> Option<u32> {
         let count = if let Node::Number(number) = self.node { number.as_u64() } else { None };
-        let count = count.and_then(|count| u32::try_from(count).ok()).filter(|count| *count <= 1_000_000_000);
-        count.or_else(|| self.fault("out_of_range", "must be a whole number up to 1,000,000,000", faults))
+        let count = count
+            .and_then(|count| u32::try_from(count).ok())
+            .filter(|count| *count <= 1_000_000_000);
+        count.or_else(|| {
+            self.fault("out_of_range", "must be a whole number up to 1,000,000,000", faults)
+        })
     }
 
     fn parsed<T: FromStr<Err: ToString>>(&self, faults: &mut Faults) -> Option<T> {
         let text = self.text(faults)?;
-        text.parse().or_else(|error: T::Err| self.fault("invalid_value", error.to_string(), faults).ok_or(())).ok()
+        text.parse()
+            .or_else(|error: T::Err| {
+                self.fault("invalid_value", error.to_string(), faults).ok_or(())
+            })
+            .ok()
     }
 
     /// A decimal: a string, or a whole number. A JSON number with decimals would pass through a float.
@@ -138,7 +152,11 @@ impl<'a> At<'a> {
             let detail = "must be a decimal number in a string, such as \"1.5\"";
             return self.fault("wrong_type", detail, faults);
         };
-        text.parse().or_else(|error: T::Err| self.fault("invalid_value", error.to_string(), faults).ok_or(())).ok()
+        text.parse()
+            .or_else(|error: T::Err| {
+                self.fault("invalid_value", error.to_string(), faults).ok_or(())
+            })
+            .ok()
     }
 
     fn points(&self, faults: &mut Faults) -> Option<Points> {
@@ -146,7 +164,9 @@ impl<'a> At<'a> {
             return self.fault("wrong_type", "must be a whole number", faults);
         };
         let points = number.as_i64().and_then(Points::new);
-        points.or_else(|| self.fault("out_of_range", "must be a whole number of points in range", faults))
+        points.or_else(|| {
+            self.fault("out_of_range", "must be a whole number of points in range", faults)
+        })
     }
 
     fn named<T: Copy>(&self, names: &[(&str, T)], faults: &mut Faults) -> Option<T> {
@@ -160,12 +180,19 @@ impl<'a> At<'a> {
 
     fn time(&self, faults: &mut Faults) -> Option<Timestamp> {
         let text = self.text(faults)?;
-        let time = chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc());
-        time.or_else(|| self.fault("invalid_value", "must be a time such as 2026-01-31T00:00:00Z", faults))
+        let time = chrono::DateTime::parse_from_rfc3339(text)
+            .ok()
+            .map(|time| time.to_utc());
+        time.or_else(|| {
+            self.fault("invalid_value", "must be a time such as 2026-01-31T00:00:00Z", faults)
+        })
     }
 
     fn set<T: FromStr<Err: ToString> + Ord>(&self, faults: &mut Faults) -> BTreeSet<T> {
-        self.list(faults).iter().filter_map(|item| item.parsed(faults)).collect()
+        self.list(faults)
+            .iter()
+            .filter_map(|item| item.parsed(faults))
+            .collect()
     }
 
     fn parts(&self, faults: &mut Faults) -> Parts {
@@ -190,18 +217,31 @@ impl<'a> At<'a> {
             "stacking",
             "point_value",
         ];
-        let Some(members) = self.members(&known, faults) else { return parts };
+        let Some(members) = self.members(&known, faults) else {
+            return parts;
+        };
         let statuses = Status::ALL.map(|status| (status.name(), status));
         parts.award_on = members.present("award_on").and_then(|at| at.named(&statuses, faults));
         members.read("rounding", &mut parts.rounding, |at| at.named(&Rounding::NAMES, faults));
         members.read("basis", &mut parts.basis, |at| Some(at.basis(faults)));
         members.read("earning", &mut parts.earning, |at| {
-            Some(at.list(faults).iter().filter_map(|rule| rule.earning_rule(faults)).collect())
+            Some(
+                at.list(faults)
+                    .iter()
+                    .filter_map(|rule| rule.earning_rule(faults))
+                    .collect(),
+            )
         });
-        let combines = [("multiply", Combine::Multiply), ("highest", Combine::Highest), ("add", Combine::Add)];
+        let combines =
+            [("multiply", Combine::Multiply), ("highest", Combine::Highest), ("add", Combine::Add)];
         members.read("combine", &mut parts.combine, |at| at.named(&combines, faults));
         members.read("campaigns", &mut parts.campaigns, |at| {
-            Some(at.list(faults).iter().filter_map(|campaign| campaign.campaign(faults)).collect())
+            Some(
+                at.list(faults)
+                    .iter()
+                    .filter_map(|campaign| campaign.campaign(faults))
+                    .collect(),
+            )
         });
         parts.hold = members.present("hold").and_then(|at| at.parsed(faults));
         let refunds = [("claw_back", RefundPolicy::ClawBack), ("keep", RefundPolicy::Keep)];
@@ -214,11 +254,21 @@ impl<'a> At<'a> {
         });
         members.read("tiering", &mut parts.tiering, |at| at.tiering(faults));
         members.read("actions", &mut parts.actions, |at| {
-            Some(at.list(faults).iter().filter_map(|action| action.action(faults)).collect())
+            Some(
+                at.list(faults)
+                    .iter()
+                    .filter_map(|action| action.action(faults))
+                    .collect(),
+            )
         });
         parts.referrals = members.present("referrals").and_then(|at| at.referrals(faults));
         members.read("rewards", &mut parts.rewards, |at| {
-            Some(at.list(faults).iter().filter_map(|reward| reward.reward(faults)).collect())
+            Some(
+                at.list(faults)
+                    .iter()
+                    .filter_map(|reward| reward.reward(faults))
+                    .collect(),
+            )
         });
         members.read("redemption", &mut parts.redemption, |at| at.redemption_terms(faults));
         members.read("stacking", &mut parts.stacking, |at| at.named(&Stacking::NAMES, faults));
@@ -229,12 +279,15 @@ impl<'a> At<'a> {
     fn basis(&self, faults: &mut Faults) -> Basis {
         let mut basis = Basis::default();
         let known = ["tax", "shipping", "redeemed", "excluded_products", "excluded_categories"];
-        let Some(members) = self.members(&known, faults) else { return basis };
+        let Some(members) = self.members(&known, faults) else {
+            return basis;
+        };
         members.read("tax", &mut basis.tax, |at| at.bool(faults));
         members.read("shipping", &mut basis.shipping, |at| at.bool(faults));
         members.read("redeemed", &mut basis.redeemed, |at| at.bool(faults));
         members.read("excluded_products", &mut basis.excluded_products, |at| Some(at.set(faults)));
-        members.read("excluded_categories", &mut basis.excluded_categories, |at| Some(at.set(faults)));
+        members
+            .read("excluded_categories", &mut basis.excluded_categories, |at| Some(at.set(faults)));
         basis
     }
 
@@ -267,7 +320,8 @@ impl<'a> At<'a> {
 
     fn per_increment(&self, faults: &mut Faults) -> Option<Earn> {
         let members = self.members(&["amount", "points"], faults)?;
-        let amount: Option<Amount> = members.required("amount", faults).and_then(|at| at.decimal(faults));
+        let amount: Option<Amount> =
+            members.required("amount", faults).and_then(|at| at.decimal(faults));
         let points = members.required("points", faults).and_then(|at| at.points(faults));
         Some(Earn::PerIncrement { amount: amount?, points: points? })
     }
@@ -300,16 +354,21 @@ impl<'a> At<'a> {
     fn expiry_per_lot(&self, faults: &mut Faults) -> Option<Expiry> {
         let members = self.members(&["after", "round_up_to"], faults)?;
         let after = members.required("after", faults).and_then(|at| at.parsed(faults));
-        let boundaries = [("month", Boundary::Month), ("quarter", Boundary::Quarter), ("year", Boundary::Year)];
-        let round_up_to = members.present("round_up_to").and_then(|at| at.named(&boundaries, faults));
+        let boundaries =
+            [("month", Boundary::Month), ("quarter", Boundary::Quarter), ("year", Boundary::Year)];
+        let round_up_to = members
+            .present("round_up_to")
+            .and_then(|at| at.named(&boundaries, faults));
         Some(Expiry::PerLot { after: after?, round_up_to })
     }
 
     fn expiry_by_inactivity(&self, faults: &mut Faults) -> Option<Expiry> {
         let members = self.members(&["after", "activity"], faults)?;
         let after = members.required("after", faults).and_then(|at| at.parsed(faults));
-        let (mut activity, names) =
-            (Activity::Any, [("any", Activity::Any), ("earning_and_redeeming", Activity::EarningAndRedeeming)]);
+        let (mut activity, names) = (
+            Activity::Any,
+            [("any", Activity::Any), ("earning_and_redeeming", Activity::EarningAndRedeeming)],
+        );
         members.read("activity", &mut activity, |at| at.named(&names, faults));
         Some(Expiry::Inactivity { after: after?, activity })
     }
@@ -331,7 +390,11 @@ impl<'a> Members<'a> {
     fn required(&self, name: &str, faults: &mut Faults) -> Option<At<'a>> {
         let member = self.present(name);
         if member.is_none() {
-            faults.push(Fault::new(format!("{}/{name}", self.pointer), "missing_field", "is required"));
+            faults.push(Fault::new(
+                format!("{}/{name}", self.pointer),
+                "missing_field",
+                "is required",
+            ));
         }
         member
     }
@@ -434,7 +497,10 @@ mod tests {
     fn every_fault_has_its_pointer() {
         let check = |document: &str, want: &[(&str, &str)]| {
             let faults = Program::from_json(document).unwrap_err();
-            let got: Vec<_> = faults.iter().map(|fault| (fault.pointer.as_str(), fault.code)).collect();
+            let got: Vec<_> = faults
+                .iter()
+                .map(|fault| (fault.pointer.as_str(), fault.code))
+                .collect();
             assert_eq!(got, want, "{document}");
         };
         check("[]", &[("", "wrong_type")]);

@@ -47,7 +47,11 @@ pub(super) fn check(referrals: &Referrals, faults: &mut Vec<Fault>) {
     for (index, milestone) in referrals.milestones.iter().enumerate() {
         let at = |field: &str| format!("/referrals/milestones/{index}/{field}");
         if milestone.friends == 0 || !counts.insert(milestone.friends) {
-            faults.push(Fault::new(at("friends"), "contradiction", "must be more than zero, each number once"));
+            faults.push(Fault::new(
+                at("friends"),
+                "contradiction",
+                "must be more than zero, each number once",
+            ));
         }
         if !points_in_range(milestone.points) {
             faults.push(Fault::new(at("points"), "out_of_range", POINTS_RANGE));

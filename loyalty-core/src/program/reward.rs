@@ -173,7 +173,10 @@ impl RedemptionTerms {
 
 impl Default for RedemptionTerms {
     fn default() -> Self {
-        Self { grace: Period::THIRTY_DAYS, order_cancelled: BringsBack::default() }
+        Self {
+            grace: Period::THIRTY_DAYS,
+            order_cancelled: BringsBack::default(),
+        }
     }
 }
 
@@ -208,15 +211,24 @@ impl Reward {
     /// assert_eq!(reward.quote(Some(fifteen), 2), Ok((Points::from(1_500), Gives::FixedAmount(fifteen))));
     /// assert!(reward.quote(Some("12".parse().unwrap()), 2).is_err());
     /// ```
-    pub fn quote(&self, amount: Option<Amount>, minor_digits: u32) -> Result<(Points, Gives), Rejection> {
+    pub fn quote(
+        &self,
+        amount: Option<Amount>,
+        minor_digits: u32,
+    ) -> Result<(Points, Gives), Rejection> {
         let wrong = |expected: String| Rejection::InvalidAmount { expected };
         match (&self.offer, amount) {
             (Offer::Fixed { cost, gives }, None) => Ok((*cost, gives.clone())),
-            (Offer::Fixed { .. }, Some(_)) => Err(wrong("left out: this reward has one price".to_owned())),
+            (Offer::Fixed { .. }, Some(_)) => {
+                Err(wrong("left out: this reward has one price".to_owned()))
+            }
             (Offer::Variable(variable), None) => Err(wrong(variable.to_string())),
             (Offer::Variable(variable), Some(amount)) => {
                 let fits = amount.get().normalize().scale() <= minor_digits;
-                let cost = variable.cost(amount).filter(|_| fits).ok_or_else(|| wrong(variable.to_string()))?;
+                let cost = variable
+                    .cost(amount)
+                    .filter(|_| fits)
+                    .ok_or_else(|| wrong(variable.to_string()))?;
                 Ok((cost, Gives::FixedAmount(amount)))
             }
         }
@@ -252,9 +264,16 @@ impl Reward {
     /// Amounts that are finer than a currency with so many decimals, by their pointers in the reward.
     fn finer_than(&self, minor_digits: u32) -> impl Iterator<Item = &'static str> {
         let by_offer = match &self.offer {
-            Offer::Fixed { gives: Gives::FixedAmount(amount), .. } => vec![("gives/fixed_amount", *amount)],
-            Offer::Fixed { gives: Gives::StoreCredit(amount), .. } => vec![("gives/store_credit", *amount)],
-            Offer::Fixed { gives: Gives::FreeShipping(FreeShipping { maximum: Some(maximum) }), .. } => {
+            Offer::Fixed { gives: Gives::FixedAmount(amount), .. } => {
+                vec![("gives/fixed_amount", *amount)]
+            }
+            Offer::Fixed { gives: Gives::StoreCredit(amount), .. } => {
+                vec![("gives/store_credit", *amount)]
+            }
+            Offer::Fixed {
+                gives: Gives::FreeShipping(FreeShipping { maximum: Some(maximum) }),
+                ..
+            } => {
                 vec![("gives/free_shipping/maximum", *maximum)]
             }
             Offer::Fixed { .. } => Vec::new(),
@@ -263,7 +282,8 @@ impl Reward {
         };
         let minimum = self.minimum_subtotal.map(|amount| ("minimum_subtotal", amount));
         let all = by_offer.into_iter().chain(minimum);
-        all.filter(move |(_, amount)| amount.get().normalize().scale() > minor_digits).map(|(field, _)| field)
+        all.filter(move |(_, amount)| amount.get().normalize().scale() > minor_digits)
+            .map(|(field, _)| field)
     }
 }
 
@@ -271,7 +291,10 @@ impl Gives {
     /// Whether a code stands for it.
     pub fn has_code(&self) -> bool {
         match self {
-            Self::FixedAmount(_) | Self::FreeProduct(_) | Self::FreeShipping(_) | Self::Percentage(_) => true,
+            Self::FixedAmount(_)
+            | Self::FreeProduct(_)
+            | Self::FreeShipping(_)
+            | Self::Percentage(_) => true,
             Self::Custom | Self::StoreCredit(_) => false,
         }
     }
@@ -295,7 +318,9 @@ impl fmt::Display for Gives {
             Self::Custom => f.write_str("what the shop hands over"),
             Self::FixedAmount(amount) => write!(f, "{amount} off"),
             Self::FreeProduct(FreeProduct { quantity: 1, .. }) => f.write_str("a free product"),
-            Self::FreeProduct(FreeProduct { quantity, .. }) => write!(f, "{quantity} free units of a product"),
+            Self::FreeProduct(FreeProduct { quantity, .. }) => {
+                write!(f, "{quantity} free units of a product")
+            }
             Self::FreeShipping(FreeShipping { maximum: None }) => f.write_str("free shipping"),
             Self::FreeShipping(FreeShipping { maximum: Some(maximum) }) => {
                 write!(f, "free shipping that costs {maximum} at most")
@@ -309,7 +334,8 @@ impl fmt::Display for Gives {
 impl VariableAmount {
     /// What an amount costs, where it is on offer.
     fn cost(&self, amount: Amount) -> Option<Points> {
-        let in_range = amount >= self.minimum && self.maximum.is_none_or(|maximum| amount <= maximum);
+        let in_range =
+            amount >= self.minimum && self.maximum.is_none_or(|maximum| amount <= maximum);
         self.price(amount).filter(|_| in_range && self.is_multiple(amount))
     }
 
@@ -319,8 +345,11 @@ impl VariableAmount {
 
     /// What an amount costs, where that is whole points.
     fn price(&self, amount: Amount) -> Option<Points> {
-        let parts = i128::from(amount.ten_thousandths()).checked_mul(i128::from(self.points_per_unit.get()))?;
-        let points = parts.checked_div(10_000).filter(|_| parts.checked_rem(10_000) == Some(0))?;
+        let parts = i128::from(amount.ten_thousandths())
+            .checked_mul(i128::from(self.points_per_unit.get()))?;
+        let points = parts
+            .checked_div(10_000)
+            .filter(|_| parts.checked_rem(10_000) == Some(0))?;
         i64::try_from(points).ok().and_then(Points::new)
     }
 
@@ -331,7 +360,9 @@ impl VariableAmount {
         let most = self.maximum.unwrap_or(Amount::MAX);
         let whole = most.ten_thousandths().checked_div(self.step.ten_thousandths())?;
         let most = whole.checked_mul(self.step.ten_thousandths())?;
-        Amount::from_ten_thousandths(affordable.min(most)).ok().filter(|amount| *amount >= self.minimum)
+        Amount::from_ten_thousandths(affordable.min(most))
+            .ok()
+            .filter(|amount| *amount >= self.minimum)
     }
 }
 
@@ -351,9 +382,14 @@ pub(super) fn check(rewards: &[Reward], tiers: &BTreeSet<&TierId>, faults: &mut 
     for (index, reward) in rewards.iter().enumerate() {
         let at = |field: &str| format!("/rewards/{index}/{field}");
         if !names.insert(&reward.id) {
-            faults.push(Fault::new(at("id"), "duplicate_id", format!("the id {} stands here twice", reward.id)));
+            faults.push(Fault::new(
+                at("id"),
+                "duplicate_id",
+                format!("the id {} stands here twice", reward.id),
+            ));
         }
-        let printable = !reward.name.trim().is_empty() && !reward.name.chars().any(char::is_control);
+        let printable =
+            !reward.name.trim().is_empty() && !reward.name.chars().any(char::is_control);
         if !printable || reward.name.chars().count() > 100 {
             faults.push(Fault::new(at("name"), "invalid_value", "must be 1 to 100 characters"));
         }
@@ -361,11 +397,17 @@ pub(super) fn check(rewards: &[Reward], tiers: &BTreeSet<&TierId>, faults: &mut 
         check_goods(reward, &at, faults);
         check_window(reward.when.from, reward.when.until, &at("when"), faults);
         check_tiers(&reward.when.tiers, tiers, &at("when/tiers"), faults);
-        for (field, limits) in [("limits", &reward.limits), ("limits_in_all", &reward.limits_in_all)] {
+        for (field, limits) in
+            [("limits", &reward.limits), ("limits_in_all", &reward.limits_in_all)]
+        {
             check_limits(limits, &at(field), faults);
             for (limit, _) in limits.iter().enumerate().filter(|(_, limit)| limit.partial) {
                 let detail = "a reward is given whole or not at all";
-                faults.push(Fault::new(at(&format!("{field}/{limit}/partial")), "contradiction", detail));
+                faults.push(Fault::new(
+                    at(&format!("{field}/{limit}/partial")),
+                    "contradiction",
+                    detail,
+                ));
             }
         }
         check_code(reward, &at, faults);
@@ -407,8 +449,12 @@ fn check_offer(offer: &Offer, at: &impl Fn(&str) -> String, faults: &mut Vec<Fau
 
 fn check_gives(gives: &Gives, at: &impl Fn(&str) -> String, faults: &mut Vec<Fault>) {
     let wrong = match gives {
-        Gives::FixedAmount(amount) if amount.is_zero() => Some(("fixed_amount", "must be more than zero")),
-        Gives::StoreCredit(amount) if amount.is_zero() => Some(("store_credit", "must be more than zero")),
+        Gives::FixedAmount(amount) if amount.is_zero() => {
+            Some(("fixed_amount", "must be more than zero"))
+        }
+        Gives::StoreCredit(amount) if amount.is_zero() => {
+            Some(("store_credit", "must be more than zero"))
+        }
         Gives::Percentage(rate) if rate.get().is_zero() || rate.get() > Decimal::ONE_HUNDRED => {
             Some(("percentage", "must be more than 0 and at most 100"))
         }
@@ -496,9 +542,13 @@ impl super::Program {
     pub fn finer_than_currency(&self, minor_digits: u32) -> Vec<Fault> {
         let rewards = self.parts.rewards.iter().enumerate();
         let pointers = rewards.flat_map(|(index, reward)| {
-            reward.finer_than(minor_digits).map(move |field| format!("/rewards/{index}/{field}"))
+            reward
+                .finer_than(minor_digits)
+                .map(move |field| format!("/rewards/{index}/{field}"))
         });
-        pointers.map(|pointer| Fault::new(pointer, "too_fine", "is finer than the currency")).collect()
+        pointers
+            .map(|pointer| Fault::new(pointer, "too_fine", "is finer than the currency"))
+            .collect()
     }
 }
 

@@ -19,7 +19,9 @@ impl Places {
     }
 
     pub(crate) fn has(&self, place: usize) -> bool {
-        self.0.get(place / 64).is_some_and(|bits| bits >> (place % 64) & 1 == 1)
+        self.0
+            .get(place / 64)
+            .is_some_and(|bits| bits >> (place % 64) & 1 == 1)
     }
 
     /// Whether any place is in both.
@@ -28,7 +30,10 @@ impl Places {
     }
 
     fn add_all(&mut self, others: &Self) {
-        self.0.iter_mut().zip(&others.0).for_each(|(own, other)| *own |= other);
+        self.0
+            .iter_mut()
+            .zip(&others.0)
+            .for_each(|(own, other)| *own |= other);
     }
 }
 
@@ -43,15 +48,25 @@ impl Scopes {
     pub(super) fn new(rules: &[EarningRule]) -> Self {
         let (mut products, mut categories) = (BTreeMap::new(), BTreeMap::new());
         for (place, EarningRule { when, .. }) in rules.iter().enumerate() {
-            when.products.iter().for_each(|product| name(&mut products, product.as_str(), place));
-            when.categories.iter().for_each(|category| name(&mut categories, category.as_str(), place));
+            when.products
+                .iter()
+                .for_each(|product| name(&mut products, product.as_str(), place));
+            when.categories
+                .iter()
+                .for_each(|category| name(&mut categories, category.as_str(), place));
         }
-        Self { products: Named::new(products), categories: Named::new(categories) }
+        Self {
+            products: Named::new(products),
+            categories: Named::new(categories),
+        }
     }
 
     /// The rules that name the line's product or one of its categories.
     pub(super) fn about(&self, line: &Line) -> Places {
-        let product = line.product.as_ref().and_then(|product| self.products.get(product.as_str()));
+        let product = line
+            .product
+            .as_ref()
+            .and_then(|product| self.products.get(product.as_str()));
         let mut places = product.copied().unwrap_or_default();
         for category in &line.categories {
             if let Some(found) = self.categories.get(category.as_str()) {
@@ -72,7 +87,12 @@ fn name<'a>(all: &mut BTreeMap<(usize, &'a str), Places>, name: &'a str, place: 
 
 impl Named {
     fn new(names: BTreeMap<(usize, &str), Places>) -> Self {
-        Self(names.into_iter().map(|((_, name), places)| (name.into(), places)).collect())
+        Self(
+            names
+                .into_iter()
+                .map(|((_, name), places)| (name.into(), places))
+                .collect(),
+        )
     }
 
     fn get(&self, name: &str) -> Option<&Places> {
@@ -94,8 +114,12 @@ mod tests {
     fn the_last_of_many_rules_is_found_too() {
         let rule = |place: usize| {
             let mut rule = EarningRule::base();
-            rule.when.products.insert(format!("product {}", place / 2).parse().unwrap());
-            rule.when.categories.insert(format!("category {place}").parse().unwrap());
+            rule.when
+                .products
+                .insert(format!("product {}", place / 2).parse().unwrap());
+            rule.when
+                .categories
+                .insert(format!("category {place}").parse().unwrap());
             rule
         };
         let rules: Vec<_> = (0..MAX_ITEMS).map(rule).collect();
@@ -103,7 +127,10 @@ mod tests {
         let line = |product: Option<usize>, categories: &[usize]| Line {
             id: "1".parse().unwrap(),
             product: product.map(|number| format!("product {number}").parse().unwrap()),
-            categories: categories.iter().map(|number| format!("category {number}").parse().unwrap()).collect(),
+            categories: categories
+                .iter()
+                .map(|number| format!("category {number}").parse().unwrap())
+                .collect(),
             quantity: Quantity::from(1),
             amount: Amount::ZERO,
             gift_card: false,

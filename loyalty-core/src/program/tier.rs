@@ -30,7 +30,14 @@ pub struct Tier {
 impl Tier {
     /// A tier of this name that is set by hand and multiplies.
     pub fn by_hand(id: TierId, name: impl Into<String>, multiplier: Rate) -> Self {
-        Self { id, name: name.into(), multiplier, threshold: None, perks: Vec::new(), entry: None }
+        Self {
+            id,
+            name: name.into(),
+            multiplier,
+            threshold: None,
+            perks: Vec::new(),
+            entry: None,
+        }
     }
 }
 
@@ -148,7 +155,10 @@ pub(super) fn check(tiers: &[Tier], tiering: &Tiering, faults: &mut Vec<Fault>) 
                 faults.push(Fault::new(at("threshold"), "contradiction", detail));
             }
             if tiering.metric != Metric::Spend
-                && threshold.ten_thousandths().checked_rem(10_000).is_none_or(|rest| rest != 0)
+                && threshold
+                    .ten_thousandths()
+                    .checked_rem(10_000)
+                    .is_none_or(|rest| rest != 0)
             {
                 faults.push(Fault::new(
                     at("threshold"),
@@ -161,7 +171,12 @@ pub(super) fn check(tiers: &[Tier], tiering: &Tiering, faults: &mut Vec<Fault>) 
             }
             last = Some(threshold);
         }
-        if tier.perks.len() > 50 || tier.perks.iter().any(|perk| perk.is_empty() || perk.chars().count() > 500) {
+        if tier.perks.len() > 50
+            || tier
+                .perks
+                .iter()
+                .any(|perk| perk.is_empty() || perk.chars().count() > 500)
+        {
             faults.push(Fault::new(
                 at("perks"),
                 "out_of_range",
@@ -173,11 +188,19 @@ pub(super) fn check(tiers: &[Tier], tiering: &Tiering, faults: &mut Vec<Fault>) 
         }
     }
     if tiering.down == Down::OneStep && tiering.term.is_none() {
-        faults.push(Fault::new("/tiering/term", "missing_field", "is required where tiers go down one step"));
+        faults.push(Fault::new(
+            "/tiering/term",
+            "missing_field",
+            "is required where tiers go down one step",
+        ));
     }
     if let Window::Rolling(period) = tiering.window
         && !period.is_months_up_to(36)
     {
-        faults.push(Fault::new("/tiering/window/rolling", "out_of_range", "must be 1 to 36 whole months"));
+        faults.push(Fault::new(
+            "/tiering/window/rolling",
+            "out_of_range",
+            "must be 1 to 36 whole months",
+        ));
     }
 }

@@ -16,11 +16,12 @@ use super::words::Words;
 use crate::amount::Amount;
 use crate::calendar::{Period, Timestamp};
 use crate::discount::{
-    AllocationMethod, Cart, CartLine, Code, CodeCommand, Customer, Items, Parts, PriceRule, Ratio, ShippingLine,
-    TargetSelection, TargetType, ValueType,
+    AllocationMethod, Cart, CartLine, Code, CodeCommand, Customer, Items, Parts, PriceRule, Ratio,
+    ShippingLine, TargetSelection, TargetType, ValueType,
 };
 use crate::id::{
-    AccountId, CategoryId, CheckoutId, LineId, OrderId, ProductId, ProgramVersion, RedemptionId, VariantId,
+    AccountId, CategoryId, CheckoutId, LineId, OrderId, ProductId, ProgramVersion, RedemptionId,
+    VariantId,
 };
 use crate::program::{BringsBack, Offer, Program, Reward};
 use crate::redemption::Issue;
@@ -45,26 +46,48 @@ fn collections() -> impl Strategy<Value = CategoryId> {
 fn items() -> impl Strategy<Value = Items> {
     let named = (btree_set(products(), 0..3), btree_set(variants(), 0..2));
     prop_oneof![
-        named.prop_map(|(products, variants)| Items { products, variants, collections: BTreeSet::new() }),
-        btree_set(collections(), 1..3).prop_map(|collections| Items { collections, ..Items::default() }),
+        named.prop_map(|(products, variants)| Items {
+            products,
+            variants,
+            collections: BTreeSet::new()
+        }),
+        btree_set(collections(), 1..3)
+            .prop_map(|collections| Items { collections, ..Items::default() }),
     ]
 }
 
 fn cents(range: std::ops::Range<i64>) -> impl Strategy<Value = Amount> {
-    range.prop_filter_map("in range", |cents| Amount::from_ten_thousandths(cents.checked_mul(100)?).ok())
+    range.prop_filter_map("in range", |cents| {
+        Amount::from_ten_thousandths(cents.checked_mul(100)?).ok()
+    })
 }
 
 /// What is taken off: cents, or percentages of every fineness.
 fn values() -> impl Strategy<Value = (ValueType, Decimal)> {
-    let fixed = (1..4_000_i64).prop_map(|cents| (ValueType::FixedAmount, Decimal::new(cents.saturating_neg(), 2)));
-    let percents = select(vec![100_000_000_i64, 50_000_000, 33_333_333, 10_000_000, 15_000_000, 2_500_000, 1]);
-    let percent = percents.prop_map(|part| (ValueType::Percentage, Decimal::new(part.saturating_neg(), 6)));
+    let fixed = (1..4_000_i64)
+        .prop_map(|cents| (ValueType::FixedAmount, Decimal::new(cents.saturating_neg(), 2)));
+    let percents = select(vec![
+        100_000_000_i64,
+        50_000_000,
+        33_333_333,
+        10_000_000,
+        15_000_000,
+        2_500_000,
+        1,
+    ]);
+    let percent =
+        percents.prop_map(|part| (ValueType::Percentage, Decimal::new(part.saturating_neg(), 6)));
     prop_oneof![fixed, percent]
 }
 
 /// Rules of every kind for a currency of cents, always open.
 pub fn price_rules() -> impl Strategy<Value = PriceRule> {
-    let target = (any::<bool>(), any::<bool>(), items(), prop_oneof![3 => Just(Items::default()), 1 => items()]);
+    let target = (
+        any::<bool>(),
+        any::<bool>(),
+        items(),
+        prop_oneof![3 => Just(Items::default()), 1 => items()],
+    );
     let bundle = weighted(0.3, (1..4_u32, 1..3_u32, items(), weighted(0.3, cents(1..5_000))));
     let limits = (
         weighted(0.3, 1..4_u32),
@@ -75,7 +98,13 @@ pub fn price_rules() -> impl Strategy<Value = PriceRule> {
     );
     let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.2), prop::bool::weighted(0.15));
     let parts = (values(), target, bundle, limits, flags).prop_map(
-        |((value_type, value), (each, entitled, items, excluded), bundle, limits, (alone, once, shipping))| {
+        |(
+            (value_type, value),
+            (each, entitled, items, excluded),
+            bundle,
+            limits,
+            (alone, once, shipping),
+        )| {
             let (allocation_limit, subtotal, quantity, usage_limit, shipping_price) = limits;
             let mut parts = Parts {
                 title: "Rule".to_owned(),
@@ -136,9 +165,14 @@ pub fn price_rules_under(program: &Program) -> impl Strategy<Value = Vec<PriceRu
 
 /// The price rule behind the codes of a reward, where it has codes.
 fn rule_of(reward: &Reward) -> Option<PriceRule> {
-    let amount = if let Offer::Variable(variable) = &reward.offer { Some(variable.minimum) } else { None };
+    let amount =
+        if let Offer::Variable(variable) = &reward.offer { Some(variable.minimum) } else { None };
     let (points, gives) = reward.quote(amount, 2).ok()?;
-    let code = gives.has_code().then(|| Code::generate(&reward.code_prefix, [7; 16])).transpose().ok()?;
+    let code = gives
+        .has_code()
+        .then(|| Code::generate(&reward.code_prefix, [7; 16]))
+        .transpose()
+        .ok()?;
     let at = Timestamp::UNIX_EPOCH;
     let issue = Issue {
         id: RedemptionId(1),
@@ -164,9 +198,14 @@ fn rule_of(reward: &Reward) -> Option<PriceRule> {
 pub fn carts_under(program: &Program) -> impl Strategy<Value = Cart> + use<> {
     let words = Words::of(program);
     let known = Arc::clone(&words);
-    let named = any::<Index>().prop_filter_map("a product", move |pick| one(&known.products, pick).cloned());
-    let within = any::<Index>().prop_filter_map("a category", move |pick| one(&words.categories, pick).cloned());
-    carts_of(prop_oneof![named, products()].boxed(), prop_oneof![within, collections()].boxed())
+    let named = any::<Index>()
+        .prop_filter_map("a product", move |pick| one(&known.products, pick).cloned());
+    let within = any::<Index>()
+        .prop_filter_map("a category", move |pick| one(&words.categories, pick).cloned());
+    carts_of(
+        prop_oneof![named, products()].boxed(),
+        prop_oneof![within, collections()].boxed(),
+    )
 }
 
 /// Carts of a few lines, some of them equal, with codes of [`discount_shops`] in any order.
@@ -190,24 +229,29 @@ fn carts_of(
     );
     let line = (line, 1..3_usize).prop_map(|(line, times)| vec![line; times]);
     let codes = vec(1..7_u8, 0..6).prop_map(|numbers| {
-        numbers.into_iter().filter_map(|number| Code::new(&format!("Code{number}")).ok()).collect()
+        numbers
+            .into_iter()
+            .filter_map(|number| Code::new(&format!("Code{number}")).ok())
+            .collect()
     });
     let account = weighted(0.7, (1..3_i64).prop_map(AccountId));
-    (vec(line, 0..7), vec(cents(0..2_000), 0..3), codes, account).prop_map(|(lines, shipping, codes, account)| {
-        let numbered = |(index, line): (usize, CartLine)| {
-            Some(CartLine { id: LineId::new(format!("line{index}")).ok()?, ..line })
-        };
-        let delivery = |(index, price): (usize, Amount)| {
-            Some(ShippingLine { id: LineId::new(format!("delivery{index}")).ok()?, price })
-        };
-        Cart {
-            lines: lines.into_iter().flatten().enumerate().filter_map(numbered).collect(),
-            shipping: shipping.into_iter().enumerate().filter_map(delivery).collect(),
-            codes,
-            customer: Customer { account, ..Customer::default() },
-            ..Cart::default()
-        }
-    })
+    (vec(line, 0..7), vec(cents(0..2_000), 0..3), codes, account).prop_map(
+        |(lines, shipping, codes, account)| {
+            let numbered = |(index, line): (usize, CartLine)| {
+                Some(CartLine { id: LineId::new(format!("line{index}")).ok()?, ..line })
+            };
+            let delivery = |(index, price): (usize, Amount)| {
+                Some(ShippingLine { id: LineId::new(format!("delivery{index}")).ok()?, price })
+            };
+            Cart {
+                lines: lines.into_iter().flatten().enumerate().filter_map(numbered).collect(),
+                shipping: shipping.into_iter().enumerate().filter_map(delivery).collect(),
+                codes,
+                customer: Customer { account, ..Customer::default() },
+                ..Cart::default()
+            }
+        },
+    )
 }
 
 /// Claims on one code by a few customers, checkouts and orders, in the order of their instants.
@@ -227,17 +271,19 @@ pub fn claims() -> impl Strategy<Value = Vec<(Timestamp, Customer, CodeCommand)>
     let account = weighted(0.8, (1..3_i64).prop_map(AccountId));
     vec((0..20_i64, account, command), 1..40).prop_map(|claims| {
         let mut now = Timestamp::UNIX_EPOCH;
-        let timed = |(wait, account, (after, command)): (i64, _, (Option<TimeDelta>, CodeCommand))| {
-            let wait = TimeDelta::seconds(wait.saturating_mul(30));
-            now = now.checked_add_signed(wait).unwrap_or(now);
-            let command = match (after, command) {
-                (Some(after), CodeCommand::Release { checkout }) => {
-                    CodeCommand::Reserve { checkout, until: now.checked_add_signed(after).unwrap_or(now) }
-                }
-                (_, command) => command,
+        let timed =
+            |(wait, account, (after, command)): (i64, _, (Option<TimeDelta>, CodeCommand))| {
+                let wait = TimeDelta::seconds(wait.saturating_mul(30));
+                now = now.checked_add_signed(wait).unwrap_or(now);
+                let command = match (after, command) {
+                    (Some(after), CodeCommand::Release { checkout }) => CodeCommand::Reserve {
+                        checkout,
+                        until: now.checked_add_signed(after).unwrap_or(now),
+                    },
+                    (_, command) => command,
+                };
+                (now, Customer { account, ..Customer::default() }, command)
             };
-            (now, Customer { account, ..Customer::default() }, command)
-        };
         claims.into_iter().map(timed).collect()
     })
 }

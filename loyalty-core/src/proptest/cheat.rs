@@ -76,7 +76,9 @@ impl fmt::Display for Finding {
 pub(super) fn findings(check: &Check, program: &Program) -> Vec<Finding> {
     let mut found = gains_from_returning(check, program);
     let rewards = program.parts().rewards.iter().enumerate();
-    found.extend(rewards.filter_map(|(index, reward)| reward_above_spend(check, program, index, reward)));
+    found.extend(
+        rewards.filter_map(|(index, reward)| reward_above_spend(check, program, index, reward)),
+    );
     found.extend(tier_lost_by_spending(check, program));
     found
 }
@@ -107,19 +109,22 @@ fn plots(words: &Arc<Words>, spends: bool) -> impl Strategy<Value = Plot> + use<
     let dear = life::orders(words).prop_filter_map("a price", at_least_one);
     let cheap = (life::orders(words), 1..10_u32).prop_filter_map("a line", |(order, price)| {
         let total = Amount::from(price);
-        let line = Line { amount: total, gift_card: false, ..order.lines.into_iter().next()? };
+        let line = Line {
+            amount: total,
+            gift_card: false,
+            ..order.lines.into_iter().next()?
+        };
         Some(Order { lines: vec![line], total, ..Order::default() })
     });
     let buys = prop_oneof![cheap, dear].prop_map(Deed::Buys);
-    let deed =
-        if spends { prop_oneof![buys, any::<Index>().prop_map(Deed::Spends)].boxed() } else { buys.boxed() };
+    let deed = if spends {
+        prop_oneof![buys, any::<Index>().prop_map(Deed::Spends)].boxed()
+    } else {
+        buys.boxed()
+    };
     let deeds = vec((life::waits(), deed), 1..7);
-    (life::tags(words), life::starts(words), deeds, any::<bool>()).prop_map(|(tags, start, deeds, cancels)| Plot {
-        tags,
-        start,
-        deeds,
-        cancels,
-    })
+    (life::tags(words), life::starts(words), deeds, any::<bool>())
+        .prop_map(|(tags, start, deeds, cancels)| Plot { tags, start, deeds, cancels })
 }
 
 /// An order that costs 1.00 or more, all of it in money.
@@ -147,7 +152,15 @@ impl<'a> Played<'a> {
     fn of(check: &Check, program: &'a Program, words: &'a Words, plot: &Plot) -> Self {
         let life = Life { tags: plot.tags.clone(), birthday: None, steps: Vec::new() };
         let (books, now) = (check.books(program, &life), plot.start);
-        let mut played = Self { program, words, life, books, now, bought: Vec::new(), redeemed: 0 };
+        let mut played = Self {
+            program,
+            words,
+            life,
+            books,
+            now,
+            bought: Vec::new(),
+            redeemed: 0,
+        };
         let last = check.zone.after(plot.start, check.returns).unwrap_or(plot.start);
         for (wait, deed) in &plot.deeds {
             played.now = wait.after(words, check.zone, played.now).min(last);
@@ -171,7 +184,13 @@ impl<'a> Played<'a> {
         let number = self.bought.len().saturating_add(1_001);
         let Ok(id) = OrderId::new(number.to_string()) else { return };
         let (snapshot, status) = (Arc::new(order.clone()), self.words.gate);
-        let report = Command::RecordOrder { order: id.clone(), snapshot, status, at: None, origin: Origin::Shop };
+        let report = Command::RecordOrder {
+            order: id.clone(),
+            snapshot,
+            status,
+            at: None,
+            origin: Origin::Shop,
+        };
         if self.tell(report) {
             self.bought.push((id, order.total));
         }
@@ -193,8 +212,10 @@ impl<'a> Played<'a> {
         let amount = reward.largest_amount(have);
         let (_, gives) = reward.quote(amount, self.books.minor_digits).ok()?;
         let number = self.redeemed.checked_add(1)?;
-        let (redemption, entropy) = (RedemptionId(number), [u8::try_from(number).unwrap_or(u8::MAX); 16]);
-        let redeems = Command::RedeemReward { redemption, reward: reward.id.clone(), amount, entropy };
+        let (redemption, entropy) =
+            (RedemptionId(number), [u8::try_from(number).unwrap_or(u8::MAX); 16]);
+        let redeems =
+            Command::RedeemReward { redemption, reward: reward.id.clone(), amount, entropy };
         self.tell(redeems).then(|| {
             self.redeemed = number;
             gives
@@ -204,7 +225,9 @@ impl<'a> Played<'a> {
     /// Everything goes back, and the money with it.
     fn send_back(&mut self, cancels: bool) {
         for (order, total) in self.bought.clone() {
-            let Ok(id) = RefundId::new(format!("all-of-{order}")) else { continue };
+            let Ok(id) = RefundId::new(format!("all-of-{order}")) else {
+                continue;
+            };
             let all = Refund { id, refunded: Refunded::Amount(total) };
             let back = if cancels {
                 Command::CancelOrder { order, at: None }
@@ -246,9 +269,13 @@ fn gains_from_returning(check: &Check, program: &Program) -> Vec<Finding> {
     let (mut known, mut found) = (BTreeSet::new(), Vec::new());
     loop {
         let any_new = |causes: &BTreeSet<Cause>| !causes.is_subset(&known);
-        let Search::Found { case, .. } = check.smallest(&cases, |plot| has(plot, &any_new)) else { return found };
+        let Search::Found { case, .. } = check.smallest(&cases, |plot| has(plot, &any_new)) else {
+            return found;
+        };
         let helped = returned(&case).causes();
-        let Some(cause) = helped.difference(&known).next().cloned() else { return found };
+        let Some(cause) = helped.difference(&known).next().cloned() else {
+            return found;
+        };
         // The same where nothing else helps along, if there is such a way.
         let alone = |causes: &BTreeSet<Cause>| causes.len() == 1 && causes.contains(&cause);
         let plot = match check.smallest(&cases, |plot| has(plot, &alone)) {
@@ -271,16 +298,22 @@ impl Played<'_> {
     fn has_something(&self) -> bool {
         let account = self.books.as_of(self.now);
         let left = account.balance(self.now).saturating_add(account.pending(self.now));
-        let spent =
-            self.in_hand().map(|(_, points)| points).fold(account.totals().subtracted, Points::saturating_add);
+        let spent = self
+            .in_hand()
+            .map(|(_, points)| points)
+            .fold(account.totals().subtracted, Points::saturating_add);
         left.saturating_add(spent).is_positive()
     }
 
     /// What was redeemed and not given back.
     fn in_hand(&self) -> impl Iterator<Item = (String, Points)> {
         let had = self.books.redemptions.values();
-        let had = had.filter(|had| matches!(had.state(), RedemptionState::Issued | RedemptionState::Used { .. }));
-        had.map(|had| (format!("{} ({})", had.issue().name, had.issue().gives), had.taken().points()))
+        let had = had.filter(|had| {
+            matches!(had.state(), RedemptionState::Issued | RedemptionState::Used { .. })
+        });
+        had.map(|had| {
+            (format!("{} ({})", had.issue().name, had.issue().gives), had.taken().points())
+        })
     }
 
     fn holdings(&self) -> String {
@@ -306,7 +339,10 @@ impl Played<'_> {
         let mut found = BTreeSet::new();
         for order in self.books.orders.values() {
             let posted = order.posted();
-            let net = posted.awarded.saturating_sub(posted.taken).saturating_sub(posted.expired);
+            let net = posted
+                .awarded
+                .saturating_sub(posted.taken)
+                .saturating_sub(posted.expired);
             if net.is_positive() && posted.forgiven.is_positive() {
                 found.insert(Cause::Debt);
             } else if net.is_positive() && keeps {
@@ -327,7 +363,13 @@ impl Played<'_> {
                     Cause::LateEntry(rank)
                 });
             } else if let Reason::Goal { action } = &reason {
-                found.extend(parts.actions.iter().position(|rule| rule.id == *action).map(Cause::Goal));
+                found.extend(
+                    parts
+                        .actions
+                        .iter()
+                        .position(|rule| rule.id == *action)
+                        .map(Cause::Goal),
+                );
             }
         }
         found
@@ -344,7 +386,9 @@ impl Played<'_> {
             } else {
                 continue;
             };
-            let entry = left.entry(reason.to_string()).or_insert_with(|| (reason.clone(), Points::ZERO));
+            let entry = left
+                .entry(reason.to_string())
+                .or_insert_with(|| (reason.clone(), Points::ZERO));
             entry.1 = entry.1.saturating_add(moved);
         }
         left.into_values().collect()
@@ -367,7 +411,11 @@ impl Cause {
                  `allow` has them owed.",
             ),
             Self::Entry(rank) => {
-                let tier = parts.tiers.get(*rank).map(|tier| tier.name.as_str()).unwrap_or_default();
+                let tier = parts
+                    .tiers
+                    .get(*rank)
+                    .map(|tier| tier.name.as_str())
+                    .unwrap_or_default();
                 Fault::new(
                     format!("/tiers/{rank}/entry"),
                     "entry_reward_is_kept",
@@ -384,7 +432,11 @@ impl Cause {
                  the points behind. A longer window than the time to return keeps it from that.",
             ),
             Self::Goal(index) => {
-                let action = parts.actions.get(*index).map(|action| action.id.as_str()).unwrap_or_default();
+                let action = parts
+                    .actions
+                    .get(*index)
+                    .map(|action| action.id.as_str())
+                    .unwrap_or_default();
                 Fault::new(
                     format!("/actions/{index}"),
                     "goal_is_kept",
@@ -399,10 +451,17 @@ impl Cause {
 }
 
 /// Spends as little as can be on orders, and has more of a reward for it.
-fn reward_above_spend(check: &Check, program: &Program, index: usize, reward: &Reward) -> Option<Finding> {
+fn reward_above_spend(
+    check: &Check,
+    program: &Program,
+    index: usize,
+    reward: &Reward,
+) -> Option<Finding> {
     let (words, worth) = (Words::of(program), |gives: &Gives| match gives {
         Gives::FixedAmount(amount) | Gives::StoreCredit(amount) => *amount,
-        Gives::Custom | Gives::FreeProduct(_) | Gives::FreeShipping(_) | Gives::Percentage(_) => Amount::ZERO,
+        Gives::Custom | Gives::FreeProduct(_) | Gives::FreeShipping(_) | Gives::Percentage(_) => {
+            Amount::ZERO
+        }
     });
     let redeemed = |plot: &Plot| {
         let mut played = Played::of(check, program, &words, plot);
@@ -410,13 +469,15 @@ fn reward_above_spend(check: &Check, program: &Program, index: usize, reward: &R
             played.now = check.zone.after(played.now, hold).unwrap_or(played.now);
         }
         let mut sum = Amount::ZERO;
-        while let Some(gives) =
-            played.redeem(reward).filter(|gives| !worth(gives).is_zero() && played.redeemed < 50)
+        while let Some(gives) = played
+            .redeem(reward)
+            .filter(|gives| !worth(gives).is_zero() && played.redeemed < 50)
         {
             sum = sum.checked_add(worth(&gives)).unwrap_or(Amount::MAX);
         }
         let totals = played.bought.iter().map(|(_, total)| *total);
-        let spent = totals.fold(Amount::ZERO, |sum, total| sum.checked_add(total).unwrap_or(Amount::MAX));
+        let spent =
+            totals.fold(Amount::ZERO, |sum, total| sum.checked_add(total).unwrap_or(Amount::MAX));
         (played, spent, sum)
     };
     let test = |plot: &Plot| {
@@ -424,7 +485,9 @@ fn reward_above_spend(check: &Check, program: &Program, index: usize, reward: &R
         prop_assert!(had <= spent);
         Ok(())
     };
-    let Search::Found { case, .. } = check.smallest(&plots(&words, false), test) else { return None };
+    let Search::Found { case, .. } = check.smallest(&plots(&words, false), test) else {
+        return None;
+    };
     let (played, spent, had) = redeemed(&case);
     let detail = format!(
         "gives more than it takes to earn it: {had} for {spent} spent. A higher cost, or fewer points \
@@ -444,7 +507,9 @@ fn tier_lost_by_spending(check: &Check, program: &Program) -> Option<Finding> {
     if parts.tiering.metric != Metric::PointsEarned || !earned {
         return None;
     }
-    let Err(Broken::Found { why, story }) = held::tier_monotonic_in_spend(check, program) else { return None };
+    let Err(Broken::Found { why, story }) = held::tier_monotonic_in_spend(check, program) else {
+        return None;
+    };
     let detail = "counts points, and paying more earns fewer of them, or ends in a lower tier.";
     Some(Finding {
         soundness: Soundness::NoTierLostBySpending,

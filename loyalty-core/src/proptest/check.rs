@@ -58,7 +58,14 @@ pub struct Check {
 impl Default for Check {
     fn default() -> Self {
         let (zone, engine) = (Zone::UTC, Engine::default());
-        Self { cases: 128, seed: 0, zone, minor_digits: 2, returns: Period::THIRTY_DAYS, engine }
+        Self {
+            cases: 128,
+            seed: 0,
+            zone,
+            minor_digits: 2,
+            returns: Period::THIRTY_DAYS,
+            engine,
+        }
     }
 }
 
@@ -178,7 +185,13 @@ impl Check {
     pub(super) fn books(&self, program: &Program, life: &Life) -> Books {
         let empty = Books::decided_by(self.engine.decide, program.clone());
         let (zone, minor_digits) = (self.zone, self.minor_digits);
-        Books { zone, minor_digits, tags: life.tags.clone(), birthday: life.birthday, ..empty }
+        Books {
+            zone,
+            minor_digits,
+            tags: life.tags.clone(),
+            birthday: life.birthday,
+            ..empty
+        }
     }
 
     /// Tries cases until one fails, and makes that one as small as it can be.
@@ -194,7 +207,9 @@ impl Check {
             ..Config::default()
         };
         let mut seed = [0; 32];
-        seed.iter_mut().zip(self.seed.to_le_bytes()).for_each(|(place, byte)| *place = byte);
+        seed.iter_mut()
+            .zip(self.seed.to_le_bytes())
+            .for_each(|(place, byte)| *place = byte);
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
         let mut runner = TestRunner::new_with_rng(config, rng);
         match runner.run(cases, |case| test(&case)) {
@@ -223,7 +238,11 @@ impl Check {
 }
 
 /// The case without all parts that it fails without, and what is wrong with it then.
-fn trimmed<T: Parted>(mut why: String, mut case: T, test: impl Fn(&T) -> TestCaseResult) -> (String, T) {
+fn trimmed<T: Parted>(
+    mut why: String,
+    mut case: T,
+    test: impl Fn(&T) -> TestCaseResult,
+) -> (String, T) {
     let fails = |case: &T| match test(case) {
         Err(TestCaseError::Fail(why)) => Some(why.message().to_owned()),
         Ok(()) | Err(TestCaseError::Reject(_)) => None,

@@ -8,8 +8,9 @@ use ::proptest::test_runner::TestCaseResult;
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
 use crate::discount::{
-    Cart, CartError, CheckoutClaim, Class, Code, CodeCommand, CodeFacts, CodeState, Customer, DiscountEvent,
-    DiscountRejection, Evaluation, OrderClaim, PriceRule, RuleState, Stacking, Tally, decide, evaluate, save_rule,
+    Cart, CartError, CheckoutClaim, Class, Code, CodeCommand, CodeFacts, CodeState, Customer,
+    DiscountEvent, DiscountRejection, Evaluation, OrderClaim, PriceRule, RuleState, Stacking,
+    Tally, decide, evaluate, save_rule,
 };
 use crate::id::{AccountId, CheckoutId, CodeId, OrderId, PriceRuleId};
 
@@ -54,10 +55,16 @@ impl DiscountBooks {
         if let Some(code) = event.code() {
             self.codes.entry(code).or_default().evolve(&event);
             for account in event.accounts() {
-                self.tallies.entry((code, account)).or_default().evolve(account, &event);
+                self.tallies
+                    .entry((code, account))
+                    .or_default()
+                    .evolve(account, &event);
             }
             if let Some(checkout) = event.checkout() {
-                self.checkouts.entry((code, checkout.clone())).or_default().evolve(&event);
+                self.checkouts
+                    .entry((code, checkout.clone()))
+                    .or_default()
+                    .evolve(&event);
             }
             if let Some(order) = event.order() {
                 self.orders.entry((code, order.clone())).or_default().evolve(&event);
@@ -96,9 +103,17 @@ impl DiscountBooks {
         now: Timestamp,
     ) -> Result<Option<DiscountEvent>, DiscountRejection> {
         let empty = CodeState::default();
-        let unknown = CodeFacts { id: code, state: &empty, rule: None, used_by_customer: None, checkout: None };
+        let unknown = CodeFacts {
+            id: code,
+            state: &empty,
+            rule: None,
+            used_by_customer: None,
+            checkout: None,
+        };
         let (checkout, order) = match command {
-            CodeCommand::Release { checkout } | CodeCommand::Reserve { checkout, .. } => (Some(checkout), None),
+            CodeCommand::Release { checkout } | CodeCommand::Reserve { checkout, .. } => {
+                (Some(checkout), None)
+            }
             CodeCommand::Return { order } => (None, Some(order)),
             CodeCommand::Use { order, checkout, .. } => (checkout.as_ref(), Some(order)),
             CodeCommand::Add { .. }
@@ -120,9 +135,14 @@ impl DiscountBooks {
     /// # Errors
     /// The [`CartError`] of a cart that is too large.
     pub fn evaluate(&self, cart: &Cart, stacking: Stacking) -> Result<Evaluation, CartError> {
-        let by_text: BTreeMap<_, _> =
-            self.codes.iter().filter_map(|(id, state)| Some((state.code()?, *id))).collect();
-        evaluate(cart, 2, stacking, |code| self.facts(*by_text.get(code)?, cart.customer.account, None))
+        let by_text: BTreeMap<_, _> = self
+            .codes
+            .iter()
+            .filter_map(|(id, state)| Some((state.code()?, *id)))
+            .collect();
+        evaluate(cart, 2, stacking, |code| {
+            self.facts(*by_text.get(code)?, cart.customer.account, None)
+        })
     }
 }
 
@@ -138,7 +158,8 @@ pub fn allocation_is_fair(total: u64, weights: &[u64], shares: &[u64]) -> TestCa
     for (index, (weight, share)) in weights.iter().zip(shares).enumerate() {
         prop_assert!(share <= weight, "{} of {}", share, weight);
         let exact = u128::from(total).saturating_mul(u128::from(*weight));
-        let (floor, rest) = (exact.checked_div(whole).unwrap_or(0), exact.checked_rem(whole).unwrap_or(0));
+        let (floor, rest) =
+            (exact.checked_div(whole).unwrap_or(0), exact.checked_rem(whole).unwrap_or(0));
         let extra = u128::from(*share).checked_sub(floor);
         prop_assert!(matches!(extra, Some(0 | 1)), "{:?} of {:?}", shares, weights);
         // The last that got one more has the smallest claim, the first that got none the largest.
@@ -166,7 +187,9 @@ pub fn discounts_are_exact(cart: &Cart, found: &Evaluation) -> TestCaseResult {
         for share in &applied.shares {
             prop_assert!(!share.amount.is_zero() && seen.insert(&share.line), "{}", code);
             sum = sum.checked_add(share.amount).unwrap_or(Amount::MAX);
-            let line = by_line.entry((applied.class == Class::Shipping, share.line.as_str())).or_default();
+            let line = by_line
+                .entry((applied.class == Class::Shipping, share.line.as_str()))
+                .or_default();
             *line = line.checked_add(share.amount).unwrap_or(Amount::MAX);
         }
         prop_assert_eq!(sum, applied.discount, "{}", code);
@@ -177,7 +200,12 @@ pub fn discounts_are_exact(cart: &Cart, found: &Evaluation) -> TestCaseResult {
         for total in totals {
             let taken = by_line.remove(&(shipping, total.line.as_str())).unwrap_or_default();
             prop_assert_eq!(taken, total.discount, "line {}", total.line);
-            prop_assert_eq!(total.amount.checked_sub(total.discount), Some(total.left), "line {}", total.line);
+            prop_assert_eq!(
+                total.amount.checked_sub(total.discount),
+                Some(total.left),
+                "line {}",
+                total.line
+            );
             whole = whole.checked_add(total.discount).unwrap_or(Amount::MAX);
         }
     }
@@ -189,10 +217,19 @@ pub fn discounts_are_exact(cart: &Cart, found: &Evaluation) -> TestCaseResult {
 /// With one code, of two equal lines the earlier one is discounted at least as much as the later one.
 pub fn equal_lines_fare_alike(cart: &Cart, found: &Evaluation) -> TestCaseResult {
     let same = |place: usize, other: usize| {
-        let (Some(a), Some(b)) = (cart.lines.get(place), cart.lines.get(other)) else { return false };
+        let (Some(a), Some(b)) = (cart.lines.get(place), cart.lines.get(other)) else {
+            return false;
+        };
         let content = |line: &crate::discount::CartLine| {
-            let crate::discount::CartLine { id: _, product, variant, categories, quantity, price, gift_card } =
-                line.clone();
+            let crate::discount::CartLine {
+                id: _,
+                product,
+                variant,
+                categories,
+                quantity,
+                price,
+                gift_card,
+            } = line.clone();
             (product, variant, categories, quantity, price, gift_card)
         };
         content(a) == content(b)
@@ -207,12 +244,24 @@ pub fn equal_lines_fare_alike(cart: &Cart, found: &Evaluation) -> TestCaseResult
 }
 
 /// Without the codes that did not apply, the cart comes out the same; and so it does a second time.
-pub fn refused_codes_change_nothing(books: &DiscountBooks, cart: &Cart, stacking: Stacking) -> TestCaseResult {
+pub fn refused_codes_change_nothing(
+    books: &DiscountBooks,
+    cart: &Cart,
+    stacking: Stacking,
+) -> TestCaseResult {
     let found = books.evaluate(cart, stacking);
     prop_assert_eq!(&books.evaluate(cart, stacking), &found);
     let Ok(found) = found else { return Ok(()) };
-    let applied: Vec<_> = found.codes.iter().filter(|code| code.outcome.is_ok()).cloned().collect();
-    let fewer = Cart { codes: applied.iter().map(|code| code.code.clone()).collect(), ..cart.clone() };
+    let applied: Vec<_> = found
+        .codes
+        .iter()
+        .filter(|code| code.outcome.is_ok())
+        .cloned()
+        .collect();
+    let fewer = Cart {
+        codes: applied.iter().map(|code| code.code.clone()).collect(),
+        ..cart.clone()
+    };
     let again = books.evaluate(&fewer, stacking);
     prop_assert_eq!(again, Ok(Evaluation { codes: applied, ..found }));
     Ok(())
@@ -244,14 +293,21 @@ pub fn claims_add_up(books: &DiscountBooks, now: Timestamp) -> TestCaseResult {
             }
         }
         let tally = state.tally();
-        prop_assert_eq!((tally.used(), tally.held(now)), (used.values().sum(), held.values().sum()));
+        prop_assert_eq!(
+            (tally.used(), tally.held(now)),
+            (used.values().sum(), held.values().sum())
+        );
         for ((_, account), tally) in books.tallies.iter().filter(|((code, _), _)| code == id) {
             let of = |counts: &BTreeMap<_, u64>| counts.get(&Some(*account)).copied().unwrap_or(0);
             prop_assert_eq!((tally.used(), tally.held(now)), (of(&used), of(&held)), "{}", account);
         }
         let rule = state.rule().and_then(|rule| books.rules.get(&rule)?.rule());
         let Some(parts) = rule.map(|rule| rule.parts()) else { continue };
-        prop_assert!(parts.usage_limit.is_none_or(|limit| tally.taken(now) <= limit), "{:?}", tally);
+        prop_assert!(
+            parts.usage_limit.is_none_or(|limit| tally.taken(now) <= limit),
+            "{:?}",
+            tally
+        );
         if parts.once_per_customer {
             let mut accounts = books.tallies.iter().filter(|((code, _), _)| code == id);
             prop_assert!(accounts.all(|(_, tally)| tally.taken(now) <= 1));

@@ -17,8 +17,8 @@ use super::words::Words;
 use super::{
     Books, Invariant, books_add_up, carts, discounts_are_exact, entries_explain_themselves,
     expiry_is_at_the_instant, facts_told_again_change_nothing, foretold_is_what_happens,
-    nothing_is_negative_but_debt, orders_hold_what_they_are_worth, points_or_code, refunds_do_not_leak,
-    spending_makes_no_debt,
+    nothing_is_negative_but_debt, orders_hold_what_they_are_worth, points_or_code,
+    refunds_do_not_leak, spending_makes_no_debt,
 };
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
@@ -48,17 +48,21 @@ pub(super) fn play(check: &Check, invariant: Invariant, program: &Program) -> Re
             spending_makes_no_debt(step.before, step.command, step.after)?;
             nothing_is_negative_but_debt(step.after, step.now)
         }),
-        Invariant::OrdersHoldTheirWorth => lives(|step| orders_hold_what_they_are_worth(step.after)),
+        Invariant::OrdersHoldTheirWorth => {
+            lives(|step| orders_hold_what_they_are_worth(step.after))
+        }
         Invariant::Idempotency => lives(|step| match step.told {
             Ok(_) => facts_told_again_change_nothing(step.after, step.command, step.now),
             Err(_) => Ok(()),
         }),
-        Invariant::DryRunEqualsReal => {
-            lives(|step| foretold_is_what_happens(step.before, step.command, step.now, step.told, step.after))
-        }
+        Invariant::DryRunEqualsReal => lives(|step| {
+            foretold_is_what_happens(step.before, step.command, step.now, step.told, step.after)
+        }),
         Invariant::EntriesExplainThemselves => lives(|step| entries_explain_themselves(step.after)),
         Invariant::PointsOrCode => lives(|step| points_or_code(step.after, step.now)),
-        Invariant::ExpiryAtTheInstant => lives(|step| expiry_is_at_the_instant(step.after, step.now)),
+        Invariant::ExpiryAtTheInstant => {
+            lives(|step| expiry_is_at_the_instant(step.after, step.now))
+        }
         Invariant::OrderIndependence => order_independence(check, program),
         Invariant::RefundsDoNotLeak => sliced_refunds(check, program),
         Invariant::TierMonotonicInSpend => tier_monotonic_in_spend(check, program),
@@ -66,13 +70,23 @@ pub(super) fn play(check: &Check, invariant: Invariant, program: &Program) -> Re
     }
 }
 
-fn through_lives(check: &Check, program: &Program, look: fn(&Step<'_>) -> TestCaseResult) -> Result<(), Broken> {
+fn through_lives(
+    check: &Check,
+    program: &Program,
+    look: fn(&Step<'_>) -> TestCaseResult,
+) -> Result<(), Broken> {
     let test = |life: &Life| {
         let mut books = check.books(program, life);
         life.steps.iter().try_for_each(|(now, command)| {
             let before = books.clone();
             let told = books.tell(command, *now);
-            look(&Step { before: &before, command, now: *now, told: &told, after: &books })
+            look(&Step {
+                before: &before,
+                command,
+                now: *now,
+                told: &told,
+                after: &books,
+            })
         })
     };
     let tell = |life: &Life| Story::of(&mut check.books(program, life), &life.steps);
@@ -132,7 +146,11 @@ fn arrivals(program: &Program) -> impl Strategy<Value = Arrivals> + use<> {
 }
 
 /// The facts as commands, without refunds that are too large for the order together.
-fn fitting(start: Timestamp, order: &Order, facts: &[(Fact, i64, u8)]) -> Option<Vec<(u8, Command)>> {
+fn fitting(
+    start: Timestamp,
+    order: &Order,
+    facts: &[(Fact, i64, u8)],
+) -> Option<Vec<(u8, Command)>> {
     let mut books = Books::new(Program::default());
     let report = |order: &Order, status, at| {
         let (order, snapshot) = (id()?, Arc::new(order.clone()));
@@ -149,7 +167,8 @@ fn fitting(start: Timestamp, order: &Order, facts: &[(Fact, i64, u8)]) -> Option
             Fact::Refund { percent, units } => {
                 let refunded = refunded(order, *percent, units.as_ref())?;
                 let refund = Refund { id: RefundId::new(format!("r{number}")).ok()?, refunded };
-                let command = Command::RefundOrder { order: id()?, refund, excess: Excess::Refuse, at };
+                let command =
+                    Command::RefundOrder { order: id()?, refund, excess: Excess::Refuse, at };
                 if books.tell(&command, start).is_err() {
                     continue;
                 }
@@ -171,9 +190,14 @@ fn with_a_line_more(order: &Order) -> Option<Order> {
 }
 
 fn refunded(order: &Order, percent: i64, units: Option<&(Index, Quantity)>) -> Option<Refunded> {
-    let Some((pick, units)) = units else { return life::part(order.total, percent).map(Refunded::Amount) };
+    let Some((pick, units)) = units else {
+        return life::part(order.total, percent).map(Refunded::Amount);
+    };
     let line = one(&order.lines, *pick)?;
-    Some(Refunded::Lines { lines: vec![(line.id.clone(), line.quantity.min(*units))], amount: None })
+    Some(Refunded::Lines {
+        lines: vec![(line.id.clone(), line.quantity.min(*units))],
+        amount: None,
+    })
 }
 
 impl Parted for Arrivals {
@@ -185,7 +209,9 @@ impl Parted for Arrivals {
 impl Arrivals {
     /// The facts as the shop dated them, and as they arrive instead.
     fn both(&self) -> [Vec<(Timestamp, Command)>; 2] {
-        let timed = |facts: &[(u8, Command)]| facts.iter().map(|(_, fact)| (self.now, fact.clone())).collect();
+        let timed = |facts: &[(u8, Command)]| {
+            facts.iter().map(|(_, fact)| (self.now, fact.clone())).collect()
+        };
         let mut shuffled = self.facts.clone();
         shuffled.sort_by_key(|(key, _)| *key);
         [timed(&self.facts), timed(&shuffled)]
@@ -235,7 +261,12 @@ impl Parted for Slices {
 
 fn sliced_refunds(check: &Check, program: &Program) -> Result<(), Broken> {
     let words = Words::of(program);
-    let cases = (life::tags(&words), life::starts(&words), life::orders(&words), vec(0..=1_000_i64, 1..5))
+    let cases = (
+        life::tags(&words),
+        life::starts(&words),
+        life::orders(&words),
+        vec(0..=1_000_i64, 1..5),
+    )
         .prop_map(|(tags, now, order, mut cuts)| {
             cuts.sort_unstable();
             Slices { tags, now, order, cuts }
@@ -243,30 +274,56 @@ fn sliced_refunds(check: &Check, program: &Program) -> Result<(), Broken> {
     let gate = words.gate;
     let report = |order: &Order| {
         let (order, snapshot) = (id()?, Arc::new(order.clone()));
-        Some(Command::RecordOrder { order, snapshot, status: gate, at: None, origin: Origin::Shop })
+        Some(Command::RecordOrder {
+            order,
+            snapshot,
+            status: gate,
+            at: None,
+            origin: Origin::Shop,
+        })
     };
     let plan = |Slices { now, order, cuts, .. }: &Slices| {
         let slices = slices(order, cuts)?;
-        let whole =
-            Refunded::Amount(slices.iter().try_fold(Amount::ZERO, |sum, (_, part)| sum.checked_add(*part))?);
+        let whole = Refunded::Amount(
+            slices
+                .iter()
+                .try_fold(Amount::ZERO, |sum, (_, part)| sum.checked_add(*part))?,
+        );
         let named = |(number, part): &(usize, Amount)| {
-            Some(Refund { id: RefundId::new(format!("r{number}")).ok()?, refunded: Refunded::Amount(*part) })
+            Some(Refund {
+                id: RefundId::new(format!("r{number}")).ok()?,
+                refunded: Refunded::Amount(*part),
+            })
         };
         let slices = slices.iter().map(named).collect::<Option<Vec<_>>>()?;
-        Some((report(order)?, *now, Refund { id: RefundId::new("whole").ok()?, refunded: whole }, slices))
+        Some((
+            report(order)?,
+            *now,
+            Refund { id: RefundId::new("whole").ok()?, refunded: whole },
+            slices,
+        ))
     };
     let test = |case: &Slices| {
-        let (Some((report, now, whole, slices)), Some(id)) = (plan(case), id()) else { return Ok(()) };
+        let (Some((report, now, whole, slices)), Some(id)) = (plan(case), id()) else {
+            return Ok(());
+        };
         let mut books = fresh(check, program, &case.tags);
         let told = books.tell(&report, now);
         hold!(told.is_ok(), "the order is refused: {told:?}");
         refunds_do_not_leak(&books, &id, &whole, &slices, now)
     };
     let tell = |case: &Slices| {
-        let (Some((report, now, whole, slices)), Some(id)) = (plan(case), id()) else { return Story::default() };
+        let (Some((report, now, whole, slices)), Some(id)) = (plan(case), id()) else {
+            return Story::default();
+        };
         let mut books = fresh(check, program, &case.tags);
         let mut story = Story::of(&mut books, &[(now, report)]);
-        let refund = |refund| Command::RefundOrder { order: id.clone(), refund, excess: Excess::Refuse, at: None };
+        let refund = |refund| Command::RefundOrder {
+            order: id.clone(),
+            refund,
+            excess: Excess::Refuse,
+            at: None,
+        };
         let mut at_once = books.clone();
         story.tell(&mut at_once, &refund(whole), now);
         story.add("Another customer gets the same money back in slices:");
@@ -305,12 +362,28 @@ pub(super) fn tier_monotonic_in_spend(check: &Check, program: &Program) -> Resul
     let plain = orders_under(program).prop_map(|order| Order { redeemed: Amount::ZERO, ..order });
     let more = life::prices(&words);
     let cases = (life::tags(&words), life::starts(&words), vec(plain, 1..4), any::<Index>(), more);
-    let cases = cases.prop_map(|(tags, now, orders, which, more)| Richer { tags, now, orders, which, more });
+    let cases = cases.prop_map(|(tags, now, orders, which, more)| Richer {
+        tags,
+        now,
+        orders,
+        which,
+        more,
+    });
     let gate = words.gate;
     let commands = |orders: &[Order], now: Timestamp| -> Vec<(Timestamp, Command)> {
         let report = |(number, order): (u32, &Order)| {
-            let (order, snapshot) = (OrderId::new(number.to_string()).ok()?, Arc::new(order.clone()));
-            Some((now, Command::RecordOrder { order, snapshot, status: gate, at: None, origin: Origin::Shop }))
+            let (order, snapshot) =
+                (OrderId::new(number.to_string()).ok()?, Arc::new(order.clone()));
+            Some((
+                now,
+                Command::RecordOrder {
+                    order,
+                    snapshot,
+                    status: gate,
+                    at: None,
+                    origin: Origin::Shop,
+                },
+            ))
         };
         (1001_u32..).zip(orders).filter_map(report).collect()
     };
@@ -325,13 +398,20 @@ pub(super) fn tier_monotonic_in_spend(check: &Check, program: &Program) -> Resul
         (tier(&books, case.now), story)
     };
     let test = |case: &Richer| {
-        let (Some(richer), less) = (case.richer(), &case.orders) else { return Ok(()) };
+        let (Some(richer), less) = (case.richer(), &case.orders) else {
+            return Ok(());
+        };
         let (((rank, poor), _), ((richer_rank, rich), _)) = (play(case, less), play(case, &richer));
-        hold!(richer_rank >= rank, "who pays {} more ends in {rich}, the other in {poor}", case.more);
+        hold!(
+            richer_rank >= rank,
+            "who pays {} more ends in {rich}, the other in {poor}",
+            case.more
+        );
         Ok(())
     };
     let tell = |case: &Richer| {
-        let ((_, mut story), richer) = (play(case, &case.orders), case.richer().unwrap_or_default());
+        let ((_, mut story), richer) =
+            (play(case, &case.orders), case.richer().unwrap_or_default());
         story.add("Another customer pays more:");
         let mut books = fresh(check, program, &case.tags);
         for (now, command) in commands(&richer, case.now) {
@@ -372,18 +452,24 @@ struct Basket {
 
 impl Parted for Basket {
     fn without(&self, part: usize) -> Option<Self> {
-        Some(Self { cart: Cart { lines: without(&self.cart.lines, part)?, ..self.cart.clone() }, ..self.clone() })
+        Some(Self {
+            cart: Cart { lines: without(&self.cart.lines, part)?, ..self.cart.clone() },
+            ..self.clone()
+        })
     }
 }
 
 fn exact_allocation(check: &Check, program: &Program) -> Result<(), Broken> {
-    let stacking = select(&[Stacking::OnePerClass, Stacking::All, Stacking::Best, Stacking::Exclusive][..]);
+    let stacking =
+        select(&[Stacking::OnePerClass, Stacking::All, Stacking::Best, Stacking::Exclusive][..]);
     let cases = (carts::price_rules_under(program), carts::carts_under(program), stacking);
     let cases = cases.prop_map(|(rules, cart, stacking)| Basket { rules, cart, stacking });
     let evaluated = |Basket { rules, cart, stacking }: &Basket| {
         (check.engine.evaluate)(&super::DiscountBooks::new(rules.iter().cloned()), cart, *stacking)
     };
-    let test = |case: &Basket| evaluated(case).map_or(Ok(()), |found| discounts_are_exact(&case.cart, &found));
+    let test = |case: &Basket| {
+        evaluated(case).map_or(Ok(()), |found| discounts_are_exact(&case.cart, &found))
+    };
     let tell = |case: &Basket| {
         let mut story = Story::default();
         for line in &case.cart.lines {

@@ -75,7 +75,8 @@ impl Invariant {
         let parts = program.parts();
         match self {
             Self::OrderIndependence => {
-                let refusing = |limit: &&Limit| !limit.partial && matches!(limit.quota, Quota::Points(_));
+                let refusing =
+                    |limit: &&Limit| !limit.partial && matches!(limit.quota, Quota::Points(_));
                 let mut rules = parts.earning.iter();
                 let found = rules.find_map(|rule| Some((rule, rule.limits.iter().find(refusing)?)));
                 found.map(|(rule, limit)| {
@@ -86,17 +87,24 @@ impl Invariant {
                     )
                 })
             }
-            Self::PointsOrCode => parts.rewards.is_empty().then(|| "there are no rewards".to_owned()),
+            Self::PointsOrCode => {
+                parts.rewards.is_empty().then(|| "there are no rewards".to_owned())
+            }
             Self::TierMonotonicInSpend => {
                 if parts.tiers.iter().all(|tier| tier.threshold.is_none()) {
                     Some("no tier can be earned".to_owned())
                 } else if parts.tiering.metric == Metric::PointsEarned {
-                    Some("tiers count points earned, and what those are for money is the program's".to_owned())
+                    Some(
+                        "tiers count points earned, and what those are for money is the program's"
+                            .to_owned(),
+                    )
                 } else {
                     None
                 }
             }
-            Self::ExpiryAtTheInstant => (parts.expiry == Expiry::Never).then(|| "points never end".to_owned()),
+            Self::ExpiryAtTheInstant => {
+                (parts.expiry == Expiry::Never).then(|| "points never end".to_owned())
+            }
             Self::Conservation
             | Self::NoNegativeButDebt
             | Self::OrdersHoldTheirWorth

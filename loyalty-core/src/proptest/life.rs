@@ -61,13 +61,21 @@ pub(super) fn without<T: Clone>(list: &[T], part: usize) -> Option<Vec<T>> {
 pub fn lives_under(program: &Program, zone: Zone) -> impl Strategy<Value = Life> + use<> {
     let words = Words::of(program);
     let step = (waits(), weighted(0.3, 0..90_u8), wishes(&words));
-    let born = weighted(0.2, (1_i32..=366).prop_map(|day| NaiveDate::from_yo_opt(1988, day.unsigned_abs())));
-    (tags(&words), starts(&words), born, vec(step, 1..20)).prop_map(move |(tags, start, born, steps)| {
-        let mut teller = Teller::new(&words, zone, start);
-        let birthday = born.flatten().map(|day| Birthday { day, set_at: start });
-        let steps = steps.iter().filter_map(|(wait, ago, wish)| teller.tell(wait, *ago, wish)).collect();
-        Life { tags, birthday, steps }
-    })
+    let born = weighted(
+        0.2,
+        (1_i32..=366).prop_map(|day| NaiveDate::from_yo_opt(1988, day.unsigned_abs())),
+    );
+    (tags(&words), starts(&words), born, vec(step, 1..20)).prop_map(
+        move |(tags, start, born, steps)| {
+            let mut teller = Teller::new(&words, zone, start);
+            let birthday = born.flatten().map(|day| Birthday { day, set_at: start });
+            let steps = steps
+                .iter()
+                .filter_map(|(wait, ago, wish)| teller.tell(wait, *ago, wish))
+                .collect();
+            Life { tags, birthday, steps }
+        },
+    )
 }
 
 /// Orders of a program's products, around its thresholds.
@@ -78,15 +86,25 @@ pub fn orders_under(program: &Program) -> impl Strategy<Value = Order> + use<> {
 /// Some of the tags that a program looks at.
 pub(super) fn tags(words: &Arc<Words>) -> impl Strategy<Value = BTreeSet<Tag>> + use<> {
     let words = Arc::clone(words);
-    vec(any::<Index>(), 0..3)
-        .prop_map(move |picks| picks.iter().filter_map(|pick| one(&words.tags, *pick)).cloned().collect())
+    vec(any::<Index>(), 0..3).prop_map(move |picks| {
+        picks
+            .iter()
+            .filter_map(|pick| one(&words.tags, *pick))
+            .cloned()
+            .collect()
+    })
 }
 
 /// The first minutes of 2026, or those before a window of the program opens or closes.
 pub(super) fn starts(words: &Words) -> impl Strategy<Value = Timestamp> + use<> {
     let first = Timestamp::from_timestamp(1_767_225_600, 0).unwrap_or_default();
     let mut starts = vec![first];
-    starts.extend(words.instants.iter().filter_map(|at| at.checked_sub_signed(TimeDelta::minutes(30))));
+    starts.extend(
+        words
+            .instants
+            .iter()
+            .filter_map(|at| at.checked_sub_signed(TimeDelta::minutes(30))),
+    );
     select(starts)
 }
 
@@ -151,8 +169,14 @@ enum Later {
 }
 
 fn wishes(words: &Arc<Words>) -> BoxedStrategy<Wish> {
-    let mut kinds = vec![(6, reports(words).boxed()), (3, refunds().boxed()), (3, by_hand(words).boxed())];
-    kinds.push((1, order_ids().prop_map(|order| Wish::Told(Command::CancelOrder { order, at: None })).boxed()));
+    let mut kinds =
+        vec![(6, reports(words).boxed()), (3, refunds().boxed()), (3, by_hand(words).boxed())];
+    kinds.push((
+        1,
+        order_ids()
+            .prop_map(|order| Wish::Told(Command::CancelOrder { order, at: None }))
+            .boxed(),
+    ));
     if !words.actions.is_empty() || !words.codes.is_empty() {
         kinds.push((1, actions(words).boxed()));
     }
@@ -171,20 +195,31 @@ fn reports(words: &Arc<Words>) -> impl Strategy<Value = Wish> + use<> {
     let report = (order_ids(), orders(words), status, prop::bool::weighted(0.1));
     report.prop_map(|(order, snapshot, status, plugin)| {
         let origin = if plugin { Origin::Plugin } else { Origin::Shop };
-        Wish::Told(Command::RecordOrder { order, snapshot: Arc::new(snapshot), status, at: None, origin })
+        Wish::Told(Command::RecordOrder {
+            order,
+            snapshot: Arc::new(snapshot),
+            status,
+            at: None,
+            origin,
+        })
     })
 }
 
 fn refunds() -> impl Strategy<Value = Wish> {
     let percent = prop_oneof![Just(100_i64), 1..100_i64];
     let units = weighted(0.4, (any::<Index>(), (1..4_u16).prop_map(Quantity::from)));
-    (order_ids(), percent, units).prop_map(|(order, percent, units)| Wish::Refund { order, percent, units })
+    (order_ids(), percent, units).prop_map(|(order, percent, units)| Wish::Refund {
+        order,
+        percent,
+        units,
+    })
 }
 
 fn by_hand(words: &Arc<Words>) -> impl Strategy<Value = Wish> + use<> {
     let known = Arc::clone(words);
-    let costs = any::<Index>()
-        .prop_filter_map("a cost", move |pick| one(&known.costs, pick).copied().or_else(|| Points::new(100)));
+    let costs = any::<Index>().prop_filter_map("a cost", move |pick| {
+        one(&known.costs, pick).copied().or_else(|| Points::new(100))
+    });
     let points = || (1..500_u32).prop_map(Points::from);
     let (tiers, grounds) = (Arc::clone(words), Grounds::default);
     let tier = weighted(0.7, any::<Index>()).prop_map(move |pick| {
@@ -204,15 +239,20 @@ fn by_hand(words: &Arc<Words>) -> impl Strategy<Value = Wish> + use<> {
 
 fn actions(words: &Arc<Words>) -> impl Strategy<Value = Wish> + use<> {
     let words = Arc::clone(words);
-    (any::<Index>(), any::<Index>(), any::<bool>()).prop_filter_map("an action", move |(action, code, typed)| {
-        let action = one(&words.actions, action).filter(|_| !typed);
-        let command = match (action, one(&words.codes, code)) {
-            (Some(action), _) => Command::PerformAction { action: action.clone(), points: None },
-            (None, Some(code)) => Command::EnterCode { code: Arc::clone(code), taken: false },
-            (None, None) => return None,
-        };
-        Some(Wish::Told(command))
-    })
+    (any::<Index>(), any::<Index>(), any::<bool>()).prop_filter_map(
+        "an action",
+        move |(action, code, typed)| {
+            let action = one(&words.actions, action).filter(|_| !typed);
+            let command = match (action, one(&words.codes, code)) {
+                (Some(action), _) => {
+                    Command::PerformAction { action: action.clone(), points: None }
+                }
+                (None, Some(code)) => Command::EnterCode { code: Arc::clone(code), taken: false },
+                (None, None) => return None,
+            };
+            Some(Wish::Told(command))
+        },
+    )
 }
 
 fn redemptions() -> impl Strategy<Value = Wish> {
@@ -232,28 +272,37 @@ fn redemptions() -> impl Strategy<Value = Wish> {
 pub(super) fn prices(words: &Arc<Words>) -> impl Strategy<Value = Amount> + use<> {
     let words = Arc::clone(words);
     let near = (any::<Index>(), -1..2_i64).prop_filter_map("in range", move |(pick, cents)| {
-        let amount = one(&words.amounts, pick).copied().unwrap_or_else(|| Amount::from(100));
+        let amount = one(&words.amounts, pick)
+            .copied()
+            .unwrap_or_else(|| Amount::from(100));
         let parts = amount.ten_thousandths().checked_add(cents.checked_mul(100)?)?;
         Amount::from_ten_thousandths(parts).ok()
     });
-    let cents = (0..30_000_i64)
-        .prop_filter_map("in range", |cents| Amount::from_ten_thousandths(cents.checked_mul(100)?).ok());
+    let cents = (0..30_000_i64).prop_filter_map("in range", |cents| {
+        Amount::from_ten_thousandths(cents.checked_mul(100)?).ok()
+    });
     prop_oneof![2 => (0..8_u32).prop_map(Amount::from), 4 => (0..300_u32).prop_map(Amount::from), 2 => cents, 3 => near]
 }
 
 pub(super) fn orders(words: &Arc<Words>) -> impl Strategy<Value = Order> + use<> {
-    let rare = || weighted(0.15, (0..30_u32).prop_map(Amount::from)).prop_map(Option::unwrap_or_default);
+    let rare =
+        || weighted(0.15, (0..30_u32).prop_map(Amount::from)).prop_map(Option::unwrap_or_default);
     let lines = vec(lines(words), 1..4);
     let rest = (rare(), any::<bool>(), rare(), prop_oneof![6 => Just(0_i64), 1 => 1..=100_i64]);
-    (lines, rest).prop_filter_map("totals add up", |(lines, (tax, taxes_included, shipping, percent))| {
-        let numbered = (1_u32..).zip(lines).map(|(number, line)| Some(Line { id: line_id(number)?, ..line }));
-        let lines = numbered.collect::<Option<Vec<Line>>>()?;
-        let order = Order { lines, tax, taxes_included, shipping, ..Order::default() };
-        let added = if taxes_included { Amount::ZERO } else { tax };
-        let total = order.subtotal()?.checked_add(added)?.checked_add(shipping)?;
-        let order = Order { total, redeemed: part(total, percent)?, ..order };
-        order.check(2).ok().map(|()| order)
-    })
+    (lines, rest).prop_filter_map(
+        "totals add up",
+        |(lines, (tax, taxes_included, shipping, percent))| {
+            let numbered = (1_u32..)
+                .zip(lines)
+                .map(|(number, line)| Some(Line { id: line_id(number)?, ..line }));
+            let lines = numbered.collect::<Option<Vec<Line>>>()?;
+            let order = Order { lines, tax, taxes_included, shipping, ..Order::default() };
+            let added = if taxes_included { Amount::ZERO } else { tax };
+            let total = order.subtotal()?.checked_add(added)?.checked_add(shipping)?;
+            let order = Order { total, redeemed: part(total, percent)?, ..order };
+            order.check(2).ok().map(|()| order)
+        },
+    )
 }
 
 fn line_id(number: u32) -> Option<LineId> {
@@ -262,18 +311,42 @@ fn line_id(number: u32) -> Option<LineId> {
 
 /// So many percent of an amount, to the cent.
 pub(super) fn part(amount: Amount, percent: i64) -> Option<Amount> {
-    let cents = amount.ten_thousandths().checked_div(100)?.checked_mul(percent)?.checked_div(100)?;
-    if percent == 100 { Some(amount) } else { Amount::from_ten_thousandths(cents.checked_mul(100)?).ok() }
+    let cents = amount
+        .ten_thousandths()
+        .checked_div(100)?
+        .checked_mul(percent)?
+        .checked_div(100)?;
+    if percent == 100 {
+        Some(amount)
+    } else {
+        Amount::from_ten_thousandths(cents.checked_mul(100)?).ok()
+    }
 }
 
 fn lines(words: &Arc<Words>) -> impl Strategy<Value = Line> + use<> {
     let known = Arc::clone(words);
     let goods = (weighted(0.7, any::<Index>()), vec(any::<Index>(), 0..2));
-    let line = (prices(words), goods, (1..4_u16).prop_map(Quantity::from), prop::bool::weighted(0.05));
+    let line = (
+        prices(words),
+        goods,
+        (1..4_u16).prop_map(Quantity::from),
+        prop::bool::weighted(0.05),
+    );
     line.prop_filter_map("an id", move |(amount, (product, categories), quantity, gift_card)| {
         let product = product.and_then(|pick| one(&known.products, pick).cloned());
-        let categories = categories.iter().filter_map(|pick| one(&known.categories, *pick)).cloned().collect();
-        Some(Line { id: line_id(1)?, product, categories, quantity, amount, gift_card })
+        let categories = categories
+            .iter()
+            .filter_map(|pick| one(&known.categories, *pick))
+            .cloned()
+            .collect();
+        Some(Line {
+            id: line_id(1)?,
+            product,
+            categories,
+            quantity,
+            amount,
+            gift_card,
+        })
     })
 }
 
@@ -289,7 +362,14 @@ struct Teller<'a> {
 
 impl<'a> Teller<'a> {
     fn new(words: &'a Words, zone: Zone, now: Timestamp) -> Self {
-        Self { words, zone, now, known: BTreeMap::new(), refunds: 0, redemptions: 0 }
+        Self {
+            words,
+            zone,
+            now,
+            known: BTreeMap::new(),
+            refunds: 0,
+            redemptions: 0,
+        }
     }
 
     /// `ago`: the shop's own time of a fact, in minutes before it is told.
@@ -298,7 +378,9 @@ impl<'a> Teller<'a> {
         let ago = ago.and_then(|ago| self.now.checked_sub_signed(TimeDelta::minutes(ago.into())));
         let mut command = match wish {
             Wish::Told(command) => command.clone(),
-            Wish::Refund { order, percent, units } => self.refund(order, *percent, units.as_ref())?,
+            Wish::Refund { order, percent, units } => {
+                self.refund(order, *percent, units.as_ref())?
+            }
             Wish::Redeem { reward, steps } => self.redeem(*reward, *steps)?,
             Wish::Redeemed { which, later } => self.go_on(*which, later),
         };
@@ -307,19 +389,29 @@ impl<'a> Teller<'a> {
             *at = ago;
             let back = self.known.get(order).map_or(Amount::ZERO, |(_, back)| *back);
             self.known.insert(order.clone(), (Arc::clone(snapshot), back));
-        } else if let Command::RefundOrder { at, .. } | Command::CancelOrder { at, .. } = &mut command {
+        } else if let Command::RefundOrder { at, .. } | Command::CancelOrder { at, .. } =
+            &mut command
+        {
             *at = ago;
         }
         Some((self.now, command))
     }
 
-    fn refund(&mut self, id: &OrderId, percent: i64, units: Option<&(Index, Quantity)>) -> Option<Command> {
+    fn refund(
+        &mut self,
+        id: &OrderId,
+        percent: i64,
+        units: Option<&(Index, Quantity)>,
+    ) -> Option<Command> {
         self.refunds = self.refunds.checked_add(1)?;
         let known = self.known.get_mut(id);
         let refunded = match (known, units) {
             (Some((order, _)), Some((pick, units))) => {
                 let line = one(&order.lines, *pick)?;
-                Refunded::Lines { lines: vec![(line.id.clone(), line.quantity.min(*units))], amount: None }
+                Refunded::Lines {
+                    lines: vec![(line.id.clone(), line.quantity.min(*units))],
+                    amount: None,
+                }
             }
             (Some((order, back)), None) => {
                 let amount = part(order.total, percent)?.min(order.total.checked_sub(*back)?);
@@ -328,13 +420,18 @@ impl<'a> Teller<'a> {
             }
             (None, _) => Refunded::Amount(Amount::from(u32::try_from(percent).ok()?)),
         };
-        let refund = Refund { id: RefundId::new(format!("r{}", self.refunds)).ok()?, refunded };
+        let refund = Refund {
+            id: RefundId::new(format!("r{}", self.refunds)).ok()?,
+            refunded,
+        };
         Some(Command::RefundOrder { order: id.clone(), refund, excess: Excess::Refuse, at: None })
     }
 
     fn go_on(&self, which: Index, later: &Later) -> Command {
         let count = usize::try_from(self.redemptions).unwrap_or(1).max(1);
-        let number = i64::try_from(which.index(count)).unwrap_or_default().saturating_add(1);
+        let number = i64::try_from(which.index(count))
+            .unwrap_or_default()
+            .saturating_add(1);
         let redemption = RedemptionId(number);
         match later.clone() {
             Later::Claimed(order) => Command::ClaimRedemption { redemption, order },
@@ -348,7 +445,10 @@ impl<'a> Teller<'a> {
         self.redemptions = self.redemptions.checked_add(1)?;
         let (reward, variable) = one(&self.words.rewards, reward)?;
         let amount = variable.and_then(|variable| {
-            let more = variable.step.ten_thousandths().checked_mul(steps.checked_sub(1)?.into())?;
+            let more = variable
+                .step
+                .ten_thousandths()
+                .checked_mul(steps.checked_sub(1)?.into())?;
             Amount::from_ten_thousandths(variable.minimum.ten_thousandths().checked_add(more)?).ok()
         });
         let entropy = [u8::try_from(self.redemptions).ok()?; 16];

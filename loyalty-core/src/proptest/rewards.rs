@@ -12,17 +12,19 @@ use crate::calendar::Period;
 use crate::command::Command;
 use crate::id::{OrderId, RedemptionId, RewardId};
 use crate::program::{
-    ActionConditions, BringsBack, FreeProduct, FreeShipping, Gives, Goods, Offer, RedemptionTerms, Reward,
-    VariableAmount,
+    ActionConditions, BringsBack, FreeProduct, FreeShipping, Gives, Goods, Offer, RedemptionTerms,
+    Reward, VariableAmount,
 };
 
 /// Rewards of every kind.
 pub fn rewards() -> impl Strategy<Value = Reward> {
-    let dimes = |dimes: u32| Amount::from_ten_thousandths(i64::from(dimes).saturating_mul(1_000)).ok();
+    let dimes =
+        |dimes: u32| Amount::from_ten_thousandths(i64::from(dimes).saturating_mul(1_000)).ok();
     let goods = || {
-        let products = btree_set(products(), 1..3).prop_map(|products| Goods { products, ..Goods::default() });
-        let categories =
-            btree_set(categories(), 1..3).prop_map(|categories| Goods { categories, ..Goods::default() });
+        let products =
+            btree_set(products(), 1..3).prop_map(|products| Goods { products, ..Goods::default() });
+        let categories = btree_set(categories(), 1..3)
+            .prop_map(|categories| Goods { categories, ..Goods::default() });
         prop_oneof![products, categories]
     };
     let gives = prop_oneof![
@@ -33,11 +35,21 @@ pub fn rewards() -> impl Strategy<Value = Reward> {
         1 => (1..500_u32).prop_filter_map("in range", dimes).prop_map(Gives::StoreCredit),
         1 => Just(Gives::Custom),
     ];
-    let fixed = (1..150_u32, gives).prop_map(|(cost, gives)| Offer::Fixed { cost: cost.into(), gives });
-    let variable = (1..30_u32, 1..4_u32, weighted(0.5, 4..8_u32)).prop_map(|(per_unit, step, maximum)| {
-        let (step, maximum) = (Amount::from(step), maximum.map(|steps| Amount::from(steps.saturating_mul(step))));
-        Offer::Variable(VariableAmount { points_per_unit: per_unit.into(), step, minimum: step, maximum })
-    });
+    let fixed =
+        (1..150_u32, gives).prop_map(|(cost, gives)| Offer::Fixed { cost: cost.into(), gives });
+    let variable =
+        (1..30_u32, 1..4_u32, weighted(0.5, 4..8_u32)).prop_map(|(per_unit, step, maximum)| {
+            let (step, maximum) = (
+                Amount::from(step),
+                maximum.map(|steps| Amount::from(steps.saturating_mul(step))),
+            );
+            Offer::Variable(VariableAmount {
+                points_per_unit: per_unit.into(),
+                step,
+                minimum: step,
+                maximum,
+            })
+        });
     let offer = prop_oneof![4 => fixed, 1 => variable];
     let spans = select(&Span::NAMES[..]).prop_map(|(_, span)| span);
     let quota = prop_oneof![
@@ -48,30 +60,34 @@ pub fn rewards() -> impl Strategy<Value = Reward> {
     let valid_for = weighted(0.7, (1..12_u32).prop_filter_map("a period", Period::days));
     let scope = (weighted(0.3, goods()), weighted(0.2, amounts()), any::<[bool; 2]>());
     let limits = (vec(limit.clone(), 0..2), vec(limit, 0..2));
-    (offer, scope, valid_for, limits).prop_filter_map("a valid reward", |(offer, scope, valid_for, limits)| {
-        let (only, minimum_subtotal, [points_back_when_expired, individual_use]) = scope;
-        let (code, goods) = match &offer {
-            Offer::Fixed { gives, .. } => {
-                (gives.has_code(), matches!(gives, Gives::FixedAmount(_) | Gives::Percentage(_)))
-            }
-            Offer::Variable(_) => (true, true),
-        };
-        Some(Reward {
-            id: RewardId::new("reward").ok()?,
-            name: "Reward".to_owned(),
-            offer,
-            minimum_subtotal: minimum_subtotal.filter(|_| code),
-            only: only.filter(|_| goods).unwrap_or_default(),
-            excluded: Goods::default(),
-            valid_for,
-            points_back_when_expired,
-            when: ActionConditions::default(),
-            limits: limits.0,
-            limits_in_all: limits.1,
-            individual_use: individual_use && code,
-            code_prefix: String::new(),
-        })
-    })
+    (offer, scope, valid_for, limits).prop_filter_map(
+        "a valid reward",
+        |(offer, scope, valid_for, limits)| {
+            let (only, minimum_subtotal, [points_back_when_expired, individual_use]) = scope;
+            let (code, goods) = match &offer {
+                Offer::Fixed { gives, .. } => (
+                    gives.has_code(),
+                    matches!(gives, Gives::FixedAmount(_) | Gives::Percentage(_)),
+                ),
+                Offer::Variable(_) => (true, true),
+            };
+            Some(Reward {
+                id: RewardId::new("reward").ok()?,
+                name: "Reward".to_owned(),
+                offer,
+                minimum_subtotal: minimum_subtotal.filter(|_| code),
+                only: only.filter(|_| goods).unwrap_or_default(),
+                excluded: Goods::default(),
+                valid_for,
+                points_back_when_expired,
+                when: ActionConditions::default(),
+                limits: limits.0,
+                limits_in_all: limits.1,
+                individual_use: individual_use && code,
+                code_prefix: String::new(),
+            })
+        },
+    )
 }
 
 pub(super) fn redemption_terms() -> impl Strategy<Value = RedemptionTerms> {
@@ -84,7 +100,8 @@ pub(super) fn redemption_terms() -> impl Strategy<Value = RedemptionTerms> {
 pub(super) fn redemption_commands() -> impl Strategy<Value = Command> {
     let id = || (1..4_i64).prop_map(RedemptionId);
     let order = || ids("order", |text| OrderId::new(text).ok());
-    let reward = (0..4_u8).prop_filter_map("an id", |index| RewardId::new(format!("reward{index}")).ok());
+    let reward =
+        (0..4_u8).prop_filter_map("an id", |index| RewardId::new(format!("reward{index}")).ok());
     let amount = weighted(0.3, (1..8_u32).prop_map(Amount::from));
     prop_oneof![
         4 => (id(), reward, amount, any::<[u8; 16]>()).prop_map(|(redemption, reward, amount, entropy)| {

@@ -25,16 +25,29 @@ pub fn nothing_is_negative_but_debt(books: &Books, now: Timestamp) -> TestCaseRe
     }
     hold!(debt >= Points::ZERO, "a debt of {debt} points");
     if !debt.is_zero() {
-        let may = books.programs().any(|program| program.parts().debt == DebtPolicy::Allow);
+        let may = books
+            .programs()
+            .any(|program| program.parts().debt == DebtPolicy::Allow);
         hold!(may, "{debt} points are owed, where the program stops at zero");
-        hold!(account.lots().is_empty(), "{debt} points are owed beside {} to spend", account.lots().points());
+        hold!(
+            account.lots().is_empty(),
+            "{debt} points are owed beside {} to spend",
+            account.lots().points()
+        );
     }
     hold!(balance >= debt.negated(), "a balance of {balance} with a debt of {debt}");
     for (id, order) in &books.orders {
         let posted = order.posted();
-        let least = [posted.awarded, posted.taken, posted.expired, posted.forgiven].into_iter().min();
+        let least = [posted.awarded, posted.taken, posted.expired, posted.forgiven]
+            .into_iter()
+            .min();
         hold!(least >= Some(Points::ZERO), "order {id} has posted {posted:?}");
-        hold!(posted.taken <= posted.awarded, "{} of {} points taken", posted.taken, posted.awarded);
+        hold!(
+            posted.taken <= posted.awarded,
+            "{} of {} points taken",
+            posted.taken,
+            posted.awarded
+        );
     }
     Ok(())
 }
@@ -48,7 +61,11 @@ pub fn spending_makes_no_debt(before: &Books, command: &Command, after: &Books) 
 }
 
 /// A fact that was taken in, told again at once, brings about nothing.
-pub fn facts_told_again_change_nothing(books: &Books, fact: &Command, now: Timestamp) -> TestCaseResult {
+pub fn facts_told_again_change_nothing(
+    books: &Books,
+    fact: &Command,
+    now: Timestamp,
+) -> TestCaseResult {
     let is_fact = matches!(
         fact,
         Command::RecordOrder { .. }
@@ -66,7 +83,9 @@ pub fn facts_told_again_change_nothing(books: &Books, fact: &Command, now: Times
     if is_fact {
         let again = books.decide(fact, now);
         let what = match &again {
-            Ok(decision) => format!("{} events that move {} points", decision.events.len(), decision.points()),
+            Ok(decision) => {
+                format!("{} events that move {} points", decision.events.len(), decision.points())
+            }
             Err(rejection) => format!("a refusal: {rejection}"),
         };
         hold!(again == Ok(Decision::default()), "told again, the last step brings {what}");
@@ -88,29 +107,59 @@ pub fn foretold_is_what_happens(
         Err(rejection) => rejection.to_string(),
     };
     let asked = before.decide(command, now);
-    hold!(asked == *told, "asked again, the rules say otherwise: {}, not {}", answer(&asked), answer(told));
+    hold!(
+        asked == *told,
+        "asked again, the rules say otherwise: {}, not {}",
+        answer(&asked),
+        answer(told)
+    );
 
     let mut written = before.clone();
     let caught_up = written.tell(&Command::CatchUp, now);
     hold!(caught_up.is_ok(), "what is due cannot be written down: {}", answer(&caught_up));
-    same("the balance once what is due is written down", written.balance(now), before.balance(now))?;
+    same(
+        "the balance once what is due is written down",
+        written.balance(now),
+        before.balance(now),
+    )?;
     let said = told.as_ref().map_or(Points::ZERO, Decision::points);
     let was = before.account.totals().balance();
-    same("the balance after what the answer says", after.account.totals().balance(), was.saturating_add(said))?;
+    same(
+        "the balance after what the answer says",
+        after.account.totals().balance(),
+        was.saturating_add(said),
+    )?;
     let late = written.tell(command, now);
-    hold!(late.is_ok() == told.is_ok(), "once what is due is written down: {}", answer(&late));
-    same("the balance, had what is due been written down before", written.balance(now), after.balance(now))?;
+    hold!(
+        late.is_ok() == told.is_ok(),
+        "once what is due is written down: {}",
+        answer(&late)
+    );
+    same(
+        "the balance, had what is due been written down before",
+        written.balance(now),
+        after.balance(now),
+    )?;
 
-    let Command::RedeemReward { reward, amount: None, .. } = command else { return Ok(()) };
-    let had = |id: &_| before.had.get(id).copied();
-    let offers = before.with_context(None, now, |context| offered(context, had));
-    let Some(offer) = offers.iter().find(|offer| offer.reward == *reward && offer.largest.is_none()) else {
+    let Command::RedeemReward { reward, amount: None, .. } = command else {
         return Ok(());
     };
-    let offered = offer.why_not.first().map_or_else(|| "can be had".to_owned(), ToString::to_string);
+    let had = |id: &_| before.had.get(id).copied();
+    let offers = before.with_context(None, now, |context| offered(context, had));
+    let Some(offer) = offers
+        .iter()
+        .find(|offer| offer.reward == *reward && offer.largest.is_none())
+    else {
+        return Ok(());
+    };
+    let offered = offer
+        .why_not
+        .first()
+        .map_or_else(|| "can be had".to_owned(), ToString::to_string);
     let refused = told.as_ref().err();
     hold!(
-        refused == offer.why_not.first() || matches!(refused, Some(Rejection::RewardTooFine { .. })),
+        refused == offer.why_not.first()
+            || matches!(refused, Some(Rejection::RewardTooFine { .. })),
         "offered: {offered}; redeemed: {}",
         answer(told)
     );
@@ -134,17 +183,26 @@ pub fn expiry_is_at_the_instant(books: &Books, now: Timestamp) -> TestCaseResult
                 Activity::Any => account.changed_at(),
                 Activity::EarningAndRedeeming => account.dealt_at(),
             };
-            let idle = |at| last(&books.as_of(at)).and_then(|last| books.zone.after(last, after).ok());
-            let Some(end) = idle(now).filter(|end| *end > now) else { return Ok(()) };
+            let idle =
+                |at| last(&books.as_of(at)).and_then(|last| books.zone.after(last, after).ok());
+            let Some(end) = idle(now).filter(|end| *end > now) else {
+                return Ok(());
+            };
             // Something may happen by itself until then, which keeps the balance.
-            if just_before(end).and_then(idle) == Some(end) { gone_at(books, end, |_| true) } else { Ok(()) }
+            if just_before(end).and_then(idle) == Some(end) {
+                gone_at(books, end, |_| true)
+            } else {
+                Ok(())
+            }
         }
     }
 }
 
 fn lots_end_where_the_program_says(books: &Books) -> TestCaseResult {
     let mut programs = books.programs();
-    let (Some(program), None) = (programs.next(), programs.next()) else { return Ok(()) };
+    let (Some(program), None) = (programs.next(), programs.next()) else {
+        return Ok(());
+    };
     for event in &books.journal {
         let (Event::PointsAwarded { lot: Some(lot), .. }
         | Event::PointsAdded { lot: Some(lot), .. }
@@ -164,7 +222,9 @@ fn lots_end_where_the_program_says(books: &Books) -> TestCaseResult {
 }
 
 fn end_of(lot: &LotPart, expiry: Expiry, zone: Zone) -> Option<Timestamp> {
-    let Expiry::PerLot { after, round_up_to } = expiry else { return None };
+    let Expiry::PerLot { after, round_up_to } = expiry else {
+        return None;
+    };
     let end = zone.after(lot.earned_at, after).ok()?;
     round_up_to.map_or(Some(end), |boundary| zone.end_of(end, boundary).ok())
 }
@@ -181,8 +241,11 @@ fn gone_at(books: &Books, end: Timestamp, ends: impl Fn(&Lot) -> bool) -> TestCa
     let ending = ending.fold(Points::ZERO, Points::saturating_add);
     let happens: Vec<Event> = books.with_context(None, end, due);
     let at_it = || happens.iter().filter(|event| event.at() == Some(end));
-    let expired = at_it().filter(|event| matches!(event, Event::PointsExpired { pending: false, .. }));
-    let gone = expired.map(|event| event.points().negated()).fold(Points::ZERO, Points::saturating_add);
+    let expired =
+        at_it().filter(|event| matches!(event, Event::PointsExpired { pending: false, .. }));
+    let gone = expired
+        .map(|event| event.points().negated())
+        .fold(Points::ZERO, Points::saturating_add);
     same(&format!("points that end at {end}"), gone, ending)?;
 
     let (have, moved) = (before.balance(eve), at_it().map(Event::points));
@@ -196,7 +259,12 @@ fn gone_at(books: &Books, end: Timestamp, ends: impl Fn(&Lot) -> bool) -> TestCa
     hold!(spent.is_ok(), "{have} points cannot be spent just before {end}: {spent:?}");
     let late = books.decide(&all, end).err();
     let want = Rejection::InsufficientPoints { have: left, need: have };
-    let said = late.as_ref().map_or_else(|| "it is allowed".to_owned(), ToString::to_string);
-    hold!(late.as_ref() == Some(&want), "spending {have} points at {end}, when {left} are left: {said}");
+    let said = late
+        .as_ref()
+        .map_or_else(|| "it is allowed".to_owned(), ToString::to_string);
+    hold!(
+        late.as_ref() == Some(&want),
+        "spending {have} points at {end}, when {left} are left: {said}"
+    );
     Ok(())
 }

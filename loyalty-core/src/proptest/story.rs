@@ -21,7 +21,10 @@ impl Story {
     }
 
     /// Tells commands to books, and writes down what comes of each.
-    pub(super) fn of<'a>(books: &mut Books, steps: impl IntoIterator<Item = &'a (Timestamp, Command)>) -> Self {
+    pub(super) fn of<'a>(
+        books: &mut Books,
+        steps: impl IntoIterator<Item = &'a (Timestamp, Command)>,
+    ) -> Self {
         let mut story = Self::default();
         for (now, command) in steps {
             story.tell(books, command, *now);
@@ -38,9 +41,11 @@ impl Story {
         } else {
             let moved = books.balance(now).saturating_sub(before);
             let sign = if moved.is_positive() { "+" } else { "" };
-            let change = if moved.is_zero() { String::new() } else { format!("{sign}{moved} points, ") };
+            let change =
+                if moved.is_zero() { String::new() } else { format!("{sign}{moved} points, ") };
             let pending = books.as_of(now).pending(now);
-            let held = if pending.is_zero() { String::new() } else { format!(", {pending} pending") };
+            let held =
+                if pending.is_zero() { String::new() } else { format!(", {pending} pending") };
             format!("{change}balance {}{held}", books.balance(now))
         };
         self.steps.push(format!("{}  {said}: {outcome}", moment(now)));
@@ -68,7 +73,9 @@ pub(super) fn moment(at: Timestamp) -> String {
 
 /// A command in one sentence.
 fn sentence(command: &Command) -> String {
-    let dated = |at: &Option<Timestamp>| at.map_or_else(String::new, |at| format!(" (dated {})", moment(at)));
+    let dated = |at: &Option<Timestamp>| {
+        at.map_or_else(String::new, |at| format!(" (dated {})", moment(at)))
+    };
     match command {
         Command::AddPoints { points, .. } => format!("the shop adds {points} points"),
         Command::CancelOrder { order, at } => format!("order {order} is cancelled{}", dated(at)),
@@ -86,7 +93,12 @@ fn sentence(command: &Command) -> String {
             format!("the customer does {action} for {points} points")
         }
         Command::RecordOrder { order, snapshot, status, at, .. } => {
-            format!("order {order} is {}, {}{}", status_said(*status), contents(snapshot), dated(at))
+            format!(
+                "order {order} is {}, {}{}",
+                status_said(*status),
+                contents(snapshot),
+                dated(at)
+            )
         }
         Command::RedeemReward { redemption, reward, amount: None, .. } => {
             format!("the customer redeems {reward} (redemption {redemption})")
@@ -94,7 +106,9 @@ fn sentence(command: &Command) -> String {
         Command::RedeemReward { redemption, reward, amount: Some(amount), .. } => {
             format!("the customer redeems {amount} of {reward} (redemption {redemption})")
         }
-        Command::RefundOrder { order, refund, at, .. } => format!("{}{}", refunded(order, refund), dated(at)),
+        Command::RefundOrder { order, refund, at, .. } => {
+            format!("{}{}", refunded(order, refund), dated(at))
+        }
         Command::ReleaseRedemption { redemption, order } => {
             format!("order {order} no longer brings the code of redemption {redemption}")
         }
@@ -104,8 +118,12 @@ fn sentence(command: &Command) -> String {
         Command::SetTier(Some(tier)) => format!("the shop sets tier {}", tier.id),
         Command::SignUp => "the customer signs up".to_owned(),
         Command::SubtractPoints { points, .. } => format!("the shop takes {points} points"),
-        Command::UndoReferral { order, .. } => format!("a friend's order {order} is worth nothing any more"),
-        Command::UseRedemption { redemption, order: None } => format!("redemption {redemption} is used"),
+        Command::UndoReferral { order, .. } => {
+            format!("a friend's order {order} is worth nothing any more")
+        }
+        Command::UseRedemption { redemption, order: None } => {
+            format!("redemption {redemption} is used")
+        }
         Command::UseRedemption { redemption, order: Some(order) } => {
             format!("redemption {redemption} is used with order {order}")
         }
@@ -139,10 +157,22 @@ fn contents(order: &Order) -> String {
 }
 
 fn line_said(line: &Line) -> String {
-    let what = line.product.as_ref().map_or_else(|| "something".to_owned(), ToString::to_string);
-    let count = if line.quantity == Quantity::from(1) { String::new() } else { format!("{} x ", line.quantity) };
+    let what = line
+        .product
+        .as_ref()
+        .map_or_else(|| "something".to_owned(), ToString::to_string);
+    let count = if line.quantity == Quantity::from(1) {
+        String::new()
+    } else {
+        format!("{} x ", line.quantity)
+    };
     let card = if line.gift_card { " (a gift card)" } else { "" };
-    let mut places = line.categories.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let mut places = line
+        .categories
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
     if !places.is_empty() {
         places = format!(" of {places}");
     }
@@ -151,11 +181,20 @@ fn line_said(line: &Line) -> String {
 
 fn refunded(order: &crate::id::OrderId, refund: &Refund) -> String {
     match &refund.refunded {
-        Refunded::Amount(amount) => format!("{amount} of order {order} comes back (refund {})", refund.id),
+        Refunded::Amount(amount) => {
+            format!("{amount} of order {order} comes back (refund {})", refund.id)
+        }
         Refunded::Lines { lines, amount } => {
-            let lines: Vec<_> = lines.iter().map(|(line, units)| format!("{units} of line {line}")).collect();
+            let lines: Vec<_> = lines
+                .iter()
+                .map(|(line, units)| format!("{units} of line {line}"))
+                .collect();
             let paid = amount.map_or_else(String::new, |amount| format!(", {amount} paid back"));
-            format!("{} of order {order} comes back{paid} (refund {})", lines.join(" and "), refund.id)
+            format!(
+                "{} of order {order} comes back{paid} (refund {})",
+                lines.join(" and "),
+                refund.id
+            )
         }
     }
 }

@@ -16,12 +16,14 @@ use crate::calendar::{Boundary, Period, Timestamp};
 use crate::command::{Command, Excess};
 use crate::discount::Stacking;
 use crate::event::{Grounds, ManualTier};
-use crate::id::{ActionId, CategoryId, LineId, OrderId, ProductId, RefundId, RewardId, RuleId, Tag, TierId};
+use crate::id::{
+    ActionId, CategoryId, LineId, OrderId, ProductId, RefundId, RewardId, RuleId, Tag, TierId,
+};
 use crate::order::{Line, Order, Origin, Quantity, Refund, Refunded, Status};
 use crate::program::{
-    ActionConditions, ActionKind, ActionRule, Activity, Basis, Campaign, Combine, Conditions, DebtPolicy, Down,
-    Earn, EarningRule, Effect, EntryReward, Expiry, Metric, Parts, Program, RefundPolicy, Reward, Tier, Tiering,
-    Window,
+    ActionConditions, ActionKind, ActionRule, Activity, Basis, Campaign, Combine, Conditions,
+    DebtPolicy, Down, Earn, EarningRule, Effect, EntryReward, Expiry, Metric, Parts, Program,
+    RefundPolicy, Reward, Tier, Tiering, Window,
 };
 
 /// Ways for `count` facts to arrive: every permutation up to five, 60 random ones beyond.
@@ -51,7 +53,8 @@ pub fn instants() -> impl Strategy<Value = Timestamp> {
 
 fn hours(count: i64) -> Timestamp {
     let start = 1_767_225_600_i64; // 1 January 2026
-    Timestamp::from_timestamp(start.saturating_add(count.saturating_mul(3_600)), 0).unwrap_or_default()
+    Timestamp::from_timestamp(start.saturating_add(count.saturating_mul(3_600)), 0)
+        .unwrap_or_default()
 }
 
 /// Amounts of an everyday order: nothing, cents, and sometimes the finest unit.
@@ -65,7 +68,8 @@ pub fn amounts() -> impl Strategy<Value = Amount> {
 }
 
 fn rates() -> impl Strategy<Value = Rate> {
-    const TEXTS: [&str; 10] = ["1", "2", "3", "10", "0.5", "1.5", "0.1", "0.333333", "1.25", "0.000001"];
+    const TEXTS: [&str; 10] =
+        ["1", "2", "3", "10", "0.5", "1.5", "0.1", "0.333333", "1.25", "0.000001"];
     select(TEXTS.to_vec()).prop_filter_map("a rate", |text| text.parse().ok())
 }
 
@@ -106,7 +110,13 @@ pub fn programs() -> impl Strategy<Value = Program> {
     let tiers = btree_set(tier_ids(), 0..3);
     let buys = (vec(rewards(), 0..4), redemption_terms());
     let parts = (policies, bases(), vec(rules(), 0..5), (tiers, rates()), buys).prop_map(
-        |((award_on, rounding, refunds, debt), basis, rules, (tiers, multiplier), (rewards, redemption))| {
+        |(
+            (award_on, rounding, refunds, debt),
+            basis,
+            rules,
+            (tiers, multiplier),
+            (rewards, redemption),
+        )| {
             let named = rules.into_iter().enumerate().filter_map(|(index, rule)| {
                 Some(EarningRule { id: RuleId::new(format!("rule{index}")).ok()?, ..rule })
             });
@@ -116,7 +126,16 @@ pub fn programs() -> impl Strategy<Value = Program> {
                 Some(Reward { id: RewardId::new(format!("reward{index}")).ok()?, ..reward })
             });
             let rewards = named.collect();
-            let parts = Parts { award_on, rounding, basis, earning, refunds, debt, tiers, ..Parts::default() };
+            let parts = Parts {
+                award_on,
+                rounding,
+                basis,
+                earning,
+                refunds,
+                debt,
+                tiers,
+                ..Parts::default()
+            };
             Parts { rewards, redemption, ..parts }
         },
     );
@@ -125,7 +144,8 @@ pub fn programs() -> impl Strategy<Value = Program> {
 
 /// [`programs`] whose points end after some days or months.
 pub fn expiring_programs() -> impl Strategy<Value = Program> {
-    let after = prop_oneof![(1..20_u32).prop_map(Period::days), (1..3_u32).prop_map(Period::months)];
+    let after =
+        prop_oneof![(1..20_u32).prop_map(Period::days), (1..3_u32).prop_map(Period::months)];
     let round_up_to = weighted(0.2, select(&[Boundary::Month, Boundary::Quarter][..]));
     (programs(), after, round_up_to).prop_filter_map("a period", |(program, after, round_up_to)| {
         let expiry = Expiry::PerLot { after: after?, round_up_to };
@@ -139,7 +159,8 @@ pub fn whole_programs() -> impl Strategy<Value = Program> {
     let days = || (1..20_u32).prop_map(Period::days);
     let expiry = prop_oneof![
         Just(Expiry::Never),
-        days().prop_map(|after| after.map_or(Expiry::Never, |after| Expiry::PerLot { after, round_up_to: None })),
+        days().prop_map(|after| after
+            .map_or(Expiry::Never, |after| Expiry::PerLot { after, round_up_to: None })),
         (days(), any::<bool>()).prop_map(|(after, any)| {
             let activity = if any { Activity::Any } else { Activity::EarningAndRedeeming };
             after.map_or(Expiry::Never, |after| Expiry::Inactivity { after, activity })
@@ -148,21 +169,32 @@ pub fn whole_programs() -> impl Strategy<Value = Program> {
     let times = (weighted(0.5, days()), expiry, weighted(0.4, days()), weighted(0.4, days()));
     let stacking = select(&Stacking::NAMES[..]);
     let whole = (programs(), times, tierings(), campaigns(), vec(limits(), 0..2), stacking);
-    whole.prop_filter_map("a valid program", |(program, times, tiering, campaigns, limits, (_, stacking))| {
-        let (hold, expiry, term, grace) = times;
-        let mut parts = Parts { hold: hold.flatten(), expiry, stacking, ..program.parts().clone() };
-        let (thresholds, mut tiering, entry) = tiering;
-        (tiering.term, tiering.grace) = (term.flatten().or(tiering.term), grace.flatten());
-        let mut threshold = Amount::ZERO;
-        for (tier, more) in parts.tiers.iter_mut().zip(thresholds) {
-            threshold = threshold.checked_add(Amount::from(more))?;
-            (tier.threshold, tier.entry) = (Some(threshold), entry);
-        }
-        (parts.campaigns, parts.combine) = campaigns;
-        parts.earning.iter_mut().for_each(|rule| rule.limits.clone_from(&limits));
-        (parts.tiering, parts.actions) = (tiering, goals()?);
-        Program::new(parts).ok()
-    })
+    whole.prop_filter_map(
+        "a valid program",
+        |(program, times, tiering, campaigns, limits, (_, stacking))| {
+            let (hold, expiry, term, grace) = times;
+            let mut parts = Parts {
+                hold: hold.flatten(),
+                expiry,
+                stacking,
+                ..program.parts().clone()
+            };
+            let (thresholds, mut tiering, entry) = tiering;
+            (tiering.term, tiering.grace) = (term.flatten().or(tiering.term), grace.flatten());
+            let mut threshold = Amount::ZERO;
+            for (tier, more) in parts.tiers.iter_mut().zip(thresholds) {
+                threshold = threshold.checked_add(Amount::from(more))?;
+                (tier.threshold, tier.entry) = (Some(threshold), entry);
+            }
+            (parts.campaigns, parts.combine) = campaigns;
+            parts
+                .earning
+                .iter_mut()
+                .for_each(|rule| rule.limits.clone_from(&limits));
+            (parts.tiering, parts.actions) = (tiering, goals()?);
+            Program::new(parts).ok()
+        },
+    )
 }
 
 fn tierings() -> impl Strategy<Value = (Vec<u32>, Tiering, Option<EntryReward>)> {
@@ -170,16 +202,18 @@ fn tierings() -> impl Strategy<Value = (Vec<u32>, Tiering, Option<EntryReward>)>
     let month = Period::months(1).map_or(Window::Lifetime, Window::Rolling);
     let window = select(vec![Window::Lifetime, Window::CalendarYear, month]);
     let down = select(&[Down::Never, Down::OneStep, Down::ToQualified][..]);
-    let entry = (1..90_u32, any::<[bool; 2]>()).prop_map(|(points, [each_time, taken_back])| EntryReward {
-        points: Points::from(points),
-        each_time,
-        taken_back,
+    let entry = (1..90_u32, any::<[bool; 2]>()).prop_map(|(points, [each_time, taken_back])| {
+        EntryReward { points: Points::from(points), each_time, taken_back }
     });
     let thresholds = vec(prop_oneof![1..3_u32, 1..400_u32], 0..4);
     (thresholds, metric, window, down, any::<bool>(), of(entry)).prop_map(
         |(thresholds, metric, window, down, skipped_rewards, entry)| {
             let term = if down == Down::OneStep { Period::days(9) } else { None };
-            (thresholds, Tiering { metric, window, down, term, grace: None, skipped_rewards }, entry)
+            (
+                thresholds,
+                Tiering { metric, window, down, term, grace: None, skipped_rewards },
+                entry,
+            )
         },
     )
 }
@@ -194,12 +228,23 @@ fn campaigns() -> impl Strategy<Value = (Vec<Campaign>, Combine)> {
     let combine = select(&[Combine::Multiply, Combine::Highest, Combine::Add][..]);
     (vec(campaign, 0..4), combine).prop_map(|(campaigns, combine)| {
         let numbered = campaigns.into_iter().enumerate();
-        let campaign = |(index, (effect, scope, from, tags)): (usize, (_, Option<(_, _)>, _, Option<_>))| {
-            let (products, categories) = scope.unwrap_or_default();
-            let (id, until, tiers) = (RuleId::new(format!("campaign{index}")).ok()?, None, BTreeSet::new());
-            let customer_tags = tags.unwrap_or_default();
-            Some(Campaign { id, effect, from, until, products, categories, tiers, customer_tags })
-        };
+        let campaign =
+            |(index, (effect, scope, from, tags)): (usize, (_, Option<(_, _)>, _, Option<_>))| {
+                let (products, categories) = scope.unwrap_or_default();
+                let (id, until, tiers) =
+                    (RuleId::new(format!("campaign{index}")).ok()?, None, BTreeSet::new());
+                let customer_tags = tags.unwrap_or_default();
+                Some(Campaign {
+                    id,
+                    effect,
+                    from,
+                    until,
+                    products,
+                    categories,
+                    tiers,
+                    customer_tags,
+                })
+            };
         (numbered.filter_map(campaign).collect(), combine)
     })
 }
@@ -217,17 +262,35 @@ fn goals() -> Option<Vec<ActionRule>> {
     let action = |id: &str, kind| {
         let (id, when) = (ActionId::new(id).ok()?, ActionConditions::default());
         let (points, limits) = (Points::from(7), Vec::new());
-        Some(ActionRule { id, kind, points, when, limits, points_override: false, hold: None })
+        Some(ActionRule {
+            id,
+            kind,
+            points,
+            when,
+            limits,
+            points_override: false,
+            hold: None,
+        })
     };
     let spend = action("spend", ActionKind::GoalSpend(Amount::from(200)))?;
-    Some(vec![spend, action("orders", ActionKind::GoalOrders(2))?, action("hello", ActionKind::SignUp)?])
+    Some(vec![
+        spend,
+        action("orders", ActionKind::GoalOrders(2))?,
+        action("hello", ActionKind::SignUp)?,
+    ])
 }
 
 fn bases() -> impl Strategy<Value = Basis> {
     let excluded = (btree_set(products(), 0..2), btree_set(categories(), 0..2));
     (any::<[bool; 3]>(), excluded).prop_map(|([tax, shipping, redeemed], excluded)| {
         let (excluded_products, excluded_categories) = excluded;
-        Basis { tax, shipping, redeemed, excluded_products, excluded_categories }
+        Basis {
+            tax,
+            shipping,
+            redeemed,
+            excluded_products,
+            excluded_categories,
+        }
     })
 }
 
@@ -242,11 +305,23 @@ fn rules() -> impl Strategy<Value = EarningRule> {
         1 => points().prop_map(Earn::PerOrder),
     ];
     let scope = (btree_set(products(), 0..2), btree_set(categories(), 0..2));
-    let spend = (weighted(0.2, amounts()), tags(), weighted(0.2, instants()), weighted(0.2, instants()));
+    let spend = (
+        weighted(0.2, amounts()),
+        tags(),
+        weighted(0.2, instants()),
+        weighted(0.2, instants()),
+    );
     let when = (scope, spend, any::<bool>()).prop_map(|((products, categories), spend, tagged)| {
         let (minimum_spend, tags, from, until) = spend;
         let customer_tags = if tagged { tags } else { BTreeSet::new() };
-        Conditions { minimum_spend, products, categories, customer_tags, from, until }
+        Conditions {
+            minimum_spend,
+            products,
+            categories,
+            customer_tags,
+            from,
+            until,
+        }
     });
     (earn, when, any::<bool>()).prop_filter_map("an id", |(earn, when, replaces)| {
         Some(EarningRule {
@@ -284,33 +359,60 @@ pub fn orders() -> impl Strategy<Value = Order> {
     let odd = select(&[-100_i64, 0, 0, 0, 100][..]);
     let redeemed = select(&[0_i64, 0, 0, 10, 3, 1][..]);
     let order = (lines(), charges, odd, redeemed, of(instants()));
-    order.prop_filter_map("totals add up", |(lines, (tax, taxes_included, shipping), odd, redeemed, placed_at)| {
-        let order = Order { placed_at, lines, tax, taxes_included, shipping, ..Order::default() };
-        let taxes = if taxes_included { Amount::ZERO } else { tax };
-        let sum = order.subtotal()?.checked_add(taxes)?.checked_add(shipping)?;
-        let total = sum.ten_thousandths().saturating_add(odd).max(0);
-        let redeemed = Amount::from_ten_thousandths(total.checked_div(redeemed).unwrap_or(0)).ok()?;
-        let order = Order { total: Amount::from_ten_thousandths(total).ok()?, redeemed, ..order };
-        order.check(2).ok().map(|()| order)
-    })
+    order.prop_filter_map(
+        "totals add up",
+        |(lines, (tax, taxes_included, shipping), odd, redeemed, placed_at)| {
+            let order = Order {
+                placed_at,
+                lines,
+                tax,
+                taxes_included,
+                shipping,
+                ..Order::default()
+            };
+            let taxes = if taxes_included { Amount::ZERO } else { tax };
+            let sum = order.subtotal()?.checked_add(taxes)?.checked_add(shipping)?;
+            let total = sum.ten_thousandths().saturating_add(odd).max(0);
+            let redeemed =
+                Amount::from_ten_thousandths(total.checked_div(redeemed).unwrap_or(0)).ok()?;
+            let order = Order {
+                total: Amount::from_ten_thousandths(total).ok()?,
+                redeemed,
+                ..order
+            };
+            order.check(2).ok().map(|()| order)
+        },
+    )
 }
 
 /// Refunds that fit an order together, by amount and by line.
 pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refund>> {
     let by_amount = (1..=100_i64).prop_map(|percent| (percent, None));
-    let by_line =
-        (1..=4_i64, any::<Index>(), any::<bool>()).prop_map(|(part, line, told)| (part, Some((line, told))));
+    let by_line = (1..=4_i64, any::<Index>(), any::<bool>())
+        .prop_map(|(part, line, told)| (part, Some((line, told))));
     vec(prop_oneof![by_amount, by_line], 0..4).prop_map(move |wishes| {
         let mut books = Books::new(Program::default());
         let (snapshot, status, at) = (Arc::clone(&order), Status::Paid, None);
-        let record = Command::RecordOrder { order: id.clone(), snapshot, status, at, origin: Origin::Plugin };
+        let record = Command::RecordOrder {
+            order: id.clone(),
+            snapshot,
+            status,
+            at,
+            origin: Origin::Plugin,
+        };
         let recorded = books.tell(&record, hours(0));
         let wished = wishes.into_iter().enumerate().filter(|_| recorded.is_ok());
         let refund = |(index, wish)| {
-            let refund =
-                Refund { id: RefundId::new(format!("r{index}")).ok()?, refunded: wished_refund(&order, wish)? };
-            let command =
-                Command::RefundOrder { order: id.clone(), refund: refund.clone(), excess: Excess::Refuse, at };
+            let refund = Refund {
+                id: RefundId::new(format!("r{index}")).ok()?,
+                refunded: wished_refund(&order, wish)?,
+            };
+            let command = Command::RefundOrder {
+                order: id.clone(),
+                refund: refund.clone(),
+                excess: Excess::Refuse,
+                at,
+            };
             books.tell(&command, hours(0)).ok().map(|_| refund)
         };
         wished.filter_map(refund).collect()
@@ -321,11 +423,16 @@ fn wished_refund(order: &Order, wish: (i64, Option<(Index, bool)>)) -> Option<Re
     let part_of = |amount: Amount, parts: i64| {
         Amount::from_ten_thousandths(amount.ten_thousandths().checked_div(parts)?).ok()
     };
-    let (parts, Some((index, told))) = wish else { return part_of(order.total, wish.0).map(Refunded::Amount) };
+    let (parts, Some((index, told))) = wish else {
+        return part_of(order.total, wish.0).map(Refunded::Amount);
+    };
     let line = order.lines.get(index.index(order.lines.len().max(1)))?;
     let units = rust_decimal::Decimal::new(line.quantity.thousandths().checked_div(parts)?, 3);
     let amount = if told { Some(part_of(line.amount, parts)?) } else { None };
-    Some(Refunded::Lines { lines: vec![(line.id.clone(), Quantity::new(units).ok()?)], amount })
+    Some(Refunded::Lines {
+        lines: vec![(line.id.clone(), Quantity::new(units).ok()?)],
+        amount,
+    })
 }
 
 /// Timed facts of one order that fit in any sequence: reports of one or two snapshots with statuses,
@@ -337,8 +444,13 @@ pub fn facts(id: OrderId) -> impl Strategy<Value = Vec<Command>> {
     let same = orders().prop_map(|order| (Arc::new(order.clone()), Arc::new(order)));
     prop_oneof![order, same].prop_flat_map(move |(order, grown)| {
         let id = id.clone();
-        let reports = vec((any::<bool>(), select(&Status::ALL[..]), instants(), any::<bool>()), 1..4);
-        let timed = (refunds(id.clone(), Arc::clone(&order)), vec(instants(), 4), vec(instants(), 0..3));
+        let reports =
+            vec((any::<bool>(), select(&Status::ALL[..]), instants(), any::<bool>()), 1..4);
+        let timed = (
+            refunds(id.clone(), Arc::clone(&order)),
+            vec(instants(), 4),
+            vec(instants(), 0..3),
+        );
         (reports, timed).prop_map(move |(reports, (refunds, refunded_at, cancelled_at))| {
             let order_id = || id.clone();
             let report = |(grows, status, at, plugin)| {
@@ -354,7 +466,12 @@ pub fn facts(id: OrderId) -> impl Strategy<Value = Vec<Command>> {
             };
             let cancel = |at| Command::CancelOrder { order: order_id(), at: Some(at) };
             let refunds = refunds.into_iter().zip(refunded_at).map(refund);
-            reports.into_iter().map(report).chain(refunds).chain(cancelled_at.into_iter().map(cancel)).collect()
+            reports
+                .into_iter()
+                .map(report)
+                .chain(refunds)
+                .chain(cancelled_at.into_iter().map(cancel))
+                .collect()
         })
     })
 }
@@ -376,7 +493,8 @@ fn manual_commands() -> impl Strategy<Value = Command> {
         points().prop_map(|points| Command::AddPoints { points, grounds: Grounds::default() }),
         points().prop_map(|points| Command::SubtractPoints { points, grounds: Grounds::default() }),
         points().prop_map(|to| Command::SetBalance { to, reason: None }),
-        (tier_ids(), of(instants())).prop_map(|(id, until)| Command::SetTier(Some(ManualTier { id, until }))),
+        (tier_ids(), of(instants()))
+            .prop_map(|(id, until)| Command::SetTier(Some(ManualTier { id, until }))),
         Just(Command::CatchUp),
         Just(Command::SignUp),
     ]
@@ -414,8 +532,9 @@ fn histories_with(
 }
 
 fn untimed(mut command: Command) -> Command {
-    if let Command::RecordOrder { at, .. } | Command::RefundOrder { at, .. } | Command::CancelOrder { at, .. } =
-        &mut command
+    if let Command::RecordOrder { at, .. }
+    | Command::RefundOrder { at, .. }
+    | Command::CancelOrder { at, .. } = &mut command
     {
         *at = None;
     }

@@ -8,7 +8,8 @@ use crate::calendar::{Period, Timestamp};
 use crate::id::{ActionId, CategoryId, ProductId, RewardId, Tag, TierId};
 use crate::order::{Origin, Status};
 use crate::program::{
-    ActionKind, Earn, Expiry, FreeProduct, Gives, Goods, Metric, Offer, Program, Reward, VariableAmount, Window,
+    ActionKind, Earn, Expiry, FreeProduct, Gives, Goods, Metric, Offer, Program, Reward,
+    VariableAmount, Window,
 };
 
 /// Everything that a program names or measures by, and one thing of each kind that it does not know.
@@ -63,7 +64,9 @@ impl Words {
             }
         });
         let told = parts.actions.iter().filter(|action| action.kind.is_told());
-        let variable = |offer: &Offer| if let Offer::Variable(variable) = offer { Some(*variable) } else { None };
+        let variable = |offer: &Offer| {
+            if let Offer::Variable(variable) = offer { Some(*variable) } else { None }
+        };
         Arc::new(Self {
             products: found.products.into_iter().collect(),
             categories: found.categories.into_iter().collect(),
@@ -71,7 +74,11 @@ impl Words {
             tiers: parts.tiers.iter().map(|tier| tier.id.clone()).collect(),
             actions: told.map(|action| action.id.clone()).collect(),
             codes: codes.collect(),
-            rewards: parts.rewards.iter().map(|reward| (reward.id.clone(), variable(&reward.offer))).collect(),
+            rewards: parts
+                .rewards
+                .iter()
+                .map(|reward| (reward.id.clone(), variable(&reward.offer)))
+                .collect(),
             costs: parts.rewards.iter().map(Reward::least_cost).collect(),
             amounts: found.amounts,
             periods: found.periods,
@@ -94,11 +101,14 @@ impl Gathered {
     fn orders(&mut self, program: &Program) {
         let parts = program.parts();
         self.products.extend(parts.basis.excluded_products.iter().cloned());
-        self.categories.extend(parts.basis.excluded_categories.iter().cloned());
+        self.categories
+            .extend(parts.basis.excluded_categories.iter().cloned());
         self.periods.extend(parts.hold);
         match parts.expiry {
             Expiry::Never => {}
-            Expiry::PerLot { after, .. } | Expiry::Inactivity { after, .. } => self.periods.push(after),
+            Expiry::PerLot { after, .. } | Expiry::Inactivity { after, .. } => {
+                self.periods.push(after)
+            }
         }
         for rule in &parts.earning {
             self.products.extend(rule.when.products.iter().cloned());
@@ -126,7 +136,8 @@ impl Gathered {
             self.periods.push(period);
         }
         if tiering.metric != Metric::Orders {
-            self.amounts.extend(parts.tiers.iter().filter_map(|tier| tier.threshold));
+            self.amounts
+                .extend(parts.tiers.iter().filter_map(|tier| tier.threshold));
         }
     }
 
@@ -146,7 +157,9 @@ impl Gathered {
         for reward in &parts.rewards {
             self.goods(&reward.only);
             self.goods(&reward.excluded);
-            if let Offer::Fixed { gives: Gives::FreeProduct(FreeProduct { goods, .. }), .. } = &reward.offer {
+            if let Offer::Fixed { gives: Gives::FreeProduct(FreeProduct { goods, .. }), .. } =
+                &reward.offer
+            {
                 self.goods(goods);
             }
             self.tags.extend(reward.when.customer_tags.iter().cloned());

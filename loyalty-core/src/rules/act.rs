@@ -57,14 +57,23 @@ pub(crate) fn rooms(program: &Program, deeds: &Deeds, day: NaiveDate) -> BTreeMa
 }
 
 /// What these limits leave, if each of them cuts.
-fn room_within<'a>(limits: impl Iterator<Item = &'a Limit>, usage: Option<&Usage>, day: NaiveDate) -> Points {
+fn room_within<'a>(
+    limits: impl Iterator<Item = &'a Limit>,
+    usage: Option<&Usage>,
+    day: NaiveDate,
+) -> Points {
     let partial: Vec<Limit> = limits.map(|limit| Limit { partial: true, ..*limit }).collect();
     within(&partial, usage, day, Points::MAX).map_or(Points::ZERO, |(left, _)| left)
 }
 
 /// Closes the rooms of rules that would be cut by a limit that refuses. `wanted` is what each rule would
 /// give without limits.
-pub(crate) fn close_rooms(program: &Program, deeds: &Deeds, pin: &mut Pin, wanted: &BTreeMap<RuleId, Fraction>) {
+pub(crate) fn close_rooms(
+    program: &Program,
+    deeds: &Deeds,
+    pin: &mut Pin,
+    wanted: &BTreeMap<RuleId, Fraction>,
+) {
     for rule in &program.parts().earning {
         let Some(room) = pin.rooms.get_mut(&rule.id) else { continue };
         let refusing = rule.limits.iter().filter(|limit| !limit.partial);
@@ -77,9 +86,15 @@ pub(crate) fn close_rooms(program: &Program, deeds: &Deeds, pin: &mut Pin, wante
 
 impl Work<'_> {
     /// The shop says that the customer did something.
-    pub(crate) fn perform(&mut self, id: &ActionId, points: Option<Points>) -> Result<(), Rejection> {
+    pub(crate) fn perform(
+        &mut self,
+        id: &ActionId,
+        points: Option<Points>,
+    ) -> Result<(), Rejection> {
         let actions = &self.context.program.1.parts().actions;
-        let action = actions.iter().find(|action| action.id == *id && action.kind.is_told());
+        let action = actions
+            .iter()
+            .find(|action| action.id == *id && action.kind.is_told());
         let action = action.ok_or_else(|| Rejection::UnknownAction { action: id.clone() })?;
         if points.is_some() && !action.points_override {
             return Err(Rejection::NoPointsOverride { action: id.clone() });
@@ -107,7 +122,10 @@ impl Work<'_> {
     pub(crate) fn enter_code(&mut self, code: &str, taken: bool) -> Result<(), Rejection> {
         let folded = fold_code(code);
         let actions = &self.context.program.1.parts().actions;
-        let action = actions.iter().find(|action| action.kind.has_code(&folded)).ok_or(Rejection::UnknownCode)?;
+        let action = actions
+            .iter()
+            .find(|action| action.kind.has_code(&folded))
+            .ok_or(Rejection::UnknownCode)?;
         let single = matches!(action.kind, ActionKind::Codes(_));
         if (single && taken) || self.account.deeds().has_used(&folded) || !self.is_open(action) {
             return Err(Rejection::UnknownCode);
@@ -121,7 +139,12 @@ impl Work<'_> {
         action.when.hold(self.context.tags, self.account.tier_id(now), now)
     }
 
-    fn reward(&mut self, action: &ActionRule, wanted: Points, reason: Reason) -> Result<(), Rejection> {
+    fn reward(
+        &mut self,
+        action: &ActionRule,
+        wanted: Points,
+        reason: Reason,
+    ) -> Result<(), Rejection> {
         let (context, id) = (self.context, || action.id.clone());
         if !self.is_open(action) {
             return Err(Rejection::ActionNotOpen { action: id() });
@@ -129,11 +152,16 @@ impl Work<'_> {
         let day = context.zone.local(context.now)?.date();
         let usage = self.account.deeds().action(&action.id);
         let found = within(&action.limits, usage, day, wanted);
-        let (points, cut) = found.map_err(|limit| Rejection::LimitReached { action: id(), limit })?;
+        let (points, cut) =
+            found.map_err(|limit| Rejection::LimitReached { action: id(), limit })?;
         let before = self.events.len();
         let (at, hold) = (context.now, action.hold);
         self.give_within(Gift { at, gate: at, points, wanted, hold, reason, cut }, &context.term());
-        let given = self.events.iter().skip(before).any(|event| matches!(event, Event::AwardGiven { .. }));
+        let given = self
+            .events
+            .iter()
+            .skip(before)
+            .any(|event| matches!(event, Event::AwardGiven { .. }));
         if given { Ok(()) } else { Err(Rejection::PointsOutOfRange) }
     }
 }

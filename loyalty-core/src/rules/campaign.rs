@@ -29,7 +29,11 @@ pub(super) fn shares(
     shares: &[RuleShare],
     tier: Option<&Multiplier>,
 ) -> Result<Vec<CampaignShare>, Overflow> {
-    let pinned = program.parts().campaigns.iter().filter(|campaign| pin.campaigns.contains(&campaign.id));
+    let pinned = program
+        .parts()
+        .campaigns
+        .iter()
+        .filter(|campaign| pin.campaigns.contains(&campaign.id));
     let pinned: Vec<&Campaign> = pinned.collect();
     let tier = tier.map_or(Fraction::ONE, |tier| Fraction::rate(tier.factor));
     let mut added: BTreeMap<usize, Fraction> = BTreeMap::new();
@@ -48,9 +52,17 @@ pub(super) fn shares(
     }
     let share = |(index, points): (usize, Fraction)| {
         let campaign = pinned.get(index)?;
-        Some(CampaignShare { campaign: campaign.id.clone(), effect: campaign.effect, points })
+        Some(CampaignShare {
+            campaign: campaign.id.clone(),
+            effect: campaign.effect,
+            points,
+        })
     };
-    Ok(added.into_iter().filter(|(_, points)| !points.is_zero()).filter_map(share).collect())
+    Ok(added
+        .into_iter()
+        .filter(|(_, points)| !points.is_zero())
+        .filter_map(share)
+        .collect())
 }
 
 /// Campaigns that multiply, by their place, with their factors.
@@ -80,12 +92,16 @@ fn groups(
             kinds.push(kind);
         }
     }
-    let mut rest = shares.iter().try_fold(Fraction::ZERO, |sum, share| sum.plus(&share.points))?;
+    let mut rest = shares
+        .iter()
+        .try_fold(Fraction::ZERO, |sum, share| sum.plus(&share.points))?;
     let mut groups = Vec::new();
     for kind in kinds {
         let mut points = Fraction::ZERO;
         for share in shares.iter().filter(|share| !matches!(share.earn, Earn::PerOrder(_))) {
-            let Some(applied) = rules.iter().find(|applied| applied.rule.id == share.rule) else { continue };
+            let Some(applied) = rules.iter().find(|applied| applied.rule.id == share.rule) else {
+                continue;
+            };
             let part = basis.share_of(applied, &share.basis, |line| of_line(line) == kind)?;
             points = points.plus(&part.times(&share.points)?)?;
         }
@@ -116,11 +132,16 @@ fn combined(
             Ok(added)
         }
         Combine::Highest => {
-            let highest = factors.iter().max_by_key(|(index, rate)| (*rate, std::cmp::Reverse(*index)));
+            let highest = factors
+                .iter()
+                .max_by_key(|(index, rate)| (*rate, std::cmp::Reverse(*index)));
             let Some((index, rate)) = highest else { return Ok(Vec::new()) };
             let above = Fraction::rate(*rate).minus(tier)?;
             Ok(vec![(*index, above.times(points)?)])
         }
-        Combine::Add => factors.iter().map(|(index, rate)| Ok((*index, more(*rate)?.times(points)?))).collect(),
+        Combine::Add => factors
+            .iter()
+            .map(|(index, rate)| Ok((*index, more(*rate)?.times(points)?)))
+            .collect(),
     }
 }

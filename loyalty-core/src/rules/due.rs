@@ -101,14 +101,30 @@ pub fn next_due(context: &Context<'_>) -> Option<Timestamp> {
 }
 
 /// The next thing that is due under a program.
-pub(crate) fn next<'a>(account: &Account, context: &Context<'_>, term: &Term<'a>) -> Option<(Timestamp, Due<'a>)> {
+pub(crate) fn next<'a>(
+    account: &Account,
+    context: &Context<'_>,
+    term: &Term<'a>,
+) -> Option<(Timestamp, Due<'a>)> {
     let zone = context.zone;
-    let ends = account.lots().first().and_then(|lot| lot.expires_at).map(|at| (at, Due::Expiry));
-    let release = account.pending_lots().first().and_then(|lot| lot.pending_until).map(|at| (at, Due::Release));
+    let ends = account
+        .lots()
+        .first()
+        .and_then(|lot| lot.expires_at)
+        .map(|at| (at, Due::Expiry));
+    let release = account
+        .pending_lots()
+        .first()
+        .and_then(|lot| lot.pending_until)
+        .map(|at| (at, Due::Release));
     let redemption = account.redemptions().first().map(|(at, _)| (at, Due::Redemption));
     let idle = inactivity(account, zone, term).map(|at| (at, Due::Inactivity));
     let tier = tier::next_step(account, zone, term).map(|(at, step)| (at, Due::Tier(step)));
-    let award = if term.program.parts().actions.is_empty() { None } else { next_award(account, context, term) };
+    let award = if term.program.parts().actions.is_empty() {
+        None
+    } else {
+        next_award(account, context, term)
+    };
     let all = [ends, release, redemption, idle, tier, award].into_iter().flatten();
     all.min_by_key(|(at, due)| (*at, due.rank()))
 }
@@ -119,7 +135,9 @@ fn inactivity(account: &Account, zone: Zone, term: &Term<'_>) -> Option<Timestam
 
 /// When a balance ends by inactivity, whether or not there is one.
 pub(crate) fn idle_until(account: &Account, zone: Zone, term: &Term<'_>) -> Option<Timestamp> {
-    let Expiry::Inactivity { after, activity } = term.program.parts().expiry else { return None };
+    let Expiry::Inactivity { after, activity } = term.program.parts().expiry else {
+        return None;
+    };
     let last = match activity {
         Activity::Any => account.changed_at(),
         Activity::EarningAndRedeeming => account.dealt_at(),
@@ -128,18 +146,25 @@ pub(crate) fn idle_until(account: &Account, zone: Zone, term: &Term<'_>) -> Opti
 }
 
 /// The next award that needs no order and no word of the shop.
-fn next_award<'a>(account: &Account, context: &Context<'_>, term: &Term<'a>) -> Option<(Timestamp, Due<'a>)> {
+fn next_award<'a>(
+    account: &Account,
+    context: &Context<'_>,
+    term: &Term<'a>,
+) -> Option<(Timestamp, Due<'a>)> {
     let (zone, floor) = (context.zone, term.floor(account));
     let mut first: Option<(Timestamp, Due<'a>)> = None;
     for action in &term.program.parts().actions {
         let open = |at: &Timestamp| action.when.hold(context.tags, account.tier_id(*at), *at);
         let found = match &action.kind {
-            ActionKind::Birthday { notice_days } => next_birthday(account, context, *notice_days, floor, open)
-                .map(|(at, year)| (at, Reason::Birthday { action: action.id.clone(), year })),
+            ActionKind::Birthday { notice_days } => {
+                next_birthday(account, context, *notice_days, floor, open)
+                    .map(|(at, year)| (at, Reason::Birthday { action: action.id.clone(), year }))
+            }
             ActionKind::Anniversary => next_anniversary(account, zone, floor, open)
                 .map(|(at, years)| (at, Reason::Anniversary { action: action.id.clone(), years })),
             ActionKind::GoalOrders(_) | ActionKind::GoalSpend(_) => {
-                let new = goal_reached(account, &action.kind) && account.deeds().action(&action.id).is_none();
+                let new = goal_reached(account, &action.kind)
+                    && account.deeds().action(&action.id).is_none();
                 let at = action.when.from.map_or(floor, |from| from.max(floor));
                 (new && open(&at)).then(|| (at, Reason::Goal { action: action.id.clone() }))
             }
@@ -192,7 +217,10 @@ fn next_birthday(
     let set_on = zone.local(birthday.set_at).ok()?.date();
     let known_from = set_on.checked_add_days(Days::new(u64::from(notice_days)))?;
     let from = zone.local(floor.max(birthday.set_at)).ok()?.date().year();
-    let from = account.deeds().birthday().map_or(from, |last| from.max(last.saturating_add(1)));
+    let from = account
+        .deeds()
+        .birthday()
+        .map_or(from, |last| from.max(last.saturating_add(1)));
     (from..=from.saturating_add(2)).find_map(|year| {
         let day = kept_on(birthday.day, year)?;
         let at = zone.instant(day.and_time(NaiveTime::MIN)).ok()?;
@@ -274,13 +302,19 @@ impl Work<'_> {
 
     /// Pending points pay off debt first, and can be spent.
     fn release(&mut self, at: Timestamp) {
-        let Some(lot) = self.account.pending_lots().first().cloned() else { return };
+        let Some(lot) = self.account.pending_lots().first().cloned() else {
+            return;
+        };
         if let Some(end) = lot.expires_at.filter(|end| *end <= at) {
             return self.emit(expired(&lot, end, false, true));
         }
         let kept = lot.points.saturating_sub(self.account.debt().min(lot.points));
         let apart = lot.expires_at.is_none() && lot.order.is_some() && self.keeps_orders_apart(at);
-        let lasting = self.account.lots().lasting().filter(|_| lot.expires_at.is_none() && !apart);
+        let lasting = self
+            .account
+            .lots()
+            .lasting()
+            .filter(|_| lot.expires_at.is_none() && !apart);
         let id = lasting.map_or(lot.id, |lasting| lasting.id);
         let into = kept.is_positive().then_some(LotPart {
             id,
@@ -297,7 +331,10 @@ impl Work<'_> {
     /// Whether the program in force then ends balances by inactivity. Its lots have no end of their own,
     /// and what ends must be known to belong to an order.
     fn keeps_orders_apart(&self, at: Timestamp) -> bool {
-        let term = self.context.terms().find(|term| term.until.is_none_or(|until| at < until));
+        let term = self
+            .context
+            .terms()
+            .find(|term| term.until.is_none_or(|until| at < until));
         term.is_some_and(|term| matches!(term.program.parts().expiry, Expiry::Inactivity { .. }))
     }
 
@@ -310,7 +347,18 @@ impl Work<'_> {
         reason: Reason,
         term: &Term<'_>,
     ) {
-        self.give_within(Gift { at, gate: at, points, wanted: points, hold, reason, cut: None }, term);
+        self.give_within(
+            Gift {
+                at,
+                gate: at,
+                points,
+                wanted: points,
+                hold,
+                reason,
+                cut: None,
+            },
+            term,
+        );
     }
 
     /// Nothing is given where points could not be counted any more.
@@ -319,9 +367,11 @@ impl Work<'_> {
         let zone = self.context.zone;
         let Ok(until) = pending_until(hold, zone, gate, at) else { return };
         let countable = self.account.totals().given.checked_add(points).is_some();
-        let (Ok(lot), Ok(day), true) =
-            (self.lot_part(points, term.program, (gate, at), until, None), zone.local(at), countable)
-        else {
+        let (Ok(lot), Ok(day), true) = (
+            self.lot_part(points, term.program, (gate, at), until, None),
+            zone.local(at),
+            countable,
+        ) else {
             return;
         };
         let award = Arc::new(Award { reason, program: term.version, day: day.date(), wanted, cut });
@@ -344,5 +394,12 @@ pub(crate) struct Gift {
 /// A lot ran out of time.
 pub(crate) fn expired(lot: &Lot, at: Timestamp, inactive: bool, pending: bool) -> Event {
     let (points, order) = (lot.points, lot.order.clone());
-    Event::PointsExpired { lot: lot.id, points, order, expired_at: at, inactive, pending }
+    Event::PointsExpired {
+        lot: lot.id,
+        points,
+        order,
+        expired_at: at,
+        inactive,
+        pending,
+    }
 }

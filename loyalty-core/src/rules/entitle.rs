@@ -22,7 +22,11 @@ use crate::rules::{campaign, refund};
 ///
 /// # Errors
 /// [`Overflow`] where absurd amounts leave 256 bits.
-pub fn entitlement(state: &OrderState, program: &Program, pin: &Pin) -> Result<Explanation, Overflow> {
+pub fn entitlement(
+    state: &OrderState,
+    program: &Program,
+    pin: &Pin,
+) -> Result<Explanation, Overflow> {
     let order = state.recorded().map(|recorded| &*recorded.order);
     let origin = state.recorded().map_or(Origin::Shop, |recorded| recorded.origin);
     let gate = program.gate(origin);
@@ -95,7 +99,13 @@ fn entitled(
         let points = applied.points(&basis, &looked_at, room)?;
         exact = exact.plus(&points)?;
         if !points.is_zero() || !rule.when.is_scoped() {
-            shares.push(RuleShare { rule: rule.id.clone(), earn: rule.earn, basis: looked_at, points, room });
+            shares.push(RuleShare {
+                rule: rule.id.clone(),
+                earn: rule.earn,
+                basis: looked_at,
+                points,
+                room,
+            });
         }
     }
     let multipliers = multipliers(program, pin);
@@ -128,7 +138,12 @@ fn entitled(
 }
 
 /// What tiers and goals count as spent: refunds are deducted, also where the program lets their points stay.
-fn spend(state: &OrderState, order: &Order, program: &Program, total: Fraction) -> Result<Fraction, Overflow> {
+fn spend(
+    state: &OrderState,
+    order: &Order,
+    program: &Program,
+    total: Fraction,
+) -> Result<Fraction, Overflow> {
     if refunds_count(program) || state.refunds().is_empty() {
         Ok(total)
     } else if refund::is_complete(state)? {
@@ -146,7 +161,9 @@ pub(crate) fn placed_at(state: &OrderState, order: &Order, gate: Status) -> Opti
 fn multipliers(program: &Program, pin: &Pin) -> Vec<Multiplier> {
     let tier = pin.tier.as_ref().and_then(|id| program.tier(id));
     let tier = tier.filter(|tier| tier.multiplier != crate::amount::Rate::ONE);
-    tier.map(|tier| Multiplier { tier: tier.id.clone(), factor: tier.multiplier }).into_iter().collect()
+    tier.map(|tier| Multiplier { tier: tier.id.clone(), factor: tier.multiplier })
+        .into_iter()
+        .collect()
 }
 
 /// A rule that applies to an order, with its place in the program.
@@ -164,8 +181,11 @@ impl<'a> Applied<'a> {
             let when = &rule.when;
             if when.from.is_none_or(|from| from <= at)
                 && when.until.is_none_or(|until| at < until)
-                && (when.customer_tags.is_empty() || when.customer_tags.iter().any(|tag| pin.tags.contains(tag)))
-                && when.minimum_spend.is_none_or(|minimum| total.is_at_least(&Fraction::amount(minimum)))
+                && (when.customer_tags.is_empty()
+                    || when.customer_tags.iter().any(|tag| pin.tags.contains(tag)))
+                && when
+                    .minimum_spend
+                    .is_none_or(|minimum| total.is_at_least(&Fraction::amount(minimum)))
             {
                 rules.push(Self { place, rule });
             }
@@ -179,7 +199,11 @@ impl<'a> Applied<'a> {
     }
 
     /// The money that the rule looks at: what is `unclaimed`, where it names no product or category.
-    fn looked_at(&self, basis: &OrderBasis<'_>, unclaimed: &Fraction) -> Result<Fraction, Overflow> {
+    fn looked_at(
+        &self,
+        basis: &OrderBasis<'_>,
+        unclaimed: &Fraction,
+    ) -> Result<Fraction, Overflow> {
         if self.rule.when.is_scoped() {
             basis.sum(|share| share.rules.has(self.place))?.times(&basis.share)
         } else {
@@ -196,10 +220,13 @@ impl<'a> Applied<'a> {
     ) -> Result<Fraction, Overflow> {
         let points = match self.rule.earn {
             Earn::PerUnit(rate) => Fraction::rate(rate).times(looked_at)?,
-            Earn::PerIncrement { amount, points } => {
-                looked_at.whole_times(&Fraction::amount(amount))?.times(&Fraction::whole(points))?
-            }
-            Earn::PerOrder(_) if self.rule.when.is_scoped() && !basis.has(|share| share.rules.has(self.place)) => {
+            Earn::PerIncrement { amount, points } => looked_at
+                .whole_times(&Fraction::amount(amount))?
+                .times(&Fraction::whole(points))?,
+            Earn::PerOrder(_)
+                if self.rule.when.is_scoped()
+                    && !basis.has(|share| share.rules.has(self.place)) =>
+            {
                 Fraction::ZERO
             }
             Earn::PerOrder(points) => Fraction::whole(points),
@@ -210,8 +237,14 @@ impl<'a> Applied<'a> {
 }
 
 /// Whether a line is of one of these products or categories.
-pub(super) fn is_of(line: &Line, products: &BTreeSet<ProductId>, categories: &BTreeSet<CategoryId>) -> bool {
-    line.product.as_ref().is_some_and(|product| products.contains(product))
+pub(super) fn is_of(
+    line: &Line,
+    products: &BTreeSet<ProductId>,
+    categories: &BTreeSet<CategoryId>,
+) -> bool {
+    line.product
+        .as_ref()
+        .is_some_and(|product| products.contains(product))
         || line.categories.iter().any(|category| categories.contains(category))
 }
 
@@ -242,7 +275,12 @@ pub(super) struct LineShare<'a> {
 }
 
 impl<'a> OrderBasis<'a> {
-    fn of(state: &OrderState, order: &'a Order, program: &Program, refunds: bool) -> Result<Self, Overflow> {
+    fn of(
+        state: &OrderState,
+        order: &'a Order,
+        program: &Program,
+        refunds: bool,
+    ) -> Result<Self, Overflow> {
         let basis = &program.parts().basis;
         let units = if refunds { refund::units(state) } else { BTreeMap::new() };
         let taxed = order.taxes_included && !basis.tax && !order.tax.is_zero();
@@ -257,14 +295,22 @@ impl<'a> OrderBasis<'a> {
         };
         let lines = order.lines.iter().map(share).collect();
         let mut extras_amount = Amount::ZERO;
-        for (counts, amount) in [(basis.tax && !order.taxes_included, order.tax), (basis.shipping, order.shipping)]
+        for (counts, amount) in
+            [(basis.tax && !order.taxes_included, order.tax), (basis.shipping, order.shipping)]
         {
             if counts {
                 extras_amount = extras_amount.checked_add(amount).ok_or(Overflow)?;
             }
         }
         let extras = Fraction::amount(extras_amount);
-        let mut whole = Self { lines, net, extras, extras_amount, share: Fraction::ONE, left: None };
+        let mut whole = Self {
+            lines,
+            net,
+            extras,
+            extras_amount,
+            share: Fraction::ONE,
+            left: None,
+        };
         let refunded = if refunds { refund::by_amount(state) } else { Amount::ZERO };
         whole.take_off_money(refunded, order, program)?;
         Ok(whole)
@@ -278,10 +324,17 @@ impl<'a> OrderBasis<'a> {
     /// What is left for rules that name no product or category, where others claim lines of theirs.
     fn unclaimed(&mut self, rules: &[Applied<'_>], total: &Fraction) -> Result<Fraction, Overflow> {
         let mut claiming = Places::default();
-        rules.iter().filter(|applied| applied.rule.replaces_base).for_each(|applied| claiming.add(applied.place));
-        self.lines.iter_mut().for_each(|share| share.claimed = share.rules.meet(&claiming));
+        rules
+            .iter()
+            .filter(|applied| applied.rule.replaces_base)
+            .for_each(|applied| claiming.add(applied.place));
+        self.lines
+            .iter_mut()
+            .for_each(|share| share.claimed = share.rules.meet(&claiming));
         if self.lines.iter().any(|share| share.claimed) {
-            self.sum(|share| !share.claimed)?.plus(&self.extras)?.times(&self.share)
+            self.sum(|share| !share.claimed)?
+                .plus(&self.extras)?
+                .times(&self.share)
         } else {
             Ok(total.clone())
         }
@@ -289,7 +342,12 @@ impl<'a> OrderBasis<'a> {
 
     /// The part paid with a reward takes its share off what is left of the lines. Refunds by amount take
     /// theirs off the whole basis, as it was before any refund; the lines bear it by what is left of them.
-    fn take_off_money(&mut self, refunded: Amount, order: &Order, program: &Program) -> Result<(), Overflow> {
+    fn take_off_money(
+        &mut self,
+        refunded: Amount,
+        order: &Order,
+        program: &Program,
+    ) -> Result<(), Overflow> {
         let redeemed = if program.parts().basis.redeemed { Amount::ZERO } else { order.redeemed };
         if refunded.is_zero() && redeemed.is_zero() {
             return Ok(());
@@ -309,7 +367,11 @@ impl<'a> OrderBasis<'a> {
     /// What is left of the counted lines that are asked for.
     pub(super) fn sum(&self, asked: impl Fn(&LineShare<'_>) -> bool) -> Result<Fraction, Overflow> {
         let (mut whole, mut parts) = (0_i64, Fraction::ZERO);
-        for share in self.lines.iter().filter(|share| share.excluded.is_none() && asked(share)) {
+        for share in self
+            .lines
+            .iter()
+            .filter(|share| share.excluded.is_none() && asked(share))
+        {
             if share.refunded.is_zero() {
                 whole = whole.saturating_add(share.cost);
             } else {
@@ -322,13 +384,20 @@ impl<'a> OrderBasis<'a> {
 
     /// Whether any counted line that is asked for is not wholly refunded.
     pub(super) fn has(&self, asked: impl Fn(&LineShare<'_>) -> bool) -> bool {
-        let there = |share: &LineShare<'_>| share.refunded.is_zero() || share.refunded < share.line.quantity;
-        self.lines.iter().any(|share| share.excluded.is_none() && there(share) && asked(share))
+        let there = |share: &LineShare<'_>| {
+            share.refunded.is_zero() || share.refunded < share.line.quantity
+        };
+        self.lines
+            .iter()
+            .any(|share| share.excluded.is_none() && there(share) && asked(share))
     }
 
     /// The lines that count.
     pub(super) fn counted(&self) -> impl Iterator<Item = &Line> {
-        self.lines.iter().filter(|share| share.excluded.is_none()).map(|share| share.line)
+        self.lines
+            .iter()
+            .filter(|share| share.excluded.is_none())
+            .map(|share| share.line)
     }
 
     /// The share of a rule's points that lines asked for have: those of its lines, by what is left of them.
@@ -338,7 +407,9 @@ impl<'a> OrderBasis<'a> {
         looked_at: &Fraction,
         asked: impl Fn(&Line) -> bool,
     ) -> Result<Fraction, Overflow> {
-        let part = self.sum(|share| applied.looks_at(share) && asked(share.line))?.times(&self.share)?;
+        let part = self
+            .sum(|share| applied.looks_at(share) && asked(share.line))?
+            .times(&self.share)?;
         part.divided_by(looked_at)
     }
 
@@ -358,10 +429,17 @@ fn exclusion(line: &Line, program: &Program) -> Option<Exclusion> {
     if line.gift_card {
         return Some(Exclusion::GiftCard);
     }
-    if line.product.as_ref().is_some_and(|product| basis.excluded_products.contains(product)) {
+    if line
+        .product
+        .as_ref()
+        .is_some_and(|product| basis.excluded_products.contains(product))
+    {
         return Some(Exclusion::Product);
     }
-    let excluded = line.categories.iter().any(|category| basis.excluded_categories.contains(category));
+    let excluded = line
+        .categories
+        .iter()
+        .any(|category| basis.excluded_categories.contains(category));
     excluded.then_some(Exclusion::Category)
 }
 

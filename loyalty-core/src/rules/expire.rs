@@ -13,7 +13,9 @@ pub(crate) fn expires_at(
         Expiry::Never | Expiry::Inactivity { .. } => Ok(None),
         Expiry::PerLot { after, round_up_to } => {
             let end = zone.after(earned_at, after)?;
-            round_up_to.map_or(Ok(end), |boundary| zone.end_of(end, boundary)).map(Some)
+            round_up_to
+                .map_or(Ok(end), |boundary| zone.end_of(end, boundary))
+                .map(Some)
         }
     }
 }
@@ -26,5 +28,6 @@ pub(crate) fn pending_until(
     now: Timestamp,
 ) -> Result<Option<Timestamp>, CalendarError> {
     let Some(hold) = hold else { return Ok(None) };
-    zone.after(gate, hold).map(|until| Some(until).filter(|until| now < *until))
+    zone.after(gate, hold)
+        .map(|until| Some(until).filter(|until| now < *until))
 }

@@ -27,11 +27,22 @@ pub fn merge(
     let (mut from_events, mut into_events) = (ended(from, now), ended(into, now));
     let points = from.balance(now);
     let pending = from.pending_lots().points();
-    into.balance(now).checked_add(points).ok_or(Rejection::PointsOutOfRange)?;
+    into.balance(now)
+        .checked_add(points)
+        .ok_or(Rejection::PointsOutOfRange)?;
     let come = points.checked_add(pending).ok_or(Rejection::PointsOutOfRange)?;
-    into.totals().merged.checked_add(come).ok_or(Rejection::PointsOutOfRange)?;
-    into.totals().pending.checked_add(pending).ok_or(Rejection::PointsOutOfRange)?;
-    from.totals().merged.checked_sub(come).ok_or(Rejection::PointsOutOfRange)?;
+    into.totals()
+        .merged
+        .checked_add(come)
+        .ok_or(Rejection::PointsOutOfRange)?;
+    into.totals()
+        .pending
+        .checked_add(pending)
+        .ok_or(Rejection::PointsOutOfRange)?;
+    from.totals()
+        .merged
+        .checked_sub(come)
+        .ok_or(Rejection::PointsOutOfRange)?;
 
     let (spent, into_debt) = take::drain(from.usable_lots(now), into.debt());
     let (paid, from_debt) = take::drain(into.usable_lots(now), from.debt());
@@ -50,21 +61,32 @@ pub fn merge(
     let brought = Some(Arc::new(brought)).filter(|brought| **brought != Brought::default());
     from_events.push(Event::AccountMerged { into: into_id, points, pending });
     let at = Some(now);
-    into_events.push(Event::AccountAbsorbed { from: from_id, lots, paid, debt, points, tier, brought, at });
+    into_events.push(Event::AccountAbsorbed {
+        from: from_id,
+        lots,
+        paid,
+        debt,
+        points,
+        tier,
+        brought,
+        at,
+    });
     Ok((from_events, into_events))
 }
 
 /// What has ended by now.
 fn ended(account: &Account, now: Timestamp) -> Vec<Event> {
     let lots = account.lots().iter().take_while(|lot| !lot.is_usable(now));
-    lots.filter_map(|lot| Some(due::expired(lot, lot.expires_at?, false, false))).collect()
+    lots.filter_map(|lot| Some(due::expired(lot, lot.expires_at?, false, false)))
+        .collect()
 }
 
 /// The lots with numbers of the account that they come to. Its lot without an end, if any, takes theirs.
 fn renumbered<'a>(lots: impl Iterator<Item = &'a Lot>, into: &Account) -> Vec<Lot> {
     let mut next = into.next_lot();
     let mut renumber = |lot: &Lot| {
-        let lasting = lot.expires_at.is_none() && lot.order.is_none() && lot.pending_until.is_none();
+        let lasting =
+            lot.expires_at.is_none() && lot.order.is_none() && lot.pending_until.is_none();
         if let (true, Some(lasting)) = (lasting, into.lots().lasting()) {
             return Lot { id: lasting.id, ..lot.clone() };
         }

@@ -29,7 +29,10 @@ use crate::rules::{act, expire, take};
 /// assert_eq!(rewards[0].missing, Points::from(500));
 /// assert_eq!(rewards[0].why_not[0].code(), "insufficient_points");
 /// ```
-pub fn offered(context: &Context<'_>, had_in_all: impl Fn(&RewardId) -> Option<Usage>) -> Vec<Offered> {
+pub fn offered(
+    context: &Context<'_>,
+    had_in_all: impl Fn(&RewardId) -> Option<Usage>,
+) -> Vec<Offered> {
     let mut work = Work::begin(context, None);
     work.catch_up();
     let have = work.account.balance(context.now);
@@ -46,17 +49,24 @@ pub fn offered(context: &Context<'_>, had_in_all: impl Fn(&RewardId) -> Option<U
 
 impl Work<'_> {
     /// All that stands between the customer and a reward.
-    fn obstacles(&self, reward: &Reward, had_in_all: Option<&Usage>, points: Points) -> Vec<Rejection> {
+    fn obstacles(
+        &self,
+        reward: &Reward,
+        had_in_all: Option<&Usage>,
+        points: Points,
+    ) -> Vec<Rejection> {
         let (context, id, when) = (self.context, || reward.id.clone(), &reward.when);
         let now = context.now;
         let mut found = Vec::new();
-        if when.from.is_some_and(|from| now < from) || when.until.is_some_and(|until| now >= until) {
+        if when.from.is_some_and(|from| now < from) || when.until.is_some_and(|until| now >= until)
+        {
             found.push(Rejection::RewardNotOpen { reward: id() });
         }
-        let tagged =
-            when.customer_tags.is_empty() || when.customer_tags.iter().any(|tag| context.tags.contains(tag));
+        let tagged = when.customer_tags.is_empty()
+            || when.customer_tags.iter().any(|tag| context.tags.contains(tag));
         let tier = self.account.tier_id(now);
-        if !tagged || !(when.tiers.is_empty() || tier.is_some_and(|tier| when.tiers.contains(tier))) {
+        if !tagged || !(when.tiers.is_empty() || tier.is_some_and(|tier| when.tiers.contains(tier)))
+        {
             found.push(Rejection::RewardNotForCustomer { reward: id() });
         }
         match context.zone.local(now).map(|local| local.date()) {
@@ -66,9 +76,12 @@ impl Work<'_> {
                     found.push(Rejection::RewardLimitReached { reward: id(), limit });
                 }
                 // What has just run out of time is free again before anybody has written it down.
-                let given_back = self.events.iter().filter(|event| event.reward() == Some(&reward.id));
+                let given_back =
+                    self.events.iter().filter(|event| event.reward() == Some(&reward.id));
                 let had_in_all = given_back.fold(had_in_all.copied(), Usage::evolve);
-                if let Err(limit) = act::within(&reward.limits_in_all, had_in_all.as_ref(), day, points) {
+                if let Err(limit) =
+                    act::within(&reward.limits_in_all, had_in_all.as_ref(), day, points)
+                {
                     found.push(Rejection::RewardSoldOut { reward: id(), limit });
                 }
             }
@@ -93,17 +106,27 @@ impl Work<'_> {
         if let Some(known) = &self.redemption {
             return Err(Rejection::RedemptionNotOpen { state: known.state().name() });
         }
-        let reward = program.reward(reward).ok_or_else(|| Rejection::UnknownReward { reward: reward.clone() })?;
+        let reward = program
+            .reward(reward)
+            .ok_or_else(|| Rejection::UnknownReward { reward: reward.clone() })?;
         if !reward.fits(context.minor_digits) {
             return Err(Rejection::RewardTooFine { reward: reward.id.clone() });
         }
         let (points, gives) = reward.quote(amount, context.minor_digits)?;
-        if let Some(obstacle) = self.obstacles(reward, context.had_in_all, points).into_iter().next() {
+        if let Some(obstacle) =
+            self.obstacles(reward, context.had_in_all, points).into_iter().next()
+        {
             return Err(obstacle);
         }
         let now = context.now;
-        let ends_at = reward.valid_for.map(|period| context.zone.after(now, period)).transpose()?;
-        let code = gives.has_code().then(|| Code::generate(&reward.code_prefix, entropy)).transpose();
+        let ends_at = reward
+            .valid_for
+            .map(|period| context.zone.after(now, period))
+            .transpose()?;
+        let code = gives
+            .has_code()
+            .then(|| Code::generate(&reward.code_prefix, entropy))
+            .transpose();
         let (parts, _) = self.parts_of(points, now);
         let issue = Issue {
             id,
@@ -130,8 +153,9 @@ impl Work<'_> {
     /// What of which lots makes so many points, and what is missing.
     fn parts_of(&self, points: Points, now: Timestamp) -> (Vec<Lot>, Points) {
         let (parts, missing) = take::drain(self.account.usable_lots(now), points);
-        let lot =
-            |(id, points): (LotId, Points)| self.account.lots().get(id).map(|lot| Lot { points, ..lot.clone() });
+        let lot = |(id, points): (LotId, Points)| {
+            self.account.lots().get(id).map(|lot| Lot { points, ..lot.clone() })
+        };
         (parts.into_iter().filter_map(lot).collect(), missing)
     }
 
@@ -152,11 +176,23 @@ impl Work<'_> {
         }
     }
 
-    fn points_back(&mut self, redemption: &Redemption, order: Option<OrderId>) -> Result<(), Rejection> {
+    fn points_back(
+        &mut self,
+        redemption: &Redemption,
+        order: Option<OrderId>,
+    ) -> Result<(), Rejection> {
         let (at, term) = (self.context.now, self.context.term());
-        let returned = self.returned(redemption, at, &term).ok_or(Rejection::PointsOutOfRange)?;
+        let returned = self
+            .returned(redemption, at, &term)
+            .ok_or(Rejection::PointsOutOfRange)?;
         let (returned, slot) = (Arc::new(returned), redemption.slot());
-        self.emit(Event::RedemptionCancelled { redemption: redemption.issue().id, order, returned, slot, at });
+        self.emit(Event::RedemptionCancelled {
+            redemption: redemption.issue().id,
+            order,
+            returned,
+            slot,
+            at,
+        });
         Ok(())
     }
 
@@ -171,7 +207,9 @@ impl Work<'_> {
             RedemptionState::Used { order: known, .. } if known.as_ref() == order => Ok(()),
             state @ (RedemptionState::Used { .. }
             | RedemptionState::Cancelled { .. }
-            | RedemptionState::Expired { .. }) => Err(Rejection::RedemptionNotOpen { state: state.name() }),
+            | RedemptionState::Expired { .. }) => {
+                Err(Rejection::RedemptionNotOpen { state: state.name() })
+            }
         }
     }
 
@@ -226,18 +264,30 @@ impl Work<'_> {
 
     /// A redemption ran out of time unused. Points that could not be counted any more do not come back.
     pub(crate) fn end_redemption(&mut self, at: Timestamp, term: &Term<'_>) {
-        let Some((_, redemption)) = self.account.redemptions().first() else { return };
+        let Some((_, redemption)) = self.account.redemptions().first() else {
+            return;
+        };
         let redemption = Arc::clone(redemption);
         let back = redemption.issue().points_back_when_expired;
         let returned = if back { self.returned(&redemption, at, term).map(Arc::new) } else { None };
         let slot = redemption.slot().filter(|_| returned.is_some());
-        self.emit(Event::RedemptionExpired { redemption: redemption.issue().id, returned, slot, at });
+        self.emit(Event::RedemptionExpired {
+            redemption: redemption.issue().id,
+            returned,
+            slot,
+            at,
+        });
     }
 
     /// What comes back of a redemption at an instant. Parts keep their ends; those whose end has passed, or
     /// whose balance has ended by inactivity since, can be used for the grace. What comes back pays off debt
     /// first, with what ends first. None where it could not be counted.
-    fn returned(&self, redemption: &Redemption, at: Timestamp, term: &Term<'_>) -> Option<Returned> {
+    fn returned(
+        &self,
+        redemption: &Redemption,
+        at: Timestamp,
+        term: &Term<'_>,
+    ) -> Option<Returned> {
         let taken = redemption.taken();
         let points = taken.points();
         let totals = self.account.totals();
@@ -260,12 +310,23 @@ impl Work<'_> {
             })
             .collect();
         if taken.debt.is_positive() {
-            let expires_at = expire::expires_at(term.program.parts().expiry, zone, at).ok().flatten();
+            let expires_at = expire::expires_at(term.program.parts().expiry, zone, at)
+                .ok()
+                .flatten();
             let id = self.account.next_lot();
-            let lot = Lot { id, order: None, points: taken.debt, earned_at: at, expires_at, pending_until: None };
+            let lot = Lot {
+                id,
+                order: None,
+                points: taken.debt,
+                earned_at: at,
+                expires_at,
+                pending_until: None,
+            };
             parts.push((lot, true));
         }
-        parts.sort_by_key(|(lot, _)| (lot.expires_at.is_none(), lot.expires_at, lot.earned_at, lot.id));
+        parts.sort_by_key(|(lot, _)| {
+            (lot.expires_at.is_none(), lot.expires_at, lot.earned_at, lot.id)
+        });
         Some(self.put_back(parts))
     }
 
@@ -301,15 +362,20 @@ impl Work<'_> {
     /// when accounts were merged.
     fn home_of(&self, part: &Lot, fresh: bool) -> Option<LotId> {
         let lots = self.account.lots();
-        if let Some(lasting) = lots.lasting().filter(|_| part.expires_at.is_none() && part.order.is_none()) {
+        if let Some(lasting) = lots
+            .lasting()
+            .filter(|_| part.expires_at.is_none() && part.order.is_none())
+        {
             return Some(lasting.id);
         }
-        let known = part.id < self.account.next_lot() && self.account.pending_lots().get(part.id).is_none();
+        let known =
+            part.id < self.account.next_lot() && self.account.pending_lots().get(part.id).is_none();
         if fresh || !known {
             return None;
         }
         let alike = |lot: &Lot| {
-            (&lot.order, lot.earned_at, lot.expires_at) == (&part.order, part.earned_at, part.expires_at)
+            (&lot.order, lot.earned_at, lot.expires_at)
+                == (&part.order, part.earned_at, part.expires_at)
         };
         lots.get(part.id).is_none_or(alike).then_some(part.id)
     }

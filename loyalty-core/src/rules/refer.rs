@@ -40,7 +40,8 @@ impl Work<'_> {
         }
         let known = joined.is_some() || self.account.progress().first_order().is_some();
         let checked = friend.can_bring(own);
-        let checked = if known { checked.and(Err(ReferralRefusal::ExistingCustomer)) } else { checked };
+        let checked =
+            if known { checked.and(Err(ReferralRefusal::ExistingCustomer)) } else { checked };
         checked.map_err(|reason| Rejection::ReferralRefused { reason })?;
         self.emit(Event::ReferralJoined { by: friend.account, at: self.context.now });
         Ok(())
@@ -54,20 +55,33 @@ impl Work<'_> {
         program: &Program,
         worth: &Explanation,
     ) -> Result<(), Rejection> {
-        let Some(joined) = self.account.deeds().joined().cloned() else { return Ok(()) };
+        let Some(joined) = self.account.deeds().joined().cloned() else {
+            return Ok(());
+        };
         let (at, by) = (self.context.now, joined.by);
         let Some(friend) = self.context.account_id else { return Ok(()) };
         let completes = joined.order.is_none() && qualifies(program, worth);
         let undoes = joined.order.as_ref() == Some(order) && !qualifies(program, worth);
         let order = order.clone();
         if completes {
-            let received = program.parts().referrals.as_ref().map_or(Points::ZERO, |referrals| referrals.received);
+            let received = program
+                .parts()
+                .referrals
+                .as_ref()
+                .map_or(Points::ZERO, |referrals| referrals.received);
             if received.is_positive() {
                 let term = self.context.term();
-                self.give(at, received, None, Reason::ReferralReceived { order: order.clone() }, &term);
+                self.give(
+                    at,
+                    received,
+                    None,
+                    Reason::ReferralReceived { order: order.clone() },
+                    &term,
+                );
             }
             self.emit(Event::ReferralCompleted { by, order: order.clone(), gate, at });
-            self.follow_ups.push((by, Command::RewardReferral { friend, order, gate }));
+            self.follow_ups
+                .push((by, Command::RewardReferral { friend, order, gate }));
         } else if undoes {
             self.take_award_back(Reason::ReferralReceived { order: order.clone() })?;
             self.emit(Event::ReferralUndone { by, order: order.clone(), at });
@@ -92,7 +106,10 @@ impl Work<'_> {
         };
         self.give_within(gift(referrals.sent, reason), &term);
         let friends = self.account.deeds().friends();
-        let reached = referrals.milestones.iter().filter(|milestone| milestone.friends <= friends);
+        let reached = referrals
+            .milestones
+            .iter()
+            .filter(|milestone| milestone.friends <= friends);
         for milestone in reached {
             let reason = Reason::ReferralMilestone { friends: milestone.friends };
             if self.account.deeds().given(&reason).is_none() {
@@ -102,7 +119,11 @@ impl Work<'_> {
     }
 
     /// A friend's order is worth nothing any more: what it brought goes back, and milestones with it.
-    pub(crate) fn undo_referral(&mut self, friend: AccountId, order: &OrderId) -> Result<(), Rejection> {
+    pub(crate) fn undo_referral(
+        &mut self,
+        friend: AccountId,
+        order: &OrderId,
+    ) -> Result<(), Rejection> {
         self.take_award_back(Reason::ReferralSent { order: order.clone(), friend })?;
         let friends = self.account.deeds().friends();
         let lost: Vec<u32> = self.account.deeds().milestones_above(friends).collect();
@@ -115,7 +136,9 @@ impl Work<'_> {
     /// Takes back what was given for this reason, if it was and has not been yet. What ran out of it is
     /// gone already.
     pub(crate) fn take_award_back(&mut self, reason: Reason) -> Result<(), Rejection> {
-        let Some(given) = self.account.deeds().given(&reason).copied() else { return Ok(()) };
+        let Some(given) = self.account.deeds().given(&reason).copied() else {
+            return Ok(());
+        };
         let now = self.context.now;
         let policy = self.context.program.1.parts().debt;
         let taking = take::take_given(&self.account, now, &given, policy);
@@ -128,7 +151,9 @@ impl Work<'_> {
 
 /// Whether an order is what a referral waits for.
 fn qualifies(program: &Program, worth: &Explanation) -> bool {
-    let Some(referrals) = &program.parts().referrals else { return false };
+    let Some(referrals) = &program.parts().referrals else {
+        return false;
+    };
     let minimum = referrals.minimum_spend.map_or(Fraction::ZERO, Fraction::amount);
     worth.standing == Standing::Entitled
         && !worth.spend.is_zero()

@@ -42,7 +42,9 @@ pub(crate) fn kept_share(line: &Line, refunded: Quantity) -> Fraction {
 
 /// Whether nothing of the order is left: all money is back, or all units of all lines are.
 pub(crate) fn is_complete(state: &OrderState) -> Result<bool, Overflow> {
-    let Some(recorded) = state.recorded().filter(|_| !state.refunds().is_empty()) else { return Ok(false) };
+    let Some(recorded) = state.recorded().filter(|_| !state.refunds().is_empty()) else {
+        return Ok(false);
+    };
     let order = &recorded.order;
     let units = units(state);
     let back = |line: &Line| units.get(&line.id).is_some_and(|refunded| *refunded >= line.quantity);
@@ -55,7 +57,10 @@ pub(crate) fn is_complete(state: &OrderState) -> Result<bool, Overflow> {
 }
 
 /// The money that refunds gave back. Units whose refund names no money count with their lines' share.
-fn money_back<'a>(order: &Order, refunds: impl Iterator<Item = &'a Refunded>) -> Result<Fraction, Overflow> {
+fn money_back<'a>(
+    order: &Order,
+    refunds: impl Iterator<Item = &'a Refunded>,
+) -> Result<Fraction, Overflow> {
     // Where rounding, or a plugin's way of counting, makes the lines dearer than the total, they share it.
     let subtotal = order.subtotal().unwrap_or(Amount::MAX);
     let fair = if subtotal > order.total {
@@ -88,16 +93,25 @@ pub(crate) fn refundable(state: &OrderState, order: &Order) -> Result<Amount, Ov
 }
 
 /// Refuses a refund that is more than what is left of its order.
-pub(crate) fn check_fit(state: &OrderState, order: &Order, refund: &Refund) -> Result<(), Rejection> {
+pub(crate) fn check_fit(
+    state: &OrderState,
+    order: &Order,
+    refund: &Refund,
+) -> Result<(), Rejection> {
     let left = refundable(state, order)?;
     if let Refunded::Lines { lines, .. } = &refund.refunded {
         let mut units = units(state);
         for (id, quantity) in lines {
-            let line = order.line(id).ok_or_else(|| Rejection::UnknownLine { line: id.clone() })?;
+            let line = order
+                .line(id)
+                .ok_or_else(|| Rejection::UnknownLine { line: id.clone() })?;
             let sum = units.entry(id).or_default();
             *sum = sum.saturating_add(*quantity);
             if *sum > line.quantity {
-                return Err(Rejection::RefundExceedsLine { line: id.clone(), quantity: line.quantity });
+                return Err(Rejection::RefundExceedsLine {
+                    line: id.clone(),
+                    quantity: line.quantity,
+                });
             }
         }
     }

@@ -9,7 +9,10 @@ use crate::order::OrderState;
 use crate::program::DebtPolicy;
 
 /// Takes up to `points` from `lots`, one after the other; answers the parts and what is missing.
-pub(crate) fn drain<'a>(lots: impl Iterator<Item = &'a Lot>, points: Points) -> (Vec<(LotId, Points)>, Points) {
+pub(crate) fn drain<'a>(
+    lots: impl Iterator<Item = &'a Lot>,
+    points: Points,
+) -> (Vec<(LotId, Points)>, Points) {
     let mut missing = points;
     let mut parts = Vec::new();
     for lot in lots {
@@ -42,18 +45,37 @@ pub(crate) fn take_back(
     let own = account.lots().of_order(id).filter(|lot| lot.is_usable(now));
     let own = own.chain(lasting.and_then(|lasting| account.lots().get(lasting)));
     let ran_out = account.ran_out().of(order.lasting(), points);
-    taken(account, now, (own, account.pending_lots().of_order(id)), is_own, (points, ran_out), policy)
+    taken(
+        account,
+        now,
+        (own, account.pending_lots().of_order(id)),
+        is_own,
+        (points, ran_out),
+        policy,
+    )
 }
 
 /// Takes points back that were given for something else than an order, in the same sequence.
-pub(crate) fn take_given(account: &Account, now: Timestamp, given: &Given, policy: DebtPolicy) -> Taking {
+pub(crate) fn take_given(
+    account: &Account,
+    now: Timestamp,
+    given: &Given,
+    policy: DebtPolicy,
+) -> Taking {
     let (lot, points) = (given.lot, given.remaining());
     let is_own = |other: &&Lot| Some(other.id) == lot;
     let available = lot.and_then(|lot| account.lots().get(lot));
     let pending = lot.and_then(|lot| account.pending_lots().get(lot));
     let lasting = given.lasting.map(|since| (since, points));
     let ran_out = account.ran_out().of(lasting.into_iter(), points);
-    taken(account, now, (available.into_iter(), pending.into_iter()), is_own, (points, ran_out), policy)
+    taken(
+        account,
+        now,
+        (available.into_iter(), pending.into_iter()),
+        is_own,
+        (points, ran_out),
+        policy,
+    )
 }
 
 fn taken<'a>(
@@ -64,7 +86,9 @@ fn taken<'a>(
     (points, ran_out): (Points, Vec<(Timestamp, Points)>),
     policy: DebtPolicy,
 ) -> Taking {
-    let points = ran_out.iter().fold(points, |left, (_, points)| left.saturating_sub(*points));
+    let points = ran_out
+        .iter()
+        .fold(points, |left, (_, points)| left.saturating_sub(*points));
     let (mut lots, missing) = drain(own, points);
     let (mut pending, missing) = drain(own_pending, missing);
     let (more, missing) = drain(account.pending_lots().iter().filter(|lot| !is_own(lot)), missing);
@@ -72,7 +96,19 @@ fn taken<'a>(
     let (more, missing) = drain(account.usable_lots(now).filter(|lot| !is_own(lot)), missing);
     lots.extend(more);
     match policy {
-        DebtPolicy::Allow => Taking { lots, pending, debt: missing, forgiven: Points::ZERO, ran_out },
-        DebtPolicy::StopAtZero => Taking { lots, pending, debt: Points::ZERO, forgiven: missing, ran_out },
+        DebtPolicy::Allow => Taking {
+            lots,
+            pending,
+            debt: missing,
+            forgiven: Points::ZERO,
+            ran_out,
+        },
+        DebtPolicy::StopAtZero => Taking {
+            lots,
+            pending,
+            debt: Points::ZERO,
+            forgiven: missing,
+            ran_out,
+        },
     }
 }

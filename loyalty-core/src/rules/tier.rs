@@ -38,12 +38,16 @@ pub(crate) fn counts_at(account: &Account, zone: Zone, window: Window, at: Times
 fn rolling(account: &Account, zone: Zone, period: Period, at: Timestamp) -> Counts {
     let by_instant = account.progress().by_instant();
     let over = |done: &Timestamp| zone.after(*done, period).is_ok_and(|end| end <= at);
-    let Some((from, to)) = edge(period, at) else { return by_instant.weight() };
+    let Some((from, to)) = edge(period, at) else {
+        return by_instant.weight();
+    };
     let gone = if is_steady(zone, from, to) && is_steady(zone, around(at).0, around(at).1) {
         by_instant.weight_while(over)
     } else {
         let near = by_instant.iter_from(&from).take_while(|(done, _)| **done < to);
-        let near = near.filter(|(done, _)| over(done)).fold(Counts::ZERO, |sum, (_, one)| sum.plus(*one));
+        let near = near
+            .filter(|(done, _)| over(done))
+            .fold(Counts::ZERO, |sum, (_, one)| sum.plus(*one));
         by_instant.weight_below(&from).plus(near)
     };
     by_instant.weight().minus(gone)
@@ -58,7 +62,10 @@ fn edge(period: Period, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
 
 fn around(at: Timestamp) -> (Timestamp, Timestamp) {
     let days = TimeDelta::days(2);
-    (at.checked_sub_signed(days).unwrap_or(at), at.checked_add_signed(days).unwrap_or(at))
+    (
+        at.checked_sub_signed(days).unwrap_or(at),
+        at.checked_add_signed(days).unwrap_or(at),
+    )
 }
 
 /// Whether the shop's clock is not changed between two instants.
@@ -68,7 +75,8 @@ fn is_steady(zone: Zone, from: Timestamp, to: Timestamp) -> bool {
 
 fn in_year(account: &Account, zone: Zone, year: i32) -> Counts {
     let by_instant = account.progress().by_instant();
-    let (Some(from), Some(to)) = (year_start(zone, year), year_start(zone, year.saturating_add(1))) else {
+    let (Some(from), Some(to)) = (year_start(zone, year), year_start(zone, year.saturating_add(1)))
+    else {
         return Counts::ZERO;
     };
     by_instant.weight_below(&to).minus(by_instant.weight_below(&from))
@@ -80,7 +88,12 @@ fn year_start(zone: Zone, year: i32) -> Option<Timestamp> {
 }
 
 /// The highest tier that what was done is enough for. Under calendar years the year before still counts.
-pub(crate) fn qualified(account: &Account, zone: Zone, program: &Program, at: Timestamp) -> Option<usize> {
+pub(crate) fn qualified(
+    account: &Account,
+    zone: Zone,
+    program: &Program,
+    at: Timestamp,
+) -> Option<usize> {
     let parts = program.parts();
     let metric = parts.tiering.metric;
     let mut value = metric.of(counts_at(account, zone, parts.tiering.window, at));
@@ -90,18 +103,30 @@ pub(crate) fn qualified(account: &Account, zone: Zone, program: &Program, at: Ti
         value = value.max(metric.of(in_year(account, zone, local.year().saturating_sub(1))));
     }
     let enough = |threshold| metric.threshold(threshold) <= value;
-    parts.tiers.iter().rposition(|tier| tier.threshold.is_some_and(enough))
+    parts
+        .tiers
+        .iter()
+        .rposition(|tier| tier.threshold.is_some_and(enough))
 }
 
 /// When what was done stops to be enough for a tier, if nothing more is done.
-fn loss(account: &Account, zone: Zone, program: &Program, rank: usize, after: Timestamp) -> Option<Timestamp> {
+fn loss(
+    account: &Account,
+    zone: Zone,
+    program: &Program,
+    rank: usize,
+    after: Timestamp,
+) -> Option<Timestamp> {
     let parts = program.parts();
     match parts.tiering.window {
         Window::Lifetime => None,
         Window::CalendarYear => {
             let year = zone.local(after).ok()?.year();
             let starts = [1, 2].map(|years| year_start(zone, year.saturating_add(years)));
-            starts.into_iter().flatten().find(|at| qualified(account, zone, program, *at) < Some(rank))
+            starts
+                .into_iter()
+                .flatten()
+                .find(|at| qualified(account, zone, program, *at) < Some(rank))
         }
         Window::Rolling(period) => {
             let metric = parts.tiering.metric;
@@ -116,7 +141,8 @@ fn loss(account: &Account, zone: Zone, program: &Program, rank: usize, after: Ti
             }
             // Where the clock jumps, two things done one after the other can end the other way round.
             let near = by_instant.iter_from(&from).take_while(|(done, _)| **done <= to);
-            let ends = near.filter_map(|(done, counts)| Some((zone.after(*done, period).ok()?, *counts)));
+            let ends =
+                near.filter_map(|(done, counts)| Some((zone.after(*done, period).ok()?, *counts)));
             let mut ends: Vec<(Timestamp, Counts)> = ends.collect();
             ends.sort_unstable_by_key(|(end, _)| *end);
             let mut gone = by_instant.weight_below(&from);
@@ -130,7 +156,11 @@ fn loss(account: &Account, zone: Zone, program: &Program, rank: usize, after: Ti
 }
 
 /// What happens next to the earned tier of an account, and when.
-pub(crate) fn next_step(account: &Account, zone: Zone, term: &Term<'_>) -> Option<(Timestamp, Step)> {
+pub(crate) fn next_step(
+    account: &Account,
+    zone: Zone,
+    term: &Term<'_>,
+) -> Option<(Timestamp, Step)> {
     let (program, earned) = (term.program, account.earned_tier());
     let parts = program.parts();
     if earned.is_none() && parts.tiers.iter().all(|tier| tier.threshold.is_none()) {
@@ -138,11 +168,15 @@ pub(crate) fn next_step(account: &Account, zone: Zone, term: &Term<'_>) -> Optio
     }
     let floor = term.floor(account);
     let now = qualified(account, zone, program, floor);
-    let Some(earned) = earned else { return now.map(|rank| (floor, Step::Rise(rank))) };
+    let Some(earned) = earned else {
+        return now.map(|rank| (floor, Step::Rise(rank)));
+    };
     let rank = program
         .rank(&earned.id)
         .filter(|rank| parts.tiers.get(*rank).is_some_and(|tier| tier.threshold.is_some()));
-    let Some(rank) = rank else { return Some((floor, Step::Drop(now, TierReason::Removed))) };
+    let Some(rank) = rank else {
+        return Some((floor, Step::Drop(now, TierReason::Removed)));
+    };
     if now > Some(rank) {
         return now.map(|rank| (floor, Step::Rise(rank)));
     }
@@ -161,7 +195,11 @@ pub(crate) fn next_step(account: &Account, zone: Zone, term: &Term<'_>) -> Optio
     if let Some(until) = earned.until {
         return drop(until.max(floor));
     }
-    let lost = if safe { loss(account, zone, program, rank, floor).filter(|lost| *lost > floor)? } else { floor };
+    let lost = if safe {
+        loss(account, zone, program, rank, floor).filter(|lost| *lost > floor)?
+    } else {
+        floor
+    };
     let mut kept = lost;
     if let Some(term) = tiering.term {
         kept = kept.max(zone.after(earned.since, term).ok()?);
@@ -173,7 +211,13 @@ pub(crate) fn next_step(account: &Account, zone: Zone, term: &Term<'_>) -> Optio
 }
 
 /// Where a tier goes down to.
-fn target(account: &Account, zone: Zone, program: &Program, rank: usize, at: Timestamp) -> Option<usize> {
+fn target(
+    account: &Account,
+    zone: Zone,
+    program: &Program,
+    rank: usize,
+    at: Timestamp,
+) -> Option<usize> {
     let qualified = qualified(account, zone, program, at);
     match program.parts().tiering.down {
         Down::OneStep => qualified.max(step_below(program, rank)),
@@ -193,23 +237,33 @@ impl Work<'_> {
             Step::Rise(to) => self.rise(at, *to, term),
             Step::Drop(to, reason) => self.change_tier(at, *to, *reason, term),
             Step::Lapse(until) => {
-                let Some(tier) = self.account.earned_tier().map(|tier| tier.id.clone()) else { return };
+                let Some(tier) = self.account.earned_tier().map(|tier| tier.id.clone()) else {
+                    return;
+                };
                 self.emit(Event::TierLapsed { tier, at, until: *until });
             }
             Step::Retain => {
-                let Some(tier) = self.account.earned_tier().map(|tier| tier.id.clone()) else { return };
+                let Some(tier) = self.account.earned_tier().map(|tier| tier.id.clone()) else {
+                    return;
+                };
                 self.emit(Event::TierRetained { tier, at });
             }
         }
     }
 
     fn rise(&mut self, at: Timestamp, to: usize, term: &Term<'_>) {
-        let from = self.account.earned_tier().and_then(|tier| term.program.rank(&tier.id));
+        let from = self
+            .account
+            .earned_tier()
+            .and_then(|tier| term.program.rank(&tier.id));
         self.change_tier(at, Some(to), TierReason::Qualified, term);
         let parts = term.program.parts();
         for (rank, tier) in parts.tiers.iter().enumerate() {
             let skipped = Some(rank) > from && rank < to && parts.tiering.skipped_rewards;
-            let Some(entry) = tier.entry.filter(|_| rank == to || (skipped && tier.threshold.is_some())) else {
+            let Some(entry) = tier
+                .entry
+                .filter(|_| rank == to || (skipped && tier.threshold.is_some()))
+            else {
                 continue;
             };
             let reason = Reason::TierEntry { tier: tier.id.clone() };
@@ -219,13 +273,21 @@ impl Work<'_> {
         }
     }
 
-    fn change_tier(&mut self, at: Timestamp, to: Option<usize>, reason: TierReason, term: &Term<'_>) {
+    fn change_tier(
+        &mut self,
+        at: Timestamp,
+        to: Option<usize>,
+        reason: TierReason,
+        term: &Term<'_>,
+    ) {
         let program = term.program;
         let manual = self.account.tier(at).and_then(|tier| program.rank(&tier.id));
         let held = self.account.tier(at).is_some();
         let change = TierChange {
             from: self.account.earned_tier().map(|tier| tier.id.clone()),
-            to: to.and_then(|rank| program.parts().tiers.get(rank)).map(|tier| tier.id.clone()),
+            to: to
+                .and_then(|rank| program.parts().tiers.get(rank))
+                .map(|tier| tier.id.clone()),
             at,
             reason,
             counts: counts_at(&self.account, self.context.zone, program.parts().tiering.window, at),
@@ -243,7 +305,11 @@ impl Work<'_> {
     pub(crate) fn recheck_tier(&mut self, before: Option<usize>) -> Result<(), crate::Rejection> {
         let term = self.context.term();
         let now = self.context.now;
-        let Some(rank) = self.account.earned_tier().and_then(|tier| term.program.rank(&tier.id)) else {
+        let Some(rank) = self
+            .account
+            .earned_tier()
+            .and_then(|tier| term.program.rank(&tier.id))
+        else {
             return Ok(());
         };
         let after = self.qualified_now();
@@ -285,17 +351,24 @@ pub fn tier_status(context: &Context<'_>) -> TierStatus {
     let held = account.tier_id(now).and_then(rank);
     let next = parts.tiers.iter().enumerate().find_map(|(place, tier)| {
         let threshold = tier.threshold.filter(|_| Some(place) > held)?;
-        Some((tier.id.clone(), metric.threshold(threshold).saturating_sub(metric.of(counts)).max(0)))
+        Some((
+            tier.id.clone(),
+            metric.threshold(threshold).saturating_sub(metric.of(counts)).max(0),
+        ))
     });
     let kept = earned.and_then(|tier| parts.tiers.get(rank(&tier.id)?)?.threshold);
     let missing_to_keep = if parts.tiering.down == Down::Never { None } else { kept };
-    let missing_to_keep =
-        missing_to_keep.map_or(0, |needed| metric.threshold(needed).saturating_sub(metric.of(counts)).max(0));
+    let missing_to_keep = missing_to_keep
+        .map_or(0, |needed| metric.threshold(needed).saturating_sub(metric.of(counts)).max(0));
     let by_hand = manual.is_some();
     let ends = earned.and_then(|tier| {
         tier.until.or_else(|| {
             let rank = rank(&tier.id)?;
-            if parts.tiering.down == Down::Never { None } else { loss(&account, zone, program, rank, now) }
+            if parts.tiering.down == Down::Never {
+                None
+            } else {
+                loss(&account, zone, program, rank, now)
+            }
         })
     });
     TierStatus {

@@ -29,7 +29,8 @@ impl<K: Ord, V: Weighed> Nodes<K, V> {
                     here.0.pop();
                 }
                 (one, other) if chunks_under(one).max(chunks_under(other)) > 0 => {
-                    let larger = if chunks_under(one) > chunks_under(other) { &mut gone } else { &mut here };
+                    let larger =
+                        if chunks_under(one) > chunks_under(other) { &mut gone } else { &mut here };
                     larger.open();
                 }
                 (one, other) => {
@@ -172,7 +173,10 @@ mod tests {
             let mut tree = before.clone();
             tree.insert(key, 2);
             let found = tree.older().apart_from(before.older());
-            assert!(matches!(*found, [Apart::Put(entries)] if entries.contains(&(key, 2))), "{found:?}");
+            assert!(
+                matches!(*found, [Apart::Put(entries)] if entries.contains(&(key, 2))),
+                "{found:?}"
+            );
         }
         let mut tree = before.clone();
         tree.insert(9_999, 2);

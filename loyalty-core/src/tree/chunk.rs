@@ -41,7 +41,11 @@ impl<K, V: Weighed> Chunk<K, V> {
     }
 
     /// The first key at which the weight of all values up to it, with what is before the chunk, is enough.
-    pub(super) fn key_reaching(&self, before: V::Weight, is_enough: impl Fn(V::Weight) -> bool) -> Option<&K> {
+    pub(super) fn key_reaching(
+        &self,
+        before: V::Weight,
+        is_enough: impl Fn(V::Weight) -> bool,
+    ) -> Option<&K> {
         let mut sum = before;
         self.entries.iter().find_map(|(key, value)| {
             sum = V::sum(sum, value.weight());
@@ -56,7 +60,9 @@ impl<K, V: Weighed> Chunk<K, V> {
 }
 
 fn total<K, V: Weighed>(entries: &[(K, V)]) -> V::Weight {
-    entries.iter().fold(V::Weight::default(), |sum, (_, value)| V::sum(sum, value.weight()))
+    entries
+        .iter()
+        .fold(V::Weight::default(), |sum, (_, value)| V::sum(sum, value.weight()))
 }
 
 impl<K: Ord, V: Weighed> Chunk<K, V> {

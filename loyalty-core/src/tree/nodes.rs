@@ -144,7 +144,8 @@ impl<K: Ord, V: Weighed> Nodes<K, V> {
                 }
                 Ordering::Greater => tree = &node.right,
                 Ordering::Equal => {
-                    iter.entries = node.chunk.behind(node.chunk.count_while(|known| known < key)).iter();
+                    iter.entries =
+                        node.chunk.behind(node.chunk.count_while(|known| known < key)).iter();
                     iter.descend(&node.right);
                     return iter;
                 }
@@ -197,8 +198,13 @@ impl<K: Ord + Clone, V: Weighed + Clone> Nodes<K, V> {
     /// Puts entries behind all others, as a chunk. False, and nothing is changed, where they are none, or too many,
     /// or not in order.
     pub(crate) fn push_chunk(&mut self, entries: Vec<(K, V)>) -> bool {
-        let keys = self.last().map(|(key, _)| key).into_iter().chain(entries.iter().map(|(key, _)| key));
-        let fits = (1..=CHUNK).contains(&entries.len()) && keys.is_sorted_by(|one, other| one < other);
+        let keys = self
+            .last()
+            .map(|(key, _)| key)
+            .into_iter()
+            .chain(entries.iter().map(|(key, _)| key));
+        let fits =
+            (1..=CHUNK).contains(&entries.len()) && keys.is_sorted_by(|one, other| one < other);
         if fits {
             self.put_last(Arc::new(Chunk::new(entries)));
         }
@@ -275,7 +281,14 @@ impl<K: Ord + Clone, V: Weighed + Clone> Nodes<K, V> {
     }
 
     fn joined(chunk: Arc<Chunk<K, V>>, left: Self, right: Self) -> Self {
-        let mut node = Node { chunk, left, right, chunks: 0, len: 0, weight: V::Weight::default() };
+        let mut node = Node {
+            chunk,
+            left,
+            right,
+            chunks: 0,
+            len: 0,
+            weight: V::Weight::default(),
+        };
         node.count();
         Self(Some(Arc::new(node)))
     }
@@ -295,7 +308,9 @@ impl<K: Ord + Clone, V: Weighed + Clone> Nodes<K, V> {
     }
 
     fn turned_left(chunk: Arc<Chunk<K, V>>, left: Self, right: Self) -> Self {
-        let Some(top) = right.0 else { return Self::joined(chunk, left, Self(None)) };
+        let Some(top) = right.0 else {
+            return Self::joined(chunk, left, Self(None));
+        };
         let top = Arc::unwrap_or_clone(top);
         if top.left.chunks() < top.right.chunks().saturating_mul(2) {
             return Self::joined(top.chunk, Self::joined(chunk, left, top.left), top.right);
@@ -304,13 +319,17 @@ impl<K: Ord + Clone, V: Weighed + Clone> Nodes<K, V> {
             return Self::joined(top.chunk, Self::joined(chunk, left, Self(None)), top.right);
         };
         let inner = Arc::unwrap_or_clone(inner);
-        let (below, above) =
-            (Self::joined(chunk, left, inner.left), Self::joined(top.chunk, inner.right, top.right));
+        let (below, above) = (
+            Self::joined(chunk, left, inner.left),
+            Self::joined(top.chunk, inner.right, top.right),
+        );
         Self::joined(inner.chunk, below, above)
     }
 
     fn turned_right(chunk: Arc<Chunk<K, V>>, left: Self, right: Self) -> Self {
-        let Some(top) = left.0 else { return Self::joined(chunk, Self(None), right) };
+        let Some(top) = left.0 else {
+            return Self::joined(chunk, Self(None), right);
+        };
         let top = Arc::unwrap_or_clone(top);
         if top.right.chunks() < top.left.chunks().saturating_mul(2) {
             return Self::joined(top.chunk, top.left, Self::joined(chunk, top.right, right));
@@ -319,8 +338,10 @@ impl<K: Ord + Clone, V: Weighed + Clone> Nodes<K, V> {
             return Self::joined(top.chunk, top.left, Self::joined(chunk, Self(None), right));
         };
         let inner = Arc::unwrap_or_clone(inner);
-        let (below, above) =
-            (Self::joined(top.chunk, top.left, inner.left), Self::joined(chunk, inner.right, right));
+        let (below, above) = (
+            Self::joined(top.chunk, top.left, inner.left),
+            Self::joined(chunk, inner.right, right),
+        );
         Self::joined(inner.chunk, below, above)
     }
 }
@@ -330,7 +351,10 @@ impl<K, V: Weighed> Node<K, V> {
     fn count(&mut self) {
         let Self { chunk, left, right, .. } = self;
         self.chunks = left.chunks().saturating_add(right.chunks()).saturating_add(1);
-        self.len = left.len().saturating_add(right.len()).saturating_add(chunk.entries.len());
+        self.len = left
+            .len()
+            .saturating_add(right.len())
+            .saturating_add(chunk.entries.len());
         self.weight = V::sum(V::sum(left.weight(), chunk.weight), right.weight());
     }
 }

@@ -22,10 +22,12 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
-use loyalty_core::proptest::{Books, books_add_up, entries_explain_themselves, orders_hold_what_they_are_worth};
+use loyalty_core::proptest::{
+    Books, books_add_up, entries_explain_themselves, orders_hold_what_they_are_worth,
+};
 use loyalty_core::{
-    Amount, Birthday, Command, Event, Excess, Grounds, Line, LineId, Order, OrderId, Origin, Points, Program,
-    Quantity, Refund, RefundId, Refunded, Status, Timestamp,
+    Amount, Birthday, Command, Event, Excess, Grounds, Line, LineId, Order, OrderId, Origin,
+    Points, Program, Quantity, Refund, RefundId, Refunded, Status, Timestamp,
 };
 use model::{Answer, Down, Expiry, Model, Rules, Tier, Window};
 
@@ -72,11 +74,18 @@ fn rules(dice: &mut Dice) -> Rules {
     let mut threshold = 0;
     let tiers = (0..dice.number(0, 4)).map(|_| {
         threshold += dice.number(1, unit);
-        let entry = dice.chance(60).then(|| (dice.number(1, 40), dice.chance(30), dice.chance(50)));
+        let entry = dice
+            .chance(60)
+            .then(|| (dice.number(1, 40), dice.chance(30), dice.chance(50)));
         Tier { threshold, factor: dice.number(1, 4), entry }
     });
     let tiers = tiers.collect();
-    let windows = [Window::Lifetime, Window::Year, Window::Rolling(dice.number(1, 7) as u32), Window::Rolling(2)];
+    let windows = [
+        Window::Lifetime,
+        Window::Year,
+        Window::Rolling(dice.number(1, 7) as u32),
+        Window::Rolling(2),
+    ];
     let times = dice.chance(50);
     let campaign = dice.number(0, 600);
     Rules {
@@ -125,7 +134,9 @@ fn document(rules: &Rules) -> String {
     let mut text = String::from("{");
     let expiry = match rules.expiry {
         Expiry::Never => r#""never""#.to_owned(),
-        Expiry::PerLot { days, to_month_end: false } => format!(r#"{{"per_lot": {{"after": "P{days}D"}}}}"#),
+        Expiry::PerLot { days, to_month_end: false } => {
+            format!(r#"{{"per_lot": {{"after": "P{days}D"}}}}"#)
+        }
         Expiry::PerLot { days, to_month_end: true } => {
             format!(r#"{{"per_lot": {{"after": "P{days}D", "round_up_to": "month"}}}}"#)
         }
@@ -134,16 +145,22 @@ fn document(rules: &Rules) -> String {
             format!(r#"{{"inactivity": {{"after": "P{days}D", "activity": "{activity}"}}}}"#)
         }
     };
-    let period =
-        |name: &str, days: Option<u64>| days.map_or(String::new(), |days| format!(r#""{name}": "P{days}D","#));
+    let period = |name: &str, days: Option<u64>| {
+        days.map_or(String::new(), |days| format!(r#""{name}": "P{days}D","#))
+    };
     let debt = if rules.stop_at_zero { "stop_at_zero" } else { "allow" };
-    write!(text, r#""expiry": {expiry}, "debt": "{debt}", {}"#, period("hold", rules.hold)).unwrap();
+    write!(text, r#""expiry": {expiry}, "debt": "{debt}", {}"#, period("hold", rules.hold))
+        .unwrap();
     let tier = |(rank, tier): (usize, &Tier)| {
         let entry = tier.entry.map_or(String::new(), |(points, each, back)| {
-            format!(r#", "entry": {{"points": {points}, "each_time": {each}, "taken_back": {back}}}"#)
+            format!(
+                r#", "entry": {{"points": {points}, "each_time": {each}, "taken_back": {back}}}"#
+            )
         });
         let Tier { threshold, factor, .. } = tier;
-        format!(r#"{{"id": "{rank}", "name": "x", "threshold": {threshold}, "multiplier": {factor}{entry}}}"#)
+        format!(
+            r#"{{"id": "{rank}", "name": "x", "threshold": {threshold}, "multiplier": {factor}{entry}}}"#
+        )
     };
     let tiers: Vec<_> = rules.tiers.iter().enumerate().map(tier).collect();
     let window = match rules.window {
@@ -166,7 +183,10 @@ fn document(rules: &Rules) -> String {
     )
     .unwrap();
     let (points, most, times, span, partial) = rules.review;
-    let (quota, span) = (if times { "times" } else { "points" }, ["day", "week", "month", "year", "ever"][span]);
+    let (quota, span) = (
+        if times { "times" } else { "points" },
+        ["day", "week", "month", "year", "ever"][span],
+    );
     let (_, notice, birthday) = rules.birthday;
     let hold = period("hold", rules.review_hold);
     write!(
@@ -210,13 +230,16 @@ enum Told {
 
 fn told(dice: &mut Dice, model: &Model, number: usize) -> Told {
     let known = model.orders.len();
-    let order = if known == 0 { 0 } else { dice.number((known as i64 - 6).max(0), known as i64) as usize };
+    let order =
+        if known == 0 { 0 } else { dice.number((known as i64 - 6).max(0), known as i64) as usize };
     let later = model.told(order).is_some_and(|told| told < model.now);
     match dice.number(0, 100) {
         0..30 => Told::Order(known, dice.number(1, 200)),
         30..38 if later => Told::Order(order, model.amount(order) + dice.number(1, 50)),
         38..48 if later => Told::Cancel(order),
-        48..63 if known > 0 => Told::Refund(order, number, dice.number(1, model.amount(order) + 10)),
+        48..63 if known > 0 => {
+            Told::Refund(order, number, dice.number(1, model.amount(order) + 10))
+        }
         63..70 => Told::Add(dice.number(0, 100)),
         70..80 => Told::Subtract(dice.number(0, 150)),
         80..83 => Told::Set(dice.number(0, 200)),
@@ -252,8 +275,12 @@ fn command(told: Told, now: Timestamp) -> Command {
     let points = |count: i64| Points::new(count).unwrap();
     let money = |count: i64| Amount::from(u32::try_from(count).unwrap());
     match told {
-        Told::Add(count) => Command::AddPoints { points: points(count), grounds: Grounds::default() },
-        Told::Subtract(count) => Command::SubtractPoints { points: points(count), grounds: Grounds::default() },
+        Told::Add(count) => {
+            Command::AddPoints { points: points(count), grounds: Grounds::default() }
+        }
+        Told::Subtract(count) => {
+            Command::SubtractPoints { points: points(count), grounds: Grounds::default() }
+        }
         Told::Set(to) => Command::SetBalance { to: points(to), reason: None },
         Told::Order(order, amount) => {
             let line = Line {
@@ -264,15 +291,22 @@ fn command(told: Told, now: Timestamp) -> Command {
                 amount: money(amount),
                 gift_card: false,
             };
-            let snapshot = Arc::new(Order { lines: vec![line], total: money(amount), ..Order::default() });
-            let (order, status, at, origin) = (order_id(order), Status::Paid, Some(now), Origin::Shop);
+            let snapshot =
+                Arc::new(Order { lines: vec![line], total: money(amount), ..Order::default() });
+            let (order, status, at, origin) =
+                (order_id(order), Status::Paid, Some(now), Origin::Shop);
             Command::RecordOrder { order, snapshot, status, at, origin }
         }
         Told::Cancel(order) => Command::CancelOrder { order: order_id(order), at: Some(now) },
         Told::Refund(order, number, amount) => {
             let id = RefundId::new(number.to_string()).unwrap();
             let refund = Refund { id, refunded: Refunded::Amount(money(amount)) };
-            Command::RefundOrder { order: order_id(order), refund, excess: Excess::Refuse, at: Some(now) }
+            Command::RefundOrder {
+                order: order_id(order),
+                refund,
+                excess: Excess::Refuse,
+                at: Some(now),
+            }
         }
         Told::Review => Command::PerformAction { action: "review".parse().unwrap(), points: None },
         Told::Nothing => Command::CatchUp,
@@ -295,8 +329,16 @@ impl Picture {
         let lots = lots.map(|lot| (lot.points, lot.expires.map(instant), lot.until.map(instant)));
         let mut lots: Vec<_> = lots.collect();
         lots.sort_unstable();
-        let tier = model.tier.map(|(rank, since, until)| (rank, instant(since), until.map(instant)));
-        Self { balance: model.balance(), pending: model.held(), debt: model.debt, tier, lots }
+        let tier = model
+            .tier
+            .map(|(rank, since, until)| (rank, instant(since), until.map(instant)));
+        Self {
+            balance: model.balance(),
+            pending: model.held(),
+            debt: model.debt,
+            tier,
+            lots,
+        }
     }
 
     fn of_books(books: &Books, now: Timestamp) -> Self {
@@ -305,14 +347,19 @@ impl Picture {
         let lots = lots.map(|lot| (lot.points.get(), lot.expires_at, lot.pending_until));
         let mut lots: Vec<_> = lots.collect();
         lots.sort_unstable();
-        let tier = account.earned_tier().map(|tier| (tier.id.as_str().parse().unwrap(), tier.since, tier.until));
+        let tier = account
+            .earned_tier()
+            .map(|tier| (tier.id.as_str().parse().unwrap(), tier.since, tier.until));
         let (balance, pending) = (account.balance(now).get(), account.pending(now).get());
         Self { balance, pending, debt: account.debt().get(), tier, lots }
     }
 }
 
 fn number_of(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 #[test]
@@ -320,7 +367,9 @@ fn engine_and_model_agree() {
     let (sequences, seed) = (number_of("MODEL_SEQUENCES", 2_000), number_of("MODEL_SEED", 1));
     let half = sequences / 2;
     std::thread::scope(|scope| {
-        scope.spawn(move || (0..half).for_each(|number| sequence(seed.wrapping_mul(1_000_003) + number)));
+        scope.spawn(move || {
+            (0..half).for_each(|number| sequence(seed.wrapping_mul(1_000_003) + number))
+        });
         (half..sequences).for_each(|number| sequence(seed.wrapping_mul(1_000_003) + number));
     });
 }
@@ -353,7 +402,12 @@ fn sequence(seed: u64) {
         let command = command(told, now);
         let foreseen = dice.chance(10).then(|| books.decide(&command, now));
         let got = books.tell(&command, now);
-        assert_eq!(foreseen.as_ref().unwrap_or(&got), &got, "a dry run says what will be: {}", say());
+        assert_eq!(
+            foreseen.as_ref().unwrap_or(&got),
+            &got,
+            "a dry run says what will be: {}",
+            say()
+        );
         let want = tell_model(&mut model, told);
         assert_eq!(got.map(|_| ()).map_err(|refused| refused.code()), want, "{}", say());
         assert_eq!(Picture::of_books(&books, now), Picture::of_model(&model), "after: {}", say());

@@ -160,7 +160,10 @@ impl Model {
     }
 
     pub(crate) fn held(&self) -> i64 {
-        let still = self.pending.iter().filter(|lot| lot.expires.is_none_or(|end| self.now < end));
+        let still = self
+            .pending
+            .iter()
+            .filter(|lot| lot.expires.is_none_or(|end| self.now < end));
         still.map(|lot| lot.points).sum()
     }
 
@@ -178,7 +181,9 @@ impl Model {
     fn expire(&mut self) -> bool {
         self.sort();
         let over = |lot: &Lot| lot.expires.is_some_and(|end| end <= self.now);
-        let Some(place) = self.lots.iter().position(over) else { return false };
+        let Some(place) = self.lots.iter().position(over) else {
+            return false;
+        };
         let lot = self.lots.remove(place);
         self.note_expired(&lot);
         true
@@ -192,14 +197,21 @@ impl Model {
             self.ran_out.push((self.now, lot.points));
             return;
         }
-        for (points, ..) in self.entered.iter_mut().flatten().filter(|(_, into, _)| *into == Some(lot.id)) {
+        for (points, ..) in self
+            .entered
+            .iter_mut()
+            .flatten()
+            .filter(|(_, into, _)| *into == Some(lot.id))
+        {
             *points -= lot.points.min(*points);
         }
     }
 
     fn release(&mut self) -> bool {
         self.sort();
-        let Some(first) = self.pending.first().filter(|lot| lot.until.unwrap() <= self.now) else { return false };
+        let Some(first) = self.pending.first().filter(|lot| lot.until.unwrap() <= self.now) else {
+            return false;
+        };
         let lot = first.clone();
         self.pending.remove(0);
         if lot.expires.is_some_and(|end| end <= lot.until.unwrap()) {
@@ -217,7 +229,9 @@ impl Model {
     }
 
     fn idle(&mut self) -> bool {
-        let Expiry::Inactivity { days, dealing_only } = self.rules.expiry else { return false };
+        let Expiry::Inactivity { days, dealing_only } = self.rules.expiry else {
+            return false;
+        };
         let last = if dealing_only { self.dealt } else { self.changed };
         if self.lots.is_empty() || last.is_none_or(|last| last + Days::new(days) > self.now) {
             return false;
@@ -247,7 +261,11 @@ impl Model {
     }
 
     fn counts_until(&self) -> NaiveDateTime {
-        if let Window::Rolling(months) = self.rules.window { after_months(self.now, months) } else { self.now }
+        if let Window::Rolling(months) = self.rules.window {
+            after_months(self.now, months)
+        } else {
+            self.now
+        }
     }
 
     fn qualified(&self) -> Option<usize> {
@@ -258,7 +276,9 @@ impl Model {
         let value = match self.rules.window {
             Window::Lifetime => self.sum(|_, _| true),
             Window::Rolling(_) => self.sum(|_, until| until > self.now),
-            Window::Year => self.sum(|at, _| at.year() == year).max(self.sum(|at, _| at.year() == year - 1)),
+            Window::Year => self
+                .sum(|at, _| at.year() == year)
+                .max(self.sum(|at, _| at.year() == year - 1)),
         };
         self.rules.tiers.iter().rposition(|tier| tier.threshold <= value)
     }
@@ -297,7 +317,9 @@ impl Model {
         let from = self.tier.map(|(rank, ..)| rank);
         self.tier = Some((to, self.now, None));
         for rank in 0..=to {
-            let Some((points, each_time, _)) = self.rules.tiers[rank].entry else { continue };
+            let Some((points, each_time, _)) = self.rules.tiers[rank].entry else {
+                continue;
+            };
             let passed = Some(rank) > from && self.rules.skipped;
             if (rank == to || passed) && (each_time || self.entered[rank].is_none()) {
                 let lot = self.give(points, None);
@@ -314,12 +336,15 @@ impl Model {
         }
         self.tier = after.map(|rank| (rank, self.now, None));
         for lost in 0..=rank {
-            let taken_back = self.rules.tiers[lost].entry.is_some_and(|(_, _, taken_back)| taken_back);
+            let taken_back = self.rules.tiers[lost]
+                .entry
+                .is_some_and(|(_, _, taken_back)| taken_back);
             if Some(lost) > after
                 && taken_back
                 && let Some((points, lot, since)) = self.entered[lost].take()
             {
-                let never_ends = lot.is_some() && !matches!(self.rules.expiry, Expiry::PerLot { .. });
+                let never_ends =
+                    lot.is_some() && !matches!(self.rules.expiry, Expiry::PerLot { .. });
                 let ended = self.ran_out.iter_mut().find(|(at, _)| never_ends && *at > since);
                 let gone = ended.map_or(0, |(_, left)| {
                     let gone = points.min(*left);
@@ -356,7 +381,8 @@ impl Model {
                 return true;
             }
         }
-        let all = |metric: usize| self.orders.iter().map(|order| order.counts()[metric]).sum::<i64>();
+        let all =
+            |metric: usize| self.orders.iter().map(|order| order.counts()[metric]).sum::<i64>();
         let reached = [all(0) >= self.rules.goal_spend.0, all(2) >= self.rules.goal_orders.0];
         let points = [self.rules.goal_spend.1, self.rules.goal_orders.1];
         for goal in 0..2 {
@@ -385,7 +411,8 @@ impl Model {
     // Points come and go.
 
     fn sort(&mut self) {
-        self.lots.sort_by_key(|lot| (lot.expires.is_none(), lot.expires, lot.earned, lot.id));
+        self.lots
+            .sort_by_key(|lot| (lot.expires.is_none(), lot.expires, lot.earned, lot.id));
         self.pending.sort_by_key(|lot| (lot.until, lot.earned, lot.id));
     }
 
@@ -412,7 +439,14 @@ impl Model {
         };
         if let Some(until) = until.filter(|until| *until > self.now) {
             self.opened += 1;
-            let lot = Lot { id: self.opened, order, points, earned, expires, until: Some(until) };
+            let lot = Lot {
+                id: self.opened,
+                order,
+                points,
+                earned,
+                expires,
+                until: Some(until),
+            };
             self.pending.push(lot);
             return Some(self.opened);
         }
@@ -422,18 +456,29 @@ impl Model {
             return None;
         }
         let id = self.opened + 1;
-        Some(self.place(Lot { id, order, points: points - paid, earned, expires, until: None }))
+        Some(self.place(Lot {
+            id,
+            order,
+            points: points - paid,
+            earned,
+            expires,
+            until: None,
+        }))
     }
 
     /// Lots without an end are one, but for those of orders that inactivity may end.
     fn place(&mut self, mut lot: Lot) -> u32 {
         if lot.expires.is_none() {
-            let apart = matches!(self.rules.expiry, Expiry::Inactivity { .. }) && lot.order.is_some();
+            let apart =
+                matches!(self.rules.expiry, Expiry::Inactivity { .. }) && lot.order.is_some();
             if !apart {
                 if let Some(order) = lot.order.take() {
                     self.orders[order].lasting = true;
                 }
-                let known = self.lots.iter_mut().find(|lot| lot.expires.is_none() && lot.order.is_none());
+                let known = self
+                    .lots
+                    .iter_mut()
+                    .find(|lot| lot.expires.is_none() && lot.order.is_none());
                 if let Some(known) = known {
                     known.points += lot.points;
                     return known.id;
@@ -451,7 +496,8 @@ impl Model {
         self.sort();
         let mut missing = points;
         let mut drain = |lots: &mut Vec<Lot>, own: bool, by_id: bool| {
-            let mut places: Vec<usize> = (0..lots.len()).filter(|place| is_own(&lots[*place]) == own).collect();
+            let mut places: Vec<usize> =
+                (0..lots.len()).filter(|place| is_own(&lots[*place]) == own).collect();
             if by_id {
                 places.sort_by_key(|place| (lots[*place].order.is_none(), lots[*place].id));
             }
@@ -572,7 +618,9 @@ impl Model {
     }
 
     fn half_days(&self) -> i64 {
-        (self.now - NaiveDate::from_ymd_opt(2024, 1, 1).unwrap().and_time(NaiveTime::MIN)).num_hours() / 12
+        (self.now - NaiveDate::from_ymd_opt(2024, 1, 1).unwrap().and_time(NaiveTime::MIN))
+            .num_hours()
+            / 12
     }
 
     pub(crate) fn cancel(&mut self, order: usize) {
@@ -611,7 +659,10 @@ impl Model {
             let lasting = order.lasting;
             let is_own = |lot: &Lot| {
                 lot.order == Some(place)
-                    || (lasting && lot.order.is_none() && lot.expires.is_none() && lot.until.is_none())
+                    || (lasting
+                        && lot.order.is_none()
+                        && lot.expires.is_none()
+                        && lot.until.is_none())
             };
             self.take(standing - worth - order.expired - order.forgiven, &is_own, Some(place));
         }
@@ -632,7 +683,12 @@ impl Model {
             3 => day.year() == today.year(),
             _ => true,
         };
-        let past: Vec<i64> = self.reviews.iter().filter(|(day, _)| same(day)).map(|(_, points)| *points).collect();
+        let past: Vec<i64> = self
+            .reviews
+            .iter()
+            .filter(|(day, _)| same(day))
+            .map(|(_, points)| *points)
+            .collect();
         let left = most - past.iter().sum::<i64>();
         let given = if times { points } else { points.min(left) };
         let refused = if times {
@@ -655,7 +711,8 @@ fn monday(day: NaiveDate) -> NaiveDate {
 }
 
 fn kept(born: NaiveDate, year: i32) -> NaiveDate {
-    let day = if (born.month(), born.day()) == (2, 29) && !NaiveDate::from_ymd_opt(year, 1, 1).unwrap().leap_year()
+    let day = if (born.month(), born.day()) == (2, 29)
+        && !NaiveDate::from_ymd_opt(year, 1, 1).unwrap().leap_year()
     {
         28
     } else {

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use loyalty_core::program::{Conditions, Earn, Parts, RefundPolicy};
-use loyalty_core::{Amount, Line, LineId, Order, Rate, Refund, Refunded, Rounding, Tag, TierId, Timestamp};
+use loyalty_core::{
+    Amount, Line, LineId, Order, Rate, Refund, Refunded, Rounding, Tag, TierId, Timestamp,
+};
 use num_bigint::BigInt;
 use num_rational::BigRational;
 use num_traits::{One, Signed, ToPrimitive, Zero};
@@ -31,8 +33,14 @@ fn exact(facts: &Facts<'_>, parts: &Parts) -> BigRational {
         return BigRational::zero();
     }
     let counts = |line: &&Line| {
-        let product = line.product.as_ref().is_some_and(|id| parts.basis.excluded_products.contains(id));
-        let category = line.categories.iter().any(|id| parts.basis.excluded_categories.contains(id));
+        let product = line
+            .product
+            .as_ref()
+            .is_some_and(|id| parts.basis.excluded_products.contains(id));
+        let category = line
+            .categories
+            .iter()
+            .any(|id| parts.basis.excluded_categories.contains(id));
         !line.gift_card && !product && !category
     };
     let lines: Vec<&Line> = order.lines.iter().filter(counts).collect();
@@ -61,8 +69,13 @@ fn exact(facts: &Facts<'_>, parts: &Parts) -> BigRational {
         BigRational::one()
     } else {
         let unpaid = ratio(redeemed, money(order.total));
-        let left = &standing * (BigRational::one() - unpaid) - before * ratio(refunded, money(order.total));
-        if order.total.is_zero() { BigRational::zero() } else { ratio(positive(left), standing.clone()) }
+        let left = &standing * (BigRational::one() - unpaid)
+            - before * ratio(refunded, money(order.total));
+        if order.total.is_zero() {
+            BigRational::zero()
+        } else {
+            ratio(positive(left), standing.clone())
+        }
     };
 
     let left = standing * &share;
@@ -70,16 +83,25 @@ fn exact(facts: &Facts<'_>, parts: &Parts) -> BigRational {
     let applies = |when: &Conditions| {
         let tagged = when.customer_tags.is_empty() || !when.customer_tags.is_disjoint(facts.tags);
         let spent = when.minimum_spend.is_none_or(|minimum| left >= money(minimum));
-        tagged && spent && when.from.is_none_or(|from| at >= from) && when.until.is_none_or(|until| at < until)
+        tagged
+            && spent
+            && when.from.is_none_or(|from| at >= from)
+            && when.until.is_none_or(|until| at < until)
     };
     let rules: Vec<_> = parts.earning.iter().filter(|rule| applies(&rule.when)).collect();
     let mut sum = BigRational::zero();
     for rule in &rules {
         let scoped = !rule.when.products.is_empty() || !rule.when.categories.is_empty();
-        let replaced = |line: &&&Line| rules.iter().any(|other| other.replaces_base && covers(&other.when, line));
+        let replaced = |line: &&&Line| {
+            rules
+                .iter()
+                .any(|other| other.replaces_base && covers(&other.when, line))
+        };
         let mut basis = if scoped { BigRational::zero() } else { extras.clone() };
-        let mine: Vec<_> =
-            lines.iter().filter(|line| if scoped { covers(&rule.when, line) } else { !replaced(line) }).collect();
+        let mine: Vec<_> = lines
+            .iter()
+            .filter(|line| if scoped { covers(&rule.when, line) } else { !replaced(line) })
+            .collect();
         basis += mine.iter().map(|line| kept(line)).sum::<BigRational>();
         basis *= &share;
         sum += match rule.earn {
@@ -93,7 +115,9 @@ fn exact(facts: &Facts<'_>, parts: &Parts) -> BigRational {
             }
         };
     }
-    let tier = facts.tier.and_then(|id| parts.tiers.iter().find(|tier| tier.id == *id));
+    let tier = facts
+        .tier
+        .and_then(|id| parts.tiers.iter().find(|tier| tier.id == *id));
     sum * tier.map_or_else(BigRational::one, |tier| factor(tier.multiplier))
 }
 
@@ -111,7 +135,11 @@ fn units_back(line: &LineId, refunds: &[Refund]) -> i64 {
     let mut sum = 0;
     for refund in refunds {
         if let Refunded::Lines { lines, .. } = &refund.refunded {
-            sum += lines.iter().filter(|(id, _)| id == line).map(|(_, units)| units.thousandths()).sum::<i64>();
+            sum += lines
+                .iter()
+                .filter(|(id, _)| id == line)
+                .map(|(_, units)| units.thousandths())
+                .sum::<i64>();
         }
     }
     sum
@@ -128,21 +156,35 @@ fn kept_share(line: &Line, refunds: &[Refund]) -> BigRational {
         return BigRational::one();
     }
     let all = line.quantity.thousandths();
-    if back >= all { BigRational::zero() } else { BigRational::new((all - back).into(), all.into()) }
+    if back >= all {
+        BigRational::zero()
+    } else {
+        BigRational::new((all - back).into(), all.into())
+    }
 }
 
 /// All units of all lines are back, or all of the money.
 fn is_complete(order: &Order, refunds: &[Refund]) -> bool {
-    let real: Vec<_> = order.lines.iter().filter(|line| line.quantity.thousandths() > 0).collect();
+    let real: Vec<_> = order
+        .lines
+        .iter()
+        .filter(|line| line.quantity.thousandths() > 0)
+        .collect();
     if !real.is_empty() && real.iter().all(|line| is_gone(line, refunds)) {
         return true;
     }
     let gross: BigRational = order.lines.iter().map(|line| money(line.amount)).sum();
-    let fair = if gross > money(order.total) { ratio(money(order.total), gross) } else { BigRational::one() };
+    let fair = if gross > money(order.total) {
+        ratio(money(order.total), gross)
+    } else {
+        BigRational::one()
+    };
     let mut back = BigRational::zero();
     for refund in refunds {
         back += match &refund.refunded {
-            Refunded::Amount(amount) | Refunded::Lines { amount: Some(amount), .. } => money(*amount),
+            Refunded::Amount(amount) | Refunded::Lines { amount: Some(amount), .. } => {
+                money(*amount)
+            }
             Refunded::Lines { lines, amount: None } => {
                 let known = lines.iter().filter_map(|(id, units)| {
                     let line = order.lines.iter().find(|line| line.id == *id)?;

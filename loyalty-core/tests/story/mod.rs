@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use loyalty_core::proptest::{Books, books_add_up, entries_explain_themselves, orders_hold_what_they_are_worth};
+use loyalty_core::proptest::{
+    Books, books_add_up, entries_explain_themselves, orders_hold_what_they_are_worth,
+};
 use loyalty_core::{
-    Amount, Command, Event, Excess, Grounds, Line, LineId, Order, OrderId, Origin, Points, Program, Quantity,
-    Refund, RefundId, Refunded, Status, Timestamp,
+    Amount, Command, Event, Excess, Grounds, Line, LineId, Order, OrderId, Origin, Points, Program,
+    Quantity, Refund, RefundId, Refunded, Status, Timestamp,
 };
 
 /// One point per full ten, and the same with lots of nine months.
@@ -28,7 +30,10 @@ pub fn continued(mut books: Books, steps: &[Step<'_>]) -> Books {
         let now = at(now);
         let before = books.balance(now);
         let told = books.tell(command, now);
-        let got = told.as_ref().map(|_| books.balance(now).get()).map_err(loyalty_core::Rejection::code);
+        let got = told
+            .as_ref()
+            .map(|_| books.balance(now).get())
+            .map_err(loyalty_core::Rejection::code);
         assert_eq!(got, *want, "step {number}: {command:?} on {:?}", books.account);
         if told.is_err() || *command == Command::CatchUp {
             assert_eq!(books.balance(now), before, "step {number}: {command:?}");
@@ -106,7 +111,11 @@ pub fn refund_amount(order: &str, name: &str, cost: &str) -> Command {
 
 pub fn refund_lines(order: &str, name: &str, lines: &[(&str, &str)]) -> Command {
     let unit = |(line, quantity): &(&str, &str)| (LineId::new(line).unwrap(), units(quantity));
-    refund(order, name, Refunded::Lines { lines: lines.iter().map(unit).collect(), amount: None })
+    refund(
+        order,
+        name,
+        Refunded::Lines { lines: lines.iter().map(unit).collect(), amount: None },
+    )
 }
 
 pub fn cancel(order: &str) -> Command {
@@ -114,11 +123,17 @@ pub fn cancel(order: &str) -> Command {
 }
 
 pub fn add(points: i64) -> Command {
-    Command::AddPoints { points: Points::new(points).unwrap(), grounds: Grounds::default() }
+    Command::AddPoints {
+        points: Points::new(points).unwrap(),
+        grounds: Grounds::default(),
+    }
 }
 
 pub fn spend(points: i64) -> Command {
-    Command::SubtractPoints { points: Points::new(points).unwrap(), grounds: Grounds::default() }
+    Command::SubtractPoints {
+        points: Points::new(points).unwrap(),
+        grounds: Grounds::default(),
+    }
 }
 
 pub fn expire() -> Command {
@@ -127,8 +142,9 @@ pub fn expire() -> Command {
 
 /// The command with the shop's own time of it.
 pub fn timed(time: &str, mut command: Command) -> Command {
-    if let Command::RecordOrder { at, .. } | Command::RefundOrder { at, .. } | Command::CancelOrder { at, .. } =
-        &mut command
+    if let Command::RecordOrder { at, .. }
+    | Command::RefundOrder { at, .. }
+    | Command::CancelOrder { at, .. } = &mut command
     {
         *at = Some(self::at(time));
     }
@@ -137,5 +153,11 @@ pub fn timed(time: &str, mut command: Command) -> Command {
 
 /// The points that single events moved, in order.
 pub fn moves(books: &Books) -> Vec<i64> {
-    books.journal.iter().map(Event::points).filter(|points| !points.is_zero()).map(Points::get).collect()
+    books
+        .journal
+        .iter()
+        .map(Event::points)
+        .filter(|points| !points.is_zero())
+        .map(Points::get)
+        .collect()
 }

@@ -23,7 +23,11 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Work, Problem> {
     Ok(Work::scan(move |store| {
         let facts = store.cart_facts(shop.id, query).map_err(refuse::failure)?;
         let found = facts.evaluate().map_err(|error| refused(&error))?;
-        for _ in found.codes.iter().filter(|code| code.outcome.as_ref().is_err_and(Refusal::is_secret)) {
+        for _ in found
+            .codes
+            .iter()
+            .filter(|code| code.outcome.as_ref().is_err_and(Refusal::is_secret))
+        {
             throttle.fail(&subjects, now);
         }
         Ok(Answer::ok(&CartAnswer::new(&found, shop.currency)))
@@ -34,30 +38,42 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Work, Problem> {
 pub(crate) fn reserve(call: &Call<'_>) -> Result<Work, Problem> {
     let checkout = call.path::<CheckoutId>("checkout_id")?;
     let (action, asker) = call.body::<ReserveBody>()?.parse(checkout)?;
-    let (throttle, subjects, now) = (Arc::clone(call.throttle), cart_subjects(call, asker), call.now);
+    let (throttle, subjects, now) =
+        (Arc::clone(call.throttle), cart_subjects(call, asker), call.now);
     throttle.admit(&subjects, now)?;
-    Ok(Work::write(Action::Discount(action), StatusCode::OK, of_receipt, move |rejection| {
-        if rejection.refusal().is_some_and(Refusal::is_secret) {
-            throttle.fail(&subjects, now);
-        }
-        if rejection.code() == "invalid_reservation_period" {
-            return Some("/until".to_owned());
-        }
-        let Rejection::CodeRefused { place, .. } = rejection else { return Some("/codes".to_owned()) };
-        Some(format!("/codes/{place}"))
-    }))
+    Ok(Work::write(
+        Action::Discount(action),
+        StatusCode::OK,
+        of_receipt,
+        move |rejection| {
+            if rejection.refusal().is_some_and(Refusal::is_secret) {
+                throttle.fail(&subjects, now);
+            }
+            if rejection.code() == "invalid_reservation_period" {
+                return Some("/until".to_owned());
+            }
+            let Rejection::CodeRefused { place, .. } = rejection else {
+                return Some("/codes".to_owned());
+            };
+            Some(format!("/codes/{place}"))
+        },
+    ))
 }
 
 /// `GET /v1/checkouts/{checkout_id}/codes`
 pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
     let id = call.path::<CheckoutId>("checkout_id")?;
-    let checkout = call.store.checkout(call.shop_id(), &id, call.now).map_err(refuse::failure)?;
+    let checkout = call
+        .store
+        .checkout(call.shop_id(), &id, call.now)
+        .map_err(refuse::failure)?;
     Ok(Work::Done(Answer::ok(&CheckoutAnswer::from(&checkout))))
 }
 
 /// `DELETE /v1/checkouts/{checkout_id}/codes`: all that it holds, or what it holds of one code.
 pub(crate) fn release(call: &Call<'_>) -> Result<Work, Problem> {
-    let (checkout, code) = (call.path::<CheckoutId>("checkout_id")?, call.query.value::<Code>("code")?);
+    let (checkout, code) =
+        (call.path::<CheckoutId>("checkout_id")?, call.query.value::<Code>("code")?);
     let action = Action::Discount(DiscountAction::Release { checkout, code });
     Ok(Work::write(action, StatusCode::OK, of_receipt, |_| None))
 }

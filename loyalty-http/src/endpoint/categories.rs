@@ -32,16 +32,18 @@ pub(crate) fn put_many(call: &Call<'_>) -> Result<Work, Problem> {
 
 /// `DELETE /v1/categories/{category_id}`: products stay in it.
 pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
-    Ok(Work::delete(Action::Catalogue(CatalogueAction::DeleteCategory(call.path("category_id")?)), |_| {
-        Some("category_id".to_owned())
-    }))
+    Ok(Work::delete(
+        Action::Catalogue(CatalogueAction::DeleteCategory(call.path("category_id")?)),
+        |_| Some("category_id".to_owned()),
+    ))
 }
 
 /// `GET /v1/categories/{category_id}`
 pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
     let id: CategoryId = call.path("category_id")?;
     let record = call.store.category(call.shop_id(), &id).map_err(refuse::failure)?;
-    let unknown = || refuse::rejection(&Rejection::CategoryNotFound, Some("category_id".to_owned()));
+    let unknown =
+        || refuse::rejection(&Rejection::CategoryNotFound, Some("category_id".to_owned()));
     Ok(Work::Done(Answer::ok(&CategoryAnswer::from(&*record.ok_or_else(unknown)?))))
 }
 
@@ -51,10 +53,20 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
     let (limit, after) = (call.query.limit()?, call.query.cursor::<CategoryId>()?);
     let next = call.query.linker(call.head.uri.path());
     Ok(Work::scan(move |store| {
-        let page = store.categories(shop, after.as_ref(), limit).map_err(refuse::failure)?;
-        let last = page.items.last().filter(|_| page.more).map(|record| &record.category.id);
+        let page = store
+            .categories(shop, after.as_ref(), limit)
+            .map_err(refuse::failure)?;
+        let last = page
+            .items
+            .last()
+            .filter(|_| page.more)
+            .map(|record| &record.category.id);
         let link = last.and_then(|last| next.link(last));
-        let categories = page.items.iter().map(|record| CategoryAnswer::from(&**record)).collect();
+        let categories = page
+            .items
+            .iter()
+            .map(|record| CategoryAnswer::from(&**record))
+            .collect();
         Ok(Answer::ok(&CategoriesAnswer { categories }).with(link))
     }))
 }

@@ -3,7 +3,9 @@
 use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue};
 use loyalty_core::{AccountId, Command, CustomerId, Email, Timestamp};
-use loyalty_store::{Action, CustomerView, EmailConflict, Page, Presence, Receipt, SearchQuery, Who};
+use loyalty_store::{
+    Action, CustomerView, EmailConflict, Page, Presence, Receipt, SearchQuery, Who,
+};
 
 use super::{Answer, Call, Work, refuse, to_json};
 use crate::problem::Problem;
@@ -15,7 +17,14 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
     let (who, change) = call.body::<CustomerBody>()?.parse()?;
     let taken = if who.id().is_some() { "/customer_id" } else { "/email" };
     let (presence, conflict, if_match) = (Presence::MustNot, EmailConflict::Refuse, None);
-    let action = Action::Customer { who, presence, change, conflict, if_match, commands: vec![Command::SignUp] };
+    let action = Action::Customer {
+        who,
+        presence,
+        change,
+        conflict,
+        if_match,
+        commands: vec![Command::SignUp],
+    };
     Ok(Work::write(action, StatusCode::CREATED, of_receipt, move |rejection| {
         let param = match rejection.code() {
             "customer_exists" => taken,
@@ -47,7 +56,10 @@ pub(crate) fn update(call: &Call<'_>) -> Result<Work, Problem> {
 }
 
 fn of_receipt(receipt: &Receipt) -> Vec<u8> {
-    let customer = receipt.customer.as_ref().map(|customer| CustomerAnswer::new(customer, receipt.at));
+    let customer = receipt
+        .customer
+        .as_ref()
+        .map(|customer| CustomerAnswer::new(customer, receipt.at));
     to_json(&customer)
 }
 
@@ -60,7 +72,10 @@ pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
 
 /// The customer of an id, or 404.
 pub(crate) fn find(call: &Call<'_>, id: CustomerId) -> Result<CustomerView, Problem> {
-    let customer = call.store.customer(call.shop_id(), &Who::Id(id)).map_err(refuse::failure)?;
+    let customer = call
+        .store
+        .customer(call.shop_id(), &Who::Id(id))
+        .map_err(refuse::failure)?;
     customer.ok_or_else(refuse::no_customer)
 }
 
@@ -93,8 +108,14 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
 
 /// An e-mail is one customer's at most.
 fn with_email(call: &Call<'_>, email: Email) -> Result<Work, Problem> {
-    let customer = call.store.customer(call.shop_id(), &Who::Email(email)).map_err(refuse::failure)?;
-    let customers = customer.iter().map(|customer| CustomerAnswer::new(customer, call.now)).collect();
+    let customer = call
+        .store
+        .customer(call.shop_id(), &Who::Email(email))
+        .map_err(refuse::failure)?;
+    let customers = customer
+        .iter()
+        .map(|customer| CustomerAnswer::new(customer, call.now))
+        .collect();
     Ok(Work::Done(Answer::ok(&CustomersAnswer { customers })))
 }
 
@@ -113,7 +134,11 @@ fn search_query(call: &Call<'_>) -> Result<Option<SearchQuery>, Problem> {
 }
 
 /// A search as it is written at `param`; its dates are days of the shop's.
-pub(crate) fn read_search(call: &Call<'_>, text: &str, param: &str) -> Result<SearchQuery, Problem> {
+pub(crate) fn read_search(
+    call: &Call<'_>,
+    text: &str,
+    param: &str,
+) -> Result<SearchQuery, Problem> {
     SearchQuery::parse(text, call.now, call.shop()?.zone).map_err(|error| {
         let detail = format!("This search can't be carried out: {error}.");
         Problem::unprocessable("invalid_search", detail).at(param)
@@ -126,14 +151,24 @@ pub(crate) fn page(call: &Call<'_>, search: SearchQuery) -> Result<Work, Problem
     let (limit, after) = (call.query.limit()?, call.query.cursor::<AccountId>()?);
     let next = call.query.linker(call.head.uri.path());
     Ok(Work::scan(move |store| {
-        let page = store.customers(shop, &search, after, limit).map_err(refuse::failure)?;
-        let last = page.items.last().filter(|_| page.more).map(|customer| customer.record().account);
+        let page = store
+            .customers(shop, &search, after, limit)
+            .map_err(refuse::failure)?;
+        let last = page
+            .items
+            .last()
+            .filter(|_| page.more)
+            .map(|customer| customer.record().account);
         Ok(of_page(&page, now).with(last.and_then(|last| next.link(&last))))
     }))
 }
 
 fn of_page(page: &Page<CustomerView>, now: Timestamp) -> Answer {
-    let customers = page.items.iter().map(|customer| CustomerAnswer::new(customer, now)).collect();
+    let customers = page
+        .items
+        .iter()
+        .map(|customer| CustomerAnswer::new(customer, now))
+        .collect();
     Answer::ok(&CustomersAnswer { customers })
 }
 

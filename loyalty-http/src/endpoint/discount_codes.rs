@@ -20,7 +20,9 @@ use crate::wire::value::number;
 pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
     let (rule, text) = (price_rules::id(call)?, call.body::<CodeBody>()?.parse()?);
     let action = Action::Discount(DiscountAction::AddCode { rule, text });
-    Ok(Work::write(action, StatusCode::CREATED, of_receipt, |no| Some(blame(no).to_owned())))
+    Ok(Work::write(action, StatusCode::CREATED, of_receipt, |no| {
+        Some(blame(no).to_owned())
+    }))
 }
 
 /// `PUT /v1/price-rules/{price_rule_id}/discount-codes/{code_id}`: another text, or switched on or off.
@@ -35,7 +37,10 @@ pub(crate) fn put(call: &Call<'_>) -> Result<Work, Problem> {
 /// `DELETE /v1/price-rules/{price_rule_id}/discount-codes/{code_id}`
 pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
     let (rule, code) = (price_rules::id(call)?, id(call)?);
-    Ok(Work::delete(Action::Discount(DiscountAction::RemoveCode { rule, code }), |no| Some(blame(no).to_owned())))
+    Ok(Work::delete(
+        Action::Discount(DiscountAction::RemoveCode { rule, code }),
+        |no| Some(blame(no).to_owned()),
+    ))
 }
 
 fn blame(rejection: &Rejection) -> &'static str {
@@ -59,7 +64,9 @@ pub(crate) fn made(receipt: &Receipt) -> Option<&CodeView> {
 }
 
 fn id(call: &Call<'_>) -> Result<CodeId, Problem> {
-    number(call.params.get("code_id").unwrap_or_default()).map(CodeId).ok_or_else(unknown)
+    number(call.params.get("code_id").unwrap_or_default())
+        .map(CodeId)
+        .ok_or_else(unknown)
 }
 
 fn unknown() -> Problem {
@@ -84,10 +91,19 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
     let (limit, after) = (call.query.limit()?, call.query.cursor::<CodeCursor>()?);
     let next = call.query.linker(call.head.uri.path());
     Ok(Work::scan(move |store| {
-        let page = store.codes(shop, rule, after.map(|after| after.0), limit).map_err(refuse::failure)?;
-        let last = page.items.last().filter(|_| page.more).map(|code| CodeCursor(code.id));
+        let page = store
+            .codes(shop, rule, after.map(|after| after.0), limit)
+            .map_err(refuse::failure)?;
+        let last = page
+            .items
+            .last()
+            .filter(|_| page.more)
+            .map(|code| CodeCursor(code.id));
         let discount_codes = page.items.iter().map(CodeAnswer::from).collect();
-        Ok(Answer::ok(&CodesAnswer { discount_codes }).with(last.and_then(|last| next.link(&last))))
+        Ok(
+            Answer::ok(&CodesAnswer { discount_codes })
+                .with(last.and_then(|last| next.link(&last))),
+        )
     }))
 }
 
@@ -102,7 +118,9 @@ pub(crate) fn batch(call: &Call<'_>) -> Result<Work, Problem> {
     let (rule, texts) = (price_rules::id(call)?, call.body::<BatchBody>()?.parse()?);
     let action = Action::Discount(DiscountAction::AddCodes { rule, texts });
     let body = |receipt: &Receipt| to_json(&batched(receipt).map(BatchAnswer::from));
-    Ok(Work::write(action, StatusCode::CREATED, body, |_| Some("price_rule_id".to_owned())))
+    Ok(Work::write(action, StatusCode::CREATED, body, |_| {
+        Some("price_rule_id".to_owned())
+    }))
 }
 
 /// The batch that a receipt is about.
@@ -136,7 +154,10 @@ pub(crate) fn batch_codes(call: &Call<'_>) -> Result<Work, Problem> {
 /// `GET /v1/discount-codes/lookup?code=`
 pub(crate) fn lookup(call: &Call<'_>) -> Result<Work, Problem> {
     let id = call.query.text("customer_id")?.map(String::from);
-    let email = call.query.value::<Email>("email")?.map(|email| email.key().to_owned());
+    let email = call
+        .query
+        .value::<Email>("email")?
+        .map(|email| email.key().to_owned());
     let address = call.query.text("address")?.map(String::from);
     let code = look_up(call, Asker { customer: id.or(email), address })?;
     Ok(Work::Done(Answer::ok(&CodeAnswer::from(&code))))
@@ -150,7 +171,10 @@ pub(crate) fn look_up(call: &Call<'_>, asker: Asker) -> Result<CodeView, Problem
     })?;
     let subjects = subjects(call, asker);
     call.throttle.admit(&subjects, call.now)?;
-    let found = call.store.code_of_text(call.shop_id(), &text).map_err(refuse::failure)?;
+    let found = call
+        .store
+        .code_of_text(call.shop_id(), &text)
+        .map_err(refuse::failure)?;
     found.ok_or_else(|| {
         call.throttle.fail(&subjects, call.now);
         refuse::rejection(&Rejection::CodeNotFound, Some("code".to_owned()))
@@ -175,5 +199,7 @@ fn of_key(call: &Call<'_>) -> Subject {
 fn of_shopper(call: &Call<'_>, asker: Asker) -> impl Iterator<Item = Subject> + use<> {
     let shop = call.shop_id();
     let customer = asker.customer.map(|customer| Subject::Customer(shop, customer));
-    customer.into_iter().chain(asker.address.map(|address| Subject::Address(shop, address)))
+    customer
+        .into_iter()
+        .chain(asker.address.map(|address| Subject::Address(shop, address)))
 }

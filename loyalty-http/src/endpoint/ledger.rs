@@ -34,9 +34,14 @@ fn page(
     let last = found.last().filter(|_| more).map(|entry| entry.entry_id);
     let cursor = last.map(|EntryId { seq, index }| {
         let newer = rows.iter().map(|row| row.seq).take_while(|newer| *newer > seq).last();
-        EntryCursor { from: newer.or(after.and_then(|after| after.from)), seq, index }
+        EntryCursor {
+            from: newer.or(after.and_then(|after| after.from)),
+            seq,
+            index,
+        }
     });
-    Ok(Answer::ok(&LedgerAnswer { entries: found }).with(cursor.and_then(|cursor| next.link(&cursor))))
+    Ok(Answer::ok(&LedgerAnswer { entries: found })
+        .with(cursor.and_then(|cursor| next.link(&cursor))))
 }
 
 /// The entries of a row that are behind `after`.
@@ -58,7 +63,10 @@ fn rows(
     let mut before = after.and_then(|after| after.from);
     while held < enough {
         let page = store.ledger(shop, account, before, enough).map_err(refuse::failure)?;
-        held = page.rows.iter().fold(held, |held, row| held.saturating_add(unseen(row, after).count()));
+        held = page
+            .rows
+            .iter()
+            .fold(held, |held, row| held.saturating_add(unseen(row, after).count()));
         rows.extend(page.rows);
         before = page.next;
         if before.is_none() {

@@ -33,7 +33,9 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use loyalty_core::{ShopId, Timestamp};
-use loyalty_store::{self as store, Action, Failure, KeyRecord, Outcome, Receipt, Rejection, Shop, Store};
+use loyalty_store::{
+    self as store, Action, Failure, KeyRecord, Outcome, Receipt, Rejection, Shop, Store,
+};
 use matchit::Params;
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +76,8 @@ impl<'a> Call<'a> {
     pub(crate) fn path<T: FromText>(&self, name: &str) -> Result<T, Problem> {
         let raw = self.params.get(name).unwrap_or_default();
         let text = percent::decode(raw).ok_or_else(|| {
-            Problem::bad_request("malformed_path", "The path is not percent-encoded UTF-8.").at(name)
+            Problem::bad_request("malformed_path", "The path is not percent-encoded UTF-8.")
+                .at(name)
         })?;
         T::from_text(&text).map_err(|refusal| value::problem(refusal, name))
     }
@@ -87,8 +90,12 @@ impl<'a> Call<'a> {
     /// The state that the client saw, where it says one. `*` only asks for something to be there, which
     /// every route asks anyway. Of a list none matches: no client of ours has seen two states.
     pub(crate) fn if_match(&self) -> Result<Option<&'a str>, Problem> {
-        let Some(value) = self.head.headers.get(IF_MATCH) else { return Ok(None) };
-        let not_text = |_| Problem::bad_request("malformed_header", "This header is not ASCII.").at("If-Match");
+        let Some(value) = self.head.headers.get(IF_MATCH) else {
+            return Ok(None);
+        };
+        let not_text = |_| {
+            Problem::bad_request("malformed_header", "This header is not ASCII.").at("If-Match")
+        };
         let tag = value.to_str().map_err(not_text)?.trim();
         Ok(Some(tag).filter(|tag| *tag != "*"))
     }
@@ -109,12 +116,16 @@ pub(crate) type Scan = dyn FnOnce(&dyn Store) -> Result<Answer, Problem> + Send;
 
 impl Work {
     /// A read that can take its time.
-    pub(crate) fn scan(scan: impl FnOnce(&dyn Store) -> Result<Answer, Problem> + Send + 'static) -> Self {
+    pub(crate) fn scan(
+        scan: impl FnOnce(&dyn Store) -> Result<Answer, Problem> + Send + 'static,
+    ) -> Self {
         Self::Scan(Box::new(scan))
     }
 
     /// `{"count": …}`
-    pub(crate) fn count(count: impl FnOnce(&dyn Store) -> Result<u64, Failure> + Send + 'static) -> Self {
+    pub(crate) fn count(
+        count: impl FnOnce(&dyn Store) -> Result<u64, Failure> + Send + 'static,
+    ) -> Self {
         Self::scan(move |store| {
             let count = count(store).map_err(refuse::failure)?;
             Ok(Answer::ok(&CountAnswer { count }))
@@ -128,7 +139,12 @@ impl Work {
         body: impl FnOnce(&Receipt) -> Vec<u8> + Send + 'static,
         blame: impl FnOnce(&Rejection) -> Option<String> + Send + 'static,
     ) -> Self {
-        let outcome = Rendering { status, body: Box::new(body), blame: Box::new(blame), clashes: true };
+        let outcome = Rendering {
+            status,
+            body: Box::new(body),
+            blame: Box::new(blame),
+            clashes: true,
+        };
         Self::Write(Box::new(Write { action, outcome }))
     }
 
@@ -175,11 +191,16 @@ impl Rendering {
     /// The bytes for the client, a rejection's too.
     pub(crate) fn render(self, outcome: &Outcome, id: RequestId) -> store::Answer {
         match outcome {
-            Ok(receipt) => store::Answer { status: self.status.as_u16(), body: (self.body)(receipt) },
+            Ok(receipt) => {
+                store::Answer { status: self.status.as_u16(), body: (self.body)(receipt) }
+            }
             Err(rejection) => {
                 let problem = refuse::rejection(rejection, (self.blame)(rejection));
                 let problem = if self.clashes { problem } else { problem.without_conflict() };
-                store::Answer { status: problem.status().status().as_u16(), body: problem.document(id) }
+                store::Answer {
+                    status: problem.status().status().as_u16(),
+                    body: problem.document(id),
+                }
             }
         }
     }

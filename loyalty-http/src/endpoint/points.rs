@@ -14,15 +14,24 @@ use crate::wire::{percent, value};
 
 /// `POST /v1/points-add`
 pub(crate) fn add(call: &Call<'_>) -> Result<Work, Problem> {
-    change(call, |change| Command::AddPoints { points: change.points, grounds: change.grounds.clone() })
+    change(call, |change| Command::AddPoints {
+        points: change.points,
+        grounds: change.grounds.clone(),
+    })
 }
 
 /// `POST /v1/points-subtract`
 pub(crate) fn subtract(call: &Call<'_>) -> Result<Work, Problem> {
-    change(call, |change| Command::SubtractPoints { points: change.points, grounds: change.grounds.clone() })
+    change(call, |change| Command::SubtractPoints {
+        points: change.points,
+        grounds: change.grounds.clone(),
+    })
 }
 
-fn change(call: &Call<'_>, command: impl FnOnce(&PointsChange) -> Command) -> Result<Work, Problem> {
+fn change(
+    call: &Call<'_>,
+    command: impl FnOnce(&PointsChange) -> Command,
+) -> Result<Work, Problem> {
     let change = call.body::<PointsBody>()?.parse()?;
     let command = command(&change);
     let PointsChange { who, points, .. } = change;
@@ -57,7 +66,9 @@ pub(crate) fn balances(call: &Call<'_>) -> Result<Work, Problem> {
         Problem::bad_request("missing_parameter", detail).at(param)
     })?;
     let id = |part: &str| {
-        let malformed = || Problem::bad_request("malformed_query", "This is not percent-encoded UTF-8.").at(param);
+        let malformed = || {
+            Problem::bad_request("malformed_query", "This is not percent-encoded UTF-8.").at(param)
+        };
         let text = percent::decode_form(part).ok_or_else(malformed)?;
         CustomerId::from_text(&text).map_err(|refusal| value::problem(refusal, param))
     };
@@ -74,12 +85,22 @@ fn balances_of(shop: ShopId, ids: Vec<CustomerId>, now: Timestamp) -> Work {
     Work::scan(move |store| look_up(store, shop, &ids, now))
 }
 
-fn look_up(store: &dyn Store, shop: ShopId, ids: &[CustomerId], now: Timestamp) -> Result<Answer, Problem> {
-    let mut answer = BalancesAnswer { balances: Vec::with_capacity(ids.len()), unknown: Vec::new() };
+fn look_up(
+    store: &dyn Store,
+    shop: ShopId,
+    ids: &[CustomerId],
+    now: Timestamp,
+) -> Result<Answer, Problem> {
+    let mut answer =
+        BalancesAnswer { balances: Vec::with_capacity(ids.len()), unknown: Vec::new() };
     for customer_id in ids {
         let who = Who::Id(customer_id.clone());
         match store.customer(shop, &who).map_err(refuse::failure)? {
-            Some(customer) => answer.balances.push(BalanceAnswer::new(customer_id, &customer, now, None)),
+            Some(customer) => {
+                answer
+                    .balances
+                    .push(BalanceAnswer::new(customer_id, &customer, now, None))
+            }
             None => answer.unknown.push(customer_id),
         }
     }

@@ -14,7 +14,9 @@ use crate::wire::value::number;
 
 /// `POST /v1/price-rules`
 pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
-    let parts = call.body::<PriceRuleBody>()?.apply(Parts { starts_at: call.now, ..Parts::default() });
+    let parts = call
+        .body::<PriceRuleBody>()?
+        .apply(Parts { starts_at: call.now, ..Parts::default() });
     let rule = checked(parts, call.shop()?.minor_digits(), "")?;
     let action = Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None });
     Ok(Work::write(action, StatusCode::CREATED, of_receipt, |_| None))
@@ -35,9 +37,10 @@ pub(crate) fn put(call: &Call<'_>) -> Result<Work, Problem> {
 /// `DELETE /v1/price-rules/{price_rule_id}`
 pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
     let (id, if_match) = (id(call)?, call.if_match()?.map(str::to_owned));
-    Ok(Work::delete(Action::Discount(DiscountAction::DeleteRule { id, if_match }), |no| {
-        Some(blame(no).to_owned())
-    }))
+    Ok(Work::delete(
+        Action::Discount(DiscountAction::DeleteRule { id, if_match }),
+        |no| Some(blame(no).to_owned()),
+    ))
 }
 
 fn blame(rejection: &Rejection) -> &'static str {
@@ -68,7 +71,10 @@ pub(crate) fn id(call: &Call<'_>) -> Result<PriceRuleId, Problem> {
 
 /// The rule in the path, or 404.
 pub(crate) fn find(call: &Call<'_>) -> Result<PriceRuleView, Problem> {
-    call.store.price_rule(call.shop_id(), id(call)?).map_err(refuse::failure)?.ok_or_else(unknown)
+    call.store
+        .price_rule(call.shop_id(), id(call)?)
+        .map_err(refuse::failure)?
+        .ok_or_else(unknown)
 }
 
 /// No such rule, or another shop's.
@@ -89,10 +95,17 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
     let (limit, after) = (call.query.limit()?, call.query.cursor::<RuleCursor>()?);
     let next = call.query.linker(call.head.uri.path());
     Ok(Work::scan(move |store| {
-        let page = store.price_rules(shop, after.map(|after| after.0), limit).map_err(refuse::failure)?;
-        let last = page.items.last().filter(|_| page.more).map(|rule| RuleCursor(rule.id));
+        let page = store
+            .price_rules(shop, after.map(|after| after.0), limit)
+            .map_err(refuse::failure)?;
+        let last = page
+            .items
+            .last()
+            .filter(|_| page.more)
+            .map(|rule| RuleCursor(rule.id));
         let price_rules = page.items.iter().map(PriceRuleAnswer::from).collect();
-        Ok(Answer::ok(&PriceRulesAnswer { price_rules }).with(last.and_then(|last| next.link(&last))))
+        Ok(Answer::ok(&PriceRulesAnswer { price_rules })
+            .with(last.and_then(|last| next.link(&last))))
     }))
 }
 

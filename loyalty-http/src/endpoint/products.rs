@@ -19,7 +19,11 @@ pub(crate) fn put(call: &Call<'_>) -> Result<Work, Problem> {
             Some(Catalogued::Products(products, _)) => products.as_slice(),
             _ => &[],
         };
-        to_json(&products.first().map(|record| ProductAnswer::new(record, shop.currency)))
+        to_json(
+            &products
+                .first()
+                .map(|record| ProductAnswer::new(record, shop.currency)),
+        )
     };
     Ok(Work::write(action, StatusCode::OK, body, |_| None))
 }
@@ -41,17 +45,19 @@ pub(crate) fn tally(receipt: &Receipt) -> Vec<u8> {
 
 /// `DELETE /v1/products/{product_id}`
 pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
-    Ok(Work::delete(Action::Catalogue(CatalogueAction::DeleteProduct(call.path("product_id")?)), |_| {
-        Some("product_id".to_owned())
-    }))
+    Ok(Work::delete(
+        Action::Catalogue(CatalogueAction::DeleteProduct(call.path("product_id")?)),
+        |_| Some("product_id".to_owned()),
+    ))
 }
 
 /// `GET /v1/products/{product_id}`
 pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
     let key = ProductKey::Id(call.path::<ProductId>("product_id")?);
     let record = call.store.product(call.shop_id(), &key).map_err(refuse::failure)?;
-    let record =
-        record.ok_or_else(|| refuse::rejection(&Rejection::ProductNotFound, Some("product_id".to_owned())))?;
+    let record = record.ok_or_else(|| {
+        refuse::rejection(&Rejection::ProductNotFound, Some("product_id".to_owned()))
+    })?;
     Ok(Work::Done(Answer::ok(&ProductAnswer::new(&record, call.shop()?.currency))))
 }
 
@@ -61,9 +67,19 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
     let (limit, after) = (call.query.limit()?, call.query.cursor::<ProductCursor>()?);
     let next = call.query.linker(call.head.uri.path());
     Ok(Work::scan(move |store| {
-        let page = store.products(shop.id, after.map(|after| after.0), limit).map_err(refuse::failure)?;
-        let last = page.items.last().filter(|_| page.more).map(|record| ProductCursor(record.number));
-        let products = page.items.iter().map(|record| ProductAnswer::new(record, shop.currency)).collect();
+        let page = store
+            .products(shop.id, after.map(|after| after.0), limit)
+            .map_err(refuse::failure)?;
+        let last = page
+            .items
+            .last()
+            .filter(|_| page.more)
+            .map(|record| ProductCursor(record.number));
+        let products = page
+            .items
+            .iter()
+            .map(|record| ProductAnswer::new(record, shop.currency))
+            .collect();
         Ok(Answer::ok(&ProductsAnswer { products }).with(last.and_then(|last| next.link(&last))))
     }))
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue};
 use loyalty_core::{
-    Account, Command, Context, Explanation, ManualTier, OrderId, OrderState, Pin, Program, ProgramVersion,
-    Rejection as Refusal, TierId, decide, entitlement,
+    Account, Command, Context, Explanation, ManualTier, OrderId, OrderState, Pin, Program,
+    ProgramVersion, Rejection as Refusal, TierId, decide, entitlement,
 };
 use loyalty_store::{Action, Receipt, Rejection, Shop};
 
@@ -23,7 +23,9 @@ pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
         let detail = "The program has no such version.";
         Problem::new(ErrorStatus::NOT_FOUND, "version_not_found", detail).at("version")
     })?;
-    let etag = HeaderValue::try_from(format!("\"{version}\"")).ok().map(|etag| (ETAG, etag));
+    let etag = HeaderValue::try_from(format!("\"{version}\""))
+        .ok()
+        .map(|etag| (ETAG, etag));
     Ok(Work::Done(Answer::text(program.to_json()).with(etag)))
 }
 
@@ -39,7 +41,8 @@ pub(crate) fn publish(call: &Call<'_>) -> Result<Work, Problem> {
     let program = read(call)?.map_err(program::invalid)?;
     let replaces = call.if_match()?.map(read_etag).transpose()?;
     let action = Action::PublishProgram { program: Box::new(program), replaces };
-    let body = |receipt: &Receipt| to_json(&receipt.program.map(|version| VersionAnswer { version }));
+    let body =
+        |receipt: &Receipt| to_json(&receipt.program.map(|version| VersionAnswer { version }));
     Ok(Work::write(action, StatusCode::CREATED, body, |rejection| {
         matches!(rejection, Rejection::ProgramChanged { .. }).then(|| "If-Match".to_owned())
     }))
@@ -47,7 +50,10 @@ pub(crate) fn publish(call: &Call<'_>) -> Result<Work, Problem> {
 
 /// A tag that we did not give names no version that could still be in force.
 fn read_etag(tag: &str) -> Result<ProgramVersion, Problem> {
-    let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).and_then(number);
+    let version = tag
+        .strip_prefix('"')
+        .and_then(|tag| tag.strip_suffix('"'))
+        .and_then(number);
     let unknown = || Problem::precondition_failed("This is no ETag of the program.").at("If-Match");
     version.map(ProgramVersion).ok_or_else(unknown)
 }
@@ -71,7 +77,8 @@ pub(crate) fn validate(call: &Call<'_>) -> Result<Work, Problem> {
 /// `POST /v1/program/dry-run`: what an order would earn, under the program in force or the one sent.
 pub(crate) fn dry_run(call: &Call<'_>) -> Result<Work, Problem> {
     let trial = call.body::<DryRunBody<'_>>()?.parse()?;
-    let (version, current) = load(call, None)?.ok_or_else(|| Problem::internal("a shop without a program"))?;
+    let (version, current) =
+        load(call, None)?.ok_or_else(|| Problem::internal("a shop without a program"))?;
     let published = trial.program.is_none();
     let program = trial.program.as_ref().unwrap_or(&current);
     let (shop, nobody) = (call.shop()?, Account::default());
@@ -116,5 +123,6 @@ fn try_out(
     // Without a pin it is below the gate or cancelled, where nothing of the pin enters.
     let pin = state.pin().cloned();
     let pin = pin.unwrap_or_else(|| Pin::new(version, context.now));
-    entitlement(&state, program, &pin).map_err(|refusal| refuse::rejection(&Refusal::from(refusal).into(), None))
+    entitlement(&state, program, &pin)
+        .map_err(|refusal| refuse::rejection(&Refusal::from(refusal).into(), None))
 }

@@ -9,7 +9,8 @@ use super::{Answer, Call, Work, customers, refuse, to_json};
 use crate::problem::Problem;
 use crate::wire::json;
 use crate::wire::redemption::{
-    EmptyBody, OfferedAnswer, RedemptionAnswer, RedemptionBody, RedemptionsAnswer, RewardsAnswer, UseBody,
+    EmptyBody, OfferedAnswer, RedemptionAnswer, RedemptionBody, RedemptionsAnswer, RewardsAnswer,
+    UseBody,
 };
 use crate::wire::value::number;
 
@@ -23,7 +24,10 @@ pub(crate) fn rewards(call: &Call<'_>) -> Result<Work, Problem> {
 /// `GET /v1/customers/{customer_id}/rewards`: which of them the customer can have, and why not the others.
 pub(crate) fn rewards_of(call: &Call<'_>) -> Result<Work, Problem> {
     let who = Who::Id(call.path::<CustomerId>("customer_id")?);
-    let rewards = call.store.rewards(call.shop_id(), &who, call.now).map_err(refuse::failure)?;
+    let rewards = call
+        .store
+        .rewards(call.shop_id(), &who, call.now)
+        .map_err(refuse::failure)?;
     let rewards = rewards.ok_or_else(refuse::no_customer)?;
     Ok(Work::Done(Answer::ok(&OfferedAnswer::new(&rewards))))
 }
@@ -33,14 +37,19 @@ pub(crate) fn issue(call: &Call<'_>) -> Result<Work, Problem> {
     let (who, reward, amount) = call.body::<RedemptionBody>()?.parse()?;
     let named = if who.id().is_some() { "/customer_id" } else { "/email" };
     let action = RedemptionAction::Issue { who, reward, amount, entropy: entropy()? };
-    Ok(Work::write(Action::Redemption(action), StatusCode::CREATED, of_receipt, move |rejection| {
-        let param = match rejection.code() {
-            "customer_not_found" => named,
-            "invalid_amount" => "/amount",
-            _ => "/reward_id",
-        };
-        Some(param.to_owned())
-    }))
+    Ok(Work::write(
+        Action::Redemption(action),
+        StatusCode::CREATED,
+        of_receipt,
+        move |rejection| {
+            let param = match rejection.code() {
+                "customer_not_found" => named,
+                "invalid_amount" => "/amount",
+                _ => "/reward_id",
+            };
+            Some(param.to_owned())
+        },
+    ))
 }
 
 /// The system's random bits.
@@ -70,7 +79,9 @@ fn body<T: DeserializeOwned + Default>(call: &Call<'_>) -> Result<T, Problem> {
 }
 
 fn change(action: RedemptionAction) -> Work {
-    Work::write(Action::Redemption(action), StatusCode::OK, of_receipt, |_| Some("redemption_id".to_owned()))
+    Work::write(Action::Redemption(action), StatusCode::OK, of_receipt, |_| {
+        Some("redemption_id".to_owned())
+    })
 }
 
 fn of_receipt(receipt: &Receipt) -> Vec<u8> {
@@ -80,7 +91,11 @@ fn of_receipt(receipt: &Receipt) -> Vec<u8> {
 /// `GET /v1/redemptions/{redemption_id}`
 pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
     let (shop, now) = (call.shop_id(), call.now);
-    let view = call.store.redemption(shop, id(call)?).map_err(refuse::failure)?.ok_or_else(unknown)?;
+    let view = call
+        .store
+        .redemption(shop, id(call)?)
+        .map_err(refuse::failure)?
+        .ok_or_else(unknown)?;
     let customer = call.store.customer_of(shop, view.account).map_err(refuse::failure)?;
     Ok(Work::Done(Answer::ok(&RedemptionAnswer::new(&view, customer.as_ref(), now))))
 }
@@ -94,11 +109,21 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
     let (shop, now) = (call.shop_id(), call.now);
     Ok(Work::scan(move |store: &dyn Store| {
         let account = CustomerView::record(&customer).account;
-        let page = store.redemptions(shop, account, after, limit).map_err(refuse::failure)?;
-        let last = page.items.last().filter(|_| page.more).map(loyalty_store::RedemptionView::id);
-        let redemptions =
-            page.items.iter().map(|view| RedemptionAnswer::new(view, Some(&customer), now)).collect();
-        Ok(Answer::ok(&RedemptionsAnswer { redemptions }).with(last.and_then(|last| next.link(&last))))
+        let page = store
+            .redemptions(shop, account, after, limit)
+            .map_err(refuse::failure)?;
+        let last = page
+            .items
+            .last()
+            .filter(|_| page.more)
+            .map(loyalty_store::RedemptionView::id);
+        let redemptions = page
+            .items
+            .iter()
+            .map(|view| RedemptionAnswer::new(view, Some(&customer), now))
+            .collect();
+        Ok(Answer::ok(&RedemptionsAnswer { redemptions })
+            .with(last.and_then(|last| next.link(&last))))
     }))
 }
 

@@ -25,7 +25,12 @@ pub(crate) fn issue(call: &Call<'_>) -> Result<Work, Problem> {
 pub(crate) fn join(call: &Call<'_>) -> Result<Work, Problem> {
     let who = Who::Id(call.path::<CustomerId>("customer_id")?);
     let (code, change) = call.body::<JoinBody>()?.parse()?;
-    Ok(Work::write(Action::JoinReferral { who, change, code }, StatusCode::OK, of_receipt, blame))
+    Ok(Work::write(
+        Action::JoinReferral { who, change, code },
+        StatusCode::OK,
+        of_receipt,
+        blame,
+    ))
 }
 
 /// `GET /v1/customers/{customer_id}/referrals`

@@ -21,7 +21,9 @@ pub(crate) fn failure(failure: Failure) -> Problem {
 pub(crate) fn unknown_outcome(cause: impl std::fmt::Display) -> Problem {
     let detail = "It is not known whether this took effect. Sent again with the same Idempotency-Key, it \
                   takes effect at most once.";
-    Problem::new(ErrorStatus::UNAVAILABLE, "outcome_unknown", detail).caused_by(cause).retry_after(1)
+    Problem::new(ErrorStatus::UNAVAILABLE, "outcome_unknown", detail)
+        .caused_by(cause)
+        .retry_after(1)
 }
 
 /// The answer is no: 404 for what is not there, 409 and 412 for what is there otherwise, else 422. Faults of a
@@ -42,7 +44,9 @@ pub(crate) fn rejection(rejection: &Rejection, param: Option<String>) -> Problem
         Rejection::CodeTaken | Rejection::CustomerExists | Rejection::SavedSearchNameTaken => {
             ErrorStatus::CONFLICT
         }
-        Rejection::PreconditionFailed | Rejection::ProgramChanged { .. } => ErrorStatus::PRECONDITION_FAILED,
+        Rejection::PreconditionFailed | Rejection::ProgramChanged { .. } => {
+            ErrorStatus::PRECONDITION_FAILED
+        }
         Rejection::EmailTaken
         | Rejection::IdempotencyKeyReused
         | Rejection::OrderOfAnotherCustomer
@@ -70,11 +74,15 @@ fn figures(problem: Problem, rejection: &Rejection) -> Problem {
         problem.figure("have", have.get()).figure("need", need.get())
     } else if let Some(refusal) = rejection.refusal() {
         let text = sentence(&refusal.public_text());
-        problem.figure("public_reason", refusal.public_code().to_owned()).figure("public_text", text)
+        problem
+            .figure("public_reason", refusal.public_code().to_owned())
+            .figure("public_text", text)
     } else if let Rejection::Rules(Refusal::ReferralRefused { reason }) = rejection {
         problem.figure("reason", reason.name().to_owned())
     } else if let Rejection::Rules(Refusal::RefundExceedsOrder { left, total }) = rejection {
-        problem.figure("left", left.to_string()).figure("total", total.to_string())
+        problem
+            .figure("left", left.to_string())
+            .figure("total", total.to_string())
     } else if let Rejection::Rules(Refusal::RefundExceedsLine { quantity, .. }) = rejection {
         problem.figure("quantity", quantity.to_string())
     } else {
@@ -131,6 +139,9 @@ mod tests {
         ] {
             assert_eq!(rejection(&given, None).status().status().as_u16(), status, "{given:?}");
         }
-        assert_eq!(rejection(&Rejection::CustomerNotFound, None).detail(), "There is no such customer.");
+        assert_eq!(
+            rejection(&Rejection::CustomerNotFound, None).detail(),
+            "There is no such customer."
+        );
     }
 }

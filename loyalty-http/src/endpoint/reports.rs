@@ -17,7 +17,8 @@ pub(super) fn period(
     from: Timestamp,
     until: impl FnOnce(Timestamp) -> Timestamp,
 ) -> Result<Range<Timestamp>, Problem> {
-    let instant = |name| Ok::<_, Problem>(call.query.value::<field::Timestamp>(name)?.map(|at| at.0));
+    let instant =
+        |name| Ok::<_, Problem>(call.query.value::<field::Timestamp>(name)?.map(|at| at.0));
     let from = instant("from")?.unwrap_or(from);
     let until = instant("until")?.unwrap_or_else(|| until(from));
     if until < from {
@@ -36,7 +37,11 @@ pub(crate) fn summary(call: &Call<'_>) -> Result<Work, Problem> {
     let csv = match call.query.raw("format") {
         None | Some("json") => false,
         Some("csv") => true,
-        Some(_) => return Err(Problem::unprocessable("invalid_value", "This must be json or csv.").at("format")),
+        Some(_) => {
+            return Err(
+                Problem::unprocessable("invalid_value", "This must be json or csv.").at("format")
+            );
+        }
     };
     let asked = call.query.value::<Amount>("point_value")?;
     Ok(Work::scan(move |store| {

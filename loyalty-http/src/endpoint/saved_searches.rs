@@ -30,9 +30,10 @@ pub(crate) fn made(receipt: &Receipt) -> Option<&SavedSearch> {
 
 /// `DELETE /v1/customer-saved-searches/{saved_search_id}`
 pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
-    Ok(Work::delete(Action::Catalogue(CatalogueAction::DeleteSearch(id(call)?)), |_| {
-        Some("saved_search_id".to_owned())
-    }))
+    Ok(Work::delete(
+        Action::Catalogue(CatalogueAction::DeleteSearch(id(call)?)),
+        |_| Some("saved_search_id".to_owned()),
+    ))
 }
 
 /// `GET /v1/customer-saved-searches/{saved_search_id}`
@@ -46,7 +47,10 @@ fn id(call: &Call<'_>) -> Result<Number, Problem> {
 }
 
 fn find(call: &Call<'_>) -> Result<Arc<SavedSearch>, Problem> {
-    let search = call.store.saved_search(call.shop_id(), id(call)?).map_err(refuse::failure)?;
+    let search = call
+        .store
+        .saved_search(call.shop_id(), id(call)?)
+        .map_err(refuse::failure)?;
     search.ok_or_else(unknown)
 }
 
@@ -67,9 +71,19 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
     let (limit, after) = (call.query.limit()?, call.query.cursor::<SearchCursor>()?);
     let next = call.query.linker(call.head.uri.path());
     Ok(Work::scan(move |store| {
-        let page = store.saved_searches(shop, after.map(|after| after.0), limit).map_err(refuse::failure)?;
-        let last = page.items.last().filter(|_| page.more).map(|search| SearchCursor(search.number));
-        let customer_saved_searches = page.items.iter().map(|search| SavedSearchAnswer::from(&**search)).collect();
+        let page = store
+            .saved_searches(shop, after.map(|after| after.0), limit)
+            .map_err(refuse::failure)?;
+        let last = page
+            .items
+            .last()
+            .filter(|_| page.more)
+            .map(|search| SearchCursor(search.number));
+        let customer_saved_searches = page
+            .items
+            .iter()
+            .map(|search| SavedSearchAnswer::from(&**search))
+            .collect();
         let answer = Answer::ok(&SavedSearchesAnswer { customer_saved_searches });
         Ok(answer.with(last.and_then(|last| next.link(&last))))
     }))

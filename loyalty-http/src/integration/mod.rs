@@ -34,6 +34,6 @@ mod tests;
 pub use php::{JsonError, MAX_DEPTH};
 pub use signature::{SignatureError, Signed, Verified};
 pub use wire::{
-    Address, AppInstalled, Category, Customer, CustomerAsked, KeyVerify, Line, Order, OrderRef, RedeemReward,
-    Refund, Transaction, WireError,
+    Address, AppInstalled, Category, Customer, CustomerAsked, KeyVerify, Line, Order, OrderRef,
+    RedeemReward, Refund, Transaction, WireError,
 };

@@ -19,7 +19,10 @@ impl wire::Order {
     pub(super) fn snapshot(&self, minor_digits: u32) -> Result<Order, WireError> {
         let rounded = |value: Decimal, pointer: &str| amount(value, minor_digits, pointer);
         let subtotal = rounded(self.subtotal_price, "/subtotal_price")?;
-        let (tax, total) = (rounded(self.total_tax, "/total_tax")?, rounded(self.total_price, "/total_price")?);
+        let (tax, total) = (
+            rounded(self.total_tax, "/total_tax")?,
+            rounded(self.total_price, "/total_price")?,
+        );
         let shipping = total.checked_sub(subtotal).and_then(|rest| rest.checked_sub(tax));
         Ok(Order {
             placed_at: None,
@@ -37,7 +40,12 @@ impl wire::Order {
     /// The codes, each once.
     fn codes(&self) -> Vec<Code> {
         let mut codes = self.discount_codes.clone();
-        codes.extend(self.coupon_code.iter().filter(|code| !self.discount_codes.contains(code)).cloned());
+        codes.extend(
+            self.coupon_code
+                .iter()
+                .filter(|code| !self.discount_codes.contains(code))
+                .cloned(),
+        );
         codes.truncate(Order::MAX_CODES);
         codes
     }
@@ -54,7 +62,9 @@ impl wire::Order {
         let lines = self.products.iter().zip(shares).zip(1_usize..);
         lines
             .map(|((product, share), position)| {
-                let count = i64::try_from(share).ok().and_then(|share| share.checked_mul(minor_unit));
+                let count = i64::try_from(share)
+                    .ok()
+                    .and_then(|share| share.checked_mul(minor_unit));
                 let amount = count.and_then(|count| Amount::from_ten_thousandths(count).ok());
                 line(&position.to_string(), product, amount.unwrap_or(Amount::MAX))
             })
@@ -63,10 +73,15 @@ impl wire::Order {
 }
 
 fn line(id: &str, product: &wire::Line, amount: Amount) -> Result<Line, WireError> {
-    let id = LineId::new(id)
-        .map_err(|error| WireError { pointer: "/products".to_owned(), reason: error.to_string() })?;
-    let mut categories: Vec<CategoryId> =
-        product.categories.iter().map(|category| category.category_id.clone()).collect();
+    let id = LineId::new(id).map_err(|error| WireError {
+        pointer: "/products".to_owned(),
+        reason: error.to_string(),
+    })?;
+    let mut categories: Vec<CategoryId> = product
+        .categories
+        .iter()
+        .map(|category| category.category_id.clone())
+        .collect();
     categories.sort_unstable();
     categories.dedup();
     let (product, quantity) = (product.product_id.clone(), product.quantity);
@@ -78,14 +93,17 @@ fn line(id: &str, product: &wire::Line, amount: Amount) -> Result<Line, WireErro
 fn weight(line: &wire::Line) -> u64 {
     let quantity = Decimal::try_new(line.quantity.thousandths(), 3).ok();
     let price = quantity.and_then(|quantity| line.product_price.checked_mul(quantity));
-    let price = price.and_then(|price| amount(price, Amount::MAX_DECIMALS, "").ok()).unwrap_or(Amount::MAX);
+    let price = price
+        .and_then(|price| amount(price, Amount::MAX_DECIMALS, "").ok())
+        .unwrap_or(Amount::MAX);
     u64::try_from(price.ten_thousandths()).unwrap_or_default()
 }
 
 /// An amount rounded to so many decimals.
 fn amount(value: Decimal, decimals: u32, pointer: &str) -> Result<Amount, WireError> {
     let value = value.round_dp_with_strategy(decimals, RoundingStrategy::MidpointAwayFromZero);
-    Amount::new(value).map_err(|error| WireError { pointer: pointer.to_owned(), reason: error.to_string() })
+    Amount::new(value)
+        .map_err(|error| WireError { pointer: pointer.to_owned(), reason: error.to_string() })
 }
 
 impl wire::Refund {
@@ -102,8 +120,10 @@ impl wire::Refund {
 impl wire::Customer {
     /// Who it is, and what is told of them besides. What was not sent stays as it is.
     pub(super) fn told(self) -> (Option<Who>, ProfileChange) {
-        let (zip, country) =
-            self.default_address.map(|address| (address.zip, address.country)).unwrap_or_default();
+        let (zip, country) = self
+            .default_address
+            .map(|address| (address.zip, address.country))
+            .unwrap_or_default();
         let change = ProfileChange {
             email: Change::Keep,
             first_name: set(self.first_name),

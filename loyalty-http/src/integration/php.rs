@@ -68,7 +68,12 @@ pub(super) struct Member<'b> {
 
 /// The members of the outermost object, in the order received.
 pub(super) fn members(body: &str) -> Result<Vec<Member<'_>>, JsonError> {
-    let mut scanner = Scanner { body, rest: body.as_bytes(), encoded: String::new(), encoded_to: 0 };
+    let mut scanner = Scanner {
+        body,
+        rest: body.as_bytes(),
+        encoded: String::new(),
+        encoded_to: 0,
+    };
     let mut members = Vec::with_capacity(16);
     scanner.skip_blank();
     match scanner.rest {
@@ -80,7 +85,11 @@ pub(super) fn members(body: &str) -> Result<Vec<Member<'_>>, JsonError> {
         [] => return Err(JsonError::Truncated),
     }
     scanner.skip_blank();
-    if scanner.rest.is_empty() { Ok(members) } else { Err(JsonError::TrailingBytes { at: scanner.at() }) }
+    if scanner.rest.is_empty() {
+        Ok(members)
+    } else {
+        Err(JsonError::TrailingBytes { at: scanner.at() })
+    }
 }
 
 /// Whether the text is a number by JSON's grammar.
@@ -99,7 +108,9 @@ fn past_number(text: &[u8]) -> Option<&[u8]> {
         _ => rest,
     };
     match rest {
-        [b'e' | b'E', b'+' | b'-', exponent @ ..] | [b'e' | b'E', exponent @ ..] => past_digits(exponent),
+        [b'e' | b'E', b'+' | b'-', exponent @ ..] | [b'e' | b'E', exponent @ ..] => {
+            past_digits(exponent)
+        }
         _ => Some(rest),
     }
 }
@@ -252,12 +263,17 @@ impl<'b> Scanner<'b> {
             _ => return Err(lone),
         }
         let second = self.code_unit()?;
-        char::decode_utf16([first, second]).next().and_then(Result::ok).ok_or(lone)
+        char::decode_utf16([first, second])
+            .next()
+            .and_then(Result::ok)
+            .ok_or(lone)
     }
 
     /// `\u` and four lower-case hexadecimal digits.
     fn code_unit(&mut self) -> Result<u16, JsonError> {
-        let Some(digits) = self.rest.get(2..6) else { return Err(JsonError::Truncated) };
+        let Some(digits) = self.rest.get(2..6) else {
+            return Err(JsonError::Truncated);
+        };
         if digits.iter().any(u8::is_ascii_uppercase) {
             return Err(JsonError::UpperCaseEscape { at: self.at() });
         }
@@ -288,7 +304,8 @@ impl<'b> Scanner<'b> {
     }
 
     fn keep_up_to(&mut self, end: usize) {
-        self.encoded.push_str(self.body.get(self.encoded_to..end).unwrap_or_default());
+        self.encoded
+            .push_str(self.body.get(self.encoded_to..end).unwrap_or_default());
     }
 
     fn token(&mut self, token: u8) -> Result<(), JsonError> {
@@ -301,7 +318,11 @@ impl<'b> Scanner<'b> {
     }
 
     fn skip_while(&mut self, passes: impl Fn(u8) -> bool) {
-        let length = self.rest.iter().position(|byte| !passes(*byte)).unwrap_or(self.rest.len());
+        let length = self
+            .rest
+            .iter()
+            .position(|byte| !passes(*byte))
+            .unwrap_or(self.rest.len());
         self.skip(length);
     }
 
@@ -358,7 +379,10 @@ fn push_encoded(text: &mut String, letter: char) {
     }
     for unit in letter.encode_utf16(&mut [0; 2]) {
         text.push_str("\\u");
-        let digits = unit.to_be_bytes().into_iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        let digits = unit
+            .to_be_bytes()
+            .into_iter()
+            .flat_map(|byte| [byte >> 4, byte & 0xf]);
         text.extend(digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)));
     }
 }

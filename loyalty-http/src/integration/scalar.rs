@@ -19,7 +19,9 @@ use loyalty_core::discount::Code;
 use loyalty_core::{Email, Quantity};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::de::{
+    Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
+};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -90,8 +92,11 @@ where
 
 /// A birthday, sent as a date, sometimes with a time of midnight; nothing for what is none, such as the
 /// empty text and the databases' date of zeros.
-pub(super) fn birthday<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NaiveDate>, D::Error> {
-    let text: Option<String> = serde_json::from_str(<&RawValue>::deserialize(deserializer)?.get()).ok();
+pub(super) fn birthday<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<NaiveDate>, D::Error> {
+    let text: Option<String> =
+        serde_json::from_str(<&RawValue>::deserialize(deserializer)?.get()).ok();
     let date = text.as_deref().and_then(|text| text.split([' ', 'T']).next());
     let date = date.filter(|date| date.len() == "YYYY-MM-DD".len());
     Ok(date.and_then(|date| NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()))
@@ -100,7 +105,8 @@ pub(super) fn birthday<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
 /// An instant in whole seconds since 1970.
 pub(super) fn unix_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     let text = deserializer.deserialize_any(Text)?;
-    text.and_then(|text| text.parse().ok()).ok_or_else(|| D::Error::custom(Fault::NotTime))
+    text.and_then(|text| text.parse().ok())
+        .ok_or_else(|| D::Error::custom(Fault::NotTime))
 }
 
 /// An address on the web that must be there.
@@ -109,7 +115,9 @@ pub(super) fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, 
 }
 
 /// An address on the web; nothing for null and the empty text.
-pub(super) fn optional_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub(super) fn optional_url<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
     match deserializer.deserialize_any(Text)? {
         Some(text) if !is_url(&text) => Err(D::Error::custom(Fault::NotUrl)),
         text => Ok(text.map(Cow::into_owned)),
@@ -122,18 +130,23 @@ pub(super) fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decim
 }
 
 /// An amount; zero for null and the empty text, which is how a product without one is sent.
-pub(super) fn amount_or_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
+pub(super) fn amount_or_zero<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Decimal, D::Error> {
     not_negative(optional_number(deserializer)?.unwrap_or_default())
 }
 
 /// An amount that must be there; below zero it counts as zero.
-pub(super) fn amount_at_least_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
+pub(super) fn amount_at_least_zero<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Decimal, D::Error> {
     Ok(number(deserializer)?.max(Decimal::ZERO))
 }
 
 /// A number of units, rounded to the three decimals that it can have.
 pub(super) fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Quantity, D::Error> {
-    let units = number(deserializer)?.round_dp_with_strategy(3, RoundingStrategy::MidpointAwayFromZero);
+    let units =
+        number(deserializer)?.round_dp_with_strategy(3, RoundingStrategy::MidpointAwayFromZero);
     Quantity::new(units).map_err(D::Error::custom)
 }
 
@@ -141,7 +154,9 @@ fn parsed<T: FromStr<Err: Display>, E: Error>(text: Option<Cow<'_, str>>) -> Res
     text.map(|text| text.parse().map_err(E::custom)).transpose()
 }
 
-fn text_without_nul<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'de, str>>, D::Error> {
+fn text_without_nul<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Cow<'de, str>>, D::Error> {
     match deserializer.deserialize_any(Text)? {
         Some(text) if text.contains('\0') => Err(D::Error::custom(Fault::Nul)),
         text => Ok(text),
@@ -150,7 +165,9 @@ fn text_without_nul<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 
 fn is_url(text: &str) -> bool {
     let uri = text.parse::<Uri>().ok().filter(|_| text.len() <= MAX_URL);
-    uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host() != Some(""))
+    uri.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host() != Some("")
+    })
 }
 
 /// PHP writes a rounded-off zero as `-0`, which is none the less zero.
@@ -162,7 +179,9 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Erro
     optional_number(deserializer)?.ok_or_else(|| D::Error::custom(Fault::NotDecimal))
 }
 
-fn optional_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Decimal>, D::Error> {
+fn optional_number<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Decimal>, D::Error> {
     match <&RawValue>::deserialize(deserializer)?.get() {
         "null" | "\"\"" => Ok(None),
         text => {
@@ -200,7 +219,9 @@ impl<'de> Visitor<'de> for Text {
 }
 
 /// A list of objects. PHP writes one whose keys have gaps as an object, and none at all sometimes as null.
-pub(super) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+pub(super) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
     struct List<T>(PhantomData<T>);
 
     impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
@@ -240,7 +261,9 @@ pub(super) fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Co
         match value {
             Value::String(text) => Code::new(text).ok(),
             Value::Number(number) => Code::new(&number.to_string()).ok(),
-            Value::Object(members) => members.get("code").filter(|code| !code.is_object()).and_then(one),
+            Value::Object(members) => {
+                members.get("code").filter(|code| !code.is_object()).and_then(one)
+            }
             Value::Null | Value::Bool(_) | Value::Array(_) => None,
         }
     }
@@ -248,7 +271,9 @@ pub(super) fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Co
     Ok(match &value {
         Value::Array(items) => items.iter().filter_map(one).collect(),
         // Of a list whose keys have gaps PHP makes an object.
-        Value::Object(members) if !members.contains_key("code") => members.values().filter_map(one).collect(),
+        Value::Object(members) if !members.contains_key("code") => {
+            members.values().filter_map(one).collect()
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
             one(&value).into_iter().collect()
         }
@@ -319,7 +344,9 @@ fn decimal(text: &str) -> Result<Decimal, Fault> {
     let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else {
         return Decimal::from_str_exact(text).map_err(|_| Fault::OutOfRange);
     };
-    let mantissa = Decimal::from_str_exact(mantissa).map_err(|_| Fault::OutOfRange)?.normalize();
+    let mantissa = Decimal::from_str_exact(mantissa)
+        .map_err(|_| Fault::OutOfRange)?
+        .normalize();
     let exponent: i32 = exponent.parse().map_err(|_| Fault::OutOfRange)?;
     shifted(mantissa, exponent).ok_or(Fault::OutOfRange)
 }

@@ -15,7 +15,10 @@ pub(super) fn shares(total: u64, weights: &[u64]) -> Vec<u64> {
     for (index, weight) in weights.iter().copied().enumerate() {
         // Below 2^128: both factors are below 2^64.
         let product = u128::from(total).saturating_mul(u128::from(weight));
-        let share = product.checked_div(all).and_then(|share| u64::try_from(share).ok()).unwrap_or_default();
+        let share = product
+            .checked_div(all)
+            .and_then(|share| u64::try_from(share).ok())
+            .unwrap_or_default();
         left = left.saturating_sub(share);
         shares.push(share);
         remainders.push((index, product.checked_rem(all).unwrap_or_default()));
@@ -67,17 +70,28 @@ mod tests {
             let weights: Vec<u64> = (0..random.below(9)).map(|_| weight(&mut random)).collect();
             let total = weight(&mut random);
             let shares = shares(total, &weights);
-            let (all, sum) = (weights.iter().map(|weight| u128::from(*weight)).sum::<u128>(), wide(&shares));
+            let (all, sum) =
+                (weights.iter().map(|weight| u128::from(*weight)).sum::<u128>(), wide(&shares));
             assert_eq!(shares.len(), weights.len());
-            assert_eq!(sum, if weights.is_empty() { 0 } else { u128::from(total) }, "{total} over {weights:?}");
+            assert_eq!(
+                sum,
+                if weights.is_empty() { 0 } else { u128::from(total) },
+                "{total} over {weights:?}"
+            );
             for (share, weight) in shares.iter().zip(&weights).filter(|_| all > 0) {
                 let exact = u128::from(total) * u128::from(*weight);
                 let (down, up) = (exact / all, exact.div_ceil(all));
-                assert!((down..=up).contains(&u128::from(*share)), "{share} of {total} over {weights:?}");
+                assert!(
+                    (down..=up).contains(&u128::from(*share)),
+                    "{share} of {total} over {weights:?}"
+                );
             }
             for pair in 1..shares.len() {
                 let equal = weights[pair - 1] == weights[pair];
-                assert!(!equal || shares[pair - 1] >= shares[pair], "{total} over {weights:?}: {shares:?}");
+                assert!(
+                    !equal || shares[pair - 1] >= shares[pair],
+                    "{total} over {weights:?}: {shares:?}"
+                );
             }
         }
     }

@@ -90,8 +90,8 @@ impl<'b> Signed<'b> {
     /// takes the same time and is refused in the same words.
     pub fn verify(self, secret: Option<&[u8]>) -> Result<Verified<'b>, SignatureError> {
         let secret = secret.filter(|secret| !secret.is_empty());
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(secret.unwrap_or(NO_SECRET)).map_err(|_| SignatureError::Refused)?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.unwrap_or(NO_SECRET))
+            .map_err(|_| SignatureError::Refused)?;
         let mut opening = "{";
         for part in &self.parts {
             mac.update(opening.as_bytes());
@@ -100,7 +100,11 @@ impl<'b> Signed<'b> {
         }
         mac.update(b"}");
         let matches = mac.verify_slice(&self.hmac).is_ok();
-        if matches && secret.is_some() { Ok(Verified { body: self.body }) } else { Err(SignatureError::Refused) }
+        if matches && secret.is_some() {
+            Ok(Verified { body: self.body })
+        } else {
+            Err(SignatureError::Refused)
+        }
     }
 }
 
@@ -119,8 +123,10 @@ impl Verified<'_> {
 
 /// The members in the order of PHP's `ksort`: by the bytes of their names, as long as none is a number.
 fn sorted(members: Vec<Member<'_>>) -> Result<Vec<Part<'_>>, SignatureError> {
-    let mut parts: Vec<_> =
-        members.into_iter().map(|member| Part { name: unquoted(member.name), member }).collect();
+    let mut parts: Vec<_> = members
+        .into_iter()
+        .map(|member| Part { name: unquoted(member.name), member })
+        .collect();
     if let Some(part) = parts.iter().find(|part| begins_like_a_number(&part.name)) {
         return Err(SignatureError::NumericMember(start_of(&part.name)));
     }
@@ -148,7 +154,11 @@ fn begins_like_a_number(name: &str) -> bool {
 /// The text of the named member, if it is there and is text.
 fn text_of(parts: &[Part<'_>], name: &str) -> Option<String> {
     let found = parts.iter().find(|part| part.name == name)?;
-    found.member.value.starts_with('"').then(|| unquoted(found.member.value).into_owned())
+    found
+        .member
+        .value
+        .starts_with('"')
+        .then(|| unquoted(found.member.value).into_owned())
 }
 
 /// The text within a JSON string that has been scanned, and so decodes.

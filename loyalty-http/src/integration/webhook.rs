@@ -14,10 +14,12 @@
 use std::sync::Arc;
 
 use hyper::StatusCode;
-use loyalty_core::{Amount, Command, Excess, Origin, Points, Refund, RefundId, ShopId, Status, Timestamp};
+use loyalty_core::{
+    Amount, Command, Excess, Origin, Points, Refund, RefundId, ShopId, Status, Timestamp,
+};
 use loyalty_store::{
-    Action, EmailConflict, Integration, KeyRecord, Presence, ProfileChange, Receipt, RedemptionAction, Scope,
-    Shop, Store,
+    Action, EmailConflict, Integration, KeyRecord, Presence, ProfileChange, Receipt,
+    RedemptionAction, Scope, Shop, Store,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -82,7 +84,8 @@ pub(crate) struct Received {
 /// Takes a delivery in.
 pub(crate) fn receive(store: &dyn Store, delivery: Delivery<'_>) -> Result<Received, Problem> {
     let platform = PLATFORMS.into_iter().find(|platform| *platform == delivery.platform);
-    let platform = platform.ok_or_else(|| Problem::not_found("There is no such platform.").at("platform"))?;
+    let platform =
+        platform.ok_or_else(|| Problem::not_found("There is no such platform.").at("platform"))?;
     let (key, body) = authenticate(store, delivery.body)?;
     let shop = || match store.shop(key.shop) {
         Ok(shop) => shop.ok_or_else(|| Problem::internal("a key without a shop")),
@@ -106,7 +109,10 @@ pub(crate) fn receive(store: &dyn Store, delivery: Delivery<'_>) -> Result<Recei
 
 /// Whose body it is. An unknown key, a wrong secret in it and a wrong signature are told alike, after the
 /// same work.
-fn authenticate<'b>(store: &dyn Store, body: &'b [u8]) -> Result<(Arc<KeyRecord>, Verified<'b>), Problem> {
+fn authenticate<'b>(
+    store: &dyn Store,
+    body: &'b [u8],
+) -> Result<(Arc<KeyRecord>, Verified<'b>), Problem> {
     let signed = Signed::parse(body).map_err(|error| unsigned(&error))?;
     let key = auth::recognize(store, signed.key())?;
     let secret = key.as_ref().map(|key| key.key.signing_secret.as_bytes());
@@ -126,7 +132,9 @@ fn unsigned(error: &SignatureError) -> Problem {
         SignatureError::NoKey => (Code::MissingField, "/key"),
         SignatureError::NoHmac => (Code::MissingField, "/hmac"),
         SignatureError::HmacNotBase64 | SignatureError::Refused => {
-            return Problem::unauthorized("The key is not known, or the signature is not by its secret.");
+            return Problem::unauthorized(
+                "The key is not known, or the signature is not by its secret.",
+            );
         }
     };
     let problem = Problem::bad_request(code.as_str(), refuse::sentence(&error.to_string()));
@@ -146,18 +154,31 @@ fn key_verify(shop: &Shop, now: Timestamp, body: Verified<'_>) -> Result<Work, P
     let wire::KeyVerify { t } = read(body)?;
     check_age(now, t)?;
     let (currency, time_zone) = (shop.currency.code(), shop.zone.name());
-    Ok(Work::Done(Answer::ok(&KeyAnswer { ok: true, shop: &shop.name, currency, time_zone })))
+    Ok(Work::Done(Answer::ok(&KeyAnswer {
+        ok: true,
+        shop: &shop.name,
+        currency,
+        time_zone,
+    })))
 }
 
 fn check_age(now: Timestamp, signed_at: i64) -> Result<(), Problem> {
     if now.timestamp().abs_diff(signed_at) <= MAX_AGE {
         return Ok(());
     }
-    Err(Problem::stale_request("This was signed at another time; set the store's clock right.").at("/t"))
+    Err(
+        Problem::stale_request("This was signed at another time; set the store's clock right.")
+            .at("/t"),
+    )
 }
 
 /// All rewards of the program.
-fn rewards_asked(store: &dyn Store, shop: ShopId, now: Timestamp, body: Verified<'_>) -> Result<Work, Problem> {
+fn rewards_asked(
+    store: &dyn Store,
+    shop: ShopId,
+    now: Timestamp,
+    body: Verified<'_>,
+) -> Result<Work, Problem> {
     let wire::KeyVerify { t } = read(body)?;
     check_age(now, t)?;
     let program = store.program(shop, None).map_err(refuse::failure)?;
@@ -166,15 +187,29 @@ fn rewards_asked(store: &dyn Store, shop: ShopId, now: Timestamp, body: Verified
 }
 
 /// A customer's balance, and the rewards that they can have.
-fn customer_asked(store: &dyn Store, shop: ShopId, now: Timestamp, body: Verified<'_>) -> Result<Work, Problem> {
-    let who = read::<wire::CustomerAsked>(body)?.who().ok_or_else(|| nobody("/customer_id"))?;
-    let rewards = store.rewards(shop, &who, now).map_err(refuse::failure)?.ok_or_else(refuse::no_customer)?;
+fn customer_asked(
+    store: &dyn Store,
+    shop: ShopId,
+    now: Timestamp,
+    body: Verified<'_>,
+) -> Result<Work, Problem> {
+    let who = read::<wire::CustomerAsked>(body)?
+        .who()
+        .ok_or_else(|| nobody("/customer_id"))?;
+    let rewards = store
+        .rewards(shop, &who, now)
+        .map_err(refuse::failure)?
+        .ok_or_else(refuse::no_customer)?;
     Ok(Work::Done(Answer::ok(&Data { data: OfferedAnswer::new(&rewards) })))
 }
 
 /// A customer exchanges points in the store. Where the plugin says when it signed that, the same body again is
 /// the same redemption.
-fn redeem(delivery: Delivery<'_>, body: Verified<'_>, once: &mut Option<Once>) -> Result<Work, Problem> {
+fn redeem(
+    delivery: Delivery<'_>,
+    body: Verified<'_>,
+    once: &mut Option<Once>,
+) -> Result<Work, Problem> {
     let wire::RedeemReward { customer_email, customer_id, reward_id, amount, t } = read(body)?;
     if let Some(t) = t {
         check_age(delivery.now, t)?;
@@ -183,10 +218,12 @@ fn redeem(delivery: Delivery<'_>, body: Verified<'_>, once: &mut Option<Once>) -
     let asked = wire::CustomerAsked { customer_id, customer_email };
     let who = asked.who().ok_or_else(|| nobody("/customer_email"))?;
     let amount = amount.map(Amount::new).transpose();
-    let amount = amount
-        .map_err(|error| unreadable(WireError { pointer: "/amount".to_owned(), reason: error.to_string() }))?;
+    let amount = amount.map_err(|error| {
+        unreadable(WireError { pointer: "/amount".to_owned(), reason: error.to_string() })
+    })?;
     let action = RedemptionAction::Issue { who, reward: reward_id, amount, entropy: entropy()? };
-    let body = |receipt: &Receipt| to_json(&Data { data: Data { data: CouponAnswer::new(receipt) } });
+    let body =
+        |receipt: &Receipt| to_json(&Data { data: Data { data: CouponAnswer::new(receipt) } });
     Ok(Work::write(Action::Redemption(action), StatusCode::OK, body, |rejection| {
         let param = match rejection.code() {
             "customer_not_found" => "/customer_email",
@@ -202,7 +239,12 @@ fn nobody(pointer: &str) -> Problem {
     unreadable(WireError { pointer: pointer.to_owned(), reason })
 }
 
-fn installed(platform: &str, shop: ShopId, now: Timestamp, body: Verified<'_>) -> Result<Work, Problem> {
+fn installed(
+    platform: &str,
+    shop: ShopId,
+    now: Timestamp,
+    body: Verified<'_>,
+) -> Result<Work, Problem> {
     let wire::AppInstalled { shop_url, api_endpoint } = read(body)?;
     let integration = Integration { platform: platform.to_owned(), shop_url, api_endpoint };
     Ok(Work::scan(move |store| {
@@ -214,7 +256,13 @@ fn installed(platform: &str, shop: ShopId, now: Timestamp, body: Verified<'_>) -
 fn order(shop: &Shop, status: Status, body: Verified<'_>) -> Result<Work, Problem> {
     let body: wire::Order = read(body)?;
     let snapshot = Arc::new(body.snapshot(shop.minor_digits()).map_err(unreadable)?);
-    let command = Command::RecordOrder { order: body.id, snapshot, status, at: None, origin: Origin::Plugin };
+    let command = Command::RecordOrder {
+        order: body.id,
+        snapshot,
+        status,
+        at: None,
+        origin: Origin::Plugin,
+    };
     let (customer, change) = body.customer.map(wire::Customer::told).unwrap_or_default();
     Ok(write(Action::Order { command, customer, change }))
 }
@@ -237,7 +285,12 @@ fn refund(shop: &Shop, delivery: &str, body: Verified<'_>) -> Result<Work, Probl
     };
     let id = RefundId::new(format!("delivery-{delivery}")).map_err(Problem::internal)?;
     let refund = Refund { id, refunded };
-    Ok(command(Command::RefundOrder { order: body.id, refund, excess: Excess::Cut, at: None }))
+    Ok(command(Command::RefundOrder {
+        order: body.id,
+        refund,
+        excess: Excess::Cut,
+        at: None,
+    }))
 }
 
 fn customer(body: Verified<'_>) -> Result<Work, Problem> {
@@ -259,7 +312,12 @@ fn command(command: Command) -> Work {
 }
 
 fn write(action: Action) -> Work {
-    Work::write(action, StatusCode::OK, |receipt| to_json(&WebhookAnswer::new(receipt)), |_| None)
+    Work::write(
+        action,
+        StatusCode::OK,
+        |receipt| to_json(&WebhookAnswer::new(receipt)),
+        |_| None,
+    )
 }
 
 #[derive(Serialize)]
@@ -292,7 +350,10 @@ struct CouponAnswer<'a> {
 
 impl<'a> CouponAnswer<'a> {
     fn new(receipt: &'a Receipt) -> Self {
-        let code = receipt.redemption.as_ref().and_then(|view| view.redemption.issue().code.as_ref());
+        let code = receipt
+            .redemption
+            .as_ref()
+            .and_then(|view| view.redemption.issue().code.as_ref());
         Self {
             coupon_code: code.map(loyalty_core::discount::Code::as_str),
             redemption: RedemptionAnswer::of_receipt(receipt),

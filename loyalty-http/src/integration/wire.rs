@@ -194,11 +194,15 @@ pub struct RedeemReward {
     pub t: Option<i64>,
 }
 
-fn amount_if_sent<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Decimal>, D::Error> {
+fn amount_if_sent<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Decimal>, D::Error> {
     scalar::amount(deserializer).map(Some)
 }
 
-fn seconds_if_sent<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+fn seconds_if_sent<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<i64>, D::Error> {
     scalar::unix_seconds(deserializer).map(Some)
 }
 
@@ -213,7 +217,9 @@ pub struct Address {
     pub country: Option<String>,
 }
 
-fn customer<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Customer>, D::Error> {
+fn customer<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Customer>, D::Error> {
     let customer: Option<Customer> = scalar::optional_object(deserializer)?;
     Ok(customer.filter(|customer| customer.id.is_some() || customer.email.is_some()))
 }

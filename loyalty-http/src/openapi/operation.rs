@@ -24,8 +24,16 @@ impl Refusals {
     /// Adds `{"404": ["not_found"]}`.
     fn add(&mut self, codes: &Value) {
         for (status, codes) in codes.as_object().into_iter().flatten() {
-            let codes = codes.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
-            self.0.entry(status.parse().unwrap_or_default()).or_default().extend(codes);
+            let codes = codes
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(str::to_owned);
+            self.0
+                .entry(status.parse().unwrap_or_default())
+                .or_default()
+                .extend(codes);
         }
     }
 }
@@ -45,14 +53,20 @@ impl Shared {
     }
 
     fn owned(&self, name: &str) -> Map<String, Value> {
-        part(&self.0, name).map(|(name, value)| (name.clone(), value.clone())).collect()
+        part(&self.0, name)
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     }
 
     /// What operations refer to.
     pub(super) fn components(&self, schemas: &Map<String, Value>) -> Value {
         let mut parameters = Map::new();
         let places = part(&self.0, "parameters").flat_map(|(place, known)| {
-            known.as_object().into_iter().flatten().map(move |(name, _)| (place.as_str(), name.as_str()))
+            known
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(move |(name, _)| (place.as_str(), name.as_str()))
         });
         for (place, name) in places {
             parameters.insert(format!("{place}.{name}"), self.parameter(place, name));
@@ -67,11 +81,17 @@ impl Shared {
 
     /// A parameter with its schema written out.
     fn parameter(&self, place: &str, name: &str) -> Value {
-        let mut parameter = Map::from_iter([("name".to_owned(), name.into()), ("in".to_owned(), place.into())]);
+        let mut parameter =
+            Map::from_iter([("name".to_owned(), name.into()), ("in".to_owned(), place.into())]);
         if place == "path" {
             parameter.insert("required".to_owned(), true.into());
         }
-        for (member, value) in self.told(place, name).and_then(Value::as_object).into_iter().flatten() {
+        for (member, value) in self
+            .told(place, name)
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
             match member.as_str() {
                 "refuses" => None,
                 "schema" => parameter.insert(member.clone(), schema::expand(value)),
@@ -87,7 +107,12 @@ impl Shared {
 
     /// Refusals of one kind, as the shared file names them.
     fn refuse(&self, kind: &str, into: &mut Refusals) {
-        into.add(self.0.get("refuses").and_then(|kinds| kinds.get(kind)).unwrap_or(&Value::Null));
+        into.add(
+            self.0
+                .get("refuses")
+                .and_then(|kinds| kinds.get(kind))
+                .unwrap_or(&Value::Null),
+        );
     }
 
     /// An operation of this route.
@@ -118,7 +143,11 @@ impl Shared {
     }
 
     fn parameters(&self, route: &Route, told: &Value, refusals: &mut Refusals) -> Vec<Value> {
-        let in_path = route.pattern.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+        let in_path = route
+            .pattern
+            .split('{')
+            .skip(1)
+            .filter_map(|rest| rest.split_once('}'));
         let mut named: Vec<(&str, &str)> = in_path.map(|(name, _)| ("path", name)).collect();
         named.extend(route.query.iter().map(|name| ("query", *name)));
         named.extend(is_written(route).then_some(("header", "Idempotency-Key")));
@@ -166,7 +195,11 @@ impl Shared {
 }
 
 fn texts<'a>(told: &'a Value, name: &str) -> impl Iterator<Item = &'a str> {
-    told.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    told.get(name)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
 }
 
 /// Whether a transaction is asked for, which a key of the client's can make happen once.
@@ -188,28 +221,42 @@ fn security(route: &Route) -> Value {
 
 fn request_body(body: &Value) -> Value {
     let mut media = Map::new();
-    media.extend(body.get("schema").map(|told| ("schema".to_owned(), schema::expand(told))));
-    media.extend(body.get("example").map(|example| ("example".to_owned(), example.clone())));
+    media.extend(
+        body.get("schema")
+            .map(|told| ("schema".to_owned(), schema::expand(told))),
+    );
+    media.extend(
+        body.get("example")
+            .map(|example| ("example".to_owned(), example.clone())),
+    );
     let required = body.get("required").and_then(Value::as_bool).unwrap_or(true);
     json!({ "required": required, "content": { "application/json": media } })
 }
 
 fn headers<'a>(names: impl Iterator<Item = &'a str>) -> Value {
     let reference = |name: &str| json!({ "$ref": format!("#/components/headers/{name}") });
-    names.map(|name| (name.to_owned(), reference(name))).collect::<Map<_, _>>().into()
+    names
+        .map(|name| (name.to_owned(), reference(name)))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 fn phrase(status: u16) -> &'static str {
-    StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Refused")
+    StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or("Refused")
 }
 
 /// The good answer, and its status. An answer that is kept can come a second time.
 fn success(answer: &Value, kept: bool) -> (String, Value) {
-    let status = answer.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
+    let status = answer
+        .get("status")
+        .and_then(Value::as_u64)
+        .and_then(|status| u16::try_from(status).ok());
     let status = status.unwrap_or(200);
     let replayed = kept.then_some(REPLAYED);
-    let mut response =
-        json!({ "description": phrase(status), "headers": headers(texts(answer, "headers").chain(replayed)) });
+    let mut response = json!({ "description": phrase(status), "headers": headers(texts(answer, "headers").chain(replayed)) });
     let mut content = Map::new();
     if let Some(told) = answer.get("schema") {
         content.insert("application/json".to_owned(), json!({ "schema": schema::expand(told) }));
@@ -231,7 +278,8 @@ fn refusal(status: u16, codes: &BTreeSet<String>, kept: bool) -> Value {
         matches!(status, 429 | 503).then_some("Retry-After"),
         (kept && by_the_rules).then_some(REPLAYED),
     ];
-    let of_status = json!({ "properties": { "status": { "const": status }, "code": { "enum": codes } } });
+    let of_status =
+        json!({ "properties": { "status": { "const": status }, "code": { "enum": codes } } });
     let problem = json!({ "allOf": [{ "$ref": "#/components/schemas/Problem" }, of_status] });
     json!({
         "description": phrase(status),

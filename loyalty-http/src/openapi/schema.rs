@@ -34,7 +34,8 @@ fn members_of(members: &Map<String, Value>) -> Map<String, Value> {
         match (name.as_str(), value) {
             ("object", Value::Object(members)) => object(members, &mut expanded),
             ("properties", Value::Object(properties)) => {
-                let properties = properties.iter().map(|(name, schema)| (name.clone(), expand(schema)));
+                let properties =
+                    properties.iter().map(|(name, schema)| (name.clone(), expand(schema)));
                 expanded.insert(name.clone(), properties.collect::<Map<_, _>>().into());
             }
             (name, _) if SCHEMA.contains(&name) => {

@@ -1,4 +1,8 @@
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at what it did not expect")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may stop at what it did not expect"
+)]
 use std::collections::BTreeSet;
 
 use super::*;
@@ -10,8 +14,11 @@ fn served() -> Value {
 /// Every operation that a file tells of, and all that is told of it.
 fn told() -> Vec<(String, Value)> {
     let files = RESOURCES.iter().map(|(_, text)| Value::Object(read(text)));
-    let operations =
-        |file: Value| part(&file, "operations").map(|(key, told)| (key.clone(), told.clone())).collect::<Vec<_>>();
+    let operations = |file: Value| {
+        part(&file, "operations")
+            .map(|(key, told)| (key.clone(), told.clone()))
+            .collect::<Vec<_>>()
+    };
     files.flat_map(operations).collect()
 }
 
@@ -23,15 +30,25 @@ fn all<'a>(value: &'a Value, name: &str, found: &mut Vec<&'a Value>) {
         }
         all(value, name, found);
     }
-    value.as_array().into_iter().flatten().for_each(|value| all(value, name, found));
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .for_each(|value| all(value, name, found));
 }
 
 #[test]
 fn every_route_is_described_once_and_nothing_else() {
     let described: Vec<_> = told().into_iter().map(|(key, _)| key).collect();
-    let routes: Vec<_> = ROUTES.iter().map(|route| format!("{} {}", route.method, route.pattern)).collect();
+    let routes: Vec<_> = ROUTES
+        .iter()
+        .map(|route| format!("{} {}", route.method, route.pattern))
+        .collect();
     let missing: Vec<_> = routes.iter().filter(|route| !described.contains(route)).collect();
-    assert!(missing.is_empty(), "describe them in the file of their resource in openapi/: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "describe them in the file of their resource in openapi/: {missing:?}"
+    );
     let needless: Vec<_> = described.iter().filter(|key| !routes.contains(key)).collect();
     assert!(needless.is_empty(), "these are no routes: {needless:?}");
     assert_eq!(described.len(), routes.len(), "something is described twice");
@@ -39,7 +56,16 @@ fn every_route_is_described_once_and_nothing_else() {
 
 #[test]
 fn operations_are_told_in_the_words_that_are_read() {
-    let known = ["operationId", "summary", "description", "headers", "required", "body", "answer", "refuses"];
+    let known = [
+        "operationId",
+        "summary",
+        "description",
+        "headers",
+        "required",
+        "body",
+        "answer",
+        "refuses",
+    ];
     let mut ids = BTreeSet::new();
     for (key, told) in told() {
         for (member, _) in told.as_object().unwrap() {
@@ -63,7 +89,10 @@ fn names_lead_somewhere() {
     let document = served();
     let mut references = Vec::new();
     all(&document, "$ref", &mut references);
-    let used: BTreeSet<_> = references.iter().map(|reference| reference.as_str().unwrap()).collect();
+    let used: BTreeSet<_> = references
+        .iter()
+        .map(|reference| reference.as_str().unwrap())
+        .collect();
     assert!(used.len() > 100);
     for reference in &used {
         let pointer = reference.strip_prefix('#').unwrap();
@@ -79,9 +108,16 @@ fn names_lead_somewhere() {
     }
     let names = |text: &str| {
         let file = Value::Object(read(text));
-        part(&file, "schemas").map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        part(&file, "schemas")
+            .map(|(name, _)| name.clone())
+            .collect::<Vec<_>>()
     };
-    let names: Vec<_> = RESOURCES.iter().map(|(_, text)| *text).chain([SHARED]).flat_map(names).collect();
+    let names: Vec<_> = RESOURCES
+        .iter()
+        .map(|(_, text)| *text)
+        .chain([SHARED])
+        .flat_map(names)
+        .collect();
     let unique: BTreeSet<_> = names.iter().collect();
     assert_eq!(unique.len(), names.len(), "a schema has one place");
 }
@@ -91,10 +127,20 @@ fn codes_have_a_meaning_and_a_use() {
     let document = served();
     let mut used: BTreeSet<String> = ["method_not_allowed".to_owned()].into();
     for (_, path) in part(&document, "paths") {
-        let responses = path.as_object().unwrap().values().flat_map(|operation| part(operation, "responses"));
+        let responses = path
+            .as_object()
+            .unwrap()
+            .values()
+            .flat_map(|operation| part(operation, "responses"));
         for (_, response) in responses {
-            let codes = response.pointer("/content/application~1problem+json/schema/allOf/1/properties/code/enum");
-            used.extend(codes.into_iter().flat_map(|codes| codes.as_array().unwrap()).map(text));
+            let codes = response
+                .pointer("/content/application~1problem+json/schema/allOf/1/properties/code/enum");
+            used.extend(
+                codes
+                    .into_iter()
+                    .flat_map(|codes| codes.as_array().unwrap())
+                    .map(text),
+            );
         }
     }
     let known: BTreeSet<String> = read(CODES).into_iter().map(|(code, _)| code).collect();
@@ -107,7 +153,8 @@ fn text(value: &Value) -> String {
 
 #[test]
 fn abbreviations() {
-    let object = json!({ "object": { "a": "Id", "b?": "[Id]" }, "anyOf": ["Id?", { "type": "null" }] });
+    let object =
+        json!({ "object": { "a": "Id", "b?": "[Id]" }, "anyOf": ["Id?", { "type": "null" }] });
     let id = json!({ "$ref": "#/components/schemas/Id" });
     assert_eq!(
         schema::expand(&object),

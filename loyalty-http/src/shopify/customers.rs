@@ -2,7 +2,9 @@
 
 use hyper::StatusCode;
 use loyalty_core::{AccountId, Command, Currency, Timestamp};
-use loyalty_store::{Action, CustomerView, EmailConflict, Presence, Receipt, Rejection, SearchQuery};
+use loyalty_store::{
+    Action, CustomerView, EmailConflict, Presence, Receipt, Rejection, SearchQuery,
+};
 
 use super::wire::{CustomerEnvelope, CustomerOut};
 use super::{Envelope, Fields, after, check_version, ids, linker, number, since_id};
@@ -18,7 +20,14 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
     let (who, change) = made.map_err(|problem| within("/customer", problem))?;
     let taken = if who.id().is_some() { "/customer/own_id" } else { "/customer/email" };
     let (presence, conflict, if_match) = (Presence::MustNot, EmailConflict::Refuse, None);
-    let action = Action::Customer { who, presence, change, conflict, if_match, commands: vec![Command::SignUp] };
+    let action = Action::Customer {
+        who,
+        presence,
+        change,
+        conflict,
+        if_match,
+        commands: vec![Command::SignUp],
+    };
     written(call, action, StatusCode::CREATED, taken)
 }
 
@@ -29,15 +38,30 @@ pub(crate) fn update(call: &Call<'_>) -> Result<Work, Problem> {
     let changed = body.customer.changed(&find(call)?);
     let (who, change) = changed.map_err(|problem| within("/customer", problem))?;
     let (presence, conflict, if_match) = (Presence::Must, EmailConflict::Refuse, None);
-    let action = Action::Customer { who, presence, change, conflict, if_match, commands: Vec::new() };
+    let action = Action::Customer {
+        who,
+        presence,
+        change,
+        conflict,
+        if_match,
+        commands: Vec::new(),
+    };
     written(call, action, StatusCode::OK, "/customer/email")
 }
 
-fn written(call: &Call<'_>, action: Action, status: StatusCode, taken: &'static str) -> Result<Work, Problem> {
+fn written(
+    call: &Call<'_>,
+    action: Action,
+    status: StatusCode,
+    taken: &'static str,
+) -> Result<Work, Problem> {
     let currency = call.shop()?.currency;
     let body = move |receipt: &Receipt| {
         let customer = receipt.customer.as_ref();
-        to_json(&Envelope("customer", customer.map(|known| CustomerOut::new(known, currency, receipt.at))))
+        to_json(&Envelope(
+            "customer",
+            customer.map(|known| CustomerOut::new(known, currency, receipt.at)),
+        ))
     };
     let blame = move |rejection: &Rejection| match rejection.code() {
         "customer_exists" => Some(taken.to_owned()),
@@ -50,7 +74,8 @@ fn written(call: &Call<'_>, action: Action, status: StatusCode, taken: &'static 
 
 /// The customer that the path names, or 404.
 fn find(call: &Call<'_>) -> Result<CustomerView, Problem> {
-    let found = super::customer(call.store, call.shop_id(), number(call, unknown)?).map_err(refuse::failure)?;
+    let found = super::customer(call.store, call.shop_id(), number(call, unknown)?)
+        .map_err(refuse::failure)?;
     found.ok_or_else(unknown)
 }
 
@@ -76,8 +101,9 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
                 let found = ids.into_iter().map(|id| super::customer(store, shop.id, id));
                 let found = found.collect::<Result<Vec<_>, _>>().map_err(refuse::failure)?;
                 let customers = found.iter().flatten();
-                let customers: Vec<_> =
-                    customers.map(|customer| CustomerOut::new(customer, shop.currency, now)).collect();
+                let customers: Vec<_> = customers
+                    .map(|customer| CustomerOut::new(customer, shop.currency, now))
+                    .collect();
                 Ok(fields.many("customers", &customers))
             }))
         }
@@ -97,15 +123,29 @@ pub(super) fn page(call: &Call<'_>, search: SearchQuery) -> Result<Work, Problem
     let (limit, next) = (call.query.limit()?, linker(call));
     let after = after::<AccountId>(call, since(call)?)?;
     Ok(Work::scan(move |store| {
-        let page = store.customers(shop.id, &search, after, limit).map_err(refuse::failure)?;
-        let last = page.items.last().filter(|_| page.more).map(|customer| customer.record().account);
+        let page = store
+            .customers(shop.id, &search, after, limit)
+            .map_err(refuse::failure)?;
+        let last = page
+            .items
+            .last()
+            .filter(|_| page.more)
+            .map(|customer| customer.record().account);
         let link = last.and_then(|last| next.link(&last));
         Ok(of_page(&page.items, shop.currency, now, &fields).with(link))
     }))
 }
 
-fn of_page(customers: &[CustomerView], currency: Currency, now: Timestamp, fields: &Fields) -> Answer {
-    let customers: Vec<_> = customers.iter().map(|customer| CustomerOut::new(customer, currency, now)).collect();
+fn of_page(
+    customers: &[CustomerView],
+    currency: Currency,
+    now: Timestamp,
+    fields: &Fields,
+) -> Answer {
+    let customers: Vec<_> = customers
+        .iter()
+        .map(|customer| CustomerOut::new(customer, currency, now))
+        .collect();
     fields.many("customers", &customers)
 }
 

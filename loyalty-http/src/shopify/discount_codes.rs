@@ -86,9 +86,13 @@ impl<'a> From<&'a CodeView> for CodeOut<'a> {
 pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
     check_version(call)?;
     let text = call.body::<CodeEnvelope>()?.text()?.ok_or_else(|| {
-        Problem::unprocessable(Code::MissingField.as_str(), "A code can't be blank.").at("/discount_code/code")
+        Problem::unprocessable(Code::MissingField.as_str(), "A code can't be blank.")
+            .at("/discount_code/code")
     })?;
-    Ok(written(DiscountAction::AddCode { rule: rule(call)?.id, text }, StatusCode::CREATED))
+    Ok(written(
+        DiscountAction::AddCode { rule: rule(call)?.id, text },
+        StatusCode::CREATED,
+    ))
 }
 
 /// `PUT price_rules/{id}/discount_codes/{code_id}.json`
@@ -96,12 +100,16 @@ pub(crate) fn update(call: &Call<'_>) -> Result<Work, Problem> {
     check_version(call)?;
     let text = call.body::<CodeEnvelope>()?.text()?;
     let (rule, code) = find(call)?;
-    Ok(written(DiscountAction::ChangeCode { rule, code: code.id, text, on: None }, StatusCode::OK))
+    Ok(written(
+        DiscountAction::ChangeCode { rule, code: code.id, text, on: None },
+        StatusCode::OK,
+    ))
 }
 
 fn written(action: DiscountAction, status: StatusCode) -> Work {
-    let body =
-        |receipt: &Receipt| to_json(&Envelope("discount_code", discount_codes::made(receipt).map(CodeOut::from)));
+    let body = |receipt: &Receipt| {
+        to_json(&Envelope("discount_code", discount_codes::made(receipt).map(CodeOut::from)))
+    };
     let blame = |rejection: &Rejection| {
         let taken = rejection.code() == "code_taken";
         Some(if taken { "/discount_code/code" } else { "id" }.to_owned())
@@ -113,7 +121,12 @@ fn written(action: DiscountAction, status: StatusCode) -> Work {
 fn find(call: &Call<'_>) -> Result<(PriceRuleId, CodeView), Problem> {
     let rule = rule(call)?.id;
     let unknown = || refuse::rejection(&Rejection::CodeNotFound, Some("code_id".to_owned()));
-    let id = call.params.get("code_id").and_then(number).and_then(Number::new).ok_or_else(unknown)?;
+    let id = call
+        .params
+        .get("code_id")
+        .and_then(number)
+        .and_then(Number::new)
+        .ok_or_else(unknown)?;
     Ok((rule, discount_codes::find(call, rule, CodeId(id.get()))?))
 }
 
@@ -136,10 +149,18 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
     let (fields, limit, next) = (Fields::of(call)?, call.query.limit()?, linker(call));
     let after = after(call, since_id(call)?.map(|since| CodeCursor(CodeId(since.get()))))?;
     Ok(Work::scan(move |store| {
-        let page = store.codes(shop, rule, after.map(|after| after.0), limit).map_err(refuse::failure)?;
-        let last = page.items.last().filter(|_| page.more).map(|code| CodeCursor(code.id));
+        let page = store
+            .codes(shop, rule, after.map(|after| after.0), limit)
+            .map_err(refuse::failure)?;
+        let last = page
+            .items
+            .last()
+            .filter(|_| page.more)
+            .map(|code| CodeCursor(code.id));
         let codes: Vec<_> = page.items.iter().map(CodeOut::from).collect();
-        Ok(fields.many("discount_codes", &codes).with(last.and_then(|last| next.link(&last))))
+        Ok(fields
+            .many("discount_codes", &codes)
+            .with(last.and_then(|last| next.link(&last))))
     }))
 }
 
@@ -148,10 +169,13 @@ pub(crate) fn lookup(call: &Call<'_>) -> Result<Work, Problem> {
     check_version(call)?;
     let code = discount_codes::look_up(call, Asker::default())?;
     let version = call.params.get("version").unwrap_or_default();
-    let location = format!("/admin/api/{version}/price_rules/{}/discount_codes/{}.json", code.rule, code.id);
+    let location =
+        format!("/admin/api/{version}/price_rules/{}/discount_codes/{}.json", code.rule, code.id);
     let location = HeaderValue::try_from(location).map_err(Problem::internal)?;
     let body = to_json(&Envelope("discount_code", CodeOut::from(&code)));
-    Ok(Work::Done(Answer::new(StatusCode::SEE_OTHER, body).with(Some((LOCATION, location)))))
+    Ok(Work::Done(
+        Answer::new(StatusCode::SEE_OTHER, body).with(Some((LOCATION, location))),
+    ))
 }
 
 /// A batch as it is answered.
@@ -165,7 +189,11 @@ struct BatchOut {
 
 impl From<&CodeBatch> for BatchOut {
     fn from(batch: &CodeBatch) -> Self {
-        Self { id: batch.id, price_rule_id: batch.rule.0, counts: batch.into() }
+        Self {
+            id: batch.id,
+            price_rule_id: batch.rule.0,
+            counts: batch.into(),
+        }
     }
 }
 
@@ -189,15 +217,22 @@ pub(crate) fn batch(call: &Call<'_>) -> Result<Work, Problem> {
     let texts = call.body::<BatchBody>()?.parse()?;
     let action = Action::Discount(DiscountAction::AddCodes { rule: rule(call)?.id, texts });
     let body = |receipt: &Receipt| {
-        to_json(&Envelope("discount_code_creation", discount_codes::batched(receipt).map(BatchOut::from)))
+        to_json(&Envelope(
+            "discount_code_creation",
+            discount_codes::batched(receipt).map(BatchOut::from),
+        ))
     };
-    Ok(Work::write(action, StatusCode::CREATED, body, |_| Some("id".to_owned())).without_conflicts())
+    Ok(Work::write(action, StatusCode::CREATED, body, |_| Some("id".to_owned()))
+        .without_conflicts())
 }
 
 /// `GET price_rules/{id}/batch/{batch_id}.json`
 pub(crate) fn show_batch(call: &Call<'_>) -> Result<Work, Problem> {
     let batch = discount_codes::find_batch(call, rule(call)?.id)?;
-    Ok(Work::Done(Answer::ok(&Envelope("discount_code_creation", BatchOut::from(&batch)))))
+    Ok(Work::Done(Answer::ok(&Envelope(
+        "discount_code_creation",
+        BatchOut::from(&batch),
+    ))))
 }
 
 /// `GET price_rules/{id}/batch/{batch_id}/discount_codes.json`
@@ -205,7 +240,11 @@ pub(crate) fn batch_codes(call: &Call<'_>) -> Result<Work, Problem> {
     let batch = discount_codes::find_batch(call, rule(call)?.id)?;
     let codes = batch.entries.iter().map(|entry| {
         let (id, error) = outcome(entry.outcome);
-        BatchCodeOut { id, code: &entry.text, errors: BatchErrors { code: error.map(|error| [error]) } }
+        BatchCodeOut {
+            id,
+            code: &entry.text,
+            errors: BatchErrors { code: error.map(|error| [error]) },
+        }
     });
     let codes: Vec<_> = codes.collect();
     Ok(Work::Done(Answer::ok(&Envelope("discount_codes", codes))))

@@ -57,7 +57,9 @@ impl Fields {
     /// `fields=id,title`
     pub(crate) fn of(call: &Call<'_>) -> Result<Self, Problem> {
         let text = call.query.text("fields")?;
-        Ok(Self(text.map(|text| text.split(',').map(|name| name.trim().to_owned()).collect())))
+        Ok(Self(
+            text.map(|text| text.split(',').map(|name| name.trim().to_owned()).collect()),
+        ))
     }
 
     /// 200 with one thing.
@@ -91,18 +93,28 @@ fn chosen(thing: &impl Serialize, fields: &[String]) -> Value {
 /// The versions of Shopify's API are months, and `unstable`. All are answered alike.
 pub(crate) fn check_version(call: &Call<'_>) -> Result<(), Problem> {
     let version = call.params.get("version").unwrap_or_default();
-    let digits = |part: &str, count| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
-    let month = version.split_once('-').is_some_and(|(year, month)| digits(year, 4) && digits(month, 2));
+    let digits =
+        |part: &str, count| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
+    let month = version
+        .split_once('-')
+        .is_some_and(|(year, month)| digits(year, 4) && digits(month, 2));
     if month || version == "unstable" {
         return Ok(());
     }
-    Err(Problem::not_found("There is no such version of this interface; write it as 2025-01.").at("version"))
+    Err(
+        Problem::not_found("There is no such version of this interface; write it as 2025-01.")
+            .at("version"),
+    )
 }
 
 /// The number in the path. What is no number is nobody's.
 pub(crate) fn number(call: &Call<'_>, unknown: fn() -> Problem) -> Result<Number, Problem> {
     check_version(call)?;
-    call.params.get("id").and_then(value::number).and_then(Number::new).ok_or_else(unknown)
+    call.params
+        .get("id")
+        .and_then(value::number)
+        .and_then(Number::new)
+        .ok_or_else(unknown)
 }
 
 /// `ids=1,2,3`; no more of them than `limit` says. What else would begin a page must make sense, too.
@@ -113,8 +125,10 @@ pub(crate) fn ids(call: &Call<'_>) -> Result<Option<Vec<Number>>, Problem> {
         Some(_) => call.query.limit()?,
         None => MAX_IDS,
     };
-    let ids: Option<Vec<Number>> =
-        text.split(',').map(|id| value::number(id.trim()).and_then(Number::new)).collect();
+    let ids: Option<Vec<Number>> = text
+        .split(',')
+        .map(|id| value::number(id.trim()).and_then(Number::new))
+        .collect();
     let ids = ids.filter(|ids| ids.len() <= MAX_IDS).ok_or_else(|| {
         let detail = format!("This must be at most {MAX_IDS} numbers, parted by commas.");
         Problem::unprocessable("invalid_value", detail).at("ids")
@@ -140,7 +154,11 @@ pub(crate) fn linker(call: &Call<'_>) -> Linker {
 }
 
 /// The customer of a number.
-pub(crate) fn customer(store: &dyn Store, shop: ShopId, number: Number) -> Result<Option<CustomerView>, Failure> {
+pub(crate) fn customer(
+    store: &dyn Store,
+    shop: ShopId,
+    number: Number,
+) -> Result<Option<CustomerView>, Failure> {
     match number.given() {
         Some(account) => store.customer_of(shop, AccountId(account)),
         None => match CustomerId::new(number.to_string()) {

@@ -32,7 +32,8 @@ impl Names {
         };
         let customer = |id: &CustomerId| {
             let Some(number) = given(id.as_str()) else { return Ok(None) };
-            Ok(super::customer(store, shop, number)?.and_then(|customer| customer.record().id.clone()))
+            Ok(super::customer(store, shop, number)?
+                .and_then(|customer| customer.record().id.clone()))
         };
         Self::of(parts, product, variant, customer)
     }
@@ -103,5 +104,8 @@ fn learn<T: Clone + Ord>(
 }
 
 fn rename<T: Clone + Ord>(ids: &mut BTreeSet<T>, names: &BTreeMap<T, T>) {
-    *ids = std::mem::take(ids).into_iter().map(|id| names.get(&id).cloned().unwrap_or(id)).collect();
+    *ids = std::mem::take(ids)
+        .into_iter()
+        .map(|id| names.get(&id).cloned().unwrap_or(id))
+        .collect();
 }

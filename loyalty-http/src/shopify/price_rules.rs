@@ -34,14 +34,19 @@ struct PriceRuleOut<'a> {
 impl<'a> PriceRuleOut<'a> {
     /// A rule with its parts in numbers.
     fn new(view: &PriceRuleView, parts: &'a Parts) -> Self {
-        Self { id: view.id.0, fields: PriceRuleFields::new(view, parts, Ids::Numbers) }
+        Self {
+            id: view.id.0,
+            fields: PriceRuleFields::new(view, parts, Ids::Numbers),
+        }
     }
 }
 
 /// What a rule says, in numbers.
 fn in_numbers(store: &dyn Store, shop: ShopId, view: &PriceRuleView) -> Result<Parts, Problem> {
     let parts = view.rule.parts();
-    Ok(Names::numbers(store, shop, parts).map_err(refuse::failure)?.of_parts(parts.clone()))
+    Ok(Names::numbers(store, shop, parts)
+        .map_err(refuse::failure)?
+        .of_parts(parts.clone()))
 }
 
 /// `POST price_rules.json`
@@ -50,7 +55,8 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
     let parts = body(call)?.apply(Parts { starts_at: call.now, ..Parts::default() });
     let own = Names::own(call.store, call.shop_id(), &parts).map_err(refuse::failure)?;
     let rule = checked(own.of_parts(parts), call.shop()?.minor_digits(), PLACE)?;
-    let numbers = Names::numbers(call.store, call.shop_id(), rule.parts()).map_err(refuse::failure)?;
+    let numbers =
+        Names::numbers(call.store, call.shop_id(), rule.parts()).map_err(refuse::failure)?;
     let action = DiscountAction::SaveRule { id: None, rule, if_match: None };
     Ok(written(action, StatusCode::CREATED, numbers))
 }
@@ -67,7 +73,11 @@ pub(crate) fn update(call: &Call<'_>) -> Result<Work, Problem> {
     let parts = own.of_parts(parts);
     let numbers = Names::numbers(call.store, call.shop_id(), &parts).map_err(refuse::failure)?;
     let change = RuleChange::new(move |parts| own.of_parts(body.clone().apply(parts)));
-    Ok(written(DiscountAction::ChangeRule { id: known.id, change }, StatusCode::OK, numbers))
+    Ok(written(
+        DiscountAction::ChangeRule { id: known.id, change },
+        StatusCode::OK,
+        numbers,
+    ))
 }
 
 fn body(call: &Call<'_>) -> Result<PriceRuleBody, Problem> {
@@ -76,8 +86,12 @@ fn body(call: &Call<'_>) -> Result<PriceRuleBody, Problem> {
 
 fn written(action: DiscountAction, status: StatusCode, numbers: Names) -> Work {
     let body = move |receipt: &Receipt| {
-        let made = price_rules::made(receipt).map(|view| (view, numbers.of_parts(view.rule.parts().clone())));
-        to_json(&Envelope("price_rule", made.as_ref().map(|(view, parts)| PriceRuleOut::new(view, parts))))
+        let made = price_rules::made(receipt)
+            .map(|view| (view, numbers.of_parts(view.rule.parts().clone())));
+        to_json(&Envelope(
+            "price_rule",
+            made.as_ref().map(|(view, parts)| PriceRuleOut::new(view, parts)),
+        ))
     };
     let blame = |rejection: &Rejection| match rejection.code() {
         "invalid_price_rule" => Some(PLACE.to_owned()),
@@ -89,7 +103,10 @@ fn written(action: DiscountAction, status: StatusCode, numbers: Names) -> Work {
 /// The rule that the path names, or 404.
 pub(super) fn find(call: &Call<'_>) -> Result<PriceRuleView, Problem> {
     let id = PriceRuleId(number(call, unknown)?.get());
-    call.store.price_rule(call.shop_id(), id).map_err(refuse::failure)?.ok_or_else(unknown)
+    call.store
+        .price_rule(call.shop_id(), id)
+        .map_err(refuse::failure)?
+        .ok_or_else(unknown)
 }
 
 fn unknown() -> Problem {
@@ -100,7 +117,9 @@ fn unknown() -> Problem {
 pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
     let rule = find(call)?;
     let parts = in_numbers(call.store, call.shop_id(), &rule)?;
-    Ok(Work::Done(Fields::of(call)?.one("price_rule", &PriceRuleOut::new(&rule, &parts))))
+    Ok(Work::Done(
+        Fields::of(call)?.one("price_rule", &PriceRuleOut::new(&rule, &parts)),
+    ))
 }
 
 /// `DELETE price_rules/{id}.json`
@@ -112,16 +131,29 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
 /// `GET price_rules.json`
 pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
     check_version(call)?;
-    let (shop, fields, limit, next) = (call.shop_id(), Fields::of(call)?, call.query.limit()?, linker(call));
+    let (shop, fields, limit, next) =
+        (call.shop_id(), Fields::of(call)?, call.query.limit()?, linker(call));
     let after = after(call, since_id(call)?.map(|since| RuleCursor(PriceRuleId(since.get()))))?;
     Ok(Work::scan(move |store| {
-        let page = store.price_rules(shop, after.map(|after| after.0), limit).map_err(refuse::failure)?;
-        let last = page.items.last().filter(|_| page.more).map(|rule| RuleCursor(rule.id));
+        let page = store
+            .price_rules(shop, after.map(|after| after.0), limit)
+            .map_err(refuse::failure)?;
+        let last = page
+            .items
+            .last()
+            .filter(|_| page.more)
+            .map(|rule| RuleCursor(rule.id));
         let parts = page.items.iter().map(|rule| in_numbers(store, shop, rule));
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
-        let rules: Vec<_> =
-            page.items.iter().zip(&parts).map(|(rule, parts)| PriceRuleOut::new(rule, parts)).collect();
-        Ok(fields.many("price_rules", &rules).with(last.and_then(|last| next.link(&last))))
+        let rules: Vec<_> = page
+            .items
+            .iter()
+            .zip(&parts)
+            .map(|(rule, parts)| PriceRuleOut::new(rule, parts))
+            .collect();
+        Ok(fields
+            .many("price_rules", &rules)
+            .with(last.and_then(|last| next.link(&last))))
     }))
 }
 
@@ -134,13 +166,19 @@ pub(crate) fn count(call: &Call<'_>) -> Result<Work, Problem> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what it did not expect")]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        reason = "a test may stop at what it did not expect"
+    )]
     use std::sync::Arc;
 
     use hyper::{Method, Request};
     use loyalty_core::discount::PriceRule;
     use loyalty_core::{Currency, Timestamp, Zone};
-    use loyalty_store::{Discounts, KeyRecord, MemoryStore, NewKey, NewShop, Reply, Request as Asked};
+    use loyalty_store::{
+        Discounts, KeyRecord, MemoryStore, NewKey, NewShop, Reply, Request as Asked,
+    };
 
     use super::*;
     use crate::router::{Matched, ROUTES, Router};
@@ -151,7 +189,11 @@ mod tests {
     #[test]
     fn what_changes_meanwhile_is_not_lost() {
         let (store, now) = (MemoryStore::default(), Timestamp::UNIX_EPOCH);
-        let shop = NewShop { name: "Tea".to_owned(), currency: Currency::EUR, zone: Zone::UTC };
+        let shop = NewShop {
+            name: "Tea".to_owned(),
+            currency: Currency::EUR,
+            zone: Zone::UTC,
+        };
         let shop = store.create_shop(&shop, now).unwrap().id;
         let act = |action| {
             let asked = Asked { shop, now, dry_run: false, idempotency: None, action };
@@ -161,7 +203,11 @@ mod tests {
             }
         };
         let save = |id, title: &str| {
-            let parts = Parts { title: title.to_owned(), value: (-1).into(), ..Parts::default() };
+            let parts = Parts {
+                title: title.to_owned(),
+                value: (-1).into(),
+                ..Parts::default()
+            };
             let rule = Box::new(PriceRule::new(parts, 2).unwrap());
             Action::Discount(DiscountAction::SaveRule { id, rule, if_match: None })
         };
@@ -169,7 +215,12 @@ mod tests {
 
         let path = format!("/admin/api/2025-01/price_rules/{id}.json");
         let (head, ()) = Request::put(&path).body(()).unwrap().into_parts();
-        let key = NewKey { id: String::new(), hash: [0; 32], signing_secret: String::new(), scopes: Vec::new() };
+        let key = NewKey {
+            id: String::new(),
+            hash: [0; 32],
+            signing_secret: String::new(),
+            scopes: Vec::new(),
+        };
         let router = Router::new(ROUTES);
         let Matched { route, params } = router.find(&Method::PUT, &path).unwrap();
         let call = Call {
@@ -182,7 +233,9 @@ mod tests {
             body: br#"{"price_rule":{"usage_limit":20}}"#,
             throttle: &Arc::new(Throttle::default()),
         };
-        let Work::Write(write) = update(&call).unwrap() else { panic!("no write") };
+        let Work::Write(write) = update(&call).unwrap() else {
+            panic!("no write")
+        };
         act(save(Some(id), "Winter"));
         act(write.action);
         let rule = store.price_rule(shop, id).unwrap().unwrap().rule;

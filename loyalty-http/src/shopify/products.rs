@@ -11,7 +11,11 @@ use crate::wire::query::ProductCursor;
 /// `GET products/{id}.json`
 pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
     let key = ProductKey::Number(number(call, unknown)?);
-    let record = call.store.product(call.shop_id(), &key).map_err(refuse::failure)?.ok_or_else(unknown)?;
+    let record = call
+        .store
+        .product(call.shop_id(), &key)
+        .map_err(refuse::failure)?
+        .ok_or_else(unknown)?;
     let product = ProductOut::new(&record, call.shop()?.currency);
     Ok(Work::Done(Fields::of(call)?.one("product", &product)))
 }
@@ -32,22 +36,40 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
 fn some(call: &Call<'_>, ids: Vec<Number>) -> Result<Work, Problem> {
     let (shop, fields) = (call.shop()?, Fields::of(call)?);
     Ok(Work::scan(move |store| {
-        let found = ids.into_iter().map(|id| store.product(shop.id, &ProductKey::Number(id)));
+        let found = ids
+            .into_iter()
+            .map(|id| store.product(shop.id, &ProductKey::Number(id)));
         let found = found.collect::<Result<Vec<_>, _>>().map_err(refuse::failure)?;
-        let products: Vec<_> =
-            found.iter().flatten().map(|record| ProductOut::new(record, shop.currency)).collect();
+        let products: Vec<_> = found
+            .iter()
+            .flatten()
+            .map(|record| ProductOut::new(record, shop.currency))
+            .collect();
         Ok(fields.many("products", &products))
     }))
 }
 
 fn page(call: &Call<'_>) -> Result<Work, Problem> {
-    let (shop, fields, limit, next) = (call.shop()?, Fields::of(call)?, call.query.limit()?, linker(call));
+    let (shop, fields, limit, next) =
+        (call.shop()?, Fields::of(call)?, call.query.limit()?, linker(call));
     let after = after(call, since_id(call)?.map(ProductCursor))?;
     Ok(Work::scan(move |store| {
-        let page = store.products(shop.id, after.map(|after| after.0), limit).map_err(refuse::failure)?;
-        let last = page.items.last().filter(|_| page.more).map(|record| ProductCursor(record.number));
-        let products: Vec<_> = page.items.iter().map(|record| ProductOut::new(record, shop.currency)).collect();
-        Ok(fields.many("products", &products).with(last.and_then(|last| next.link(&last))))
+        let page = store
+            .products(shop.id, after.map(|after| after.0), limit)
+            .map_err(refuse::failure)?;
+        let last = page
+            .items
+            .last()
+            .filter(|_| page.more)
+            .map(|record| ProductCursor(record.number));
+        let products: Vec<_> = page
+            .items
+            .iter()
+            .map(|record| ProductOut::new(record, shop.currency))
+            .collect();
+        Ok(fields
+            .many("products", &products)
+            .with(last.and_then(|last| next.link(&last))))
     }))
 }
 

@@ -31,11 +31,16 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
 /// `GET customer_saved_searches/{id}.json`
 pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
     let search = find(call)?;
-    Ok(Work::Done(Fields::of(call)?.one("customer_saved_search", &SavedSearchOut::from(&*search))))
+    Ok(Work::Done(
+        Fields::of(call)?.one("customer_saved_search", &SavedSearchOut::from(&*search)),
+    ))
 }
 
 fn find(call: &Call<'_>) -> Result<Arc<SavedSearch>, Problem> {
-    let search = call.store.saved_search(call.shop_id(), number(call, unknown)?).map_err(refuse::failure)?;
+    let search = call
+        .store
+        .saved_search(call.shop_id(), number(call, unknown)?)
+        .map_err(refuse::failure)?;
     search.ok_or_else(unknown)
 }
 
@@ -52,13 +57,26 @@ pub(crate) fn customers(call: &Call<'_>) -> Result<Work, Problem> {
 /// `GET customer_saved_searches.json`
 pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
     check_version(call)?;
-    let (shop, fields, limit, next) = (call.shop_id(), Fields::of(call)?, call.query.limit()?, linker(call));
+    let (shop, fields, limit, next) =
+        (call.shop_id(), Fields::of(call)?, call.query.limit()?, linker(call));
     let after = after(call, since_id(call)?.map(SearchCursor))?;
     Ok(Work::scan(move |store| {
-        let page = store.saved_searches(shop, after.map(|after| after.0), limit).map_err(refuse::failure)?;
-        let last = page.items.last().filter(|_| page.more).map(|search| SearchCursor(search.number));
-        let searches: Vec<_> = page.items.iter().map(|search| SavedSearchOut::from(&**search)).collect();
-        Ok(fields.many("customer_saved_searches", &searches).with(last.and_then(|last| next.link(&last))))
+        let page = store
+            .saved_searches(shop, after.map(|after| after.0), limit)
+            .map_err(refuse::failure)?;
+        let last = page
+            .items
+            .last()
+            .filter(|_| page.more)
+            .map(|search| SearchCursor(search.number));
+        let searches: Vec<_> = page
+            .items
+            .iter()
+            .map(|search| SavedSearchOut::from(&**search))
+            .collect();
+        Ok(fields
+            .many("customer_saved_searches", &searches)
+            .with(last.and_then(|last| next.link(&last))))
     }))
 }
 

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use loyalty_core::{
-    Amount, CategoryId, Currency, CustomerId, Email, Points, ProductId, Profile, Tag, TierId, Timestamp, VariantId,
+    Amount, CategoryId, Currency, CustomerId, Email, Points, ProductId, Profile, Tag, TierId,
+    Timestamp, VariantId,
 };
-use loyalty_store::{Change as Changed, CustomerView, Number, ProductRecord, ProfileChange, SavedSearch, Who};
+use loyalty_store::{
+    Change as Changed, CustomerView, Number, ProductRecord, ProfileChange, SavedSearch, Who,
+};
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
@@ -102,15 +105,18 @@ impl Labels {
     /// A text that is the customer's tags as they were answered changes nothing, whatever is in them.
     fn parse(self, profile: Option<&Profile>) -> Result<Option<BTreeSet<Tag>>, Problem> {
         let text = match self {
-            Self::Text(text) if profile.is_some_and(|profile| joined(&profile.tags) == text) => return Ok(None),
+            Self::Text(text) if profile.is_some_and(|profile| joined(&profile.tags) == text) => {
+                return Ok(None);
+            }
             Self::Text(text) => text,
             Self::List(list) => return tags(list).map(Some),
         };
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
         let parts = parts.map(|part| Tag::from_text(part).map(Parsed));
         let parts = parts.collect::<Result<_, _>>();
-        let refused =
-            |refusal: Refusal| Problem::unprocessable(refusal.code.as_str(), refusal.sentence).at("/tags");
+        let refused = |refusal: Refusal| {
+            Problem::unprocessable(refusal.code.as_str(), refusal.sentence).at("/tags")
+        };
         tags(parts.map_err(refused)?).map(Some)
     }
 }
@@ -131,16 +137,27 @@ impl CustomerIn {
     }
 
     /// A change of a known customer, and how they are named for it.
-    pub(super) fn changed(mut self, customer: &CustomerView) -> Result<(Who, ProfileChange), Problem> {
+    pub(super) fn changed(
+        mut self,
+        customer: &CustomerView,
+    ) -> Result<(Who, ProfileChange), Problem> {
         let record = customer.record();
-        if self.own_id.take().is_some_and(|Parsed(id)| record.id.as_ref() != Some(&id)) {
+        if self
+            .own_id
+            .take()
+            .is_some_and(|Parsed(id)| record.id.as_ref() != Some(&id))
+        {
             let detail = "An `own_id` can't be changed here.";
             return Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/own_id"));
         }
         if record.id.is_none() && matches!(self.email, Change::Clear) {
             return Err(no_email());
         }
-        let who = record.id.clone().map(Who::Id).or_else(|| record.email.clone().map(Who::Email));
+        let who = record
+            .id
+            .clone()
+            .map(Who::Id)
+            .or_else(|| record.email.clone().map(Who::Email));
         let nameless = || Problem::internal("a customer without id and e-mail");
         Ok((who.ok_or_else(nameless)?, self.change(Some(&record.profile))?))
     }
@@ -177,8 +194,15 @@ fn address(addresses: Vec<AddressIn>) -> Result<(Changed<String>, Changed<String
         let detail = "A customer has one address here.";
         return Err(Problem::unprocessable(Code::OutOfRange.as_str(), detail).at("/addresses"));
     }
-    let (zip, country) = addresses.into_iter().next().map(|only| (only.zip, only.country)).unwrap_or_default();
-    Ok((Changed::Set(zip.map(Text::into_string)), Changed::Set(country.map(Text::into_string))))
+    let (zip, country) = addresses
+        .into_iter()
+        .next()
+        .map(|only| (only.zip, only.country))
+        .unwrap_or_default();
+    Ok((
+        Changed::Set(zip.map(Text::into_string)),
+        Changed::Set(country.map(Text::into_string)),
+    ))
 }
 
 /// A customer as they are answered.
@@ -213,7 +237,11 @@ impl<'a> CustomerOut<'a> {
         let record = customer.record();
         let profile = &record.profile;
         let (zip, country) = (profile.zip.as_deref(), profile.country.as_deref());
-        let address = (zip.is_some() || country.is_some()).then_some(AddressOut { zip, country, default: true });
+        let address = (zip.is_some() || country.is_some()).then_some(AddressOut {
+            zip,
+            country,
+            default: true,
+        });
         Self {
             id: Number::of_customer(record),
             own_id: record.id.as_ref(),
@@ -266,14 +294,18 @@ impl<'a> ProductOut<'a> {
     /// A product of a shop with this currency.
     pub(super) fn new(record: &'a ProductRecord, currency: Currency) -> Self {
         let product = &record.product;
-        let variants = product.variants.iter().zip(&record.variant_numbers).map(|(variant, id)| VariantOut {
-            id: *id,
-            own_id: &variant.id,
-            product_id: record.number,
-            title: variant.title.as_deref(),
-            sku: variant.sku.as_deref(),
-            price: variant.price.or(product.price),
-        });
+        let variants = product
+            .variants
+            .iter()
+            .zip(&record.variant_numbers)
+            .map(|(variant, id)| VariantOut {
+                id: *id,
+                own_id: &variant.id,
+                product_id: record.number,
+                title: variant.title.as_deref(),
+                sku: variant.sku.as_deref(),
+                price: variant.price.or(product.price),
+            });
         Self {
             id: record.number,
             own_id: &product.id,
@@ -332,6 +364,11 @@ pub(super) struct SavedSearchOut<'a> {
 impl<'a> From<&'a SavedSearch> for SavedSearchOut<'a> {
     fn from(search: &'a SavedSearch) -> Self {
         let (name, query) = (search.name.as_str(), search.query.as_str());
-        Self { id: search.number, name, query, created_at: Time(search.created_at) }
+        Self {
+            id: search.number,
+            name,
+            query,
+            created_at: Time(search.created_at),
+        }
     }
 }

@@ -28,8 +28,12 @@ impl ActionBody {
         let who = named(self.customer_id, self.email)?;
         let wanted = self.points.map(|number| points(number.0, 1, "/points")).transpose()?;
         match (self.action_id, self.code, wanted) {
-            (Some(Parsed(action)), None, points) => Ok((who, Command::PerformAction { action, points })),
-            (None, Some(code), None) => Ok((who, Command::EnterCode { code: code.as_str().into(), taken: false })),
+            (Some(Parsed(action)), None, points) => {
+                Ok((who, Command::PerformAction { action, points }))
+            }
+            (None, Some(code), None) => {
+                Ok((who, Command::EnterCode { code: code.as_str().into(), taken: false }))
+            }
             (None, Some(_), Some(_)) => {
                 let detail = "A code gives its own points.";
                 Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/points"))
@@ -83,7 +87,9 @@ impl AwardAnswer<'_> {
 /// What a request brought about, but for what time had brought about before.
 pub(crate) fn given(receipt: &Receipt) -> Vec<AwardAnswer<'_>> {
     let given = receipt.events.iter().filter_map(|event| {
-        let Event::AwardGiven { points, lot, award, at } = event else { return None };
+        let Event::AwardGiven { points, lot, award, at } = event else {
+            return None;
+        };
         let part = lot.as_ref();
         (*at >= receipt.at).then(|| AwardAnswer {
             pending_until: part.and_then(|lot| lot.pending_until).map(Time),
@@ -128,7 +134,8 @@ pub(crate) struct ActionAnswer<'a> {
 
 impl<'a> ActionAnswer<'a> {
     pub(crate) fn new(who: &'a Who, receipt: &'a Receipt) -> Self {
-        let asked_for = |event: &Event| matches!(event, Event::AwardGiven { at, .. } if *at >= receipt.at);
+        let asked_for =
+            |event: &Event| matches!(event, Event::AwardGiven { at, .. } if *at >= receipt.at);
         let index = receipt.events.iter().position(asked_for);
         let (customer, at) = (receipt.customer.as_ref(), receipt.at);
         Self {

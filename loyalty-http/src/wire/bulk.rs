@@ -22,18 +22,23 @@ pub(crate) fn read<'a, B: Deserialize<'a>, T>(
 ) -> Result<Vec<T>, Problem> {
     if !(1..=MAX_RECORDS).contains(&bodies.len()) {
         let detail = format!("1 to {MAX_RECORDS} can be sent at once.");
-        return Err(Problem::unprocessable(Code::OutOfRange.as_str(), detail).at(format!("/{name}")));
+        return Err(
+            Problem::unprocessable(Code::OutOfRange.as_str(), detail).at(format!("/{name}"))
+        );
     }
     let (id_name, id) = id;
-    let (mut records, mut faults, mut seen) = (Vec::with_capacity(bodies.len()), Vec::new(), HashSet::new());
+    let (mut records, mut faults, mut seen) =
+        (Vec::with_capacity(bodies.len()), Vec::new(), HashSet::new());
     for (index, body) in bodies.iter().enumerate() {
-        let read = json::parse(body.get().as_bytes()).and_then(&parse).and_then(|record| {
-            if seen.insert(id(&record)) {
-                return Ok(record);
-            }
-            let detail = format!("This `{id_name}` stands here twice.");
-            Err(Problem::unprocessable("duplicate_id", detail).at(format!("/{id_name}")))
-        });
+        let read = json::parse(body.get().as_bytes())
+            .and_then(&parse)
+            .and_then(|record| {
+                if seen.insert(id(&record)) {
+                    return Ok(record);
+                }
+                let detail = format!("This `{id_name}` stands here twice.");
+                Err(Problem::unprocessable("duplicate_id", detail).at(format!("/{id_name}")))
+            });
         match read.map_err(|problem| within(&format!("/{name}/{index}"), problem)) {
             Ok(record) => records.push(record),
             Err(problem) => faults.push(Fault {
@@ -52,5 +57,7 @@ fn refused(faults: Vec<Fault>) -> Problem {
         count => format!("{count} of them have a fault; nothing was changed."),
     };
     let first = faults.first().map(|fault| fault.pointer.clone()).unwrap_or_default();
-    Problem::unprocessable("invalid_records", detail).at(first).faults(faults)
+    Problem::unprocessable("invalid_records", detail)
+        .at(first)
+        .faults(faults)
 }

@@ -1,12 +1,12 @@
 //! Carts on the wire: what is about to be bought, and what its codes take off.
 
 use loyalty_core::discount::{
-    Applied, Cart, CartError, CartLine, Class, Code as DiscountCode, CodeOutcome, Customer, Evaluation, LineTotal,
-    ShippingLine,
+    Applied, Cart, CartError, CartLine, Class, Code as DiscountCode, CodeOutcome, Customer,
+    Evaluation, LineTotal, ShippingLine,
 };
 use loyalty_core::{
-    Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, ProductId, SegmentId,
-    Timestamp, VariantId,
+    Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, ProductId,
+    SegmentId, Timestamp, VariantId,
 };
 use loyalty_store::{CartQuery, DiscountAction, Shop, Who};
 use serde::{Deserialize, Serialize};
@@ -98,14 +98,23 @@ fn line_id(id: Option<AnyId<LineId>>, position: u32) -> Result<LineId, Problem> 
 impl CartBody {
     /// The cart as of `now`, and who asks.
     pub(crate) fn parse(self, shop: &Shop, now: Timestamp) -> Result<(CartQuery, Asker), Problem> {
-        if self.currency.is_some_and(|Parsed(currency)| currency != shop.currency) {
-            let detail = format!("Carts are in the shop's currency, which is {}.", shop.currency.code());
+        if self
+            .currency
+            .is_some_and(|Parsed(currency)| currency != shop.currency)
+        {
+            let detail =
+                format!("Carts are in the shop's currency, which is {}.", shop.currency.code());
             return Err(Problem::unprocessable("currency_mismatch", detail).at("/currency"));
         }
         let buyer = self.customer.unwrap_or_default();
         let address = self.address.map(Text::into_string);
         let asker = Asker { customer: buyer.asker(), address };
-        let lines = self.lines.into_iter().zip(1_u32..).map(LineBody::parse).collect::<Result<_, _>>()?;
+        let lines = self
+            .lines
+            .into_iter()
+            .zip(1_u32..)
+            .map(LineBody::parse)
+            .collect::<Result<_, _>>()?;
         let shipping = self.shipping.unwrap_or_default().into_iter().zip(1_u32..);
         let shipping = shipping.map(|(line, position)| {
             Ok(ShippingLine { id: line_id(line.line_id, position)?, price: line.price.0 })
@@ -115,7 +124,12 @@ impl CartBody {
             shipping: shipping.collect::<Result<_, Problem>>()?,
             country: self.country.map(|country| country.0),
             customer: buyer.customer(),
-            codes: self.codes.unwrap_or_default().into_iter().map(|code| code.0).collect(),
+            codes: self
+                .codes
+                .unwrap_or_default()
+                .into_iter()
+                .map(|code| code.0)
+                .collect(),
             at: now,
         };
         let checkout = self.checkout_id.map(|checkout| checkout.0);
@@ -129,7 +143,12 @@ impl LineBody {
             id: line_id(line.line_id, position)?,
             product: line.product_id.map(|id| id.0),
             variant: line.variant_id.map(|id| id.0),
-            categories: line.categories.unwrap_or_default().into_iter().map(|id| id.0).collect(),
+            categories: line
+                .categories
+                .unwrap_or_default()
+                .into_iter()
+                .map(|id| id.0)
+                .collect(),
             quantity: line.quantity,
             price: line.price.0,
             gift_card: line.gift_card.unwrap_or_default(),
@@ -174,7 +193,12 @@ struct TotalAnswer<'a> {
 
 impl<'a> From<&'a LineTotal> for TotalAnswer<'a> {
     fn from(total: &'a LineTotal) -> Self {
-        Self { line_id: &total.line, amount: total.amount, discount: total.discount, left: total.left }
+        Self {
+            line_id: &total.line,
+            amount: total.amount,
+            discount: total.discount,
+            left: total.left,
+        }
     }
 }
 
@@ -232,7 +256,10 @@ impl<'a> From<&'a Applied> for TakenAnswer<'a> {
             Class::Order => "order",
             Class::Shipping => "shipping",
         };
-        let shares = applied.shares.iter().map(|share| ShareAnswer { line_id: &share.line, amount: share.amount });
+        let shares = applied
+            .shares
+            .iter()
+            .map(|share| ShareAnswer { line_id: &share.line, amount: share.amount });
         Self {
             code_id: applied.code.to_string(),
             price_rule_id: applied.rule.to_string(),
@@ -249,7 +276,8 @@ impl<'a> CartAnswer<'a> {
         Self {
             currency: currency.code(),
             discount: found.discount(),
-            total: left.fold(Amount::ZERO, |sum, left| sum.checked_add(left).unwrap_or(Amount::MAX)),
+            total: left
+                .fold(Amount::ZERO, |sum, left| sum.checked_add(left).unwrap_or(Amount::MAX)),
             lines: found.lines.iter().map(TotalAnswer::from).collect(),
             shipping: found.shipping.iter().map(TotalAnswer::from).collect(),
             codes: found.codes.iter().map(OutcomeAnswer::from).collect(),
@@ -280,6 +308,9 @@ impl ReserveBody {
         let customer = Who::new(buyer.customer_id.map(|id| id.0), buyer.email.map(|email| email.0));
         let codes = self.codes.into_iter().map(|code| code.0).collect();
         let segments = segments(buyer.segment_ids);
-        Ok((DiscountAction::Reserve { checkout, codes, customer, segments, until: self.until.0 }, asker))
+        Ok((
+            DiscountAction::Reserve { checkout, codes, customer, segments, until: self.until.0 },
+            asker,
+        ))
     }
 }

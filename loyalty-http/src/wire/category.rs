@@ -39,7 +39,12 @@ impl CategoriesBody<'_> {
     /// All of them, or every fault.
     pub(crate) fn parse(self) -> Result<Vec<Category>, Problem> {
         let parse = |body: CategoryBody| body.parse(None);
-        bulk::read("categories", &self.categories, parse, ("category_id", |category| category.id.to_string()))
+        bulk::read(
+            "categories",
+            &self.categories,
+            parse,
+            ("category_id", |category| category.id.to_string()),
+        )
     }
 }
 
@@ -55,7 +60,12 @@ pub(crate) struct CategoryAnswer<'a> {
 impl<'a> From<&'a CategoryRecord> for CategoryAnswer<'a> {
     fn from(record: &'a CategoryRecord) -> Self {
         let (created_at, updated_at) = (Time(record.created_at), Time(record.updated_at));
-        Self { category_id: &record.category.id, name: &record.category.name, created_at, updated_at }
+        Self {
+            category_id: &record.category.id,
+            name: &record.category.name,
+            created_at,
+            updated_at,
+        }
     }
 }
 

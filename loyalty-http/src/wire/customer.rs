@@ -32,12 +32,15 @@ impl CustomerBody {
     /// Who it is and what is told of them.
     pub(crate) fn parse(self) -> Result<(Who, ProfileChange), Problem> {
         let who = who(self.customer_id, self.email)?;
-        let text = |text: Option<String>| text.map_or(Changed::Keep, |text| Changed::Set(Some(text)));
+        let text =
+            |text: Option<String>| text.map_or(Changed::Keep, |text| Changed::Set(Some(text)));
         let change = ProfileChange {
             email: Changed::Keep,
             first_name: text(self.first_name.map(Text::into_string)),
             last_name: text(self.last_name.map(Text::into_string)),
-            birthday: self.birthday.map_or(Changed::Keep, |Date(day)| Changed::Set(Some(day))),
+            birthday: self
+                .birthday
+                .map_or(Changed::Keep, |Date(day)| Changed::Set(Some(day))),
             zip: text(self.zip.map(Text::into_string)),
             country: text(self.country.map(Text::into_string)),
             tags: self.tags.map(tags).transpose()?,
@@ -113,7 +116,10 @@ pub(crate) fn changed<T, U>(change: Change<T>, into: impl FnOnce(T) -> U) -> Cha
     }
 }
 
-fn tier(tier: Change<Parsed<TierId>>, until: Change<TimeField>) -> Result<Option<Command>, Problem> {
+fn tier(
+    tier: Change<Parsed<TierId>>,
+    until: Change<TimeField>,
+) -> Result<Option<Command>, Problem> {
     let until = match until {
         Change::Keep => None,
         Change::Clear => Some(None),
@@ -132,7 +138,10 @@ fn tier(tier: Change<Parsed<TierId>>, until: Change<TimeField>) -> Result<Option
     }
 }
 
-fn balance(balance: Change<Integer>, reason: Option<Text<500>>) -> Result<Option<Command>, Problem> {
+fn balance(
+    balance: Change<Integer>,
+    reason: Option<Text<500>>,
+) -> Result<Option<Command>, Problem> {
     match (balance, reason) {
         (Change::Set(Integer(number)), reason) => {
             let to = points(number, 0, "/point_balance")?;

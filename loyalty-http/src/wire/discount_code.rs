@@ -21,7 +21,8 @@ impl CodeBody {
     pub(crate) fn parse(self) -> Result<DiscountCode, Problem> {
         match (self.code, self.prefix) {
             (Some(_), Some(_)) => {
-                let detail = "A prefix is for codes that are drawn; this one has a text of its own.";
+                let detail =
+                    "A prefix is for codes that are drawn; this one has a text of its own.";
                 Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/prefix"))
             }
             (Some(Parsed(code)), None) => Ok(code),
@@ -34,8 +35,9 @@ impl CodeBody {
 fn draw(prefix: &str) -> Result<DiscountCode, Problem> {
     let mut entropy = [0; 16];
     getrandom::fill(&mut entropy).map_err(Problem::internal)?;
-    let refused =
-        |error| Problem::unprocessable(Code::InvalidValue.as_str(), format!("This {error}.")).at("/prefix");
+    let refused = |error| {
+        Problem::unprocessable(Code::InvalidValue.as_str(), format!("This {error}.")).at("/prefix")
+    };
     DiscountCode::generate(prefix, entropy).map_err(refused)
 }
 
@@ -66,12 +68,15 @@ impl BatchBody {
     pub(crate) fn parse(self) -> Result<Vec<String>, Problem> {
         let count = self.discount_codes.len();
         if count > DiscountAction::MAX_BATCH {
-            let detail = format!("At most {} codes can be made at once.", DiscountAction::MAX_BATCH);
+            let detail =
+                format!("At most {} codes can be made at once.", DiscountAction::MAX_BATCH);
             return Err(Problem::unprocessable("too_many_codes", detail).at("/discount_codes"));
         }
         if count == 0 {
             let detail = "There must be at least one code.";
-            return Err(Problem::unprocessable(Code::OutOfRange.as_str(), detail).at("/discount_codes"));
+            return Err(
+                Problem::unprocessable(Code::OutOfRange.as_str(), detail).at("/discount_codes")
+            );
         }
         let text = |body: BatchCodeBody| match body.code {
             Some(code) => Ok(code.into_string()),
@@ -166,7 +171,11 @@ impl From<&CodeBatch> for BatchCounts {
 
 impl From<&CodeBatch> for BatchAnswer {
     fn from(batch: &CodeBatch) -> Self {
-        Self { batch_id: batch.id.to_string(), price_rule_id: batch.rule.to_string(), counts: batch.into() }
+        Self {
+            batch_id: batch.id.to_string(),
+            price_rule_id: batch.rule.to_string(),
+            counts: batch.into(),
+        }
     }
 }
 
@@ -187,7 +196,11 @@ impl<'a> From<&'a CodeBatch> for BatchCodesAnswer<'a> {
     fn from(batch: &'a CodeBatch) -> Self {
         let codes = batch.entries.iter().map(|entry| {
             let (id, error) = outcome(entry.outcome);
-            BatchCodeAnswer { code: &entry.text, code_id: id.map(|id| id.to_string()), error }
+            BatchCodeAnswer {
+                code: &entry.text,
+                code_id: id.map(|id| id.to_string()),
+                error,
+            }
         });
         Self { discount_codes: codes.collect() }
     }
@@ -216,6 +229,9 @@ impl<'a> From<&'a CheckoutView> for CheckoutAnswer<'a> {
             price_rule_id: code.rule.to_string(),
             until: Time(*until),
         });
-        Self { checkout_id: checkout.id.as_str(), reserved: reserved.collect() }
+        Self {
+            checkout_id: checkout.id.as_str(),
+            reserved: reserved.collect(),
+        }
     }
 }

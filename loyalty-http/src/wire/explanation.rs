@@ -1,6 +1,8 @@
 //! Why an order is worth what it is worth, on the wire.
 
-use loyalty_core::explain::{CampaignShare, Exclusion, Left, LineBasis, Multiplier, RuleShare, Standing};
+use loyalty_core::explain::{
+    CampaignShare, Exclusion, Left, LineBasis, Multiplier, RuleShare, Standing,
+};
 use loyalty_core::order::Posted;
 use loyalty_core::program::{Earn, Effect};
 use loyalty_core::{
@@ -100,7 +102,11 @@ pub(crate) struct PostedAnswer {
 
 impl From<Posted> for PostedAnswer {
     fn from(posted: Posted) -> Self {
-        Self { awarded: posted.awarded, taken_back: posted.taken, expired: posted.expired }
+        Self {
+            awarded: posted.awarded,
+            taken_back: posted.taken,
+            expired: posted.expired,
+        }
     }
 }
 
@@ -137,7 +143,10 @@ impl<'a> ExplanationAnswer<'a> {
     /// Why points moved: what the order is worth, and what it had posted before.
     pub(crate) fn of_reckoning(reckoning: &'a Reckoning) -> Self {
         let before = Some(reckoning.before).filter(|before| *before != Posted::default());
-        Self { before: before.map(Into::into), ..Self::new(&reckoning.explanation) }
+        Self {
+            before: before.map(Into::into),
+            ..Self::new(&reckoning.explanation)
+        }
     }
 
     /// The same under a program that is not published.
@@ -167,13 +176,23 @@ impl LeftAnswer {
 impl<'a> RuleAnswer<'a> {
     fn new(share: &'a RuleShare) -> Self {
         let at_most = share.room.map(|room| room.points);
-        Self { rule_id: &share.rule, earn: &share.earn, basis: &share.basis, points: &share.points, at_most }
+        Self {
+            rule_id: &share.rule,
+            earn: &share.earn,
+            basis: &share.basis,
+            points: &share.points,
+            at_most,
+        }
     }
 }
 
 impl<'a> CampaignAnswer<'a> {
     fn new(share: &'a CampaignShare) -> Self {
-        Self { campaign_id: &share.campaign, effect: &share.effect, points: &share.points }
+        Self {
+            campaign_id: &share.campaign,
+            effect: &share.effect,
+            points: &share.points,
+        }
     }
 }
 

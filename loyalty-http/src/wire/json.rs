@@ -25,7 +25,9 @@ use strict::Strict;
 /// Reads a body, or says what is wrong with it and where.
 pub fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Problem> {
     // One look over the whole, rather than one for each string in it.
-    let Ok(text) = str::from_utf8(body) else { return parse_slowly(body) };
+    let Ok(text) = str::from_utf8(body) else {
+        return parse_slowly(body);
+    };
     let mut reader = serde_json::Deserializer::from_str(text);
     match T::deserialize(Strict(&mut reader)) {
         Ok(value) if reader.end().is_ok() => Ok(value),
@@ -113,10 +115,12 @@ pub fn refuse<E: de::Error>(code: Code, sentence: impl fmt::Display) -> E {
 
 /// The codes that [`refuse`] can carry through serde's errors, which are only text.
 fn refused(text: &str) -> Option<(Code, &str)> {
-    [Code::WrongType, Code::OutOfRange, Code::InvalidValue].into_iter().find_map(|code| {
-        let sentence = text.strip_prefix(code.as_str())?.strip_prefix(": ")?;
-        Some((code, sentence))
-    })
+    [Code::WrongType, Code::OutOfRange, Code::InvalidValue]
+        .into_iter()
+        .find_map(|code| {
+            let sentence = text.strip_prefix(code.as_str())?.strip_prefix(": ")?;
+            Some((code, sentence))
+        })
 }
 
 /// Names what serde found. Its errors have no codes, only texts that begin alike; the table of
@@ -124,19 +128,25 @@ fn refused(text: &str) -> Option<(Code, &str)> {
 fn explain(error: &serde_json::Error, pointer: String, body: &[u8]) -> Problem {
     let (line, column) = (error.line(), error.column());
     let text = error.to_string();
-    let text = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
+    let text = text
+        .strip_suffix(&format!(" at line {line} column {column}"))
+        .unwrap_or(&text);
     match error.classify() {
         Category::Data => explain_data(text, pointer),
         Category::Eof => Code::TruncatedJson.problem("The body ends too early.", pointer),
         Category::Syntax | Category::Io => match text {
             "number out of range" => Code::OutOfRange.problem("The number is too big.", pointer),
-            "recursion limit exceeded" => Code::TooDeep.problem("The body is nested too deep.", pointer),
+            "recursion limit exceeded" => {
+                Code::TooDeep.problem("The body is nested too deep.", pointer)
+            }
             // A number where an enum must be is the same error as no value at all.
             "expected value" if is_json(body) => {
                 Code::WrongType.problem("This is not of the right type.", pointer)
             }
-            _ => Code::MalformedJson
-                .problem(format!("The body is not valid JSON: {text} at line {line}, column {column}."), pointer),
+            _ => Code::MalformedJson.problem(
+                format!("The body is not valid JSON: {text} at line {line}, column {column}."),
+                pointer,
+            ),
         },
     }
 }

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use loyalty_core::event::{Grounds, Taking};
-use loyalty_core::{ActionId, Event, ManualTier, OrderId, Points, Reckoning, RedemptionId, RewardId, TierId};
+use loyalty_core::{
+    ActionId, Event, ManualTier, OrderId, Points, Reckoning, RedemptionId, RewardId, TierId,
+};
 use loyalty_store::{JournalRow, Seq};
 use serde::{Serialize, Serializer};
 
@@ -93,13 +95,22 @@ pub(crate) fn entries(row: &JournalRow) -> impl Iterator<Item = EntryAnswer<'_>>
         let (kind, about) = describe(event)?;
         let entry_id = EntryId { seq: row.seq, index };
         let pending_points = Some(event.pending_points()).filter(|points| !points.is_zero());
-        Some(EntryAnswer { entry_id, at: Time(row.at), kind, points, pending_points, point_balance, about })
+        Some(EntryAnswer {
+            entry_id,
+            at: Time(row.at),
+            kind,
+            points,
+            pending_points,
+            point_balance,
+            about,
+        })
     })
 }
 
 /// What of a claw-back was forgiven, and what had run out.
 fn not_taken(taking: &Taking) -> [Option<Points>; 2] {
-    [taking.forgiven, taking.expired()].map(|points| Some(points).filter(|points| !points.is_zero()))
+    [taking.forgiven, taking.expired()]
+        .map(|points| Some(points).filter(|points| !points.is_zero()))
 }
 
 /// The kind of an entry and what it is about; none for events that are no entries.
@@ -118,7 +129,10 @@ fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
         }
         Event::PointsExpired { order, expired_at, .. } => {
             let expires_at = Some(Time(*expired_at));
-            ("points_expired", About { order_id: order.as_ref(), expires_at, ..About::default() })
+            (
+                "points_expired",
+                About { order_id: order.as_ref(), expires_at, ..About::default() },
+            )
         }
         Event::PointsSubtracted { grounds, .. } => {
             let kind = if grounds.adjustment { "balance_set" } else { "points_subtracted" };
@@ -126,11 +140,17 @@ fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
         }
         Event::PointsTakenBack { order, taking, reckoning, .. } => {
             let [forgiven, expired] = not_taken(taking);
-            ("points_taken_back", About { forgiven, expired, ..About::of_order(order, reckoning) })
+            (
+                "points_taken_back",
+                About { forgiven, expired, ..About::of_order(order, reckoning) },
+            )
         }
         Event::PointsReleased { order, into, .. } => {
             let expires_at = into.as_ref().and_then(|lot| lot.expires_at).map(Time);
-            ("points_released", About { order_id: order.as_ref(), expires_at, ..About::default() })
+            (
+                "points_released",
+                About { order_id: order.as_ref(), expires_at, ..About::default() },
+            )
         }
         Event::AwardGiven { points, lot, award, .. } => {
             let expires_at = lot.as_ref().and_then(|lot| lot.expires_at).map(Time);
@@ -140,16 +160,29 @@ fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
         Event::AwardTakenBack { reason, taking, .. } => {
             let [forgiven, expired] = not_taken(taking);
             let text = Some(format!("What was given {reason} is taken back."));
-            ("award_taken_back", About { action_id: reason.action(), forgiven, expired, text, ..About::default() })
+            (
+                "award_taken_back",
+                About {
+                    action_id: reason.action(),
+                    forgiven,
+                    expired,
+                    text,
+                    ..About::default()
+                },
+            )
         }
         Event::RewardRedeemed { issue } => {
             let (redemption_id, reward_id) = (Some(IdText(issue.id.0)), Some(&issue.reward));
             let text = Some(issue.to_string());
             ("reward_redeemed", About { redemption_id, reward_id, text, ..About::default() })
         }
-        Event::RedemptionUsed { redemption, order, .. } => {
-            ("redemption_used", About { order_id: order.as_ref(), ..About::of_redemption(*redemption) })
-        }
+        Event::RedemptionUsed { redemption, order, .. } => (
+            "redemption_used",
+            About {
+                order_id: order.as_ref(),
+                ..About::of_redemption(*redemption)
+            },
+        ),
         Event::RedemptionReopened { redemption, order, .. } => {
             let expires_at = redemption.ends_at().map(Time);
             let about = About::of_redemption(redemption.issue().id);
@@ -157,7 +190,14 @@ fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
         }
         Event::RedemptionCancelled { redemption, order, returned, .. } => {
             let text = Some(returned.to_string());
-            ("redemption_cancelled", About { order_id: order.as_ref(), text, ..About::of_redemption(*redemption) })
+            (
+                "redemption_cancelled",
+                About {
+                    order_id: order.as_ref(),
+                    text,
+                    ..About::of_redemption(*redemption)
+                },
+            )
         }
         Event::RedemptionExpired { redemption, returned, .. } => {
             let text = returned.as_ref().map(ToString::to_string);
@@ -167,10 +207,17 @@ fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
             let (tier, text) = (change.to.as_ref(), Some(change.to_string()));
             ("tier_changed", About { tier, text, ..About::default() })
         }
-        Event::TierLapsed { tier, until, .. } => {
-            ("tier_lapsed", About { tier: Some(tier), tier_until: Some(Time(*until)), ..About::default() })
+        Event::TierLapsed { tier, until, .. } => (
+            "tier_lapsed",
+            About {
+                tier: Some(tier),
+                tier_until: Some(Time(*until)),
+                ..About::default()
+            },
+        ),
+        Event::TierRetained { tier, .. } => {
+            ("tier_retained", About { tier: Some(tier), ..About::default() })
         }
-        Event::TierRetained { tier, .. } => ("tier_retained", About { tier: Some(tier), ..About::default() }),
         Event::TierSet { tier, .. } => ("tier_set", About::of_tier(tier.as_ref())),
         Event::CustomerAdded
         | Event::Discount(_)
@@ -190,7 +237,11 @@ fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
 
 impl<'a> About<'a> {
     fn of_grounds(grounds: &'a Grounds) -> Self {
-        Self { action_id: grounds.action.as_ref(), reason: grounds.reason.as_deref(), ..Self::default() }
+        Self {
+            action_id: grounds.action.as_ref(),
+            reason: grounds.reason.as_deref(),
+            ..Self::default()
+        }
     }
 
     fn of_order(order: &'a OrderId, reckoning: &'a Reckoning) -> Self {
@@ -208,6 +259,10 @@ impl<'a> About<'a> {
 
     fn of_tier(tier: Option<&'a ManualTier>) -> Self {
         let until = tier.and_then(|tier| tier.until).map(Time);
-        Self { tier: tier.map(|tier| &tier.id), tier_until: until, ..Self::default() }
+        Self {
+            tier: tier.map(|tier| &tier.id),
+            tier_until: until,
+            ..Self::default()
+        }
     }
 }

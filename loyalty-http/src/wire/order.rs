@@ -5,11 +5,13 @@ use std::sync::Arc;
 use loyalty_core::discount::{Code as DiscountCode, Refusal as CodeRefusal};
 use loyalty_core::order::OrderError;
 use loyalty_core::{
-    Amount, CategoryId, CheckoutId, CodeId, Command, Currency, CustomerId, Email, Event, Explanation, Line,
-    LineId, Order, OrderId, OrderState, Origin, Points, ProductId, Reckoning, Rejection as Refusal, Status,
-    Timestamp,
+    Amount, CategoryId, CheckoutId, CodeId, Command, Currency, CustomerId, Email, Event,
+    Explanation, Line, LineId, Order, OrderId, OrderState, Origin, Points, ProductId, Reckoning,
+    Rejection as Refusal, Status, Timestamp,
 };
-use loyalty_store::{CodeView, CustomerView, OrderCode, ProfileChange, Receipt, Rejection, Shop, Who};
+use loyalty_store::{
+    CodeView, CustomerView, OrderCode, ProfileChange, Receipt, Rejection, Shop, Who,
+};
 use serde::{Deserialize, Serialize};
 
 use super::award::{self, AwardAnswer};
@@ -76,7 +78,10 @@ impl FromText for Report {
     const EXPECTED: &'static str = "a status such as \"paid\"";
 
     fn from_text(text: &str) -> Result<Self, field::Refusal> {
-        let reached = Status::ALL.into_iter().find(|status| status.name() == text).map(Self::Reached);
+        let reached = Status::ALL
+            .into_iter()
+            .find(|status| status.name() == text)
+            .map(Self::Reached);
         let report = reached.or_else(|| (text == "cancelled").then_some(Self::Cancelled));
         report.ok_or_else(|| {
             let sentence = "This must be processing, paid, fulfilled, completed or cancelled.";
@@ -106,7 +111,10 @@ impl OrderBody {
             Parsed(Report::Reached(status)) => {
                 let (snapshot, money) = self.snapshot(shop)?;
                 let snapshot = Arc::new(snapshot);
-                (Command::RecordOrder { order, snapshot, status, at, origin: Origin::Shop }, money)
+                (
+                    Command::RecordOrder { order, snapshot, status, at, origin: Origin::Shop },
+                    money,
+                )
             }
         };
         Ok(OrderReport { command, customer, change: change.unwrap_or_default(), money })
@@ -119,11 +127,17 @@ impl OrderBody {
         let codes = self.discount_codes.unwrap_or_default();
         if codes.len() > Order::MAX_CODES {
             let detail = format!("An order can have at most {} codes.", Order::MAX_CODES);
-            return Err(Problem::unprocessable(Code::OutOfRange.as_str(), detail).at("/discount_codes"));
+            return Err(
+                Problem::unprocessable(Code::OutOfRange.as_str(), detail).at("/discount_codes")
+            );
         }
         let mut order = Order {
             placed_at: self.placed_at.map(|at| at.0),
-            lines: lines.into_iter().zip(1_u32..).map(LineBody::parse).collect::<Result<_, _>>()?,
+            lines: lines
+                .into_iter()
+                .zip(1_u32..)
+                .map(LineBody::parse)
+                .collect::<Result<_, _>>()?,
             tax: amount(self.tax),
             taxes_included: self.taxes_included.unwrap_or_default(),
             shipping: amount(self.shipping),
@@ -154,7 +168,8 @@ fn amount(amount: Option<Parsed<Amount>>) -> Amount {
 }
 
 fn missing(field: &str) -> Problem {
-    let detail = format!("The field `{field}` is missing: an order that is not cancelled needs it.");
+    let detail =
+        format!("The field `{field}` is missing: an order that is not cancelled needs it.");
     Problem::bad_request(Code::MissingField.as_str(), detail).at(format!("/{field}"))
 }
 
@@ -167,7 +182,12 @@ impl LineBody {
         Ok(Line {
             id,
             product: line.product_id.map(|product| product.0),
-            categories: line.categories.unwrap_or_default().into_iter().map(|category| category.0).collect(),
+            categories: line
+                .categories
+                .unwrap_or_default()
+                .into_iter()
+                .map(|category| category.0)
+                .collect(),
             quantity: line.quantity.0,
             amount: line.amount.0,
             gift_card: line.gift_card.unwrap_or_default(),
@@ -179,7 +199,9 @@ impl ShopMoney {
     fn replace_in(self, order: &mut Order) -> Result<(), Problem> {
         if self.lines.len() != order.lines.len() {
             let detail = "This must have one amount for each of the order's lines.";
-            return Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/shop_money/lines"));
+            return Err(
+                Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/shop_money/lines")
+            );
         }
         for (line, Parsed(amount)) in order.lines.iter_mut().zip(self.lines) {
             line.amount = amount;
@@ -212,7 +234,9 @@ impl OrderReport {
 
 /// The second of two lines with one id.
 fn duplicate(order: &Order, rejection: &Rejection) -> Option<String> {
-    let Rejection::Rules(Refusal::InvalidOrder(OrderError::DuplicateLine(id))) = rejection else { return None };
+    let Rejection::Rules(Refusal::InvalidOrder(OrderError::DuplicateLine(id))) = rejection else {
+        return None;
+    };
     let index = order.lines.iter().rposition(|line| line.id == *id)?;
     Some(format!("/lines/{index}/line_id"))
 }
@@ -310,11 +334,20 @@ impl<'a> OrderAnswer<'a> {
 
     /// The same with the codes that the order brought, and those of them that it has used.
     pub(crate) fn with_codes(self, state: &OrderState, used: &[CodeView]) -> Self {
-        let brought = state.recorded().into_iter().flat_map(|recorded| &recorded.order.codes);
+        let brought = state
+            .recorded()
+            .into_iter()
+            .flat_map(|recorded| &recorded.order.codes);
         let discount_codes = brought.map(|code| {
             let used = used.iter().find(|used| used.text == *code);
             let (code, code_id) = (code.as_str().to_owned(), used.map(|used| used.id.to_string()));
-            OrderCodeAnswer { code, used: used.is_some(), code_id, reason: None, detail: None }
+            OrderCodeAnswer {
+                code,
+                used: used.is_some(),
+                code_id,
+                reason: None,
+                detail: None,
+            }
         });
         Self { discount_codes: discount_codes.collect(), ..self }
     }
@@ -326,14 +359,19 @@ impl<'a> OrderAnswer<'a> {
             Some(order) => Self::new(order_id, &order.state, customer, at),
             None => Self::new(order_id, &OrderState::default(), customer, at),
         };
-        let moved = receipt.events.iter().filter_map(|event| Some((event.points(), moved_by(event, order_id)?)));
+        let moved = receipt
+            .events
+            .iter()
+            .filter_map(|event| Some((event.points(), moved_by(event, order_id)?)));
         let (mut changed, mut why) = (Points::ZERO, None);
         for (points, reckoning) in moved {
             changed = changed.saturating_add(points);
             why = Some(reckoning);
         }
         let awards = award::given(receipt);
-        let changed = awards.iter().fold(changed, |sum, award| sum.saturating_add(award.to_balance()));
+        let changed = awards
+            .iter()
+            .fold(changed, |sum, award| sum.saturating_add(award.to_balance()));
         Self {
             points_changed: Some(changed),
             awards,
@@ -347,13 +385,18 @@ impl<'a> OrderAnswer<'a> {
     /// The same with what the order is worth.
     pub(crate) fn explained(self, explanation: &'a Explanation) -> Self {
         let text = Some(explanation.to_string());
-        Self { explanation: Some(ExplanationAnswer::new(explanation)), text, ..self }
+        Self {
+            explanation: Some(ExplanationAnswer::new(explanation)),
+            text,
+            ..self
+        }
     }
 }
 
 /// Why an event moved points of this order, if it did.
 fn moved_by<'a>(event: &'a Event, id: &OrderId) -> Option<&'a Reckoning> {
-    let (Event::PointsAwarded { order, reckoning, .. } | Event::PointsTakenBack { order, reckoning, .. }) = event
+    let (Event::PointsAwarded { order, reckoning, .. }
+    | Event::PointsTakenBack { order, reckoning, .. }) = event
     else {
         return None;
     };

@@ -10,7 +10,11 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
 
 /// What a query's value means: as [`decode`], and a plus is a blank, as forms write it.
 pub(crate) fn decode_form(text: &str) -> Option<Cow<'_, str>> {
-    if text.contains(['%', '+']) { decode_bytes(text, Some(b'+')) } else { Some(Cow::Borrowed(text)) }
+    if text.contains(['%', '+']) {
+        decode_bytes(text, Some(b'+'))
+    } else {
+        Some(Cow::Borrowed(text))
+    }
 }
 
 fn decode_bytes(text: &str, blank: Option<u8>) -> Option<Cow<'_, str>> {
@@ -27,7 +31,9 @@ fn decode_bytes(text: &str, blank: Option<u8>) -> Option<Cow<'_, str>> {
 }
 
 fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    char::from(byte)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// A query's value, so that only unreserved characters are left.

@@ -44,7 +44,10 @@ impl PointsBody {
 }
 
 /// A customer, named in one way.
-pub(crate) fn named(id: Option<Parsed<CustomerId>>, email: Option<Parsed<Email>>) -> Result<Who, Problem> {
+pub(crate) fn named(
+    id: Option<Parsed<CustomerId>>,
+    email: Option<Parsed<Email>>,
+) -> Result<Who, Problem> {
     match (id, email) {
         (Some(Parsed(id)), None) => Ok(Who::Id(id)),
         (None, Some(Parsed(email))) => Ok(Who::Email(email)),
@@ -76,14 +79,18 @@ impl<'a> PointsAnswer<'a> {
     /// The answer to a request about `who` and so many `points`.
     pub(crate) fn new(who: &'a Who, points: Points, receipt: &Receipt) -> Self {
         // A request about one known customer writes one row, whose events these are.
-        let is_change =
-            |event: &Event| matches!(event, Event::PointsAdded { .. } | Event::PointsSubtracted { .. });
+        let is_change = |event: &Event| {
+            matches!(event, Event::PointsAdded { .. } | Event::PointsSubtracted { .. })
+        };
         let index = receipt.events.iter().position(is_change);
         Self {
             customer_id: who.id(),
             email: who.email().map(Email::as_str),
             points,
-            point_balance: receipt.customer.as_ref().map_or(Points::ZERO, |known| known.balance(receipt.at)),
+            point_balance: receipt
+                .customer
+                .as_ref()
+                .map_or(Points::ZERO, |known| known.balance(receipt.at)),
             entry_id: receipt.seq.zip(index).map(|(seq, index)| EntryId { seq, index }),
             at: Time(receipt.at),
         }

@@ -5,9 +5,12 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use loyalty_core::discount::{
-    AllocationMethod, CustomerSelection, Items, Parts, PriceRule, Ratio, TargetSelection, TargetType, ValueType,
+    AllocationMethod, CustomerSelection, Items, Parts, PriceRule, Ratio, TargetSelection,
+    TargetType, ValueType,
 };
-use loyalty_core::{Amount, CategoryId, CountryId, CustomerId, Email, ProductId, SegmentId, Timestamp, VariantId};
+use loyalty_core::{
+    Amount, CategoryId, CountryId, CustomerId, Email, ProductId, SegmentId, Timestamp, VariantId,
+};
 use loyalty_store::{Number, PriceRuleView};
 use rust_decimal::Decimal;
 use serde::de::{Deserialize as De, Deserializer, Error, IgnoredAny, Visitor};
@@ -101,10 +104,16 @@ struct Exact(Decimal);
 impl<'de> De<'de> for Exact {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?.get();
-        let text = raw.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(raw);
+        let text = raw
+            .strip_prefix('"')
+            .and_then(|text| text.strip_suffix('"'))
+            .unwrap_or(raw);
         let number = raw.starts_with(['"', '-']) || raw.starts_with(|c: char| c.is_ascii_digit());
         if !number {
-            return Err(refuse(Code::WrongType, "This must be a decimal in a string, such as \"12.50\"."));
+            return Err(refuse(
+                Code::WrongType,
+                "This must be a decimal in a string, such as \"12.50\".",
+            ));
         }
         let DecimalText(value) =
             DecimalText::from_text(text).map_err(|error| refuse(error.code, error.sentence))?;
@@ -119,7 +128,9 @@ struct ExactAmount(Amount);
 impl<'de> De<'de> for ExactAmount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Exact(value) = Exact::deserialize(deserializer)?;
-        Amount::new(value).map(Self).map_err(|error| refuse(Code::OutOfRange, format!("This {error}.")))
+        Amount::new(value)
+            .map(Self)
+            .map_err(|error| refuse(Code::OutOfRange, format!("This {error}.")))
     }
 }
 
@@ -204,7 +215,10 @@ impl PriceRuleBody {
         put(self.allocation_limit, &mut parts.allocation_limit, None, Some);
         put_named(self.customer_selection, &mut parts.customer_selection);
         put_ids(self.prerequisite_customer_ids, &mut parts.prerequisite_customer_ids);
-        put_ids(self.customer_segment_prerequisite_ids, &mut parts.customer_segment_prerequisite_ids);
+        put_ids(
+            self.customer_segment_prerequisite_ids,
+            &mut parts.customer_segment_prerequisite_ids,
+        );
         put_ids(self.prerequisite_saved_search_ids, &mut parts.prerequisite_saved_search_ids);
         let emails = |emails: Vec<Parsed<Email>>| emails.into_iter().map(|email| email.0).collect();
         put(self.prerequisite_emails, &mut parts.prerequisite_emails, Vec::new(), emails);
@@ -218,16 +232,25 @@ impl PriceRuleBody {
         put_ids(self.prerequisite_product_ids, &mut parts.prerequisites.products);
         put_ids(self.prerequisite_variant_ids, &mut parts.prerequisites.variants);
         put_ids(self.prerequisite_collection_ids, &mut parts.prerequisites.collections);
-        put(self.prerequisite_quantity_range, &mut parts.prerequisite_quantity_range, None, |range| {
-            range.greater_than_or_equal_to
-        });
+        put(
+            self.prerequisite_quantity_range,
+            &mut parts.prerequisite_quantity_range,
+            None,
+            |range| range.greater_than_or_equal_to,
+        );
         let amount = |amount: ExactAmount| amount.0;
-        put(self.prerequisite_subtotal_range, &mut parts.prerequisite_subtotal_range, None, |range| {
-            range.greater_than_or_equal_to.map(amount)
-        });
-        put(self.prerequisite_shipping_price_range, &mut parts.prerequisite_shipping_price_range, None, |range| {
-            range.less_than_or_equal_to.map(amount)
-        });
+        put(
+            self.prerequisite_subtotal_range,
+            &mut parts.prerequisite_subtotal_range,
+            None,
+            |range| range.greater_than_or_equal_to.map(amount),
+        );
+        put(
+            self.prerequisite_shipping_price_range,
+            &mut parts.prerequisite_shipping_price_range,
+            None,
+            |range| range.less_than_or_equal_to.map(amount),
+        );
         let purchase = &mut parts.prerequisite_to_entitlement_purchase;
         put(self.prerequisite_to_entitlement_purchase, purchase, None, |purchase| {
             purchase.prerequisite_amount.map(amount)
@@ -248,13 +271,22 @@ impl RatioBody {
     fn parse(self) -> Option<Ratio> {
         let Self { prerequisite_quantity, entitled_quantity } = self;
         let some = prerequisite_quantity.is_some() || entitled_quantity.is_some();
-        some.then(|| Ratio { prerequisite_quantity, entitled_quantity: entitled_quantity.unwrap_or_default() })
+        some.then(|| Ratio {
+            prerequisite_quantity,
+            entitled_quantity: entitled_quantity.unwrap_or_default(),
+        })
     }
 }
 
 /// The rule of the parts, which stand at this place of the body, or every fault of it.
-pub(crate) fn checked(parts: Parts, minor_digits: u32, place: &str) -> Result<Box<PriceRule>, Problem> {
-    PriceRule::new(parts, minor_digits).map(Box::new).map_err(|faults| invalid(&faults, place))
+pub(crate) fn checked(
+    parts: Parts,
+    minor_digits: u32,
+    place: &str,
+) -> Result<Box<PriceRule>, Problem> {
+    PriceRule::new(parts, minor_digits)
+        .map(Box::new)
+        .map_err(|faults| invalid(&faults, place))
 }
 
 /// 422 with every fault of a rule at this place of the body.
@@ -270,7 +302,9 @@ pub(crate) fn invalid(faults: &[loyalty_core::Fault], place: &str) -> Problem {
     });
     let faults: Vec<_> = faults.collect();
     let first = faults.first().map(|fault| fault.pointer.clone()).unwrap_or_default();
-    Problem::unprocessable("invalid_price_rule", detail).at(first).faults(faults)
+    Problem::unprocessable("invalid_price_rule", detail)
+        .at(first)
+        .faults(faults)
 }
 
 /// How ids are written: `/v1` has texts, Shopify's clients take numbers where they are some.
@@ -363,8 +397,10 @@ impl<'a> PriceRuleFields<'a> {
     pub(crate) fn new(view: &PriceRuleView, parts: &'a Parts, ids: Ids) -> Self {
         let products = |items: &'a Items| ids.of(items.products.iter().map(ProductId::as_str));
         let variants = |items: &'a Items| ids.of(items.variants.iter().map(VariantId::as_str));
-        let collections = |items: &'a Items| ids.of(items.collections.iter().map(CategoryId::as_str));
-        let segments = |segments: &'a BTreeSet<SegmentId>| ids.of(segments.iter().map(SegmentId::as_str));
+        let collections =
+            |items: &'a Items| ids.of(items.collections.iter().map(CategoryId::as_str));
+        let segments =
+            |segments: &'a BTreeSet<SegmentId>| ids.of(segments.iter().map(SegmentId::as_str));
         let ratio = parts.prerequisite_to_entitlement_quantity_ratio;
         Self {
             title: &parts.title,
@@ -375,7 +411,8 @@ impl<'a> PriceRuleFields<'a> {
             allocation_method: parts.allocation_method.name(),
             allocation_limit: parts.allocation_limit,
             customer_selection: parts.customer_selection.name(),
-            prerequisite_customer_ids: ids.of(parts.prerequisite_customer_ids.iter().map(CustomerId::as_str)),
+            prerequisite_customer_ids: ids
+                .of(parts.prerequisite_customer_ids.iter().map(CustomerId::as_str)),
             customer_segment_prerequisite_ids: segments(&parts.customer_segment_prerequisite_ids),
             prerequisite_saved_search_ids: segments(&parts.prerequisite_saved_search_ids),
             prerequisite_emails: parts.prerequisite_emails.iter().map(Email::as_str).collect(),
@@ -428,7 +465,11 @@ pub(crate) struct PriceRuleAnswer<'a> {
 impl<'a> From<&'a PriceRuleView> for PriceRuleAnswer<'a> {
     fn from(view: &'a PriceRuleView) -> Self {
         let fields = PriceRuleFields::new(view, view.rule.parts(), Ids::Texts);
-        Self { price_rule_id: view.id.to_string(), revision: view.revision, fields }
+        Self {
+            price_rule_id: view.id.to_string(),
+            revision: view.revision,
+            fields,
+        }
     }
 }
 

@@ -46,8 +46,12 @@ impl ProductBody {
     /// The product that the path names; else the one that the body does.
     pub(crate) fn parse(self, path: Option<ProductId>, shop: &Shop) -> Result<Product, Problem> {
         let text = |text: Option<Text<255>>| text.map(Text::into_string);
-        if self.currency.is_some_and(|Parsed(currency)| currency != shop.currency) {
-            let detail = format!("Prices are in the shop's currency, which is {}.", shop.currency.code());
+        if self
+            .currency
+            .is_some_and(|Parsed(currency)| currency != shop.currency)
+        {
+            let detail =
+                format!("Prices are in the shop's currency, which is {}.", shop.currency.code());
             return Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/currency"));
         }
         Ok(Product {
@@ -115,10 +119,12 @@ fn variants(bodies: Vec<VariantBody>) -> Result<Vec<Variant>, Problem> {
         let Parsed(id) = body.variant_id;
         if !seen.insert(id.clone()) {
             let detail = "The product has another variant of this id.";
-            return Err(Problem::unprocessable("duplicate_id", detail).at(format!("/variants/{index}/variant_id")));
+            return Err(Problem::unprocessable("duplicate_id", detail)
+                .at(format!("/variants/{index}/variant_id")));
         }
         let text = |text: Option<Text<255>>| text.map(Text::into_string);
-        let (title, sku, price) = (text(body.title), text(body.sku), body.price.map(|price| price.0));
+        let (title, sku, price) =
+            (text(body.title), text(body.sku), body.price.map(|price| price.0));
         variants.push(Variant { id, title, sku, price });
     }
     Ok(variants)
@@ -136,7 +142,12 @@ impl ProductsBody<'_> {
     /// All of them, or every fault.
     pub(crate) fn parse(self, shop: &Shop) -> Result<Vec<Product>, Problem> {
         let parse = |body: ProductBody| body.parse(None, shop);
-        bulk::read("products", &self.products, parse, ("product_id", |product| product.id.to_string()))
+        bulk::read(
+            "products",
+            &self.products,
+            parse,
+            ("product_id", |product| product.id.to_string()),
+        )
     }
 }
 

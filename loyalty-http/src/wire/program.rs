@@ -16,7 +16,8 @@ use crate::problem::{Fault, Problem};
 /// A body that is a program: 400 where it is no JSON, else the program or every fault in it.
 pub(crate) fn read(body: &[u8]) -> Result<Result<Program, Vec<Fault>>, Problem> {
     json::parse::<Value>(body)?;
-    let not_unicode = |_| Problem::bad_request(json::Code::MalformedJson.as_str(), "The body is not UTF-8.");
+    let not_unicode =
+        |_| Problem::bad_request(json::Code::MalformedJson.as_str(), "The body is not UTF-8.");
     Ok(parse(str::from_utf8(body).map_err(not_unicode)?, ""))
 }
 
@@ -42,7 +43,9 @@ pub(crate) fn invalid(faults: Vec<Fault>) -> Problem {
         count => format!("The program has {count} faults."),
     };
     let first = faults.first().map(|fault| fault.pointer.clone()).unwrap_or_default();
-    Problem::unprocessable("invalid_program", detail).at(first).faults(faults)
+    Problem::unprocessable("invalid_program", detail)
+        .at(first)
+        .faults(faults)
 }
 
 /// A published version.
@@ -86,7 +89,12 @@ impl DryRunBody<'_> {
         Ok(DryRun {
             program: program.transpose().map_err(invalid)?,
             order: self.order,
-            tags: self.customer_tags.unwrap_or_default().into_iter().map(|tag| tag.0).collect(),
+            tags: self
+                .customer_tags
+                .unwrap_or_default()
+                .into_iter()
+                .map(|tag| tag.0)
+                .collect(),
             tier: self.tier.map(|tier| tier.0),
         })
     }
@@ -105,6 +113,10 @@ impl<'a> DryRunAnswer<'a> {
     pub(crate) fn new(explanation: &'a Explanation, published: bool) -> Self {
         let answer = ExplanationAnswer::new(explanation);
         let (points, text) = (explanation.points, explanation.to_string());
-        Self { points, explanation: if published { answer } else { answer.unpublished() }, text }
+        Self {
+            points,
+            explanation: if published { answer } else { answer.unpublished() },
+            text,
+        }
     }
 }

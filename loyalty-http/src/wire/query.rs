@@ -50,19 +50,26 @@ impl<'a> Query<'a> {
 
     /// A parameter as it came.
     pub(crate) fn raw(&self, name: &str) -> Option<&'a str> {
-        self.0.iter().find(|(there, _)| there == name).map(|(_, value)| *value)
+        self.0
+            .iter()
+            .find(|(there, _)| there == name)
+            .map(|(_, value)| *value)
     }
 
     /// A parameter's text.
     pub(crate) fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, Problem> {
         let Some(raw) = self.raw(name) else { return Ok(None) };
-        percent::decode_form(raw).map(Some).ok_or_else(|| malformed("This").at(name))
+        percent::decode_form(raw)
+            .map(Some)
+            .ok_or_else(|| malformed("This").at(name))
     }
 
     /// A parameter's value.
     pub(crate) fn value<T: FromText>(&self, name: &str) -> Result<Option<T>, Problem> {
         let Some(text) = self.text(name)? else { return Ok(None) };
-        T::from_text(&text).map(Some).map_err(|refusal| value::problem(refusal, name))
+        T::from_text(&text)
+            .map(Some)
+            .map_err(|refusal| value::problem(refusal, name))
     }
 
     /// Whether something is asked for.
@@ -70,17 +77,21 @@ impl<'a> Query<'a> {
         match self.raw(name) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => Err(Problem::unprocessable("invalid_value", "This must be true or false.").at(name)),
+            Some(_) => {
+                Err(Problem::unprocessable("invalid_value", "This must be true or false.").at(name))
+            }
         }
     }
 
     /// How many items a page is to have.
     pub(crate) fn limit(&self) -> Result<usize, Problem> {
         let Some(text) = self.raw("limit") else { return Ok(DEFAULT_LIMIT) };
-        value::number(text).filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or_else(|| {
-            let detail = format!("This must be a whole number from 1 to {MAX_LIMIT}.");
-            Problem::unprocessable("out_of_range", detail).at("limit")
-        })
+        value::number(text)
+            .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+            .ok_or_else(|| {
+                let detail = format!("This must be a whole number from 1 to {MAX_LIMIT}.");
+                Problem::unprocessable("out_of_range", detail).at("limit")
+            })
     }
 
     /// Where the page begins.
@@ -178,7 +189,10 @@ impl Cursor for ProductCursor {
     }
 
     fn read(text: &str) -> Option<Self> {
-        text.strip_prefix('p').and_then(value::number).and_then(Number::new).map(Self)
+        text.strip_prefix('p')
+            .and_then(value::number)
+            .and_then(Number::new)
+            .map(Self)
     }
 }
 
@@ -192,7 +206,10 @@ impl Cursor for SearchCursor {
     }
 
     fn read(text: &str) -> Option<Self> {
-        text.strip_prefix('s').and_then(value::number).and_then(Number::new).map(Self)
+        text.strip_prefix('s')
+            .and_then(value::number)
+            .and_then(Number::new)
+            .map(Self)
     }
 }
 
@@ -217,7 +234,10 @@ impl Cursor for RuleCursor {
     }
 
     fn read(text: &str) -> Option<Self> {
-        text.strip_prefix('r').and_then(value::number).map(PriceRuleId).map(Self)
+        text.strip_prefix('r')
+            .and_then(value::number)
+            .map(PriceRuleId)
+            .map(Self)
     }
 }
 
@@ -284,7 +304,10 @@ mod tests {
         assert_eq!(refused(parse("limt=5")), ("unknown_parameter", "limt".to_owned()));
         assert_eq!(refused(parse("limit=5&limit=5")), ("duplicate_parameter", "limit".to_owned()));
         assert_eq!(refused(parse("%zz=1")), ("malformed_query", String::new()));
-        assert_eq!(refused(parse("query=%FF").unwrap().text("query")), ("malformed_query", "query".to_owned()));
+        assert_eq!(
+            refused(parse("query=%FF").unwrap().text("query")),
+            ("malformed_query", "query".to_owned())
+        );
         let email = parse("email=x").unwrap().value::<Email>("email");
         assert_eq!(refused(email), ("invalid_value", "email".to_owned()));
     }
@@ -295,14 +318,21 @@ mod tests {
         assert_eq!(parse("limit=250").unwrap().limit().unwrap(), 250);
         for limit in ["0", "251", "-1", "+5", "1.5", "", "x", "99999999999999999999"] {
             let text = format!("limit={limit}");
-            assert_eq!(refused(parse(&text).unwrap().limit()), ("out_of_range", "limit".to_owned()), "{limit}");
+            assert_eq!(
+                refused(parse(&text).unwrap().limit()),
+                ("out_of_range", "limit".to_owned()),
+                "{limit}"
+            );
         }
     }
 
     #[test]
     fn a_link_leads_back_with_all_parameters() {
         let query = parse("query=a%2Cb+c&limit=2&cursor=old").unwrap();
-        let (_, link) = query.linker("/v1/x").link(&EntryCursor { from: None, seq: 12, index: 3 }).unwrap();
+        let (_, link) = query
+            .linker("/v1/x")
+            .link(&EntryCursor { from: None, seq: 12, index: 3 })
+            .unwrap();
         let link = link.to_str().unwrap().to_owned();
         assert_eq!(link, "</v1/x?query=a%2Cb%20c&limit=2&cursor=ZTAtMTItMw>; rel=\"next\"");
         let text = link.split(['?', '>']).nth(1).unwrap().to_owned();

@@ -3,7 +3,9 @@
 use loyalty_core::award::Limit;
 use loyalty_core::program::{ActionConditions, Gives, Goods, Offer, Reward, VariableAmount};
 use loyalty_core::redemption::{Offered, RedemptionState};
-use loyalty_core::{Amount, CustomerId, Email, OrderId, Points, Program, Rejection, RewardId, Timestamp};
+use loyalty_core::{
+    Amount, CustomerId, Email, OrderId, Points, Program, Rejection, RewardId, Timestamp,
+};
 use loyalty_store::{CustomerView, Receipt, RedemptionView, RewardsView, Who};
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +60,9 @@ pub(crate) struct RewardsAnswer<'a> {
 impl<'a> RewardsAnswer<'a> {
     /// In the program's order.
     pub(crate) fn new(program: &'a Program) -> Self {
-        Self { rewards: program.parts().rewards.iter().map(RewardAnswer::new).collect() }
+        Self {
+            rewards: program.parts().rewards.iter().map(RewardAnswer::new).collect(),
+        }
     }
 }
 
@@ -156,7 +160,10 @@ struct WhyNot {
 
 impl From<&Rejection> for WhyNot {
     fn from(rejection: &Rejection) -> Self {
-        Self { code: rejection.code(), detail: sentence(&rejection.to_string()) }
+        Self {
+            code: rejection.code(),
+            detail: sentence(&rejection.to_string()),
+        }
     }
 }
 
@@ -228,7 +235,11 @@ pub(crate) struct RedemptionAnswer<'a> {
 
 impl<'a> RedemptionAnswer<'a> {
     /// As it stands at `now`.
-    pub(crate) fn new(view: &'a RedemptionView, customer: Option<&'a CustomerView>, now: Timestamp) -> Self {
+    pub(crate) fn new(
+        view: &'a RedemptionView,
+        customer: Option<&'a CustomerView>,
+        now: Timestamp,
+    ) -> Self {
         let (issue, record) = (view.redemption.issue(), customer.map(CustomerView::record));
         let state = view.redemption.state_at(now);
         let (since, order_id, back) = match &state {
@@ -264,6 +275,9 @@ impl<'a> RedemptionAnswer<'a> {
     pub(crate) fn of_receipt(receipt: &'a Receipt) -> Option<Self> {
         let customer = receipt.customer.as_ref();
         let answer = Self::new(receipt.redemption.as_deref()?, customer, receipt.at);
-        Some(Self { point_balance: customer.map(|customer| customer.balance(receipt.at)), ..answer })
+        Some(Self {
+            point_balance: customer.map(|customer| customer.balance(receipt.at)),
+            ..answer
+        })
     }
 }

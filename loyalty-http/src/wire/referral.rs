@@ -47,7 +47,8 @@ fn household(signs: Option<Vec<Text<200>>>) -> Result<ProfileChange, Problem> {
         let detail = format!("A household can have at most {MAX_SIGNS} signs.");
         return Err(Problem::unprocessable(Code::OutOfRange.as_str(), detail).at("/household"));
     }
-    let signs = signs.map(|signs| signs.into_iter().map(Text::into_string).collect::<BTreeSet<_>>());
+    let signs =
+        signs.map(|signs| signs.into_iter().map(Text::into_string).collect::<BTreeSet<_>>());
     Ok(ProfileChange { household: signs, ..ProfileChange::default() })
 }
 
@@ -82,7 +83,12 @@ impl<'a> ReferralsAnswer<'a> {
         let deeds = customer.account().deeds();
         let reward = |(order_id, given): (&'a OrderId, &loyalty_core::account::Given)| {
             let at: Timestamp = given.at;
-            RewardAnswer { order_id, points: given.points, at: Time(at), returned: given.returned }
+            RewardAnswer {
+                order_id,
+                points: given.points,
+                at: Time(at),
+                returned: given.returned,
+            }
         };
         Self {
             customer_id: customer.record().id.as_ref(),

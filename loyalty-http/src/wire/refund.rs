@@ -35,10 +35,15 @@ impl RefundBody {
         let refunded = match (self.lines, amount) {
             (Some(lines), _) if lines.is_empty() => {
                 let detail = "Name at least one line, or leave `lines` out for a refund by amount.";
-                return Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/lines"));
+                return Err(
+                    Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/lines")
+                );
             }
             (Some(lines), amount) => {
-                let lines = lines.into_iter().map(|line| (line.line_id.0, line.quantity.0)).collect();
+                let lines = lines
+                    .into_iter()
+                    .map(|line| (line.line_id.0, line.quantity.0))
+                    .collect();
                 Refunded::Lines { lines, amount }
             }
             (None, Some(amount)) => Refunded::Amount(amount),
@@ -56,20 +61,27 @@ pub(crate) fn blame(refund: &Refund) -> impl FnOnce(&Rejection) -> Option<String
     let refunded = refund.refunded.clone();
     move |rejection| match rejection.code() {
         "refund_differs" => Some("/refund_id".to_owned()),
-        "refund_exceeds_line" => place(&refunded, rejection).map(|index| format!("/lines/{index}/quantity")),
+        "refund_exceeds_line" => {
+            place(&refunded, rejection).map(|index| format!("/lines/{index}/quantity"))
+        }
         "refund_exceeds_order" => match refunded {
-            Refunded::Amount(_) | Refunded::Lines { amount: Some(_), .. } => Some("/amount".to_owned()),
+            Refunded::Amount(_) | Refunded::Lines { amount: Some(_), .. } => {
+                Some("/amount".to_owned())
+            }
             Refunded::Lines { amount: None, .. } => Some("/lines".to_owned()),
         },
-        "unknown_line" => place(&refunded, rejection).map(|index| format!("/lines/{index}/line_id")),
+        "unknown_line" => {
+            place(&refunded, rejection).map(|index| format!("/lines/{index}/line_id"))
+        }
         _ => None,
     }
 }
 
 /// The last place of the line that a rejection is about: where its units came to be too many.
 fn place(refunded: &Refunded, rejection: &Rejection) -> Option<usize> {
-    let Rejection::Rules(Refusal::RefundExceedsLine { line: guilty, .. } | Refusal::UnknownLine { line: guilty }) =
-        rejection
+    let Rejection::Rules(
+        Refusal::RefundExceedsLine { line: guilty, .. } | Refusal::UnknownLine { line: guilty },
+    ) = rejection
     else {
         return None;
     };

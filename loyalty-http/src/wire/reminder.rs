@@ -39,7 +39,10 @@ impl<'a> RemindersAnswer<'a> {
             customer_id: customer.record().id.as_ref(),
             email: customer.record().email.as_ref().map(Email::as_str),
             point_balance: customer.balance(now),
-            ends: ends.iter().map(|(at, points)| EndAnswer { points: *points, expires_at: Time(*at) }).collect(),
+            ends: ends
+                .iter()
+                .map(|(at, points)| EndAnswer { points: *points, expires_at: Time(*at) })
+                .collect(),
         };
         let reminders = page.items.iter().map(reminder).collect();
         Self { from: Time(period.start), until: Time(period.end), reminders }

@@ -91,8 +91,9 @@ impl<'a> ReportAnswer<'a> {
         };
         // Those that never end come last.
         let mut by_month: Vec<_> = report.outstanding.iter().map(month).collect();
-        by_month
-            .sort_by(|one, other| (one.month.is_none(), &one.month).cmp(&(other.month.is_none(), &other.month)));
+        by_month.sort_by(|one, other| {
+            (one.month.is_none(), &one.month).cmp(&(other.month.is_none(), &other.month))
+        });
         let mut actions: Vec<(&ActionId, &Paid)> = report.actions.iter().collect();
         actions.sort_by_key(|(action, paid)| (Reverse(paid.points), *action));
         let paid = |(action_id, paid): (&'a ActionId, &Paid)| ActionPaid {
@@ -125,7 +126,10 @@ impl<'a> ReportAnswer<'a> {
                 by_month,
             },
             members: members
-                .map(|(tier, customers)| MembersAnswer { tier: tier.as_ref(), customers: *customers })
+                .map(|(tier, customers)| MembersAnswer {
+                    tier: tier.as_ref(),
+                    customers: *customers,
+                })
                 .collect(),
             top_actions: actions.into_iter().take(TOP).map(paid).collect(),
         }
@@ -136,12 +140,15 @@ impl<'a> ReportAnswer<'a> {
         let mut csv = String::from("section,name,points,count\r\n");
         let mut line = |section: &str, name: &str, points: Option<Points>, count: Option<u64>| {
             let number = |number: Option<String>| number.unwrap_or_default();
-            let (points, count) = (number(points.map(|p| p.to_string())), number(count.map(|c| c.to_string())));
+            let (points, count) =
+                (number(points.map(|p| p.to_string())), number(count.map(|c| c.to_string())));
             // A string grows without failing.
             let _ = write!(csv, "{section},{},{points},{count}\r\n", cell(name));
         };
         let IssuedAnswer { orders, awards, by_hand, total } = self.issued;
-        for (name, points) in [("orders", orders), ("awards", awards), ("by_hand", by_hand), ("total", total)] {
+        for (name, points) in
+            [("orders", orders), ("awards", awards), ("by_hand", by_hand), ("total", total)]
+        {
             line("issued", name, Some(points), None);
         }
         for (name, points) in [
@@ -152,16 +159,28 @@ impl<'a> ReportAnswer<'a> {
         ] {
             line("period", name, Some(points), None);
         }
-        for (name, points) in
-            [("total", self.liability.points), ("pending", self.liability.pending), ("debt", self.liability.debt)]
-        {
+        for (name, points) in [
+            ("total", self.liability.points),
+            ("pending", self.liability.pending),
+            ("debt", self.liability.debt),
+        ] {
             line("liability", name, Some(points), None);
         }
         for month in &self.liability.by_month {
-            line("liability_by_month", month.month.as_deref().unwrap_or("never"), Some(month.points), None);
+            line(
+                "liability_by_month",
+                month.month.as_deref().unwrap_or("never"),
+                Some(month.points),
+                None,
+            );
         }
         for members in &self.members {
-            line("members", members.tier.map_or("none", TierId::as_str), None, Some(members.customers));
+            line(
+                "members",
+                members.tier.map_or("none", TierId::as_str),
+                None,
+                Some(members.customers),
+            );
         }
         for paid in &self.top_actions {
             line("action", paid.action_id.as_str(), Some(paid.points), Some(paid.times));
@@ -172,12 +191,15 @@ impl<'a> ReportAnswer<'a> {
 
 /// Points in money, exactly.
 fn worth(points: Points, point_value: Decimal) -> Option<String> {
-    Decimal::from(points.get()).checked_mul(point_value).map(|value| value.normalize().to_string())
+    Decimal::from(points.get())
+        .checked_mul(point_value)
+        .map(|value| value.normalize().to_string())
 }
 
 fn rate(redeemed: Points, issued: Points) -> Option<String> {
     let share = Decimal::from(redeemed.get()).checked_div(Decimal::from(issued.get()))?;
-    let share = share.round_dp_with_strategy(4, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
+    let share =
+        share.round_dp_with_strategy(4, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
     Some(share.normalize().to_string())
 }
 
@@ -185,7 +207,11 @@ fn rate(redeemed: Points, issued: Points) -> Option<String> {
 fn cell(text: &str) -> String {
     let runs = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '|', '%']);
     let text = if runs { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    if text.contains([',', '"', '\r', '\n']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,10 @@ pub(crate) struct SavedSearchBody {
 impl SavedSearchBody {
     /// The name, and the search as it is written.
     pub(crate) fn parse(self) -> Result<(String, String), Problem> {
-        Ok((named(self.name, "/name")?, self.query.map(Text::into_string).unwrap_or_default()))
+        Ok((
+            named(self.name, "/name")?,
+            self.query.map(Text::into_string).unwrap_or_default(),
+        ))
     }
 }
 
@@ -35,7 +38,12 @@ pub(crate) struct SavedSearchAnswer<'a> {
 impl<'a> From<&'a SavedSearch> for SavedSearchAnswer<'a> {
     fn from(search: &'a SavedSearch) -> Self {
         let (name, query) = (search.name.as_str(), search.query.as_str());
-        Self { saved_search_id: search.number.to_string(), name, query, created_at: Time(search.created_at) }
+        Self {
+            saved_search_id: search.number.to_string(),
+            name,
+            query,
+            created_at: Time(search.created_at),
+        }
     }
 }
 

@@ -80,8 +80,16 @@ impl<'a> TierAnswer<'a> {
         now: Timestamp,
         said: Option<Timestamp>,
     ) -> Self {
-        let TierStatus { tier, since, until, manual, counts, next, missing_to_keep, last_change } =
-            customer.tier_status(now);
+        let TierStatus {
+            tier,
+            since,
+            until,
+            manual,
+            counts,
+            next,
+            missing_to_keep,
+            last_change,
+        } = customer.tier_status(now);
         let metric = customer.program().parts().tiering.metric;
         Self {
             customer_id,
@@ -95,7 +103,10 @@ impl<'a> TierAnswer<'a> {
                 Metric::Orders => "orders",
             },
             counts: Measured::new(metric, metric.of(counts)),
-            next: next.map(|(tier, missing)| NextAnswer { tier, missing: Measured::new(metric, missing) }),
+            next: next.map(|(tier, missing)| NextAnswer {
+                tier,
+                missing: Measured::new(metric, missing),
+            }),
             missing_to_keep: Measured::new(metric, missing_to_keep),
             last_change: last_change.map(ChangeAnswer::new),
             at: said.map(Time),
@@ -113,7 +124,13 @@ impl ChangeAnswer {
             Removed => "removed",
         };
         let text = change.to_string();
-        Self { from: change.from, to: change.to, at: Time(change.at), reason, text }
+        Self {
+            from: change.from,
+            to: change.to,
+            at: Time(change.at),
+            reason,
+            text,
+        }
     }
 }
 
@@ -123,9 +140,13 @@ mod tests {
 
     #[test]
     fn money_has_the_decimals_that_it_needs() {
-        for (given, want) in
-            [(0, "0.00"), (1_795_000, "179.50"), (10_000, "1.00"), (1, "0.0001"), (12_345, "1.2345")]
-        {
+        for (given, want) in [
+            (0, "0.00"),
+            (1_795_000, "179.50"),
+            (10_000, "1.00"),
+            (1, "0.0001"),
+            (12_345, "1.2345"),
+        ] {
             assert_eq!(money(given), want);
         }
     }

@@ -7,8 +7,9 @@ use loyalty_core::amount::AmountError;
 use loyalty_core::discount::{Code as DiscountCode, CodeError};
 use loyalty_core::id::IdError;
 use loyalty_core::{
-    ActionId, Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, OrderId, Points,
-    ProductId, ProgramVersion, Quantity, RefundId, RewardId, SegmentId, Tag, TierId, Timestamp, VariantId,
+    ActionId, Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId,
+    OrderId, Points, ProductId, ProgramVersion, Quantity, RefundId, RewardId, SegmentId, Tag,
+    TierId, Timestamp, VariantId,
 };
 use loyalty_store::{Number, ProductStatus};
 use rust_decimal::Decimal;
@@ -74,8 +75,8 @@ macro_rules! ids {
 }
 
 ids!(
-    ActionId, CategoryId, CheckoutId, CountryId, CustomerId, LineId, OrderId, ProductId, RefundId, RewardId,
-    SegmentId, Tag, TierId, VariantId
+    ActionId, CategoryId, CheckoutId, CountryId, CustomerId, LineId, OrderId, ProductId, RefundId,
+    RewardId, SegmentId, Tag, TierId, VariantId
 );
 
 impl FromText for DiscountCode {
@@ -83,7 +84,8 @@ impl FromText for DiscountCode {
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
         Self::new(text).map_err(|error| {
-            let code = if error == CodeError::TooLong { Code::OutOfRange } else { Code::InvalidValue };
+            let code =
+                if error == CodeError::TooLong { Code::OutOfRange } else { Code::InvalidValue };
             refusal(code, format!("This {error}."))
         })
     }
@@ -101,7 +103,8 @@ impl FromText for Currency {
     const EXPECTED: &'static str = "a currency such as \"EUR\"";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
-        let unknown = || refusal(Code::InvalidValue, "This is no currency code of ISO 4217, as EUR is.");
+        let unknown =
+            || refusal(Code::InvalidValue, "This is no currency code of ISO 4217, as EUR is.");
         Self::from_code(text).ok_or_else(unknown)
     }
 }
@@ -119,7 +122,9 @@ impl FromText for ProgramVersion {
     const EXPECTED: &'static str = "a version such as \"3\"";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
-        number(text).map(Self).ok_or_else(|| refusal(Code::InvalidValue, "This is no version number, as 3 is."))
+        number(text)
+            .map(Self)
+            .ok_or_else(|| refusal(Code::InvalidValue, "This is no version number, as 3 is."))
     }
 }
 
@@ -136,14 +141,19 @@ impl FromText for Number {
     const EXPECTED: &'static str = "a whole number from 1";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {
-        let beyond = || refusal(Code::InvalidValue, "This must be a whole number from 1 to 9007199254740991.");
+        let beyond = || {
+            refusal(Code::InvalidValue, "This must be a whole number from 1 to 9007199254740991.")
+        };
         number(text).and_then(Self::new).ok_or_else(beyond)
     }
 }
 
 /// Digits and nothing else.
 pub(crate) fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten()
 }
 
 fn number_refusal(error: AmountError) -> Refusal {
@@ -152,10 +162,13 @@ fn number_refusal(error: AmountError) -> Refusal {
 
 /// Points that are given or taken: at least `least`.
 pub(crate) fn points(number: i64, least: i64, pointer: &str) -> Result<Points, Problem> {
-    Points::new(number).filter(|points| points.get() >= least).ok_or_else(|| {
-        let detail = format!("This must be a whole number of points from {least} to {}.", Points::MAX);
-        Problem::unprocessable(Code::OutOfRange.as_str(), detail).at(pointer)
-    })
+    Points::new(number)
+        .filter(|points| points.get() >= least)
+        .ok_or_else(|| {
+            let detail =
+                format!("This must be a whole number of points from {least} to {}.", Points::MAX);
+            Problem::unprocessable(Code::OutOfRange.as_str(), detail).at(pointer)
+        })
 }
 
 /// A number of units: a whole JSON number, or a decimal in a string for goods by weight.
@@ -195,7 +208,8 @@ impl Visitor<'_> for UnitsVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Units, E> {
-        let value = DecimalText::from_text(text).map_err(|refusal| refuse(refusal.code, refusal.sentence))?;
+        let value = DecimalText::from_text(text)
+            .map_err(|refusal| refuse(refusal.code, refusal.sentence))?;
         units(value.0)
     }
 }
@@ -235,10 +249,15 @@ mod tests {
 
     #[test]
     fn units_are_whole_or_decimal() {
-        let read = |text: &str| serde_json::from_str::<Units>(text).map(|units| units.0.thousandths());
-        for (text, want) in
-            [("0", 0), ("3", 3_000), ("\"1.5\"", 1_500), ("\"2.0000\"", 2_000), ("1000000", 1_000_000_000)]
-        {
+        let read =
+            |text: &str| serde_json::from_str::<Units>(text).map(|units| units.0.thousandths());
+        for (text, want) in [
+            ("0", 0),
+            ("3", 3_000),
+            ("\"1.5\"", 1_500),
+            ("\"2.0000\"", 2_000),
+            ("1000000", 1_000_000_000),
+        ] {
             assert_eq!(read(text).unwrap(), want, "{text}");
         }
         for (text, code) in [
@@ -256,7 +275,9 @@ mod tests {
 
     #[test]
     fn times_have_the_digits_that_they_need() {
-        for text in ["2026-01-31T10:00:00Z", "2026-01-31T10:00:00.120Z", "9999-12-31T23:59:59.999999Z"] {
+        for text in
+            ["2026-01-31T10:00:00Z", "2026-01-31T10:00:00.120Z", "9999-12-31T23:59:59.999999Z"]
+        {
             let time: Timestamp = text.parse().unwrap();
             assert_eq!(serde_json::to_string(&Time(time)).unwrap(), format!("\"{text}\""));
         }
@@ -271,7 +292,9 @@ mod tests {
             ("100000000000.01", Err(Code::OutOfRange)),
             ("1e3", Err(Code::InvalidValue)),
         ] {
-            let got = Amount::from_text(text).map(|amount| amount.to_string()).map_err(|refusal| refusal.code);
+            let got = Amount::from_text(text)
+                .map(|amount| amount.to_string())
+                .map_err(|refusal| refusal.code);
             assert_eq!(got, want.map(str::to_owned), "{text}");
         }
     }

@@ -75,7 +75,14 @@ fn fields_are_known_there_once_and_clean() {
     world.customer("1", 5);
     let before = world.state();
     let rows: [(&str, &str, &str, u16, &str, &str); 19] = [
-        ("POST", "/v1/customers", r#"{"customer_id":"2","phone":"1"}"#, 400, "unknown_field", "/phone"),
+        (
+            "POST",
+            "/v1/customers",
+            r#"{"customer_id":"2","phone":"1"}"#,
+            400,
+            "unknown_field",
+            "/phone",
+        ),
         (
             "POST",
             "/v1/customers",
@@ -85,11 +92,46 @@ fn fields_are_known_there_once_and_clean() {
             "/customer_id",
         ),
         ("POST", "/v1/customers", "{}", 400, "missing_field", "/customer_id"),
-        ("POST", "/v1/customers", r#"{"customer_id":""}"#, 422, "invalid_value", "/customer_id"),
-        ("POST", "/v1/customers", r#"{"customer_id":"a\u0000b"}"#, 422, "invalid_value", "/customer_id"),
-        ("POST", "/v1/customers", "{\"customer_id\":\"a\0b\"}", 400, "malformed_json", "/customer_id"),
-        ("POST", "/v1/customers", r#"{"customer_id":"\ud800"}"#, 400, "malformed_json", "/customer_id"),
-        ("POST", "/v1/customers", r#"{"customer_id":"2","email":"a@b@c"}"#, 422, "invalid_value", "/email"),
+        (
+            "POST",
+            "/v1/customers",
+            r#"{"customer_id":""}"#,
+            422,
+            "invalid_value",
+            "/customer_id",
+        ),
+        (
+            "POST",
+            "/v1/customers",
+            r#"{"customer_id":"a\u0000b"}"#,
+            422,
+            "invalid_value",
+            "/customer_id",
+        ),
+        (
+            "POST",
+            "/v1/customers",
+            "{\"customer_id\":\"a\0b\"}",
+            400,
+            "malformed_json",
+            "/customer_id",
+        ),
+        (
+            "POST",
+            "/v1/customers",
+            r#"{"customer_id":"\ud800"}"#,
+            400,
+            "malformed_json",
+            "/customer_id",
+        ),
+        (
+            "POST",
+            "/v1/customers",
+            r#"{"customer_id":"2","email":"a@b@c"}"#,
+            422,
+            "invalid_value",
+            "/email",
+        ),
         (
             "POST",
             "/v1/customers",
@@ -98,8 +140,22 @@ fn fields_are_known_there_once_and_clean() {
             "invalid_value",
             "/first_name",
         ),
-        ("POST", "/v1/customers", r#"{"customer_id":"2","birthday":19900101}"#, 400, "wrong_type", "/birthday"),
-        ("POST", "/v1/customers", r#"{"customer_id":"2","tags":{}}"#, 400, "wrong_type", "/tags"),
+        (
+            "POST",
+            "/v1/customers",
+            r#"{"customer_id":"2","birthday":19900101}"#,
+            400,
+            "wrong_type",
+            "/birthday",
+        ),
+        (
+            "POST",
+            "/v1/customers",
+            r#"{"customer_id":"2","tags":{}}"#,
+            400,
+            "wrong_type",
+            "/tags",
+        ),
         (
             "POST",
             "/v1/points-add",
@@ -108,11 +164,39 @@ fn fields_are_known_there_once_and_clean() {
             "duplicate_field",
             "/points",
         ),
-        ("POST", "/v1/points-add", r#"{"customer_id":"1","points":5,"tier":"x"}"#, 400, "unknown_field", "/tier"),
-        ("POST", "/v1/points-add", r#"{"customer_id":"1","points":NaN}"#, 400, "malformed_json", "/points"),
-        ("POST", "/v1/points-add", r#"{"customer_id":"1","points":true}"#, 400, "wrong_type", "/points"),
+        (
+            "POST",
+            "/v1/points-add",
+            r#"{"customer_id":"1","points":5,"tier":"x"}"#,
+            400,
+            "unknown_field",
+            "/tier",
+        ),
+        (
+            "POST",
+            "/v1/points-add",
+            r#"{"customer_id":"1","points":NaN}"#,
+            400,
+            "malformed_json",
+            "/points",
+        ),
+        (
+            "POST",
+            "/v1/points-add",
+            r#"{"customer_id":"1","points":true}"#,
+            400,
+            "wrong_type",
+            "/points",
+        ),
         ("POST", "/v1/points-add", r#"["1",5]"#, 400, "wrong_type", ""),
-        ("PUT", "/v1/orders/o", r#"{"status":"cancelled","status":"paid"}"#, 400, "duplicate_field", "/status"),
+        (
+            "PUT",
+            "/v1/orders/o",
+            r#"{"status":"cancelled","status":"paid"}"#,
+            400,
+            "duplicate_field",
+            "/status",
+        ),
         (
             "PUT",
             "/v1/orders/o",
@@ -131,12 +215,20 @@ fn fields_are_known_there_once_and_clean() {
         ),
     ];
     for (method, path, body, status, code, param) in rows {
-        world.request(method, path).body(body).send().refused(status, code, param);
+        world
+            .request(method, path)
+            .body(body)
+            .send()
+            .refused(status, code, param);
     }
     let tags = serde_json::json!({"customer_id": "2", "tags": vec!["t"; 251]}).to_string();
-    world.post("/v1/customers", tags).refused(422, "out_of_range", "/tags");
+    world
+        .post("/v1/customers", tags)
+        .refused(422, "out_of_range", "/tags");
     assert_eq!(world.state(), before);
-    world.get("/v1/customers/2").refused(404, "customer_not_found", "customer_id");
+    world
+        .get("/v1/customers/2")
+        .refused(404, "customer_not_found", "customer_id");
     world.get("/v1/orders/o").refused(404, "order_not_found", "order_id");
     assert_eq!(world.balance("1"), 5);
 }

@@ -16,8 +16,10 @@ fn a_product_is_put_read_and_forgotten() {
     world.at("2026-03-02T00:00:00Z");
     // The same again is no change; less is.
     assert_eq!(world.put("/v1/products/green-tea", TEA).expect(200).text(), TEA_ANSWER);
-    let plain =
-        world.put("/v1/products/green-tea", r#"{"product_id":"green-tea","title":"Tea","currency":"USD"}"#);
+    let plain = world.put(
+        "/v1/products/green-tea",
+        r#"{"product_id":"green-tea","title":"Tea","currency":"USD"}"#,
+    );
     assert_eq!(
         plain.expect(200).text(),
         r#"{"product_id":"green-tea","title":"Tea","categories":[],"price":null,"currency":"USD","vendor":null,"product_type":null,"tags":[],"status":"active","variants":[],"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-02T00:00:00Z"}"#
@@ -25,8 +27,14 @@ fn a_product_is_put_read_and_forgotten() {
     assert_eq!(world.get("/v1/products/count").expect(200).text(), r#"{"count":1}"#);
     let gone = world.request("DELETE", "/v1/products/green-tea").send();
     assert_eq!((gone.status, gone.text(), gone.header("content-type")), (204, "", None));
-    world.get("/v1/products/green-tea").refused(404, "product_not_found", "product_id");
-    world.request("DELETE", "/v1/products/green-tea").send().refused(404, "product_not_found", "product_id");
+    world
+        .get("/v1/products/green-tea")
+        .refused(404, "product_not_found", "product_id");
+    world.request("DELETE", "/v1/products/green-tea").send().refused(
+        404,
+        "product_not_found",
+        "product_id",
+    );
     assert_eq!(world.get("/v1/products/count").text(), r#"{"count":0}"#);
 }
 
@@ -37,18 +45,32 @@ fn what_was_forgotten_under_a_key_is_answered_again() {
     let forget = || world.request("DELETE", "/v1/products/tea").once("k").send();
     let (first, again) = (forget(), forget());
     assert_eq!((first.status, first.header("idempotency-replayed")), (204, None));
-    assert_eq!((again.status, again.text(), again.header("idempotency-replayed")), (204, "", Some("true")));
-    world.request("DELETE", "/v1/products/tea").send().refused(404, "product_not_found", "product_id");
+    assert_eq!(
+        (again.status, again.text(), again.header("idempotency-replayed")),
+        (204, "", Some("true"))
+    );
+    world.request("DELETE", "/v1/products/tea").send().refused(
+        404,
+        "product_not_found",
+        "product_id",
+    );
 }
 
 #[test]
 fn ids_are_any_text_and_words_are_reached_encoded() {
     let world = World::new();
     for (id, path) in [("count", "%63ount"), ("bulk", "%62ulk"), ("a/b", "a%2Fb"), ("7", "7")] {
-        world.put(&format!("/v1/products/{path}"), r#"{"title":"x"}"#).expect(200);
+        world
+            .put(&format!("/v1/products/{path}"), r#"{"title":"x"}"#)
+            .expect(200);
         assert_eq!(world.get(&format!("/v1/products/{path}")).expect(200).json()["product_id"], id);
-        world.put(&format!("/v1/categories/{path}"), r#"{"name":"x"}"#).expect(200);
-        assert_eq!(world.get(&format!("/v1/categories/{path}")).expect(200).json()["category_id"], id);
+        world
+            .put(&format!("/v1/categories/{path}"), r#"{"name":"x"}"#)
+            .expect(200);
+        assert_eq!(
+            world.get(&format!("/v1/categories/{path}")).expect(200).json()["category_id"],
+            id
+        );
     }
     assert_eq!(world.get("/v1/products/bulk").status, 405);
 }
@@ -59,7 +81,10 @@ fn many_are_put_at_once_or_none() {
     let body = r#"{"products":[{"product_id":"a","title":"A"},{"product_id":"b","title":"B"}]}"#;
     let tally = |body: &str| world.post("/v1/products/bulk", body).expect(200).text().to_owned();
     assert_eq!(tally(body), r#"{"created":2,"updated":0,"unchanged":0}"#);
-    assert_eq!(tally(&body.replace("\"B\"", "\"C\"")), r#"{"created":0,"updated":1,"unchanged":1}"#);
+    assert_eq!(
+        tally(&body.replace("\"B\"", "\"C\"")),
+        r#"{"created":0,"updated":1,"unchanged":1}"#
+    );
     let before = world.state();
     let broken = r#"{"products":[{"product_id":"c","title":"C"},{"title":"D"},{"product_id":"e","title":""},
         {"product_id":"f","title":"F","price":4},{"product_id":"g","title":"G","variants":[{"variant_id":"1"},{"variant_id":"1"}]},
@@ -86,11 +111,17 @@ fn many_are_put_at_once_or_none() {
     assert_eq!(refused.json()["errors"]["colour"].as_array().unwrap().len(), 1);
 
     let many = |count: usize| {
-        let products: Vec<_> = (0..count).map(|id| json!({"product_id": id.to_string(), "title": "x"})).collect();
+        let products: Vec<_> = (0..count)
+            .map(|id| json!({"product_id": id.to_string(), "title": "x"}))
+            .collect();
         json!({ "products": products }).to_string()
     };
-    world.post("/v1/products/bulk", many(0)).refused(422, "out_of_range", "/products");
-    world.post("/v1/products/bulk", many(251)).refused(422, "out_of_range", "/products");
+    world
+        .post("/v1/products/bulk", many(0))
+        .refused(422, "out_of_range", "/products");
+    world
+        .post("/v1/products/bulk", many(251))
+        .refused(422, "out_of_range", "/products");
     assert_eq!(world.state(), before);
     assert_eq!(tally(&many(250)), r#"{"created":250,"updated":0,"unchanged":0}"#);
 }
@@ -99,8 +130,12 @@ fn many_are_put_at_once_or_none() {
 fn lists_come_in_pages() {
     let world = World::new();
     for id in ["c", "3", "20", "a", "b"] {
-        world.put(&format!("/v1/products/{id}"), r#"{"title":"x"}"#).expect(200);
-        world.put(&format!("/v1/categories/{id}"), r#"{"name":"x"}"#).expect(200);
+        world
+            .put(&format!("/v1/products/{id}"), r#"{"title":"x"}"#)
+            .expect(200);
+        world
+            .put(&format!("/v1/categories/{id}"), r#"{"name":"x"}"#)
+            .expect(200);
     }
     let walk = |list: &str, member: &str| {
         let (mut path, mut seen) = (Some(format!("/v1/{list}?limit=2")), Vec::new());
@@ -116,26 +151,48 @@ fn lists_come_in_pages() {
     assert_eq!(walk("products", "product_id"), "3 20 c a b");
     assert_eq!(walk("categories", "category_id"), "20 3 a b c");
     let customers = "Yzc";
-    world.get(&format!("/v1/products?cursor={customers}")).refused(422, "invalid_cursor", "cursor");
-    world.get(&format!("/v1/categories?cursor={customers}")).refused(422, "invalid_cursor", "cursor");
-    world.get("/v1/products?limit=251").refused(422, "out_of_range", "limit");
-    world.get("/v1/products?page=1").refused(400, "unknown_parameter", "page");
+    world
+        .get(&format!("/v1/products?cursor={customers}"))
+        .refused(422, "invalid_cursor", "cursor");
+    world.get(&format!("/v1/categories?cursor={customers}")).refused(
+        422,
+        "invalid_cursor",
+        "cursor",
+    );
+    world
+        .get("/v1/products?limit=251")
+        .refused(422, "out_of_range", "limit");
+    world
+        .get("/v1/products?page=1")
+        .refused(400, "unknown_parameter", "page");
 }
 
 #[test]
 fn categories_are_put_read_and_forgotten() {
     let world = World::new();
     let made = r#"{"category_id":"tea","name":"Tea","created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z"}"#;
-    assert_eq!(world.put("/v1/categories/tea", r#"{"name":"Tea"}"#).expect(200).text(), made);
+    assert_eq!(
+        world
+            .put("/v1/categories/tea", r#"{"name":"Tea"}"#)
+            .expect(200)
+            .text(),
+        made
+    );
     assert_eq!(world.get("/v1/categories/tea").expect(200).text(), made);
     let body = r#"{"categories":[{"category_id":"tea","name":"Teas"},{"category_id":"cup","name":"Cups"}]}"#;
     let tally = world.post("/v1/categories/bulk", body).expect(200);
     assert_eq!(tally.text(), r#"{"created":1,"updated":1,"unchanged":0}"#);
     assert_eq!(world.get("/v1/categories/count").expect(200).text(), r#"{"count":2}"#);
     let twice = r#"{"categories":[{"category_id":"x","name":"X"},{"category_id":"x","name":"Y"}]}"#;
-    world.post("/v1/categories/bulk", twice).refused(422, "invalid_records", "/categories/1/category_id");
+    world.post("/v1/categories/bulk", twice).refused(
+        422,
+        "invalid_records",
+        "/categories/1/category_id",
+    );
     assert_eq!(world.request("DELETE", "/v1/categories/cup").send().status, 204);
-    world.get("/v1/categories/cup").refused(404, "category_not_found", "category_id");
+    world
+        .get("/v1/categories/cup")
+        .refused(404, "category_not_found", "category_id");
 }
 
 #[test]
@@ -146,15 +203,69 @@ fn what_a_product_or_a_category_cannot_be() {
     for (path, body, status, code, param) in [
         ("products/a", "{}".to_owned(), 400, "missing_field", "/title"),
         ("products/a", r#"{"title":"  "}"#.to_owned(), 422, "invalid_value", "/title"),
-        ("products/a", format!(r#"{{"title":"{}"}}"#, "x".repeat(256)), 422, "out_of_range", "/title"),
-        ("products/a", r#"{"title":"A","product_id":"b"}"#.to_owned(), 422, "invalid_value", "/product_id"),
-        ("products/a", r#"{"title":"A","price":"-1"}"#.to_owned(), 422, "out_of_range", "/price"),
-        ("products/a", r#"{"title":"A","price":1.5}"#.to_owned(), 400, "wrong_type", "/price"),
-        ("products/a", r#"{"title":"A","currency":"EUR"}"#.to_owned(), 422, "invalid_value", "/currency"),
-        ("products/a", r#"{"title":"A","status":"gone"}"#.to_owned(), 422, "invalid_value", "/status"),
-        ("products/a", r#"{"title":"A","categories":["a",""]}"#.to_owned(), 422, "invalid_value", "/categories/1"),
-        ("products/a", r#"{"title":"A","body_html":"x"}"#.to_owned(), 400, "unknown_field", "/body_html"),
-        ("products/a", format!(r#"{{"title":"A","tags":[{}]}}"#, many("\"t\"")), 422, "out_of_range", "/tags"),
+        (
+            "products/a",
+            format!(r#"{{"title":"{}"}}"#, "x".repeat(256)),
+            422,
+            "out_of_range",
+            "/title",
+        ),
+        (
+            "products/a",
+            r#"{"title":"A","product_id":"b"}"#.to_owned(),
+            422,
+            "invalid_value",
+            "/product_id",
+        ),
+        (
+            "products/a",
+            r#"{"title":"A","price":"-1"}"#.to_owned(),
+            422,
+            "out_of_range",
+            "/price",
+        ),
+        (
+            "products/a",
+            r#"{"title":"A","price":1.5}"#.to_owned(),
+            400,
+            "wrong_type",
+            "/price",
+        ),
+        (
+            "products/a",
+            r#"{"title":"A","currency":"EUR"}"#.to_owned(),
+            422,
+            "invalid_value",
+            "/currency",
+        ),
+        (
+            "products/a",
+            r#"{"title":"A","status":"gone"}"#.to_owned(),
+            422,
+            "invalid_value",
+            "/status",
+        ),
+        (
+            "products/a",
+            r#"{"title":"A","categories":["a",""]}"#.to_owned(),
+            422,
+            "invalid_value",
+            "/categories/1",
+        ),
+        (
+            "products/a",
+            r#"{"title":"A","body_html":"x"}"#.to_owned(),
+            400,
+            "unknown_field",
+            "/body_html",
+        ),
+        (
+            "products/a",
+            format!(r#"{{"title":"A","tags":[{}]}}"#, many("\"t\"")),
+            422,
+            "out_of_range",
+            "/tags",
+        ),
         (
             "products/a",
             format!(r#"{{"title":"A","variants":[{}]}}"#, many(r#"{"variant_id":"1"}"#)),
@@ -169,9 +280,21 @@ fn what_a_product_or_a_category_cannot_be() {
             "missing_field",
             "/variants/0/variant_id",
         ),
-        ("products/a%00", r#"{"title":"A"}"#.to_owned(), 422, "invalid_value", "product_id"),
+        (
+            "products/a%00",
+            r#"{"title":"A"}"#.to_owned(),
+            422,
+            "invalid_value",
+            "product_id",
+        ),
         ("categories/a", r#"{"name":""}"#.to_owned(), 422, "invalid_value", "/name"),
-        ("categories/a", r#"{"name":"A","category_id":"b"}"#.to_owned(), 422, "invalid_value", "/category_id"),
+        (
+            "categories/a",
+            r#"{"name":"A","category_id":"b"}"#.to_owned(),
+            422,
+            "invalid_value",
+            "/category_id",
+        ),
         ("categories/a", r#"{"title":"A"}"#.to_owned(), 400, "unknown_field", "/title"),
     ] {
         world.put(&format!("/v1/{path}"), body).refused(status, code, param);

@@ -64,7 +64,10 @@ fn drive(client: &str, installed: Result<(), String>, command: impl FnOnce() -> 
     world.put("/v1/products/632910392", tea).expect(200);
     world.put("/v1/products/cup", r#"{"title":"Cup"}"#).expect(200);
     let mut command = command();
-    command.env("LOYALTY_URL", world.url()).env("LOYALTY_KEY", &world.key).env("no_proxy", "127.0.0.1");
+    command
+        .env("LOYALTY_URL", world.url())
+        .env("LOYALTY_KEY", &world.key)
+        .env("no_proxy", "127.0.0.1");
     let said = run(&mut command).unwrap_or_else(|failure| panic!("{client}: {failure}"));
     assert_eq!(said.trim(), "ok", "{client}");
     assert!(world.state().contains("VIPs"), "{client}");
@@ -103,10 +106,13 @@ fn the_node_client_works_unchanged() {
     let mut npm = Command::new("npm");
     npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1"]);
     npm.args(["--fetch-timeout=10000", "--prefix"]).arg(&at).arg(NODE);
-    let installed = run(Command::new("node").arg("--version")).and_then(|_| install(&at, &mut [npm]));
+    let installed =
+        run(Command::new("node").arg("--version")).and_then(|_| install(&at, &mut [npm]));
     drive(NODE, installed, || {
         let mut command = Command::new("node");
-        command.arg(scripts().join("node_client.js")).env("NODE_PATH", at.join("node_modules"));
+        command
+            .arg(scripts().join("node_client.js"))
+            .env("NODE_PATH", at.join("node_modules"));
         command
     });
 }

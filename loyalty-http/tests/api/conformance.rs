@@ -13,7 +13,8 @@ pub(crate) static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_slice(loyalty_http::openapi::document()).unwrap());
 
 /// Headers that an answer has only where the document says so.
-const TOLD: [&str; 6] = ["etag", "idempotency-replayed", "link", "location", "retry-after", "www-authenticate"];
+const TOLD: [&str; 6] =
+    ["etag", "idempotency-replayed", "link", "location", "retry-after", "www-authenticate"];
 
 /// Codes of bodies that no schema allows, as far as a schema can say that.
 const SHAPELESS: [&str; 3] = ["missing_field", "unknown_field", "wrong_type"];
@@ -37,7 +38,9 @@ pub(crate) struct Got<'a> {
 impl Got<'_> {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        lines
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 
     fn json(&self) -> Value {
@@ -55,7 +58,9 @@ pub(crate) fn operations() -> &'static [Operation] {
         let paths = DOCUMENT["paths"].as_object().unwrap();
         let of_path = |(pattern, path): (&'static String, &'static Value)| {
             let methods = path.as_object().unwrap().iter();
-            methods.map(|(method, told)| Operation { method, pattern, told }).collect::<Vec<_>>()
+            methods
+                .map(|(method, told)| Operation { method, pattern, told })
+                .collect::<Vec<_>>()
         };
         paths.iter().flat_map(of_path).collect()
     });
@@ -79,7 +84,12 @@ impl Operation {
 
     /// Its parameters, references followed.
     pub(crate) fn parameters(&self) -> Vec<&'static Value> {
-        self.told["parameters"].as_array().into_iter().flatten().map(followed).collect()
+        self.told["parameters"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(followed)
+            .collect()
     }
 
     /// The media of its request's body.
@@ -90,16 +100,33 @@ impl Operation {
     fn check(self, sent: &[u8], answer: Got<'_>) {
         let status = answer.status.to_string();
         let response = &self.told["responses"][&status];
-        assert!(response.is_object(), "{} does not tell of {status}: {}", self.id(), answer.text());
+        assert!(
+            response.is_object(),
+            "{} does not tell of {status}: {}",
+            self.id(),
+            answer.text()
+        );
         for name in TOLD {
-            let told =
-                response["headers"].as_object().unwrap().iter().find(|(told, _)| told.eq_ignore_ascii_case(name));
+            let told = response["headers"]
+                .as_object()
+                .unwrap()
+                .iter()
+                .find(|(told, _)| told.eq_ignore_ascii_case(name));
             match (answer.header(name), told) {
                 (None, _) => {}
-                (Some(value), None) => panic!("{} {status} does not tell of {name}: {value}", self.id()),
+                (Some(value), None) => {
+                    panic!("{} {status} does not tell of {name}: {value}", self.id())
+                }
                 (Some(value), Some((_, told))) => {
-                    let value = value.parse::<u64>().map_or_else(|_| json!(value), |number| json!(number));
-                    valid(&followed(told)["schema"], &value, &format!("{} {status} {name}", self.id())).unwrap();
+                    let value = value
+                        .parse::<u64>()
+                        .map_or_else(|_| json!(value), |number| json!(number));
+                    valid(
+                        &followed(told)["schema"],
+                        &value,
+                        &format!("{} {status} {name}", self.id()),
+                    )
+                    .unwrap();
                 }
             }
         }
@@ -117,11 +144,15 @@ impl Operation {
 
     /// What is accepted, the schema accepts; what has not the right shape, it does not.
     fn check_sent(self, sent: &[u8], answer: Got<'_>) {
-        let (Some(media), Ok(body)) = (self.body(), serde_json::from_slice::<Value>(sent)) else { return };
+        let (Some(media), Ok(body)) = (self.body(), serde_json::from_slice::<Value>(sent)) else {
+            return;
+        };
         let judged = || valid(&media["schema"], &body, &format!("{} request", self.id()));
         if answer.status < 300 {
             judged().unwrap();
-        } else if answer.status == 400 && SHAPELESS.iter().any(|code| answer.json()["code"] == *code) {
+        } else if answer.status == 400
+            && SHAPELESS.iter().any(|code| answer.json()["code"] == *code)
+        {
             assert!(judged().is_err(), "{} allows {body}: {}", self.id(), answer.text());
         }
     }
@@ -129,17 +160,22 @@ impl Operation {
 
 /// How many segments of a path are the pattern's own words, where it fits.
 fn literals(pattern: &str, path: &str) -> Option<usize> {
-    let (pattern, path): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
+    let (pattern, path): (Vec<_>, Vec<_>) =
+        (pattern.split('/').collect(), path.split('/').collect());
     if pattern.len() != path.len() {
         return None;
     }
-    let parts = pattern.into_iter().zip(path).map(|(pattern, part)| match pattern.split_once('{') {
-        None => (pattern == part).then_some(1),
-        Some((_, rest)) => {
-            let suffix = rest.split_once('}').unwrap().1;
-            (part.len() > suffix.len() && part.ends_with(suffix)).then_some(0)
-        }
-    });
+    let parts =
+        pattern
+            .into_iter()
+            .zip(path)
+            .map(|(pattern, part)| match pattern.split_once('{') {
+                None => (pattern == part).then_some(1),
+                Some((_, rest)) => {
+                    let suffix = rest.split_once('}').unwrap().1;
+                    (part.len() > suffix.len() && part.ends_with(suffix)).then_some(0)
+                }
+            });
     parts.sum()
 }
 
@@ -168,26 +204,36 @@ static PLACES: LazyLock<HashMap<usize, String>> = LazyLock::new(|| {
 });
 
 /// The document as schemas refer to it; read once for all of them.
-static REGISTRY: LazyLock<Registry<'static>> =
-    LazyLock::new(|| Registry::new().add(NAME, DOCUMENT.clone()).unwrap().prepare().unwrap());
+static REGISTRY: LazyLock<Registry<'static>> = LazyLock::new(|| {
+    Registry::new()
+        .add(NAME, DOCUMENT.clone())
+        .unwrap()
+        .prepare()
+        .unwrap()
+});
 
 const NAME: &str = "https://loyalty.example/openapi.json";
 
 /// Whether a value is as a schema of the document says.
 pub(crate) fn valid(schema: &'static Value, value: &Value, place: &str) -> Result<(), String> {
-    static COMPILED: LazyLock<Mutex<HashMap<usize, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+    static COMPILED: LazyLock<Mutex<HashMap<usize, Arc<Validator>>>> =
+        LazyLock::new(Mutex::default);
     let address = std::ptr::from_ref(schema).addr();
     let compiled = Arc::clone(COMPILED.lock().unwrap().entry(address).or_insert_with(|| {
         let pointer = PLACES[&address].replace('{', "%7B").replace('}', "%7D");
-        let options = jsonschema::options().with_draft(Draft::Draft202012).with_registry(&REGISTRY);
+        let options = jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .with_registry(&REGISTRY);
         let schema = json!({ "$ref": format!("{NAME}#{pointer}") });
         Arc::new(options.should_validate_formats(true).build(&schema).unwrap())
     }));
     if compiled.is_valid(value) {
         return Ok(());
     }
-    let faults: Vec<_> =
-        compiled.iter_errors(value).map(|fault| format!("{} at {}", fault, fault.instance_path())).collect();
+    let faults: Vec<_> = compiled
+        .iter_errors(value)
+        .map(|fault| format!("{} at {}", fault, fault.instance_path()))
+        .collect();
     Err(format!("{place}: {faults:?} in {value}"))
 }
 

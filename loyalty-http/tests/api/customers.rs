@@ -20,11 +20,21 @@ fn a_customer_is_made_and_read() {
     assert_eq!(head.header("content-length"), Some(ADA_ANSWER.len().to_string().as_str()));
     assert_eq!(head.header("etag"), shown.header("etag"));
 
-    world.post("/v1/customers", ADA).refused(409, "customer_exists", "/customer_id");
-    world.post("/v1/customers", r#"{"email":"ada@example.com"}"#).refused(409, "customer_exists", "/email");
+    world
+        .post("/v1/customers", ADA)
+        .refused(409, "customer_exists", "/customer_id");
+    world.post("/v1/customers", r#"{"email":"ada@example.com"}"#).refused(
+        409,
+        "customer_exists",
+        "/email",
+    );
     let taken = r#"{"customer_id":"1002","email":"ada@example.com"}"#;
-    world.post("/v1/customers", taken).refused(422, "email_taken", "/email");
-    world.get("/v1/customers/1002").refused(404, "customer_not_found", "customer_id");
+    world
+        .post("/v1/customers", taken)
+        .refused(422, "email_taken", "/email");
+    world
+        .get("/v1/customers/1002")
+        .refused(404, "customer_not_found", "customer_id");
 }
 
 #[test]
@@ -32,8 +42,13 @@ fn a_guest_becomes_the_customer_who_brings_the_email() {
     let world = World::new();
     let guest = world.post("/v1/customers", r#"{"email":"a@b.c"}"#).expect(201).json();
     assert_eq!(guest["customer_id"], json!(null));
-    world.post("/v1/points-add", r#"{"email":"a@b.c","points":70}"#).expect(200);
-    let known = world.post("/v1/customers", r#"{"customer_id":"7","email":"A@B.C"}"#).expect(201).json();
+    world
+        .post("/v1/points-add", r#"{"email":"a@b.c","points":70}"#)
+        .expect(200);
+    let known = world
+        .post("/v1/customers", r#"{"customer_id":"7","email":"A@B.C"}"#)
+        .expect(201)
+        .json();
     assert_eq!((&known["customer_id"], &known["point_balance"]), (&json!("7"), &json!(70)));
     assert_eq!(world.get("/v1/customers/count").expect(200).text(), r#"{"count":1}"#);
 }
@@ -41,7 +56,8 @@ fn a_guest_becomes_the_customer_who_brings_the_email() {
 #[test]
 fn ids_can_hold_any_character() {
     let world = World::new();
-    for (id, path) in [("a/b", "a%2Fb"), ("ä ö%", "%C3%A4%20%C3%B6%25"), ("count", "%63ount"), ("{x}", "%7Bx%7D")]
+    for (id, path) in
+        [("a/b", "a%2Fb"), ("ä ö%", "%C3%A4%20%C3%B6%25"), ("count", "%63ount"), ("{x}", "%7Bx%7D")]
     {
         world.customer(id, 5);
         let shown = world.get(&format!("/v1/customers/{path}")).expect(200).json();
@@ -61,7 +77,10 @@ fn pages_follow_each_other_to_the_end() {
     while let Some(next) = path {
         let page = world.get(&next).expect(200);
         let ids = page.json()["customers"].as_array().unwrap().clone();
-        seen.extend(ids.iter().map(|customer| customer["customer_id"].as_str().unwrap().to_owned()));
+        seen.extend(
+            ids.iter()
+                .map(|customer| customer["customer_id"].as_str().unwrap().to_owned()),
+        );
         path = page.next();
         pages += 1;
         // A customer who comes in between does not move the pages.
@@ -77,7 +96,9 @@ fn customers_are_found() {
     let world = World::new();
     world.post("/v1/customers", ADA).expect(201);
     for number in 0..3 {
-        let body = format!(r#"{{"customer_id":"b,{number}","last_name":"Byron","tags":["vip"],"country":"GB"}}"#);
+        let body = format!(
+            r#"{{"customer_id":"b,{number}","last_name":"Byron","tags":["vip"],"country":"GB"}}"#
+        );
         world.post("/v1/customers", body).expect(201);
     }
     let found = |path: &str| {
@@ -101,14 +122,30 @@ fn customers_are_found() {
     assert_eq!(world.get("/v1/customers/count").text(), r#"{"count":4}"#);
     assert_eq!(world.get("/v1/customers/count?query=last_name:byron").text(), r#"{"count":3}"#);
 
-    world.get("/v1/customers/search").refused(400, "missing_parameter", "query");
-    world.get("/v1/customers/search?query=%22a").refused(422, "invalid_search", "query");
-    world.get("/v1/customers/count?query=colour:red").refused(422, "invalid_search", "query");
-    world.get("/v1/customers?email=x").refused(422, "invalid_value", "email");
-    world.get("/v1/customers?limit=0").refused(422, "out_of_range", "limit");
-    world.get("/v1/customers?cursor=x").refused(422, "invalid_cursor", "cursor");
-    world.get("/v1/customers?page=2").refused(400, "unknown_parameter", "page");
-    world.get("/v1/customers/count?query=%FF").refused(400, "malformed_query", "query");
+    world
+        .get("/v1/customers/search")
+        .refused(400, "missing_parameter", "query");
+    world
+        .get("/v1/customers/search?query=%22a")
+        .refused(422, "invalid_search", "query");
+    world
+        .get("/v1/customers/count?query=colour:red")
+        .refused(422, "invalid_search", "query");
+    world
+        .get("/v1/customers?email=x")
+        .refused(422, "invalid_value", "email");
+    world
+        .get("/v1/customers?limit=0")
+        .refused(422, "out_of_range", "limit");
+    world
+        .get("/v1/customers?cursor=x")
+        .refused(422, "invalid_cursor", "cursor");
+    world
+        .get("/v1/customers?page=2")
+        .refused(400, "unknown_parameter", "page");
+    world
+        .get("/v1/customers/count?query=%FF")
+        .refused(400, "malformed_query", "query");
 }
 
 #[test]
@@ -127,16 +164,23 @@ fn a_patch_keeps_what_is_absent_and_clears_what_is_null() {
     assert_eq!(world.patch("/v1/customers/1001", "{}").expect(200).text(), patched.text());
     let entries = world.get("/v1/customers/1001/ledger").json()["entries"].take();
     assert_eq!((&entries[0]["kind"], &entries[0]["tier"]), (&json!("tier_set"), &json!("gold")));
-    assert_eq!((&entries[1]["kind"], &entries[1]["reason"]), (&json!("balance_set"), &json!("moved")));
+    assert_eq!(
+        (&entries[1]["kind"], &entries[1]["reason"]),
+        (&json!("balance_set"), &json!("moved"))
+    );
 
-    let lowered =
-        world.patch("/v1/customers/1001", r#"{"point_balance":20,"tier":null,"email":null}"#).expect(200).json();
+    let lowered = world
+        .patch("/v1/customers/1001", r#"{"point_balance":20,"tier":null,"email":null}"#)
+        .expect(200)
+        .json();
     assert_eq!(
         (&lowered["point_balance"], &lowered["tier"], &lowered["email"]),
         (&json!(20), &json!(null), &json!(null))
     );
     world.at("2027-06-01T00:00:00Z");
-    world.patch("/v1/customers/1001", r#"{"tier":"gold","tier_until":"2027-07-01T00:00:00Z"}"#).expect(200);
+    world
+        .patch("/v1/customers/1001", r#"{"tier":"gold","tier_until":"2027-07-01T00:00:00Z"}"#)
+        .expect(200);
     world.at("2027-07-01T00:00:00Z");
     assert_eq!(world.get("/v1/customers/1001").json()["tier"], json!(null), "over at its end");
 }
@@ -150,7 +194,9 @@ fn if_match_names_the_state_that_was_seen() {
         let request = world.request("PATCH", "/v1/customers/1").header("if-match", etag);
         request.body(r#"{"point_balance":50}"#).send()
     };
-    world.post("/v1/points-add", r#"{"customer_id":"1","points":1}"#).expect(200);
+    world
+        .post("/v1/points-add", r#"{"customer_id":"1","points":1}"#)
+        .expect(200);
     patch(&etag).refused(412, "precondition_failed", "If-Match");
     patch("W/\"1-1\"").refused(412, "precondition_failed", "If-Match");
     assert_eq!(world.balance("1"), 1);
@@ -164,7 +210,9 @@ fn if_match_names_the_state_that_was_seen() {
 fn what_a_patch_cannot_say() {
     let world = World::new();
     world.customer("1", 10);
-    world.post("/v1/customers", r#"{"customer_id":"2","email":"two@example.com"}"#).expect(201);
+    world
+        .post("/v1/customers", r#"{"customer_id":"2","email":"two@example.com"}"#)
+        .expect(201);
     let before = world.state();
     for (body, status, code, param) in [
         (r#"{"customer_id":"3"}"#, 400, "unknown_field", "/customer_id"),
@@ -176,16 +224,28 @@ fn what_a_patch_cannot_say() {
         (r#"{"tags":"a"}"#, 400, "wrong_type", "/tags"),
         (r#"{"tier":"gold"}"#, 422, "unknown_tier", "/tier"),
         (r#"{"tier_until":"2027-01-01T00:00:00Z"}"#, 400, "missing_field", "/tier"),
-        (r#"{"tier":null,"tier_until":"2027-01-01T00:00:00Z"}"#, 400, "missing_field", "/tier"),
+        (
+            r#"{"tier":null,"tier_until":"2027-01-01T00:00:00Z"}"#,
+            400,
+            "missing_field",
+            "/tier",
+        ),
         (r#"{"point_balance":-1}"#, 422, "out_of_range", "/point_balance"),
         (r#"{"point_balance":9007199254740992}"#, 422, "out_of_range", "/point_balance"),
         (r#"{"point_balance":null}"#, 400, "wrong_type", "/point_balance"),
         (r#"{"reason":"x"}"#, 400, "missing_field", "/point_balance"),
         // All or nothing: the name is not changed either.
-        (r#"{"first_name":"Eve","point_balance":5,"tier":"gold"}"#, 422, "unknown_tier", "/tier"),
+        (
+            r#"{"first_name":"Eve","point_balance":5,"tier":"gold"}"#,
+            422,
+            "unknown_tier",
+            "/tier",
+        ),
     ] {
         world.patch("/v1/customers/1", body).refused(status, code, param);
     }
-    world.patch("/v1/customers/3", "{}").refused(404, "customer_not_found", "customer_id");
+    world
+        .patch("/v1/customers/3", "{}")
+        .refused(404, "customer_not_found", "customer_id");
     assert_eq!(world.state(), before);
 }

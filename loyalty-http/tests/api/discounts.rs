@@ -16,7 +16,12 @@ fn rule(world: &World, body: &str) -> String {
 
 fn code(world: &World, rule: &str, text: &str) -> String {
     let body = json!({ "code": text }).to_string();
-    id_of(&world.post(&format!("/v1/price-rules/{rule}/discount-codes"), body).expect(201), "code_id")
+    id_of(
+        &world
+            .post(&format!("/v1/price-rules/{rule}/discount-codes"), body)
+            .expect(201),
+        "code_id",
+    )
 }
 
 fn delete(world: &World, path: &str) -> Answer {
@@ -48,19 +53,40 @@ fn a_rule_has_all_that_was_told_of_it() {
         assert_eq!(&seen.json()[name], value, "{name}");
     }
     // What was answered is taken back, and is no change.
-    let again = world.request("PUT", &path).body(seen.text()).header("if-match", "\"1\"").send().expect(200);
+    let again = world
+        .request("PUT", &path)
+        .body(seen.text())
+        .header("if-match", "\"1\"")
+        .send()
+        .expect(200);
     assert_eq!(again.json(), seen.json());
     world.at("2026-03-02T00:00:00Z");
-    let put = world.request("PUT", &path).body(TEN).header("if-match", "\"1\"").send().expect(200).json();
-    assert_eq!((&put["revision"], &put["title"], &put["usage_limit"]), (&json!(2), &json!("Ten"), &Value::Null));
-    assert_eq!((&put["prerequisite_emails"], &put["updated_at"]), (&json!([]), &json!("2026-03-02T00:00:00Z")));
-    let stale = world.request("PUT", &path).body(TEN).header("if-match", "\"1\"").send();
-    stale.refused(412, "precondition_failed", "If-Match");
-    world.request("DELETE", &path).header("if-match", "\"1\"").send().refused(
-        412,
-        "precondition_failed",
-        "If-Match",
+    let put = world
+        .request("PUT", &path)
+        .body(TEN)
+        .header("if-match", "\"1\"")
+        .send()
+        .expect(200)
+        .json();
+    assert_eq!(
+        (&put["revision"], &put["title"], &put["usage_limit"]),
+        (&json!(2), &json!("Ten"), &Value::Null)
     );
+    assert_eq!(
+        (&put["prerequisite_emails"], &put["updated_at"]),
+        (&json!([]), &json!("2026-03-02T00:00:00Z"))
+    );
+    let stale = world
+        .request("PUT", &path)
+        .body(TEN)
+        .header("if-match", "\"1\"")
+        .send();
+    stale.refused(412, "precondition_failed", "If-Match");
+    world
+        .request("DELETE", &path)
+        .header("if-match", "\"1\"")
+        .send()
+        .refused(412, "precondition_failed", "If-Match");
     assert_eq!(world.get("/v1/price-rules/count").expect(200).text(), r#"{"count":1}"#);
     assert_eq!(delete(&world, &path).status, 204);
     world.get(&path).refused(404, "price_rule_not_found", "price_rule_id");
@@ -79,8 +105,12 @@ fn a_rule_that_contradicts_itself_is_told_every_fault() {
     let refused = world.post("/v1/price-rules", wrong.to_string());
     refused.refused(422, "invalid_price_rule", "/title");
     let faults = refused.json()["faults"].clone();
-    let pointers: Vec<_> =
-        faults.as_array().unwrap().iter().map(|fault| fault["pointer"].as_str().unwrap()).collect();
+    let pointers: Vec<_> = faults
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|fault| fault["pointer"].as_str().unwrap())
+        .collect();
     assert_eq!(
         pointers,
         [
@@ -97,9 +127,24 @@ fn a_rule_that_contradicts_itself_is_told_every_fault() {
         (r#"{"title":"a","value":"-1","colour":1}"#, 400, "unknown_field", "/colour"),
         (r#"{"title":"a","value":true}"#, 400, "wrong_type", "/value"),
         (r#"{"title":"a","value":"1e3"}"#, 422, "invalid_value", "/value"),
-        (r#"{"title":"a","value":"-1","value_type":"half"}"#, 422, "invalid_value", "/value_type"),
-        (r#"{"title":"a","value":"-1","usage_limit":-1}"#, 422, "out_of_range", "/usage_limit"),
-        (r#"{"title":"a","value":"-1","usage_limit":0}"#, 422, "invalid_price_rule", "/usage_limit"),
+        (
+            r#"{"title":"a","value":"-1","value_type":"half"}"#,
+            422,
+            "invalid_value",
+            "/value_type",
+        ),
+        (
+            r#"{"title":"a","value":"-1","usage_limit":-1}"#,
+            422,
+            "out_of_range",
+            "/usage_limit",
+        ),
+        (
+            r#"{"title":"a","value":"-1","usage_limit":0}"#,
+            422,
+            "invalid_price_rule",
+            "/usage_limit",
+        ),
         (r#"{"title":"a","value":"-0.001"}"#, 422, "invalid_price_rule", "/value"),
         (
             r#"{"title":"a","value":"-1","prerequisite_subtotal_range":{"greater_than_or_equal_to":"-1"}}"#,
@@ -127,15 +172,30 @@ fn a_variant_and_its_product_are_not_in_one_rule() {
     let refused = world.post("/v1/price-rules", body("tea", "s"));
     refused.refused(422, "invalid_price_rule", "/entitled_variant_ids");
     let fault = &refused.json()["faults"][0];
-    assert_eq!((&fault["pointer"], &fault["code"]), (&json!("/entitled_variant_ids"), &json!("contradiction")));
-    assert!(fault["detail"].as_str().unwrap().contains("variant s is of product tea"), "{fault}");
+    assert_eq!(
+        (&fault["pointer"], &fault["code"]),
+        (&json!("/entitled_variant_ids"), &json!("contradiction"))
+    );
+    assert!(
+        fault["detail"]
+            .as_str()
+            .unwrap()
+            .contains("variant s is of product tea"),
+        "{fault}"
+    );
     // Nothing is known of a cup, and the tea has no such form.
     rule(&world, &body("tea", "xl"));
     let cup = format!("/v1/price-rules/{}", rule(&world, &body("cup", "s")));
-    world.put("/v1/products/cup", r#"{"title":"Cup","variants":[{"variant_id":"s"}]}"#).expect(200);
+    world
+        .put("/v1/products/cup", r#"{"title":"Cup","variants":[{"variant_id":"s"}]}"#)
+        .expect(200);
     let seen = world.get(&cup).expect(200);
     world.put(&cup, seen.text()).expect(200);
-    world.put(&cup, seen.text().replace("Ten", "Two")).refused(422, "invalid_price_rule", "/entitled_variant_ids");
+    world.put(&cup, seen.text().replace("Ten", "Two")).refused(
+        422,
+        "invalid_price_rule",
+        "/entitled_variant_ids",
+    );
     assert_eq!(world.get(&cup).expect(200).text(), seen.text());
     let wrapped = format!(r#"{{"price_rule":{}}}"#, body("tea", "m"));
     let refused = world.shopify("POST", "/price_rules.json").body(wrapped).send();
@@ -150,10 +210,20 @@ fn codes_are_made_drawn_changed_and_removed() {
     let rule = rule(&world, TEN);
     let path = format!("/v1/price-rules/{rule}/discount-codes");
     let summer = code(&world, &rule, " Summer ");
-    world.post(&path, r#"{"code":"SUMMER"}"#).refused(409, "code_taken", "/code");
-    world.post(&path, r#"{"code":"a","prefix":"b"}"#).refused(422, "invalid_value", "/prefix");
-    world.post(&path, "{\"code\":\"\"}").refused(422, "invalid_value", "/code");
-    world.post("/v1/price-rules/99/discount-codes", "{}").refused(404, "price_rule_not_found", "price_rule_id");
+    world
+        .post(&path, r#"{"code":"SUMMER"}"#)
+        .refused(409, "code_taken", "/code");
+    world
+        .post(&path, r#"{"code":"a","prefix":"b"}"#)
+        .refused(422, "invalid_value", "/prefix");
+    world
+        .post(&path, "{\"code\":\"\"}")
+        .refused(422, "invalid_value", "/code");
+    world.post("/v1/price-rules/99/discount-codes", "{}").refused(
+        404,
+        "price_rule_not_found",
+        "price_rule_id",
+    );
     let drawn = world.post(&path, r#"{"prefix":"VIP"}"#).expect(201).json();
     let text = drawn["code"].as_str().unwrap();
     assert!(text.starts_with("VIP-") && text.len() == 27, "{text}");
@@ -168,8 +238,12 @@ fn codes_are_made_drawn_changed_and_removed() {
     world.put(&one, r#"{"code":"Winter","enabled":false}"#).expect(200);
     let found = world.get("/v1/discount-codes/lookup?code=WINTER").expect(200).json();
     assert_eq!((&found["code_id"], &found["enabled"]), (&json!(summer), &json!(false)));
-    world.get("/v1/discount-codes/lookup?code=summer").refused(404, "code_not_found", "code");
-    world.get("/v1/discount-codes/lookup").refused(400, "missing_parameter", "code");
+    world
+        .get("/v1/discount-codes/lookup?code=summer")
+        .refused(404, "code_not_found", "code");
+    world
+        .get("/v1/discount-codes/lookup")
+        .refused(400, "missing_parameter", "code");
     let page = world.get(&format!("{path}?limit=2")).expect(200);
     let rest = world.get(&page.next().unwrap()).expect(200);
     let count = |answer: &Answer| answer.json()["discount_codes"].as_array().unwrap().len();
@@ -185,17 +259,26 @@ fn a_batch_says_what_became_of_each() {
     let rule = rule(&world, TEN);
     code(&world, &rule, "taken");
     let path = format!("/v1/price-rules/{rule}/batch");
-    let body = r#"{"discount_codes":[{"code":"one"},{"code":"TAKEN"},{"code":" "},{"prefix":"X"}]}"#;
+    let body =
+        r#"{"discount_codes":[{"code":"one"},{"code":"TAKEN"},{"code":" "},{"prefix":"X"}]}"#;
     let batch = world.post(&path, body).expect(201).json();
-    let counts = ["codes_count", "imported_count", "failed_count"].map(|name| batch[name].as_u64().unwrap());
+    let counts =
+        ["codes_count", "imported_count", "failed_count"].map(|name| batch[name].as_u64().unwrap());
     assert_eq!((counts, &batch["status"]), ([4, 2, 2], &json!("completed")));
     let one = format!("{path}/{}", batch["batch_id"].as_str().unwrap());
     assert_eq!(world.get(&one).expect(200).json(), batch);
-    let codes = world.get(&format!("{one}/discount-codes")).expect(200).json()["discount_codes"].clone();
+    let codes =
+        world.get(&format!("{one}/discount-codes")).expect(200).json()["discount_codes"].clone();
     assert_eq!((&codes[1]["code_id"], &codes[1]["code"]), (&Value::Null, &json!("TAKEN")));
-    assert!(codes[0]["code_id"].is_string() && codes[0]["error"].is_null() && codes[2]["error"].is_string());
+    assert!(
+        codes[0]["code_id"].is_string()
+            && codes[0]["error"].is_null()
+            && codes[2]["error"].is_string()
+    );
     let many = |count: usize| {
-        let codes: Vec<_> = (0..count).map(|number| json!({ "code": format!("M{number}") })).collect();
+        let codes: Vec<_> = (0..count)
+            .map(|number| json!({ "code": format!("M{number}") }))
+            .collect();
         world.post(&path, json!({ "discount_codes": codes }).to_string())
     };
     many(101).refused(422, "too_many_codes", "/discount_codes");
@@ -214,7 +297,9 @@ fn cart(codes: &[&str], more: &Value) -> String {
         "shipping": [{"price": "4.90"}],
         "codes": codes,
     });
-    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body.as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
     body.to_string()
 }
 
@@ -223,19 +308,27 @@ fn a_cart_is_answered_to_the_cent_with_every_reason() {
     let world = World::new();
     let three = r#"{"title":"Three","value_type":"fixed_amount","value":"-3"}"#;
     code(&world, &rule(&world, three), "THREE");
-    let ended =
-        r#"{"title":"Old","value":"-1","starts_at":"2025-01-01T00:00:00Z","ends_at":"2025-02-01T00:00:00Z"}"#;
+    let ended = r#"{"title":"Old","value":"-1","starts_at":"2025-01-01T00:00:00Z","ends_at":"2025-02-01T00:00:00Z"}"#;
     code(&world, &rule(&world, ended), "OLD");
     let free = r#"{"title":"Free","value_type":"percentage","value":"-100","target_type":"shipping_line","allocation_method":"each"}"#;
     code(&world, &rule(&world, free), "FREE");
-    let answer =
-        world.post("/v1/carts/evaluate", cart(&["three", "old", "none", "free"], &json!({}))).expect(200).json();
-    let shares: Vec<_> =
-        answer["lines"].as_array().unwrap().iter().map(|line| line["discount"].as_str().unwrap()).collect();
+    let answer = world
+        .post("/v1/carts/evaluate", cart(&["three", "old", "none", "free"], &json!({})))
+        .expect(200)
+        .json();
+    let shares: Vec<_> = answer["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line["discount"].as_str().unwrap())
+        .collect();
     assert_eq!(shares, ["1.61", "0.53", "0.86"]);
     assert_eq!((&answer["discount"], &answer["total"]), (&json!("7.90"), &json!("77.00")));
     let codes = answer["codes"].as_array().unwrap();
-    let reasons: Vec<_> = codes.iter().map(|code| (code["applied"].as_bool(), code["reason"].as_str())).collect();
+    let reasons: Vec<_> = codes
+        .iter()
+        .map(|code| (code["applied"].as_bool(), code["reason"].as_str()))
+        .collect();
     assert_eq!(
         reasons,
         [
@@ -247,11 +340,21 @@ fn a_cart_is_answered_to_the_cent_with_every_reason() {
     );
     for (more, code, param) in [
         (json!({"currency": "EUR"}), "currency_mismatch", "/currency"),
-        (json!({"lines": [{"quantity": 1, "price": "0.001"}]}), "finer_than_currency", "/lines"),
-        (json!({"lines": vec![json!({"quantity": 1, "price": "1"}); 10_000]}), "too_many_lines", "/lines"),
+        (
+            json!({"lines": [{"quantity": 1, "price": "0.001"}]}),
+            "finer_than_currency",
+            "/lines",
+        ),
+        (
+            json!({"lines": vec![json!({"quantity": 1, "price": "1"}); 10_000]}),
+            "too_many_lines",
+            "/lines",
+        ),
         (json!({"codes": vec!["a"; 21]}), "too_many_codes", "/codes"),
     ] {
-        world.post("/v1/carts/evaluate", cart(&[], &more)).refused(422, code, param);
+        world
+            .post("/v1/carts/evaluate", cart(&[], &more))
+            .refused(422, code, param);
     }
 }
 
@@ -269,11 +372,16 @@ fn a_shopper_learns_no_reason_that_would_help_a_guesser() {
         ),
         ("already_used_by_customer", json!({"once_per_customer": true})),
         ("disabled", json!({})),
-        ("minimum_subtotal_not_met", json!({"prerequisite_subtotal_range": {"greater_than_or_equal_to": "500"}})),
+        (
+            "minimum_subtotal_not_met",
+            json!({"prerequisite_subtotal_range": {"greater_than_or_equal_to": "500"}}),
+        ),
     ];
     for (reason, more) in &codes {
         let mut body = json!({"title": reason, "value": "-1", "starts_at": "2026-01-01T00:00:00Z"});
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         let (rule, text) = (rule(&world, &body.to_string()), format!("T-{reason}"));
         let code = code(&world, &rule, &text);
         match *reason {
@@ -284,19 +392,25 @@ fn a_shopper_learns_no_reason_that_would_help_a_guesser() {
             "used_up" | "already_used_by_customer" => {
                 let order = json!({"customer": {"customer_id": "1"}, "status": "paid", "total": "1",
                     "discount_codes": [text], "lines": [{"quantity": 1, "amount": "1"}]});
-                world.put(&format!("/v1/orders/{reason}"), order.to_string()).expect(200);
+                world
+                    .put(&format!("/v1/orders/{reason}"), order.to_string())
+                    .expect(200);
             }
             _ => {}
         }
     }
     let customer = json!({"customer_id": "1"});
-    for (number, reason) in ["unknown_code"].into_iter().chain(codes.iter().map(|(reason, _)| *reason)).enumerate()
+    for (number, reason) in ["unknown_code"]
+        .into_iter()
+        .chain(codes.iter().map(|(reason, _)| *reason))
+        .enumerate()
     {
         // Guessing is slowed; here it is not in the way.
         world.at(&format!("2026-03-01T13:{number:02}:00Z"));
         let text = format!("T-{reason}");
         let evaluated = cart(&[&text], &json!({ "customer": customer }));
-        let answer = world.post("/v1/carts/evaluate", evaluated).expect(200).json()["codes"][0].take();
+        let answer =
+            world.post("/v1/carts/evaluate", evaluated).expect(200).json()["codes"][0].take();
         let until = format!("2026-03-01T13:{:02}:00Z", number + 1);
         let reserve = json!({"codes": [text], "customer": customer, "until": until}).to_string();
         let secret = reason != "minimum_subtotal_not_met";
@@ -348,11 +462,20 @@ fn the_program_says_how_codes_combine() {
     .enumerate()
     {
         if let Some(policy) = policy {
-            world.put("/v1/program", json!({ "stacking": policy }).to_string()).expect(201);
+            world
+                .put("/v1/program", json!({ "stacking": policy }).to_string())
+                .expect(201);
         }
         let shown = world.get("/v1/program").expect(200).json()["stacking"].clone();
-        assert_eq!(shown.as_str(), policy.filter(|policy| *policy != "one_per_class"), "{policy:?}");
-        let answer = world.post("/v1/carts/evaluate", cart(&typed, &json!({}))).expect(200).json();
+        assert_eq!(
+            shown.as_str(),
+            policy.filter(|policy| *policy != "one_per_class"),
+            "{policy:?}"
+        );
+        let answer = world
+            .post("/v1/carts/evaluate", cart(&typed, &json!({})))
+            .expect(200)
+            .json();
         assert_eq!(answer["discount"], discount, "{policy:?}");
         // A checkout holds what some cart could have together; what it holds already is no hindrance.
         let held = |name: &str, codes: &[&str], together: bool| {
@@ -364,7 +487,11 @@ fn the_program_says_how_codes_combine() {
             } else {
                 both.refused(422, "not_combined", "/codes/1");
             }
-            let held = world.get(&format!("/v1/checkouts/{checkout}/codes")).expect(200).json()["reserved"].take();
+            let held = world
+                .get(&format!("/v1/checkouts/{checkout}/codes"))
+                .expect(200)
+                .json()["reserved"]
+                .take();
             assert_eq!(held.as_array().unwrap().len(), if together { 2 } else { 1 }, "{policy:?}");
         };
         held("one", &["THREE", "FOUR"], one_class);
@@ -375,33 +502,46 @@ fn the_program_says_how_codes_combine() {
     }
     // Nobody else says it.
     let own = cart(&typed, &json!({"stacking": "all"}));
-    world.post("/v1/carts/evaluate", own).refused(400, "unknown_field", "/stacking");
-    world.put("/v1/program", r#"{"stacking":"some"}"#).refused(422, "invalid_program", "/stacking");
+    world
+        .post("/v1/carts/evaluate", own)
+        .refused(400, "unknown_field", "/stacking");
+    world
+        .put("/v1/program", r#"{"stacking":"some"}"#)
+        .refused(422, "invalid_program", "/stacking");
     // An order is a fact: the codes that its customer had are used up, whatever the policy is now.
     world.put("/v1/program", r#"{"stacking":"exclusive"}"#).expect(201);
     let order = json!({"status": "paid", "total": "10", "discount_codes": ["THREE", "FOUR"],
         "lines": [{"quantity": 1, "amount": "10"}]});
-    let used = world.put("/v1/orders/o1", order.to_string()).expect(200).json()["discount_codes"].take();
+    let used =
+        world.put("/v1/orders/o1", order.to_string()).expect(200).json()["discount_codes"].take();
     assert_eq!((&used[0]["used"], &used[1]["used"]), (&json!(true), &json!(true)));
 }
 
 #[test]
 fn a_reserved_code_becomes_an_orders() {
     let world = World::new();
-    let rule = rule(&world, r#"{"title":"One","value":"-1","usage_limit":1,"once_per_customer":true}"#);
+    let rule = rule(
+        &world,
+        r#"{"title":"One","value":"-1","usage_limit":1,"once_per_customer":true}"#,
+    );
     let code = code(&world, &rule, "ONE");
     let reserve = |checkout: &str, customer: &str| {
-        let body =
-            json!({"codes": ["one"], "customer": {"customer_id": customer}, "until": "2026-03-01T12:30:00Z"});
+        let body = json!({"codes": ["one"], "customer": {"customer_id": customer}, "until": "2026-03-01T12:30:00Z"});
         world.post(&format!("/v1/checkouts/{checkout}/codes"), body.to_string())
     };
     let held = reserve("k1", "1").expect(200).json();
     assert_eq!(held["reserved"][0]["code_id"], json!(code));
     reserve("k2", "2").refused(422, "used_up", "/codes/0");
     reserve("k2", "1").refused(422, "already_used_by_customer", "/codes/0");
-    assert_eq!(world.get("/v1/checkouts/k2/codes").expect(200).text(), r#"{"checkout_id":"k2","reserved":[]}"#);
+    assert_eq!(
+        world.get("/v1/checkouts/k2/codes").expect(200).text(),
+        r#"{"checkout_id":"k2","reserved":[]}"#
+    );
     let evaluated = |more| {
-        let answer = world.post("/v1/carts/evaluate", cart(&["ONE"], &more)).expect(200).json();
+        let answer = world
+            .post("/v1/carts/evaluate", cart(&["ONE"], &more))
+            .expect(200)
+            .json();
         answer["codes"][0]["reason"].as_str().map(str::to_owned)
     };
     assert_eq!(evaluated(json!({"customer": {"customer_id": "2"}})), Some("used_up".to_owned()));
@@ -411,8 +551,14 @@ fn a_reserved_code_becomes_an_orders() {
             "customer": {"customer_id": id}, "status": "paid", "total": "10", "discount_codes": ["One", "none"],
             "lines": [{"quantity": 1, "amount": "10"}],
         });
-        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        world.put(&format!("/v1/orders/o{id}"), body.to_string()).expect(200).json()["discount_codes"].clone()
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        world
+            .put(&format!("/v1/orders/o{id}"), body.to_string())
+            .expect(200)
+            .json()["discount_codes"]
+            .clone()
     };
     assert_eq!(order("2", json!({}))[0]["reason"], "used_up");
     let used = order("1", json!({"checkout_id": "k1"}));
@@ -428,15 +574,18 @@ fn a_reserved_code_becomes_an_orders() {
     let released = delete(&world, "/v1/checkouts/k3/codes?code=ONE").expect(200);
     assert_eq!(released.text(), r#"{"checkout_id":"k3","reserved":[]}"#);
     let late = json!({"codes": ["ONE"], "until": "2026-03-03T12:30:00Z"}).to_string();
-    world.post("/v1/checkouts/k4/codes", late).refused(422, "invalid_reservation_period", "/until");
+    world
+        .post("/v1/checkouts/k4/codes", late)
+        .refused(422, "invalid_reservation_period", "/until");
 }
 
 #[test]
 fn whoever_guesses_is_slowed_and_nobody_else() {
     let world = World::new();
     code(&world, &rule(&world, TEN), "REAL");
-    let ask =
-        |code: &str, who: &str| world.get(&format!("/v1/discount-codes/lookup?code={code}&customer_id={who}"));
+    let ask = |code: &str, who: &str| {
+        world.get(&format!("/v1/discount-codes/lookup?code={code}&customer_id={who}"))
+    };
     for guess in 0..10 {
         ask(&format!("G{guess}"), "eve").refused(404, "code_not_found", "code");
         // The key's own allowance heals within a second.
@@ -447,7 +596,9 @@ fn whoever_guesses_is_slowed_and_nobody_else() {
     assert_eq!(slowed.header("retry-after"), Some("20"));
     ask("REAL", "ada").expect(200);
     let body = cart(&["REAL"], &json!({"customer": {"customer_id": "eve"}}));
-    world.post("/v1/carts/evaluate", &body).refused(429, "too_many_requests", "");
+    world
+        .post("/v1/carts/evaluate", &body)
+        .refused(429, "too_many_requests", "");
     world.at("2026-03-01T12:00:30Z");
     world.post("/v1/carts/evaluate", body).expect(200);
     // A key that guesses in many names is slowed too.

@@ -13,9 +13,13 @@ use crate::support::World;
 
 fn route_of(operation: Operation) -> &'static Route {
     let is_it = |route: &&Route| {
-        route.pattern == operation.pattern && route.method.as_str().eq_ignore_ascii_case(operation.method)
+        route.pattern == operation.pattern
+            && route.method.as_str().eq_ignore_ascii_case(operation.method)
     };
-    ROUTES.iter().find(is_it).unwrap_or_else(|| panic!("{} has no route", operation.id()))
+    ROUTES
+        .iter()
+        .find(is_it)
+        .unwrap_or_else(|| panic!("{} has no route", operation.id()))
 }
 
 #[test]
@@ -39,11 +43,20 @@ fn operations_are_the_routes() {
         };
         assert_eq!(operation.told["security"], security, "{id}");
         let named = |place: &str| {
-            let parameters = operation.parameters().into_iter().filter(|parameter| parameter["in"] == place);
-            parameters.map(|parameter| parameter["name"].as_str().unwrap()).collect::<BTreeSet<_>>()
+            let parameters = operation
+                .parameters()
+                .into_iter()
+                .filter(|parameter| parameter["in"] == place);
+            parameters
+                .map(|parameter| parameter["name"].as_str().unwrap())
+                .collect::<BTreeSet<_>>()
         };
         assert_eq!(named("query"), route.query.iter().copied().collect(), "{id}");
-        let in_path = route.pattern.split('{').skip(1).map(|rest| rest.split('}').next().unwrap());
+        let in_path = route
+            .pattern
+            .split('{')
+            .skip(1)
+            .map(|rest| rest.split('}').next().unwrap());
         assert_eq!(named("path"), in_path.collect(), "{id}");
         let written = route.method != "GET" && !matches!(route.scope(), None | Some(Scope::Read));
         assert_eq!(
@@ -60,11 +73,15 @@ fn bodies_are_told_of() {
     let world = World::new();
     for &operation in operations() {
         let needed = operation.told.pointer("/requestBody/required") == Some(&json!(true));
-        let path = operation.parameters().iter().fold(operation.pattern.to_owned(), |path, parameter| {
-            let example = &parameter["example"];
-            let value = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
-            path.replace(&format!("{{{}}}", parameter["name"].as_str().unwrap()), &value)
-        });
+        let path =
+            operation
+                .parameters()
+                .iter()
+                .fold(operation.pattern.to_owned(), |path, parameter| {
+                    let example = &parameter["example"];
+                    let value = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
+                    path.replace(&format!("{{{}}}", parameter["name"].as_str().unwrap()), &value)
+                });
         let request = world.request(&operation.method.to_uppercase(), &path);
         let answer = request.header("x-shopify-access-token", &world.key).send();
         let missed = answer.status == 400 && answer.problem().1 == "truncated_json";
@@ -80,7 +97,13 @@ fn examples_are_as_the_schemas_say() {
             if let Some(example) = parameter.get("example") {
                 valid(&parameter["schema"], example, operation.id()).unwrap();
             } else {
-                assert_ne!(parameter["required"], true, "{}: {}", operation.id(), parameter["name"]);
+                assert_ne!(
+                    parameter["required"],
+                    true,
+                    "{}: {}",
+                    operation.id(),
+                    parameter["name"]
+                );
             }
         }
         let Some(media) = operation.body() else { continue };
@@ -96,7 +119,10 @@ fn examples_are_as_the_schemas_say() {
 /// Codes that the source has and that no answer carries, and why.
 const NEVER_ANSWERED: [(&str, &str); 2] = [
     ("forbidden", "a constructor for those who embed the server"),
-    ("unknown_redemption", "the store has found the redemption before the rules are asked"),
+    (
+        "unknown_redemption",
+        "the store has found the redemption before the rules are asked",
+    ),
 ];
 
 #[test]
@@ -113,7 +139,9 @@ fn codes_are_those_of_the_source() {
     ] {
         emitted.extend(arms(&read(file)));
     }
-    let refusals: BTreeSet<_> = arms(&read("loyalty-core/src/discount/refusal.rs")).into_iter().collect();
+    let refusals: BTreeSet<_> = arms(&read("loyalty-core/src/discount/refusal.rs"))
+        .into_iter()
+        .collect();
     for file in sources(&root.join("loyalty-http/src")) {
         emitted.extend(named(
             &file,
@@ -126,13 +154,24 @@ fn codes_are_those_of_the_source() {
     let known: BTreeSet<String> = codes("ProblemCode").collect();
     let faults: BTreeSet<String> = codes("FaultCode").collect();
     let unheard: BTreeSet<_> = NEVER_ANSWERED.iter().map(|(code, _)| (*code).to_owned()).collect();
-    assert!(unheard.iter().all(|code| emitted.contains(code) && !known.contains(code)), "{unheard:?}");
+    assert!(
+        unheard
+            .iter()
+            .all(|code| emitted.contains(code) && !known.contains(code)),
+        "{unheard:?}"
+    );
     for code in &emitted {
-        assert!(known.contains(code) || unheard.contains(code), "codes.json does not tell of {code}");
+        assert!(
+            known.contains(code) || unheard.contains(code),
+            "codes.json does not tell of {code}"
+        );
     }
     let reserved = |code: &String| refusals.contains(code);
     for code in &known {
-        assert!(emitted.contains(code) || reserved(code), "codes.json tells of {code}, which nobody answers");
+        assert!(
+            emitted.contains(code) || reserved(code),
+            "codes.json tells of {code}, which nobody answers"
+        );
     }
     assert_eq!(codes("CodeRefusal").collect::<BTreeSet<_>>(), refusals);
     let mut found = BTreeSet::new();
@@ -147,10 +186,17 @@ fn codes_are_those_of_the_source() {
 
 /// What the faults of many records can be besides: the codes of single bodies.
 fn json_faults() -> impl Iterator<Item = String> {
-    ["duplicate_field", "duplicate_id", "invalid_value", "malformed_json", "missing_field", "out_of_range"]
-        .into_iter()
-        .chain(["unknown_field", "wrong_type"])
-        .map(str::to_owned)
+    [
+        "duplicate_field",
+        "duplicate_id",
+        "invalid_value",
+        "malformed_json",
+        "missing_field",
+        "out_of_range",
+    ]
+    .into_iter()
+    .chain(["unknown_field", "wrong_type"])
+    .map(str::to_owned)
 }
 
 fn codes(schema: &str) -> impl Iterator<Item = String> {
@@ -178,7 +224,8 @@ fn sources(directory: &Path) -> Vec<String> {
 /// A snake-case literal that a text begins with.
 fn literal(text: &str) -> Option<String> {
     let (code, _) = text.trim_start().strip_prefix('"')?.split_once('"')?;
-    let snake = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let snake =
+        !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     snake.then(|| code.to_owned())
 }
 
@@ -191,7 +238,9 @@ fn arms(source: &str) -> Vec<String> {
 /// The first argument of these constructors.
 fn named(source: &str, prefix: &str, names: &[&str]) -> Vec<String> {
     let calls = names.iter().map(|name| format!("{prefix}{name}("));
-    calls.flat_map(|call| source.split(&call).skip(1).filter_map(literal).collect::<Vec<_>>()).collect()
+    calls
+        .flat_map(|call| source.split(&call).skip(1).filter_map(literal).collect::<Vec<_>>())
+        .collect()
 }
 
 /// What stands behind a status.

@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 use loyalty_core::account::Usage;
 use loyalty_core::discount::Code;
 use loyalty_core::{
-    AccountId, CategoryId, CheckoutId, CodeId, OrderId, PriceRuleId, Program, ProgramVersion, RedemptionId,
-    RewardId, ShopId, Timestamp, VariantId,
+    AccountId, CategoryId, CheckoutId, CodeId, OrderId, PriceRuleId, Program, ProgramVersion,
+    RedemptionId, RewardId, ShopId, Timestamp, VariantId,
 };
 use loyalty_http::Config;
 use loyalty_store::{
-    CartFacts, CartQuery, Catalogue, CategoryRecord, CheckoutView, CodeBatch, CodeView, CustomerView, Discounts,
-    DueAccount, Failure, Integration, JournalRow, KeyRecord, LedgerPage, MemoryStore, NewKey, NewShop, Number,
-    OrderRecord, Page, Pending, PriceRuleView, ProductKey, ProductRecord, RedemptionView, Redemptions, Request,
-    SavedSearch, SearchQuery, Seq, Shop, Store, Verified, Who,
+    CartFacts, CartQuery, Catalogue, CategoryRecord, CheckoutView, CodeBatch, CodeView,
+    CustomerView, Discounts, DueAccount, Failure, Integration, JournalRow, KeyRecord, LedgerPage,
+    MemoryStore, NewKey, NewShop, Number, OrderRecord, Page, Pending, PriceRuleView, ProductKey,
+    ProductRecord, RedemptionView, Redemptions, Request, SavedSearch, SearchQuery, Seq, Shop,
+    Store, Verified, Who,
 };
 
 use crate::support::{Answer, World};
@@ -74,7 +75,12 @@ impl Catalogue for Troubled {
         Err(self.failure())
     }
 
-    fn products(&self, _: ShopId, _: Option<Number>, _: usize) -> Result<Page<Arc<ProductRecord>>, Failure> {
+    fn products(
+        &self,
+        _: ShopId,
+        _: Option<Number>,
+        _: usize,
+    ) -> Result<Page<Arc<ProductRecord>>, Failure> {
         Err(self.failure())
     }
 
@@ -103,7 +109,12 @@ impl Catalogue for Troubled {
         Err(self.failure())
     }
 
-    fn saved_searches(&self, _: ShopId, _: Option<Number>, _: usize) -> Result<Page<Arc<SavedSearch>>, Failure> {
+    fn saved_searches(
+        &self,
+        _: ShopId,
+        _: Option<Number>,
+        _: usize,
+    ) -> Result<Page<Arc<SavedSearch>>, Failure> {
         Err(self.failure())
     }
 
@@ -117,7 +128,12 @@ impl Discounts for Troubled {
         Err(self.failure())
     }
 
-    fn price_rules(&self, _: ShopId, _: Option<PriceRuleId>, _: usize) -> Result<Page<PriceRuleView>, Failure> {
+    fn price_rules(
+        &self,
+        _: ShopId,
+        _: Option<PriceRuleId>,
+        _: usize,
+    ) -> Result<Page<PriceRuleView>, Failure> {
         Err(self.failure())
     }
 
@@ -133,7 +149,13 @@ impl Discounts for Troubled {
         Err(self.failure())
     }
 
-    fn codes(&self, _: ShopId, _: PriceRuleId, _: Option<CodeId>, _: usize) -> Result<Page<CodeView>, Failure> {
+    fn codes(
+        &self,
+        _: ShopId,
+        _: PriceRuleId,
+        _: Option<CodeId>,
+        _: usize,
+    ) -> Result<Page<CodeView>, Failure> {
         Err(self.failure())
     }
 
@@ -225,7 +247,13 @@ impl Store for Troubled {
         Err(self.failure())
     }
 
-    fn ledger(&self, _: ShopId, _: AccountId, _: Option<Seq>, _: usize) -> Result<LedgerPage, Failure> {
+    fn ledger(
+        &self,
+        _: ShopId,
+        _: AccountId,
+        _: Option<Seq>,
+        _: usize,
+    ) -> Result<LedgerPage, Failure> {
         Err(self.failure())
     }
 
@@ -233,11 +261,21 @@ impl Store for Troubled {
         Err(self.failure())
     }
 
-    fn customer_at(&self, _: ShopId, _: AccountId, _: Timestamp) -> Result<Option<CustomerView>, Failure> {
+    fn customer_at(
+        &self,
+        _: ShopId,
+        _: AccountId,
+        _: Timestamp,
+    ) -> Result<Option<CustomerView>, Failure> {
         Err(self.failure())
     }
 
-    fn due(&self, _: Timestamp, _: Option<DueAccount>, _: usize) -> Result<Vec<DueAccount>, Failure> {
+    fn due(
+        &self,
+        _: Timestamp,
+        _: Option<DueAccount>,
+        _: usize,
+    ) -> Result<Vec<DueAccount>, Failure> {
         Err(self.failure())
     }
 
@@ -281,18 +319,29 @@ impl Store for Troubled {
         self.inner.key(id)
     }
 
-    fn install(&self, shop: ShopId, integration: &Integration, now: Timestamp) -> Result<(), Failure> {
+    fn install(
+        &self,
+        shop: ShopId,
+        integration: &Integration,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         self.inner.install(shop, integration, now)
     }
 }
 
 fn troubled(trouble: Trouble) -> World {
     let config = Config { patience: Duration::from_millis(200), ..Config::default() };
-    World::over(config, |inner| Arc::new(Troubled { inner, trouble: Mutex::new(trouble), hung: Mutex::default() }))
+    World::over(config, |inner| {
+        Arc::new(Troubled { inner, trouble: Mutex::new(trouble), hung: Mutex::default() })
+    })
 }
 
 fn told(answer: &Answer) -> (u16, String, Option<String>) {
-    assert!(!answer.text().contains("loyalty.db") && !answer.text().contains("purpose"), "{}", answer.text());
+    assert!(
+        !answer.text().contains("loyalty.db") && !answer.text().contains("purpose"),
+        "{}",
+        answer.text()
+    );
     let (status, code, _) = answer.problem();
     (status, code, answer.header("retry-after").map(str::to_owned))
 }
@@ -319,7 +368,11 @@ fn failures_say_whether_to_try_again_and_no_more() {
     ] {
         let world = troubled(trouble);
         for answer in ask(&world) {
-            assert_eq!(told(&answer), (status, code.to_owned(), retry.map(str::to_owned)), "{trouble:?}");
+            assert_eq!(
+                told(&answer),
+                (status, code.to_owned(), retry.map(str::to_owned)),
+                "{trouble:?}"
+            );
         }
         let ready = world.get("/readyz");
         assert_eq!(ready.status, status, "{trouble:?}");

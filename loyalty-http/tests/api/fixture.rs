@@ -78,15 +78,22 @@ pub(crate) fn fill(world: &World, prefix: &str) -> Names {
     world.put("/v1/program", program.to_string()).expect(201);
     let friends_code = people(world, &own);
     let path = |list: &str, id: &str| format!("/v1/{list}/{}", own(id));
-    world.put(&path("categories", "drinks"), r#"{"name":"Drinks"}"#).expect(200);
-    world.put(&path("products", "tea"), r#"{"title":"Tea","categories":["drinks"]}"#).expect(200);
+    world
+        .put(&path("categories", "drinks"), r#"{"name":"Drinks"}"#)
+        .expect(200);
+    world
+        .put(&path("products", "tea"), r#"{"title":"Tea","categories":["drinks"]}"#)
+        .expect(200);
     let lines = r#"[{"line_id":"1","quantity":2,"amount":"29.90"},{"line_id":"2","quantity":1,"amount":"20.05"}]"#;
     let customer = json!({"customer_id": own("42")});
-    let order =
-        format!(r#"{{"customer":{customer},"status":"paid","lines":{lines},"shipping":"4.90","total":"54.85"}}"#);
+    let order = format!(
+        r#"{{"customer":{customer},"status":"paid","lines":{lines},"shipping":"4.90","total":"54.85"}}"#
+    );
     world.put(&path("orders", "1001"), order).expect(200);
     let refund = r#"{"refund_id":"r1","amount":"1.00"}"#;
-    world.post(&format!("{}/refunds", path("orders", "1001")), refund).expect(200);
+    world
+        .post(&format!("{}/refunds", path("orders", "1001")), refund)
+        .expect(200);
     let mut numbers = discounts(world, &own);
     let redeem = json!({"customer_id": own("42"), "reward_id": "five"});
     numbers.insert("redemption_id", made(world, "/v1/redemptions", &redeem, "redemption_id"));
@@ -96,8 +103,16 @@ pub(crate) fn fill(world: &World, prefix: &str) -> Names {
     numbers.insert("customer_saved_searches", search);
     // Those whose ids are no numbers, so that their numbers are given.
     for list in ["customers", "products"] {
-        let page = world.shopify("GET", &format!("/{list}.json")).send().expect(200).json();
-        let ids = page[list].as_array().unwrap().iter().filter_map(|told| told["id"].as_u64());
+        let page = world
+            .shopify("GET", &format!("/{list}.json"))
+            .send()
+            .expect(200)
+            .json();
+        let ids = page[list]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|told| told["id"].as_u64());
         numbers.insert(list, ids.max().unwrap().to_string());
     }
     Names { numbers, drawn: vec![("FRIEND-OF-GRACE", friends_code)] }
@@ -111,14 +126,19 @@ fn made(world: &World, path: &str, body: &Value, name: &str) -> String {
 
 /// Ada, who has points, a friend with a code, and others.
 fn people(world: &World, own: &dyn Fn(&str) -> String) -> String {
-    let ada = json!({"customer_id": own("42"), "email": own("ada@example.com"), "first_name": "Ada"});
+    let ada =
+        json!({"customer_id": own("42"), "email": own("ada@example.com"), "first_name": "Ada"});
     world.post("/v1/customers", ada.to_string()).expect(201);
     for id in ["7", "8", "grace"] {
-        world.post("/v1/customers", json!({"customer_id": own(id)}).to_string()).expect(201);
+        world
+            .post("/v1/customers", json!({"customer_id": own(id)}).to_string())
+            .expect(201);
     }
     let points = json!({"customer_id": own("42"), "points": 1000});
     world.post("/v1/points-add", points.to_string()).expect(200);
-    let friend = world.post(&format!("/v1/customers/{}/referral-code", own("7")), "{}").expect(200);
+    let friend = world
+        .post(&format!("/v1/customers/{}/referral-code", own("7")), "{}")
+        .expect(200);
     friend.json()["code"].as_str().unwrap().to_owned()
 }
 
@@ -132,7 +152,9 @@ fn discounts(world: &World, own: &dyn Fn(&str) -> String) -> BTreeMap<&'static s
     let batch = json!({"discount_codes": [{"code": own("BATCH")}]});
     let batch = made(world, &format!("{under}/batch"), &batch, "batch_id");
     let held = json!({"codes": [own("WELCOME")], "until": "2026-03-01T12:30:00Z"});
-    world.post(&format!("/v1/checkouts/{}/codes", own("cart-7")), held.to_string()).expect(200);
+    world
+        .post(&format!("/v1/checkouts/{}/codes", own("cart-7")), held.to_string())
+        .expect(200);
     BTreeMap::from([
         ("batch_id", batch),
         ("code_id", code),
@@ -143,7 +165,13 @@ fn discounts(world: &World, own: &dyn Fn(&str) -> String) -> BTreeMap<&'static s
 
 /// Asks as the document's example does, of what has these names. With `all`, also by the query parameters that
 /// can be left out.
-pub(crate) fn ask(world: &World, asker: &Asker, operation: Operation, names: &Names, all: bool) -> Answer {
+pub(crate) fn ask(
+    world: &World,
+    asker: &Asker,
+    operation: Operation,
+    names: &Names,
+    all: bool,
+) -> Answer {
     let (mut path, mut query) = (operation.pattern.to_owned(), Vec::new());
     for parameter in operation.parameters() {
         let name = parameter["name"].as_str().unwrap();
@@ -164,8 +192,13 @@ pub(crate) fn ask(world: &World, asker: &Asker, operation: Operation, names: &Na
     let request = request.header("x-shopify-access-token", &asker.key);
     let Some(media) = operation.body() else { return request.send() };
     let example = media.get("example").cloned().unwrap_or_else(|| json!({}));
-    let text = names.drawn.iter().fold(example.to_string(), |text, (told, drawn)| text.replace(told, drawn));
-    let is_it = ROUTES.iter().find(|route| route.pattern == operation.pattern && route.method != "GET");
+    let text = names
+        .drawn
+        .iter()
+        .fold(example.to_string(), |text, (told, drawn)| text.replace(told, drawn));
+    let is_it = ROUTES
+        .iter()
+        .find(|route| route.pattern == operation.pattern && route.method != "GET");
     if is_it.is_some_and(|route| route.access() == Access::Signed) {
         return request.body(signed(asker, &text)).send();
     }

@@ -18,7 +18,10 @@ fn a_key_says_whose_it_is() {
 fn health_needs_no_key() {
     let world = World::new();
     for path in ["/livez", "/readyz"] {
-        assert_eq!(world.request("GET", path).key("").send().expect(200).text(), r#"{"status":"ok"}"#);
+        assert_eq!(
+            world.request("GET", path).key("").send().expect(200).text(),
+            r#"{"status":"ok"}"#
+        );
         assert_eq!(world.request("HEAD", path).key("").send().status, 200);
     }
 }
@@ -36,10 +39,14 @@ fn every_route_asks_for_its_scope_first() {
         let ask = |key: &str| {
             let request = world.request(route.method.as_str(), &path);
             // The other header is not looked at.
-            if shopify { request.header("x-shopify-access-token", key) } else { request.key(key) }.send()
+            if shopify { request.header("x-shopify-access-token", key) } else { request.key(key) }
+                .send()
         };
-        let Some(scope) = route.scope().filter(|_| shopify || path.starts_with("/v1")) else { continue };
-        for stranger in [ask("lk_0000000000000000_00000000000000000000000000000000"), ask(&guessed)] {
+        let Some(scope) = route.scope().filter(|_| shopify || path.starts_with("/v1")) else {
+            continue;
+        };
+        for stranger in [ask("lk_0000000000000000_00000000000000000000000000000000"), ask(&guessed)]
+        {
             stranger.refused(401, "unauthorized", "");
             assert_eq!(stranger.header("www-authenticate"), Some("Bearer"));
         }
@@ -54,7 +61,8 @@ fn every_route_asks_for_its_scope_first() {
     }
     // The first key of the shop is no longer alive: only the newest two are.
     world.get("/v1/key").refused(401, "unauthorized", "");
-    let (key, shown) = loyalty_http::auth::new_key(&[9; loyalty_http::auth::KEY_BYTES], Scope::ALL.to_vec());
+    let (key, shown) =
+        loyalty_http::auth::new_key(&[9; loyalty_http::auth::KEY_BYTES], Scope::ALL.to_vec());
     world.store.add_key(world.shop, &key, time(NOW)).unwrap();
     let list = world.request("GET", "/v1/customers").key(&shown).send();
     assert_eq!(list.expect(200).text(), r#"{"customers":[]}"#);
@@ -65,8 +73,21 @@ fn every_route_asks_for_its_scope_first() {
 #[test]
 fn paths_and_methods() {
     let world = World::new();
-    for path in ["/", "/v1", "/v1/", "/v1/customers/", "/v1/nothing", "/v1/orders", "/v2/customers", "/livez/"] {
-        world.request("GET", path).key("").send().refused(404, "not_found", "");
+    for path in [
+        "/",
+        "/v1",
+        "/v1/",
+        "/v1/customers/",
+        "/v1/nothing",
+        "/v1/orders",
+        "/v2/customers",
+        "/livez/",
+    ] {
+        world
+            .request("GET", path)
+            .key("")
+            .send()
+            .refused(404, "not_found", "");
     }
     let refused = world.request("DELETE", "/v1/customers/1").key("").send();
     refused.refused(405, "method_not_allowed", "");
@@ -74,20 +95,41 @@ fn paths_and_methods() {
     assert_eq!(world.request("GET", "/v1/points-add").send().header("allow"), Some("POST"));
     assert_eq!(world.request("POST", "/livez").send().header("allow"), Some("GET, HEAD"));
     assert_eq!(world.request("BREW", "/v1/key").send().status, 405);
-    world.get("/v1/customers/%zz").refused(400, "malformed_path", "customer_id");
-    world.get("/v1/customers/%FF").refused(400, "malformed_path", "customer_id");
-    world.get("/v1/customers/a%00b").refused(422, "invalid_value", "customer_id");
-    world.get(&format!("/v1/customers/{}", "x".repeat(256))).refused(422, "out_of_range", "customer_id");
-    world.put("/v1/orders/a%0Ab", r#"{"status":"cancelled"}"#).refused(422, "invalid_value", "order_id");
-    world.post("/v1/points-add?dry=1", "{}").refused(400, "unknown_parameter", "dry");
+    world
+        .get("/v1/customers/%zz")
+        .refused(400, "malformed_path", "customer_id");
+    world
+        .get("/v1/customers/%FF")
+        .refused(400, "malformed_path", "customer_id");
+    world
+        .get("/v1/customers/a%00b")
+        .refused(422, "invalid_value", "customer_id");
+    world.get(&format!("/v1/customers/{}", "x".repeat(256))).refused(
+        422,
+        "out_of_range",
+        "customer_id",
+    );
+    world.put("/v1/orders/a%0Ab", r#"{"status":"cancelled"}"#).refused(
+        422,
+        "invalid_value",
+        "order_id",
+    );
+    world
+        .post("/v1/points-add?dry=1", "{}")
+        .refused(400, "unknown_parameter", "dry");
 }
 
 #[test]
 fn bodies_say_what_they_are() {
     let world = World::new();
     let body = r#"{"customer_id":"1"}"#;
-    let typed =
-        |media: &str| world.request("POST", "/v1/customers").body(body).header("content-type", media).send();
+    let typed = |media: &str| {
+        world
+            .request("POST", "/v1/customers")
+            .body(body)
+            .header("content-type", media)
+            .send()
+    };
     typed("text/plain").refused(415, "unsupported_media_type", "Content-Type");
     typed("application/json; charset=utf-8").expect(201);
     let large = format!(r#"{{"customer_id":"{}"}}"#, "x".repeat(1 << 20));

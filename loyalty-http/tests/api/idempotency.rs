@@ -10,10 +10,30 @@ fn send(world: &World, method: &str, path: &str, body: &str, key: &str) -> Answe
 const WRITES: [(&str, &str, &str, &str); 16] = [
     ("POST", "/v1/customers", r#"{"customer_id":"2"}"#, r#"{"customer_id":"3"}"#),
     ("PATCH", "/v1/customers/1", r#"{"point_balance":60}"#, r#"{"point_balance":70}"#),
-    ("POST", "/v1/points-add", r#"{"customer_id":"1","points":5}"#, r#"{"customer_id":"1","points":6}"#),
-    ("POST", "/v1/points-subtract", r#"{"customer_id":"1","points":5}"#, r#"{"customer_id":"1","points": 5}"#),
-    ("PUT", "/v1/orders/o", r#"{"status":"cancelled"}"#, r#"{"status":"cancelled","total":"1"}"#),
-    ("POST", "/v1/orders/o/refunds", r#"{"refund_id":"r","amount":"1"}"#, r#"{"refund_id":"r","amount":"2"}"#),
+    (
+        "POST",
+        "/v1/points-add",
+        r#"{"customer_id":"1","points":5}"#,
+        r#"{"customer_id":"1","points":6}"#,
+    ),
+    (
+        "POST",
+        "/v1/points-subtract",
+        r#"{"customer_id":"1","points":5}"#,
+        r#"{"customer_id":"1","points": 5}"#,
+    ),
+    (
+        "PUT",
+        "/v1/orders/o",
+        r#"{"status":"cancelled"}"#,
+        r#"{"status":"cancelled","total":"1"}"#,
+    ),
+    (
+        "POST",
+        "/v1/orders/o/refunds",
+        r#"{"refund_id":"r","amount":"1"}"#,
+        r#"{"refund_id":"r","amount":"2"}"#,
+    ),
     ("PUT", "/v1/program", "{}", r#"{"debt":"allow"}"#),
     ("PUT", "/v1/products/tea", r#"{"title":"Tea"}"#, r#"{"title":"Chai"}"#),
     (
@@ -29,9 +49,24 @@ const WRITES: [(&str, &str, &str, &str); 16] = [
         r#"{"categories":[{"category_id":"cup","name":"Cup"}]}"#,
         r#"{"categories":[{"category_id":"cup","name":"Mug"}]}"#,
     ),
-    ("POST", "/v1/customer-saved-searches", r#"{"name":"all"}"#, r#"{"name":"all","query":"tag:a"}"#),
-    ("POST", "/v1/price-rules", r#"{"title":"Ten","value":"-10"}"#, r#"{"title":"Ten","value":"-11"}"#),
-    ("POST", "/v1/price-rules/{rule}/discount-codes", r#"{"prefix":"A"}"#, r#"{"prefix":"B"}"#),
+    (
+        "POST",
+        "/v1/customer-saved-searches",
+        r#"{"name":"all"}"#,
+        r#"{"name":"all","query":"tag:a"}"#,
+    ),
+    (
+        "POST",
+        "/v1/price-rules",
+        r#"{"title":"Ten","value":"-10"}"#,
+        r#"{"title":"Ten","value":"-11"}"#,
+    ),
+    (
+        "POST",
+        "/v1/price-rules/{rule}/discount-codes",
+        r#"{"prefix":"A"}"#,
+        r#"{"prefix":"B"}"#,
+    ),
     (
         "POST",
         "/v1/price-rules/{rule}/batch",
@@ -50,9 +85,14 @@ const WRITES: [(&str, &str, &str, &str); 16] = [
 fn an_answer_is_given_again_byte_for_byte() {
     let world = World::new();
     world.customer("1", 50);
-    let rule = world.post("/v1/price-rules", r#"{"title":"Ten","value":"-10"}"#).expect(201).json();
+    let rule = world
+        .post("/v1/price-rules", r#"{"title":"Ten","value":"-10"}"#)
+        .expect(201)
+        .json();
     let rule = rule["price_rule_id"].as_str().unwrap().to_owned();
-    world.post(&format!("/v1/price-rules/{rule}/discount-codes"), r#"{"code":"TEN"}"#).expect(201);
+    world
+        .post(&format!("/v1/price-rules/{rule}/discount-codes"), r#"{"code":"TEN"}"#)
+        .expect(201);
     world.at("2026-03-20T00:00:00Z");
     for (index, (method, path, body, other)) in WRITES.into_iter().enumerate() {
         let path = &path.replace("{rule}", &rule);
@@ -67,7 +107,11 @@ fn an_answer_is_given_again_byte_for_byte() {
         assert_eq!(again.header("idempotency-replayed"), Some("true"));
         assert_eq!(again.header("content-type"), Some("application/json"));
         assert_ne!(again.header("x-request-id"), first.header("x-request-id"));
-        send(&world, method, path, other, &key).refused(422, "idempotency_key_reused", "Idempotency-Key");
+        send(&world, method, path, other, &key).refused(
+            422,
+            "idempotency_key_reused",
+            "Idempotency-Key",
+        );
         assert_eq!(world.state(), after, "{path}");
     }
 }
@@ -85,8 +129,12 @@ fn a_rejection_is_given_again_even_when_it_would_now_be_granted() {
         send(&world, method, path, body, &format!("{method}{path}")).expect(status)
     });
     world.customer("2", 0);
-    world.post("/v1/points-add", r#"{"customer_id":"1","points":90}"#).expect(200);
-    world.put("/v1/program", r#"{"tiers":[{"id":"gold","name":"Gold"}]}"#).expect(201);
+    world
+        .post("/v1/points-add", r#"{"customer_id":"1","points":90}"#)
+        .expect(200);
+    world
+        .put("/v1/program", r#"{"tiers":[{"id":"gold","name":"Gold"}]}"#)
+        .expect(201);
     let before = world.state();
     for ((method, path, body, status), first) in rejected.into_iter().zip(first) {
         let again = send(&world, method, path, body, &format!("{method}{path}")).expect(status);
@@ -101,17 +149,25 @@ fn a_rejection_is_given_again_even_when_it_would_now_be_granted() {
 fn an_answer_is_given_again_where_what_it_was_about_is_gone() {
     let world = World::new();
     let rule = r#"{"title":"Ten","value":"-10"}"#;
-    let rule =
-        world.post("/v1/price-rules", rule).expect(201).json()["price_rule_id"].as_str().unwrap().to_owned();
+    let rule = world.post("/v1/price-rules", rule).expect(201).json()["price_rule_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let path = format!("/price_rules/{rule}");
     let writes = [
         ("PUT", format!("{path}.json"), r#"{"price_rule":{"title":"Eleven"}}"#),
-        ("POST", format!("{path}/discount_codes.json"), r#"{"discount_code":{"code":"TEN"}}"#),
+        (
+            "POST",
+            format!("{path}/discount_codes.json"),
+            r#"{"discount_code":{"code":"TEN"}}"#,
+        ),
         ("POST", format!("{path}/batch.json"), r#"{"discount_codes":[{"code":"A"}]}"#),
         ("DELETE", format!("{path}.json"), ""),
     ];
     let send = |(method, path, body): &(&str, String, &'static str)| {
-        let request = world.shopify(method, path).once(&format!("{method} {}", path.len()).replace(' ', "-"));
+        let request = world
+            .shopify(method, path)
+            .once(&format!("{method} {}", path.len()).replace(' ', "-"));
         if body.is_empty() { request.send() } else { request.body(*body).send() }
     };
     let first = writes.each_ref().map(send);
@@ -125,7 +181,11 @@ fn an_answer_is_given_again_where_what_it_was_about_is_gone() {
     // Another request under such a key, or one without a key, is told what is wrong.
     let other = r#"{"price_rule":{"title":"Twelve"}}"#;
     let put = || world.shopify("PUT", &format!("{path}.json")).body(other);
-    put().once(&format!("PUT-{}", writes[0].1.len())).send().refused(404, "price_rule_not_found", "id");
+    put().once(&format!("PUT-{}", writes[0].1.len())).send().refused(
+        404,
+        "price_rule_not_found",
+        "id",
+    );
     put().send().refused(404, "price_rule_not_found", "id");
     assert_eq!(world.state(), before);
 }
@@ -152,10 +212,20 @@ fn keys_belong_to_a_shop_and_a_path_and_end() {
         "Idempotency-Key",
     );
     let made = r#"{"customer_id":"1"}"#;
-    let elsewhere = world.request("POST", "/v1/customers").key(&world.other).body(made).once("k").send();
+    let elsewhere = world
+        .request("POST", "/v1/customers")
+        .key(&world.other)
+        .body(made)
+        .once("k")
+        .send();
     assert_eq!(elsewhere.expect(201).header("idempotency-replayed"), None);
     world.at("2026-03-31T12:00:00Z");
-    assert_eq!(send(&world, "POST", "/v1/points-add", body, "k").expect(200).header("idempotency-replayed"), None);
+    assert_eq!(
+        send(&world, "POST", "/v1/points-add", body, "k")
+            .expect(200)
+            .header("idempotency-replayed"),
+        None
+    );
     assert_eq!(world.balance("1"), 10);
 }
 
@@ -166,11 +236,22 @@ fn keys_have_a_form() {
     let before = world.state();
     for key in ["", "a b", "ä", &"k".repeat(256)] {
         for (method, path, body, _) in WRITES {
-            send(&world, method, path, body, key).refused(400, "invalid_idempotency_key", "Idempotency-Key");
+            send(&world, method, path, body, key).refused(
+                400,
+                "invalid_idempotency_key",
+                "Idempotency-Key",
+            );
         }
     }
     assert_eq!(world.state(), before);
-    send(&world, "POST", "/v1/points-add", r#"{"customer_id":"1","points":5}"#, &"k".repeat(255)).expect(200);
+    send(
+        &world,
+        "POST",
+        "/v1/points-add",
+        r#"{"customer_id":"1","points":5}"#,
+        &"k".repeat(255),
+    )
+    .expect(200);
 }
 
 #[test]
@@ -178,8 +259,11 @@ fn many_at_once_with_one_key_have_one_effect() {
     let world = World::new();
     world.customer("1", 0);
     let answers: Vec<String> = std::thread::scope(|scope| {
-        let add =
-            || send(&world, "POST", "/v1/points-add", r#"{"customer_id":"1","points":5}"#, "k").text().to_owned();
+        let add = || {
+            send(&world, "POST", "/v1/points-add", r#"{"customer_id":"1","points":5}"#, "k")
+                .text()
+                .to_owned()
+        };
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(add)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });

@@ -17,7 +17,8 @@ const OWNER: u8 = 1;
 
 fn is_open(operation: Operation) -> bool {
     let is_it = |route: &&loyalty_http::router::Route| {
-        route.pattern == operation.pattern && route.method.as_str().eq_ignore_ascii_case(operation.method)
+        route.pattern == operation.pattern
+            && route.method.as_str().eq_ignore_ascii_case(operation.method)
     };
     ROUTES.iter().find(is_it).unwrap().access() == Access::Open
 }
@@ -36,8 +37,13 @@ fn told(answer: &Answer) -> (u16, Value) {
 /// All that the owner can read.
 fn picture(world: &World, names: &Names) -> Vec<(&'static str, (u16, Value))> {
     let owner = Asker::of(OWNER);
-    let readable = operations().iter().copied().filter(|operation| reads(*operation) && !is_open(*operation));
-    readable.map(|operation| (operation.id(), told(&ask(world, &owner, operation, names, false)))).collect()
+    let readable = operations()
+        .iter()
+        .copied()
+        .filter(|operation| reads(*operation) && !is_open(*operation));
+    readable
+        .map(|operation| (operation.id(), told(&ask(world, &owner, operation, names, false))))
+        .collect()
 }
 
 /// Whom an example is about that the first customer cannot be: who has ordered is brought by nobody.
@@ -70,7 +76,9 @@ fn another_shop_is_as_if_it_were_not_there() {
     fill(&renamed, "other-");
     let nobody = names.of_nobody();
     let before = picture(&full, &names);
-    for (seed, operation) in (10..).zip(operations().iter().copied().filter(|operation| !is_open(*operation))) {
+    for (seed, operation) in
+        (10..).zip(operations().iter().copied().filter(|operation| !is_open(*operation)))
+    {
         let id = operation.id();
         let strangers = [&full, &renamed, &empty].map(|world| world.newcomer(seed));
         let [mut there, mut not_there, mut nowhere] = [Vec::new(), Vec::new(), Vec::new()];
@@ -81,7 +89,10 @@ fn another_shop_is_as_if_it_were_not_there() {
         }
         assert_eq!(there, not_there, "{id} tells another shop's from nobody's");
         // Numbers that are given count for all shops, so only reads can be compared with nothing at all.
-        assert!(!reads(operation) || there == without_shop(nowhere, &there), "{id} shows another shop's");
+        assert!(
+            !reads(operation) || there == without_shop(nowhere, &there),
+            "{id} shows another shop's"
+        );
         if !reads(operation) {
             assert_eq!(picture(&full, &names), before, "{id} changed another shop");
         }
@@ -104,15 +115,15 @@ fn the_same_ids_are_there_for_both() {
     let world = World::new();
     let names = fill(&world, "");
     let before = picture(&world, &names);
-    let other =
-        |method: &str, path: &str, body: &str| world.request(method, path).key(&world.other).body(body).send();
+    let other = |method: &str, path: &str, body: &str| {
+        world.request(method, path).key(&world.other).body(body).send()
+    };
     // A cursor of the one shop shows nothing of it to the other.
     let next = world.get("/v1/customers?limit=1").next().unwrap();
     let shown = world.request("GET", &next).key(&world.other).send().expect(200);
     assert_eq!(shown.text(), r#"{"customers":[]}"#);
 
-    let order =
-        r#"{"customer":{"customer_id":"42"},"status":"paid","lines":[{"quantity":1,"amount":"10"}],"total":"10"}"#;
+    let order = r#"{"customer":{"customer_id":"42"},"status":"paid","lines":[{"quantity":1,"amount":"10"}],"total":"10"}"#;
     other("POST", "/v1/customers", r#"{"customer_id":"42","email":"ada@example.com"}"#).expect(201);
     other("POST", "/v1/orders/1001/refunds", r#"{"refund_id":"r","amount":"10"}"#).expect(200);
     other("PUT", "/v1/orders/1001", order).expect(200);

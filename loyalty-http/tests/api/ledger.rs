@@ -5,25 +5,38 @@ use serde_json::{Value, json};
 use crate::support::World;
 
 fn entries(world: &World, path: &str) -> Vec<Value> {
-    world.get(path).expect(200).json()["entries"].as_array().unwrap().clone()
+    world.get(path).expect(200).json()["entries"]
+        .as_array()
+        .unwrap()
+        .clone()
 }
 
 /// A customer with every kind of entry.
 fn eventful() -> World {
     let world = World::new();
-    let program = r#"{"expiry":{"per_lot":{"after":"P30D"}},"tiers":[{"id":"gold","name":"Gold"}]}"#;
+    let program =
+        r#"{"expiry":{"per_lot":{"after":"P30D"}},"tiers":[{"id":"gold","name":"Gold"}]}"#;
     world.put("/v1/program", program).expect(201);
     world.customer("1", 40);
     world.at("2026-03-02T12:00:00Z");
     let order = r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"60.50"}],"total":"60.50"}"#;
     world.put("/v1/orders/o1", order).expect(200);
-    world.post("/v1/orders/o1/refunds", r#"{"refund_id":"r1","amount":"30.25"}"#).expect(200);
     world
-        .post("/v1/points-subtract", r#"{"customer_id":"1","points":10,"reason":"mug","action_id":"buy"}"#)
+        .post("/v1/orders/o1/refunds", r#"{"refund_id":"r1","amount":"30.25"}"#)
         .expect(200);
-    world.patch("/v1/customers/1", r#"{"tier":"gold","tier_until":"2026-06-01T00:00:00Z"}"#).expect(200);
+    world
+        .post(
+            "/v1/points-subtract",
+            r#"{"customer_id":"1","points":10,"reason":"mug","action_id":"buy"}"#,
+        )
+        .expect(200);
+    world
+        .patch("/v1/customers/1", r#"{"tier":"gold","tier_until":"2026-06-01T00:00:00Z"}"#)
+        .expect(200);
     world.at("2026-04-10T00:00:00Z");
-    world.post("/v1/points-add", r#"{"customer_id":"1","points":7}"#).expect(200);
+    world
+        .post("/v1/points-add", r#"{"customer_id":"1","points":7}"#)
+        .expect(200);
     world
 }
 
@@ -51,7 +64,10 @@ fn entries_explain_every_change() {
             ("points_added", 40, 40),
         ]
     );
-    let ids: Vec<_> = entries.iter().map(|entry| entry["entry_id"].as_str().unwrap()).collect();
+    let ids: Vec<_> = entries
+        .iter()
+        .map(|entry| entry["entry_id"].as_str().unwrap())
+        .collect();
     assert_eq!(ids, ["7-2", "7-1", "7-0", "6-0", "5-0", "4-1", "3-2", "2-0"]);
     assert_eq!(
         entries[4],
@@ -80,7 +96,8 @@ fn pages_of_any_size_give_the_same_entries() {
     let world = eventful();
     let whole = entries(&world, "/v1/customers/1/ledger");
     for limit in 1..=9 {
-        let (mut path, mut seen) = (Some(format!("/v1/customers/1/ledger?limit={limit}")), Vec::new());
+        let (mut path, mut seen) =
+            (Some(format!("/v1/customers/1/ledger?limit={limit}")), Vec::new());
         while let Some(next) = path {
             let page = world.get(&next).expect(200);
             let on_it = page.json()["entries"].as_array().unwrap().clone();
@@ -107,18 +124,26 @@ fn facts_of_orders_are_no_entries() {
     let page = world.get("/v1/customers/1/ledger?limit=1").expect(200);
     assert_eq!(page.json()["entries"][0]["order_id"], "o29");
     let page = world.get(&page.next().unwrap()).expect(200);
-    assert_eq!((page.json()["entries"][0]["order_id"].as_str(), page.next()), (Some("o0"), None));
+    assert_eq!(
+        (page.json()["entries"][0]["order_id"].as_str(), page.next()),
+        (Some("o0"), None)
+    );
 }
 
 #[test]
 fn a_guests_points_come_as_one_entry() {
     let world = World::new();
     world.post("/v1/customers", r#"{"email":"a@b.c"}"#).expect(201);
-    world.post("/v1/points-add", r#"{"email":"a@b.c","points":70}"#).expect(200);
+    world
+        .post("/v1/points-add", r#"{"email":"a@b.c","points":70}"#)
+        .expect(200);
     world.customer("1", 5);
     world.patch("/v1/customers/1", r#"{"email":"a@b.c"}"#).expect(200);
     let entries = entries(&world, "/v1/customers/1/ledger");
-    assert_eq!((&entries[0]["kind"], &entries[0]["points"]), (&json!("account_absorbed"), &json!(70)));
+    assert_eq!(
+        (&entries[0]["kind"], &entries[0]["points"]),
+        (&json!("account_absorbed"), &json!(70))
+    );
     assert_eq!(entries[0]["point_balance"], json!(75));
     assert_eq!(entries.len(), 2);
 }
@@ -127,10 +152,11 @@ fn a_guests_points_come_as_one_entry() {
 fn what_is_forgiven_is_told() {
     let world = World::new();
     world.put("/v1/program", r#"{"debt":"stop_at_zero"}"#).expect(201);
-    let order =
-        r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"50"}],"total":"50"}"#;
+    let order = r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"50"}],"total":"50"}"#;
     world.put("/v1/orders/o1", order).expect(200);
-    world.post("/v1/points-subtract", r#"{"customer_id":"1","points":45}"#).expect(200);
+    world
+        .post("/v1/points-subtract", r#"{"customer_id":"1","points":45}"#)
+        .expect(200);
     world.put("/v1/orders/o1", r#"{"status":"cancelled"}"#).expect(200);
     let entries = entries(&world, "/v1/customers/1/ledger");
     assert_eq!((&entries[0]["points"], &entries[0]["forgiven"]), (&json!(-5), &json!(45)));
@@ -142,9 +168,13 @@ fn what_had_run_out_is_told_and_not_taken() {
     let world = World::new();
     let order = r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"100"}],"total":"100"}"#;
     world.put("/v1/orders/a", order).expect(200);
-    world.put("/v1/program", r#"{"expiry": {"inactivity": {"after": "P1M"}}}"#).expect(201);
+    world
+        .put("/v1/program", r#"{"expiry": {"inactivity": {"after": "P1M"}}}"#)
+        .expect(201);
     world.at("2026-05-01T00:00:00Z");
-    world.post("/v1/orders/a/refunds", r#"{"refund_id":"r","amount":"30"}"#).expect(200);
+    world
+        .post("/v1/orders/a/refunds", r#"{"refund_id":"r","amount":"30"}"#)
+        .expect(200);
     assert_eq!(world.balance("1"), 0);
     let entries = world.get("/v1/customers/1/ledger?limit=2").expect(200).json()["entries"].clone();
     let seen = |entry: usize| (entries[entry]["kind"].clone(), entries[entry]["points"].clone());

@@ -13,7 +13,10 @@ const ORDER: &str = r#"{"customer":{"customer_id":"1","email":"a@b.c","first_nam
 
 fn changed(answer: &Answer) -> (i64, i64) {
     let body = answer.json();
-    (body["points_changed"].as_i64().unwrap(), body["customer"]["point_balance"].as_i64().unwrap())
+    (
+        body["points_changed"].as_i64().unwrap(),
+        body["customer"]["point_balance"].as_i64().unwrap(),
+    )
 }
 
 /// A one-line order of customer 1.
@@ -49,8 +52,13 @@ fn an_order_earns_and_says_why() {
     assert_eq!(changed(&again), (0, 49));
     assert_eq!(again.json().get("explanation"), None);
     let customer = world.get("/v1/customers/1").expect(200).json();
-    assert_eq!((&customer["first_name"], &customer["point_balance"]), (&json!("Ada"), &json!(49)));
-    world.get("/v1/orders/1002").refused(404, "order_not_found", "order_id");
+    assert_eq!(
+        (&customer["first_name"], &customer["point_balance"]),
+        (&json!("Ada"), &json!(49))
+    );
+    world
+        .get("/v1/orders/1002")
+        .refused(404, "order_not_found", "order_id");
 }
 
 #[test]
@@ -66,15 +74,25 @@ fn an_order_takes_its_way() {
     assert_eq!((changed(&back), &back.json()["status"]), ((0, 50), &json!("completed")));
     let cancelled = put(format!(r#"{{"status":"cancelled"{}}}"#, at("05")));
     assert_eq!(changed(&cancelled), (-50, 0));
-    assert_eq!((&cancelled.json()["status"], &cancelled.json()["cancelled"]), (&json!("cancelled"), &json!(true)));
-    assert_eq!(cancelled.json()["text"], "The order is cancelled and earns nothing. Before, 50 were awarded.");
+    assert_eq!(
+        (&cancelled.json()["status"], &cancelled.json()["cancelled"]),
+        (&json!("cancelled"), &json!(true))
+    );
+    assert_eq!(
+        cancelled.json()["text"],
+        "The order is cancelled and earns nothing. Before, 50 were awarded."
+    );
     assert_eq!(changed(&put(order("paid", "50.00", &at("06")))), (50, 50));
     let read = world.get("/v1/orders/o").expect(200).json();
     assert_eq!(read["points"], json!({"awarded": 100, "taken_back": 50, "expired": 0}));
     // The customer can be left out once the order is known, and cannot become another.
     let other = order("paid", "50.00", "").replace(r#""1""#, r#""2""#);
-    world.put("/v1/orders/o", other).refused(422, "order_of_another_customer", "/customer");
-    world.get("/v1/customers/2").refused(404, "customer_not_found", "customer_id");
+    world
+        .put("/v1/orders/o", other)
+        .refused(422, "order_of_another_customer", "/customer");
+    world
+        .get("/v1/customers/2")
+        .refused(404, "customer_not_found", "customer_id");
 }
 
 #[test]
@@ -86,20 +104,27 @@ fn refunds_take_their_share_and_no_more() {
         r#"{"refund_id":"r1","lines":[{"line_id":"a","quantity":1}],"refunded_at":"2026-03-01T11:00:00Z"}"#,
     );
     assert_eq!(changed(&half.expect(200)), (-30, 60));
-    assert_eq!(changed(&refund(r#"{"refund_id":"r2","amount":"45.00"}"#).expect(200)), (-45, 15));
+    assert_eq!(
+        changed(&refund(r#"{"refund_id":"r2","amount":"45.00"}"#).expect(200)),
+        (-45, 15)
+    );
     // The same refund again is no other one.
     assert_eq!(changed(&refund(r#"{"refund_id":"r2","amount":"45.00"}"#).expect(200)), (0, 15));
     let before = world.state();
     refund(r#"{"refund_id":"r2","amount":"45.01"}"#).refused(422, "refund_differs", "/refund_id");
     let beyond = refund(r#"{"refund_id":"r3","amount":"15.01"}"#);
     beyond.refused(422, "refund_exceeds_order", "/amount");
-    assert_eq!((&beyond.json()["left"], &beyond.json()["total"]), (&json!("15"), &json!("90.00")));
+    assert_eq!(
+        (&beyond.json()["left"], &beyond.json()["total"]),
+        (&json!("15"), &json!("90.00"))
+    );
     let units = refund(r#"{"refund_id":"r3","lines":[{"line_id":"a","quantity":3}]}"#);
     units.refused(422, "refund_exceeds_line", "/lines/0/quantity");
     assert_eq!(units.json()["quantity"], "3");
     let money = refund(r#"{"refund_id":"r3","lines":[{"line_id":"a","quantity":2}]}"#);
     money.refused(422, "refund_exceeds_order", "/lines");
-    let unknown = r#"{"refund_id":"r3","lines":[{"line_id":"a","quantity":1},{"line_id":"b","quantity":1}]}"#;
+    let unknown =
+        r#"{"refund_id":"r3","lines":[{"line_id":"a","quantity":1},{"line_id":"b","quantity":1}]}"#;
     refund(unknown).refused(422, "unknown_line", "/lines/1/line_id");
     for (body, status, code, param) in [
         (r#"{"refund_id":"r3"}"#, 400, "missing_field", "/amount"),
@@ -107,7 +132,12 @@ fn refunds_take_their_share_and_no_more() {
         (r#"{"amount":"1.00"}"#, 400, "missing_field", "/refund_id"),
         (r#"{"refund_id":"r3","amount":"-1.00"}"#, 422, "out_of_range", "/amount"),
         (r#"{"refund_id":"r3","amount":1}"#, 400, "wrong_type", "/amount"),
-        (r#"{"refund_id":"r3","lines":[{"line_id":"a"}]}"#, 400, "missing_field", "/lines/0/quantity"),
+        (
+            r#"{"refund_id":"r3","lines":[{"line_id":"a"}]}"#,
+            400,
+            "missing_field",
+            "/lines/0/quantity",
+        ),
         (
             r#"{"refund_id":"r3","lines":[{"line_id":"a","quantity":-1}]}"#,
             422,
@@ -126,16 +156,22 @@ fn refunds_take_their_share_and_no_more() {
 #[test]
 fn facts_that_come_before_their_order_are_kept() {
     let world = World::new();
-    let kept = world.post("/v1/orders/o/refunds", r#"{"refund_id":"r1","amount":"30.00"}"#).expect(200);
+    let kept = world
+        .post("/v1/orders/o/refunds", r#"{"refund_id":"r1","amount":"30.00"}"#)
+        .expect(200);
     let want = json!({"order_id": "o", "status": null, "cancelled": false, "kept": true,
                       "points": {"awarded": 0, "taken_back": 0, "expired": 0}, "points_changed": 0});
     assert_eq!(kept.json(), want);
     let put = world.put("/v1/orders/o", order("paid", "90.00", "")).expect(200);
     assert_eq!((changed(&put), &put.json()["kept"]), ((60, 60), &json!(false)));
 
-    let cancelled = world.put("/v1/orders/p", r#"{"status":"cancelled","updated_at":"2026-03-01T11:00:00Z"}"#);
+    let cancelled =
+        world.put("/v1/orders/p", r#"{"status":"cancelled","updated_at":"2026-03-01T11:00:00Z"}"#);
     assert_eq!(cancelled.expect(200).json()["kept"], json!(true));
-    let late = world.put("/v1/orders/p", order("paid", "10.00", r#","updated_at":"2026-03-01T10:00:00Z""#));
+    let late = world.put(
+        "/v1/orders/p",
+        order("paid", "10.00", r#","updated_at":"2026-03-01T10:00:00Z""#),
+    );
     assert_eq!(changed(&late.expect(200)), (0, 60));
     assert_eq!(world.get("/v1/orders/p").json()["status"], "cancelled");
     assert_eq!(world.state(), world.state());
@@ -165,7 +201,8 @@ fn another_currency_needs_the_shops_money() {
     );
     let apart = r#","shop_money":{"lines":["11.00","22.00"],"total":"34.00"}"#;
     put(foreign(apart)).refused(422, "totals_disagree", "/shop_money/total");
-    let redeemed = r#","shop_money":{"lines":["11.00","22.00"],"total":"33.00","redeemed":"33.01"}"#;
+    let redeemed =
+        r#","shop_money":{"lines":["11.00","22.00"],"total":"33.00","redeemed":"33.01"}"#;
     put(foreign(redeemed)).refused(422, "redeemed_beyond_total", "/shop_money/redeemed");
     assert_eq!(world.state(), before);
     let whole = r#","shop_money":{"lines":["11.00","22.00"],"tax":"3.00","shipping":"2.00","total":"38.00","redeemed":"19.00"}"#;
@@ -179,50 +216,117 @@ fn orders_that_contradict_themselves() {
     let world = World::new();
     world.customer("1", 0);
     let before = world.state();
-    let lines = |lines: &str, rest: &str| format!(r#"{{"status":"paid","lines":[{lines}],{rest}}}"#);
+    let lines =
+        |lines: &str, rest: &str| format!(r#"{{"status":"paid","lines":[{lines}],{rest}}}"#);
     let line = r#"{"quantity":1,"amount":"10.00"}"#;
     let rows: [(String, u16, &str, &str); 24] = [
         (r#"{"status":"paid"}"#.into(), 400, "missing_field", "/lines"),
         (r#"{"status":"paid","lines":[]}"#.into(), 400, "missing_field", "/total"),
         (r#"{"lines":[],"total":"0"}"#.into(), 400, "missing_field", "/status"),
-        (r#"{"status":"shipped","lines":[],"total":"0"}"#.into(), 422, "invalid_value", "/status"),
-        (r#"{"status":"Paid","lines":[],"total":"0"}"#.into(), 422, "invalid_value", "/status"),
-        (r#"{"status":{"paid":null},"lines":[],"total":"0"}"#.into(), 400, "wrong_type", "/status"),
+        (
+            r#"{"status":"shipped","lines":[],"total":"0"}"#.into(),
+            422,
+            "invalid_value",
+            "/status",
+        ),
+        (
+            r#"{"status":"Paid","lines":[],"total":"0"}"#.into(),
+            422,
+            "invalid_value",
+            "/status",
+        ),
+        (
+            r#"{"status":{"paid":null},"lines":[],"total":"0"}"#.into(),
+            400,
+            "wrong_type",
+            "/status",
+        ),
         (lines(line, r#""total":"10.02""#), 422, "totals_disagree", "/total"),
         (lines(line, r#""total":"9.98""#), 422, "totals_disagree", "/total"),
         (lines(line, r#""total":10"#), 400, "wrong_type", "/total"),
         (lines(line, r#""total":"-10.00""#), 422, "out_of_range", "/total"),
-        (lines(line, r#""total":"10.00","redeemed":"10.01""#), 422, "redeemed_beyond_total", "/redeemed"),
-        (lines(line, r#""total":"10.00","currency":"XXY""#), 422, "invalid_value", "/currency"),
-        (lines(line, r#""total":"10.00","placed_at":"2026-03-01""#), 422, "invalid_value", "/placed_at"),
-        (lines(line, r#""total":"10.00","customer":{}"#), 400, "missing_field", "/customer/customer_id"),
-        (lines(line, r#""total":"10.00","customer":{"email":"x"}"#), 422, "invalid_value", "/customer/email"),
+        (
+            lines(line, r#""total":"10.00","redeemed":"10.01""#),
+            422,
+            "redeemed_beyond_total",
+            "/redeemed",
+        ),
+        (
+            lines(line, r#""total":"10.00","currency":"XXY""#),
+            422,
+            "invalid_value",
+            "/currency",
+        ),
+        (
+            lines(line, r#""total":"10.00","placed_at":"2026-03-01""#),
+            422,
+            "invalid_value",
+            "/placed_at",
+        ),
+        (
+            lines(line, r#""total":"10.00","customer":{}"#),
+            400,
+            "missing_field",
+            "/customer/customer_id",
+        ),
+        (
+            lines(line, r#""total":"10.00","customer":{"email":"x"}"#),
+            422,
+            "invalid_value",
+            "/customer/email",
+        ),
         (lines(line, r#""total":"10.00","note":"x""#), 400, "unknown_field", "/note"),
-        (lines(r#"{"quantity":1,"amount":"-10.00"}"#, r#""total":"0""#), 422, "out_of_range", "/lines/0/amount"),
+        (
+            lines(r#"{"quantity":1,"amount":"-10.00"}"#, r#""total":"0""#),
+            422,
+            "out_of_range",
+            "/lines/0/amount",
+        ),
         (
             lines(r#"{"quantity":-1,"amount":"10.00"}"#, r#""total":"10""#),
             422,
             "out_of_range",
             "/lines/0/quantity",
         ),
-        (lines(r#"{"quantity":1.5,"amount":"10.00"}"#, r#""total":"10""#), 400, "wrong_type", "/lines/0/quantity"),
+        (
+            lines(r#"{"quantity":1.5,"amount":"10.00"}"#, r#""total":"10""#),
+            400,
+            "wrong_type",
+            "/lines/0/quantity",
+        ),
         (
             lines(r#"{"quantity":1e400,"amount":"10.00"}"#, r#""total":"10""#),
             422,
             "out_of_range",
             "/lines/0/quantity",
         ),
-        (lines(r#"{"quantity":1,"amount":"0.00001"}"#, r#""total":"0""#), 422, "out_of_range", "/lines/0/amount"),
-        (lines(r#"{"quantity":1,"amount":"1e3"}"#, r#""total":"0""#), 422, "invalid_value", "/lines/0/amount"),
         (
-            lines(&format!(r#"{line},{{"quantity":1,"amount":"0","price":"1"}}"#), r#""total":"10""#),
+            lines(r#"{"quantity":1,"amount":"0.00001"}"#, r#""total":"0""#),
+            422,
+            "out_of_range",
+            "/lines/0/amount",
+        ),
+        (
+            lines(r#"{"quantity":1,"amount":"1e3"}"#, r#""total":"0""#),
+            422,
+            "invalid_value",
+            "/lines/0/amount",
+        ),
+        (
+            lines(
+                &format!(r#"{line},{{"quantity":1,"amount":"0","price":"1"}}"#),
+                r#""total":"10""#,
+            ),
             400,
             "unknown_field",
             "/lines/1/price",
         ),
         // A position is an id as well.
         (
-            lines(&format!(r#"{{"line_id":"2","quantity":1,"amount":"0"}},{line}"#), r#""total":"10""#),
+            lines(
+                &format!(r#"{{"line_id":"2","quantity":1,"amount":"0"}},{line}"#),
+                r#""total":"10""#,
+            ),
             422,
             "duplicate_line",
             "/lines/1/line_id",
@@ -232,12 +336,23 @@ fn orders_that_contradict_themselves() {
         world.put("/v1/orders/o", body).refused(status, code, param);
     }
     let many = vec![r#"{"quantity":0,"amount":"0"}"#; 2_001].join(",");
-    world.put("/v1/orders/o", lines(&many, r#""total":"0""#)).refused(422, "order_too_large", "/lines");
+    world.put("/v1/orders/o", lines(&many, r#""total":"0""#)).refused(
+        422,
+        "order_too_large",
+        "/lines",
+    );
     assert_eq!(world.state(), before);
     world.get("/v1/orders/o").refused(404, "order_not_found", "order_id");
     // What rounding explains, and what real shops send.
-    world.put("/v1/orders/o", lines(line, r#""total":"10.01""#)).expect(200);
-    world.put("/v1/orders/zero", lines(r#"{"quantity":0,"amount":"0.00"}"#, r#""total":"0.00""#)).expect(200);
+    world
+        .put("/v1/orders/o", lines(line, r#""total":"10.01""#))
+        .expect(200);
+    world
+        .put(
+            "/v1/orders/zero",
+            lines(r#"{"quantity":0,"amount":"0.00"}"#, r#""total":"0.00""#),
+        )
+        .expect(200);
 }
 
 #[test]

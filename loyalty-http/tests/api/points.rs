@@ -7,7 +7,9 @@ use crate::support::World;
 #[test]
 fn points_go_in_and_out() {
     let world = World::new();
-    world.post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#).expect(201);
+    world
+        .post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#)
+        .expect(201);
     let added = world.post(
         "/v1/points-add",
         r#"{"customer_id":"1","points":250,"reason":"a year \"paid\"","action_id":"plan-12"}"#,
@@ -24,7 +26,10 @@ fn points_go_in_and_out() {
     let short = world.post("/v1/points-subtract", r#"{"customer_id":"1","points":151}"#);
     short.refused(422, "insufficient_points", "/points");
     assert_eq!((&short.json()["have"], &short.json()["need"]), (&json!(150), &json!(151)));
-    assert_eq!(short.json()["errors"], json!({"points": ["151 points are needed, but only 150 are available."]}));
+    assert_eq!(
+        short.json()["errors"],
+        json!({"points": ["151 points are needed, but only 150 are available."]})
+    );
     let balance = world.get("/v1/customers/1/point-balance").expect(200);
     assert_eq!(balance.text(), r#"{"customer_id":"1","point_balance":150,"pending":0}"#);
 }
@@ -32,25 +37,52 @@ fn points_go_in_and_out() {
 #[test]
 fn points_need_a_customer_and_a_number() {
     let world = World::new();
-    world.post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#).expect(201);
+    world
+        .post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#)
+        .expect(201);
     let before = world.state();
     for path in ["/v1/points-add", "/v1/points-subtract"] {
         for (body, status, code, param) in [
             (r#"{"customer_id":"2","points":1}"#, 404, "customer_not_found", "/customer_id"),
             (r#"{"email":"x@b.c","points":1}"#, 404, "customer_not_found", "/email"),
             (r#"{"points":1}"#, 400, "missing_field", "/customer_id"),
-            (r#"{"customer_id":"1","email":"a@b.c","points":1}"#, 422, "invalid_value", "/email"),
+            (
+                r#"{"customer_id":"1","email":"a@b.c","points":1}"#,
+                422,
+                "invalid_value",
+                "/email",
+            ),
             (r#"{"customer_id":"1"}"#, 400, "missing_field", "/points"),
             (r#"{"customer_id":"1","points":0}"#, 422, "out_of_range", "/points"),
             (r#"{"customer_id":"1","points":-5}"#, 422, "out_of_range", "/points"),
-            (r#"{"customer_id":"1","points":9007199254740992}"#, 422, "out_of_range", "/points"),
-            (r#"{"customer_id":"1","points":18446744073709551616}"#, 422, "out_of_range", "/points"),
+            (
+                r#"{"customer_id":"1","points":9007199254740992}"#,
+                422,
+                "out_of_range",
+                "/points",
+            ),
+            (
+                r#"{"customer_id":"1","points":18446744073709551616}"#,
+                422,
+                "out_of_range",
+                "/points",
+            ),
             (r#"{"customer_id":"1","points":1e400}"#, 422, "out_of_range", "/points"),
             (r#"{"customer_id":"1","points":1.5}"#, 400, "wrong_type", "/points"),
             (r#"{"customer_id":"1","points":"5"}"#, 400, "wrong_type", "/points"),
             (r#"{"customer_id":1,"points":5}"#, 400, "wrong_type", "/customer_id"),
-            (r#"{"customer_id":"1","points":5,"reason":"a\nb"}"#, 422, "invalid_value", "/reason"),
-            (r#"{"customer_id":"1","points":5,"action_id":""}"#, 422, "invalid_value", "/action_id"),
+            (
+                r#"{"customer_id":"1","points":5,"reason":"a\nb"}"#,
+                422,
+                "invalid_value",
+                "/reason",
+            ),
+            (
+                r#"{"customer_id":"1","points":5,"action_id":""}"#,
+                422,
+                "invalid_value",
+                "/action_id",
+            ),
         ] {
             world.post(path, body).refused(status, code, param);
         }
@@ -58,11 +90,9 @@ fn points_need_a_customer_and_a_number() {
     assert_eq!(world.state(), before);
     let most = r#"{"customer_id":"1","points":9007199254740991}"#;
     world.post("/v1/points-add", most).expect(200);
-    world.post("/v1/points-add", r#"{"customer_id":"1","points":1}"#).refused(
-        422,
-        "points_out_of_range",
-        "/points",
-    );
+    world
+        .post("/v1/points-add", r#"{"customer_id":"1","points":1}"#)
+        .refused(422, "points_out_of_range", "/points");
     assert_eq!(world.balance("1"), 9_007_199_254_740_991);
 }
 
@@ -72,36 +102,68 @@ fn balances_of_many() {
     world.customer("a", 1);
     world.customer("b,c", 2);
     let want = r#"{"balances":[{"customer_id":"b,c","point_balance":2,"pending":0},{"customer_id":"a","point_balance":1,"pending":0},{"customer_id":"a","point_balance":1,"pending":0}],"unknown":["x"]}"#;
-    let asked = world.get("/v1/customers/point-balance?customer_ids=b%2Cc,x,a,a").expect(200);
+    let asked = world
+        .get("/v1/customers/point-balance?customer_ids=b%2Cc,x,a,a")
+        .expect(200);
     assert_eq!(asked.text(), want);
-    let told = world.post("/v1/customers/point-balance", r#"{"customer_ids":["b,c","x","a","a"]}"#).expect(200);
+    let told = world
+        .post("/v1/customers/point-balance", r#"{"customer_ids":["b,c","x","a","a"]}"#)
+        .expect(200);
     assert_eq!(told.text(), want);
 
     let ids = |count: usize| json!({"customer_ids": vec!["a"; count]}).to_string();
-    let most = world.post("/v1/customers/point-balance", ids(1_000)).expect(200).json();
+    let most = world
+        .post("/v1/customers/point-balance", ids(1_000))
+        .expect(200)
+        .json();
     assert_eq!(most["balances"].as_array().map(Vec::len), Some(1_000));
-    world.post("/v1/customers/point-balance", ids(1_001)).refused(422, "out_of_range", "/customer_ids");
-    world.post("/v1/customers/point-balance", ids(0)).refused(422, "out_of_range", "/customer_ids");
-    world.post("/v1/customers/point-balance", r#"{"customer_ids":["a",""]}"#).refused(
+    world.post("/v1/customers/point-balance", ids(1_001)).refused(
+        422,
+        "out_of_range",
+        "/customer_ids",
+    );
+    world
+        .post("/v1/customers/point-balance", ids(0))
+        .refused(422, "out_of_range", "/customer_ids");
+    world
+        .post("/v1/customers/point-balance", r#"{"customer_ids":["a",""]}"#)
+        .refused(422, "invalid_value", "/customer_ids/1");
+    world
+        .get("/v1/customers/point-balance")
+        .refused(400, "missing_parameter", "customer_ids");
+    world.get("/v1/customers/point-balance?customer_ids=").refused(
         422,
         "invalid_value",
-        "/customer_ids/1",
+        "customer_ids",
     );
-    world.get("/v1/customers/point-balance").refused(400, "missing_parameter", "customer_ids");
-    world.get("/v1/customers/point-balance?customer_ids=").refused(422, "invalid_value", "customer_ids");
-    world.get("/v1/customers/point-balance?customer_ids=a,,b").refused(422, "invalid_value", "customer_ids");
-    world.get("/v1/customers/point-balance?customer_ids=a%zz").refused(400, "malformed_query", "customer_ids");
+    world.get("/v1/customers/point-balance?customer_ids=a,,b").refused(
+        422,
+        "invalid_value",
+        "customer_ids",
+    );
+    world.get("/v1/customers/point-balance?customer_ids=a%zz").refused(
+        400,
+        "malformed_query",
+        "customer_ids",
+    );
 }
 
 #[test]
 fn a_balance_as_of_any_instant() {
     let world = World::new();
-    world.put("/v1/program", r#"{"expiry":{"per_lot":{"after":"P1M"}}}"#).expect(201);
+    world
+        .put("/v1/program", r#"{"expiry":{"per_lot":{"after":"P1M"}}}"#)
+        .expect(201);
     world.customer("1", 100);
     world.at("2026-03-10T00:00:00Z");
-    world.post("/v1/points-subtract", r#"{"customer_id":"1","points":30}"#).expect(200);
+    world
+        .post("/v1/points-subtract", r#"{"customer_id":"1","points":30}"#)
+        .expect(200);
     let at = |at: &str| {
-        let answer = world.get(&format!("/v1/customers/1/point-balance?at={at}")).expect(200).json();
+        let answer = world
+            .get(&format!("/v1/customers/1/point-balance?at={at}"))
+            .expect(200)
+            .json();
         assert_eq!(answer["at"], at);
         answer["point_balance"].as_i64().unwrap()
     };
@@ -115,12 +177,12 @@ fn a_balance_as_of_any_instant() {
     world.at("2026-05-01T00:00:00Z");
     assert_eq!(world.balance("1"), 0);
     assert_eq!(at("2026-03-15T00:00:00Z"), 70);
-    world.get("/v1/customers/1/point-balance?at=yesterday").refused(422, "invalid_value", "at");
-    world.get("/v1/customers/2/point-balance?at=2026-03-15T00:00:00Z").refused(
-        404,
-        "customer_not_found",
-        "customer_id",
-    );
+    world
+        .get("/v1/customers/1/point-balance?at=yesterday")
+        .refused(422, "invalid_value", "at");
+    world
+        .get("/v1/customers/2/point-balance?at=2026-03-15T00:00:00Z")
+        .refused(404, "customer_not_found", "customer_id");
 }
 
 #[test]

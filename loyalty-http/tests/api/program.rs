@@ -6,15 +6,21 @@ use crate::support::World;
 
 const DEFAULT: &str = r#"{"rounding":"down","basis":{"tax":false,"shipping":false,"redeemed":false,"excluded_products":[],"excluded_categories":[]},"earning":[{"id":"base","earn":{"per_unit":"1"}}],"refunds":"claw_back","debt":"allow","expiry":"never","tiers":[]}"#;
 
-const FAULTY: &str = r#"{"rounding":"sideways","earning":[{"id":"a","earn":{"per_unit":1.5}}],"colour":1}"#;
+const FAULTY: &str =
+    r#"{"rounding":"sideways","earning":[{"id":"a","earn":{"per_unit":1.5}}],"colour":1}"#;
 
 #[test]
 fn a_program_is_read_and_put_back() {
     let world = World::new();
     let first = world.get("/v1/program").expect(200);
     assert_eq!((first.text(), first.header("etag")), (DEFAULT, Some("\"1\"")));
-    let put =
-        |etag: &str, body: &str| world.request("PUT", "/v1/program").header("if-match", etag).body(body).send();
+    let put = |etag: &str, body: &str| {
+        world
+            .request("PUT", "/v1/program")
+            .header("if-match", etag)
+            .body(body)
+            .send()
+    };
     let double = DEFAULT.replace(r#""per_unit":"1""#, r#""per_unit":"2""#);
     assert_eq!(put("\"1\"", &double).expect(201).text(), r#"{"version":2}"#);
     let second = world.get("/v1/program").expect(200);
@@ -28,9 +34,15 @@ fn a_program_is_read_and_put_back() {
     }
     assert_eq!(put("*", "{}").expect(201).text(), r#"{"version":3}"#);
     assert_eq!(world.put("/v1/program", "{}").expect(201).text(), r#"{"version":4}"#);
-    world.get("/v1/program?version=5").refused(404, "version_not_found", "version");
-    world.get("/v1/program?version=x").refused(422, "invalid_value", "version");
-    world.get("/v1/program?version=99999999999").refused(422, "invalid_value", "version");
+    world
+        .get("/v1/program?version=5")
+        .refused(404, "version_not_found", "version");
+    world
+        .get("/v1/program?version=x")
+        .refused(422, "invalid_value", "version");
+    world
+        .get("/v1/program?version=99999999999")
+        .refused(422, "invalid_value", "version");
 }
 
 #[test]
@@ -47,13 +59,20 @@ fn every_fault_at_once() {
     assert_eq!(refused.json()["faults"], faults);
     let checked = world.post("/v1/program/validate", FAULTY).expect(200).json();
     assert_eq!(checked, json!({"valid": false, "faults": faults}));
-    assert_eq!(world.post("/v1/program/validate", DEFAULT).expect(200).text(), r#"{"valid":true,"faults":[]}"#);
+    assert_eq!(
+        world.post("/v1/program/validate", DEFAULT).expect(200).text(),
+        r#"{"valid":true,"faults":[]}"#
+    );
     for path in ["/v1/program/validate", "/v1/program/dry-run"] {
         world.post(path, "{").refused(400, "truncated_json", "");
         world.post(path, "").refused(400, "truncated_json", "");
     }
-    world.put("/v1/program", "nonsense").refused(400, "malformed_json", "");
-    world.put("/v1/program", b"{\"debt\":\"\xff\"}").refused(400, "malformed_json", "/debt");
+    world
+        .put("/v1/program", "nonsense")
+        .refused(400, "malformed_json", "");
+    world
+        .put("/v1/program", b"{\"debt\":\"\xff\"}")
+        .refused(400, "malformed_json", "/debt");
     assert_eq!(world.state(), before);
 }
 
@@ -76,20 +95,31 @@ fn a_dry_run_explains_and_records_nothing() {
     );
     let program = r#"{"earning":[{"id":"vips","earn":{"per_unit":"2.5"},"when":{"customer_tags":["vip"]}}],
         "tiers":[{"id":"gold","name":"Gold","multiplier":"1.5"}]}"#;
-    let with = |more: &str| run(format!(r#"{{"program":{program},"order":{order}{more}}}"#)).expect(200).json();
+    let with = |more: &str| {
+        run(format!(r#"{{"program":{program},"order":{order}{more}}}"#))
+            .expect(200)
+            .json()
+    };
     assert_eq!(with("")["points"], 0);
     assert_eq!(with(r#","customer_tags":["vip"]"#)["points"], 50);
     let gold = with(r#","customer_tags":["vip"],"tier":"gold""#);
-    assert_eq!((&gold["points"], gold["explanation"].get("program_version")), (&json!(75), None));
+    assert_eq!(
+        (&gold["points"], gold["explanation"].get("program_version")),
+        (&json!(75), None)
+    );
     assert_eq!(gold["explanation"]["multipliers"], json!([{"tier": "gold", "factor": "1.5"}]));
 
-    let placed = run(format!(r#"{{"order":{}}}"#, order.replace("paid", "processing"))).expect(200).json();
+    let placed = run(format!(r#"{{"order":{}}}"#, order.replace("paid", "processing")))
+        .expect(200)
+        .json();
     assert_eq!(
         (&placed["points"], &placed["text"]),
         (&json!(0), &json!("The order earns nothing before it is paid."))
     );
     assert_eq!(placed["explanation"]["gate"], "paid");
-    let cancelled = run(r#"{"order":{"status":"cancelled"}}"#.to_owned()).expect(200).json();
+    let cancelled = run(r#"{"order":{"status":"cancelled"}}"#.to_owned())
+        .expect(200)
+        .json();
     assert_eq!(cancelled["explanation"]["standing"], "cancelled");
 
     for (body, status, code, param) in [
@@ -100,14 +130,24 @@ fn a_dry_run_explains_and_records_nothing() {
             "totals_disagree",
             "/order/total",
         ),
-        (r#"{"order":{"status":"paid","lines":[]}}"#.to_owned(), 400, "missing_field", "/order/total"),
+        (
+            r#"{"order":{"status":"paid","lines":[]}}"#.to_owned(),
+            400,
+            "missing_field",
+            "/order/total",
+        ),
         (
             r#"{"order":{"status":"paid","lines":[{}],"total":"1"}}"#.to_owned(),
             400,
             "missing_field",
             "/order/lines/0/quantity",
         ),
-        (format!(r#"{{"order":{order},"program":{{"debt":5}}}}"#), 422, "invalid_program", "/program/debt"),
+        (
+            format!(r#"{{"order":{order},"program":{{"debt":5}}}}"#),
+            422,
+            "invalid_program",
+            "/program/debt",
+        ),
         (
             format!(r#"{{"order":{order},"program":{{"debt":"allow","debt":"allow"}}}}"#),
             422,
@@ -128,13 +168,18 @@ fn an_order_keeps_the_program_that_it_began_with() {
         let body = format!(
             r#"{{"customer":{{"customer_id":"1"}},"status":"paid","lines":[{{"quantity":1,"amount":"{total}"}}],"total":"{total}"}}"#
         );
-        world.put(&format!("/v1/orders/{id}"), body).expect(200).json()["points_changed"].as_i64().unwrap()
+        world.put(&format!("/v1/orders/{id}"), body).expect(200).json()["points_changed"]
+            .as_i64()
+            .unwrap()
     };
     assert_eq!(order("a", "10.00"), 10);
-    world.put("/v1/program", r#"{"earning":[{"id":"x","earn":{"per_unit":"3"}}]}"#).expect(201);
+    world
+        .put("/v1/program", r#"{"earning":[{"id":"x","earn":{"per_unit":"3"}}]}"#)
+        .expect(201);
     assert_eq!(order("a", "12.00"), 2);
     assert_eq!(order("b", "10.00"), 30);
-    let versions = ["a", "b"]
-        .map(|id| world.get(&format!("/v1/orders/{id}")).json()["explanation"]["program_version"].take());
+    let versions = ["a", "b"].map(|id| {
+        world.get(&format!("/v1/orders/{id}")).json()["explanation"]["program_version"].take()
+    });
     assert_eq!(versions, [json!(1), json!(2)]);
 }

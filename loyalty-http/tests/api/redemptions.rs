@@ -25,7 +25,10 @@ fn order(world: &World, id: &str, code: &str, status: &str) -> Value {
         "customer": {"customer_id": "1"}, "status": status, "total": "20",
         "lines": [{"quantity": 1, "amount": "20"}], "discount_codes": [code],
     });
-    world.put(&format!("/v1/orders/{id}"), body.to_string()).expect(200).json()
+    world
+        .put(&format!("/v1/orders/{id}"), body.to_string())
+        .expect(200)
+        .json()
 }
 
 #[test]
@@ -45,7 +48,9 @@ fn rewards_are_listed_and_offered() {
     assert_eq!(of(0)["why_not"], json!([{"code": "insufficient_points", "detail": detail}]));
     assert_eq!((&of(1)["available"], &of(1)["largest_amount"]), (&json!(true), &json!("3")));
     assert_eq!((&of(2)["available"], &of(2)["why_not"]), (&json!(true), &Value::Null));
-    world.get("/v1/customers/2/rewards").refused(404, "customer_not_found", "customer_id");
+    world
+        .get("/v1/customers/2/rewards")
+        .refused(404, "customer_not_found", "customer_id");
 }
 
 /// Both lists tell all terms of a reward as its program does; what the merchant calls its codes is no term.
@@ -90,7 +95,10 @@ fn a_redemption_is_issued_used_and_given_back() {
         (&json!("2026-03-01T12:00:00Z"), &json!("2026-03-31T11:00:00Z"))
     );
     assert_eq!(issued["price_rule_id"], issued["discount_code_id"]);
-    assert_eq!(issued["text"], "500 points for $5 off: 5.00 off, to be used before 2026-03-31 11:00:00 UTC.");
+    assert_eq!(
+        issued["text"],
+        "500 points for $5 off: 5.00 off, to be used before 2026-03-31 11:00:00 UTC."
+    );
     let path = format!("/v1/redemptions/{id}");
     let mut seen = issued.clone();
     seen.as_object_mut().unwrap().remove("point_balance");
@@ -100,11 +108,16 @@ fn a_redemption_is_issued_used_and_given_back() {
     assert_eq!(told["discount_codes"][0]["used"], true);
     let used = world.get(&path).expect(200).json();
     assert_eq!((&used["status"], &used["order_id"]), (&json!("used"), &json!("o1")));
-    world.post(&format!("{path}/cancel"), "").refused(422, "redemption_not_open", "redemption_id");
+    world
+        .post(&format!("{path}/cancel"), "")
+        .refused(422, "redemption_not_open", "redemption_id");
     order(&world, "o1", code, "cancelled");
     assert_eq!(world.get(&path).expect(200).json()["status"], "issued");
     let cancelled = world.post(&format!("{path}/cancel"), "{}").expect(200).json();
-    assert_eq!((&cancelled["status"], &cancelled["points_returned"]), (&json!("cancelled"), &json!(500)));
+    assert_eq!(
+        (&cancelled["status"], &cancelled["points_returned"]),
+        (&json!("cancelled"), &json!(500))
+    );
     assert_eq!(cancelled["point_balance"], 1_200);
     assert_eq!(world.balance("1"), 1_200);
     // The same again is done already.
@@ -113,18 +126,25 @@ fn a_redemption_is_issued_used_and_given_back() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|entry| (entry["kind"].as_str().unwrap().to_owned(), entry["points"].as_i64().unwrap()))
+        .map(|entry| {
+            (entry["kind"].as_str().unwrap().to_owned(), entry["points"].as_i64().unwrap())
+        })
         .collect();
     let kinds: Vec<_> = kinds.iter().map(|(kind, points)| (kind.as_str(), *points)).collect();
     assert_eq!(kinds[0], ("redemption_cancelled", 500));
-    assert!(kinds.contains(&("reward_redeemed", -500)) && kinds.contains(&("redemption_used", 0)), "{kinds:?}");
+    assert!(
+        kinds.contains(&("reward_redeemed", -500)) && kinds.contains(&("redemption_used", 0)),
+        "{kinds:?}"
+    );
 }
 
 #[test]
 fn a_redemption_happens_once_under_a_key() {
     let world = world(1_200);
     let send = || {
-        let request = world.request("POST", "/v1/redemptions").header("idempotency-key", "k1");
+        let request = world
+            .request("POST", "/v1/redemptions")
+            .header("idempotency-key", "k1");
         request.body(r#"{"customer_id": "1", "reward_id": "five"}"#).send()
     };
     let first = send().expect(201).text().to_owned();
@@ -137,13 +157,13 @@ fn what_has_no_code_is_marked_as_used() {
     let world = world(300);
     let mug = issue(&world, r#"{"customer_id": "1", "reward_id": "mug"}"#);
     assert_eq!((&mug["code"], &mug["gives"]), (&Value::Null, &json!("custom")));
-    world.post("/v1/redemptions", r#"{"customer_id": "1", "reward_id": "mug"}"#).refused(
-        422,
-        "reward_limit_reached",
-        "/reward_id",
-    );
+    world
+        .post("/v1/redemptions", r#"{"customer_id": "1", "reward_id": "mug"}"#)
+        .refused(422, "reward_limit_reached", "/reward_id");
     let path = format!("/v1/redemptions/{}/use", mug["redemption_id"].as_str().unwrap());
-    world.post(&path, r#"{"order": "o1"}"#).refused(400, "unknown_field", "/order");
+    world
+        .post(&path, r#"{"order": "o1"}"#)
+        .refused(400, "unknown_field", "/order");
     assert_eq!(world.post(&path, r#"{"order_id": "o1"}"#).expect(200).json()["order_id"], "o1");
 }
 
@@ -153,22 +173,31 @@ fn redemptions_are_listed_newest_first() {
     let ids: Vec<String> = ["2", "3", "4"]
         .iter()
         .map(|amount| {
-            let body = format!(r#"{{"customer_id": "1", "reward_id": "any", "amount": "{amount}"}}"#);
+            let body =
+                format!(r#"{{"customer_id": "1", "reward_id": "any", "amount": "{amount}"}}"#);
             issue(&world, &body)["redemption_id"].as_str().unwrap().to_owned()
         })
         .collect();
     let first = world.get("/v1/customers/1/redemptions?limit=2").expect(200);
     let shown = |page: &Value| -> Vec<String> {
         let page = page["redemptions"].as_array().unwrap();
-        page.iter().map(|redemption| redemption["redemption_id"].as_str().unwrap().to_owned()).collect()
+        page.iter()
+            .map(|redemption| redemption["redemption_id"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(shown(&first.json()), [ids[2].as_str(), &ids[1]]);
     let next = world.get(&first.next().unwrap()).expect(200);
     assert_eq!((shown(&next.json()), next.next()), (vec![ids[0].clone()], None));
-    world.get("/v1/customers/1/redemptions?cursor=x").refused(422, "invalid_cursor", "cursor");
+    world
+        .get("/v1/customers/1/redemptions?cursor=x")
+        .refused(422, "invalid_cursor", "cursor");
     // In time they end, whether or not anybody writes it down.
-    world.put("/v1/program", PROGRAM.replace("\"P30D\"", "\"P1D\"")).expect(201);
-    world.patch("/v1/customers/1", r#"{"point_balance": 500}"#).expect(200);
+    world
+        .put("/v1/program", PROGRAM.replace("\"P30D\"", "\"P1D\""))
+        .expect(201);
+    world
+        .patch("/v1/customers/1", r#"{"point_balance": 500}"#)
+        .expect(200);
     let five = issue(&world, r#"{"customer_id": "1", "reward_id": "five"}"#);
     world.at("2026-03-02T12:00:00Z");
     let path = format!("/v1/redemptions/{}", five["redemption_id"].as_str().unwrap());
@@ -183,16 +212,61 @@ fn redemptions_need_a_customer_a_reward_and_points() {
     for (body, status, code, param) in [
         (r#"{"reward_id": "five"}"#, 400, "missing_field", "/customer_id"),
         (r#"{"customer_id": "1"}"#, 400, "missing_field", "/reward_id"),
-        (r#"{"customer_id": "1", "email": "a@b.c", "reward_id": "five"}"#, 422, "invalid_value", "/email"),
-        (r#"{"customer_id": "2", "reward_id": "five"}"#, 404, "customer_not_found", "/customer_id"),
-        (r#"{"email": "x@b.c", "reward_id": "five"}"#, 404, "customer_not_found", "/email"),
-        (r#"{"customer_id": "1", "reward_id": "six"}"#, 422, "unknown_reward", "/reward_id"),
-        (r#"{"customer_id": "1", "reward_id": "five"}"#, 422, "insufficient_points", "/reward_id"),
-        (r#"{"customer_id": "1", "reward_id": "mug", "amount": "5"}"#, 422, "invalid_amount", "/amount"),
+        (
+            r#"{"customer_id": "1", "email": "a@b.c", "reward_id": "five"}"#,
+            422,
+            "invalid_value",
+            "/email",
+        ),
+        (
+            r#"{"customer_id": "2", "reward_id": "five"}"#,
+            404,
+            "customer_not_found",
+            "/customer_id",
+        ),
+        (
+            r#"{"email": "x@b.c", "reward_id": "five"}"#,
+            404,
+            "customer_not_found",
+            "/email",
+        ),
+        (
+            r#"{"customer_id": "1", "reward_id": "six"}"#,
+            422,
+            "unknown_reward",
+            "/reward_id",
+        ),
+        (
+            r#"{"customer_id": "1", "reward_id": "five"}"#,
+            422,
+            "insufficient_points",
+            "/reward_id",
+        ),
+        (
+            r#"{"customer_id": "1", "reward_id": "mug", "amount": "5"}"#,
+            422,
+            "invalid_amount",
+            "/amount",
+        ),
         (r#"{"customer_id": "1", "reward_id": "any"}"#, 422, "invalid_amount", "/amount"),
-        (r#"{"customer_id": "1", "reward_id": "any", "amount": "2.50"}"#, 422, "invalid_amount", "/amount"),
-        (r#"{"customer_id": "1", "reward_id": "any", "amount": 3}"#, 400, "wrong_type", "/amount"),
-        (r#"{"customer_id": "1", "reward_id": "any", "amount": "3", "x": 1}"#, 400, "unknown_field", "/x"),
+        (
+            r#"{"customer_id": "1", "reward_id": "any", "amount": "2.50"}"#,
+            422,
+            "invalid_amount",
+            "/amount",
+        ),
+        (
+            r#"{"customer_id": "1", "reward_id": "any", "amount": 3}"#,
+            400,
+            "wrong_type",
+            "/amount",
+        ),
+        (
+            r#"{"customer_id": "1", "reward_id": "any", "amount": "3", "x": 1}"#,
+            400,
+            "unknown_field",
+            "/x",
+        ),
     ] {
         world.post("/v1/redemptions", body).refused(status, code, param);
     }
@@ -200,8 +274,16 @@ fn redemptions_need_a_customer_a_reward_and_points() {
     assert_eq!((&short.json()["have"], &short.json()["need"]), (&json!(300), &json!(500)));
     for path in ["/v1/redemptions/1", "/v1/redemptions/x", "/v1/redemptions/99999999999999999999"] {
         world.get(path).refused(404, "redemption_not_found", "redemption_id");
-        world.post(&format!("{path}/cancel"), "{}").refused(404, "redemption_not_found", "redemption_id");
-        world.post(&format!("{path}/use"), "{}").refused(404, "redemption_not_found", "redemption_id");
+        world.post(&format!("{path}/cancel"), "{}").refused(
+            404,
+            "redemption_not_found",
+            "redemption_id",
+        );
+        world.post(&format!("{path}/use"), "{}").refused(
+            404,
+            "redemption_not_found",
+            "redemption_id",
+        );
     }
     assert_eq!(world.state(), before);
 }
@@ -210,7 +292,14 @@ fn redemptions_need_a_customer_a_reward_and_points() {
 fn a_program_gives_what_the_currency_can() {
     let world = World::new();
     let fine = PROGRAM.replace("5.00", "5.001");
-    world.put("/v1/program", &fine).refused(422, "invalid_program", "/rewards/0/gives/fixed_amount");
+    world.put("/v1/program", &fine).refused(
+        422,
+        "invalid_program",
+        "/rewards/0/gives/fixed_amount",
+    );
     let checked = world.post("/v1/program/validate", &fine).expect(200).json();
-    assert_eq!((&checked["valid"], &checked["faults"][0]["code"]), (&json!(false), &json!("too_fine")));
+    assert_eq!(
+        (&checked["valid"], &checked["faults"][0]["code"]),
+        (&json!(false), &json!("too_fine"))
+    );
 }

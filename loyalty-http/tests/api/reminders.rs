@@ -12,10 +12,13 @@ fn reminders(world: &World, query: &str) -> Vec<(Value, Vec<(Value, Value)>)> {
     let answer = world.get(&format!("/v1/reminders{query}")).expect(200).json();
     let ends = |reminder: &Value| {
         let ends = reminder["ends"].as_array().unwrap().iter();
-        ends.map(|end| (end["points"].clone(), end["expires_at"].clone())).collect()
+        ends.map(|end| (end["points"].clone(), end["expires_at"].clone()))
+            .collect()
     };
     let reminders = answer["reminders"].as_array().unwrap().iter();
-    reminders.map(|reminder| (reminder["customer_id"].clone(), ends(reminder))).collect()
+    reminders
+        .map(|reminder| (reminder["customer_id"].clone(), ends(reminder)))
+        .collect()
 }
 
 fn one(id: &str, ends: &[(i64, &str)]) -> (Value, Vec<(Value, Value)>) {
@@ -27,11 +30,20 @@ fn points_that_end_are_told_with_their_instants() {
     let world = World::new();
     world.put("/v1/program", LOTS).expect(201);
     world.customer("1", 40);
-    world.post("/v1/customers", r#"{"customer_id":"2","birthday":"1990-04-20","email":"b@c.d"}"#).expect(201);
+    world
+        .post(
+            "/v1/customers",
+            r#"{"customer_id":"2","birthday":"1990-04-20","email":"b@c.d"}"#,
+        )
+        .expect(201);
     world.customer("none", 0);
     world.at("2026-03-10T12:00:00Z");
-    world.post("/v1/points-add", r#"{"customer_id":"1","points":5}"#).expect(200);
-    world.post("/v1/points-subtract", r#"{"customer_id":"1","points":15}"#).expect(200);
+    world
+        .post("/v1/points-add", r#"{"customer_id":"1","points":5}"#)
+        .expect(200);
+    world
+        .post("/v1/points-subtract", r#"{"customer_id":"1","points":15}"#)
+        .expect(200);
     let order = |id: &str, total: &str| {
         json!({"customer": {"customer_id": id}, "status": "paid",
                "lines": [{"quantity": 1, "amount": total}], "total": total})
@@ -39,38 +51,62 @@ fn points_that_end_are_told_with_their_instants() {
     };
     world.put("/v1/orders/a", order("2", "30")).expect(200);
     // In Berlin the clock moves forward on 29 March.
-    let (first, second, held) = ("2026-04-01T11:00:00Z", "2026-04-10T11:00:00Z", "2026-04-10T11:00:00Z");
-    assert_eq!(reminders(&world, ""), [one("1", &[(25, first)])], "the next thirty days: up to 9 April");
+    let (first, second, held) =
+        ("2026-04-01T11:00:00Z", "2026-04-10T11:00:00Z", "2026-04-10T11:00:00Z");
+    assert_eq!(
+        reminders(&world, ""),
+        [one("1", &[(25, first)])],
+        "the next thirty days: up to 9 April"
+    );
     assert_eq!(
         reminders(&world, "?until=2026-04-11T00:00:00Z"),
         [one("1", &[(25, first), (5, second)]), one("2", &[(30, held)])]
     );
     // Half open; and what will only be given ends as well.
-    assert_eq!(reminders(&world, &format!("?from={first}&until={second}")), [one("1", &[(25, first)])]);
+    assert_eq!(
+        reminders(&world, &format!("?from={first}&until={second}")),
+        [one("1", &[(25, first)])]
+    );
     let cake = one("2", &[(50, "2026-05-19T22:00:00Z")]);
-    assert_eq!(reminders(&world, "?from=2026-04-11T00:00:00Z&until=2026-06-01T00:00:00Z"), [cake]);
+    assert_eq!(
+        reminders(&world, "?from=2026-04-11T00:00:00Z&until=2026-06-01T00:00:00Z"),
+        [cake]
+    );
     // What is over is not told, whether or not it was written down.
     world.at("2026-04-05T00:00:00Z");
-    let told = world.get("/v1/reminders?from=2026-01-01T00:00:00Z&until=2026-04-30T00:00:00Z").expect(200).json();
-    assert_eq!((&told["from"], &told["until"]), (&json!("2026-04-05T00:00:00Z"), &json!("2026-04-30T00:00:00Z")));
+    let told = world
+        .get("/v1/reminders?from=2026-01-01T00:00:00Z&until=2026-04-30T00:00:00Z")
+        .expect(200)
+        .json();
+    assert_eq!(
+        (&told["from"], &told["until"]),
+        (&json!("2026-04-05T00:00:00Z"), &json!("2026-04-30T00:00:00Z"))
+    );
     assert_eq!(
         told["reminders"][0],
         json!({"customer_id": "1", "email": null, "point_balance": 5,
                "ends": [{"points": 5, "expires_at": second}]})
     );
-    assert_eq!((&told["reminders"][1]["email"], &told["reminders"][2]), (&json!("b@c.d"), &Value::Null));
+    assert_eq!(
+        (&told["reminders"][1]["email"], &told["reminders"][2]),
+        (&json!("b@c.d"), &Value::Null)
+    );
     // Nothing of it is another shop's.
-    let other = world.request("GET", "/v1/reminders?until=2027-01-01T00:00:00Z").key(&world.other).send();
+    let other = world
+        .request("GET", "/v1/reminders?until=2027-01-01T00:00:00Z")
+        .key(&world.other)
+        .send();
     assert_eq!(other.expect(200).json()["reminders"], json!([]));
 }
 
 #[test]
 fn a_balance_that_ends_by_inactivity_is_told_once() {
     let world = World::new();
-    world.put("/v1/program", r#"{"expiry": {"inactivity": {"after": "P10D"}}}"#).expect(201);
+    world
+        .put("/v1/program", r#"{"expiry": {"inactivity": {"after": "P10D"}}}"#)
+        .expect(201);
     world.customer("1", 40);
-    let order =
-        r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"10"}],"total":"10"}"#;
+    let order = r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"10"}],"total":"10"}"#;
     world.put("/v1/orders/a", order).expect(200);
     assert_eq!(reminders(&world, ""), [one("1", &[(50, "2026-03-11T12:00:00Z")])]);
     // Where points last, nobody needs to be reminded; the program of then decides.
@@ -91,7 +127,11 @@ fn pages_lead_to_everybody_once() {
         let page = world.get(&path).expect(200);
         let reminders = page.json()["reminders"].as_array().unwrap().clone();
         assert!(reminders.len() <= 2);
-        met.extend(reminders.iter().map(|reminder| reminder["customer_id"].as_str().unwrap().to_owned()));
+        met.extend(
+            reminders
+                .iter()
+                .map(|reminder| reminder["customer_id"].as_str().unwrap().to_owned()),
+        );
         pages += 1;
         match page.next() {
             Some(next) => path = next,
@@ -101,12 +141,18 @@ fn pages_lead_to_everybody_once() {
     assert_eq!((met.join(","), pages), ("0,2,3,5,6".to_owned(), 3));
     for (query, code, param) in [
         ("?from=soon", "invalid_value", "from"),
-        ("?from=2026-03-02T00:00:00Z&until=2026-03-01T00:00:00Z", "invalid_value", "until"),
+        (
+            "?from=2026-03-02T00:00:00Z&until=2026-03-01T00:00:00Z",
+            "invalid_value",
+            "until",
+        ),
         ("?limit=0", "out_of_range", "limit"),
         ("?cursor=x", "invalid_cursor", "cursor"),
         ("?at=2026-03-02T00:00:00Z", "unknown_parameter", "at"),
     ] {
         let status = if code == "unknown_parameter" { 400 } else { 422 };
-        world.get(&format!("/v1/reminders{query}")).refused(status, code, param);
+        world
+            .get(&format!("/v1/reminders{query}"))
+            .refused(status, code, param);
     }
 }

@@ -18,7 +18,12 @@ fn shop() -> World {
     let world = World::new();
     world.put("/v1/program", PROGRAM).expect(201);
     for id in ["1", "2", "3"] {
-        world.post("/v1/customers", json!({"customer_id": id, "birthday": "1990-04-20"}).to_string()).expect(201);
+        world
+            .post(
+                "/v1/customers",
+                json!({"customer_id": id, "birthday": "1990-04-20"}).to_string(),
+            )
+            .expect(201);
     }
     let order = |id: &str, total: &str| {
         json!({"customer": {"customer_id": id}, "status": "paid",
@@ -27,10 +32,18 @@ fn shop() -> World {
     };
     world.put("/v1/orders/a", order("1", "120")).expect(200);
     world.put("/v1/orders/b", order("2", "80")).expect(200);
-    world.post("/v1/orders/b/refunds", r#"{"refund_id":"r","amount":"30"}"#).expect(200);
-    world.post("/v1/actions", r#"{"customer_id":"1","action_id":"=cmd()"}"#).expect(200);
-    world.post("/v1/points-add", r#"{"customer_id":"2","points":10,"action_id":"plan"}"#).expect(200);
-    world.post("/v1/points-subtract", r#"{"customer_id":"1","points":27}"#).expect(200);
+    world
+        .post("/v1/orders/b/refunds", r#"{"refund_id":"r","amount":"30"}"#)
+        .expect(200);
+    world
+        .post("/v1/actions", r#"{"customer_id":"1","action_id":"=cmd()"}"#)
+        .expect(200);
+    world
+        .post("/v1/points-add", r#"{"customer_id":"2","points":10,"action_id":"plan"}"#)
+        .expect(200);
+    world
+        .post("/v1/points-subtract", r#"{"customer_id":"1","points":27}"#)
+        .expect(200);
     world.patch("/v1/customers/3", r#"{"point_balance":5}"#).expect(200);
     world
 }
@@ -45,7 +58,10 @@ fn a_report_adds_up_whether_or_not_it_was_written_down() {
         answer.expect(200).json()
     };
     let report = ask();
-    assert_eq!(report["issued"], json!({"orders": 200, "awards": 157, "by_hand": 10, "total": 367}));
+    assert_eq!(
+        report["issued"],
+        json!({"orders": 200, "awards": 157, "by_hand": 10, "total": 367})
+    );
     assert_eq!(
         (&report["redeemed"], &report["clawed_back"], &report["adjusted"]),
         (&json!(27), &json!(30), &json!(5))
@@ -57,17 +73,34 @@ fn a_report_adds_up_whether_or_not_it_was_written_down() {
         report["liability"]["by_month"],
         json!([{"month": "2026-05", "points": 165, "value": "1.65"}, {"month": "2026-06", "points": 150, "value": "1.5"}])
     );
-    assert_eq!(report["members"], json!([{"tier": null, "customers": 2}, {"tier": "silver", "customers": 1}]));
-    assert_eq!(report["top_actions"][0], json!({"action_id": "cake", "times": 3, "points": 150}));
+    assert_eq!(
+        report["members"],
+        json!([{"tier": null, "customers": 2}, {"tier": "silver", "customers": 1}])
+    );
+    assert_eq!(
+        report["top_actions"][0],
+        json!({"action_id": "cake", "times": 3, "points": 150})
+    );
     let store: Arc<dyn Store> = world.store.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(scheduler::look(&store, &Clock::fixed(time("2026-04-25T00:00:00Z")), 10)).unwrap();
+    runtime
+        .block_on(scheduler::look(&store, &Clock::fixed(time("2026-04-25T00:00:00Z")), 10))
+        .unwrap();
     assert_eq!(ask(), report);
     // Of a period before, and of one after.
-    let other = world.get("/v1/reports/summary?until=2026-03-01T12:00:00Z").expect(200).json();
-    assert_eq!((&other["issued"]["total"], &other["liability"]["points"]), (&json!(0), &json!(315)));
+    let other = world
+        .get("/v1/reports/summary?until=2026-03-01T12:00:00Z")
+        .expect(200)
+        .json();
+    assert_eq!(
+        (&other["issued"]["total"], &other["liability"]["points"]),
+        (&json!(0), &json!(315))
+    );
     world.at("2026-05-02T00:00:00Z");
-    let other = world.get("/v1/reports/summary?from=2026-05-01T00:00:00Z").expect(200).json();
+    let other = world
+        .get("/v1/reports/summary?from=2026-05-01T00:00:00Z")
+        .expect(200)
+        .json();
     assert_eq!((&other["issued"]["total"], &other["expired"]), (&json!(0), &json!(165)));
 }
 
@@ -78,7 +111,8 @@ fn a_spreadsheet_runs_nothing_of_it() {
     assert_eq!((csv.status, csv.header("content-type")), (200, Some("text/csv; charset=utf-8")));
     let lines: Vec<&str> = csv.text().split("\r\n").collect();
     assert_eq!(lines[0], "section,name,points,count");
-    for line in ["issued,orders,0,", "members,none,,2", "members,silver,,1", "liability,total,165,"] {
+    for line in ["issued,orders,0,", "members,none,,2", "members,silver,,1", "liability,total,165,"]
+    {
         assert!(lines.contains(&line), "{line}: {lines:?}");
     }
     world.at("2026-03-01T12:00:01Z");
@@ -90,8 +124,13 @@ fn a_spreadsheet_runs_nothing_of_it() {
 fn the_program_says_what_a_point_is_worth() {
     let world = shop();
     let worth = |query: &str| {
-        let liability = &world.get(&format!("/v1/reports/summary{query}")).expect(200).json()["liability"];
-        (liability["point_value"].clone(), liability["value"].clone(), liability["by_month"][0]["value"].clone())
+        let liability =
+            &world.get(&format!("/v1/reports/summary{query}")).expect(200).json()["liability"];
+        (
+            liability["point_value"].clone(),
+            liability["value"].clone(),
+            liability["by_month"][0]["value"].clone(),
+        )
     };
     let said = |value: &str, sum: &str, month: &str| (json!(value), json!(sum), json!(month));
     assert_eq!(worth(""), (json!(null), json!(null), json!(null)));
@@ -108,7 +147,11 @@ fn the_program_says_what_a_point_is_worth() {
         let refused = world.put("/v1/program", program);
         assert_eq!(refused.status, 422, "{program}");
         let fault = &refused.json()["faults"][0];
-        assert_eq!((&fault["pointer"], &fault["code"]), (&json!("/point_value"), &json!(code)), "{program}");
+        assert_eq!(
+            (&fault["pointer"], &fault["code"]),
+            (&json!("/point_value"), &json!(code)),
+            "{program}"
+        );
     }
 }
 
@@ -117,10 +160,16 @@ fn a_report_that_cannot_be_made_says_why() {
     let world = World::new();
     for (query, code, param) in [
         ("?from=yesterday", "invalid_value", "from"),
-        ("?from=2026-03-02T00:00:00Z&until=2026-03-01T00:00:00Z", "invalid_value", "until"),
+        (
+            "?from=2026-03-02T00:00:00Z&until=2026-03-01T00:00:00Z",
+            "invalid_value",
+            "until",
+        ),
         ("?format=xls", "invalid_value", "format"),
         ("?point_value=cheap", "invalid_value", "point_value"),
     ] {
-        world.get(&format!("/v1/reports/summary{query}")).refused(422, code, param);
+        world
+            .get(&format!("/v1/reports/summary{query}"))
+            .refused(422, code, param);
     }
 }

@@ -8,28 +8,41 @@ fn a_search_is_saved_carried_out_and_forgotten() {
     for number in 0..3 {
         world.customer(&format!("c{number}"), number * 100);
     }
-    let saved = world.post("/v1/customer-saved-searches", r#"{"name":"Rich","query":"points:>=100"}"#).expect(201);
-    let answer =
-        r#"{"saved_search_id":"1","name":"Rich","query":"points:>=100","created_at":"2026-03-01T12:00:00Z"}"#;
+    let saved = world
+        .post("/v1/customer-saved-searches", r#"{"name":"Rich","query":"points:>=100"}"#)
+        .expect(201);
+    let answer = r#"{"saved_search_id":"1","name":"Rich","query":"points:>=100","created_at":"2026-03-01T12:00:00Z"}"#;
     assert_eq!(saved.text(), answer);
     assert_eq!(world.get("/v1/customer-saved-searches/1").expect(200).text(), answer);
-    world.post("/v1/customer-saved-searches", r#"{"name":"All"}"#).expect(201);
-    assert_eq!(world.get("/v1/customer-saved-searches/count").expect(200).text(), r#"{"count":2}"#);
+    world
+        .post("/v1/customer-saved-searches", r#"{"name":"All"}"#)
+        .expect(201);
+    assert_eq!(
+        world.get("/v1/customer-saved-searches/count").expect(200).text(),
+        r#"{"count":2}"#
+    );
     let page = world.get("/v1/customer-saved-searches?limit=1").expect(200);
     assert_eq!(page.text(), format!(r#"{{"customer_saved_searches":[{answer}]}}"#));
     let page = world.get(&page.next().unwrap()).expect(200);
-    assert_eq!((page.json()["customer_saved_searches"][0]["query"].as_str(), page.next()), (Some(""), None));
+    assert_eq!(
+        (page.json()["customer_saved_searches"][0]["query"].as_str(), page.next()),
+        (Some(""), None)
+    );
 
     let found = |path: &str| {
         let page = world.get(path).expect(200);
         let customers = page.json()["customers"].as_array().unwrap().clone();
-        let ids = customers.iter().map(|customer| customer["customer_id"].as_str().unwrap().to_owned());
+        let ids = customers
+            .iter()
+            .map(|customer| customer["customer_id"].as_str().unwrap().to_owned());
         (ids.collect::<Vec<_>>().join(" "), page.next())
     };
     let (first, next) = found("/v1/customer-saved-searches/1/customers?limit=1");
     assert_eq!((first.as_str(), found(&next.unwrap())), ("c1", ("c2".to_owned(), None)));
     // It finds who matches now.
-    world.post("/v1/points-subtract", r#"{"customer_id":"c1","points":1}"#).expect(200);
+    world
+        .post("/v1/points-subtract", r#"{"customer_id":"c1","points":1}"#)
+        .expect(200);
     assert_eq!(found("/v1/customer-saved-searches/1/customers").0, "c2");
     assert_eq!(found("/v1/customer-saved-searches/2/customers").0, "c0 c1 c2");
 
@@ -43,7 +56,9 @@ fn a_search_is_saved_carried_out_and_forgotten() {
 #[test]
 fn what_cannot_be_saved() {
     let world = World::new();
-    world.post("/v1/customer-saved-searches", r#"{"name":"All"}"#).expect(201);
+    world
+        .post("/v1/customer-saved-searches", r#"{"name":"All"}"#)
+        .expect(201);
     let before = world.state();
     let rows: [(&str, u16, &str, &str); 6] = [
         (r#"{"query":"a"}"#, 400, "missing_field", "/name"),
@@ -54,7 +69,9 @@ fn what_cannot_be_saved() {
         (r#"{"name":"x","sort":"id"}"#, 400, "unknown_field", "/sort"),
     ];
     for (body, status, code, param) in rows {
-        world.post("/v1/customer-saved-searches", body).refused(status, code, param);
+        world
+            .post("/v1/customer-saved-searches", body)
+            .refused(status, code, param);
     }
     assert_eq!(world.state(), before);
 }
@@ -66,9 +83,14 @@ fn searches_know_points_times_and_operators() {
     world.at("2026-03-01T23:30:00Z"); // 2 March in Berlin, the shop's zone.
     world.customer("b", 50);
     let found = |query: &str| {
-        let customers = world.get(&format!("/v1/customers/search?query={query}")).expect(200).json();
+        let customers = world
+            .get(&format!("/v1/customers/search?query={query}"))
+            .expect(200)
+            .json();
         let ids = customers["customers"].as_array().unwrap().clone();
-        ids.iter().map(|customer| customer["customer_id"].as_str().unwrap().to_owned()).collect::<String>()
+        ids.iter()
+            .map(|customer| customer["customer_id"].as_str().unwrap().to_owned())
+            .collect::<String>()
     };
     for (query, want) in [
         ("points:%3E5", "b"),

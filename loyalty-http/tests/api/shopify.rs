@@ -25,7 +25,12 @@ fn only(answer: &Answer, name: &str) -> Value {
 
 fn ids(answer: &Answer, name: &str) -> Vec<i64> {
     let things = only(answer, name);
-    things.as_array().unwrap().iter().map(|thing| thing["id"].as_i64().unwrap()).collect()
+    things
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|thing| thing["id"].as_i64().unwrap())
+        .collect()
 }
 
 #[test]
@@ -44,32 +49,71 @@ fn a_customer_is_made_read_and_changed() {
     world.at("2026-03-02T00:00:00Z");
     // The whole last answer is taken back, and is no change.
     assert_eq!(world.shopify("PUT", &path).body(text).send().expect(200).text(), text);
-    let change = json!({"customer": {"last_name": "Lovelace", "tags": ["a,b", "vip"], "addresses": []}});
+    let change =
+        json!({"customer": {"last_name": "Lovelace", "tags": ["a,b", "vip"], "addresses": []}});
     let changed = send(&world, "PUT", &path, &change).expect(200);
     let customer = only(&changed, "customer");
-    assert_eq!((&customer["first_name"], &customer["last_name"]), (&json!("Ada"), &json!("Lovelace")));
-    assert_eq!((&customer["addresses"], &customer["default_address"]), (&json!([]), &json!(null)));
+    assert_eq!(
+        (&customer["first_name"], &customer["last_name"]),
+        (&json!("Ada"), &json!("Lovelace"))
+    );
+    assert_eq!(
+        (&customer["addresses"], &customer["default_address"]),
+        (&json!([]), &json!(null))
+    );
     assert_eq!(customer["updated_at"], "2026-03-02T00:00:00Z");
     // A tag with a comma in it survives too.
-    assert_eq!(world.shopify("PUT", &path).body(changed.text()).send().expect(200).text(), changed.text());
+    assert_eq!(
+        world
+            .shopify("PUT", &path)
+            .body(changed.text())
+            .send()
+            .expect(200)
+            .text(),
+        changed.text()
+    );
     assert_eq!(world.get("/v1/customers").json()["customers"][0]["tags"], json!(["a,b", "vip"]));
 }
 
 #[test]
 fn an_id_that_is_a_number_is_its_own() {
     let world = World::new();
-    let made =
-        send(&world, "POST", "/customers.json", &json!({"customer": {"email": "g@example.com"}})).expect(201);
+    let made = send(
+        &world,
+        "POST",
+        "/customers.json",
+        &json!({"customer": {"email": "g@example.com"}}),
+    )
+    .expect(201);
     assert_eq!(only(&made, "customer")["id"], GIVEN + 1);
-    world.post("/v1/customers", r#"{"customer_id":"207119551"}"#).expect(201);
+    world
+        .post("/v1/customers", r#"{"customer_id":"207119551"}"#)
+        .expect(201);
     world.post("/v1/customers", r#"{"customer_id":"ada"}"#).expect(201);
-    assert_eq!(ids(&get(&world, "/customers.json"), "customers"), [GIVEN + 1, 207_119_551, GIVEN + 3]);
-    assert_eq!(only(&get(&world, "/customers/207119551.json").expect(200), "customer")["own_id"], "207119551");
+    assert_eq!(
+        ids(&get(&world, "/customers.json"), "customers"),
+        [GIVEN + 1, 207_119_551, GIVEN + 3]
+    );
+    assert_eq!(
+        only(&get(&world, "/customers/207119551.json").expect(200), "customer")["own_id"],
+        "207119551"
+    );
     // By its account's number a customer is found as well, also when a guest has become one with an id.
-    assert_eq!(only(&get(&world, &format!("/customers/{}.json", GIVEN + 2)), "customer")["id"], 207_119_551);
-    world.post("/v1/customers", r#"{"customer_id":"42","email":"g@example.com"}"#).expect(201);
-    assert_eq!(only(&get(&world, &format!("/customers/{}.json", GIVEN + 1)), "customer")["id"], 42);
-    assert_eq!(ids(&get(&world, "/customers.json?ids=42,8,207119551"), "customers"), [42, 207_119_551]);
+    assert_eq!(
+        only(&get(&world, &format!("/customers/{}.json", GIVEN + 2)), "customer")["id"],
+        207_119_551
+    );
+    world
+        .post("/v1/customers", r#"{"customer_id":"42","email":"g@example.com"}"#)
+        .expect(201);
+    assert_eq!(
+        only(&get(&world, &format!("/customers/{}.json", GIVEN + 1)), "customer")["id"],
+        42
+    );
+    assert_eq!(
+        ids(&get(&world, "/customers.json?ids=42,8,207119551"), "customers"),
+        [42, 207_119_551]
+    );
     assert_eq!(ids(&get(&world, "/customers.json?ids=42,207119551&limit=1"), "customers"), [42]);
     let found = get(&world, &format!("/customers/search.json?query=id:{}", GIVEN + 3)).expect(200);
     assert_eq!(ids(&found, "customers"), [GIVEN + 3]);
@@ -82,7 +126,10 @@ fn customers_are_found_counted_and_paged() {
         world.customer(&number.to_string(), number * 10);
     }
     assert_eq!(get(&world, "/customers/count.json").expect(200).text(), r#"{"count":5}"#);
-    assert_eq!(ids(&get(&world, "/customers/search.json?query=points:%3E30"), "customers"), [4, 5]);
+    assert_eq!(
+        ids(&get(&world, "/customers/search.json?query=points:%3E30"), "customers"),
+        [4, 5]
+    );
     assert_eq!(ids(&get(&world, "/customers/search.json"), "customers"), [1, 2, 3, 4, 5]);
     assert_eq!(ids(&get(&world, "/customers.json?since_id=3"), "customers"), [4, 5]);
     assert_eq!(ids(&get(&world, "/customers.json?since_id=0&limit=1"), "customers"), [1]);
@@ -96,17 +143,26 @@ fn customers_are_found_counted_and_paged() {
             seen.extend(ids(&page, "customers"));
             path = page.next();
             assert!(seen.len() < 10, "the pages don't end");
-            assert!(path.as_ref().is_none_or(|path| path.contains("page_info=") && !path.contains(',')));
+            assert!(
+                path.as_ref()
+                    .is_none_or(|path| path.contains("page_info=") && !path.contains(','))
+            );
         }
         seen
     };
     assert_eq!(walk("/customers.json?limit=2"), [1, 2, 3, 4, 5]);
     assert_eq!(walk("/customers.json?limit=1&since_id=2"), [3, 4, 5]);
-    assert_eq!(walk("/customers/search.json?limit=1&query=points:%3E20%20OR%20id:1"), [1, 3, 4, 5]);
+    assert_eq!(
+        walk("/customers/search.json?limit=1&query=points:%3E20%20OR%20id:1"),
+        [1, 3, 4, 5]
+    );
 
     let some = get(&world, "/customers.json?fields=id,%20point_balance&limit=1").expect(200);
     assert_eq!(some.text(), r#"{"customers":[{"id":1,"point_balance":10}]}"#);
-    assert_eq!(get(&world, "/customers/2.json?fields=id").expect(200).text(), r#"{"customer":{"id":2}}"#);
+    assert_eq!(
+        get(&world, "/customers/2.json?fields=id").expect(200).text(),
+        r#"{"customer":{"id":2}}"#
+    );
 }
 
 #[test]
@@ -122,17 +178,29 @@ fn searches_are_saved() {
     assert_eq!(get(&world, "/customer_saved_searches/1.json").expect(200).text(), text);
     let all = json!({"customer_saved_search": {"name": "All"}});
     send(&world, "POST", "/customer_saved_searches.json", &all).expect(201);
-    assert_eq!(get(&world, "/customer_saved_searches/count.json").expect(200).text(), r#"{"count":2}"#);
+    assert_eq!(
+        get(&world, "/customer_saved_searches/count.json").expect(200).text(),
+        r#"{"count":2}"#
+    );
     let page = get(&world, "/customer_saved_searches.json?limit=1").expect(200);
     assert_eq!(ids(&page, "customer_saved_searches"), [1]);
     let next = page.next().unwrap();
     let page = get(&world, next.strip_prefix("/admin/api/2025-01").unwrap()).expect(200);
     assert_eq!((ids(&page, "customer_saved_searches"), page.next()), (vec![2], None));
-    assert_eq!(ids(&get(&world, "/customer_saved_searches.json?since_id=1"), "customer_saved_searches"), [2]);
+    assert_eq!(
+        ids(
+            &get(&world, "/customer_saved_searches.json?since_id=1"),
+            "customer_saved_searches"
+        ),
+        [2]
+    );
     let page = get(&world, "/customer_saved_searches/1/customers.json?limit=1").expect(200);
     assert_eq!(ids(&page, "customers"), [2]);
     let next = page.next().unwrap();
-    assert_eq!(ids(&get(&world, next.strip_prefix("/admin/api/2025-01").unwrap()), "customers"), [3]);
+    assert_eq!(
+        ids(&get(&world, next.strip_prefix("/admin/api/2025-01").unwrap()), "customers"),
+        [3]
+    );
 
     let taken = send(&world, "POST", "/customer_saved_searches.json", &new);
     taken.refused(422, "saved_search_name_taken", "/customer_saved_search/name");
@@ -140,7 +208,12 @@ fn searches_are_saved() {
     let wrong = json!({"customer_saved_search": {"name": "x", "query": "orders_count:>1"}});
     let refused = send(&world, "POST", "/customer_saved_searches.json", &wrong);
     refused.refused(422, "invalid_search", "/customer_saved_search/query");
-    assert!(refused.json()["errors"]["query"][0].as_str().unwrap().contains("orders_count"));
+    assert!(
+        refused.json()["errors"]["query"][0]
+            .as_str()
+            .unwrap()
+            .contains("orders_count")
+    );
 }
 
 #[test]
@@ -155,7 +228,10 @@ fn products_are_read_and_counted() {
     );
     assert_eq!(ids(&get(&world, "/products.json"), "products"), [632_910_392, GIVEN + 2]);
     assert_eq!(ids(&get(&world, "/products.json?since_id=632910392"), "products"), [GIVEN + 2]);
-    assert_eq!(ids(&get(&world, &format!("/products.json?ids={},1", GIVEN + 2)), "products"), [GIVEN + 2]);
+    assert_eq!(
+        ids(&get(&world, &format!("/products.json?ids={},1", GIVEN + 2)), "products"),
+        [GIVEN + 2]
+    );
     let page = get(&world, "/products.json?limit=1&fields=id").expect(200);
     assert_eq!(page.text(), r#"{"products":[{"id":632910392}]}"#);
     let next = page.next().unwrap();
@@ -170,7 +246,9 @@ fn what_is_not_there_or_another_shops() {
     let world = World::new();
     world.customer("1", 0);
     world.put("/v1/products/1", r#"{"title":"Tea"}"#).expect(200);
-    world.post("/v1/customer-saved-searches", r#"{"name":"All"}"#).expect(201);
+    world
+        .post("/v1/customer-saved-searches", r#"{"name":"All"}"#)
+        .expect(201);
     let before = world.state();
     for (path, code) in [
         ("/customers/{}.json", "customer_not_found"),
@@ -178,31 +256,60 @@ fn what_is_not_there_or_another_shops() {
         ("/customer_saved_searches/{}.json", "saved_search_not_found"),
         ("/customer_saved_searches/{}/customers.json", "saved_search_not_found"),
     ] {
-        for id in ["2", "0", "x", "01x", "-1", "9007199254740991", "9007199254740992", "99999999999999999999"] {
+        for id in [
+            "2",
+            "0",
+            "x",
+            "01x",
+            "-1",
+            "9007199254740991",
+            "9007199254740992",
+            "99999999999999999999",
+        ] {
             get(&world, &path.replace("{}", id)).refused(404, code, "id");
         }
-        let other = world.shopify("GET", &path.replace("{}", "1")).header("x-shopify-access-token", &world.other);
+        let other = world
+            .shopify("GET", &path.replace("{}", "1"))
+            .header("x-shopify-access-token", &world.other);
         other.send().refused(404, code, "id");
     }
-    let other =
-        |method: &str, path: &str| world.shopify(method, path).header("x-shopify-access-token", &world.other);
+    let other = |method: &str, path: &str| {
+        world
+            .shopify(method, path)
+            .header("x-shopify-access-token", &world.other)
+    };
     let account = format!("/customers/{}.json", GIVEN + 1);
     other("GET", &account).send().refused(404, "customer_not_found", "id");
-    let put = other("PUT", &account).body(r#"{"customer":{"first_name":"Eve"}}"#).send();
+    let put = other("PUT", &account)
+        .body(r#"{"customer":{"first_name":"Eve"}}"#)
+        .send();
     put.refused(404, "customer_not_found", "id");
     assert_eq!(other("GET", "/customers.json?ids=1").send().text(), r#"{"customers":[]}"#);
     assert_eq!(other("GET", "/products.json?ids=1").send().text(), r#"{"products":[]}"#);
     assert_eq!(other("GET", "/customers/count.json").send().text(), r#"{"count":0}"#);
-    assert_eq!(other("GET", "/customer_saved_searches.json").send().text(), r#"{"customer_saved_searches":[]}"#);
-    other("GET", "/customers.json?since_id=1").send().refused(422, "invalid_value", "since_id");
+    assert_eq!(
+        other("GET", "/customer_saved_searches.json").send().text(),
+        r#"{"customer_saved_searches":[]}"#
+    );
+    other("GET", "/customers.json?since_id=1")
+        .send()
+        .refused(422, "invalid_value", "since_id");
     assert_eq!(world.state(), before);
 }
 
 #[test]
 fn refusals_are_told_by_field_and_change_nothing() {
     let world = World::new();
-    world.post("/v1/customers", r#"{"customer_id":"1","email":"one@example.com"}"#).expect(201);
-    send(&world, "POST", "/customers.json", &json!({"customer": {"email": "guest@example.com"}})).expect(201);
+    world
+        .post("/v1/customers", r#"{"customer_id":"1","email":"one@example.com"}"#)
+        .expect(201);
+    send(
+        &world,
+        "POST",
+        "/customers.json",
+        &json!({"customer": {"email": "guest@example.com"}}),
+    )
+    .expect(201);
     let before = world.state();
     let guest = format!("/customers/{}.json", GIVEN + 2);
     let rows: [(&str, &str, &str, u16, &str, &str); 15] = [
@@ -214,9 +321,30 @@ fn refusals_are_told_by_field_and_change_nothing() {
             "customer_exists",
             "email",
         ),
-        ("POST", "/customers.json", r#"{"customer":{"own_id":"1"}}"#, 422, "customer_exists", "own_id"),
-        ("POST", "/customers.json", r#"{"customer":{"first_name":"Eve"}}"#, 422, "missing_field", "email"),
-        ("POST", "/customers.json", r#"{"customer":{"email":"nobody"}}"#, 422, "invalid_value", "email"),
+        (
+            "POST",
+            "/customers.json",
+            r#"{"customer":{"own_id":"1"}}"#,
+            422,
+            "customer_exists",
+            "own_id",
+        ),
+        (
+            "POST",
+            "/customers.json",
+            r#"{"customer":{"first_name":"Eve"}}"#,
+            422,
+            "missing_field",
+            "email",
+        ),
+        (
+            "POST",
+            "/customers.json",
+            r#"{"customer":{"email":"nobody"}}"#,
+            422,
+            "invalid_value",
+            "email",
+        ),
         (
             "POST",
             "/customers.json",
@@ -243,16 +371,56 @@ fn refusals_are_told_by_field_and_change_nothing() {
             "out_of_range",
             "addresses",
         ),
-        ("PUT", "/customers/1.json", r#"{"customer":{"email":"guest@@"}}"#, 422, "invalid_value", "email"),
-        ("PUT", "/customers/1.json", r#"{"customer":{"own_id":"2"}}"#, 422, "invalid_value", "own_id"),
-        ("PUT", "/customers/1.json", r#"{"customer":{"tags":7}}"#, 400, "wrong_type", "tags"),
-        ("PUT", &guest, r#"{"customer":{"email":"one@example.com"}}"#, 422, "email_taken", "email"),
+        (
+            "PUT",
+            "/customers/1.json",
+            r#"{"customer":{"email":"guest@@"}}"#,
+            422,
+            "invalid_value",
+            "email",
+        ),
+        (
+            "PUT",
+            "/customers/1.json",
+            r#"{"customer":{"own_id":"2"}}"#,
+            422,
+            "invalid_value",
+            "own_id",
+        ),
+        (
+            "PUT",
+            "/customers/1.json",
+            r#"{"customer":{"tags":7}}"#,
+            400,
+            "wrong_type",
+            "tags",
+        ),
+        (
+            "PUT",
+            &guest,
+            r#"{"customer":{"email":"one@example.com"}}"#,
+            422,
+            "email_taken",
+            "email",
+        ),
         ("PUT", &guest, r#"{"customer":{"email":null}}"#, 422, "missing_field", "email"),
-        ("PUT", "/customers/9.json", r#"{"customer":{}}"#, 404, "customer_not_found", "id"),
+        (
+            "PUT",
+            "/customers/9.json",
+            r#"{"customer":{}}"#,
+            404,
+            "customer_not_found",
+            "id",
+        ),
     ];
     for (method, path, body, status, code, field) in rows {
         let refused = world.shopify(method, path).body(body).send();
-        assert_eq!((refused.status, refused.problem().1.as_str()), (status, code), "{body}: {}", refused.text());
+        assert_eq!(
+            (refused.status, refused.problem().1.as_str()),
+            (status, code),
+            "{body}: {}",
+            refused.text()
+        );
         let errors = refused.json()["errors"].take();
         assert!(errors[field][0].is_string(), "{body}: {errors}");
         assert_eq!(errors.as_object().unwrap().len(), 1);
@@ -277,7 +445,9 @@ fn refusals_are_told_by_field_and_change_nothing() {
 fn keys_and_versions() {
     let world = World::new();
     let list = |version: &str| {
-        let request = world.request("GET", &format!("/admin/api/{version}/customers.json")).key("");
+        let request = world
+            .request("GET", &format!("/admin/api/{version}/customers.json"))
+            .key("");
         request.header("x-shopify-access-token", &world.key).send()
     };
     for version in ["2025-01", "1999-12", "unstable"] {
@@ -289,12 +459,18 @@ fn keys_and_versions() {
     let path = "/admin/api/2025-01/customers.json";
     let bearer = world.request("GET", path).send();
     bearer.refused(401, "unauthorized", "");
-    assert!(bearer.json()["detail"].as_str().unwrap().contains("X-Shopify-Access-Token"));
-    world.request("GET", "/v1/customers").key("").header("x-shopify-access-token", &world.key).send().refused(
-        401,
-        "unauthorized",
-        "",
+    assert!(
+        bearer.json()["detail"]
+            .as_str()
+            .unwrap()
+            .contains("X-Shopify-Access-Token")
     );
+    world
+        .request("GET", "/v1/customers")
+        .key("")
+        .header("x-shopify-access-token", &world.key)
+        .send()
+        .refused(401, "unauthorized", "");
     // A key that a client brings makes a request happen once here too.
     let make = || {
         let request = world.shopify("POST", "/customers.json").once("k");

@@ -8,24 +8,47 @@ use crate::support::{Answer, World};
 fn shopifys_paths_have_the_same_rules_and_codes() {
     let world = World::new();
     world.put("/v1/products/green-tea", r#"{"title":"Tea"}"#).expect(200);
-    let given = world.shopify("GET", "/products.json").send().expect(200).json()["products"][0]["id"].clone();
+    let given =
+        world.shopify("GET", "/products.json").send().expect(200).json()["products"][0]["id"]
+            .clone();
     let body = json!({"price_rule": {
         "title": "SUMMER", "target_type": "line_item", "target_selection": "entitled", "allocation_method": "each",
         "value_type": "fixed_amount", "value": "-5.0", "customer_selection": "all",
         "entitled_product_ids": [given, 7], "starts_at": "2026-01-19T17:59:10-05:00",
     }});
-    let made = world.shopify("POST", "/price_rules.json").body(body.to_string()).send().expect(201).json();
+    let made = world
+        .shopify("POST", "/price_rules.json")
+        .body(body.to_string())
+        .send()
+        .expect(201)
+        .json();
     let rule = &made["price_rule"];
     let id = rule["id"].as_i64().unwrap();
-    assert_eq!((&rule["value"], &rule["starts_at"]), (&json!("-5.0"), &json!("2026-01-19T22:59:10Z")));
+    assert_eq!(
+        (&rule["value"], &rule["starts_at"]),
+        (&json!("-5.0"), &json!("2026-01-19T22:59:10Z"))
+    );
     assert_eq!(rule["entitled_product_ids"], json!([given, 7]));
     let path = format!("/price_rules/{id}");
     // The whole last answer goes back.
-    let put = world.shopify("PUT", &format!("{path}.json")).body(made.to_string()).send().expect(200).json();
+    let put = world
+        .shopify("PUT", &format!("{path}.json"))
+        .body(made.to_string())
+        .send()
+        .expect(200)
+        .json();
     assert_eq!(put, made);
     let part = r#"{"price_rule":{"usage_limit":20}}"#;
-    let put = world.shopify("PUT", &format!("{path}.json")).body(part).send().expect(200).json();
-    assert_eq!((&put["price_rule"]["usage_limit"], &put["price_rule"]["title"]), (&json!(20), &json!("SUMMER")));
+    let put = world
+        .shopify("PUT", &format!("{path}.json"))
+        .body(part)
+        .send()
+        .expect(200)
+        .json();
+    assert_eq!(
+        (&put["price_rule"]["usage_limit"], &put["price_rule"]["title"]),
+        (&json!(20), &json!("SUMMER"))
+    );
     assert_eq!(world.get(&format!("/v1/price-rules/{id}")).expect(200).json()["revision"], 2);
     let codes = format!("{path}/discount_codes.json");
     let code = |text: &str| {
@@ -39,28 +62,54 @@ fn shopifys_paths_have_the_same_rules_and_codes() {
     assert!(taken.json()["errors"]["code"].is_array());
     code("").refused(422, "invalid_value", "/discount_code/code");
     let one = format!("{path}/discount_codes/{}.json", made["id"]);
-    let sent = json!({"discount_code": {"id": made["id"], "code": "WINTER", "usage_count": 0}}).to_string();
+    let sent = json!({"discount_code": {"id": made["id"], "code": "WINTER", "usage_count": 0}})
+        .to_string();
     world.shopify("PUT", &one).body(sent).send().expect(200);
     let found = world.shopify("GET", "/discount_codes/lookup.json?code=winter").send();
-    assert_eq!((found.status, found.header("location")), (303, Some(format!("/admin/api/2025-01{one}").as_str())));
-    world.shopify("GET", "/discount_codes/lookup.json?code=no").send().refused(404, "code_not_found", "code");
+    assert_eq!(
+        (found.status, found.header("location")),
+        (303, Some(format!("/admin/api/2025-01{one}").as_str()))
+    );
+    world
+        .shopify("GET", "/discount_codes/lookup.json?code=no")
+        .send()
+        .refused(404, "code_not_found", "code");
     let batch = r#"{"discount_codes":[{"code":"A"},{"code":"winter"}]}"#;
-    let batch = world.shopify("POST", &format!("{path}/batch.json")).body(batch).send().expect(201).json();
+    let batch = world
+        .shopify("POST", &format!("{path}/batch.json"))
+        .body(batch)
+        .send()
+        .expect(201)
+        .json();
     let batch = &batch["discount_code_creation"];
     assert_eq!((&batch["price_rule_id"], &batch["imported_count"]), (&json!(id), &json!(1)));
     let of_batch = format!("{path}/batch/{}", batch["id"]);
     world.shopify("GET", &format!("{of_batch}.json")).send().expect(200);
-    let listed = world.shopify("GET", &format!("{of_batch}/discount_codes.json")).send().expect(200).json();
+    let listed = world
+        .shopify("GET", &format!("{of_batch}/discount_codes.json"))
+        .send()
+        .expect(200)
+        .json();
     assert_eq!(listed["discount_codes"][0]["errors"], json!({}));
     assert!(listed["discount_codes"][1]["errors"]["code"].is_array());
     let page = world.shopify("GET", &format!("{codes}?limit=1")).send().expect(200);
     assert!(page.header("link").unwrap().contains("page_info="));
-    assert_eq!(world.shopify("GET", "/price_rules/count.json").send().expect(200).text(), r#"{"count":1}"#);
+    assert_eq!(
+        world
+            .shopify("GET", "/price_rules/count.json")
+            .send()
+            .expect(200)
+            .text(),
+        r#"{"count":1}"#
+    );
     let rules = world.shopify("GET", "/price_rules.json?fields=id").send().expect(200);
     assert_eq!(rules.text(), format!(r#"{{"price_rules":[{{"id":{id}}}]}}"#));
     assert_eq!(world.shopify("DELETE", &one).send().status, 204);
     assert_eq!(world.shopify("DELETE", &format!("{path}.json")).send().status, 204);
-    world.shopify("GET", &format!("{path}.json")).send().refused(404, "price_rule_not_found", "id");
+    world
+        .shopify("GET", &format!("{path}.json"))
+        .send()
+        .refused(404, "price_rule_not_found", "id");
     let wrong = r#"{"price_rule":{"title":"a","value":"5"}}"#;
     let refused = world.shopify("POST", "/price_rules.json").body(wrong).send();
     refused.refused(422, "invalid_price_rule", "/price_rule/value");
@@ -69,38 +118,64 @@ fn shopifys_paths_have_the_same_rules_and_codes() {
 }
 
 fn numbered(answer: &Answer, things: &str) -> Vec<Value> {
-    answer.json()[things].as_array().unwrap().iter().map(|thing| thing["id"].clone()).collect()
+    answer.json()[things]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|thing| thing["id"].clone())
+        .collect()
 }
 
 /// What a rule leaves of a cup, of two sizes of tea, and of nothing in particular, at 10.00 each.
 fn left(world: &World, customer: &Value) -> Vec<String> {
     let line = |product: &str, variant: &str| json!({"product_id": product, "variant_id": variant, "quantity": 1, "price": "10.00"});
-    let lines = [line("cup", "c"), line("tea", "s"), line("tea", "m"), json!({"quantity": 1, "price": "10.00"})];
+    let lines = [
+        line("cup", "c"),
+        line("tea", "s"),
+        line("tea", "m"),
+        json!({"quantity": 1, "price": "10.00"}),
+    ];
     let cart = json!({"lines": lines, "codes": ["HALF"], "customer": customer}).to_string();
     let answer = world.post("/v1/carts/evaluate", cart).expect(200).json();
     let lines = answer["lines"].as_array().unwrap();
-    lines.iter().map(|line| line["left"].as_str().unwrap().to_owned()).collect()
+    lines
+        .iter()
+        .map(|line| line["left"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
 fn what_has_no_number_is_named_by_ours() {
     let world = World::new();
     world
-        .put("/v1/products/tea", r#"{"title":"Tea","variants":[{"variant_id":"s"},{"variant_id":"m"}]}"#)
+        .put(
+            "/v1/products/tea",
+            r#"{"title":"Tea","variants":[{"variant_id":"s"},{"variant_id":"m"}]}"#,
+        )
         .expect(200);
-    world.put("/v1/products/mug", r#"{"title":"Mug","variants":[{"variant_id":"m"}]}"#).expect(200);
+    world
+        .put("/v1/products/mug", r#"{"title":"Mug","variants":[{"variant_id":"m"}]}"#)
+        .expect(200);
     world.put("/v1/products/cup", r#"{"title":"Cup"}"#).expect(200);
     let products = world.shopify("GET", "/products.json").send().expect(200);
     let [tea, mug, cup] = numbered(&products, "products").try_into().unwrap();
-    let variant =
-        |place: usize, variant: usize| products.json()["products"][place]["variants"][variant]["id"].take();
+    let variant = |place: usize, variant: usize| {
+        products.json()["products"][place]["variants"][variant]["id"].take()
+    };
     let (small, medium) = (variant(0, 0), variant(0, 1));
     assert_eq!(medium, variant(1, 0), "rules name a variant by its id alone");
     let guest = r#"{"customer":{"email":"guest@example.com"}}"#;
-    let guest =
-        world.shopify("POST", "/customers.json").body(guest).send().expect(201).json()["customer"]["id"].take();
+    let guest = world
+        .shopify("POST", "/customers.json")
+        .body(guest)
+        .send()
+        .expect(201)
+        .json()["customer"]["id"]
+        .take();
     world.post("/v1/customers", r#"{"customer_id":"ada"}"#).expect(201);
-    let ada = numbered(&world.shopify("GET", "/customers.json").send(), "customers").pop().unwrap();
+    let ada = numbered(&world.shopify("GET", "/customers.json").send(), "customers")
+        .pop()
+        .unwrap();
 
     let body = json!({"price_rule": {
         "title": "HALF", "value_type": "percentage", "value": "-50", "allocation_method": "each",
@@ -108,7 +183,11 @@ fn what_has_no_number_is_named_by_ours() {
         "excluded_variant_ids": [small], "excluded_product_ids": [mug],
         "customer_selection": "prerequisite", "prerequisite_customer_ids": [guest, ada, 7],
     }});
-    let made = world.shopify("POST", "/price_rules.json").body(body.to_string()).send().expect(201);
+    let made = world
+        .shopify("POST", "/price_rules.json")
+        .body(body.to_string())
+        .send()
+        .expect(201);
     let path = format!("/price_rules/{}.json", made.json()["price_rule"]["id"]);
     for name in [
         "entitled_product_ids",
@@ -123,12 +202,26 @@ fn what_has_no_number_is_named_by_ours() {
     let list = world.shopify("GET", "/price_rules.json").send().expect(200);
     assert_eq!(list.json()["price_rules"][0], made.json()["price_rule"]);
     // To the shop they are what it calls them; who has no name keeps the number.
-    let own = world.get(&format!("/v1/price-rules/{}", made.json()["price_rule"]["id"])).expect(200).json();
+    let own = world
+        .get(&format!("/v1/price-rules/{}", made.json()["price_rule"]["id"]))
+        .expect(200)
+        .json();
     assert_eq!(own["entitled_product_ids"], json!(["cup"]));
-    assert_eq!((&own["entitled_variant_ids"], &own["excluded_variant_ids"]), (&json!(["m"]), &json!(["s"])));
+    assert_eq!(
+        (&own["entitled_variant_ids"], &own["excluded_variant_ids"]),
+        (&json!(["m"]), &json!(["s"]))
+    );
     assert_eq!(own["prerequisite_customer_ids"], json!([guest.to_string(), "7", "ada"]));
     // The whole last answer goes back, and is no change.
-    assert_eq!(world.shopify("PUT", &path).body(made.text()).send().expect(200).text(), made.text());
+    assert_eq!(
+        world
+            .shopify("PUT", &path)
+            .body(made.text())
+            .send()
+            .expect(200)
+            .text(),
+        made.text()
+    );
     let part = r#"{"price_rule":{"usage_limit":20}}"#;
     let part = world.shopify("PUT", &path).body(part).send().expect(200).json();
     assert_eq!(part["price_rule"]["entitled_variant_ids"], json!([medium]));
@@ -145,13 +238,17 @@ fn what_has_no_number_is_named_by_ours() {
     assert_eq!(left(&world, &json!({"customer_id": "7"})), half);
     assert_eq!(left(&world, &json!({"customer_id": "eve"})), ["10.00"; 4]);
     // A guest who gets an id is still who was named, as an order knows too.
-    world.post("/v1/customers", r#"{"customer_id":"42","email":"guest@example.com"}"#).expect(201);
+    world
+        .post("/v1/customers", r#"{"customer_id":"42","email":"guest@example.com"}"#)
+        .expect(201);
     assert_eq!(left(&world, &json!({"customer_id": "42"})), half);
-    let named = world.shopify("GET", &path).send().json()["price_rule"]["prerequisite_customer_ids"].take();
+    let named =
+        world.shopify("GET", &path).send().json()["price_rule"]["prerequisite_customer_ids"].take();
     assert_eq!(named, json!([42, ada, 7]));
     let order = json!({"customer": {"customer_id": "42"}, "status": "paid", "total": "10", "discount_codes": ["HALF"],
         "lines": [{"quantity": 1, "amount": "10"}]});
-    let used = world.put("/v1/orders/o1", order.to_string()).expect(200).json()["discount_codes"].take();
+    let used =
+        world.put("/v1/orders/o1", order.to_string()).expect(200).json()["discount_codes"].take();
     assert_eq!(used[0]["used"], true);
     let both = json!({"price_rule": {"entitled_product_ids": [tea]}}).to_string();
     let refused = world.shopify("PUT", &path).body(both).send();

@@ -35,15 +35,24 @@ impl World {
     }
 
     /// With another store in front of the one in memory.
-    pub(crate) fn over(config: Config, front: impl FnOnce(Arc<MemoryStore>) -> Arc<dyn Store>) -> Self {
+    pub(crate) fn over(
+        config: Config,
+        front: impl FnOnce(Arc<MemoryStore>) -> Arc<dyn Store>,
+    ) -> Self {
         let store = Arc::new(MemoryStore::default());
         let (clock, hands) = Clock::settable(time(NOW));
         let shop = make_shop(&store, "Tea", Currency::USD, "Europe/Berlin");
         let second = make_shop(&store, "Coffee", Currency::EUR, "UTC");
         let key = make_key(&store, shop, 1, &Scope::ALL);
         let other = make_key(&store, second, 2, &Scope::ALL);
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime
+            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+            .unwrap();
         let address = listener.local_addr().unwrap();
         let app = Arc::new(App::new(front(Arc::clone(&store)), clock).with(config));
         let service = move |request, id| {
@@ -109,7 +118,8 @@ impl World {
 
     /// A customer with so many points.
     pub(crate) fn customer(&self, id: &str, points: u32) {
-        self.post("/v1/customers", format!(r#"{{"customer_id":"{id}"}}"#)).expect(201);
+        self.post("/v1/customers", format!(r#"{{"customer_id":"{id}"}}"#))
+            .expect(201);
         if points > 0 {
             let body = format!(r#"{{"customer_id":"{id}","points":{points}}}"#);
             self.post("/v1/points-add", body).expect(200);
@@ -125,14 +135,21 @@ impl World {
     pub(crate) fn state(&self) -> String {
         let verified = self.store.verify().unwrap();
         assert_eq!(verified.differences, Vec::<String>::new());
-        let programs = [self.shop, ShopId(2)].map(|shop| self.store.program(shop, None).unwrap().unwrap().0);
+        let programs =
+            [self.shop, ShopId(2)].map(|shop| self.store.program(shop, None).unwrap().unwrap().0);
         let lists =
-            ["customers", "products", "categories", "customer-saved-searches", "price-rules"].map(|list| {
-                [&self.key, &self.other].map(|key| {
-                    let answer = self.request("GET", &format!("/v1/{list}?limit=250")).key(key).send().expect(200);
-                    answer.text().to_owned()
-                })
-            });
+            ["customers", "products", "categories", "customer-saved-searches", "price-rules"].map(
+                |list| {
+                    [&self.key, &self.other].map(|key| {
+                        let answer = self
+                            .request("GET", &format!("/v1/{list}?limit=250"))
+                            .key(key)
+                            .send()
+                            .expect(200);
+                        answer.text().to_owned()
+                    })
+                },
+            );
         format!("{verified:?} {programs:?} {lists:?}")
     }
 }
@@ -143,7 +160,10 @@ pub(crate) fn time(text: &str) -> Timestamp {
 
 fn make_shop(store: &MemoryStore, name: &str, currency: Currency, zone: &str) -> ShopId {
     let zone: Zone = zone.parse().unwrap();
-    store.create_shop(&NewShop { name: name.to_owned(), currency, zone }, time(NOW)).unwrap().id
+    store
+        .create_shop(&NewShop { name: name.to_owned(), currency, zone }, time(NOW))
+        .unwrap()
+        .id
 }
 
 fn make_key(store: &MemoryStore, shop: ShopId, seed: u8, scopes: &[Scope]) -> String {
@@ -191,10 +211,17 @@ impl Request<'_> {
 
     pub(crate) fn send(self) -> Answer {
         let mut headers = self.headers;
-        headers.extend(self.body.as_ref().map(|body| ("content-length".to_owned(), body.len().to_string())));
+        headers.extend(
+            self.body
+                .as_ref()
+                .map(|body| ("content-length".to_owned(), body.len().to_string())),
+        );
         let line = |(name, value): &(String, String)| [name, ": ", value, "\r\n"].concat();
         let lines: String = headers.iter().map(line).collect();
-        let head = format!("{} {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}", self.method, self.path);
+        let head = format!(
+            "{} {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{lines}",
+            self.method, self.path
+        );
         let mut stream = TcpStream::connect(self.world.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
@@ -231,7 +258,9 @@ impl Answer {
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        lines
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 
     pub(crate) fn text(&self) -> &str {
@@ -265,12 +294,24 @@ impl Answer {
     /// The answer is no, for this reason and because of this.
     #[track_caller]
     pub(crate) fn refused(&self, status: u16, code: &str, param: &str) {
-        assert_eq!(self.problem(), (status, code.to_owned(), param.to_owned()), "{}: {}", self.asked, self.text());
+        assert_eq!(
+            self.problem(),
+            (status, code.to_owned(), param.to_owned()),
+            "{}: {}",
+            self.asked,
+            self.text()
+        );
     }
 
     /// The path of the next page.
     pub(crate) fn next(&self) -> Option<String> {
         let link = self.header("link")?;
-        Some(link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned())
+        Some(
+            link.strip_prefix('<')
+                .unwrap()
+                .strip_suffix(">; rel=\"next\"")
+                .unwrap()
+                .to_owned(),
+        )
     }
 }

@@ -40,10 +40,16 @@ fn order(customer: &str, total: &str) -> String {
 }
 
 fn tick(world: &World) -> usize {
-    let now = world.get("/v1/key").expect(200).json()["time"].as_str().map(time).unwrap();
+    let now = world.get("/v1/key").expect(200).json()["time"]
+        .as_str()
+        .map(time)
+        .unwrap();
     let store: Arc<dyn Store> = world.store.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(scheduler::look(&store, &Clock::fixed(now), 2)).unwrap().caught_up
+    runtime
+        .block_on(scheduler::look(&store, &Clock::fixed(now), 2))
+        .unwrap()
+        .caught_up
 }
 
 #[test]
@@ -66,15 +72,22 @@ fn a_tier_says_what_it_takes() {
     };
     assert_eq!(at("2026-02-28T00:00:00Z"), (Value::Null, Value::Null, json!("0.00")));
     // A month of grace.
-    assert_eq!(at("2027-03-02T00:00:00Z"), (json!("silver"), json!("2027-04-01T11:00:00Z"), json!("100.00")));
+    assert_eq!(
+        at("2027-03-02T00:00:00Z"),
+        (json!("silver"), json!("2027-04-01T11:00:00Z"), json!("100.00"))
+    );
     assert_eq!(at("2027-04-01T11:00:00Z").0, Value::Null);
-    world.patch("/v1/customers/1", r#"{"tier":"gold","tier_until":"2026-05-01T00:00:00Z"}"#).expect(200);
+    world
+        .patch("/v1/customers/1", r#"{"tier":"gold","tier_until":"2026-05-01T00:00:00Z"}"#)
+        .expect(200);
     let tier = world.get("/v1/customers/1/tier").expect(200).json();
     assert_eq!(
         (&tier["tier"], &tier["by_hand"], &tier["until"]),
         (&json!("gold"), &json!(true), &json!("2026-05-01T00:00:00Z"))
     );
-    world.get("/v1/customers/1/tier?at=soon").refused(422, "invalid_value", "at");
+    world
+        .get("/v1/customers/1/tier?at=soon")
+        .refused(422, "invalid_value", "at");
 }
 
 #[test]
@@ -85,8 +98,12 @@ fn lots_are_listed_as_of_any_instant() {
     let lots = |at: &str| {
         let answer = world.get(&format!("/v1/customers/1/lots{at}")).expect(200).json();
         let lots = answer["lots"].as_array().unwrap().iter();
-        let lots = lots.map(|lot| (lot["points"].clone(), lot["order_id"].clone(), lot["expires_at"].clone()));
-        ((answer["point_balance"].clone(), answer["pending"].clone()), lots.collect::<Vec<_>>())
+        let lots = lots
+            .map(|lot| (lot["points"].clone(), lot["order_id"].clone(), lot["expires_at"].clone()));
+        (
+            (answer["point_balance"].clone(), answer["pending"].clone()),
+            lots.collect::<Vec<_>>(),
+        )
     };
     let end = json!("2026-09-30T22:00:00Z");
     let (signed, added, earned) = (
@@ -94,50 +111,104 @@ fn lots_are_listed_as_of_any_instant() {
         (json!(40), Value::Null, end.clone()),
         (json!(60), json!("a"), end),
     );
-    assert_eq!(lots(""), ((json!(60), json!(60)), vec![signed.clone(), added.clone(), earned.clone()]));
+    assert_eq!(
+        lots(""),
+        ((json!(60), json!(60)), vec![signed.clone(), added.clone(), earned.clone()])
+    );
     assert_eq!(lots("?at=2026-03-15T11:59:59Z").0, (json!(60), json!(60)));
     assert_eq!(lots("?at=2026-03-15T12:00:00Z").0, (json!(120), json!(0)));
     assert_eq!(lots("?at=2026-09-30T22:00:00Z"), ((json!(0), json!(0)), vec![]));
     assert_eq!(lots("?at=2026-01-01T00:00:00Z"), ((json!(0), json!(0)), vec![]));
-    let first = world.get("/v1/customers/1/lots?limit=2&at=2026-03-02T00:00:00Z").expect(200);
+    let first = world
+        .get("/v1/customers/1/lots?limit=2&at=2026-03-02T00:00:00Z")
+        .expect(200);
     let second = world.get(&first.next().unwrap()).expect(200);
-    assert_eq!((second.json()["lots"][0]["order_id"].clone(), second.next()), (json!("a"), None));
+    assert_eq!(
+        (second.json()["lots"][0]["order_id"].clone(), second.next()),
+        (json!("a"), None)
+    );
 }
 
 #[test]
 fn actions_pay_within_their_limits() {
     let world = club();
-    let made = world.post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#).expect(201);
+    let made = world
+        .post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#)
+        .expect(201);
     assert_eq!(made.json()["point_balance"], 20, "for signing up");
     let perform = |body: &str| world.post("/v1/actions", body);
     let review = r#"{"customer_id":"1","action_id":"review"}"#;
     let first = perform(review).expect(200).json();
-    assert_eq!((&first["awards"][0]["points"], &first["awards"][0]["partial"]), (&json!(30), &json!(false)));
+    assert_eq!(
+        (&first["awards"][0]["points"], &first["awards"][0]["partial"]),
+        (&json!(30), &json!(false))
+    );
     let second = perform(review).expect(200).json();
-    assert_eq!(second["awards"][0]["limit"], json!({"points": 50, "per": "day", "partial": true}));
-    assert_eq!(second["awards"][0]["text"], "20 of 30 points for review: at most 50 points a day.");
-    assert_eq!((&second["awards"][0]["partial"], &second["point_balance"]), (&json!(true), &json!(70)));
+    assert_eq!(
+        second["awards"][0]["limit"],
+        json!({"points": 50, "per": "day", "partial": true})
+    );
+    assert_eq!(
+        second["awards"][0]["text"],
+        "20 of 30 points for review: at most 50 points a day."
+    );
+    assert_eq!(
+        (&second["awards"][0]["partial"], &second["point_balance"]),
+        (&json!(true), &json!(70))
+    );
     perform(review).refused(422, "limit_reached", "/action_id");
     world.at("2026-03-02T00:00:00Z");
     perform(review).expect(200);
-    let plan = perform(r#"{"email":"A@b.c","action_id":"plan","points":250}"#).expect(200).json();
+    let plan = perform(r#"{"email":"A@b.c","action_id":"plan","points":250}"#)
+        .expect(200)
+        .json();
     assert_eq!((&plan["email"], &plan["point_balance"]), (&json!("A@b.c"), &json!(350)));
     for (body, status, code, param) in [
         (r#"{"customer_id":"1","action_id":"plan"}"#, 422, "limit_reached", "/action_id"),
-        (r#"{"customer_id":"1","action_id":"review","points":5}"#, 422, "no_points_override", "/points"),
+        (
+            r#"{"customer_id":"1","action_id":"review","points":5}"#,
+            422,
+            "no_points_override",
+            "/points",
+        ),
         (r#"{"customer_id":"1","action_id":"cake"}"#, 422, "unknown_action", "/action_id"),
-        (r#"{"customer_id":"1","action_id":"nothing"}"#, 422, "unknown_action", "/action_id"),
+        (
+            r#"{"customer_id":"1","action_id":"nothing"}"#,
+            422,
+            "unknown_action",
+            "/action_id",
+        ),
         (r#"{"customer_id":"1"}"#, 400, "missing_field", "/action_id"),
         (r#"{"action_id":"review"}"#, 400, "missing_field", "/customer_id"),
-        (r#"{"customer_id":"1","action_id":"plan","points":0}"#, 422, "out_of_range", "/points"),
-        (r#"{"customer_id":"1","action_id":"plan","code":"A-1"}"#, 422, "invalid_value", "/code"),
-        (r#"{"customer_id":"1","code":"A-1","points":5}"#, 422, "invalid_value", "/points"),
+        (
+            r#"{"customer_id":"1","action_id":"plan","points":0}"#,
+            422,
+            "out_of_range",
+            "/points",
+        ),
+        (
+            r#"{"customer_id":"1","action_id":"plan","code":"A-1"}"#,
+            422,
+            "invalid_value",
+            "/code",
+        ),
+        (
+            r#"{"customer_id":"1","code":"A-1","points":5}"#,
+            422,
+            "invalid_value",
+            "/points",
+        ),
         (r#"{"customer_id":"9","code":"A-1"}"#, 404, "customer_not_found", "/customer_id"),
     ] {
         perform(body).refused(status, code, param);
     }
     let entries = world.get("/v1/customers/1/ledger").expect(200).json();
-    let texts: Vec<_> = entries["entries"].as_array().unwrap().iter().map(|entry| entry["text"].clone()).collect();
+    let texts: Vec<_> = entries["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["text"].clone())
+        .collect();
     assert!(texts.contains(&json!("20 points for signing up.")), "{texts:?}");
 }
 
@@ -146,8 +217,9 @@ fn a_single_code_has_one_winner_in_its_shop() {
     let world = club();
     world.customer("1", 0);
     world.customer("2", 0);
-    let enter =
-        |who: &str, code: &str| world.post("/v1/actions", json!({"customer_id": who, "code": code}).to_string());
+    let enter = |who: &str, code: &str| {
+        world.post("/v1/actions", json!({"customer_id": who, "code": code}).to_string())
+    };
     assert_eq!(enter("1", " a-1 ").expect(200).json()["awards"][0]["points"], 70);
     enter("2", "A-1").refused(422, "unknown_code", "/code");
     enter("1", "A-1").refused(422, "unknown_code", "/code");
@@ -164,17 +236,32 @@ fn a_friend_is_brought_and_both_are_rewarded() {
         ("ada2", "a.da+2@gmail.com"),
         ("cat", "cat@example.com"),
     ] {
-        world.post("/v1/customers", json!({"customer_id": id, "email": email}).to_string()).expect(201);
+        world
+            .post("/v1/customers", json!({"customer_id": id, "email": email}).to_string())
+            .expect(201);
     }
-    let issue = |id: &str, body: &str| world.post(&format!("/v1/customers/{id}/referral-code"), body);
-    let code =
-        issue("ada", r#"{"household":["device-7"]}"#).expect(200).json()["code"].as_str().unwrap().to_owned();
-    assert_eq!((code.len(), issue("ada", "{}").expect(200).json()["code"].as_str()), (16, Some(code.as_str())));
-    let join = |id: &str, body: Value| world.post(&format!("/v1/customers/{id}/referral"), body.to_string());
+    let issue =
+        |id: &str, body: &str| world.post(&format!("/v1/customers/{id}/referral-code"), body);
+    let code = issue("ada", r#"{"household":["device-7"]}"#).expect(200).json()["code"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        (code.len(), issue("ada", "{}").expect(200).json()["code"].as_str()),
+        (16, Some(code.as_str()))
+    );
+    let join = |id: &str, body: Value| {
+        world.post(&format!("/v1/customers/{id}/referral"), body.to_string())
+    };
     for (id, body, status, reason) in [
         ("ada", json!({"code": code}), 422, "oneself"),
         ("ada2", json!({"code": code}), 422, "same_address"),
-        ("cat", json!({"code": code, "household": ["card-1", "device-7"]}), 422, "same_household"),
+        (
+            "cat",
+            json!({"code": code, "household": ["card-1", "device-7"]}),
+            422,
+            "same_household",
+        ),
         ("cat", json!({"code": "23456789ABCDEFGH"}), 404, ""),
     ] {
         let refused = join(id, body);
@@ -182,7 +269,10 @@ fn a_friend_is_brought_and_both_are_rewarded() {
         refused.refused(status, code, "/code");
         assert_eq!(refused.json()["reason"].as_str().unwrap_or_default(), reason);
     }
-    assert_eq!(join("bob", json!({"code": code.to_lowercase()})).expect(200).json()["joined"], true);
+    assert_eq!(
+        join("bob", json!({"code": code.to_lowercase()})).expect(200).json()["joined"],
+        true
+    );
     let first = world.put("/v1/orders/b1", order("bob", "25")).expect(200).json();
     assert_eq!(
         (&first["awards"][0]["kind"], &first["awards"][0]["points"]),
@@ -191,12 +281,22 @@ fn a_friend_is_brought_and_both_are_rewarded() {
     assert_eq!(first["points_changed"], 100, "the order's own are pending");
     let seen = world.get("/v1/customers/ada/referrals").expect(200).json();
     assert_eq!((&seen["friends"], &seen["rewards"][0]["points"]), (&json!(1), &json!(200)));
-    let pending =
-        |id: &str| world.get(&format!("/v1/customers/{id}/point-balance")).expect(200).json()["pending"].clone();
+    let pending = |id: &str| {
+        world
+            .get(&format!("/v1/customers/{id}/point-balance"))
+            .expect(200)
+            .json()["pending"]
+            .clone()
+    };
     assert_eq!((world.balance("ada"), pending("ada")), (20, json!(200)));
-    world.post("/v1/orders/b1/refunds", r#"{"refund_id":"r","amount":"25"}"#).expect(200);
+    world
+        .post("/v1/orders/b1/refunds", r#"{"refund_id":"r","amount":"25"}"#)
+        .expect(200);
     assert_eq!((world.balance("ada"), pending("ada")), (20, json!(0)));
-    assert_eq!(world.get("/v1/customers/ada/referrals").expect(200).json()["rewards"][0]["returned"], true);
+    assert_eq!(
+        world.get("/v1/customers/ada/referrals").expect(200).json()["rewards"][0]["returned"],
+        true
+    );
     // Who has ordered is known already.
     world.put("/v1/orders/c1", order("cat", "5")).expect(200);
     join("cat", json!({"code": code})).refused(422, "referral_refused", "/code");
@@ -205,16 +305,28 @@ fn a_friend_is_brought_and_both_are_rewarded() {
 #[test]
 fn the_scheduler_writes_down_what_reads_say_already() {
     let world = club();
-    world.post("/v1/customers", r#"{"customer_id":"1","birthday":"1990-05-04"}"#).expect(201);
+    world
+        .post("/v1/customers", r#"{"customer_id":"1","birthday":"1990-05-04"}"#)
+        .expect(201);
     world.put("/v1/orders/a", order("1", "150")).expect(200);
     // Midnight in Berlin.
     world.at("2026-05-03T21:59:59Z");
     assert_eq!((world.balance("1"), tick(&world), world.balance("1")), (180, 1, 180));
     world.at("2026-05-03T22:00:00Z");
-    assert_eq!((world.balance("1"), tick(&world), tick(&world), world.balance("1")), (230, 1, 0, 230));
+    assert_eq!(
+        (world.balance("1"), tick(&world), tick(&world), world.balance("1")),
+        (230, 1, 0, 230)
+    );
     let kinds = |limit: usize| {
-        let ledger = world.get(&format!("/v1/customers/1/ledger?limit={limit}")).expect(200).json();
-        let kinds = ledger["entries"].as_array().unwrap().iter().map(|entry| entry["kind"].clone());
+        let ledger = world
+            .get(&format!("/v1/customers/1/ledger?limit={limit}"))
+            .expect(200)
+            .json();
+        let kinds = ledger["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry["kind"].clone());
         kinds.collect::<Vec<_>>()
     };
     assert_eq!(kinds(2), ["birthday", "points_released"]);
@@ -224,21 +336,33 @@ fn the_scheduler_writes_down_what_reads_say_already() {
     assert_eq!((tick(&world), world.balance("1")), (1, before));
     assert_eq!(
         kinds(6),
-        ["birthday", "tier_changed", "tier_lapsed", "points_expired", "points_expired", "points_expired"]
+        [
+            "birthday",
+            "tier_changed",
+            "tier_lapsed",
+            "points_expired",
+            "points_expired",
+            "points_expired"
+        ]
     );
     // A program under which something is due at once.
-    world.put("/v1/program", r#"{"expiry":{"inactivity":{"after":"P1D"}}}"#).expect(201);
+    world
+        .put("/v1/program", r#"{"expiry":{"inactivity":{"after":"P1D"}}}"#)
+        .expect(201);
     assert_eq!((tick(&world), world.balance("1")), (1, 0));
 }
 
-const SALE: &str =
-    r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"320"}],"total":"320"}"#;
+const SALE: &str = r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"320"}],"total":"320"}"#;
 const TEN: &str = r#"{"title":"Ten","value":"-10"}"#;
 /// Method, path and body. An id in braces is the one that an answer before gave.
 const TRIED: &[(&str, &str, &str)] = &[
     ("POST", "/v1/customers", r#"{"customer_id":"2"}"#),
     ("POST", "/v1/customers", r#"{"customer_id":"2"}"#),
-    ("PATCH", "/v1/customers/{customer_id}", r#"{"birthday":"1990-05-04","point_balance":70}"#),
+    (
+        "PATCH",
+        "/v1/customers/{customer_id}",
+        r#"{"birthday":"1990-05-04","point_balance":70}"#,
+    ),
     ("POST", "/v1/points-add", r#"{"customer_id":"1","points":5}"#),
     ("POST", "/v1/points-subtract", r#"{"customer_id":"1","points":5000}"#),
     ("POST", "/v1/points-subtract", r#"{"customer_id":"1","points":5}"#),
@@ -261,9 +385,21 @@ const TRIED: &[(&str, &str, &str)] = &[
     ("PUT", "/v1/price-rules/{price_rule_id}", TEN),
     ("POST", "/v1/price-rules/{price_rule_id}/discount-codes", r#"{"code":"TEN"}"#),
     ("POST", "/v1/price-rules/{price_rule_id}/discount-codes", r#"{"code":"TEN"}"#),
-    ("PUT", "/v1/price-rules/{price_rule_id}/discount-codes/{code_id}", r#"{"code":"ELEVEN"}"#),
-    ("POST", "/v1/price-rules/{price_rule_id}/batch", r#"{"discount_codes":[{"code":"A"},{"code":"A"}]}"#),
-    ("POST", "/v1/checkouts/{checkout_id}/codes", r#"{"codes":["ELEVEN"],"until":"2026-03-01T12:30:00Z"}"#),
+    (
+        "PUT",
+        "/v1/price-rules/{price_rule_id}/discount-codes/{code_id}",
+        r#"{"code":"ELEVEN"}"#,
+    ),
+    (
+        "POST",
+        "/v1/price-rules/{price_rule_id}/batch",
+        r#"{"discount_codes":[{"code":"A"},{"code":"A"}]}"#,
+    ),
+    (
+        "POST",
+        "/v1/checkouts/{checkout_id}/codes",
+        r#"{"codes":["ELEVEN"],"until":"2026-03-01T12:30:00Z"}"#,
+    ),
     ("DELETE", "/v1/price-rules/{price_rule_id}/discount-codes/{code_id}", ""),
     ("DELETE", "/v1/price-rules/{price_rule_id}", ""),
     ("DELETE", "/v1/price-rules/{price_rule_id}", ""),
@@ -280,13 +416,17 @@ fn a_dry_run_answers_as_the_real_one_and_changes_nothing() {
         1,
     );
     world.put("/v1/program", rewards).expect(201);
-    world.post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#).expect(201);
-    let given = ["customer_id", "order_id", "checkout_id"].map(|name| (name.to_owned(), "1".to_owned()));
+    world
+        .post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#)
+        .expect(201);
+    let given =
+        ["customer_id", "order_id", "checkout_id"].map(|name| (name.to_owned(), "1".to_owned()));
     let mut ids: BTreeMap<String, String> = given.into();
     let mut succeeded = BTreeSet::new();
     for (method, pattern, body) in TRIED {
         let named = |text: &str| {
-            ids.iter().fold(text.to_owned(), |text, (name, id)| text.replace(&format!("{{{name}}}"), id))
+            ids.iter()
+                .fold(text.to_owned(), |text, (name, id)| text.replace(&format!("{{{name}}}"), id))
         };
         let (path, body) = (named(pattern), named(body));
         let ask = |query: &str| {
@@ -295,7 +435,10 @@ fn a_dry_run_answers_as_the_real_one_and_changes_nothing() {
             // A key of its own, which nothing is kept under.
             let answer = if query.contains("true") { request.once(&path) } else { request }.send();
             let mut document = if answer.body.is_empty() { Value::Null } else { answer.json() };
-            let drawn = document.get("code").filter(|_| !pattern.contains("discount")).cloned();
+            let drawn = document
+                .get("code")
+                .filter(|_| !pattern.contains("discount"))
+                .cloned();
             if let Some(members) = document.as_object_mut().filter(|_| answer.status < 300) {
                 // Codes are drawn at random, each time anew.
                 if let Some(code) = drawn {
@@ -316,8 +459,14 @@ fn a_dry_run_answers_as_the_real_one_and_changes_nothing() {
             succeeded.insert((*method, *pattern));
             if !answer.body.is_empty() {
                 for (name, value) in answer.json().as_object().unwrap() {
-                    let mine = ["code", "code_id", "price_rule_id", "redemption_id"].contains(&name.as_str());
-                    ids.extend(value.as_str().filter(|_| mine).map(|id| (name.clone(), id.to_owned())));
+                    let mine = ["code", "code_id", "price_rule_id", "redemption_id"]
+                        .contains(&name.as_str());
+                    ids.extend(
+                        value
+                            .as_str()
+                            .filter(|_| mine)
+                            .map(|id| (name.clone(), id.to_owned())),
+                    );
                 }
             }
         }
@@ -329,6 +478,10 @@ fn a_dry_run_answers_as_the_real_one_and_changes_nothing() {
         let done = succeeded.contains(&route) || succeeded.contains(&(other.0, other.1.as_str()));
         assert!(done, "{route:?} was not tried");
     }
-    world.post("/v1/points-add?dry_run=maybe", "{}").refused(422, "invalid_value", "dry_run");
-    world.post("/v1/products/bulk?dry_run=true", "{}").refused(400, "unknown_parameter", "dry_run");
+    world
+        .post("/v1/points-add?dry_run=maybe", "{}")
+        .refused(422, "invalid_value", "dry_run");
+    world
+        .post("/v1/products/bulk?dry_run=true", "{}")
+        .refused(400, "unknown_parameter", "dry_run");
 }

@@ -110,7 +110,9 @@ fn behind_a_length_and_a_coding_the_connection_ends() {
     .enumerate()
     {
         let mut client = server.connect();
-        client.send(format!("POST / HTTP/1.1\r\nhost: x\r\n{lines}\r\n\r\n3\r\nabc\r\n0\r\n\r\n{smuggled}"));
+        client.send(format!(
+            "POST / HTTP/1.1\r\nhost: x\r\n{lines}\r\n\r\n3\r\nabc\r\n0\r\n\r\n{smuggled}"
+        ));
         assert_eq!(client.answer().unwrap().text(), "abc", "{lines}");
         assert!(client.answer().is_none(), "{lines}");
         assert_eq!(server.served(), number + 1, "{lines}");
@@ -177,7 +179,11 @@ fn the_next_request_begins_where_the_body_ends() {
     // All of them on one connection, whole and in small pieces.
     for size in [usize::MAX, 50, 7] {
         let (mut client, before) = (server.connect(), server.served());
-        requests.concat().as_bytes().chunks(size).for_each(|piece| client.send(piece));
+        requests
+            .concat()
+            .as_bytes()
+            .chunks(size)
+            .for_each(|piece| client.send(piece));
         for request in &requests {
             let answer = client.answer().unwrap();
             assert_eq!((answer.status, answer.text()), (200, inner), "{request}");
@@ -193,7 +199,10 @@ fn a_body_that_was_refused_is_not_read_as_requests() {
     let server = Server::start();
     let smuggled = "GET /admin HTTP/1.1\r\nhost: x\r\n\r\n".repeat(100);
     let mut client = server.connect();
-    client.try_send(format!("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{smuggled}", smuggled.len()));
+    client.try_send(format!(
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{smuggled}",
+        smuggled.len()
+    ));
     assert_eq!(client.answer().unwrap().status, 413);
     assert_eq!(server.served(), 1);
     // What was here already is passed over; else the connection is closed.

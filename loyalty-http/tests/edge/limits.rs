@@ -90,7 +90,8 @@ fn bodies_have_a_size() {
     let answer = server.ask(format!("{post}content-length: 1000\r\n\r\n{fits}"));
     assert_eq!((answer.status, answer.text()), (200, fits.as_str()));
     let chunk = format!("1f4\r\n{}\r\n", "x".repeat(500));
-    let answer = server.ask(format!("{post}transfer-encoding: chunked\r\n\r\n{chunk}{chunk}0\r\n\r\n"));
+    let answer =
+        server.ask(format!("{post}transfer-encoding: chunked\r\n\r\n{chunk}{chunk}0\r\n\r\n"));
     assert_eq!((answer.status, answer.text()), (200, fits.as_str()));
     // Announced: refused before a byte of it is sent.
     let answer = server.ask(format!("{post}content-length: 1001\r\n\r\n"));
@@ -99,7 +100,8 @@ fn bodies_have_a_size() {
     let answer = server.ask(format!("{post}content-length: 1001\r\nexpect: 100-continue\r\n\r\n"));
     assert_eq!(answer.status, 413);
     // In chunks: as soon as it is too much.
-    let answer = server.ask(format!("{post}transfer-encoding: chunked\r\n\r\n{chunk}{chunk}1\r\nx"));
+    let answer =
+        server.ask(format!("{post}transfer-encoding: chunked\r\n\r\n{chunk}{chunk}1\r\nx"));
     assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
 }
 
@@ -164,7 +166,11 @@ fn connections_beyond_the_cap_wait() {
 
 #[test]
 fn a_client_that_does_not_read_is_dropped() {
-    let server = Server::with(|limits| Limits { connections: 1, stall: Duration::from_millis(200), ..limits });
+    let server = Server::with(|limits| Limits {
+        connections: 1,
+        stall: Duration::from_millis(200),
+        ..limits
+    });
     let mut deaf = server.connect();
     deaf.send("GET /big HTTP/1.1\r\nhost: x\r\n\r\n");
     // The only place is free again although the first client has not closed.
@@ -191,7 +197,10 @@ fn answers_that_nobody_reads_are_not_made() {
         // They are made when they are read.
         let mut answers = std::iter::repeat_with(|| deaf.answer());
         assert!(
-            answers.by_ref().take(reached + 100).all(|answer| answer.is_some_and(|answer| answer.status == 200))
+            answers
+                .by_ref()
+                .take(reached + 100)
+                .all(|answer| answer.is_some_and(|answer| answer.status == 200))
         );
     }
 }

@@ -35,9 +35,17 @@ impl Server {
     }
 
     pub(crate) fn with(change: impl FnOnce(Limits) -> Limits) -> Self {
-        let limits =
-            change(Limits { head_bytes: 4096, head_time: 5 * SECOND, grace: 2 * SECOND, ..Limits::default() });
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let limits = change(Limits {
+            head_bytes: 4096,
+            head_time: 5 * SECOND,
+            grace: 2 * SECOND,
+            ..Limits::default()
+        });
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0");
         let listener = runtime.block_on(listener).unwrap();
         let address = listener.local_addr().unwrap();
@@ -93,7 +101,10 @@ async fn service(request: Request<Incoming>, id: RequestId) -> Response<Full<Byt
         "/never" => std::future::pending().await,
         "/panic" => std::panic::resume_unwind(Box::new("on purpose")),
         "/long" => {
-            return Response::builder().header("x-long", "x".repeat(16 << 10)).body(Full::default()).unwrap();
+            return Response::builder()
+                .header("x-long", "x".repeat(16 << 10))
+                .body(Full::default())
+                .unwrap();
         }
         "/empty" => return Response::new(Full::default()),
         "/big" => return Response::new(Full::new(vec![b'x'; 32 << 20].into())),
@@ -167,8 +178,11 @@ impl Client {
             }
         };
         let head = String::from_utf8(self.1.drain(..end).collect()).unwrap();
-        let mut answer =
-            Answer { status: head[9..12].parse().unwrap(), head: head.to_lowercase(), body: Vec::new() };
+        let mut answer = Answer {
+            status: head[9..12].parse().unwrap(),
+            head: head.to_lowercase(),
+            body: Vec::new(),
+        };
         let length = answer.header("content-length");
         let length = length.map_or(0, |length| length.parse().unwrap());
         while self.1.len() < length {

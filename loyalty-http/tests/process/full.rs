@@ -13,7 +13,10 @@ const ALL: u32 = 15;
 /// How large a file of the process may become.
 fn limit(process: u32, bytes: &str) {
     let limit = [format!("--pid={process}"), format!("--fsize={bytes}:unlimited")];
-    let done = Command::new("prlimit").args(limit).status().expect("prlimit, of util-linux, is installed");
+    let done = Command::new("prlimit")
+        .args(limit)
+        .status()
+        .expect("prlimit, of util-linux, is installed");
     assert!(done.success());
 }
 
@@ -30,7 +33,9 @@ fn a_full_disk_is_told_and_outlived() {
     let mut client = Client::connect(&server.address, &key).unwrap();
     let add = |client: &mut Client, number: u32| {
         let body = r#"{"customer_id":"1","points":1}"#;
-        client.send("POST", "/v1/points-add", &format!("add-{number}"), body).unwrap()
+        client
+            .send("POST", "/v1/points-add", &format!("add-{number}"), body)
+            .unwrap()
     };
     let body = r#"{"customer_id":"1"}"#;
     assert_eq!(client.send("POST", "/v1/customers", "new", body).unwrap().0, 201);
@@ -40,7 +45,9 @@ fn a_full_disk_is_told_and_outlived() {
     }
     // All has reached its table: nothing but a change makes the log longer.
     std::thread::sleep(Duration::from_millis(500));
-    let log = std::fs::metadata(directory.path().join("loyalty.db-wal")).unwrap().len();
+    let log = std::fs::metadata(directory.path().join("loyalty.db-wal"))
+        .unwrap()
+        .len();
     limit(server.process.id(), &log.to_string());
     for number in WELL..ALL {
         let (status, body) = add(&mut client, number);
@@ -51,7 +58,11 @@ fn a_full_disk_is_told_and_outlived() {
     while since.elapsed() < Duration::from_millis(1_500) {
         assert_eq!(get(&mut client, "/readyz"), 503, "as long as nothing can be written");
         assert_eq!(get(&mut client, "/livez"), 200);
-        assert_eq!(get(&mut client, "/v1/customers/1/point-balance"), 200, "what can be served is served");
+        assert_eq!(
+            get(&mut client, "/v1/customers/1/point-balance"),
+            200,
+            "what can be served is served"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 
@@ -62,7 +73,10 @@ fn a_full_disk_is_told_and_outlived() {
         std::thread::sleep(Duration::from_millis(20));
     }
     let (_, body) = client.send("GET", "/v1/customers/1/point-balance", "-", "").unwrap();
-    assert!(body.contains(&format!(r#""point_balance":{WELL}"#)), "all that was acknowledged, no more: {body}");
+    assert!(
+        body.contains(&format!(r#""point_balance":{WELL}"#)),
+        "all that was acknowledged, no more: {body}"
+    );
     for number in 0..ALL {
         assert_eq!(add(&mut client, number).0, 200);
     }

@@ -12,7 +12,9 @@ const ROUNDS: usize = 4;
 /// Sends until the server dies; notes what was sent and what was acknowledged. One request in three is an
 /// order of 1.00, the others add one point: each is worth exactly one.
 fn write_until_dead(address: &str, key: &str, round: usize, client: usize, log: &Mutex<Vec<Sent>>) {
-    let Some(mut connection) = Client::connect(address, key) else { return };
+    let Some(mut connection) = Client::connect(address, key) else {
+        return;
+    };
     for number in 0.. {
         let once = format!("{round}-{client}-{number}");
         let (method, path, body) = if number % 3 == 0 {
@@ -21,11 +23,17 @@ fn write_until_dead(address: &str, key: &str, round: usize, client: usize, log: 
             );
             ("PUT", format!("/v1/orders/{once}"), body)
         } else {
-            ("POST", "/v1/points-add".to_owned(), format!(r#"{{"customer_id":"c{client}","points":1}}"#))
+            (
+                "POST",
+                "/v1/points-add".to_owned(),
+                format!(r#"{{"customer_id":"c{client}","points":1}}"#),
+            )
         };
         let answer = connection.send(method, &path, &once, &body);
         let dead = answer.is_none();
-        log.lock().unwrap().push(Sent { client, once, method, path, body, answer });
+        log.lock()
+            .unwrap()
+            .push(Sent { client, once, method, path, body, answer });
         if dead {
             return;
         }
@@ -51,7 +59,9 @@ fn a_killed_server_has_all_that_it_acknowledged() {
         let mut first = Client::connect(&server.address, key).unwrap();
         for client in 0..CLIENTS {
             let body = format!(r#"{{"customer_id":"c{client}"}}"#);
-            let (status, _) = first.send("POST", "/v1/customers", &format!("new-{client}"), &body).unwrap();
+            let (status, _) = first
+                .send("POST", "/v1/customers", &format!("new-{client}"), &body)
+                .unwrap();
             assert_eq!(status, 201, "a retry is answered as the first time");
         }
         std::thread::scope(|scope| {
@@ -73,7 +83,11 @@ fn a_killed_server_has_all_that_it_acknowledged() {
         let (status, body) = again.send(sent.method, &sent.path, &sent.once, &sent.body).unwrap();
         assert_eq!(status, 200, "{body}");
         if let Some((_, first)) = &sent.answer {
-            assert_eq!(&body, first, "{} was acknowledged, and is answered differently now", sent.once);
+            assert_eq!(
+                &body, first,
+                "{} was acknowledged, and is answered differently now",
+                sent.once
+            );
         }
     }
     for client in 0..CLIENTS {

@@ -31,7 +31,9 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut lines = BufReader::new(process.stdout.take().unwrap())
+            .lines()
+            .map(Result::unwrap);
         let listening = |line: String| line.strip_prefix("Listening on http://").map(str::to_owned);
         let address = lines.find_map(listening).unwrap();
         Self { process, address }
@@ -97,6 +99,9 @@ fn verify(directory: &Path) {
 }
 
 fn loyalty(directory: &Path, arguments: &[&str]) -> String {
-    let run = Command::new(env!("CARGO_BIN_EXE_loyalty-http")).current_dir(directory).args(arguments).output();
+    let run = Command::new(env!("CARGO_BIN_EXE_loyalty-http"))
+        .current_dir(directory)
+        .args(arguments)
+        .output();
     String::from_utf8(run.unwrap().stdout).unwrap()
 }

@@ -10,14 +10,21 @@ fn one_flipped_bit_is_refused_and_changes_nothing() {
     let rows = server.rows();
     for (webhook, body) in [
         ("magento/orders-cancelled", signed(KEY, SECRET, &[("id", "1")])),
-        ("woocommerce/orders-completed", signed(KEY, SECRET, &order("1", r#""60.00""#, ADA))),
+        (
+            "woocommerce/orders-completed",
+            signed(KEY, SECRET, &order("1", r#""60.00""#, ADA)),
+        ),
     ] {
         let mut body = body.into_bytes();
         for at in 0..body.len() {
             for bit in 0..8 {
                 body[at] ^= 1 << bit;
                 let status = server.post(&path(webhook), &body).status;
-                assert!(matches!(status, 400 | 401), "{status}: {}", String::from_utf8_lossy(&body));
+                assert!(
+                    matches!(status, 400 | 401),
+                    "{status}: {}",
+                    String::from_utf8_lossy(&body)
+                );
                 body[at] ^= 1 << bit;
             }
         }
@@ -29,13 +36,19 @@ fn one_flipped_bit_is_refused_and_changes_nothing() {
 fn no_body_breaks_the_server() {
     let mut server = Server::start();
     let mut random = Random(3);
-    let good: Vec<(String, String)> =
-        vectors().into_iter().filter_map(|vector| Some((webhook(&vector)?, vector.body))).collect();
+    let good: Vec<(String, String)> = vectors()
+        .into_iter()
+        .filter_map(|vector| Some((webhook(&vector)?, vector.body)))
+        .collect();
     for _ in 0..4_000 {
         let (path, body) = &good[random.below(good.len())];
         let mut body = body.clone().into_bytes();
         match random.below(4) {
-            0 => body = (0..random.below(200)).map(|_| u8::try_from(random.below(256)).unwrap()).collect(),
+            0 => {
+                body = (0..random.below(200))
+                    .map(|_| u8::try_from(random.below(256)).unwrap())
+                    .collect()
+            }
             1 => body.truncate(random.below(body.len())),
             2 => (0..=random.below(5)).for_each(|_| {
                 let at = random.below(body.len());
@@ -102,7 +115,11 @@ fn no_signed_body_breaks_the_server() {
     let mut accepted = 0;
     for _ in 0..4_000 {
         let mut members = order("1", r#""50.00""#, ADA).to_vec();
-        members.extend([("transactions", r#"[{"amount":1}]"#), ("t", "1751371200"), ("email", "\"x@y\"")]);
+        members.extend([
+            ("transactions", r#"[{"amount":1}]"#),
+            ("t", "1751371200"),
+            ("email", "\"x@y\""),
+        ]);
         members.extend([("shop_url", r#""http:\/\/a""#), ("api_endpoint", "null")]);
         for _ in 0..=random.below(3) {
             let at = random.below(members.len());
@@ -112,7 +129,8 @@ fn no_signed_body_breaks_the_server() {
                 members[at].1 = VALUES[random.below(VALUES.len())];
             }
         }
-        let answer = server.tell(&format!("common/{}", EVENTS[random.below(EVENTS.len())]), &members);
+        let answer =
+            server.tell(&format!("common/{}", EVENTS[random.below(EVENTS.len())]), &members);
         assert!(matches!(answer.status, 200 | 400 | 401 | 422), "{answer:?}: {members:?}");
         assert_ne!(answer.body["code"], "unauthorized", "{members:?}");
         accepted += u32::from(answer.status == 200);

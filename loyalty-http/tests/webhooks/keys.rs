@@ -14,19 +14,44 @@ fn a_key_opens_its_own_shop_only() {
     let other = "lk_other_x";
     let shop = add_shop(&*server.store, Currency::EUR, other, "other", Scope::ALL.to_vec());
     let refund = [("id", "1"), ("transactions", r#"[{"amount":50}]"#)];
-    for (event, members) in [("orders-cancelled", &[("id", "1")][..]), ("refunds-create", &refund)] {
-        let answer =
-            server.post(&path(&format!("woocommerce/{event}")), signed(other, "other", members).as_bytes());
+    for (event, members) in [("orders-cancelled", &[("id", "1")][..]), ("refunds-create", &refund)]
+    {
+        let answer = server.post(
+            &path(&format!("woocommerce/{event}")),
+            signed(other, "other", members).as_bytes(),
+        );
         assert_eq!(answer.body["points_changed"], 0);
     }
-    let answer =
-        server.post(&path("woocommerce/orders-paid"), signed(other, "other", &order("1", "7", ADA)).as_bytes());
-    assert_eq!((answer.status, &answer.body["point_balance"]), (200, &0.into()), "cancelled in the other shop");
-    assert_eq!((server.balance("31"), server.order("1").unwrap().state.is_cancelled()), (50, false));
-    assert!(server.store.order(shop, &OrderId::new("1").unwrap()).unwrap().unwrap().state.is_cancelled());
+    let answer = server.post(
+        &path("woocommerce/orders-paid"),
+        signed(other, "other", &order("1", "7", ADA)).as_bytes(),
+    );
+    assert_eq!(
+        (answer.status, &answer.body["point_balance"]),
+        (200, &0.into()),
+        "cancelled in the other shop"
+    );
+    assert_eq!(
+        (server.balance("31"), server.order("1").unwrap().state.is_cancelled()),
+        (50, false)
+    );
+    assert!(
+        server
+            .store
+            .order(shop, &OrderId::new("1").unwrap())
+            .unwrap()
+            .unwrap()
+            .state
+            .is_cancelled()
+    );
     // Neither key goes with the other's secret.
     for body in [signed(other, SECRET, &[("id", "1")]), signed(KEY, "other", &[("id", "1")])] {
-        assert_eq!(server.post(&path("woocommerce/orders-cancelled"), body.as_bytes()).status, 401);
+        assert_eq!(
+            server
+                .post(&path("woocommerce/orders-cancelled"), body.as_bytes())
+                .status,
+            401
+        );
     }
 }
 
@@ -56,15 +81,21 @@ fn every_refusal_of_a_key_is_alike() {
     refused.dedup();
     assert_eq!(refused.len(), 1, "{refused:?}");
     assert_eq!((refused[0].status, &refused[0].body["code"]), (401, &"unauthorized".into()));
-    let reader = server.post(&path("woocommerce/orders-cancelled"), cancel("lk_reader_x", "reads").as_bytes());
+    let reader = server
+        .post(&path("woocommerce/orders-cancelled"), cancel("lk_reader_x", "reads").as_bytes());
     assert_eq!((reader.status, &reader.body["code"]), (403, &"missing_scope".into()));
-    assert_eq!((server.rows(), server.store.order(shop, &OrderId::new("1").unwrap()).unwrap()), (rows, None));
+    assert_eq!(
+        (server.rows(), server.store.order(shop, &OrderId::new("1").unwrap()).unwrap()),
+        (rows, None)
+    );
 }
 
 #[test]
 fn a_key_is_verified_for_a_quarter_of_an_hour() {
     let mut server = Server::start();
-    for (age, fresh) in [(0, true), (900, true), (-900, true), (901, false), (-901, false), (TIME, false)] {
+    for (age, fresh) in
+        [(0, true), (900, true), (-900, true), (901, false), (-901, false), (TIME, false)]
+    {
         let answer = server.tell("magento/key-verify", &[("t", &(TIME - age).to_string())]);
         assert_eq!(answer.status, if fresh { 200 } else { 401 }, "{age}");
         let (code, shop) = (&answer.body["code"], &answer.body["shop"]);
@@ -82,13 +113,25 @@ fn a_key_is_verified_for_a_quarter_of_an_hour() {
 #[test]
 fn where_a_plugin_was_installed_is_noted() {
     let mut server = Server::start();
-    let answer = server
-        .tell("common/app-installed", &[("shop_url", r#""https:\/\/a.example""#), ("api_endpoint", r#""""#)]);
+    let answer = server.tell(
+        "common/app-installed",
+        &[("shop_url", r#""https:\/\/a.example""#), ("api_endpoint", r#""""#)],
+    );
     assert_eq!((answer.status, answer.body), (200, serde_json::json!({"ok": true})));
     let refused = server.tell("common/app-installed", &[("shop_url", r#""ftp:\/\/b.example""#)]);
     assert_eq!((refused.status, &refused.body["param"]), (400, &"/shop_url".into()));
-    let installed = server.store.shop(server.shop).unwrap().unwrap().integration.clone().unwrap();
-    assert_eq!((installed.shop_url.as_str(), installed.api_endpoint), ("https://a.example", None));
+    let installed = server
+        .store
+        .shop(server.shop)
+        .unwrap()
+        .unwrap()
+        .integration
+        .clone()
+        .unwrap();
+    assert_eq!(
+        (installed.shop_url.as_str(), installed.api_endpoint),
+        ("https://a.example", None)
+    );
 }
 
 #[test]
@@ -107,7 +150,9 @@ fn other_platforms_events_and_methods_are_not_there() {
         assert_eq!((answer.status, &answer.body["code"]), (404, &"not_found".into()), "{webhook}");
     }
     let stream = server.connection.as_mut().unwrap();
-    stream.write_all(b"GET /integrations/webhooks/magento/orders-paid HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    stream
+        .write_all(b"GET /integrations/webhooks/magento/orders-paid HTTP/1.1\r\nhost: x\r\n\r\n")
+        .unwrap();
     assert_eq!(read_answer(stream).status, 405);
     assert_eq!(server.rows(), 0);
 }

@@ -19,7 +19,11 @@ fn the_plugin_is_the_gate_unless_the_program_names_one() {
 #[test]
 fn an_order_saved_again_changes_nothing() {
     let mut server = Server::start();
-    let bodies = [order("1", r#""49.95""#, ADA), order("\"1\"", "49.95", ADA), order("1", r#""49.9500""#, ADA)];
+    let bodies = [
+        order("1", r#""49.95""#, ADA),
+        order("\"1\"", "49.95", ADA),
+        order("1", r#""49.9500""#, ADA),
+    ];
     server.told("woocommerce/orders-processing", &bodies[0]);
     let rows = server.rows();
     for (seconds, body) in (60..).step_by(60).zip(bodies.iter().cycle().take(9)) {
@@ -30,7 +34,10 @@ fn an_order_saved_again_changes_nothing() {
     // Another content is another snapshot; the difference is posted.
     assert_eq!(server.told("woocommerce/orders-processing", &order("1", r#""60.00""#, ADA)), 11);
     server.later(1_000);
-    assert_eq!(server.told("woocommerce/orders-processing", &order("1", r#""20.00""#, ADA)), -40);
+    assert_eq!(
+        server.told("woocommerce/orders-processing", &order("1", r#""20.00""#, ADA)),
+        -40
+    );
 }
 
 #[test]
@@ -72,47 +79,85 @@ fn refunds_add_up_and_are_cut_at_the_total() {
     }
     assert_eq!(server.balance("31"), 0);
     let nothing = server.tell("woocommerce/refunds-create", &refund("[]"));
-    assert_eq!(nothing.body, serde_json::json!({"ok": true, "points_changed": 0, "point_balance": null}));
+    assert_eq!(
+        nothing.body,
+        serde_json::json!({"ok": true, "points_changed": 0, "point_balance": null})
+    );
 }
 
 #[test]
 fn a_refund_before_its_order_counts_when_the_order_comes() {
     let mut server = Server::start();
     for transactions in [r#"[{"amount":"10.00"}]"#, r#"[{"amount":20}]"#] {
-        assert_eq!(server.told("magento/refunds-create", &[("id", "\"001\""), ("transactions", transactions)]), 0);
+        assert_eq!(
+            server.told(
+                "magento/refunds-create",
+                &[("id", "\"001\""), ("transactions", transactions)]
+            ),
+            0
+        );
     }
-    assert_eq!(server.told("magento/orders-processing", &order("\"001\"", r#""90.00""#, ADA)), 60);
+    assert_eq!(
+        server.told("magento/orders-processing", &order("\"001\"", r#""90.00""#, ADA)),
+        60
+    );
     let much = [("id", "\"002\""), ("transactions", r#"[{"amount":"91.00"}]"#)];
     assert_eq!(server.told("magento/refunds-create", &much), 0);
-    assert_eq!(server.told("magento/orders-processing", &order("\"002\"", r#""90.00""#, ADA)), 0);
+    assert_eq!(
+        server.told("magento/orders-processing", &order("\"002\"", r#""90.00""#, ADA)),
+        0
+    );
 }
 
 #[test]
 fn a_guest_becomes_the_customer_who_brings_the_email() {
     let mut server = Server::start();
-    assert_eq!(server.told("woocommerce/orders-processing", &order("1", r#""50.00""#, GUEST)), 50);
+    assert_eq!(
+        server.told("woocommerce/orders-processing", &order("1", r#""50.00""#, GUEST)),
+        50
+    );
     let account = server.customer("guest@example.com").unwrap().record().account;
-    let registered =
-        [("id", "77"), ("email", r#""Guest@Example.com""#), ("last_name", r#""Gray""#), ("first_name", r#""""#)];
+    let registered = [
+        ("id", "77"),
+        ("email", r#""Guest@Example.com""#),
+        ("last_name", r#""Gray""#),
+        ("first_name", r#""""#),
+    ];
     let answer = server.tell("woocommerce/customers-create", &registered);
-    assert_eq!(answer.body, serde_json::json!({"ok": true, "points_changed": 0, "point_balance": 50}));
+    assert_eq!(
+        answer.body,
+        serde_json::json!({"ok": true, "points_changed": 0, "point_balance": 50})
+    );
     let known = server.customer("77").unwrap();
     assert_eq!(known.record().account, account);
     let profile = &known.record().profile;
-    assert_eq!((profile.first_name.as_deref(), profile.last_name.as_deref()), (Some("Guest"), Some("Gray")));
-    // One who has points of their own takes over the guest's.
-    server.told("woocommerce/orders-processing", &order("2", r#""20.00""#, r#"{"email":"second@example.com"}"#));
     assert_eq!(
-        server.told("woocommerce/customers-create", &[("id", "77"), ("email", r#""second@example.com""#)]),
+        (profile.first_name.as_deref(), profile.last_name.as_deref()),
+        (Some("Guest"), Some("Gray"))
+    );
+    // One who has points of their own takes over the guest's.
+    server.told(
+        "woocommerce/orders-processing",
+        &order("2", r#""20.00""#, r#"{"email":"second@example.com"}"#),
+    );
+    assert_eq!(
+        server.told(
+            "woocommerce/customers-create",
+            &[("id", "77"), ("email", r#""second@example.com""#)]
+        ),
         0
     );
     assert_eq!((server.balance("77"), server.balance("second@example.com")), (70, 70));
     // What was the guest's order is the customer's.
     assert_eq!(server.told("woocommerce/orders-cancelled", &[("id", "2")]), -20);
     // An e-mail of somebody else's changes nothing about whose it is.
-    server.told("woocommerce/customers-create", &[("id", "78"), ("email", r#""second@example.com""#)]);
+    server.told(
+        "woocommerce/customers-create",
+        &[("id", "78"), ("email", r#""second@example.com""#)],
+    );
     assert_eq!((server.balance("77"), server.balance("78")), (50, 0));
-    let nobody = server.tell("woocommerce/customers-create", &[("id", "0"), ("email", r#""none""#)]);
+    let nobody =
+        server.tell("woocommerce/customers-create", &[("id", "0"), ("email", r#""none""#)]);
     assert_eq!(
         (nobody.status, &nobody.body["code"], &nobody.body["param"]),
         (400, &"invalid_body".into(), &"/id".into())
@@ -122,9 +167,14 @@ fn a_guest_becomes_the_customer_who_brings_the_email() {
 #[test]
 fn an_order_without_a_customer_is_kept() {
     let mut server = Server::start();
-    let nobody =
-        server.tell("woocommerce/orders-processing", &order("1", r#""50.00""#, r#"{"id":0,"first_name":"X"}"#));
-    assert_eq!(nobody.body, serde_json::json!({"ok": true, "points_changed": 0, "point_balance": null}));
+    let nobody = server.tell(
+        "woocommerce/orders-processing",
+        &order("1", r#""50.00""#, r#"{"id":0,"first_name":"X"}"#),
+    );
+    assert_eq!(
+        nobody.body,
+        serde_json::json!({"ok": true, "points_changed": 0, "point_balance": null})
+    );
     assert!(server.order("1").unwrap().state.recorded().is_some());
     assert_eq!(server.told("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA)), 50);
 }
@@ -143,20 +193,30 @@ fn magentos_spellings_are_understood() {
         line("null", "0.0000", "41"),
         line("\"3.3300\"", "1.2345", "7")
     );
-    let mut body = order("\"000000117\"", "\"49.9500\"", r#"{"id":"204","email":"chloe@example.com"}"#).to_vec();
+    let mut body =
+        order("\"000000117\"", "\"49.9500\"", r#"{"id":"204","email":"chloe@example.com"}"#)
+            .to_vec();
     body.pop();
     body.push(("products", &products));
     assert_eq!(server.told("magento/orders-processing", &body), 49);
     let recorded = server.order("000000117").unwrap();
     let order_of = recorded.state.recorded().unwrap();
-    let quantities: Vec<_> = order_of.order.lines.iter().map(|line| line.quantity.to_string()).collect();
+    let quantities: Vec<_> = order_of
+        .order
+        .lines
+        .iter()
+        .map(|line| line.quantity.to_string())
+        .collect();
     assert_eq!(quantities, ["2", "0", "1.235"]);
     assert_eq!(order_of.order.subtotal().unwrap(), "49.95".parse().unwrap());
     // Leading zeros are part of the id; that it is a number or a text is not.
     assert!(server.order("117").is_none());
     server.told("magento/orders-paid", &order("1001", r#""10.00""#, ADA));
     assert_eq!(
-        server.told("magento/refunds-create", &[("id", "\"1001\""), ("transactions", r#"[{"amount":4}]"#)]),
+        server.told(
+            "magento/refunds-create",
+            &[("id", "\"1001\""), ("transactions", r#"[{"amount":4}]"#)]
+        ),
         -4
     );
     // A discount on shipping can take the subtotal below zero.
@@ -172,8 +232,15 @@ fn amounts_are_in_the_shops_currency() {
     let key = "lk_tokyo_x";
     let shop = add_shop(&*server.store, Currency::JPY, key, "yen", Scope::ALL.to_vec());
     let body = signed(key, "yen", &order("1", r#""999.50""#, ADA));
-    assert_eq!(server.post(&path("common/orders-paid"), body.as_bytes()).body["points_changed"], 1000);
-    let order = server.store.order(shop, &OrderId::new("1").unwrap()).unwrap().unwrap();
+    assert_eq!(
+        server.post(&path("common/orders-paid"), body.as_bytes()).body["points_changed"],
+        1000
+    );
+    let order = server
+        .store
+        .order(shop, &OrderId::new("1").unwrap())
+        .unwrap()
+        .unwrap();
     assert_eq!(order.state.recorded().unwrap().order.total, "1000".parse().unwrap());
 }
 
@@ -201,7 +268,10 @@ fn an_order_given_to_another_customer_stays_with_its_first() {
     server.told("magento/orders-paid", &order("1", r#""50.00""#, ADA));
     let grace = r#"{"id":32,"email":"grace@example.com"}"#;
     assert_eq!(server.told("magento/orders-paid", &order("1", r#""60.00""#, grace)), 10);
-    assert_eq!((server.balance("ada@example.com"), server.balance("grace@example.com")), (60, 0));
+    assert_eq!(
+        (server.balance("ada@example.com"), server.balance("grace@example.com")),
+        (60, 0)
+    );
 }
 
 /// A plugin tells an order once: what is no code must not lose it, and what is one is used up.
@@ -218,11 +288,19 @@ fn an_order_uses_up_the_codes_that_it_brings() {
         ("1", r#"[{"code":"summer"}]"#, 1),
         ("2", r#"{"3":{"code":"SUMMER"}}"#, 2),
         ("3", r#"["Summer"]"#, 3),
-        ("4", r#"[{"code":""},{"code":null},{"code":{"code":"SUMMER"}},7,null,{"code":"none"}]"#, 3),
+        (
+            "4",
+            r#"[{"code":""},{"code":null},{"code":{"code":"SUMMER"}},7,null,{"code":"none"}]"#,
+            3,
+        ),
         ("5", "null", 3),
         ("6", "\"SUMMER\"", 4),
     ] {
-        assert_eq!(server.tell("woocommerce/orders-processing", &with(id, codes)).status, 200, "{codes}");
+        assert_eq!(
+            server.tell("woocommerce/orders-processing", &with(id, codes)).status,
+            200,
+            "{codes}"
+        );
         assert_eq!(server.uses("SUMMER"), uses, "{codes}");
     }
     let mut magento = order("7", r#""10.00""#, ADA).to_vec();

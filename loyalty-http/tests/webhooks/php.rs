@@ -33,7 +33,12 @@ fn what_php_signed_is_accepted_end_to_end() {
         let mut server = Server::start();
         if let Some(path) = webhook(&vector) {
             let answer = server.post(&path, vector.body.as_bytes());
-            assert_eq!((answer.status, answer.reason.as_str()), (200, "OK"), "{}: {answer:?}", vector.name);
+            assert_eq!(
+                (answer.status, answer.reason.as_str()),
+                (200, "OK"),
+                "{}: {answer:?}",
+                vector.name
+            );
             events.extend(vector.event);
         } else {
             // Of no event: a good signature is found not to be an order's, a bad one is not looked into.
@@ -79,11 +84,24 @@ fn a_day_in_the_stores() {
 
     let zoe = server.customer("31").unwrap();
     let profile = &zoe.record().profile;
-    assert_eq!((profile.first_name.as_deref(), profile.last_name.as_deref()), (Some("Zoë"), Some("O'Müller")));
-    assert_eq!((profile.zip.as_deref(), profile.country.as_deref()), (Some("01067"), Some("DE")));
+    assert_eq!(
+        (profile.first_name.as_deref(), profile.last_name.as_deref()),
+        (Some("Zoë"), Some("O'Müller"))
+    );
+    assert_eq!(
+        (profile.zip.as_deref(), profile.country.as_deref()),
+        (Some("01067"), Some("DE"))
+    );
     let birthday = server.customer("204").unwrap().record().profile.birthday;
     assert_eq!(birthday.map(|day| day.to_string()).as_deref(), Some("1988-02-29"));
-    let installed = server.store.shop(server.shop).unwrap().unwrap().integration.clone().unwrap();
+    let installed = server
+        .store
+        .shop(server.shop)
+        .unwrap()
+        .unwrap()
+        .integration
+        .clone()
+        .unwrap();
     assert_eq!(
         (installed.platform.as_str(), installed.shop_url.as_str()),
         ("woocommerce", "https://shop.example")

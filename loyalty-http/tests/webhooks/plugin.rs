@@ -13,8 +13,8 @@ use loyalty_core::{Currency, CustomerId, Email, OrderId, Program, ShopId, Timest
 use loyalty_http::clock::Hands;
 use loyalty_http::{App, Clock, Limits, server};
 use loyalty_store::{
-    Action, CustomerView, DiscountAction, Discounted, Discounts, MemoryStore, NewKey, NewShop, OrderRecord,
-    Receipt, Reply, Request, Scope, Store, Who,
+    Action, CustomerView, DiscountAction, Discounted, Discounts, MemoryStore, NewKey, NewShop,
+    OrderRecord, Receipt, Reply, Request, Scope, Store, Who,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -55,11 +55,24 @@ impl Server {
             let app = Arc::clone(&app);
             async move { app.handle(request, id).await }
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = runtime
+            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+            .unwrap();
         let address = listener.local_addr().unwrap();
         runtime.spawn(server::run(listener, service, Limits::default(), std::future::pending()));
-        Self { store, shop, hands, address, connection: None, _runtime: runtime }
+        Self {
+            store,
+            shop,
+            hands,
+            address,
+            connection: None,
+            _runtime: runtime,
+        }
     }
 
     /// Sends bytes to a path, on one connection for all.
@@ -100,11 +113,15 @@ impl Server {
 
     /// The balance of a customer by id, else by e-mail.
     pub(crate) fn balance(&self, who: &str) -> i64 {
-        self.customer(who).unwrap_or_else(|| panic!("{who} is not known")).balance(Timestamp::UNIX_EPOCH).get()
+        self.customer(who)
+            .unwrap_or_else(|| panic!("{who} is not known"))
+            .balance(Timestamp::UNIX_EPOCH)
+            .get()
     }
 
     pub(crate) fn customer(&self, who: &str) -> Option<CustomerView> {
-        let who = Email::new(who).map_or_else(|_| Who::Id(CustomerId::new(who).unwrap()), Who::Email);
+        let who =
+            Email::new(who).map_or_else(|_| Who::Id(CustomerId::new(who).unwrap()), Who::Email);
         self.store.customer(self.shop, &who).unwrap()
     }
 
@@ -128,7 +145,13 @@ impl Server {
         let now = Timestamp::from_timestamp(TIME, 0).unwrap();
         match self
             .store
-            .execute(Request { shop: self.shop, now, dry_run: false, idempotency: None, action })
+            .execute(Request {
+                shop: self.shop,
+                now,
+                dry_run: false,
+                idempotency: None,
+                action,
+            })
             .wait()
         {
             Ok(Reply::Decided(Ok(receipt))) => receipt,
@@ -138,17 +161,28 @@ impl Server {
 
     /// A code that takes one off.
     pub(crate) fn add_code(&self, text: &str) {
-        let parts = Parts { title: text.to_owned(), value: "-1".parse().unwrap(), ..Parts::default() };
+        let parts = Parts {
+            title: text.to_owned(),
+            value: "-1".parse().unwrap(),
+            ..Parts::default()
+        };
         let rule = Box::new(PriceRule::new(parts, 2).unwrap());
-        let made = self.act(Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None }));
-        let Some(Discounted::Rule(rule)) = made.discount else { panic!("no rule") };
+        let made =
+            self.act(Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None }));
+        let Some(Discounted::Rule(rule)) = made.discount else {
+            panic!("no rule")
+        };
         let text = Code::new(text).unwrap();
         self.act(Action::Discount(DiscountAction::AddCode { rule: rule.id, text }));
     }
 
     /// How often a code is used.
     pub(crate) fn uses(&self, text: &str) -> u64 {
-        self.store.code_of_text(self.shop, &Code::new(text).unwrap()).unwrap().unwrap().used
+        self.store
+            .code_of_text(self.shop, &Code::new(text).unwrap())
+            .unwrap()
+            .unwrap()
+            .used
     }
 
     pub(crate) fn later(&self, seconds: i64) {
@@ -172,10 +206,15 @@ pub(crate) fn add_shop(
     scopes: Vec<Scope>,
 ) -> ShopId {
     let now = Timestamp::from_timestamp(TIME, 0).unwrap();
-    let shop = store.create_shop(&NewShop { name: "Tea".into(), currency, zone: Zone::UTC }, now).unwrap().id;
+    let shop = store
+        .create_shop(&NewShop { name: "Tea".into(), currency, zone: Zone::UTC }, now)
+        .unwrap()
+        .id;
     let (id, hidden) = key.strip_prefix("lk_").unwrap().split_once('_').unwrap();
     let (hash, signing_secret) = (Sha256::digest(hidden).into(), secret.to_owned());
-    store.add_key(shop, &NewKey { id: id.to_owned(), hash, signing_secret, scopes }, now).unwrap();
+    store
+        .add_key(shop, &NewKey { id: id.to_owned(), hash, signing_secret, scopes }, now)
+        .unwrap();
     shop
 }
 
@@ -189,11 +228,18 @@ fn read_whole(stream: &mut TcpStream) -> (String, Answer) {
     loop {
         let text = String::from_utf8_lossy(&received).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "))
+                .unwrap_or("0");
             if body.len() == length.parse::<usize>().unwrap() {
                 let (status, reason) = head.lines().next().unwrap()[9..].split_once(' ').unwrap();
                 let body = serde_json::from_str(body).unwrap_or_else(|_| panic!("{text}"));
-                let answer = Answer { status: status.parse().unwrap(), reason: reason.to_owned(), body };
+                let answer = Answer {
+                    status: status.parse().unwrap(),
+                    reason: reason.to_owned(),
+                    body,
+                };
                 return (head.to_owned(), answer);
             }
         }
@@ -212,9 +258,15 @@ pub(crate) fn signed(key: &str, secret: &str, members: &[(&str, &str)]) -> Strin
     let key = php_text(key);
     let mut members = members.to_vec();
     members.push(("key", &key));
-    let sent: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    let sent: Vec<_> = members
+        .iter()
+        .map(|(name, value)| format!("\"{name}\":{value}"))
+        .collect();
     members.sort_unstable();
-    let sorted: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    let sorted: Vec<_> = members
+        .iter()
+        .map(|(name, value)| format!("\"{name}\":{value}"))
+        .collect();
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(format!("{{{}}}", sorted.join(",")).as_bytes());
     let hmac = STANDARD.encode(mac.finalize().into_bytes());
@@ -234,11 +286,14 @@ pub(crate) fn php_text(text: &str) -> String {
 pub(crate) const ADA: &str =
     r#"{"id":31,"email":"ada@example.com","first_name":"Ada","last_name":"","birthday":""}"#;
 pub(crate) const GUEST: &str = r#"{"email":"guest@example.com","first_name":"Guest"}"#;
-pub(crate) const MUG: &str =
-    r#"[{"product_id":12,"product_name":"Mug","product_price":"9.99","quantity":5,"categories":[]}]"#;
+pub(crate) const MUG: &str = r#"[{"product_id":12,"product_name":"Mug","product_price":"9.99","quantity":5,"categories":[]}]"#;
 
 /// An order as WooCommerce sends it, of a subtotal without tax and shipping.
-pub(crate) fn order<'a>(id: &'a str, subtotal: &'a str, customer: &'a str) -> [(&'a str, &'a str); 9] {
+pub(crate) fn order<'a>(
+    id: &'a str,
+    subtotal: &'a str,
+    customer: &'a str,
+) -> [(&'a str, &'a str); 9] {
     [
         ("id", id),
         ("total_price", subtotal),

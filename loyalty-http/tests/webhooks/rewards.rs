@@ -45,13 +45,23 @@ fn rewards_and_a_customer_are_asked_for() {
 fn a_customer_redeems_in_the_store_and_orders_with_the_code() {
     let mut server = server();
     let t = TIME.to_string();
-    let members = [("customer_email", r#""ada@example.com""#), ("reward_id", r#""five""#), ("t", t.as_str())];
+    let members =
+        [("customer_email", r#""ada@example.com""#), ("reward_id", r#""five""#), ("t", t.as_str())];
     let redeemed = server.tell("common/redeem-reward", &members);
-    let code = redeemed.body["data"]["data"]["coupon_code"].as_str().unwrap().to_owned();
-    assert_eq!((redeemed.status, redeemed.reason.as_str(), server.balance("31")), (200, "OK", 150));
+    let code = redeemed.body["data"]["data"]["coupon_code"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        (redeemed.status, redeemed.reason.as_str(), server.balance("31")),
+        (200, "OK", 150)
+    );
     // The same delivery again, by whomever, is the same redemption.
     let again = server.tell("common/redeem-reward", &members);
-    assert_eq!((again.body["data"]["data"]["coupon_code"].as_str(), server.balance("31")), (Some(&*code), 150));
+    assert_eq!(
+        (again.body["data"]["data"]["coupon_code"].as_str(), server.balance("31")),
+        (Some(&*code), 150)
+    );
     let codes = format!(r#"[{{"code":"{}"}}]"#, code.to_lowercase());
     let mut with_code = order("2", r#""20.00""#, ADA);
     with_code[6].1 = &codes;
@@ -67,7 +77,11 @@ fn a_customer_redeems_in_the_store_and_orders_with_the_code() {
         (vec![("reward_id", r#""five""#)], 400, "invalid_body"),
         (vec![("customer_id", "31")], 400, "invalid_body"),
         (vec![("customer_id", "31"), ("reward_id", r#""six""#)], 422, "unknown_reward"),
-        (vec![("customer_id", "31"), ("reward_id", r#""five""#), ("t", "5")], 401, "stale_request"),
+        (
+            vec![("customer_id", "31"), ("reward_id", r#""five""#), ("t", "5")],
+            401,
+            "stale_request",
+        ),
     ] {
         let refused = server.tell("common/redeem-reward", &members);
         assert_eq!((refused.status, &refused.body["code"]), (status, &json!(code)), "{members:?}");

@@ -9,16 +9,26 @@ use loyalty_core::{Event, Tag};
 /// A change of what is known of a customer by the shop's id, as a shop makes it.
 pub fn patch(who: &Who, change: ProfileChange) -> Action {
     let (presence, conflict) = (Presence::Must, EmailConflict::Refuse);
-    Action::Customer { who: who.clone(), presence, change, conflict, if_match: None, commands: Vec::new() }
+    Action::Customer {
+        who: who.clone(),
+        presence,
+        change,
+        conflict,
+        if_match: None,
+        commands: Vec::new(),
+    }
 }
 
 fn count(desk: &Desk<'_>) -> u64 {
-    desk.store.count_customers(desk.shop, &SearchQuery::default()).unwrap()
+    desk.store
+        .count_customers(desk.shop, &SearchQuery::default())
+        .unwrap()
 }
 
 pub fn presence_says_who_is_made(store: &dyn Store) {
     let desk = Desk::new(store);
-    let told = |who: &Who, presence| desk.act(Action::customer(who.clone(), presence, vec![add(10)]));
+    let told =
+        |who: &Who, presence| desk.act(Action::customer(who.clone(), presence, vec![add(10)]));
     let (one, two) = (id("1"), id("2"));
     assert_eq!(code(&told(&one, Presence::Must)), "customer_not_found");
     assert_eq!(count(&desk), 0);
@@ -42,7 +52,11 @@ pub fn emails_differ_by_more_than_case(store: &dyn Store) {
     desk.tell(&email("ADA@example.com"), vec![add(5)]).unwrap();
     assert_eq!((desk.balance(&id("ada")), count(&desk)), (15, 1));
     let nobody = [id("Ada"), id("ad"), email("da@example.com")];
-    assert!(nobody.iter().all(|who| store.customer(desk.shop, who).unwrap().is_none()));
+    assert!(
+        nobody
+            .iter()
+            .all(|who| store.customer(desk.shop, who).unwrap().is_none())
+    );
 }
 
 pub fn a_taken_email_is_refused_or_left(store: &dyn Store) {
@@ -67,7 +81,13 @@ pub fn a_taken_email_is_refused_or_left(store: &dyn Store) {
     assert_eq!(code(&desk.act(patch(&id("2"), new_email("Ada@example.com")))), "email_taken");
     desk.act(patch(&id("1"), new_email("lovelace@example.com"))).unwrap();
     desk.act(patch(&id("2"), new_email("Ada@example.com"))).unwrap();
-    assert_eq!((desk.balance(&email("ada@example.com")), desk.balance(&email("lovelace@example.com"))), (2, 10));
+    assert_eq!(
+        (
+            desk.balance(&email("ada@example.com")),
+            desk.balance(&email("lovelace@example.com"))
+        ),
+        (2, 10)
+    );
 }
 
 pub fn a_guest_is_known_by_email(store: &dyn Store) {
@@ -77,9 +97,12 @@ pub fn a_guest_is_known_by_email(store: &dyn Store) {
     desk.tell(&guest, vec![add(1)]).unwrap();
     let seen = desk.see(&email("GUEST@example.com"));
     assert_eq!((seen.balance(desk.now), &seen.record().id), (points(50), &None));
-    assert_eq!(desk.act(Action::customer(id("1"), Presence::Must, vec![])).map_err(|no| no.code()).err(), {
-        Some("customer_not_found")
-    });
+    assert_eq!(
+        desk.act(Action::customer(id("1"), Presence::Must, vec![]))
+            .map_err(|no| no.code())
+            .err(),
+        { Some("customer_not_found") }
+    );
 }
 
 pub fn a_guest_becomes_the_customer_who_brings_the_email(store: &dyn Store) {
@@ -103,8 +126,15 @@ pub fn a_guest_is_merged_into_a_known_customer(store: &dyn Store) {
     desk.order(Some(&customer), paid("o2", "10.00")).unwrap();
     assert_eq!((desk.balance(&guest), desk.balance(&customer), count(&desk)), (120, 10, 2));
 
-    let receipt = desk.order(Some(&both("1", "guest@example.com")), paid("o3", "1.00")).unwrap();
-    assert!(receipt.events.iter().any(|event| matches!(event, Event::AccountMerged { .. })));
+    let receipt = desk
+        .order(Some(&both("1", "guest@example.com")), paid("o3", "1.00"))
+        .unwrap();
+    assert!(
+        receipt
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::AccountMerged { .. }))
+    );
     assert_eq!((desk.balance(&customer), desk.balance(&guest), count(&desk)), (131, 131, 1));
     let seen = desk.see(&customer);
     assert_eq!(store.customer_of(desk.shop, guests).unwrap().unwrap().etag(), seen.etag());
@@ -140,8 +170,16 @@ pub fn a_guest_is_merged_by_a_change_of_email(store: &dyn Store) {
     desk.tell(&both("1", "old@example.com"), vec![add(10)]).unwrap();
     desk.tell(&email("guest@example.com"), vec![add(5)]).unwrap();
     desk.act(patch(&id("1"), new_email("guest@example.com"))).unwrap();
-    assert_eq!((desk.balance(&id("1")), desk.balance(&email("guest@example.com")), count(&desk)), (15, 15, 1));
-    assert!(store.customer(desk.shop, &email("old@example.com")).unwrap().is_none());
+    assert_eq!(
+        (desk.balance(&id("1")), desk.balance(&email("guest@example.com")), count(&desk)),
+        (15, 15, 1)
+    );
+    assert!(
+        store
+            .customer(desk.shop, &email("old@example.com"))
+            .unwrap()
+            .is_none()
+    );
     // The address that was given up is a new guest's.
     desk.tell(&email("old@example.com"), vec![add(1)]).unwrap();
     assert_eq!((desk.balance(&email("old@example.com")), desk.balance(&id("1"))), (1, 15));
@@ -154,7 +192,10 @@ pub fn a_merge_that_is_refused_leaves_the_guest(store: &dyn Store) {
     let before = (desk.see(&id("1")).etag(), desk.see(&email("guest@example.com")).etag());
     let both = both("1", "guest@example.com");
     assert_eq!(code(&desk.tell(&both, vec![subtract(16)])), "insufficient_points");
-    assert_eq!((desk.see(&id("1")).etag(), desk.see(&email("guest@example.com")).etag()), before);
+    assert_eq!(
+        (desk.see(&id("1")).etag(), desk.see(&email("guest@example.com")).etag()),
+        before
+    );
     desk.tell(&both, vec![subtract(15)]).unwrap();
     assert_eq!((desk.balance(&id("1")), count(&desk)), (0, 1));
 }
@@ -164,7 +205,8 @@ pub fn a_profile_is_changed_kept_and_cleared(store: &dyn Store) {
     let who = id("1");
     desk.tell(&who, vec![]).unwrap();
     let text = |text: &str| Change::Set(Some(text.to_owned()));
-    let tags: BTreeSet<Tag> = ["vip", "tea"].into_iter().map(|tag| Tag::new(tag).unwrap()).collect();
+    let tags: BTreeSet<Tag> =
+        ["vip", "tea"].into_iter().map(|tag| Tag::new(tag).unwrap()).collect();
     let all = ProfileChange {
         email: Change::Set(Some(mail("ada@example.com"))),
         first_name: text("Ada"),
@@ -176,29 +218,48 @@ pub fn a_profile_is_changed_kept_and_cleared(store: &dyn Store) {
         household: Some(["device-7".to_owned()].into()),
     };
     desk.act(patch(&who, all)).unwrap();
-    let some = ProfileChange { last_name: text("King"), zip: Change::Set(None), ..ProfileChange::default() };
+    let some = ProfileChange {
+        last_name: text("King"),
+        zip: Change::Set(None),
+        ..ProfileChange::default()
+    };
     let seen = desk.act(patch(&who, some)).unwrap().customer.unwrap();
     let profile = &seen.record().profile;
-    assert_eq!((profile.first_name.as_deref(), profile.last_name.as_deref()), (Some("Ada"), Some("King")));
+    assert_eq!(
+        (profile.first_name.as_deref(), profile.last_name.as_deref()),
+        (Some("Ada"), Some("King"))
+    );
     assert_eq!((profile.zip.as_deref(), profile.country.as_deref()), (None, Some("GB")));
     assert_eq!((profile.birthday, &profile.tags), ("1815-12-10".parse().ok(), &tags));
     assert_eq!(desk.see(&email("ada@example.com")).record(), seen.record());
 
-    let nothing =
-        ProfileChange { email: Change::Set(None), tags: Some(BTreeSet::new()), ..ProfileChange::default() };
+    let nothing = ProfileChange {
+        email: Change::Set(None),
+        tags: Some(BTreeSet::new()),
+        ..ProfileChange::default()
+    };
     let seen = desk.act(patch(&who, nothing)).unwrap().customer.unwrap();
     assert_eq!((&seen.record().email, seen.record().profile.tags.len()), (&None, 0));
-    assert!(store.customer(desk.shop, &email("ada@example.com")).unwrap().is_none());
+    assert!(
+        store
+            .customer(desk.shop, &email("ada@example.com"))
+            .unwrap()
+            .is_none()
+    );
 }
 
 pub fn the_revision_counts_real_changes_only(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.tell(&both("1", "ada@example.com"), vec![]).unwrap();
     let later = desk.at("2026-01-02T00:00:00Z");
-    let revision = || (desk.see(&id("1")).record().revision, desk.see(&id("1")).record().updated_at);
+    let revision =
+        || (desk.see(&id("1")).record().revision, desk.see(&id("1")).record().updated_at);
     assert_eq!(revision(), (1, desk.now));
 
-    let name = ProfileChange { first_name: Change::Set(Some("Ada".to_owned())), ..ProfileChange::default() };
+    let name = ProfileChange {
+        first_name: Change::Set(Some("Ada".to_owned())),
+        ..ProfileChange::default()
+    };
     later.act(patch(&id("1"), name.clone())).unwrap();
     assert_eq!(revision(), (2, later.now));
     let latest = later.at("2026-01-03T00:00:00Z");
@@ -236,11 +297,17 @@ pub fn a_change_of_what_was_not_seen_is_refused(store: &dyn Store) {
     let second = change(&first, "Ada").unwrap().customer.unwrap().etag();
     assert_eq!(code(&change(&first, "Bob")), "precondition_failed");
     assert_eq!(desk.see(&who).etag(), second);
-    assert_eq!((desk.balance(&who), desk.see(&who).record().profile.first_name.as_deref()), (11, Some("Ada")));
+    assert_eq!(
+        (desk.balance(&who), desk.see(&who).record().profile.first_name.as_deref()),
+        (11, Some("Ada"))
+    );
     // Points move it, and so does a change of the profile alone.
     let third = desk.tell(&who, vec![add(1)]).unwrap().customer.unwrap().etag();
     assert_eq!(code(&change(&second, "Bob")), "precondition_failed");
-    let name = ProfileChange { last_name: Change::Set(Some("King".to_owned())), ..ProfileChange::default() };
+    let name = ProfileChange {
+        last_name: Change::Set(Some("King".to_owned())),
+        ..ProfileChange::default()
+    };
     desk.act(patch(&who, name)).unwrap();
     assert_eq!(code(&change(&third, "Bob")), "precondition_failed");
 }

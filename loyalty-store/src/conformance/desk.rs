@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use loyalty_core::discount::{Code, Parts, PriceRule, ValueType};
 use loyalty_core::{
-    CodeId, Command, Currency, CustomerId, Email, Excess, Grounds, Line, LineId, Order, OrderId, Origin, Points,
-    PriceRuleId, Program, Quantity, Refund, RefundId, Refunded, ShopId, Status, Timestamp, Zone,
+    CodeId, Command, Currency, CustomerId, Email, Excess, Grounds, Line, LineId, Order, OrderId,
+    Origin, Points, PriceRuleId, Program, Quantity, Refund, RefundId, Refunded, ShopId, Status,
+    Timestamp, Zone,
 };
 
 use crate::{
-    Action, Answer, Change, CustomerView, DiscountAction, Discounted, Failure, Idempotency, NewShop, Outcome,
-    Pending, Presence, ProfileChange, Rejection, Reply, Request, Store, Who,
+    Action, Answer, Change, CustomerView, DiscountAction, Discounted, Failure, Idempotency,
+    NewShop, Outcome, Pending, Presence, ProfileChange, Rejection, Reply, Request, Store, Who,
 };
 
 /// A shop's counter at a time: it tells the store and looks at what became of it.
@@ -29,7 +30,11 @@ impl<'a> Desk<'a> {
     /// A new shop, at noon of 1 January 2026.
     pub fn new(store: &'a dyn Store) -> Self {
         let now = at("2026-01-01T12:00:00Z");
-        let shop = NewShop { name: "Tea".to_owned(), currency: Currency::EUR, zone: Zone::UTC };
+        let shop = NewShop {
+            name: "Tea".to_owned(),
+            currency: Currency::EUR,
+            zone: Zone::UTC,
+        };
         let shop = store.create_shop(&shop, now).unwrap().id;
         Self { store, shop, now }
     }
@@ -42,7 +47,13 @@ impl<'a> Desk<'a> {
 
     /// A request of this shop now.
     pub fn request(&self, action: Action) -> Request {
-        Request { shop: self.shop, now: self.now, dry_run: false, idempotency: None, action }
+        Request {
+            shop: self.shop,
+            now: self.now,
+            dry_run: false,
+            idempotency: None,
+            action,
+        }
     }
 
     /// Carries out an action that must not fail.
@@ -53,7 +64,9 @@ impl<'a> Desk<'a> {
     /// Carries out an action under an idempotency key. The answer says seq and balance.
     pub fn keyed(&self, key: &str, action: Action) -> Result<Reply, Failure> {
         let fingerprint = format!("{action:?}");
-        self.store.execute(keyed(self.request(action), key, &fingerprint)).wait()
+        self.store
+            .execute(keyed(self.request(action), key, &fingerprint))
+            .wait()
     }
 
     /// Commands about a customer, who is made where they are new.
@@ -68,7 +81,10 @@ impl<'a> Desk<'a> {
 
     /// A customer who must be there.
     pub fn see(&self, who: &Who) -> CustomerView {
-        self.store.customer(self.shop, who).unwrap().unwrap_or_else(|| panic!("{who:?} is not there"))
+        self.store
+            .customer(self.shop, who)
+            .unwrap()
+            .unwrap_or_else(|| panic!("{who:?} is not there"))
     }
 
     /// The balance of a customer who must be there.
@@ -88,7 +104,9 @@ pub fn decided(reply: Result<Reply, Failure>) -> Outcome {
 /// Sends requests, so many at once, and insists that each is carried out.
 pub fn send_all(store: &dyn Store, in_flight: usize, requests: impl Iterator<Item = Request>) {
     let mut waiting: VecDeque<Pending> = VecDeque::new();
-    let done = |reply| assert!(matches!(reply, Ok(Reply::Decided(Ok(_)) | Reply::Kept { .. })), "{reply:?}");
+    let done = |reply| {
+        assert!(matches!(reply, Ok(Reply::Decided(Ok(_)) | Reply::Kept { .. })), "{reply:?}")
+    };
     for request in requests {
         if waiting.len() >= in_flight {
             done(waiting.pop_front().unwrap().wait());
@@ -103,7 +121,9 @@ pub fn send_all(store: &dyn Store, in_flight: usize, requests: impl Iterator<Ite
 /// The kept answer as text, and whether it was kept from before.
 pub fn kept(reply: Result<Reply, Failure>) -> (u16, String, bool) {
     match reply {
-        Ok(Reply::Kept { answer, replayed }) => (answer.status, String::from_utf8(answer.body).unwrap(), replayed),
+        Ok(Reply::Kept { answer, replayed }) => {
+            (answer.status, String::from_utf8(answer.body).unwrap(), replayed)
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -130,9 +150,11 @@ fn rendered(outcome: &Outcome) -> Answer {
 /// Sixteen bytes that differ where texts do, as far as tests go (FNV-1a, twice).
 pub fn digest(text: &str) -> [u8; 16] {
     let fnv = |start: u64| {
-        text.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+        text.bytes()
+            .fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
     };
-    let [low, high] = [fnv(0xcbf2_9ce4_8422_2325), fnv(0x6c62_272e_07bb_0142)].map(u64::to_le_bytes);
+    let [low, high] =
+        [fnv(0xcbf2_9ce4_8422_2325), fnv(0x6c62_272e_07bb_0142)].map(u64::to_le_bytes);
     [low, high].concat().try_into().unwrap()
 }
 
@@ -163,7 +185,10 @@ pub fn mail(text: &str) -> Email {
 
 /// A change of the e-mail alone.
 pub fn new_email(text: &str) -> ProfileChange {
-    ProfileChange { email: Change::Set(Some(mail(text))), ..ProfileChange::default() }
+    ProfileChange {
+        email: Change::Set(Some(mail(text))),
+        ..ProfileChange::default()
+    }
 }
 
 /// A number of points.
@@ -188,7 +213,10 @@ pub fn set_balance(count: i64) -> Command {
 
 /// A new version of the program.
 pub fn publish(document: &str) -> Action {
-    Action::PublishProgram { program: Box::new(Program::from_json(document).unwrap()), replaces: None }
+    Action::PublishProgram {
+        program: Box::new(Program::from_json(document).unwrap()),
+        replaces: None,
+    }
 }
 
 /// An order's id.
@@ -200,7 +228,14 @@ pub fn order_id(text: &str) -> OrderId {
 pub fn sale(total: &str) -> Order {
     let (id, total) = (LineId::new("1").unwrap(), total.parse().unwrap());
     let (product, categories, gift_card) = (None, Vec::new(), false);
-    let line = Line { id, product, categories, quantity: Quantity::from(1), amount: total, gift_card };
+    let line = Line {
+        id,
+        product,
+        categories,
+        quantity: Quantity::from(1),
+        amount: total,
+        gift_card,
+    };
     Order { lines: vec![line], total, ..Order::default() }
 }
 
@@ -219,7 +254,12 @@ pub fn paid(order: &str, total: &str) -> Command {
 pub fn refund(order: &str, refund: &str, amount: &str) -> Command {
     let refunded = Refunded::Amount(amount.parse().unwrap());
     let refund = Refund { id: RefundId::new(refund).unwrap(), refunded };
-    Command::RefundOrder { order: order_id(order), refund, excess: Excess::Refuse, at: None }
+    Command::RefundOrder {
+        order: order_id(order),
+        refund,
+        excess: Excess::Refuse,
+        at: None,
+    }
 }
 
 /// A cancellation.
@@ -229,18 +269,29 @@ pub fn cancel(order: &str) -> Command {
 
 /// A fact of an order, and whose it is.
 pub fn about_order(who: Option<&Who>, command: Command) -> Action {
-    Action::Order { command, customer: who.cloned(), change: ProfileChange::default() }
+    Action::Order {
+        command,
+        customer: who.cloned(),
+        change: ProfileChange::default(),
+    }
 }
 
 /// The code of a rejection.
 pub fn code(outcome: &Outcome) -> &'static str {
-    outcome.as_ref().map_or_else(Rejection::code, |receipt| panic!("{receipt:?} was not refused"))
+    outcome
+        .as_ref()
+        .map_or_else(Rejection::code, |receipt| panic!("{receipt:?} was not refused"))
 }
 
 /// Ten percent off everything.
 pub fn ten_percent() -> Parts {
     let (title, value) = ("Ten percent".to_owned(), "-10".parse().unwrap());
-    Parts { title, value_type: ValueType::Percentage, value, ..Parts::default() }
+    Parts {
+        title,
+        value_type: ValueType::Percentage,
+        value,
+        ..Parts::default()
+    }
 }
 
 /// A discount code's text.
@@ -250,9 +301,18 @@ pub fn typed(text: &str) -> Code {
 
 /// An order that was paid and brings these codes.
 pub fn paid_with(order: &str, total: &str, codes: &[&str]) -> Command {
-    let snapshot = Order { codes: codes.iter().map(|code| typed(code)).collect(), ..sale(total) };
+    let snapshot = Order {
+        codes: codes.iter().map(|code| typed(code)).collect(),
+        ..sale(total)
+    };
     let (order, snapshot) = (order_id(order), Arc::new(snapshot));
-    Command::RecordOrder { order, snapshot, status: Status::Paid, at: None, origin: Origin::Shop }
+    Command::RecordOrder {
+        order,
+        snapshot,
+        status: Status::Paid,
+        at: None,
+        origin: Origin::Shop,
+    }
 }
 
 impl Desk<'_> {
@@ -264,7 +324,11 @@ impl Desk<'_> {
     /// Makes a rule.
     pub fn rule(&self, parts: Parts) -> PriceRuleId {
         let rule = Box::new(PriceRule::new(parts, 2).unwrap());
-        match self.discount(DiscountAction::SaveRule { id: None, rule, if_match: None }).unwrap().discount {
+        match self
+            .discount(DiscountAction::SaveRule { id: None, rule, if_match: None })
+            .unwrap()
+            .discount
+        {
             Some(Discounted::Rule(rule)) => rule.id,
             other => panic!("{other:?}"),
         }
@@ -272,7 +336,11 @@ impl Desk<'_> {
 
     /// Makes a code of a rule.
     pub fn code(&self, rule: PriceRuleId, text: &str) -> CodeId {
-        match self.discount(DiscountAction::AddCode { rule, text: typed(text) }).unwrap().discount {
+        match self
+            .discount(DiscountAction::AddCode { rule, text: typed(text) })
+            .unwrap()
+            .discount
+        {
             Some(Discounted::Code(code)) => code.id,
             other => panic!("{other:?}"),
         }

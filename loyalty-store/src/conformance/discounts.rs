@@ -2,16 +2,17 @@
 
 use super::desk::*;
 use crate::{
-    Action, CartQuery, CatalogueAction, Catalogued, CheckoutView, CodeBatch, DiscountAction, Discounted,
-    EmailConflict, Outcome, Presence, Product, ProfileChange, Receipt, Rejection, RuleChange, SearchQuery, Store,
-    Variant, Who,
+    Action, CartQuery, CatalogueAction, Catalogued, CheckoutView, CodeBatch, DiscountAction,
+    Discounted, EmailConflict, Outcome, Presence, Product, ProfileChange, Receipt, Rejection,
+    RuleChange, SearchQuery, Store, Variant, Who,
 };
 use loyalty_core::discount::{
-    BatchOutcome, Cart, CartLine, Customer, CustomerSelection, Items, Parts, PriceRule, Refusal, TargetSelection,
+    BatchOutcome, Cart, CartLine, Customer, CustomerSelection, Items, Parts, PriceRule, Refusal,
+    TargetSelection,
 };
 use loyalty_core::{
-    CheckoutId, CodeId, Command, CustomerId, LineId, Order, Origin, PriceRuleId, ProductId, SegmentId, ShopId,
-    Status, Tag, Zone,
+    CheckoutId, CodeId, Command, CustomerId, LineId, Order, Origin, PriceRuleId, ProductId,
+    SegmentId, ShopId, Status, Tag, Zone,
 };
 
 use super::catalogue::{product, variant};
@@ -34,13 +35,25 @@ fn checkout(id: &str) -> CheckoutId {
 
 fn record(order: &str, snapshot: Order) -> Command {
     let (order, snapshot) = (order_id(order), snapshot.into());
-    Command::RecordOrder { order, snapshot, status: Status::Paid, at: None, origin: Origin::Shop }
+    Command::RecordOrder {
+        order,
+        snapshot,
+        status: Status::Paid,
+        at: None,
+        origin: Origin::Shop,
+    }
 }
 
 fn reserve(desk: &Desk<'_>, id: &str, codes: &[&str], who: Option<Who>, until: &str) -> Outcome {
     let codes = codes.iter().map(|code| typed(code)).collect();
     let (checkout, until) = (checkout(id), at(until));
-    desk.discount(DiscountAction::Reserve { checkout, codes, customer: who, segments: Vec::new(), until })
+    desk.discount(DiscountAction::Reserve {
+        checkout,
+        codes,
+        customer: who,
+        segments: Vec::new(),
+        until,
+    })
 }
 
 fn held(outcome: Outcome) -> CheckoutView {
@@ -53,7 +66,9 @@ fn held(outcome: Outcome) -> CheckoutView {
 /// Each code of the order's receipt, and why it was not used.
 fn outcomes(receipt: &Receipt) -> Vec<(&str, Option<&'static str>)> {
     let codes = receipt.codes.iter();
-    codes.map(|code| (code.text.as_str(), code.outcome.as_ref().err().map(Refusal::code))).collect()
+    codes
+        .map(|code| (code.text.as_str(), code.outcome.as_ref().err().map(Refusal::code)))
+        .collect()
 }
 
 fn all_rules(store: &dyn Store, shop: ShopId) -> Vec<PriceRuleId> {
@@ -87,7 +102,8 @@ pub fn a_rule_is_made_changed_listed_and_deleted(store: &dyn Store) {
     let later = desk.at("2026-01-02T00:00:00Z");
     let title = "Twenty".to_owned();
     let changed = Parts { title, value: "-20".parse().unwrap(), ..ten_percent() };
-    let save = |id, parts| DiscountAction::SaveRule { id: Some(id), rule: rule_of(parts), if_match: None };
+    let save =
+        |id, parts| DiscountAction::SaveRule { id: Some(id), rule: rule_of(parts), if_match: None };
     later.discount(save(rules[1], changed.clone())).unwrap();
     let seen = store.price_rule(desk.shop, rules[1]).unwrap().unwrap();
     assert_eq!((seen.revision, seen.rule.parts().title.as_str()), (2, "Twenty"));
@@ -95,7 +111,9 @@ pub fn a_rule_is_made_changed_listed_and_deleted(store: &dyn Store) {
     // The same again is no change.
     assert_eq!(later.discount(save(rules[1], changed)).unwrap().seq, None);
     desk.code(rules[2], "GONE");
-    later.discount(DiscountAction::DeleteRule { id: rules[2], if_match: None }).unwrap();
+    later
+        .discount(DiscountAction::DeleteRule { id: rules[2], if_match: None })
+        .unwrap();
     assert_eq!(all_rules(store, desk.shop), [rules[0], rules[1], rules[3], rules[4]]);
     assert_eq!(store.count_price_rules(desk.shop).unwrap(), 4);
     assert!(store.price_rule(desk.shop, rules[2]).unwrap().is_none());
@@ -114,7 +132,11 @@ pub fn a_rule_is_replaced_by_whoever_has_seen_it(store: &dyn Store) {
     let seen = store.price_rule(desk.shop, id).unwrap().unwrap().etag();
     let save = |value: &str, seen: &str| {
         let rule = rule_of(Parts { value: value.parse().unwrap(), ..ten_percent() });
-        desk.discount(DiscountAction::SaveRule { id: Some(id), rule, if_match: Some(seen.to_owned()) })
+        desk.discount(DiscountAction::SaveRule {
+            id: Some(id),
+            rule,
+            if_match: Some(seen.to_owned()),
+        })
     };
     save("-20", &seen).unwrap();
     assert_eq!(code(&save("-30", &seen)), "precondition_failed");
@@ -128,7 +150,10 @@ pub fn a_rule_is_replaced_by_whoever_has_seen_it(store: &dyn Store) {
 pub fn changes_of_a_rule_go_together(store: &dyn Store) {
     let desk = Desk::new(store);
     let id = desk.rule(ten_percent());
-    let change = |change: fn(Parts) -> Parts| DiscountAction::ChangeRule { id, change: RuleChange::new(change) };
+    let change = |change: fn(Parts) -> Parts| DiscountAction::ChangeRule {
+        id,
+        change: RuleChange::new(change),
+    };
     let limit = change(|parts| Parts { usage_limit: Some(7), ..parts });
     let emails = change(|parts| Parts {
         customer_selection: CustomerSelection::Prerequisite,
@@ -144,13 +169,23 @@ pub fn changes_of_a_rule_go_together(store: &dyn Store) {
         (Some(7), &[mail("ada@example.com")][..])
     );
     // Again it is no change, and what makes no rule is none.
-    assert_eq!((desk.discount(limit).unwrap().seq, desk.discount(emails).unwrap().seq), (None, None));
-    let wrong = desk.discount(change(|parts| Parts { title: String::new(), usage_limit: Some(0), ..parts }));
-    let Err(Rejection::InvalidPriceRule(faults)) = wrong else { panic!("{wrong:?}") };
+    assert_eq!(
+        (desk.discount(limit).unwrap().seq, desk.discount(emails).unwrap().seq),
+        (None, None)
+    );
+    let wrong = desk.discount(change(|parts| Parts {
+        title: String::new(),
+        usage_limit: Some(0),
+        ..parts
+    }));
+    let Err(Rejection::InvalidPriceRule(faults)) = wrong else {
+        panic!("{wrong:?}")
+    };
     let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
     assert_eq!(pointers, ["/title", "/usage_limit"]);
     assert_eq!(store.price_rule(desk.shop, id).unwrap().unwrap(), seen);
-    desk.discount(DiscountAction::DeleteRule { id, if_match: None }).unwrap();
+    desk.discount(DiscountAction::DeleteRule { id, if_match: None })
+        .unwrap();
     assert_eq!(code(&desk.discount(change(|parts| parts))), "price_rule_not_found");
 }
 
@@ -160,24 +195,38 @@ pub fn a_rule_sees_the_catalogue_of_its_moment(store: &dyn Store) {
     let [small, medium] = ["s", "m"].map(variant);
     let tea = |variants: &[&Variant]| {
         let variants = variants.iter().map(|variant| (*variant).clone()).collect();
-        Action::Catalogue(CatalogueAction::PutProducts(vec![Product { variants, ..product("tea", "Tea") }]))
+        Action::Catalogue(CatalogueAction::PutProducts(vec![Product {
+            variants,
+            ..product("tea", "Tea")
+        }]))
     };
     let entitled = Items {
         products: [ProductId::new("tea").unwrap()].into(),
         variants: [small.id.clone()].into(),
         ..Items::default()
     };
-    let parts = Parts { target_selection: TargetSelection::Entitled, entitled, ..ten_percent() };
+    let parts = Parts {
+        target_selection: TargetSelection::Entitled,
+        entitled,
+        ..ten_percent()
+    };
     let rule = || {
         let rule = rule_of(parts.clone());
         Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None })
     };
-    let told: Vec<_> = [tea(&[&small, &medium]), rule(), tea(&[&medium]), rule(), tea(&[&small]), rule()]
+    let told: Vec<_> =
+        [tea(&[&small, &medium]), rule(), tea(&[&medium]), rule(), tea(&[&small]), rule()]
+            .into_iter()
+            .map(|action| store.execute(desk.request(action)))
+            .collect();
+    let told: Vec<_> = told
         .into_iter()
-        .map(|action| store.execute(desk.request(action)))
+        .map(|pending| decided(pending.wait()).map(drop))
         .collect();
-    let told: Vec<_> = told.into_iter().map(|pending| decided(pending.wait()).map(drop)).collect();
-    let codes: Vec<_> = told.iter().map(|told| told.as_ref().err().map(Rejection::code)).collect();
+    let codes: Vec<_> = told
+        .iter()
+        .map(|told| told.as_ref().err().map(Rejection::code))
+        .collect();
     let refused = Some("invalid_price_rule");
     assert_eq!(codes, [None, refused, None, None, None, refused]);
     assert_eq!(store.count_price_rules(desk.shop).unwrap(), 1);
@@ -198,17 +247,25 @@ pub fn the_emails_of_a_rule_stay_out_of_the_journal(store: &dyn Store) {
     // What is saved as it was read is no change, e-mails included.
     let again = rule_of(seen.rule.parts().clone());
     assert_eq!(
-        desk.discount(DiscountAction::SaveRule { id: Some(id), rule: again, if_match: None }).unwrap().seq,
+        desk.discount(DiscountAction::SaveRule { id: Some(id), rule: again, if_match: None })
+            .unwrap()
+            .seq,
         None
     );
-    let bob = desk.order(Some(&email("bob@example.com")), paid_with("o1", "10", &["ADA"])).unwrap();
+    let bob = desk
+        .order(Some(&email("bob@example.com")), paid_with("o1", "10", &["ADA"]))
+        .unwrap();
     assert_eq!(outcomes(&bob), [("ADA", Some("customer_not_eligible"))]);
-    let ada = desk.order(Some(&email("ADA@example.com")), paid_with("o2", "10", &["ADA"])).unwrap();
+    let ada = desk
+        .order(Some(&email("ADA@example.com")), paid_with("o2", "10", &["ADA"]))
+        .unwrap();
     assert_eq!(outcomes(&ada), [("ADA", None)]);
     assert_eq!(desk.used(code), 1);
     assert!(!format!("{:?}", (bob.events, ada.events)).contains("example.com"));
     let (rule, if_match) = (rule_of(for_ada(&["bob@example.com"])), None);
-    let saved = desk.discount(DiscountAction::SaveRule { id: Some(id), rule, if_match }).unwrap();
+    let saved = desk
+        .discount(DiscountAction::SaveRule { id: Some(id), rule, if_match })
+        .unwrap();
     assert!(saved.seq.is_some() && !format!("{:?}", saved.events).contains("example.com"));
     let bob = desk.order(None, paid_with("o1", "10", &["ADA"])).unwrap();
     assert_eq!(outcomes(&bob), [("ADA", None)]);
@@ -244,7 +301,9 @@ pub fn codes_are_renamed_switched_and_removed(store: &dyn Store) {
     // The text is free again, and two can trade theirs.
     desk.code(rule, "A");
     change(codes[1], None, Some(false)).unwrap();
-    let order = desk.order(Some(&id("1")), paid_with("o1", "10", &["B", "new"])).unwrap();
+    let order = desk
+        .order(Some(&id("1")), paid_with("o1", "10", &["B", "new"]))
+        .unwrap();
     assert_eq!(outcomes(&order), [("B", Some("disabled")), ("new", None)]);
     change(codes[1], None, Some(true)).unwrap();
     let order = desk.order(None, paid_with("o1", "10", &["B", "new"])).unwrap();
@@ -260,7 +319,10 @@ pub fn codes_are_renamed_switched_and_removed(store: &dyn Store) {
     let listed = all_codes(store, desk.shop, rule);
     assert_eq!((listed.len(), listed.contains(&codes[2])), (6, false));
     let other = desk.rule(ten_percent());
-    assert_eq!(code(&desk.discount(DiscountAction::RemoveCode { rule: other, code: again })), "code_not_found");
+    assert_eq!(
+        code(&desk.discount(DiscountAction::RemoveCode { rule: other, code: again })),
+        "code_not_found"
+    );
 }
 
 pub fn a_batch_says_what_became_of_each_code(store: &dyn Store) {
@@ -268,20 +330,31 @@ pub fn a_batch_says_what_became_of_each_code(store: &dyn Store) {
     let rule = desk.rule(ten_percent());
     desk.code(rule, "TAKEN");
     let texts = ["one", "taken", " ", "ONE", "two"].map(str::to_owned).to_vec();
-    let batch: CodeBatch = match desk.discount(DiscountAction::AddCodes { rule, texts }).unwrap().discount {
+    let batch: CodeBatch = match desk
+        .discount(DiscountAction::AddCodes { rule, texts })
+        .unwrap()
+        .discount
+    {
         Some(Discounted::Batch(batch)) => *batch,
         other => panic!("{other:?}"),
     };
     let made = |text: &str| store.code_of_text(desk.shop, &typed(text)).unwrap().unwrap().id;
     let outcomes: Vec<_> = batch.entries.iter().map(|entry| entry.outcome).collect();
     let (one, two) = (BatchOutcome::Added(made("one")), BatchOutcome::Added(made("two")));
-    assert_eq!(outcomes, [one, BatchOutcome::Taken, BatchOutcome::Empty, BatchOutcome::Taken, two]);
+    assert_eq!(
+        outcomes,
+        [one, BatchOutcome::Taken, BatchOutcome::Empty, BatchOutcome::Taken, two]
+    );
     assert_eq!(store.code_batch(desk.shop, batch.id).unwrap(), Some(batch.clone()));
     assert_eq!(store.code_batch(desk.shop, batch.id - 1).unwrap(), None);
     assert_eq!(all_codes(store, desk.shop, rule).len(), 3);
-    let texts = (0..=DiscountAction::MAX_BATCH).map(|number| number.to_string()).collect();
+    let texts = (0..=DiscountAction::MAX_BATCH)
+        .map(|number| number.to_string())
+        .collect();
     assert_eq!(code(&desk.discount(DiscountAction::AddCodes { rule, texts })), "too_many_codes");
-    let texts = (0..DiscountAction::MAX_BATCH).map(|number| number.to_string()).collect();
+    let texts = (0..DiscountAction::MAX_BATCH)
+        .map(|number| number.to_string())
+        .collect();
     desk.discount(DiscountAction::AddCodes { rule, texts }).unwrap();
     assert_eq!(all_codes(store, desk.shop, rule).len(), 3 + DiscountAction::MAX_BATCH);
 }
@@ -290,15 +363,25 @@ pub fn an_order_uses_its_codes_once(store: &dyn Store) {
     let desk = Desk::new(store);
     let code = desk.code(desk.rule(limited(2)), "SUMMER");
     for _ in 0..3 {
-        let order = desk.order(Some(&id("1")), paid_with("o1", "10", &["summer", "SUMMER"])).unwrap();
+        let order = desk
+            .order(Some(&id("1")), paid_with("o1", "10", &["summer", "SUMMER"]))
+            .unwrap();
         assert_eq!(outcomes(&order), [("summer", None)]);
         assert_eq!(desk.used(code), 1);
     }
-    assert_eq!(desk.order(None, paid_with("o1", "10", &["summer", "SUMMER"])).unwrap().seq, None);
+    assert_eq!(
+        desk.order(None, paid_with("o1", "10", &["summer", "SUMMER"]))
+            .unwrap()
+            .seq,
+        None
+    );
     desk.order(None, refund("o1", "r1", "10")).unwrap();
     assert_eq!(desk.used(code), 1, "a refund gives no use back");
-    desk.order(Some(&id("2")), paid_with("o2", "10", &["SUMMER"])).unwrap();
-    let third = desk.order(Some(&id("3")), paid_with("o3", "10", &["SUMMER"])).unwrap();
+    desk.order(Some(&id("2")), paid_with("o2", "10", &["SUMMER"]))
+        .unwrap();
+    let third = desk
+        .order(Some(&id("3")), paid_with("o3", "10", &["SUMMER"]))
+        .unwrap();
     assert_eq!(outcomes(&third), [("SUMMER", Some("used_up"))]);
     assert_eq!(desk.used(code), 2);
     let used = store.used_by_order(desk.shop, &order_id("o1")).unwrap();
@@ -309,7 +392,8 @@ pub fn an_order_uses_its_codes_once(store: &dyn Store) {
 pub fn a_cancelled_order_gives_its_uses_back(store: &dyn Store) {
     let desk = Desk::new(store);
     let code = desk.code(desk.rule(limited(1)), "SUMMER");
-    desk.order(Some(&id("1")), paid_with("o1", "10", &["SUMMER"])).unwrap();
+    desk.order(Some(&id("1")), paid_with("o1", "10", &["SUMMER"]))
+        .unwrap();
     let later = desk.at("2026-01-02T00:00:00Z");
     for _ in 0..2 {
         later.order(None, cancel("o1")).unwrap();
@@ -323,7 +407,9 @@ pub fn a_cancelled_order_gives_its_uses_back(store: &dyn Store) {
     assert_eq!(outcomes(&reopen("11")), [("SUMMER", None)]);
     assert_eq!(desk.used(code), 1);
     later.order(None, cancel("o1")).unwrap();
-    later.order(Some(&id("2")), paid_with("o2", "10", &["SUMMER"])).unwrap();
+    later
+        .order(Some(&id("2")), paid_with("o2", "10", &["SUMMER"]))
+        .unwrap();
     assert_eq!(outcomes(&reopen("12")), [("SUMMER", Some("used_up"))]);
     assert_eq!(desk.used(code), 1);
 }
@@ -344,7 +430,13 @@ pub fn an_edited_order_uses_what_it_brings_now(store: &dyn Store) {
         assert_eq!([desk.used(one), desk.used(two)], used, "{codes:?}");
     }
     // What was typed is renamed or removed: the use stays the order's, and comes back with it.
-    desk.discount(DiscountAction::ChangeCode { rule, code: two, text: Some(typed("THREE")), on: None }).unwrap();
+    desk.discount(DiscountAction::ChangeCode {
+        rule,
+        code: two,
+        text: Some(typed("THREE")),
+        on: None,
+    })
+    .unwrap();
     desk.at("2026-01-03T00:00:00Z").order(None, cancel("o1")).unwrap();
     assert_eq!([desk.used(one), desk.used(two)], [0, 0]);
 }
@@ -359,7 +451,13 @@ pub fn a_use_stays_where_it_was_settled(store: &dyn Store) {
     };
     assert_eq!(tell(1, &["ONE"]), 1);
     // Renamed, and the old name leads to another code: told again, and refunded, the order has the old one.
-    desk.discount(DiscountAction::ChangeCode { rule, code: one, text: Some(typed("TWO")), on: None }).unwrap();
+    desk.discount(DiscountAction::ChangeCode {
+        rule,
+        code: one,
+        text: Some(typed("TWO")),
+        on: None,
+    })
+    .unwrap();
     let again = desk.code(other, "ONE");
     assert_eq!(tell(2, &["ONE"]), 1);
     desk.order(None, refund("o1", "r1", "1")).unwrap();
@@ -376,32 +474,45 @@ pub fn an_order_is_not_refused_for_its_codes(store: &dyn Store) {
     let desk = Desk::new(store);
     let ended = Parts { ends_at: Some(at("2026-01-01T00:00:00Z")), ..ten_percent() };
     let early = Parts { starts_at: at("2027-01-01T00:00:00Z"), ..ten_percent() };
-    for (parts, text) in [(ended, "ENDED"), (early, "EARLY"), (once(), "ONCE"), (limited(1), "ONE")] {
+    for (parts, text) in [(ended, "ENDED"), (early, "EARLY"), (once(), "ONCE"), (limited(1), "ONE")]
+    {
         desk.code(desk.rule(parts), text);
     }
     desk.order(Some(&id("1")), paid_with("o1", "10", &["ONE"])).unwrap();
     let codes = ["EARLY", "ENDED", "NONE", "ONCE", "ONE"];
     let order = desk.order(None, paid_with("o2", "10", &codes)).unwrap();
-    let want = ["not_yet_valid", "expired", "unknown_code", "customer_required", "used_up"].map(Some);
+    let want =
+        ["not_yet_valid", "expired", "unknown_code", "customer_required", "used_up"].map(Some);
     assert_eq!(outcomes(&order), codes.into_iter().zip(want).collect::<Vec<_>>());
     // The window is that of when it was placed.
     let mut late = Order { codes: vec![typed("ENDED")], ..sale("10") };
     late.placed_at = Some(at("2025-12-31T23:59:59Z"));
-    assert_eq!(outcomes(&desk.order(Some(&id("3")), record("o3", late)).unwrap()), [("ENDED", None)]);
+    assert_eq!(
+        outcomes(&desk.order(Some(&id("3")), record("o3", late)).unwrap()),
+        [("ENDED", None)]
+    );
 }
 
 pub fn once_per_customer_holds_for_a_guest_who_becomes_a_customer(store: &dyn Store) {
     let desk = Desk::new(store);
     let code = desk.code(desk.rule(once()), "ONCE");
     let tried = |desk: &Desk<'_>, who: &Who, order| {
-        desk.order(Some(who), paid_with(order, "10", &["ONCE"])).unwrap().codes[0].outcome.is_ok()
+        desk.order(Some(who), paid_with(order, "10", &["ONCE"]))
+            .unwrap()
+            .codes[0]
+            .outcome
+            .is_ok()
     };
     assert!(tried(&desk, &email("ada@example.com"), "o1"));
     assert!(!tried(&desk, &email("ADA@example.com"), "o2"));
-    assert!(!tried(&desk, &both("1", "ada@example.com"), "o3"), "merged in this very request");
+    assert!(
+        !tried(&desk, &both("1", "ada@example.com"), "o3"),
+        "merged in this very request"
+    );
     assert!(!tried(&desk, &id("1"), "o4"));
     assert!(tried(&desk, &id("2"), "o5"));
-    desk.order(Some(&email("bob@example.com")), paid_with("o6", "10", &[])).unwrap();
+    desk.order(Some(&email("bob@example.com")), paid_with("o6", "10", &[]))
+        .unwrap();
     // The guest's order is cancelled after the merge: the customer has a use again.
     desk.at("2026-01-02T00:00:00Z").order(None, cancel("o1")).unwrap();
     assert!(tried(&desk, &id("1"), "o7"));
@@ -413,7 +524,10 @@ pub fn a_checkout_holds_a_use_until_its_end(store: &dyn Store) {
     let code_id = desk.code(desk.rule(limited(1)), "ONE");
     let view = held(reserve(&desk, "c1", &["one"], None, "2026-01-01T12:15:00Z"));
     assert_eq!(
-        view.held.iter().map(|(code, until)| (code.id, *until)).collect::<Vec<_>>(),
+        view.held
+            .iter()
+            .map(|(code, until)| (code.id, *until))
+            .collect::<Vec<_>>(),
         [(code_id, at("2026-01-01T12:15:00Z"))]
     );
     assert_eq!(code(&reserve(&desk, "c2", &["one"], None, "2026-01-01T12:15:00Z")), "used_up");
@@ -421,20 +535,29 @@ pub fn a_checkout_holds_a_use_until_its_end(store: &dyn Store) {
     assert_eq!(outcomes(&order), [("ONE", Some("used_up"))]);
     // Again for the same checkout: no second use, a later end counts.
     held(reserve(&desk, "c1", &["one"], None, "2026-01-01T12:30:00Z"));
-    let seen = store.checkout(desk.shop, &checkout("c1"), at("2026-01-01T12:29:59Z")).unwrap();
+    let seen = store
+        .checkout(desk.shop, &checkout("c1"), at("2026-01-01T12:29:59Z"))
+        .unwrap();
     assert_eq!(seen.held.len(), 1);
     let after = desk.at("2026-01-01T12:30:00Z");
     assert_eq!(store.checkout(desk.shop, &checkout("c1"), after.now).unwrap().held, []);
     held(reserve(&after, "c2", &["one"], None, "2026-01-01T13:00:00Z"));
-    let release = |id: &str, code: Option<&str>| {
-        held(after.discount(DiscountAction::Release { checkout: checkout(id), code: code.map(typed) }))
-    };
+    let release =
+        |id: &str, code: Option<&str>| {
+            held(after.discount(DiscountAction::Release {
+                checkout: checkout(id),
+                code: code.map(typed),
+            }))
+        };
     assert_eq!(release("c2", Some("other")).held.len(), 1);
     assert_eq!(release("c2", Some("ONE")).held.len(), 0);
     assert_eq!(release("c2", None).held.len(), 0);
     held(reserve(&after, "c3", &["one"], None, "2026-01-01T13:00:00Z"));
     for wrong in ["2026-01-01T12:30:00Z", "2026-01-02T12:30:01Z"] {
-        assert_eq!(code(&reserve(&after, "c3", &["one"], None, wrong)), "invalid_reservation_period");
+        assert_eq!(
+            code(&reserve(&after, "c3", &["one"], None, wrong)),
+            "invalid_reservation_period"
+        );
     }
 }
 
@@ -445,8 +568,15 @@ pub fn a_checkout_becomes_an_order(store: &dyn Store) {
     held(reserve(&desk, "c1", &["ONE"], Some(id("1")), "2026-01-01T12:30:00Z"));
     // What was promised holds, though the rule has ended meanwhile.
     let later = desk.at("2026-01-01T12:20:00Z");
-    let order = Order { codes: vec![typed("ONE")], checkout: Some(checkout("c1")), ..sale("10") };
-    assert_eq!(outcomes(&later.order(Some(&id("1")), record("o1", order)).unwrap()), [("ONE", None)]);
+    let order = Order {
+        codes: vec![typed("ONE")],
+        checkout: Some(checkout("c1")),
+        ..sale("10")
+    };
+    assert_eq!(
+        outcomes(&later.order(Some(&id("1")), record("o1", order)).unwrap()),
+        [("ONE", None)]
+    );
     assert_eq!(desk.used(code), 1);
     assert_eq!(store.checkout(desk.shop, &checkout("c1"), later.now).unwrap().held, []);
 }
@@ -455,11 +585,22 @@ pub fn codes_are_reserved_together_or_not_at_all(store: &dyn Store) {
     let desk = Desk::new(store);
     let rule = desk.rule(limited(1));
     desk.code(rule, "ONE");
-    let outcome = reserve(&desk, "c1", &["ONE", "NONE"], Some(email("new@example.com")), "2026-01-01T12:15:00Z");
+    let outcome = reserve(
+        &desk,
+        "c1",
+        &["ONE", "NONE"],
+        Some(email("new@example.com")),
+        "2026-01-01T12:15:00Z",
+    );
     assert_eq!(code(&outcome), "unknown_code");
     assert!(matches!(outcome, Err(crate::Rejection::CodeRefused { place: 1, .. })));
     assert_eq!(store.checkout(desk.shop, &checkout("c1"), desk.now).unwrap().held, []);
-    assert!(store.customer(desk.shop, &email("new@example.com")).unwrap().is_none());
+    assert!(
+        store
+            .customer(desk.shop, &email("new@example.com"))
+            .unwrap()
+            .is_none()
+    );
     let many: Vec<String> = (0..=Cart::MAX_CODES).map(|number| format!("M{number}")).collect();
     for text in &many {
         desk.code(desk.rule(limited(1)), text);
@@ -470,9 +611,15 @@ pub fn codes_are_reserved_together_or_not_at_all(store: &dyn Store) {
     assert_eq!(store.checkout(desk.shop, &checkout("c2"), desk.now).unwrap().held, []);
     desk.act(publish(r#"{"stacking": "all"}"#)).unwrap();
     desk.code(rule, "TWO");
-    assert_eq!(code(&reserve(&desk, "c2", &["ONE", "TWO"], None, "2026-01-01T12:15:00Z")), "same_rule");
+    assert_eq!(
+        code(&reserve(&desk, "c2", &["ONE", "TWO"], None, "2026-01-01T12:15:00Z")),
+        "same_rule"
+    );
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    assert_eq!(code(&reserve(&desk, "c2", &many, None, "2026-01-01T12:15:00Z")), "too_many_codes");
+    assert_eq!(
+        code(&reserve(&desk, "c2", &many, None, "2026-01-01T12:15:00Z")),
+        "too_many_codes"
+    );
     held(reserve(&desk, "c2", &many[1..], None, "2026-01-01T12:15:00Z"));
 }
 
@@ -480,9 +627,21 @@ pub fn a_guest_keeps_the_reservation_when_they_log_in(store: &dyn Store) {
     let desk = Desk::new(store);
     let once = Parts { once_per_customer: true, ..limited(1) };
     let code = desk.code(desk.rule(once), "ONE");
-    held(reserve(&desk, "c1", &["ONE"], Some(email("ada@example.com")), "2026-01-01T12:30:00Z"));
-    let order = Order { codes: vec![typed("ONE")], checkout: Some(checkout("c1")), ..sale("10") };
-    let order = desk.order(Some(&both("1", "ada@example.com")), record("o1", order)).unwrap();
+    held(reserve(
+        &desk,
+        "c1",
+        &["ONE"],
+        Some(email("ada@example.com")),
+        "2026-01-01T12:30:00Z",
+    ));
+    let order = Order {
+        codes: vec![typed("ONE")],
+        checkout: Some(checkout("c1")),
+        ..sale("10")
+    };
+    let order = desk
+        .order(Some(&both("1", "ada@example.com")), record("o1", order))
+        .unwrap();
     assert_eq!(outcomes(&order), [("ONE", None)]);
     assert_eq!(desk.used(code), 1);
     let again = desk.order(Some(&id("1")), paid_with("o2", "10", &["ONE"])).unwrap();
@@ -493,7 +652,8 @@ pub fn a_rule_is_for_whom_a_saved_search_finds(store: &dyn Store) {
     let desk = Desk::new(store);
     let query = SearchQuery::parse("tag:vip", desk.now, Zone::UTC).unwrap();
     let save = CatalogueAction::SaveSearch { name: "VIPs".to_owned(), query };
-    let Some(Catalogued::Search(search)) = desk.act(Action::Catalogue(save)).unwrap().catalogue else {
+    let Some(Catalogued::Search(search)) = desk.act(Action::Catalogue(save)).unwrap().catalogue
+    else {
         panic!("no search");
     };
     let parts = Parts {
@@ -505,14 +665,27 @@ pub fn a_rule_is_for_whom_a_saved_search_finds(store: &dyn Store) {
     let tags = Some([Tag::new("vip").unwrap()].into());
     let change = ProfileChange { tags, ..ProfileChange::default() };
     let (who, presence, conflict) = (id("1"), Presence::May, EmailConflict::Refuse);
-    desk.act(Action::Customer { who, presence, change, conflict, if_match: None, commands: Vec::new() }).unwrap();
+    desk.act(Action::Customer {
+        who,
+        presence,
+        change,
+        conflict,
+        if_match: None,
+        commands: Vec::new(),
+    })
+    .unwrap();
     for (customer, want) in [("1", None), ("2", Some("customer_not_eligible"))] {
-        let buyer = Customer { id: Some(CustomerId::new(customer).unwrap()), ..Customer::default() };
+        let buyer = Customer {
+            id: Some(CustomerId::new(customer).unwrap()),
+            ..Customer::default()
+        };
         let query = CartQuery { cart: cart(&["VIP"], buyer), checkout: None };
         let found = store.cart_facts(desk.shop, query).unwrap().evaluate().unwrap();
         assert_eq!(found.codes[0].outcome.as_ref().err().map(Refusal::code), want);
         let order = format!("o{customer}");
-        let order = desk.order(Some(&id(customer)), paid_with(&order, "10", &["VIP"])).unwrap();
+        let order = desk
+            .order(Some(&id(customer)), paid_with(&order, "10", &["VIP"]))
+            .unwrap();
         assert_eq!(outcomes(&order), [("VIP", want)]);
     }
 }
@@ -528,13 +701,20 @@ fn cart(codes: &[&str], customer: Customer) -> Cart {
         gift_card: false,
     };
     let codes = codes.iter().map(|code| typed(code)).collect();
-    Cart { lines: vec![line], codes, customer, at: at("2026-01-01T12:00:00Z"), ..Cart::default() }
+    Cart {
+        lines: vec![line],
+        codes,
+        customer,
+        at: at("2026-01-01T12:00:00Z"),
+        ..Cart::default()
+    }
 }
 
 pub fn a_cart_is_evaluated_with_all_that_is_known(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.code(desk.rule(once()), "ONCE");
-    desk.order(Some(&both("1", "ada@example.com")), paid_with("o1", "10", &["ONCE"])).unwrap();
+    desk.order(Some(&both("1", "ada@example.com")), paid_with("o1", "10", &["ONCE"]))
+        .unwrap();
     held(reserve(&desk, "c1", &["ONCE"], Some(id("2")), "2026-01-01T12:30:00Z"));
     let customer = |id: Option<&str>, email: Option<&str>| Customer {
         id: id.map(|id| CustomerId::new(id).unwrap()),
@@ -568,7 +748,13 @@ pub fn nothing_grows_with_use(store: &dyn Store) {
     for number in 0..60 {
         let order = format!("o{number}");
         desk.order(Some(&id("1")), paid_with(&order, "10", &["ALL"])).unwrap();
-        held(reserve(&desk, &format!("c{number}"), &["ALL"], Some(id("1")), "2026-01-01T12:30:00Z"));
+        held(reserve(
+            &desk,
+            &format!("c{number}"),
+            &["ALL"],
+            Some(id("1")),
+            "2026-01-01T12:30:00Z",
+        ));
     }
     assert_eq!(desk.used(code), 60);
     // The rule, the code, the customer's tally, and one small record for each order and each checkout.
@@ -581,16 +767,25 @@ pub fn rules_and_codes_of_one_shop_are_not_anothers(store: &dyn Store) {
     let code_id = tea.code(rule, "SAME");
     held(reserve(&tea, "c1", &["SAME"], None, "2026-01-01T12:30:00Z"));
     let texts = vec!["X".to_owned()];
-    let Some(Discounted::Batch(batch)) = tea.discount(DiscountAction::AddCodes { rule, texts }).unwrap().discount
+    let Some(Discounted::Batch(batch)) = tea
+        .discount(DiscountAction::AddCodes { rule, texts })
+        .unwrap()
+        .discount
     else {
         panic!("no batch");
     };
     let shop = coffee.shop;
-    assert!(store.price_rule(shop, rule).unwrap().is_none() && store.code(shop, code_id).unwrap().is_none());
+    assert!(
+        store.price_rule(shop, rule).unwrap().is_none()
+            && store.code(shop, code_id).unwrap().is_none()
+    );
     assert!(store.code_of_text(shop, &typed("SAME")).unwrap().is_none());
     assert!(store.price_rules(shop, None, 9).unwrap().items.is_empty());
     assert!(store.codes(shop, rule, None, 9).unwrap().items.is_empty());
-    assert_eq!((store.count_price_rules(shop).unwrap(), store.count_codes(shop, rule).unwrap()), (0, 0));
+    assert_eq!(
+        (store.count_price_rules(shop).unwrap(), store.count_codes(shop, rule).unwrap()),
+        (0, 0)
+    );
     assert_eq!(store.code_batch(shop, batch.id).unwrap(), None);
     assert_eq!(store.checkout(shop, &checkout("c1"), coffee.now).unwrap().held, []);
     for action in [
@@ -604,7 +799,9 @@ pub fn rules_and_codes_of_one_shop_are_not_anothers(store: &dyn Store) {
         assert_eq!(code(&coffee.discount(action)), "price_rule_not_found");
     }
     let own = coffee.code(coffee.rule(ten_percent()), "SAME");
-    coffee.order(Some(&id("1")), paid_with("o1", "10", &["SAME"])).unwrap();
+    coffee
+        .order(Some(&id("1")), paid_with("o1", "10", &["SAME"]))
+        .unwrap();
     assert_eq!((tea.used(code_id), coffee.used(own)), (0, 1));
 }
 

@@ -13,7 +13,10 @@ pub fn the_first_answer_is_given_again(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     let (status, first, replayed) = kept(desk.keyed("k1", adding(&who, 10)));
-    assert_eq!((status, first.as_str(), replayed), (200, "seq Some(2), balance Some(Points(10))", false));
+    assert_eq!(
+        (status, first.as_str(), replayed),
+        (200, "seq Some(2), balance Some(Points(10))", false)
+    );
     desk.tell(&who, vec![subtract(10)]).unwrap();
     let before = Picture::of(store);
     for _ in 0..3 {

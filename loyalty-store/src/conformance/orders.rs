@@ -7,7 +7,8 @@ use loyalty_core::{Command, Origin, ProgramVersion, Status};
 pub fn an_order_earns_once(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
-    desk.order(Some(&who), reported("o1", "49.95", Status::Processing)).unwrap();
+    desk.order(Some(&who), reported("o1", "49.95", Status::Processing))
+        .unwrap();
     assert_eq!(desk.balance(&who), 0);
     let receipt = desk.order(Some(&who), paid("o1", "49.95")).unwrap();
     assert_eq!(receipt.customer.unwrap().balance(desk.now), points(49));
@@ -20,7 +21,10 @@ pub fn an_order_earns_once(store: &dyn Store) {
     assert_eq!(desk.balance(&who), 0);
     assert_eq!(desk.order(Some(&who), refund("o1", "r1", "49.95")).unwrap().seq, None);
     assert_eq!(code(&desk.order(Some(&who), refund("o1", "r1", "49.94"))), "refund_differs");
-    assert_eq!(code(&desk.order(Some(&who), refund("o1", "r2", "0.01"))), "refund_exceeds_order");
+    assert_eq!(
+        code(&desk.order(Some(&who), refund("o1", "r2", "0.01"))),
+        "refund_exceeds_order"
+    );
 }
 
 pub fn a_refund_before_its_order_counts_when_it_comes(store: &dyn Store) {
@@ -37,12 +41,18 @@ pub fn a_cancellation_before_its_order_counts_when_it_comes(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     desk.order(None, cancel("o1")).unwrap();
-    desk.at("2026-01-02T00:00:00Z").order(Some(&who), paid("o1", "90.00")).unwrap();
+    desk.at("2026-01-02T00:00:00Z")
+        .order(Some(&who), paid("o1", "90.00"))
+        .unwrap();
     assert_eq!(desk.balance(&who), 0);
     // Without a time of its own a repeated report is a redelivery and reopens nothing.
-    desk.at("2026-01-03T00:00:00Z").order(Some(&who), paid("o1", "90.00")).unwrap();
+    desk.at("2026-01-03T00:00:00Z")
+        .order(Some(&who), paid("o1", "90.00"))
+        .unwrap();
     assert_eq!(desk.balance(&who), 0);
-    desk.at("2026-01-03T00:00:00Z").order(Some(&who), paid("o1", "91.00")).unwrap();
+    desk.at("2026-01-03T00:00:00Z")
+        .order(Some(&who), paid("o1", "91.00"))
+        .unwrap();
     assert_eq!(desk.balance(&who), 91);
 }
 
@@ -119,9 +129,11 @@ pub fn an_order_stays_under_the_program_of_its_first_award(store: &dyn Store) {
     let who = id("1");
     let double = r#"{"earning": [{"id": "double", "earn": {"per_unit": "2"}}]}"#;
     desk.order(Some(&who), paid("old", "90.00")).unwrap();
-    desk.order(Some(&who), reported("open", "90.00", Status::Processing)).unwrap();
+    desk.order(Some(&who), reported("open", "90.00", Status::Processing))
+        .unwrap();
     assert_eq!(desk.act(publish(double)).unwrap().program, Some(ProgramVersion(2)));
-    desk.act(publish(r#"{"earning": [{"id": "triple", "earn": {"per_unit": "3"}}]}"#)).unwrap();
+    desk.act(publish(r#"{"earning": [{"id": "triple", "earn": {"per_unit": "3"}}]}"#))
+        .unwrap();
     desk.order(None, paid("open", "90.00")).unwrap();
     assert_eq!(desk.balance(&who), 90 + 270);
     desk.order(None, refund("old", "r1", "30.00")).unwrap();

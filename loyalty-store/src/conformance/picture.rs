@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::{
-    CategoryRecord, CodeView, CustomerRecord, CustomerView, DueAccount, JournalRow, OrderRecord, PriceRuleView,
-    ProductRecord, RedemptionView, SavedSearch, SearchQuery, Seq, Shop, Store,
+    CategoryRecord, CodeView, CustomerRecord, CustomerView, DueAccount, JournalRow, OrderRecord,
+    PriceRuleView, ProductRecord, RedemptionView, SavedSearch, SearchQuery, Seq, Shop, Store,
 };
-use loyalty_core::{Account, AccountId, Event, OrderId, Program, ProgramVersion, ShopId, Timestamp};
+use loyalty_core::{
+    Account, AccountId, Event, OrderId, Program, ProgramVersion, ShopId, Timestamp,
+};
 
 /// Shop by shop, what a store shows.
 #[derive(Debug, PartialEq)]
@@ -40,23 +42,41 @@ struct CustomerPicture {
 
 impl Picture {
     pub fn of(store: &dyn Store) -> Self {
-        Self(store.shops().unwrap().into_iter().map(|shop| ShopPicture::of(store, shop)).collect())
+        Self(
+            store
+                .shops()
+                .unwrap()
+                .into_iter()
+                .map(|shop| ShopPicture::of(store, shop))
+                .collect(),
+        )
     }
 }
 
 impl ShopPicture {
     fn of(store: &dyn Store, shop: Arc<Shop>) -> Self {
         let customers = customers(store, shop.id);
-        let customers: Vec<_> = customers.iter().map(|customer| CustomerPicture::of(store, customer)).collect();
-        let mut events: Vec<Event> = customers.iter().flat_map(|customer| all_events(&customer.ledger)).collect();
+        let customers: Vec<_> = customers
+            .iter()
+            .map(|customer| CustomerPicture::of(store, customer))
+            .collect();
+        let mut events: Vec<Event> = customers
+            .iter()
+            .flat_map(|customer| all_events(&customer.ledger))
+            .collect();
         let absorbed = events.iter().filter_map(|event| match event {
             Event::AccountAbsorbed { from, .. } => Some(*from),
             _ => None,
         });
-        let merged: Vec<_> = absorbed.map(|account| (account, ledger(store, shop.id, account))).collect();
+        let merged: Vec<_> = absorbed
+            .map(|account| (account, ledger(store, shop.id, account)))
+            .collect();
         events.extend(merged.iter().flat_map(|(_, rows)| all_events(rows)));
         let orders: BTreeSet<OrderId> = events.iter().filter_map(Event::order).cloned().collect();
-        let orders = orders.into_iter().map(|id| (id.clone(), store.order(shop.id, &id).unwrap())).collect();
+        let orders = orders
+            .into_iter()
+            .map(|id| (id.clone(), store.order(shop.id, &id).unwrap()))
+            .collect();
         let program = store.program(shop.id, None).unwrap();
         let rules = store.price_rules(shop.id, None, 1_000).unwrap().items;
         let rules = rules.into_iter().map(|rule| {
@@ -69,8 +89,22 @@ impl ShopPicture {
         let categories = store.categories(shop.id, None, 1_000).unwrap().items;
         let searches = store.saved_searches(shop.id, None, 1_000).unwrap().items;
         let settled = !store.unsettled().unwrap().contains(&shop.id);
-        let due = due(store).into_iter().filter(|due| settled && due.shop == shop.id).collect();
-        Self { shop, program, customers, merged, orders, rules, products, categories, searches, due }
+        let due = due(store)
+            .into_iter()
+            .filter(|due| settled && due.shop == shop.id)
+            .collect();
+        Self {
+            shop,
+            program,
+            customers,
+            merged,
+            orders,
+            rules,
+            products,
+            categories,
+            searches,
+            due,
+        }
     }
 }
 
@@ -82,7 +116,10 @@ impl CustomerPicture {
             account: customer.account().clone(),
             seq: customer.seq(),
             ledger: ledger(store, record.shop, record.account),
-            redemptions: store.redemptions(record.shop, record.account, None, 1_000).unwrap().items,
+            redemptions: store
+                .redemptions(record.shop, record.account, None, 1_000)
+                .unwrap()
+                .items,
             record,
         }
     }
@@ -143,17 +180,27 @@ pub fn books_add_up(store: &dyn Store) {
             let rows = ledger(store, shop.id, id);
             let due = known.iter().find(|due| due.account == id);
             let settled = !unsettled.contains(&shop.id);
-            assert!(!settled || due.map(|due| due.at) == customer.next_due(), "account {id}: {due:?}");
+            assert!(
+                !settled || due.map(|due| due.at) == customer.next_due(),
+                "account {id}: {due:?}"
+            );
             let mut folded = Account::default();
-            rows.iter().rev().flat_map(|row| row.events.iter()).for_each(|event| folded.evolve(event));
+            rows.iter()
+                .rev()
+                .flat_map(|row| row.events.iter())
+                .for_each(|event| folded.evolve(event));
             assert_eq!(&folded, customer.account(), "account {id}");
             let newest = rows.first().expect("an account begins with a row");
-            assert_eq!((newest.seq, newest.balance), (customer.seq(), customer.account().balance(newest.at)));
+            assert_eq!(
+                (newest.seq, newest.balance),
+                (customer.seq(), customer.account().balance(newest.at))
+            );
             // A program that is published at the instant of the newest row may make something due at once.
             let all_written = customer.next_due().is_none_or(|due| due > newest.at);
             assert!(!all_written || customer.balance(newest.at) == newest.balance, "account {id}");
-            let follow =
-                rows.windows(2).all(|rows| rows[0].previous == Some(rows[1].seq) && rows[0].at >= rows[1].at);
+            let follow = rows
+                .windows(2)
+                .all(|rows| rows[0].previous == Some(rows[1].seq) && rows[0].at >= rows[1].at);
             assert!(follow && rows.last().is_some_and(|row| row.previous.is_none()), "{rows:?}");
         }
     }

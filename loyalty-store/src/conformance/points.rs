@@ -8,16 +8,22 @@ pub fn points_come_and_go_with_figures(store: &dyn Store) {
     let desk = Desk::new(store);
     let who = id("1");
     let receipt = desk.tell(&who, vec![add(100), subtract(30)]).unwrap();
-    assert_eq!((receipt.customer.unwrap().balance(desk.now), receipt.at), (points(70), desk.now));
+    assert_eq!(
+        (receipt.customer.unwrap().balance(desk.now), receipt.at),
+        (points(70), desk.now)
+    );
     let refused = desk.tell(&who, vec![subtract(71)]).unwrap_err();
-    let figures = loyalty_core::Rejection::InsufficientPoints { have: points(70), need: points(71) };
+    let figures =
+        loyalty_core::Rejection::InsufficientPoints { have: points(70), need: points(71) };
     assert_eq!(refused, Rejection::Rules(figures));
     for senseless in [add(0), add(-1), subtract(0), subtract(-1)] {
         assert_eq!(code(&desk.tell(&who, vec![senseless])), "invalid_points");
     }
     desk.tell(&who, vec![subtract(70)]).unwrap();
     assert_eq!(desk.balance(&who), 0);
-    let newest = store.ledger(desk.shop, desk.see(&who).record().account, None, 1).unwrap();
+    let newest = store
+        .ledger(desk.shop, desk.see(&who).record().account, None, 1)
+        .unwrap();
     assert_eq!((newest.rows[0].balance, newest.rows[0].at), (points(0), desk.now));
 }
 
@@ -26,9 +32,16 @@ pub fn a_balance_is_set_by_an_entry_of_the_difference(store: &dyn Store) {
     let who = id("1");
     for (to, entry) in [(80, Some(80)), (80, None), (30, Some(-50)), (0, Some(-30))] {
         let receipt = desk.tell(&who, vec![set_balance(to)]).unwrap();
-        let moved: Vec<i64> =
-            receipt.events.iter().map(|event| event.points().get()).filter(|p| *p != 0).collect();
-        assert_eq!((desk.balance(&who), moved.first().copied(), moved.len()), (to, entry, entry.iter().count()));
+        let moved: Vec<i64> = receipt
+            .events
+            .iter()
+            .map(|event| event.points().get())
+            .filter(|p| *p != 0)
+            .collect();
+        assert_eq!(
+            (desk.balance(&who), moved.first().copied(), moved.len()),
+            (to, entry, entry.iter().count())
+        );
     }
     assert_eq!(code(&desk.tell(&who, vec![set_balance(-1)])), "invalid_points");
 }
@@ -41,7 +54,8 @@ pub fn a_tier_is_set_by_hand_until_an_instant(store: &dyn Store) {
         vec![Command::SetTier(Some(tier))]
     };
     assert_eq!(code(&desk.tell(&who, gold(None))), "unknown_tier");
-    desk.act(publish(r#"{"tiers": [{"id": "gold", "name": "Gold", "multiplier": "2"}]}"#)).unwrap();
+    desk.act(publish(r#"{"tiers": [{"id": "gold", "name": "Gold", "multiplier": "2"}]}"#))
+        .unwrap();
     desk.tell(&who, gold(Some("2026-02-01T00:00:00Z"))).unwrap();
     let tier = |now: &str| desk.see(&who).tier(at(now)).map(|tier| tier.id.to_string());
     assert_eq!(tier("2026-01-31T23:59:59Z").as_deref(), Some("gold"));
@@ -79,9 +93,12 @@ pub fn all_commands_or_none(store: &dyn Store) {
 
 pub fn points_end_without_anybody_writing_it_down(store: &dyn Store) {
     let desk = Desk::new(store);
-    desk.act(publish(r#"{"expiry": {"per_lot": {"after": "P9M"}}}"#)).unwrap();
+    desk.act(publish(r#"{"expiry": {"per_lot": {"after": "P9M"}}}"#))
+        .unwrap();
     let who = id("1");
-    desk.at("2026-01-01T00:00:00Z").tell(&who, vec![add(300), subtract(50)]).unwrap();
+    desk.at("2026-01-01T00:00:00Z")
+        .tell(&who, vec![add(300), subtract(50)])
+        .unwrap();
     desk.at("2026-02-02T00:00:00Z").tell(&who, vec![add(100)]).unwrap();
     assert_eq!(desk.at("2026-09-30T23:59:59Z").balance(&who), 350);
     let october = desk.at("2026-10-01T00:00:00Z");
@@ -100,7 +117,13 @@ pub fn the_clock_of_an_account_does_not_step_back(store: &dyn Store) {
     earlier.tell(&one, vec![add(1)]).unwrap();
     earlier.order(Some(&one), paid("o1", "5.00")).unwrap();
     earlier.tell(&two, vec![add(1)]).unwrap();
-    let newest = |who| store.ledger(desk.shop, desk.see(who).record().account, None, 1).unwrap().rows[0].at;
+    let newest = |who| {
+        store
+            .ledger(desk.shop, desk.see(who).record().account, None, 1)
+            .unwrap()
+            .rows[0]
+            .at
+    };
     assert_eq!((newest(&one), newest(&two)), (desk.now, earlier.now));
     // Nobody sees less by asking for a time before the last entry.
     assert_eq!((earlier.balance(&one), desk.balance(&one)), (16, 16));

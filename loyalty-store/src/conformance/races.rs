@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Barrier, Mutex};
 
 use super::desk::*;
-use crate::{Action, DiscountAction, Presence, RedemptionAction, Rejection, Reply, SearchQuery, Store, Who};
+use crate::{
+    Action, DiscountAction, Presence, RedemptionAction, Rejection, Reply, SearchQuery, Store, Who,
+};
 use loyalty_core::discount::Parts;
 use loyalty_core::{CheckoutId, PriceRuleId, RewardId};
 
@@ -56,7 +58,10 @@ const SOME: usize = 60;
 const MANY: usize = 500;
 
 fn rounds(usual: usize) -> usize {
-    std::env::var("RACE_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(usual)
+    std::env::var("RACE_ROUNDS")
+        .ok()
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(usual)
 }
 
 /// Sixty-four race in each round, told to do the same each in their own name; who won it is counted.
@@ -105,7 +110,8 @@ pub fn a_code_with_one_use_left_is_reserved_by_one_checkout(store: &dyn Store) {
         let checkout = CheckoutId::new(format!("c{round}-{thread}")).unwrap();
         let (codes, until) = (vec![typed(&format!("round{round}"))], at("2026-01-01T13:00:00Z"));
         let (customer, segments) = (None, Vec::new());
-        desk.discount(DiscountAction::Reserve { checkout, codes, customer, segments, until }).is_ok()
+        desk.discount(DiscountAction::Reserve { checkout, codes, customer, segments, until })
+            .is_ok()
     });
 }
 
@@ -122,7 +128,8 @@ pub fn points_buy_one_reward(store: &dyn Store) {
         let entropy = u128::try_from(round * 64 + thread).unwrap().to_be_bytes();
         let (who, reward) = (id("1"), RewardId::new("five").unwrap());
         let issue = RedemptionAction::Issue { who, reward, amount: None, entropy };
-        let short = loyalty_core::Rejection::InsufficientPoints { have: points(90), need: points(100) };
+        let short =
+            loyalty_core::Rejection::InsufficientPoints { have: points(90), need: points(100) };
         match desk.act(Action::Redemption(issue)) {
             Ok(_) => true,
             Err(refused) if refused == Rejection::Rules(short) => false,
@@ -143,7 +150,8 @@ pub fn a_text_becomes_one_code(store: &dyn Store) {
     };
     race_for_one(store, SOME, prepare, |desk, round, _| {
         let rule = rules.lock().unwrap()[&round];
-        desk.discount(DiscountAction::AddCode { rule, text: typed(&format!("TEXT{round}")) }).is_ok()
+        desk.discount(DiscountAction::AddCode { rule, text: typed(&format!("TEXT{round}")) })
+            .is_ok()
     });
 }
 
@@ -158,7 +166,11 @@ pub fn the_same_keys_have_one_effect(store: &dyn Store) {
             scope.spawn(move || {
                 for turn in 0..KEYS {
                     let number = (turn + thread % 4) % KEYS;
-                    let action = Action::customer(id(&format!("c{}", number % 5)), Presence::May, vec![add(1)]);
+                    let action = Action::customer(
+                        id(&format!("c{}", number % 5)),
+                        Presence::May,
+                        vec![add(1)],
+                    );
                     let (status, body, replayed) = kept(desk.keyed(&format!("k{number}"), action));
                     made.fetch_add(i64::from(!replayed), Ordering::SeqCst);
                     let answer = (status, body);
@@ -169,7 +181,9 @@ pub fn the_same_keys_have_one_effect(store: &dyn Store) {
         }
     });
     assert_eq!(made.load(Ordering::SeqCst), 60);
-    let balances: Vec<i64> = (0..5).map(|number| desk.balance(&id(&format!("c{number}")))).collect();
+    let balances: Vec<i64> = (0..5)
+        .map(|number| desk.balance(&id(&format!("c{number}"))))
+        .collect();
     assert_eq!(balances, [12; 5]);
 }
 
@@ -177,9 +191,14 @@ pub fn the_same_keys_have_one_effect(store: &dyn Store) {
 /// grow, and never below what was acknowledged before the read began.
 pub fn readers_see_all_of_what_is_committed_and_nothing_else(store: &dyn Store) {
     let desk = Desk::new(store);
-    let customers: Vec<(Who, Who)> = (0..40).map(|n| (id(&n.to_string()), email(&format!("{n}@x.org")))).collect();
+    let customers: Vec<(Who, Who)> = (0..40)
+        .map(|n| (id(&n.to_string()), email(&format!("{n}@x.org"))))
+        .collect();
     let accounts: Vec<_> = (0..40)
-        .map(|n| desk.tell(&both(&n.to_string(), &format!("{n}@x.org")), vec![]).unwrap())
+        .map(|n| {
+            desk.tell(&both(&n.to_string(), &format!("{n}@x.org")), vec![])
+                .unwrap()
+        })
         .map(|receipt| receipt.customer.unwrap().record().account)
         .collect();
     let told: Vec<AtomicI64> = customers.iter().map(|_| AtomicI64::new(0)).collect();
@@ -211,18 +230,24 @@ pub fn readers_see_all_of_what_is_committed_and_nothing_else(store: &dyn Store) 
                         0 => desk.balance(one),
                         1 => desk.balance(other),
                         2 => {
-                            let found = store.customer_of(desk.shop, accounts[at]).unwrap().unwrap();
+                            let found =
+                                store.customer_of(desk.shop, accounts[at]).unwrap().unwrap();
                             found.balance(desk.now).get()
                         }
                         _ => {
                             let everybody = SearchQuery::default();
-                            let page = store.customers(desk.shop, &everybody, Some(accounts[at]), 1).unwrap();
+                            let page = store
+                                .customers(desk.shop, &everybody, Some(accounts[at]), 1)
+                                .unwrap();
                             let ledger = store.ledger(desk.shop, accounts[at], None, 1).unwrap();
                             assert!(page.items.len() == usize::from(at < 39));
                             ledger.rows[0].balance.get()
                         }
                     };
-                    assert!(balance % 7 == 0 && balance >= least && balance >= seen[at], "{balance}, {least}");
+                    assert!(
+                        balance % 7 == 0 && balance >= least && balance >= seen[at],
+                        "{balance}, {least}"
+                    );
                     seen[at] = balance;
                 }
             });

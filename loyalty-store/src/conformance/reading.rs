@@ -27,8 +27,18 @@ pub fn the_ledger_is_read_in_pages(store: &dyn Store) {
     assert_eq!((balances(&third.rows), third.next), (vec![1, 0], None));
     let all = page(None, 100);
     assert_eq!((all.rows.len(), all.next), (8, None));
-    assert!(all.rows.iter().all(|row| row.account == Some(account) && row.shop == desk.shop));
-    let chain: Vec<_> = all.rows.iter().skip(1).map(|row| Some(row.seq)).chain([None]).collect();
+    assert!(
+        all.rows
+            .iter()
+            .all(|row| row.account == Some(account) && row.shop == desk.shop)
+    );
+    let chain: Vec<_> = all
+        .rows
+        .iter()
+        .skip(1)
+        .map(|row| Some(row.seq))
+        .chain([None])
+        .collect();
     assert_eq!(all.rows.iter().map(|row| row.previous).collect::<Vec<_>>(), chain);
     assert_eq!(page(Some(all.rows[7].seq), 3).rows.len(), 0);
     let nothing = page(None, 0);
@@ -75,7 +85,9 @@ pub fn an_account_is_as_it_was_at_an_instant(store: &dyn Store) {
         let then = store.account_at(desk.shop, account, at(now)).unwrap();
         assert_eq!(then.balance(at(now)), points(want), "{now}");
     }
-    let now = store.account_at(desk.shop, account, at("2027-01-01T00:00:00Z")).unwrap();
+    let now = store
+        .account_at(desk.shop, account, at("2027-01-01T00:00:00Z"))
+        .unwrap();
     assert_eq!(&now, desk.see(&who).account());
 }
 
@@ -96,9 +108,16 @@ pub fn customers_are_listed_in_pages(store: &dyn Store) {
     for customer in first.items.iter().chain(&second.items).chain(&third.items) {
         seen.push((customer.record().id.as_ref().unwrap().to_string(), customer.balance(desk.now)));
     }
-    let want: Vec<_> = (0..5).map(|number| (format!("c{number}"), points(number + 1))).collect();
+    let want: Vec<_> = (0..5)
+        .map(|number| (format!("c{number}"), points(number + 1)))
+        .collect();
     assert_eq!(seen, want);
-    assert_eq!(page(third.items.last().map(|customer| customer.record().account), 2).items.len(), 0);
+    assert_eq!(
+        page(third.items.last().map(|customer| customer.record().account), 2)
+            .items
+            .len(),
+        0
+    );
     let nobody = page(None, 0);
     assert!(nobody.items.is_empty() && nobody.more);
 }
@@ -106,8 +125,10 @@ pub fn customers_are_listed_in_pages(store: &dyn Store) {
 pub fn customers_are_found_and_counted(store: &dyn Store) {
     let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
     for number in 0..6 {
-        let address = format!("{}{number}@example.com", if number % 2 == 0 { "Even" } else { "odd" });
-        desk.tell(&both(&number.to_string(), &address), vec![add(number + 1)]).unwrap();
+        let address =
+            format!("{}{number}@example.com", if number % 2 == 0 { "Even" } else { "odd" });
+        desk.tell(&both(&number.to_string(), &address), vec![add(number + 1)])
+            .unwrap();
     }
     elsewhere.tell(&both("0", "even@example.com"), vec![]).unwrap();
     for (text, want) in [
@@ -123,7 +144,11 @@ pub fn customers_are_found_and_counted(store: &dyn Store) {
         loop {
             let page = store.customers(desk.shop, &search, after, 2).unwrap();
             after = page.items.last().map(|customer| customer.record().account);
-            found.extend(page.items.iter().map(|customer| Points::get(customer.balance(desk.now))));
+            found.extend(
+                page.items
+                    .iter()
+                    .map(|customer| Points::get(customer.balance(desk.now))),
+            );
             if !page.more {
                 break;
             }

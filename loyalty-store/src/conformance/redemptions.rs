@@ -2,7 +2,8 @@
 
 use super::desk::*;
 use crate::{
-    Action, CartQuery, DiscountAction, Outcome, Receipt, RedemptionAction, RedemptionView, Rejection, Store, Who,
+    Action, CartQuery, DiscountAction, Outcome, Receipt, RedemptionAction, RedemptionView,
+    Rejection, Store, Who,
 };
 use loyalty_core::discount::{Cart, CartLine, Customer};
 use loyalty_core::{Command, CustomerId, LineId, Points, RedemptionId, RewardId};
@@ -54,11 +55,19 @@ fn with_code(desk: &Desk<'_>, customer: &str, text: &str) -> Result<String, &'st
         gift_card: false,
     };
     let customer = Customer { id: CustomerId::new(customer).ok(), ..Customer::default() };
-    let cart = Cart { lines: vec![line], codes: vec![typed(text)], customer, at: desk.now, ..Cart::default() };
+    let cart = Cart {
+        lines: vec![line],
+        codes: vec![typed(text)],
+        customer,
+        at: desk.now,
+        ..Cart::default()
+    };
     let query = CartQuery { cart, checkout: None };
     let found = desk.store.cart_facts(desk.shop, query).unwrap().evaluate().unwrap();
     let outcome = found.codes[0].outcome.as_ref();
-    outcome.map(|_| found.lines[0].left.to_string()).map_err(loyalty_core::discount::Refusal::code)
+    outcome
+        .map(|_| found.lines[0].left.to_string())
+        .map_err(loyalty_core::discount::Refusal::code)
 }
 
 fn ready(store: &dyn Store, document: &str) -> (Who, RedemptionView) {
@@ -80,10 +89,18 @@ pub fn a_redemption_takes_points_and_gives_a_code(store: &dyn Store) {
     let (who, issued) = ready(store, REWARDS);
     let desk = desk(store);
     let (rule, code) = issued.discount().unwrap();
-    let (rule, code) =
-        (store.price_rule(desk.shop, rule).unwrap().unwrap(), store.code(desk.shop, code).unwrap().unwrap());
-    assert_eq!((code.text.as_str(), rule.rule.parts().title.as_str()), (&*text(&issued), &*text(&issued)));
-    assert_eq!((rule.rule.parts().ends_at, code.rule), (Some(at("2026-02-01T12:00:00Z")), rule.id));
+    let (rule, code) = (
+        store.price_rule(desk.shop, rule).unwrap().unwrap(),
+        store.code(desk.shop, code).unwrap().unwrap(),
+    );
+    assert_eq!(
+        (code.text.as_str(), rule.rule.parts().title.as_str()),
+        (&*text(&issued), &*text(&issued))
+    );
+    assert_eq!(
+        (rule.rule.parts().ends_at, code.rule),
+        (Some(at("2026-02-01T12:00:00Z")), rule.id)
+    );
     assert_eq!(with_code(&desk, "1", &text(&issued)), Ok("15.00".to_owned()));
     // Another customer cannot use it, and at its end nobody can.
     assert_eq!(with_code(&desk, "2", &text(&issued)), Err("customer_not_eligible"));
@@ -92,12 +109,16 @@ pub fn a_redemption_takes_points_and_gives_a_code(store: &dyn Store) {
     // Too few points: the figures, and no trace.
     let before = super::picture::Picture::of(store);
     let refused = desk.act(issue(&who, "five", 2)).unwrap_err();
-    let figures = loyalty_core::Rejection::InsufficientPoints { have: points(50), need: points(100) };
+    let figures =
+        loyalty_core::Rejection::InsufficientPoints { have: points(50), need: points(100) };
     assert_eq!(refused, Rejection::Rules(figures));
     for (action, want) in [
         (issue(&id("nobody"), "five", 3), "customer_not_found"),
         (issue(&who, "six", 3), "unknown_reward"),
-        (Action::Redemption(RedemptionAction::Cancel { id: RedemptionId(999) }), "redemption_not_found"),
+        (
+            Action::Redemption(RedemptionAction::Cancel { id: RedemptionId(999) }),
+            "redemption_not_found",
+        ),
     ] {
         assert_eq!(self::code(&desk.act(action)), want);
     }
@@ -113,11 +134,15 @@ pub fn a_cancelled_redemption_gives_its_points_back_and_its_code_up(store: &dyn 
     let (who, issued) = ready(store, REWARDS);
     let desk = desk(store);
     let receipt = call_off(&desk, issued.id()).unwrap();
-    assert_eq!((desk.balance(&who), receipt.redemption.unwrap().redemption.state().name()), (150, "cancelled"));
+    assert_eq!(
+        (desk.balance(&who), receipt.redemption.unwrap().redemption.state().name()),
+        (150, "cancelled")
+    );
     assert_eq!(with_code(&desk, "1", &text(&issued)), Err("disabled"));
     assert_eq!(call_off(&desk, issued.id()).unwrap().seq, None);
     // An order that brings it all the same has had the discount: it is paid for.
-    desk.order(Some(&who), paid_with("o1", "20", &[&text(&issued)])).unwrap();
+    desk.order(Some(&who), paid_with("o1", "20", &[&text(&issued)]))
+        .unwrap();
     assert_eq!((desk.balance(&who), state(&desk, issued.id())), (70, "used"));
     assert_eq!(code(&call_off(&desk, issued.id())), "redemption_not_open");
 }
@@ -175,17 +200,25 @@ pub fn a_redemption_ends_by_itself(store: &dyn Store) {
     assert_eq!(store.rewards(desk.shop, &who, end.now).unwrap().unwrap().balance, points(150));
     assert_eq!(code(&call_off(&end, issued.id())), "redemption_not_open");
     end.tell(&who, vec![Command::CatchUp]).unwrap();
-    assert_eq!((end.balance(&who), see(&end, issued.id()).redemption.state().name()), (150, "expired"));
+    assert_eq!(
+        (end.balance(&who), see(&end, issued.id()).redemption.state().name()),
+        (150, "expired")
+    );
     assert_eq!(end.tell(&who, vec![Command::CatchUp]).unwrap().seq, None);
     // An order that was placed in time comes late.
-    end.at("2026-02-02T00:00:00Z").order(Some(&who), paid_with("o1", "20", &[&text(&issued)])).unwrap();
+    end.at("2026-02-02T00:00:00Z")
+        .order(Some(&who), paid_with("o1", "20", &[&text(&issued)]))
+        .unwrap();
     assert_eq!((end.balance(&who), state(&end, issued.id())), (70, "used"));
     // Its cancellation gives the code back, with thirty days to use it.
     let later = desk.at("2026-03-01T00:00:00Z");
     later.order(None, cancel("o1")).unwrap();
     assert_eq!(see(&later, issued.id()).redemption.ends_at(), Some(at("2026-03-31T00:00:00Z")));
     assert_eq!(with_code(&later, "1", &text(&issued)), Ok("15.00".to_owned()));
-    assert_eq!(with_code(&later.at("2026-03-31T00:00:00Z"), "1", &text(&issued)), Err("expired"));
+    assert_eq!(
+        with_code(&later.at("2026-03-31T00:00:00Z"), "1", &text(&issued)),
+        Err("expired")
+    );
 }
 
 pub fn what_has_no_code_is_handed_over(store: &dyn Store) {
@@ -212,7 +245,8 @@ pub fn what_has_no_code_is_handed_over(store: &dyn Store) {
     call_off(&desk, first.id()).unwrap();
     assert_eq!(offered(&one), [(0, vec![]), (0, vec![])]);
     let again = redeem(&desk, &one, "mug", 1);
-    let used = Action::Redemption(RedemptionAction::Use { id: again.id(), order: Some(order_id("o7")) });
+    let used =
+        Action::Redemption(RedemptionAction::Use { id: again.id(), order: Some(order_id("o7")) });
     desk.act(used).unwrap();
     assert_eq!(state(&desk, again.id()), "used");
     desk.order(None, cancel("o7")).unwrap();
@@ -225,8 +259,12 @@ pub fn redemptions_are_read_in_pages_through_a_merge(store: &dyn Store) {
     let (guest, who) = (email("ada@example.com"), id("1"));
     desk.tell(&guest, vec![add(300)]).unwrap();
     desk.tell(&who, vec![add(300)]).unwrap();
-    let mut want: Vec<_> = (1..=2).map(|entropy| redeem(&desk, &guest, "five", entropy).id()).collect();
-    let own: Vec<_> = (3..=4).map(|entropy| redeem(&desk, &who, "five", entropy).id()).collect();
+    let mut want: Vec<_> = (1..=2)
+        .map(|entropy| redeem(&desk, &guest, "five", entropy).id())
+        .collect();
+    let own: Vec<_> = (3..=4)
+        .map(|entropy| redeem(&desk, &who, "five", entropy).id())
+        .collect();
     desk.tell(&both("1", "ada@example.com"), vec![]).unwrap();
     want.reverse();
     let want: Vec<_> = own.into_iter().rev().chain(want).collect();
@@ -247,7 +285,14 @@ pub fn redemptions_are_read_in_pages_through_a_merge(store: &dyn Store) {
     assert_eq!(desk.balance(&who), 200);
     call_off(&desk, want[3]).unwrap();
     assert_eq!(desk.balance(&who), 300);
-    assert_eq!(desk.at("2026-02-01T12:00:00Z").tell(&who, vec![Command::CatchUp]).unwrap().events.len(), 3);
+    assert_eq!(
+        desk.at("2026-02-01T12:00:00Z")
+            .tell(&who, vec![Command::CatchUp])
+            .unwrap()
+            .events
+            .len(),
+        3
+    );
     assert_eq!(desk.at("2026-02-01T12:00:00Z").balance(&who), 600);
     // From a redemption that is nobody's, or another's, nothing follows.
     desk.tell(&id("2"), vec![add(100)]).unwrap();
@@ -265,8 +310,15 @@ pub fn redemptions_of_one_shop_are_not_anothers(store: &dyn Store) {
     assert_eq!(store.redemption(other.shop, issued.id()).unwrap(), None);
     assert_eq!(code(&call_off(&other, issued.id())), "redemption_not_found");
     assert_eq!(store.redemptions(other.shop, issued.account, None, 9).unwrap().items, []);
-    assert_eq!(store.reward_usage(other.shop, &RewardId::new("five").unwrap()).unwrap(), None);
-    other.order(Some(&who), paid_with("o1", "20", &[&text(&issued)])).unwrap();
+    assert_eq!(
+        store
+            .reward_usage(other.shop, &RewardId::new("five").unwrap())
+            .unwrap(),
+        None
+    );
+    other
+        .order(Some(&who), paid_with("o1", "20", &[&text(&issued)]))
+        .unwrap();
     assert_eq!(other.balance(&who), 120);
     assert_eq!(state(&desk(store), issued.id()), "issued");
 }
@@ -275,8 +327,10 @@ pub fn what_the_shop_does_with_a_code_does_not_lose_points(store: &dyn Store) {
     let (who, issued) = ready(store, REWARDS);
     let desk = desk(store);
     let (rule, _) = issued.discount().unwrap();
-    desk.discount(DiscountAction::DeleteRule { id: rule, if_match: None }).unwrap();
-    desk.order(Some(&who), paid_with("o1", "20", &[&text(&issued)])).unwrap();
+    desk.discount(DiscountAction::DeleteRule { id: rule, if_match: None })
+        .unwrap();
+    desk.order(Some(&who), paid_with("o1", "20", &[&text(&issued)]))
+        .unwrap();
     desk.order(None, cancel("o1")).unwrap();
     call_off(&desk, issued.id()).unwrap();
     assert_eq!(desk.balance(&who), 150);

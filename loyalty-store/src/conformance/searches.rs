@@ -27,19 +27,34 @@ fn people(store: &dyn Store) -> Desk<'_> {
             desk.tell(&id(name), vec![subtract(1)]).unwrap();
         }
         let (first_name, last_name, country) = (text(first), text(last), text(country));
-        let tags = Some(["vip", "new"].into_iter().take(labels).map(|tag| tag.parse().unwrap()).collect());
-        let change = ProfileChange { first_name, last_name, country, tags, ..ProfileChange::default() };
+        let tags = Some(
+            ["vip", "new"]
+                .into_iter()
+                .take(labels)
+                .map(|tag| tag.parse().unwrap())
+                .collect(),
+        );
+        let change = ProfileChange {
+            first_name,
+            last_name,
+            country,
+            tags,
+            ..ProfileChange::default()
+        };
         desk.act(patch(&id(name), change)).unwrap();
     }
     let gold = Command::SetTier(Some(ManualTier { id: TierId::new("gold").unwrap(), until: None }));
     desk.tell(&id("ada"), vec![gold]).unwrap();
-    desk.at("2026-01-05T12:00:00Z").tell(&email("guest@example.com"), vec![add(1)]).unwrap();
+    desk.at("2026-01-05T12:00:00Z")
+        .tell(&email("guest@example.com"), vec![add(1)])
+        .unwrap();
     desk.at("2026-01-10T00:00:00Z")
 }
 
 /// Who is found, by the first letter of the e-mail; paged by one, and counted.
 fn found(desk: &Desk<'_>, text: &str) -> String {
-    let search = SearchQuery::parse(text, desk.now, Zone::UTC).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let search = SearchQuery::parse(text, desk.now, Zone::UTC)
+        .unwrap_or_else(|error| panic!("{text}: {error}"));
     let (mut found, mut after) = (String::new(), None);
     loop {
         let page = desk.store.customers(desk.shop, &search, after, 1).unwrap();
@@ -132,10 +147,17 @@ pub fn values_are_compared(store: &dyn Store) {
     );
     // A day is the shop's own.
     let desk = people(store);
-    let search = SearchQuery::parse("created_at:2026-01-02", desk.now, "Pacific/Kiritimati".parse().unwrap());
+    let search = SearchQuery::parse(
+        "created_at:2026-01-02",
+        desk.now,
+        "Pacific/Kiritimati".parse().unwrap(),
+    );
     let page = desk.store.customers(desk.shop, &search.unwrap(), None, 5).unwrap();
-    let ids: Vec<_> =
-        page.items.iter().map(|customer| customer.record().id.clone().unwrap().to_string()).collect();
+    let ids: Vec<_> = page
+        .items
+        .iter()
+        .map(|customer| customer.record().id.clone().unwrap().to_string())
+        .collect();
     assert_eq!(ids, ["ada"]);
 }
 
@@ -208,7 +230,11 @@ pub fn what_cannot_be_searched_is_refused_by_name(store: &dyn Store) {
         ("1 2 3 4 5 6 7 8 9 10 11", "a search has at most 10 terms and 500 characters"),
         (&long, "a search has at most 10 terms and 500 characters"),
     ] {
-        assert_eq!(SearchQuery::parse(text, desk.now, Zone::UTC).unwrap_err().to_string(), want, "{text}");
+        assert_eq!(
+            SearchQuery::parse(text, desk.now, Zone::UTC).unwrap_err().to_string(),
+            want,
+            "{text}"
+        );
     }
     // The deepest there can be.
     let deep = format!("{}a{}", "(".repeat(249), ")".repeat(249));

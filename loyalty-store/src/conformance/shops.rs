@@ -12,14 +12,17 @@ pub fn new_key(id: &str) -> NewKey {
 pub fn a_program_replaces_the_one_that_was_seen(store: &dyn Store) {
     let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
     let program = |rate: &str| {
-        Program::from_json(&format!(r#"{{"earning": [{{"id": "r", "earn": {{"per_unit": "{rate}"}}}}]}}"#))
-            .unwrap()
+        Program::from_json(&format!(
+            r#"{{"earning": [{{"id": "r", "earn": {{"per_unit": "{rate}"}}}}]}}"#
+        ))
+        .unwrap()
     };
     let publish = |rate: &str, replaces: Option<u32>| {
         let (program, replaces) = (Box::new(program(rate)), replaces.map(ProgramVersion));
         desk.act(Action::PublishProgram { program, replaces })
     };
-    let read = |version: Option<u32>| store.program(desk.shop, version.map(ProgramVersion)).unwrap();
+    let read =
+        |version: Option<u32>| store.program(desk.shop, version.map(ProgramVersion)).unwrap();
     let (first, default) = read(None).unwrap();
     assert_eq!((first, &*default), (ProgramVersion(1), &Program::default()));
     assert_eq!(publish("2", Some(1)).unwrap().program, Some(ProgramVersion(2)));
@@ -43,7 +46,10 @@ pub fn two_keys_are_alive(store: &dyn Store) {
     store.add_key(desk.shop, &new_key("second"), desk.now).unwrap();
     assert_eq!((alive("first"), alive("second")), (Some(desk.shop), Some(desk.shop)));
     store.add_key(desk.shop, &new_key("third"), desk.now).unwrap();
-    assert_eq!(["first", "second", "third"].map(alive), [None, Some(desk.shop), Some(desk.shop)]);
+    assert_eq!(
+        ["first", "second", "third"].map(alive),
+        [None, Some(desk.shop), Some(desk.shop)]
+    );
     assert_eq!((alive("other"), alive("nobody's")), (Some(elsewhere.shop), None));
     let key = store.key("third").unwrap().unwrap();
     assert_eq!((&key.key, key.created_at), (&new_key("third"), desk.now));
@@ -63,7 +69,12 @@ pub fn a_plugin_says_where_it_was_installed(store: &dyn Store) {
         assert_eq!(known(desk.shop), Some(plugin(url)));
     }
     assert_eq!(known(elsewhere.shop), None);
-    let shops: Vec<_> = store.shops().unwrap().iter().map(|shop| (shop.id, shop.integration.is_some())).collect();
+    let shops: Vec<_> = store
+        .shops()
+        .unwrap()
+        .iter()
+        .map(|shop| (shop.id, shop.integration.is_some()))
+        .collect();
     assert_eq!(shops, [(desk.shop, true), (elsewhere.shop, false)]);
 }
 
@@ -82,7 +93,10 @@ pub fn one_shop_does_not_see_another(store: &dyn Store) {
     let account = here.see(&id("1")).record().account;
     assert!(store.customer_of(there.shop, account).unwrap().is_none());
     assert!(store.ledger(there.shop, account, None, 10).unwrap().rows.is_empty());
-    assert_eq!(store.account_at(there.shop, account, there.now).unwrap(), loyalty_core::Account::default());
+    assert_eq!(
+        store.account_at(there.shop, account, there.now).unwrap(),
+        loyalty_core::Account::default()
+    );
     let refused = there.act(Action::customer(id("only-here"), Presence::Must, vec![add(1)]));
     assert_eq!(code(&refused), "customer_not_found");
     let receipt = there.order(None, refund("o2", "r1", "1.00")).unwrap();

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::desk::*;
-use crate::{Action, Change, DueAccount, EmailConflict, Presence, ProfileChange, Reply, Request, Store, Who};
+use crate::{
+    Action, Change, DueAccount, EmailConflict, Presence, ProfileChange, Reply, Request, Store, Who,
+};
 use loyalty_core::{AccountId, Command, Event, Party, Points, Tag, Timestamp};
 
 use super::picture::ledger;
@@ -26,7 +28,8 @@ pub const FULL: &str = r#"{
     "referrals": {"sent": 30, "received": 15, "hold": "P7D"}
 }"#;
 pub const IDLE: &str = r#"{"expiry": {"inactivity": {"after": "P10D"}}}"#;
-const BIRTHDAY: &str = r#"{"actions": [{"id": "cake", "kind": {"birthday": {"notice_days": 1}}, "points": 50}]}"#;
+const BIRTHDAY: &str =
+    r#"{"actions": [{"id": "cake", "kind": {"birthday": {"notice_days": 1}}, "points": 50}]}"#;
 const VIPS: &str = r#"{
     "tiers": [{"id": "club", "name": "Club", "threshold": "10"}],
     "tiering": {"window": {"rolling": "P1M"}},
@@ -35,12 +38,18 @@ const VIPS: &str = r#"{
 }"#;
 
 pub fn born(day: &str) -> ProfileChange {
-    ProfileChange { birthday: Change::Set(day.parse().ok()), ..ProfileChange::default() }
+    ProfileChange {
+        birthday: Change::Set(day.parse().ok()),
+        ..ProfileChange::default()
+    }
 }
 
 fn tagged(tag: &str) -> ProfileChange {
     let tags = if tag.is_empty() { vec![] } else { vec![Tag::new(tag).unwrap()] };
-    ProfileChange { tags: Some(tags.into_iter().collect()), ..ProfileChange::default() }
+    ProfileChange {
+        tags: Some(tags.into_iter().collect()),
+        ..ProfileChange::default()
+    }
 }
 
 pub fn changed(who: &Who, change: ProfileChange) -> Action {
@@ -95,11 +104,16 @@ pub fn a_birthday_is_given_once_whoever_looks(store: &dyn Store) {
     assert_eq!((tick(&desk.at("2026-05-03T23:59:59Z")), tick(&day), tick(&day)), (0, 1, 0));
     assert_eq!(day.see(&who).account().lots().len(), 1);
     // The same day told again is no change; the next is a year away.
-    desk.at("2026-05-04T01:00:00Z").act(changed(&who, born("1990-05-04"))).unwrap();
+    desk.at("2026-05-04T01:00:00Z")
+        .act(changed(&who, born("1990-05-04")))
+        .unwrap();
     assert_eq!(desk.at("2026-05-24T00:00:00Z").balance(&who), 0, "over after 20 days");
     assert_eq!(desk.at("2027-05-04T00:00:00Z").balance(&who), 50);
     let expiry = store.due(Timestamp::MAX_UTC, None, 10).unwrap();
-    assert_eq!(expiry.iter().map(|due| due.at).collect::<Vec<_>>(), [at("2026-05-24T00:00:00Z")]);
+    assert_eq!(
+        expiry.iter().map(|due| due.at).collect::<Vec<_>>(),
+        [at("2026-05-24T00:00:00Z")]
+    );
 }
 
 /// The scheduler on time, late, and off until the end.
@@ -171,9 +185,15 @@ pub fn a_publication_moves_what_is_due(store: &dyn Store) {
     assert_eq!(desk.at("2026-03-24T23:59:59Z").balance(&people[1]), 150);
     assert_eq!(tick(&desk.at("2026-03-24T23:59:59Z")), 5);
     let awards = happened(&desk, &people[1]);
-    let given = awards.iter().filter(|(_, event)| matches!(event, Event::AwardGiven { .. }));
+    let given = awards
+        .iter()
+        .filter(|(_, event)| matches!(event, Event::AwardGiven { .. }));
     assert_eq!(given.map(|(at, _)| *at).collect::<Vec<_>>(), [Some(march.now)]);
-    assert_eq!(desk.at("2026-03-25T00:00:00Z").balance(&people[1]), 0, "idle for ten days since the birthday");
+    assert_eq!(
+        desk.at("2026-03-25T00:00:00Z").balance(&people[1]),
+        0,
+        "idle for ten days since the birthday"
+    );
     assert_eq!(tick(&desk.at("2026-04-01T00:00:00Z")), 5);
     assert_eq!(store.due(Timestamp::MAX_UTC, None, 10).unwrap(), []);
 }
@@ -208,10 +228,16 @@ pub fn what_was_and_what_will_be(store: &dyn Store) {
     desk.at("2026-01-05T00:00:00Z").act(publish(IDLE)).unwrap();
     desk.at("2026-01-20T00:00:00Z").tell(&who, vec![add(7)]).unwrap();
     desk.at("2026-01-25T00:00:00Z").act(publish(FULL)).unwrap();
-    let order = desk.at("2026-01-26T00:00:00Z").order(Some(&who), paid("a", "95.00")).unwrap();
+    let order = desk
+        .at("2026-01-26T00:00:00Z")
+        .order(Some(&who), paid("a", "95.00"))
+        .unwrap();
     let customer = order.customer.unwrap();
     let past = |when: &str| {
-        let view = store.customer_at(desk.shop, account(&desk, &who), at(when)).unwrap().unwrap();
+        let view = store
+            .customer_at(desk.shop, account(&desk, &who), at(when))
+            .unwrap()
+            .unwrap();
         (view.balance(at(when)).get(), view.pending(at(when)).get())
     };
     for (when, want) in [
@@ -249,8 +275,13 @@ pub fn a_friend_is_rewarded_in_the_same_transaction(store: &dyn Store) {
     for who in [&ada, &bob] {
         desk.tell(who, vec![]).unwrap();
     }
-    let party = |who: &Who| Party { account: account(&desk, who), email: None, household: BTreeSet::new() };
-    desk.tell(&bob, vec![Command::JoinReferral { own: party(&bob), friend: party(&ada) }]).unwrap();
+    let party = |who: &Who| Party {
+        account: account(&desk, who),
+        email: None,
+        household: BTreeSet::new(),
+    };
+    desk.tell(&bob, vec![Command::JoinReferral { own: party(&bob), friend: party(&ada) }])
+        .unwrap();
     let receipt = desk.order(Some(&bob), paid("a", "20.00")).unwrap();
     assert!(
         receipt
@@ -260,7 +291,9 @@ pub fn a_friend_is_rewarded_in_the_same_transaction(store: &dyn Store) {
     );
     assert_eq!((desk.balance(&ada), desk.see(&ada).pending(desk.now).get()), (0, 30));
     assert_eq!(desk.at("2026-01-08T12:00:00Z").balance(&ada), 30);
-    desk.at("2026-01-09T12:00:00Z").order(None, refund("a", "r", "20.00")).unwrap();
+    desk.at("2026-01-09T12:00:00Z")
+        .order(None, refund("a", "r", "20.00"))
+        .unwrap();
     assert_eq!(desk.at("2026-01-09T12:00:00Z").balance(&ada), 0);
 }
 
@@ -268,19 +301,38 @@ pub fn a_name_is_claimed_once(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.act(publish(FULL)).unwrap();
     let (ada, bob) = (id("ada"), id("bob"));
-    let enter =
-        |who: &Who, code: &str| desk.tell(who, vec![Command::EnterCode { code: code.into(), taken: false }]);
+    let enter = |who: &Who, code: &str| {
+        desk.tell(who, vec![Command::EnterCode { code: code.into(), taken: false }])
+    };
     enter(&ada, " a ").unwrap();
-    assert_eq!([code(&enter(&bob, "A")), code(&enter(&ada, "A"))], ["unknown_code", "unknown_code"]);
+    assert_eq!(
+        [code(&enter(&bob, "A")), code(&enter(&ada, "A"))],
+        ["unknown_code", "unknown_code"]
+    );
     enter(&bob, "b").unwrap();
     assert_eq!((desk.balance(&ada), desk.balance(&bob)), (4, 4));
     // The same bits drawn again make another code, for whom there is none yet.
     let drawn = |who: &Who| {
-        let receipt = desk.tell(who, vec![Command::IssueReferralCode { entropy: [0; 10] }]).unwrap();
-        receipt.customer.unwrap().account().deeds().referral_code().unwrap().to_owned()
+        let receipt = desk
+            .tell(who, vec![Command::IssueReferralCode { entropy: [0; 10] }])
+            .unwrap();
+        receipt
+            .customer
+            .unwrap()
+            .account()
+            .deeds()
+            .referral_code()
+            .unwrap()
+            .to_owned()
     };
-    assert_eq!((drawn(&ada), drawn(&bob)), ("2222222222222222".to_owned(), "2222222222222223".to_owned()));
-    assert_eq!((drawn(&ada), drawn(&bob)), ("2222222222222222".to_owned(), "2222222222222223".to_owned()));
+    assert_eq!(
+        (drawn(&ada), drawn(&bob)),
+        ("2222222222222222".to_owned(), "2222222222222223".to_owned())
+    );
+    assert_eq!(
+        (drawn(&ada), drawn(&bob)),
+        ("2222222222222222".to_owned(), "2222222222222223".to_owned())
+    );
     let join = |who: &Who, code: &str| {
         desk.act(Action::JoinReferral {
             who: who.clone(),
@@ -293,11 +345,15 @@ pub fn a_name_is_claimed_once(store: &dyn Store) {
     assert_eq!(code(&join(&id("cat"), "2222222222222224")), "referral_code_not_found");
     assert_eq!(code(&join(&ada, "2222222222222222")), "referral_refused");
     join(&id("cat"), " 2222222222222223").unwrap();
-    assert_eq!(desk.see(&id("cat")).account().deeds().joined().unwrap().by, account(&desk, &bob));
+    assert_eq!(
+        desk.see(&id("cat")).account().deeds().joined().unwrap().by,
+        account(&desk, &bob)
+    );
     // Another shop has names of its own.
     let other = Desk::new(store);
     other.act(publish(FULL)).unwrap();
-    let entered = other.tell(&id("dan"), vec![Command::EnterCode { code: "A".into(), taken: false }]);
+    let entered =
+        other.tell(&id("dan"), vec![Command::EnterCode { code: "A".into(), taken: false }]);
     assert_eq!(entered.unwrap().customer.unwrap().balance(other.now), points(4));
 }
 
@@ -307,8 +363,10 @@ pub fn who_is_known_does_not_sign_up(store: &dyn Store) {
     desk.act(publish(FULL)).unwrap();
     desk.tell(&id("old"), vec![Command::SignUp]).unwrap();
     desk.tell(&email("guest@example.com"), vec![]).unwrap();
-    desk.tell(&both("new", "guest@example.com"), vec![Command::SignUp]).unwrap();
-    desk.tell(&both("new", "guest@example.com"), vec![Command::SignUp]).unwrap();
+    desk.tell(&both("new", "guest@example.com"), vec![Command::SignUp])
+        .unwrap();
+    desk.tell(&both("new", "guest@example.com"), vec![Command::SignUp])
+        .unwrap();
     assert_eq!((desk.balance(&id("old")), desk.balance(&id("new"))), (0, 5));
 }
 
@@ -318,8 +376,16 @@ pub fn what_is_only_tried_changes_nothing(store: &dyn Store) {
     let actions = [
         changed(&id("1"), born("1990-05-04")),
         Action::customer(id("1"), Presence::May, vec![add(5), Command::SignUp]),
-        Action::Order { command: paid("a", "99.00"), customer: Some(id("1")), change: ProfileChange::default() },
-        Action::Order { command: refund("a", "r", "98.00"), customer: None, change: ProfileChange::default() },
+        Action::Order {
+            command: paid("a", "99.00"),
+            customer: Some(id("1")),
+            change: ProfileChange::default(),
+        },
+        Action::Order {
+            command: refund("a", "r", "98.00"),
+            customer: None,
+            change: ProfileChange::default(),
+        },
         Action::customer(id("1"), Presence::Must, vec![subtract(10_000)]),
         publish(IDLE),
         Action::customer(id("2"), Presence::Must, vec![add(1)]),

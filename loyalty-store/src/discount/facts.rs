@@ -4,11 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use loyalty_core::discount::{
-    Cart, CartError, CheckoutClaim, Code, CodeFacts, CodeState, Evaluation, Held, PriceRule, Stacking, Tally,
-    evaluate,
+    Cart, CartError, CheckoutClaim, Code, CodeFacts, CodeState, Evaluation, Held, PriceRule,
+    Stacking, Tally, evaluate,
 };
 use loyalty_core::{
-    AccountId, CheckoutId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, SegmentId, ShopId, Timestamp,
+    AccountId, CheckoutId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, SegmentId,
+    ShopId, Timestamp,
 };
 
 use super::{CartQuery, CheckoutView, CodeView, PriceRuleView, code_state, rule_state};
@@ -27,7 +28,8 @@ pub(crate) trait DiscountView {
     /// The code that was last made of this [`Code::key`], and not removed.
     fn code_of_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure>;
     fn rule_emails(&mut self, shop: ShopId, rule: PriceRuleId) -> Result<Arc<[Email]>, Failure>;
-    fn search(&mut self, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure>;
+    fn search(&mut self, shop: ShopId, number: Number)
+    -> Result<Option<Arc<SavedSearch>>, Failure>;
     fn customer_view(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure>;
 }
 
@@ -39,13 +41,19 @@ pub(crate) fn searches_with(
     (account, now): (Option<AccountId>, Timestamp),
 ) -> Result<Vec<SegmentId>, Failure> {
     let searches = rule.map(|rule| &rule.parts().prerequisite_saved_search_ids);
-    let (Some(searches), Some(account)) = (searches.filter(|searches| !searches.is_empty()), account) else {
+    let (Some(searches), Some(account)) =
+        (searches.filter(|searches| !searches.is_empty()), account)
+    else {
         return Ok(Vec::new());
     };
-    let Some(customer) = view.customer_view(account)? else { return Ok(Vec::new()) };
+    let Some(customer) = view.customer_view(account)? else {
+        return Ok(Vec::new());
+    };
     let mut found = Vec::new();
     for id in searches {
-        let Some(number) = id.as_str().parse().ok().and_then(Number::new) else { continue };
+        let Some(number) = id.as_str().parse().ok().and_then(Number::new) else {
+            continue;
+        };
         let Some(search) = view.search(shop.id, number)? else { continue };
         let query = SearchQuery::parse(&search.query, now, shop.zone);
         found.extend(query.is_ok_and(|query| query.matches(&customer)).then(|| id.clone()));
@@ -59,7 +67,9 @@ pub(crate) fn rule(
     shop: ShopId,
     id: PriceRuleId,
 ) -> Result<Option<PriceRuleView>, Failure> {
-    let Some(record) = view.keyed(shop, &Key::Rule(id))? else { return Ok(None) };
+    let Some(record) = view.keyed(shop, &Key::Rule(id))? else {
+        return Ok(None);
+    };
     let Some(state) = rule_state(&record) else { return Ok(None) };
     let Some(rule) = state.rule() else { return Ok(None) };
     let rule = if rule.keeps_emails_apart() {
@@ -68,15 +78,30 @@ pub(crate) fn rule(
         Arc::clone(rule)
     };
     let Keyed { created_at, updated_at, .. } = *record;
-    Ok(Some(PriceRuleView { id, revision: state.revision(), rule, created_at, updated_at }))
+    Ok(Some(PriceRuleView {
+        id,
+        revision: state.revision(),
+        rule,
+        created_at,
+        updated_at,
+    }))
 }
 
 /// A code that is there: neither it nor its rule is gone.
-pub(crate) fn code(view: &mut impl DiscountView, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure> {
-    let Some(record) = view.keyed(shop, &Key::Code(id))? else { return Ok(None) };
+pub(crate) fn code(
+    view: &mut impl DiscountView,
+    shop: ShopId,
+    id: CodeId,
+) -> Result<Option<CodeView>, Failure> {
+    let Some(record) = view.keyed(shop, &Key::Code(id))? else {
+        return Ok(None);
+    };
     let Some(code) = CodeView::new(id, &record) else { return Ok(None) };
     let rule = view.keyed(shop, &Key::Rule(code.rule))?;
-    let there = rule.as_deref().and_then(rule_state).is_some_and(|state| state.rule().is_some());
+    let there = rule
+        .as_deref()
+        .and_then(rule_state)
+        .is_some_and(|state| state.rule().is_some());
     Ok(Some(code).filter(|_| there))
 }
 
@@ -102,7 +127,9 @@ pub(crate) fn family(
     let mut next = 0;
     while let Some(account) = family.get(next).copied() {
         next = next.saturating_add(1);
-        let Some(record) = view.keyed(shop, &Key::Absorbed(account))? else { continue };
+        let Some(record) = view.keyed(shop, &Key::Absorbed(account))? else {
+            continue;
+        };
         if let State::Absorbed(absorbed) = &record.state {
             let new = absorbed.iter().filter(|account| !family.contains(account));
             let new: Vec<_> = new.copied().collect();
@@ -115,7 +142,9 @@ pub(crate) fn family(
 /// By which numbers a customer can be named who has, or had, no id of the shop's.
 pub(crate) fn aliases(family: &[AccountId]) -> BTreeSet<CustomerId> {
     let numbers = family.iter().map(|account| Number::of(None, account.0));
-    numbers.filter_map(|number| CustomerId::new(number.to_string()).ok()).collect()
+    numbers
+        .filter_map(|number| CustomerId::new(number.to_string()).ok())
+        .collect()
 }
 
 /// What a checkout holds.
@@ -188,8 +217,12 @@ impl Gathered {
         family: &[AccountId],
         checkout: Option<&CheckoutCodes>,
     ) -> Result<Option<Self>, Failure> {
-        let Some(record) = view.keyed(shop, &Key::Code(id))? else { return Ok(None) };
-        let Some(of_rule) = code_state(&record).and_then(CodeState::rule) else { return Ok(None) };
+        let Some(record) = view.keyed(shop, &Key::Code(id))? else {
+            return Ok(None);
+        };
+        let Some(of_rule) = code_state(&record).and_then(CodeState::rule) else {
+            return Ok(None);
+        };
         let rule = rule(view, shop, of_rule)?.map(|view| view.rule);
         let mut used_by_customer: Option<Tally> = None;
         if rule.as_ref().is_some_and(|rule| rule.parts().once_per_customer) {
@@ -222,7 +255,8 @@ impl Gathered {
     /// The customer's account as the checkout's reservation knows it: they may have been a guest then.
     pub(crate) fn held_by(&self, family: &[AccountId], now: Timestamp) -> Option<AccountId> {
         let held = self.checkout.as_ref().and_then(|claim| claim.live(now));
-        held.and_then(|held| held.account).filter(|account| family.contains(account))
+        held.and_then(|held| held.account)
+            .filter(|account| family.contains(account))
     }
 
     /// The same with the reservation under the customer's present account.
@@ -247,7 +281,11 @@ pub struct CartFacts {
 
 /// Whether a customer whom a cart's id or e-mail led to is its customer: an e-mail alone leads to whoever has
 /// it, beside an id only to a guest.
-pub(crate) fn is_the_customer(record: &CustomerRecord, named_by_id: bool, by_id: Option<AccountId>) -> bool {
+pub(crate) fn is_the_customer(
+    record: &CustomerRecord,
+    named_by_id: bool,
+    by_id: Option<AccountId>,
+) -> bool {
     by_id == Some(record.account) || record.id.is_none() || !named_by_id
 }
 
@@ -274,18 +312,30 @@ impl CartFacts {
         }
         let family = family(view, shop, customers.iter().map(|customer| customer.account))?;
         cart.customer.aliases = aliases(&family);
-        let claims = checkout.map(|checkout| checkout_codes(view, shop, &checkout)).transpose()?;
+        let claims = checkout
+            .map(|checkout| checkout_codes(view, shop, &checkout))
+            .transpose()?;
         let mut codes = HashMap::new();
         for text in cart.codes.iter().take(Cart::MAX_CODES) {
             let Some(id) = view.code_of_key(shop, text.key())? else { continue };
             let gathered = Gathered::of(view, shop, id, &family, claims.as_ref())?;
             if let Some(gathered) = gathered {
                 let who = (cart.customer.account, cart.at);
-                cart.customer.segments.extend(searches_with(view, of, gathered.rule(), who)?);
-                codes.insert(text.clone(), gathered.held_as(cart.customer.account, &family, cart.at));
+                cart.customer
+                    .segments
+                    .extend(searches_with(view, of, gathered.rule(), who)?);
+                codes.insert(
+                    text.clone(),
+                    gathered.held_as(cart.customer.account, &family, cart.at),
+                );
             }
         }
-        Ok(Self { cart, minor_digits: of.minor_digits(), stacking: program.parts().stacking, codes })
+        Ok(Self {
+            cart,
+            minor_digits: of.minor_digits(),
+            stacking: program.parts().stacking,
+            codes,
+        })
     }
 
     /// What each code takes off each line, or why it does not apply.

@@ -28,9 +28,10 @@ impl Indexed {
             DiscountEvent::CodeAdded { code, rule, text } => {
                 vec![Self::Code(text.key().to_owned(), *rule, *code)]
             }
-            DiscountEvent::CodeRemoved { code } => {
-                known(*code).map(|(_, key)| Self::NoCode(key, *code)).into_iter().collect()
-            }
+            DiscountEvent::CodeRemoved { code } => known(*code)
+                .map(|(_, key)| Self::NoCode(key, *code))
+                .into_iter()
+                .collect(),
             DiscountEvent::CodeRenamed { code, text } => match known(*code) {
                 Some((_, key)) if key == text.key() => Vec::new(),
                 Some((rule, key)) => {
@@ -52,7 +53,9 @@ impl Indexed {
 
 /// The key that an event gives a code.
 pub(crate) fn named(event: &Event) -> Option<&str> {
-    let Event::Discount(DiscountEvent::CodeAdded { text, .. } | DiscountEvent::CodeRenamed { text, .. }) = event
+    let Event::Discount(
+        DiscountEvent::CodeAdded { text, .. } | DiscountEvent::CodeRenamed { text, .. },
+    ) = event
     else {
         return None;
     };
@@ -88,7 +91,10 @@ impl Index {
                 self.of_rule.insert((rule, code));
             }
             Indexed::NoCode(key, code) => {
-                if self.by_key.get(&(shop, key.clone())).is_some_and(|(_, known)| *known == code)
+                if self
+                    .by_key
+                    .get(&(shop, key.clone()))
+                    .is_some_and(|(_, known)| *known == code)
                     && let Some(before) = self.by_key.remove(&(shop, key))
                 {
                     self.of_rule.remove(&before);

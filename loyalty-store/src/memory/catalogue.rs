@@ -29,7 +29,8 @@ impl Shelf {
         for shelved in shelved {
             match shelved {
                 Shelved::Product(record) => {
-                    self.product_numbers.insert((shop, record.product.id.clone()), record.number);
+                    self.product_numbers
+                        .insert((shop, record.product.id.clone()), record.number);
                     self.products.insert((shop, record.number), record);
                 }
                 Shelved::NoProduct(id) => {
@@ -64,20 +65,36 @@ impl Shelf {
 }
 
 impl CatalogueView for Tables {
-    fn product(&mut self, shop: ShopId, id: &ProductId) -> Result<Option<Arc<ProductRecord>>, Failure> {
+    fn product(
+        &mut self,
+        shop: ShopId,
+        id: &ProductId,
+    ) -> Result<Option<Arc<ProductRecord>>, Failure> {
         Ok(self.shelf.product(shop, id))
     }
 
-    fn category(&mut self, shop: ShopId, id: &CategoryId) -> Result<Option<Arc<CategoryRecord>>, Failure> {
+    fn category(
+        &mut self,
+        shop: ShopId,
+        id: &CategoryId,
+    ) -> Result<Option<Arc<CategoryRecord>>, Failure> {
         Ok(self.shelf.categories.get(&(shop, id.clone())).cloned())
     }
 
-    fn saved_search(&mut self, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure> {
+    fn saved_search(
+        &mut self,
+        shop: ShopId,
+        number: Number,
+    ) -> Result<Option<Arc<SavedSearch>>, Failure> {
         Ok(self.shelf.searches.get(&(shop, number)).cloned())
     }
 
     fn has_search_named(&mut self, shop: ShopId, name: &str) -> Result<bool, Failure> {
-        Ok(self.shelf.searches.values().any(|search| search.shop == shop && search.name == name))
+        Ok(self
+            .shelf
+            .searches
+            .values()
+            .any(|search| search.shop == shop && search.name == name))
     }
 
     fn variant_number(&mut self, shop: ShopId, id: &VariantId) -> Result<Option<Number>, Failure> {
@@ -90,7 +107,11 @@ impl CatalogueView for Tables {
 }
 
 impl Catalogue for MemoryStore {
-    fn product(&self, shop: ShopId, key: &ProductKey) -> Result<Option<Arc<ProductRecord>>, Failure> {
+    fn product(
+        &self,
+        shop: ShopId,
+        key: &ProductKey,
+    ) -> Result<Option<Arc<ProductRecord>>, Failure> {
         let tables = self.tables();
         Ok(match key {
             ProductKey::Id(id) => tables.shelf.product(shop, id),
@@ -119,7 +140,11 @@ impl Catalogue for MemoryStore {
         Ok(count(self.tables().shelf.products.keys().map(|(owner, _)| *owner), shop))
     }
 
-    fn category(&self, shop: ShopId, id: &CategoryId) -> Result<Option<Arc<CategoryRecord>>, Failure> {
+    fn category(
+        &self,
+        shop: ShopId,
+        id: &CategoryId,
+    ) -> Result<Option<Arc<CategoryRecord>>, Failure> {
         CatalogueView::category(&mut *self.tables(), shop, id)
     }
 
@@ -129,14 +154,20 @@ impl Catalogue for MemoryStore {
         after: Option<&CategoryId>,
         limit: usize,
     ) -> Result<Page<Arc<CategoryRecord>>, Failure> {
-        Ok(page(&self.tables().shelf.categories, shop, after.cloned(), limit, |record| record.shop))
+        Ok(page(&self.tables().shelf.categories, shop, after.cloned(), limit, |record| {
+            record.shop
+        }))
     }
 
     fn count_categories(&self, shop: ShopId) -> Result<u64, Failure> {
         Ok(count(self.tables().shelf.categories.keys().map(|(owner, _)| *owner), shop))
     }
 
-    fn saved_search(&self, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure> {
+    fn saved_search(
+        &self,
+        shop: ShopId,
+        number: Number,
+    ) -> Result<Option<Arc<SavedSearch>>, Failure> {
         CatalogueView::saved_search(&mut *self.tables(), shop, number)
     }
 

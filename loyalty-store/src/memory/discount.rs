@@ -29,7 +29,11 @@ impl DiscountView for Tables {
         Ok(self.index.emails.get(&(shop, rule)).cloned().unwrap_or_default())
     }
 
-    fn search(&mut self, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure> {
+    fn search(
+        &mut self,
+        shop: ShopId,
+        number: Number,
+    ) -> Result<Option<Arc<SavedSearch>>, Failure> {
         self.saved_search(shop, number)
     }
 
@@ -55,12 +59,18 @@ impl Discounts for MemoryStore {
         let ids: Vec<_> = ids.map(|(_, id)| *id).take(limit.saturating_add(1)).collect();
         let rules = ids.iter().take(limit).map(|id| facts::rule(&mut *tables, shop, *id));
         let rules: Result<Vec<_>, _> = rules.collect();
-        Ok(Page { items: rules?.into_iter().flatten().collect(), more: ids.len() > limit })
+        Ok(Page {
+            items: rules?.into_iter().flatten().collect(),
+            more: ids.len() > limit,
+        })
     }
 
     fn count_price_rules(&self, shop: ShopId) -> Result<u64, Failure> {
         let tables = self.tables();
-        let rules = tables.index.rules.range((shop, PriceRuleId(0))..=(shop, PriceRuleId(Seq::MAX)));
+        let rules = tables
+            .index
+            .rules
+            .range((shop, PriceRuleId(0))..=(shop, PriceRuleId(Seq::MAX)));
         Ok(u64::try_from(rules.count()).unwrap_or(u64::MAX))
     }
 
@@ -85,7 +95,10 @@ impl Discounts for MemoryStore {
         let ids: Vec<_> = ids.map(|(_, id)| *id).take(limit.saturating_add(1)).collect();
         let codes = ids.iter().take(limit).map(|id| facts::code(&mut *tables, shop, *id));
         let codes: Result<Vec<_>, _> = codes.collect();
-        Ok(Page { items: codes?.into_iter().flatten().collect(), more: ids.len() > limit })
+        Ok(Page {
+            items: codes?.into_iter().flatten().collect(),
+            more: ids.len() > limit,
+        })
     }
 
     fn count_codes(&self, shop: ShopId, rule: PriceRuleId) -> Result<u64, Failure> {
@@ -93,7 +106,10 @@ impl Discounts for MemoryStore {
         if facts::rule(&mut *tables, shop, rule)?.is_none() {
             return Ok(0);
         }
-        let codes = tables.index.of_rule.range((rule, CodeId(0))..=(rule, CodeId(Seq::MAX)));
+        let codes = tables
+            .index
+            .of_rule
+            .range((rule, CodeId(0))..=(rule, CodeId(Seq::MAX)));
         Ok(u64::try_from(codes.count()).unwrap_or(u64::MAX))
     }
 
@@ -103,7 +119,12 @@ impl Discounts for MemoryStore {
         Ok(tables.journal.get(place).and_then(|row| CodeBatch::of(row, shop)))
     }
 
-    fn checkout(&self, shop: ShopId, id: &CheckoutId, now: Timestamp) -> Result<CheckoutView, Failure> {
+    fn checkout(
+        &self,
+        shop: ShopId,
+        id: &CheckoutId,
+        now: Timestamp,
+    ) -> Result<CheckoutView, Failure> {
         facts::checkout(&mut *self.tables(), shop, id, now)
     }
 
@@ -112,13 +133,17 @@ impl Discounts for MemoryStore {
         let of = tables.shops.get(&shop).cloned();
         let of = of.ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
         let program = tables.program_of(shop, None);
-        let (_, program) = program.ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program")))?;
+        let (_, program) =
+            program.ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program")))?;
         let (id, email) = (query.cart.customer.id.as_ref(), query.cart.customer.email.as_ref());
         let by_id = id.map(|id| tables.by_id(shop, id)).transpose()?.flatten();
         let by_email = email.map(|email| tables.by_email(shop, email)).transpose()?.flatten();
-        let accounts = by_id.into_iter().chain(by_email.filter(|account| by_id != Some(*account)));
+        let accounts = by_id
+            .into_iter()
+            .chain(by_email.filter(|account| by_id != Some(*account)));
         let customers = accounts.filter_map(|account| tables.customers.get(&account));
-        let customers = customers.filter(|record| facts::is_the_customer(record, id.is_some(), by_id));
+        let customers =
+            customers.filter(|record| facts::is_the_customer(record, id.is_some(), by_id));
         let customers: Vec<_> = customers.cloned().collect();
         CartFacts::of(&mut *tables, (&of, &program), query, &customers)
     }

@@ -9,7 +9,11 @@ use crate::query::Page;
 use crate::redemption::{self, RedemptionView, Redemptions};
 
 impl Redemptions for MemoryStore {
-    fn redemption(&self, shop: ShopId, id: RedemptionId) -> Result<Option<RedemptionView>, Failure> {
+    fn redemption(
+        &self,
+        shop: ShopId,
+        id: RedemptionId,
+    ) -> Result<Option<RedemptionView>, Failure> {
         redemption::redemption(&mut *self.tables(), shop, id)
     }
 

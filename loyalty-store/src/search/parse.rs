@@ -89,7 +89,8 @@ fn tokens(text: &str) -> Result<Vec<Token>, SearchError> {
 
 /// An apostrophe inside a word is no quote.
 fn is_before_a_value(word: &Word) -> bool {
-    word.last().is_none_or(|last| [':', '>', '<', '='].map(|sign| (sign, false)).contains(last))
+    word.last()
+        .is_none_or(|last| [':', '>', '<', '='].map(|sign| (sign, false)).contains(last))
 }
 
 fn end(word: &mut Word, tokens: &mut Vec<Token>) {

@@ -33,7 +33,9 @@ pub(super) fn account(db: &Connection, id: AccountId) -> Result<Option<AccountRe
     })?;
     let Some(own) = own else { return Ok(None) };
     let chapters = Chapters::read(written).ok_or_else(unreadable)?;
-    let lacking = || Failure::Corrupt(format!("the chapters of account {id} are not all there, or do not fit"));
+    let lacking = || {
+        Failure::Corrupt(format!("the chapters of account {id} are not all there, or do not fit"))
+    };
     Ok(Some(own.with_chapters(chapters).ok_or_else(lacking)?))
 }
 
@@ -62,8 +64,9 @@ impl OwnRow {
             shop: ShopId(row.get(3)?),
             seq: row.get(4)?,
             at: timestamp(row.get(5)?)?,
-            head: serde_json::from_str(&row.get::<_, String>(6)?)
-                .map_err(|error| Failure::Corrupt(format!("account {id} cannot be read: {error}")))?,
+            head: serde_json::from_str(&row.get::<_, String>(6)?).map_err(|error| {
+                Failure::Corrupt(format!("account {id} cannot be read: {error}"))
+            })?,
             due: row.get::<_, Option<i64>>(7)?.map(timestamp).transpose()?,
             chapters: row.get(8)?,
         })
@@ -72,7 +75,9 @@ impl OwnRow {
     /// None where these are not the chapters that it counts.
     fn with_chapters(self, written: Chapters) -> Option<AccountRecord> {
         let Self { shop, seq, at, head, due, chapters } = self;
-        let account = head.with_chapters(&written).filter(|_| i64::try_from(written.len()) == Ok(chapters))?;
+        let account = head
+            .with_chapters(&written)
+            .filter(|_| i64::try_from(written.len()) == Ok(chapters))?;
         Some(AccountRecord { shop, account, seq, at, due, filed: Filed::new(written) })
     }
 }
@@ -111,7 +116,8 @@ impl<'db> Put<'db> {
             ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, at = excluded.at, state = excluded.state,
                 due = excluded.due, chapters = excluded.chapters
             WHERE excluded.seq > seq";
-        let instants = "INSERT INTO chapter (account, second, nanosecond, instants) VALUES (?, ?, ?, ?)
+        let instants =
+            "INSERT INTO chapter (account, second, nanosecond, instants) VALUES (?, ?, ?, ?)
             ON CONFLICT (account, second, nanosecond) DO UPDATE SET instants = excluded.instants";
         let no_instants = "DELETE FROM chapter WHERE account = ? AND second = ? AND nanosecond = ?";
         let lots = "INSERT INTO lot_chapter (account, lot, lots) VALUES (?, ?, ?)
@@ -128,7 +134,11 @@ impl<'db> Put<'db> {
 
     /// A state never steps back. Answers which chapters then stand in the file, once this is committed: where nothing is
     /// written, since the row is as new already, those that stood there when it was read.
-    pub(super) fn put(&mut self, id: AccountId, record: &AccountRecord) -> Result<Chapters, Failure> {
+    pub(super) fn put(
+        &mut self,
+        id: AccountId,
+        record: &AccountRecord,
+    ) -> Result<Chapters, Failure> {
         let (head, chapters) = record.account.split_chapters();
         let (state, due) = (to_json(&head)?, record.due.map(micros));
         let count = i64::try_from(chapters.len()).unwrap_or(i64::MAX);
@@ -146,11 +156,15 @@ impl<'db> Put<'db> {
     fn put_chapter(&mut self, id: AccountId, chapter: Chapter) -> Result<(), Failure> {
         let Chapter { start, text } = chapter;
         match (start, text) {
-            (Start::Instant(at), Some(text)) => {
-                self.instants.execute(params![id.0, at.timestamp(), at.timestamp_subsec_nanos(), text])
-            }
+            (Start::Instant(at), Some(text)) => self.instants.execute(params![
+                id.0,
+                at.timestamp(),
+                at.timestamp_subsec_nanos(),
+                text
+            ]),
             (Start::Instant(at), None) => {
-                self.no_instants.execute(params![id.0, at.timestamp(), at.timestamp_subsec_nanos()])
+                self.no_instants
+                    .execute(params![id.0, at.timestamp(), at.timestamp_subsec_nanos()])
             }
             (Start::Lot(lot), Some(text)) => self.lots.execute(params![id.0, lot.0, text]),
             (Start::Lot(lot), None) => self.no_lots.execute(params![id.0, lot.0]),
@@ -179,7 +193,12 @@ mod tests {
         let mut put = Put::new(&db).unwrap();
         for number in 0..40 {
             let (points, at) = (Points::from(1), Some(first + Duration::from_nanos(number)));
-            record.account.evolve(&Event::PointsAdded { points, lot: None, grounds: Grounds::default(), at });
+            record.account.evolve(&Event::PointsAdded {
+                points,
+                lot: None,
+                grounds: Grounds::default(),
+                at,
+            });
             record.seq += 1;
             let chapters = put.put(AccountId(7), &record).unwrap();
             *record.filed.chapters() = chapters;
@@ -191,8 +210,9 @@ mod tests {
         let starts: String = db.query_row(starts, [], |row| row.get(0)).unwrap();
         assert_eq!(starts, "-1 999999980, -1 999999996");
         // What is no newer is not written, and changes nothing of what stands in the file.
-        let stands =
-            put.put(AccountId(7), &AccountRecord { account: Account::default(), ..record.clone() }).unwrap();
+        let stands = put
+            .put(AccountId(7), &AccountRecord { account: Account::default(), ..record.clone() })
+            .unwrap();
         assert_eq!(stands.len(), 2);
         assert_eq!(account(&db, AccountId(7)).unwrap().unwrap(), record);
     }

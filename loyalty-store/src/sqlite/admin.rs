@@ -44,9 +44,22 @@ impl Admin {
         let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         let id = rows::last(&transaction, "id", "shop")?.saturating_add(1);
         let NewShop { name, currency, zone } = shop.clone();
-        let shop = Shop { id: ShopId(id), name, currency, zone, created_at: now, integration: None };
+        let shop = Shop {
+            id: ShopId(id),
+            name,
+            currency,
+            zone,
+            created_at: now,
+            integration: None,
+        };
         rows::add_shop(&transaction, &shop)?;
-        rows::add_program(&transaction, shop.id, ProgramVersion(1), &loyalty_core::Program::default(), now)?;
+        rows::add_program(
+            &transaction,
+            shop.id,
+            ProgramVersion(1),
+            &loyalty_core::Program::default(),
+            now,
+        )?;
         transaction.commit()?;
         Ok(Arc::new(shop))
     }
@@ -108,9 +121,11 @@ fn fold_all(db: &Connection) -> Result<Verified, Failure> {
         Ok(())
     })?;
     let mut restored = Restored::default();
-    fold.finish(
-        |id, record| {
-            if restored.is_settled(db, record.shop)? { restored.find_due(db, id, record) } else { Ok(()) }
-        },
-    )
+    fold.finish(|id, record| {
+        if restored.is_settled(db, record.shop)? {
+            restored.find_due(db, id, record)
+        } else {
+            Ok(())
+        }
+    })
 }

@@ -44,7 +44,8 @@ pub(super) fn append(db: &Db, answers: &[Placed]) -> Result<usize, Failure> {
 
 fn put(block: &mut Vec<u8>, kept: &Kept) -> Result<(), Failure> {
     let Kept { shop, key, fingerprint, at, answer } = kept;
-    let length = u32::try_from(answer.body.len()).map_err(|_| damaged("the length of an answer", &"too long"))?;
+    let length = u32::try_from(answer.body.len())
+        .map_err(|_| damaged("the length of an answer", &"too long"))?;
     block.extend(shop.0.to_be_bytes());
     block.extend(key);
     block.extend(fingerprint);
@@ -61,7 +62,9 @@ fn answers(last: i64, block: &[u8]) -> Result<Vec<(i64, Kept)>, Failure> {
     while !rest.is_empty() {
         found.push(take(&mut rest).ok_or_else(|| damaged("a block of answers", &last))?);
     }
-    let before = i64::try_from(found.len()).ok().and_then(|count| last.checked_sub(count));
+    let before = i64::try_from(found.len())
+        .ok()
+        .and_then(|count| last.checked_sub(count));
     let before = before.ok_or_else(|| damaged("the number of an answer", &last))?;
     Ok((before.saturating_add(1)..).zip(found).collect())
 }
@@ -74,7 +77,13 @@ fn take(rest: &mut &[u8]) -> Option<Kept> {
     let length = usize::try_from(u32::from_be_bytes(bytes(rest)?)).ok()?;
     let body;
     (body, *rest) = rest.split_at_checked(length)?;
-    Some(Kept { shop, key, fingerprint, at, answer: Answer { status, body: body.to_vec() } })
+    Some(Kept {
+        shop,
+        key,
+        fingerprint,
+        at,
+        answer: Answer { status, body: body.to_vec() },
+    })
 }
 
 fn bytes<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
@@ -84,16 +93,28 @@ fn bytes<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 }
 
 fn block(row: &rusqlite::Row<'_>) -> Result<Vec<(i64, Kept)>, Failure> {
-    let bytes = row.get_ref(1)?.as_blob().map_err(|error| damaged("a block of answers", &error))?;
+    let bytes = row
+        .get_ref(1)?
+        .as_blob()
+        .map_err(|error| damaged("a block of answers", &error))?;
     answers(row.get(0)?, bytes)
 }
 
 /// The answers behind one of them, oldest first.
-pub(super) fn each_after(db: &Db, after: i64, mut visit: impl FnMut(i64, Kept)) -> Result<(), Failure> {
-    each(db, "SELECT last, block FROM answers WHERE last > ? ORDER BY last", [after], |row| {
-        block(row)?.into_iter().for_each(|(id, kept)| visit(id, kept));
-        Ok(())
-    })
+pub(super) fn each_after(
+    db: &Db,
+    after: i64,
+    mut visit: impl FnMut(i64, Kept),
+) -> Result<(), Failure> {
+    each(
+        db,
+        "SELECT last, block FROM answers WHERE last > ? ORDER BY last",
+        [after],
+        |row| {
+            block(row)?.into_iter().for_each(|(id, kept)| visit(id, kept));
+            Ok(())
+        },
+    )
 }
 
 // Where keys are found.
@@ -119,7 +140,9 @@ pub(super) const fn mark_in(slot: i64) -> i64 {
 /// Keys need not be hashes: an embedder may count.
 fn hash((shop, key): &AnswerKey) -> u64 {
     let (words, _) = key.as_chunks();
-    words.iter().fold(mixed(shop.0.cast_unsigned()), |hash, word| mixed(hash ^ u64::from_be_bytes(*word)))
+    words.iter().fold(mixed(shop.0.cast_unsigned()), |hash, word| {
+        mixed(hash ^ u64::from_be_bytes(*word))
+    })
 }
 
 /// Splitmix64's way to have each bit of a number tell in all bits of another.
@@ -129,16 +152,25 @@ const fn mixed(number: u64) -> u64 {
     number ^ number >> 31
 }
 
-pub(super) const PUT_KEY: &str = "INSERT INTO answer_key (slot, answer) VALUES (?, ?) ON CONFLICT DO NOTHING";
+pub(super) const PUT_KEY: &str =
+    "INSERT INTO answer_key (slot, answer) VALUES (?, ?) ON CONFLICT DO NOTHING";
 
 /// Where an answer is found.
-pub(super) fn put_key(put: &mut Statement<'_>, key: &AnswerKey, answer: i64) -> Result<(), Failure> {
+pub(super) fn put_key(
+    put: &mut Statement<'_>,
+    key: &AnswerKey,
+    answer: i64,
+) -> Result<(), Failure> {
     put.execute([slot(answer, key), answer])?;
     Ok(())
 }
 
 /// The places behind one of them, each with its answer's number. For all of them: ten bytes each, and no answer is read.
-pub(super) fn places(db: &Db, after: Option<&(i64, i64)>, limit: usize) -> Result<Vec<(i64, i64)>, Failure> {
+pub(super) fn places(
+    db: &Db,
+    after: Option<&(i64, i64)>,
+    limit: usize,
+) -> Result<Vec<(i64, i64)>, Failure> {
     let (slot, answer) = after.copied().unwrap_or((i64::MIN, 0));
     let sql = "SELECT slot, answer FROM answer_key WHERE (slot, answer) > (?, ?) ORDER BY slot, answer LIMIT ?";
     let mut found = Vec::new();
@@ -188,12 +220,19 @@ pub(super) fn find(db: &Db, key: &AnswerKey) -> Result<Option<Kept>, Failure> {
 fn numbered(db: &Db, answer: i64) -> Result<Option<Kept>, Failure> {
     let sql = "SELECT last, block FROM answers WHERE last >= ? ORDER BY last LIMIT 1";
     let block = one(db, sql, [answer], block)?.unwrap_or_default();
-    Ok(block.into_iter().find_map(|(id, kept)| (id == answer).then_some(kept)))
+    Ok(block
+        .into_iter()
+        .find_map(|(id, kept)| (id == answer).then_some(kept)))
 }
 
 /// Looks at so many of the oldest blocks and drops those from before a time, where their keys have reached their
 /// table, until there is room for so many answers. Answers whether more may be too old.
-pub(super) fn prune(db: &Db, before: Timestamp, blocks: usize, mut answers: usize) -> Result<bool, Failure> {
+pub(super) fn prune(
+    db: &Db,
+    before: Timestamp,
+    blocks: usize,
+    mut answers: usize,
+) -> Result<bool, Failure> {
     let sql = "SELECT last, at FROM answers WHERE last <= (SELECT answer FROM checkpoint) ORDER BY last LIMIT ?";
     let mut old = Vec::new();
     each(db, sql, [room(blocks)], |row| {
@@ -212,18 +251,24 @@ pub(super) fn prune(db: &Db, before: Timestamp, blocks: usize, mut answers: usiz
 }
 
 fn drop_block(db: &Db, last: i64) -> Result<usize, Failure> {
-    let found = one(db, "SELECT last, block FROM answers WHERE last = ?", [last], block)?.unwrap_or_default();
+    let found = one(db, "SELECT last, block FROM answers WHERE last = ?", [last], block)?
+        .unwrap_or_default();
     let mut forget = db.prepare_cached("DELETE FROM answer_key WHERE slot = ? AND answer = ?")?;
     for (id, kept) in &found {
         forget.execute([slot(*id, &(kept.shop, kept.key)), *id])?;
     }
-    db.prepare_cached("DELETE FROM answers WHERE last = ?")?.execute([last])?;
+    db.prepare_cached("DELETE FROM answers WHERE last = ?")?
+        .execute([last])?;
     Ok(found.len())
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+    #![allow(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        reason = "a test may stop at what it did not expect"
+    )]
     use super::*;
     use crate::sqlite::schema;
 
@@ -235,7 +280,13 @@ mod tests {
     fn kept(shop: i64, key: u128, body: &str) -> Kept {
         let at = "2026-01-01T12:00:00.000001Z".parse().unwrap();
         let answer = Answer { status: 201, body: body.as_bytes().to_vec() };
-        Kept { shop: ShopId(shop), key: key.to_be_bytes(), fingerprint: [7; 16], at, answer }
+        Kept {
+            shop: ShopId(shop),
+            key: key.to_be_bytes(),
+            fingerprint: [7; 16],
+            at,
+            answer,
+        }
     }
 
     /// Numbered from one.
@@ -255,14 +306,23 @@ mod tests {
     fn blocks_are_read_as_they_were_written_however_long() {
         let (db, _directory) = open();
         let long = "x".repeat(BLOCK / 3);
-        let placed = placed((0..20).map(|key| kept(1, key, if key % 2 == 0 { &long } else { "" })).collect());
+        let placed = placed(
+            (0..20)
+                .map(|key| kept(1, key, if key % 2 == 0 { &long } else { "" }))
+                .collect(),
+        );
         append_all(&db, &placed);
-        let blocks: i64 = db.query_row("SELECT count(*) FROM answers", [], |row| row.get(0)).unwrap();
+        let blocks: i64 = db
+            .query_row("SELECT count(*) FROM answers", [], |row| row.get(0))
+            .unwrap();
         assert!((3..8).contains(&blocks), "{blocks} blocks");
         let mut read = Vec::new();
         each_after(&db, 0, |id, kept| read.push((id, Arc::new(kept)))).unwrap();
         assert_eq!(read, placed);
-        let mut all: Vec<_> = placed.iter().map(|(id, kept)| (slot(*id, &(kept.shop, kept.key)), *id)).collect();
+        let mut all: Vec<_> = placed
+            .iter()
+            .map(|(id, kept)| (slot(*id, &(kept.shop, kept.key)), *id))
+            .collect();
         all.sort_unstable();
         assert_eq!(places(&db, None, 100).unwrap(), all);
         let (first, rest) = all.split_at(7);
@@ -293,8 +353,9 @@ mod tests {
         for one in &placed {
             append_all(&db, std::slice::from_ref(one));
         }
-        let slots: i64 =
-            db.query_row("SELECT count(DISTINCT slot) FROM answer_key", [], |row| row.get(0)).unwrap();
+        let slots: i64 = db
+            .query_row("SELECT count(DISTINCT slot) FROM answer_key", [], |row| row.get(0))
+            .unwrap();
         assert_eq!(slots, 2);
         for (_, kept) in &placed {
             assert_eq!(find(&db, &(kept.shop, kept.key)).unwrap().as_ref(), Some(&**kept));
@@ -311,19 +372,24 @@ mod tests {
     #[test]
     fn the_newest_answer_of_a_key_is_found_first() {
         let (db, _directory) = open();
-        let numbers = [1, 2, (1 << GENERATION) - 1, 1 << GENERATION, 5 << GENERATION, (5 << GENERATION) + 9];
+        let numbers =
+            [1, 2, (1 << GENERATION) - 1, 1 << GENERATION, 5 << GENERATION, (5 << GENERATION) + 9];
         for number in numbers {
             let body = number.to_string();
             append_all(&db, &[(number, Arc::new(kept(1, 1, &body)))]);
-            assert_eq!(find(&db, &(ShopId(1), 1_u128.to_be_bytes())).unwrap(), Some(kept(1, 1, &body)));
+            assert_eq!(
+                find(&db, &(ShopId(1), 1_u128.to_be_bytes())).unwrap(),
+                Some(kept(1, 1, &body))
+            );
         }
         db.execute("UPDATE checkpoint SET answer = ?", [i64::MAX]).unwrap();
         let left = || -> (i64, i64) {
             let sql = "SELECT (SELECT count(*) FROM answers), (SELECT count(*) FROM answer_key)";
             db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
         };
-        let prune =
-            |blocks, answers| prune(&db, "2026-01-02T12:00:00Z".parse().unwrap(), blocks, answers).unwrap();
+        let prune = |blocks, answers| {
+            prune(&db, "2026-01-02T12:00:00Z".parse().unwrap(), blocks, answers).unwrap()
+        };
         assert_eq!((prune(2, 100), left()), (true, (4, 4)));
         assert_eq!((prune(100, 1), left()), (true, (3, 3)));
         assert_eq!((prune(100, 100), left()), (false, (0, 0)));
@@ -335,7 +401,10 @@ mod tests {
     fn places_stay_as_they_are() {
         let slots = [(1, 1, 1), (1, 65_536, 1), (2, 1, 1), (1, 1, u128::MAX)]
             .map(|(shop, answer, key)| slot(answer, &(ShopId(shop), key.to_be_bytes())));
-        assert_eq!(slots, [42_381_422_217, (1 << 40) + 42_381_422_217, 978_618_774_808, 537_146_336_257]);
+        assert_eq!(
+            slots,
+            [42_381_422_217, (1 << 40) + 42_381_422_217, 978_618_774_808, 537_146_336_257]
+        );
     }
 
     #[test]

@@ -32,7 +32,11 @@ struct Queue<T> {
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { waiting: Set::default(), round: Vec::new().into_iter(), slice: Vec::new() }
+        Self {
+            waiting: Set::default(),
+            round: Vec::new().into_iter(),
+            slice: Vec::new(),
+        }
     }
 }
 
@@ -105,14 +109,18 @@ impl Behind {
     fn waiting(&self) -> usize {
         let Self { accounts, orders, keyed, answers, .. } = self;
         let folds = accounts.waiting.len().saturating_add(orders.waiting.len());
-        folds.saturating_add(keyed.waiting.len()).saturating_add(answers.waiting.len())
+        folds
+            .saturating_add(keyed.waiting.len())
+            .saturating_add(answers.waiting.len())
     }
 
     /// How many states of the round are not written.
     fn left(&self) -> usize {
         let Self { accounts, orders, keyed, answers, .. } = self;
         let folds = accounts.round.len().saturating_add(orders.round.len());
-        folds.saturating_add(keyed.round.len()).saturating_add(answers.round.len())
+        folds
+            .saturating_add(keyed.round.len())
+            .saturating_add(answers.round.len())
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -150,20 +158,29 @@ impl Behind {
     /// Writes about `room` states of the round inside the open transaction, and moves the checkpoint when the
     /// round is through. Of each kind as large a part as of all: accounts are longer than keys, and no commit
     /// is to have accounts only.
-    pub(super) fn write_slice(&mut self, db: &Connection, shared: &Shared, room: usize) -> Result<(), Failure> {
+    pub(super) fn write_slice(
+        &mut self,
+        db: &Connection,
+        shared: &Shared,
+        room: usize,
+    ) -> Result<(), Failure> {
         if !self.is_writing {
             return Ok(());
         }
         let part = (room, self.left());
         let (mut put, filed) = (account::Put::new(db)?, &mut self.filed);
         self.accounts.write(part, |id| {
-            let Some(record) = shared.accounts.pinned(id) else { return Ok(false) };
+            let Some(record) = shared.accounts.pinned(id) else {
+                return Ok(false);
+            };
             filed.push((record.filed.clone(), put.put(*id, &record)?));
             Ok(true)
         })?;
         let mut put = db.prepare_cached(rows::PUT_ORDER)?;
         self.orders.write(part, |key| {
-            let Some(record) = shared.orders.pinned(key) else { return Ok(false) };
+            let Some(record) = shared.orders.pinned(key) else {
+                return Ok(false);
+            };
             rows::put_order(&mut put, key, &record)?;
             Ok(true)
         })?;
@@ -176,7 +193,10 @@ impl Behind {
         let mut put = db.prepare_cached(answers::PUT_KEY)?;
         self.answers.write(part, |(place, key)| {
             // Where the key was used again since, its newer answer waits under a place of its own.
-            let Some((id, _)) = shared.answers.pinned(key).filter(|(id, _)| answers::slot(*id, key) == *place)
+            let Some((id, _)) = shared
+                .answers
+                .pinned(key)
+                .filter(|(id, _)| answers::slot(*id, key) == *place)
             else {
                 return Ok(false);
             };
@@ -192,13 +212,18 @@ impl Behind {
 
     /// The slice is committed, and nothing of the same commit is shown yet: memory may let go of it.
     pub(super) fn committed(&mut self, shared: &Shared) {
-        self.filed.drain(..).for_each(|(filed, chapters)| *filed.chapters() = chapters);
+        self.filed
+            .drain(..)
+            .for_each(|(filed, chapters)| *filed.chapters() = chapters);
         for id in self.accounts.slice.drain(..) {
             shared.accounts.unpin(&id);
             shared.due.remove(id);
         }
         self.orders.slice.drain(..).for_each(|key| shared.orders.unpin(&key));
         self.keyed.slice.drain(..).for_each(|key| shared.keyed.unpin(&key));
-        self.answers.slice.drain(..).for_each(|(_, key)| shared.answers.unpin(&key));
+        self.answers
+            .slice
+            .drain(..)
+            .for_each(|(_, key)| shared.answers.unpin(&key));
     }
 }

@@ -43,9 +43,14 @@ struct Slot<V> {
 impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     /// A cache of about so many values, beyond those pinned.
     pub(super) fn new(capacity: usize) -> Self {
-        let shard = || RwLock::new(Shard { slots: Map::default(), clock: VecDeque::new(), changes: 0 });
+        let shard =
+            || RwLock::new(Shard { slots: Map::default(), clock: VecDeque::new(), changes: 0 });
         let shards = std::iter::repeat_with(shard).take(SHARDS).collect();
-        Self { shards, capacity: capacity.div_ceil(SHARDS), hasher: RandomState::default() }
+        Self {
+            shards,
+            capacity: capacity.div_ceil(SHARDS),
+            hasher: RandomState::default(),
+        }
     }
 
     pub(super) fn get(&self, key: &K) -> Option<V> {
@@ -54,7 +59,11 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
 
     /// The value, where it has not reached its table.
     pub(super) fn pinned(&self, key: &K) -> Option<V> {
-        self.read(key)?.slots.get(key).filter(|slot| slot.pinned).map(|slot| slot.value.clone())
+        self.read(key)?
+            .slots
+            .get(key)
+            .filter(|slot| slot.pinned)
+            .map(|slot| slot.value.clone())
     }
 
     /// The value, loaded where it is not there, and kept if the writer changed nothing meanwhile.
@@ -116,7 +125,10 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     /// How many values it holds.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        let locked = self.shards.iter().map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner));
+        let locked = self
+            .shards
+            .iter()
+            .map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner));
         locked.map(|shard| shard.slots.len().max(shard.clock.len() / 2)).sum()
     }
 
@@ -153,7 +165,8 @@ impl<K: Clone + Eq + Hash, V> Shard<K, V> {
     fn sweep(&mut self) {
         if self.clock.len() > self.slots.len().saturating_mul(2).max(16) {
             let mut seen = HashSet::new();
-            self.clock.retain(|key| self.slots.contains_key(key) && seen.insert(key.clone()));
+            self.clock
+                .retain(|key| self.slots.contains_key(key) && seen.insert(key.clone()));
         }
     }
 
@@ -165,7 +178,9 @@ impl<K: Clone + Eq + Hash, V> Shard<K, V> {
             let Some(key) = self.clock.pop_front() else { return };
             match self.slots.get(&key) {
                 None => {}
-                Some(slot) if slot.pinned || slot.used.swap(false, Ordering::Relaxed) => self.clock.push_back(key),
+                Some(slot) if slot.pinned || slot.used.swap(false, Ordering::Relaxed) => {
+                    self.clock.push_back(key)
+                }
                 Some(_) => {
                     self.slots.remove(&key);
                 }
@@ -210,7 +225,12 @@ mod tests {
             cache.publish(&1, "value", false);
             cache.remove(&1);
         }
-        assert!(cache.shards.iter().all(|shard| shard.read().unwrap().clock.len() < 100));
+        assert!(
+            cache
+                .shards
+                .iter()
+                .all(|shard| shard.read().unwrap().clock.len() < 100)
+        );
     }
 
     #[test]

@@ -9,7 +9,9 @@ use rusqlite::{Connection, Row, params};
 use super::rows::{damaged, each, from_json, micros, one, timestamp, to_json};
 use super::staged::Reading;
 use super::{Map, SqliteStore};
-use crate::catalogue::{Catalogue, Category, CategoryRecord, Product, ProductKey, ProductRecord, SavedSearch};
+use crate::catalogue::{
+    Catalogue, Category, CategoryRecord, Product, ProductKey, ProductRecord, SavedSearch,
+};
 use crate::error::Failure;
 use crate::number::Number;
 use crate::query::Page;
@@ -18,20 +20,32 @@ use crate::transact::{CatalogueView, Numbered, Shelved};
 type Db = Connection;
 
 /// Writes changes inside the open transaction.
-pub(super) fn write(db: &Db, shop: ShopId, shelved: &[Shelved], numbered: &Numbered) -> Result<(), Failure> {
+pub(super) fn write(
+    db: &Db,
+    shop: ShopId,
+    shelved: &[Shelved],
+    numbered: &Numbered,
+) -> Result<(), Failure> {
     for shelved in shelved {
         match shelved {
             Shelved::Product(record) => put_product(db, record)?,
-            Shelved::NoProduct(id) => delete(db, "product", "product_id", params![shop.0, id.as_str()])?,
+            Shelved::NoProduct(id) => {
+                delete(db, "product", "product_id", params![shop.0, id.as_str()])?
+            }
             Shelved::Category(record) => put_category(db, record)?,
-            Shelved::NoCategory(id) => delete(db, "category", "category_id", params![shop.0, id.as_str()])?,
+            Shelved::NoCategory(id) => {
+                delete(db, "category", "category_id", params![shop.0, id.as_str()])?
+            }
             Shelved::Search(search) => add_search(db, search)?,
-            Shelved::NoSearch(number) => delete(db, "saved_search", "number", params![shop.0, number.get()])?,
+            Shelved::NoSearch(number) => {
+                delete(db, "saved_search", "number", params![shop.0, number.get()])?
+            }
         }
     }
     for (variant, number) in &numbered.variants {
         let sql = "INSERT INTO variant (shop, number, variant_id) VALUES (?, ?, ?)";
-        db.prepare_cached(sql)?.execute(params![shop.0, number.get(), variant.as_str()])?;
+        db.prepare_cached(sql)?
+            .execute(params![shop.0, number.get(), variant.as_str()])?;
     }
     let Some(last) = numbered.last else { return Ok(()) };
     let sql = "INSERT INTO numbering (shop, last) VALUES (?, ?)
@@ -55,11 +69,13 @@ impl StagedShelf {
         for shelved in shelved {
             match shelved {
                 Shelved::Product(record) => {
-                    self.products.insert((shop, record.product.id.clone()), Some(Arc::clone(record)));
+                    self.products
+                        .insert((shop, record.product.id.clone()), Some(Arc::clone(record)));
                 }
                 Shelved::NoProduct(id) => drop(self.products.insert((shop, id.clone()), None)),
                 Shelved::Category(record) => {
-                    self.categories.insert((shop, record.category.id.clone()), Some(Arc::clone(record)));
+                    self.categories
+                        .insert((shop, record.category.id.clone()), Some(Arc::clone(record)));
                 }
                 Shelved::NoCategory(id) => drop(self.categories.insert((shop, id.clone()), None)),
                 Shelved::Search(search) => {
@@ -69,23 +85,34 @@ impl StagedShelf {
             }
         }
         self.numbered.extend(numbered.last.map(|last| (shop, last)));
-        self.variants.extend(numbered.variants.iter().map(|(id, number)| ((shop, id.clone()), *number)));
+        self.variants.extend(
+            numbered
+                .variants
+                .iter()
+                .map(|(id, number)| ((shop, id.clone()), *number)),
+        );
     }
 
     fn search_named(&self, shop: ShopId, name: &str) -> Option<Number> {
         let named = |search: &&Arc<SavedSearch>| search.shop == shop && search.name == name;
-        self.searches.values().flatten().find(named).map(|search| search.number)
+        self.searches
+            .values()
+            .flatten()
+            .find(named)
+            .map(|search| search.number)
     }
 }
 
 fn delete(db: &Db, table: &str, key: &str, values: &[&dyn rusqlite::ToSql]) -> Result<(), Failure> {
-    db.prepare_cached(&format!("DELETE FROM {table} WHERE shop = ? AND {key} = ?"))?.execute(values)?;
+    db.prepare_cached(&format!("DELETE FROM {table} WHERE shop = ? AND {key} = ?"))?
+        .execute(values)?;
     Ok(())
 }
 
 // Products.
 
-const PRODUCT: &str = "SELECT shop, number, product, variant_numbers, created_at, updated_at FROM product";
+const PRODUCT: &str =
+    "SELECT shop, number, product, variant_numbers, created_at, updated_at FROM product";
 
 fn put_product(db: &Db, record: &ProductRecord) -> Result<(), Failure> {
     let sql = "INSERT INTO product (shop, number, product_id, product, variant_numbers, created_at, updated_at)
@@ -125,7 +152,11 @@ fn number(value: i64) -> Result<Number, Failure> {
     Number::new(value).ok_or_else(|| damaged("a number", &value))
 }
 
-fn product_by_id(db: &Db, shop: ShopId, id: &ProductId) -> Result<Option<Arc<ProductRecord>>, Failure> {
+fn product_by_id(
+    db: &Db,
+    shop: ShopId,
+    id: &ProductId,
+) -> Result<Option<Arc<ProductRecord>>, Failure> {
     let sql = format!("{PRODUCT} WHERE shop = ? AND product_id = ?");
     one(db, &sql, params![shop.0, id.as_str()], product_record)
 }
@@ -133,14 +164,16 @@ fn product_by_id(db: &Db, shop: ShopId, id: &ProductId) -> Result<Option<Arc<Pro
 // Variants, as far as they were given numbers. Files of earlier formats can know one by several: the first counts.
 
 fn variant_number(db: &Db, shop: ShopId, id: &VariantId) -> Result<Option<Number>, Failure> {
-    let sql = "SELECT number FROM variant WHERE shop = ? AND variant_id = ? ORDER BY number LIMIT 1";
+    let sql =
+        "SELECT number FROM variant WHERE shop = ? AND variant_id = ? ORDER BY number LIMIT 1";
     one(db, sql, params![shop.0, id.as_str()], |row| number(row.get(0)?))
 }
 
 fn numbered_variant(db: &Db, shop: ShopId, number: Number) -> Result<Option<VariantId>, Failure> {
     let sql = "SELECT variant_id FROM variant WHERE shop = ? AND number = ?";
     one(db, sql, params![shop.0, number.get()], |row| {
-        VariantId::try_from(row.get::<_, String>(0)?).map_err(|error| damaged("a variant's id", &error))
+        VariantId::try_from(row.get::<_, String>(0)?)
+            .map_err(|error| damaged("a variant's id", &error))
     })
 }
 
@@ -153,7 +186,8 @@ fn put_category(db: &Db, record: &CategoryRecord) -> Result<(), Failure> {
         ON CONFLICT (shop, category_id) DO UPDATE SET name = excluded.name, updated_at = excluded.updated_at";
     let Category { id, name } = &record.category;
     let times = (micros(record.created_at), micros(record.updated_at));
-    db.prepare_cached(sql)?.execute(params![record.shop.0, id.as_str(), name, times.0, times.1])?;
+    db.prepare_cached(sql)?
+        .execute(params![record.shop.0, id.as_str(), name, times.0, times.1])?;
     Ok(())
 }
 
@@ -168,7 +202,11 @@ fn category_record(row: &Row<'_>) -> Result<Arc<CategoryRecord>, Failure> {
     }))
 }
 
-fn category_by_id(db: &Db, shop: ShopId, id: &CategoryId) -> Result<Option<Arc<CategoryRecord>>, Failure> {
+fn category_by_id(
+    db: &Db,
+    shop: ShopId,
+    id: &CategoryId,
+) -> Result<Option<Arc<CategoryRecord>>, Failure> {
     let sql = format!("{CATEGORY} WHERE shop = ? AND category_id = ?");
     one(db, &sql, params![shop.0, id.as_str()], category_record)
 }
@@ -178,9 +216,16 @@ fn category_by_id(db: &Db, shop: ShopId, id: &CategoryId) -> Result<Option<Arc<C
 const SEARCH: &str = "SELECT shop, number, name, query, created_at FROM saved_search";
 
 fn add_search(db: &Db, search: &SavedSearch) -> Result<(), Failure> {
-    let sql = "INSERT INTO saved_search (shop, number, name, query, created_at) VALUES (?, ?, ?, ?, ?)";
+    let sql =
+        "INSERT INTO saved_search (shop, number, name, query, created_at) VALUES (?, ?, ?, ?, ?)";
     let SavedSearch { shop, number, name, query, created_at } = search;
-    db.prepare_cached(sql)?.execute(params![shop.0, number.get(), name, query, micros(*created_at)])?;
+    db.prepare_cached(sql)?.execute(params![
+        shop.0,
+        number.get(),
+        name,
+        query,
+        micros(*created_at)
+    ])?;
     Ok(())
 }
 
@@ -199,13 +244,22 @@ pub(super) fn search_by_number(
     shop: ShopId,
     number: Number,
 ) -> Result<Option<Arc<SavedSearch>>, Failure> {
-    one(db, &format!("{SEARCH} WHERE shop = ? AND number = ?"), params![shop.0, number.get()], saved_search)
+    one(
+        db,
+        &format!("{SEARCH} WHERE shop = ? AND number = ?"),
+        params![shop.0, number.get()],
+        saved_search,
+    )
 }
 
 // What a transaction reads.
 
 impl CatalogueView for Reading<'_> {
-    fn product(&mut self, shop: ShopId, id: &ProductId) -> Result<Option<Arc<ProductRecord>>, Failure> {
+    fn product(
+        &mut self,
+        shop: ShopId,
+        id: &ProductId,
+    ) -> Result<Option<Arc<ProductRecord>>, Failure> {
         let key = (shop, id.clone());
         match self.staged(|staged| staged.shelf.products.get(&key)) {
             Some(record) => Ok(record.clone()),
@@ -213,7 +267,11 @@ impl CatalogueView for Reading<'_> {
         }
     }
 
-    fn category(&mut self, shop: ShopId, id: &CategoryId) -> Result<Option<Arc<CategoryRecord>>, Failure> {
+    fn category(
+        &mut self,
+        shop: ShopId,
+        id: &CategoryId,
+    ) -> Result<Option<Arc<CategoryRecord>>, Failure> {
         let key = (shop, id.clone());
         match self.staged(|staged| staged.shelf.categories.get(&key)) {
             Some(record) => Ok(record.clone()),
@@ -221,7 +279,11 @@ impl CatalogueView for Reading<'_> {
         }
     }
 
-    fn saved_search(&mut self, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure> {
+    fn saved_search(
+        &mut self,
+        shop: ShopId,
+        number: Number,
+    ) -> Result<Option<Arc<SavedSearch>>, Failure> {
         match self.staged(|staged| staged.shelf.searches.get(&(shop, number))) {
             Some(search) => Ok(search.clone()),
             None => self.shared.read(|db| search_by_number(db, shop, number)),
@@ -231,14 +293,20 @@ impl CatalogueView for Reading<'_> {
     fn has_search_named(&mut self, shop: ShopId, name: &str) -> Result<bool, Failure> {
         let flying = self.flying.and_then(|flying| flying.shelf.search_named(shop, name));
         let stands = |number: &Number| !self.staged.shelf.searches.contains_key(&(shop, *number));
-        if self.staged.shelf.search_named(shop, name).is_some() || flying.as_ref().is_some_and(stands) {
+        if self.staged.shelf.search_named(shop, name).is_some()
+            || flying.as_ref().is_some_and(stands)
+        {
             return Ok(true);
         }
         let sql = "SELECT number FROM saved_search WHERE shop = ? AND name = ?";
-        let found = self.shared.read(|db| one(db, sql, params![shop.0, name], |row| number(row.get(0)?)))?;
+        let found = self
+            .shared
+            .read(|db| one(db, sql, params![shop.0, name], |row| number(row.get(0)?)))?;
         let Some(found) = found else { return Ok(false) };
         // One that was taken away, or renamed, is not there any more.
-        Ok(self.staged(|staged| staged.shelf.searches.get(&(shop, found))).is_none())
+        Ok(self
+            .staged(|staged| staged.shelf.searches.get(&(shop, found)))
+            .is_none())
     }
 
     fn variant_number(&mut self, shop: ShopId, id: &VariantId) -> Result<Option<Number>, Failure> {
@@ -300,7 +368,11 @@ impl SqliteStore {
 }
 
 impl Catalogue for SqliteStore {
-    fn product(&self, shop: ShopId, key: &ProductKey) -> Result<Option<Arc<ProductRecord>>, Failure> {
+    fn product(
+        &self,
+        shop: ShopId,
+        key: &ProductKey,
+    ) -> Result<Option<Arc<ProductRecord>>, Failure> {
         self.look(|db| match key {
             ProductKey::Id(id) => product_by_id(db, shop, id),
             ProductKey::Number(number) => {
@@ -331,7 +403,11 @@ impl Catalogue for SqliteStore {
         self.count("product", shop)
     }
 
-    fn category(&self, shop: ShopId, id: &CategoryId) -> Result<Option<Arc<CategoryRecord>>, Failure> {
+    fn category(
+        &self,
+        shop: ShopId,
+        id: &CategoryId,
+    ) -> Result<Option<Arc<CategoryRecord>>, Failure> {
         self.look(|db| category_by_id(db, shop, id))
     }
 
@@ -350,7 +426,11 @@ impl Catalogue for SqliteStore {
         self.count("category", shop)
     }
 
-    fn saved_search(&self, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure> {
+    fn saved_search(
+        &self,
+        shop: ShopId,
+        number: Number,
+    ) -> Result<Option<Arc<SavedSearch>>, Failure> {
         self.look(|db| search_by_number(db, shop, number))
     }
 

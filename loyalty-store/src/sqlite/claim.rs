@@ -15,14 +15,23 @@ fn key(claim: &Claim) -> (&'static str, &str) {
     }
 }
 
-pub(super) fn write(db: &Connection, shop: ShopId, claim: &Claim, account: AccountId) -> Result<(), Failure> {
+pub(super) fn write(
+    db: &Connection,
+    shop: ShopId,
+    claim: &Claim,
+    account: AccountId,
+) -> Result<(), Failure> {
     let (kind, name) = key(claim);
     let sql = "INSERT INTO claim (shop, kind, name, account) VALUES (?, ?, ?, ?)";
-    db.prepare_cached(sql)?.execute(params![shop.0, kind, name, account.0])?;
+    db.prepare_cached(sql)?
+        .execute(params![shop.0, kind, name, account.0])?;
     Ok(())
 }
 
-pub(super) fn each(db: &Connection, mut visit: impl FnMut((ShopId, Claim), AccountId)) -> Result<(), Failure> {
+pub(super) fn each(
+    db: &Connection,
+    mut visit: impl FnMut((ShopId, Claim), AccountId),
+) -> Result<(), Failure> {
     rows::each(db, "SELECT shop, kind, name, account FROM claim", [], |row| {
         let (kind, name): (String, String) = (row.get(1)?, row.get(2)?);
         let claim = match kind.as_str() {
@@ -43,6 +52,7 @@ impl Claims for Reading<'_> {
         }
         let (kind, name) = key(claim);
         let sql = "SELECT account FROM claim WHERE shop = ? AND kind = ? AND name = ?";
-        self.shared.read(|db| one(db, sql, params![shop.0, kind, name], |row| Ok(AccountId(row.get(0)?))))
+        self.shared
+            .read(|db| one(db, sql, params![shop.0, kind, name], |row| Ok(AccountId(row.get(0)?))))
     }
 }

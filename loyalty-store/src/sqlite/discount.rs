@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use loyalty_core::discount::Code;
 use loyalty_core::{
-    AccountId, CheckoutId, CodeId, Email, OrderId, PriceRuleId, RedemptionId, RewardId, ShopId, Timestamp,
+    AccountId, CheckoutId, CodeId, Email, OrderId, PriceRuleId, RedemptionId, RewardId, ShopId,
+    Timestamp,
 };
 use rusqlite::{Connection, Row, Statement, params};
 
@@ -100,10 +101,15 @@ pub(super) fn keyed(db: &Db, shop: ShopId, key: &Key) -> Result<Option<Keyed>, F
 }
 
 /// The keys behind one of them, in their order.
-pub(super) fn keys(db: &Db, after: Option<&(ShopId, Key)>, limit: usize) -> Result<Vec<(ShopId, Key)>, Failure> {
+pub(super) fn keys(
+    db: &Db,
+    after: Option<&(ShopId, Key)>,
+    limit: usize,
+) -> Result<Vec<(ShopId, Key)>, Failure> {
     let sql = "SELECT shop, kind, id, text FROM keyed WHERE (shop, kind, id, text) > (?, ?, ?, ?)
         ORDER BY shop, kind, id, text LIMIT ?";
-    let (shop, (kind, id, text)) = after.map_or((0, (0, 0, String::new())), |(shop, key)| (shop.0, columns(key)));
+    let (shop, (kind, id, text)) =
+        after.map_or((0, (0, 0, String::new())), |(shop, key)| (shop.0, columns(key)));
     let mut keys = Vec::new();
     each(db, sql, params![shop, kind, id, text, rows::room(limit)], |row| {
         let text: String = row.get(3)?;
@@ -113,14 +119,22 @@ pub(super) fn keys(db: &Db, after: Option<&(ShopId, Key)>, limit: usize) -> Resu
     Ok(keys)
 }
 
-pub(super) fn each_keyed(db: &Db, mut visit: impl FnMut((ShopId, Key), Keyed)) -> Result<(), Failure> {
-    each(db, "SELECT shop, kind, id, text, seq, created_at, updated_at, state FROM keyed", [], |row| {
-        let text: String = row.get(3)?;
-        let key = key(row.get(1)?, row.get(2)?, &text)?;
-        let record = record(&key, row, 4)?;
-        visit((ShopId(row.get(0)?), key), record);
-        Ok(())
-    })
+pub(super) fn each_keyed(
+    db: &Db,
+    mut visit: impl FnMut((ShopId, Key), Keyed),
+) -> Result<(), Failure> {
+    each(
+        db,
+        "SELECT shop, kind, id, text, seq, created_at, updated_at, state FROM keyed",
+        [],
+        |row| {
+            let text: String = row.get(3)?;
+            let key = key(row.get(1)?, row.get(2)?, &text)?;
+            let record = record(&key, row, 4)?;
+            visit((ShopId(row.get(0)?), key), record);
+            Ok(())
+        },
+    )
 }
 
 pub(super) const PUT_KEYED: &str = "INSERT INTO keyed (shop, kind, id, text, seq, created_at, updated_at, state)
@@ -138,7 +152,16 @@ pub(super) fn put_keyed(
     let (kind, id, text) = columns(key);
     let Keyed { seq, created_at, updated_at, .. } = *record;
     let state = state_json(&record.state)?;
-    put.execute(params![shop.0, kind, id, text, seq, micros(created_at), micros(updated_at), state])?;
+    put.execute(params![
+        shop.0,
+        kind,
+        id,
+        text,
+        seq,
+        micros(created_at),
+        micros(updated_at),
+        state
+    ])?;
     Ok(())
 }
 
@@ -157,16 +180,20 @@ pub(super) fn put_index(db: &Db, shop: ShopId, change: &Indexed) -> Result<(), F
         Indexed::NoRule(rule) => run("DELETE FROM price_rule WHERE id = ?", params![rule.0]),
         Indexed::Emails(rule, emails) => {
             let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
-            run("UPDATE price_rule SET emails = ? WHERE id = ?", params![to_json(&emails)?, rule.0])
+            run(
+                "UPDATE price_rule SET emails = ? WHERE id = ?",
+                params![to_json(&emails)?, rule.0],
+            )
         }
         Indexed::Code(key, rule, code) => run(
             "INSERT INTO discount_code (shop, key, rule, id) VALUES (?, ?, ?, ?)
                 ON CONFLICT (shop, key) DO UPDATE SET rule = excluded.rule, id = excluded.id",
             params![shop.0, key, rule.0, code.0],
         ),
-        Indexed::NoCode(key, code) => {
-            run("DELETE FROM discount_code WHERE shop = ? AND key = ? AND id = ?", params![shop.0, key, code.0])
-        }
+        Indexed::NoCode(key, code) => run(
+            "DELETE FROM discount_code WHERE shop = ? AND key = ? AND id = ?",
+            params![shop.0, key, code.0],
+        ),
     }
 }
 
@@ -196,7 +223,8 @@ pub(super) fn codes(
     after: Option<&(ShopId, String)>,
     limit: usize,
 ) -> Result<Vec<(ShopId, String)>, Failure> {
-    let sql = "SELECT shop, key FROM discount_code WHERE (shop, key) > (?, ?) ORDER BY shop, key LIMIT ?";
+    let sql =
+        "SELECT shop, key FROM discount_code WHERE (shop, key) > (?, ?) ORDER BY shop, key LIMIT ?";
     let (shop, key) = after.map_or((0, ""), |(shop, key)| (shop.0, key.as_str()));
     let mut keys = Vec::new();
     each(db, sql, params![shop, key, rows::room(limit)], |row| {
@@ -206,7 +234,11 @@ pub(super) fn codes(
     Ok(keys)
 }
 
-pub(super) fn rule_emails(db: &Db, shop: ShopId, rule: PriceRuleId) -> Result<Option<Arc<[Email]>>, Failure> {
+pub(super) fn rule_emails(
+    db: &Db,
+    shop: ShopId,
+    rule: PriceRuleId,
+) -> Result<Option<Arc<[Email]>>, Failure> {
     let sql = "SELECT emails FROM price_rule WHERE id = ? AND shop = ? AND emails IS NOT NULL";
     one(db, sql, params![rule.0, shop.0], |row| {
         let emails: Vec<String> = from_json(&row.get::<_, String>(0)?)?;
@@ -245,7 +277,11 @@ impl DiscountView for &Shared {
         Shared::rule_emails(self, (shop, rule))
     }
 
-    fn search(&mut self, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure> {
+    fn search(
+        &mut self,
+        shop: ShopId,
+        number: Number,
+    ) -> Result<Option<Arc<SavedSearch>>, Failure> {
         self.read(|db| search_by_number(db, shop, number))
     }
 
@@ -272,14 +308,21 @@ impl Discounts for SqliteStore {
         let sql = "SELECT id FROM price_rule WHERE shop = ? AND id > ? ORDER BY id LIMIT ?";
         let (after, room) = (after.map_or(0, |after| after.0), limit.saturating_add(1));
         let ids = self.shared.read(|db| numbers(db, sql, shop.0, after, room))?;
-        let rules = ids.iter().take(limit).map(|id| facts::rule(&mut &*self.shared, shop, PriceRuleId(*id)));
+        let rules = ids
+            .iter()
+            .take(limit)
+            .map(|id| facts::rule(&mut &*self.shared, shop, PriceRuleId(*id)));
         let rules: Result<Vec<_>, _> = rules.collect();
-        Ok(Page { items: rules?.into_iter().flatten().collect(), more: ids.len() > limit })
+        Ok(Page {
+            items: rules?.into_iter().flatten().collect(),
+            more: ids.len() > limit,
+        })
     }
 
     fn count_price_rules(&self, shop: ShopId) -> Result<u64, Failure> {
         let _well = self.shared.health()?;
-        self.shared.read(|db| count(db, "SELECT count(*) FROM price_rule WHERE shop = ?", shop.0))
+        self.shared
+            .read(|db| count(db, "SELECT count(*) FROM price_rule WHERE shop = ?", shop.0))
     }
 
     fn code(&self, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure> {
@@ -303,9 +346,15 @@ impl Discounts for SqliteStore {
         let sql = "SELECT id FROM discount_code WHERE rule = ? AND id > ? ORDER BY id LIMIT ?";
         let (after, room) = (after.map_or(0, |after| after.0), limit.saturating_add(1));
         let ids = self.shared.read(|db| numbers(db, sql, rule.0, after, room))?;
-        let codes = ids.iter().take(limit).map(|id| facts::code(&mut &*self.shared, shop, CodeId(*id)));
+        let codes = ids
+            .iter()
+            .take(limit)
+            .map(|id| facts::code(&mut &*self.shared, shop, CodeId(*id)));
         let codes: Result<Vec<_>, _> = codes.collect();
-        Ok(Page { items: codes?.into_iter().flatten().collect(), more: ids.len() > limit })
+        Ok(Page {
+            items: codes?.into_iter().flatten().collect(),
+            more: ids.len() > limit,
+        })
     }
 
     fn count_codes(&self, shop: ShopId, rule: PriceRuleId) -> Result<u64, Failure> {
@@ -313,7 +362,8 @@ impl Discounts for SqliteStore {
         if facts::rule(&mut &*self.shared, shop, rule)?.is_none() {
             return Ok(0);
         }
-        self.shared.read(|db| count(db, "SELECT count(*) FROM discount_code WHERE rule = ?", rule.0))
+        self.shared
+            .read(|db| count(db, "SELECT count(*) FROM discount_code WHERE rule = ?", rule.0))
     }
 
     fn code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure> {
@@ -322,7 +372,12 @@ impl Discounts for SqliteStore {
         Ok(row.and_then(|row| CodeBatch::of(&row, shop)))
     }
 
-    fn checkout(&self, shop: ShopId, id: &CheckoutId, now: Timestamp) -> Result<CheckoutView, Failure> {
+    fn checkout(
+        &self,
+        shop: ShopId,
+        id: &CheckoutId,
+        now: Timestamp,
+    ) -> Result<CheckoutView, Failure> {
         let _well = self.shared.health()?;
         let _one_commit = self.shared.as_published();
         facts::checkout(&mut &*self.shared, shop, id, now)
@@ -334,14 +389,18 @@ impl Discounts for SqliteStore {
         let of = of.ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
         let _one_commit = self.shared.as_published();
         let program = self.shared.program(shop, None)?;
-        let (_, program) = program.ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program")))?;
+        let (_, program) =
+            program.ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program")))?;
         let (id, email) = (query.cart.customer.id.clone(), query.cart.customer.email.clone());
         let named_by_id = id.is_some();
         let by_id = id.map(|id| self.shared.by_id(&(shop, id))).transpose()?.flatten();
         let by_email = email.map(|email| self.shared.by_email(&(shop, email.key().to_owned())));
         let by_email = by_email.transpose()?.flatten();
         let mut customers = Vec::new();
-        for account in by_id.into_iter().chain(by_email.filter(|account| by_id != Some(*account))) {
+        for account in by_id
+            .into_iter()
+            .chain(by_email.filter(|account| by_id != Some(*account)))
+        {
             let record = self.shared.customer(account)?;
             let counts = |record: &Arc<_>| facts::is_the_customer(record, named_by_id, by_id);
             customers.extend(record.filter(counts));

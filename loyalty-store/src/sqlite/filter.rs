@@ -58,7 +58,10 @@ pub(super) struct Filter {
 impl Filter {
     /// A filter beside a cache of so many records.
     pub(super) fn new(cached_records: usize) -> Self {
-        let words = cached_records.saturating_mul(WORDS_A_RECORD).clamp(1, 1 << 27).next_power_of_two();
+        let words = cached_records
+            .saturating_mul(WORDS_A_RECORD)
+            .clamp(1, 1 << 27)
+            .next_power_of_two();
         Self {
             words: std::iter::repeat_with(AtomicU64::default).take(words).collect(),
             hasher: RandomState::default(),
@@ -93,8 +96,11 @@ impl Filter {
 
     fn place(&self, key: Stored<'_>) -> (Option<&AtomicU64>, u64) {
         let hash = self.hasher.hash_one(key);
-        let bits = [0, 6, 12, 18].into_iter().fold(0, |bits, from| bits | 1 << (hash >> from & 63));
-        let word = usize::try_from(hash >> 32).unwrap_or_default() & self.words.len().saturating_sub(1);
+        let bits = [0, 6, 12, 18]
+            .into_iter()
+            .fold(0, |bits, from| bits | 1 << (hash >> from & 63));
+        let word =
+            usize::try_from(hash >> 32).unwrap_or_default() & self.words.len().saturating_sub(1);
         (self.words.get(word), bits)
     }
 
@@ -115,7 +121,9 @@ pub(super) fn fill(shared: &Shared) {
         match add_all(shared) {
             Ok(whole) => return shared.filter.complete.store(whole, Ordering::Release),
             // Only slower: SQLite is asked for each key until then.
-            Err(failure) => tracing::warn!(%failure, "the keys could not all be read; they are read again"),
+            Err(failure) => {
+                tracing::warn!(%failure, "the keys could not all be read; they are read again")
+            }
         }
         std::thread::park_timeout(REST);
     }
@@ -125,7 +133,9 @@ pub(super) fn fill(shared: &Shared) {
 fn add_all(shared: &Shared) -> Result<bool, Failure> {
     let filter = &shared.filter;
     Ok(walk(shared, rows::order_keys, |key| filter.add(Stored::Order(key)))?
-        && walk(shared, answers::places, |(slot, _)| filter.add(Stored::Answer(answers::mark_in(*slot))))?
+        && walk(shared, answers::places, |(slot, _)| {
+            filter.add(Stored::Answer(answers::mark_in(*slot)))
+        })?
         && walk(shared, discount::keys, |key| filter.add(Stored::Keyed(key)))?
         && walk(shared, discount::codes, |key| filter.add(Stored::Code(key)))?)
 }
@@ -162,7 +172,9 @@ mod tests {
         assert!((0..20_000).all(|number| filter.may_hold(Stored::Answer(number))));
         filter.complete.store(true, Ordering::Release);
         assert!((0..10_000).all(|number| filter.may_hold(Stored::Answer(number))));
-        let wrong = (10_000..20_000).filter(|number| filter.may_hold(Stored::Answer(*number))).count();
+        let wrong = (10_000..20_000)
+            .filter(|number| filter.may_hold(Stored::Answer(*number)))
+            .count();
         assert!(wrong < 10, "{wrong} of 10,000, with 100 bits a key");
     }
 

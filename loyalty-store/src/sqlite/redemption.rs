@@ -10,7 +10,11 @@ use crate::query::Page;
 use crate::redemption::{self, RedemptionView, Redemptions};
 
 impl Redemptions for SqliteStore {
-    fn redemption(&self, shop: ShopId, id: RedemptionId) -> Result<Option<RedemptionView>, Failure> {
+    fn redemption(
+        &self,
+        shop: ShopId,
+        id: RedemptionId,
+    ) -> Result<Option<RedemptionView>, Failure> {
         let _well = self.shared.health()?;
         redemption::redemption(&mut &*self.shared, shop, id)
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use loyalty_core::{
-    AccountId, CustomerId, Email, Event, Order, OrderId, OrderState, Points, Program, ProgramVersion, ShopId,
-    Timestamp,
+    AccountId, CustomerId, Email, Event, Order, OrderId, OrderState, Points, Program,
+    ProgramVersion, ShopId, Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 use serde::Serialize;
@@ -30,7 +30,8 @@ pub(super) fn damaged(what: &str, value: &impl std::fmt::Display) -> Failure {
 }
 
 pub(super) fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Failure> {
-    serde_json::to_string(value).map_err(|error| Failure::Corrupt(format!("a record cannot be written: {error}")))
+    serde_json::to_string(value)
+        .map_err(|error| Failure::Corrupt(format!("a record cannot be written: {error}")))
 }
 
 pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
@@ -44,7 +45,10 @@ pub(super) fn one<T>(
     params: impl rusqlite::Params,
     read: impl FnOnce(&Row<'_>) -> Result<T, Failure>,
 ) -> Result<Option<T>, Failure> {
-    let found = db.prepare_cached(sql)?.query_row(params, |row| Ok(read(row))).optional()?;
+    let found = db
+        .prepare_cached(sql)?
+        .query_row(params, |row| Ok(read(row)))
+        .optional()?;
     found.transpose()
 }
 
@@ -68,7 +72,8 @@ pub(super) fn each(
 const JOURNAL: &str = "SELECT seq, shop, account, previous, at, balance, events FROM journal";
 
 fn journal_row(row: &Row<'_>) -> Result<JournalRow, Failure> {
-    let events: Vec<Event> = from_json(row.get_ref(6)?.as_str().map_err(|error| damaged("events", &error))?)?;
+    let events: Vec<Event> =
+        from_json(row.get_ref(6)?.as_str().map_err(|error| damaged("events", &error))?)?;
     let balance: i64 = row.get(5)?;
     Ok(JournalRow {
         seq: row.get(0)?,
@@ -83,8 +88,7 @@ fn journal_row(row: &Row<'_>) -> Result<JournalRow, Failure> {
 
 /// Appends rows, whose events are JSON already.
 pub(super) fn append_journal(db: &Db, rows: &[(Arc<JournalRow>, String)]) -> Result<(), Failure> {
-    let sql =
-        "INSERT INTO journal (seq, shop, account, previous, at, balance, events) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    let sql = "INSERT INTO journal (seq, shop, account, previous, at, balance, events) VALUES (?, ?, ?, ?, ?, ?, ?)";
     let mut append = db.prepare_cached(sql)?;
     for (row, events) in rows {
         let account = row.account.map(|account| account.0);
@@ -103,7 +107,9 @@ pub(super) fn each_journal(
     after: Seq,
     mut visit: impl FnMut(JournalRow) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    each(db, &format!("{JOURNAL} WHERE seq > ? ORDER BY seq"), [after], |row| visit(journal_row(row)?))
+    each(db, &format!("{JOURNAL} WHERE seq > ? ORDER BY seq"), [after], |row| {
+        visit(journal_row(row)?)
+    })
 }
 
 /// Rows of one shop, oldest first.
@@ -145,7 +151,11 @@ fn order_record(row: &Row<'_>, from: usize) -> Result<OrderRecord, Failure> {
         account: row.get::<_, Option<i64>>(column(0))?.map(AccountId),
         seq: row.get(column(1))?,
         snapshot: row.get(column(2))?,
-        state: from_json(row.get_ref(column(3))?.as_str().map_err(|error| damaged("an order", &error))?)?,
+        state: from_json(
+            row.get_ref(column(3))?
+                .as_str()
+                .map_err(|error| damaged("an order", &error))?,
+        )?,
     })
 }
 
@@ -154,22 +164,36 @@ fn snapshot(db: &Db, id: &OrderId, seq: Seq) -> Result<Option<Arc<Order>>, Failu
     let row = journal_at(db, seq)?;
     let mut events = row.iter().flat_map(|row| row.events.iter().rev());
     Ok(events.find_map(|event| {
-        let Event::OrderRecorded { order, snapshot, .. } = event else { return None };
+        let Event::OrderRecorded { order, snapshot, .. } = event else {
+            return None;
+        };
         snapshot.clone().filter(|_| order == id)
     }))
 }
 
 /// Every order, for comparison with the journal: one whose snapshot is not there holds nothing.
-pub(super) fn each_order(db: &Db, mut visit: impl FnMut((ShopId, OrderId), OrderRecord)) -> Result<(), Failure> {
-    each(db, "SELECT shop, order_id, account, seq, snapshot, state FROM purchase", [], |row| {
-        let id: String = row.get(1)?;
-        let id = OrderId::new(&id).map_err(|error| damaged("an order's id", &error))?;
-        let mut record = order_record(row, 2)?;
-        let held = record.snapshot.map(|seq| snapshot(db, &id, seq)).transpose()?.flatten();
-        record.state = held.iter().fold(record.state, OrderState::with_snapshot);
-        visit((ShopId(row.get(0)?), id), record);
-        Ok(())
-    })
+pub(super) fn each_order(
+    db: &Db,
+    mut visit: impl FnMut((ShopId, OrderId), OrderRecord),
+) -> Result<(), Failure> {
+    each(
+        db,
+        "SELECT shop, order_id, account, seq, snapshot, state FROM purchase",
+        [],
+        |row| {
+            let id: String = row.get(1)?;
+            let id = OrderId::new(&id).map_err(|error| damaged("an order's id", &error))?;
+            let mut record = order_record(row, 2)?;
+            let held = record
+                .snapshot
+                .map(|seq| snapshot(db, &id, seq))
+                .transpose()?
+                .flatten();
+            record.state = held.iter().fold(record.state, OrderState::with_snapshot);
+            visit((ShopId(row.get(0)?), id), record);
+            Ok(())
+        },
+    )
 }
 
 pub(super) const PUT_ORDER: &str =
@@ -196,13 +220,15 @@ pub(super) fn order_keys(
     after: Option<&(ShopId, OrderId)>,
     limit: usize,
 ) -> Result<Vec<(ShopId, OrderId)>, Failure> {
-    let sql =
-        "SELECT shop, order_id FROM purchase WHERE (shop, order_id) > (?, ?) ORDER BY shop, order_id LIMIT ?";
+    let sql = "SELECT shop, order_id FROM purchase WHERE (shop, order_id) > (?, ?) ORDER BY shop, order_id LIMIT ?";
     let (shop, id) = after.map_or((0, ""), |(shop, id)| (shop.0, id.as_str()));
     let mut keys = Vec::new();
     each(db, sql, params![shop, id, room(limit)], |row| {
         let id: String = row.get(1)?;
-        keys.push((ShopId(row.get(0)?), OrderId::new(&id).map_err(|error| damaged("an order's id", &error))?));
+        keys.push((
+            ShopId(row.get(0)?),
+            OrderId::new(&id).map_err(|error| damaged("an order's id", &error))?,
+        ));
         Ok(())
     })?;
     Ok(keys)
@@ -215,11 +241,14 @@ pub(super) fn room(limit: usize) -> i64 {
 
 /// Up to which journal row and which answer everything has reached its table.
 pub(super) fn checkpoint(db: &Db) -> Result<(Seq, i64), Failure> {
-    Ok(db.query_row("SELECT seq, answer FROM checkpoint", [], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    Ok(db.query_row("SELECT seq, answer FROM checkpoint", [], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?)
 }
 
 pub(super) fn put_checkpoint(db: &Db, (seq, answer): (Seq, i64)) -> Result<(), Failure> {
-    db.prepare_cached("UPDATE checkpoint SET seq = ?, answer = ?")?.execute([seq, answer])?;
+    db.prepare_cached("UPDATE checkpoint SET seq = ?, answer = ?")?
+        .execute([seq, answer])?;
     Ok(())
 }
 
@@ -243,8 +272,14 @@ fn customer_record(row: &Row<'_>) -> Result<CustomerRecord, Failure> {
     Ok(CustomerRecord {
         account: AccountId(row.get(0)?),
         shop: ShopId(row.get(1)?),
-        id: id.map(CustomerId::try_from).transpose().map_err(|error| damaged("a customer's id", &error))?,
-        email: email.map(Email::try_from).transpose().map_err(|error| damaged("an e-mail", &error))?,
+        id: id
+            .map(CustomerId::try_from)
+            .transpose()
+            .map_err(|error| damaged("a customer's id", &error))?,
+        email: email
+            .map(Email::try_from)
+            .transpose()
+            .map_err(|error| damaged("an e-mail", &error))?,
         profile: from_json(&row.get::<_, String>(4)?)?,
         created_at: timestamp(row.get(5)?)?,
         updated_at: timestamp(row.get(6)?)?,
@@ -259,12 +294,20 @@ pub(super) fn customer(db: &Db, account: AccountId) -> Result<Option<CustomerRec
     one(db, &format!("{CUSTOMER} WHERE account = ?"), [account.0], customer_record)
 }
 
-pub(super) fn account_by_id(db: &Db, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure> {
+pub(super) fn account_by_id(
+    db: &Db,
+    shop: ShopId,
+    id: &CustomerId,
+) -> Result<Option<AccountId>, Failure> {
     let sql = "SELECT account FROM customer WHERE shop = ? AND customer_id = ?";
     one(db, sql, params![shop.0, id.as_str()], |row| Ok(AccountId(row.get(0)?)))
 }
 
-pub(super) fn account_by_email(db: &Db, shop: ShopId, email: &str) -> Result<Option<AccountId>, Failure> {
+pub(super) fn account_by_email(
+    db: &Db,
+    shop: ShopId,
+    email: &str,
+) -> Result<Option<AccountId>, Failure> {
     let sql = "SELECT account FROM customer WHERE shop = ? AND email_key = ?";
     one(db, sql, params![shop.0, email], |row| Ok(AccountId(row.get(0)?)))
 }
@@ -276,7 +319,9 @@ pub(super) fn each_customer(
     after: AccountId,
     mut visit: impl FnMut(CustomerRecord) -> Result<std::ops::ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
-    let sql = format!("{CUSTOMER} INDEXED BY customer_of_shop WHERE shop = ? AND account > ? ORDER BY account");
+    let sql = format!(
+        "{CUSTOMER} INDEXED BY customer_of_shop WHERE shop = ? AND account > ? ORDER BY account"
+    );
     let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query([shop.0, after.0])?;
     while let Some(row) = rows.next()? {
@@ -288,14 +333,16 @@ pub(super) fn each_customer(
 }
 
 pub(super) fn count_customers(db: &Db, shop: ShopId) -> Result<u64, Failure> {
-    let count: i64 = db.query_row("SELECT count(*) FROM customer WHERE shop = ?", [shop.0], |row| row.get(0))?;
+    let count: i64 =
+        db.query_row("SELECT count(*) FROM customer WHERE shop = ?", [shop.0], |row| row.get(0))?;
     Ok(u64::try_from(count).unwrap_or_default())
 }
 
 pub(super) fn put_customer(db: &Db, change: &CustomerChange) -> Result<(), Failure> {
     let Some(record) = &change.after else {
         let account = change.before.as_ref().map_or(0, |before| before.account.0);
-        db.prepare_cached("DELETE FROM customer WHERE account = ?")?.execute([account])?;
+        db.prepare_cached("DELETE FROM customer WHERE account = ?")?
+            .execute([account])?;
         return Ok(());
     };
     let sql = "INSERT INTO customer
@@ -358,7 +405,10 @@ pub(super) fn put_integration(
     shop: ShopId,
     integration: &crate::shop::Integration,
 ) -> Result<(), Failure> {
-    db.execute("UPDATE shop SET integration = ? WHERE id = ?", params![to_json(integration)?, shop.0])?;
+    db.execute(
+        "UPDATE shop SET integration = ? WHERE id = ?",
+        params![to_json(integration)?, shop.0],
+    )?;
     Ok(())
 }
 
@@ -372,7 +422,11 @@ pub(super) fn key(db: &Db, id: &str) -> Result<Option<KeyRecord>, Failure> {
             signing_secret: row.get(3)?,
             scopes: from_json(&row.get::<_, String>(4)?)?,
         };
-        Ok(KeyRecord { shop: ShopId(row.get(1)?), key, created_at: timestamp(row.get(5)?)? })
+        Ok(KeyRecord {
+            shop: ShopId(row.get(1)?),
+            key,
+            created_at: timestamp(row.get(5)?)?,
+        })
     })
 }
 

@@ -328,7 +328,9 @@ pub(super) struct Identity([u64; 2]);
 impl Identity {
     pub(super) fn of(path: &Path) -> Result<Self, Failure> {
         let unavailable = |error| Failure::Unavailable(format!("{}: {error}", path.display()));
-        std::fs::metadata(path).map(|found| Self(numbers(&found))).map_err(unavailable)
+        std::fs::metadata(path)
+            .map(|found| Self(numbers(&found)))
+            .map_err(unavailable)
     }
 
     /// That the same file is still there.
@@ -358,14 +360,18 @@ fn check_version() -> Result<(), Failure> {
         return Ok(());
     }
     let found = rusqlite::version();
-    Err(Failure::Unavailable(format!("SQLite {found} can corrupt a database; 3.51.3 or newer is needed")))
+    Err(Failure::Unavailable(format!(
+        "SQLite {found} can corrupt a database; 3.51.3 or newer is needed"
+    )))
 }
 
 fn settle(db: &Connection) -> Result<(), Failure> {
     db.busy_timeout(std::time::Duration::from_secs(5))?;
     db.set_prepared_statement_cache_capacity(64);
     // FULL: a commit is on the disk before anybody is told. Fewer, larger checkpoints of the log.
-    for (name, value) in [("synchronous", 2), ("wal_autocheckpoint", 8_000), ("cache_size", -32_000)] {
+    for (name, value) in
+        [("synchronous", 2), ("wal_autocheckpoint", 8_000), ("cache_size", -32_000)]
+    {
         db.pragma_update(None, name, value)?;
     }
     db.pragma_update(None, "mmap_size", 0)?;
@@ -405,10 +411,14 @@ fn migrate(db: &mut Connection) -> Result<(), Failure> {
 /// What SQLite reports, as seen by callers: damage is final, all else may pass.
 impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType,
+        };
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-        let unreadable =
-            matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..));
+        let unreadable = matches!(
+            error,
+            FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)
+        );
         match error.sqlite_error_code() {
             Some(DatabaseCorrupt | NotADatabase) => Self::Corrupt(error.to_string()),
             _ if unreadable => Self::Corrupt(error.to_string()),

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use loyalty_core::{AccountId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, ProgramVersion, ShopId};
+use loyalty_core::{
+    AccountId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, ProgramVersion, ShopId,
+};
 use rusqlite::Connection;
 
 use super::answers::{self, AnswerKey, Placed};
@@ -82,7 +84,10 @@ impl Shared {
     }
 
     /// Runs a read on a connection of its own. What it sees is committed.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let db = idle.map_or_else(|| schema::open_reader(&self.path), Ok)?;
         let answer = read(&db);
@@ -173,10 +178,14 @@ impl Shared {
     // Look-ups.
 
     pub(super) fn account(&self, id: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure> {
-        self.accounts.get_or_load(&id, || self.read(|db| Ok(account::account(db, id)?.map(Arc::new))))
+        self.accounts
+            .get_or_load(&id, || self.read(|db| Ok(account::account(db, id)?.map(Arc::new))))
     }
 
-    pub(super) fn order(&self, key: &(ShopId, OrderId)) -> Result<Option<Arc<OrderRecord>>, Failure> {
+    pub(super) fn order(
+        &self,
+        key: &(ShopId, OrderId),
+    ) -> Result<Option<Arc<OrderRecord>>, Failure> {
         let load = |db: &Connection| Ok(rows::order(db, key.0, &key.1)?.map(Arc::new));
         self.orders.get_or_load(key, || self.stored(Stored::Order(key), load))
     }
@@ -198,23 +207,28 @@ impl Shared {
     }
 
     pub(super) fn customer(&self, id: AccountId) -> Result<Option<Arc<CustomerRecord>>, Failure> {
-        self.customers.get_or_load(&id, || self.read(|db| Ok(rows::customer(db, id)?.map(Arc::new))))
+        self.customers
+            .get_or_load(&id, || self.read(|db| Ok(rows::customer(db, id)?.map(Arc::new))))
     }
 
     pub(super) fn by_id(&self, key: &(ShopId, CustomerId)) -> Result<Option<AccountId>, Failure> {
-        self.by_id.get_or_load(key, || self.read(|db| rows::account_by_id(db, key.0, &key.1)))
+        self.by_id
+            .get_or_load(key, || self.read(|db| rows::account_by_id(db, key.0, &key.1)))
     }
 
     /// By the e-mail's key.
     pub(super) fn by_email(&self, key: &(ShopId, String)) -> Result<Option<AccountId>, Failure> {
-        self.by_email.get_or_load(key, || self.read(|db| rows::account_by_email(db, key.0, &key.1)))
+        self.by_email
+            .get_or_load(key, || self.read(|db| rows::account_by_email(db, key.0, &key.1)))
     }
 
     pub(super) fn answer(&self, key: &AnswerKey) -> Result<Option<Arc<Kept>>, Failure> {
         if let Some((_, kept)) = self.answers.get(key) {
             return Ok(Some(kept));
         }
-        self.stored(Stored::Answer(answers::mark(key)), |db| Ok(answers::find(db, key)?.map(Arc::new)))
+        self.stored(Stored::Answer(answers::mark(key)), |db| {
+            Ok(answers::find(db, key)?.map(Arc::new))
+        })
     }
 
     pub(super) fn program(
@@ -222,14 +236,20 @@ impl Shared {
         shop: ShopId,
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
-        self.programs.get_or_load(&(shop, version), || self.read(|db| rows::program(db, shop, version)))
+        self.programs
+            .get_or_load(&(shop, version), || self.read(|db| rows::program(db, shop, version)))
     }
 
     pub(super) fn history(&self, shop: ShopId) -> Result<Option<Arc<History>>, Failure> {
-        self.histories.get_or_load(&shop, || self.read(|db| Ok(time::history(db, shop)?.map(Arc::new))))
+        self.histories
+            .get_or_load(&shop, || self.read(|db| Ok(time::history(db, shop)?.map(Arc::new))))
     }
 
-    pub(super) fn version(&self, shop: ShopId, version: ProgramVersion) -> Result<Arc<Program>, Failure> {
+    pub(super) fn version(
+        &self,
+        shop: ShopId,
+        version: ProgramVersion,
+    ) -> Result<Arc<Program>, Failure> {
         let found = self.program(shop, Some(version))?;
         let lost = || Failure::Corrupt(format!("shop {shop} has no program {version}"));
         found.map(|(_, program)| program).ok_or_else(lost)
@@ -255,7 +275,12 @@ impl Shared {
 
     pub(super) fn key(&self, id: &str) -> Result<Option<Arc<KeyRecord>>, Failure> {
         let now = Instant::now();
-        let known = self.keys.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        let known = self
+            .keys
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned();
         if let Some((read_at, key)) = known
             && now.duration_since(read_at) < KEY_BELIEF
         {
@@ -274,8 +299,12 @@ impl Shared {
     /// another, is only half published.
     pub(super) fn view_of(&self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
         let Some(record) = self.customer(account)? else { return Ok(None) };
-        let Some(history) = self.history(record.shop)? else { return Ok(None) };
-        let account = self.account(account)?.filter(|account| account.account.merged_into().is_none());
+        let Some(history) = self.history(record.shop)? else {
+            return Ok(None);
+        };
+        let account = self
+            .account(account)?
+            .filter(|account| account.account.merged_into().is_none());
         let Some(account) = account else { return Ok(None) };
         let terms = self.terms(&history, &record, &account)?;
         Ok(Some(CustomerView::new(record, account, terms)))
@@ -289,7 +318,9 @@ impl Shared {
     /// The same for a record that a scan has come to: what it passes by is not kept in memory. Read on a
     /// connection of its own, since the scan's sees the tables as they were when it began.
     pub(super) fn glimpse(&self, record: &CustomerRecord) -> Result<Option<CustomerView>, Failure> {
-        let Some(history) = self.history(record.shop)? else { return Ok(None) };
+        let Some(history) = self.history(record.shop)? else {
+            return Ok(None);
+        };
         let account = match self.accounts.get(&record.account) {
             Some(account) => Some(account),
             None => self.read(|db| account::account(db, record.account))?.map(Arc::new),
@@ -328,7 +359,9 @@ impl Shared {
         match change {
             Indexed::Rule(_) => {}
             Indexed::NoRule(rule) => self.rule_emails.remove(&(shop, *rule)),
-            Indexed::Emails(rule, emails) => self.rule_emails.publish(&(shop, *rule), Arc::clone(emails), false),
+            Indexed::Emails(rule, emails) => {
+                self.rule_emails.publish(&(shop, *rule), Arc::clone(emails), false)
+            }
             Indexed::Code(key, _, code) => {
                 let key = (shop, key.clone());
                 self.filter.add(Stored::Code(&key));
@@ -342,14 +375,22 @@ impl Shared {
         if let Some(before) = &change.before {
             let (shop, id) = (before.shop, before.id.as_ref());
             id.inspect(|id| self.by_id.remove(&(shop, (*id).clone())));
-            before.email.as_ref().inspect(|email| self.by_email.remove(&(shop, email.key().to_owned())));
+            before
+                .email
+                .as_ref()
+                .inspect(|email| self.by_email.remove(&(shop, email.key().to_owned())));
             self.customers.remove(&before.account);
         }
         if let Some(after) = &change.after {
             let (shop, account) = (after.shop, after.account);
-            after.id.as_ref().inspect(|id| self.by_id.publish(&(shop, (*id).clone()), account, false));
+            after
+                .id
+                .as_ref()
+                .inspect(|id| self.by_id.publish(&(shop, (*id).clone()), account, false));
             let email = after.email.as_ref();
-            email.inspect(|email| self.by_email.publish(&(shop, email.key().to_owned()), account, false));
+            email.inspect(|email| {
+                self.by_email.publish(&(shop, email.key().to_owned()), account, false)
+            });
             self.customers.publish(&account, Arc::clone(after), false);
         }
     }

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use loyalty_core::{
-    AccountId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, ProgramVersion, ShopId, Timestamp,
+    AccountId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, ProgramVersion, ShopId,
+    Timestamp,
 };
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -24,7 +25,9 @@ use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq}
 use crate::request::Reply;
 use crate::shop::Shop;
 use crate::terms::{History, Published};
-use crate::transact::{CatalogueView, Changes, Claim, CustomerChange, Kept, Numbered, Shelved, View};
+use crate::transact::{
+    CatalogueView, Changes, Claim, CustomerChange, Kept, Numbered, Shelved, View,
+};
 
 /// A reply and where it is awaited.
 pub(super) type Answered = (oneshot::Sender<Result<Reply, Failure>>, Result<Reply, Failure>);
@@ -51,7 +54,12 @@ impl Batch<Staged> {
     /// An empty one, behind what has these last numbers.
     pub(super) fn on(last: Last) -> Self {
         let staged = Staged::new(last);
-        Self { writes: Writes::default(), staged, replies: Vec::new(), now: Timestamp::UNIX_EPOCH }
+        Self {
+            writes: Writes::default(),
+            staged,
+            replies: Vec::new(),
+            now: Timestamp::UNIX_EPOCH,
+        }
     }
 
     pub(super) fn shared(self) -> Batch {
@@ -76,8 +84,19 @@ pub(super) struct Writes {
 
 impl Writes {
     pub(super) fn is_empty(&self) -> bool {
-        let Self { journal, customers, indexed, programs, sweeps, dues, claims, shelved, answers } = self;
-        let records = journal.is_empty() && customers.is_empty() && programs.is_empty() && shelved.is_empty();
+        let Self {
+            journal,
+            customers,
+            indexed,
+            programs,
+            sweeps,
+            dues,
+            claims,
+            shelved,
+            answers,
+        } = self;
+        let records =
+            journal.is_empty() && customers.is_empty() && programs.is_empty() && shelved.is_empty();
         let found = indexed.is_empty() && sweeps.is_empty() && dues.is_empty() && claims.is_empty();
         records && found && answers.is_empty()
     }
@@ -85,12 +104,18 @@ impl Writes {
     /// Answers how many blocks of answers it wrote.
     pub(super) fn write(&self, db: &Connection) -> Result<usize, Failure> {
         rows::append_journal(db, &self.journal)?;
-        self.customers.iter().try_for_each(|change| rows::put_customer(db, change))?;
-        self.indexed.iter().try_for_each(|(shop, change)| discount::put_index(db, *shop, change))?;
+        self.customers
+            .iter()
+            .try_for_each(|change| rows::put_customer(db, change))?;
+        self.indexed
+            .iter()
+            .try_for_each(|(shop, change)| discount::put_index(db, *shop, change))?;
         for (shop, Published { version, program, from }) in &self.programs {
             rows::add_program(db, *shop, *version, program, *from)?;
         }
-        self.sweeps.iter().try_for_each(|(shop, up_to)| time::put_sweep(db, *shop, *up_to))?;
+        self.sweeps
+            .iter()
+            .try_for_each(|(shop, up_to)| time::put_sweep(db, *shop, *up_to))?;
         for (shop, shelved, numbered) in &self.shelved {
             catalogue::write(db, *shop, shelved, numbered)?;
         }
@@ -102,7 +127,9 @@ impl Writes {
 
     /// After what is written behind, which knows nothing of this batch.
     pub(super) fn write_dues(&self, db: &Connection) -> Result<(), Failure> {
-        self.dues.iter().try_for_each(|(account, due)| time::put_due(db, *account, *due))
+        self.dues
+            .iter()
+            .try_for_each(|(account, due)| time::put_due(db, *account, *due))
     }
 }
 
@@ -152,11 +179,18 @@ impl Staged {
     /// How many states it leaves for their tables.
     pub(super) fn states(&self) -> usize {
         let folds = self.accounts.len().saturating_add(self.orders.len());
-        folds.saturating_add(self.keyed.len()).saturating_add(self.answers.len())
+        folds
+            .saturating_add(self.keyed.len())
+            .saturating_add(self.answers.len())
     }
 
     /// Takes the changes of one request: all of them, or none where a record cannot be written.
-    pub(super) fn stage(&mut self, writes: &mut Writes, shop: ShopId, changes: Changes) -> Result<(), Failure> {
+    pub(super) fn stage(
+        &mut self,
+        writes: &mut Writes,
+        shop: ShopId,
+        changes: Changes,
+    ) -> Result<(), Failure> {
         let events = changes.journal.iter().map(|row| rows::to_json(&*row.events));
         let events = events.collect::<Result<Vec<_>, _>>()?;
         for (row, events) in changes.journal.into_iter().zip(events) {
@@ -176,7 +210,8 @@ impl Staged {
         if let Some(published) = changes.program {
             let version = published.version;
             for asked in [None, Some(version)] {
-                self.programs.insert((shop, asked), (version, Arc::clone(&published.program)));
+                self.programs
+                    .insert((shop, asked), (version, Arc::clone(&published.program)));
             }
             writes.programs.push((shop, published));
         }
@@ -200,8 +235,10 @@ impl Staged {
             self.answers.insert(key, placed);
         }
         self.accounts.extend(changes.accounts);
-        self.keyed.extend(changes.keyed.into_iter().map(|(key, record)| ((shop, key), record)));
-        self.orders.extend(changes.orders.into_iter().map(|(id, record)| ((shop, id), record)));
+        self.keyed
+            .extend(changes.keyed.into_iter().map(|(key, record)| ((shop, key), record)));
+        self.orders
+            .extend(changes.orders.into_iter().map(|(id, record)| ((shop, id), record)));
         Ok(())
     }
 
@@ -234,7 +271,8 @@ impl Staged {
                 self.by_email.insert((record.shop, email.key().to_owned()), account);
             }
             self.last.account = self.last.account.max(record.account.0);
-            self.by_account.insert(record.account, stands.then(|| Arc::clone(record)));
+            self.by_account
+                .insert(record.account, stands.then(|| Arc::clone(record)));
         }
     }
 }
@@ -278,14 +316,20 @@ impl DiscountView for Reading<'_> {
         }
     }
 
-    fn search(&mut self, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure> {
+    fn search(
+        &mut self,
+        shop: ShopId,
+        number: Number,
+    ) -> Result<Option<Arc<SavedSearch>>, Failure> {
         CatalogueView::saved_search(self, shop, number)
     }
 
     fn customer_view(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
         let Some(customer) = self.customer(account)? else { return Ok(None) };
         let (shop, account) = (customer.shop, self.account(account)?);
-        let (Some(account), Some(history)) = (account, self.history(shop)?) else { return Ok(None) };
+        let (Some(account), Some(history)) = (account, self.history(shop)?) else {
+            return Ok(None);
+        };
         let terms = history.terms_of(&account, Some(&customer), |version| {
             let found = self.program(shop, Some(version))?;
             let lost = || Failure::Corrupt(format!("shop {shop} has no program {version}"));
@@ -318,7 +362,12 @@ impl View for Reading<'_> {
         }
     }
 
-    fn accounts(&mut self, shop: ShopId, after: AccountId, limit: usize) -> Result<Vec<AccountId>, Failure> {
+    fn accounts(
+        &mut self,
+        shop: ShopId,
+        after: AccountId,
+        limit: usize,
+    ) -> Result<Vec<AccountId>, Failure> {
         let mut accounts = self.shared.read(|db| time::accounts(db, shop, after, limit))?;
         let batches = [Some(self.staged), self.flying].into_iter().flatten();
         let staged = batches.flat_map(|staged| staged.by_account.values().flatten());
@@ -360,7 +409,11 @@ impl View for Reading<'_> {
         }
     }
 
-    fn order(&mut self, shop: ShopId, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure> {
+    fn order(
+        &mut self,
+        shop: ShopId,
+        order: &OrderId,
+    ) -> Result<Option<Arc<OrderRecord>>, Failure> {
         let key = (shop, order.clone());
         match self.staged(|staged| staged.orders.get(&key)) {
             Some(record) => Ok(Some(Arc::clone(record))),
@@ -368,7 +421,12 @@ impl View for Reading<'_> {
         }
     }
 
-    fn kept(&mut self, shop: ShopId, key: &[u8; 16], now: Timestamp) -> Result<Option<Kept>, Failure> {
+    fn kept(
+        &mut self,
+        shop: ShopId,
+        key: &[u8; 16],
+        now: Timestamp,
+    ) -> Result<Option<Kept>, Failure> {
         let key = (shop, *key);
         let kept = match self.staged(|staged| staged.answers.get(&key)) {
             Some((_, kept)) => Some(Arc::clone(kept)),

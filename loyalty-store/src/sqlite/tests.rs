@@ -13,12 +13,15 @@ use std::time::Duration;
 
 use loyalty_core::discount::{Code, Parts, PriceRule, ValueType};
 use loyalty_core::{
-    Command, Currency, CustomerId, Email, Line, LineId, Order, Origin, PriceRuleId, Program, Quantity, Status,
-    Zone,
+    Command, Currency, CustomerId, Email, Line, LineId, Order, Origin, PriceRuleId, Program,
+    Quantity, Status, Zone,
 };
 
 use super::*;
-use crate::{Action, Answer, DiscountAction, Discounted, Idempotency, Outcome, Presence, ProfileChange, Reply};
+use crate::{
+    Action, Answer, DiscountAction, Discounted, Idempotency, Outcome, Presence, ProfileChange,
+    Reply,
+};
 
 fn now() -> Timestamp {
     "2026-01-01T12:00:00Z".parse().unwrap()
@@ -27,7 +30,11 @@ fn now() -> Timestamp {
 fn open(settings: &Settings) -> (SqliteStore, ShopId, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&directory.path().join("loyalty.db"), settings).unwrap();
-    let shop = NewShop { name: "Tea".to_owned(), currency: Currency::EUR, zone: Zone::UTC };
+    let shop = NewShop {
+        name: "Tea".to_owned(),
+        currency: Currency::EUR,
+        zone: Zone::UTC,
+    };
     let shop = store.create_shop(&shop, now()).unwrap().id;
     (store, shop, directory)
 }
@@ -50,7 +57,12 @@ fn who(number: u32) -> Who {
 /// A rule with room for any number of codes.
 fn rule(store: &SqliteStore, shop: ShopId) -> PriceRuleId {
     let (title, value) = ("Ten".to_owned(), "-10".parse().unwrap());
-    let parts = Parts { title, value_type: ValueType::Percentage, value, ..Parts::default() };
+    let parts = Parts {
+        title,
+        value_type: ValueType::Percentage,
+        value,
+        ..Parts::default()
+    };
     let rule = Box::new(PriceRule::new(parts, 2).unwrap());
     let action = Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None });
     let request = Request { idempotency: None, ..request(shop, 0, action) };
@@ -75,7 +87,11 @@ fn tell_of(shop: ShopId, rule: PriceRuleId, number: u32) -> [Request; 2] {
     let text = Code::new(&format!("CODE{number}")).unwrap();
     [
         request(shop, 2 * u128::from(number), Action::Order { command, customer, change }),
-        request(shop, 2 * u128::from(number) + 1, Action::Discount(DiscountAction::AddCode { rule, text })),
+        request(
+            shop,
+            2 * u128::from(number) + 1,
+            Action::Discount(DiscountAction::AddCode { rule, text }),
+        ),
     ]
 }
 
@@ -102,14 +118,25 @@ fn memory_does_not_grow_with_the_customers() {
         }
         for number in (0..first).step_by(97) {
             assert!(store.customer(shop, &who(number)).unwrap().is_some());
-            assert!(store.order(shop, &OrderId::new(number.to_string()).unwrap()).unwrap().is_some());
+            assert!(
+                store
+                    .order(shop, &OrderId::new(number.to_string()).unwrap())
+                    .unwrap()
+                    .is_some()
+            );
             for again in tell_of(shop, rule, number) {
-                assert!(matches!(store.execute(again).wait(), Ok(Reply::Kept { replayed: true, .. })));
+                assert!(matches!(
+                    store.execute(again).wait(),
+                    Ok(Reply::Kept { replayed: true, .. })
+                ));
             }
             looked_up += 1;
         }
         let sizes = store.shared.sizes();
-        assert!(sizes.iter().all(|(_, size)| *size <= bound), "of {first} customers: {sizes:?}, {bound} allowed");
+        assert!(
+            sizes.iter().all(|(_, size)| *size <= bound),
+            "of {first} customers: {sizes:?}, {bound} allowed"
+        );
         most.push(sizes);
     }
     assert!(looked_up > 100);
@@ -125,12 +152,20 @@ fn memory_does_not_grow_with_the_customers() {
 fn what_is_in_the_file_is_found_after_a_start() {
     const CUSTOMERS: u32 = 2_100;
     // All are sent before the first answer is waited for: there is room for them.
-    let settings = Settings { queue: usize::try_from(2 * CUSTOMERS).unwrap(), ..Settings::default() };
+    let settings = Settings {
+        queue: usize::try_from(2 * CUSTOMERS).unwrap(),
+        ..Settings::default()
+    };
     let (store, shop, directory) = open(&settings);
     let rule = rule(&store, shop);
-    let told: Vec<_> =
-        (0..CUSTOMERS).flat_map(|number| tell_of(shop, rule, number)).map(|told| store.execute(told)).collect();
-    assert!(told.into_iter().all(|told| matches!(told.wait(), Ok(Reply::Kept { .. }))));
+    let told: Vec<_> = (0..CUSTOMERS)
+        .flat_map(|number| tell_of(shop, rule, number))
+        .map(|told| store.execute(told))
+        .collect();
+    assert!(
+        told.into_iter()
+            .all(|told| matches!(told.wait(), Ok(Reply::Kept { .. })))
+    );
     drop(store);
     // Nothing of it is in memory, nor is it the journal's end.
     let mut settings = Settings::default();
@@ -145,11 +180,21 @@ fn what_is_in_the_file_is_found_after_a_start() {
         assert!(store.order(shop, &order).unwrap().is_some(), "order {number}");
         for again in tell_of(shop, rule, number) {
             let reply = store.execute(again).wait();
-            assert!(matches!(reply, Ok(Reply::Kept { replayed: true, .. })), "of {number}: {reply:?}");
+            assert!(
+                matches!(reply, Ok(Reply::Kept { replayed: true, .. })),
+                "of {number}: {reply:?}"
+            );
         }
-        let twice = DiscountAction::AddCode { rule, text: Code::new(&format!("CODE{number}")).unwrap() };
-        let twice = Request { idempotency: None, ..request(shop, 0, Action::Discount(twice)) };
-        assert!(matches!(store.execute(twice).wait(), Ok(Reply::Decided(Err(_)))), "the code of {number}");
+        let twice =
+            DiscountAction::AddCode { rule, text: Code::new(&format!("CODE{number}")).unwrap() };
+        let twice = Request {
+            idempotency: None,
+            ..request(shop, 0, Action::Discount(twice))
+        };
+        assert!(
+            matches!(store.execute(twice).wait(), Ok(Reply::Decided(Err(_)))),
+            "the code of {number}"
+        );
     }
     // So small a filter is wrong about many, but not about all.
     let mut new = (0..1_000).map(|number| (shop, OrderId::new(format!("new {number}")).unwrap()));
@@ -164,8 +209,9 @@ fn a_long_walk_does_not_hold_an_ill_store_up() {
     let (store, shop, _directory) = open(&Settings::default());
     let customers = u32::try_from(2 * STRETCH).unwrap() + 10;
     let add = |number| Action::customer(who(number), Presence::May, Vec::new());
-    let told: Vec<_> =
-        (0..customers).map(|number| store.execute(request(shop, u128::from(number), add(number)))).collect();
+    let told: Vec<_> = (0..customers)
+        .map(|number| store.execute(request(shop, u128::from(number), add(number))))
+        .collect();
     for told in told {
         told.wait().unwrap();
     }
@@ -213,7 +259,11 @@ fn a_long_walk_does_not_hold_an_ill_store_up() {
 fn a_commit_that_changes_nothing_is_written_all_the_same() {
     let directory = tempfile::tempdir().unwrap();
     let db = schema::open(&directory.path().join("loyalty.db")).unwrap();
-    let log = || std::fs::metadata(directory.path().join("loyalty.db-wal")).unwrap().len();
+    let log = || {
+        std::fs::metadata(directory.path().join("loyalty.db-wal"))
+            .unwrap()
+            .len()
+    };
     let before = (rows::checkpoint(&db).unwrap(), log());
     let commit = |what: &dyn Fn() -> Result<(), Failure>| {
         db.execute_batch("BEGIN IMMEDIATE").unwrap();

@@ -65,7 +65,10 @@ impl Waiting {
         use std::ops::Bound;
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let both = self.both();
-        let due = both.by_instant.range((from, Bound::Unbounded)).take_while(|due| due.at <= now);
+        let due = both
+            .by_instant
+            .range((from, Bound::Unbounded))
+            .take_while(|due| due.at <= now);
         due.take(limit).copied().collect()
     }
 }
@@ -93,7 +96,10 @@ pub(super) fn due(
         let page = shared.read(|db| due_in_table(db, now, from, limit))?;
         for due in &page {
             // A row that is older than memory says nothing.
-            let newer = shared.accounts.get(&due.account).is_some_and(|record| record.due != Some(due.at));
+            let newer = shared
+                .accounts
+                .get(&due.account)
+                .is_some_and(|record| record.due != Some(due.at));
             if !newer {
                 fresh = fresh.saturating_add(1);
                 found.push(*due);
@@ -117,12 +123,15 @@ fn due_in_table(
     limit: usize,
 ) -> Result<Vec<DueAccount>, Failure> {
     // Two ranges of the index. In one, everything at the first instant would be passed again for each page.
-    const SAME: &str = "SELECT due, id, shop FROM account WHERE due = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
-    const LATER: &str = "SELECT due, id, shop FROM account WHERE due > ?1 AND due <= ?2 ORDER BY due, id LIMIT ?3";
+    const SAME: &str =
+        "SELECT due, id, shop FROM account WHERE due = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+    const LATER: &str =
+        "SELECT due, id, shop FROM account WHERE due > ?1 AND due <= ?2 ORDER BY due, id LIMIT ?3";
     let mut found = Vec::new();
     let mut find = |sql, values: [i64; 3]| {
         each(db, sql, values, |row| {
-            let (at, account, shop) = (timestamp(row.get(0)?)?, AccountId(row.get(1)?), ShopId(row.get(2)?));
+            let (at, account, shop) =
+                (timestamp(row.get(0)?)?, AccountId(row.get(1)?), ShopId(row.get(2)?));
             found.push(DueAccount { at, account, shop });
             Ok(())
         })
@@ -148,11 +157,11 @@ pub(super) fn put_due(db: &Db, account: AccountId, due: Option<Timestamp>) -> Re
 /// Notes up to which account it was found anew what is due next.
 pub(super) fn put_sweep(db: &Db, shop: ShopId, up_to: Option<AccountId>) -> Result<(), Failure> {
     let Some(up_to) = up_to else {
-        db.prepare_cached("DELETE FROM sweep WHERE shop = ?")?.execute([shop.0])?;
+        db.prepare_cached("DELETE FROM sweep WHERE shop = ?")?
+            .execute([shop.0])?;
         return Ok(());
     };
-    let sql =
-        "INSERT INTO sweep (shop, up_to) VALUES (?, ?) ON CONFLICT (shop) DO UPDATE SET up_to = excluded.up_to";
+    let sql = "INSERT INTO sweep (shop, up_to) VALUES (?, ?) ON CONFLICT (shop) DO UPDATE SET up_to = excluded.up_to";
     db.prepare_cached(sql)?.execute([shop.0, up_to.0])?;
     Ok(())
 }
@@ -168,32 +177,59 @@ pub(super) fn unsettled(db: &Db) -> Result<Vec<ShopId>, Failure> {
 
 /// The programs of a shop by time.
 pub(super) fn history(db: &Db, id: ShopId) -> Result<Option<History>, Failure> {
-    let Some(shop) = rows::shops(db)?.into_iter().find(|shop| shop.id == id) else { return Ok(None) };
+    let Some(shop) = rows::shops(db)?.into_iter().find(|shop| shop.id == id) else {
+        return Ok(None);
+    };
     let mut versions = Vec::new();
-    each(db, "SELECT version, published_at FROM program WHERE shop = ? ORDER BY version", [id.0], |row| {
-        versions.push((ProgramVersion(row.get(0)?), timestamp(row.get(1)?)?));
-        Ok(())
-    })?;
-    let Some((version, from)) = versions.last().copied() else { return Ok(None) };
+    each(
+        db,
+        "SELECT version, published_at FROM program WHERE shop = ? ORDER BY version",
+        [id.0],
+        |row| {
+            versions.push((ProgramVersion(row.get(0)?), timestamp(row.get(1)?)?));
+            Ok(())
+        },
+    )?;
+    let Some((version, from)) = versions.last().copied() else {
+        return Ok(None);
+    };
     let program = version_of(db, id, version)?;
-    let sweep = rows::one(db, "SELECT up_to FROM sweep WHERE shop = ?", [id.0], |row| Ok(AccountId(row.get(0)?)))?;
+    let sweep = rows::one(db, "SELECT up_to FROM sweep WHERE shop = ?", [id.0], |row| {
+        Ok(AccountId(row.get(0)?))
+    })?;
     Ok(Some(History::new(&shop, versions, Published { version, program, from }, sweep)))
 }
 
-pub(super) fn version_of(db: &Db, shop: ShopId, version: ProgramVersion) -> Result<Arc<Program>, Failure> {
+pub(super) fn version_of(
+    db: &Db,
+    shop: ShopId,
+    version: ProgramVersion,
+) -> Result<Arc<Program>, Failure> {
     let found = rows::program(db, shop, Some(version))?;
-    found.map(|(_, program)| program).ok_or_else(|| damaged("a program of shop", &shop))
+    found
+        .map(|(_, program)| program)
+        .ok_or_else(|| damaged("a program of shop", &shop))
 }
 
 /// The accounts of a shop's customers that are committed.
-pub(super) fn accounts(db: &Db, shop: ShopId, after: AccountId, limit: usize) -> Result<Vec<AccountId>, Failure> {
+pub(super) fn accounts(
+    db: &Db,
+    shop: ShopId,
+    after: AccountId,
+    limit: usize,
+) -> Result<Vec<AccountId>, Failure> {
     let sql = "SELECT account FROM customer INDEXED BY customer_of_shop
         WHERE shop = ? AND account > ? ORDER BY account LIMIT ?";
     let mut accounts = Vec::new();
-    each(db, sql, params![shop.0, after.0, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
-        accounts.push(AccountId(row.get(0)?));
-        Ok(())
-    })?;
+    each(
+        db,
+        sql,
+        params![shop.0, after.0, i64::try_from(limit).unwrap_or(i64::MAX)],
+        |row| {
+            accounts.push(AccountId(row.get(0)?));
+            Ok(())
+        },
+    )?;
     Ok(accounts)
 }
 
@@ -206,14 +242,21 @@ pub(super) struct Restored {
 impl Restored {
     /// Whether it is known of all accounts of a shop what is due next.
     pub(super) fn is_settled(&mut self, db: &Db, shop: ShopId) -> Result<bool, Failure> {
-        Ok(self.history(db, shop)?.is_some_and(|history| history.sweep().is_none()))
+        Ok(self
+            .history(db, shop)?
+            .is_some_and(|history| history.sweep().is_none()))
     }
 
     fn history(&mut self, db: &Db, shop: ShopId) -> Result<Option<&History>, Failure> {
         Ok(loaded(&mut self.histories, shop, || history(db, shop))?.as_ref())
     }
 
-    pub(super) fn find_due(&mut self, db: &Db, id: AccountId, record: &mut AccountRecord) -> Result<(), Failure> {
+    pub(super) fn find_due(
+        &mut self,
+        db: &Db,
+        id: AccountId,
+        record: &mut AccountRecord,
+    ) -> Result<(), Failure> {
         let shop = record.shop;
         let Some(history) = self.history(db, shop)? else { return Ok(()) };
         let customer: Option<CustomerRecord> = rows::customer(db, id)?;

@@ -33,7 +33,10 @@ pub(super) fn log(pages: usize) -> (Log, Mover) {
     let (tell, long) = sync_channel(1);
     let bulk_moved = Arc::new(AtomicBool::new(false));
     let pages = i32::try_from(pages).unwrap_or(i32::MAX);
-    (Log { pages, long: tell, bulk_moved: Arc::clone(&bulk_moved) }, Mover { long, bulk_moved })
+    (
+        Log { pages, long: tell, bulk_moved: Arc::clone(&bulk_moved) },
+        Mover { long, bulk_moved },
+    )
 }
 
 impl Log {
@@ -61,7 +64,9 @@ impl Mover {
     /// Moves the bulk whenever the log is long, until nobody can tell any more.
     pub(super) fn run(&self, path: &Path, identity: Identity) {
         while self.long.recv().is_ok() {
-            let done = identity.check(path).and_then(|()| move_all(&schema::open_beside(path)?));
+            let done = identity
+                .check(path)
+                .and_then(|()| move_all(&schema::open_beside(path)?));
             if told_if_failed(&done) {
                 self.bulk_moved.store(true, Ordering::Release);
             }

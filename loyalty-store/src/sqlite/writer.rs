@@ -93,7 +93,9 @@ impl Writer {
     /// What the log holds from before may have been written and never synced. It goes into the database, with
     /// both synced, before anybody is told of it.
     fn settle(&self) -> Result<(), Failure> {
-        let busy: i64 = self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        let busy: i64 = self
+            .db
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
         if busy == 0 {
             return Ok(());
         }
@@ -167,17 +169,22 @@ impl Writer {
             self.behind.begin(at);
         }
         if self.behind.is_writing() {
-            self.behind.write_slice(&self.db, &self.shared, more_than(states, 64))?;
+            self.behind
+                .write_slice(&self.db, &self.shared, more_than(states, 64))?;
         }
         self.drop_answers(more_than(blocks, 2), more_than(requests, 64))?;
         writes.write_dues(&self.db)?;
-        self.db.execute_batch("COMMIT").map_err(|error| Failure::UnknownOutcome(error.to_string()))
+        self.db
+            .execute_batch("COMMIT")
+            .map_err(|error| Failure::UnknownOutcome(error.to_string()))
     }
 
     /// Looks at some blocks of answers inside the open transaction, and drops some answers that are too old.
     fn drop_answers(&mut self, blocks: usize, answers: usize) -> Result<(), Failure> {
-        let before =
-            self.now.checked_sub_signed(TimeDelta::days(Kept::DAYS_STORED)).unwrap_or(Timestamp::UNIX_EPOCH);
+        let before = self
+            .now
+            .checked_sub_signed(TimeDelta::days(Kept::DAYS_STORED))
+            .unwrap_or(Timestamp::UNIX_EPOCH);
         self.pruning = answers::prune(&self.db, before, blocks, answers)?;
         Ok(())
     }
@@ -191,7 +198,10 @@ impl Writer {
             shared.publish_keyed(key, Arc::clone(record));
             self.behind.keyed(key);
         }
-        staged.indexed.iter().for_each(|(shop, change)| shared.publish_index(*shop, change));
+        staged
+            .indexed
+            .iter()
+            .for_each(|(shop, change)| shared.publish_index(*shop, change));
         for (id, record) in &staged.accounts {
             shared.accounts.publish(id, Arc::clone(record), true);
             shared.due.put(*id, record);
@@ -201,7 +211,10 @@ impl Writer {
             shared.publish_order(key, Arc::clone(record));
             self.behind.order(key);
         }
-        staged.customers.iter().for_each(|change| shared.publish_customer(change));
+        staged
+            .customers
+            .iter()
+            .for_each(|change| shared.publish_customer(change));
         for (key, placed) in &staged.answers {
             shared.publish_answer(key, placed.clone());
             self.behind.answer(*key, placed.0);
@@ -259,9 +272,10 @@ impl Writer {
         // Whoever asks from now on is not told that their own outcome is unknown.
         let illness = match failure.clone() {
             Failure::UnknownOutcome(why) => Failure::Unavailable(why),
-            other @ (Failure::Busy | Failure::Corrupt(_) | Failure::TooNew { .. } | Failure::Unavailable(_)) => {
-                other
-            }
+            other @ (Failure::Busy
+            | Failure::Corrupt(_)
+            | Failure::TooNew { .. }
+            | Failure::Unavailable(_)) => other,
         };
         self.shared.set_unwritable(Some(illness.clone()));
         self.shared.set_illness(Some(illness));
@@ -290,10 +304,12 @@ impl Writer {
     /// Folds what the journal holds beyond the checkpoint.
     fn restore(&mut self) -> Result<(), Failure> {
         let (seq, answer) = rows::checkpoint(&self.db)?;
-        let (mut accounts, mut orders, mut keyed) = (Map::default(), Map::default(), Map::default());
+        let (mut accounts, mut orders, mut keyed) =
+            (Map::default(), Map::default(), Map::default());
         let mut last = Last {
             seq,
-            account: rows::last(&self.db, "id", "account")?.max(rows::last(&self.db, "account", "customer")?),
+            account: rows::last(&self.db, "id", "account")?
+                .max(rows::last(&self.db, "account", "customer")?),
             answer,
         };
         rows::each_journal(&self.db, seq, |row| {
@@ -309,7 +325,8 @@ impl Writer {
             }
             for key in keyed::keys(&row) {
                 let of = (row.shop, key);
-                let record = loaded(&mut keyed, of.clone(), || discount::keyed(&self.db, of.0, &of.1))?;
+                let record =
+                    loaded(&mut keyed, of.clone(), || discount::keyed(&self.db, of.0, &of.1))?;
                 record.get_or_insert_with(|| Keyed::new(&of.1)).fold(&of.1, &row);
             }
             // A state may be newer than the checkpoint; the rows in it are not folded twice.
@@ -317,7 +334,8 @@ impl Writer {
             for event in row.events.iter() {
                 let Some(id) = event.order() else { continue };
                 let key = (row.shop, id.clone());
-                let record = loaded(&mut orders, key.clone(), || rows::order(&self.db, row.shop, id))?;
+                let record =
+                    loaded(&mut orders, key.clone(), || rows::order(&self.db, row.shop, id))?;
                 let record = record.get_or_insert_default();
                 if record.seq < row.seq || folded.contains(&key) {
                     record.fold(&row, event);
@@ -327,7 +345,8 @@ impl Writer {
             Ok(())
         })?;
         let mut restored = Restored::default();
-        for (id, mut record) in accounts.into_iter().filter_map(|(id, record)| Some((id, record?))) {
+        for (id, mut record) in accounts.into_iter().filter_map(|(id, record)| Some((id, record?)))
+        {
             restored.find_due(&self.db, id, &mut record)?;
             self.shared.due.put(id, &record);
             self.shared.accounts.publish(&id, Arc::new(record), true);

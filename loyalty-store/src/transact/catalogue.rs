@@ -7,7 +7,8 @@ use loyalty_core::{CategoryId, ProductId, ShopId, VariantId};
 
 use super::{Stop, Transaction, View};
 use crate::catalogue::{
-    CatalogueAction, Catalogued, Category, CategoryRecord, Product, ProductRecord, SavedSearch, Tally,
+    CatalogueAction, Catalogued, Category, CategoryRecord, Product, ProductRecord, SavedSearch,
+    Tally,
 };
 use crate::error::{Failure, Rejection};
 use crate::number::Number;
@@ -15,9 +16,21 @@ use crate::search::SearchQuery;
 
 /// What a transaction reads of the catalogue.
 pub(crate) trait CatalogueView {
-    fn product(&mut self, shop: ShopId, id: &ProductId) -> Result<Option<Arc<ProductRecord>>, Failure>;
-    fn category(&mut self, shop: ShopId, id: &CategoryId) -> Result<Option<Arc<CategoryRecord>>, Failure>;
-    fn saved_search(&mut self, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure>;
+    fn product(
+        &mut self,
+        shop: ShopId,
+        id: &ProductId,
+    ) -> Result<Option<Arc<ProductRecord>>, Failure>;
+    fn category(
+        &mut self,
+        shop: ShopId,
+        id: &CategoryId,
+    ) -> Result<Option<Arc<CategoryRecord>>, Failure>;
+    fn saved_search(
+        &mut self,
+        shop: ShopId,
+        number: Number,
+    ) -> Result<Option<Arc<SavedSearch>>, Failure>;
     fn has_search_named(&mut self, shop: ShopId, name: &str) -> Result<bool, Failure>;
     /// The number that was given to a variant whose id is none.
     fn variant_number(&mut self, shop: ShopId, id: &VariantId) -> Result<Option<Number>, Failure>;
@@ -50,12 +63,16 @@ impl<V: View> Transaction<'_, V> {
         match action {
             CatalogueAction::PutProducts(products) => {
                 let mut tally = Tally::default();
-                let products = products.into_iter().map(|product| self.put_product(product, &mut tally));
+                let products = products
+                    .into_iter()
+                    .map(|product| self.put_product(product, &mut tally));
                 Ok(Catalogued::Products(products.collect::<Result<_, _>>()?, tally))
             }
             CatalogueAction::PutCategories(categories) => {
                 let mut tally = Tally::default();
-                let categories = categories.into_iter().map(|category| self.put_category(category, &mut tally));
+                let categories = categories
+                    .into_iter()
+                    .map(|category| self.put_category(category, &mut tally));
                 Ok(Catalogued::Categories(categories.collect::<Result<_, _>>()?, tally))
             }
             CatalogueAction::SaveSearch { name, query } => self.save_search(name, &query),
@@ -74,7 +91,12 @@ impl<V: View> Transaction<'_, V> {
         }
     }
 
-    fn delete(&mut self, known: bool, gone: Shelved, unknown: Rejection) -> Result<Catalogued, Stop> {
+    fn delete(
+        &mut self,
+        known: bool,
+        gone: Shelved,
+        unknown: Rejection,
+    ) -> Result<Catalogued, Stop> {
         if !known {
             return Err(unknown.into());
         }
@@ -82,7 +104,11 @@ impl<V: View> Transaction<'_, V> {
         Ok(Catalogued::Deleted)
     }
 
-    fn put_product(&mut self, product: Product, tally: &mut Tally) -> Result<Arc<ProductRecord>, Failure> {
+    fn put_product(
+        &mut self,
+        product: Product,
+        tally: &mut Tally,
+    ) -> Result<Arc<ProductRecord>, Failure> {
         let before = self.load_product(&product.id)?;
         if let Some(same) = before.as_ref().filter(|before| before.product == product) {
             tally.unchanged = tally.unchanged.saturating_add(1);
@@ -92,22 +118,34 @@ impl<V: View> Transaction<'_, V> {
             Some(before) => before.number,
             None => self.number_of(product.id.as_str())?,
         };
-        let variant_numbers =
-            product.variants.iter().map(|variant| match known_variant(before.as_deref(), &variant.id) {
+        let variant_numbers = product.variants.iter().map(|variant| {
+            match known_variant(before.as_deref(), &variant.id) {
                 Some(number) => Ok(number),
                 None => self.number_of_variant(&variant.id),
-            });
+            }
+        });
         let variant_numbers = variant_numbers.collect::<Result<_, Failure>>()?;
-        let (shop, created_at) = (self.shop.id, before.as_ref().map_or(self.now, |before| before.created_at));
+        let (shop, created_at) =
+            (self.shop.id, before.as_ref().map_or(self.now, |before| before.created_at));
         let updated_at = self.now;
-        let record = Arc::new(ProductRecord { shop, number, product, variant_numbers, created_at, updated_at });
+        let record = Arc::new(ProductRecord {
+            shop,
+            number,
+            product,
+            variant_numbers,
+            created_at,
+            updated_at,
+        });
         tally.written(before.is_some());
         self.changes.shelved.push(Shelved::Product(Arc::clone(&record)));
         Ok(record)
     }
 
     /// As it is, also where this request has changed it.
-    pub(super) fn load_product(&mut self, id: &ProductId) -> Result<Option<Arc<ProductRecord>>, Failure> {
+    pub(super) fn load_product(
+        &mut self,
+        id: &ProductId,
+    ) -> Result<Option<Arc<ProductRecord>>, Failure> {
         let changed = self.changes.shelved.iter().rev().find_map(|shelved| match shelved {
             Shelved::Product(record) => Some(record).filter(|record| record.product.id == *id),
             Shelved::NoProduct(_)
@@ -123,13 +161,18 @@ impl<V: View> Transaction<'_, V> {
     }
 
     /// Categories are few fields: the last of one request wins, as the last of two requests would.
-    fn put_category(&mut self, category: Category, tally: &mut Tally) -> Result<Arc<CategoryRecord>, Failure> {
+    fn put_category(
+        &mut self,
+        category: Category,
+        tally: &mut Tally,
+    ) -> Result<Arc<CategoryRecord>, Failure> {
         let before = self.view.category(self.shop.id, &category.id)?;
         if let Some(same) = before.as_ref().filter(|before| before.category == category) {
             tally.unchanged = tally.unchanged.saturating_add(1);
             return Ok(Arc::clone(same));
         }
-        let (shop, created_at) = (self.shop.id, before.as_ref().map_or(self.now, |before| before.created_at));
+        let (shop, created_at) =
+            (self.shop.id, before.as_ref().map_or(self.now, |before| before.created_at));
         let record = Arc::new(CategoryRecord { shop, category, created_at, updated_at: self.now });
         tally.written(before.is_some());
         self.changes.shelved.push(Shelved::Category(Arc::clone(&record)));

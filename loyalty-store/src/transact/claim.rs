@@ -47,23 +47,38 @@ pub(crate) trait Claims {
 impl<V: View> Transaction<'_, V> {
     /// A command with what only the store can know.
     pub(super) fn informed(&mut self, command: &Command) -> Result<Option<Command>, Failure> {
-        let Command::EnterCode { code, .. } = command else { return Ok(None) };
+        let Command::EnterCode { code, .. } = command else {
+            return Ok(None);
+        };
         let taken = self.claimed(&Claim::Code(fold_code(code).into()))?.is_some();
         Ok(Some(Command::EnterCode { code: Arc::clone(code), taken }))
     }
 
     /// Another draw, where the events would claim what somebody has.
-    pub(super) fn redrawn(&mut self, command: &Command, events: &[Event]) -> Result<Option<Command>, Failure> {
-        let Command::IssueReferralCode { entropy } = command else { return Ok(None) };
+    pub(super) fn redrawn(
+        &mut self,
+        command: &Command,
+        events: &[Event],
+    ) -> Result<Option<Command>, Failure> {
+        let Command::IssueReferralCode { entropy } = command else {
+            return Ok(None);
+        };
         for event in events {
             if let Some(claim @ Claim::Referral(_)) = Claim::of(event)
                 && self.claimed(&claim)?.is_some()
             {
                 let mut bytes = [0; 16];
-                bytes.iter_mut().skip(6).zip(entropy).for_each(|(to, from)| *to = *from);
+                bytes
+                    .iter_mut()
+                    .skip(6)
+                    .zip(entropy)
+                    .for_each(|(to, from)| *to = *from);
                 let next = u128::from_be_bytes(bytes).wrapping_add(1).to_be_bytes();
                 let mut entropy = [0; 10];
-                entropy.iter_mut().zip(next.iter().skip(6)).for_each(|(to, from)| *to = *from);
+                entropy
+                    .iter_mut()
+                    .zip(next.iter().skip(6))
+                    .for_each(|(to, from)| *to = *from);
                 return Ok(Some(Command::IssueReferralCode { entropy }));
             }
         }
@@ -71,7 +86,11 @@ impl<V: View> Transaction<'_, V> {
     }
 
     /// Notes what events claim. The first to use a code that all can use has it, which hurts nobody.
-    pub(super) fn note_claims(&mut self, account: AccountId, events: &[Event]) -> Result<(), Failure> {
+    pub(super) fn note_claims(
+        &mut self,
+        account: AccountId,
+        events: &[Event],
+    ) -> Result<(), Failure> {
         for claim in events.iter().filter_map(Claim::of) {
             if self.claimed(&claim)?.is_none() {
                 self.changes.claims.push((claim, account));
@@ -88,10 +107,17 @@ impl<V: View> Transaction<'_, V> {
     }
 
     /// A customer came by the code of a friend.
-    pub(super) fn join(&mut self, who: &Who, change: ProfileChange, code: &str) -> Result<Receipt, Stop> {
+    pub(super) fn join(
+        &mut self,
+        who: &Who,
+        change: ProfileChange,
+        code: &str,
+    ) -> Result<Receipt, Stop> {
         let found = self.find(who, Presence::Must, EmailConflict::Refuse)?;
         self.change(found.account, change, EmailConflict::Refuse)?;
-        let friend = self.claimed(&Claim::typed(code))?.ok_or(Rejection::ReferralCodeNotFound)?;
+        let friend = self
+            .claimed(&Claim::typed(code))?
+            .ok_or(Rejection::ReferralCodeNotFound)?;
         let friend = self.follow(friend)?;
         let (own, friend) = (self.party(found.account)?, self.party(friend)?);
         self.command(Some(found.account), &Command::JoinReferral { own, friend })?;
@@ -101,7 +127,9 @@ impl<V: View> Transaction<'_, V> {
     fn party(&mut self, account: AccountId) -> Result<Party, Failure> {
         let customer = self.load_customer(account)?;
         let email = customer.as_ref().and_then(|customer| customer.email.clone());
-        let household = customer.map(|customer| customer.household.clone()).unwrap_or_default();
+        let household = customer
+            .map(|customer| customer.household.clone())
+            .unwrap_or_default();
         Ok(Party { account, email, household })
     }
 }

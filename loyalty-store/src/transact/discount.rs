@@ -4,19 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use loyalty_core::discount::{
-    BatchEntry, BatchOutcome, Cart, Code, CodeCommand, CodeError, CodeFacts, CodeState, Customer, DiscountEvent,
-    DiscountRejection, PriceRule, Refusal, RuleState, decide, delete_rule, save_rule,
+    BatchEntry, BatchOutcome, Cart, Code, CodeCommand, CodeError, CodeFacts, CodeState, Customer,
+    DiscountEvent, DiscountRejection, PriceRule, Refusal, RuleState, decide, delete_rule,
+    save_rule,
 };
 use loyalty_core::{
-    AccountId, CheckoutId, CodeId, Email, Event, OrderId, OrderState, PriceRuleId, SegmentId, ShopId, Status,
-    Timestamp,
+    AccountId, CheckoutId, CodeId, Email, Event, OrderId, OrderState, PriceRuleId, SegmentId,
+    ShopId, Status, Timestamp,
 };
 
 use super::{Stop, Transaction, View};
 use crate::catalogue::SavedSearch;
 use crate::discount::facts::{self, DiscountView, Gathered};
 use crate::discount::index::Indexed;
-use crate::discount::{CodeBatch, CodeView, DiscountAction, Discounted, OrderCode, PriceRuleView, code_state};
+use crate::discount::{
+    CodeBatch, CodeView, DiscountAction, Discounted, OrderCode, PriceRuleView, code_state,
+};
 use crate::error::{Failure, Rejection};
 use crate::keyed::{Key, Keyed};
 use crate::number::Number;
@@ -57,7 +60,11 @@ impl<V: View> DiscountView for Transaction<'_, V> {
         changed.map_or_else(|| self.view.rule_emails(shop, rule), Ok)
     }
 
-    fn search(&mut self, shop: ShopId, number: Number) -> Result<Option<Arc<SavedSearch>>, Failure> {
+    fn search(
+        &mut self,
+        shop: ShopId,
+        number: Number,
+    ) -> Result<Option<Arc<SavedSearch>>, Failure> {
         self.view.saved_search(shop, number)
     }
 
@@ -78,7 +85,8 @@ impl<V: View> Transaction<'_, V> {
             }
             DiscountAction::ChangeRule { id, change } => {
                 let parts = change.apply(self.rule(id)?.rule.parts().clone());
-                let rule = PriceRule::new(parts, self.shop.minor_digits()).map_err(Rejection::InvalidPriceRule)?;
+                let rule = PriceRule::new(parts, self.shop.minor_digits())
+                    .map_err(Rejection::InvalidPriceRule)?;
                 self.save_rule(Some(id), &rule)?;
                 Discounted::Rule(self.rule(id)?.into())
             }
@@ -91,7 +99,9 @@ impl<V: View> Transaction<'_, V> {
                 let id = self.add_code(rule, &text)?;
                 Discounted::Code(self.code(rule, id)?.into())
             }
-            DiscountAction::AddCodes { rule, texts } => Discounted::Batch(self.add_codes(rule, &texts)?.into()),
+            DiscountAction::AddCodes { rule, texts } => {
+                Discounted::Batch(self.add_codes(rule, &texts)?.into())
+            }
             DiscountAction::ChangeCode { rule, code, text, on } => {
                 self.code(rule, code)?;
                 if let Some(text) = text {
@@ -135,11 +145,19 @@ impl<V: View> Transaction<'_, V> {
 
     fn rule_state(&mut self, id: PriceRuleId) -> Result<RuleState, Failure> {
         let record = self.keyed(self.shop.id, &Key::Rule(id))?;
-        Ok(record.as_deref().and_then(crate::discount::rule_state).cloned().unwrap_or_default())
+        Ok(record
+            .as_deref()
+            .and_then(crate::discount::rule_state)
+            .cloned()
+            .unwrap_or_default())
     }
 
     /// Makes a rule, or lets the one of this id say something else.
-    pub(super) fn save_rule(&mut self, id: Option<PriceRuleId>, rule: &PriceRule) -> Result<PriceRuleId, Stop> {
+    pub(super) fn save_rule(
+        &mut self,
+        id: Option<PriceRuleId>,
+        rule: &PriceRule,
+    ) -> Result<PriceRuleId, Stop> {
         let before = id.map(|id| self.rule(id)).transpose()?;
         if before.as_ref().is_none_or(|before| *before.rule != *rule) {
             self.check_variants(rule)?;
@@ -207,14 +225,25 @@ impl<V: View> Transaction<'_, V> {
     }
 
     /// The same for a code whose number is known.
-    pub(super) fn put_code(&mut self, id: CodeId, rule: PriceRuleId, text: &Code) -> Result<CodeId, Stop> {
+    pub(super) fn put_code(
+        &mut self,
+        id: CodeId,
+        rule: PriceRuleId,
+        text: &Code,
+    ) -> Result<CodeId, Stop> {
         let of = self.rule(rule)?.rule;
         self.free(text)?;
         let state = CodeState::default();
-        let facts = CodeFacts { id, state: &state, rule: Some(&of), used_by_customer: None, checkout: None };
+        let facts = CodeFacts {
+            id,
+            state: &state,
+            rule: Some(&of),
+            used_by_customer: None,
+            checkout: None,
+        };
         let command = CodeCommand::Add { rule, text: text.clone() };
-        let event =
-            decide(&facts, None, &Customer::default(), &command, self.now).map_err(|reason| refused(&reason))?;
+        let event = decide(&facts, None, &Customer::default(), &command, self.now)
+            .map_err(|reason| refused(&reason))?;
         self.post(None, event.map(Event::Discount).into_iter().collect())?;
         Ok(id)
     }
@@ -258,10 +287,11 @@ impl<V: View> Transaction<'_, V> {
 
     /// Carries out what is about a code alone.
     fn about_code(&mut self, code: CodeId, command: &CodeCommand) -> Result<(), Stop> {
-        let gathered = Gathered::of(self, self.shop.id, code, &[], None)?.ok_or(Rejection::CodeNotFound)?;
+        let gathered =
+            Gathered::of(self, self.shop.id, code, &[], None)?.ok_or(Rejection::CodeNotFound)?;
         let facts = gathered.facts().ok_or(Rejection::CodeNotFound)?;
-        let event =
-            decide(&facts, None, &Customer::default(), command, self.now).map_err(|reason| refused(&reason))?;
+        let event = decide(&facts, None, &Customer::default(), command, self.now)
+            .map_err(|reason| refused(&reason))?;
         self.post(None, event.map(Event::Discount).into_iter().collect())?;
         Ok(())
     }
@@ -280,7 +310,9 @@ impl<V: View> Transaction<'_, V> {
         segments: Vec<SegmentId>,
         until: Timestamp,
     ) -> Result<Receipt, Stop> {
-        let found = who.map(|who| self.find(who, Presence::May, EmailConflict::Ignore)).transpose()?;
+        let found = who
+            .map(|who| self.find(who, Presence::May, EmailConflict::Ignore))
+            .transpose()?;
         let account = found.as_ref().map(|found| found.account);
         let mut buyer = self.buyer(account)?;
         buyer.segments.extend(segments);
@@ -303,12 +335,15 @@ impl<V: View> Transaction<'_, V> {
     /// Why a code cannot stand beside what its checkout holds: the program's policy, which needs no cart here.
     fn clash(&mut self, checkout: &CheckoutId, text: &Code) -> Result<Option<Refusal>, Stop> {
         let (shop, (_, program)) = (self.shop.id, self.load_program(None)?);
-        let Some(new) = facts::code_of_text(self, shop, text)? else { return Ok(None) };
+        let Some(new) = facts::code_of_text(self, shop, text)? else {
+            return Ok(None);
+        };
         let new_rule = self.rule(new.rule)?.rule;
         let held = facts::checkout(self, shop, checkout, self.now)?.held;
         for (code, _) in held.iter().filter(|(code, _)| code.id != new.id) {
             let rule = self.rule(code.rule)?.rule;
-            let (held, asked) = ((&code.text, code.rule, &*rule), (&new.text, new.rule, &*new_rule));
+            let (held, asked) =
+                ((&code.text, code.rule, &*rule), (&new.text, new.rule, &*new_rule));
             if let Some(refusal) = program.parts().stacking.clash(held, asked) {
                 return Ok(Some(refusal));
             }
@@ -324,7 +359,9 @@ impl<V: View> Transaction<'_, V> {
             if only.is_some_and(|only| only != Some(code)) {
                 continue;
             }
-            let Some(gathered) = Gathered::of(self, shop, code, &[], Some(&codes))? else { continue };
+            let Some(gathered) = Gathered::of(self, shop, code, &[], Some(&codes))? else {
+                continue;
+            };
             let Some(facts) = gathered.facts() else { continue };
             let command = CodeCommand::Release { checkout: checkout.clone() };
             let event = decide(&facts, None, &Customer::default(), &command, self.now)
@@ -338,7 +375,9 @@ impl<V: View> Transaction<'_, V> {
     fn buyer(&mut self, account: Option<AccountId>) -> Result<Customer, Failure> {
         let Some(account) = account else { return Ok(Customer::default()) };
         let record = self.load_customer(account)?;
-        let (id, email) = record.map(|record| (record.id.clone(), record.email.clone())).unwrap_or_default();
+        let (id, email) = record
+            .map(|record| (record.id.clone(), record.email.clone()))
+            .unwrap_or_default();
         Ok(Customer { account: Some(account), id, email, ..Customer::default() })
     }
 
@@ -352,9 +391,13 @@ impl<V: View> Transaction<'_, V> {
         command: &CodeCommand,
     ) -> Result<Result<Option<DiscountEvent>, DiscountRejection>, Failure> {
         let (shop, unknown) = (self.shop.id, DiscountRejection::Refused(Refusal::Unknown));
-        let Some(id) = self.code_of_key(shop, text.key())? else { return Ok(Err(unknown)) };
+        let Some(id) = self.code_of_key(shop, text.key())? else {
+            return Ok(Err(unknown));
+        };
         let family = facts::family(self, shop, buyer.account)?;
-        let claims = checkout.map(|checkout| facts::checkout_codes(self, shop, checkout)).transpose()?;
+        let claims = checkout
+            .map(|checkout| facts::checkout_codes(self, shop, checkout))
+            .transpose()?;
         let claim = order.map(|order| facts::order_codes(self, shop, order)).transpose()?;
         let claim = claim.as_ref().and_then(|codes| codes.of(id));
         let Some(gathered) = Gathered::of(self, shop, id, &family, claims.as_ref())? else {
@@ -383,7 +426,8 @@ impl<V: View> Transaction<'_, V> {
         account: Option<AccountId>,
     ) -> Result<Vec<OrderCode>, Stop> {
         let now = self.load_order(id)?;
-        let (Some(recorded), any) = (now.state.recorded(), brings_codes(before) || brings_codes(&now.state))
+        let (Some(recorded), any) =
+            (now.state.recorded(), brings_codes(before) || brings_codes(&now.state))
         else {
             return Ok(Vec::new());
         };
@@ -391,15 +435,19 @@ impl<V: View> Transaction<'_, V> {
             return Ok(Vec::new());
         }
         let cancelled = now.state.is_cancelled();
-        let (mut seen, brought) = (BTreeSet::new(), recorded.order.codes.iter().filter(|_| !cancelled));
+        let (mut seen, brought) =
+            (BTreeSet::new(), recorded.order.codes.iter().filter(|_| !cancelled));
         let wanted: Vec<&Code> = brought.filter(|text| seen.insert(*text)).collect();
         let known = before.recorded().filter(|_| !before.is_cancelled());
-        let known: BTreeSet<&Code> = known.into_iter().flat_map(|known| &known.order.codes).collect();
+        let known: BTreeSet<&Code> =
+            known.into_iter().flat_map(|known| &known.order.codes).collect();
         let claims = facts::order_codes(self, self.shop.id, id)?;
         let mut free: BTreeSet<CodeId> = claims.codes().collect();
         let (mut settled, mut gone) = (BTreeMap::new(), BTreeSet::new());
         for text in &known {
-            let code = self.code_of_key(self.shop.id, text.key())?.filter(|code| free.remove(code));
+            let code = self
+                .code_of_key(self.shop.id, text.key())?
+                .filter(|code| free.remove(code));
             match code {
                 Some(code) if seen.contains(text) => drop(settled.insert(*text, code)),
                 Some(code) => drop(gone.insert(code)),
@@ -450,12 +498,18 @@ impl<V: View> Transaction<'_, V> {
     }
 
     /// What follows where an order no longer uses these codes.
-    fn give_back(&mut self, order: &OrderId, which: impl Fn(CodeId) -> bool) -> Result<Vec<Event>, Stop> {
+    fn give_back(
+        &mut self,
+        order: &OrderId,
+        which: impl Fn(CodeId) -> bool,
+    ) -> Result<Vec<Event>, Stop> {
         let shop = self.shop.id;
         let claims = facts::order_codes(self, shop, order)?;
         let mut events = Vec::new();
         for code in claims.codes().filter(|code| which(*code)) {
-            let Some(gathered) = Gathered::of(self, shop, code, &[], None)? else { continue };
+            let Some(gathered) = Gathered::of(self, shop, code, &[], None)? else {
+                continue;
+            };
             let Some(facts) = gathered.facts() else { continue };
             let command = CodeCommand::Return { order: order.clone() };
             let event = decide(&facts, claims.of(code), &Customer::default(), &command, self.now);
@@ -466,7 +520,11 @@ impl<V: View> Transaction<'_, V> {
 
     /// What the index learns from an event. Asked before the event is folded.
     pub(super) fn index(&mut self, event: &DiscountEvent) -> Result<(), Failure> {
-        let known = event.code().map(|code| self.keyed(self.shop.id, &Key::Code(code))).transpose()?.flatten();
+        let known = event
+            .code()
+            .map(|code| self.keyed(self.shop.id, &Key::Code(code)))
+            .transpose()?
+            .flatten();
         let known = |_| {
             let state = known.as_deref().and_then(code_state)?;
             Some((state.rule()?, state.code()?.key().to_owned()))
@@ -477,7 +535,9 @@ impl<V: View> Transaction<'_, V> {
 }
 
 fn brings_codes(order: &OrderState) -> bool {
-    order.recorded().is_some_and(|recorded| !recorded.order.codes.is_empty())
+    order
+        .recorded()
+        .is_some_and(|recorded| !recorded.order.codes.is_empty())
 }
 
 /// A refusal of what is about one code alone.

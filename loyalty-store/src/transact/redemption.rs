@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use loyalty_core::discount::{Parts, PriceRule};
 use loyalty_core::redemption::{Redemption, RedemptionState};
-use loyalty_core::{AccountId, Amount, CodeId, Command, OrderId, OrderState, PriceRuleId, RedemptionId, RewardId};
+use loyalty_core::{
+    AccountId, Amount, CodeId, Command, OrderId, OrderState, PriceRuleId, RedemptionId, RewardId,
+};
 
 use super::{Stop, Transaction, View};
 use crate::discount::facts::{self, DiscountView};
@@ -16,7 +18,9 @@ use crate::request::{EmailConflict, Presence, Receipt, Who};
 impl<V: View> Transaction<'_, V> {
     pub(super) fn redemption(&mut self, action: RedemptionAction) -> Result<Receipt, Stop> {
         match action {
-            RedemptionAction::Issue { who, reward, amount, entropy } => self.issue(&who, reward, amount, entropy),
+            RedemptionAction::Issue { who, reward, amount, entropy } => {
+                self.issue(&who, reward, amount, entropy)
+            }
             RedemptionAction::Cancel { id } => {
                 self.about_redemption(id, &Command::CancelRedemption { redemption: id })
             }
@@ -40,7 +44,10 @@ impl<V: View> Transaction<'_, V> {
         self.command(Some(found.account), &command)?;
         let issued = self.issued(id)?;
         self.give_code(found.account, &issued.redemption)?;
-        Ok(Receipt { redemption: Some(Box::new(issued)), ..self.receipt(Some(&found), None)? })
+        Ok(Receipt {
+            redemption: Some(Box::new(issued)),
+            ..self.receipt(Some(&found), None)?
+        })
     }
 
     /// Makes the price rule and the code that stand for a redemption, where a code does.
@@ -51,10 +58,14 @@ impl<V: View> Transaction<'_, V> {
         let (_, program) = self.load_program(Some(issue.program))?;
         let reward = program.reward(&issue.reward).ok_or_else(lost)?;
         let customer = self.load_customer(account)?;
-        let customer = customer.as_ref().map(|customer| (customer.id.as_ref(), customer.email.as_ref()));
+        let customer = customer
+            .as_ref()
+            .map(|customer| (customer.id.as_ref(), customer.email.as_ref()));
         let rule = issue.price_rule(reward, customer.unwrap_or_default(), self.shop.minor_digits());
         // What the rules issue has a rule that holds; anything else is a fault of ours.
-        let Some(rule) = rule.map_err(|faults| Failure::Corrupt(format!("{faults:?}")))? else { return Ok(()) };
+        let Some(rule) = rule.map_err(|faults| Failure::Corrupt(format!("{faults:?}")))? else {
+            return Ok(());
+        };
         let RedemptionId(number) = issue.id;
         let rule = self.put_rule(PriceRuleId(number), None, &rule)?;
         self.put_code(CodeId(number), rule, code)?;
@@ -62,7 +73,8 @@ impl<V: View> Transaction<'_, V> {
     }
 
     fn about_redemption(&mut self, id: RedemptionId, command: &Command) -> Result<Receipt, Stop> {
-        let known = redemption::redemption(self, self.shop.id, id)?.ok_or(Rejection::RedemptionNotFound)?;
+        let known =
+            redemption::redemption(self, self.shop.id, id)?.ok_or(Rejection::RedemptionNotFound)?;
         let account = self.follow(known.account)?;
         self.command(Some(account), command)?;
         self.settle_code(id)?;
@@ -82,7 +94,9 @@ impl<V: View> Transaction<'_, V> {
         account: Option<AccountId>,
         id: RedemptionId,
     ) -> Result<Option<Redemption>, Failure> {
-        let Some(known) = redemption::redemption(self, self.shop.id, id)? else { return Ok(None) };
+        let Some(known) = redemption::redemption(self, self.shop.id, id)? else {
+            return Ok(None);
+        };
         let holder = self.follow(known.account)?;
         Ok((account == Some(holder)).then_some(known.redemption))
     }
@@ -92,7 +106,9 @@ impl<V: View> Transaction<'_, V> {
         let RedemptionId(number) = id;
         let shop = self.shop.id;
         let redemption = self.issued(id)?.redemption;
-        let Some(code) = facts::code(self, shop, CodeId(number))? else { return Ok(()) };
+        let Some(code) = facts::code(self, shop, CodeId(number))? else {
+            return Ok(());
+        };
         let on = match redemption.state() {
             RedemptionState::Issued | RedemptionState::Used { .. } => true,
             RedemptionState::Cancelled { .. } => false,
@@ -103,8 +119,8 @@ impl<V: View> Transaction<'_, V> {
             self.switch_code(code.id, on)?;
         }
         let rule = self.rule(code.rule)?;
-        let again =
-            *redemption.state() == RedemptionState::Issued && redemption.ends_at() != rule.rule.parts().ends_at;
+        let again = *redemption.state() == RedemptionState::Issued
+            && redemption.ends_at() != rule.rule.parts().ends_at;
         if again {
             let parts = Parts { ends_at: redemption.ends_at(), ..rule.rule.parts().clone() };
             // A rule that the shop has changed so that it cannot end then stays as it is.
@@ -117,13 +133,19 @@ impl<V: View> Transaction<'_, V> {
 
     /// What an order that brings codes of redemptions, or no longer does, means for these. Whatever the order
     /// says is a fact; what a code could have been used for by then does not matter.
-    pub(super) fn settle_redemptions(&mut self, order: &OrderId, before: &OrderState) -> Result<(), Stop> {
+    pub(super) fn settle_redemptions(
+        &mut self,
+        order: &OrderId,
+        before: &OrderState,
+    ) -> Result<(), Stop> {
         let now = self.load_order(order)?;
         let had = self.redemptions_in(before)?;
         let all = self.redemptions_in(&now.state)?;
         let brings = if now.state.is_cancelled() { BTreeSet::new() } else { all.clone() };
         for id in had.union(&all) {
-            let Some(known) = redemption::redemption(self, self.shop.id, *id)? else { continue };
+            let Some(known) = redemption::redemption(self, self.shop.id, *id)? else {
+                continue;
+            };
             let account = self.follow(known.account)?;
             let (redemption, order) = (*id, order.clone());
             let command = if brings.contains(id) {
@@ -142,7 +164,10 @@ impl<V: View> Transaction<'_, V> {
         let shop = self.shop.id;
         let mut found = BTreeSet::new();
         for text in order.recorded().iter().flat_map(|recorded| &recorded.order.codes) {
-            found.extend(self.code_of_key(shop, text.key())?.map(|CodeId(number)| RedemptionId(number)));
+            found.extend(
+                self.code_of_key(shop, text.key())?
+                    .map(|CodeId(number)| RedemptionId(number)),
+            );
         }
         Ok(found)
     }

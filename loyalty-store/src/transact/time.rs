@@ -45,8 +45,11 @@ impl<V: View> Transaction<'_, V> {
         for account in moved {
             let record = self.load_account(account)?;
             let customer = self.load_customer(account)?;
-            let subject =
-                Subject { id: Some(account), account: Some(&record.account), customer: customer.as_deref() };
+            let subject = Subject {
+                id: Some(account),
+                account: Some(&record.account),
+                customer: customer.as_deref(),
+            };
             let due = self.load_terms(account)?.next_due(&subject);
             if due == record.due {
                 continue;
@@ -54,7 +57,11 @@ impl<V: View> Transaction<'_, V> {
             if !self.changes.journal.iter().any(|row| row.account == Some(account)) {
                 put(&mut self.changes.dues, account, due);
             }
-            put(&mut self.changes.accounts, account, Arc::new(AccountRecord { due, ..(*record).clone() }));
+            put(
+                &mut self.changes.accounts,
+                account,
+                Arc::new(AccountRecord { due, ..(*record).clone() }),
+            );
         }
         Ok(())
     }
@@ -85,7 +92,9 @@ impl<V: View> Transaction<'_, V> {
             return Ok(Arc::clone(history));
         }
         let shop = self.shop.id;
-        self.view.history(shop)?.ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program")))
+        self.view
+            .history(shop)?
+            .ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program")))
     }
 
     /// The programs that an account has to do with.

@@ -54,11 +54,17 @@ fn main() {
             side.look(&runtime, round);
         }
     }
-    println!("| customers | {DUE} due: ms a pass | least, most | nothing due: ms a pass | rows in the journal |");
+    println!(
+        "| customers | {DUE} due: ms a pass | least, most | nothing due: ms a pass | rows in the journal |"
+    );
     println!("| ---: | ---: | ---: | ---: | ---: |");
     sides.iter_mut().for_each(Side::print);
     let [few, many] = sides.map(|side| side.medians());
-    println!("\n{DUE} due, many to few: {:.2}; nothing due: {:.2}.", many.0 / few.0, many.1 / few.1);
+    println!(
+        "\n{DUE} due, many to few: {:.2}; nothing due: {:.2}.",
+        many.0 / few.0,
+        many.1 / few.1
+    );
 }
 
 /// A store, and how long passes over it took.
@@ -75,7 +81,8 @@ impl Side {
         let file = directory.join(format!("{customers}.db"));
         let store = SqliteStore::open(&file, &Settings::default()).unwrap();
         let desk = Desk::new(&store);
-        desk.act(publish(r#"{"expiry": {"per_lot": {"after": "P1Y"}}}"#)).unwrap();
+        desk.act(publish(r#"{"expiry": {"per_lot": {"after": "P1Y"}}}"#))
+            .unwrap();
         desk.act(Action::FindDue { limit: 1 }).unwrap();
         let begun = Instant::now();
         let step = customers / (DUE * rounds);
@@ -88,7 +95,11 @@ impl Side {
                     let mine = number.is_multiple_of(step) && place < DUE * rounds;
                     let day = if mine { place % rounds } else { rounds + number % 300 };
                     let desk = Desk { now: days_after(desk.now, day), ..desk };
-                    let action = Action::customer(id(&format!("c{number}")), Presence::MustNot, vec![add(10)]);
+                    let action = Action::customer(
+                        id(&format!("c{number}")),
+                        Presence::MustNot,
+                        vec![add(10)],
+                    );
                     desk.store.execute(desk.request(action))
                 })
                 .collect();

@@ -51,28 +51,37 @@ pub(crate) async fn serve(listener: TcpListener, file: PathBuf) {
     }
 }
 
-async fn answer(floor: Arc<Floor>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    floor: Arc<Floor>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     if head.method == hyper::Method::GET {
         let customer = head.uri.path().split('/').nth(3);
-        let balance = customer.and_then(|id| floor.balances.get(id)).expect("a customer of the bench");
+        let balance = customer
+            .and_then(|id| floor.balances.get(id))
+            .expect("a customer of the bench");
         return Ok(Response::new(Full::new(balance.clone())));
     }
     let body = body.collect().await.unwrap().to_bytes();
     let (done, committed) = oneshot::channel();
     floor.jobs.try_send((body, done)).expect("room for all that wait");
     committed.await.unwrap();
-    Ok(Response::new(Full::new(Bytes::from_static(br#"{"customer_id":"000000","point_balance":0}"#))))
+    Ok(Response::new(Full::new(Bytes::from_static(
+        br#"{"customer_id":"000000","point_balance":0}"#,
+    ))))
 }
 
 /// Blocks on the first, takes all that wait, commits, answers.
 fn write(file: &std::path::Path, waiting: &Receiver<Job>) {
     let db = Connection::open(file).unwrap();
-    let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 8000;
+    let settings =
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 8000;
         CREATE TABLE journal (seq INTEGER PRIMARY KEY, body BLOB NOT NULL);";
     db.execute_batch(settings).unwrap();
     while let Ok(first) = waiting.recv() {
-        let batch: Vec<Job> = std::iter::once(first).chain(waiting.try_iter()).take(BATCH).collect();
+        let batch: Vec<Job> =
+            std::iter::once(first).chain(waiting.try_iter()).take(BATCH).collect();
         db.execute_batch("BEGIN IMMEDIATE").unwrap();
         let mut append = db.prepare_cached("INSERT INTO journal (body) VALUES (?)").unwrap();
         for (body, _) in &batch {

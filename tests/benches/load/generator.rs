@@ -37,11 +37,15 @@ pub(crate) fn run(
         let share = |thread| connections / threads + usize::from(thread < connections % threads);
         let started: Vec<_> = (0..threads)
             .map(|thread| {
-                let (ready, template, share) = (Arc::clone(&ready), template.clone(), share(thread));
+                let (ready, template, share) =
+                    (Arc::clone(&ready), template.clone(), share(thread));
                 scope.spawn(move || drive_all(server, &template, share, (warm_up, window), &ready))
             })
             .collect();
-        started.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        started
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
     });
     Samples { window, latencies }
 }
@@ -53,7 +57,10 @@ fn drive_all(
     (warm_up, window): (Duration, Duration),
     ready: &Barrier,
 ) -> Vec<Duration> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let mut streams = Vec::new();
         for _ in 0..connections {
@@ -71,7 +78,12 @@ fn drive_all(
     })
 }
 
-async fn drive(mut stream: TcpStream, mut template: Template, from: Instant, until: Instant) -> Vec<Duration> {
+async fn drive(
+    mut stream: TcpStream,
+    mut template: Template,
+    from: Instant,
+    until: Instant,
+) -> Vec<Duration> {
     let (mut latencies, mut answer) = (Vec::new(), Vec::with_capacity(8 << 10));
     loop {
         let request = template.filled(SERIAL.fetch_add(1, Ordering::Relaxed));

@@ -104,13 +104,18 @@ fn main() {
     };
     let servers = Servers::start();
     print_conditions(&plan, servers.directory());
-    let (side, name) = if arguments.floor { (servers.floor, "floor") } else { (servers.ours, "ours") };
+    let (side, name) =
+        if arguments.floor { (servers.floor, "floor") } else { (servers.ours, "ours") };
     println!(
         "| request | connections | bare/s | {name}/s | ratio | bare p50 | bare p99 | {name} p50 | {name} p99 |"
     );
     println!("| --- | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: |");
     let filter = arguments.filter.unwrap_or_default();
-    for request in servers.requests().into_iter().filter(|request| request.name.contains(&filter)) {
+    for request in servers
+        .requests()
+        .into_iter()
+        .filter(|request| request.name.contains(&filter))
+    {
         if !plan.fill.is_zero() {
             generator::run(side, &request, 64, (Duration::ZERO, plan.fill));
         }
@@ -135,7 +140,8 @@ struct Side {
 
 impl Side {
     fn add(&mut self, samples: Samples) {
-        self.rates.push(samples.latencies.len() as f64 / samples.window.as_secs_f64());
+        self.rates
+            .push(samples.latencies.len() as f64 / samples.window.as_secs_f64());
         self.latencies.extend(samples.latencies);
     }
 
@@ -159,7 +165,12 @@ fn median(numbers: Vec<f64>) -> f64 {
 
 fn print_row(name: &str, connections: usize, bare: &mut Side, other: &mut Side) {
     // Of the rounds' own ratios: what drifts between rounds is on both sides of each.
-    let ratios = other.rates.iter().zip(&bare.rates).map(|(other, bare)| other / bare).collect();
+    let ratios = other
+        .rates
+        .iter()
+        .zip(&bare.rates)
+        .map(|(other, bare)| other / bare)
+        .collect();
     let [low, ratio, high] = quartiles(ratios);
     println!(
         "| {name} | {connections} | {:.0} | {:.0} | {ratio:.3} ({low:.2} to {high:.2}) | {:.2} | {:.2} | {:.2} | {:.2} |",

@@ -55,7 +55,13 @@ impl Template {
         let text = format!("{head}\r\nhost: localhost\r\n{length}\r\n{body}");
         let places = |what: &str| text.match_indices(what).map(|(at, _)| at).collect();
         let (serials, customers) = (places(SERIAL), places(CUSTOMER));
-        Self { name, bytes: text.into_bytes(), serials, customers, signature: None }
+        Self {
+            name,
+            bytes: text.into_bytes(),
+            serials,
+            customers,
+            signature: None,
+        }
     }
 
     /// The bytes of the next request.
@@ -104,14 +110,18 @@ fn redemption(key: &str) -> Template {
 }
 
 fn points_add(key: &str) -> Template {
-    let head =
-        format!("POST /v1/points-add HTTP/1.1\r\nauthorization: Bearer {key}\r\nidempotency-key: bench-{SERIAL}");
-    let body = format!(r#"{{"customer_id":"{CUSTOMER}","points":100,"reason":"Plan of three months"}}"#);
+    let head = format!(
+        "POST /v1/points-add HTTP/1.1\r\nauthorization: Bearer {key}\r\nidempotency-key: bench-{SERIAL}"
+    );
+    let body =
+        format!(r#"{{"customer_id":"{CUSTOMER}","points":100,"reason":"Plan of three months"}}"#);
     Template::new("points-add, durable", &head, &body)
 }
 
 fn balance(key: &str) -> Template {
-    let head = format!("GET /v1/customers/{CUSTOMER}/point-balance HTTP/1.1\r\nauthorization: Bearer {key}");
+    let head = format!(
+        "GET /v1/customers/{CUSTOMER}/point-balance HTTP/1.1\r\nauthorization: Bearer {key}"
+    );
     Template::new("balance", &head, "")
 }
 
@@ -119,7 +129,9 @@ fn balance(key: &str) -> Template {
 fn order(key: &str) -> Template {
     let head = format!("PUT /v1/orders/{SERIAL} HTTP/1.1\r\nauthorization: Bearer {key}");
     let line = |product: u32, category: &str, amount: &str| {
-        format!(r#"{{"product_id":"{product}","categories":["{category}"],"quantity":1,"amount":"{amount}"}}"#)
+        format!(
+            r#"{{"product_id":"{product}","categories":["{category}"],"quantity":1,"amount":"{amount}"}}"#
+        )
     };
     let lines = [
         line(844_165, "SOFT DRINKS", "0.88"),
@@ -155,8 +167,11 @@ fn webhook(key: &str, secret: &str) -> Template {
         r#"{{"customer":{{"id":"{CUSTOMER}","email":"c{CUSTOMER}@example.com","first_name":"Ada","last_name":"Lovelace","birthday":"","default_address":{{"zip":"10115","country":"DE"}}}},"discount_codes":[],"id":"w{SERIAL}","ip_address":"192.0.2.7","key":"{key}","products":[{}],"subtotal_price":"14.93","taxes_included":0,"total_discounts":"0.00","total_price":"14.93","total_tax":"0.00""#,
         products.join(",")
     );
-    let mut template =
-        Template::new("order webhook of 5 lines, durable", head, &format!(r#"{signed},"hmac":"{SIGNATURE}"}}"#));
+    let mut template = Template::new(
+        "order webhook of 5 lines, durable",
+        head,
+        &format!(r#"{signed},"hmac":"{SIGNATURE}"}}"#),
+    );
     let text = std::str::from_utf8(&template.bytes).unwrap();
     let body_at = text.find("\r\n\r\n").unwrap() + 4;
     template.signature = Some(Signature {

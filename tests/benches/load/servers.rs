@@ -16,8 +16,8 @@ use hyper_util::rt::TokioIo;
 use loyalty_core::{Command, Currency, CustomerId, Email, Grounds, Points, Program, ShopId, Zone};
 use loyalty_http::{App, Clock, Limits, auth, log, server};
 use loyalty_store::{
-    Action, Change, EmailConflict, NewShop, Pending, Presence, ProfileChange, Reply, Request as Transaction,
-    Settings, SqliteStore, Store, Who,
+    Action, Change, EmailConflict, NewShop, Pending, Presence, ProfileChange, Reply,
+    Request as Transaction, Settings, SqliteStore, Store, Who,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -45,10 +45,15 @@ impl Servers {
     pub(crate) fn start() -> Self {
         log::init(log::Format::Text, LevelFilter::INFO).unwrap();
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let store = SqliteStore::open(&directory.path().join("load.db"), &Settings::default()).unwrap();
+        let store =
+            SqliteStore::open(&directory.path().join("load.db"), &Settings::default()).unwrap();
         let store: Arc<dyn Store> = Arc::new(store);
         let now = Clock::system().now();
-        let shop = NewShop { name: "Load".to_owned(), currency: Currency::USD, zone: Zone::UTC };
+        let shop = NewShop {
+            name: "Load".to_owned(),
+            currency: Currency::USD,
+            zone: Zone::UTC,
+        };
         let shop = store.create_shop(&shop, now).unwrap().id;
         let (record, key) = auth::random_key().unwrap();
         store.add_key(shop, &record, now).unwrap();
@@ -65,7 +70,16 @@ impl Servers {
             tokio::spawn(floor::serve(floor, file));
             addresses
         });
-        Self { bare, ours, floor, key, secret: record.signing_secret, store, _runtime: runtime, directory }
+        Self {
+            bare,
+            ours,
+            floor,
+            key,
+            secret: record.signing_secret,
+            store,
+            _runtime: runtime,
+            directory,
+        }
     }
 
     /// The requests that our server takes.
@@ -82,7 +96,10 @@ impl Servers {
     pub(crate) fn verified(&self) -> String {
         let verified = self.store.verify().unwrap();
         assert!(verified.differences.is_empty(), "{:?}", verified.differences);
-        format!("Afterwards {} journal rows of {} accounts add up.", verified.rows, verified.accounts)
+        format!(
+            "Afterwards {} journal rows of {} accounts add up.",
+            verified.rows, verified.accounts
+        )
     }
 }
 
@@ -148,11 +165,15 @@ async fn serve_bare(listener: TcpListener) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)));
+        tokio::spawn(
+            http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)),
+        );
     }
 }
 
 async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let _body = request.into_body().collect().await.unwrap().to_bytes();
-    Ok(Response::new(Full::new(Bytes::from_static(br#"{"customer_id":"000000","point_balance":0}"#))))
+    Ok(Response::new(Full::new(Bytes::from_static(
+        br#"{"customer_id":"000000","point_balance":0}"#,
+    ))))
 }

@@ -14,7 +14,9 @@ pub(in crate::account) fn spell<'a>(lots: impl Iterator<Item = &'a Lot>, count: 
         text.put_natural(u64::from(lot.id.0));
         text.put(lot.points.get());
         text.put_instant(lot.earned_at, &mut before.earned);
-        for (at, before) in [(lot.expires_at, &mut before.ends), (lot.pending_until, &mut before.released)] {
+        for (at, before) in
+            [(lot.expires_at, &mut before.ends), (lot.pending_until, &mut before.released)]
+        {
             text.put_natural(u64::from(at.is_some()));
             if let Some(at) = at {
                 text.put_instant(at, before);

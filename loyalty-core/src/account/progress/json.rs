@@ -9,11 +9,16 @@ use serde::{Deserialize, Deserializer, Serializer};
 
 use super::{Counts, Timestamp, Tree, text};
 
-pub(super) fn serialize<S: Serializer>(tree: &Tree<Timestamp, Counts>, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn serialize<S: Serializer>(
+    tree: &Tree<Timestamp, Counts>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
     to.serialize_str(&text::spell(tree.iter(), tree.len()))
 }
 
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Tree<Timestamp, Counts>, D::Error> {
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Tree<Timestamp, Counts>, D::Error> {
     from.deserialize_any(Entries)
 }
 
@@ -37,11 +42,20 @@ impl<'de> Visitor<'de> for Entries {
             entries.push(match part {
                 Part::Entry(at, counts) => (at, counts),
                 Part::Seconds(since) => {
-                    let mut next = || parts.next_element::<i64>()?.ok_or(A::Error::custom("half an instant"));
+                    let mut next = || {
+                        parts
+                            .next_element::<i64>()?
+                            .ok_or(A::Error::custom("half an instant"))
+                    };
                     let [nanos, spend, points, orders] = [next()?, next()?, next()?, next()?];
                     seconds = seconds.saturating_add(since);
-                    let at = u32::try_from(nanos).ok().and_then(|nanos| Timestamp::from_timestamp(seconds, nanos));
-                    (at.ok_or(A::Error::custom("no such instant"))?, Counts { spend, points, orders })
+                    let at = u32::try_from(nanos)
+                        .ok()
+                        .and_then(|nanos| Timestamp::from_timestamp(seconds, nanos));
+                    (
+                        at.ok_or(A::Error::custom("no such instant"))?,
+                        Counts { spend, points, orders },
+                    )
                 }
             });
         }
@@ -59,7 +73,11 @@ enum Part {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+    #![allow(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        reason = "a test may stop at what it did not expect"
+    )]
     use crate::account::{Counts, Progress};
 
     #[test]
@@ -77,7 +95,10 @@ mod tests {
         }
         let written = serde_json::to_value(&progress).unwrap();
         // By hand: 499,500 is 999,000 doubled, 24 + 18 * 32 + 15 * 32² + 30 * 32³; -49 is 97, 1 + 3 * 32; 1 is 2.
-        assert_eq!(written["by_instant"], "_v7ny3zDA4yvehDC-v7ny3zDwl_8B4yvehDCi00qylDA4yvehDCg3LD4yvehDC");
+        assert_eq!(
+            written["by_instant"],
+            "_v7ny3zDA4yvehDC-v7ny3zDwl_8B4yvehDCi00qylDA4yvehDCg3LD4yvehDC"
+        );
         assert_eq!(serde_json::from_value::<Progress>(written.clone()).unwrap(), progress);
         let mut before = written;
         before["by_instant"] = serde_json::json!([
@@ -86,7 +107,11 @@ mod tests {
             [1_704_110_401, 0, 499_500, -49, 1],
             [6_000, 1, 499_500, -49, 1],
         ]);
-        let numbers = before["by_instant"].as_array().unwrap().iter().flat_map(|five| five.as_array().unwrap());
+        let numbers = before["by_instant"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|five| five.as_array().unwrap());
         before["by_instant"] = numbers.cloned().collect();
         assert_eq!(serde_json::from_value::<Progress>(before.clone()).unwrap(), progress);
         before["by_instant"] = serde_json::json!(instants.map(|at| (at, counts)));
@@ -99,7 +124,11 @@ mod tests {
         let (mut number, mut at) = (1_i64, 0_i64);
         for step in 0..130 {
             let points = if step % 2 == 0 { number } else { number.wrapping_neg() };
-            let counts = Counts { spend: i64::MAX - points.saturating_abs(), points, orders: i64::MIN };
+            let counts = Counts {
+                spend: i64::MAX - points.saturating_abs(),
+                points,
+                orders: i64::MIN,
+            };
             at = at.wrapping_add(points % 1_000_000_007);
             let at = crate::calendar::Timestamp::from_timestamp(at, step * 7_919_000 % 999_999_999);
             progress.add(at.unwrap(), counts, None);

@@ -13,12 +13,21 @@ impl At<'_> {
         let id = members.required("id", faults).and_then(|at| at.parsed(faults));
         let kind = members.required("kind", faults).and_then(|at| at.action_kind(faults));
         let points = members.required("points", faults).and_then(|at| at.points(faults));
-        let (mut when, mut limits, mut points_override) = (ActionConditions::default(), Vec::new(), false);
+        let (mut when, mut limits, mut points_override) =
+            (ActionConditions::default(), Vec::new(), false);
         members.read("when", &mut when, |at| Some(at.action_conditions(faults)));
         members.read("limits", &mut limits, |at| Some(at.limits(faults)));
         members.read("points_override", &mut points_override, |at| at.bool(faults));
         let hold = members.present("hold").and_then(|at| at.parsed(faults));
-        Some(ActionRule { id: id?, kind: kind?, points: points?, when, limits, points_override, hold })
+        Some(ActionRule {
+            id: id?,
+            kind: kind?,
+            points: points?,
+            when,
+            limits,
+            points_override,
+            hold,
+        })
     }
 
     fn action_kind(&self, faults: &mut Faults) -> Option<ActionKind> {
@@ -32,8 +41,10 @@ impl At<'_> {
                 self.fault("invalid_value", detail, faults)
             });
         }
-        let members = self.members(&["birthday", "code", "codes", "goal_orders", "goal_spend"], faults)?;
-        let given = ["birthday", "code", "codes", "goal_orders", "goal_spend"].map(|name| members.present(name));
+        let members =
+            self.members(&["birthday", "code", "codes", "goal_orders", "goal_spend"], faults)?;
+        let given = ["birthday", "code", "codes", "goal_orders", "goal_spend"]
+            .map(|name| members.present(name));
         match given {
             [Some(at), None, None, None, None] => {
                 let members = at.members(&["notice_days"], faults)?;
@@ -41,10 +52,15 @@ impl At<'_> {
                 members.read("notice_days", &mut notice_days, |at| at.count(faults));
                 Some(ActionKind::Birthday { notice_days })
             }
-            [None, Some(at), None, None, None] => at.text(faults).map(|code| ActionKind::Code(Arc::from(code))),
+            [None, Some(at), None, None, None] => {
+                at.text(faults).map(|code| ActionKind::Code(Arc::from(code)))
+            }
             [None, None, Some(at), None, None] => {
                 let codes = at.list(faults);
-                let codes = codes.iter().filter_map(|code| code.text(faults).map(Arc::from)).collect();
+                let codes = codes
+                    .iter()
+                    .filter_map(|code| code.text(faults).map(Arc::from))
+                    .collect();
                 Some(ActionKind::Codes(codes))
             }
             [None, None, None, Some(at), None] => at.count(faults).map(ActionKind::GoalOrders),
@@ -58,7 +74,8 @@ impl At<'_> {
 
     pub(super) fn action_conditions(&self, faults: &mut Faults) -> ActionConditions {
         let mut when = ActionConditions::default();
-        let Some(members) = self.members(&["customer_tags", "tiers", "from", "until"], faults) else {
+        let Some(members) = self.members(&["customer_tags", "tiers", "from", "until"], faults)
+        else {
             return when;
         };
         members.read("customer_tags", &mut when.customer_tags, |at| Some(at.set(faults)));
@@ -69,7 +86,10 @@ impl At<'_> {
     }
 
     pub(super) fn limits(&self, faults: &mut Faults) -> Vec<Limit> {
-        self.list(faults).iter().filter_map(|limit| limit.limit(faults)).collect()
+        self.list(faults)
+            .iter()
+            .filter_map(|limit| limit.limit(faults))
+            .collect()
     }
 
     fn limit(&self, faults: &mut Faults) -> Option<Limit> {
@@ -79,7 +99,9 @@ impl At<'_> {
             (None, Some(at)) => at.points(faults).map(Quota::Points),
             _ => self.fault("invalid_value", "must have one of times and points", faults),
         };
-        let per = members.required("per", faults).and_then(|at| at.named(&Span::NAMES, faults));
+        let per = members
+            .required("per", faults)
+            .and_then(|at| at.named(&Span::NAMES, faults));
         let mut partial = false;
         members.read("partial", &mut partial, |at| at.bool(faults));
         Some(Limit { quota: quota?, per: per?, partial })

@@ -6,7 +6,8 @@ use crate::program::referral::{Milestone, Referrals};
 
 impl At<'_> {
     pub(super) fn campaign(&self, faults: &mut Faults) -> Option<Campaign> {
-        let known = ["id", "effect", "from", "until", "products", "categories", "tiers", "customer_tags"];
+        let known =
+            ["id", "effect", "from", "until", "products", "categories", "tiers", "customer_tags"];
         let members = self.members(&known, faults)?;
         let id = members.required("id", faults).and_then(|at| at.parsed(faults));
         let effect = members.required("effect", faults).and_then(|at| at.effect(faults));
@@ -42,10 +43,16 @@ impl At<'_> {
         let mut referrals = Referrals::default();
         members.read("received", &mut referrals.received, |at| at.points(faults));
         members.read("sent", &mut referrals.sent, |at| at.points(faults));
-        referrals.minimum_spend = members.present("minimum_spend").and_then(|at| at.decimal(faults));
+        referrals.minimum_spend =
+            members.present("minimum_spend").and_then(|at| at.decimal(faults));
         referrals.hold = members.present("hold").and_then(|at| at.parsed(faults));
         members.read("milestones", &mut referrals.milestones, |at| {
-            Some(at.list(faults).iter().filter_map(|milestone| milestone.milestone(faults)).collect())
+            Some(
+                at.list(faults)
+                    .iter()
+                    .filter_map(|milestone| milestone.milestone(faults))
+                    .collect(),
+            )
         });
         Some(referrals)
     }

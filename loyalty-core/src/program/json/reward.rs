@@ -4,7 +4,8 @@ use super::{At, Faults};
 use crate::amount::{Amount, Points};
 use crate::program::action::ActionConditions;
 use crate::program::reward::{
-    BringsBack, FreeProduct, FreeShipping, Gives, Goods, Offer, RedemptionTerms, Reward, VariableAmount,
+    BringsBack, FreeProduct, FreeShipping, Gives, Goods, Offer, RedemptionTerms, Reward,
+    VariableAmount,
 };
 
 impl At<'_> {
@@ -29,14 +30,18 @@ impl At<'_> {
         let id = members.required("id", faults).and_then(|at| at.parsed(faults));
         let name = members.required("name", faults).and_then(|at| at.text(faults));
         let cost = members.present("cost");
-        let offer = members.required("gives", faults).and_then(|at| self.offer(&at, cost, faults));
-        let minimum_subtotal = members.present("minimum_subtotal").and_then(|at| at.decimal(faults));
+        let offer = members
+            .required("gives", faults)
+            .and_then(|at| self.offer(&at, cost, faults));
+        let minimum_subtotal =
+            members.present("minimum_subtotal").and_then(|at| at.decimal(faults));
         let (mut only, mut excluded) = (Goods::default(), Goods::default());
         members.read("only", &mut only, |at| at.goods(&[], faults).map(|(goods, _)| goods));
         members.read("excluded", &mut excluded, |at| at.goods(&[], faults).map(|(goods, _)| goods));
         let valid_for = members.present("valid_for").and_then(|at| at.parsed(faults));
         let (mut points_back_when_expired, mut individual_use) = (false, false);
-        members.read("points_back_when_expired", &mut points_back_when_expired, |at| at.bool(faults));
+        members
+            .read("points_back_when_expired", &mut points_back_when_expired, |at| at.bool(faults));
         let mut when = ActionConditions::default();
         members.read("when", &mut when, |at| Some(at.action_conditions(faults)));
         let (mut limits, mut limits_in_all) = (Vec::new(), Vec::new());
@@ -85,7 +90,8 @@ impl At<'_> {
 
     /// The member of this name, where there is one.
     fn choice(&self, name: &str) -> Option<Self> {
-        self.members(&[name], &mut Faults::new()).and_then(|members| members.present(name))
+        self.members(&[name], &mut Faults::new())
+            .and_then(|members| members.present(name))
     }
 
     fn gives(&self, faults: &mut Faults) -> Option<Gives> {
@@ -123,7 +129,9 @@ impl At<'_> {
 
     fn variable_amount(&self, faults: &mut Faults) -> Option<VariableAmount> {
         let members = self.members(&["points_per_unit", "step", "minimum", "maximum"], faults)?;
-        let points_per_unit = members.required("points_per_unit", faults).and_then(|at| at.points(faults));
+        let points_per_unit = members
+            .required("points_per_unit", faults)
+            .and_then(|at| at.points(faults));
         let mut step = Amount::from(1);
         members.read("step", &mut step, |at| at.decimal(faults));
         let mut minimum = step;

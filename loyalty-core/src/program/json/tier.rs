@@ -14,10 +14,22 @@ impl At<'_> {
         members.read("multiplier", &mut multiplier, |at| at.decimal(faults));
         let threshold = members.present("threshold").and_then(|at| at.decimal(faults));
         members.read("perks", &mut perks, |at| {
-            Some(at.list(faults).iter().filter_map(|perk| perk.text(faults).map(str::to_owned)).collect())
+            Some(
+                at.list(faults)
+                    .iter()
+                    .filter_map(|perk| perk.text(faults).map(str::to_owned))
+                    .collect(),
+            )
         });
         let entry = members.present("entry").and_then(|at| at.entry_reward(faults));
-        Some(Tier { id: id?, name: name?.to_owned(), multiplier, threshold, perks, entry })
+        Some(Tier {
+            id: id?,
+            name: name?.to_owned(),
+            multiplier,
+            threshold,
+            perks,
+            entry,
+        })
     }
 
     fn entry_reward(&self, faults: &mut Faults) -> Option<EntryReward> {
@@ -33,11 +45,18 @@ impl At<'_> {
         let known = ["metric", "window", "down", "term", "grace", "skipped_rewards"];
         let members = self.members(&known, faults)?;
         let mut tiering = Tiering::default();
-        let metrics =
-            [("spend", Metric::Spend), ("points_earned", Metric::PointsEarned), ("orders", Metric::Orders)];
+        let metrics = [
+            ("spend", Metric::Spend),
+            ("points_earned", Metric::PointsEarned),
+            ("orders", Metric::Orders),
+        ];
         members.read("metric", &mut tiering.metric, |at| at.named(&metrics, faults));
         members.read("window", &mut tiering.window, |at| at.window(faults));
-        let downs = [("never", Down::Never), ("one_step", Down::OneStep), ("to_qualified", Down::ToQualified)];
+        let downs = [
+            ("never", Down::Never),
+            ("one_step", Down::OneStep),
+            ("to_qualified", Down::ToQualified),
+        ];
         members.read("down", &mut tiering.down, |at| at.named(&downs, faults));
         tiering.term = members.present("term").and_then(|at| at.parsed(faults));
         tiering.grace = members.present("grace").and_then(|at| at.parsed(faults));
@@ -51,6 +70,9 @@ impl At<'_> {
             return self.named(&names, faults);
         }
         let members = self.members(&["rolling"], faults)?;
-        members.required("rolling", faults).and_then(|at| at.parsed(faults)).map(Window::Rolling)
+        members
+            .required("rolling", faults)
+            .and_then(|at| at.parsed(faults))
+            .map(Window::Rolling)
     }
 }

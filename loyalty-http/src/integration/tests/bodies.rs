@@ -66,17 +66,25 @@ fn woocommerce_orders_are_read() {
     let customer = order.customer.unwrap();
     assert_eq!(customer.id.unwrap().as_str(), "31");
     assert_eq!(customer.email.unwrap().as_str(), "zoe.müller+shop@example.com");
-    assert_eq!((customer.first_name.as_deref(), customer.last_name.as_deref()), (Some("Zoë"), Some("O'Müller")));
+    assert_eq!(
+        (customer.first_name.as_deref(), customer.last_name.as_deref()),
+        (Some("Zoë"), Some("O'Müller"))
+    );
     assert_eq!(customer.birthday, None);
     let address = customer.default_address.unwrap();
-    assert_eq!((address.zip.as_deref(), address.country.as_deref()), (Some("01067"), Some("DE")));
+    assert_eq!(
+        (address.zip.as_deref(), address.country.as_deref()),
+        (Some("01067"), Some("DE"))
+    );
     assert_eq!(order.products.len(), 5);
     assert_eq!(order.products[2].product_id.as_ref().unwrap().as_str(), "503");
     assert_eq!(order.products[3].quantity.to_string(), "0.375");
     assert_eq!(order.products[0].categories[1].category_id.as_str(), "21");
     assert_eq!(order.products[4].categories, []);
 
-    let guest = vector::<Order>("woocommerce: free order of a guest").customer.unwrap();
+    let guest = vector::<Order>("woocommerce: free order of a guest")
+        .customer
+        .unwrap();
     assert_eq!((guest.id, guest.last_name), (None, None));
     assert_eq!(guest.email.unwrap().as_str(), "guest@example.com");
     let address = guest.default_address.unwrap();
@@ -94,7 +102,10 @@ fn magento_orders_are_read() {
     assert_eq!(customer.id.unwrap().as_str(), "204");
 
     let refund: Refund = vector("magento: refund");
-    assert_eq!((refund.id.as_str(), refund.transactions[0].amount), ("000000117", decimal("17.4925")));
+    assert_eq!(
+        (refund.id.as_str(), refund.transactions[0].amount),
+        ("000000117", decimal("17.4925"))
+    );
 }
 
 #[test]
@@ -105,9 +116,10 @@ fn the_handshake_is_read() {
     assert_eq!(installed.shop_url, "https://shop.example");
     let endpoint = installed.api_endpoint.unwrap();
     assert_eq!(endpoint, "https://shop.example/index.php/wp-json/loyalty/");
-    for none in
-        [r#"{"shop_url":"http://shop.example:8080/a?b=c"}"#, r#"{"shop_url":"HTTPS://a","api_endpoint":""}"#]
-    {
+    for none in [
+        r#"{"shop_url":"http://shop.example:8080/a?b=c"}"#,
+        r#"{"shop_url":"HTTPS://a","api_endpoint":""}"#,
+    ] {
         assert_eq!(read::<AppInstalled>(none).unwrap().api_endpoint, None, "{none}");
     }
     let long = format!("https://shop.example/{}", "x".repeat(1_980));
@@ -121,8 +133,10 @@ fn the_handshake_is_read() {
         "https://a b",
         &long,
     ] {
-        let (shop, store) =
-            (format!(r#"{{"shop_url":"{url}"}}"#), format!(r#"{{"shop_url":"http://a","api_endpoint":"{url}"}}"#));
+        let (shop, store) = (
+            format!(r#"{{"shop_url":"{url}"}}"#),
+            format!(r#"{{"shop_url":"http://a","api_endpoint":"{url}"}}"#),
+        );
         let reason = "expected an address with http or https, of at most 2000 bytes";
         assert_eq!(read::<AppInstalled>(&shop), Err(fault("/shop_url", reason)), "{url}");
         assert_eq!(read::<AppInstalled>(&store), Err(fault("/api_endpoint", reason)), "{url}");
@@ -147,38 +161,75 @@ fn amounts_are_exact_in_every_spelling() {
         ("-0.00", "0"),
         ("0.0e+9", "0"),
     ] {
-        let order: Result<Order, _> = read(&format!(r#"{{"id":1,"subtotal_price":1,"total_price":{sent}}}"#));
+        let order: Result<Order, _> =
+            read(&format!(r#"{{"id":1,"subtotal_price":1,"total_price":{sent}}}"#));
         assert_eq!(order.map(|order| order.total_price), Ok(decimal(want)), "{sent}");
     }
 }
 
 #[test]
 fn phps_ways_with_types_are_taken() {
-    for customer in ["null", "[]", "{}", r#"{"id":0}"#, r#"{"id":"0","email":""}"#, r#"{"id":null,"email":null}"#]
-    {
-        assert_eq!(order_with(&format!(r#""customer":{customer}"#)).unwrap().customer, None, "{customer}");
+    for customer in [
+        "null",
+        "[]",
+        "{}",
+        r#"{"id":0}"#,
+        r#"{"id":"0","email":""}"#,
+        r#"{"id":null,"email":null}"#,
+    ] {
+        assert_eq!(
+            order_with(&format!(r#""customer":{customer}"#)).unwrap().customer,
+            None,
+            "{customer}"
+        );
     }
-    for products in [r#"[{"quantity":1},{"quantity":"2"}]"#, r#"{"1":{"quantity":1},"4":{"quantity":2.0}}"#] {
+    for products in
+        [r#"[{"quantity":1},{"quantity":"2"}]"#, r#"{"1":{"quantity":1},"4":{"quantity":2.0}}"#]
+    {
         let products = order_with(&format!(r#""products":{products}"#)).unwrap().products;
-        assert_eq!(products.iter().map(|line| line.quantity.to_string()).collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(
+            products
+                .iter()
+                .map(|line| line.quantity.to_string())
+                .collect::<Vec<_>>(),
+            ["1", "2"]
+        );
     }
     assert_eq!(order_with(r#""products":null"#).unwrap().products, []);
     let deleted =
-        order_with(r#""products":[{"product_id":null,"product_price":"","quantity":"2.0000"}]"#).unwrap();
+        order_with(r#""products":[{"product_id":null,"product_price":"","quantity":"2.0000"}]"#)
+            .unwrap();
     let line = &deleted.products[0];
-    assert_eq!((&line.product_id, line.product_price, line.quantity), (&None, Decimal::ZERO, 2.into()));
+    assert_eq!(
+        (&line.product_id, line.product_price, line.quantity),
+        (&None, Decimal::ZERO, 2.into())
+    );
     let exotic: Customer =
         read(r#"{"id":18446744073709551615,"email":"j\u00f6rg@example.com","x":[{}],"default_address":[]}"#)
             .unwrap();
-    assert_eq!((exotic.id.unwrap().as_str(), exotic.default_address), ("18446744073709551615", None));
+    assert_eq!(
+        (exotic.id.unwrap().as_str(), exotic.default_address),
+        ("18446744073709551615", None)
+    );
     assert_eq!(exotic.email.unwrap().as_str(), "jörg@example.com");
 }
 
 #[test]
 fn nothing_is_lost_over_what_is_not_needed() {
-    let birthdays =
-        ["\"\"", "null", "false", "7", "[]", "\"0000-00-00\"", "\"0000-00-00 00:00:00\"", "\"29.02.1988\""];
-    for birthday in birthdays.into_iter().chain(["\"1989-02-29\"", "\"1988-2-29\"", "\"\\u0000\""]) {
+    let birthdays = [
+        "\"\"",
+        "null",
+        "false",
+        "7",
+        "[]",
+        "\"0000-00-00\"",
+        "\"0000-00-00 00:00:00\"",
+        "\"29.02.1988\"",
+    ];
+    for birthday in birthdays
+        .into_iter()
+        .chain(["\"1989-02-29\"", "\"1988-2-29\"", "\"\\u0000\""])
+    {
         let customer: Customer = read(&format!(r#"{{"id":1,"birthday":{birthday}}}"#)).unwrap();
         assert_eq!(customer.birthday, None, "{birthday}");
     }
@@ -186,14 +237,23 @@ fn nothing_is_lost_over_what_is_not_needed() {
         let order = order_with(&format!(r#""customer":{{"id":1,"email":"{email}"}}"#)).unwrap();
         let customer = order.customer.unwrap();
         assert_eq!((customer.id.unwrap().as_str(), customer.email), ("1", None), "{email}");
-        assert_eq!(order_with(&format!(r#""customer":{{"email":"{email}"}}"#)).unwrap().customer, None, "{email}");
+        assert_eq!(
+            order_with(&format!(r#""customer":{{"email":"{email}"}}"#))
+                .unwrap()
+                .customer,
+            None,
+            "{email}"
+        );
     }
-    let name =
-        format!(r#""customer":{{"id":1,"first_name":"a\tb{}","default_address":{{"zip":7}}}}"#, "ü".repeat(300));
+    let name = format!(
+        r#""customer":{{"id":1,"first_name":"a\tb{}","default_address":{{"zip":7}}}}"#,
+        "ü".repeat(300)
+    );
     let customer = order_with(&name).unwrap().customer.unwrap();
     assert_eq!(customer.first_name.unwrap(), format!("a b{}", "ü".repeat(252)));
     assert_eq!(customer.default_address.unwrap().zip.as_deref(), Some("7"));
-    for (sent, want) in [("0.0005", "0.001"), ("\"1.2344\"", "1.234"), ("-0.0001", "0"), ("1e-9", "0"), ("0", "0")]
+    for (sent, want) in
+        [("0.0005", "0.001"), ("\"1.2344\"", "1.234"), ("-0.0001", "0"), ("1e-9", "0"), ("0", "0")]
     {
         let order = order_with(&format!(r#""products":[{{"quantity":{sent}}}]"#)).unwrap();
         assert_eq!(order.products[0].quantity.to_string(), want, "{sent}");
@@ -207,14 +267,42 @@ fn nothing_is_lost_over_what_is_not_needed() {
 fn a_fault_is_named_with_its_place() {
     for (member, pointer, reason) in [
         (r#""id":2"#, "/id", "duplicate field `id`"),
-        (r#""total_tax":true"#, "/total_tax", "expected a decimal number, plain or as a text"),
-        (r#""total_tax":"1,234.50""#, "/total_tax", "expected a decimal number, plain or as a text"),
-        (r#""total_tax":"NaN""#, "/total_tax", "expected a decimal number, plain or as a text"),
-        (r#""total_tax":" 1""#, "/total_tax", "expected a decimal number, plain or as a text"),
-        (r#""total_tax":[1]"#, "/total_tax", "expected a decimal number, plain or as a text"),
+        (
+            r#""total_tax":true"#,
+            "/total_tax",
+            "expected a decimal number, plain or as a text",
+        ),
+        (
+            r#""total_tax":"1,234.50""#,
+            "/total_tax",
+            "expected a decimal number, plain or as a text",
+        ),
+        (
+            r#""total_tax":"NaN""#,
+            "/total_tax",
+            "expected a decimal number, plain or as a text",
+        ),
+        (
+            r#""total_tax":" 1""#,
+            "/total_tax",
+            "expected a decimal number, plain or as a text",
+        ),
+        (
+            r#""total_tax":[1]"#,
+            "/total_tax",
+            "expected a decimal number, plain or as a text",
+        ),
         (r#""total_tax":1e400"#, "/total_tax", "has more digits than an amount can hold"),
-        (r#""total_tax":1e-9999999999"#, "/total_tax", "has more digits than an amount can hold"),
-        (r#""total_tax":79228162514264337593543950336"#, "/total_tax", "has more digits than an amount can hold"),
+        (
+            r#""total_tax":1e-9999999999"#,
+            "/total_tax",
+            "has more digits than an amount can hold",
+        ),
+        (
+            r#""total_tax":79228162514264337593543950336"#,
+            "/total_tax",
+            "has more digits than an amount can hold",
+        ),
         (
             r#""total_tax":0.00000000000000000000000000001"#,
             "/total_tax",
@@ -225,12 +313,28 @@ fn a_fault_is_named_with_its_place() {
         (r#""customer":{"id":1.5}"#, "/customer/id", "expected a text or a whole number"),
         (r#""customer":{"id":-1}"#, "/customer/id", "expected a text or a whole number"),
         (r#""customer":{"id":true}"#, "/customer/id", "expected a text or a whole number"),
-        (r#""customer":{"id":"a\nb"}"#, "/customer/id", "must not hold control characters"),
+        (
+            r#""customer":{"id":"a\nb"}"#,
+            "/customer/id",
+            "must not hold control characters",
+        ),
         (r#""customer":{"email":"a\u0000b"}"#, "/customer/email", "must not hold a NUL"),
-        (r#""customer":{"email":false}"#, "/customer/email", "expected a text or a whole number"),
-        (r#""customer":{"first_name":"\u0000"}"#, "/customer/first_name", "must not hold a NUL"),
+        (
+            r#""customer":{"email":false}"#,
+            "/customer/email",
+            "expected a text or a whole number",
+        ),
+        (
+            r#""customer":{"first_name":"\u0000"}"#,
+            "/customer/first_name",
+            "must not hold a NUL",
+        ),
         (r#""products":"none""#, "/products", "expected a list"),
-        (r#""products":[{"quantity":1},{"product_id":1}]"#, "/products/1/quantity", "missing field `quantity`"),
+        (
+            r#""products":[{"quantity":1},{"product_id":1}]"#,
+            "/products/1/quantity",
+            "missing field `quantity`",
+        ),
         (
             r#""products":[{"quantity":""}]"#,
             "/products/0/quantity",
@@ -253,7 +357,8 @@ fn a_fault_is_named_with_its_place() {
         assert_eq!(order_with(member), Err(fault(pointer, reason)), "{member}");
     }
     let long = "7".repeat(256);
-    let order: Result<Order, _> = read(&format!(r#"{{"id":"{long}","total_price":1,"subtotal_price":1}}"#));
+    let order: Result<Order, _> =
+        read(&format!(r#"{{"id":"{long}","total_price":1,"subtotal_price":1}}"#));
     assert_eq!(order, Err(fault("/id", "must be at most 255 bytes")));
 }
 
@@ -266,7 +371,10 @@ fn what_must_be_there_is_missed_by_name() {
     assert_eq!(read::<OrderRef>("{}"), Err(missing("id")));
     assert_eq!(read::<KeyVerify>("{}"), Err(missing("t")));
     assert_eq!(read::<AppInstalled>(r#"{"api_endpoint":"http://a"}"#), Err(missing("shop_url")));
-    assert_eq!(read::<AppInstalled>(r#"{"shop_url":""}"#), Err(fault("/shop_url", "must not be empty")));
+    assert_eq!(
+        read::<AppInstalled>(r#"{"shop_url":""}"#),
+        Err(fault("/shop_url", "must not be empty"))
+    );
     assert_eq!(read::<KeyVerify>(r#"{"t":1.5}"#).unwrap_err().pointer, "/t");
 }
 
@@ -276,11 +384,20 @@ fn nothing_is_below_zero() {
     assert_eq!(order_with(r#""total_tax":"-0.01""#), Err(negative("/total_tax")));
     let line = |line: &str| order_with(&format!(r#""products":[{{"quantity":1}},{{{line}}}]"#));
     assert_eq!(line(r#""quantity":-1"#), Err(negative("/products/1/quantity")));
-    assert_eq!(line(r#""quantity":1,"product_price":"-9.00""#), Err(negative("/products/1/product_price")));
-    assert_eq!(read::<Order>(r#"{"id":1,"total_price":-1e-9,"subtotal_price":0}"#), Err(negative("/total_price")));
+    assert_eq!(
+        line(r#""quantity":1,"product_price":"-9.00""#),
+        Err(negative("/products/1/product_price"))
+    );
+    assert_eq!(
+        read::<Order>(r#"{"id":1,"total_price":-1e-9,"subtotal_price":0}"#),
+        Err(negative("/total_price"))
+    );
     let refund = r#"{"id":1,"transactions":[{"amount":1},{"amount":-1}]}"#;
     assert_eq!(read::<Refund>(refund), Err(negative("/transactions/1/amount")));
-    assert_eq!(line(r#""quantity":1000000.01"#), Err(fault("/products/1/quantity", "is out of range")));
+    assert_eq!(
+        line(r#""quantity":1000000.01"#),
+        Err(fault("/products/1/quantity", "is out of range"))
+    );
 }
 
 /// Every text of up to six of the characters that numbers are made of.

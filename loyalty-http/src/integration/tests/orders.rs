@@ -11,7 +11,11 @@ fn snapshot(body: &str, minor_digits: u32) -> Result<Snapshot, WireError> {
 }
 
 fn amounts(order: &Snapshot) -> Vec<String> {
-    order.lines.iter().map(|line| line.amount.get().normalize().to_string()).collect()
+    order
+        .lines
+        .iter()
+        .map(|line| line.amount.get().normalize().to_string())
+        .collect()
 }
 
 fn amount(text: &str) -> Amount {
@@ -32,13 +36,26 @@ fn the_subtotal_is_shared_out_and_shipping_is_the_rest() {
     .unwrap();
     // The weights are 25.80, 51.00, 34.00, 8.04375 and 0, together 118.84375.
     assert_eq!(amounts(&order), ["22.35", "44.18", "29.45", "6.97", "0"]);
-    assert_eq!((order.tax, order.shipping, order.total), (amount("18.52"), amount("4.90"), amount("126.37")));
-    assert_eq!((order.taxes_included, order.redeemed, order.placed_at), (false, Amount::ZERO, None));
+    assert_eq!(
+        (order.tax, order.shipping, order.total),
+        (amount("18.52"), amount("4.90"), amount("126.37"))
+    );
+    assert_eq!(
+        (order.taxes_included, order.redeemed, order.placed_at),
+        (false, Amount::ZERO, None)
+    );
     let ids: Vec<_> = order.lines.iter().map(|line| line.id.as_str()).collect();
     assert_eq!(ids, ["1", "2", "3", "4", "5"]);
-    let categories: Vec<_> = order.lines[0].categories.iter().map(loyalty_core::CategoryId::as_str).collect();
+    let categories: Vec<_> = order.lines[0]
+        .categories
+        .iter()
+        .map(loyalty_core::CategoryId::as_str)
+        .collect();
     assert_eq!(categories, ["17", "21"], "in one order, and once each");
-    assert_eq!((order.lines[3].quantity.to_string(), order.lines[0].gift_card), ("0.375".to_owned(), false));
+    assert_eq!(
+        (order.lines[3].quantity.to_string(), order.lines[0].gift_card),
+        ("0.375".to_owned(), false)
+    );
 }
 
 #[test]
@@ -55,7 +72,10 @@ fn what_does_not_add_up_is_no_reason_to_lose_an_order() {
     assert_eq!(amounts(&free), ["10", "0"]);
     assert_eq!(order("[]", "11.00").shipping, Amount::ZERO);
     // Paid in part with something that the plugin does not tell.
-    assert_eq!((order("[]", "5.00").shipping, order("[]", "5.00").total), (Amount::ZERO, amount("5.00")));
+    assert_eq!(
+        (order("[]", "5.00").shipping, order("[]", "5.00").total),
+        (Amount::ZERO, amount("5.00"))
+    );
     let huge = order(
         r#"[{"product_price":"79228162514264337593543950335","quantity":9},{"product_price":1,"quantity":1}]"#,
         "12.00",
@@ -87,13 +107,20 @@ fn amounts_are_rounded_to_the_minor_unit_half_up() {
 
 #[test]
 fn amounts_beyond_the_range_are_named() {
-    for (member, total, tax) in [("/total_price", "100000000000.01", "0"), ("/total_tax", "1", "1e27")] {
-        let body = format!(r#"{{"id":1,"total_price":{total},"subtotal_price":1,"total_tax":{tax}}}"#);
+    for (member, total, tax) in
+        [("/total_price", "100000000000.01", "0"), ("/total_tax", "1", "1e27")]
+    {
+        let body =
+            format!(r#"{{"id":1,"total_price":{total},"subtotal_price":1,"total_tax":{tax}}}"#);
         let error = snapshot(&body, 2).unwrap_err();
         assert_eq!((error.pointer.as_str(), error.reason.as_str()), (member, "is out of range"));
     }
     assert!(
-        snapshot(r#"{"id":1,"total_price":"100000000000.00","subtotal_price":"100000000000.004"}"#, 2).is_ok()
+        snapshot(
+            r#"{"id":1,"total_price":"100000000000.00","subtotal_price":"100000000000.004"}"#,
+            2
+        )
+        .is_ok()
     );
 }
 
@@ -119,7 +146,10 @@ fn lines_always_add_up_to_the_subtotal() {
         );
         let order = snapshot(&body, digits).unwrap();
         let strategy = rust_decimal::RoundingStrategy::MidpointAwayFromZero;
-        let want = subtotal.parse::<rust_decimal::Decimal>().unwrap().round_dp_with_strategy(digits, strategy);
+        let want = subtotal
+            .parse::<rust_decimal::Decimal>()
+            .unwrap()
+            .round_dp_with_strategy(digits, strategy);
         assert_eq!(order.subtotal().unwrap().get(), want, "{body}");
         for line in &order.lines {
             assert!(line.amount.get().normalize().scale() <= digits, "{} of {body}", line.amount);
@@ -131,7 +161,9 @@ fn lines_always_add_up_to_the_subtotal() {
 #[test]
 fn a_refund_is_the_sum_of_its_payments() {
     let refunded = |transactions: &str| {
-        read::<Refund>(&format!(r#"{{"id":1,"transactions":{transactions}}}"#)).unwrap().refunded(2)
+        read::<Refund>(&format!(r#"{{"id":1,"transactions":{transactions}}}"#))
+            .unwrap()
+            .refunded(2)
     };
     let sum = |text: &str| Ok(Some(Refunded::Amount(amount(text))));
     assert_eq!(refunded(r#"[{"amount":"30.00"},{"amount":0.1},{"amount":0.2}]"#), sum("30.30"));
@@ -150,11 +182,22 @@ fn a_refund_is_the_sum_of_its_payments() {
 fn what_is_not_told_of_a_customer_stays() {
     use loyalty_store::{Change, ProfileChange, Who};
     let told = |body: &str| read::<Customer>(body).unwrap().told();
-    let (who, change) = told(r#"{"id":31,"email":"ada@example.com","first_name":"","birthday":""}"#);
-    assert!(matches!(who, Some(Who::Both(id, email)) if id.as_str() == "31" && email.key() == "ada@example.com"));
+    let (who, change) =
+        told(r#"{"id":31,"email":"ada@example.com","first_name":"","birthday":""}"#);
+    assert!(
+        matches!(who, Some(Who::Both(id, email)) if id.as_str() == "31" && email.key() == "ada@example.com")
+    );
     assert_eq!(change, ProfileChange::default());
-    let (who, change) = told(r#"{"id":"0","last_name":"Love","default_address":{"zip":"","country":"GB"}}"#);
+    let (who, change) =
+        told(r#"{"id":"0","last_name":"Love","default_address":{"zip":"","country":"GB"}}"#);
     assert_eq!(who, None);
     let set = |text: &str| Change::Set(Some(text.to_owned()));
-    assert_eq!(change, ProfileChange { last_name: set("Love"), country: set("GB"), ..ProfileChange::default() });
+    assert_eq!(
+        change,
+        ProfileChange {
+            last_name: set("Love"),
+            country: set("GB"),
+            ..ProfileChange::default()
+        }
+    );
 }

@@ -55,7 +55,8 @@ fn every_cut_is_refused_as_one() {
         let body = vector.body.as_bytes();
         for length in 0..body.len() {
             let error = verify(&body[..length], &vector.secret).expect_err(&vector.name);
-            let is_cut = matches!(error, SignatureError::Json(JsonError::Truncated | JsonError::NotUtf8));
+            let is_cut =
+                matches!(error, SignatureError::Json(JsonError::Truncated | JsonError::NotUtf8));
             assert!(is_cut, "{} cut to {length}: {error}", vector.name);
         }
     }
@@ -76,9 +77,15 @@ fn an_unknown_key_and_a_wrong_signature_answer_alike() {
 fn a_body_signed_with_what_stands_for_a_missing_secret_is_refused() {
     // The HMAC of {"key":"x"} under 32 zero bytes and under the empty secret, which are the same key.
     let body = br#"{"key":"x","hmac":"dT10edrE0BkSHDCyHvmLzEugWZ80i8REDbJGTwpbf5E="}"#;
-    assert!(Signed::parse(body).unwrap().verify(Some(&[0; 32])).is_ok(), "the test's own signature");
+    assert!(
+        Signed::parse(body).unwrap().verify(Some(&[0; 32])).is_ok(),
+        "the test's own signature"
+    );
     assert_eq!(Signed::parse(body).unwrap().verify(None).err(), Some(SignatureError::Refused));
-    assert_eq!(Signed::parse(body).unwrap().verify(Some(b"")).err(), Some(SignatureError::Refused));
+    assert_eq!(
+        Signed::parse(body).unwrap().verify(Some(b"")).err(),
+        Some(SignatureError::Refused)
+    );
 }
 
 #[test]
@@ -146,7 +153,10 @@ fn what_json_does_not_allow_is_malformed() {
     for value in values {
         let body = format!(r#"{{"a":{value},"key":"x","hmac":""}}"#);
         let error = refusal(body.as_bytes());
-        assert!(matches!(error, SignatureError::Json(JsonError::Malformed { .. })), "{body}: {error}");
+        assert!(
+            matches!(error, SignatureError::Json(JsonError::Malformed { .. })),
+            "{body}: {error}"
+        );
     }
     assert_eq!(refusal("\u{feff}{}".as_bytes()), SignatureError::Json(JsonError::NotAnObject));
     assert_eq!(refusal(b"{\"a\" 1}"), malformed(5));
@@ -155,12 +165,22 @@ fn what_json_does_not_allow_is_malformed() {
 #[test]
 fn nesting_is_bounded() {
     let nested = |levels: usize, open: &str, close: &str| {
-        format!(r#"{{"a":{}1{},"key":"x","hmac":"AA=="}}"#, open.repeat(levels), close.repeat(levels))
+        format!(
+            r#"{{"a":{}1{},"key":"x","hmac":"AA=="}}"#,
+            open.repeat(levels),
+            close.repeat(levels)
+        )
     };
     for (open, close) in [("[", "]"), ("{\"b\":", "}")] {
         assert_eq!(refusal(nested(31, open, close).as_bytes()), SignatureError::HmacNotBase64);
-        assert_eq!(refusal(nested(32, open, close).as_bytes()), SignatureError::Json(JsonError::TooDeep));
-        assert_eq!(refusal(nested(100_000, open, close).as_bytes()), SignatureError::Json(JsonError::TooDeep));
+        assert_eq!(
+            refusal(nested(32, open, close).as_bytes()),
+            SignatureError::Json(JsonError::TooDeep)
+        );
+        assert_eq!(
+            refusal(nested(100_000, open, close).as_bytes()),
+            SignatureError::Json(JsonError::TooDeep)
+        );
     }
 }
 
@@ -192,7 +212,8 @@ fn only_the_canonical_base64_of_32_bytes_is_a_signature() {
     assert_eq!(refusal(with(good).as_bytes()), SignatureError::Refused);
     let spare_bit = good.replace("E=", "F=");
     let long = good.replace('=', "A");
-    for hmac in [&*spare_bit, &long, good.trim_end_matches('='), "", "AA==", &good.repeat(2), "ü"] {
+    for hmac in [&*spare_bit, &long, good.trim_end_matches('='), "", "AA==", &good.repeat(2), "ü"]
+    {
         assert_eq!(refusal(with(hmac).as_bytes()), SignatureError::HmacNotBase64, "{hmac}");
     }
 }

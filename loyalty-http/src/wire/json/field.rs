@@ -104,7 +104,10 @@ impl<const MAX: usize> FromText for Text<MAX> {
         }
         // No character is shorter than a byte.
         if text.len() > MAX && text.chars().count() > MAX {
-            return Err(Refusal::new(Code::OutOfRange, format!("This text can have at most {MAX} characters.")));
+            return Err(Refusal::new(
+                Code::OutOfRange,
+                format!("This text can have at most {MAX} characters."),
+            ));
         }
         Ok(Self(text.to_owned()))
     }

@@ -137,7 +137,11 @@ fn fields() {
         (r#""lines":["x"]"#, "wrong_type", "/lines/0"),
         (r#""lines":[{"price":"1","quantity":"2"}]"#, "wrong_type", "/lines/0/quantity"),
         (r#""lines":[{"price":"1","quantity":-2}]"#, "out_of_range", "/lines/0/quantity"),
-        (r#""lines":[{"price":"1","quantity":4294967296}]"#, "out_of_range", "/lines/0/quantity"),
+        (
+            r#""lines":[{"price":"1","quantity":4294967296}]"#,
+            "out_of_range",
+            "/lines/0/quantity",
+        ),
         (r#""lines":[{"price":"1","quantity":1.5}]"#, "wrong_type", "/lines/0/quantity"),
         (r#""tags":[]"#, "wrong_type", "/tags"),
         (r#""tags":{"abcde":1}"#, "out_of_range", "/tags/abcde"),
@@ -318,7 +322,10 @@ fn what_was_sent_is_not_sent_back_at_length() {
 #[test]
 fn sentences_help() {
     let rows = [
-        (order(r#""x":1"#), "There is no field `x` here, but one of `id`, `points`, `lines`, `tags`, `state`."),
+        (
+            order(r#""x":1"#),
+            "There is no field `x` here, but one of `id`, `points`, `lines`, `tags`, `state`.",
+        ),
         (
             order(r#""lines":[{"price":1.5}]"#),
             "This must be a decimal in a string, such as \"12.50\", not a number with a fraction or an exponent.",
