@@ -8,7 +8,7 @@ use std::error::Error;
 use std::path::Path;
 
 use loyalty_core::Program;
-use loyalty_core::proptest::{Report, check_program};
+use loyalty_core::proptest::{CheckReport, check_program};
 
 const SOUND: &str = r#"{
     "earning": [
@@ -25,7 +25,7 @@ const SOUND: &str = r#"{
 }"#;
 
 /// Nobody shall ever owe points; who has made it to Gold keeps the present; and there is a welcome.
-const KIND: &str = r#"{
+const EXPLOITABLE: &str = r#"{
     "earning": [
         {"id": "base", "earn": {"per_unit": "1"}},
         {"id": "welcome", "earn": {"per_order": 500}, "limits": [{"times": 1, "per": "ever"}]}
@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let sound = check(SOUND)?;
     println!("A sound program\n\n{sound}");
-    let kind = check(KIND)?;
+    let kind = check(EXPLOITABLE)?;
     println!("A kind program\n\n{kind}");
     let faults: Vec<&str> = kind
         .findings
@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// A broken invariant would be the engine's fault, and comes as an error with its story.
-fn check(document: &str) -> Result<Report, Box<dyn Error>> {
+fn check(document: &str) -> Result<CheckReport, Box<dyn Error>> {
     let program = Program::from_json(document).map_err(|faults| format!("{faults:#?}"))?;
     Ok(check_program(&program)?)
 }

@@ -15,9 +15,9 @@ use clap::Parser;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::cli::Trouble;
+use crate::cli::ExampleError;
 use crate::client::ServerArgs;
-use crate::story::Story;
+use crate::story::Transcript;
 
 /// A reward, from the points to the cancelled order.
 #[derive(Parser)]
@@ -30,8 +30,8 @@ fn main() -> ExitCode {
     cli::run(check_out)
 }
 
-async fn check_out(arguments: Arguments) -> Result<ExitCode, Trouble> {
-    let mut story = Story::begin(arguments.server).await?;
+async fn check_out(arguments: Arguments) -> Result<ExitCode, ExampleError> {
+    let mut story = Transcript::begin(arguments.server).await?;
     let program = json!({ "rewards": [{
         "id": "five-off", "name": "$5 off", "cost": 500, "gives": { "fixed_amount": "5.00" },
         "minimum_subtotal": "20", "valid_for": "P90D",
@@ -63,7 +63,7 @@ async fn check_out(arguments: Arguments) -> Result<ExitCode, Trouble> {
     let redeemed = story
         .send("She takes it.", (Method::POST, "/v1/redemptions"), Some("checkout-wish"), &wish)
         .await?;
-    ledger(&mut story).await?;
+    print_ledger(&mut story).await?;
     let code = redeemed.get("code").cloned().unwrap_or_default();
     let cart = json!({
         "customer": { "customer_id": "ada" }, "codes": [code],
@@ -87,19 +87,19 @@ async fn check_out(arguments: Arguments) -> Result<ExitCode, Trouble> {
     let path = "/v1/orders/1001";
     let paid = "She pays what is left. The order uses the code, and earns on 50.";
     story.send(paid, (Method::PUT, path), None, &order("paid")).await?;
-    ledger(&mut story).await?;
+    print_ledger(&mut story).await?;
     let refund = json!({ "refund_id": "R1", "amount": "20.00" });
     let back =
         "She sends something back: two fifths of the order's points go, the redemption stays used.";
     story
         .send(back, (Method::POST, "/v1/orders/1001/refunds"), None, &refund)
         .await?;
-    ledger(&mut story).await?;
+    print_ledger(&mut story).await?;
     let off = "The rest is cancelled: the order's other points go, and the code can be used again.";
     story
         .send(off, (Method::PUT, path), None, &order("cancelled"))
         .await?;
-    ledger(&mut story).await?;
+    print_ledger(&mut story).await?;
 
     let id = redeemed
         .get("redemption_id")
@@ -108,7 +108,7 @@ async fn check_out(arguments: Arguments) -> Result<ExitCode, Trouble> {
     let cancel = format!("/v1/redemptions/{id}/cancel");
     let end = "She would rather have her points: they come back, and the code stops working.";
     let ended = story.send(end, (Method::POST, &cancel), None, &json!({})).await?;
-    ledger(&mut story).await?;
+    print_ledger(&mut story).await?;
     story
         .send("The cart says so.", (Method::POST, "/v1/carts/evaluate"), None, &cart)
         .await?;
@@ -120,7 +120,7 @@ async fn check_out(arguments: Arguments) -> Result<ExitCode, Trouble> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn ledger(story: &mut Story) -> Result<(), Trouble> {
+async fn print_ledger(story: &mut Transcript) -> Result<(), ExampleError> {
     story
         .get("The ledger, newest first.", "/v1/customers/ada/ledger?limit=2")
         .await

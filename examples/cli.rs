@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use clap::Parser;
 
 /// What stops an example.
-pub(crate) type Trouble = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type ExampleError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Reads the arguments and runs the example on a tokio runtime. A bad option ends with exit code 2, any
 /// other trouble with 1.
 pub(crate) fn run<A: Parser>(
-    example: impl AsyncFnOnce(A) -> Result<ExitCode, Trouble>,
+    example: impl AsyncFnOnce(A) -> Result<ExitCode, ExampleError>,
 ) -> ExitCode {
     let arguments = match A::try_parse() {
         Ok(arguments) => arguments,
@@ -24,7 +24,7 @@ pub(crate) fn run<A: Parser>(
         }
     };
     let done = tokio::runtime::Runtime::new()
-        .map_err(Trouble::from)
+        .map_err(ExampleError::from)
         .and_then(|runtime| runtime.block_on(example(arguments)));
     done.unwrap_or_else(|trouble| {
         eprintln!("error: {trouble}");

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
-use crate::cli::Trouble;
+use crate::cli::ExampleError;
 
 /// Which server to talk to.
 #[derive(Args)]
@@ -25,7 +25,7 @@ pub(crate) struct ServerArgs {
 
 impl ServerArgs {
     /// The server, where one is named.
-    pub(crate) fn server(self) -> Result<Option<Server>, Trouble> {
+    pub(crate) fn server(self) -> Result<Option<Server>, ExampleError> {
         let (Some(authority), Some(key)) = (self.server, self.key) else {
             return Ok(None);
         };
@@ -52,7 +52,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// A server at `host:port`.
-    pub(crate) fn new(authority: Authority, key: &str) -> Result<Self, Trouble> {
+    pub(crate) fn new(authority: Authority, key: &str) -> Result<Self, ExampleError> {
         let mut bearer = HeaderValue::from_str(&format!("Bearer {key}"))?;
         bearer.set_sensitive(true);
         Ok(Self { authority, bearer })
@@ -64,7 +64,7 @@ impl Server {
     }
 
     /// Opens a connection.
-    pub(crate) async fn connect(&self) -> Result<Client, Trouble> {
+    pub(crate) async fn connect(&self) -> Result<Client, ExampleError> {
         let address = (
             self.authority.host().trim_matches(['[', ']']),
             self.authority.port_u16().unwrap_or(80),
@@ -81,7 +81,7 @@ impl Server {
 }
 
 /// A request, before it is on its way.
-pub(crate) struct Ask<'a> {
+pub(crate) struct ClientRequest<'a> {
     /// The method.
     pub(crate) method: Method,
     /// Path and query.
@@ -99,7 +99,7 @@ pub(crate) struct Client {
 }
 
 /// What came back.
-pub(crate) struct Answer {
+pub(crate) struct ClientResponse {
     /// The status.
     pub(crate) status: StatusCode,
     /// The body.
@@ -108,7 +108,7 @@ pub(crate) struct Answer {
 
 impl Client {
     /// Sends a request and waits for its answer.
-    pub(crate) async fn send(&mut self, ask: Ask<'_>) -> Result<Answer, Trouble> {
+    pub(crate) async fn send(&mut self, ask: ClientRequest<'_>) -> Result<ClientResponse, ExampleError> {
         let mut request = Request::builder()
             .method(ask.method)
             .uri(ask.path)
@@ -123,13 +123,13 @@ impl Client {
         let request = request.body(Full::new(ask.body))?;
         self.sender.ready().await?;
         let (head, body) = self.sender.send_request(request).await?.into_parts();
-        Ok(Answer { status: head.status, body: body.collect().await?.to_bytes() })
+        Ok(ClientResponse { status: head.status, body: body.collect().await?.to_bytes() })
     }
 }
 
-impl Answer {
+impl ClientResponse {
     /// The body of a success; anything else is trouble, in the server's words.
-    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, Trouble> {
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ExampleError> {
         if self.status.is_success() {
             return Ok(serde_json::from_slice(&self.body)?);
         }

@@ -67,7 +67,7 @@ async fn push(arguments: Arguments) -> Result<ExitCode, Trouble> {
     let ledger = story
         .get("The account page asks what there is to show.", "/v1/customers/grace/ledger")
         .await?;
-    print_account_page(&Ledger::deserialize(ledger)?);
+    print_account_page(&AccountPage::deserialize(ledger)?);
     story.end().await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -90,24 +90,24 @@ fn order(status: &str, at: &str) -> Value {
 
 /// What the account page needs of a ledger, newest entry first.
 #[derive(Deserialize)]
-struct Ledger {
-    entries: Vec<Entry>,
+struct AccountPage {
+    entries: Vec<LedgerEntry>,
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct LedgerEntry {
     at: String,
     points: i64,
     point_balance: i64,
     text: Option<String>,
 }
 
-fn print_account_page(ledger: &Ledger) {
+fn print_account_page(ledger: &AccountPage) {
     println!(
         "Your points: {}\n",
         ledger.entries.first().map_or(0, |entry| entry.point_balance)
     );
-    for Entry { at, points, point_balance, text } in &ledger.entries {
+    for LedgerEntry { at, points, point_balance, text } in &ledger.entries {
         println!(
             "{at}  {points:>+6}  {point_balance:>6}  {}",
             text.as_deref().unwrap_or_default()

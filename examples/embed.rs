@@ -7,20 +7,20 @@ use std::error::Error;
 use std::sync::Arc;
 
 use loyalty_core::{
-    Account, Command, Context, Event, Excess, Line, LineId, Order, OrderId, OrderState, Origin,
-    Program, Quantity, Refund, RefundId, Refunded, Status, decide,
+    Account, Command, Context, Event, OverRefund, Line, LineId, Order, OrderId, OrderState, Origin,
+    Program, Quantity, Refund, RefundId, RefundContent, Status, decide,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (program, now) = (Program::default(), "2026-01-31T10:00:00Z".parse()?);
     let (mut account, mut order) = (Account::default(), OrderState::default());
-    for fact in [paid("1001", order_of_two_lines()?)?, refund("1001", "R1", "20.00")?] {
+    for fact in [record_paid_order("1001", order_of_two_lines()?)?, refund_order("1001", "R1", "20.00")?] {
         let decision = decide(&Context::new(&program, &account, now).with_order(&order), &fact)?;
         for event in &decision.events {
             account.evolve(event);
             order.evolve(event);
-            if let Event::PointsAwarded { reckoning, .. }
-            | Event::PointsTakenBack { reckoning, .. } = event
+            if let Event::PointsAwarded { calculation: reckoning, .. }
+            | Event::PointsTakenBack { calculation: reckoning, .. } = event
             {
                 println!("{reckoning}");
             }
@@ -49,7 +49,7 @@ fn line(id: &str, amount: &str) -> Result<Line, Box<dyn Error>> {
 }
 
 /// The shop says: this order is paid.
-fn paid(order: &str, snapshot: Order) -> Result<Command, Box<dyn Error>> {
+fn record_paid_order(order: &str, snapshot: Order) -> Result<Command, Box<dyn Error>> {
     let (order, snapshot) = (OrderId::new(order)?, Arc::new(snapshot));
     Ok(Command::RecordOrder {
         order,
@@ -61,15 +61,15 @@ fn paid(order: &str, snapshot: Order) -> Result<Command, Box<dyn Error>> {
 }
 
 /// The shop says: so much money of this order was given back.
-fn refund(order: &str, refund: &str, amount: &str) -> Result<Command, Box<dyn Error>> {
+fn refund_order(order: &str, refund: &str, amount: &str) -> Result<Command, Box<dyn Error>> {
     let refund = Refund {
         id: RefundId::new(refund)?,
-        refunded: Refunded::Amount(amount.parse()?),
+        refunded: RefundContent::Amount(amount.parse()?),
     };
     Ok(Command::RefundOrder {
         order: OrderId::new(order)?,
         refund,
-        excess: Excess::Refuse,
+        over_refund: OverRefund::Reject,
         at: None,
     })
 }

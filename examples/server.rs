@@ -11,11 +11,11 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::cli::Trouble;
+use crate::cli::ExampleError;
 use crate::client::Server;
 
 /// A server that is running.
-pub(crate) struct Running {
+pub(crate) struct RunningServer {
     /// It serves as long as this is held.
     hold: oneshot::Sender<()>,
     served: JoinHandle<()>,
@@ -24,7 +24,7 @@ pub(crate) struct Running {
 }
 
 /// Starts a server over a temporary database, on a port that the system picks.
-pub(crate) async fn start() -> Result<(Running, Server), Trouble> {
+pub(crate) async fn start() -> Result<(RunningServer, Server), ExampleError> {
     let directory = tempfile::tempdir()?;
     let store = SqliteStore::open(&directory.path().join("example.db"), &Settings::default())?;
     let new = NewShop {
@@ -49,12 +49,12 @@ pub(crate) async fn start() -> Result<(Running, Server), Trouble> {
         let _ = released.await;
     };
     let served = tokio::spawn(server::run(listener, service, Limits::default(), until));
-    Ok((Running { hold, served, _directory: directory }, address))
+    Ok((RunningServer { hold, served, _directory: directory }, address))
 }
 
-impl Running {
+impl RunningServer {
     /// Stops it, and waits until it has stopped.
-    pub(crate) async fn stop(self) -> Result<(), Trouble> {
+    pub(crate) async fn stop(self) -> Result<(), ExampleError> {
         drop(self.hold);
         Ok(self.served.await?)
     }

@@ -5,20 +5,20 @@ use bytes::Bytes;
 use hyper::Method;
 use serde_json::Value;
 
-use crate::cli::Trouble;
-use crate::client::{Ask, Client, Server, ServerArgs};
-use crate::server::{self, Running};
+use crate::cli::ExampleError;
+use crate::client::{ClientRequest, Client, Server, ServerArgs};
+use crate::server::{self, RunningServer};
 
 /// A connection to a server, whose requests are printed.
-pub(crate) struct Story {
+pub(crate) struct Transcript {
     server: Server,
     client: Client,
-    running: Option<Running>,
+    running: Option<RunningServer>,
 }
 
-impl Story {
+impl Transcript {
     /// Talks to the server that was named, or starts one.
-    pub(crate) async fn begin(arguments: ServerArgs) -> Result<Self, Trouble> {
+    pub(crate) async fn begin(arguments: ServerArgs) -> Result<Self, ExampleError> {
         let (running, server) = match arguments.server()? {
             Some(server) => (None, server),
             None => server::start()
@@ -30,10 +30,10 @@ impl Story {
     }
 
     /// Asks and shows the answer's body. Anything but a success ends the story.
-    pub(crate) async fn get(&mut self, sentence: &str, path: &str) -> Result<Value, Trouble> {
+    pub(crate) async fn get(&mut self, sentence: &str, path: &str) -> Result<Value, ExampleError> {
         self.tell(
             sentence,
-            Ask {
+            ClientRequest {
                 method: Method::GET,
                 path,
                 idempotency_key: None,
@@ -50,12 +50,12 @@ impl Story {
         (method, path): (Method, &str),
         idempotency_key: Option<&str>,
         body: &Value,
-    ) -> Result<Value, Trouble> {
+    ) -> Result<Value, ExampleError> {
         let body = Bytes::from(body.to_string());
-        self.tell(sentence, Ask { method, path, idempotency_key, body }).await
+        self.tell(sentence, ClientRequest { method, path, idempotency_key, body }).await
     }
 
-    async fn tell(&mut self, sentence: &str, ask: Ask<'_>) -> Result<Value, Trouble> {
+    async fn tell(&mut self, sentence: &str, ask: ClientRequest<'_>) -> Result<Value, ExampleError> {
         println!("# {sentence}\n{}", self.curl(&ask));
         let answer = self.client.send(ask).await?;
         println!("{}\n", String::from_utf8_lossy(&answer.body));
@@ -63,7 +63,7 @@ impl Story {
     }
 
     /// The request as a line for a shell that has the key in `$KEY`.
-    fn curl(&self, ask: &Ask<'_>) -> String {
+    fn curl(&self, ask: &ClientRequest<'_>) -> String {
         let (authority, path) = (self.server.authority(), ask.path);
         let mut words = vec!["curl".to_owned()];
         if ask.method != Method::GET {
@@ -81,7 +81,7 @@ impl Story {
     }
 
     /// Ends the connection, and the server where it was started for this.
-    pub(crate) async fn end(self) -> Result<(), Trouble> {
+    pub(crate) async fn end(self) -> Result<(), ExampleError> {
         let Self { client, running, .. } = self;
         drop(client);
         match running {

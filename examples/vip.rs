@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use loyalty_core::{
     Command, Currency, CustomerId, Event, Line, LineId, Order, OrderId, Origin, Program, Quantity,
-    Refund, RefundId, Refunded, ShopId, Status, Timestamp, Zone,
+    Refund, RefundId, RefundContent, ShopId, Status, Timestamp, Zone,
 };
 use loyalty_store::{
     Action, Change, EmailConflict, MemoryStore, NewShop, Presence, ProfileChange, Receipt, Reply,
@@ -32,10 +32,10 @@ const PROGRAM: &str = r#"{
     "referrals": {"sent": 150, "received": 50, "hold": "P30D"}
 }"#;
 
-type Done = Result<(), Box<dyn Error>>;
+type ExampleResult = Result<(), Box<dyn Error>>;
 
-fn main() -> Done {
-    let mut year = Year::begin()?;
+fn main() -> ExampleResult {
+    let mut year = YearSimulation::begin()?;
     year.month("2026-01", "Ada signs up, and says when she was born.")?;
     year.sign_up("ada", Some("1990-05-04"))?;
     year.order("ada", "1001", "120.00")?;
@@ -66,7 +66,7 @@ fn main() -> Done {
 }
 
 /// A shop, its clock, and how far the story is told.
-struct Year {
+struct YearSimulation {
     store: MemoryStore,
     shop: ShopId,
     zone: Zone,
@@ -74,7 +74,7 @@ struct Year {
     told: i64,
 }
 
-impl Year {
+impl YearSimulation {
     fn begin() -> Result<Self, Box<dyn Error>> {
         let (store, now) = (MemoryStore::default(), "2026-01-01T00:00:00Z".parse()?);
         let zone = "Europe/Berlin".parse()?;
@@ -88,19 +88,19 @@ impl Year {
     }
 
     /// Ends the month before, and goes to noon of the tenth of this one.
-    fn month(&mut self, month: &str, sentence: &str) -> Done {
+    fn month(&mut self, month: &str, sentence: &str) -> ExampleResult {
         self.pass(&format!("{month}-01T00:00:00Z"))?;
         println!("\n{month}  {sentence}");
         self.pass(&format!("{month}-10T12:00:00Z"))
     }
 
-    fn end(&mut self) -> Done {
+    fn end(&mut self) -> ExampleResult {
         self.pass("2027-02-01T00:00:00Z")?;
         self.stand()
     }
 
     /// Time passes: what it brings about is written down, as the server's scheduler does.
-    fn pass(&mut self, until: &str) -> Done {
+    fn pass(&mut self, until: &str) -> ExampleResult {
         self.now = until.parse()?;
         loop {
             let due = self.store.due(self.now, None, 10)?;
@@ -114,14 +114,14 @@ impl Year {
         self.tell()
     }
 
-    fn sign_up(&mut self, name: &str, birthday: Option<&str>) -> Done {
+    fn sign_up(&mut self, name: &str, birthday: Option<&str>) -> ExampleResult {
         let change = ProfileChange {
             birthday: birthday
                 .map_or(Ok(Change::Keep), |day| day.parse().map(|day| Change::Set(Some(day))))?,
             ..ProfileChange::default()
         };
         self.act(Action::Customer {
-            who: who(name)?,
+            who: customer_ref(name)?,
             presence: Presence::MustNot,
             change,
             conflict: EmailConflict::Refuse,
@@ -131,7 +131,7 @@ impl Year {
         self.tell()
     }
 
-    fn order(&mut self, name: &str, order: &str, total: &str) -> Done {
+    fn order(&mut self, name: &str, order: &str, total: &str) -> ExampleResult {
         let (line, amount) = (LineId::new("1")?, total.parse()?);
         let line = Line {
             id: line,
@@ -146,54 +146,54 @@ impl Year {
         let command = Command::RecordOrder { order, snapshot, status, at: None, origin };
         self.act(Action::Order {
             command,
-            customer: Some(who(name)?),
+            customer: Some(customer_ref(name)?),
             change: ProfileChange::default(),
         })?;
         self.tell()
     }
 
-    fn refund(&mut self, order: &str, refund: &str, amount: &str) -> Done {
+    fn refund(&mut self, order: &str, refund: &str, amount: &str) -> ExampleResult {
         let refund = Refund {
             id: RefundId::new(refund)?,
-            refunded: Refunded::Amount(amount.parse()?),
+            refunded: RefundContent::Amount(amount.parse()?),
         };
-        let (order, excess) = (OrderId::new(order)?, loyalty_core::Excess::Refuse);
-        let command = Command::RefundOrder { order, refund, excess, at: None };
+        let (order, excess) = (OrderId::new(order)?, loyalty_core::OverRefund::Reject);
+        let command = Command::RefundOrder { order, refund, over_refund: excess, at: None };
         self.act(Action::Order { command, customer: None, change: ProfileChange::default() })?;
         self.tell()
     }
 
-    fn review(&mut self, name: &str) -> Done {
+    fn review(&mut self, name: &str) -> ExampleResult {
         let review = Command::PerformAction { action: "review".parse()?, points: None };
-        self.act(Action::customer(who(name)?, Presence::Must, vec![review]))?;
+        self.act(Action::customer(customer_ref(name)?, Presence::Must, vec![review]))?;
         self.tell()
     }
 
-    fn spend(&mut self, name: &str, points: u32) -> Done {
+    fn spend(&mut self, name: &str, points: u32) -> ExampleResult {
         let spend = Command::SubtractPoints {
             points: points.into(),
-            grounds: loyalty_core::Grounds::default(),
+            reason: loyalty_core::AdjustmentReason::default(),
         };
-        self.act(Action::customer(who(name)?, Presence::Must, vec![spend]))?;
+        self.act(Action::customer(customer_ref(name)?, Presence::Must, vec![spend]))?;
         self.tell()
     }
 
     /// A server draws the bits at random.
     fn code(&mut self, name: &str) -> Result<String, Box<dyn Error>> {
         let issue = Command::IssueReferralCode { entropy: *b"ada's code" };
-        let receipt = self.act(Action::customer(who(name)?, Presence::Must, vec![issue]))?;
+        let receipt = self.act(Action::customer(customer_ref(name)?, Presence::Must, vec![issue]))?;
         self.tell()?;
         let customer = receipt.customer.ok_or("nobody got a code")?;
         Ok(customer
             .account()
-            .deeds()
+            .activity()
             .referral_code()
             .unwrap_or_default()
             .to_owned())
     }
 
-    fn join(&mut self, name: &str, code: &str) -> Done {
-        let (who, change, code) = (who(name)?, ProfileChange::default(), code.to_owned());
+    fn join(&mut self, name: &str, code: &str) -> ExampleResult {
+        let (who, change, code) = (customer_ref(name)?, ProfileChange::default(), code.to_owned());
         self.act(Action::JoinReferral { who, change, code })?;
         self.tell()
     }
@@ -208,7 +208,7 @@ impl Year {
     }
 
     /// Tells what the journal has that was not told yet.
-    fn tell(&mut self) -> Done {
+    fn tell(&mut self) -> ExampleResult {
         for row in self.store.journal(self.shop, self.told, 1_000)? {
             self.told = row.seq;
             let customer = row
@@ -218,7 +218,7 @@ impl Year {
             let name = customer.flatten().and_then(|customer| customer.record().id.clone());
             for event in row.events.iter() {
                 let day = self.zone.local(event.at().unwrap_or(row.at))?.format("%d %b");
-                if let (Some(sentence), Some(name)) = (sentence(event), &name) {
+                if let (Some(sentence), Some(name)) = (describe_event(event), &name) {
                     println!("  {day}  {name}: {sentence}");
                 }
             }
@@ -227,8 +227,8 @@ impl Year {
     }
 
     /// Where Ada stands, and what will be if nothing happens.
-    fn stand(&self) -> Done {
-        let ada = self.store.customer(self.shop, &who("ada")?)?.ok_or("Ada is gone")?;
+    fn stand(&self) -> ExampleResult {
+        let ada = self.store.customer(self.shop, &customer_ref("ada")?)?.ok_or("Ada is gone")?;
         let status = ada.tier_status(self.now);
         let tier = status
             .tier
@@ -249,21 +249,21 @@ impl Year {
     }
 }
 
-fn who(name: &str) -> Result<Who, Box<dyn Error>> {
+fn customer_ref(name: &str) -> Result<Who, Box<dyn Error>> {
     Ok(Who::Id(CustomerId::new(name)?))
 }
 
 /// What a person would say of an event; nothing of facts that move no points.
-fn sentence(event: &Event) -> Option<String> {
-    if let Event::PointsAwarded { reckoning, lot, .. } = event {
+fn describe_event(event: &Event) -> Option<String> {
+    if let Event::PointsAwarded { calculation: reckoning, lot, .. } = event {
         let pending = lot.as_ref().and_then(|lot| lot.pending_until);
         let held = pending
             .map_or_else(String::new, |until| format!(" Pending until {}.", until.format("%d %b")));
         Some(format!("{reckoning}{held}"))
-    } else if let Event::PointsTakenBack { reckoning, .. } = event {
+    } else if let Event::PointsTakenBack { calculation: reckoning, .. } = event {
         Some(reckoning.to_string())
     } else if let Event::AwardGiven { award, points, .. } = event {
-        Some(award.sentence(*points))
+        Some(award.explain(*points))
     } else if let Event::AwardTakenBack { reason, .. } = event {
         Some(format!("What was given {reason} is taken back."))
     } else if let Event::PointsExpired { points, .. } = event {

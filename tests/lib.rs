@@ -17,7 +17,7 @@ pub use loyalty_store::conformance::desk::*;
 
 /// A file of a bench that takes long to make: the one of last time where there is one. Whatever stops the making
 /// leaves no file behind that is only half full.
-pub fn file_of_last_time(directory: &Path, name: &str, make: impl FnOnce(&SqliteStore)) -> PathBuf {
+pub fn cached_file(directory: &Path, name: &str, make: impl FnOnce(&SqliteStore)) -> PathBuf {
     let kept = directory.join(name);
     if !kept.exists() {
         let unfinished = directory.join(format!("unfinished-{name}"));
@@ -31,7 +31,7 @@ pub fn file_of_last_time(directory: &Path, name: &str, make: impl FnOnce(&Sqlite
 }
 
 /// Settings so tight that eviction, rounds and restoring happen all the time.
-pub fn tiny() -> Settings {
+pub fn tiny_settings() -> Settings {
     let mut settings = Settings::default();
     (settings.cached_records, settings.write_behind, settings.log_pages) = (16, 4, 30);
     settings

@@ -20,7 +20,7 @@ mod texts;
 mod webhooks;
 mod world;
 
-pub use self::mutations::{Random, mutate, mutated};
+pub use self::mutations::{SplitMix64, mutate_in_place, mutate_seed};
 
 /// One way in.
 #[derive(Clone, Copy, Debug)]
@@ -51,15 +51,15 @@ pub fn run(name: &str, data: &[u8]) -> bool {
 }
 
 /// What stands between parts of one input.
-const BETWEEN: &[u8] = b"\n---\n";
+const PART_SEPARATOR: &[u8] = b"\n---\n";
 
 /// The parts of an input; at most twenty.
-fn parts(data: &[u8]) -> Vec<&[u8]> {
+fn split_parts(data: &[u8]) -> Vec<&[u8]> {
     let (mut parts, mut rest) = (Vec::new(), data);
-    while let Some(end) = rest.windows(BETWEEN.len()).position(|window| window == BETWEEN) {
+    while let Some(end) = rest.windows(PART_SEPARATOR.len()).position(|window| window == PART_SEPARATOR) {
         let (part, more) = rest.split_at(end);
         parts.push(part);
-        rest = more.get(BETWEEN.len()..).unwrap_or_default();
+        rest = more.get(PART_SEPARATOR.len()..).unwrap_or_default();
     }
     parts.push(rest);
     parts.truncate(20);
@@ -67,7 +67,7 @@ fn parts(data: &[u8]) -> Vec<&[u8]> {
 }
 
 /// The first line, and what follows it.
-fn first_line(part: &[u8]) -> (&[u8], &[u8]) {
+fn split_first_line(part: &[u8]) -> (&[u8], &[u8]) {
     let end = part.iter().position(|byte| *byte == b'\n').unwrap_or(part.len());
     let (line, rest) = part.split_at(end);
     (line, rest.get(1..).unwrap_or_default())

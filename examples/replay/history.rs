@@ -16,18 +16,18 @@ use crate::cli::Trouble;
 
 /// An order. Members of the file that no rule looks at are left out.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Order {
+pub(crate) struct SourceOrder {
     #[serde(rename = "order_id")]
     pub(crate) id: String,
     pub(crate) customer_id: String,
     pub(crate) placed_at: Timestamp,
     pub(crate) total: String,
-    pub(crate) lines: Vec<Line>,
+    pub(crate) lines: Vec<SourceLine>,
 }
 
 /// A line of an order.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Line {
+pub(crate) struct SourceLine {
     pub(crate) product_id: String,
     pub(crate) quantity: u32,
     pub(crate) amount: String,
@@ -35,13 +35,13 @@ pub(crate) struct Line {
 }
 
 /// Reads the whole file, `.gz` or plain.
-pub(crate) fn read(path: &Path) -> Result<Vec<Order>, Trouble> {
+pub(crate) fn read(path: &Path) -> Result<Vec<SourceOrder>, Trouble> {
     let named = |trouble: Trouble| Trouble::from(format!("{}: {trouble}", path.display()));
     let file = File::open(path).map_err(|error| named(error.into()))?;
     let packed = path.extension().is_some_and(|extension| extension == "gz");
     let text: Box<dyn Read> =
         if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-    let parse = |(line, text): (usize, std::io::Result<String>)| -> Result<Order, Trouble> {
+    let parse = |(line, text): (usize, std::io::Result<String>)| -> Result<SourceOrder, Trouble> {
         // Python writes NaN for what is missing; JSON has null for that.
         let text = text?.replace("\":NaN", "\":null");
         serde_json::from_str(&text).map_err(|error| format!("line {}: {error}", line + 1).into())
@@ -56,7 +56,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Order>, Trouble> {
 
 /// The sequence in which orders are pushed, as positions in the file: in that of the file, or shuffled by
 /// a seed; a part of them twice, at once or anywhere.
-pub(crate) fn sequence(orders: usize, shuffle: Option<u64>, twice: Decimal) -> Vec<usize> {
+pub(crate) fn push_sequence(orders: usize, shuffle: Option<u64>, twice: Decimal) -> Vec<usize> {
     let repeated = Decimal::from(orders)
         .checked_mul(twice)
         .and_then(|count| count.to_usize());
@@ -80,7 +80,7 @@ pub(crate) fn sequence(orders: usize, shuffle: Option<u64>, twice: Decimal) -> V
 }
 
 /// What a customer's balance must be, worked out without the engine: the whole units of each order's total.
-pub(crate) fn plain_sums(orders: &[Order]) -> Result<BTreeMap<&str, i64>, Trouble> {
+pub(crate) fn expected_balances(orders: &[SourceOrder]) -> Result<BTreeMap<&str, i64>, Trouble> {
     let (mut sums, mut seen) = (BTreeMap::new(), BTreeSet::new());
     for order in orders {
         if seen.insert(&order.id) {

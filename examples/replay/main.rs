@@ -32,8 +32,8 @@ use tokio::task::JoinSet;
 
 use crate::cli::Trouble;
 use crate::client::ServerArgs;
-use crate::history::Order;
-use crate::report::{Pushed, Report};
+use crate::history::SourceOrder;
+use crate::report::{PushStats, ReplayReport};
 use crate::target::{Pusher, Target};
 
 /// Pushes a file of orders, through the library or to a server, and shows the balances.
@@ -77,17 +77,17 @@ fn main() -> ExitCode {
 }
 
 async fn replay(arguments: Arguments) -> Result<ExitCode, Trouble> {
-    let orders: Arc<[Order]> = history::read(&arguments.file)?.into();
-    let sequence = history::sequence(orders.len(), arguments.shuffle, arguments.duplicate);
+    let orders: Arc<[SourceOrder]> = history::read(&arguments.file)?.into();
+    let sequence = history::push_sequence(orders.len(), arguments.shuffle, arguments.duplicate);
     let target = match arguments.server.server()? {
         Some(server) => Target::Server(server),
-        None => Target::library(arguments.memory)?,
+        None => Target::temporary(arguments.memory)?,
     };
     let pushed = push(&target, &orders, sequence, arguments.connections).await?;
 
-    let sums = history::plain_sums(&orders)?;
+    let sums = history::expected_balances(&orders)?;
     let balances = target.balances(sums.keys().copied().collect()).await?;
-    Report {
+    ReplayReport {
         target: &target.name(),
         orders: &orders,
         pushed: &pushed,
@@ -104,10 +104,10 @@ async fn replay(arguments: Arguments) -> Result<ExitCode, Trouble> {
 /// Pushes with so many orders on their way at once, and measures each.
 async fn push(
     target: &Target,
-    orders: &Arc<[Order]>,
+    orders: &Arc<[SourceOrder]>,
     sequence: Vec<usize>,
     connections: u16,
-) -> Result<Pushed, Trouble> {
+) -> Result<PushStats, Trouble> {
     let progress = progress(sequence.len())?;
     let (sequence, next) = (Arc::<[usize]>::from(sequence), Arc::new(AtomicUsize::new(0)));
     let mut pushers = Vec::new();
@@ -117,7 +117,7 @@ async fn push(
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
     for pusher in pushers {
-        let work = Work {
+        let work = PushTask {
             pusher,
             orders: Arc::clone(orders),
             sequence: Arc::clone(&sequence),
@@ -131,20 +131,20 @@ async fn push(
         latencies.extend(done??);
     }
     progress.finish_and_clear();
-    Ok(Pushed::new(begun.elapsed(), latencies))
+    Ok(PushStats::new(begun.elapsed(), latencies))
 }
 
 /// What one of many tasks does.
-struct Work {
+struct PushTask {
     pusher: Pusher,
-    orders: Arc<[Order]>,
+    orders: Arc<[SourceOrder]>,
     sequence: Arc<[usize]>,
     /// The first place of the sequence that nobody has taken.
     next: Arc<AtomicUsize>,
     progress: ProgressBar,
 }
 
-impl Work {
+impl PushTask {
     async fn run(mut self) -> Result<Vec<Duration>, Trouble> {
         let mut latencies = Vec::new();
         while let Some(order) = self.sequence.get(self.next.fetch_add(1, Ordering::Relaxed)) {

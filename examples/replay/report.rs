@@ -4,19 +4,19 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::history::{Line, Order};
+use crate::history::{SourceLine, SourceOrder};
 
 /// How many of the largest balances, and of the differences, are shown.
-const SHOWN: usize = 10;
+const MAX_ROWS: usize = 10;
 
 /// How the pushing went.
-pub(crate) struct Pushed {
+pub(crate) struct PushStats {
     time: Duration,
     /// Of each order pushed, shortest first.
     latencies: Vec<Duration>,
 }
 
-impl Pushed {
+impl PushStats {
     pub(crate) fn new(time: Duration, mut latencies: Vec<Duration>) -> Self {
         latencies.sort_unstable();
         Self { time, latencies }
@@ -40,19 +40,19 @@ impl Pushed {
 }
 
 /// All that the table shows.
-pub(crate) struct Report<'a> {
+pub(crate) struct ReplayReport<'a> {
     pub(crate) target: &'a str,
-    pub(crate) orders: &'a [Order],
-    pub(crate) pushed: &'a Pushed,
+    pub(crate) orders: &'a [SourceOrder],
+    pub(crate) pushed: &'a PushStats,
     pub(crate) balances: &'a BTreeMap<String, i64>,
 }
 
-impl Report<'_> {
+impl ReplayReport<'_> {
     pub(crate) fn print(&self) {
         let lines = || self.orders.iter().flat_map(|order| &order.lines);
         let nothing = self.orders.iter().filter(|order| is_zero(&order.total)).count();
-        let empty = |line: &&Line| line.quantity == 0;
-        let unsorted = |line: &&Line| line.category.is_none();
+        let empty = |line: &&SourceLine| line.quantity == 0;
+        let unsorted = |line: &&SourceLine| line.category.is_none();
         println!("Pushed through {}.", self.target);
         row("orders", &thousands(&self.orders.len()));
         row("  of them of 0.00", &thousands(&nothing));
@@ -75,7 +75,7 @@ impl Report<'_> {
         println!("\nLargest balances");
         let mut largest: Vec<_> = self.balances.iter().collect();
         largest.sort_by_key(|(customer, balance)| (Reverse(**balance), *customer));
-        for (customer, balance) in largest.into_iter().take(SHOWN) {
+        for (customer, balance) in largest.into_iter().take(MAX_ROWS) {
             row(&format!("customer {customer}"), &thousands(balance));
         }
     }
@@ -85,7 +85,7 @@ impl Report<'_> {
 pub(crate) fn print_check(sums: &BTreeMap<&str, i64>, balances: &BTreeMap<String, i64>) -> bool {
     let differs = |(customer, sum): &(&&str, &i64)| balances.get(**customer) != Some(*sum);
     let different: Vec<_> = sums.iter().filter(differs).collect();
-    for (customer, sum) in different.iter().take(SHOWN) {
+    for (customer, sum) in different.iter().take(MAX_ROWS) {
         let balance = balances.get(**customer).map_or("none".to_owned(), i64::to_string);
         println!("customer {customer}: the balance is {balance}, the plain sum {sum}");
     }

@@ -25,14 +25,14 @@ const BATCH: usize = 1_000;
 /// Where orders go.
 pub(crate) enum Target {
     /// A shop in a store of this process.
-    Library(ShopOf),
+    Library(LibraryShop),
     /// A shop of a server.
     Server(Server),
 }
 
 /// One shop in a store.
 #[derive(Clone)]
-pub(crate) struct ShopOf {
+pub(crate) struct LibraryShop {
     store: Arc<dyn Store>,
     name: &'static str,
     id: ShopId,
@@ -42,7 +42,7 @@ pub(crate) struct ShopOf {
 
 impl Target {
     /// A new shop in a store that is gone afterwards: in memory, or in a temporary file.
-    pub(crate) fn library(memory: bool) -> Result<Self, Trouble> {
+    pub(crate) fn temporary(memory: bool) -> Result<Self, Trouble> {
         let (store, name, directory): (Arc<dyn Store>, _, _) = if memory {
             (Arc::new(MemoryStore::default()), "memory", None)
         } else {
@@ -57,7 +57,7 @@ impl Target {
             zone: Zone::UTC,
         };
         let id = store.create_shop(&shop, Timestamp::UNIX_EPOCH)?.id;
-        Ok(Self::Library(ShopOf { store, name, id, _directory: directory }))
+        Ok(Self::Library(LibraryShop { store, name, id, _directory: directory }))
     }
 
     /// Something that pushes one order after the other.
@@ -96,23 +96,23 @@ impl Target {
 
 /// Pushes one order after the other.
 pub(crate) enum Pusher {
-    Library(ShopOf),
+    Library(LibraryShop),
     Server(Client),
 }
 
 impl Pusher {
     /// Pushes an order; it is durable when this returns.
-    pub(crate) async fn push(&mut self, order: &history::Order) -> Result<(), Trouble> {
+    pub(crate) async fn push(&mut self, order: &history::SourceOrder) -> Result<(), Trouble> {
         let pushed = match self {
             Self::Library(shop) => shop.record(order).await,
-            Self::Server(client) => put(client, order).await,
+            Self::Server(client) => put_order(client, order).await,
         };
         pushed.map_err(|trouble| format!("order {}: {trouble}", order.id).into())
     }
 }
 
-impl ShopOf {
-    async fn record(&self, order: &history::Order) -> Result<(), Trouble> {
+impl LibraryShop {
+    async fn record(&self, order: &history::SourceOrder) -> Result<(), Trouble> {
         // The history happens at its own time, so no clock is read.
         let now = order.placed_at;
         let command = Command::RecordOrder {
@@ -146,8 +146,8 @@ impl ShopOf {
 }
 
 /// The order as the rules look at it.
-fn snapshot(order: &history::Order) -> Result<Order, Trouble> {
-    let line = |(index, line): (usize, &history::Line)| -> Result<Line, Trouble> {
+fn snapshot(order: &history::SourceOrder) -> Result<Order, Trouble> {
+    let line = |(index, line): (usize, &history::SourceLine)| -> Result<Line, Trouble> {
         Ok(Line {
             id: LineId::new((index + 1).to_string())?,
             product: Some(ProductId::new(&line.product_id)?),
@@ -190,7 +190,7 @@ struct LineBody<'a> {
     amount: &'a str,
 }
 
-async fn put(client: &mut Client, order: &history::Order) -> Result<(), Trouble> {
+async fn put_order(client: &mut Client, order: &history::SourceOrder) -> Result<(), Trouble> {
     let lines = order.lines.iter().map(|line| LineBody {
         product_id: &line.product_id,
         categories: line.category.as_slice(),
@@ -229,13 +229,13 @@ fn segment(id: &str) -> String {
 }
 
 #[derive(Deserialize)]
-struct BalancesAnswer {
-    balances: Vec<BalanceAnswer>,
+struct BalanceList {
+    balances: Vec<BalanceItem>,
     unknown: Vec<String>,
 }
 
 #[derive(Deserialize)]
-struct BalanceAnswer {
+struct BalanceItem {
     customer_id: String,
     point_balance: i64,
 }
@@ -246,7 +246,7 @@ async fn balances(client: &mut Client, customers: &[&str]) -> Result<Vec<(String
     let answer = client
         .send(Ask { method: Method::POST, path, idempotency_key: None, body })
         .await?;
-    let BalancesAnswer { balances, unknown } = answer.read()?;
+    let BalanceList { balances, unknown } = answer.read()?;
     match unknown.first() {
         Some(id) => Err(format!("customer {id} is not known").into()),
         None => Ok(balances

@@ -13,36 +13,36 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use loyalty_core::LineId;
 use loyalty_core::discount::{
-    AllocationMethod, Cart, CartLine, Code, Items, Parts, PriceRule, Ratio, ShippingLine, Stacking,
+    AllocationMethod, Cart, CartLine, Code, ItemSelection, PriceRuleParts, PriceRule, QuantityRatio, ShippingLine, Stacking,
     TargetSelection, TargetType, ValueType,
 };
-use loyalty_core::proptest::DiscountBooks;
+use loyalty_core::proptest::DiscountLedger;
 
 /// A percentage off each line, an amount and a percentage across all, buy two get one, and free shipping.
 fn five_rules() -> Vec<PriceRule> {
-    let percent = |value: i64| Parts {
+    let percent = |value: i64| PriceRuleParts {
         title: "Bench".to_owned(),
         value_type: ValueType::Percentage,
         value: value.into(),
-        ..Parts::default()
+        ..PriceRuleParts::default()
     };
-    let each = |parts| Parts { allocation_method: AllocationMethod::Each, ..parts };
-    let tops = Items {
+    let each = |parts| PriceRuleParts { allocation_method: AllocationMethod::Each, ..parts };
+    let tops = ItemSelection {
         collections: ["tops".parse().unwrap()].into(),
-        ..Items::default()
+        ..ItemSelection::default()
     };
-    let bundle = Parts {
+    let bundle = PriceRuleParts {
         target_selection: TargetSelection::Entitled,
         entitled: tops.clone(),
         prerequisites: tops,
-        prerequisite_to_entitlement_quantity_ratio: Some(Ratio {
+        prerequisite_to_entitlement_quantity_ratio: Some(QuantityRatio {
             prerequisite_quantity: Some(2),
             entitled_quantity: 1,
         }),
         ..each(percent(-100))
     };
-    let shipping = Parts { target_type: TargetType::ShippingLine, ..each(percent(-100)) };
-    let fixed = Parts { value_type: ValueType::FixedAmount, ..percent(-5) };
+    let shipping = PriceRuleParts { target_type: TargetType::ShippingLine, ..each(percent(-100)) };
+    let fixed = PriceRuleParts { value_type: ValueType::FixedAmount, ..percent(-5) };
     let rules = [each(percent(-15)), percent(-10), fixed, bundle, shipping];
     rules
         .into_iter()
@@ -78,7 +78,7 @@ fn cart(lines: u32) -> Cart {
 }
 
 fn carts(criterion: &mut Criterion) {
-    let books = DiscountBooks::new(five_rules());
+    let books = DiscountLedger::new(five_rules());
     let mut group = criterion.benchmark_group("cart of 20 lines, 5 codes");
     let twenty = cart(20);
     for (name, stacking) in Stacking::NAMES {

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use loyalty_core::{
-    Account, Command, Context, Excess, Order, OrderId, OrderState, Origin, Program, Quantity,
-    Refund, Refunded, Status, Tag, Timestamp, decide, entitlement,
+    Account, Command, Context, OverRefund, Order, OrderId, OrderState, Origin, Program, Quantity,
+    Refund, RefundContent, Status, Tag, Timestamp, decide, entitlement,
 };
 
 /// Five rules of all kinds, all with something to look at.
@@ -80,14 +80,14 @@ fn state_after(program: &Program, commands: &[Command]) -> OrderState {
 fn of_five_lines(c: &mut Criterion) {
     let program = Program::from_json(FIVE_RULES).unwrap();
     let order = Arc::new(five_lines());
-    let refund = |refund: &str, refunded: Refunded| {
+    let refund = |refund: &str, refunded: RefundContent| {
         let refund = Refund { id: refund.parse().unwrap(), refunded };
         let order = OrderId::new("order 0").unwrap();
-        Command::RefundOrder { order, refund, excess: Excess::Refuse, at: None }
+        Command::RefundOrder { order, refund, over_refund: OverRefund::Reject, at: None }
     };
-    let by_amount = refund("1", Refunded::Amount("33.33".parse().unwrap()));
+    let by_amount = refund("1", RefundContent::Amount("33.33".parse().unwrap()));
     let lines = vec![("2".parse().unwrap(), Quantity::from(1))];
-    let by_line = refund("2", Refunded::Lines { lines, amount: None });
+    let by_line = refund("2", RefundContent::Lines { lines, amount: None });
 
     let mut group = c.benchmark_group("entitlement of five lines under five rules");
     for (name, facts) in [

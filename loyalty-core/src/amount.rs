@@ -120,27 +120,27 @@ pub enum AmountError {
     Negative,
     /// Not a plain decimal number such as `12.50`.
     #[error("must be a plain decimal number such as 12.50")]
-    NotDecimal,
+    InvalidDecimal,
     /// Beyond what the type can hold.
     #[error("is out of range")]
     OutOfRange,
     /// More decimals than the type carries.
     #[error("has too many decimals")]
-    TooFine,
+    TooManyDecimals,
 }
 
 /// Reads sign-free `digits[.digits]`, the only spelling that money has here.
-pub(crate) fn plain_decimal(text: &str) -> Result<Decimal, AmountError> {
+pub(crate) fn parse_decimal(text: &str) -> Result<Decimal, AmountError> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number(whole) || !is_number(fraction) {
-        return Err(AmountError::NotDecimal);
+        return Err(AmountError::InvalidDecimal);
     }
     // Exact: what has more digits than a decimal holds is refused, not rounded.
     Decimal::from_str_exact(text).map_err(|error| {
         if error == rust_decimal::Error::Underflow {
-            AmountError::TooFine
+            AmountError::TooManyDecimals
         } else {
             AmountError::OutOfRange
         }
@@ -169,7 +169,7 @@ impl Amount {
 
     /// Checks sign, size and decimals.
     pub fn new(value: Decimal) -> Result<Self, AmountError> {
-        let ten_thousandths = parts_of(value, Self::MAX_DECIMALS, 100_000_000_000)?;
+        let ten_thousandths = scale_to_integer(value, Self::MAX_DECIMALS, 100_000_000_000)?;
         Ok(Self {
             ten_thousandths,
             decimals: value.scale().min(Self::MAX_DECIMALS),
@@ -178,7 +178,7 @@ impl Amount {
 
     /// As a decimal.
     pub fn get(self) -> Decimal {
-        decimal(self.written())
+        to_decimal(self.mantissa_and_scale())
     }
 
     /// The amount in ten-thousandths: a whole number, at most 10¹⁵.
@@ -192,7 +192,7 @@ impl Amount {
             ..0 => Err(AmountError::Negative),
             count if count > Self::MAX.ten_thousandths => Err(AmountError::OutOfRange),
             ten_thousandths => {
-                let (_, decimals) = shortest(ten_thousandths, Self::MAX_DECIMALS);
+                let (_, decimals) = trim_zeros(ten_thousandths, Self::MAX_DECIMALS);
                 Ok(Self { ten_thousandths, decimals })
             }
         }
@@ -218,7 +218,7 @@ impl Amount {
     }
 
     /// As it is written: a whole number, and how many of its digits are decimals.
-    fn written(self) -> (i64, u32) {
+    fn mantissa_and_scale(self) -> (i64, u32) {
         let spare = power_of_ten(Self::MAX_DECIMALS.saturating_sub(self.decimals));
         (self.ten_thousandths.checked_div(spare).unwrap_or_default(), self.decimals)
     }
@@ -255,14 +255,14 @@ const fn power_of_ten(exponent: u32) -> i64 {
 }
 
 /// `value` × 10^`decimals` as a whole number, where it is one, and `value` is not below zero or above `most`.
-fn parts_of(value: Decimal, decimals: u32, most: i64) -> Result<i64, AmountError> {
+fn scale_to_integer(value: Decimal, decimals: u32, most: i64) -> Result<i64, AmountError> {
     if value.is_sign_negative() && !value.is_zero() {
         return Err(AmountError::Negative);
     }
     let exact = if value.scale() > decimals { value.normalize() } else { value };
     let Some(spare) = decimals.checked_sub(exact.scale()) else {
         let too_large = value > Decimal::from(most);
-        return Err(if too_large { AmountError::OutOfRange } else { AmountError::TooFine });
+        return Err(if too_large { AmountError::OutOfRange } else { AmountError::TooManyDecimals });
     };
     let parts = i64::try_from(exact.mantissa())
         .ok()
@@ -274,7 +274,7 @@ fn parts_of(value: Decimal, decimals: u32, most: i64) -> Result<i64, AmountError
 
 /// Reads `digits[.digits]` of at most 15 digits, `decimals` of them after the point, as nearly all amounts are
 /// spelled: the number × 10^`decimals`, and how many decimals stand there. None where it takes more care.
-fn short_decimal(text: &str, decimals: u32) -> Option<(i64, u32)> {
+fn parse_short_decimal(text: &str, decimals: u32) -> Option<(i64, u32)> {
     let point = text.bytes().position(|byte| byte == b'.').unwrap_or(text.len());
     let (whole, fraction) = text.as_bytes().split_at_checked(point)?;
     let fraction = fraction.get(1..).unwrap_or_default();
@@ -291,14 +291,14 @@ fn short_decimal(text: &str, decimals: u32) -> Option<(i64, u32)> {
 }
 
 /// The same number without zeros at its end, as far as they are decimals.
-fn shortest(mut parts: i64, mut decimals: u32) -> (i64, u32) {
+fn trim_zeros(mut parts: i64, mut decimals: u32) -> (i64, u32) {
     while decimals > 0 && parts % 10 == 0 {
         (parts, decimals) = (parts / 10, decimals.saturating_sub(1));
     }
     (parts, decimals)
 }
 
-fn decimal((parts, decimals): (i64, u32)) -> Decimal {
+fn to_decimal((parts, decimals): (i64, u32)) -> Decimal {
     Decimal::try_new(parts, decimals).unwrap_or_default()
 }
 
@@ -306,11 +306,11 @@ impl FromStr for Amount {
     type Err = AmountError;
 
     fn from_str(text: &str) -> Result<Self, AmountError> {
-        match short_decimal(text, Self::MAX_DECIMALS) {
+        match parse_short_decimal(text, Self::MAX_DECIMALS) {
             Some((ten_thousandths, decimals)) if ten_thousandths <= Self::MAX.ten_thousandths => {
                 Ok(Self { ten_thousandths, decimals })
             }
-            _ => Self::new(plain_decimal(text)?),
+            _ => Self::new(parse_decimal(text)?),
         }
     }
 }
@@ -344,12 +344,12 @@ impl Rate {
 
     /// Checks sign, size and decimals.
     pub fn new(value: Decimal) -> Result<Self, AmountError> {
-        Ok(Self { millionths: parts_of(value, Self::MAX_DECIMALS, 1_000_000)? })
+        Ok(Self { millionths: scale_to_integer(value, Self::MAX_DECIMALS, 1_000_000)? })
     }
 
     /// As a decimal, without zeros at its end.
     pub fn get(self) -> Decimal {
-        decimal(self.written())
+        to_decimal(self.mantissa_and_scale())
     }
 
     /// The rate in millionths: a whole number, at most 10¹².
@@ -358,8 +358,8 @@ impl Rate {
     }
 
     /// As it is written: a whole number, and how many of its digits are decimals.
-    fn written(self) -> (i64, u32) {
-        shortest(self.millionths, Self::MAX_DECIMALS)
+    fn mantissa_and_scale(self) -> (i64, u32) {
+        trim_zeros(self.millionths, Self::MAX_DECIMALS)
     }
 }
 
@@ -367,7 +367,7 @@ impl FromStr for Rate {
     type Err = AmountError;
 
     fn from_str(text: &str) -> Result<Self, AmountError> {
-        Self::new(plain_decimal(text)?)
+        Self::new(parse_decimal(text)?)
     }
 }
 
@@ -471,7 +471,7 @@ pub(crate) fn is_zero(points: &Points) -> bool {
 #[cfg(feature = "json")]
 mod json {
     use super::{Amount, Rate};
-    use crate::spell::Spelled;
+    use crate::fast_fmt::StackString;
 
     /// Decimals travel as strings: a JSON number would pass through a float somewhere.
     macro_rules! as_string {
@@ -522,16 +522,16 @@ mod tests {
             ("1.00000", Ok(10_000)),
             ("100000000000", Ok(1_000_000_000_000_000)),
             ("100000000000.0001", Err(AmountError::OutOfRange)),
-            ("0.00001", Err(AmountError::TooFine)),
-            ("1.00000000000000000000000000000000000001", Err(AmountError::TooFine)),
+            ("0.00001", Err(AmountError::TooManyDecimals)),
+            ("1.00000000000000000000000000000000000001", Err(AmountError::TooManyDecimals)),
             ("-0.01", Err(AmountError::Negative)),
-            ("1e3", Err(AmountError::NotDecimal)),
-            ("1e400", Err(AmountError::NotDecimal)),
-            ("NaN", Err(AmountError::NotDecimal)),
-            ("", Err(AmountError::NotDecimal)),
-            (".5", Err(AmountError::NotDecimal)),
-            ("+1", Err(AmountError::NotDecimal)),
-            ("1_000", Err(AmountError::NotDecimal)),
+            ("1e3", Err(AmountError::InvalidDecimal)),
+            ("1e400", Err(AmountError::InvalidDecimal)),
+            ("NaN", Err(AmountError::InvalidDecimal)),
+            ("", Err(AmountError::InvalidDecimal)),
+            (".5", Err(AmountError::InvalidDecimal)),
+            ("+1", Err(AmountError::InvalidDecimal)),
+            ("1_000", Err(AmountError::InvalidDecimal)),
             ("99999999999999999999999999999999999", Err(AmountError::OutOfRange)),
         ] {
             assert_eq!(text.parse::<Amount>().map(Amount::ten_thousandths), want, "{text}");
@@ -552,7 +552,7 @@ mod tests {
             );
         }
         for text in &texts {
-            let long = plain_decimal(text).and_then(Amount::new);
+            let long = parse_decimal(text).and_then(Amount::new);
             let short = text.parse::<Amount>();
             assert_eq!(short, long, "{text}");
             assert_eq!(
@@ -566,7 +566,7 @@ mod tests {
 
     #[test]
     #[cfg(feature = "json")]
-    fn records_spell_amounts_as_people_see_them() {
+    fn stored_amounts_keep_their_decimals() {
         for text in [
             "0",
             "0.00",
@@ -599,7 +599,7 @@ mod tests {
     #[test]
     fn rates_keep_six_decimals() {
         assert_eq!("1.500000".parse::<Rate>().unwrap().millionths(), 1_500_000);
-        assert_eq!("0.0000001".parse::<Rate>(), Err(AmountError::TooFine));
+        assert_eq!("0.0000001".parse::<Rate>(), Err(AmountError::TooManyDecimals));
         assert_eq!("1000000.1".parse::<Rate>(), Err(AmountError::OutOfRange));
     }
 }

@@ -89,7 +89,7 @@ impl fmt::Display for Limit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
-pub enum Reason {
+pub enum AwardReason {
     /// The shop said that the customer did something.
     Action {
         /// The action.
@@ -136,7 +136,7 @@ pub enum Reason {
         /// The friend's order.
         order: OrderId,
         /// The friend's account.
-        friend: AccountId,
+        referee: AccountId,
     },
     /// The customer signed up.
     SignUp {
@@ -150,7 +150,7 @@ pub enum Reason {
     },
 }
 
-impl Reason {
+impl AwardReason {
     /// The action of the program, where it is one.
     pub fn action(&self) -> Option<&ActionId> {
         match self {
@@ -168,12 +168,12 @@ impl Reason {
     }
 
     /// Whether what it was given for can be undone, and the points be taken back.
-    pub(crate) fn can_be_undone(&self) -> bool {
+    pub(crate) fn is_reversible(&self) -> bool {
         self.action().is_none()
     }
 
     /// Whether tiers by points earned count it: entry rewards they do not.
-    pub fn counts(&self) -> bool {
+    pub fn counts_for_tiers(&self) -> bool {
         !matches!(self, Self::TierEntry { .. })
     }
 
@@ -194,7 +194,7 @@ impl Reason {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for AwardReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Action { action } => write!(f, "for {action}"),
@@ -231,30 +231,30 @@ impl fmt::Display for Reason {
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Award {
     /// For what.
-    pub reason: Reason,
+    pub reason: AwardReason,
     /// Under which program.
     pub program: ProgramVersion,
     /// The shop's day, which limits count by.
     pub day: NaiveDate,
     /// How many points it would have been without limits.
-    pub wanted: Points,
+    pub uncapped: Points,
     /// The limit that cut it, where one did.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub cut: Option<Limit>,
+    pub limited_by: Option<Limit>,
 }
 
 impl Award {
     /// Whether tiers by points earned count it.
-    pub fn counts(&self) -> bool {
-        self.reason.counts()
+    pub fn counts_for_tiers(&self) -> bool {
+        self.reason.counts_for_tiers()
     }
 
     /// Why it was so many points, in one sentence.
-    pub fn sentence(&self, points: Points) -> String {
-        match self.cut {
+    pub fn explain(&self, points: Points) -> String {
+        match self.limited_by {
             None => format!("{points} points {}.", self.reason),
             Some(limit) => {
-                format!("{points} of {} points {}: at most {limit}.", self.wanted, self.reason)
+                format!("{points} of {} points {}: at most {limit}.", self.uncapped, self.reason)
             }
         }
     }

@@ -24,7 +24,7 @@ pub enum CalendarError {
     OutOfRange,
     /// Not an ISO 8601 period of years, months, weeks and days.
     #[error("must be a period such as P1Y, P9M, P2W or P30D")]
-    NotPeriod,
+    InvalidPeriod,
     /// Not the name of an IANA time zone.
     #[error("must be the name of an IANA time zone such as Europe/Berlin")]
     UnknownZone,
@@ -42,17 +42,17 @@ impl Period {
     pub const THIRTY_DAYS: Self = Self { months: 0, days: 30 };
 
     /// A period of months (at most 1,200).
-    pub const fn months(months: u32) -> Option<Self> {
+    pub const fn from_months(months: u32) -> Option<Self> {
         if months == 0 || months > 1_200 { None } else { Some(Self { months, days: 0 }) }
     }
 
     /// A period of days (at most 36,500).
-    pub const fn days(days: u32) -> Option<Self> {
+    pub const fn from_days(days: u32) -> Option<Self> {
         if days == 0 || days > 36_500 { None } else { Some(Self { months: 0, days }) }
     }
 
     /// Its months, without the days that come after them.
-    pub(crate) const fn whole_months(self) -> u32 {
+    pub(crate) const fn months(self) -> u32 {
         self.months
     }
 
@@ -67,7 +67,7 @@ impl FromStr for Period {
 
     /// Reads `P[nY][nM][nW][nD]`: at least one part, in that order, more than nothing in all.
     fn from_str(text: &str) -> Result<Self, CalendarError> {
-        let mut rest = text.strip_prefix('P').ok_or(CalendarError::NotPeriod)?;
+        let mut rest = text.strip_prefix('P').ok_or(CalendarError::InvalidPeriod)?;
         let mut sums = [0_u32; 2];
         for (unit, slot, factor) in [('Y', 0_usize, 12_u32), ('M', 0, 1), ('W', 1, 7), ('D', 1, 1)]
         {
@@ -77,15 +77,15 @@ impl FromStr for Period {
                 .parse()
                 .ok()
                 .filter(|_| plain)
-                .ok_or(CalendarError::NotPeriod)?;
-            let sum = sums.get_mut(slot).ok_or(CalendarError::NotPeriod)?;
+                .ok_or(CalendarError::InvalidPeriod)?;
+            let sum = sums.get_mut(slot).ok_or(CalendarError::InvalidPeriod)?;
             let part = number.checked_mul(factor).ok_or(CalendarError::OutOfRange)?;
             *sum = sum.checked_add(part).ok_or(CalendarError::OutOfRange)?;
             rest = tail;
         }
         let [months, days] = sums;
         match (rest.is_empty(), months, days) {
-            (false, _, _) | (true, 0, 0) => Err(CalendarError::NotPeriod),
+            (false, _, _) | (true, 0, 0) => Err(CalendarError::InvalidPeriod),
             (true, 0..=1_200, 0..=36_500) => Ok(Self { months, days }),
             (true, _, _) => Err(CalendarError::OutOfRange),
         }
@@ -277,15 +277,15 @@ mod tests {
             ("P1Y6M", Ok((18, 0))),
             ("P2W3D", Ok((0, 17))),
             ("P1M1D", Ok((1, 1))),
-            ("P", Err(CalendarError::NotPeriod)),
-            ("P0D", Err(CalendarError::NotPeriod)),
-            ("P1D1M", Err(CalendarError::NotPeriod)),
-            ("P-1M", Err(CalendarError::NotPeriod)),
-            ("P+1M", Err(CalendarError::NotPeriod)),
-            ("PT1H", Err(CalendarError::NotPeriod)),
-            ("1M", Err(CalendarError::NotPeriod)),
+            ("P", Err(CalendarError::InvalidPeriod)),
+            ("P0D", Err(CalendarError::InvalidPeriod)),
+            ("P1D1M", Err(CalendarError::InvalidPeriod)),
+            ("P-1M", Err(CalendarError::InvalidPeriod)),
+            ("P+1M", Err(CalendarError::InvalidPeriod)),
+            ("PT1H", Err(CalendarError::InvalidPeriod)),
+            ("1M", Err(CalendarError::InvalidPeriod)),
             ("P1201M", Err(CalendarError::OutOfRange)),
-            ("P99999999999Y", Err(CalendarError::NotPeriod)),
+            ("P99999999999Y", Err(CalendarError::InvalidPeriod)),
             ("P999999999Y", Err(CalendarError::OutOfRange)),
         ] {
             assert_eq!(text.parse::<Period>().map(|p| (p.months, p.days)), want, "{text}");
@@ -335,7 +335,7 @@ mod tests {
     fn the_end_of_the_calendar_is_an_error() {
         let last = DateTime::<Utc>::MAX_UTC;
         assert_eq!(
-            Zone::UTC.after(last, Period::months(1).unwrap()),
+            Zone::UTC.after(last, Period::from_months(1).unwrap()),
             Err(CalendarError::OutOfRange)
         );
         assert_eq!(Zone::UTC.end_of(last, Boundary::Year), Err(CalendarError::OutOfRange));

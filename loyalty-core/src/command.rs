@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
-use crate::event::{Grounds, ManualTier};
+use crate::event::{AdjustmentReason, ManualTier};
 use crate::id::{AccountId, ActionId, OrderId, RedemptionId, RewardId};
 use crate::order::{Order, Origin, Refund, Status};
-use crate::referral::Party;
+use crate::referral::ReferralParty;
 
 /// One request to the rules, about one account or one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub enum Command {
         /// How many; more than none.
         points: Points,
         /// Why.
-        grounds: Grounds,
+        reason: AdjustmentReason,
     },
     /// An order is cancelled.
     CancelOrder {
@@ -45,7 +45,7 @@ pub enum Command {
         /// The code, as typed.
         code: Arc<str>,
         /// Whether somebody else has used it; only the store can know.
-        taken: bool,
+        used_by_other: bool,
     },
     /// The customer gets a code to give to friends, or keeps the one they have.
     IssueReferralCode {
@@ -55,9 +55,9 @@ pub enum Command {
     /// The customer came by a friend's code.
     JoinReferral {
         /// This customer.
-        own: Party,
+        referee: ReferralParty,
         /// The friend whose code it is.
-        friend: Party,
+        referrer: ReferralParty,
     },
     /// The customer did something that the program rewards.
     PerformAction {
@@ -86,7 +86,7 @@ pub enum Command {
         /// The refund.
         refund: Refund,
         /// What to do with one that is more than what is left of the order.
-        excess: Excess,
+        over_refund: OverRefund,
         /// The shop's time of it; now, where it says none.
         at: Option<Timestamp>,
     },
@@ -127,11 +127,11 @@ pub enum Command {
     /// A friend whom the customer brought has ordered. Follows from the friend's account.
     RewardReferral {
         /// The friend.
-        friend: AccountId,
+        referee: AccountId,
         /// The order.
         order: OrderId,
         /// When it passed the gate.
-        gate: Timestamp,
+        gate_at: Timestamp,
     },
     /// The shop sets the balance; the difference is an adjusting entry.
     SetBalance {
@@ -149,13 +149,13 @@ pub enum Command {
         /// How many; more than none, at most what is available.
         points: Points,
         /// Why.
-        grounds: Grounds,
+        reason: AdjustmentReason,
     },
     /// The order of a friend whom the customer brought is worth nothing any more. Follows from the
     /// friend's account.
     UndoReferral {
         /// The friend.
-        friend: AccountId,
+        referee: AccountId,
         /// The order.
         order: OrderId,
     },
@@ -163,12 +163,12 @@ pub enum Command {
 
 /// What to do with a refund that is more than what is left of its order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Excess {
+pub enum OverRefund {
     /// Refuse it: the default.
     #[default]
-    Refuse,
+    Reject,
     /// Cut it down to what is left. For store plugins, whose refunds have no ids of their own.
-    Cut,
+    Clamp,
 }
 
 impl Command {

@@ -69,13 +69,13 @@ mod usage;
 pub use allocate::allocate;
 pub use cart::{Cart, CartError, CartLine, Customer, ShippingLine};
 pub use code::{Code, CodeError};
-pub use decide::{CodeCommand, CodeFacts, DiscountRejection, decide, delete_rule, save_rule};
+pub use decide::{CodeCommand, CodeContext, DiscountRejection, decide_code, decide_rule_delete, decide_rule_save};
 pub use evaluate::{Stacking, evaluate};
-pub use evaluation::{Applied, CodeOutcome, Evaluation, LineTotal, Share};
-pub use event::{BatchEntry, BatchOutcome, DiscountEvent, Held};
+pub use evaluation::{AppliedCode, CodeOutcome, Evaluation, LineTotal, DiscountShare};
+pub use event::{BatchEntry, BatchOutcome, DiscountEvent, Reservation};
 pub use price_rule::{
-    AllocationMethod, Class, CustomerSelection, Items, Off, Parts, PriceRule, Ratio,
+    AllocationMethod, Class, CustomerSelection, ItemSelection, DiscountValue, PriceRuleParts, PriceRule, QuantityRatio,
     TargetSelection, TargetType, ValueType,
 };
-pub use refusal::Refusal;
-pub use usage::{CheckoutClaim, CodeState, OrderClaim, RuleState, Tally};
+pub use refusal::CodeRejection;
+pub use usage::{CheckoutClaim, CodeState, OrderClaim, RuleState, CodeUsage};

@@ -3,21 +3,21 @@
 //! [`Event`] is exhaustive on purpose: a new event breaks every `match` that does not handle it.
 //! Events carry their own instants; those of old journals, from before they did, carry none.
 
-mod effect;
-mod part;
+mod accessors;
+mod payload;
 
 use std::sync::Arc;
 
-pub use self::part::{Brought, Counted, Grounds, LotPart, ManualTier, Taking};
+pub use self::payload::{MergedState, CountsDelta, AdjustmentReason, LotCredit, ManualTier, Clawback};
 use crate::account::Lot;
 use crate::amount::Points;
-use crate::award::{Award, Reason};
+use crate::award::{Award, AwardReason};
 use crate::calendar::Timestamp;
 use crate::discount::DiscountEvent;
-use crate::explain::Reckoning;
+use crate::explain::Calculation;
 use crate::id::{AccountId, LotId, OrderId, RedemptionId, TierId};
 use crate::order::{Order, Origin, Pin, Refund, Status};
-use crate::redemption::{Issue, Redemption, Returned, Slot, Taken};
+use crate::redemption::{Issuance, Redemption, RedemptionReturn, CountedUsage, RedemptionPayment};
 use crate::tier::TierChange;
 
 /// One thing that happened to one account or one order. Holds no personal data.
@@ -41,7 +41,7 @@ pub enum Event {
         tier: Option<ManualTier>,
         /// What the other had done.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
-        brought: Option<Arc<Brought>>,
+        merged_state: Option<Arc<MergedState>>,
         /// When.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         at: Option<Timestamp>,
@@ -64,7 +64,7 @@ pub enum Event {
         /// How many.
         points: Points,
         /// The lot that was opened or grew; none where all of it paid off debt.
-        lot: Option<LotPart>,
+        lot: Option<LotCredit>,
         /// How they came about.
         award: Arc<Award>,
         /// When.
@@ -74,9 +74,9 @@ pub enum Event {
     /// What was given is taken back: what it was given for is undone.
     AwardTakenBack {
         /// For what it had been given.
-        reason: Reason,
+        reason: AwardReason,
         /// Where the points were taken from.
-        taking: Taking,
+        clawback: Clawback,
         /// When.
         at: Timestamp,
     },
@@ -103,7 +103,7 @@ pub enum Event {
         /// The order.
         order: OrderId,
         /// The difference.
-        counted: Counted,
+        counted: CountsDelta,
         /// When.
         at: Timestamp,
     },
@@ -140,9 +140,9 @@ pub enum Event {
         /// How many.
         points: Points,
         /// The lot that was opened or grew; none where all of it paid off debt.
-        lot: Option<LotPart>,
+        lot: Option<LotCredit>,
         /// Why.
-        grounds: Grounds,
+        reason: AdjustmentReason,
         /// When.
         #[cfg_attr(
             feature = "json",
@@ -161,12 +161,12 @@ pub enum Event {
         /// How many.
         points: Points,
         /// The lot that was opened or grew; none where all of it paid off debt.
-        lot: Option<LotPart>,
+        lot: Option<LotCredit>,
         /// How the number came about.
-        reckoning: Arc<Reckoning>,
+        calculation: Arc<Calculation>,
         /// What more or less of the order counts for tiers and goals.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
-        counted: Option<Counted>,
+        counted: Option<CountsDelta>,
         /// When.
         #[cfg_attr(
             feature = "json",
@@ -204,7 +204,7 @@ pub enum Event {
         /// The order that had earned them.
         order: Option<OrderId>,
         /// The lot that they went into; none where all of it paid off debt.
-        into: Option<LotPart>,
+        into: Option<LotCredit>,
         /// When.
         released_at: Timestamp,
     },
@@ -213,7 +213,7 @@ pub enum Event {
         /// From which lots.
         lots: Vec<(LotId, Points)>,
         /// Why.
-        grounds: Grounds,
+        reason: AdjustmentReason,
         /// When.
         #[cfg_attr(
             feature = "json",
@@ -230,12 +230,12 @@ pub enum Event {
         /// The order.
         order: OrderId,
         /// Where the points were taken from.
-        taking: Taking,
+        clawback: Clawback,
         /// How the number came about.
-        reckoning: Arc<Reckoning>,
+        calculation: Arc<Calculation>,
         /// What more or less of the order counts for tiers and goals.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
-        counted: Option<Counted>,
+        counted: Option<CountsDelta>,
         /// When.
         #[cfg_attr(
             feature = "json",
@@ -255,10 +255,10 @@ pub enum Event {
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
         order: Option<OrderId>,
         /// What came back.
-        returned: Arc<Returned>,
+        returned: Arc<RedemptionReturn>,
         /// What limits get back.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
-        slot: Option<Slot>,
+        counted_usage: Option<CountedUsage>,
         /// When.
         at: Timestamp,
     },
@@ -268,10 +268,10 @@ pub enum Event {
         redemption: RedemptionId,
         /// What came back, where its reward says so.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
-        returned: Option<Arc<Returned>>,
+        returned: Option<Arc<RedemptionReturn>>,
         /// What limits get back then.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
-        slot: Option<Slot>,
+        counted_usage: Option<CountedUsage>,
         /// When it ended.
         at: Timestamp,
     },
@@ -293,7 +293,7 @@ pub enum Event {
         order: Option<OrderId>,
         /// What was taken for it again, where its points had come back before.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
-        taken: Option<Arc<Taken>>,
+        payment: Option<Arc<RedemptionPayment>>,
         /// When.
         at: Timestamp,
     },
@@ -308,25 +308,25 @@ pub enum Event {
     /// gets its part by [`Command::RewardReferral`](crate::Command::RewardReferral).
     ReferralCompleted {
         /// The friend.
-        by: AccountId,
+        referrer: AccountId,
         /// The order.
         order: OrderId,
         /// When it passed the gate.
-        gate: Timestamp,
+        gate_at: Timestamp,
         /// When it became known.
         at: Timestamp,
     },
     /// A customer came by a friend's code.
     ReferralJoined {
         /// The friend.
-        by: AccountId,
+        referrer: AccountId,
         /// When.
         at: Timestamp,
     },
     /// The order that completed a referral is worth nothing any more.
     ReferralUndone {
         /// The friend.
-        by: AccountId,
+        referrer: AccountId,
         /// The order.
         order: OrderId,
         /// When.
@@ -335,7 +335,7 @@ pub enum Event {
     /// Points were exchanged for a reward.
     RewardRedeemed {
         /// What was exchanged.
-        issue: Arc<Issue>,
+        issue: Arc<Issuance>,
     },
     /// A tier was entered or left by what the customer did.
     TierChanged {

@@ -10,7 +10,7 @@ use std::fmt;
 use ethnum::I256;
 
 use crate::amount::{Amount, Points, Rate, Rounding};
-use wide::Wide;
+use wide::WideFraction;
 
 /// A number too large to be counted. No real order comes near.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,16 +20,16 @@ pub struct Overflow;
 /// A non-negative fraction with a positive denominator. Not reduced: values are equal when their
 /// cross products are.
 #[derive(Clone, Debug)]
-pub struct Fraction(Size);
+pub struct Fraction(Repr);
 
 /// How much room it takes. What fits into 64 bits is always narrow.
 #[derive(Clone, Debug)]
-enum Size {
+enum Repr {
     Narrow { numerator: i64, denominator: i64 },
-    Wide(Box<Wide>),
+    Wide(Box<WideFraction>),
 }
 
-use Size::Narrow;
+use Repr::Narrow;
 
 impl Fraction {
     /// Nothing.
@@ -38,7 +38,7 @@ impl Fraction {
     pub const ONE: Self = Self(Narrow { numerator: 1, denominator: 1 });
 
     /// `count` parts of which `parts` make one; below zero counts as zero, as does a denominator of zero.
-    pub(crate) fn of(count: i64, parts: i64) -> Self {
+    pub(crate) fn new(count: i64, parts: i64) -> Self {
         if count <= 0 || parts <= 0 {
             return Self::ZERO;
         }
@@ -46,22 +46,22 @@ impl Fraction {
     }
 
     /// So many points.
-    pub(crate) fn whole(points: Points) -> Self {
-        Self::of(points.get(), 1)
+    pub(crate) fn from_points(points: Points) -> Self {
+        Self::new(points.get(), 1)
     }
 
     /// An amount, in currency units.
-    pub(crate) fn amount(amount: Amount) -> Self {
-        Self::of(amount.ten_thousandths(), 10_000)
+    pub(crate) fn from_amount(amount: Amount) -> Self {
+        Self::new(amount.ten_thousandths(), 10_000)
     }
 
     /// A rate. Rates have one denominator, so that sums of what they give need no other.
-    pub(crate) fn rate(rate: Rate) -> Self {
-        Self::of(rate.millionths(), 1_000_000)
+    pub(crate) fn from_rate(rate: Rate) -> Self {
+        Self::new(rate.millionths(), 1_000_000)
     }
 
     /// The amount at or just below this; the largest amount where it is beyond that.
-    pub(crate) fn to_amount_down(&self) -> Amount {
+    pub(crate) fn to_amount_rounded_down(&self) -> Amount {
         if let Narrow { numerator, denominator } = self.0
             && let Some(parts) = numerator
                 .checked_mul(10_000)
@@ -69,7 +69,7 @@ impl Fraction {
         {
             return Amount::from_ten_thousandths(parts).unwrap_or(Amount::MAX);
         }
-        self.wide().to_amount_down()
+        self.wide().to_amount_rounded_down()
     }
 
     /// Not less than `other`.
@@ -149,7 +149,7 @@ impl Fraction {
             (
                 &Narrow { numerator: a, denominator: b },
                 &Narrow { numerator: c, denominator: d },
-            ) if b == d => Ok(Self::of(a.saturating_sub(c), b)),
+            ) if b == d => Ok(Self::new(a.saturating_sub(c), b)),
             _ => self.wide().minus(other.wide()).map(Self::from),
         }
     }
@@ -178,60 +178,60 @@ impl Fraction {
     pub(crate) fn divided_by(self, other: &Self) -> Result<Self, Overflow> {
         match &other.0 {
             Narrow { numerator: 0, .. } => Ok(Self::ZERO),
-            Narrow { numerator, denominator } => self.times(&Self::of(*denominator, *numerator)),
-            Size::Wide(other) => self.wide().divided_by(**other).map(Self::from),
+            Narrow { numerator, denominator } => self.times(&Self::new(*denominator, *numerator)),
+            Repr::Wide(other) => self.wide().divided_by(**other).map(Self::from),
         }
     }
 
     /// How often `part` goes into this, as a whole number.
-    pub(crate) fn whole_times(&self, part: &Self) -> Result<Self, Overflow> {
+    pub(crate) fn div_floor(&self, part: &Self) -> Result<Self, Overflow> {
         if let (&Narrow { numerator: a, denominator: b }, &Narrow { numerator: c, denominator: d }) =
             (&self.0, &part.0)
             && let Some((count, of)) = a.checked_mul(d).zip(b.checked_mul(c))
         {
-            return Ok(Self::of(count.checked_div(of).unwrap_or_default(), 1));
+            return Ok(Self::new(count.checked_div(of).unwrap_or_default(), 1));
         }
-        self.wide().whole_times(part.wide()).map(Self::from)
+        self.wide().div_floor(part.wide()).map(Self::from)
     }
 
     /// The whole number of points that this rounds to.
-    pub(crate) fn rounded(&self, rounding: Rounding) -> Result<Points, Overflow> {
+    pub(crate) fn round(&self, rounding: Rounding) -> Result<Points, Overflow> {
         match (&self.0, rounding) {
             (&Narrow { numerator, denominator }, Rounding::Down) => numerator
                 .checked_div(denominator)
                 .and_then(Points::new)
                 .ok_or(Overflow),
-            _ => self.wide().rounded(rounding),
+            _ => self.wide().round(rounding),
         }
     }
 
     /// The same with the smallest numbers.
-    pub(crate) fn reduced(&self) -> Self {
-        self.wide().reduced().into()
+    pub(crate) fn reduce(&self) -> Self {
+        self.wide().reduce().into()
     }
 
-    fn wide(&self) -> Wide {
+    fn wide(&self) -> WideFraction {
         match self.0 {
             Narrow { numerator, denominator } => {
-                Wide::new(I256::from(numerator), I256::from(denominator))
+                WideFraction::new(I256::from(numerator), I256::from(denominator))
             }
-            Size::Wide(ref wide) => **wide,
+            Repr::Wide(ref wide) => **wide,
         }
     }
 }
 
-impl From<Wide> for Fraction {
-    fn from(wide: Wide) -> Self {
+impl From<WideFraction> for Fraction {
+    fn from(wide: WideFraction) -> Self {
         match (i64::try_from(wide.numerator), i64::try_from(wide.denominator)) {
-            (Ok(numerator), Ok(denominator)) => Self::of(numerator, denominator),
-            _ => Self(Size::Wide(Box::new(wide))),
+            (Ok(numerator), Ok(denominator)) => Self::new(numerator, denominator),
+            _ => Self(Repr::Wide(Box::new(wide))),
         }
     }
 }
 
 impl PartialEq for Fraction {
     fn eq(&self, other: &Self) -> bool {
-        let (left, right) = (self.wide().reduced(), other.wide().reduced());
+        let (left, right) = (self.wide().reduce(), other.wide().reduce());
         left.numerator == right.numerator && left.denominator == right.denominator
     }
 }
@@ -270,7 +270,7 @@ impl fmt::Display for Fraction {
 
 #[cfg(feature = "json")]
 mod json {
-    use super::{Fraction, Wide};
+    use super::{Fraction, WideFraction};
     use ethnum::I256;
 
     impl serde::Serialize for Fraction {
@@ -289,14 +289,14 @@ mod json {
     /// Reads what `Display` writes.
     fn parse(text: &str) -> Option<Fraction> {
         if let Some((numerator, denominator)) = text.split_once('/') {
-            return Some(Fraction::from(Wide::new(
+            return Some(Fraction::from(WideFraction::new(
                 numerator.parse().ok()?,
                 denominator.parse().ok()?,
             )));
         }
         let (whole, digits) = text.split_once('.').unwrap_or((text, ""));
         let scale = I256::from(10).checked_pow(u32::try_from(digits.len()).ok()?)?;
-        Some(Fraction::from(Wide::new(format!("{whole}{digits}").parse().ok()?, scale)))
+        Some(Fraction::from(WideFraction::new(format!("{whole}{digits}").parse().ok()?, scale)))
     }
 }
 
@@ -307,20 +307,20 @@ mod tests {
 
     #[test]
     fn fractions_are_exact() {
-        let third = Fraction::of(1, 3);
+        let third = Fraction::new(1, 3);
         let sum = third.clone().plus(&third).unwrap().plus(&third).unwrap();
         assert_eq!(sum, Fraction::ONE);
         assert_eq!(
-            Fraction::of(90, 1).times(&third).unwrap().rounded(Rounding::Down),
+            Fraction::new(90, 1).times(&third).unwrap().round(Rounding::Down),
             Ok(Points::from(30))
         );
-        assert_eq!(Fraction::of(1, 2).minus(&third).unwrap(), Fraction::of(1, 6));
+        assert_eq!(Fraction::new(1, 2).minus(&third).unwrap(), Fraction::new(1, 6));
         assert_eq!(third.clone().minus(&Fraction::ONE).unwrap(), Fraction::ZERO);
         assert_eq!(
-            Fraction::of(105, 1).whole_times(&Fraction::of(10, 1)).unwrap(),
-            Fraction::of(10, 1)
+            Fraction::new(105, 1).div_floor(&Fraction::new(10, 1)).unwrap(),
+            Fraction::new(10, 1)
         );
-        assert_eq!(Fraction::of(105, 1).whole_times(&Fraction::ZERO).unwrap(), Fraction::ZERO);
+        assert_eq!(Fraction::new(105, 1).div_floor(&Fraction::ZERO).unwrap(), Fraction::ZERO);
     }
 
     #[test]
@@ -332,35 +332,35 @@ mod tests {
             (8, [2, 2, 2, 2]),
             (11, [2, 3, 3, 3]),
         ] {
-            let fraction = Fraction::of(count, 4);
+            let fraction = Fraction::new(count, 4);
             for (mode, want) in [
                 (Rounding::Down, down),
                 (Rounding::HalfEven, half_even),
                 (Rounding::HalfUp, half_up),
                 (Rounding::Up, up),
             ] {
-                assert_eq!(fraction.rounded(mode), Ok(Points::from(want)), "{count}/4 {mode:?}");
+                assert_eq!(fraction.round(mode), Ok(Points::from(want)), "{count}/4 {mode:?}");
             }
         }
     }
 
     #[test]
     fn overflow_is_an_error() {
-        let huge = Fraction::from(Wide::new(I256::MAX, I256::ONE));
+        let huge = Fraction::from(WideFraction::new(I256::MAX, I256::ONE));
         assert_eq!(huge.clone().times(&huge), Err(Overflow));
         assert_eq!(huge.clone().plus(&Fraction::ONE), Err(Overflow));
-        assert_eq!(huge.rounded(Rounding::Up), Err(Overflow));
+        assert_eq!(huge.round(Rounding::Up), Err(Overflow));
         assert!(huge.is_at_least(&Fraction::ONE) && !Fraction::ONE.is_at_least(&huge));
     }
 
     #[test]
-    fn what_has_no_room_is_kept_to_many_digits() {
+    fn overflowing_fractions_keep_many_digits() {
         // Forty coprime denominators of ten bits: 400 bits in all.
         let coprime = (1_000..).filter(|n| (2..40).all(|d| n % d > 0)).take(40);
-        let parts: Vec<_> = coprime.map(|n| Fraction::of(1_000_000_000_000_000, n)).collect();
+        let parts: Vec<_> = coprime.map(|n| Fraction::new(1_000_000_000_000_000, n)).collect();
         let sum =
             |parts: &[Fraction]| parts.iter().try_fold(Fraction::ZERO, Fraction::plus).unwrap();
-        let digits = |fraction: &Fraction| fraction.rounded(Rounding::HalfEven).unwrap();
+        let digits = |fraction: &Fraction| fraction.round(Rounding::HalfEven).unwrap();
         let (all, first) = (sum(&parts), &parts[0]);
         assert_eq!(digits(&all), digits(&sum(&parts.iter().rev().cloned().collect::<Vec<_>>())));
         assert_eq!(digits(&all.clone().minus(&sum(&parts[1..])).unwrap()), digits(first));
@@ -371,22 +371,22 @@ mod tests {
         assert!(all.is_at_least(&sum(&parts[1..])) && !sum(&parts[1..]).is_at_least(&all));
         let money = all
             .clone()
-            .divided_by(&Fraction::of(10_000, 1))
+            .divided_by(&Fraction::new(10_000, 1))
             .unwrap()
-            .to_amount_down();
+            .to_amount_rounded_down();
         assert_eq!(
             Some(money.ten_thousandths()),
-            all.rounded(Rounding::Down).ok().map(Points::get)
+            all.round(Rounding::Down).ok().map(Points::get)
         );
     }
 
     #[test]
     fn fractions_are_written_as_decimals_where_they_end() {
         for (fraction, want) in [
-            (Fraction::of(499_500, 10_000), "49.95"),
-            (Fraction::of(100, 3), "100/3"),
-            (Fraction::of(8, 4), "2"),
-            (Fraction::of(1, 1_000_000), "0.000001"),
+            (Fraction::new(499_500, 10_000), "49.95"),
+            (Fraction::new(100, 3), "100/3"),
+            (Fraction::new(8, 4), "2"),
+            (Fraction::new(1, 1_000_000), "0.000001"),
         ] {
             assert_eq!(fraction.to_string(), want);
         }

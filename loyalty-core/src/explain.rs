@@ -5,8 +5,8 @@ use std::fmt;
 use crate::amount::{Amount, Points, Rate, Rounding};
 use crate::exact::Fraction;
 use crate::id::{LineId, ProgramVersion, RuleId, TierId};
-use crate::order::{Posted, Quantity, Room, Status};
-use crate::program::{Earn, Effect};
+use crate::order::{PostedPoints, Quantity, Allowance, Status};
+use crate::program::{EarningFormula, CampaignEffect};
 
 /// How the points of an order come about, line by line, exact to the rounding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct Explanation {
     /// The program that the order earns under.
     pub program: ProgramVersion,
     /// Whether the order earns at all.
-    pub standing: Standing,
+    pub status: EarningStatus,
     /// The basis, line by line.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub lines: Vec<LineBasis>,
@@ -24,7 +24,7 @@ pub struct Explanation {
     pub extras: Amount,
     /// What refunds by amount and the part paid with a reward leave of the basis, where they take any.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub left: Option<Left>,
+    pub remaining: Option<RemainingBasis>,
     /// What each rule gave.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub rules: Vec<RuleShare>,
@@ -49,7 +49,7 @@ pub struct Explanation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
-pub enum Standing {
+pub enum EarningStatus {
     /// Its status has not reached the gate.
     BelowGate {
         /// The status that earns.
@@ -95,7 +95,7 @@ pub enum Exclusion {
 /// What is left of the basis after money came off the order's total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct Left {
+pub struct RemainingBasis {
     /// Refunded by amount.
     pub refunded: Amount,
     /// Paid with a redeemed reward.
@@ -111,14 +111,14 @@ pub struct RuleShare {
     /// The rule.
     pub rule: RuleId,
     /// What it gives.
-    pub earn: Earn,
+    pub earn: EarningFormula,
     /// The money that it looked at.
     pub basis: Fraction,
     /// The points, before rounding.
     pub points: Fraction,
     /// How much it may pay for this order, where it has a limit. The points are within it.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub room: Option<Room>,
+    pub allowance: Option<Allowance>,
 }
 
 /// What one campaign added.
@@ -128,7 +128,7 @@ pub struct CampaignShare {
     /// The campaign.
     pub campaign: RuleId,
     /// What it brings.
-    pub effect: Effect,
+    pub effect: CampaignEffect,
     /// The points, before rounding.
     pub points: Fraction,
 }
@@ -146,41 +146,41 @@ pub struct Multiplier {
 /// An explanation with what had been posted before: why this many points moved now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct Reckoning {
+pub struct Calculation {
     /// What the order is worth.
     pub explanation: Explanation,
     /// What it had put on the account before.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Posted::is_nothing"))]
-    pub before: Posted,
+    pub posted_before: PostedPoints,
 }
 
-impl Reckoning {
+impl Calculation {
     /// What rules with a limit paid, where this is the order's first award.
-    pub(crate) fn limited_rules(&self) -> impl Iterator<Item = (&RuleId, Room, Points)> {
-        let first = self.before.awarded.is_zero();
+    pub(crate) fn limited_rules(&self) -> impl Iterator<Item = (&RuleId, Allowance, Points)> {
+        let first = self.posted_before.awarded.is_zero();
         let shares = self
             .explanation
             .rules
             .iter()
             .filter(move |share| first && !share.points.is_zero());
         shares.filter_map(|share| {
-            let points = share.points.rounded(Rounding::Up).unwrap_or(Points::MAX);
-            share.room.map(|room| (&share.rule, room, points))
+            let points = share.points.round(Rounding::Up).unwrap_or(Points::MAX);
+            share.allowance.map(|room| (&share.rule, room, points))
         })
     }
 }
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.standing {
-            Standing::BelowGate { gate } => {
+        match self.status {
+            EarningStatus::BelowGate { gate } => {
                 return write!(f, "The order earns nothing before it is {}.", gate.name());
             }
-            Standing::Cancelled => return f.write_str("The order is cancelled and earns nothing."),
-            Standing::Refunded => {
+            EarningStatus::Cancelled => return f.write_str("The order is cancelled and earns nothing."),
+            EarningStatus::Refunded => {
                 return f.write_str("All of the order was refunded; it earns nothing.");
             }
-            Standing::Entitled => {}
+            EarningStatus::Entitled => {}
         }
         write!(f, "The order earns {} points: ", self.points)?;
         if self.rules.is_empty() {
@@ -200,19 +200,19 @@ impl fmt::Display for Explanation {
             write!(f, ", {} rounded {}", self.exact, self.rounding.name().replace('_', " "))?;
         }
         f.write_str(".")?;
-        self.left.map_or(Ok(()), |left| left.fmt(f))
+        self.remaining.map_or(Ok(()), |left| left.fmt(f))
     }
 }
 
 impl fmt::Display for RuleShare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, basis, points, room, .. } = self;
+        let Self { rule, basis, points, allowance: room, .. } = self;
         match self.earn {
-            Earn::PerUnit(rate) => write!(f, "{points} by {rule} ({rate} per unit of {basis}"),
-            Earn::PerIncrement { amount, points: each } => {
+            EarningFormula::PerUnit(rate) => write!(f, "{points} by {rule} ({rate} per unit of {basis}"),
+            EarningFormula::PerIncrement { amount, points: each } => {
                 write!(f, "{points} by {rule} ({each} per full {amount} of {basis}")
             }
-            Earn::PerOrder(each) => write!(f, "{points} by {rule} ({each} an order"),
+            EarningFormula::PerOrder(each) => write!(f, "{points} by {rule} ({each} an order"),
         }?;
         match room {
             Some(room) => write!(f, ", at most {})", room.points),
@@ -221,7 +221,7 @@ impl fmt::Display for RuleShare {
     }
 }
 
-impl fmt::Display for Left {
+impl fmt::Display for RemainingBasis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.refunded.is_zero() {
             write!(f, " Of the total of {}, {} was refunded.", self.total, self.refunded)?;
@@ -237,10 +237,10 @@ impl fmt::Display for Left {
     }
 }
 
-impl fmt::Display for Reckoning {
+impl fmt::Display for Calculation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.explanation.fmt(f)?;
-        let Posted { awarded, taken, expired, forgiven } = self.before;
+        let PostedPoints { awarded, clawed_back: taken, expired, forgiven } = self.posted_before;
         if awarded.is_zero() {
             return Ok(());
         }

@@ -20,7 +20,7 @@ pub enum IdError {
 }
 
 /// An id of 1 to 255 bytes without control characters.
-fn checked(text: &str) -> Result<(), IdError> {
+fn validate(text: &str) -> Result<(), IdError> {
     match text.len() {
         0 => Err(IdError::Empty),
         1..=255 if has_control(text) => Err(IdError::ControlCharacter),

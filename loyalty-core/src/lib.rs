@@ -59,33 +59,33 @@ pub mod referral;
 pub mod rejection;
 mod rules;
 #[cfg(feature = "json")]
-mod spell;
+mod fast_fmt;
 pub mod tier;
 mod tree;
 
 pub use account::{Account, Counts, Lot};
 pub use amount::{Amount, Currency, Money, Points, Rate, Rounding};
-pub use award::{Award, Limit, Reason};
+pub use award::{Award, Limit, AwardReason};
 pub use calendar::{Boundary, Period, Timestamp, Zone};
-pub use command::{Command, Excess};
+pub use command::{Command, OverRefund};
 pub use customer::{Birthday, Email, Profile};
 pub use decide::{Context, Decision, Former, decide};
-pub use event::{Event, Grounds, ManualTier};
+pub use event::{Event, AdjustmentReason, ManualTier};
 pub use exact::{Fraction, Overflow};
-pub use explain::{Explanation, Reckoning};
+pub use explain::{Explanation, Calculation};
 pub use id::{
     AccountId, ActionId, CategoryId, CheckoutId, CodeId, CountryId, CustomerId, LineId, LotId,
     OrderId, PriceRuleId, ProductId, ProgramVersion, RedemptionId, RefundId, RewardId, RuleId,
     SegmentId, ShopId, Tag, TierId, VariantId,
 };
-pub use order::{Line, Order, OrderState, Origin, Pin, Quantity, Refund, Refunded, Status};
+pub use order::{Line, Order, OrderState, Origin, Pin, Quantity, Refund, RefundContent, Status};
 pub use program::{Fault, Program};
-pub use referral::{Party, ReferralRefusal};
+pub use referral::{ReferralParty, ReferralRejection};
 pub use rejection::Rejection;
-pub use rules::due::{as_of, due, next_due};
+pub use rules::scheduled::{as_of, due, next_due};
 pub use rules::entitle::entitlement;
 pub use rules::merge::merge;
-pub use rules::redeem::offered;
+pub use rules::redeem::reward_offers;
 pub use rules::tier::tier_status;
 pub use tier::{EarnedTier, TierChange, TierReason, TierStatus};
 

@@ -8,12 +8,12 @@ use std::str::FromStr;
 
 use rust_decimal::Decimal;
 
-use crate::amount::{Amount, AmountError, plain_decimal};
+use crate::amount::{Amount, AmountError, parse_decimal};
 use crate::calendar::Timestamp;
 use crate::discount::Code;
 use crate::id::{CategoryId, CheckoutId, LineId, ProductId, RefundId};
 
-pub use state::{OrderState, Pin, Posted, Recorded, Room};
+pub use state::{OrderState, Pin, PostedPoints, RecordedSnapshot, Allowance};
 
 /// How far an order has come. The furthest one reached since the last cancellation counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +72,7 @@ impl Quantity {
         let whole = factor.and_then(|factor| units.mantissa().checked_mul(factor));
         let thousandths = whole
             .and_then(|whole| i64::try_from(whole).ok())
-            .ok_or(AmountError::TooFine)?;
+            .ok_or(AmountError::TooManyDecimals)?;
         Ok(Self { thousandths })
     }
 
@@ -105,7 +105,7 @@ impl FromStr for Quantity {
     type Err = AmountError;
 
     fn from_str(text: &str) -> Result<Self, AmountError> {
-        Self::new(plain_decimal(text)?)
+        Self::new(parse_decimal(text)?)
     }
 }
 
@@ -143,14 +143,14 @@ pub struct Line {
 // What nearly every line says is not written.
 
 #[cfg(feature = "json")]
-fn one() -> Quantity {
+fn default_quantity() -> Quantity {
     Quantity::from(1)
 }
 
 #[cfg(feature = "json")]
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
 fn is_one(quantity: &Quantity) -> bool {
-    *quantity == one()
+    *quantity == default_quantity()
 }
 
 /// A snapshot of an order: all that the shop says of it at one time, in the shop's currency.
@@ -236,8 +236,8 @@ impl Order {
     ///
     /// Each amount may have been rounded to the currency's minor unit by itself, so the sum may differ
     /// from the total by half a minor unit for each of them.
-    pub fn check(&self, minor_digits: u32) -> Result<(), OrderError> {
-        self.check_shape()?;
+    pub fn validate(&self, minor_digits: u32) -> Result<(), OrderError> {
+        self.validate_shape()?;
         let taxes = if self.taxes_included { Amount::ZERO } else { self.tax };
         let sum = self
             .subtotal()
@@ -253,7 +253,7 @@ impl Order {
     }
 
     /// The part of [`Order::check`] that holds even where a wire format cannot say how totals add up.
-    pub fn check_shape(&self) -> Result<(), OrderError> {
+    pub fn validate_shape(&self) -> Result<(), OrderError> {
         if self.lines.len() > Self::MAX_LINES || self.subtotal().is_none() {
             return Err(OrderError::TooLarge);
         }
@@ -276,7 +276,7 @@ impl Order {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
-pub enum Refunded {
+pub enum RefundContent {
     /// Money, of no line in particular: takes its share of the total off the whole basis.
     Amount(Amount),
     /// Units of lines: takes those lines' share off the basis. `amount` is what was paid out for them,
@@ -296,7 +296,7 @@ pub struct Refund {
     /// The shop's id, unique within the order.
     pub id: RefundId,
     /// What it gives back.
-    pub refunded: Refunded,
+    pub refunded: RefundContent,
 }
 
 /// What told us of an order. Its program can leave the gate to it.
@@ -341,7 +341,7 @@ mod tests {
 
     #[cfg(feature = "json")]
     #[test]
-    fn a_line_of_one_unit_does_not_say_so() {
+    fn a_quantity_of_one_is_omitted() {
         let mut line = order(&["5.00"], "5.00").lines.remove(0);
         let written = serde_json::to_string(&line).unwrap();
         assert_eq!(written, r#"{"id":"0","amount":"5.00"}"#);
@@ -359,15 +359,15 @@ mod tests {
 
     #[test]
     fn totals_may_differ_by_what_rounding_explains() {
-        assert_eq!(order(&["3.00", "4.00"], "10.00").check(2), Ok(()));
-        assert_eq!(order(&["3.00", "4.00"], "10.02").check(2), Ok(()));
+        assert_eq!(order(&["3.00", "4.00"], "10.00").validate(2), Ok(()));
+        assert_eq!(order(&["3.00", "4.00"], "10.02").validate(2), Ok(()));
         assert!(matches!(
-            order(&["3.00", "4.00"], "10.03").check(2),
+            order(&["3.00", "4.00"], "10.03").validate(2),
             Err(OrderError::TotalsDisagree { .. })
         ));
         let mut with_tax = order(&["3.00", "4.00"], "9.00");
         with_tax.taxes_included = true;
-        assert_eq!(with_tax.check(2), Ok(()));
+        assert_eq!(with_tax.validate(2), Ok(()));
     }
 
     #[test]
@@ -375,13 +375,13 @@ mod tests {
         let mut order = order(&["3.00", "4.00"], "10.00");
         let first = order.lines.first().unwrap().id.clone();
         order.lines.last_mut().unwrap().id = first.clone();
-        assert_eq!(order.check(2), Err(OrderError::DuplicateLine(first)));
+        assert_eq!(order.validate(2), Err(OrderError::DuplicateLine(first)));
     }
 
     #[test]
     fn quantities_have_three_decimals() {
         assert_eq!("1.500".parse::<Quantity>().unwrap().to_string(), "1.5");
-        assert_eq!("0.0001".parse::<Quantity>(), Err(AmountError::TooFine));
+        assert_eq!("0.0001".parse::<Quantity>(), Err(AmountError::TooManyDecimals));
         assert_eq!("-1".parse::<Quantity>(), Err(AmountError::Negative));
         assert_eq!("1000001".parse::<Quantity>(), Err(AmountError::OutOfRange));
     }

@@ -10,7 +10,7 @@ mod check;
 mod json;
 mod referral;
 mod reward;
-mod scope;
+mod rule_index;
 mod tier;
 
 use std::collections::BTreeSet;
@@ -22,17 +22,17 @@ use crate::discount::Stacking;
 use crate::id::{CategoryId, ProductId, RuleId, Tag, TierId};
 use crate::order::{Line, Origin, Status};
 
-pub use action::{ActionConditions, ActionKind, ActionRule, fold_code};
-pub use campaign::{Campaign, Combine, Effect};
+pub use action::{EligibilityConditions, ActionKind, ActionRule, normalize_code};
+pub use campaign::{Campaign, MultiplierPolicy, CampaignEffect};
 pub use check::Fault;
 pub use referral::{Milestone, Referrals};
 pub use reward::{
-    BringsBack, FreeProduct, FreeShipping, Gives, Goods, Offer, RedemptionTerms, Reward,
+    OrderCancelledPolicy, FreeProduct, FreeShipping, Benefit, ProductScope, RewardPricing, RedemptionTerms, Reward,
     VariableAmount,
 };
-pub(crate) use scope::Places;
-use scope::Scopes;
-pub use tier::{Down, EntryReward, Metric, Tier, Tiering, Window};
+pub(crate) use rule_index::RuleSet;
+use rule_index::RuleIndex;
+pub use tier::{Downgrade, EntryReward, TierMetric, Tier, Tiering, TierWindow};
 
 /// A checked program.
 ///
@@ -56,27 +56,27 @@ pub use tier::{Down, EntryReward, Metric, Tier, Tiering, Window};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Program {
-    parts: Parts,
-    scopes: Scopes,
+    definition: ProgramDefinition,
+    rule_index: RuleIndex,
 }
 
 impl Program {
     /// Checks what no single field can say: unique names, windows that begin before they end, rules that
     /// can ever apply.
-    pub fn new(parts: Parts) -> Result<Self, Vec<Fault>> {
-        let faults = check::faults(&parts);
-        let scopes = Scopes::new(&parts.earning);
-        if faults.is_empty() { Ok(Self { parts, scopes }) } else { Err(faults) }
+    pub fn new(parts: ProgramDefinition) -> Result<Self, Vec<Fault>> {
+        let faults = check::find_faults(&parts);
+        let scopes = RuleIndex::new(&parts.earning);
+        if faults.is_empty() { Ok(Self { definition: parts, rule_index: scopes }) } else { Err(faults) }
     }
 
     /// What was configured.
-    pub fn parts(&self) -> &Parts {
-        &self.parts
+    pub fn definition(&self) -> &ProgramDefinition {
+        &self.definition
     }
 
     /// The status from which on an order earns.
     pub fn gate(&self, origin: Origin) -> Status {
-        self.parts.award_on.unwrap_or(match origin {
+        self.definition.award_on.unwrap_or(match origin {
             Origin::Shop => Status::Paid,
             Origin::Plugin => Status::Processing,
         })
@@ -84,29 +84,29 @@ impl Program {
 
     /// The tier of this name.
     pub fn tier(&self, id: &TierId) -> Option<&Tier> {
-        self.parts.tiers.iter().find(|tier| tier.id == *id)
+        self.definition.tiers.iter().find(|tier| tier.id == *id)
     }
 
     /// How high a tier is: 0 is the lowest.
     pub fn rank(&self, id: &TierId) -> Option<usize> {
-        self.parts.tiers.iter().position(|tier| tier.id == *id)
+        self.definition.tiers.iter().position(|tier| tier.id == *id)
     }
 
     /// The earning rules that name the line's product or one of its categories.
-    pub(crate) fn rules_about(&self, line: &Line) -> Places {
-        self.scopes.about(line)
+    pub(crate) fn rules_for(&self, line: &Line) -> RuleSet {
+        self.rule_index.rules_for(line)
     }
 
     /// The tags that any condition looks at.
     pub(crate) fn tags(&self) -> impl Iterator<Item = &Tag> {
-        self.parts.earning.iter().flat_map(|rule| &rule.when.customer_tags)
+        self.definition.earning.iter().flat_map(|rule| &rule.when.customer_tags)
     }
 }
 
 /// A program as it is written down. Fields are in the order of the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
-pub struct Parts {
+pub struct ProgramDefinition {
     /// The status at which an order earns. Where none is named: `paid`, or whatever a plugin sends.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub award_on: Option<Status>,
@@ -118,7 +118,7 @@ pub struct Parts {
     pub earning: Vec<EarningRule>,
     /// How multipliers of tiers and campaigns go together.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Combine::is_default"))]
-    pub combine: Combine,
+    pub combine: MultiplierPolicy,
     /// More points for a while.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
     pub campaigns: Vec<Campaign>,
@@ -157,7 +157,7 @@ pub struct Parts {
     pub point_value: Option<Amount>,
 }
 
-impl Default for Parts {
+impl Default for ProgramDefinition {
     fn default() -> Self {
         Self {
             award_on: None,
@@ -168,7 +168,7 @@ impl Default for Parts {
             debt: DebtPolicy::default(),
             expiry: Expiry::default(),
             tiers: Vec::new(),
-            combine: Combine::default(),
+            combine: MultiplierPolicy::default(),
             campaigns: Vec::new(),
             hold: None,
             tiering: Tiering::default(),
@@ -205,10 +205,10 @@ pub struct EarningRule {
     /// Its name, unique in the program; explanations carry it.
     pub id: RuleId,
     /// What it gives.
-    pub earn: Earn,
+    pub earn: EarningFormula,
     /// When it applies.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Conditions::is_empty"))]
-    pub when: Conditions,
+    pub when: EarningConditions,
     /// Its lines earn nothing from rules that name no product or category.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub replaces_base: bool,
@@ -221,7 +221,7 @@ impl EarningRule {
     /// One point per currency unit: the rule of a new shop.
     fn base() -> Self {
         let id = RuleId::base();
-        let (earn, when) = (Earn::PerUnit(Rate::ONE), Conditions::default());
+        let (earn, when) = (EarningFormula::PerUnit(Rate::ONE), EarningConditions::default());
         Self { id, earn, when, replaces_base: false, limits: Vec::new() }
     }
 }
@@ -230,7 +230,7 @@ impl EarningRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
-pub enum Earn {
+pub enum EarningFormula {
     /// So many points per currency unit spent.
     PerUnit(Rate),
     /// So many points per full increment spent.
@@ -247,7 +247,7 @@ pub enum Earn {
 /// When a rule applies. All that is said must hold; what is empty asks nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
-pub struct Conditions {
+pub struct EarningConditions {
     /// The order's whole basis, refunds deducted, is at least this.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub minimum_spend: Option<Amount>,
@@ -268,7 +268,7 @@ pub struct Conditions {
     pub until: Option<Timestamp>,
 }
 
-impl Conditions {
+impl EarningConditions {
     /// Whether the rule is about some lines only.
     pub fn is_scoped(&self) -> bool {
         !self.products.is_empty() || !self.categories.is_empty()
@@ -326,7 +326,7 @@ pub enum Expiry {
         /// So long after the last change.
         after: Period,
         /// What counts as one.
-        activity: Activity,
+        activity: QualifyingActivity,
     },
 }
 
@@ -334,7 +334,7 @@ pub enum Expiry {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
-pub enum Activity {
+pub enum QualifyingActivity {
     /// Any change of the balance, but for points running out of time. The default.
     #[default]
     Any,

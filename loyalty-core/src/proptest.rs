@@ -42,7 +42,7 @@
 //! ```
 
 /// Fails in words, without the place in the source.
-macro_rules! hold {
+macro_rules! ensure {
     ($holds:expr, $($why:tt)+) => {
         if !$holds {
             return Err(::proptest::test_runner::TestCaseError::fail(format!($($why)+)));
@@ -74,7 +74,7 @@ use ::proptest::test_runner::TestCaseResult;
 use crate::account::{Account, Usage};
 use crate::amount::Points;
 use crate::calendar::{Timestamp, Zone};
-use crate::command::{Command, Excess};
+use crate::command::{Command, OverRefund};
 use crate::customer::Birthday;
 use crate::decide::{Context, Decision, Former, decide};
 use crate::event::Event;
@@ -84,27 +84,27 @@ use crate::order::{OrderState, Refund};
 use crate::program::Program;
 use crate::redemption::{Redemption, RedemptionState};
 use crate::rejection::Rejection;
-use crate::rules::due::as_of;
+use crate::rules::scheduled::as_of;
 use crate::rules::entitle::entitlement;
 
 pub use carts::{carts, carts_under, claims, discount_shops, price_rules, price_rules_under};
-pub use cheat::{Finding, Soundness};
-pub use check::{Check, Engine, Evaluate, Outcome, Report, Violation, check_program};
+pub use cheat::{Finding, ProgramProperty};
+pub use check::{ProgramCheck, Engine, EvaluateFn, InvariantOutcome, CheckReport, Violation, check_program};
 pub use discounts::{
-    DiscountBooks, allocation_is_fair, claims_add_up, discounts_are_exact, equal_lines_fare_alike,
-    refused_codes_change_nothing,
+    DiscountLedger, check_fair_allocation, check_claims, check_exact_discounts, check_equal_lines,
+    check_rejected_codes,
 };
 pub use invariant::Invariant;
-pub use life::{Life, lives_under, orders_under};
+pub use life::{CustomerHistory, customer_histories_under, orders_under};
 pub use rewards::rewards;
 pub use statements::{
-    expiry_is_at_the_instant, facts_told_again_change_nothing, foretold_is_what_happens,
-    nothing_is_negative_but_debt, spending_makes_no_debt,
+    check_expiry_instant, check_idempotency, check_dry_run,
+    check_no_negative_except_debt, check_spending_adds_no_debt,
 };
-pub use story::Story;
+pub use story::Transcript;
 pub use strategies::{
-    amounts, arrivals, expiring_programs, facts, histories, instants, orders, programs,
-    redeeming_histories, refunds, tags, tier_ids, whole_programs,
+    amounts, arrival_orders, expiring_programs, facts, histories, instants, orders, programs,
+    redeeming_histories, refunds, tags, tier_ids, full_programs,
 };
 
 /// One customer's account with its orders and its journal: what a store does, in memory.
@@ -131,11 +131,11 @@ pub struct Books {
     /// The programs, each with the instant from which it is in force.
     programs: Vec<(Timestamp, Program)>,
     /// What decides.
-    decide: Decide,
+    decide: DecideFn,
 }
 
 /// What decides commands: [`decide`](crate::decide), or a stand-in for it that a test is to find out.
-pub type Decide = fn(&Context<'_>, &Command) -> Result<Decision, Rejection>;
+pub type DecideFn = fn(&Context<'_>, &Command) -> Result<Decision, Rejection>;
 
 impl Books {
     /// Empty books under a program.
@@ -144,7 +144,7 @@ impl Books {
     }
 
     /// Empty books under a program, in which something else decides than the rules.
-    pub fn decided_by(decide: Decide, program: Program) -> Self {
+    pub fn decided_by(decide: DecideFn, program: Program) -> Self {
         Self {
             zone: Zone::UTC,
             minor_digits: 2,
@@ -202,7 +202,7 @@ impl Books {
         let redemption = command.redemption().and_then(|id| self.redemptions.get(&id));
         let had_in_all = command.reward().and_then(|reward| self.had.get(reward));
         self.with_context(command.order(), now, |context| {
-            (self.decide)(&Context { redemption, had_in_all, ..*context }, command)
+            (self.decide)(&Context { redemption, total_usage: had_in_all, ..*context }, command)
         })
     }
 
@@ -219,7 +219,7 @@ impl Books {
         let version = |index: usize| {
             ProgramVersion(u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1))
         };
-        let behind = |until: Timestamp| self.account.at().is_none_or(|at| at < until);
+        let behind = |until: Timestamp| self.account.last_event_at().is_none_or(|at| at < until);
         let pairs = self.programs.iter().zip(self.programs.iter().skip(1)).enumerate();
         let former = pairs.filter(|(_, (_, (until, _)))| behind(*until));
         let former = former.map(|(index, ((from, program), (until, _)))| Former {
@@ -237,9 +237,9 @@ impl Books {
             zone: self.zone,
             minor_digits: self.minor_digits,
             program: (version(self.programs.len().saturating_sub(1)), program),
-            since,
-            before: &before,
-            pinned: pin.and_then(|pin| self.program(pin.program)),
+            in_force_since: since,
+            earlier_programs: &before,
+            pinned_program: pin.and_then(|pin| self.program(pin.program)),
             account_id: Some(AccountId(1)),
             birthday: self.birthday,
             order,
@@ -283,18 +283,18 @@ impl Books {
 }
 
 /// Fails, in words, where two figures differ.
-fn same(what: &str, got: Points, want: Points) -> TestCaseResult {
-    hold!(got == want, "{}: {}, not {}", what, got, want);
+fn ensure_equal(what: &str, got: Points, want: Points) -> TestCaseResult {
+    ensure!(got == want, "{}: {}, not {}", what, got, want);
     Ok(())
 }
 
 /// The books add up: the account is sound, state is a fold of the journal, and the entries of the
 /// account, and of each order, sum to what their states say.
-pub fn books_add_up(books: &Books) -> TestCaseResult {
+pub fn check_conservation(books: &Books) -> TestCaseResult {
     let (account, totals) = (&books.account, books.account.totals());
     let (usable, held) = (account.lots().points(), account.pending_lots().points());
-    hold!(
-        account.is_sound(),
+    ensure!(
+        account.is_consistent(),
         "{} came and went in all, but {} are in lots, {} pending and {} owed",
         totals.balance(),
         usable,
@@ -303,9 +303,9 @@ pub fn books_add_up(books: &Books) -> TestCaseResult {
     );
     let mut again = Books::new(Program::default());
     again.post(&books.journal);
-    hold!(again.account == books.account, "the account is no fold of its journal");
-    hold!(again.orders == books.orders, "the orders are no fold of the journal");
-    hold!(
+    ensure!(again.account == books.account, "the account is no fold of its journal");
+    ensure!(again.orders == books.orders, "the orders are no fold of the journal");
+    ensure!(
         again.redemptions == books.redemptions,
         "the redemptions are no fold of the journal"
     );
@@ -313,17 +313,17 @@ pub fn books_add_up(books: &Books) -> TestCaseResult {
         .journal
         .iter()
         .fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()));
-    same("the sum of all entries", sum, totals.balance())?;
+    ensure_equal("the sum of all entries", sum, totals.balance())?;
     let moved = |event: &Event| event.points().saturating_add(event.pending_points());
     let pending = books
         .journal
         .iter()
         .map(Event::pending_points)
         .fold(Points::ZERO, Points::saturating_add);
-    same("the sum of what is pending", pending, held)?;
+    ensure_equal("the sum of what is pending", pending, held)?;
     // What ran out of the lot without an end was nobody's until it was found, and is found once.
     let found = |event: &Event| {
-        if let Event::PointsTakenBack { taking, .. } | Event::AwardTakenBack { taking, .. } = event
+        if let Event::PointsTakenBack { clawback: taking, .. } | Event::AwardTakenBack { clawback: taking, .. } = event
         {
             taking.expired()
         } else {
@@ -344,7 +344,7 @@ pub fn books_add_up(books: &Books) -> TestCaseResult {
             .map(part)
             .fold(Points::ZERO, Points::saturating_add)
     };
-    hold!(sum_of(&found) <= sum_of(&nobodys), "more was found than ran out");
+    ensure!(sum_of(&found) <= sum_of(&nobodys), "more was found than ran out");
     let of_order = |event: &Event| moved(event).saturating_sub(found(event));
     for (id, order) in &books.orders {
         let posted = order.posted();
@@ -352,20 +352,20 @@ pub fn books_add_up(books: &Books) -> TestCaseResult {
         let sum = entries.map(of_order).fold(Points::ZERO, Points::saturating_add);
         let net = posted
             .awarded
-            .saturating_sub(posted.taken)
+            .saturating_sub(posted.clawed_back)
             .saturating_sub(posted.expired);
-        same(&format!("the sum of the entries of order {id}"), sum, net)?;
+        ensure_equal(&format!("the sum of the entries of order {id}"), sum, net)?;
     }
     Ok(())
 }
 
 /// Every redemption has its points or its code, never neither and never both; what is taken for all of them
 /// is what the account paid; and the account knows each that will end.
-pub fn points_or_code(books: &Books, now: Timestamp) -> TestCaseResult {
+pub fn check_points_or_code(books: &Books, now: Timestamp) -> TestCaseResult {
     let books = Books { account: books.as_of(now), ..books.clone() };
     let mut taken = Points::ZERO;
     for (id, redemption) in &books.redemptions {
-        let (paid, price) = (redemption.taken().points(), redemption.issue().points);
+        let (paid, price) = (redemption.payment().points(), redemption.issue().points);
         // What was caught up with here is not in the redemption yet.
         let open = books.account.redemptions().iter().any(|open| open.issue().id == *id);
         let awaited =
@@ -377,7 +377,7 @@ pub fn points_or_code(books: &Books, now: Timestamp) -> TestCaseResult {
             RedemptionState::Expired { points_back, .. } => !points_back,
         };
         let forgiven = books.journal.iter().any(|event| {
-            let again = matches!(event, Event::RedemptionUsed { taken: Some(_), .. });
+            let again = matches!(event, Event::RedemptionUsed { payment: Some(_), .. });
             again && event.redemption() == Some(*id)
         });
         taken = taken.saturating_add(if alive { paid } else { Points::ZERO });
@@ -390,15 +390,15 @@ pub fn points_or_code(books: &Books, now: Timestamp) -> TestCaseResult {
 
 /// Every order that passed the gate stands where its facts put it: it never holds less than it is worth,
 /// and more only by what expired or was forgiven. So nobody loses a point twice, and nobody gains one.
-pub fn orders_hold_what_they_are_worth(books: &Books) -> TestCaseResult {
+pub fn check_order_entitlements(books: &Books) -> TestCaseResult {
     for (id, order) in &books.orders {
         let Some(pin) = order.pin() else { continue };
         let Some(program) = books.program(pin.program) else { continue };
         let worth = entitlement(order, program, pin)
             .map_err(|error| TestCaseError::fail(error.to_string()))?;
         let posted = order.posted();
-        let standing = posted.awarded.saturating_sub(posted.taken);
-        hold!(
+        let standing = posted.awarded.saturating_sub(posted.clawed_back);
+        ensure!(
             standing >= worth.points,
             "order {} holds {}, but is worth {}",
             id,
@@ -408,7 +408,7 @@ pub fn orders_hold_what_they_are_worth(books: &Books) -> TestCaseResult {
         let explained = standing
             .saturating_sub(posted.expired)
             .saturating_sub(posted.forgiven);
-        hold!(
+        ensure!(
             explained <= worth.points,
             "order {} holds {}, but is worth {}; {} expired and {} were forgiven",
             id,
@@ -423,11 +423,11 @@ pub fn orders_hold_what_they_are_worth(books: &Books) -> TestCaseResult {
 
 /// Every entry of an order follows from the reckoning that it carries: the rules and multipliers make the
 /// points, and what was awarded, taken, forgiven or expired before makes the difference that moved.
-pub fn entries_explain_themselves(books: &Books) -> TestCaseResult {
+pub fn check_calculations(books: &Books) -> TestCaseResult {
     for event in &books.journal {
-        let (moved, reckoning) = if let Event::PointsAwarded { points, reckoning, .. } = event {
+        let (moved, reckoning) = if let Event::PointsAwarded { points, calculation: reckoning, .. } = event {
             (*points, reckoning)
-        } else if let Event::PointsTakenBack { taking, reckoning, .. } = event {
+        } else if let Event::PointsTakenBack { clawback: taking, calculation: reckoning, .. } = event {
             (
                 taking
                     .points()
@@ -443,7 +443,7 @@ pub fn entries_explain_themselves(books: &Books) -> TestCaseResult {
         let factors = worth
             .multipliers
             .iter()
-            .map(|multiplier| Fraction::rate(multiplier.factor));
+            .map(|multiplier| Fraction::from_rate(multiplier.factor));
         let sum = worth
             .rules
             .iter()
@@ -457,9 +457,9 @@ pub fn entries_explain_themselves(books: &Books) -> TestCaseResult {
                 .try_fold(exact, |sum: Fraction, share| sum.plus(&share.points))
         };
         prop_assert_eq!(exact.and_then(with), Ok(worth.exact.clone()), "{}", worth);
-        prop_assert_eq!(worth.exact.rounded(worth.rounding), Ok(worth.points), "{}", worth);
-        let before = reckoning.before;
-        let standing = before.awarded.saturating_sub(before.taken);
+        prop_assert_eq!(worth.exact.round(worth.rounding), Ok(worth.points), "{}", worth);
+        let before = reckoning.posted_before;
+        let standing = before.awarded.saturating_sub(before.clawed_back);
         let due = worth.points.saturating_sub(standing);
         let gone = if due.is_positive() {
             Points::ZERO
@@ -473,7 +473,7 @@ pub fn entries_explain_themselves(books: &Books) -> TestCaseResult {
 
 /// However timed facts of one order arrive, once or twice, all known at `now`, the books end the same.
 /// The facts must fit the order, and must not expire or be spent in between.
-pub fn arrival_order_does_not_matter(
+pub fn check_arrival_order(
     books: &Books,
     facts: &[Command],
     arrivals: &[Vec<usize>],
@@ -487,13 +487,13 @@ pub fn arrival_order_does_not_matter(
             let again = books.decide(fact, now);
             prop_assert_eq!(again, Ok(Decision::default()), "{:?} told twice", fact);
         }
-        books_add_up(&books)?;
+        check_conservation(&books)?;
         Ok(books)
     };
     let want = told(&mut facts.iter())?;
     for arrival in arrivals {
         let mut got = told(&mut arrival.iter().filter_map(|index| facts.get(*index)))?;
-        same_whatever_the_order(&got, &want, now)?;
+        ensure_same_outcome(&got, &want, now)?;
         for fact in facts {
             let again = got.tell(fact, now);
             prop_assert_eq!(
@@ -509,14 +509,14 @@ pub fn arrival_order_does_not_matter(
 
 /// Two books that were told the same facts hold the same of each order, and the same balance unless the orders
 /// reached a tier or a goal on the way, which may be for good.
-fn same_whatever_the_order(got: &Books, want: &Books, now: Timestamp) -> TestCaseResult {
-    let net = |order: &OrderState| order.posted().awarded.saturating_sub(order.posted().taken);
+fn ensure_same_outcome(got: &Books, want: &Books, now: Timestamp) -> TestCaseResult {
+    let net = |order: &OrderState| order.posted().awarded.saturating_sub(order.posted().clawed_back);
     for (id, order) in &want.orders {
         let other = got.orders.get(id).map_or(Points::ZERO, net);
-        same(&format!("what order {id} holds, told in another order"), other, net(order))?;
+        ensure_equal(&format!("what order {id} holds, told in another order"), other, net(order))?;
     }
-    hold!(
-        facts_known(got) == facts_known(want),
+    ensure!(
+        order_facts(got) == order_facts(want),
         "told in another order, other facts are known"
     );
     let gives = |books: &Books| {
@@ -527,16 +527,16 @@ fn same_whatever_the_order(got: &Books, want: &Books, now: Timestamp) -> TestCas
     };
     if !gives(got) && !gives(want) {
         let held = |books: &Books| books.balance(now).saturating_add(books.as_of(now).pending(now));
-        same("the balance, told in another order", held(got), held(want))?;
+        ensure_equal("the balance, told in another order", held(got), held(want))?;
     }
     Ok(())
 }
 
 /// What the books know of orders, without what was posted.
-fn facts_known(books: &Books) -> Vec<impl PartialEq> {
+fn order_facts(books: &Books) -> Vec<impl PartialEq> {
     let facts = |order: &OrderState| {
         (
-            order.recorded().cloned(),
+            order.snapshot().cloned(),
             order.status(),
             order.cancelled_at(),
             order.refunds().clone(),
@@ -546,7 +546,7 @@ fn facts_known(books: &Books) -> Vec<impl PartialEq> {
 }
 
 /// However a refund is sliced, the order is left with the same points.
-pub fn refunds_do_not_leak(
+pub fn check_refund_slicing(
     books: &Books,
     order: &OrderId,
     whole: &Refund,
@@ -558,15 +558,15 @@ pub fn refunds_do_not_leak(
         for refund in refunds {
             let (order, refund) = (order.clone(), refund.clone());
             let told = books.tell(
-                &Command::RefundOrder { order, refund, excess: Excess::Refuse, at: None },
+                &Command::RefundOrder { order, refund, over_refund: OverRefund::Reject, at: None },
                 now,
             );
             prop_assert!(told.is_ok(), "{:?}", told);
         }
         let posted = books.orders.get(order).map(OrderState::posted).unwrap_or_default();
-        Ok((posted.awarded.saturating_sub(posted.taken), books.balance(now)))
+        Ok((posted.awarded.saturating_sub(posted.clawed_back), books.balance(now)))
     };
     let (piecemeal, at_once) = (left(slices)?, left(std::slice::from_ref(whole))?);
-    same("what the order holds after slices", piecemeal.0, at_once.0)?;
-    same("the balance after slices", piecemeal.1, at_once.1)
+    ensure_equal("what the order holds after slices", piecemeal.0, at_once.0)?;
+    ensure_equal("the balance after slices", piecemeal.1, at_once.1)
 }

@@ -16,17 +16,17 @@ use crate::amount::{Amount, Points};
 use crate::calendar::{Period, Timestamp};
 use crate::customer::Email;
 use crate::discount::{
-    AllocationMethod, Code, CustomerSelection, Parts, PriceRule, TargetSelection, TargetType,
+    AllocationMethod, Code, CustomerSelection, PriceRuleParts, PriceRule, TargetSelection, TargetType,
     ValueType,
 };
 use crate::event::Event;
 use crate::id::{CustomerId, OrderId, ProgramVersion, RedemptionId, RewardId};
-use crate::program::{BringsBack, Fault, FreeShipping, Gives, Reward};
+use crate::program::{OrderCancelledPolicy, Fault, FreeShipping, Benefit, Reward};
 
 /// What was exchanged, settled when it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct Issue {
+pub struct Issuance {
     /// The redemption.
     pub id: RedemptionId,
     /// The customer's redemption before this one.
@@ -43,7 +43,7 @@ pub struct Issue {
     /// The lots that they were taken from, in spending order: of each what was taken, with its end.
     pub parts: Vec<Lot>,
     /// What they bought.
-    pub gives: Gives,
+    pub benefit: Benefit,
     /// What the customer shows for it, where a code stands for it.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub code: Option<Code>,
@@ -58,12 +58,12 @@ pub struct Issue {
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     pub points_back_when_expired: bool,
     /// What the cancellation of the order that used it brings back.
-    pub order_cancelled: BringsBack,
+    pub order_cancelled: OrderCancelledPolicy,
     /// How long points that come back can be used at least.
     pub grace: Period,
 }
 
-impl Issue {
+impl Issuance {
     /// The price rule behind its code: one use, for this customer, for as long as the redemption can be used;
     /// none where no code stands for it. Its title is the code, as stores know it by that.
     ///
@@ -77,7 +77,7 @@ impl Issue {
     ) -> Result<Option<PriceRule>, Vec<Fault>> {
         let Some(code) = &self.code else { return Ok(None) };
         let anybody = id.is_none() && email.is_none();
-        let mut parts = Parts {
+        let mut parts = PriceRuleParts {
             title: code.as_str().to_owned(),
             usage_limit: Some(1),
             individual_use: reward.individual_use,
@@ -93,42 +93,42 @@ impl Issue {
             excluded: reward.excluded.items(),
             starts_at: self.at,
             ends_at: self.ends_at,
-            ..Parts::default()
+            ..PriceRuleParts::default()
         };
-        self.take_off(&mut parts);
+        self.set_discount(&mut parts);
         if !parts.entitled.is_empty() {
             parts.target_selection = TargetSelection::Entitled;
         }
         PriceRule::new(parts, minor_digits).map(Some)
     }
 
-    fn take_off(&self, parts: &mut Parts) {
+    fn set_discount(&self, parts: &mut PriceRuleParts) {
         let all = (ValueType::Percentage, Decimal::ONE_HUNDRED);
-        (parts.value_type, parts.value) = match &self.gives {
-            Gives::FixedAmount(amount) => (ValueType::FixedAmount, amount.get()),
-            Gives::Percentage(rate) => (ValueType::Percentage, rate.get()),
-            Gives::FreeProduct(product) => {
-                parts.entitled = product.goods.items();
+        (parts.value_type, parts.value) = match &self.benefit {
+            Benefit::FixedAmount(amount) => (ValueType::FixedAmount, amount.get()),
+            Benefit::Percentage(rate) => (ValueType::Percentage, rate.get()),
+            Benefit::FreeProduct(product) => {
+                parts.entitled = product.scope.items();
                 parts.allocation_method = AllocationMethod::Each;
                 parts.allocation_limit = Some(product.quantity);
                 all
             }
-            Gives::FreeShipping(FreeShipping { maximum }) => {
+            Benefit::FreeShipping(FreeShipping { maximum }) => {
                 parts.target_type = TargetType::ShippingLine;
                 parts.allocation_method = AllocationMethod::Each;
                 parts.prerequisite_shipping_price_range = *maximum;
                 all
             }
-            Gives::Custom | Gives::StoreCredit(_) => return,
+            Benefit::Custom | Benefit::StoreCredit(_) => return,
         };
         parts.value.set_sign_negative(true);
     }
 }
 
 /// What was bought for how many points, in one sentence.
-impl fmt::Display for Issue {
+impl fmt::Display for Issuance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} points for {}: {}", self.points, self.name, self.gives)?;
+        write!(f, "{} points for {}: {}", self.points, self.name, self.benefit)?;
         match self.ends_at {
             Some(end) => write!(f, ", to be used before {end}."),
             None => f.write_str("."),
@@ -140,14 +140,14 @@ impl fmt::Display for Issue {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Redemption {
-    issue: Arc<Issue>,
+    issue: Arc<Issuance>,
     state: RedemptionState,
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     ends_at: Option<Timestamp>,
     /// What is taken for it now.
-    taken: Taken,
+    payment: RedemptionPayment,
     /// Limits count it.
-    counted: bool,
+    counts_toward_limits: bool,
 }
 
 /// How far a redemption has come.
@@ -197,7 +197,7 @@ impl RedemptionState {
 /// Points that are taken for a redemption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct Taken {
+pub struct RedemptionPayment {
     /// From lots: of each what was taken, with its end.
     pub parts: Vec<Lot>,
     /// Taken as debt: a redemption whose points had come back was used after all.
@@ -207,7 +207,7 @@ pub struct Taken {
     pub at: Timestamp,
 }
 
-impl Taken {
+impl RedemptionPayment {
     /// How many.
     pub fn points(&self) -> Points {
         self.parts
@@ -219,7 +219,7 @@ impl Taken {
 /// Points of a redemption that came back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct Returned {
+pub struct RedemptionReturn {
     /// Into lots, which are there again or grow.
     pub lots: Vec<Lot>,
     /// Paid off debt.
@@ -227,7 +227,7 @@ pub struct Returned {
     pub paid: Points,
 }
 
-impl Returned {
+impl RedemptionReturn {
     /// How many.
     pub fn points(&self) -> Points {
         self.lots
@@ -237,7 +237,7 @@ impl Returned {
 }
 
 /// What came back, and until when it can be used, in one sentence.
-impl fmt::Display for Returned {
+impl fmt::Display for RedemptionReturn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} points came back", self.points())?;
         let mut between = ": ";
@@ -260,7 +260,7 @@ impl fmt::Display for Returned {
 /// What limits have counted, and get back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct Slot {
+pub struct CountedUsage {
     /// The reward.
     pub reward: RewardId,
     /// The shop's day on which it was counted.
@@ -271,19 +271,19 @@ pub struct Slot {
 
 impl Redemption {
     /// A redemption that was just issued.
-    pub fn new(issue: Arc<Issue>) -> Self {
-        let taken = Taken { parts: issue.parts.clone(), debt: Points::ZERO, at: issue.at };
+    pub fn new(issue: Arc<Issuance>) -> Self {
+        let payment = RedemptionPayment { parts: issue.parts.clone(), debt: Points::ZERO, at: issue.at };
         Self {
             state: RedemptionState::Issued,
             ends_at: issue.ends_at,
-            taken,
-            counted: true,
+            payment,
+            counts_toward_limits: true,
             issue,
         }
     }
 
     /// What was exchanged.
-    pub fn issue(&self) -> &Issue {
+    pub fn issue(&self) -> &Issuance {
         &self.issue
     }
 
@@ -298,8 +298,8 @@ impl Redemption {
     }
 
     /// What is taken for it now; nothing where its points came back.
-    pub fn taken(&self) -> &Taken {
-        &self.taken
+    pub fn payment(&self) -> &RedemptionPayment {
+        &self.payment
     }
 
     /// How far it has come at `now`: right without any job having written down that it ended.
@@ -313,61 +313,61 @@ impl Redemption {
     }
 
     /// What limits get back where its points do.
-    pub(crate) fn slot(&self) -> Option<Slot> {
-        let Issue { reward, day, points, .. } = &*self.issue;
-        self.counted
-            .then(|| Slot { reward: reward.clone(), day: *day, points: *points })
+    pub(crate) fn counted_usage(&self) -> Option<CountedUsage> {
+        let Issuance { reward, day, points, .. } = &*self.issue;
+        self.counts_toward_limits
+            .then(|| CountedUsage { reward: reward.clone(), day: *day, points: *points })
     }
 
     /// The same, usable again until `ends_at`.
-    pub(crate) fn reopened(&self, ends_at: Option<Timestamp>) -> Self {
+    pub(crate) fn reopen(&self, ends_at: Option<Timestamp>) -> Self {
         Self { state: RedemptionState::Issued, ends_at, ..self.clone() }
     }
 
     /// Folds an event of this redemption. Total.
     pub fn evolve(&mut self, event: &Event) {
-        if let Event::RedemptionUsed { order, taken, at, .. } = event {
+        if let Event::RedemptionUsed { order, payment: taken, at, .. } = event {
             self.state = RedemptionState::Used { order: order.clone(), at: *at };
             if let Some(taken) = taken {
-                self.taken = (**taken).clone();
+                self.payment = (**taken).clone();
             }
         } else if let Event::RedemptionReopened { redemption, .. } = event {
             *self = (**redemption).clone();
         } else if let Event::RedemptionCancelled { order, at, .. } = event {
             self.state = RedemptionState::Cancelled { order: order.clone(), at: *at };
-            self.give_back(*at);
+            self.release_payment(*at);
         } else if let Event::RedemptionExpired { returned, at, .. } = event {
             self.state = RedemptionState::Expired { at: *at, points_back: returned.is_some() };
             if returned.is_some() {
-                self.give_back(*at);
+                self.release_payment(*at);
             }
         }
     }
 
-    fn give_back(&mut self, at: Timestamp) {
-        self.taken = Taken { parts: Vec::new(), debt: Points::ZERO, at };
-        self.counted = false;
+    fn release_payment(&mut self, at: Timestamp) {
+        self.payment = RedemptionPayment { parts: Vec::new(), debt: Points::ZERO, at };
+        self.counts_toward_limits = false;
     }
 }
 
 /// A reward, as one customer can have it now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offered {
+pub struct RewardOffer {
     /// The reward.
     pub reward: RewardId,
     /// The least that it costs.
     pub points: Points,
     /// The largest amount that the balance buys, where the customer chooses.
-    pub largest: Option<Amount>,
+    pub largest_amount: Option<Amount>,
     /// How many points are missing.
-    pub missing: Points,
+    pub missing_points: Points,
     /// Why not, all of it; the first is what a redemption would be refused with. Nothing where it can be had.
-    pub why_not: Vec<crate::rejection::Rejection>,
+    pub rejections: Vec<crate::rejection::Rejection>,
 }
 
-impl Offered {
+impl RewardOffer {
     /// Whether the customer can have it now.
     pub fn is_available(&self) -> bool {
-        self.why_not.is_empty()
+        self.rejections.is_empty()
     }
 }

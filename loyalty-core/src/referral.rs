@@ -11,7 +11,7 @@ use crate::id::AccountId;
 
 /// One side of a referral. Personal data: it is compared and forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Party {
+pub struct ReferralParty {
     /// The account.
     pub account: AccountId,
     /// The e-mail, where one is known.
@@ -22,7 +22,7 @@ pub struct Party {
 
 /// Why somebody cannot be brought by somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ReferralRefusal {
+pub enum ReferralRejection {
     /// They have ordered before, or were brought by somebody else.
     #[error("the customer is known already")]
     ExistingCustomer,
@@ -34,31 +34,31 @@ pub enum ReferralRefusal {
     SameHousehold,
     /// Nobody brings themselves.
     #[error("nobody can bring themselves")]
-    Oneself,
+    SelfReferral,
 }
 
-impl ReferralRefusal {
+impl ReferralRejection {
     /// The stable name.
     pub fn name(self) -> &'static str {
         match self {
             Self::ExistingCustomer => "existing_customer",
             Self::SameAddress => "same_address",
             Self::SameHousehold => "same_household",
-            Self::Oneself => "oneself",
+            Self::SelfReferral => "oneself",
         }
     }
 }
 
-impl Party {
+impl ReferralParty {
     /// Whether one can bring the other.
-    pub fn can_bring(&self, other: &Self) -> Result<(), ReferralRefusal> {
+    pub fn may_refer(&self, other: &Self) -> Result<(), ReferralRejection> {
         let mailbox = |party: &Self| party.email.as_ref().map(Email::mailbox);
         if self.account == other.account {
-            Err(ReferralRefusal::Oneself)
+            Err(ReferralRejection::SelfReferral)
         } else if mailbox(self).is_some() && mailbox(self) == mailbox(other) {
-            Err(ReferralRefusal::SameAddress)
+            Err(ReferralRejection::SameAddress)
         } else if !self.household.is_disjoint(&other.household) {
-            Err(ReferralRefusal::SameHousehold)
+            Err(ReferralRejection::SameHousehold)
         } else {
             Ok(())
         }
@@ -66,7 +66,7 @@ impl Party {
 }
 
 /// A code of 16 letters and digits without look-alikes: the 80 bits of `entropy`, five for each.
-pub(crate) fn code_of(entropy: [u8; 10]) -> String {
+pub(crate) fn generate_code(entropy: [u8; 10]) -> String {
     const LETTERS: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
     let bits = entropy
         .iter()

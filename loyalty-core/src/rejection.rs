@@ -6,7 +6,7 @@ use crate::calendar::CalendarError;
 use crate::exact::Overflow;
 use crate::id::{ActionId, LineId, OrderId, RefundId, RewardId, TierId};
 use crate::order::{OrderError, Quantity};
-use crate::referral::ReferralRefusal;
+use crate::referral::ReferralRejection;
 
 /// Why the rules refuse a command. Nothing has changed. The text helps whoever sent it; [`Self::code`]
 /// is stable.
@@ -70,13 +70,13 @@ pub enum Rejection {
     },
     /// Somebody cannot be brought by somebody.
     #[error("the referral is refused: {reason}")]
-    ReferralRefused {
+    ReferralRejected {
         /// Why.
-        reason: ReferralRefusal,
+        reason: ReferralRejection,
     },
     /// The program has no referrals.
     #[error("the program has no referrals")]
-    ReferralsOff,
+    ReferralsDisabled,
     /// The same refund with other content.
     #[error("refund {refund} of order {order} is already known with another content")]
     RefundDiffers {
@@ -184,8 +184,8 @@ impl Rejection {
             Self::OutOfRange => "out_of_range",
             Self::PointsOutOfRange => "points_out_of_range",
             Self::RedemptionNotOpen { .. } => "redemption_not_open",
-            Self::ReferralRefused { .. } => "referral_refused",
-            Self::ReferralsOff => "referrals_off",
+            Self::ReferralRejected { .. } => "referral_refused",
+            Self::ReferralsDisabled => "referrals_off",
             Self::RefundDiffers { .. } => "refund_differs",
             Self::RefundExceedsLine { .. } => "refund_exceeds_line",
             Self::RefundExceedsOrder { .. } => "refund_exceeds_order",

@@ -1,13 +1,13 @@
 //! The rules themselves: pure functions, one family a file.
 
-pub(crate) mod act;
+pub(crate) mod actions;
 mod campaign;
-pub(crate) mod due;
+pub(crate) mod scheduled;
 pub(crate) mod entitle;
-pub(crate) mod expire;
+pub(crate) mod expiry;
 pub(crate) mod merge;
 pub(crate) mod redeem;
-mod refer;
+mod referrals;
 pub(crate) mod refund;
-pub(crate) mod take;
+pub(crate) mod clawback;
 pub(crate) mod tier;

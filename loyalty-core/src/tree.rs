@@ -6,7 +6,7 @@
 //! balanced tree, of which each node knows the weight of all under it, so that sums up to a key cost no more than
 //! finding it.
 
-mod apart;
+mod diff;
 mod chunk;
 mod nodes;
 
@@ -16,44 +16,44 @@ use std::sync::Arc;
 use chunk::Chunk;
 use nodes::Iter;
 
-pub(crate) use apart::Apart;
+pub(crate) use diff::Diff;
 pub(crate) use nodes::Nodes;
 
 /// How many entries stand side by side at the most. More are faster to go through, fewer to change. Files hold chunks
 /// as well: with fewer, those of before could not be read.
-const CHUNK: usize = 16;
+const CHUNK_CAPACITY: usize = 16;
 
 /// What the values of a tree add up to.
-pub(crate) trait Weighed {
+pub(crate) trait Summarize {
     /// A sum; the default is nothing.
-    type Weight: Copy + Default;
+    type Summary: Copy + Default;
     /// What this value adds to it.
-    fn weight(&self) -> Self::Weight;
+    fn summary(&self) -> Self::Summary;
     /// Two sums together.
-    fn sum(one: Self::Weight, other: Self::Weight) -> Self::Weight;
+    fn sum(one: Self::Summary, other: Self::Summary) -> Self::Summary;
 }
 
-impl Weighed for () {
-    type Weight = ();
-    fn weight(&self) {}
+impl Summarize for () {
+    type Summary = ();
+    fn summary(&self) {}
     fn sum((): (), (): ()) {}
 }
 
 /// A sorted map with cheap copies.
 #[derive(Clone)]
-pub(crate) struct Tree<K, V: Weighed> {
+pub(crate) struct Tree<K, V: Summarize> {
     older: Nodes<K, V>,
     /// What comes behind them; none only where there is nothing at all.
     last: Option<Arc<Chunk<K, V>>>,
 }
 
-impl<K, V: Weighed> Default for Tree<K, V> {
+impl<K, V: Summarize> Default for Tree<K, V> {
     fn default() -> Self {
         Self { older: Nodes::default(), last: None }
     }
 }
 
-impl<K, V: Weighed> Tree<K, V> {
+impl<K, V: Summarize> Tree<K, V> {
     pub(crate) fn len(&self) -> usize {
         self.older.len().saturating_add(self.tail().len())
     }
@@ -77,17 +77,17 @@ impl<K, V: Weighed> Tree<K, V> {
     }
 
     /// The weight of all values.
-    pub(crate) fn weight(&self) -> V::Weight {
-        let last = self.last.as_ref().map_or_else(V::Weight::default, |last| last.weight);
-        V::sum(self.older.weight(), last)
+    pub(crate) fn summary(&self) -> V::Summary {
+        let last = self.last.as_ref().map_or_else(V::Summary::default, |last| last.summary);
+        V::sum(self.older.summary(), last)
     }
 
     /// The weight of the first values, as long as `holds` for their keys. It must not hold again later.
-    pub(crate) fn weight_while(&self, holds: impl Fn(&K) -> bool) -> V::Weight {
+    pub(crate) fn summary_while(&self, holds: impl Fn(&K) -> bool) -> V::Summary {
         let last = self.last.as_ref().map(|last| (last, last.count_while(&holds)));
         match last.filter(|(_, count)| *count > 0) {
-            Some((last, count)) => V::sum(self.older.weight(), last.weight_of(count)),
-            None => self.older.weight_while(holds),
+            Some((last, count)) => V::sum(self.older.summary(), last.summary_of_first(count)),
+            None => self.older.summary_while(holds),
         }
     }
 
@@ -104,42 +104,42 @@ impl<K, V: Weighed> Tree<K, V> {
 
     /// The first key at which the weight of all values up to it, its own included, is enough. `is_enough`
     /// must hold for more where it holds for less.
-    pub(crate) fn key_reaching(&self, is_enough: impl Fn(V::Weight) -> bool) -> Option<&K> {
+    pub(crate) fn key_reaching(&self, is_enough: impl Fn(V::Summary) -> bool) -> Option<&K> {
         let last = self.last.as_ref();
         self.older
             .key_reaching(&is_enough)
-            .or_else(|| last?.key_reaching(self.older.weight(), is_enough))
+            .or_else(|| last?.key_reaching(self.older.summary(), is_enough))
     }
 }
 
-impl<K: Ord, V: Weighed> Tree<K, V> {
+impl<K: Ord, V: Summarize> Tree<K, V> {
     /// Whether a key is one of the last chunk, or would be.
-    fn is_late(&self, key: &K) -> bool {
+    fn is_in_last_chunk(&self, key: &K) -> bool {
         self.tail().first().is_some_and(|(first, _)| first <= key)
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
-        if self.is_late(key) { self.last.as_ref()?.get(key) } else { self.older.get(key) }
+        if self.is_in_last_chunk(key) { self.last.as_ref()?.get(key) } else { self.older.get(key) }
     }
 
     /// The entries from `key` on.
     pub(crate) fn iter_from(&self, key: &K) -> Iter<'_, K, V> {
-        match self.last.as_ref().filter(|_| self.is_late(key)) {
-            Some(last) => Nodes::nothing_but(last.behind(last.count_while(|known| known < key))),
+        match self.last.as_ref().filter(|_| self.is_in_last_chunk(key)) {
+            Some(last) => Nodes::tail_only(last.entries_from(last.count_while(|known| known < key))),
             None => self.older.iter_from(key, self.tail()),
         }
     }
 
     /// The weight of all values whose keys are below `key`.
-    pub(crate) fn weight_below(&self, key: &K) -> V::Weight {
-        self.weight_while(|known| known < key)
+    pub(crate) fn summary_below(&self, key: &K) -> V::Summary {
+        self.summary_while(|known| known < key)
     }
 }
 
-impl<K: Ord + Clone, V: Weighed + Clone> Tree<K, V> {
+impl<K: Ord + Clone, V: Summarize + Clone> Tree<K, V> {
     /// Puts a value at a key, in place of what stood there. What is shared with a copy is copied on the way.
     pub(crate) fn insert(&mut self, key: K, value: V) {
-        let is_late = self.is_late(&key);
+        let is_late = self.is_in_last_chunk(&key);
         let Some(last) = &mut self.last else {
             self.last = Some(Arc::new(Chunk::new(vec![(key, value)])));
             return;
@@ -155,26 +155,26 @@ impl<K: Ord + Clone, V: Weighed + Clone> Tree<K, V> {
             Arc::make_mut(last).insert(key, value)
         };
         if let Some(behind) = behind {
-            self.older.put_last(std::mem::replace(last, Arc::new(behind)));
+            self.older.push_last(std::mem::replace(last, Arc::new(behind)));
         }
     }
 
     /// Takes the value of a key out.
     pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
         self.get(key)?;
-        if !self.is_late(key) {
-            return self.older.cut(key);
+        if !self.is_in_last_chunk(key) {
+            return self.older.remove(key);
         }
         let last = Arc::make_mut(self.last.as_mut()?);
         let value = last.remove(key);
         if last.entries.is_empty() {
-            (self.older, self.last) = std::mem::take(&mut self.older).without_last();
+            (self.older, self.last) = std::mem::take(&mut self.older).split_last();
         }
         value
     }
 
     /// This tree with chunks before it. None where their keys are not before these.
-    pub(crate) fn following(self, older: &Nodes<K, V>) -> Option<Self> {
+    pub(crate) fn with_older(self, older: &Nodes<K, V>) -> Option<Self> {
         if older
             .last()
             .zip(self.first())
@@ -183,31 +183,31 @@ impl<K: Ord + Clone, V: Weighed + Clone> Tree<K, V> {
             return None;
         }
         let (mut whole, mut rest) = (older.clone(), self.older);
-        while let (left, Some(chunk)) = rest.without_first() {
-            whole.put_last(chunk);
+        while let (left, Some(chunk)) = rest.split_first() {
+            whole.push_last(chunk);
             rest = left;
         }
         let (older, last) =
-            if self.last.is_some() { (whole, self.last) } else { whole.without_last() };
+            if self.last.is_some() { (whole, self.last) } else { whole.split_last() };
         Some(Self { older, last })
     }
 }
 
-impl<K: PartialEq, V: Weighed + PartialEq> PartialEq for Tree<K, V> {
+impl<K: PartialEq, V: Summarize + PartialEq> PartialEq for Tree<K, V> {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len() && self.iter().eq(other.iter())
     }
 }
 
-impl<K: Eq, V: Weighed + Eq> Eq for Tree<K, V> {}
+impl<K: Eq, V: Summarize + Eq> Eq for Tree<K, V> {}
 
-impl<K: fmt::Debug, V: Weighed + fmt::Debug> fmt::Debug for Tree<K, V> {
+impl<K: fmt::Debug, V: Summarize + fmt::Debug> fmt::Debug for Tree<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
     }
 }
 
-impl<K: Ord + Clone, V: Weighed + Clone> FromIterator<(K, V)> for Tree<K, V> {
+impl<K: Ord + Clone, V: Summarize + Clone> FromIterator<(K, V)> for Tree<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let mut tree = Self::default();
         entries.into_iter().for_each(|(key, value)| tree.insert(key, value));
@@ -224,9 +224,9 @@ mod tests {
 
     use super::*;
 
-    impl Weighed for i64 {
-        type Weight = i64;
-        fn weight(&self) -> i64 {
+    impl Summarize for i64 {
+        type Summary = i64;
+        fn summary(&self) -> i64 {
             *self
         }
         fn sum(one: i64, other: i64) -> i64 {
@@ -248,8 +248,8 @@ mod tests {
 
     fn is_whole(chunk: &Chunk<u16, i64>) {
         let held = chunk.entries.len();
-        assert!((1..=CHUNK).contains(&held), "{held} side by side");
-        assert_eq!(chunk.weight, chunk.entries.iter().map(|(_, value)| value).sum::<i64>());
+        assert!((1..=CHUNK_CAPACITY).contains(&held), "{held} side by side");
+        assert_eq!(chunk.summary, chunk.entries.iter().map(|(_, value)| value).sum::<i64>());
     }
 
     fn check(tree: &Tree<u16, i64>) {
@@ -275,8 +275,8 @@ mod tests {
                 check(&tree);
                 prop_assert_eq!(tree.first(), map.first_key_value());
                 prop_assert_eq!(tree.get(&key), map.get(&key));
-                prop_assert_eq!(tree.weight(), map.values().sum::<i64>());
-                prop_assert_eq!(tree.weight_below(&key), map.range(..key).map(|(_, value)| value).sum::<i64>());
+                prop_assert_eq!(tree.summary(), map.values().sum::<i64>());
+                prop_assert_eq!(tree.summary_below(&key), map.range(..key).map(|(_, value)| value).sum::<i64>());
                 prop_assert!(tree.iter_from(&key).eq(map.range(key..)));
                 let (mut sum, enough) = (0, value * 5);
                 let want = map.iter().find(|(_, value)| { sum += **value; sum >= enough }).map(|(key, _)| key);
@@ -295,13 +295,13 @@ mod tests {
         fn it_is_taken_apart_and_put_together(keys in proptest::collection::vec(0..2_000_u16, 0..300)) {
             let tree: Tree<u16, i64> = keys.iter().map(|key| (*key, i64::from(*key))).collect();
             let newest = tree.newest();
-            prop_assert!(newest.len() <= CHUNK && newest.is_empty() == tree.is_empty());
+            prop_assert!(newest.len() <= CHUNK_CAPACITY && newest.is_empty() == tree.is_empty());
             prop_assert_eq!(tree.older.len() + newest.len(), tree.len());
-            let whole = newest.following(&tree.older).unwrap();
+            let whole = newest.with_older(&tree.older).unwrap();
             check(&whole);
             prop_assert_eq!(&whole, &tree);
-            prop_assert!(tree.older.is_empty() || tree.clone().following(&tree.older).is_none(), "not behind itself");
-            let alone = Tree::default().following(&tree.older).unwrap();
+            prop_assert!(tree.older.is_empty() || tree.clone().with_older(&tree.older).is_none(), "not behind itself");
+            let alone = Tree::default().with_older(&tree.older).unwrap();
             check(&alone);
             prop_assert!(alone.iter().eq(tree.iter().take(tree.older.len())));
             // One of two trees of several chunks each.
@@ -310,20 +310,20 @@ mod tests {
             let mut low: Vec<_> = low.iter().map(|key| (*key, 1)).collect();
             low.sort_unstable();
             low.dedup();
-            for chunk in low.chunks(CHUNK) {
+            for chunk in low.chunks(CHUNK_CAPACITY) {
                 prop_assert!(nodes.push_chunk(chunk.to_vec()));
                 prop_assert!(!nodes.push_chunk(chunk.to_vec()), "not behind itself");
                 height(&nodes);
             }
             let high: Tree<u16, i64> = high.iter().map(|key| (key + 2_000, 2)).collect();
-            let both = high.clone().following(&nodes).unwrap();
+            let both = high.clone().with_older(&nodes).unwrap();
             check(&both);
             prop_assert_eq!(both, low.into_iter().chain(high.iter().map(|(key, value)| (*key, *value))).collect());
         }
     }
 
     #[test]
-    fn chunks_of_no_entries_too_many_or_in_another_order_are_not_taken() {
+    fn invalid_chunks_are_rejected() {
         let mut nodes = Nodes::<u16, i64>::default();
         for keys in [vec![], vec![1, 1], vec![2, 1], (0..17).collect()] {
             assert!(!nodes.push_chunk(keys.iter().map(|key| (*key, 1)).collect()), "{keys:?}");
@@ -333,15 +333,15 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_entries_are_few_steps_away() {
+    fn ten_thousand_entries_stay_shallow() {
         let tree: Tree<u16, i64> = (0..10_000).map(|key| (key, 1)).collect();
         assert!(height(&tree.older) < 22);
-        assert_eq!(tree.older.chunks() + 1, 10_000 / CHUNK, "what comes in order fills its chunks");
+        assert_eq!(tree.older.chunks() + 1, 10_000 / CHUNK_CAPACITY, "what comes in order fills its chunks");
         let tree: Tree<u16, i64> = (0..10_000).rev().map(|key| (key, 1)).collect();
-        assert_eq!(tree.older.chunks() + 1, 10_000 / CHUNK);
+        assert_eq!(tree.older.chunks() + 1, 10_000 / CHUNK_CAPACITY);
         let tree: Tree<u16, i64> = (0..10_000_u32)
             .map(|key| (u16::try_from(key * 7 % 10_000).unwrap(), 1))
             .collect();
-        assert!(tree.older.chunks() < 10_000 / CHUNK * 3, "{} chunks", tree.older.chunks());
+        assert!(tree.older.chunks() < 10_000 / CHUNK_CAPACITY * 3, "{} chunks", tree.older.chunks());
     }
 }

@@ -42,7 +42,7 @@ fn next(books: &Books, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// Catches up in time and late, and answers the events, which must be the same.
-fn caught_up(books: &Books, at: Timestamp) -> Vec<Event> {
+fn events_until(books: &Books, at: Timestamp) -> Vec<Event> {
     let told = |now: Timestamp| books.decide(&Command::CatchUp, now).unwrap().events;
     let want = told(at);
     assert_eq!(told(late(at)).get(..want.len()), Some(&want[..]), "caught up late");
@@ -122,7 +122,7 @@ fn lots_end() {
         assert_eq!(next(&books, earned), Some(want), "{case}");
         assert_eq!(books.balance(second_before(want)).get(), 100, "{case}");
         assert_eq!(books.balance(want).get(), 0, "{case}");
-        let events = caught_up(&books, want);
+        let events = events_until(&books, want);
         assert!(
             matches!(events[..], [Event::PointsExpired { expired_at, .. }] if expired_at == want),
             "{case}"
@@ -192,7 +192,7 @@ fn balances_end_by_inactivity() {
         assert_eq!(next(&books, want), Some(want), "{case}");
         assert!(books.balance(second_before(want)).is_positive(), "{case}");
         assert_eq!(books.balance(want).get(), 0, "{case}");
-        for event in caught_up(&books, want) {
+        for event in events_until(&books, want) {
             assert!(
                 matches!(event, Event::PointsExpired { expired_at, inactive: true, .. } if expired_at == want)
             );
@@ -217,7 +217,7 @@ fn holds_end() {
     ] {
         let mut books = books(zone, &format!(r#"{{"hold": "{hold}"}}"#));
         let (gate, want) = (at(gate), at(want));
-        books.tell(&paid("a", sale("30")), gate).unwrap();
+        books.tell(&record_paid_order("a", single_line_order("30")), gate).unwrap();
         let case = format!("{zone} {gate} + {hold}");
         assert_eq!(next(&books, gate), Some(want), "{case}");
         for (now, pending, balance) in [(second_before(want), 30, 0), (want, 0, 30)] {
@@ -230,7 +230,7 @@ fn holds_end() {
             assert_eq!(books.account.pending(now).get(), pending, "without any job: {case}");
             assert_eq!(books.account.balance(now).get(), balance, "without any job: {case}");
         }
-        let events = caught_up(&books, want);
+        let events = events_until(&books, want);
         assert!(
             matches!(events[..], [Event::PointsReleased { released_at, .. }] if released_at == want),
             "{case}"
@@ -239,7 +239,7 @@ fn holds_end() {
 }
 
 /// The instants of awards.
-fn given(events: &[Event]) -> Vec<Timestamp> {
+fn award_instants(events: &[Event]) -> Vec<Timestamp> {
     events
         .iter()
         .filter_map(|event| if let Event::AwardGiven { at, .. } = event { Some(*at) } else { None })
@@ -247,7 +247,7 @@ fn given(events: &[Event]) -> Vec<Timestamp> {
 }
 
 #[test]
-fn birthdays_are_kept() {
+fn birthdays_are_awarded() {
     let thirty = r#""birthday""#;
     let none = r#"{"birthday": {"notice_days": 0}}"#;
     for (zone, kind, born, set_at, until, want) in [
@@ -323,7 +323,7 @@ fn birthdays_are_kept() {
             .collect();
         let case = format!("{zone} {kind} {born} {set_at}");
         assert_eq!(
-            given(&books.decide(&Command::CatchUp, midnight(until)).unwrap().events),
+            award_instants(&books.decide(&Command::CatchUp, midnight(until)).unwrap().events),
             want,
             "{case}"
         );
@@ -334,12 +334,12 @@ fn birthdays_are_kept() {
             day += TimeDelta::hours(31);
         }
         books.tell(&Command::CatchUp, midnight(until)).unwrap();
-        assert_eq!(given(&books.journal), want, "step by step: {case}");
+        assert_eq!(award_instants(&books.journal), want, "step by step: {case}");
     }
 }
 
 #[test]
-fn anniversaries_are_kept() {
+fn anniversaries_are_awarded() {
     for (zone, ordered, until, want) in [
         (
             "UTC",
@@ -356,13 +356,13 @@ fn anniversaries_are_kept() {
         let mut books =
             books(zone, r#"{"actions": [{"id": "a", "kind": "anniversary", "points": 50}]}"#);
         let hour = |text: &str| at(&format!("{text}:00:00Z"));
-        books.tell(&paid("a", sale("1")), hour(ordered)).unwrap();
+        books.tell(&record_paid_order("a", single_line_order("1")), hour(ordered)).unwrap();
         books
-            .tell(&paid("b", sale("1")), hour(ordered) + TimeDelta::days(40))
+            .tell(&record_paid_order("b", single_line_order("1")), hour(ordered) + TimeDelta::days(40))
             .unwrap();
         let events = books.decide(&Command::CatchUp, hour(until)).unwrap().events;
         let want: Vec<_> = want.split_whitespace().map(hour).collect();
-        assert_eq!(given(&events), want, "{zone} {ordered}");
+        assert_eq!(award_instants(&events), want, "{zone} {ordered}");
     }
 }
 
@@ -402,12 +402,12 @@ fn tiers_end_with_their_window() {
         );
         let mut books = books(zone, &document);
         let (ordered, want) = (at(ordered), at(want));
-        books.tell(&paid("a", sale("150")), ordered).unwrap();
+        books.tell(&record_paid_order("a", single_line_order("150")), ordered).unwrap();
         let case = format!("{zone} {window} {ordered}");
         assert_eq!(next(&books, ordered), Some(want), "{case}");
-        let gold = |now: Timestamp| books.as_of(now).tier_id(now).is_some();
+        let gold = |now: Timestamp| books.as_of(now).current_tier_id(now).is_some();
         assert!(gold(ordered) && gold(second_before(want)) && !gold(want), "{case}");
-        let events = caught_up(&books, want);
+        let events = events_until(&books, want);
         assert!(
             matches!(&events[..], [Event::TierChanged { change }] if change.at == want),
             "{case}"
@@ -416,7 +416,7 @@ fn tiers_end_with_their_window() {
 }
 
 #[test]
-fn limits_are_of_the_shops_calendar() {
+fn limits_follow_the_shops_calendar() {
     for (zone, per, first, last, next) in [
         (
             "UTC",

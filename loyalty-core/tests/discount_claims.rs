@@ -10,7 +10,7 @@
 )]
 
 use loyalty_core::discount::*;
-use loyalty_core::proptest::DiscountBooks;
+use loyalty_core::proptest::DiscountLedger;
 use loyalty_core::{
     AccountId, Amount, CheckoutId, CodeId, Email, LineId, OrderId, PriceRuleId, Timestamp,
 };
@@ -21,13 +21,13 @@ fn at(time: &str) -> Timestamp {
     format!("2026-03-01T{time}Z").parse().unwrap()
 }
 
-fn rule(parts: Parts) -> PriceRule {
-    let parts = Parts { title: "Rule".to_owned(), value: (-10).into(), ..parts };
+fn rule(parts: PriceRuleParts) -> PriceRule {
+    let parts = PriceRuleParts { title: "Rule".to_owned(), value: (-10).into(), ..parts };
     PriceRule::new(parts, 2).unwrap()
 }
 
-fn limited(usage_limit: u64) -> Parts {
-    Parts { usage_limit: Some(usage_limit), ..Parts::default() }
+fn limited(usage_limit: u64) -> PriceRuleParts {
+    PriceRuleParts { usage_limit: Some(usage_limit), ..PriceRuleParts::default() }
 }
 
 fn buyer(account: i64) -> Customer {
@@ -45,36 +45,36 @@ fn release(checkout: &str) -> CodeCommand {
     CodeCommand::Release { checkout: CheckoutId::new(checkout).unwrap() }
 }
 
-fn used(order: &str, checkout: Option<&str>) -> CodeCommand {
+fn use_code(order: &str, checkout: Option<&str>) -> CodeCommand {
     let checkout = checkout.map(|checkout| CheckoutId::new(checkout).unwrap());
-    CodeCommand::Use {
+    CodeCommand::RecordUse {
         order: OrderId::new(order).unwrap(),
         checkout,
         placed_at: None,
     }
 }
 
-fn returned(order: &str) -> CodeCommand {
-    CodeCommand::Return { order: OrderId::new(order).unwrap() }
+fn return_use(order: &str) -> CodeCommand {
+    CodeCommand::ReturnUse { order: OrderId::new(order).unwrap() }
 }
 
 /// What happens to a request: something, nothing, or a rejection by its code.
-const YES: &str = "something";
-const NO: &str = "nothing";
+const CHANGED: &str = "something";
+const UNCHANGED: &str = "nothing";
 
 /// Tells requests at instants by buyers, and compares what comes of each, and how often the code is taken then.
-fn story(parts: Parts, steps: &[(&str, i64, CodeCommand, &str, u64)]) {
-    let mut books = DiscountBooks::new([rule(parts)]);
+fn run_claims(parts: PriceRuleParts, steps: &[(&str, i64, CodeCommand, &str, u64)]) {
+    let mut books = DiscountLedger::new([rule(parts)]);
     for (index, (time, account, command, want, taken)) in steps.iter().enumerate() {
         let told = books.tell(CODE, &buyer(*account), command, at(time));
         let got = match &told {
-            Ok(Some(_)) => YES,
-            Ok(None) => NO,
+            Ok(Some(_)) => CHANGED,
+            Ok(None) => UNCHANGED,
             Err(rejection) => rejection.code(),
         };
         assert_eq!(got, *want, "step {index}: {command:?}");
         assert_eq!(
-            books.codes[&CODE].tally().taken(at(time)),
+            books.codes[&CODE].usage().taken(at(time)),
             *taken,
             "after step {index}: {command:?}"
         );
@@ -82,56 +82,56 @@ fn story(parts: Parts, steps: &[(&str, i64, CodeCommand, &str, u64)]) {
 }
 
 #[test]
-fn reservations_hold_until_their_instant() {
-    story(
+fn reservations_last_until_their_instant() {
+    run_claims(
         limited(1),
         &[
-            ("12:00:00", 1, reserve("a", "12:15:00"), YES, 1),
-            ("12:00:01", 1, reserve("a", "12:15:00"), NO, 1),
+            ("12:00:00", 1, reserve("a", "12:15:00"), CHANGED, 1),
+            ("12:00:01", 1, reserve("a", "12:15:00"), UNCHANGED, 1),
             ("12:00:02", 2, reserve("b", "12:15:00"), "used_up", 1),
             ("12:14:59", 2, reserve("b", "12:30:00"), "used_up", 1),
-            ("12:15:00", 2, reserve("b", "12:30:00"), YES, 1),
-            ("12:15:01", 1, used("1", Some("a")), "used_up", 1),
-            ("12:16:00", 2, used("2", Some("b")), YES, 1),
-            ("12:16:01", 2, used("2", Some("b")), NO, 1),
-            ("12:16:02", 2, reserve("b", "12:31:00"), NO, 1),
-            ("12:16:03", 2, release("b"), NO, 1),
+            ("12:15:00", 2, reserve("b", "12:30:00"), CHANGED, 1),
+            ("12:15:01", 1, use_code("1", Some("a")), "used_up", 1),
+            ("12:16:00", 2, use_code("2", Some("b")), CHANGED, 1),
+            ("12:16:01", 2, use_code("2", Some("b")), UNCHANGED, 1),
+            ("12:16:02", 2, reserve("b", "12:31:00"), UNCHANGED, 1),
+            ("12:16:03", 2, release("b"), UNCHANGED, 1),
         ],
     );
 }
 
 #[test]
 fn a_reservation_can_be_given_back_or_made_longer() {
-    story(
+    run_claims(
         limited(1),
         &[
-            ("12:00:00", 1, reserve("a", "12:10:00"), YES, 1),
-            ("12:05:00", 1, reserve("a", "12:20:00"), YES, 1),
+            ("12:00:00", 1, reserve("a", "12:10:00"), CHANGED, 1),
+            ("12:05:00", 1, reserve("a", "12:20:00"), CHANGED, 1),
             ("12:15:00", 2, reserve("b", "12:30:00"), "used_up", 1),
-            ("12:16:00", 1, release("a"), YES, 0),
-            ("12:16:00", 1, release("a"), NO, 0),
-            ("12:16:01", 2, reserve("b", "12:30:00"), YES, 1),
+            ("12:16:00", 1, release("a"), CHANGED, 0),
+            ("12:16:00", 1, release("a"), UNCHANGED, 0),
+            ("12:16:01", 2, reserve("b", "12:30:00"), CHANGED, 1),
         ],
     );
 }
 
 #[test]
 fn reservations_end_on_whole_minutes_within_a_day() {
-    story(
+    run_claims(
         limited(1),
         &[
             ("12:00:00", 1, reserve("a", "12:00:00"), "invalid_reservation_period", 0),
-            ("12:00:00", 1, reserve("a", "12:04:00.000000001"), YES, 1),
-            ("12:04:59", 1, reserve("a", "12:05:00"), NO, 1),
-            ("12:05:00", 2, reserve("b", "12:06:00"), YES, 1),
+            ("12:00:00", 1, reserve("a", "12:04:00.000000001"), CHANGED, 1),
+            ("12:04:59", 1, reserve("a", "12:05:00"), UNCHANGED, 1),
+            ("12:05:00", 2, reserve("b", "12:06:00"), CHANGED, 1),
         ],
     );
-    let mut books = DiscountBooks::new([rule(Parts::default())]);
+    let mut books = DiscountLedger::new([rule(PriceRuleParts::default())]);
     let command = |until: &str| CodeCommand::Reserve {
         checkout: CheckoutId::new("a").unwrap(),
         until: until.parse().unwrap(),
     };
-    let told = |books: &mut DiscountBooks, until| {
+    let told = |books: &mut DiscountLedger, until| {
         books.tell(CODE, &buyer(1), &command(until), at("12:00:00"))
     };
     assert_eq!(
@@ -147,97 +147,97 @@ fn reservations_end_on_whole_minutes_within_a_day() {
 
 #[test]
 fn an_order_gives_its_use_back_once() {
-    story(
+    run_claims(
         limited(1),
         &[
-            ("12:00:00", 1, used("1", None), YES, 1),
-            ("12:00:01", 2, used("2", None), "used_up", 1),
-            ("12:00:02", 2, returned("2"), NO, 1),
-            ("12:00:03", 1, returned("1"), YES, 0),
-            ("12:00:04", 1, returned("1"), NO, 0),
-            ("12:00:05", 2, used("2", None), YES, 1),
-            ("12:00:06", 1, used("1", None), "used_up", 1),
-            ("12:00:07", 2, returned("2"), YES, 0),
-            ("12:00:08", 1, used("1", None), YES, 1),
+            ("12:00:00", 1, use_code("1", None), CHANGED, 1),
+            ("12:00:01", 2, use_code("2", None), "used_up", 1),
+            ("12:00:02", 2, return_use("2"), UNCHANGED, 1),
+            ("12:00:03", 1, return_use("1"), CHANGED, 0),
+            ("12:00:04", 1, return_use("1"), UNCHANGED, 0),
+            ("12:00:05", 2, use_code("2", None), CHANGED, 1),
+            ("12:00:06", 1, use_code("1", None), "used_up", 1),
+            ("12:00:07", 2, return_use("2"), CHANGED, 0),
+            ("12:00:08", 1, use_code("1", None), CHANGED, 1),
         ],
     );
 }
 
 #[test]
 fn once_per_customer_counts_uses_and_reservations() {
-    let once = Parts { once_per_customer: true, ..Parts::default() };
-    story(
+    let once = PriceRuleParts { once_per_customer: true, ..PriceRuleParts::default() };
+    run_claims(
         once.clone(),
         &[
-            ("12:00:00", 1, reserve("a", "12:10:00"), YES, 1),
+            ("12:00:00", 1, reserve("a", "12:10:00"), CHANGED, 1),
             ("12:00:01", 1, reserve("b", "12:10:00"), "already_used_by_customer", 1),
-            ("12:00:02", 2, reserve("c", "12:10:00"), YES, 2),
+            ("12:00:02", 2, reserve("c", "12:10:00"), CHANGED, 2),
             // Another customer brings the checkout: it is no promise to that one.
-            ("12:00:03", 1, used("2", Some("c")), "already_used_by_customer", 2),
-            ("12:00:04", 3, used("2", Some("c")), YES, 2),
-            ("12:00:05", 2, reserve("d", "12:10:00"), YES, 3),
-            ("12:00:06", 1, used("1", Some("a")), YES, 3),
-            ("12:00:07", 1, used("3", None), "already_used_by_customer", 3),
-            ("12:00:08", 1, returned("1"), YES, 2),
-            ("12:00:09", 1, used("3", None), YES, 3),
+            ("12:00:03", 1, use_code("2", Some("c")), "already_used_by_customer", 2),
+            ("12:00:04", 3, use_code("2", Some("c")), CHANGED, 2),
+            ("12:00:05", 2, reserve("d", "12:10:00"), CHANGED, 3),
+            ("12:00:06", 1, use_code("1", Some("a")), CHANGED, 3),
+            ("12:00:07", 1, use_code("3", None), "already_used_by_customer", 3),
+            ("12:00:08", 1, return_use("1"), CHANGED, 2),
+            ("12:00:09", 1, use_code("3", None), CHANGED, 3),
         ],
     );
-    let mut books = DiscountBooks::new([rule(once)]);
-    let told = books.tell(CODE, &Customer::default(), &used("1", None), at("12:00:00"));
+    let mut books = DiscountLedger::new([rule(once)]);
+    let told = books.tell(CODE, &Customer::default(), &use_code("1", None), at("12:00:00"));
     assert_eq!(told.unwrap_err().code(), "customer_required");
 }
 
 #[test]
-fn a_promise_outlives_the_window_but_not_the_code() {
-    let ends = Parts { ends_at: Some(at("12:05:00")), ..limited(1) };
-    story(
+fn a_reservation_outlives_the_window_but_not_the_code() {
+    let ends = PriceRuleParts { ends_at: Some(at("12:05:00")), ..limited(1) };
+    run_claims(
         ends.clone(),
         &[
-            ("12:04:00", 1, reserve("a", "12:20:00"), YES, 1),
-            ("12:06:00", 2, used("2", None), "expired", 1),
-            ("12:06:00", 1, used("1", Some("a")), YES, 1),
+            ("12:04:00", 1, reserve("a", "12:20:00"), CHANGED, 1),
+            ("12:06:00", 2, use_code("2", None), "expired", 1),
+            ("12:06:00", 1, use_code("1", Some("a")), CHANGED, 1),
         ],
     );
     let off = CodeCommand::Switch { on: false };
-    story(
+    run_claims(
         ends,
         &[
-            ("12:04:00", 1, reserve("a", "12:20:00"), YES, 1),
-            ("12:04:01", 1, off.clone(), YES, 1),
-            ("12:04:02", 1, off, NO, 1),
-            ("12:04:03", 1, used("1", Some("a")), "disabled", 1),
-            ("12:04:04", 1, CodeCommand::Switch { on: true }, YES, 1),
-            ("12:04:05", 1, used("1", Some("a")), YES, 1),
-            ("12:04:06", 1, CodeCommand::Remove, YES, 1),
-            ("12:04:07", 1, CodeCommand::Remove, NO, 1),
+            ("12:04:00", 1, reserve("a", "12:20:00"), CHANGED, 1),
+            ("12:04:01", 1, off.clone(), CHANGED, 1),
+            ("12:04:02", 1, off, UNCHANGED, 1),
+            ("12:04:03", 1, use_code("1", Some("a")), "disabled", 1),
+            ("12:04:04", 1, CodeCommand::Switch { on: true }, CHANGED, 1),
+            ("12:04:05", 1, use_code("1", Some("a")), CHANGED, 1),
+            ("12:04:06", 1, CodeCommand::Remove, CHANGED, 1),
+            ("12:04:07", 1, CodeCommand::Remove, UNCHANGED, 1),
             ("12:04:08", 1, CodeCommand::Switch { on: true }, "disabled", 1),
-            ("12:04:09", 1, returned("1"), YES, 0),
+            ("12:04:09", 1, return_use("1"), CHANGED, 0),
         ],
     );
 }
 
 #[test]
-fn an_order_is_judged_when_it_was_placed() {
-    let window = Parts {
+fn an_order_uses_the_window_at_its_placement() {
+    let window = PriceRuleParts {
         starts_at: at("12:00:00"),
         ends_at: Some(at("12:05:00")),
-        ..Parts::default()
+        ..PriceRuleParts::default()
     };
-    let placed = |time: &str| CodeCommand::Use {
+    let placed = |time: &str| CodeCommand::RecordUse {
         order: OrderId::new("1").unwrap(),
         checkout: None,
         placed_at: Some(at(time)),
     };
-    story(window.clone(), &[("18:00:00", 1, placed("12:04:59"), YES, 1)]);
-    story(window.clone(), &[("18:00:00", 1, placed("12:05:00"), "expired", 0)]);
-    story(window.clone(), &[("12:01:00", 1, placed("11:59:59"), "not_yet_valid", 0)]);
+    run_claims(window.clone(), &[("18:00:00", 1, placed("12:04:59"), CHANGED, 1)]);
+    run_claims(window.clone(), &[("18:00:00", 1, placed("12:05:00"), "expired", 0)]);
+    run_claims(window.clone(), &[("12:01:00", 1, placed("11:59:59"), "not_yet_valid", 0)]);
     // A time still to come does not open the window early.
-    story(window, &[("11:00:00", 1, placed("12:01:00"), "not_yet_valid", 0)]);
+    run_claims(window, &[("11:00:00", 1, placed("12:01:00"), "not_yet_valid", 0)]);
 }
 
 #[test]
 fn codes_are_made_once_under_a_rule() {
-    let mut books = DiscountBooks::new([rule(Parts::default())]);
+    let mut books = DiscountLedger::new([rule(PriceRuleParts::default())]);
     let add = |text: &str, rule: i64| CodeCommand::Add {
         rule: PriceRuleId(rule),
         text: Code::new(text).unwrap(),
@@ -257,15 +257,15 @@ fn codes_are_made_once_under_a_rule() {
         books.tell(CodeId(9), &nobody, &add("new", 9), now),
         Err(DiscountRejection::UnknownPriceRule)
     );
-    let (state, price_rule) = (CodeState::default(), rule(Parts::default()));
-    let facts = CodeFacts {
+    let (state, price_rule) = (CodeState::default(), rule(PriceRuleParts::default()));
+    let facts = CodeContext {
         id: CodeId(9),
         state: &state,
         rule: Some(&price_rule),
         used_by_customer: None,
         checkout: None,
     };
-    let added = decide(&facts, None, &nobody, &add("new", 1), now).unwrap();
+    let added = decide_code(&facts, None, &nobody, &add("new", 1), now).unwrap();
     let want = DiscountEvent::CodeAdded {
         code: CodeId(9),
         rule: PriceRuleId(1),
@@ -289,9 +289,9 @@ fn codes_are_made_once_under_a_rule() {
 #[test]
 fn rules_have_revisions() {
     let (id, mut state) = (PriceRuleId(7), RuleState::default());
-    assert_eq!(delete_rule(&state, id), None);
-    let save = |state: &mut RuleState, parts: Parts| {
-        let event = save_rule(state, id, &rule(parts));
+    assert_eq!(decide_rule_delete(&state, id), None);
+    let save = |state: &mut RuleState, parts: PriceRuleParts| {
+        let event = decide_rule_save(state, id, &rule(parts));
         if let Ok(Some(event)) = &event {
             state.evolve(event);
         }
@@ -301,8 +301,8 @@ fn rules_have_revisions() {
     assert_eq!(save(&mut state, limited(1)), Ok(false));
     assert_eq!(save(&mut state, limited(2)), Ok(true));
     assert_eq!((state.revision(), state.rule().unwrap().parts().usage_limit), (2, Some(2)));
-    state.evolve(&delete_rule(&state, id).unwrap());
-    assert!(state.is_deleted() && delete_rule(&state, id).is_none());
+    state.evolve(&decide_rule_delete(&state, id).unwrap());
+    assert!(state.is_deleted() && decide_rule_delete(&state, id).is_none());
     assert_eq!(save(&mut state, limited(2)), Err(DiscountRejection::UnknownPriceRule));
     assert_eq!(state.revision(), 2);
 }
@@ -310,13 +310,13 @@ fn rules_have_revisions() {
 #[test]
 fn emails_stay_out_of_the_journal() {
     let emails = vec![Email::new("Ada@Example.com").unwrap()];
-    let parts = Parts {
+    let parts = PriceRuleParts {
         customer_selection: CustomerSelection::Prerequisite,
         prerequisite_emails: emails.clone(),
-        ..Parts::default()
+        ..PriceRuleParts::default()
     };
     let whole = rule(parts);
-    let event = save_rule(&RuleState::default(), PriceRuleId(1), &whole)
+    let event = decide_rule_save(&RuleState::default(), PriceRuleId(1), &whole)
         .unwrap()
         .unwrap();
     let text = serde_json::to_string(&event).unwrap();
@@ -358,7 +358,7 @@ fn a_damaged_rule_is_not_read() {
 /// A busy day does not make the row of a code grow: instants, not checkouts, are kept.
 #[test]
 fn a_code_stays_small() {
-    let mut books = DiscountBooks::new([rule(Parts::default())]);
+    let mut books = DiscountLedger::new([rule(PriceRuleParts::default())]);
     let start = at("00:00:00");
     for number in 0..5_000_i64 {
         let now = start + chrono::TimeDelta::seconds(number);
@@ -371,7 +371,7 @@ fn a_code_stays_small() {
     let last = start + chrono::TimeDelta::seconds(4_999);
     let state = &books.codes[&CODE];
     assert_eq!(
-        state.tally().held(last),
+        state.usage().held(last),
         919,
         "all that were made in the last 15 minutes and their minute's rest"
     );
@@ -380,21 +380,21 @@ fn a_code_stays_small() {
 
 #[test]
 fn variants_of_listed_products_are_named() {
-    let parts = Parts {
+    let parts = PriceRuleParts {
         target_selection: TargetSelection::Entitled,
-        entitled: Items {
+        entitled: ItemSelection {
             products: ["shirt".parse().unwrap()].into(),
             variants: ["red".parse().unwrap(), "hat-1".parse().unwrap()].into(),
-            ..Items::default()
+            ..ItemSelection::default()
         },
-        ..Parts::default()
+        ..PriceRuleParts::default()
     };
     let rule = rule(parts);
     let variants_of = |product: &loyalty_core::ProductId| match product.as_str() {
         "shirt" => Ok(vec!["blue".parse().unwrap(), "red".parse().unwrap()]),
         other => Err(other.to_owned()),
     };
-    let faults = rule.faults_of_variants(variants_of).unwrap();
+    let faults = rule.find_variant_faults(variants_of).unwrap();
     assert_eq!(faults.len(), 1);
     assert_eq!(
         (faults[0].pointer.as_str(), faults[0].code),
@@ -405,7 +405,7 @@ fn variants_of_listed_products_are_named() {
         "variant red is of product shirt, which is in entitled_product_ids"
     );
     assert_eq!(
-        rule.faults_of_variants(|_| Err::<Vec<_>, _>("no catalogue")),
+        rule.find_variant_faults(|_| Err::<Vec<_>, _>("no catalogue")),
         Err("no catalogue")
     );
 }
@@ -431,7 +431,7 @@ fn cart(lines: &[(&str, &str, u32)]) -> Cart {
 
 #[test]
 fn carts_beyond_the_limits_are_refused_by_name() {
-    let books = DiscountBooks::new([rule(Parts::default())]);
+    let books = DiscountLedger::new([rule(PriceRuleParts::default())]);
     let evaluated = |cart: &Cart| {
         books
             .evaluate(cart, Stacking::All)
@@ -472,12 +472,12 @@ fn carts_beyond_the_limits_are_refused_by_name() {
     assert_eq!(evaluated(&codes(Cart::MAX_CODES)), Ok(()));
     assert_eq!(evaluated(&codes(Cart::MAX_CODES + 1)), Err("too_many_codes"));
     // A rule of cents in a shop that counts in whole units.
-    let cents = Parts {
+    let cents = PriceRuleParts {
         title: "Cents".to_owned(),
         value: "-0.50".parse().unwrap(),
-        ..Parts::default()
+        ..PriceRuleParts::default()
     };
-    let books = DiscountBooks::new([PriceRule::new(cents, 2).unwrap()]);
+    let books = DiscountLedger::new([PriceRule::new(cents, 2).unwrap()]);
     let facts = books.facts(CODE, None, None);
     let evaluated = evaluate(&cart(&[("a", "1", 1)]), 0, Stacking::All, |_| facts);
     assert_eq!(evaluated.unwrap_err().code(), "other_currency");
@@ -485,7 +485,7 @@ fn carts_beyond_the_limits_are_refused_by_name() {
 
 #[test]
 fn what_a_checkout_has_reserved_it_can_still_use() {
-    let mut books = DiscountBooks::new([rule(limited(1))]);
+    let mut books = DiscountLedger::new([rule(limited(1))]);
     books
         .tell(CODE, &buyer(1), &reserve("a", "12:30:00"), at("11:59:00"))
         .unwrap();
@@ -507,34 +507,34 @@ fn what_a_checkout_has_reserved_it_can_still_use() {
 
 #[test]
 fn every_outcome_is_one_sentence() {
-    let percent = |value: &str| Parts {
+    let percent = |value: &str| PriceRuleParts {
         value_type: ValueType::Percentage,
         value: value.parse().unwrap(),
         title: "Rule".to_owned(),
-        ..Parts::default()
+        ..PriceRuleParts::default()
     };
-    let each = |parts: Parts| Parts { allocation_method: AllocationMethod::Each, ..parts };
-    let bundle = each(Parts {
+    let each = |parts: PriceRuleParts| PriceRuleParts { allocation_method: AllocationMethod::Each, ..parts };
+    let bundle = each(PriceRuleParts {
         target_selection: TargetSelection::Entitled,
-        entitled: Items { products: ["b".parse().unwrap()].into(), ..Items::default() },
-        prerequisites: Items { products: ["a".parse().unwrap()].into(), ..Items::default() },
-        prerequisite_to_entitlement_quantity_ratio: Some(Ratio {
+        entitled: ItemSelection { products: ["b".parse().unwrap()].into(), ..ItemSelection::default() },
+        prerequisites: ItemSelection { products: ["a".parse().unwrap()].into(), ..ItemSelection::default() },
+        prerequisite_to_entitlement_quantity_ratio: Some(QuantityRatio {
             prerequisite_quantity: Some(2),
             entitled_quantity: 1,
         }),
         ..percent("-50")
     });
-    let spend = Parts {
-        prerequisite_to_entitlement_quantity_ratio: Some(Ratio {
+    let spend = PriceRuleParts {
+        prerequisite_to_entitlement_quantity_ratio: Some(QuantityRatio {
             prerequisite_quantity: None,
             entitled_quantity: 1,
         }),
         prerequisite_to_entitlement_purchase: Some("15.00".parse().unwrap()),
         ..bundle.clone()
     };
-    let fixed = Parts { value_type: ValueType::FixedAmount, ..percent("-2.50") };
-    let free = each(Parts { target_type: TargetType::ShippingLine, ..percent("-100") });
-    let minimum = Parts {
+    let fixed = PriceRuleParts { value_type: ValueType::FixedAmount, ..percent("-2.50") };
+    let free = each(PriceRuleParts { target_type: TargetType::ShippingLine, ..percent("-100") });
+    let minimum = PriceRuleParts {
         prerequisite_subtotal_range: Some("40".parse().unwrap()),
         ..percent("-10")
     };
@@ -558,7 +558,7 @@ fn every_outcome_is_one_sentence() {
             "CODE1 does not apply: entitled lines of 40 are needed, but the cart has 30.00.",
         ),
     ] {
-        let books = DiscountBooks::new([PriceRule::new(parts, 2).unwrap()]);
+        let books = DiscountLedger::new([PriceRule::new(parts, 2).unwrap()]);
         let shipping = ShippingLine {
             id: LineId::new("std").unwrap(),
             price: "4.90".parse().unwrap(),
@@ -569,20 +569,20 @@ fn every_outcome_is_one_sentence() {
         };
         let found = books.evaluate(&cart, Stacking::All).unwrap();
         assert_eq!(found.codes[0].to_string(), want);
-        assert_eq!(found.used().count(), usize::from(want.contains("takes")), "{want}");
+        assert_eq!(found.used_codes().count(), usize::from(want.contains("takes")), "{want}");
     }
 }
 
 /// The journal's format is for ever: these texts must always be read, and written, as they are.
 #[test]
-fn events_are_written_as_ever() {
+fn stored_events_keep_their_format() {
     let id = |text: &str| text.parse().unwrap();
-    let held = Held { account: Some(AccountId(5)), until: at("12:15:00") };
+    let held = Reservation { account: Some(AccountId(5)), until: at("12:15:00") };
     let (checkout, at) = (CheckoutId::new("c1").unwrap(), at("12:00:00"));
-    let parts = Parts {
+    let parts = PriceRuleParts {
         title: "Ten".to_owned(),
         value: (-10).into(),
-        ..Parts::default()
+        ..PriceRuleParts::default()
     };
     let saved = std::sync::Arc::new(PriceRule::new(parts, 2).unwrap());
     for (event, want) in [
@@ -607,7 +607,7 @@ fn events_are_written_as_ever() {
             r#"{"code_reserved":{"code":1,"checkout":"c1","account":5,"until":"2026-03-01T12:15:00Z","replaces":null,"at":"2026-03-01T12:00:00Z"}}"#,
         ),
         (
-            DiscountEvent::CodeReleased { code: CODE, checkout: checkout.clone(), held, at },
+            DiscountEvent::CodeReleased { code: CODE, checkout: checkout.clone(), reservation: held, at },
             r#"{"code_released":{"code":1,"checkout":"c1","held":{"account":5,"until":"2026-03-01T12:15:00Z"},"at":"2026-03-01T12:00:00Z"}}"#,
         ),
         (
@@ -616,7 +616,7 @@ fn events_are_written_as_ever() {
                 order: OrderId::new("1001").unwrap(),
                 account: held.account,
                 checkout: Some(checkout),
-                held: Some(held),
+                reservation: Some(held),
                 at,
             },
             r#"{"code_used":{"code":1,"order":"1001","account":5,"checkout":"c1","held":{"account":5,"until":"2026-03-01T12:15:00Z"},"at":"2026-03-01T12:00:00Z"}}"#,

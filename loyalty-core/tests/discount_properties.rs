@@ -11,8 +11,8 @@
 
 use loyalty_core::discount::*;
 use loyalty_core::proptest::{
-    DiscountBooks, allocation_is_fair, carts, claims, claims_add_up, discount_shops,
-    discounts_are_exact, equal_lines_fare_alike, price_rules, refused_codes_change_nothing,
+    DiscountLedger, check_fair_allocation, carts, claims, check_claims, discount_shops,
+    check_exact_discounts, check_equal_lines, price_rules, check_rejected_codes,
 };
 use loyalty_core::{Amount, CodeId, LineId, PriceRuleId};
 use proptest::collection::vec;
@@ -35,7 +35,7 @@ const EXTREMES: [&str; 7] =
     ["0", "0.0001", "0.01", "1", "99999.9999", "99999999999.99", "100000000000"];
 
 /// What is stored is read again as it was.
-fn comes_back<'a, T>(all: impl Iterator<Item = &'a T>) -> TestCaseResult
+fn round_trips<'a, T>(all: impl Iterator<Item = &'a T>) -> TestCaseResult
 where
     T: 'a + serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug,
 {
@@ -63,10 +63,10 @@ fn unlimited_rules() -> impl Strategy<Value = PriceRule> {
 }
 
 /// A line of a small cart: price in whole units, quantity, whether it can be bought and got.
-type Pile = (i64, u32, bool, bool);
+type TestUnitGroup = (i64, u32, bool, bool);
 
 /// What is got for nothing, by trying every choice of units: as many applications as can be, the cheapest.
-fn by_trying(piles: &[Pile], (buy, spend): (u32, Option<i64>), get: u32, limit: u32) -> i64 {
+fn brute_force_bundle(piles: &[TestUnitGroup], (buy, spend): (u32, Option<i64>), get: u32, limit: u32) -> i64 {
     let mut choices = vec![(0_u32, 0_i64, 0_u32, 0_i64)];
     for (price, quantity, prerequisite, entitled) in piles {
         let mut more = Vec::new();
@@ -97,7 +97,7 @@ fn by_trying(piles: &[Pile], (buy, spend): (u32, Option<i64>), get: u32, limit: 
         .unwrap_or(0)
 }
 
-fn piles() -> impl Strategy<Value = Vec<Pile>> {
+fn unit_groups() -> impl Strategy<Value = Vec<TestUnitGroup>> {
     vec(
         (select(vec![1_i64, 2, 3, 5, 5, 8]), 1..4_u32, any::<bool>(), any::<bool>()),
         1..5,
@@ -109,11 +109,11 @@ proptest! {
 
     #[test]
     fn bundles_are_those_that_trying_finds(
-        piles in piles(), buy in 1..4_u32, spend in proptest::option::weighted(0.4, 1..12_i64),
+        piles in unit_groups(), buy in 1..4_u32, spend in proptest::option::weighted(0.4, 1..12_i64),
         get in 1..3_u32, limit in 1..5_u32,
     ) {
         let category = |name: &str| name.parse().unwrap();
-        let line = |(index, (price, quantity, prerequisite, entitled)): (usize, &Pile)| CartLine {
+        let line = |(index, (price, quantity, prerequisite, entitled)): (usize, &TestUnitGroup)| CartLine {
             id: LineId::new(index.to_string()).unwrap(),
             product: None,
             variant: None,
@@ -123,8 +123,8 @@ proptest! {
             price: Amount::from(u32::try_from(*price).unwrap()),
             gift_card: false,
         };
-        let of = |name: &str| Items { collections: [category(name)].into(), ..Items::default() };
-        let parts = Parts {
+        let of = |name: &str| ItemSelection { collections: [category(name)].into(), ..ItemSelection::default() };
+        let parts = PriceRuleParts {
             title: "Bundle".to_owned(),
             value_type: ValueType::Percentage,
             value: (-100).into(),
@@ -133,46 +133,46 @@ proptest! {
             allocation_limit: Some(limit),
             entitled: of("y"),
             prerequisites: of("x"),
-            prerequisite_to_entitlement_quantity_ratio: Some(Ratio {
+            prerequisite_to_entitlement_quantity_ratio: Some(QuantityRatio {
                 prerequisite_quantity: spend.is_none().then_some(buy), entitled_quantity: get,
             }),
             prerequisite_to_entitlement_purchase: spend.map(|spend| Amount::from(u32::try_from(spend).unwrap())),
-            ..Parts::default()
+            ..PriceRuleParts::default()
         };
-        let books = DiscountBooks::new([PriceRule::new(parts, 2).unwrap()]);
+        let books = DiscountLedger::new([PriceRule::new(parts, 2).unwrap()]);
         let lines = piles.iter().enumerate().map(line).collect();
         let cart = Cart { lines, codes: vec![Code::new("code1").unwrap()], ..Cart::default() };
-        let found = books.evaluate(&cart, Stacking::All).unwrap().discount();
-        let want = by_trying(&piles, (buy, spend), get, limit);
+        let found = books.evaluate(&cart, Stacking::All).unwrap().total_discount();
+        let want = brute_force_bundle(&piles, (buy, spend), get, limit);
         prop_assert_eq!(found, Amount::from(u32::try_from(want).unwrap()));
     }
 
     #[test]
     fn allocations_are_fair((total, weights) in allocations()) {
         let shares = allocate(total, &weights).unwrap();
-        allocation_is_fair(total, &weights, &shares)?;
+        check_fair_allocation(total, &weights, &shares)?;
     }
 
     #[test]
     fn evaluations_are_exact(books in discount_shops(), cart in carts(), stacking in stackings()) {
         let found = books.evaluate(&cart, stacking).unwrap();
-        discounts_are_exact(&cart, &found)?;
-        refused_codes_change_nothing(&books, &cart, stacking)?;
+        check_exact_discounts(&cart, &found)?;
+        check_rejected_codes(&books, &cart, stacking)?;
     }
 
     #[test]
     fn equal_lines_fare_alike_under_one_code(books in discount_shops(), mut cart in carts()) {
         cart.codes.truncate(1);
-        equal_lines_fare_alike(&cart, &books.evaluate(&cart, Stacking::All).unwrap())?;
+        check_equal_lines(&cart, &books.evaluate(&cart, Stacking::All).unwrap())?;
     }
 
     #[test]
     fn the_order_of_lines_changes_no_total(rule in unlimited_rules(), mut cart in carts()) {
-        let books = DiscountBooks::new([rule]);
+        let books = DiscountLedger::new([rule]);
         let found = books.evaluate(&cart, Stacking::All).unwrap();
         cart.lines.reverse();
         let again = books.evaluate(&cart, Stacking::All).unwrap();
-        prop_assert_eq!(again.discount(), found.discount());
+        prop_assert_eq!(again.total_discount(), found.total_discount());
     }
 
     #[test]
@@ -200,20 +200,20 @@ proptest! {
             }
             PriceRule::new(parts, digits).ok()
         };
-        books = DiscountBooks::new(rules.iter().filter_map(extreme).collect::<Vec<_>>());
+        books = DiscountLedger::new(rules.iter().filter_map(extreme).collect::<Vec<_>>());
         let by_text = |text: &Code| text.key().strip_prefix("code").and_then(|number| number.parse().ok());
         let found = evaluate(&cart, digits, stacking, |text| books.facts(CodeId(by_text(text)?), None, None));
         if let Ok(found) = found {
-            discounts_are_exact(&cart, &found)?;
+            check_exact_discounts(&cart, &found)?;
         }
     }
 
     #[test]
     fn the_best_code_is_the_best(books in discount_shops(), cart in carts()) {
-        let best = books.evaluate(&cart, Stacking::Best).unwrap().discount();
+        let best = books.evaluate(&cart, Stacking::Best).unwrap().total_discount();
         for code in &cart.codes {
             let alone = Cart { codes: vec![code.clone()], ..cart.clone() };
-            prop_assert!(books.evaluate(&alone, Stacking::All).unwrap().discount() <= best);
+            prop_assert!(books.evaluate(&alone, Stacking::All).unwrap().total_discount() <= best);
         }
     }
 
@@ -228,7 +228,7 @@ proptest! {
             .map(|(code, applied)| (code, applied.rule, &**of(applied.rule))).collect();
         for (place, held) in applied.iter().enumerate() {
             for new in applied.iter().skip(place + 1) {
-                prop_assert_eq!(stacking.clash(*held, *new), None);
+                prop_assert_eq!(stacking.find_conflict(*held, *new), None);
             }
         }
     }
@@ -237,21 +237,21 @@ proptest! {
     fn claims_always_add_up(mut books in discount_shops(), claims in claims()) {
         for (now, customer, command) in &claims {
             let told = books.tell(CodeId(1), customer, command, *now);
-            claims_add_up(&books, *now)?;
+            check_claims(&books, *now)?;
             if told.is_ok() {
                 prop_assert_eq!(books.tell(CodeId(1), customer, command, *now), Ok(None), "{:?} twice", command);
             }
         }
-        comes_back(books.codes.values())?;
-        comes_back(books.tallies.values())?;
-        comes_back(books.checkouts.values())?;
-        comes_back(books.orders.values())?;
-        comes_back(books.rules.values())?;
+        round_trips(books.codes.values())?;
+        round_trips(books.tallies.values())?;
+        round_trips(books.checkouts.values())?;
+        round_trips(books.orders.values())?;
+        round_trips(books.rules.values())?;
     }
 
     #[test]
     fn stored_rules_and_events_come_back(books in discount_shops()) {
-        comes_back(books.journal.iter())?;
+        round_trips(books.journal.iter())?;
     }
 
     #[test]
@@ -281,17 +281,17 @@ fn broken_allocators_are_caught() {
         allocate(total, &reversed).unwrap().into_iter().rev().collect()
     };
     for (total, weights) in [(2, vec![1, 1, 1]), (300, vec![4300, 1400, 2300])] {
-        assert!(allocation_is_fair(total, &weights, &allocate(total, &weights).unwrap()).is_ok());
+        assert!(check_fair_allocation(total, &weights, &allocate(total, &weights).unwrap()).is_ok());
         assert!(
-            allocation_is_fair(total, &weights, &floor(total, &weights)).is_err(),
+            check_fair_allocation(total, &weights, &floor(total, &weights)).is_err(),
             "{weights:?}"
         );
         assert!(
-            allocation_is_fair(total, &weights, &last_takes_the_rest(total, &weights)).is_err(),
+            check_fair_allocation(total, &weights, &last_takes_the_rest(total, &weights)).is_err(),
             "{weights:?}"
         );
     }
-    assert!(allocation_is_fair(2, &[1, 1, 1], &ties_to_later(2, &[1, 1, 1])).is_err());
+    assert!(check_fair_allocation(2, &[1, 1, 1], &ties_to_later(2, &[1, 1, 1])).is_err());
 }
 
 #[test]

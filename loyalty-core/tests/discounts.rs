@@ -44,16 +44,16 @@ struct Case {
     shipping: Vec<(String, String)>,
     rules: BTreeMap<i64, Rule>,
     #[serde(default)]
-    codes: BTreeMap<String, Known>,
+    codes: BTreeMap<String, KnownCode>,
     typed: Vec<String>,
-    want: Vec<Want>,
+    want: Vec<Expected>,
 }
 
-fn two() -> u32 {
+fn default_digits() -> u32 {
     2
 }
 
-fn noon() -> Timestamp {
+fn default_time() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().unwrap()
 }
 
@@ -81,14 +81,14 @@ struct Line {
     gift_card: bool,
 }
 
-fn one() -> u32 {
+fn default_quantity() -> u32 {
     1
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rule {
-    parts: Parts,
+    parts: PriceRuleParts,
     #[serde(default)]
     emails: Vec<String>,
 }
@@ -96,7 +96,7 @@ struct Rule {
 /// A code of the shop. Where a case lists none, each typed code is the code of the rule at its place.
 #[derive(Deserialize, Default, Clone)]
 #[serde(deny_unknown_fields, default)]
-struct Known {
+struct KnownCode {
     rule: i64,
     /// Orders of other customers that used it.
     used: u32,
@@ -112,7 +112,7 @@ struct Known {
 /// What is expected of one typed code.
 #[derive(Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
-enum Want {
+enum Expected {
     Off { off: BTreeMap<String, String> },
     Reason { reason: String },
 }
@@ -122,14 +122,14 @@ struct Records {
     id: CodeId,
     rule: i64,
     state: CodeState,
-    mine: Tally,
+    customer_usage: CodeUsage,
     rule_deleted: bool,
 }
 
 impl Records {
-    fn of(number: i64, text: &str, known: &Known, at: Timestamp) -> Self {
+    fn from_case(number: i64, text: &str, known: &KnownCode, at: Timestamp) -> Self {
         let code = CodeId(number);
-        let (mut state, mut mine) = (CodeState::default(), Tally::default());
+        let (mut state, mut customer_usage) = (CodeState::default(), CodeUsage::default());
         let mut events = vec![DiscountEvent::CodeAdded {
             code,
             rule: PriceRuleId(known.rule),
@@ -143,7 +143,7 @@ impl Records {
                     order: OrderId::new(format!("{account}-{order}")).unwrap(),
                     account: Some(AccountId(account)),
                     checkout: None,
-                    held: None,
+                    reservation: None,
                     at: long_ago,
                 });
             }
@@ -169,13 +169,13 @@ impl Records {
         }
         for event in &events {
             state.evolve(event);
-            mine.evolve(AccountId(1), event);
+            customer_usage.evolve(AccountId(1), event);
         }
         Self {
             id: code,
             rule: known.rule,
             state,
-            mine,
+            customer_usage,
             rule_deleted: known.rule_deleted,
         }
     }
@@ -216,8 +216,8 @@ impl Case {
     fn rules(&self) -> BTreeMap<i64, PriceRule> {
         let rule = |rule: &Rule| {
             let emails = rule.emails.iter().map(|email| Email::new(email).unwrap()).collect();
-            let parts = Parts { prerequisite_emails: emails, ..rule.parts.clone() };
-            let parts = Parts { title: "Case".to_owned(), ..parts };
+            let parts = PriceRuleParts { prerequisite_emails: emails, ..rule.parts.clone() };
+            let parts = PriceRuleParts { title: "Case".to_owned(), ..parts };
             PriceRule::new(parts, self.digits)
                 .unwrap_or_else(|faults| panic!("{}: {faults:?}", self.name))
         };
@@ -228,12 +228,12 @@ impl Case {
         let mut codes = self.codes.clone();
         if codes.is_empty() {
             let of_rule = |(code, rule): (&String, &i64)| {
-                (code.clone(), Known { rule: *rule, ..Known::default() })
+                (code.clone(), KnownCode { rule: *rule, ..KnownCode::default() })
             };
             codes = self.typed.iter().zip(self.rules.keys()).map(of_rule).collect();
         }
-        let record = |(number, (text, known)): (i64, (&String, &Known))| {
-            (Code::new(text).unwrap(), Records::of(number, text, known, self.at))
+        let record = |(number, (text, known)): (i64, (&String, &KnownCode))| {
+            (Code::new(text).unwrap(), Records::from_case(number, text, known, self.at))
         };
         (1..).zip(&codes).map(record).collect()
     }
@@ -241,9 +241,9 @@ impl Case {
     fn evaluate(&self) -> Evaluation {
         let (cart, rules, records) = (self.cart(), self.rules(), self.records());
         let find = |code: &Code| {
-            let Records { id, rule, state, mine, rule_deleted } = records.get(code)?;
+            let Records { id, rule, state, customer_usage: mine, rule_deleted } = records.get(code)?;
             let rule = rules.get(rule).filter(|_| !rule_deleted);
-            Some(CodeFacts {
+            Some(CodeContext {
                 id: *id,
                 state,
                 rule,
@@ -266,7 +266,7 @@ impl Case {
         let mut by_line: BTreeMap<(bool, &str), Amount> = BTreeMap::new();
         for (want, got) in self.want.iter().zip(&found.codes) {
             match (want, &got.outcome) {
-                (Want::Off { off }, Ok(applied)) => {
+                (Expected::Off { off }, Ok(applied)) => {
                     let want: BTreeMap<_, Amount> = off
                         .iter()
                         .map(|(line, amount)| (line.as_str(), amount.parse().unwrap()))
@@ -281,10 +281,10 @@ impl Case {
                         *sum = sum.checked_add(amount).unwrap();
                     }
                 }
-                (Want::Reason { reason }, Err(refusal)) => {
+                (Expected::Reason { reason }, Err(refusal)) => {
                     assert_eq!(refusal.code(), reason, "{name}")
                 }
-                (Want::Off { .. }, Err(_)) | (Want::Reason { .. }, Ok(_)) => {
+                (Expected::Off { .. }, Err(_)) | (Expected::Reason { .. }, Ok(_)) => {
                     panic!("{name}: {got}")
                 }
             }
@@ -297,7 +297,7 @@ impl Case {
                     .unwrap_or_default();
                 assert_eq!(total.discount, want, "{name}: line {}", total.line);
                 assert_eq!(
-                    total.left.checked_add(total.discount),
+                    total.remaining.checked_add(total.discount),
                     Some(total.amount),
                     "{name}: {}",
                     total.line
@@ -349,11 +349,11 @@ fn cases_are_many_and_say_where_they_come_from() {
 /// A rule and the faults that it has, in order.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Faulty {
+struct InvalidRule {
     name: String,
     #[serde(default = "two")]
     digits: u32,
-    parts: Parts,
+    parts: PriceRuleParts,
     #[serde(default)]
     emails: Vec<String>,
     faults: Vec<(String, String)>,
@@ -361,11 +361,11 @@ struct Faulty {
 
 #[test]
 fn rules_that_contradict_themselves_are_refused_with_every_fault() {
-    let rules: Vec<Faulty> =
+    let rules: Vec<InvalidRule> =
         serde_json::from_str(include_str!("discounts/faults/rules.json")).unwrap();
-    for Faulty { name, digits, parts, emails, faults } in rules {
+    for InvalidRule { name, digits, parts, emails, faults } in rules {
         let emails = emails.iter().map(|email| Email::new(email).unwrap()).collect();
-        let rule = PriceRule::new(Parts { prerequisite_emails: emails, ..parts }, digits);
+        let rule = PriceRule::new(PriceRuleParts { prerequisite_emails: emails, ..parts }, digits);
         let got = rule.err().unwrap_or_default();
         let got: Vec<_> = got
             .into_iter()
@@ -393,7 +393,7 @@ fn cases_cover_every_field_and_every_reason() {
         .map(String::as_str)
         .collect();
     // A field that is not named here is one that the reader does not know, and says so with those that it knows.
-    let known = serde_json::from_str::<Parts>(r#"{"?": 1}"#).unwrap_err().to_string();
+    let known = serde_json::from_str::<PriceRuleParts>(r#"{"?": 1}"#).unwrap_err().to_string();
     let known: Vec<_> = known
         .split('`')
         .skip(3)

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::TimeDelta;
 use loyalty_core::discount::{Cart, CartError, Evaluation, Stacking};
 use loyalty_core::proptest::{
-    Books, Check, Decide, DiscountBooks, Engine, Invariant, Life, Outcome, Soundness,
-    check_program, expiring_programs, lives_under, programs, whole_programs,
+    Books, ProgramCheck, DecideFn, DiscountLedger, Engine, Invariant, CustomerHistory, InvariantOutcome, ProgramProperty,
+    check_program, expiring_programs, customer_histories_under, programs, full_programs,
 };
 use loyalty_core::{
     Amount, Command, Context, Decision, Event, Points, Program, Rejection, Zone, decide,
@@ -73,11 +73,11 @@ fn program(document: &str) -> Program {
 fn the_engine_holds_under_every_program() {
     // Shapes of programs that nobody wrote, each with a few cases; more by PROPTEST_CASES.
     let mut runner = TestRunner::deterministic();
-    let any = prop_oneof![programs(), expiring_programs(), whole_programs()];
+    let any = prop_oneof![programs(), expiring_programs(), full_programs()];
     for seed in 0..u64::from(runner.config().cases) / 16 {
         let program = any.new_tree(&mut runner).unwrap().current();
         let zone: Zone = if seed % 2 == 0 { Zone::UTC } else { "Europe/Berlin".parse().unwrap() };
-        let check = Check { cases: 16, seed, zone, ..Check::default() };
+        let check = ProgramCheck { cases: 16, seed, zone, ..ProgramCheck::default() };
         if let Err(violation) = check.run(&program) {
             panic!("{violation}under {}", program.to_json());
         }
@@ -91,17 +91,17 @@ fn a_check_ends_the_same_each_time() {
     assert_eq!(check_program(&program).unwrap(), report);
     assert!(report.findings.is_empty(), "{report}");
     for (invariant, outcome) in report.outcomes {
-        assert_eq!(outcome, Outcome::Holds { cases: 128 }, "{invariant}");
+        assert_eq!(outcome, InvariantOutcome::Holds { cases: 128 }, "{invariant}");
     }
 }
 
 #[test]
-fn lives_reach_the_whole_program() {
+fn histories_reach_the_whole_program() {
     let whole = program(WHOLE);
-    let (lives, mut runner) = (lives_under(&whole, Zone::UTC), TestRunner::deterministic());
+    let (lives, mut runner) = (customer_histories_under(&whole, Zone::UTC), TestRunner::deterministic());
     let mut seen = BTreeSet::new();
     for _ in 0..400 {
-        let Life { tags, birthday, steps } = lives.new_tree(&mut runner).unwrap().current();
+        let CustomerHistory { tags, birthday, steps } = lives.new_tree(&mut runner).unwrap().current();
         let mut books = Books::new(whole.clone());
         (books.tags, books.birthday) = (tags, birthday);
         for (now, command) in &steps {
@@ -117,7 +117,7 @@ fn lives_reach_the_whole_program() {
             seen.extend(json.as_object().into_iter().flat_map(|object| object.keys().cloned()));
             if let Event::AwardGiven { award, .. } = event {
                 seen.insert(award.reason.name().to_owned());
-            } else if let Event::PointsAwarded { reckoning, .. } = event {
+            } else if let Event::PointsAwarded { calculation: reckoning, .. } = event {
                 seen.extend(reckoning.explanation.campaigns.iter().map(|_| "campaign".to_owned()));
                 seen.extend(reckoning.explanation.rules.iter().map(|share| share.rule.to_string()));
             }
@@ -155,7 +155,7 @@ fn lives_reach_the_whole_program() {
 }
 
 /// The engine, with its answer changed.
-fn broken(
+fn with_changed_decision(
     context: &Context<'_>,
     command: &Command,
     change: impl FnOnce(&mut Vec<Event>),
@@ -170,7 +170,7 @@ fn one() -> Points {
 }
 
 fn opens_larger_lots(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
-    broken(context, command, |events| {
+    with_changed_decision(context, command, |events| {
         for event in events {
             if let Event::PointsAwarded { lot: Some(lot), .. } = event {
                 lot.points = lot.points.saturating_add(one());
@@ -183,23 +183,23 @@ fn owes_what_it_should_forgive(
     context: &Context<'_>,
     command: &Command,
 ) -> Result<Decision, Rejection> {
-    broken(context, command, |events| {
+    with_changed_decision(context, command, |events| {
         for event in events {
-            if let Event::PointsTakenBack { taking, .. } = event {
+            if let Event::PointsTakenBack { clawback: taking, .. } = event {
                 (taking.debt, taking.forgiven) = (taking.forgiven, Points::ZERO);
             }
         }
     })
 }
 
-fn drops_claw_backs(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
-    broken(context, command, |events| {
+fn drops_clawbacks(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+    with_changed_decision(context, command, |events| {
         events.retain(|event| !matches!(event, Event::PointsTakenBack { .. }))
     })
 }
 
 fn counts_twice(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
-    broken(context, command, |events| {
+    with_changed_decision(context, command, |events| {
         let awards = |event: &&Event| matches!(event, Event::PointsAwarded { .. });
         let again: Vec<_> = events.iter().filter(awards).cloned().collect();
         events.extend(again);
@@ -211,7 +211,7 @@ fn pays_for_each_report(context: &Context<'_>, command: &Command) -> Result<Deci
     if let Command::RecordOrder { .. } = command {
         let mut account = context.account.cloned().unwrap_or_default();
         decision.events.iter().for_each(|event| account.evolve(event));
-        let more = Command::AddPoints { points: one(), grounds: loyalty_core::Grounds::default() };
+        let more = Command::AddPoints { points: one(), reason: loyalty_core::AdjustmentReason::default() };
         decision
             .events
             .extend(decide(&Context { account: Some(&account), ..*context }, &more)?.events);
@@ -219,43 +219,43 @@ fn pays_for_each_report(context: &Context<'_>, command: &Command) -> Result<Deci
     Ok(decision)
 }
 
-fn is_in_two_minds(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
+fn alternates_answers(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
     static GENEROUS: AtomicBool = AtomicBool::new(false);
-    if let Command::AddPoints { points, grounds } = command
+    if let Command::AddPoints { points, reason: grounds } = command
         && GENEROUS.fetch_xor(true, Ordering::Relaxed)
     {
         let points = points.saturating_add(one());
-        return decide(context, &Command::AddPoints { points, grounds: grounds.clone() });
+        return decide(context, &Command::AddPoints { points, reason: grounds.clone() });
     }
     decide(context, command)
 }
 
 fn forgets_early_refunds(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
-    let early = context.order.is_none_or(|order| order.recorded().is_none());
-    broken(context, command, |events| {
+    let early = context.order.is_none_or(|order| order.snapshot().is_none());
+    with_changed_decision(context, command, |events| {
         events.retain(|event| !early || !matches!(event, Event::OrderRefunded { .. }));
     })
 }
 
-fn lets_small_claw_backs_go(
+fn drops_small_clawbacks(
     context: &Context<'_>,
     command: &Command,
 ) -> Result<Decision, Rejection> {
-    broken(context, command, |events| {
+    with_changed_decision(context, command, |events| {
         events.retain(
-            |event| !matches!(event, Event::PointsTakenBack { taking, .. } if taking.points() < Points::from(5)),
+            |event| !matches!(event, Event::PointsTakenBack { clawback, .. } if taking.points() < Points::from(5)),
         );
     })
 }
 
-fn misremembers_what_was_before(
+fn misreports_previous_totals(
     context: &Context<'_>,
     command: &Command,
 ) -> Result<Decision, Rejection> {
-    broken(context, command, |events| {
+    with_changed_decision(context, command, |events| {
         for event in events {
-            if let Event::PointsTakenBack { reckoning, .. } = event {
-                let before = &mut Arc::make_mut(reckoning).before;
+            if let Event::PointsTakenBack { calculation: reckoning, .. } = event {
+                let before = &mut Arc::make_mut(reckoning).posted_before;
                 before.awarded = before.awarded.saturating_add(one());
             }
         }
@@ -263,7 +263,7 @@ fn misremembers_what_was_before(
 }
 
 fn gives_rewards_away(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
-    broken(context, command, |events| {
+    with_changed_decision(context, command, |events| {
         for event in events {
             if let Event::RewardRedeemed { issue } = event {
                 Arc::make_mut(issue).parts.clear();
@@ -272,11 +272,11 @@ fn gives_rewards_away(context: &Context<'_>, command: &Command) -> Result<Decisi
     })
 }
 
-fn has_no_tier_for_the_rich(
+fn denies_tier_to_big_spenders(
     context: &Context<'_>,
     command: &Command,
 ) -> Result<Decision, Rejection> {
-    broken(context, command, |events| {
+    with_changed_decision(context, command, |events| {
         events.retain(|event| !matches!(event, Event::TierChanged { change } if change.counts.spend > 3_000_000));
     })
 }
@@ -285,7 +285,7 @@ fn ends_points_an_hour_late(
     context: &Context<'_>,
     command: &Command,
 ) -> Result<Decision, Rejection> {
-    broken(context, command, |events| {
+    with_changed_decision(context, command, |events| {
         for event in events {
             if let Event::PointsAwarded { lot: Some(lot), .. }
             | Event::PointsAdded { lot: Some(lot), .. } = event
@@ -311,7 +311,7 @@ fn spends_a_minute_too_long(
 }
 
 fn loses_a_cent(
-    books: &DiscountBooks,
+    books: &DiscountLedger,
     cart: &Cart,
     stacking: Stacking,
 ) -> Result<Evaluation, CartError> {
@@ -330,42 +330,42 @@ fn loses_a_cent(
 
 #[test]
 fn a_broken_engine_breaks_an_invariant_by_name() {
-    let evaluate = DiscountBooks::evaluate;
-    let cases: [(&str, Decide, &str, Invariant); 14] = [
+    let evaluate = DiscountLedger::evaluate;
+    let cases: [(&str, DecideFn, &str, Invariant); 14] = [
         ("opens larger lots", opens_larger_lots, DEFAULT, Invariant::Conservation),
         (
             "owes instead",
             owes_what_it_should_forgive,
             STOP_AT_ZERO,
-            Invariant::NoNegativeButDebt,
+            Invariant::NoNegativeExceptDebt,
         ),
-        ("drops claw-backs", drops_claw_backs, DEFAULT, Invariant::OrdersHoldTheirWorth),
-        ("counts twice", counts_twice, DEFAULT, Invariant::OrdersHoldTheirWorth),
+        ("drops claw-backs", drops_clawbacks, DEFAULT, Invariant::OrdersMatchEntitlement),
+        ("counts twice", counts_twice, DEFAULT, Invariant::OrdersMatchEntitlement),
         ("pays for each report", pays_for_each_report, DEFAULT, Invariant::Idempotency),
-        ("is in two minds", is_in_two_minds, DEFAULT, Invariant::DryRunEqualsReal),
+        ("is in two minds", alternates_answers, DEFAULT, Invariant::DryRunEqualsReal),
         (
             "forgets early refunds",
             forgets_early_refunds,
             DEFAULT,
-            Invariant::OrderIndependence,
+            Invariant::ArrivalOrderIndependence,
         ),
-        ("lets little go", lets_small_claw_backs_go, DEFAULT, Invariant::RefundsDoNotLeak),
+        ("lets little go", drops_small_clawbacks, DEFAULT, Invariant::RefundSlicingIndependence),
         (
             "spends too long",
             spends_a_minute_too_long,
             EXPIRING,
-            Invariant::ExpiryAtTheInstant,
+            Invariant::ExactExpiryInstant,
         ),
         (
             "misremembers",
-            misremembers_what_was_before,
+            misreports_previous_totals,
             DEFAULT,
-            Invariant::EntriesExplainThemselves,
+            Invariant::EntriesMatchCalculation,
         ),
         ("gives rewards away", gives_rewards_away, REWARDS, Invariant::PointsOrCode),
         (
             "no tier for the rich",
-            has_no_tier_for_the_rich,
+            denies_tier_to_big_spenders,
             TIERS,
             Invariant::TierMonotonicInSpend,
         ),
@@ -373,26 +373,26 @@ fn a_broken_engine_breaks_an_invariant_by_name() {
             "ends points late",
             ends_points_an_hour_late,
             EXPIRING,
-            Invariant::ExpiryAtTheInstant,
+            Invariant::ExactExpiryInstant,
         ),
         ("is as it should be", decide, WHOLE, Invariant::ExactAllocation),
     ];
     for (name, decide, document, want) in cases {
         let evaluate = if want == Invariant::ExactAllocation { loses_a_cent } else { evaluate };
-        let check = Check { engine: Engine { decide, evaluate }, ..Check::default() };
+        let check = ProgramCheck { engine: Engine { decide, evaluate }, ..ProgramCheck::default() };
         let Err(violation) = check.one(want, &program(document)) else {
             panic!("{name}: not found out")
         };
         let text = violation.to_string();
         assert!(text.starts_with(&format!("{want} is broken:\n  1. ")), "{text}");
-        assert!(violation.story.steps().len() <= 9, "{name} is not told shortly: {text}");
+        assert!(violation.transcript.steps().len() <= 9, "{name} is not told shortly: {text}");
     }
 }
 
 #[test]
-fn a_counterexample_reads_well() {
-    let engine = Engine { decide: drops_claw_backs, ..Engine::default() };
-    let violation = Check { engine, ..Check::default() }
+fn a_counterexample_is_readable() {
+    let engine = Engine { decide: drops_clawbacks, ..Engine::default() };
+    let violation = ProgramCheck { engine, ..ProgramCheck::default() }
         .run(&program(DEFAULT))
         .unwrap_err();
     assert_eq!(
@@ -406,20 +406,20 @@ fn a_counterexample_reads_well() {
 }
 
 #[test]
-fn a_statement_that_says_nothing_says_why() {
+fn an_inapplicable_invariant_gives_its_reason() {
     let limited = r#"{"earning": [{"id": "base", "earn": {"per_unit": "1"}, "limits": [{"points": 9, "per": "day"}]}]}"#;
     let by_points = r#"{"tiering": {"metric": "points_earned"},
         "tiers": [{"id": "gold", "name": "Gold", "threshold": "100"}]}"#;
     let cases = [
-        (limited, Invariant::OrderIndependence, "the rule base pays nothing at all"),
+        (limited, Invariant::ArrivalOrderIndependence, "the rule base pays nothing at all"),
         (DEFAULT, Invariant::PointsOrCode, "there are no rewards"),
         (DEFAULT, Invariant::TierMonotonicInSpend, "no tier can be earned"),
         (by_points, Invariant::TierMonotonicInSpend, "tiers count points earned"),
-        (DEFAULT, Invariant::ExpiryAtTheInstant, "points never end"),
+        (DEFAULT, Invariant::ExactExpiryInstant, "points never end"),
     ];
     for (document, invariant, want) in cases {
-        match Check::default().one(invariant, &program(document)) {
-            Ok(Outcome::NotApplicable { because }) => {
+        match ProgramCheck::default().one(invariant, &program(document)) {
+            Ok(InvariantOutcome::NotApplicable { reason: because }) => {
                 assert!(because.starts_with(want), "{because}")
             }
             other => panic!("{invariant}: {other:?}"),
@@ -428,7 +428,7 @@ fn a_statement_that_says_nothing_says_why() {
 }
 
 #[test]
-fn a_program_that_can_be_cheated_is_found_out() {
+fn exploitable_programs_are_reported() {
     let five = |cost: u32| {
         format!(
             r#""rewards": [{{"id": "five", "name": "5 off", "cost": {cost}, "gives": {{"fixed_amount": "5"}}}}]"#
@@ -451,8 +451,8 @@ fn a_program_that_can_be_cheated_is_found_out() {
         {"id": "tea", "earn": {"per_unit": "0.01"}, "replaces_base": true,
          "when": {"categories": ["tea"], "minimum_spend": "100"}}],
         "tiering": {"metric": "points_earned"}, "tiers": [{"id": "gold", "name": "Gold", "threshold": "50"}]"#;
-    let returning = Soundness::NoGainFromReturning;
-    let cases: [(String, &[(Soundness, &str)]); 12] = [
+    let returning = ProgramProperty::NoGainFromReturning;
+    let cases: [(String, &[(ProgramProperty, &str)]); 12] = [
         (five(500), &[]),
         (r#""refunds": "keep""#.to_owned(), &[(returning, "/refunds")]),
         (r#""debt": "stop_at_zero""#.to_owned(), &[(returning, "/debt")]),
@@ -470,16 +470,16 @@ fn a_program_that_can_be_cheated_is_found_out() {
             format!(r#""refunds": "keep", "debt": "stop_at_zero", {}"#, tier(r#"{"points": 50}"#)),
             &[(returning, "/refunds"), (returning, "/tiers/0/entry"), (returning, "/debt")],
         ),
-        (five(4), &[(Soundness::NoRewardAboveSpend, "/rewards/0")]),
-        (welcome(""), &[(Soundness::NoRewardAboveSpend, "/rewards/0")]),
+        (five(4), &[(ProgramProperty::NoRewardAboveSpend, "/rewards/0")]),
+        (welcome(""), &[(ProgramProperty::NoRewardAboveSpend, "/rewards/0")]),
         (welcome(r#""minimum_spend": "100""#), &[]),
-        (teas.to_owned(), &[(Soundness::NoTierLostBySpending, "/tiering/metric")]),
+        (teas.to_owned(), &[(ProgramProperty::NoTierLostBySpending, "/tiering/metric")]),
     ];
     for (fields, want) in cases {
-        let findings = Check::default().findings(&program(&format!("{{{fields}}}")));
+        let findings = ProgramCheck::default().findings(&program(&format!("{{{fields}}}")));
         let found = findings
             .iter()
-            .map(|found| (found.soundness, found.fault.pointer.as_str()));
+            .map(|found| (found.property, found.fault.pointer.as_str()));
         let (mut found, mut want) = (found.collect::<Vec<_>>(), want.to_vec());
         found.sort_by_key(|(_, pointer)| *pointer);
         want.sort_by_key(|(_, pointer)| *pointer);
@@ -488,10 +488,10 @@ fn a_program_that_can_be_cheated_is_found_out() {
 }
 
 #[test]
-fn a_finding_reads_well() {
+fn a_finding_is_readable() {
     let keeps = r#"{"refunds": "keep", "rewards": [{"id": "five", "name": "Five off", "cost": 100,
         "gives": {"fixed_amount": "5"}}]}"#;
-    let text: Vec<String> = Check::default()
+    let text: Vec<String> = ProgramCheck::default()
         .findings(&program(keeps))
         .iter()
         .map(ToString::to_string)

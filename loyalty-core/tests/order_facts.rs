@@ -16,7 +16,7 @@ mod story;
 
 use loyalty_core::proptest::Books;
 use loyalty_core::{
-    Account, AccountId, Command, Event, Excess, ManualTier, Points, Refunded, Rejection, Status,
+    Account, AccountId, Command, Event, OverRefund, ManualTier, Points, RefundContent, Rejection, Status,
     TierId, merge,
 };
 use story::*;
@@ -106,7 +106,7 @@ fn of_reports_without_a_time_the_later_one_counts() {
 }
 
 #[test]
-fn what_comes_before_its_order_counts_when_it_comes() {
+fn early_facts_count_once_their_order_is_recorded() {
     check(
         "{}",
         &[
@@ -193,8 +193,8 @@ fn refunds_cannot_exceed_their_order() {
     );
     let cut = |name: &str, cost: &str| {
         let mut command = refund_amount("a", name, cost);
-        if let Command::RefundOrder { excess, .. } = &mut command {
-            *excess = Excess::Cut;
+        if let Command::RefundOrder { over_refund: excess, .. } = &mut command {
+            *excess = OverRefund::Clamp;
         }
         command
     };
@@ -259,7 +259,7 @@ fn the_earliest_lot_is_spent_and_expires_first() {
 }
 
 #[test]
-fn what_expired_is_not_taken_again() {
+fn expired_points_are_not_clawed_back_again() {
     check(
         NINE_MONTHS,
         &[
@@ -282,7 +282,7 @@ fn what_expired_is_not_taken_again() {
 }
 
 #[test]
-fn what_expired_counts_as_taken_back() {
+fn expired_points_count_as_clawed_back() {
     // Of 100 in two lots 40 expired: a refund of 30 finds them gone already, one of 50 more takes 40.
     check(
         NINE_MONTHS,
@@ -315,7 +315,7 @@ fn lots(books: &Books) -> Vec<i64> {
 }
 
 #[test]
-fn taking_back_uses_the_own_lot_then_spending_order() {
+fn clawback_uses_the_own_lot_then_spending_order() {
     let books = check(
         NINE_MONTHS,
         &[
@@ -333,7 +333,7 @@ fn taking_back_uses_the_own_lot_then_spending_order() {
 }
 
 #[test]
-fn the_lot_without_an_end_counts_as_the_orders_own() {
+fn the_non_expiring_lot_counts_as_the_orders_own() {
     let mut books = check(NINE_MONTHS, &[("01-01", add(10), Ok(10))]);
     books.publish(program_of("{}"));
     let books = continued(
@@ -425,7 +425,7 @@ fn a_forgiven_shortfall_stays_forgiven() {
     );
     assert_eq!(moves(&books), [100, -60, -40, 500, 30, -90]);
     let forgiven = books.journal.iter().filter_map(|event| {
-        if let Event::PointsTakenBack { taking, .. } = event {
+        if let Event::PointsTakenBack { clawback: taking, .. } = event {
             Some(taking.forgiven.get())
         } else {
             None
@@ -435,7 +435,7 @@ fn a_forgiven_shortfall_stays_forgiven() {
 }
 
 #[test]
-fn tiers_by_hand_hold_until_their_end() {
+fn manual_tiers_last_until_their_end() {
     let program = r#"{"tiers": [{"id": "gold", "name": "Gold", "multiplier": 2}]}"#;
     let tier = ManualTier { id: TierId::new("gold").unwrap(), until: Some(at("02-01")) };
     let books = check(
@@ -446,12 +446,12 @@ fn tiers_by_hand_hold_until_their_end() {
             ("02-01", paid("b", sale("10")), Ok(30)),
         ],
     );
-    assert_eq!(books.account.tier(at("01-31")), Some(&tier));
-    assert_eq!(books.account.tier(at("02-01")), None);
+    assert_eq!(books.account.manual_tier(at("01-31")), Some(&tier));
+    assert_eq!(books.account.manual_tier(at("02-01")), None);
 }
 
 #[test]
-fn an_order_of_nobody_earns_when_its_customer_is_known() {
+fn an_order_without_customer_earns_once_it_has_one() {
     let (program, state) = (program_of(NINE_MONTHS), loyalty_core::OrderState::default());
     let account = Account::default();
     let mut books = Books::new(program.clone());
@@ -511,7 +511,7 @@ fn accounts() -> Vec<(&'static str, Books)> {
 }
 
 #[test]
-fn merged_accounts_hold_what_both_held() {
+fn merged_accounts_have_the_lots_of_both() {
     for (from_name, from) in accounts() {
         for (into_name, into) in accounts() {
             let now = at("10-01"); // the first lots that end are over
@@ -525,7 +525,7 @@ fn merged_accounts_hold_what_both_held() {
             let (gone, come) = merge((AccountId(1), &from), (AccountId(2), &into), now).unwrap();
             fold(&mut from, &gone);
             fold(&mut into, &come);
-            assert!(from.is_sound() && into.is_sound(), "{names}: {from:?} {into:?}");
+            assert!(from.is_consistent() && into.is_consistent(), "{names}: {from:?} {into:?}");
             assert_eq!(into.balance(now), sum, "{names}");
             assert_eq!(
                 (from.balance(now), from.merged_into()),
@@ -554,7 +554,7 @@ fn an_account_merged_into_itself_stays_as_it_is() {
 }
 
 #[test]
-fn a_merged_order_is_taken_back_from_where_its_lot_went() {
+fn a_merged_order_is_clawed_back_from_the_destination_lot() {
     let guest = check(NINE_MONTHS, &[("01-01", paid("a", sale("20")), Ok(20))]);
     let mut customer = check(NINE_MONTHS, &[("01-02", add(30), Ok(30))]);
     let now = at("02-01");
@@ -569,7 +569,7 @@ fn a_merged_order_is_taken_back_from_where_its_lot_went() {
 }
 
 #[test]
-fn merging_brings_a_tier_where_there_is_none() {
+fn merging_adopts_a_tier_where_there_is_none() {
     let tier = |name: &str, until: Option<&str>| ManualTier {
         id: TierId::new(name).unwrap(),
         until: until.map(at),
@@ -591,7 +591,7 @@ fn merging_brings_a_tier_where_there_is_none() {
         let (from, mut into) = (with(from.cloned()), with(into.cloned()));
         let (_, come) = merge((AccountId(1), &from), (AccountId(2), &into), at("03-01")).unwrap();
         fold(&mut into, &come);
-        assert_eq!(into.tier(at("03-01")), want);
+        assert_eq!(into.manual_tier(at("03-01")), want);
     }
 }
 
@@ -603,10 +603,10 @@ fn merging_beyond_what_points_can_hold_is_refused() {
 }
 
 #[test]
-fn stated_money_bounds_refunds_of_lines() {
+fn stated_amounts_cap_line_refunds() {
     let lines = |name: &str, unit: &str, money: &str| {
         let lines = vec![("1".parse().unwrap(), units(unit))];
-        refund("a", name, Refunded::Lines { lines, amount: Some(amount(money)) })
+        refund("a", name, RefundContent::Lines { lines, amount: Some(amount(money)) })
     };
     check(
         "{}",

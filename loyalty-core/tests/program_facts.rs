@@ -14,23 +14,23 @@
 
 mod story;
 
-use loyalty_core::proptest::{Books, books_add_up};
+use loyalty_core::proptest::{Books, check_conservation};
 use loyalty_core::{
-    Account, AccountId, Command, Context, Counts, Email, Event, Line, ManualTier, Order, Party,
+    Account, AccountId, Command, Context, Counts, Email, Event, Line, ManualTier, Order, ReferralParty,
     Points, Program, Rejection, Tag, TierReason, Timestamp, decide, next_due, tier_status,
 };
 use story::*;
 
-fn do_it(action: &str) -> Command {
+fn perform_action(action: &str) -> Command {
     Command::PerformAction { action: action.parse().unwrap(), points: None }
 }
 
-fn do_it_for(action: &str, points: i64) -> Command {
+fn perform_action_for(action: &str, points: i64) -> Command {
     Command::PerformAction { action: action.parse().unwrap(), points: Points::new(points) }
 }
 
-fn code(code: &str) -> Command {
-    Command::EnterCode { code: code.into(), taken: false }
+fn enter_code(code: &str) -> Command {
+    Command::EnterCode { code: code.into(), used_by_other: false }
 }
 
 fn of_category(category: &str, mut line: Line) -> Line {
@@ -38,7 +38,7 @@ fn of_category(category: &str, mut line: Line) -> Line {
     line
 }
 
-fn by_hand(tier: &str, until: Option<&str>) -> Command {
+fn set_tier(tier: &str, until: Option<&str>) -> Command {
     Command::SetTier(Some(ManualTier { id: tier.parse().unwrap(), until: until.map(at) }))
 }
 
@@ -51,7 +51,7 @@ fn tier(books: &Books, now: &str) -> (String, Option<Timestamp>) {
     )
 }
 
-fn tier_is(books: &Books, now: &str, want: &str) {
+fn assert_tier(books: &Books, now: &str, want: &str) {
     assert_eq!(tier(books, now).0, want, "at {now}: {:?}", books.account);
 }
 
@@ -62,7 +62,7 @@ fn pending(books: &Books, now: &str) -> i64 {
 /// Sentences of all awards.
 fn reasons(books: &Books) -> Vec<String> {
     let reason = |event: &Event| match event {
-        Event::AwardGiven { points, award, .. } => Some(award.sentence(*points)),
+        Event::AwardGiven { points, award, .. } => Some(award.explain(*points)),
         _ => None,
     };
     books.journal.iter().filter_map(reason).collect()
@@ -73,7 +73,7 @@ fn reasons(books: &Books) -> Vec<String> {
 const TWO_WEEKS: &str = r#"{"hold": "P14D"}"#;
 
 #[test]
-fn pending_points_are_seen_and_not_spent() {
+fn pending_points_are_visible_but_not_spendable() {
     let books = check(
         TWO_WEEKS,
         &[
@@ -169,7 +169,7 @@ fn an_order_of_no_points_is_no_activity() {
 }
 
 #[test]
-fn nobody_loses_a_point_twice_by_inactivity() {
+fn inactivity_expires_points_once() {
     check(
         IDLE,
         &[
@@ -203,7 +203,7 @@ fn adjustments_are_activity_by_default_only() {
 // The program that was in force decides.
 
 #[test]
-fn what_was_due_before_a_publication_is_decided_under_the_old_program() {
+fn what_was_due_before_a_publication_uses_the_old_program() {
     let year = r#"{"expiry": {"inactivity": {"after": "P1Y"}}}"#;
     for (published, day, want) in [
         ("02-15", "02-14", 0),   // over on 1 February, under the old program
@@ -225,18 +225,18 @@ fn what_was_due_before_a_publication_is_decided_under_the_old_program() {
 }
 
 #[test]
-fn a_clock_put_back_behind_a_publication_still_ends_lots() {
+fn lots_expire_after_the_clock_is_set_back_before_a_publication() {
     let lots = program_of(r#"{"expiry": {"per_lot": {"after": "P1M"}}}"#);
     let (since, now) = (at("06-01"), at("01-01"));
     let empty = Account::default();
     let mut account = Account::default();
-    for event in decide(&Context { since, ..Context::new(&lots, &empty, now) }, &add(5))
+    for event in decide(&Context { in_force_since: since, ..Context::new(&lots, &empty, now) }, &add(5))
         .unwrap()
         .events
     {
         account.evolve(&event);
     }
-    let later = Context { since, ..Context::new(&lots, &account, at("02-01")) };
+    let later = Context { in_force_since: since, ..Context::new(&lots, &account, at("02-01")) };
     assert!(matches!(loyalty_core::due(&later)[..], [Event::PointsExpired { .. }]));
 }
 
@@ -263,7 +263,7 @@ fn the_order_that_crosses_the_line_earns_at_the_old_tier() {
             ("01-03", paid("c", sale("10")), Ok(380)),
         ],
     );
-    tier_is(&books, "01-03", "gold");
+    assert_tier(&books, "01-03", "gold");
     let sentences = ["10 points for entering tier silver.", "50 points for entering tier gold."];
     assert_eq!(reasons(&books), sentences);
     let change = books.account.tier_change().unwrap();
@@ -293,10 +293,10 @@ fn a_refund_that_undoes_the_qualification_is_decided_at_once() {
                 ("01-03", refund_amount("b", "r", "200"), Ok(110)),
             ],
         );
-        tier_is(&books, "01-03", "silver");
+        assert_tier(&books, "01-03", "silver");
         assert_eq!(books.account.tier_change().unwrap().reason, TierReason::Refunded);
         let books = continued(books, &[("01-04", cancel("a"), Ok(10))]);
-        tier_is(&books, "01-04", "-");
+        assert_tier(&books, "01-04", "-");
         // Once ever: silver pays no second time, gold does, as it was taken back.
         continued(
             books,
@@ -309,7 +309,7 @@ fn a_refund_that_undoes_the_qualification_is_decided_at_once() {
 }
 
 #[test]
-fn an_entry_reward_that_ran_out_is_not_taken_again() {
+fn an_expired_entry_reward_is_not_clawed_back_again() {
     let program = tiers("").replacen('{', r#"{"expiry": {"per_lot": {"after": "P1M"}}, "#, 1);
     check(
         &program,
@@ -333,7 +333,7 @@ fn a_shop_clock_far_ahead_forgets_nothing() {
             ("01-03", paid("c", sale("20")), Ok(120)),
         ],
     );
-    tier_is(&books, "01-03", "silver");
+    assert_tier(&books, "01-03", "silver");
     // What no window reaches any more is forgotten by the time that has really passed.
     let books = continued(books, &[("2030-01-01T00:00:00Z", paid("d", sale("10")), Ok(130))]);
     let state =
@@ -371,7 +371,7 @@ fn tiers_go_down_by_policy_after_term_and_grace() {
 }
 
 #[test]
-fn who_qualifies_again_in_time_keeps_the_tier() {
+fn requalifying_in_time_keeps_the_tier() {
     let program = tiers(r#""window": {"rolling": "P2M"}, "grace": "P10D""#);
     let books = check(&program, &[("01-01", paid("a", sale("300")), Ok(350))]);
     assert_eq!(tier(&books, "03-05"), ("gold".to_owned(), Some(at("03-11"))));
@@ -391,19 +391,19 @@ fn who_qualifies_again_in_time_keeps_the_tier() {
 #[test]
 fn a_tier_set_by_hand_holds_until_its_end_or_a_higher_one() {
     let program = tiers("");
-    let books = check(&program, &[("01-01", by_hand("silver", Some("02-01")), Ok(0))]);
-    tier_is(&books, "01-31", "silver");
-    tier_is(&books, "02-01", "-");
+    let books = check(&program, &[("01-01", set_tier("silver", Some("02-01")), Ok(0))]);
+    assert_tier(&books, "01-31", "silver");
+    assert_tier(&books, "02-01", "-");
     let books = continued(books, &[("01-10", paid("a", sale("300")), Ok(350))]);
-    tier_is(&books, "01-11", "gold");
+    assert_tier(&books, "01-11", "gold");
     // One above what is earned stays.
     let books = check(
         &program,
-        &[("01-01", by_hand("black", None), Ok(0)), ("01-10", paid("a", sale("300")), Ok(950))],
+        &[("01-01", set_tier("black", None), Ok(0)), ("01-10", paid("a", sale("300")), Ok(950))],
     );
-    tier_is(&books, "06-01", "black");
+    assert_tier(&books, "06-01", "black");
     let books = continued(books, &[("06-02", Command::SetTier(None), Ok(950))]);
-    tier_is(&books, "06-02", "gold");
+    assert_tier(&books, "06-02", "gold");
 }
 
 #[test]
@@ -415,17 +415,17 @@ fn points_and_orders_count_too() {
         &points,
         &[("01-01", add(100), Ok(110)), ("01-02", set, Ok(500)), ("01-03", add(199), Ok(699))],
     );
-    tier_is(&books, "01-03", "silver");
+    assert_tier(&books, "01-03", "silver");
     let books = continued(books, &[("01-04", add(1), Ok(750))]);
-    tier_is(&books, "01-04", "gold");
+    assert_tier(&books, "01-04", "gold");
     let orders = r#"{"tiers": [{"id": "two", "name": "Two", "threshold": 2}], "tiering": {"metric": "orders"}}"#;
     let books = check(
         orders,
         &[("01-01", paid("a", sale("1")), Ok(1)), ("01-02", paid("b", sale("1")), Ok(2))],
     );
-    tier_is(&books, "01-02", "two");
+    assert_tier(&books, "01-02", "two");
     let books = continued(books, &[("01-03", refund_amount("a", "r", "1"), Ok(1))]);
-    tier_is(&books, "01-03", "-");
+    assert_tier(&books, "01-03", "-");
 }
 
 #[test]
@@ -448,10 +448,10 @@ fn refunds_that_keep_points_count_for_tiers() {
         [("spend", ["-", "-"]), ("orders", ["club", "-"]), ("points_earned", ["club", "club"])]
     {
         let mut books = check(&keep(metric), &[("01-01", paid("a", sale("100")), Ok(100))]);
-        tier_is(&books, "01-01", "club");
+        assert_tier(&books, "01-01", "club");
         for (now, command, want) in &refunds {
             books = continued(books, &[(now, command.clone(), *want)]);
-            tier_is(&books, now, ends[usize::from(*now == "01-04")]);
+            assert_tier(&books, now, ends[usize::from(*now == "01-04")]);
         }
         // The second that stays is the first for the goal.
         let books = continued(
@@ -459,7 +459,7 @@ fn refunds_that_keep_points_count_for_tiers() {
             &[("01-05", paid("b", sale("1")), Ok(101)), ("01-06", cancel("a"), Ok(1))],
         );
         assert!(reasons(&books).is_empty());
-        tier_is(&books, "01-06", if metric == "orders" { "club" } else { "-" });
+        assert_tier(&books, "01-06", if metric == "orders" { "club" } else { "-" });
     }
     // By line, with a line that stays.
     let two = order_of(vec![line("1", "2", "60"), line("2", "1", "50")]);
@@ -470,7 +470,7 @@ fn refunds_that_keep_points_count_for_tiers() {
             ("01-02", refund_lines("a", "r", &[("1", "1")]), Ok(110)),
         ],
     );
-    tier_is(&books, "01-02", "-");
+    assert_tier(&books, "01-02", "-");
     assert_eq!(books.with_context(None, at("01-02"), tier_status).counts.spend, 800_000);
 }
 
@@ -484,12 +484,12 @@ fn a_status_says_what_is_missing() {
 }
 
 #[test]
-fn a_tier_that_is_gone_is_left() {
+fn a_removed_tier_is_left() {
     let mut books = check(&tiers(""), &[("01-01", paid("a", sale("300")), Ok(350))]);
     let one = r#"{"tiers": [{"id": "club", "name": "Club", "threshold": "50"}]}"#;
     books.publish_at(program_of(one), at("02-01"));
-    tier_is(&books, "01-31", "gold");
-    tier_is(&books, "02-01", "club");
+    assert_tier(&books, "01-31", "gold");
+    assert_tier(&books, "02-01", "club");
     books.tell(&Command::CatchUp, at("03-01")).unwrap();
     let change = books.account.tier_change().unwrap();
     assert_eq!((change.at, change.reason), (at("02-01"), TierReason::Removed));
@@ -523,13 +523,13 @@ fn actions_give_what_they_say() {
         &[
             ("01-01", Command::SignUp, Ok(100)),
             ("01-02", Command::SignUp, Ok(100)),
-            ("01-03", do_it("plan"), Ok(200)),
-            ("01-03", do_it_for("plan", 250), Ok(450)),
-            ("01-03", do_it_for("plan", 0), Err("invalid_points")),
-            ("01-03", do_it_for("review", 250), Err("no_points_override")),
-            ("01-03", do_it("nothing"), Err("unknown_action")),
-            ("01-03", do_it("hello"), Err("unknown_action")),
-            ("01-04", do_it("late"), Ok(450)),
+            ("01-03", perform_action("plan"), Ok(200)),
+            ("01-03", perform_action_for("plan", 250), Ok(450)),
+            ("01-03", perform_action_for("plan", 0), Err("invalid_points")),
+            ("01-03", perform_action_for("review", 250), Err("no_points_override")),
+            ("01-03", perform_action("nothing"), Err("unknown_action")),
+            ("01-03", perform_action("hello"), Err("unknown_action")),
+            ("01-04", perform_action("late"), Ok(450)),
             ("01-05", expire(), Ok(455)),
         ],
     );
@@ -540,27 +540,27 @@ fn actions_give_what_they_say() {
 }
 
 #[test]
-fn limits_refuse_or_cut() {
+fn limits_reject_or_clamp() {
     let books = check(
         ACTIONS,
         &[
-            ("03-09", do_it("review"), Ok(20)),
-            ("03-09", do_it("review"), Ok(40)),
-            ("03-09", do_it("review"), Err("limit_reached")),
-            ("03-10", do_it("review"), Ok(60)),
-            ("03-10", do_it("share"), Ok(90)),
-            ("03-11", do_it("share"), Ok(110)),
-            ("03-12", do_it("share"), Err("limit_reached")),
-            ("03-16", do_it("share"), Ok(140)),
-            ("03-16", do_it("read"), Ok(170)),
-            ("03-16", do_it("read"), Err("limit_reached")),
+            ("03-09", perform_action("review"), Ok(20)),
+            ("03-09", perform_action("review"), Ok(40)),
+            ("03-09", perform_action("review"), Err("limit_reached")),
+            ("03-10", perform_action("review"), Ok(60)),
+            ("03-10", perform_action("share"), Ok(90)),
+            ("03-11", perform_action("share"), Ok(110)),
+            ("03-12", perform_action("share"), Err("limit_reached")),
+            ("03-16", perform_action("share"), Ok(140)),
+            ("03-16", perform_action("read"), Ok(170)),
+            ("03-16", perform_action("read"), Err("limit_reached")),
         ],
     );
     assert!(
         reasons(&books)
             .contains(&"20 of 30 points for share: at most 50 points a week.".to_owned())
     );
-    let refused = books.decide(&do_it("read"), at("03-17")).unwrap_err();
+    let refused = books.decide(&perform_action("read"), at("03-17")).unwrap_err();
     assert_eq!(refused.to_string(), "the action read pays at most 50 points in all");
 }
 
@@ -569,17 +569,17 @@ fn conditions_are_of_tags_tier_and_time() {
     let mut books = check(
         ACTIONS,
         &[
-            ("01-01", do_it("secret"), Err("action_not_open")),
-            ("01-01", do_it("club"), Err("action_not_open")),
-            ("01-02", by_hand("vip", None), Ok(0)),
-            ("01-02", do_it("club"), Ok(5)),
-            ("04-30", do_it("may"), Err("action_not_open")),
-            ("05-01", do_it("may"), Ok(10)),
-            ("06-01", do_it("may"), Err("action_not_open")),
+            ("01-01", perform_action("secret"), Err("action_not_open")),
+            ("01-01", perform_action("club"), Err("action_not_open")),
+            ("01-02", set_tier("vip", None), Ok(0)),
+            ("01-02", perform_action("club"), Ok(5)),
+            ("04-30", perform_action("may"), Err("action_not_open")),
+            ("05-01", perform_action("may"), Ok(10)),
+            ("06-01", perform_action("may"), Err("action_not_open")),
         ],
     );
     books.tags = [Tag::new("staff").unwrap()].into();
-    continued(books, &[("06-02", do_it("secret"), Ok(15))]);
+    continued(books, &[("06-02", perform_action("secret"), Ok(15))]);
 }
 
 #[test]
@@ -587,20 +587,20 @@ fn codes_are_typed_as_people_type() {
     let books = check(
         ACTIONS,
         &[
-            ("01-01", code(" SUMMER26 "), Ok(40)),
-            ("01-02", code("summer26"), Err("unknown_code")),
-            ("01-02", code("winter"), Err("unknown_code")),
-            ("01-03", code("a-1"), Ok(110)),
-            ("01-04", code("A-1"), Err("unknown_code")),
-            ("01-04", code("B-2"), Ok(180)),
+            ("01-01", enter_code(" SUMMER26 "), Ok(40)),
+            ("01-02", enter_code("summer26"), Err("unknown_code")),
+            ("01-02", enter_code("winter"), Err("unknown_code")),
+            ("01-03", enter_code("a-1"), Ok(110)),
+            ("01-04", enter_code("A-1"), Err("unknown_code")),
+            ("01-04", enter_code("B-2"), Ok(180)),
         ],
     );
-    let taken = Command::EnterCode { code: "B-2".into(), taken: true };
+    let taken = Command::EnterCode { code: "B-2".into(), used_by_other: true };
     assert_eq!(
         Books::new(program_of(ACTIONS)).decide(&taken, at("01-01")),
         Err(Rejection::UnknownCode)
     );
-    let shared = Command::EnterCode { code: "summer26".into(), taken: true };
+    let shared = Command::EnterCode { code: "summer26".into(), used_by_other: true };
     assert!(Books::new(program_of(ACTIONS)).decide(&shared, at("01-01")).is_ok());
     assert_eq!(reasons(&books)[1], "70 points for a code of cards.");
 }
@@ -624,7 +624,7 @@ fn goals_pay_once() {
 }
 
 #[test]
-fn limits_of_order_rules_stay_with_the_order() {
+fn order_rule_allowances_stay_with_the_order() {
     let program = |partial: bool| {
         format!(
             r#"{{"earning": [{{"id": "base", "earn": {{"per_unit": "1"}},
@@ -661,7 +661,7 @@ fn limits_of_order_rules_stay_with_the_order() {
 
 /// Only a limit that refuses looks at what is wanted; one that cuts leaves what there is.
 #[test]
-fn a_limit_that_cuts_beside_one_that_refuses() {
+fn a_clamping_limit_beside_a_rejecting_one() {
     let program = r#"{"earning": [{"id": "base", "earn": {"per_unit": "1"}, "limits": [
         {"points": 50, "per": "day", "partial": true}, {"points": 110, "per": "month"}]}]}"#;
     check(
@@ -681,14 +681,14 @@ fn a_clock_put_back_counts_for_its_own_day() {
     check(
         ACTIONS,
         &[
-            ("03-10", do_it("review"), Ok(20)),
-            ("03-09", do_it("review"), Ok(40)),
-            ("03-10", do_it("review"), Ok(60)),
-            ("03-10", do_it("review"), Err("limit_reached")),
+            ("03-10", perform_action("review"), Ok(20)),
+            ("03-09", perform_action("review"), Ok(40)),
+            ("03-10", perform_action("review"), Ok(60)),
+            ("03-10", perform_action("review"), Err("limit_reached")),
             // The week holds both days.
-            ("03-11", do_it("share"), Ok(90)),
-            ("03-10", do_it("share"), Ok(110)),
-            ("03-11", do_it("share"), Err("limit_reached")),
+            ("03-11", perform_action("share"), Ok(90)),
+            ("03-10", perform_action("share"), Ok(110)),
+            ("03-11", perform_action("share"), Err("limit_reached")),
         ],
     );
 }
@@ -696,39 +696,39 @@ fn a_clock_put_back_counts_for_its_own_day() {
 // Merges.
 
 /// A guest turns out to be this customer.
-fn merged(program: &str, guest: &[Step<'_>], customer: &[Step<'_>], now: &str) -> Books {
+fn merge_guest(program: &str, guest: &[Step<'_>], customer: &[Step<'_>], now: &str) -> Books {
     let (guest, mut customer) = (check(program, guest), check(program, customer));
     let into = (AccountId(2), &customer.account);
     let (_, come) = loyalty_core::merge((AccountId(1), &guest.account), into, at(now)).unwrap();
     customer.post(&come);
-    books_add_up(&customer).unwrap();
+    check_conservation(&customer).unwrap();
     customer
 }
 
 #[test]
-fn a_merge_brings_what_the_guest_did() {
+fn a_merge_keeps_the_guests_activity() {
     // The guest earned on 20 January: that counts, the merge itself does not.
     for (guest, customer) in [("01-20", "01-01"), ("01-01", "01-20")] {
         let (guest, customer) = ([(guest, add(50), Ok(50))], [(customer, add(100), Ok(100))]);
-        let books = merged(IDLE_DEALING, &guest, &customer, "01-25");
+        let books = merge_guest(IDLE_DEALING, &guest, &customer, "01-25");
         continued(books, &[("02-19", expire(), Ok(150)), ("02-20", expire(), Ok(0))]);
     }
 }
 
 #[test]
 fn a_merge_adds_what_both_had_of_a_limit() {
-    let once = [("03-10", do_it("review"), Ok(20))];
-    let books = merged(ACTIONS, &once, &once, "03-10");
+    let once = [("03-10", perform_action("review"), Ok(20))];
+    let books = merge_guest(ACTIONS, &once, &once, "03-10");
     continued(
         books,
-        &[("03-10", do_it("review"), Err("limit_reached")), ("03-11", do_it("review"), Ok(60))],
+        &[("03-10", perform_action("review"), Err("limit_reached")), ("03-11", perform_action("review"), Ok(60))],
     );
     // The day before is over, the week is not.
     let (guest, customer) =
-        ([("03-10", do_it("share"), Ok(30))], [("03-09", do_it("share"), Ok(30))]);
+        ([("03-10", perform_action("share"), Ok(30))], [("03-09", perform_action("share"), Ok(30))]);
     for (guest, customer) in [(&guest, &customer), (&customer, &guest)] {
-        let books = merged(ACTIONS, guest, customer, "03-10");
-        continued(books, &[("03-10", do_it("share"), Err("limit_reached"))]);
+        let books = merge_guest(ACTIONS, guest, customer, "03-10");
+        continued(books, &[("03-10", perform_action("share"), Err("limit_reached"))]);
     }
     let limited = r#"{"earning": [{"id": "base", "earn": {"per_unit": "1"},
         "limits": [{"points": 100, "per": "month", "partial": true}]}]}"#;
@@ -736,7 +736,7 @@ fn a_merge_adds_what_both_had_of_a_limit() {
         [("01-01", paid("a", sale("80")), Ok(80))],
         [("01-02", paid("b", sale("10")), Ok(10))],
     );
-    let books = merged(limited, &guest, &customer, "01-03");
+    let books = merge_guest(limited, &guest, &customer, "01-03");
     assert_eq!(
         books
             .decide(&paid("c", sale("50")), at("01-04"))
@@ -764,7 +764,7 @@ fn multipliers_go_together_as_the_program_says() {
         let program = campaigns(combine, triple);
         check(
             &program,
-            &[("01-01", by_hand("gold", None), Ok(0)), ("01-02", paid("a", sale("10")), Ok(want))],
+            &[("01-01", set_tier("gold", None), Ok(0)), ("01-02", paid("a", sale("10")), Ok(want))],
         );
         check(&program, &[("01-02", paid("a", sale("10")), Ok(30))]);
     }
@@ -779,7 +779,7 @@ fn multipliers_go_together_as_the_program_says() {
         check(&program, &[("01-02", paid("a", sale("10")), Ok(alone))]);
         check(
             &program,
-            &[("01-01", by_hand("gold", None), Ok(0)), ("01-02", paid("a", sale("10")), Ok(gold))],
+            &[("01-01", set_tier("gold", None), Ok(0)), ("01-02", paid("a", sale("10")), Ok(gold))],
         );
     }
 }
@@ -794,7 +794,7 @@ fn campaigns_are_of_lines_tiers_tags_and_time() {
         check(&program, &[("01-02", paid("a", basket()), Ok(alone))]);
         check(
             &program,
-            &[("01-01", by_hand("gold", None), Ok(0)), ("01-02", paid("a", basket()), Ok(gold))],
+            &[("01-01", set_tier("gold", None), Ok(0)), ("01-02", paid("a", basket()), Ok(gold))],
         );
     }
     // A refund of the shoes takes back what they brought.
@@ -806,7 +806,7 @@ fn campaigns_are_of_lines_tiers_tags_and_time() {
         ],
     );
     let text = books.journal.iter().find_map(|event| match event {
-        Event::PointsAwarded { reckoning, .. } => Some(reckoning.explanation.to_string()),
+        Event::PointsAwarded { calculation: reckoning, .. } => Some(reckoning.explanation.to_string()),
         _ => None,
     });
     assert_eq!(
@@ -818,7 +818,7 @@ fn campaigns_are_of_lines_tiers_tags_and_time() {
         &campaigns("multiply", gold),
         &[
             ("01-01", paid("a", sale("10")), Ok(10)),
-            ("01-02", by_hand("gold", None), Ok(10)),
+            ("01-02", set_tier("gold", None), Ok(10)),
             ("01-03", paid("b", sale("10")), Ok(35)),
             ("01-04", refund_amount("b", "r", "5"), Ok(25)),
             ("01-05", cancel("b"), Ok(10)),
@@ -848,21 +848,21 @@ const FRIENDS: &str = r#"{"referrals": {"received": 25, "sent": 40, "minimum_spe
     "milestones": [{"friends": 2, "points": 100}]}}"#;
 
 /// Two accounts of one shop: what follows from one is carried out on the other.
-struct Pair {
+struct ReferralPair {
     sender: Books,
     friend: Books,
 }
 
-fn party(account: i64, email: &str, household: &[&str]) -> Party {
+fn referral_party(account: i64, email: &str, household: &[&str]) -> ReferralParty {
     let household = household.iter().map(|sign| (*sign).to_owned()).collect();
-    Party {
+    ReferralParty {
         account: AccountId(account),
         email: Email::new(email).ok(),
         household,
     }
 }
 
-impl Pair {
+impl ReferralPair {
     fn new() -> Self {
         Self::under(FRIENDS)
     }
@@ -878,14 +878,14 @@ impl Pair {
             assert_eq!(account, AccountId(7));
             self.sender.tell(&command, at(now)).unwrap();
         }
-        books_add_up(&self.friend).unwrap();
-        books_add_up(&self.sender).unwrap();
+        check_conservation(&self.friend).unwrap();
+        check_conservation(&self.sender).unwrap();
         Ok(())
     }
 
     fn joins(&mut self, now: &str) -> Result<(), &'static str> {
-        let (own, friend) = (party(1, "friend@example.com", &[]), party(7, "ada@example.com", &[]));
-        self.friend_tells(&Command::JoinReferral { own, friend }, now)
+        let (own, friend) = (referral_party(1, "friend@example.com", &[]), referral_party(7, "ada@example.com", &[]));
+        self.friend_tells(&Command::JoinReferral { referee: own, referrer: friend }, now)
     }
 
     fn shows(&self, now: &str, friend: i64, sender: i64, pending_of_sender: i64) {
@@ -900,8 +900,8 @@ impl Pair {
 }
 
 #[test]
-fn both_get_their_part() {
-    let mut pair = Pair::new();
+fn both_parties_get_their_bonus() {
+    let mut pair = ReferralPair::new();
     pair.joins("01-01").unwrap();
     pair.joins("01-01").unwrap();
     pair.friend_tells(&paid("a", sale("19")), "01-02").unwrap();
@@ -920,8 +920,8 @@ fn both_get_their_part() {
 
 /// Also where the order keeps its points.
 #[test]
-fn a_refund_that_keeps_points_takes_both_parts_back() {
-    let mut pair = Pair::under(&FRIENDS.replacen('{', r#"{"refunds": "keep", "#, 1));
+fn a_refund_that_keeps_points_claws_back_both_bonuses() {
+    let mut pair = ReferralPair::under(&FRIENDS.replacen('{', r#"{"refunds": "keep", "#, 1));
     pair.joins("01-01").unwrap();
     pair.friend_tells(&paid("b", sale("30")), "01-03").unwrap();
     pair.friend_tells(&refund_amount("b", "r1", "10"), "01-04").unwrap();
@@ -931,8 +931,8 @@ fn a_refund_that_keeps_points_takes_both_parts_back() {
 }
 
 #[test]
-fn a_refund_takes_both_parts_back() {
-    let mut pair = Pair::new();
+fn a_refund_claws_back_both_bonuses() {
+    let mut pair = ReferralPair::new();
     pair.joins("01-01").unwrap();
     pair.friend_tells(&paid("b", sale("30")), "01-03").unwrap();
     pair.friend_tells(&refund_amount("b", "r1", "10"), "01-04").unwrap();
@@ -951,7 +951,7 @@ fn a_refund_takes_both_parts_back() {
 
 /// What ran out is not taken back once more, and counts neither as owed nor as an activity.
 #[test]
-fn what_a_friend_brought_and_ran_out_is_not_taken_again() {
+fn an_expired_referral_bonus_is_not_clawed_back_again() {
     let program = |expiry: &str, hold: &str| {
         format!(
             r#"{{"expiry": {expiry}, "referrals": {{"received": 100, "sent": 50{hold},
@@ -963,7 +963,7 @@ fn what_a_friend_brought_and_ran_out_is_not_taken_again() {
     for (expiry, hold) in
         [(lots, ""), (idle, ""), (lots, r#", "hold": "P14D""#), (idle, r#", "hold": "P14D""#)]
     {
-        let mut pair = Pair::under(&program(expiry, hold));
+        let mut pair = ReferralPair::under(&program(expiry, hold));
         pair.joins("01-01").unwrap();
         pair.friend_tells(&paid("a", sale("30")), "01-01").unwrap();
         pair.shows("01-20", 130, 70, 0);
@@ -972,14 +972,14 @@ fn what_a_friend_brought_and_ran_out_is_not_taken_again() {
         pair.shows("03-01", 0, 0, 0);
     }
     // What was spent before the rest ran out is owed.
-    let mut pair = Pair::under(&program(lots, ""));
+    let mut pair = ReferralPair::under(&program(lots, ""));
     pair.joins("01-01").unwrap();
     pair.friend_tells(&paid("a", sale("30")), "01-01").unwrap();
     pair.sender.tell(&spend(60), at("01-02")).unwrap();
     pair.friend_tells(&cancel("a"), "03-01").unwrap();
     pair.shows("03-01", 0, -60, 0);
     // In the lot without an end points are not told apart: no more ran out than there was.
-    let mut pair = Pair::under(&program(idle, ""));
+    let mut pair = ReferralPair::under(&program(idle, ""));
     pair.joins("01-01").unwrap();
     pair.friend_tells(&paid("a", sale("30")), "01-01").unwrap();
     pair.sender.tell(&add(30), at("01-02")).unwrap();
@@ -991,18 +991,18 @@ fn what_a_friend_brought_and_ran_out_is_not_taken_again() {
 #[test]
 fn milestones_are_paid_where_a_friend_alone_is_not() {
     let program = r#"{"hold": "P1D", "referrals": {"hold": "P14D", "milestones": [{"friends": 1, "points": 20}]}}"#;
-    let mut pair = Pair::under(program);
+    let mut pair = ReferralPair::under(program);
     pair.joins("01-01").unwrap();
     pair.friend_tells(&paid("a", sale("30")), "01-01").unwrap();
     pair.shows("01-02", 30, 0, 20);
     pair.shows("01-15", 30, 20, 0);
-    assert_eq!(pair.sender.account.deeds().friends(), 1);
+    assert_eq!(pair.sender.account.activity().referral_count(), 1);
     pair.friend_tells(&cancel("a"), "01-16").unwrap();
     pair.shows("01-16", 0, 0, 0);
-    assert_eq!(pair.sender.account.deeds().friends(), 0);
+    assert_eq!(pair.sender.account.activity().referral_count(), 0);
     // A friend for whom nothing is paid is no change of the balance.
     let idle = r#"{"expiry": {"inactivity": {"after": "P1M"}}, "referrals": {"received": 5}}"#;
-    let mut pair = Pair::under(idle);
+    let mut pair = ReferralPair::under(idle);
     pair.sender.tell(&add(10), at("01-01")).unwrap();
     pair.joins("01-20").unwrap();
     pair.friend_tells(&paid("a", sale("30")), "01-20").unwrap();
@@ -1015,47 +1015,47 @@ fn milestones_come_and_go() {
     let mut sender = Books::new(program_of(FRIENDS));
     let order = |name: &str| id(name);
     let reward = |number: i64, name: &str| Command::RewardReferral {
-        friend: AccountId(number),
+        referee: AccountId(number),
         order: order(name),
-        gate: at("01-01"),
+        gate_at: at("01-01"),
     };
     sender.tell(&reward(2, "x"), at("02-01")).unwrap();
     sender.tell(&reward(2, "x"), at("02-01")).unwrap();
     assert_eq!(sender.balance(at("02-01")).get(), 40);
     sender.tell(&reward(3, "y"), at("02-02")).unwrap();
     assert_eq!(sender.balance(at("02-02")).get(), 180);
-    let undo = Command::UndoReferral { friend: AccountId(2), order: order("x") };
+    let undo = Command::UndoReferral { referee: AccountId(2), order: order("x") };
     sender.tell(&undo, at("02-03")).unwrap();
     sender.tell(&undo, at("02-03")).unwrap();
     assert_eq!(sender.balance(at("02-03")).get(), 40);
-    assert_eq!(sender.account.deeds().friends(), 1);
-    books_add_up(&sender).unwrap();
+    assert_eq!(sender.account.activity().referral_count(), 1);
+    check_conservation(&sender).unwrap();
 }
 
 #[test]
-fn some_cannot_be_brought() {
-    let ada = || party(7, "Ada.L@gmail.com", &["card 1"]);
+fn ineligible_referrals_are_rejected() {
+    let ada = || referral_party(7, "Ada.L@gmail.com", &["card 1"]);
     for (own, why) in [
-        (party(7, "other@example.com", &[]), "nobody can bring themselves"),
-        (party(1, "adal+shop@googlemail.com", &[]), "both have the same e-mail address"),
+        (referral_party(7, "other@example.com", &[]), "nobody can bring themselves"),
+        (referral_party(1, "adal+shop@googlemail.com", &[]), "both have the same e-mail address"),
         (
-            party(1, "x@example.com", &["device 5", "card 1"]),
+            referral_party(1, "x@example.com", &["device 5", "card 1"]),
             "both are of the same household",
         ),
     ] {
         let books = Books::new(program_of(FRIENDS));
         let refused = books
-            .decide(&Command::JoinReferral { own, friend: ada() }, at("01-01"))
+            .decide(&Command::JoinReferral { referee: own, referrer: ada() }, at("01-01"))
             .unwrap_err();
         assert_eq!(
             (refused.code(), refused.to_string()),
             ("referral_refused", format!("the referral is refused: {why}"))
         );
     }
-    let mut pair = Pair::new();
+    let mut pair = ReferralPair::new();
     pair.friend_tells(&paid("a", sale("1")), "01-01").unwrap();
     assert_eq!(pair.joins("01-02"), Err("referral_refused"));
-    let mut off = Pair { friend: Books::new(Program::default()), ..Pair::new() };
+    let mut off = ReferralPair { friend: Books::new(Program::default()), ..ReferralPair::new() };
     assert_eq!(off.joins("01-02"), Err("referrals_off"));
 }
 
@@ -1065,13 +1065,13 @@ fn a_code_for_friends_is_drawn_once() {
     let issue = |byte: u8| Command::IssueReferralCode { entropy: [byte; 10] };
     books.tell(&issue(255), at("01-01")).unwrap();
     books.tell(&issue(1), at("01-02")).unwrap();
-    assert_eq!(books.account.deeds().referral_code(), Some("ZZZZZZZZZZZZZZZZ"));
+    assert_eq!(books.account.activity().referral_code(), Some("ZZZZZZZZZZZZZZZZ"));
 }
 
 // Documents.
 
 #[test]
-fn whole_programs_survive_their_document() {
+fn full_programs_round_trip_through_json() {
     let gold = campaigns(
         "add",
         r#"{"id": "a", "effect": {"bonus": 5}, "tiers": ["gold"], "customer_tags": ["x"],
@@ -1179,7 +1179,7 @@ fn every_fault_of_the_new_parts_has_its_pointer() {
 }
 
 #[test]
-fn who_spends_more_is_never_in_a_lower_tier() {
+fn spending_more_never_lowers_the_tier() {
     let windows = [
         r#""window": {"rolling": "P2M"}, "grace": "P10D""#,
         r#""window": "calendar_year""#,
@@ -1244,7 +1244,7 @@ fn old_journals_and_states_are_still_read() {
         "expires_at": "2026-10-01T00:00:00Z"}], "lots_opened": 1, "totals": {"awarded": 5}}"#;
     let account: Account = serde_json::from_str(state).unwrap();
     assert_eq!((account.balance(at("09-30")).get(), account.balance(at("10-01")).get()), (5, 0));
-    assert!(account.is_sound());
+    assert!(account.is_consistent());
     for event in [
         r#"{"points_added": {"points": 5, "lot": {"id": 1, "points": 5, "earned_at": "2026-01-01T00:00:00Z"}, "grounds": {}}}"#,
         r#"{"points_subtracted": {"lots": [[1, 5]], "grounds": {}}}"#,

@@ -13,16 +13,16 @@ mod model;
 
 use std::sync::Arc;
 
-use loyalty_core::program::{DebtPolicy, Parts, RefundPolicy};
+use loyalty_core::program::{DebtPolicy, ProgramDefinition, RefundPolicy};
 use loyalty_core::proptest::{
-    Books, amounts, arrival_order_does_not_matter, arrivals, books_add_up,
-    entries_explain_themselves, expiring_programs, facts, histories, orders,
-    orders_hold_what_they_are_worth, points_or_code, programs, redeeming_histories, refunds,
-    refunds_do_not_leak, tags, tier_ids, whole_programs,
+    Books, amounts, check_arrival_order, arrival_orders, check_conservation,
+    check_calculations, expiring_programs, facts, histories, orders,
+    check_order_entitlements, check_points_or_code, programs, redeeming_histories, refunds,
+    check_refund_slicing, tags, tier_ids, full_programs,
 };
 use loyalty_core::{
-    Amount, Boundary, Command, Event, Excess, Grounds, Line, ManualTier, Order, OrderId, Origin,
-    Period, Points, Program, Quantity, Rate, Refund, RefundId, Refunded, Status, Timestamp, Zone,
+    Amount, Boundary, Command, Event, OverRefund, AdjustmentReason, Line, ManualTier, Order, OrderId, Origin,
+    Period, Points, Program, Quantity, Rate, Refund, RefundId, RefundContent, Status, Timestamp, Zone,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -54,12 +54,12 @@ fn record(order: Order, status: Status) -> Command {
     }
 }
 
-fn refund(name: &str, refunded: Refunded) -> Refund {
+fn refund(name: &str, refunded: RefundContent) -> Refund {
     Refund { id: RefundId::new(name).unwrap(), refunded }
 }
 
-fn refunding(refund: Refund) -> Command {
-    Command::RefundOrder { order: id(), refund, excess: Excess::Refuse, at: None }
+fn refund_command(refund: Refund) -> Command {
+    Command::RefundOrder { order: id(), refund, over_refund: OverRefund::Reject, at: None }
 }
 
 /// Books of a customer who holds lots of both kinds, or owes.
@@ -69,14 +69,14 @@ fn customers() -> impl Strategy<Value = Books> {
             let lots = Program::from_json(r#"{"expiry": {"per_lot": {"after": "P9M"}}}"#).unwrap();
             let add = |points| Command::AddPoints {
                 points: Points::from(points),
-                grounds: Grounds::default(),
+                reason: AdjustmentReason::default(),
             };
             let mut books = Books::new(lots);
             let _none = books.tell(&add(ending), now());
             books.publish(Program::default());
-            if owes && program.parts().debt == DebtPolicy::Allow {
+            if owes && program.definition().debt == DebtPolicy::Allow {
                 books
-                    .tell(&record(Order { placed_at: None, ..hundred() }, Status::Paid), now())
+                    .tell(&record(Order { placed_at: None, ..order_of_100() }, Status::Paid), now())
                     .unwrap();
                 let all = Command::SetBalance { to: Points::ZERO, reason: None };
                 books.tell(&all, now()).unwrap();
@@ -94,7 +94,7 @@ fn customers() -> impl Strategy<Value = Books> {
     )
 }
 
-fn hundred() -> Order {
+fn order_of_100() -> Order {
     let amount = Amount::from(100);
     let line = Line {
         id: "1".parse().unwrap(),
@@ -108,7 +108,7 @@ fn hundred() -> Order {
 }
 
 /// A balance ends soon, where nothing happens.
-fn idle() -> Program {
+fn inactivity_program() -> Program {
     Program::from_json(r#"{"expiry": {"inactivity": {"after": "P5D"}}}"#).unwrap()
 }
 
@@ -119,9 +119,9 @@ proptest! {
     fn facts_may_arrive_in_any_order_and_twice(
         books in customers(),
         (facts, arrivals) in facts(OrderId::new("2002").unwrap())
-            .prop_flat_map(|facts| { let count = facts.len(); (Just(facts), arrivals(count)) }),
+            .prop_flat_map(|facts| { let count = facts.len(); (Just(facts), arrival_orders(count)) }),
     ) {
-        arrival_order_does_not_matter(&books, &facts, &arrivals, now())?;
+        check_arrival_order(&books, &facts, &arrivals, now())?;
     }
 
     #[test]
@@ -138,12 +138,12 @@ proptest! {
         let mut cuts: Vec<i64> = cuts.iter().map(|cut| i64::try_from(cut.index(usize::try_from(whole + 1).unwrap())).unwrap()).collect();
         cuts.extend([0, whole]);
         cuts.sort_unstable();
-        let amount = |parts: i64| Refunded::Amount(Amount::from_ten_thousandths(parts).unwrap());
+        let amount = |parts: i64| RefundContent::Amount(Amount::from_ten_thousandths(parts).unwrap());
         let slices: Vec<_> = cuts.windows(2).enumerate().map(|(index, cut)| {
             let [from, to] = cut else { unreachable!() };
             refund(&format!("slice{index}"), amount(to - from))
         }).collect();
-        refunds_do_not_leak(&books, &id(), &refund("whole", amount(whole)), &slices, now())?;
+        check_refund_slicing(&books, &id(), &refund("whole", amount(whole)), &slices, now())?;
     }
 
     #[test]
@@ -159,29 +159,29 @@ proptest! {
         let units = |count: i64| Quantity::new(rust_decimal::Decimal::new(count, 3)).unwrap();
         let wanted = |line: &Line| line.quantity.thousandths() * share / 4;
         let lines = order.lines.iter().map(|line| (line.id.clone(), units(wanted(line)))).collect();
-        let whole = refund("whole", Refunded::Lines { lines, amount: None });
+        let whole = refund("whole", RefundContent::Lines { lines, amount: None });
         let slice = |part: i64| {
             let slice = |line: &Line| wanted(line) * (part + 1) / parts - wanted(line) * part / parts;
             let lines = order.lines.iter().map(|line| (line.id.clone(), units(slice(line)))).collect();
-            refund(&format!("slice{part}"), Refunded::Lines { lines, amount: None })
+            refund(&format!("slice{part}"), RefundContent::Lines { lines, amount: None })
         };
         let slices: Vec<_> = (0..parts).map(slice).collect();
-        refunds_do_not_leak(&books, &id(), &whole, &slices, now())?;
+        check_refund_slicing(&books, &id(), &whole, &slices, now())?;
     }
 
     #[test]
     fn a_full_refund_or_a_cancellation_leaves_nothing(program in programs(), order in orders(), cancels in any::<bool>()) {
-        let keeps = program.parts().refunds == RefundPolicy::Keep;
+        let keeps = program.definition().refunds == RefundPolicy::Keep;
         let mut books = Books::new(program);
         books.tell(&record(order.clone(), Status::Completed), now()).unwrap();
         let end = if cancels || keeps || order.total.is_zero() {
             Command::CancelOrder { order: id(), at: None }
         } else {
-            refunding(refund("all", Refunded::Amount(order.total)))
+            refund_command(refund("all", RefundContent::Amount(order.total)))
         };
         books.tell(&end, now()).unwrap();
         prop_assert_eq!(books.balance(now()), Points::ZERO);
-        books_add_up(&books)?;
+        check_conservation(&books)?;
     }
 
     #[test]
@@ -202,17 +202,17 @@ proptest! {
         if !early {
             books.tell(&report, now()).unwrap();
         }
-        let tell = |refund: &Refund| books.tell(&refunding(refund.clone()), now()).is_ok();
+        let tell = |refund: &Refund| books.tell(&refund_command(refund.clone()), now()).is_ok();
         let told: Vec<_> = fitting.into_iter().filter(tell).collect();
         books.tell(&report, now()).unwrap();
 
         let state = books.orders.get(&id()).unwrap();
         let got = loyalty_core::entitlement(state, &program, state.pin().unwrap()).unwrap();
-        let facts = model::Facts { order: &order, refunds: &told, tags: &tags, tier: tier.as_ref(), at: now() };
-        let (exact, points) = model::entitlement(&facts, program.parts());
+        let facts = model::OrderFacts { order: &order, refunds: &told, tags: &tags, tier: tier.as_ref(), at: now() };
+        let (exact, points) = model::entitlement(&facts, program.definition());
         prop_assert_eq!(model::rational(&got.exact.to_string()), exact, "{}", got);
         prop_assert_eq!(got.points.get(), points, "{}", got);
-        if program.parts().debt == DebtPolicy::Allow {
+        if program.definition().debt == DebtPolicy::Allow {
             prop_assert_eq!(books.balance(now()).get(), points);
         }
     }
@@ -229,18 +229,18 @@ proptest! {
             id: index.to_string().parse().unwrap(),
             quantity: grams(*grams_sold),
             amount: Amount::from_ten_thousandths(cents * 100).unwrap(),
-            ..hundred().lines.remove(0)
+            ..order_of_100().lines.remove(0)
         };
         let lines: Vec<_> = weights.iter().enumerate().map(line).collect();
         let back = |(line, (sold, part, _)): (&Line, &(i64, i64, i64))| (line.id.clone(), grams(part % (sold + 1)));
         let back = lines.iter().zip(&weights).map(back).collect();
         let order = Order { lines, ..Order::default() };
         let order = Order { total: order.subtotal().unwrap(), ..order };
-        let told = [refund("lighter", Refunded::Lines { lines: back, amount: None })];
+        let told = [refund("lighter", RefundContent::Lines { lines: back, amount: None })];
         books.tell(&record(order.clone(), Status::Completed), now()).unwrap();
-        books.tell(&refunding(told[0].clone()), now()).unwrap();
-        let facts = model::Facts { order: &order, refunds: &told, tags: &books.tags, tier: None, at: now() };
-        let (_, points) = model::entitlement(&facts, program.parts());
+        books.tell(&refund_command(told[0].clone()), now()).unwrap();
+        let facts = model::OrderFacts { order: &order, refunds: &told, tags: &books.tags, tier: None, at: now() };
+        let (_, points) = model::entitlement(&facts, program.definition());
         prop_assert_eq!(books.balance(now()).get(), points);
         for event in &books.journal {
             prop_assert_eq!(&through_json(event), event);
@@ -249,9 +249,9 @@ proptest! {
 
     #[test]
     fn histories_add_up(
-        program in prop_oneof![programs(), expiring_programs(), whole_programs()],
+        program in prop_oneof![programs(), expiring_programs(), full_programs()],
         history in prop_oneof![histories(), redeeming_histories()],
-        (next, place) in (prop_oneof![2 => whole_programs(), 1 => Just(idle())], 0..24_usize),
+        (next, place) in (prop_oneof![2 => full_programs(), 1 => Just(inactivity_program())], 0..24_usize),
     ) {
         let mut books = Books::new(program);
         for (number, (now, command)) in history.iter().enumerate() {
@@ -271,11 +271,11 @@ proptest! {
             }
             let told = books.tell(command, *now);
             prop_assert_eq!(books.balance(*now), written.balance(*now), "{:?}", told);
-            books_add_up(&books)?;
-            orders_hold_what_they_are_worth(&books)?;
-            points_or_code(&books, *now)?;
+            check_conservation(&books)?;
+            check_order_entitlements(&books)?;
+            check_points_or_code(&books, *now)?;
         }
-        entries_explain_themselves(&books)?;
+        check_calculations(&books)?;
         for event in &books.journal {
             prop_assert_eq!(&through_json(event), event);
         }
@@ -289,7 +289,7 @@ proptest! {
     }
 
     #[test]
-    fn programs_survive_their_document(program in prop_oneof![programs(), expiring_programs(), whole_programs()]) {
+    fn programs_survive_their_document(program in prop_oneof![programs(), expiring_programs(), full_programs()]) {
         prop_assert_eq!(Program::from_json(&program.to_json()), Ok(program));
     }
 }
@@ -380,13 +380,13 @@ fn extreme_programs() -> impl Strategy<Value = Program> {
     )
 }
 
-fn extreme_refunds() -> impl Strategy<Value = Refunded> {
+fn extreme_refunds() -> impl Strategy<Value = RefundContent> {
     let line = (0..6_u8, extreme_quantities())
         .prop_map(|(line, units)| (line.to_string().parse().unwrap(), units));
     prop_oneof![
-        extreme_amounts().prop_map(Refunded::Amount),
+        extreme_amounts().prop_map(RefundContent::Amount),
         (vec(line, 0..4), proptest::option::of(extreme_amounts()))
-            .prop_map(|(lines, amount)| Refunded::Lines { lines, amount }),
+            .prop_map(|(lines, amount)| RefundContent::Lines { lines, amount }),
     ]
 }
 
@@ -403,12 +403,12 @@ fn extreme_commands() -> impl Strategy<Value = Command> {
             Command::RecordOrder { order: id(), snapshot: Arc::new(order), status: Status::Paid, at, origin }
         }),
         4 => (extreme_refunds(), any::<u16>(), any::<bool>(), at()).prop_map(|(refunded, name, cut, at)| {
-            let excess = if cut { Excess::Cut } else { Excess::Refuse };
-            Command::RefundOrder { order: id(), refund: refund(&name.to_string(), refunded), excess, at }
+            let excess = if cut { OverRefund::Clamp } else { OverRefund::Reject };
+            Command::RefundOrder { order: id(), refund: refund(&name.to_string(), refunded), over_refund, at }
         }),
         1 => at().prop_map(|at| Command::CancelOrder { order: id(), at }),
-        1 => points().prop_map(|points| Command::AddPoints { points, grounds: Grounds::default() }),
-        1 => points().prop_map(|points| Command::SubtractPoints { points, grounds: Grounds::default() }),
+        1 => points().prop_map(|points| Command::AddPoints { points, reason: AdjustmentReason::default() }),
+        1 => points().prop_map(|points| Command::SubtractPoints { points, reason: AdjustmentReason::default() }),
         1 => points().prop_map(|to| Command::SetBalance { to, reason: None }),
         1 => Just(Command::SetTier(Some(ManualTier { id: "tier0".parse().unwrap(), until: None }))),
     ]
@@ -441,10 +441,10 @@ proptest! {
         books.zone = zone;
         for (command, now) in commands {
             let told = books.tell(&command, now);
-            books_add_up(&books)?;
+            check_conservation(&books)?;
             for event in told.iter().flat_map(|told| &told.events) {
                 prop_assert_eq!(&through_json(event), event);
-                if let Event::PointsAwarded { reckoning, .. } = event {
+                if let Event::PointsAwarded { calculation, .. } = event {
                     prop_assert!(!reckoning.to_string().is_empty());
                 }
             }
@@ -459,7 +459,7 @@ proptest! {
         days in 1..=36_500_u32,
         boundary in select(&[Boundary::Month, Boundary::Quarter, Boundary::Year][..]),
     ) {
-        for period in [Period::months(months), Period::days(days)].into_iter().flatten() {
+        for period in [Period::from_months(months), Period::from_days(days)].into_iter().flatten() {
             let Ok(end) = zone.after(from, period) else { continue };
             prop_assert!(end > from, "{} + {} = {}", from, period, end);
             let Ok(rounded) = zone.end_of(end, boundary) else { continue };
@@ -496,10 +496,10 @@ proptest! {
 fn every_part_of_a_program_is_generated() {
     // The strategies are worth something only if they reach the corners.
     let mut runner = TestRunner::deterministic();
-    let parts: Vec<Parts> = (0..300)
-        .map(|_| programs().new_tree(&mut runner).unwrap().current().parts().clone())
+    let parts: Vec<ProgramDefinition> = (0..300)
+        .map(|_| programs().new_tree(&mut runner).unwrap().current().definition().clone())
         .collect();
-    let share = |seen: fn(&Parts) -> bool| parts.iter().filter(|parts| seen(parts)).count();
+    let share = |seen: fn(&ProgramDefinition) -> bool| parts.iter().filter(|parts| seen(parts)).count();
     let rules = |seen: fn(&loyalty_core::program::EarningRule) -> bool| {
         parts.iter().filter(|parts| parts.earning.iter().any(seen)).count()
     };

@@ -12,51 +12,51 @@
 
 mod story;
 
-use loyalty_core::proptest::{Books, books_add_up, orders_hold_what_they_are_worth};
+use loyalty_core::proptest::{Books, check_conservation, check_order_entitlements};
 use loyalty_core::{Account, AccountId, Command, Event, Points, merge};
 use story::*;
 
 const IDLE: &str = r#"{"expiry": {"inactivity": {"after": "P1M"}}}"#;
 
 /// Points last until February; from then on a balance ends where nothing happens for a month.
-fn switched(before: &str, steps: &[Step<'_>], after: &[Step<'_>]) -> Books {
+fn run_with_program_change(before: &str, steps: &[Step<'_>], after: &[Step<'_>]) -> Books {
     let mut books = check(before, steps);
     books.publish_at(program_of(IDLE), at("02-01"));
     continued(books, after)
 }
 
-fn again(order: &str, cost: &str, time: &str) -> Command {
+fn report_again(order: &str, cost: &str, time: &str) -> Command {
     timed(time, paid(order, sale(cost)))
 }
 
 #[test]
-fn an_order_that_ran_out_is_not_taken_again() {
+fn an_expired_order_is_not_clawed_back_again() {
     let hundred = [("01-01", paid("a", sale("100")), Ok(100))];
-    let books = switched(
+    let books = run_with_program_change(
         "{}",
         &hundred,
         &[
             ("02-20", expire(), Ok(0)),
             ("03-01", cancel("a"), Ok(0)),
-            ("03-02", again("a", "100", "03-02"), Ok(0)),
+            ("03-02", report_again("a", "100", "03-02"), Ok(0)),
             // More than it had is given, and a second cancellation takes no more than that.
-            ("03-03", again("a", "120", "03-03"), Ok(20)),
+            ("03-03", report_again("a", "120", "03-03"), Ok(20)),
             ("03-04", cancel("a"), Ok(0)),
         ],
     );
     assert_eq!(books.orders[&id("a")].posted().expired, Points::from(100));
     // What was spent before the rest ran out is owed, and comes back with the order.
-    switched(
+    run_with_program_change(
         "{}",
         &[hundred[0].clone(), ("01-02", spend(40), Ok(60))],
         &[
             ("03-01", refund_amount("a", "r", "30"), Ok(0)),
             ("03-02", cancel("a"), Ok(-40)),
-            ("03-03", again("a", "100", "03-03"), Ok(-30)),
+            ("03-03", report_again("a", "100", "03-03"), Ok(-30)),
         ],
     );
     // What debt was paid off with was in no lot, and did not run out.
-    switched(
+    run_with_program_change(
         "{}",
         &[
             ("01-01", paid("x", sale("40")), Ok(40)),
@@ -69,16 +69,16 @@ fn an_order_that_ran_out_is_not_taken_again() {
     );
     // Where it is forgiven, nothing is left to forgive.
     let stop = r#"{"debt": "stop_at_zero"}"#;
-    let books = switched(stop, &hundred, &[("03-01", cancel("a"), Ok(0))]);
+    let books = run_with_program_change(stop, &hundred, &[("03-01", cancel("a"), Ok(0))]);
     assert_eq!(books.orders[&id("a")].posted().forgiven, Points::ZERO);
 }
 
 #[test]
-fn what_ran_out_is_found_once() {
+fn an_inactivity_expiration_is_consumed_once() {
     let two =
         [("01-01", paid("a", sale("100")), Ok(100)), ("01-02", paid("b", sale("100")), Ok(200))];
     let [first, second] = two;
-    switched(
+    run_with_program_change(
         "{}",
         &[first, second, ("01-03", spend(100), Ok(100))],
         &[("03-01", cancel("a"), Ok(0)), ("03-02", cancel("b"), Ok(-100))],
@@ -87,7 +87,7 @@ fn what_ran_out_is_found_once() {
 
 #[test]
 fn only_the_first_end_after_the_award_counts() {
-    let books = switched(
+    let books = run_with_program_change(
         "{}",
         &[("01-01", paid("a", sale("100")), Ok(100)), ("01-02", spend(100), Ok(0))],
         &[
@@ -108,8 +108,8 @@ fn only_the_first_end_after_the_award_counts() {
 }
 
 #[test]
-fn held_points_count_from_their_release() {
-    switched(
+fn pending_points_count_from_their_release() {
+    run_with_program_change(
         r#"{"hold": "P14D"}"#,
         &[("01-25", paid("a", sale("100")), Ok(0))],
         &[("02-07", expire(), Ok(0)), ("02-08", expire(), Ok(100)), ("03-08", expire(), Ok(0))]
@@ -120,9 +120,9 @@ fn held_points_count_from_their_release() {
 }
 
 #[test]
-fn what_ran_out_is_no_activity_when_it_is_found() {
+fn consuming_an_expiration_is_no_activity() {
     let steps = [("01-01", paid("a", sale("100")), Ok(100))];
-    switched(
+    run_with_program_change(
         "{}",
         &steps,
         &[
@@ -137,30 +137,30 @@ fn what_ran_out_is_no_activity_when_it_is_found() {
 
 const FRIENDS: &str = r#"{"referrals": {"sent": 50}"#;
 
-fn rewarded() -> Command {
-    Command::RewardReferral { friend: AccountId(2), order: id("f"), gate: at("01-02") }
+fn reward_referral() -> Command {
+    Command::RewardReferral { referee: AccountId(2), order: id("f"), gate_at: at("01-02") }
 }
 
-fn undone() -> Command {
-    Command::UndoReferral { friend: AccountId(2), order: id("f") }
+fn undo_referral() -> Command {
+    Command::UndoReferral { referee: AccountId(2), order: id("f") }
 }
 
 #[test]
-fn an_award_and_an_order_share_what_ran_out() {
+fn an_award_and_an_order_share_an_expiration() {
     let before = format!("{FRIENDS}}}");
     let steps = [
         ("01-01", paid("a", sale("100")), Ok(100)),
-        ("01-02", rewarded(), Ok(150)),
+        ("01-02", reward_referral(), Ok(150)),
         ("01-03", spend(100), Ok(50)),
     ];
-    let ways = [[(undone(), 0), (cancel("a"), -100)], [(cancel("a"), -50), (undone(), -100)]];
+    let ways = [[(undo_referral(), 0), (cancel("a"), -100)], [(cancel("a"), -50), (undo_referral(), -100)]];
     for [(first, then), (second, end)] in ways {
-        switched(&before, &steps, &[("03-01", first, Ok(then)), ("03-02", second, Ok(end))]);
+        run_with_program_change(&before, &steps, &[("03-01", first, Ok(then)), ("03-02", second, Ok(end))]);
     }
 }
 
 /// Merges these books' account into another one, which goes on.
-fn merged(from: &Books, mut into: Books, now: &str) -> Books {
+fn merge_into(from: &Books, mut into: Books, now: &str) -> Books {
     let (_, come) =
         merge((AccountId(1), &from.account), (AccountId(2), &into.account), at(now)).unwrap();
     into.post(&come);
@@ -169,7 +169,7 @@ fn merged(from: &Books, mut into: Books, now: &str) -> Books {
 }
 
 #[test]
-fn an_award_that_ran_out_after_a_merge_is_not_taken_again() {
+fn an_award_expired_after_a_merge_is_not_clawed_back_again() {
     let lots = r#""expiry": {"per_lot": {"after": "P1M"}}"#;
     for (program, hold) in
         [(lots, false), (lots, true), (r#""expiry": {"inactivity": {"after": "P1M"}}"#, false)]
@@ -178,49 +178,49 @@ fn an_award_that_ran_out_after_a_merge_is_not_taken_again() {
         let program = format!(r#"{{"referrals": {{"sent": 50{hold}}}, {program}}}"#);
         let guest = Books::new(program_of(&program));
         let guest =
-            continued(guest, &[("01-02", rewarded(), Ok(if hold.is_empty() { 50 } else { 0 }))]);
+            continued(guest, &[("01-02", reward_referral(), Ok(if hold.is_empty() { 50 } else { 0 }))]);
         let customer = check(&program, &[("01-01", add(7), Ok(7))]);
-        let both = merged(&guest, customer, "01-03");
-        let both = continued_without_proof(both, &[("03-01", expire(), 0), ("03-02", undone(), 0)]);
+        let both = merge_into(&guest, customer, "01-03");
+        let both = continue_unchecked(both, &[("03-01", expire(), 0), ("03-02", undo_referral(), 0)]);
         assert_eq!(both.account.totals().expired, Points::from(57), "{program}");
         // What is still there is taken from where it went.
         let guest = continued(
             Books::new(program_of(&program)),
-            &[("01-02", rewarded(), Ok(if hold.is_empty() { 50 } else { 0 }))],
+            &[("01-02", reward_referral(), Ok(if hold.is_empty() { 50 } else { 0 }))],
         );
         let customer = check(&program, &[("01-01", add(7), Ok(7))]);
-        continued_without_proof(merged(&guest, customer, "01-03"), &[("01-20", undone(), 7)]);
+        continue_unchecked(merge_into(&guest, customer, "01-03"), &[("01-20", undo_referral(), 7)]);
     }
 }
 
 #[test]
-fn an_order_that_ran_out_before_or_after_a_merge_is_not_taken_again() {
+fn an_order_expired_around_a_merge_is_not_clawed_back_again() {
     let guest =
-        |steps: &[Step<'_>]| switched("{}", &[("01-01", paid("a", sale("100")), Ok(100))], steps);
-    let customer = || switched("{}", &[("01-20", add(5), Ok(5))], &[]);
-    let before = merged(&guest(&[("02-02", expire(), Ok(0))]), customer(), "02-03");
-    let after = merged(&guest(&[]), customer(), "01-25");
+        |steps: &[Step<'_>]| run_with_program_change("{}", &[("01-01", paid("a", sale("100")), Ok(100))], steps);
+    let customer = || run_with_program_change("{}", &[("01-20", add(5), Ok(5))], &[]);
+    let before = merge_into(&guest(&[("02-02", expire(), Ok(0))]), customer(), "02-03");
+    let after = merge_into(&guest(&[]), customer(), "01-25");
     for both in [before, after] {
         let both =
-            continued_without_proof(both, &[("04-01", expire(), 0), ("04-02", cancel("a"), 0)]);
-        assert_eq!(both.account.totals().taken, Points::ZERO);
+            continue_unchecked(both, &[("04-01", expire(), 0), ("04-02", cancel("a"), 0)]);
+        assert_eq!(both.account.totals().clawed_back, Points::ZERO);
     }
 }
 
 /// As [`continued`], for books whose journal begins with a merge.
-fn continued_without_proof(mut books: Books, steps: &[(&str, Command, i64)]) -> Books {
+fn continue_unchecked(mut books: Books, steps: &[(&str, Command, i64)]) -> Books {
     for (now, command, want) in steps {
         books.tell(command, at(now)).unwrap();
         assert_eq!(books.balance(at(now)).get(), *want, "{now} {command:?}: {:?}", books.account);
-        assert!(books.account.is_sound());
-        orders_hold_what_they_are_worth(&books).unwrap();
+        assert!(books.account.is_consistent());
+        check_order_entitlements(&books).unwrap();
     }
     books
 }
 
 #[test]
 fn a_state_is_read_as_it_was_written() {
-    let books = switched(
+    let books = run_with_program_change(
         "{}",
         &[("01-01", paid("a", sale("100")), Ok(100))],
         &[("03-01", refund_amount("a", "r", "30"), Ok(0))],
@@ -236,12 +236,12 @@ fn a_state_is_read_as_it_was_written() {
     let text = serde_json::to_string(found).unwrap();
     assert!(text.contains(r#""ran_out":[["2026-02-01T00:00:00Z",30]]"#), "{text}");
     assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), *found);
-    books_add_up(&books).unwrap();
+    check_conservation(&books).unwrap();
 }
 
 /// Only a damaged row has two; what it is read as does not hang on how it was written.
 #[test]
-fn of_two_lots_without_an_end_the_same_is_the_one_in_any_order() {
+fn two_non_expiring_lots_merge_the_same_in_any_order() {
     let first = r#"{"id": 1, "points": 185, "earned_at": "2026-09-27T23:51:00Z"}"#;
     let second = r#"{"id": 2, "points": 25, "earned_at": "2025-09-28T00:02:00Z"}"#;
     let read = |lots: &[&str]| -> Account {
@@ -252,5 +252,5 @@ fn of_two_lots_without_an_end_the_same_is_the_one_in_any_order() {
         serde_json::from_str(&text).unwrap()
     };
     assert_eq!(read(&[first, second]), read(&[second, first]));
-    assert!(!read(&[first, second]).is_sound(), "there is only one such lot");
+    assert!(!read(&[first, second]).is_consistent(), "there is only one such lot");
 }

@@ -13,13 +13,13 @@
 
 mod story;
 
-use loyalty_core::discount::{Class, Off};
-use loyalty_core::program::{Gives, Offer};
-use loyalty_core::proptest::{Books, books_add_up, expiring_programs, points_or_code, programs};
-use loyalty_core::redemption::{RedemptionState, Returned};
+use loyalty_core::discount::{Class, DiscountValue};
+use loyalty_core::program::{Benefit, RewardPricing};
+use loyalty_core::proptest::{Books, check_conservation, expiring_programs, check_points_or_code, programs};
+use loyalty_core::redemption::{RedemptionState, RedemptionReturn};
 use loyalty_core::{
     Account, Command, Context, CustomerId, Email, Event, Lot, Points, Program, RedemptionId,
-    RewardId, Timestamp, Zone, offered,
+    RewardId, Timestamp, Zone, reward_offers,
 };
 use proptest::prelude::*;
 use story::*;
@@ -27,7 +27,7 @@ use story::*;
 const FIVE: &str =
     r#""rewards": [{"id": "five", "name": "5 off", "cost": 100, "gives": {"fixed_amount": "5"}}]"#;
 
-fn with(more: &str) -> String {
+fn program_with(more: &str) -> String {
     format!("{{{FIVE}, {more}}}")
 }
 
@@ -44,7 +44,7 @@ fn redeem_amount(number: i64, reward: &str, amount: Option<&str>) -> Command {
     }
 }
 
-fn call_off(number: i64) -> Command {
+fn cancel_redemption(number: i64) -> Command {
     Command::CancelRedemption { redemption: RedemptionId(number) }
 }
 
@@ -56,7 +56,7 @@ fn release(number: i64, order: &str) -> Command {
     Command::ReleaseRedemption { redemption: RedemptionId(number), order: id(order) }
 }
 
-fn use_up(number: i64) -> Command {
+fn use_redemption(number: i64) -> Command {
     Command::UseRedemption { redemption: RedemptionId(number), order: None }
 }
 
@@ -76,7 +76,7 @@ fn lots(account: &Account, now: &str) -> Vec<(i64, String)> {
         .collect()
 }
 
-fn pairs(wanted: &[(i64, &str)]) -> Vec<(i64, String)> {
+fn expected_lots(wanted: &[(i64, &str)]) -> Vec<(i64, String)> {
     wanted
         .iter()
         .map(|(points, end)| (*points, (*end).to_owned()))
@@ -85,7 +85,7 @@ fn pairs(wanted: &[(i64, &str)]) -> Vec<(i64, String)> {
 
 #[test]
 fn points_go_and_come_back() {
-    let program = with(r#""debt": "allow""#);
+    let program = program_with(r#""debt": "allow""#);
     let books = check(
         &program,
         &[
@@ -97,13 +97,13 @@ fn points_go_and_come_back() {
             ("01-02", redeem(1, "five"), Err("redemption_not_open")),
             ("01-03", redeem(2, "five"), Ok(50)),
             ("01-03", redeem(3, "five"), Err("insufficient_points")),
-            ("01-04", call_off(9), Err("unknown_redemption")),
-            ("01-04", call_off(1), Ok(150)),
-            ("01-05", call_off(1), Ok(150)),
-            ("01-05", use_up(1), Err("redemption_not_open")),
-            ("01-06", use_up(2), Ok(150)),
-            ("01-06", use_up(2), Ok(150)),
-            ("01-07", call_off(2), Err("redemption_not_open")),
+            ("01-04", cancel_redemption(9), Err("unknown_redemption")),
+            ("01-04", cancel_redemption(1), Ok(150)),
+            ("01-05", cancel_redemption(1), Ok(150)),
+            ("01-05", use_redemption(1), Err("redemption_not_open")),
+            ("01-06", use_redemption(2), Ok(150)),
+            ("01-06", use_redemption(2), Ok(150)),
+            ("01-07", cancel_redemption(2), Err("redemption_not_open")),
         ],
     );
     assert_eq!((state(&books, 1), state(&books, 2)), ("cancelled", "used"));
@@ -115,7 +115,7 @@ fn points_go_and_come_back() {
 
 /// An account is as it was before, as long as nothing ended in between: lots, numbers, orders and all.
 #[test]
-fn what_comes_back_goes_where_it_came_from() {
+fn returned_points_restore_their_lots() {
     let program = r#"{"rewards": [{"id": "five", "name": "5 off", "cost": 120, "gives": {"fixed_amount": "5"}}],
         "expiry": {"per_lot": {"after": "P9M"}}}"#;
     let before = check(
@@ -124,18 +124,18 @@ fn what_comes_back_goes_where_it_came_from() {
     );
     let after = continued(
         before.clone(),
-        &[("03-01", redeem(1, "five"), Ok(30)), ("03-02", call_off(1), Ok(150))],
+        &[("03-01", redeem(1, "five"), Ok(30)), ("03-02", cancel_redemption(1), Ok(150))],
     );
     assert!(after.account.lots().iter().eq(before.account.lots().iter()));
     // What a refund takes of the order's own lot is there for it again.
     let after = continued(after, &[("03-03", cancel("a"), Ok(50))]);
-    assert_eq!(lots(&after.account, "03-03"), pairs(&[(50, "2026-11-01")]));
+    assert_eq!(lots(&after.account, "03-03"), expected_lots(&[(50, "2026-11-01")]));
 }
 
 /// Points in three lots, which end on 1 and 11 February and 1 April, go for one reward. What comes back is by
 /// the day of the cancellation.
 #[test]
-fn ends_pass_while_a_redemption_is_open() {
+fn lots_expire_while_a_redemption_is_open() {
     let program = r#"{"rewards": [{"id": "all", "name": "All", "cost": 60, "gives": "custom"}],
         "expiry": {"per_lot": {"after": "P1M"}}}"#;
     for (cancelled, want) in [
@@ -153,10 +153,10 @@ fn ends_pass_while_a_redemption_is_open() {
                 ("01-11", add(20), Ok(30)),
                 ("01-28", add(30), Ok(60)),
                 ("01-29", redeem(1, "all"), Ok(0)),
-                (cancelled, call_off(1), Ok(60)),
+                (cancelled, cancel_redemption(1), Ok(60)),
             ],
         );
-        assert_eq!(lots(&books.account, cancelled), pairs(want), "cancelled on {cancelled}");
+        assert_eq!(lots(&books.account, cancelled), expected_lots(want), "cancelled on {cancelled}");
     }
     // Another grace is the program's; a redemption keeps the one that it was issued under.
     let program = program.replace("\"expiry\"", r#""redemption": {"grace": "P1W"}, "expiry""#);
@@ -171,13 +171,13 @@ fn ends_pass_while_a_redemption_is_open() {
     books.publish(program_of("{}"));
     let books = continued(
         books,
-        &[("02-16", call_off(1), Ok(60)), ("02-22", expire(), Ok(60)), ("02-23", expire(), Ok(0))],
+        &[("02-16", cancel_redemption(1), Ok(60)), ("02-22", expire(), Ok(60)), ("02-23", expire(), Ok(0))],
     );
     assert_eq!(books.account.totals().expired, Points::from(60));
 }
 
 #[test]
-fn days_of_grace_are_the_shops() {
+fn grace_days_use_the_shop_time_zone() {
     let program = r#"{"rewards": [{"id": "all", "name": "All", "cost": 60, "gives": "custom"}],
         "expiry": {"per_lot": {"after": "P1M"}}}"#;
     let mut books = Books::new(program_of(program));
@@ -187,7 +187,7 @@ fn days_of_grace_are_the_shops() {
         &[
             ("2026-01-15T05:00:00Z", add(60), Ok(60)),
             ("2026-01-20T05:00:00Z", redeem(1, "all"), Ok(0)),
-            ("2026-02-20T17:00:00Z", call_off(1), Ok(60)),
+            ("2026-02-20T17:00:00Z", cancel_redemption(1), Ok(60)),
             // Noon stays noon, although the clocks go forward on 8 March.
             ("2026-03-22T15:59:59Z", expire(), Ok(60)),
             ("2026-03-22T16:00:00Z", expire(), Ok(0)),
@@ -198,7 +198,7 @@ fn days_of_grace_are_the_shops() {
 
 #[test]
 fn inactivity_ends_what_is_redeemed_too() {
-    let program = with(r#""expiry": {"inactivity": {"after": "P2M"}}"#);
+    let program = program_with(r#""expiry": {"inactivity": {"after": "P2M"}}"#);
     // Some was left, ended, and comes back for the grace.
     let books = check(
         &program,
@@ -207,19 +207,19 @@ fn inactivity_ends_what_is_redeemed_too() {
             ("01-02", redeem(1, "five"), Ok(50)),
             ("03-01", expire(), Ok(50)),
             ("03-02", expire(), Ok(0)),
-            ("03-10", call_off(1), Ok(100)),
+            ("03-10", cancel_redemption(1), Ok(100)),
             ("2026-04-08T23:59:59Z", expire(), Ok(100)),
             ("04-09", expire(), Ok(0)),
         ],
     );
-    assert_eq!(books.account.ended_idle_at(), Some(at("03-02")));
+    assert_eq!(books.account.inactivity_expired_at(), Some(at("03-02")));
     // Nothing was left, and the same holds.
     check(
         &program,
         &[
             ("01-01", add(100), Ok(100)),
             ("01-02", redeem(1, "five"), Ok(0)),
-            ("03-10", call_off(1), Ok(100)),
+            ("03-10", cancel_redemption(1), Ok(100)),
             ("04-09", expire(), Ok(0)),
         ],
     );
@@ -229,7 +229,7 @@ fn inactivity_ends_what_is_redeemed_too() {
         &[
             ("01-01", add(150), Ok(150)),
             ("01-02", redeem(1, "five"), Ok(50)),
-            ("02-01", call_off(1), Ok(150)),
+            ("02-01", cancel_redemption(1), Ok(150)),
             ("03-31", expire(), Ok(150)),
             ("04-01", expire(), Ok(0)),
         ],
@@ -241,7 +241,7 @@ fn inactivity_ends_what_is_redeemed_too() {
             ("01-01", add(1), Ok(1)),
             ("03-02", add(150), Ok(150)),
             ("03-03", redeem(1, "five"), Ok(50)),
-            ("04-01", call_off(1), Ok(150)),
+            ("04-01", cancel_redemption(1), Ok(150)),
             ("05-31", expire(), Ok(150)),
             ("06-01", expire(), Ok(0)),
         ],
@@ -264,8 +264,8 @@ fn unused_redemptions_end_by_themselves() {
                 ("01-15", redeem(1, "five"), Ok(50)),
                 ("2026-02-14T23:59:59Z", expire(), Ok(50)),
                 ("02-15", expire(), Ok(left)),
-                ("02-16", call_off(1), Err("redemption_not_open")),
-                ("02-16", use_up(1), Err("redemption_not_open")),
+                ("02-16", cancel_redemption(1), Err("redemption_not_open")),
+                ("02-16", use_redemption(1), Err("redemption_not_open")),
             ],
         );
         assert_eq!(state(&books, 1), "expired");
@@ -275,7 +275,7 @@ fn unused_redemptions_end_by_themselves() {
             &[
                 ("01-01", add(150), Ok(150)),
                 ("01-15", redeem(1, "five"), Ok(50)),
-                ("02-15", call_off(1), Err("redemption_not_open")),
+                ("02-15", cancel_redemption(1), Err("redemption_not_open")),
             ],
         );
         assert_eq!(books.balance(at("02-15")), Points::new(left).unwrap());
@@ -295,7 +295,7 @@ fn unused_redemptions_end_by_themselves() {
             ("03-17", expire(), Ok(0)),
         ],
     );
-    assert_eq!(lots(&books.account, "03-01"), pairs(&[]));
+    assert_eq!(lots(&books.account, "03-01"), expected_lots(&[]));
 }
 
 #[test]
@@ -307,20 +307,20 @@ fn a_cancelled_order_gives_the_code_or_the_points() {
             ("01-03", claim(1, "a"), Ok(50)),
             ("01-03", claim(1, "a"), Ok(50)),
             ("01-04", claim(1, "b"), Ok(50)),
-            ("01-04", call_off(1), Err("redemption_not_open")),
+            ("01-04", cancel_redemption(1), Err("redemption_not_open")),
             ("01-05", release(1, "b"), Ok(50)),
             ("01-05", release(1, "a"), Ok(after)),
             ("01-06", release(1, "a"), Ok(after)),
         ]
     };
-    let books = check(&with(r#""redemption": {"order_cancelled": "code"}"#), &steps(50));
+    let books = check(&program_with(r#""redemption": {"order_cancelled": "code"}"#), &steps(50));
     assert_eq!(state(&books, 1), "issued");
     let books =
         continued(books, &[("01-07", claim(1, "b"), Ok(50)), ("01-08", release(1, "b"), Ok(50))]);
     let books =
-        continued(books, &[("01-09", call_off(1), Ok(150)), ("01-10", claim(1, "c"), Ok(50))]);
+        continued(books, &[("01-09", cancel_redemption(1), Ok(150)), ("01-10", claim(1, "c"), Ok(50))]);
     assert_eq!(state(&books, 1), "used");
-    let books = check(&with(r#""redemption": {"order_cancelled": "points"}"#), &steps(150));
+    let books = check(&program_with(r#""redemption": {"order_cancelled": "points"}"#), &steps(150));
     assert_eq!(state(&books, 1), "cancelled");
     // The order is there again, with its discount: so are its points gone, to the last one.
     let books =
@@ -334,7 +334,7 @@ fn a_cancelled_order_gives_the_code_or_the_points() {
 
 /// Debt is paid first, with what ends first.
 #[test]
-fn what_comes_back_pays_debt_first() {
+fn returned_points_pay_debt_first() {
     let program = r#"{"rewards": [{"id": "all", "name": "All", "cost": 100, "gives": "custom"}],
         "expiry": {"per_lot": {"after": "P9M"}}}"#;
     let books = check(
@@ -344,13 +344,13 @@ fn what_comes_back_pays_debt_first() {
             ("01-02", paid("b", sale("40")), Ok(100)),
             ("01-03", redeem(1, "all"), Ok(0)),
             ("01-04", cancel("b"), Ok(-40)),
-            ("01-05", call_off(1), Ok(60)),
+            ("01-05", cancel_redemption(1), Ok(60)),
         ],
     );
-    assert_eq!(lots(&books.account, "01-05"), pairs(&[(20, "2026-10-01"), (40, "2026-10-02")]));
+    assert_eq!(lots(&books.account, "01-05"), expected_lots(&[(20, "2026-10-01"), (40, "2026-10-02")]));
     let returned = |event: &Event| {
         if let Event::RedemptionCancelled { returned, .. } = event {
-            Some(Returned::clone(returned))
+            Some(RedemptionReturn::clone(returned))
         } else {
             None
         }
@@ -364,7 +364,7 @@ fn what_comes_back_pays_debt_first() {
 
 /// A code whose time was over while an order had it gets the grace.
 #[test]
-fn a_code_comes_back_with_time_to_use_it() {
+fn a_released_code_gets_the_grace_period() {
     let program = r#"{"rewards": [{"id": "five", "name": "5 off", "cost": 100, "gives": {"fixed_amount": "5"},
         "valid_for": "P1M", "points_back_when_expired": true}]}"#;
     let used = [
@@ -418,7 +418,7 @@ fn redemptions_outlive_a_merge() {
     for event in &into_events {
         whole.evolve(event);
     }
-    assert!(gone.is_sound() && gone.redemptions().is_empty() && whole.is_sound());
+    assert!(gone.is_consistent() && gone.redemptions().is_empty() && whole.is_consistent());
     assert_eq!(whole.redemptions().iter().count(), 2);
     books.account = whole;
     books.redemptions.extend(guest.redemptions.clone());
@@ -427,15 +427,15 @@ fn redemptions_outlive_a_merge() {
         books.decide(&redeem(3, "all"), at("01-07")).unwrap_err().code(),
         "reward_limit_reached"
     );
-    let cancelled = books.decide(&call_off(1), at("01-07")).unwrap();
+    let cancelled = books.decide(&cancel_redemption(1), at("01-07")).unwrap();
     let mut account = books.account.clone();
     for event in &cancelled.events {
         account.evolve(event);
     }
-    assert!(account.is_sound(), "{account:?}");
+    assert!(account.is_consistent(), "{account:?}");
     assert_eq!(
         lots(&account, "01-07"),
-        pairs(&[(50, "2026-10-01"), (10, "2026-10-01"), (7, "2026-10-05")])
+        expected_lots(&[(50, "2026-10-01"), (10, "2026-10-01"), (7, "2026-10-05")])
     );
     assert_eq!(books.balance(at("02-01")), Points::from(17));
     assert_eq!(books.balance(at("02-02")), Points::from(67));
@@ -443,7 +443,7 @@ fn redemptions_outlive_a_merge() {
 }
 
 #[test]
-fn limits_count_what_is_had() {
+fn limits_count_active_and_used_redemptions() {
     let program = |limits: &str| {
         format!(
             r#"{{"rewards": [{{"id": "five", "name": "5 off", "cost": 10, "gives": {{"fixed_amount": "5"}}, {limits}}}]}}"#
@@ -462,15 +462,15 @@ fn limits_count_what_is_had() {
                 ("01-03", redeem(2, "five"), Ok(80)),
                 ("01-04", redeem(3, "five"), Err(code)),
                 // What is cancelled was not had.
-                ("01-05", call_off(1), Ok(90)),
+                ("01-05", cancel_redemption(1), Ok(90)),
                 ("01-06", redeem(3, "five"), Ok(80)),
                 ("01-07", redeem(4, "five"), Err(code)),
                 // What is used was.
-                ("01-08", use_up(3), Ok(80)),
+                ("01-08", use_redemption(3), Ok(80)),
                 ("01-31", redeem(4, "five"), Err(code)),
                 ("02-01", redeem(4, "five"), Ok(70)),
                 // A month that is over is not counted in this one.
-                ("02-02", call_off(2), Ok(80)),
+                ("02-02", cancel_redemption(2), Ok(80)),
                 ("02-03", redeem(5, "five"), Ok(70)),
                 ("02-04", redeem(6, "five"), Err(code)),
             ],
@@ -480,7 +480,7 @@ fn limits_count_what_is_had() {
 
 /// The points come back at the end without a job, and so does what limits count.
 #[test]
-fn what_ran_out_of_time_can_be_had_again_at_once() {
+fn expired_redemptions_free_their_limit_at_once() {
     for (limits, code) in [("limits", "reward_limit_reached"), ("limits_in_all", "reward_sold_out")]
     {
         check(
@@ -500,7 +500,7 @@ fn what_ran_out_of_time_can_be_had_again_at_once() {
 }
 
 #[test]
-fn rewards_say_why_not_and_what_is_missing() {
+fn offers_explain_why_a_reward_is_unavailable() {
     let program = program_of(
         r#"{"tiers": [{"id": "gold", "name": "Gold"}], "rewards": [
             {"id": "dear", "name": "Dear", "cost": 500, "gives": "custom"},
@@ -514,11 +514,11 @@ fn rewards_say_why_not_and_what_is_missing() {
     books.tell(&add(200), at("01-01")).unwrap();
     books.tell(&redeem(1, "once"), at("01-01")).unwrap();
     let context = Context::new(&program, &books.account, at("01-02"));
-    let codes: Vec<(_, _, Vec<_>)> = offered(&context, |_| None)
+    let codes: Vec<(_, _, Vec<_>)> = reward_offers(&context, |_| None)
         .iter()
         .map(|offer| {
-            let codes = offer.why_not.iter().map(loyalty_core::Rejection::code).collect();
-            (offer.reward.to_string(), offer.missing.get(), codes)
+            let codes = offer.rejections.iter().map(loyalty_core::Rejection::code).collect();
+            (offer.reward.to_string(), offer.missing_points.get(), codes)
         })
         .collect();
     let want = [
@@ -533,8 +533,8 @@ fn rewards_say_why_not_and_what_is_missing() {
         ("off", 0, vec![]),
     ];
     assert_eq!(codes, want.map(|(id, missing, codes)| (id.to_owned(), missing, codes)));
-    let off = offered(&context, |_| None).pop().unwrap();
-    assert_eq!((off.points.get(), off.largest), (50, Some(amount("7.50"))));
+    let off = reward_offers(&context, |_| None).pop().unwrap();
+    assert_eq!((off.points.get(), off.largest_amount), (50, Some(amount("7.50"))));
     for (wanted, want) in [
         (Some("7.50"), Ok(40)),
         (Some("10"), Err("insufficient_points")),
@@ -647,12 +647,12 @@ fn every_fault_of_a_reward_has_its_pointer() {
         r#"{{"rewards": [{{{base}, "gives": {{"fixed_amount": "5.50"}}, "cost": 1, "minimum_subtotal": "1.5"}}]}}"#
     ));
     let fine: Vec<_> = yen
-        .finer_than_currency(0)
+        .check_currency(0)
         .into_iter()
         .map(|fault| fault.pointer)
         .collect();
     assert_eq!(fine, ["/rewards/0/gives/fixed_amount", "/rewards/0/minimum_subtotal"]);
-    assert_eq!(yen.finer_than_currency(2), []);
+    assert_eq!(yen.check_currency(2), []);
     let fine = yen.to_json().replace("5.50", "5.505");
     check(
         &fine,
@@ -679,17 +679,17 @@ fn codes_are_backed_by_price_rules() {
             .unwrap()
             .unwrap()
     };
-    let all = Off::Percent(Off::ALL);
+    let all = DiscountValue::Percent(DiscountValue::FULL_PERCENT);
     for (reward, off, class) in [
-        (r#""gives": {"fixed_amount": "5"}"#, Off::Fixed(amount("5")), Class::Order),
+        (r#""gives": {"fixed_amount": "5"}"#, DiscountValue::Fixed(amount("5")), Class::Order),
         (
             r#""gives": {"fixed_amount": "5"}, "only": {"products": ["p"]}"#,
-            Off::Fixed(amount("5")),
+            DiscountValue::Fixed(amount("5")),
             Class::Product,
         ),
         (
             r#""gives": {"percentage": "12.5"}, "excluded": {"categories": ["c"]}"#,
-            Off::Percent(12_500_000),
+            DiscountValue::Percent(12_500_000),
             Class::Order,
         ),
         (
@@ -704,7 +704,7 @@ fn codes_are_backed_by_price_rules() {
         ),
     ] {
         let rule = rule(reward);
-        assert_eq!((rule.off(), rule.class()), (off, class), "{reward}");
+        assert_eq!((rule.discount_value(), rule.class()), (off, class), "{reward}");
         let parts = rule.parts();
         assert!(parts.title.starts_with("VIP-"), "{}", parts.title);
         assert_eq!((parts.starts_at, parts.ends_at), (at("01-02"), Some(at("02-02"))));
@@ -729,26 +729,26 @@ proptest! {
             let _refused = books.tell(&add(points.into()), now);
         }
         books.tell(&Command::CatchUp, now).unwrap();
-        for (number, reward) in (1..).zip(&program.parts().rewards) {
+        for (number, reward) in (1..).zip(&program.definition().rewards) {
             let before = books.account.clone();
             let amount = match &reward.offer {
-                Offer::Fixed { .. } => None,
-                Offer::Variable(variable) => Some(variable.minimum),
+                RewardPricing::Fixed { .. } => None,
+                RewardPricing::Variable(variable) => Some(variable.minimum),
             };
             let amount = amount.map(|amount| amount.to_string());
             if books.tell(&redeem_amount(number, reward.id.as_str(), amount.as_deref()), now).is_err() {
                 continue;
             }
-            points_or_code(&books, now)?;
+            check_points_or_code(&books, now)?;
             let issue = books.redemptions[&RedemptionId(number)].issue().clone();
             let rule = issue.price_rule(reward, (CustomerId::new("1").ok().as_ref(), None), 2);
             let rule = rule.map_err(|faults| TestCaseError::fail(format!("{faults:?}")))?;
-            prop_assert_eq!(rule.is_some(), issue.gives.has_code());
+            prop_assert_eq!(rule.is_some(), issue.benefit.has_code());
             prop_assert_eq!(rule.is_some(), issue.code.is_some());
-            prop_assert_eq!(rule.is_none(), matches!(issue.gives, Gives::Custom | Gives::StoreCredit(_)));
-            books.tell(&call_off(number), now).unwrap();
-            books_add_up(&books)?;
-            points_or_code(&books, now)?;
+            prop_assert_eq!(rule.is_none(), matches!(issue.benefit, Benefit::Custom | Benefit::StoreCredit(_)));
+            books.tell(&cancel_redemption(number), now).unwrap();
+            check_conservation(&books)?;
+            check_points_or_code(&books, now)?;
             prop_assert_eq!(books.account.balance(now), before.balance(now));
             prop_assert!(books.account.lots().iter().eq(before.lots().iter()));
             let cancelled = matches!(

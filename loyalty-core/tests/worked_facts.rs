@@ -12,14 +12,14 @@
 
 mod story;
 
-use loyalty_core::{Event, Line, Order, Origin, Points, ProductId, Refunded, Status, Tag, TierId};
+use loyalty_core::{Event, Line, Order, Origin, Points, ProductId, RefundContent, Status, Tag, TierId};
 use story::*;
 
-fn tiered(multiplier: &str) -> String {
+fn program_with_tier(multiplier: &str) -> String {
     format!(r#"{{"tiers": [{{"id": "gold", "name": "Gold", "multiplier": "{multiplier}"}}]}}"#)
 }
 
-fn gold() -> loyalty_core::Command {
+fn set_gold_tier() -> loyalty_core::Command {
     loyalty_core::Command::SetTier(Some(loyalty_core::ManualTier {
         id: TierId::new("gold").unwrap(),
         until: None,
@@ -39,7 +39,7 @@ fn of_category(category: &str, mut line: Line) -> Line {
 /// The sentence of the last award or claw-back.
 fn last_reason(books: &loyalty_core::proptest::Books) -> String {
     let reason = |event: &Event| {
-        if let Event::PointsAwarded { reckoning, .. } | Event::PointsTakenBack { reckoning, .. } =
+        if let Event::PointsAwarded { calculation: reckoning, .. } | Event::PointsTakenBack { calculation: reckoning, .. } =
             event
         {
             return Some(reckoning.explanation.to_string());
@@ -63,7 +63,7 @@ fn per_full_ten_refunds_alone() {
 }
 
 #[test]
-fn refunds_take_the_same_however_sliced() {
+fn refunds_claw_back_the_same_however_sliced() {
     check(
         TENS,
         &[
@@ -114,27 +114,27 @@ fn tiers_multiply_before_the_rounding() {
         [("3", "5", 15), ("1.5", "4", 6), ("1.5", "3.50", 5), ("0.5", "1.99", 0)]
     {
         check(
-            &tiered(multiplier),
-            &[("01-01", gold(), Ok(0)), ("01-02", paid("a", sale(cost)), Ok(want))],
+            &program_with_tier(multiplier),
+            &[("01-01", set_gold_tier(), Ok(0)), ("01-02", paid("a", sale(cost)), Ok(want))],
         );
     }
     // The tier of the first award stays with the order.
     let ended = loyalty_core::Command::SetTier(None);
     check(
-        &tiered("3"),
+        &program_with_tier("3"),
         &[
-            ("01-01", gold(), Ok(0)),
+            ("01-01", set_gold_tier(), Ok(0)),
             ("01-02", paid("a", sale("10")), Ok(30)),
             ("01-03", ended, Ok(30)),
             ("01-04", refund_amount("a", "r", "5"), Ok(15)),
             ("01-05", paid("b", sale("10")), Ok(25)),
-            ("01-06", gold(), Ok(25)),
+            ("01-06", set_gold_tier(), Ok(25)),
             ("01-07", paid("b", sale("11")), Ok(26)),
         ],
     );
     let silver = loyalty_core::ManualTier { id: TierId::new("silver").unwrap(), until: None };
     check(
-        &tiered("3"),
+        &program_with_tier("3"),
         &[("01-01", loyalty_core::Command::SetTier(Some(silver)), Err("unknown_tier"))],
     );
 }
@@ -284,7 +284,7 @@ fn a_rule_can_replace_the_base_on_its_lines() {
 }
 
 #[test]
-fn minimum_spend_looks_at_what_is_left() {
+fn minimum_spend_uses_the_remaining_basis() {
     let program = r#"{"earning": [{"id": "big", "earn": {"per_unit": "1"}, "when": {"minimum_spend": "50"}}]}"#;
     check(
         program,
@@ -502,7 +502,7 @@ fn absurd_sizes_are_refused_by_name() {
     );
     let lines = vec![line("1", "1", most), line("2", "1", most)];
     let two = Order { total: amount(most), lines, ..Order::default() };
-    let units = Refunded::Lines {
+    let units = RefundContent::Lines {
         lines: vec![("1".parse().unwrap(), units("1000000"))],
         amount: Some(amount(most)),
     };

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use loyalty_core::discount::{
-    BatchEntry, Cart, Code, CodeState, DiscountEvent, Parts, PriceRule, Refusal, RuleState,
+    BatchEntry, Cart, Code, CodeState, DiscountEvent, PriceRuleParts, PriceRule, CodeRejection, RuleState,
 };
 use loyalty_core::{CheckoutId, CodeId, Event, OrderId, PriceRuleId, SegmentId, ShopId, Timestamp};
 
@@ -155,15 +155,15 @@ pub enum DiscountAction {
 /// What becomes of a price rule that says something already. It is asked inside the transaction, so it must be
 /// quick and must not ask the store.
 #[derive(Clone)]
-pub struct RuleChange(Arc<dyn Fn(Parts) -> Parts + Send + Sync>);
+pub struct RuleChange(Arc<dyn Fn(PriceRuleParts) -> PriceRuleParts + Send + Sync>);
 
 impl RuleChange {
     /// By a function of all that the rule says, e-mails included.
-    pub fn new(change: impl Fn(Parts) -> Parts + Send + Sync + 'static) -> Self {
+    pub fn new(change: impl Fn(PriceRuleParts) -> PriceRuleParts + Send + Sync + 'static) -> Self {
         Self(Arc::new(change))
     }
 
-    pub(crate) fn apply(&self, parts: Parts) -> Parts {
+    pub(crate) fn apply(&self, parts: PriceRuleParts) -> PriceRuleParts {
         (self.0)(parts)
     }
 }
@@ -242,7 +242,7 @@ impl CodeView {
         let state = code_state(record)?;
         let (rule, text) = (state.rule()?, state.code()?.clone());
         let Keyed { created_at, updated_at, .. } = *record;
-        let (used, on) = (state.tally().used(), state.is_on());
+        let (used, on) = (state.usage().used(), state.is_on());
         (!state.is_removed()).then_some(Self { id, rule, text, used, on, created_at, updated_at })
     }
 }
@@ -289,7 +289,7 @@ pub struct OrderCode {
     /// As the order brought it.
     pub text: Code,
     /// The code that it used, or why it used none.
-    pub outcome: Result<CodeId, Refusal>,
+    pub outcome: Result<CodeId, CodeRejection>,
 }
 
 /// A cart to be evaluated, with what only a store knows of its customer left open.

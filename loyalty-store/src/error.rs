@@ -1,6 +1,6 @@
 //! Rejections, where the answer is no, apart from failures, where something broke.
 
-use loyalty_core::discount::{Cart, DiscountRejection, Refusal};
+use loyalty_core::discount::{Cart, DiscountRejection, CodeRejection};
 use loyalty_core::{Fault, ProgramVersion};
 
 use crate::discount::DiscountAction;
@@ -86,8 +86,8 @@ pub enum Rejection {
 
 impl Rejection {
     /// Why a code cannot be used, where that is it.
-    pub fn refusal(&self) -> Option<&Refusal> {
-        if let Self::CodeRefused { reason: DiscountRejection::Refused(refusal), .. } = self {
+    pub fn refusal(&self) -> Option<&CodeRejection> {
+        if let Self::CodeRefused { reason: DiscountRejection::CodeRejected(refusal), .. } = self {
             Some(refusal)
         } else {
             None

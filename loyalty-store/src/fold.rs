@@ -122,7 +122,7 @@ impl Fold {
             .fold(*sum, |sum, event| sum.saturating_add(event.points()));
         let balance = record.account.balance(row.at);
         if balance != row.balance
-            || !record.account.is_sound()
+            || !record.account.is_consistent()
             || record.account.totals().balance() != *sum
         {
             found.differ(format!(

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use loyalty_core::account::Usage;
 use loyalty_core::discount::{
-    CheckoutClaim, CodeState, DiscountEvent, OrderClaim, RuleState, Tally,
+    CheckoutClaim, CodeState, DiscountEvent, OrderClaim, RuleState, CodeUsage,
 };
 use loyalty_core::redemption::Redemption;
 use loyalty_core::{
@@ -47,7 +47,7 @@ pub(crate) enum Key {
 pub(crate) enum State {
     Rule(RuleState),
     Code(CodeState),
-    Tally(Tally),
+    Tally(CodeUsage),
     Checkout(CheckoutCodes),
     Order(OrderCodes),
     Absorbed(Vec<AccountId>),
@@ -76,7 +76,7 @@ impl CheckoutCodes {
     pub(crate) fn live(&self, now: Timestamp) -> impl Iterator<Item = (CodeId, Timestamp)> {
         self.0
             .iter()
-            .filter_map(move |(code, claim)| Some((*code, claim.live(now)?.until)))
+            .filter_map(move |(code, claim)| Some((*code, claim.reservation_at(now)?.until)))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -88,7 +88,7 @@ impl CheckoutCodes {
             self.0.entry(code).or_default().evolve(event);
         }
         self.0
-            .retain(|_, claim| matches!(claim, CheckoutClaim::Used(_)) || claim.live(at).is_some());
+            .retain(|_, claim| matches!(claim, CheckoutClaim::Used(_)) || claim.reservation_at(at).is_some());
     }
 }
 
@@ -110,7 +110,7 @@ impl OrderCodes {
         if let Some(code) = event.code() {
             self.0.entry(code).or_default().evolve(event);
         }
-        self.0.retain(|_, claim| *claim != OrderClaim::Free);
+        self.0.retain(|_, claim| *claim != OrderClaim::Unused);
     }
 }
 
@@ -129,7 +129,7 @@ impl Keyed {
         let state = match key {
             Key::Rule(_) => State::Rule(RuleState::default()),
             Key::Code(_) => State::Code(CodeState::default()),
-            Key::Tally(..) => State::Tally(Tally::default()),
+            Key::Tally(..) => State::Tally(CodeUsage::default()),
             Key::Checkout(_) => State::Checkout(CheckoutCodes::default()),
             Key::Order(_) => State::Order(OrderCodes::default()),
             Key::Absorbed(_) => State::Absorbed(Vec::new()),

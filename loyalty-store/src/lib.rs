@@ -226,10 +226,10 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
         };
         let mut had = BTreeMap::new();
         for reward in program
-            .parts()
+            .definition()
             .rewards
             .iter()
-            .filter(|reward| !reward.limits_in_all.is_empty())
+            .filter(|reward| !reward.total_limits.is_empty())
         {
             had.extend(
                 self.reward_usage(shop, &reward.id)?
@@ -237,7 +237,7 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
             );
         }
         let (balance, had) = (customer.balance(now), |reward: &RewardId| had.get(reward).copied());
-        let offered = customer.ask(now, |context| loyalty_core::offered(context, had));
+        let offered = customer.ask(now, |context| loyalty_core::reward_offers(context, had));
         Ok(Some(RewardsView { customer, balance, program, offered }))
     }
 

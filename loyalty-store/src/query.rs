@@ -77,7 +77,7 @@ impl CustomerView {
     pub fn tier(&self, now: Timestamp) -> Option<HeldTier> {
         let now = now.max(self.account.at);
         let account = self.as_of(now);
-        if let Some(ManualTier { id, until }) = account.tier(now).cloned() {
+        if let Some(ManualTier { id, until }) = account.manual_tier(now).cloned() {
             return Some(HeldTier { id, until });
         }
         account

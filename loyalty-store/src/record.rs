@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use loyalty_core::account::Chapters;
+use loyalty_core::account::AccountSegments;
 use loyalty_core::{
     Account, AccountId, CustomerId, Email, Event, OrderState, Points, Profile, ShopId, Timestamp,
 };
@@ -47,14 +47,14 @@ pub(crate) struct AccountRecord {
 /// Which chapters of an account stand in the file. All states of the account since it was read share it, also those
 /// that were decided before the last of it was written.
 #[derive(Clone, Default)]
-pub(crate) struct Filed(Arc<Mutex<Chapters>>);
+pub(crate) struct Filed(Arc<Mutex<AccountSegments>>);
 
 impl Filed {
-    pub(crate) fn new(chapters: Chapters) -> Self {
+    pub(crate) fn new(chapters: AccountSegments) -> Self {
         Self(Arc::new(Mutex::new(chapters)))
     }
 
-    pub(crate) fn chapters(&self) -> MutexGuard<'_, Chapters> {
+    pub(crate) fn chapters(&self) -> MutexGuard<'_, AccountSegments> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use loyalty_core::account::Usage;
-use loyalty_core::redemption::{Offered, Redemption};
+use loyalty_core::redemption::{RewardOffer, Redemption};
 use loyalty_core::{
     AccountId, Amount, CodeId, OrderId, Points, PriceRuleId, Program, RedemptionId, RewardId,
     ShopId, Timestamp,
@@ -101,7 +101,7 @@ pub struct RewardsView {
     /// The program that has the rewards.
     pub program: Arc<Program>,
     /// Each of them, in the program's order.
-    pub offered: Vec<Offered>,
+    pub offered: Vec<RewardOffer>,
 }
 
 pub(crate) fn redemption(

@@ -116,14 +116,14 @@ impl Report {
                 add(&mut self.by_awards, *points);
                 self.paid(award.reason.action(), *points);
             }
-            Event::PointsAdded { points, grounds, .. } if grounds.adjustment => {
+            Event::PointsAdded { points, reason: grounds, .. } if grounds.sets_balance => {
                 add(&mut self.adjusted, *points)
             }
-            Event::PointsAdded { points, grounds, .. } => {
+            Event::PointsAdded { points, reason: grounds, .. } => {
                 add(&mut self.by_hand, *points);
                 self.paid(grounds.action.as_ref(), *points);
             }
-            Event::PointsSubtracted { grounds, .. } if grounds.adjustment => {
+            Event::PointsSubtracted { reason: grounds, .. } if grounds.sets_balance => {
                 add(&mut self.adjusted, event.points());
             }
             Event::PointsSubtracted { .. }
@@ -132,7 +132,7 @@ impl Report {
             | Event::RedemptionUsed { .. }
             | Event::RewardRedeemed { .. } => add(&mut self.redeemed, event.points().negated()),
             Event::PointsExpired { points, .. } => add(&mut self.expired, *points),
-            Event::AwardTakenBack { taking, .. } | Event::PointsTakenBack { taking, .. } => {
+            Event::AwardTakenBack { clawback: taking, .. } | Event::PointsTakenBack { clawback: taking, .. } => {
                 add(&mut self.clawed_back, taking.points());
             }
             Event::AccountAbsorbed { .. }
@@ -203,7 +203,7 @@ impl Report {
         }
         add(&mut self.pending, account.pending(now));
         add(&mut self.debt, account.debt());
-        let members = self.members.entry(account.tier_id(now).cloned()).or_default();
+        let members = self.members.entry(account.current_tier_id(now).cloned()).or_default();
         *members = members.saturating_add(1);
     }
 }

@@ -195,7 +195,7 @@ pub(crate) fn folded_until(
 /// From when on time can have brought about something that is not in the account yet.
 fn start_of(account: &Account, customer: Option<&CustomerRecord>) -> Timestamp {
     let known = customer.map_or(Timestamp::UNIX_EPOCH, |customer| customer.created_at);
-    account.at().map_or(known, |at| at.max(known))
+    account.last_event_at().map_or(known, |at| at.max(known))
 }
 
 impl Terms {
@@ -235,8 +235,8 @@ impl Terms {
             zone: self.zone,
             minor_digits: self.minor_digits,
             program: (self.newest.version, self.newest()),
-            since: from(&self.newest),
-            before: &before,
+            in_force_since: from(&self.newest),
+            earlier_programs: &before,
             account,
             account_id: id,
             birthday: customer.and_then(CustomerRecord::birthday),

@@ -621,7 +621,7 @@ impl<V: View> Transaction<'_, V> {
             let pinned = pinned.as_ref().map(|(_, program)| &**program);
             let order = order.as_ref().map(|order| &order.state);
             let (redemption, had_in_all) = (redemption.as_ref(), had_in_all.as_ref());
-            decide(&Context { pinned, order, redemption, had_in_all, ..*context }, command)
+            decide(&Context { pinned_program: pinned, order, redemption, total_usage: had_in_all, ..*context }, command)
         })?;
         if let Some(again) = self.redrawn(command, &decision.events)? {
             return self.command(account, &again);

@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use loyalty_core::{
-    Command, Currency, CustomerId, Grounds, Line, Order, Origin, Points, ShopId, Status, Timestamp,
+    Command, Currency, CustomerId, AdjustmentReason, Line, Order, Origin, Points, ShopId, Status, Timestamp,
     Zone,
 };
 use loyalty_store::{
@@ -81,11 +81,11 @@ fn main() {
 }
 
 fn customer(shop: ShopId, now: Timestamp, number: u64) -> Request {
-    let action = Action::customer(who(number), Presence::MustNot, Vec::new());
+    let action = Action::customer(customer_ref(number), Presence::MustNot, Vec::new());
     Request { shop, now, dry_run: false, idempotency: None, action }
 }
 
-fn who(number: u64) -> Who {
+fn customer_ref(number: u64) -> Who {
     let number = number.wrapping_mul(7_919) % CUSTOMERS;
     Who::Id(CustomerId::new(format!("{number:06}")).unwrap())
 }
@@ -93,12 +93,12 @@ fn who(number: u64) -> Who {
 fn request(kind: Kind, shop: ShopId, now: Timestamp, number: u64) -> Request {
     match kind {
         Kind::Points => {
-            let grounds = Grounds {
-                reason: Some(Arc::from("Plan of three months")),
-                ..Grounds::default()
+            let grounds = AdjustmentReason {
+                text: Some(Arc::from("Plan of three months")),
+                ..AdjustmentReason::default()
             };
-            let command = Command::AddPoints { points: Points::from(100), grounds };
-            let action = Action::customer(who(number), Presence::Must, vec![command]);
+            let command = Command::AddPoints { points: Points::from(100), reason: grounds };
+            let action = Action::customer(customer_ref(number), Presence::Must, vec![command]);
             Request {
                 shop,
                 now,
@@ -117,7 +117,7 @@ fn request(kind: Kind, shop: ShopId, now: Timestamp, number: u64) -> Request {
             };
             let action = Action::Order {
                 command,
-                customer: Some(who(number)),
+                customer: Some(customer_ref(number)),
                 change: ProfileChange::default(),
             };
             Request { shop, now, dry_run: false, idempotency: None, action }

@@ -32,7 +32,7 @@ use loyalty_store::{
     Action, Answer, Idempotency, Presence, ProfileChange, Request, Settings, SqliteStore, Store,
     Who,
 };
-use loyalty_tests::{Desk, add, at, file_of_last_time, id, paid, publish, send_all};
+use loyalty_tests::{Desk, add, at, cached_file, id, paid, publish, send_all};
 
 /// The allocator of the server's binary.
 #[global_allocator]
@@ -40,24 +40,24 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Customers who take turns.
 #[derive(Clone, Copy)]
-struct Crowd {
+struct CustomerGroup {
     name: &'static str,
     count: u64,
 }
 
-impl Crowd {
+impl CustomerGroup {
     /// All over their tables, each as often as the others.
     fn who(self, number: u64) -> Who {
         id(&format!("{}{:06}", self.name, number.wrapping_mul(7_919) % self.count))
     }
 }
 
-const ALL: Crowd = Crowd { name: "", count: 10_000 };
+const ALL: CustomerGroup = CustomerGroup { name: "", count: 10_000 };
 /// Those whose ledger is read: in the short journal and in the long one it is as long.
-const REGULARS: Crowd = Crowd { name: "regular", count: 100 };
+const REGULARS: CustomerGroup = CustomerGroup { name: "regular", count: 100 };
 const PAGE: u64 = 50;
-const OF_FEW_ORDERS: Crowd = Crowd { name: "few", count: 100 };
-const OF_MANY_ORDERS: Crowd = Crowd { name: "many", count: 100 };
+const OF_FEW_ORDERS: CustomerGroup = CustomerGroup { name: "few", count: 100 };
+const OF_MANY_ORDERS: CustomerGroup = CustomerGroup { name: "many", count: 100 };
 const SHORT: u64 = 20_000;
 const FEW: u64 = 10;
 const ROUNDS: u64 = 7;
@@ -89,30 +89,30 @@ fn main() {
     let Arguments { rows, orders, count, in_flight, bench: _ } = arguments;
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let journal =
-        |rows| copy_of(&format!("growth-{rows}.db"), |store| fill(store, rows), directory.path());
+        |rows| copy_cached_file(&format!("growth-{rows}.db"), |store| fill(store, rows), directory.path());
     let (short, long) = (journal(SHORT), journal(rows));
-    let (start_short, start_long) = (start(&short), start(&long));
+    let (start_short, start_long) = (measure_open(&short), measure_open(&long));
     println!(
         "| what | journal of {SHORT} | journal of {rows} | ratio |\n| --- | ---: | ---: | ---: |"
     );
     println!("| start, in ms | {start_short:.1} | {start_long:.1} | |");
     let (short, long) = (open(&short), open(&long));
-    let [short, long] = [&short, &long].map(|store| Shop::new(store, ALL));
-    let regulars = [&short, &long].map(|shop| Shop { crowd: REGULARS, ..*shop });
+    let [short, long] = [&short, &long].map(|store| BenchShop::new(store, ALL));
+    let regulars = [&short, &long].map(|shop| BenchShop { crowd: REGULARS, ..*shop });
     compare(Kind::Points, [&short, &long], count, in_flight);
     compare(Kind::Order, [&short, &long], count, in_flight);
     compare(Kind::Balance, [&short, &long], count, in_flight);
     compare(Kind::Ledger, regulars.each_ref(), count / 10, in_flight);
 
-    for program in [LASTING, ENDING] {
-        let Program { name, .. } = program;
+    for program in [NON_EXPIRING, EXPIRING] {
+        let PointsProgram { name, .. } = program;
         let file = format!("growth-orders-{name}-{orders}.db");
         let store =
-            open(&copy_of(&file, |store| fill_orders(store, program, orders), directory.path()));
+            open(&copy_cached_file(&file, |store| fill_orders(store, program, orders), directory.path()));
         println!(
             "\n| customers, of points that {name} | {FEW} orders | {orders} orders | ratio |\n| --- | ---: | ---: | ---: |"
         );
-        let shops = [OF_FEW_ORDERS, OF_MANY_ORDERS].map(|crowd| Shop::new(&store, crowd));
+        let shops = [OF_FEW_ORDERS, OF_MANY_ORDERS].map(|crowd| BenchShop::new(&store, crowd));
         for (kind, count) in [
             (Kind::Points, count),
             (Kind::Order, count),
@@ -126,20 +126,20 @@ fn main() {
 
 /// What the points of orders do.
 #[derive(Clone, Copy)]
-struct Program {
+struct PointsProgram {
     name: &'static str,
     document: &'static str,
 }
 
-const LASTING: Program = Program { name: "last", document: "{}" };
+const NON_EXPIRING: PointsProgram = PointsProgram { name: "last", document: "{}" };
 /// Every order that is made here opens a lot that is still there when it is measured.
-const ENDING: Program = Program {
+const EXPIRING: PointsProgram = PointsProgram {
     name: "end",
     document: r#"{"expiry": {"per_lot": {"after": "P3Y"}}}"#,
 };
 
 /// A row of the table: what the two make a second, in turns, and what share of the first one's the second's is.
-fn compare(kind: Kind, shops: [&Shop; 2], count: u64, in_flight: usize) {
+fn compare(kind: Kind, shops: [&BenchShop; 2], count: u64, in_flight: usize) {
     let mut rates = [Vec::new(), Vec::new()];
     // The first round is the way in: caches fill, and what a start goes on with in the background ends.
     for round in 0..=ROUNDS {
@@ -170,7 +170,7 @@ fn open(file: &Path) -> SqliteStore {
 }
 
 /// Opens the store and closes it again: the median in milliseconds of what opening takes.
-fn start(file: &Path) -> f64 {
+fn measure_open(file: &Path) -> f64 {
     let once = || {
         let begun = Instant::now();
         let store = open(file);
@@ -182,8 +182,8 @@ fn start(file: &Path) -> f64 {
 }
 
 /// A copy of the file of last time, which stays as long as it was.
-fn copy_of(name: &str, fill: impl FnOnce(&SqliteStore), into: &Path) -> PathBuf {
-    let kept = file_of_last_time(Path::new(env!("CARGO_TARGET_TMPDIR")), name, fill);
+fn copy_cached_file(name: &str, fill: impl FnOnce(&SqliteStore), into: &Path) -> PathBuf {
+    let kept = cached_file(Path::new(env!("CARGO_TARGET_TMPDIR")), name, fill);
     let copy = into.join(name);
     std::fs::copy(kept, &copy).unwrap();
     // Else the first sync that is measured would have to write all of it.
@@ -206,10 +206,10 @@ fn fill(store: &SqliteStore, rows: u64) {
 }
 
 /// Few orders for some, many for others, all within two years.
-fn fill_orders(store: &SqliteStore, program: Program, many: u64) {
+fn fill_orders(store: &SqliteStore, program: PointsProgram, many: u64) {
     let desk = Desk::new(store);
     desk.act(publish(program.document)).unwrap();
-    let told = |crowd: Crowd, each: u64| {
+    let told = |crowd: CustomerGroup, each: u64| {
         (0..each * crowd.count).map(move |number| {
             let now = at("2024-01-01T12:00:00Z") + Duration::from_secs(number * 60);
             let desk = Desk { now, ..desk };
@@ -228,10 +228,10 @@ fn order(desk: &Desk<'_>, who: Who, order: &str) -> Request {
     })
 }
 
-struct Shop<'a> {
+struct BenchShop<'a> {
     store: &'a SqliteStore,
     id: ShopId,
-    crowd: Crowd,
+    crowd: CustomerGroup,
     /// What tells the keys and orders of this run, and of this crowd, from those of others.
     run: u128,
 }
@@ -256,8 +256,8 @@ impl Kind {
     }
 }
 
-impl<'a> Shop<'a> {
-    fn new(store: &'a SqliteStore, crowd: Crowd) -> Self {
+impl<'a> BenchShop<'a> {
+    fn new(store: &'a SqliteStore, crowd: CustomerGroup) -> Self {
         let id = store.shops().unwrap()[0].id;
         let mut run = DefaultHasher::new();
         (loyalty_http::Clock::system().now(), crowd.name).hash(&mut run);

@@ -23,7 +23,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use loyalty_core::ShopId;
 use loyalty_core::discount::Code;
 use loyalty_store::{Action, DiscountAction, Discounts, Settings, SqliteStore, Store};
-use loyalty_tests::{Desk, decided, file_of_last_time, ten_percent};
+use loyalty_tests::{Desk, decided, cached_file, ten_percent};
 
 /// The code of a number: drawn as all are, from bytes that follow from the number.
 fn code(number: u64) -> Code {
@@ -42,7 +42,7 @@ fn code(number: u64) -> Code {
 fn shop_with(codes: u64) -> (SqliteStore, ShopId) {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let file =
-        file_of_last_time(directory, &format!("codes-{codes}.db"), |store| fill(store, codes));
+        cached_file(directory, &format!("codes-{codes}.db"), |store| fill(store, codes));
     let store = SqliteStore::open(&file, &Settings::default()).unwrap();
     let shop = store.shops().unwrap().first().unwrap().id;
     (store, shop)

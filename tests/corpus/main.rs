@@ -16,7 +16,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use loyalty_tests::targets::{Random, TARGETS, Target, mutated};
+use loyalty_tests::targets::{SplitMix64, TARGETS, Target, mutate_seed};
 
 /// How many mutations are made of each target's seeds together.
 const MUTATIONS: usize = 1_500;
@@ -46,7 +46,7 @@ fn run(target: &Target, name: &str, data: &[u8]) -> bool {
 }
 
 /// Seeds are taken, and neither they nor their mutations break anything.
-fn over(name: &str) {
+fn run_corpus(name: &str) {
     let factor = std::env::var("FUZZ_FACTOR").map_or(1, |factor| factor.parse().unwrap());
     let target = TARGETS.iter().find(|target| target.name == name).unwrap();
     let seeds = seeds(name);
@@ -58,11 +58,11 @@ fn over(name: &str) {
         otherwise.is_empty(),
         "{name}: these seeds are read, or refused, though their names say otherwise: {otherwise:?}"
     );
-    let (mut random, mut taken, count) = (Random(7), 0, MUTATIONS * factor);
+    let (mut random, mut taken, count) = (SplitMix64(7), 0, MUTATIONS * factor);
     for _ in 0..count {
         let (seed, data) = &seeds[random.below(seeds.len())];
         let (_, other) = &seeds[random.below(seeds.len())];
-        taken += usize::from(run(target, seed, &mutated(&mut random, data, other)));
+        taken += usize::from(run(target, seed, &mutate_seed(&mut random, data, other)));
     }
     // Both ways are gone: mutations that are all refused, or all alike, would try nothing.
     let few = count / 50;
@@ -74,32 +74,32 @@ fn over(name: &str) {
 
 #[test]
 fn carts() {
-    over("carts");
+    run_corpus("carts");
 }
 
 #[test]
 fn programs() {
-    over("programs");
+    run_corpus("programs");
 }
 
 #[test]
 fn requests() {
-    over("requests");
+    run_corpus("requests");
 }
 
 #[test]
 fn rows() {
-    over("rows");
+    run_corpus("rows");
 }
 
 #[test]
 fn texts() {
-    over("texts");
+    run_corpus("texts");
 }
 
 #[test]
 fn webhooks() {
-    over("webhooks");
+    run_corpus("webhooks");
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn every_target_is_run_here_and_by_cargo_fuzz() {
 }
 
 #[test]
-fn a_target_that_breaks_is_noticed() {
+fn a_panicking_target_is_reported() {
     let careless = Target { name: "careless", run: |data| data[2] == 0 };
     let broken = catch_unwind(|| run(&careless, "seed", b"ab"));
     let message = broken.unwrap_err();

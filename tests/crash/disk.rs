@@ -7,14 +7,14 @@ use loyalty_store::SqliteStore;
 use loyalty_tests::*;
 
 use crate::shim::Shim;
-use crate::victim::{Victim, action, check, desk, number_of, prepare, settings, told, waiting};
+use crate::victim::{Victim, action, check_and_retry, desk, number_of, prepare, settings, lines_of_kind, unanswered_keys};
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
 /// The log reaches the largest size that a file may have, and later may grow again.
 #[test]
-fn what_cannot_be_written_is_not_acknowledged() {
+fn failed_writes_are_not_acknowledged() {
     let limit = |process: u32, bytes: &str| {
         let limit = Command::new("prlimit")
             .args([format!("--pid={process}"), format!("--fsize={bytes}")])
@@ -41,15 +41,15 @@ fn what_cannot_be_written_is_not_acknowledged() {
     }
     lines.extend(victim.kill());
 
-    assert!(told(&lines, "failed").count() >= 150);
-    judge(&file, &lines);
+    assert!(lines_of_kind(&lines, "failed").count() >= 150);
+    verify_output(&file, &lines);
 }
 
 /// From some call on, some calls fail: one, a few, or so many that it is as if the disk were full for a
 /// while. Nothing that was acknowledged is lost, nothing that failed has happened (unless its outcome was
 /// called unknown), and the store is well again by itself.
 #[test]
-fn a_failing_disk_acknowledges_nothing_that_is_not_there() {
+fn a_failing_disk_acknowledges_only_durable_requests() {
     let Some(shim) = Shim::build() else { return };
     let plans = [
         ("write", 20, 1, EIO),
@@ -73,16 +73,16 @@ fn a_failing_disk_acknowledges_nothing_that_is_not_there() {
         let mut lines = victim.lines("failed", 1);
         lines.extend(victim.lines("done", 200));
         lines.extend(victim.kill());
-        judge(&file, &lines);
+        verify_output(&file, &lines);
     }
 }
 
 /// Compares what a victim said with what is there.
-fn judge(file: &std::path::Path, lines: &[String]) {
-    let acknowledged: HashMap<_, _> = told(lines, "done")
+fn verify_output(file: &std::path::Path, lines: &[String]) {
+    let acknowledged: HashMap<_, _> = lines_of_kind(lines, "done")
         .map(|(key, answer)| (key.to_owned(), answer.to_owned()))
         .collect();
-    let failed: Vec<_> = told(lines, "failed").collect();
+    let failed: Vec<_> = lines_of_kind(lines, "failed").collect();
     let store = SqliteStore::open(file, &settings()).unwrap();
     let desk = desk(&store);
     for (key, failure) in &failed {
@@ -94,7 +94,7 @@ fn judge(file: &std::path::Path, lines: &[String]) {
     let open: Vec<_> = failed
         .iter()
         .map(|(key, _)| (*key).to_owned())
-        .chain(waiting(0, lines))
+        .chain(unanswered_keys(0, lines))
         .collect();
-    check(file, &acknowledged, &open, &mut HashMap::new());
+    check_and_retry(file, &acknowledged, &open, &mut HashMap::new());
 }

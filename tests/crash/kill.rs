@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::victim::{Victim, check, prepare, told, waiting};
+use crate::victim::{Victim, check_and_retry, prepare, lines_of_kind, unanswered_keys};
 
 #[test]
-fn what_was_acknowledged_survives_a_kill() {
+fn acknowledged_requests_survive_a_kill() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("loyalty.db");
     prepare(&file);
@@ -21,11 +21,11 @@ fn what_was_acknowledged_survives_a_kill() {
             lines = victim.lines("done", 60 * round + 1);
         }
         lines.extend(victim.kill());
-        let acknowledged: HashMap<_, _> = told(&lines, "done")
+        let acknowledged: HashMap<_, _> = lines_of_kind(&lines, "done")
             .map(|(key, answer)| (key.to_owned(), answer.to_owned()))
             .collect();
         all += acknowledged.len();
-        check(&file, &acknowledged, &waiting(round, &lines), &mut sum);
+        check_and_retry(&file, &acknowledged, &unanswered_keys(round, &lines), &mut sum);
     }
     assert!(all > 1_000, "only {all} requests were acknowledged in all");
     let db = rusqlite::Connection::open(&file).unwrap();

@@ -24,5 +24,5 @@ mod victim;
 /// Not a test of its own: the process that the others kill.
 #[test]
 fn victim() {
-    victim::work();
+    victim::run_victim();
 }

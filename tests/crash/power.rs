@@ -12,19 +12,19 @@ use loyalty_store::{SqliteStore, Store};
 use loyalty_tests::*;
 
 use crate::shim::Shim;
-use crate::victim::{CHECKPOINTS, LOG_STAYS, Victim, action, desk, number_of, prepare, settings};
+use crate::victim::{CHECKPOINT_OFTEN, KEEP_LOG, Victim, action, desk, number_of, prepare, settings};
 
 /// How many cuts an ordinary run makes, beside those at the first acknowledgements: what a start has found may be
 /// on the disk by the next ones.
 const CUTS: usize = 40;
-const FIRST: usize = 10;
+const FIRST_CUTS: usize = 10;
 
 /// One thing that the shim recorded.
 enum Record {
     Write { file: String, offset: usize, data: Vec<u8> },
     Truncate { file: String, size: usize },
     Sync { file: String },
-    Said(String),
+    Output(String),
 }
 
 /// A file: what is surely on the disk, and what was written since.
@@ -42,7 +42,7 @@ enum Change {
 
 impl Contents {
     /// What is on the disk if some of what was not synced came there.
-    fn after(&self, mut reached: impl FnMut() -> bool) -> Vec<u8> {
+    fn after_power_loss(&self, mut reached: impl FnMut() -> bool) -> Vec<u8> {
         let mut bytes = self.durable.clone();
         for change in self.pending.iter().filter(|_| reached()) {
             match change {
@@ -58,15 +58,15 @@ impl Contents {
     }
 
     fn sync(&mut self) {
-        self.durable = self.after(|| true);
+        self.durable = self.after_power_loss(|| true);
         self.pending.clear();
     }
 }
 
 /// A folder that is watched, with a new file of a shop in it.
-struct Watched(tempfile::TempDir);
+struct RecordedFolder(tempfile::TempDir);
 
-impl Watched {
+impl RecordedFolder {
     fn new() -> Self {
         let watched = Self(tempfile::tempdir().unwrap());
         std::fs::create_dir(watched.folder()).unwrap();
@@ -104,12 +104,12 @@ impl Watched {
 }
 
 /// Works from a new file on until its log has begun anew, and answers the files before and the records.
-fn recorded(shim: &Shim, more: &[(&str, &str)]) -> (BTreeMap<String, Contents>, Vec<Record>) {
+fn record_from_new_file(shim: &Shim, more: &[(&str, &str)]) -> (BTreeMap<String, Contents>, Vec<Record>) {
     // On a quick disk more is acknowledged before the log is as long.
     for acknowledged in [300, 900, 2_700] {
-        let watched = Watched::new();
+        let watched = RecordedFolder::new();
         let before = Contents { durable: watched.read("loyalty.db"), pending: Vec::new() };
-        let records = watched.work(shim, acknowledged, &[&[(CHECKPOINTS, "1")], more].concat());
+        let records = watched.work(shim, acknowledged, &[&[(CHECKPOINT_OFTEN, "1")], more].concat());
         let begins = |record: &&Record| matches!(record, Record::Write { file, offset: 0, .. } if file == "loyalty.db-wal");
         if records.iter().filter(begins).count() > 1 {
             return (BTreeMap::from([("loyalty.db".to_owned(), before)]), records);
@@ -135,7 +135,7 @@ fn parse(mut log: &[u8]) -> Vec<Record> {
             b'W' => Record::Write { file, offset, data },
             b'T' => Record::Truncate { file, size: offset },
             b'S' => Record::Sync { file },
-            b'A' => Record::Said(String::from_utf8_lossy(&data).into_owned()),
+            b'A' => Record::Output(String::from_utf8_lossy(&data).into_owned()),
             other => panic!("no operation {other}"),
         });
         log = &rest[length..];
@@ -144,7 +144,7 @@ fn parse(mut log: &[u8]) -> Vec<Record> {
 }
 
 /// What was said up to here, line by line, as far as lines are whole.
-fn acknowledged(said: &str) -> Vec<(&str, &str)> {
+fn acknowledged_lines(said: &str) -> Vec<(&str, &str)> {
     let whole = said.rfind('\n').map_or("", |end| &said[..end]);
     whole
         .lines()
@@ -153,21 +153,21 @@ fn acknowledged(said: &str) -> Vec<(&str, &str)> {
 }
 
 /// Starts a store on the files and looks for all that was acknowledged. Answers what is wrong.
-fn trial(files: &BTreeMap<String, Vec<u8>>, said: &str) -> Option<String> {
+fn check_recovery(files: &BTreeMap<String, Vec<u8>>, said: &str) -> Option<String> {
     let directory = tempfile::tempdir().unwrap();
     for (name, bytes) in files {
         std::fs::write(directory.path().join(name), bytes).unwrap();
     }
-    open(&directory.path().join("loyalty.db"), said).err()
+    open_and_check(&directory.path().join("loyalty.db"), said).err()
 }
 
-fn open(file: &Path, said: &str) -> Result<(), String> {
+fn open_and_check(file: &Path, said: &str) -> Result<(), String> {
     let store = SqliteStore::open(file, &settings()).map_err(|failure| failure.to_string())?;
     let differences = store.verify().map_err(|failure| failure.to_string())?.differences;
     if !differences.is_empty() {
         return Err(format!("{differences:?}"));
     }
-    for (key, answer) in acknowledged(said) {
+    for (key, answer) in acknowledged_lines(said) {
         let again = desk(&store)
             .keyed(key, action(key, number_of(key)))
             .map_err(|failure| failure.to_string())?;
@@ -180,10 +180,10 @@ fn open(file: &Path, said: &str) -> Result<(), String> {
 
 /// Cuts the power at acknowledgements, each time with nothing of what was not synced, and with some of it.
 /// Answers how many cuts there were, and the first that lost something.
-fn cut(start: BTreeMap<String, Contents>, records: Vec<Record>) -> (usize, Option<String>) {
+fn cut_power(start: BTreeMap<String, Contents>, records: Vec<Record>) -> (usize, Option<String>) {
     let all = records
         .iter()
-        .filter(|record| matches!(record, Record::Said(_)))
+        .filter(|record| matches!(record, Record::Output(_)))
         .count();
     let every =
         if std::env::var("LOYALTY_POWER_CUTS").is_ok() { 1 } else { all.div_ceil(CUTS).max(1) };
@@ -202,10 +202,10 @@ fn cut(start: BTreeMap<String, Contents>, records: Vec<Record>) -> (usize, Optio
                 files.entry(file).or_default().pending.push(Change::Size(size))
             }
             Record::Sync { file } => files.entry(file).or_default().sync(),
-            Record::Said(text) => {
+            Record::Output(text) => {
                 said.push_str(&text);
                 seen += 1;
-                if seen > FIRST && !seen.is_multiple_of(every) {
+                if seen > FIRST_CUTS && !seen.is_multiple_of(every) {
                     continue;
                 }
                 cuts += 1;
@@ -217,13 +217,13 @@ fn cut(start: BTreeMap<String, Contents>, records: Vec<Record>) -> (usize, Optio
                 };
                 let nothing = files
                     .iter()
-                    .map(|(name, file)| (name.clone(), file.after(|| false)))
+                    .map(|(name, file)| (name.clone(), file.after_power_loss(|| false)))
                     .collect();
                 let parts = files
                     .iter()
-                    .map(|(name, file)| (name.clone(), file.after(&mut some)))
+                    .map(|(name, file)| (name.clone(), file.after_power_loss(&mut some)))
                     .collect();
-                if let Some(wrong) = trial(&nothing, &said).or_else(|| trial(&parts, &said)) {
+                if let Some(wrong) = check_recovery(&nothing, &said).or_else(|| check_recovery(&parts, &said)) {
                     return (cuts, Some(wrong));
                 }
             }
@@ -233,29 +233,29 @@ fn cut(start: BTreeMap<String, Contents>, records: Vec<Record>) -> (usize, Optio
 }
 
 #[test]
-fn what_was_acknowledged_survives_a_power_cut() {
+fn acknowledged_requests_survive_a_power_cut() {
     let Some(shim) = Shim::build() else { return };
-    let (start, records) = recorded(&shim, &[]);
-    let (cuts, lost) = cut(start, records);
+    let (start, records) = record_from_new_file(&shim, &[]);
+    let (cuts, lost) = cut_power(start, records);
     assert_eq!(lost, None);
     assert!(cuts >= 30, "only {cuts} cuts");
 }
 
 /// The control: a store that answers before its log is on the disk, as SQLite does at `synchronous=NORMAL`.
 #[test]
-fn without_syncs_of_the_log_a_power_cut_loses_what_was_acknowledged() {
+fn without_log_syncs_a_power_cut_loses_acknowledged_requests() {
     let Some(shim) = Shim::build() else { return };
-    let (start, records) = recorded(&shim, &[("SHIM_FORGET", "-wal")]);
-    assert!(cut(start, records).1.is_some(), "nothing was lost, so this test proves nothing");
+    let (start, records) = record_from_new_file(&shim, &[("SHIM_FORGET", "-wal")]);
+    assert!(cut_power(start, records).1.is_some(), "nothing was lost, so this test proves nothing");
 }
 
 /// What a killed process has written is read by the next one, and may never have been synced. Whoever is told of it
 /// at the next start can rely on it.
 #[test]
-fn what_a_start_finds_in_the_log_survives_a_power_cut() {
+fn log_entries_found_at_start_survive_a_power_cut() {
     let Some(shim) = Shim::build() else { return };
-    let watched = Watched::new();
-    let mut killed = Victim::start(&watched.file(), 0, &[(LOG_STAYS, "1")]);
+    let watched = RecordedFolder::new();
+    let mut killed = Victim::start(&watched.file(), 0, &[(KEEP_LOG, "1")]);
     killed.lines("done", 200);
     killed.kill();
     let database = Contents { durable: watched.read("loyalty.db"), pending: Vec::new() };
@@ -266,7 +266,7 @@ fn what_a_start_finds_in_the_log_survives_a_power_cut() {
     let start =
         BTreeMap::from([("loyalty.db".to_owned(), database), ("loyalty.db-wal".to_owned(), log)]);
     // The same requests once more: each is answered as it was.
-    let (cuts, lost) = cut(start, watched.work(&shim, 100, &[]));
+    let (cuts, lost) = cut_power(start, watched.work(&shim, 100, &[]));
     assert_eq!(lost, None);
     assert!(cuts >= 30, "only {cuts} cuts");
 }

@@ -14,9 +14,9 @@ use loyalty_tests::*;
 const DATABASE: &str = "LOYALTY_TEST_DATABASE";
 const ROUND: &str = "LOYALTY_TEST_ROUND";
 /// Makes a victim move its log often.
-pub(crate) const CHECKPOINTS: &str = "LOYALTY_TEST_CHECKPOINTS";
+pub(crate) const CHECKPOINT_OFTEN: &str = "LOYALTY_TEST_CHECKPOINTS";
 /// Makes a victim leave its log where it is.
-pub(crate) const LOG_STAYS: &str = "LOYALTY_TEST_LOG_STAYS";
+pub(crate) const KEEP_LOG: &str = "LOYALTY_TEST_LOG_STAYS";
 const THREADS: usize = 4;
 const CUSTOMERS: usize = 200;
 
@@ -37,7 +37,7 @@ pub(crate) fn action(key: &str, number: usize) -> Action {
     Action::customer(customer(number), Presence::May, vec![add(1)])
 }
 
-pub(crate) fn worth(number: usize) -> i64 {
+pub(crate) fn points_of(number: usize) -> i64 {
     if number.is_multiple_of(8) { 10 } else { 1 }
 }
 
@@ -62,17 +62,17 @@ pub(crate) fn settings() -> Settings {
 }
 
 /// Works until it is killed, where it was started as a victim.
-pub(crate) fn work() {
+pub(crate) fn run_victim() {
     let (Ok(file), Ok(round)) = (std::env::var(DATABASE), std::env::var(ROUND)) else {
         return;
     };
     let mut settings = settings();
-    if std::env::var(LOG_STAYS).is_ok() {
+    if std::env::var(KEEP_LOG).is_ok() {
         settings.log_pages = usize::MAX;
     }
     let store = SqliteStore::open(Path::new(&file), &settings).unwrap();
     std::thread::scope(|scope| {
-        if std::env::var(CHECKPOINTS).is_ok() {
+        if std::env::var(CHECKPOINT_OFTEN).is_ok() {
             scope.spawn(|| checkpoint_often(&file));
         }
         for thread in 0..THREADS {
@@ -168,7 +168,7 @@ impl Drop for Victim {
 }
 
 /// The key and the rest of each line of a kind. The last line may be cut off.
-pub(crate) fn told<'a>(
+pub(crate) fn lines_of_kind<'a>(
     lines: &'a [String],
     kind: &'a str,
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
@@ -188,7 +188,7 @@ pub(crate) fn prepare(file: &Path) {
 
 /// Every request is sent once more: what was acknowledged is answered as it was, and in the end
 /// everything has happened once.
-pub(crate) fn check(
+pub(crate) fn check_and_retry(
     file: &Path,
     acknowledged: &HashMap<String, String>,
     unanswered: &[String],
@@ -201,12 +201,12 @@ pub(crate) fn check(
         let number = number_of(key);
         let again = kept(desk.keyed(key, action(key, number)));
         assert_eq!(again, (200, answer.clone(), true), "{key}");
-        *sum.entry(customer_of(number)).or_default() += worth(number);
+        *sum.entry(customer_of(number)).or_default() += points_of(number);
     }
     for key in unanswered {
         let number = number_of(key);
         kept(desk.keyed(key, action(key, number)));
-        *sum.entry(customer_of(number)).or_default() += worth(number);
+        *sum.entry(customer_of(number)).or_default() += points_of(number);
     }
     for (number, sum) in &*sum {
         assert_eq!(desk.balance(&id(&format!("c{number}"))), *sum, "c{number}");
@@ -215,9 +215,9 @@ pub(crate) fn check(
 }
 
 /// What each thread was waiting for when it was killed: the request after the last that was answered.
-pub(crate) fn waiting(round: usize, lines: &[String]) -> Vec<String> {
+pub(crate) fn unanswered_keys(round: usize, lines: &[String]) -> Vec<String> {
     let mut next = [0; THREADS];
-    for (key, _) in told(lines, "done").chain(told(lines, "failed")) {
+    for (key, _) in lines_of_kind(lines, "done").chain(lines_of_kind(lines, "failed")) {
         let thread: usize = key.split('-').nth(1).unwrap().parse().unwrap();
         next[thread] = next[thread].max(number_of(key) + 1);
     }

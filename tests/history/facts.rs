@@ -21,30 +21,30 @@ const ORDERS: &str = "LOYALTY_ORDERS";
 const SAMPLE: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/orders-3-customers.ndjson");
 /// Nobody gave anything back in this history: one order of so many does it here, so many days later.
-const REFUNDED: usize = 20;
-const DAYS: i64 = 10;
+const REFUND_EVERY: usize = 20;
+const REFUND_AFTER_DAYS: i64 = 10;
 
 /// Something that the shop told.
-pub(crate) struct Fact {
+pub(crate) struct OrderFact {
     /// When.
     pub(crate) at: Timestamp,
-    sale: Arc<Sale>,
+    sale: Arc<SampleOrder>,
     /// Whether all of the order was given back, rather than that it was made.
     refunded: bool,
 }
 
 /// An order of the file. Members that no rule looks at are left out.
 #[derive(Deserialize)]
-struct Sale {
+struct SampleOrder {
     order_id: String,
     customer_id: String,
     placed_at: Timestamp,
     total: String,
-    lines: Vec<Item>,
+    lines: Vec<SampleLine>,
 }
 
 #[derive(Deserialize)]
-struct Item {
+struct SampleLine {
     product_id: String,
     quantity: u32,
     amount: String,
@@ -52,7 +52,7 @@ struct Item {
 }
 
 /// All facts, oldest first.
-pub(crate) fn read() -> Vec<Fact> {
+pub(crate) fn read() -> Vec<OrderFact> {
     let path = std::env::var_os(ORDERS).map_or_else(|| SAMPLE.into(), PathBuf::from);
     let file = File::open(&path).unwrap();
     let packed = path.extension().is_some_and(|extension| extension == "gz");
@@ -62,10 +62,10 @@ pub(crate) fn read() -> Vec<Fact> {
     let lines = BufReader::new(text)
         .lines()
         .map(|line| line.unwrap().replace("\":NaN", "\":null"));
-    let sales: Vec<Arc<Sale>> = lines
+    let sales: Vec<Arc<SampleOrder>> = lines
         .map(|line| Arc::new(serde_json::from_str(&line).unwrap()))
         .collect();
-    let made = sales.iter().map(|sale| Fact {
+    let made = sales.iter().map(|sale| OrderFact {
         at: sale.placed_at,
         sale: Arc::clone(sale),
         refunded: false,
@@ -73,22 +73,22 @@ pub(crate) fn read() -> Vec<Fact> {
     let paid = sales
         .iter()
         .filter(|sale| sale.total.bytes().any(|byte| matches!(byte, b'1'..=b'9')));
-    let refunds = paid.step_by(REFUNDED).map(|sale| {
-        let at = sale.placed_at.timestamp() + DAYS * 86_400;
+    let refunds = paid.step_by(REFUND_EVERY).map(|sale| {
+        let at = sale.placed_at.timestamp() + REFUND_AFTER_DAYS * 86_400;
         let at = Timestamp::from_timestamp(at, 0).unwrap();
-        Fact { at, sale: Arc::clone(sale), refunded: true }
+        OrderFact { at, sale: Arc::clone(sale), refunded: true }
     });
-    let mut facts: Vec<Fact> = made.chain(refunds).collect();
+    let mut facts: Vec<OrderFact> = made.chain(refunds).collect();
     facts.sort_by_key(|fact| fact.at);
     facts
 }
 
 /// Everybody who ordered.
-pub(crate) fn customers(facts: &[Fact]) -> BTreeSet<&str> {
+pub(crate) fn customers(facts: &[OrderFact]) -> BTreeSet<&str> {
     facts.iter().map(|fact| fact.sale.customer_id.as_str()).collect()
 }
 
-impl Fact {
+impl OrderFact {
     pub(crate) fn is_refund(&self) -> bool {
         self.refunded
     }
@@ -125,14 +125,14 @@ impl Fact {
             "status": "paid",
             "placed_at": sale.placed_at,
             "updated_at": sale.placed_at,
-            "lines": sale.lines.iter().map(Item::body).collect::<Vec<_>>(),
+            "lines": sale.lines.iter().map(SampleLine::body).collect::<Vec<_>>(),
             "total": sale.total,
         });
         ("PUT", path, body.to_string())
     }
 }
 
-impl Sale {
+impl SampleOrder {
     fn snapshot(&self) -> Order {
         let lines = self.lines.iter().zip(1_u32..).map(|(item, position)| Line {
             id: LineId::new(position.to_string()).unwrap(),
@@ -170,7 +170,7 @@ impl Sale {
     }
 }
 
-impl Item {
+impl SampleLine {
     fn body(&self) -> Value {
         let categories: Vec<_> = self.category.iter().collect();
         json!({"product_id": self.product_id, "categories": categories,

@@ -23,7 +23,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use loyalty_core::award::Reason;
+use loyalty_core::award::AwardReason;
 use loyalty_core::tier::TierReason;
 use loyalty_core::{Currency, CustomerId, Event, ShopId, Timestamp};
 use loyalty_http::{Clock, auth, scheduler};
@@ -31,7 +31,7 @@ use loyalty_store::conformance::picture::ledger;
 use loyalty_store::{MemoryStore, NewShop, SqliteStore, Store, Who};
 use loyalty_tests::*;
 
-use facts::Fact;
+use facts::OrderFact;
 
 /// Tiers on a rolling year, lots of six months, a weekend's campaign, birthdays and anniversaries, goals, a
 /// bonus for a category, a limit, points that are held back. In New York, where the clocks change.
@@ -60,7 +60,7 @@ const KILLS: usize = 11;
 /// Not a test of its own: the process that is killed.
 #[test]
 fn victim() {
-    served::work();
+    served::run_victim();
 }
 
 #[test]
@@ -73,24 +73,24 @@ fn three_ways_lead_to_one_ledger() {
 
     let on_time = timed("in order, the scheduler on time", || {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
-        tell(&store, open_shop(&*store), &facts, true);
-        days_between(facts.last().unwrap().at, at(END)).for_each(|today| look(&store, today));
+        replay_into_store(&store, open_shop(&*store), &facts, true);
+        days_between(facts.last().unwrap().at, at(END)).for_each(|today| run_scheduler(&store, today));
         store
     });
     let late = timed("the scheduler off until the end", || {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
-        tell(&store, open_shop(&*store), &facts, false);
-        look(&store, at(END));
+        replay_into_store(&store, open_shop(&*store), &facts, false);
+        run_scheduler(&store, at(END));
         store
     });
-    let counts = same_ledgers(&facts, &on_time, &late);
+    let counts = compare_ledgers(&facts, &on_time, &late);
     println!("{} customers; in each ledger {counts:?}", facts::customers(&facts).len());
     let killed = timed("through a server that is killed", || {
-        let store = told_to_a_server(&directory.path().join("killed.db"), &facts);
-        look(&store, at(END));
+        let store = replay_through_server(&directory.path().join("killed.db"), &facts);
+        run_scheduler(&store, at(END));
         store
     });
-    assert_eq!(same_ledgers(&facts, &on_time, &killed), counts);
+    assert_eq!(compare_ledgers(&facts, &on_time, &killed), counts);
     println!("the same after {KILLS} kills");
 
     let orders = facts.iter().filter(|fact| !fact.is_refund()).count();
@@ -106,14 +106,14 @@ fn three_ways_lead_to_one_ledger() {
 }
 
 /// Compares the ledgers of all customers. How often what is in them.
-fn same_ledgers(
-    facts: &[Fact],
+fn compare_ledgers(
+    facts: &[OrderFact],
     want: &Arc<dyn Store>,
     store: &Arc<dyn Store>,
 ) -> BTreeMap<&'static str, usize> {
     let mut counts = BTreeMap::new();
     for customer in facts::customers(facts) {
-        let (want, got) = (Ledger::of(&**want, customer), Ledger::of(&**store, customer));
+        let (want, got) = (EventHistory::of(&**want, customer), EventHistory::of(&**store, customer));
         assert_eq!(got, want, "customer {customer}");
         want.0
             .iter()
@@ -143,11 +143,11 @@ fn open_shop(store: &dyn Store) -> Desk<'_> {
 }
 
 /// Tells the whole history; on time, the scheduler looks at the beginning of each day.
-fn tell(store: &Arc<dyn Store>, desk: Desk<'_>, facts: &[Fact], on_time: bool) {
+fn replay_into_store(store: &Arc<dyn Store>, desk: Desk<'_>, facts: &[OrderFact], on_time: bool) {
     let mut today = desk.now;
     for fact in facts {
         if on_time {
-            days_between(today, fact.at).for_each(|today| look(store, today));
+            days_between(today, fact.at).for_each(|today| run_scheduler(store, today));
             today = fact.at;
         }
         Desk { now: fact.at, ..desk }.act(fact.action()).unwrap();
@@ -155,18 +155,18 @@ fn tell(store: &Arc<dyn Store>, desk: Desk<'_>, facts: &[Fact], on_time: bool) {
 }
 
 /// What a server made of the history that was killed again and again.
-fn told_to_a_server(file: &Path, facts: &[Fact]) -> Arc<dyn Store> {
+fn replay_through_server(file: &Path, facts: &[OrderFact]) -> Arc<dyn Store> {
     let (record, key) = auth::random_key().unwrap();
-    let store = SqliteStore::open(file, &tiny()).unwrap();
+    let store = SqliteStore::open(file, &tiny_settings()).unwrap();
     let desk = open_shop(&store);
     store.add_key(desk.shop, &record, desk.now).unwrap();
     drop(store);
-    served::tell(file, &key, facts.len(), KILLS);
-    Arc::new(SqliteStore::open(file, &tiny()).unwrap())
+    served::replay_with_kills(file, &key, facts.len(), KILLS);
+    Arc::new(SqliteStore::open(file, &tiny_settings()).unwrap())
 }
 
 /// The scheduler looks once.
-fn look(store: &Arc<dyn Store>, now: Timestamp) {
+fn run_scheduler(store: &Arc<dyn Store>, now: Timestamp) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime
         .block_on(scheduler::look(store, &Clock::fixed(now), 16))
@@ -174,22 +174,22 @@ fn look(store: &Arc<dyn Store>, now: Timestamp) {
 }
 
 /// The beginning of the day.
-fn day(now: Timestamp) -> Timestamp {
+fn start_of_day(now: Timestamp) -> Timestamp {
     Timestamp::from_timestamp(now.timestamp() - now.timestamp().rem_euclid(86_400), 0).unwrap()
 }
 
 /// The beginnings of days after one instant, up to another.
 fn days_between(from: Timestamp, until: Timestamp) -> impl Iterator<Item = Timestamp> {
-    let (from, until) = (day(from).timestamp() / 86_400 + 1, day(until).timestamp() / 86_400);
+    let (from, until) = (start_of_day(from).timestamp() / 86_400 + 1, start_of_day(until).timestamp() / 86_400);
     (from..=until).map(|day| Timestamp::from_timestamp(day * 86_400, 0).unwrap())
 }
 
 /// All that happened to a customer, with the instant of it. When it was written down, and together with
 /// what, may differ.
 #[derive(Debug, PartialEq)]
-struct Ledger(Vec<(Option<Timestamp>, Event)>);
+struct EventHistory(Vec<(Option<Timestamp>, Event)>);
 
-impl Ledger {
+impl EventHistory {
     fn of(store: &dyn Store, customer: &str) -> Self {
         let (shop, who) = (ShopId(1), Who::Id(CustomerId::new(customer).unwrap()));
         let account = store.customer(shop, &who).unwrap().unwrap().record().account;
@@ -204,7 +204,7 @@ fn kind(event: &Event) -> &'static str {
     match event {
         Event::OrderRecorded { .. } => "orders",
         Event::OrderRefunded { .. } => "refunds",
-        Event::PointsAwarded { reckoning, .. } => {
+        Event::PointsAwarded { calculation: reckoning, .. } => {
             let worth = &reckoning.explanation;
             if !worth.campaigns.is_empty() {
                 "awarded in the campaign"
@@ -217,7 +217,7 @@ fn kind(event: &Event) -> &'static str {
         Event::PointsExpired { .. } => "expired",
         Event::PointsReleased { .. } => "released",
         Event::PointsTakenBack { .. } => "taken back",
-        Event::AwardGiven { award, .. } if matches!(award.reason, Reason::Birthday { .. }) => {
+        Event::AwardGiven { award, .. } if matches!(award.reason, AwardReason::Birthday { .. }) => {
             "birthdays"
         }
         Event::AwardGiven { .. } => "other awards",

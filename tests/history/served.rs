@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use loyalty_http::{App, Clock, Limits, scheduler, server};
 use loyalty_store::{SqliteStore, Store};
-use loyalty_tests::tiny;
+use loyalty_tests::tiny_settings;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use crate::day;
-use crate::facts::{self, Fact};
+use crate::start_of_day;
+use crate::facts::{self, OrderFact};
 
 const DATABASE: &str = "LOYALTY_TEST_DATABASE";
 const KEY: &str = "LOYALTY_TEST_KEY";
@@ -22,26 +22,26 @@ const KEY: &str = "LOYALTY_TEST_KEY";
 const FROM: &str = "LOYALTY_TEST_FROM";
 
 /// Works until it is killed or through, where it was started for that.
-pub(crate) fn work() {
+pub(crate) fn run_victim() {
     let (Ok(file), Ok(key), Ok(from)) =
         (std::env::var(DATABASE), std::env::var(KEY), std::env::var(FROM))
     else {
         return;
     };
-    let (facts, from): (Vec<Fact>, usize) = (facts::read(), from.parse().unwrap());
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(Path::new(&file), &tiny()).unwrap());
+    let (facts, from): (Vec<OrderFact>, usize) = (facts::read(), from.parse().unwrap());
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(Path::new(&file), &tiny_settings()).unwrap());
     let (clock, hands) = Clock::settable(facts[from].at);
     let runtime = Runtime::new().unwrap();
     let mut client = Client::connect(&runtime, Arc::clone(&store), &clock, key);
-    let mut today = day(facts[from].at);
+    let mut today = start_of_day(facts[from].at);
     for (number, fact) in facts.iter().enumerate().skip(from) {
-        if day(fact.at) > today {
-            today = day(fact.at);
+        if start_of_day(fact.at) > today {
+            today = start_of_day(fact.at);
             hands.set(today);
             runtime.block_on(scheduler::look(&store, &clock, 16)).unwrap();
         }
         hands.set(fact.at);
-        client.tell(number, fact);
+        client.send(number, fact);
         println!("\ndone {number}");
     }
 }
@@ -68,7 +68,7 @@ impl Client {
     }
 
     /// Tells a fact, under a key of its own: told again after a kill, it happens once.
-    fn tell(&mut self, number: usize, fact: &Fact) {
+    fn send(&mut self, number: usize, fact: &OrderFact) {
         let (method, path, body) = fact.request();
         let (key, length) = (&self.key, body.len());
         let request = format!(
@@ -96,7 +96,7 @@ impl Client {
 }
 
 /// Has the history told by a process that is killed so many times on its way.
-pub(crate) fn tell(file: &Path, key: &str, facts: usize, kills: usize) {
+pub(crate) fn replay_with_kills(file: &Path, key: &str, facts: usize, kills: usize) {
     let mut from = 0;
     for round in 0..=kills {
         let mut victim = Victim::start(file, key, from);
@@ -104,7 +104,7 @@ pub(crate) fn tell(file: &Path, key: &str, facts: usize, kills: usize) {
         // Anywhere in its part of the history.
         let until =
             if round == kills { facts } else { part * round + part * (round * 7 % 11 + 1) / 12 };
-        let told = victim.told_until(until);
+        let told = victim.wait_until_sent(until);
         from = victim.kill().or(told).map_or(from, |last| last + 1);
         assert!(from >= until, "it stopped at fact {from}");
         // The last answers may not have reached whoever asked.
@@ -134,11 +134,11 @@ impl Victim {
     }
 
     /// Waits until so many facts were told. The last of them.
-    fn told_until(&mut self, until: usize) -> Option<usize> {
+    fn wait_until_sent(&mut self, until: usize) -> Option<usize> {
         let mut last = None;
         while last.is_none_or(|last| last + 1 < until) {
             let line = self.lines.next()?.unwrap();
-            last = told(&line).or(last);
+            last = parse_done_line(&line).or(last);
         }
         last
     }
@@ -147,12 +147,12 @@ impl Victim {
     fn kill(mut self) -> Option<usize> {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
-        self.lines.filter_map(|line| told(&line.ok()?)).last()
+        self.lines.filter_map(|line| parse_done_line(&line.ok()?)).last()
     }
 }
 
 /// The fact that a line says is done. The last line may be cut off, but what follows `done` is not: it is
 /// written at once.
-fn told(line: &str) -> Option<usize> {
+fn parse_done_line(line: &str) -> Option<usize> {
     line.strip_prefix("done ")?.parse().ok()
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 /// A request.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct ClientRequest {
     pub(crate) method: &'static str,
     pub(crate) path: String,
     pub(crate) once: Option<String>,
     pub(crate) body: String,
 }
 
-impl Asked {
+impl ClientRequest {
     pub(crate) fn new(method: &'static str, path: impl Into<String>, body: String) -> Self {
         Self { method, path: path.into(), once: None, body }
     }
@@ -34,7 +34,7 @@ impl Asked {
 
 /// What becomes of a connection on the way.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Fate {
+pub(crate) enum ConnectionFault {
     /// It holds.
     Holds,
     /// It is cut when so many bytes of the request are sent.
@@ -44,13 +44,13 @@ pub(crate) enum Fate {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct ClientResponse {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
 }
 
-impl Answer {
+impl ClientResponse {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -88,23 +88,23 @@ impl Client {
     }
 
     /// The answer, where the connection held.
-    pub(crate) fn send(&mut self, asked: &Asked, fate: Fate) -> Option<Answer> {
+    pub(crate) fn send(&mut self, asked: &ClientRequest, fate: ConnectionFault) -> Option<ClientResponse> {
         let request = self.bytes(asked);
         let (address, mut stream) = (self.address, self.stream.take());
         let mut stream = stream.take().unwrap_or_else(|| connect(address));
         let answer = match fate {
-            Fate::CutAsking(sent) => {
+            ConnectionFault::CutAsking(sent) => {
                 let _ = stream.get_mut().write_all(&request[..sent.min(request.len() - 1)]);
                 return None;
             }
-            Fate::CutAnswering(read) => {
+            ConnectionFault::CutAnswering(read) => {
                 let _ = stream.get_mut().write_all(&request);
                 let _ = stream.read(&mut vec![0; read]);
                 return None;
             }
-            Fate::Holds => {
+            ConnectionFault::Holds => {
                 stream.get_mut().write_all(&request).unwrap();
-                read_answer(&mut stream)
+                read_response(&mut stream)
             }
         };
         self.stream = Some(stream);
@@ -113,14 +113,14 @@ impl Client {
 
     /// The answer on a connection that holds, of this status.
     #[track_caller]
-    pub(crate) fn expect(&mut self, status: u16, asked: &Asked) -> Answer {
-        let answer = self.send(asked, Fate::Holds).unwrap();
+    pub(crate) fn send_expecting(&mut self, status: u16, asked: &ClientRequest) -> ClientResponse {
+        let answer = self.send(asked, ConnectionFault::Holds).unwrap();
         assert_eq!(answer.status, status, "{asked:?}: {}", answer.body);
         answer
     }
 
-    fn bytes(&self, asked: &Asked) -> Vec<u8> {
-        let Asked { method, path, once, body } = asked;
+    fn bytes(&self, asked: &ClientRequest) -> Vec<u8> {
+        let ClientRequest { method, path, once, body } = asked;
         let once = once
             .as_ref()
             .map_or(String::new(), |key| format!("idempotency-key: {key}\r\n"));
@@ -141,7 +141,7 @@ fn connect(address: SocketAddr) -> BufReader<TcpStream> {
     BufReader::new(stream)
 }
 
-fn read_answer(stream: &mut BufReader<TcpStream>) -> Answer {
+fn read_response(stream: &mut BufReader<TcpStream>) -> ClientResponse {
     let mut line = || {
         let mut line = String::new();
         assert!(stream.read_line(&mut line).unwrap() > 0, "the server closed the connection");
@@ -154,7 +154,7 @@ fn read_answer(stream: &mut BufReader<TcpStream>) -> Answer {
         let Some((name, value)) = line.split_once(": ") else { break };
         headers.push((name.to_ascii_lowercase(), value.to_owned()));
     }
-    let mut answer = Answer { status, headers, body: String::new() };
+    let mut answer = ClientResponse { status, headers, body: String::new() };
     let length: u64 = answer.header("content-length").unwrap().parse().unwrap();
     assert_eq!(
         u64::try_from(stream.take(length).read_to_string(&mut answer.body).unwrap()).unwrap(),

@@ -14,9 +14,9 @@ use loyalty_store::{
 use loyalty_tests::*;
 use serde_json::Value;
 
-use crate::Dice;
-use crate::client::{Asked, Client, Fate};
-use crate::linear::{Call, Operation, Said, is_linearizable};
+use crate::SplitMix64;
+use crate::client::{ClientRequest, Client, ConnectionFault};
+use crate::linear::{Call, Operation, CallResult, is_linearizable};
 use crate::server::{Server, directory};
 use loyalty_store::conformance::picture::books_add_up;
 
@@ -38,51 +38,51 @@ fn rounds() -> usize {
 }
 
 /// What a client asks with one account in mind. `None` is an answer that was not read.
-trait Teller {
-    fn ask(&mut self, customer: &str, ask: Ask<'_>, dice: &mut Dice) -> Option<Told>;
+trait AccountClient {
+    fn ask(&mut self, customer: &str, ask: CallRequest<'_>, dice: &mut SplitMix64) -> Option<CallReply>;
 }
 
 /// A call with its key; of a reward, its id where the call is about one.
-struct Ask<'a> {
+struct CallRequest<'a> {
     call: Call,
     key: &'a str,
     reward: Option<&'a str>,
 }
 
-impl Ask<'_> {
+impl CallRequest<'_> {
     /// One that comes with a code, or the other.
     fn reward_to_issue(&self) -> &'static str {
         if self.key.len().is_multiple_of(2) { "five" } else { "mug" }
     }
 }
 
-struct Told {
-    said: Said,
+struct CallReply {
+    said: CallResult,
     /// The id of what was issued.
     issued: Option<String>,
 }
 
 /// What the clients of one account have in common.
 #[derive(Default)]
-struct Book {
+struct SharedHistory {
     history: Vec<Operation>,
     /// Rewards that are out for all that their client knows: the operation, and the id.
     issued: Vec<(usize, String)>,
 }
 
 /// Writes down what happens, under one clock.
-struct Scribe<'a> {
+struct HistoryRecorder<'a> {
     clock: &'a AtomicU64,
-    book: &'a Mutex<Book>,
+    book: &'a Mutex<SharedHistory>,
 }
 
-impl Scribe<'_> {
+impl HistoryRecorder<'_> {
     fn tick(&self) -> u64 {
         self.clock.fetch_add(1, Ordering::SeqCst)
     }
 
     /// Chooses a call and notes that it has begun.
-    fn begin(&self, dice: &mut Dice) -> (usize, Call, Option<String>) {
+    fn begin(&self, dice: &mut SplitMix64) -> (usize, Call, Option<String>) {
         let mut book = self.book.lock().unwrap();
         let (call, reward) = match dice.roll(10) {
             0 | 1 => (Call::Add(dice.points(9)), None),
@@ -101,25 +101,25 @@ impl Scribe<'_> {
         };
         let began = self.tick();
         book.history
-            .push(Operation { call, said: None, began, ended: u64::MAX });
+            .push(Operation { call, result: None, began, ended: u64::MAX });
         (book.history.len() - 1, call, reward)
     }
 
-    fn end(&self, number: usize, told: Told) {
+    fn end(&self, number: usize, told: CallReply) {
         let ended = self.tick();
         let mut book = self.book.lock().unwrap();
-        (book.history[number].said, book.history[number].ended) = (Some(told.said), ended);
+        (book.history[number].result, book.history[number].ended) = (Some(told.said), ended);
         book.issued.extend(told.issued.map(|id| (number, id)));
     }
 }
 
-fn work(teller: &mut dyn Teller, customer: &str, scribe: &Scribe<'_>, dice: &mut Dice) {
+fn run_client(teller: &mut dyn AccountClient, customer: &str, scribe: &HistoryRecorder<'_>, dice: &mut SplitMix64) {
     for _ in 0..CALLS {
         let (number, call, reward) = scribe.begin(dice);
         let key = format!("{customer}-{number}");
         let again = dice.roll(2) == 0;
         loop {
-            let ask = Ask { call, key: &key, reward: reward.as_deref() };
+            let ask = CallRequest { call, key: &key, reward: reward.as_deref() };
             match teller.ask(customer, ask, dice) {
                 Some(told) => break scribe.end(number, told),
                 None if again => {}
@@ -135,7 +135,7 @@ fn work(teller: &mut dyn Teller, customer: &str, scribe: &Scribe<'_>, dice: &mut
 }
 
 /// Many accounts, one after the other, each with clients that come at once.
-fn watch<T: Teller + Send>(open: impl Fn(&str), mut tellers: Vec<T>) {
+fn check_accounts<T: AccountClient + Send>(open: impl Fn(&str), mut tellers: Vec<T>) {
     let (mut unread, mut beside) = (0, 0);
     for round in 0..rounds() {
         let customer = format!("r{round}");
@@ -143,13 +143,13 @@ fn watch<T: Teller + Send>(open: impl Fn(&str), mut tellers: Vec<T>) {
         let (clock, book) = (AtomicU64::new(0), Mutex::default());
         std::thread::scope(|scope| {
             for (number, teller) in tellers.iter_mut().enumerate() {
-                let (customer, scribe) = (&customer, Scribe { clock: &clock, book: &book });
+                let (customer, scribe) = (&customer, HistoryRecorder { clock: &clock, book: &book });
                 scope.spawn(move || {
-                    work(teller, customer, &scribe, &mut Dice::new(round * CLIENTS + number))
+                    run_client(teller, customer, &scribe, &mut SplitMix64::new(round * CLIENTS + number))
                 });
             }
         });
-        let Book { history, .. } = book.into_inner().unwrap();
+        let SharedHistory { history, .. } = book.into_inner().unwrap();
         let told = || {
             history
                 .iter()
@@ -162,7 +162,7 @@ fn watch<T: Teller + Send>(open: impl Fn(&str), mut tellers: Vec<T>) {
             "round {round} began with {START}:\n{}",
             told()
         );
-        unread += history.iter().filter(|operation| operation.said.is_none()).count();
+        unread += history.iter().filter(|operation| operation.result.is_none()).count();
         beside += history
             .windows(2)
             .filter(|pair| pair[1].began < pair[0].ended)
@@ -176,10 +176,10 @@ fn watch<T: Teller + Send>(open: impl Fn(&str), mut tellers: Vec<T>) {
 }
 
 /// Through the trait. An answer is not read where nobody waits for it.
-struct OverStore<'a>(Desk<'a>);
+struct StoreClient<'a>(Desk<'a>);
 
-impl OverStore<'_> {
-    fn read(&self, who: &Who, dice: &mut Dice) -> i64 {
+impl StoreClient<'_> {
+    fn read(&self, who: &Who, dice: &mut SplitMix64) -> i64 {
         let desk = &self.0;
         let account = || desk.see(who).record().account;
         match dice.roll(4) {
@@ -207,13 +207,13 @@ impl OverStore<'_> {
     }
 }
 
-impl Teller for OverStore<'_> {
-    fn ask(&mut self, customer: &str, ask: Ask<'_>, dice: &mut Dice) -> Option<Told> {
+impl AccountClient for StoreClient<'_> {
+    fn ask(&mut self, customer: &str, ask: CallRequest<'_>, dice: &mut SplitMix64) -> Option<CallReply> {
         let (who, desk) = (id(customer), self.0);
         let commands = |command| Action::customer(who.clone(), Presence::Must, vec![command]);
         let action = match ask.call {
             Call::Read => {
-                return Some(Told { said: Said::Balance(self.read(&who, dice)), issued: None });
+                return Some(CallReply { said: CallResult::Balance(self.read(&who, dice)), issued: None });
             }
             Call::Add(points) => commands(add(points)),
             Call::Subtract(points) => commands(subtract(points)),
@@ -228,7 +228,7 @@ impl Teller for OverStore<'_> {
             }
         };
         let mut request = keyed(desk.request(action), ask.key, ask.key);
-        request.idempotency.as_mut().unwrap().render = Box::new(rendered);
+        request.idempotency.as_mut().unwrap().render = Box::new(stored_response);
         let pending = desk.store.execute(request);
         if dice.roll(8) == 0 {
             return None;
@@ -237,13 +237,13 @@ impl Teller for OverStore<'_> {
         let (number, redemption) = body.split_once(' ').unwrap();
         let number = number.parse().unwrap();
         let issued = matches!(ask.call, Call::Issue(_)) && status == 200;
-        let said = if status == 200 { Said::Balance(number) } else { Said::Short(number) };
-        Some(Told { said, issued: issued.then(|| redemption.to_owned()) })
+        let said = if status == 200 { CallResult::Balance(number) } else { CallResult::Short(number) };
+        Some(CallReply { said, issued: issued.then(|| redemption.to_owned()) })
     }
 }
 
 /// The balance and the redemption, or what there is where that is too little.
-fn rendered(outcome: &Outcome) -> loyalty_store::Answer {
+fn stored_response(outcome: &Outcome) -> loyalty_store::Answer {
     let (status, body) = match outcome {
         Ok(receipt) => {
             let balance = receipt.customer.as_ref().unwrap().balance(receipt.at);
@@ -261,95 +261,95 @@ fn rendered(outcome: &Outcome) -> loyalty_store::Answer {
     loyalty_store::Answer { status, body: body.into_bytes() }
 }
 
-fn over_store(store: &dyn Store) {
+fn check_store(store: &dyn Store) {
     let desk = Desk::new(store);
     desk.act(Action::PublishProgram {
         program: Box::new(Program::from_json(PROGRAM).unwrap()),
         replaces: None,
     })
     .unwrap();
-    let tellers = (0..CLIENTS).map(|_| OverStore(desk)).collect();
-    watch(|customer| drop(desk.tell(&id(customer), vec![add(START)]).unwrap()), tellers);
+    let tellers = (0..CLIENTS).map(|_| StoreClient(desk)).collect();
+    check_accounts(|customer| drop(desk.tell(&id(customer), vec![add(START)]).unwrap()), tellers);
     books_add_up(store);
 }
 
 #[test]
 fn memory_is_linearizable() {
-    over_store(&MemoryStore::default());
+    check_store(&MemoryStore::default());
 }
 
 #[test]
 fn sqlite_is_linearizable() {
-    for settings in [Settings::default(), tiny()] {
+    for settings in [Settings::default(), tiny_settings()] {
         let directory = directory();
-        over_store(&SqliteStore::open(&directory.path().join("loyalty.db"), &settings).unwrap());
+        check_store(&SqliteStore::open(&directory.path().join("loyalty.db"), &settings).unwrap());
     }
 }
 
 /// Over a connection that may be cut.
-struct OverHttp(Client);
+struct HttpClient(Client);
 
-impl Teller for OverHttp {
-    fn ask(&mut self, customer: &str, ask: Ask<'_>, dice: &mut Dice) -> Option<Told> {
+impl AccountClient for HttpClient {
+    fn ask(&mut self, customer: &str, ask: CallRequest<'_>, dice: &mut SplitMix64) -> Option<CallReply> {
         let points = |points: i64| format!(r#"{{"customer_id":"{customer}","points":{points}}}"#);
         let asked = match ask.call {
             Call::Read => return self.read(customer, dice),
-            Call::Add(count) => Asked::post("/v1/points-add", points(count)),
-            Call::Subtract(count) => Asked::post("/v1/points-subtract", points(count)),
+            Call::Add(count) => ClientRequest::post("/v1/points-add", points(count)),
+            Call::Subtract(count) => ClientRequest::post("/v1/points-subtract", points(count)),
             Call::Issue(_) => {
                 let reward = ask.reward_to_issue();
                 let body = format!(r#"{{"customer_id":"{customer}","reward_id":"{reward}"}}"#);
-                Asked::post("/v1/redemptions", body)
+                ClientRequest::post("/v1/redemptions", body)
             }
-            Call::Cancel(_) => Asked::post(
+            Call::Cancel(_) => ClientRequest::post(
                 format!("/v1/redemptions/{}/cancel", ask.reward.unwrap()),
                 String::new(),
             ),
         };
-        let answer = self.0.send(&asked.once(ask.key), cut(dice))?;
+        let answer = self.0.send(&asked.once(ask.key), random_fault(dice))?;
         let said = match answer.status {
-            422 => Said::Short(answer.number("have")),
-            _ => Said::Balance(answer.number("point_balance")),
+            422 => CallResult::Short(answer.number("have")),
+            _ => CallResult::Balance(answer.number("point_balance")),
         };
-        Some(Told {
+        Some(CallReply {
             said,
             issued: (answer.status == 201).then(|| answer.text("redemption_id")),
         })
     }
 }
 
-impl OverHttp {
-    fn read(&mut self, customer: &str, dice: &mut Dice) -> Option<Told> {
+impl HttpClient {
+    fn read(&mut self, customer: &str, dice: &mut SplitMix64) -> Option<CallReply> {
         let path = format!("/v1/customers/{customer}");
         let (asked, within) = match dice.roll(4) {
-            0 => (Asked::get(path), ""),
-            1 => (Asked::get(format!("{path}/ledger?limit=1")), "/entries/0"),
+            0 => (ClientRequest::get(path), ""),
+            1 => (ClientRequest::get(format!("{path}/ledger?limit=1")), "/entries/0"),
             2 => (
-                Asked::post(
+                ClientRequest::post(
                     "/v1/customers/point-balance",
                     format!(r#"{{"customer_ids":["{customer}"]}}"#),
                 ),
                 "/balances/0",
             ),
-            _ => (Asked::get(format!("{path}/point-balance")), ""),
+            _ => (ClientRequest::get(format!("{path}/point-balance")), ""),
         };
-        let answer = self.0.send(&asked, cut(dice))?;
+        let answer = self.0.send(&asked, random_fault(dice))?;
         let balance = answer
             .json()
             .pointer(&format!("{within}/point_balance"))
             .and_then(Value::as_i64);
-        Some(Told {
-            said: Said::Balance(balance.expect(&answer.body)),
+        Some(CallReply {
+            said: CallResult::Balance(balance.expect(&answer.body)),
             issued: None,
         })
     }
 }
 
-fn cut(dice: &mut Dice) -> Fate {
+fn random_fault(dice: &mut SplitMix64) -> ConnectionFault {
     match dice.roll(16) {
-        0 => Fate::CutAsking(dice.roll(300)),
-        1 => Fate::CutAnswering(dice.roll(300)),
-        _ => Fate::Holds,
+        0 => ConnectionFault::CutAsking(dice.roll(300)),
+        1 => ConnectionFault::CutAnswering(dice.roll(300)),
+        _ => ConnectionFault::Holds,
     }
 }
 
@@ -357,7 +357,7 @@ fn cut(dice: &mut Dice) -> Fate {
 fn the_server_is_linearizable() {
     let server = Server::start(&Settings::default());
     server.publish(PROGRAM);
-    let tellers = (0..CLIENTS).map(|_| OverHttp(server.client())).collect();
-    watch(|customer| server.customer(customer, START), tellers);
-    server.end();
+    let tellers = (0..CLIENTS).map(|_| HttpClient(server.client())).collect();
+    check_accounts(|customer| server.add_customer(customer, START), tellers);
+    server.verify_and_stop();
 }

@@ -22,7 +22,7 @@ pub(crate) enum Call {
 
 /// What it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Said {
+pub(crate) enum CallResult {
     /// Done; the balance is this.
     Balance(i64),
     /// Not done, since there are only so many points.
@@ -33,36 +33,36 @@ pub(crate) enum Said {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operation {
     pub(crate) call: Call,
-    pub(crate) said: Option<Said>,
+    pub(crate) result: Option<CallResult>,
     pub(crate) began: u64,
     pub(crate) ended: u64,
 }
 
 /// An account as plain as can be: a balance, and the operations whose rewards are out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Plain {
+struct ModelAccount {
     balance: i64,
     out: BTreeSet<(usize, i64)>,
 }
 
-impl Plain {
-    fn take(&mut self, points: i64) -> Said {
+impl ModelAccount {
+    fn take(&mut self, points: i64) -> CallResult {
         if self.balance < points {
-            return Said::Short(self.balance);
+            return CallResult::Short(self.balance);
         }
         self.balance -= points;
-        Said::Balance(self.balance)
+        CallResult::Balance(self.balance)
     }
 
     /// What operation `number` does, and is told.
-    fn carry_out(&mut self, number: usize, call: Call) -> Said {
+    fn carry_out(&mut self, number: usize, call: Call) -> CallResult {
         match call {
             Call::Add(points) => self.balance += points,
             Call::Subtract(points) => return self.take(points),
             Call::Read => {}
             Call::Issue(cost) => {
                 let said = self.take(cost);
-                if let Said::Balance(_) = said {
+                if let CallResult::Balance(_) = said {
                     self.out.insert((number, cost));
                 }
                 return said;
@@ -76,65 +76,65 @@ impl Plain {
                 }
             }
         }
-        Said::Balance(self.balance)
+        CallResult::Balance(self.balance)
     }
 }
 
 /// Whether an account that began with so many points can have said all that.
 pub(crate) fn is_linearizable(history: &[Operation], balance: i64) -> bool {
     assert!(history.len() <= 128, "one bit for each operation");
-    let plain = Plain { balance, out: BTreeSet::new() };
-    Search { history, seen: HashSet::new() }.completes(0, &plain)
+    let plain = ModelAccount { balance, out: BTreeSet::new() };
+    Search { history, visited: HashSet::new() }.can_complete(0, &plain)
 }
 
 struct Search<'a> {
     history: &'a [Operation],
     /// Sets of operations that were done, with what they left, from which there is no way on.
-    seen: HashSet<(u128, Plain)>,
+    visited: HashSet<(u128, ModelAccount)>,
 }
 
 impl Search<'_> {
-    fn completes(&mut self, done: u128, plain: &Plain) -> bool {
+    fn can_complete(&mut self, done: u128, plain: &ModelAccount) -> bool {
         let left: Vec<usize> = (0..self.history.len())
             .filter(|number| done & (1 << number) == 0)
             .collect();
-        if left.iter().all(|number| self.history[*number].said.is_none()) {
+        if left.iter().all(|number| self.history[*number].result.is_none()) {
             return true;
         }
-        if !self.seen.insert((done, plain.clone())) {
+        if !self.visited.insert((done, plain.clone())) {
             return false;
         }
-        let first_end = left.iter().map(|number| self.end(*number)).min().unwrap();
+        let first_end = left.iter().map(|number| self.end_time(*number)).min().unwrap();
         left.into_iter()
             .filter(|number| self.history[*number].began < first_end)
             .any(|number| {
-                let Operation { call, said, .. } = self.history[number];
+                let Operation { call, result: said, .. } = self.history[number];
                 let mut next = plain.clone();
                 let would_say = next.carry_out(number, call);
                 said.is_none_or(|said| said == would_say)
-                    && self.completes(done | 1 << number, &next)
+                    && self.can_complete(done | 1 << number, &next)
             })
     }
 
-    fn end(&self, number: usize) -> u64 {
-        let Operation { said, ended, .. } = self.history[number];
+    fn end_time(&self, number: usize) -> u64 {
+        let Operation { result: said, ended, .. } = self.history[number];
         if said.is_some() { ended } else { u64::MAX }
     }
 }
 
 mod tests {
     use super::*;
-    use crate::Dice;
+    use crate::SplitMix64;
 
-    fn op(call: Call, said: impl Into<Option<Said>>, time: (u64, u64)) -> Operation {
-        Operation { call, said: said.into(), began: time.0, ended: time.1 }
+    fn op(call: Call, said: impl Into<Option<CallResult>>, time: (u64, u64)) -> Operation {
+        Operation { call, result: said.into(), began: time.0, ended: time.1 }
     }
 
     use Call::{Add, Cancel, Issue, Read, Subtract};
-    use Said::{Balance, Short};
+    use CallResult::{Balance, Short};
 
     #[test]
-    fn what_an_account_can_say() {
+    fn linearizable_histories_are_accepted() {
         let rows: &[(&str, &[Operation])] = &[
             (
                 "one after the other",
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_account_can_say() {
+    fn other_histories_are_rejected() {
         let rows: &[(&str, &[Operation])] = &[
             (
                 "a stale read",
@@ -254,39 +254,39 @@ mod tests {
     }
 
     /// The same by trying every order of every set of operations that holds all that were answered.
-    fn tried_out(history: &[Operation], order: &mut Vec<usize>, balance: i64) -> bool {
+    fn brute_force(history: &[Operation], order: &mut Vec<usize>, balance: i64) -> bool {
         let missing = (0..history.len()).filter(|number| !order.contains(number));
         let left: Vec<usize> = missing.collect();
-        if left.iter().all(|number| history[*number].said.is_none())
+        if left.iter().all(|number| history[*number].result.is_none())
             && explains(history, order, balance)
         {
             return true;
         }
         left.into_iter().any(|number| {
             order.push(number);
-            let found = tried_out(history, order, balance);
+            let found = brute_force(history, order, balance);
             order.pop();
             found
         })
     }
 
     fn explains(history: &[Operation], order: &[usize], balance: i64) -> bool {
-        let mut plain = Plain { balance, out: BTreeSet::new() };
+        let mut plain = ModelAccount { balance, out: BTreeSet::new() };
         let in_time = order.iter().enumerate().all(|(place, number)| {
             let late = order[place..].iter().map(|number| &history[*number]);
             late.clone()
-                .all(|later| later.said.is_none() || later.ended >= history[*number].began)
+                .all(|later| later.result.is_none() || later.ended >= history[*number].began)
         });
         in_time
             && order.iter().all(|number| {
                 let said = plain.carry_out(*number, history[*number].call);
-                history[*number].said.is_none_or(|known| known == said)
+                history[*number].result.is_none_or(|known| known == said)
             })
     }
 
     #[test]
-    fn the_search_finds_what_trying_everything_finds() {
-        let (mut dice, mut found) = (Dice::new(7), [0, 0]);
+    fn the_search_agrees_with_brute_force() {
+        let (mut dice, mut found) = (SplitMix64::new(7), [0, 0]);
         for _ in 0..4_000 {
             let mut history = Vec::<Operation>::new();
             let mut ticks: Vec<u64> = (0..10).collect();
@@ -311,7 +311,7 @@ mod tests {
                 history.push(op(call, said, (one.min(other), one.max(other))));
             }
             let (quick, thorough) =
-                (is_linearizable(&history, 1), tried_out(&history, &mut Vec::new(), 1));
+                (is_linearizable(&history, 1), brute_force(&history, &mut Vec::new(), 1));
             assert_eq!(quick, thorough, "{history:#?}");
             found[usize::from(quick)] += 1;
         }

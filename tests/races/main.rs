@@ -25,9 +25,9 @@ mod server;
 mod storm;
 
 /// Numbers that look random and are the same in every run (splitmix64).
-pub(crate) struct Dice(u64);
+pub(crate) struct SplitMix64(u64);
 
-impl Dice {
+impl SplitMix64 {
     pub(crate) fn new(seed: usize) -> Self {
         Self(u64::try_from(seed).unwrap())
     }

@@ -9,8 +9,8 @@ use std::thread::ScopedJoinHandle;
 use loyalty_core::{Event, OrderId, Program, ProgramVersion, entitlement};
 use loyalty_store::{Settings, Store};
 
-use crate::Dice;
-use crate::client::{Asked, Client, Fate};
+use crate::SplitMix64;
+use crate::client::{ClientRequest, Client, ConnectionFault};
 use crate::server::Server;
 
 const CLIENTS: usize = 12;
@@ -29,7 +29,7 @@ fn document(number: u32) -> String {
 }
 
 /// What is known of the publications: between them lies what an order may pin.
-struct Published {
+struct Publications {
     programs: Mutex<BTreeMap<u32, Program>>,
     /// The newest version that is there for sure.
     done: AtomicU32,
@@ -37,7 +37,7 @@ struct Published {
     begun: AtomicU32,
 }
 
-struct Told {
+struct RecordedOrder {
     id: String,
     customer: usize,
     version: u32,
@@ -54,35 +54,35 @@ fn order(customer: usize, cents: i64) -> String {
 }
 
 /// Pushes new orders and points; some orders come once more with another total.
-fn push(
+fn push_orders(
     client: &mut Client,
     number: usize,
-    published: &Published,
+    published: &Publications,
     added: &[AtomicI64],
-) -> Vec<Told> {
-    let (mut dice, mut told) = (Dice::new(number), Vec::<Told>::new());
+) -> Vec<RecordedOrder> {
+    let (mut dice, mut told) = (SplitMix64::new(number), Vec::<RecordedOrder>::new());
     for turn in 0..ORDERS {
         let customer = dice.roll(CUSTOMERS);
         let (id, body) = (format!("o{number}-{turn}"), order(customer, dice.points(9_999)));
         let least = published.done.load(Ordering::SeqCst);
-        let answer = client.expect(200, &Asked::new("PUT", format!("/v1/orders/{id}"), body));
+        let answer = client.send_expecting(200, &ClientRequest::new("PUT", format!("/v1/orders/{id}"), body));
         let most = published.begun.load(Ordering::SeqCst);
-        let version = pinned(&answer.json()).expect(&answer.body);
+        let version = pinned_version(&answer.json()).expect(&answer.body);
         assert!((least..=most).contains(&version), "{id} pinned {version} of {least} to {most}");
-        told.push(Told { id, customer, version });
+        told.push(RecordedOrder { id, customer, version });
         if dice.roll(3) == 0 {
             let points = dice.points(9);
             let body = format!(r#"{{"customer_id":"c{customer}","points":{points}}}"#);
-            client.expect(200, &Asked::post("/v1/points-add", body));
+            client.send_expecting(200, &ClientRequest::post("/v1/points-add", body));
             added[customer].fetch_add(points, Ordering::SeqCst);
         }
         if dice.roll(3) == 0 {
-            let Told { id, customer, version } = &told[dice.roll(told.len())];
+            let RecordedOrder { id, customer, version } = &told[dice.roll(told.len())];
             let again = order(*customer, dice.points(9_999));
-            let answer = client.expect(200, &Asked::new("PUT", format!("/v1/orders/{id}"), again));
+            let answer = client.send_expecting(200, &ClientRequest::new("PUT", format!("/v1/orders/{id}"), again));
             // Where no points change, nothing is explained.
             assert!(
-                pinned(&answer.json()).is_none_or(|now| now == *version),
+                pinned_version(&answer.json()).is_none_or(|now| now == *version),
                 "{id} keeps its program"
             );
         }
@@ -90,23 +90,23 @@ fn push(
     told
 }
 
-fn pinned(answer: &serde_json::Value) -> Option<u32> {
+fn pinned_version(answer: &serde_json::Value) -> Option<u32> {
     u32::try_from(answer["explanation"]["program_version"].as_u64()?).ok()
 }
 
 #[test]
-fn an_order_earns_under_the_program_of_its_place() {
+fn an_order_earns_under_the_program_in_force() {
     let server = Server::start(&Settings::default());
-    (0..CUSTOMERS).for_each(|customer| server.customer(&format!("c{customer}"), 1));
+    (0..CUSTOMERS).for_each(|customer| server.add_customer(&format!("c{customer}"), 1));
     let programs = Mutex::new(BTreeMap::from([(1, Program::default())]));
-    let published = Published { programs, done: AtomicU32::new(1), begun: AtomicU32::new(1) };
+    let published = Publications { programs, done: AtomicU32::new(1), begun: AtomicU32::new(1) };
     let added: Vec<AtomicI64> = (0..CUSTOMERS).map(|_| AtomicI64::new(1)).collect();
     let over = AtomicBool::new(false);
-    let told: Vec<Told> = std::thread::scope(|scope| {
+    let told: Vec<RecordedOrder> = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|number| {
                 let (mut client, published, added) = (server.client(), &published, &added);
-                scope.spawn(move || push(&mut client, number, published, added))
+                scope.spawn(move || push_orders(&mut client, number, published, added))
             })
             .collect();
         let merchant = scope.spawn(|| {
@@ -128,7 +128,7 @@ fn an_order_earns_under_the_program_of_its_place() {
         told.into_iter().flat_map(Result::unwrap).collect()
     });
     let (programs, mut sums) = (published.programs.into_inner().unwrap(), added);
-    for Told { id, customer, version } in &told {
+    for RecordedOrder { id, customer, version } in &told {
         let record = server
             .store
             .order(server.shop, &OrderId::new(id).unwrap())
@@ -141,21 +141,21 @@ fn an_order_earns_under_the_program_of_its_place() {
             .points
             .get();
         let posted = record.state.posted();
-        assert_eq!(posted.awarded.get() - posted.taken.get(), due, "{id} under version {version}");
+        assert_eq!(posted.awarded.get() - posted.clawed_back.get(), due, "{id} under version {version}");
         *sums[*customer].get_mut() += due;
     }
     let mut client = server.client();
     for (customer, sum) in sums.into_iter().enumerate() {
         let path = format!("/v1/customers/c{customer}/point-balance");
-        let answer = client.send(&Asked::get(path), Fate::Holds).unwrap();
+        let answer = client.send(&ClientRequest::get(path), ConnectionFault::Holds).unwrap();
         assert_eq!(answer.number("point_balance"), sum.into_inner(), "c{customer}");
     }
-    in_order(&*server.store, &server, told.len());
-    server.end();
+    assert_versions_grow(&*server.store, &server, told.len());
+    server.verify_and_stop();
 }
 
 /// In the journal versions only grow, and several of them met orders.
-fn in_order(store: &dyn Store, server: &Server, orders: usize) {
+fn assert_versions_grow(store: &dyn Store, server: &Server, orders: usize) {
     let rows = store.journal(server.shop, 0, usize::MAX / 2).unwrap();
     let pins = rows
         .iter()

@@ -10,7 +10,7 @@ use loyalty_store::{NewShop, Settings, SqliteStore, Store};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::client::{Asked, Client};
+use crate::client::{ClientRequest, Client};
 use loyalty_store::conformance::picture::{Picture, books_add_up};
 
 pub(crate) struct Server {
@@ -55,23 +55,23 @@ impl Server {
     }
 
     /// A new customer with so many points.
-    pub(crate) fn customer(&self, id: &str, points: i64) {
+    pub(crate) fn add_customer(&self, id: &str, points: i64) {
         let mut client = self.client();
-        client.expect(201, &Asked::post("/v1/customers", format!(r#"{{"customer_id":"{id}"}}"#)));
+        client.send_expecting(201, &ClientRequest::post("/v1/customers", format!(r#"{{"customer_id":"{id}"}}"#)));
         let body = format!(r#"{{"customer_id":"{id}","points":{points}}}"#);
-        client.expect(200, &Asked::post("/v1/points-add", body));
+        client.send_expecting(200, &ClientRequest::post("/v1/points-add", body));
     }
 
     /// Publishes a program, and answers its version.
     pub(crate) fn publish(&self, document: &str) -> u32 {
         let answer = self
             .client()
-            .expect(201, &Asked::new("PUT", "/v1/program", document.to_owned()));
+            .send_expecting(201, &ClientRequest::new("PUT", "/v1/program", document.to_owned()));
         u32::try_from(answer.number("version")).unwrap()
     }
 
     /// The books add up, now and after the file was closed and opened again; and then it shows the same.
-    pub(crate) fn end(self) {
+    pub(crate) fn verify_and_stop(self) {
         let Self { store, runtime, directory, .. } = self;
         runtime.shutdown_timeout(std::time::Duration::from_secs(10));
         books_add_up(&*store);

@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use loyalty_core::Event;
 use loyalty_store::Settings;
 
-use crate::Dice;
-use crate::client::{Answer, Asked, Client, Fate};
+use crate::SplitMix64;
+use crate::client::{ClientResponse, ClientRequest, Client, ConnectionFault};
 use crate::server::Server;
 
 const CLIENTS: usize = 100;
@@ -24,9 +24,9 @@ fn keys() -> usize {
 }
 
 /// What a key stands for, and what that does to the balance.
-struct Meant {
+struct ExpectedEffect {
     customer: usize,
-    asked: Asked,
+    asked: ClientRequest,
     status: u16,
     points: i64,
     /// What stands in the journal for it, where it is not refused.
@@ -34,14 +34,14 @@ struct Meant {
 }
 
 /// Points to and fro, orders, redemptions, and what is refused.
-fn meant(key: usize) -> Meant {
+fn expected_effect(key: usize) -> ExpectedEffect {
     let customer = key % CUSTOMERS;
     let count = i64::try_from(key % 17 + 1).unwrap();
     let points = |count: i64| format!(r#"{{"customer_id":"c{customer}","points":{count}}}"#);
     let (asked, status, points, event) = match key / CUSTOMERS % 5 {
-        0 => (Asked::post("/v1/points-add", points(count)), 200, count, Some("added")),
+        0 => (ClientRequest::post("/v1/points-add", points(count)), 200, count, Some("added")),
         1 => (
-            Asked::post("/v1/points-subtract", points(count)),
+            ClientRequest::post("/v1/points-subtract", points(count)),
             200,
             -count,
             Some("subtracted"),
@@ -52,7 +52,7 @@ fn meant(key: usize) -> Meant {
                 "lines":[{{"quantity":1,"amount":"{count}.50"}}]}}"#
             );
             (
-                Asked::new("PUT", format!("/v1/orders/o{key}"), body),
+                ClientRequest::new("PUT", format!("/v1/orders/o{key}"), body),
                 200,
                 count,
                 Some("ordered"),
@@ -60,25 +60,25 @@ fn meant(key: usize) -> Meant {
         }
         3 => {
             let body = format!(r#"{{"customer_id":"c{customer}","reward_id":"five"}}"#);
-            (Asked::post("/v1/redemptions", body), 201, -100, Some("redeemed"))
+            (ClientRequest::post("/v1/redemptions", body), 201, -100, Some("redeemed"))
         }
-        _ => (Asked::post("/v1/points-subtract", points(2 * START)), 422, 0, None),
+        _ => (ClientRequest::post("/v1/points-subtract", points(2 * START)), 422, 0, None),
     };
     let asked = asked.once(&format!("storm-{key}"));
-    Meant { customer, asked, status, points, event }
+    ExpectedEffect { customer, asked, status, points, event }
 }
 
 /// Something else under the same key, which was used before.
-fn other(key: usize) -> Option<Asked> {
-    let asked = meant(key).asked;
+fn conflicting_request(key: usize) -> Option<ClientRequest> {
+    let asked = expected_effect(key).asked;
     let body = asked.body.replacen('{', "{ ", 1);
-    (key % 7 == 3).then_some(Asked { body, ..asked })
+    (key % 7 == 3).then_some(ClientRequest { body, ..asked })
 }
 
 /// What must be the same in every answer to a key: status, headers and body.
-type Essence = (u16, Vec<(String, String)>, String);
+type ComparableResponse = (u16, Vec<(String, String)>, String);
 
-fn essence(answer: &Answer) -> Essence {
+fn comparable_response(answer: &ClientResponse) -> ComparableResponse {
     let of_each = ["date", "x-request-id", "idempotency-replayed"];
     let headers = answer
         .headers
@@ -89,18 +89,18 @@ fn essence(answer: &Answer) -> Essence {
 
 /// What everybody saw of one key.
 #[derive(Default)]
-struct Seen {
-    answer: Mutex<Option<Essence>>,
+struct ObservedResponses {
+    answer: Mutex<Option<ComparableResponse>>,
     /// Answers that were not said to be replays.
     first: AtomicUsize,
 }
 
-impl Seen {
-    fn note(&self, key: usize, answer: &Answer) {
+impl ObservedResponses {
+    fn note(&self, key: usize, answer: &ClientResponse) {
         // Only the first that fails is of interest.
         let mut known = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
-        assert_eq!(known.get_or_insert_with(|| essence(answer)), &essence(answer), "key {key}");
-        assert_eq!(answer.status, meant(key).status, "key {key}: {}", answer.body);
+        assert_eq!(known.get_or_insert_with(|| comparable_response(answer)), &comparable_response(answer), "key {key}");
+        assert_eq!(answer.status, expected_effect(key).status, "key {key}: {}", answer.body);
         match answer.header("idempotency-replayed") {
             None => {
                 assert_eq!(self.first.fetch_add(1, Ordering::SeqCst), 0, "key {key} happened twice")
@@ -111,23 +111,23 @@ impl Seen {
 }
 
 /// One in three is cut.
-fn fate(dice: &mut Dice) -> Fate {
+fn random_fault(dice: &mut SplitMix64) -> ConnectionFault {
     match dice.roll(9) {
-        0 => Fate::CutAsking(dice.roll(400)),
-        1 => Fate::CutAnswering(0),
-        2 => Fate::CutAnswering(dice.roll(300)),
-        _ => Fate::Holds,
+        0 => ConnectionFault::CutAsking(dice.roll(400)),
+        1 => ConnectionFault::CutAnswering(0),
+        2 => ConnectionFault::CutAnswering(dice.roll(300)),
+        _ => ConnectionFault::Holds,
     }
 }
 
-fn until_answered(client: &mut Client, asked: &Asked, dice: &mut Dice) -> Answer {
-    std::iter::repeat_with(|| client.send(asked, fate(dice)))
+fn send_until_answered(client: &mut Client, asked: &ClientRequest, dice: &mut SplitMix64) -> ClientResponse {
+    std::iter::repeat_with(|| client.send(asked, random_fault(dice)))
         .find_map(|answer| answer)
         .unwrap()
 }
 
 /// How often each kind of event stands in the journal.
-fn happened(server: &Server) -> BTreeMap<&'static str, usize> {
+fn count_events(server: &Server) -> BTreeMap<&'static str, usize> {
     let mut counts = BTreeMap::new();
     for row in server.store.journal(server.shop, 0, usize::MAX / 2).unwrap() {
         for event in row.events.iter() {
@@ -148,36 +148,36 @@ fn happened(server: &Server) -> BTreeMap<&'static str, usize> {
 fn each_key_has_one_effect_and_one_answer() {
     let server = Server::start(&Settings::default());
     server.publish(PROGRAM);
-    (0..CUSTOMERS).for_each(|customer| server.customer(&format!("c{customer}"), START));
-    let before = happened(&server);
-    let seen: Vec<Seen> = (0..keys()).map(|_| Seen::default()).collect();
+    (0..CUSTOMERS).for_each(|customer| server.add_customer(&format!("c{customer}"), START));
+    let before = count_events(&server);
+    let seen: Vec<ObservedResponses> = (0..keys()).map(|_| ObservedResponses::default()).collect();
     let mut client = server.client();
-    for (key, seen) in seen.iter().enumerate().filter(|(key, _)| other(*key).is_some()) {
-        seen.note(key, &client.send(&meant(key).asked, Fate::Holds).unwrap());
+    for (key, seen) in seen.iter().enumerate().filter(|(key, _)| conflicting_request(*key).is_some()) {
+        seen.note(key, &client.send(&expected_effect(key).asked, ConnectionFault::Holds).unwrap());
     }
     std::thread::scope(|scope| {
         for number in 0..CLIENTS {
             let (server, seen) = (&server, &seen);
             scope.spawn(move || {
-                let (mut client, mut dice) = (server.client(), Dice::new(number));
+                let (mut client, mut dice) = (server.client(), SplitMix64::new(number));
                 let mut order: Vec<usize> = (0..seen.len()).collect();
                 dice.shuffle(&mut order);
                 for key in order {
-                    if let Some(other) = other(key).filter(|_| dice.roll(2) == 0) {
-                        let refused = until_answered(&mut client, &other, &mut dice);
+                    if let Some(other) = conflicting_request(key).filter(|_| dice.roll(2) == 0) {
+                        let refused = send_until_answered(&mut client, &other, &mut dice);
                         assert_eq!(
                             (refused.status, refused.text("code").as_str()),
                             (422, "idempotency_key_reused")
                         );
                     }
-                    seen[key].note(key, &until_answered(&mut client, &meant(key).asked, &mut dice));
+                    seen[key].note(key, &send_until_answered(&mut client, &expected_effect(key).asked, &mut dice));
                 }
             });
         }
     });
     // The one from before may have been idle for too long.
     let mut client = server.client();
-    let effects: Vec<Meant> = (0..seen.len()).map(meant).collect();
+    let effects: Vec<ExpectedEffect> = (0..seen.len()).map(expected_effect).collect();
     let mut balances: BTreeMap<usize, i64> =
         (0..CUSTOMERS).map(|customer| (customer, START)).collect();
     for meant in &effects {
@@ -185,7 +185,7 @@ fn each_key_has_one_effect_and_one_answer() {
     }
     for (customer, balance) in balances {
         let answer =
-            client.expect(200, &Asked::get(format!("/v1/customers/c{customer}/point-balance")));
+            client.send_expecting(200, &ClientRequest::get(format!("/v1/customers/c{customer}/point-balance")));
         assert_eq!(answer.number("point_balance"), balance, "c{customer}");
     }
     let mut after = before;
@@ -193,6 +193,6 @@ fn each_key_has_one_effect_and_one_answer() {
         .iter()
         .filter_map(|meant| meant.event)
         .for_each(|event| *after.entry(event).or_default() += 1);
-    assert_eq!(happened(&server), after);
-    server.end();
+    assert_eq!(count_events(&server), after);
+    server.verify_and_stop();
 }

@@ -12,14 +12,14 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::{Place, WITHOUT_CHAPTERS};
+use crate::{TempDatabase, WITHOUT_SEGMENTS};
 
 fn minute(number: u64) -> Timestamp {
     at("2026-01-01T12:00:00Z") + Duration::from_secs(number * 60)
 }
 
 /// Every order opens a lot of its own.
-const ENDING: &str = r#"{"expiry": {"per_lot": {"after": "P2Y"}}}"#;
+const EXPIRING: &str = r#"{"expiry": {"per_lot": {"after": "P2Y"}}}"#;
 /// The same, but none of them has an end of its own, and all of the shop's own points are in one.
 const IDLE: &str = r#"{"expiry": {"inactivity": {"after": "P1Y"}}}"#;
 
@@ -28,7 +28,7 @@ fn desk(store: &dyn Store, now: Timestamp) -> Desk<'_> {
 }
 
 /// Orders of customer 1, one a minute.
-fn order(store: &SqliteStore, numbers: std::ops::Range<u64>) {
+fn record_orders(store: &SqliteStore, numbers: std::ops::Range<u64>) {
     for number in numbers {
         desk(store, minute(number))
             .order(Some(&id("1")), paid(&format!("o{number}"), "20.00"))
@@ -38,52 +38,52 @@ fn order(store: &SqliteStore, numbers: std::ops::Range<u64>) {
 
 /// Customer 1 of a hundred orders, each with a lot: six chapters of instants and six of lots; four of both in the
 /// account.
-fn hundred() -> Place {
-    let place = Place::new();
+fn customer_of_100_orders() -> TempDatabase {
+    let place = TempDatabase::new();
     let store = place.open();
-    Desk::new(&store).act(publish(ENDING)).unwrap();
-    order(&store, 0..100);
+    Desk::new(&store).act(publish(EXPIRING)).unwrap();
+    record_orders(&store, 0..100);
     drop(store);
     place
 }
 
-fn number(place: &Place, sql: &str) -> i64 {
+fn query_number(place: &TempDatabase, sql: &str) -> i64 {
     place.sql().query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
 /// How often a row of a table has been written from now on.
-fn written<'a>(place: &'a Place, table: &str) -> impl Fn() -> i64 + use<'a> {
+fn count_writes<'a>(place: &'a TempDatabase, table: &str) -> impl Fn() -> i64 + use<'a> {
     let watch = format!(
         "CREATE TABLE written (count INTEGER); INSERT INTO written VALUES (0);
         CREATE TRIGGER put AFTER INSERT ON {table} BEGIN UPDATE written SET count = count + 1; END;
         CREATE TRIGGER again AFTER UPDATE ON {table} BEGIN UPDATE written SET count = count + 1; END;"
     );
     place.sql().execute_batch(&watch).unwrap();
-    || number(place, "SELECT count FROM written")
+    || query_number(place, "SELECT count FROM written")
 }
 
-const CHAPTERS: &str = "SELECT count(*) FROM chapter";
-const LOT_CHAPTERS: &str = "SELECT count(*) FROM lot_chapter";
+const COUNT_SEGMENTS: &str = "SELECT count(*) FROM chapter";
+const COUNT_LOT_SEGMENTS: &str = "SELECT count(*) FROM lot_chapter";
 
 #[test]
-fn a_chapter_is_written_once_and_again_where_it_changes() {
-    let place = Place::new();
+fn a_segment_is_rewritten_only_when_it_changes() {
+    let place = TempDatabase::new();
     Desk::new(&place.open());
-    let written = written(&place, "chapter");
+    let written = count_writes(&place, "chapter");
     // Closed again and again, in one go, and in rounds of a few.
     for round in 0..20 {
-        order(&place.open(), round * 10..round * 10 + 10);
+        record_orders(&place.open(), round * 10..round * 10 + 10);
     }
     assert_eq!(
-        (number(&place, CHAPTERS), written()),
+        (query_number(&place, COUNT_SEGMENTS), written()),
         (12, 12),
         "of 200 instants, the last eight in the account"
     );
-    order(&place.open(), 200..400);
-    assert_eq!((number(&place, CHAPTERS), written()), (24, 24));
-    order(&place.open_with(&tiny()), 400..600);
-    assert_eq!((number(&place, CHAPTERS), written()), (37, 37));
-    let state = number(&place, "SELECT length(state) FROM account");
+    record_orders(&place.open(), 200..400);
+    assert_eq!((query_number(&place, COUNT_SEGMENTS), written()), (24, 24));
+    record_orders(&place.open_with(&tiny_settings()), 400..600);
+    assert_eq!((query_number(&place, COUNT_SEGMENTS), written()), (37, 37));
+    let state = query_number(&place, "SELECT length(state) FROM account");
     assert!(state < 700, "an account of 600 orders takes {state} bytes");
 
     let store = place.open();
@@ -91,15 +91,15 @@ fn a_chapter_is_written_once_and_again_where_it_changes() {
         .order(Some(&id("1")), refund("o40", "r1", "20.00"))
         .unwrap();
     drop(store);
-    assert_eq!((number(&place, CHAPTERS), written()), (37, 38), "the third one lost an order");
+    assert_eq!((query_number(&place, COUNT_SEGMENTS), written()), (37, 38), "the third one lost an order");
     let store = place.open();
     desk(&store, minute(701))
         .order(Some(&id("1")), refund("o32", "r1", "20.00"))
         .unwrap();
     drop(store);
-    assert_eq!((number(&place, CHAPTERS), written()), (37, 39), "it begins later now");
+    assert_eq!((query_number(&place, COUNT_SEGMENTS), written()), (37, 39), "it begins later now");
     assert_eq!(
-        number(
+        query_number(
             &place,
             "SELECT count(*) FROM chapter WHERE second = strftime('%s', '2026-01-01 12:32')"
         ),
@@ -109,21 +109,21 @@ fn a_chapter_is_written_once_and_again_where_it_changes() {
 }
 
 #[test]
-fn lots_are_written_once_and_again_where_they_change() {
-    let place = Place::new();
-    Desk::new(&place.open()).act(publish(ENDING)).unwrap();
-    let written = written(&place, "lot_chapter");
+fn lot_segments_are_rewritten_only_when_they_change() {
+    let place = TempDatabase::new();
+    Desk::new(&place.open()).act(publish(EXPIRING)).unwrap();
+    let written = count_writes(&place, "lot_chapter");
     for round in 0..20 {
-        order(&place.open(), round * 10..round * 10 + 10);
+        record_orders(&place.open(), round * 10..round * 10 + 10);
     }
     assert_eq!(
-        (number(&place, LOT_CHAPTERS), written()),
+        (query_number(&place, COUNT_LOT_SEGMENTS), written()),
         (12, 12),
         "of 200 lots, the last eight in the account"
     );
-    order(&place.open_with(&tiny()), 200..600);
-    assert_eq!((number(&place, LOT_CHAPTERS), written()), (37, 37));
-    let state = number(&place, "SELECT length(state) FROM account");
+    record_orders(&place.open_with(&tiny_settings()), 200..600);
+    assert_eq!((query_number(&place, COUNT_LOT_SEGMENTS), written()), (37, 37));
+    let state = query_number(&place, "SELECT length(state) FROM account");
     assert!(state < 2_000, "an account of 600 lots takes {state} bytes");
 
     let tell = |minutes, command| {
@@ -132,16 +132,16 @@ fn lots_are_written_once_and_again_where_they_change() {
             .unwrap()
     };
     tell(700, subtract(5));
-    assert_eq!((number(&place, LOT_CHAPTERS), written()), (37, 38), "of the first lot");
+    assert_eq!((query_number(&place, COUNT_LOT_SEGMENTS), written()), (37, 38), "of the first lot");
     tell(701, subtract(15));
     assert_eq!(
-        (number(&place, LOT_CHAPTERS), written()),
+        (query_number(&place, COUNT_LOT_SEGMENTS), written()),
         (37, 39),
         "it begins with the second one now"
     );
-    assert_eq!(number(&place, "SELECT min(lot) FROM lot_chapter"), 2);
+    assert_eq!(query_number(&place, "SELECT min(lot) FROM lot_chapter"), 2);
     tell(702, subtract(15 * 20));
-    assert_eq!((number(&place, LOT_CHAPTERS), written()), (36, 39), "all of it is spent");
+    assert_eq!((query_number(&place, COUNT_LOT_SEGMENTS), written()), (36, 39), "all of it is spent");
     let of_o40 = || -> String {
         place
             .sql()
@@ -152,14 +152,14 @@ fn lots_are_written_once_and_again_where_they_change() {
     let refunded =
         desk(&place.open(), minute(703)).order(Some(&id("1")), refund("o40", "r1", "7.00"));
     refunded.unwrap();
-    assert_eq!((number(&place, LOT_CHAPTERS), written()), (36, 40));
+    assert_eq!((query_number(&place, COUNT_LOT_SEGMENTS), written()), (36, 40));
     assert_ne!(of_o40(), before, "it comes off the order's own lot");
     books_add_up(&place.open());
 }
 
 #[test]
-fn accounts_of_an_older_file_are_read_and_get_chapters_when_they_change() {
-    let place = hundred();
+fn accounts_of_an_older_file_get_segments_when_they_change() {
+    let place = customer_of_100_orders();
     let before = Picture::of(&place.open());
     // As they were: all in the state.
     let whole = place.open().account_at(ShopId(1), AccountId(1), minute(99)).unwrap();
@@ -167,13 +167,13 @@ fn accounts_of_an_older_file_are_read_and_get_chapters_when_they_change() {
         .sql()
         .execute("UPDATE account SET state = ?", [serde_json::to_string(&whole).unwrap()])
         .unwrap();
-    place.sql().execute_batch(WITHOUT_CHAPTERS).unwrap();
+    place.sql().execute_batch(WITHOUT_SEGMENTS).unwrap();
     place.sql().pragma_update(None, "user_version", 9).unwrap();
     assert_eq!(Picture::of(&place.open()), before);
-    assert_eq!([CHAPTERS, LOT_CHAPTERS].map(|count| number(&place, count)), [0, 0]);
-    order(&place.open(), 100..101);
-    assert_eq!([CHAPTERS, LOT_CHAPTERS].map(|count| number(&place, count)), [6, 6]);
-    assert!(number(&place, "SELECT length(state) FROM account") < 2_000);
+    assert_eq!([COUNT_SEGMENTS, COUNT_LOT_SEGMENTS].map(|count| query_number(&place, count)), [0, 0]);
+    record_orders(&place.open(), 100..101);
+    assert_eq!([COUNT_SEGMENTS, COUNT_LOT_SEGMENTS].map(|count| query_number(&place, count)), [6, 6]);
+    assert!(query_number(&place, "SELECT length(state) FROM account") < 2_000);
     let store = place.open();
     books_add_up(&store);
     assert_eq!(
@@ -181,7 +181,7 @@ fn accounts_of_an_older_file_are_read_and_get_chapters_when_they_change() {
             .see(&id("1"))
             .account()
             .progress()
-            .ever()
+            .lifetime()
             .orders,
         101
     );
@@ -189,8 +189,8 @@ fn accounts_of_an_older_file_are_read_and_get_chapters_when_they_change() {
 
 /// Of the format before lots had chapters.
 #[test]
-fn accounts_whose_instants_alone_have_chapters_get_those_of_lots() {
-    let place = hundred();
+fn accounts_with_instant_segments_only_get_lot_segments() {
+    let place = customer_of_100_orders();
     let before = Picture::of(&place.open());
     let whole = place.open().account_at(ShopId(1), AccountId(1), minute(99)).unwrap();
     let (lots, whole) = (
@@ -201,13 +201,13 @@ fn accounts_whose_instants_alone_have_chapters_get_those_of_lots() {
     place.sql().execute_batch("DROP TABLE lot_chapter").unwrap();
     place.sql().pragma_update(None, "user_version", 10).unwrap();
     assert_eq!(Picture::of(&place.open()), before);
-    order(&place.open(), 100..101);
-    assert_eq!([CHAPTERS, LOT_CHAPTERS].map(|count| number(&place, count)), [6, 6]);
+    record_orders(&place.open(), 100..101);
+    assert_eq!([COUNT_SEGMENTS, COUNT_LOT_SEGMENTS].map(|count| query_number(&place, count)), [6, 6]);
     books_add_up(&place.open());
 }
 
 #[test]
-fn a_chapter_that_is_lost_or_changed_is_noticed() {
+fn a_lost_or_changed_segment_is_detected() {
     let shift = "UPDATE chapter SET second = second + 1 WHERE nanosecond = 0 AND second = (SELECT max(second) FROM chapter)";
     let lost = "the chapters of account 1 are not all there, or do not fit";
     let unreadable = "a chapter of account 1 cannot be read";
@@ -238,7 +238,7 @@ fn a_chapter_that_is_lost_or_changed_is_noticed() {
         // A lot of the state stands in a chapter as well.
         ("UPDATE account SET state = replace(state, '\"id\":100,', '\"id\":1,')", lost),
     ] {
-        let place = hundred();
+        let place = customer_of_100_orders();
         assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
         let found = Admin::open_existing(&place.file())
             .unwrap()
@@ -270,7 +270,7 @@ fn a_chapter_that_is_lost_or_changed_is_noticed() {
         // Of the first lot's order o0: another one.
         ("UPDATE lot_chapter SET lots = replace(lots, 'Co0', 'Co_')", "account 1 differs"),
     ] {
-        let place = hundred();
+        let place = customer_of_100_orders();
         assert!(place.sql().execute(damage, []).unwrap() > 0, "{damage}");
         let found = Admin::open_existing(&place.file())
             .unwrap()
@@ -308,7 +308,7 @@ enum Step {
     Merge,
     Reopen,
     Crash,
-    Rest,
+    Idle,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -322,27 +322,27 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Merge),
         2 => Just(Step::Reopen),
         2 => Just(Step::Crash),
-        1 => Just(Step::Rest),
+        1 => Just(Step::Idle),
     ]
 }
 
 /// Customer 2 is a guest.
-fn who(customer: u8) -> loyalty_store::Who {
+fn customer_ref(customer: u8) -> loyalty_store::Who {
     if customer == 2 { email("guest@example.com") } else { id(&customer.to_string()) }
 }
 
 /// A shop as it stands in memory and in a file.
-struct Twice {
+struct StorePair {
     memory: MemoryStore,
-    place: Place,
+    place: TempDatabase,
     file: Option<SqliteStore>,
     told: u64,
     passed: u64,
 }
 
-impl Twice {
+impl StorePair {
     fn new(program: &str, settings: &Settings) -> Self {
-        let (memory, place) = (MemoryStore::default(), Place::new());
+        let (memory, place) = (MemoryStore::default(), TempDatabase::new());
         let file = Some(place.open_with(settings));
         let twice = Self { memory, place, file, told: 0, passed: 0 };
         twice.stores().iter().for_each(|store| {
@@ -356,7 +356,7 @@ impl Twice {
     }
 
     /// The file again, in the place where it was or in another.
-    fn open(&mut self, place: Option<Place>, settings: &Settings) {
+    fn open(&mut self, place: Option<TempDatabase>, settings: &Settings) {
         self.file = None;
         if let Some(place) = place {
             self.place = place;
@@ -378,19 +378,19 @@ impl Twice {
         match step {
             Step::Order { customer, days } => {
                 self.passed += 1 + u64::from(days) * 1_440;
-                Some(about_order(Some(&who(customer)), paid(&self.next(), "20.00")))
+                Some(about_order(Some(&customer_ref(customer)), paid(&self.next(), "20.00")))
             }
             Step::Refund { back } => {
                 (told > 0).then(|| about_order(None, refund(&order(back), "r1", "7.00")))
             }
             Step::Cancel { back } => (told > 0).then(|| about_order(None, cancel(&order(back)))),
             Step::Add { customer } => {
-                Some(Action::customer(who(customer), Presence::Must, vec![add(9)]))
+                Some(Action::customer(customer_ref(customer), Presence::Must, vec![add(9)]))
             }
             Step::Spend { customer, percent } => {
-                let known = self.memory.customer(ShopId(1), &who(customer)).unwrap()?;
+                let known = self.memory.customer(ShopId(1), &customer_ref(customer)).unwrap()?;
                 let spent = known.balance(minute(self.passed)).get() * i64::from(percent) / 100;
-                Some(Action::customer(who(customer), Presence::Must, vec![subtract(spent.max(1))]))
+                Some(Action::customer(customer_ref(customer), Presence::Must, vec![subtract(spent.max(1))]))
             }
             Step::Merge => {
                 self.passed += 1;
@@ -399,18 +399,18 @@ impl Twice {
                     paid(&self.next(), "20.00"),
                 ))
             }
-            Step::Reopen | Step::Crash | Step::Rest => None,
+            Step::Reopen | Step::Crash | Step::Idle => None,
         }
     }
 }
 
-fn play(steps: &[Step], program: &str, settings: &Settings) {
-    let mut twice = Twice::new(program, settings);
+fn run_steps(steps: &[Step], program: &str, settings: &Settings) {
+    let mut twice = StorePair::new(program, settings);
     for step in steps {
         match step {
             Step::Reopen => twice.open(None, settings),
             Step::Crash => twice.open(Some(twice.place.copy()), settings),
-            Step::Rest => std::thread::sleep(Duration::from_millis(30)),
+            Step::Idle => std::thread::sleep(Duration::from_millis(30)),
             told => {
                 let Some(action) = twice.action(*told) else { continue };
                 let now = minute(twice.passed);
@@ -432,12 +432,12 @@ fn accounts_of_many_orders_are_the_same_in_a_file_and_in_memory() {
     let mut runner = TestRunner::new(Config { cases: 24, ..Config::default() });
     runner
         .run(
-            &(vec(step(), 100..400), select(&["{}", ENDING, IDLE][..]), any::<bool>()),
+            &(vec(step(), 100..400), select(&["{}", EXPIRING, IDLE][..]), any::<bool>()),
             |(steps, program, tight)| {
-                let mut settings = if tight { tiny() } else { Settings::default() };
+                let mut settings = if tight { tiny_settings() } else { Settings::default() };
                 // The log stays where it is while a crash is copied.
                 settings.log_pages = Settings::default().log_pages;
-                play(&steps, program, &settings);
+                run_steps(&steps, program, &settings);
                 Ok(())
             },
         )

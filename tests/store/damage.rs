@@ -7,13 +7,13 @@ use loyalty_store::{
 };
 use loyalty_tests::*;
 
-use crate::Place;
+use crate::TempDatabase;
 use loyalty_store::conformance::catalogue::{product, variant};
 
 /// Customer 1 has rows 1, 2, 4 and 6 (account 1), customer 2 rows 3 and 5 (account 2), order `o2` of
 /// nobody rows 7 and 8.
-fn books() -> Place {
-    let place = Place::new();
+fn sample_file() -> TempDatabase {
+    let place = TempDatabase::new();
     let store = place.open();
     let desk = Desk::new(&store);
     let (one, two) = (id("1"), id("2"));
@@ -28,7 +28,7 @@ fn books() -> Place {
     place
 }
 
-fn differences(place: &Place) -> Vec<String> {
+fn differences(place: &TempDatabase) -> Vec<String> {
     Admin::open_existing(&place.file())
         .unwrap()
         .verify()
@@ -37,15 +37,15 @@ fn differences(place: &Place) -> Vec<String> {
 }
 
 #[test]
-fn whole_books_show_no_difference_and_what_was_checked() {
-    let place = books();
+fn an_intact_file_shows_no_difference_and_its_counts() {
+    let place = sample_file();
     let verified = Admin::open_existing(&place.file()).unwrap().verify().unwrap();
     assert_eq!(verified.differences, Vec::<String>::new());
     assert_eq!((verified.rows, verified.accounts, verified.orders), (8, 2, 2));
 }
 
 #[test]
-fn every_kind_of_damage_is_named() {
+fn every_kind_of_damage_is_reported() {
     let cases: [(&str, &str); 23] = [
         // The states.
         (
@@ -113,7 +113,7 @@ fn every_kind_of_damage_is_named() {
         ),
     ];
     for (damage, want) in cases {
-        let place = books();
+        let place = sample_file();
         assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
         let found = differences(&place);
         assert!(found.iter().any(|difference| difference.contains(want)), "{damage}: {found:?}");
@@ -121,8 +121,8 @@ fn every_kind_of_damage_is_named() {
 }
 
 /// Rule 1 has the code 2, `ONE`, which customer 1 (account 1) has used with an order; a checkout holds another use.
-fn books_with_codes() -> Place {
-    let place = Place::new();
+fn file_with_codes() -> TempDatabase {
+    let place = TempDatabase::new();
     let store = place.open();
     let desk = Desk::new(&store);
     let rule = desk.rule(ten_percent());
@@ -138,8 +138,8 @@ fn books_with_codes() -> Place {
 }
 
 #[test]
-fn rules_and_codes_that_are_not_the_journals_are_named() {
-    assert_eq!(differences(&books_with_codes()), Vec::<String>::new());
+fn rules_and_codes_unlike_the_journal_are_reported() {
+    assert_eq!(differences(&file_with_codes()), Vec::<String>::new());
     let listed = "the price rules and codes that are listed are not those of the journal";
     for (damage, want) in [
         ("INSERT INTO price_rule VALUES (9, 1, NULL)", listed),
@@ -171,7 +171,7 @@ fn rules_and_codes_that_are_not_the_journals_are_named() {
             "Code(CodeId(3)) of shop 1 has no journal",
         ),
     ] {
-        let place = books_with_codes();
+        let place = file_with_codes();
         assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
         let found = differences(&place);
         assert!(found.iter().any(|difference| difference.contains(want)), "{damage}: {found:?}");
@@ -179,8 +179,8 @@ fn rules_and_codes_that_are_not_the_journals_are_named() {
 }
 
 /// Customer 1 (account 1) has a birthday and a friend's code, customer 2 (account 2) used a manual code.
-fn books_with_names() -> Place {
-    let place = Place::new();
+fn file_with_names() -> TempDatabase {
+    let place = TempDatabase::new();
     let store = place.open();
     let desk = Desk::new(&store);
     desk.act(publish(
@@ -198,7 +198,7 @@ fn books_with_names() -> Place {
         commands: vec![Command::IssueReferralCode { entropy: [0; 10] }],
     })
     .unwrap();
-    desk.tell(&id("2"), vec![Command::EnterCode { code: "a".into(), taken: false }])
+    desk.tell(&id("2"), vec![Command::EnterCode { code: "a".into(), used_by_other: false }])
         .unwrap();
     desk.act(Action::FindDue { limit: 9 }).unwrap();
     drop(store);
@@ -206,8 +206,8 @@ fn books_with_names() -> Place {
 }
 
 #[test]
-fn names_and_instants_that_are_not_the_journals_are_named() {
-    let place = books_with_names();
+fn identities_and_instants_unlike_the_journal_are_reported() {
+    let place = file_with_names();
     assert_eq!(differences(&place), Vec::<String>::new());
     let claims = "the names that were claimed are not those of the journal";
     let due = "account 1 is listed as due never, and is due 2026-05-04T00:00:00+00:00";
@@ -231,13 +231,13 @@ fn names_and_instants_that_are_not_the_journals_are_named() {
             "and is due 2026-05-05",
         ),
     ] {
-        let place = books_with_names();
+        let place = file_with_names();
         assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
         let found = differences(&place);
         assert!(found.len() == 1 && found[0].contains(want), "{damage}: {found:?}");
     }
     // What is not known of all accounts yet is no difference.
-    let place = books_with_names();
+    let place = file_with_names();
     place
         .sql()
         .execute("INSERT INTO sweep (shop, up_to) VALUES (1, 0)", [])
@@ -250,7 +250,7 @@ fn names_and_instants_that_are_not_the_journals_are_named() {
 }
 
 #[test]
-fn a_row_that_moved_is_named() {
+fn a_moved_row_is_reported() {
     for (damage, want) in [
         (
             "UPDATE journal SET account = 2 WHERE seq = 4",
@@ -265,7 +265,7 @@ fn a_row_that_moved_is_named() {
             "journal row 4 moves account 1 to another shop",
         ),
     ] {
-        let place = books();
+        let place = sample_file();
         assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
         assert!(
             differences(&place).iter().any(|difference| difference.contains(want)),
@@ -276,8 +276,8 @@ fn a_row_that_moved_is_named() {
 
 /// A state that misses rows which, the checkpoint says, have reached it: a start would not fold them.
 #[test]
-fn a_state_older_than_the_checkpoint_is_named() {
-    let place = books();
+fn a_state_older_than_the_checkpoint_is_reported() {
+    let place = sample_file();
     let state = |sql: &str| -> (i64, String) {
         place
             .sql()
@@ -316,7 +316,7 @@ fn a_state_older_than_the_checkpoint_is_named() {
 /// Nobody goes on with a fresh account where one is lost.
 #[test]
 fn a_lost_state_is_a_failure() {
-    let place = books();
+    let place = sample_file();
     place.sql().execute("DELETE FROM account WHERE id = 1", []).unwrap();
     let store = place.open();
     let desk = Desk {
@@ -341,7 +341,7 @@ fn an_unreadable_record_is_a_failure() {
         "UPDATE journal SET events = '[{\"points_vanished\": {}}]' WHERE seq = 4",
         "UPDATE journal SET balance = 9223372036854775807 WHERE seq = 4",
     ] {
-        let place = books();
+        let place = sample_file();
         place.sql().execute(damage, []).unwrap();
         let found = Admin::open_existing(&place.file()).unwrap().verify();
         assert!(matches!(found, Err(Failure::Corrupt(_))), "{damage}: {found:?}");
@@ -351,7 +351,7 @@ fn an_unreadable_record_is_a_failure() {
 /// Nor is a product, and who asks for another one does not suffer from it.
 #[test]
 fn an_unreadable_product_is_a_failure() {
-    let place = Place::new();
+    let place = TempDatabase::new();
     let store = place.open();
     let shop = Desk::new(&store).shop;
     for damage in [

@@ -20,9 +20,9 @@ use loyalty_store::conformance::races::Over;
 use loyalty_store::conformance::shops::new_key;
 use loyalty_store::conformance::time::{FULL, IDLE, born, changed, tick};
 
-use crate::{Place, WITHOUT_CHAPTERS, sql};
+use crate::{TempDatabase, WITHOUT_SEGMENTS, connect};
 
-fn customer(number: i64) -> Who {
+fn customer_ref(number: i64) -> Who {
     id(&format!("c{number}"))
 }
 
@@ -42,7 +42,7 @@ fn while_busy<T>(desk: &Desk<'_>, customers: i64, then: impl FnOnce(&[AtomicI64]
                     // Each at an instant of its own, so that customers get chapters of instants.
                     let now = desk.now + Duration::from_secs(u64::try_from(seconds).unwrap());
                     let desk = Desk { now, ..*desk };
-                    desk.tell(&customer(number), vec![add(1)]).unwrap();
+                    desk.tell(&customer_ref(number), vec![add(1)]).unwrap();
                     done[usize::try_from(number).unwrap()].fetch_add(1, Ordering::SeqCst);
                     std::thread::sleep(Duration::from_millis(1));
                 }
@@ -54,9 +54,9 @@ fn while_busy<T>(desk: &Desk<'_>, customers: i64, then: impl FnOnce(&[AtomicI64]
 }
 
 #[test]
-fn what_was_acknowledged_is_in_a_copy_taken_at_any_time() {
-    for settings in [Settings::default(), tiny()] {
-        let place = Place::new();
+fn acknowledged_requests_are_in_a_copy_taken_at_any_time() {
+    for settings in [Settings::default(), tiny_settings()] {
+        let place = TempDatabase::new();
         let store = place.open_with(&settings);
         let desk = Desk::new(&store);
         // Each request opens a lot.
@@ -71,7 +71,7 @@ fn what_was_acknowledged_is_in_a_copy_taken_at_any_time() {
                 let copied = copy.open_with(&settings);
                 books_add_up(&copied);
                 for (number, least) in (0..).zip(acknowledged).filter(|(_, least)| *least > 0) {
-                    let balance = Desk { store: &copied, ..desk }.balance(&customer(number));
+                    let balance = Desk { store: &copied, ..desk }.balance(&customer_ref(number));
                     assert!(balance >= least, "c{number} has {balance} of {least}");
                 }
             }
@@ -89,8 +89,8 @@ fn what_was_acknowledged_is_in_a_copy_taken_at_any_time() {
 /// table before the checkpoint comes to them. Whatever moment a crash finds, nothing is folded twice.
 /// What it left is judged in the end only: whoever looks at once gives the writer time to finish.
 #[test]
-fn a_round_of_several_commits_keeps_what_changes_meanwhile() {
-    let place = Place::new();
+fn a_checkpoint_of_several_commits_keeps_concurrent_changes() {
+    let place = TempDatabase::new();
     let mut settings = Settings::default();
     (settings.cached_records, settings.write_behind) = (16, 300);
     let store = place.open_with(&settings);
@@ -100,7 +100,7 @@ fn a_round_of_several_commits_keeps_what_changes_meanwhile() {
     for turn in 0..1_000_usize {
         number = (number * 1_103_515_245 + 12_345) % 2_147_483_648;
         let chosen = (number >> 8) % 300;
-        let (who, order) = (customer(chosen), format!("o{chosen}"));
+        let (who, order) = (customer_ref(chosen), format!("o{chosen}"));
         let count = &mut told[usize::try_from(chosen).unwrap()];
         *count += 1;
         desk.tell(&who, vec![add(1)]).unwrap();
@@ -118,8 +118,8 @@ fn a_round_of_several_commits_keeps_what_changes_meanwhile() {
                 .unwrap()
                 .unwrap();
             assert_eq!(order.state.posted().awarded, points(*want), "o{number}");
-            assert_eq!(desk.balance(&customer(number)), 2 * want, "c{number}");
-            assert!(desk.see(&customer(number)).account().is_sound(), "c{number}");
+            assert_eq!(desk.balance(&customer_ref(number)), 2 * want, "c{number}");
+            assert!(desk.see(&customer_ref(number)).account().is_consistent(), "c{number}");
         }
         assert_eq!(store.verify().unwrap().differences, Vec::<String>::new());
     }
@@ -127,7 +127,7 @@ fn a_round_of_several_commits_keeps_what_changes_meanwhile() {
 
 #[test]
 fn one_busy_account_does_not_hold_the_checkpoint_back() {
-    let place = Place::new();
+    let place = TempDatabase::new();
     let mut settings = Settings::default();
     settings.write_behind = 50;
     let store = place.open_with(&settings);
@@ -135,7 +135,7 @@ fn one_busy_account_does_not_hold_the_checkpoint_back() {
     let mut pending = Vec::new();
     for _ in 0..2_000 {
         pending.push(store.execute(desk.request(Action::customer(
-            customer(1),
+            customer_ref(1),
             Presence::May,
             vec![add(1)],
         ))));
@@ -156,11 +156,11 @@ fn one_busy_account_does_not_hold_the_checkpoint_back() {
 
 #[test]
 fn a_clean_close_leaves_nothing_to_fold() {
-    let place = Place::new();
+    let place = TempDatabase::new();
     let store = place.open();
     let desk = Desk::new(&store);
     for number in 0..20 {
-        desk.tell(&customer(number), vec![add(1)]).unwrap();
+        desk.tell(&customer_ref(number), vec![add(1)]).unwrap();
     }
     drop(store);
     let db = place.sql();
@@ -170,11 +170,11 @@ fn a_clean_close_leaves_nothing_to_fold() {
 }
 
 #[test]
-fn old_answers_leave_the_file() {
-    let place = Place::new();
+fn old_responses_leave_the_file() {
+    let place = TempDatabase::new();
     let store = place.open();
     let desk = Desk::new(&store);
-    let adding = || Action::customer(customer(1), Presence::May, vec![add(1)]);
+    let adding = || Action::customer(customer_ref(1), Presence::May, vec![add(1)]);
     for number in 0..600 {
         kept(desk.keyed(&format!("k{number}"), adding()));
     }
@@ -196,8 +196,8 @@ fn old_answers_leave_the_file() {
 }
 
 #[test]
-fn a_newer_format_is_refused_by_name() {
-    let place = Place::new();
+fn a_newer_format_is_rejected_by_name() {
+    let place = TempDatabase::new();
     drop(place.open());
     place.sql().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(place.file()).unwrap();
@@ -208,7 +208,7 @@ fn a_newer_format_is_refused_by_name() {
 }
 
 /// Kept answers as they were until format 5, of two shops; each was alone in its commit, and so in its block.
-const ANSWERS_OF_FORMAT_5: &str = "
+const RESPONSES_OF_FORMAT_5: &str = "
     CREATE TABLE answer (
         id INTEGER PRIMARY KEY, shop INTEGER NOT NULL, key BLOB NOT NULL, fingerprint BLOB NOT NULL,
         at INTEGER NOT NULL, status INTEGER NOT NULL, body BLOB NOT NULL
@@ -224,7 +224,7 @@ const ANSWERS_OF_FORMAT_5: &str = "
 /// A file from before the catalogue has one as soon as it is opened, and keeps the rest.
 #[test]
 fn an_older_format_is_moved_to_the_newest() {
-    let place = Place::new();
+    let place = TempDatabase::new();
     let store = place.open();
     let desk = Desk::new(&store);
     desk.tell(&id("1"), vec![add(5)]).unwrap();
@@ -247,8 +247,8 @@ fn an_older_format_is_moved_to_the_newest() {
         ALTER TABLE customer DROP COLUMN household; DROP TABLE claim;
         DROP TABLE keyed; DROP TABLE price_rule; DROP TABLE discount_code;
         PRAGMA user_version = 1;";
-    place.sql().execute_batch(WITHOUT_CHAPTERS).unwrap();
-    place.sql().execute_batch(ANSWERS_OF_FORMAT_5).unwrap();
+    place.sql().execute_batch(WITHOUT_SEGMENTS).unwrap();
+    place.sql().execute_batch(RESPONSES_OF_FORMAT_5).unwrap();
     place.sql().execute_batch(first).unwrap();
     let store = place.open();
     assert_eq!(store.unsettled(), Ok(shops.to_vec()), "of no account is known what is due next");
@@ -264,9 +264,9 @@ fn an_older_format_is_moved_to_the_newest() {
 
 /// SQLite's log: its header counts how often it began anew. Requests come without a pause, in which it could.
 #[test]
-fn the_log_begins_anew_while_requests_come() {
-    let place = Place::new();
-    let store = place.open_with(&tiny());
+fn the_log_restarts_under_load() {
+    let place = TempDatabase::new();
+    let store = place.open_with(&tiny_settings());
     let desk = Desk::new(&store);
     let log = place.file().with_file_name("loyalty.db-wal");
     let begun = || {
@@ -276,12 +276,12 @@ fn the_log_begins_anew_while_requests_come() {
             .unwrap();
         header
     };
-    desk.tell(&customer(0), vec![add(1)]).unwrap();
+    desk.tell(&customer_ref(0), vec![add(1)]).unwrap();
     let (first, is_anew) = (begun(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let sender = scope.spawn(|| {
             let adding = |number| {
-                desk.request(Action::customer(customer(number % 50), Presence::May, vec![add(1)]))
+                desk.request(Action::customer(customer_ref(number % 50), Presence::May, vec![add(1)]))
             };
             let come = (0_i64..50_000).take_while(|_| !is_anew.load(Ordering::Relaxed));
             send_all(&store, 32, come.map(adding));
@@ -301,9 +301,9 @@ fn the_log_begins_anew_while_requests_come() {
 
 /// Keys of answers stand in generations, the newest in the last.
 #[test]
-fn answers_of_every_generation_are_found() {
-    let place = Place::new();
-    let adding = || Action::customer(customer(1), Presence::May, vec![add(1)]);
+fn responses_of_every_generation_are_found() {
+    let place = TempDatabase::new();
+    let adding = || Action::customer(customer_ref(1), Presence::May, vec![add(1)]);
     let store = place.open();
     let desk = Desk::new(&store);
     let first = kept(desk.keyed("first", adding()));
@@ -315,7 +315,7 @@ fn answers_of_every_generation_are_found() {
             .sql()
             .execute("UPDATE checkpoint SET answer = ?", [answers])
             .unwrap();
-        let store = place.open_with(&tiny());
+        let store = place.open_with(&tiny_settings());
         let desk = Desk { store: &store, shop, now: at("2026-01-01T12:00:00Z") };
         let key = format!("after {answers}");
         others.push((key.clone(), kept(desk.keyed(&key, adding())).1));
@@ -334,13 +334,13 @@ fn answers_of_every_generation_are_found() {
             .unwrap(),
         4
     );
-    assert_eq!(desk.balance(&customer(1)), 4);
+    assert_eq!(desk.balance(&customer_ref(1)), 4);
 }
 
 /// What variants were numbered by before it was kept which number is whose. Then each product counted for itself.
 #[test]
 fn variants_of_an_older_format_keep_their_numbers() {
-    let place = Place::new();
+    let place = TempDatabase::new();
     let shop = Desk::new(&place.open()).shop;
     let older = format!(
         r#"DROP TABLE variant; PRAGMA user_version = 4;
@@ -352,8 +352,8 @@ fn variants_of_an_older_format_keep_their_numbers() {
             ({shop}, 9, '9', '{{"id":"9","title":"Mug"}}', '[]', 0, 0);"#,
         given = 1_i64 << 52,
     );
-    place.sql().execute_batch(WITHOUT_CHAPTERS).unwrap();
-    place.sql().execute_batch(ANSWERS_OF_FORMAT_5).unwrap();
+    place.sql().execute_batch(WITHOUT_SEGMENTS).unwrap();
+    place.sql().execute_batch(RESPONSES_OF_FORMAT_5).unwrap();
     place.sql().execute_batch(&older).unwrap();
     let store = place.open();
     let (small, given) = (VariantId::new("s").unwrap(), |count| Number::of(None, count));
@@ -366,8 +366,8 @@ fn variants_of_an_older_format_keep_their_numbers() {
 }
 
 #[test]
-fn another_programs_database_is_refused_and_left_alone() {
-    let place = Place::new();
+fn another_programs_database_is_rejected_and_unchanged() {
+    let place = TempDatabase::new();
     place
         .sql()
         .execute_batch("CREATE TABLE recipe (name TEXT); INSERT INTO recipe VALUES ('tea')")
@@ -387,7 +387,7 @@ fn another_programs_database_is_refused_and_left_alone() {
 
 #[test]
 fn a_file_is_served_by_one_store() {
-    let place = Place::new();
+    let place = TempDatabase::new();
     let store = place.open();
     let refused =
         |file: &Path| SqliteStore::open(file, &Settings::default()).unwrap_err().to_string();
@@ -404,8 +404,8 @@ fn a_file_is_served_by_one_store() {
 
 #[test]
 fn an_operator_works_beside_a_running_store() {
-    let place = Place::new();
-    let store = place.open_with(&tiny());
+    let place = TempDatabase::new();
+    let store = place.open_with(&tiny_settings());
     let desk = Desk::new(&store);
     while_busy(&desk, 5, |_| {
         let opened = Instant::now();
@@ -441,16 +441,16 @@ fn an_operator_works_beside_a_running_store() {
 }
 
 #[test]
-fn a_full_queue_is_busy_and_reads_go_on() {
-    let place = Place::new();
+fn reads_continue_while_the_queue_is_full() {
+    let place = TempDatabase::new();
     let mut settings = Settings::default();
     settings.queue = 3;
     let store = place.open_with(&settings);
     let desk = Desk::new(&store);
-    desk.tell(&customer(1), vec![add(100)]).unwrap();
-    let other = sql(&place.file());
+    desk.tell(&customer_ref(1), vec![add(100)]).unwrap();
+    let other = connect(&place.file());
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let request = || desk.request(Action::customer(customer(1), Presence::Must, vec![add(1)]));
+    let request = || desk.request(Action::customer(customer_ref(1), Presence::Must, vec![add(1)]));
     // One batch is being written, one is decided, and three requests wait.
     let mut accepted = Vec::new();
     let refused = loop {
@@ -463,59 +463,59 @@ fn a_full_queue_is_busy_and_reads_go_on() {
     };
     assert_eq!(refused.unwrap_err(), Failure::Busy);
     assert!(accepted.len() >= 3);
-    assert_eq!((desk.balance(&customer(1)), store.ready()), (100, Ok(())));
+    assert_eq!((desk.balance(&customer_ref(1)), store.ready()), (100, Ok(())));
     other.execute_batch("ROLLBACK").unwrap();
     let count = i64::try_from(accepted.len()).unwrap();
     for pending in accepted {
         decided(pending.wait()).unwrap();
     }
-    assert_eq!(desk.balance(&customer(1)), 100 + count);
+    assert_eq!(desk.balance(&customer_ref(1)), 100 + count);
 }
 
 /// The write lock stays taken for longer than the writer waits, and the file is gone when it looks again:
 /// nothing is made in its place, and all is well when it is back, without anybody asking.
 #[test]
-fn a_file_that_is_gone_is_not_made_anew() {
-    let place = Place::new();
+fn a_missing_file_is_not_recreated() {
+    let place = TempDatabase::new();
     let store = place.open();
     let desk = Desk::new(&store);
-    desk.tell(&customer(1), vec![add(1)]).unwrap();
-    let taken = Place::new();
-    let all = |from: &Place, to: &Place| {
+    desk.tell(&customer_ref(1), vec![add(1)]).unwrap();
+    let taken = TempDatabase::new();
+    let all = |from: &TempDatabase, to: &TempDatabase| {
         for name in ["", "-wal", "-shm"] {
             let [from, to] = [from, to].map(|place| format!("{}{name}", place.file().display()));
             std::fs::rename(from, to).unwrap();
         }
     };
-    let other = sql(&place.file());
+    let other = connect(&place.file());
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let pending =
-        store.execute(desk.request(Action::customer(customer(1), Presence::Must, vec![add(1)])));
+        store.execute(desk.request(Action::customer(customer_ref(1), Presence::Must, vec![add(1)])));
     all(&place, &taken);
     assert!(matches!(pending.wait(), Err(Failure::Unavailable(_))));
     std::thread::sleep(Duration::from_secs(1));
     assert!(matches!(store.ready(), Err(Failure::Unavailable(_))));
-    assert!(matches!(store.customer(desk.shop, &customer(1)), Err(Failure::Unavailable(_))));
+    assert!(matches!(store.customer(desk.shop, &customer_ref(1)), Err(Failure::Unavailable(_))));
     assert!(!place.file().exists());
     other.execute_batch("ROLLBACK").unwrap();
     all(&taken, &place);
     until_ready(&store);
-    assert_eq!(desk.balance(&customer(1)), 1);
-    desk.tell(&customer(1), vec![add(1)]).unwrap();
-    assert_eq!(desk.balance(&customer(1)), 2);
+    assert_eq!(desk.balance(&customer_ref(1)), 1);
+    desk.tell(&customer_ref(1), vec![add(1)]).unwrap();
+    assert_eq!(desk.balance(&customer_ref(1)), 2);
 }
 
 /// Another file is put in the place of the one that is served, or that one is taken away: nothing more is
 /// acknowledged, whatever the open connection could still write to; and all is well when it is back.
 #[test]
-fn a_file_in_anothers_place_is_not_served() {
+fn a_replaced_file_is_not_served() {
     for replaced in [true, false] {
-        let place = Place::new();
+        let place = TempDatabase::new();
         let store = place.open();
         let desk = Desk::new(&store);
-        desk.tell(&customer(1), vec![add(5)]).unwrap();
-        let (copy, taken) = (place.copy(), Place::new());
-        let all = |from: &Place, to: &Place| {
+        desk.tell(&customer_ref(1), vec![add(5)]).unwrap();
+        let (copy, taken) = (place.copy(), TempDatabase::new());
+        let all = |from: &TempDatabase, to: &TempDatabase| {
             for name in ["", "-wal", "-shm"] {
                 let [from, to] =
                     [from, to].map(|place| format!("{}{name}", place.file().display()));
@@ -528,7 +528,7 @@ fn a_file_in_anothers_place_is_not_served() {
         }
         for _ in 0..3 {
             let told = store.execute(desk.request(Action::customer(
-                customer(1),
+                customer_ref(1),
                 Presence::Must,
                 vec![add(5)],
             )));
@@ -543,8 +543,8 @@ fn a_file_in_anothers_place_is_not_served() {
         }
         all(&taken, &place);
         until_ready(&store);
-        assert_eq!(desk.balance(&customer(1)), 5);
-        desk.tell(&customer(1), vec![add(5)]).unwrap();
+        assert_eq!(desk.balance(&customer_ref(1)), 5);
+        desk.tell(&customer_ref(1), vec![add(5)]).unwrap();
         // Also where nobody asks for anything.
         all(&place, &taken);
         let patience = Instant::now();
@@ -554,7 +554,7 @@ fn a_file_in_anothers_place_is_not_served() {
         }
         all(&taken, &place);
         until_ready(&store);
-        assert_eq!(desk.balance(&customer(1)), 10);
+        assert_eq!(desk.balance(&customer_ref(1)), 10);
     }
 }
 
@@ -569,11 +569,11 @@ fn until_ready(store: &dyn Store) {
 /// What cannot be written now is folded at the next start; closing does not wait for it for ever.
 #[test]
 fn a_store_closes_while_its_file_is_locked() {
-    let place = Place::new();
+    let place = TempDatabase::new();
     let store = place.open();
     let desk = Desk::new(&store);
-    let other = sql(&place.file());
-    desk.tell(&customer(1), vec![add(1)]).unwrap();
+    let other = connect(&place.file());
+    desk.tell(&customer_ref(1), vec![add(1)]).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let (shop, now) = (desk.shop, desk.now);
     let closing = Instant::now();
@@ -581,21 +581,21 @@ fn a_store_closes_while_its_file_is_locked() {
     assert!(closing.elapsed() < Duration::from_secs(40), "{:?}", closing.elapsed());
     other.execute_batch("ROLLBACK").unwrap();
     let store = place.open();
-    assert_eq!(Desk { store: &store, shop, now }.balance(&customer(1)), 1);
+    assert_eq!(Desk { store: &store, shop, now }.balance(&customer_ref(1)), 1);
 }
 
 /// What is decided while a commit is under way rests on it. Here that commit fails.
 #[test]
-fn what_rests_on_a_failed_commit_never_was() {
-    let place = Place::new();
+fn requests_after_a_failed_commit_are_discarded() {
+    let place = TempDatabase::new();
     let store = place.open();
     let desk = Desk::new(&store);
-    desk.tell(&customer(1), vec![add(1)]).unwrap();
+    desk.tell(&customer_ref(1), vec![add(1)]).unwrap();
     let add_to = |points| {
-        let action = Action::customer(customer(1), Presence::Must, vec![add(points)]);
+        let action = Action::customer(customer_ref(1), Presence::Must, vec![add(points)]);
         store.execute(desk.request(action))
     };
-    let other = sql(&place.file());
+    let other = connect(&place.file());
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let first = add_to(10);
     std::thread::sleep(Duration::from_millis(50));
@@ -606,15 +606,15 @@ fn what_rests_on_a_failed_commit_never_was() {
     other.execute_batch("ROLLBACK").unwrap();
     assert!(matches!(second.wait(), Err(Failure::Unavailable(_))));
     until_ready(&store);
-    assert_eq!(desk.balance(&customer(1)), 1);
+    assert_eq!(desk.balance(&customer_ref(1)), 1);
     decided(add_to(1_000).wait()).unwrap();
-    assert_eq!(desk.balance(&customer(1)), 1_001);
+    assert_eq!(desk.balance(&customer_ref(1)), 1_001);
     assert_eq!(store.verify().unwrap().differences, Vec::<String>::new());
 }
 
 #[test]
-fn a_bug_in_one_request_stops_no_other() {
-    let place = Place::new();
+fn a_panic_fails_only_its_own_request() {
+    let place = TempDatabase::new();
     let store = place.open();
     let desk = Desk::new(&store);
     let mut request =
@@ -633,7 +633,7 @@ fn a_bug_in_one_request_stops_no_other() {
 fn what_is_due_is_known_after_a_crash() {
     let mut settings = Settings::default();
     settings.write_behind = 3;
-    let place = Place::new();
+    let place = TempDatabase::new();
     let store = place.open_with(&settings);
     let desk = Desk::new(&store);
     desk.act(publish(FULL)).unwrap();

@@ -26,37 +26,37 @@ use loyalty_store::conformance::{Case, hold};
 use loyalty_store::{MemoryStore, Settings, SqliteStore};
 use tempfile::TempDir;
 
-fn in_memory(case: Case) {
+fn run_in_memory(case: Case) {
     let store = Arc::new(MemoryStore::default());
     hold(|| Arc::clone(&store), case);
 }
 
-fn in_a_file(settings: &Settings, case: Case) {
-    let file = Place::new();
+fn run_in_file(settings: &Settings, case: Case) {
+    let file = TempDatabase::new();
     hold(|| Box::new(file.open_with(settings)), case);
 }
 
-fn usual(case: Case) {
-    in_a_file(&Settings::default(), case);
+fn run_with_defaults(case: Case) {
+    run_in_file(&Settings::default(), case);
 }
 
-fn tight(case: Case) {
-    in_a_file(&loyalty_tests::tiny(), case);
+fn run_with_little_memory(case: Case) {
+    run_in_file(&loyalty_tests::tiny_settings(), case);
 }
 
-loyalty_store::conformance!(memory: crate::in_memory);
-loyalty_store::conformance!(sqlite: crate::usual);
-loyalty_store::conformance!(tight: crate::tight);
+loyalty_store::conformance!(memory: crate::run_in_memory);
+loyalty_store::conformance!(sqlite: crate::run_with_defaults);
+loyalty_store::conformance!(tight: crate::run_with_little_memory);
 
 /// Makes a file one of format 9, but for what it says it is.
-const WITHOUT_CHAPTERS: &str =
+const WITHOUT_SEGMENTS: &str =
     "DROP TABLE lot_chapter; DROP TABLE chapter; ALTER TABLE account DROP COLUMN chapters;";
 
 /// A place for a database file, gone with its value. In memory, where the system has such a place:
 /// nobody cuts the power here, and syncing would cost most of the time.
-struct Place(TempDir);
+struct TempDatabase(TempDir);
 
-impl Place {
+impl TempDatabase {
     fn new() -> Self {
         let memory = Path::new("/dev/shm");
         Self(
@@ -91,10 +91,10 @@ impl Place {
 
     /// The file as another program sees it.
     fn sql(&self) -> rusqlite::Connection {
-        sql(&self.file())
+        connect(&self.file())
     }
 }
 
-fn sql(file: &Path) -> rusqlite::Connection {
+fn connect(file: &Path) -> rusqlite::Connection {
     rusqlite::Connection::open(file).unwrap()
 }

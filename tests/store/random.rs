@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loyalty_core::discount::{CustomerSelection, Items, Parts, PriceRule, TargetSelection};
-use loyalty_core::proptest::{expiring_programs, facts, programs, tags, tier_ids, whole_programs};
+use loyalty_core::discount::{CustomerSelection, ItemSelection, PriceRuleParts, PriceRule, TargetSelection};
+use loyalty_core::proptest::{expiring_programs, facts, programs, tags, tier_ids, full_programs};
 use loyalty_core::{
     AccountId, Amount, CheckoutId, CodeId, Command, ManualTier, PriceRuleId, Program,
     ProgramVersion, RedemptionId, RewardId, ShopId, Timestamp, Zone,
@@ -25,7 +25,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-use crate::Place;
+use crate::TempDatabase;
 use loyalty_store::conformance::catalogue::{category, product, variant};
 use loyalty_store::conformance::picture::{Picture, books_add_up};
 
@@ -33,18 +33,18 @@ use loyalty_store::conformance::picture::{Picture, books_add_up};
 #[derive(Clone, Debug)]
 enum Step {
     /// Requests one after the other, none waiting for the answer of the one before.
-    Tell(Vec<Telling>),
+    Send(Vec<StepRequest>),
     /// The file is closed and opened.
     Reopen,
     /// The process dies; another one opens what it left.
     Crash,
     /// Nobody asks for anything, and the writer tidies up.
-    Rest,
+    Idle,
 }
 
 /// A request, but for what only the store can know.
 #[derive(Clone, Debug)]
-struct Telling {
+struct StepRequest {
     shop: usize,
     hours: i64,
     key: Option<u8>,
@@ -60,27 +60,27 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         .map(|number| facts(order_id(&format!("o{number}"))))
         .collect::<Vec<_>>();
     orders.prop_flat_map(|facts| {
-        let tellings = vec(telling(facts.concat()), 1..6);
+        let tellings = vec(step_requests(facts.concat()), 1..6);
         let step = prop_oneof![
-            20 => tellings.prop_map(Step::Tell),
+            20 => tellings.prop_map(Step::Send),
             2 => Just(Step::Reopen),
             2 => Just(Step::Crash),
-            1 => Just(Step::Rest),
+            1 => Just(Step::Idle),
         ];
         vec(step, 1..30)
     })
 }
 
-fn telling(facts: Vec<Command>) -> impl Strategy<Value = Telling> {
+fn step_requests(facts: Vec<Command>) -> impl Strategy<Value = StepRequest> {
     // Boxed: together they are too large for the stack of a test.
     let action = prop_oneof![
-        6 => about_customer().boxed(),
-        6 => about_one_of(facts).boxed(),
-        5 => about_discounts().boxed(),
-        6 => about_redemptions().boxed(),
-        3 => cataloguing().boxed(),
-        1 => publishing().boxed(),
-        2 => time_passing().boxed(),
+        6 => customer_actions().boxed(),
+        6 => command_actions(facts).boxed(),
+        5 => discount_actions().boxed(),
+        6 => redemption_actions().boxed(),
+        3 => catalogue_actions().boxed(),
+        1 => publish_actions().boxed(),
+        2 => scheduled_actions().boxed(),
     ];
     let key = weighted(0.3, 0..6_u8);
     let again = weighted(0.2, any::<Index>());
@@ -94,7 +94,7 @@ fn telling(facts: Vec<Command>) -> impl Strategy<Value = Telling> {
         dry_run,
         action,
     )
-        .prop_map(|(shop, hours, key, seen, again, dry_run, action)| Telling {
+        .prop_map(|(shop, hours, key, seen, again, dry_run, action)| StepRequest {
             shop,
             hours,
             key,
@@ -106,19 +106,19 @@ fn telling(facts: Vec<Command>) -> impl Strategy<Value = Telling> {
 }
 
 /// What the scheduler asks for, and friends who come.
-fn time_passing() -> impl Strategy<Value = Action> {
+fn scheduled_actions() -> impl Strategy<Value = Action> {
     prop_oneof![
         2 => (1..8_i64).prop_map(|account| Action::CatchUp(AccountId(account))),
         3 => select(&[1, 2, 50, 50_usize][..]).prop_map(|limit| Action::FindDue { limit }),
-        2 => (who(), select(&["2222222222222222", "2222222222222223"][..])).prop_map(|(who, code)| {
+        2 => (customer_refs(), select(&["2222222222222222", "2222222222222223"][..])).prop_map(|(who, code)| {
             Action::JoinReferral { who, change: ProfileChange::default(), code: code.to_owned() }
         }),
     ]
 }
 
-fn about_customer() -> impl Strategy<Value = Action> {
+fn customer_actions() -> impl Strategy<Value = Action> {
     let presence = prop_oneof![6 => Just(Presence::May), 2 => Just(Presence::Must), 1 => Just(Presence::MustNot)];
-    (who(), presence, weighted(0.4, change()), conflict(), vec(by_hand(), 0..3)).prop_map(
+    (customer_refs(), presence, weighted(0.4, profile_changes()), conflict(), vec(manual_commands(), 0..3)).prop_map(
         |(who, presence, change, conflict, commands)| Action::Customer {
             who,
             presence,
@@ -130,13 +130,13 @@ fn about_customer() -> impl Strategy<Value = Action> {
     )
 }
 
-fn about_one_of(facts: Vec<Command>) -> impl Strategy<Value = Action> {
+fn command_actions(facts: Vec<Command>) -> impl Strategy<Value = Action> {
     let brought = (vec(code_text(), 0..3), of(checkout_id()));
     (
         any::<Index>(),
         any::<bool>(),
-        weighted(0.7, who()),
-        weighted(0.2, change()),
+        weighted(0.7, customer_refs()),
+        weighted(0.2, profile_changes()),
         brought,
     )
         .prop_map(move |(fact, timed, customer, change, (codes, checkout))| {
@@ -165,7 +165,7 @@ fn checkout_id() -> impl Strategy<Value = CheckoutId> {
 }
 
 /// Rules and codes stand for one of those that are there then, ends for so many minutes from then.
-fn about_discounts() -> impl Strategy<Value = Action> {
+fn discount_actions() -> impl Strategy<Value = Action> {
     let rule = || (0..4_i64).prop_map(PriceRuleId);
     let code = || (0..4_i64).prop_map(CodeId);
     let codes = || vec(code_text().prop_map(typed), 0..3);
@@ -176,10 +176,10 @@ fn about_discounts() -> impl Strategy<Value = Action> {
     });
     let amend = (rule(), of(1..3_u64)).prop_map(|(id, usage_limit)| DiscountAction::ChangeRule {
         id,
-        change: RuleChange::new(move |parts| Parts { usage_limit, ..parts }),
+        change: RuleChange::new(move |parts| PriceRuleParts { usage_limit, ..parts }),
     });
     let change = (rule(), code(), of(code_text().prop_map(typed)), of(any::<bool>()));
-    let reserve = (checkout_id(), codes(), of(who()), 0..90_i64).prop_map(
+    let reserve = (checkout_id(), codes(), of(customer_refs()), 0..90_i64).prop_map(
         |(checkout, codes, customer, minutes)| {
             let until = Timestamp::from_timestamp(minutes * 60, 0).unwrap();
             DiscountAction::Reserve { checkout, codes, customer, segments: Vec::new(), until }
@@ -202,13 +202,13 @@ fn about_discounts() -> impl Strategy<Value = Action> {
 }
 
 /// Numbers stand for one of the redemptions that are there then.
-fn about_redemptions() -> impl Strategy<Value = Action> {
+fn redemption_actions() -> impl Strategy<Value = Action> {
     let id = || (0..4_i64).prop_map(RedemptionId);
     let reward = (0..3_u8).prop_map(|reward| RewardId::new(format!("reward{reward}")).unwrap());
     let amount = weighted(0.2, (1..6_u32).prop_map(Amount::from));
     let order = of((0..3_u8).prop_map(|order| order_id(&format!("o{order}"))));
     let issue =
-        (who(), reward, amount, any::<[u8; 16]>()).prop_map(|(who, reward, amount, entropy)| {
+        (customer_refs(), reward, amount, any::<[u8; 16]>()).prop_map(|(who, reward, amount, entropy)| {
             RedemptionAction::Issue { who, reward, amount, entropy }
         });
     let actions = prop_oneof![
@@ -223,15 +223,15 @@ fn price_rule() -> impl Strategy<Value = PriceRule> {
     let emails = vec(address().prop_map(mail), 0..2);
     let goods =
         (select(&["7", "tea"][..]), select(&["1", "s", "m"][..])).prop_map(|(product, variant)| {
-            Items {
+            ItemSelection {
                 products: [product.parse().unwrap()].into(),
                 variants: [variant.parse().unwrap()].into(),
-                ..Items::default()
+                ..ItemSelection::default()
             }
         });
     (of(1..3_u64), any::<bool>(), emails, weighted(0.3, goods)).prop_map(
         |(usage_limit, once, emails, goods)| {
-            let mut parts = Parts { usage_limit, once_per_customer: once, ..ten_percent() };
+            let mut parts = PriceRuleParts { usage_limit, once_per_customer: once, ..ten_percent() };
             if !emails.is_empty() {
                 (parts.customer_selection, parts.prerequisite_emails) =
                     (CustomerSelection::Prerequisite, emails);
@@ -244,11 +244,11 @@ fn price_rule() -> impl Strategy<Value = PriceRule> {
     )
 }
 
-fn publishing() -> impl Strategy<Value = Action> {
+fn publish_actions() -> impl Strategy<Value = Action> {
     let timed = select(&loyalty_store::conformance::time::PROGRAMS[..])
         .prop_map(|document| Program::from_json(document).unwrap());
     (
-        prop_oneof![programs(), expiring_programs(), whole_programs(), timed],
+        prop_oneof![programs(), expiring_programs(), full_programs(), timed],
         weighted(0.3, 1..4_u32),
     )
         .prop_map(|(program, replaces)| Action::PublishProgram {
@@ -258,7 +258,7 @@ fn publishing() -> impl Strategy<Value = Action> {
 }
 
 /// Few names, so that what is there is changed, forgotten and made again.
-fn cataloguing() -> impl Strategy<Value = Action> {
+fn catalogue_actions() -> impl Strategy<Value = Action> {
     let title = || select(&["Tea", "Cup"][..]);
     let told = (select(&["7", "tea"][..]), title(), vec(select(&["1", "s", "m"][..]), 0..3));
     let told = told.prop_map(|(id, title, variants)| {
@@ -285,7 +285,7 @@ fn cataloguing() -> impl Strategy<Value = Action> {
     .prop_map(Action::Catalogue)
 }
 
-fn who() -> impl Strategy<Value = Who> {
+fn customer_refs() -> impl Strategy<Value = Who> {
     let id = || select(&["1", "2", "3", "4"][..]);
     prop_oneof![
         4 => id().prop_map(loyalty_tests::id),
@@ -304,7 +304,7 @@ fn conflict() -> impl Strategy<Value = EmailConflict> {
     select(&[EmailConflict::Refuse, EmailConflict::Ignore][..])
 }
 
-fn change() -> impl Strategy<Value = ProfileChange> {
+fn profile_changes() -> impl Strategy<Value = ProfileChange> {
     let email = weighted(0.5, of(address())).prop_map(|email| match email {
         Some(email) => Change::Set(email.map(mail)),
         None => Change::Keep,
@@ -331,7 +331,7 @@ fn change() -> impl Strategy<Value = ProfileChange> {
     })
 }
 
-fn by_hand() -> impl Strategy<Value = Command> {
+fn manual_commands() -> impl Strategy<Value = Command> {
     let tier = (tier_ids(), weighted(0.5, 0..2_000_i64));
     prop_oneof![
         4 => (-1..300_i64).prop_map(add),
@@ -342,7 +342,7 @@ fn by_hand() -> impl Strategy<Value = Command> {
         }),
         1 => Just(Command::CatchUp),
         1 => Just(Command::SignUp),
-        2 => select(&["A", " b", "C"][..]).prop_map(|code| Command::EnterCode { code: code.into(), taken: false }),
+        2 => select(&["A", " b", "C"][..]).prop_map(|code| Command::EnterCode { code: code.into(), used_by_other: false }),
         1 => (0..2_u8).prop_map(|last| Command::IssueReferralCode { entropy: [0, 0, 0, 0, 0, 0, 0, 0, 0, last] }),
         1 => Just(Command::PerformAction { action: "read".parse().unwrap(), points: None }),
         1 => Just(Command::SignUp),
@@ -365,19 +365,19 @@ const SEARCHES: [&str; 6] = [
 ];
 
 /// Both stores, with what has been told so far.
-struct Pair {
+struct StorePair {
     memory: MemoryStore,
-    place: Place,
+    place: TempDatabase,
     file: Option<SqliteStore>,
     settings: Settings,
     shops: Vec<ShopId>,
-    told: Vec<Telling>,
+    told: Vec<StepRequest>,
     passed: i64,
 }
 
-impl Pair {
+impl StorePair {
     fn new(settings: &Settings) -> Self {
-        let place = Place::new();
+        let place = TempDatabase::new();
         let (memory, file) = (MemoryStore::default(), place.open_with(settings));
         let shops = [0, 1].map(|_| (Desk::new(&memory).shop, Desk::new(&file).shop));
         let shops: Vec<_> = shops
@@ -410,7 +410,7 @@ impl Pair {
 
     fn take(&mut self, step: &Step) -> Result<(), TestCaseError> {
         match step {
-            Step::Tell(tellings) => return self.tell(tellings),
+            Step::Send(tellings) => return self.tell(tellings),
             Step::Reopen => {
                 self.file = None;
                 self.file = Some(self.place.open_with(&self.settings));
@@ -420,13 +420,13 @@ impl Pair {
                 self.file = Some(left.open_with(&self.settings));
                 self.place = left;
             }
-            Step::Rest => std::thread::sleep(Duration::from_millis(45)),
+            Step::Idle => std::thread::sleep(Duration::from_millis(45)),
         }
         self.look()
     }
 
     /// The file's store gets all requests at once; memory answers one after the other.
-    fn tell(&mut self, tellings: &[Telling]) -> Result<(), TestCaseError> {
+    fn tell(&mut self, tellings: &[StepRequest]) -> Result<(), TestCaseError> {
         let mut answers = Vec::new();
         for telling in tellings {
             self.passed += telling.hours;
@@ -479,7 +479,7 @@ impl Pair {
     }
 
     /// The action, with the state that a client would have seen (`true`), or seen before.
-    fn resolved(&self, telling: &Telling) -> Action {
+    fn resolved(&self, telling: &StepRequest) -> Action {
         let mut action = telling.action.clone();
         if let (Action::Customer { if_match, who, .. }, Some(right)) = (&mut action, telling.seen) {
             let seen = self.memory.customer(self.shops[telling.shop], who).unwrap();
@@ -602,11 +602,11 @@ fn settings() -> impl Strategy<Value = Settings> {
 }
 
 #[test]
-fn memory_and_file_answer_alike() {
+fn memory_and_file_give_the_same_results() {
     let mut runner =
         TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
     let told = runner.run(&(settings(), steps()), |(settings, steps)| {
-        let mut pair = Pair::new(&settings);
+        let mut pair = StorePair::new(&settings);
         for step in &steps {
             pair.take(step)?;
         }
@@ -619,14 +619,14 @@ fn memory_and_file_answer_alike() {
 
 /// What is published is read back as it was.
 #[test]
-fn every_program_survives_its_document() {
-    let place = Place::new();
+fn every_program_round_trips_through_json() {
+    let place = TempDatabase::new();
     let store = place.open();
     let desk = Desk::new(&store);
     let mut runner =
         TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
     let published = runner.run(
-        &prop_oneof![programs(), expiring_programs(), whole_programs()],
+        &prop_oneof![programs(), expiring_programs(), full_programs()],
         |program: Program| {
             let action =
                 Action::PublishProgram { program: Box::new(program.clone()), replaces: None };

@@ -4,12 +4,12 @@
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::parts;
-use super::world::World;
+use super::split_parts;
+use super::world::FuzzServer;
 
 pub(super) fn run(data: &[u8]) -> bool {
-    let mut world = World::new();
-    let parts = parts(data);
+    let mut world = FuzzServer::new();
+    let parts = split_parts(data);
     let Some((cart, rules)) = parts.split_last() else { return false };
     for (number, rule) in (1..).zip(rules) {
         if let Some((201, made)) = world.ask("POST", "/v1/price-rules", rule) {
@@ -25,11 +25,11 @@ pub(super) fn run(data: &[u8]) -> bool {
     let Some((200, answer)) = world.ask("POST", "/v1/carts/evaluate", cart) else {
         return false;
     };
-    adds_up(&answer);
+    assert_adds_up(&answer);
     true
 }
 
-fn adds_up(answer: &Value) {
+fn assert_adds_up(answer: &Value) {
     let list = |name: &str| {
         answer
             .get(name)
@@ -40,32 +40,32 @@ fn adds_up(answer: &Value) {
     let totals: Vec<Value> = list("lines").into_iter().chain(list("shipping")).collect();
     for total in &totals {
         let (amount, discount, left) =
-            (money(total, "amount"), money(total, "discount"), money(total, "left"));
+            (parse_amount(total, "amount"), parse_amount(total, "discount"), parse_amount(total, "left"));
         assert!(left >= Decimal::ZERO && amount.checked_sub(discount) == Some(left), "{total}");
     }
     let sum = |values: &[Value], name: &str| {
         values
             .iter()
-            .fold(Decimal::ZERO, |sum, value| sum.checked_add(money(value, name)).expect("a sum"))
+            .fold(Decimal::ZERO, |sum, value| sum.checked_add(parse_amount(value, name)).expect("a sum"))
     };
-    assert_eq!(money(answer, "discount"), sum(&totals, "discount"), "{answer}");
-    assert_eq!(money(answer, "total"), sum(&totals, "left"), "{answer}");
+    assert_eq!(parse_amount(answer, "discount"), sum(&totals, "discount"), "{answer}");
+    assert_eq!(parse_amount(answer, "total"), sum(&totals, "left"), "{answer}");
     let applied: Vec<Value> = list("codes")
         .into_iter()
         .filter(|code| code["applied"] == true)
         .collect();
-    assert_eq!(money(answer, "discount"), sum(&applied, "discount"), "{answer}");
+    assert_eq!(parse_amount(answer, "discount"), sum(&applied, "discount"), "{answer}");
     for code in &applied {
         let shares = code
             .get("shares")
             .and_then(Value::as_array)
             .cloned()
             .unwrap_or_default();
-        assert_eq!(money(code, "discount"), sum(&shares, "amount"), "{code}");
+        assert_eq!(parse_amount(code, "discount"), sum(&shares, "amount"), "{code}");
     }
 }
 
-fn money(value: &Value, name: &str) -> Decimal {
+fn parse_amount(value: &Value, name: &str) -> Decimal {
     let text = value
         .get(name)
         .and_then(Value::as_str)

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 /// Numbers that look random and are the same on every run (`SplitMix64`).
 #[derive(Debug)]
-pub struct Random(pub u64);
+pub struct SplitMix64(pub u64);
 
-impl Random {
+impl SplitMix64 {
     /// One below `end`; nothing is below nothing but 0.
     pub fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -19,7 +19,7 @@ impl Random {
 }
 
 /// What parsers stumble over.
-const WORDS: [&str; 24] = [
+const HARD_TOKENS: [&str; 24] = [
     "0",
     "-1",
     "1e999",
@@ -46,13 +46,13 @@ const WORDS: [&str; 24] = [
     "\u{fffd}",
 ];
 
-fn one<T>(random: &mut Random, all: impl Iterator<Item = T>) -> Option<T> {
+fn pick<T>(random: &mut SplitMix64, all: impl Iterator<Item = T>) -> Option<T> {
     let mut all: Vec<T> = all.collect();
     if all.is_empty() { None } else { Some(all.swap_remove(random.below(all.len()))) }
 }
 
 /// Where letters and digits stand together.
-fn words(data: &[u8]) -> impl Iterator<Item = Range<usize>> {
+fn word_ranges(data: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
     let ends = (0..data.len())
         .filter(move |end| is_word(&data[*end]) && !data.get(end + 1).is_some_and(is_word));
@@ -63,10 +63,10 @@ fn words(data: &[u8]) -> impl Iterator<Item = Range<usize>> {
 }
 
 /// Where JSON values stand, those within others and names of members too.
-fn values(data: &[u8]) -> Vec<Range<usize>> {
+fn value_ranges(data: &[u8]) -> Vec<Range<usize>> {
     let (mut values, mut open, mut at) = (Vec::new(), Vec::new(), 0);
     while let Some(byte) = data.get(at) {
-        let end = at + token(&data[at..]);
+        let end = at + token_length(&data[at..]);
         match byte {
             b'{' | b'[' => open.push(at),
             b'}' | b']' => values.extend(open.pop().map(|from| from..end)),
@@ -79,7 +79,7 @@ fn values(data: &[u8]) -> Vec<Range<usize>> {
 }
 
 /// How long the string, number or word is that something begins with; any other byte stands alone.
-fn token(rest: &[u8]) -> usize {
+fn token_length(rest: &[u8]) -> usize {
     let mut escaped = false;
     let ends = |byte: &u8| {
         let ends = *byte == b'"' && !escaped;
@@ -95,7 +95,7 @@ fn token(rest: &[u8]) -> usize {
 
 /// The seed with up to three changes; sometimes the end is another seed's.
 #[must_use]
-pub fn mutated(random: &mut Random, seed: &[u8], other: &[u8]) -> Vec<u8> {
+pub fn mutate_seed(random: &mut SplitMix64, seed: &[u8], other: &[u8]) -> Vec<u8> {
     let mut data = seed.to_vec();
     for _ in 0..=random.below(3) {
         let (at, end) = (random.below(data.len() + 1), random.below(data.len() + 1));
@@ -106,7 +106,7 @@ pub fn mutated(random: &mut Random, seed: &[u8], other: &[u8]) -> Vec<u8> {
                 data[at] = u8::try_from(random.below(256)).expect("it has room")
             }
             2 => data.truncate(at),
-            3 => drop(data.splice(at..at, WORDS[random.below(WORDS.len())].bytes())),
+            3 => drop(data.splice(at..at, HARD_TOKENS[random.below(HARD_TOKENS.len())].bytes())),
             4 => {
                 let again: Vec<u8> = data[from..to.min(from + 40)].to_vec();
                 drop(data.splice(at..at, again));
@@ -115,19 +115,19 @@ pub fn mutated(random: &mut Random, seed: &[u8], other: &[u8]) -> Vec<u8> {
             // What is still well formed gets further: another digit, another word or value of the same text.
             6..=8 => {
                 let digits = (0..data.len()).filter(|place| data[*place].is_ascii_digit());
-                if let Some(place) = one(random, digits) {
+                if let Some(place) = pick(random, digits) {
                     data[place] = b'0' + u8::try_from(random.below(10)).expect("it has room");
                 }
             }
             9 | 10 => {
-                let (place, word) = (one(random, words(&data)), one(random, words(other)));
+                let (place, word) = (pick(random, word_ranges(&data)), pick(random, word_ranges(other)));
                 if let (Some(place), Some(word)) = (place, word) {
                     drop(data.splice(place, other[word].iter().copied()));
                 }
             }
             11..=13 => {
-                let place = one(random, values(&data).into_iter());
-                if let (Some(place), Some(value)) = (place, one(random, values(other).into_iter()))
+                let place = pick(random, value_ranges(&data).into_iter());
+                if let (Some(place), Some(value)) = (place, pick(random, value_ranges(other).into_iter()))
                 {
                     drop(data.splice(place, other[value].iter().copied()));
                 }
@@ -144,9 +144,9 @@ pub fn mutated(random: &mut Random, seed: &[u8], other: &[u8]) -> Vec<u8> {
 }
 
 /// The same for libFuzzer: changes the first `size` bytes in place, of which there are `most` afterwards. How many.
-pub fn mutate(data: &mut [u8], size: usize, most: usize, seed: u32) -> usize {
+pub fn mutate_in_place(data: &mut [u8], size: usize, most: usize, seed: u32) -> usize {
     let from = data.get(..size).unwrap_or_default();
-    let mut changed = mutated(&mut Random(seed.into()), from, from);
+    let mut changed = mutate_seed(&mut SplitMix64(seed.into()), from, from);
     changed.truncate(most.min(data.len()));
     data[..changed.len()].copy_from_slice(&changed);
     changed.len()

@@ -1,7 +1,7 @@
 //! Programs: what is accepted survives being written down, and customers can live under it.
 
 use loyalty_core::Program;
-use loyalty_core::proptest::{Check, Invariant};
+use loyalty_core::proptest::{ProgramCheck, Invariant};
 
 pub(super) fn run(data: &[u8]) -> bool {
     let Ok(document) = str::from_utf8(data) else { return false };
@@ -13,7 +13,7 @@ pub(super) fn run(data: &[u8]) -> bool {
         }
     };
     assert_eq!(Program::from_json(&program.to_json()).as_ref(), Ok(&program));
-    let check = Check { cases: 2, ..Check::default() };
+    let check = ProgramCheck { cases: 2, ..ProgramCheck::default() };
     for invariant in [Invariant::Conservation, Invariant::DryRunEqualsReal] {
         if let Err(violation) = check.one(invariant, &program) {
             panic!("{violation}");

@@ -11,21 +11,21 @@
 
 use loyalty_core::Timestamp;
 
-use super::world::{KEY, World};
-use super::{first_line, parts};
+use super::world::{KEY, FuzzServer};
+use super::{split_first_line, split_parts};
 
 pub(super) fn run(data: &[u8]) -> bool {
-    let mut world = World::new();
+    let mut world = FuzzServer::new();
     let mut taken = false;
-    for part in parts(data) {
+    for part in split_parts(data) {
         taken |= request(&mut world, part).is_some_and(|status| status < 300);
     }
     world.verify();
     taken
 }
 
-fn request(world: &mut World, part: &[u8]) -> Option<u16> {
-    let (line, mut rest) = first_line(part);
+fn request(world: &mut FuzzServer, part: &[u8]) -> Option<u16> {
+    let (line, mut rest) = split_first_line(part);
     let (method, target) = str::from_utf8(line).ok()?.trim_end().split_once(' ')?;
     if method == "AT" {
         let at: Timestamp = target.parse().ok()?;
@@ -35,7 +35,7 @@ fn request(world: &mut World, part: &[u8]) -> Option<u16> {
     let mut request = hyper::Request::builder().method(method).uri(target);
     let (mut keyed, mut typed) = (false, false);
     while !rest.is_empty() {
-        let (line, more) = first_line(rest);
+        let (line, more) = split_first_line(rest);
         rest = more;
         if line.is_empty() {
             break;

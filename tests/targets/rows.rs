@@ -3,17 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use loyalty_core::account::{Chapters, Head, Start};
-use loyalty_core::discount::{CheckoutClaim, CodeState, OrderClaim, RuleState, Tally};
+use loyalty_core::account::{AccountSegments, AccountHeader, AccountSegmentKey};
+use loyalty_core::discount::{CheckoutClaim, CodeState, OrderClaim, RuleState, CodeUsage};
 use loyalty_core::redemption::Redemption;
 use loyalty_core::{
-    Account, Command, Context, Event, Grounds, LotId, OrderState, Points, Program, Timestamp,
+    Account, Command, Context, Event, AdjustmentReason, LotId, OrderState, Points, Program, Timestamp,
     as_of, decide, entitlement, next_due,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::first_line;
+use super::split_first_line;
 
 /// Has everything that time has to do with.
 const PROGRAM: &str = r#"{
@@ -25,14 +25,14 @@ const PROGRAM: &str = r#"{
 }"#;
 
 pub(super) fn run(data: &[u8]) -> bool {
-    let (kind, json) = first_line(data);
+    let (kind, json) = split_first_line(data);
     match kind {
-        b"account" => read(json).is_some_and(|account: Account| live_on(&account)),
-        b"chapters" => str::from_utf8(json).is_ok_and(remember),
-        b"claims" => read::<(Vec<CheckoutClaim>, Vec<OrderClaim>, Vec<Tally>)>(json).is_some(),
+        b"account" => read(json).is_some_and(|account: Account| exercise_account(&account)),
+        b"chapters" => str::from_utf8(json).is_ok_and(read_segments),
+        b"claims" => read::<(Vec<CheckoutClaim>, Vec<OrderClaim>, Vec<CodeUsage>)>(json).is_some(),
         b"codes" => read::<(Vec<RuleState>, Vec<CodeState>)>(json).is_some(),
-        b"events" => read::<Vec<Event>>(json).is_some_and(|events| fold(&events)),
-        b"order" => read(json).is_some_and(|order: OrderState| reckon(&order)),
+        b"events" => read::<Vec<Event>>(json).is_some_and(|events| fold_events(&events)),
+        b"order" => read(json).is_some_and(|order: OrderState| exercise_order(&order)),
         b"redemption" => read::<Redemption>(json)
             .is_some_and(|redemption| !redemption.issue().to_string().is_empty()),
         _ => false,
@@ -52,7 +52,7 @@ fn now() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().expect("an instant")
 }
 
-fn fold(events: &[Event]) -> bool {
+fn fold_events(events: &[Event]) -> bool {
     let (mut account, mut orders) = (Account::default(), BTreeMap::<_, OrderState>::new());
     for event in events {
         account.evolve(event);
@@ -61,19 +61,19 @@ fn fold(events: &[Event]) -> bool {
         }
         let _said = (event.points(), event.pending_points(), event.at());
     }
-    orders.values().all(reckon) && live_on(&account)
+    orders.values().all(exercise_order) && exercise_account(&account)
 }
 
 /// Nothing that the rules are asked about such an account brings them down.
-fn live_on(account: &Account) -> bool {
-    let (head, chapters) = account.split_chapters();
+fn exercise_account(account: &Account) -> bool {
+    let (head, chapters) = account.split_segments();
     let head = serde_json::to_string(&head).expect("a record is written");
-    let head: Head = serde_json::from_str(&head).expect("what was written");
-    assert_eq!(head.with_chapters(&written(&chapters)).as_ref(), Some(account));
+    let head: AccountHeader = serde_json::from_str(&head).expect("what was written");
+    assert_eq!(head.with_segments(&round_trip_segments(&chapters)).as_ref(), Some(account));
     let program = Program::from_json(PROGRAM).expect("a program");
     let context = Context::new(&program, account, now());
     let _said = (
-        account.is_sound(),
+        account.is_consistent(),
         account.balance(now()),
         account.pending(now()),
         account.totals().balance(),
@@ -82,8 +82,8 @@ fn live_on(account: &Account) -> bool {
     let points = Points::from(7);
     let commands = [
         Command::CatchUp,
-        Command::AddPoints { points, grounds: Grounds::default() },
-        Command::SubtractPoints { points, grounds: Grounds::default() },
+        Command::AddPoints { points, reason: AdjustmentReason::default() },
+        Command::SubtractPoints { points, reason: AdjustmentReason::default() },
         Command::SetBalance { to: points, reason: None },
         Command::SignUp,
     ];
@@ -98,33 +98,33 @@ fn live_on(account: &Account) -> bool {
 
 /// Chapters, a line for each with its first instant or the number of its first lot. Once all are taken, they are
 /// written as what reads the same.
-fn remember(lines: &str) -> bool {
+fn read_segments(lines: &str) -> bool {
     let chapter = |line: &str| {
         let (start, text) = line.split_once(' ')?;
-        let instant = start.parse().map(Start::Instant).ok();
-        let start = instant.or_else(|| start.parse().ok().map(|lot| Start::Lot(LotId(lot))))?;
+        let instant = start.parse().map(AccountSegmentKey::Instant).ok();
+        let start = instant.or_else(|| start.parse().ok().map(|lot| AccountSegmentKey::Lot(LotId(lot))))?;
         Some((start, text.to_owned()))
     };
-    let Some(chapters) = Chapters::read(lines.lines().filter_map(chapter)) else {
+    let Some(chapters) = AccountSegments::decode(lines.lines().filter_map(chapter)) else {
         return false;
     };
-    let [account, same] = [&chapters, &written(&chapters)]
-        .map(|chapters| Account::default().split_chapters().0.with_chapters(chapters));
+    let [account, same] = [&chapters, &round_trip_segments(&chapters)]
+        .map(|chapters| Account::default().split_segments().0.with_segments(chapters));
     assert_eq!(account, same);
     // None where two chapters have a lot of one number.
-    account.is_some_and(|account| !chapters.is_empty() && live_on(&account))
+    account.is_some_and(|account| !chapters.is_empty() && exercise_account(&account))
 }
 
 /// Chapters as a store has them back.
-fn written(chapters: &Chapters) -> Chapters {
-    let texts = chapters.changed_since(&Chapters::default());
+fn round_trip_segments(chapters: &AccountSegments) -> AccountSegments {
+    let texts = chapters.changed_since(&AccountSegments::default());
     let texts = texts
         .into_iter()
-        .map(|chapter| (chapter.start, chapter.text.expect("all are new")));
-    Chapters::read(texts).expect("what was written")
+        .map(|chapter| (chapter.key, chapter.text.expect("all are new")));
+    AccountSegments::decode(texts).expect("what was written")
 }
 
-fn reckon(order: &OrderState) -> bool {
+fn exercise_order(order: &OrderState) -> bool {
     let (program, account) = (Program::from_json(PROGRAM).expect("a program"), Account::default());
     if let Some(pin) = order.pin()
         && let Ok(explanation) = entitlement(order, &program, pin)

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use loyalty_core::discount::Code;
 use loyalty_core::order::Quantity;
-use loyalty_core::program::fold_code;
+use loyalty_core::program::normalize_code;
 use loyalty_core::{
     Amount, CustomerId, Email, OrderId, Period, Points, ProductId, Rate, Tag, Timestamp, Zone,
 };
@@ -15,14 +15,14 @@ use loyalty_store::SearchQuery;
 pub(super) fn run(data: &[u8]) -> bool {
     let Ok(text) = str::from_utf8(data) else { return false };
     let mut read = 0;
-    read += u32::from(round::<Amount>(text));
-    read += u32::from(round::<Rate>(text));
-    read += u32::from(round::<Quantity>(text));
-    read += u32::from(round::<Period>(text));
-    read += u32::from(round::<CustomerId>(text));
-    read += u32::from(round::<OrderId>(text));
-    read += u32::from(round::<ProductId>(text));
-    read += u32::from(round::<Tag>(text));
+    read += u32::from(round_trip::<Amount>(text));
+    read += u32::from(round_trip::<Rate>(text));
+    read += u32::from(round_trip::<Quantity>(text));
+    read += u32::from(round_trip::<Period>(text));
+    read += u32::from(round_trip::<CustomerId>(text));
+    read += u32::from(round_trip::<OrderId>(text));
+    read += u32::from(round_trip::<ProductId>(text));
+    read += u32::from(round_trip::<Tag>(text));
     if let Ok(email) = Email::new(text) {
         assert_eq!(Email::new(email.as_str()).as_ref(), Ok(&email));
         read += 1;
@@ -44,11 +44,11 @@ pub(super) fn run(data: &[u8]) -> bool {
         assert_eq!(search.text(), text);
         read += 1;
     }
-    let _folded = fold_code(text);
+    let _folded = normalize_code(text);
     read > 0
 }
 
-fn round<T: FromStr + Display + PartialEq + Debug>(text: &str) -> bool {
+fn round_trip<T: FromStr + Display + PartialEq + Debug>(text: &str) -> bool {
     let Ok(value) = text.parse::<T>() else { return false };
     let written = value.to_string();
     assert!(

@@ -14,20 +14,20 @@ use loyalty_http::integration::Signed;
 use serde_json::value::RawValue;
 use sha2::Sha256;
 
-use super::world::{KEY, SECRET, World};
-use super::{first_line, parts};
+use super::world::{KEY, SECRET, FuzzServer};
+use super::{split_first_line, split_parts};
 
 /// When the seeds say that they were signed.
 const SIGNED_AT: i64 = 1_751_371_200;
 
 pub(super) fn run(data: &[u8]) -> bool {
-    let mut world = World::new();
+    let mut world = FuzzServer::new();
     world
         .hands
         .set(Timestamp::from_timestamp(SIGNED_AT, 0).unwrap_or_default());
     let mut taken = false;
-    for part in parts(data) {
-        let (event, body) = first_line(part);
+    for part in split_parts(data) {
+        let (event, body) = split_first_line(part);
         let Ok(event) = str::from_utf8(event) else { continue };
         let path = format!("/integrations/webhooks/{}", event.trim_end());
         if let Ok(signed) = Signed::parse(body) {
@@ -39,7 +39,7 @@ pub(super) fn run(data: &[u8]) -> bool {
         let request = || hyper::Request::builder().method("POST").uri(&path);
         let raw = world.send(request(), body);
         assert!(raw.is_none_or(|(status, _)| status >= 400), "an unsigned body was taken");
-        let Some(body) = signed(body) else { continue };
+        let Some(body) = sign_members(body) else { continue };
         taken |= world
             .send(request(), body.as_bytes())
             .is_some_and(|(status, _)| status < 300);
@@ -49,13 +49,13 @@ pub(super) fn run(data: &[u8]) -> bool {
 }
 
 /// The members of an object, signed.
-fn signed(body: &[u8]) -> Option<String> {
+fn sign_members(body: &[u8]) -> Option<String> {
     let mut members: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(body).ok()?;
     members.remove("hmac");
     members.insert("key".to_owned(), serde_json::value::to_raw_value(KEY).ok()?);
     let member = |name: &str, value: &RawValue| {
         let name = serde_json::to_string(name).unwrap_or_default();
-        format!("{}:{}", encoded(&name), encoded(value.get()))
+        format!("{}:{}", encode_like_php(&name), encode_like_php(value.get()))
     };
     let object = members
         .iter()
@@ -69,7 +69,7 @@ fn signed(body: &[u8]) -> Option<String> {
 }
 
 /// JSON with slashes and letters escaped as PHP's `json_encode` does.
-fn encoded(json: &str) -> String {
+fn encode_like_php(json: &str) -> String {
     let (mut text, mut escaped) = (String::new(), false);
     for letter in json.chars() {
         match letter {

@@ -26,14 +26,14 @@ thread_local! {
         tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
 }
 
-pub(super) struct World {
+pub(super) struct FuzzServer {
     store: Arc<MemoryStore>,
     app: App,
     pub(super) hands: Hands,
     requests: u64,
 }
 
-impl World {
+impl FuzzServer {
     pub(super) fn new() -> Self {
         let store = Arc::new(MemoryStore::default());
         let now = Timestamp::from_timestamp(NOW, 0).unwrap_or_default();

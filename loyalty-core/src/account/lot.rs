@@ -3,7 +3,7 @@
 use crate::amount::Points;
 use crate::calendar::Timestamp;
 use crate::id::{LotId, OrderId};
-use crate::tree::Weighed;
+use crate::tree::Summarize;
 
 /// Points that were earned together and end together.
 ///
@@ -45,7 +45,7 @@ pub struct Lot {
 }
 
 /// Where a lot stands among others of its kind.
-pub(super) type Place = (bool, Option<Timestamp>, Timestamp, LotId);
+pub(super) type SpendingKey = (bool, Option<Timestamp>, Timestamp, LotId);
 
 impl Lot {
     /// Usable before its expiry, not at it.
@@ -60,16 +60,16 @@ impl Lot {
 
     /// What lots are spent by: the earliest expiry first and none last, then the earlier earned, then
     /// the number. Pending ones stand by the instant of their release.
-    pub(super) fn place(&self) -> Place {
+    pub(super) fn spending_key(&self) -> SpendingKey {
         let end = self.pending_until.or(self.expires_at);
         (end.is_none(), end, self.earned_at, self.id)
     }
 }
 
-impl Weighed for Lot {
-    type Weight = Points;
+impl Summarize for Lot {
+    type Summary = Points;
 
-    fn weight(&self) -> Points {
+    fn summary(&self) -> Points {
         self.points
     }
 

@@ -1,59 +1,59 @@
 //! All lots of an account, found by spending order, by number and by order.
 
-pub(super) mod text;
+pub(super) mod codec;
 
 use crate::account::Lot;
-use crate::account::lot::Place;
+use crate::account::lot::SpendingKey;
 use crate::amount::Points;
 use crate::calendar::Timestamp;
 use crate::id::{LotId, OrderId};
-use crate::tree::{Nodes, Tree, Weighed};
+use crate::tree::{Nodes, Tree, Summarize};
 
 /// Lots in spending order. Copies are cheap: they share what neither has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lots {
-    in_order: Tree<Place, Lot>,
-    places: Tree<LotId, Place>,
-    of_orders: Tree<(OrderId, LotId), ()>,
-    lasting: Option<LotId>,
+    by_key: Tree<SpendingKey, Lot>,
+    keys_by_id: Tree<LotId, SpendingKey>,
+    by_order: Tree<(OrderId, LotId), ()>,
+    non_expiring: Option<LotId>,
 }
 
-impl Weighed for Place {
-    type Weight = ();
-    fn weight(&self) {}
+impl Summarize for SpendingKey {
+    type Summary = ();
+    fn summary(&self) {}
     fn sum((): (), (): ()) {}
 }
 
 impl Lots {
     /// In spending order; pending ones by their release.
     pub fn iter(&self) -> impl Iterator<Item = &Lot> {
-        self.in_order.iter().map(|(_, lot)| lot)
+        self.by_key.iter().map(|(_, lot)| lot)
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.in_order.len()
+        self.by_key.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.in_order.is_empty()
+        self.by_key.is_empty()
     }
 
     /// The points in all of them.
     pub fn points(&self) -> Points {
-        self.in_order.weight()
+        self.by_key.summary()
     }
 
     /// The lot of this number.
     pub fn get(&self, id: LotId) -> Option<&Lot> {
-        self.in_order.get(self.places.get(&id)?)
+        self.by_key.get(self.keys_by_id.get(&id)?)
     }
 
     /// The lots that an order opened, first first.
     pub fn of_order(&self, order: &OrderId) -> impl Iterator<Item = &Lot> {
         let ids = self
-            .of_orders
+            .by_order
             .iter_from(&(order.clone(), LotId(0)))
             .map(|(key, ())| key);
         ids.take_while(move |(of, _)| of == order)
@@ -61,71 +61,71 @@ impl Lots {
     }
 
     /// The one lot without an end and without an order of its own.
-    pub(crate) fn lasting(&self) -> Option<&Lot> {
-        self.lasting.and_then(|id| self.get(id))
+    pub(crate) fn non_expiring_lot(&self) -> Option<&Lot> {
+        self.non_expiring.and_then(|id| self.get(id))
     }
 
     /// The one that ends, or is released, next.
     pub(crate) fn first(&self) -> Option<&Lot> {
-        self.in_order.first().map(|(_, lot)| lot)
+        self.by_key.first().map(|(_, lot)| lot)
     }
 
     /// The points of the lots that end, or are released, at `now` or before.
-    pub(crate) fn points_over(&self, now: Timestamp) -> Points {
+    pub(crate) fn points_ended_by(&self, now: Timestamp) -> Points {
         let after = now.checked_add_signed(chrono::TimeDelta::nanoseconds(1));
         let after = (false, after, Timestamp::MIN_UTC, LotId(0));
         // Mostly there is none, and the first one tells: sooner than the sum of nothing is found, which looks into a
         // chunk on every level of the tree.
         let is_none =
-            after.1.is_none() || self.in_order.first().is_none_or(|(first, _)| *first >= after);
-        if is_none { Points::ZERO } else { self.in_order.weight_below(&after) }
+            after.1.is_none() || self.by_key.first().is_none_or(|(first, _)| *first >= after);
+        if is_none { Points::ZERO } else { self.by_key.summary_below(&after) }
     }
 
     /// The lots that end, or are released, after `now`.
-    pub(crate) fn after(&self, now: Timestamp) -> impl Iterator<Item = &Lot> {
+    pub(crate) fn ending_after(&self, now: Timestamp) -> impl Iterator<Item = &Lot> {
         let last = (false, Some(now), Timestamp::MAX_UTC, LotId(u32::MAX));
-        self.in_order.iter_from(&last).map(|(_, lot)| lot)
+        self.by_key.iter_from(&last).map(|(_, lot)| lot)
     }
 
     /// A lot grows, or a new one takes its place.
-    pub(crate) fn put(&mut self, mut lot: Lot) {
+    pub(crate) fn add(&mut self, mut lot: Lot) {
         if let Some(known) = self.get(lot.id).cloned() {
             lot = Lot { points: known.points.saturating_add(lot.points), ..known };
         }
-        self.list(&lot);
-        self.in_order.insert(lot.place(), lot);
+        self.index(&lot);
+        self.by_key.insert(lot.spending_key(), lot);
     }
 
     /// Has a lot found by its number and its order.
-    fn list(&mut self, lot: &Lot) {
-        let place = lot.place();
+    fn index(&mut self, lot: &Lot) {
+        let place = lot.spending_key();
         if let Some(order) = &lot.order {
-            self.of_orders.insert((order.clone(), lot.id), ());
+            self.by_order.insert((order.clone(), lot.id), ());
         } else if lot.expires_at.is_none() && lot.pending_until.is_none() {
             // There is one at most. Of those that a damaged row has, it is the same in whatever order they come.
-            let known = self.lasting.and_then(|id| self.places.get(&id));
+            let known = self.non_expiring.and_then(|id| self.keys_by_id.get(&id));
             if known.is_none_or(|known| place < *known) {
-                self.lasting = Some(lot.id);
+                self.non_expiring = Some(lot.id);
             }
         }
-        self.places.insert(lot.id, place);
+        self.keys_by_id.insert(lot.id, place);
     }
 
     /// Takes points off a lot; an empty one is no more. Answers the lot as it was.
-    pub(crate) fn take(&mut self, id: LotId, points: Points) -> Option<Lot> {
-        let place = *self.places.get(&id)?;
-        let lot = self.in_order.get(&place)?.clone();
+    pub(crate) fn deduct(&mut self, id: LotId, points: Points) -> Option<Lot> {
+        let place = *self.keys_by_id.get(&id)?;
+        let lot = self.by_key.get(&place)?.clone();
         let left = lot.points.saturating_sub(points);
         if left.is_positive() {
-            self.in_order.insert(place, Lot { points: left, ..lot.clone() });
+            self.by_key.insert(place, Lot { points: left, ..lot.clone() });
             return Some(lot);
         }
-        self.in_order.remove(&place);
-        self.places.remove(&id);
+        self.by_key.remove(&place);
+        self.keys_by_id.remove(&id);
         if let Some(order) = &lot.order {
-            self.of_orders.remove(&(order.clone(), id));
+            self.by_order.remove(&(order.clone(), id));
         }
-        self.lasting = self.lasting.filter(|lasting| *lasting != id);
+        self.non_expiring = self.non_expiring.filter(|lasting| *lasting != id);
         Some(lot)
     }
 }
@@ -133,30 +133,30 @@ impl Lots {
 /// Apart from those that end before.
 impl Lots {
     /// The last chunk alone, to be written: nothing in it is found by its number or its order. And the chunks before it.
-    pub(super) fn split(&self) -> (Self, &Nodes<Place, Lot>) {
+    pub(super) fn split(&self) -> (Self, &Nodes<SpendingKey, Lot>) {
         (
-            Self { in_order: self.in_order.newest(), ..Self::default() },
-            self.in_order.older(),
+            Self { by_key: self.by_key.newest(), ..Self::default() },
+            self.by_key.older(),
         )
     }
 
     /// The same with chunks before its own, and all lots found in every way. None where they are not before these, or
     /// one number is there twice.
-    pub(super) fn following(self, older: &Nodes<Place, Lot>) -> Option<Self> {
-        let in_order = self.in_order.following(older)?;
-        if self.places.len() == in_order.len() {
-            return Some(Self { in_order, ..self });
+    pub(super) fn with_older(self, older: &Nodes<SpendingKey, Lot>) -> Option<Self> {
+        let in_order = self.by_key.with_older(older)?;
+        if self.keys_by_id.len() == in_order.len() {
+            return Some(Self { by_key: in_order, ..self });
         }
-        let mut whole = Self { in_order: in_order.clone(), ..Self::default() };
-        in_order.iter().for_each(|(_, lot)| whole.list(lot));
-        (whole.places.len() == in_order.len()).then_some(whole)
+        let mut whole = Self { by_key: in_order.clone(), ..Self::default() };
+        in_order.iter().for_each(|(_, lot)| whole.index(lot));
+        (whole.keys_by_id.len() == in_order.len()).then_some(whole)
     }
 }
 
 impl FromIterator<Lot> for Lots {
     fn from_iter<I: IntoIterator<Item = Lot>>(lots: I) -> Self {
         let mut all = Self::default();
-        lots.into_iter().for_each(|lot| all.put(lot));
+        lots.into_iter().for_each(|lot| all.add(lot));
         all
     }
 }
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn lots_are_over_at_their_instants() {
+    fn lots_end_at_their_instants() {
         let lot = |number: u32| {
             let end = Some(at(i64::from(number).saturating_mul(10)));
             let (expires_at, pending_until) = if number > 20 { (None, end) } else { (end, None) };
@@ -216,12 +216,12 @@ mod tests {
             (&pending, at(210), 1),
             (&pending, at(400), 20),
         ] {
-            assert_eq!(lots.points_over(now).get(), over * 7, "{now}");
+            assert_eq!(lots.points_ended_by(now).get(), over * 7, "{now}");
             assert_eq!(
-                lots.iter().count().saturating_sub(lots.after(now).count()),
+                lots.iter().count().saturating_sub(lots.ending_after(now).count()),
                 usize::try_from(over).unwrap()
             );
         }
-        assert_eq!(Lots::default().points_over(at(10)), Points::ZERO);
+        assert_eq!(Lots::default().points_ended_by(at(10)), Points::ZERO);
     }
 }

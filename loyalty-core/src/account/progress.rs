@@ -2,13 +2,13 @@
 
 #[cfg(feature = "json")]
 mod json;
-pub(super) mod text;
+pub(super) mod codec;
 
 use chrono::TimeDelta;
 
 use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
-use crate::tree::{Nodes, Tree, Weighed};
+use crate::tree::{Nodes, Tree, Summarize};
 
 /// Money spent, points earned and orders made. A difference of two can be negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Counts {
 
 #[cfg(feature = "json")]
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
-fn is_none(count: &i64) -> bool {
+fn is_zero(count: &i64) -> bool {
     *count == 0
 }
 
@@ -76,10 +76,10 @@ impl Counts {
     }
 }
 
-impl Weighed for Counts {
-    type Weight = Self;
+impl Summarize for Counts {
+    type Summary = Self;
 
-    fn weight(&self) -> Self {
+    fn summary(&self) -> Self {
         *self
     }
 
@@ -94,7 +94,7 @@ impl Weighed for Counts {
 #[cfg_attr(feature = "json", serde(default))]
 pub struct Progress {
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Counts::is_zero"))]
-    ever: Counts,
+    lifetime: Counts,
     #[cfg_attr(
         feature = "json",
         serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
@@ -106,11 +106,11 @@ pub struct Progress {
 
 impl Progress {
     /// How far back instants are kept, in days: longer than the longest window of a program.
-    const DAYS: i64 = 1_200;
+    const RETENTION_DAYS: i64 = 1_200;
 
     /// All that was ever done.
-    pub fn ever(&self) -> Counts {
-        self.ever
+    pub fn lifetime(&self) -> Counts {
+        self.lifetime
     }
 
     /// When the first order that counted passed the gate.
@@ -129,8 +129,8 @@ impl Progress {
     }
 
     /// The same with instants before its own. None where they are not before them.
-    pub(super) fn following(self, older: &Nodes<Timestamp, Counts>) -> Option<Self> {
-        Some(Self { by_instant: self.by_instant.following(older)?, ..self })
+    pub(super) fn with_older(self, older: &Nodes<Timestamp, Counts>) -> Option<Self> {
+        Some(Self { by_instant: self.by_instant.with_older(older)?, ..self })
     }
 
     pub(crate) fn by_instant(&self) -> &Tree<Timestamp, Counts> {
@@ -140,7 +140,7 @@ impl Progress {
     /// Adds what was done at an instant, and became known at another. Only time that has passed by then lets
     /// instants be forgotten: the shop's own clock may be far ahead.
     pub(crate) fn add(&mut self, at: Timestamp, counts: Counts, received: Option<Timestamp>) {
-        self.ever = self.ever.plus(counts);
+        self.lifetime = self.lifetime.plus(counts);
         if counts.orders > 0 {
             self.first_order = Some(self.first_order.map_or(at, |first| first.min(at)));
         }
@@ -150,7 +150,7 @@ impl Progress {
         } else {
             self.by_instant.insert(at, sum);
         }
-        let kept = received.and_then(|now| now.checked_sub_signed(TimeDelta::days(Self::DAYS)));
+        let kept = received.and_then(|now| now.checked_sub_signed(TimeDelta::days(Self::RETENTION_DAYS)));
         while let Some((first, _)) = self.by_instant.first()
             && Some(*first) < kept
         {
@@ -161,11 +161,11 @@ impl Progress {
 
     /// Adds all that another account brings at an instant.
     pub(crate) fn absorb(&mut self, other: &Self, received: Option<Timestamp>) {
-        let (ever, first) = (self.ever.plus(other.ever), other.first_order);
+        let (ever, first) = (self.lifetime.plus(other.lifetime), other.first_order);
         for (at, counts) in other.by_instant.iter() {
             self.add(*at, *counts, received);
         }
-        self.ever = ever;
+        self.lifetime = ever;
         self.first_order = [self.first_order, first].into_iter().flatten().min();
     }
 }

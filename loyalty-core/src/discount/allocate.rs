@@ -44,7 +44,7 @@ pub fn allocate(total: u64, weights: &[u64]) -> Option<Vec<u64>> {
 }
 
 /// `amount` × `part` / `whole`, a half up. Nothing of nothing.
-pub(super) fn part_half_up(amount: u64, part: u64, whole: u64) -> u64 {
+pub(super) fn mul_div_half_up(amount: u64, part: u64, whole: u64) -> u64 {
     let product = u128::from(amount).saturating_mul(u128::from(part)).saturating_mul(2);
     let whole = u128::from(whole);
     let doubled = product.saturating_add(whole).checked_div(whole.saturating_mul(2));

@@ -1,6 +1,6 @@
 //! A cart in minor units, while discounts take from it.
 
-use super::allocate::part_half_up;
+use super::allocate::mul_div_half_up;
 use super::cart::{Cart, CartError};
 use crate::amount::Amount;
 use crate::id::LineId;
@@ -9,14 +9,14 @@ use crate::id::LineId;
 #[derive(Clone, Debug)]
 pub(super) struct Basket {
     minor_digits: u32,
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<BasketLine>,
     /// What is left of each shipping line.
     pub(super) shipping: Vec<u64>,
 }
 
 /// One line, in minor units. What is open has not served a buy-X-get-Y code yet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
+pub(super) struct BasketLine {
     pub(super) price: u64,
     pub(super) units: u64,
     pub(super) amount: u64,
@@ -28,7 +28,7 @@ pub(super) struct Line {
 
 /// What one rule takes off.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Taking {
+pub(super) struct LineDiscounts {
     /// By place among the lines, or among the shipping lines.
     pub(super) shares: Vec<(usize, u64)>,
     /// Units by line that have served, where the rule is buy X get Y.
@@ -39,7 +39,7 @@ pub(super) struct Taking {
     pub(super) basis: u64,
 }
 
-impl Taking {
+impl LineDiscounts {
     pub(super) fn total(&self) -> u64 {
         self.shares
             .iter()
@@ -48,16 +48,16 @@ impl Taking {
 }
 
 impl Basket {
-    pub(super) fn of(cart: &Cart, minor_digits: u32) -> Result<Self, CartError> {
+    pub(super) fn from_cart(cart: &Cart, minor_digits: u32) -> Result<Self, CartError> {
         cart.check()?;
         let minor = |price: Amount, id: &LineId| {
-            to_minor(price, minor_digits).ok_or_else(|| CartError::FinerThanCurrency(id.clone()))
+            to_minor_units(price, minor_digits).ok_or_else(|| CartError::FinerThanCurrency(id.clone()))
         };
         let mut lines = Vec::with_capacity(cart.lines.len());
         for line in &cart.lines {
             let (price, units) = (minor(line.price, &line.id)?, u64::from(line.quantity));
             let amount = price.checked_mul(units).ok_or(CartError::TooLarge)?;
-            lines.push(Line {
+            lines.push(BasketLine {
                 price,
                 units,
                 amount,
@@ -78,11 +78,11 @@ impl Basket {
             .map(|line| line.amount)
             .chain(basket.shipping.iter().copied());
         let whole = amounts.fold(0_u64, u64::saturating_add);
-        if basket.amount(whole).is_none() { Err(CartError::TooLarge) } else { Ok(basket) }
+        if basket.try_to_amount(whole).is_none() { Err(CartError::TooLarge) } else { Ok(basket) }
     }
 
     /// So many minor units as an amount, unless that is out of range.
-    pub(super) fn amount(&self, minor: u64) -> Option<Amount> {
+    pub(super) fn try_to_amount(&self, minor: u64) -> Option<Amount> {
         let whole =
             rust_decimal::Decimal::try_from_i128_with_scale(i128::from(minor), self.minor_digits)
                 .ok()?;
@@ -90,27 +90,27 @@ impl Basket {
     }
 
     /// So many minor units of this basket as an amount: [`Basket::of`] has seen that all of it is in range.
-    pub(super) fn part(&self, minor: u64) -> Amount {
-        self.amount(minor).unwrap_or(Amount::MAX)
+    pub(super) fn to_amount(&self, minor: u64) -> Amount {
+        self.try_to_amount(minor).unwrap_or(Amount::MAX)
     }
 
-    pub(super) fn minor(&self, amount: Amount) -> Option<u64> {
-        to_minor(amount, self.minor_digits)
+    pub(super) fn to_minor(&self, amount: Amount) -> Option<u64> {
+        to_minor_units(amount, self.minor_digits)
     }
 
     /// Takes off lines.
-    pub(super) fn take(&mut self, taking: &Taking) {
+    pub(super) fn apply_to_lines(&mut self, taking: &LineDiscounts) {
         for (place, share) in &taking.shares {
             let Some(line) = self.lines.get_mut(*place) else { continue };
             if taking.applications == 0 {
-                let open = part_half_up(*share, line.open_left, line.left);
+                let open = mul_div_half_up(*share, line.open_left, line.left);
                 line.open_left = line.open_left.saturating_sub(open);
             }
             line.left = line.left.saturating_sub(*share);
         }
         for (place, units) in &taking.served {
             let Some(line) = self.lines.get_mut(*place) else { continue };
-            line.open_left = line.open_left.saturating_sub(part_half_up(
+            line.open_left = line.open_left.saturating_sub(mul_div_half_up(
                 line.open_left,
                 *units,
                 line.open_units,
@@ -120,7 +120,7 @@ impl Basket {
     }
 
     /// Takes off shipping.
-    pub(super) fn take_shipping(&mut self, taking: &Taking) {
+    pub(super) fn apply_to_shipping(&mut self, taking: &LineDiscounts) {
         for (place, share) in &taking.shares {
             if let Some(left) = self.shipping.get_mut(*place) {
                 *left = left.saturating_sub(*share);
@@ -130,7 +130,7 @@ impl Basket {
 }
 
 /// A whole number of minor units, unless the amount is finer than that.
-fn to_minor(amount: Amount, minor_digits: u32) -> Option<u64> {
+fn to_minor_units(amount: Amount, minor_digits: u32) -> Option<u64> {
     let finer = Amount::MAX_DECIMALS
         .checked_sub(minor_digits)
         .and_then(|digits| 10_u64.checked_pow(digits))?;

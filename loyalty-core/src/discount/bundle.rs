@@ -2,7 +2,7 @@
 
 /// Units of one line that a bundle can use.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pile {
+pub(super) struct UnitGroup {
     /// The line's place in the cart.
     pub(super) line: usize,
     /// What one unit costs, in minor units.
@@ -17,7 +17,7 @@ pub(super) struct Pile {
 
 /// What one application needs.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Buy {
+pub(super) enum BundleRequirement {
     /// So many units.
     Units(u64),
     /// Units for so much, in minor units.
@@ -26,7 +26,7 @@ pub(super) enum Buy {
 
 /// Which units a bundle uses.
 #[derive(Debug, Default)]
-pub(super) struct Bundle {
+pub(super) struct BundleMatch {
     /// How often it applies.
     pub(super) applications: u64,
     /// Units bought, by line.
@@ -36,28 +36,28 @@ pub(super) struct Bundle {
 }
 
 /// What the piles hold together.
-struct Sums {
-    prerequisite: Need,
+struct UnitTotals {
+    prerequisite: UnitsAndCost,
     entitled: u64,
     entitled_only: u64,
     /// Units that could be either, cheapest first.
-    shared: Vec<Pile>,
+    shared: Vec<UnitGroup>,
 }
 
 /// Units, and what they cost.
 #[derive(Clone, Copy, Default)]
-struct Need {
+struct UnitsAndCost {
     units: u64,
     amount: u128,
 }
 
-fn cost(pile: &Pile, units: u64) -> u128 {
+fn cost(pile: &UnitGroup, units: u64) -> u128 {
     u128::from(pile.price).saturating_mul(u128::from(units))
 }
 
-impl Sums {
-    fn of(piles: &[Pile]) -> Self {
-        let units = |count: fn(&&Pile) -> bool| {
+impl UnitTotals {
+    fn of(piles: &[UnitGroup]) -> Self {
+        let units = |count: fn(&&UnitGroup) -> bool| {
             piles
                 .iter()
                 .filter(count)
@@ -74,7 +74,7 @@ impl Sums {
             .collect();
         shared.sort_by_key(|pile| (pile.price, pile.line));
         Self {
-            prerequisite: Need { units: units(|pile| pile.prerequisite), amount },
+            prerequisite: UnitsAndCost { units: units(|pile| pile.prerequisite), amount },
             entitled: units(|pile| pile.entitled),
             entitled_only: units(|pile| pile.entitled && !pile.prerequisite),
             shared,
@@ -83,12 +83,12 @@ impl Sums {
 
     /// How many of the shared units can be got, the cheapest, and still leave enough to be bought for so
     /// many applications; none where there is too little to be bought anyway.
-    fn sparable(&self, buy: Buy, applications: u64) -> Option<u64> {
+    fn sparable(&self, buy: BundleRequirement, applications: u64) -> Option<u64> {
         match buy {
-            Buy::Units(each) => {
+            BundleRequirement::Units(each) => {
                 self.prerequisite.units.checked_sub(each.checked_mul(applications)?)
             }
-            Buy::Amount(each) => {
+            BundleRequirement::Amount(each) => {
                 let need = u128::from(each).checked_mul(u128::from(applications))?;
                 let mut spare = self.prerequisite.amount.checked_sub(need)?;
                 let mut units = 0_u64;
@@ -107,7 +107,7 @@ impl Sums {
     }
 
     /// Whether so many applications can be had: what is got takes shared units only where others run out.
-    fn allow(&self, buy: Buy, get: u64, applications: u64) -> bool {
+    fn allow(&self, buy: BundleRequirement, get: u64, applications: u64) -> bool {
         let Some(got) = get.checked_mul(applications) else { return false };
         let shared = got.saturating_sub(self.entitled_only);
         got <= self.entitled
@@ -115,7 +115,7 @@ impl Sums {
     }
 
     /// The most applications: each more needs more, so halving finds it.
-    fn most(&self, buy: Buy, get: u64, limit: Option<u64>) -> u64 {
+    fn most(&self, buy: BundleRequirement, get: u64, limit: Option<u64>) -> u64 {
         let (mut low, mut high) = (0, self.entitled.checked_div(get).unwrap_or_default());
         high = limit.map_or(high, |limit| high.min(limit));
         while low < high {
@@ -134,11 +134,11 @@ impl Sums {
 /// enough to be bought, what is bought the dearest of the rest; ties go to the earlier line.
 ///
 /// Near linear in the number of piles, whatever their sizes.
-pub(super) fn bundle(piles: &[Pile], buy: Buy, get: u64, limit: Option<u64>) -> Bundle {
-    let sums = Sums::of(piles);
+pub(super) fn match_bundle(piles: &[UnitGroup], buy: BundleRequirement, get: u64, limit: Option<u64>) -> BundleMatch {
+    let sums = UnitTotals::of(piles);
     let applications = sums.most(buy, get, limit);
     let Some(mut spare) = sums.sparable(buy, applications).filter(|_| applications > 0) else {
-        return Bundle::default();
+        return BundleMatch::default();
     };
     let mut piles = piles.to_vec();
     let mut got = Vec::new();
@@ -156,23 +156,23 @@ pub(super) fn bundle(piles: &[Pile], buy: Buy, get: u64, limit: Option<u64>) -> 
             got.push((pile.line, taken));
         }
     }
-    Bundle {
+    BundleMatch {
         applications,
-        bought: bought(&mut piles, buy, applications),
+        bought: select_prerequisite_units(&mut piles, buy, applications),
         got,
     }
 }
 
 /// The dearest units that make up what so many applications need.
-fn bought(piles: &mut [Pile], buy: Buy, applications: u64) -> Vec<(usize, u64)> {
+fn select_prerequisite_units(piles: &mut [UnitGroup], buy: BundleRequirement, applications: u64) -> Vec<(usize, u64)> {
     piles.sort_by(|a, b| b.price.cmp(&a.price).then(a.line.cmp(&b.line)));
-    let (Buy::Units(each) | Buy::Amount(each)) = buy;
+    let (BundleRequirement::Units(each) | BundleRequirement::Amount(each)) = buy;
     let mut missing = u128::from(each).saturating_mul(u128::from(applications));
     let mut bought = Vec::new();
     for pile in piles.iter().filter(|pile| pile.prerequisite) {
         let worth = match buy {
-            Buy::Units(_) => 1,
-            Buy::Amount(_) => u128::from(pile.price),
+            BundleRequirement::Units(_) => 1,
+            BundleRequirement::Amount(_) => u128::from(pile.price),
         };
         let enough = missing
             .checked_add(worth.saturating_sub(1))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 
 use super::price_rule::{
-    AllocationMethod, CustomerSelection, Items, Off, Parts, PriceRule, Ratio, TargetSelection,
+    AllocationMethod, CustomerSelection, ItemSelection, DiscountValue, PriceRuleParts, PriceRule, QuantityRatio, TargetSelection,
     TargetType, ValueType,
 };
 use crate::amount::{Amount, AmountError};
@@ -16,9 +16,9 @@ use crate::program::Fault;
 const MAX_COUNT: u64 = 1_000_000_000;
 
 /// Faults in the order of the document, as they are found.
-struct Faults(Vec<Fault>);
+struct FaultCollector(Vec<Fault>);
 
-impl Faults {
+impl FaultCollector {
     fn add(&mut self, field: &str, code: &'static str, detail: impl Into<String>) {
         self.0
             .push(Fault { pointer: format!("/{field}"), code, detail: detail.into() });
@@ -32,7 +32,7 @@ impl Faults {
 }
 
 /// What the rule takes off, where its value makes sense.
-pub(super) fn off(parts: &Parts, minor_digits: u32) -> Result<Off, Fault> {
+pub(super) fn validate_value(parts: &PriceRuleParts, minor_digits: u32) -> Result<DiscountValue, Fault> {
     let fault = |code, detail: &str| Fault {
         pointer: "/value".to_owned(),
         code,
@@ -44,33 +44,33 @@ pub(super) fn off(parts: &Parts, minor_digits: u32) -> Result<Off, Fault> {
     let off = match parts.value_type {
         ValueType::FixedAmount => {
             let amount = Amount::new(parts.value.abs()).map_err(|error| match error {
-                AmountError::TooFine => fault("too_fine", "is finer than the currency"),
-                AmountError::Negative | AmountError::NotDecimal | AmountError::OutOfRange => {
+                AmountError::TooManyDecimals => fault("too_fine", "is finer than the currency"),
+                AmountError::Negative | AmountError::InvalidDecimal | AmountError::OutOfRange => {
                     fault("out_of_range", "is out of range")
                 }
             })?;
-            if !fits(amount, minor_digits) {
+            if !is_whole_minor_units(amount, minor_digits) {
                 return Err(fault("too_fine", "is finer than the currency"));
             }
-            Off::Fixed(amount)
+            DiscountValue::Fixed(amount)
         }
         ValueType::Percentage => {
-            Off::Percent(percent(parts.value.abs()).map_err(|error| match error {
-                AmountError::TooFine => fault("too_fine", "a percentage has at most six decimals"),
-                AmountError::Negative | AmountError::NotDecimal | AmountError::OutOfRange => {
+            DiscountValue::Percent(parse_percentage(parts.value.abs()).map_err(|error| match error {
+                AmountError::TooManyDecimals => fault("too_fine", "a percentage has at most six decimals"),
+                AmountError::Negative | AmountError::InvalidDecimal | AmountError::OutOfRange => {
                     fault("out_of_range", "a percentage is at most 100 off: -100")
                 }
             })?)
         }
     };
-    if parts.target_type == TargetType::ShippingLine && off != Off::Percent(Off::ALL) {
+    if parts.target_type == TargetType::ShippingLine && off != DiscountValue::Percent(DiscountValue::FULL_PERCENT) {
         return Err(fault("contradiction", "shipping is discounted by -100 percent or not at all"));
     }
     Ok(off)
 }
 
 /// A percentage in millionths of a percent.
-fn percent(value: Decimal) -> Result<u32, AmountError> {
+fn parse_percentage(value: Decimal) -> Result<u32, AmountError> {
     if value > Decimal::ONE_HUNDRED {
         return Err(AmountError::OutOfRange);
     }
@@ -81,17 +81,17 @@ fn percent(value: Decimal) -> Result<u32, AmountError> {
     let millionths = factor.and_then(|factor| value.mantissa().checked_mul(factor));
     millionths
         .and_then(|millionths| u32::try_from(millionths).ok())
-        .ok_or(AmountError::TooFine)
+        .ok_or(AmountError::TooManyDecimals)
 }
 
 /// Whether the amount is a whole number of the currency's minor units.
-fn fits(amount: Amount, minor_digits: u32) -> bool {
+fn is_whole_minor_units(amount: Amount, minor_digits: u32) -> bool {
     amount.get().normalize().scale() <= minor_digits
 }
 
 /// Everything else that is wrong.
-pub(super) fn faults(parts: &Parts, minor_digits: u32, emails_apart: bool) -> Vec<Fault> {
-    let mut faults = Faults(Vec::new());
+pub(super) fn find_faults(parts: &PriceRuleParts, minor_digits: u32, emails_apart: bool) -> Vec<Fault> {
+    let mut faults = FaultCollector(Vec::new());
     let title = parts.title.trim();
     let printable =
         !title.is_empty() && title.chars().count() <= 255 && !title.chars().any(char::is_control);
@@ -111,7 +111,7 @@ pub(super) fn faults(parts: &Parts, minor_digits: u32, emails_apart: bool) -> Ve
 }
 
 /// The fields of three lists of items, under Shopify's names.
-fn lists<'a>(items: &Items, names: [&'a str; 3]) -> [(&'a str, usize); 3] {
+fn item_list_lengths<'a>(items: &ItemSelection, names: [&'a str; 3]) -> [(&'a str, usize); 3] {
     let [products, variants, collections] = names;
     [
         (products, items.products.len()),
@@ -120,20 +120,20 @@ fn lists<'a>(items: &Items, names: [&'a str; 3]) -> [(&'a str, usize); 3] {
     ]
 }
 
-const ENTITLED: [&str; 3] =
+const ENTITLED_FIELDS: [&str; 3] =
     ["entitled_product_ids", "entitled_variant_ids", "entitled_collection_ids"];
-const EXCLUDED: [&str; 3] =
+const EXCLUDED_FIELDS: [&str; 3] =
     ["excluded_product_ids", "excluded_variant_ids", "excluded_collection_ids"];
-const PREREQUISITE: [&str; 3] =
+const PREREQUISITE_FIELDS: [&str; 3] =
     ["prerequisite_product_ids", "prerequisite_variant_ids", "prerequisite_collection_ids"];
 
-fn check_sizes(parts: &Parts, faults: &mut Faults) {
+fn check_sizes(parts: &PriceRuleParts, faults: &mut FaultCollector) {
     let items = [
-        (&parts.entitled, ENTITLED),
-        (&parts.excluded, EXCLUDED),
-        (&parts.prerequisites, PREREQUISITE),
+        (&parts.entitled, ENTITLED_FIELDS),
+        (&parts.excluded, EXCLUDED_FIELDS),
+        (&parts.prerequisites, PREREQUISITE_FIELDS),
     ];
-    let items = items.into_iter().flat_map(|(items, names)| lists(items, names));
+    let items = items.into_iter().flat_map(|(items, names)| item_list_lengths(items, names));
     let others = [
         ("entitled_country_ids", parts.entitled_country_ids.len()),
         ("prerequisite_customer_ids", parts.prerequisite_customer_ids.len()),
@@ -151,7 +151,7 @@ fn check_sizes(parts: &Parts, faults: &mut Faults) {
     }
 }
 
-fn check_allocation(parts: &Parts, faults: &mut Faults) {
+fn check_allocation(parts: &PriceRuleParts, faults: &mut FaultCollector) {
     let shipping = parts.target_type == TargetType::ShippingLine;
     let across = parts.allocation_method == AllocationMethod::Across;
     faults.add_if(
@@ -171,7 +171,7 @@ fn check_allocation(parts: &Parts, faults: &mut Faults) {
     );
 }
 
-fn check_customers(parts: &Parts, emails_apart: bool, faults: &mut Faults) {
+fn check_customers(parts: &PriceRuleParts, emails_apart: bool, faults: &mut FaultCollector) {
     let lists = [
         ("prerequisite_customer_ids", parts.prerequisite_customer_ids.len()),
         (
@@ -200,14 +200,14 @@ fn check_customers(parts: &Parts, emails_apart: bool, faults: &mut Faults) {
     }
 }
 
-fn check_items(parts: &Parts, faults: &mut Faults) {
+fn check_items(parts: &PriceRuleParts, faults: &mut FaultCollector) {
     let entitled = parts.target_selection == TargetSelection::Entitled;
     let of_lines = parts.target_type == TargetType::LineItem;
-    for (field, count) in lists(&parts.entitled, ENTITLED) {
+    for (field, count) in item_list_lengths(&parts.entitled, ENTITLED_FIELDS) {
         let detail = "needs target_type line_item and target_selection entitled";
         faults.add_if(count > 0 && !(entitled && of_lines), field, "contradiction", detail);
     }
-    for (field, count) in lists(&parts.excluded, EXCLUDED) {
+    for (field, count) in item_list_lengths(&parts.excluded, EXCLUDED_FIELDS) {
         faults.add_if(
             count > 0 && !of_lines,
             field,
@@ -227,7 +227,7 @@ fn check_items(parts: &Parts, faults: &mut Faults) {
     let detail = "entitled needs products, variants or collections; for shipping, countries";
     faults.add_if(nothing, "target_selection", "missing_field", detail);
     for (items, [products, variants, collections]) in
-        [(&parts.entitled, ENTITLED), (&parts.prerequisites, PREREQUISITE)]
+        [(&parts.entitled, ENTITLED_FIELDS), (&parts.prerequisites, PREREQUISITE_FIELDS)]
     {
         let mixed = !items.collections.is_empty()
             && (!items.products.is_empty() || !items.variants.is_empty());
@@ -236,13 +236,13 @@ fn check_items(parts: &Parts, faults: &mut Faults) {
     }
 }
 
-fn check_ranges(parts: &Parts, minor_digits: u32, faults: &mut Faults) {
+fn check_ranges(parts: &PriceRuleParts, minor_digits: u32, faults: &mut FaultCollector) {
     const AT_LEAST: &str = "greater_than_or_equal_to";
     let of_lines = parts.target_type == TargetType::LineItem;
     if let Some(subtotal) = parts.prerequisite_subtotal_range {
         let field = format!("prerequisite_subtotal_range/{AT_LEAST}");
         faults.add_if(
-            !fits(subtotal, minor_digits),
+            !is_whole_minor_units(subtotal, minor_digits),
             &field,
             "too_fine",
             "is finer than the currency",
@@ -260,18 +260,18 @@ fn check_ranges(parts: &Parts, minor_digits: u32, faults: &mut Faults) {
     if let Some(price) = parts.prerequisite_shipping_price_range {
         let field = "prerequisite_shipping_price_range/less_than_or_equal_to";
         faults.add_if(of_lines, field, "contradiction", "needs target_type shipping_line");
-        faults.add_if(!fits(price, minor_digits), field, "too_fine", "is finer than the currency");
+        faults.add_if(!is_whole_minor_units(price, minor_digits), field, "too_fine", "is finer than the currency");
     }
 }
 
 /// Buy X get Y, and spend X get Y.
-fn check_bundle(parts: &Parts, minor_digits: u32, faults: &mut Faults) {
+fn check_bundle(parts: &PriceRuleParts, minor_digits: u32, faults: &mut FaultCollector) {
     let ratio_field = "prerequisite_to_entitlement_quantity_ratio";
     let (ratio, spend) = (
         parts.prerequisite_to_entitlement_quantity_ratio,
         parts.prerequisite_to_entitlement_purchase,
     );
-    if let Some(Ratio { prerequisite_quantity, entitled_quantity }) = ratio {
+    if let Some(QuantityRatio { prerequisite_quantity, entitled_quantity }) = ratio {
         let field = format!("{ratio_field}/prerequisite_quantity");
         faults.add_if(
             prerequisite_quantity == Some(0),
@@ -299,12 +299,12 @@ fn check_bundle(parts: &Parts, minor_digits: u32, faults: &mut Faults) {
     if let Some(amount) = spend {
         let field = "prerequisite_to_entitlement_purchase/prerequisite_amount";
         faults.add_if(amount.is_zero(), field, "out_of_range", "must be more than zero");
-        faults.add_if(!fits(amount, minor_digits), field, "too_fine", "is finer than the currency");
+        faults.add_if(!is_whole_minor_units(amount, minor_digits), field, "too_fine", "is finer than the currency");
         let detail = "entitled_quantity is required: how many are got for the amount";
         faults.add_if(ratio.is_none(), ratio_field, "missing_field", detail);
     }
     let bundle = ratio.is_some() || spend.is_some();
-    for (field, count) in lists(&parts.prerequisites, PREREQUISITE) {
+    for (field, count) in item_list_lengths(&parts.prerequisites, PREREQUISITE_FIELDS) {
         let detail = "needs prerequisite_to_entitlement_quantity_ratio";
         faults.add_if(count > 0 && !bundle, field, "contradiction", detail);
     }
@@ -321,13 +321,13 @@ fn check_bundle(parts: &Parts, minor_digits: u32, faults: &mut Faults) {
 }
 
 /// Variants whose product is in the same list of entitlements or prerequisites.
-pub(super) fn variants<E>(
-    parts: &Parts,
+pub(super) fn find_variant_faults<E>(
+    parts: &PriceRuleParts,
     mut variants_of: impl FnMut(&ProductId) -> Result<Vec<VariantId>, E>,
 ) -> Result<Vec<Fault>, E> {
-    let mut faults = Faults(Vec::new());
+    let mut faults = FaultCollector(Vec::new());
     for (items, [products, field, _]) in
-        [(&parts.entitled, ENTITLED), (&parts.prerequisites, PREREQUISITE)]
+        [(&parts.entitled, ENTITLED_FIELDS), (&parts.prerequisites, PREREQUISITE_FIELDS)]
     {
         let mut twice = BTreeMap::new();
         for product in items.products.iter().filter(|_| !items.variants.is_empty()) {

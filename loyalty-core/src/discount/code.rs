@@ -37,7 +37,7 @@ pub enum CodeError {
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(try_from = "String", into = "String"))]
 pub struct Code {
-    typed: Arc<str>,
+    text: Arc<str>,
     key: Arc<str>,
 }
 
@@ -45,7 +45,7 @@ impl Code {
     /// How many characters a code can have.
     pub const MAX_CHARS: usize = 255;
     /// How many characters the prefix of a generated code can have.
-    pub const MAX_PREFIX: usize = 64;
+    pub const MAX_PREFIX_CHARS: usize = 64;
     /// What generated codes are made of: no two that a font or a hand confuses (0 O Q, 1 I L, U V, and one
     /// of 2 Z, 5 S, 6 G, 8 B), and no vowel, so that no code is a word.
     pub const ALPHABET: [char; 23] = [
@@ -67,7 +67,7 @@ impl Code {
         if typed.chars().any(char::is_control) {
             return Err(CodeError::ControlCharacter);
         }
-        Ok(Self { typed: Arc::from(typed), key: Arc::from(folded(typed)) })
+        Ok(Self { text: Arc::from(typed), key: Arc::from(fold_case(typed)) })
     }
 
     /// A code that cannot be guessed, made of random bytes: 20 symbols of 23, some 90 bits, in four groups
@@ -76,7 +76,7 @@ impl Code {
     /// `entropy` must come from the system's randomness; the core draws none.
     pub fn generate(prefix: &str, entropy: [u8; 16]) -> Result<Self, CodeError> {
         let prefix = prefix.trim();
-        if prefix.chars().nth(Self::MAX_PREFIX).is_some() {
+        if prefix.chars().nth(Self::MAX_PREFIX_CHARS).is_some() {
             return Err(CodeError::TooLong);
         }
         let mut rest = u128::from_be_bytes(entropy);
@@ -95,7 +95,7 @@ impl Code {
 
     /// As typed, without the blanks around it.
     pub fn as_str(&self) -> &str {
-        &self.typed
+        &self.text
     }
 
     /// What look-ups and comparisons use.
@@ -105,7 +105,7 @@ impl Code {
 }
 
 /// Canonical caseless matching: case is folded on decomposed text, then composed again.
-fn folded(text: &str) -> String {
+fn fold_case(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
@@ -141,7 +141,7 @@ impl Hash for Code {
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.typed)
+        f.write_str(&self.text)
     }
 }
 

@@ -6,10 +6,10 @@ use chrono::{DurationRound, TimeDelta};
 
 use super::cart::Customer;
 use super::code::Code;
-use super::event::{DiscountEvent, Held};
+use super::event::{DiscountEvent, Reservation};
 use super::price_rule::PriceRule;
-use super::refusal::Refusal;
-use super::usage::{CheckoutClaim, CodeState, OrderClaim, RuleState, Tally};
+use super::refusal::CodeRejection;
+use super::usage::{CheckoutClaim, CodeState, OrderClaim, RuleState, CodeUsage};
 use crate::calendar::Timestamp;
 use crate::id::{CheckoutId, CodeId, OrderId, PriceRuleId};
 
@@ -43,7 +43,7 @@ pub enum CodeCommand {
         until: Timestamp,
     },
     /// The order that used it is cancelled: give the use back.
-    Return {
+    ReturnUse {
         /// The order.
         order: OrderId,
     },
@@ -53,7 +53,7 @@ pub enum CodeCommand {
         on: bool,
     },
     /// An order uses it, and ends what its checkout had reserved.
-    Use {
+    RecordUse {
         /// The order.
         order: OrderId,
         /// The checkout that it was.
@@ -77,7 +77,7 @@ pub enum DiscountRejection {
     CodeDiffers,
     /// The code cannot be used by this customer now.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    CodeRejected(#[from] CodeRejection),
     /// A reservation that is over before it begins, or too long.
     #[error("a reservation ends later than now, and after a day at most")]
     ReservationPeriod,
@@ -91,7 +91,7 @@ impl DiscountRejection {
     pub fn code(&self) -> &'static str {
         match self {
             Self::CodeDiffers => "code_differs",
-            Self::Refused(refusal) => refusal.code(),
+            Self::CodeRejected(refusal) => refusal.code(),
             Self::ReservationPeriod => "invalid_reservation_period",
             Self::UnknownPriceRule => "unknown_price_rule",
         }
@@ -100,7 +100,7 @@ impl DiscountRejection {
 
 /// What is known of one code, for one customer and one checkout: what a store looks up by key.
 #[derive(Clone, Copy, Debug)]
-pub struct CodeFacts<'a> {
+pub struct CodeContext<'a> {
     /// The code.
     pub id: CodeId,
     /// Its state.
@@ -108,12 +108,12 @@ pub struct CodeFacts<'a> {
     /// Its rule, e-mails included; none where that was deleted.
     pub rule: Option<&'a PriceRule>,
     /// This customer's uses of it; none where there are none.
-    pub used_by_customer: Option<&'a Tally>,
+    pub used_by_customer: Option<&'a CodeUsage>,
     /// What this checkout holds of it; none where it holds nothing.
     pub checkout: Option<&'a CheckoutClaim>,
 }
 
-impl<'a> CodeFacts<'a> {
+impl<'a> CodeContext<'a> {
     /// Whether this customer can use the code: in the rule's window at `placed`, within its limits at
     /// `now`, beside what this checkout itself has reserved. Answers its rule.
     pub fn usable(
@@ -121,41 +121,41 @@ impl<'a> CodeFacts<'a> {
         customer: &Customer,
         placed: Timestamp,
         now: Timestamp,
-    ) -> Result<&'a PriceRule, Refusal> {
-        let rule = self.rule.filter(|_| self.state.is_on()).ok_or(Refusal::Disabled)?;
-        let held = self.checkout.and_then(|claim| claim.live(now));
+    ) -> Result<&'a PriceRule, CodeRejection> {
+        let rule = self.rule.filter(|_| self.state.is_on()).ok_or(CodeRejection::Disabled)?;
+        let held = self.checkout.and_then(|claim| claim.reservation_at(now));
         // What was promised to this customer in this checkout holds.
         if held.is_some_and(|held| held.account == customer.account) {
             return Ok(rule);
         }
         let parts = rule.parts();
         if placed < parts.starts_at {
-            return Err(Refusal::NotYetValid { from: parts.starts_at });
+            return Err(CodeRejection::NotYetValid { from: parts.starts_at });
         }
         if let Some(since) = parts.ends_at.filter(|end| placed >= *end) {
-            return Err(Refusal::Expired { since });
+            return Err(CodeRejection::Expired { since });
         }
         if !rule.admits(customer) {
             let nobody =
                 customer.id.is_none() && customer.email.is_none() && customer.segments.is_empty();
             return Err(if nobody {
-                Refusal::CustomerRequired
+                CodeRejection::CustomerRequired
             } else {
-                Refusal::CustomerNotEligible
+                CodeRejection::CustomerNotEligible
             });
         }
         if parts.once_per_customer {
             if customer.account.is_none() {
-                return Err(Refusal::CustomerRequired);
+                return Err(CodeRejection::CustomerRequired);
             }
             if self.used_by_customer.is_some_and(|tally| tally.taken(now) > 0) {
-                return Err(Refusal::AlreadyUsed);
+                return Err(CodeRejection::AlreadyUsed);
             }
         }
         let room = parts
             .usage_limit
-            .is_none_or(|limit| self.state.tally().taken(now) < limit);
-        if held.is_some() || room { Ok(rule) } else { Err(Refusal::UsedUp) }
+            .is_none_or(|limit| self.state.usage().taken(now) < limit);
+        if held.is_some() || room { Ok(rule) } else { Err(CodeRejection::UsedUp) }
     }
 }
 
@@ -164,8 +164,8 @@ impl<'a> CodeFacts<'a> {
 /// Everything is idempotent by checkout and by order. `order` is what the order of the command has done with
 /// the code before. An order that comes back after its cancellation takes a new use; whether a late message
 /// of it is news or a redelivery is for the caller to know.
-pub fn decide(
-    facts: &CodeFacts<'_>,
+pub fn decide_code(
+    facts: &CodeContext<'_>,
     order: Option<&OrderClaim>,
     customer: &Customer,
     command: &CodeCommand,
@@ -173,13 +173,13 @@ pub fn decide(
 ) -> Result<Option<DiscountEvent>, DiscountRejection> {
     let code = facts.id;
     match command {
-        CodeCommand::Add { rule, text } => add(facts, *rule, text),
+        CodeCommand::Add { rule, text } => decide_add(facts, *rule, text),
         CodeCommand::Release { checkout } => {
-            let held = facts.checkout.and_then(|claim| claim.live(now));
+            let held = facts.checkout.and_then(|claim| claim.reservation_at(now));
             let release = |held| DiscountEvent::CodeReleased {
                 code,
                 checkout: checkout.clone(),
-                held,
+                reservation: held,
                 at: now,
             };
             Ok(held.map(release))
@@ -193,47 +193,47 @@ pub fn decide(
                 .state
                 .code()
                 .filter(|_| !facts.state.is_removed())
-                .ok_or(Refusal::Disabled)?;
+                .ok_or(CodeRejection::Disabled)?;
             let renamed = || DiscountEvent::CodeRenamed { code, text: text.clone() };
             Ok((known.as_str() != text.as_str()).then(renamed))
         }
-        CodeCommand::Reserve { checkout, until } => reserve(facts, customer, checkout, *until, now),
-        CodeCommand::Return { order: id } => match order {
+        CodeCommand::Reserve { checkout, until } => decide_reservation(facts, customer, checkout, *until, now),
+        CodeCommand::ReturnUse { order: id } => match order {
             Some(OrderClaim::Used(account)) => {
                 let (order, account) = (id.clone(), *account);
                 Ok(Some(DiscountEvent::CodeUseReturned { code, order, account, at: now }))
             }
-            Some(OrderClaim::Free) | None => Ok(None),
+            Some(OrderClaim::Unused) | None => Ok(None),
         },
         CodeCommand::Switch { on } => {
             if facts.state.code().is_none() || facts.state.is_removed() {
-                return Err(Refusal::Disabled.into());
+                return Err(CodeRejection::Disabled.into());
             }
             Ok((facts.state.is_on() != *on)
                 .then_some(DiscountEvent::CodeSwitched { code, on: *on }))
         }
-        CodeCommand::Use { order: id, checkout, placed_at } => {
+        CodeCommand::RecordUse { order: id, checkout, placed_at } => {
             if let Some(OrderClaim::Used(_)) = order {
                 return Ok(None);
             }
             let placed = placed_at.map_or(now, |placed| placed.min(now));
             facts.usable(customer, placed, now)?;
-            let held = facts.checkout.and_then(|claim| claim.live(now));
+            let held = facts.checkout.and_then(|claim| claim.reservation_at(now));
             let (order, checkout) = (id.clone(), checkout.clone());
             Ok(Some(DiscountEvent::CodeUsed {
                 code,
                 order,
                 account: customer.account,
                 checkout,
-                held,
+                reservation: held,
                 at: now,
             }))
         }
     }
 }
 
-fn add(
-    facts: &CodeFacts<'_>,
+fn decide_add(
+    facts: &CodeContext<'_>,
     rule: PriceRuleId,
     text: &Code,
 ) -> Result<Option<DiscountEvent>, DiscountRejection> {
@@ -249,8 +249,8 @@ fn add(
     }
 }
 
-fn reserve(
-    facts: &CodeFacts<'_>,
+fn decide_reservation(
+    facts: &CodeContext<'_>,
     customer: &Customer,
     checkout: &CheckoutId,
     until: Timestamp,
@@ -267,8 +267,8 @@ fn reserve(
     let until = until
         .duration_round_up(TimeDelta::minutes(1))
         .map_err(|_| DiscountRejection::ReservationPeriod)?;
-    let replaces = facts.checkout.and_then(|claim| claim.live(now));
-    if replaces.is_some_and(|held: Held| held.until >= until && held.account == customer.account) {
+    let replaces = facts.checkout.and_then(|claim| claim.reservation_at(now));
+    if replaces.is_some_and(|held: Reservation| held.until >= until && held.account == customer.account) {
         return Ok(None);
     }
     let (checkout, account) = (checkout.clone(), customer.account);
@@ -284,7 +284,7 @@ fn reserve(
 
 /// Decides that a rule is saved: a new revision, or nothing where it says what it said. A rule with e-mails is
 /// always a new revision, since the state does not hold them.
-pub fn save_rule(
+pub fn decide_rule_save(
     state: &RuleState,
     id: PriceRuleId,
     rule: &PriceRule,
@@ -299,6 +299,6 @@ pub fn save_rule(
 }
 
 /// Decides that a rule is deleted; nothing follows where it is no more.
-pub fn delete_rule(state: &RuleState, id: PriceRuleId) -> Option<DiscountEvent> {
+pub fn decide_rule_delete(state: &RuleState, id: PriceRuleId) -> Option<DiscountEvent> {
     state.rule().map(|_| DiscountEvent::PriceRuleDeleted { rule: id })
 }

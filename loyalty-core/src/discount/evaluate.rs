@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::basket::{Basket, Taking};
+use super::basket::{Basket, LineDiscounts};
 use super::cart::{Cart, CartError};
 use super::code::Code;
-use super::decide::CodeFacts;
-use super::evaluation::{Applied, CodeOutcome, Evaluation, LineTotal, Share};
-use super::plan::{Plan, Unplanned};
+use super::decide::CodeContext;
+use super::evaluation::{AppliedCode, CodeOutcome, Evaluation, LineTotal, DiscountShare};
+use super::plan::{Plan, PlanError};
 use super::price_rule::{Class, PriceRule};
-use super::refusal::Refusal;
+use super::refusal::CodeRejection;
 use crate::id::{CodeId, LineId, PriceRuleId};
 
 /// Which of several usable codes apply.
@@ -44,18 +44,18 @@ impl Stacking {
 
     /// Why a code can apply beside another one in no cart at all; none where some cart may have both. For
     /// whoever has no cart: which of the two would save more is not asked. Each comes with its rule.
-    pub fn clash(
+    pub fn find_conflict(
         self,
         (held, held_of, held_rule): (&Code, PriceRuleId, &PriceRule),
         (new, new_of, new_rule): (&Code, PriceRuleId, &PriceRule),
-    ) -> Option<Refusal> {
+    ) -> Option<CodeRejection> {
         let with = held.clone();
         if held_of == new_of {
-            return Some(Refusal::SameRule { with });
+            return Some(CodeRejection::SameRule { with });
         }
         for (code, rule) in [(held, held_rule), (new, new_rule)] {
             if rule.parts().individual_use {
-                return Some(Refusal::IndividualUse { with: code.clone() });
+                return Some(CodeRejection::IndividualUse { with: code.clone() });
             }
         }
         let combined = match self {
@@ -63,12 +63,12 @@ impl Stacking {
             Self::OnePerClass => held_rule.class() != new_rule.class(),
             Self::All => true,
         };
-        (!combined).then_some(Refusal::NotCombined { with })
+        (!combined).then_some(CodeRejection::NotCombined { with })
     }
 }
 
 /// A code that could apply.
-struct Usable<'a> {
+struct UsableCode<'a> {
     place: usize,
     code: &'a Code,
     id: CodeId,
@@ -76,7 +76,7 @@ struct Usable<'a> {
     plan: Plan<'a>,
 }
 
-impl Usable<'_> {
+impl UsableCode<'_> {
     /// The order in which discounts apply.
     fn turn(&self) -> (Class, PriceRuleId) {
         (self.plan.rule.class(), self.rule)
@@ -91,31 +91,31 @@ pub fn evaluate<'a>(
     cart: &'a Cart,
     minor_digits: u32,
     stacking: Stacking,
-    find: impl Fn(&Code) -> Option<CodeFacts<'a>>,
+    find: impl Fn(&Code) -> Option<CodeContext<'a>>,
 ) -> Result<Evaluation, CartError> {
-    let mut basket = Basket::of(cart, minor_digits)?;
+    let mut basket = Basket::from_cart(cart, minor_digits)?;
     let whole = basket.clone();
     let mut refused = BTreeMap::new();
-    let usable = usable(cart, &basket, find, &mut refused)?;
+    let usable = find_usable_codes(cart, &basket, find, &mut refused)?;
     let mut takings = BTreeMap::new();
-    for code in chosen(&usable, stacking, &basket, &mut refused) {
-        let taking = code.plan.taking(&basket);
-        code.plan.take(&taking, &mut basket);
+    for code in select_codes(&usable, stacking, &basket, &mut refused) {
+        let taking = code.plan.line_discounts(&basket);
+        code.plan.apply(&taking, &mut basket);
         takings.insert(code.place, (code, taking));
     }
     let outcome = |(place, code): (usize, &Code)| CodeOutcome {
         code: code.clone(),
         outcome: match takings.get(&place) {
-            Some((code, taking)) => Ok(applied(code, taking, cart, &basket)),
-            None => Err(refused.remove(&place).unwrap_or(Refusal::Unknown)),
+            Some((code, taking)) => Ok(build_applied_code(code, taking, cart, &basket)),
+            None => Err(refused.remove(&place).unwrap_or(CodeRejection::Unknown)),
         },
     };
     let codes = cart.codes.iter().enumerate().map(outcome).collect();
     let total = |id: &LineId, amount: u64, left: u64| LineTotal {
         line: id.clone(),
-        amount: basket.part(amount),
-        discount: basket.part(amount.saturating_sub(left)),
-        left: basket.part(left),
+        amount: basket.to_amount(amount),
+        discount: basket.to_amount(amount.saturating_sub(left)),
+        remaining: basket.to_amount(left),
     };
     let lines = cart
         .lines
@@ -132,68 +132,68 @@ pub fn evaluate<'a>(
 }
 
 /// The codes that could apply, as typed, before any policy.
-fn usable<'a>(
+fn find_usable_codes<'a>(
     cart: &'a Cart,
     basket: &Basket,
-    find: impl Fn(&Code) -> Option<CodeFacts<'a>>,
-    refused: &mut BTreeMap<usize, Refusal>,
-) -> Result<Vec<Usable<'a>>, CartError> {
-    let mut usable: Vec<Usable<'a>> = Vec::new();
+    find: impl Fn(&Code) -> Option<CodeContext<'a>>,
+    refused: &mut BTreeMap<usize, CodeRejection>,
+) -> Result<Vec<UsableCode<'a>>, CartError> {
+    let mut usable: Vec<UsableCode<'a>> = Vec::new();
     let mut seen = BTreeSet::new();
     let mut of_rule: BTreeMap<PriceRuleId, &Code> = BTreeMap::new();
     for (place, code) in cart.codes.iter().enumerate() {
         let planned = if seen.insert(code) {
-            plan(cart, basket, find(code))
+            plan_code(cart, basket, find(code))
         } else {
-            Err(Refusal::Duplicate.into())
+            Err(CodeRejection::Duplicate.into())
         };
         let (id, rule, plan) = match planned {
             Ok(planned) => planned,
-            Err(Unplanned::OtherCurrency) => return Err(CartError::OtherCurrency(code.clone())),
-            Err(Unplanned::Refused(refusal)) => {
+            Err(PlanError::OtherCurrency) => return Err(CartError::OtherCurrency(code.clone())),
+            Err(PlanError::Refused(refusal)) => {
                 refused.insert(place, refusal);
                 continue;
             }
         };
         if let Some(first) = of_rule.get(&rule) {
-            refused.insert(place, Refusal::SameRule { with: (*first).clone() });
+            refused.insert(place, CodeRejection::SameRule { with: (*first).clone() });
         } else {
             of_rule.insert(rule, code);
-            usable.push(Usable { place, code, id, rule, plan });
+            usable.push(UsableCode { place, code, id, rule, plan });
         }
     }
     Ok(usable)
 }
 
-fn plan<'a>(
+fn plan_code<'a>(
     cart: &Cart,
     basket: &Basket,
-    facts: Option<CodeFacts<'a>>,
-) -> Result<(CodeId, PriceRuleId, Plan<'a>), Unplanned> {
-    let facts = facts.ok_or(Refusal::Unknown)?;
-    let id = facts.state.rule().ok_or(Refusal::Unknown)?;
+    facts: Option<CodeContext<'a>>,
+) -> Result<(CodeId, PriceRuleId, Plan<'a>), PlanError> {
+    let facts = facts.ok_or(CodeRejection::Unknown)?;
+    let id = facts.state.rule().ok_or(CodeRejection::Unknown)?;
     let rule = facts.usable(&cart.customer, cart.at, cart.at)?;
     Ok((facts.id, id, Plan::new(rule, cart, basket)?))
 }
 
 /// The codes that apply, in the order in which they take.
-fn chosen<'u, 'a>(
-    usable: &'u [Usable<'a>],
+fn select_codes<'u, 'a>(
+    usable: &'u [UsableCode<'a>],
     stacking: Stacking,
     basket: &Basket,
-    refused: &mut BTreeMap<usize, Refusal>,
-) -> Vec<&'u Usable<'a>> {
+    refused: &mut BTreeMap<usize, CodeRejection>,
+) -> Vec<&'u UsableCode<'a>> {
     let alone = usable.iter().find(|code| code.plan.rule.parts().individual_use);
     let chosen = match (stacking, alone) {
         (Stacking::Exclusive, _) => usable.first().into_iter().collect(),
-        (Stacking::Best, _) => best(usable.iter(), basket).into_iter().collect(),
+        (Stacking::Best, _) => select_best(usable.iter(), basket).into_iter().collect(),
         (Stacking::OnePerClass | Stacking::All, Some(alone)) => {
             for other in usable.iter().filter(|other| other.place != alone.place) {
-                refused.insert(other.place, Refusal::IndividualUse { with: alone.code.clone() });
+                refused.insert(other.place, CodeRejection::IndividualUse { with: alone.code.clone() });
             }
             return vec![alone];
         }
-        (Stacking::OnePerClass, None) => best_of_each_class(usable, basket),
+        (Stacking::OnePerClass, None) => select_best_per_class(usable, basket),
         (Stacking::All, None) => {
             let mut all: Vec<_> = usable.iter().collect();
             all.sort_by_key(|code| code.turn());
@@ -202,24 +202,24 @@ fn chosen<'u, 'a>(
     };
     let per_class = stacking == Stacking::OnePerClass;
     for other in usable {
-        let same_class = |winner: &&&Usable<'_>| !per_class || winner.turn().0 == other.turn().0;
+        let same_class = |winner: &&&UsableCode<'_>| !per_class || winner.turn().0 == other.turn().0;
         if !chosen.iter().any(|winner| winner.place == other.place)
             && let Some(winner) = chosen.iter().find(same_class)
         {
-            refused.insert(other.place, Refusal::NotCombined { with: winner.code.clone() });
+            refused.insert(other.place, CodeRejection::NotCombined { with: winner.code.clone() });
         }
     }
     chosen
 }
 
 /// The code that saves most, the first typed of equals.
-fn best<'u, 'a: 'u>(
-    codes: impl Iterator<Item = &'u Usable<'a>>,
+fn select_best<'u, 'a: 'u>(
+    codes: impl Iterator<Item = &'u UsableCode<'a>>,
     basket: &Basket,
-) -> Option<&'u Usable<'a>> {
-    let mut best: Option<(u64, &Usable<'a>)> = None;
+) -> Option<&'u UsableCode<'a>> {
+    let mut best: Option<(u64, &UsableCode<'a>)> = None;
     for code in codes {
-        let saves = code.plan.taking(basket).total();
+        let saves = code.plan.line_discounts(basket).total();
         if best.is_none_or(|(most, _)| saves > most) {
             best = Some((saves, code));
         }
@@ -227,20 +227,20 @@ fn best<'u, 'a: 'u>(
     best.map(|(_, code)| code)
 }
 
-fn best_of_each_class<'u, 'a>(usable: &'u [Usable<'a>], basket: &Basket) -> Vec<&'u Usable<'a>> {
+fn select_best_per_class<'u, 'a>(usable: &'u [UsableCode<'a>], basket: &Basket) -> Vec<&'u UsableCode<'a>> {
     let mut basket = basket.clone();
     let mut chosen = Vec::new();
     for (_, class) in Class::NAMES {
         let of_class = usable.iter().filter(|code| code.turn().0 == *class);
-        if let Some(code) = best(of_class, &basket) {
-            code.plan.take(&code.plan.taking(&basket), &mut basket);
+        if let Some(code) = select_best(of_class, &basket) {
+            code.plan.apply(&code.plan.line_discounts(&basket), &mut basket);
             chosen.push(code);
         }
     }
     chosen
 }
 
-fn applied(code: &Usable<'_>, taking: &Taking, cart: &Cart, basket: &Basket) -> Applied {
+fn build_applied_code(code: &UsableCode<'_>, taking: &LineDiscounts, cart: &Cart, basket: &Basket) -> AppliedCode {
     let rule = code.plan.rule;
     let class = rule.class();
     let id = |place: usize| {
@@ -251,20 +251,20 @@ fn applied(code: &Usable<'_>, taking: &Taking, cart: &Cart, basket: &Basket) -> 
         }
     };
     let share = |(place, share): &(usize, u64)| {
-        let amount = basket.part(*share);
-        id(*place).map(|line| Share { line, amount })
+        let amount = basket.to_amount(*share);
+        id(*place).map(|line| DiscountShare { line, amount })
     };
-    Applied {
+    AppliedCode {
         code: code.id,
         rule: code.rule,
         class,
-        off: rule.off(),
+        off: rule.discount_value(),
         method: rule.parts().allocation_method,
         ratio: rule.parts().prerequisite_to_entitlement_quantity_ratio,
         spend: rule.parts().prerequisite_to_entitlement_purchase,
         applications: taking.applications,
-        basis: basket.part(taking.basis),
-        discount: basket.part(taking.total()),
+        basis: basket.to_amount(taking.basis),
+        discount: basket.to_amount(taking.total()),
         shares: taking.shares.iter().filter_map(share).collect(),
     }
 }

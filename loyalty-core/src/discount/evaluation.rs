@@ -5,8 +5,8 @@ use std::fmt;
 use rust_decimal::Decimal;
 
 use super::code::Code;
-use super::price_rule::{AllocationMethod, Class, Off, Ratio};
-use super::refusal::Refusal;
+use super::price_rule::{AllocationMethod, Class, DiscountValue, QuantityRatio};
+use super::refusal::CodeRejection;
 use crate::amount::Amount;
 use crate::id::{CodeId, LineId, PriceRuleId};
 
@@ -23,16 +23,16 @@ pub struct Evaluation {
 
 impl Evaluation {
     /// All that is taken off.
-    pub fn discount(&self) -> Amount {
+    pub fn total_discount(&self) -> Amount {
         let totals = self.lines.iter().chain(&self.shipping);
         // The whole cart is in range, so its parts are.
         totals.fold(Amount::ZERO, |sum, line| sum.checked_add(line.discount).unwrap_or(Amount::MAX))
     }
 
     /// The codes that an order of this cart uses up: those that take something off.
-    pub fn used(&self) -> impl Iterator<Item = (&Code, &Applied)> {
+    pub fn used_codes(&self) -> impl Iterator<Item = (&Code, &AppliedCode)> {
         let applied =
-            |outcome: &'_ CodeOutcome| outcome.outcome.as_ref().is_ok_and(Applied::takes_something);
+            |outcome: &'_ CodeOutcome| outcome.outcome.as_ref().is_ok_and(AppliedCode::takes_something);
         let codes = self.codes.iter().filter(move |outcome| applied(outcome));
         codes.filter_map(|outcome| Some((&outcome.code, outcome.outcome.as_ref().ok()?)))
     }
@@ -48,7 +48,7 @@ pub struct LineTotal {
     /// What codes take off, together.
     pub discount: Amount,
     /// What is left.
-    pub left: Amount,
+    pub remaining: Amount,
 }
 
 /// One code: what it does, or why it does nothing.
@@ -57,12 +57,12 @@ pub struct CodeOutcome {
     /// The code as typed.
     pub code: Code,
     /// What comes of it.
-    pub outcome: Result<Applied, Refusal>,
+    pub outcome: Result<AppliedCode, CodeRejection>,
 }
 
 /// What one code takes off, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Applied {
+pub struct AppliedCode {
     /// The code.
     pub code: CodeId,
     /// Its rule.
@@ -70,11 +70,11 @@ pub struct Applied {
     /// Its class.
     pub class: Class,
     /// What the rule takes off.
-    pub off: Off,
+    pub off: DiscountValue,
     /// Off each, or once.
     pub method: AllocationMethod,
     /// Buy X get Y, where the rule is that.
-    pub ratio: Option<Ratio>,
+    pub ratio: Option<QuantityRatio>,
     /// What is to be spent for it, where the rule is spend X get Y.
     pub spend: Option<Amount>,
     /// How often a buy-X-get-Y rule applies; zero for others.
@@ -84,10 +84,10 @@ pub struct Applied {
     /// What it takes off in all.
     pub discount: Amount,
     /// Off which lines; of shipping lines, where the class is shipping. They add up to the discount.
-    pub shares: Vec<Share>,
+    pub shares: Vec<DiscountShare>,
 }
 
-impl Applied {
+impl AppliedCode {
     /// Whether anything is taken off. A code that takes nothing is accepted, and not used up.
     pub fn takes_something(&self) -> bool {
         !self.discount.is_zero()
@@ -96,7 +96,7 @@ impl Applied {
 
 /// What is taken off one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Share {
+pub struct DiscountShare {
     /// The line.
     pub line: LineId,
     /// How much.
@@ -108,12 +108,12 @@ impl CodeOutcome {
     pub fn public_text(&self) -> String {
         match &self.outcome {
             Ok(_) => self.to_string(),
-            Err(refusal) => not_applied(&self.code, &refusal.public_text()),
+            Err(refusal) => format_not_applied(&self.code, &refusal.public_text()),
         }
     }
 }
 
-fn not_applied(code: &Code, why: &str) -> String {
+fn format_not_applied(code: &Code, why: &str) -> String {
     format!("{code} does not apply: {why}.")
 }
 
@@ -130,12 +130,12 @@ impl fmt::Display for CodeOutcome {
                     "{code} is accepted, but there is nothing left to take off; it is not used up."
                 )
             }
-            Err(refusal) => f.write_str(&not_applied(code, &refusal.to_string())),
+            Err(refusal) => f.write_str(&format_not_applied(code, &refusal.to_string())),
         }
     }
 }
 
-impl fmt::Display for Applied {
+impl fmt::Display for AppliedCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { off, basis, .. } = self;
         if self.class == Class::Shipping {
@@ -144,36 +144,36 @@ impl fmt::Display for Applied {
         if let Some(ratio) = self.ratio {
             return self.write_bundle(ratio, f);
         }
-        let lines = Count(self.shares.len(), "line");
+        let lines = CountLabel(self.shares.len(), "line");
         match (self.method, off) {
-            (AllocationMethod::Across, Off::Percent(_)) => {
+            (AllocationMethod::Across, DiscountValue::Percent(_)) => {
                 write!(f, "{off} of {basis}, shared over {lines}")
             }
-            (AllocationMethod::Across, Off::Fixed(_)) => {
+            (AllocationMethod::Across, DiscountValue::Fixed(_)) => {
                 write!(f, "{off} at most of {basis}, shared over {lines}")
             }
-            (AllocationMethod::Each, Off::Percent(_)) => {
+            (AllocationMethod::Each, DiscountValue::Percent(_)) => {
                 write!(f, "{off} of {basis}, on each of {lines}")
             }
-            (AllocationMethod::Each, Off::Fixed(_)) => {
+            (AllocationMethod::Each, DiscountValue::Fixed(_)) => {
                 write!(f, "{off} at most off each unit of {lines}")
             }
         }
     }
 }
 
-impl Applied {
-    fn write_bundle(&self, ratio: Ratio, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl AppliedCode {
+    fn write_bundle(&self, ratio: QuantityRatio, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (ratio.prerequisite_quantity, self.spend) {
             (_, Some(spend)) => write!(f, "spend {spend}")?,
             (units, None) => write!(f, "buy {}", units.unwrap_or(1))?,
         }
-        let times = Count(usize::try_from(self.applications).unwrap_or(usize::MAX), "time");
+        let times = CountLabel(usize::try_from(self.applications).unwrap_or(usize::MAX), "time");
         write!(f, ", get {} at {} off, {times}", ratio.entitled_quantity, self.off)
     }
 }
 
-impl fmt::Display for Off {
+impl fmt::Display for DiscountValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fixed(amount) => amount.fmt(f),
@@ -187,9 +187,9 @@ impl fmt::Display for Off {
 }
 
 /// So many of something.
-struct Count(usize, &'static str);
+struct CountLabel(usize, &'static str);
 
-impl fmt::Display for Count {
+impl fmt::Display for CountLabel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(count, noun) = self;
         write!(f, "{count} {noun}{}", if *count == 1 { "" } else { "s" })

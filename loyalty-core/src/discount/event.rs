@@ -37,7 +37,7 @@ pub enum DiscountEvent {
         /// Over at this instant.
         until: Timestamp,
         /// The checkout's live reservation that this one takes the place of.
-        replaces: Option<Held>,
+        replaces: Option<Reservation>,
         /// When.
         at: Timestamp,
     },
@@ -48,7 +48,7 @@ pub enum DiscountEvent {
         /// The checkout.
         checkout: CheckoutId,
         /// What was reserved.
-        held: Held,
+        reservation: Reservation,
         /// When.
         at: Timestamp,
     },
@@ -77,7 +77,7 @@ pub enum DiscountEvent {
         /// The checkout that became the order, where that is known.
         checkout: Option<CheckoutId>,
         /// The checkout's live reservation, which ends with this.
-        held: Option<Held>,
+        reservation: Option<Reservation>,
         /// When.
         at: Timestamp,
     },
@@ -143,7 +143,7 @@ pub enum BatchOutcome {
 /// A live reservation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct Held {
+pub struct Reservation {
     /// Who it is for, where that is known.
     pub account: Option<AccountId>,
     /// Over at this instant.
@@ -222,8 +222,8 @@ impl DiscountEvent {
     pub fn accounts(&self) -> impl Iterator<Item = AccountId> {
         let (account, held) = match self {
             Self::CodeReserved { account, replaces, .. } => (*account, *replaces),
-            Self::CodeReleased { held, .. } => (None, Some(*held)),
-            Self::CodeUsed { account, held, .. } => (*account, *held),
+            Self::CodeReleased { reservation: held, .. } => (None, Some(*held)),
+            Self::CodeUsed { account, reservation: held, .. } => (*account, *held),
             Self::CodeUseReturned { account, .. } => (*account, None),
             Self::CodeAdded { .. }
             | Self::CodeRemoved { .. }

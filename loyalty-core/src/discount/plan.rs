@@ -2,24 +2,24 @@
 
 use std::cmp::Reverse;
 
-use super::allocate::{allocate, part_half_up};
-use super::basket::{Basket, Taking};
-use super::bundle::{Buy, Pile, bundle};
+use super::allocate::{allocate, mul_div_half_up};
+use super::basket::{Basket, LineDiscounts};
+use super::bundle::{BundleRequirement, UnitGroup, match_bundle};
 use super::cart::{Cart, CartLine};
-use super::price_rule::{AllocationMethod, Off, PriceRule, TargetSelection, TargetType};
-use super::refusal::Refusal;
+use super::price_rule::{AllocationMethod, DiscountValue, PriceRule, TargetSelection, TargetType};
+use super::refusal::CodeRejection;
 use crate::amount::Amount;
 
 /// A rule whose conditions the cart meets.
 pub(super) struct Plan<'a> {
     pub(super) rule: &'a PriceRule,
-    value: Value,
+    value: MinorValue,
     target: Target,
 }
 
 /// What a rule takes off, in minor units.
 #[derive(Clone, Copy)]
-enum Value {
+enum MinorValue {
     Fixed(u64),
     Percent(u64),
 }
@@ -29,21 +29,21 @@ enum Target {
     /// Lines, by place.
     Lines(Vec<usize>),
     /// Units got for units bought.
-    Bundle { piles: Vec<Pile>, buy: Buy, get: u64 },
+    Bundle { groups: Vec<UnitGroup>, requirement: BundleRequirement, entitled_quantity: u64 },
     /// Shipping lines, by place.
     Shipping(Vec<usize>),
 }
 
 /// Why there is no plan.
-pub(super) enum Unplanned {
+pub(super) enum PlanError {
     /// The cart does not meet the rule's conditions.
-    Refused(Refusal),
+    Refused(CodeRejection),
     /// The rule's amounts are no whole minor units here.
     OtherCurrency,
 }
 
-impl From<Refusal> for Unplanned {
-    fn from(refusal: Refusal) -> Self {
+impl From<CodeRejection> for PlanError {
+    fn from(refusal: CodeRejection) -> Self {
         Self::Refused(refusal)
     }
 }
@@ -54,20 +54,20 @@ impl<'a> Plan<'a> {
         rule: &'a PriceRule,
         cart: &Cart,
         basket: &Basket,
-    ) -> Result<Self, Unplanned> {
-        let minor = |amount: Amount| basket.minor(amount).ok_or(Unplanned::OtherCurrency);
-        let value = match rule.off() {
-            Off::Fixed(amount) => Value::Fixed(minor(amount)?),
-            Off::Percent(part) => Value::Percent(u64::from(part)),
+    ) -> Result<Self, PlanError> {
+        let minor = |amount: Amount| basket.to_minor(amount).ok_or(PlanError::OtherCurrency);
+        let value = match rule.discount_value() {
+            DiscountValue::Fixed(amount) => MinorValue::Fixed(minor(amount)?),
+            DiscountValue::Percent(part) => MinorValue::Percent(u64::from(part)),
         };
         let parts = rule.parts();
         let target = if parts.target_type == TargetType::ShippingLine {
             check_minimums(rule, cart, basket, |_| true)?;
-            Target::Shipping(shipping(rule, cart)?)
+            Target::Shipping(find_shipping_lines(rule, cart)?)
         } else {
-            let entitled = places(cart, |line| rule.entitles(line));
+            let entitled = find_lines(cart, |line| rule.entitles(line));
             if entitled.is_empty() {
-                return Err(Refusal::NoEntitledLines.into());
+                return Err(CodeRejection::NoEntitledLines.into());
             }
             check_minimums(rule, cart, basket, |line| rule.entitles(line))?;
             match parts.prerequisite_to_entitlement_quantity_ratio {
@@ -77,32 +77,32 @@ impl<'a> Plan<'a> {
                         ratio.prerequisite_quantity,
                         parts.prerequisite_to_entitlement_purchase,
                     ) {
-                        (_, Some(amount)) => Buy::Amount(minor(amount)?),
-                        (units, None) => Buy::Units(u64::from(units.unwrap_or(1))),
+                        (_, Some(amount)) => BundleRequirement::Amount(minor(amount)?),
+                        (units, None) => BundleRequirement::Units(u64::from(units.unwrap_or(1))),
                     };
                     Target::Bundle {
-                        piles: piles(rule, cart, basket),
-                        buy,
-                        get: u64::from(ratio.entitled_quantity),
+                        groups: group_units(rule, cart, basket),
+                        requirement: buy,
+                        entitled_quantity: u64::from(ratio.entitled_quantity),
                     }
                 }
             }
         };
         let plan = Self { rule, value, target };
-        if matches!(plan.target, Target::Bundle { .. }) && plan.taking(basket).applications == 0 {
-            return Err(Refusal::PrerequisitesNotMet.into());
+        if matches!(plan.target, Target::Bundle { .. }) && plan.line_discounts(basket).applications == 0 {
+            return Err(CodeRejection::PrerequisitesNotMet.into());
         }
         Ok(plan)
     }
 
     /// What the rule takes off what is left in the basket.
-    pub(super) fn taking(&self, basket: &Basket) -> Taking {
+    pub(super) fn line_discounts(&self, basket: &Basket) -> LineDiscounts {
         match &self.target {
             Target::Lines(places) => match self.rule.parts().allocation_method {
-                AllocationMethod::Across => self.across(places, basket),
-                AllocationMethod::Each => self.each(places, basket),
+                AllocationMethod::Across => self.discount_across(places, basket),
+                AllocationMethod::Each => self.discount_each(places, basket),
             },
-            Target::Bundle { piles, buy, get } => self.bundle(piles, *buy, *get, basket),
+            Target::Bundle { groups: piles, requirement: buy, entitled_quantity: get } => self.discount_bundle(piles, *buy, *get, basket),
             Target::Shipping(places) => {
                 let left = places
                     .iter()
@@ -111,28 +111,28 @@ impl<'a> Plan<'a> {
                 let basis = shares
                     .iter()
                     .fold(0, |sum: u64, (_, share)| sum.saturating_add(*share));
-                Taking { shares, basis, ..Taking::default() }
+                LineDiscounts { shares, basis, ..LineDiscounts::default() }
             }
         }
     }
 
-    pub(super) fn take(&self, taking: &Taking, basket: &mut Basket) {
+    pub(super) fn apply(&self, taking: &LineDiscounts, basket: &mut Basket) {
         match self.target {
-            Target::Lines(_) | Target::Bundle { .. } => basket.take(taking),
-            Target::Shipping(_) => basket.take_shipping(taking),
+            Target::Lines(_) | Target::Bundle { .. } => basket.apply_to_lines(taking),
+            Target::Shipping(_) => basket.apply_to_shipping(taking),
         }
     }
 
     /// Once on the sum, then shared out.
-    fn across(&self, places: &[usize], basket: &Basket) -> Taking {
+    fn discount_across(&self, places: &[usize], basket: &Basket) -> LineDiscounts {
         let weights: Vec<_> = places
             .iter()
             .map(|place| basket.lines.get(*place).map_or(0, |line| line.left))
             .collect();
         let basis = weights.iter().fold(0_u64, |sum, left| sum.saturating_add(*left));
         let total = match self.value {
-            Value::Fixed(amount) => amount.min(basis),
-            Value::Percent(part) => part_half_up(basis, part, u64::from(Off::ALL)),
+            MinorValue::Fixed(amount) => amount.min(basis),
+            MinorValue::Percent(part) => mul_div_half_up(basis, part, u64::from(DiscountValue::FULL_PERCENT)),
         };
         let shares = allocate(total, &weights).unwrap_or_default();
         let shares = places
@@ -141,11 +141,11 @@ impl<'a> Plan<'a> {
             .zip(shares)
             .filter(|(_, share)| *share > 0)
             .collect();
-        Taking { shares, basis, ..Taking::default() }
+        LineDiscounts { shares, basis, ..LineDiscounts::default() }
     }
 
     /// Off each line by itself; with an allocation limit off so many units, the dearest first.
-    fn each(&self, places: &[usize], basket: &Basket) -> Taking {
+    fn discount_each(&self, places: &[usize], basket: &Basket) -> LineDiscounts {
         let mut room = self.rule.parts().allocation_limit.map_or(u64::MAX, u64::from);
         let mut lines: Vec<_> = places
             .iter()
@@ -154,14 +154,14 @@ impl<'a> Plan<'a> {
         if room < u64::MAX {
             lines.sort_by_key(|(place, line)| (Reverse(line.price), *place));
         }
-        let mut taking = Taking::default();
+        let mut taking = LineDiscounts::default();
         for (place, line) in lines {
             let units = line.units.min(room);
             room = room.saturating_sub(units);
-            let share = self.off_units(units, line.units, line.left);
+            let share = self.discount_units(units, line.units, line.left);
             taking.basis = taking
                 .basis
-                .saturating_add(part_half_up(line.left, units, line.units));
+                .saturating_add(mul_div_half_up(line.left, units, line.units));
             if share > 0 {
                 taking.shares.push((place, share));
             }
@@ -170,20 +170,20 @@ impl<'a> Plan<'a> {
         taking
     }
 
-    fn bundle(&self, piles: &[Pile], buy: Buy, get: u64, basket: &Basket) -> Taking {
+    fn discount_bundle(&self, piles: &[UnitGroup], buy: BundleRequirement, get: u64, basket: &Basket) -> LineDiscounts {
         let open =
-            |pile: &Pile| Some(Pile { units: basket.lines.get(pile.line)?.open_units, ..*pile });
+            |pile: &UnitGroup| Some(UnitGroup { units: basket.lines.get(pile.line)?.open_units, ..*pile });
         let piles: Vec<_> = piles.iter().filter_map(open).collect();
         let limit = self.rule.parts().allocation_limit.map(u64::from);
-        let found = bundle(&piles, buy, get, limit);
-        let mut taking = Taking { applications: found.applications, ..Taking::default() };
+        let found = match_bundle(&piles, buy, get, limit);
+        let mut taking = LineDiscounts { applications: found.applications, ..LineDiscounts::default() };
         for (place, units) in &found.got {
             let Some(line) = basket.lines.get(*place) else { continue };
-            let share = self.off_units(*units, line.open_units, line.open_left);
+            let share = self.discount_units(*units, line.open_units, line.open_left);
             taking.basis =
                 taking
                     .basis
-                    .saturating_add(part_half_up(line.open_left, *units, line.open_units));
+                    .saturating_add(mul_div_half_up(line.open_left, *units, line.open_units));
             if share > 0 {
                 taking.shares.push((*place, share));
             }
@@ -200,20 +200,20 @@ impl<'a> Plan<'a> {
     }
 
     /// What `units` of `of` units lose, which are worth `left` together.
-    fn off_units(&self, units: u64, of: u64, left: u64) -> u64 {
+    fn discount_units(&self, units: u64, of: u64, left: u64) -> u64 {
         match self.value {
-            Value::Fixed(amount) => amount.saturating_mul(units).min(part_down(left, units, of)),
-            Value::Percent(part) => part_half_up(
+            MinorValue::Fixed(amount) => amount.saturating_mul(units).min(mul_div_floor(left, units, of)),
+            MinorValue::Percent(part) => mul_div_half_up(
                 left,
                 part.saturating_mul(units),
-                u64::from(Off::ALL).saturating_mul(of),
+                u64::from(DiscountValue::FULL_PERCENT).saturating_mul(of),
             ),
         }
     }
 }
 
 /// `amount` × `part` / `whole`, rounded down, so that no unit loses more than it costs.
-fn part_down(amount: u64, part: u64, whole: u64) -> u64 {
+fn mul_div_floor(amount: u64, part: u64, whole: u64) -> u64 {
     let product = u128::from(amount).saturating_mul(u128::from(part));
     product
         .checked_div(u128::from(whole))
@@ -221,7 +221,7 @@ fn part_down(amount: u64, part: u64, whole: u64) -> u64 {
         .unwrap_or_default()
 }
 
-fn places(cart: &Cart, holds: impl Fn(&CartLine) -> bool) -> Vec<usize> {
+fn find_lines(cart: &Cart, holds: impl Fn(&CartLine) -> bool) -> Vec<usize> {
     let lines = cart.lines.iter().enumerate();
     lines
         .filter(|(_, line)| line.quantity > 0 && holds(line))
@@ -235,7 +235,7 @@ fn check_minimums(
     cart: &Cart,
     basket: &Basket,
     counts: impl Fn(&CartLine) -> bool,
-) -> Result<(), Refusal> {
+) -> Result<(), CodeRejection> {
     let parts = rule.parts();
     let (mut units, mut amount) = (0_u64, 0_u64);
     for (line, minor) in cart.lines.iter().zip(&basket.lines) {
@@ -244,28 +244,28 @@ fn check_minimums(
             amount = amount.saturating_add(minor.amount);
         }
     }
-    let have = basket.part(amount);
+    let have = basket.to_amount(amount);
     if let Some(need) = parts.prerequisite_subtotal_range.filter(|need| have < *need) {
-        return Err(Refusal::MinimumSubtotal { need, have });
+        return Err(CodeRejection::MinimumSubtotal { need, have });
     }
     if let Some(need) = parts.prerequisite_quantity_range.filter(|need| units < *need) {
-        return Err(Refusal::MinimumQuantity { need, have: units });
+        return Err(CodeRejection::MinimumQuantity { need, have: units });
     }
     Ok(())
 }
 
 /// The shipping lines that the rule pays for.
-fn shipping(rule: &PriceRule, cart: &Cart) -> Result<Vec<usize>, Refusal> {
+fn find_shipping_lines(rule: &PriceRule, cart: &Cart) -> Result<Vec<usize>, CodeRejection> {
     let parts = rule.parts();
     let here = cart
         .country
         .as_ref()
         .is_some_and(|country| parts.entitled_country_ids.contains(country));
     if parts.target_selection == TargetSelection::Entitled && !here {
-        return Err(Refusal::CountryNotEntitled);
+        return Err(CodeRejection::CountryNotEntitled);
     }
     if cart.shipping.is_empty() {
-        return Err(Refusal::NoShippingLines);
+        return Err(CodeRejection::NoShippingLines);
     }
     let maximum = parts.prerequisite_shipping_price_range.unwrap_or(Amount::MAX);
     let lines = cart
@@ -274,18 +274,18 @@ fn shipping(rule: &PriceRule, cart: &Cart) -> Result<Vec<usize>, Refusal> {
         .enumerate()
         .filter(|(_, line)| line.price <= maximum);
     let places: Vec<_> = lines.map(|(place, _)| place).collect();
-    if places.is_empty() { Err(Refusal::ShippingPriceAboveMaximum { maximum }) } else { Ok(places) }
+    if places.is_empty() { Err(CodeRejection::ShippingPriceAboveMaximum { maximum }) } else { Ok(places) }
 }
 
 /// The lines that a buy-X-get-Y rule looks at.
-fn piles(rule: &PriceRule, cart: &Cart, basket: &Basket) -> Vec<Pile> {
+fn group_units(rule: &PriceRule, cart: &Cart, basket: &Basket) -> Vec<UnitGroup> {
     let mut piles = Vec::new();
     for (place, (line, minor)) in cart.lines.iter().zip(&basket.lines).enumerate() {
         let counts = !line.gift_card && !rule.parts().excluded.hold(line);
         let prerequisite = counts && rule.parts().prerequisites.hold(line);
         let entitled = rule.entitles(line);
         if prerequisite || entitled {
-            piles.push(Pile {
+            piles.push(UnitGroup {
                 line: place,
                 price: minor.price,
                 units: minor.units,

@@ -30,10 +30,10 @@ use crate::program::Fault;
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(try_from = "Stored", into = "Stored"))]
 pub struct PriceRule {
-    parts: Parts,
-    off: Off,
+    parts: PriceRuleParts,
+    discount_value: DiscountValue,
     minor_digits: u32,
-    emails_apart: bool,
+    emails_stored_separately: bool,
 }
 
 impl PriceRule {
@@ -44,14 +44,14 @@ impl PriceRule {
     /// pointers are those of Shopify's fields.
     ///
     /// What it can't know is which variant is of which product: see [`PriceRule::faults_of_variants`].
-    pub fn new(parts: Parts, minor_digits: u32) -> Result<Self, Vec<Fault>> {
-        Self::checked(parts, minor_digits, false)
+    pub fn new(parts: PriceRuleParts, minor_digits: u32) -> Result<Self, Vec<Fault>> {
+        Self::validate(parts, minor_digits, false)
     }
 
-    fn checked(parts: Parts, minor_digits: u32, emails_apart: bool) -> Result<Self, Vec<Fault>> {
-        let mut faults = check::faults(&parts, minor_digits, emails_apart);
-        match check::off(&parts, minor_digits) {
-            Ok(off) if faults.is_empty() => Ok(Self { parts, off, minor_digits, emails_apart }),
+    fn validate(parts: PriceRuleParts, minor_digits: u32, emails_apart: bool) -> Result<Self, Vec<Fault>> {
+        let mut faults = check::find_faults(&parts, minor_digits, emails_apart);
+        match check::validate_value(&parts, minor_digits) {
+            Ok(off) if faults.is_empty() => Ok(Self { parts, discount_value: off, minor_digits, emails_stored_separately: emails_apart }),
             Ok(_) => Err(faults),
             Err(fault) => {
                 // After the title, as in the document.
@@ -69,15 +69,15 @@ impl PriceRule {
     ///
     /// # Errors
     /// Those of `variants_of`.
-    pub fn faults_of_variants<E>(
+    pub fn find_variant_faults<E>(
         &self,
         variants_of: impl FnMut(&ProductId) -> Result<Vec<VariantId>, E>,
     ) -> Result<Vec<Fault>, E> {
-        check::variants(&self.parts, variants_of)
+        check::find_variant_faults(&self.parts, variants_of)
     }
 
     /// What was configured.
-    pub fn parts(&self) -> &Parts {
+    pub fn parts(&self) -> &PriceRuleParts {
         &self.parts
     }
 
@@ -87,13 +87,13 @@ impl PriceRule {
     }
 
     /// What the rule takes off.
-    pub fn off(&self) -> Off {
-        self.off
+    pub fn discount_value(&self) -> DiscountValue {
+        self.discount_value
     }
 
     /// The class decides which discounts come first: each class takes from what the earlier ones left.
     pub fn class(&self) -> Class {
-        let Parts { target_type, target_selection, allocation_method, .. } = self.parts;
+        let PriceRuleParts { target_type, target_selection, allocation_method, .. } = self.parts;
         match (target_type, target_selection, allocation_method) {
             (TargetType::ShippingLine, _, _) => Class::Shipping,
             (TargetType::LineItem, TargetSelection::All, AllocationMethod::Across) => Class::Order,
@@ -102,7 +102,7 @@ impl PriceRule {
     }
 
     /// Whether the code can be used at this instant: `starts_at` is in, `ends_at` is out.
-    pub fn is_open(&self, at: Timestamp) -> bool {
+    pub fn is_active_at(&self, at: Timestamp) -> bool {
         at >= self.parts.starts_at && !self.has_ended(at)
     }
 
@@ -139,15 +139,15 @@ impl PriceRule {
     }
 
     /// Whether e-mails of it are kept apart, to be put back by [`PriceRule::with_emails`].
-    pub fn keeps_emails_apart(&self) -> bool {
-        self.emails_apart
+    pub fn has_separate_emails(&self) -> bool {
+        self.emails_stored_separately
     }
 
     /// The rule without its e-mails, as it stands in a journal.
     #[must_use]
     pub fn without_emails(&self) -> Self {
         let mut rule = self.clone();
-        rule.emails_apart |= !rule.parts.prerequisite_emails.is_empty();
+        rule.emails_stored_separately |= !rule.parts.prerequisite_emails.is_empty();
         rule.parts.prerequisite_emails = Vec::new();
         rule
     }
@@ -156,9 +156,9 @@ impl PriceRule {
     #[must_use]
     pub fn with_emails(&self, emails: Vec<Email>) -> Self {
         let mut rule = self.clone();
-        if rule.emails_apart {
+        if rule.emails_stored_separately {
             rule.parts.prerequisite_emails = emails;
-            rule.emails_apart = rule.parts.prerequisite_emails.is_empty();
+            rule.emails_stored_separately = rule.parts.prerequisite_emails.is_empty();
         }
         rule
     }
@@ -168,7 +168,7 @@ impl PriceRule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default, deny_unknown_fields))]
-pub struct Parts {
+pub struct PriceRuleParts {
     /// The merchant's name for it.
     pub title: String,
     /// What `value` is.
@@ -202,17 +202,17 @@ pub struct Parts {
     pub prerequisite_emails: Vec<Email>,
     /// What is entitled: `entitled_product_ids`, `entitled_variant_ids`, `entitled_collection_ids`.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Items::is_empty"))]
-    pub entitled: Items,
+    pub entitled: ItemSelection,
     /// What never is: `excluded_product_ids`, `excluded_variant_ids`, `excluded_collection_ids`.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Items::is_empty"))]
-    pub excluded: Items,
+    pub excluded: ItemSelection,
     /// Countries that a shipping discount is for.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub entitled_country_ids: BTreeSet<CountryId>,
     /// What must be bought: `prerequisite_product_ids`, `prerequisite_variant_ids`,
     /// `prerequisite_collection_ids`.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Items::is_empty"))]
-    pub prerequisites: Items,
+    pub prerequisites: ItemSelection,
     /// Shopify's `greater_than_or_equal_to`: what the entitled lines cost at least, before any discount.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub prerequisite_subtotal_range: Option<Amount>,
@@ -224,7 +224,7 @@ pub struct Parts {
     pub prerequisite_shipping_price_range: Option<Amount>,
     /// Buy X get Y.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
-    pub prerequisite_to_entitlement_quantity_ratio: Option<Ratio>,
+    pub prerequisite_to_entitlement_quantity_ratio: Option<QuantityRatio>,
     /// Shopify's `prerequisite_amount`: spend X get Y.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub prerequisite_to_entitlement_purchase: Option<Amount>,
@@ -244,7 +244,7 @@ pub struct Parts {
     pub ends_at: Option<Timestamp>,
 }
 
-impl Default for Parts {
+impl Default for PriceRuleParts {
     /// Shopify's defaults: off all lines, across them, for everyone, at any time. Title and value are
     /// to be filled in.
     fn default() -> Self {
@@ -261,10 +261,10 @@ impl Default for Parts {
             customer_segment_prerequisite_ids: BTreeSet::new(),
             prerequisite_saved_search_ids: BTreeSet::new(),
             prerequisite_emails: Vec::new(),
-            entitled: Items::default(),
-            excluded: Items::default(),
+            entitled: ItemSelection::default(),
+            excluded: ItemSelection::default(),
             entitled_country_ids: BTreeSet::new(),
-            prerequisites: Items::default(),
+            prerequisites: ItemSelection::default(),
             prerequisite_subtotal_range: None,
             prerequisite_quantity_range: None,
             prerequisite_shipping_price_range: None,
@@ -283,7 +283,7 @@ impl Default for Parts {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default, deny_unknown_fields))]
-pub struct Items {
+pub struct ItemSelection {
     /// Products, with all their variants.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub products: BTreeSet<ProductId>,
@@ -295,7 +295,7 @@ pub struct Items {
     pub collections: BTreeSet<CategoryId>,
 }
 
-impl Items {
+impl ItemSelection {
     /// Nothing is named.
     pub fn is_empty(&self) -> bool {
         self.products.is_empty() && self.variants.is_empty() && self.collections.is_empty()
@@ -321,14 +321,14 @@ impl Items {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(deny_unknown_fields))]
-pub struct Ratio {
+pub struct QuantityRatio {
     /// How many are bought; not said where an amount is to be spent instead.
     pub prerequisite_quantity: Option<u32>,
     /// How many are got for that.
     pub entitled_quantity: u32,
 }
 
-macro_rules! named {
+macro_rules! string_enum {
     ($($(#[$doc:meta])* $name:ident { $($(#[$item_doc:meta])* $item:ident = $text:literal,)* })*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -349,7 +349,7 @@ macro_rules! named {
     )*};
 }
 
-named! {
+string_enum! {
     /// What a rule's value is.
     ValueType {
         /// An amount in the shop's currency.
@@ -398,32 +398,32 @@ named! {
 
 /// What a rule takes off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Off {
+pub enum DiscountValue {
     /// An amount, more than nothing.
     Fixed(Amount),
     /// A part, in millionths of a percent: 100,000,000 is all.
     Percent(u32),
 }
 
-impl Off {
+impl DiscountValue {
     /// All of it, as a percentage.
-    pub const ALL: u32 = 100_000_000;
+    pub const FULL_PERCENT: u32 = 100_000_000;
 }
 
 #[cfg(feature = "json")]
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Stored {
+struct StoredPriceRule {
     minor_digits: u32,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     emails_apart: bool,
-    rule: Parts,
+    rule: PriceRuleParts,
 }
 
 #[cfg(feature = "json")]
-impl From<PriceRule> for Stored {
+impl From<PriceRule> for StoredPriceRule {
     fn from(rule: PriceRule) -> Self {
-        let apart = rule.emails_apart || !rule.parts.prerequisite_emails.is_empty();
+        let apart = rule.emails_stored_separately || !rule.parts.prerequisite_emails.is_empty();
         Self {
             minor_digits: rule.minor_digits,
             emails_apart: apart,
@@ -433,11 +433,11 @@ impl From<PriceRule> for Stored {
 }
 
 #[cfg(feature = "json")]
-impl TryFrom<Stored> for PriceRule {
+impl TryFrom<StoredPriceRule> for PriceRule {
     type Error = String;
 
-    fn try_from(stored: Stored) -> Result<Self, String> {
-        let rule = Self::checked(stored.rule, stored.minor_digits, stored.emails_apart);
+    fn try_from(stored: StoredPriceRule) -> Result<Self, String> {
+        let rule = Self::validate(stored.rule, stored.minor_digits, stored.emails_apart);
         rule.map_err(|faults| {
             let texts: Vec<_> = faults
                 .iter()
@@ -460,6 +460,6 @@ mod decimal_text {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Decimal, D::Error> {
         let text = String::deserialize(from)?;
-        crate::amount::plain_decimal(&text).map_err(serde::de::Error::custom)
+        crate::amount::parse_decimal(&text).map_err(serde::de::Error::custom)
     }
 }

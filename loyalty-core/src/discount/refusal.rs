@@ -15,7 +15,7 @@ use crate::calendar::Timestamp;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum CodeRejection {
     /// Once per customer, and this one has used it or holds it in another checkout.
     #[error("this customer has used the code already, or holds it in another checkout")]
     AlreadyUsed,
@@ -103,7 +103,7 @@ pub enum Refusal {
     UsedUp,
 }
 
-impl Refusal {
+impl CodeRejection {
     /// The stable code, for the shop's own key.
     pub fn code(&self) -> &'static str {
         match self {

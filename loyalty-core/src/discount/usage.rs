@@ -20,7 +20,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::code::Code;
-use super::event::{DiscountEvent, Held};
+use super::event::{DiscountEvent, Reservation};
 use super::price_rule::PriceRule;
 use crate::calendar::Timestamp;
 use crate::id::{AccountId, OrderId, PriceRuleId};
@@ -31,13 +31,13 @@ use crate::id::{AccountId, OrderId, PriceRuleId};
 /// instants, however many checkouts there are. What has ended by `now` no longer counts; no job is needed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct Tally {
+pub struct CodeUsage {
     used: u64,
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "BTreeMap::is_empty"))]
     held: BTreeMap<Timestamp, u32>,
 }
 
-impl Tally {
+impl CodeUsage {
     /// How many orders have used the code and not given it back.
     pub fn used(&self) -> u64 {
         self.used
@@ -79,8 +79,8 @@ impl Tally {
                 }
                 (*replaces, *at)
             }
-            DiscountEvent::CodeReleased { held, at, .. } => (Some(*held), *at),
-            DiscountEvent::CodeUsed { account, held, at, .. } => {
+            DiscountEvent::CodeReleased { reservation: held, at, .. } => (Some(*held), *at),
+            DiscountEvent::CodeUsed { account, reservation: held, at, .. } => {
                 self.used = self.used.saturating_add(u64::from(counts(*account)));
                 (*held, *at)
             }
@@ -96,7 +96,7 @@ impl Tally {
             | DiscountEvent::PriceRuleDeleted { .. }
             | DiscountEvent::PriceRuleSaved { .. } => return,
         };
-        if let Some(Held { until, .. }) = ended.filter(|held| counts(held.account))
+        if let Some(Reservation { until, .. }) = ended.filter(|held| counts(held.account))
             && let Some(count) = self.held.get_mut(&until)
         {
             *count = count.saturating_sub(1);
@@ -114,7 +114,7 @@ pub struct CodeState {
     off: bool,
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     removed: bool,
-    tally: Tally,
+    usage: CodeUsage,
 }
 
 impl CodeState {
@@ -139,8 +139,8 @@ impl CodeState {
     }
 
     /// How often it is taken. Its uses are Shopify's `usage_count`.
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    pub fn usage(&self) -> &CodeUsage {
+        &self.usage
     }
 
     /// Folds an event of this code.
@@ -157,7 +157,7 @@ impl CodeState {
             DiscountEvent::CodeReserved { .. }
             | DiscountEvent::CodeReleased { .. }
             | DiscountEvent::CodeUsed { .. }
-            | DiscountEvent::CodeUseReturned { .. } => self.tally.fold(event, |_| true),
+            | DiscountEvent::CodeUseReturned { .. } => self.usage.fold(event, |_| true),
             DiscountEvent::CodesBatched { .. }
             | DiscountEvent::PriceRuleDeleted { .. }
             | DiscountEvent::PriceRuleSaved { .. } => {}
@@ -172,19 +172,19 @@ impl CodeState {
 pub enum CheckoutClaim {
     /// Nothing.
     #[default]
-    Free,
+    Unclaimed,
     /// A use, until an instant.
-    Reserved(Held),
+    Reserved(Reservation),
     /// It became this order.
     Used(OrderId),
 }
 
 impl CheckoutClaim {
     /// What is reserved at `now`.
-    pub fn live(&self, now: Timestamp) -> Option<Held> {
+    pub fn reservation_at(&self, now: Timestamp) -> Option<Reservation> {
         match self {
             Self::Reserved(held) if held.until > now => Some(*held),
-            Self::Free | Self::Reserved(_) | Self::Used(_) => None,
+            Self::Unclaimed | Self::Reserved(_) | Self::Used(_) => None,
         }
     }
 
@@ -192,9 +192,9 @@ impl CheckoutClaim {
     pub fn evolve(&mut self, event: &DiscountEvent) {
         match event {
             DiscountEvent::CodeReserved { account, until, .. } => {
-                *self = Self::Reserved(Held { account: *account, until: *until });
+                *self = Self::Reserved(Reservation { account: *account, until: *until });
             }
-            DiscountEvent::CodeReleased { .. } => *self = Self::Free,
+            DiscountEvent::CodeReleased { .. } => *self = Self::Unclaimed,
             DiscountEvent::CodeUsed { order, .. } => *self = Self::Used(order.clone()),
             DiscountEvent::CodeAdded { .. }
             | DiscountEvent::CodeRemoved { .. }
@@ -215,7 +215,7 @@ impl CheckoutClaim {
 pub enum OrderClaim {
     /// It has not, or gave it back.
     #[default]
-    Free,
+    Unused,
     /// It has, for this account where that is known.
     Used(Option<AccountId>),
 }
@@ -225,7 +225,7 @@ impl OrderClaim {
     pub fn evolve(&mut self, event: &DiscountEvent) {
         match event {
             DiscountEvent::CodeUsed { account, .. } => *self = Self::Used(*account),
-            DiscountEvent::CodeUseReturned { .. } => *self = Self::Free,
+            DiscountEvent::CodeUseReturned { .. } => *self = Self::Unused,
             DiscountEvent::CodeAdded { .. }
             | DiscountEvent::CodeRemoved { .. }
             | DiscountEvent::CodeReserved { .. }

@@ -13,12 +13,12 @@ use crate::amount::{Amount, Points, Rounding};
 
 /// A fraction that is not negative, except while one is taken from another, over a positive number.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wide {
+pub(super) struct WideFraction {
     pub(super) numerator: I256,
     pub(super) denominator: I256,
 }
 
-impl Wide {
+impl WideFraction {
     pub(super) const ZERO: Self = Self { numerator: I256::ZERO, denominator: I256::ONE };
 
     /// `numerator / denominator`; below zero counts as zero, as does a denominator of zero.
@@ -30,11 +30,11 @@ impl Wide {
     }
 
     /// The amount at or just below this; the largest amount where it is beyond that.
-    pub(super) fn to_amount_down(self) -> Amount {
+    pub(super) fn to_amount_rounded_down(self) -> Amount {
         let parts =
             |of: Self| Some(quotient(product(of.numerator, I256::from(10_000))?, of.denominator));
         let parts = parts(self)
-            .or_else(|| parts(self.cut()?))
+            .or_else(|| parts(self.truncate()?))
             .and_then(|parts| i64::try_from(parts).ok());
         parts
             .and_then(|parts| Amount::from_ten_thousandths(parts).ok())
@@ -52,7 +52,7 @@ impl Wide {
                 >= quotient(other.numerator, other.denominator)
         };
         compare(self, other)
-            .or_else(|| compare(self.cut()?, other.cut()?))
+            .or_else(|| compare(self.truncate()?, other.truncate()?))
             .unwrap_or_else(whole)
     }
 
@@ -85,11 +85,11 @@ impl Wide {
                 return Ok(Self { numerator, denominator: fine.denominator });
             }
         }
-        let cut = || self.cut()?.sum(other.cut()?);
-        self.reduced().sum(other.reduced()).or_else(cut).ok_or(Overflow)
+        let cut = || self.truncate()?.checked_sum(other.truncate()?);
+        self.reduce().checked_sum(other.reduce()).or_else(cut).ok_or(Overflow)
     }
 
-    fn sum(self, other: Self) -> Option<Self> {
+    fn checked_sum(self, other: Self) -> Option<Self> {
         let shared = gcd(self.denominator, other.denominator);
         let (own_part, other_part) =
             (quotient(self.denominator, shared), quotient(other.denominator, shared));
@@ -118,12 +118,12 @@ impl Wide {
         if other.is_one() {
             return Ok(self);
         }
-        let reduced = || self.reduced().product(other.reduced());
-        let cut = || self.cut()?.product(other.cut()?);
-        self.product(other).or_else(reduced).or_else(cut).ok_or(Overflow)
+        let reduced = || self.reduce().checked_product(other.reduce());
+        let cut = || self.truncate()?.checked_product(other.truncate()?);
+        self.checked_product(other).or_else(reduced).or_else(cut).ok_or(Overflow)
     }
 
-    fn product(self, other: Self) -> Option<Self> {
+    fn checked_product(self, other: Self) -> Option<Self> {
         let numerator = product(self.numerator, other.numerator)?;
         Some(Self {
             numerator,
@@ -140,7 +140,7 @@ impl Wide {
     }
 
     /// How often `part` goes into this, as a whole number.
-    pub(super) fn whole_times(self, part: Self) -> Result<Self, Overflow> {
+    pub(super) fn div_floor(self, part: Self) -> Result<Self, Overflow> {
         let often = self.divided_by(part)?;
         Ok(Self {
             numerator: quotient(often.numerator, often.denominator),
@@ -149,7 +149,7 @@ impl Wide {
     }
 
     /// The whole number of points that this rounds to.
-    pub(super) fn rounded(self, rounding: Rounding) -> Result<Points, Overflow> {
+    pub(super) fn round(self, rounding: Rounding) -> Result<Points, Overflow> {
         let whole = quotient(self.numerator, self.denominator);
         let rest = remainder(self.numerator, self.denominator);
         let missing = self.denominator.checked_sub(rest).ok_or(Overflow)?;
@@ -167,7 +167,7 @@ impl Wide {
     }
 
     /// The same with the smallest numbers.
-    pub(super) fn reduced(self) -> Self {
+    pub(super) fn reduce(self) -> Self {
         let shared = gcd(self.numerator, self.denominator);
         Self {
             numerator: quotient(self.numerator, shared),
@@ -176,7 +176,7 @@ impl Wide {
     }
 
     /// The same to 18 digits, in numbers of 120 bits. None where it is too large for that.
-    fn cut(self) -> Option<Self> {
+    fn truncate(self) -> Option<Self> {
         let longer = self.numerator.checked_abs()?.max(self.denominator);
         let spare = I256::BITS.saturating_sub(longer.leading_zeros()).saturating_sub(120);
         let (numerator, denominator) =
@@ -186,7 +186,7 @@ impl Wide {
 }
 
 /// A decimal where it ends within twelve places, else `numerator/denominator`.
-impl fmt::Display for Wide {
+impl fmt::Display for WideFraction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, rest) = (
             quotient(self.numerator, self.denominator),
@@ -208,19 +208,19 @@ impl fmt::Display for Wide {
             }
             rest = Some(left);
         }
-        let exact = self.reduced();
+        let exact = self.reduce();
         write!(f, "{}/{}", exact.numerator, exact.denominator)
     }
 }
 
 // Parts of a wide fraction can be narrow, and those the machine divides much faster.
-fn small(a: I256) -> Option<i64> {
+fn to_i64(a: I256) -> Option<i64> {
     let (high, low) = a.into_words();
     if high == 0 { i64::try_from(low).ok() } else { None }
 }
 
 fn product(a: I256, b: I256) -> Option<I256> {
-    match small(a).zip(small(b)) {
+    match to_i64(a).zip(to_i64(b)) {
         Some((a, b)) => i128::from(a).checked_mul(i128::from(b)).map(I256::from),
         None => a.checked_mul(b),
     }
@@ -228,14 +228,14 @@ fn product(a: I256, b: I256) -> Option<I256> {
 
 // Division by what is known to be positive; total all the same.
 fn quotient(a: I256, b: I256) -> I256 {
-    match small(a).zip(small(b)).and_then(|(a, b)| a.checked_div(b)) {
+    match to_i64(a).zip(to_i64(b)).and_then(|(a, b)| a.checked_div(b)) {
         Some(whole) => I256::from(whole),
         None => a.checked_div(b).unwrap_or(I256::ZERO),
     }
 }
 
 fn remainder(a: I256, b: I256) -> I256 {
-    match small(a).zip(small(b)).and_then(|(a, b)| a.checked_rem(b)) {
+    match to_i64(a).zip(to_i64(b)).and_then(|(a, b)| a.checked_rem(b)) {
         Some(rest) => I256::from(rest),
         None => a.checked_rem(b).unwrap_or(I256::ZERO),
     }

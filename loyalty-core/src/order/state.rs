@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
-use super::{Order, Origin, Refunded, Status};
+use super::{Order, Origin, RefundContent, Status};
 use crate::account::Counts;
 use crate::amount::Points;
 use crate::calendar::Timestamp;
-use crate::event::{Counted, Event, LotPart};
+use crate::event::{CountsDelta, Event, LotCredit};
 use crate::id::{ProgramVersion, RefundId, RuleId, Tag, TierId};
 use chrono::NaiveDate;
 
@@ -27,29 +27,29 @@ use chrono::NaiveDate;
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
 pub struct OrderState {
-    recorded: Option<Recorded>,
+    snapshot: Option<RecordedSnapshot>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
-    reached: BTreeMap<Status, Reached>,
+    status_times: BTreeMap<Status, StatusTimes>,
     #[cfg_attr(
         feature = "json",
         serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
     )]
     cancelled_at: Option<Timestamp>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
-    refunds: BTreeMap<RefundId, Refunded>,
+    refunds: BTreeMap<RefundId, RefundContent>,
     pin: Option<Pin>,
-    posted: Posted,
+    posted: PostedPoints,
     /// Points that went into the account's lot without an end, by instant, less what was taken off it.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
-    lasting: BTreeMap<Timestamp, Points>,
+    non_expiring: BTreeMap<Timestamp, Points>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Counts::is_zero"))]
-    counted: Counts,
+    counts: Counts,
 }
 
 /// The latest snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct Recorded {
+pub struct RecordedSnapshot {
     /// The snapshot.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "is_kept_elsewhere"))]
     pub order: Arc<Order>,
@@ -61,7 +61,7 @@ pub struct Recorded {
 }
 
 #[cfg(feature = "json")]
-fn is_kept_elsewhere(order: &Arc<Order>) -> bool {
+fn is_stored_separately(order: &Arc<Order>) -> bool {
     **order == Order::default()
 }
 
@@ -69,7 +69,7 @@ fn is_kept_elsewhere(order: &Arc<Order>) -> bool {
 /// it was reached after the last cancellation, however late that cancellation becomes known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-struct Reached {
+struct StatusTimes {
     #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
     first: Timestamp,
     #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
@@ -84,7 +84,7 @@ pub struct Pin {
     pub program: ProgramVersion,
     /// When the order passed the gate. Expiry counts from here.
     #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
-    pub at: Timestamp,
+    pub gate_at: Timestamp,
     /// The customer's tags that the program looks at.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "BTreeSet::is_empty"))]
     pub tags: BTreeSet<Tag>,
@@ -96,19 +96,19 @@ pub struct Pin {
     pub campaigns: Vec<RuleId>,
     /// How much rules with a limit may pay for it.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "BTreeMap::is_empty"))]
-    pub rooms: BTreeMap<RuleId, Room>,
+    pub allowances: BTreeMap<RuleId, Allowance>,
 }
 
 impl Pin {
     /// A pin of an order that is nobody's.
-    pub fn new(program: ProgramVersion, at: Timestamp) -> Self {
+    pub fn new(program: ProgramVersion, gate_at: Timestamp) -> Self {
         Self {
             program,
-            at,
+            gate_at,
             tags: BTreeSet::new(),
             tier: None,
             campaigns: Vec::new(),
-            rooms: BTreeMap::new(),
+            allowances: BTreeMap::new(),
         }
     }
 }
@@ -116,7 +116,7 @@ impl Pin {
 /// How much a rule with a limit may pay for one order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct Room {
+pub struct Allowance {
     /// At most so many points.
     pub points: Points,
     /// The shop's day that it counts for.
@@ -127,13 +127,13 @@ pub struct Room {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
-pub struct Posted {
+pub struct PostedPoints {
     /// Points awarded.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub awarded: Points,
     /// Points taken back.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
-    pub taken: Points,
+    pub clawed_back: Points,
     /// Points that expired unspent.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     pub expired: Points,
@@ -143,17 +143,17 @@ pub struct Posted {
     pub forgiven: Points,
 }
 
-impl Posted {
+impl PostedPoints {
     #[cfg(feature = "json")]
-    pub(crate) fn is_nothing(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
 impl OrderState {
     /// The latest snapshot, where one is known. A refund can come before its order.
-    pub fn recorded(&self) -> Option<&Recorded> {
-        self.recorded.as_ref()
+    pub fn snapshot(&self) -> Option<&RecordedSnapshot> {
+        self.snapshot.as_ref()
     }
 
     /// The same without what the order holds, for a store that keeps the snapshot elsewhere. Nothing else
@@ -166,7 +166,7 @@ impl OrderState {
     /// The same with this as the latest snapshot, where there is one.
     #[must_use]
     pub fn with_snapshot(mut self, order: &Arc<Order>) -> Self {
-        if let Some(recorded) = &mut self.recorded {
+        if let Some(recorded) = &mut self.snapshot {
             recorded.order = Arc::clone(order);
         }
         self
@@ -178,33 +178,33 @@ impl OrderState {
     }
 
     /// What was posted.
-    pub fn posted(&self) -> Posted {
+    pub fn posted(&self) -> PostedPoints {
         self.posted
     }
 
     /// What of it counts for tiers and goals.
-    pub fn counted(&self) -> Counts {
-        self.counted
+    pub fn counts(&self) -> Counts {
+        self.counts
     }
 
     /// The refunds by the shop's id of them.
-    pub fn refunds(&self) -> &BTreeMap<RefundId, Refunded> {
+    pub fn refunds(&self) -> &BTreeMap<RefundId, RefundContent> {
         &self.refunds
     }
 
     /// Points of it that went into the account's lot without an end, where they are not told apart from
     /// others, and when; none of those that were taken back.
-    pub(crate) fn lasting(&self) -> impl Iterator<Item = (Timestamp, Points)> {
-        self.lasting.iter().map(|(at, points)| (*at, *points))
+    pub(crate) fn non_expiring_points(&self) -> impl Iterator<Item = (Timestamp, Points)> {
+        self.non_expiring.iter().map(|(at, points)| (*at, *points))
     }
 
     /// The furthest status reached since the last cancellation.
     pub fn status(&self) -> Option<Status> {
         let reached = self
-            .reached
+            .status_times
             .iter()
             .rev()
-            .find(|(_, reached)| self.outlives_cancellation(reached.last));
+            .find(|(_, reached)| self.is_after_cancellation(reached.last));
         reached.map(|(status, _)| *status)
     }
 
@@ -220,12 +220,12 @@ impl OrderState {
 
     /// When this or a further status was first reached since the last cancellation.
     pub fn reached_at(&self, gate: Status) -> Option<Timestamp> {
-        let since = |reached: &Reached| {
+        let since = |reached: &StatusTimes| {
             [reached.first, reached.last]
                 .into_iter()
-                .find(|at| self.outlives_cancellation(*at))
+                .find(|at| self.is_after_cancellation(*at))
         };
-        self.reached
+        self.status_times
             .range(gate..)
             .filter_map(|(_, reached)| since(reached))
             .min()
@@ -233,14 +233,14 @@ impl OrderState {
 
     /// When this or a further status was first reached, cancelled since or not.
     pub fn first_reached_at(&self, gate: Status) -> Option<Timestamp> {
-        self.reached.range(gate..).map(|(_, reached)| reached.first).min()
+        self.status_times.range(gate..).map(|(_, reached)| reached.first).min()
     }
 
     /// When a report without a time of its own counts as made: now, and later than all that is known.
-    pub(crate) fn next_instant(&self, now: Timestamp) -> Timestamp {
-        let told = self.reached.values().map(|reached| reached.last);
+    pub(crate) fn next_report_time(&self, now: Timestamp) -> Timestamp {
+        let told = self.status_times.values().map(|reached| reached.last);
         let told = told
-            .chain(self.recorded.as_ref().map(|recorded| recorded.at))
+            .chain(self.snapshot.as_ref().map(|recorded| recorded.at))
             .chain(self.cancelled_at);
         let after = told
             .max()
@@ -248,20 +248,20 @@ impl OrderState {
         after.map_or(now, |after| now.max(after))
     }
 
-    fn outlives_cancellation(&self, at: Timestamp) -> bool {
+    fn is_after_cancellation(&self, at: Timestamp) -> bool {
         self.cancelled_at.is_none_or(|cancelled_at| at > cancelled_at)
     }
 
     /// Whether a report at this instant would tell nothing new.
-    pub(crate) fn knows(&self, status: Status, at: Timestamp) -> bool {
-        self.reached
+    pub(crate) fn has_report(&self, status: Status, at: Timestamp) -> bool {
+        self.status_times
             .get(&status)
             .is_some_and(|reached| reached.first <= at && at <= reached.last)
     }
 
     /// Whether a snapshot of this time, content and origin is later than the one that is known.
     pub(crate) fn is_superseded_by(&self, order: &Order, origin: Origin, at: Timestamp) -> bool {
-        self.recorded
+        self.snapshot
             .as_ref()
             .is_none_or(|known| (known.at, &*known.order, known.origin) < (at, order, origin))
     }
@@ -273,9 +273,9 @@ impl OrderState {
             Event::OrderRecorded { snapshot, status, at, origin, .. } => {
                 self.record(snapshot.as_ref(), *at, *origin);
                 let reached = self
-                    .reached
+                    .status_times
                     .entry(*status)
-                    .or_insert(Reached { first: *at, last: *at });
+                    .or_insert(StatusTimes { first: *at, last: *at });
                 reached.first = reached.first.min(*at);
                 reached.last = reached.last.max(*at);
             }
@@ -289,19 +289,19 @@ impl OrderState {
             Event::PointsAwarded { points, lot, counted, at, .. } => {
                 self.posted.awarded = self.posted.awarded.saturating_add(*points);
                 self.posted.forgiven = Points::ZERO;
-                self.put(lot.as_ref(), at.unwrap_or_default());
-                self.count(counted.as_ref());
+                self.add_non_expiring(lot.as_ref(), at.unwrap_or_default());
+                self.add_counts(counted.as_ref());
             }
             Event::PointsReleased { into, released_at, .. } => {
-                self.put(into.as_ref(), *released_at)
+                self.add_non_expiring(into.as_ref(), *released_at)
             }
-            Event::OrderCounted { counted, .. } => self.count(Some(counted)),
-            Event::PointsTakenBack { taking, counted, .. } => {
-                self.count(counted.as_ref());
-                self.posted.taken = self.posted.taken.saturating_add(taking.points());
+            Event::OrderCounted { counted, .. } => self.add_counts(Some(counted)),
+            Event::PointsTakenBack { clawback: taking, counted, .. } => {
+                self.add_counts(counted.as_ref());
+                self.posted.clawed_back = self.posted.clawed_back.saturating_add(taking.points());
                 self.posted.forgiven = self.posted.forgiven.saturating_add(taking.forgiven);
                 self.posted.expired = self.posted.expired.saturating_add(taking.expired());
-                self.take_lasting(taking.from_balance().saturating_add(taking.expired()));
+                self.deduct_non_expiring(taking.from_balance().saturating_add(taking.expired()));
             }
             Event::PointsExpired { points, .. } => {
                 self.posted.expired = self.posted.expired.saturating_add(*points);
@@ -331,32 +331,32 @@ impl OrderState {
         }
     }
 
-    fn put(&mut self, part: Option<&LotPart>, at: Timestamp) {
-        if let Some(part) = part.filter(|part| part.is_lasting()) {
-            let sum = self.lasting.entry(at).or_default();
+    fn add_non_expiring(&mut self, part: Option<&LotCredit>, at: Timestamp) {
+        if let Some(part) = part.filter(|part| part.is_non_expiring()) {
+            let sum = self.non_expiring.entry(at).or_default();
             *sum = sum.saturating_add(part.points);
         }
     }
 
-    fn take_lasting(&mut self, points: Points) {
+    fn deduct_non_expiring(&mut self, points: Points) {
         let mut left = points;
-        for part in self.lasting.values_mut() {
+        for part in self.non_expiring.values_mut() {
             let less = left.min(*part);
             *part = part.saturating_sub(less);
             left = left.saturating_sub(less);
         }
     }
 
-    fn count(&mut self, counted: Option<&Counted>) {
+    fn add_counts(&mut self, counted: Option<&CountsDelta>) {
         if let Some(counted) = counted {
-            self.counted = self.counted.plus(counted.counts);
+            self.counts = self.counts.plus(counted.counts);
         }
     }
 
     fn record(&mut self, snapshot: Option<&Arc<Order>>, at: Timestamp, origin: Origin) {
-        match (snapshot, &mut self.recorded) {
+        match (snapshot, &mut self.snapshot) {
             (Some(order), _) => {
-                self.recorded = Some(Recorded { order: Arc::clone(order), at, origin })
+                self.snapshot = Some(RecordedSnapshot { order: Arc::clone(order), at, origin })
             }
             // The same content again, later: only its time moves.
             (None, Some(recorded)) => recorded.at = recorded.at.max(at),

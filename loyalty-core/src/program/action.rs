@@ -21,7 +21,7 @@ pub struct ActionRule {
     pub points: Points,
     /// Who can have it, and when.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "ActionConditions::is_empty"))]
-    pub when: ActionConditions,
+    pub when: EligibilityConditions,
     /// How much it may pay to one customer.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
     pub limits: Vec<Limit>,
@@ -68,14 +68,14 @@ pub enum ActionKind {
 }
 
 /// How codes are compared: trimmed, without regard to case.
-pub fn fold_code(code: &str) -> String {
+pub fn normalize_code(code: &str) -> String {
     code.trim().to_lowercase()
 }
 
 impl ActionKind {
     /// Kinds that are but a name.
     #[cfg(feature = "json")]
-    pub(super) const PLAIN: [(&'static str, Self); 8] = [
+    pub(super) const UNIT_KINDS: [(&'static str, Self); 8] = [
         ("anniversary", Self::Anniversary),
         ("birthday", Self::Birthday { notice_days: 30 }),
         ("content", Self::Content),
@@ -87,7 +87,7 @@ impl ActionKind {
     ];
 
     /// Whether the shop says when it was done, by the action's id.
-    pub fn is_told(&self) -> bool {
+    pub fn is_reported_by_shop(&self) -> bool {
         matches!(
             self,
             Self::Content | Self::Custom | Self::NewSubscription | Self::Review | Self::Social
@@ -101,8 +101,8 @@ impl ActionKind {
     /// Whether this folded code is one of its codes.
     pub fn has_code(&self, folded: &str) -> bool {
         match self {
-            Self::Code(code) => fold_code(code) == folded,
-            Self::Codes(codes) => codes.iter().any(|code| fold_code(code) == folded),
+            Self::Code(code) => normalize_code(code) == folded,
+            Self::Codes(codes) => codes.iter().any(|code| normalize_code(code) == folded),
             Self::Anniversary
             | Self::Birthday { .. }
             | Self::Content
@@ -120,7 +120,7 @@ impl ActionKind {
 /// Who can have the points of an action, and when. What is empty asks nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
-pub struct ActionConditions {
+pub struct EligibilityConditions {
     /// The customer has one of these tags.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub customer_tags: BTreeSet<Tag>,
@@ -135,14 +135,14 @@ pub struct ActionConditions {
     pub until: Option<Timestamp>,
 }
 
-impl ActionConditions {
+impl EligibilityConditions {
     /// Whether nothing is asked.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
     /// Whether all that is asked holds.
-    pub fn hold(&self, tags: &BTreeSet<Tag>, tier: Option<&TierId>, at: Timestamp) -> bool {
+    pub fn are_met(&self, tags: &BTreeSet<Tag>, tier: Option<&TierId>, at: Timestamp) -> bool {
         self.from.is_none_or(|from| from <= at)
             && self.until.is_none_or(|until| at < until)
             && (self.customer_tags.is_empty()
@@ -170,11 +170,11 @@ pub(super) fn check(actions: &[ActionRule], tiers: &BTreeSet<&TierId>, faults: &
         check_window(when.from, when.until, &at("when"), faults);
         check_tiers(&when.tiers, tiers, &at("when/tiers"), faults);
         check_limits(&action.limits, &at("limits"), faults);
-        if !action.limits.is_empty() && !action.kind.is_told() && !action.kind.is_code() {
+        if !action.limits.is_empty() && !action.kind.is_reported_by_shop() && !action.kind.is_code() {
             let detail = "only an action that the shop tells of, or a code, can have limits";
             faults.push(Fault::new(at("limits"), "contradiction", detail));
         }
-        if action.points_override && !action.kind.is_told() {
+        if action.points_override && !action.kind.is_reported_by_shop() {
             let detail = "only an action that the shop tells of can have other points";
             faults.push(Fault::new(at("points_override"), "contradiction", detail));
         }
@@ -188,7 +188,7 @@ fn check_kind<'a>(
     faults: &mut Vec<Fault>,
 ) {
     let mut add = |code: &str, pointer: String| {
-        let folded = fold_code(code);
+        let folded = normalize_code(code);
         if folded.is_empty() || folded.chars().count() > 100 || folded.chars().any(char::is_control)
         {
             faults.push(Fault::new(pointer, "invalid_value", "must be 1 to 100 characters"));

@@ -15,7 +15,7 @@ pub struct Campaign {
     /// Its name, unique in the program; explanations carry it.
     pub id: RuleId,
     /// What it brings.
-    pub effect: Effect,
+    pub effect: CampaignEffect,
     /// From this instant on.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub from: Option<Timestamp>,
@@ -56,7 +56,7 @@ impl Campaign {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
-pub enum Effect {
+pub enum CampaignEffect {
     /// Points are multiplied. Points per order belong to no line: only a campaign for all lines multiplies
     /// them.
     Multiplier(Rate),
@@ -68,7 +68,7 @@ pub enum Effect {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
-pub enum Combine {
+pub enum MultiplierPolicy {
     /// 2 and 3 make 6. The default.
     #[default]
     Multiply,
@@ -78,7 +78,7 @@ pub enum Combine {
     Add,
 }
 
-impl Combine {
+impl MultiplierPolicy {
     /// Whether nothing else is said.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
@@ -94,20 +94,20 @@ pub(super) fn check(campaigns: &[Campaign], tiers: &BTreeSet<&TierId>, faults: &
             faults.push(Fault::new(format!("{pointer}/id"), "duplicate_id", detail));
         }
         match campaign.effect {
-            Effect::Multiplier(rate)
+            CampaignEffect::Multiplier(rate)
                 if !(1_000_000..=1_000_000_000).contains(&rate.millionths()) =>
             {
                 let pointer = format!("{pointer}/effect/multiplier");
                 faults.push(Fault::new(pointer, "out_of_range", "must be 1 to 1000"));
             }
-            Effect::Bonus(points) if !points_in_range(points) => {
+            CampaignEffect::Bonus(points) if !points_in_range(points) => {
                 faults.push(Fault::new(
                     format!("{pointer}/effect/bonus"),
                     "out_of_range",
                     POINTS_RANGE,
                 ));
             }
-            Effect::Multiplier(_) | Effect::Bonus(_) => {}
+            CampaignEffect::Multiplier(_) | CampaignEffect::Bonus(_) => {}
         }
         check_window(campaign.from, campaign.until, &pointer, faults);
         check_tiers(&campaign.tiers, tiers, &format!("{pointer}/tiers"), faults);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Conditions, Earn, EarningRule, Parts, Tier, action, campaign, referral, reward, tier};
+use super::{EarningConditions, EarningFormula, EarningRule, ProgramDefinition, Tier, action, campaign, referral, reward, tier};
 
 /// One thing that is wrong with a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Fault {
 pub(super) const MAX_ITEMS: usize = 200;
 
 /// Everything that is wrong, in the order of the document.
-pub(super) fn faults(parts: &Parts) -> Vec<Fault> {
+pub(super) fn find_faults(parts: &ProgramDefinition) -> Vec<Fault> {
     let mut faults = Vec::new();
     let lists = [
         ("earning", parts.earning.len()),
@@ -52,7 +52,7 @@ pub(super) fn faults(parts: &Parts) -> Vec<Fault> {
     for (index, rule) in parts.earning.iter().enumerate() {
         let pointer = format!("/earning/{index}");
         if !names.insert(&rule.id) {
-            faults.push(duplicate(&pointer, rule.id.as_str()));
+            faults.push(duplicate_id(&pointer, rule.id.as_str()));
         }
         check_rule(rule, &pointer, &mut faults);
     }
@@ -60,7 +60,7 @@ pub(super) fn faults(parts: &Parts) -> Vec<Fault> {
     for (index, tier) in parts.tiers.iter().enumerate() {
         let pointer = format!("/tiers/{index}");
         if !names.insert(&tier.id) {
-            faults.push(duplicate(&pointer, tier.id.as_str()));
+            faults.push(duplicate_id(&pointer, tier.id.as_str()));
         }
         check_tier(tier, &pointer, &mut faults);
     }
@@ -78,7 +78,7 @@ pub(super) fn faults(parts: &Parts) -> Vec<Fault> {
     faults
 }
 
-fn duplicate(pointer: &str, id: &str) -> Fault {
+fn duplicate_id(pointer: &str, id: &str) -> Fault {
     Fault::new(
         format!("{pointer}/id"),
         "duplicate_id",
@@ -89,31 +89,31 @@ fn duplicate(pointer: &str, id: &str) -> Fault {
 fn check_rule(rule: &EarningRule, pointer: &str, faults: &mut Vec<Fault>) {
     let positive = "must be more than zero";
     match rule.earn {
-        Earn::PerUnit(rate) if rate.get().is_zero() => {
+        EarningFormula::PerUnit(rate) if rate.get().is_zero() => {
             faults.push(Fault::new(format!("{pointer}/earn/per_unit"), "out_of_range", positive));
         }
-        Earn::PerIncrement { amount, .. } if amount.is_zero() => {
+        EarningFormula::PerIncrement { amount, .. } if amount.is_zero() => {
             faults.push(Fault::new(
                 format!("{pointer}/earn/per_increment/amount"),
                 "out_of_range",
                 positive,
             ));
         }
-        Earn::PerIncrement { points, .. } if !points_in_range(points) => {
+        EarningFormula::PerIncrement { points, .. } if !points_in_range(points) => {
             faults.push(Fault::new(
                 format!("{pointer}/earn/per_increment/points"),
                 "out_of_range",
                 POINTS_RANGE,
             ));
         }
-        Earn::PerOrder(points) if !points_in_range(points) => {
+        EarningFormula::PerOrder(points) if !points_in_range(points) => {
             faults.push(Fault::new(
                 format!("{pointer}/earn/per_order"),
                 "out_of_range",
                 POINTS_RANGE,
             ));
         }
-        Earn::PerUnit(_) | Earn::PerIncrement { .. } | Earn::PerOrder(_) => {}
+        EarningFormula::PerUnit(_) | EarningFormula::PerIncrement { .. } | EarningFormula::PerOrder(_) => {}
     }
     check_conditions(&rule.when, pointer, faults);
     action::check_limits(&rule.limits, &format!("{pointer}/limits"), faults);
@@ -129,7 +129,7 @@ pub(super) fn points_in_range(points: crate::amount::Points) -> bool {
     (1..=1_000_000_000).contains(&points.get())
 }
 
-fn check_conditions(when: &Conditions, pointer: &str, faults: &mut Vec<Fault>) {
+fn check_conditions(when: &EarningConditions, pointer: &str, faults: &mut Vec<Fault>) {
     if let (Some(from), Some(until)) = (when.from, when.until)
         && from >= until
     {

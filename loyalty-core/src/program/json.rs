@@ -11,7 +11,7 @@ use std::str::FromStr;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{
-    Activity, Basis, Combine, Conditions, DebtPolicy, Earn, EarningRule, Expiry, Fault, Parts,
+    QualifyingActivity, Basis, MultiplierPolicy, EarningConditions, DebtPolicy, EarningFormula, EarningRule, Expiry, Fault, ProgramDefinition,
     Program, RefundPolicy,
 };
 use crate::amount::{Amount, Points, Rounding};
@@ -25,20 +25,20 @@ impl Program {
         let node: Node = serde_json::from_str(text)
             .map_err(|error| vec![Fault::new("", "malformed_json", error.to_string())])?;
         let mut faults = Vec::new();
-        let parts = At { node: &node, pointer: String::new() }.parts(&mut faults);
+        let parts = NodeRef { node: &node, pointer: String::new() }.definition(&mut faults);
         if faults.is_empty() { Self::new(parts) } else { Err(faults) }
     }
 
     /// The document: what [`Program::from_json`] reads, with every default written out.
     pub fn to_json(&self) -> String {
         // Strings, numbers and lists of them: there is nothing that could fail to be written.
-        serde_json::to_string(&self.parts).unwrap_or_default()
+        serde_json::to_string(&self.definition).unwrap_or_default()
     }
 }
 
 impl serde::Serialize for Program {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.parts.serialize(to)
+        self.definition.serialize(to)
     }
 }
 
@@ -53,15 +53,15 @@ enum Node {
 }
 
 /// A node and where it is.
-struct At<'a> {
+struct NodeRef<'a> {
     node: &'a Node,
     pointer: String,
 }
 
 type Faults = Vec<Fault>;
 
-impl<'a> At<'a> {
-    fn fault<T>(
+impl<'a> NodeRef<'a> {
+    fn push_fault<T>(
         &self,
         code: &'static str,
         detail: impl Into<String>,
@@ -74,7 +74,7 @@ impl<'a> At<'a> {
     /// An object's members. Unknown and repeated ones are faults.
     fn members(&self, known: &[&str], faults: &mut Faults) -> Option<Members<'a>> {
         let Node::Object(members) = self.node else {
-            return self.fault("wrong_type", "must be an object", faults);
+            return self.push_fault("wrong_type", "must be an object", faults);
         };
         let mut seen = BTreeSet::new();
         for (name, _) in members {
@@ -90,25 +90,25 @@ impl<'a> At<'a> {
         Some(Members { members, pointer: self.pointer.clone() })
     }
 
-    fn list(&self, faults: &mut Faults) -> Vec<At<'a>> {
+    fn list(&self, faults: &mut Faults) -> Vec<NodeRef<'a>> {
         let Node::List(items) = self.node else {
-            self.fault::<()>("wrong_type", "must be a list", faults);
+            self.push_fault::<()>("wrong_type", "must be a list", faults);
             return Vec::new();
         };
-        let place = |(index, node)| At { node, pointer: format!("{}/{index}", self.pointer) };
+        let place = |(index, node)| NodeRef { node, pointer: format!("{}/{index}", self.pointer) };
         items.iter().enumerate().map(place).collect()
     }
 
     fn bool(&self, faults: &mut Faults) -> Option<bool> {
         let Node::Bool(value) = self.node else {
-            return self.fault("wrong_type", "must be true or false", faults);
+            return self.push_fault("wrong_type", "must be true or false", faults);
         };
         Some(*value)
     }
 
     fn text(&self, faults: &mut Faults) -> Option<&'a str> {
         let Node::Text(text) = self.node else {
-            return self.fault("wrong_type", "must be a string", faults);
+            return self.push_fault("wrong_type", "must be a string", faults);
         };
         Some(text)
     }
@@ -127,15 +127,15 @@ impl<'a> At<'a> {
             .and_then(|count| u32::try_from(count).ok())
             .filter(|count| *count <= 1_000_000_000);
         count.or_else(|| {
-            self.fault("out_of_range", "must be a whole number up to 1,000,000,000", faults)
+            self.push_fault("out_of_range", "must be a whole number up to 1,000,000,000", faults)
         })
     }
 
-    fn parsed<T: FromStr<Err: ToString>>(&self, faults: &mut Faults) -> Option<T> {
+    fn parse<T: FromStr<Err: ToString>>(&self, faults: &mut Faults) -> Option<T> {
         let text = self.text(faults)?;
         text.parse()
             .or_else(|error: T::Err| {
-                self.fault("invalid_value", error.to_string(), faults).ok_or(())
+                self.push_fault("invalid_value", error.to_string(), faults).ok_or(())
             })
             .ok()
     }
@@ -150,31 +150,31 @@ impl<'a> At<'a> {
             text.clone()
         } else {
             let detail = "must be a decimal number in a string, such as \"1.5\"";
-            return self.fault("wrong_type", detail, faults);
+            return self.push_fault("wrong_type", detail, faults);
         };
         text.parse()
             .or_else(|error: T::Err| {
-                self.fault("invalid_value", error.to_string(), faults).ok_or(())
+                self.push_fault("invalid_value", error.to_string(), faults).ok_or(())
             })
             .ok()
     }
 
     fn points(&self, faults: &mut Faults) -> Option<Points> {
         let Node::Number(number) = self.node else {
-            return self.fault("wrong_type", "must be a whole number", faults);
+            return self.push_fault("wrong_type", "must be a whole number", faults);
         };
         let points = number.as_i64().and_then(Points::new);
         points.or_else(|| {
-            self.fault("out_of_range", "must be a whole number of points in range", faults)
+            self.push_fault("out_of_range", "must be a whole number of points in range", faults)
         })
     }
 
-    fn named<T: Copy>(&self, names: &[(&str, T)], faults: &mut Faults) -> Option<T> {
+    fn one_of<T: Copy>(&self, names: &[(&str, T)], faults: &mut Faults) -> Option<T> {
         let text = self.text(faults)?;
         let found = names.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
         found.or_else(|| {
             let known: Vec<_> = names.iter().map(|(name, _)| *name).collect();
-            self.fault("invalid_value", format!("must be one of {}", known.join(", ")), faults)
+            self.push_fault("invalid_value", format!("must be one of {}", known.join(", ")), faults)
         })
     }
 
@@ -184,19 +184,19 @@ impl<'a> At<'a> {
             .ok()
             .map(|time| time.to_utc());
         time.or_else(|| {
-            self.fault("invalid_value", "must be a time such as 2026-01-31T00:00:00Z", faults)
+            self.push_fault("invalid_value", "must be a time such as 2026-01-31T00:00:00Z", faults)
         })
     }
 
     fn set<T: FromStr<Err: ToString> + Ord>(&self, faults: &mut Faults) -> BTreeSet<T> {
         self.list(faults)
             .iter()
-            .filter_map(|item| item.parsed(faults))
+            .filter_map(|item| item.parse(faults))
             .collect()
     }
 
-    fn parts(&self, faults: &mut Faults) -> Parts {
-        let mut parts = Parts::default();
+    fn definition(&self, faults: &mut Faults) -> ProgramDefinition {
+        let mut parts = ProgramDefinition::default();
         let known = [
             "award_on",
             "rounding",
@@ -221,8 +221,8 @@ impl<'a> At<'a> {
             return parts;
         };
         let statuses = Status::ALL.map(|status| (status.name(), status));
-        parts.award_on = members.present("award_on").and_then(|at| at.named(&statuses, faults));
-        members.read("rounding", &mut parts.rounding, |at| at.named(&Rounding::NAMES, faults));
+        parts.award_on = members.get("award_on").and_then(|at| at.one_of(&statuses, faults));
+        members.read("rounding", &mut parts.rounding, |at| at.one_of(&Rounding::NAMES, faults));
         members.read("basis", &mut parts.basis, |at| Some(at.basis(faults)));
         members.read("earning", &mut parts.earning, |at| {
             Some(
@@ -233,8 +233,8 @@ impl<'a> At<'a> {
             )
         });
         let combines =
-            [("multiply", Combine::Multiply), ("highest", Combine::Highest), ("add", Combine::Add)];
-        members.read("combine", &mut parts.combine, |at| at.named(&combines, faults));
+            [("multiply", MultiplierPolicy::Multiply), ("highest", MultiplierPolicy::Highest), ("add", MultiplierPolicy::Add)];
+        members.read("combine", &mut parts.combine, |at| at.one_of(&combines, faults));
         members.read("campaigns", &mut parts.campaigns, |at| {
             Some(
                 at.list(faults)
@@ -243,11 +243,11 @@ impl<'a> At<'a> {
                     .collect(),
             )
         });
-        parts.hold = members.present("hold").and_then(|at| at.parsed(faults));
+        parts.hold = members.get("hold").and_then(|at| at.parse(faults));
         let refunds = [("claw_back", RefundPolicy::ClawBack), ("keep", RefundPolicy::Keep)];
-        members.read("refunds", &mut parts.refunds, |at| at.named(&refunds, faults));
+        members.read("refunds", &mut parts.refunds, |at| at.one_of(&refunds, faults));
         let debts = [("allow", DebtPolicy::Allow), ("stop_at_zero", DebtPolicy::StopAtZero)];
-        members.read("debt", &mut parts.debt, |at| at.named(&debts, faults));
+        members.read("debt", &mut parts.debt, |at| at.one_of(&debts, faults));
         members.read("expiry", &mut parts.expiry, |at| at.expiry(faults));
         members.read("tiers", &mut parts.tiers, |at| {
             Some(at.list(faults).iter().filter_map(|tier| tier.tier(faults)).collect())
@@ -261,7 +261,7 @@ impl<'a> At<'a> {
                     .collect(),
             )
         });
-        parts.referrals = members.present("referrals").and_then(|at| at.referrals(faults));
+        parts.referrals = members.get("referrals").and_then(|at| at.referrals(faults));
         members.read("rewards", &mut parts.rewards, |at| {
             Some(
                 at.list(faults)
@@ -271,8 +271,8 @@ impl<'a> At<'a> {
             )
         });
         members.read("redemption", &mut parts.redemption, |at| at.redemption_terms(faults));
-        members.read("stacking", &mut parts.stacking, |at| at.named(&Stacking::NAMES, faults));
-        parts.point_value = members.present("point_value").and_then(|at| at.decimal(faults));
+        members.read("stacking", &mut parts.stacking, |at| at.one_of(&Stacking::NAMES, faults));
+        parts.point_value = members.get("point_value").and_then(|at| at.decimal(faults));
         parts
     }
 
@@ -293,9 +293,9 @@ impl<'a> At<'a> {
 
     fn earning_rule(&self, faults: &mut Faults) -> Option<EarningRule> {
         let members = self.members(&["id", "earn", "when", "replaces_base", "limits"], faults)?;
-        let id = members.required("id", faults).and_then(|at| at.parsed(faults));
+        let id = members.required("id", faults).and_then(|at| at.parse(faults));
         let earn = members.required("earn", faults).and_then(|at| at.earn(faults));
-        let (mut when, mut replaces_base) = (Conditions::default(), false);
+        let (mut when, mut replaces_base) = (EarningConditions::default(), false);
         members.read("when", &mut when, |at| Some(at.conditions(faults)));
         members.read("replaces_base", &mut replaces_base, |at| at.bool(faults));
         let mut limits = Vec::new();
@@ -303,73 +303,73 @@ impl<'a> At<'a> {
         Some(EarningRule { id: id?, earn: earn?, when, replaces_base, limits })
     }
 
-    fn earn(&self, faults: &mut Faults) -> Option<Earn> {
+    fn earn(&self, faults: &mut Faults) -> Option<EarningFormula> {
         let members = self.members(&["per_unit", "per_increment", "per_order"], faults)?;
-        let per_unit = members.present("per_unit");
-        let per_increment = members.present("per_increment");
-        match (per_unit, per_increment, members.present("per_order")) {
-            (Some(at), None, None) => at.decimal(faults).map(Earn::PerUnit),
+        let per_unit = members.get("per_unit");
+        let per_increment = members.get("per_increment");
+        match (per_unit, per_increment, members.get("per_order")) {
+            (Some(at), None, None) => at.decimal(faults).map(EarningFormula::PerUnit),
             (None, Some(at), None) => at.per_increment(faults),
-            (None, None, Some(at)) => at.points(faults).map(Earn::PerOrder),
+            (None, None, Some(at)) => at.points(faults).map(EarningFormula::PerOrder),
             _ => {
                 let detail = "must have one of per_unit, per_increment and per_order";
-                self.fault("invalid_value", detail, faults)
+                self.push_fault("invalid_value", detail, faults)
             }
         }
     }
 
-    fn per_increment(&self, faults: &mut Faults) -> Option<Earn> {
+    fn per_increment(&self, faults: &mut Faults) -> Option<EarningFormula> {
         let members = self.members(&["amount", "points"], faults)?;
         let amount: Option<Amount> =
             members.required("amount", faults).and_then(|at| at.decimal(faults));
         let points = members.required("points", faults).and_then(|at| at.points(faults));
-        Some(Earn::PerIncrement { amount: amount?, points: points? })
+        Some(EarningFormula::PerIncrement { amount: amount?, points: points? })
     }
 
-    fn conditions(&self, faults: &mut Faults) -> Conditions {
-        let mut when = Conditions::default();
+    fn conditions(&self, faults: &mut Faults) -> EarningConditions {
+        let mut when = EarningConditions::default();
         let known = ["minimum_spend", "products", "categories", "customer_tags", "from", "until"];
         let Some(members) = self.members(&known, faults) else { return when };
-        when.minimum_spend = members.present("minimum_spend").and_then(|at| at.decimal(faults));
+        when.minimum_spend = members.get("minimum_spend").and_then(|at| at.decimal(faults));
         members.read("products", &mut when.products, |at| Some(at.set(faults)));
         members.read("categories", &mut when.categories, |at| Some(at.set(faults)));
         members.read("customer_tags", &mut when.customer_tags, |at| Some(at.set(faults)));
-        when.from = members.present("from").and_then(|at| at.time(faults));
-        when.until = members.present("until").and_then(|at| at.time(faults));
+        when.from = members.get("from").and_then(|at| at.time(faults));
+        when.until = members.get("until").and_then(|at| at.time(faults));
         when
     }
 
     fn expiry(&self, faults: &mut Faults) -> Option<Expiry> {
         if let Node::Text(_) = self.node {
-            return self.named(&[("never", Expiry::Never)], faults);
+            return self.one_of(&[("never", Expiry::Never)], faults);
         }
         let members = self.members(&["per_lot", "inactivity"], faults)?;
-        match (members.present("per_lot"), members.present("inactivity")) {
+        match (members.get("per_lot"), members.get("inactivity")) {
             (Some(at), None) => at.expiry_per_lot(faults),
             (None, Some(at)) => at.expiry_by_inactivity(faults),
-            _ => self.fault("invalid_value", "must have one of per_lot and inactivity", faults),
+            _ => self.push_fault("invalid_value", "must have one of per_lot and inactivity", faults),
         }
     }
 
     fn expiry_per_lot(&self, faults: &mut Faults) -> Option<Expiry> {
         let members = self.members(&["after", "round_up_to"], faults)?;
-        let after = members.required("after", faults).and_then(|at| at.parsed(faults));
+        let after = members.required("after", faults).and_then(|at| at.parse(faults));
         let boundaries =
             [("month", Boundary::Month), ("quarter", Boundary::Quarter), ("year", Boundary::Year)];
         let round_up_to = members
-            .present("round_up_to")
-            .and_then(|at| at.named(&boundaries, faults));
+            .get("round_up_to")
+            .and_then(|at| at.one_of(&boundaries, faults));
         Some(Expiry::PerLot { after: after?, round_up_to })
     }
 
     fn expiry_by_inactivity(&self, faults: &mut Faults) -> Option<Expiry> {
         let members = self.members(&["after", "activity"], faults)?;
-        let after = members.required("after", faults).and_then(|at| at.parsed(faults));
+        let after = members.required("after", faults).and_then(|at| at.parse(faults));
         let (mut activity, names) = (
-            Activity::Any,
-            [("any", Activity::Any), ("earning_and_redeeming", Activity::EarningAndRedeeming)],
+            QualifyingActivity::Any,
+            [("any", QualifyingActivity::Any), ("earning_and_redeeming", QualifyingActivity::EarningAndRedeeming)],
         );
-        members.read("activity", &mut activity, |at| at.named(&names, faults));
+        members.read("activity", &mut activity, |at| at.one_of(&names, faults));
         Some(Expiry::Inactivity { after: after?, activity })
     }
 }
@@ -381,14 +381,14 @@ struct Members<'a> {
 
 impl<'a> Members<'a> {
     /// A member that is there and not null.
-    fn present(&self, name: &str) -> Option<At<'a>> {
+    fn get(&self, name: &str) -> Option<NodeRef<'a>> {
         let (_, node) = self.members.iter().find(|(known, _)| known == name)?;
         let there = !matches!(node, Node::Null);
-        there.then(|| At { node, pointer: format!("{}/{name}", self.pointer) })
+        there.then(|| NodeRef { node, pointer: format!("{}/{name}", self.pointer) })
     }
 
-    fn required(&self, name: &str, faults: &mut Faults) -> Option<At<'a>> {
-        let member = self.present(name);
+    fn required(&self, name: &str, faults: &mut Faults) -> Option<NodeRef<'a>> {
+        let member = self.get(name);
         if member.is_none() {
             faults.push(Fault::new(
                 format!("{}/{name}", self.pointer),
@@ -400,8 +400,8 @@ impl<'a> Members<'a> {
     }
 
     /// Replaces a default by what is there.
-    fn read<T>(&self, name: &str, into: &mut T, read: impl FnOnce(At<'a>) -> Option<T>) {
-        if let Some(value) = self.present(name).and_then(read) {
+    fn read<T>(&self, name: &str, into: &mut T, read: impl FnOnce(NodeRef<'a>) -> Option<T>) {
+        if let Some(value) = self.get(name).and_then(read) {
             *into = value;
         }
     }

@@ -5,12 +5,12 @@ use std::fmt;
 
 use rust_decimal::Decimal;
 
-use super::action::{ActionConditions, check_limits, check_tiers, check_window};
+use super::action::{EligibilityConditions, check_limits, check_tiers, check_window};
 use super::check::{Fault, POINTS_RANGE, points_in_range};
 use crate::amount::{Amount, Points, Rate};
 use crate::award::Limit;
 use crate::calendar::Period;
-use crate::discount::{Code, Items, PriceRule};
+use crate::discount::{Code, ItemSelection, PriceRule};
 use crate::id::{CategoryId, ProductId, RewardId, TierId, VariantId};
 use crate::rejection::Rejection;
 
@@ -24,16 +24,16 @@ pub struct Reward {
     pub name: String,
     /// What it gives, and what that costs.
     #[cfg_attr(feature = "json", serde(flatten))]
-    pub offer: Offer,
+    pub offer: RewardPricing,
     /// What the goods that it is for cost at least, before any discount.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub minimum_subtotal: Option<Amount>,
     /// The goods that it is for; all, where none are named.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Goods::is_empty"))]
-    pub only: Goods,
+    pub only: ProductScope,
     /// The goods that it is never for.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Goods::is_empty"))]
-    pub excluded: Goods,
+    pub excluded: ProductScope,
     /// How long a redemption can be used; for ever, where nothing is said.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub valid_for: Option<Period>,
@@ -42,13 +42,13 @@ pub struct Reward {
     pub points_back_when_expired: bool,
     /// Who can have it, and when.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "ActionConditions::is_empty"))]
-    pub when: ActionConditions,
+    pub when: EligibilityConditions,
     /// How much of it one customer can have.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
     pub limits: Vec<Limit>,
     /// How much of it all customers together can have.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
-    pub limits_in_all: Vec<Limit>,
+    pub total_limits: Vec<Limit>,
     /// Its codes combine with no others, whatever the stacking policy says.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub individual_use: bool,
@@ -59,13 +59,13 @@ pub struct Reward {
 
 /// What a reward gives, and for how many points.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Offer {
+pub enum RewardPricing {
     /// One thing at one price.
     Fixed {
         /// The price.
         cost: Points,
         /// The thing.
-        gives: Gives,
+        benefit: Benefit,
     },
     /// An amount off an order, as large as the customer wants it.
     Variable(VariableAmount),
@@ -75,7 +75,7 @@ pub enum Offer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
-pub enum Gives {
+pub enum Benefit {
     /// Whatever the merchant hands over. There is no code.
     Custom,
     /// An amount off the goods that it is for, once.
@@ -96,7 +96,7 @@ pub enum Gives {
 pub struct FreeProduct {
     /// One of these.
     #[cfg_attr(feature = "json", serde(flatten))]
-    pub goods: Goods,
+    pub scope: ProductScope,
     /// How many units.
     pub quantity: u32,
 }
@@ -129,7 +129,7 @@ pub struct VariableAmount {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
-pub struct Goods {
+pub struct ProductScope {
     /// Products, with all their variants.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub products: BTreeSet<ProductId>,
@@ -149,14 +149,14 @@ pub struct RedemptionTerms {
     /// becomes usable again.
     pub grace: Period,
     /// What the cancellation of the order that used a redemption brings back.
-    pub order_cancelled: BringsBack,
+    pub order_cancelled: OrderCancelledPolicy,
 }
 
 /// What the cancellation of the order that used a redemption brings back: one of the two, never both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
-pub enum BringsBack {
+pub enum OrderCancelledPolicy {
     /// The redemption can be used again. The default.
     #[default]
     Code,
@@ -175,21 +175,21 @@ impl Default for RedemptionTerms {
     fn default() -> Self {
         Self {
             grace: Period::THIRTY_DAYS,
-            order_cancelled: BringsBack::default(),
+            order_cancelled: OrderCancelledPolicy::default(),
         }
     }
 }
 
-impl Goods {
+impl ProductScope {
     /// Whether none are named.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
     /// The same under Shopify's names.
-    pub(crate) fn items(&self) -> Items {
+    pub(crate) fn items(&self) -> ItemSelection {
         let Self { products, variants, categories } = self.clone();
-        Items { products, variants, collections: categories }
+        ItemSelection { products, variants, collections: categories }
     }
 }
 
@@ -215,70 +215,70 @@ impl Reward {
         &self,
         amount: Option<Amount>,
         minor_digits: u32,
-    ) -> Result<(Points, Gives), Rejection> {
+    ) -> Result<(Points, Benefit), Rejection> {
         let wrong = |expected: String| Rejection::InvalidAmount { expected };
         match (&self.offer, amount) {
-            (Offer::Fixed { cost, gives }, None) => Ok((*cost, gives.clone())),
-            (Offer::Fixed { .. }, Some(_)) => {
+            (RewardPricing::Fixed { cost, benefit: gives }, None) => Ok((*cost, gives.clone())),
+            (RewardPricing::Fixed { .. }, Some(_)) => {
                 Err(wrong("left out: this reward has one price".to_owned()))
             }
-            (Offer::Variable(variable), None) => Err(wrong(variable.to_string())),
-            (Offer::Variable(variable), Some(amount)) => {
+            (RewardPricing::Variable(variable), None) => Err(wrong(variable.to_string())),
+            (RewardPricing::Variable(variable), Some(amount)) => {
                 let fits = amount.get().normalize().scale() <= minor_digits;
                 let cost = variable
                     .cost(amount)
                     .filter(|_| fits)
                     .ok_or_else(|| wrong(variable.to_string()))?;
-                Ok((cost, Gives::FixedAmount(amount)))
+                Ok((cost, Benefit::FixedAmount(amount)))
             }
         }
     }
 
     /// The least that it costs.
-    pub fn least_cost(&self) -> Points {
+    pub fn minimum_cost(&self) -> Points {
         match &self.offer {
-            Offer::Fixed { cost, .. } => *cost,
-            Offer::Variable(variable) => variable.cost(variable.minimum).unwrap_or(Points::MAX),
+            RewardPricing::Fixed { cost, .. } => *cost,
+            RewardPricing::Variable(variable) => variable.cost(variable.minimum).unwrap_or(Points::MAX),
         }
     }
 
     /// The largest amount that so many points buy, where the customer chooses the amount.
     pub fn largest_amount(&self, points: Points) -> Option<Amount> {
-        let Offer::Variable(variable) = &self.offer else { return None };
+        let RewardPricing::Variable(variable) = &self.offer else { return None };
         variable.largest(points)
     }
 
     /// Whether its redemptions have a code.
     pub fn has_code(&self) -> bool {
         match &self.offer {
-            Offer::Fixed { gives, .. } => gives.has_code(),
-            Offer::Variable(_) => true,
+            RewardPricing::Fixed { benefit: gives, .. } => gives.has_code(),
+            RewardPricing::Variable(_) => true,
         }
     }
 
     /// Whether its amounts are whole minor units of a currency with so many decimals.
-    pub(crate) fn fits(&self, minor_digits: u32) -> bool {
-        self.finer_than(minor_digits).next().is_none()
+    pub(crate) fn fits_currency(&self, minor_digits: u32) -> bool {
+        self.fields_finer_than(minor_digits).next().is_none()
     }
 
     /// Amounts that are finer than a currency with so many decimals, by their pointers in the reward.
-    fn finer_than(&self, minor_digits: u32) -> impl Iterator<Item = &'static str> {
+    fn fields_finer_than(&self, minor_digits: u32) -> impl Iterator<Item = &'static str> {
         let by_offer = match &self.offer {
-            Offer::Fixed { gives: Gives::FixedAmount(amount), .. } => {
+            RewardPricing::Fixed { benefit: Benefit::FixedAmount(amount), .. } => {
                 vec![("gives/fixed_amount", *amount)]
             }
-            Offer::Fixed { gives: Gives::StoreCredit(amount), .. } => {
+            RewardPricing::Fixed { benefit: Benefit::StoreCredit(amount), .. } => {
                 vec![("gives/store_credit", *amount)]
             }
-            Offer::Fixed {
-                gives: Gives::FreeShipping(FreeShipping { maximum: Some(maximum) }),
+            RewardPricing::Fixed {
+                benefit: Benefit::FreeShipping(FreeShipping { maximum: Some(maximum) }),
                 ..
             } => {
                 vec![("gives/free_shipping/maximum", *maximum)]
             }
-            Offer::Fixed { .. } => Vec::new(),
+            RewardPricing::Fixed { .. } => Vec::new(),
             // Minimum and maximum are multiples of it.
-            Offer::Variable(variable) => vec![("gives/variable_amount/step", variable.step)],
+            RewardPricing::Variable(variable) => vec![("gives/variable_amount/step", variable.step)],
         };
         let minimum = self.minimum_subtotal.map(|amount| ("minimum_subtotal", amount));
         let all = by_offer.into_iter().chain(minimum);
@@ -287,7 +287,7 @@ impl Reward {
     }
 }
 
-impl Gives {
+impl Benefit {
     /// Whether a code stands for it.
     pub fn has_code(&self) -> bool {
         match self {
@@ -312,7 +312,7 @@ impl Gives {
     }
 }
 
-impl fmt::Display for Gives {
+impl fmt::Display for Benefit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Custom => f.write_str("what the shop hands over"),
@@ -394,11 +394,11 @@ pub(super) fn check(rewards: &[Reward], tiers: &BTreeSet<&TierId>, faults: &mut 
             faults.push(Fault::new(at("name"), "invalid_value", "must be 1 to 100 characters"));
         }
         check_offer(&reward.offer, &at, faults);
-        check_goods(reward, &at, faults);
+        check_product_scopes(reward, &at, faults);
         check_window(reward.when.from, reward.when.until, &at("when"), faults);
         check_tiers(&reward.when.tiers, tiers, &at("when/tiers"), faults);
         for (field, limits) in
-            [("limits", &reward.limits), ("limits_in_all", &reward.limits_in_all)]
+            [("limits", &reward.limits), ("limits_in_all", &reward.total_limits)]
         {
             check_limits(limits, &at(field), faults);
             for (limit, _) in limits.iter().enumerate().filter(|(_, limit)| limit.partial) {
@@ -414,16 +414,16 @@ pub(super) fn check(rewards: &[Reward], tiers: &BTreeSet<&TierId>, faults: &mut 
     }
 }
 
-fn check_offer(offer: &Offer, at: &impl Fn(&str) -> String, faults: &mut Vec<Fault>) {
+fn check_offer(offer: &RewardPricing, at: &impl Fn(&str) -> String, faults: &mut Vec<Fault>) {
     const POSITIVE: &str = "must be more than zero";
     match offer {
-        Offer::Fixed { cost, gives } => {
+        RewardPricing::Fixed { cost, benefit: gives } => {
             if !points_in_range(*cost) {
                 faults.push(Fault::new(at("cost"), "out_of_range", POINTS_RANGE));
             }
-            check_gives(gives, at, faults);
+            check_benefit(gives, at, faults);
         }
-        Offer::Variable(variable) => {
+        RewardPricing::Variable(variable) => {
             let at = |field: &str| at(&format!("gives/variable_amount/{field}"));
             let VariableAmount { points_per_unit, step, minimum, maximum } = *variable;
             if !points_in_range(points_per_unit) {
@@ -447,44 +447,44 @@ fn check_offer(offer: &Offer, at: &impl Fn(&str) -> String, faults: &mut Vec<Fau
     }
 }
 
-fn check_gives(gives: &Gives, at: &impl Fn(&str) -> String, faults: &mut Vec<Fault>) {
+fn check_benefit(gives: &Benefit, at: &impl Fn(&str) -> String, faults: &mut Vec<Fault>) {
     let wrong = match gives {
-        Gives::FixedAmount(amount) if amount.is_zero() => {
+        Benefit::FixedAmount(amount) if amount.is_zero() => {
             Some(("fixed_amount", "must be more than zero"))
         }
-        Gives::StoreCredit(amount) if amount.is_zero() => {
+        Benefit::StoreCredit(amount) if amount.is_zero() => {
             Some(("store_credit", "must be more than zero"))
         }
-        Gives::Percentage(rate) if rate.get().is_zero() || rate.get() > Decimal::ONE_HUNDRED => {
+        Benefit::Percentage(rate) if rate.get().is_zero() || rate.get() > Decimal::ONE_HUNDRED => {
             Some(("percentage", "must be more than 0 and at most 100"))
         }
-        Gives::FreeProduct(product) if product.goods.is_empty() => {
+        Benefit::FreeProduct(product) if product.scope.is_empty() => {
             Some(("free_product", "must name products, variants or categories"))
         }
-        Gives::FreeProduct(product) if !(1..=1_000).contains(&product.quantity) => {
+        Benefit::FreeProduct(product) if !(1..=1_000).contains(&product.quantity) => {
             Some(("free_product/quantity", "must be 1 to 1,000"))
         }
-        Gives::Custom
-        | Gives::FixedAmount(_)
-        | Gives::FreeProduct(_)
-        | Gives::FreeShipping(_)
-        | Gives::Percentage(_)
-        | Gives::StoreCredit(_) => None,
+        Benefit::Custom
+        | Benefit::FixedAmount(_)
+        | Benefit::FreeProduct(_)
+        | Benefit::FreeShipping(_)
+        | Benefit::Percentage(_)
+        | Benefit::StoreCredit(_) => None,
     };
     if let Some((field, detail)) = wrong {
         faults.push(Fault::new(at(&format!("gives/{field}")), "out_of_range", detail));
     }
-    if let Gives::FreeProduct(product) = gives {
-        check_named(&product.goods, &at("gives/free_product"), faults);
+    if let Benefit::FreeProduct(product) = gives {
+        check_product_scope(&product.scope, &at("gives/free_product"), faults);
     }
 }
 
 /// Goods can be named where the discount is off goods. What costs nothing names its own.
-fn check_goods(reward: &Reward, at: &impl Fn(&str) -> String, faults: &mut Vec<Fault>) {
+fn check_product_scopes(reward: &Reward, at: &impl Fn(&str) -> String, faults: &mut Vec<Fault>) {
     let (off_goods, has_code) = match &reward.offer {
-        Offer::Variable(_) => (true, true),
-        Offer::Fixed { gives, .. } => {
-            (matches!(gives, Gives::FixedAmount(_) | Gives::Percentage(_)), gives.has_code())
+        RewardPricing::Variable(_) => (true, true),
+        RewardPricing::Fixed { benefit: gives, .. } => {
+            (matches!(gives, Benefit::FixedAmount(_) | Benefit::Percentage(_)), gives.has_code())
         }
     };
     let named = [("only", !reward.only.is_empty()), ("excluded", !reward.excluded.is_empty())];
@@ -500,12 +500,12 @@ fn check_goods(reward: &Reward, at: &impl Fn(&str) -> String, faults: &mut Vec<F
     for (field, _) in ruled.into_iter().filter(|(_, said)| *said && !has_code) {
         faults.push(Fault::new(at(field), "contradiction", "this reward has no code"));
     }
-    check_named(&reward.only, &at("only"), faults);
+    check_product_scope(&reward.only, &at("only"), faults);
     check_sizes(&reward.excluded, &at("excluded"), faults);
 }
 
 /// Shopify's constraint: categories, or products and variants.
-fn check_named(goods: &Goods, pointer: &str, faults: &mut Vec<Fault>) {
+fn check_product_scope(goods: &ProductScope, pointer: &str, faults: &mut Vec<Fault>) {
     let singles = !goods.products.is_empty() || !goods.variants.is_empty();
     if singles && !goods.categories.is_empty() {
         let detail = "cannot be combined with products or variants";
@@ -514,7 +514,7 @@ fn check_named(goods: &Goods, pointer: &str, faults: &mut Vec<Fault>) {
     check_sizes(goods, pointer, faults);
 }
 
-fn check_sizes(goods: &Goods, pointer: &str, faults: &mut Vec<Fault>) {
+fn check_sizes(goods: &ProductScope, pointer: &str, faults: &mut Vec<Fault>) {
     let counts = [
         ("products", goods.products.len()),
         ("variants", goods.variants.len()),
@@ -535,15 +535,15 @@ fn check_code(reward: &Reward, at: &impl Fn(&str) -> String, faults: &mut Vec<Fa
 impl super::Program {
     /// The reward of this name.
     pub fn reward(&self, id: &RewardId) -> Option<&Reward> {
-        self.parts.rewards.iter().find(|reward| reward.id == *id)
+        self.definition.rewards.iter().find(|reward| reward.id == *id)
     }
 
     /// What a shop whose currency has so many decimals could not give: amounts finer than that.
-    pub fn finer_than_currency(&self, minor_digits: u32) -> Vec<Fault> {
-        let rewards = self.parts.rewards.iter().enumerate();
+    pub fn check_currency(&self, minor_digits: u32) -> Vec<Fault> {
+        let rewards = self.definition.rewards.iter().enumerate();
         let pointers = rewards.flat_map(|(index, reward)| {
             reward
-                .finer_than(minor_digits)
+                .fields_finer_than(minor_digits)
                 .map(move |field| format!("/rewards/{index}/{field}"))
         });
         pointers
@@ -556,24 +556,24 @@ impl super::Program {
 mod json {
     use serde::ser::SerializeMap;
 
-    use super::{Gives, Offer, VariableAmount};
+    use super::{Benefit, RewardPricing, VariableAmount};
 
     #[derive(serde::Serialize)]
     #[serde(rename_all = "snake_case")]
-    enum Choice<'a> {
+    enum VariableOffer<'a> {
         VariableAmount(&'a VariableAmount),
     }
 
-    impl serde::Serialize for Offer {
+    impl serde::Serialize for RewardPricing {
         fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
             let mut members = to.serialize_map(None)?;
             match self {
-                Self::Fixed { cost, gives } => {
+                Self::Fixed { cost, benefit: gives } => {
                     members.serialize_entry("cost", cost)?;
-                    members.serialize_entry::<_, Gives>("gives", gives)?;
+                    members.serialize_entry::<_, Benefit>("gives", gives)?;
                 }
                 Self::Variable(variable) => {
-                    members.serialize_entry("gives", &Choice::VariableAmount(variable))?;
+                    members.serialize_entry("gives", &VariableOffer::VariableAmount(variable))?;
                 }
             }
             members.end()

@@ -29,7 +29,7 @@ pub struct Tier {
 
 impl Tier {
     /// A tier of this name that is set by hand and multiplies.
-    pub fn by_hand(id: TierId, name: impl Into<String>, multiplier: Rate) -> Self {
+    pub fn manual(id: TierId, name: impl Into<String>, multiplier: Rate) -> Self {
         Self {
             id,
             name: name.into(),
@@ -60,11 +60,11 @@ pub struct EntryReward {
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 pub struct Tiering {
     /// What counts.
-    pub metric: Metric,
+    pub metric: TierMetric,
     /// Over which time.
-    pub window: Window,
+    pub window: TierWindow,
     /// What happens to who no longer qualifies.
-    pub down: Down,
+    pub down: Downgrade,
     /// How long a tier lasts at least.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub term: Option<Period>,
@@ -87,7 +87,7 @@ impl Tiering {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
-pub enum Metric {
+pub enum TierMetric {
     /// Money spent: the earning basis, refunds deducted. The default.
     #[default]
     Spend,
@@ -97,9 +97,9 @@ pub enum Metric {
     Orders,
 }
 
-impl Metric {
+impl TierMetric {
     /// The part of counts that this looks at: ten-thousandths of the currency unit, points or orders.
-    pub fn of(self, counts: Counts) -> i64 {
+    pub fn value_of(self, counts: Counts) -> i64 {
         match self {
             Self::Spend => counts.spend,
             Self::PointsEarned => counts.points,
@@ -108,7 +108,7 @@ impl Metric {
     }
 
     /// A threshold in the same measure.
-    pub fn threshold(self, threshold: Amount) -> i64 {
+    pub fn scale_threshold(self, threshold: Amount) -> i64 {
         let parts = threshold.ten_thousandths();
         match self {
             Self::Spend => parts,
@@ -121,7 +121,7 @@ impl Metric {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
-pub enum Window {
+pub enum TierWindow {
     /// All that was ever done. The default.
     #[default]
     Lifetime,
@@ -135,7 +135,7 @@ pub enum Window {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
-pub enum Down {
+pub enum Downgrade {
     /// The tier stays; only a refund can undo it.
     Never,
     /// To the next lower tier, and from there again after its term.
@@ -154,7 +154,7 @@ pub(super) fn check(tiers: &[Tier], tiering: &Tiering, faults: &mut Vec<Fault>) 
                 let detail = "must be more than that of the tier before";
                 faults.push(Fault::new(at("threshold"), "contradiction", detail));
             }
-            if tiering.metric != Metric::Spend
+            if tiering.metric != TierMetric::Spend
                 && threshold
                     .ten_thousandths()
                     .checked_rem(10_000)
@@ -187,14 +187,14 @@ pub(super) fn check(tiers: &[Tier], tiering: &Tiering, faults: &mut Vec<Fault>) 
             faults.push(Fault::new(at("entry/points"), "out_of_range", POINTS_RANGE));
         }
     }
-    if tiering.down == Down::OneStep && tiering.term.is_none() {
+    if tiering.down == Downgrade::OneStep && tiering.term.is_none() {
         faults.push(Fault::new(
             "/tiering/term",
             "missing_field",
             "is required where tiers go down one step",
         ));
     }
-    if let Window::Rolling(period) = tiering.window
+    if let TierWindow::Rolling(period) = tiering.window
         && !period.is_months_up_to(36)
     {
         faults.push(Fault::new(

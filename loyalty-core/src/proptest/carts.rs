@@ -10,49 +10,49 @@ use ::proptest::sample::{Index, select};
 use chrono::TimeDelta;
 use rust_decimal::Decimal;
 
-use super::discounts::DiscountBooks;
-use super::life::one;
-use super::words::Words;
+use super::discounts::DiscountLedger;
+use super::life::pick;
+use super::words::Vocabulary;
 use crate::amount::Amount;
 use crate::calendar::{Period, Timestamp};
 use crate::discount::{
-    AllocationMethod, Cart, CartLine, Code, CodeCommand, Customer, Items, Parts, PriceRule, Ratio,
+    AllocationMethod, Cart, CartLine, Code, CodeCommand, Customer, ItemSelection, PriceRuleParts, PriceRule, QuantityRatio,
     ShippingLine, TargetSelection, TargetType, ValueType,
 };
 use crate::id::{
     AccountId, CategoryId, CheckoutId, LineId, OrderId, ProductId, ProgramVersion, RedemptionId,
     VariantId,
 };
-use crate::program::{BringsBack, Offer, Program, Reward};
-use crate::redemption::Issue;
+use crate::program::{OrderCancelledPolicy, RewardPricing, Program, Reward};
+use crate::redemption::Issuance;
 
-fn texts(prefix: &'static str) -> impl Strategy<Value = String> {
+fn numbered_texts(prefix: &'static str) -> impl Strategy<Value = String> {
     (0..3_u8).prop_map(move |number| format!("{prefix}{number}"))
 }
 
 fn products() -> impl Strategy<Value = ProductId> {
-    texts("product").prop_filter_map("an id", |text| ProductId::new(text).ok())
+    numbered_texts("product").prop_filter_map("an id", |text| ProductId::new(text).ok())
 }
 
 fn variants() -> impl Strategy<Value = VariantId> {
-    texts("variant").prop_filter_map("an id", |text| VariantId::new(text).ok())
+    numbered_texts("variant").prop_filter_map("an id", |text| VariantId::new(text).ok())
 }
 
 fn collections() -> impl Strategy<Value = CategoryId> {
-    texts("collection").prop_filter_map("an id", |text| CategoryId::new(text).ok())
+    numbered_texts("collection").prop_filter_map("an id", |text| CategoryId::new(text).ok())
 }
 
 /// Products and variants, or collections.
-fn items() -> impl Strategy<Value = Items> {
+fn items() -> impl Strategy<Value = ItemSelection> {
     let named = (btree_set(products(), 0..3), btree_set(variants(), 0..2));
     prop_oneof![
-        named.prop_map(|(products, variants)| Items {
+        named.prop_map(|(products, variants)| ItemSelection {
             products,
             variants,
             collections: BTreeSet::new()
         }),
         btree_set(collections(), 1..3)
-            .prop_map(|collections| Items { collections, ..Items::default() }),
+            .prop_map(|collections| ItemSelection { collections, ..ItemSelection::default() }),
     ]
 }
 
@@ -86,7 +86,7 @@ pub fn price_rules() -> impl Strategy<Value = PriceRule> {
         any::<bool>(),
         any::<bool>(),
         items(),
-        prop_oneof![3 => Just(Items::default()), 1 => items()],
+        prop_oneof![3 => Just(ItemSelection::default()), 1 => items()],
     );
     let bundle = weighted(0.3, (1..4_u32, 1..3_u32, items(), weighted(0.3, cents(1..5_000))));
     let limits = (
@@ -106,7 +106,7 @@ pub fn price_rules() -> impl Strategy<Value = PriceRule> {
             (alone, once, shipping),
         )| {
             let (allocation_limit, subtotal, quantity, usage_limit, shipping_price) = limits;
-            let mut parts = Parts {
+            let mut parts = PriceRuleParts {
                 title: "Rule".to_owned(),
                 value_type,
                 value,
@@ -115,7 +115,7 @@ pub fn price_rules() -> impl Strategy<Value = PriceRule> {
                 usage_limit,
                 once_per_customer: once,
                 individual_use: alone,
-                ..Parts::default()
+                ..PriceRuleParts::default()
             };
             if shipping {
                 parts.value_type = ValueType::Percentage;
@@ -136,7 +136,7 @@ pub fn price_rules() -> impl Strategy<Value = PriceRule> {
             }
             if let Some((buy, entitled_quantity, prerequisites, spend)) = bundle {
                 let prerequisite_quantity = spend.is_none().then_some(buy);
-                let ratio = Ratio { prerequisite_quantity, entitled_quantity };
+                let ratio = QuantityRatio { prerequisite_quantity, entitled_quantity };
                 parts.prerequisite_to_entitlement_quantity_ratio = Some(ratio);
                 parts.prerequisite_to_entitlement_purchase = spend;
                 parts.prerequisites = prerequisites;
@@ -148,25 +148,25 @@ pub fn price_rules() -> impl Strategy<Value = PriceRule> {
 }
 
 /// Shops with a few rules, each with one code.
-pub fn discount_shops() -> impl Strategy<Value = DiscountBooks> {
-    vec(price_rules(), 1..6).prop_map(DiscountBooks::new)
+pub fn discount_shops() -> impl Strategy<Value = DiscountLedger> {
+    vec(price_rules(), 1..6).prop_map(DiscountLedger::new)
 }
 
 /// Price rules of a shop with this program: those of its rewards, and others of any kind. With
 /// [`DiscountBooks::new`] the carts of [`carts_under`] bring their codes.
 pub fn price_rules_under(program: &Program) -> impl Strategy<Value = Vec<PriceRule>> + use<> {
-    let of_rewards: Vec<PriceRule> = program.parts().rewards.iter().filter_map(rule_of).collect();
+    let of_rewards: Vec<PriceRule> = program.definition().rewards.iter().filter_map(reward_price_rule).collect();
     let some = vec(any::<Index>(), 0..4).prop_map(move |picks| {
-        let picked = picks.iter().filter_map(|pick| one(&of_rewards, *pick));
+        let picked = picks.iter().filter_map(|pick| pick(&of_rewards, *pick));
         picked.cloned().collect::<Vec<_>>()
     });
     (some, vec(price_rules(), 0..4)).prop_map(|(of_rewards, others)| [of_rewards, others].concat())
 }
 
 /// The price rule behind the codes of a reward, where it has codes.
-fn rule_of(reward: &Reward) -> Option<PriceRule> {
+fn reward_price_rule(reward: &Reward) -> Option<PriceRule> {
     let amount =
-        if let Offer::Variable(variable) = &reward.offer { Some(variable.minimum) } else { None };
+        if let RewardPricing::Variable(variable) = &reward.offer { Some(variable.minimum) } else { None };
     let (points, gives) = reward.quote(amount, 2).ok()?;
     let code = gives
         .has_code()
@@ -174,7 +174,7 @@ fn rule_of(reward: &Reward) -> Option<PriceRule> {
         .transpose()
         .ok()?;
     let at = Timestamp::UNIX_EPOCH;
-    let issue = Issue {
+    let issue = Issuance {
         id: RedemptionId(1),
         previous: None,
         reward: reward.id.clone(),
@@ -182,13 +182,13 @@ fn rule_of(reward: &Reward) -> Option<PriceRule> {
         program: ProgramVersion(1),
         points,
         parts: Vec::new(),
-        gives,
+        benefit: gives,
         code,
         at,
         day: at.date_naive(),
         ends_at: None,
         points_back_when_expired: false,
-        order_cancelled: BringsBack::Code,
+        order_cancelled: OrderCancelledPolicy::Code,
         grace: Period::THIRTY_DAYS,
     };
     issue.price_rule(reward, (None, None), 2).ok()?
@@ -196,13 +196,13 @@ fn rule_of(reward: &Reward) -> Option<PriceRule> {
 
 /// Carts of a program's products and others, with codes of [`price_rules_under`] in any order.
 pub fn carts_under(program: &Program) -> impl Strategy<Value = Cart> + use<> {
-    let words = Words::of(program);
+    let words = Vocabulary::of(program);
     let known = Arc::clone(&words);
     let named = any::<Index>()
-        .prop_filter_map("a product", move |pick| one(&known.products, pick).cloned());
+        .prop_filter_map("a product", move |pick| pick(&known.products, pick).cloned());
     let within = any::<Index>()
-        .prop_filter_map("a category", move |pick| one(&words.categories, pick).cloned());
-    carts_of(
+        .prop_filter_map("a category", move |pick| pick(&words.categories, pick).cloned());
+    carts_with(
         prop_oneof![named, products()].boxed(),
         prop_oneof![within, collections()].boxed(),
     )
@@ -210,10 +210,10 @@ pub fn carts_under(program: &Program) -> impl Strategy<Value = Cart> + use<> {
 
 /// Carts of a few lines, some of them equal, with codes of [`discount_shops`] in any order.
 pub fn carts() -> impl Strategy<Value = Cart> {
-    carts_of(products().boxed(), collections().boxed())
+    carts_with(products().boxed(), collections().boxed())
 }
 
-fn carts_of(
+fn carts_with(
     products: BoxedStrategy<ProductId>,
     collections: BoxedStrategy<CategoryId>,
 ) -> impl Strategy<Value = Cart> {
@@ -256,16 +256,16 @@ fn carts_of(
 
 /// Claims on one code by a few customers, checkouts and orders, in the order of their instants.
 pub fn claims() -> impl Strategy<Value = Vec<(Timestamp, Customer, CodeCommand)>> {
-    let checkout = || texts("checkout").prop_filter_map("an id", |text| CheckoutId::new(text).ok());
-    let order = || texts("order").prop_filter_map("an id", |text| OrderId::new(text).ok());
+    let checkout = || numbered_texts("checkout").prop_filter_map("an id", |text| CheckoutId::new(text).ok());
+    let order = || numbered_texts("order").prop_filter_map("an id", |text| OrderId::new(text).ok());
     // Whole and half minutes after the request; some are too late, or at once.
     let ends = || (0..60_i64).prop_map(|halves| TimeDelta::seconds(halves.saturating_mul(30)));
     let command = prop_oneof![
         4 => (checkout(), ends()).prop_map(|(checkout, after)| (Some(after), CodeCommand::Release { checkout })),
         1 => checkout().prop_map(|checkout| (None, CodeCommand::Release { checkout })),
         4 => (order(), weighted(0.7, checkout()))
-            .prop_map(|(order, checkout)| (None, CodeCommand::Use { order, checkout, placed_at: None })),
-        2 => order().prop_map(|order| (None, CodeCommand::Return { order })),
+            .prop_map(|(order, checkout)| (None, CodeCommand::RecordUse { order, checkout, placed_at: None })),
+        2 => order().prop_map(|order| (None, CodeCommand::ReturnUse { order })),
         1 => any::<bool>().prop_map(|on| (None, CodeCommand::Switch { on })),
     ];
     let account = weighted(0.8, (1..3_i64).prop_map(AccountId));

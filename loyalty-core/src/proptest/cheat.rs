@@ -12,24 +12,24 @@ use ::proptest::prelude::*;
 use ::proptest::sample::Index;
 
 use super::Books;
-use super::check::{Broken, Check, Search};
+use super::check::{CheckFailure, ProgramCheck, SearchResult};
 use super::held;
-use super::life::{self, Life, Parted, Wait, one, without};
-use super::story::Story;
-use super::words::Words;
+use super::life::{self, CustomerHistory, Shrinkable, Wait, pick, without_item};
+use super::story::Transcript;
+use super::words::Vocabulary;
 use crate::amount::{Amount, Points};
-use crate::award::Reason;
+use crate::award::AwardReason;
 use crate::calendar::Timestamp;
-use crate::command::{Command, Excess};
-use crate::event::{Event, Grounds};
+use crate::command::{Command, OverRefund};
+use crate::event::{Event, AdjustmentReason};
 use crate::id::{OrderId, RedemptionId, RefundId, Tag};
-use crate::order::{Line, Order, Origin, Refund, Refunded};
-use crate::program::{DebtPolicy, Fault, Gives, Metric, Program, RefundPolicy, Reward};
+use crate::order::{Line, Order, Origin, Refund, RefundContent};
+use crate::program::{DebtPolicy, Fault, Benefit, TierMetric, Program, RefundPolicy, Reward};
 use crate::redemption::RedemptionState;
 
 /// A statement about a program that a merchant would want to hold, and may have configured away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Soundness {
+pub enum ProgramProperty {
     /// Who sends back all that they bought keeps neither points nor what points bought.
     NoGainFromReturning,
     /// Spending earns less than what is spent: no reward is worth more than the money that it takes to earn it.
@@ -39,7 +39,7 @@ pub enum Soundness {
     NoTierLostBySpending,
 }
 
-impl Soundness {
+impl ProgramProperty {
     /// The name.
     pub const fn name(self) -> &'static str {
         match self {
@@ -54,11 +54,11 @@ impl Soundness {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// What does not hold.
-    pub soundness: Soundness,
+    pub property: ProgramProperty,
     /// Where in the program's document the reason is, and what it does.
     pub fault: Fault,
     /// The shortest way that was found.
-    pub story: Story,
+    pub transcript: Transcript,
     /// What the customer has in the end.
     pub gain: String,
 }
@@ -66,47 +66,47 @@ pub struct Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Fault { pointer, detail, .. } = &self.fault;
-        writeln!(f, "{}: {pointer} {detail}", self.soundness.name())?;
-        write!(f, "{}", self.story)?;
+        writeln!(f, "{}: {pointer} {detail}", self.property.name())?;
+        write!(f, "{}", self.transcript)?;
         writeln!(f, "  In the end {}.", self.gain)
     }
 }
 
 /// Every way that is found, one for each thing in the program that makes one possible.
-pub(super) fn findings(check: &Check, program: &Program) -> Vec<Finding> {
-    let mut found = gains_from_returning(check, program);
-    let rewards = program.parts().rewards.iter().enumerate();
+pub(super) fn find_exploits(check: &ProgramCheck, program: &Program) -> Vec<Finding> {
+    let mut found = find_gains_from_returning(check, program);
+    let rewards = program.definition().rewards.iter().enumerate();
     found.extend(
-        rewards.filter_map(|(index, reward)| reward_above_spend(check, program, index, reward)),
+        rewards.filter_map(|(index, reward)| find_reward_above_spend(check, program, index, reward)),
     );
-    found.extend(tier_lost_by_spending(check, program));
+    found.extend(find_tier_lost_by_spending(check, program));
     found
 }
 
 /// What a customer sets out to do.
 #[derive(Clone, Debug)]
-struct Plot {
+struct Scenario {
     tags: BTreeSet<Tag>,
     start: Timestamp,
-    deeds: Vec<(Wait, Deed)>,
+    deeds: Vec<(Wait, ScenarioAction)>,
     cancels: bool,
 }
 
-impl Parted for Plot {
+impl Shrinkable for Scenario {
     fn without(&self, part: usize) -> Option<Self> {
-        Some(Self { deeds: without(&self.deeds, part)?, ..self.clone() })
+        Some(Self { deeds: without_item(&self.deeds, part)?, ..self.clone() })
     }
 }
 
 #[derive(Clone, Debug)]
-enum Deed {
+enum ScenarioAction {
     Buys(Order),
     /// Spends points on one of the rewards; on something of the shop's own where the program has none.
     Spends(Index),
 }
 
-fn plots(words: &Arc<Words>, spends: bool) -> impl Strategy<Value = Plot> + use<> {
-    let dear = life::orders(words).prop_filter_map("a price", at_least_one);
+fn scenarios(words: &Arc<Vocabulary>, spends: bool) -> impl Strategy<Value = Scenario> + use<> {
+    let dear = life::orders(words).prop_filter_map("a price", with_minimum_total);
     let cheap = (life::orders(words), 1..10_u32).prop_filter_map("a line", |(order, price)| {
         let total = Amount::from(price);
         let line = Line {
@@ -116,19 +116,19 @@ fn plots(words: &Arc<Words>, spends: bool) -> impl Strategy<Value = Plot> + use<
         };
         Some(Order { lines: vec![line], total, ..Order::default() })
     });
-    let buys = prop_oneof![cheap, dear].prop_map(Deed::Buys);
+    let buys = prop_oneof![cheap, dear].prop_map(ScenarioAction::Buys);
     let deed = if spends {
-        prop_oneof![buys, any::<Index>().prop_map(Deed::Spends)].boxed()
+        prop_oneof![buys, any::<Index>().prop_map(ScenarioAction::Spends)].boxed()
     } else {
         buys.boxed()
     };
     let deeds = vec((life::waits(), deed), 1..7);
     (life::tags(words), life::starts(words), deeds, any::<bool>())
-        .prop_map(|(tags, start, deeds, cancels)| Plot { tags, start, deeds, cancels })
+        .prop_map(|(tags, start, deeds, cancels)| Scenario { tags, start, deeds, cancels })
 }
 
 /// An order that costs 1.00 or more, all of it in money.
-fn at_least_one(mut order: Order) -> Option<Order> {
+fn with_minimum_total(mut order: Order) -> Option<Order> {
     let one = Amount::from(1);
     if order.total < one {
         let line = order.lines.first_mut()?;
@@ -138,19 +138,19 @@ fn at_least_one(mut order: Order) -> Option<Order> {
 }
 
 /// A plot being carried out. What is refused does not happen.
-struct Played<'a> {
+struct ScenarioRun<'a> {
     program: &'a Program,
-    words: &'a Words,
-    life: Life,
+    words: &'a Vocabulary,
+    life: CustomerHistory,
     books: Books,
     now: Timestamp,
     bought: Vec<(OrderId, Amount)>,
     redeemed: i64,
 }
 
-impl<'a> Played<'a> {
-    fn of(check: &Check, program: &'a Program, words: &'a Words, plot: &Plot) -> Self {
-        let life = Life { tags: plot.tags.clone(), birthday: None, steps: Vec::new() };
+impl<'a> ScenarioRun<'a> {
+    fn of(check: &ProgramCheck, program: &'a Program, words: &'a Vocabulary, plot: &Scenario) -> Self {
+        let life = CustomerHistory { tags: plot.tags.clone(), birthday: None, steps: Vec::new() };
         let (books, now) = (check.books(program, &life), plot.start);
         let mut played = Self {
             program,
@@ -165,8 +165,8 @@ impl<'a> Played<'a> {
         for (wait, deed) in &plot.deeds {
             played.now = wait.after(words, check.zone, played.now).min(last);
             match deed {
-                Deed::Buys(order) => played.buy(order),
-                Deed::Spends(reward) => played.spend(*reward),
+                ScenarioAction::Buys(order) => played.buy(order),
+                ScenarioAction::Spends(reward) => played.spend(*reward),
             }
         }
         played
@@ -198,16 +198,16 @@ impl<'a> Played<'a> {
 
     fn spend(&mut self, reward: Index) {
         let program = self.program;
-        if let Some(reward) = one(&program.parts().rewards, reward) {
+        if let Some(reward) = pick(&program.definition().rewards, reward) {
             self.redeem(reward);
         } else {
             let points = self.books.balance(self.now);
-            self.tell(Command::SubtractPoints { points, grounds: Grounds::default() });
+            self.tell(Command::SubtractPoints { points, reason: AdjustmentReason::default() });
         }
     }
 
     /// Redeems a reward, as much of it as there are points for; answers what it gives.
-    fn redeem(&mut self, reward: &Reward) -> Option<Gives> {
+    fn redeem(&mut self, reward: &Reward) -> Option<Benefit> {
         let have = self.books.balance(self.now);
         let amount = reward.largest_amount(have);
         let (_, gives) = reward.quote(amount, self.books.minor_digits).ok()?;
@@ -228,18 +228,18 @@ impl<'a> Played<'a> {
             let Ok(id) = RefundId::new(format!("all-of-{order}")) else {
                 continue;
             };
-            let all = Refund { id, refunded: Refunded::Amount(total) };
+            let all = Refund { id, refunded: RefundContent::Amount(total) };
             let back = if cancels {
                 Command::CancelOrder { order, at: None }
             } else {
-                Command::RefundOrder { order, refund: all, excess: Excess::Refuse, at: None }
+                Command::RefundOrder { order, refund: all, over_refund: OverRefund::Reject, at: None }
             };
             self.tell(back);
         }
     }
 
-    fn story(&self, check: &Check) -> Story {
-        Story::of(&mut check.books(self.program, &self.life), &self.life.steps)
+    fn story(&self, check: &ProgramCheck) -> Transcript {
+        Transcript::of(&mut check.books(self.program, &self.life), &self.life.steps)
     }
 }
 
@@ -253,15 +253,15 @@ enum Cause {
     Goal(usize),
 }
 
-fn gains_from_returning(check: &Check, program: &Program) -> Vec<Finding> {
-    let words = Words::of(program);
-    let cases = plots(&words, true);
-    let returned = |plot: &Plot| {
-        let mut played = Played::of(check, program, &words, plot);
+fn find_gains_from_returning(check: &ProgramCheck, program: &Program) -> Vec<Finding> {
+    let words = Vocabulary::of(program);
+    let cases = scenarios(&words, true);
+    let returned = |plot: &Scenario| {
+        let mut played = ScenarioRun::of(check, program, &words, plot);
         played.send_back(plot.cancels);
         played
     };
-    let has = |plot: &Plot, wanted: &dyn Fn(&BTreeSet<Cause>) -> bool| {
+    let has = |plot: &Scenario, wanted: &dyn Fn(&BTreeSet<Cause>) -> bool| {
         let played = returned(plot);
         prop_assert!(!played.has_something() || !wanted(&played.causes()));
         Ok(())
@@ -269,7 +269,7 @@ fn gains_from_returning(check: &Check, program: &Program) -> Vec<Finding> {
     let (mut known, mut found) = (BTreeSet::new(), Vec::new());
     loop {
         let any_new = |causes: &BTreeSet<Cause>| !causes.is_subset(&known);
-        let Search::Found { case, .. } = check.smallest(&cases, |plot| has(plot, &any_new)) else {
+        let SearchResult::Found { case, .. } = check.smallest(&cases, |plot| has(plot, &any_new)) else {
             return found;
         };
         let helped = returned(&case).causes();
@@ -279,21 +279,21 @@ fn gains_from_returning(check: &Check, program: &Program) -> Vec<Finding> {
         // The same where nothing else helps along, if there is such a way.
         let alone = |causes: &BTreeSet<Cause>| causes.len() == 1 && causes.contains(&cause);
         let plot = match check.smallest(&cases, |plot| has(plot, &alone)) {
-            Search::Found { case, .. } => case,
-            Search::Nothing | Search::Stuck { .. } => case,
+            SearchResult::Found { case, .. } => case,
+            SearchResult::Nothing | SearchResult::Stuck { .. } => case,
         };
         let played = returned(&plot);
         found.push(Finding {
-            soundness: Soundness::NoGainFromReturning,
+            property: ProgramProperty::NoGainFromReturning,
             fault: cause.fault(program),
-            story: played.story(check),
+            transcript: played.story(check),
             gain: format!("all money is back, and the customer has {}", played.holdings()),
         });
         known.insert(cause);
     }
 }
 
-impl Played<'_> {
+impl ScenarioRun<'_> {
     /// Points that are left, pending ones too, and points that were spent on what the customer still has.
     fn has_something(&self) -> bool {
         let account = self.books.as_of(self.now);
@@ -312,7 +312,7 @@ impl Played<'_> {
             matches!(had.state(), RedemptionState::Issued | RedemptionState::Used { .. })
         });
         had.map(|had| {
-            (format!("{} ({})", had.issue().name, had.issue().gives), had.taken().points())
+            (format!("{} ({})", had.issue().name, had.issue().benefit), had.payment().points())
         })
     }
 
@@ -334,14 +334,14 @@ impl Played<'_> {
     }
 
     fn causes(&self) -> BTreeSet<Cause> {
-        let parts = self.program.parts();
+        let parts = self.program.definition();
         let keeps = parts.refunds == RefundPolicy::Keep;
         let mut found = BTreeSet::new();
         for order in self.books.orders.values() {
             let posted = order.posted();
             let net = posted
                 .awarded
-                .saturating_sub(posted.taken)
+                .saturating_sub(posted.clawed_back)
                 .saturating_sub(posted.expired);
             if net.is_positive() && posted.forgiven.is_positive() {
                 found.insert(Cause::Debt);
@@ -350,7 +350,7 @@ impl Played<'_> {
             }
         }
         for (reason, _) in self.given().into_iter().filter(|(_, left)| left.is_positive()) {
-            if let Reason::TierEntry { tier } = &reason {
+            if let AwardReason::TierEntry { tier } = &reason {
                 let Some(rank) = self.program.rank(tier) else { continue };
                 let entry = parts.tiers.get(rank).and_then(|tier| tier.entry);
                 found.insert(if entry.is_some_and(|entry| !entry.taken_back) {
@@ -362,7 +362,7 @@ impl Played<'_> {
                 } else {
                     Cause::LateEntry(rank)
                 });
-            } else if let Reason::Goal { action } = &reason {
+            } else if let AwardReason::Goal { action } = &reason {
                 found.extend(
                     parts
                         .actions
@@ -376,12 +376,12 @@ impl Played<'_> {
     }
 
     /// What was given for orders together, less what of it was taken back.
-    fn given(&self) -> Vec<(Reason, Points)> {
-        let mut left: BTreeMap<String, (Reason, Points)> = BTreeMap::new();
+    fn given(&self) -> Vec<(AwardReason, Points)> {
+        let mut left: BTreeMap<String, (AwardReason, Points)> = BTreeMap::new();
         for event in &self.books.journal {
             let (reason, moved) = if let Event::AwardGiven { award, points, .. } = event {
                 (&award.reason, *points)
-            } else if let Event::AwardTakenBack { reason, taking, .. } = event {
+            } else if let Event::AwardTakenBack { reason, clawback: taking, .. } = event {
                 (reason, taking.points().negated())
             } else {
                 continue;
@@ -397,7 +397,7 @@ impl Played<'_> {
 
 impl Cause {
     fn fault(&self, program: &Program) -> Fault {
-        let parts = program.parts();
+        let parts = program.definition();
         match self {
             Self::Refunds => Fault::new(
                 "/refunds",
@@ -451,21 +451,21 @@ impl Cause {
 }
 
 /// Spends as little as can be on orders, and has more of a reward for it.
-fn reward_above_spend(
-    check: &Check,
+fn find_reward_above_spend(
+    check: &ProgramCheck,
     program: &Program,
     index: usize,
     reward: &Reward,
 ) -> Option<Finding> {
-    let (words, worth) = (Words::of(program), |gives: &Gives| match gives {
-        Gives::FixedAmount(amount) | Gives::StoreCredit(amount) => *amount,
-        Gives::Custom | Gives::FreeProduct(_) | Gives::FreeShipping(_) | Gives::Percentage(_) => {
+    let (words, worth) = (Vocabulary::of(program), |gives: &Benefit| match gives {
+        Benefit::FixedAmount(amount) | Benefit::StoreCredit(amount) => *amount,
+        Benefit::Custom | Benefit::FreeProduct(_) | Benefit::FreeShipping(_) | Benefit::Percentage(_) => {
             Amount::ZERO
         }
     });
-    let redeemed = |plot: &Plot| {
-        let mut played = Played::of(check, program, &words, plot);
-        if let Some(hold) = program.parts().hold {
+    let redeemed = |plot: &Scenario| {
+        let mut played = ScenarioRun::of(check, program, &words, plot);
+        if let Some(hold) = program.definition().hold {
             played.now = check.zone.after(played.now, hold).unwrap_or(played.now);
         }
         let mut sum = Amount::ZERO;
@@ -480,12 +480,12 @@ fn reward_above_spend(
             totals.fold(Amount::ZERO, |sum, total| sum.checked_add(total).unwrap_or(Amount::MAX));
         (played, spent, sum)
     };
-    let test = |plot: &Plot| {
+    let test = |plot: &Scenario| {
         let (_, spent, had) = redeemed(plot);
         prop_assert!(had <= spent);
         Ok(())
     };
-    let Search::Found { case, .. } = check.smallest(&plots(&words, false), test) else {
+    let SearchResult::Found { case, .. } = check.smallest(&scenarios(&words, false), test) else {
         return None;
     };
     let (played, spent, had) = redeemed(&case);
@@ -494,27 +494,27 @@ fn reward_above_spend(
                           for small orders, keep it below."
     );
     Some(Finding {
-        soundness: Soundness::NoRewardAboveSpend,
+        property: ProgramProperty::NoRewardAboveSpend,
         fault: Fault::new(format!("/rewards/{index}"), "reward_above_spend", detail),
-        story: played.story(check),
+        transcript: played.story(check),
         gain: format!("the customer has spent {spent} and has {had} of {}", reward.name),
     })
 }
 
-fn tier_lost_by_spending(check: &Check, program: &Program) -> Option<Finding> {
-    let parts = program.parts();
+fn find_tier_lost_by_spending(check: &ProgramCheck, program: &Program) -> Option<Finding> {
+    let parts = program.definition();
     let earned = parts.tiers.iter().any(|tier| tier.threshold.is_some());
-    if parts.tiering.metric != Metric::PointsEarned || !earned {
+    if parts.tiering.metric != TierMetric::PointsEarned || !earned {
         return None;
     }
-    let Err(Broken::Found { why, story }) = held::tier_monotonic_in_spend(check, program) else {
+    let Err(CheckFailure::Found { reason: why, transcript: story }) = held::search_tier_monotonicity(check, program) else {
         return None;
     };
     let detail = "counts points, and paying more earns fewer of them, or ends in a lower tier.";
     Some(Finding {
-        soundness: Soundness::NoTierLostBySpending,
+        property: ProgramProperty::NoTierLostBySpending,
         fault: Fault::new("/tiering/metric", "spending_costs_a_tier", detail),
-        story,
+        transcript: story,
         gain: why,
     })
 }

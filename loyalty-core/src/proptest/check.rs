@@ -8,9 +8,9 @@ use ::proptest::test_runner::{
 };
 
 use super::cheat::{self, Finding};
-use super::life::{Life, Parted};
-use super::story::Story;
-use super::{Books, Decide, DiscountBooks, Invariant, held};
+use super::life::{CustomerHistory, Shrinkable};
+use super::story::Transcript;
+use super::{Books, DecideFn, DiscountLedger, Invariant, held};
 use crate::calendar::{Period, Zone};
 use crate::decide::decide;
 use crate::discount::{Cart, CartError, Evaluation, Stacking};
@@ -34,13 +34,13 @@ use crate::program::Program;
 /// assert_eq!(report.findings[0].fault.pointer, "/refunds");
 /// println!("{report}");
 /// ```
-pub fn check_program(program: &Program) -> Result<Report, Violation> {
-    Check::default().run(program)
+pub fn check_program(program: &Program) -> Result<CheckReport, Violation> {
+    ProgramCheck::default().run(program)
 }
 
 /// How a program is checked. The same check of the same program always ends the same.
 #[derive(Clone, Copy, Debug)]
-pub struct Check {
+pub struct ProgramCheck {
     /// How many cases are tried of each invariant.
     pub cases: u32,
     /// What the cases are drawn from.
@@ -55,7 +55,7 @@ pub struct Check {
     pub engine: Engine,
 }
 
-impl Default for Check {
+impl Default for ProgramCheck {
     fn default() -> Self {
         let (zone, engine) = (Zone::UTC, Engine::default());
         Self {
@@ -73,32 +73,32 @@ impl Default for Check {
 #[derive(Clone, Copy, Debug)]
 pub struct Engine {
     /// Decides commands.
-    pub decide: Decide,
+    pub decide: DecideFn,
     /// Evaluates carts.
-    pub evaluate: Evaluate,
+    pub evaluate: EvaluateFn,
 }
 
 /// What evaluates carts: [`DiscountBooks::evaluate`], or a stand-in for it.
-pub type Evaluate = fn(&DiscountBooks, &Cart, Stacking) -> Result<Evaluation, CartError>;
+pub type EvaluateFn = fn(&DiscountLedger, &Cart, Stacking) -> Result<Evaluation, CartError>;
 
 impl Default for Engine {
     fn default() -> Self {
-        Self { decide, evaluate: DiscountBooks::evaluate }
+        Self { decide, evaluate: DiscountLedger::evaluate }
     }
 }
 
 /// What was checked and found. Its text says both.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct CheckReport {
     /// Each invariant, with what came of it.
-    pub outcomes: Vec<(Invariant, Outcome)>,
+    pub outcomes: Vec<(Invariant, InvariantOutcome)>,
     /// Ways to cheat the program, each with what of the program makes it possible.
     pub findings: Vec<Finding>,
 }
 
 /// What came of an invariant that was not broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum InvariantOutcome {
     /// It held in so many cases.
     Holds {
         /// How many.
@@ -107,17 +107,17 @@ pub enum Outcome {
     /// It says nothing about this program.
     NotApplicable {
         /// Why not.
-        because: String,
+        reason: String,
     },
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for CheckReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "The engine under this program:")?;
         for (invariant, outcome) in &self.outcomes {
             match outcome {
-                Outcome::Holds { cases } => writeln!(f, "  {invariant}: holds in {cases} cases")?,
-                Outcome::NotApplicable { because } => {
+                InvariantOutcome::Holds { cases } => writeln!(f, "  {invariant}: holds in {cases} cases")?,
+                InvariantOutcome::NotApplicable { reason: because } => {
                     writeln!(f, "  {invariant}: not applicable because {because}")?;
                 }
             }
@@ -125,12 +125,12 @@ impl fmt::Display for Report {
         if self.findings.is_empty() {
             return writeln!(f, "The program: no way was found to cheat it.");
         }
-        writeln!(f, "The program: {} found to cheat it.", ways(self.findings.len()))?;
+        writeln!(f, "The program: {} found to cheat it.", count_ways(self.findings.len()))?;
         self.findings.iter().try_for_each(|finding| write!(f, "\n{finding}"))
     }
 }
 
-fn ways(count: usize) -> String {
+fn count_ways(count: usize) -> String {
     if count == 1 { "one way was".to_owned() } else { format!("{count} ways were") }
 }
 
@@ -141,48 +141,48 @@ pub struct Violation {
     /// The invariant.
     pub invariant: Invariant,
     /// The shortest story that was found.
-    pub story: Story,
+    pub transcript: Transcript,
     /// The figures that differ.
-    pub why: String,
+    pub reason: String,
 }
 
-impl Check {
+impl ProgramCheck {
     /// Checks every invariant, and looks for ways to cheat the program.
     ///
     /// # Errors
     /// The first invariant that is broken.
-    pub fn run(&self, program: &Program) -> Result<Report, Violation> {
+    pub fn run(&self, program: &Program) -> Result<CheckReport, Violation> {
         let each = Invariant::ALL.into_iter();
         let outcomes = each.map(|invariant| Ok((invariant, self.one(invariant, program)?)));
         let outcomes = outcomes.collect::<Result<_, _>>()?;
-        Ok(Report { outcomes, findings: self.findings(program) })
+        Ok(CheckReport { outcomes, findings: self.findings(program) })
     }
 
     /// Checks one invariant.
     ///
     /// # Errors
     /// It is broken.
-    pub fn one(&self, invariant: Invariant, program: &Program) -> Result<Outcome, Violation> {
-        if let Some(because) = invariant.not_applicable(program) {
-            return Ok(Outcome::NotApplicable { because });
+    pub fn one(&self, invariant: Invariant, program: &Program) -> Result<InvariantOutcome, Violation> {
+        if let Some(because) = invariant.why_not_applicable(program) {
+            return Ok(InvariantOutcome::NotApplicable { reason: because });
         }
-        match held::play(self, invariant, program) {
-            Ok(()) => Ok(Outcome::Holds { cases: self.cases }),
-            Err(Broken::Found { why, story }) => Err(Violation { invariant, story, why }),
-            Err(Broken::Stuck { why }) => {
+        match held::search_invariant(self, invariant, program) {
+            Ok(()) => Ok(InvariantOutcome::Holds { cases: self.cases }),
+            Err(CheckFailure::Found { reason: why, transcript: story }) => Err(Violation { invariant, transcript: story, reason: why }),
+            Err(CheckFailure::Stuck { reason: why }) => {
                 let because = format!("no case could be made of it: {why}");
-                Ok(Outcome::NotApplicable { because })
+                Ok(InvariantOutcome::NotApplicable { reason: because })
             }
         }
     }
 
     /// Only looks for ways to cheat the program.
     pub fn findings(&self, program: &Program) -> Vec<Finding> {
-        cheat::findings(self, program)
+        cheat::find_exploits(self, program)
     }
 
     /// Empty books of this customer.
-    pub(super) fn books(&self, program: &Program, life: &Life) -> Books {
+    pub(super) fn books(&self, program: &Program, life: &CustomerHistory) -> Books {
         let empty = Books::decided_by(self.engine.decide, program.clone());
         let (zone, minor_digits) = (self.zone, self.minor_digits);
         Books {
@@ -195,11 +195,11 @@ impl Check {
     }
 
     /// Tries cases until one fails, and makes that one as small as it can be.
-    pub(super) fn smallest<S: Strategy<Value: Parted>>(
+    pub(super) fn smallest<S: Strategy<Value: Shrinkable>>(
         &self,
         cases: &S,
         test: impl Fn(&S::Value) -> TestCaseResult,
-    ) -> Search<S::Value> {
+    ) -> SearchResult<S::Value> {
         let config = Config {
             cases: self.cases,
             failure_persistence: None,
@@ -213,32 +213,32 @@ impl Check {
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
         let mut runner = TestRunner::new_with_rng(config, rng);
         match runner.run(cases, |case| test(&case)) {
-            Ok(()) => Search::Nothing,
-            Err(TestError::Abort(why)) => Search::Stuck { why: why.message().to_owned() },
+            Ok(()) => SearchResult::Nothing,
+            Err(TestError::Abort(why)) => SearchResult::Stuck { reason: why.message().to_owned() },
             Err(TestError::Fail(why, case)) => {
-                let (why, case) = trimmed(why.message().to_owned(), case, test);
-                Search::Found { why, case }
+                let (why, case) = minimize(why.message().to_owned(), case, test);
+                SearchResult::Found { reason: why, case }
             }
         }
     }
 
     /// The same, with the smallest case as a story.
-    pub(super) fn search<S: Strategy<Value: Parted>>(
+    pub(super) fn search<S: Strategy<Value: Shrinkable>>(
         &self,
         cases: &S,
         test: impl Fn(&S::Value) -> TestCaseResult,
-        tell: impl Fn(&S::Value) -> Story,
-    ) -> Result<(), Broken> {
+        tell: impl Fn(&S::Value) -> Transcript,
+    ) -> Result<(), CheckFailure> {
         match self.smallest(cases, test) {
-            Search::Nothing => Ok(()),
-            Search::Found { why, case } => Err(Broken::Found { why, story: tell(&case) }),
-            Search::Stuck { why } => Err(Broken::Stuck { why }),
+            SearchResult::Nothing => Ok(()),
+            SearchResult::Found { reason: why, case } => Err(CheckFailure::Found { reason: why, transcript: tell(&case) }),
+            SearchResult::Stuck { reason: why } => Err(CheckFailure::Stuck { reason: why }),
         }
     }
 }
 
 /// The case without all parts that it fails without, and what is wrong with it then.
-fn trimmed<T: Parted>(
+fn minimize<T: Shrinkable>(
     mut why: String,
     mut case: T,
     test: impl Fn(&T) -> TestCaseResult,
@@ -260,21 +260,21 @@ fn trimmed<T: Parted>(
 }
 
 /// How a search ended.
-pub(super) enum Search<T> {
+pub(super) enum SearchResult<T> {
     Nothing,
     /// The smallest case that fails, and how it does.
     Found {
-        why: String,
+        reason: String,
         case: T,
     },
     /// The strategy made no case.
     Stuck {
-        why: String,
+        reason: String,
     },
 }
 
 /// How a search for what breaks an invariant ended, if it was not in vain.
-pub(super) enum Broken {
-    Found { why: String, story: Story },
-    Stuck { why: String },
+pub(super) enum CheckFailure {
+    Found { reason: String, transcript: Transcript },
+    Stuck { reason: String },
 }

@@ -8,21 +8,21 @@ use ::proptest::test_runner::TestCaseResult;
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
 use crate::discount::{
-    Cart, CartError, CheckoutClaim, Class, Code, CodeCommand, CodeFacts, CodeState, Customer,
+    Cart, CartError, CheckoutClaim, Class, Code, CodeCommand, CodeContext, CodeState, Customer,
     DiscountEvent, DiscountRejection, Evaluation, OrderClaim, PriceRule, RuleState, Stacking,
-    Tally, decide, evaluate, save_rule,
+    CodeUsage, decide_code, evaluate, decide_rule_save,
 };
 use crate::id::{AccountId, CheckoutId, CodeId, OrderId, PriceRuleId};
 
 /// A shop's price rules and codes with their journal: what a store does, in memory.
 #[derive(Clone, Debug, Default)]
-pub struct DiscountBooks {
+pub struct DiscountLedger {
     /// By rule.
     pub rules: BTreeMap<PriceRuleId, RuleState>,
     /// By code.
     pub codes: BTreeMap<CodeId, CodeState>,
     /// By code and account.
-    pub tallies: BTreeMap<(CodeId, AccountId), Tally>,
+    pub tallies: BTreeMap<(CodeId, AccountId), CodeUsage>,
     /// By code and checkout.
     pub checkouts: BTreeMap<(CodeId, CheckoutId), CheckoutClaim>,
     /// By code and order.
@@ -31,13 +31,13 @@ pub struct DiscountBooks {
     pub journal: Vec<DiscountEvent>,
 }
 
-impl DiscountBooks {
+impl DiscountLedger {
     /// A shop with these rules, numbered from 1, each with a code `code1`, `code2`, …
     pub fn new(rules: impl IntoIterator<Item = PriceRule>) -> Self {
         let mut books = Self::default();
         for (number, rule) in (1..).zip(rules) {
             let id = PriceRuleId(number);
-            if let Ok(Some(saved)) = save_rule(&RuleState::default(), id, &rule) {
+            if let Ok(Some(saved)) = decide_rule_save(&RuleState::default(), id, &rule) {
                 books.post(saved);
             }
             if let Ok(text) = Code::new(&format!("code{number}")) {
@@ -79,10 +79,10 @@ impl DiscountBooks {
         id: CodeId,
         account: Option<AccountId>,
         checkout: Option<&CheckoutId>,
-    ) -> Option<CodeFacts<'_>> {
+    ) -> Option<CodeContext<'_>> {
         let state = self.codes.get(&id)?;
         let rule = state.rule().and_then(|rule| self.rules.get(&rule));
-        Some(CodeFacts {
+        Some(CodeContext {
             id,
             state,
             rule: rule.and_then(RuleState::rule).map(AsRef::as_ref),
@@ -103,7 +103,7 @@ impl DiscountBooks {
         now: Timestamp,
     ) -> Result<Option<DiscountEvent>, DiscountRejection> {
         let empty = CodeState::default();
-        let unknown = CodeFacts {
+        let unknown = CodeContext {
             id: code,
             state: &empty,
             rule: None,
@@ -114,8 +114,8 @@ impl DiscountBooks {
             CodeCommand::Release { checkout } | CodeCommand::Reserve { checkout, .. } => {
                 (Some(checkout), None)
             }
-            CodeCommand::Return { order } => (None, Some(order)),
-            CodeCommand::Use { order, checkout, .. } => (checkout.as_ref(), Some(order)),
+            CodeCommand::ReturnUse { order } => (None, Some(order)),
+            CodeCommand::RecordUse { order, checkout, .. } => (checkout.as_ref(), Some(order)),
             CodeCommand::Add { .. }
             | CodeCommand::Remove
             | CodeCommand::Rename { .. }
@@ -123,7 +123,7 @@ impl DiscountBooks {
         };
         let facts = self.facts(code, customer.account, checkout).unwrap_or(unknown);
         let order = order.and_then(|order| self.orders.get(&(code, order.clone())));
-        let event = decide(&facts, order, customer, command, now)?;
+        let event = decide_code(&facts, order, customer, command, now)?;
         if let Some(event) = &event {
             self.post(event.clone());
         }
@@ -148,7 +148,7 @@ impl DiscountBooks {
 
 /// Shares of an allocation add up to the total, stay within their weights, are within one unit of their exact
 /// part, and what is left over goes to the largest remainders, the earlier of equals.
-pub fn allocation_is_fair(total: u64, weights: &[u64], shares: &[u64]) -> TestCaseResult {
+pub fn check_fair_allocation(total: u64, weights: &[u64], shares: &[u64]) -> TestCaseResult {
     prop_assert_eq!(shares.len(), weights.len());
     let whole: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
     let sum: u128 = shares.iter().map(|share| u128::from(*share)).sum();
@@ -177,7 +177,7 @@ pub fn allocation_is_fair(total: u64, weights: &[u64], shares: &[u64]) -> TestCa
 }
 
 /// Each code's shares add up to its discount, all codes' shares to each line's, and no line falls below zero.
-pub fn discounts_are_exact(cart: &Cart, found: &Evaluation) -> TestCaseResult {
+pub fn check_exact_discounts(cart: &Cart, found: &Evaluation) -> TestCaseResult {
     prop_assert_eq!(found.codes.len(), cart.codes.len());
     let mut by_line: BTreeMap<(bool, &str), Amount> = BTreeMap::new();
     for code in &found.codes {
@@ -202,7 +202,7 @@ pub fn discounts_are_exact(cart: &Cart, found: &Evaluation) -> TestCaseResult {
             prop_assert_eq!(taken, total.discount, "line {}", total.line);
             prop_assert_eq!(
                 total.amount.checked_sub(total.discount),
-                Some(total.left),
+                Some(total.remaining),
                 "line {}",
                 total.line
             );
@@ -210,12 +210,12 @@ pub fn discounts_are_exact(cart: &Cart, found: &Evaluation) -> TestCaseResult {
         }
     }
     prop_assert!(by_line.is_empty(), "shares of lines that are not there: {:?}", by_line);
-    prop_assert_eq!(whole, found.discount());
+    prop_assert_eq!(whole, found.total_discount());
     Ok(())
 }
 
 /// With one code, of two equal lines the earlier one is discounted at least as much as the later one.
-pub fn equal_lines_fare_alike(cart: &Cart, found: &Evaluation) -> TestCaseResult {
+pub fn check_equal_lines(cart: &Cart, found: &Evaluation) -> TestCaseResult {
     let same = |place: usize, other: usize| {
         let (Some(a), Some(b)) = (cart.lines.get(place), cart.lines.get(other)) else {
             return false;
@@ -244,8 +244,8 @@ pub fn equal_lines_fare_alike(cart: &Cart, found: &Evaluation) -> TestCaseResult
 }
 
 /// Without the codes that did not apply, the cart comes out the same; and so it does a second time.
-pub fn refused_codes_change_nothing(
-    books: &DiscountBooks,
+pub fn check_rejected_codes(
+    books: &DiscountLedger,
     cart: &Cart,
     stacking: Stacking,
 ) -> TestCaseResult {
@@ -269,8 +269,8 @@ pub fn refused_codes_change_nothing(
 
 /// Each code's tally counts its orders and live checkouts, each account's its own; no limit is exceeded; and all
 /// of it is a fold of the journal.
-pub fn claims_add_up(books: &DiscountBooks, now: Timestamp) -> TestCaseResult {
-    let mut again = DiscountBooks::default();
+pub fn check_claims(books: &DiscountLedger, now: Timestamp) -> TestCaseResult {
+    let mut again = DiscountLedger::default();
     for event in &books.journal {
         again.post(event.clone());
     }
@@ -287,12 +287,12 @@ pub fn claims_add_up(books: &DiscountBooks, now: Timestamp) -> TestCaseResult {
             }
         }
         for (_, claim) in books.checkouts.iter().filter(|((code, _), _)| code == id) {
-            if let Some(live) = claim.live(now) {
+            if let Some(live) = claim.reservation_at(now) {
                 let count = held.entry(live.account).or_default();
                 *count = count.saturating_add(1);
             }
         }
-        let tally = state.tally();
+        let tally = state.usage();
         prop_assert_eq!(
             (tally.used(), tally.held(now)),
             (used.values().sum(), held.values().sum())

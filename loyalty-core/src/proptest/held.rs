@@ -10,23 +10,23 @@ use ::proptest::sample::{Index, select};
 use ::proptest::test_runner::TestCaseResult;
 use chrono::TimeDelta;
 
-use super::check::{Broken, Check};
-use super::life::{self, Life, Parted, lives_under, one, orders_under, without};
-use super::story::Story;
-use super::words::Words;
+use super::check::{CheckFailure, ProgramCheck};
+use super::life::{self, CustomerHistory, Shrinkable, customer_histories_under, pick, orders_under, without_item};
+use super::story::Transcript;
+use super::words::Vocabulary;
 use super::{
-    Books, Invariant, books_add_up, carts, discounts_are_exact, entries_explain_themselves,
-    expiry_is_at_the_instant, facts_told_again_change_nothing, foretold_is_what_happens,
-    nothing_is_negative_but_debt, orders_hold_what_they_are_worth, points_or_code,
-    refunds_do_not_leak, spending_makes_no_debt,
+    Books, Invariant, check_conservation, carts, check_exact_discounts, check_calculations,
+    check_expiry_instant, check_idempotency, check_dry_run,
+    check_no_negative_except_debt, check_order_entitlements, check_points_or_code,
+    check_refund_slicing, check_spending_adds_no_debt,
 };
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
-use crate::command::{Command, Excess};
+use crate::command::{Command, OverRefund};
 use crate::decide::Decision;
 use crate::discount::{Cart, PriceRule, Stacking};
 use crate::id::{OrderId, RefundId, Tag};
-use crate::order::{Order, Origin, Quantity, Refund, Refunded, Status};
+use crate::order::{Order, Origin, Quantity, Refund, RefundContent, Status};
 use crate::program::Program;
 use crate::rejection::Rejection;
 
@@ -35,47 +35,47 @@ pub(super) struct Step<'a> {
     pub(super) before: &'a Books,
     pub(super) command: &'a Command,
     pub(super) now: Timestamp,
-    pub(super) told: &'a Result<Decision, Rejection>,
+    pub(super) result: &'a Result<Decision, Rejection>,
     pub(super) after: &'a Books,
 }
 
 /// Tries an invariant.
-pub(super) fn play(check: &Check, invariant: Invariant, program: &Program) -> Result<(), Broken> {
-    let lives = |look: fn(&Step<'_>) -> TestCaseResult| through_lives(check, program, look);
+pub(super) fn search_invariant(check: &ProgramCheck, invariant: Invariant, program: &Program) -> Result<(), CheckFailure> {
+    let lives = |look: fn(&Step<'_>) -> TestCaseResult| search_histories(check, program, look);
     match invariant {
-        Invariant::Conservation => lives(|step| books_add_up(step.after)),
-        Invariant::NoNegativeButDebt => lives(|step| {
-            spending_makes_no_debt(step.before, step.command, step.after)?;
-            nothing_is_negative_but_debt(step.after, step.now)
+        Invariant::Conservation => lives(|step| check_conservation(step.after)),
+        Invariant::NoNegativeExceptDebt => lives(|step| {
+            check_spending_adds_no_debt(step.before, step.command, step.after)?;
+            check_no_negative_except_debt(step.after, step.now)
         }),
-        Invariant::OrdersHoldTheirWorth => {
-            lives(|step| orders_hold_what_they_are_worth(step.after))
+        Invariant::OrdersMatchEntitlement => {
+            lives(|step| check_order_entitlements(step.after))
         }
-        Invariant::Idempotency => lives(|step| match step.told {
-            Ok(_) => facts_told_again_change_nothing(step.after, step.command, step.now),
+        Invariant::Idempotency => lives(|step| match step.result {
+            Ok(_) => check_idempotency(step.after, step.command, step.now),
             Err(_) => Ok(()),
         }),
         Invariant::DryRunEqualsReal => lives(|step| {
-            foretold_is_what_happens(step.before, step.command, step.now, step.told, step.after)
+            check_dry_run(step.before, step.command, step.now, step.result, step.after)
         }),
-        Invariant::EntriesExplainThemselves => lives(|step| entries_explain_themselves(step.after)),
-        Invariant::PointsOrCode => lives(|step| points_or_code(step.after, step.now)),
-        Invariant::ExpiryAtTheInstant => {
-            lives(|step| expiry_is_at_the_instant(step.after, step.now))
+        Invariant::EntriesMatchCalculation => lives(|step| check_calculations(step.after)),
+        Invariant::PointsOrCode => lives(|step| check_points_or_code(step.after, step.now)),
+        Invariant::ExactExpiryInstant => {
+            lives(|step| check_expiry_instant(step.after, step.now))
         }
-        Invariant::OrderIndependence => order_independence(check, program),
-        Invariant::RefundsDoNotLeak => sliced_refunds(check, program),
-        Invariant::TierMonotonicInSpend => tier_monotonic_in_spend(check, program),
-        Invariant::ExactAllocation => exact_allocation(check, program),
+        Invariant::ArrivalOrderIndependence => search_arrival_order(check, program),
+        Invariant::RefundSlicingIndependence => search_sliced_refunds(check, program),
+        Invariant::TierMonotonicInSpend => search_tier_monotonicity(check, program),
+        Invariant::ExactAllocation => search_exact_allocation(check, program),
     }
 }
 
-fn through_lives(
-    check: &Check,
+fn search_histories(
+    check: &ProgramCheck,
     program: &Program,
     look: fn(&Step<'_>) -> TestCaseResult,
-) -> Result<(), Broken> {
-    let test = |life: &Life| {
+) -> Result<(), CheckFailure> {
+    let test = |life: &CustomerHistory| {
         let mut books = check.books(program, life);
         life.steps.iter().try_for_each(|(now, command)| {
             let before = books.clone();
@@ -84,27 +84,27 @@ fn through_lives(
                 before: &before,
                 command,
                 now: *now,
-                told: &told,
+                result: &told,
                 after: &books,
             })
         })
     };
-    let tell = |life: &Life| Story::of(&mut check.books(program, life), &life.steps);
-    check.search(&lives_under(program, check.zone), test, tell)
+    let tell = |life: &CustomerHistory| Transcript::of(&mut check.books(program, life), &life.steps);
+    check.search(&customer_histories_under(program, check.zone), test, tell)
 }
 
 /// Books of a customer with these tags, to whom nothing has happened.
-fn fresh(check: &Check, program: &Program, tags: &BTreeSet<Tag>) -> Books {
-    check.books(program, &Life { tags: tags.clone(), birthday: None, steps: Vec::new() })
+fn new_ledger(check: &ProgramCheck, program: &Program, tags: &BTreeSet<Tag>) -> Books {
+    check.books(program, &CustomerHistory { tags: tags.clone(), birthday: None, steps: Vec::new() })
 }
 
-fn id() -> Option<OrderId> {
+fn order_id() -> Option<OrderId> {
     OrderId::new("1001").ok()
 }
 
 /// Facts of one order within one hour, and the order in which they arrive at its end.
 #[derive(Clone, Debug)]
-struct Arrivals {
+struct ArrivalCase {
     tags: BTreeSet<Tag>,
     now: Timestamp,
     facts: Vec<(u8, Command)>,
@@ -112,10 +112,10 @@ struct Arrivals {
 
 /// One fact, before the order that it is about is known.
 #[derive(Clone, Debug)]
-enum Fact {
+enum OrderFact {
     /// A report of the order, or of the order with a line more.
     Report {
-        more: bool,
+        extra_line: bool,
         status: Status,
     },
     Refund {
@@ -125,14 +125,14 @@ enum Fact {
     Cancel,
 }
 
-fn arrivals(program: &Program) -> impl Strategy<Value = Arrivals> + use<> {
-    let words = Words::of(program);
+fn arrival_cases(program: &Program) -> impl Strategy<Value = ArrivalCase> + use<> {
+    let words = Vocabulary::of(program);
     let status = prop_oneof![2 => Just(words.gate), 1 => select(&Status::ALL[..])];
     let units = weighted(0.4, (any::<Index>(), (1..4_u16).prop_map(Quantity::from)));
     let fact = prop_oneof![
-        3 => (prop::bool::weighted(0.2), status).prop_map(|(more, status)| Fact::Report { more, status }),
-        2 => (1..=100_i64, units).prop_map(|(percent, units)| Fact::Refund { percent, units }),
-        1 => Just(Fact::Cancel),
+        3 => (prop::bool::weighted(0.2), status).prop_map(|(more, status)| OrderFact::Report { extra_line, status }),
+        2 => (1..=100_i64, units).prop_map(|(percent, units)| OrderFact::Refund { percent, units }),
+        1 => Just(OrderFact::Cancel),
     ];
     let facts = vec((fact, 0..50_i64, any::<u8>()), 1..6);
     (life::tags(&words), life::starts(&words), life::orders(&words), facts).prop_filter_map(
@@ -140,20 +140,20 @@ fn arrivals(program: &Program) -> impl Strategy<Value = Arrivals> + use<> {
         |(tags, start, order, facts)| {
             let order = Order { placed_at: Some(start), ..order };
             let now = start.checked_add_signed(TimeDelta::hours(1))?;
-            Some(Arrivals { tags, now, facts: fitting(start, &order, &facts)? })
+            Some(ArrivalCase { tags, now, facts: fitting_commands(start, &order, &facts)? })
         },
     )
 }
 
 /// The facts as commands, without refunds that are too large for the order together.
-fn fitting(
+fn fitting_commands(
     start: Timestamp,
     order: &Order,
-    facts: &[(Fact, i64, u8)],
+    facts: &[(OrderFact, i64, u8)],
 ) -> Option<Vec<(u8, Command)>> {
     let mut books = Books::new(Program::default());
     let report = |order: &Order, status, at| {
-        let (order, snapshot) = (id()?, Arc::new(order.clone()));
+        let (order, snapshot) = (order_id()?, Arc::new(order.clone()));
         Some(Command::RecordOrder { order, snapshot, status, at, origin: Origin::Shop })
     };
     books.tell(&report(order, Status::Paid, None)?, start).ok()?;
@@ -161,14 +161,14 @@ fn fitting(
     for (number, (fact, minute, key)) in (1_u32..).zip(facts) {
         let at = start.checked_add_signed(TimeDelta::minutes(*minute));
         let command = match fact {
-            Fact::Report { more: false, status } => report(order, *status, at)?,
-            Fact::Report { more: true, status } => report(&with_a_line_more(order)?, *status, at)?,
-            Fact::Cancel => Command::CancelOrder { order: id()?, at },
-            Fact::Refund { percent, units } => {
-                let refunded = refunded(order, *percent, units.as_ref())?;
+            OrderFact::Report { extra_line: false, status } => report(order, *status, at)?,
+            OrderFact::Report { extra_line: true, status } => report(&with_extra_line(order)?, *status, at)?,
+            OrderFact::Cancel => Command::CancelOrder { order: order_id()?, at },
+            OrderFact::Refund { percent, units } => {
+                let refunded = build_refunded(order, *percent, units.as_ref())?;
                 let refund = Refund { id: RefundId::new(format!("r{number}")).ok()?, refunded };
                 let command =
-                    Command::RefundOrder { order: id()?, refund, excess: Excess::Refuse, at };
+                    Command::RefundOrder { order: order_id()?, refund, over_refund: OverRefund::Reject, at };
                 if books.tell(&command, start).is_err() {
                     continue;
                 }
@@ -180,7 +180,7 @@ fn fitting(
     Some(found)
 }
 
-fn with_a_line_more(order: &Order) -> Option<Order> {
+fn with_extra_line(order: &Order) -> Option<Order> {
     let mut order = order.clone();
     let mut line = order.lines.first()?.clone();
     line.id = "more".parse().ok()?;
@@ -189,24 +189,24 @@ fn with_a_line_more(order: &Order) -> Option<Order> {
     Some(order)
 }
 
-fn refunded(order: &Order, percent: i64, units: Option<&(Index, Quantity)>) -> Option<Refunded> {
+fn build_refunded(order: &Order, percent: i64, units: Option<&(Index, Quantity)>) -> Option<RefundContent> {
     let Some((pick, units)) = units else {
-        return life::part(order.total, percent).map(Refunded::Amount);
+        return life::percent_of(order.total, percent).map(RefundContent::Amount);
     };
-    let line = one(&order.lines, *pick)?;
-    Some(Refunded::Lines {
+    let line = pick(&order.lines, *pick)?;
+    Some(RefundContent::Lines {
         lines: vec![(line.id.clone(), line.quantity.min(*units))],
         amount: None,
     })
 }
 
-impl Parted for Arrivals {
+impl Shrinkable for ArrivalCase {
     fn without(&self, part: usize) -> Option<Self> {
-        Some(Self { facts: without(&self.facts, part)?, ..self.clone() })
+        Some(Self { facts: without_item(&self.facts, part)?, ..self.clone() })
     }
 }
 
-impl Arrivals {
+impl ArrivalCase {
     /// The facts as the shop dated them, and as they arrive instead.
     fn both(&self) -> [Vec<(Timestamp, Command)>; 2] {
         let timed = |facts: &[(u8, Command)]| {
@@ -218,49 +218,49 @@ impl Arrivals {
     }
 }
 
-fn order_independence(check: &Check, program: &Program) -> Result<(), Broken> {
-    let told = |case: &Arrivals, facts: &[(Timestamp, Command)]| {
-        let mut books = fresh(check, program, &case.tags);
+fn search_arrival_order(check: &ProgramCheck, program: &Program) -> Result<(), CheckFailure> {
+    let told = |case: &ArrivalCase, facts: &[(Timestamp, Command)]| {
+        let mut books = new_ledger(check, program, &case.tags);
         for (now, fact) in facts {
             let told = books.tell(fact, *now);
-            hold!(told.is_ok(), "a fact is refused: {told:?}");
+            ensure!(told.is_ok(), "a fact is refused: {told:?}");
         }
         Ok(books)
     };
-    let test = |case: &Arrivals| {
+    let test = |case: &ArrivalCase| {
         let [one, other] = case.both();
-        super::same_whatever_the_order(&told(case, &other)?, &told(case, &one)?, case.now)
+        super::ensure_same_outcome(&told(case, &other)?, &told(case, &one)?, case.now)
     };
-    let tell = |case: &Arrivals| {
+    let tell = |case: &ArrivalCase| {
         let [one, other] = case.both();
-        let mut story = Story::of(&mut fresh(check, program, &case.tags), &one);
+        let mut story = Transcript::of(&mut new_ledger(check, program, &case.tags), &one);
         story.add("The same facts of another customer, as they arrive there:");
-        let mut books = fresh(check, program, &case.tags);
+        let mut books = new_ledger(check, program, &case.tags);
         for (now, fact) in &other {
             story.tell(&mut books, fact, *now);
         }
         story
     };
-    check.search(&arrivals(program), test, tell)
+    check.search(&arrival_cases(program), test, tell)
 }
 
 /// An order, and where the money that comes back of it is cut, in thousandths of its total.
 #[derive(Clone, Debug)]
-struct Slices {
+struct SlicedRefundCase {
     tags: BTreeSet<Tag>,
     now: Timestamp,
     order: Order,
     cuts: Vec<i64>,
 }
 
-impl Parted for Slices {
+impl Shrinkable for SlicedRefundCase {
     fn without(&self, part: usize) -> Option<Self> {
-        Some(Self { cuts: without(&self.cuts, part)?, ..self.clone() })
+        Some(Self { cuts: without_item(&self.cuts, part)?, ..self.clone() })
     }
 }
 
-fn sliced_refunds(check: &Check, program: &Program) -> Result<(), Broken> {
-    let words = Words::of(program);
+fn search_sliced_refunds(check: &ProgramCheck, program: &Program) -> Result<(), CheckFailure> {
+    let words = Vocabulary::of(program);
     let cases = (
         life::tags(&words),
         life::starts(&words),
@@ -269,11 +269,11 @@ fn sliced_refunds(check: &Check, program: &Program) -> Result<(), Broken> {
     )
         .prop_map(|(tags, now, order, mut cuts)| {
             cuts.sort_unstable();
-            Slices { tags, now, order, cuts }
+            SlicedRefundCase { tags, now, order, cuts }
         });
     let gate = words.gate;
     let report = |order: &Order| {
-        let (order, snapshot) = (id()?, Arc::new(order.clone()));
+        let (order, snapshot) = (order_id()?, Arc::new(order.clone()));
         Some(Command::RecordOrder {
             order,
             snapshot,
@@ -282,9 +282,9 @@ fn sliced_refunds(check: &Check, program: &Program) -> Result<(), Broken> {
             origin: Origin::Shop,
         })
     };
-    let plan = |Slices { now, order, cuts, .. }: &Slices| {
-        let slices = slices(order, cuts)?;
-        let whole = Refunded::Amount(
+    let plan = |SlicedRefundCase { now, order, cuts, .. }: &SlicedRefundCase| {
+        let slices = slice_total(order, cuts)?;
+        let whole = RefundContent::Amount(
             slices
                 .iter()
                 .try_fold(Amount::ZERO, |sum, (_, part)| sum.checked_add(*part))?,
@@ -292,7 +292,7 @@ fn sliced_refunds(check: &Check, program: &Program) -> Result<(), Broken> {
         let named = |(number, part): &(usize, Amount)| {
             Some(Refund {
                 id: RefundId::new(format!("r{number}")).ok()?,
-                refunded: Refunded::Amount(*part),
+                refunded: RefundContent::Amount(*part),
             })
         };
         let slices = slices.iter().map(named).collect::<Option<Vec<_>>>()?;
@@ -303,25 +303,25 @@ fn sliced_refunds(check: &Check, program: &Program) -> Result<(), Broken> {
             slices,
         ))
     };
-    let test = |case: &Slices| {
-        let (Some((report, now, whole, slices)), Some(id)) = (plan(case), id()) else {
+    let test = |case: &SlicedRefundCase| {
+        let (Some((report, now, whole, slices)), Some(id)) = (plan(case), order_id()) else {
             return Ok(());
         };
-        let mut books = fresh(check, program, &case.tags);
+        let mut books = new_ledger(check, program, &case.tags);
         let told = books.tell(&report, now);
-        hold!(told.is_ok(), "the order is refused: {told:?}");
-        refunds_do_not_leak(&books, &id, &whole, &slices, now)
+        ensure!(told.is_ok(), "the order is refused: {told:?}");
+        check_refund_slicing(&books, &id, &whole, &slices, now)
     };
-    let tell = |case: &Slices| {
-        let (Some((report, now, whole, slices)), Some(id)) = (plan(case), id()) else {
-            return Story::default();
+    let tell = |case: &SlicedRefundCase| {
+        let (Some((report, now, whole, slices)), Some(id)) = (plan(case), order_id()) else {
+            return Transcript::default();
         };
-        let mut books = fresh(check, program, &case.tags);
-        let mut story = Story::of(&mut books, &[(now, report)]);
+        let mut books = new_ledger(check, program, &case.tags);
+        let mut story = Transcript::of(&mut books, &[(now, report)]);
         let refund = |refund| Command::RefundOrder {
             order: id.clone(),
             refund,
-            excess: Excess::Refuse,
+            over_refund: OverRefund::Reject,
             at: None,
         };
         let mut at_once = books.clone();
@@ -336,7 +336,7 @@ fn sliced_refunds(check: &Check, program: &Program) -> Result<(), Broken> {
 }
 
 /// The parts of an order's total between the cuts, numbered.
-fn slices(order: &Order, cuts: &[i64]) -> Option<Vec<(usize, Amount)>> {
+fn slice_total(order: &Order, cuts: &[i64]) -> Option<Vec<(usize, Amount)>> {
     let mut from = 0;
     let mut found = Vec::new();
     for (number, cut) in (1_usize..).zip(cuts) {
@@ -349,7 +349,7 @@ fn slices(order: &Order, cuts: &[i64]) -> Option<Vec<(usize, Amount)>> {
 
 /// Orders of one customer at one instant, of which another customer pays more for one.
 #[derive(Clone, Debug)]
-pub(super) struct Richer {
+pub(super) struct SpendComparison {
     tags: BTreeSet<Tag>,
     now: Timestamp,
     orders: Vec<Order>,
@@ -357,12 +357,12 @@ pub(super) struct Richer {
     more: Amount,
 }
 
-pub(super) fn tier_monotonic_in_spend(check: &Check, program: &Program) -> Result<(), Broken> {
-    let words = Words::of(program);
+pub(super) fn search_tier_monotonicity(check: &ProgramCheck, program: &Program) -> Result<(), CheckFailure> {
+    let words = Vocabulary::of(program);
     let plain = orders_under(program).prop_map(|order| Order { redeemed: Amount::ZERO, ..order });
     let more = life::prices(&words);
     let cases = (life::tags(&words), life::starts(&words), vec(plain, 1..4), any::<Index>(), more);
-    let cases = cases.prop_map(|(tags, now, orders, which, more)| Richer {
+    let cases = cases.prop_map(|(tags, now, orders, which, more)| SpendComparison {
         tags,
         now,
         orders,
@@ -388,32 +388,32 @@ pub(super) fn tier_monotonic_in_spend(check: &Check, program: &Program) -> Resul
         (1001_u32..).zip(orders).filter_map(report).collect()
     };
     let tier = |books: &Books, now: Timestamp| {
-        let tier = books.account.tier_id(now);
+        let tier = books.account.current_tier_id(now);
         let said = tier.map_or_else(|| "no tier".to_owned(), |tier| format!("tier {tier}"));
         (tier.and_then(|tier| program.rank(tier)), said)
     };
-    let play = |case: &Richer, orders: &[Order]| {
-        let mut books = fresh(check, program, &case.tags);
-        let story = Story::of(&mut books, &commands(orders, case.now));
+    let play = |case: &SpendComparison, orders: &[Order]| {
+        let mut books = new_ledger(check, program, &case.tags);
+        let story = Transcript::of(&mut books, &commands(orders, case.now));
         (tier(&books, case.now), story)
     };
-    let test = |case: &Richer| {
+    let test = |case: &SpendComparison| {
         let (Some(richer), less) = (case.richer(), &case.orders) else {
             return Ok(());
         };
         let (((rank, poor), _), ((richer_rank, rich), _)) = (play(case, less), play(case, &richer));
-        hold!(
+        ensure!(
             richer_rank >= rank,
             "who pays {} more ends in {rich}, the other in {poor}",
             case.more
         );
         Ok(())
     };
-    let tell = |case: &Richer| {
+    let tell = |case: &SpendComparison| {
         let ((_, mut story), richer) =
             (play(case, &case.orders), case.richer().unwrap_or_default());
         story.add("Another customer pays more:");
-        let mut books = fresh(check, program, &case.tags);
+        let mut books = new_ledger(check, program, &case.tags);
         for (now, command) in commands(&richer, case.now) {
             story.tell(&mut books, &command, now);
         }
@@ -422,14 +422,14 @@ pub(super) fn tier_monotonic_in_spend(check: &Check, program: &Program) -> Resul
     check.search(&cases, test, tell)
 }
 
-impl Parted for Richer {
+impl Shrinkable for SpendComparison {
     fn without(&self, part: usize) -> Option<Self> {
-        let orders = without(&self.orders, part)?;
+        let orders = without_item(&self.orders, part)?;
         if orders.is_empty() { None } else { Some(Self { orders, ..self.clone() }) }
     }
 }
 
-impl Richer {
+impl SpendComparison {
     /// The orders of who pays more.
     fn richer(&self) -> Option<Vec<Order>> {
         let mut orders = self.orders.clone();
@@ -438,40 +438,40 @@ impl Richer {
         let line = order.lines.first_mut()?;
         line.amount = line.amount.checked_add(self.more)?;
         order.total = order.total.checked_add(self.more)?;
-        order.check(2).ok().map(|()| orders)
+        order.validate(2).ok().map(|()| orders)
     }
 }
 
 /// A shop's rules, those of the program's rewards first, and a cart with their codes.
 #[derive(Clone, Debug)]
-struct Basket {
+struct CartCase {
     rules: Vec<PriceRule>,
     cart: Cart,
     stacking: Stacking,
 }
 
-impl Parted for Basket {
+impl Shrinkable for CartCase {
     fn without(&self, part: usize) -> Option<Self> {
         Some(Self {
-            cart: Cart { lines: without(&self.cart.lines, part)?, ..self.cart.clone() },
+            cart: Cart { lines: without_item(&self.cart.lines, part)?, ..self.cart.clone() },
             ..self.clone()
         })
     }
 }
 
-fn exact_allocation(check: &Check, program: &Program) -> Result<(), Broken> {
+fn search_exact_allocation(check: &ProgramCheck, program: &Program) -> Result<(), CheckFailure> {
     let stacking =
         select(&[Stacking::OnePerClass, Stacking::All, Stacking::Best, Stacking::Exclusive][..]);
     let cases = (carts::price_rules_under(program), carts::carts_under(program), stacking);
-    let cases = cases.prop_map(|(rules, cart, stacking)| Basket { rules, cart, stacking });
-    let evaluated = |Basket { rules, cart, stacking }: &Basket| {
-        (check.engine.evaluate)(&super::DiscountBooks::new(rules.iter().cloned()), cart, *stacking)
+    let cases = cases.prop_map(|(rules, cart, stacking)| CartCase { rules, cart, stacking });
+    let evaluated = |CartCase { rules, cart, stacking }: &CartCase| {
+        (check.engine.evaluate)(&super::DiscountLedger::new(rules.iter().cloned()), cart, *stacking)
     };
-    let test = |case: &Basket| {
-        evaluated(case).map_or(Ok(()), |found| discounts_are_exact(&case.cart, &found))
+    let test = |case: &CartCase| {
+        evaluated(case).map_or(Ok(()), |found| check_exact_discounts(&case.cart, &found))
     };
-    let tell = |case: &Basket| {
-        let mut story = Story::default();
+    let tell = |case: &CartCase| {
+        let mut story = Transcript::default();
         for line in &case.cart.lines {
             let product = line.product.as_ref().map_or("something", |product| product.as_str());
             story.add(format!("{} x {product} at {} ({})", line.quantity, line.price, line.id));

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::award::{Limit, Quota};
-use crate::program::{Expiry, Metric, Program};
+use crate::program::{Expiry, TierMetric, Program};
 
 /// A statement about the engine that holds under every program to which it applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,26 +11,26 @@ pub enum Invariant {
     /// The state is a fold of the journal, and all entries sum to it.
     Conservation,
     /// Nothing is below zero but a balance that the program lets be owed, and nobody owes who only spends.
-    NoNegativeButDebt,
+    NoNegativeExceptDebt,
     /// Each order holds what its facts are worth; more only by what expired or was forgiven.
-    OrdersHoldTheirWorth,
+    OrdersMatchEntitlement,
     /// A fact that is told again changes nothing.
     Idempotency,
     /// Asking is deciding: asked twice the rules say the same, what they say is what happens, and a balance, an
     /// offer or the passing of time asked for in advance is what is written down later.
     DryRunEqualsReal,
     /// In whichever order the facts of an order arrive, it holds the same points in the end.
-    OrderIndependence,
+    ArrivalOrderIndependence,
     /// However a refund is sliced, it takes back the same.
-    RefundsDoNotLeak,
+    RefundSlicingIndependence,
     /// Every entry follows from the reckoning that it carries.
-    EntriesExplainThemselves,
+    EntriesMatchCalculation,
     /// A redemption has its points taken or its code dead, never neither, never both.
     PointsOrCode,
     /// Of two customers who buy the same, the one who pays more for it is not in a lower tier.
     TierMonotonicInSpend,
     /// Points end at their instant: to be spent just before it, gone at it.
-    ExpiryAtTheInstant,
+    ExactExpiryInstant,
     /// The shares of every discount add up to it, and no line falls below zero.
     ExactAllocation,
 }
@@ -39,16 +39,16 @@ impl Invariant {
     /// Every invariant, in the order in which they are checked.
     pub const ALL: [Self; 12] = [
         Self::Conservation,
-        Self::NoNegativeButDebt,
-        Self::OrdersHoldTheirWorth,
+        Self::NoNegativeExceptDebt,
+        Self::OrdersMatchEntitlement,
         Self::Idempotency,
         Self::DryRunEqualsReal,
-        Self::OrderIndependence,
-        Self::RefundsDoNotLeak,
-        Self::EntriesExplainThemselves,
+        Self::ArrivalOrderIndependence,
+        Self::RefundSlicingIndependence,
+        Self::EntriesMatchCalculation,
         Self::PointsOrCode,
         Self::TierMonotonicInSpend,
-        Self::ExpiryAtTheInstant,
+        Self::ExactExpiryInstant,
         Self::ExactAllocation,
     ];
 
@@ -56,25 +56,25 @@ impl Invariant {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Conservation => "conservation",
-            Self::NoNegativeButDebt => "no negative but debt",
-            Self::OrdersHoldTheirWorth => "orders hold their worth",
+            Self::NoNegativeExceptDebt => "no negative but debt",
+            Self::OrdersMatchEntitlement => "orders hold their worth",
             Self::Idempotency => "idempotency",
             Self::DryRunEqualsReal => "dry run equals real",
-            Self::OrderIndependence => "order independence",
-            Self::RefundsDoNotLeak => "refunds do not leak",
-            Self::EntriesExplainThemselves => "entries explain themselves",
+            Self::ArrivalOrderIndependence => "order independence",
+            Self::RefundSlicingIndependence => "refunds do not leak",
+            Self::EntriesMatchCalculation => "entries explain themselves",
             Self::PointsOrCode => "points or code",
             Self::TierMonotonicInSpend => "tier monotonic in spend",
-            Self::ExpiryAtTheInstant => "expiry at the instant",
+            Self::ExactExpiryInstant => "expiry at the instant",
             Self::ExactAllocation => "exact allocation",
         }
     }
 
     /// Why the statement says nothing about a program, where that is so.
-    pub fn not_applicable(self, program: &Program) -> Option<String> {
-        let parts = program.parts();
+    pub fn why_not_applicable(self, program: &Program) -> Option<String> {
+        let parts = program.definition();
         match self {
-            Self::OrderIndependence => {
+            Self::ArrivalOrderIndependence => {
                 let refusing =
                     |limit: &&Limit| !limit.partial && matches!(limit.quota, Quota::Points(_));
                 let mut rules = parts.earning.iter();
@@ -93,7 +93,7 @@ impl Invariant {
             Self::TierMonotonicInSpend => {
                 if parts.tiers.iter().all(|tier| tier.threshold.is_none()) {
                     Some("no tier can be earned".to_owned())
-                } else if parts.tiering.metric == Metric::PointsEarned {
+                } else if parts.tiering.metric == TierMetric::PointsEarned {
                     Some(
                         "tiers count points earned, and what those are for money is the program's"
                             .to_owned(),
@@ -102,16 +102,16 @@ impl Invariant {
                     None
                 }
             }
-            Self::ExpiryAtTheInstant => {
+            Self::ExactExpiryInstant => {
                 (parts.expiry == Expiry::Never).then(|| "points never end".to_owned())
             }
             Self::Conservation
-            | Self::NoNegativeButDebt
-            | Self::OrdersHoldTheirWorth
+            | Self::NoNegativeExceptDebt
+            | Self::OrdersMatchEntitlement
             | Self::Idempotency
             | Self::DryRunEqualsReal
-            | Self::RefundsDoNotLeak
-            | Self::EntriesExplainThemselves
+            | Self::RefundSlicingIndependence
+            | Self::EntriesMatchCalculation
             | Self::ExactAllocation => None,
         }
     }

@@ -13,19 +13,19 @@ use ::proptest::sample::{Index, select};
 use ::proptest::strategy::Union;
 use chrono::{NaiveDate, TimeDelta};
 
-use super::words::Words;
+use super::words::Vocabulary;
 use crate::amount::{Amount, Points};
 use crate::calendar::{Period, Timestamp, Zone};
-use crate::command::{Command, Excess};
+use crate::command::{Command, OverRefund};
 use crate::customer::Birthday;
-use crate::event::{Grounds, ManualTier};
+use crate::event::{AdjustmentReason, ManualTier};
 use crate::id::{LineId, OrderId, RedemptionId, RefundId, Tag};
-use crate::order::{Line, Order, Origin, Quantity, Refund, Refunded, Status};
+use crate::order::{Line, Order, Origin, Quantity, Refund, RefundContent, Status};
 use crate::program::Program;
 
 /// What happens to one customer, each thing at its instant. Some of it will be refused.
 #[derive(Clone, Debug)]
-pub struct Life {
+pub struct CustomerHistory {
     /// The customer's tags.
     pub tags: BTreeSet<Tag>,
     /// The customer's birthday.
@@ -34,20 +34,20 @@ pub struct Life {
     pub steps: Vec<(Timestamp, Command)>,
 }
 
-impl Parted for Life {
+impl Shrinkable for CustomerHistory {
     fn without(&self, part: usize) -> Option<Self> {
-        Some(Self { steps: without(&self.steps, part)?, ..self.clone() })
+        Some(Self { steps: without_item(&self.steps, part)?, ..self.clone() })
     }
 }
 
 /// A case made of parts that each stand for themselves. What of a failing case does not matter can be left out.
-pub(super) trait Parted: Sized {
+pub(super) trait Shrinkable: Sized {
     /// The same without one part; none where there is no such part.
     fn without(&self, part: usize) -> Option<Self>;
 }
 
 /// A list without one of its items.
-pub(super) fn without<T: Clone>(list: &[T], part: usize) -> Option<Vec<T>> {
+pub(super) fn without_item<T: Clone>(list: &[T], part: usize) -> Option<Vec<T>> {
     let mut list = list.to_vec();
     if part >= list.len() {
         return None;
@@ -58,45 +58,45 @@ pub(super) fn without<T: Clone>(list: &[T], part: usize) -> Option<Vec<T>> {
 
 /// Lives under a program, in a shop of this zone: orders of its products around its thresholds, refunds, actions,
 /// codes, redemptions and what a shop does by hand, apart by its periods.
-pub fn lives_under(program: &Program, zone: Zone) -> impl Strategy<Value = Life> + use<> {
-    let words = Words::of(program);
-    let step = (waits(), weighted(0.3, 0..90_u8), wishes(&words));
+pub fn customer_histories_under(program: &Program, zone: Zone) -> impl Strategy<Value = CustomerHistory> + use<> {
+    let words = Vocabulary::of(program);
+    let step = (waits(), weighted(0.3, 0..90_u8), step_templates(&words));
     let born = weighted(
         0.2,
         (1_i32..=366).prop_map(|day| NaiveDate::from_yo_opt(1988, day.unsigned_abs())),
     );
     (tags(&words), starts(&words), born, vec(step, 1..20)).prop_map(
         move |(tags, start, born, steps)| {
-            let mut teller = Teller::new(&words, zone, start);
+            let mut teller = CommandBuilder::new(&words, zone, start);
             let birthday = born.flatten().map(|day| Birthday { day, set_at: start });
             let steps = steps
                 .iter()
                 .filter_map(|(wait, ago, wish)| teller.tell(wait, *ago, wish))
                 .collect();
-            Life { tags, birthday, steps }
+            CustomerHistory { tags, birthday, steps }
         },
     )
 }
 
 /// Orders of a program's products, around its thresholds.
 pub fn orders_under(program: &Program) -> impl Strategy<Value = Order> + use<> {
-    orders(&Words::of(program))
+    orders(&Vocabulary::of(program))
 }
 
 /// Some of the tags that a program looks at.
-pub(super) fn tags(words: &Arc<Words>) -> impl Strategy<Value = BTreeSet<Tag>> + use<> {
+pub(super) fn tags(words: &Arc<Vocabulary>) -> impl Strategy<Value = BTreeSet<Tag>> + use<> {
     let words = Arc::clone(words);
     vec(any::<Index>(), 0..3).prop_map(move |picks| {
         picks
             .iter()
-            .filter_map(|pick| one(&words.tags, *pick))
+            .filter_map(|pick| pick(&words.tags, *pick))
             .cloned()
             .collect()
     })
 }
 
 /// The first minutes of 2026, or those before a window of the program opens or closes.
-pub(super) fn starts(words: &Words) -> impl Strategy<Value = Timestamp> + use<> {
+pub(super) fn starts(words: &Vocabulary) -> impl Strategy<Value = Timestamp> + use<> {
     let first = Timestamp::from_timestamp(1_767_225_600, 0).unwrap_or_default();
     let mut starts = vec![first];
     starts.extend(
@@ -109,7 +109,7 @@ pub(super) fn starts(words: &Words) -> impl Strategy<Value = Timestamp> + use<> 
 }
 
 /// One of a list, where there is any.
-pub(super) fn one<T>(list: &[T], pick: Index) -> Option<&T> {
+pub(super) fn pick<T>(list: &[T], pick: Index) -> Option<&T> {
     if list.is_empty() { None } else { list.get(pick.index(list.len())) }
 }
 
@@ -132,12 +132,12 @@ pub(super) fn waits() -> impl Strategy<Value = Wait> {
 
 impl Wait {
     /// The instant after waiting; never an earlier one.
-    pub(super) fn after(&self, words: &Words, zone: Zone, now: Timestamp) -> Timestamp {
+    pub(super) fn after(&self, words: &Vocabulary, zone: Zone, now: Timestamp) -> Timestamp {
         let period = |period| zone.after(now, period).ok();
         let then = match self {
             Self::Minutes(minutes) => now.checked_add_signed(TimeDelta::minutes(*minutes)),
-            Self::Days(days) => Period::days(*days).and_then(period),
-            Self::Period(which, nudge) => one(&words.periods, *which)
+            Self::Days(days) => Period::from_days(*days).and_then(period),
+            Self::Period(which, nudge) => pick(&words.periods, *which)
                 .copied()
                 .and_then(period)
                 .and_then(|end| end.checked_add_signed(TimeDelta::minutes(*nudge))),
@@ -148,7 +148,7 @@ impl Wait {
 
 /// One thing that is to happen.
 #[derive(Clone, Debug)]
-enum Wish {
+enum StepTemplate {
     /// As it stands.
     Told(Command),
     /// A part of an order's total comes back, in percent, or units of a line of it.
@@ -156,25 +156,25 @@ enum Wish {
     /// One of the program's rewards, as often as its step where it has one.
     Redeem { reward: Index, steps: u32 },
     /// One of the redemptions so far goes on.
-    Redeemed { which: Index, later: Later },
+    Redeemed { which: Index, update: RedemptionUpdate },
 }
 
 /// What becomes of a redemption.
 #[derive(Clone, Debug)]
-enum Later {
+enum RedemptionUpdate {
     Claimed(OrderId),
     Released(OrderId),
     Cancelled,
     Used,
 }
 
-fn wishes(words: &Arc<Words>) -> BoxedStrategy<Wish> {
+fn step_templates(words: &Arc<Vocabulary>) -> BoxedStrategy<StepTemplate> {
     let mut kinds =
-        vec![(6, reports(words).boxed()), (3, refunds().boxed()), (3, by_hand(words).boxed())];
+        vec![(6, order_reports(words).boxed()), (3, refunds().boxed()), (3, manual_commands(words).boxed())];
     kinds.push((
         1,
         order_ids()
-            .prop_map(|order| Wish::Told(Command::CancelOrder { order, at: None }))
+            .prop_map(|order| StepTemplate::Told(Command::CancelOrder { order, at: None }))
             .boxed(),
     ));
     if !words.actions.is_empty() || !words.codes.is_empty() {
@@ -190,12 +190,12 @@ fn order_ids() -> impl Strategy<Value = OrderId> {
     (1001..1003_u32).prop_filter_map("an id", |number| OrderId::new(number.to_string()).ok())
 }
 
-fn reports(words: &Arc<Words>) -> impl Strategy<Value = Wish> + use<> {
+fn order_reports(words: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplate> + use<> {
     let status = prop_oneof![3 => Just(words.gate), 1 => select(&Status::ALL[..])];
     let report = (order_ids(), orders(words), status, prop::bool::weighted(0.1));
     report.prop_map(|(order, snapshot, status, plugin)| {
         let origin = if plugin { Origin::Plugin } else { Origin::Shop };
-        Wish::Told(Command::RecordOrder {
+        StepTemplate::Told(Command::RecordOrder {
             order,
             snapshot: Arc::new(snapshot),
             status,
@@ -205,74 +205,74 @@ fn reports(words: &Arc<Words>) -> impl Strategy<Value = Wish> + use<> {
     })
 }
 
-fn refunds() -> impl Strategy<Value = Wish> {
+fn refunds() -> impl Strategy<Value = StepTemplate> {
     let percent = prop_oneof![Just(100_i64), 1..100_i64];
     let units = weighted(0.4, (any::<Index>(), (1..4_u16).prop_map(Quantity::from)));
-    (order_ids(), percent, units).prop_map(|(order, percent, units)| Wish::Refund {
+    (order_ids(), percent, units).prop_map(|(order, percent, units)| StepTemplate::Refund {
         order,
         percent,
         units,
     })
 }
 
-fn by_hand(words: &Arc<Words>) -> impl Strategy<Value = Wish> + use<> {
+fn manual_commands(words: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplate> + use<> {
     let known = Arc::clone(words);
     let costs = any::<Index>().prop_filter_map("a cost", move |pick| {
-        one(&known.costs, pick).copied().or_else(|| Points::new(100))
+        pick(&known.costs, pick).copied().or_else(|| Points::new(100))
     });
     let points = || (1..500_u32).prop_map(Points::from);
-    let (tiers, grounds) = (Arc::clone(words), Grounds::default);
+    let (tiers, grounds) = (Arc::clone(words), AdjustmentReason::default);
     let tier = weighted(0.7, any::<Index>()).prop_map(move |pick| {
-        let id = pick.and_then(|pick| one(&tiers.tiers, pick).cloned());
+        let id = pick.and_then(|pick| pick(&tiers.tiers, pick).cloned());
         Command::SetTier(id.map(|id| ManualTier { id, until: None }))
     });
     let command = prop_oneof![
-        5 => prop_oneof![points(), costs].prop_map(move |points| Command::AddPoints { points, grounds: grounds() }),
-        3 => points().prop_map(move |points| Command::SubtractPoints { points, grounds: grounds() }),
+        5 => prop_oneof![points(), costs].prop_map(move |points| Command::AddPoints { points, reason: grounds() }),
+        3 => points().prop_map(move |points| Command::SubtractPoints { points, reason: grounds() }),
         1 => points().prop_map(|to| Command::SetBalance { to, reason: None }),
         1 => Just(Command::CatchUp),
         1 => Just(Command::SignUp),
         1 => tier,
     ];
-    command.prop_map(Wish::Told)
+    command.prop_map(StepTemplate::Told)
 }
 
-fn actions(words: &Arc<Words>) -> impl Strategy<Value = Wish> + use<> {
+fn actions(words: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplate> + use<> {
     let words = Arc::clone(words);
     (any::<Index>(), any::<Index>(), any::<bool>()).prop_filter_map(
         "an action",
         move |(action, code, typed)| {
-            let action = one(&words.actions, action).filter(|_| !typed);
-            let command = match (action, one(&words.codes, code)) {
+            let action = pick(&words.actions, action).filter(|_| !typed);
+            let command = match (action, pick(&words.codes, code)) {
                 (Some(action), _) => {
                     Command::PerformAction { action: action.clone(), points: None }
                 }
-                (None, Some(code)) => Command::EnterCode { code: Arc::clone(code), taken: false },
+                (None, Some(code)) => Command::EnterCode { code: Arc::clone(code), used_by_other: false },
                 (None, None) => return None,
             };
-            Some(Wish::Told(command))
+            Some(StepTemplate::Told(command))
         },
     )
 }
 
-fn redemptions() -> impl Strategy<Value = Wish> {
+fn redemptions() -> impl Strategy<Value = StepTemplate> {
     let later = prop_oneof![
-        order_ids().prop_map(Later::Claimed),
-        order_ids().prop_map(Later::Released),
-        Just(Later::Cancelled),
-        Just(Later::Used),
+        order_ids().prop_map(RedemptionUpdate::Claimed),
+        order_ids().prop_map(RedemptionUpdate::Released),
+        Just(RedemptionUpdate::Cancelled),
+        Just(RedemptionUpdate::Used),
     ];
     prop_oneof![
-        1 => (any::<Index>(), 1..4_u32).prop_map(|(reward, steps)| Wish::Redeem { reward, steps }),
-        1 => (any::<Index>(), later).prop_map(|(which, later)| Wish::Redeemed { which, later }),
+        1 => (any::<Index>(), 1..4_u32).prop_map(|(reward, steps)| StepTemplate::Redeem { reward, steps }),
+        1 => (any::<Index>(), later).prop_map(|(which, later)| StepTemplate::Redeemed { which, update }),
     ]
 }
 
 /// Whole units, cents, and what is just below, at or above a threshold of the program.
-pub(super) fn prices(words: &Arc<Words>) -> impl Strategy<Value = Amount> + use<> {
+pub(super) fn prices(words: &Arc<Vocabulary>) -> impl Strategy<Value = Amount> + use<> {
     let words = Arc::clone(words);
     let near = (any::<Index>(), -1..2_i64).prop_filter_map("in range", move |(pick, cents)| {
-        let amount = one(&words.amounts, pick)
+        let amount = pick(&words.amounts, pick)
             .copied()
             .unwrap_or_else(|| Amount::from(100));
         let parts = amount.ten_thousandths().checked_add(cents.checked_mul(100)?)?;
@@ -284,7 +284,7 @@ pub(super) fn prices(words: &Arc<Words>) -> impl Strategy<Value = Amount> + use<
     prop_oneof![2 => (0..8_u32).prop_map(Amount::from), 4 => (0..300_u32).prop_map(Amount::from), 2 => cents, 3 => near]
 }
 
-pub(super) fn orders(words: &Arc<Words>) -> impl Strategy<Value = Order> + use<> {
+pub(super) fn orders(words: &Arc<Vocabulary>) -> impl Strategy<Value = Order> + use<> {
     let rare =
         || weighted(0.15, (0..30_u32).prop_map(Amount::from)).prop_map(Option::unwrap_or_default);
     let lines = vec(lines(words), 1..4);
@@ -299,8 +299,8 @@ pub(super) fn orders(words: &Arc<Words>) -> impl Strategy<Value = Order> + use<>
             let order = Order { lines, tax, taxes_included, shipping, ..Order::default() };
             let added = if taxes_included { Amount::ZERO } else { tax };
             let total = order.subtotal()?.checked_add(added)?.checked_add(shipping)?;
-            let order = Order { total, redeemed: part(total, percent)?, ..order };
-            order.check(2).ok().map(|()| order)
+            let order = Order { total, redeemed: percent_of(total, percent)?, ..order };
+            order.validate(2).ok().map(|()| order)
         },
     )
 }
@@ -310,7 +310,7 @@ fn line_id(number: u32) -> Option<LineId> {
 }
 
 /// So many percent of an amount, to the cent.
-pub(super) fn part(amount: Amount, percent: i64) -> Option<Amount> {
+pub(super) fn percent_of(amount: Amount, percent: i64) -> Option<Amount> {
     let cents = amount
         .ten_thousandths()
         .checked_div(100)?
@@ -323,7 +323,7 @@ pub(super) fn part(amount: Amount, percent: i64) -> Option<Amount> {
     }
 }
 
-fn lines(words: &Arc<Words>) -> impl Strategy<Value = Line> + use<> {
+fn lines(words: &Arc<Vocabulary>) -> impl Strategy<Value = Line> + use<> {
     let known = Arc::clone(words);
     let goods = (weighted(0.7, any::<Index>()), vec(any::<Index>(), 0..2));
     let line = (
@@ -333,10 +333,10 @@ fn lines(words: &Arc<Words>) -> impl Strategy<Value = Line> + use<> {
         prop::bool::weighted(0.05),
     );
     line.prop_filter_map("an id", move |(amount, (product, categories), quantity, gift_card)| {
-        let product = product.and_then(|pick| one(&known.products, pick).cloned());
+        let product = product.and_then(|pick| pick(&known.products, pick).cloned());
         let categories = categories
             .iter()
-            .filter_map(|pick| one(&known.categories, *pick))
+            .filter_map(|pick| pick(&known.categories, *pick))
             .cloned()
             .collect();
         Some(Line {
@@ -351,8 +351,8 @@ fn lines(words: &Arc<Words>) -> impl Strategy<Value = Line> + use<> {
 }
 
 /// Makes commands of wishes, knowing what was told before.
-struct Teller<'a> {
-    words: &'a Words,
+struct CommandBuilder<'a> {
+    words: &'a Vocabulary,
     zone: Zone,
     now: Timestamp,
     known: BTreeMap<OrderId, (Arc<Order>, Amount)>,
@@ -360,8 +360,8 @@ struct Teller<'a> {
     redemptions: i64,
 }
 
-impl<'a> Teller<'a> {
-    fn new(words: &'a Words, zone: Zone, now: Timestamp) -> Self {
+impl<'a> CommandBuilder<'a> {
+    fn new(words: &'a Vocabulary, zone: Zone, now: Timestamp) -> Self {
         Self {
             words,
             zone,
@@ -373,16 +373,16 @@ impl<'a> Teller<'a> {
     }
 
     /// `ago`: the shop's own time of a fact, in minutes before it is told.
-    fn tell(&mut self, wait: &Wait, ago: Option<u8>, wish: &Wish) -> Option<(Timestamp, Command)> {
+    fn tell(&mut self, wait: &Wait, ago: Option<u8>, wish: &StepTemplate) -> Option<(Timestamp, Command)> {
         self.now = wait.after(self.words, self.zone, self.now);
         let ago = ago.and_then(|ago| self.now.checked_sub_signed(TimeDelta::minutes(ago.into())));
         let mut command = match wish {
-            Wish::Told(command) => command.clone(),
-            Wish::Refund { order, percent, units } => {
+            StepTemplate::Told(command) => command.clone(),
+            StepTemplate::Refund { order, percent, units } => {
                 self.refund(order, *percent, units.as_ref())?
             }
-            Wish::Redeem { reward, steps } => self.redeem(*reward, *steps)?,
-            Wish::Redeemed { which, later } => self.go_on(*which, later),
+            StepTemplate::Redeem { reward, steps } => self.redeem(*reward, *steps)?,
+            StepTemplate::Redeemed { which, update: later } => self.go_on(*which, later),
         };
         if let Command::RecordOrder { order, snapshot, at, .. } = &mut command {
             *snapshot = Arc::new(Order { placed_at: ago, ..(**snapshot).clone() });
@@ -407,43 +407,43 @@ impl<'a> Teller<'a> {
         let known = self.known.get_mut(id);
         let refunded = match (known, units) {
             (Some((order, _)), Some((pick, units))) => {
-                let line = one(&order.lines, *pick)?;
-                Refunded::Lines {
+                let line = pick(&order.lines, *pick)?;
+                RefundContent::Lines {
                     lines: vec![(line.id.clone(), line.quantity.min(*units))],
                     amount: None,
                 }
             }
             (Some((order, back)), None) => {
-                let amount = part(order.total, percent)?.min(order.total.checked_sub(*back)?);
+                let amount = percent_of(order.total, percent)?.min(order.total.checked_sub(*back)?);
                 *back = back.checked_add(amount)?;
-                Refunded::Amount(amount)
+                RefundContent::Amount(amount)
             }
-            (None, _) => Refunded::Amount(Amount::from(u32::try_from(percent).ok()?)),
+            (None, _) => RefundContent::Amount(Amount::from(u32::try_from(percent).ok()?)),
         };
         let refund = Refund {
             id: RefundId::new(format!("r{}", self.refunds)).ok()?,
             refunded,
         };
-        Some(Command::RefundOrder { order: id.clone(), refund, excess: Excess::Refuse, at: None })
+        Some(Command::RefundOrder { order: id.clone(), refund, over_refund: OverRefund::Reject, at: None })
     }
 
-    fn go_on(&self, which: Index, later: &Later) -> Command {
+    fn go_on(&self, which: Index, later: &RedemptionUpdate) -> Command {
         let count = usize::try_from(self.redemptions).unwrap_or(1).max(1);
         let number = i64::try_from(which.index(count))
             .unwrap_or_default()
             .saturating_add(1);
         let redemption = RedemptionId(number);
         match later.clone() {
-            Later::Claimed(order) => Command::ClaimRedemption { redemption, order },
-            Later::Released(order) => Command::ReleaseRedemption { redemption, order },
-            Later::Cancelled => Command::CancelRedemption { redemption },
-            Later::Used => Command::UseRedemption { redemption, order: None },
+            RedemptionUpdate::Claimed(order) => Command::ClaimRedemption { redemption, order },
+            RedemptionUpdate::Released(order) => Command::ReleaseRedemption { redemption, order },
+            RedemptionUpdate::Cancelled => Command::CancelRedemption { redemption },
+            RedemptionUpdate::Used => Command::UseRedemption { redemption, order: None },
         }
     }
 
     fn redeem(&mut self, reward: Index, steps: u32) -> Option<Command> {
         self.redemptions = self.redemptions.checked_add(1)?;
-        let (reward, variable) = one(&self.words.rewards, reward)?;
+        let (reward, variable) = pick(&self.words.rewards, reward)?;
         let amount = variable.and_then(|variable| {
             let more = variable
                 .step

@@ -12,7 +12,7 @@ use crate::calendar::Period;
 use crate::command::Command;
 use crate::id::{OrderId, RedemptionId, RewardId};
 use crate::program::{
-    ActionConditions, BringsBack, FreeProduct, FreeShipping, Gives, Goods, Offer, RedemptionTerms,
+    EligibilityConditions, OrderCancelledPolicy, FreeProduct, FreeShipping, Benefit, ProductScope, RewardPricing, RedemptionTerms,
     Reward, VariableAmount,
 };
 
@@ -22,28 +22,28 @@ pub fn rewards() -> impl Strategy<Value = Reward> {
         |dimes: u32| Amount::from_ten_thousandths(i64::from(dimes).saturating_mul(1_000)).ok();
     let goods = || {
         let products =
-            btree_set(products(), 1..3).prop_map(|products| Goods { products, ..Goods::default() });
+            btree_set(products(), 1..3).prop_map(|products| ProductScope { products, ..ProductScope::default() });
         let categories = btree_set(categories(), 1..3)
-            .prop_map(|categories| Goods { categories, ..Goods::default() });
+            .prop_map(|categories| ProductScope { categories, ..ProductScope::default() });
         prop_oneof![products, categories]
     };
     let gives = prop_oneof![
-        3 => (1..500_u32).prop_filter_map("in range", dimes).prop_map(Gives::FixedAmount),
-        1 => (1..=100_u32).prop_filter_map("in range", |part| Rate::new(part.into()).ok()).prop_map(Gives::Percentage),
-        1 => weighted(0.5, amounts()).prop_map(|maximum| Gives::FreeShipping(FreeShipping { maximum })),
-        1 => (goods(), 1..4_u32).prop_map(|(goods, quantity)| Gives::FreeProduct(FreeProduct { goods, quantity })),
-        1 => (1..500_u32).prop_filter_map("in range", dimes).prop_map(Gives::StoreCredit),
-        1 => Just(Gives::Custom),
+        3 => (1..500_u32).prop_filter_map("in range", dimes).prop_map(Benefit::FixedAmount),
+        1 => (1..=100_u32).prop_filter_map("in range", |part| Rate::new(part.into()).ok()).prop_map(Benefit::Percentage),
+        1 => weighted(0.5, amounts()).prop_map(|maximum| Benefit::FreeShipping(FreeShipping { maximum })),
+        1 => (goods(), 1..4_u32).prop_map(|(goods, quantity)| Benefit::FreeProduct(FreeProduct { scope, quantity })),
+        1 => (1..500_u32).prop_filter_map("in range", dimes).prop_map(Benefit::StoreCredit),
+        1 => Just(Benefit::Custom),
     ];
     let fixed =
-        (1..150_u32, gives).prop_map(|(cost, gives)| Offer::Fixed { cost: cost.into(), gives });
+        (1..150_u32, gives).prop_map(|(cost, gives)| RewardPricing::Fixed { cost: cost.into(), benefit: gives });
     let variable =
         (1..30_u32, 1..4_u32, weighted(0.5, 4..8_u32)).prop_map(|(per_unit, step, maximum)| {
             let (step, maximum) = (
                 Amount::from(step),
                 maximum.map(|steps| Amount::from(steps.saturating_mul(step))),
             );
-            Offer::Variable(VariableAmount {
+            RewardPricing::Variable(VariableAmount {
                 points_per_unit: per_unit.into(),
                 step,
                 minimum: step,
@@ -57,7 +57,7 @@ pub fn rewards() -> impl Strategy<Value = Reward> {
         (50..300_u32).prop_map(|points| Quota::Points(Points::from(points))),
     ];
     let limit = (spans, quota).prop_map(|(per, quota)| Limit { quota, per, partial: false });
-    let valid_for = weighted(0.7, (1..12_u32).prop_filter_map("a period", Period::days));
+    let valid_for = weighted(0.7, (1..12_u32).prop_filter_map("a period", Period::from_days));
     let scope = (weighted(0.3, goods()), weighted(0.2, amounts()), any::<[bool; 2]>());
     let limits = (vec(limit.clone(), 0..2), vec(limit, 0..2));
     (offer, scope, valid_for, limits).prop_filter_map(
@@ -65,11 +65,11 @@ pub fn rewards() -> impl Strategy<Value = Reward> {
         |(offer, scope, valid_for, limits)| {
             let (only, minimum_subtotal, [points_back_when_expired, individual_use]) = scope;
             let (code, goods) = match &offer {
-                Offer::Fixed { gives, .. } => (
+                RewardPricing::Fixed { benefit: gives, .. } => (
                     gives.has_code(),
-                    matches!(gives, Gives::FixedAmount(_) | Gives::Percentage(_)),
+                    matches!(gives, Benefit::FixedAmount(_) | Benefit::Percentage(_)),
                 ),
-                Offer::Variable(_) => (true, true),
+                RewardPricing::Variable(_) => (true, true),
             };
             Some(Reward {
                 id: RewardId::new("reward").ok()?,
@@ -77,12 +77,12 @@ pub fn rewards() -> impl Strategy<Value = Reward> {
                 offer,
                 minimum_subtotal: minimum_subtotal.filter(|_| code),
                 only: only.filter(|_| goods).unwrap_or_default(),
-                excluded: Goods::default(),
+                excluded: ProductScope::default(),
                 valid_for,
                 points_back_when_expired,
-                when: ActionConditions::default(),
+                when: EligibilityConditions::default(),
                 limits: limits.0,
-                limits_in_all: limits.1,
+                total_limits: limits.1,
                 individual_use: individual_use && code,
                 code_prefix: String::new(),
             })
@@ -91,8 +91,8 @@ pub fn rewards() -> impl Strategy<Value = Reward> {
 }
 
 pub(super) fn redemption_terms() -> impl Strategy<Value = RedemptionTerms> {
-    let grace = (1..40_u32).prop_filter_map("a period", Period::days);
-    (grace, select(&[BringsBack::Code, BringsBack::Points][..]))
+    let grace = (1..40_u32).prop_filter_map("a period", Period::from_days);
+    (grace, select(&[OrderCancelledPolicy::Code, OrderCancelledPolicy::Points][..]))
         .prop_map(|(grace, order_cancelled)| RedemptionTerms { grace, order_cancelled })
 }
 

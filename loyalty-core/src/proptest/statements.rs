@@ -3,49 +3,49 @@
 use ::proptest::test_runner::TestCaseResult;
 use chrono::TimeDelta;
 
-use super::{Books, same};
+use super::{Books, ensure_equal};
 use crate::account::Lot;
 use crate::amount::Points;
 use crate::calendar::{Timestamp, Zone};
 use crate::command::Command;
 use crate::decide::Decision;
-use crate::event::{Event, LotPart};
-use crate::program::{Activity, DebtPolicy, Expiry};
+use crate::event::{Event, LotCredit};
+use crate::program::{QualifyingActivity, DebtPolicy, Expiry};
 use crate::rejection::Rejection;
-use crate::rules::due::due;
-use crate::rules::redeem::offered;
+use crate::rules::scheduled::due;
+use crate::rules::redeem::reward_offers;
 
 /// Lots and what orders have posted are never negative; the balance is only where the program lets it be owed;
 /// and who owes has nothing to spend.
-pub fn nothing_is_negative_but_debt(books: &Books, now: Timestamp) -> TestCaseResult {
+pub fn check_no_negative_except_debt(books: &Books, now: Timestamp) -> TestCaseResult {
     let account = books.as_of(now);
     let (balance, debt) = (account.balance(now), account.debt());
     for lot in account.lots().iter().chain(account.pending_lots().iter()) {
-        hold!(lot.points.is_positive(), "a lot of {} points", lot.points);
+        ensure!(lot.points.is_positive(), "a lot of {} points", lot.points);
     }
-    hold!(debt >= Points::ZERO, "a debt of {debt} points");
+    ensure!(debt >= Points::ZERO, "a debt of {debt} points");
     if !debt.is_zero() {
         let may = books
             .programs()
-            .any(|program| program.parts().debt == DebtPolicy::Allow);
-        hold!(may, "{debt} points are owed, where the program stops at zero");
-        hold!(
+            .any(|program| program.definition().debt == DebtPolicy::Allow);
+        ensure!(may, "{debt} points are owed, where the program stops at zero");
+        ensure!(
             account.lots().is_empty(),
             "{debt} points are owed beside {} to spend",
             account.lots().points()
         );
     }
-    hold!(balance >= debt.negated(), "a balance of {balance} with a debt of {debt}");
+    ensure!(balance >= debt.negated(), "a balance of {balance} with a debt of {debt}");
     for (id, order) in &books.orders {
         let posted = order.posted();
-        let least = [posted.awarded, posted.taken, posted.expired, posted.forgiven]
+        let least = [posted.awarded, posted.clawed_back, posted.expired, posted.forgiven]
             .into_iter()
             .min();
-        hold!(least >= Some(Points::ZERO), "order {id} has posted {posted:?}");
-        hold!(
-            posted.taken <= posted.awarded,
+        ensure!(least >= Some(Points::ZERO), "order {id} has posted {posted:?}");
+        ensure!(
+            posted.clawed_back <= posted.awarded,
             "{} of {} points taken",
-            posted.taken,
+            posted.clawed_back,
             posted.awarded
         );
     }
@@ -53,15 +53,15 @@ pub fn nothing_is_negative_but_debt(books: &Books, now: Timestamp) -> TestCaseRe
 }
 
 /// Debt comes of what is taken back, never of spending.
-pub fn spending_makes_no_debt(before: &Books, command: &Command, after: &Books) -> TestCaseResult {
+pub fn check_spending_adds_no_debt(before: &Books, command: &Command, after: &Books) -> TestCaseResult {
     let spends = matches!(command, Command::SubtractPoints { .. } | Command::RedeemReward { .. });
     let (debt, now) = (before.account.debt(), after.account.debt());
-    hold!(!spends || now <= debt, "spending raised the debt from {debt} to {now}");
+    ensure!(!spends || now <= debt, "spending raised the debt from {debt} to {now}");
     Ok(())
 }
 
 /// A fact that was taken in, told again at once, brings about nothing.
-pub fn facts_told_again_change_nothing(
+pub fn check_idempotency(
     books: &Books,
     fact: &Command,
     now: Timestamp,
@@ -88,14 +88,14 @@ pub fn facts_told_again_change_nothing(
             }
             Err(rejection) => format!("a refusal: {rejection}"),
         };
-        hold!(again == Ok(Decision::default()), "told again, the last step brings {what}");
+        ensure!(again == Ok(Decision::default()), "told again, the last step brings {what}");
     }
     Ok(())
 }
 
 /// What the rules say when they are only asked is what happens: the same answer twice, the points that it says, the
 /// balance that time brings about whether or not it was written down, and rewards as they were offered.
-pub fn foretold_is_what_happens(
+pub fn check_dry_run(
     before: &Books,
     command: &Command,
     now: Timestamp,
@@ -107,7 +107,7 @@ pub fn foretold_is_what_happens(
         Err(rejection) => rejection.to_string(),
     };
     let asked = before.decide(command, now);
-    hold!(
+    ensure!(
         asked == *told,
         "asked again, the rules say otherwise: {}, not {}",
         answer(&asked),
@@ -116,26 +116,26 @@ pub fn foretold_is_what_happens(
 
     let mut written = before.clone();
     let caught_up = written.tell(&Command::CatchUp, now);
-    hold!(caught_up.is_ok(), "what is due cannot be written down: {}", answer(&caught_up));
-    same(
+    ensure!(caught_up.is_ok(), "what is due cannot be written down: {}", answer(&caught_up));
+    ensure_equal(
         "the balance once what is due is written down",
         written.balance(now),
         before.balance(now),
     )?;
     let said = told.as_ref().map_or(Points::ZERO, Decision::points);
     let was = before.account.totals().balance();
-    same(
+    ensure_equal(
         "the balance after what the answer says",
         after.account.totals().balance(),
         was.saturating_add(said),
     )?;
     let late = written.tell(command, now);
-    hold!(
+    ensure!(
         late.is_ok() == told.is_ok(),
         "once what is due is written down: {}",
         answer(&late)
     );
-    same(
+    ensure_equal(
         "the balance, had what is due been written down before",
         written.balance(now),
         after.balance(now),
@@ -145,20 +145,20 @@ pub fn foretold_is_what_happens(
         return Ok(());
     };
     let had = |id: &_| before.had.get(id).copied();
-    let offers = before.with_context(None, now, |context| offered(context, had));
+    let offers = before.with_context(None, now, |context| reward_offers(context, had));
     let Some(offer) = offers
         .iter()
-        .find(|offer| offer.reward == *reward && offer.largest.is_none())
+        .find(|offer| offer.reward == *reward && offer.largest_amount.is_none())
     else {
         return Ok(());
     };
     let offered = offer
-        .why_not
+        .rejections
         .first()
         .map_or_else(|| "can be had".to_owned(), ToString::to_string);
     let refused = told.as_ref().err();
-    hold!(
-        refused == offer.why_not.first()
+    ensure!(
+        refused == offer.rejections.first()
             || matches!(refused, Some(Rejection::RewardTooFine { .. })),
         "offered: {offered}; redeemed: {}",
         answer(told)
@@ -167,21 +167,21 @@ pub fn foretold_is_what_happens(
 }
 
 /// Points end where the program says, can be spent until just before that instant, and are gone at it.
-pub fn expiry_is_at_the_instant(books: &Books, now: Timestamp) -> TestCaseResult {
+pub fn check_expiry_instant(books: &Books, now: Timestamp) -> TestCaseResult {
     let Some(program) = books.programs().last() else { return Ok(()) };
-    match program.parts().expiry {
+    match program.definition().expiry {
         Expiry::Never => Ok(()),
         Expiry::PerLot { .. } => {
-            lots_end_where_the_program_says(books)?;
+            check_lot_expiry(books)?;
             let account = books.as_of(now);
             let ends = account.lots().iter().filter_map(|lot| lot.expires_at);
             let first = ends.min();
-            first.map_or(Ok(()), |end| gone_at(books, end, |lot| lot.expires_at == Some(end)))
+            first.map_or(Ok(()), |end| check_expires_at(books, end, |lot| lot.expires_at == Some(end)))
         }
         Expiry::Inactivity { after, activity } => {
             let last = |account: &crate::account::Account| match activity {
-                Activity::Any => account.changed_at(),
-                Activity::EarningAndRedeeming => account.dealt_at(),
+                QualifyingActivity::Any => account.balance_changed_at(),
+                QualifyingActivity::EarningAndRedeeming => account.last_activity_at(),
             };
             let idle =
                 |at| last(&books.as_of(at)).and_then(|last| books.zone.after(last, after).ok());
@@ -190,7 +190,7 @@ pub fn expiry_is_at_the_instant(books: &Books, now: Timestamp) -> TestCaseResult
             };
             // Something may happen by itself until then, which keeps the balance.
             if just_before(end).and_then(idle) == Some(end) {
-                gone_at(books, end, |_| true)
+                check_expires_at(books, end, |_| true)
             } else {
                 Ok(())
             }
@@ -198,7 +198,7 @@ pub fn expiry_is_at_the_instant(books: &Books, now: Timestamp) -> TestCaseResult
     }
 }
 
-fn lots_end_where_the_program_says(books: &Books) -> TestCaseResult {
+fn check_lot_expiry(books: &Books) -> TestCaseResult {
     let mut programs = books.programs();
     let (Some(program), None) = (programs.next(), programs.next()) else {
         return Ok(());
@@ -210,8 +210,8 @@ fn lots_end_where_the_program_says(books: &Books) -> TestCaseResult {
         else {
             continue;
         };
-        let want = end_of(lot, program.parts().expiry, books.zone);
-        hold!(
+        let want = expected_expiry(lot, program.definition().expiry, books.zone);
+        ensure!(
             lot.expires_at == want,
             "earned at {}, points end at {:?}, not {want:?}",
             lot.earned_at,
@@ -221,7 +221,7 @@ fn lots_end_where_the_program_says(books: &Books) -> TestCaseResult {
     Ok(())
 }
 
-fn end_of(lot: &LotPart, expiry: Expiry, zone: Zone) -> Option<Timestamp> {
+fn expected_expiry(lot: &LotCredit, expiry: Expiry, zone: Zone) -> Option<Timestamp> {
     let Expiry::PerLot { after, round_up_to } = expiry else {
         return None;
     };
@@ -234,7 +234,7 @@ fn just_before(at: Timestamp) -> Option<Timestamp> {
 }
 
 /// Everything in these lots is there just before an instant, and gone at it.
-fn gone_at(books: &Books, end: Timestamp, ends: impl Fn(&Lot) -> bool) -> TestCaseResult {
+fn check_expires_at(books: &Books, end: Timestamp, ends: impl Fn(&Lot) -> bool) -> TestCaseResult {
     let Some(eve) = just_before(end) else { return Ok(()) };
     let before = books.as_of(eve);
     let ending = before.lots().iter().filter(|lot| ends(lot)).map(|lot| lot.points);
@@ -246,23 +246,23 @@ fn gone_at(books: &Books, end: Timestamp, ends: impl Fn(&Lot) -> bool) -> TestCa
     let gone = expired
         .map(|event| event.points().negated())
         .fold(Points::ZERO, Points::saturating_add);
-    same(&format!("points that end at {end}"), gone, ending)?;
+    ensure_equal(&format!("points that end at {end}"), gone, ending)?;
 
     let (have, moved) = (before.balance(eve), at_it().map(Event::points));
     let left = moved.fold(have, Points::saturating_add);
-    same(&format!("the balance at {end}"), books.balance(end), left)?;
+    ensure_equal(&format!("the balance at {end}"), books.balance(end), left)?;
     if !have.is_positive() || left >= have {
         return Ok(());
     }
-    let all = Command::SubtractPoints { points: have, grounds: crate::event::Grounds::default() };
+    let all = Command::SubtractPoints { points: have, reason: crate::event::AdjustmentReason::default() };
     let spent = books.decide(&all, eve);
-    hold!(spent.is_ok(), "{have} points cannot be spent just before {end}: {spent:?}");
+    ensure!(spent.is_ok(), "{have} points cannot be spent just before {end}: {spent:?}");
     let late = books.decide(&all, end).err();
     let want = Rejection::InsufficientPoints { have: left, need: have };
     let said = late
         .as_ref()
         .map_or_else(|| "it is allowed".to_owned(), ToString::to_string);
-    hold!(
+    ensure!(
         late.as_ref() == Some(&want),
         "spending {have} points at {end}, when {left} are left: {said}"
     );

@@ -6,15 +6,15 @@ use super::Books;
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
 use crate::command::Command;
-use crate::order::{Line, Order, Quantity, Refund, Refunded, Status};
+use crate::order::{Line, Order, Quantity, Refund, RefundContent, Status};
 
 /// What happened, step by step. Its text has one numbered line a step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Story {
+pub struct Transcript {
     steps: Vec<String>,
 }
 
-impl Story {
+impl Transcript {
     /// The steps.
     pub fn steps(&self) -> &[String] {
         &self.steps
@@ -35,7 +35,7 @@ impl Story {
     /// Tells one command more.
     pub(super) fn tell(&mut self, books: &mut Books, command: &Command, now: Timestamp) {
         let before = books.balance(now);
-        let said = sentence(command);
+        let said = describe_command(command);
         let outcome = if let Err(rejection) = books.tell(command, now) {
             format!("refused: {rejection}")
         } else {
@@ -48,7 +48,7 @@ impl Story {
                 if pending.is_zero() { String::new() } else { format!(", {pending} pending") };
             format!("{change}balance {}{held}", books.balance(now))
         };
-        self.steps.push(format!("{}  {said}: {outcome}", moment(now)));
+        self.steps.push(format!("{}  {said}: {outcome}", format_instant(now)));
     }
 
     /// Something that is no command.
@@ -57,7 +57,7 @@ impl Story {
     }
 }
 
-impl fmt::Display for Story {
+impl fmt::Display for Transcript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, step) in (1_u32..).zip(&self.steps) {
             writeln!(f, "  {number}. {step}")?;
@@ -67,14 +67,14 @@ impl fmt::Display for Story {
 }
 
 /// An instant, as exact as it needs to be.
-pub(super) fn moment(at: Timestamp) -> String {
+pub(super) fn format_instant(at: Timestamp) -> String {
     at.format("%Y-%m-%d %H:%M").to_string()
 }
 
 /// A command in one sentence.
-fn sentence(command: &Command) -> String {
+fn describe_command(command: &Command) -> String {
     let dated = |at: &Option<Timestamp>| {
-        at.map_or_else(String::new, |at| format!(" (dated {})", moment(at)))
+        at.map_or_else(String::new, |at| format!(" (dated {})", format_instant(at)))
     };
     match command {
         Command::AddPoints { points, .. } => format!("the shop adds {points} points"),
@@ -95,8 +95,8 @@ fn sentence(command: &Command) -> String {
         Command::RecordOrder { order, snapshot, status, at, .. } => {
             format!(
                 "order {order} is {}, {}{}",
-                status_said(*status),
-                contents(snapshot),
+                status_text(*status),
+                describe_order(snapshot),
                 dated(at)
             )
         }
@@ -107,7 +107,7 @@ fn sentence(command: &Command) -> String {
             format!("the customer redeems {amount} of {reward} (redemption {redemption})")
         }
         Command::RefundOrder { order, refund, at, .. } => {
-            format!("{}{}", refunded(order, refund), dated(at))
+            format!("{}{}", describe_refund(order, refund), dated(at))
         }
         Command::ReleaseRedemption { redemption, order } => {
             format!("order {order} no longer brings the code of redemption {redemption}")
@@ -130,7 +130,7 @@ fn sentence(command: &Command) -> String {
     }
 }
 
-fn status_said(status: Status) -> &'static str {
+fn status_text(status: Status) -> &'static str {
     match status {
         Status::Processing => "placed",
         Status::Paid => "paid",
@@ -140,11 +140,11 @@ fn status_said(status: Status) -> &'static str {
 }
 
 /// What an order holds: `49.95 in all: 2 x tea for 29.90, 1 x cup for 20.05`.
-fn contents(order: &Order) -> String {
+fn describe_order(order: &Order) -> String {
     let mut said = format!("{} in all: ", order.total);
     for (index, line) in order.lines.iter().enumerate() {
         said.push_str(if index == 0 { "" } else { ", " });
-        said.push_str(&line_said(line));
+        said.push_str(&describe_line(line));
     }
     // Writing to a text does not fail.
     let mut and = |what: &str, amount: Amount| {
@@ -156,7 +156,7 @@ fn contents(order: &Order) -> String {
     said
 }
 
-fn line_said(line: &Line) -> String {
+fn describe_line(line: &Line) -> String {
     let what = line
         .product
         .as_ref()
@@ -179,12 +179,12 @@ fn line_said(line: &Line) -> String {
     format!("{count}{what}{places}{card} for {}", line.amount)
 }
 
-fn refunded(order: &crate::id::OrderId, refund: &Refund) -> String {
+fn describe_refund(order: &crate::id::OrderId, refund: &Refund) -> String {
     match &refund.refunded {
-        Refunded::Amount(amount) => {
+        RefundContent::Amount(amount) => {
             format!("{amount} of order {order} comes back (refund {})", refund.id)
         }
-        Refunded::Lines { lines, amount } => {
+        RefundContent::Lines { lines, amount } => {
             let lines: Vec<_> = lines
                 .iter()
                 .map(|(line, units)| format!("{units} of line {line}"))

@@ -13,21 +13,21 @@ use super::rewards::{redemption_commands, redemption_terms, rewards};
 use crate::amount::{Amount, Points, Rate, Rounding};
 use crate::award::{Limit, Quota, Span};
 use crate::calendar::{Boundary, Period, Timestamp};
-use crate::command::{Command, Excess};
+use crate::command::{Command, OverRefund};
 use crate::discount::Stacking;
-use crate::event::{Grounds, ManualTier};
+use crate::event::{AdjustmentReason, ManualTier};
 use crate::id::{
     ActionId, CategoryId, LineId, OrderId, ProductId, RefundId, RewardId, RuleId, Tag, TierId,
 };
-use crate::order::{Line, Order, Origin, Quantity, Refund, Refunded, Status};
+use crate::order::{Line, Order, Origin, Quantity, Refund, RefundContent, Status};
 use crate::program::{
-    ActionConditions, ActionKind, ActionRule, Activity, Basis, Campaign, Combine, Conditions,
-    DebtPolicy, Down, Earn, EarningRule, Effect, EntryReward, Expiry, Metric, Parts, Program,
-    RefundPolicy, Reward, Tier, Tiering, Window,
+    EligibilityConditions, ActionKind, ActionRule, QualifyingActivity, Basis, Campaign, MultiplierPolicy, EarningConditions,
+    DebtPolicy, Downgrade, EarningFormula, EarningRule, CampaignEffect, EntryReward, Expiry, TierMetric, ProgramDefinition, Program,
+    RefundPolicy, Reward, Tier, Tiering, TierWindow,
 };
 
 /// Ways for `count` facts to arrive: every permutation up to five, 60 random ones beyond.
-pub fn arrivals(count: usize) -> BoxedStrategy<Vec<Vec<usize>>> {
+pub fn arrival_orders(count: usize) -> BoxedStrategy<Vec<Vec<usize>>> {
     let in_order: Vec<usize> = (0..count).collect();
     if count > 5 {
         return vec(Just(in_order).prop_shuffle(), 60).boxed();
@@ -48,10 +48,10 @@ pub fn arrivals(count: usize) -> BoxedStrategy<Vec<Vec<usize>>> {
 
 /// Instants: whole hours of a few days, so that some are equal.
 pub fn instants() -> impl Strategy<Value = Timestamp> {
-    (0..60_i64).prop_map(hours)
+    (0..60_i64).prop_map(instant_at_hour)
 }
 
-fn hours(count: i64) -> Timestamp {
+fn instant_at_hour(count: i64) -> Timestamp {
     let start = 1_767_225_600_i64; // 1 January 2026
     Timestamp::from_timestamp(start.saturating_add(count.saturating_mul(3_600)), 0)
         .unwrap_or_default()
@@ -120,13 +120,13 @@ pub fn programs() -> impl Strategy<Value = Program> {
             let named = rules.into_iter().enumerate().filter_map(|(index, rule)| {
                 Some(EarningRule { id: RuleId::new(format!("rule{index}")).ok()?, ..rule })
             });
-            let tier = |id: TierId| Tier::by_hand(id.clone(), id.as_str(), multiplier);
+            let tier = |id: TierId| Tier::manual(id.clone(), id.as_str(), multiplier);
             let (earning, tiers) = (named.collect(), tiers.into_iter().map(tier).collect());
             let named = rewards.into_iter().enumerate().filter_map(|(index, reward)| {
                 Some(Reward { id: RewardId::new(format!("reward{index}")).ok()?, ..reward })
             });
             let rewards = named.collect();
-            let parts = Parts {
+            let parts = ProgramDefinition {
                 award_on,
                 rounding,
                 basis,
@@ -134,9 +134,9 @@ pub fn programs() -> impl Strategy<Value = Program> {
                 refunds,
                 debt,
                 tiers,
-                ..Parts::default()
+                ..ProgramDefinition::default()
             };
-            Parts { rewards, redemption, ..parts }
+            ProgramDefinition { rewards, redemption, ..parts }
         },
     );
     parts.prop_filter_map("a valid program", |parts| Program::new(parts).ok())
@@ -145,24 +145,24 @@ pub fn programs() -> impl Strategy<Value = Program> {
 /// [`programs`] whose points end after some days or months.
 pub fn expiring_programs() -> impl Strategy<Value = Program> {
     let after =
-        prop_oneof![(1..20_u32).prop_map(Period::days), (1..3_u32).prop_map(Period::months)];
+        prop_oneof![(1..20_u32).prop_map(Period::from_days), (1..3_u32).prop_map(Period::from_months)];
     let round_up_to = weighted(0.2, select(&[Boundary::Month, Boundary::Quarter][..]));
     (programs(), after, round_up_to).prop_filter_map("a period", |(program, after, round_up_to)| {
         let expiry = Expiry::PerLot { after: after?, round_up_to };
-        Program::new(Parts { expiry, ..program.parts().clone() }).ok()
+        Program::new(ProgramDefinition { expiry, ..program.definition().clone() }).ok()
     })
 }
 
 /// Programs with everything that time has to do with: holds, every kind of expiry, tiers that are earned and
 /// lost with entry rewards, campaigns, limits, goals and anniversaries.
-pub fn whole_programs() -> impl Strategy<Value = Program> {
-    let days = || (1..20_u32).prop_map(Period::days);
+pub fn full_programs() -> impl Strategy<Value = Program> {
+    let days = || (1..20_u32).prop_map(Period::from_days);
     let expiry = prop_oneof![
         Just(Expiry::Never),
         days().prop_map(|after| after
             .map_or(Expiry::Never, |after| Expiry::PerLot { after, round_up_to: None })),
         (days(), any::<bool>()).prop_map(|(after, any)| {
-            let activity = if any { Activity::Any } else { Activity::EarningAndRedeeming };
+            let activity = if any { QualifyingActivity::Any } else { QualifyingActivity::EarningAndRedeeming };
             after.map_or(Expiry::Never, |after| Expiry::Inactivity { after, activity })
         }),
     ];
@@ -173,11 +173,11 @@ pub fn whole_programs() -> impl Strategy<Value = Program> {
         "a valid program",
         |(program, times, tiering, campaigns, limits, (_, stacking))| {
             let (hold, expiry, term, grace) = times;
-            let mut parts = Parts {
+            let mut parts = ProgramDefinition {
                 hold: hold.flatten(),
                 expiry,
                 stacking,
-                ..program.parts().clone()
+                ..program.definition().clone()
             };
             let (thresholds, mut tiering, entry) = tiering;
             (tiering.term, tiering.grace) = (term.flatten().or(tiering.term), grace.flatten());
@@ -198,17 +198,17 @@ pub fn whole_programs() -> impl Strategy<Value = Program> {
 }
 
 fn tierings() -> impl Strategy<Value = (Vec<u32>, Tiering, Option<EntryReward>)> {
-    let metric = select(&[Metric::Spend, Metric::PointsEarned, Metric::Orders][..]);
-    let month = Period::months(1).map_or(Window::Lifetime, Window::Rolling);
-    let window = select(vec![Window::Lifetime, Window::CalendarYear, month]);
-    let down = select(&[Down::Never, Down::OneStep, Down::ToQualified][..]);
+    let metric = select(&[TierMetric::Spend, TierMetric::PointsEarned, TierMetric::Orders][..]);
+    let month = Period::from_months(1).map_or(TierWindow::Lifetime, TierWindow::Rolling);
+    let window = select(vec![TierWindow::Lifetime, TierWindow::CalendarYear, month]);
+    let down = select(&[Downgrade::Never, Downgrade::OneStep, Downgrade::ToQualified][..]);
     let entry = (1..90_u32, any::<[bool; 2]>()).prop_map(|(points, [each_time, taken_back])| {
         EntryReward { points: Points::from(points), each_time, taken_back }
     });
     let thresholds = vec(prop_oneof![1..3_u32, 1..400_u32], 0..4);
     (thresholds, metric, window, down, any::<bool>(), of(entry)).prop_map(
         |(thresholds, metric, window, down, skipped_rewards, entry)| {
-            let term = if down == Down::OneStep { Period::days(9) } else { None };
+            let term = if down == Downgrade::OneStep { Period::from_days(9) } else { None };
             (
                 thresholds,
                 Tiering { metric, window, down, term, grace: None, skipped_rewards },
@@ -218,14 +218,14 @@ fn tierings() -> impl Strategy<Value = (Vec<u32>, Tiering, Option<EntryReward>)>
     )
 }
 
-fn campaigns() -> impl Strategy<Value = (Vec<Campaign>, Combine)> {
+fn campaigns() -> impl Strategy<Value = (Vec<Campaign>, MultiplierPolicy)> {
     let effect = prop_oneof![
-        3 => select(&["1.5", "2", "3"][..]).prop_map(|text| Effect::Multiplier(text.parse().unwrap_or(Rate::ONE))),
-        1 => (1..90_u32).prop_map(|points| Effect::Bonus(Points::from(points))),
+        3 => select(&["1.5", "2", "3"][..]).prop_map(|text| CampaignEffect::Multiplier(text.parse().unwrap_or(Rate::ONE))),
+        1 => (1..90_u32).prop_map(|points| CampaignEffect::Bonus(Points::from(points))),
     ];
     let scope = (btree_set(products(), 0..2), btree_set(categories(), 0..2));
     let campaign = (effect, weighted(0.5, scope), weighted(0.2, instants()), weighted(0.2, tags()));
-    let combine = select(&[Combine::Multiply, Combine::Highest, Combine::Add][..]);
+    let combine = select(&[MultiplierPolicy::Multiply, MultiplierPolicy::Highest, MultiplierPolicy::Add][..]);
     (vec(campaign, 0..4), combine).prop_map(|(campaigns, combine)| {
         let numbered = campaigns.into_iter().enumerate();
         let campaign =
@@ -260,7 +260,7 @@ fn limits() -> impl Strategy<Value = Limit> {
 
 fn goals() -> Option<Vec<ActionRule>> {
     let action = |id: &str, kind| {
-        let (id, when) = (ActionId::new(id).ok()?, ActionConditions::default());
+        let (id, when) = (ActionId::new(id).ok()?, EligibilityConditions::default());
         let (points, limits) = (Points::from(7), Vec::new());
         Some(ActionRule {
             id,
@@ -297,12 +297,12 @@ fn bases() -> impl Strategy<Value = Basis> {
 fn rules() -> impl Strategy<Value = EarningRule> {
     let points = || (1..500_u32).prop_map(Points::from);
     let earn = prop_oneof![
-        3 => rates().prop_map(Earn::PerUnit),
+        3 => rates().prop_map(EarningFormula::PerUnit),
         2 => (1..2_000_u32, points()).prop_filter_map("an increment", |(dimes, points)| {
             let amount = Amount::from_ten_thousandths(i64::from(dimes).saturating_mul(1_000)).ok()?;
-            Some(Earn::PerIncrement { amount, points })
+            Some(EarningFormula::PerIncrement { amount, points })
         }),
-        1 => points().prop_map(Earn::PerOrder),
+        1 => points().prop_map(EarningFormula::PerOrder),
     ];
     let scope = (btree_set(products(), 0..2), btree_set(categories(), 0..2));
     let spend = (
@@ -314,7 +314,7 @@ fn rules() -> impl Strategy<Value = EarningRule> {
     let when = (scope, spend, any::<bool>()).prop_map(|((products, categories), spend, tagged)| {
         let (minimum_spend, tags, from, until) = spend;
         let customer_tags = if tagged { tags } else { BTreeSet::new() };
-        Conditions {
+        EarningConditions {
             minimum_spend,
             products,
             categories,
@@ -380,7 +380,7 @@ pub fn orders() -> impl Strategy<Value = Order> {
                 redeemed,
                 ..order
             };
-            order.check(2).ok().map(|()| order)
+            order.validate(2).ok().map(|()| order)
         },
     )
 }
@@ -400,36 +400,36 @@ pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refu
             at,
             origin: Origin::Plugin,
         };
-        let recorded = books.tell(&record, hours(0));
+        let recorded = books.tell(&record, instant_at_hour(0));
         let wished = wishes.into_iter().enumerate().filter(|_| recorded.is_ok());
         let refund = |(index, wish)| {
             let refund = Refund {
                 id: RefundId::new(format!("r{index}")).ok()?,
-                refunded: wished_refund(&order, wish)?,
+                refunded: build_refunded(&order, wish)?,
             };
             let command = Command::RefundOrder {
                 order: id.clone(),
                 refund: refund.clone(),
-                excess: Excess::Refuse,
+                over_refund: OverRefund::Reject,
                 at,
             };
-            books.tell(&command, hours(0)).ok().map(|_| refund)
+            books.tell(&command, instant_at_hour(0)).ok().map(|_| refund)
         };
         wished.filter_map(refund).collect()
     })
 }
 
-fn wished_refund(order: &Order, wish: (i64, Option<(Index, bool)>)) -> Option<Refunded> {
+fn build_refunded(order: &Order, wish: (i64, Option<(Index, bool)>)) -> Option<RefundContent> {
     let part_of = |amount: Amount, parts: i64| {
         Amount::from_ten_thousandths(amount.ten_thousandths().checked_div(parts)?).ok()
     };
     let (parts, Some((index, told))) = wish else {
-        return part_of(order.total, wish.0).map(Refunded::Amount);
+        return part_of(order.total, wish.0).map(RefundContent::Amount);
     };
     let line = order.lines.get(index.index(order.lines.len().max(1)))?;
     let units = rust_decimal::Decimal::new(line.quantity.thousandths().checked_div(parts)?, 3);
     let amount = if told { Some(part_of(line.amount, parts)?) } else { None };
-    Some(Refunded::Lines {
+    Some(RefundContent::Lines {
         lines: vec![(line.id.clone(), Quantity::new(units).ok()?)],
         amount,
     })
@@ -439,7 +439,7 @@ fn wished_refund(order: &Order, wish: (i64, Option<(Index, bool)>)) -> Option<Re
 /// refunds and cancellations.
 pub fn facts(id: OrderId) -> impl Strategy<Value = Vec<Command>> {
     let order = (orders(), of(lines())).prop_filter_map("totals add up", |(order, more)| {
-        Some((Arc::new(order.clone()), Arc::new(grown(order, more?)?)))
+        Some((Arc::new(order.clone()), Arc::new(with_extra_lines(order, more?)?)))
     });
     let same = orders().prop_map(|order| (Arc::new(order.clone()), Arc::new(order)));
     prop_oneof![order, same].prop_flat_map(move |(order, grown)| {
@@ -461,7 +461,7 @@ pub fn facts(id: OrderId) -> impl Strategy<Value = Vec<Command>> {
             let refund = |(refund, at)| Command::RefundOrder {
                 order: order_id(),
                 refund,
-                excess: Excess::Refuse,
+                over_refund: OverRefund::Reject,
                 at: Some(at),
             };
             let cancel = |at| Command::CancelOrder { order: order_id(), at: Some(at) };
@@ -477,21 +477,21 @@ pub fn facts(id: OrderId) -> impl Strategy<Value = Vec<Command>> {
 }
 
 /// The order with more lines: what fitted it fits it still.
-fn grown(mut order: Order, more: Vec<Line>) -> Option<Order> {
+fn with_extra_lines(mut order: Order, more: Vec<Line>) -> Option<Order> {
     for (index, mut line) in more.into_iter().enumerate() {
         line.id = LineId::new(format!("more{index}")).ok()?;
         order.total = order.total.checked_add(line.amount)?;
         order.lines.push(line);
     }
-    order.check(2).ok().map(|()| order)
+    order.validate(2).ok().map(|()| order)
 }
 
 /// What a shop does to an account by hand.
 fn manual_commands() -> impl Strategy<Value = Command> {
     let points = || (0..300_u32).prop_map(Points::from);
     prop_oneof![
-        points().prop_map(|points| Command::AddPoints { points, grounds: Grounds::default() }),
-        points().prop_map(|points| Command::SubtractPoints { points, grounds: Grounds::default() }),
+        points().prop_map(|points| Command::AddPoints { points, reason: AdjustmentReason::default() }),
+        points().prop_map(|points| Command::SubtractPoints { points, reason: AdjustmentReason::default() }),
         points().prop_map(|to| Command::SetBalance { to, reason: None }),
         (tier_ids(), of(instants()))
             .prop_map(|(id, until)| Command::SetTier(Some(ManualTier { id, until }))),
@@ -524,14 +524,14 @@ fn histories_with(
             let mut passed = 0_i64;
             let step = |(command, (wait, timed)): (Command, (i64, bool))| {
                 passed = passed.saturating_add(wait);
-                (hours(passed), if timed { command } else { untimed(command) })
+                (instant_at_hour(passed), if timed { command } else { without_time(command) })
             };
             commands.into_iter().zip(steps).map(step).collect()
         })
     })
 }
 
-fn untimed(mut command: Command) -> Command {
+fn without_time(mut command: Command) -> Command {
     if let Command::RecordOrder { at, .. }
     | Command::RefundOrder { at, .. }
     | Command::CancelOrder { at, .. } = &mut command

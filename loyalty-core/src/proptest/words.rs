@@ -8,13 +8,13 @@ use crate::calendar::{Period, Timestamp};
 use crate::id::{ActionId, CategoryId, ProductId, RewardId, Tag, TierId};
 use crate::order::{Origin, Status};
 use crate::program::{
-    ActionKind, Earn, Expiry, FreeProduct, Gives, Goods, Metric, Offer, Program, Reward,
-    VariableAmount, Window,
+    ActionKind, EarningFormula, Expiry, FreeProduct, Benefit, ProductScope, TierMetric, RewardPricing, Program, Reward,
+    VariableAmount, TierWindow,
 };
 
 /// Everything that a program names or measures by, and one thing of each kind that it does not know.
 #[derive(Debug)]
-pub(super) struct Words {
+pub(super) struct Vocabulary {
     pub(super) products: Vec<ProductId>,
     pub(super) categories: Vec<CategoryId>,
     pub(super) tags: Vec<Tag>,
@@ -35,7 +35,7 @@ pub(super) struct Words {
 
 /// What is gathered, each thing once.
 #[derive(Default)]
-struct Gathered {
+struct VocabularyBuilder {
     products: BTreeSet<ProductId>,
     categories: BTreeSet<CategoryId>,
     tags: BTreeSet<Tag>,
@@ -44,10 +44,10 @@ struct Gathered {
     instants: BTreeSet<Timestamp>,
 }
 
-impl Words {
+impl Vocabulary {
     pub(super) fn of(program: &Program) -> Arc<Self> {
-        let parts = program.parts();
-        let mut found = Gathered::default();
+        let parts = program.definition();
+        let mut found = VocabularyBuilder::default();
         found.orders(program);
         found.tiers(program);
         found.actions(program);
@@ -63,9 +63,9 @@ impl Words {
                 Vec::new()
             }
         });
-        let told = parts.actions.iter().filter(|action| action.kind.is_told());
-        let variable = |offer: &Offer| {
-            if let Offer::Variable(variable) = offer { Some(*variable) } else { None }
+        let told = parts.actions.iter().filter(|action| action.kind.is_reported_by_shop());
+        let variable = |offer: &RewardPricing| {
+            if let RewardPricing::Variable(variable) = offer { Some(*variable) } else { None }
         };
         Arc::new(Self {
             products: found.products.into_iter().collect(),
@@ -79,7 +79,7 @@ impl Words {
                 .iter()
                 .map(|reward| (reward.id.clone(), variable(&reward.offer)))
                 .collect(),
-            costs: parts.rewards.iter().map(Reward::least_cost).collect(),
+            costs: parts.rewards.iter().map(Reward::minimum_cost).collect(),
             amounts: found.amounts,
             periods: found.periods,
             instants: found.instants.into_iter().collect(),
@@ -88,8 +88,8 @@ impl Words {
     }
 }
 
-impl Gathered {
-    fn goods(&mut self, goods: &Goods) {
+impl VocabularyBuilder {
+    fn goods(&mut self, goods: &ProductScope) {
         self.products.extend(goods.products.iter().cloned());
         self.categories.extend(goods.categories.iter().cloned());
     }
@@ -99,7 +99,7 @@ impl Gathered {
     }
 
     fn orders(&mut self, program: &Program) {
-        let parts = program.parts();
+        let parts = program.definition();
         self.products.extend(parts.basis.excluded_products.iter().cloned());
         self.categories
             .extend(parts.basis.excluded_categories.iter().cloned());
@@ -116,7 +116,7 @@ impl Gathered {
             self.tags.extend(rule.when.customer_tags.iter().cloned());
             self.amounts.extend(rule.when.minimum_spend);
             self.window(rule.when.from, rule.when.until);
-            if let Earn::PerIncrement { amount, .. } = rule.earn {
+            if let EarningFormula::PerIncrement { amount, .. } = rule.earn {
                 self.amounts.push(amount);
             }
         }
@@ -129,20 +129,20 @@ impl Gathered {
     }
 
     fn tiers(&mut self, program: &Program) {
-        let parts = program.parts();
+        let parts = program.definition();
         let tiering = &parts.tiering;
         self.periods.extend(tiering.term.into_iter().chain(tiering.grace));
-        if let Window::Rolling(period) = tiering.window {
+        if let TierWindow::Rolling(period) = tiering.window {
             self.periods.push(period);
         }
-        if tiering.metric != Metric::Orders {
+        if tiering.metric != TierMetric::Orders {
             self.amounts
                 .extend(parts.tiers.iter().filter_map(|tier| tier.threshold));
         }
     }
 
     fn actions(&mut self, program: &Program) {
-        for action in &program.parts().actions {
+        for action in &program.definition().actions {
             self.tags.extend(action.when.customer_tags.iter().cloned());
             self.window(action.when.from, action.when.until);
             self.periods.extend(action.hold);
@@ -153,11 +153,11 @@ impl Gathered {
     }
 
     fn rewards(&mut self, program: &Program) {
-        let parts = program.parts();
+        let parts = program.definition();
         for reward in &parts.rewards {
             self.goods(&reward.only);
             self.goods(&reward.excluded);
-            if let Offer::Fixed { gives: Gives::FreeProduct(FreeProduct { goods, .. }), .. } =
+            if let RewardPricing::Fixed { benefit: Benefit::FreeProduct(FreeProduct { scope: goods, .. }), .. } =
                 &reward.offer
             {
                 self.goods(goods);

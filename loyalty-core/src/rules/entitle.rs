@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
 use crate::exact::{Fraction, Overflow};
-use crate::explain::{Exclusion, Explanation, Left, LineBasis, Multiplier, RuleShare, Standing};
+use crate::explain::{Exclusion, Explanation, RemainingBasis, LineBasis, Multiplier, RuleShare, EarningStatus};
 use crate::id::{CategoryId, ProductId, RuleId};
-use crate::order::{Line, Order, OrderState, Origin, Pin, Quantity, Room, Status};
-use crate::program::{Earn, EarningRule, Places, Program, RefundPolicy};
+use crate::order::{Line, Order, OrderState, Origin, Pin, Quantity, Allowance, Status};
+use crate::program::{EarningFormula, EarningRule, RuleSet, Program, RefundPolicy};
 use crate::rules::{campaign, refund};
 
 /// The points that an order deserves under the program that it was pinned to, with the reasons.
@@ -27,76 +27,76 @@ pub fn entitlement(
     program: &Program,
     pin: &Pin,
 ) -> Result<Explanation, Overflow> {
-    let order = state.recorded().map(|recorded| &*recorded.order);
-    let origin = state.recorded().map_or(Origin::Shop, |recorded| recorded.origin);
+    let order = state.snapshot().map(|recorded| &*recorded.order);
+    let origin = state.snapshot().map_or(Origin::Shop, |recorded| recorded.origin);
     let gate = program.gate(origin);
     let standing = if state.is_cancelled() {
-        Standing::Cancelled
+        EarningStatus::Cancelled
     } else if state.status().is_none_or(|status| status < gate) {
-        Standing::BelowGate { gate }
-    } else if refunds_count(program) && refund::is_complete(state)? {
-        Standing::Refunded
+        EarningStatus::BelowGate { gate }
+    } else if claws_back_refunds(program) && refund::is_fully_refunded(state)? {
+        EarningStatus::Refunded
     } else {
-        Standing::Entitled
+        EarningStatus::Entitled
     };
     match order {
-        Some(order) if standing == Standing::Entitled => entitled(state, order, gate, program, pin),
-        _ => Ok(nothing(standing, program, pin)),
+        Some(order) if standing == EarningStatus::Entitled => explain_entitled(state, order, gate, program, pin),
+        _ => Ok(no_entitlement(standing, program, pin)),
     }
 }
 
 /// What each rule would give for an order if none had a limit, before rounding.
-pub(crate) fn unlimited(
+pub(crate) fn unlimited_points(
     state: &OrderState,
     program: &Program,
     pin: &Pin,
 ) -> Result<BTreeMap<RuleId, Fraction>, Overflow> {
-    let free = Pin { rooms: BTreeMap::new(), ..pin.clone() };
+    let free = Pin { allowances: BTreeMap::new(), ..pin.clone() };
     let shares = entitlement(state, program, &free)?.rules;
     Ok(shares.into_iter().map(|share| (share.rule, share.points)).collect())
 }
 
-fn refunds_count(program: &Program) -> bool {
-    program.parts().refunds == RefundPolicy::ClawBack
+fn claws_back_refunds(program: &Program) -> bool {
+    program.definition().refunds == RefundPolicy::ClawBack
 }
 
-fn nothing(standing: Standing, program: &Program, pin: &Pin) -> Explanation {
+fn no_entitlement(standing: EarningStatus, program: &Program, pin: &Pin) -> Explanation {
     Explanation {
         program: pin.program,
-        standing,
+        status: standing,
         lines: Vec::new(),
         extras: Amount::ZERO,
-        left: None,
+        remaining: None,
         rules: Vec::new(),
         multipliers: Vec::new(),
         campaigns: Vec::new(),
         spend: Amount::ZERO,
         exact: Fraction::ZERO,
-        rounding: program.parts().rounding,
+        rounding: program.definition().rounding,
         points: Points::ZERO,
     }
 }
 
-fn entitled(
+fn explain_entitled(
     state: &OrderState,
     order: &Order,
     gate: Status,
     program: &Program,
     pin: &Pin,
 ) -> Result<Explanation, Overflow> {
-    let mut basis = OrderBasis::of(state, order, program, refunds_count(program))?;
-    let at = placed_at(state, order, gate).unwrap_or(pin.at);
+    let mut basis = OrderBasis::new(state, order, program, claws_back_refunds(program))?;
+    let at = placed_at(state, order, gate).unwrap_or(pin.gate_at);
     let total = basis.total()?;
-    let rules = Applied::of(program, pin, at, &total);
-    let unclaimed = basis.unclaimed(&rules, &total)?;
+    let rules = ApplicableRule::all_for(program, pin, at, &total);
+    let unclaimed = basis.base_rule_basis(&rules, &total)?;
 
     let mut shares = Vec::with_capacity(rules.len());
     let mut exact = Fraction::ZERO;
     for applied in &rules {
         let rule = applied.rule;
-        let looked_at = applied.looked_at(&basis, &unclaimed)?;
-        let room = pin.rooms.get(&rule.id).copied();
-        let points = applied.points(&basis, &looked_at, room)?;
+        let looked_at = applied.basis_of(&basis, &unclaimed)?;
+        let room = pin.allowances.get(&rule.id).copied();
+        let points = applied.compute_points(&basis, &looked_at, room)?;
         exact = exact.plus(&points)?;
         if !points.is_zero() || !rule.when.is_scoped() {
             shares.push(RuleShare {
@@ -104,7 +104,7 @@ fn entitled(
                 earn: rule.earn,
                 basis: looked_at,
                 points,
-                room,
+                allowance: room,
             });
         }
     }
@@ -112,25 +112,25 @@ fn entitled(
     let campaigns = if pin.campaigns.is_empty() {
         Vec::new()
     } else {
-        campaign::shares(&basis, program, pin, &rules, &shares, multipliers.first())?
+        campaign::campaign_shares(&basis, program, pin, &rules, &shares, multipliers.first())?
     };
     for multiplier in &multipliers {
-        exact = exact.times(&Fraction::rate(multiplier.factor))?;
+        exact = exact.times(&Fraction::from_rate(multiplier.factor))?;
     }
     for share in &campaigns {
         exact = exact.plus(&share.points)?;
     }
-    let points = exact.rounded(program.parts().rounding)?;
-    let explanation = nothing(Standing::Entitled, program, pin);
-    let (extras, left) = (basis.extras_amount, basis.left);
+    let points = exact.round(program.definition().rounding)?;
+    let explanation = no_entitlement(EarningStatus::Entitled, program, pin);
+    let (extras, left) = (basis.extras_amount, basis.remaining);
     Ok(Explanation {
-        lines: basis.explained(),
+        lines: basis.explain_lines(),
         extras,
-        left,
+        remaining: left,
         rules: shares,
         multipliers,
         campaigns,
-        spend: spend(state, order, program, total)?.to_amount_down(),
+        spend: qualifying_spend(state, order, program, total)?.to_amount_rounded_down(),
         exact,
         points,
         ..explanation
@@ -138,18 +138,18 @@ fn entitled(
 }
 
 /// What tiers and goals count as spent: refunds are deducted, also where the program lets their points stay.
-fn spend(
+fn qualifying_spend(
     state: &OrderState,
     order: &Order,
     program: &Program,
     total: Fraction,
 ) -> Result<Fraction, Overflow> {
-    if refunds_count(program) || state.refunds().is_empty() {
+    if claws_back_refunds(program) || state.refunds().is_empty() {
         Ok(total)
-    } else if refund::is_complete(state)? {
+    } else if refund::is_fully_refunded(state)? {
         Ok(Fraction::ZERO)
     } else {
-        OrderBasis::of(state, order, program, true)?.total()
+        OrderBasis::new(state, order, program, true)?.total()
     }
 }
 
@@ -167,15 +167,15 @@ fn multipliers(program: &Program, pin: &Pin) -> Vec<Multiplier> {
 }
 
 /// A rule that applies to an order, with its place in the program.
-pub(super) struct Applied<'a> {
-    place: usize,
+pub(super) struct ApplicableRule<'a> {
+    index: usize,
     pub(super) rule: &'a EarningRule,
 }
 
-impl<'a> Applied<'a> {
+impl<'a> ApplicableRule<'a> {
     /// The rules whose conditions on the customer, the date and the whole basis hold.
-    fn of(program: &'a Program, pin: &Pin, at: Timestamp, total: &Fraction) -> Vec<Self> {
-        let earning = &program.parts().earning;
+    fn all_for(program: &'a Program, pin: &Pin, at: Timestamp, total: &Fraction) -> Vec<Self> {
+        let earning = &program.definition().earning;
         let mut rules = Vec::with_capacity(earning.len());
         for (place, rule) in earning.iter().enumerate() {
             let when = &rule.when;
@@ -185,59 +185,59 @@ impl<'a> Applied<'a> {
                     || when.customer_tags.iter().any(|tag| pin.tags.contains(tag)))
                 && when
                     .minimum_spend
-                    .is_none_or(|minimum| total.is_at_least(&Fraction::amount(minimum)))
+                    .is_none_or(|minimum| total.is_at_least(&Fraction::from_amount(minimum)))
             {
-                rules.push(Self { place, rule });
+                rules.push(Self { index: place, rule });
             }
         }
         rules
     }
 
     /// Whether the rule looks at this line.
-    fn looks_at(&self, share: &LineShare<'_>) -> bool {
-        if self.rule.when.is_scoped() { share.rules.has(self.place) } else { !share.claimed }
+    fn covers(&self, share: &BasisLine<'_>) -> bool {
+        if self.rule.when.is_scoped() { share.rules.contains(self.index) } else { !share.excluded_from_base }
     }
 
     /// The money that the rule looks at: what is `unclaimed`, where it names no product or category.
-    fn looked_at(
+    fn basis_of(
         &self,
         basis: &OrderBasis<'_>,
         unclaimed: &Fraction,
     ) -> Result<Fraction, Overflow> {
         if self.rule.when.is_scoped() {
-            basis.sum(|share| share.rules.has(self.place))?.times(&basis.share)
+            basis.sum(|share| share.rules.contains(self.index))?.times(&basis.remaining_share)
         } else {
             Ok(unclaimed.clone())
         }
     }
 
     /// What the rule gives, within its room.
-    fn points(
+    fn compute_points(
         &self,
         basis: &OrderBasis<'_>,
         looked_at: &Fraction,
-        room: Option<Room>,
+        room: Option<Allowance>,
     ) -> Result<Fraction, Overflow> {
         let points = match self.rule.earn {
-            Earn::PerUnit(rate) => Fraction::rate(rate).times(looked_at)?,
-            Earn::PerIncrement { amount, points } => looked_at
-                .whole_times(&Fraction::amount(amount))?
-                .times(&Fraction::whole(points))?,
-            Earn::PerOrder(_)
+            EarningFormula::PerUnit(rate) => Fraction::from_rate(rate).times(looked_at)?,
+            EarningFormula::PerIncrement { amount, points } => looked_at
+                .div_floor(&Fraction::from_amount(amount))?
+                .times(&Fraction::from_points(points))?,
+            EarningFormula::PerOrder(_)
                 if self.rule.when.is_scoped()
-                    && !basis.has(|share| share.rules.has(self.place)) =>
+                    && !basis.has_line(|share| share.rules.contains(self.index)) =>
             {
                 Fraction::ZERO
             }
-            Earn::PerOrder(points) => Fraction::whole(points),
+            EarningFormula::PerOrder(points) => Fraction::from_points(points),
         };
-        let most = room.map(|room| Fraction::whole(room.points));
+        let most = room.map(|room| Fraction::from_points(room.points));
         Ok(most.filter(|most| !most.is_at_least(&points)).unwrap_or(points))
     }
 }
 
 /// Whether a line is of one of these products or categories.
-pub(super) fn is_of(
+pub(super) fn matches_scope(
     line: &Line,
     products: &BTreeSet<ProductId>,
     categories: &BTreeSet<CategoryId>,
@@ -250,48 +250,48 @@ pub(super) fn is_of(
 
 /// The money of an order that a program looks at.
 pub(super) struct OrderBasis<'a> {
-    lines: Vec<LineShare<'a>>,
+    lines: Vec<BasisLine<'a>>,
     /// What of the lines is not tax.
     net: Fraction,
     /// Tax and shipping, where they count.
     extras: Fraction,
     extras_amount: Amount,
     /// What is left of all that: 1, less refunds by amount and the redeemed part.
-    share: Fraction,
-    left: Option<Left>,
+    remaining_share: Fraction,
+    remaining: Option<RemainingBasis>,
 }
 
 /// A line with the units of it that went back.
-pub(super) struct LineShare<'a> {
+pub(super) struct BasisLine<'a> {
     pub(super) line: &'a Line,
     /// What it cost, in ten-thousandths.
     cost: i64,
     refunded: Quantity,
     excluded: Option<Exclusion>,
     /// The rules that name it.
-    rules: Places,
+    rules: RuleSet,
     /// One of them leaves nothing of it to rules that name no product or category.
-    claimed: bool,
+    excluded_from_base: bool,
 }
 
 impl<'a> OrderBasis<'a> {
-    fn of(
+    fn new(
         state: &OrderState,
         order: &'a Order,
         program: &Program,
         refunds: bool,
     ) -> Result<Self, Overflow> {
-        let basis = &program.parts().basis;
-        let units = if refunds { refund::units(state) } else { BTreeMap::new() };
+        let basis = &program.definition().basis;
+        let units = if refunds { refund::refunded_units(state) } else { BTreeMap::new() };
         let taxed = order.taxes_included && !basis.tax && !order.tax.is_zero();
         let net = if taxed { untaxed_share(order)? } else { Fraction::ONE };
-        let share = |line: &'a Line| LineShare {
+        let share = |line: &'a Line| BasisLine {
             line,
             cost: line.amount.ten_thousandths(),
             refunded: units.get(&line.id).copied().unwrap_or_default(),
-            excluded: exclusion(line, program),
-            rules: program.rules_about(line),
-            claimed: false,
+            excluded: find_exclusion(line, program),
+            rules: program.rules_for(line),
+            excluded_from_base: false,
         };
         let lines = order.lines.iter().map(share).collect();
         let mut extras_amount = Amount::ZERO;
@@ -302,39 +302,39 @@ impl<'a> OrderBasis<'a> {
                 extras_amount = extras_amount.checked_add(amount).ok_or(Overflow)?;
             }
         }
-        let extras = Fraction::amount(extras_amount);
+        let extras = Fraction::from_amount(extras_amount);
         let mut whole = Self {
             lines,
             net,
             extras,
             extras_amount,
-            share: Fraction::ONE,
-            left: None,
+            remaining_share: Fraction::ONE,
+            remaining: None,
         };
-        let refunded = if refunds { refund::by_amount(state) } else { Amount::ZERO };
-        whole.take_off_money(refunded, order, program)?;
+        let refunded = if refunds { refund::refunded_by_amount(state) } else { Amount::ZERO };
+        whole.deduct_money(refunded, order, program)?;
         Ok(whole)
     }
 
     /// All that counts.
     fn total(&self) -> Result<Fraction, Overflow> {
-        self.sum(|_| true)?.plus(&self.extras)?.times(&self.share)
+        self.sum(|_| true)?.plus(&self.extras)?.times(&self.remaining_share)
     }
 
     /// What is left for rules that name no product or category, where others claim lines of theirs.
-    fn unclaimed(&mut self, rules: &[Applied<'_>], total: &Fraction) -> Result<Fraction, Overflow> {
-        let mut claiming = Places::default();
+    fn base_rule_basis(&mut self, rules: &[ApplicableRule<'_>], total: &Fraction) -> Result<Fraction, Overflow> {
+        let mut claiming = RuleSet::default();
         rules
             .iter()
             .filter(|applied| applied.rule.replaces_base)
-            .for_each(|applied| claiming.add(applied.place));
+            .for_each(|applied| claiming.insert(applied.index));
         self.lines
             .iter_mut()
-            .for_each(|share| share.claimed = share.rules.meet(&claiming));
-        if self.lines.iter().any(|share| share.claimed) {
-            self.sum(|share| !share.claimed)?
+            .for_each(|share| share.excluded_from_base = share.rules.intersects(&claiming));
+        if self.lines.iter().any(|share| share.excluded_from_base) {
+            self.sum(|share| !share.excluded_from_base)?
                 .plus(&self.extras)?
-                .times(&self.share)
+                .times(&self.remaining_share)
         } else {
             Ok(total.clone())
         }
@@ -342,30 +342,30 @@ impl<'a> OrderBasis<'a> {
 
     /// The part paid with a reward takes its share off what is left of the lines. Refunds by amount take
     /// theirs off the whole basis, as it was before any refund; the lines bear it by what is left of them.
-    fn take_off_money(
+    fn deduct_money(
         &mut self,
         refunded: Amount,
         order: &Order,
         program: &Program,
     ) -> Result<(), Overflow> {
-        let redeemed = if program.parts().basis.redeemed { Amount::ZERO } else { order.redeemed };
+        let redeemed = if program.definition().basis.redeemed { Amount::ZERO } else { order.redeemed };
         if refunded.is_zero() && redeemed.is_zero() {
             return Ok(());
         }
         let counted = self.lines.iter().filter(|share| share.excluded.is_none());
         let original = counted.fold(0, |sum: i64, share| sum.saturating_add(share.cost));
-        let original = Fraction::of(original, 10_000).times(&self.net)?.plus(&self.extras)?;
+        let original = Fraction::new(original, 10_000).times(&self.net)?.plus(&self.extras)?;
         let standing = self.sum(|_| true)?.plus(&self.extras)?;
         let total = order.total.ten_thousandths();
-        let paid = Fraction::of(total.saturating_sub(redeemed.ten_thousandths()), total);
-        let taken = original.times(&Fraction::of(refunded.ten_thousandths(), total))?;
-        self.share = paid.times(&standing)?.minus(&taken)?.divided_by(&standing)?.reduced();
-        self.left = Some(Left { refunded, redeemed, total: order.total });
+        let paid = Fraction::new(total.saturating_sub(redeemed.ten_thousandths()), total);
+        let taken = original.times(&Fraction::new(refunded.ten_thousandths(), total))?;
+        self.remaining_share = paid.times(&standing)?.minus(&taken)?.divided_by(&standing)?.reduce();
+        self.remaining = Some(RemainingBasis { refunded, redeemed, total: order.total });
         Ok(())
     }
 
     /// What is left of the counted lines that are asked for.
-    pub(super) fn sum(&self, asked: impl Fn(&LineShare<'_>) -> bool) -> Result<Fraction, Overflow> {
+    pub(super) fn sum(&self, asked: impl Fn(&BasisLine<'_>) -> bool) -> Result<Fraction, Overflow> {
         let (mut whole, mut parts) = (0_i64, Fraction::ZERO);
         for share in self
             .lines
@@ -376,15 +376,15 @@ impl<'a> OrderBasis<'a> {
                 whole = whole.saturating_add(share.cost);
             } else {
                 let kept = refund::kept_share(share.line, share.refunded);
-                parts = parts.plus(&Fraction::of(share.cost, 10_000).times(&kept)?)?;
+                parts = parts.plus(&Fraction::new(share.cost, 10_000).times(&kept)?)?;
             }
         }
-        Fraction::of(whole, 10_000).plus(&parts)?.times(&self.net)
+        Fraction::new(whole, 10_000).plus(&parts)?.times(&self.net)
     }
 
     /// Whether any counted line that is asked for is not wholly refunded.
-    pub(super) fn has(&self, asked: impl Fn(&LineShare<'_>) -> bool) -> bool {
-        let there = |share: &LineShare<'_>| {
+    pub(super) fn has_line(&self, asked: impl Fn(&BasisLine<'_>) -> bool) -> bool {
+        let there = |share: &BasisLine<'_>| {
             share.refunded.is_zero() || share.refunded < share.line.quantity
         };
         self.lines
@@ -393,7 +393,7 @@ impl<'a> OrderBasis<'a> {
     }
 
     /// The lines that count.
-    pub(super) fn counted(&self) -> impl Iterator<Item = &Line> {
+    pub(super) fn counted_lines(&self) -> impl Iterator<Item = &Line> {
         self.lines
             .iter()
             .filter(|share| share.excluded.is_none())
@@ -401,20 +401,20 @@ impl<'a> OrderBasis<'a> {
     }
 
     /// The share of a rule's points that lines asked for have: those of its lines, by what is left of them.
-    pub(super) fn share_of(
+    pub(super) fn rule_share(
         &self,
-        applied: &Applied<'_>,
+        applied: &ApplicableRule<'_>,
         looked_at: &Fraction,
         asked: impl Fn(&Line) -> bool,
     ) -> Result<Fraction, Overflow> {
         let part = self
-            .sum(|share| applied.looks_at(share) && asked(share.line))?
-            .times(&self.share)?;
+            .sum(|share| applied.covers(share) && asked(share.line))?
+            .times(&self.remaining_share)?;
         part.divided_by(looked_at)
     }
 
-    fn explained(&self) -> Vec<LineBasis> {
-        let explain = |share: &LineShare<'_>| LineBasis {
+    fn explain_lines(&self) -> Vec<LineBasis> {
+        let explain = |share: &BasisLine<'_>| LineBasis {
             line: share.line.id.clone(),
             amount: share.line.amount,
             refunded: share.refunded,
@@ -424,8 +424,8 @@ impl<'a> OrderBasis<'a> {
     }
 }
 
-fn exclusion(line: &Line, program: &Program) -> Option<Exclusion> {
-    let basis = &program.parts().basis;
+fn find_exclusion(line: &Line, program: &Program) -> Option<Exclusion> {
+    let basis = &program.definition().basis;
     if line.gift_card {
         return Some(Exclusion::GiftCard);
     }
@@ -446,5 +446,5 @@ fn exclusion(line: &Line, program: &Program) -> Option<Exclusion> {
 /// The part of line amounts that is not tax, where they include it.
 fn untaxed_share(order: &Order) -> Result<Fraction, Overflow> {
     let gross = order.subtotal().ok_or(Overflow)?.ten_thousandths();
-    Ok(Fraction::of(gross.saturating_sub(order.tax.ten_thousandths()), gross))
+    Ok(Fraction::new(gross.saturating_sub(order.tax.ten_thousandths()), gross))
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::account::{Account, Lot};
 use crate::calendar::Timestamp;
-use crate::event::{Brought, Event, Grounds};
+use crate::event::{MergedState, Event, AdjustmentReason};
 use crate::id::{AccountId, LotId};
 use crate::rejection::Rejection;
-use crate::rules::{due, take};
+use crate::rules::{scheduled, clawback};
 
 /// The events of both accounts when `from` is merged into `into`. Lots keep their expiry; a debt on one
 /// side is paid by the lots of the other. Both must have caught up with `now`: see
@@ -24,7 +24,7 @@ pub fn merge(
     if from_id == into_id {
         return Ok((Vec::new(), Vec::new()));
     }
-    let (mut from_events, mut into_events) = (ended(from, now), ended(into, now));
+    let (mut from_events, mut into_events) = (expiry_events(from, now), expiry_events(into, now));
     let points = from.balance(now);
     let pending = from.pending_lots().points();
     into.balance(now)
@@ -44,21 +44,21 @@ pub fn merge(
         .checked_sub(come)
         .ok_or(Rejection::PointsOutOfRange)?;
 
-    let (spent, into_debt) = take::drain(from.usable_lots(now), into.debt());
-    let (paid, from_debt) = take::drain(into.usable_lots(now), from.debt());
+    let (spent, into_debt) = clawback::draw_points(from.usable_lots(now), into.debt());
+    let (paid, from_debt) = clawback::draw_points(into.usable_lots(now), from.debt());
     let debt = into_debt.checked_add(from_debt).ok_or(Rejection::PointsOutOfRange)?;
     let mut left = from.clone();
-    let spent = Event::PointsSubtracted { lots: spent, grounds: Grounds::default(), at: None };
+    let spent = Event::PointsSubtracted { lots: spent, reason: AdjustmentReason::default(), at: None };
     left.evolve(&spent);
 
-    let tier = from.tier(now).filter(|_| into.tier(now).is_none()).cloned();
+    let tier = from.manual_tier(now).filter(|_| into.manual_tier(now).is_none()).cloned();
     let all = || left.usable_lots(now).chain(left.pending_lots().iter());
-    let lots = renumbered(all(), into);
-    let remembered: BTreeSet<LotId> = from.deeds().lots().collect();
+    let lots = renumber(all(), into);
+    let remembered: BTreeSet<LotId> = from.activity().bonus_lots().collect();
     let numbers = all().zip(&lots).map(|(was, is)| (was.id, is.id));
     let numbers = numbers.filter(|(was, _)| remembered.contains(was)).collect();
-    let brought = Brought { pending, lots: numbers, ..from.brought() };
-    let brought = Some(Arc::new(brought)).filter(|brought| **brought != Brought::default());
+    let brought = MergedState { pending, lot_ids: numbers, ..from.merged_state() };
+    let brought = Some(Arc::new(brought)).filter(|brought| **brought != MergedState::default());
     from_events.push(Event::AccountMerged { into: into_id, points, pending });
     let at = Some(now);
     into_events.push(Event::AccountAbsorbed {
@@ -68,26 +68,26 @@ pub fn merge(
         debt,
         points,
         tier,
-        brought,
+        merged_state: brought,
         at,
     });
     Ok((from_events, into_events))
 }
 
 /// What has ended by now.
-fn ended(account: &Account, now: Timestamp) -> Vec<Event> {
+fn expiry_events(account: &Account, now: Timestamp) -> Vec<Event> {
     let lots = account.lots().iter().take_while(|lot| !lot.is_usable(now));
-    lots.filter_map(|lot| Some(due::expired(lot, lot.expires_at?, false, false)))
+    lots.filter_map(|lot| Some(scheduled::expiry_event(lot, lot.expires_at?, false, false)))
         .collect()
 }
 
 /// The lots with numbers of the account that they come to. Its lot without an end, if any, takes theirs.
-fn renumbered<'a>(lots: impl Iterator<Item = &'a Lot>, into: &Account) -> Vec<Lot> {
-    let mut next = into.next_lot();
+fn renumber<'a>(lots: impl Iterator<Item = &'a Lot>, into: &Account) -> Vec<Lot> {
+    let mut next = into.next_lot_id();
     let mut renumber = |lot: &Lot| {
         let lasting =
             lot.expires_at.is_none() && lot.order.is_none() && lot.pending_until.is_none();
-        if let (true, Some(lasting)) = (lasting, into.lots().lasting()) {
+        if let (true, Some(lasting)) = (lasting, into.lots().non_expiring_lot()) {
             return Lot { id: lasting.id, ..lot.clone() };
         }
         let id = next;

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use crate::account::{Lot, Usage};
 use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
-use crate::decide::{Context, Work};
+use crate::decide::{Context, DecisionBuilder};
 use crate::discount::Code;
 use crate::event::Event;
 use crate::id::{LotId, OrderId, RedemptionId, RewardId};
-use crate::program::{BringsBack, DebtPolicy, Reward};
-use crate::redemption::{Issue, Offered, Redemption, RedemptionState, Returned, Taken};
+use crate::program::{OrderCancelledPolicy, DebtPolicy, Reward};
+use crate::redemption::{Issuance, RewardOffer, Redemption, RedemptionState, RedemptionReturn, RedemptionPayment};
 use crate::rejection::Rejection;
-use crate::rules::due::{self, Term};
-use crate::rules::{act, expire, take};
+use crate::rules::scheduled::{self, ProgramPeriod};
+use crate::rules::{actions, expiry, clawback};
 
 /// Every reward of the program as the customer can have it at `context.now`: in the program's order, with why
 /// not. `had_in_all` says what all customers together have had of a reward.
@@ -29,27 +29,27 @@ use crate::rules::{act, expire, take};
 /// assert_eq!(rewards[0].missing, Points::from(500));
 /// assert_eq!(rewards[0].why_not[0].code(), "insufficient_points");
 /// ```
-pub fn offered(
+pub fn reward_offers(
     context: &Context<'_>,
     had_in_all: impl Fn(&RewardId) -> Option<Usage>,
-) -> Vec<Offered> {
-    let mut work = Work::begin(context, None);
+) -> Vec<RewardOffer> {
+    let mut work = DecisionBuilder::new(context, None);
     work.catch_up();
     let have = work.account.balance(context.now);
     let (_, program) = context.program;
     let offer = |reward: &Reward| {
-        let points = reward.least_cost();
-        let why_not = work.obstacles(reward, had_in_all(&reward.id).as_ref(), points);
+        let points = reward.minimum_cost();
+        let why_not = work.rejections_for(reward, had_in_all(&reward.id).as_ref(), points);
         let missing = points.saturating_sub(have).max(Points::ZERO);
         let largest = reward.largest_amount(have);
-        Offered { reward: reward.id.clone(), points, largest, missing, why_not }
+        RewardOffer { reward: reward.id.clone(), points, largest_amount: largest, missing_points: missing, rejections: why_not }
     };
-    program.parts().rewards.iter().map(offer).collect()
+    program.definition().rewards.iter().map(offer).collect()
 }
 
-impl Work<'_> {
+impl DecisionBuilder<'_> {
     /// All that stands between the customer and a reward.
-    fn obstacles(
+    fn rejections_for(
         &self,
         reward: &Reward,
         had_in_all: Option<&Usage>,
@@ -64,15 +64,15 @@ impl Work<'_> {
         }
         let tagged = when.customer_tags.is_empty()
             || when.customer_tags.iter().any(|tag| context.tags.contains(tag));
-        let tier = self.account.tier_id(now);
+        let tier = self.account.current_tier_id(now);
         if !tagged || !(when.tiers.is_empty() || tier.is_some_and(|tier| when.tiers.contains(tier)))
         {
             found.push(Rejection::RewardNotForCustomer { reward: id() });
         }
         match context.zone.local(now).map(|local| local.date()) {
             Ok(day) => {
-                let had = self.account.deeds().reward(&reward.id);
-                if let Err(limit) = act::within(&reward.limits, had, day, points) {
+                let had = self.account.activity().reward(&reward.id);
+                if let Err(limit) = actions::apply_limits(&reward.limits, had, day, points) {
                     found.push(Rejection::RewardLimitReached { reward: id(), limit });
                 }
                 // What has just run out of time is free again before anybody has written it down.
@@ -80,7 +80,7 @@ impl Work<'_> {
                     self.events.iter().filter(|event| event.reward() == Some(&reward.id));
                 let had_in_all = given_back.fold(had_in_all.copied(), Usage::evolve);
                 if let Err(limit) =
-                    act::within(&reward.limits_in_all, had_in_all.as_ref(), day, points)
+                    actions::apply_limits(&reward.total_limits, had_in_all.as_ref(), day, points)
                 {
                     found.push(Rejection::RewardSoldOut { reward: id(), limit });
                 }
@@ -109,12 +109,12 @@ impl Work<'_> {
         let reward = program
             .reward(reward)
             .ok_or_else(|| Rejection::UnknownReward { reward: reward.clone() })?;
-        if !reward.fits(context.minor_digits) {
+        if !reward.fits_currency(context.minor_digits) {
             return Err(Rejection::RewardTooFine { reward: reward.id.clone() });
         }
         let (points, gives) = reward.quote(amount, context.minor_digits)?;
         if let Some(obstacle) =
-            self.obstacles(reward, context.had_in_all, points).into_iter().next()
+            self.rejections_for(reward, context.total_usage, points).into_iter().next()
         {
             return Err(obstacle);
         }
@@ -127,8 +127,8 @@ impl Work<'_> {
             .has_code()
             .then(|| Code::generate(&reward.code_prefix, entropy))
             .transpose();
-        let (parts, _) = self.parts_of(points, now);
-        let issue = Issue {
+        let (parts, _) = self.select_parts(points, now);
+        let issue = Issuance {
             id,
             previous: self.account.last_redemption(),
             reward: reward.id.clone(),
@@ -136,23 +136,23 @@ impl Work<'_> {
             program: version,
             points,
             parts,
-            gives,
+            benefit: gives,
             // The prefix was checked with the program.
             code: code.map_err(|_| Rejection::OutOfRange)?,
             at: now,
             day: context.zone.local(now)?.date(),
             ends_at,
             points_back_when_expired: reward.points_back_when_expired,
-            order_cancelled: program.parts().redemption.order_cancelled,
-            grace: program.parts().redemption.grace,
+            order_cancelled: program.definition().redemption.order_cancelled,
+            grace: program.definition().redemption.grace,
         };
         self.emit(Event::RewardRedeemed { issue: Arc::new(issue) });
         Ok(())
     }
 
     /// What of which lots makes so many points, and what is missing.
-    fn parts_of(&self, points: Points, now: Timestamp) -> (Vec<Lot>, Points) {
-        let (parts, missing) = take::drain(self.account.usable_lots(now), points);
+    fn select_parts(&self, points: Points, now: Timestamp) -> (Vec<Lot>, Points) {
+        let (parts, missing) = clawback::draw_points(self.account.usable_lots(now), points);
         let lot = |(id, points): (LotId, Points)| {
             self.account.lots().get(id).map(|lot| Lot { points, ..lot.clone() })
         };
@@ -160,15 +160,15 @@ impl Work<'_> {
     }
 
     /// The command's redemption.
-    fn known(&self) -> Result<Redemption, Rejection> {
+    fn require_redemption(&self) -> Result<Redemption, Rejection> {
         self.redemption.clone().ok_or(Rejection::UnknownRedemption)
     }
 
     /// Cancelled twice is cancelled.
     pub(crate) fn cancel_redemption(&mut self) -> Result<(), Rejection> {
-        let redemption = self.known()?;
+        let redemption = self.require_redemption()?;
         match redemption.state() {
-            RedemptionState::Issued => self.points_back(&redemption, None),
+            RedemptionState::Issued => self.return_points(&redemption, None),
             RedemptionState::Cancelled { .. } => Ok(()),
             state @ (RedemptionState::Used { .. } | RedemptionState::Expired { .. }) => {
                 Err(Rejection::RedemptionNotOpen { state: state.name() })
@@ -176,21 +176,21 @@ impl Work<'_> {
         }
     }
 
-    fn points_back(
+    fn return_points(
         &mut self,
         redemption: &Redemption,
         order: Option<OrderId>,
     ) -> Result<(), Rejection> {
-        let (at, term) = (self.context.now, self.context.term());
+        let (at, term) = (self.context.now, self.context.current_period());
         let returned = self
-            .returned(redemption, at, &term)
+            .compute_return(redemption, at, &term)
             .ok_or(Rejection::PointsOutOfRange)?;
-        let (returned, slot) = (Arc::new(returned), redemption.slot());
+        let (returned, slot) = (Arc::new(returned), redemption.counted_usage());
         self.emit(Event::RedemptionCancelled {
             redemption: redemption.issue().id,
             order,
             returned,
-            slot,
+            counted_usage: slot,
             at,
         });
         Ok(())
@@ -198,10 +198,10 @@ impl Work<'_> {
 
     /// The shop handed over what it is for.
     pub(crate) fn use_redemption(&mut self, order: Option<&OrderId>) -> Result<(), Rejection> {
-        let redemption = self.known()?;
+        let redemption = self.require_redemption()?;
         match redemption.state() {
             RedemptionState::Issued => {
-                self.used(&redemption, order.cloned(), None);
+                self.record_use(&redemption, order.cloned(), None);
                 Ok(())
             }
             RedemptionState::Used { order: known, .. } if known.as_ref() == order => Ok(()),
@@ -223,24 +223,24 @@ impl Work<'_> {
             RedemptionState::Cancelled { .. } => true,
             RedemptionState::Expired { points_back, .. } => *points_back,
         };
-        let taken = back.then(|| Arc::new(self.taken_again(redemption.issue().points)));
-        self.used(&redemption, Some(order.clone()), taken);
+        let taken = back.then(|| Arc::new(self.charge_again(redemption.issue().points)));
+        self.record_use(&redemption, Some(order.clone()), taken);
     }
 
-    fn taken_again(&self, points: Points) -> Taken {
+    fn charge_again(&self, points: Points) -> RedemptionPayment {
         let at = self.context.now;
-        let (parts, missing) = self.parts_of(points, at);
+        let (parts, missing) = self.select_parts(points, at);
         let countable = self.account.balance(at).checked_sub(points).is_some();
-        let debt = match self.context.program.1.parts().debt {
+        let debt = match self.context.program.1.definition().debt {
             DebtPolicy::Allow if countable => missing,
             DebtPolicy::Allow | DebtPolicy::StopAtZero => Points::ZERO,
         };
-        Taken { parts, debt, at }
+        RedemptionPayment { parts, debt, at }
     }
 
-    fn used(&mut self, redemption: &Redemption, order: Option<OrderId>, taken: Option<Arc<Taken>>) {
+    fn record_use(&mut self, redemption: &Redemption, order: Option<OrderId>, taken: Option<Arc<RedemptionPayment>>) {
         let (redemption, at) = (redemption.issue().id, self.context.now);
-        self.emit(Event::RedemptionUsed { redemption, order, taken, at });
+        self.emit(Event::RedemptionUsed { redemption, order, payment: taken, at });
     }
 
     /// The order that had used it is no more: the code again, or the points, never both. A code whose time is
@@ -252,29 +252,29 @@ impl Work<'_> {
             return Ok(());
         }
         let (issue, at) = (redemption.issue(), self.context.now);
-        if issue.order_cancelled == BringsBack::Points {
-            return self.points_back(&redemption, Some(order.clone()));
+        if issue.order_cancelled == OrderCancelledPolicy::Points {
+            return self.return_points(&redemption, Some(order.clone()));
         }
         let grace = self.context.zone.after(at, issue.grace)?;
         let ends_at = redemption.ends_at().map(|end| if end <= at { grace } else { end });
-        let redemption = Arc::new(redemption.reopened(ends_at));
+        let redemption = Arc::new(redemption.reopen(ends_at));
         self.emit(Event::RedemptionReopened { redemption, order: order.clone(), at });
         Ok(())
     }
 
     /// A redemption ran out of time unused. Points that could not be counted any more do not come back.
-    pub(crate) fn end_redemption(&mut self, at: Timestamp, term: &Term<'_>) {
+    pub(crate) fn expire_redemption(&mut self, at: Timestamp, term: &ProgramPeriod<'_>) {
         let Some((_, redemption)) = self.account.redemptions().first() else {
             return;
         };
         let redemption = Arc::clone(redemption);
         let back = redemption.issue().points_back_when_expired;
-        let returned = if back { self.returned(&redemption, at, term).map(Arc::new) } else { None };
-        let slot = redemption.slot().filter(|_| returned.is_some());
+        let returned = if back { self.compute_return(&redemption, at, term).map(Arc::new) } else { None };
+        let slot = redemption.counted_usage().filter(|_| returned.is_some());
         self.emit(Event::RedemptionExpired {
             redemption: redemption.issue().id,
             returned,
-            slot,
+            counted_usage: slot,
             at,
         });
     }
@@ -282,13 +282,13 @@ impl Work<'_> {
     /// What comes back of a redemption at an instant. Parts keep their ends; those whose end has passed, or
     /// whose balance has ended by inactivity since, can be used for the grace. What comes back pays off debt
     /// first, with what ends first. None where it could not be counted.
-    fn returned(
+    fn compute_return(
         &self,
         redemption: &Redemption,
         at: Timestamp,
-        term: &Term<'_>,
-    ) -> Option<Returned> {
-        let taken = redemption.taken();
+        term: &ProgramPeriod<'_>,
+    ) -> Option<RedemptionReturn> {
+        let taken = redemption.payment();
         let points = taken.points();
         let totals = self.account.totals();
         let balance = self.account.balance(at).checked_add(points)?;
@@ -297,8 +297,8 @@ impl Work<'_> {
 
         let zone = self.context.zone;
         let grace = zone.after(at, redemption.issue().grace).ok();
-        let ended_idle = self.account.ended_idle_at().is_some_and(|ended| taken.at < ended)
-            || due::idle_until(&self.account, zone, term).is_some_and(|until| until <= at);
+        let ended_idle = self.account.inactivity_expired_at().is_some_and(|ended| taken.at < ended)
+            || scheduled::inactivity_expires_at(&self.account, zone, term).is_some_and(|until| until <= at);
         let over = |lot: &Lot| !lot.is_usable(at) || (lot.expires_at.is_none() && ended_idle);
         let mut parts: Vec<_> = taken
             .parts
@@ -310,10 +310,10 @@ impl Work<'_> {
             })
             .collect();
         if taken.debt.is_positive() {
-            let expires_at = expire::expires_at(term.program.parts().expiry, zone, at)
+            let expires_at = expiry::expires_at(term.program.definition().expiry, zone, at)
                 .ok()
                 .flatten();
-            let id = self.account.next_lot();
+            let id = self.account.next_lot_id();
             let lot = Lot {
                 id,
                 order: None,
@@ -327,13 +327,13 @@ impl Work<'_> {
         parts.sort_by_key(|(lot, _)| {
             (lot.expires_at.is_none(), lot.expires_at, lot.earned_at, lot.id)
         });
-        Some(self.put_back(parts))
+        Some(self.allocate_return(parts))
     }
 
     /// Pays off debt with the first parts, and finds the lots that the others go to: `fresh` ones are new.
-    fn put_back(&self, parts: Vec<(Lot, bool)>) -> Returned {
+    fn allocate_return(&self, parts: Vec<(Lot, bool)>) -> RedemptionReturn {
         let (mut debt, mut returned, mut next) =
-            (self.account.debt(), Returned::default(), self.account.next_lot());
+            (self.account.debt(), RedemptionReturn::default(), self.account.next_lot_id());
         for (mut lot, fresh) in parts {
             let paid = debt.min(lot.points);
             debt = debt.saturating_sub(paid);
@@ -348,7 +348,7 @@ impl Work<'_> {
                 twin.points = twin.points.saturating_add(lot.points);
                 continue;
             }
-            lot.id = self.home_of(&lot, fresh).unwrap_or(next);
+            lot.id = self.destination_lot(&lot, fresh).unwrap_or(next);
             if lot.id == next {
                 next = LotId(next.0.saturating_add(1));
             }
@@ -360,16 +360,16 @@ impl Work<'_> {
     /// The lot that points go back to: the one that they came from, whether it is still there or was
     /// emptied; for points without an end the one lot of those. None where that has become another one, as
     /// when accounts were merged.
-    fn home_of(&self, part: &Lot, fresh: bool) -> Option<LotId> {
+    fn destination_lot(&self, part: &Lot, fresh: bool) -> Option<LotId> {
         let lots = self.account.lots();
         if let Some(lasting) = lots
-            .lasting()
+            .non_expiring_lot()
             .filter(|_| part.expires_at.is_none() && part.order.is_none())
         {
             return Some(lasting.id);
         }
         let known =
-            part.id < self.account.next_lot() && self.account.pending_lots().get(part.id).is_none();
+            part.id < self.account.next_lot_id() && self.account.pending_lots().get(part.id).is_none();
         if fresh || !known {
             return None;
         }

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use crate::amount::Amount;
 use crate::exact::{Fraction, Overflow};
 use crate::id::LineId;
-use crate::order::{Line, Order, OrderState, Quantity, Refund, Refunded};
+use crate::order::{Line, Order, OrderState, Quantity, Refund, RefundContent};
 use crate::rejection::Rejection;
 
 /// The refunded units of each line.
-pub(crate) fn units(state: &OrderState) -> BTreeMap<&LineId, Quantity> {
+pub(crate) fn refunded_units(state: &OrderState) -> BTreeMap<&LineId, Quantity> {
     let mut units: BTreeMap<&LineId, Quantity> = BTreeMap::new();
     for refunded in state.refunds().values() {
-        let Refunded::Lines { lines, .. } = refunded else { continue };
+        let RefundContent::Lines { lines, .. } = refunded else { continue };
         for (line, quantity) in lines {
             let sum = units.entry(line).or_default();
             *sum = sum.saturating_add(*quantity);
@@ -22,10 +22,10 @@ pub(crate) fn units(state: &OrderState) -> BTreeMap<&LineId, Quantity> {
 }
 
 /// The sum of the refunds by amount.
-pub(crate) fn by_amount(state: &OrderState) -> Amount {
+pub(crate) fn refunded_by_amount(state: &OrderState) -> Amount {
     let amounts = state.refunds().values().filter_map(|refunded| match refunded {
-        Refunded::Amount(amount) => Some(*amount),
-        Refunded::Lines { .. } => None,
+        RefundContent::Amount(amount) => Some(*amount),
+        RefundContent::Lines { .. } => None,
     });
     // Refunds kept before their order can be larger than any order; then nothing is left of it.
     amounts.fold(Amount::ZERO, |sum, amount| sum.checked_add(amount).unwrap_or(Amount::MAX))
@@ -37,48 +37,48 @@ pub(crate) fn kept_share(line: &Line, refunded: Quantity) -> Fraction {
         return Fraction::ONE;
     }
     let kept = line.quantity.thousandths().saturating_sub(refunded.thousandths());
-    Fraction::of(kept, line.quantity.thousandths())
+    Fraction::new(kept, line.quantity.thousandths())
 }
 
 /// Whether nothing of the order is left: all money is back, or all units of all lines are.
-pub(crate) fn is_complete(state: &OrderState) -> Result<bool, Overflow> {
-    let Some(recorded) = state.recorded().filter(|_| !state.refunds().is_empty()) else {
+pub(crate) fn is_fully_refunded(state: &OrderState) -> Result<bool, Overflow> {
+    let Some(recorded) = state.snapshot().filter(|_| !state.refunds().is_empty()) else {
         return Ok(false);
     };
     let order = &recorded.order;
-    let units = units(state);
+    let units = refunded_units(state);
     let back = |line: &Line| units.get(&line.id).is_some_and(|refunded| *refunded >= line.quantity);
     let mut real = order.lines.iter().filter(|line| !line.quantity.is_zero()).peekable();
     if real.peek().is_some() && real.all(back) {
         return Ok(true);
     }
     Ok(!order.total.is_zero()
-        && money_back(order, state.refunds().values())?.is_at_least(&Fraction::amount(order.total)))
+        && refunded_money(order, state.refunds().values())?.is_at_least(&Fraction::from_amount(order.total)))
 }
 
 /// The money that refunds gave back. Units whose refund names no money count with their lines' share.
-fn money_back<'a>(
+fn refunded_money<'a>(
     order: &Order,
-    refunds: impl Iterator<Item = &'a Refunded>,
+    refunds: impl Iterator<Item = &'a RefundContent>,
 ) -> Result<Fraction, Overflow> {
     // Where rounding, or a plugin's way of counting, makes the lines dearer than the total, they share it.
     let subtotal = order.subtotal().unwrap_or(Amount::MAX);
     let fair = if subtotal > order.total {
-        Fraction::of(order.total.ten_thousandths(), subtotal.ten_thousandths())
+        Fraction::new(order.total.ten_thousandths(), subtotal.ten_thousandths())
     } else {
         Fraction::ONE
     };
     let mut sum = Fraction::ZERO;
     for refunded in refunds {
         match refunded {
-            Refunded::Amount(amount) | Refunded::Lines { amount: Some(amount), .. } => {
-                sum = sum.plus(&Fraction::amount(*amount))?;
+            RefundContent::Amount(amount) | RefundContent::Lines { amount: Some(amount), .. } => {
+                sum = sum.plus(&Fraction::from_amount(*amount))?;
             }
-            Refunded::Lines { lines, amount: None } => {
+            RefundContent::Lines { lines, amount: None } => {
                 for (id, quantity) in lines {
                     let Some(line) = order.line(id) else { continue };
-                    let share = Fraction::of(quantity.thousandths(), line.quantity.thousandths());
-                    sum = sum.plus(&Fraction::amount(line.amount).times(&share)?.times(&fair)?)?;
+                    let share = Fraction::new(quantity.thousandths(), line.quantity.thousandths());
+                    sum = sum.plus(&Fraction::from_amount(line.amount).times(&share)?.times(&fair)?)?;
                 }
             }
         }
@@ -87,20 +87,20 @@ fn money_back<'a>(
 }
 
 /// What is left to refund, in money.
-pub(crate) fn refundable(state: &OrderState, order: &Order) -> Result<Amount, Overflow> {
-    let back = money_back(order, state.refunds().values())?;
-    Ok(Fraction::amount(order.total).minus(&back)?.to_amount_down())
+pub(crate) fn refundable_amount(state: &OrderState, order: &Order) -> Result<Amount, Overflow> {
+    let back = refunded_money(order, state.refunds().values())?;
+    Ok(Fraction::from_amount(order.total).minus(&back)?.to_amount_rounded_down())
 }
 
 /// Refuses a refund that is more than what is left of its order.
-pub(crate) fn check_fit(
+pub(crate) fn check_fits(
     state: &OrderState,
     order: &Order,
     refund: &Refund,
 ) -> Result<(), Rejection> {
-    let left = refundable(state, order)?;
-    if let Refunded::Lines { lines, .. } = &refund.refunded {
-        let mut units = units(state);
+    let left = refundable_amount(state, order)?;
+    if let RefundContent::Lines { lines, .. } = &refund.refunded {
+        let mut units = refunded_units(state);
         for (id, quantity) in lines {
             let line = order
                 .line(id)
@@ -116,7 +116,7 @@ pub(crate) fn check_fit(
         }
     }
     let all = state.refunds().values().chain([&refund.refunded]);
-    if Fraction::amount(order.total).is_at_least(&money_back(order, all)?) {
+    if Fraction::from_amount(order.total).is_at_least(&refunded_money(order, all)?) {
         return Ok(());
     }
     Err(Rejection::RefundExceedsOrder { left, total: order.total })

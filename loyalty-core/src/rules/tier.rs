@@ -3,64 +3,64 @@
 use chrono::{Datelike, Months, NaiveDate, NaiveTime, TimeDelta};
 
 use crate::account::{Account, Counts};
-use crate::award::Reason;
+use crate::award::AwardReason;
 use crate::calendar::{Period, Timestamp, Zone};
-use crate::decide::{Context, Work};
+use crate::decide::{Context, DecisionBuilder};
 use crate::event::Event;
-use crate::program::{Down, Program, Window};
-use crate::rules::due::Term;
+use crate::program::{Downgrade, Program, TierWindow};
+use crate::rules::scheduled::ProgramPeriod;
 use crate::tier::{TierChange, TierReason, TierStatus};
 
 /// What happens to an earned tier. Tiers are told by rank; none is no tier.
 #[derive(Debug)]
-pub(crate) enum Step {
-    Rise(usize),
+pub(crate) enum TierTransition {
+    Raise(usize),
     Retain,
     Lapse(Timestamp),
-    Drop(Option<usize>, TierReason),
+    Lower(Option<usize>, TierReason),
 }
 
 /// What counts at an instant, for the program's window.
-pub(crate) fn counts_at(account: &Account, zone: Zone, window: Window, at: Timestamp) -> Counts {
+pub(crate) fn counts_at(account: &Account, zone: Zone, window: TierWindow, at: Timestamp) -> Counts {
     let progress = account.progress();
     match window {
-        Window::Lifetime => progress.ever(),
-        Window::Rolling(period) => rolling(account, zone, period, at),
-        Window::CalendarYear => {
+        TierWindow::Lifetime => progress.lifetime(),
+        TierWindow::Rolling(period) => rolling_counts(account, zone, period, at),
+        TierWindow::CalendarYear => {
             let this = zone.local(at).map_or(1970, |local| local.year());
-            in_year(account, zone, this)
+            counts_in_year(account, zone, this)
         }
     }
 }
 
 /// What was done counts until a period after it. What comes later ends later, but near a change of the
 /// clock: there it is looked at one by one.
-fn rolling(account: &Account, zone: Zone, period: Period, at: Timestamp) -> Counts {
+fn rolling_counts(account: &Account, zone: Zone, period: Period, at: Timestamp) -> Counts {
     let by_instant = account.progress().by_instant();
     let over = |done: &Timestamp| zone.after(*done, period).is_ok_and(|end| end <= at);
-    let Some((from, to)) = edge(period, at) else {
-        return by_instant.weight();
+    let Some((from, to)) = window_start_range(period, at) else {
+        return by_instant.summary();
     };
-    let gone = if is_steady(zone, from, to) && is_steady(zone, around(at).0, around(at).1) {
-        by_instant.weight_while(over)
+    let gone = if has_same_offset(zone, from, to) && has_same_offset(zone, surrounding_range(at).0, surrounding_range(at).1) {
+        by_instant.summary_while(over)
     } else {
         let near = by_instant.iter_from(&from).take_while(|(done, _)| **done < to);
         let near = near
             .filter(|(done, _)| over(done))
             .fold(Counts::ZERO, |sum, (_, one)| sum.plus(*one));
-        by_instant.weight_below(&from).plus(near)
+        by_instant.summary_below(&from).plus(near)
     };
-    by_instant.weight().minus(gone)
+    by_instant.summary().minus(gone)
 }
 
 /// Where a window that ends at `at` begins, give or take what months and clocks differ by.
-fn edge(period: Period, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
-    let edge = at.checked_sub_months(Months::new(period.whole_months()))?;
+fn window_start_range(period: Period, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    let edge = at.checked_sub_months(Months::new(period.months()))?;
     let margin = TimeDelta::days(5);
     Some((edge.checked_sub_signed(margin)?, edge.checked_add_signed(margin)?))
 }
 
-fn around(at: Timestamp) -> (Timestamp, Timestamp) {
+fn surrounding_range(at: Timestamp) -> (Timestamp, Timestamp) {
     let days = TimeDelta::days(2);
     (
         at.checked_sub_signed(days).unwrap_or(at),
@@ -69,17 +69,17 @@ fn around(at: Timestamp) -> (Timestamp, Timestamp) {
 }
 
 /// Whether the shop's clock is not changed between two instants.
-fn is_steady(zone: Zone, from: Timestamp, to: Timestamp) -> bool {
+fn has_same_offset(zone: Zone, from: Timestamp, to: Timestamp) -> bool {
     zone.offset(from) == zone.offset(to)
 }
 
-fn in_year(account: &Account, zone: Zone, year: i32) -> Counts {
+fn counts_in_year(account: &Account, zone: Zone, year: i32) -> Counts {
     let by_instant = account.progress().by_instant();
     let (Some(from), Some(to)) = (year_start(zone, year), year_start(zone, year.saturating_add(1)))
     else {
         return Counts::ZERO;
     };
-    by_instant.weight_below(&to).minus(by_instant.weight_below(&from))
+    by_instant.summary_below(&to).minus(by_instant.summary_below(&from))
 }
 
 fn year_start(zone: Zone, year: i32) -> Option<Timestamp> {
@@ -88,21 +88,21 @@ fn year_start(zone: Zone, year: i32) -> Option<Timestamp> {
 }
 
 /// The highest tier that what was done is enough for. Under calendar years the year before still counts.
-pub(crate) fn qualified(
+pub(crate) fn qualified_rank(
     account: &Account,
     zone: Zone,
     program: &Program,
     at: Timestamp,
 ) -> Option<usize> {
-    let parts = program.parts();
+    let parts = program.definition();
     let metric = parts.tiering.metric;
-    let mut value = metric.of(counts_at(account, zone, parts.tiering.window, at));
-    if parts.tiering.window == Window::CalendarYear
+    let mut value = metric.value_of(counts_at(account, zone, parts.tiering.window, at));
+    if parts.tiering.window == TierWindow::CalendarYear
         && let Ok(local) = zone.local(at)
     {
-        value = value.max(metric.of(in_year(account, zone, local.year().saturating_sub(1))));
+        value = value.max(metric.value_of(counts_in_year(account, zone, local.year().saturating_sub(1))));
     }
-    let enough = |threshold| metric.threshold(threshold) <= value;
+    let enough = |threshold| metric.scale_threshold(threshold) <= value;
     parts
         .tiers
         .iter()
@@ -110,33 +110,33 @@ pub(crate) fn qualified(
 }
 
 /// When what was done stops to be enough for a tier, if nothing more is done.
-fn loss(
+fn qualification_lost_at(
     account: &Account,
     zone: Zone,
     program: &Program,
     rank: usize,
     after: Timestamp,
 ) -> Option<Timestamp> {
-    let parts = program.parts();
+    let parts = program.definition();
     match parts.tiering.window {
-        Window::Lifetime => None,
-        Window::CalendarYear => {
+        TierWindow::Lifetime => None,
+        TierWindow::CalendarYear => {
             let year = zone.local(after).ok()?.year();
             let starts = [1, 2].map(|years| year_start(zone, year.saturating_add(years)));
             starts
                 .into_iter()
                 .flatten()
-                .find(|at| qualified(account, zone, program, *at) < Some(rank))
+                .find(|at| qualified_rank(account, zone, program, *at) < Some(rank))
         }
-        Window::Rolling(period) => {
+        TierWindow::Rolling(period) => {
             let metric = parts.tiering.metric;
-            let needed = metric.threshold(parts.tiers.get(rank)?.threshold?);
+            let needed = metric.scale_threshold(parts.tiers.get(rank)?.threshold?);
             let by_instant = account.progress().by_instant();
-            let all = by_instant.weight();
-            let last = *by_instant.key_reaching(|gone| metric.of(all.minus(gone)) < needed)?;
+            let all = by_instant.summary();
+            let last = *by_instant.key_reaching(|gone| metric.value_of(all.minus(gone)) < needed)?;
             let end = zone.after(last, period).ok()?;
-            let ((from, to), (first_end, last_end)) = (around(last), around(end));
-            if is_steady(zone, from, to) && is_steady(zone, first_end, last_end) {
+            let ((from, to), (first_end, last_end)) = (surrounding_range(last), surrounding_range(end));
+            if has_same_offset(zone, from, to) && has_same_offset(zone, first_end, last_end) {
                 return Some(end.max(after));
             }
             // Where the clock jumps, two things done one after the other can end the other way round.
@@ -145,10 +145,10 @@ fn loss(
                 near.filter_map(|(done, counts)| Some((zone.after(*done, period).ok()?, *counts)));
             let mut ends: Vec<(Timestamp, Counts)> = ends.collect();
             ends.sort_unstable_by_key(|(end, _)| *end);
-            let mut gone = by_instant.weight_below(&from);
+            let mut gone = by_instant.summary_below(&from);
             let crossing = ends.into_iter().find(|(_, counts)| {
                 gone = gone.plus(*counts);
-                metric.of(all.minus(gone)) < needed
+                metric.value_of(all.minus(gone)) < needed
             });
             Some(crossing.map_or(end, |(end, _)| end).max(after))
         }
@@ -156,47 +156,47 @@ fn loss(
 }
 
 /// What happens next to the earned tier of an account, and when.
-pub(crate) fn next_step(
+pub(crate) fn next_transition(
     account: &Account,
     zone: Zone,
-    term: &Term<'_>,
-) -> Option<(Timestamp, Step)> {
+    term: &ProgramPeriod<'_>,
+) -> Option<(Timestamp, TierTransition)> {
     let (program, earned) = (term.program, account.earned_tier());
-    let parts = program.parts();
+    let parts = program.definition();
     if earned.is_none() && parts.tiers.iter().all(|tier| tier.threshold.is_none()) {
         return None;
     }
-    let floor = term.floor(account);
-    let now = qualified(account, zone, program, floor);
+    let floor = term.earliest(account);
+    let now = qualified_rank(account, zone, program, floor);
     let Some(earned) = earned else {
-        return now.map(|rank| (floor, Step::Rise(rank)));
+        return now.map(|rank| (floor, TierTransition::Raise(rank)));
     };
     let rank = program
         .rank(&earned.id)
         .filter(|rank| parts.tiers.get(*rank).is_some_and(|tier| tier.threshold.is_some()));
     let Some(rank) = rank else {
-        return Some((floor, Step::Drop(now, TierReason::Removed)));
+        return Some((floor, TierTransition::Lower(now, TierReason::Removed)));
     };
     if now > Some(rank) {
-        return now.map(|rank| (floor, Step::Rise(rank)));
+        return now.map(|rank| (floor, TierTransition::Raise(rank)));
     }
     let tiering = &parts.tiering;
-    let safe = now == Some(rank) || tiering.down == Down::Never;
+    let safe = now == Some(rank) || tiering.down == Downgrade::Never;
     if safe && earned.until.is_some() {
-        return Some((floor, Step::Retain));
+        return Some((floor, TierTransition::Retain));
     }
-    if tiering.down == Down::Never {
+    if tiering.down == Downgrade::Never {
         return None;
     }
     let drop = |at: Timestamp| {
-        let to = target(account, zone, program, rank, at);
-        (to < Some(rank)).then_some((at, Step::Drop(to, TierReason::Lapsed)))
+        let to = downgrade_target(account, zone, program, rank, at);
+        (to < Some(rank)).then_some((at, TierTransition::Lower(to, TierReason::Lapsed)))
     };
     if let Some(until) = earned.until {
         return drop(until.max(floor));
     }
     let lost = if safe {
-        loss(account, zone, program, rank, floor).filter(|lost| *lost > floor)?
+        qualification_lost_at(account, zone, program, rank, floor).filter(|lost| *lost > floor)?
     } else {
         floor
     };
@@ -207,42 +207,42 @@ pub(crate) fn next_step(
     if let Some(grace) = tiering.grace {
         kept = zone.after(kept, grace).ok()?;
     }
-    if kept > lost { Some((lost, Step::Lapse(kept))) } else { drop(lost) }
+    if kept > lost { Some((lost, TierTransition::Lapse(kept))) } else { drop(lost) }
 }
 
 /// Where a tier goes down to.
-fn target(
+fn downgrade_target(
     account: &Account,
     zone: Zone,
     program: &Program,
     rank: usize,
     at: Timestamp,
 ) -> Option<usize> {
-    let qualified = qualified(account, zone, program, at);
-    match program.parts().tiering.down {
-        Down::OneStep => qualified.max(step_below(program, rank)),
-        Down::Never | Down::ToQualified => qualified,
+    let qualified = qualified_rank(account, zone, program, at);
+    match program.definition().tiering.down {
+        Downgrade::OneStep => qualified.max(next_lower_rank(program, rank)),
+        Downgrade::Never | Downgrade::ToQualified => qualified,
     }
 }
 
 /// The next lower tier that can be earned.
-fn step_below(program: &Program, rank: usize) -> Option<usize> {
-    let below = program.parts().tiers.get(..rank)?;
+fn next_lower_rank(program: &Program, rank: usize) -> Option<usize> {
+    let below = program.definition().tiers.get(..rank)?;
     below.iter().rposition(|tier| tier.threshold.is_some())
 }
 
-impl Work<'_> {
-    pub(crate) fn step_tier(&mut self, at: Timestamp, step: &Step, term: &Term<'_>) {
+impl DecisionBuilder<'_> {
+    pub(crate) fn apply_tier_transition(&mut self, at: Timestamp, step: &TierTransition, term: &ProgramPeriod<'_>) {
         match step {
-            Step::Rise(to) => self.rise(at, *to, term),
-            Step::Drop(to, reason) => self.change_tier(at, *to, *reason, term),
-            Step::Lapse(until) => {
+            TierTransition::Raise(to) => self.raise_tier(at, *to, term),
+            TierTransition::Lower(to, reason) => self.change_tier(at, *to, *reason, term),
+            TierTransition::Lapse(until) => {
                 let Some(tier) = self.account.earned_tier().map(|tier| tier.id.clone()) else {
                     return;
                 };
                 self.emit(Event::TierLapsed { tier, at, until: *until });
             }
-            Step::Retain => {
+            TierTransition::Retain => {
                 let Some(tier) = self.account.earned_tier().map(|tier| tier.id.clone()) else {
                     return;
                 };
@@ -251,13 +251,13 @@ impl Work<'_> {
         }
     }
 
-    fn rise(&mut self, at: Timestamp, to: usize, term: &Term<'_>) {
+    fn raise_tier(&mut self, at: Timestamp, to: usize, term: &ProgramPeriod<'_>) {
         let from = self
             .account
             .earned_tier()
             .and_then(|tier| term.program.rank(&tier.id));
         self.change_tier(at, Some(to), TierReason::Qualified, term);
-        let parts = term.program.parts();
+        let parts = term.program.definition();
         for (rank, tier) in parts.tiers.iter().enumerate() {
             let skipped = Some(rank) > from && rank < to && parts.tiering.skipped_rewards;
             let Some(entry) = tier
@@ -266,9 +266,9 @@ impl Work<'_> {
             else {
                 continue;
             };
-            let reason = Reason::TierEntry { tier: tier.id.clone() };
-            if entry.each_time || self.account.deeds().given(&reason).is_none() {
-                self.give(at, entry.points, None, reason, term);
+            let reason = AwardReason::TierEntry { tier: tier.id.clone() };
+            if entry.each_time || self.account.activity().bonus(&reason).is_none() {
+                self.grant_uncapped(at, entry.points, None, reason, term);
             }
         }
     }
@@ -278,32 +278,32 @@ impl Work<'_> {
         at: Timestamp,
         to: Option<usize>,
         reason: TierReason,
-        term: &Term<'_>,
+        term: &ProgramPeriod<'_>,
     ) {
         let program = term.program;
-        let manual = self.account.tier(at).and_then(|tier| program.rank(&tier.id));
-        let held = self.account.tier(at).is_some();
+        let manual = self.account.manual_tier(at).and_then(|tier| program.rank(&tier.id));
+        let held = self.account.manual_tier(at).is_some();
         let change = TierChange {
             from: self.account.earned_tier().map(|tier| tier.id.clone()),
             to: to
-                .and_then(|rank| program.parts().tiers.get(rank))
+                .and_then(|rank| program.definition().tiers.get(rank))
                 .map(|tier| tier.id.clone()),
             at,
             reason,
-            counts: counts_at(&self.account, self.context.zone, program.parts().tiering.window, at),
+            counts: counts_at(&self.account, self.context.zone, program.definition().tiering.window, at),
             ends_manual: held && reason == TierReason::Qualified && to > manual,
         };
         self.emit(Event::TierChanged { change });
     }
 
     /// What the account qualifies for now, under the program in force.
-    pub(crate) fn qualified_now(&self) -> Option<usize> {
-        qualified(&self.account, self.context.zone, self.context.program.1, self.context.now)
+    pub(crate) fn current_qualified_rank(&self) -> Option<usize> {
+        qualified_rank(&self.account, self.context.zone, self.context.program.1, self.context.now)
     }
 
     /// A refund that undoes the qualification is decided at once, without term and grace.
     pub(crate) fn recheck_tier(&mut self, before: Option<usize>) -> Result<(), crate::Rejection> {
-        let term = self.context.term();
+        let term = self.context.current_period();
         let now = self.context.now;
         let Some(rank) = self
             .account
@@ -312,15 +312,15 @@ impl Work<'_> {
         else {
             return Ok(());
         };
-        let after = self.qualified_now();
+        let after = self.current_qualified_rank();
         if before < Some(rank) || after >= Some(rank) {
             return Ok(());
         }
         self.change_tier(now, after, TierReason::Refunded, &term);
-        let lost = term.program.parts().tiers.iter().enumerate();
+        let lost = term.program.definition().tiers.iter().enumerate();
         let lost = lost.filter(|(place, _)| Some(*place) > after && *place <= rank);
         for (_, tier) in lost.filter(|(_, tier)| tier.entry.is_some_and(|entry| entry.taken_back)) {
-            self.take_award_back(Reason::TierEntry { tier: tier.id.clone() })?;
+            self.claw_back_award(AwardReason::TierEntry { tier: tier.id.clone() })?;
         }
         Ok(())
     }
@@ -341,38 +341,38 @@ impl Work<'_> {
 /// assert_eq!((next.as_str(), missing), ("gold", 500 * 10_000)); // in ten-thousandths
 /// ```
 pub fn tier_status(context: &Context<'_>) -> TierStatus {
-    let account = super::due::as_of(context);
+    let account = super::scheduled::as_of(context);
     let (zone, program, now) = (context.zone, context.program.1, context.now);
-    let parts = program.parts();
+    let parts = program.definition();
     let metric = parts.tiering.metric;
     let counts = counts_at(&account, zone, parts.tiering.window, now);
-    let (earned, manual) = (account.earned_tier(), account.tier(now).cloned());
+    let (earned, manual) = (account.earned_tier(), account.manual_tier(now).cloned());
     let rank = |id: &crate::id::TierId| program.rank(id);
-    let held = account.tier_id(now).and_then(rank);
+    let held = account.current_tier_id(now).and_then(rank);
     let next = parts.tiers.iter().enumerate().find_map(|(place, tier)| {
         let threshold = tier.threshold.filter(|_| Some(place) > held)?;
         Some((
             tier.id.clone(),
-            metric.threshold(threshold).saturating_sub(metric.of(counts)).max(0),
+            metric.scale_threshold(threshold).saturating_sub(metric.value_of(counts)).max(0),
         ))
     });
     let kept = earned.and_then(|tier| parts.tiers.get(rank(&tier.id)?)?.threshold);
-    let missing_to_keep = if parts.tiering.down == Down::Never { None } else { kept };
+    let missing_to_keep = if parts.tiering.down == Downgrade::Never { None } else { kept };
     let missing_to_keep = missing_to_keep
-        .map_or(0, |needed| metric.threshold(needed).saturating_sub(metric.of(counts)).max(0));
+        .map_or(0, |needed| metric.scale_threshold(needed).saturating_sub(metric.value_of(counts)).max(0));
     let by_hand = manual.is_some();
     let ends = earned.and_then(|tier| {
         tier.until.or_else(|| {
             let rank = rank(&tier.id)?;
-            if parts.tiering.down == Down::Never {
+            if parts.tiering.down == Downgrade::Never {
                 None
             } else {
-                loss(&account, zone, program, rank, now)
+                qualification_lost_at(&account, zone, program, rank, now)
             }
         })
     });
     TierStatus {
-        tier: account.tier_id(now).cloned(),
+        tier: account.current_tier_id(now).cloned(),
         since: earned.filter(|_| !by_hand).map(|tier| tier.since),
         until: if by_hand { manual.as_ref().and_then(|tier| tier.until) } else { ends },
         manual,

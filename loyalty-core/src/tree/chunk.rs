@@ -2,32 +2,32 @@
 
 use std::cmp::Ordering;
 
-use super::{CHUNK, Weighed};
+use super::{CHUNK_CAPACITY, Summarize};
 
 /// Entries by key; none only on the way to being taken out.
-pub(super) struct Chunk<K, V: Weighed> {
+pub(super) struct Chunk<K, V: Summarize> {
     pub(super) entries: Vec<(K, V)>,
-    pub(super) weight: V::Weight,
+    pub(super) summary: V::Summary,
 }
 
 /// Who copies a chunk is about to change it, mostly by one more entry.
-impl<K: Clone, V: Weighed + Clone> Clone for Chunk<K, V> {
+impl<K: Clone, V: Summarize + Clone> Clone for Chunk<K, V> {
     fn clone(&self) -> Self {
         let mut entries = Vec::with_capacity(self.entries.len().saturating_add(1));
         entries.extend_from_slice(&self.entries);
-        Self { entries, weight: self.weight }
+        Self { entries, summary: self.summary }
     }
 }
 
-impl<K, V: Weighed> Chunk<K, V> {
+impl<K, V: Summarize> Chunk<K, V> {
     pub(super) fn new(entries: Vec<(K, V)>) -> Self {
-        let mut chunk = Self { entries, weight: V::Weight::default() };
-        chunk.weigh();
+        let mut chunk = Self { entries, summary: V::Summary::default() };
+        chunk.update_summary();
         chunk
     }
 
-    fn weigh(&mut self) {
-        self.weight = total(&self.entries);
+    fn update_summary(&mut self) {
+        self.summary = summarize(&self.entries);
     }
 
     /// How many of its first keys something holds for. It must not hold again later.
@@ -36,38 +36,38 @@ impl<K, V: Weighed> Chunk<K, V> {
     }
 
     /// The weight of so many of its first values.
-    pub(super) fn weight_of(&self, count: usize) -> V::Weight {
-        self.entries.get(..count).map_or(self.weight, total)
+    pub(super) fn summary_of_first(&self, count: usize) -> V::Summary {
+        self.entries.get(..count).map_or(self.summary, summarize)
     }
 
     /// The first key at which the weight of all values up to it, with what is before the chunk, is enough.
     pub(super) fn key_reaching(
         &self,
-        before: V::Weight,
-        is_enough: impl Fn(V::Weight) -> bool,
+        before: V::Summary,
+        is_enough: impl Fn(V::Summary) -> bool,
     ) -> Option<&K> {
         let mut sum = before;
         self.entries.iter().find_map(|(key, value)| {
-            sum = V::sum(sum, value.weight());
+            sum = V::sum(sum, value.summary());
             is_enough(sum).then_some(key)
         })
     }
 
     /// The entries behind so many.
-    pub(super) fn behind(&self, count: usize) -> &[(K, V)] {
+    pub(super) fn entries_from(&self, count: usize) -> &[(K, V)] {
         self.entries.get(count..).unwrap_or_default()
     }
 }
 
-fn total<K, V: Weighed>(entries: &[(K, V)]) -> V::Weight {
+fn summarize<K, V: Summarize>(entries: &[(K, V)]) -> V::Summary {
     entries
         .iter()
-        .fold(V::Weight::default(), |sum, (_, value)| V::sum(sum, value.weight()))
+        .fold(V::Summary::default(), |sum, (_, value)| V::sum(sum, value.summary()))
 }
 
-impl<K: Ord, V: Weighed> Chunk<K, V> {
+impl<K: Ord, V: Summarize> Chunk<K, V> {
     /// Where a key stands beside all of its keys.
-    pub(super) fn side(&self, key: &K) -> Ordering {
+    pub(super) fn compare_key(&self, key: &K) -> Ordering {
         match (self.entries.first(), self.entries.last()) {
             (Some((first, _)), _) if key < first => Ordering::Less,
             (_, Some((last, _))) if key > last => Ordering::Greater,
@@ -82,7 +82,7 @@ impl<K: Ord, V: Weighed> Chunk<K, V> {
 
     /// Whether nothing more has room, and a key comes behind all of it.
     pub(super) fn is_full_before(&self, key: &K) -> bool {
-        self.entries.len() >= CHUNK && self.side(key).is_gt()
+        self.entries.len() >= CHUNK_CAPACITY && self.compare_key(key).is_gt()
     }
 
     /// Puts a value at a key. What there is no room for comes behind.
@@ -94,9 +94,9 @@ impl<K: Ord, V: Weighed> Chunk<K, V> {
                     *known = value;
                 }
             }
-            Err(at) if self.entries.len() < CHUNK => self.entries.insert(at, (key, value)),
+            Err(at) if self.entries.len() < CHUNK_CAPACITY => self.entries.insert(at, (key, value)),
             Err(at) => {
-                let cut = if at == 0 { at } else { CHUNK / 2 };
+                let cut = if at == 0 { at } else { CHUNK_CAPACITY / 2 };
                 let mut rest = self.entries.split_off(cut);
                 match at.checked_sub(cut) {
                     Some(at) if cut > 0 => rest.insert(at, (key, value)),
@@ -105,14 +105,14 @@ impl<K: Ord, V: Weighed> Chunk<K, V> {
                 behind = Some(Self::new(rest));
             }
         }
-        self.weigh();
+        self.update_summary();
         behind
     }
 
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
         let at = self.entries.binary_search_by(|(known, _)| known.cmp(key)).ok()?;
         let (_, value) = self.entries.remove(at);
-        self.weigh();
+        self.update_summary();
         Some(value)
     }
 }

@@ -23,18 +23,18 @@ use std::sync::Arc;
 
 use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use loyalty_core::proptest::{
-    Books, books_add_up, entries_explain_themselves, orders_hold_what_they_are_worth,
+    Books, check_conservation, check_calculations, check_order_entitlements,
 };
 use loyalty_core::{
-    Amount, Birthday, Command, Event, Excess, Grounds, Line, LineId, Order, OrderId, Origin,
-    Points, Program, Quantity, Refund, RefundId, Refunded, Status, Timestamp,
+    Amount, Birthday, Command, Event, OverRefund, AdjustmentReason, Line, LineId, Order, OrderId, Origin,
+    Points, Program, Quantity, Refund, RefundId, RefundContent, Status, Timestamp,
 };
-use model::{Answer, Down, Expiry, Model, Rules, Tier, Window};
+use model::{ModelResult, Downgrade, Expiry, Model, Rules, Tier, Window};
 
 /// Random numbers that are the same in each run (`SplitMix64`).
-struct Dice(u64);
+struct SplitMix64(u64);
 
-impl Dice {
+impl SplitMix64 {
     fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -60,15 +60,15 @@ impl Dice {
     }
 }
 
-fn rules(dice: &mut Dice) -> Rules {
-    let days = |dice: &mut Dice| dice.number(1, 120) as u64;
+fn rules(dice: &mut SplitMix64) -> Rules {
+    let days = |dice: &mut SplitMix64| dice.number(1, 120) as u64;
     let expiry = match dice.number(0, 4) {
         0 => Expiry::Never,
-        1 => Expiry::Inactivity { days: days(dice), dealing_only: dice.chance(50) },
+        1 => Expiry::Inactivity { days: days(dice), earning_and_redeeming_only: dice.chance(50) },
         _ => Expiry::PerLot { days: days(dice), to_month_end: dice.chance(30) },
     };
-    let down = dice.one_of(&[Down::Never, Down::OneStep, Down::ToQualified, Down::ToQualified]);
-    let term = if down == Down::OneStep { Some(days(dice)) } else { dice.days(30, 100) };
+    let down = dice.one_of(&[Downgrade::Never, Downgrade::OneStep, Downgrade::ToQualified, Downgrade::ToQualified]);
+    let term = if down == Downgrade::OneStep { Some(days(dice)) } else { dice.days(30, 100) };
     let metric = dice.number(0, 3) as usize;
     let unit = if metric == 2 { 3 } else { 150 };
     let mut threshold = 0;
@@ -140,7 +140,7 @@ fn document(rules: &Rules) -> String {
         Expiry::PerLot { days, to_month_end: true } => {
             format!(r#"{{"per_lot": {{"after": "P{days}D", "round_up_to": "month"}}}}"#)
         }
-        Expiry::Inactivity { days, dealing_only } => {
+        Expiry::Inactivity { days, earning_and_redeeming_only: dealing_only } => {
             let activity = if dealing_only { "earning_and_redeeming" } else { "any" };
             format!(r#"{{"inactivity": {{"after": "P{days}D", "activity": "{activity}"}}}}"#)
         }
@@ -170,9 +170,9 @@ fn document(rules: &Rules) -> String {
     };
     let metric = ["spend", "points_earned", "orders"][rules.metric];
     let down = match rules.down {
-        Down::Never => "never",
-        Down::OneStep => "one_step",
-        Down::ToQualified => "to_qualified",
+        Downgrade::Never => "never",
+        Downgrade::OneStep => "one_step",
+        Downgrade::ToQualified => "to_qualified",
     };
     let (term, grace) = (period("term", rules.term), period("grace", rules.grace));
     let (tiers, skipped) = (tiers.join(","), rules.skipped);
@@ -217,7 +217,7 @@ fn document(rules: &Rules) -> String {
 
 /// A command for both.
 #[derive(Clone, Copy, Debug)]
-enum Told {
+enum ModelCommand {
     Add(i64),
     Subtract(i64),
     Set(i64),
@@ -228,39 +228,39 @@ enum Told {
     Nothing,
 }
 
-fn told(dice: &mut Dice, model: &Model, number: usize) -> Told {
+fn random_command(dice: &mut SplitMix64, model: &Model, number: usize) -> ModelCommand {
     let known = model.orders.len();
     let order =
         if known == 0 { 0 } else { dice.number((known as i64 - 6).max(0), known as i64) as usize };
-    let later = model.told(order).is_some_and(|told| told < model.now);
+    let later = model.last_reported_at(order).is_some_and(|told| told < model.now);
     match dice.number(0, 100) {
-        0..30 => Told::Order(known, dice.number(1, 200)),
-        30..38 if later => Told::Order(order, model.amount(order) + dice.number(1, 50)),
-        38..48 if later => Told::Cancel(order),
+        0..30 => ModelCommand::Order(known, dice.number(1, 200)),
+        30..38 if later => ModelCommand::Order(order, model.amount(order) + dice.number(1, 50)),
+        38..48 if later => ModelCommand::Cancel(order),
         48..63 if known > 0 => {
-            Told::Refund(order, number, dice.number(1, model.amount(order) + 10))
+            ModelCommand::Refund(order, number, dice.number(1, model.amount(order) + 10))
         }
-        63..70 => Told::Add(dice.number(0, 100)),
-        70..80 => Told::Subtract(dice.number(0, 150)),
-        80..83 => Told::Set(dice.number(0, 200)),
-        83..95 => Told::Review,
-        _ => Told::Nothing,
+        63..70 => ModelCommand::Add(dice.number(0, 100)),
+        70..80 => ModelCommand::Subtract(dice.number(0, 150)),
+        80..83 => ModelCommand::Set(dice.number(0, 200)),
+        83..95 => ModelCommand::Review,
+        _ => ModelCommand::Nothing,
     }
 }
 
-fn tell_model(model: &mut Model, told: Told) -> Answer {
+fn apply_to_model(model: &mut Model, told: ModelCommand) -> ModelResult {
     match told {
-        Told::Add(points) => model.add(points, false),
-        Told::Subtract(points) => model.subtract(points, false),
-        Told::Set(to) => model.set(to),
-        Told::Refund(order, _, amount) => model.refund(order, amount),
-        Told::Review => model.review(),
-        Told::Nothing => Ok(()),
-        Told::Order(order, amount) => {
-            model.order(order, amount);
+        ModelCommand::Add(points) => model.add(points, false),
+        ModelCommand::Subtract(points) => model.subtract(points, false),
+        ModelCommand::Set(to) => model.set(to),
+        ModelCommand::Refund(order, _, amount) => model.refund(order, amount),
+        ModelCommand::Review => model.review(),
+        ModelCommand::Nothing => Ok(()),
+        ModelCommand::Order(order, amount) => {
+            model.record_order(order, amount);
             Ok(())
         }
-        Told::Cancel(order) => {
+        ModelCommand::Cancel(order) => {
             model.cancel(order);
             Ok(())
         }
@@ -271,18 +271,18 @@ fn order_id(order: usize) -> OrderId {
     OrderId::new(order.to_string()).unwrap()
 }
 
-fn command(told: Told, now: Timestamp) -> Command {
+fn command(told: ModelCommand, now: Timestamp) -> Command {
     let points = |count: i64| Points::new(count).unwrap();
     let money = |count: i64| Amount::from(u32::try_from(count).unwrap());
     match told {
-        Told::Add(count) => {
-            Command::AddPoints { points: points(count), grounds: Grounds::default() }
+        ModelCommand::Add(count) => {
+            Command::AddPoints { points: points(count), reason: AdjustmentReason::default() }
         }
-        Told::Subtract(count) => {
-            Command::SubtractPoints { points: points(count), grounds: Grounds::default() }
+        ModelCommand::Subtract(count) => {
+            Command::SubtractPoints { points: points(count), reason: AdjustmentReason::default() }
         }
-        Told::Set(to) => Command::SetBalance { to: points(to), reason: None },
-        Told::Order(order, amount) => {
+        ModelCommand::Set(to) => Command::SetBalance { to: points(to), reason: None },
+        ModelCommand::Order(order, amount) => {
             let line = Line {
                 id: LineId::new("1").unwrap(),
                 product: None,
@@ -297,25 +297,25 @@ fn command(told: Told, now: Timestamp) -> Command {
                 (order_id(order), Status::Paid, Some(now), Origin::Shop);
             Command::RecordOrder { order, snapshot, status, at, origin }
         }
-        Told::Cancel(order) => Command::CancelOrder { order: order_id(order), at: Some(now) },
-        Told::Refund(order, number, amount) => {
+        ModelCommand::Cancel(order) => Command::CancelOrder { order: order_id(order), at: Some(now) },
+        ModelCommand::Refund(order, number, amount) => {
             let id = RefundId::new(number.to_string()).unwrap();
-            let refund = Refund { id, refunded: Refunded::Amount(money(amount)) };
+            let refund = Refund { id, refunded: RefundContent::Amount(money(amount)) };
             Command::RefundOrder {
                 order: order_id(order),
                 refund,
-                excess: Excess::Refuse,
+                over_refund: OverRefund::Reject,
                 at: Some(now),
             }
         }
-        Told::Review => Command::PerformAction { action: "review".parse().unwrap(), points: None },
-        Told::Nothing => Command::CatchUp,
+        ModelCommand::Review => Command::PerformAction { action: "review".parse().unwrap(), points: None },
+        ModelCommand::Nothing => Command::CatchUp,
     }
 }
 
 /// What both show: balance, pending, debt, the tier with its end, and the lots.
 #[derive(Debug, PartialEq)]
-struct Picture {
+struct Snapshot {
     balance: i64,
     pending: i64,
     debt: i64,
@@ -323,7 +323,7 @@ struct Picture {
     lots: Vec<(i64, Option<Timestamp>, Option<Timestamp>)>,
 }
 
-impl Picture {
+impl Snapshot {
     fn of_model(model: &Model) -> Self {
         let lots = model.lots.iter().chain(model.pending.iter());
         let lots = lots.map(|lot| (lot.points, lot.expires.map(instant), lot.until.map(instant)));
@@ -334,7 +334,7 @@ impl Picture {
             .map(|(rank, since, until)| (rank, instant(since), until.map(instant)));
         Self {
             balance: model.balance(),
-            pending: model.held(),
+            pending: model.pending_points(),
             debt: model.debt,
             tier,
             lots,
@@ -375,7 +375,7 @@ fn engine_and_model_agree() {
 }
 
 fn sequence(seed: u64) {
-    let mut dice = Dice(seed);
+    let mut dice = SplitMix64(seed);
     let rules = rules(&mut dice);
     let text = document(&rules);
     let program = Program::from_json(&text).unwrap_or_else(|faults| panic!("{faults:?}: {text}"));
@@ -389,16 +389,16 @@ fn sequence(seed: u64) {
     for number in 0..100 {
         let jump = if dice.chance(5) { dice.number(20, 200) } else { dice.number(0, 8) };
         for _ in 0..jump {
-            model.tick();
+            model.advance_half_day();
             if let Some(books) = &mut punctual {
                 books.tell(&Command::CatchUp, instant(model.now)).unwrap();
             }
         }
         let now = instant(model.now);
-        let told = told(&mut dice, &model, number);
+        let told = random_command(&mut dice, &model, number);
         story.push((model.now, told));
         let say = || format!("seed {seed}, {text}\n{story:?}");
-        assert_eq!(Picture::of_books(&books, now), Picture::of_model(&model), "before: {}", say());
+        assert_eq!(Snapshot::of_books(&books, now), Snapshot::of_model(&model), "before: {}", say());
         let command = command(told, now);
         let foreseen = dice.chance(10).then(|| books.decide(&command, now));
         let got = books.tell(&command, now);
@@ -408,9 +408,9 @@ fn sequence(seed: u64) {
             "a dry run says what will be: {}",
             say()
         );
-        let want = tell_model(&mut model, told);
+        let want = apply_to_model(&mut model, told);
         assert_eq!(got.map(|_| ()).map_err(|refused| refused.code()), want, "{}", say());
-        assert_eq!(Picture::of_books(&books, now), Picture::of_model(&model), "after: {}", say());
+        assert_eq!(Snapshot::of_books(&books, now), Snapshot::of_model(&model), "after: {}", say());
         if let Some(books) = &mut punctual {
             let _refused = books.tell(&command, now);
         }
@@ -421,11 +421,11 @@ fn sequence(seed: u64) {
     }
     let end = instant(model.now);
     books.tell(&Command::CatchUp, end).unwrap();
-    let checked = books_add_up(&books).and_then(|()| orders_hold_what_they_are_worth(&books));
+    let checked = check_conservation(&books).and_then(|()| check_order_entitlements(&books));
     checked
-        .and_then(|()| entries_explain_themselves(&books))
+        .and_then(|()| check_calculations(&books))
         .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-    assert_eq!(books.account.totals().given.get(), model.given, "seed {seed}");
+    assert_eq!(books.account.totals().granted.get(), model.granted_points, "seed {seed}");
     if let Some(punctual) = punctual {
         let late: &[Event] = &books.journal;
         assert_eq!(punctual.journal, late, "seed {seed}: caught up late");

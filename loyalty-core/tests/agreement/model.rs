@@ -9,7 +9,7 @@ use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime};
 pub(crate) enum Expiry {
     Never,
     PerLot { days: u64, to_month_end: bool },
-    Inactivity { days: u64, dealing_only: bool },
+    Inactivity { days: u64, earning_and_redeeming_only: bool },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,7 +20,7 @@ pub(crate) enum Window {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Down {
+pub(crate) enum Downgrade {
     Never,
     OneStep,
     ToQualified,
@@ -42,7 +42,7 @@ pub(crate) struct Rules {
     /// 0 spend, 1 points, 2 orders.
     pub(crate) metric: usize,
     pub(crate) window: Window,
-    pub(crate) down: Down,
+    pub(crate) down: Downgrade,
     pub(crate) term: Option<u64>,
     pub(crate) grace: Option<u64>,
     pub(crate) skipped: bool,
@@ -81,12 +81,12 @@ pub(crate) struct Order {
     gate: NaiveDateTime,
     /// Until when it counts for a rolling window.
     counts_until: NaiveDateTime,
-    told: NaiveDateTime,
+    last_reported_at: NaiveDateTime,
     awarded: i64,
     taken: i64,
     expired: i64,
     forgiven: i64,
-    lasting: bool,
+    non_expiring: bool,
 }
 
 impl Order {
@@ -94,16 +94,16 @@ impl Order {
         !self.cancelled && self.refunded < self.amount
     }
 
-    fn left(&self) -> i64 {
+    fn remaining_amount(&self) -> i64 {
         if self.is_entitled() { self.amount - self.refunded } else { 0 }
     }
 
     fn counts(&self) -> [i64; 3] {
-        [self.left(), self.left() * self.factor, i64::from(self.is_entitled())]
+        [self.remaining_amount(), self.remaining_amount() * self.factor, i64::from(self.is_entitled())]
     }
 }
 
-pub(crate) type Answer = Result<(), &'static str>;
+pub(crate) type ModelResult = Result<(), &'static str>;
 
 pub(crate) struct Model {
     rules: Rules,
@@ -111,47 +111,47 @@ pub(crate) struct Model {
     pub(crate) lots: Vec<Lot>,
     pub(crate) pending: Vec<Lot>,
     pub(crate) debt: i64,
-    opened: u32,
+    lots_opened: u32,
     pub(crate) orders: Vec<Order>,
     /// Points that count without an order.
-    others: Vec<(NaiveDateTime, NaiveDateTime, i64)>,
-    changed: Option<NaiveDateTime>,
-    dealt: Option<NaiveDateTime>,
+    non_order_points: Vec<(NaiveDateTime, NaiveDateTime, i64)>,
+    last_change_at: Option<NaiveDateTime>,
+    last_activity_at: Option<NaiveDateTime>,
     /// Rank, since, until.
     pub(crate) tier: Option<(usize, NaiveDateTime, Option<NaiveDateTime>)>,
     /// What was given for entering a tier and has not run out: points, lot and when, until it is taken back.
-    entered: Vec<Option<(i64, Option<u32>, NaiveDateTime)>>,
+    entry_rewards: Vec<Option<(i64, Option<u32>, NaiveDateTime)>>,
     /// What ran out of the lot without an end and when, less what was found to be of an entry.
-    ran_out: Vec<(NaiveDateTime, i64)>,
+    inactivity_expirations: Vec<(NaiveDateTime, i64)>,
     reviews: Vec<(NaiveDate, i64)>,
     birthdays: Vec<i32>,
     anniversaries: Vec<u32>,
     goals: [bool; 2],
-    pub(crate) given: i64,
+    pub(crate) granted_points: i64,
 }
 
 impl Model {
     pub(crate) fn new(rules: Rules, now: NaiveDateTime) -> Self {
-        let entered = vec![None; rules.tiers.len()];
+        let entry_rewards = vec![None; rules.tiers.len()];
         Self {
             rules,
             now,
             lots: Vec::new(),
             pending: Vec::new(),
             debt: 0,
-            opened: 0,
+            lots_opened: 0,
             orders: Vec::new(),
-            others: Vec::new(),
-            changed: None,
-            dealt: None,
+            non_order_points: Vec::new(),
+            last_change_at: None,
+            last_activity_at: None,
             tier: None,
-            entered,
-            ran_out: Vec::new(),
+            entry_rewards,
+            inactivity_expirations: Vec::new(),
             reviews: Vec::new(),
             birthdays: Vec::new(),
             anniversaries: Vec::new(),
             goals: [false; 2],
-            given: 0,
+            granted_points: 0,
         }
     }
 
@@ -159,7 +159,7 @@ impl Model {
         self.lots.iter().map(|lot| lot.points).sum::<i64>() - self.debt
     }
 
-    pub(crate) fn held(&self) -> i64 {
+    pub(crate) fn pending_points(&self) -> i64 {
         let still = self
             .pending
             .iter()
@@ -168,14 +168,14 @@ impl Model {
     }
 
     /// Half a day goes by.
-    pub(crate) fn tick(&mut self) {
+    pub(crate) fn advance_half_day(&mut self) {
         self.now += chrono::TimeDelta::hours(12);
         self.settle();
     }
 
     /// All that happens by itself at this instant, until nothing does.
     fn settle(&mut self) {
-        while self.expire() || self.release() || self.idle() || self.step() || self.reward() {}
+        while self.expire() || self.release() || self.expire_by_inactivity() || self.review_tier() || self.grant_due_awards() {}
     }
 
     fn expire(&mut self) -> bool {
@@ -194,11 +194,11 @@ impl Model {
             self.orders[order].expired += lot.points;
         }
         if lot.expires.is_none() && lot.order.is_none() {
-            self.ran_out.push((self.now, lot.points));
+            self.inactivity_expirations.push((self.now, lot.points));
             return;
         }
         for (points, ..) in self
-            .entered
+            .entry_rewards
             .iter_mut()
             .flatten()
             .filter(|(_, into, _)| *into == Some(lot.id))
@@ -222,17 +222,17 @@ impl Model {
         self.debt -= paid;
         let was_empty = self.lots.is_empty();
         if lot.points > paid {
-            self.place(Lot { points: lot.points - paid, until: None, ..lot });
+            self.insert_lot(Lot { points: lot.points - paid, until: None, ..lot });
         }
-        self.touch(false, was_empty);
+        self.record_activity(false, was_empty);
         true
     }
 
-    fn idle(&mut self) -> bool {
-        let Expiry::Inactivity { days, dealing_only } = self.rules.expiry else {
+    fn expire_by_inactivity(&mut self) -> bool {
+        let Expiry::Inactivity { days, earning_and_redeeming_only: dealing_only } = self.rules.expiry else {
             return false;
         };
-        let last = if dealing_only { self.dealt } else { self.changed };
+        let last = if dealing_only { self.last_activity_at } else { self.last_change_at };
         if self.lots.is_empty() || last.is_none_or(|last| last + Days::new(days) > self.now) {
             return false;
         }
@@ -252,7 +252,7 @@ impl Model {
                 sum += order.counts()[self.rules.metric];
             }
         }
-        for (at, until, points) in &self.others {
+        for (at, until, points) in &self.non_order_points {
             if self.rules.metric == 1 && counts(*at, *until) {
                 sum += points;
             }
@@ -283,16 +283,16 @@ impl Model {
         self.rules.tiers.iter().rposition(|tier| tier.threshold <= value)
     }
 
-    fn step(&mut self) -> bool {
+    fn review_tier(&mut self) -> bool {
         let qualified = self.qualified();
         let Some((rank, since, until)) = self.tier else {
-            return qualified.map(|to| self.rise(to)).is_some();
+            return qualified.map(|to| self.promote(to)).is_some();
         };
         if qualified > Some(rank) {
-            self.rise(qualified.unwrap());
+            self.promote(qualified.unwrap());
             return true;
         }
-        let never = self.rules.down == Down::Never;
+        let never = self.rules.down == Downgrade::Never;
         if qualified == Some(rank) || never {
             if until.is_some() {
                 self.tier = Some((rank, since, None));
@@ -305,7 +305,7 @@ impl Model {
             end = end + Days::new(self.rules.grace.unwrap_or(0));
         }
         if end <= self.now {
-            let below = if self.rules.down == Down::OneStep { rank.checked_sub(1) } else { None };
+            let below = if self.rules.down == Downgrade::OneStep { rank.checked_sub(1) } else { None };
             self.tier = qualified.max(below).map(|rank| (rank, self.now, None));
             return true;
         }
@@ -313,7 +313,7 @@ impl Model {
         until.is_none()
     }
 
-    fn rise(&mut self, to: usize) {
+    fn promote(&mut self, to: usize) {
         let from = self.tier.map(|(rank, ..)| rank);
         self.tier = Some((to, self.now, None));
         for rank in 0..=to {
@@ -321,14 +321,14 @@ impl Model {
                 continue;
             };
             let passed = Some(rank) > from && self.rules.skipped;
-            if (rank == to || passed) && (each_time || self.entered[rank].is_none()) {
-                let lot = self.give(points, None);
-                self.entered[rank] = Some((points, lot, self.now));
+            if (rank == to || passed) && (each_time || self.entry_rewards[rank].is_none()) {
+                let lot = self.grant(points, None);
+                self.entry_rewards[rank] = Some((points, lot, self.now));
             }
         }
     }
 
-    fn after_refund(&mut self, before: Option<usize>) {
+    fn review_tier_after_refund(&mut self, before: Option<usize>) {
         let Some((rank, ..)) = self.tier else { return };
         let after = self.qualified();
         if before < Some(rank) || after >= Some(rank) {
@@ -341,30 +341,30 @@ impl Model {
                 .is_some_and(|(_, _, taken_back)| taken_back);
             if Some(lost) > after
                 && taken_back
-                && let Some((points, lot, since)) = self.entered[lost].take()
+                && let Some((points, lot, since)) = self.entry_rewards[lost].take()
             {
                 let never_ends =
                     lot.is_some() && !matches!(self.rules.expiry, Expiry::PerLot { .. });
-                let ended = self.ran_out.iter_mut().find(|(at, _)| never_ends && *at > since);
+                let ended = self.inactivity_expirations.iter_mut().find(|(at, _)| never_ends && *at > since);
                 let gone = ended.map_or(0, |(_, left)| {
                     let gone = points.min(*left);
                     *left -= gone;
                     gone
                 });
-                self.take(points - gone, &|other| Some(other.id) == lot, None);
+                self.deduct(points - gone, &|other| Some(other.id) == lot, None);
             }
         }
     }
 
     // Awards that need no word of the shop, in the order of the program.
 
-    fn reward(&mut self) -> bool {
+    fn grant_due_awards(&mut self) -> bool {
         let midnight = self.now.time() == NaiveTime::MIN;
         let today = self.now.date();
         let (born, notice, points) = self.rules.birthday;
         let known = self.rules.known_since + Days::new(notice);
         if midnight
-            && kept(born, today.year()) == today
+            && birthday_in(born, today.year()) == today
             && today > known
             && !self.birthdays.contains(&today.year())
         {
@@ -374,7 +374,7 @@ impl Model {
         }
         if let Some(first) = self.orders.iter().map(|order| order.gate).min() {
             let years = u32::try_from(today.year() - first.year()).unwrap();
-            let day = kept(first.date(), today.year());
+            let day = birthday_in(first.date(), today.year());
             if midnight && years > 0 && day == today && !self.anniversaries.contains(&years) {
                 self.anniversaries.push(years);
                 self.award(self.rules.anniversary, None);
@@ -396,15 +396,15 @@ impl Model {
     }
 
     fn award(&mut self, points: i64, hold: Option<u64>) {
-        self.give(points, hold);
-        self.others.push((self.now, self.counts_until(), points));
+        self.grant(points, hold);
+        self.non_order_points.push((self.now, self.counts_until(), points));
     }
 
-    fn give(&mut self, points: i64, hold: Option<u64>) -> Option<u32> {
-        self.given += points;
+    fn grant(&mut self, points: i64, hold: Option<u64>) -> Option<u32> {
+        self.granted_points += points;
         let was_empty = self.lots.is_empty();
-        let lot = self.come(points, None, self.now, hold.map(|days| self.now + Days::new(days)));
-        self.touch(true, was_empty);
+        let lot = self.add_points(points, None, self.now, hold.map(|days| self.now + Days::new(days)));
+        self.record_activity(true, was_empty);
         lot
     }
 
@@ -416,14 +416,14 @@ impl Model {
         self.pending.sort_by_key(|lot| (lot.until, lot.earned, lot.id));
     }
 
-    fn touch(&mut self, dealt: bool, was_empty: bool) {
-        self.changed = Some(self.now);
+    fn record_activity(&mut self, dealt: bool, was_empty: bool) {
+        self.last_change_at = Some(self.now);
         if dealt || (was_empty && !self.lots.is_empty()) {
-            self.dealt = Some(self.now);
+            self.last_activity_at = Some(self.now);
         }
     }
 
-    fn come(
+    fn add_points(
         &mut self,
         points: i64,
         order: Option<usize>,
@@ -438,9 +438,9 @@ impl Model {
             }
         };
         if let Some(until) = until.filter(|until| *until > self.now) {
-            self.opened += 1;
+            self.lots_opened += 1;
             let lot = Lot {
-                id: self.opened,
+                id: self.lots_opened,
                 order,
                 points,
                 earned,
@@ -448,15 +448,15 @@ impl Model {
                 until: Some(until),
             };
             self.pending.push(lot);
-            return Some(self.opened);
+            return Some(self.lots_opened);
         }
         let paid = points.min(self.debt);
         self.debt -= paid;
         if points == paid {
             return None;
         }
-        let id = self.opened + 1;
-        Some(self.place(Lot {
+        let id = self.lots_opened + 1;
+        Some(self.insert_lot(Lot {
             id,
             order,
             points: points - paid,
@@ -467,13 +467,13 @@ impl Model {
     }
 
     /// Lots without an end are one, but for those of orders that inactivity may end.
-    fn place(&mut self, mut lot: Lot) -> u32 {
+    fn insert_lot(&mut self, mut lot: Lot) -> u32 {
         if lot.expires.is_none() {
             let apart =
                 matches!(self.rules.expiry, Expiry::Inactivity { .. }) && lot.order.is_some();
             if !apart {
                 if let Some(order) = lot.order.take() {
-                    self.orders[order].lasting = true;
+                    self.orders[order].non_expiring = true;
                 }
                 let known = self
                     .lots
@@ -486,13 +486,13 @@ impl Model {
             }
         }
         let id = lot.id;
-        self.opened = self.opened.max(id);
+        self.lots_opened = self.lots_opened.max(id);
         self.lots.push(lot);
         id
     }
 
     /// Own lots first, then pending ones, then others; the rest is owed, or forgiven.
-    fn take(&mut self, points: i64, is_own: &dyn Fn(&Lot) -> bool, order: Option<usize>) {
+    fn deduct(&mut self, points: i64, is_own: &dyn Fn(&Lot) -> bool, order: Option<usize>) {
         self.sort();
         let mut missing = points;
         let mut drain = |lots: &mut Vec<Lot>, own: bool, by_id: bool| {
@@ -520,27 +520,27 @@ impl Model {
             self.orders[order].forgiven += points - taken;
         }
         if taken > 0 {
-            self.touch(false, false);
+            self.record_activity(false, false);
         }
     }
 
     // What the shop tells.
 
-    pub(crate) fn add(&mut self, points: i64, adjusts: bool) -> Answer {
+    pub(crate) fn add(&mut self, points: i64, adjusts: bool) -> ModelResult {
         if points <= 0 {
             return Err("invalid_points");
         }
         let was_empty = self.lots.is_empty();
-        self.come(points, None, self.now, None);
+        self.add_points(points, None, self.now, None);
         if !adjusts {
-            self.others.push((self.now, self.counts_until(), points));
+            self.non_order_points.push((self.now, self.counts_until(), points));
         }
-        self.touch(!adjusts, was_empty);
+        self.record_activity(!adjusts, was_empty);
         self.settle();
         Ok(())
     }
 
-    pub(crate) fn subtract(&mut self, points: i64, adjusts: bool) -> Answer {
+    pub(crate) fn subtract(&mut self, points: i64, adjusts: bool) -> ModelResult {
         if points <= 0 {
             return Err("invalid_points");
         }
@@ -555,12 +555,12 @@ impl Model {
             missing -= part;
         }
         self.lots.retain(|lot| lot.points > 0);
-        self.touch(!adjusts, false);
+        self.record_activity(!adjusts, false);
         self.settle();
         Ok(())
     }
 
-    pub(crate) fn set(&mut self, to: i64) -> Answer {
+    pub(crate) fn set(&mut self, to: i64) -> ModelResult {
         let change = to - self.balance();
         match change {
             0 => Ok(()),
@@ -570,8 +570,8 @@ impl Model {
     }
 
     /// When this order was last told of; none where it is new.
-    pub(crate) fn told(&self, order: usize) -> Option<NaiveDateTime> {
-        self.orders.get(order).map(|order| order.told)
+    pub(crate) fn last_reported_at(&self, order: usize) -> Option<NaiveDateTime> {
+        self.orders.get(order).map(|order| order.last_reported_at)
     }
 
     pub(crate) fn amount(&self, order: usize) -> i64 {
@@ -579,7 +579,7 @@ impl Model {
     }
 
     /// The next new order, or one that is known with another amount: then it is open again.
-    pub(crate) fn order(&mut self, order: usize, amount: i64) {
+    pub(crate) fn record_order(&mut self, order: usize, amount: i64) {
         let before = self.qualified();
         if order == self.orders.len() {
             let tier = self.tier.map_or(1, |(rank, ..)| self.rules.tiers[rank].factor);
@@ -600,20 +600,20 @@ impl Model {
                 factor,
                 gate,
                 counts_until,
-                told,
+                last_reported_at: told,
                 awarded: 0,
                 taken: 0,
                 expired: 0,
                 forgiven: 0,
-                lasting: false,
+                non_expiring: false,
             };
             self.orders.push(zero);
-            self.reckon(order, before, [0; 3]);
+            self.reconcile(order, before, [0; 3]);
         } else {
             let old = self.orders[order].counts();
             let known = &mut self.orders[order];
-            (known.amount, known.cancelled, known.told) = (amount, false, self.now);
-            self.reckon(order, before, old);
+            (known.amount, known.cancelled, known.last_reported_at) = (amount, false, self.now);
+            self.reconcile(order, before, old);
         }
     }
 
@@ -625,24 +625,24 @@ impl Model {
 
     pub(crate) fn cancel(&mut self, order: usize) {
         let (before, old) = (self.qualified(), self.orders[order].counts());
-        (self.orders[order].cancelled, self.orders[order].told) = (true, self.now);
-        self.reckon(order, before, old);
+        (self.orders[order].cancelled, self.orders[order].last_reported_at) = (true, self.now);
+        self.reconcile(order, before, old);
     }
 
-    pub(crate) fn refund(&mut self, order: usize, amount: i64) -> Answer {
+    pub(crate) fn refund(&mut self, order: usize, amount: i64) -> ModelResult {
         let (before, old) = (self.qualified(), self.orders[order].counts());
         let known = &mut self.orders[order];
         if known.refunded + amount > known.amount {
             return Err("refund_exceeds_order");
         }
         known.refunded += amount;
-        self.reckon(order, before, old);
+        self.reconcile(order, before, old);
         Ok(())
     }
 
-    fn reckon(&mut self, place: usize, before: Option<usize>, old: [i64; 3]) {
+    fn reconcile(&mut self, place: usize, before: Option<usize>, old: [i64; 3]) {
         let order = self.orders[place].clone();
-        let (worth, standing) = (order.left() * order.factor, order.awarded - order.taken);
+        let (worth, standing) = (order.remaining_amount() * order.factor, order.awarded - order.taken);
         if worth > standing {
             let earned = if order.awarded == 0 { order.gate } else { self.now };
             let until = self.rules.hold.map(|days| order.gate + Days::new(days));
@@ -651,12 +651,12 @@ impl Model {
             let was_empty = self.lots.is_empty();
             if until.is_none_or(|until| until <= self.now) && worth - standing > self.debt {
                 let never = self.rules.expiry == Expiry::Never;
-                self.orders[place].lasting |= never;
+                self.orders[place].non_expiring |= never;
             }
-            self.come(worth - standing, Some(place), earned, until);
-            self.touch(true, was_empty);
+            self.add_points(worth - standing, Some(place), earned, until);
+            self.record_activity(true, was_empty);
         } else if standing - worth - order.expired - order.forgiven > 0 {
-            let lasting = order.lasting;
+            let lasting = order.non_expiring;
             let is_own = |lot: &Lot| {
                 lot.order == Some(place)
                     || (lasting
@@ -664,16 +664,16 @@ impl Model {
                         && lot.expires.is_none()
                         && lot.until.is_none())
             };
-            self.take(standing - worth - order.expired - order.forgiven, &is_own, Some(place));
+            self.deduct(standing - worth - order.expired - order.forgiven, &is_own, Some(place));
         }
         let new = self.orders[place].counts();
         if (0..3).any(|metric| new[metric] < old[metric]) {
-            self.after_refund(before);
+            self.review_tier_after_refund(before);
         }
         self.settle();
     }
 
-    pub(crate) fn review(&mut self) -> Answer {
+    pub(crate) fn review(&mut self) -> ModelResult {
         let (points, most, times, span, partial) = self.rules.review;
         let today = self.now.date();
         let same = |day: &NaiveDate| match span {
@@ -710,7 +710,7 @@ fn monday(day: NaiveDate) -> NaiveDate {
     day - Days::new(u64::from(day.weekday().num_days_from_monday()))
 }
 
-fn kept(born: NaiveDate, year: i32) -> NaiveDate {
+fn birthday_in(born: NaiveDate, year: i32) -> NaiveDate {
     let day = if (born.month(), born.day()) == (2, 29)
         && !NaiveDate::from_ymd_opt(year, 1, 1).unwrap().leap_year()
     {

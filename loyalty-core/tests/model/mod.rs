@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use loyalty_core::program::{Conditions, Earn, Parts, RefundPolicy};
+use loyalty_core::program::{EarningConditions, EarningFormula, ProgramDefinition, RefundPolicy};
 use loyalty_core::{
-    Amount, Line, LineId, Order, Rate, Refund, Refunded, Rounding, Tag, TierId, Timestamp,
+    Amount, Line, LineId, Order, Rate, Refund, RefundContent, Rounding, Tag, TierId, Timestamp,
 };
 use num_bigint::BigInt;
 use num_rational::BigRational;
 use num_traits::{One, Signed, ToPrimitive, Zero};
 
 /// What is known of an order that passed every gate.
-pub(crate) struct Facts<'a> {
+pub(crate) struct OrderFacts<'a> {
     pub(crate) order: &'a Order,
     pub(crate) refunds: &'a [Refund],
     pub(crate) tags: &'a BTreeSet<Tag>,
@@ -20,16 +20,16 @@ pub(crate) struct Facts<'a> {
 }
 
 /// The points before and after rounding.
-pub(crate) fn entitlement(facts: &Facts<'_>, parts: &Parts) -> (BigRational, i64) {
-    let exact = exact(facts, parts);
+pub(crate) fn entitlement(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> (BigRational, i64) {
+    let exact = exact_points(facts, parts);
     let points = rounded(&exact, parts.rounding);
     (exact, points)
 }
 
-fn exact(facts: &Facts<'_>, parts: &Parts) -> BigRational {
-    let Facts { order, refunds, .. } = facts;
+fn exact_points(facts: &OrderFacts<'_>, parts: &ProgramDefinition) -> BigRational {
+    let OrderFacts { order, refunds, .. } = facts;
     let refunds = if parts.refunds == RefundPolicy::ClawBack { *refunds } else { &[] };
-    if is_complete(order, refunds) {
+    if is_fully_refunded(order, refunds) {
         return BigRational::zero();
     }
     let counts = |line: &&Line| {
@@ -59,12 +59,12 @@ fn exact(facts: &Facts<'_>, parts: &Parts) -> BigRational {
         extras += money(order.shipping);
     }
     let worth = |line: &Line| money(line.amount) * &untaxed;
-    let kept = |line: &Line| worth(line) * kept_share(line, refunds);
+    let kept = |line: &Line| worth(line) * kept_fraction(line, refunds);
     let before = lines.iter().map(|line| worth(line)).sum::<BigRational>() + &extras;
     let standing = lines.iter().map(|line| kept(line)).sum::<BigRational>() + &extras;
 
     let redeemed = if parts.basis.redeemed { BigRational::zero() } else { money(order.redeemed) };
-    let refunded: BigRational = refunds.iter().map(by_amount).sum();
+    let refunded: BigRational = refunds.iter().map(refunded_amount).sum();
     let share = if redeemed.is_zero() && refunded.is_zero() {
         BigRational::one()
     } else {
@@ -80,7 +80,7 @@ fn exact(facts: &Facts<'_>, parts: &Parts) -> BigRational {
 
     let left = standing * &share;
     let at = order.placed_at.unwrap_or(facts.at);
-    let applies = |when: &Conditions| {
+    let applies = |when: &EarningConditions| {
         let tagged = when.customer_tags.is_empty() || !when.customer_tags.is_disjoint(facts.tags);
         let spent = when.minimum_spend.is_none_or(|minimum| left >= money(minimum));
         tagged
@@ -105,12 +105,12 @@ fn exact(facts: &Facts<'_>, parts: &Parts) -> BigRational {
         basis += mine.iter().map(|line| kept(line)).sum::<BigRational>();
         basis *= &share;
         sum += match rule.earn {
-            Earn::PerUnit(rate) => basis * factor(rate),
-            Earn::PerIncrement { amount, points } => {
+            EarningFormula::PerUnit(rate) => basis * rate_factor(rate),
+            EarningFormula::PerIncrement { amount, points } => {
                 (basis / money(amount)).floor() * BigRational::from_integer(points.get().into())
             }
-            Earn::PerOrder(points) => {
-                let there = !scoped || mine.iter().any(|line| !is_gone(line, refunds));
+            EarningFormula::PerOrder(points) => {
+                let there = !scoped || mine.iter().any(|line| !is_fully_returned(line, refunds));
                 BigRational::from_integer(if there { points.get().into() } else { BigInt::zero() })
             }
         };
@@ -118,23 +118,23 @@ fn exact(facts: &Facts<'_>, parts: &Parts) -> BigRational {
     let tier = facts
         .tier
         .and_then(|id| parts.tiers.iter().find(|tier| tier.id == *id));
-    sum * tier.map_or_else(BigRational::one, |tier| factor(tier.multiplier))
+    sum * tier.map_or_else(BigRational::one, |tier| rate_factor(tier.multiplier))
 }
 
-fn covers(when: &Conditions, line: &Line) -> bool {
+fn covers(when: &EarningConditions, line: &Line) -> bool {
     line.product.as_ref().is_some_and(|id| when.products.contains(id))
         || line.categories.iter().any(|id| when.categories.contains(id))
 }
 
-fn by_amount(refund: &Refund) -> BigRational {
-    if let Refunded::Amount(amount) = refund.refunded { money(amount) } else { BigRational::zero() }
+fn refunded_amount(refund: &Refund) -> BigRational {
+    if let RefundContent::Amount(amount) = refund.refunded { money(amount) } else { BigRational::zero() }
 }
 
 /// How many thousandths of a unit of the line went back.
-fn units_back(line: &LineId, refunds: &[Refund]) -> i64 {
+fn returned_units(line: &LineId, refunds: &[Refund]) -> i64 {
     let mut sum = 0;
     for refund in refunds {
-        if let Refunded::Lines { lines, .. } = &refund.refunded {
+        if let RefundContent::Lines { lines, .. } = &refund.refunded {
             sum += lines
                 .iter()
                 .filter(|(id, _)| id == line)
@@ -145,13 +145,13 @@ fn units_back(line: &LineId, refunds: &[Refund]) -> i64 {
     sum
 }
 
-fn is_gone(line: &Line, refunds: &[Refund]) -> bool {
-    let back = units_back(&line.id, refunds);
+fn is_fully_returned(line: &Line, refunds: &[Refund]) -> bool {
+    let back = returned_units(&line.id, refunds);
     back > 0 && back >= line.quantity.thousandths()
 }
 
-fn kept_share(line: &Line, refunds: &[Refund]) -> BigRational {
-    let back = units_back(&line.id, refunds);
+fn kept_fraction(line: &Line, refunds: &[Refund]) -> BigRational {
+    let back = returned_units(&line.id, refunds);
     if back == 0 {
         return BigRational::one();
     }
@@ -164,13 +164,13 @@ fn kept_share(line: &Line, refunds: &[Refund]) -> BigRational {
 }
 
 /// All units of all lines are back, or all of the money.
-fn is_complete(order: &Order, refunds: &[Refund]) -> bool {
+fn is_fully_refunded(order: &Order, refunds: &[Refund]) -> bool {
     let real: Vec<_> = order
         .lines
         .iter()
         .filter(|line| line.quantity.thousandths() > 0)
         .collect();
-    if !real.is_empty() && real.iter().all(|line| is_gone(line, refunds)) {
+    if !real.is_empty() && real.iter().all(|line| is_fully_returned(line, refunds)) {
         return true;
     }
     let gross: BigRational = order.lines.iter().map(|line| money(line.amount)).sum();
@@ -182,10 +182,10 @@ fn is_complete(order: &Order, refunds: &[Refund]) -> bool {
     let mut back = BigRational::zero();
     for refund in refunds {
         back += match &refund.refunded {
-            Refunded::Amount(amount) | Refunded::Lines { amount: Some(amount), .. } => {
+            RefundContent::Amount(amount) | RefundContent::Lines { amount: Some(amount), .. } => {
                 money(*amount)
             }
-            Refunded::Lines { lines, amount: None } => {
+            RefundContent::Lines { lines, amount: None } => {
                 let known = lines.iter().filter_map(|(id, units)| {
                     let line = order.lines.iter().find(|line| line.id == *id)?;
                     let units = BigRational::from_integer(units.thousandths().into());
@@ -218,7 +218,7 @@ fn money(amount: Amount) -> BigRational {
     rational(&amount.to_string())
 }
 
-fn factor(rate: Rate) -> BigRational {
+fn rate_factor(rate: Rate) -> BigRational {
     rational(&rate.to_string())
 }
 

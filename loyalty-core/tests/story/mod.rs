@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use loyalty_core::proptest::{
-    Books, books_add_up, entries_explain_themselves, orders_hold_what_they_are_worth,
+    Books, check_conservation, check_calculations, check_order_entitlements,
 };
 use loyalty_core::{
-    Amount, Command, Event, Excess, Grounds, Line, LineId, Order, OrderId, Origin, Points, Program,
-    Quantity, Refund, RefundId, Refunded, Status, Timestamp,
+    Amount, Command, Event, OverRefund, AdjustmentReason, Line, LineId, Order, OrderId, Origin, Points, Program,
+    Quantity, Refund, RefundId, RefundContent, Status, Timestamp,
 };
 
 /// One point per full ten, and the same with lots of nine months.
@@ -19,13 +19,13 @@ pub const NINE_MONTHS: &str = r#"{"expiry": {"per_lot": {"after": "P9M"}}}"#;
 pub type Step<'a> = (&'a str, Command, Result<i64, &'a str>);
 
 /// Plays a story in new books under a program's document.
-pub fn check(program: &str, steps: &[Step<'_>]) -> Books {
-    continued(Books::new(program_of(program)), steps)
+pub fn run_scenario(program: &str, steps: &[Step<'_>]) -> Books {
+    continue_scenario(Books::new(parse_program(program)), steps)
 }
 
 /// Plays a story on. After each step the books must add up and hold what the orders are worth; a refused
 /// step changes nothing; writing expiry down changes no balance.
-pub fn continued(mut books: Books, steps: &[Step<'_>]) -> Books {
+pub fn continue_scenario(mut books: Books, steps: &[Step<'_>]) -> Books {
     for (number, (now, command, want)) in steps.iter().enumerate() {
         let now = at(now);
         let before = books.balance(now);
@@ -38,14 +38,14 @@ pub fn continued(mut books: Books, steps: &[Step<'_>]) -> Books {
         if told.is_err() || *command == Command::CatchUp {
             assert_eq!(books.balance(now), before, "step {number}: {command:?}");
         }
-        books_add_up(&books).unwrap();
-        orders_hold_what_they_are_worth(&books).unwrap();
-        entries_explain_themselves(&books).unwrap();
+        check_conservation(&books).unwrap();
+        check_order_entitlements(&books).unwrap();
+        check_calculations(&books).unwrap();
     }
     books
 }
 
-pub fn program_of(document: &str) -> Program {
+pub fn parse_program(document: &str) -> Program {
     Program::from_json(document).unwrap()
 }
 
@@ -81,32 +81,32 @@ pub fn line(id: &str, quantity: &str, cost: &str) -> Line {
 }
 
 /// An order of these lines and nothing more.
-pub fn order_of(lines: Vec<Line>) -> Order {
+pub fn order_with_lines(lines: Vec<Line>) -> Order {
     let order = Order { lines, ..Order::default() };
     Order { total: order.subtotal().unwrap(), ..order }
 }
 
 /// An order of one line.
-pub fn sale(cost: &str) -> Order {
-    order_of(vec![line("1", "1", cost)])
+pub fn single_line_order(cost: &str) -> Order {
+    order_with_lines(vec![line("1", "1", cost)])
 }
 
-pub fn report(order: &str, snapshot: Order, status: Status) -> Command {
+pub fn record_order(order: &str, snapshot: Order, status: Status) -> Command {
     let (order, snapshot) = (id(order), Arc::new(snapshot));
     Command::RecordOrder { order, snapshot, status, at: None, origin: Origin::Shop }
 }
 
-pub fn paid(order: &str, snapshot: Order) -> Command {
-    report(order, snapshot, Status::Paid)
+pub fn record_paid_order(order: &str, snapshot: Order) -> Command {
+    record_order(order, snapshot, Status::Paid)
 }
 
-pub fn refund(order: &str, refund: &str, refunded: Refunded) -> Command {
+pub fn refund(order: &str, refund: &str, refunded: RefundContent) -> Command {
     let refund = Refund { id: RefundId::new(refund).unwrap(), refunded };
-    Command::RefundOrder { order: id(order), refund, excess: Excess::Refuse, at: None }
+    Command::RefundOrder { order: id(order), refund, over_refund: OverRefund::Reject, at: None }
 }
 
 pub fn refund_amount(order: &str, name: &str, cost: &str) -> Command {
-    refund(order, name, Refunded::Amount(amount(cost)))
+    refund(order, name, RefundContent::Amount(amount(cost)))
 }
 
 pub fn refund_lines(order: &str, name: &str, lines: &[(&str, &str)]) -> Command {
@@ -114,7 +114,7 @@ pub fn refund_lines(order: &str, name: &str, lines: &[(&str, &str)]) -> Command 
     refund(
         order,
         name,
-        Refunded::Lines { lines: lines.iter().map(unit).collect(), amount: None },
+        RefundContent::Lines { lines: lines.iter().map(unit).collect(), amount: None },
     )
 }
 
@@ -125,23 +125,23 @@ pub fn cancel(order: &str) -> Command {
 pub fn add(points: i64) -> Command {
     Command::AddPoints {
         points: Points::new(points).unwrap(),
-        grounds: Grounds::default(),
+        reason: AdjustmentReason::default(),
     }
 }
 
 pub fn spend(points: i64) -> Command {
     Command::SubtractPoints {
         points: Points::new(points).unwrap(),
-        grounds: Grounds::default(),
+        reason: AdjustmentReason::default(),
     }
 }
 
-pub fn expire() -> Command {
+pub fn catch_up() -> Command {
     Command::CatchUp
 }
 
 /// The command with the shop's own time of it.
-pub fn timed(time: &str, mut command: Command) -> Command {
+pub fn with_time(time: &str, mut command: Command) -> Command {
     if let Command::RecordOrder { at, .. }
     | Command::RefundOrder { at, .. }
     | Command::CancelOrder { at, .. } = &mut command
@@ -152,7 +152,7 @@ pub fn timed(time: &str, mut command: Command) -> Command {
 }
 
 /// The points that single events moved, in order.
-pub fn moves(books: &Books) -> Vec<i64> {
+pub fn point_changes(books: &Books) -> Vec<i64> {
     books
         .journal
         .iter()

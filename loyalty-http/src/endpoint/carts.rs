@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use loyalty_core::CheckoutId;
-use loyalty_core::discount::{Code, Refusal};
+use loyalty_core::discount::{Code, CodeRejection};
 use loyalty_store::{Action, DiscountAction, Discounted, Receipt, Rejection};
 
 use super::discount_codes::cart_subjects;
@@ -26,7 +26,7 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<Work, Problem> {
         for _ in found
             .codes
             .iter()
-            .filter(|code| code.outcome.as_ref().is_err_and(Refusal::is_secret))
+            .filter(|code| code.outcome.as_ref().is_err_and(CodeRejection::is_secret))
         {
             throttle.fail(&subjects, now);
         }
@@ -46,7 +46,7 @@ pub(crate) fn reserve(call: &Call<'_>) -> Result<Work, Problem> {
         StatusCode::OK,
         of_receipt,
         move |rejection| {
-            if rejection.refusal().is_some_and(Refusal::is_secret) {
+            if rejection.refusal().is_some_and(CodeRejection::is_secret) {
                 throttle.fail(&subjects, now);
             }
             if rejection.code() == "invalid_reservation_period" {

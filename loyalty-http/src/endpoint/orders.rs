@@ -1,7 +1,7 @@
 //! Orders and their refunds: reported, and read with what they are worth.
 
 use hyper::StatusCode;
-use loyalty_core::{Command, Excess, Explanation, OrderId, entitlement};
+use loyalty_core::{Command, OverRefund, Explanation, OrderId, entitlement};
 use loyalty_store::{Action, OrderRecord, ProfileChange, Receipt};
 
 use super::{Answer, Call, Work, refuse, to_json};
@@ -28,7 +28,7 @@ pub(crate) fn refund(call: &Call<'_>) -> Result<Work, Problem> {
     let id: OrderId = call.path("order_id")?;
     let (refund, at) = call.body::<RefundBody>()?.parse()?;
     let blame = refund::blame(&refund);
-    let command = Command::RefundOrder { order: id.clone(), refund, excess: Excess::Refuse, at };
+    let command = Command::RefundOrder { order: id.clone(), refund, over_refund: OverRefund::Reject, at };
     let action = Action::Order { command, customer: None, change: ProfileChange::default() };
     Ok(Work::write(action, StatusCode::OK, of_receipt(id), blame))
 }
@@ -52,7 +52,7 @@ pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
     let explanation = explanation(call, &order)?;
     let brings_codes = order
         .state
-        .recorded()
+        .snapshot()
         .is_some_and(|recorded| !recorded.order.codes.is_empty());
     let used = if brings_codes {
         call.store.used_by_order(shop, &id).map_err(refuse::failure)?

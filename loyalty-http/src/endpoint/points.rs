@@ -16,7 +16,7 @@ use crate::wire::{percent, value};
 pub(crate) fn add(call: &Call<'_>) -> Result<Work, Problem> {
     change(call, |change| Command::AddPoints {
         points: change.points,
-        grounds: change.grounds.clone(),
+        reason: change.grounds.clone(),
     })
 }
 
@@ -24,7 +24,7 @@ pub(crate) fn add(call: &Call<'_>) -> Result<Work, Problem> {
 pub(crate) fn subtract(call: &Call<'_>) -> Result<Work, Problem> {
     change(call, |change| Command::SubtractPoints {
         points: change.points,
-        grounds: change.grounds.clone(),
+        reason: change.grounds.clone(),
     })
 }
 

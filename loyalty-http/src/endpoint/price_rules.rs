@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue};
 use loyalty_core::PriceRuleId;
-use loyalty_core::discount::Parts;
+use loyalty_core::discount::PriceRuleParts;
 use loyalty_store::{Action, DiscountAction, Discounted, PriceRuleView, Receipt, Rejection};
 
 use super::{Answer, Call, Work, refuse, to_json};
@@ -16,7 +16,7 @@ use crate::wire::value::number;
 pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
     let parts = call
         .body::<PriceRuleBody>()?
-        .apply(Parts { starts_at: call.now, ..Parts::default() });
+        .apply(PriceRuleParts { starts_at: call.now, ..PriceRuleParts::default() });
     let rule = checked(parts, call.shop()?.minor_digits(), "")?;
     let action = Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None });
     Ok(Work::write(action, StatusCode::CREATED, of_receipt, |_| None))
@@ -27,7 +27,7 @@ pub(crate) fn put(call: &Call<'_>) -> Result<Work, Problem> {
     let body = call.body::<PriceRuleBody>()?;
     let known = find(call)?;
     let starts_at = known.rule.parts().starts_at;
-    let parts = body.apply(Parts { starts_at, ..Parts::default() });
+    let parts = body.apply(PriceRuleParts { starts_at, ..PriceRuleParts::default() });
     let rule = checked(parts, call.shop()?.minor_digits(), "")?;
     let if_match = call.if_match()?.map(str::to_owned);
     let action = Action::Discount(DiscountAction::SaveRule { id: Some(known.id), rule, if_match });

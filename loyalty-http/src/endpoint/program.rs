@@ -64,7 +64,7 @@ fn read(call: &Call<'_>) -> Result<Result<Program, Vec<Fault>>, Problem> {
         Ok(program) => program,
         faults @ Err(_) => return Ok(faults),
     };
-    let fine = program.finer_than_currency(call.shop()?.minor_digits());
+    let fine = program.check_currency(call.shop()?.minor_digits());
     Ok(if fine.is_empty() { Ok(program) } else { Err(program::faults(fine, "")) })
 }
 

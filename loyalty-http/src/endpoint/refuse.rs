@@ -77,7 +77,7 @@ fn figures(problem: Problem, rejection: &Rejection) -> Problem {
         problem
             .figure("public_reason", refusal.public_code().to_owned())
             .figure("public_text", text)
-    } else if let Rejection::Rules(Refusal::ReferralRefused { reason }) = rejection {
+    } else if let Rejection::Rules(Refusal::ReferralRejected { reason }) = rejection {
         problem.figure("reason", reason.name().to_owned())
     } else if let Rejection::Rules(Refusal::RefundExceedsOrder { left, total }) = rejection {
         problem

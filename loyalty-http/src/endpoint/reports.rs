@@ -46,7 +46,7 @@ pub(crate) fn summary(call: &Call<'_>) -> Result<Work, Problem> {
     let asked = call.query.value::<Amount>("point_value")?;
     Ok(Work::scan(move |store| {
         let program = store.program(shop, None).map_err(refuse::failure)?;
-        let point_value = asked.or(program.and_then(|(_, program)| program.parts().point_value));
+        let point_value = asked.or(program.and_then(|(_, program)| program.definition().point_value));
         let report = Report::of(store, shop, &period, now).map_err(refuse::failure)?;
         let answer = ReportAnswer::new(&report, &period, now, point_value);
         if !csv {

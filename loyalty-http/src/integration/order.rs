@@ -5,7 +5,7 @@
 //! it, half up. See [`share`](super::share) for the lines.
 
 use loyalty_core::discount::Code;
-use loyalty_core::{Amount, CategoryId, Line, LineId, Order, Refunded};
+use loyalty_core::{Amount, CategoryId, Line, LineId, Order, RefundContent};
 use loyalty_store::{Change, ProfileChange, Who};
 use rust_decimal::{Decimal, RoundingStrategy};
 
@@ -108,12 +108,12 @@ fn amount(value: Decimal, decimals: u32, pointer: &str) -> Result<Amount, WireEr
 
 impl wire::Refund {
     /// The sum of the payments; nothing where they come to nothing.
-    pub(super) fn refunded(&self, minor_digits: u32) -> Result<Option<Refunded>, WireError> {
+    pub(super) fn refunded(&self, minor_digits: u32) -> Result<Option<RefundContent>, WireError> {
         const POINTER: &str = "/transactions";
         let amounts = self.transactions.iter().map(|transaction| transaction.amount);
         let sum = amounts.fold(Decimal::ZERO, Decimal::saturating_add);
         let sum = amount(sum, minor_digits, POINTER)?;
-        Ok((!sum.is_zero()).then_some(Refunded::Amount(sum)))
+        Ok((!sum.is_zero()).then_some(RefundContent::Amount(sum)))
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use loyalty_core::{
-    Amount, Command, Excess, Origin, Points, Refund, RefundId, ShopId, Status, Timestamp,
+    Amount, Command, OverRefund, Origin, Points, Refund, RefundId, ShopId, Status, Timestamp,
 };
 use loyalty_store::{
     Action, EmailConflict, Integration, KeyRecord, Presence, ProfileChange, Receipt,
@@ -288,7 +288,7 @@ fn refund(shop: &Shop, delivery: &str, body: Verified<'_>) -> Result<Work, Probl
     Ok(command(Command::RefundOrder {
         order: body.id,
         refund,
-        excess: Excess::Cut,
+        over_refund: OverRefund::Clamp,
         at: None,
     }))
 }

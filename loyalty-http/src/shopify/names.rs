@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use loyalty_core::discount::Parts;
+use loyalty_core::discount::PriceRuleParts;
 use loyalty_core::{CustomerId, ProductId, ShopId, VariantId};
 use loyalty_store::{Failure, Number, ProductKey, Store, Who};
 
@@ -19,7 +19,7 @@ pub(super) struct Names {
 
 impl Names {
     /// The shop's own ids of what is named by numbers that we gave.
-    pub(super) fn own(store: &dyn Store, shop: ShopId, parts: &Parts) -> Result<Self, Failure> {
+    pub(super) fn own(store: &dyn Store, shop: ShopId, parts: &PriceRuleParts) -> Result<Self, Failure> {
         let given = |text: &str| Number::written(text).filter(|number| number.given().is_some());
         let product = |id: &ProductId| {
             let Some(number) = given(id.as_str()) else { return Ok(None) };
@@ -39,7 +39,7 @@ impl Names {
     }
 
     /// The numbers of what is named by ids that are none, and of guests who are none any more.
-    pub(super) fn numbers(store: &dyn Store, shop: ShopId, parts: &Parts) -> Result<Self, Failure> {
+    pub(super) fn numbers(store: &dyn Store, shop: ShopId, parts: &PriceRuleParts) -> Result<Self, Failure> {
         let product = |id: &ProductId| {
             if Number::written(id.as_str()).is_some() {
                 return Ok(None);
@@ -67,7 +67,7 @@ impl Names {
     }
 
     fn of(
-        parts: &Parts,
+        parts: &PriceRuleParts,
         product: impl Fn(&ProductId) -> Result<Option<ProductId>, Failure>,
         variant: impl Fn(&VariantId) -> Result<Option<VariantId>, Failure>,
         customer: impl Fn(&CustomerId) -> Result<Option<CustomerId>, Failure>,
@@ -82,7 +82,7 @@ impl Names {
     }
 
     /// The same parts with the other names.
-    pub(super) fn of_parts(&self, mut parts: Parts) -> Parts {
+    pub(super) fn of_parts(&self, mut parts: PriceRuleParts) -> PriceRuleParts {
         for items in [&mut parts.entitled, &mut parts.excluded, &mut parts.prerequisites] {
             rename(&mut items.products, &self.products);
             rename(&mut items.variants, &self.variants);

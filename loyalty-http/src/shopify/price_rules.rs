@@ -1,7 +1,7 @@
 //! `price_rules.json`: made, read, changed, listed, counted and deleted.
 
 use hyper::StatusCode;
-use loyalty_core::discount::Parts;
+use loyalty_core::discount::PriceRuleParts;
 use loyalty_core::{PriceRuleId, ShopId};
 use loyalty_store::{Action, DiscountAction, PriceRuleView, Receipt, Rejection, RuleChange, Store};
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ struct PriceRuleOut<'a> {
 
 impl<'a> PriceRuleOut<'a> {
     /// A rule with its parts in numbers.
-    fn new(view: &PriceRuleView, parts: &'a Parts) -> Self {
+    fn new(view: &PriceRuleView, parts: &'a PriceRuleParts) -> Self {
         Self {
             id: view.id.0,
             fields: PriceRuleFields::new(view, parts, Ids::Numbers),
@@ -42,7 +42,7 @@ impl<'a> PriceRuleOut<'a> {
 }
 
 /// What a rule says, in numbers.
-fn in_numbers(store: &dyn Store, shop: ShopId, view: &PriceRuleView) -> Result<Parts, Problem> {
+fn in_numbers(store: &dyn Store, shop: ShopId, view: &PriceRuleView) -> Result<PriceRuleParts, Problem> {
     let parts = view.rule.parts();
     Ok(Names::numbers(store, shop, parts)
         .map_err(refuse::failure)?
@@ -52,7 +52,7 @@ fn in_numbers(store: &dyn Store, shop: ShopId, view: &PriceRuleView) -> Result<P
 /// `POST price_rules.json`
 pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
     check_version(call)?;
-    let parts = body(call)?.apply(Parts { starts_at: call.now, ..Parts::default() });
+    let parts = body(call)?.apply(PriceRuleParts { starts_at: call.now, ..PriceRuleParts::default() });
     let own = Names::own(call.store, call.shop_id(), &parts).map_err(refuse::failure)?;
     let rule = checked(own.of_parts(parts), call.shop()?.minor_digits(), PLACE)?;
     let numbers =
@@ -203,10 +203,10 @@ mod tests {
             }
         };
         let save = |id, title: &str| {
-            let parts = Parts {
+            let parts = PriceRuleParts {
                 title: title.to_owned(),
                 value: (-1).into(),
-                ..Parts::default()
+                ..PriceRuleParts::default()
             };
             let rule = Box::new(PriceRule::new(parts, 2).unwrap());
             Action::Discount(DiscountAction::SaveRule { id, rule, if_match: None })

@@ -32,7 +32,7 @@ impl ActionBody {
                 Ok((who, Command::PerformAction { action, points }))
             }
             (None, Some(code), None) => {
-                Ok((who, Command::EnterCode { code: code.as_str().into(), taken: false }))
+                Ok((who, Command::EnterCode { code: code.as_str().into(), used_by_other: false }))
             }
             (None, Some(_), Some(_)) => {
                 let detail = "A code gives its own points.";
@@ -107,12 +107,12 @@ impl<'a> AwardAnswer<'a> {
             kind: award.reason.name(),
             action_id: award.reason.action(),
             points,
-            partial: award.cut.is_some(),
-            wanted: award.wanted,
-            limit: award.cut.map(LimitAnswer),
+            partial: award.limited_by.is_some(),
+            wanted: award.uncapped,
+            limit: award.limited_by.map(LimitAnswer),
             pending_until: None,
             expires_at: None,
-            text: award.sentence(points),
+            text: award.explain(points),
             to_balance: points,
         }
     }

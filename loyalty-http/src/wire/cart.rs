@@ -1,7 +1,7 @@
 //! Carts on the wire: what is about to be bought, and what its codes take off.
 
 use loyalty_core::discount::{
-    Applied, Cart, CartError, CartLine, Class, Code as DiscountCode, CodeOutcome, Customer,
+    AppliedCode, Cart, CartError, CartLine, Class, Code as DiscountCode, CodeOutcome, Customer,
     Evaluation, LineTotal, ShippingLine,
 };
 use loyalty_core::{
@@ -197,7 +197,7 @@ impl<'a> From<&'a LineTotal> for TotalAnswer<'a> {
             line_id: &total.line,
             amount: total.amount,
             discount: total.discount,
-            left: total.left,
+            left: total.remaining,
         }
     }
 }
@@ -241,16 +241,16 @@ impl<'a> From<&'a CodeOutcome> for OutcomeAnswer<'a> {
             code: outcome.code.as_str(),
             applied: refusal.is_none(),
             taken: outcome.outcome.as_ref().ok().map(TakenAnswer::from),
-            reason: refusal.map(loyalty_core::discount::Refusal::code),
+            reason: refusal.map(loyalty_core::discount::CodeRejection::code),
             text: outcome.to_string(),
-            public_reason: refusal.map(loyalty_core::discount::Refusal::public_code),
+            public_reason: refusal.map(loyalty_core::discount::CodeRejection::public_code),
             public_text: outcome.public_text(),
         }
     }
 }
 
-impl<'a> From<&'a Applied> for TakenAnswer<'a> {
-    fn from(applied: &'a Applied) -> Self {
+impl<'a> From<&'a AppliedCode> for TakenAnswer<'a> {
+    fn from(applied: &'a AppliedCode) -> Self {
         let class = match applied.class {
             Class::Product => "product",
             Class::Order => "order",
@@ -272,10 +272,10 @@ impl<'a> From<&'a Applied> for TakenAnswer<'a> {
 
 impl<'a> CartAnswer<'a> {
     pub(crate) fn new(found: &'a Evaluation, currency: Currency) -> Self {
-        let left = found.lines.iter().chain(&found.shipping).map(|line| line.left);
+        let left = found.lines.iter().chain(&found.shipping).map(|line| line.remaining);
         Self {
             currency: currency.code(),
-            discount: found.discount(),
+            discount: found.total_discount(),
             total: left
                 .fold(Amount::ZERO, |sum, left| sum.checked_add(left).unwrap_or(Amount::MAX)),
             lines: found.lines.iter().map(TotalAnswer::from).collect(),

@@ -14,7 +14,7 @@ use crate::problem::Problem;
 #[serde(deny_unknown_fields)]
 pub(crate) struct CodeBody {
     code: Option<Parsed<DiscountCode>>,
-    prefix: Option<Text<{ DiscountCode::MAX_PREFIX }>>,
+    prefix: Option<Text<{ DiscountCode::MAX_PREFIX_CHARS }>>,
 }
 
 impl CodeBody {
@@ -60,7 +60,7 @@ pub(crate) struct BatchBody {
 #[serde(deny_unknown_fields)]
 struct BatchCodeBody {
     code: Option<Text<1000>>,
-    prefix: Option<Text<{ DiscountCode::MAX_PREFIX }>>,
+    prefix: Option<Text<{ DiscountCode::MAX_PREFIX_CHARS }>>,
 }
 
 impl BatchBody {

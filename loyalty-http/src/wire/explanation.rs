@@ -1,12 +1,12 @@
 //! Why an order is worth what it is worth, on the wire.
 
 use loyalty_core::explain::{
-    CampaignShare, Exclusion, Left, LineBasis, Multiplier, RuleShare, Standing,
+    CampaignShare, Exclusion, RemainingBasis, LineBasis, Multiplier, RuleShare, EarningStatus,
 };
-use loyalty_core::order::Posted;
-use loyalty_core::program::{Earn, Effect};
+use loyalty_core::order::PostedPoints;
+use loyalty_core::program::{EarningFormula, CampaignEffect};
 use loyalty_core::{
-    Amount, Explanation, Fraction, LineId, Points, ProgramVersion, Rate, Reckoning, RuleId, TierId,
+    Amount, Explanation, Fraction, LineId, Points, ProgramVersion, Rate, Calculation, RuleId, TierId,
 };
 use serde::{Serialize, Serializer};
 
@@ -67,7 +67,7 @@ struct LeftAnswer {
 struct RuleAnswer<'a> {
     rule_id: &'a RuleId,
     /// As it stands in the program's document.
-    earn: &'a Earn,
+    earn: &'a EarningFormula,
     #[serde(serialize_with = "as_text")]
     basis: &'a Fraction,
     #[serde(serialize_with = "as_text")]
@@ -87,7 +87,7 @@ struct MultiplierAnswer<'a> {
 struct CampaignAnswer<'a> {
     campaign_id: &'a RuleId,
     /// As it stands in the program's document.
-    effect: &'a Effect,
+    effect: &'a CampaignEffect,
     #[serde(serialize_with = "as_text")]
     points: &'a Fraction,
 }
@@ -100,11 +100,11 @@ pub(crate) struct PostedAnswer {
     expired: Points,
 }
 
-impl From<Posted> for PostedAnswer {
-    fn from(posted: Posted) -> Self {
+impl From<PostedPoints> for PostedAnswer {
+    fn from(posted: PostedPoints) -> Self {
         Self {
             awarded: posted.awarded,
-            taken_back: posted.taken,
+            taken_back: posted.clawed_back,
             expired: posted.expired,
         }
     }
@@ -117,11 +117,11 @@ fn as_text<S: Serializer>(fraction: &Fraction, serializer: S) -> Result<S::Ok, S
 impl<'a> ExplanationAnswer<'a> {
     /// What an order is worth now.
     pub(crate) fn new(explanation: &'a Explanation) -> Self {
-        let (standing, gate) = match explanation.standing {
-            Standing::BelowGate { gate } => ("below_gate", Some(gate.name())),
-            Standing::Cancelled => ("cancelled", None),
-            Standing::Entitled => ("entitled", None),
-            Standing::Refunded => ("refunded", None),
+        let (standing, gate) = match explanation.status {
+            EarningStatus::BelowGate { gate } => ("below_gate", Some(gate.name())),
+            EarningStatus::Cancelled => ("cancelled", None),
+            EarningStatus::Entitled => ("entitled", None),
+            EarningStatus::Refunded => ("refunded", None),
         };
         Self {
             program_version: Some(explanation.program),
@@ -129,7 +129,7 @@ impl<'a> ExplanationAnswer<'a> {
             gate,
             lines: explanation.lines.iter().map(LineAnswer::new).collect(),
             extras: Some(explanation.extras).filter(|extras| !extras.is_zero()),
-            left: explanation.left.map(LeftAnswer::new),
+            left: explanation.remaining.map(LeftAnswer::new),
             rules: explanation.rules.iter().map(RuleAnswer::new).collect(),
             multipliers: explanation.multipliers.iter().map(MultiplierAnswer::new).collect(),
             campaigns: explanation.campaigns.iter().map(CampaignAnswer::new).collect(),
@@ -141,8 +141,8 @@ impl<'a> ExplanationAnswer<'a> {
     }
 
     /// Why points moved: what the order is worth, and what it had posted before.
-    pub(crate) fn of_reckoning(reckoning: &'a Reckoning) -> Self {
-        let before = Some(reckoning.before).filter(|before| *before != Posted::default());
+    pub(crate) fn of_reckoning(reckoning: &'a Calculation) -> Self {
+        let before = Some(reckoning.posted_before).filter(|before| *before != PostedPoints::default());
         Self {
             before: before.map(Into::into),
             ..Self::new(&reckoning.explanation)
@@ -168,14 +168,14 @@ impl<'a> LineAnswer<'a> {
 }
 
 impl LeftAnswer {
-    fn new(Left { refunded, redeemed, total }: Left) -> Self {
+    fn new(RemainingBasis { refunded, redeemed, total }: RemainingBasis) -> Self {
         Self { refunded, redeemed, total }
     }
 }
 
 impl<'a> RuleAnswer<'a> {
     fn new(share: &'a RuleShare) -> Self {
-        let at_most = share.room.map(|room| room.points);
+        let at_most = share.allowance.map(|room| room.points);
         Self {
             rule_id: &share.rule,
             earn: &share.earn,

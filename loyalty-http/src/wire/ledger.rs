@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use loyalty_core::event::{Grounds, Taking};
+use loyalty_core::event::{AdjustmentReason, Clawback};
 use loyalty_core::{
-    ActionId, Event, ManualTier, OrderId, Points, Reckoning, RedemptionId, RewardId, TierId,
+    ActionId, Event, ManualTier, OrderId, Points, Calculation, RedemptionId, RewardId, TierId,
 };
 use loyalty_store::{JournalRow, Seq};
 use serde::{Serialize, Serializer};
@@ -108,7 +108,7 @@ pub(crate) fn entries(row: &JournalRow) -> impl Iterator<Item = EntryAnswer<'_>>
 }
 
 /// What of a claw-back was forgiven, and what had run out.
-fn not_taken(taking: &Taking) -> [Option<Points>; 2] {
+fn not_taken(taking: &Clawback) -> [Option<Points>; 2] {
     [taking.forgiven, taking.expired()]
         .map(|points| Some(points).filter(|points| !points.is_zero()))
 }
@@ -118,12 +118,12 @@ fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
     let described = match event {
         Event::AccountAbsorbed { .. } => ("account_absorbed", About::default()),
         Event::AccountMerged { .. } => ("account_merged", About::default()),
-        Event::PointsAdded { lot, grounds, .. } => {
-            let kind = if grounds.adjustment { "balance_set" } else { "points_added" };
+        Event::PointsAdded { lot, reason: grounds, .. } => {
+            let kind = if grounds.sets_balance { "balance_set" } else { "points_added" };
             let expires_at = lot.as_ref().and_then(|lot| lot.expires_at).map(Time);
             (kind, About { expires_at, ..About::of_grounds(grounds) })
         }
-        Event::PointsAwarded { order, lot, reckoning, .. } => {
+        Event::PointsAwarded { order, lot, calculation: reckoning, .. } => {
             let expires_at = lot.as_ref().and_then(|lot| lot.expires_at).map(Time);
             ("points_awarded", About { expires_at, ..About::of_order(order, reckoning) })
         }
@@ -134,11 +134,11 @@ fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
                 About { order_id: order.as_ref(), expires_at, ..About::default() },
             )
         }
-        Event::PointsSubtracted { grounds, .. } => {
-            let kind = if grounds.adjustment { "balance_set" } else { "points_subtracted" };
+        Event::PointsSubtracted { reason: grounds, .. } => {
+            let kind = if grounds.sets_balance { "balance_set" } else { "points_subtracted" };
             (kind, About::of_grounds(grounds))
         }
-        Event::PointsTakenBack { order, taking, reckoning, .. } => {
+        Event::PointsTakenBack { order, clawback: taking, calculation: reckoning, .. } => {
             let [forgiven, expired] = not_taken(taking);
             (
                 "points_taken_back",
@@ -154,10 +154,10 @@ fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
         }
         Event::AwardGiven { points, lot, award, .. } => {
             let expires_at = lot.as_ref().and_then(|lot| lot.expires_at).map(Time);
-            let (action_id, text) = (award.reason.action(), Some(award.sentence(*points)));
+            let (action_id, text) = (award.reason.action(), Some(award.explain(*points)));
             (award.reason.name(), About { action_id, expires_at, text, ..About::default() })
         }
-        Event::AwardTakenBack { reason, taking, .. } => {
+        Event::AwardTakenBack { reason, clawback: taking, .. } => {
             let [forgiven, expired] = not_taken(taking);
             let text = Some(format!("What was given {reason} is taken back."));
             (
@@ -236,15 +236,15 @@ fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
 }
 
 impl<'a> About<'a> {
-    fn of_grounds(grounds: &'a Grounds) -> Self {
+    fn of_grounds(grounds: &'a AdjustmentReason) -> Self {
         Self {
             action_id: grounds.action.as_ref(),
-            reason: grounds.reason.as_deref(),
+            reason: grounds.text.as_deref(),
             ..Self::default()
         }
     }
 
-    fn of_order(order: &'a OrderId, reckoning: &'a Reckoning) -> Self {
+    fn of_order(order: &'a OrderId, reckoning: &'a Calculation) -> Self {
         Self {
             order_id: Some(order),
             explanation: Some(ExplanationAnswer::of_reckoning(reckoning)),

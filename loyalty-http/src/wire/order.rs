@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use loyalty_core::discount::{Code as DiscountCode, Refusal as CodeRefusal};
+use loyalty_core::discount::{Code as DiscountCode, CodeRejection as CodeRefusal};
 use loyalty_core::order::OrderError;
 use loyalty_core::{
     Amount, CategoryId, CheckoutId, CodeId, Command, Currency, CustomerId, Email, Event,
-    Explanation, Line, LineId, Order, OrderId, OrderState, Origin, Points, ProductId, Reckoning,
+    Explanation, Line, LineId, Order, OrderId, OrderState, Origin, Points, ProductId, Calculation,
     Rejection as Refusal, Status, Timestamp,
 };
 use loyalty_store::{
@@ -321,7 +321,7 @@ impl<'a> OrderAnswer<'a> {
             order_id,
             status: if cancelled { Some("cancelled") } else { state.status().map(Status::name) },
             cancelled,
-            kept: state.recorded().is_none(),
+            kept: state.snapshot().is_none(),
             points: state.posted().into(),
             points_changed: None,
             awards: Vec::new(),
@@ -335,7 +335,7 @@ impl<'a> OrderAnswer<'a> {
     /// The same with the codes that the order brought, and those of them that it has used.
     pub(crate) fn with_codes(self, state: &OrderState, used: &[CodeView]) -> Self {
         let brought = state
-            .recorded()
+            .snapshot()
             .into_iter()
             .flat_map(|recorded| &recorded.order.codes);
         let discount_codes = brought.map(|code| {
@@ -376,7 +376,7 @@ impl<'a> OrderAnswer<'a> {
             points_changed: Some(changed),
             awards,
             explanation: why.map(ExplanationAnswer::of_reckoning),
-            text: why.map(Reckoning::to_string),
+            text: why.map(Calculation::to_string),
             discount_codes: receipt.codes.iter().map(OrderCodeAnswer::from).collect(),
             ..answer
         }
@@ -394,9 +394,9 @@ impl<'a> OrderAnswer<'a> {
 }
 
 /// Why an event moved points of this order, if it did.
-fn moved_by<'a>(event: &'a Event, id: &OrderId) -> Option<&'a Reckoning> {
-    let (Event::PointsAwarded { order, reckoning, .. }
-    | Event::PointsTakenBack { order, reckoning, .. }) = event
+fn moved_by<'a>(event: &'a Event, id: &OrderId) -> Option<&'a Calculation> {
+    let (Event::PointsAwarded { order, calculation: reckoning, .. }
+    | Event::PointsTakenBack { order, calculation: reckoning, .. }) = event
     else {
         return None;
     };

@@ -1,6 +1,6 @@
 //! Points on the wire: what is added and subtracted, and balances.
 
-use loyalty_core::event::Grounds;
+use loyalty_core::event::AdjustmentReason;
 use loyalty_core::{ActionId, CustomerId, Email, Event, Points, Timestamp};
 use loyalty_store::{CustomerView, Receipt, Who};
 use serde::{Deserialize, Serialize};
@@ -27,17 +27,17 @@ pub(crate) struct PointsBody {
 pub(crate) struct PointsChange {
     pub(crate) who: Who,
     pub(crate) points: Points,
-    pub(crate) grounds: Grounds,
+    pub(crate) grounds: AdjustmentReason,
 }
 
 impl PointsBody {
     /// One customer, named in one way, and at least one point.
     pub(crate) fn parse(self) -> Result<PointsChange, Problem> {
         let who = named(self.customer_id, self.email)?;
-        let grounds = Grounds {
+        let grounds = AdjustmentReason {
             action: self.action_id.map(|action| action.0),
-            reason: self.reason.map(|reason| reason.as_str().into()),
-            adjustment: false,
+            text: self.reason.map(|reason| reason.as_str().into()),
+            sets_balance: false,
         };
         Ok(PointsChange { who, points: points(self.points.0, 1, "/points")?, grounds })
     }

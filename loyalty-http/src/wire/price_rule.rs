@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use loyalty_core::discount::{
-    AllocationMethod, CustomerSelection, Items, Parts, PriceRule, Ratio, TargetSelection,
+    AllocationMethod, CustomerSelection, ItemSelection, PriceRuleParts, PriceRule, QuantityRatio, TargetSelection,
     TargetType, ValueType,
 };
 use loyalty_core::{
@@ -205,7 +205,7 @@ fn put_ids<T: Ord>(change: Change<Vec<AnyId<T>>>, to: &mut BTreeSet<T>) {
 
 impl PriceRuleBody {
     /// The parts of the rule that this makes of others.
-    pub(crate) fn apply(self, mut parts: Parts) -> Parts {
+    pub(crate) fn apply(self, mut parts: PriceRuleParts) -> PriceRuleParts {
         put(self.title, &mut parts.title, String::new(), Text::into_string);
         put_named(self.value_type, &mut parts.value_type);
         put(self.value, &mut parts.value, Decimal::ZERO, |value| value.0);
@@ -268,10 +268,10 @@ impl PriceRuleBody {
 
 impl RatioBody {
     /// Shopify's clients send both members as null where there is no ratio.
-    fn parse(self) -> Option<Ratio> {
+    fn parse(self) -> Option<QuantityRatio> {
         let Self { prerequisite_quantity, entitled_quantity } = self;
         let some = prerequisite_quantity.is_some() || entitled_quantity.is_some();
-        some.then(|| Ratio {
+        some.then(|| QuantityRatio {
             prerequisite_quantity,
             entitled_quantity: entitled_quantity.unwrap_or_default(),
         })
@@ -280,7 +280,7 @@ impl RatioBody {
 
 /// The rule of the parts, which stand at this place of the body, or every fault of it.
 pub(crate) fn checked(
-    parts: Parts,
+    parts: PriceRuleParts,
     minor_digits: u32,
     place: &str,
 ) -> Result<Box<PriceRule>, Problem> {
@@ -394,11 +394,11 @@ struct PurchaseAnswer {
 
 impl<'a> PriceRuleFields<'a> {
     /// What the parts say of a rule.
-    pub(crate) fn new(view: &PriceRuleView, parts: &'a Parts, ids: Ids) -> Self {
-        let products = |items: &'a Items| ids.of(items.products.iter().map(ProductId::as_str));
-        let variants = |items: &'a Items| ids.of(items.variants.iter().map(VariantId::as_str));
+    pub(crate) fn new(view: &PriceRuleView, parts: &'a PriceRuleParts, ids: Ids) -> Self {
+        let products = |items: &'a ItemSelection| ids.of(items.products.iter().map(ProductId::as_str));
+        let variants = |items: &'a ItemSelection| ids.of(items.variants.iter().map(VariantId::as_str));
         let collections =
-            |items: &'a Items| ids.of(items.collections.iter().map(CategoryId::as_str));
+            |items: &'a ItemSelection| ids.of(items.collections.iter().map(CategoryId::as_str));
         let segments =
             |segments: &'a BTreeSet<SegmentId>| ids.of(segments.iter().map(SegmentId::as_str));
         let ratio = parts.prerequisite_to_entitlement_quantity_ratio;

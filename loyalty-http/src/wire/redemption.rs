@@ -1,8 +1,8 @@
 //! Rewards and redemptions on the wire.
 
 use loyalty_core::award::Limit;
-use loyalty_core::program::{ActionConditions, Gives, Goods, Offer, Reward, VariableAmount};
-use loyalty_core::redemption::{Offered, RedemptionState};
+use loyalty_core::program::{EligibilityConditions, Benefit, ProductScope, RewardPricing, Reward, VariableAmount};
+use loyalty_core::redemption::{RewardOffer, RedemptionState};
 use loyalty_core::{
     Amount, CustomerId, Email, OrderId, Points, Program, Rejection, RewardId, Timestamp,
 };
@@ -61,7 +61,7 @@ impl<'a> RewardsAnswer<'a> {
     /// In the program's order.
     pub(crate) fn new(program: &'a Program) -> Self {
         Self {
-            rewards: program.parts().rewards.iter().map(RewardAnswer::new).collect(),
+            rewards: program.definition().rewards.iter().map(RewardAnswer::new).collect(),
         }
     }
 }
@@ -78,15 +78,15 @@ pub(crate) struct RewardAnswer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     minimum_subtotal: Option<Amount>,
     #[serde(skip_serializing_if = "Goods::is_empty")]
-    only: &'a Goods,
+    only: &'a ProductScope,
     #[serde(skip_serializing_if = "Goods::is_empty")]
-    excluded: &'a Goods,
+    excluded: &'a ProductScope,
     #[serde(skip_serializing_if = "Option::is_none")]
     valid_for: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     points_back_when_expired: bool,
     #[serde(skip_serializing_if = "ActionConditions::is_empty")]
-    when: &'a ActionConditions,
+    when: &'a EligibilityConditions,
     #[serde(skip_serializing_if = "<[Limit]>::is_empty")]
     limits: &'a [Limit],
     #[serde(skip_serializing_if = "<[Limit]>::is_empty")]
@@ -99,15 +99,15 @@ pub(crate) struct RewardAnswer<'a> {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum GivesAnswer<'a> {
-    Fixed(&'a Gives),
+    Fixed(&'a Benefit),
     Variable { variable_amount: &'a VariableAmount },
 }
 
 impl<'a> RewardAnswer<'a> {
     fn new(reward: &'a Reward) -> Self {
         let (cost, gives) = match &reward.offer {
-            Offer::Fixed { cost, gives } => (Some(*cost), GivesAnswer::Fixed(gives)),
-            Offer::Variable(variable_amount) => (None, GivesAnswer::Variable { variable_amount }),
+            RewardPricing::Fixed { cost, benefit: gives } => (Some(*cost), GivesAnswer::Fixed(gives)),
+            RewardPricing::Variable(variable_amount) => (None, GivesAnswer::Variable { variable_amount }),
         };
         Self {
             reward_id: &reward.id,
@@ -121,7 +121,7 @@ impl<'a> RewardAnswer<'a> {
             points_back_when_expired: reward.points_back_when_expired,
             when: &reward.when,
             limits: &reward.limits,
-            limits_in_all: &reward.limits_in_all,
+            limits_in_all: &reward.total_limits,
             individual_use: reward.individual_use,
         }
     }
@@ -171,14 +171,14 @@ impl<'a> OfferedAnswer<'a> {
     /// In the program's order.
     pub(crate) fn new(view: &'a RewardsView) -> Self {
         let record = view.customer.record();
-        let answer = |offered: &Offered| {
+        let answer = |offered: &RewardOffer| {
             let reward = RewardAnswer::new(view.program.reward(&offered.reward)?);
             Some(OfferAnswer {
                 reward,
                 available: offered.is_available(),
-                points_missing: offered.missing,
-                largest_amount: offered.largest,
-                why_not: offered.why_not.iter().map(WhyNot::from).collect(),
+                points_missing: offered.missing_points,
+                largest_amount: offered.largest_amount,
+                why_not: offered.rejections.iter().map(WhyNot::from).collect(),
             })
         };
         Self {
@@ -211,7 +211,7 @@ pub(crate) struct RedemptionAnswer<'a> {
     points: Points,
     /// How many of them are back.
     points_returned: Points,
-    gives: &'a Gives,
+    gives: &'a Benefit,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -258,7 +258,7 @@ impl<'a> RedemptionAnswer<'a> {
             status: state.name(),
             points: issue.points,
             points_returned: if back { issue.points } else { Points::ZERO },
-            gives: &issue.gives,
+            gives: &issue.benefit,
             code: issue.code.as_ref().map(loyalty_core::discount::Code::as_str),
             price_rule_id: ids.map(|(rule, _)| IdText(rule.0)),
             discount_code_id: ids.map(|(_, code)| IdText(code.0)),

@@ -80,22 +80,22 @@ struct RewardAnswer<'a> {
 
 impl<'a> ReferralsAnswer<'a> {
     pub(crate) fn new(customer: &'a CustomerView) -> Self {
-        let deeds = customer.account().deeds();
-        let reward = |(order_id, given): (&'a OrderId, &loyalty_core::account::Given)| {
+        let deeds = customer.account().activity();
+        let reward = |(order_id, given): (&'a OrderId, &loyalty_core::account::Bonus)| {
             let at: Timestamp = given.at;
             RewardAnswer {
                 order_id,
                 points: given.points,
                 at: Time(at),
-                returned: given.returned,
+                returned: given.taken_back,
             }
         };
         Self {
             customer_id: customer.record().id.as_ref(),
             code: deeds.referral_code(),
-            joined: deeds.joined().is_some(),
-            completed_by: deeds.joined().and_then(|joined| joined.order.as_ref()),
-            friends: deeds.friends(),
+            joined: deeds.referral().is_some(),
+            completed_by: deeds.referral().and_then(|joined| joined.order.as_ref()),
+            friends: deeds.referral_count(),
             rewards: deeds.sent().iter().map(reward).collect(),
         }
     }

@@ -1,6 +1,6 @@
 //! Refunds on the wire.
 
-use loyalty_core::{Amount, LineId, Refund, RefundId, Refunded, Rejection as Refusal, Timestamp};
+use loyalty_core::{Amount, LineId, Refund, RefundId, RefundContent, Rejection as Refusal, Timestamp};
 use loyalty_store::Rejection;
 use serde::Deserialize;
 
@@ -44,9 +44,9 @@ impl RefundBody {
                     .into_iter()
                     .map(|line| (line.line_id.0, line.quantity.0))
                     .collect();
-                Refunded::Lines { lines, amount }
+                RefundContent::Lines { lines, amount }
             }
-            (None, Some(amount)) => Refunded::Amount(amount),
+            (None, Some(amount)) => RefundContent::Amount(amount),
             (None, None) => {
                 let detail = "Say what is refunded: an `amount`, or `lines`.";
                 return Err(Problem::bad_request(Code::MissingField.as_str(), detail).at("/amount"));
@@ -65,10 +65,10 @@ pub(crate) fn blame(refund: &Refund) -> impl FnOnce(&Rejection) -> Option<String
             place(&refunded, rejection).map(|index| format!("/lines/{index}/quantity"))
         }
         "refund_exceeds_order" => match refunded {
-            Refunded::Amount(_) | Refunded::Lines { amount: Some(_), .. } => {
+            RefundContent::Amount(_) | RefundContent::Lines { amount: Some(_), .. } => {
                 Some("/amount".to_owned())
             }
-            Refunded::Lines { amount: None, .. } => Some("/lines".to_owned()),
+            RefundContent::Lines { amount: None, .. } => Some("/lines".to_owned()),
         },
         "unknown_line" => {
             place(&refunded, rejection).map(|index| format!("/lines/{index}/line_id"))
@@ -78,7 +78,7 @@ pub(crate) fn blame(refund: &Refund) -> impl FnOnce(&Rejection) -> Option<String
 }
 
 /// The last place of the line that a rejection is about: where its units came to be too many.
-fn place(refunded: &Refunded, rejection: &Rejection) -> Option<usize> {
+fn place(refunded: &RefundContent, rejection: &Rejection) -> Option<usize> {
     let Rejection::Rules(
         Refusal::RefundExceedsLine { line: guilty, .. } | Refusal::UnknownLine { line: guilty },
     ) = rejection
@@ -86,7 +86,7 @@ fn place(refunded: &Refunded, rejection: &Rejection) -> Option<usize> {
         return None;
     };
     match refunded {
-        Refunded::Amount(_) => None,
-        Refunded::Lines { lines, .. } => lines.iter().rposition(|(line, _)| line == guilty),
+        RefundContent::Amount(_) => None,
+        RefundContent::Lines { lines, .. } => lines.iter().rposition(|(line, _)| line == guilty),
     }
 }

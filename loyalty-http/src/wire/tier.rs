@@ -1,6 +1,6 @@
 //! A customer's tier on the wire: which, since when, and what it takes to rise and to stay.
 
-use loyalty_core::program::Metric;
+use loyalty_core::program::TierMetric;
 use loyalty_core::{CustomerId, TierChange, TierId, TierStatus, Timestamp};
 use loyalty_store::CustomerView;
 use serde::Serialize;
@@ -58,10 +58,10 @@ enum Measured {
 }
 
 impl Measured {
-    fn new(metric: Metric, value: i64) -> Self {
+    fn new(metric: TierMetric, value: i64) -> Self {
         match metric {
-            Metric::Spend => Self::Money(money(value)),
-            Metric::Orders | Metric::PointsEarned => Self::Count(value),
+            TierMetric::Spend => Self::Money(money(value)),
+            TierMetric::Orders | TierMetric::PointsEarned => Self::Count(value),
         }
     }
 }
@@ -90,7 +90,7 @@ impl<'a> TierAnswer<'a> {
             missing_to_keep,
             last_change,
         } = customer.tier_status(now);
-        let metric = customer.program().parts().tiering.metric;
+        let metric = customer.program().definition().tiering.metric;
         Self {
             customer_id,
             tier,
@@ -98,11 +98,11 @@ impl<'a> TierAnswer<'a> {
             until: until.map(Time),
             by_hand: manual.is_some(),
             metric: match metric {
-                Metric::Spend => "spend",
-                Metric::PointsEarned => "points_earned",
-                Metric::Orders => "orders",
+                TierMetric::Spend => "spend",
+                TierMetric::PointsEarned => "points_earned",
+                TierMetric::Orders => "orders",
             },
-            counts: Measured::new(metric, metric.of(counts)),
+            counts: Measured::new(metric, metric.value_of(counts)),
             next: next.map(|(tier, missing)| NextAnswer {
                 tier,
                 missing: Measured::new(metric, missing),

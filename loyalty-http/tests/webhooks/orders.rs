@@ -175,7 +175,7 @@ fn an_order_without_a_customer_is_kept() {
         nobody.body,
         serde_json::json!({"ok": true, "points_changed": 0, "point_balance": null})
     );
-    assert!(server.order("1").unwrap().state.recorded().is_some());
+    assert!(server.order("1").unwrap().state.snapshot().is_some());
     assert_eq!(server.told("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA)), 50);
 }
 
@@ -200,7 +200,7 @@ fn magentos_spellings_are_understood() {
     body.push(("products", &products));
     assert_eq!(server.told("magento/orders-processing", &body), 49);
     let recorded = server.order("000000117").unwrap();
-    let order_of = recorded.state.recorded().unwrap();
+    let order_of = recorded.state.snapshot().unwrap();
     let quantities: Vec<_> = order_of
         .order
         .lines
@@ -223,7 +223,7 @@ fn magentos_spellings_are_understood() {
     let mut below = order("\"3\"", "\"2.00\"", ADA);
     below[4].1 = "\"-3.0000\"";
     assert_eq!(server.told("magento/orders-processing", &below), 0);
-    assert!(server.order("3").unwrap().state.recorded().is_some());
+    assert!(server.order("3").unwrap().state.snapshot().is_some());
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn amounts_are_in_the_shops_currency() {
         .order(shop, &OrderId::new("1").unwrap())
         .unwrap()
         .unwrap();
-    assert_eq!(order.state.recorded().unwrap().order.total, "1000".parse().unwrap());
+    assert_eq!(order.state.snapshot().unwrap().order.total, "1000".parse().unwrap());
 }
 
 #[test]

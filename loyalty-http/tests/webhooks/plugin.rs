@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use loyalty_core::discount::{Code, Parts, PriceRule};
+use loyalty_core::discount::{Code, PriceRuleParts, PriceRule};
 use loyalty_core::{Currency, CustomerId, Email, OrderId, Program, ShopId, Timestamp, Zone};
 use loyalty_http::clock::Hands;
 use loyalty_http::{App, Clock, Limits, server};
@@ -161,10 +161,10 @@ impl Server {
 
     /// A code that takes one off.
     pub(crate) fn add_code(&self, text: &str) {
-        let parts = Parts {
+        let parts = PriceRuleParts {
             title: text.to_owned(),
             value: "-1".parse().unwrap(),
-            ..Parts::default()
+            ..PriceRuleParts::default()
         };
         let rule = Box::new(PriceRule::new(parts, 2).unwrap());
         let made =

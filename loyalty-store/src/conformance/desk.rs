@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use loyalty_core::discount::{Code, Parts, PriceRule, ValueType};
+use loyalty_core::discount::{Code, PriceRuleParts, PriceRule, ValueType};
 use loyalty_core::{
-    CodeId, Command, Currency, CustomerId, Email, Excess, Grounds, Line, LineId, Order, OrderId,
-    Origin, Points, PriceRuleId, Program, Quantity, Refund, RefundId, Refunded, ShopId, Status,
+    CodeId, Command, Currency, CustomerId, Email, OverRefund, AdjustmentReason, Line, LineId, Order, OrderId,
+    Origin, Points, PriceRuleId, Program, Quantity, Refund, RefundId, RefundContent, ShopId, Status,
     Timestamp, Zone,
 };
 
@@ -198,12 +198,12 @@ pub fn points(count: i64) -> Points {
 
 /// The shop adds points.
 pub fn add(count: i64) -> Command {
-    Command::AddPoints { points: points(count), grounds: Grounds::default() }
+    Command::AddPoints { points: points(count), reason: AdjustmentReason::default() }
 }
 
 /// The shop subtracts points.
 pub fn subtract(count: i64) -> Command {
-    Command::SubtractPoints { points: points(count), grounds: Grounds::default() }
+    Command::SubtractPoints { points: points(count), reason: AdjustmentReason::default() }
 }
 
 /// The shop sets the balance.
@@ -252,12 +252,12 @@ pub fn paid(order: &str, total: &str) -> Command {
 
 /// A refund by amount.
 pub fn refund(order: &str, refund: &str, amount: &str) -> Command {
-    let refunded = Refunded::Amount(amount.parse().unwrap());
+    let refunded = RefundContent::Amount(amount.parse().unwrap());
     let refund = Refund { id: RefundId::new(refund).unwrap(), refunded };
     Command::RefundOrder {
         order: order_id(order),
         refund,
-        excess: Excess::Refuse,
+        over_refund: OverRefund::Reject,
         at: None,
     }
 }
@@ -284,13 +284,13 @@ pub fn code(outcome: &Outcome) -> &'static str {
 }
 
 /// Ten percent off everything.
-pub fn ten_percent() -> Parts {
+pub fn ten_percent() -> PriceRuleParts {
     let (title, value) = ("Ten percent".to_owned(), "-10".parse().unwrap());
-    Parts {
+    PriceRuleParts {
         title,
         value_type: ValueType::Percentage,
         value,
-        ..Parts::default()
+        ..PriceRuleParts::default()
     }
 }
 
@@ -322,7 +322,7 @@ impl Desk<'_> {
     }
 
     /// Makes a rule.
-    pub fn rule(&self, parts: Parts) -> PriceRuleId {
+    pub fn rule(&self, parts: PriceRuleParts) -> PriceRuleId {
         let rule = Box::new(PriceRule::new(parts, 2).unwrap());
         match self
             .discount(DiscountAction::SaveRule { id: None, rule, if_match: None })

@@ -7,7 +7,7 @@ use crate::{
     RuleChange, SearchQuery, Store, Variant, Who,
 };
 use loyalty_core::discount::{
-    BatchOutcome, Cart, CartLine, Customer, CustomerSelection, Items, Parts, PriceRule, Refusal,
+    BatchOutcome, Cart, CartLine, Customer, CustomerSelection, ItemSelection, PriceRuleParts, PriceRule, CodeRejection,
     TargetSelection,
 };
 use loyalty_core::{
@@ -17,16 +17,16 @@ use loyalty_core::{
 
 use super::catalogue::{product, variant};
 
-fn rule_of(parts: Parts) -> Box<PriceRule> {
+fn rule_of(parts: PriceRuleParts) -> Box<PriceRule> {
     Box::new(PriceRule::new(parts, 2).unwrap())
 }
 
-fn once() -> Parts {
-    Parts { once_per_customer: true, ..ten_percent() }
+fn once() -> PriceRuleParts {
+    PriceRuleParts { once_per_customer: true, ..ten_percent() }
 }
 
-fn limited(limit: u64) -> Parts {
-    Parts { usage_limit: Some(limit), ..ten_percent() }
+fn limited(limit: u64) -> PriceRuleParts {
+    PriceRuleParts { usage_limit: Some(limit), ..ten_percent() }
 }
 
 fn checkout(id: &str) -> CheckoutId {
@@ -67,7 +67,7 @@ fn held(outcome: Outcome) -> CheckoutView {
 fn outcomes(receipt: &Receipt) -> Vec<(&str, Option<&'static str>)> {
     let codes = receipt.codes.iter();
     codes
-        .map(|code| (code.text.as_str(), code.outcome.as_ref().err().map(Refusal::code)))
+        .map(|code| (code.text.as_str(), code.outcome.as_ref().err().map(CodeRejection::code)))
         .collect()
 }
 
@@ -101,7 +101,7 @@ pub fn a_rule_is_made_changed_listed_and_deleted(store: &dyn Store) {
     assert_eq!(all_rules(store, desk.shop), rules);
     let later = desk.at("2026-01-02T00:00:00Z");
     let title = "Twenty".to_owned();
-    let changed = Parts { title, value: "-20".parse().unwrap(), ..ten_percent() };
+    let changed = PriceRuleParts { title, value: "-20".parse().unwrap(), ..ten_percent() };
     let save =
         |id, parts| DiscountAction::SaveRule { id: Some(id), rule: rule_of(parts), if_match: None };
     later.discount(save(rules[1], changed.clone())).unwrap();
@@ -131,7 +131,7 @@ pub fn a_rule_is_replaced_by_whoever_has_seen_it(store: &dyn Store) {
     let id = desk.rule(ten_percent());
     let seen = store.price_rule(desk.shop, id).unwrap().unwrap().etag();
     let save = |value: &str, seen: &str| {
-        let rule = rule_of(Parts { value: value.parse().unwrap(), ..ten_percent() });
+        let rule = rule_of(PriceRuleParts { value: value.parse().unwrap(), ..ten_percent() });
         desk.discount(DiscountAction::SaveRule {
             id: Some(id),
             rule,
@@ -150,12 +150,12 @@ pub fn a_rule_is_replaced_by_whoever_has_seen_it(store: &dyn Store) {
 pub fn changes_of_a_rule_go_together(store: &dyn Store) {
     let desk = Desk::new(store);
     let id = desk.rule(ten_percent());
-    let change = |change: fn(Parts) -> Parts| DiscountAction::ChangeRule {
+    let change = |change: fn(PriceRuleParts) -> PriceRuleParts| DiscountAction::ChangeRule {
         id,
         change: RuleChange::new(change),
     };
-    let limit = change(|parts| Parts { usage_limit: Some(7), ..parts });
-    let emails = change(|parts| Parts {
+    let limit = change(|parts| PriceRuleParts { usage_limit: Some(7), ..parts });
+    let emails = change(|parts| PriceRuleParts {
         customer_selection: CustomerSelection::Prerequisite,
         prerequisite_emails: vec![mail("ada@example.com")],
         ..parts
@@ -173,7 +173,7 @@ pub fn changes_of_a_rule_go_together(store: &dyn Store) {
         (desk.discount(limit).unwrap().seq, desk.discount(emails).unwrap().seq),
         (None, None)
     );
-    let wrong = desk.discount(change(|parts| Parts {
+    let wrong = desk.discount(change(|parts| PriceRuleParts {
         title: String::new(),
         usage_limit: Some(0),
         ..parts
@@ -200,12 +200,12 @@ pub fn a_rule_sees_the_catalogue_of_its_moment(store: &dyn Store) {
             ..product("tea", "Tea")
         }]))
     };
-    let entitled = Items {
+    let entitled = ItemSelection {
         products: [ProductId::new("tea").unwrap()].into(),
         variants: [small.id.clone()].into(),
-        ..Items::default()
+        ..ItemSelection::default()
     };
-    let parts = Parts {
+    let parts = PriceRuleParts {
         target_selection: TargetSelection::Entitled,
         entitled,
         ..ten_percent()
@@ -235,7 +235,7 @@ pub fn a_rule_sees_the_catalogue_of_its_moment(store: &dyn Store) {
 pub fn the_emails_of_a_rule_stay_out_of_the_journal(store: &dyn Store) {
     let desk = Desk::new(store);
     let customer_selection = CustomerSelection::Prerequisite;
-    let for_ada = |emails: &[&str]| Parts {
+    let for_ada = |emails: &[&str]| PriceRuleParts {
         customer_selection,
         prerequisite_emails: emails.iter().map(|email| mail(email)).collect(),
         ..ten_percent()
@@ -472,8 +472,8 @@ pub fn a_use_stays_where_it_was_settled(store: &dyn Store) {
 
 pub fn an_order_is_not_refused_for_its_codes(store: &dyn Store) {
     let desk = Desk::new(store);
-    let ended = Parts { ends_at: Some(at("2026-01-01T00:00:00Z")), ..ten_percent() };
-    let early = Parts { starts_at: at("2027-01-01T00:00:00Z"), ..ten_percent() };
+    let ended = PriceRuleParts { ends_at: Some(at("2026-01-01T00:00:00Z")), ..ten_percent() };
+    let early = PriceRuleParts { starts_at: at("2027-01-01T00:00:00Z"), ..ten_percent() };
     for (parts, text) in [(ended, "ENDED"), (early, "EARLY"), (once(), "ONCE"), (limited(1), "ONE")]
     {
         desk.code(desk.rule(parts), text);
@@ -563,7 +563,7 @@ pub fn a_checkout_holds_a_use_until_its_end(store: &dyn Store) {
 
 pub fn a_checkout_becomes_an_order(store: &dyn Store) {
     let desk = Desk::new(store);
-    let ends = Parts { ends_at: Some(at("2026-01-01T12:10:00Z")), ..limited(1) };
+    let ends = PriceRuleParts { ends_at: Some(at("2026-01-01T12:10:00Z")), ..limited(1) };
     let code = desk.code(desk.rule(ends), "ONE");
     held(reserve(&desk, "c1", &["ONE"], Some(id("1")), "2026-01-01T12:30:00Z"));
     // What was promised holds, though the rule has ended meanwhile.
@@ -625,7 +625,7 @@ pub fn codes_are_reserved_together_or_not_at_all(store: &dyn Store) {
 
 pub fn a_guest_keeps_the_reservation_when_they_log_in(store: &dyn Store) {
     let desk = Desk::new(store);
-    let once = Parts { once_per_customer: true, ..limited(1) };
+    let once = PriceRuleParts { once_per_customer: true, ..limited(1) };
     let code = desk.code(desk.rule(once), "ONE");
     held(reserve(
         &desk,
@@ -656,7 +656,7 @@ pub fn a_rule_is_for_whom_a_saved_search_finds(store: &dyn Store) {
     else {
         panic!("no search");
     };
-    let parts = Parts {
+    let parts = PriceRuleParts {
         customer_selection: CustomerSelection::Prerequisite,
         prerequisite_saved_search_ids: [SegmentId::new(search.number.to_string()).unwrap()].into(),
         ..ten_percent()
@@ -681,7 +681,7 @@ pub fn a_rule_is_for_whom_a_saved_search_finds(store: &dyn Store) {
         };
         let query = CartQuery { cart: cart(&["VIP"], buyer), checkout: None };
         let found = store.cart_facts(desk.shop, query).unwrap().evaluate().unwrap();
-        assert_eq!(found.codes[0].outcome.as_ref().err().map(Refusal::code), want);
+        assert_eq!(found.codes[0].outcome.as_ref().err().map(CodeRejection::code), want);
         let order = format!("o{customer}");
         let order = desk
             .order(Some(&id(customer)), paid_with(&order, "10", &["VIP"]))
@@ -733,10 +733,10 @@ pub fn a_cart_is_evaluated_with_all_that_is_known(store: &dyn Store) {
         let checkout = checkout_id.map(checkout);
         let query = CartQuery { cart: cart(&["once"], buyer.clone()), checkout };
         let found = store.cart_facts(desk.shop, query).unwrap().evaluate().unwrap();
-        let refused = found.codes[0].outcome.as_ref().err().map(Refusal::code);
+        let refused = found.codes[0].outcome.as_ref().err().map(CodeRejection::code);
         assert_eq!(refused, want, "{buyer:?} {checkout_id:?}");
         let discount = if want.is_none() { "2.00" } else { "0" };
-        assert_eq!(found.discount(), discount.parse().unwrap());
+        assert_eq!(found.total_discount(), discount.parse().unwrap());
     }
     // An evaluation changes nothing, and makes nobody.
     assert!(store.customer(desk.shop, &id("new")).unwrap().is_none());

@@ -8,7 +8,7 @@ use super::desk::*;
 use crate::{
     Action, DiscountAction, Presence, RedemptionAction, Rejection, Reply, SearchQuery, Store, Who,
 };
-use loyalty_core::discount::Parts;
+use loyalty_core::discount::PriceRuleParts;
 use loyalty_core::{CheckoutId, PriceRuleId, RewardId};
 
 use super::redemptions::REWARDS;
@@ -93,7 +93,7 @@ fn race_for_one(
 }
 
 fn one_use_left(desk: &Desk<'_>, round: usize) {
-    let rule = desk.rule(Parts { usage_limit: Some(1), ..ten_percent() });
+    let rule = desk.rule(PriceRuleParts { usage_limit: Some(1), ..ten_percent() });
     desk.code(rule, &format!("ROUND{round}"));
 }
 

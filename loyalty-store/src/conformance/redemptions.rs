@@ -66,8 +66,8 @@ fn with_code(desk: &Desk<'_>, customer: &str, text: &str) -> Result<String, &'st
     let found = desk.store.cart_facts(desk.shop, query).unwrap().evaluate().unwrap();
     let outcome = found.codes[0].outcome.as_ref();
     outcome
-        .map(|_| found.lines[0].left.to_string())
-        .map_err(loyalty_core::discount::Refusal::code)
+        .map(|_| found.lines[0].remaining.to_string())
+        .map_err(loyalty_core::discount::CodeRejection::code)
 }
 
 fn ready(store: &dyn Store, document: &str) -> (Who, RedemptionView) {
@@ -235,9 +235,9 @@ pub fn what_has_no_code_is_handed_over(store: &dyn Store) {
     assert_eq!(code(&desk.act(issue(&one, "mug", 1))), "reward_sold_out");
     let offered = |who: &Who| {
         let rewards = store.rewards(desk.shop, who, desk.now).unwrap().unwrap();
-        let why = |reward: &loyalty_core::redemption::Offered| {
-            let codes: Vec<_> = reward.why_not.iter().map(loyalty_core::Rejection::code).collect();
-            (reward.missing.get(), codes)
+        let why = |reward: &loyalty_core::redemption::RewardOffer| {
+            let codes: Vec<_> = reward.rejections.iter().map(loyalty_core::Rejection::code).collect();
+            (reward.missing_points.get(), codes)
         };
         rewards.offered.iter().map(why).collect::<Vec<_>>()
     };

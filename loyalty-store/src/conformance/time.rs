@@ -6,7 +6,7 @@ use super::desk::*;
 use crate::{
     Action, Change, DueAccount, EmailConflict, Presence, ProfileChange, Reply, Request, Store, Who,
 };
-use loyalty_core::{AccountId, Command, Event, Party, Points, Tag, Timestamp};
+use loyalty_core::{AccountId, Command, Event, ReferralParty, Points, Tag, Timestamp};
 
 use super::picture::ledger;
 
@@ -212,7 +212,7 @@ pub fn a_changed_birthday_or_tag_reaches_no_further_back(store: &dyn Store) {
     assert_eq!((april.balance(&early), april.balance(&late)), (9, 0));
     // Its birthday had come before it was changed, and one a year is enough.
     april.act(changed(&moved, born("1990-06-01"))).unwrap();
-    assert_eq!(april.see(&moved).account().totals().given, Points::from(9));
+    assert_eq!(april.see(&moved).account().totals().granted, Points::from(9));
     april.act(changed(&early, tagged(""))).unwrap();
     assert_eq!(desk.at("2026-12-31T00:00:00Z").balance(&moved), 9);
     let next = desk.at("2027-07-01T00:00:00Z");
@@ -275,12 +275,12 @@ pub fn a_friend_is_rewarded_in_the_same_transaction(store: &dyn Store) {
     for who in [&ada, &bob] {
         desk.tell(who, vec![]).unwrap();
     }
-    let party = |who: &Who| Party {
+    let party = |who: &Who| ReferralParty {
         account: account(&desk, who),
         email: None,
         household: BTreeSet::new(),
     };
-    desk.tell(&bob, vec![Command::JoinReferral { own: party(&bob), friend: party(&ada) }])
+    desk.tell(&bob, vec![Command::JoinReferral { referee: party(&bob), referrer: party(&ada) }])
         .unwrap();
     let receipt = desk.order(Some(&bob), paid("a", "20.00")).unwrap();
     assert!(
@@ -302,7 +302,7 @@ pub fn a_name_is_claimed_once(store: &dyn Store) {
     desk.act(publish(FULL)).unwrap();
     let (ada, bob) = (id("ada"), id("bob"));
     let enter = |who: &Who, code: &str| {
-        desk.tell(who, vec![Command::EnterCode { code: code.into(), taken: false }])
+        desk.tell(who, vec![Command::EnterCode { code: code.into(), used_by_other: false }])
     };
     enter(&ada, " a ").unwrap();
     assert_eq!(
@@ -320,7 +320,7 @@ pub fn a_name_is_claimed_once(store: &dyn Store) {
             .customer
             .unwrap()
             .account()
-            .deeds()
+            .activity()
             .referral_code()
             .unwrap()
             .to_owned()
@@ -346,14 +346,14 @@ pub fn a_name_is_claimed_once(store: &dyn Store) {
     assert_eq!(code(&join(&ada, "2222222222222222")), "referral_refused");
     join(&id("cat"), " 2222222222222223").unwrap();
     assert_eq!(
-        desk.see(&id("cat")).account().deeds().joined().unwrap().by,
+        desk.see(&id("cat")).account().activity().referral().unwrap().referrer,
         account(&desk, &bob)
     );
     // Another shop has names of its own.
     let other = Desk::new(store);
     other.act(publish(FULL)).unwrap();
     let entered =
-        other.tell(&id("dan"), vec![Command::EnterCode { code: "A".into(), taken: false }]);
+        other.tell(&id("dan"), vec![Command::EnterCode { code: "A".into(), used_by_other: false }]);
     assert_eq!(entered.unwrap().customer.unwrap().balance(other.now), points(4));
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use loyalty_core::discount::{
-    Cart, CartError, CheckoutClaim, Code, CodeFacts, CodeState, Evaluation, Held, PriceRule,
-    Stacking, Tally, evaluate,
+    Cart, CartError, CheckoutClaim, Code, CodeContext, CodeState, Evaluation, Reservation, PriceRule,
+    Stacking, CodeUsage, evaluate,
 };
 use loyalty_core::{
     AccountId, CheckoutId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, SegmentId,
@@ -72,7 +72,7 @@ pub(crate) fn rule(
     };
     let Some(state) = rule_state(&record) else { return Ok(None) };
     let Some(rule) = state.rule() else { return Ok(None) };
-    let rule = if rule.keeps_emails_apart() {
+    let rule = if rule.has_separate_emails() {
         Arc::new(rule.with_emails(view.rule_emails(shop, id)?.to_vec()))
     } else {
         Arc::clone(rule)
@@ -204,7 +204,7 @@ pub(crate) struct Gathered {
     pub(crate) id: CodeId,
     record: Arc<Keyed>,
     rule: Option<Arc<PriceRule>>,
-    used_by_customer: Option<Tally>,
+    used_by_customer: Option<CodeUsage>,
     checkout: Option<CheckoutClaim>,
 }
 
@@ -224,7 +224,7 @@ impl Gathered {
             return Ok(None);
         };
         let rule = rule(view, shop, of_rule)?.map(|view| view.rule);
-        let mut used_by_customer: Option<Tally> = None;
+        let mut used_by_customer: Option<CodeUsage> = None;
         if rule.as_ref().is_some_and(|rule| rule.parts().once_per_customer) {
             for account in family {
                 let record = view.keyed(shop, &Key::Tally(id, *account))?;
@@ -242,8 +242,8 @@ impl Gathered {
     }
 
     /// What the rules look at.
-    pub(crate) fn facts(&self) -> Option<CodeFacts<'_>> {
-        Some(CodeFacts {
+    pub(crate) fn facts(&self) -> Option<CodeContext<'_>> {
+        Some(CodeContext {
             id: self.id,
             state: code_state(&self.record)?,
             rule: self.rule.as_deref(),
@@ -254,7 +254,7 @@ impl Gathered {
 
     /// The customer's account as the checkout's reservation knows it: they may have been a guest then.
     pub(crate) fn held_by(&self, family: &[AccountId], now: Timestamp) -> Option<AccountId> {
-        let held = self.checkout.as_ref().and_then(|claim| claim.live(now));
+        let held = self.checkout.as_ref().and_then(|claim| claim.reservation_at(now));
         held.and_then(|held| held.account)
             .filter(|account| family.contains(account))
     }
@@ -262,9 +262,9 @@ impl Gathered {
     /// The same with the reservation under the customer's present account.
     fn held_as(mut self, account: Option<AccountId>, family: &[AccountId], now: Timestamp) -> Self {
         if self.held_by(family, now).is_some()
-            && let Some(CheckoutClaim::Reserved(Held { until, .. })) = self.checkout
+            && let Some(CheckoutClaim::Reserved(Reservation { until, .. })) = self.checkout
         {
-            self.checkout = Some(CheckoutClaim::Reserved(Held { account, until }));
+            self.checkout = Some(CheckoutClaim::Reserved(Reservation { account, until }));
         }
         self
     }
@@ -333,7 +333,7 @@ impl CartFacts {
         Ok(Self {
             cart,
             minor_digits: of.minor_digits(),
-            stacking: program.parts().stacking,
+            stacking: program.definition().stacking,
             codes,
         })
     }

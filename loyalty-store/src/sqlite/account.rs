@@ -4,7 +4,7 @@
 //! count of ten thousand orders, and what all of them opened, costs a write no more than of ten. The account's row says
 //! how many they are, so that none can be lost unnoticed.
 
-use loyalty_core::account::{Chapter, Chapters, Head, Start};
+use loyalty_core::account::{AccountSegment, AccountSegments, AccountHeader, AccountSegmentKey};
 use loyalty_core::{AccountId, LotId, ShopId, Timestamp};
 use rusqlite::{CachedStatement, Connection, Row, params};
 
@@ -32,7 +32,7 @@ pub(super) fn account(db: &Connection, id: AccountId) -> Result<Option<AccountRe
         Ok(())
     })?;
     let Some(own) = own else { return Ok(None) };
-    let chapters = Chapters::read(written).ok_or_else(unreadable)?;
+    let chapters = AccountSegments::decode(written).ok_or_else(unreadable)?;
     let lacking = || {
         Failure::Corrupt(format!("the chapters of account {id} are not all there, or do not fit"))
     };
@@ -40,11 +40,11 @@ pub(super) fn account(db: &Connection, id: AccountId) -> Result<Option<AccountRe
 }
 
 /// What the chapter of a row begins with. None where there is no such thing.
-fn start(row: &Row<'_>) -> Result<Option<Start>, Failure> {
+fn start(row: &Row<'_>) -> Result<Option<AccountSegmentKey>, Failure> {
     let number: i64 = row.get(1)?;
     Ok(match row.get::<_, Option<u32>>(2)? {
-        Some(nanosecond) => Timestamp::from_timestamp(number, nanosecond).map(Start::Instant),
-        None => u32::try_from(number).ok().map(|lot| Start::Lot(LotId(lot))),
+        Some(nanosecond) => Timestamp::from_timestamp(number, nanosecond).map(AccountSegmentKey::Instant),
+        None => u32::try_from(number).ok().map(|lot| AccountSegmentKey::Lot(LotId(lot))),
     })
 }
 
@@ -53,7 +53,7 @@ struct OwnRow {
     shop: ShopId,
     seq: Seq,
     at: Timestamp,
-    head: Head,
+    head: AccountHeader,
     due: Option<Timestamp>,
     chapters: i64,
 }
@@ -73,10 +73,10 @@ impl OwnRow {
     }
 
     /// None where these are not the chapters that it counts.
-    fn with_chapters(self, written: Chapters) -> Option<AccountRecord> {
+    fn with_chapters(self, written: AccountSegments) -> Option<AccountRecord> {
         let Self { shop, seq, at, head, due, chapters } = self;
         let account = head
-            .with_chapters(&written)
+            .with_segments(&written)
             .filter(|_| i64::try_from(written.len()) == Ok(chapters))?;
         Some(AccountRecord { shop, account, seq, at, due, filed: Filed::new(written) })
     }
@@ -138,8 +138,8 @@ impl<'db> Put<'db> {
         &mut self,
         id: AccountId,
         record: &AccountRecord,
-    ) -> Result<Chapters, Failure> {
-        let (head, chapters) = record.account.split_chapters();
+    ) -> Result<AccountSegments, Failure> {
+        let (head, chapters) = record.account.split_segments();
         let (state, due) = (to_json(&head)?, record.due.map(micros));
         let count = i64::try_from(chapters.len()).unwrap_or(i64::MAX);
         let values = params![id.0, record.shop.0, record.seq, micros(record.at), state, due, count];
@@ -153,21 +153,21 @@ impl<'db> Put<'db> {
         Ok(chapters)
     }
 
-    fn put_chapter(&mut self, id: AccountId, chapter: Chapter) -> Result<(), Failure> {
-        let Chapter { start, text } = chapter;
+    fn put_chapter(&mut self, id: AccountId, chapter: AccountSegment) -> Result<(), Failure> {
+        let AccountSegment { key: start, text } = chapter;
         match (start, text) {
-            (Start::Instant(at), Some(text)) => self.instants.execute(params![
+            (AccountSegmentKey::Instant(at), Some(text)) => self.instants.execute(params![
                 id.0,
                 at.timestamp(),
                 at.timestamp_subsec_nanos(),
                 text
             ]),
-            (Start::Instant(at), None) => {
+            (AccountSegmentKey::Instant(at), None) => {
                 self.no_instants
                     .execute(params![id.0, at.timestamp(), at.timestamp_subsec_nanos()])
             }
-            (Start::Lot(lot), Some(text)) => self.lots.execute(params![id.0, lot.0, text]),
-            (Start::Lot(lot), None) => self.no_lots.execute(params![id.0, lot.0]),
+            (AccountSegmentKey::Lot(lot), Some(text)) => self.lots.execute(params![id.0, lot.0, text]),
+            (AccountSegmentKey::Lot(lot), None) => self.no_lots.execute(params![id.0, lot.0]),
         }?;
         Ok(())
     }
@@ -178,7 +178,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
     use std::time::Duration;
 
-    use loyalty_core::{Account, Event, Grounds, Points};
+    use loyalty_core::{Account, Event, AdjustmentReason, Points};
 
     use super::*;
     use crate::sqlite::schema;
@@ -196,7 +196,7 @@ mod tests {
             record.account.evolve(&Event::PointsAdded {
                 points,
                 lot: None,
-                grounds: Grounds::default(),
+                reason: AdjustmentReason::default(),
                 at,
             });
             record.seq += 1;

@@ -6,7 +6,7 @@
 //! it until then: what it has let go of is written already, though it may still wait. What the same commit changes is
 //! shown after that, and waits anew.
 
-use loyalty_core::account::Chapters;
+use loyalty_core::account::AccountSegments;
 use loyalty_core::{AccountId, OrderId, ShopId};
 use rusqlite::Connection;
 
@@ -74,7 +74,7 @@ pub(super) struct Behind {
     threshold: usize,
     accounts: Queue<AccountId>,
     /// Which chapters of the slice's accounts stand in the file once the slice is committed.
-    filed: Vec<(Filed, Chapters)>,
+    filed: Vec<(Filed, AccountSegments)>,
     orders: Queue<(ShopId, OrderId)>,
     keyed: Queue<(ShopId, Key)>,
     /// First by the place in their table.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use loyalty_core::discount::{Code, Parts, PriceRule, ValueType};
+use loyalty_core::discount::{Code, PriceRuleParts, PriceRule, ValueType};
 use loyalty_core::{
     Command, Currency, CustomerId, Email, Line, LineId, Order, Origin, PriceRuleId, Program,
     Quantity, Status, Zone,
@@ -57,11 +57,11 @@ fn who(number: u32) -> Who {
 /// A rule with room for any number of codes.
 fn rule(store: &SqliteStore, shop: ShopId) -> PriceRuleId {
     let (title, value) = ("Ten".to_owned(), "-10".parse().unwrap());
-    let parts = Parts {
+    let parts = PriceRuleParts {
         title,
         value_type: ValueType::Percentage,
         value,
-        ..Parts::default()
+        ..PriceRuleParts::default()
     };
     let rule = Box::new(PriceRule::new(parts, 2).unwrap());
     let action = Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None });

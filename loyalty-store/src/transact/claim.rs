@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use loyalty_core::program::fold_code;
-use loyalty_core::{AccountId, Command, Event, Party, Reason, ShopId};
+use loyalty_core::program::normalize_code;
+use loyalty_core::{AccountId, Command, Event, ReferralParty, AwardReason, ShopId};
 
 use super::{Stop, Transaction, View};
 use crate::error::{Failure, Rejection};
@@ -25,7 +25,7 @@ impl Claim {
         if let Event::ReferralCodeIssued { code, .. } = event {
             Some(Self::Referral(Arc::clone(code)))
         } else if let Event::AwardGiven { award, .. } = event
-            && let Reason::Code { code, .. } = &award.reason
+            && let AwardReason::Code { code, .. } = &award.reason
         {
             Some(Self::Code(Arc::clone(code)))
         } else {
@@ -50,8 +50,8 @@ impl<V: View> Transaction<'_, V> {
         let Command::EnterCode { code, .. } = command else {
             return Ok(None);
         };
-        let taken = self.claimed(&Claim::Code(fold_code(code).into()))?.is_some();
-        Ok(Some(Command::EnterCode { code: Arc::clone(code), taken }))
+        let taken = self.claimed(&Claim::Code(normalize_code(code).into()))?.is_some();
+        Ok(Some(Command::EnterCode { code: Arc::clone(code), used_by_other: taken }))
     }
 
     /// Another draw, where the events would claim what somebody has.
@@ -120,16 +120,16 @@ impl<V: View> Transaction<'_, V> {
             .ok_or(Rejection::ReferralCodeNotFound)?;
         let friend = self.follow(friend)?;
         let (own, friend) = (self.party(found.account)?, self.party(friend)?);
-        self.command(Some(found.account), &Command::JoinReferral { own, friend })?;
+        self.command(Some(found.account), &Command::JoinReferral { referee: own, referrer: friend })?;
         self.receipt(Some(&found), None)
     }
 
-    fn party(&mut self, account: AccountId) -> Result<Party, Failure> {
+    fn party(&mut self, account: AccountId) -> Result<ReferralParty, Failure> {
         let customer = self.load_customer(account)?;
         let email = customer.as_ref().and_then(|customer| customer.email.clone());
         let household = customer
             .map(|customer| customer.household.clone())
             .unwrap_or_default();
-        Ok(Party { account, email, household })
+        Ok(ReferralParty { account, email, household })
     }
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use loyalty_core::discount::{
-    BatchEntry, BatchOutcome, Cart, Code, CodeCommand, CodeError, CodeFacts, CodeState, Customer,
-    DiscountEvent, DiscountRejection, PriceRule, Refusal, RuleState, decide, delete_rule,
-    save_rule,
+    BatchEntry, BatchOutcome, Cart, Code, CodeCommand, CodeError, CodeContext, CodeState, Customer,
+    DiscountEvent, DiscountRejection, PriceRule, CodeRejection, RuleState, decide_code, decide_rule_delete,
+    decide_rule_save,
 };
 use loyalty_core::{
     AccountId, CheckoutId, CodeId, Email, Event, OrderId, OrderState, PriceRuleId, SegmentId,
@@ -167,7 +167,7 @@ impl<V: View> Transaction<'_, V> {
 
     /// A rule may not name a variant beside its product. What the catalogue says later is no fault of the rule.
     fn check_variants(&mut self, rule: &PriceRule) -> Result<(), Stop> {
-        let faults = rule.faults_of_variants(|id| {
+        let faults = rule.find_variant_faults(|id| {
             let product = self.load_product(id)?;
             let variants = product.iter().flat_map(|record| &record.product.variants);
             Ok::<_, Failure>(variants.map(|variant| variant.id.clone()).collect())
@@ -187,7 +187,7 @@ impl<V: View> Transaction<'_, V> {
             return Ok(id);
         }
         let state = self.rule_state(id)?;
-        let event = save_rule(&state, id, rule).map_err(|_| Rejection::PriceRuleNotFound)?;
+        let event = decide_rule_save(&state, id, rule).map_err(|_| Rejection::PriceRuleNotFound)?;
         self.post(None, event.map(Event::Discount).into_iter().collect())?;
         let emails = rule.parts().prerequisite_emails.as_slice();
         let had = before.is_some_and(|before| !before.rule.parts().prerequisite_emails.is_empty());
@@ -198,7 +198,7 @@ impl<V: View> Transaction<'_, V> {
     }
 
     fn delete_rule(&mut self, id: PriceRuleId) -> Result<(), Stop> {
-        let event = delete_rule(&self.rule_state(id)?, id);
+        let event = decide_rule_delete(&self.rule_state(id)?, id);
         self.post(None, event.map(Event::Discount).into_iter().collect())?;
         Ok(())
     }
@@ -234,7 +234,7 @@ impl<V: View> Transaction<'_, V> {
         let of = self.rule(rule)?.rule;
         self.free(text)?;
         let state = CodeState::default();
-        let facts = CodeFacts {
+        let facts = CodeContext {
             id,
             state: &state,
             rule: Some(&of),
@@ -242,7 +242,7 @@ impl<V: View> Transaction<'_, V> {
             checkout: None,
         };
         let command = CodeCommand::Add { rule, text: text.clone() };
-        let event = decide(&facts, None, &Customer::default(), &command, self.now)
+        let event = decide_code(&facts, None, &Customer::default(), &command, self.now)
             .map_err(|reason| refused(&reason))?;
         self.post(None, event.map(Event::Discount).into_iter().collect())?;
         Ok(id)
@@ -290,7 +290,7 @@ impl<V: View> Transaction<'_, V> {
         let gathered =
             Gathered::of(self, self.shop.id, code, &[], None)?.ok_or(Rejection::CodeNotFound)?;
         let facts = gathered.facts().ok_or(Rejection::CodeNotFound)?;
-        let event = decide(&facts, None, &Customer::default(), command, self.now)
+        let event = decide_code(&facts, None, &Customer::default(), command, self.now)
             .map_err(|reason| refused(&reason))?;
         self.post(None, event.map(Event::Discount).into_iter().collect())?;
         Ok(())
@@ -333,7 +333,7 @@ impl<V: View> Transaction<'_, V> {
     }
 
     /// Why a code cannot stand beside what its checkout holds: the program's policy, which needs no cart here.
-    fn clash(&mut self, checkout: &CheckoutId, text: &Code) -> Result<Option<Refusal>, Stop> {
+    fn clash(&mut self, checkout: &CheckoutId, text: &Code) -> Result<Option<CodeRejection>, Stop> {
         let (shop, (_, program)) = (self.shop.id, self.load_program(None)?);
         let Some(new) = facts::code_of_text(self, shop, text)? else {
             return Ok(None);
@@ -344,7 +344,7 @@ impl<V: View> Transaction<'_, V> {
             let rule = self.rule(code.rule)?.rule;
             let (held, asked) =
                 ((&code.text, code.rule, &*rule), (&new.text, new.rule, &*new_rule));
-            if let Some(refusal) = program.parts().stacking.clash(held, asked) {
+            if let Some(refusal) = program.definition().stacking.find_conflict(held, asked) {
                 return Ok(Some(refusal));
             }
         }
@@ -364,7 +364,7 @@ impl<V: View> Transaction<'_, V> {
             };
             let Some(facts) = gathered.facts() else { continue };
             let command = CodeCommand::Release { checkout: checkout.clone() };
-            let event = decide(&facts, None, &Customer::default(), &command, self.now)
+            let event = decide_code(&facts, None, &Customer::default(), &command, self.now)
                 .map_err(|reason| refused(&reason))?;
             self.post(None, event.map(Event::Discount).into_iter().collect())?;
         }
@@ -390,7 +390,7 @@ impl<V: View> Transaction<'_, V> {
         order: Option<&OrderId>,
         command: &CodeCommand,
     ) -> Result<Result<Option<DiscountEvent>, DiscountRejection>, Failure> {
-        let (shop, unknown) = (self.shop.id, DiscountRejection::Refused(Refusal::Unknown));
+        let (shop, unknown) = (self.shop.id, DiscountRejection::CodeRejected(CodeRejection::Unknown));
         let Some(id) = self.code_of_key(shop, text.key())? else {
             return Ok(Err(unknown));
         };
@@ -409,7 +409,7 @@ impl<V: View> Transaction<'_, V> {
         let mut buyer = Customer { account, aliases: facts::aliases(&family), ..buyer.clone() };
         buyer.segments.extend(found);
         let Some(facts) = gathered.facts() else { return Ok(Err(unknown)) };
-        Ok(decide(&facts, claim, &buyer, command, self.now))
+        Ok(decide_code(&facts, claim, &buyer, command, self.now))
     }
 
     // Orders.
@@ -427,7 +427,7 @@ impl<V: View> Transaction<'_, V> {
     ) -> Result<Vec<OrderCode>, Stop> {
         let now = self.load_order(id)?;
         let (Some(recorded), any) =
-            (now.state.recorded(), brings_codes(before) || brings_codes(&now.state))
+            (now.state.snapshot(), brings_codes(before) || brings_codes(&now.state))
         else {
             return Ok(Vec::new());
         };
@@ -438,7 +438,7 @@ impl<V: View> Transaction<'_, V> {
         let (mut seen, brought) =
             (BTreeSet::new(), recorded.order.codes.iter().filter(|_| !cancelled));
         let wanted: Vec<&Code> = brought.filter(|text| seen.insert(*text)).collect();
-        let known = before.recorded().filter(|_| !before.is_cancelled());
+        let known = before.snapshot().filter(|_| !before.is_cancelled());
         let known: BTreeSet<&Code> =
             known.into_iter().flat_map(|known| &known.order.codes).collect();
         let claims = facts::order_codes(self, self.shop.id, id)?;
@@ -481,19 +481,19 @@ impl<V: View> Transaction<'_, V> {
         order: &OrderState,
         buyer: &Customer,
         events: &mut Vec<Event>,
-    ) -> Result<Result<CodeId, Refusal>, Stop> {
-        let recorded = order.recorded();
+    ) -> Result<Result<CodeId, CodeRejection>, Stop> {
+        let recorded = order.snapshot();
         let checkout = recorded.and_then(|recorded| recorded.order.checkout.clone());
         let placed_at = recorded.and_then(|recorded| recorded.order.placed_at);
         let placed_at = placed_at.or_else(|| order.first_reached_at(Status::Processing));
-        let command = CodeCommand::Use { order: id.clone(), checkout: checkout.clone(), placed_at };
+        let command = CodeCommand::RecordUse { order: id.clone(), checkout: checkout.clone(), placed_at };
         Ok(match self.by_buyer(text, buyer, checkout.as_ref(), Some(id), &command)? {
             Ok(event) => {
                 events.extend(event.map(Event::Discount));
-                self.code_of_key(self.shop.id, text.key())?.ok_or(Refusal::Unknown)
+                self.code_of_key(self.shop.id, text.key())?.ok_or(CodeRejection::Unknown)
             }
-            Err(DiscountRejection::Refused(refusal)) => Err(refusal),
-            Err(_) => Err(Refusal::Unknown),
+            Err(DiscountRejection::CodeRejected(refusal)) => Err(refusal),
+            Err(_) => Err(CodeRejection::Unknown),
         })
     }
 
@@ -511,8 +511,8 @@ impl<V: View> Transaction<'_, V> {
                 continue;
             };
             let Some(facts) = gathered.facts() else { continue };
-            let command = CodeCommand::Return { order: order.clone() };
-            let event = decide(&facts, claims.of(code), &Customer::default(), &command, self.now);
+            let command = CodeCommand::ReturnUse { order: order.clone() };
+            let event = decide_code(&facts, claims.of(code), &Customer::default(), &command, self.now);
             events.extend(event.map_err(|reason| refused(&reason))?.map(Event::Discount));
         }
         Ok(events)
@@ -536,7 +536,7 @@ impl<V: View> Transaction<'_, V> {
 
 fn brings_codes(order: &OrderState) -> bool {
     order
-        .recorded()
+        .snapshot()
         .is_some_and(|recorded| !recorded.order.codes.is_empty())
 }
 

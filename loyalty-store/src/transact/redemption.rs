@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use loyalty_core::discount::{Parts, PriceRule};
+use loyalty_core::discount::{PriceRuleParts, PriceRule};
 use loyalty_core::redemption::{Redemption, RedemptionState};
 use loyalty_core::{
     AccountId, Amount, CodeId, Command, OrderId, OrderState, PriceRuleId, RedemptionId, RewardId,
@@ -122,7 +122,7 @@ impl<V: View> Transaction<'_, V> {
         let again = *redemption.state() == RedemptionState::Issued
             && redemption.ends_at() != rule.rule.parts().ends_at;
         if again {
-            let parts = Parts { ends_at: redemption.ends_at(), ..rule.rule.parts().clone() };
+            let parts = PriceRuleParts { ends_at: redemption.ends_at(), ..rule.rule.parts().clone() };
             // A rule that the shop has changed so that it cannot end then stays as it is.
             if let Ok(longer) = PriceRule::new(parts, rule.rule.minor_digits()) {
                 self.save_rule(Some(rule.id), &longer)?;
@@ -163,7 +163,7 @@ impl<V: View> Transaction<'_, V> {
     fn redemptions_in(&mut self, order: &OrderState) -> Result<BTreeSet<RedemptionId>, Failure> {
         let shop = self.shop.id;
         let mut found = BTreeSet::new();
-        for text in order.recorded().iter().flat_map(|recorded| &recorded.order.codes) {
+        for text in order.snapshot().iter().flat_map(|recorded| &recorded.order.codes) {
             found.extend(
                 self.code_of_key(shop, text.key())?
                     .map(|CodeId(number)| RedemptionId(number)),

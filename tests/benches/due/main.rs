@@ -40,7 +40,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// How many customers the larger store has.
 const CUSTOMERS: &str = "DUE_CUSTOMERS";
 /// For how many of them something is due in a round.
-const DUE: usize = 100;
+const DUE_CUSTOMER_COUNT: usize = 100;
 
 fn main() {
     let bench = std::env::args().any(|argument| argument == "--bench");
@@ -48,36 +48,36 @@ fn main() {
     let many = std::env::var(CUSTOMERS).map_or(many, |text| text.parse().expect(CUSTOMERS));
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let runtime = Runtime::new().unwrap();
-    let mut sides = [few, many].map(|customers| Side::new(directory.path(), customers, rounds));
+    let mut sides = [few, many].map(|customers| BenchStore::new(directory.path(), customers, rounds));
     for round in 0..rounds {
         for side in &mut sides {
             side.look(&runtime, round);
         }
     }
     println!(
-        "| customers | {DUE} due: ms a pass | least, most | nothing due: ms a pass | rows in the journal |"
+        "| customers | {DUE_CUSTOMER_COUNT} due: ms a pass | least, most | nothing due: ms a pass | rows in the journal |"
     );
     println!("| ---: | ---: | ---: | ---: | ---: |");
-    sides.iter_mut().for_each(Side::print);
+    sides.iter_mut().for_each(BenchStore::print);
     let [few, many] = sides.map(|side| side.medians());
     println!(
-        "\n{DUE} due, many to few: {:.2}; nothing due: {:.2}.",
+        "\n{DUE_CUSTOMER_COUNT} due, many to few: {:.2}; nothing due: {:.2}.",
         many.0 / few.0,
         many.1 / few.1
     );
 }
 
 /// A store, and how long passes over it took.
-struct Side {
+struct BenchStore {
     store: Arc<dyn Store>,
     customers: usize,
     due: Vec<Duration>,
     idle: Vec<Duration>,
 }
 
-impl Side {
+impl BenchStore {
     fn new(directory: &Path, customers: usize, rounds: usize) -> Self {
-        assert!(customers >= DUE * rounds, "too few customers for {rounds} rounds");
+        assert!(customers >= DUE_CUSTOMER_COUNT * rounds, "too few customers for {rounds} rounds");
         let file = directory.join(format!("{customers}.db"));
         let store = SqliteStore::open(&file, &Settings::default()).unwrap();
         let desk = Desk::new(&store);
@@ -85,14 +85,14 @@ impl Side {
             .unwrap();
         desk.act(Action::FindDue { limit: 1 }).unwrap();
         let begun = Instant::now();
-        let step = customers / (DUE * rounds);
+        let step = customers / (DUE_CUSTOMER_COUNT * rounds);
         for numbers in (0..customers).collect::<Vec<_>>().chunks(1_000) {
             let told: Vec<Pending> = numbers
                 .iter()
                 .map(|number| {
                     // One in `step` belongs to a round; the others come later, and end later.
                     let place = number / step;
-                    let mine = number.is_multiple_of(step) && place < DUE * rounds;
+                    let mine = number.is_multiple_of(step) && place < DUE_CUSTOMER_COUNT * rounds;
                     let day = if mine { place % rounds } else { rounds + number % 300 };
                     let desk = Desk { now: days_after(desk.now, day), ..desk };
                     let action = Action::customer(
@@ -118,7 +118,7 @@ impl Side {
     fn look(&mut self, runtime: &Runtime, round: usize) {
         // A year after the day of the round.
         let clock = Clock::fixed(days_after(at("2027-01-01T12:00:00Z"), round));
-        for (caught_up, times) in [(DUE, &mut self.due), (0, &mut self.idle)] {
+        for (caught_up, times) in [(DUE_CUSTOMER_COUNT, &mut self.due), (0, &mut self.idle)] {
             let begun = Instant::now();
             let look = scheduler::look(&self.store, &clock, Schedule::default().batch);
             let done = runtime.block_on(look).unwrap();

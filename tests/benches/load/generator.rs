@@ -86,7 +86,7 @@ async fn drive(
 ) -> Vec<Duration> {
     let (mut latencies, mut answer) = (Vec::new(), Vec::with_capacity(8 << 10));
     loop {
-        let request = template.filled(SERIAL.fetch_add(1, Ordering::Relaxed));
+        let request = template.fill(SERIAL.fetch_add(1, Ordering::Relaxed));
         let begun = Instant::now();
         if begun >= until {
             return latencies;

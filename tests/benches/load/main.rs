@@ -68,7 +68,7 @@ struct Arguments {
 const ROUNDS: usize = 9;
 
 /// How long and how often.
-struct Plan {
+struct BenchPlan {
     fill: Duration,
     warm_up: Duration,
     window: Duration,
@@ -76,7 +76,7 @@ struct Plan {
     connections: Vec<usize>,
 }
 
-impl Plan {
+impl BenchPlan {
     /// What of a run is not measured, and what is.
     fn time(&self) -> (Duration, Duration) {
         (self.warm_up, self.window)
@@ -86,7 +86,7 @@ impl Plan {
 fn main() {
     let arguments = Arguments::parse();
     let plan = if arguments.bench {
-        Plan {
+        BenchPlan {
             fill: Duration::from_secs(arguments.fill),
             warm_up: Duration::from_millis(300),
             window: Duration::from_secs(arguments.seconds),
@@ -94,7 +94,7 @@ fn main() {
             connections: arguments.connections,
         }
     } else {
-        Plan {
+        BenchPlan {
             fill: Duration::ZERO,
             warm_up: Duration::ZERO,
             window: Duration::from_millis(50),
@@ -120,7 +120,7 @@ fn main() {
             generator::run(side, &request, 64, (Duration::ZERO, plan.fill));
         }
         for &connections in &plan.connections {
-            let (mut bare, mut other) = (Side::default(), Side::default());
+            let (mut bare, mut other) = (SideStats::default(), SideStats::default());
             for _ in 0..plan.rounds {
                 bare.add(generator::run(servers.bare, &request, connections, plan.time()));
                 other.add(generator::run(side, &request, connections, plan.time()));
@@ -128,17 +128,17 @@ fn main() {
             print_row(request.name, connections, &mut bare, &mut other);
         }
     }
-    println!("\nTimes are in milliseconds. {}", servers.verified());
+    println!("\nTimes are in milliseconds. {}", servers.verify_store());
 }
 
 /// What one side of a row did.
 #[derive(Default)]
-struct Side {
+struct SideStats {
     rates: Vec<f64>,
     latencies: Vec<Duration>,
 }
 
-impl Side {
+impl SideStats {
     fn add(&mut self, samples: Samples) {
         self.rates
             .push(samples.latencies.len() as f64 / samples.window.as_secs_f64());
@@ -163,7 +163,7 @@ fn median(numbers: Vec<f64>) -> f64 {
     quartiles(numbers)[1]
 }
 
-fn print_row(name: &str, connections: usize, bare: &mut Side, other: &mut Side) {
+fn print_row(name: &str, connections: usize, bare: &mut SideStats, other: &mut SideStats) {
     // Of the rounds' own ratios: what drifts between rounds is on both sides of each.
     let ratios = other
         .rates
@@ -183,7 +183,7 @@ fn print_row(name: &str, connections: usize, bare: &mut Side, other: &mut Side) 
     );
 }
 
-fn print_conditions(plan: &Plan, directory: &std::path::Path) {
+fn print_conditions(plan: &BenchPlan, directory: &std::path::Path) {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     println!(
         "{cores} cores, shared by the server (tokio, {cores} workers and the store's threads) and the load generator \

@@ -30,8 +30,8 @@ pub(crate) fn email(number: u64) -> String {
 pub(crate) struct Template {
     pub(crate) name: &'static str,
     bytes: Vec<u8>,
-    serials: Vec<usize>,
-    customers: Vec<usize>,
+    serial_offsets: Vec<usize>,
+    customer_offsets: Vec<usize>,
     signature: Option<Signature>,
 }
 
@@ -54,24 +54,24 @@ impl Template {
         };
         let text = format!("{head}\r\nhost: localhost\r\n{length}\r\n{body}");
         let places = |what: &str| text.match_indices(what).map(|(at, _)| at).collect();
-        let (serials, customers) = (places(SERIAL), places(CUSTOMER));
+        let (serial_offsets, customer_offsets) = (places(SERIAL), places(CUSTOMER));
         Self {
             name,
             bytes: text.into_bytes(),
-            serials,
-            customers,
+            serial_offsets,
+            customer_offsets,
             signature: None,
         }
     }
 
     /// The bytes of the next request.
-    pub(crate) fn filled(&mut self, serial: u64) -> &[u8] {
-        for &at in &self.serials {
+    pub(crate) fn fill(&mut self, serial: u64) -> &[u8] {
+        for &at in &self.serial_offsets {
             write_number(&mut self.bytes[at..at + SERIAL.len()], serial);
         }
         // Far apart one after the other, and all of them in turn: the factor and the number are coprime.
         let customer = serial % CUSTOMERS * 7_919 % CUSTOMERS;
-        for &at in &self.customers {
+        for &at in &self.customer_offsets {
             write_number(&mut self.bytes[at..at + CUSTOMER.len()], customer);
         }
         if let Some(Signature { at, body_at, end, keyed }) = &self.signature {

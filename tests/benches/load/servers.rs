@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use loyalty_core::{Command, Currency, CustomerId, Email, Grounds, Points, Program, ShopId, Zone};
+use loyalty_core::{Command, Currency, CustomerId, Email, AdjustmentReason, Points, Program, ShopId, Zone};
 use loyalty_http::{App, Clock, Limits, auth, log, server};
 use loyalty_store::{
     Action, Change, EmailConflict, NewShop, Pending, Presence, ProfileChange, Reply,
@@ -93,7 +93,7 @@ impl Servers {
     }
 
     /// That all of it really happened: the books add up.
-    pub(crate) fn verified(&self) -> String {
+    pub(crate) fn verify_store(&self) -> String {
         let verified = self.store.verify().unwrap();
         assert!(verified.differences.is_empty(), "{:?}", verified.differences);
         format!(
@@ -122,15 +122,15 @@ fn execute(store: &dyn Store, shop: ShopId, action: Action) -> Pending {
     store.execute(Transaction { shop, now, dry_run: false, idempotency: None, action })
 }
 
-fn done(pending: Pending) {
+fn expect_success(pending: Pending) {
     assert!(matches!(pending.wait(), Ok(Reply::Decided(Ok(_)))));
 }
 
 /// The program, and that no account is left to be looked through under it.
 fn publish(store: &dyn Store, shop: ShopId) {
     let program = Box::new(Program::from_json(requests::PROGRAM).unwrap());
-    done(execute(store, shop, Action::PublishProgram { program, replaces: None }));
-    done(execute(store, shop, Action::FindDue { limit: 1 }));
+    expect_success(execute(store, shop, Action::PublishProgram { program, replaces: None }));
+    expect_success(execute(store, shop, Action::FindDue { limit: 1 }));
     assert!(store.unsettled().unwrap().is_empty());
 }
 
@@ -148,7 +148,7 @@ fn add_customers(store: &dyn Store, shop: ShopId) {
             country: set("DE"),
             ..ProfileChange::default()
         };
-        let commands = vec![Command::AddPoints { points, grounds: Grounds::default() }];
+        let commands = vec![Command::AddPoints { points, reason: AdjustmentReason::default() }];
         let (presence, conflict) = (Presence::MustNot, EmailConflict::Refuse);
         let action = Action::Customer { who, presence, change, conflict, if_match: None, commands };
         execute(store, shop, action)
@@ -156,7 +156,7 @@ fn add_customers(store: &dyn Store, shop: ShopId) {
     let numbers: Vec<u64> = (0..CUSTOMERS).collect();
     for some in numbers.chunks(1_000) {
         let pending: Vec<_> = some.iter().map(|number| add(*number)).collect();
-        pending.into_iter().for_each(done);
+        pending.into_iter().for_each(expect_success);
     }
 }
 

@@ -7,24 +7,24 @@ use std::fmt;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serializer};
 
-use super::{Counts, Timestamp, Tree, text};
+use super::{Counts, Timestamp, Tree, codec};
 
 pub(super) fn serialize<S: Serializer>(
     tree: &Tree<Timestamp, Counts>,
     to: S,
 ) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&text::spell(tree.iter(), tree.len()))
+    to.serialize_str(&codec::encode(tree.iter(), tree.len()))
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Tree<Timestamp, Counts>, D::Error> {
-    from.deserialize_any(Entries)
+    from.deserialize_any(EntriesVisitor)
 }
 
-struct Entries;
+struct EntriesVisitor;
 
-impl<'de> Visitor<'de> for Entries {
+impl<'de> Visitor<'de> for EntriesVisitor {
     type Value = Tree<Timestamp, Counts>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -32,7 +32,7 @@ impl<'de> Visitor<'de> for Entries {
     }
 
     fn visit_str<E: Error>(self, digits: &str) -> Result<Self::Value, E> {
-        let entries = text::read(digits).ok_or(E::custom("no instant and its counts"))?;
+        let entries = codec::decode(digits).ok_or(E::custom("no instant and its counts"))?;
         Ok(entries.into_iter().collect())
     }
 
@@ -40,8 +40,8 @@ impl<'de> Visitor<'de> for Entries {
         let (mut entries, mut seconds) = (Vec::new(), 0_i64);
         while let Some(part) = parts.next_element()? {
             entries.push(match part {
-                Part::Entry(at, counts) => (at, counts),
-                Part::Seconds(since) => {
+                ListItem::Entry(at, counts) => (at, counts),
+                ListItem::Seconds(since) => {
                     let mut next = || {
                         parts
                             .next_element::<i64>()?
@@ -66,7 +66,7 @@ impl<'de> Visitor<'de> for Entries {
 /// What a list holds: numbers, or pairs.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Part {
+enum ListItem {
     Seconds(i64),
     Entry(Timestamp, Counts),
 }
@@ -81,7 +81,7 @@ mod tests {
     use crate::account::{Counts, Progress};
 
     #[test]
-    fn instants_are_read_as_they_are_written_and_as_they_were() {
+    fn instants_are_read_from_current_and_older_formats() {
         let counts = Counts { spend: 499_500, points: -49, orders: 1 };
         let mut progress = Progress::default();
         let instants = [
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_progress_was_written_as_is_refused() {
+    fn invalid_progress_is_rejected() {
         let broken = [
             "[1]",
             "[1,0,0,0]",

@@ -2,23 +2,23 @@
 
 use std::sync::Arc;
 
-use super::{At, Faults};
+use super::{NodeRef, Faults};
 use crate::award::{Limit, Quota, Span};
-use crate::program::action::{ActionConditions, ActionKind, ActionRule};
+use crate::program::action::{EligibilityConditions, ActionKind, ActionRule};
 
-impl At<'_> {
+impl NodeRef<'_> {
     pub(super) fn action(&self, faults: &mut Faults) -> Option<ActionRule> {
         let known = ["id", "kind", "points", "when", "limits", "points_override", "hold"];
         let members = self.members(&known, faults)?;
-        let id = members.required("id", faults).and_then(|at| at.parsed(faults));
+        let id = members.required("id", faults).and_then(|at| at.parse(faults));
         let kind = members.required("kind", faults).and_then(|at| at.action_kind(faults));
         let points = members.required("points", faults).and_then(|at| at.points(faults));
         let (mut when, mut limits, mut points_override) =
-            (ActionConditions::default(), Vec::new(), false);
+            (EligibilityConditions::default(), Vec::new(), false);
         members.read("when", &mut when, |at| Some(at.action_conditions(faults)));
         members.read("limits", &mut limits, |at| Some(at.limits(faults)));
         members.read("points_override", &mut points_override, |at| at.bool(faults));
-        let hold = members.present("hold").and_then(|at| at.parsed(faults));
+        let hold = members.get("hold").and_then(|at| at.parse(faults));
         Some(ActionRule {
             id: id?,
             kind: kind?,
@@ -32,19 +32,19 @@ impl At<'_> {
 
     fn action_kind(&self, faults: &mut Faults) -> Option<ActionKind> {
         if let Some(name) = self.as_text() {
-            let found = ActionKind::PLAIN.into_iter().find(|(known, _)| *known == name);
+            let found = ActionKind::UNIT_KINDS.into_iter().find(|(known, _)| *known == name);
             return found.map(|(_, kind)| kind).or_else(|| {
-                let known = ActionKind::PLAIN.map(|(name, _)| name).join(", ");
+                let known = ActionKind::UNIT_KINDS.map(|(name, _)| name).join(", ");
                 let detail = format!(
                     "must be one of {known}, or an object with birthday, code, codes, goal_orders or goal_spend"
                 );
-                self.fault("invalid_value", detail, faults)
+                self.push_fault("invalid_value", detail, faults)
             });
         }
         let members =
             self.members(&["birthday", "code", "codes", "goal_orders", "goal_spend"], faults)?;
         let given = ["birthday", "code", "codes", "goal_orders", "goal_spend"]
-            .map(|name| members.present(name));
+            .map(|name| members.get(name));
         match given {
             [Some(at), None, None, None, None] => {
                 let members = at.members(&["notice_days"], faults)?;
@@ -67,21 +67,21 @@ impl At<'_> {
             [None, None, None, None, Some(at)] => at.decimal(faults).map(ActionKind::GoalSpend),
             _ => {
                 let detail = "must have one of birthday, code, codes, goal_orders and goal_spend";
-                self.fault("invalid_value", detail, faults)
+                self.push_fault("invalid_value", detail, faults)
             }
         }
     }
 
-    pub(super) fn action_conditions(&self, faults: &mut Faults) -> ActionConditions {
-        let mut when = ActionConditions::default();
+    pub(super) fn action_conditions(&self, faults: &mut Faults) -> EligibilityConditions {
+        let mut when = EligibilityConditions::default();
         let Some(members) = self.members(&["customer_tags", "tiers", "from", "until"], faults)
         else {
             return when;
         };
         members.read("customer_tags", &mut when.customer_tags, |at| Some(at.set(faults)));
         members.read("tiers", &mut when.tiers, |at| Some(at.set(faults)));
-        when.from = members.present("from").and_then(|at| at.time(faults));
-        when.until = members.present("until").and_then(|at| at.time(faults));
+        when.from = members.get("from").and_then(|at| at.time(faults));
+        when.until = members.get("until").and_then(|at| at.time(faults));
         when
     }
 
@@ -94,14 +94,14 @@ impl At<'_> {
 
     fn limit(&self, faults: &mut Faults) -> Option<Limit> {
         let members = self.members(&["times", "points", "per", "partial"], faults)?;
-        let quota = match (members.present("times"), members.present("points")) {
+        let quota = match (members.get("times"), members.get("points")) {
             (Some(at), None) => at.count(faults).map(Quota::Times),
             (None, Some(at)) => at.points(faults).map(Quota::Points),
-            _ => self.fault("invalid_value", "must have one of times and points", faults),
+            _ => self.push_fault("invalid_value", "must have one of times and points", faults),
         };
         let per = members
             .required("per", faults)
-            .and_then(|at| at.named(&Span::NAMES, faults));
+            .and_then(|at| at.one_of(&Span::NAMES, faults));
         let mut partial = false;
         members.read("partial", &mut partial, |at| at.bool(faults));
         Some(Limit { quota: quota?, per: per?, partial })

@@ -1,21 +1,21 @@
 //! Campaigns and referrals read from JSON.
 
-use super::{At, Faults};
-use crate::program::campaign::{Campaign, Effect};
+use super::{NodeRef, Faults};
+use crate::program::campaign::{Campaign, CampaignEffect};
 use crate::program::referral::{Milestone, Referrals};
 
-impl At<'_> {
+impl NodeRef<'_> {
     pub(super) fn campaign(&self, faults: &mut Faults) -> Option<Campaign> {
         let known =
             ["id", "effect", "from", "until", "products", "categories", "tiers", "customer_tags"];
         let members = self.members(&known, faults)?;
-        let id = members.required("id", faults).and_then(|at| at.parsed(faults));
+        let id = members.required("id", faults).and_then(|at| at.parse(faults));
         let effect = members.required("effect", faults).and_then(|at| at.effect(faults));
         let mut campaign = Campaign {
             id: id?,
             effect: effect?,
-            from: members.present("from").and_then(|at| at.time(faults)),
-            until: members.present("until").and_then(|at| at.time(faults)),
+            from: members.get("from").and_then(|at| at.time(faults)),
+            until: members.get("until").and_then(|at| at.time(faults)),
             products: std::collections::BTreeSet::new(),
             categories: std::collections::BTreeSet::new(),
             tiers: std::collections::BTreeSet::new(),
@@ -28,12 +28,12 @@ impl At<'_> {
         Some(campaign)
     }
 
-    fn effect(&self, faults: &mut Faults) -> Option<Effect> {
+    fn effect(&self, faults: &mut Faults) -> Option<CampaignEffect> {
         let members = self.members(&["multiplier", "bonus"], faults)?;
-        match (members.present("multiplier"), members.present("bonus")) {
-            (Some(at), None) => at.decimal(faults).map(Effect::Multiplier),
-            (None, Some(at)) => at.points(faults).map(Effect::Bonus),
-            _ => self.fault("invalid_value", "must have one of multiplier and bonus", faults),
+        match (members.get("multiplier"), members.get("bonus")) {
+            (Some(at), None) => at.decimal(faults).map(CampaignEffect::Multiplier),
+            (None, Some(at)) => at.points(faults).map(CampaignEffect::Bonus),
+            _ => self.push_fault("invalid_value", "must have one of multiplier and bonus", faults),
         }
     }
 
@@ -44,8 +44,8 @@ impl At<'_> {
         members.read("received", &mut referrals.received, |at| at.points(faults));
         members.read("sent", &mut referrals.sent, |at| at.points(faults));
         referrals.minimum_spend =
-            members.present("minimum_spend").and_then(|at| at.decimal(faults));
-        referrals.hold = members.present("hold").and_then(|at| at.parsed(faults));
+            members.get("minimum_spend").and_then(|at| at.decimal(faults));
+        referrals.hold = members.get("hold").and_then(|at| at.parse(faults));
         members.read("milestones", &mut referrals.milestones, |at| {
             Some(
                 at.list(faults)

@@ -1,14 +1,14 @@
 //! Rewards read from JSON.
 
-use super::{At, Faults};
+use super::{NodeRef, Faults};
 use crate::amount::{Amount, Points};
-use crate::program::action::ActionConditions;
+use crate::program::action::EligibilityConditions;
 use crate::program::reward::{
-    BringsBack, FreeProduct, FreeShipping, Gives, Goods, Offer, RedemptionTerms, Reward,
+    OrderCancelledPolicy, FreeProduct, FreeShipping, Benefit, ProductScope, RewardPricing, RedemptionTerms, Reward,
     VariableAmount,
 };
 
-impl At<'_> {
+impl NodeRef<'_> {
     pub(super) fn reward(&self, faults: &mut Faults) -> Option<Reward> {
         let known = [
             "id",
@@ -27,22 +27,22 @@ impl At<'_> {
             "code_prefix",
         ];
         let members = self.members(&known, faults)?;
-        let id = members.required("id", faults).and_then(|at| at.parsed(faults));
+        let id = members.required("id", faults).and_then(|at| at.parse(faults));
         let name = members.required("name", faults).and_then(|at| at.text(faults));
-        let cost = members.present("cost");
+        let cost = members.get("cost");
         let offer = members
             .required("gives", faults)
             .and_then(|at| self.offer(&at, cost, faults));
         let minimum_subtotal =
-            members.present("minimum_subtotal").and_then(|at| at.decimal(faults));
-        let (mut only, mut excluded) = (Goods::default(), Goods::default());
-        members.read("only", &mut only, |at| at.goods(&[], faults).map(|(goods, _)| goods));
-        members.read("excluded", &mut excluded, |at| at.goods(&[], faults).map(|(goods, _)| goods));
-        let valid_for = members.present("valid_for").and_then(|at| at.parsed(faults));
+            members.get("minimum_subtotal").and_then(|at| at.decimal(faults));
+        let (mut only, mut excluded) = (ProductScope::default(), ProductScope::default());
+        members.read("only", &mut only, |at| at.product_scope(&[], faults).map(|(goods, _)| goods));
+        members.read("excluded", &mut excluded, |at| at.product_scope(&[], faults).map(|(goods, _)| goods));
+        let valid_for = members.get("valid_for").and_then(|at| at.parse(faults));
         let (mut points_back_when_expired, mut individual_use) = (false, false);
         members
             .read("points_back_when_expired", &mut points_back_when_expired, |at| at.bool(faults));
-        let mut when = ActionConditions::default();
+        let mut when = EligibilityConditions::default();
         members.read("when", &mut when, |at| Some(at.action_conditions(faults)));
         let (mut limits, mut limits_in_all) = (Vec::new(), Vec::new());
         members.read("limits", &mut limits, |at| Some(at.limits(faults)));
@@ -61,68 +61,68 @@ impl At<'_> {
             points_back_when_expired,
             when,
             limits,
-            limits_in_all,
+            total_limits: limits_in_all,
             individual_use,
             code_prefix,
         })
     }
 
     /// What is given, and the cost that stands beside it.
-    fn offer(&self, gives: &At<'_>, cost: Option<At<'_>>, faults: &mut Faults) -> Option<Offer> {
-        let variable = if gives.is_text() { None } else { gives.choice("variable_amount") };
+    fn offer(&self, gives: &NodeRef<'_>, cost: Option<NodeRef<'_>>, faults: &mut Faults) -> Option<RewardPricing> {
+        let variable = if gives.is_text() { None } else { gives.member("variable_amount") };
         if let Some(at) = variable {
             if let Some(cost) = cost {
-                cost.fault::<()>("contradiction", "follows from points_per_unit here", faults);
+                cost.push_fault::<()>("contradiction", "follows from points_per_unit here", faults);
             }
-            return at.variable_amount(faults).map(Offer::Variable);
+            return at.variable_amount(faults).map(RewardPricing::Variable);
         }
-        let gives = gives.gives(faults);
+        let gives = gives.benefit(faults);
         let cost: Option<Points> = match cost {
             Some(at) => at.points(faults),
-            None => At { node: self.node, pointer: format!("{}/cost", self.pointer) }.fault(
+            None => NodeRef { node: self.node, pointer: format!("{}/cost", self.pointer) }.push_fault(
                 "missing_field",
                 "is required",
                 faults,
             ),
         };
-        Some(Offer::Fixed { cost: cost?, gives: gives? })
+        Some(RewardPricing::Fixed { cost: cost?, benefit: gives? })
     }
 
     /// The member of this name, where there is one.
-    fn choice(&self, name: &str) -> Option<Self> {
+    fn member(&self, name: &str) -> Option<Self> {
         self.members(&[name], &mut Faults::new())
-            .and_then(|members| members.present(name))
+            .and_then(|members| members.get(name))
     }
 
-    fn gives(&self, faults: &mut Faults) -> Option<Gives> {
+    fn benefit(&self, faults: &mut Faults) -> Option<Benefit> {
         if self.is_text() {
             let names = [("custom", 0_u8), ("free_shipping", 1)];
-            return self.named(&names, faults).map(|kind| match kind {
-                0 => Gives::Custom,
-                _ => Gives::FreeShipping(FreeShipping::default()),
+            return self.one_of(&names, faults).map(|kind| match kind {
+                0 => Benefit::Custom,
+                _ => Benefit::FreeShipping(FreeShipping::default()),
             });
         }
         let known = ["fixed_amount", "percentage", "free_shipping", "free_product", "store_credit"];
         let members = self.members(&known, faults)?;
-        match known.map(|name| members.present(name)) {
-            [Some(at), None, None, None, None] => at.decimal(faults).map(Gives::FixedAmount),
-            [None, Some(at), None, None, None] => at.decimal(faults).map(Gives::Percentage),
+        match known.map(|name| members.get(name)) {
+            [Some(at), None, None, None, None] => at.decimal(faults).map(Benefit::FixedAmount),
+            [None, Some(at), None, None, None] => at.decimal(faults).map(Benefit::Percentage),
             [None, None, Some(at), None, None] => {
                 let members = at.members(&["maximum"], faults)?;
-                let maximum = members.present("maximum").and_then(|at| at.decimal(faults));
-                Some(Gives::FreeShipping(FreeShipping { maximum }))
+                let maximum = members.get("maximum").and_then(|at| at.decimal(faults));
+                Some(Benefit::FreeShipping(FreeShipping { maximum }))
             }
             [None, None, None, Some(at), None] => {
-                let (goods, members) = at.goods(&["quantity"], faults)?;
+                let (goods, members) = at.product_scope(&["quantity"], faults)?;
                 let mut quantity = 1;
                 members.read("quantity", &mut quantity, |at| at.count(faults));
-                Some(Gives::FreeProduct(FreeProduct { goods, quantity }))
+                Some(Benefit::FreeProduct(FreeProduct { scope: goods, quantity }))
             }
-            [None, None, None, None, Some(at)] => at.decimal(faults).map(Gives::StoreCredit),
+            [None, None, None, None, Some(at)] => at.decimal(faults).map(Benefit::StoreCredit),
             _ => {
                 let detail = "must be custom, or have one of fixed_amount, percentage, free_shipping, \
                     free_product, store_credit and variable_amount";
-                self.fault("invalid_value", detail, faults)
+                self.push_fault("invalid_value", detail, faults)
             }
         }
     }
@@ -136,15 +136,15 @@ impl At<'_> {
         members.read("step", &mut step, |at| at.decimal(faults));
         let mut minimum = step;
         members.read("minimum", &mut minimum, |at| at.decimal(faults));
-        let maximum = members.present("maximum").and_then(|at| at.decimal(faults));
+        let maximum = members.get("maximum").and_then(|at| at.decimal(faults));
         Some(VariableAmount { points_per_unit: points_per_unit?, step, minimum, maximum })
     }
 
     /// Goods, in an object that has other members too.
-    fn goods(&self, others: &[&str], faults: &mut Faults) -> Option<(Goods, super::Members<'_>)> {
+    fn product_scope(&self, others: &[&str], faults: &mut Faults) -> Option<(ProductScope, super::Members<'_>)> {
         let known = [&["products", "variants", "categories"], others].concat();
         let members = self.members(&known, faults)?;
-        let mut goods = Goods::default();
+        let mut goods = ProductScope::default();
         members.read("products", &mut goods.products, |at| Some(at.set(faults)));
         members.read("variants", &mut goods.variants, |at| Some(at.set(faults)));
         members.read("categories", &mut goods.categories, |at| Some(at.set(faults)));
@@ -154,9 +154,9 @@ impl At<'_> {
     pub(super) fn redemption_terms(&self, faults: &mut Faults) -> Option<RedemptionTerms> {
         let members = self.members(&["grace", "order_cancelled"], faults)?;
         let mut terms = RedemptionTerms::default();
-        members.read("grace", &mut terms.grace, |at| at.parsed(faults));
-        let names = [("code", BringsBack::Code), ("points", BringsBack::Points)];
-        members.read("order_cancelled", &mut terms.order_cancelled, |at| at.named(&names, faults));
+        members.read("grace", &mut terms.grace, |at| at.parse(faults));
+        let names = [("code", OrderCancelledPolicy::Code), ("points", OrderCancelledPolicy::Points)];
+        members.read("order_cancelled", &mut terms.order_cancelled, |at| at.one_of(&names, faults));
         Some(terms)
     }
 }

@@ -1,18 +1,18 @@
 //! Tiers read from JSON.
 
-use super::{At, Faults};
+use super::{NodeRef, Faults};
 use crate::amount::Rate;
-use crate::program::tier::{Down, EntryReward, Metric, Tier, Tiering, Window};
+use crate::program::tier::{Downgrade, EntryReward, TierMetric, Tier, Tiering, TierWindow};
 
-impl At<'_> {
+impl NodeRef<'_> {
     pub(super) fn tier(&self, faults: &mut Faults) -> Option<Tier> {
         let known = ["id", "name", "multiplier", "threshold", "perks", "entry"];
         let members = self.members(&known, faults)?;
-        let id = members.required("id", faults).and_then(|at| at.parsed(faults));
+        let id = members.required("id", faults).and_then(|at| at.parse(faults));
         let name = members.required("name", faults).and_then(|at| at.text(faults));
         let (mut multiplier, mut perks) = (Rate::ONE, Vec::new());
         members.read("multiplier", &mut multiplier, |at| at.decimal(faults));
-        let threshold = members.present("threshold").and_then(|at| at.decimal(faults));
+        let threshold = members.get("threshold").and_then(|at| at.decimal(faults));
         members.read("perks", &mut perks, |at| {
             Some(
                 at.list(faults)
@@ -21,7 +21,7 @@ impl At<'_> {
                     .collect(),
             )
         });
-        let entry = members.present("entry").and_then(|at| at.entry_reward(faults));
+        let entry = members.get("entry").and_then(|at| at.entry_reward(faults));
         Some(Tier {
             id: id?,
             name: name?.to_owned(),
@@ -46,33 +46,33 @@ impl At<'_> {
         let members = self.members(&known, faults)?;
         let mut tiering = Tiering::default();
         let metrics = [
-            ("spend", Metric::Spend),
-            ("points_earned", Metric::PointsEarned),
-            ("orders", Metric::Orders),
+            ("spend", TierMetric::Spend),
+            ("points_earned", TierMetric::PointsEarned),
+            ("orders", TierMetric::Orders),
         ];
-        members.read("metric", &mut tiering.metric, |at| at.named(&metrics, faults));
+        members.read("metric", &mut tiering.metric, |at| at.one_of(&metrics, faults));
         members.read("window", &mut tiering.window, |at| at.window(faults));
         let downs = [
-            ("never", Down::Never),
-            ("one_step", Down::OneStep),
-            ("to_qualified", Down::ToQualified),
+            ("never", Downgrade::Never),
+            ("one_step", Downgrade::OneStep),
+            ("to_qualified", Downgrade::ToQualified),
         ];
-        members.read("down", &mut tiering.down, |at| at.named(&downs, faults));
-        tiering.term = members.present("term").and_then(|at| at.parsed(faults));
-        tiering.grace = members.present("grace").and_then(|at| at.parsed(faults));
+        members.read("down", &mut tiering.down, |at| at.one_of(&downs, faults));
+        tiering.term = members.get("term").and_then(|at| at.parse(faults));
+        tiering.grace = members.get("grace").and_then(|at| at.parse(faults));
         members.read("skipped_rewards", &mut tiering.skipped_rewards, |at| at.bool(faults));
         Some(tiering)
     }
 
-    fn window(&self, faults: &mut Faults) -> Option<Window> {
+    fn window(&self, faults: &mut Faults) -> Option<TierWindow> {
         if self.is_text() {
-            let names = [("lifetime", Window::Lifetime), ("calendar_year", Window::CalendarYear)];
-            return self.named(&names, faults);
+            let names = [("lifetime", TierWindow::Lifetime), ("calendar_year", TierWindow::CalendarYear)];
+            return self.one_of(&names, faults);
         }
         let members = self.members(&["rolling"], faults)?;
         members
             .required("rolling", faults)
-            .and_then(|at| at.parsed(faults))
-            .map(Window::Rolling)
+            .and_then(|at| at.parse(faults))
+            .map(TierWindow::Rolling)
     }
 }

@@ -1,6 +1,6 @@
 //! What becomes of a plugin's order in the core's terms.
 
-use loyalty_core::{Amount, Order as Snapshot, Refunded};
+use loyalty_core::{Amount, Order as Snapshot, RefundContent};
 
 use super::super::wire::read;
 use super::super::{Customer, Order, Refund, WireError};
@@ -154,7 +154,7 @@ fn lines_always_add_up_to_the_subtotal() {
         for line in &order.lines {
             assert!(line.amount.get().normalize().scale() <= digits, "{} of {body}", line.amount);
         }
-        assert_eq!(order.check_shape(), Ok(()));
+        assert_eq!(order.validate_shape(), Ok(()));
     }
 }
 
@@ -165,7 +165,7 @@ fn a_refund_is_the_sum_of_its_payments() {
             .unwrap()
             .refunded(2)
     };
-    let sum = |text: &str| Ok(Some(Refunded::Amount(amount(text))));
+    let sum = |text: &str| Ok(Some(RefundContent::Amount(amount(text))));
     assert_eq!(refunded(r#"[{"amount":"30.00"},{"amount":0.1},{"amount":0.2}]"#), sum("30.30"));
     assert_eq!(refunded(r#"[{"amount":17.4925}]"#), sum("17.49"));
     // Rounded once, on the sum.

@@ -12,33 +12,33 @@ use crate::calendar::Timestamp;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
-pub struct RanOut {
+pub struct InactivityExpirations {
     /// Whether anything is in the lot that may be taken back: otherwise nobody will ask how it ended.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
-    awaited: bool,
+    has_reclaimable: bool,
     /// How much ran out when, less what was found since.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
-    ended: BTreeMap<Timestamp, Points>,
+    expired: BTreeMap<Timestamp, Points>,
 }
 
-impl RanOut {
+impl InactivityExpirations {
     /// Whether there is nothing to know.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
     /// Whether the lot ran out since then.
-    pub(crate) fn has_ended_since(&self, since: Timestamp) -> bool {
+    pub(crate) fn has_expired_since(&self, since: Timestamp) -> bool {
         self.first_after(since).is_some()
     }
 
     fn first_after(&self, since: Timestamp) -> Option<(Timestamp, Points)> {
         let after = (Bound::Excluded(since), Bound::Unbounded);
-        self.ended.range(after).next().map(|(at, points)| (*at, *points))
+        self.expired.range(after).next().map(|(at, points)| (*at, *points))
     }
 
     /// How many of so many points, which went into the lot in these parts, ran out, and when.
-    pub(crate) fn of(
+    pub(crate) fn attribute(
         &self,
         parts: impl Iterator<Item = (Timestamp, Points)>,
         points: Points,
@@ -55,21 +55,21 @@ impl RanOut {
     }
 
     /// Something that may be taken back went into the lot.
-    pub(super) fn await_it(&mut self) {
-        self.awaited = true;
+    pub(super) fn mark_reclaimable(&mut self) {
+        self.has_reclaimable = true;
     }
 
     /// The lot ran out.
-    pub(super) fn end(&mut self, at: Timestamp, points: Points) {
-        if std::mem::take(&mut self.awaited) {
-            self.ended.insert(at, points);
+    pub(super) fn record(&mut self, at: Timestamp, points: Points) {
+        if std::mem::take(&mut self.has_reclaimable) {
+            self.expired.insert(at, points);
         }
     }
 
     /// It was found whose some of it were.
-    pub(super) fn find(&mut self, found: &[(Timestamp, Points)]) {
+    pub(super) fn consume(&mut self, found: &[(Timestamp, Points)]) {
         for (at, points) in found {
-            self.ended
+            self.expired
                 .entry(*at)
                 .and_modify(|left| *left = left.saturating_sub(*points));
         }
@@ -77,9 +77,9 @@ impl RanOut {
 
     /// What a merged account brings.
     pub(super) fn absorb(&mut self, other: &Self) {
-        self.awaited |= other.awaited;
-        for (at, points) in &other.ended {
-            let sum = self.ended.entry(*at).or_default();
+        self.has_reclaimable |= other.has_reclaimable;
+        for (at, points) in &other.expired {
+            let sum = self.expired.entry(*at).or_default();
             *sum = sum.saturating_add(*points);
         }
     }

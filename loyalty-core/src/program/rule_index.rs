@@ -9,27 +9,27 @@ use crate::order::Line;
 
 /// Some earning rules, by their places in the program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Places([u64; MAX_ITEMS.div_ceil(64)]);
+pub(crate) struct RuleSet([u64; MAX_ITEMS.div_ceil(64)]);
 
-impl Places {
-    pub(crate) fn add(&mut self, place: usize) {
+impl RuleSet {
+    pub(crate) fn insert(&mut self, place: usize) {
         if let Some(bits) = self.0.get_mut(place / 64) {
             *bits |= 1 << (place % 64);
         }
     }
 
-    pub(crate) fn has(&self, place: usize) -> bool {
+    pub(crate) fn contains(&self, place: usize) -> bool {
         self.0
             .get(place / 64)
             .is_some_and(|bits| bits >> (place % 64) & 1 == 1)
     }
 
     /// Whether any place is in both.
-    pub(crate) fn meet(&self, others: &Self) -> bool {
+    pub(crate) fn intersects(&self, others: &Self) -> bool {
         self.0.iter().zip(&others.0).any(|(own, other)| own & other != 0)
     }
 
-    fn add_all(&mut self, others: &Self) {
+    fn union(&mut self, others: &Self) {
         self.0
             .iter_mut()
             .zip(&others.0)
@@ -39,30 +39,30 @@ impl Places {
 
 /// What the rules of a program name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Scopes {
-    products: Named,
-    categories: Named,
+pub(super) struct RuleIndex {
+    products: NameIndex,
+    categories: NameIndex,
 }
 
-impl Scopes {
+impl RuleIndex {
     pub(super) fn new(rules: &[EarningRule]) -> Self {
         let (mut products, mut categories) = (BTreeMap::new(), BTreeMap::new());
         for (place, EarningRule { when, .. }) in rules.iter().enumerate() {
             when.products
                 .iter()
-                .for_each(|product| name(&mut products, product.as_str(), place));
+                .for_each(|product| index_name(&mut products, product.as_str(), place));
             when.categories
                 .iter()
-                .for_each(|category| name(&mut categories, category.as_str(), place));
+                .for_each(|category| index_name(&mut categories, category.as_str(), place));
         }
         Self {
-            products: Named::new(products),
-            categories: Named::new(categories),
+            products: NameIndex::new(products),
+            categories: NameIndex::new(categories),
         }
     }
 
     /// The rules that name the line's product or one of its categories.
-    pub(super) fn about(&self, line: &Line) -> Places {
+    pub(super) fn rules_for(&self, line: &Line) -> RuleSet {
         let product = line
             .product
             .as_ref()
@@ -70,7 +70,7 @@ impl Scopes {
         let mut places = product.copied().unwrap_or_default();
         for category in &line.categories {
             if let Some(found) = self.categories.get(category.as_str()) {
-                places.add_all(found);
+                places.union(found);
             }
         }
         places
@@ -79,14 +79,14 @@ impl Scopes {
 
 /// Names, shorter ones first: in a search, the lengths decide nearly always, and at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Named(Vec<(Box<str>, Places)>);
+struct NameIndex(Vec<(Box<str>, RuleSet)>);
 
-fn name<'a>(all: &mut BTreeMap<(usize, &'a str), Places>, name: &'a str, place: usize) {
-    all.entry((name.len(), name)).or_default().add(place);
+fn index_name<'a>(all: &mut BTreeMap<(usize, &'a str), RuleSet>, name: &'a str, place: usize) {
+    all.entry((name.len(), name)).or_default().insert(place);
 }
 
-impl Named {
-    fn new(names: BTreeMap<(usize, &str), Places>) -> Self {
+impl NameIndex {
+    fn new(names: BTreeMap<(usize, &str), RuleSet>) -> Self {
         Self(
             names
                 .into_iter()
@@ -95,7 +95,7 @@ impl Named {
         )
     }
 
-    fn get(&self, name: &str) -> Option<&Places> {
+    fn get(&self, name: &str) -> Option<&RuleSet> {
         let order = |own: &str| own.len().cmp(&name.len()).then_with(|| own.cmp(name));
         let index = self.0.binary_search_by(|(own, _)| order(own)).ok()?;
         self.0.get(index).map(|(_, places)| places)
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::amount::Amount;
     use crate::order::Quantity;
-    use crate::program::Parts;
+    use crate::program::ProgramDefinition;
 
     #[test]
     fn the_last_of_many_rules_is_found_too() {
@@ -123,7 +123,7 @@ mod tests {
             rule
         };
         let rules: Vec<_> = (0..MAX_ITEMS).map(rule).collect();
-        let scopes = Scopes::new(&rules);
+        let scopes = RuleIndex::new(&rules);
         let line = |product: Option<usize>, categories: &[usize]| Line {
             id: "1".parse().unwrap(),
             product: product.map(|number| format!("product {number}").parse().unwrap()),
@@ -136,8 +136,8 @@ mod tests {
             gift_card: false,
         };
         let found = |line: &Line| -> Vec<_> {
-            let places = scopes.about(line);
-            (0..MAX_ITEMS + 100).filter(|place| places.has(*place)).collect()
+            let places = scopes.rules_for(line);
+            (0..MAX_ITEMS + 100).filter(|place| places.contains(*place)).collect()
         };
         for place in 0..MAX_ITEMS {
             assert_eq!(found(&line(None, &[place, MAX_ITEMS])), [place]);
@@ -146,6 +146,6 @@ mod tests {
         assert_eq!(found(&line(Some(0), &[70, 5, 199])), [0, 1, 5, 70, 199]);
         assert!(found(&line(Some(MAX_ITEMS), &[])).is_empty());
         assert!(found(&line(None, &[])).is_empty());
-        assert_eq!(Scopes::new(&Parts::default().earning), Scopes::default());
+        assert_eq!(RuleIndex::new(&ProgramDefinition::default().earning), RuleIndex::default());
     }
 }

@@ -66,7 +66,7 @@ impl Event {
         if let Self::RewardRedeemed { issue } = self {
             return Some(&issue.reward);
         }
-        if let Self::RedemptionCancelled { slot, .. } | Self::RedemptionExpired { slot, .. } = self
+        if let Self::RedemptionCancelled { counted_usage: slot, .. } | Self::RedemptionExpired { counted_usage: slot, .. } = self
         {
             return slot.as_ref().map(|slot| &slot.reward);
         }
@@ -75,51 +75,51 @@ impl Event {
 
     /// What the event does to the balance of its account.
     pub fn points(&self) -> Points {
-        self.moved().available
+        self.points_delta().available
     }
 
     /// What the event does to the points that are pending.
     pub fn pending_points(&self) -> Points {
-        self.moved().pending
+        self.points_delta().pending
     }
 
-    fn moved(&self) -> Moved {
+    fn points_delta(&self) -> PointsDelta {
         match self {
-            Self::AccountAbsorbed { points, brought, .. } => {
+            Self::AccountAbsorbed { points, merged_state: brought, .. } => {
                 let pending = brought.as_ref().map_or(Points::ZERO, |brought| brought.pending);
-                Moved { available: *points, pending }
+                PointsDelta { available: *points, pending }
             }
             Self::AccountMerged { points, pending, .. } => {
-                Moved { available: points.negated(), pending: pending.negated() }
+                PointsDelta { available: points.negated(), pending: pending.negated() }
             }
             Self::AwardGiven { points, lot, .. }
             | Self::PointsAdded { points, lot, .. }
-            | Self::PointsAwarded { points, lot, .. } => Moved::one_of(
+            | Self::PointsAwarded { points, lot, .. } => PointsDelta::new(
                 *points,
                 lot.as_ref().is_some_and(|part| part.pending_until.is_some()),
             ),
-            Self::AwardTakenBack { taking, .. } | Self::PointsTakenBack { taking, .. } => Moved {
+            Self::AwardTakenBack { clawback: taking, .. } | Self::PointsTakenBack { clawback: taking, .. } => PointsDelta {
                 available: taking.from_balance().negated(),
                 pending: taking.from_pending().negated(),
             },
             Self::PointsExpired { points, pending, .. } => {
-                Moved::one_of(points.negated(), *pending)
+                PointsDelta::new(points.negated(), *pending)
             }
             Self::PointsReleased { points, .. } => {
-                Moved { available: *points, pending: points.negated() }
+                PointsDelta { available: *points, pending: points.negated() }
             }
-            Self::PointsSubtracted { lots, .. } => Moved::available(
+            Self::PointsSubtracted { lots, .. } => PointsDelta::available(
                 lots.iter()
                     .fold(Points::ZERO, |sum, (_, points)| sum.saturating_sub(*points)),
             ),
-            Self::RedemptionCancelled { returned, .. } => Moved::available(returned.points()),
-            Self::RedemptionExpired { returned, .. } => Moved::available(
+            Self::RedemptionCancelled { returned, .. } => PointsDelta::available(returned.points()),
+            Self::RedemptionExpired { returned, .. } => PointsDelta::available(
                 returned.as_ref().map_or(Points::ZERO, |returned| returned.points()),
             ),
-            Self::RedemptionUsed { taken, .. } => Moved::available(
+            Self::RedemptionUsed { payment: taken, .. } => PointsDelta::available(
                 taken.as_ref().map_or(Points::ZERO, |taken| taken.points().negated()),
             ),
-            Self::RewardRedeemed { issue } => Moved::available(issue.points.negated()),
+            Self::RewardRedeemed { issue } => PointsDelta::available(issue.points.negated()),
             Self::CustomerAdded
             | Self::Discount(_)
             | Self::OrderCancelled { .. }
@@ -136,7 +136,7 @@ impl Event {
             | Self::TierChanged { .. }
             | Self::TierLapsed { .. }
             | Self::TierRetained { .. }
-            | Self::TierSet { .. } => Moved::default(),
+            | Self::TierSet { .. } => PointsDelta::default(),
         }
     }
 
@@ -180,17 +180,17 @@ impl Event {
 
 /// What an event does to an account's points.
 #[derive(Default)]
-struct Moved {
+struct PointsDelta {
     available: Points,
     pending: Points,
 }
 
-impl Moved {
+impl PointsDelta {
     fn available(points: Points) -> Self {
         Self { available: points, pending: Points::ZERO }
     }
 
-    fn one_of(points: Points, pending: bool) -> Self {
+    fn new(points: Points, pending: bool) -> Self {
         if pending {
             Self { available: Points::ZERO, pending: points }
         } else {

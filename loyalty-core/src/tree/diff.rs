@@ -4,45 +4,45 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::Weighed;
+use super::Summarize;
 use super::chunk::Chunk;
 use super::nodes::{Node, Nodes};
 
 /// A chunk that stands in one of two trees only, or differs. Chunks are told by their first keys.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Apart<'a, K, V> {
+pub(crate) enum Diff<'a, K, V> {
     /// No chunk begins at this key any more.
-    Gone(&'a K),
+    Removed(&'a K),
     /// The chunk that begins at the first key is new, or holds something else.
-    Put(&'a [(K, V)]),
+    Upserted(&'a [(K, V)]),
 }
 
-impl<K: Ord, V: Weighed> Nodes<K, V> {
+impl<K: Ord, V: Summarize> Nodes<K, V> {
     /// What became of the chunks of `before`, by first keys.
-    pub(crate) fn apart_from<'a>(&'a self, before: &'a Self) -> Vec<Apart<'a, K, V>> {
-        let (mut gone, mut here, mut found) = (Walk::of(before), Walk::of(self), Vec::new());
+    pub(crate) fn diff<'a>(&'a self, before: &'a Self) -> Vec<Diff<'a, K, V>> {
+        let (mut gone, mut here, mut found) = (TreeCursor::new(before), TreeCursor::new(self), Vec::new());
         loop {
             match (gone.0.last(), here.0.last()) {
                 (None, None) => return found,
-                (Some(one), Some(other)) if one.is(other) => {
+                (Some(one), Some(other)) if one.is_same_as(other) => {
                     gone.0.pop();
                     here.0.pop();
                 }
-                (one, other) if chunks_under(one).max(chunks_under(other)) > 0 => {
+                (one, other) if chunk_count(one).max(chunk_count(other)) > 0 => {
                     let larger =
-                        if chunks_under(one) > chunks_under(other) { &mut gone } else { &mut here };
-                    larger.open();
+                        if chunk_count(one) > chunk_count(other) { &mut gone } else { &mut here };
+                    larger.descend();
                 }
                 (one, other) => {
                     let side = match (one, other) {
-                        (Some(one), Some(other)) => one.key().cmp(&other.key()),
+                        (Some(one), Some(other)) => one.first_key().cmp(&other.first_key()),
                         (Some(_), None) => Ordering::Less,
                         (None, _) => Ordering::Greater,
                     };
                     if side.is_lt() {
-                        found.extend(one.and_then(Step::key).map(Apart::Gone));
+                        found.extend(one.and_then(CursorItem::first_key).map(Diff::Removed));
                     } else {
-                        found.extend(other.map(|other| Apart::Put(other.entries())));
+                        found.extend(other.map(|other| Diff::Upserted(other.entries())));
                     }
                     if side.is_le() {
                         gone.0.pop();
@@ -57,28 +57,28 @@ impl<K: Ord, V: Weighed> Nodes<K, V> {
 }
 
 /// What is left of a tree, the first of it last.
-struct Walk<'a, K, V: Weighed>(Vec<Step<'a, K, V>>);
+struct TreeCursor<'a, K, V: Summarize>(Vec<CursorItem<'a, K, V>>);
 
-enum Step<'a, K, V: Weighed> {
+enum CursorItem<'a, K, V: Summarize> {
     Node(&'a Arc<Node<K, V>>),
     Chunk(&'a Arc<Chunk<K, V>>),
 }
 
-impl<'a, K, V: Weighed> Walk<'a, K, V> {
-    fn of(nodes: &'a Nodes<K, V>) -> Self {
-        Self(nodes.0.iter().map(Step::Node).collect())
+impl<'a, K, V: Summarize> TreeCursor<'a, K, V> {
+    fn new(nodes: &'a Nodes<K, V>) -> Self {
+        Self(nodes.0.iter().map(CursorItem::Node).collect())
     }
 
-    fn open(&mut self) {
-        let Some(Step::Node(node)) = self.0.pop() else { return };
-        self.0.extend(node.right.0.iter().map(Step::Node));
-        self.0.push(Step::Chunk(&node.chunk));
-        self.0.extend(node.left.0.iter().map(Step::Node));
+    fn descend(&mut self) {
+        let Some(CursorItem::Node(node)) = self.0.pop() else { return };
+        self.0.extend(node.right.0.iter().map(CursorItem::Node));
+        self.0.push(CursorItem::Chunk(&node.chunk));
+        self.0.extend(node.left.0.iter().map(CursorItem::Node));
     }
 }
 
-impl<'a, K, V: Weighed> Step<'a, K, V> {
-    fn is(&self, other: &Self) -> bool {
+impl<'a, K, V: Summarize> CursorItem<'a, K, V> {
+    fn is_same_as(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Node(one), Self::Node(other)) => Arc::ptr_eq(one, other),
             (Self::Chunk(one), Self::Chunk(other)) => Arc::ptr_eq(one, other),
@@ -86,7 +86,7 @@ impl<'a, K, V: Weighed> Step<'a, K, V> {
         }
     }
 
-    fn key(&self) -> Option<&'a K> {
+    fn first_key(&self) -> Option<&'a K> {
         self.entries().first().map(|(key, _)| key)
     }
 
@@ -99,10 +99,10 @@ impl<'a, K, V: Weighed> Step<'a, K, V> {
 }
 
 /// How many chunks are still under a node; none where a chunk, or nothing, stands.
-fn chunks_under<K, V: Weighed>(step: Option<&Step<'_, K, V>>) -> usize {
+fn chunk_count<K, V: Summarize>(step: Option<&CursorItem<'_, K, V>>) -> usize {
     match step {
-        Some(Step::Node(node)) => node.chunks,
-        Some(Step::Chunk(_)) | None => 0,
+        Some(CursorItem::Node(node)) => node.chunks,
+        Some(CursorItem::Chunk(_)) | None => 0,
     }
 }
 
@@ -119,22 +119,22 @@ mod tests {
     type Chunks = BTreeMap<u16, Vec<(u16, i64)>>;
 
     fn chunks(nodes: &Nodes<u16, i64>) -> Chunks {
-        let (mut walk, mut found) = (Walk::of(nodes), Chunks::new());
+        let (mut walk, mut found) = (TreeCursor::new(nodes), Chunks::new());
         while let Some(step) = walk.0.last() {
-            if chunks_under(Some(step)) > 0 {
-                walk.open();
-            } else if let Some(Step::Chunk(chunk)) = walk.0.pop() {
+            if chunk_count(Some(step)) > 0 {
+                walk.descend();
+            } else if let Some(CursorItem::Chunk(chunk)) = walk.0.pop() {
                 found.insert(chunk.entries.first().unwrap().0, chunk.entries.clone());
             }
         }
         found
     }
 
-    fn with(mut chunks: Chunks, found: &[Apart<'_, u16, i64>]) -> Chunks {
+    fn apply(mut chunks: Chunks, found: &[Diff<'_, u16, i64>]) -> Chunks {
         for apart in found {
             match apart {
-                Apart::Gone(key) => assert!(chunks.remove(key).is_some(), "{key} did not stand"),
-                Apart::Put(entries) => {
+                Diff::Removed(key) => assert!(chunks.remove(key).is_some(), "{key} did not stand"),
+                Diff::Upserted(entries) => {
                     chunks.insert(entries.first().unwrap().0, entries.to_vec());
                 }
             }
@@ -155,38 +155,38 @@ mod tests {
                     tree.insert(key, value);
                 }
                 if stops == 0 {
-                    let found = tree.older().apart_from(before.older());
-                    prop_assert_eq!(with(chunks(before.older()), &found), chunks(tree.older()));
+                    let found = tree.older().diff(before.older());
+                    prop_assert_eq!(apply(chunks(before.older()), &found), chunks(tree.older()));
                     before = tree.clone();
-                    prop_assert!(tree.older().apart_from(before.older()).is_empty());
+                    prop_assert!(tree.older().diff(before.older()).is_empty());
                 }
             }
-            prop_assert_eq!(with(Chunks::new(), &tree.older().apart_from(&Nodes::default())), chunks(tree.older()));
-            prop_assert_eq!(with(chunks(tree.older()), &Nodes::default().apart_from(tree.older())), Chunks::new());
+            prop_assert_eq!(apply(Chunks::new(), &tree.older().diff(&Nodes::default())), chunks(tree.older()));
+            prop_assert_eq!(apply(chunks(tree.older()), &Nodes::default().diff(tree.older())), Chunks::new());
         }
     }
 
     #[test]
-    fn what_is_shared_is_passed_over() {
+    fn shared_chunks_are_skipped() {
         let before: Tree<u16, i64> = (0..10_000).map(|key| (key, 1)).collect();
         for key in [0, 5_000, 9_983] {
             let mut tree = before.clone();
             tree.insert(key, 2);
-            let found = tree.older().apart_from(before.older());
+            let found = tree.older().diff(before.older());
             assert!(
-                matches!(*found, [Apart::Put(entries)] if entries.contains(&(key, 2))),
+                matches!(*found, [Diff::Upserted(entries)] if entries.contains(&(key, 2))),
                 "{found:?}"
             );
         }
         let mut tree = before.clone();
         tree.insert(9_999, 2);
-        assert_eq!(tree.older().apart_from(before.older()), [], "the last chunk is none of them");
+        assert_eq!(tree.older().diff(before.older()), [], "the last chunk is none of them");
         tree.insert(10_000, 2);
-        let found = tree.older().apart_from(before.older());
-        assert!(matches!(*found, [Apart::Put([(9_984, 1), ..])]), "until it is full: {found:?}");
+        let found = tree.older().diff(before.older());
+        assert!(matches!(*found, [Diff::Upserted([(9_984, 1), ..])]), "until it is full: {found:?}");
         let mut tree = before.clone();
         tree.remove(&160);
-        let found = tree.older().apart_from(before.older());
-        assert!(matches!(*found, [Apart::Gone(160), Apart::Put([(161, 1), ..])]), "{found:?}");
+        let found = tree.older().diff(before.older());
+        assert!(matches!(*found, [Diff::Removed(160), Diff::Upserted([(161, 1), ..])]), "{found:?}");
     }
 }

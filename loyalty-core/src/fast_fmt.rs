@@ -7,24 +7,24 @@ use serde::{Serialize, Serializer};
 use crate::calendar::Timestamp;
 
 /// A text that is written from its end.
-pub(crate) struct Spelled {
-    bytes: [u8; Self::ROOM],
+pub(crate) struct StackString {
+    bytes: [u8; Self::CAPACITY],
     start: usize,
 }
 
-impl Spelled {
+impl StackString {
     /// An instant with its nanoseconds; every `u64`, a point, and a zero before it.
-    const ROOM: usize = 30;
+    const CAPACITY: usize = 30;
 
     fn new() -> Self {
-        Self { bytes: [0; Self::ROOM], start: Self::ROOM }
+        Self { bytes: [0; Self::CAPACITY], start: Self::CAPACITY }
     }
 
     /// A number of so many decimals. None for what is negative.
-    pub(crate) fn decimal((number, mut decimals): (i64, u32)) -> Option<Self> {
+    pub(crate) fn from_decimal((number, mut decimals): (i64, u32)) -> Option<Self> {
         let mut rest = u64::try_from(number).ok()?;
         let mut digits = Self::new();
-        while rest > 0 || decimals > 0 || digits.start == Self::ROOM {
+        while rest > 0 || decimals > 0 || digits.start == Self::CAPACITY {
             digits.push_digit(rest % 10)?;
             rest /= 10;
             if decimals == 1 {
@@ -39,7 +39,7 @@ impl Spelled {
     }
 
     /// As RFC 3339 has it, in UTC. None for leap seconds and for years that have not four digits.
-    pub(crate) fn instant(at: Timestamp) -> Option<Self> {
+    pub(crate) fn from_instant(at: Timestamp) -> Option<Self> {
         let mut text = Self::new();
         text.push(b'Z')?;
         // No more decimals than there are, in threes.
@@ -89,12 +89,12 @@ impl Spelled {
 }
 
 /// For `serialize_with`, for instants that records hold by the thousand: the same text as chrono's.
-pub(crate) fn instant<S: Serializer>(
+pub(crate) fn serialize_instant<S: Serializer>(
     at: &(impl Copy + Into<Option<Timestamp>>),
     to: S,
 ) -> Result<S::Ok, S::Error> {
     let Some(at) = (*at).into() else { return to.serialize_none() };
-    match Spelled::instant(at).as_ref().and_then(Spelled::as_str) {
+    match StackString::from_instant(at).as_ref().and_then(StackString::as_str) {
         Some(text) => to.serialize_str(text),
         None => at.serialize(to),
     }
@@ -110,7 +110,7 @@ mod tests {
     struct Instant(#[serde(serialize_with = "instant")] Timestamp);
 
     #[test]
-    fn instants_are_spelled_as_chrono_spells_them() {
+    fn instants_are_formatted_like_chrono() {
         let texts = [
             "1970-01-01T00:00:00Z",
             "2026-01-31T10:09:08Z",

@@ -6,23 +6,23 @@ use std::sync::Arc;
 use chrono::{Datelike, NaiveDate};
 
 use crate::amount::Points;
-use crate::award::{Award, Reason, Span};
+use crate::award::{Award, AwardReason, Span};
 use crate::calendar::Timestamp;
-use crate::event::{Event, LotPart};
+use crate::event::{Event, LotCredit};
 use crate::id::{AccountId, ActionId, LotId, OrderId, RewardId, RuleId, TierId};
 use crate::tier::{EarnedTier, TierChange};
 
 /// How often, and how much.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct Tally {
+pub struct UsageCount {
     /// How often.
     pub times: u32,
     /// How many points.
     pub points: Points,
 }
 
-impl Tally {
+impl UsageCount {
     fn add(&mut self, points: Points) {
         self.times = self.times.saturating_add(1);
         self.points = self.points.saturating_add(points);
@@ -34,7 +34,7 @@ impl Tally {
         Self { times, points }
     }
 
-    fn give_back(&mut self, points: Points) {
+    fn release(&mut self, points: Points) {
         self.times = self.times.saturating_sub(1);
         self.points = self.points.saturating_sub(points).max(Points::ZERO);
     }
@@ -45,22 +45,22 @@ impl Tally {
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Usage {
     /// The last day on which it paid.
-    last: NaiveDate,
-    day: Tally,
-    week: Tally,
-    month: Tally,
-    year: Tally,
-    ever: Tally,
+    last_day: NaiveDate,
+    day: UsageCount,
+    week: UsageCount,
+    month: UsageCount,
+    year: UsageCount,
+    ever: UsageCount,
 }
 
 impl Usage {
     fn new(day: NaiveDate) -> Self {
-        let [day_tally, week, month, year, ever] = [Tally::default(); 5];
-        Self { last: day, day: day_tally, week, month, year, ever }
+        let [day_tally, week, month, year, ever] = [UsageCount::default(); 5];
+        Self { last_day: day, day: day_tally, week, month, year, ever }
     }
 
     /// What was paid in the span that this day lies in.
-    pub(crate) fn tally(&self, span: Span, day: NaiveDate) -> Tally {
+    pub(crate) fn tally(&self, span: Span, day: NaiveDate) -> UsageCount {
         let tally = match span {
             Span::Day => self.day,
             Span::Week => self.week,
@@ -68,26 +68,26 @@ impl Usage {
             Span::Year => self.year,
             Span::Ever => self.ever,
         };
-        if span.holds_both(self.last, day) { tally } else { Tally::default() }
+        if span.contains_both(self.last_day, day) { tally } else { UsageCount::default() }
     }
 
     fn add(&mut self, day: NaiveDate, points: Points) {
-        let last = day.max(self.last);
+        let last = day.max(self.last_day);
         let [on_day, week, month, year, ever] =
             [Span::Day, Span::Week, Span::Month, Span::Year, Span::Ever].map(|span| {
                 let mut tally = self.tally(span, last);
                 // A clock was put back: what is of an earlier span leaves this one alone.
-                if span.holds_both(last, day) {
+                if span.contains_both(last, day) {
                     tally.add(points);
                 }
                 tally
             });
-        *self = Self { last, day: on_day, week, month, year, ever };
+        *self = Self { last_day: last, day: on_day, week, month, year, ever };
     }
 
     /// What was counted on a day counts no more.
-    fn give_back(&mut self, day: NaiveDate, points: Points) {
-        let last = self.last;
+    fn release(&mut self, day: NaiveDate, points: Points) {
+        let last = self.last_day;
         let tallies = [
             (Span::Day, &mut self.day),
             (Span::Week, &mut self.week),
@@ -95,25 +95,25 @@ impl Usage {
             (Span::Year, &mut self.year),
             (Span::Ever, &mut self.ever),
         ];
-        for (_, tally) in tallies.into_iter().filter(|(span, _)| span.holds_both(last, day)) {
-            tally.give_back(points);
+        for (_, tally) in tallies.into_iter().filter(|(span, _)| span.contains_both(last, day)) {
+            tally.release(points);
         }
     }
 
-    fn merge<Id: Ord + Clone>(all: &mut BTreeMap<Id, Self>, others: &BTreeMap<Id, Self>) {
+    fn merge_all<Id: Ord + Clone>(all: &mut BTreeMap<Id, Self>, others: &BTreeMap<Id, Self>) {
         for (id, usage) in others {
-            let merged = all.get(id).map_or(*usage, |own| own.merged(*usage));
+            let merged = all.get(id).map_or(*usage, |own| own.merge_with(*usage));
             all.insert(id.clone(), merged);
         }
     }
 
     /// The usage of two accounts that became one.
-    fn merged(self, other: Self) -> Self {
-        let last = self.last.max(other.last);
+    fn merge_with(self, other: Self) -> Self {
+        let last = self.last_day.max(other.last_day);
         let [day, week, month, year, ever] =
             [Span::Day, Span::Week, Span::Month, Span::Year, Span::Ever]
                 .map(|span| self.tally(span, last).plus(other.tally(span, last)));
-        Self { last, day, week, month, year, ever }
+        Self { last_day: last, day, week, month, year, ever }
     }
 
     /// Folds an event that counts for a reward: of one customer, or of all customers of a shop together.
@@ -125,19 +125,19 @@ impl Usage {
                 .get_or_insert_with(|| Self::new(issue.day))
                 .add(issue.day, issue.points);
         } else if let (
-            Event::RedemptionCancelled { slot: Some(slot), .. }
-            | Event::RedemptionExpired { slot: Some(slot), .. },
+            Event::RedemptionCancelled { counted_usage: Some(slot), .. }
+            | Event::RedemptionExpired { counted_usage: Some(slot), .. },
             Some(usage),
         ) = (event, &mut usage)
         {
-            usage.give_back(slot.day, slot.points);
+            usage.release(slot.day, slot.points);
         }
         usage
     }
 }
 
 impl Span {
-    fn holds_both(self, one: NaiveDate, other: NaiveDate) -> bool {
+    fn contains_both(self, one: NaiveDate, other: NaiveDate) -> bool {
         match self {
             Self::Day => one == other,
             Self::Week => one.iso_week() == other.iso_week(),
@@ -151,7 +151,7 @@ impl Span {
 /// Points that were given once and may be taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct Given {
+pub struct Bonus {
     /// How many.
     pub points: Points,
     /// The lot that they went into.
@@ -159,7 +159,7 @@ pub struct Given {
     pub lot: Option<LotId>,
     /// Since when they are in the lot without an end, where they are.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub lasting: Option<Timestamp>,
+    pub non_expiring_since: Option<Timestamp>,
     /// How many of them ran out unspent; of those in the lot without an end that shows when they are taken
     /// back.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "crate::amount::is_zero"))]
@@ -168,26 +168,26 @@ pub struct Given {
     pub at: Timestamp,
     /// Taken back since.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
-    pub returned: bool,
+    pub taken_back: bool,
 }
 
-impl Given {
+impl Bonus {
     /// What of it has not run out: what there is to take back.
     pub fn remaining(&self) -> Points {
         self.points.saturating_sub(self.expired)
     }
 
     fn is_in(&self, lot: LotId) -> bool {
-        self.lot == Some(lot) && !self.returned
+        self.lot == Some(lot) && !self.taken_back
     }
 }
 
 /// Who brought this customer, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct Joined {
+pub struct ReferralLink {
     /// The account of who brought them.
-    pub by: AccountId,
+    pub referrer: AccountId,
     /// The order that completed it.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     pub order: Option<OrderId>,
@@ -197,7 +197,7 @@ pub struct Joined {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
-pub struct Deeds {
+pub struct AccountActivity {
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
     pub(super) actions: BTreeMap<ActionId, Usage>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
@@ -207,28 +207,28 @@ pub struct Deeds {
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
     pub(super) rewards: BTreeMap<RewardId, Usage>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
-    pub(super) birthday: Option<i32>,
+    pub(super) last_birthday_year: Option<i32>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
-    pub(super) anniversary: Option<u32>,
+    pub(super) last_anniversary: Option<u32>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
-    pub(super) tier: Option<EarnedTier>,
+    pub(super) earned_tier: Option<EarnedTier>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub(super) tier_change: Option<TierChange>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
-    pub(super) entered: BTreeMap<TierId, Given>,
+    pub(super) tier_entries: BTreeMap<TierId, Bonus>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub(super) referral_code: Option<Arc<str>>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
-    pub(super) joined: Option<Joined>,
+    pub(super) referral: Option<ReferralLink>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
-    pub(super) received: BTreeMap<OrderId, Given>,
+    pub(super) received: BTreeMap<OrderId, Bonus>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
-    pub(super) sent: BTreeMap<OrderId, Given>,
+    pub(super) sent: BTreeMap<OrderId, Bonus>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
-    pub(super) milestones: BTreeMap<u32, Given>,
+    pub(super) milestones: BTreeMap<u32, Bonus>,
 }
 
-impl Deeds {
+impl AccountActivity {
     /// What an action has paid.
     pub fn action(&self, action: &ActionId) -> Option<&Usage> {
         self.actions.get(action)
@@ -245,23 +245,23 @@ impl Deeds {
     }
 
     /// Whether this customer has used a manual code. Codes are folded.
-    pub fn has_used(&self, code: &str) -> bool {
+    pub fn has_used_code(&self, code: &str) -> bool {
         self.codes.contains(code)
     }
 
     /// The last year whose birthday was given points for.
-    pub fn birthday(&self) -> Option<i32> {
-        self.birthday
+    pub fn last_birthday_year(&self) -> Option<i32> {
+        self.last_birthday_year
     }
 
     /// The last anniversary, in years.
-    pub fn anniversary(&self) -> Option<u32> {
-        self.anniversary
+    pub fn last_anniversary(&self) -> Option<u32> {
+        self.last_anniversary
     }
 
     /// What was given for entering a tier.
-    pub fn entered(&self, tier: &TierId) -> Option<&Given> {
-        self.entered.get(tier)
+    pub fn tier_entry(&self, tier: &TierId) -> Option<&Bonus> {
+        self.tier_entries.get(tier)
     }
 
     /// The code that this customer gives to friends.
@@ -270,22 +270,22 @@ impl Deeds {
     }
 
     /// Who brought this customer.
-    pub fn joined(&self) -> Option<&Joined> {
-        self.joined.as_ref()
+    pub fn referral(&self) -> Option<&ReferralLink> {
+        self.referral.as_ref()
     }
 
     /// What this customer got for the order by which their referral was completed.
-    pub fn received(&self, order: &OrderId) -> Option<&Given> {
+    pub fn received(&self, order: &OrderId) -> Option<&Bonus> {
         self.received.get(order)
     }
 
     /// What this customer got for bringing friends, by the friend's order.
-    pub fn sent(&self) -> &BTreeMap<OrderId, Given> {
+    pub fn sent(&self) -> &BTreeMap<OrderId, Bonus> {
         &self.sent
     }
 
     /// What was given for a number of friends.
-    pub fn milestone(&self, friends: u32) -> Option<&Given> {
+    pub fn milestone(&self, friends: u32) -> Option<&Bonus> {
         self.milestones.get(&friends)
     }
 
@@ -294,35 +294,35 @@ impl Deeds {
         let above = self
             .milestones
             .iter()
-            .filter(move |(count, given)| **count > friends && !given.returned);
+            .filter(move |(count, given)| **count > friends && !given.taken_back);
         above.map(|(count, _)| *count)
     }
 
     /// How many friends were brought and stayed.
-    pub fn friends(&self) -> u32 {
-        let stayed = self.sent.values().filter(|given| !given.returned).count();
+    pub fn referral_count(&self) -> u32 {
+        let stayed = self.sent.values().filter(|given| !given.taken_back).count();
         u32::try_from(stayed).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn count_reward(&mut self, event: &Event) {
+    pub(super) fn record_reward(&mut self, event: &Event) {
         let Some(reward) = event.reward() else { return };
         if let Some(usage) = Usage::evolve(self.rewards.get(reward).copied(), event) {
             self.rewards.insert(reward.clone(), usage);
         }
     }
 
-    pub(super) fn used_rule(&mut self, rule: &RuleId, day: NaiveDate, points: Points) {
+    pub(super) fn record_rule(&mut self, rule: &RuleId, day: NaiveDate, points: Points) {
         self.rules
             .entry(rule.clone())
             .or_insert_with(|| Usage::new(day))
             .add(day, points);
     }
 
-    pub(super) fn award(
+    pub(super) fn record_bonus(
         &mut self,
         award: &Award,
         points: Points,
-        lot: Option<&LotPart>,
+        lot: Option<&LotCredit>,
         at: Timestamp,
     ) {
         if let Some(action) = award.reason.action() {
@@ -331,47 +331,47 @@ impl Deeds {
                 .or_insert_with(|| Usage::new(award.day))
                 .add(award.day, points);
         }
-        let lasting = lot.filter(|lot| lot.is_lasting()).map(|_| at);
+        let lasting = lot.filter(|lot| lot.is_non_expiring()).map(|_| at);
         let lot = lot.map(|lot| lot.id);
-        let given = Given {
+        let given = Bonus {
             points,
             lot,
-            lasting,
+            non_expiring_since: lasting,
             expired: Points::ZERO,
             at,
-            returned: false,
+            taken_back: false,
         };
         match &award.reason {
-            Reason::Anniversary { years, .. } => {
-                self.anniversary = self.anniversary.max(Some(*years))
+            AwardReason::Anniversary { years, .. } => {
+                self.last_anniversary = self.last_anniversary.max(Some(*years))
             }
-            Reason::Birthday { year, .. } => self.birthday = self.birthday.max(Some(*year)),
-            Reason::Code { code, .. } => {
+            AwardReason::Birthday { year, .. } => self.last_birthday_year = self.last_birthday_year.max(Some(*year)),
+            AwardReason::Code { code, .. } => {
                 self.codes.insert(Arc::clone(code));
             }
-            Reason::ReferralMilestone { friends } => {
+            AwardReason::ReferralMilestone { friends } => {
                 self.milestones.insert(*friends, given);
             }
-            Reason::ReferralReceived { order } => {
+            AwardReason::ReferralReceived { order } => {
                 self.received.insert(order.clone(), given);
             }
-            Reason::ReferralSent { order, .. } => {
+            AwardReason::ReferralSent { order, .. } => {
                 self.sent.insert(order.clone(), given);
             }
-            Reason::TierEntry { tier } => {
-                self.entered.insert(tier.clone(), given);
+            AwardReason::TierEntry { tier } => {
+                self.tier_entries.insert(tier.clone(), given);
             }
-            Reason::Action { .. } | Reason::Goal { .. } | Reason::SignUp { .. } => {}
+            AwardReason::Action { .. } | AwardReason::Goal { .. } | AwardReason::SignUp { .. } => {}
         }
     }
 
     /// Whether something that can be taken back went into this lot.
-    pub(super) fn gave_into(&self, lot: LotId) -> bool {
-        self.lots().any(|known| known == lot)
+    pub(super) fn has_bonus_in(&self, lot: LotId) -> bool {
+        self.bonus_lots().any(|known| known == lot)
     }
 
-    fn given_into(&mut self, lot: LotId) -> impl Iterator<Item = &mut Given> {
-        let Self { received, sent, milestones, entered, .. } = self;
+    fn bonuses_in(&mut self, lot: LotId) -> impl Iterator<Item = &mut Bonus> {
+        let Self { received, sent, milestones, tier_entries: entered, .. } = self;
         let orders = received.values_mut().chain(sent.values_mut());
         let all = orders.chain(milestones.values_mut()).chain(entered.values_mut());
         all.filter(move |given| given.is_in(lot))
@@ -379,77 +379,77 @@ impl Deeds {
 
     /// Points of a lot with an end ran out. It holds one thing that was given.
     pub(super) fn expire(&mut self, lot: LotId, points: Points) {
-        for given in self.given_into(lot) {
+        for given in self.bonuses_in(lot) {
             given.expired = given.expired.saturating_add(points.min(given.remaining()));
         }
     }
 
     /// What was in a lot is in another one now, or in none.
     pub(super) fn relocate(&mut self, lot: LotId, into: Option<LotId>, lasting: Option<Timestamp>) {
-        self.given_into(lot)
-            .for_each(|given| (given.lot, given.lasting) = (into, lasting));
+        self.bonuses_in(lot)
+            .for_each(|given| (given.lot, given.non_expiring_since) = (into, lasting));
     }
 
     /// What was given is taken back.
-    pub(super) fn take_back(&mut self, reason: &Reason) {
+    pub(super) fn mark_taken_back(&mut self, reason: &AwardReason) {
         let given = match reason {
-            Reason::ReferralMilestone { friends } => self.milestones.get_mut(friends),
-            Reason::ReferralReceived { order } => self.received.get_mut(order),
-            Reason::ReferralSent { order, .. } => self.sent.get_mut(order),
-            Reason::TierEntry { tier } => self.entered.get_mut(tier),
-            Reason::Action { .. }
-            | Reason::Anniversary { .. }
-            | Reason::Birthday { .. }
-            | Reason::Code { .. }
-            | Reason::Goal { .. }
-            | Reason::SignUp { .. } => None,
+            AwardReason::ReferralMilestone { friends } => self.milestones.get_mut(friends),
+            AwardReason::ReferralReceived { order } => self.received.get_mut(order),
+            AwardReason::ReferralSent { order, .. } => self.sent.get_mut(order),
+            AwardReason::TierEntry { tier } => self.tier_entries.get_mut(tier),
+            AwardReason::Action { .. }
+            | AwardReason::Anniversary { .. }
+            | AwardReason::Birthday { .. }
+            | AwardReason::Code { .. }
+            | AwardReason::Goal { .. }
+            | AwardReason::SignUp { .. } => None,
         };
         if let Some(given) = given {
-            given.returned = true;
+            given.taken_back = true;
         }
     }
 
     /// What was given, for as long as it was not taken back.
-    pub(crate) fn given(&self, reason: &Reason) -> Option<&Given> {
+    pub(crate) fn bonus(&self, reason: &AwardReason) -> Option<&Bonus> {
         let given = match reason {
-            Reason::ReferralMilestone { friends } => self.milestones.get(friends),
-            Reason::ReferralReceived { order } => self.received.get(order),
-            Reason::ReferralSent { order, .. } => self.sent.get(order),
-            Reason::TierEntry { tier } => self.entered.get(tier),
-            Reason::Action { .. }
-            | Reason::Anniversary { .. }
-            | Reason::Birthday { .. }
-            | Reason::Code { .. }
-            | Reason::Goal { .. }
-            | Reason::SignUp { .. } => None,
+            AwardReason::ReferralMilestone { friends } => self.milestones.get(friends),
+            AwardReason::ReferralReceived { order } => self.received.get(order),
+            AwardReason::ReferralSent { order, .. } => self.sent.get(order),
+            AwardReason::TierEntry { tier } => self.tier_entries.get(tier),
+            AwardReason::Action { .. }
+            | AwardReason::Anniversary { .. }
+            | AwardReason::Birthday { .. }
+            | AwardReason::Code { .. }
+            | AwardReason::Goal { .. }
+            | AwardReason::SignUp { .. } => None,
         };
-        given.filter(|given| !given.returned)
+        given.filter(|given| !given.taken_back)
     }
 
     /// The lots that hold something that was given and not taken back.
-    pub(crate) fn lots(&self) -> impl Iterator<Item = LotId> {
-        let Self { received, sent, milestones, entered, .. } = self;
+    pub(crate) fn bonus_lots(&self) -> impl Iterator<Item = LotId> {
+        let Self { received, sent, milestones, tier_entries: entered, .. } = self;
         let all = received
             .values()
             .chain(sent.values())
             .chain(milestones.values())
             .chain(entered.values());
         all.into_iter()
-            .filter(|given| !given.returned)
+            .filter(|given| !given.taken_back)
             .filter_map(|given| given.lot)
     }
 
     /// What a merged account brings, without its tier: that follows from its progress. Lots have other
     /// numbers now.
     pub(super) fn absorb(&mut self, other: &Self, lots: &BTreeMap<LotId, LotId>) {
-        Usage::merge(&mut self.actions, &other.actions);
-        Usage::merge(&mut self.rules, &other.rules);
-        Usage::merge(&mut self.rewards, &other.rewards);
+        Usage::merge_all(&mut self.actions, &other.actions);
+        Usage::merge_all(&mut self.rules, &other.rules);
+        Usage::merge_all(&mut self.rewards, &other.rewards);
         self.codes.extend(other.codes.iter().cloned());
-        self.birthday = self.birthday.max(other.birthday);
-        self.anniversary = self.anniversary.max(other.anniversary);
-        self.joined = self.joined.take().or_else(|| other.joined.clone());
-        let moved = |given: &Given| Given {
+        self.last_birthday_year = self.last_birthday_year.max(other.last_birthday_year);
+        self.last_anniversary = self.last_anniversary.max(other.last_anniversary);
+        self.referral = self.referral.take().or_else(|| other.referral.clone());
+        let moved = |given: &Bonus| Bonus {
             lot: given.lot.and_then(|lot| lots.get(&lot).copied()),
             ..*given
         };
@@ -461,8 +461,8 @@ impl Deeds {
         );
         self.sent
             .extend(other.sent.iter().map(|(order, given)| (order.clone(), moved(given))));
-        for (tier, given) in &other.entered {
-            self.entered.entry(tier.clone()).or_insert_with(|| moved(given));
+        for (tier, given) in &other.tier_entries {
+            self.tier_entries.entry(tier.clone()).or_insert_with(|| moved(given));
         }
         for (friends, given) in &other.milestones {
             self.milestones.entry(*friends).or_insert_with(|| moved(given));

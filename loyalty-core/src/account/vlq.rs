@@ -6,13 +6,13 @@
 
 use crate::calendar::Timestamp;
 
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-const MORE: u64 = 32;
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const CONTINUATION: u64 = 32;
 
 /// A text of digits.
-pub(super) struct Text(String);
+pub(super) struct VlqWriter(String);
 
-impl Text {
+impl VlqWriter {
     /// With room for so many bytes.
     pub(super) fn with_capacity(bytes: usize) -> Self {
         Self(String::with_capacity(bytes))
@@ -23,15 +23,15 @@ impl Text {
     }
 
     /// A number that may be negative.
-    pub(super) fn put(&mut self, number: i64) {
-        self.put_natural((number << 1 ^ number >> 63).cast_unsigned());
+    pub(super) fn write_signed(&mut self, number: i64) {
+        self.write_unsigned((number << 1 ^ number >> 63).cast_unsigned());
     }
 
-    pub(super) fn put_natural(&mut self, mut number: u64) {
+    pub(super) fn write_unsigned(&mut self, mut number: u64) {
         loop {
-            let (low, rest) = (number & (MORE - 1), number >> 5);
-            let digit = if rest == 0 { low } else { low | MORE };
-            let digit = usize::try_from(digit).ok().and_then(|digit| DIGITS.get(digit));
+            let (low, rest) = (number & (CONTINUATION - 1), number >> 5);
+            let digit = if rest == 0 { low } else { low | CONTINUATION };
+            let digit = usize::try_from(digit).ok().and_then(|digit| ALPHABET.get(digit));
             self.0.extend(digit.map(|digit| char::from(*digit)));
             if rest == 0 {
                 return;
@@ -41,34 +41,34 @@ impl Text {
     }
 
     /// An instant after another, of which `before` knows the seconds: then it knows this one's.
-    pub(super) fn put_instant(&mut self, at: Timestamp, before: &mut i64) {
-        self.put(at.timestamp().saturating_sub(*before));
+    pub(super) fn write_instant(&mut self, at: Timestamp, before: &mut i64) {
+        self.write_signed(at.timestamp().saturating_sub(*before));
         *before = at.timestamp();
-        self.put_natural(beyond(at.timestamp_subsec_nanos()));
+        self.write_unsigned(encode_nanos(at.timestamp_subsec_nanos()));
     }
 
-    pub(super) fn put_words(&mut self, words: &str) {
-        self.put_natural(u64::try_from(words.len()).unwrap_or(u64::MAX));
+    pub(super) fn write_str(&mut self, words: &str) {
+        self.write_unsigned(u64::try_from(words.len()).unwrap_or(u64::MAX));
         self.0.push_str(words);
     }
 }
 
 /// Nanoseconds of a second as one number: an even one where microseconds are enough.
-fn beyond(nanos: u32) -> u64 {
+fn encode_nanos(nanos: u32) -> u64 {
     let (micros, rest) = (u64::from(nanos / 1_000), nanos % 1_000);
     if rest == 0 { micros << 1 } else { u64::from(nanos) << 1 | 1 }
 }
 
-fn nanos(beyond: u64) -> Option<u32> {
+fn decode_nanos(beyond: u64) -> Option<u32> {
     let number = u32::try_from(beyond >> 1).ok()?;
     if beyond & 1 == 0 { number.checked_mul(1_000) } else { Some(number) }
 }
 
 /// What is left of a text of digits. Whatever it is asked for, it answers none where something else stands there.
-pub(super) struct Numbers<'a>(&'a [u8]);
+pub(super) struct VlqReader<'a>(&'a [u8]);
 
-impl<'a> Numbers<'a> {
-    pub(super) fn of(text: &'a str) -> Self {
+impl<'a> VlqReader<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
         Self(text.as_bytes())
     }
 
@@ -76,42 +76,42 @@ impl<'a> Numbers<'a> {
         self.0.is_empty()
     }
 
-    pub(super) fn number(&mut self) -> Option<i64> {
-        let natural = self.natural()?;
+    pub(super) fn read_signed(&mut self) -> Option<i64> {
+        let natural = self.read_unsigned()?;
         Some((natural >> 1).cast_signed() ^ (natural & 1).cast_signed().wrapping_neg())
     }
 
     /// None as well where it is none of 64 bits.
-    pub(super) fn natural(&mut self) -> Option<u64> {
+    pub(super) fn read_unsigned(&mut self) -> Option<u64> {
         let (mut number, mut place) = (0_u64, 0_u32);
         loop {
             let (first, rest) = self.0.split_first()?;
             self.0 = rest;
-            let digit = value(*first)?;
-            let low = digit & (MORE - 1);
+            let digit = digit_value(*first)?;
+            let low = digit & (CONTINUATION - 1);
             let part = low.checked_shl(place).filter(|part| part >> place == low)?;
             number |= part;
-            if digit < MORE {
+            if digit < CONTINUATION {
                 return Some(number);
             }
             place = place.checked_add(5)?;
         }
     }
 
-    pub(super) fn instant(&mut self, before: &mut i64) -> Option<Timestamp> {
-        *before = before.checked_add(self.number()?)?;
-        Timestamp::from_timestamp(*before, nanos(self.natural()?)?)
+    pub(super) fn read_instant(&mut self, before: &mut i64) -> Option<Timestamp> {
+        *before = before.checked_add(self.read_signed()?)?;
+        Timestamp::from_timestamp(*before, decode_nanos(self.read_unsigned()?)?)
     }
 
-    pub(super) fn words(&mut self) -> Option<&'a str> {
-        let length = usize::try_from(self.natural()?).ok()?;
+    pub(super) fn read_str(&mut self) -> Option<&'a str> {
+        let length = usize::try_from(self.read_unsigned()?).ok()?;
         let (words, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         str::from_utf8(words).ok()
     }
 }
 
-fn value(digit: u8) -> Option<u64> {
+fn digit_value(digit: u8) -> Option<u64> {
     let (from, first) = match digit {
         b'A'..=b'Z' => (b'A', 0),
         b'a'..=b'z' => (b'a', 26),

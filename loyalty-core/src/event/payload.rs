@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::account::{Counts, Deeds, OpenRedemptions, Progress, RanOut};
+use crate::account::{Counts, AccountActivity, OpenRedemptions, Progress, InactivityExpirations};
 use crate::amount::Points;
 use crate::calendar::Timestamp;
 use crate::id::{ActionId, LotId, TierId};
@@ -11,10 +11,10 @@ use crate::id::{ActionId, LotId, TierId};
 /// What more or less of an order counts, and for which instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct Counted {
+pub struct CountsDelta {
     /// When the order passed the gate.
     #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
-    pub gate: Timestamp,
+    pub gate_at: Timestamp,
     /// The difference to what counted before.
     pub counts: Counts,
 }
@@ -23,19 +23,19 @@ pub struct Counted {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
-pub struct Brought {
+pub struct MergedState {
     /// What tiers and goals count.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Progress::is_empty"))]
     pub progress: Progress,
     /// What else it remembers.
-    pub deeds: Deeds,
+    pub activity: AccountActivity,
     /// What ran out of its lot without an end.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "RanOut::is_empty"))]
-    pub ran_out: RanOut,
+    pub inactivity_expirations: InactivityExpirations,
     /// The numbers that its lots have now, by those that they had: of lots in which something is that it
     /// remembers.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
-    pub lots: BTreeMap<LotId, LotId>,
+    pub lot_ids: BTreeMap<LotId, LotId>,
     /// Its redemptions that will end.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "OpenRedemptions::is_empty"))]
     pub redemptions: OpenRedemptions,
@@ -44,13 +44,13 @@ pub struct Brought {
     pub pending: Points,
     /// When it last earned or redeemed points.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
-    pub dealt_at: Option<Timestamp>,
+    pub last_activity_at: Option<Timestamp>,
 }
 
 /// Points that went into a lot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct LotPart {
+pub struct LotCredit {
     /// The lot; one that exists already grows.
     pub id: LotId,
     /// How many points went in, after paying off debt.
@@ -80,20 +80,20 @@ pub struct LotPart {
     pub pending_until: Option<Timestamp>,
     /// The order's points stay a lot of their own, though they have no end by themselves.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
-    pub apart: bool,
+    pub is_separate: bool,
 }
 
-impl LotPart {
+impl LotCredit {
     /// Whether it is of the lot without an end, where points of orders are not told apart.
-    pub(crate) fn is_lasting(&self) -> bool {
-        self.expires_at.is_none() && self.pending_until.is_none() && !self.apart
+    pub(crate) fn is_non_expiring(&self) -> bool {
+        self.expires_at.is_none() && self.pending_until.is_none() && !self.is_separate
     }
 }
 
 /// Where points that are taken back come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct Taking {
+pub struct Clawback {
     /// From lots: the order's own first, then in spending order.
     pub lots: Vec<(LotId, Points)>,
     /// From lots that are pending.
@@ -107,10 +107,10 @@ pub struct Taking {
     pub forgiven: Points,
     /// Not taken, since so much had run out of the lot without an end, and when.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
-    pub ran_out: Vec<(Timestamp, Points)>,
+    pub already_expired: Vec<(Timestamp, Points)>,
 }
 
-impl Taking {
+impl Clawback {
     /// What is really taken: from lots, pending or not, and as debt.
     pub fn points(&self) -> Points {
         self.from_balance().saturating_add(self.from_pending())
@@ -125,7 +125,7 @@ impl Taking {
 
     /// What had run out of the lot without an end.
     pub fn expired(&self) -> Points {
-        self.ran_out
+        self.already_expired
             .iter()
             .fold(Points::ZERO, |sum, (_, points)| sum.saturating_add(*points))
     }
@@ -142,16 +142,16 @@ impl Taking {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
-pub struct Grounds {
+pub struct AdjustmentReason {
     /// The shop's action.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub action: Option<ActionId>,
     /// The shop's words.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
-    pub reason: Option<Arc<str>>,
+    pub text: Option<Arc<str>>,
     /// Whether the balance was set to a number rather than changed by one.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
-    pub adjustment: bool,
+    pub sets_balance: bool,
 }
 
 /// A tier set by hand.

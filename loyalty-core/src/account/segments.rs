@@ -4,11 +4,11 @@
 //! each order. So a store can keep them apart from the account, in chapters: each is written once, and again only
 //! where something in it comes or goes.
 
-use super::lot::Place;
+use super::lot::SpendingKey;
 use super::{Account, Counts, Lot, lots, progress};
 use crate::calendar::Timestamp;
 use crate::id::LotId;
-use crate::tree::{Apart, Nodes, Weighed};
+use crate::tree::{Diff, Nodes, Summarize};
 
 /// All that an account has done but for its newest instants, and all that it can spend but for the lots that end last,
 /// in chapters. A copy costs nothing: it shares what it holds with the account.
@@ -41,14 +41,14 @@ use crate::tree::{Apart, Nodes, Weighed};
 /// assert_eq!(head.with_chapters(&read), Some(account));
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Chapters {
+pub struct AccountSegments {
     instants: Nodes<Timestamp, Counts>,
-    lots: Nodes<Place, Lot>,
+    lots: Nodes<SpendingKey, Lot>,
 }
 
 /// What a chapter begins with, which no other chapter of the account does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Start {
+pub enum AccountSegmentKey {
     /// The first instant of a chapter of instants.
     Instant(Timestamp),
     /// The first lot of a chapter of lots.
@@ -57,14 +57,14 @@ pub enum Start {
 
 /// A chapter that has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chapter {
+pub struct AccountSegment {
     /// What it begins with.
-    pub start: Start,
+    pub key: AccountSegmentKey,
     /// What it holds, for [`Chapters::read`]. None where no chapter begins there any more.
     pub text: Option<String>,
 }
 
-impl Chapters {
+impl AccountSegments {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.instants.chunks().saturating_add(self.lots.chunks())
@@ -79,21 +79,21 @@ impl Chapters {
     /// another place, both are told. Where the account has grown out of the one whose chapters `before` are, that
     /// costs what has changed, not what there is: what both share in memory is passed over. Of chapters that were
     /// read by themselves, each counts as changed.
-    pub fn changed_since(&self, before: &Self) -> Vec<Chapter> {
-        let of_instants = changed(
-            self.instants.apart_from(&before.instants),
-            |at| Start::Instant(*at),
+    pub fn changed_since(&self, before: &Self) -> Vec<AccountSegment> {
+        let of_instants = diff_segments(
+            self.instants.diff(&before.instants),
+            |at| AccountSegmentKey::Instant(*at),
             |entries| {
-                progress::text::spell(
+                progress::codec::encode(
                     entries.iter().map(|(at, counts)| (at, counts)),
                     entries.len(),
                 )
             },
         );
-        let of_lots = changed(
-            self.lots.apart_from(&before.lots),
-            |(_, _, _, lot)| Start::Lot(*lot),
-            |entries| lots::text::spell(entries.iter().map(|(_, lot)| lot), entries.len()),
+        let of_lots = diff_segments(
+            self.lots.diff(&before.lots),
+            |(_, _, _, lot)| AccountSegmentKey::Lot(*lot),
+            |entries| lots::codec::encode(entries.iter().map(|(_, lot)| lot), entries.len()),
         );
         let mut chapters: Vec<_> = of_instants.chain(of_lots).collect();
         // The number of a lot that was spent can come back with another end.
@@ -102,45 +102,45 @@ impl Chapters {
     }
 
     /// Chapters, in any order. None where the text of one is of no chapter that begins so, or two of them overlap.
-    pub fn read<T: AsRef<str>>(chapters: impl IntoIterator<Item = (Start, T)>) -> Option<Self> {
+    pub fn decode<T: AsRef<str>>(chapters: impl IntoIterator<Item = (AccountSegmentKey, T)>) -> Option<Self> {
         let (mut instants, mut lots) = (Vec::new(), Vec::new());
         for (start, text) in chapters {
             match start {
-                Start::Instant(start) => {
-                    let entries = progress::text::read(text.as_ref())?;
+                AccountSegmentKey::Instant(start) => {
+                    let entries = progress::codec::decode(text.as_ref())?;
                     if entries.first()?.0 != start {
                         return None;
                     }
                     instants.push(entries);
                 }
-                Start::Lot(start) => {
-                    let entries = lots::text::read(text.as_ref())?;
+                AccountSegmentKey::Lot(start) => {
+                    let entries = lots::codec::decode(text.as_ref())?;
                     if entries.first()?.id != start {
                         return None;
                     }
-                    lots.push(entries.into_iter().map(|lot| (lot.place(), lot)).collect());
+                    lots.push(entries.into_iter().map(|lot| (lot.spending_key(), lot)).collect());
                 }
             }
         }
-        Some(Self { instants: bound(instants)?, lots: bound(lots)? })
+        Some(Self { instants: join_segments(instants)?, lots: join_segments(lots)? })
     }
 }
 
-fn changed<'a, K: 'a, V: 'a>(
-    apart: Vec<Apart<'a, K, V>>,
-    start: impl Fn(&K) -> Start,
+fn diff_segments<'a, K: 'a, V: 'a>(
+    apart: Vec<Diff<'a, K, V>>,
+    start: impl Fn(&K) -> AccountSegmentKey,
     spell: impl Fn(&[(K, V)]) -> String,
-) -> impl Iterator<Item = Chapter> {
+) -> impl Iterator<Item = AccountSegment> {
     apart.into_iter().filter_map(move |apart| match apart {
-        Apart::Gone(first) => Some(Chapter { start: start(first), text: None }),
-        Apart::Put(entries) => entries
+        Diff::Removed(first) => Some(AccountSegment { key: start(first), text: None }),
+        Diff::Upserted(entries) => entries
             .first()
-            .map(|(first, _)| Chapter { start: start(first), text: Some(spell(entries)) }),
+            .map(|(first, _)| AccountSegment { key: start(first), text: Some(spell(entries)) }),
     })
 }
 
 /// Chapters of one kind.
-fn bound<K: Ord + Copy, V: Weighed + Clone>(mut chapters: Vec<Vec<(K, V)>>) -> Option<Nodes<K, V>> {
+fn join_segments<K: Ord + Copy, V: Summarize + Clone>(mut chapters: Vec<Vec<(K, V)>>) -> Option<Nodes<K, V>> {
     chapters.sort_unstable_by_key(|entries| entries.first().map(|(first, _)| *first));
     let mut nodes = Nodes::default();
     chapters
@@ -154,24 +154,24 @@ fn bound<K: Ord + Copy, V: Weighed + Clone>(mut chapters: Vec<Vec<(K, V)>>) -> O
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(transparent))]
-pub struct Head(Account);
+pub struct AccountHeader(Account);
 
 impl Account {
     /// The account with its newest instants and the lots that end last alone, at most sixteen of each, and all others.
-    pub fn split_chapters(&self) -> (Head, Chapters) {
+    pub fn split_segments(&self) -> (AccountHeader, AccountSegments) {
         let ((progress, instants), (own, lots)) = (self.progress.split(), self.lots.split());
-        let chapters = Chapters { instants: instants.clone(), lots: lots.clone() };
-        (Head(Self { progress, lots: own, ..self.clone() }), chapters)
+        let chapters = AccountSegments { instants: instants.clone(), lots: lots.clone() };
+        (AccountHeader(Self { progress, lots: own, ..self.clone() }), chapters)
     }
 }
 
-impl Head {
+impl AccountHeader {
     /// The account again. None where the chapters are not before the head's own instants and lots, or one lot's number is
     /// there twice.
-    pub fn with_chapters(self, chapters: &Chapters) -> Option<Account> {
+    pub fn with_segments(self, chapters: &AccountSegments) -> Option<Account> {
         let Self(account) = self;
-        let lots = account.lots.following(&chapters.lots)?;
-        let progress = account.progress.following(&chapters.instants)?;
+        let lots = account.lots.with_older(&chapters.lots)?;
+        let progress = account.progress.with_older(&chapters.instants)?;
         Some(Account { lots, progress, ..account })
     }
 }
@@ -186,7 +186,7 @@ mod tests {
     )]
     use super::*;
     use crate::amount::Points;
-    use crate::event::{Event, Grounds, LotPart};
+    use crate::event::{Event, AdjustmentReason, LotCredit};
     use crate::id::OrderId;
 
     fn at(seconds: i64, nanos: u32) -> Timestamp {
@@ -197,18 +197,18 @@ mod tests {
     fn earned(id: u32, day: i64) -> Event {
         let (points, earned_at) = (Points::from(5), at(day * 86_400, 0));
         let expires_at = Some(at((day + 365) * 86_400, 0));
-        let part = LotPart {
+        let part = LotCredit {
             id: LotId(id),
             points,
             earned_at,
             expires_at,
             pending_until: None,
-            apart: false,
+            is_separate: false,
         };
         Event::PointsAdded {
             points,
             lot: Some(part),
-            grounds: Grounds::default(),
+            reason: AdjustmentReason::default(),
             at: Some(earned_at),
         }
     }
@@ -216,7 +216,7 @@ mod tests {
     fn spent(lot: u32, points: u32) -> Event {
         Event::PointsSubtracted {
             lots: vec![(LotId(lot), Points::from(points))],
-            grounds: Grounds::default(),
+            reason: AdjustmentReason::default(),
             at: None,
         }
     }
@@ -228,15 +228,15 @@ mod tests {
         account
     }
 
-    fn texts(chapters: &[Chapter]) -> Vec<(Start, &str)> {
+    fn texts(chapters: &[AccountSegment]) -> Vec<(AccountSegmentKey, &str)> {
         chapters
             .iter()
-            .map(|chapter| (chapter.start, chapter.text.as_deref().unwrap()))
+            .map(|chapter| (chapter.key, chapter.text.as_deref().unwrap()))
             .collect()
     }
 
     #[test]
-    fn lots_are_found_again_in_every_way_once_an_account_has_its_chapters() {
+    fn lots_are_found_by_every_index_after_segments_are_attached() {
         let mut account = account(100);
         // The one without an end was earned first; the others, of orders, have none either, and come behind it.
         let lot = |number: u32| {
@@ -252,50 +252,50 @@ mod tests {
             }
         };
         account.lots = (1..=100).map(lot).collect();
-        let (head, chapters) = account.split_chapters();
+        let (head, chapters) = account.split_segments();
         assert_eq!(chapters.len(), 12, "six of instants and six of lots");
-        let changed = chapters.changed_since(&Chapters::default());
+        let changed = chapters.changed_since(&AccountSegments::default());
         let mut written = texts(&changed);
         written.reverse();
-        let read = head.clone().with_chapters(&Chapters::read(written).unwrap()).unwrap();
+        let read = head.clone().with_segments(&AccountSegments::decode(written).unwrap()).unwrap();
         assert_eq!(read, account, "also by number and by order");
         for number in [1, 16, 17, 96, 97, 100] {
             assert_eq!(read.lots().get(LotId(number)), Some(&lot(number)));
         }
         assert_eq!(read.lots().of_order(&OrderId::new("o20").unwrap()).count(), 2);
-        assert_eq!(read.lots().lasting(), Some(&lot(1)));
+        assert_eq!(read.lots().non_expiring_lot(), Some(&lot(1)));
         assert_eq!(
-            head.with_chapters(&Chapters::default()).unwrap().lots().len(),
+            head.with_segments(&AccountSegments::default()).unwrap().lots().len(),
             4,
             "without them it is another"
         );
-        assert_eq!(account.split_chapters().0.with_chapters(&chapters), Some(account));
+        assert_eq!(account.split_segments().0.with_segments(&chapters), Some(account));
     }
 
     #[test]
-    fn what_is_spent_changes_the_first_chapter_of_lots_alone() {
+    fn spending_changes_only_the_first_segment_of_lots() {
         let mut account = account(100);
-        let first = account.split_chapters().1;
-        let starts = |chapters: Vec<Chapter>| -> Vec<(Start, bool)> {
+        let first = account.split_segments().1;
+        let starts = |chapters: Vec<AccountSegment>| -> Vec<(AccountSegmentKey, bool)> {
             chapters
                 .into_iter()
-                .map(|chapter| (chapter.start, chapter.text.is_some()))
+                .map(|chapter| (chapter.key, chapter.text.is_some()))
                 .collect()
         };
         account.evolve(&spent(1, 3));
-        let before = account.split_chapters().1;
-        assert_eq!(starts(before.changed_since(&first)), [(Start::Lot(LotId(1)), true)]);
+        let before = account.split_segments().1;
+        assert_eq!(starts(before.changed_since(&first)), [(AccountSegmentKey::Lot(LotId(1)), true)]);
         account.evolve(&spent(1, 2));
-        let moved = [(Start::Lot(LotId(1)), false), (Start::Lot(LotId(2)), true)];
-        assert_eq!(starts(account.split_chapters().1.changed_since(&before)), moved);
+        let moved = [(AccountSegmentKey::Lot(LotId(1)), false), (AccountSegmentKey::Lot(LotId(2)), true)];
+        assert_eq!(starts(account.split_segments().1.changed_since(&before)), moved);
         let Event::PointsAdded { points, lot, at, .. } = earned(1, 0) else {
             unreachable!()
         };
-        let grounds = Grounds { adjustment: true, ..Grounds::default() };
-        account.evolve(&Event::PointsAdded { points, lot, grounds, at });
-        let again = [(Start::Lot(LotId(1)), false), (Start::Lot(LotId(1)), true)];
+        let grounds = AdjustmentReason { sets_balance: true, ..AdjustmentReason::default() };
+        account.evolve(&Event::PointsAdded { points, lot, reason: grounds, at });
+        let again = [(AccountSegmentKey::Lot(LotId(1)), false), (AccountSegmentKey::Lot(LotId(1)), true)];
         assert_eq!(
-            starts(account.split_chapters().1.changed_since(&before)),
+            starts(account.split_segments().1.changed_since(&before)),
             again,
             "its number, in another place"
         );
@@ -319,45 +319,45 @@ mod tests {
                 }
             })
             .collect();
-        let text = lots::text::spell(lots.iter(), lots.len());
-        assert_eq!(lots::text::read(&text), Some(lots));
+        let text = lots::codec::encode(lots.iter(), lots.len());
+        assert_eq!(lots::codec::decode(&text), Some(lots));
     }
 
     #[test]
-    fn what_no_chapter_was_written_as_is_refused() {
-        let chapters = account(40).split_chapters().1.changed_since(&Chapters::default());
+    fn invalid_segments_are_rejected() {
+        let chapters = account(40).split_segments().1.changed_since(&AccountSegments::default());
         let [instants, _, lots, _] = <[_; 4]>::try_from(texts(&chapters)).unwrap();
         for (what, chapters) in [
             ("twice", vec![instants, instants]),
             ("twice", vec![lots, lots]),
-            ("elsewhere", vec![(Start::Instant(at(0, 0)), instants.1)]),
-            ("elsewhere", vec![(Start::Lot(LotId(2)), lots.1)]),
-            ("of the other kind", vec![(Start::Lot(LotId(1)), instants.1)]),
-            ("of nothing", vec![(Start::Lot(LotId(1)), "")]),
-            ("cut", vec![(Start::Lot(LotId(1)), lots.1.get(..lots.1.len() - 1).unwrap())]),
+            ("elsewhere", vec![(AccountSegmentKey::Instant(at(0, 0)), instants.1)]),
+            ("elsewhere", vec![(AccountSegmentKey::Lot(LotId(2)), lots.1)]),
+            ("of the other kind", vec![(AccountSegmentKey::Lot(LotId(1)), instants.1)]),
+            ("of nothing", vec![(AccountSegmentKey::Lot(LotId(1)), "")]),
+            ("cut", vec![(AccountSegmentKey::Lot(LotId(1)), lots.1.get(..lots.1.len() - 1).unwrap())]),
             // By hand: number 1, 5 points, of 1970; ends neither nor never, an order of a control character, one of
             // more bytes than there are, too many points, 2³² and 1 more.
-            ("unknown", vec![(Start::Lot(LotId(1)), "BKAACAA")]),
-            ("no order", vec![(Start::Lot(LotId(1)), "BKAAAAB\n")]),
-            ("too short", vec![(Start::Lot(LotId(1)), "BKAAAACx")]),
-            ("too many", vec![(Start::Lot(LotId(1)), "B____________fAAAAA")]),
-            ("too large", vec![(Start::Lot(LotId(1)), "hgggggEKAAAAA")]),
+            ("unknown", vec![(AccountSegmentKey::Lot(LotId(1)), "BKAACAA")]),
+            ("no order", vec![(AccountSegmentKey::Lot(LotId(1)), "BKAAAAB\n")]),
+            ("too short", vec![(AccountSegmentKey::Lot(LotId(1)), "BKAAAACx")]),
+            ("too many", vec![(AccountSegmentKey::Lot(LotId(1)), "B____________fAAAAA")]),
+            ("too large", vec![(AccountSegmentKey::Lot(LotId(1)), "hgggggEKAAAAA")]),
         ] {
-            assert!(Chapters::read(chapters).is_none(), "{what}");
+            assert!(AccountSegments::decode(chapters).is_none(), "{what}");
         }
         assert_eq!(
-            Chapters::read([(Start::Lot(LotId(1)), "BKAAAAA")]).unwrap().len(),
+            AccountSegments::decode([(AccountSegmentKey::Lot(LotId(1)), "BKAAAAA")]).unwrap().len(),
             1,
             "these are right"
         );
-        assert_eq!(Chapters::read([(Start::Lot(LotId(1)), "BKAAAABx")]).unwrap().len(), 1);
-        let (head, chapters) = account(40).split_chapters();
-        let (fewer, _) = account(20).split_chapters();
-        assert!(fewer.with_chapters(&chapters).is_none(), "not before its own");
+        assert_eq!(AccountSegments::decode([(AccountSegmentKey::Lot(LotId(1)), "BKAAAABx")]).unwrap().len(), 1);
+        let (head, chapters) = account(40).split_segments();
+        let (fewer, _) = account(20).split_segments();
+        assert!(fewer.with_segments(&chapters).is_none(), "not before its own");
         // Of one number in another place.
         let mut twice = account(40);
         twice.evolve(&spent(40, 5));
         twice.evolve(&earned(40, -1));
-        assert!(head.with_chapters(&twice.split_chapters().1).is_none());
+        assert!(head.with_segments(&twice.split_segments().1).is_none());
     }
 }

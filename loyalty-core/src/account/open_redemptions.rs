@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::calendar::Timestamp;
 use crate::id::RedemptionId;
 use crate::redemption::Redemption;
-use crate::tree::{Tree, Weighed};
+use crate::tree::{Tree, Summarize};
 
 /// Redemptions by their ends. Copies are cheap: they share what neither has changed.
 ///
@@ -17,9 +17,9 @@ pub struct OpenRedemptions {
     by_end: Tree<(Timestamp, RedemptionId), ()>,
 }
 
-impl Weighed for Arc<Redemption> {
-    type Weight = ();
-    fn weight(&self) {}
+impl Summarize for Arc<Redemption> {
+    type Summary = ();
+    fn summary(&self) {}
     fn sum((): (), (): ()) {}
 }
 
@@ -40,7 +40,7 @@ impl OpenRedemptions {
         self.by_id.get(id).map(|redemption| (*end, redemption))
     }
 
-    pub(crate) fn put(&mut self, redemption: Arc<Redemption>) {
+    pub(crate) fn insert(&mut self, redemption: Arc<Redemption>) {
         let Some(end) = redemption.ends_at() else { return };
         let id = redemption.issue().id;
         self.remove(id);
@@ -74,7 +74,7 @@ mod json {
             let mut open = Self::default();
             Vec::<Arc<Redemption>>::deserialize(from)?
                 .into_iter()
-                .for_each(|redemption| open.put(redemption));
+                .for_each(|redemption| open.insert(redemption));
             Ok(open)
         }
     }

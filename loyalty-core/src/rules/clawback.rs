@@ -1,15 +1,15 @@
 //! Spending and taking back: from which lots points leave.
 
-use crate::account::{Account, Given, Lot};
+use crate::account::{Account, Bonus, Lot};
 use crate::amount::Points;
 use crate::calendar::Timestamp;
-use crate::event::Taking;
+use crate::event::Clawback;
 use crate::id::{LotId, OrderId};
 use crate::order::OrderState;
 use crate::program::DebtPolicy;
 
 /// Takes up to `points` from `lots`, one after the other; answers the parts and what is missing.
-pub(crate) fn drain<'a>(
+pub(crate) fn draw_points<'a>(
     lots: impl Iterator<Item = &'a Lot>,
     points: Points,
 ) -> (Vec<(LotId, Points)>, Points) {
@@ -31,21 +31,21 @@ pub(crate) fn drain<'a>(
 ///
 /// In the lot without an end an order's points are not told apart; all of it counts as its own. So does what
 /// ran out of it: that is not taken again.
-pub(crate) fn take_back(
+pub(crate) fn claw_back_order(
     account: &Account,
     now: Timestamp,
     (id, order): (&OrderId, &OrderState),
     points: Points,
     policy: DebtPolicy,
-) -> Taking {
-    let mut lasting = order.lasting().map(|(since, _)| since);
-    let lasting = lasting.any(|since| !account.ran_out().has_ended_since(since));
-    let lasting = account.lots().lasting().filter(|_| lasting).map(|lot| lot.id);
+) -> Clawback {
+    let mut lasting = order.non_expiring_points().map(|(since, _)| since);
+    let lasting = lasting.any(|since| !account.inactivity_expirations().has_expired_since(since));
+    let lasting = account.lots().non_expiring_lot().filter(|_| lasting).map(|lot| lot.id);
     let is_own = |lot: &&Lot| lot.order.as_ref() == Some(id) || Some(lot.id) == lasting;
     let own = account.lots().of_order(id).filter(|lot| lot.is_usable(now));
     let own = own.chain(lasting.and_then(|lasting| account.lots().get(lasting)));
-    let ran_out = account.ran_out().of(order.lasting(), points);
-    taken(
+    let ran_out = account.inactivity_expirations().attribute(order.non_expiring_points(), points);
+    claw_back(
         account,
         now,
         (own, account.pending_lots().of_order(id)),
@@ -56,19 +56,19 @@ pub(crate) fn take_back(
 }
 
 /// Takes points back that were given for something else than an order, in the same sequence.
-pub(crate) fn take_given(
+pub(crate) fn claw_back_bonus(
     account: &Account,
     now: Timestamp,
-    given: &Given,
+    given: &Bonus,
     policy: DebtPolicy,
-) -> Taking {
+) -> Clawback {
     let (lot, points) = (given.lot, given.remaining());
     let is_own = |other: &&Lot| Some(other.id) == lot;
     let available = lot.and_then(|lot| account.lots().get(lot));
     let pending = lot.and_then(|lot| account.pending_lots().get(lot));
-    let lasting = given.lasting.map(|since| (since, points));
-    let ran_out = account.ran_out().of(lasting.into_iter(), points);
-    taken(
+    let lasting = given.non_expiring_since.map(|since| (since, points));
+    let ran_out = account.inactivity_expirations().attribute(lasting.into_iter(), points);
+    claw_back(
         account,
         now,
         (available.into_iter(), pending.into_iter()),
@@ -78,37 +78,37 @@ pub(crate) fn take_given(
     )
 }
 
-fn taken<'a>(
+fn claw_back<'a>(
     account: &'a Account,
     now: Timestamp,
     (own, own_pending): (impl Iterator<Item = &'a Lot>, impl Iterator<Item = &'a Lot>),
     is_own: impl Fn(&&Lot) -> bool,
     (points, ran_out): (Points, Vec<(Timestamp, Points)>),
     policy: DebtPolicy,
-) -> Taking {
+) -> Clawback {
     let points = ran_out
         .iter()
         .fold(points, |left, (_, points)| left.saturating_sub(*points));
-    let (mut lots, missing) = drain(own, points);
-    let (mut pending, missing) = drain(own_pending, missing);
-    let (more, missing) = drain(account.pending_lots().iter().filter(|lot| !is_own(lot)), missing);
+    let (mut lots, missing) = draw_points(own, points);
+    let (mut pending, missing) = draw_points(own_pending, missing);
+    let (more, missing) = draw_points(account.pending_lots().iter().filter(|lot| !is_own(lot)), missing);
     pending.extend(more);
-    let (more, missing) = drain(account.usable_lots(now).filter(|lot| !is_own(lot)), missing);
+    let (more, missing) = draw_points(account.usable_lots(now).filter(|lot| !is_own(lot)), missing);
     lots.extend(more);
     match policy {
-        DebtPolicy::Allow => Taking {
+        DebtPolicy::Allow => Clawback {
             lots,
             pending,
             debt: missing,
             forgiven: Points::ZERO,
-            ran_out,
+            already_expired: ran_out,
         },
-        DebtPolicy::StopAtZero => Taking {
+        DebtPolicy::StopAtZero => Clawback {
             lots,
             pending,
             debt: Points::ZERO,
             forgiven: missing,
-            ran_out,
+            already_expired: ran_out,
         },
     }
 }

@@ -1,0 +1,61 @@
+//! Lots as one text of digits: of each its number, its points, when it was earned, when it ends and when it is released
+//! (0 where it never does, else 1 and the instant), and its order, in no words where there is none.
+
+use crate::account::Lot;
+use crate::account::vlq::{VlqReader, VlqWriter};
+use crate::amount::Points;
+use crate::calendar::Timestamp;
+use crate::id::{LotId, OrderId};
+
+/// About so many lots.
+pub(in crate::account) fn encode<'a>(lots: impl Iterator<Item = &'a Lot>, count: usize) -> String {
+    let (mut text, mut before) = (VlqWriter::with_capacity(count.saturating_mul(40)), PreviousInstants::default());
+    for lot in lots {
+        text.write_unsigned(u64::from(lot.id.0));
+        text.write_signed(lot.points.get());
+        text.write_instant(lot.earned_at, &mut before.earned);
+        for (at, before) in
+            [(lot.expires_at, &mut before.ends), (lot.pending_until, &mut before.released)]
+        {
+            text.write_unsigned(u64::from(at.is_some()));
+            if let Some(at) = at {
+                text.write_instant(at, before);
+            }
+        }
+        text.write_str(lot.order.as_ref().map_or("", OrderId::as_str));
+    }
+    text.into_string()
+}
+
+/// What a text says; none where it is of something else.
+pub(in crate::account) fn decode(text: &str) -> Option<Vec<Lot>> {
+    let (mut lots, mut before, mut numbers) = (Vec::new(), PreviousInstants::default(), VlqReader::new(text));
+    while !numbers.is_empty() {
+        let id = LotId(u32::try_from(numbers.read_unsigned()?).ok()?);
+        let points = Points::new(numbers.read_signed()?)?;
+        let earned_at = numbers.read_instant(&mut before.earned)?;
+        let expires_at = read_optional_instant(&mut numbers, &mut before.ends)?;
+        let pending_until = read_optional_instant(&mut numbers, &mut before.released)?;
+        let order = Some(numbers.read_str()?).filter(|words| !words.is_empty());
+        let order = order.map(OrderId::new).transpose().ok()?;
+        lots.push(Lot { id, order, points, earned_at, expires_at, pending_until });
+    }
+    Some(lots)
+}
+
+/// The seconds of the lot before.
+#[derive(Default)]
+struct PreviousInstants {
+    earned: i64,
+    ends: i64,
+    released: i64,
+}
+
+#[expect(clippy::option_option, reason = "none where there is no text of one")]
+fn read_optional_instant(numbers: &mut VlqReader<'_>, before: &mut i64) -> Option<Option<Timestamp>> {
+    match numbers.read_unsigned()? {
+        0 => Some(None),
+        1 => Some(Some(numbers.read_instant(before)?)),
+        _ => None,
+    }
+}

@@ -1,0 +1,161 @@
+//! Referrals: a friend comes, orders, and both get their part; and all of it back.
+
+use std::sync::Arc;
+
+use crate::amount::Points;
+use crate::award::AwardReason;
+use crate::calendar::Timestamp;
+use crate::command::Command;
+use crate::decide::DecisionBuilder;
+use crate::event::Event;
+use crate::exact::Fraction;
+use crate::explain::{Explanation, EarningStatus};
+use crate::id::{AccountId, OrderId};
+use crate::program::Program;
+use crate::referral::{ReferralParty, ReferralRejection, generate_code};
+use crate::rejection::Rejection;
+use crate::rules::scheduled::BonusGrant;
+use crate::rules::clawback;
+
+impl DecisionBuilder<'_> {
+    pub(crate) fn issue_referral_code(&mut self, entropy: [u8; 10]) -> Result<(), Rejection> {
+        if self.context.program.1.definition().referrals.is_none() {
+            return Err(Rejection::ReferralsDisabled);
+        }
+        if self.account.activity().referral_code().is_none() {
+            let code = Arc::from(generate_code(entropy));
+            self.emit(Event::ReferralCodeIssued { code, at: self.context.now });
+        }
+        Ok(())
+    }
+
+    /// The same friend told again is no change.
+    pub(crate) fn join_referral(&mut self, own: &ReferralParty, friend: &ReferralParty) -> Result<(), Rejection> {
+        if self.context.program.1.definition().referrals.is_none() {
+            return Err(Rejection::ReferralsDisabled);
+        }
+        let joined = self.account.activity().referral();
+        if joined.is_some_and(|joined| joined.referrer == friend.account) {
+            return Ok(());
+        }
+        let known = joined.is_some() || self.account.progress().first_order().is_some();
+        let checked = friend.may_refer(own);
+        let checked =
+            if known { checked.and(Err(ReferralRejection::ExistingCustomer)) } else { checked };
+        checked.map_err(|reason| Rejection::ReferralRejected { reason })?;
+        self.emit(Event::ReferralJoined { referrer: friend.account, at: self.context.now });
+        Ok(())
+    }
+
+    /// Looks whether this order completes the customer's referral, or undoes it.
+    pub(crate) fn check_referral(
+        &mut self,
+        order: &OrderId,
+        gate: Timestamp,
+        program: &Program,
+        worth: &Explanation,
+    ) -> Result<(), Rejection> {
+        let Some(joined) = self.account.activity().referral().cloned() else {
+            return Ok(());
+        };
+        let (at, by) = (self.context.now, joined.referrer);
+        let Some(friend) = self.context.account_id else { return Ok(()) };
+        let completes = joined.order.is_none() && is_qualifying(program, worth);
+        let undoes = joined.order.as_ref() == Some(order) && !is_qualifying(program, worth);
+        let order = order.clone();
+        if completes {
+            let received = program
+                .definition()
+                .referrals
+                .as_ref()
+                .map_or(Points::ZERO, |referrals| referrals.received);
+            if received.is_positive() {
+                let term = self.context.current_period();
+                self.grant_uncapped(
+                    at,
+                    received,
+                    None,
+                    AwardReason::ReferralReceived { order: order.clone() },
+                    &term,
+                );
+            }
+            self.emit(Event::ReferralCompleted { referrer: by, order: order.clone(), gate_at: gate, at });
+            self.follow_ups
+                .push((by, Command::RewardReferral { referee: friend, order, gate_at: gate }));
+        } else if undoes {
+            self.claw_back_award(AwardReason::ReferralReceived { order: order.clone() })?;
+            self.emit(Event::ReferralUndone { referrer: by, order: order.clone(), at });
+            self.follow_ups.push((by, Command::UndoReferral { referee: friend, order }));
+        }
+        Ok(())
+    }
+
+    /// A friend has ordered: told twice it is one.
+    pub(crate) fn reward_referral(&mut self, friend: AccountId, order: &OrderId, gate: Timestamp) {
+        let term = self.context.current_period();
+        let Some(referrals) = &term.program.definition().referrals else { return };
+        let reason = AwardReason::ReferralSent { order: order.clone(), referee: friend };
+        if self.account.activity().bonus(&reason).is_some() {
+            return;
+        }
+        let at = self.context.now;
+        // Nothing is no lot that could be pending; but it is noted, since milestones count friends.
+        let gift = |points: Points, reason| {
+            let hold = referrals.hold.filter(|_| points.is_positive());
+            BonusGrant { at, counts_from: gate, points, uncapped: points, hold, reason, limited_by: None }
+        };
+        self.grant(gift(referrals.sent, reason), &term);
+        let friends = self.account.activity().referral_count();
+        let reached = referrals
+            .milestones
+            .iter()
+            .filter(|milestone| milestone.friends <= friends);
+        for milestone in reached {
+            let reason = AwardReason::ReferralMilestone { friends: milestone.friends };
+            if self.account.activity().bonus(&reason).is_none() {
+                self.grant(gift(milestone.points, reason), &term);
+            }
+        }
+    }
+
+    /// A friend's order is worth nothing any more: what it brought goes back, and milestones with it.
+    pub(crate) fn undo_referral(
+        &mut self,
+        friend: AccountId,
+        order: &OrderId,
+    ) -> Result<(), Rejection> {
+        self.claw_back_award(AwardReason::ReferralSent { order: order.clone(), referee: friend })?;
+        let friends = self.account.activity().referral_count();
+        let lost: Vec<u32> = self.account.activity().milestones_above(friends).collect();
+        for friends in lost {
+            self.claw_back_award(AwardReason::ReferralMilestone { friends })?;
+        }
+        Ok(())
+    }
+
+    /// Takes back what was given for this reason, if it was and has not been yet. What ran out of it is
+    /// gone already.
+    pub(crate) fn claw_back_award(&mut self, reason: AwardReason) -> Result<(), Rejection> {
+        let Some(given) = self.account.activity().bonus(&reason).copied() else {
+            return Ok(());
+        };
+        let now = self.context.now;
+        let policy = self.context.program.1.definition().debt;
+        let taking = clawback::claw_back_bonus(&self.account, now, &given, policy);
+        let after = self.account.balance(now).checked_sub(taking.from_balance());
+        after.ok_or(Rejection::PointsOutOfRange)?;
+        self.emit(Event::AwardTakenBack { reason, clawback: taking, at: now });
+        Ok(())
+    }
+}
+
+/// Whether an order is what a referral waits for.
+fn is_qualifying(program: &Program, worth: &Explanation) -> bool {
+    let Some(referrals) = &program.definition().referrals else {
+        return false;
+    };
+    let minimum = referrals.minimum_spend.map_or(Fraction::ZERO, Fraction::from_amount);
+    worth.status == EarningStatus::Entitled
+        && !worth.spend.is_zero()
+        && Fraction::from_amount(worth.spend).is_at_least(&minimum)
+}
