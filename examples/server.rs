@@ -34,7 +34,7 @@ pub(crate) async fn start() -> Result<(RunningServer, Server), ExampleError> {
     };
     let shop = store.create_shop(&new, Clock::system().now())?;
     let (key, shown) = auth::random_key()?;
-    store.add_key(shop.id, &key, Clock::system().now())?;
+    store.add_api_key(shop.id, &key, Clock::system().now())?;
 
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
     let address = Server::new(listener.local_addr()?.to_string().parse()?, &shown)?;

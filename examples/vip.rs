@@ -11,8 +11,8 @@ use loyalty_core::{
     Refund, RefundId, RefundContent, ShopId, Status, Timestamp, Zone,
 };
 use loyalty_store::{
-    Action, Change, EmailConflict, MemoryStore, NewShop, Presence, ProfileChange, Receipt, Reply,
-    Request, Store, Who,
+    Action, FieldChange, EmailConflict, MemoryStore, NewShop, Existence, ProfileChange, Receipt, Reply,
+    Request, Store, CustomerRef,
 };
 
 const PROGRAM: &str = r#"{
@@ -117,14 +117,14 @@ impl YearSimulation {
     fn sign_up(&mut self, name: &str, birthday: Option<&str>) -> ExampleResult {
         let change = ProfileChange {
             birthday: birthday
-                .map_or(Ok(Change::Keep), |day| day.parse().map(|day| Change::Set(Some(day))))?,
+                .map_or(Ok(FieldChange::Keep), |day| day.parse().map(|day| FieldChange::Set(Some(day))))?,
             ..ProfileChange::default()
         };
         self.act(Action::Customer {
-            who: customer_ref(name)?,
-            presence: Presence::MustNot,
+            customer: customer_ref(name)?,
+            existence: Existence::Absent,
             change,
-            conflict: EmailConflict::Refuse,
+            email_conflict: EmailConflict::Reject,
             if_match: None,
             commands: vec![Command::SignUp],
         })?;
@@ -165,7 +165,7 @@ impl YearSimulation {
 
     fn review(&mut self, name: &str) -> ExampleResult {
         let review = Command::PerformAction { action: "review".parse()?, points: None };
-        self.act(Action::customer(customer_ref(name)?, Presence::Must, vec![review]))?;
+        self.act(Action::for_customer(customer_ref(name)?, Existence::Required, vec![review]))?;
         self.tell()
     }
 
@@ -174,14 +174,14 @@ impl YearSimulation {
             points: points.into(),
             reason: loyalty_core::AdjustmentReason::default(),
         };
-        self.act(Action::customer(customer_ref(name)?, Presence::Must, vec![spend]))?;
+        self.act(Action::for_customer(customer_ref(name)?, Existence::Required, vec![spend]))?;
         self.tell()
     }
 
     /// A server draws the bits at random.
     fn code(&mut self, name: &str) -> Result<String, Box<dyn Error>> {
         let issue = Command::IssueReferralCode { entropy: *b"ada's code" };
-        let receipt = self.act(Action::customer(customer_ref(name)?, Presence::Must, vec![issue]))?;
+        let receipt = self.act(Action::for_customer(customer_ref(name)?, Existence::Required, vec![issue]))?;
         self.tell()?;
         let customer = receipt.customer.ok_or("nobody got a code")?;
         Ok(customer
@@ -194,7 +194,7 @@ impl YearSimulation {
 
     fn join(&mut self, name: &str, code: &str) -> ExampleResult {
         let (who, change, code) = (customer_ref(name)?, ProfileChange::default(), code.to_owned());
-        self.act(Action::JoinReferral { who, change, code })?;
+        self.act(Action::JoinReferral { customer: who, change, code })?;
         self.tell()
     }
 
@@ -203,7 +203,7 @@ impl YearSimulation {
         let request = Request { shop, now, dry_run: false, idempotency: None, action };
         match self.store.execute(request).wait()? {
             Reply::Decided(outcome) => Ok(outcome?),
-            Reply::Kept { .. } => Err("an answer was kept that nobody asked for".into()),
+            Reply::Stored { .. } => Err("an answer was kept that nobody asked for".into()),
         }
     }
 
@@ -213,7 +213,7 @@ impl YearSimulation {
             self.told = row.seq;
             let customer = row
                 .account
-                .map(|account| self.store.customer_of(self.shop, account))
+                .map(|account| self.store.customer_by_account(self.shop, account))
                 .transpose()?;
             let name = customer.flatten().and_then(|customer| customer.record().id.clone());
             for event in row.events.iter() {
@@ -249,8 +249,8 @@ impl YearSimulation {
     }
 }
 
-fn customer_ref(name: &str) -> Result<Who, Box<dyn Error>> {
-    Ok(Who::Id(CustomerId::new(name)?))
+fn customer_ref(name: &str) -> Result<CustomerRef, Box<dyn Error>> {
+    Ok(CustomerRef::Id(CustomerId::new(name)?))
 }
 
 /// What a person would say of an event; nothing of facts that move no points.

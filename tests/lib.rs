@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use loyalty_store::{Settings, SqliteStore};
 
-pub use loyalty_store::conformance::desk::*;
+pub use loyalty_store::conformance::test_shop::*;
 
 /// A file of a bench that takes long to make: the one of last time where there is one. Whatever stops the making
 /// leaves no file behind that is only half full.

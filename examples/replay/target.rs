@@ -10,7 +10,7 @@ use loyalty_core::{
     Quantity, ShopId, Status, Timestamp, Zone,
 };
 use loyalty_store::{
-    Action, MemoryStore, NewShop, ProfileChange, Reply, Request, Settings, SqliteStore, Store, Who,
+    Action, MemoryStore, NewShop, ProfileChange, Reply, Request, Settings, SqliteStore, Store, CustomerRef,
 };
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -122,7 +122,7 @@ impl LibraryShop {
             at: Some(now),
             origin: Origin::Shop,
         };
-        let customer = Some(Who::Id(CustomerId::new(&order.customer_id)?));
+        let customer = Some(CustomerRef::Id(CustomerId::new(&order.customer_id)?));
         let action = Action::Order { command, customer, change: ProfileChange::default() };
         let request = Request {
             shop: self.id,
@@ -133,12 +133,12 @@ impl LibraryShop {
         };
         match self.store.execute(request).await? {
             Reply::Decided(outcome) => Ok(outcome.map(|_| ())?),
-            Reply::Kept { .. } => Err("a kept answer to a request without a key".into()),
+            Reply::Stored { .. } => Err("a kept answer to a request without a key".into()),
         }
     }
 
     fn balance(&self, customer: &str) -> Result<(String, i64), Trouble> {
-        let found = self.store.customer(self.id, &Who::Id(CustomerId::new(customer)?))?;
+        let found = self.store.customer(self.id, &CustomerRef::Id(CustomerId::new(customer)?))?;
         let found = found.ok_or_else(|| format!("customer {customer} is not known"))?;
         // The last entry's time: nothing in this history expires.
         Ok((customer.to_owned(), found.balance(Timestamp::UNIX_EPOCH).get()))

@@ -45,36 +45,42 @@ pub struct Account {
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
     debt: Points,
     lots_opened: u32,
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "RanOut::is_empty"))]
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "InactivityExpirations::is_empty"))]
+    #[cfg_attr(feature = "json", serde(rename = "ran_out"))]
     inactivity_expirations: InactivityExpirations,
     totals: Totals,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "json", serde(rename = "tier"))]
     manual_tier: Option<ManualTier>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     merged_into: Option<AccountId>,
     /// The last instant at which anything happened.
     #[cfg_attr(
         feature = "json",
-        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::instant")
     )]
+    #[cfg_attr(feature = "json", serde(rename = "at"))]
     last_event_at: Option<Timestamp>,
     /// The last change of the balance, other than by running out of time.
     #[cfg_attr(
         feature = "json",
-        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::instant")
     )]
+    #[cfg_attr(feature = "json", serde(rename = "changed_at"))]
     balance_changed_at: Option<Timestamp>,
     /// The last time that points were earned or redeemed.
     #[cfg_attr(
         feature = "json",
-        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::instant")
     )]
+    #[cfg_attr(feature = "json", serde(rename = "dealt_at"))]
     last_activity_at: Option<Timestamp>,
     /// The last time that the balance ended by inactivity.
     #[cfg_attr(
         feature = "json",
-        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::instant")
     )]
+    #[cfg_attr(feature = "json", serde(rename = "ended_idle_at"))]
     inactivity_expired_at: Option<Timestamp>,
     /// The newest redemption; each knows the one before it. Stays when the account is merged into another.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
@@ -83,7 +89,8 @@ pub struct Account {
     redemptions: OpenRedemptions,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Progress::is_empty"))]
     progress: Progress,
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "has_none"))]
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "is_default"))]
+    #[cfg_attr(feature = "json", serde(rename = "deeds"))]
     activity: Arc<AccountActivity>,
 }
 
@@ -105,6 +112,7 @@ pub struct Totals {
     pub added: Points,
     /// Taken back for refunds and cancellations.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
+    #[cfg_attr(feature = "json", serde(rename = "taken"))]
     pub clawed_back: Points,
     /// Subtracted by the shop.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
@@ -117,6 +125,7 @@ pub struct Totals {
     pub merged: Points,
     /// Given for actions, tiers and referrals.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
+    #[cfg_attr(feature = "json", serde(rename = "given"))]
     pub granted: Points,
     /// Paid for redemptions.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]

@@ -136,6 +136,7 @@ pub enum AwardReason {
         /// The friend's order.
         order: OrderId,
         /// The friend's account.
+        #[cfg_attr(feature = "json", serde(rename = "friend"))]
         referee: AccountId,
     },
     /// The customer signed up.
@@ -237,9 +238,11 @@ pub struct Award {
     /// The shop's day, which limits count by.
     pub day: NaiveDate,
     /// How many points it would have been without limits.
+    #[cfg_attr(feature = "json", serde(rename = "wanted"))]
     pub uncapped: Points,
     /// The limit that cut it, where one did.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "json", serde(rename = "cut"))]
     pub limited_by: Option<Limit>,
 }
 

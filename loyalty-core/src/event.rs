@@ -41,6 +41,7 @@ pub enum Event {
         tier: Option<ManualTier>,
         /// What the other had done.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        #[cfg_attr(feature = "json", serde(rename = "brought"))]
         merged_state: Option<Arc<MergedState>>,
         /// When.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
@@ -68,7 +69,7 @@ pub enum Event {
         /// How they came about.
         award: Arc<Award>,
         /// When.
-        #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
+        #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::instant"))]
         at: Timestamp,
     },
     /// What was given is taken back: what it was given for is undone.
@@ -76,6 +77,7 @@ pub enum Event {
         /// For what it had been given.
         reason: AwardReason,
         /// Where the points were taken from.
+        #[cfg_attr(feature = "json", serde(rename = "taking"))]
         clawback: Clawback,
         /// When.
         at: Timestamp,
@@ -123,7 +125,7 @@ pub enum Event {
         /// How far it has come.
         status: Status,
         /// The shop's time of it, else the receipt's.
-        #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
+        #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::instant"))]
         at: Timestamp,
         /// What told us.
         origin: Origin,
@@ -142,6 +144,7 @@ pub enum Event {
         /// The lot that was opened or grew; none where all of it paid off debt.
         lot: Option<LotCredit>,
         /// Why.
+        #[cfg_attr(feature = "json", serde(rename = "grounds"))]
         reason: AdjustmentReason,
         /// When.
         #[cfg_attr(
@@ -149,7 +152,7 @@ pub enum Event {
             serde(
                 default,
                 skip_serializing_if = "Option::is_none",
-                serialize_with = "crate::spell::instant"
+                serialize_with = "crate::fast_fmt::instant"
             )
         )]
         at: Option<Timestamp>,
@@ -163,6 +166,7 @@ pub enum Event {
         /// The lot that was opened or grew; none where all of it paid off debt.
         lot: Option<LotCredit>,
         /// How the number came about.
+        #[cfg_attr(feature = "json", serde(rename = "reckoning"))]
         calculation: Arc<Calculation>,
         /// What more or less of the order counts for tiers and goals.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
@@ -173,7 +177,7 @@ pub enum Event {
             serde(
                 default,
                 skip_serializing_if = "Option::is_none",
-                serialize_with = "crate::spell::instant"
+                serialize_with = "crate::fast_fmt::instant"
             )
         )]
         at: Option<Timestamp>,
@@ -213,6 +217,7 @@ pub enum Event {
         /// From which lots.
         lots: Vec<(LotId, Points)>,
         /// Why.
+        #[cfg_attr(feature = "json", serde(rename = "grounds"))]
         reason: AdjustmentReason,
         /// When.
         #[cfg_attr(
@@ -220,7 +225,7 @@ pub enum Event {
             serde(
                 default,
                 skip_serializing_if = "Option::is_none",
-                serialize_with = "crate::spell::instant"
+                serialize_with = "crate::fast_fmt::instant"
             )
         )]
         at: Option<Timestamp>,
@@ -230,8 +235,10 @@ pub enum Event {
         /// The order.
         order: OrderId,
         /// Where the points were taken from.
+        #[cfg_attr(feature = "json", serde(rename = "taking"))]
         clawback: Clawback,
         /// How the number came about.
+        #[cfg_attr(feature = "json", serde(rename = "reckoning"))]
         calculation: Arc<Calculation>,
         /// What more or less of the order counts for tiers and goals.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
@@ -242,7 +249,7 @@ pub enum Event {
             serde(
                 default,
                 skip_serializing_if = "Option::is_none",
-                serialize_with = "crate::spell::instant"
+                serialize_with = "crate::fast_fmt::instant"
             )
         )]
         at: Option<Timestamp>,
@@ -258,6 +265,7 @@ pub enum Event {
         returned: Arc<RedemptionReturn>,
         /// What limits get back.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        #[cfg_attr(feature = "json", serde(rename = "slot"))]
         counted_usage: Option<CountedUsage>,
         /// When.
         at: Timestamp,
@@ -271,6 +279,7 @@ pub enum Event {
         returned: Option<Arc<RedemptionReturn>>,
         /// What limits get back then.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        #[cfg_attr(feature = "json", serde(rename = "slot"))]
         counted_usage: Option<CountedUsage>,
         /// When it ended.
         at: Timestamp,
@@ -293,6 +302,7 @@ pub enum Event {
         order: Option<OrderId>,
         /// What was taken for it again, where its points had come back before.
         #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+        #[cfg_attr(feature = "json", serde(rename = "taken"))]
         payment: Option<Arc<RedemptionPayment>>,
         /// When.
         at: Timestamp,
@@ -308,10 +318,12 @@ pub enum Event {
     /// gets its part by [`Command::RewardReferral`](crate::Command::RewardReferral).
     ReferralCompleted {
         /// The friend.
+        #[cfg_attr(feature = "json", serde(rename = "by"))]
         referrer: AccountId,
         /// The order.
         order: OrderId,
         /// When it passed the gate.
+        #[cfg_attr(feature = "json", serde(rename = "gate"))]
         gate_at: Timestamp,
         /// When it became known.
         at: Timestamp,
@@ -319,6 +331,7 @@ pub enum Event {
     /// A customer came by a friend's code.
     ReferralJoined {
         /// The friend.
+        #[cfg_attr(feature = "json", serde(rename = "by"))]
         referrer: AccountId,
         /// When.
         at: Timestamp,
@@ -326,6 +339,7 @@ pub enum Event {
     /// The order that completed a referral is worth nothing any more.
     ReferralUndone {
         /// The friend.
+        #[cfg_attr(feature = "json", serde(rename = "by"))]
         referrer: AccountId,
         /// The order.
         order: OrderId,

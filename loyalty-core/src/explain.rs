@@ -15,6 +15,7 @@ pub struct Explanation {
     /// The program that the order earns under.
     pub program: ProgramVersion,
     /// Whether the order earns at all.
+    #[cfg_attr(feature = "json", serde(rename = "standing"))]
     pub status: EarningStatus,
     /// The basis, line by line.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
@@ -24,6 +25,7 @@ pub struct Explanation {
     pub extras: Amount,
     /// What refunds by amount and the part paid with a reward leave of the basis, where they take any.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "json", serde(rename = "left"))]
     pub remaining: Option<RemainingBasis>,
     /// What each rule gave.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
@@ -118,6 +120,7 @@ pub struct RuleShare {
     pub points: Fraction,
     /// How much it may pay for this order, where it has a limit. The points are within it.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "json", serde(rename = "room"))]
     pub allowance: Option<Allowance>,
 }
 
@@ -150,7 +153,8 @@ pub struct Calculation {
     /// What the order is worth.
     pub explanation: Explanation,
     /// What it had put on the account before.
-    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Posted::is_nothing"))]
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "PostedPoints::is_empty"))]
+    #[cfg_attr(feature = "json", serde(rename = "before"))]
     pub posted_before: PostedPoints,
 }
 

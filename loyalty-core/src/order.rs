@@ -131,7 +131,7 @@ pub struct Line {
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub categories: Vec<CategoryId>,
     /// How many. Real orders hold lines of none.
-    #[cfg_attr(feature = "json", serde(default = "one", skip_serializing_if = "is_one"))]
+    #[cfg_attr(feature = "json", serde(default = "default_quantity", skip_serializing_if = "is_one"))]
     pub quantity: Quantity,
     /// What the whole line costs, net of its discounts.
     pub amount: Amount,
@@ -163,7 +163,7 @@ pub struct Order {
         serde(
             default,
             skip_serializing_if = "Option::is_none",
-            serialize_with = "crate::spell::instant"
+            serialize_with = "crate::fast_fmt::instant"
         )
     )]
     pub placed_at: Option<Timestamp>,

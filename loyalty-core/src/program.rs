@@ -117,7 +117,7 @@ pub struct ProgramDefinition {
     /// What earns. The rules of one order add up.
     pub earning: Vec<EarningRule>,
     /// How multipliers of tiers and campaigns go together.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Combine::is_default"))]
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "MultiplierPolicy::is_default"))]
     pub combine: MultiplierPolicy,
     /// More points for a while.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
@@ -207,7 +207,7 @@ pub struct EarningRule {
     /// What it gives.
     pub earn: EarningFormula,
     /// When it applies.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Conditions::is_empty"))]
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "EarningConditions::is_empty"))]
     pub when: EarningConditions,
     /// Its lines earn nothing from rules that name no product or category.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]

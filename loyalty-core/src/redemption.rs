@@ -43,6 +43,7 @@ pub struct Issuance {
     /// The lots that they were taken from, in spending order: of each what was taken, with its end.
     pub parts: Vec<Lot>,
     /// What they bought.
+    #[cfg_attr(feature = "json", serde(rename = "gives"))]
     pub benefit: Benefit,
     /// What the customer shows for it, where a code stands for it.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
@@ -145,8 +146,10 @@ pub struct Redemption {
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     ends_at: Option<Timestamp>,
     /// What is taken for it now.
+    #[cfg_attr(feature = "json", serde(rename = "taken"))]
     payment: RedemptionPayment,
     /// Limits count it.
+    #[cfg_attr(feature = "json", serde(rename = "counted"))]
     counts_toward_limits: bool,
 }
 

@@ -156,7 +156,7 @@ impl App {
         let Some(Once { key, fingerprint }) = once else { return Ok(None) };
         let answer = self
             .store
-            .answered(shop, &key, &fingerprint, now)
+            .stored_response(shop, &key, &fingerprint, now)
             .map_err(refuse::failure)?;
         answer.map(|answer| respond(answer, true)).transpose()
     }
@@ -210,7 +210,7 @@ impl App {
             let request = store::Request { shop, now, dry_run, idempotency: None, action };
             return match self.execute(request).await? {
                 Reply::Decided(decided) => respond(outcome.render(&decided, id), false),
-                Reply::Kept { answer, replayed } => respond(answer, replayed),
+                Reply::Stored { response: answer, replayed } => respond(answer, replayed),
             };
         };
         let render = Box::new(move |decided: &Outcome| outcome.render(decided, id));
@@ -219,7 +219,7 @@ impl App {
             .execute(store::Request { shop, now, dry_run, idempotency, action })
             .await?
         {
-            Reply::Kept { answer, replayed } => respond(answer, replayed),
+            Reply::Stored { response: answer, replayed } => respond(answer, replayed),
             // Nothing was decided: the key stands for another request.
             Reply::Decided(Err(rejection)) => {
                 Err(refuse::rejection(&rejection, Some("Idempotency-Key".to_owned())))
@@ -239,7 +239,7 @@ impl App {
 }
 
 /// An answer of the store's.
-fn respond(answer: store::Answer, replayed: bool) -> Result<Response<Full<Bytes>>, Problem> {
+fn respond(answer: store::Response, replayed: bool) -> Result<Response<Full<Bytes>>, Problem> {
     let status = StatusCode::from_u16(answer.status).map_err(Problem::internal)?;
     let mut response = Answer::new(status, answer.body).into_response();
     if replayed {

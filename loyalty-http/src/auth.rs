@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HeaderName};
-use loyalty_store::{KeyRecord, NewKey, Scope, Store};
+use loyalty_store::{ApiKeyRecord, NewApiKey, Scope, Store};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -38,12 +38,12 @@ pub const KEY_BYTES: usize = ID_CHARACTERS + 2 * SECRET_CHARACTERS;
 /// let (kept, shown) = new_key(&[7; KEY_BYTES], vec![Scope::Read]);
 /// assert!(shown.starts_with(&format!("lk_{}_", kept.id)));
 /// ```
-pub fn new_key(random: &[u8; KEY_BYTES], scopes: Vec<Scope>) -> (NewKey, String) {
+pub fn new_key(random: &[u8; KEY_BYTES], scopes: Vec<Scope>) -> (NewApiKey, String) {
     let (id, secrets) = random.split_at(ID_CHARACTERS);
     let (secret, signing_secret) = secrets.split_at(SECRET_CHARACTERS);
     let (id, secret) = (spell(id), spell(secret));
     let shown = format!("lk_{id}_{secret}");
-    let key = NewKey {
+    let key = NewApiKey {
         id,
         hash: Sha256::digest(secret).into(),
         signing_secret: spell(signing_secret),
@@ -60,7 +60,7 @@ fn spell(random: &[u8]) -> String {
 }
 
 /// A [`new_key`] of the system's randomness, with every scope.
-pub fn random_key() -> Result<(NewKey, String), getrandom::Error> {
+pub fn random_key() -> Result<(NewApiKey, String), getrandom::Error> {
     let mut random = [0; KEY_BYTES];
     getrandom::fill(&mut random)?;
     Ok(new_key(&random, Scope::ALL.to_vec()))
@@ -70,7 +70,7 @@ pub fn random_key() -> Result<(NewKey, String), getrandom::Error> {
 pub(crate) fn authenticate(
     store: &dyn Store,
     headers: &HeaderMap,
-) -> Result<Arc<KeyRecord>, Problem> {
+) -> Result<Arc<ApiKeyRecord>, Problem> {
     let Some(shown) = bearer(headers) else {
         return Err(Problem::unauthorized("Send your key as `Authorization: Bearer lk_…`."));
     };
@@ -82,7 +82,7 @@ pub(crate) fn authenticate(
 pub(crate) fn authenticate_shopify(
     store: &dyn Store,
     headers: &HeaderMap,
-) -> Result<Arc<KeyRecord>, Problem> {
+) -> Result<Arc<ApiKeyRecord>, Problem> {
     let mut values = headers.get_all(X_SHOPIFY_ACCESS_TOKEN).iter();
     let shown = values.next().and_then(|value| value.to_str().ok());
     let Some(shown) = shown.filter(|_| values.next().is_none()) else {
@@ -94,13 +94,13 @@ pub(crate) fn authenticate_shopify(
 
 /// The record of a key as a client writes it, if the id is known and the secret is right. Both are looked
 /// at in any case, and the secret in constant time.
-pub(crate) fn recognize(store: &dyn Store, shown: &str) -> Result<Option<Arc<KeyRecord>>, Problem> {
+pub(crate) fn recognize(store: &dyn Store, shown: &str) -> Result<Option<Arc<ApiKeyRecord>>, Problem> {
     let (id, secret) = shown
         .strip_prefix("lk_")
         .and_then(|key| key.split_once('_'))
         .unwrap_or_default();
     let hash: [u8; 32] = Sha256::digest(secret).into();
-    let record = store.key(id).map_err(refuse::failure)?;
+    let record = store.api_key(id).map_err(refuse::failure)?;
     let kept = record.as_ref().map_or(&[0; 32], |record| &record.key.hash);
     let same = bool::from(kept.ct_eq(&hash));
     Ok(record.filter(|_| same))
@@ -115,7 +115,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Whether a key may do this; else 403.
-pub(crate) fn authorize(key: &KeyRecord, scope: Scope) -> Result<(), Problem> {
+pub(crate) fn authorize(key: &ApiKeyRecord, scope: Scope) -> Result<(), Problem> {
     if key.key.scopes.contains(&scope) {
         return Ok(());
     }
@@ -131,11 +131,11 @@ mod tests {
     use loyalty_core::{Currency, Timestamp, Zone};
     use loyalty_store::{MemoryStore, NewShop};
 
-    fn store_with(key: &NewKey) -> MemoryStore {
+    fn store_with(key: &NewApiKey) -> MemoryStore {
         let (store, now) = (MemoryStore::default(), Timestamp::UNIX_EPOCH);
         let shop = NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC };
         let shop = store.create_shop(&shop, now).unwrap();
-        store.add_key(shop.id, key, now).unwrap();
+        store.add_api_key(shop.id, key, now).unwrap();
         store
     }
 
@@ -202,7 +202,7 @@ mod tests {
     fn scopes_are_held_to() {
         let (key, _) = new_key(&[7; KEY_BYTES], vec![Scope::Read]);
         let store = store_with(&key);
-        let record = store.key(&key.id).unwrap().unwrap();
+        let record = store.api_key(&key.id).unwrap().unwrap();
         assert!(authorize(&record, Scope::Read).is_ok());
         assert_eq!(authorize(&record, Scope::Write).unwrap_err().code(), "missing_scope");
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use loyalty_core::{Currency, ShopId, Zone};
 use loyalty_http::{App, Clock, Limits, Schedule, auth, log, scheduler, server};
-use loyalty_store::{Admin, NewKey, NewShop, Settings, Shop, SqliteStore, Store, Verified};
+use loyalty_store::{Admin, NewApiKey, NewShop, Settings, Shop, SqliteStore, Store, VerificationReport};
 
 /// Answers are many small short-lived pieces, made on one thread and dropped on another.
 #[global_allocator]
@@ -218,7 +218,7 @@ fn greet(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
         let now = Clock::system().now();
         let shop = store.create_shop(&new, now).map_err(|error| error.to_string())?;
         let (key, shown) = auth::random_key().map_err(|error| error.to_string())?;
-        store.add_key(shop.id, &key, now).map_err(|error| error.to_string())?;
+        store.add_api_key(shop.id, &key, now).map_err(|error| error.to_string())?;
         print(&format!("The database was empty. {}", made(&shop, &key, &shown)))?;
         print(&format!(
             "Try:\n  curl http://{address}/v1/key -H 'Authorization: Bearer {shown}'"
@@ -228,7 +228,7 @@ fn greet(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
 }
 
 /// What a person is told of a new shop or key.
-fn made(shop: &Shop, key: &NewKey, shown: &str) -> String {
+fn made(shop: &Shop, key: &NewApiKey, shown: &str) -> String {
     format!(
         "Shop {} ({}, {}) has a new key, shown this once:\n  key     {shown}\n  secret  {}   (store plugins sign with it)",
         shop.id,
@@ -316,7 +316,7 @@ fn list_shops(db: &Path, json: bool) -> Done {
 
 fn verify(db: &Path) -> Done {
     let admin = Admin::open_existing(db).map_err(|error| error.to_string())?;
-    let Verified { rows, events, accounts, orders, discounts, differences } =
+    let VerificationReport { rows, events, accounts, orders, projections: discounts, differences } =
         admin.verify().map_err(|error| error.to_string())?;
     let states = format!("{accounts} accounts, {orders} orders, {discounts} records of discounts");
     print(&format!("Folded {events} events in {rows} journal rows: {states}."))?;

@@ -78,14 +78,14 @@ pub async fn look(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Result
     let batch = batch.max(1);
     let mut done = Done::default();
     loop {
-        let shops = aside(store, <dyn Store>::unsettled).await?;
+        let shops = aside(store, <dyn Store>::shops_to_reschedule).await?;
         if shops.is_empty() {
             break;
         }
         for shop in shops {
             // Nobody else is decided about meanwhile.
             let limit = batch.div_ceil(FINDS);
-            for pending in begin(store, clock, vec![(shop, Action::FindDue { limit })]).await? {
+            for pending in begin(store, clock, vec![(shop, Action::RescheduleDue { limit })]).await? {
                 pending.await?;
             }
             done.looked_through = done.looked_through.saturating_add(1);

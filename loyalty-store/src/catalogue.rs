@@ -10,7 +10,7 @@ use loyalty_core::{Amount, CategoryId, ProductId, ShopId, Tag, Timestamp, Varian
 use serde::{Deserialize, Serialize};
 
 use crate::error::Failure;
-use crate::number::Number;
+use crate::numeric_id::NumericId;
 use crate::query::Page;
 use crate::search::SearchQuery;
 
@@ -93,11 +93,11 @@ pub struct ProductRecord {
     /// Whose product.
     pub shop: ShopId,
     /// Its number. The list of products goes by it.
-    pub number: Number,
+    pub number: NumericId,
     /// The product.
     pub product: Product,
     /// The numbers of the variants, in their order. Variants of one id have one number, whatever their products.
-    pub variant_numbers: Vec<Number>,
+    pub variant_numbers: Vec<NumericId>,
     /// When it became known.
     pub created_at: Timestamp,
     /// When it changed last.
@@ -132,7 +132,7 @@ pub struct SavedSearch {
     /// Whose search.
     pub shop: ShopId,
     /// Its number, which is its id.
-    pub number: Number,
+    pub number: NumericId,
     /// Its name, unlike those of the shop's other searches.
     pub name: String,
     /// The terms, as [`SearchQuery::parse`] took them.
@@ -160,16 +160,16 @@ pub enum CatalogueAction {
         query: SearchQuery,
     },
     /// Forgets a saved search.
-    DeleteSearch(Number),
+    DeleteSearch(NumericId),
 }
 
 /// What became of a change of the catalogue.
 #[derive(Clone, Debug)]
-pub enum Catalogued {
+pub enum CatalogueOutcome {
     /// The products as they are now.
-    Products(Vec<Arc<ProductRecord>>, Tally),
+    Products(Vec<Arc<ProductRecord>>, UpsertCounts),
     /// The categories as they are now.
-    Categories(Vec<Arc<CategoryRecord>>, Tally),
+    Categories(Vec<Arc<CategoryRecord>>, UpsertCounts),
     /// The new search.
     Search(Arc<SavedSearch>),
     /// It is gone.
@@ -178,7 +178,7 @@ pub enum Catalogued {
 
 /// How many records were new, changed, and the same as before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Tally {
+pub struct UpsertCounts {
     /// New.
     pub created: u64,
     /// Changed.
@@ -189,11 +189,11 @@ pub struct Tally {
 
 /// How a product is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProductKey {
+pub enum ProductRef {
     /// By the shop's id.
     Id(ProductId),
     /// By its number.
-    Number(Number),
+    Number(NumericId),
 }
 
 /// The reads of the catalogue. Like all of a store's, they begin with the shop and show what is committed.
@@ -202,20 +202,20 @@ pub trait Catalogue {
     fn product(
         &self,
         shop: ShopId,
-        key: &ProductKey,
+        key: &ProductRef,
     ) -> Result<Option<Arc<ProductRecord>>, Failure>;
 
     /// The number that was given to a variant whose id is none.
-    fn variant_number(&self, shop: ShopId, id: &VariantId) -> Result<Option<Number>, Failure>;
+    fn variant_number(&self, shop: ShopId, id: &VariantId) -> Result<Option<NumericId>, Failure>;
 
     /// The variant that was given a number.
-    fn numbered_variant(&self, shop: ShopId, number: Number) -> Result<Option<VariantId>, Failure>;
+    fn variant_by_number(&self, shop: ShopId, number: NumericId) -> Result<Option<VariantId>, Failure>;
 
     /// Products in the order of their numbers, `after` one.
     fn products(
         &self,
         shop: ShopId,
-        after: Option<Number>,
+        after: Option<NumericId>,
         limit: usize,
     ) -> Result<Page<Arc<ProductRecord>>, Failure>;
 
@@ -244,14 +244,14 @@ pub trait Catalogue {
     fn saved_search(
         &self,
         shop: ShopId,
-        number: Number,
+        number: NumericId,
     ) -> Result<Option<Arc<SavedSearch>>, Failure>;
 
     /// Saved searches in the order in which they were made, `after` one.
     fn saved_searches(
         &self,
         shop: ShopId,
-        after: Option<Number>,
+        after: Option<NumericId>,
         limit: usize,
     ) -> Result<Page<Arc<SavedSearch>>, Failure>;
 

@@ -35,11 +35,11 @@
 
 pub mod catalogue;
 pub mod customers;
-pub mod desk;
+pub mod test_shop;
 pub mod discounts;
 pub mod idempotency;
 pub mod orders;
-pub mod picture;
+pub mod contents;
 pub mod points;
 pub mod races;
 pub mod reading;
@@ -51,9 +51,9 @@ pub mod time;
 use std::ops::Deref;
 
 use crate::Store;
-use picture::Picture;
+use contents::StoreContents;
 
-pub use picture::books_add_up;
+pub use contents::assert_consistent;
 
 /// A promise: it stops with a panic where the store does not keep it.
 pub type Case = fn(&dyn Store);
@@ -63,15 +63,15 @@ pub type Case = fn(&dyn Store);
 ///
 /// # Panics
 /// Where anything of that is not so.
-pub fn hold<S: Deref<Target: Store + Sized>>(open: impl Fn() -> S, case: Case) {
+pub fn check_store<S: Deref<Target: Store + Sized>>(open: impl Fn() -> S, case: Case) {
     let store = open();
     case(&*store);
-    books_add_up(&*store);
-    let before = Picture::of(&*store);
+    assert_consistent(&*store);
+    let before = StoreContents::read(&*store);
     drop(store);
     let store = open();
-    assert_eq!(Picture::of(&*store), before, "after it was opened again");
-    books_add_up(&*store);
+    assert_eq!(StoreContents::read(&*store), before, "after it was opened again");
+    assert_consistent(&*store);
 }
 
 /// Makes a module with a test of each case, for a function that is given the case: see

@@ -1,6 +1,6 @@
 //! Price rules, discount codes and carts: what can be asked about them, and what is answered.
 
-pub(crate) mod facts;
+pub(crate) mod lookup;
 pub(crate) mod index;
 
 use std::fmt;
@@ -12,11 +12,11 @@ use loyalty_core::discount::{
 use loyalty_core::{CheckoutId, CodeId, Event, OrderId, PriceRuleId, SegmentId, ShopId, Timestamp};
 
 use crate::error::Failure;
-use crate::keyed::{Keyed, State};
+use crate::projections::{Projection, ProjectionState};
 use crate::query::Page;
 use crate::record::{JournalRow, Seq};
-use crate::request::Who;
-use facts::CartFacts;
+use crate::request::CustomerRef;
+use lookup::CartFacts;
 
 /// What can be read of price rules, discount codes and carts.
 pub trait Discounts {
@@ -38,7 +38,7 @@ pub trait Discounts {
     fn code(&self, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure>;
 
     /// The discount code that a shopper types so.
-    fn code_of_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure>;
+    fn code_by_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure>;
 
     /// A rule's codes in the order in which they were made, after one of them.
     fn codes(
@@ -68,7 +68,7 @@ pub trait Discounts {
     fn cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure>;
 
     /// Which of the codes that an order brings it has used, in the order of their texts.
-    fn used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure>;
+    fn codes_used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure>;
 }
 
 /// What is to be done with price rules and discount codes.
@@ -121,7 +121,7 @@ pub enum DiscountAction {
         /// What a shopper types, where that changes.
         text: Option<Code>,
         /// Whether it can be used, where that changes.
-        on: Option<bool>,
+        enabled: Option<bool>,
     },
     /// Does away with a code.
     RemoveCode {
@@ -137,7 +137,7 @@ pub enum DiscountAction {
         /// The codes as typed, at most [`Cart::MAX_CODES`].
         codes: Vec<Code>,
         /// Who buys, where that is known; made where they are new.
-        customer: Option<Who>,
+        customer: Option<CustomerRef>,
         /// The segments that they are in.
         segments: Vec<SegmentId>,
         /// Until when.
@@ -182,7 +182,7 @@ impl DiscountAction {
 /// What was done with price rules and discount codes.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Discounted {
+pub enum DiscountOutcome {
     /// A rule was saved.
     Rule(Box<PriceRuleView>),
     /// A code was made or renamed.
@@ -229,7 +229,7 @@ pub struct CodeView {
     /// How many orders have used it and not given it back.
     pub used: u64,
     /// Whether it is switched on.
-    pub on: bool,
+    pub enabled: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed, uses included.
@@ -238,12 +238,12 @@ pub struct CodeView {
 
 impl CodeView {
     /// None where the code was removed.
-    pub(crate) fn new(id: CodeId, record: &Keyed) -> Option<Self> {
+    pub(crate) fn new(id: CodeId, record: &Projection) -> Option<Self> {
         let state = code_state(record)?;
         let (rule, text) = (state.rule()?, state.code()?.clone());
-        let Keyed { created_at, updated_at, .. } = *record;
+        let Projection { created_at, updated_at, .. } = *record;
         let (used, on) = (state.usage().used(), state.is_on());
-        (!state.is_removed()).then_some(Self { id, rule, text, used, on, created_at, updated_at })
+        (!state.is_removed()).then_some(Self { id, rule, text, used, enabled: on, created_at, updated_at })
     }
 }
 
@@ -262,7 +262,7 @@ pub struct CodeBatch {
 
 impl CodeBatch {
     /// The batch whose row this is.
-    pub(crate) fn of(row: &JournalRow, shop: ShopId) -> Option<Self> {
+    pub(crate) fn from_row(row: &JournalRow, shop: ShopId) -> Option<Self> {
         let batch = row.events.iter().find_map(|event| {
             let Event::Discount(DiscountEvent::CodesBatched { rule, entries }) = event else {
                 return None;
@@ -280,7 +280,7 @@ pub struct CheckoutView {
     /// The checkout.
     pub id: CheckoutId,
     /// Its live reservations, each with its end.
-    pub held: Vec<(CodeView, Timestamp)>,
+    pub reservations: Vec<(CodeView, Timestamp)>,
 }
 
 /// A code that an order brought, and whether the order has used it.
@@ -301,10 +301,10 @@ pub struct CartQuery {
     pub checkout: Option<CheckoutId>,
 }
 
-pub(crate) fn rule_state(record: &Keyed) -> Option<&RuleState> {
-    if let State::Rule(state) = &record.state { Some(state) } else { None }
+pub(crate) fn rule_state(record: &Projection) -> Option<&RuleState> {
+    if let ProjectionState::Rule(state) = &record.state { Some(state) } else { None }
 }
 
-pub(crate) fn code_state(record: &Keyed) -> Option<&CodeState> {
-    if let State::Code(state) = &record.state { Some(state) } else { None }
+pub(crate) fn code_state(record: &Projection) -> Option<&CodeState> {
+    if let ProjectionState::Code(state) = &record.state { Some(state) } else { None }
 }

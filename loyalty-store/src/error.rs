@@ -14,9 +14,9 @@ pub enum Rejection {
     CodeNotFound,
     /// A code cannot be used.
     #[error("{reason}")]
-    CodeRefused {
+    CodeRejected {
         /// Which of the codes of the request, counted from 0.
-        place: usize,
+        index: usize,
         /// Why.
         #[source]
         reason: DiscountRejection,
@@ -87,7 +87,7 @@ pub enum Rejection {
 impl Rejection {
     /// Why a code cannot be used, where that is it.
     pub fn refusal(&self) -> Option<&CodeRejection> {
-        if let Self::CodeRefused { reason: DiscountRejection::CodeRejected(refusal), .. } = self {
+        if let Self::CodeRejected { reason: DiscountRejection::CodeRejected(refusal), .. } = self {
             Some(refusal)
         } else {
             None
@@ -98,7 +98,7 @@ impl Rejection {
     pub fn code(&self) -> &'static str {
         match self {
             Self::CodeNotFound => "code_not_found",
-            Self::CodeRefused { reason, .. } => reason.code(),
+            Self::CodeRejected { reason, .. } => reason.code(),
             Self::CodeTaken => "code_taken",
             Self::CategoryNotFound => "category_not_found",
             Self::CustomerExists => "customer_exists",
@@ -135,11 +135,11 @@ pub enum Failure {
     #[error(
         "the database has format {found}, but this program knows formats up to {known}; use a newer program"
     )]
-    TooNew {
+    NewerFormat {
         /// The file's format.
         found: i64,
         /// The newest format that this program knows.
-        known: i64,
+        supported: i64,
     },
     /// Nothing happened; try again when the cause is gone.
     #[error("the store is unavailable: {0}")]

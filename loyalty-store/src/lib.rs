@@ -36,10 +36,10 @@
 mod catalogue;
 mod discount;
 mod error;
-mod fold;
-mod keyed;
+mod verify;
+mod projections;
 mod memory;
-mod number;
+mod numeric_id;
 mod query;
 mod record;
 mod redemption;
@@ -49,35 +49,35 @@ mod request;
 mod search;
 mod shop;
 mod sqlite;
-mod terms;
+mod timeline;
 mod transact;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
 pub use catalogue::{
-    Catalogue, CatalogueAction, Catalogued, Category, CategoryRecord, Product, ProductKey,
-    ProductRecord, ProductStatus, SavedSearch, Tally, Variant,
+    Catalogue, CatalogueAction, CatalogueOutcome, Category, CategoryRecord, Product, ProductRef,
+    ProductRecord, ProductStatus, SavedSearch, UpsertCounts, Variant,
 };
-pub use discount::facts::CartFacts;
+pub use discount::lookup::CartFacts;
 pub use discount::{
-    CartQuery, CheckoutView, CodeBatch, CodeView, DiscountAction, Discounted, Discounts, OrderCode,
+    CartQuery, CheckoutView, CodeBatch, CodeView, DiscountAction, DiscountOutcome, Discounts, OrderCode,
     PriceRuleView, RuleChange,
 };
 pub use error::{Failure, Rejection};
 pub use memory::MemoryStore;
-pub use number::Number;
-pub use query::{CustomerView, DueAccount, HeldTier, LedgerPage, Page, Verified};
+pub use numeric_id::NumericId;
+pub use query::{CustomerView, DueAccount, CurrentTier, JournalPage, Page, VerificationReport};
 pub use record::{CustomerRecord, JournalRow, OrderRecord, Seq};
 pub use redemption::{RedemptionAction, RedemptionView, Redemptions, RewardsView};
-pub use reminder::{Reminder, Reminders};
-pub use report::{Month, Paid, Report};
+pub use reminder::{Reminder, ReminderPage};
+pub use report::{YearMonth, ActionTotals, ProgramReport};
 pub use request::{
-    Action, Answer, Change, EmailConflict, Idempotency, Outcome, Pending, Presence, ProfileChange,
-    Receipt, Reply, Request, Who,
+    Action, Response, FieldChange, EmailConflict, Idempotency, Outcome, Pending, Existence, ProfileChange,
+    Receipt, Reply, Request, CustomerRef,
 };
 pub use search::{SearchError, SearchQuery};
-pub use shop::{Integration, KeyRecord, NewKey, NewShop, Scope, Shop};
+pub use shop::{Integration, ApiKeyRecord, NewApiKey, NewShop, Scope, Shop};
 pub use sqlite::{Admin, Settings, SqliteStore};
 
 use std::collections::BTreeMap;
@@ -105,19 +105,19 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
 
     /// The answer that the same request, under the same key, got before; of none where it is to be decided. For who
     /// cannot make the request any more, since what it was about is gone.
-    fn answered(
+    fn stored_response(
         &self,
         shop: ShopId,
         key: &[u8; 16],
         fingerprint: &[u8; 16],
         now: Timestamp,
-    ) -> Result<Option<Answer>, Failure>;
+    ) -> Result<Option<Response>, Failure>;
 
     /// One customer, with balance and tier.
-    fn customer(&self, shop: ShopId, who: &Who) -> Result<Option<CustomerView>, Failure>;
+    fn customer(&self, shop: ShopId, who: &CustomerRef) -> Result<Option<CustomerView>, Failure>;
 
     /// The customer of an account; the account that it was merged into, where it was.
-    fn customer_of(
+    fn customer_by_account(
         &self,
         shop: ShopId,
         account: AccountId,
@@ -140,13 +140,13 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
 
     /// The journal of one account, newest first, before a position: the [`LedgerPage::next`] of a page
     /// of it. From a position of anything else nothing follows.
-    fn ledger(
+    fn account_journal(
         &self,
         shop: ShopId,
         account: AccountId,
         before: Option<Seq>,
         limit: usize,
-    ) -> Result<LedgerPage, Failure>;
+    ) -> Result<JournalPage, Failure>;
 
     /// The journal of a shop, oldest first, `after` a position. Costs all rows of all shops that it passes.
     fn journal(
@@ -179,7 +179,7 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
 
     /// Shops that published a program and have accounts of which is not known yet what is due next under
     /// it. [`Action::FindDue`] goes on with them.
-    fn unsettled(&self) -> Result<Vec<ShopId>, Failure>;
+    fn shops_to_reschedule(&self) -> Result<Vec<ShopId>, Failure>;
 
     /// The account as it was written down by `at`: a fold of its journal. Costs its whole history.
     fn account_at(
@@ -190,7 +190,7 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     ) -> Result<Account, Failure> {
         let (mut rows, mut before) = (Vec::new(), None);
         loop {
-            let page = self.ledger(shop, account, before, 1_000)?;
+            let page = self.account_journal(shop, account, before, 1_000)?;
             rows.extend(page.rows.into_iter().filter(|row| row.at <= at));
             match page.next {
                 Some(next) => before = Some(next),
@@ -215,7 +215,7 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     fn rewards(
         &self,
         shop: ShopId,
-        who: &Who,
+        who: &CustomerRef,
         now: Timestamp,
     ) -> Result<Option<RewardsView>, Failure> {
         let Some(customer) = self.customer(shop, who)? else {
@@ -237,16 +237,16 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
             );
         }
         let (balance, had) = (customer.balance(now), |reward: &RewardId| had.get(reward).copied());
-        let offered = customer.ask(now, |context| loyalty_core::reward_offers(context, had));
+        let offered = customer.with_context(now, |context| loyalty_core::reward_offers(context, had));
         Ok(Some(RewardsView { customer, balance, program, offered }))
     }
 
     /// Folds the whole journal and compares every state with it.
-    fn verify(&self) -> Result<Verified, Failure>;
+    fn verify(&self) -> Result<VerificationReport, Failure>;
 
     /// Whether requests can be served now, those that change something among them: where the last of them could not
     /// be written, not before one can be again.
-    fn ready(&self) -> Result<(), Failure>;
+    fn check_ready(&self) -> Result<(), Failure>;
 
     /// Makes a shop with the default program.
     fn create_shop(&self, shop: &NewShop, now: Timestamp) -> Result<Arc<Shop>, Failure>;
@@ -258,13 +258,13 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     fn shops(&self) -> Result<Vec<Arc<Shop>>, Failure>;
 
     /// Adds a key to a shop. Of the keys before it only the newest stays alive.
-    fn add_key(&self, shop: ShopId, key: &NewKey, now: Timestamp) -> Result<(), Failure>;
+    fn add_api_key(&self, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure>;
 
     /// A key that is alive, by its public part.
-    fn key(&self, id: &str) -> Result<Option<Arc<KeyRecord>>, Failure>;
+    fn api_key(&self, id: &str) -> Result<Option<Arc<ApiKeyRecord>>, Failure>;
 
     /// Notes where a store plugin was installed.
-    fn install(
+    fn record_integration(
         &self,
         shop: ShopId,
         integration: &Integration,

@@ -13,18 +13,18 @@ use loyalty_core::{
 };
 
 use crate::Store;
-use crate::discount::index::Index;
+use crate::discount::index::DiscountIndex;
 use crate::error::Failure;
-use crate::fold::{Fold, Standing};
-use crate::keyed::{Key, Keyed};
-use crate::query::{CustomerView, DueAccount, LedgerPage, Page, Verified};
+use crate::verify::{JournalVerifier, StoredStates};
+use crate::projections::{ProjectionKey, Projection};
+use crate::query::{CustomerView, DueAccount, JournalPage, Page, VerificationReport};
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
-use crate::request::{Answer, Pending, Request, Who};
+use crate::request::{Response, Pending, Request, CustomerRef};
 use crate::search::SearchQuery;
-use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
-use crate::terms::{History, Published, folded_until};
-use crate::transact::{Changes, Claim, Claims, Kept, View, transact};
-use catalogue::Shelf;
+use crate::shop::{Integration, ApiKeyRecord, NewApiKey, NewShop, Shop};
+use crate::timeline::{ProgramTimeline, PublishedProgram, fold_account_until};
+use crate::transact::{ChangeSet, CodeClaim, CodeClaimView, StoredResponse, TransactionView, transact};
+use catalogue::CatalogueTables;
 
 /// A store in memory. Nothing survives the process.
 #[derive(Debug, Default)]
@@ -35,22 +35,22 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Tables {
     shops: BTreeMap<ShopId, Arc<Shop>>,
-    keys: Vec<Arc<KeyRecord>>,
+    api_keys: Vec<Arc<ApiKeyRecord>>,
     programs: BTreeMap<(ShopId, ProgramVersion), Arc<Program>>,
-    histories: BTreeMap<ShopId, Arc<History>>,
+    timelines: BTreeMap<ShopId, Arc<ProgramTimeline>>,
     due: BTreeSet<DueAccount>,
-    claims: HashMap<(ShopId, Claim), AccountId>,
+    claims: HashMap<(ShopId, CodeClaim), AccountId>,
     journal: Vec<Arc<JournalRow>>,
     accounts: BTreeMap<AccountId, Arc<AccountRecord>>,
     customers: BTreeMap<AccountId, Arc<CustomerRecord>>,
     by_id: HashMap<(ShopId, CustomerId), AccountId>,
     by_email: HashMap<(ShopId, String), AccountId>,
     orders: HashMap<(ShopId, OrderId), Arc<OrderRecord>>,
-    keyed: HashMap<(ShopId, Key), Arc<Keyed>>,
-    index: Index,
-    shelf: Shelf,
-    kept: HashMap<(ShopId, [u8; 16]), Kept>,
-    accounts_made: i64,
+    projections: HashMap<(ShopId, ProjectionKey), Arc<Projection>>,
+    index: DiscountIndex,
+    catalogue: CatalogueTables,
+    stored_responses: HashMap<(ShopId, [u8; 16]), StoredResponse>,
+    last_account: i64,
 }
 
 impl MemoryStore {
@@ -60,7 +60,7 @@ impl MemoryStore {
     }
 }
 
-impl View for Tables {
+impl TransactionView for Tables {
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure> {
         Ok(self.shops.get(&shop).cloned())
     }
@@ -70,11 +70,11 @@ impl View for Tables {
         shop: ShopId,
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
-        Ok(self.program_of(shop, version))
+        Ok(self.find_program(shop, version))
     }
 
-    fn history(&mut self, shop: ShopId) -> Result<Option<Arc<History>>, Failure> {
-        Ok(self.histories.get(&shop).cloned())
+    fn timeline(&mut self, shop: ShopId) -> Result<Option<Arc<ProgramTimeline>>, Failure> {
+        Ok(self.timelines.get(&shop).cloned())
     }
 
     fn accounts(
@@ -96,11 +96,11 @@ impl View for Tables {
         Ok(self.customers.get(&account).cloned())
     }
 
-    fn by_id(&mut self, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure> {
+    fn account_by_id(&mut self, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure> {
         Ok(self.by_id.get(&(shop, id.clone())).copied())
     }
 
-    fn by_email(&mut self, shop: ShopId, email: &Email) -> Result<Option<AccountId>, Failure> {
+    fn account_by_email(&mut self, shop: ShopId, email: &Email) -> Result<Option<AccountId>, Failure> {
         Ok(self.by_email.get(&(shop, email.key().to_owned())).copied())
     }
 
@@ -112,33 +112,33 @@ impl View for Tables {
         Ok(self.orders.get(&(shop, order.clone())).cloned())
     }
 
-    fn kept(
+    fn stored_response(
         &mut self,
         shop: ShopId,
         key: &[u8; 16],
         now: Timestamp,
-    ) -> Result<Option<Kept>, Failure> {
+    ) -> Result<Option<StoredResponse>, Failure> {
         Ok(self
-            .kept
+            .stored_responses
             .get(&(shop, *key))
-            .filter(|kept| kept.is_alive(now))
+            .filter(|kept| kept.is_replayable(now))
             .cloned())
     }
 
-    fn next(&self) -> (AccountId, Seq) {
+    fn next_numbers(&self) -> (AccountId, Seq) {
         let seq = Seq::try_from(self.journal.len()).unwrap_or(Seq::MAX);
-        (AccountId(self.accounts_made.saturating_add(1)), seq.saturating_add(1))
+        (AccountId(self.last_account.saturating_add(1)), seq.saturating_add(1))
     }
 }
 
-impl Claims for Tables {
-    fn claimed(&mut self, shop: ShopId, claim: &Claim) -> Result<Option<AccountId>, Failure> {
+impl CodeClaimView for Tables {
+    fn find_claimant(&mut self, shop: ShopId, claim: &CodeClaim) -> Result<Option<AccountId>, Failure> {
         Ok(self.claims.get(&(shop, claim.clone())).copied())
     }
 }
 
 impl Tables {
-    fn program_of(
+    fn find_program(
         &self,
         shop: ShopId,
         version: Option<ProgramVersion>,
@@ -153,17 +153,17 @@ impl Tables {
     }
 
     /// Finds anew what is due next for an account, where that is known of all accounts of its shop.
-    fn find_due(&self, id: AccountId, record: &mut AccountRecord) -> Result<(), Failure> {
+    fn reschedule(&self, id: AccountId, record: &mut AccountRecord) -> Result<(), Failure> {
         let shop = record.shop;
-        let Some(history) = self.histories.get(&shop).filter(|history| history.sweep().is_none())
+        let Some(history) = self.timelines.get(&shop).filter(|history| history.reschedule_cursor().is_none())
         else {
             return Ok(());
         };
         let customer = self.customers.get(&id).map(|customer| &**customer);
-        history.find_due(id, record, customer, |version| self.version(shop, version))
+        history.reschedule(id, record, customer, |version| self.load_version(shop, version))
     }
 
-    fn apply(&mut self, shop: ShopId, changes: Changes) {
+    fn apply(&mut self, shop: ShopId, changes: ChangeSet) {
         self.journal.extend(changes.journal);
         for (account, record) in changes.accounts {
             let due =
@@ -177,20 +177,20 @@ impl Tables {
         }
         self.orders
             .extend(changes.orders.into_iter().map(|(id, record)| ((shop, id), record)));
-        self.keyed
-            .extend(changes.keyed.into_iter().map(|(key, record)| ((shop, key), record)));
-        for change in changes.indexed {
+        self.projections
+            .extend(changes.projections.into_iter().map(|(key, record)| ((shop, key), record)));
+        for change in changes.index_changes {
             self.index.apply(shop, change);
         }
         for change in changes.customers {
             if let Some(before) = change.before {
-                self.forget(&before);
+                self.remove_customer(&before);
             }
             if let Some(after) = change.after {
-                self.remember(after);
+                self.insert_customer(after);
             }
         }
-        if let Some(Published { version, program, .. }) = changes.program {
+        if let Some(PublishedProgram { version, program, .. }) = changes.program {
             self.programs.insert((shop, version), program);
         }
         self.claims.extend(
@@ -199,14 +199,14 @@ impl Tables {
                 .into_iter()
                 .map(|(claim, account)| ((shop, claim), account)),
         );
-        self.histories.extend(changes.history.map(|history| (shop, history)));
-        self.shelf.apply(shop, changes.shelved, changes.numbered);
-        if let Some(kept) = changes.kept {
-            self.kept.insert((kept.shop, kept.key), kept);
+        self.timelines.extend(changes.timeline.map(|history| (shop, history)));
+        self.catalogue.apply(shop, changes.catalogue_changes, changes.assigned_numbers);
+        if let Some(kept) = changes.stored_response {
+            self.stored_responses.insert((kept.shop, kept.key), kept);
         }
     }
 
-    fn forget(&mut self, record: &CustomerRecord) {
+    fn remove_customer(&mut self, record: &CustomerRecord) {
         self.customers.remove(&record.account);
         if let Some(id) = &record.id {
             self.by_id.remove(&(record.shop, id.clone()));
@@ -216,7 +216,7 @@ impl Tables {
         }
     }
 
-    fn remember(&mut self, record: Arc<CustomerRecord>) {
+    fn insert_customer(&mut self, record: Arc<CustomerRecord>) {
         if let Some(id) = &record.id {
             self.by_id.insert((record.shop, id.clone()), record.account);
         }
@@ -224,25 +224,25 @@ impl Tables {
             self.by_email
                 .insert((record.shop, email.key().to_owned()), record.account);
         }
-        self.accounts_made = self.accounts_made.max(record.account.0);
+        self.last_account = self.last_account.max(record.account.0);
         self.customers.insert(record.account, record);
     }
 
-    fn view_of(&self, account: AccountId) -> Option<CustomerView> {
+    fn build_view(&self, account: AccountId) -> Option<CustomerView> {
         let customer = Arc::clone(self.customers.get(&account)?);
         let account = Arc::clone(self.accounts.get(&account)?);
-        let history = self.histories.get(&customer.shop)?;
+        let history = self.timelines.get(&customer.shop)?;
         let terms = history
-            .terms_of(&account, Some(&customer), |version| self.version(customer.shop, version));
+            .programs_for(&account, Some(&customer), |version| self.load_version(customer.shop, version));
         Some(CustomerView::new(customer, account, terms.ok()?))
     }
 
-    fn version(&self, shop: ShopId, version: ProgramVersion) -> Result<Arc<Program>, Failure> {
+    fn load_version(&self, shop: ShopId, version: ProgramVersion) -> Result<Arc<Program>, Failure> {
         let program = self.programs.get(&(shop, version)).cloned();
         program.ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program {version}")))
     }
 
-    fn matching<'a>(
+    fn matching_customers<'a>(
         &'a self,
         shop: ShopId,
         search: &'a SearchQuery,
@@ -252,7 +252,7 @@ impl Tables {
             .customers
             .range(after.map_or(AccountId(0), |after| AccountId(after.0.saturating_add(1)))..);
         let matches = move |record: &CustomerRecord| {
-            self.view_of(record.account)
+            self.build_view(record.account)
                 .is_some_and(|customer| search.matches(&customer))
         };
         later
@@ -272,30 +272,30 @@ impl Store for MemoryStore {
         Pending::ready(reply)
     }
 
-    fn answered(
+    fn stored_response(
         &self,
         shop: ShopId,
         key: &[u8; 16],
         fingerprint: &[u8; 16],
         now: Timestamp,
-    ) -> Result<Option<Answer>, Failure> {
+    ) -> Result<Option<Response>, Failure> {
         Ok(self
             .tables()
-            .kept
+            .stored_responses
             .get(&(shop, *key))
-            .and_then(|kept| kept.again(fingerprint, now)))
+            .and_then(|kept| kept.replay(fingerprint, now)))
     }
 
-    fn customer(&self, shop: ShopId, who: &Who) -> Result<Option<CustomerView>, Failure> {
+    fn customer(&self, shop: ShopId, who: &CustomerRef) -> Result<Option<CustomerView>, Failure> {
         let mut tables = self.tables();
         let account = match who {
-            Who::Id(id) | Who::Both(id, _) => tables.by_id(shop, id)?,
-            Who::Email(email) => tables.by_email(shop, email)?,
+            CustomerRef::Id(id) | CustomerRef::Both(id, _) => tables.account_by_id(shop, id)?,
+            CustomerRef::Email(email) => tables.account_by_email(shop, email)?,
         };
-        Ok(account.and_then(|account| tables.view_of(account)))
+        Ok(account.and_then(|account| tables.build_view(account)))
     }
 
-    fn customer_of(
+    fn customer_by_account(
         &self,
         shop: ShopId,
         account: AccountId,
@@ -310,7 +310,7 @@ impl Store for MemoryStore {
             account = into;
         }
         Ok(tables
-            .view_of(account)
+            .build_view(account)
             .filter(|customer| customer.record().shop == shop))
     }
 
@@ -322,30 +322,30 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Page<CustomerView>, Failure> {
         let tables = self.tables();
-        let mut found = tables.matching(shop, search, after);
+        let mut found = tables.matching_customers(shop, search, after);
         let items = found
             .by_ref()
             .take(limit)
-            .filter_map(|record| tables.view_of(record.account))
+            .filter_map(|record| tables.build_view(record.account))
             .collect();
-        Ok(Page { items, more: found.next().is_some() })
+        Ok(Page { items, has_more: found.next().is_some() })
     }
 
     fn count_customers(&self, shop: ShopId, search: &SearchQuery) -> Result<u64, Failure> {
-        Ok(u64::try_from(self.tables().matching(shop, search, None).count()).unwrap_or(u64::MAX))
+        Ok(u64::try_from(self.tables().matching_customers(shop, search, None).count()).unwrap_or(u64::MAX))
     }
 
     fn order(&self, shop: ShopId, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure> {
         self.tables().order(shop, order)
     }
 
-    fn ledger(
+    fn account_journal(
         &self,
         shop: ShopId,
         account: AccountId,
         before: Option<Seq>,
         limit: usize,
-    ) -> Result<LedgerPage, Failure> {
+    ) -> Result<JournalPage, Failure> {
         let tables = self.tables();
         let rows = tables
             .journal
@@ -358,7 +358,7 @@ impl Store for MemoryStore {
         }
         let page: Vec<_> = rows.by_ref().take(limit).cloned().collect();
         let next = rows.next().and_then(|_| page.last().map(|row| row.seq));
-        Ok(LedgerPage { rows: page, next })
+        Ok(JournalPage { rows: page, next })
     }
 
     fn journal(
@@ -378,16 +378,16 @@ impl Store for MemoryStore {
         account: AccountId,
         at: Timestamp,
     ) -> Result<Option<CustomerView>, Failure> {
-        let past = folded_until(self, shop, account, at)?;
+        let past = fold_account_until(self, shop, account, at)?;
         let tables = self.tables();
         let customer = tables
             .customers
             .get(&account)
             .filter(|customer| customer.shop == shop);
-        let (Some(customer), Some(history)) = (customer, tables.histories.get(&shop)) else {
+        let (Some(customer), Some(history)) = (customer, tables.timelines.get(&shop)) else {
             return Ok(None);
         };
-        let load = |version| tables.version(shop, version);
+        let load = |version| tables.load_version(shop, version);
         history.view_at(Arc::clone(customer), past, at, load).map(Some)
     }
 
@@ -406,12 +406,12 @@ impl Store for MemoryStore {
         Ok(due.take(limit).copied().collect())
     }
 
-    fn unsettled(&self) -> Result<Vec<ShopId>, Failure> {
+    fn shops_to_reschedule(&self) -> Result<Vec<ShopId>, Failure> {
         let tables = self.tables();
         let unsettled = tables
-            .histories
+            .timelines
             .iter()
-            .filter(|(_, history)| history.sweep().is_some());
+            .filter(|(_, history)| history.reschedule_cursor().is_some());
         Ok(unsettled.map(|(shop, _)| *shop).collect())
     }
 
@@ -420,10 +420,10 @@ impl Store for MemoryStore {
         shop: ShopId,
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
-        Ok(self.tables().program_of(shop, version))
+        Ok(self.tables().find_program(shop, version))
     }
 
-    fn verify(&self) -> Result<Verified, Failure> {
+    fn verify(&self) -> Result<VerificationReport, Failure> {
         let tables = self.tables();
         let accounts = tables
             .accounts
@@ -436,28 +436,28 @@ impl Store for MemoryStore {
             .map(|(id, record)| (id.clone(), (**record).clone()))
             .collect();
         let keyed = tables
-            .keyed
+            .projections
             .iter()
             .map(|(key, record)| (key.clone(), (**record).clone()))
             .collect();
         let (index, claims) = (tables.index.clone(), tables.claims.clone());
         let written = Seq::MAX;
-        let mut fold = Fold::new(Standing {
+        let mut fold = JournalVerifier::new(StoredStates {
             accounts,
             orders,
-            keyed,
+            projections: keyed,
             index,
             claims,
-            written,
-            ..Standing::default()
+            persisted_up_to: written,
+            ..StoredStates::default()
         });
         for row in &tables.journal {
-            fold.row(row);
+            fold.fold_row(row);
         }
-        fold.finish(|id, record| tables.find_due(id, record))
+        fold.finish(|id, record| tables.reschedule(id, record))
     }
 
-    fn ready(&self) -> Result<(), Failure> {
+    fn check_ready(&self) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -477,17 +477,17 @@ impl Store for MemoryStore {
             integration: None,
         };
         let shop = Arc::new(shop);
-        let first = Published {
+        let first = PublishedProgram {
             version: ProgramVersion(1),
             program: Arc::default(),
-            from: now,
+            in_force_from: now,
         };
         tables
             .programs
             .insert((shop.id, first.version), Arc::clone(&first.program));
         tables
-            .histories
-            .insert(shop.id, Arc::new(History::first(&shop, first)));
+            .timelines
+            .insert(shop.id, Arc::new(ProgramTimeline::for_new_shop(&shop, first)));
         tables.shops.insert(shop.id, Arc::clone(&shop));
         Ok(shop)
     }
@@ -500,23 +500,23 @@ impl Store for MemoryStore {
         Ok(self.tables().shops.values().cloned().collect())
     }
 
-    fn add_key(&self, shop: ShopId, key: &NewKey, now: Timestamp) -> Result<(), Failure> {
+    fn add_api_key(&self, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure> {
         let mut tables = self.tables();
-        let newest = tables.keys.iter().rposition(|known| known.shop == shop);
-        let newest = newest.and_then(|index| tables.keys.get(index).cloned());
-        tables.keys.retain(|known| known.shop != shop);
-        tables.keys.extend(newest);
+        let newest = tables.api_keys.iter().rposition(|known| known.shop == shop);
+        let newest = newest.and_then(|index| tables.api_keys.get(index).cloned());
+        tables.api_keys.retain(|known| known.shop != shop);
+        tables.api_keys.extend(newest);
         tables
-            .keys
-            .push(Arc::new(KeyRecord { shop, key: key.clone(), created_at: now }));
+            .api_keys
+            .push(Arc::new(ApiKeyRecord { shop, key: key.clone(), created_at: now }));
         Ok(())
     }
 
-    fn key(&self, id: &str) -> Result<Option<Arc<KeyRecord>>, Failure> {
-        Ok(self.tables().keys.iter().find(|known| known.key.id == id).cloned())
+    fn api_key(&self, id: &str) -> Result<Option<Arc<ApiKeyRecord>>, Failure> {
+        Ok(self.tables().api_keys.iter().find(|known| known.key.id == id).cloned())
     }
 
-    fn install(
+    fn record_integration(
         &self,
         shop: ShopId,
         integration: &Integration,

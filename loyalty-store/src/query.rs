@@ -9,23 +9,23 @@ use loyalty_core::{
 };
 
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, Seq};
-use crate::terms::{Subject, Terms};
+use crate::timeline::{RuleSubject, ApplicablePrograms};
 
 /// A customer with the account, and what it takes to say how both stand at any instant from now on.
 #[derive(Clone, Debug)]
 pub struct CustomerView {
     record: Arc<CustomerRecord>,
     account: Arc<AccountRecord>,
-    terms: Arc<Terms>,
+    programs: Arc<ApplicablePrograms>,
 }
 
 impl CustomerView {
     pub(crate) fn new(
         record: Arc<CustomerRecord>,
         account: Arc<AccountRecord>,
-        terms: Arc<Terms>,
+        programs: Arc<ApplicablePrograms>,
     ) -> Self {
-        Self { record, account, terms }
+        Self { record, account, programs }
     }
 
     /// Who it is.
@@ -40,25 +40,25 @@ impl CustomerView {
 
     /// The account as it is at `now`, or as it will be if nothing happens. Not before its last change.
     pub fn as_of(&self, now: Timestamp) -> Cow<'_, Account> {
-        if self.is_steady_until(now) {
+        if self.is_unchanged_until(now) {
             return Cow::Borrowed(self.account());
         }
-        Cow::Owned(self.ask(now, loyalty_core::as_of))
+        Cow::Owned(self.with_context(now, loyalty_core::as_of))
     }
 
     /// Whether it is known that time brings nothing about by then.
-    pub(crate) fn is_steady_until(&self, now: Timestamp) -> bool {
-        self.terms.is_settled() && self.account.due.is_none_or(|due| now < due)
+    pub(crate) fn is_unchanged_until(&self, now: Timestamp) -> bool {
+        self.programs.is_due_current() && self.account.due.is_none_or(|due| now < due)
     }
 
     /// What time has brought about by `now` that nobody has written down yet.
     pub fn due(&self, now: Timestamp) -> Vec<Event> {
-        self.ask(now, loyalty_core::due)
+        self.with_context(now, loyalty_core::due)
     }
 
     /// When something is due next, that time brings about.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.terms.next_due(&self.subject())
+        self.programs.next_due(&self.subject())
     }
 
     /// The balance at an instant at or after the account's last change.
@@ -74,34 +74,34 @@ impl CustomerView {
     }
 
     /// The tier that holds then.
-    pub fn tier(&self, now: Timestamp) -> Option<HeldTier> {
+    pub fn tier(&self, now: Timestamp) -> Option<CurrentTier> {
         let now = now.max(self.account.at);
         let account = self.as_of(now);
         if let Some(ManualTier { id, until }) = account.manual_tier(now).cloned() {
-            return Some(HeldTier { id, until });
+            return Some(CurrentTier { id, until });
         }
         account
             .earned_tier()
-            .map(|tier| HeldTier { id: tier.id.clone(), until: tier.until })
+            .map(|tier| CurrentTier { id: tier.id.clone(), until: tier.until })
     }
 
     /// The tier that holds then, and what it takes to rise and to stay.
     pub fn tier_status(&self, now: Timestamp) -> TierStatus {
-        self.ask(now, loyalty_core::tier_status)
+        self.with_context(now, loyalty_core::tier_status)
     }
 
     /// The program in force.
     pub fn program(&self) -> &Program {
-        self.terms.newest()
+        self.programs.current_program()
     }
 
-    pub(crate) fn ask<T>(&self, now: Timestamp, question: impl FnOnce(&Context<'_>) -> T) -> T {
-        self.terms.ask(&self.subject(), now.max(self.account.at), question)
+    pub(crate) fn with_context<T>(&self, now: Timestamp, question: impl FnOnce(&Context<'_>) -> T) -> T {
+        self.programs.with_context(&self.subject(), now.max(self.account.at), question)
     }
 
-    fn subject(&self) -> Subject<'_> {
+    fn subject(&self) -> RuleSubject<'_> {
         let (account, customer) = (Some(self.account()), Some(&*self.record));
-        Subject { id: Some(self.record.account), account, customer }
+        RuleSubject { id: Some(self.record.account), account, customer }
     }
 
     /// The last journal row of the account.
@@ -117,7 +117,7 @@ impl CustomerView {
 
 /// A tier that somebody holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldTier {
+pub struct CurrentTier {
     /// The tier.
     pub id: TierId,
     /// Until when, where that is decided already.
@@ -141,12 +141,12 @@ pub struct Page<T> {
     /// What is on it.
     pub items: Vec<T>,
     /// Whether there is more behind it.
-    pub more: bool,
+    pub has_more: bool,
 }
 
 /// A page of an account's journal, newest first.
 #[derive(Clone, Debug)]
-pub struct LedgerPage {
+pub struct JournalPage {
     /// The rows.
     pub rows: Vec<Arc<JournalRow>>,
     /// Where the next page begins.
@@ -155,7 +155,7 @@ pub struct LedgerPage {
 
 /// What [`crate::Store::verify`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verified {
+pub struct VerificationReport {
     /// How many journal rows were folded.
     pub rows: u64,
     /// How many events were in them.
@@ -165,13 +165,13 @@ pub struct Verified {
     /// How many orders were compared.
     pub orders: u64,
     /// How many records of price rules and discount codes were compared.
-    pub discounts: u64,
+    pub projections: u64,
     /// What did not add up, in words; the first hundred.
     pub differences: Vec<String>,
 }
 
-impl Verified {
-    pub(crate) fn differ(&mut self, what: String) {
+impl VerificationReport {
+    pub(crate) fn add_difference(&mut self, what: String) {
         if self.differences.len() < 100 {
             self.differences.push(what);
         }

@@ -41,26 +41,26 @@ pub(crate) struct AccountRecord {
     /// When something is due next that nobody has to ask for. No part of the fold: it follows from the
     /// state, the programs and the customer.
     pub(crate) due: Option<Timestamp>,
-    pub(crate) filed: Filed,
+    pub(crate) persisted_segments: PersistedSegments,
 }
 
 /// Which chapters of an account stand in the file. All states of the account since it was read share it, also those
 /// that were decided before the last of it was written.
 #[derive(Clone, Default)]
-pub(crate) struct Filed(Arc<Mutex<AccountSegments>>);
+pub(crate) struct PersistedSegments(Arc<Mutex<AccountSegments>>);
 
-impl Filed {
+impl PersistedSegments {
     pub(crate) fn new(chapters: AccountSegments) -> Self {
         Self(Arc::new(Mutex::new(chapters)))
     }
 
-    pub(crate) fn chapters(&self) -> MutexGuard<'_, AccountSegments> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, AccountSegments> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// No part of what an account is.
-impl fmt::Debug for Filed {
+impl fmt::Debug for PersistedSegments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Filed")
     }
@@ -76,14 +76,14 @@ impl PartialEq for AccountRecord {
 
 impl AccountRecord {
     pub(crate) fn new(shop: ShopId) -> Self {
-        let (account, filed) = (Account::default(), Filed::default());
+        let (account, persisted_segments) = (Account::default(), PersistedSegments::default());
         Self {
             shop,
             account,
             seq: 0,
             at: Timestamp::UNIX_EPOCH,
             due: None,
-            filed,
+            persisted_segments,
         }
     }
 
@@ -143,7 +143,7 @@ pub struct CustomerRecord {
     pub birthday_set_at: Option<Timestamp>,
     /// Since when birthday and tags are as they are. What time brought about before that was decided by
     /// what was known then.
-    pub steady_since: Timestamp,
+    pub attributes_changed_at: Timestamp,
     /// When they became known.
     pub created_at: Timestamp,
     /// When this record changed last.

@@ -9,11 +9,11 @@ use loyalty_core::{
     ShopId, Timestamp,
 };
 
-use crate::discount::facts::DiscountView;
+use crate::discount::lookup::DiscountView;
 use crate::error::Failure;
-use crate::keyed::{Issued, Key, State};
+use crate::projections::{IssuedRedemption, ProjectionKey, ProjectionState};
 use crate::query::{CustomerView, Page};
-use crate::request::Who;
+use crate::request::CustomerRef;
 
 /// What can be read of redemptions.
 pub trait Redemptions {
@@ -41,7 +41,7 @@ pub enum RedemptionAction {
     /// A customer who is known exchanges points for a reward.
     Issue {
         /// Who.
-        who: Who,
+        customer: CustomerRef,
         /// For what.
         reward: RewardId,
         /// How much, where the customer chooses.
@@ -104,15 +104,15 @@ pub struct RewardsView {
     pub offered: Vec<RewardOffer>,
 }
 
-pub(crate) fn redemption(
+pub(crate) fn find_redemption(
     view: &mut impl DiscountView,
     shop: ShopId,
     id: RedemptionId,
 ) -> Result<Option<RedemptionView>, Failure> {
-    let Some(record) = view.keyed(shop, &Key::Redemption(id))? else {
+    let Some(record) = view.projection(shop, &ProjectionKey::Redemption(id))? else {
         return Ok(None);
     };
-    let State::Redemption(Some(Issued { account, redemption })) = &record.state else {
+    let ProjectionState::Redemption(Some(IssuedRedemption { account, redemption })) = &record.state else {
         return Ok(None);
     };
     let (account, redemption) = (*account, redemption.clone());
@@ -120,19 +120,19 @@ pub(crate) fn redemption(
 }
 
 /// How much of a reward all customers together have had.
-pub(crate) fn usage(
+pub(crate) fn load_reward_usage(
     view: &mut impl DiscountView,
     shop: ShopId,
     reward: &RewardId,
 ) -> Result<Option<Usage>, Failure> {
-    let record = view.keyed(shop, &Key::Reward(reward.clone()))?;
+    let record = view.projection(shop, &ProjectionKey::Reward(reward.clone()))?;
     Ok(record
-        .and_then(|record| if let State::Reward(usage) = &record.state { *usage } else { None }))
+        .and_then(|record| if let ProjectionState::Reward(usage) = &record.state { *usage } else { None }))
 }
 
 /// The redemptions of an account and of those that became it, newest first for each: after one of them, or
 /// from the first on. `last` answers an account's newest.
-pub(crate) fn redemptions<V: DiscountView>(
+pub(crate) fn list_redemptions<V: DiscountView>(
     view: &mut V,
     shop: ShopId,
     account: AccountId,
@@ -140,13 +140,13 @@ pub(crate) fn redemptions<V: DiscountView>(
     limit: usize,
     last: impl Fn(&mut V, AccountId) -> Result<Option<RedemptionId>, Failure>,
 ) -> Result<Page<RedemptionView>, Failure> {
-    let accounts = crate::discount::facts::family(view, shop, Some(account))?;
+    let accounts = crate::discount::lookup::collect_merged_accounts(view, shop, Some(account))?;
     let mut rest = accounts.iter().copied();
     let mut items = Vec::new();
     let mut next = None;
     if let Some(after) = after {
-        let Some(known) = redemption(view, shop, after)? else {
-            return Ok(Page { items, more: false });
+        let Some(known) = find_redemption(view, shop, after)? else {
+            return Ok(Page { items, has_more: false });
         };
         // From a redemption of anybody else nothing follows.
         if rest.any(|account| account == known.account) {
@@ -156,17 +156,17 @@ pub(crate) fn redemptions<V: DiscountView>(
     loop {
         if next.is_none() {
             let Some(account) = rest.next() else {
-                return Ok(Page { items, more: false });
+                return Ok(Page { items, has_more: false });
             };
             next = last(view, account)?;
         }
         let Some(id) = next else { continue };
         if items.len() >= limit {
-            return Ok(Page { items, more: true });
+            return Ok(Page { items, has_more: true });
         }
         let missing =
             || Failure::Corrupt(format!("redemption {id} of account {account} is missing"));
-        let found = redemption(view, shop, id)?.ok_or_else(missing)?;
+        let found = find_redemption(view, shop, id)?.ok_or_else(missing)?;
         next = found.redemption.issue().previous;
         items.push(found);
     }

@@ -15,17 +15,17 @@ use crate::query::CustomerView;
 use crate::search::SearchQuery;
 
 /// How many rows or customers are read at once.
-const PAGE: usize = 1_000;
+const PAGE_SIZE: usize = 1_000;
 
 /// What happened in a period, and what stands at its making.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct ProgramReport {
     /// Awarded by orders.
-    pub by_orders: Points,
+    pub awarded_for_orders: Points,
     /// Given for actions, tiers and referrals.
-    pub by_awards: Points,
+    pub awarded_as_bonuses: Points,
     /// Added by the shop.
-    pub by_hand: Points,
+    pub added_by_shop: Points,
     /// Spent: for rewards, less what came back, and subtracted by the shop.
     pub redeemed: Points,
     /// Ended unspent.
@@ -35,9 +35,9 @@ pub struct Report {
     /// By setting balances: what they went up, less what they went down.
     pub adjusted: Points,
     /// What each action gave.
-    pub actions: BTreeMap<ActionId, Paid>,
+    pub actions: BTreeMap<ActionId, ActionTotals>,
     /// What customers can spend now, by the month of the shop's calendar in which it ends; none is never.
-    pub outstanding: BTreeMap<Option<Month>, Points>,
+    pub outstanding: BTreeMap<Option<YearMonth>, Points>,
     /// What is pending now.
     pub pending: Points,
     /// What customers owe now.
@@ -48,7 +48,7 @@ pub struct Report {
 
 /// A month of the shop's calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Month {
+pub struct YearMonth {
     /// The year.
     pub year: i32,
     /// From 1 to 12.
@@ -57,16 +57,16 @@ pub struct Month {
 
 /// How often, and how much.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Paid {
+pub struct ActionTotals {
     /// How often.
     pub times: u64,
     /// How many points.
     pub points: Points,
 }
 
-impl Report {
+impl ProgramReport {
     /// Counts a shop's journal within `period`, and its customers at `now`.
-    pub fn of(
+    pub fn compute(
         store: &dyn Store,
         shop: ShopId,
         period: &Range<Timestamp>,
@@ -78,14 +78,14 @@ impl Report {
         let mut report = Self::default();
         let mut after = 0;
         loop {
-            let rows = store.journal(shop, after, PAGE)?;
+            let rows = store.journal(shop, after, PAGE_SIZE)?;
             let Some(last) = rows.last() else { break };
             after = last.seq;
             // What a row tells of was not later than the row.
             for row in rows.iter().filter(|row| row.at >= period.start) {
                 row.events
                     .iter()
-                    .for_each(|event| report.count(event, event.at().unwrap_or(row.at), period));
+                    .for_each(|event| report.count_event(event, event.at().unwrap_or(row.at), period));
             }
         }
         report.count_customers(store, (shop, known.zone), period, now)?;
@@ -93,10 +93,10 @@ impl Report {
     }
 
     /// All that was given.
-    pub fn issued(&self) -> Points {
-        self.by_orders
-            .saturating_add(self.by_awards)
-            .saturating_add(self.by_hand)
+    pub fn total_issued(&self) -> Points {
+        self.awarded_for_orders
+            .saturating_add(self.awarded_as_bonuses)
+            .saturating_add(self.added_by_shop)
     }
 
     /// All that customers can spend now.
@@ -106,34 +106,34 @@ impl Report {
             .fold(Points::ZERO, |sum, points| sum.saturating_add(*points))
     }
 
-    fn count(&mut self, event: &Event, at: Timestamp, period: &Range<Timestamp>) {
+    fn count_event(&mut self, event: &Event, at: Timestamp, period: &Range<Timestamp>) {
         if !period.contains(&at) {
             return;
         }
         match event {
-            Event::PointsAwarded { points, .. } => add(&mut self.by_orders, *points),
+            Event::PointsAwarded { points, .. } => add_to(&mut self.awarded_for_orders, *points),
             Event::AwardGiven { points, award, .. } => {
-                add(&mut self.by_awards, *points);
-                self.paid(award.reason.action(), *points);
+                add_to(&mut self.awarded_as_bonuses, *points);
+                self.count_action(award.reason.action(), *points);
             }
             Event::PointsAdded { points, reason: grounds, .. } if grounds.sets_balance => {
-                add(&mut self.adjusted, *points)
+                add_to(&mut self.adjusted, *points)
             }
             Event::PointsAdded { points, reason: grounds, .. } => {
-                add(&mut self.by_hand, *points);
-                self.paid(grounds.action.as_ref(), *points);
+                add_to(&mut self.added_by_shop, *points);
+                self.count_action(grounds.action.as_ref(), *points);
             }
             Event::PointsSubtracted { reason: grounds, .. } if grounds.sets_balance => {
-                add(&mut self.adjusted, event.points());
+                add_to(&mut self.adjusted, event.points());
             }
             Event::PointsSubtracted { .. }
             | Event::RedemptionCancelled { .. }
             | Event::RedemptionExpired { .. }
             | Event::RedemptionUsed { .. }
-            | Event::RewardRedeemed { .. } => add(&mut self.redeemed, event.points().negated()),
-            Event::PointsExpired { points, .. } => add(&mut self.expired, *points),
+            | Event::RewardRedeemed { .. } => add_to(&mut self.redeemed, event.points().negated()),
+            Event::PointsExpired { points, .. } => add_to(&mut self.expired, *points),
             Event::AwardTakenBack { clawback: taking, .. } | Event::PointsTakenBack { clawback: taking, .. } => {
-                add(&mut self.clawed_back, taking.points());
+                add_to(&mut self.clawed_back, taking.points());
             }
             Event::AccountAbsorbed { .. }
             | Event::AccountMerged { .. }
@@ -158,11 +158,11 @@ impl Report {
         }
     }
 
-    fn paid(&mut self, action: Option<&ActionId>, points: Points) {
+    fn count_action(&mut self, action: Option<&ActionId>, points: Points) {
         let Some(action) = action else { return };
         let paid = self.actions.entry(action.clone()).or_default();
         paid.times = paid.times.saturating_add(1);
-        add(&mut paid.points, points);
+        add_to(&mut paid.points, points);
     }
 
     fn count_customers(
@@ -174,12 +174,12 @@ impl Report {
     ) -> Result<(), Failure> {
         let (everybody, mut after) = (SearchQuery::default(), None);
         loop {
-            let page = store.customers(shop, &everybody, after, PAGE)?;
+            let page = store.customers(shop, &everybody, after, PAGE_SIZE)?;
             after = page.items.last().map(|customer| customer.record().account);
             for customer in &page.items {
                 self.count_customer(customer, zone, period, now);
             }
-            if !page.more {
+            if !page.has_more {
                 return Ok(());
             }
         }
@@ -193,21 +193,21 @@ impl Report {
         now: Timestamp,
     ) {
         for event in customer.due(now) {
-            self.count(&event, event.at().unwrap_or(now), period);
+            self.count_event(&event, event.at().unwrap_or(now), period);
         }
         let account: &Account = &customer.as_of(now);
         for lot in account.usable_lots(now) {
             let ends = lot.expires_at.and_then(|end| zone.local(end).ok());
-            let month = ends.map(|end| Month { year: end.year(), month: end.month() });
-            add(self.outstanding.entry(month).or_default(), lot.points);
+            let month = ends.map(|end| YearMonth { year: end.year(), month: end.month() });
+            add_to(self.outstanding.entry(month).or_default(), lot.points);
         }
-        add(&mut self.pending, account.pending(now));
-        add(&mut self.debt, account.debt());
+        add_to(&mut self.pending, account.pending(now));
+        add_to(&mut self.debt, account.debt());
         let members = self.members.entry(account.current_tier_id(now).cloned()).or_default();
         *members = members.saturating_add(1);
     }
 }
 
-fn add(sum: &mut Points, points: Points) {
+fn add_to(sum: &mut Points, points: Points) {
     *sum = sum.saturating_add(points);
 }

@@ -13,8 +13,8 @@ use loyalty_core::{
 };
 use tokio::sync::oneshot;
 
-use crate::catalogue::{CatalogueAction, Catalogued};
-use crate::discount::{DiscountAction, Discounted, OrderCode};
+use crate::catalogue::{CatalogueAction, CatalogueOutcome};
+use crate::discount::{DiscountAction, DiscountOutcome, OrderCode};
 use crate::error::{Failure, Rejection};
 use crate::query::CustomerView;
 use crate::record::{OrderRecord, Seq};
@@ -40,13 +40,13 @@ pub enum Action {
     /// About one customer: change what is known of them, then carry commands out.
     Customer {
         /// Who.
-        who: Who,
+        customer: CustomerRef,
         /// Whether they must be known.
-        presence: Presence,
+        existence: Existence,
         /// What changes.
         change: ProfileChange,
         /// What to do when the e-mail is another customer's.
-        conflict: EmailConflict,
+        email_conflict: EmailConflict,
         /// The state that the caller saw: the customer's [`CustomerView::etag`].
         if_match: Option<String>,
         /// What the rules are asked, one after the other; all or none.
@@ -57,7 +57,7 @@ pub enum Action {
         /// What the rules are asked; a command of an order.
         command: Command,
         /// Whose the order is, where that is said.
-        customer: Option<Who>,
+        customer: Option<CustomerRef>,
         /// What is told of the customer besides.
         change: ProfileChange,
     },
@@ -68,7 +68,7 @@ pub enum Action {
     /// A customer came by the code of a friend.
     JoinReferral {
         /// Who came; a known customer.
-        who: Who,
+        customer: CustomerRef,
         /// What is told of them besides.
         change: ProfileChange,
         /// The friend's code, as typed.
@@ -78,7 +78,7 @@ pub enum Action {
     CatchUp(AccountId),
     /// Find anew what is due next for some more accounts, where a program was published
     /// ([`Store::unsettled`](crate::Store::unsettled)).
-    FindDue {
+    RescheduleDue {
         /// For how many accounts at most.
         limit: usize,
     },
@@ -95,15 +95,15 @@ pub enum Action {
 
 impl Action {
     /// Commands about one customer, and nothing else.
-    pub fn customer(who: Who, presence: Presence, commands: Vec<Command>) -> Self {
-        let (change, conflict) = (ProfileChange::default(), EmailConflict::Refuse);
-        Self::Customer { who, presence, change, conflict, if_match: None, commands }
+    pub fn for_customer(customer: CustomerRef, existence: Existence, commands: Vec<Command>) -> Self {
+        let (change, email_conflict) = (ProfileChange::default(), EmailConflict::Reject);
+        Self::Customer { customer, existence, change, email_conflict, if_match: None, commands }
     }
 }
 
 /// How a customer is named: by the shop's id, by e-mail, or by both.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Who {
+pub enum CustomerRef {
     /// By the shop's id.
     Id(CustomerId),
     /// By e-mail: a guest, or a customer whose e-mail it is.
@@ -112,7 +112,7 @@ pub enum Who {
     Both(CustomerId, Email),
 }
 
-impl Who {
+impl CustomerRef {
     /// From what is there; nobody where nothing is.
     pub fn new(id: Option<CustomerId>, email: Option<Email>) -> Option<Self> {
         match (id, email) {
@@ -142,13 +142,13 @@ impl Who {
 
 /// Whether a customer must be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
+pub enum Existence {
     /// Known or new: made where it is new.
-    May,
+    Any,
     /// Known.
-    Must,
+    Required,
     /// New.
-    MustNot,
+    Absent,
 }
 
 /// What to do when an e-mail belongs to another customer who has an id.
@@ -157,12 +157,12 @@ pub enum EmailConflict {
     /// Leave it with the other. For orders and store plugins, whose facts must not be lost over it.
     Ignore,
     /// Refuse the request.
-    Refuse,
+    Reject,
 }
 
 /// A change of one thing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Change<T> {
+pub enum FieldChange<T> {
     /// It stays.
     #[default]
     Keep,
@@ -170,7 +170,7 @@ pub enum Change<T> {
     Set(Option<T>),
 }
 
-impl<T> Change<T> {
+impl<T> FieldChange<T> {
     /// The changed value.
     pub fn apply_to(self, value: &mut Option<T>) {
         if let Self::Set(new) = self {
@@ -183,17 +183,17 @@ impl<T> Change<T> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProfileChange {
     /// The e-mail.
-    pub email: Change<Email>,
+    pub email: FieldChange<Email>,
     /// First name.
-    pub first_name: Change<String>,
+    pub first_name: FieldChange<String>,
     /// Last name.
-    pub last_name: Change<String>,
+    pub last_name: FieldChange<String>,
     /// Day of birth.
-    pub birthday: Change<NaiveDate>,
+    pub birthday: FieldChange<NaiveDate>,
     /// Postal code.
-    pub zip: Change<String>,
+    pub zip: FieldChange<String>,
     /// Country.
-    pub country: Change<String>,
+    pub country: FieldChange<String>,
     /// All tags, where they change.
     pub tags: Option<BTreeSet<Tag>>,
     /// All signs of the household, where they change: a device, an address, a card, in the shop's words.
@@ -207,12 +207,12 @@ pub struct Idempotency {
     /// The hash of the request: the same key with another one is refused.
     pub fingerprint: [u8; 16],
     /// Makes the answer that is kept, rejections included. Called inside the transaction: it must not ask the store.
-    pub render: Box<dyn FnOnce(&Outcome) -> Answer + Send>,
+    pub render: Box<dyn FnOnce(&Outcome) -> Response + Send>,
 }
 
 /// The bytes of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     /// The status.
     pub status: u16,
     /// The body.
@@ -228,9 +228,9 @@ pub enum Reply {
     /// Decided, for a request without an idempotency key.
     Decided(Outcome),
     /// The answer that belongs to the idempotency key, made now or kept from before.
-    Kept {
+    Stored {
         /// The answer.
-        answer: Answer,
+        response: Response,
         /// Kept from before.
         replayed: bool,
     },
@@ -254,11 +254,11 @@ pub struct Receipt {
     /// The codes that the order brought, and what came of them.
     pub codes: Vec<OrderCode>,
     /// What was done with price rules and discount codes.
-    pub discount: Option<Discounted>,
+    pub discount_outcome: Option<DiscountOutcome>,
     /// The redemption as it is now.
     pub redemption: Option<Box<RedemptionView>>,
     /// What became of the catalogue.
-    pub catalogue: Option<Catalogued>,
+    pub catalogue_outcome: Option<CatalogueOutcome>,
     /// What happened to the customer's account and the order.
     pub events: Vec<Event>,
 }
@@ -278,9 +278,9 @@ impl Receipt {
 }
 
 /// A reply on its way: a future for async callers, [`Pending::wait`] for others.
-pub struct Pending(State);
+pub struct Pending(PendingState);
 
-enum State {
+enum PendingState {
     Ready(Option<Result<Reply, Failure>>),
     Waiting(oneshot::Receiver<Result<Reply, Failure>>),
 }
@@ -288,20 +288,20 @@ enum State {
 impl Pending {
     /// A reply that is there.
     pub fn ready(reply: Result<Reply, Failure>) -> Self {
-        Self(State::Ready(Some(reply)))
+        Self(PendingState::Ready(Some(reply)))
     }
 
     /// A reply that somebody will send. Should they go away without it, the outcome is unknown.
     pub fn channel() -> (oneshot::Sender<Result<Reply, Failure>>, Self) {
         let (sender, receiver) = oneshot::channel();
-        (sender, Self(State::Waiting(receiver)))
+        (sender, Self(PendingState::Waiting(receiver)))
     }
 
     /// Blocks until the reply is there. Not for async code.
     pub fn wait(self) -> Result<Reply, Failure> {
         match self.0 {
-            State::Ready(reply) => reply.unwrap_or_else(|| Err(gone())),
-            State::Waiting(receiver) => receiver.blocking_recv().unwrap_or_else(|_| Err(gone())),
+            PendingState::Ready(reply) => reply.unwrap_or_else(|| Err(lost_reply())),
+            PendingState::Waiting(receiver) => receiver.blocking_recv().unwrap_or_else(|_| Err(lost_reply())),
         }
     }
 }
@@ -311,14 +311,14 @@ impl Future for Pending {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            State::Ready(reply) => Poll::Ready(reply.take().unwrap_or_else(|| Err(gone()))),
-            State::Waiting(receiver) => Pin::new(receiver)
+            PendingState::Ready(reply) => Poll::Ready(reply.take().unwrap_or_else(|| Err(lost_reply()))),
+            PendingState::Waiting(receiver) => Pin::new(receiver)
                 .poll(context)
-                .map(|reply| reply.unwrap_or_else(|_| Err(gone()))),
+                .map(|reply| reply.unwrap_or_else(|_| Err(lost_reply()))),
         }
     }
 }
 
-fn gone() -> Failure {
+fn lost_reply() -> Failure {
     Failure::UnknownOutcome("the store stopped before it answered".to_owned())
 }

@@ -5,10 +5,10 @@ mod parse;
 use chrono::TimeDelta;
 use loyalty_core::{AccountId, CustomerId, Email, Timestamp, Zone};
 
-use crate::number::Number;
+use crate::numeric_id::NumericId;
 use crate::query::CustomerView;
 use crate::record::CustomerRecord;
-use crate::request::Who;
+use crate::request::CustomerRef;
 
 /// A search for customers. Without terms everybody matches.
 ///
@@ -58,7 +58,7 @@ pub enum SearchError {
     UnpairedParenthesis,
     /// An operator with nothing to apply to.
     #[error("{0} must stand by what it applies to")]
-    Misplaced(String),
+    MisplacedOperator(String),
     /// A field that cannot be searched.
     #[error(
         "there is no field {0}; fields are id, email, first_name, last_name, tag, country, tier, points, \
@@ -67,7 +67,7 @@ pub enum SearchError {
     UnknownField(String),
     /// A field of Shopify's of which nothing is known here.
     #[error("{0} is not kept here, so it can't be searched")]
-    NotKept(String),
+    UnsupportedField(String),
     /// A field that has no order.
     #[error("{0} can't be compared with > or <")]
     NotComparable(String),
@@ -77,7 +77,7 @@ pub enum SearchError {
         /// The field.
         field: &'static str,
         /// What its values are.
-        wanted: &'static str,
+        expected: &'static str,
     },
 }
 
@@ -101,8 +101,8 @@ enum Term {
     /// A text of a field, or of any.
     Text(TextField, Pattern),
     Points(Comparison, i64),
-    Created(Comparison, Span),
-    Updated(Comparison, Span),
+    Created(Comparison, TimeRange),
+    Updated(Comparison, TimeRange),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,31 +122,31 @@ enum TextField {
 struct Pattern {
     text: String,
     /// The same in lower case.
-    folded: String,
+    lowercase: String,
     /// Whether a text need only begin so.
-    begins: bool,
+    is_prefix: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Comparison {
     Equal,
-    Above,
+    Greater,
     AtLeast,
-    Below,
+    Less,
     AtMost,
 }
 
 /// From the first to the last instant that a text means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
+struct TimeRange {
     first: Timestamp,
     last: Timestamp,
 }
 
 /// What leads to one customer at most.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Key {
-    Who(Who),
+pub(crate) enum SearchKey {
+    Customer(CustomerRef),
     Account(AccountId),
 }
 
@@ -156,7 +156,7 @@ impl SearchQuery {
         Ok(Self {
             text: text.to_owned(),
             now,
-            expression: parse::expression(text, zone)?,
+            expression: parse::parse_expression(text, zone)?,
         })
     }
 
@@ -172,95 +172,95 @@ impl SearchQuery {
 
     /// Whether a customer matches.
     pub fn matches(&self, customer: &CustomerView) -> bool {
-        self.expression.holds(customer.record(), Some((customer, self.now)))
+        self.expression.matches(customer.record(), Some((customer, self.now)))
     }
 
     /// Whether a customer matches, where that can be said without the account.
     pub(crate) fn matches_record(&self, record: &CustomerRecord) -> Option<bool> {
-        (!self.expression.asks_account()).then(|| self.expression.holds(record, None))
+        (!self.expression.needs_account()).then(|| self.expression.matches(record, None))
     }
 
     /// What leads to all who can match, where an index does: one id or e-mail that must be theirs.
-    pub(crate) fn keys(&self) -> Option<Vec<Key>> {
-        self.expression.keys()
+    pub(crate) fn lookup_keys(&self) -> Option<Vec<SearchKey>> {
+        self.expression.lookup_keys()
     }
 }
 
 impl Expression {
-    fn holds(&self, record: &CustomerRecord, account: Option<(&CustomerView, Timestamp)>) -> bool {
+    fn matches(&self, record: &CustomerRecord, account: Option<(&CustomerView, Timestamp)>) -> bool {
         match self {
-            Self::All(parts) => parts.iter().all(|part| part.holds(record, account)),
-            Self::Any(parts) => parts.iter().any(|part| part.holds(record, account)),
-            Self::Not(part) => !part.holds(record, account),
-            Self::Term(term) => term.holds(record, account),
+            Self::All(parts) => parts.iter().all(|part| part.matches(record, account)),
+            Self::Any(parts) => parts.iter().any(|part| part.matches(record, account)),
+            Self::Not(part) => !part.matches(record, account),
+            Self::Term(term) => term.matches(record, account),
         }
     }
 
-    fn asks_account(&self) -> bool {
+    fn needs_account(&self) -> bool {
         match self {
-            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::asks_account),
-            Self::Not(part) => part.asks_account(),
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::needs_account),
+            Self::Not(part) => part.needs_account(),
             Self::Term(term) => matches!(term, Term::Points(..) | Term::Text(TextField::Tier, _)),
         }
     }
 
-    fn keys(&self) -> Option<Vec<Key>> {
+    fn lookup_keys(&self) -> Option<Vec<SearchKey>> {
         match self {
-            Self::All(parts) => parts.iter().find_map(Self::keys),
+            Self::All(parts) => parts.iter().find_map(Self::lookup_keys),
             Self::Any(parts) => {
-                let keys = parts.iter().map(Self::keys).collect::<Option<Vec<_>>>()?;
+                let keys = parts.iter().map(Self::lookup_keys).collect::<Option<Vec<_>>>()?;
                 Some(keys.into_iter().flatten().collect())
             }
-            Self::Term(Term::Text(field, pattern)) if !pattern.begins => pattern.keys(*field),
+            Self::Term(Term::Text(field, pattern)) if !pattern.is_prefix => pattern.lookup_keys(*field),
             Self::Not(_) | Self::Term(_) => None,
         }
     }
 }
 
 impl Term {
-    fn holds(&self, record: &CustomerRecord, account: Option<(&CustomerView, Timestamp)>) -> bool {
+    fn matches(&self, record: &CustomerRecord, account: Option<(&CustomerView, Timestamp)>) -> bool {
         match self {
             Self::Text(TextField::Tier, pattern) => {
                 let tier = account.and_then(|(customer, now)| customer.tier(now));
-                tier.is_some_and(|tier| pattern.is(tier.id.as_str()))
+                tier.is_some_and(|tier| pattern.matches(tier.id.as_str()))
             }
-            Self::Text(field, pattern) => field.holds(pattern, record),
+            Self::Text(field, pattern) => field.matches(pattern, record),
             Self::Points(comparison, points) => account.is_some_and(|(customer, now)| {
-                comparison.holds(&customer.balance(now).get(), points, points)
+                comparison.matches(&customer.balance(now).get(), points, points)
             }),
             Self::Created(comparison, span) => {
-                comparison.holds(&record.created_at, &span.first, &span.last)
+                comparison.matches(&record.created_at, &span.first, &span.last)
             }
             Self::Updated(comparison, span) => {
-                comparison.holds(&record.updated_at, &span.first, &span.last)
+                comparison.matches(&record.updated_at, &span.first, &span.last)
             }
         }
     }
 }
 
 impl TextField {
-    fn holds(self, pattern: &Pattern, record: &CustomerRecord) -> bool {
+    fn matches(self, pattern: &Pattern, record: &CustomerRecord) -> bool {
         let profile = &record.profile;
         let id = record.id.as_ref().map(CustomerId::as_str);
         let email = record.email.as_ref().map(Email::key);
         let (first, last) = (profile.first_name.as_deref(), profile.last_name.as_deref());
-        let field = |value: Option<&str>| value.is_some_and(|value| pattern.is(value));
+        let field = |value: Option<&str>| value.is_some_and(|value| pattern.matches(value));
         match self {
             Self::Any => {
                 let name = [first, last].into_iter().flatten().collect::<Vec<_>>().join(" ");
                 [id, email, Some(name.as_str()), last]
                     .into_iter()
                     .flatten()
-                    .any(|text| pattern.is_in(text))
+                    .any(|text| pattern.matches_within(text))
             }
             Self::Country => field(profile.country.as_deref()),
             Self::Email => field(email),
             Self::FirstName => field(first),
             Self::Id => {
-                pattern.names(id) || pattern.names(Some(&Number::of_customer(record).to_string()))
+                pattern.matches_id(id) || pattern.matches_id(Some(&NumericId::from_customer(record).to_string()))
             }
             Self::LastName => field(last),
-            Self::Tag => profile.tags.iter().any(|tag| pattern.is(tag.as_str())),
+            Self::Tag => profile.tags.iter().any(|tag| pattern.matches(tag.as_str())),
             // Not of the record.
             Self::Tier => false,
         }
@@ -268,43 +268,43 @@ impl TextField {
 }
 
 impl Pattern {
-    fn new(text: String, begins: bool) -> Self {
-        let folded = text.to_lowercase();
-        Self { text, folded, begins }
+    fn new(text: String, is_prefix: bool) -> Self {
+        let lowercase = text.to_lowercase();
+        Self { text, lowercase, is_prefix }
     }
 
     /// Whether a field's value is, or begins as, the text.
-    fn is(&self, value: &str) -> bool {
+    fn matches(&self, value: &str) -> bool {
         let value = value.to_lowercase();
-        if self.begins { value.starts_with(&self.folded) } else { value == self.folded }
+        if self.is_prefix { value.starts_with(&self.lowercase) } else { value == self.lowercase }
     }
 
     /// Whether a value has the text in it, or begins with it.
-    fn is_in(&self, value: &str) -> bool {
+    fn matches_within(&self, value: &str) -> bool {
         let value = value.to_lowercase();
-        if self.begins { value.starts_with(&self.folded) } else { value.contains(&self.folded) }
+        if self.is_prefix { value.starts_with(&self.lowercase) } else { value.contains(&self.lowercase) }
     }
 
     /// Whether an id is, or begins as, the text; in this very spelling.
-    fn names(&self, id: Option<&str>) -> bool {
-        id.is_some_and(|id| if self.begins { id.starts_with(&self.text) } else { id == self.text })
+    fn matches_id(&self, id: Option<&str>) -> bool {
+        id.is_some_and(|id| if self.is_prefix { id.starts_with(&self.text) } else { id == self.text })
     }
 
     /// What the text leads to by an index.
-    fn keys(&self, field: TextField) -> Option<Vec<Key>> {
+    fn lookup_keys(&self, field: TextField) -> Option<Vec<SearchKey>> {
         match field {
             TextField::Email => Some(
                 Email::new(&self.text)
-                    .map(|email| Key::Who(Who::Email(email)))
+                    .map(|email| SearchKey::Customer(CustomerRef::Email(email)))
                     .into_iter()
                     .collect(),
             ),
             TextField::Id => {
-                let given = self.text.parse().ok().and_then(Number::new).and_then(Number::given);
-                let id = CustomerId::new(&self.text).ok().map(|id| Key::Who(Who::Id(id)));
+                let given = self.text.parse().ok().and_then(NumericId::new).and_then(NumericId::assigned_index);
+                let id = CustomerId::new(&self.text).ok().map(|id| SearchKey::Customer(CustomerRef::Id(id)));
                 Some(
                     id.into_iter()
-                        .chain(given.map(|account| Key::Account(AccountId(account))))
+                        .chain(given.map(|account| SearchKey::Account(AccountId(account))))
                         .collect(),
                 )
             }
@@ -320,20 +320,20 @@ impl Pattern {
 
 impl Comparison {
     /// Whether a value stands so to what lies from `first` to `last`.
-    fn holds<T: Ord>(self, value: &T, first: &T, last: &T) -> bool {
+    fn matches<T: Ord>(self, value: &T, first: &T, last: &T) -> bool {
         match self {
             Self::Equal => (first..=last).contains(&value),
-            Self::Above => value > last,
+            Self::Greater => value > last,
             Self::AtLeast => value >= first,
-            Self::Below => value < first,
+            Self::Less => value < first,
             Self::AtMost => value <= last,
         }
     }
 }
 
-impl Span {
+impl TimeRange {
     /// All instants from one up to another: times are kept to the microsecond.
-    fn until(first: Timestamp, end: Timestamp) -> Option<Self> {
+    fn between(first: Timestamp, end: Timestamp) -> Option<Self> {
         Some(Self {
             first,
             last: end.checked_sub_signed(TimeDelta::microseconds(1))?,

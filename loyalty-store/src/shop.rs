@@ -78,7 +78,7 @@ impl Scope {
 
 /// A key to be kept. Who makes it draws the randomness and shows the key once.
 #[derive(Clone, PartialEq, Eq)]
-pub struct NewKey {
+pub struct NewApiKey {
     /// The public part, by which it is found.
     pub id: String,
     /// The hash of the secret part. The secret itself is not kept.
@@ -91,17 +91,17 @@ pub struct NewKey {
 
 /// A key that is alive.
 #[derive(Clone, PartialEq, Eq)]
-pub struct KeyRecord {
+pub struct ApiKeyRecord {
     /// Whose it is.
     pub shop: ShopId,
     /// The key.
-    pub key: NewKey,
+    pub key: NewApiKey,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
 // Secrets stay out of logs: neither type prints them.
-impl std::fmt::Debug for NewKey {
+impl std::fmt::Debug for NewApiKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("NewKey")
             .field("id", &self.id)
@@ -110,7 +110,7 @@ impl std::fmt::Debug for NewKey {
     }
 }
 
-impl std::fmt::Debug for KeyRecord {
+impl std::fmt::Debug for ApiKeyRecord {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("KeyRecord")
             .field("shop", &self.shop)

@@ -35,12 +35,12 @@ use loyalty_core::{AccountId, OrderId, Program, ProgramVersion, ShopId, Timestam
 
 use crate::Store;
 use crate::error::Failure;
-use crate::query::{CustomerView, DueAccount, LedgerPage, Page, Verified};
+use crate::query::{CustomerView, DueAccount, JournalPage, Page, VerificationReport};
 use crate::record::{CustomerRecord, JournalRow, OrderRecord, Seq};
-use crate::request::{Answer, Pending, Request, Who};
-use crate::search::{Key, SearchQuery};
-use crate::shop::{Integration, KeyRecord, NewKey, NewShop, Shop};
-use crate::terms::folded_until;
+use crate::request::{Response, Pending, Request, CustomerRef};
+use crate::search::{SearchKey, SearchQuery};
+use crate::shop::{Integration, ApiKeyRecord, NewApiKey, NewShop, Shop};
+use crate::timeline::fold_account_until;
 use decider::Decider;
 use shared::Shared;
 use writer::Writer;
@@ -152,17 +152,17 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 /// Customers, for a read that has begun: health must not be asked twice by one thread.
 impl SqliteStore {
-    fn named(&self, shop: ShopId, who: &Who) -> Result<Option<CustomerView>, Failure> {
+    fn named(&self, shop: ShopId, who: &CustomerRef) -> Result<Option<CustomerView>, Failure> {
         let account = match who {
-            Who::Id(id) | Who::Both(id, _) => self.shared.by_id(&(shop, id.clone()))?,
-            Who::Email(email) => self.shared.by_email(&(shop, email.key().to_owned()))?,
+            CustomerRef::Id(id) | CustomerRef::Both(id, _) => self.shared.by_id(&(shop, id.clone()))?,
+            CustomerRef::Email(email) => self.shared.by_email(&(shop, email.key().to_owned()))?,
         };
         let Some(account) = account else { return Ok(None) };
         if let Some(customer) = self.shared.view_of(account)? {
             return Ok(Some(customer));
         }
         // A guest who is merged at this moment: the file says already whose the e-mail is.
-        let Who::Email(email) = who else { return Ok(None) };
+        let CustomerRef::Email(email) = who else { return Ok(None) };
         let account = self.shared.read(|db| rows::account_by_email(db, shop, email.key()))?;
         account.map_or(Ok(None), |account| self.shared.view_of(account))
     }
@@ -195,14 +195,14 @@ impl SqliteStore {
     fn keyed(
         &self,
         shop: ShopId,
-        keys: &[Key],
+        keys: &[SearchKey],
         search: &SearchQuery,
     ) -> Result<Vec<CustomerView>, Failure> {
         let mut found = Vec::new();
         for key in keys {
             found.extend(match key {
-                Key::Who(who) => self.named(shop, who)?,
-                Key::Account(account) => self.owner(shop, *account)?,
+                SearchKey::Customer(who) => self.named(shop, who)?,
+                SearchKey::Account(account) => self.owner(shop, *account)?,
             });
         }
         found.retain(|customer| search.matches(customer));
@@ -284,28 +284,28 @@ impl Store for SqliteStore {
         self.decider.take(request)
     }
 
-    fn answered(
+    fn stored_response(
         &self,
         shop: ShopId,
         key: &[u8; 16],
         fingerprint: &[u8; 16],
         now: Timestamp,
-    ) -> Result<Option<Answer>, Failure> {
+    ) -> Result<Option<Response>, Failure> {
         let _well = self.shared.health()?;
         // What is gone may have gone in the commit that is being shown.
         let _one_commit = self.shared.as_published();
         Ok(self
             .shared
             .answer(&(shop, *key))?
-            .and_then(|kept| kept.again(fingerprint, now)))
+            .and_then(|kept| kept.replay(fingerprint, now)))
     }
 
-    fn customer(&self, shop: ShopId, who: &Who) -> Result<Option<CustomerView>, Failure> {
+    fn customer(&self, shop: ShopId, who: &CustomerRef) -> Result<Option<CustomerView>, Failure> {
         let _well = self.shared.health()?;
         self.named(shop, who)
     }
 
-    fn customer_of(
+    fn customer_by_account(
         &self,
         shop: ShopId,
         account: AccountId,
@@ -322,13 +322,13 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Page<CustomerView>, Failure> {
         let after = after.unwrap_or(AccountId(0));
-        if let Some(keys) = search.keys() {
+        if let Some(keys) = search.lookup_keys() {
             let _well = self.shared.health()?;
             let mut items = self.keyed(shop, &keys, search)?;
             items.retain(|customer| customer.record().account > after);
             let more = items.len() > limit;
             items.truncate(limit);
-            return Ok(Page { items, more });
+            return Ok(Page { items, has_more: more });
         }
         let (mut found, mut more) = (Vec::new(), false);
         self.walk(shop, after, |record| {
@@ -347,11 +347,11 @@ impl Store for SqliteStore {
             .into_iter()
             .map(|account| self.shared.view_of(account))
             .collect();
-        Ok(Page { items: views?.into_iter().flatten().collect(), more })
+        Ok(Page { items: views?.into_iter().flatten().collect(), has_more: more })
     }
 
     fn count_customers(&self, shop: ShopId, search: &SearchQuery) -> Result<u64, Failure> {
-        if let Some(keys) = search.keys() {
+        if let Some(keys) = search.lookup_keys() {
             let _well = self.shared.health()?;
             return Ok(u64::try_from(self.keyed(shop, &keys, search)?.len()).unwrap_or(u64::MAX));
         }
@@ -372,13 +372,13 @@ impl Store for SqliteStore {
         self.shared.order(&(shop, order.clone()))
     }
 
-    fn ledger(
+    fn account_journal(
         &self,
         shop: ShopId,
         account: AccountId,
         before: Option<Seq>,
         limit: usize,
-    ) -> Result<LedgerPage, Failure> {
+    ) -> Result<JournalPage, Failure> {
         let _well = self.shared.health()?;
         let newest = self.shared.account(account)?.map(|record| record.seq);
         self.shared.read(|db| {
@@ -399,7 +399,7 @@ impl Store for SqliteStore {
                 page.extend(row.map(Arc::new));
             }
             let next = next.and_then(|_| page.last().map(|row| row.seq));
-            Ok(LedgerPage { rows: page, next })
+            Ok(JournalPage { rows: page, next })
         })
     }
 
@@ -419,7 +419,7 @@ impl Store for SqliteStore {
         account: AccountId,
         at: Timestamp,
     ) -> Result<Option<CustomerView>, Failure> {
-        let past = folded_until(self, shop, account, at)?;
+        let past = fold_account_until(self, shop, account, at)?;
         let _well = self.shared.health()?;
         let customer = self
             .shared
@@ -443,7 +443,7 @@ impl Store for SqliteStore {
         time::due(&self.shared, now, after, limit)
     }
 
-    fn unsettled(&self) -> Result<Vec<ShopId>, Failure> {
+    fn shops_to_reschedule(&self) -> Result<Vec<ShopId>, Failure> {
         let _well = self.shared.health()?;
         self.shared.read(time::unsettled)
     }
@@ -457,11 +457,11 @@ impl Store for SqliteStore {
         self.shared.program(shop, version)
     }
 
-    fn verify(&self) -> Result<Verified, Failure> {
+    fn verify(&self) -> Result<VerificationReport, Failure> {
         admin::verify(&self.shared.reader()?)
     }
 
-    fn ready(&self) -> Result<(), Failure> {
+    fn check_ready(&self) -> Result<(), Failure> {
         let _well = self.shared.health()?;
         self.shared.writable()?;
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
@@ -483,17 +483,17 @@ impl Store for SqliteStore {
         self.admin.shops()
     }
 
-    fn add_key(&self, shop: ShopId, key: &NewKey, now: Timestamp) -> Result<(), Failure> {
+    fn add_api_key(&self, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure> {
         self.admin.add_key(shop, key, now)?;
         self.shared.keys_changed();
         Ok(())
     }
 
-    fn key(&self, id: &str) -> Result<Option<Arc<KeyRecord>>, Failure> {
+    fn api_key(&self, id: &str) -> Result<Option<Arc<ApiKeyRecord>>, Failure> {
         self.shared.key(id)
     }
 
-    fn install(
+    fn record_integration(
         &self,
         shop: ShopId,
         integration: &Integration,

@@ -18,24 +18,24 @@ use loyalty_core::{
     ProgramVersion, ShopId, Timestamp, decide, merge,
 };
 
-use crate::discount::facts::DiscountView;
-use crate::discount::index::Indexed;
+use crate::discount::lookup::DiscountView;
+use crate::discount::index::IndexChange;
 use crate::error::{Failure, Rejection};
-use crate::keyed::{self, Key, Keyed};
+use crate::projections::{self, ProjectionKey, Projection};
 use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::{
-    Action, Answer, Change, EmailConflict, Outcome, Presence, ProfileChange, Receipt, Reply,
-    Request, Who,
+    Action, Response, FieldChange, EmailConflict, Outcome, Existence, ProfileChange, Receipt, Reply,
+    Request, CustomerRef,
 };
 use crate::shop::Shop;
-use crate::terms::{History, Published, Subject};
+use crate::timeline::{ProgramTimeline, PublishedProgram, RuleSubject};
 
-pub(crate) use catalogue::{CatalogueView, Numbered, Shelved};
-pub(crate) use claim::{Claim, Claims};
+pub(crate) use catalogue::{CatalogueView, AssignedNumbers, CatalogueChange};
+pub(crate) use claim::{CodeClaim, CodeClaimView};
 
 /// What a transaction reads: committed state and what the requests before it in the same commit changed.
-pub(crate) trait View: CatalogueView + Claims + DiscountView {
+pub(crate) trait TransactionView: CatalogueView + CodeClaimView + DiscountView {
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure>;
     fn program(
         &mut self,
@@ -43,7 +43,7 @@ pub(crate) trait View: CatalogueView + Claims + DiscountView {
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure>;
     /// When the programs of a shop came in force.
-    fn history(&mut self, shop: ShopId) -> Result<Option<Arc<History>>, Failure>;
+    fn timeline(&mut self, shop: ShopId) -> Result<Option<Arc<ProgramTimeline>>, Failure>;
     fn account(&mut self, account: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure>;
     /// The accounts of a shop's customers, in their order, `after` one.
     fn accounts(
@@ -53,67 +53,67 @@ pub(crate) trait View: CatalogueView + Claims + DiscountView {
         limit: usize,
     ) -> Result<Vec<AccountId>, Failure>;
     fn customer(&mut self, account: AccountId) -> Result<Option<Arc<CustomerRecord>>, Failure>;
-    fn by_id(&mut self, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure>;
-    fn by_email(&mut self, shop: ShopId, email: &Email) -> Result<Option<AccountId>, Failure>;
+    fn account_by_id(&mut self, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure>;
+    fn account_by_email(&mut self, shop: ShopId, email: &Email) -> Result<Option<AccountId>, Failure>;
     fn order(&mut self, shop: ShopId, order: &OrderId)
     -> Result<Option<Arc<OrderRecord>>, Failure>;
-    fn kept(
+    fn stored_response(
         &mut self,
         shop: ShopId,
         key: &[u8; 16],
         now: Timestamp,
-    ) -> Result<Option<Kept>, Failure>;
+    ) -> Result<Option<StoredResponse>, Failure>;
     /// The number of the next account, and the position of the next journal row.
-    fn next(&self) -> (AccountId, Seq);
+    fn next_numbers(&self) -> (AccountId, Seq);
 }
 
 /// An answer that was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Kept {
+pub(crate) struct StoredResponse {
     pub(crate) shop: ShopId,
     pub(crate) key: [u8; 16],
     pub(crate) fingerprint: [u8; 16],
     pub(crate) at: Timestamp,
-    pub(crate) answer: Answer,
+    pub(crate) response: Response,
 }
 
-impl Kept {
+impl StoredResponse {
     /// How long an answer is kept, in days.
-    pub(crate) const DAYS: i64 = 30;
+    pub(crate) const REPLAY_DAYS: i64 = 30;
     /// When it may be dropped: later, so that a clock that steps back still finds what it should.
-    pub(crate) const DAYS_STORED: i64 = 40;
+    pub(crate) const RETENTION_DAYS: i64 = 40;
 
     /// Whether it still stands.
-    pub(crate) fn is_alive(&self, now: Timestamp) -> bool {
-        now.signed_duration_since(self.at).num_days() < Self::DAYS
+    pub(crate) fn is_replayable(&self, now: Timestamp) -> bool {
+        now.signed_duration_since(self.at).num_days() < Self::REPLAY_DAYS
     }
 
     /// The answer, where it is given again: to the same request, in time.
-    pub(crate) fn again(&self, fingerprint: &[u8; 16], now: Timestamp) -> Option<Answer> {
-        (self.is_alive(now) && self.fingerprint == *fingerprint).then(|| self.answer.clone())
+    pub(crate) fn replay(&self, fingerprint: &[u8; 16], now: Timestamp) -> Option<Response> {
+        (self.is_replayable(now) && self.fingerprint == *fingerprint).then(|| self.response.clone())
     }
 }
 
 /// What a transaction writes.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Changes {
+pub(crate) struct ChangeSet {
     pub(crate) journal: Vec<Arc<JournalRow>>,
     pub(crate) accounts: Vec<(AccountId, Arc<AccountRecord>)>,
     pub(crate) orders: Vec<(OrderId, Arc<OrderRecord>)>,
     /// Customers that are new or changed, each with the record before.
     pub(crate) customers: Vec<CustomerChange>,
-    pub(crate) program: Option<Published>,
+    pub(crate) program: Option<PublishedProgram>,
     /// The programs by time, where something of that changed.
-    pub(crate) history: Option<Arc<History>>,
+    pub(crate) timeline: Option<Arc<ProgramTimeline>>,
     /// Accounts for which something else is due next, though no row of the journal says so.
-    pub(crate) dues: Vec<(AccountId, Option<Timestamp>)>,
+    pub(crate) due_changes: Vec<(AccountId, Option<Timestamp>)>,
     /// Names that accounts have from now on.
-    pub(crate) claims: Vec<(Claim, AccountId)>,
-    pub(crate) keyed: Vec<(Key, Arc<Keyed>)>,
-    pub(crate) indexed: Vec<Indexed>,
-    pub(crate) shelved: Vec<Shelved>,
-    pub(crate) numbered: Numbered,
-    pub(crate) kept: Option<Kept>,
+    pub(crate) claims: Vec<(CodeClaim, AccountId)>,
+    pub(crate) projections: Vec<(ProjectionKey, Arc<Projection>)>,
+    pub(crate) index_changes: Vec<IndexChange>,
+    pub(crate) catalogue_changes: Vec<CatalogueChange>,
+    pub(crate) assigned_numbers: AssignedNumbers,
+    pub(crate) stored_response: Option<StoredResponse>,
 }
 
 /// A customer's record before and after; none after a merge into another.
@@ -125,73 +125,73 @@ pub(crate) struct CustomerChange {
 
 /// Carries out one request.
 pub(crate) fn transact(
-    view: &mut impl View,
+    view: &mut impl TransactionView,
     request: Request,
-) -> Result<(Changes, Reply), Failure> {
+) -> Result<(ChangeSet, Reply), Failure> {
     let Request { shop, now, dry_run, idempotency, action } = request;
     // No finer than any store keeps it, so that a state is the same before and after it was written.
     let now = now.trunc_subsecs(6);
     if dry_run {
-        let (_, outcome) = attempt(view, shop, now, action)?;
-        return Ok((Changes::default(), Reply::Decided(outcome)));
+        let (_, outcome) = run_action(view, shop, now, action)?;
+        return Ok((ChangeSet::default(), Reply::Decided(outcome)));
     }
     let Some(idempotency) = idempotency else {
-        let (changes, outcome) = attempt(view, shop, now, action)?;
+        let (changes, outcome) = run_action(view, shop, now, action)?;
         return Ok((changes, Reply::Decided(outcome)));
     };
-    if let Some(kept) = view.kept(shop, &idempotency.key, now)? {
+    if let Some(kept) = view.stored_response(shop, &idempotency.key, now)? {
         if kept.fingerprint == idempotency.fingerprint {
-            return Ok((Changes::default(), Reply::Kept { answer: kept.answer, replayed: true }));
+            return Ok((ChangeSet::default(), Reply::Stored { response: kept.response, replayed: true }));
         }
-        return Ok((Changes::default(), Reply::Decided(Err(Rejection::IdempotencyKeyReused))));
+        return Ok((ChangeSet::default(), Reply::Decided(Err(Rejection::IdempotencyKeyReused))));
     }
-    let (mut changes, outcome) = attempt(view, shop, now, action)?;
+    let (mut changes, outcome) = run_action(view, shop, now, action)?;
     let answer = (idempotency.render)(&outcome);
     let (key, fingerprint) = (idempotency.key, idempotency.fingerprint);
-    changes.kept = Some(Kept { shop, key, fingerprint, at: now, answer: answer.clone() });
-    Ok((changes, Reply::Kept { answer, replayed: false }))
+    changes.stored_response = Some(StoredResponse { shop, key, fingerprint, at: now, response: answer.clone() });
+    Ok((changes, Reply::Stored { response: answer, replayed: false }))
 }
 
 /// What stops a transaction: the answer is no, or something broke.
-enum Stop {
+enum TransactionError {
     Rejected(Rejection),
     Failed(Failure),
 }
 
-impl From<Rejection> for Stop {
+impl From<Rejection> for TransactionError {
     fn from(rejection: Rejection) -> Self {
         Self::Rejected(rejection)
     }
 }
 
-impl From<loyalty_core::Rejection> for Stop {
+impl From<loyalty_core::Rejection> for TransactionError {
     fn from(rejection: loyalty_core::Rejection) -> Self {
         Self::Rejected(rejection.into())
     }
 }
 
-impl From<Failure> for Stop {
+impl From<Failure> for TransactionError {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
 }
 
 /// A rejection leaves no changes behind.
-fn attempt(
-    view: &mut impl View,
+fn run_action(
+    view: &mut impl TransactionView,
     shop: ShopId,
     now: Timestamp,
     action: Action,
-) -> Result<(Changes, Outcome), Failure> {
+) -> Result<(ChangeSet, Outcome), Failure> {
     let shop = view
         .shop(shop)?
         .ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
-    let (changes, events, moved) = (Changes::default(), Vec::new(), Vec::new());
-    let mut transaction = Transaction { view, shop, now, changes, events, moved };
-    match transaction.act(action) {
+    let (changes, events, moved) = (ChangeSet::default(), Vec::new(), Vec::new());
+    let mut transaction = Transaction { view, shop, now, changes, events, to_reschedule: moved };
+    match transaction.perform(action) {
         Ok(receipt) => Ok((transaction.changes, Ok(receipt))),
-        Err(Stop::Rejected(rejection)) => Ok((Changes::default(), Err(rejection))),
-        Err(Stop::Failed(failure)) => Err(failure),
+        Err(TransactionError::Rejected(rejection)) => Ok((ChangeSet::default(), Err(rejection))),
+        Err(TransactionError::Failed(failure)) => Err(failure),
     }
 }
 
@@ -199,73 +199,73 @@ struct Transaction<'v, V> {
     view: &'v mut V,
     shop: Arc<Shop>,
     now: Timestamp,
-    changes: Changes,
+    changes: ChangeSet,
     events: Vec<Event>,
     /// Accounts of which it must be found anew what is due next.
-    moved: Vec<AccountId>,
+    to_reschedule: Vec<AccountId>,
 }
 
 /// A customer who was found or made.
-struct Found {
+struct ResolvedCustomer {
     account: AccountId,
     created: bool,
     /// Whether the shop's id of them is new, or they are.
     registered: bool,
 }
 
-impl<V: View> Transaction<'_, V> {
-    fn act(&mut self, action: Action) -> Result<Receipt, Stop> {
+impl<V: TransactionView> Transaction<'_, V> {
+    fn perform(&mut self, action: Action) -> Result<Receipt, TransactionError> {
         match action {
-            Action::Customer { who, presence, change, conflict, if_match, commands } => {
-                let found = self.find(&who, presence, conflict)?;
+            Action::Customer { customer: who, existence: presence, change, email_conflict: conflict, if_match, commands } => {
+                let found = self.resolve_customer(&who, presence, conflict)?;
                 if let Some(seen) = if_match
                     && self
-                        .view_of(found.account)?
+                        .load_view(found.account)?
                         .is_none_or(|customer| customer.etag() != seen)
                 {
                     return Err(Rejection::PreconditionFailed.into());
                 }
-                self.change(found.account, change, conflict)?;
+                self.change_profile(found.account, change, conflict)?;
                 // Who is known for long does not sign up.
                 let tells = |command: &&Command| found.registered || **command != Command::SignUp;
                 for command in commands.iter().filter(tells) {
-                    self.command(Some(found.account), command)?;
+                    self.run_command(Some(found.account), command)?;
                 }
-                self.receipt(Some(&found), None)
+                self.build_receipt(Some(&found), None)
             }
             Action::Order { command, customer, change } => {
-                self.order(&command, customer.as_ref(), change)
+                self.perform_order(&command, customer.as_ref(), change)
             }
-            Action::Discount(action) => self.discount(action),
-            Action::Redemption(action) => self.redemption(action),
-            Action::PublishProgram { program, replaces } => self.publish(*program, replaces),
-            Action::JoinReferral { who, change, code } => self.join(&who, change, &code),
+            Action::Discount(action) => self.perform_discount(action),
+            Action::Redemption(action) => self.perform_redemption(action),
+            Action::PublishProgram { program, replaces } => self.publish_program(*program, replaces),
+            Action::JoinReferral { customer: who, change, code } => self.join_referral(&who, change, &code),
             Action::CatchUp(account) => self.catch_up(account),
-            Action::FindDue { limit } => self.find_due(limit),
+            Action::RescheduleDue { limit } => self.reschedule_due(limit),
             Action::Catalogue(action) => {
-                let catalogued = self.catalogue(action)?;
-                Ok(Receipt { catalogue: Some(catalogued), ..self.receipt(None, None)? })
+                let catalogued = self.perform_catalogue(action)?;
+                Ok(Receipt { catalogue_outcome: Some(catalogued), ..self.build_receipt(None, None)? })
             }
         }
     }
 
-    fn order(
+    fn perform_order(
         &mut self,
         command: &Command,
-        who: Option<&Who>,
+        who: Option<&CustomerRef>,
         change: ProfileChange,
-    ) -> Result<Receipt, Stop> {
+    ) -> Result<Receipt, TransactionError> {
         let id = command
             .order()
             .ok_or_else(|| Failure::Corrupt("a command without an order".to_owned()))?;
         let named = match who {
-            Some(who) => Some(self.find(who, Presence::May, EmailConflict::Ignore)?),
+            Some(who) => Some(self.resolve_customer(who, Existence::Any, EmailConflict::Ignore)?),
             None => None,
         };
         let before = self.load_order(id)?;
-        let known = before.account.map(|account| self.follow(account)).transpose()?;
+        let known = before.account.map(|account| self.resolve_merged(account)).transpose()?;
         if let Some(named) = &named {
-            self.change(named.account, change, EmailConflict::Ignore)?;
+            self.change_profile(named.account, change, EmailConflict::Ignore)?;
         }
         // An order stays with whom it was first reported for. A plugin does not send a refused report
         // again, so its facts are taken all the same.
@@ -276,42 +276,42 @@ impl<V: View> Transaction<'_, V> {
         if moved && !from_plugin {
             return Err(Rejection::OrderOfAnotherCustomer.into());
         }
-        let first = known.map(|account| Found { account, created: false, registered: false });
+        let first = known.map(|account| ResolvedCustomer { account, created: false, registered: false });
         let found = if moved { first } else { named.or(first) };
         let account = found.as_ref().map(|found| found.account);
-        self.command(account, command)?;
-        let codes = self.settle_codes(id, &before.state, account)?;
-        self.settle_redemptions(id, &before.state)?;
-        Ok(Receipt { codes, ..self.receipt(found.as_ref(), Some(id))? })
+        self.run_command(account, command)?;
+        let codes = self.update_order_codes(id, &before.state, account)?;
+        self.update_order_redemptions(id, &before.state)?;
+        Ok(Receipt { codes, ..self.build_receipt(found.as_ref(), Some(id))? })
     }
 
-    fn publish(
+    fn publish_program(
         &mut self,
         program: Program,
         replaces: Option<ProgramVersion>,
-    ) -> Result<Receipt, Stop> {
+    ) -> Result<Receipt, TransactionError> {
         let (current, _) = self.load_program(None)?;
         if replaces.is_some_and(|seen| seen != current) {
             return Err(Rejection::ProgramChanged { current }.into());
         }
         let version = ProgramVersion(current.0.saturating_add(1));
-        let history = self.load_history()?;
+        let history = self.load_timeline()?;
         // Versions follow each other in time, also where the clock steps back.
-        let from = self.now.max(history.since());
-        let published = Published { version, program: Arc::new(program), from };
-        self.changes.history = Some(Arc::new(history.with(published.clone())));
+        let from = self.now.max(history.current_since());
+        let published = PublishedProgram { version, program: Arc::new(program), in_force_from: from };
+        self.changes.timeline = Some(Arc::new(history.with_version(published.clone())));
         self.changes.program = Some(published);
-        Ok(Receipt { program: Some(version), ..self.receipt(None, None)? })
+        Ok(Receipt { program: Some(version), ..self.build_receipt(None, None)? })
     }
 
-    fn receipt(&mut self, found: Option<&Found>, order: Option<&OrderId>) -> Result<Receipt, Stop> {
+    fn build_receipt(&mut self, found: Option<&ResolvedCustomer>, order: Option<&OrderId>) -> Result<Receipt, TransactionError> {
         if let Some(found) = found
-            && self.load_history()?.sweep().is_some()
+            && self.load_timeline()?.reschedule_cursor().is_some()
         {
-            self.moved.push(found.account);
+            self.to_reschedule.push(found.account);
         }
-        self.note_dues()?;
-        let customer = found.map(|found| self.view_of(found.account)).transpose()?.flatten();
+        self.reschedule_changed()?;
+        let customer = found.map(|found| self.load_view(found.account)).transpose()?.flatten();
         Ok(Receipt {
             at: self.now,
             seq: self.changes.journal.last().map(|row| row.seq),
@@ -320,9 +320,9 @@ impl<V: View> Transaction<'_, V> {
             order: order.map(|order| self.load_order(order)).transpose()?,
             program: None,
             codes: Vec::new(),
-            discount: None,
+            discount_outcome: None,
             redemption: None,
-            catalogue: None,
+            catalogue_outcome: None,
             events: std::mem::take(&mut self.events),
         })
     }
@@ -367,16 +367,16 @@ impl<V: View> Transaction<'_, V> {
         }
     }
 
-    fn view_of(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
+    fn load_view(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
         let Some(record) = self.load_customer(account)? else {
             return Ok(None);
         };
-        let terms = self.load_terms(account)?;
+        let terms = self.load_programs(account)?;
         Ok(Some(CustomerView::new(record, self.load_account(account)?, terms)))
     }
 
     /// The account that an account was merged into, if it was.
-    fn follow(&mut self, account: AccountId) -> Result<AccountId, Failure> {
+    fn resolve_merged(&mut self, account: AccountId) -> Result<AccountId, Failure> {
         let mut account = account;
         while let Some(into) = self.load_account(account)?.account.merged_into() {
             account = into;
@@ -388,17 +388,17 @@ impl<V: View> Transaction<'_, V> {
 
     /// Finds a customer by id, else by e-mail; merges a guest into the customer who brings the guest's
     /// e-mail; makes a new one where that is allowed.
-    fn find(
+    fn resolve_customer(
         &mut self,
-        who: &Who,
-        presence: Presence,
+        who: &CustomerRef,
+        presence: Existence,
         conflict: EmailConflict,
-    ) -> Result<Found, Stop> {
+    ) -> Result<ResolvedCustomer, TransactionError> {
         let shop = self.shop.id;
-        let by_id = who.id().map(|id| self.view.by_id(shop, id)).transpose()?.flatten();
+        let by_id = who.id().map(|id| self.view.account_by_id(shop, id)).transpose()?.flatten();
         let by_email = who
             .email()
-            .map(|email| self.view.by_email(shop, email))
+            .map(|email| self.view.account_by_email(shop, email))
             .transpose()?
             .flatten();
         let guest = match by_email {
@@ -407,46 +407,46 @@ impl<V: View> Transaction<'_, V> {
         };
         let taken =
             by_email.is_some() && guest.is_none() && who.id().is_some() && by_email != by_id;
-        if taken && conflict == EmailConflict::Refuse {
+        if taken && conflict == EmailConflict::Reject {
             return Err(Rejection::EmailTaken.into());
         }
         let known = by_id.or(guest.as_ref().map(|guest| guest.account));
         let known = known.or(by_email.filter(|_| who.id().is_none()));
         match (known, presence) {
-            (Some(_), Presence::MustNot) if by_id.is_some() || who.id().is_none() => {
+            (Some(_), Existence::Absent) if by_id.is_some() || who.id().is_none() => {
                 Err(Rejection::CustomerExists.into())
             }
-            (None, Presence::Must) => Err(Rejection::CustomerNotFound.into()),
-            (None, Presence::May | Presence::MustNot) => {
+            (None, Existence::Required) => Err(Rejection::CustomerNotFound.into()),
+            (None, Existence::Any | Existence::Absent) => {
                 let email = who.email().filter(|_| !taken);
                 let account = self.add_customer(who.id(), email)?;
-                Ok(Found { account, created: true, registered: true })
+                Ok(ResolvedCustomer { account, created: true, registered: true })
             }
             (Some(account), _) => {
-                self.claim(account, guest, who, taken)?;
+                self.attach_identity(account, guest, who, taken)?;
                 let registered = by_id.is_none() && who.id().is_some();
-                Ok(Found { account, created: false, registered })
+                Ok(ResolvedCustomer { account, created: false, registered })
             }
         }
     }
 
     /// A known customer brings id or e-mail: the guest of that e-mail becomes this customer.
-    fn claim(
+    fn attach_identity(
         &mut self,
         account: AccountId,
         guest: Option<Arc<CustomerRecord>>,
-        who: &Who,
+        who: &CustomerRef,
         taken: bool,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), TransactionError> {
         if let Some(guest) = guest.filter(|guest| guest.account != account) {
-            self.merge(&guest, account)?;
+            self.merge_guest(&guest, account)?;
         }
         let Some(before) = self.load_customer(account)? else {
             return Ok(());
         };
         // Who is named by e-mail alone is only looked up; another spelling is no change.
         let email =
-            if let Who::Both(_, email) = who { Some(email).filter(|_| !taken) } else { None };
+            if let CustomerRef::Both(_, email) = who { Some(email).filter(|_| !taken) } else { None };
         let says = |email: &Email| {
             before
                 .email
@@ -459,7 +459,7 @@ impl<V: View> Transaction<'_, V> {
         let mut after = (*before).clone();
         after.id = after.id.or_else(|| who.id().cloned());
         after.email = email.cloned().or(after.email);
-        self.save(before, after);
+        self.save_customer(before, after);
         Ok(())
     }
 
@@ -467,8 +467,8 @@ impl<V: View> Transaction<'_, V> {
         &mut self,
         id: Option<&CustomerId>,
         email: Option<&Email>,
-    ) -> Result<AccountId, Stop> {
-        let (account, _) = self.view.next();
+    ) -> Result<AccountId, TransactionError> {
+        let (account, _) = self.view.next_numbers();
         let record = CustomerRecord {
             shop: self.shop.id,
             account,
@@ -477,7 +477,7 @@ impl<V: View> Transaction<'_, V> {
             profile: loyalty_core::Profile::default(),
             household: BTreeSet::new(),
             birthday_set_at: None,
-            steady_since: self.now,
+            attributes_changed_at: self.now,
             created_at: self.now,
             updated_at: self.now,
             revision: 1,
@@ -485,22 +485,22 @@ impl<V: View> Transaction<'_, V> {
         self.changes
             .customers
             .push(CustomerChange { before: None, after: Some(Arc::new(record)) });
-        put(&mut self.changes.accounts, account, Arc::new(AccountRecord::new(self.shop.id)));
-        self.post(Some(account), vec![Event::CustomerAdded])?;
+        upsert(&mut self.changes.accounts, account, Arc::new(AccountRecord::new(self.shop.id)));
+        self.append_events(Some(account), vec![Event::CustomerAdded])?;
         Ok(account)
     }
 
-    fn merge(&mut self, guest: &Arc<CustomerRecord>, into: AccountId) -> Result<(), Stop> {
+    fn merge_guest(&mut self, guest: &Arc<CustomerRecord>, into: AccountId) -> Result<(), TransactionError> {
         for account in [guest.account, into] {
-            self.command(Some(account), &Command::CatchUp)?;
+            self.run_command(Some(account), &Command::CatchUp)?;
         }
         let from = self.load_account(guest.account)?;
         let to = self.load_account(into)?;
         let now = self.now.max(from.at).max(to.at);
         let (from_events, into_events) =
             merge((guest.account, &from.account), (into, &to.account), now)?;
-        self.post(Some(guest.account), from_events)?;
-        self.post(Some(into), into_events)?;
+        self.append_events(Some(guest.account), from_events)?;
+        self.append_events(Some(into), into_events)?;
         self.changes
             .customers
             .push(CustomerChange { before: Some(Arc::clone(guest)), after: None });
@@ -508,12 +508,12 @@ impl<V: View> Transaction<'_, V> {
     }
 
     /// Changes what is known of a customer, where that makes a difference.
-    fn change(
+    fn change_profile(
         &mut self,
         account: AccountId,
         change: ProfileChange,
         conflict: EmailConflict,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), TransactionError> {
         if change == ProfileChange::default() {
             return Ok(());
         }
@@ -530,8 +530,8 @@ impl<V: View> Transaction<'_, V> {
             tags,
             household,
         } = change;
-        if let Change::Set(Some(new)) = &email {
-            email = self.free_email(account, new.clone(), conflict)?;
+        if let FieldChange::Set(Some(new)) = &email {
+            email = self.claim_email(account, new.clone(), conflict)?;
         }
         let mut after = (*before).clone();
         email.apply_to(&mut after.email);
@@ -542,35 +542,35 @@ impl<V: View> Transaction<'_, V> {
         country.apply_to(&mut after.profile.country);
         after.profile.tags = tags.unwrap_or(after.profile.tags);
         after.household = household.unwrap_or(after.household);
-        self.change_what_decides(&before, &mut after)?;
-        self.save(before, after);
+        self.catch_up_before_change(&before, &mut after)?;
+        self.save_customer(before, after);
         Ok(())
     }
 
     /// An e-mail may be set where nobody has it, or a guest whom this customer turns out to be.
-    fn free_email(
+    fn claim_email(
         &mut self,
         account: AccountId,
         email: Email,
         conflict: EmailConflict,
-    ) -> Result<Change<Email>, Stop> {
+    ) -> Result<FieldChange<Email>, TransactionError> {
         let holder = self
             .view
-            .by_email(self.shop.id, &email)?
+            .account_by_email(self.shop.id, &email)?
             .filter(|holder| *holder != account);
         let holder = holder.map(|holder| self.load_customer(holder)).transpose()?.flatten();
         match holder {
-            None => Ok(Change::Set(Some(email))),
+            None => Ok(FieldChange::Set(Some(email))),
             Some(guest) if guest.id.is_none() => {
-                self.merge(&guest, account)?;
-                Ok(Change::Set(Some(email)))
+                self.merge_guest(&guest, account)?;
+                Ok(FieldChange::Set(Some(email)))
             }
-            Some(_) if conflict == EmailConflict::Refuse => Err(Rejection::EmailTaken.into()),
-            Some(_) => Ok(Change::Keep),
+            Some(_) if conflict == EmailConflict::Reject => Err(Rejection::EmailTaken.into()),
+            Some(_) => Ok(FieldChange::Keep),
         }
     }
 
-    fn save(&mut self, before: Arc<CustomerRecord>, mut after: CustomerRecord) {
+    fn save_customer(&mut self, before: Arc<CustomerRecord>, mut after: CustomerRecord) {
         let spelled =
             |record: &CustomerRecord| record.email.as_ref().map(|email| email.as_str().to_owned());
         if *before == after && spelled(&before) == spelled(&after) {
@@ -586,8 +586,8 @@ impl<V: View> Transaction<'_, V> {
     // Rules.
 
     /// Lets the rules decide one command and folds what follows.
-    fn command(&mut self, account: Option<AccountId>, command: &Command) -> Result<(), Stop> {
-        let informed = self.informed(command)?;
+    fn run_command(&mut self, account: Option<AccountId>, command: &Command) -> Result<(), TransactionError> {
+        let informed = self.complete_command(command)?;
         let command = informed.as_ref().unwrap_or(command);
         let record = account.map(|account| self.load_account(account)).transpose()?;
         let order = command.order().map(|order| self.load_order(order)).transpose()?;
@@ -596,43 +596,43 @@ impl<V: View> Transaction<'_, V> {
             .transpose()?
             .flatten();
         let terms = match account {
-            Some(account) => self.load_terms(account)?,
-            None => self.load_history()?.newest(),
+            Some(account) => self.load_programs(account)?,
+            None => self.load_timeline()?.current_programs(),
         };
         let pin = order.as_ref().and_then(|order| order.state.pin());
         let pinned = pin.map(|pin| self.load_program(Some(pin.program))).transpose()?;
         let redemption = command
             .redemption()
-            .map(|id| self.redemption_of(account, id))
+            .map(|id| self.load_own_redemption(account, id))
             .transpose()?
             .flatten();
         let had_in_all = match command.reward() {
-            Some(reward) => crate::redemption::usage(self, self.shop.id, reward)?,
+            Some(reward) => crate::redemption::load_reward_usage(self, self.shop.id, reward)?,
             None => None,
         };
         let now = record.as_ref().map_or(self.now, |record| self.now.max(record.at));
         let account_now = record.as_ref().map(|record| &record.account);
-        let subject = Subject {
+        let subject = RuleSubject {
             id: account,
             account: account_now,
             customer: customer.as_deref(),
         };
-        let decision = terms.ask(&subject, now, |context| {
+        let decision = terms.with_context(&subject, now, |context| {
             let pinned = pinned.as_ref().map(|(_, program)| &**program);
             let order = order.as_ref().map(|order| &order.state);
             let (redemption, had_in_all) = (redemption.as_ref(), had_in_all.as_ref());
             decide(&Context { pinned_program: pinned, order, redemption, total_usage: had_in_all, ..*context }, command)
         })?;
-        if let Some(again) = self.redrawn(command, &decision.events)? {
-            return self.command(account, &again);
+        if let Some(again) = self.redraw_if_taken(command, &decision.events)? {
+            return self.run_command(account, &again);
         }
-        self.post(account, decision.events)?;
+        self.append_events(account, decision.events)?;
         // What follows for a friend's account, in the same transaction. It leads no further, and is not
         // what this customer is told of.
         let told = self.events.len();
         for (account, command) in decision.follow_ups {
-            let account = self.follow(account)?;
-            self.command(Some(account), &command)?;
+            let account = self.resolve_merged(account)?;
+            self.run_command(Some(account), &command)?;
         }
         self.events.truncate(told);
         Ok(())
@@ -640,13 +640,13 @@ impl<V: View> Transaction<'_, V> {
 
     /// The position of the next row. What a row makes is named after it.
     fn next_seq(&self) -> Seq {
-        let (_, first) = self.view.next();
+        let (_, first) = self.view.next_numbers();
         let written = Seq::try_from(self.changes.journal.len()).unwrap_or(Seq::MAX);
         first.saturating_add(written)
     }
 
     /// Appends events to the journal and folds them into the states that they are about.
-    fn post(&mut self, account: Option<AccountId>, events: Vec<Event>) -> Result<(), Failure> {
+    fn append_events(&mut self, account: Option<AccountId>, events: Vec<Event>) -> Result<(), Failure> {
         if events.is_empty() {
             return Ok(());
         }
@@ -664,9 +664,9 @@ impl<V: View> Transaction<'_, V> {
             let mut record = Arc::unwrap_or_clone(record);
             record.fold(&row);
             row.balance = record.account.balance(row.at);
-            self.moved.push(account);
-            self.note_claims(account, &row.events)?;
-            put(&mut self.changes.accounts, account, Arc::new(record));
+            self.to_reschedule.push(account);
+            self.claim_codes(account, &row.events)?;
+            upsert(&mut self.changes.accounts, account, Arc::new(record));
         }
         for event in row.events.iter() {
             let Some(id) = event.order() else { continue };
@@ -681,14 +681,14 @@ impl<V: View> Transaction<'_, V> {
         }
         for event in row.events.iter() {
             if let Event::Discount(event) = event {
-                self.index(event)?;
+                self.update_index(event)?;
             }
         }
-        for key in keyed::keys(&row) {
-            let record = self.keyed(self.shop.id, &key)?;
-            let mut record = record.map_or_else(|| Keyed::new(&key), Arc::unwrap_or_clone);
+        for key in projections::affected_keys(&row) {
+            let record = self.projection(self.shop.id, &key)?;
+            let mut record = record.map_or_else(|| Projection::new(&key), Arc::unwrap_or_clone);
             record.fold(&key, &row);
-            put(&mut self.changes.keyed, key, Arc::new(record));
+            upsert(&mut self.changes.projections, key, Arc::new(record));
         }
         self.events.extend(row.events.iter().cloned());
         self.changes.journal.push(Arc::new(row));
@@ -697,7 +697,7 @@ impl<V: View> Transaction<'_, V> {
 }
 
 /// Replaces the value of a key, or adds it. Few keys change in one transaction.
-fn put<K: PartialEq, T>(values: &mut Vec<(K, T)>, key: K, value: T) {
+fn upsert<K: PartialEq, T>(values: &mut Vec<(K, T)>, key: K, value: T) {
     match values.iter_mut().find(|(known, _)| *known == key) {
         Some((_, known)) => *known = value,
         None => values.push((key, value)),

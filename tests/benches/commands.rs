@@ -22,10 +22,10 @@ use loyalty_core::{
     Zone,
 };
 use loyalty_store::{
-    Action, Answer, Idempotency, NewShop, Presence, ProfileChange, Request, Settings, SqliteStore,
-    Store, Who,
+    Action, Response, Idempotency, NewShop, Existence, ProfileChange, Request, Settings, SqliteStore,
+    Store, CustomerRef,
 };
-use loyalty_tests::send_all;
+use loyalty_tests::execute_all;
 
 /// The allocator of the server's binary.
 #[global_allocator]
@@ -69,10 +69,10 @@ fn main() {
         zone: Zone::UTC,
     };
     let shop = store.create_shop(&shop, now).unwrap().id;
-    send_all(&store, in_flight, (0..CUSTOMERS).map(|number| customer(shop, now, number)));
+    execute_all(&store, in_flight, (0..CUSTOMERS).map(|number| customer(shop, now, number)));
 
     let begun = Instant::now();
-    send_all(&store, in_flight, (0..count).map(|number| request(kind, shop, now, number)));
+    execute_all(&store, in_flight, (0..count).map(|number| request(kind, shop, now, number)));
     let took = begun.elapsed();
     println!(
         "{count} commands took {took:?}, {:?} each",
@@ -81,13 +81,13 @@ fn main() {
 }
 
 fn customer(shop: ShopId, now: Timestamp, number: u64) -> Request {
-    let action = Action::customer(customer_ref(number), Presence::MustNot, Vec::new());
+    let action = Action::for_customer(customer_ref(number), Existence::Absent, Vec::new());
     Request { shop, now, dry_run: false, idempotency: None, action }
 }
 
-fn customer_ref(number: u64) -> Who {
+fn customer_ref(number: u64) -> CustomerRef {
     let number = number.wrapping_mul(7_919) % CUSTOMERS;
-    Who::Id(CustomerId::new(format!("{number:06}")).unwrap())
+    CustomerRef::Id(CustomerId::new(format!("{number:06}")).unwrap())
 }
 
 fn request(kind: Kind, shop: ShopId, now: Timestamp, number: u64) -> Request {
@@ -98,7 +98,7 @@ fn request(kind: Kind, shop: ShopId, now: Timestamp, number: u64) -> Request {
                 ..AdjustmentReason::default()
             };
             let command = Command::AddPoints { points: Points::from(100), reason: grounds };
-            let action = Action::customer(customer_ref(number), Presence::Must, vec![command]);
+            let action = Action::for_customer(customer_ref(number), Existence::Required, vec![command]);
             Request {
                 shop,
                 now,
@@ -128,7 +128,7 @@ fn request(kind: Kind, shop: ShopId, now: Timestamp, number: u64) -> Request {
 /// As far apart as hashes are.
 fn key(number: u64) -> Idempotency {
     let spread = u128::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
-    let render = Box::new(|_: &_| Answer {
+    let render = Box::new(|_: &_| Response {
         status: 200,
         body: br#"{"customer_id":"000000","points":100}"#.to_vec(),
     });

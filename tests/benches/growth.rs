@@ -29,10 +29,10 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use loyalty_core::{Points, ShopId};
 use loyalty_store::{
-    Action, Answer, Idempotency, Presence, ProfileChange, Request, Settings, SqliteStore, Store,
-    Who,
+    Action, Response, Idempotency, Existence, ProfileChange, Request, Settings, SqliteStore, Store,
+    CustomerRef,
 };
-use loyalty_tests::{Desk, add, at, cached_file, id, paid, publish, send_all};
+use loyalty_tests::{TestShop, add, at, cached_file, id, record_paid, publish_action, execute_all};
 
 /// The allocator of the server's binary.
 #[global_allocator]
@@ -47,7 +47,7 @@ struct CustomerGroup {
 
 impl CustomerGroup {
     /// All over their tables, each as often as the others.
-    fn who(self, number: u64) -> Who {
+    fn who(self, number: u64) -> CustomerRef {
         id(&format!("{}{:06}", self.name, number.wrapping_mul(7_919) % self.count))
     }
 }
@@ -193,36 +193,36 @@ fn copy_cached_file(name: &str, fill: impl FnOnce(&SqliteStore), into: &Path) ->
 
 /// Points for all, and among them a page of entries for each regular, as far apart as the journal is long.
 fn fill(store: &SqliteStore, rows: u64) {
-    let desk = Desk::new(store);
+    let desk = TestShop::new(store);
     let apart = (rows - ALL.count) / (REGULARS.count * PAGE);
     let customer =
-        |number| desk.request(Action::customer(ALL.who(number), Presence::MustNot, Vec::new()));
-    send_all(store, 512, (0..ALL.count).map(customer));
+        |number| desk.request(Action::for_customer(ALL.who(number), Existence::Absent, Vec::new()));
+    execute_all(store, 512, (0..ALL.count).map(customer));
     let adding = |number| {
         let who = if number % apart == 0 { REGULARS.who(number / apart) } else { ALL.who(number) };
-        desk.request(Action::customer(who, Presence::May, vec![add(1)]))
+        desk.request(Action::for_customer(who, Existence::Any, vec![add(1)]))
     };
-    send_all(store, 512, (ALL.count..rows).map(adding));
+    execute_all(store, 512, (ALL.count..rows).map(adding));
 }
 
 /// Few orders for some, many for others, all within two years.
 fn fill_orders(store: &SqliteStore, program: PointsProgram, many: u64) {
-    let desk = Desk::new(store);
-    desk.act(publish(program.document)).unwrap();
+    let desk = TestShop::new(store);
+    desk.execute(publish_action(program.document)).unwrap();
     let told = |crowd: CustomerGroup, each: u64| {
         (0..each * crowd.count).map(move |number| {
             let now = at("2024-01-01T12:00:00Z") + Duration::from_secs(number * 60);
-            let desk = Desk { now, ..desk };
+            let desk = TestShop { now, ..desk };
             order(&desk, crowd.who(number), &format!("{}-{number}", crowd.name))
         })
     };
-    send_all(store, 512, told(OF_FEW_ORDERS, FEW));
-    send_all(store, 512, told(OF_MANY_ORDERS, many));
+    execute_all(store, 512, told(OF_FEW_ORDERS, FEW));
+    execute_all(store, 512, told(OF_MANY_ORDERS, many));
 }
 
-fn order(desk: &Desk<'_>, who: Who, order: &str) -> Request {
+fn order(desk: &TestShop<'_>, who: CustomerRef, order: &str) -> Request {
     desk.request(Action::Order {
-        command: paid(order, "49.95"),
+        command: record_paid(order, "49.95"),
         customer: Some(who),
         change: ProfileChange::default(),
     })
@@ -265,8 +265,8 @@ impl<'a> BenchShop<'a> {
         Self { store, id, crowd, run }
     }
 
-    fn desk(&self) -> Desk<'_> {
-        Desk {
+    fn desk(&self) -> TestShop<'_> {
+        TestShop {
             store: self.store,
             shop: self.id,
             now: at("2026-01-01T12:00:00Z"),
@@ -297,24 +297,24 @@ impl<'a> BenchShop<'a> {
             // As far apart as hashes are.
             let key = (self.run + u128::from(number))
                 .wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
-            let render = Box::new(|_: &_| Answer { status: 200, body: vec![b' '; 40] });
+            let render = Box::new(|_: &_| Response { status: 200, body: vec![b' '; 40] });
             let idempotency = Idempotency { key: key.to_be_bytes(), fingerprint: [7; 16], render };
             let who = self.crowd.who(number);
             let request = self
                 .desk()
-                .request(Action::customer(who, Presence::Must, vec![add(1)]));
+                .request(Action::for_customer(who, Existence::Required, vec![add(1)]));
             Request { idempotency: Some(idempotency), ..request }
         });
-        send_all(self.store, in_flight, requests);
+        execute_all(self.store, in_flight, requests);
     }
 
     fn order(&self, numbers: Range<u64>, in_flight: usize) {
         let requests = numbers.map(|number| {
             let now = self.desk().now + Duration::from_millis(number);
-            let desk = Desk { now, ..self.desk() };
+            let desk = TestShop { now, ..self.desk() };
             order(&desk, self.crowd.who(number), &format!("{:x}", self.run + u128::from(number)))
         });
-        send_all(self.store, in_flight, requests);
+        execute_all(self.store, in_flight, requests);
     }
 
     fn balance(&self, numbers: Range<u64>) {
@@ -337,7 +337,7 @@ impl<'a> BenchShop<'a> {
                 .unwrap();
             let page = self
                 .store
-                .ledger(self.id, customer.record().account, None, 50)
+                .account_journal(self.id, customer.record().account, None, 50)
                 .unwrap();
             assert!(page.rows.len() >= 10);
         }

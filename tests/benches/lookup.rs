@@ -23,7 +23,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use loyalty_core::ShopId;
 use loyalty_core::discount::Code;
 use loyalty_store::{Action, DiscountAction, Discounts, Settings, SqliteStore, Store};
-use loyalty_tests::{Desk, decided, cached_file, ten_percent};
+use loyalty_tests::{TestShop, expect_decided, cached_file, ten_percent};
 
 /// The code of a number: drawn as all are, from bytes that follow from the number.
 fn code(number: u64) -> Code {
@@ -49,8 +49,8 @@ fn shop_with(codes: u64) -> (SqliteStore, ShopId) {
 }
 
 fn fill(store: &SqliteStore, codes: u64) {
-    let desk = Desk::new(store);
-    let rule = desk.rule(ten_percent());
+    let desk = TestShop::new(store);
+    let rule = desk.create_rule(ten_percent());
     let texts: Vec<_> = (0..codes).map(|number| code(number).to_string()).collect();
     let batches: Vec<_> = texts.chunks(DiscountAction::MAX_BATCH).collect();
     for some in batches.chunks(100) {
@@ -60,7 +60,7 @@ fn fill(store: &SqliteStore, codes: u64) {
         };
         let pending: Vec<_> = some.iter().map(add).collect();
         for each in pending {
-            decided(each.wait()).unwrap();
+            expect_decided(each.wait()).unwrap();
         }
     }
     assert_eq!(store.count_codes(desk.shop, rule), Ok(codes));
@@ -82,7 +82,7 @@ fn look_up(criterion: &mut Criterion) {
                 || code(next()),
                 |text| {
                     store
-                        .code_of_text(shop, black_box(&text))
+                        .code_by_text(shop, black_box(&text))
                         .unwrap()
                         .expect("it was made")
                 },
@@ -92,7 +92,7 @@ fn look_up(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("unknown, among", codes), |bencher| {
             bencher.iter_batched(
                 || code(codes + next()),
-                |text| assert!(store.code_of_text(shop, black_box(&text)).unwrap().is_none()),
+                |text| assert!(store.code_by_text(shop, black_box(&text)).unwrap().is_none()),
                 criterion::BatchSize::SmallInput,
             );
         });

@@ -87,7 +87,7 @@ fn verify_output(file: &std::path::Path, lines: &[String]) {
     let desk = desk(&store);
     for (key, failure) in &failed {
         let number = number_of(key);
-        let (_, _, happened) = kept(desk.keyed(key, action(key, number)));
+        let (_, _, happened) = expect_stored(desk.execute_with_key(key, action(key, number)));
         assert!(!happened || failure.starts_with("UnknownOutcome"), "{key} happened: {failure}");
     }
     drop(store);

@@ -169,9 +169,9 @@ fn open_and_check(file: &Path, said: &str) -> Result<(), String> {
     }
     for (key, answer) in acknowledged_lines(said) {
         let again = desk(&store)
-            .keyed(key, action(key, number_of(key)))
+            .execute_with_key(key, action(key, number_of(key)))
             .map_err(|failure| failure.to_string())?;
-        if kept(Ok(again)) != (200, answer.to_owned(), true) {
+        if expect_stored(Ok(again)) != (200, answer.to_owned(), true) {
             return Err(format!("{key} was acknowledged and is not there"));
         }
     }

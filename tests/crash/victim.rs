@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use loyalty_core::ShopId;
-use loyalty_store::{Action, Presence, Settings, SqliteStore, Store, Who};
+use loyalty_store::{Action, Existence, Settings, SqliteStore, Store, CustomerRef};
 use loyalty_tests::*;
 
 const DATABASE: &str = "LOYALTY_TEST_DATABASE";
@@ -26,15 +26,15 @@ fn customer_of(number: usize) -> usize {
 }
 
 /// Every eighth request is an order of ten points, the others add one point.
-pub(crate) fn customer(number: usize) -> Who {
+pub(crate) fn customer(number: usize) -> CustomerRef {
     id(&format!("c{}", customer_of(number)))
 }
 
 pub(crate) fn action(key: &str, number: usize) -> Action {
     if number.is_multiple_of(8) {
-        return about_order(Some(&customer(number)), paid(key, "10.00"));
+        return order_action(Some(&customer(number)), record_paid(key, "10.00"));
     }
-    Action::customer(customer(number), Presence::May, vec![add(1)])
+    Action::for_customer(customer(number), Existence::Any, vec![add(1)])
 }
 
 pub(crate) fn points_of(number: usize) -> i64 {
@@ -50,8 +50,8 @@ pub(crate) fn number_of(key: &str) -> usize {
     key.rsplit('-').next().unwrap().parse().unwrap()
 }
 
-pub(crate) fn desk(store: &dyn Store) -> Desk<'_> {
-    Desk { store, shop: ShopId(1), now: at("2026-01-01T12:00:00Z") }
+pub(crate) fn desk(store: &dyn Store) -> TestShop<'_> {
+    TestShop { store, shop: ShopId(1), now: at("2026-01-01T12:00:00Z") }
 }
 
 /// Small enough that rounds happen all the time, each over several commits.
@@ -84,9 +84,9 @@ pub(crate) fn run_victim() {
                     let seconds =
                         round.parse::<usize>().unwrap() * 100_000 + number * THREADS + thread;
                     let now = desk.now + Duration::from_secs(u64::try_from(seconds).unwrap());
-                    let desk = Desk { now, ..desk };
-                    match desk.keyed(&key, action(&key, number)) {
-                        Ok(reply) => println!("\ndone {key} {}", kept(Ok(reply)).1),
+                    let desk = TestShop { now, ..desk };
+                    match desk.execute_with_key(&key, action(&key, number)) {
+                        Ok(reply) => println!("\ndone {key} {}", expect_stored(Ok(reply)).1),
                         Err(failure) => {
                             println!("\nfailed {key} {failure:?}");
                             std::thread::sleep(Duration::from_millis(5));
@@ -180,9 +180,9 @@ pub(crate) fn lines_of_kind<'a>(
 /// A new file with a shop, whose customers get a lot by each request.
 pub(crate) fn prepare(file: &Path) {
     let store = SqliteStore::open(file, &settings()).unwrap();
-    let desk = Desk::new(&store);
+    let desk = TestShop::new(&store);
     assert_eq!(desk.shop, ShopId(1));
-    desk.act(publish(r#"{"expiry": {"per_lot": {"after": "P5Y"}}}"#))
+    desk.execute(publish_action(r#"{"expiry": {"per_lot": {"after": "P5Y"}}}"#))
         .unwrap();
 }
 
@@ -199,13 +199,13 @@ pub(crate) fn check_and_retry(
     let desk = desk(&store);
     for (key, answer) in acknowledged {
         let number = number_of(key);
-        let again = kept(desk.keyed(key, action(key, number)));
+        let again = expect_stored(desk.execute_with_key(key, action(key, number)));
         assert_eq!(again, (200, answer.clone(), true), "{key}");
         *sum.entry(customer_of(number)).or_default() += points_of(number);
     }
     for key in unanswered {
         let number = number_of(key);
-        kept(desk.keyed(key, action(key, number)));
+        expect_stored(desk.execute_with_key(key, action(key, number)));
         *sum.entry(customer_of(number)).or_default() += points_of(number);
     }
     for (number, sum) in &*sum {

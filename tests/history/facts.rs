@@ -11,7 +11,7 @@ use flate2::read::MultiGzDecoder;
 use loyalty_core::{
     CategoryId, Line, LineId, Order, Origin, ProductId, Quantity, Status, Timestamp,
 };
-use loyalty_store::{Action, Change, ProfileChange, Who};
+use loyalty_store::{Action, FieldChange, ProfileChange, CustomerRef};
 use loyalty_tests::*;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ impl OrderFact {
     pub(crate) fn action(&self) -> Action {
         let sale = &*self.sale;
         if self.refunded {
-            return about_order(None, refund(&sale.order_id, "all", &sale.total));
+            return order_action(None, refund(&sale.order_id, "all", &sale.total));
         }
         let command = loyalty_core::Command::RecordOrder {
             order: order_id(&sale.order_id),
@@ -106,9 +106,9 @@ impl OrderFact {
             at: Some(self.at),
             origin: Origin::Shop,
         };
-        let birthday = Change::Set(sale.birthday().parse().ok());
+        let birthday = FieldChange::Set(sale.birthday().parse().ok());
         let change = ProfileChange { birthday, ..ProfileChange::default() };
-        let customer: Option<Who> = Some(id(&sale.customer_id));
+        let customer: Option<CustomerRef> = Some(id(&sale.customer_id));
         Action::Order { command, customer, change }
     }
 

@@ -27,8 +27,8 @@ use loyalty_core::award::AwardReason;
 use loyalty_core::tier::TierReason;
 use loyalty_core::{Currency, CustomerId, Event, ShopId, Timestamp};
 use loyalty_http::{Clock, auth, scheduler};
-use loyalty_store::conformance::picture::ledger;
-use loyalty_store::{MemoryStore, NewShop, SqliteStore, Store, Who};
+use loyalty_store::conformance::contents::whole_journal;
+use loyalty_store::{MemoryStore, NewShop, SqliteStore, Store, CustomerRef};
 use loyalty_tests::*;
 
 use facts::OrderFact;
@@ -132,25 +132,25 @@ fn timed<T>(name: &str, work: impl FnOnce() -> T) -> T {
 }
 
 /// A shop with the program, before the first order.
-fn open_shop(store: &dyn Store) -> Desk<'_> {
+fn open_shop(store: &dyn Store) -> TestShop<'_> {
     let now = at("2017-01-01T00:00:00Z");
     let zone = "America/New_York".parse().unwrap();
     let shop = NewShop { name: "Grocer".to_owned(), currency: Currency::USD, zone };
     let shop = store.create_shop(&shop, now).unwrap().id;
-    let desk = Desk { store, shop, now };
-    desk.act(publish(PROGRAM)).unwrap();
+    let desk = TestShop { store, shop, now };
+    desk.execute(publish_action(PROGRAM)).unwrap();
     desk
 }
 
 /// Tells the whole history; on time, the scheduler looks at the beginning of each day.
-fn replay_into_store(store: &Arc<dyn Store>, desk: Desk<'_>, facts: &[OrderFact], on_time: bool) {
+fn replay_into_store(store: &Arc<dyn Store>, desk: TestShop<'_>, facts: &[OrderFact], on_time: bool) {
     let mut today = desk.now;
     for fact in facts {
         if on_time {
             days_between(today, fact.at).for_each(|today| run_scheduler(store, today));
             today = fact.at;
         }
-        Desk { now: fact.at, ..desk }.act(fact.action()).unwrap();
+        TestShop { now: fact.at, ..desk }.execute(fact.action()).unwrap();
     }
 }
 
@@ -159,7 +159,7 @@ fn replay_through_server(file: &Path, facts: &[OrderFact]) -> Arc<dyn Store> {
     let (record, key) = auth::random_key().unwrap();
     let store = SqliteStore::open(file, &tiny_settings()).unwrap();
     let desk = open_shop(&store);
-    store.add_key(desk.shop, &record, desk.now).unwrap();
+    store.add_api_key(desk.shop, &record, desk.now).unwrap();
     drop(store);
     served::replay_with_kills(file, &key, facts.len(), KILLS);
     Arc::new(SqliteStore::open(file, &tiny_settings()).unwrap())
@@ -191,9 +191,9 @@ struct EventHistory(Vec<(Option<Timestamp>, Event)>);
 
 impl EventHistory {
     fn of(store: &dyn Store, customer: &str) -> Self {
-        let (shop, who) = (ShopId(1), Who::Id(CustomerId::new(customer).unwrap()));
+        let (shop, who) = (ShopId(1), CustomerRef::Id(CustomerId::new(customer).unwrap()));
         let account = store.customer(shop, &who).unwrap().unwrap().record().account;
-        let rows = ledger(store, shop, account);
+        let rows = whole_journal(store, shop, account);
         let events = rows.iter().rev().flat_map(|row| row.events.iter().cloned());
         Self(events.map(|event| (event.at(), event)).collect())
     }

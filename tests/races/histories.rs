@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use loyalty_core::{Program, RedemptionId, RewardId, Zone};
 use loyalty_store::{
-    Action, MemoryStore, Outcome, Presence, RedemptionAction, Rejection, SearchQuery, Settings,
-    SqliteStore, Store, Who,
+    Action, MemoryStore, Outcome, Existence, RedemptionAction, Rejection, SearchQuery, Settings,
+    SqliteStore, Store, CustomerRef,
 };
 use loyalty_tests::*;
 use serde_json::Value;
@@ -18,7 +18,7 @@ use crate::SplitMix64;
 use crate::client::{ClientRequest, Client, ConnectionFault};
 use crate::linear::{Call, Operation, CallResult, is_linearizable};
 use crate::server::{Server, directory};
-use loyalty_store::conformance::picture::books_add_up;
+use loyalty_store::conformance::contents::assert_consistent;
 
 const CLIENTS: usize = 5;
 const CALLS: usize = 8;
@@ -176,25 +176,25 @@ fn check_accounts<T: AccountClient + Send>(open: impl Fn(&str), mut tellers: Vec
 }
 
 /// Through the trait. An answer is not read where nobody waits for it.
-struct StoreClient<'a>(Desk<'a>);
+struct StoreClient<'a>(TestShop<'a>);
 
 impl StoreClient<'_> {
-    fn read(&self, who: &Who, dice: &mut SplitMix64) -> i64 {
+    fn read(&self, who: &CustomerRef, dice: &mut SplitMix64) -> i64 {
         let desk = &self.0;
-        let account = || desk.see(who).record().account;
+        let account = || desk.customer(who).record().account;
         match dice.roll(4) {
-            0 => desk.store.ledger(desk.shop, account(), None, 1).unwrap().rows[0]
+            0 => desk.store.account_journal(desk.shop, account(), None, 1).unwrap().rows[0]
                 .balance
                 .get(),
             1 => desk
                 .store
-                .customer_of(desk.shop, account())
+                .customer_by_account(desk.shop, account())
                 .unwrap()
                 .unwrap()
                 .balance(desk.now)
                 .get(),
             2 => {
-                let Who::Id(id) = who else { unreachable!() };
+                let CustomerRef::Id(id) = who else { unreachable!() };
                 let search =
                     SearchQuery::parse(&format!("id:{}", id.as_str()), desk.now, Zone::UTC)
                         .unwrap();
@@ -210,7 +210,7 @@ impl StoreClient<'_> {
 impl AccountClient for StoreClient<'_> {
     fn ask(&mut self, customer: &str, ask: CallRequest<'_>, dice: &mut SplitMix64) -> Option<CallReply> {
         let (who, desk) = (id(customer), self.0);
-        let commands = |command| Action::customer(who.clone(), Presence::Must, vec![command]);
+        let commands = |command| Action::for_customer(who.clone(), Existence::Required, vec![command]);
         let action = match ask.call {
             Call::Read => {
                 return Some(CallReply { said: CallResult::Balance(self.read(&who, dice)), issued: None });
@@ -220,20 +220,20 @@ impl AccountClient for StoreClient<'_> {
             Call::Issue(_) => {
                 let (reward, amount) = (RewardId::new(ask.reward_to_issue()).unwrap(), None);
                 let entropy = std::array::from_fn(|_| u8::try_from(dice.roll(256)).unwrap());
-                Action::Redemption(RedemptionAction::Issue { who, reward, amount, entropy })
+                Action::Redemption(RedemptionAction::Issue { customer: who, reward, amount, entropy })
             }
             Call::Cancel(_) => {
                 let id = RedemptionId(ask.reward.unwrap().parse().unwrap());
                 Action::Redemption(RedemptionAction::Cancel { id })
             }
         };
-        let mut request = keyed(desk.request(action), ask.key, ask.key);
+        let mut request = with_idempotency_key(desk.request(action), ask.key, ask.key);
         request.idempotency.as_mut().unwrap().render = Box::new(stored_response);
         let pending = desk.store.execute(request);
         if dice.roll(8) == 0 {
             return None;
         }
-        let (status, body, _) = kept(pending.wait());
+        let (status, body, _) = expect_stored(pending.wait());
         let (number, redemption) = body.split_once(' ').unwrap();
         let number = number.parse().unwrap();
         let issued = matches!(ask.call, Call::Issue(_)) && status == 200;
@@ -243,7 +243,7 @@ impl AccountClient for StoreClient<'_> {
 }
 
 /// The balance and the redemption, or what there is where that is too little.
-fn stored_response(outcome: &Outcome) -> loyalty_store::Answer {
+fn stored_response(outcome: &Outcome) -> loyalty_store::Response {
     let (status, body) = match outcome {
         Ok(receipt) => {
             let balance = receipt.customer.as_ref().unwrap().balance(receipt.at);
@@ -258,19 +258,19 @@ fn stored_response(outcome: &Outcome) -> loyalty_store::Answer {
         }
         Err(other) => panic!("{other:?}"),
     };
-    loyalty_store::Answer { status, body: body.into_bytes() }
+    loyalty_store::Response { status, body: body.into_bytes() }
 }
 
 fn check_store(store: &dyn Store) {
-    let desk = Desk::new(store);
-    desk.act(Action::PublishProgram {
+    let desk = TestShop::new(store);
+    desk.execute(Action::PublishProgram {
         program: Box::new(Program::from_json(PROGRAM).unwrap()),
         replaces: None,
     })
     .unwrap();
     let tellers = (0..CLIENTS).map(|_| StoreClient(desk)).collect();
-    check_accounts(|customer| drop(desk.tell(&id(customer), vec![add(START)]).unwrap()), tellers);
-    books_add_up(store);
+    check_accounts(|customer| drop(desk.execute_commands(&id(customer), vec![add(START)]).unwrap()), tellers);
+    assert_consistent(store);
 }
 
 #[test]

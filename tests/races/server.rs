@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::client::{ClientRequest, Client};
-use loyalty_store::conformance::picture::{Picture, books_add_up};
+use loyalty_store::conformance::contents::{StoreContents, assert_consistent};
 
 pub(crate) struct Server {
     pub(crate) store: Arc<dyn Store>,
@@ -35,7 +35,7 @@ impl Server {
         };
         let shop = store.create_shop(&shop, clock.now()).unwrap().id;
         let (record, key) = auth::random_key().unwrap();
-        store.add_key(shop, &record, clock.now()).unwrap();
+        store.add_api_key(shop, &record, clock.now()).unwrap();
         let runtime = Runtime::new().unwrap();
         let listener = runtime
             .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
@@ -74,14 +74,14 @@ impl Server {
     pub(crate) fn verify_and_stop(self) {
         let Self { store, runtime, directory, .. } = self;
         runtime.shutdown_timeout(std::time::Duration::from_secs(10));
-        books_add_up(&*store);
-        let before = Picture::of(&*store);
+        assert_consistent(&*store);
+        let before = StoreContents::read(&*store);
         assert_eq!(Arc::strong_count(&store), 1, "nobody else has the store any more");
         drop(store);
         let store =
             SqliteStore::open(&directory.path().join("loyalty.db"), &Settings::default()).unwrap();
-        assert_eq!(Picture::of(&store), before);
-        books_add_up(&store);
+        assert_eq!(StoreContents::read(&store), before);
+        assert_consistent(&store);
     }
 }
 

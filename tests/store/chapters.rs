@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use loyalty_core::{AccountId, ShopId, Timestamp};
-use loyalty_store::conformance::picture::{Picture, books_add_up};
-use loyalty_store::{Action, Admin, MemoryStore, Presence, Settings, SqliteStore, Store};
+use loyalty_store::conformance::contents::{StoreContents, assert_consistent};
+use loyalty_store::{Action, Admin, MemoryStore, Existence, Settings, SqliteStore, Store};
 use loyalty_tests::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -23,15 +23,15 @@ const EXPIRING: &str = r#"{"expiry": {"per_lot": {"after": "P2Y"}}}"#;
 /// The same, but none of them has an end of its own, and all of the shop's own points are in one.
 const IDLE: &str = r#"{"expiry": {"inactivity": {"after": "P1Y"}}}"#;
 
-fn desk(store: &dyn Store, now: Timestamp) -> Desk<'_> {
-    Desk { store, shop: ShopId(1), now }
+fn desk(store: &dyn Store, now: Timestamp) -> TestShop<'_> {
+    TestShop { store, shop: ShopId(1), now }
 }
 
 /// Orders of customer 1, one a minute.
 fn record_orders(store: &SqliteStore, numbers: std::ops::Range<u64>) {
     for number in numbers {
         desk(store, minute(number))
-            .order(Some(&id("1")), paid(&format!("o{number}"), "20.00"))
+            .execute_order(Some(&id("1")), record_paid(&format!("o{number}"), "20.00"))
             .unwrap();
     }
 }
@@ -41,7 +41,7 @@ fn record_orders(store: &SqliteStore, numbers: std::ops::Range<u64>) {
 fn customer_of_100_orders() -> TempDatabase {
     let place = TempDatabase::new();
     let store = place.open();
-    Desk::new(&store).act(publish(EXPIRING)).unwrap();
+    TestShop::new(&store).execute(publish_action(EXPIRING)).unwrap();
     record_orders(&store, 0..100);
     drop(store);
     place
@@ -68,7 +68,7 @@ const COUNT_LOT_SEGMENTS: &str = "SELECT count(*) FROM lot_chapter";
 #[test]
 fn a_segment_is_rewritten_only_when_it_changes() {
     let place = TempDatabase::new();
-    Desk::new(&place.open());
+    TestShop::new(&place.open());
     let written = count_writes(&place, "chapter");
     // Closed again and again, in one go, and in rounds of a few.
     for round in 0..20 {
@@ -88,13 +88,13 @@ fn a_segment_is_rewritten_only_when_it_changes() {
 
     let store = place.open();
     desk(&store, minute(700))
-        .order(Some(&id("1")), refund("o40", "r1", "20.00"))
+        .execute_order(Some(&id("1")), refund("o40", "r1", "20.00"))
         .unwrap();
     drop(store);
     assert_eq!((query_number(&place, COUNT_SEGMENTS), written()), (37, 38), "the third one lost an order");
     let store = place.open();
     desk(&store, minute(701))
-        .order(Some(&id("1")), refund("o32", "r1", "20.00"))
+        .execute_order(Some(&id("1")), refund("o32", "r1", "20.00"))
         .unwrap();
     drop(store);
     assert_eq!((query_number(&place, COUNT_SEGMENTS), written()), (37, 39), "it begins later now");
@@ -105,13 +105,13 @@ fn a_segment_is_rewritten_only_when_it_changes() {
         ),
         0
     );
-    books_add_up(&place.open());
+    assert_consistent(&place.open());
 }
 
 #[test]
 fn lot_segments_are_rewritten_only_when_they_change() {
     let place = TempDatabase::new();
-    Desk::new(&place.open()).act(publish(EXPIRING)).unwrap();
+    TestShop::new(&place.open()).execute(publish_action(EXPIRING)).unwrap();
     let written = count_writes(&place, "lot_chapter");
     for round in 0..20 {
         record_orders(&place.open(), round * 10..round * 10 + 10);
@@ -128,7 +128,7 @@ fn lot_segments_are_rewritten_only_when_they_change() {
 
     let tell = |minutes, command| {
         desk(&place.open(), minute(minutes))
-            .tell(&id("1"), vec![command])
+            .execute_commands(&id("1"), vec![command])
             .unwrap()
     };
     tell(700, subtract(5));
@@ -150,17 +150,17 @@ fn lot_segments_are_rewritten_only_when_they_change() {
     };
     let before = of_o40();
     let refunded =
-        desk(&place.open(), minute(703)).order(Some(&id("1")), refund("o40", "r1", "7.00"));
+        desk(&place.open(), minute(703)).execute_order(Some(&id("1")), refund("o40", "r1", "7.00"));
     refunded.unwrap();
     assert_eq!((query_number(&place, COUNT_LOT_SEGMENTS), written()), (36, 40));
     assert_ne!(of_o40(), before, "it comes off the order's own lot");
-    books_add_up(&place.open());
+    assert_consistent(&place.open());
 }
 
 #[test]
 fn accounts_of_an_older_file_get_segments_when_they_change() {
     let place = customer_of_100_orders();
-    let before = Picture::of(&place.open());
+    let before = StoreContents::read(&place.open());
     // As they were: all in the state.
     let whole = place.open().account_at(ShopId(1), AccountId(1), minute(99)).unwrap();
     place
@@ -169,16 +169,16 @@ fn accounts_of_an_older_file_get_segments_when_they_change() {
         .unwrap();
     place.sql().execute_batch(WITHOUT_SEGMENTS).unwrap();
     place.sql().pragma_update(None, "user_version", 9).unwrap();
-    assert_eq!(Picture::of(&place.open()), before);
+    assert_eq!(StoreContents::read(&place.open()), before);
     assert_eq!([COUNT_SEGMENTS, COUNT_LOT_SEGMENTS].map(|count| query_number(&place, count)), [0, 0]);
     record_orders(&place.open(), 100..101);
     assert_eq!([COUNT_SEGMENTS, COUNT_LOT_SEGMENTS].map(|count| query_number(&place, count)), [6, 6]);
     assert!(query_number(&place, "SELECT length(state) FROM account") < 2_000);
     let store = place.open();
-    books_add_up(&store);
+    assert_consistent(&store);
     assert_eq!(
         desk(&store, minute(101))
-            .see(&id("1"))
+            .customer(&id("1"))
             .account()
             .progress()
             .lifetime()
@@ -191,7 +191,7 @@ fn accounts_of_an_older_file_get_segments_when_they_change() {
 #[test]
 fn accounts_with_instant_segments_only_get_lot_segments() {
     let place = customer_of_100_orders();
-    let before = Picture::of(&place.open());
+    let before = StoreContents::read(&place.open());
     let whole = place.open().account_at(ShopId(1), AccountId(1), minute(99)).unwrap();
     let (lots, whole) = (
         serde_json::to_string(whole.lots()).unwrap(),
@@ -200,10 +200,10 @@ fn accounts_with_instant_segments_only_get_lot_segments() {
     place.sql().execute(whole, [lots]).unwrap();
     place.sql().execute_batch("DROP TABLE lot_chapter").unwrap();
     place.sql().pragma_update(None, "user_version", 10).unwrap();
-    assert_eq!(Picture::of(&place.open()), before);
+    assert_eq!(StoreContents::read(&place.open()), before);
     record_orders(&place.open(), 100..101);
     assert_eq!([COUNT_SEGMENTS, COUNT_LOT_SEGMENTS].map(|count| query_number(&place, count)), [6, 6]);
-    books_add_up(&place.open());
+    assert_consistent(&place.open());
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Customer 2 is a guest.
-fn customer_ref(customer: u8) -> loyalty_store::Who {
+fn customer_ref(customer: u8) -> loyalty_store::CustomerRef {
     if customer == 2 { email("guest@example.com") } else { id(&customer.to_string()) }
 }
 
@@ -346,7 +346,7 @@ impl StorePair {
         let file = Some(place.open_with(settings));
         let twice = Self { memory, place, file, told: 0, passed: 0 };
         twice.stores().iter().for_each(|store| {
-            Desk::new(*store).act(publish(program)).unwrap();
+            TestShop::new(*store).execute(publish_action(program)).unwrap();
         });
         twice
     }
@@ -362,7 +362,7 @@ impl StorePair {
             self.place = place;
         }
         self.file = Some(self.place.open_with(settings));
-        assert_eq!(Picture::of(self.file.as_ref().unwrap()), Picture::of(&self.memory));
+        assert_eq!(StoreContents::read(self.file.as_ref().unwrap()), StoreContents::read(&self.memory));
     }
 
     /// The next order's name.
@@ -378,25 +378,25 @@ impl StorePair {
         match step {
             Step::Order { customer, days } => {
                 self.passed += 1 + u64::from(days) * 1_440;
-                Some(about_order(Some(&customer_ref(customer)), paid(&self.next(), "20.00")))
+                Some(order_action(Some(&customer_ref(customer)), record_paid(&self.next(), "20.00")))
             }
             Step::Refund { back } => {
-                (told > 0).then(|| about_order(None, refund(&order(back), "r1", "7.00")))
+                (told > 0).then(|| order_action(None, refund(&order(back), "r1", "7.00")))
             }
-            Step::Cancel { back } => (told > 0).then(|| about_order(None, cancel(&order(back)))),
+            Step::Cancel { back } => (told > 0).then(|| order_action(None, cancel(&order(back)))),
             Step::Add { customer } => {
-                Some(Action::customer(customer_ref(customer), Presence::Must, vec![add(9)]))
+                Some(Action::for_customer(customer_ref(customer), Existence::Required, vec![add(9)]))
             }
             Step::Spend { customer, percent } => {
                 let known = self.memory.customer(ShopId(1), &customer_ref(customer)).unwrap()?;
                 let spent = known.balance(minute(self.passed)).get() * i64::from(percent) / 100;
-                Some(Action::customer(customer_ref(customer), Presence::Must, vec![subtract(spent.max(1))]))
+                Some(Action::for_customer(customer_ref(customer), Existence::Required, vec![subtract(spent.max(1))]))
             }
             Step::Merge => {
                 self.passed += 1;
-                Some(about_order(
-                    Some(&both("0", "guest@example.com")),
-                    paid(&self.next(), "20.00"),
+                Some(order_action(
+                    Some(&id_and_email("0", "guest@example.com")),
+                    record_paid(&self.next(), "20.00"),
                 ))
             }
             Step::Reopen | Step::Crash | Step::Idle => None,
@@ -416,7 +416,7 @@ fn run_steps(steps: &[Step], program: &str, settings: &Settings) {
                 let now = minute(twice.passed);
                 let answers = twice
                     .stores()
-                    .map(|store| format!("{:?}", desk(store, now).act(action.clone())));
+                    .map(|store| format!("{:?}", desk(store, now).execute(action.clone())));
                 assert_eq!(answers[0], answers[1]);
             }
         }

@@ -2,8 +2,8 @@
 
 use loyalty_core::{CheckoutId, CodeId, Command, PriceRuleId};
 use loyalty_store::{
-    Action, Admin, Catalogue, CatalogueAction, Change, DiscountAction, EmailConflict, Failure,
-    Presence, Product, ProductKey, ProfileChange, Store,
+    Action, Admin, Catalogue, CatalogueAction, FieldChange, DiscountAction, EmailConflict, Failure,
+    Existence, Product, ProductRef, ProfileChange, Store,
 };
 use loyalty_tests::*;
 
@@ -15,15 +15,15 @@ use loyalty_store::conformance::catalogue::{product, variant};
 fn sample_file() -> TempDatabase {
     let place = TempDatabase::new();
     let store = place.open();
-    let desk = Desk::new(&store);
+    let desk = TestShop::new(&store);
     let (one, two) = (id("1"), id("2"));
-    desk.tell(&one, vec![add(100)]).unwrap();
-    desk.tell(&two, vec![]).unwrap();
-    desk.tell(&one, vec![subtract(30)]).unwrap();
-    desk.tell(&two, vec![add(7)]).unwrap();
-    desk.order(Some(&one), paid("o1", "20.00")).unwrap();
-    desk.order(None, paid("o2", "30.00")).unwrap();
-    desk.order(None, refund("o2", "r1", "10.00")).unwrap();
+    desk.execute_commands(&one, vec![add(100)]).unwrap();
+    desk.execute_commands(&two, vec![]).unwrap();
+    desk.execute_commands(&one, vec![subtract(30)]).unwrap();
+    desk.execute_commands(&two, vec![add(7)]).unwrap();
+    desk.execute_order(Some(&one), record_paid("o1", "20.00")).unwrap();
+    desk.execute_order(None, record_paid("o2", "30.00")).unwrap();
+    desk.execute_order(None, refund("o2", "r1", "10.00")).unwrap();
     drop(store);
     place
 }
@@ -124,14 +124,14 @@ fn every_kind_of_damage_is_reported() {
 fn file_with_codes() -> TempDatabase {
     let place = TempDatabase::new();
     let store = place.open();
-    let desk = Desk::new(&store);
-    let rule = desk.rule(ten_percent());
-    assert_eq!((rule, desk.code(rule, "ONE")), (PriceRuleId(1), CodeId(2)));
-    let order = desk.order(Some(&id("1")), paid_with("o1", "10", &["ONE"])).unwrap();
+    let desk = TestShop::new(&store);
+    let rule = desk.create_rule(ten_percent());
+    assert_eq!((rule, desk.create_code(rule, "ONE")), (PriceRuleId(1), CodeId(2)));
+    let order = desk.execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &["ONE"])).unwrap();
     assert!(order.codes[0].outcome.is_ok());
-    let (checkout, codes) = (CheckoutId::new("c1").unwrap(), vec![typed("ONE")]);
+    let (checkout, codes) = (CheckoutId::new("c1").unwrap(), vec![discount_code("ONE")]);
     let (customer, segments, until) = (None, Vec::new(), at("2026-01-01T13:00:00Z"));
-    desk.discount(DiscountAction::Reserve { checkout, codes, customer, segments, until })
+    desk.execute_discount(DiscountAction::Reserve { checkout, codes, customer, segments, until })
         .unwrap();
     drop(store);
     place
@@ -182,25 +182,25 @@ fn rules_and_codes_unlike_the_journal_are_reported() {
 fn file_with_names() -> TempDatabase {
     let place = TempDatabase::new();
     let store = place.open();
-    let desk = Desk::new(&store);
-    desk.act(publish(
+    let desk = TestShop::new(&store);
+    desk.execute(publish_action(
         r#"{"referrals": {"sent": 5}, "actions": [{"id": "cake", "kind": "birthday", "points": 5},
                         {"id": "cards", "kind": {"codes": ["A", "B"]}, "points": 4}]}"#,
     ))
     .unwrap();
-    let (who, day) = (id("1"), Change::Set("1990-05-04".parse().ok()));
-    desk.act(Action::Customer {
-        who: who.clone(),
-        presence: Presence::May,
+    let (who, day) = (id("1"), FieldChange::Set("1990-05-04".parse().ok()));
+    desk.execute(Action::Customer {
+        customer: who.clone(),
+        existence: Existence::Any,
         change: ProfileChange { birthday: day, ..ProfileChange::default() },
-        conflict: EmailConflict::Refuse,
+        email_conflict: EmailConflict::Reject,
         if_match: None,
         commands: vec![Command::IssueReferralCode { entropy: [0; 10] }],
     })
     .unwrap();
-    desk.tell(&id("2"), vec![Command::EnterCode { code: "a".into(), used_by_other: false }])
+    desk.execute_commands(&id("2"), vec![Command::EnterCode { code: "a".into(), used_by_other: false }])
         .unwrap();
-    desk.act(Action::FindDue { limit: 9 }).unwrap();
+    desk.execute(Action::RescheduleDue { limit: 9 }).unwrap();
     drop(store);
     place
 }
@@ -287,14 +287,14 @@ fn a_state_older_than_the_checkpoint_is_reported() {
     let old_account = state("SELECT seq, state FROM account WHERE id = 1");
     let old_order = state("SELECT seq, state FROM purchase WHERE order_id = 'o2'");
     let store = place.open();
-    let desk = Desk {
+    let desk = TestShop {
         store: &store,
         shop: loyalty_core::ShopId(1),
         now: at("2026-01-02T00:00:00Z"),
     };
     for number in 0..3 {
-        desk.tell(&id("1"), vec![add(1)]).unwrap();
-        desk.order(None, refund("o2", &format!("more{number}"), "1.00"))
+        desk.execute_commands(&id("1"), vec![add(1)]).unwrap();
+        desk.execute_order(None, refund("o2", &format!("more{number}"), "1.00"))
             .unwrap();
     }
     drop(store);
@@ -319,18 +319,18 @@ fn a_lost_state_is_a_failure() {
     let place = sample_file();
     place.sql().execute("DELETE FROM account WHERE id = 1", []).unwrap();
     let store = place.open();
-    let desk = Desk {
+    let desk = TestShop {
         store: &store,
         shop: loyalty_core::ShopId(1),
         now: at("2026-01-02T00:00:00Z"),
     };
-    let told = store.execute(desk.request(Action::customer(
+    let told = store.execute(desk.request(Action::for_customer(
         id("1"),
-        loyalty_store::Presence::Must,
+        loyalty_store::Existence::Required,
         vec![add(1)],
     )));
     assert!(matches!(told.wait(), Err(Failure::Corrupt(_))));
-    desk.tell(&id("2"), vec![add(1)]).unwrap();
+    desk.execute_commands(&id("2"), vec![add(1)]).unwrap();
     assert_eq!(desk.balance(&id("2")), 8);
 }
 
@@ -353,7 +353,7 @@ fn an_unreadable_record_is_a_failure() {
 fn an_unreadable_product_is_a_failure() {
     let place = TempDatabase::new();
     let store = place.open();
-    let shop = Desk::new(&store).shop;
+    let shop = TestShop::new(&store).shop;
     for damage in [
         "UPDATE product SET product = '{' WHERE product_id = 'tea'",
         "UPDATE product SET product = '{\"id\":\"tea\"}' WHERE product_id = 'tea'",
@@ -361,21 +361,21 @@ fn an_unreadable_product_is_a_failure() {
         "UPDATE product SET variant_numbers = '[\"1\"]' WHERE product_id = 'tea'",
         "UPDATE product SET created_at = 9223372036854775807 WHERE product_id = 'tea'",
     ] {
-        let desk = Desk { store: &store, shop, now: at("2026-01-02T00:00:00Z") };
+        let desk = TestShop { store: &store, shop, now: at("2026-01-02T00:00:00Z") };
         place.sql().execute("DELETE FROM product", []).unwrap();
         let tea = Product { variants: vec![variant("s")], ..product("tea", "Tea") };
         let put = |product: &Product| {
             Action::Catalogue(CatalogueAction::PutProducts(vec![product.clone()]))
         };
-        desk.act(put(&tea)).unwrap();
-        desk.act(put(&product("cup", "Cup"))).unwrap();
+        desk.execute(put(&tea)).unwrap();
+        desk.execute(put(&product("cup", "Cup"))).unwrap();
         assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
-        let read = |id: &str| store.product(shop, &ProductKey::Id(id.parse().unwrap()));
+        let read = |id: &str| store.product(shop, &ProductRef::Id(id.parse().unwrap()));
         assert!(matches!(read("tea"), Err(Failure::Corrupt(_))), "{damage}");
         assert!(matches!(store.products(shop, None, 9), Err(Failure::Corrupt(_))), "{damage}");
         let again = store.execute(desk.request(put(&tea)));
         assert!(matches!(again.wait(), Err(Failure::Corrupt(_))), "{damage}");
         assert!(read("cup").unwrap().is_some());
-        desk.act(put(&product("cup", "Mug"))).unwrap();
+        desk.execute(put(&product("cup", "Mug"))).unwrap();
     }
 }

@@ -11,44 +11,44 @@ use std::time::{Duration, Instant};
 
 use loyalty_core::VariantId;
 use loyalty_store::{
-    Action, Admin, Catalogue, Failure, NewShop, Number, Presence, Settings, SqliteStore, Store, Who,
+    Action, Admin, Catalogue, Failure, NewShop, NumericId, Existence, Settings, SqliteStore, Store, CustomerRef,
 };
 use loyalty_tests::*;
 
-use loyalty_store::conformance::picture::{Picture, books_add_up, due};
-use loyalty_store::conformance::races::Over;
+use loyalty_store::conformance::contents::{StoreContents, assert_consistent, all_due};
+use loyalty_store::conformance::races::StopFlag;
 use loyalty_store::conformance::shops::new_key;
-use loyalty_store::conformance::time::{FULL, IDLE, born, changed, tick};
+use loyalty_store::conformance::time::{FULL_PROGRAM, INACTIVITY_PROGRAM, birthday_change, change_action, run_scheduler};
 
 use crate::{TempDatabase, WITHOUT_SEGMENTS, connect};
 
-fn customer_ref(number: i64) -> Who {
+fn customer_ref(number: i64) -> CustomerRef {
     id(&format!("c{number}"))
 }
 
 /// Threads that add a point to each of some customers in turn until told to stop, counting each one only
 /// when it is acknowledged.
-fn while_busy<T>(desk: &Desk<'_>, customers: i64, then: impl FnOnce(&[AtomicI64]) -> T) -> T {
+fn while_busy<T>(desk: &TestShop<'_>, customers: i64, then: impl FnOnce(&[AtomicI64]) -> T) -> T {
     let (over, done) =
-        (Over::default(), (0..customers).map(|_| AtomicI64::new(0)).collect::<Vec<_>>());
+        (StopFlag::default(), (0..customers).map(|_| AtomicI64::new(0)).collect::<Vec<_>>());
     std::thread::scope(|scope| {
         for start in 0..4 {
             let (over, done) = (&over, &done);
             scope.spawn(move || {
                 for (seconds, number) in (start..).map(|count| count % customers).enumerate() {
-                    if over.is_over() {
+                    if over.is_set() {
                         return;
                     }
                     // Each at an instant of its own, so that customers get chapters of instants.
                     let now = desk.now + Duration::from_secs(u64::try_from(seconds).unwrap());
-                    let desk = Desk { now, ..*desk };
-                    desk.tell(&customer_ref(number), vec![add(1)]).unwrap();
+                    let desk = TestShop { now, ..*desk };
+                    desk.execute_commands(&customer_ref(number), vec![add(1)]).unwrap();
                     done[usize::try_from(number).unwrap()].fetch_add(1, Ordering::SeqCst);
                     std::thread::sleep(Duration::from_millis(1));
                 }
             });
         }
-        let _over = over.when_dropped();
+        let _over = over.set_on_drop();
         then(&done)
     })
 }
@@ -58,9 +58,9 @@ fn acknowledged_requests_are_in_a_copy_taken_at_any_time() {
     for settings in [Settings::default(), tiny_settings()] {
         let place = TempDatabase::new();
         let store = place.open_with(&settings);
-        let desk = Desk::new(&store);
+        let desk = TestShop::new(&store);
         // Each request opens a lot.
-        desk.act(publish(r#"{"expiry": {"per_lot": {"after": "P5Y"}}}"#))
+        desk.execute(publish_action(r#"{"expiry": {"per_lot": {"after": "P5Y"}}}"#))
             .unwrap();
         while_busy(&desk, 9, |done| {
             for _ in 0..6 {
@@ -69,9 +69,9 @@ fn acknowledged_requests_are_in_a_copy_taken_at_any_time() {
                     done.iter().map(|count| count.load(Ordering::SeqCst)).collect();
                 let copy = place.copy();
                 let copied = copy.open_with(&settings);
-                books_add_up(&copied);
+                assert_consistent(&copied);
                 for (number, least) in (0..).zip(acknowledged).filter(|(_, least)| *least > 0) {
-                    let balance = Desk { store: &copied, ..desk }.balance(&customer_ref(number));
+                    let balance = TestShop { store: &copied, ..desk }.balance(&customer_ref(number));
                     assert!(balance >= least, "c{number} has {balance} of {least}");
                 }
             }
@@ -79,7 +79,7 @@ fn acknowledged_requests_are_in_a_copy_taken_at_any_time() {
         // And when nothing happens any more, before and after the writer tidied up.
         for _ in 0..2 {
             let copy = place.copy();
-            assert_eq!(Picture::of(&copy.open()), Picture::of(&store));
+            assert_eq!(StoreContents::read(&copy.open()), StoreContents::read(&store));
             std::thread::sleep(Duration::from_millis(60));
         }
     }
@@ -94,7 +94,7 @@ fn a_checkpoint_of_several_commits_keeps_concurrent_changes() {
     let mut settings = Settings::default();
     (settings.cached_records, settings.write_behind) = (16, 300);
     let store = place.open_with(&settings);
-    let desk = Desk::new(&store);
+    let desk = TestShop::new(&store);
     // In leaps, so that customers of a round are told of again before it is through.
     let (mut told, mut number, mut copies) = ([0; 300], 1, Vec::new());
     for turn in 0..1_000_usize {
@@ -103,15 +103,15 @@ fn a_checkpoint_of_several_commits_keeps_concurrent_changes() {
         let (who, order) = (customer_ref(chosen), format!("o{chosen}"));
         let count = &mut told[usize::try_from(chosen).unwrap()];
         *count += 1;
-        desk.tell(&who, vec![add(1)]).unwrap();
-        desk.order(Some(&who), paid(&order, &format!("{count}.00"))).unwrap();
+        desk.execute_commands(&who, vec![add(1)]).unwrap();
+        desk.execute_order(Some(&who), record_paid(&order, &format!("{count}.00"))).unwrap();
         if turn.is_multiple_of(29) {
             copies.push((place.copy(), told));
         }
     }
     for (copy, told) in &copies {
         let store = copy.open_with(&settings);
-        let desk = Desk { store: &store, ..desk };
+        let desk = TestShop { store: &store, ..desk };
         for (number, want) in (0..).zip(told).filter(|(_, told)| **told > 0) {
             let order = store
                 .order(desk.shop, &order_id(&format!("o{number}")))
@@ -119,7 +119,7 @@ fn a_checkpoint_of_several_commits_keeps_concurrent_changes() {
                 .unwrap();
             assert_eq!(order.state.posted().awarded, points(*want), "o{number}");
             assert_eq!(desk.balance(&customer_ref(number)), 2 * want, "c{number}");
-            assert!(desk.see(&customer_ref(number)).account().is_consistent(), "c{number}");
+            assert!(desk.customer(&customer_ref(number)).account().is_consistent(), "c{number}");
         }
         assert_eq!(store.verify().unwrap().differences, Vec::<String>::new());
     }
@@ -131,18 +131,18 @@ fn one_busy_account_does_not_hold_the_checkpoint_back() {
     let mut settings = Settings::default();
     settings.write_behind = 50;
     let store = place.open_with(&settings);
-    let desk = Desk::new(&store);
+    let desk = TestShop::new(&store);
     let mut pending = Vec::new();
     for _ in 0..2_000 {
-        pending.push(store.execute(desk.request(Action::customer(
+        pending.push(store.execute(desk.request(Action::for_customer(
             customer_ref(1),
-            Presence::May,
+            Existence::Any,
             vec![add(1)],
         ))));
         if pending.len() == 20 {
             pending
                 .drain(..)
-                .for_each(|pending| drop(decided(pending.wait()).unwrap()));
+                .for_each(|pending| drop(expect_decided(pending.wait()).unwrap()));
         }
     }
     let copy = place.copy();
@@ -158,9 +158,9 @@ fn one_busy_account_does_not_hold_the_checkpoint_back() {
 fn a_clean_close_leaves_nothing_to_fold() {
     let place = TempDatabase::new();
     let store = place.open();
-    let desk = Desk::new(&store);
+    let desk = TestShop::new(&store);
     for number in 0..20 {
-        desk.tell(&customer_ref(number), vec![add(1)]).unwrap();
+        desk.execute_commands(&customer_ref(number), vec![add(1)]).unwrap();
     }
     drop(store);
     let db = place.sql();
@@ -173,10 +173,10 @@ fn a_clean_close_leaves_nothing_to_fold() {
 fn old_responses_leave_the_file() {
     let place = TempDatabase::new();
     let store = place.open();
-    let desk = Desk::new(&store);
-    let adding = || Action::customer(customer_ref(1), Presence::May, vec![add(1)]);
+    let desk = TestShop::new(&store);
+    let adding = || Action::for_customer(customer_ref(1), Existence::Any, vec![add(1)]);
     for number in 0..600 {
-        kept(desk.keyed(&format!("k{number}"), adding()));
+        expect_stored(desk.execute_with_key(&format!("k{number}"), adding()));
     }
     let answers = || {
         let counts = "SELECT (SELECT count(*) FROM answers), (SELECT count(*) FROM answer_key)";
@@ -186,13 +186,13 @@ fn old_responses_leave_the_file() {
             .unwrap()
     };
     let later = desk.at("2026-02-25T00:00:00Z");
-    kept(later.keyed("last", adding()));
+    expect_stored(later.execute_with_key("last", adding()));
     let patience = Instant::now();
     while answers() != (1, 1) && patience.elapsed() < Duration::from_secs(2) {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(answers(), (1, 1));
-    assert!(kept(later.keyed("last", adding())).2);
+    assert!(expect_stored(later.execute_with_key("last", adding())).2);
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_newer_format_is_rejected_by_name() {
     drop(place.open());
     place.sql().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(place.file()).unwrap();
-    let newer = Failure::TooNew { found: 99, known: 11 };
+    let newer = Failure::NewerFormat { found: 99, supported: 11 };
     assert_eq!(SqliteStore::open(&place.file(), &Settings::default()).unwrap_err(), newer);
     assert_eq!(Admin::open(&place.file()).unwrap_err(), newer);
     assert!(std::fs::read(place.file()).unwrap() == before, "the file was changed");
@@ -226,20 +226,20 @@ const RESPONSES_OF_FORMAT_5: &str = "
 fn an_older_format_is_moved_to_the_newest() {
     let place = TempDatabase::new();
     let store = place.open();
-    let desk = Desk::new(&store);
-    desk.tell(&id("1"), vec![add(5)]).unwrap();
-    let other = Desk::new(&store);
-    other.tell(&id("1"), vec![add(7)]).unwrap();
+    let desk = TestShop::new(&store);
+    desk.execute_commands(&id("1"), vec![add(5)]).unwrap();
+    let other = TestShop::new(&store);
+    other.execute_commands(&id("1"), vec![add(7)]).unwrap();
     let keyed = |store: &SqliteStore, shop| {
-        let desk = Desk { store, shop, now: at("2026-01-01T12:00:00Z") };
+        let desk = TestShop { store, shop, now: at("2026-01-01T12:00:00Z") };
         let once =
-            |key| kept(desk.keyed(key, Action::customer(id("1"), Presence::Must, vec![add(2)])));
+            |key| expect_stored(desk.execute_with_key(key, Action::for_customer(id("1"), Existence::Required, vec![add(2)])));
         ["k", "another", "k2"].map(once)
     };
     let shops = [desk.shop, other.shop];
     let answers =
         shops.map(|shop| keyed(&store, shop).map(|(status, body, _)| (status, body, true)));
-    let before = Picture::of(&store);
+    let before = StoreContents::read(&store);
     drop(store);
     let first = "DROP TABLE variant; DROP TABLE numbering; DROP TABLE product; DROP TABLE category; DROP TABLE saved_search;
         DROP INDEX account_due; DROP TABLE sweep; ALTER TABLE account DROP COLUMN due;
@@ -251,8 +251,8 @@ fn an_older_format_is_moved_to_the_newest() {
     place.sql().execute_batch(RESPONSES_OF_FORMAT_5).unwrap();
     place.sql().execute_batch(first).unwrap();
     let store = place.open();
-    assert_eq!(store.unsettled(), Ok(shops.to_vec()), "of no account is known what is due next");
-    assert_eq!(Picture::of(&store), before);
+    assert_eq!(store.shops_to_reschedule(), Ok(shops.to_vec()), "of no account is known what is due next");
+    assert_eq!(StoreContents::read(&store), before);
     assert_eq!(store.count_products(shops[0]), Ok(0));
     let version: i64 = place
         .sql()
@@ -267,7 +267,7 @@ fn an_older_format_is_moved_to_the_newest() {
 fn the_log_restarts_under_load() {
     let place = TempDatabase::new();
     let store = place.open_with(&tiny_settings());
-    let desk = Desk::new(&store);
+    let desk = TestShop::new(&store);
     let log = place.file().with_file_name("loyalty.db-wal");
     let begun = || {
         let mut header = [0; 16];
@@ -276,15 +276,15 @@ fn the_log_restarts_under_load() {
             .unwrap();
         header
     };
-    desk.tell(&customer_ref(0), vec![add(1)]).unwrap();
+    desk.execute_commands(&customer_ref(0), vec![add(1)]).unwrap();
     let (first, is_anew) = (begun(), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let sender = scope.spawn(|| {
             let adding = |number| {
-                desk.request(Action::customer(customer_ref(number % 50), Presence::May, vec![add(1)]))
+                desk.request(Action::for_customer(customer_ref(number % 50), Existence::Any, vec![add(1)]))
             };
             let come = (0_i64..50_000).take_while(|_| !is_anew.load(Ordering::Relaxed));
-            send_all(&store, 32, come.map(adding));
+            execute_all(&store, 32, come.map(adding));
         });
         while !sender.is_finished() {
             is_anew.fetch_or(begun() != first, Ordering::Relaxed);
@@ -296,17 +296,17 @@ fn the_log_restarts_under_load() {
         "the log only grows: {} bytes",
         std::fs::metadata(&log).unwrap().len()
     );
-    books_add_up(&store);
+    assert_consistent(&store);
 }
 
 /// Keys of answers stand in generations, the newest in the last.
 #[test]
 fn responses_of_every_generation_are_found() {
     let place = TempDatabase::new();
-    let adding = || Action::customer(customer_ref(1), Presence::May, vec![add(1)]);
+    let adding = || Action::for_customer(customer_ref(1), Existence::Any, vec![add(1)]);
     let store = place.open();
-    let desk = Desk::new(&store);
-    let first = kept(desk.keyed("first", adding()));
+    let desk = TestShop::new(&store);
+    let first = expect_stored(desk.execute_with_key("first", adding()));
     let shop = desk.shop;
     drop(store);
     let mut others = Vec::new();
@@ -316,15 +316,15 @@ fn responses_of_every_generation_are_found() {
             .execute("UPDATE checkpoint SET answer = ?", [answers])
             .unwrap();
         let store = place.open_with(&tiny_settings());
-        let desk = Desk { store: &store, shop, now: at("2026-01-01T12:00:00Z") };
+        let desk = TestShop { store: &store, shop, now: at("2026-01-01T12:00:00Z") };
         let key = format!("after {answers}");
-        others.push((key.clone(), kept(desk.keyed(&key, adding())).1));
+        others.push((key.clone(), expect_stored(desk.execute_with_key(&key, adding())).1));
     }
     let store = place.open();
-    let desk = Desk { store: &store, shop, now: at("2026-01-01T12:00:00Z") };
+    let desk = TestShop { store: &store, shop, now: at("2026-01-01T12:00:00Z") };
     others.push(("first".to_owned(), first.1));
     for (key, answer) in others {
-        assert_eq!(kept(desk.keyed(&key, adding())), (200, answer, true), "{key}");
+        assert_eq!(expect_stored(desk.execute_with_key(&key, adding())), (200, answer, true), "{key}");
     }
     let generations = "SELECT count(DISTINCT slot >> 40) FROM answer_key";
     assert_eq!(
@@ -341,7 +341,7 @@ fn responses_of_every_generation_are_found() {
 #[test]
 fn variants_of_an_older_format_keep_their_numbers() {
     let place = TempDatabase::new();
-    let shop = Desk::new(&place.open()).shop;
+    let shop = TestShop::new(&place.open()).shop;
     let older = format!(
         r#"DROP TABLE variant; PRAGMA user_version = 4;
         INSERT INTO numbering VALUES ({shop}, 3);
@@ -356,11 +356,11 @@ fn variants_of_an_older_format_keep_their_numbers() {
     place.sql().execute_batch(RESPONSES_OF_FORMAT_5).unwrap();
     place.sql().execute_batch(&older).unwrap();
     let store = place.open();
-    let (small, given) = (VariantId::new("s").unwrap(), |count| Number::of(None, count));
+    let (small, given) = (VariantId::new("s").unwrap(), |count| NumericId::from_id(None, count));
     for number in [2, 3] {
-        assert_eq!(store.numbered_variant(shop, given(number)), Ok(Some(small.clone())));
+        assert_eq!(store.variant_by_number(shop, given(number)), Ok(Some(small.clone())));
     }
-    assert_eq!(store.numbered_variant(shop, Number::new(77).unwrap()), Ok(None));
+    assert_eq!(store.variant_by_number(shop, NumericId::new(77).unwrap()), Ok(None));
     assert_eq!(store.variant_number(shop, &small), Ok(Some(given(2))));
     assert_eq!(store.count_products(shop), Ok(3));
 }
@@ -406,7 +406,7 @@ fn a_file_is_served_by_one_store() {
 fn an_operator_works_beside_a_running_store() {
     let place = TempDatabase::new();
     let store = place.open_with(&tiny_settings());
-    let desk = Desk::new(&store);
+    let desk = TestShop::new(&store);
     while_busy(&desk, 5, |_| {
         let opened = Instant::now();
         let admin = Admin::open_existing(&place.file()).unwrap();
@@ -421,23 +421,23 @@ fn an_operator_works_beside_a_running_store() {
             .create_shop(&NewShop { name: "Coffee".to_owned(), currency, zone }, desk.now)
             .unwrap();
         assert_eq!(store.shop(made.id).unwrap(), Some(made.clone()));
-        let there = Desk { shop: made.id, ..desk };
-        there.tell(&id("1"), vec![add(3)]).unwrap();
+        let there = TestShop { shop: made.id, ..desk };
+        there.execute_commands(&id("1"), vec![add(3)]).unwrap();
         assert_eq!(there.balance(&id("1")), 3);
 
         for key in ["first", "second"] {
             admin.add_key(made.id, &new_key(key), desk.now).unwrap();
-            assert_eq!(store.key(key).unwrap().unwrap().shop, made.id);
+            assert_eq!(store.api_key(key).unwrap().unwrap().shop, made.id);
         }
         admin.add_key(made.id, &new_key("third"), desk.now).unwrap();
     });
     // Revoked by somebody else: believed for a moment, not longer.
     let patience = Instant::now();
-    while store.key("first").unwrap().is_some() {
+    while store.api_key("first").unwrap().is_some() {
         assert!(patience.elapsed() < Duration::from_secs(3));
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert!(store.key("second").unwrap().is_some());
+    assert!(store.api_key("second").unwrap().is_some());
 }
 
 #[test]
@@ -446,11 +446,11 @@ fn reads_continue_while_the_queue_is_full() {
     let mut settings = Settings::default();
     settings.queue = 3;
     let store = place.open_with(&settings);
-    let desk = Desk::new(&store);
-    desk.tell(&customer_ref(1), vec![add(100)]).unwrap();
+    let desk = TestShop::new(&store);
+    desk.execute_commands(&customer_ref(1), vec![add(100)]).unwrap();
     let other = connect(&place.file());
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let request = || desk.request(Action::customer(customer_ref(1), Presence::Must, vec![add(1)]));
+    let request = || desk.request(Action::for_customer(customer_ref(1), Existence::Required, vec![add(1)]));
     // One batch is being written, one is decided, and three requests wait.
     let mut accepted = Vec::new();
     let refused = loop {
@@ -463,11 +463,11 @@ fn reads_continue_while_the_queue_is_full() {
     };
     assert_eq!(refused.unwrap_err(), Failure::Busy);
     assert!(accepted.len() >= 3);
-    assert_eq!((desk.balance(&customer_ref(1)), store.ready()), (100, Ok(())));
+    assert_eq!((desk.balance(&customer_ref(1)), store.check_ready()), (100, Ok(())));
     other.execute_batch("ROLLBACK").unwrap();
     let count = i64::try_from(accepted.len()).unwrap();
     for pending in accepted {
-        decided(pending.wait()).unwrap();
+        expect_decided(pending.wait()).unwrap();
     }
     assert_eq!(desk.balance(&customer_ref(1)), 100 + count);
 }
@@ -478,8 +478,8 @@ fn reads_continue_while_the_queue_is_full() {
 fn a_missing_file_is_not_recreated() {
     let place = TempDatabase::new();
     let store = place.open();
-    let desk = Desk::new(&store);
-    desk.tell(&customer_ref(1), vec![add(1)]).unwrap();
+    let desk = TestShop::new(&store);
+    desk.execute_commands(&customer_ref(1), vec![add(1)]).unwrap();
     let taken = TempDatabase::new();
     let all = |from: &TempDatabase, to: &TempDatabase| {
         for name in ["", "-wal", "-shm"] {
@@ -490,18 +490,18 @@ fn a_missing_file_is_not_recreated() {
     let other = connect(&place.file());
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let pending =
-        store.execute(desk.request(Action::customer(customer_ref(1), Presence::Must, vec![add(1)])));
+        store.execute(desk.request(Action::for_customer(customer_ref(1), Existence::Required, vec![add(1)])));
     all(&place, &taken);
     assert!(matches!(pending.wait(), Err(Failure::Unavailable(_))));
     std::thread::sleep(Duration::from_secs(1));
-    assert!(matches!(store.ready(), Err(Failure::Unavailable(_))));
+    assert!(matches!(store.check_ready(), Err(Failure::Unavailable(_))));
     assert!(matches!(store.customer(desk.shop, &customer_ref(1)), Err(Failure::Unavailable(_))));
     assert!(!place.file().exists());
     other.execute_batch("ROLLBACK").unwrap();
     all(&taken, &place);
     until_ready(&store);
     assert_eq!(desk.balance(&customer_ref(1)), 1);
-    desk.tell(&customer_ref(1), vec![add(1)]).unwrap();
+    desk.execute_commands(&customer_ref(1), vec![add(1)]).unwrap();
     assert_eq!(desk.balance(&customer_ref(1)), 2);
 }
 
@@ -512,8 +512,8 @@ fn a_replaced_file_is_not_served() {
     for replaced in [true, false] {
         let place = TempDatabase::new();
         let store = place.open();
-        let desk = Desk::new(&store);
-        desk.tell(&customer_ref(1), vec![add(5)]).unwrap();
+        let desk = TestShop::new(&store);
+        desk.execute_commands(&customer_ref(1), vec![add(5)]).unwrap();
         let (copy, taken) = (place.copy(), TempDatabase::new());
         let all = |from: &TempDatabase, to: &TempDatabase| {
             for name in ["", "-wal", "-shm"] {
@@ -527,16 +527,16 @@ fn a_replaced_file_is_not_served() {
             all(&copy, &place);
         }
         for _ in 0..3 {
-            let told = store.execute(desk.request(Action::customer(
+            let told = store.execute(desk.request(Action::for_customer(
                 customer_ref(1),
-                Presence::Must,
+                Existence::Required,
                 vec![add(5)],
             )));
             let Err(Failure::Unavailable(why)) = told.wait() else {
                 panic!("it was acknowledged")
             };
             assert!(why.contains(if replaced { "another file" } else { "No such file" }), "{why}");
-            assert!(matches!(store.ready(), Err(Failure::Unavailable(_))));
+            assert!(matches!(store.check_ready(), Err(Failure::Unavailable(_))));
         }
         if replaced {
             all(&place, &copy);
@@ -544,11 +544,11 @@ fn a_replaced_file_is_not_served() {
         all(&taken, &place);
         until_ready(&store);
         assert_eq!(desk.balance(&customer_ref(1)), 5);
-        desk.tell(&customer_ref(1), vec![add(5)]).unwrap();
+        desk.execute_commands(&customer_ref(1), vec![add(5)]).unwrap();
         // Also where nobody asks for anything.
         all(&place, &taken);
         let patience = Instant::now();
-        while store.ready().is_ok() {
+        while store.check_ready().is_ok() {
             assert!(patience.elapsed() < Duration::from_secs(5));
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -560,7 +560,7 @@ fn a_replaced_file_is_not_served() {
 
 fn until_ready(store: &dyn Store) {
     let patience = Instant::now();
-    while store.ready().is_err() {
+    while store.check_ready().is_err() {
         assert!(patience.elapsed() < Duration::from_secs(5));
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -571,9 +571,9 @@ fn until_ready(store: &dyn Store) {
 fn a_store_closes_while_its_file_is_locked() {
     let place = TempDatabase::new();
     let store = place.open();
-    let desk = Desk::new(&store);
+    let desk = TestShop::new(&store);
     let other = connect(&place.file());
-    desk.tell(&customer_ref(1), vec![add(1)]).unwrap();
+    desk.execute_commands(&customer_ref(1), vec![add(1)]).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let (shop, now) = (desk.shop, desk.now);
     let closing = Instant::now();
@@ -581,7 +581,7 @@ fn a_store_closes_while_its_file_is_locked() {
     assert!(closing.elapsed() < Duration::from_secs(40), "{:?}", closing.elapsed());
     other.execute_batch("ROLLBACK").unwrap();
     let store = place.open();
-    assert_eq!(Desk { store: &store, shop, now }.balance(&customer_ref(1)), 1);
+    assert_eq!(TestShop { store: &store, shop, now }.balance(&customer_ref(1)), 1);
 }
 
 /// What is decided while a commit is under way rests on it. Here that commit fails.
@@ -589,10 +589,10 @@ fn a_store_closes_while_its_file_is_locked() {
 fn requests_after_a_failed_commit_are_discarded() {
     let place = TempDatabase::new();
     let store = place.open();
-    let desk = Desk::new(&store);
-    desk.tell(&customer_ref(1), vec![add(1)]).unwrap();
+    let desk = TestShop::new(&store);
+    desk.execute_commands(&customer_ref(1), vec![add(1)]).unwrap();
     let add_to = |points| {
-        let action = Action::customer(customer_ref(1), Presence::Must, vec![add(points)]);
+        let action = Action::for_customer(customer_ref(1), Existence::Required, vec![add(points)]);
         store.execute(desk.request(action))
     };
     let other = connect(&place.file());
@@ -607,7 +607,7 @@ fn requests_after_a_failed_commit_are_discarded() {
     assert!(matches!(second.wait(), Err(Failure::Unavailable(_))));
     until_ready(&store);
     assert_eq!(desk.balance(&customer_ref(1)), 1);
-    decided(add_to(1_000).wait()).unwrap();
+    expect_decided(add_to(1_000).wait()).unwrap();
     assert_eq!(desk.balance(&customer_ref(1)), 1_001);
     assert_eq!(store.verify().unwrap().differences, Vec::<String>::new());
 }
@@ -616,15 +616,15 @@ fn requests_after_a_failed_commit_are_discarded() {
 fn a_panic_fails_only_its_own_request() {
     let place = TempDatabase::new();
     let store = place.open();
-    let desk = Desk::new(&store);
+    let desk = TestShop::new(&store);
     let mut request =
-        keyed(desk.request(Action::customer(id("1"), Presence::May, vec![add(1)])), "k", "f");
+        with_idempotency_key(desk.request(Action::for_customer(id("1"), Existence::Any, vec![add(1)])), "k", "f");
     request.idempotency.as_mut().unwrap().render = Box::new(|_| panic!("the caller's mistake"));
     let broken = store.execute(request);
-    let other = store.execute(desk.request(Action::customer(id("2"), Presence::May, vec![add(2)])));
+    let other = store.execute(desk.request(Action::for_customer(id("2"), Existence::Any, vec![add(2)])));
     assert!(matches!(broken.wait(), Err(Failure::Corrupt(_))));
-    decided(other.wait()).unwrap();
-    assert_eq!((store.ready(), desk.balance(&id("2"))), (Ok(()), 2));
+    expect_decided(other.wait()).unwrap();
+    assert_eq!((store.check_ready(), desk.balance(&id("2"))), (Ok(()), 2));
     assert!(store.customer(desk.shop, &id("1")).unwrap().is_none());
 }
 
@@ -635,35 +635,35 @@ fn what_is_due_is_known_after_a_crash() {
     settings.write_behind = 3;
     let place = TempDatabase::new();
     let store = place.open_with(&settings);
-    let desk = Desk::new(&store);
-    desk.act(publish(FULL)).unwrap();
-    desk.act(Action::FindDue { limit: 1 }).unwrap();
-    let people: Vec<Who> = (0..8).map(|number| id(&format!("c{number}"))).collect();
+    let desk = TestShop::new(&store);
+    desk.execute(publish_action(FULL_PROGRAM)).unwrap();
+    desk.execute(Action::RescheduleDue { limit: 1 }).unwrap();
+    let people: Vec<CustomerRef> = (0..8).map(|number| id(&format!("c{number}"))).collect();
     for (day, who) in (10..).zip(&people) {
-        desk.act(changed(who, born(&format!("1990-03-{day}")))).unwrap();
-        desk.order(Some(who), paid(&format!("o{day}"), "50.00")).unwrap();
+        desk.execute(change_action(who, birthday_change(&format!("1990-03-{day}")))).unwrap();
+        desk.execute_order(Some(who), record_paid(&format!("o{day}"), "50.00")).unwrap();
     }
     // All states reach their tables; then birthdays change, and nothing else.
     std::thread::sleep(std::time::Duration::from_millis(100));
     for who in &people[..5] {
-        desk.act(changed(who, born("1990-02-05"))).unwrap();
+        desk.execute(change_action(who, birthday_change("1990-02-05"))).unwrap();
     }
-    desk.tell(&people[5], vec![add(5)]).unwrap();
+    desk.execute_commands(&people[5], vec![add(5)]).unwrap();
     let look = |store: &dyn Store| {
-        books_add_up(store);
-        (due(store), store.unsettled().unwrap())
+        assert_consistent(store);
+        (all_due(store), store.shops_to_reschedule().unwrap())
     };
     let want = look(&store);
     assert_eq!((want.0.len(), want.1.len()), (8, 0));
     assert_eq!(look(&place.copy().open_with(&settings)), want);
     // A publication is not forgotten either, wherever its looking through stands.
-    desk.act(publish(IDLE)).unwrap();
-    desk.act(Action::FindDue { limit: 3 }).unwrap();
+    desk.execute(publish_action(INACTIVITY_PROGRAM)).unwrap();
+    desk.execute(Action::RescheduleDue { limit: 3 }).unwrap();
     let copy = place.copy();
     let left = copy.open_with(&settings);
-    assert_eq!(left.unsettled().unwrap(), [desk.shop]);
+    assert_eq!(left.shops_to_reschedule().unwrap(), [desk.shop]);
     for (store, now) in [(&store, "2026-02-01T00:00:00Z"), (&left, "2026-02-01T00:00:00Z")] {
-        tick(&Desk { store, ..desk }.at(now));
+        run_scheduler(&TestShop { store, ..desk }.at(now));
     }
     assert_eq!(look(&left), look(&store));
 }

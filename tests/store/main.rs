@@ -22,18 +22,18 @@ mod random;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use loyalty_store::conformance::{Case, hold};
+use loyalty_store::conformance::{Case, check_store};
 use loyalty_store::{MemoryStore, Settings, SqliteStore};
 use tempfile::TempDir;
 
 fn run_in_memory(case: Case) {
     let store = Arc::new(MemoryStore::default());
-    hold(|| Arc::clone(&store), case);
+    check_store(|| Arc::clone(&store), case);
 }
 
 fn run_in_file(settings: &Settings, case: Case) {
     let file = TempDatabase::new();
-    hold(|| Box::new(file.open_with(settings)), case);
+    check_store(|| Box::new(file.open_with(settings)), case);
 }
 
 fn run_with_defaults(case: Case) {

@@ -14,9 +14,9 @@ use loyalty_core::{
     ProgramVersion, RedemptionId, RewardId, ShopId, Timestamp, Zone,
 };
 use loyalty_store::{
-    Action, CatalogueAction, Change, DiscountAction, Discounts, EmailConflict, MemoryStore, Number,
-    Presence, Product, ProfileChange, RedemptionAction, RedemptionView, Redemptions, Request,
-    RuleChange, SearchQuery, Settings, SqliteStore, Store, Who,
+    Action, CatalogueAction, FieldChange, DiscountAction, Discounts, EmailConflict, MemoryStore, NumericId,
+    Existence, Product, ProfileChange, RedemptionAction, RedemptionView, Redemptions, Request,
+    RuleChange, SearchQuery, Settings, SqliteStore, Store, CustomerRef,
 };
 use loyalty_tests::*;
 use proptest::collection::vec;
@@ -27,7 +27,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
 use crate::TempDatabase;
 use loyalty_store::conformance::catalogue::{category, product, variant};
-use loyalty_store::conformance::picture::{Picture, books_add_up};
+use loyalty_store::conformance::contents::{StoreContents, assert_consistent};
 
 /// What happens next.
 #[derive(Clone, Debug)]
@@ -109,21 +109,21 @@ fn step_requests(facts: Vec<Command>) -> impl Strategy<Value = StepRequest> {
 fn scheduled_actions() -> impl Strategy<Value = Action> {
     prop_oneof![
         2 => (1..8_i64).prop_map(|account| Action::CatchUp(AccountId(account))),
-        3 => select(&[1, 2, 50, 50_usize][..]).prop_map(|limit| Action::FindDue { limit }),
+        3 => select(&[1, 2, 50, 50_usize][..]).prop_map(|limit| Action::RescheduleDue { limit }),
         2 => (customer_refs(), select(&["2222222222222222", "2222222222222223"][..])).prop_map(|(who, code)| {
-            Action::JoinReferral { who, change: ProfileChange::default(), code: code.to_owned() }
+            Action::JoinReferral { customer, change: ProfileChange::default(), code: code.to_owned() }
         }),
     ]
 }
 
 fn customer_actions() -> impl Strategy<Value = Action> {
-    let presence = prop_oneof![6 => Just(Presence::May), 2 => Just(Presence::Must), 1 => Just(Presence::MustNot)];
+    let presence = prop_oneof![6 => Just(Existence::Any), 2 => Just(Existence::Required), 1 => Just(Existence::Absent)];
     (customer_refs(), presence, weighted(0.4, profile_changes()), conflict(), vec(manual_commands(), 0..3)).prop_map(
         |(who, presence, change, conflict, commands)| Action::Customer {
-            who,
-            presence,
+            customer: who,
+            existence: presence,
             change: change.unwrap_or_default(),
-            conflict,
+            email_conflict: conflict,
             if_match: None,
             commands,
         },
@@ -143,7 +143,7 @@ fn command_actions(facts: Vec<Command>) -> impl Strategy<Value = Action> {
             let mut command = fact.get(&facts).clone();
             if let Command::RecordOrder { snapshot, .. } = &mut command {
                 let order = Arc::make_mut(snapshot);
-                (order.codes, order.checkout) = (codes.into_iter().map(typed).collect(), checkout);
+                (order.codes, order.checkout) = (codes.into_iter().map(discount_code).collect(), checkout);
             }
             if let Command::RecordOrder { at, .. }
             | Command::RefundOrder { at, .. }
@@ -168,7 +168,7 @@ fn checkout_id() -> impl Strategy<Value = CheckoutId> {
 fn discount_actions() -> impl Strategy<Value = Action> {
     let rule = || (0..4_i64).prop_map(PriceRuleId);
     let code = || (0..4_i64).prop_map(CodeId);
-    let codes = || vec(code_text().prop_map(typed), 0..3);
+    let codes = || vec(code_text().prop_map(discount_code), 0..3);
     let save = (of(rule()), price_rule()).prop_map(|(id, rule)| DiscountAction::SaveRule {
         id,
         rule: Box::new(rule),
@@ -178,22 +178,22 @@ fn discount_actions() -> impl Strategy<Value = Action> {
         id,
         change: RuleChange::new(move |parts| PriceRuleParts { usage_limit, ..parts }),
     });
-    let change = (rule(), code(), of(code_text().prop_map(typed)), of(any::<bool>()));
+    let change = (rule(), code(), of(code_text().prop_map(discount_code)), of(any::<bool>()));
     let reserve = (checkout_id(), codes(), of(customer_refs()), 0..90_i64).prop_map(
         |(checkout, codes, customer, minutes)| {
             let until = Timestamp::from_timestamp(minutes * 60, 0).unwrap();
             DiscountAction::Reserve { checkout, codes, customer, segments: Vec::new(), until }
         },
     );
-    let release = (checkout_id(), of(code_text().prop_map(typed)));
+    let release = (checkout_id(), of(code_text().prop_map(discount_code)));
     let actions = prop_oneof![
         4 => save,
         2 => amend,
         1 => rule().prop_map(|id| DiscountAction::DeleteRule { id, if_match: None }),
-        6 => (rule(), code_text()).prop_map(|(rule, text)| DiscountAction::AddCode { rule, text: typed(text) }),
+        6 => (rule(), code_text()).prop_map(|(rule, text)| DiscountAction::AddCode { rule, text: discount_code(text) }),
         2 => (rule(), vec(code_text().prop_map(str::to_owned), 0..4))
             .prop_map(|(rule, texts)| DiscountAction::AddCodes { rule, texts }),
-        2 => change.prop_map(|(rule, code, text, on)| DiscountAction::ChangeCode { rule, code, text, on }),
+        2 => change.prop_map(|(rule, code, text, on)| DiscountAction::ChangeCode { rule, code, text, enabled }),
         1 => (rule(), code()).prop_map(|(rule, code)| DiscountAction::RemoveCode { rule, code }),
         6 => reserve,
         2 => release.prop_map(|(checkout, code)| DiscountAction::Release { checkout, code }),
@@ -209,7 +209,7 @@ fn redemption_actions() -> impl Strategy<Value = Action> {
     let order = of((0..3_u8).prop_map(|order| order_id(&format!("o{order}"))));
     let issue =
         (customer_refs(), reward, amount, any::<[u8; 16]>()).prop_map(|(who, reward, amount, entropy)| {
-            RedemptionAction::Issue { who, reward, amount, entropy }
+            RedemptionAction::Issue { customer: who, reward, amount, entropy }
         });
     let actions = prop_oneof![
         5 => issue,
@@ -220,7 +220,7 @@ fn redemption_actions() -> impl Strategy<Value = Action> {
 }
 
 fn price_rule() -> impl Strategy<Value = PriceRule> {
-    let emails = vec(address().prop_map(mail), 0..2);
+    let emails = vec(address().prop_map(email_address), 0..2);
     let goods =
         (select(&["7", "tea"][..]), select(&["1", "s", "m"][..])).prop_map(|(product, variant)| {
             ItemSelection {
@@ -280,17 +280,17 @@ fn catalogue_actions() -> impl Strategy<Value = Action> {
             let query = SearchQuery::parse(name, hours(0), Zone::UTC).unwrap();
             CatalogueAction::SaveSearch { name: name.to_owned(), query }
         }),
-        1 => (1..4_i64).prop_map(|number| CatalogueAction::DeleteSearch(Number::new(number).unwrap())),
+        1 => (1..4_i64).prop_map(|number| CatalogueAction::DeleteSearch(NumericId::new(number).unwrap())),
     ]
     .prop_map(Action::Catalogue)
 }
 
-fn customer_refs() -> impl Strategy<Value = Who> {
+fn customer_refs() -> impl Strategy<Value = CustomerRef> {
     let id = || select(&["1", "2", "3", "4"][..]);
     prop_oneof![
         4 => id().prop_map(loyalty_tests::id),
         2 => address().prop_map(loyalty_tests::email),
-        2 => (id(), address()).prop_map(|(id, address)| both(id, address)),
+        2 => (id(), address()).prop_map(|(id, address)| id_and_email(id, address)),
     ]
 }
 
@@ -301,23 +301,23 @@ fn address() -> impl Strategy<Value = &'static str> {
 }
 
 fn conflict() -> impl Strategy<Value = EmailConflict> {
-    select(&[EmailConflict::Refuse, EmailConflict::Ignore][..])
+    select(&[EmailConflict::Reject, EmailConflict::Ignore][..])
 }
 
 fn profile_changes() -> impl Strategy<Value = ProfileChange> {
     let email = weighted(0.5, of(address())).prop_map(|email| match email {
-        Some(email) => Change::Set(email.map(mail)),
-        None => Change::Keep,
+        Some(email) => FieldChange::Set(email.map(email_address)),
+        None => FieldChange::Keep,
     });
     let name = prop_oneof![
-        Just(Change::Keep),
-        Just(Change::Set(None)),
-        Just(Change::Set(Some("Ada".to_owned())))
+        Just(FieldChange::Keep),
+        Just(FieldChange::Set(None)),
+        Just(FieldChange::Set(Some("Ada".to_owned())))
     ];
     let days = [
-        Change::Keep,
-        Change::Set("1990-01-20".parse().ok()),
-        Change::Set("1991-03-01".parse().ok()),
+        FieldChange::Keep,
+        FieldChange::Set("1990-01-20".parse().ok()),
+        FieldChange::Set("1991-03-01".parse().ok()),
     ];
     let day = select(days.to_vec());
     (email, name, day, weighted(0.3, tags())).prop_map(|(email, first_name, birthday, tags)| {
@@ -379,7 +379,7 @@ impl StorePair {
     fn new(settings: &Settings) -> Self {
         let place = TempDatabase::new();
         let (memory, file) = (MemoryStore::default(), place.open_with(settings));
-        let shops = [0, 1].map(|_| (Desk::new(&memory).shop, Desk::new(&file).shop));
+        let shops = [0, 1].map(|_| (TestShop::new(&memory).shop, TestShop::new(&file).shop));
         let shops: Vec<_> = shops
             .into_iter()
             .map(|(one, other)| if one == other { one } else { panic!() })
@@ -388,9 +388,9 @@ impl StorePair {
         for (shop, program) in shops.iter().zip(loyalty_store::conformance::time::PROGRAMS) {
             let both: [&dyn Store; 2] = [&memory, &file];
             for store in both {
-                let desk = Desk { store, shop: *shop, now: hours(0) };
-                desk.act(publish(program)).unwrap();
-                desk.act(Action::FindDue { limit: 1 }).unwrap();
+                let desk = TestShop { store, shop: *shop, now: hours(0) };
+                desk.execute(publish_action(program)).unwrap();
+                desk.execute(Action::RescheduleDue { limit: 1 }).unwrap();
             }
         }
         Self {
@@ -445,7 +445,7 @@ impl StorePair {
                 };
                 match telling.key {
                     Some(key) => {
-                        keyed(request, &format!("k{key}"), &format!("{:?}", telling.action))
+                        with_idempotency_key(request, &format!("k{key}"), &format!("{:?}", telling.action))
                     }
                     None => request,
                 }
@@ -481,7 +481,7 @@ impl StorePair {
     /// The action, with the state that a client would have seen (`true`), or seen before.
     fn resolved(&self, telling: &StepRequest) -> Action {
         let mut action = telling.action.clone();
-        if let (Action::Customer { if_match, who, .. }, Some(right)) = (&mut action, telling.seen) {
+        if let (Action::Customer { if_match, customer: who, .. }, Some(right)) = (&mut action, telling.seen) {
             let seen = self.memory.customer(self.shops[telling.shop], who).unwrap();
             *if_match = Some(
                 seen.filter(|_| right)
@@ -517,7 +517,7 @@ impl StorePair {
     /// All redemptions of a shop, the newest of each customer first.
     fn redemptions(&self, shop: ShopId) -> Vec<RedemptionView> {
         let customers =
-            loyalty_store::conformance::picture::customers(&self.memory, shop).into_iter();
+            loyalty_store::conformance::contents::all_customers(&self.memory, shop).into_iter();
         let accounts = customers.map(|customer| customer.record().account);
         accounts
             .flat_map(|account| self.memory.redemptions(shop, account, None, 1_000).unwrap().items)
@@ -552,23 +552,23 @@ impl StorePair {
     }
 
     fn look(&self) -> Result<(), TestCaseError> {
-        books_add_up(self.file());
-        prop_assert_eq!(self.file().unsettled(), self.memory.unsettled());
-        prop_assert_eq!(Picture::of(self.file()), Picture::of(&self.memory));
+        assert_consistent(self.file());
+        prop_assert_eq!(self.file().shops_to_reschedule(), self.memory.shops_to_reschedule());
+        prop_assert_eq!(StoreContents::read(self.file()), StoreContents::read(&self.memory));
         for shop in &self.shops {
             for order in (0..5).map(|number| order_id(&format!("o{number}"))) {
                 prop_assert_eq!(self.file().order(*shop, &order), self.memory.order(*shop, &order));
-                let used = self.file().used_by_order(*shop, &order);
-                prop_assert_eq!(used, self.memory.used_by_order(*shop, &order));
+                let used = self.file().codes_used_by_order(*shop, &order);
+                prop_assert_eq!(used, self.memory.codes_used_by_order(*shop, &order));
             }
             for checkout in ["k1", "k2"].map(|id| CheckoutId::new(id).unwrap()) {
                 let now = hours(self.passed.max(0));
                 let held = self.file().checkout(*shop, &checkout, now);
                 prop_assert_eq!(held, self.memory.checkout(*shop, &checkout, now));
             }
-            for text in ["a", "b", "c", "strasse"].map(typed) {
-                let code = self.file().code_of_text(*shop, &text);
-                prop_assert_eq!(code, self.memory.code_of_text(*shop, &text));
+            for text in ["a", "b", "c", "strasse"].map(discount_code) {
+                let code = self.file().code_by_text(*shop, &text);
+                prop_assert_eq!(code, self.memory.code_by_text(*shop, &text));
             }
             for query in SEARCHES {
                 let query =
@@ -577,7 +577,7 @@ impl StorePair {
                     let page = store.customers(*shop, &query, None, 2).unwrap();
                     let accounts = page.items.iter().map(|customer| customer.record().account);
                     let count = store.count_customers(*shop, &query).unwrap();
-                    (accounts.collect::<Vec<_>>(), page.more, count)
+                    (accounts.collect::<Vec<_>>(), page.has_more, count)
                 };
                 prop_assert_eq!(found(self.file()), found(&self.memory), "{}", query.text());
             }
@@ -611,7 +611,7 @@ fn memory_and_file_give_the_same_results() {
             pair.take(step)?;
         }
         pair.take(&Step::Crash)?;
-        books_add_up(&pair.memory);
+        assert_consistent(&pair.memory);
         pair.look()
     });
     told.unwrap_or_else(|error| panic!("{error}"));
@@ -622,7 +622,7 @@ fn memory_and_file_give_the_same_results() {
 fn every_program_round_trips_through_json() {
     let place = TempDatabase::new();
     let store = place.open();
-    let desk = Desk::new(&store);
+    let desk = TestShop::new(&store);
     let mut runner =
         TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
     let published = runner.run(
@@ -630,7 +630,7 @@ fn every_program_round_trips_through_json() {
         |program: Program| {
             let action =
                 Action::PublishProgram { program: Box::new(program.clone()), replaces: None };
-            let version = desk.act(action).unwrap().program;
+            let version = desk.execute(action).unwrap().program;
             let reader = rusqlite::Connection::open(place.file()).unwrap();
             let sql = "SELECT body FROM program WHERE shop = ? AND version = ?";
             let body: String = reader

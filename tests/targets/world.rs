@@ -9,7 +9,7 @@ use loyalty_core::{Currency, Timestamp, Zone};
 use loyalty_http::clock::Hands;
 use loyalty_http::server::RequestId;
 use loyalty_http::{App, Clock};
-use loyalty_store::{MemoryStore, NewKey, NewShop, Scope, Store};
+use loyalty_store::{MemoryStore, NewApiKey, NewShop, Scope, Store};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
@@ -44,13 +44,13 @@ impl FuzzServer {
         };
         let shop = store.create_shop(&shop, now).unwrap().id;
         let (hash, signing_secret) = (Sha256::digest("secret").into(), SECRET.to_owned());
-        let key = NewKey {
+        let key = NewApiKey {
             id: "fuzz".to_owned(),
             hash,
             signing_secret,
             scopes: Scope::ALL.to_vec(),
         };
-        store.add_key(shop, &key, now).unwrap();
+        store.add_api_key(shop, &key, now).unwrap();
         let (clock, hands) = Clock::settable(now);
         let app = App::new(Arc::<MemoryStore>::clone(&store), clock);
         Self { store, app, hands, requests: 0 }

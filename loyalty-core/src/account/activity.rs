@@ -45,6 +45,7 @@ impl UsageCount {
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Usage {
     /// The last day on which it paid.
+    #[cfg_attr(feature = "json", serde(rename = "last"))]
     last_day: NaiveDate,
     day: UsageCount,
     week: UsageCount,
@@ -159,6 +160,7 @@ pub struct Bonus {
     pub lot: Option<LotId>,
     /// Since when they are in the lot without an end, where they are.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "json", serde(rename = "lasting"))]
     pub non_expiring_since: Option<Timestamp>,
     /// How many of them ran out unspent; of those in the lot without an end that shows when they are taken
     /// back.
@@ -168,6 +170,7 @@ pub struct Bonus {
     pub at: Timestamp,
     /// Taken back since.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+    #[cfg_attr(feature = "json", serde(rename = "returned"))]
     pub taken_back: bool,
 }
 
@@ -187,6 +190,7 @@ impl Bonus {
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct ReferralLink {
     /// The account of who brought them.
+    #[cfg_attr(feature = "json", serde(rename = "by"))]
     pub referrer: AccountId,
     /// The order that completed it.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
@@ -207,18 +211,23 @@ pub struct AccountActivity {
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
     pub(super) rewards: BTreeMap<RewardId, Usage>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "json", serde(rename = "birthday"))]
     pub(super) last_birthday_year: Option<i32>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "json", serde(rename = "anniversary"))]
     pub(super) last_anniversary: Option<u32>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "json", serde(rename = "tier"))]
     pub(super) earned_tier: Option<EarnedTier>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub(super) tier_change: Option<TierChange>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
+    #[cfg_attr(feature = "json", serde(rename = "entered"))]
     pub(super) tier_entries: BTreeMap<TierId, Bonus>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub(super) referral_code: Option<Arc<str>>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "json", serde(rename = "joined"))]
     pub(super) referral: Option<ReferralLink>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
     pub(super) received: BTreeMap<OrderId, Bonus>,

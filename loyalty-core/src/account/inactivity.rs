@@ -15,9 +15,11 @@ use crate::calendar::Timestamp;
 pub struct InactivityExpirations {
     /// Whether anything is in the lot that may be taken back: otherwise nobody will ask how it ended.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
+    #[cfg_attr(feature = "json", serde(rename = "awaited"))]
     has_reclaimable: bool,
     /// How much ran out when, less what was found since.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
+    #[cfg_attr(feature = "json", serde(rename = "ended"))]
     expired: BTreeMap<Timestamp, Points>,
 }
 

@@ -16,13 +16,13 @@ use crate::tree::{Nodes, Tree, Summarize};
 #[cfg_attr(feature = "json", serde(default))]
 pub struct Counts {
     /// The earning basis, refunds deducted, in ten-thousandths of the currency unit.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "is_none"))]
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "is_zero"))]
     pub spend: i64,
     /// Points earned, net of what was taken back.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "is_none"))]
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "is_zero"))]
     pub points: i64,
     /// Orders; one that was refunded in full is none.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "is_none"))]
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "is_zero"))]
     pub orders: i64,
 }
 
@@ -94,10 +94,11 @@ impl Summarize for Counts {
 #[cfg_attr(feature = "json", serde(default))]
 pub struct Progress {
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Counts::is_zero"))]
+    #[cfg_attr(feature = "json", serde(rename = "ever"))]
     lifetime: Counts,
     #[cfg_attr(
         feature = "json",
-        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::instant")
     )]
     first_order: Option<Timestamp>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Tree::is_empty", with = "json"))]

@@ -48,6 +48,7 @@ pub enum DiscountEvent {
         /// The checkout.
         checkout: CheckoutId,
         /// What was reserved.
+        #[cfg_attr(feature = "json", serde(rename = "held"))]
         reservation: Reservation,
         /// When.
         at: Timestamp,
@@ -77,6 +78,7 @@ pub enum DiscountEvent {
         /// The checkout that became the order, where that is known.
         checkout: Option<CheckoutId>,
         /// The checkout's live reservation, which ends with this.
+        #[cfg_attr(feature = "json", serde(rename = "held"))]
         reservation: Option<Reservation>,
         /// When.
         at: Timestamp,

@@ -114,6 +114,7 @@ pub struct CodeState {
     off: bool,
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     removed: bool,
+    #[cfg_attr(feature = "json", serde(rename = "tally"))]
     usage: CodeUsage,
 }
 

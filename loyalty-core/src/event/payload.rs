@@ -13,7 +13,8 @@ use crate::id::{ActionId, LotId, TierId};
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct CountsDelta {
     /// When the order passed the gate.
-    #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::instant"))]
+    #[cfg_attr(feature = "json", serde(rename = "gate"))]
     pub gate_at: Timestamp,
     /// The difference to what counted before.
     pub counts: Counts,
@@ -28,13 +29,16 @@ pub struct MergedState {
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Progress::is_empty"))]
     pub progress: Progress,
     /// What else it remembers.
+    #[cfg_attr(feature = "json", serde(rename = "deeds"))]
     pub activity: AccountActivity,
     /// What ran out of its lot without an end.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "RanOut::is_empty"))]
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "InactivityExpirations::is_empty"))]
+    #[cfg_attr(feature = "json", serde(rename = "ran_out"))]
     pub inactivity_expirations: InactivityExpirations,
     /// The numbers that its lots have now, by those that they had: of lots in which something is that it
     /// remembers.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
+    #[cfg_attr(feature = "json", serde(rename = "lots"))]
     pub lot_ids: BTreeMap<LotId, LotId>,
     /// Its redemptions that will end.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "OpenRedemptions::is_empty"))]
@@ -44,6 +48,7 @@ pub struct MergedState {
     pub pending: Points,
     /// When it last earned or redeemed points.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "json", serde(rename = "dealt_at"))]
     pub last_activity_at: Option<Timestamp>,
 }
 
@@ -56,7 +61,7 @@ pub struct LotCredit {
     /// How many points went in, after paying off debt.
     pub points: Points,
     /// When they count as earned.
-    #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::instant"))]
     pub earned_at: Timestamp,
     /// From when on they are no longer usable.
     #[cfg_attr(
@@ -64,7 +69,7 @@ pub struct LotCredit {
         serde(
             default,
             skip_serializing_if = "Option::is_none",
-            serialize_with = "crate::spell::instant"
+            serialize_with = "crate::fast_fmt::instant"
         )
     )]
     pub expires_at: Option<Timestamp>,
@@ -74,12 +79,13 @@ pub struct LotCredit {
         serde(
             default,
             skip_serializing_if = "Option::is_none",
-            serialize_with = "crate::spell::instant"
+            serialize_with = "crate::fast_fmt::instant"
         )
     )]
     pub pending_until: Option<Timestamp>,
     /// The order's points stay a lot of their own, though they have no end by themselves.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
+    #[cfg_attr(feature = "json", serde(rename = "apart"))]
     pub is_separate: bool,
 }
 
@@ -148,9 +154,11 @@ pub struct AdjustmentReason {
     pub action: Option<ActionId>,
     /// The shop's words.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
+    #[cfg_attr(feature = "json", serde(rename = "reason"))]
     pub text: Option<Arc<str>>,
     /// Whether the balance was set to a number rather than changed by one.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
+    #[cfg_attr(feature = "json", serde(rename = "adjustment"))]
     pub sets_balance: bool,
 }
 

@@ -27,12 +27,14 @@ use chrono::NaiveDate;
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(default))]
 pub struct OrderState {
+    #[cfg_attr(feature = "json", serde(rename = "recorded"))]
     snapshot: Option<RecordedSnapshot>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
+    #[cfg_attr(feature = "json", serde(rename = "reached"))]
     status_times: BTreeMap<Status, StatusTimes>,
     #[cfg_attr(
         feature = "json",
-        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::spell::instant")
+        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::instant")
     )]
     cancelled_at: Option<Timestamp>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
@@ -41,8 +43,10 @@ pub struct OrderState {
     posted: PostedPoints,
     /// Points that went into the account's lot without an end, by instant, less what was taken off it.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
+    #[cfg_attr(feature = "json", serde(rename = "lasting"))]
     non_expiring: BTreeMap<Timestamp, Points>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Counts::is_zero"))]
+    #[cfg_attr(feature = "json", serde(rename = "counted"))]
     counts: Counts,
 }
 
@@ -51,10 +55,10 @@ pub struct OrderState {
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct RecordedSnapshot {
     /// The snapshot.
-    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "is_kept_elsewhere"))]
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "is_stored_separately"))]
     pub order: Arc<Order>,
     /// Its time: the shop's, else when it was received.
-    #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::instant"))]
     pub at: Timestamp,
     /// What told us.
     pub origin: Origin,
@@ -70,9 +74,9 @@ fn is_stored_separately(order: &Arc<Order>) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 struct StatusTimes {
-    #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::instant"))]
     first: Timestamp,
-    #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::instant"))]
     last: Timestamp,
 }
 
@@ -83,7 +87,8 @@ pub struct Pin {
     /// The program that the order earns under.
     pub program: ProgramVersion,
     /// When the order passed the gate. Expiry counts from here.
-    #[cfg_attr(feature = "json", serde(serialize_with = "crate::spell::instant"))]
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::instant"))]
+    #[cfg_attr(feature = "json", serde(rename = "at"))]
     pub gate_at: Timestamp,
     /// The customer's tags that the program looks at.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "BTreeSet::is_empty"))]
@@ -96,6 +101,7 @@ pub struct Pin {
     pub campaigns: Vec<RuleId>,
     /// How much rules with a limit may pay for it.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "BTreeMap::is_empty"))]
+    #[cfg_attr(feature = "json", serde(rename = "rooms"))]
     pub allowances: BTreeMap<RuleId, Allowance>,
 }
 
@@ -133,6 +139,7 @@ pub struct PostedPoints {
     pub awarded: Points,
     /// Points taken back.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
+    #[cfg_attr(feature = "json", serde(rename = "taken"))]
     pub clawed_back: Points,
     /// Points that expired unspent.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]

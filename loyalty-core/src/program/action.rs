@@ -20,7 +20,7 @@ pub struct ActionRule {
     /// What it gives.
     pub points: Points,
     /// Who can have it, and when.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "ActionConditions::is_empty"))]
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "EligibilityConditions::is_empty"))]
     pub when: EligibilityConditions,
     /// How much it may pay to one customer.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]

@@ -29,10 +29,10 @@ pub struct Reward {
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
     pub minimum_subtotal: Option<Amount>,
     /// The goods that it is for; all, where none are named.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Goods::is_empty"))]
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "ProductScope::is_empty"))]
     pub only: ProductScope,
     /// The goods that it is never for.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Goods::is_empty"))]
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "ProductScope::is_empty"))]
     pub excluded: ProductScope,
     /// How long a redemption can be used; for ever, where nothing is said.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
@@ -41,13 +41,14 @@ pub struct Reward {
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
     pub points_back_when_expired: bool,
     /// Who can have it, and when.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "ActionConditions::is_empty"))]
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "EligibilityConditions::is_empty"))]
     pub when: EligibilityConditions,
     /// How much of it one customer can have.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
     pub limits: Vec<Limit>,
     /// How much of it all customers together can have.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Vec::is_empty"))]
+    #[cfg_attr(feature = "json", serde(rename = "limits_in_all"))]
     pub total_limits: Vec<Limit>,
     /// Its codes combine with no others, whatever the stacking policy says.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]

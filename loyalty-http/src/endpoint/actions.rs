@@ -1,7 +1,7 @@
 //! What customers do besides ordering: actions of the program, and codes that they type.
 
 use hyper::StatusCode;
-use loyalty_store::{Action, Presence, Receipt};
+use loyalty_store::{Action, Existence, Receipt};
 
 use super::{Call, Work, to_json};
 use crate::problem::Problem;
@@ -11,7 +11,7 @@ use crate::wire::award::{ActionAnswer, ActionBody};
 pub(crate) fn perform(call: &Call<'_>) -> Result<Work, Problem> {
     let (who, command) = call.body::<ActionBody>()?.parse()?;
     let named = if who.id().is_some() { "/customer_id" } else { "/email" };
-    let action = Action::customer(who.clone(), Presence::Must, vec![command]);
+    let action = Action::for_customer(who.clone(), Existence::Required, vec![command]);
     let body = move |receipt: &Receipt| to_json(&ActionAnswer::new(&who, receipt));
     Ok(Work::write(action, StatusCode::OK, body, move |rejection| {
         let param = match rejection.code() {

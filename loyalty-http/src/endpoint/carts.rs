@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use loyalty_core::CheckoutId;
 use loyalty_core::discount::{Code, CodeRejection};
-use loyalty_store::{Action, DiscountAction, Discounted, Receipt, Rejection};
+use loyalty_store::{Action, DiscountAction, DiscountOutcome, Receipt, Rejection};
 
 use super::discount_codes::cart_subjects;
 use super::{Answer, Call, Work, refuse, to_json};
@@ -52,7 +52,7 @@ pub(crate) fn reserve(call: &Call<'_>) -> Result<Work, Problem> {
             if rejection.code() == "invalid_reservation_period" {
                 return Some("/until".to_owned());
             }
-            let Rejection::CodeRefused { place, .. } = rejection else {
+            let Rejection::CodeRejected { index: place, .. } = rejection else {
                 return Some("/codes".to_owned());
             };
             Some(format!("/codes/{place}"))
@@ -79,8 +79,8 @@ pub(crate) fn release(call: &Call<'_>) -> Result<Work, Problem> {
 }
 
 fn of_receipt(receipt: &Receipt) -> Vec<u8> {
-    match &receipt.discount {
-        Some(Discounted::Checkout(checkout)) => to_json(&CheckoutAnswer::from(&**checkout)),
+    match &receipt.discount_outcome {
+        Some(DiscountOutcome::Checkout(checkout)) => to_json(&CheckoutAnswer::from(&**checkout)),
         _ => Vec::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 use loyalty_core::CategoryId;
-use loyalty_store::{Action, CatalogueAction, Catalogued, Receipt, Rejection};
+use loyalty_store::{Action, CatalogueAction, CatalogueOutcome, Receipt, Rejection};
 
 use super::{Answer, Call, Work, products, refuse, to_json};
 use crate::problem::Problem;
@@ -14,8 +14,8 @@ pub(crate) fn put(call: &Call<'_>) -> Result<Work, Problem> {
     let category = call.body::<CategoryBody>()?.parse(Some(id))?;
     let action = Action::Catalogue(CatalogueAction::PutCategories(vec![category]));
     let body = |receipt: &Receipt| {
-        let categories = match &receipt.catalogue {
-            Some(Catalogued::Categories(categories, _)) => categories.as_slice(),
+        let categories = match &receipt.catalogue_outcome {
+            Some(CatalogueOutcome::Categories(categories, _)) => categories.as_slice(),
             _ => &[],
         };
         to_json(&categories.first().map(|record| CategoryAnswer::from(&**record)))
@@ -59,7 +59,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
         let last = page
             .items
             .last()
-            .filter(|_| page.more)
+            .filter(|_| page.has_more)
             .map(|record| &record.category.id);
         let link = last.and_then(|last| next.link(last));
         let categories = page

@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue};
 use loyalty_core::{AccountId, Command, CustomerId, Email, Timestamp};
 use loyalty_store::{
-    Action, CustomerView, EmailConflict, Page, Presence, Receipt, SearchQuery, Who,
+    Action, CustomerView, EmailConflict, Page, Existence, Receipt, SearchQuery, CustomerRef,
 };
 
 use super::{Answer, Call, Work, refuse, to_json};
@@ -16,12 +16,12 @@ use crate::wire::json::field;
 pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
     let (who, change) = call.body::<CustomerBody>()?.parse()?;
     let taken = if who.id().is_some() { "/customer_id" } else { "/email" };
-    let (presence, conflict, if_match) = (Presence::MustNot, EmailConflict::Refuse, None);
+    let (presence, conflict, if_match) = (Existence::Absent, EmailConflict::Reject, None);
     let action = Action::Customer {
-        who,
-        presence,
+        customer: who,
+        existence: presence,
         change,
-        conflict,
+        email_conflict: conflict,
         if_match,
         commands: vec![Command::SignUp],
     };
@@ -37,11 +37,11 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
 
 /// `PATCH /v1/customers/{customer_id}`
 pub(crate) fn update(call: &Call<'_>) -> Result<Work, Problem> {
-    let who = Who::Id(call.path("customer_id")?);
+    let who = CustomerRef::Id(call.path("customer_id")?);
     let (change, commands) = call.body::<CustomerPatch>()?.parse()?;
-    let (presence, conflict) = (Presence::Must, EmailConflict::Refuse);
+    let (presence, conflict) = (Existence::Required, EmailConflict::Reject);
     let if_match = call.if_match()?.map(str::to_owned);
-    let action = Action::Customer { who, presence, change, conflict, if_match, commands };
+    let action = Action::Customer { customer: who, existence: presence, change, email_conflict: conflict, if_match, commands };
     Ok(Work::write(action, StatusCode::OK, of_receipt, |rejection| {
         let param = match rejection.code() {
             "customer_not_found" => "customer_id",
@@ -74,7 +74,7 @@ pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
 pub(crate) fn find(call: &Call<'_>, id: CustomerId) -> Result<CustomerView, Problem> {
     let customer = call
         .store
-        .customer(call.shop_id(), &Who::Id(id))
+        .customer(call.shop_id(), &CustomerRef::Id(id))
         .map_err(refuse::failure)?;
     customer.ok_or_else(refuse::no_customer)
 }
@@ -110,7 +110,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
 fn with_email(call: &Call<'_>, email: Email) -> Result<Work, Problem> {
     let customer = call
         .store
-        .customer(call.shop_id(), &Who::Email(email))
+        .customer(call.shop_id(), &CustomerRef::Email(email))
         .map_err(refuse::failure)?;
     let customers = customer
         .iter()
@@ -157,7 +157,7 @@ pub(crate) fn page(call: &Call<'_>, search: SearchQuery) -> Result<Work, Problem
         let last = page
             .items
             .last()
-            .filter(|_| page.more)
+            .filter(|_| page.has_more)
             .map(|customer| customer.record().account);
         Ok(of_page(&page, now).with(last.and_then(|last| next.link(&last))))
     }))

@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use loyalty_core::discount::Code;
 use loyalty_core::{CodeId, Email, PriceRuleId};
-use loyalty_store::{Action, CodeBatch, CodeView, DiscountAction, Discounted, Receipt, Rejection};
+use loyalty_store::{Action, CodeBatch, CodeView, DiscountAction, DiscountOutcome, Receipt, Rejection};
 
 use super::price_rules::{self, find as rule};
 use super::{Answer, Call, Work, refuse, to_json};
@@ -30,7 +30,7 @@ pub(crate) fn put(call: &Call<'_>) -> Result<Work, Problem> {
     let (rule, code) = (price_rules::id(call)?, id(call)?);
     let CodePut { code: text, enabled: on } = call.body()?;
     let text = text.map(|text| text.0);
-    let action = Action::Discount(DiscountAction::ChangeCode { rule, code, text, on });
+    let action = Action::Discount(DiscountAction::ChangeCode { rule, code, text, enabled: on });
     Ok(Work::write(action, StatusCode::OK, of_receipt, |no| Some(blame(no).to_owned())))
 }
 
@@ -57,8 +57,8 @@ fn of_receipt(receipt: &Receipt) -> Vec<u8> {
 
 /// The code that a receipt is about.
 pub(crate) fn made(receipt: &Receipt) -> Option<&CodeView> {
-    match &receipt.discount {
-        Some(Discounted::Code(code)) => Some(code),
+    match &receipt.discount_outcome {
+        Some(DiscountOutcome::Code(code)) => Some(code),
         _ => None,
     }
 }
@@ -97,7 +97,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
         let last = page
             .items
             .last()
-            .filter(|_| page.more)
+            .filter(|_| page.has_more)
             .map(|code| CodeCursor(code.id));
         let discount_codes = page.items.iter().map(CodeAnswer::from).collect();
         Ok(
@@ -125,8 +125,8 @@ pub(crate) fn batch(call: &Call<'_>) -> Result<Work, Problem> {
 
 /// The batch that a receipt is about.
 pub(crate) fn batched(receipt: &Receipt) -> Option<&CodeBatch> {
-    match &receipt.discount {
-        Some(Discounted::Batch(batch)) => Some(batch),
+    match &receipt.discount_outcome {
+        Some(DiscountOutcome::Batch(batch)) => Some(batch),
         _ => None,
     }
 }
@@ -173,7 +173,7 @@ pub(crate) fn look_up(call: &Call<'_>, asker: Asker) -> Result<CodeView, Problem
     call.throttle.admit(&subjects, call.now)?;
     let found = call
         .store
-        .code_of_text(call.shop_id(), &text)
+        .code_by_text(call.shop_id(), &text)
         .map_err(refuse::failure)?;
     found.ok_or_else(|| {
         call.throttle.fail(&subjects, call.now);

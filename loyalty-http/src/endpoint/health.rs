@@ -19,6 +19,6 @@ pub(crate) fn live(_: &dyn Store) -> Result<Answer, Problem> {
 
 /// `GET /readyz`: the store takes requests; else 503.
 pub(crate) fn ready(store: &dyn Store) -> Result<Answer, Problem> {
-    store.ready().map_err(refuse::failure)?;
+    store.check_ready().map_err(refuse::failure)?;
     Ok(Answer::ok(&HealthAnswer { status: "ok" }))
 }

@@ -62,7 +62,7 @@ fn rows(
     let (mut rows, mut held) = (Vec::new(), 0_usize);
     let mut before = after.and_then(|after| after.from);
     while held < enough {
-        let page = store.ledger(shop, account, before, enough).map_err(refuse::failure)?;
+        let page = store.account_journal(shop, account, before, enough).map_err(refuse::failure)?;
         held = page
             .rows
             .iter()

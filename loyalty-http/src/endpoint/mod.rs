@@ -34,7 +34,7 @@ use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use loyalty_core::{ShopId, Timestamp};
 use loyalty_store::{
-    self as store, Action, Failure, KeyRecord, Outcome, Receipt, Rejection, Shop, Store,
+    self as store, Action, Failure, ApiKeyRecord, Outcome, Receipt, Rejection, Shop, Store,
 };
 use matchit::Params;
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,7 @@ use crate::wire::{json, percent, value};
 /// A request that was recognized: routed, authenticated, allowed, and here in full.
 pub(crate) struct Call<'a> {
     pub(crate) store: &'a dyn Store,
-    pub(crate) key: &'a KeyRecord,
+    pub(crate) key: &'a ApiKeyRecord,
     pub(crate) now: Timestamp,
     pub(crate) head: &'a Parts,
     pub(crate) params: Params<'a, 'a>,
@@ -189,15 +189,15 @@ type Blame = dyn FnOnce(&Rejection) -> Option<String> + Send;
 
 impl Rendering {
     /// The bytes for the client, a rejection's too.
-    pub(crate) fn render(self, outcome: &Outcome, id: RequestId) -> store::Answer {
+    pub(crate) fn render(self, outcome: &Outcome, id: RequestId) -> store::Response {
         match outcome {
             Ok(receipt) => {
-                store::Answer { status: self.status.as_u16(), body: (self.body)(receipt) }
+                store::Response { status: self.status.as_u16(), body: (self.body)(receipt) }
             }
             Err(rejection) => {
                 let problem = refuse::rejection(rejection, (self.blame)(rejection));
                 let problem = if self.clashes { problem } else { problem.without_conflict() };
-                store::Answer {
+                store::Response {
                     status: problem.status().status().as_u16(),
                     body: problem.document(id),
                 }

@@ -46,7 +46,7 @@ pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
         .map_err(refuse::failure)?
         .ok_or_else(no_order)?;
     let customer = match order.account {
-        Some(account) => call.store.customer_of(shop, account).map_err(refuse::failure)?,
+        Some(account) => call.store.customer_by_account(shop, account).map_err(refuse::failure)?,
         None => None,
     };
     let explanation = explanation(call, &order)?;
@@ -55,7 +55,7 @@ pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
         .snapshot()
         .is_some_and(|recorded| !recorded.order.codes.is_empty());
     let used = if brings_codes {
-        call.store.used_by_order(shop, &id).map_err(refuse::failure)?
+        call.store.codes_used_by_order(shop, &id).map_err(refuse::failure)?
     } else {
         Vec::new()
     };

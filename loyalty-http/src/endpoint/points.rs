@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 use loyalty_core::{Command, CustomerId, ShopId, Timestamp};
-use loyalty_store::{Action, Presence, Receipt, Store, Who};
+use loyalty_store::{Action, Existence, Receipt, Store, CustomerRef};
 
 use super::{Answer, Call, Work, customers, refuse, to_json};
 use crate::problem::Problem;
@@ -36,7 +36,7 @@ fn change(
     let command = command(&change);
     let PointsChange { who, points, .. } = change;
     let named = if who.id().is_some() { "/customer_id" } else { "/email" };
-    let action = Action::customer(who.clone(), Presence::Must, vec![command]);
+    let action = Action::for_customer(who.clone(), Existence::Required, vec![command]);
     let body = move |receipt: &Receipt| to_json(&PointsAnswer::new(&who, points, receipt));
     Ok(Work::write(action, StatusCode::OK, body, move |rejection| {
         let param = match rejection.code() {
@@ -94,7 +94,7 @@ fn look_up(
     let mut answer =
         BalancesAnswer { balances: Vec::with_capacity(ids.len()), unknown: Vec::new() };
     for customer_id in ids {
-        let who = Who::Id(customer_id.clone());
+        let who = CustomerRef::Id(customer_id.clone());
         match store.customer(shop, &who).map_err(refuse::failure)? {
             Some(customer) => {
                 answer

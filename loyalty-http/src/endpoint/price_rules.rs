@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue};
 use loyalty_core::PriceRuleId;
 use loyalty_core::discount::PriceRuleParts;
-use loyalty_store::{Action, DiscountAction, Discounted, PriceRuleView, Receipt, Rejection};
+use loyalty_store::{Action, DiscountAction, DiscountOutcome, PriceRuleView, Receipt, Rejection};
 
 use super::{Answer, Call, Work, refuse, to_json};
 use crate::problem::Problem;
@@ -57,8 +57,8 @@ fn of_receipt(receipt: &Receipt) -> Vec<u8> {
 
 /// The rule that a receipt is about.
 pub(crate) fn made(receipt: &Receipt) -> Option<&PriceRuleView> {
-    match &receipt.discount {
-        Some(Discounted::Rule(rule)) => Some(rule),
+    match &receipt.discount_outcome {
+        Some(DiscountOutcome::Rule(rule)) => Some(rule),
         _ => None,
     }
 }
@@ -101,7 +101,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
         let last = page
             .items
             .last()
-            .filter(|_| page.more)
+            .filter(|_| page.has_more)
             .map(|rule| RuleCursor(rule.id));
         let price_rules = page.items.iter().map(PriceRuleAnswer::from).collect();
         Ok(Answer::ok(&PriceRulesAnswer { price_rules })

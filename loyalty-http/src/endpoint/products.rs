@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 use loyalty_core::ProductId;
-use loyalty_store::{Action, CatalogueAction, Catalogued, ProductKey, Receipt, Rejection};
+use loyalty_store::{Action, CatalogueAction, CatalogueOutcome, ProductRef, Receipt, Rejection};
 
 use super::{Answer, Call, Work, refuse, to_json};
 use crate::problem::Problem;
@@ -15,8 +15,8 @@ pub(crate) fn put(call: &Call<'_>) -> Result<Work, Problem> {
     let product = call.body::<ProductBody>()?.parse(Some(id), &shop)?;
     let action = Action::Catalogue(CatalogueAction::PutProducts(vec![product]));
     let body = move |receipt: &Receipt| {
-        let products = match &receipt.catalogue {
-            Some(Catalogued::Products(products, _)) => products.as_slice(),
+        let products = match &receipt.catalogue_outcome {
+            Some(CatalogueOutcome::Products(products, _)) => products.as_slice(),
             _ => &[],
         };
         to_json(
@@ -37,9 +37,9 @@ pub(crate) fn put_many(call: &Call<'_>) -> Result<Work, Problem> {
 
 /// How many were new, changed, and neither.
 pub(crate) fn tally(receipt: &Receipt) -> Vec<u8> {
-    match &receipt.catalogue {
-        Some(Catalogued::Products(_, tally) | Catalogued::Categories(_, tally)) => to_json(tally),
-        Some(Catalogued::Search(_) | Catalogued::Deleted) | None => Vec::new(),
+    match &receipt.catalogue_outcome {
+        Some(CatalogueOutcome::Products(_, tally) | CatalogueOutcome::Categories(_, tally)) => to_json(tally),
+        Some(CatalogueOutcome::Search(_) | CatalogueOutcome::Deleted) | None => Vec::new(),
     }
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
 
 /// `GET /v1/products/{product_id}`
 pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
-    let key = ProductKey::Id(call.path::<ProductId>("product_id")?);
+    let key = ProductRef::Id(call.path::<ProductId>("product_id")?);
     let record = call.store.product(call.shop_id(), &key).map_err(refuse::failure)?;
     let record = record.ok_or_else(|| {
         refuse::rejection(&Rejection::ProductNotFound, Some("product_id".to_owned()))
@@ -73,7 +73,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
         let last = page
             .items
             .last()
-            .filter(|_| page.more)
+            .filter(|_| page.has_more)
             .map(|record| ProductCursor(record.number));
         let products = page
             .items

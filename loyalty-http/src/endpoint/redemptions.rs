@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 use loyalty_core::{CustomerId, RedemptionId};
-use loyalty_store::{Action, CustomerView, Receipt, RedemptionAction, Rejection, Store, Who};
+use loyalty_store::{Action, CustomerView, Receipt, RedemptionAction, Rejection, Store, CustomerRef};
 use serde::de::DeserializeOwned;
 
 use super::{Answer, Call, Work, customers, refuse, to_json};
@@ -23,7 +23,7 @@ pub(crate) fn rewards(call: &Call<'_>) -> Result<Work, Problem> {
 
 /// `GET /v1/customers/{customer_id}/rewards`: which of them the customer can have, and why not the others.
 pub(crate) fn rewards_of(call: &Call<'_>) -> Result<Work, Problem> {
-    let who = Who::Id(call.path::<CustomerId>("customer_id")?);
+    let who = CustomerRef::Id(call.path::<CustomerId>("customer_id")?);
     let rewards = call
         .store
         .rewards(call.shop_id(), &who, call.now)
@@ -36,7 +36,7 @@ pub(crate) fn rewards_of(call: &Call<'_>) -> Result<Work, Problem> {
 pub(crate) fn issue(call: &Call<'_>) -> Result<Work, Problem> {
     let (who, reward, amount) = call.body::<RedemptionBody>()?.parse()?;
     let named = if who.id().is_some() { "/customer_id" } else { "/email" };
-    let action = RedemptionAction::Issue { who, reward, amount, entropy: entropy()? };
+    let action = RedemptionAction::Issue { customer: who, reward, amount, entropy: entropy()? };
     Ok(Work::write(
         Action::Redemption(action),
         StatusCode::CREATED,
@@ -96,7 +96,7 @@ pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
         .redemption(shop, id(call)?)
         .map_err(refuse::failure)?
         .ok_or_else(unknown)?;
-    let customer = call.store.customer_of(shop, view.account).map_err(refuse::failure)?;
+    let customer = call.store.customer_by_account(shop, view.account).map_err(refuse::failure)?;
     Ok(Work::Done(Answer::ok(&RedemptionAnswer::new(&view, customer.as_ref(), now))))
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
         let last = page
             .items
             .last()
-            .filter(|_| page.more)
+            .filter(|_| page.has_more)
             .map(loyalty_store::RedemptionView::id);
         let redemptions = page
             .items

@@ -2,7 +2,7 @@
 
 use hyper::StatusCode;
 use loyalty_core::{Command, CustomerId};
-use loyalty_store::{Action, EmailConflict, Presence, Receipt, Rejection, Who};
+use loyalty_store::{Action, EmailConflict, Existence, Receipt, Rejection, CustomerRef};
 
 use super::{Answer, Call, Work, customers, to_json};
 use crate::problem::Problem;
@@ -11,22 +11,22 @@ use crate::wire::referral::{CodeBody, JoinBody, ReferralsAnswer};
 /// `POST /v1/customers/{customer_id}/referral-code`: a new code, or the one that is there. A dry run draws
 /// another code than the real one will.
 pub(crate) fn issue(call: &Call<'_>) -> Result<Work, Problem> {
-    let who = Who::Id(call.path::<CustomerId>("customer_id")?);
+    let who = CustomerRef::Id(call.path::<CustomerId>("customer_id")?);
     let change = call.body::<CodeBody>()?.parse()?;
     let mut entropy = [0; 10];
     getrandom::fill(&mut entropy).map_err(Problem::internal)?;
-    let (presence, conflict, if_match) = (Presence::Must, EmailConflict::Refuse, None);
+    let (presence, conflict, if_match) = (Existence::Required, EmailConflict::Reject, None);
     let commands = vec![Command::IssueReferralCode { entropy }];
-    let action = Action::Customer { who, presence, change, conflict, if_match, commands };
+    let action = Action::Customer { customer: who, existence: presence, change, email_conflict: conflict, if_match, commands };
     Ok(Work::write(action, StatusCode::OK, of_receipt, blame))
 }
 
 /// `POST /v1/customers/{customer_id}/referral`: the customer came by this code.
 pub(crate) fn join(call: &Call<'_>) -> Result<Work, Problem> {
-    let who = Who::Id(call.path::<CustomerId>("customer_id")?);
+    let who = CustomerRef::Id(call.path::<CustomerId>("customer_id")?);
     let (code, change) = call.body::<JoinBody>()?.parse()?;
     Ok(Work::write(
-        Action::JoinReferral { who, change, code },
+        Action::JoinReferral { customer: who, change, code },
         StatusCode::OK,
         of_receipt,
         blame,

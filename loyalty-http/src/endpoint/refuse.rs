@@ -11,7 +11,7 @@ pub(crate) fn failure(failure: Failure) -> Problem {
     match failure {
         Failure::Busy | Failure::Unavailable(_) => Problem::unavailable(1, failure),
         Failure::UnknownOutcome(_) => unknown_outcome(failure),
-        Failure::Corrupt(_) | Failure::TooNew { .. } => Problem::internal(failure),
+        Failure::Corrupt(_) | Failure::NewerFormat { .. } => Problem::internal(failure),
         // A failure that a newer store knows.
         other => Problem::internal(other),
     }
@@ -110,7 +110,7 @@ mod tests {
             (Failure::Unavailable("disk".to_owned()), 503, "unavailable"),
             (Failure::UnknownOutcome("sync".to_owned()), 503, "outcome_unknown"),
             (Failure::Corrupt("row 7".to_owned()), 500, "internal"),
-            (Failure::TooNew { found: 9, known: 1 }, 500, "internal"),
+            (Failure::NewerFormat { found: 9, supported: 1 }, 500, "internal"),
         ] {
             let problem = failure(given);
             assert_eq!((problem.status().status().as_u16(), problem.code()), (status, code));

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use loyalty_core::AccountId;
-use loyalty_store::Reminders;
+use loyalty_store::ReminderPage;
 
 use super::{Answer, Call, Work, refuse, reports};
 use crate::problem::Problem;
@@ -20,7 +20,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
     let (limit, after) = (call.query.limit()?, call.query.cursor::<AccountId>()?);
     let next = call.query.linker(call.head.uri.path());
     Ok(Work::scan(move |store| {
-        let page = Reminders::of(store, shop, &period, after, limit).map_err(refuse::failure)?;
+        let page = ReminderPage::find(store, shop, &period, after, limit).map_err(refuse::failure)?;
         let answer = Answer::ok(&RemindersAnswer::new(&page, &period, now));
         Ok(answer.with(page.next.and_then(|last| next.link(&last))))
     }))

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use loyalty_core::{Amount, Timestamp};
-use loyalty_store::Report;
+use loyalty_store::ProgramReport;
 
 use super::{Answer, Call, Work, refuse};
 use crate::problem::Problem;
@@ -47,7 +47,7 @@ pub(crate) fn summary(call: &Call<'_>) -> Result<Work, Problem> {
     Ok(Work::scan(move |store| {
         let program = store.program(shop, None).map_err(refuse::failure)?;
         let point_value = asked.or(program.and_then(|(_, program)| program.definition().point_value));
-        let report = Report::of(store, shop, &period, now).map_err(refuse::failure)?;
+        let report = ProgramReport::compute(store, shop, &period, now).map_err(refuse::failure)?;
         let answer = ReportAnswer::new(&report, &period, now, point_value);
         if !csv {
             return Ok(Answer::ok(&answer));

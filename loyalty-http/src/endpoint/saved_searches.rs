@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hyper::StatusCode;
-use loyalty_store::{Action, CatalogueAction, Catalogued, Number, Receipt, Rejection, SavedSearch};
+use loyalty_store::{Action, CatalogueAction, CatalogueOutcome, NumericId, Receipt, Rejection, SavedSearch};
 
 use super::{Answer, Call, Work, customers, refuse, to_json};
 use crate::problem::Problem;
@@ -22,8 +22,8 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
 
 /// The search that a receipt is about.
 pub(crate) fn made(receipt: &Receipt) -> Option<&SavedSearch> {
-    match &receipt.catalogue {
-        Some(Catalogued::Search(search)) => Some(search),
+    match &receipt.catalogue_outcome {
+        Some(CatalogueOutcome::Search(search)) => Some(search),
         _ => None,
     }
 }
@@ -41,9 +41,9 @@ pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
     Ok(Work::Done(Answer::ok(&SavedSearchAnswer::from(&*find(call)?))))
 }
 
-fn id(call: &Call<'_>) -> Result<Number, Problem> {
+fn id(call: &Call<'_>) -> Result<NumericId, Problem> {
     let text = call.params.get("saved_search_id").unwrap_or_default();
-    number(text).and_then(Number::new).ok_or_else(unknown)
+    number(text).and_then(NumericId::new).ok_or_else(unknown)
 }
 
 fn find(call: &Call<'_>) -> Result<Arc<SavedSearch>, Problem> {
@@ -77,7 +77,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
         let last = page
             .items
             .last()
-            .filter(|_| page.more)
+            .filter(|_| page.has_more)
             .map(|search| SearchCursor(search.number));
         let customer_saved_searches = page
             .items

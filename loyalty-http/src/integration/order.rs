@@ -6,7 +6,7 @@
 
 use loyalty_core::discount::Code;
 use loyalty_core::{Amount, CategoryId, Line, LineId, Order, RefundContent};
-use loyalty_store::{Change, ProfileChange, Who};
+use loyalty_store::{FieldChange, ProfileChange, CustomerRef};
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::share::shares;
@@ -119,13 +119,13 @@ impl wire::Refund {
 
 impl wire::Customer {
     /// Who it is, and what is told of them besides. What was not sent stays as it is.
-    pub(super) fn told(self) -> (Option<Who>, ProfileChange) {
+    pub(super) fn told(self) -> (Option<CustomerRef>, ProfileChange) {
         let (zip, country) = self
             .default_address
             .map(|address| (address.zip, address.country))
             .unwrap_or_default();
         let change = ProfileChange {
-            email: Change::Keep,
+            email: FieldChange::Keep,
             first_name: set(self.first_name),
             last_name: set(self.last_name),
             birthday: set(self.birthday),
@@ -134,10 +134,10 @@ impl wire::Customer {
             tags: None,
             household: None,
         };
-        (Who::new(self.id, self.email), change)
+        (CustomerRef::new(self.id, self.email), change)
     }
 }
 
-fn set<T>(value: Option<T>) -> Change<T> {
-    value.map_or(Change::Keep, |value| Change::Set(Some(value)))
+fn set<T>(value: Option<T>) -> FieldChange<T> {
+    value.map_or(FieldChange::Keep, |value| FieldChange::Set(Some(value)))
 }

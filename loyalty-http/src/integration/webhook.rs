@@ -18,7 +18,7 @@ use loyalty_core::{
     Amount, Command, OverRefund, Origin, Points, Refund, RefundId, ShopId, Status, Timestamp,
 };
 use loyalty_store::{
-    Action, EmailConflict, Integration, KeyRecord, Presence, ProfileChange, Receipt,
+    Action, EmailConflict, Integration, ApiKeyRecord, Existence, ProfileChange, Receipt,
     RedemptionAction, Scope, Shop, Store,
 };
 use serde::Serialize;
@@ -112,7 +112,7 @@ pub(crate) fn receive(store: &dyn Store, delivery: Delivery<'_>) -> Result<Recei
 fn authenticate<'b>(
     store: &dyn Store,
     body: &'b [u8],
-) -> Result<(Arc<KeyRecord>, Verified<'b>), Problem> {
+) -> Result<(Arc<ApiKeyRecord>, Verified<'b>), Problem> {
     let signed = Signed::parse(body).map_err(|error| unsigned(&error))?;
     let key = auth::recognize(store, signed.key())?;
     let secret = key.as_ref().map(|key| key.key.signing_secret.as_bytes());
@@ -221,7 +221,7 @@ fn redeem(
     let amount = amount.map_err(|error| {
         unreadable(WireError { pointer: "/amount".to_owned(), reason: error.to_string() })
     })?;
-    let action = RedemptionAction::Issue { who, reward: reward_id, amount, entropy: entropy()? };
+    let action = RedemptionAction::Issue { customer: who, reward: reward_id, amount, entropy: entropy()? };
     let body =
         |receipt: &Receipt| to_json(&Data { data: Data { data: CouponAnswer::new(receipt) } });
     Ok(Work::write(Action::Redemption(action), StatusCode::OK, body, |rejection| {
@@ -248,7 +248,7 @@ fn installed(
     let wire::AppInstalled { shop_url, api_endpoint } = read(body)?;
     let integration = Integration { platform: platform.to_owned(), shop_url, api_endpoint };
     Ok(Work::scan(move |store| {
-        store.install(shop, &integration, now).map_err(refuse::failure)?;
+        store.record_integration(shop, &integration, now).map_err(refuse::failure)?;
         Ok(Answer::ok(&InstalledAnswer { ok: true }))
     }))
 }
@@ -296,12 +296,12 @@ fn refund(shop: &Shop, delivery: &str, body: Verified<'_>) -> Result<Work, Probl
 fn customer(body: Verified<'_>) -> Result<Work, Problem> {
     let (who, change) = read::<wire::Customer>(body)?.told();
     let who = who.ok_or_else(|| nobody("/id"))?;
-    let (presence, conflict) = (Presence::May, EmailConflict::Ignore);
+    let (presence, conflict) = (Existence::Any, EmailConflict::Ignore);
     Ok(write(Action::Customer {
-        who,
-        presence,
+        customer: who,
+        existence: presence,
         change,
-        conflict,
+        email_conflict: conflict,
         if_match: None,
         commands: vec![Command::SignUp],
     }))

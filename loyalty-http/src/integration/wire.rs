@@ -10,7 +10,7 @@
 use chrono::NaiveDate;
 use loyalty_core::discount::Code;
 use loyalty_core::{CategoryId, CustomerId, Email, OrderId, ProductId, Quantity, RewardId};
-use loyalty_store::Who;
+use loyalty_store::CustomerRef;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -168,9 +168,9 @@ pub struct CustomerAsked {
 
 impl CustomerAsked {
     /// By the id where there is one: who asks changes nothing of whose an e-mail address is.
-    pub(super) fn who(self) -> Option<Who> {
-        let email = self.customer_email.map(Who::Email);
-        self.customer_id.map(Who::Id).or(email)
+    pub(super) fn who(self) -> Option<CustomerRef> {
+        let email = self.customer_email.map(CustomerRef::Email);
+        self.customer_id.map(CustomerRef::Id).or(email)
     }
 }
 

@@ -3,7 +3,7 @@
 use hyper::StatusCode;
 use loyalty_core::{AccountId, Command, Currency, Timestamp};
 use loyalty_store::{
-    Action, CustomerView, EmailConflict, Presence, Receipt, Rejection, SearchQuery,
+    Action, CustomerView, EmailConflict, Existence, Receipt, Rejection, SearchQuery,
 };
 
 use super::wire::{CustomerEnvelope, CustomerOut};
@@ -19,12 +19,12 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
     let made = call.body::<CustomerEnvelope>()?.customer.made();
     let (who, change) = made.map_err(|problem| within("/customer", problem))?;
     let taken = if who.id().is_some() { "/customer/own_id" } else { "/customer/email" };
-    let (presence, conflict, if_match) = (Presence::MustNot, EmailConflict::Refuse, None);
+    let (presence, conflict, if_match) = (Existence::Absent, EmailConflict::Reject, None);
     let action = Action::Customer {
-        who,
-        presence,
+        customer: who,
+        existence: presence,
         change,
-        conflict,
+        email_conflict: conflict,
         if_match,
         commands: vec![Command::SignUp],
     };
@@ -37,12 +37,12 @@ pub(crate) fn update(call: &Call<'_>) -> Result<Work, Problem> {
     let body = call.body::<CustomerEnvelope>()?;
     let changed = body.customer.changed(&find(call)?);
     let (who, change) = changed.map_err(|problem| within("/customer", problem))?;
-    let (presence, conflict, if_match) = (Presence::Must, EmailConflict::Refuse, None);
+    let (presence, conflict, if_match) = (Existence::Required, EmailConflict::Reject, None);
     let action = Action::Customer {
-        who,
-        presence,
+        customer: who,
+        existence: presence,
         change,
-        conflict,
+        email_conflict: conflict,
         if_match,
         commands: Vec::new(),
     };
@@ -129,7 +129,7 @@ pub(super) fn page(call: &Call<'_>, search: SearchQuery) -> Result<Work, Problem
         let last = page
             .items
             .last()
-            .filter(|_| page.more)
+            .filter(|_| page.has_more)
             .map(|customer| customer.record().account);
         let link = last.and_then(|last| next.link(&last));
         Ok(of_page(&page.items, shop.currency, now, &fields).with(link))
@@ -153,7 +153,7 @@ fn of_page(
 /// must be one of its customers to have a place there.
 fn since(call: &Call<'_>) -> Result<Option<AccountId>, Problem> {
     let Some(number) = since_id(call)? else { return Ok(None) };
-    if let Some(account) = number.given() {
+    if let Some(account) = number.assigned_index() {
         return Ok(Some(AccountId(account)));
     }
     let customer = super::customer(call.store, call.shop_id(), number).map_err(refuse::failure)?;

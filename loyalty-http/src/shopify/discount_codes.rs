@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use hyper::header::{HeaderValue, LOCATION};
 use loyalty_core::discount::Code as DiscountCode;
 use loyalty_core::{CodeId, PriceRuleId};
-use loyalty_store::{Action, CodeBatch, CodeView, DiscountAction, Number, Receipt, Rejection};
+use loyalty_store::{Action, CodeBatch, CodeView, DiscountAction, NumericId, Receipt, Rejection};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -101,7 +101,7 @@ pub(crate) fn update(call: &Call<'_>) -> Result<Work, Problem> {
     let text = call.body::<CodeEnvelope>()?.text()?;
     let (rule, code) = find(call)?;
     Ok(written(
-        DiscountAction::ChangeCode { rule, code: code.id, text, on: None },
+        DiscountAction::ChangeCode { rule, code: code.id, text, enabled: None },
         StatusCode::OK,
     ))
 }
@@ -125,7 +125,7 @@ fn find(call: &Call<'_>) -> Result<(PriceRuleId, CodeView), Problem> {
         .params
         .get("code_id")
         .and_then(number)
-        .and_then(Number::new)
+        .and_then(NumericId::new)
         .ok_or_else(unknown)?;
     Ok((rule, discount_codes::find(call, rule, CodeId(id.get()))?))
 }
@@ -155,7 +155,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
         let last = page
             .items
             .last()
-            .filter(|_| page.more)
+            .filter(|_| page.has_more)
             .map(|code| CodeCursor(code.id));
         let codes: Vec<_> = page.items.iter().map(CodeOut::from).collect();
         Ok(fields

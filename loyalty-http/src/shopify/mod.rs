@@ -24,7 +24,7 @@ pub(crate) mod saved_searches;
 mod wire;
 
 use loyalty_core::{AccountId, CustomerId, ShopId};
-use loyalty_store::{CustomerView, Failure, Number, Store, Who};
+use loyalty_store::{CustomerView, Failure, NumericId, Store, CustomerRef};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
@@ -108,26 +108,26 @@ pub(crate) fn check_version(call: &Call<'_>) -> Result<(), Problem> {
 }
 
 /// The number in the path. What is no number is nobody's.
-pub(crate) fn number(call: &Call<'_>, unknown: fn() -> Problem) -> Result<Number, Problem> {
+pub(crate) fn number(call: &Call<'_>, unknown: fn() -> Problem) -> Result<NumericId, Problem> {
     check_version(call)?;
     call.params
         .get("id")
         .and_then(value::number)
-        .and_then(Number::new)
+        .and_then(NumericId::new)
         .ok_or_else(unknown)
 }
 
 /// `ids=1,2,3`; no more of them than `limit` says. What else would begin a page must make sense, too.
-pub(crate) fn ids(call: &Call<'_>) -> Result<Option<Vec<Number>>, Problem> {
+pub(crate) fn ids(call: &Call<'_>) -> Result<Option<Vec<NumericId>>, Problem> {
     let Some(text) = call.query.text("ids")? else { return Ok(None) };
     since_id(call)?;
     let limit = match call.query.raw("limit") {
         Some(_) => call.query.limit()?,
         None => MAX_IDS,
     };
-    let ids: Option<Vec<Number>> = text
+    let ids: Option<Vec<NumericId>> = text
         .split(',')
-        .map(|id| value::number(id.trim()).and_then(Number::new))
+        .map(|id| value::number(id.trim()).and_then(NumericId::new))
         .collect();
     let ids = ids.filter(|ids| ids.len() <= MAX_IDS).ok_or_else(|| {
         let detail = format!("This must be at most {MAX_IDS} numbers, parted by commas.");
@@ -137,7 +137,7 @@ pub(crate) fn ids(call: &Call<'_>) -> Result<Option<Vec<Number>>, Problem> {
 }
 
 /// `since_id=7`: what comes behind it. 0 is the beginning.
-pub(crate) fn since_id(call: &Call<'_>) -> Result<Option<Number>, Problem> {
+pub(crate) fn since_id(call: &Call<'_>) -> Result<Option<NumericId>, Problem> {
     match call.query.raw("since_id") {
         None | Some("0") => Ok(None),
         Some(_) => call.query.value("since_id"),
@@ -157,12 +157,12 @@ pub(crate) fn linker(call: &Call<'_>) -> Linker {
 pub(crate) fn customer(
     store: &dyn Store,
     shop: ShopId,
-    number: Number,
+    number: NumericId,
 ) -> Result<Option<CustomerView>, Failure> {
-    match number.given() {
-        Some(account) => store.customer_of(shop, AccountId(account)),
+    match number.assigned_index() {
+        Some(account) => store.customer_by_account(shop, AccountId(account)),
         None => match CustomerId::new(number.to_string()) {
-            Ok(id) => store.customer(shop, &Who::Id(id)),
+            Ok(id) => store.customer(shop, &CustomerRef::Id(id)),
             Err(_) => Ok(None),
         },
     }

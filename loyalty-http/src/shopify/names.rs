@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use loyalty_core::discount::PriceRuleParts;
 use loyalty_core::{CustomerId, ProductId, ShopId, VariantId};
-use loyalty_store::{Failure, Number, ProductKey, Store, Who};
+use loyalty_store::{Failure, NumericId, ProductRef, Store, CustomerRef};
 
 /// Other names for what a rule names.
 #[derive(Clone, Debug, Default)]
@@ -20,14 +20,14 @@ pub(super) struct Names {
 impl Names {
     /// The shop's own ids of what is named by numbers that we gave.
     pub(super) fn own(store: &dyn Store, shop: ShopId, parts: &PriceRuleParts) -> Result<Self, Failure> {
-        let given = |text: &str| Number::written(text).filter(|number| number.given().is_some());
+        let given = |text: &str| NumericId::parse(text).filter(|number| number.assigned_index().is_some());
         let product = |id: &ProductId| {
             let Some(number) = given(id.as_str()) else { return Ok(None) };
-            let found = store.product(shop, &ProductKey::Number(number))?;
+            let found = store.product(shop, &ProductRef::Number(number))?;
             Ok(found.map(|record| record.product.id.clone()))
         };
         let variant = |id: &VariantId| match given(id.as_str()) {
-            Some(number) => store.numbered_variant(shop, number),
+            Some(number) => store.variant_by_number(shop, number),
             None => Ok(None),
         };
         let customer = |id: &CustomerId| {
@@ -41,26 +41,26 @@ impl Names {
     /// The numbers of what is named by ids that are none, and of guests who are none any more.
     pub(super) fn numbers(store: &dyn Store, shop: ShopId, parts: &PriceRuleParts) -> Result<Self, Failure> {
         let product = |id: &ProductId| {
-            if Number::written(id.as_str()).is_some() {
+            if NumericId::parse(id.as_str()).is_some() {
                 return Ok(None);
             }
-            let found = store.product(shop, &ProductKey::Id(id.clone()))?;
+            let found = store.product(shop, &ProductRef::Id(id.clone()))?;
             Ok(found.and_then(|record| ProductId::new(record.number.to_string()).ok()))
         };
         let variant = |id: &VariantId| {
-            if Number::written(id.as_str()).is_some() {
+            if NumericId::parse(id.as_str()).is_some() {
                 return Ok(None);
             }
             let number = store.variant_number(shop, id)?;
             Ok(number.and_then(|number| VariantId::new(number.to_string()).ok()))
         };
         let customer = |id: &CustomerId| {
-            let found = match Number::written(id.as_str()) {
-                Some(number) if number.given().is_some() => super::customer(store, shop, number)?,
+            let found = match NumericId::parse(id.as_str()) {
+                Some(number) if number.assigned_index().is_some() => super::customer(store, shop, number)?,
                 Some(_) => None,
-                None => store.customer(shop, &Who::Id(id.clone()))?,
+                None => store.customer(shop, &CustomerRef::Id(id.clone()))?,
             };
-            let number = found.map(|customer| Number::of_customer(customer.record()));
+            let number = found.map(|customer| NumericId::from_customer(customer.record()));
             Ok(number.and_then(|number| CustomerId::new(number.to_string()).ok()))
         };
         Self::of(parts, product, variant, customer)

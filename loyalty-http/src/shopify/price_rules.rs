@@ -141,7 +141,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
         let last = page
             .items
             .last()
-            .filter(|_| page.more)
+            .filter(|_| page.has_more)
             .map(|rule| RuleCursor(rule.id));
         let parts = page.items.iter().map(|rule| in_numbers(store, shop, rule));
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
@@ -177,7 +177,7 @@ mod tests {
     use loyalty_core::discount::PriceRule;
     use loyalty_core::{Currency, Timestamp, Zone};
     use loyalty_store::{
-        Discounts, KeyRecord, MemoryStore, NewKey, NewShop, Reply, Request as Asked,
+        Discounts, ApiKeyRecord, MemoryStore, NewApiKey, NewShop, Reply, Request as Asked,
     };
 
     use super::*;
@@ -199,7 +199,7 @@ mod tests {
             let asked = Asked { shop, now, dry_run: false, idempotency: None, action };
             match store.execute(asked).wait().unwrap() {
                 Reply::Decided(outcome) => outcome.unwrap(),
-                Reply::Kept { .. } => panic!("nothing is kept"),
+                Reply::Stored { .. } => panic!("nothing is kept"),
             }
         };
         let save = |id, title: &str| {
@@ -215,7 +215,7 @@ mod tests {
 
         let path = format!("/admin/api/2025-01/price_rules/{id}.json");
         let (head, ()) = Request::put(&path).body(()).unwrap().into_parts();
-        let key = NewKey {
+        let key = NewApiKey {
             id: String::new(),
             hash: [0; 32],
             signing_secret: String::new(),
@@ -225,7 +225,7 @@ mod tests {
         let Matched { route, params } = router.find(&Method::PUT, &path).unwrap();
         let call = Call {
             store: &store,
-            key: &KeyRecord { shop, key, created_at: now },
+            key: &ApiKeyRecord { shop, key, created_at: now },
             now,
             head: &head,
             params,

@@ -1,6 +1,6 @@
 //! `products.json`: read and counted. Shops fill them at `/v1/products`.
 
-use loyalty_store::{Number, ProductKey, Rejection};
+use loyalty_store::{NumericId, ProductRef, Rejection};
 
 use super::wire::ProductOut;
 use super::{Fields, after, check_version, ids, linker, number, since_id};
@@ -10,7 +10,7 @@ use crate::wire::query::ProductCursor;
 
 /// `GET products/{id}.json`
 pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
-    let key = ProductKey::Number(number(call, unknown)?);
+    let key = ProductRef::Number(number(call, unknown)?);
     let record = call
         .store
         .product(call.shop_id(), &key)
@@ -33,12 +33,12 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
     }
 }
 
-fn some(call: &Call<'_>, ids: Vec<Number>) -> Result<Work, Problem> {
+fn some(call: &Call<'_>, ids: Vec<NumericId>) -> Result<Work, Problem> {
     let (shop, fields) = (call.shop()?, Fields::of(call)?);
     Ok(Work::scan(move |store| {
         let found = ids
             .into_iter()
-            .map(|id| store.product(shop.id, &ProductKey::Number(id)));
+            .map(|id| store.product(shop.id, &ProductRef::Number(id)));
         let found = found.collect::<Result<Vec<_>, _>>().map_err(refuse::failure)?;
         let products: Vec<_> = found
             .iter()
@@ -60,7 +60,7 @@ fn page(call: &Call<'_>) -> Result<Work, Problem> {
         let last = page
             .items
             .last()
-            .filter(|_| page.more)
+            .filter(|_| page.has_more)
             .map(|record| ProductCursor(record.number));
         let products: Vec<_> = page
             .items

@@ -67,7 +67,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
         let last = page
             .items
             .last()
-            .filter(|_| page.more)
+            .filter(|_| page.has_more)
             .map(|search| SearchCursor(search.number));
         let searches: Vec<_> = page
             .items

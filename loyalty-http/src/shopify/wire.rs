@@ -8,7 +8,7 @@ use loyalty_core::{
     Timestamp, VariantId,
 };
 use loyalty_store::{
-    Change as Changed, CustomerView, Number, ProductRecord, ProfileChange, SavedSearch, Who,
+    FieldChange as Changed, CustomerView, NumericId, ProductRecord, ProfileChange, SavedSearch, CustomerRef,
 };
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -127,12 +127,12 @@ fn joined<'a>(tags: impl IntoIterator<Item = &'a Tag>) -> String {
 
 impl CustomerIn {
     /// A new customer, known by e-mail or the shop's own id at least.
-    pub(super) fn made(mut self) -> Result<(Who, ProfileChange), Problem> {
+    pub(super) fn made(mut self) -> Result<(CustomerRef, ProfileChange), Problem> {
         let email = match std::mem::take(&mut self.email) {
             Change::Set(Parsed(email)) => Some(email),
             Change::Keep | Change::Clear => None,
         };
-        let who = Who::new(self.own_id.take().map(|id| id.0), email).ok_or_else(no_email)?;
+        let who = CustomerRef::new(self.own_id.take().map(|id| id.0), email).ok_or_else(no_email)?;
         Ok((who, self.change(None)?))
     }
 
@@ -140,7 +140,7 @@ impl CustomerIn {
     pub(super) fn changed(
         mut self,
         customer: &CustomerView,
-    ) -> Result<(Who, ProfileChange), Problem> {
+    ) -> Result<(CustomerRef, ProfileChange), Problem> {
         let record = customer.record();
         if self
             .own_id
@@ -156,8 +156,8 @@ impl CustomerIn {
         let who = record
             .id
             .clone()
-            .map(Who::Id)
-            .or_else(|| record.email.clone().map(Who::Email));
+            .map(CustomerRef::Id)
+            .or_else(|| record.email.clone().map(CustomerRef::Email));
         let nameless = || Problem::internal("a customer without id and e-mail");
         Ok((who.ok_or_else(nameless)?, self.change(Some(&record.profile))?))
     }
@@ -208,7 +208,7 @@ fn address(addresses: Vec<AddressIn>) -> Result<(Changed<String>, Changed<String
 /// A customer as they are answered.
 #[derive(Debug, Serialize)]
 pub(super) struct CustomerOut<'a> {
-    id: Number,
+    id: NumericId,
     own_id: Option<&'a CustomerId>,
     email: Option<&'a str>,
     first_name: Option<&'a str>,
@@ -243,7 +243,7 @@ impl<'a> CustomerOut<'a> {
             default: true,
         });
         Self {
-            id: Number::of_customer(record),
+            id: NumericId::from_customer(record),
             own_id: record.id.as_ref(),
             email: record.email.as_ref().map(Email::as_str),
             first_name: profile.first_name.as_deref(),
@@ -264,7 +264,7 @@ impl<'a> CustomerOut<'a> {
 /// A product as it is answered.
 #[derive(Debug, Serialize)]
 pub(super) struct ProductOut<'a> {
-    id: Number,
+    id: NumericId,
     own_id: &'a ProductId,
     title: &'a str,
     vendor: Option<&'a str>,
@@ -281,9 +281,9 @@ pub(super) struct ProductOut<'a> {
 
 #[derive(Debug, Serialize)]
 struct VariantOut<'a> {
-    id: Number,
+    id: NumericId,
     own_id: &'a VariantId,
-    product_id: Number,
+    product_id: NumericId,
     title: Option<&'a str>,
     sku: Option<&'a str>,
     /// The product's, where the variant has none of its own.
@@ -355,7 +355,7 @@ impl SavedSearchIn {
 /// A saved search as it is answered.
 #[derive(Debug, Serialize)]
 pub(super) struct SavedSearchOut<'a> {
-    id: Number,
+    id: NumericId,
     name: &'a str,
     query: &'a str,
     created_at: Time,

@@ -1,7 +1,7 @@
 //! Points for something else than an order's basis, on the wire: asked for, and given.
 
 use loyalty_core::{ActionId, Award, Command, CustomerId, Email, Event, Limit, Points};
-use loyalty_store::{Receipt, Who};
+use loyalty_store::{Receipt, CustomerRef};
 use serde::{Deserialize, Serialize};
 
 use super::json::Code;
@@ -24,7 +24,7 @@ pub(crate) struct ActionBody {
 
 impl ActionBody {
     /// Who did it, and what the rules are asked.
-    pub(crate) fn parse(self) -> Result<(Who, Command), Problem> {
+    pub(crate) fn parse(self) -> Result<(CustomerRef, Command), Problem> {
         let who = named(self.customer_id, self.email)?;
         let wanted = self.points.map(|number| points(number.0, 1, "/points")).transpose()?;
         match (self.action_id, self.code, wanted) {
@@ -133,7 +133,7 @@ pub(crate) struct ActionAnswer<'a> {
 }
 
 impl<'a> ActionAnswer<'a> {
-    pub(crate) fn new(who: &'a Who, receipt: &'a Receipt) -> Self {
+    pub(crate) fn new(who: &'a CustomerRef, receipt: &'a Receipt) -> Self {
         let asked_for =
             |event: &Event| matches!(event, Event::AwardGiven { at, .. } if *at >= receipt.at);
         let index = receipt.events.iter().position(asked_for);

@@ -8,7 +8,7 @@ use loyalty_core::{
     Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, ProductId,
     SegmentId, Timestamp, VariantId,
 };
-use loyalty_store::{CartQuery, DiscountAction, Shop, Who};
+use loyalty_store::{CartQuery, DiscountAction, Shop, CustomerRef};
 use serde::{Deserialize, Serialize};
 
 use super::json::field::{Text, Timestamp as TimeField};
@@ -305,7 +305,7 @@ impl ReserveBody {
         let buyer = self.customer.unwrap_or_default();
         let address = self.address.map(Text::into_string);
         let asker = Asker { customer: buyer.asker(), address };
-        let customer = Who::new(buyer.customer_id.map(|id| id.0), buyer.email.map(|email| email.0));
+        let customer = CustomerRef::new(buyer.customer_id.map(|id| id.0), buyer.email.map(|email| email.0));
         let codes = self.codes.into_iter().map(|code| code.0).collect();
         let segments = segments(buyer.segment_ids);
         Ok((

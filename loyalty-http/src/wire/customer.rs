@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use loyalty_core::{Command, CustomerId, Email, ManualTier, Points, Tag, TierId, Timestamp};
-use loyalty_store::{Change as Changed, CustomerView, ProfileChange, Who};
+use loyalty_store::{FieldChange as Changed, CustomerView, ProfileChange, CustomerRef};
 use serde::{Deserialize, Serialize};
 
 use super::json::Code;
@@ -30,7 +30,7 @@ pub(crate) struct CustomerBody {
 
 impl CustomerBody {
     /// Who it is and what is told of them.
-    pub(crate) fn parse(self) -> Result<(Who, ProfileChange), Problem> {
+    pub(crate) fn parse(self) -> Result<(CustomerRef, ProfileChange), Problem> {
         let who = who(self.customer_id, self.email)?;
         let text =
             |text: Option<String>| text.map_or(Changed::Keep, |text| Changed::Set(Some(text)));
@@ -51,8 +51,8 @@ impl CustomerBody {
 }
 
 /// A customer is named by id or e-mail at least.
-fn who(id: Option<Parsed<CustomerId>>, email: Option<Parsed<Email>>) -> Result<Who, Problem> {
-    Who::new(id.map(|id| id.0), email.map(|email| email.0)).ok_or_else(|| {
+fn who(id: Option<Parsed<CustomerId>>, email: Option<Parsed<Email>>) -> Result<CustomerRef, Problem> {
+    CustomerRef::new(id.map(|id| id.0), email.map(|email| email.0)).ok_or_else(|| {
         let detail = "A customer needs a `customer_id` or an `email`.";
         Problem::bad_request(Code::MissingField.as_str(), detail).at("/customer_id")
     })

@@ -105,7 +105,7 @@ impl<'a> From<&'a CodeView> for CodeAnswer<'a> {
             price_rule_id: code.rule.to_string(),
             code: code.text.as_str(),
             usage_count: code.used,
-            enabled: code.on,
+            enabled: code.enabled,
             created_at: Time(code.created_at),
             updated_at: Time(code.updated_at),
         }
@@ -223,7 +223,7 @@ struct ReservedAnswer<'a> {
 
 impl<'a> From<&'a CheckoutView> for CheckoutAnswer<'a> {
     fn from(checkout: &'a CheckoutView) -> Self {
-        let reserved = checkout.held.iter().map(|(code, until)| ReservedAnswer {
+        let reserved = checkout.reservations.iter().map(|(code, until)| ReservedAnswer {
             code: code.text.as_str(),
             code_id: code.id.to_string(),
             price_rule_id: code.rule.to_string(),

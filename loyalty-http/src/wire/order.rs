@@ -10,7 +10,7 @@ use loyalty_core::{
     Rejection as Refusal, Status, Timestamp,
 };
 use loyalty_store::{
-    CodeView, CustomerView, OrderCode, ProfileChange, Receipt, Rejection, Shop, Who,
+    CodeView, CustomerView, OrderCode, ProfileChange, Receipt, Rejection, Shop, CustomerRef,
 };
 use serde::{Deserialize, Serialize};
 
@@ -94,7 +94,7 @@ impl FromText for Report {
 #[derive(Debug)]
 pub(crate) struct OrderReport {
     pub(crate) command: Command,
-    pub(crate) customer: Option<Who>,
+    pub(crate) customer: Option<CustomerRef>,
     pub(crate) change: ProfileChange,
     /// Where the amounts that count stand in the body.
     money: &'static str,

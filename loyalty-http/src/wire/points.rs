@@ -2,7 +2,7 @@
 
 use loyalty_core::event::AdjustmentReason;
 use loyalty_core::{ActionId, CustomerId, Email, Event, Points, Timestamp};
-use loyalty_store::{CustomerView, Receipt, Who};
+use loyalty_store::{CustomerView, Receipt, CustomerRef};
 use serde::{Deserialize, Serialize};
 
 use super::json::Code;
@@ -25,7 +25,7 @@ pub(crate) struct PointsBody {
 /// Whose points, how many and why.
 #[derive(Debug)]
 pub(crate) struct PointsChange {
-    pub(crate) who: Who,
+    pub(crate) who: CustomerRef,
     pub(crate) points: Points,
     pub(crate) grounds: AdjustmentReason,
 }
@@ -47,10 +47,10 @@ impl PointsBody {
 pub(crate) fn named(
     id: Option<Parsed<CustomerId>>,
     email: Option<Parsed<Email>>,
-) -> Result<Who, Problem> {
+) -> Result<CustomerRef, Problem> {
     match (id, email) {
-        (Some(Parsed(id)), None) => Ok(Who::Id(id)),
-        (None, Some(Parsed(email))) => Ok(Who::Email(email)),
+        (Some(Parsed(id)), None) => Ok(CustomerRef::Id(id)),
+        (None, Some(Parsed(email))) => Ok(CustomerRef::Email(email)),
         (None, None) => {
             let detail = "Say whose points: `customer_id` or `email`.";
             Err(Problem::bad_request(Code::MissingField.as_str(), detail).at("/customer_id"))
@@ -77,7 +77,7 @@ pub(crate) struct PointsAnswer<'a> {
 
 impl<'a> PointsAnswer<'a> {
     /// The answer to a request about `who` and so many `points`.
-    pub(crate) fn new(who: &'a Who, points: Points, receipt: &Receipt) -> Self {
+    pub(crate) fn new(who: &'a CustomerRef, points: Points, receipt: &Receipt) -> Self {
         // A request about one known customer writes one row, whose events these are.
         let is_change = |event: &Event| {
             matches!(event, Event::PointsAdded { .. } | Event::PointsSubtracted { .. })

@@ -11,7 +11,7 @@ use loyalty_core::discount::{
 use loyalty_core::{
     Amount, CategoryId, CountryId, CustomerId, Email, ProductId, SegmentId, Timestamp, VariantId,
 };
-use loyalty_store::{Number, PriceRuleView};
+use loyalty_store::{NumericId, PriceRuleView};
 use rust_decimal::Decimal;
 use serde::de::{Deserialize as De, Deserializer, Error, IgnoredAny, Visitor};
 use serde::{Deserialize, Serialize};
@@ -318,12 +318,12 @@ pub(crate) enum Ids {
 #[serde(untagged)]
 enum Id<'a> {
     Text(&'a str),
-    Number(Number),
+    Number(NumericId),
 }
 
 impl Ids {
     fn one(self, text: &str) -> Id<'_> {
-        let number = Number::written(text).filter(|_| self == Self::Numbers);
+        let number = NumericId::parse(text).filter(|_| self == Self::Numbers);
         number.map_or(Id::Text(text), Id::Number)
     }
 

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hyper::header::{HeaderName, HeaderValue, LINK};
 use loyalty_core::{AccountId, CategoryId, CodeId, PriceRuleId, RedemptionId};
-use loyalty_store::{Number, Seq};
+use loyalty_store::{NumericId, Seq};
 
 use super::json::field::FromText;
 use super::{percent, value};
@@ -181,7 +181,7 @@ impl Cursor for CategoryId {
 
 /// The last product of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ProductCursor(pub(crate) Number);
+pub(crate) struct ProductCursor(pub(crate) NumericId);
 
 impl Cursor for ProductCursor {
     fn write(&self) -> String {
@@ -191,14 +191,14 @@ impl Cursor for ProductCursor {
     fn read(text: &str) -> Option<Self> {
         text.strip_prefix('p')
             .and_then(value::number)
-            .and_then(Number::new)
+            .and_then(NumericId::new)
             .map(Self)
     }
 }
 
 /// The last saved search of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SearchCursor(pub(crate) Number);
+pub(crate) struct SearchCursor(pub(crate) NumericId);
 
 impl Cursor for SearchCursor {
     fn write(&self) -> String {
@@ -208,7 +208,7 @@ impl Cursor for SearchCursor {
     fn read(text: &str) -> Option<Self> {
         text.strip_prefix('s')
             .and_then(value::number)
-            .and_then(Number::new)
+            .and_then(NumericId::new)
             .map(Self)
     }
 }

@@ -6,7 +6,7 @@ use loyalty_core::redemption::{RewardOffer, RedemptionState};
 use loyalty_core::{
     Amount, CustomerId, Email, OrderId, Points, Program, Rejection, RewardId, Timestamp,
 };
-use loyalty_store::{CustomerView, Receipt, RedemptionView, RewardsView, Who};
+use loyalty_store::{CustomerView, Receipt, RedemptionView, RewardsView, CustomerRef};
 use serde::{Deserialize, Serialize};
 
 use super::points::named;
@@ -26,7 +26,7 @@ pub(crate) struct RedemptionBody {
 
 impl RedemptionBody {
     /// Who, for what, and how much of it.
-    pub(crate) fn parse(self) -> Result<(Who, RewardId, Option<Amount>), Problem> {
+    pub(crate) fn parse(self) -> Result<(CustomerRef, RewardId, Option<Amount>), Problem> {
         let who = named(self.customer_id, self.email)?;
         Ok((who, self.reward_id.0, self.amount.map(|amount| amount.0)))
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use loyalty_core::{CustomerId, Email, Points, Timestamp};
-use loyalty_store::{Reminder, Reminders};
+use loyalty_store::{Reminder, ReminderPage};
 use serde::Serialize;
 
 use super::value::Time;
@@ -34,8 +34,8 @@ struct EndAnswer {
 
 impl<'a> RemindersAnswer<'a> {
     /// As of `now`.
-    pub(crate) fn new(page: &'a Reminders, period: &Range<Timestamp>, now: Timestamp) -> Self {
-        let reminder = |Reminder { customer, ends }: &'a Reminder| ReminderAnswer {
+    pub(crate) fn new(page: &'a ReminderPage, period: &Range<Timestamp>, now: Timestamp) -> Self {
+        let reminder = |Reminder { customer, expirations: ends }: &'a Reminder| ReminderAnswer {
             customer_id: customer.record().id.as_ref(),
             email: customer.record().email.as_ref().map(Email::as_str),
             point_balance: customer.balance(now),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use loyalty_core::{ActionId, Amount, Points, TierId, Timestamp};
-use loyalty_store::{Month, Paid, Report};
+use loyalty_store::{YearMonth, ActionTotals, ProgramReport};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
@@ -79,14 +79,14 @@ struct ActionPaid<'a> {
 
 impl<'a> ReportAnswer<'a> {
     pub(crate) fn new(
-        report: &'a Report,
+        report: &'a ProgramReport,
         period: &Range<Timestamp>,
         at: Timestamp,
         point_value: Option<Amount>,
     ) -> Self {
         let value = |points: Points| worth(points, point_value?.get());
-        let month = |(month, points): (&Option<Month>, &Points)| {
-            let month = month.map(|Month { year, month }| format!("{year:04}-{month:02}"));
+        let month = |(month, points): (&Option<YearMonth>, &Points)| {
+            let month = month.map(|YearMonth { year, month }| format!("{year:04}-{month:02}"));
             MonthAnswer { month, points: *points, value: value(*points) }
         };
         // Those that never end come last.
@@ -94,9 +94,9 @@ impl<'a> ReportAnswer<'a> {
         by_month.sort_by(|one, other| {
             (one.month.is_none(), &one.month).cmp(&(other.month.is_none(), &other.month))
         });
-        let mut actions: Vec<(&ActionId, &Paid)> = report.actions.iter().collect();
+        let mut actions: Vec<(&ActionId, &ActionTotals)> = report.actions.iter().collect();
         actions.sort_by_key(|(action, paid)| (Reverse(paid.points), *action));
-        let paid = |(action_id, paid): (&'a ActionId, &Paid)| ActionPaid {
+        let paid = |(action_id, paid): (&'a ActionId, &ActionTotals)| ActionPaid {
             action_id,
             times: paid.times,
             points: paid.points,
@@ -107,16 +107,16 @@ impl<'a> ReportAnswer<'a> {
             until: Time(period.end),
             at: Time(at),
             issued: IssuedAnswer {
-                orders: report.by_orders,
-                awards: report.by_awards,
-                by_hand: report.by_hand,
-                total: report.issued(),
+                orders: report.awarded_for_orders,
+                awards: report.awarded_as_bonuses,
+                by_hand: report.added_by_shop,
+                total: report.total_issued(),
             },
             redeemed: report.redeemed,
             expired: report.expired,
             clawed_back: report.clawed_back,
             adjusted: report.adjusted,
-            redemption_rate: rate(report.redeemed, report.issued()),
+            redemption_rate: rate(report.redeemed, report.total_issued()),
             liability: LiabilityAnswer {
                 points: report.liability(),
                 pending: report.pending,

@@ -11,7 +11,7 @@ use loyalty_core::{
     OrderId, Points, ProductId, ProgramVersion, Quantity, RefundId, RewardId, SegmentId, Tag,
     TierId, Timestamp, VariantId,
 };
-use loyalty_store::{Number, ProductStatus};
+use loyalty_store::{NumericId, ProductStatus};
 use rust_decimal::Decimal;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
@@ -137,7 +137,7 @@ impl FromText for ProductStatus {
     }
 }
 
-impl FromText for Number {
+impl FromText for NumericId {
     const EXPECTED: &'static str = "a whole number from 1";
 
     fn from_text(text: &str) -> Result<Self, Refusal> {

@@ -12,10 +12,10 @@ use loyalty_core::{
 use loyalty_http::Config;
 use loyalty_store::{
     CartFacts, CartQuery, Catalogue, CategoryRecord, CheckoutView, CodeBatch, CodeView,
-    CustomerView, Discounts, DueAccount, Failure, Integration, JournalRow, KeyRecord, LedgerPage,
-    MemoryStore, NewKey, NewShop, Number, OrderRecord, Page, Pending, PriceRuleView, ProductKey,
+    CustomerView, Discounts, DueAccount, Failure, Integration, JournalRow, ApiKeyRecord, JournalPage,
+    MemoryStore, NewApiKey, NewShop, NumericId, OrderRecord, Page, Pending, PriceRuleView, ProductRef,
     ProductRecord, RedemptionView, Redemptions, Request, SavedSearch, SearchQuery, Seq, Shop,
-    Store, Verified, Who,
+    Store, VerificationReport, CustomerRef,
 };
 
 use crate::support::{Answer, World};
@@ -63,22 +63,22 @@ impl Troubled {
 }
 
 impl Catalogue for Troubled {
-    fn product(&self, _: ShopId, _: &ProductKey) -> Result<Option<Arc<ProductRecord>>, Failure> {
+    fn product(&self, _: ShopId, _: &ProductRef) -> Result<Option<Arc<ProductRecord>>, Failure> {
         Err(self.failure())
     }
 
-    fn variant_number(&self, _: ShopId, _: &VariantId) -> Result<Option<Number>, Failure> {
+    fn variant_number(&self, _: ShopId, _: &VariantId) -> Result<Option<NumericId>, Failure> {
         Err(self.failure())
     }
 
-    fn numbered_variant(&self, _: ShopId, _: Number) -> Result<Option<VariantId>, Failure> {
+    fn variant_by_number(&self, _: ShopId, _: NumericId) -> Result<Option<VariantId>, Failure> {
         Err(self.failure())
     }
 
     fn products(
         &self,
         _: ShopId,
-        _: Option<Number>,
+        _: Option<NumericId>,
         _: usize,
     ) -> Result<Page<Arc<ProductRecord>>, Failure> {
         Err(self.failure())
@@ -105,14 +105,14 @@ impl Catalogue for Troubled {
         Err(self.failure())
     }
 
-    fn saved_search(&self, _: ShopId, _: Number) -> Result<Option<Arc<SavedSearch>>, Failure> {
+    fn saved_search(&self, _: ShopId, _: NumericId) -> Result<Option<Arc<SavedSearch>>, Failure> {
         Err(self.failure())
     }
 
     fn saved_searches(
         &self,
         _: ShopId,
-        _: Option<Number>,
+        _: Option<NumericId>,
         _: usize,
     ) -> Result<Page<Arc<SavedSearch>>, Failure> {
         Err(self.failure())
@@ -145,7 +145,7 @@ impl Discounts for Troubled {
         Err(self.failure())
     }
 
-    fn code_of_text(&self, _: ShopId, _: &Code) -> Result<Option<CodeView>, Failure> {
+    fn code_by_text(&self, _: ShopId, _: &Code) -> Result<Option<CodeView>, Failure> {
         Err(self.failure())
     }
 
@@ -175,7 +175,7 @@ impl Discounts for Troubled {
         Err(self.failure())
     }
 
-    fn used_by_order(&self, _: ShopId, _: &OrderId) -> Result<Vec<CodeView>, Failure> {
+    fn codes_used_by_order(&self, _: ShopId, _: &OrderId) -> Result<Vec<CodeView>, Failure> {
         Err(self.failure())
     }
 }
@@ -211,21 +211,21 @@ impl Store for Troubled {
         Pending::ready(Err(trouble.failure()))
     }
 
-    fn answered(
+    fn stored_response(
         &self,
         _: ShopId,
         _: &[u8; 16],
         _: &[u8; 16],
         _: Timestamp,
-    ) -> Result<Option<loyalty_store::Answer>, Failure> {
+    ) -> Result<Option<loyalty_store::Response>, Failure> {
         Err(self.failure())
     }
 
-    fn customer(&self, _: ShopId, _: &Who) -> Result<Option<CustomerView>, Failure> {
+    fn customer(&self, _: ShopId, _: &CustomerRef) -> Result<Option<CustomerView>, Failure> {
         Err(self.failure())
     }
 
-    fn customer_of(&self, _: ShopId, _: AccountId) -> Result<Option<CustomerView>, Failure> {
+    fn customer_by_account(&self, _: ShopId, _: AccountId) -> Result<Option<CustomerView>, Failure> {
         Err(self.failure())
     }
 
@@ -247,13 +247,13 @@ impl Store for Troubled {
         Err(self.failure())
     }
 
-    fn ledger(
+    fn account_journal(
         &self,
         _: ShopId,
         _: AccountId,
         _: Option<Seq>,
         _: usize,
-    ) -> Result<LedgerPage, Failure> {
+    ) -> Result<JournalPage, Failure> {
         Err(self.failure())
     }
 
@@ -279,7 +279,7 @@ impl Store for Troubled {
         Err(self.failure())
     }
 
-    fn unsettled(&self) -> Result<Vec<ShopId>, Failure> {
+    fn shops_to_reschedule(&self) -> Result<Vec<ShopId>, Failure> {
         Err(self.failure())
     }
 
@@ -291,11 +291,11 @@ impl Store for Troubled {
         Err(self.failure())
     }
 
-    fn verify(&self) -> Result<Verified, Failure> {
+    fn verify(&self) -> Result<VerificationReport, Failure> {
         self.inner.verify()
     }
 
-    fn ready(&self) -> Result<(), Failure> {
+    fn check_ready(&self) -> Result<(), Failure> {
         Err(self.failure())
     }
 
@@ -311,21 +311,21 @@ impl Store for Troubled {
         self.inner.shops()
     }
 
-    fn add_key(&self, shop: ShopId, key: &NewKey, now: Timestamp) -> Result<(), Failure> {
-        self.inner.add_key(shop, key, now)
+    fn add_api_key(&self, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure> {
+        self.inner.add_api_key(shop, key, now)
     }
 
-    fn key(&self, id: &str) -> Result<Option<Arc<KeyRecord>>, Failure> {
-        self.inner.key(id)
+    fn api_key(&self, id: &str) -> Result<Option<Arc<ApiKeyRecord>>, Failure> {
+        self.inner.api_key(id)
     }
 
-    fn install(
+    fn record_integration(
         &self,
         shop: ShopId,
         integration: &Integration,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        self.inner.install(shop, integration, now)
+        self.inner.record_integration(shop, integration, now)
     }
 }
 

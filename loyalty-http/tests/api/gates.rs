@@ -63,7 +63,7 @@ fn every_route_asks_for_its_scope_first() {
     world.get("/v1/key").refused(401, "unauthorized", "");
     let (key, shown) =
         loyalty_http::auth::new_key(&[9; loyalty_http::auth::KEY_BYTES], Scope::ALL.to_vec());
-    world.store.add_key(world.shop, &key, time(NOW)).unwrap();
+    world.store.add_api_key(world.shop, &key, time(NOW)).unwrap();
     let list = world.request("GET", "/v1/customers").key(&shown).send();
     assert_eq!(list.expect(200).text(), r#"{"customers":[]}"#);
     assert!(before.contains("rows: 0"));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use loyalty_core::{Currency, ShopId, Timestamp, Zone};
 use loyalty_http::clock::Hands;
 use loyalty_http::{App, Clock, Config, Limits, auth, server};
-use loyalty_store::{MemoryStore, NewKey, NewShop, Scope, Store};
+use loyalty_store::{MemoryStore, NewApiKey, NewShop, Scope, Store};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -168,12 +168,12 @@ fn make_shop(store: &MemoryStore, name: &str, currency: Currency, zone: &str) ->
 
 fn make_key(store: &MemoryStore, shop: ShopId, seed: u8, scopes: &[Scope]) -> String {
     let (key, shown) = new_key(seed, scopes);
-    store.add_key(shop, &key, time(NOW)).unwrap();
+    store.add_api_key(shop, &key, time(NOW)).unwrap();
     shown
 }
 
 /// The key of a seed. One character of it is made of five bits of a byte.
-pub(crate) fn new_key(seed: u8, scopes: &[Scope]) -> (NewKey, String) {
+pub(crate) fn new_key(seed: u8, scopes: &[Scope]) -> (NewApiKey, String) {
     let mut bytes = [seed; auth::KEY_BYTES];
     bytes[0] = bytes[0].wrapping_add(seed / 32);
     auth::new_key(&bytes, scopes.to_vec())

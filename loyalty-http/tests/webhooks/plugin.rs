@@ -13,8 +13,8 @@ use loyalty_core::{Currency, CustomerId, Email, OrderId, Program, ShopId, Timest
 use loyalty_http::clock::Hands;
 use loyalty_http::{App, Clock, Limits, server};
 use loyalty_store::{
-    Action, CustomerView, DiscountAction, Discounted, Discounts, MemoryStore, NewKey, NewShop,
-    OrderRecord, Receipt, Reply, Request, Scope, Store, Who,
+    Action, CustomerView, DiscountAction, DiscountOutcome, Discounts, MemoryStore, NewApiKey, NewShop,
+    OrderRecord, Receipt, Reply, Request, Scope, Store, CustomerRef,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -121,7 +121,7 @@ impl Server {
 
     pub(crate) fn customer(&self, who: &str) -> Option<CustomerView> {
         let who =
-            Email::new(who).map_or_else(|_| Who::Id(CustomerId::new(who).unwrap()), Who::Email);
+            Email::new(who).map_or_else(|_| CustomerRef::Id(CustomerId::new(who).unwrap()), CustomerRef::Email);
         self.store.customer(self.shop, &who).unwrap()
     }
 
@@ -169,7 +169,7 @@ impl Server {
         let rule = Box::new(PriceRule::new(parts, 2).unwrap());
         let made =
             self.act(Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None }));
-        let Some(Discounted::Rule(rule)) = made.discount else {
+        let Some(DiscountOutcome::Rule(rule)) = made.discount_outcome else {
             panic!("no rule")
         };
         let text = Code::new(text).unwrap();
@@ -179,7 +179,7 @@ impl Server {
     /// How often a code is used.
     pub(crate) fn uses(&self, text: &str) -> u64 {
         self.store
-            .code_of_text(self.shop, &Code::new(text).unwrap())
+            .code_by_text(self.shop, &Code::new(text).unwrap())
             .unwrap()
             .unwrap()
             .used
@@ -213,7 +213,7 @@ pub(crate) fn add_shop(
     let (id, hidden) = key.strip_prefix("lk_").unwrap().split_once('_').unwrap();
     let (hash, signing_secret) = (Sha256::digest(hidden).into(), secret.to_owned());
     store
-        .add_key(shop, &NewKey { id: id.to_owned(), hash, signing_secret, scopes }, now)
+        .add_api_key(shop, &NewApiKey { id: id.to_owned(), hash, signing_secret, scopes }, now)
         .unwrap();
     shop
 }

@@ -1,10 +1,10 @@
 //! Price rules and codes: made, listed, reserved, used by orders and given back.
 
-use super::desk::*;
+use super::test_shop::*;
 use crate::{
-    Action, CartQuery, CatalogueAction, Catalogued, CheckoutView, CodeBatch, DiscountAction,
-    Discounted, EmailConflict, Outcome, Presence, Product, ProfileChange, Receipt, Rejection,
-    RuleChange, SearchQuery, Store, Variant, Who,
+    Action, CartQuery, CatalogueAction, CatalogueOutcome, CheckoutView, CodeBatch, DiscountAction,
+    DiscountOutcome, EmailConflict, Outcome, Existence, Product, ProfileChange, Receipt, Rejection,
+    RuleChange, SearchQuery, Store, Variant, CustomerRef,
 };
 use loyalty_core::discount::{
     BatchOutcome, Cart, CartLine, Customer, CustomerSelection, ItemSelection, PriceRuleParts, PriceRule, CodeRejection,
@@ -17,23 +17,23 @@ use loyalty_core::{
 
 use super::catalogue::{product, variant};
 
-fn rule_of(parts: PriceRuleParts) -> Box<PriceRule> {
+fn boxed_rule(parts: PriceRuleParts) -> Box<PriceRule> {
     Box::new(PriceRule::new(parts, 2).unwrap())
 }
 
-fn once() -> PriceRuleParts {
+fn once_per_customer() -> PriceRuleParts {
     PriceRuleParts { once_per_customer: true, ..ten_percent() }
 }
 
-fn limited(limit: u64) -> PriceRuleParts {
+fn with_usage_limit(limit: u64) -> PriceRuleParts {
     PriceRuleParts { usage_limit: Some(limit), ..ten_percent() }
 }
 
-fn checkout(id: &str) -> CheckoutId {
+fn new_checkout_id(id: &str) -> CheckoutId {
     CheckoutId::new(id).unwrap()
 }
 
-fn record(order: &str, snapshot: Order) -> Command {
+fn record_snapshot(order: &str, snapshot: Order) -> Command {
     let (order, snapshot) = (order_id(order), snapshot.into());
     Command::RecordOrder {
         order,
@@ -44,10 +44,10 @@ fn record(order: &str, snapshot: Order) -> Command {
     }
 }
 
-fn reserve(desk: &Desk<'_>, id: &str, codes: &[&str], who: Option<Who>, until: &str) -> Outcome {
-    let codes = codes.iter().map(|code| typed(code)).collect();
-    let (checkout, until) = (checkout(id), at(until));
-    desk.discount(DiscountAction::Reserve {
+fn reserve(desk: &TestShop<'_>, id: &str, codes: &[&str], who: Option<CustomerRef>, until: &str) -> Outcome {
+    let codes = codes.iter().map(|code| discount_code(code)).collect();
+    let (checkout, until) = (new_checkout_id(id), at(until));
+    desk.execute_discount(DiscountAction::Reserve {
         checkout,
         codes,
         customer: who,
@@ -56,15 +56,15 @@ fn reserve(desk: &Desk<'_>, id: &str, codes: &[&str], who: Option<Who>, until: &
     })
 }
 
-fn held(outcome: Outcome) -> CheckoutView {
-    match outcome.unwrap().discount {
-        Some(Discounted::Checkout(view)) => *view,
+fn expect_checkout(outcome: Outcome) -> CheckoutView {
+    match outcome.unwrap().discount_outcome {
+        Some(DiscountOutcome::Checkout(view)) => *view,
         other => panic!("{other:?}"),
     }
 }
 
 /// Each code of the order's receipt, and why it was not used.
-fn outcomes(receipt: &Receipt) -> Vec<(&str, Option<&'static str>)> {
+fn code_outcomes(receipt: &Receipt) -> Vec<(&str, Option<&'static str>)> {
     let codes = receipt.codes.iter();
     codes
         .map(|code| (code.text.as_str(), code.outcome.as_ref().err().map(CodeRejection::code)))
@@ -77,7 +77,7 @@ fn all_rules(store: &dyn Store, shop: ShopId) -> Vec<PriceRuleId> {
         let page = store.price_rules(shop, after, 2).unwrap();
         all.extend(page.items.iter().map(|rule| rule.id));
         after = all.last().copied();
-        if !page.more {
+        if !page.has_more {
             return all;
         }
     }
@@ -89,67 +89,67 @@ fn all_codes(store: &dyn Store, shop: ShopId, rule: PriceRuleId) -> Vec<CodeId> 
         let page = store.codes(shop, rule, after, 2).unwrap();
         all.extend(page.items.iter().map(|code| code.id));
         after = all.last().copied();
-        if !page.more {
+        if !page.has_more {
             return all;
         }
     }
 }
 
-pub fn a_rule_is_made_changed_listed_and_deleted(store: &dyn Store) {
-    let desk = Desk::new(store);
-    let rules: Vec<_> = (0..5).map(|_| desk.rule(ten_percent())).collect();
+pub fn a_rule_is_created_changed_listed_and_deleted(store: &dyn Store) {
+    let desk = TestShop::new(store);
+    let rules: Vec<_> = (0..5).map(|_| desk.create_rule(ten_percent())).collect();
     assert_eq!(all_rules(store, desk.shop), rules);
     let later = desk.at("2026-01-02T00:00:00Z");
     let title = "Twenty".to_owned();
     let changed = PriceRuleParts { title, value: "-20".parse().unwrap(), ..ten_percent() };
     let save =
-        |id, parts| DiscountAction::SaveRule { id: Some(id), rule: rule_of(parts), if_match: None };
-    later.discount(save(rules[1], changed.clone())).unwrap();
+        |id, parts| DiscountAction::SaveRule { id: Some(id), rule: boxed_rule(parts), if_match: None };
+    later.execute_discount(save(rules[1], changed.clone())).unwrap();
     let seen = store.price_rule(desk.shop, rules[1]).unwrap().unwrap();
     assert_eq!((seen.revision, seen.rule.parts().title.as_str()), (2, "Twenty"));
     assert_eq!((seen.created_at, seen.updated_at), (desk.now, later.now));
     // The same again is no change.
-    assert_eq!(later.discount(save(rules[1], changed)).unwrap().seq, None);
-    desk.code(rules[2], "GONE");
+    assert_eq!(later.execute_discount(save(rules[1], changed)).unwrap().seq, None);
+    desk.create_code(rules[2], "GONE");
     later
-        .discount(DiscountAction::DeleteRule { id: rules[2], if_match: None })
+        .execute_discount(DiscountAction::DeleteRule { id: rules[2], if_match: None })
         .unwrap();
     assert_eq!(all_rules(store, desk.shop), [rules[0], rules[1], rules[3], rules[4]]);
     assert_eq!(store.count_price_rules(desk.shop).unwrap(), 4);
     assert!(store.price_rule(desk.shop, rules[2]).unwrap().is_none());
-    assert!(store.code_of_text(desk.shop, &typed("gone")).unwrap().is_none());
-    assert_eq!(code(&later.discount(save(rules[2], ten_percent()))), "price_rule_not_found");
+    assert!(store.code_by_text(desk.shop, &discount_code("gone")).unwrap().is_none());
+    assert_eq!(rejection_code(&later.execute_discount(save(rules[2], ten_percent()))), "price_rule_not_found");
     let again = DiscountAction::DeleteRule { id: rules[2], if_match: None };
-    assert_eq!(code(&later.discount(again)), "price_rule_not_found");
+    assert_eq!(rejection_code(&later.execute_discount(again)), "price_rule_not_found");
     // Its codes can be made anew.
-    let code = later.code(rules[0], "GONE");
-    assert_eq!(store.code_of_text(desk.shop, &typed("gone")).unwrap().unwrap().id, code);
+    let code = later.create_code(rules[0], "GONE");
+    assert_eq!(store.code_by_text(desk.shop, &discount_code("gone")).unwrap().unwrap().id, code);
 }
 
-pub fn a_rule_is_replaced_by_whoever_has_seen_it(store: &dyn Store) {
-    let desk = Desk::new(store);
-    let id = desk.rule(ten_percent());
+pub fn replacing_a_rule_needs_its_etag(store: &dyn Store) {
+    let desk = TestShop::new(store);
+    let id = desk.create_rule(ten_percent());
     let seen = store.price_rule(desk.shop, id).unwrap().unwrap().etag();
     let save = |value: &str, seen: &str| {
-        let rule = rule_of(PriceRuleParts { value: value.parse().unwrap(), ..ten_percent() });
-        desk.discount(DiscountAction::SaveRule {
+        let rule = boxed_rule(PriceRuleParts { value: value.parse().unwrap(), ..ten_percent() });
+        desk.execute_discount(DiscountAction::SaveRule {
             id: Some(id),
             rule,
             if_match: Some(seen.to_owned()),
         })
     };
     save("-20", &seen).unwrap();
-    assert_eq!(code(&save("-30", &seen)), "precondition_failed");
+    assert_eq!(rejection_code(&save("-30", &seen)), "precondition_failed");
     let delete = DiscountAction::DeleteRule { id, if_match: Some(seen) };
-    assert_eq!(code(&desk.discount(delete)), "precondition_failed");
+    assert_eq!(rejection_code(&desk.execute_discount(delete)), "precondition_failed");
     let now = store.price_rule(desk.shop, id).unwrap().unwrap().etag();
     save("-30", &now).unwrap();
 }
 
 /// Each makes its change of what the rule says by then, however long ago it looked.
-pub fn changes_of_a_rule_go_together(store: &dyn Store) {
-    let desk = Desk::new(store);
-    let id = desk.rule(ten_percent());
+pub fn concurrent_changes_of_a_rule_are_all_applied(store: &dyn Store) {
+    let desk = TestShop::new(store);
+    let id = desk.create_rule(ten_percent());
     let change = |change: fn(PriceRuleParts) -> PriceRuleParts| DiscountAction::ChangeRule {
         id,
         change: RuleChange::new(change),
@@ -157,23 +157,23 @@ pub fn changes_of_a_rule_go_together(store: &dyn Store) {
     let limit = change(|parts| PriceRuleParts { usage_limit: Some(7), ..parts });
     let emails = change(|parts| PriceRuleParts {
         customer_selection: CustomerSelection::Prerequisite,
-        prerequisite_emails: vec![mail("ada@example.com")],
+        prerequisite_emails: vec![email_address("ada@example.com")],
         ..parts
     });
-    desk.discount(limit.clone()).unwrap();
-    desk.discount(emails.clone()).unwrap();
+    desk.execute_discount(limit.clone()).unwrap();
+    desk.execute_discount(emails.clone()).unwrap();
     let seen = store.price_rule(desk.shop, id).unwrap().unwrap();
     let parts = seen.rule.parts();
     assert_eq!(
         (parts.usage_limit, parts.prerequisite_emails.as_slice()),
-        (Some(7), &[mail("ada@example.com")][..])
+        (Some(7), &[email_address("ada@example.com")][..])
     );
     // Again it is no change, and what makes no rule is none.
     assert_eq!(
-        (desk.discount(limit).unwrap().seq, desk.discount(emails).unwrap().seq),
+        (desk.execute_discount(limit).unwrap().seq, desk.execute_discount(emails).unwrap().seq),
         (None, None)
     );
-    let wrong = desk.discount(change(|parts| PriceRuleParts {
+    let wrong = desk.execute_discount(change(|parts| PriceRuleParts {
         title: String::new(),
         usage_limit: Some(0),
         ..parts
@@ -184,14 +184,14 @@ pub fn changes_of_a_rule_go_together(store: &dyn Store) {
     let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
     assert_eq!(pointers, ["/title", "/usage_limit"]);
     assert_eq!(store.price_rule(desk.shop, id).unwrap().unwrap(), seen);
-    desk.discount(DiscountAction::DeleteRule { id, if_match: None })
+    desk.execute_discount(DiscountAction::DeleteRule { id, if_match: None })
         .unwrap();
-    assert_eq!(code(&desk.discount(change(|parts| parts))), "price_rule_not_found");
+    assert_eq!(rejection_code(&desk.execute_discount(change(|parts| parts))), "price_rule_not_found");
 }
 
 /// Told in one breath: the rule is looked at with what the catalogue says before it, committed or not.
-pub fn a_rule_sees_the_catalogue_of_its_moment(store: &dyn Store) {
-    let desk = Desk::new(store);
+pub fn a_rule_is_checked_with_the_catalogue_before_it(store: &dyn Store) {
+    let desk = TestShop::new(store);
     let [small, medium] = ["s", "m"].map(variant);
     let tea = |variants: &[&Variant]| {
         let variants = variants.iter().map(|variant| (*variant).clone()).collect();
@@ -211,7 +211,7 @@ pub fn a_rule_sees_the_catalogue_of_its_moment(store: &dyn Store) {
         ..ten_percent()
     };
     let rule = || {
-        let rule = rule_of(parts.clone());
+        let rule = boxed_rule(parts.clone());
         Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None })
     };
     let told: Vec<_> =
@@ -221,7 +221,7 @@ pub fn a_rule_sees_the_catalogue_of_its_moment(store: &dyn Store) {
             .collect();
     let told: Vec<_> = told
         .into_iter()
-        .map(|pending| decided(pending.wait()).map(drop))
+        .map(|pending| expect_decided(pending.wait()).map(drop))
         .collect();
     let codes: Vec<_> = told
         .iter()
@@ -233,112 +233,112 @@ pub fn a_rule_sees_the_catalogue_of_its_moment(store: &dyn Store) {
 }
 
 pub fn the_emails_of_a_rule_stay_out_of_the_journal(store: &dyn Store) {
-    let desk = Desk::new(store);
+    let desk = TestShop::new(store);
     let customer_selection = CustomerSelection::Prerequisite;
     let for_ada = |emails: &[&str]| PriceRuleParts {
         customer_selection,
-        prerequisite_emails: emails.iter().map(|email| mail(email)).collect(),
+        prerequisite_emails: emails.iter().map(|email| email_address(email)).collect(),
         ..ten_percent()
     };
-    let id = desk.rule(for_ada(&["ada@example.com"]));
-    let code = desk.code(id, "ADA");
+    let id = desk.create_rule(for_ada(&["ada@example.com"]));
+    let code = desk.create_code(id, "ADA");
     let seen = store.price_rule(desk.shop, id).unwrap().unwrap();
-    assert_eq!(seen.rule.parts().prerequisite_emails, [mail("ada@example.com")]);
+    assert_eq!(seen.rule.parts().prerequisite_emails, [email_address("ada@example.com")]);
     // What is saved as it was read is no change, e-mails included.
-    let again = rule_of(seen.rule.parts().clone());
+    let again = boxed_rule(seen.rule.parts().clone());
     assert_eq!(
-        desk.discount(DiscountAction::SaveRule { id: Some(id), rule: again, if_match: None })
+        desk.execute_discount(DiscountAction::SaveRule { id: Some(id), rule: again, if_match: None })
             .unwrap()
             .seq,
         None
     );
     let bob = desk
-        .order(Some(&email("bob@example.com")), paid_with("o1", "10", &["ADA"]))
+        .execute_order(Some(&email("bob@example.com")), record_paid_with_codes("o1", "10", &["ADA"]))
         .unwrap();
-    assert_eq!(outcomes(&bob), [("ADA", Some("customer_not_eligible"))]);
+    assert_eq!(code_outcomes(&bob), [("ADA", Some("customer_not_eligible"))]);
     let ada = desk
-        .order(Some(&email("ADA@example.com")), paid_with("o2", "10", &["ADA"]))
+        .execute_order(Some(&email("ADA@example.com")), record_paid_with_codes("o2", "10", &["ADA"]))
         .unwrap();
-    assert_eq!(outcomes(&ada), [("ADA", None)]);
-    assert_eq!(desk.used(code), 1);
+    assert_eq!(code_outcomes(&ada), [("ADA", None)]);
+    assert_eq!(desk.code_uses(code), 1);
     assert!(!format!("{:?}", (bob.events, ada.events)).contains("example.com"));
-    let (rule, if_match) = (rule_of(for_ada(&["bob@example.com"])), None);
+    let (rule, if_match) = (boxed_rule(for_ada(&["bob@example.com"])), None);
     let saved = desk
-        .discount(DiscountAction::SaveRule { id: Some(id), rule, if_match })
+        .execute_discount(DiscountAction::SaveRule { id: Some(id), rule, if_match })
         .unwrap();
     assert!(saved.seq.is_some() && !format!("{:?}", saved.events).contains("example.com"));
-    let bob = desk.order(None, paid_with("o1", "10", &["ADA"])).unwrap();
-    assert_eq!(outcomes(&bob), [("ADA", None)]);
+    let bob = desk.execute_order(None, record_paid_with_codes("o1", "10", &["ADA"])).unwrap();
+    assert_eq!(code_outcomes(&bob), [("ADA", None)]);
 }
 
-pub fn a_code_is_typed_once_in_a_shop(store: &dyn Store) {
-    let desk = Desk::new(store);
-    let (one, two) = (desk.rule(ten_percent()), desk.rule(ten_percent()));
-    let code_id = desk.code(one, "Straße");
+pub fn a_code_is_unique_in_a_shop(store: &dyn Store) {
+    let desk = TestShop::new(store);
+    let (one, two) = (desk.create_rule(ten_percent()), desk.create_rule(ten_percent()));
+    let code_id = desk.create_code(one, "Straße");
     for rule in [one, two] {
-        let again = DiscountAction::AddCode { rule, text: typed(" STRASSE ") };
-        assert_eq!(code(&desk.discount(again)), "code_taken");
+        let again = DiscountAction::AddCode { rule, text: discount_code(" STRASSE ") };
+        assert_eq!(rejection_code(&desk.execute_discount(again)), "code_taken");
     }
-    let seen = store.code_of_text(desk.shop, &typed("strasse")).unwrap().unwrap();
+    let seen = store.code_by_text(desk.shop, &discount_code("strasse")).unwrap().unwrap();
     assert_eq!((seen.id, seen.text.as_str(), seen.rule, seen.used), (code_id, "Straße", one, 0));
-    let unknown = DiscountAction::AddCode { rule: PriceRuleId(999), text: typed("x") };
-    assert_eq!(code(&desk.discount(unknown)), "price_rule_not_found");
+    let unknown = DiscountAction::AddCode { rule: PriceRuleId(999), text: discount_code("x") };
+    assert_eq!(rejection_code(&desk.execute_discount(unknown)), "price_rule_not_found");
 }
 
 pub fn codes_are_renamed_switched_and_removed(store: &dyn Store) {
-    let desk = Desk::new(store);
-    let rule = desk.rule(ten_percent());
-    let codes: Vec<_> = ["A", "B", "C", "D", "E"].map(|text| desk.code(rule, text)).into();
+    let desk = TestShop::new(store);
+    let rule = desk.create_rule(ten_percent());
+    let codes: Vec<_> = ["A", "B", "C", "D", "E"].map(|text| desk.create_code(rule, text)).into();
     let change = |code, text: Option<&str>, on| {
-        desk.discount(DiscountAction::ChangeCode { rule, code, text: text.map(typed), on })
+        desk.execute_discount(DiscountAction::ChangeCode { rule, code, text: text.map(discount_code), enabled: on })
     };
-    assert_eq!(code(&change(codes[0], Some("b"), None)), "code_taken");
+    assert_eq!(rejection_code(&change(codes[0], Some("b"), None)), "code_taken");
     change(codes[0], Some("New"), None).unwrap();
     change(codes[0], Some("NEW"), None).unwrap();
-    assert!(store.code_of_text(desk.shop, &typed("a")).unwrap().is_none());
-    let seen = store.code_of_text(desk.shop, &typed("new")).unwrap().unwrap();
+    assert!(store.code_by_text(desk.shop, &discount_code("a")).unwrap().is_none());
+    let seen = store.code_by_text(desk.shop, &discount_code("new")).unwrap().unwrap();
     assert_eq!((seen.id, seen.text.as_str()), (codes[0], "NEW"));
     // The text is free again, and two can trade theirs.
-    desk.code(rule, "A");
+    desk.create_code(rule, "A");
     change(codes[1], None, Some(false)).unwrap();
     let order = desk
-        .order(Some(&id("1")), paid_with("o1", "10", &["B", "new"]))
+        .execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &["B", "new"]))
         .unwrap();
-    assert_eq!(outcomes(&order), [("B", Some("disabled")), ("new", None)]);
+    assert_eq!(code_outcomes(&order), [("B", Some("disabled")), ("new", None)]);
     change(codes[1], None, Some(true)).unwrap();
-    let order = desk.order(None, paid_with("o1", "10", &["B", "new"])).unwrap();
-    assert_eq!(outcomes(&order), [("B", None), ("new", None)]);
-    let remove = |code| desk.discount(DiscountAction::RemoveCode { rule, code });
+    let order = desk.execute_order(None, record_paid_with_codes("o1", "10", &["B", "new"])).unwrap();
+    assert_eq!(code_outcomes(&order), [("B", None), ("new", None)]);
+    let remove = |code| desk.execute_discount(DiscountAction::RemoveCode { rule, code });
     remove(codes[2]).unwrap();
-    assert_eq!(code(&remove(codes[2])), "code_not_found");
-    assert_eq!(code(&change(codes[2], None, Some(true))), "code_not_found");
+    assert_eq!(rejection_code(&remove(codes[2])), "code_not_found");
+    assert_eq!(rejection_code(&change(codes[2], None, Some(true))), "code_not_found");
     assert!(store.code(desk.shop, codes[2]).unwrap().is_none());
-    let again = desk.code(rule, "c");
+    let again = desk.create_code(rule, "c");
     assert!(again != codes[2]);
     assert_eq!(store.count_codes(desk.shop, rule).unwrap(), 6);
     let listed = all_codes(store, desk.shop, rule);
     assert_eq!((listed.len(), listed.contains(&codes[2])), (6, false));
-    let other = desk.rule(ten_percent());
+    let other = desk.create_rule(ten_percent());
     assert_eq!(
-        code(&desk.discount(DiscountAction::RemoveCode { rule: other, code: again })),
+        rejection_code(&desk.execute_discount(DiscountAction::RemoveCode { rule: other, code: again })),
         "code_not_found"
     );
 }
 
-pub fn a_batch_says_what_became_of_each_code(store: &dyn Store) {
-    let desk = Desk::new(store);
-    let rule = desk.rule(ten_percent());
-    desk.code(rule, "TAKEN");
+pub fn a_batch_reports_each_code(store: &dyn Store) {
+    let desk = TestShop::new(store);
+    let rule = desk.create_rule(ten_percent());
+    desk.create_code(rule, "TAKEN");
     let texts = ["one", "taken", " ", "ONE", "two"].map(str::to_owned).to_vec();
     let batch: CodeBatch = match desk
-        .discount(DiscountAction::AddCodes { rule, texts })
+        .execute_discount(DiscountAction::AddCodes { rule, texts })
         .unwrap()
-        .discount
+        .discount_outcome
     {
-        Some(Discounted::Batch(batch)) => *batch,
+        Some(DiscountOutcome::Batch(batch)) => *batch,
         other => panic!("{other:?}"),
     };
-    let made = |text: &str| store.code_of_text(desk.shop, &typed(text)).unwrap().unwrap().id;
+    let made = |text: &str| store.code_by_text(desk.shop, &discount_code(text)).unwrap().unwrap().id;
     let outcomes: Vec<_> = batch.entries.iter().map(|entry| entry.outcome).collect();
     let (one, two) = (BatchOutcome::Added(made("one")), BatchOutcome::Added(made("two")));
     assert_eq!(
@@ -351,73 +351,73 @@ pub fn a_batch_says_what_became_of_each_code(store: &dyn Store) {
     let texts = (0..=DiscountAction::MAX_BATCH)
         .map(|number| number.to_string())
         .collect();
-    assert_eq!(code(&desk.discount(DiscountAction::AddCodes { rule, texts })), "too_many_codes");
+    assert_eq!(rejection_code(&desk.execute_discount(DiscountAction::AddCodes { rule, texts })), "too_many_codes");
     let texts = (0..DiscountAction::MAX_BATCH)
         .map(|number| number.to_string())
         .collect();
-    desk.discount(DiscountAction::AddCodes { rule, texts }).unwrap();
+    desk.execute_discount(DiscountAction::AddCodes { rule, texts }).unwrap();
     assert_eq!(all_codes(store, desk.shop, rule).len(), 3 + DiscountAction::MAX_BATCH);
 }
 
 pub fn an_order_uses_its_codes_once(store: &dyn Store) {
-    let desk = Desk::new(store);
-    let code = desk.code(desk.rule(limited(2)), "SUMMER");
+    let desk = TestShop::new(store);
+    let code = desk.create_code(desk.create_rule(with_usage_limit(2)), "SUMMER");
     for _ in 0..3 {
         let order = desk
-            .order(Some(&id("1")), paid_with("o1", "10", &["summer", "SUMMER"]))
+            .execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &["summer", "SUMMER"]))
             .unwrap();
-        assert_eq!(outcomes(&order), [("summer", None)]);
-        assert_eq!(desk.used(code), 1);
+        assert_eq!(code_outcomes(&order), [("summer", None)]);
+        assert_eq!(desk.code_uses(code), 1);
     }
     assert_eq!(
-        desk.order(None, paid_with("o1", "10", &["summer", "SUMMER"]))
+        desk.execute_order(None, record_paid_with_codes("o1", "10", &["summer", "SUMMER"]))
             .unwrap()
             .seq,
         None
     );
-    desk.order(None, refund("o1", "r1", "10")).unwrap();
-    assert_eq!(desk.used(code), 1, "a refund gives no use back");
-    desk.order(Some(&id("2")), paid_with("o2", "10", &["SUMMER"]))
+    desk.execute_order(None, refund("o1", "r1", "10")).unwrap();
+    assert_eq!(desk.code_uses(code), 1, "a refund gives no use back");
+    desk.execute_order(Some(&id("2")), record_paid_with_codes("o2", "10", &["SUMMER"]))
         .unwrap();
     let third = desk
-        .order(Some(&id("3")), paid_with("o3", "10", &["SUMMER"]))
+        .execute_order(Some(&id("3")), record_paid_with_codes("o3", "10", &["SUMMER"]))
         .unwrap();
-    assert_eq!(outcomes(&third), [("SUMMER", Some("used_up"))]);
-    assert_eq!(desk.used(code), 2);
-    let used = store.used_by_order(desk.shop, &order_id("o1")).unwrap();
+    assert_eq!(code_outcomes(&third), [("SUMMER", Some("used_up"))]);
+    assert_eq!(desk.code_uses(code), 2);
+    let used = store.codes_used_by_order(desk.shop, &order_id("o1")).unwrap();
     assert_eq!(used.iter().map(|code| code.id).collect::<Vec<_>>(), [code]);
-    assert_eq!(store.used_by_order(desk.shop, &order_id("o3")).unwrap(), []);
+    assert_eq!(store.codes_used_by_order(desk.shop, &order_id("o3")).unwrap(), []);
 }
 
-pub fn a_cancelled_order_gives_its_uses_back(store: &dyn Store) {
-    let desk = Desk::new(store);
-    let code = desk.code(desk.rule(limited(1)), "SUMMER");
-    desk.order(Some(&id("1")), paid_with("o1", "10", &["SUMMER"]))
+pub fn a_cancelled_order_returns_its_uses(store: &dyn Store) {
+    let desk = TestShop::new(store);
+    let code = desk.create_code(desk.create_rule(with_usage_limit(1)), "SUMMER");
+    desk.execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &["SUMMER"]))
         .unwrap();
     let later = desk.at("2026-01-02T00:00:00Z");
     for _ in 0..2 {
-        later.order(None, cancel("o1")).unwrap();
-        assert_eq!(desk.used(code), 0);
+        later.execute_order(None, cancel("o1")).unwrap();
+        assert_eq!(desk.code_uses(code), 0);
     }
     // A redelivery reopens nothing.
-    later.order(None, paid_with("o1", "10", &["SUMMER"])).unwrap();
-    assert_eq!(desk.used(code), 0);
+    later.execute_order(None, record_paid_with_codes("o1", "10", &["SUMMER"])).unwrap();
+    assert_eq!(desk.code_uses(code), 0);
     // A reopened order takes it again, if nobody has done so meanwhile.
-    let reopen = |total| later.order(None, paid_with("o1", total, &["SUMMER"])).unwrap();
-    assert_eq!(outcomes(&reopen("11")), [("SUMMER", None)]);
-    assert_eq!(desk.used(code), 1);
-    later.order(None, cancel("o1")).unwrap();
+    let reopen = |total| later.execute_order(None, record_paid_with_codes("o1", total, &["SUMMER"])).unwrap();
+    assert_eq!(code_outcomes(&reopen("11")), [("SUMMER", None)]);
+    assert_eq!(desk.code_uses(code), 1);
+    later.execute_order(None, cancel("o1")).unwrap();
     later
-        .order(Some(&id("2")), paid_with("o2", "10", &["SUMMER"]))
+        .execute_order(Some(&id("2")), record_paid_with_codes("o2", "10", &["SUMMER"]))
         .unwrap();
-    assert_eq!(outcomes(&reopen("12")), [("SUMMER", Some("used_up"))]);
-    assert_eq!(desk.used(code), 1);
+    assert_eq!(code_outcomes(&reopen("12")), [("SUMMER", Some("used_up"))]);
+    assert_eq!(desk.code_uses(code), 1);
 }
 
-pub fn an_edited_order_uses_what_it_brings_now(store: &dyn Store) {
-    let desk = Desk::new(store);
-    let rule = desk.rule(ten_percent());
-    let (one, two) = (desk.code(rule, "ONE"), desk.code(rule, "TWO"));
+pub fn an_edited_order_uses_its_current_codes(store: &dyn Store) {
+    let desk = TestShop::new(store);
+    let rule = desk.create_rule(ten_percent());
+    let (one, two) = (desk.create_code(rule, "ONE"), desk.create_code(rule, "TWO"));
     for (second, codes, used) in [
         (1, vec!["ONE"], [1, 0]),
         (2, vec!["ONE", "TWO"], [1, 1]),
@@ -426,78 +426,78 @@ pub fn an_edited_order_uses_what_it_brings_now(store: &dyn Store) {
         (5, vec!["two"], [0, 1]),
     ] {
         let desk = desk.at(&format!("2026-01-02T00:00:0{second}Z"));
-        desk.order(Some(&id("1")), paid_with("o1", "10", &codes)).unwrap();
-        assert_eq!([desk.used(one), desk.used(two)], used, "{codes:?}");
+        desk.execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &codes)).unwrap();
+        assert_eq!([desk.code_uses(one), desk.code_uses(two)], used, "{codes:?}");
     }
     // What was typed is renamed or removed: the use stays the order's, and comes back with it.
-    desk.discount(DiscountAction::ChangeCode {
+    desk.execute_discount(DiscountAction::ChangeCode {
         rule,
         code: two,
-        text: Some(typed("THREE")),
-        on: None,
+        text: Some(discount_code("THREE")),
+        enabled: None,
     })
     .unwrap();
-    desk.at("2026-01-03T00:00:00Z").order(None, cancel("o1")).unwrap();
-    assert_eq!([desk.used(one), desk.used(two)], [0, 0]);
+    desk.at("2026-01-03T00:00:00Z").execute_order(None, cancel("o1")).unwrap();
+    assert_eq!([desk.code_uses(one), desk.code_uses(two)], [0, 0]);
 }
 
-pub fn a_use_stays_where_it_was_settled(store: &dyn Store) {
-    let desk = Desk::new(store);
-    let (rule, other) = (desk.rule(limited(1)), desk.rule(ten_percent()));
-    let one = desk.code(rule, "ONE");
+pub fn a_use_stays_with_its_code(store: &dyn Store) {
+    let desk = TestShop::new(store);
+    let (rule, other) = (desk.create_rule(with_usage_limit(1)), desk.create_rule(ten_percent()));
+    let one = desk.create_code(rule, "ONE");
     let tell = |second: u8, codes: &[&str]| {
         let desk = desk.at(&format!("2026-01-02T00:00:0{second}Z"));
-        outcomes(&desk.order(Some(&id("1")), paid_with("o1", "10", codes)).unwrap()).len()
+        code_outcomes(&desk.execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", codes)).unwrap()).len()
     };
     assert_eq!(tell(1, &["ONE"]), 1);
     // Renamed, and the old name leads to another code: told again, and refunded, the order has the old one.
-    desk.discount(DiscountAction::ChangeCode {
+    desk.execute_discount(DiscountAction::ChangeCode {
         rule,
         code: one,
-        text: Some(typed("TWO")),
-        on: None,
+        text: Some(discount_code("TWO")),
+        enabled: None,
     })
     .unwrap();
-    let again = desk.code(other, "ONE");
+    let again = desk.create_code(other, "ONE");
     assert_eq!(tell(2, &["ONE"]), 1);
-    desk.order(None, refund("o1", "r1", "1")).unwrap();
-    assert_eq!([desk.used(one), desk.used(again)], [1, 0]);
-    desk.at("2026-01-03T00:00:00Z").order(None, cancel("o1")).unwrap();
-    assert_eq!([desk.used(one), desk.used(again)], [0, 0]);
+    desk.execute_order(None, refund("o1", "r1", "1")).unwrap();
+    assert_eq!([desk.code_uses(one), desk.code_uses(again)], [1, 0]);
+    desk.at("2026-01-03T00:00:00Z").execute_order(None, cancel("o1")).unwrap();
+    assert_eq!([desk.code_uses(one), desk.code_uses(again)], [0, 0]);
     // Reopened it takes what its codes mean now.
     let desk = desk.at("2026-01-04T00:00:00Z");
-    desk.order(None, paid_with("o1", "11", &["ONE"])).unwrap();
-    assert_eq!([desk.used(one), desk.used(again)], [0, 1]);
+    desk.execute_order(None, record_paid_with_codes("o1", "11", &["ONE"])).unwrap();
+    assert_eq!([desk.code_uses(one), desk.code_uses(again)], [0, 1]);
 }
 
-pub fn an_order_is_not_refused_for_its_codes(store: &dyn Store) {
-    let desk = Desk::new(store);
+pub fn an_order_is_not_rejected_for_its_codes(store: &dyn Store) {
+    let desk = TestShop::new(store);
     let ended = PriceRuleParts { ends_at: Some(at("2026-01-01T00:00:00Z")), ..ten_percent() };
     let early = PriceRuleParts { starts_at: at("2027-01-01T00:00:00Z"), ..ten_percent() };
-    for (parts, text) in [(ended, "ENDED"), (early, "EARLY"), (once(), "ONCE"), (limited(1), "ONE")]
+    for (parts, text) in [(ended, "ENDED"), (early, "EARLY"), (once_per_customer(), "ONCE"), (with_usage_limit(1), "ONE")]
     {
-        desk.code(desk.rule(parts), text);
+        desk.create_code(desk.create_rule(parts), text);
     }
-    desk.order(Some(&id("1")), paid_with("o1", "10", &["ONE"])).unwrap();
+    desk.execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &["ONE"])).unwrap();
     let codes = ["EARLY", "ENDED", "NONE", "ONCE", "ONE"];
-    let order = desk.order(None, paid_with("o2", "10", &codes)).unwrap();
+    let order = desk.execute_order(None, record_paid_with_codes("o2", "10", &codes)).unwrap();
     let want =
         ["not_yet_valid", "expired", "unknown_code", "customer_required", "used_up"].map(Some);
-    assert_eq!(outcomes(&order), codes.into_iter().zip(want).collect::<Vec<_>>());
+    assert_eq!(code_outcomes(&order), codes.into_iter().zip(want).collect::<Vec<_>>());
     // The window is that of when it was placed.
-    let mut late = Order { codes: vec![typed("ENDED")], ..sale("10") };
+    let mut late = Order { codes: vec![discount_code("ENDED")], ..one_line_order("10") };
     late.placed_at = Some(at("2025-12-31T23:59:59Z"));
     assert_eq!(
-        outcomes(&desk.order(Some(&id("3")), record("o3", late)).unwrap()),
+        code_outcomes(&desk.execute_order(Some(&id("3")), record_snapshot("o3", late)).unwrap()),
         [("ENDED", None)]
     );
 }
 
-pub fn once_per_customer_holds_for_a_guest_who_becomes_a_customer(store: &dyn Store) {
-    let desk = Desk::new(store);
-    let code = desk.code(desk.rule(once()), "ONCE");
-    let tried = |desk: &Desk<'_>, who: &Who, order| {
-        desk.order(Some(who), paid_with(order, "10", &["ONCE"]))
+pub fn once_per_customer_counts_uses_as_a_guest(store: &dyn Store) {
+    let desk = TestShop::new(store);
+    let code = desk.create_code(desk.create_rule(once_per_customer()), "ONCE");
+    let tried = |desk: &TestShop<'_>, who: &CustomerRef, order| {
+        desk.execute_order(Some(who), record_paid_with_codes(order, "10", &["ONCE"]))
             .unwrap()
             .codes[0]
             .outcome
@@ -506,85 +506,85 @@ pub fn once_per_customer_holds_for_a_guest_who_becomes_a_customer(store: &dyn St
     assert!(tried(&desk, &email("ada@example.com"), "o1"));
     assert!(!tried(&desk, &email("ADA@example.com"), "o2"));
     assert!(
-        !tried(&desk, &both("1", "ada@example.com"), "o3"),
+        !tried(&desk, &id_and_email("1", "ada@example.com"), "o3"),
         "merged in this very request"
     );
     assert!(!tried(&desk, &id("1"), "o4"));
     assert!(tried(&desk, &id("2"), "o5"));
-    desk.order(Some(&email("bob@example.com")), paid_with("o6", "10", &[]))
+    desk.execute_order(Some(&email("bob@example.com")), record_paid_with_codes("o6", "10", &[]))
         .unwrap();
     // The guest's order is cancelled after the merge: the customer has a use again.
-    desk.at("2026-01-02T00:00:00Z").order(None, cancel("o1")).unwrap();
+    desk.at("2026-01-02T00:00:00Z").execute_order(None, cancel("o1")).unwrap();
     assert!(tried(&desk, &id("1"), "o7"));
-    assert_eq!(desk.used(code), 2);
+    assert_eq!(desk.code_uses(code), 2);
 }
 
-pub fn a_checkout_holds_a_use_until_its_end(store: &dyn Store) {
-    let desk = Desk::new(store);
-    let code_id = desk.code(desk.rule(limited(1)), "ONE");
-    let view = held(reserve(&desk, "c1", &["one"], None, "2026-01-01T12:15:00Z"));
+pub fn a_checkout_reserves_a_use_until_its_end(store: &dyn Store) {
+    let desk = TestShop::new(store);
+    let code_id = desk.create_code(desk.create_rule(with_usage_limit(1)), "ONE");
+    let view = expect_checkout(reserve(&desk, "c1", &["one"], None, "2026-01-01T12:15:00Z"));
     assert_eq!(
-        view.held
+        view.reservations
             .iter()
             .map(|(code, until)| (code.id, *until))
             .collect::<Vec<_>>(),
         [(code_id, at("2026-01-01T12:15:00Z"))]
     );
-    assert_eq!(code(&reserve(&desk, "c2", &["one"], None, "2026-01-01T12:15:00Z")), "used_up");
-    let order = desk.order(Some(&id("2")), paid_with("o2", "10", &["ONE"])).unwrap();
-    assert_eq!(outcomes(&order), [("ONE", Some("used_up"))]);
+    assert_eq!(rejection_code(&reserve(&desk, "c2", &["one"], None, "2026-01-01T12:15:00Z")), "used_up");
+    let order = desk.execute_order(Some(&id("2")), record_paid_with_codes("o2", "10", &["ONE"])).unwrap();
+    assert_eq!(code_outcomes(&order), [("ONE", Some("used_up"))]);
     // Again for the same checkout: no second use, a later end counts.
-    held(reserve(&desk, "c1", &["one"], None, "2026-01-01T12:30:00Z"));
+    expect_checkout(reserve(&desk, "c1", &["one"], None, "2026-01-01T12:30:00Z"));
     let seen = store
-        .checkout(desk.shop, &checkout("c1"), at("2026-01-01T12:29:59Z"))
+        .checkout(desk.shop, &new_checkout_id("c1"), at("2026-01-01T12:29:59Z"))
         .unwrap();
-    assert_eq!(seen.held.len(), 1);
+    assert_eq!(seen.reservations.len(), 1);
     let after = desk.at("2026-01-01T12:30:00Z");
-    assert_eq!(store.checkout(desk.shop, &checkout("c1"), after.now).unwrap().held, []);
-    held(reserve(&after, "c2", &["one"], None, "2026-01-01T13:00:00Z"));
+    assert_eq!(store.checkout(desk.shop, &new_checkout_id("c1"), after.now).unwrap().reservations, []);
+    expect_checkout(reserve(&after, "c2", &["one"], None, "2026-01-01T13:00:00Z"));
     let release =
         |id: &str, code: Option<&str>| {
-            held(after.discount(DiscountAction::Release {
-                checkout: checkout(id),
-                code: code.map(typed),
+            expect_checkout(after.execute_discount(DiscountAction::Release {
+                checkout: new_checkout_id(id),
+                code: code.map(discount_code),
             }))
         };
-    assert_eq!(release("c2", Some("other")).held.len(), 1);
-    assert_eq!(release("c2", Some("ONE")).held.len(), 0);
-    assert_eq!(release("c2", None).held.len(), 0);
-    held(reserve(&after, "c3", &["one"], None, "2026-01-01T13:00:00Z"));
+    assert_eq!(release("c2", Some("other")).reservations.len(), 1);
+    assert_eq!(release("c2", Some("ONE")).reservations.len(), 0);
+    assert_eq!(release("c2", None).reservations.len(), 0);
+    expect_checkout(reserve(&after, "c3", &["one"], None, "2026-01-01T13:00:00Z"));
     for wrong in ["2026-01-01T12:30:00Z", "2026-01-02T12:30:01Z"] {
         assert_eq!(
-            code(&reserve(&after, "c3", &["one"], None, wrong)),
+            rejection_code(&reserve(&after, "c3", &["one"], None, wrong)),
             "invalid_reservation_period"
         );
     }
 }
 
 pub fn a_checkout_becomes_an_order(store: &dyn Store) {
-    let desk = Desk::new(store);
-    let ends = PriceRuleParts { ends_at: Some(at("2026-01-01T12:10:00Z")), ..limited(1) };
-    let code = desk.code(desk.rule(ends), "ONE");
-    held(reserve(&desk, "c1", &["ONE"], Some(id("1")), "2026-01-01T12:30:00Z"));
+    let desk = TestShop::new(store);
+    let ends = PriceRuleParts { ends_at: Some(at("2026-01-01T12:10:00Z")), ..with_usage_limit(1) };
+    let code = desk.create_code(desk.create_rule(ends), "ONE");
+    expect_checkout(reserve(&desk, "c1", &["ONE"], Some(id("1")), "2026-01-01T12:30:00Z"));
     // What was promised holds, though the rule has ended meanwhile.
     let later = desk.at("2026-01-01T12:20:00Z");
     let order = Order {
-        codes: vec![typed("ONE")],
-        checkout: Some(checkout("c1")),
-        ..sale("10")
+        codes: vec![discount_code("ONE")],
+        checkout: Some(new_checkout_id("c1")),
+        ..one_line_order("10")
     };
     assert_eq!(
-        outcomes(&later.order(Some(&id("1")), record("o1", order)).unwrap()),
+        code_outcomes(&later.execute_order(Some(&id("1")), record_snapshot("o1", order)).unwrap()),
         [("ONE", None)]
     );
-    assert_eq!(desk.used(code), 1);
-    assert_eq!(store.checkout(desk.shop, &checkout("c1"), later.now).unwrap().held, []);
+    assert_eq!(desk.code_uses(code), 1);
+    assert_eq!(store.checkout(desk.shop, &new_checkout_id("c1"), later.now).unwrap().reservations, []);
 }
 
 pub fn codes_are_reserved_together_or_not_at_all(store: &dyn Store) {
-    let desk = Desk::new(store);
-    let rule = desk.rule(limited(1));
-    desk.code(rule, "ONE");
+    let desk = TestShop::new(store);
+    let rule = desk.create_rule(with_usage_limit(1));
+    desk.create_code(rule, "ONE");
     let outcome = reserve(
         &desk,
         "c1",
@@ -592,9 +592,9 @@ pub fn codes_are_reserved_together_or_not_at_all(store: &dyn Store) {
         Some(email("new@example.com")),
         "2026-01-01T12:15:00Z",
     );
-    assert_eq!(code(&outcome), "unknown_code");
-    assert!(matches!(outcome, Err(crate::Rejection::CodeRefused { place: 1, .. })));
-    assert_eq!(store.checkout(desk.shop, &checkout("c1"), desk.now).unwrap().held, []);
+    assert_eq!(rejection_code(&outcome), "unknown_code");
+    assert!(matches!(outcome, Err(crate::Rejection::CodeRejected { index: 1, .. })));
+    assert_eq!(store.checkout(desk.shop, &new_checkout_id("c1"), desk.now).unwrap().reservations, []);
     assert!(
         store
             .customer(desk.shop, &email("new@example.com"))
@@ -603,31 +603,31 @@ pub fn codes_are_reserved_together_or_not_at_all(store: &dyn Store) {
     );
     let many: Vec<String> = (0..=Cart::MAX_CODES).map(|number| format!("M{number}")).collect();
     for text in &many {
-        desk.code(desk.rule(limited(1)), text);
+        desk.create_code(desk.create_rule(with_usage_limit(1)), text);
     }
     // What the program would never let apply together is not reserved together.
     let outcome = reserve(&desk, "c2", &["M0", "M1"], None, "2026-01-01T12:15:00Z");
-    assert_eq!(code(&outcome), "not_combined");
-    assert_eq!(store.checkout(desk.shop, &checkout("c2"), desk.now).unwrap().held, []);
-    desk.act(publish(r#"{"stacking": "all"}"#)).unwrap();
-    desk.code(rule, "TWO");
+    assert_eq!(rejection_code(&outcome), "not_combined");
+    assert_eq!(store.checkout(desk.shop, &new_checkout_id("c2"), desk.now).unwrap().reservations, []);
+    desk.execute(publish_action(r#"{"stacking": "all"}"#)).unwrap();
+    desk.create_code(rule, "TWO");
     assert_eq!(
-        code(&reserve(&desk, "c2", &["ONE", "TWO"], None, "2026-01-01T12:15:00Z")),
+        rejection_code(&reserve(&desk, "c2", &["ONE", "TWO"], None, "2026-01-01T12:15:00Z")),
         "same_rule"
     );
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     assert_eq!(
-        code(&reserve(&desk, "c2", &many, None, "2026-01-01T12:15:00Z")),
+        rejection_code(&reserve(&desk, "c2", &many, None, "2026-01-01T12:15:00Z")),
         "too_many_codes"
     );
-    held(reserve(&desk, "c2", &many[1..], None, "2026-01-01T12:15:00Z"));
+    expect_checkout(reserve(&desk, "c2", &many[1..], None, "2026-01-01T12:15:00Z"));
 }
 
 pub fn a_guest_keeps_the_reservation_when_they_log_in(store: &dyn Store) {
-    let desk = Desk::new(store);
-    let once = PriceRuleParts { once_per_customer: true, ..limited(1) };
-    let code = desk.code(desk.rule(once), "ONE");
-    held(reserve(
+    let desk = TestShop::new(store);
+    let once = PriceRuleParts { once_per_customer: true, ..with_usage_limit(1) };
+    let code = desk.create_code(desk.create_rule(once), "ONE");
+    expect_checkout(reserve(
         &desk,
         "c1",
         &["ONE"],
@@ -635,24 +635,24 @@ pub fn a_guest_keeps_the_reservation_when_they_log_in(store: &dyn Store) {
         "2026-01-01T12:30:00Z",
     ));
     let order = Order {
-        codes: vec![typed("ONE")],
-        checkout: Some(checkout("c1")),
-        ..sale("10")
+        codes: vec![discount_code("ONE")],
+        checkout: Some(new_checkout_id("c1")),
+        ..one_line_order("10")
     };
     let order = desk
-        .order(Some(&both("1", "ada@example.com")), record("o1", order))
+        .execute_order(Some(&id_and_email("1", "ada@example.com")), record_snapshot("o1", order))
         .unwrap();
-    assert_eq!(outcomes(&order), [("ONE", None)]);
-    assert_eq!(desk.used(code), 1);
-    let again = desk.order(Some(&id("1")), paid_with("o2", "10", &["ONE"])).unwrap();
-    assert_eq!(outcomes(&again), [("ONE", Some("already_used_by_customer"))]);
+    assert_eq!(code_outcomes(&order), [("ONE", None)]);
+    assert_eq!(desk.code_uses(code), 1);
+    let again = desk.execute_order(Some(&id("1")), record_paid_with_codes("o2", "10", &["ONE"])).unwrap();
+    assert_eq!(code_outcomes(&again), [("ONE", Some("already_used_by_customer"))]);
 }
 
-pub fn a_rule_is_for_whom_a_saved_search_finds(store: &dyn Store) {
-    let desk = Desk::new(store);
+pub fn a_saved_search_makes_customers_eligible(store: &dyn Store) {
+    let desk = TestShop::new(store);
     let query = SearchQuery::parse("tag:vip", desk.now, Zone::UTC).unwrap();
     let save = CatalogueAction::SaveSearch { name: "VIPs".to_owned(), query };
-    let Some(Catalogued::Search(search)) = desk.act(Action::Catalogue(save)).unwrap().catalogue
+    let Some(CatalogueOutcome::Search(search)) = desk.execute(Action::Catalogue(save)).unwrap().catalogue_outcome
     else {
         panic!("no search");
     };
@@ -661,15 +661,15 @@ pub fn a_rule_is_for_whom_a_saved_search_finds(store: &dyn Store) {
         prerequisite_saved_search_ids: [SegmentId::new(search.number.to_string()).unwrap()].into(),
         ..ten_percent()
     };
-    desk.code(desk.rule(parts), "VIP");
+    desk.create_code(desk.create_rule(parts), "VIP");
     let tags = Some([Tag::new("vip").unwrap()].into());
     let change = ProfileChange { tags, ..ProfileChange::default() };
-    let (who, presence, conflict) = (id("1"), Presence::May, EmailConflict::Refuse);
-    desk.act(Action::Customer {
-        who,
-        presence,
+    let (who, presence, conflict) = (id("1"), Existence::Any, EmailConflict::Reject);
+    desk.execute(Action::Customer {
+        customer: who,
+        existence: presence,
         change,
-        conflict,
+        email_conflict: conflict,
         if_match: None,
         commands: Vec::new(),
     })
@@ -684,9 +684,9 @@ pub fn a_rule_is_for_whom_a_saved_search_finds(store: &dyn Store) {
         assert_eq!(found.codes[0].outcome.as_ref().err().map(CodeRejection::code), want);
         let order = format!("o{customer}");
         let order = desk
-            .order(Some(&id(customer)), paid_with(&order, "10", &["VIP"]))
+            .execute_order(Some(&id(customer)), record_paid_with_codes(&order, "10", &["VIP"]))
             .unwrap();
-        assert_eq!(outcomes(&order), [("VIP", want)]);
+        assert_eq!(code_outcomes(&order), [("VIP", want)]);
     }
 }
 
@@ -700,7 +700,7 @@ fn cart(codes: &[&str], customer: Customer) -> Cart {
         price: "20.00".parse().unwrap(),
         gift_card: false,
     };
-    let codes = codes.iter().map(|code| typed(code)).collect();
+    let codes = codes.iter().map(|code| discount_code(code)).collect();
     Cart {
         lines: vec![line],
         codes,
@@ -710,15 +710,15 @@ fn cart(codes: &[&str], customer: Customer) -> Cart {
     }
 }
 
-pub fn a_cart_is_evaluated_with_all_that_is_known(store: &dyn Store) {
-    let desk = Desk::new(store);
-    desk.code(desk.rule(once()), "ONCE");
-    desk.order(Some(&both("1", "ada@example.com")), paid_with("o1", "10", &["ONCE"]))
+pub fn a_cart_is_evaluated_with_stored_facts(store: &dyn Store) {
+    let desk = TestShop::new(store);
+    desk.create_code(desk.create_rule(once_per_customer()), "ONCE");
+    desk.execute_order(Some(&id_and_email("1", "ada@example.com")), record_paid_with_codes("o1", "10", &["ONCE"]))
         .unwrap();
-    held(reserve(&desk, "c1", &["ONCE"], Some(id("2")), "2026-01-01T12:30:00Z"));
+    expect_checkout(reserve(&desk, "c1", &["ONCE"], Some(id("2")), "2026-01-01T12:30:00Z"));
     let customer = |id: Option<&str>, email: Option<&str>| Customer {
         id: id.map(|id| CustomerId::new(id).unwrap()),
-        email: email.map(mail),
+        email: email.map(email_address),
         ..Customer::default()
     };
     for (buyer, checkout_id, want) in [
@@ -730,7 +730,7 @@ pub fn a_cart_is_evaluated_with_all_that_is_known(store: &dyn Store) {
         (customer(Some("2"), None), None, Some("already_used_by_customer")),
         (customer(Some("2"), None), Some("c1"), None),
     ] {
-        let checkout = checkout_id.map(checkout);
+        let checkout = checkout_id.map(new_checkout_id);
         let query = CartQuery { cart: cart(&["once"], buyer.clone()), checkout };
         let found = store.cart_facts(desk.shop, query).unwrap().evaluate().unwrap();
         let refused = found.codes[0].outcome.as_ref().err().map(CodeRejection::code);
@@ -743,12 +743,12 @@ pub fn a_cart_is_evaluated_with_all_that_is_known(store: &dyn Store) {
 }
 
 pub fn nothing_grows_with_use(store: &dyn Store) {
-    let desk = Desk::new(store);
-    let code = desk.code(desk.rule(ten_percent()), "ALL");
+    let desk = TestShop::new(store);
+    let code = desk.create_code(desk.create_rule(ten_percent()), "ALL");
     for number in 0..60 {
         let order = format!("o{number}");
-        desk.order(Some(&id("1")), paid_with(&order, "10", &["ALL"])).unwrap();
-        held(reserve(
+        desk.execute_order(Some(&id("1")), record_paid_with_codes(&order, "10", &["ALL"])).unwrap();
+        expect_checkout(reserve(
             &desk,
             &format!("c{number}"),
             &["ALL"],
@@ -756,21 +756,21 @@ pub fn nothing_grows_with_use(store: &dyn Store) {
             "2026-01-01T12:30:00Z",
         ));
     }
-    assert_eq!(desk.used(code), 60);
+    assert_eq!(desk.code_uses(code), 60);
     // The rule, the code, the customer's tally, and one small record for each order and each checkout.
-    assert_eq!(store.verify().unwrap().discounts, 3 + 60 + 60);
+    assert_eq!(store.verify().unwrap().projections, 3 + 60 + 60);
 }
 
-pub fn rules_and_codes_of_one_shop_are_not_anothers(store: &dyn Store) {
-    let (tea, coffee) = (Desk::new(store), Desk::new(store));
-    let rule = tea.rule(ten_percent());
-    let code_id = tea.code(rule, "SAME");
-    held(reserve(&tea, "c1", &["SAME"], None, "2026-01-01T12:30:00Z"));
+pub fn rules_and_codes_belong_to_one_shop(store: &dyn Store) {
+    let (tea, coffee) = (TestShop::new(store), TestShop::new(store));
+    let rule = tea.create_rule(ten_percent());
+    let code_id = tea.create_code(rule, "SAME");
+    expect_checkout(reserve(&tea, "c1", &["SAME"], None, "2026-01-01T12:30:00Z"));
     let texts = vec!["X".to_owned()];
-    let Some(Discounted::Batch(batch)) = tea
-        .discount(DiscountAction::AddCodes { rule, texts })
+    let Some(DiscountOutcome::Batch(batch)) = tea
+        .execute_discount(DiscountAction::AddCodes { rule, texts })
         .unwrap()
-        .discount
+        .discount_outcome
     else {
         panic!("no batch");
     };
@@ -779,7 +779,7 @@ pub fn rules_and_codes_of_one_shop_are_not_anothers(store: &dyn Store) {
         store.price_rule(shop, rule).unwrap().is_none()
             && store.code(shop, code_id).unwrap().is_none()
     );
-    assert!(store.code_of_text(shop, &typed("SAME")).unwrap().is_none());
+    assert!(store.code_by_text(shop, &discount_code("SAME")).unwrap().is_none());
     assert!(store.price_rules(shop, None, 9).unwrap().items.is_empty());
     assert!(store.codes(shop, rule, None, 9).unwrap().items.is_empty());
     assert_eq!(
@@ -787,33 +787,33 @@ pub fn rules_and_codes_of_one_shop_are_not_anothers(store: &dyn Store) {
         (0, 0)
     );
     assert_eq!(store.code_batch(shop, batch.id).unwrap(), None);
-    assert_eq!(store.checkout(shop, &checkout("c1"), coffee.now).unwrap().held, []);
+    assert_eq!(store.checkout(shop, &new_checkout_id("c1"), coffee.now).unwrap().reservations, []);
     for action in [
-        DiscountAction::SaveRule { id: Some(rule), rule: rule_of(limited(1)), if_match: None },
+        DiscountAction::SaveRule { id: Some(rule), rule: boxed_rule(with_usage_limit(1)), if_match: None },
         DiscountAction::DeleteRule { id: rule, if_match: None },
-        DiscountAction::AddCode { rule, text: typed("NEW") },
+        DiscountAction::AddCode { rule, text: discount_code("NEW") },
         DiscountAction::AddCodes { rule, texts: vec!["NEW".to_owned()] },
-        DiscountAction::ChangeCode { rule, code: code_id, text: None, on: Some(false) },
+        DiscountAction::ChangeCode { rule, code: code_id, text: None, enabled: Some(false) },
         DiscountAction::RemoveCode { rule, code: code_id },
     ] {
-        assert_eq!(code(&coffee.discount(action)), "price_rule_not_found");
+        assert_eq!(rejection_code(&coffee.execute_discount(action)), "price_rule_not_found");
     }
-    let own = coffee.code(coffee.rule(ten_percent()), "SAME");
+    let own = coffee.create_code(coffee.create_rule(ten_percent()), "SAME");
     coffee
-        .order(Some(&id("1")), paid_with("o1", "10", &["SAME"]))
+        .execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &["SAME"]))
         .unwrap();
-    assert_eq!((tea.used(code_id), coffee.used(own)), (0, 1));
+    assert_eq!((tea.code_uses(code_id), coffee.code_uses(own)), (0, 1));
 }
 
-pub fn a_refused_discount_leaves_no_trace(store: &dyn Store) {
-    let desk = Desk::new(store);
-    let rule = desk.rule(ten_percent());
-    desk.code(rule, "ONE");
+pub fn a_rejected_discount_action_changes_nothing(store: &dyn Store) {
+    let desk = TestShop::new(store);
+    let rule = desk.create_rule(ten_percent());
+    desk.create_code(rule, "ONE");
     let before = store.verify().unwrap();
     let refused = [
-        desk.discount(DiscountAction::AddCode { rule, text: typed("one") }),
-        desk.discount(DiscountAction::DeleteRule { id: rule, if_match: Some("\"7\"".to_owned()) }),
-        desk.discount(DiscountAction::RemoveCode { rule, code: CodeId(99) }),
+        desk.execute_discount(DiscountAction::AddCode { rule, text: discount_code("one") }),
+        desk.execute_discount(DiscountAction::DeleteRule { id: rule, if_match: Some("\"7\"".to_owned()) }),
+        desk.execute_discount(DiscountAction::RemoveCode { rule, code: CodeId(99) }),
         reserve(&desk, "c1", &["ONE", "TWO"], Some(id("9")), "2026-01-01T12:30:00Z"),
     ];
     assert!(refused.iter().all(Result::is_err));

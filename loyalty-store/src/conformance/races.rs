@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Barrier, Mutex};
 
-use super::desk::*;
+use super::test_shop::*;
 use crate::{
-    Action, DiscountAction, Presence, RedemptionAction, Rejection, Reply, SearchQuery, Store, Who,
+    Action, DiscountAction, Existence, RedemptionAction, Rejection, Reply, SearchQuery, Store, CustomerRef,
 };
 use loyalty_core::discount::PriceRuleParts;
 use loyalty_core::{CheckoutId, PriceRuleId, RewardId};
@@ -18,12 +18,12 @@ use super::redemptions::REWARDS;
 pub fn points_are_spent_once(store: &dyn Store) {
     const THREADS: usize = 64;
     const ROUNDS: usize = 70;
-    let desk = Desk::new(store);
+    let desk = TestShop::new(store);
     let (who, barrier) = (id("1"), Barrier::new(THREADS));
     let winners: Vec<AtomicI64> = (0..ROUNDS).map(|_| AtomicI64::new(0)).collect();
     let strange: Mutex<Vec<String>> = Mutex::default();
     let tell = |command| {
-        let action = Action::customer(who.clone(), Presence::May, vec![command]);
+        let action = Action::for_customer(who.clone(), Existence::Any, vec![command]);
         match store.execute(desk.request(action)).wait() {
             Ok(Reply::Decided(Ok(_))) => return true,
             Ok(Reply::Decided(Err(refused))) if refused.code() == "insufficient_points" => {}
@@ -52,10 +52,10 @@ pub fn points_are_spent_once(store: &dyn Store) {
 }
 
 /// How many rounds a race has whose rounds cost much: `RACE_ROUNDS` for another number, of all races.
-const SOME: usize = 60;
+const ROUNDS_EXPENSIVE: usize = 60;
 
 /// How many rounds a race has whose rounds cost little.
-const MANY: usize = 500;
+const ROUNDS_CHEAP: usize = 500;
 
 fn rounds(usual: usize) -> usize {
     std::env::var("RACE_ROUNDS")
@@ -68,11 +68,11 @@ fn rounds(usual: usize) -> usize {
 fn race_for_one(
     store: &dyn Store,
     usual_rounds: usize,
-    prepare: impl Fn(&Desk<'_>, usize) + Sync,
-    try_it: impl Fn(&Desk<'_>, usize, usize) -> bool + Sync,
+    prepare: impl Fn(&TestShop<'_>, usize) + Sync,
+    try_it: impl Fn(&TestShop<'_>, usize, usize) -> bool + Sync,
 ) {
     const THREADS: usize = 64;
-    let (desk, barrier) = (Desk::new(store), Barrier::new(THREADS));
+    let (desk, barrier) = (TestShop::new(store), Barrier::new(THREADS));
     let winners: Vec<AtomicI64> = (0..rounds(usual_rounds)).map(|_| AtomicI64::new(0)).collect();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
@@ -92,25 +92,25 @@ fn race_for_one(
     assert!(winners.iter().all(|winners| winners.load(Ordering::SeqCst) == 1), "{winners:?}");
 }
 
-fn one_use_left(desk: &Desk<'_>, round: usize) {
-    let rule = desk.rule(PriceRuleParts { usage_limit: Some(1), ..ten_percent() });
-    desk.code(rule, &format!("ROUND{round}"));
+fn create_single_use_code(desk: &TestShop<'_>, round: usize) {
+    let rule = desk.create_rule(PriceRuleParts { usage_limit: Some(1), ..ten_percent() });
+    desk.create_code(rule, &format!("ROUND{round}"));
 }
 
 pub fn a_code_with_one_use_left_is_used_by_one_order(store: &dyn Store) {
-    race_for_one(store, SOME, one_use_left, |desk, round, thread| {
+    race_for_one(store, ROUNDS_EXPENSIVE, create_single_use_code, |desk, round, thread| {
         let (order, code) = (format!("o{round}-{thread}"), format!("round{round}"));
-        let told = desk.order(Some(&id(&thread.to_string())), paid_with(&order, "10", &[&code]));
+        let told = desk.execute_order(Some(&id(&thread.to_string())), record_paid_with_codes(&order, "10", &[&code]));
         told.is_ok_and(|receipt| receipt.codes.iter().any(|code| code.outcome.is_ok()))
     });
 }
 
 pub fn a_code_with_one_use_left_is_reserved_by_one_checkout(store: &dyn Store) {
-    race_for_one(store, MANY, one_use_left, |desk, round, thread| {
+    race_for_one(store, ROUNDS_CHEAP, create_single_use_code, |desk, round, thread| {
         let checkout = CheckoutId::new(format!("c{round}-{thread}")).unwrap();
-        let (codes, until) = (vec![typed(&format!("round{round}"))], at("2026-01-01T13:00:00Z"));
+        let (codes, until) = (vec![discount_code(&format!("round{round}"))], at("2026-01-01T13:00:00Z"));
         let (customer, segments) = (None, Vec::new());
-        desk.discount(DiscountAction::Reserve { checkout, codes, customer, segments, until })
+        desk.execute_discount(DiscountAction::Reserve { checkout, codes, customer, segments, until })
             .is_ok()
     });
 }
@@ -118,19 +118,19 @@ pub fn a_code_with_one_use_left_is_reserved_by_one_checkout(store: &dyn Store) {
 /// All of them want the one reward that the points are enough for; the others hear how many are missing.
 pub fn points_buy_one_reward(store: &dyn Store) {
     let strange: Mutex<Vec<Rejection>> = Mutex::default();
-    let prepare = |desk: &Desk<'_>, round| {
+    let prepare = |desk: &TestShop<'_>, round| {
         if round == 0 {
-            desk.act(publish(REWARDS)).unwrap();
+            desk.execute(publish_action(REWARDS)).unwrap();
         }
-        desk.tell(&id("1"), vec![set_balance(190)]).unwrap();
+        desk.execute_commands(&id("1"), vec![set_balance(190)]).unwrap();
     };
-    race_for_one(store, MANY, prepare, |desk, round, thread| {
+    race_for_one(store, ROUNDS_CHEAP, prepare, |desk, round, thread| {
         let entropy = u128::try_from(round * 64 + thread).unwrap().to_be_bytes();
         let (who, reward) = (id("1"), RewardId::new("five").unwrap());
-        let issue = RedemptionAction::Issue { who, reward, amount: None, entropy };
+        let issue = RedemptionAction::Issue { customer: who, reward, amount: None, entropy };
         let short =
             loyalty_core::Rejection::InsufficientPoints { have: points(90), need: points(100) };
-        match desk.act(Action::Redemption(issue)) {
+        match desk.execute(Action::Redemption(issue)) {
             Ok(_) => true,
             Err(refused) if refused == Rejection::Rules(short) => false,
             // Nobody panics between the barriers.
@@ -143,21 +143,21 @@ pub fn points_buy_one_reward(store: &dyn Store) {
     assert_eq!(*strange.lock().unwrap(), []);
 }
 
-pub fn a_text_becomes_one_code(store: &dyn Store) {
+pub fn a_text_is_added_as_one_code(store: &dyn Store) {
     let rules: Mutex<HashMap<usize, PriceRuleId>> = Mutex::default();
-    let prepare = |desk: &Desk<'_>, round| {
-        rules.lock().unwrap().insert(round, desk.rule(ten_percent()));
+    let prepare = |desk: &TestShop<'_>, round| {
+        rules.lock().unwrap().insert(round, desk.create_rule(ten_percent()));
     };
-    race_for_one(store, SOME, prepare, |desk, round, _| {
+    race_for_one(store, ROUNDS_EXPENSIVE, prepare, |desk, round, _| {
         let rule = rules.lock().unwrap()[&round];
-        desk.discount(DiscountAction::AddCode { rule, text: typed(&format!("TEXT{round}")) })
+        desk.execute_discount(DiscountAction::AddCode { rule, text: discount_code(&format!("TEXT{round}")) })
             .is_ok()
     });
 }
 
-pub fn the_same_keys_have_one_effect(store: &dyn Store) {
+pub fn the_same_key_has_one_effect(store: &dyn Store) {
     const KEYS: usize = 60;
-    let desk = Desk::new(store);
+    let desk = TestShop::new(store);
     let answers: Mutex<HashMap<usize, (u16, String)>> = Mutex::default();
     let made = AtomicI64::new(0);
     std::thread::scope(|scope| {
@@ -166,12 +166,12 @@ pub fn the_same_keys_have_one_effect(store: &dyn Store) {
             scope.spawn(move || {
                 for turn in 0..KEYS {
                     let number = (turn + thread % 4) % KEYS;
-                    let action = Action::customer(
+                    let action = Action::for_customer(
                         id(&format!("c{}", number % 5)),
-                        Presence::May,
+                        Existence::Any,
                         vec![add(1)],
                     );
-                    let (status, body, replayed) = kept(desk.keyed(&format!("k{number}"), action));
+                    let (status, body, replayed) = expect_stored(desk.execute_with_key(&format!("k{number}"), action));
                     made.fetch_add(i64::from(!replayed), Ordering::SeqCst);
                     let answer = (status, body);
                     let mut answers = answers.lock().unwrap();
@@ -189,20 +189,20 @@ pub fn the_same_keys_have_one_effect(store: &dyn Store) {
 
 /// Seven points a request, in two entries: whoever sees another sum sees half a request. Balances only
 /// grow, and never below what was acknowledged before the read began.
-pub fn readers_see_all_of_what_is_committed_and_nothing_else(store: &dyn Store) {
-    let desk = Desk::new(store);
-    let customers: Vec<(Who, Who)> = (0..40)
+pub fn readers_see_committed_transactions_only(store: &dyn Store) {
+    let desk = TestShop::new(store);
+    let customers: Vec<(CustomerRef, CustomerRef)> = (0..40)
         .map(|n| (id(&n.to_string()), email(&format!("{n}@x.org"))))
         .collect();
     let accounts: Vec<_> = (0..40)
         .map(|n| {
-            desk.tell(&both(&n.to_string(), &format!("{n}@x.org")), vec![])
+            desk.execute_commands(&id_and_email(&n.to_string(), &format!("{n}@x.org")), vec![])
                 .unwrap()
         })
         .map(|receipt| receipt.customer.unwrap().record().account)
         .collect();
     let told: Vec<AtomicI64> = customers.iter().map(|_| AtomicI64::new(0)).collect();
-    let over = Over::default();
+    let over = StopFlag::default();
     std::thread::scope(|scope| {
         let writers: Vec<_> = (0..4_usize)
             .map(|writer| {
@@ -210,7 +210,7 @@ pub fn readers_see_all_of_what_is_committed_and_nothing_else(store: &dyn Store) 
                 scope.spawn(move || {
                     for turn in 0..250 {
                         let at = (turn * (writer + 1) + writer) % 40;
-                        desk.tell(&customers[at].0, vec![add(3), add(4)]).unwrap();
+                        desk.execute_commands(&customers[at].0, vec![add(3), add(4)]).unwrap();
                         told[at].fetch_add(7, Ordering::SeqCst);
                         let least = told[at].load(Ordering::SeqCst);
                         assert!(desk.balance(&customers[at].1) >= least);
@@ -222,7 +222,7 @@ pub fn readers_see_all_of_what_is_committed_and_nothing_else(store: &dyn Store) 
             let (customers, told, over, accounts) = (&customers, &told, &over, &accounts);
             scope.spawn(move || {
                 let mut seen = [0; 40];
-                for turn in (reader..).take_while(|_| !over.is_over()) {
+                for turn in (reader..).take_while(|_| !over.is_set()) {
                     let at = turn * 7 % 40;
                     let least = told[at].load(Ordering::SeqCst);
                     let (one, other) = &customers[at];
@@ -231,7 +231,7 @@ pub fn readers_see_all_of_what_is_committed_and_nothing_else(store: &dyn Store) 
                         1 => desk.balance(other),
                         2 => {
                             let found =
-                                store.customer_of(desk.shop, accounts[at]).unwrap().unwrap();
+                                store.customer_by_account(desk.shop, accounts[at]).unwrap().unwrap();
                             found.balance(desk.now).get()
                         }
                         _ => {
@@ -239,7 +239,7 @@ pub fn readers_see_all_of_what_is_committed_and_nothing_else(store: &dyn Store) 
                             let page = store
                                 .customers(desk.shop, &everybody, Some(accounts[at]), 1)
                                 .unwrap();
-                            let ledger = store.ledger(desk.shop, accounts[at], None, 1).unwrap();
+                            let ledger = store.account_journal(desk.shop, accounts[at], None, 1).unwrap();
                             assert!(page.items.len() == usize::from(at < 39));
                             ledger.rows[0].balance.get()
                         }
@@ -252,7 +252,7 @@ pub fn readers_see_all_of_what_is_committed_and_nothing_else(store: &dyn Store) 
                 }
             });
         }
-        let _over = over.when_dropped();
+        let _over = over.set_on_drop();
         for writer in writers {
             writer.join().unwrap();
         }
@@ -263,15 +263,15 @@ pub fn readers_see_all_of_what_is_committed_and_nothing_else(store: &dyn Store) 
 
 /// Whoever asks for an e-mail while its guest becomes a known customer sees the guest or the customer: not
 /// nobody, and not one who has lost the points.
-pub fn a_guest_is_never_out_of_sight(store: &dyn Store) {
-    let desk = Desk::new(store);
+pub fn a_guest_stays_readable_during_a_merge(store: &dyn Store) {
+    let desk = TestShop::new(store);
     let name = |number: i64| (number.to_string(), format!("{number}@x.org"));
-    let (over, current) = (Over::default(), AtomicI64::new(-1));
+    let (over, current) = (StopFlag::default(), AtomicI64::new(-1));
     std::thread::scope(|scope| {
-        let _over = over.when_dropped();
+        let _over = over.set_on_drop();
         for _ in 0..3 {
             scope.spawn(|| {
-                while !over.is_over() {
+                while !over.is_set() {
                     let number = current.load(Ordering::SeqCst);
                     assert!(number < 0 || desk.balance(&email(&name(number).1)) >= 5);
                 }
@@ -279,10 +279,10 @@ pub fn a_guest_is_never_out_of_sight(store: &dyn Store) {
         }
         for number in 0..300 {
             let (id, address) = name(number);
-            desk.tell(&super::desk::id(&id), vec![add(10)]).unwrap();
-            desk.tell(&email(&address), vec![add(5)]).unwrap();
+            desk.execute_commands(&super::test_shop::id(&id), vec![add(10)]).unwrap();
+            desk.execute_commands(&email(&address), vec![add(5)]).unwrap();
             current.store(number, Ordering::SeqCst);
-            desk.tell(&both(&id, &address), vec![]).unwrap();
+            desk.execute_commands(&id_and_email(&id, &address), vec![]).unwrap();
             assert_eq!(desk.balance(&email(&address)), 15);
         }
     });
@@ -290,7 +290,7 @@ pub fn a_guest_is_never_out_of_sight(store: &dyn Store) {
 
 /// Orders, merges and reads of the same customers from all sides leave whole books.
 pub fn guests_are_merged_while_they_order(store: &dyn Store) {
-    let desk = Desk::new(store);
+    let desk = TestShop::new(store);
     std::thread::scope(|scope| {
         for thread in 0..8_i64 {
             scope.spawn(move || {
@@ -300,18 +300,18 @@ pub fn guests_are_merged_while_they_order(store: &dyn Store) {
                     let who = match (thread + turn) % 3 {
                         0 => email(&address),
                         1 => id(&number.to_string()),
-                        _ => both(&number.to_string(), &address),
+                        _ => id_and_email(&number.to_string(), &address),
                     };
-                    desk.order(Some(&who), paid(&order, "10.00")).unwrap();
-                    desk.order(None, refund(&order, "r", "3.00")).unwrap();
+                    desk.execute_order(Some(&who), record_paid(&order, "10.00")).unwrap();
+                    desk.execute_order(None, refund(&order, "r", "3.00")).unwrap();
                 }
             });
         }
     });
     let sum: i64 = (0..10)
-        .map(|n| both(&n.to_string(), &format!("{n}@x.org")))
+        .map(|n| id_and_email(&n.to_string(), &format!("{n}@x.org")))
         .map(|who| {
-            desk.tell(&who, vec![]).unwrap();
+            desk.execute_commands(&who, vec![]).unwrap();
             desk.balance(&who)
         })
         .sum();
@@ -321,22 +321,22 @@ pub fn guests_are_merged_while_they_order(store: &dyn Store) {
 
 /// Tells other threads that it is over, also when that is because something panicked.
 #[derive(Default)]
-pub struct Over(AtomicBool);
+pub struct StopFlag(AtomicBool);
 
-impl Over {
+impl StopFlag {
     /// Whether it is.
-    pub fn is_over(&self) -> bool {
+    pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
     /// It is, as soon as this is dropped.
-    pub fn when_dropped(&self) -> impl Drop + '_ {
-        struct WhenDropped<'a>(&'a Over);
-        impl Drop for WhenDropped<'_> {
+    pub fn set_on_drop(&self) -> impl Drop + '_ {
+        struct SetOnDrop<'a>(&'a StopFlag);
+        impl Drop for SetOnDrop<'_> {
             fn drop(&mut self) {
                 self.0.0.store(true, Ordering::Relaxed);
             }
         }
-        WhenDropped(self)
+        SetOnDrop(self)
     }
 }

@@ -1,20 +1,20 @@
 //! Ledgers, instants, lists and searches.
 
-use super::desk::*;
+use super::test_shop::*;
 use crate::{SearchQuery, Store};
 use loyalty_core::{AccountId, Points};
 
-use super::picture::ledger;
+use super::contents::whole_journal;
 
-pub fn the_ledger_is_read_in_pages(store: &dyn Store) {
-    let desk = Desk::new(store);
+pub fn the_account_journal_is_read_in_pages(store: &dyn Store) {
+    let desk = TestShop::new(store);
     let (one, two) = (id("1"), id("2"));
     for count in 1..=7 {
-        desk.tell(&one, vec![add(count)]).unwrap();
-        desk.tell(&two, vec![add(count)]).unwrap();
+        desk.execute_commands(&one, vec![add(count)]).unwrap();
+        desk.execute_commands(&two, vec![add(count)]).unwrap();
     }
-    let account = desk.see(&one).record().account;
-    let page = |before, limit| store.ledger(desk.shop, account, before, limit).unwrap();
+    let account = desk.customer(&one).record().account;
+    let page = |before, limit| store.account_journal(desk.shop, account, before, limit).unwrap();
     let balances = |rows: &[std::sync::Arc<crate::JournalRow>]| -> Vec<i64> {
         rows.iter().map(|row| row.balance.get()).collect()
     };
@@ -45,36 +45,36 @@ pub fn the_ledger_is_read_in_pages(store: &dyn Store) {
     assert_eq!((nothing.rows.len(), nothing.next), (0, None));
 }
 
-pub fn a_position_of_another_account_leads_nowhere(store: &dyn Store) {
-    let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
-    desk.tell(&id("1"), vec![add(1)]).unwrap();
-    desk.tell(&id("1"), vec![add(2)]).unwrap();
-    desk.tell(&id("2"), vec![add(3)]).unwrap();
-    elsewhere.tell(&id("1"), vec![add(4)]).unwrap();
-    let [one, two] = ["1", "2"].map(|name| desk.see(&id(name)).record().account);
-    let foreign = ledger(store, desk.shop, two)[0].seq;
+pub fn a_position_of_another_account_gives_no_rows(store: &dyn Store) {
+    let (desk, elsewhere) = (TestShop::new(store), TestShop::new(store));
+    desk.execute_commands(&id("1"), vec![add(1)]).unwrap();
+    desk.execute_commands(&id("1"), vec![add(2)]).unwrap();
+    desk.execute_commands(&id("2"), vec![add(3)]).unwrap();
+    elsewhere.execute_commands(&id("1"), vec![add(4)]).unwrap();
+    let [one, two] = ["1", "2"].map(|name| desk.customer(&id(name)).record().account);
+    let foreign = whole_journal(store, desk.shop, two)[0].seq;
     for before in [foreign, 0, -1, i64::MAX, i64::MIN] {
-        let page = store.ledger(desk.shop, one, Some(before), 10).unwrap();
+        let page = store.account_journal(desk.shop, one, Some(before), 10).unwrap();
         assert_eq!((page.rows.len(), page.next), (0, None), "before {before}");
     }
     // Nor does an account of another shop, or none at all.
-    for account in [elsewhere.see(&id("1")).record().account, AccountId(99), AccountId(-1)] {
-        let page = store.ledger(desk.shop, account, None, 10).unwrap();
+    for account in [elsewhere.customer(&id("1")).record().account, AccountId(99), AccountId(-1)] {
+        let page = store.account_journal(desk.shop, account, None, 10).unwrap();
         assert_eq!((page.rows.len(), page.next), (0, None));
     }
 }
 
-pub fn an_account_is_as_it_was_at_an_instant(store: &dyn Store) {
-    let desk = Desk::new(store);
+pub fn an_account_is_folded_up_to_an_instant(store: &dyn Store) {
+    let desk = TestShop::new(store);
     let who = id("1");
     for (now, command) in [
         ("2026-02-01T00:00:00Z", add(100)),
         ("2026-03-01T00:00:00Z", subtract(30)),
         ("2026-04-01T00:00:00Z", add(5)),
     ] {
-        desk.at(now).tell(&who, vec![command]).unwrap();
+        desk.at(now).execute_commands(&who, vec![command]).unwrap();
     }
-    let account = desk.see(&who).record().account;
+    let account = desk.customer(&who).record().account;
     for (now, want) in [
         ("2026-01-31T23:59:59.999999Z", 0),
         ("2026-02-01T00:00:00Z", 100),
@@ -88,23 +88,23 @@ pub fn an_account_is_as_it_was_at_an_instant(store: &dyn Store) {
     let now = store
         .account_at(desk.shop, account, at("2027-01-01T00:00:00Z"))
         .unwrap();
-    assert_eq!(&now, desk.see(&who).account());
+    assert_eq!(&now, desk.customer(&who).account());
 }
 
 pub fn customers_are_listed_in_pages(store: &dyn Store) {
-    let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
+    let (desk, elsewhere) = (TestShop::new(store), TestShop::new(store));
     for number in 0..5 {
-        desk.tell(&id(&format!("c{number}")), vec![add(number + 1)]).unwrap();
-        elsewhere.tell(&id(&format!("other{number}")), vec![]).unwrap();
+        desk.execute_commands(&id(&format!("c{number}")), vec![add(number + 1)]).unwrap();
+        elsewhere.execute_commands(&id(&format!("other{number}")), vec![]).unwrap();
     }
     let everybody = SearchQuery::default();
     let page = |after, limit| store.customers(desk.shop, &everybody, after, limit).unwrap();
     let (first, mut seen) = (page(None, 2), Vec::new());
-    assert!(first.more);
+    assert!(first.has_more);
     let second = page(first.items.last().map(|customer| customer.record().account), 2);
-    assert!(second.more);
+    assert!(second.has_more);
     let third = page(second.items.last().map(|customer| customer.record().account), 1);
-    assert!(!third.more);
+    assert!(!third.has_more);
     for customer in first.items.iter().chain(&second.items).chain(&third.items) {
         seen.push((customer.record().id.as_ref().unwrap().to_string(), customer.balance(desk.now)));
     }
@@ -119,18 +119,18 @@ pub fn customers_are_listed_in_pages(store: &dyn Store) {
         0
     );
     let nobody = page(None, 0);
-    assert!(nobody.items.is_empty() && nobody.more);
+    assert!(nobody.items.is_empty() && nobody.has_more);
 }
 
 pub fn customers_are_found_and_counted(store: &dyn Store) {
-    let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
+    let (desk, elsewhere) = (TestShop::new(store), TestShop::new(store));
     for number in 0..6 {
         let address =
             format!("{}{number}@example.com", if number % 2 == 0 { "Even" } else { "odd" });
-        desk.tell(&both(&number.to_string(), &address), vec![add(number + 1)])
+        desk.execute_commands(&id_and_email(&number.to_string(), &address), vec![add(number + 1)])
             .unwrap();
     }
-    elsewhere.tell(&both("0", "even@example.com"), vec![]).unwrap();
+    elsewhere.execute_commands(&id_and_email("0", "even@example.com"), vec![]).unwrap();
     for (text, want) in [
         ("", vec![1, 2, 3, 4, 5, 6]),
         ("EVEN", vec![1, 3, 5]),
@@ -149,7 +149,7 @@ pub fn customers_are_found_and_counted(store: &dyn Store) {
                     .iter()
                     .map(|customer| Points::get(customer.balance(desk.now))),
             );
-            if !page.more {
+            if !page.has_more {
                 break;
             }
         }

@@ -1,9 +1,9 @@
 //! Redemptions: points, price rule and code in one transaction; used by orders, given back, read in pages.
 
-use super::desk::*;
+use super::test_shop::*;
 use crate::{
     Action, CartQuery, DiscountAction, Outcome, Receipt, RedemptionAction, RedemptionView,
-    Rejection, Store, Who,
+    Rejection, Store, CustomerRef,
 };
 use loyalty_core::discount::{Cart, CartLine, Customer};
 use loyalty_core::{Command, CustomerId, LineId, Points, RedemptionId, RewardId};
@@ -14,37 +14,37 @@ pub const REWARDS: &str = r#"{"rewards": [
         "points_back_when_expired": true},
     {"id": "mug", "name": "A mug", "cost": 40, "gives": "custom", "limits_in_all": [{"times": 2, "per": "ever"}]}]}"#;
 
-fn points_back(document: &str) -> String {
+fn with_points_back(document: &str) -> String {
     document.replacen('{', r#"{"redemption": {"order_cancelled": "points"}, "#, 1)
 }
 
-pub fn issue(who: &Who, reward: &str, entropy: u8) -> Action {
+pub fn issue_action(who: &CustomerRef, reward: &str, entropy: u8) -> Action {
     let (who, reward, entropy) = (who.clone(), RewardId::new(reward).unwrap(), [entropy; 16]);
-    Action::Redemption(RedemptionAction::Issue { who, reward, amount: None, entropy })
+    Action::Redemption(RedemptionAction::Issue { customer: who, reward, amount: None, entropy })
 }
 
-fn redeem(desk: &Desk<'_>, who: &Who, reward: &str, entropy: u8) -> RedemptionView {
-    *desk.act(issue(who, reward, entropy)).unwrap().redemption.unwrap()
+fn redeem(desk: &TestShop<'_>, who: &CustomerRef, reward: &str, entropy: u8) -> RedemptionView {
+    *desk.execute(issue_action(who, reward, entropy)).unwrap().redemption.unwrap()
 }
 
-fn call_off(desk: &Desk<'_>, id: RedemptionId) -> Outcome {
-    desk.act(Action::Redemption(RedemptionAction::Cancel { id }))
+fn cancel_redemption(desk: &TestShop<'_>, id: RedemptionId) -> Outcome {
+    desk.execute(Action::Redemption(RedemptionAction::Cancel { id }))
 }
 
-fn see(desk: &Desk<'_>, id: RedemptionId) -> RedemptionView {
+fn load_redemption(desk: &TestShop<'_>, id: RedemptionId) -> RedemptionView {
     desk.store.redemption(desk.shop, id).unwrap().unwrap()
 }
 
-fn state(desk: &Desk<'_>, id: RedemptionId) -> &'static str {
-    see(desk, id).redemption.state_at(desk.now).name()
+fn state_name(desk: &TestShop<'_>, id: RedemptionId) -> &'static str {
+    load_redemption(desk, id).redemption.state_at(desk.now).name()
 }
 
-fn text(view: &RedemptionView) -> String {
+fn code_text(view: &RedemptionView) -> String {
     view.redemption.issue().code.as_ref().unwrap().to_string()
 }
 
 /// What a cart of 20 with this code costs the customer, or why the code does not apply.
-fn with_code(desk: &Desk<'_>, customer: &str, text: &str) -> Result<String, &'static str> {
+fn price_with_code(desk: &TestShop<'_>, customer: &str, text: &str) -> Result<String, &'static str> {
     let line = CartLine {
         id: LineId::new("1").unwrap(),
         product: None,
@@ -57,7 +57,7 @@ fn with_code(desk: &Desk<'_>, customer: &str, text: &str) -> Result<String, &'st
     let customer = Customer { id: CustomerId::new(customer).ok(), ..Customer::default() };
     let cart = Cart {
         lines: vec![line],
-        codes: vec![typed(text)],
+        codes: vec![discount_code(text)],
         customer,
         at: desk.now,
         ..Cart::default()
@@ -70,24 +70,24 @@ fn with_code(desk: &Desk<'_>, customer: &str, text: &str) -> Result<String, &'st
         .map_err(loyalty_core::discount::CodeRejection::code)
 }
 
-fn ready(store: &dyn Store, document: &str) -> (Who, RedemptionView) {
-    let desk = Desk::new(store);
-    desk.act(publish(document)).unwrap();
+fn issue_first(store: &dyn Store, document: &str) -> (CustomerRef, RedemptionView) {
+    let desk = TestShop::new(store);
+    desk.execute(publish_action(document)).unwrap();
     let who = id("1");
-    desk.tell(&who, vec![add(150)]).unwrap();
+    desk.execute_commands(&who, vec![add(150)]).unwrap();
     let issued = redeem(&desk, &who, "five", 1);
     assert_eq!(desk.balance(&who), 50);
     (who, issued)
 }
 
-fn desk(store: &dyn Store) -> Desk<'_> {
+fn first_shop(store: &dyn Store) -> TestShop<'_> {
     let shop = store.shops().unwrap()[0].id;
-    Desk { store, shop, now: at("2026-01-01T12:00:00Z") }
+    TestShop { store, shop, now: at("2026-01-01T12:00:00Z") }
 }
 
-pub fn a_redemption_takes_points_and_gives_a_code(store: &dyn Store) {
-    let (who, issued) = ready(store, REWARDS);
-    let desk = desk(store);
+pub fn a_redemption_spends_points_and_issues_a_code(store: &dyn Store) {
+    let (who, issued) = issue_first(store, REWARDS);
+    let desk = first_shop(store);
     let (rule, code) = issued.discount().unwrap();
     let (rule, code) = (
         store.price_rule(desk.shop, rule).unwrap().unwrap(),
@@ -95,145 +95,145 @@ pub fn a_redemption_takes_points_and_gives_a_code(store: &dyn Store) {
     );
     assert_eq!(
         (code.text.as_str(), rule.rule.parts().title.as_str()),
-        (&*text(&issued), &*text(&issued))
+        (&*code_text(&issued), &*code_text(&issued))
     );
     assert_eq!(
         (rule.rule.parts().ends_at, code.rule),
         (Some(at("2026-02-01T12:00:00Z")), rule.id)
     );
-    assert_eq!(with_code(&desk, "1", &text(&issued)), Ok("15.00".to_owned()));
+    assert_eq!(price_with_code(&desk, "1", &code_text(&issued)), Ok("15.00".to_owned()));
     // Another customer cannot use it, and at its end nobody can.
-    assert_eq!(with_code(&desk, "2", &text(&issued)), Err("customer_not_eligible"));
-    assert_eq!(with_code(&desk.at("2026-02-01T12:00:00Z"), "1", &text(&issued)), Err("expired"));
-    assert_eq!(see(&desk, issued.id()), issued);
+    assert_eq!(price_with_code(&desk, "2", &code_text(&issued)), Err("customer_not_eligible"));
+    assert_eq!(price_with_code(&desk.at("2026-02-01T12:00:00Z"), "1", &code_text(&issued)), Err("expired"));
+    assert_eq!(load_redemption(&desk, issued.id()), issued);
     // Too few points: the figures, and no trace.
-    let before = super::picture::Picture::of(store);
-    let refused = desk.act(issue(&who, "five", 2)).unwrap_err();
+    let before = super::contents::StoreContents::read(store);
+    let refused = desk.execute(issue_action(&who, "five", 2)).unwrap_err();
     let figures =
         loyalty_core::Rejection::InsufficientPoints { have: points(50), need: points(100) };
     assert_eq!(refused, Rejection::Rules(figures));
     for (action, want) in [
-        (issue(&id("nobody"), "five", 3), "customer_not_found"),
-        (issue(&who, "six", 3), "unknown_reward"),
+        (issue_action(&id("nobody"), "five", 3), "customer_not_found"),
+        (issue_action(&who, "six", 3), "unknown_reward"),
         (
             Action::Redemption(RedemptionAction::Cancel { id: RedemptionId(999) }),
             "redemption_not_found",
         ),
     ] {
-        assert_eq!(self::code(&desk.act(action)), want);
+        assert_eq!(self::rejection_code(&desk.execute(action)), want);
     }
     // The same code is somebody's already: points and rule are not touched either.
-    desk.tell(&who, vec![add(100)]).unwrap();
-    let shown = super::picture::Picture::of(store);
+    desk.execute_commands(&who, vec![add(100)]).unwrap();
+    let shown = super::contents::StoreContents::read(store);
     assert_ne!(shown, before);
-    assert_eq!(self::code(&desk.act(issue(&who, "five", 1))), "code_taken");
-    assert_eq!(super::picture::Picture::of(store), shown);
+    assert_eq!(self::rejection_code(&desk.execute(issue_action(&who, "five", 1))), "code_taken");
+    assert_eq!(super::contents::StoreContents::read(store), shown);
 }
 
-pub fn a_cancelled_redemption_gives_its_points_back_and_its_code_up(store: &dyn Store) {
-    let (who, issued) = ready(store, REWARDS);
-    let desk = desk(store);
-    let receipt = call_off(&desk, issued.id()).unwrap();
+pub fn a_cancelled_redemption_returns_points_and_disables_its_code(store: &dyn Store) {
+    let (who, issued) = issue_first(store, REWARDS);
+    let desk = first_shop(store);
+    let receipt = cancel_redemption(&desk, issued.id()).unwrap();
     assert_eq!(
         (desk.balance(&who), receipt.redemption.unwrap().redemption.state().name()),
         (150, "cancelled")
     );
-    assert_eq!(with_code(&desk, "1", &text(&issued)), Err("disabled"));
-    assert_eq!(call_off(&desk, issued.id()).unwrap().seq, None);
+    assert_eq!(price_with_code(&desk, "1", &code_text(&issued)), Err("disabled"));
+    assert_eq!(cancel_redemption(&desk, issued.id()).unwrap().seq, None);
     // An order that brings it all the same has had the discount: it is paid for.
-    desk.order(Some(&who), paid_with("o1", "20", &[&text(&issued)]))
+    desk.execute_order(Some(&who), record_paid_with_codes("o1", "20", &[&code_text(&issued)]))
         .unwrap();
-    assert_eq!((desk.balance(&who), state(&desk, issued.id())), (70, "used"));
-    assert_eq!(code(&call_off(&desk, issued.id())), "redemption_not_open");
+    assert_eq!((desk.balance(&who), state_name(&desk, issued.id())), (70, "used"));
+    assert_eq!(rejection_code(&cancel_redemption(&desk, issued.id())), "redemption_not_open");
 }
 
-pub fn an_order_uses_a_redemption_and_its_cancellation_gives_it_back(store: &dyn Store) {
-    let (who, issued) = ready(store, REWARDS);
-    let desk = desk(store);
-    let order = || paid_with("o1", "20", &[&text(&issued)]);
-    let receipt: Receipt = desk.order(Some(&who), order()).unwrap();
+pub fn a_cancelled_order_returns_its_redemption(store: &dyn Store) {
+    let (who, issued) = issue_first(store, REWARDS);
+    let desk = first_shop(store);
+    let order = || record_paid_with_codes("o1", "20", &[&code_text(&issued)]);
+    let receipt: Receipt = desk.execute_order(Some(&who), order()).unwrap();
     assert_eq!(receipt.codes[0].outcome, Ok(issued.discount().unwrap().1));
-    assert_eq!((desk.balance(&who), state(&desk, issued.id())), (70, "used"));
-    assert_eq!(with_code(&desk, "1", &text(&issued)), Err("used_up"));
-    assert_eq!(desk.order(Some(&who), order()).unwrap().seq, None);
-    desk.order(None, cancel("o1")).unwrap();
-    assert_eq!((desk.balance(&who), state(&desk, issued.id())), (50, "issued"));
-    assert_eq!(with_code(&desk, "1", &text(&issued)), Ok("15.00".to_owned()));
+    assert_eq!((desk.balance(&who), state_name(&desk, issued.id())), (70, "used"));
+    assert_eq!(price_with_code(&desk, "1", &code_text(&issued)), Err("used_up"));
+    assert_eq!(desk.execute_order(Some(&who), order()).unwrap().seq, None);
+    desk.execute_order(None, cancel("o1")).unwrap();
+    assert_eq!((desk.balance(&who), state_name(&desk, issued.id())), (50, "issued"));
+    assert_eq!(price_with_code(&desk, "1", &code_text(&issued)), Ok("15.00".to_owned()));
     // Never both: what is usable again is not paid back, and what is paid back is not usable.
-    call_off(&desk, issued.id()).unwrap();
+    cancel_redemption(&desk, issued.id()).unwrap();
     assert_eq!(desk.balance(&who), 150);
-    assert_eq!(with_code(&desk, "1", &text(&issued)), Err("disabled"));
+    assert_eq!(price_with_code(&desk, "1", &code_text(&issued)), Err("disabled"));
 }
 
-pub fn a_cancelled_order_gives_points_where_the_program_says_so(store: &dyn Store) {
-    let (who, issued) = ready(store, &points_back(REWARDS));
-    let desk = desk(store);
-    let order = || paid_with("o1", "20", &[&text(&issued)]);
-    desk.order(Some(&who), order()).unwrap();
-    desk.order(None, cancel("o1")).unwrap();
-    assert_eq!((desk.balance(&who), state(&desk, issued.id())), (150, "cancelled"));
-    assert_eq!(with_code(&desk, "1", &text(&issued)), Err("disabled"));
+pub fn a_cancelled_order_returns_points_if_configured(store: &dyn Store) {
+    let (who, issued) = issue_first(store, &with_points_back(REWARDS));
+    let desk = first_shop(store);
+    let order = || record_paid_with_codes("o1", "20", &[&code_text(&issued)]);
+    desk.execute_order(Some(&who), order()).unwrap();
+    desk.execute_order(None, cancel("o1")).unwrap();
+    assert_eq!((desk.balance(&who), state_name(&desk, issued.id())), (150, "cancelled"));
+    assert_eq!(price_with_code(&desk, "1", &code_text(&issued)), Err("disabled"));
     // The order comes alive again, with its discount.
     let later = desk.at("2026-01-02T00:00:00Z");
     let mut again = order();
     if let Command::RecordOrder { at, .. } = &mut again {
         *at = Some(later.now);
     }
-    later.order(Some(&who), again).unwrap();
-    assert_eq!((later.balance(&who), state(&later, issued.id())), (70, "used"));
+    later.execute_order(Some(&who), again).unwrap();
+    assert_eq!((later.balance(&who), state_name(&later, issued.id())), (70, "used"));
     // The customer takes the code off the order: that is no cancellation of the points of it.
-    let mut without = paid_with("o1", "20", &[]);
+    let mut without = record_paid_with_codes("o1", "20", &[]);
     if let Command::RecordOrder { at: told, .. } = &mut without {
         *told = Some(at("2026-01-03T00:00:00Z"));
     }
-    desk.at("2026-01-03T00:00:00Z").order(Some(&who), without).unwrap();
-    assert_eq!((later.balance(&who), state(&later, issued.id())), (170, "cancelled"));
+    desk.at("2026-01-03T00:00:00Z").execute_order(Some(&who), without).unwrap();
+    assert_eq!((later.balance(&who), state_name(&later, issued.id())), (170, "cancelled"));
 }
 
-pub fn a_redemption_ends_by_itself(store: &dyn Store) {
-    let (who, issued) = ready(store, REWARDS);
-    let desk = desk(store);
+pub fn a_redemption_expires_without_a_command(store: &dyn Store) {
+    let (who, issued) = issue_first(store, REWARDS);
+    let desk = first_shop(store);
     let end = desk.at("2026-02-01T12:00:00Z");
-    assert_eq!(state(&desk.at("2026-02-01T11:59:59Z"), issued.id()), "issued");
+    assert_eq!(state_name(&desk.at("2026-02-01T11:59:59Z"), issued.id()), "issued");
     // A read says so before anybody has written it down.
-    assert_eq!(state(&end, issued.id()), "expired");
+    assert_eq!(state_name(&end, issued.id()), "expired");
     assert_eq!(store.rewards(desk.shop, &who, end.now).unwrap().unwrap().balance, points(150));
-    assert_eq!(code(&call_off(&end, issued.id())), "redemption_not_open");
-    end.tell(&who, vec![Command::CatchUp]).unwrap();
+    assert_eq!(rejection_code(&cancel_redemption(&end, issued.id())), "redemption_not_open");
+    end.execute_commands(&who, vec![Command::CatchUp]).unwrap();
     assert_eq!(
-        (end.balance(&who), see(&end, issued.id()).redemption.state().name()),
+        (end.balance(&who), load_redemption(&end, issued.id()).redemption.state().name()),
         (150, "expired")
     );
-    assert_eq!(end.tell(&who, vec![Command::CatchUp]).unwrap().seq, None);
+    assert_eq!(end.execute_commands(&who, vec![Command::CatchUp]).unwrap().seq, None);
     // An order that was placed in time comes late.
     end.at("2026-02-02T00:00:00Z")
-        .order(Some(&who), paid_with("o1", "20", &[&text(&issued)]))
+        .execute_order(Some(&who), record_paid_with_codes("o1", "20", &[&code_text(&issued)]))
         .unwrap();
-    assert_eq!((end.balance(&who), state(&end, issued.id())), (70, "used"));
+    assert_eq!((end.balance(&who), state_name(&end, issued.id())), (70, "used"));
     // Its cancellation gives the code back, with thirty days to use it.
     let later = desk.at("2026-03-01T00:00:00Z");
-    later.order(None, cancel("o1")).unwrap();
-    assert_eq!(see(&later, issued.id()).redemption.ends_at(), Some(at("2026-03-31T00:00:00Z")));
-    assert_eq!(with_code(&later, "1", &text(&issued)), Ok("15.00".to_owned()));
+    later.execute_order(None, cancel("o1")).unwrap();
+    assert_eq!(load_redemption(&later, issued.id()).redemption.ends_at(), Some(at("2026-03-31T00:00:00Z")));
+    assert_eq!(price_with_code(&later, "1", &code_text(&issued)), Ok("15.00".to_owned()));
     assert_eq!(
-        with_code(&later.at("2026-03-31T00:00:00Z"), "1", &text(&issued)),
+        price_with_code(&later.at("2026-03-31T00:00:00Z"), "1", &code_text(&issued)),
         Err("expired")
     );
 }
 
-pub fn what_has_no_code_is_handed_over(store: &dyn Store) {
-    let desk = Desk::new(store);
-    desk.act(publish(REWARDS)).unwrap();
+pub fn a_reward_without_a_code_is_marked_used(store: &dyn Store) {
+    let desk = TestShop::new(store);
+    desk.execute(publish_action(REWARDS)).unwrap();
     let (one, two) = (id("1"), id("2"));
     for who in [&one, &two] {
-        desk.tell(who, vec![add(100)]).unwrap();
+        desk.execute_commands(who, vec![add(100)]).unwrap();
     }
     let first = redeem(&desk, &one, "mug", 1);
     assert_eq!((first.discount(), store.count_price_rules(desk.shop).unwrap()), (None, 0));
     redeem(&desk, &two, "mug", 1);
     // Two in all, whoever has them.
-    assert_eq!(code(&desk.act(issue(&one, "mug", 1))), "reward_sold_out");
-    let offered = |who: &Who| {
+    assert_eq!(rejection_code(&desk.execute(issue_action(&one, "mug", 1))), "reward_sold_out");
+    let offered = |who: &CustomerRef| {
         let rewards = store.rewards(desk.shop, who, desk.now).unwrap().unwrap();
         let why = |reward: &loyalty_core::redemption::RewardOffer| {
             let codes: Vec<_> = reward.rejections.iter().map(loyalty_core::Rejection::code).collect();
@@ -242,40 +242,40 @@ pub fn what_has_no_code_is_handed_over(store: &dyn Store) {
         rewards.offered.iter().map(why).collect::<Vec<_>>()
     };
     assert_eq!(offered(&one), [(40, vec!["insufficient_points"]), (0, vec!["reward_sold_out"])]);
-    call_off(&desk, first.id()).unwrap();
+    cancel_redemption(&desk, first.id()).unwrap();
     assert_eq!(offered(&one), [(0, vec![]), (0, vec![])]);
     let again = redeem(&desk, &one, "mug", 1);
     let used =
         Action::Redemption(RedemptionAction::Use { id: again.id(), order: Some(order_id("o7")) });
-    desk.act(used).unwrap();
-    assert_eq!(state(&desk, again.id()), "used");
-    desk.order(None, cancel("o7")).unwrap();
+    desk.execute(used).unwrap();
+    assert_eq!(state_name(&desk, again.id()), "used");
+    desk.execute_order(None, cancel("o7")).unwrap();
     assert!(store.rewards(desk.shop, &id("nobody"), desk.now).unwrap().is_none());
 }
 
 pub fn redemptions_are_read_in_pages_through_a_merge(store: &dyn Store) {
-    let desk = Desk::new(store);
-    desk.act(publish(REWARDS)).unwrap();
+    let desk = TestShop::new(store);
+    desk.execute(publish_action(REWARDS)).unwrap();
     let (guest, who) = (email("ada@example.com"), id("1"));
-    desk.tell(&guest, vec![add(300)]).unwrap();
-    desk.tell(&who, vec![add(300)]).unwrap();
+    desk.execute_commands(&guest, vec![add(300)]).unwrap();
+    desk.execute_commands(&who, vec![add(300)]).unwrap();
     let mut want: Vec<_> = (1..=2)
         .map(|entropy| redeem(&desk, &guest, "five", entropy).id())
         .collect();
     let own: Vec<_> = (3..=4)
         .map(|entropy| redeem(&desk, &who, "five", entropy).id())
         .collect();
-    desk.tell(&both("1", "ada@example.com"), vec![]).unwrap();
+    desk.execute_commands(&id_and_email("1", "ada@example.com"), vec![]).unwrap();
     want.reverse();
     let want: Vec<_> = own.into_iter().rev().chain(want).collect();
-    let account = desk.see(&who).record().account;
+    let account = desk.customer(&who).record().account;
     for limit in 1..=5 {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
             let page = store.redemptions(desk.shop, account, after, limit).unwrap();
             all.extend(page.items.iter().map(RedemptionView::id));
             after = all.last().copied();
-            if !page.more {
+            if !page.has_more {
                 break;
             }
         }
@@ -283,11 +283,11 @@ pub fn redemptions_are_read_in_pages_through_a_merge(store: &dyn Store) {
     }
     // The customer that the guest became can call theirs off, and use its code.
     assert_eq!(desk.balance(&who), 200);
-    call_off(&desk, want[3]).unwrap();
+    cancel_redemption(&desk, want[3]).unwrap();
     assert_eq!(desk.balance(&who), 300);
     assert_eq!(
         desk.at("2026-02-01T12:00:00Z")
-            .tell(&who, vec![Command::CatchUp])
+            .execute_commands(&who, vec![Command::CatchUp])
             .unwrap()
             .events
             .len(),
@@ -295,20 +295,20 @@ pub fn redemptions_are_read_in_pages_through_a_merge(store: &dyn Store) {
     );
     assert_eq!(desk.at("2026-02-01T12:00:00Z").balance(&who), 600);
     // From a redemption that is nobody's, or another's, nothing follows.
-    desk.tell(&id("2"), vec![add(100)]).unwrap();
+    desk.execute_commands(&id("2"), vec![add(100)]).unwrap();
     let other = redeem(&desk, &id("2"), "five", 9).id();
     for after in [other, RedemptionId(1), RedemptionId(999)] {
         assert_eq!(store.redemptions(desk.shop, account, Some(after), 9).unwrap().items, []);
     }
 }
 
-pub fn redemptions_of_one_shop_are_not_anothers(store: &dyn Store) {
-    let (who, issued) = ready(store, REWARDS);
-    let other = Desk::new(store);
-    other.act(publish(REWARDS)).unwrap();
-    other.tell(&who, vec![add(100)]).unwrap();
+pub fn redemptions_belong_to_one_shop(store: &dyn Store) {
+    let (who, issued) = issue_first(store, REWARDS);
+    let other = TestShop::new(store);
+    other.execute(publish_action(REWARDS)).unwrap();
+    other.execute_commands(&who, vec![add(100)]).unwrap();
     assert_eq!(store.redemption(other.shop, issued.id()).unwrap(), None);
-    assert_eq!(code(&call_off(&other, issued.id())), "redemption_not_found");
+    assert_eq!(rejection_code(&cancel_redemption(&other, issued.id())), "redemption_not_found");
     assert_eq!(store.redemptions(other.shop, issued.account, None, 9).unwrap().items, []);
     assert_eq!(
         store
@@ -317,22 +317,22 @@ pub fn redemptions_of_one_shop_are_not_anothers(store: &dyn Store) {
         None
     );
     other
-        .order(Some(&who), paid_with("o1", "20", &[&text(&issued)]))
+        .execute_order(Some(&who), record_paid_with_codes("o1", "20", &[&code_text(&issued)]))
         .unwrap();
     assert_eq!(other.balance(&who), 120);
-    assert_eq!(state(&desk(store), issued.id()), "issued");
+    assert_eq!(state_name(&first_shop(store), issued.id()), "issued");
 }
 
-pub fn what_the_shop_does_with_a_code_does_not_lose_points(store: &dyn Store) {
-    let (who, issued) = ready(store, REWARDS);
-    let desk = desk(store);
+pub fn deleting_a_rule_does_not_lose_points(store: &dyn Store) {
+    let (who, issued) = issue_first(store, REWARDS);
+    let desk = first_shop(store);
     let (rule, _) = issued.discount().unwrap();
-    desk.discount(DiscountAction::DeleteRule { id: rule, if_match: None })
+    desk.execute_discount(DiscountAction::DeleteRule { id: rule, if_match: None })
         .unwrap();
-    desk.order(Some(&who), paid_with("o1", "20", &[&text(&issued)]))
+    desk.execute_order(Some(&who), record_paid_with_codes("o1", "20", &[&code_text(&issued)]))
         .unwrap();
-    desk.order(None, cancel("o1")).unwrap();
-    call_off(&desk, issued.id()).unwrap();
+    desk.execute_order(None, cancel("o1")).unwrap();
+    cancel_redemption(&desk, issued.id()).unwrap();
     assert_eq!(desk.balance(&who), 150);
-    assert_eq!(Points::ZERO, desk.see(&who).account().debt());
+    assert_eq!(Points::ZERO, desk.customer(&who).account().debt());
 }

@@ -1,19 +1,19 @@
 //! Shopify's search terms, as every store understands them.
 
-use super::desk::*;
-use crate::{Action, Change, Number, Presence, ProfileChange, SearchQuery, Store};
+use super::test_shop::*;
+use crate::{Action, FieldChange, NumericId, Existence, ProfileChange, SearchQuery, Store};
 use loyalty_core::{Command, ManualTier, Program, TierId, Zone};
 
-use super::customers::patch;
+use super::customers::patch_action;
 
 /// Ada is a new VIP with 150 points and gold, Bob is a VIP from Britain, Cleo has an apostrophe, `7` is a number, and
 /// there is a guest. Each became known a day after the other, at noon.
-fn people(store: &dyn Store) -> Desk<'_> {
-    let desk = Desk::new(store);
+fn create_people(store: &dyn Store) -> TestShop<'_> {
+    let desk = TestShop::new(store);
     let tiers = r#"{"tiers": [{"id": "gold", "name": "Gold"}]}"#;
     let program = Box::new(Program::from_json(tiers).unwrap());
-    desk.act(Action::PublishProgram { program, replaces: None }).unwrap();
-    let text = |text: &str| Change::Set(Some(text.to_owned()));
+    desk.execute(Action::PublishProgram { program, replaces: None }).unwrap();
+    let text = |text: &str| FieldChange::Set(Some(text.to_owned()));
     let people = [
         ("ada", "Ada@Example.com", "Ada", "Love Lace", "DE", 150, 2),
         ("bob", "bob@example.com", "Bob", "Byron", "GB", 20, 1),
@@ -22,9 +22,9 @@ fn people(store: &dyn Store) -> Desk<'_> {
     ];
     for (day, (name, address, first, last, country, count, labels)) in (1..).zip(people) {
         let desk = desk.at(&format!("2026-01-0{day}T12:00:00Z"));
-        desk.tell(&both(name, address), vec![add(count.max(1))]).unwrap();
+        desk.execute_commands(&id_and_email(name, address), vec![add(count.max(1))]).unwrap();
         if count == 0 {
-            desk.tell(&id(name), vec![subtract(1)]).unwrap();
+            desk.execute_commands(&id(name), vec![subtract(1)]).unwrap();
         }
         let (first_name, last_name, country) = (text(first), text(last), text(country));
         let tags = Some(
@@ -41,18 +41,18 @@ fn people(store: &dyn Store) -> Desk<'_> {
             tags,
             ..ProfileChange::default()
         };
-        desk.act(patch(&id(name), change)).unwrap();
+        desk.execute(patch_action(&id(name), change)).unwrap();
     }
     let gold = Command::SetTier(Some(ManualTier { id: TierId::new("gold").unwrap(), until: None }));
-    desk.tell(&id("ada"), vec![gold]).unwrap();
+    desk.execute_commands(&id("ada"), vec![gold]).unwrap();
     desk.at("2026-01-05T12:00:00Z")
-        .tell(&email("guest@example.com"), vec![add(1)])
+        .execute_commands(&email("guest@example.com"), vec![add(1)])
         .unwrap();
     desk.at("2026-01-10T00:00:00Z")
 }
 
 /// Who is found, by the first letter of the e-mail; paged by one, and counted.
-fn found(desk: &Desk<'_>, text: &str) -> String {
+fn find_initials(desk: &TestShop<'_>, text: &str) -> String {
     let search = SearchQuery::parse(text, desk.now, Zone::UTC)
         .unwrap_or_else(|error| panic!("{text}: {error}"));
     let (mut found, mut after) = (String::new(), None);
@@ -64,7 +64,7 @@ fn found(desk: &Desk<'_>, text: &str) -> String {
             after = Some(customer.record().account);
         }
         assert!(found.len() < 10, "{text} is found again and again");
-        if !page.more {
+        if !page.has_more {
             break;
         }
     }
@@ -73,15 +73,15 @@ fn found(desk: &Desk<'_>, text: &str) -> String {
     found
 }
 
-fn all_found(store: &dyn Store, rows: &[(&str, &str)]) {
-    let desk = people(store);
+fn assert_found(store: &dyn Store, rows: &[(&str, &str)]) {
+    let desk = create_people(store);
     for (text, want) in rows {
-        assert_eq!(&found(&desk, text), want, "{text}");
+        assert_eq!(&find_initials(&desk, text), want, "{text}");
     }
 }
 
-pub fn terms_are_put_together(store: &dyn Store) {
-    all_found(
+pub fn terms_are_combined(store: &dyn Store) {
+    assert_found(
         store,
         &[
             ("", "abcsg"),
@@ -121,7 +121,7 @@ pub fn terms_are_put_together(store: &dyn Store) {
 }
 
 pub fn values_are_compared(store: &dyn Store) {
-    all_found(
+    assert_found(
         store,
         &[
             ("points:150", "a"),
@@ -146,7 +146,7 @@ pub fn values_are_compared(store: &dyn Store) {
         ],
     );
     // A day is the shop's own.
-    let desk = people(store);
+    let desk = create_people(store);
     let search = SearchQuery::parse(
         "created_at:2026-01-02",
         desk.now,
@@ -161,11 +161,11 @@ pub fn values_are_compared(store: &dyn Store) {
     assert_eq!(ids, ["ada"]);
 }
 
-pub fn an_id_or_an_email_leads_to_its_customer(store: &dyn Store) {
-    let desk = people(store);
-    let guest = Number::of_customer(desk.see(&email("guest@example.com")).record());
-    let ada = Number::of_customer(desk.see(&id("ada")).record());
-    assert!(guest.given().is_some() && ada.given().is_some());
+pub fn an_id_or_an_email_finds_its_customer(store: &dyn Store) {
+    let desk = create_people(store);
+    let guest = NumericId::from_customer(desk.customer(&email("guest@example.com")).record());
+    let ada = NumericId::from_customer(desk.customer(&id("ada")).record());
+    assert!(guest.assigned_index().is_some() && ada.assigned_index().is_some());
     for (text, want) in [
         ("id:ada".to_owned(), "a"),
         ("customer_id:ada".to_owned(), "a"),
@@ -175,7 +175,7 @@ pub fn an_id_or_an_email_leads_to_its_customer(store: &dyn Store) {
         ("id:8".to_owned(), ""),
         (format!("id:{guest}"), "g"),
         (format!("id:{ada}"), "a"),
-        (format!("id:{}", Number::of(None, 999_999)), ""),
+        (format!("id:{}", NumericId::from_id(None, 999_999)), ""),
         ("email:ADA@example.com country:de".to_owned(), "a"),
         ("email:ADA@example.com country:gb".to_owned(), ""),
         ("email:ada@example.com id:bob".to_owned(), ""),
@@ -184,19 +184,19 @@ pub fn an_id_or_an_email_leads_to_its_customer(store: &dyn Store) {
         ("-id:ada".to_owned(), "bcsg"),
         ("email:nobody".to_owned(), ""),
     ] {
-        assert_eq!(found(&desk, &text), want, "{text}");
+        assert_eq!(find_initials(&desk, &text), want, "{text}");
     }
     // Another shop's number leads nowhere, and a guest who was merged is not found by the old one.
-    assert_eq!(found(&Desk::new(store), &format!("id:{ada}")), "");
-    desk.tell(&both("h", "h@example.com"), vec![]).unwrap();
-    desk.act(patch(&id("h"), new_email("guest@example.com"))).unwrap();
-    assert_eq!(found(&desk, &format!("id:{guest}")), "");
-    assert_eq!(found(&desk, "id:h"), "g");
-    desk.act(Action::customer(id("h"), Presence::Must, vec![])).unwrap();
+    assert_eq!(find_initials(&TestShop::new(store), &format!("id:{ada}")), "");
+    desk.execute_commands(&id_and_email("h", "h@example.com"), vec![]).unwrap();
+    desk.execute(patch_action(&id("h"), email_change("guest@example.com"))).unwrap();
+    assert_eq!(find_initials(&desk, &format!("id:{guest}")), "");
+    assert_eq!(find_initials(&desk, "id:h"), "g");
+    desk.execute(Action::for_customer(id("h"), Existence::Required, vec![])).unwrap();
 }
 
-pub fn what_cannot_be_searched_is_refused_by_name(store: &dyn Store) {
-    let desk = Desk::new(store);
+pub fn unsupported_searches_are_rejected(store: &dyn Store) {
+    let desk = TestShop::new(store);
     let long = "x".repeat(501);
     for (text, want) in [
         (

@@ -1,16 +1,16 @@
 //! Shops, their programs, keys and plugins; and that nothing of one shop is another's.
 
-use super::desk::*;
-use crate::{Action, Integration, NewKey, Presence, Rejection, Scope, Store};
+use super::test_shop::*;
+use crate::{Action, Integration, NewApiKey, Existence, Rejection, Scope, Store};
 use loyalty_core::{Program, ProgramVersion};
 
-pub fn new_key(id: &str) -> NewKey {
+pub fn new_key(id: &str) -> NewApiKey {
     let (signing_secret, scopes) = ("secret".to_owned(), vec![Scope::Read, Scope::Write]);
-    NewKey { id: id.to_owned(), hash: [7; 32], signing_secret, scopes }
+    NewApiKey { id: id.to_owned(), hash: [7; 32], signing_secret, scopes }
 }
 
-pub fn a_program_replaces_the_one_that_was_seen(store: &dyn Store) {
-    let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
+pub fn publishing_checks_the_replaced_version(store: &dyn Store) {
+    let (desk, elsewhere) = (TestShop::new(store), TestShop::new(store));
     let program = |rate: &str| {
         Program::from_json(&format!(
             r#"{{"earning": [{{"id": "r", "earn": {{"per_unit": "{rate}"}}}}]}}"#
@@ -19,7 +19,7 @@ pub fn a_program_replaces_the_one_that_was_seen(store: &dyn Store) {
     };
     let publish = |rate: &str, replaces: Option<u32>| {
         let (program, replaces) = (Box::new(program(rate)), replaces.map(ProgramVersion));
-        desk.act(Action::PublishProgram { program, replaces })
+        desk.execute(Action::PublishProgram { program, replaces })
     };
     let read =
         |version: Option<u32>| store.program(desk.shop, version.map(ProgramVersion)).unwrap();
@@ -37,26 +37,26 @@ pub fn a_program_replaces_the_one_that_was_seen(store: &dyn Store) {
     assert_eq!(store.program(elsewhere.shop, None).unwrap().unwrap().0, ProgramVersion(1));
 }
 
-pub fn two_keys_are_alive(store: &dyn Store) {
-    let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
-    let alive = |id: &str| store.key(id).unwrap().map(|key| key.shop);
-    store.add_key(elsewhere.shop, &new_key("other"), desk.now).unwrap();
-    store.add_key(desk.shop, &new_key("first"), desk.now).unwrap();
+pub fn two_api_keys_are_valid(store: &dyn Store) {
+    let (desk, elsewhere) = (TestShop::new(store), TestShop::new(store));
+    let alive = |id: &str| store.api_key(id).unwrap().map(|key| key.shop);
+    store.add_api_key(elsewhere.shop, &new_key("other"), desk.now).unwrap();
+    store.add_api_key(desk.shop, &new_key("first"), desk.now).unwrap();
     assert_eq!(alive("first"), Some(desk.shop));
-    store.add_key(desk.shop, &new_key("second"), desk.now).unwrap();
+    store.add_api_key(desk.shop, &new_key("second"), desk.now).unwrap();
     assert_eq!((alive("first"), alive("second")), (Some(desk.shop), Some(desk.shop)));
-    store.add_key(desk.shop, &new_key("third"), desk.now).unwrap();
+    store.add_api_key(desk.shop, &new_key("third"), desk.now).unwrap();
     assert_eq!(
         ["first", "second", "third"].map(alive),
         [None, Some(desk.shop), Some(desk.shop)]
     );
     assert_eq!((alive("other"), alive("nobody's")), (Some(elsewhere.shop), None));
-    let key = store.key("third").unwrap().unwrap();
+    let key = store.api_key("third").unwrap().unwrap();
     assert_eq!((&key.key, key.created_at), (&new_key("third"), desk.now));
 }
 
-pub fn a_plugin_says_where_it_was_installed(store: &dyn Store) {
-    let (desk, elsewhere) = (Desk::new(store), Desk::new(store));
+pub fn an_integration_is_recorded(store: &dyn Store) {
+    let (desk, elsewhere) = (TestShop::new(store), TestShop::new(store));
     let plugin = |url: &str| Integration {
         platform: "woocommerce".to_owned(),
         shop_url: url.to_owned(),
@@ -65,7 +65,7 @@ pub fn a_plugin_says_where_it_was_installed(store: &dyn Store) {
     let known = |shop| store.shop(shop).unwrap().unwrap().integration.clone();
     assert_eq!(known(desk.shop), None);
     for url in ["https://tea.example", "https://coffee.example"] {
-        store.install(desk.shop, &plugin(url), desk.now).unwrap();
+        store.record_integration(desk.shop, &plugin(url), desk.now).unwrap();
         assert_eq!(known(desk.shop), Some(plugin(url)));
     }
     assert_eq!(known(elsewhere.shop), None);
@@ -79,27 +79,27 @@ pub fn a_plugin_says_where_it_was_installed(store: &dyn Store) {
 }
 
 pub fn one_shop_does_not_see_another(store: &dyn Store) {
-    let (here, there) = (Desk::new(store), Desk::new(store));
+    let (here, there) = (TestShop::new(store), TestShop::new(store));
     for (desk, count) in [(here, 10), (there, 20)] {
-        desk.tell(&both("1", "ada@example.com"), vec![add(count)]).unwrap();
-        desk.order(Some(&id("1")), paid("o1", "5.00")).unwrap();
+        desk.execute_commands(&id_and_email("1", "ada@example.com"), vec![add(count)]).unwrap();
+        desk.execute_order(Some(&id("1")), record_paid("o1", "5.00")).unwrap();
     }
-    here.order(None, cancel("o1")).unwrap();
-    here.order(Some(&id("only-here")), paid("o2", "5.00")).unwrap();
+    here.execute_order(None, cancel("o1")).unwrap();
+    here.execute_order(Some(&id("only-here")), record_paid("o2", "5.00")).unwrap();
     assert_eq!((here.balance(&id("1")), there.balance(&email("ada@example.com"))), (10, 25));
 
     assert!(store.customer(there.shop, &id("only-here")).unwrap().is_none());
     assert!(store.order(there.shop, &order_id("o2")).unwrap().is_none());
-    let account = here.see(&id("1")).record().account;
-    assert!(store.customer_of(there.shop, account).unwrap().is_none());
-    assert!(store.ledger(there.shop, account, None, 10).unwrap().rows.is_empty());
+    let account = here.customer(&id("1")).record().account;
+    assert!(store.customer_by_account(there.shop, account).unwrap().is_none());
+    assert!(store.account_journal(there.shop, account, None, 10).unwrap().rows.is_empty());
     assert_eq!(
         store.account_at(there.shop, account, there.now).unwrap(),
         loyalty_core::Account::default()
     );
-    let refused = there.act(Action::customer(id("only-here"), Presence::Must, vec![add(1)]));
-    assert_eq!(code(&refused), "customer_not_found");
-    let receipt = there.order(None, refund("o2", "r1", "1.00")).unwrap();
+    let refused = there.execute(Action::for_customer(id("only-here"), Existence::Required, vec![add(1)]));
+    assert_eq!(rejection_code(&refused), "customer_not_found");
+    let receipt = there.execute_order(None, refund("o2", "r1", "1.00")).unwrap();
     assert!(receipt.customer.is_none());
     assert_eq!(here.balance(&id("only-here")), 5);
 }

@@ -8,39 +8,39 @@ use loyalty_core::{CodeId, Email, Event, PriceRuleId, ShopId};
 
 /// A change of the index of one shop.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Indexed {
-    Rule(PriceRuleId),
-    NoRule(PriceRuleId),
+pub(crate) enum IndexChange {
+    PutRule(PriceRuleId),
+    DeleteRule(PriceRuleId),
     /// A rule's e-mails. Personal data: not in the journal.
-    Emails(PriceRuleId, Arc<[Email]>),
+    PutEmails(PriceRuleId, Arc<[Email]>),
     /// A code by its key. One that was there before belonged to a rule that is gone.
-    Code(String, PriceRuleId, CodeId),
-    NoCode(String, CodeId),
+    PutCode(String, PriceRuleId, CodeId),
+    DeleteCode(String, CodeId),
 }
 
-impl Indexed {
+impl IndexChange {
     /// What follows from an event. `known` is a code as it was before: its rule and its key.
-    pub(crate) fn of(
+    pub(crate) fn from_event(
         event: &DiscountEvent,
         known: impl FnOnce(CodeId) -> Option<(PriceRuleId, String)>,
     ) -> Vec<Self> {
         match event {
             DiscountEvent::CodeAdded { code, rule, text } => {
-                vec![Self::Code(text.key().to_owned(), *rule, *code)]
+                vec![Self::PutCode(text.key().to_owned(), *rule, *code)]
             }
             DiscountEvent::CodeRemoved { code } => known(*code)
-                .map(|(_, key)| Self::NoCode(key, *code))
+                .map(|(_, key)| Self::DeleteCode(key, *code))
                 .into_iter()
                 .collect(),
             DiscountEvent::CodeRenamed { code, text } => match known(*code) {
                 Some((_, key)) if key == text.key() => Vec::new(),
                 Some((rule, key)) => {
-                    vec![Self::NoCode(key, *code), Self::Code(text.key().to_owned(), rule, *code)]
+                    vec![Self::DeleteCode(key, *code), Self::PutCode(text.key().to_owned(), rule, *code)]
                 }
                 None => Vec::new(),
             },
-            DiscountEvent::PriceRuleDeleted { rule } => vec![Self::NoRule(*rule)],
-            DiscountEvent::PriceRuleSaved { rule, .. } => vec![Self::Rule(*rule)],
+            DiscountEvent::PriceRuleDeleted { rule } => vec![Self::DeleteRule(*rule)],
+            DiscountEvent::PriceRuleSaved { rule, .. } => vec![Self::PutRule(*rule)],
             DiscountEvent::CodeReserved { .. }
             | DiscountEvent::CodeReleased { .. }
             | DiscountEvent::CodeSwitched { .. }
@@ -52,7 +52,7 @@ impl Indexed {
 }
 
 /// The key that an event gives a code.
-pub(crate) fn named(event: &Event) -> Option<&str> {
+pub(crate) fn assigned_code_key(event: &Event) -> Option<&str> {
     let Event::Discount(
         DiscountEvent::CodeAdded { text, .. } | DiscountEvent::CodeRenamed { text, .. },
     ) = event
@@ -64,40 +64,40 @@ pub(crate) fn named(event: &Event) -> Option<&str> {
 
 /// The index of all shops, in memory.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Index {
+pub(crate) struct DiscountIndex {
     pub(crate) rules: BTreeSet<(ShopId, PriceRuleId)>,
     pub(crate) emails: HashMap<(ShopId, PriceRuleId), Arc<[Email]>>,
-    pub(crate) by_key: HashMap<(ShopId, String), (PriceRuleId, CodeId)>,
-    pub(crate) of_rule: BTreeSet<(PriceRuleId, CodeId)>,
+    pub(crate) codes_by_key: HashMap<(ShopId, String), (PriceRuleId, CodeId)>,
+    pub(crate) codes_by_rule: BTreeSet<(PriceRuleId, CodeId)>,
 }
 
-impl Index {
-    pub(crate) fn apply(&mut self, shop: ShopId, change: Indexed) {
+impl DiscountIndex {
+    pub(crate) fn apply(&mut self, shop: ShopId, change: IndexChange) {
         match change {
-            Indexed::Rule(rule) => {
+            IndexChange::PutRule(rule) => {
                 self.rules.insert((shop, rule));
             }
-            Indexed::NoRule(rule) => {
+            IndexChange::DeleteRule(rule) => {
                 self.rules.remove(&(shop, rule));
                 self.emails.remove(&(shop, rule));
             }
-            Indexed::Emails(rule, emails) => {
+            IndexChange::PutEmails(rule, emails) => {
                 self.emails.insert((shop, rule), emails);
             }
-            Indexed::Code(key, rule, code) => {
-                if let Some(before) = self.by_key.insert((shop, key), (rule, code)) {
-                    self.of_rule.remove(&before);
+            IndexChange::PutCode(key, rule, code) => {
+                if let Some(before) = self.codes_by_key.insert((shop, key), (rule, code)) {
+                    self.codes_by_rule.remove(&before);
                 }
-                self.of_rule.insert((rule, code));
+                self.codes_by_rule.insert((rule, code));
             }
-            Indexed::NoCode(key, code) => {
+            IndexChange::DeleteCode(key, code) => {
                 if self
-                    .by_key
+                    .codes_by_key
                     .get(&(shop, key.clone()))
                     .is_some_and(|(_, known)| *known == code)
-                    && let Some(before) = self.by_key.remove(&(shop, key))
+                    && let Some(before) = self.codes_by_key.remove(&(shop, key))
                 {
-                    self.of_rule.remove(&before);
+                    self.codes_by_rule.remove(&before);
                 }
             }
         }

@@ -7,51 +7,51 @@ use std::sync::Arc;
 use loyalty_core::{CategoryId, ProductId, ShopId, VariantId};
 
 use super::{MemoryStore, Tables};
-use crate::catalogue::{Catalogue, CategoryRecord, ProductKey, ProductRecord, SavedSearch};
+use crate::catalogue::{Catalogue, CategoryRecord, ProductRef, ProductRecord, SavedSearch};
 use crate::error::Failure;
-use crate::number::Number;
+use crate::numeric_id::NumericId;
 use crate::query::Page;
-use crate::transact::{CatalogueView, Numbered, Shelved};
+use crate::transact::{CatalogueView, AssignedNumbers, CatalogueChange};
 
 #[derive(Debug, Default)]
-pub(super) struct Shelf {
-    products: BTreeMap<(ShopId, Number), Arc<ProductRecord>>,
-    product_numbers: HashMap<(ShopId, ProductId), Number>,
+pub(super) struct CatalogueTables {
+    products: BTreeMap<(ShopId, NumericId), Arc<ProductRecord>>,
+    product_numbers: HashMap<(ShopId, ProductId), NumericId>,
     categories: BTreeMap<(ShopId, CategoryId), Arc<CategoryRecord>>,
-    searches: BTreeMap<(ShopId, Number), Arc<SavedSearch>>,
-    numbered: HashMap<ShopId, i64>,
-    variant_numbers: HashMap<(ShopId, VariantId), Number>,
-    numbered_variants: HashMap<(ShopId, Number), VariantId>,
+    searches: BTreeMap<(ShopId, NumericId), Arc<SavedSearch>>,
+    assigned_counts: HashMap<ShopId, i64>,
+    variant_numbers: HashMap<(ShopId, VariantId), NumericId>,
+    numbered_variants: HashMap<(ShopId, NumericId), VariantId>,
 }
 
-impl Shelf {
-    pub(super) fn apply(&mut self, shop: ShopId, shelved: Vec<Shelved>, numbered: Numbered) {
+impl CatalogueTables {
+    pub(super) fn apply(&mut self, shop: ShopId, shelved: Vec<CatalogueChange>, numbered: AssignedNumbers) {
         for shelved in shelved {
             match shelved {
-                Shelved::Product(record) => {
+                CatalogueChange::PutProduct(record) => {
                     self.product_numbers
                         .insert((shop, record.product.id.clone()), record.number);
                     self.products.insert((shop, record.number), record);
                 }
-                Shelved::NoProduct(id) => {
+                CatalogueChange::DeleteProduct(id) => {
                     let number = self.product_numbers.remove(&(shop, id));
                     number.and_then(|number| self.products.remove(&(shop, number)));
                 }
-                Shelved::Category(record) => {
+                CatalogueChange::PutCategory(record) => {
                     self.categories.insert((shop, record.category.id.clone()), record);
                 }
-                Shelved::NoCategory(id) => {
+                CatalogueChange::DeleteCategory(id) => {
                     self.categories.remove(&(shop, id));
                 }
-                Shelved::Search(search) => {
+                CatalogueChange::PutSearch(search) => {
                     self.searches.insert((shop, search.number), search);
                 }
-                Shelved::NoSearch(number) => {
+                CatalogueChange::DeleteSearch(number) => {
                     self.searches.remove(&(shop, number));
                 }
             }
         }
-        self.numbered.extend(numbered.last.map(|last| (shop, last)));
+        self.assigned_counts.extend(numbered.last.map(|last| (shop, last)));
         for (variant, number) in numbered.variants {
             self.numbered_variants.insert((shop, number), variant.clone());
             self.variant_numbers.insert((shop, variant), number);
@@ -70,7 +70,7 @@ impl CatalogueView for Tables {
         shop: ShopId,
         id: &ProductId,
     ) -> Result<Option<Arc<ProductRecord>>, Failure> {
-        Ok(self.shelf.product(shop, id))
+        Ok(self.catalogue.product(shop, id))
     }
 
     fn category(
@@ -78,31 +78,31 @@ impl CatalogueView for Tables {
         shop: ShopId,
         id: &CategoryId,
     ) -> Result<Option<Arc<CategoryRecord>>, Failure> {
-        Ok(self.shelf.categories.get(&(shop, id.clone())).cloned())
+        Ok(self.catalogue.categories.get(&(shop, id.clone())).cloned())
     }
 
     fn saved_search(
         &mut self,
         shop: ShopId,
-        number: Number,
+        number: NumericId,
     ) -> Result<Option<Arc<SavedSearch>>, Failure> {
-        Ok(self.shelf.searches.get(&(shop, number)).cloned())
+        Ok(self.catalogue.searches.get(&(shop, number)).cloned())
     }
 
     fn has_search_named(&mut self, shop: ShopId, name: &str) -> Result<bool, Failure> {
         Ok(self
-            .shelf
+            .catalogue
             .searches
             .values()
             .any(|search| search.shop == shop && search.name == name))
     }
 
-    fn variant_number(&mut self, shop: ShopId, id: &VariantId) -> Result<Option<Number>, Failure> {
-        Ok(self.shelf.variant_numbers.get(&(shop, id.clone())).copied())
+    fn variant_number(&mut self, shop: ShopId, id: &VariantId) -> Result<Option<NumericId>, Failure> {
+        Ok(self.catalogue.variant_numbers.get(&(shop, id.clone())).copied())
     }
 
-    fn numbered(&mut self, shop: ShopId) -> Result<i64, Failure> {
-        Ok(self.shelf.numbered.get(&shop).copied().unwrap_or_default())
+    fn assigned_count(&mut self, shop: ShopId) -> Result<i64, Failure> {
+        Ok(self.catalogue.assigned_counts.get(&shop).copied().unwrap_or_default())
     }
 }
 
@@ -110,34 +110,34 @@ impl Catalogue for MemoryStore {
     fn product(
         &self,
         shop: ShopId,
-        key: &ProductKey,
+        key: &ProductRef,
     ) -> Result<Option<Arc<ProductRecord>>, Failure> {
         let tables = self.tables();
         Ok(match key {
-            ProductKey::Id(id) => tables.shelf.product(shop, id),
-            ProductKey::Number(number) => tables.shelf.products.get(&(shop, *number)).cloned(),
+            ProductRef::Id(id) => tables.catalogue.product(shop, id),
+            ProductRef::Number(number) => tables.catalogue.products.get(&(shop, *number)).cloned(),
         })
     }
 
-    fn variant_number(&self, shop: ShopId, id: &VariantId) -> Result<Option<Number>, Failure> {
+    fn variant_number(&self, shop: ShopId, id: &VariantId) -> Result<Option<NumericId>, Failure> {
         CatalogueView::variant_number(&mut *self.tables(), shop, id)
     }
 
-    fn numbered_variant(&self, shop: ShopId, number: Number) -> Result<Option<VariantId>, Failure> {
-        Ok(self.tables().shelf.numbered_variants.get(&(shop, number)).cloned())
+    fn variant_by_number(&self, shop: ShopId, number: NumericId) -> Result<Option<VariantId>, Failure> {
+        Ok(self.tables().catalogue.numbered_variants.get(&(shop, number)).cloned())
     }
 
     fn products(
         &self,
         shop: ShopId,
-        after: Option<Number>,
+        after: Option<NumericId>,
         limit: usize,
     ) -> Result<Page<Arc<ProductRecord>>, Failure> {
-        Ok(page(&self.tables().shelf.products, shop, after, limit, |record| record.shop))
+        Ok(page(&self.tables().catalogue.products, shop, after, limit, |record| record.shop))
     }
 
     fn count_products(&self, shop: ShopId) -> Result<u64, Failure> {
-        Ok(count(self.tables().shelf.products.keys().map(|(owner, _)| *owner), shop))
+        Ok(count(self.tables().catalogue.products.keys().map(|(owner, _)| *owner), shop))
     }
 
     fn category(
@@ -154,19 +154,19 @@ impl Catalogue for MemoryStore {
         after: Option<&CategoryId>,
         limit: usize,
     ) -> Result<Page<Arc<CategoryRecord>>, Failure> {
-        Ok(page(&self.tables().shelf.categories, shop, after.cloned(), limit, |record| {
+        Ok(page(&self.tables().catalogue.categories, shop, after.cloned(), limit, |record| {
             record.shop
         }))
     }
 
     fn count_categories(&self, shop: ShopId) -> Result<u64, Failure> {
-        Ok(count(self.tables().shelf.categories.keys().map(|(owner, _)| *owner), shop))
+        Ok(count(self.tables().catalogue.categories.keys().map(|(owner, _)| *owner), shop))
     }
 
     fn saved_search(
         &self,
         shop: ShopId,
-        number: Number,
+        number: NumericId,
     ) -> Result<Option<Arc<SavedSearch>>, Failure> {
         CatalogueView::saved_search(&mut *self.tables(), shop, number)
     }
@@ -174,14 +174,14 @@ impl Catalogue for MemoryStore {
     fn saved_searches(
         &self,
         shop: ShopId,
-        after: Option<Number>,
+        after: Option<NumericId>,
         limit: usize,
     ) -> Result<Page<Arc<SavedSearch>>, Failure> {
-        Ok(page(&self.tables().shelf.searches, shop, after, limit, |search| search.shop))
+        Ok(page(&self.tables().catalogue.searches, shop, after, limit, |search| search.shop))
     }
 
     fn count_saved_searches(&self, shop: ShopId) -> Result<u64, Failure> {
-        Ok(count(self.tables().shelf.searches.keys().map(|(owner, _)| *owner), shop))
+        Ok(count(self.tables().catalogue.searches.keys().map(|(owner, _)| *owner), shop))
     }
 }
 
@@ -197,7 +197,7 @@ fn page<K: Ord, V>(
     let mut found = values.range((from, Bound::Unbounded)).map(|(_, value)| value);
     let mut found = found.by_ref().filter(|value| owner(value) == shop);
     let items = found.by_ref().take(limit).cloned().collect();
-    Page { items, more: found.next().is_some() }
+    Page { items, has_more: found.next().is_some() }
 }
 
 fn count(owners: impl Iterator<Item = ShopId>, shop: ShopId) -> u64 {

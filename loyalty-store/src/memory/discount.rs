@@ -7,44 +7,44 @@ use loyalty_core::{AccountId, CheckoutId, CodeId, Email, OrderId, PriceRuleId, S
 
 use super::{MemoryStore, Tables};
 use crate::catalogue::SavedSearch;
-use crate::discount::facts::{self, CartFacts, DiscountView};
+use crate::discount::lookup::{self, CartFacts, DiscountView};
 use crate::discount::{CartQuery, CheckoutView, CodeBatch, CodeView, Discounts, PriceRuleView};
 use crate::error::Failure;
-use crate::keyed::{Key, Keyed};
-use crate::number::Number;
+use crate::projections::{ProjectionKey, Projection};
+use crate::numeric_id::NumericId;
 use crate::query::{CustomerView, Page};
 use crate::record::Seq;
-use crate::transact::{CatalogueView, View};
+use crate::transact::{CatalogueView, TransactionView};
 
 impl DiscountView for Tables {
-    fn keyed(&mut self, shop: ShopId, key: &Key) -> Result<Option<Arc<Keyed>>, Failure> {
-        Ok(self.keyed.get(&(shop, key.clone())).cloned())
+    fn projection(&mut self, shop: ShopId, key: &ProjectionKey) -> Result<Option<Arc<Projection>>, Failure> {
+        Ok(self.projections.get(&(shop, key.clone())).cloned())
     }
 
-    fn code_of_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure> {
-        Ok(self.index.by_key.get(&(shop, key.to_owned())).map(|(_, code)| *code))
+    fn code_by_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure> {
+        Ok(self.index.codes_by_key.get(&(shop, key.to_owned())).map(|(_, code)| *code))
     }
 
     fn rule_emails(&mut self, shop: ShopId, rule: PriceRuleId) -> Result<Arc<[Email]>, Failure> {
         Ok(self.index.emails.get(&(shop, rule)).cloned().unwrap_or_default())
     }
 
-    fn search(
+    fn find_saved_search(
         &mut self,
         shop: ShopId,
-        number: Number,
+        number: NumericId,
     ) -> Result<Option<Arc<SavedSearch>>, Failure> {
         self.saved_search(shop, number)
     }
 
     fn customer_view(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
-        Ok(self.view_of(account))
+        Ok(self.build_view(account))
     }
 }
 
 impl Discounts for MemoryStore {
     fn price_rule(&self, shop: ShopId, id: PriceRuleId) -> Result<Option<PriceRuleView>, Failure> {
-        facts::rule(&mut *self.tables(), shop, id)
+        lookup::find_rule(&mut *self.tables(), shop, id)
     }
 
     fn price_rules(
@@ -57,11 +57,11 @@ impl Discounts for MemoryStore {
         let from = (shop, PriceRuleId(after.map_or(0, |after| after.0.saturating_add(1))));
         let ids = tables.index.rules.range(from..=(shop, PriceRuleId(Seq::MAX)));
         let ids: Vec<_> = ids.map(|(_, id)| *id).take(limit.saturating_add(1)).collect();
-        let rules = ids.iter().take(limit).map(|id| facts::rule(&mut *tables, shop, *id));
+        let rules = ids.iter().take(limit).map(|id| lookup::find_rule(&mut *tables, shop, *id));
         let rules: Result<Vec<_>, _> = rules.collect();
         Ok(Page {
             items: rules?.into_iter().flatten().collect(),
-            more: ids.len() > limit,
+            has_more: ids.len() > limit,
         })
     }
 
@@ -75,11 +75,11 @@ impl Discounts for MemoryStore {
     }
 
     fn code(&self, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure> {
-        facts::code(&mut *self.tables(), shop, id)
+        lookup::find_code(&mut *self.tables(), shop, id)
     }
 
-    fn code_of_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure> {
-        facts::code_of_text(&mut *self.tables(), shop, text)
+    fn code_by_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure> {
+        lookup::find_code_by_text(&mut *self.tables(), shop, text)
     }
 
     fn codes(
@@ -91,24 +91,24 @@ impl Discounts for MemoryStore {
     ) -> Result<Page<CodeView>, Failure> {
         let mut tables = self.tables();
         let from = (rule, CodeId(after.map_or(0, |after| after.0.saturating_add(1))));
-        let ids = tables.index.of_rule.range(from..=(rule, CodeId(Seq::MAX)));
+        let ids = tables.index.codes_by_rule.range(from..=(rule, CodeId(Seq::MAX)));
         let ids: Vec<_> = ids.map(|(_, id)| *id).take(limit.saturating_add(1)).collect();
-        let codes = ids.iter().take(limit).map(|id| facts::code(&mut *tables, shop, *id));
+        let codes = ids.iter().take(limit).map(|id| lookup::find_code(&mut *tables, shop, *id));
         let codes: Result<Vec<_>, _> = codes.collect();
         Ok(Page {
             items: codes?.into_iter().flatten().collect(),
-            more: ids.len() > limit,
+            has_more: ids.len() > limit,
         })
     }
 
     fn count_codes(&self, shop: ShopId, rule: PriceRuleId) -> Result<u64, Failure> {
         let mut tables = self.tables();
-        if facts::rule(&mut *tables, shop, rule)?.is_none() {
+        if lookup::find_rule(&mut *tables, shop, rule)?.is_none() {
             return Ok(0);
         }
         let codes = tables
             .index
-            .of_rule
+            .codes_by_rule
             .range((rule, CodeId(0))..=(rule, CodeId(Seq::MAX)));
         Ok(u64::try_from(codes.count()).unwrap_or(u64::MAX))
     }
@@ -116,7 +116,7 @@ impl Discounts for MemoryStore {
     fn code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure> {
         let tables = self.tables();
         let place = usize::try_from(id.saturating_sub(1)).unwrap_or(usize::MAX);
-        Ok(tables.journal.get(place).and_then(|row| CodeBatch::of(row, shop)))
+        Ok(tables.journal.get(place).and_then(|row| CodeBatch::from_row(row, shop)))
     }
 
     fn checkout(
@@ -125,30 +125,30 @@ impl Discounts for MemoryStore {
         id: &CheckoutId,
         now: Timestamp,
     ) -> Result<CheckoutView, Failure> {
-        facts::checkout(&mut *self.tables(), shop, id, now)
+        lookup::load_checkout(&mut *self.tables(), shop, id, now)
     }
 
     fn cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure> {
         let mut tables = self.tables();
         let of = tables.shops.get(&shop).cloned();
         let of = of.ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
-        let program = tables.program_of(shop, None);
+        let program = tables.find_program(shop, None);
         let (_, program) =
             program.ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program")))?;
         let (id, email) = (query.cart.customer.id.as_ref(), query.cart.customer.email.as_ref());
-        let by_id = id.map(|id| tables.by_id(shop, id)).transpose()?.flatten();
-        let by_email = email.map(|email| tables.by_email(shop, email)).transpose()?.flatten();
+        let by_id = id.map(|id| tables.account_by_id(shop, id)).transpose()?.flatten();
+        let by_email = email.map(|email| tables.account_by_email(shop, email)).transpose()?.flatten();
         let accounts = by_id
             .into_iter()
             .chain(by_email.filter(|account| by_id != Some(*account)));
         let customers = accounts.filter_map(|account| tables.customers.get(&account));
         let customers =
-            customers.filter(|record| facts::is_the_customer(record, id.is_some(), by_id));
+            customers.filter(|record| lookup::is_cart_customer(record, id.is_some(), by_id));
         let customers: Vec<_> = customers.cloned().collect();
-        CartFacts::of(&mut *tables, (&of, &program), query, &customers)
+        CartFacts::load(&mut *tables, (&of, &program), query, &customers)
     }
 
-    fn used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {
-        facts::used_by_order(&mut *self.tables(), shop, order)
+    fn codes_used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {
+        lookup::list_codes_used_by_order(&mut *self.tables(), shop, order)
     }
 }

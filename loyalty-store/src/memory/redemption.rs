@@ -14,7 +14,7 @@ impl Redemptions for MemoryStore {
         shop: ShopId,
         id: RedemptionId,
     ) -> Result<Option<RedemptionView>, Failure> {
-        redemption::redemption(&mut *self.tables(), shop, id)
+        redemption::find_redemption(&mut *self.tables(), shop, id)
     }
 
     fn redemptions(
@@ -28,10 +28,10 @@ impl Redemptions for MemoryStore {
             let record = tables.accounts.get(&account).filter(|record| record.shop == shop);
             Ok(record.and_then(|record| record.account.last_redemption()))
         };
-        redemption::redemptions(&mut *self.tables(), shop, account, after, limit, last)
+        redemption::list_redemptions(&mut *self.tables(), shop, account, after, limit, last)
     }
 
     fn reward_usage(&self, shop: ShopId, reward: &RewardId) -> Result<Option<Usage>, Failure> {
-        redemption::usage(&mut *self.tables(), shop, reward)
+        redemption::load_reward_usage(&mut *self.tables(), shop, reward)
     }
 }

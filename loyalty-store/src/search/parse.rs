@@ -9,13 +9,13 @@ use std::vec::IntoIter;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use loyalty_core::Zone;
 
-use super::{Comparison, Expression, Pattern, SearchError, Span, Term, TextField};
+use super::{Comparison, Expression, Pattern, SearchError, TimeRange, Term, TextField};
 
 const MAX_CHARACTERS: usize = 500;
 const MAX_TERMS: usize = 10;
 
 /// Fields of Shopify's customers of which nothing is known here.
-const NOT_KEPT: [&str; 11] = [
+const UNSUPPORTED_FIELDS: [&str; 11] = [
     "accepts_marketing",
     "city",
     "company",
@@ -29,11 +29,11 @@ const NOT_KEPT: [&str; 11] = [
     "total_spent",
 ];
 
-pub(super) fn expression(text: &str, zone: Zone) -> Result<Expression, SearchError> {
+pub(super) fn parse_expression(text: &str, zone: Zone) -> Result<Expression, SearchError> {
     if text.chars().count() > MAX_CHARACTERS {
         return Err(SearchError::TooLong);
     }
-    let tokens = tokens(text)?;
+    let tokens = tokenize(text)?;
     if tokens.iter().filter(|token| matches!(token, Token::Word(_))).count() > MAX_TERMS {
         return Err(SearchError::TooLong);
     }
@@ -41,7 +41,7 @@ pub(super) fn expression(text: &str, zone: Zone) -> Result<Expression, SearchErr
         return Ok(Expression::default());
     }
     let mut parser = Parser { tokens: tokens.into_iter().peekable(), zone };
-    let expression = parser.any()?;
+    let expression = parser.parse_any()?;
     match parser.tokens.next() {
         None => Ok(expression),
         Some(_) => Err(SearchError::UnpairedParenthesis),
@@ -61,7 +61,7 @@ enum Token {
 /// Characters, each with whether it was quoted and so stands only for itself.
 type Word = Vec<(char, bool)>;
 
-fn tokens(text: &str) -> Result<Vec<Token>, SearchError> {
+fn tokenize(text: &str) -> Result<Vec<Token>, SearchError> {
     let (mut tokens, mut word, mut quote) = (Vec::new(), Word::new(), None);
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
@@ -70,34 +70,34 @@ fn tokens(text: &str) -> Result<Vec<Token>, SearchError> {
             (close, Some(open)) if close == open => quote = None,
             (inside, Some(_)) => word.push((inside, true)),
             ('"', None) => quote = Some('"'),
-            ('\'', None) if is_before_a_value(&word) => quote = Some('\''),
+            ('\'', None) if expects_value(&word) => quote = Some('\''),
             ('(' | ')', None) => {
-                end(&mut word, &mut tokens);
+                finish_word(&mut word, &mut tokens);
                 tokens.push(if character == '(' { Token::Open } else { Token::Close });
             }
             ('-', None) if word.is_empty() => tokens.push(Token::Not),
-            (blank, None) if blank.is_whitespace() => end(&mut word, &mut tokens),
+            (blank, None) if blank.is_whitespace() => finish_word(&mut word, &mut tokens),
             (other, None) => word.push((other, false)),
         }
     }
     if quote.is_some() {
         return Err(SearchError::UnclosedQuote);
     }
-    end(&mut word, &mut tokens);
+    finish_word(&mut word, &mut tokens);
     Ok(tokens)
 }
 
 /// An apostrophe inside a word is no quote.
-fn is_before_a_value(word: &Word) -> bool {
+fn expects_value(word: &Word) -> bool {
     word.last()
         .is_none_or(|last| [':', '>', '<', '='].map(|sign| (sign, false)).contains(last))
 }
 
-fn end(word: &mut Word, tokens: &mut Vec<Token>) {
+fn finish_word(word: &mut Word, tokens: &mut Vec<Token>) {
     let word = std::mem::take(word);
     if !word.is_empty() {
         let plain = word.iter().all(|(_, quoted)| !quoted);
-        tokens.push(match spelled(&word).as_str() {
+        tokens.push(match word_text(&word).as_str() {
             "AND" if plain => Token::And,
             "OR" if plain => Token::Or,
             "NOT" if plain => Token::Not,
@@ -106,7 +106,7 @@ fn end(word: &mut Word, tokens: &mut Vec<Token>) {
     }
 }
 
-fn spelled(word: &[(char, bool)]) -> String {
+fn word_text(word: &[(char, bool)]) -> String {
     word.iter().map(|(character, _)| character).collect()
 }
 
@@ -117,36 +117,36 @@ struct Parser {
 
 impl Parser {
     /// `… OR …`
-    fn any(&mut self) -> Result<Expression, SearchError> {
-        let mut parts = vec![self.all()?];
+    fn parse_any(&mut self) -> Result<Expression, SearchError> {
+        let mut parts = vec![self.parse_all()?];
         while self.tokens.next_if_eq(&Token::Or).is_some() {
-            parts.push(self.all()?);
+            parts.push(self.parse_all()?);
         }
-        Ok(single(parts, Expression::Any))
+        Ok(unwrap_single(parts, Expression::Any))
     }
 
     /// `… …` or `… AND …`
-    fn all(&mut self) -> Result<Expression, SearchError> {
-        let mut parts = vec![self.one()?];
+    fn parse_all(&mut self) -> Result<Expression, SearchError> {
+        let mut parts = vec![self.parse_one()?];
         loop {
             match self.tokens.peek() {
-                None | Some(Token::Close | Token::Or) => return Ok(single(parts, Expression::All)),
+                None | Some(Token::Close | Token::Or) => return Ok(unwrap_single(parts, Expression::All)),
                 Some(Token::And) => {
                     self.tokens.next();
-                    parts.push(self.one()?);
+                    parts.push(self.parse_one()?);
                 }
-                Some(Token::Open | Token::Not | Token::Word(_)) => parts.push(self.one()?),
+                Some(Token::Open | Token::Not | Token::Word(_)) => parts.push(self.parse_one()?),
             }
         }
     }
 
-    fn one(&mut self) -> Result<Expression, SearchError> {
-        let misplaced = |name: &str| Err(SearchError::Misplaced(name.to_owned()));
+    fn parse_one(&mut self) -> Result<Expression, SearchError> {
+        let misplaced = |name: &str| Err(SearchError::MisplacedOperator(name.to_owned()));
         match self.tokens.next() {
-            Some(Token::Word(word)) => Ok(Expression::Term(term(&word, self.zone)?)),
-            Some(Token::Not) => Ok(Expression::Not(Box::new(self.one()?))),
+            Some(Token::Word(word)) => Ok(Expression::Term(parse_term(&word, self.zone)?)),
+            Some(Token::Not) => Ok(Expression::Not(Box::new(self.parse_one()?))),
             Some(Token::Open) => {
-                let inside = self.any()?;
+                let inside = self.parse_any()?;
                 let closed = self.tokens.next_if_eq(&Token::Close);
                 closed.map(|_| inside).ok_or(SearchError::UnpairedParenthesis)
             }
@@ -158,7 +158,7 @@ impl Parser {
     }
 }
 
-fn single(mut parts: Vec<Expression>, many: fn(Vec<Expression>) -> Expression) -> Expression {
+fn unwrap_single(mut parts: Vec<Expression>, many: fn(Vec<Expression>) -> Expression) -> Expression {
     match parts.pop() {
         Some(only) if parts.is_empty() => only,
         last => {
@@ -168,79 +168,79 @@ fn single(mut parts: Vec<Expression>, many: fn(Vec<Expression>) -> Expression) -
     }
 }
 
-fn term(word: &[(char, bool)], zone: Zone) -> Result<Term, SearchError> {
+fn parse_term(word: &[(char, bool)], zone: Zone) -> Result<Term, SearchError> {
     let Some(colon) = word.iter().position(|character| *character == (':', false)) else {
-        return Ok(Term::Text(TextField::Any, pattern(word)));
+        return Ok(Term::Text(TextField::Any, parse_pattern(word)));
     };
     let (field, value) = word.split_at(colon);
-    let (field, value) = (spelled(field), value.get(1..).unwrap_or_default());
-    let (comparison, value) = comparison(value);
+    let (field, value) = (word_text(field), value.get(1..).unwrap_or_default());
+    let (comparison, value) = parse_comparison(value);
     let text = |text_field| match comparison {
-        Comparison::Equal => Ok(Term::Text(text_field, pattern(value))),
-        Comparison::Above | Comparison::AtLeast | Comparison::Below | Comparison::AtMost => {
+        Comparison::Equal => Ok(Term::Text(text_field, parse_pattern(value))),
+        Comparison::Greater | Comparison::AtLeast | Comparison::Less | Comparison::AtMost => {
             Err(SearchError::NotComparable(field.clone()))
         }
     };
     match field.as_str() {
         "country" => text(TextField::Country),
-        "created_at" => Ok(Term::Created(comparison, span("created_at", value, zone)?)),
+        "created_at" => Ok(Term::Created(comparison, parse_time_range("created_at", value, zone)?)),
         "email" => text(TextField::Email),
         "first_name" => text(TextField::FirstName),
         "id" | "customer_id" => text(TextField::Id),
         "last_name" => text(TextField::LastName),
-        "points" => Ok(Term::Points(comparison, points(value)?)),
+        "points" => Ok(Term::Points(comparison, parse_points(value)?)),
         "tag" => text(TextField::Tag),
         "tier" => text(TextField::Tier),
-        "updated_at" => Ok(Term::Updated(comparison, span("updated_at", value, zone)?)),
-        known if NOT_KEPT.contains(&known) => Err(SearchError::NotKept(field)),
+        "updated_at" => Ok(Term::Updated(comparison, parse_time_range("updated_at", value, zone)?)),
+        known if UNSUPPORTED_FIELDS.contains(&known) => Err(SearchError::UnsupportedField(field)),
         _ => Err(SearchError::UnknownField(field)),
     }
 }
 
 /// What a value is compared by: the signs before it, unless they are quoted.
-fn comparison(value: &[(char, bool)]) -> (Comparison, &[(char, bool)]) {
+fn parse_comparison(value: &[(char, bool)]) -> (Comparison, &[(char, bool)]) {
     let sign = |index: usize| value.get(index).filter(|(_, quoted)| !quoted).map(|(sign, _)| *sign);
     let (comparison, signs) = match (sign(0), sign(1)) {
         (Some('>'), Some('=')) => (Comparison::AtLeast, 2),
         (Some('<'), Some('=')) => (Comparison::AtMost, 2),
-        (Some('>'), _) => (Comparison::Above, 1),
-        (Some('<'), _) => (Comparison::Below, 1),
+        (Some('>'), _) => (Comparison::Greater, 1),
+        (Some('<'), _) => (Comparison::Less, 1),
         (Some('='), _) => (Comparison::Equal, 1),
         _ => (Comparison::Equal, 0),
     };
     (comparison, value.get(signs..).unwrap_or_default())
 }
 
-fn pattern(word: &[(char, bool)]) -> Pattern {
+fn parse_pattern(word: &[(char, bool)]) -> Pattern {
     match word.split_last() {
-        Some((('*', false), beginning)) => Pattern::new(spelled(beginning), true),
-        _ => Pattern::new(spelled(word), false),
+        Some((('*', false), beginning)) => Pattern::new(word_text(beginning), true),
+        _ => Pattern::new(word_text(word), false),
     }
 }
 
-fn points(value: &[(char, bool)]) -> Result<i64, SearchError> {
-    let text = spelled(value);
+fn parse_points(value: &[(char, bool)]) -> Result<i64, SearchError> {
+    let text = word_text(value);
     let digits = text.strip_prefix('-').unwrap_or(&text);
     let whole = digits.bytes().all(|byte| byte.is_ascii_digit());
-    let wrong = SearchError::InvalidValue { field: "points", wanted: "a whole number" };
+    let wrong = SearchError::InvalidValue { field: "points", expected: "a whole number" };
     text.parse().ok().filter(|_| whole).ok_or(wrong)
 }
 
-fn span(field: &'static str, value: &[(char, bool)], zone: Zone) -> Result<Span, SearchError> {
-    let text = spelled(value);
-    let found = if text.len() == 10 { day(&text, zone) } else { instant(&text) };
+fn parse_time_range(field: &'static str, value: &[(char, bool)], zone: Zone) -> Result<TimeRange, SearchError> {
+    let text = word_text(value);
+    let found = if text.len() == 10 { parse_day(&text, zone) } else { parse_instant(&text) };
     let wanted = "a date such as 2026-01-31 or a time such as '2026-01-31T10:00:00Z'";
-    found.ok_or(SearchError::InvalidValue { field, wanted })
+    found.ok_or(SearchError::InvalidValue { field, expected: wanted })
 }
 
-fn day(text: &str, zone: Zone) -> Option<Span> {
+fn parse_day(text: &str, zone: Zone) -> Option<TimeRange> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
     let date = NaiveDate::from_str(text).ok().filter(|_| plain)?;
     let start = |date: NaiveDate| zone.instant(date.and_time(NaiveTime::MIN)).ok();
-    Span::until(start(date)?, start(date.succ_opt()?)?)
+    TimeRange::between(start(date)?, start(date.succ_opt()?)?)
 }
 
-fn instant(text: &str) -> Option<Span> {
+fn parse_instant(text: &str) -> Option<TimeRange> {
     let at = DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc);
-    Some(Span { first: at, last: at })
+    Some(TimeRange { first: at, last: at })
 }

@@ -10,7 +10,7 @@ use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::rows::{each, micros, timestamp, to_json};
 use crate::error::Failure;
-use crate::record::{AccountRecord, Filed, Seq};
+use crate::record::{AccountRecord, PersistedSegments, Seq};
 
 /// The account and its chapters in one statement, so as one commit left them. The state is read once. A chapter of lots
 /// has no nanosecond, the account's own row no text of a chapter.
@@ -78,7 +78,7 @@ impl OwnRow {
         let account = head
             .with_segments(&written)
             .filter(|_| i64::try_from(written.len()) == Ok(chapters))?;
-        Some(AccountRecord { shop, account, seq, at, due, filed: Filed::new(written) })
+        Some(AccountRecord { shop, account, seq, at, due, persisted_segments: PersistedSegments::new(written) })
     }
 }
 
@@ -143,7 +143,7 @@ impl<'db> Put<'db> {
         let (state, due) = (to_json(&head)?, record.due.map(micros));
         let count = i64::try_from(chapters.len()).unwrap_or(i64::MAX);
         let values = params![id.0, record.shop.0, record.seq, micros(record.at), state, due, count];
-        let filed = record.filed.chapters();
+        let filed = record.persisted_segments.lock();
         if self.account.execute(values)? == 0 {
             return Ok(filed.clone());
         }
@@ -201,10 +201,10 @@ mod tests {
             });
             record.seq += 1;
             let chapters = put.put(AccountId(7), &record).unwrap();
-            *record.filed.chapters() = chapters;
+            *record.persisted_segments.lock() = chapters;
             let read = account(&db, AccountId(7)).unwrap().unwrap();
             assert_eq!(read, record);
-            assert_eq!(read.filed.chapters().len(), record.filed.chapters().len());
+            assert_eq!(read.persisted_segments.lock().len(), record.persisted_segments.lock().len());
         }
         let starts = "SELECT group_concat(second || ' ' || nanosecond, ', ') FROM chapter";
         let starts: String = db.query_row(starts, [], |row| row.get(0)).unwrap();

@@ -9,9 +9,9 @@ use rusqlite::Connection;
 use super::time::Restored;
 use super::{account, claim, discount, rows, schema};
 use crate::error::Failure;
-use crate::fold::{Fold, Standing};
-use crate::query::Verified;
-use crate::shop::{Integration, NewKey, NewShop, Shop};
+use crate::verify::{JournalVerifier, StoredStates};
+use crate::query::VerificationReport;
+use crate::shop::{Integration, NewApiKey, NewShop, Shop};
 
 /// The operator's side of a database file: it makes shops and keys and proves the books, also while a
 /// server is running on the same file.
@@ -70,7 +70,7 @@ impl Admin {
     }
 
     /// Adds a key to a shop. Of the keys before it only the newest stays alive.
-    pub fn add_key(&self, shop: ShopId, key: &NewKey, now: Timestamp) -> Result<(), Failure> {
+    pub fn add_key(&self, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure> {
         let mut db = self.db();
         let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         rows::add_key(&transaction, shop, key, now)?;
@@ -83,23 +83,23 @@ impl Admin {
     }
 
     /// Folds the whole journal and compares every state with it.
-    pub fn verify(&self) -> Result<Verified, Failure> {
+    pub fn verify(&self) -> Result<VerificationReport, Failure> {
         verify(&self.db())
     }
 }
 
 /// All of it in one read transaction: a writer may go on meanwhile.
-pub(super) fn verify(db: &Connection) -> Result<Verified, Failure> {
+pub(super) fn verify(db: &Connection) -> Result<VerificationReport, Failure> {
     db.execute_batch("BEGIN")?;
     let verified = fold_all(db);
     db.execute_batch("ROLLBACK")?;
     verified
 }
 
-fn fold_all(db: &Connection) -> Result<Verified, Failure> {
-    let mut standing = Standing { written: rows::checkpoint(db)?.0, ..Standing::default() };
+fn fold_all(db: &Connection) -> Result<VerificationReport, Failure> {
+    let mut standing = StoredStates { persisted_up_to: rows::checkpoint(db)?.0, ..StoredStates::default() };
     let (accounts, unreadable) = (&mut standing.accounts, &mut standing.unreadable);
-    standing.stray_chapters = account::each_account(db, |id, record| match record {
+    standing.orphan_segments = account::each_account(db, |id, record| match record {
         Ok(record) => {
             accounts.insert(id, record);
         }
@@ -109,15 +109,15 @@ fn fold_all(db: &Connection) -> Result<Verified, Failure> {
         standing.orders.insert(key, record);
     })?;
     discount::each_keyed(db, |key, record| {
-        standing.keyed.insert(key, record);
+        standing.projections.insert(key, record);
     })?;
     standing.index = discount::index(db)?;
     claim::each(db, |claim, account| {
         standing.claims.insert(claim, account);
     })?;
-    let mut fold = Fold::new(standing);
+    let mut fold = JournalVerifier::new(standing);
     rows::each_journal(db, 0, |row| {
-        fold.row(&row);
+        fold.fold_row(&row);
         Ok(())
     })?;
     let mut restored = Restored::default();

@@ -12,8 +12,8 @@ use rusqlite::{Connection, Statement, params};
 
 use super::rows::{damaged, each, micros, one, room, timestamp};
 use crate::error::Failure;
-use crate::request::Answer;
-use crate::transact::Kept;
+use crate::request::Response;
+use crate::transact::StoredResponse;
 
 type Db = Connection;
 
@@ -21,7 +21,7 @@ type Db = Connection;
 pub(super) type AnswerKey = (ShopId, [u8; 16]);
 
 /// An answer with its number. Those of a commit have numbers one after the other.
-pub(super) type Placed = (i64, Arc<Kept>);
+pub(super) type Placed = (i64, Arc<StoredResponse>);
 
 /// How many bytes fill a block.
 const BLOCK: usize = 64 << 10;
@@ -42,8 +42,8 @@ pub(super) fn append(db: &Db, answers: &[Placed]) -> Result<usize, Failure> {
     Ok(blocks)
 }
 
-fn put(block: &mut Vec<u8>, kept: &Kept) -> Result<(), Failure> {
-    let Kept { shop, key, fingerprint, at, answer } = kept;
+fn put(block: &mut Vec<u8>, kept: &StoredResponse) -> Result<(), Failure> {
+    let StoredResponse { shop, key, fingerprint, at, response: answer } = kept;
     let length = u32::try_from(answer.body.len())
         .map_err(|_| damaged("the length of an answer", &"too long"))?;
     block.extend(shop.0.to_be_bytes());
@@ -57,7 +57,7 @@ fn put(block: &mut Vec<u8>, kept: &Kept) -> Result<(), Failure> {
 }
 
 /// The answers of a block, each with its number.
-fn answers(last: i64, block: &[u8]) -> Result<Vec<(i64, Kept)>, Failure> {
+fn answers(last: i64, block: &[u8]) -> Result<Vec<(i64, StoredResponse)>, Failure> {
     let (mut found, mut rest) = (Vec::new(), block);
     while !rest.is_empty() {
         found.push(take(&mut rest).ok_or_else(|| damaged("a block of answers", &last))?);
@@ -69,7 +69,7 @@ fn answers(last: i64, block: &[u8]) -> Result<Vec<(i64, Kept)>, Failure> {
     Ok((before.saturating_add(1)..).zip(found).collect())
 }
 
-fn take(rest: &mut &[u8]) -> Option<Kept> {
+fn take(rest: &mut &[u8]) -> Option<StoredResponse> {
     let shop = ShopId(i64::from_be_bytes(bytes(rest)?));
     let (key, fingerprint) = (bytes(rest)?, bytes(rest)?);
     let at = timestamp(i64::from_be_bytes(bytes(rest)?)).ok()?;
@@ -77,12 +77,12 @@ fn take(rest: &mut &[u8]) -> Option<Kept> {
     let length = usize::try_from(u32::from_be_bytes(bytes(rest)?)).ok()?;
     let body;
     (body, *rest) = rest.split_at_checked(length)?;
-    Some(Kept {
+    Some(StoredResponse {
         shop,
         key,
         fingerprint,
         at,
-        answer: Answer { status, body: body.to_vec() },
+        response: Response { status, body: body.to_vec() },
     })
 }
 
@@ -92,7 +92,7 @@ fn bytes<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*found)
 }
 
-fn block(row: &rusqlite::Row<'_>) -> Result<Vec<(i64, Kept)>, Failure> {
+fn block(row: &rusqlite::Row<'_>) -> Result<Vec<(i64, StoredResponse)>, Failure> {
     let bytes = row
         .get_ref(1)?
         .as_blob()
@@ -104,7 +104,7 @@ fn block(row: &rusqlite::Row<'_>) -> Result<Vec<(i64, Kept)>, Failure> {
 pub(super) fn each_after(
     db: &Db,
     after: i64,
-    mut visit: impl FnMut(i64, Kept),
+    mut visit: impl FnMut(i64, StoredResponse),
 ) -> Result<(), Failure> {
     each(
         db,
@@ -191,7 +191,7 @@ pub(super) fn put_keys(db: &Db) -> Result<(), Failure> {
 }
 
 /// Looked for in the newest generation first.
-pub(super) fn find(db: &Db, key: &AnswerKey) -> Result<Option<Kept>, Failure> {
+pub(super) fn find(db: &Db, key: &AnswerKey) -> Result<Option<StoredResponse>, Failure> {
     let mut below = i64::MAX;
     loop {
         let newest: Option<i64> = db
@@ -217,7 +217,7 @@ pub(super) fn find(db: &Db, key: &AnswerKey) -> Result<Option<Kept>, Failure> {
 }
 
 /// The answer with a number; none where it was dropped.
-fn numbered(db: &Db, answer: i64) -> Result<Option<Kept>, Failure> {
+fn numbered(db: &Db, answer: i64) -> Result<Option<StoredResponse>, Failure> {
     let sql = "SELECT last, block FROM answers WHERE last >= ? ORDER BY last LIMIT 1";
     let block = one(db, sql, [answer], block)?.unwrap_or_default();
     Ok(block
@@ -277,20 +277,20 @@ mod tests {
         (schema::open(&directory.path().join("loyalty.db")).unwrap(), directory)
     }
 
-    fn kept(shop: i64, key: u128, body: &str) -> Kept {
+    fn kept(shop: i64, key: u128, body: &str) -> StoredResponse {
         let at = "2026-01-01T12:00:00.000001Z".parse().unwrap();
-        let answer = Answer { status: 201, body: body.as_bytes().to_vec() };
-        Kept {
+        let answer = Response { status: 201, body: body.as_bytes().to_vec() };
+        StoredResponse {
             shop: ShopId(shop),
             key: key.to_be_bytes(),
             fingerprint: [7; 16],
             at,
-            answer,
+            response: answer,
         }
     }
 
     /// Numbered from one.
-    fn placed(kept: Vec<Kept>) -> Vec<Placed> {
+    fn placed(kept: Vec<StoredResponse>) -> Vec<Placed> {
         (1..).zip(kept.into_iter().map(Arc::new)).collect()
     }
 

@@ -14,8 +14,8 @@ use super::answers::{self, AnswerKey};
 use super::shared::Shared;
 use super::{Set, account, discount, rows};
 use crate::error::Failure;
-use crate::keyed::Key;
-use crate::record::{Filed, Seq};
+use crate::projections::ProjectionKey;
+use crate::record::{PersistedSegments, Seq};
 
 /// A journal row and an answer: up to where something is true.
 pub(super) type Position = (Seq, i64);
@@ -74,9 +74,9 @@ pub(super) struct Behind {
     threshold: usize,
     accounts: Queue<AccountId>,
     /// Which chapters of the slice's accounts stand in the file once the slice is committed.
-    filed: Vec<(Filed, AccountSegments)>,
+    filed: Vec<(PersistedSegments, AccountSegments)>,
     orders: Queue<(ShopId, OrderId)>,
-    keyed: Queue<(ShopId, Key)>,
+    keyed: Queue<(ShopId, ProjectionKey)>,
     /// First by the place in their table.
     answers: Queue<(i64, AnswerKey)>,
     /// Whether a round is under way.
@@ -98,7 +98,7 @@ impl Behind {
         self.orders.waiting.insert(key.clone());
     }
 
-    pub(super) fn keyed(&mut self, key: &(ShopId, Key)) {
+    pub(super) fn keyed(&mut self, key: &(ShopId, ProjectionKey)) {
         self.keyed.waiting.insert(key.clone());
     }
 
@@ -173,7 +173,7 @@ impl Behind {
             let Some(record) = shared.accounts.pinned(id) else {
                 return Ok(false);
             };
-            filed.push((record.filed.clone(), put.put(*id, &record)?));
+            filed.push((record.persisted_segments.clone(), put.put(*id, &record)?));
             Ok(true)
         })?;
         let mut put = db.prepare_cached(rows::PUT_ORDER)?;
@@ -214,7 +214,7 @@ impl Behind {
     pub(super) fn committed(&mut self, shared: &Shared) {
         self.filed
             .drain(..)
-            .for_each(|(filed, chapters)| *filed.chapters() = chapters);
+            .for_each(|(filed, chapters)| *filed.lock() = chapters);
         for id in self.accounts.slice.drain(..) {
             shared.accounts.unpin(&id);
             shared.due.remove(id);

@@ -10,12 +10,12 @@ use super::rows::{damaged, each, from_json, micros, one, timestamp, to_json};
 use super::staged::Reading;
 use super::{Map, SqliteStore};
 use crate::catalogue::{
-    Catalogue, Category, CategoryRecord, Product, ProductKey, ProductRecord, SavedSearch,
+    Catalogue, Category, CategoryRecord, Product, ProductRef, ProductRecord, SavedSearch,
 };
 use crate::error::Failure;
-use crate::number::Number;
+use crate::numeric_id::NumericId;
 use crate::query::Page;
-use crate::transact::{CatalogueView, Numbered, Shelved};
+use crate::transact::{CatalogueView, AssignedNumbers, CatalogueChange};
 
 type Db = Connection;
 
@@ -23,21 +23,21 @@ type Db = Connection;
 pub(super) fn write(
     db: &Db,
     shop: ShopId,
-    shelved: &[Shelved],
-    numbered: &Numbered,
+    shelved: &[CatalogueChange],
+    numbered: &AssignedNumbers,
 ) -> Result<(), Failure> {
     for shelved in shelved {
         match shelved {
-            Shelved::Product(record) => put_product(db, record)?,
-            Shelved::NoProduct(id) => {
+            CatalogueChange::PutProduct(record) => put_product(db, record)?,
+            CatalogueChange::DeleteProduct(id) => {
                 delete(db, "product", "product_id", params![shop.0, id.as_str()])?
             }
-            Shelved::Category(record) => put_category(db, record)?,
-            Shelved::NoCategory(id) => {
+            CatalogueChange::PutCategory(record) => put_category(db, record)?,
+            CatalogueChange::DeleteCategory(id) => {
                 delete(db, "category", "category_id", params![shop.0, id.as_str()])?
             }
-            Shelved::Search(search) => add_search(db, search)?,
-            Shelved::NoSearch(number) => {
+            CatalogueChange::PutSearch(search) => add_search(db, search)?,
+            CatalogueChange::DeleteSearch(number) => {
                 delete(db, "saved_search", "number", params![shop.0, number.get()])?
             }
         }
@@ -59,29 +59,29 @@ pub(super) fn write(
 pub(super) struct StagedShelf {
     products: Map<(ShopId, ProductId), Option<Arc<ProductRecord>>>,
     categories: Map<(ShopId, CategoryId), Option<Arc<CategoryRecord>>>,
-    searches: Map<(ShopId, Number), Option<Arc<SavedSearch>>>,
+    searches: Map<(ShopId, NumericId), Option<Arc<SavedSearch>>>,
     numbered: Map<ShopId, i64>,
-    variants: Map<(ShopId, VariantId), Number>,
+    variants: Map<(ShopId, VariantId), NumericId>,
 }
 
 impl StagedShelf {
-    pub(super) fn stage(&mut self, shop: ShopId, shelved: &[Shelved], numbered: &Numbered) {
+    pub(super) fn stage(&mut self, shop: ShopId, shelved: &[CatalogueChange], numbered: &AssignedNumbers) {
         for shelved in shelved {
             match shelved {
-                Shelved::Product(record) => {
+                CatalogueChange::PutProduct(record) => {
                     self.products
                         .insert((shop, record.product.id.clone()), Some(Arc::clone(record)));
                 }
-                Shelved::NoProduct(id) => drop(self.products.insert((shop, id.clone()), None)),
-                Shelved::Category(record) => {
+                CatalogueChange::DeleteProduct(id) => drop(self.products.insert((shop, id.clone()), None)),
+                CatalogueChange::PutCategory(record) => {
                     self.categories
                         .insert((shop, record.category.id.clone()), Some(Arc::clone(record)));
                 }
-                Shelved::NoCategory(id) => drop(self.categories.insert((shop, id.clone()), None)),
-                Shelved::Search(search) => {
+                CatalogueChange::DeleteCategory(id) => drop(self.categories.insert((shop, id.clone()), None)),
+                CatalogueChange::PutSearch(search) => {
                     self.searches.insert((shop, search.number), Some(Arc::clone(search)));
                 }
-                Shelved::NoSearch(number) => drop(self.searches.insert((shop, *number), None)),
+                CatalogueChange::DeleteSearch(number) => drop(self.searches.insert((shop, *number), None)),
             }
         }
         self.numbered.extend(numbered.last.map(|last| (shop, last)));
@@ -93,7 +93,7 @@ impl StagedShelf {
         );
     }
 
-    fn search_named(&self, shop: ShopId, name: &str) -> Option<Number> {
+    fn search_named(&self, shop: ShopId, name: &str) -> Option<NumericId> {
         let named = |search: &&Arc<SavedSearch>| search.shop == shop && search.name == name;
         self.searches
             .values()
@@ -134,7 +134,7 @@ fn put_product(db: &Db, record: &ProductRecord) -> Result<(), Failure> {
 
 fn product_record(row: &Row<'_>) -> Result<Arc<ProductRecord>, Failure> {
     let product: Product = from_json(&row.get::<_, String>(2)?)?;
-    let variant_numbers: Vec<Number> = from_json(&row.get::<_, String>(3)?)?;
+    let variant_numbers: Vec<NumericId> = from_json(&row.get::<_, String>(3)?)?;
     if variant_numbers.len() != product.variants.len() {
         return Err(damaged("a product's variants", &product.id));
     }
@@ -148,8 +148,8 @@ fn product_record(row: &Row<'_>) -> Result<Arc<ProductRecord>, Failure> {
     }))
 }
 
-fn number(value: i64) -> Result<Number, Failure> {
-    Number::new(value).ok_or_else(|| damaged("a number", &value))
+fn number(value: i64) -> Result<NumericId, Failure> {
+    NumericId::new(value).ok_or_else(|| damaged("a number", &value))
 }
 
 fn product_by_id(
@@ -163,13 +163,13 @@ fn product_by_id(
 
 // Variants, as far as they were given numbers. Files of earlier formats can know one by several: the first counts.
 
-fn variant_number(db: &Db, shop: ShopId, id: &VariantId) -> Result<Option<Number>, Failure> {
+fn variant_number(db: &Db, shop: ShopId, id: &VariantId) -> Result<Option<NumericId>, Failure> {
     let sql =
         "SELECT number FROM variant WHERE shop = ? AND variant_id = ? ORDER BY number LIMIT 1";
     one(db, sql, params![shop.0, id.as_str()], |row| number(row.get(0)?))
 }
 
-fn numbered_variant(db: &Db, shop: ShopId, number: Number) -> Result<Option<VariantId>, Failure> {
+fn numbered_variant(db: &Db, shop: ShopId, number: NumericId) -> Result<Option<VariantId>, Failure> {
     let sql = "SELECT variant_id FROM variant WHERE shop = ? AND number = ?";
     one(db, sql, params![shop.0, number.get()], |row| {
         VariantId::try_from(row.get::<_, String>(0)?)
@@ -242,7 +242,7 @@ fn saved_search(row: &Row<'_>) -> Result<Arc<SavedSearch>, Failure> {
 pub(super) fn search_by_number(
     db: &Db,
     shop: ShopId,
-    number: Number,
+    number: NumericId,
 ) -> Result<Option<Arc<SavedSearch>>, Failure> {
     one(
         db,
@@ -282,7 +282,7 @@ impl CatalogueView for Reading<'_> {
     fn saved_search(
         &mut self,
         shop: ShopId,
-        number: Number,
+        number: NumericId,
     ) -> Result<Option<Arc<SavedSearch>>, Failure> {
         match self.staged(|staged| staged.shelf.searches.get(&(shop, number))) {
             Some(search) => Ok(search.clone()),
@@ -292,7 +292,7 @@ impl CatalogueView for Reading<'_> {
 
     fn has_search_named(&mut self, shop: ShopId, name: &str) -> Result<bool, Failure> {
         let flying = self.flying.and_then(|flying| flying.shelf.search_named(shop, name));
-        let stands = |number: &Number| !self.staged.shelf.searches.contains_key(&(shop, *number));
+        let stands = |number: &NumericId| !self.staged.shelf.searches.contains_key(&(shop, *number));
         if self.staged.shelf.search_named(shop, name).is_some()
             || flying.as_ref().is_some_and(stands)
         {
@@ -309,7 +309,7 @@ impl CatalogueView for Reading<'_> {
             .is_none())
     }
 
-    fn variant_number(&mut self, shop: ShopId, id: &VariantId) -> Result<Option<Number>, Failure> {
+    fn variant_number(&mut self, shop: ShopId, id: &VariantId) -> Result<Option<NumericId>, Failure> {
         let key = (shop, id.clone());
         match self.staged(|staged| staged.shelf.variants.get(&key)) {
             Some(number) => Ok(Some(*number)),
@@ -317,7 +317,7 @@ impl CatalogueView for Reading<'_> {
         }
     }
 
-    fn numbered(&mut self, shop: ShopId) -> Result<i64, Failure> {
+    fn assigned_count(&mut self, shop: ShopId) -> Result<i64, Failure> {
         if let Some(last) = self.staged(|staged| staged.shelf.numbered.get(&shop)) {
             return Ok(*last);
         }
@@ -363,7 +363,7 @@ impl SqliteStore {
         })?;
         let more = items.len() > limit;
         items.truncate(limit);
-        Ok(Page { items, more })
+        Ok(Page { items, has_more: more })
     }
 }
 
@@ -371,32 +371,32 @@ impl Catalogue for SqliteStore {
     fn product(
         &self,
         shop: ShopId,
-        key: &ProductKey,
+        key: &ProductRef,
     ) -> Result<Option<Arc<ProductRecord>>, Failure> {
         self.look(|db| match key {
-            ProductKey::Id(id) => product_by_id(db, shop, id),
-            ProductKey::Number(number) => {
+            ProductRef::Id(id) => product_by_id(db, shop, id),
+            ProductRef::Number(number) => {
                 let sql = format!("{PRODUCT} WHERE shop = ? AND number = ?");
                 one(db, &sql, params![shop.0, number.get()], product_record)
             }
         })
     }
 
-    fn variant_number(&self, shop: ShopId, id: &VariantId) -> Result<Option<Number>, Failure> {
+    fn variant_number(&self, shop: ShopId, id: &VariantId) -> Result<Option<NumericId>, Failure> {
         self.look(|db| variant_number(db, shop, id))
     }
 
-    fn numbered_variant(&self, shop: ShopId, number: Number) -> Result<Option<VariantId>, Failure> {
+    fn variant_by_number(&self, shop: ShopId, number: NumericId) -> Result<Option<VariantId>, Failure> {
         self.look(|db| numbered_variant(db, shop, number))
     }
 
     fn products(
         &self,
         shop: ShopId,
-        after: Option<Number>,
+        after: Option<NumericId>,
         limit: usize,
     ) -> Result<Page<Arc<ProductRecord>>, Failure> {
-        self.page(PRODUCT, "number", (shop, &after.map_or(0, Number::get)), limit, product_record)
+        self.page(PRODUCT, "number", (shop, &after.map_or(0, NumericId::get)), limit, product_record)
     }
 
     fn count_products(&self, shop: ShopId) -> Result<u64, Failure> {
@@ -429,7 +429,7 @@ impl Catalogue for SqliteStore {
     fn saved_search(
         &self,
         shop: ShopId,
-        number: Number,
+        number: NumericId,
     ) -> Result<Option<Arc<SavedSearch>>, Failure> {
         self.look(|db| search_by_number(db, shop, number))
     }
@@ -437,10 +437,10 @@ impl Catalogue for SqliteStore {
     fn saved_searches(
         &self,
         shop: ShopId,
-        after: Option<Number>,
+        after: Option<NumericId>,
         limit: usize,
     ) -> Result<Page<Arc<SavedSearch>>, Failure> {
-        self.page(SEARCH, "number", (shop, &after.map_or(0, Number::get)), limit, saved_search)
+        self.page(SEARCH, "number", (shop, &after.map_or(0, NumericId::get)), limit, saved_search)
     }
 
     fn count_saved_searches(&self, shop: ShopId) -> Result<u64, Failure> {

@@ -6,19 +6,19 @@ use rusqlite::{Connection, params};
 use super::rows::{self, damaged, one};
 use super::staged::Reading;
 use crate::error::Failure;
-use crate::transact::{Claim, Claims};
+use crate::transact::{CodeClaim, CodeClaimView};
 
-fn key(claim: &Claim) -> (&'static str, &str) {
+fn key(claim: &CodeClaim) -> (&'static str, &str) {
     match claim {
-        Claim::Code(name) => ("code", name),
-        Claim::Referral(name) => ("referral", name),
+        CodeClaim::Manual(name) => ("code", name),
+        CodeClaim::Referral(name) => ("referral", name),
     }
 }
 
 pub(super) fn write(
     db: &Connection,
     shop: ShopId,
-    claim: &Claim,
+    claim: &CodeClaim,
     account: AccountId,
 ) -> Result<(), Failure> {
     let (kind, name) = key(claim);
@@ -30,13 +30,13 @@ pub(super) fn write(
 
 pub(super) fn each(
     db: &Connection,
-    mut visit: impl FnMut((ShopId, Claim), AccountId),
+    mut visit: impl FnMut((ShopId, CodeClaim), AccountId),
 ) -> Result<(), Failure> {
     rows::each(db, "SELECT shop, kind, name, account FROM claim", [], |row| {
         let (kind, name): (String, String) = (row.get(1)?, row.get(2)?);
         let claim = match kind.as_str() {
-            "code" => Claim::Code(name.into()),
-            "referral" => Claim::Referral(name.into()),
+            "code" => CodeClaim::Manual(name.into()),
+            "referral" => CodeClaim::Referral(name.into()),
             _ => return Err(damaged("a claim", &kind)),
         };
         visit((ShopId(row.get(0)?), claim), AccountId(row.get(3)?));
@@ -44,8 +44,8 @@ pub(super) fn each(
     })
 }
 
-impl Claims for Reading<'_> {
-    fn claimed(&mut self, shop: ShopId, claim: &Claim) -> Result<Option<AccountId>, Failure> {
+impl CodeClaimView for Reading<'_> {
+    fn find_claimant(&mut self, shop: ShopId, claim: &CodeClaim) -> Result<Option<AccountId>, Failure> {
         let of = (shop, claim.clone());
         if let Some(account) = self.staged(|staged| staged.claims.get(&of)) {
             return Ok(Some(*account));

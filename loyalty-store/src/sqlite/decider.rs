@@ -18,7 +18,7 @@ use super::shared::Shared;
 use super::staged::{Batch, Last, Reading, Staged};
 use crate::error::Failure;
 use crate::request::{Pending, Reply, Request};
-use crate::transact::{Changes, transact};
+use crate::transact::{ChangeSet, transact};
 
 /// How often who finds another one deciding lets others go first, before waiting to be woken.
 const TRIES: usize = 16;
@@ -253,8 +253,8 @@ impl std::fmt::Debug for Decider {
 /// A panic would be a bug of ours; it must not take the store with it. Nothing is changed before all is
 /// decided.
 fn one_bug_stops_one_request(
-    decide: impl FnOnce() -> Result<(Changes, Reply), Failure>,
-) -> Result<(Changes, Reply), Failure> {
+    decide: impl FnOnce() -> Result<(ChangeSet, Reply), Failure>,
+) -> Result<(ChangeSet, Reply), Failure> {
     catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(|_| {
         tracing::error!("a decision panicked; nothing of it happened");
         Err(Failure::Corrupt("the request could not be decided".to_owned()))

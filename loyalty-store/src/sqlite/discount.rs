@@ -14,12 +14,12 @@ use super::catalogue::search_by_number;
 use super::rows::{self, damaged, each, from_json, micros, one, timestamp, to_json};
 use super::shared::Shared;
 use crate::catalogue::SavedSearch;
-use crate::discount::facts::{self, CartFacts, DiscountView};
-use crate::discount::index::{Index, Indexed};
+use crate::discount::lookup::{self, CartFacts, DiscountView};
+use crate::discount::index::{DiscountIndex, IndexChange};
 use crate::discount::{CartQuery, CheckoutView, CodeBatch, CodeView, Discounts, PriceRuleView};
 use crate::error::Failure;
-use crate::keyed::{Key, Keyed, State};
-use crate::number::Number;
+use crate::projections::{ProjectionKey, Projection, ProjectionState};
+use crate::numeric_id::NumericId;
 use crate::query::{CustomerView, Page};
 use crate::record::Seq;
 
@@ -27,65 +27,65 @@ type Db = Connection;
 
 // The records. A key is its kind, a number and a text.
 
-fn columns(key: &Key) -> (i64, i64, String) {
+fn columns(key: &ProjectionKey) -> (i64, i64, String) {
     match key {
-        Key::Rule(rule) => (1, rule.0, String::new()),
-        Key::Code(code) => (2, code.0, String::new()),
-        Key::Tally(code, account) => (3, code.0, account.to_string()),
-        Key::Checkout(checkout) => (4, 0, checkout.to_string()),
-        Key::Order(order) => (5, 0, order.to_string()),
-        Key::Absorbed(account) => (6, account.0, String::new()),
-        Key::Redemption(redemption) => (7, redemption.0, String::new()),
-        Key::Reward(reward) => (8, 0, reward.to_string()),
+        ProjectionKey::Rule(rule) => (1, rule.0, String::new()),
+        ProjectionKey::Code(code) => (2, code.0, String::new()),
+        ProjectionKey::Tally(code, account) => (3, code.0, account.to_string()),
+        ProjectionKey::Checkout(checkout) => (4, 0, checkout.to_string()),
+        ProjectionKey::Order(order) => (5, 0, order.to_string()),
+        ProjectionKey::MergedAccounts(account) => (6, account.0, String::new()),
+        ProjectionKey::Redemption(redemption) => (7, redemption.0, String::new()),
+        ProjectionKey::Reward(reward) => (8, 0, reward.to_string()),
     }
 }
 
-fn key(kind: i64, id: i64, text: &str) -> Result<Key, Failure> {
+fn key(kind: i64, id: i64, text: &str) -> Result<ProjectionKey, Failure> {
     let no_id = |_| damaged("a key", &text);
     Ok(match kind {
-        1 => Key::Rule(PriceRuleId(id)),
-        2 => Key::Code(CodeId(id)),
-        3 => Key::Tally(CodeId(id), AccountId(text.parse().map_err(|_| damaged("a key", &text))?)),
-        4 => Key::Checkout(CheckoutId::new(text).map_err(no_id)?),
-        5 => Key::Order(OrderId::new(text).map_err(no_id)?),
-        6 => Key::Absorbed(AccountId(id)),
-        7 => Key::Redemption(RedemptionId(id)),
-        8 => Key::Reward(RewardId::new(text).map_err(no_id)?),
+        1 => ProjectionKey::Rule(PriceRuleId(id)),
+        2 => ProjectionKey::Code(CodeId(id)),
+        3 => ProjectionKey::Tally(CodeId(id), AccountId(text.parse().map_err(|_| damaged("a key", &text))?)),
+        4 => ProjectionKey::Checkout(CheckoutId::new(text).map_err(no_id)?),
+        5 => ProjectionKey::Order(OrderId::new(text).map_err(no_id)?),
+        6 => ProjectionKey::MergedAccounts(AccountId(id)),
+        7 => ProjectionKey::Redemption(RedemptionId(id)),
+        8 => ProjectionKey::Reward(RewardId::new(text).map_err(no_id)?),
         _ => return Err(damaged("the kind of a record", &kind)),
     })
 }
 
-fn state_json(state: &State) -> Result<String, Failure> {
+fn state_json(state: &ProjectionState) -> Result<String, Failure> {
     match state {
-        State::Rule(state) => to_json(state),
-        State::Code(state) => to_json(state),
-        State::Tally(state) => to_json(state),
-        State::Checkout(state) => to_json(state),
-        State::Order(state) => to_json(state),
-        State::Absorbed(state) => to_json(state),
-        State::Redemption(state) => to_json(state),
-        State::Reward(state) => to_json(state),
+        ProjectionState::Rule(state) => to_json(state),
+        ProjectionState::Code(state) => to_json(state),
+        ProjectionState::Tally(state) => to_json(state),
+        ProjectionState::Checkout(state) => to_json(state),
+        ProjectionState::Order(state) => to_json(state),
+        ProjectionState::MergedAccounts(state) => to_json(state),
+        ProjectionState::Redemption(state) => to_json(state),
+        ProjectionState::Reward(state) => to_json(state),
     }
 }
 
-fn state(key: &Key, text: &str) -> Result<State, Failure> {
+fn state(key: &ProjectionKey, text: &str) -> Result<ProjectionState, Failure> {
     Ok(match key {
-        Key::Rule(_) => State::Rule(from_json(text)?),
-        Key::Code(_) => State::Code(from_json(text)?),
-        Key::Tally(..) => State::Tally(from_json(text)?),
-        Key::Checkout(_) => State::Checkout(from_json(text)?),
-        Key::Order(_) => State::Order(from_json(text)?),
-        Key::Absorbed(_) => State::Absorbed(from_json(text)?),
-        Key::Redemption(_) => State::Redemption(from_json(text)?),
-        Key::Reward(_) => State::Reward(from_json(text)?),
+        ProjectionKey::Rule(_) => ProjectionState::Rule(from_json(text)?),
+        ProjectionKey::Code(_) => ProjectionState::Code(from_json(text)?),
+        ProjectionKey::Tally(..) => ProjectionState::Tally(from_json(text)?),
+        ProjectionKey::Checkout(_) => ProjectionState::Checkout(from_json(text)?),
+        ProjectionKey::Order(_) => ProjectionState::Order(from_json(text)?),
+        ProjectionKey::MergedAccounts(_) => ProjectionState::MergedAccounts(from_json(text)?),
+        ProjectionKey::Redemption(_) => ProjectionState::Redemption(from_json(text)?),
+        ProjectionKey::Reward(_) => ProjectionState::Reward(from_json(text)?),
     })
 }
 
-fn record(key: &Key, row: &Row<'_>, from: usize) -> Result<Keyed, Failure> {
+fn record(key: &ProjectionKey, row: &Row<'_>, from: usize) -> Result<Projection, Failure> {
     let column = |offset: usize| from.saturating_add(offset);
     let text = row.get_ref(column(3))?;
     let text = text.as_str().map_err(|error| damaged("a record", &error))?;
-    Ok(Keyed {
+    Ok(Projection {
         seq: row.get(column(0))?,
         created_at: timestamp(row.get(column(1))?)?,
         updated_at: timestamp(row.get(column(2))?)?,
@@ -93,7 +93,7 @@ fn record(key: &Key, row: &Row<'_>, from: usize) -> Result<Keyed, Failure> {
     })
 }
 
-pub(super) fn keyed(db: &Db, shop: ShopId, key: &Key) -> Result<Option<Keyed>, Failure> {
+pub(super) fn keyed(db: &Db, shop: ShopId, key: &ProjectionKey) -> Result<Option<Projection>, Failure> {
     let (kind, id, text) = columns(key);
     let sql = "SELECT seq, created_at, updated_at, state FROM keyed
         WHERE shop = ? AND kind = ? AND id = ? AND text = ?";
@@ -103,9 +103,9 @@ pub(super) fn keyed(db: &Db, shop: ShopId, key: &Key) -> Result<Option<Keyed>, F
 /// The keys behind one of them, in their order.
 pub(super) fn keys(
     db: &Db,
-    after: Option<&(ShopId, Key)>,
+    after: Option<&(ShopId, ProjectionKey)>,
     limit: usize,
-) -> Result<Vec<(ShopId, Key)>, Failure> {
+) -> Result<Vec<(ShopId, ProjectionKey)>, Failure> {
     let sql = "SELECT shop, kind, id, text FROM keyed WHERE (shop, kind, id, text) > (?, ?, ?, ?)
         ORDER BY shop, kind, id, text LIMIT ?";
     let (shop, (kind, id, text)) =
@@ -121,7 +121,7 @@ pub(super) fn keys(
 
 pub(super) fn each_keyed(
     db: &Db,
-    mut visit: impl FnMut((ShopId, Key), Keyed),
+    mut visit: impl FnMut((ShopId, ProjectionKey), Projection),
 ) -> Result<(), Failure> {
     each(
         db,
@@ -146,11 +146,11 @@ pub(super) const PUT_KEYED: &str = "INSERT INTO keyed (shop, kind, id, text, seq
 /// A state never steps back, whoever writes it.
 pub(super) fn put_keyed(
     put: &mut Statement<'_>,
-    (shop, key): &(ShopId, Key),
-    record: &Keyed,
+    (shop, key): &(ShopId, ProjectionKey),
+    record: &Projection,
 ) -> Result<(), Failure> {
     let (kind, id, text) = columns(key);
-    let Keyed { seq, created_at, updated_at, .. } = *record;
+    let Projection { seq, created_at, updated_at, .. } = *record;
     let state = state_json(&record.state)?;
     put.execute(params![
         shop.0,
@@ -167,30 +167,30 @@ pub(super) fn put_keyed(
 
 // The index.
 
-pub(super) fn put_index(db: &Db, shop: ShopId, change: &Indexed) -> Result<(), Failure> {
+pub(super) fn put_index(db: &Db, shop: ShopId, change: &IndexChange) -> Result<(), Failure> {
     let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| -> Result<(), Failure> {
         db.prepare_cached(sql)?.execute(values)?;
         Ok(())
     };
     match change {
-        Indexed::Rule(rule) => run(
+        IndexChange::PutRule(rule) => run(
             "INSERT INTO price_rule (id, shop) VALUES (?, ?) ON CONFLICT (id) DO NOTHING",
             params![rule.0, shop.0],
         ),
-        Indexed::NoRule(rule) => run("DELETE FROM price_rule WHERE id = ?", params![rule.0]),
-        Indexed::Emails(rule, emails) => {
+        IndexChange::DeleteRule(rule) => run("DELETE FROM price_rule WHERE id = ?", params![rule.0]),
+        IndexChange::PutEmails(rule, emails) => {
             let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
             run(
                 "UPDATE price_rule SET emails = ? WHERE id = ?",
                 params![to_json(&emails)?, rule.0],
             )
         }
-        Indexed::Code(key, rule, code) => run(
+        IndexChange::PutCode(key, rule, code) => run(
             "INSERT INTO discount_code (shop, key, rule, id) VALUES (?, ?, ?, ?)
                 ON CONFLICT (shop, key) DO UPDATE SET rule = excluded.rule, id = excluded.id",
             params![shop.0, key, rule.0, code.0],
         ),
-        Indexed::NoCode(key, code) => run(
+        IndexChange::DeleteCode(key, code) => run(
             "DELETE FROM discount_code WHERE shop = ? AND key = ? AND id = ?",
             params![shop.0, key, code.0],
         ),
@@ -198,15 +198,15 @@ pub(super) fn put_index(db: &Db, shop: ShopId, change: &Indexed) -> Result<(), F
 }
 
 /// All of it, for comparison with the journal.
-pub(super) fn index(db: &Db) -> Result<Index, Failure> {
-    let mut index = Index::default();
+pub(super) fn index(db: &Db) -> Result<DiscountIndex, Failure> {
+    let mut index = DiscountIndex::default();
     each(db, "SELECT shop, id FROM price_rule", [], |row| {
-        index.apply(ShopId(row.get(0)?), Indexed::Rule(PriceRuleId(row.get(1)?)));
+        index.apply(ShopId(row.get(0)?), IndexChange::PutRule(PriceRuleId(row.get(1)?)));
         Ok(())
     })?;
     each(db, "SELECT shop, key, rule, id FROM discount_code", [], |row| {
         let (rule, code) = (PriceRuleId(row.get(2)?), CodeId(row.get(3)?));
-        index.apply(ShopId(row.get(0)?), Indexed::Code(row.get(1)?, rule, code));
+        index.apply(ShopId(row.get(0)?), IndexChange::PutCode(row.get(1)?, rule, code));
         Ok(())
     })?;
     Ok(index)
@@ -265,11 +265,11 @@ fn count(db: &Db, sql: &str, of: i64) -> Result<u64, Failure> {
 
 /// What readers see: what is committed.
 impl DiscountView for &Shared {
-    fn keyed(&mut self, shop: ShopId, key: &Key) -> Result<Option<Arc<Keyed>>, Failure> {
+    fn projection(&mut self, shop: ShopId, key: &ProjectionKey) -> Result<Option<Arc<Projection>>, Failure> {
         Shared::keyed(self, &(shop, key.clone()))
     }
 
-    fn code_of_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure> {
+    fn code_by_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure> {
         Shared::code_of_key(self, &(shop, key.to_owned()))
     }
 
@@ -277,10 +277,10 @@ impl DiscountView for &Shared {
         Shared::rule_emails(self, (shop, rule))
     }
 
-    fn search(
+    fn find_saved_search(
         &mut self,
         shop: ShopId,
-        number: Number,
+        number: NumericId,
     ) -> Result<Option<Arc<SavedSearch>>, Failure> {
         self.read(|db| search_by_number(db, shop, number))
     }
@@ -294,7 +294,7 @@ impl Discounts for SqliteStore {
     fn price_rule(&self, shop: ShopId, id: PriceRuleId) -> Result<Option<PriceRuleView>, Failure> {
         let _well = self.shared.health()?;
         let _one_commit = self.shared.as_published();
-        facts::rule(&mut &*self.shared, shop, id)
+        lookup::find_rule(&mut &*self.shared, shop, id)
     }
 
     fn price_rules(
@@ -311,11 +311,11 @@ impl Discounts for SqliteStore {
         let rules = ids
             .iter()
             .take(limit)
-            .map(|id| facts::rule(&mut &*self.shared, shop, PriceRuleId(*id)));
+            .map(|id| lookup::find_rule(&mut &*self.shared, shop, PriceRuleId(*id)));
         let rules: Result<Vec<_>, _> = rules.collect();
         Ok(Page {
             items: rules?.into_iter().flatten().collect(),
-            more: ids.len() > limit,
+            has_more: ids.len() > limit,
         })
     }
 
@@ -327,12 +327,12 @@ impl Discounts for SqliteStore {
 
     fn code(&self, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure> {
         let _well = self.shared.health()?;
-        facts::code(&mut &*self.shared, shop, id)
+        lookup::find_code(&mut &*self.shared, shop, id)
     }
 
-    fn code_of_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure> {
+    fn code_by_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure> {
         let _well = self.shared.health()?;
-        facts::code_of_text(&mut &*self.shared, shop, text)
+        lookup::find_code_by_text(&mut &*self.shared, shop, text)
     }
 
     fn codes(
@@ -349,17 +349,17 @@ impl Discounts for SqliteStore {
         let codes = ids
             .iter()
             .take(limit)
-            .map(|id| facts::code(&mut &*self.shared, shop, CodeId(*id)));
+            .map(|id| lookup::find_code(&mut &*self.shared, shop, CodeId(*id)));
         let codes: Result<Vec<_>, _> = codes.collect();
         Ok(Page {
             items: codes?.into_iter().flatten().collect(),
-            more: ids.len() > limit,
+            has_more: ids.len() > limit,
         })
     }
 
     fn count_codes(&self, shop: ShopId, rule: PriceRuleId) -> Result<u64, Failure> {
         let _well = self.shared.health()?;
-        if facts::rule(&mut &*self.shared, shop, rule)?.is_none() {
+        if lookup::find_rule(&mut &*self.shared, shop, rule)?.is_none() {
             return Ok(0);
         }
         self.shared
@@ -369,7 +369,7 @@ impl Discounts for SqliteStore {
     fn code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure> {
         let _well = self.shared.health()?;
         let row = self.shared.read(|db| rows::journal_at(db, id))?;
-        Ok(row.and_then(|row| CodeBatch::of(&row, shop)))
+        Ok(row.and_then(|row| CodeBatch::from_row(&row, shop)))
     }
 
     fn checkout(
@@ -380,7 +380,7 @@ impl Discounts for SqliteStore {
     ) -> Result<CheckoutView, Failure> {
         let _well = self.shared.health()?;
         let _one_commit = self.shared.as_published();
-        facts::checkout(&mut &*self.shared, shop, id, now)
+        lookup::load_checkout(&mut &*self.shared, shop, id, now)
     }
 
     fn cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure> {
@@ -402,14 +402,14 @@ impl Discounts for SqliteStore {
             .chain(by_email.filter(|account| by_id != Some(*account)))
         {
             let record = self.shared.customer(account)?;
-            let counts = |record: &Arc<_>| facts::is_the_customer(record, named_by_id, by_id);
+            let counts = |record: &Arc<_>| lookup::is_cart_customer(record, named_by_id, by_id);
             customers.extend(record.filter(counts));
         }
-        CartFacts::of(&mut &*self.shared, (&of, &program), query, &customers)
+        CartFacts::load(&mut &*self.shared, (&of, &program), query, &customers)
     }
 
-    fn used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {
+    fn codes_used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {
         let _well = self.shared.health()?;
-        facts::used_by_order(&mut &*self.shared, shop, order)
+        lookup::list_codes_used_by_order(&mut &*self.shared, shop, order)
     }
 }

@@ -17,7 +17,7 @@ use super::answers;
 use super::shared::Shared;
 use super::{discount, rows};
 use crate::error::Failure;
-use crate::keyed::Key;
+use crate::projections::ProjectionKey;
 
 /// For each cached record: 128 to 256 bytes are little beside it, and enough for more than a hundred keys.
 const WORDS_A_RECORD: usize = 16;
@@ -38,7 +38,7 @@ pub(super) enum Stored<'a> {
     Order(&'a (ShopId, OrderId)),
     /// By what of the key is in its place.
     Answer(i64),
-    Keyed(&'a (ShopId, Key)),
+    Keyed(&'a (ShopId, ProjectionKey)),
     /// By the code's key.
     Code(&'a (ShopId, String)),
 }
@@ -185,7 +185,7 @@ mod tests {
         let order = (ShopId(1), OrderId::new("1").unwrap());
         filter.add(Stored::Order(&order));
         assert!(filter.may_hold(Stored::Order(&order)));
-        assert!(!filter.may_hold(Stored::Keyed(&(ShopId(1), Key::Order(order.1.clone())))));
+        assert!(!filter.may_hold(Stored::Keyed(&(ShopId(1), ProjectionKey::Order(order.1.clone())))));
         assert!(!filter.may_hold(Stored::Order(&(ShopId(2), order.1))));
     }
 }

@@ -16,7 +16,7 @@ impl Redemptions for SqliteStore {
         id: RedemptionId,
     ) -> Result<Option<RedemptionView>, Failure> {
         let _well = self.shared.health()?;
-        redemption::redemption(&mut &*self.shared, shop, id)
+        redemption::find_redemption(&mut &*self.shared, shop, id)
     }
 
     fn redemptions(
@@ -32,11 +32,11 @@ impl Redemptions for SqliteStore {
             let record = shared.account(account)?.filter(|record| record.shop == shop);
             Ok(record.and_then(|record| record.account.last_redemption()))
         };
-        redemption::redemptions(&mut &*self.shared, shop, account, after, limit, last)
+        redemption::list_redemptions(&mut &*self.shared, shop, account, after, limit, last)
     }
 
     fn reward_usage(&self, shop: ShopId, reward: &RewardId) -> Result<Option<Usage>, Failure> {
         let _well = self.shared.health()?;
-        redemption::usage(&mut &*self.shared, shop, reward)
+        redemption::load_reward_usage(&mut &*self.shared, shop, reward)
     }
 }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Failure;
 use crate::record::{CustomerRecord, JournalRow, OrderRecord, Seq};
-use crate::shop::{KeyRecord, NewKey, Shop};
+use crate::shop::{ApiKeyRecord, NewApiKey, Shop};
 use crate::transact::CustomerChange;
 
 type Db = Connection;
@@ -285,7 +285,7 @@ fn customer_record(row: &Row<'_>) -> Result<CustomerRecord, Failure> {
         updated_at: timestamp(row.get(6)?)?,
         revision: row.get(7)?,
         birthday_set_at: row.get::<_, Option<i64>>(8)?.map(timestamp).transpose()?,
-        steady_since: timestamp(row.get(9)?)?,
+        attributes_changed_at: timestamp(row.get(9)?)?,
         household: from_json(&row.get::<_, String>(10)?)?,
     })
 }
@@ -364,7 +364,7 @@ pub(super) fn put_customer(db: &Db, change: &CustomerChange) -> Result<(), Failu
         micros(record.updated_at),
         record.revision,
         record.birthday_set_at.map(micros),
-        micros(record.steady_since),
+        micros(record.attributes_changed_at),
         to_json(&record.household)?,
     ];
     db.prepare_cached(sql)?.execute(values)?;
@@ -412,17 +412,17 @@ pub(super) fn put_integration(
     Ok(())
 }
 
-pub(super) fn key(db: &Db, id: &str) -> Result<Option<KeyRecord>, Failure> {
+pub(super) fn key(db: &Db, id: &str) -> Result<Option<ApiKeyRecord>, Failure> {
     let sql = "SELECT id, shop, hash, signing_secret, scopes, created_at FROM api_key
         WHERE id = ? AND revoked_at IS NULL";
     one(db, sql, [id], |row| {
-        let key = NewKey {
+        let key = NewApiKey {
             id: row.get(0)?,
             hash: row.get(2)?,
             signing_secret: row.get(3)?,
             scopes: from_json(&row.get::<_, String>(4)?)?,
         };
-        Ok(KeyRecord {
+        Ok(ApiKeyRecord {
             shop: ShopId(row.get(1)?),
             key,
             created_at: timestamp(row.get(5)?)?,
@@ -431,7 +431,7 @@ pub(super) fn key(db: &Db, id: &str) -> Result<Option<KeyRecord>, Failure> {
 }
 
 /// Adds a key; of those before it only the newest stays alive.
-pub(super) fn add_key(db: &Db, shop: ShopId, key: &NewKey, now: Timestamp) -> Result<(), Failure> {
+pub(super) fn add_key(db: &Db, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure> {
     let revoke = "UPDATE api_key SET revoked_at = ?1 WHERE shop = ?2 AND revoked_at IS NULL
         AND number < (SELECT max(number) FROM api_key WHERE shop = ?2)";
     db.execute(revoke, params![micros(now), shop.0])?;

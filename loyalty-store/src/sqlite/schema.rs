@@ -388,7 +388,7 @@ fn format(db: &Connection) -> Result<i64, Failure> {
         return Err(Failure::Corrupt("the file is another program's database".to_owned()));
     }
     match number("user_version")? {
-        found if found > NEWEST => Err(Failure::TooNew { found, known: NEWEST }),
+        found if found > NEWEST => Err(Failure::NewerFormat { found, supported: NEWEST }),
         found => Ok(found),
     }
 }

@@ -14,19 +14,19 @@ use super::cache::Cache;
 use super::filter::{Filter, Stored};
 use super::time::{self, Waiting};
 use super::{Map, Settings, account, discount, rows, schema};
-use crate::discount::index::Indexed;
+use crate::discount::index::IndexChange;
 use crate::error::Failure;
-use crate::keyed::{Key, Keyed};
+use crate::projections::{ProjectionKey, Projection};
 use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, OrderRecord};
-use crate::shop::{KeyRecord, Shop};
-use crate::terms::{History, Terms};
-use crate::transact::{CustomerChange, Kept};
+use crate::shop::{ApiKeyRecord, Shop};
+use crate::timeline::{ProgramTimeline, ApplicablePrograms};
+use crate::transact::{CustomerChange, StoredResponse};
 
 /// How long a key is believed to be alive. Another process may revoke it.
 const KEY_BELIEF: Duration = Duration::from_secs(2);
 
-type KeyMap = Map<String, (Instant, Arc<KeyRecord>)>;
+type KeyMap = Map<String, (Instant, Arc<ApiKeyRecord>)>;
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -39,7 +39,7 @@ pub(super) struct Shared {
     unwritable: Mutex<Option<Failure>>,
     pub(super) accounts: Cache<AccountId, Arc<AccountRecord>>,
     pub(super) orders: Cache<(ShopId, OrderId), Arc<OrderRecord>>,
-    pub(super) keyed: Cache<(ShopId, Key), Arc<Keyed>>,
+    pub(super) keyed: Cache<(ShopId, ProjectionKey), Arc<Projection>>,
     codes: Cache<(ShopId, String), CodeId>,
     rule_emails: Cache<(ShopId, PriceRuleId), Arc<[Email]>>,
     /// A read of several records holds it, so that they are of one commit.
@@ -49,7 +49,7 @@ pub(super) struct Shared {
     by_email: Cache<(ShopId, String), AccountId>,
     pub(super) answers: Cache<AnswerKey, Placed>,
     pub(super) programs: Cache<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
-    pub(super) histories: Cache<ShopId, Arc<History>>,
+    pub(super) histories: Cache<ShopId, Arc<ProgramTimeline>>,
     /// What is due next for accounts that have not reached their table.
     pub(super) due: Waiting,
     shops: Cache<ShopId, Arc<Shop>>,
@@ -190,7 +190,7 @@ impl Shared {
         self.orders.get_or_load(key, || self.stored(Stored::Order(key), load))
     }
 
-    pub(super) fn keyed(&self, key: &(ShopId, Key)) -> Result<Option<Arc<Keyed>>, Failure> {
+    pub(super) fn keyed(&self, key: &(ShopId, ProjectionKey)) -> Result<Option<Arc<Projection>>, Failure> {
         let load = |db: &Connection| Ok(discount::keyed(db, key.0, &key.1)?.map(Arc::new));
         self.keyed.get_or_load(key, || self.stored(Stored::Keyed(key), load))
     }
@@ -222,7 +222,7 @@ impl Shared {
             .get_or_load(key, || self.read(|db| rows::account_by_email(db, key.0, &key.1)))
     }
 
-    pub(super) fn answer(&self, key: &AnswerKey) -> Result<Option<Arc<Kept>>, Failure> {
+    pub(super) fn answer(&self, key: &AnswerKey) -> Result<Option<Arc<StoredResponse>>, Failure> {
         if let Some((_, kept)) = self.answers.get(key) {
             return Ok(Some(kept));
         }
@@ -240,7 +240,7 @@ impl Shared {
             .get_or_load(&(shop, version), || self.read(|db| rows::program(db, shop, version)))
     }
 
-    pub(super) fn history(&self, shop: ShopId) -> Result<Option<Arc<History>>, Failure> {
+    pub(super) fn history(&self, shop: ShopId) -> Result<Option<Arc<ProgramTimeline>>, Failure> {
         self.histories
             .get_or_load(&shop, || self.read(|db| Ok(time::history(db, shop)?.map(Arc::new))))
     }
@@ -259,11 +259,11 @@ impl Shared {
     /// accounts are published first.
     fn terms(
         &self,
-        history: &Arc<History>,
+        history: &Arc<ProgramTimeline>,
         customer: &CustomerRecord,
         account: &AccountRecord,
-    ) -> Result<Arc<Terms>, Failure> {
-        history.terms_of(account, Some(customer), |version| self.version(customer.shop, version))
+    ) -> Result<Arc<ApplicablePrograms>, Failure> {
+        history.programs_for(account, Some(customer), |version| self.version(customer.shop, version))
     }
 
     pub(super) fn shop(&self, id: ShopId) -> Result<Option<Arc<Shop>>, Failure> {
@@ -273,7 +273,7 @@ impl Shared {
         })
     }
 
-    pub(super) fn key(&self, id: &str) -> Result<Option<Arc<KeyRecord>>, Failure> {
+    pub(super) fn key(&self, id: &str) -> Result<Option<Arc<ApiKeyRecord>>, Failure> {
         let now = Instant::now();
         let known = self
             .keys
@@ -345,7 +345,7 @@ impl Shared {
         self.orders.publish(key, record, true);
     }
 
-    pub(super) fn publish_keyed(&self, key: &(ShopId, Key), record: Arc<Keyed>) {
+    pub(super) fn publish_keyed(&self, key: &(ShopId, ProjectionKey), record: Arc<Projection>) {
         self.filter.add(Stored::Keyed(key));
         self.keyed.publish(key, record, true);
     }
@@ -355,19 +355,19 @@ impl Shared {
         self.answers.publish(key, placed, true);
     }
 
-    pub(super) fn publish_index(&self, shop: ShopId, change: &Indexed) {
+    pub(super) fn publish_index(&self, shop: ShopId, change: &IndexChange) {
         match change {
-            Indexed::Rule(_) => {}
-            Indexed::NoRule(rule) => self.rule_emails.remove(&(shop, *rule)),
-            Indexed::Emails(rule, emails) => {
+            IndexChange::PutRule(_) => {}
+            IndexChange::DeleteRule(rule) => self.rule_emails.remove(&(shop, *rule)),
+            IndexChange::PutEmails(rule, emails) => {
                 self.rule_emails.publish(&(shop, *rule), Arc::clone(emails), false)
             }
-            Indexed::Code(key, _, code) => {
+            IndexChange::PutCode(key, _, code) => {
                 let key = (shop, key.clone());
                 self.filter.add(Stored::Code(&key));
                 self.codes.publish(&key, *code, false);
             }
-            Indexed::NoCode(key, _) => self.codes.remove(&(shop, key.clone())),
+            IndexChange::DeleteCode(key, _) => self.codes.remove(&(shop, key.clone())),
         }
     }
 

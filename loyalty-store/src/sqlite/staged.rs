@@ -15,18 +15,18 @@ use super::catalogue::{self, StagedShelf};
 use super::shared::Shared;
 use super::{Map, claim, discount, rows, time};
 use crate::catalogue::SavedSearch;
-use crate::discount::facts::DiscountView;
-use crate::discount::index::Indexed;
+use crate::discount::lookup::DiscountView;
+use crate::discount::index::IndexChange;
 use crate::error::Failure;
-use crate::keyed::{Key, Keyed};
-use crate::number::Number;
+use crate::projections::{ProjectionKey, Projection};
+use crate::numeric_id::NumericId;
 use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::Reply;
 use crate::shop::Shop;
-use crate::terms::{History, Published};
+use crate::timeline::{ProgramTimeline, PublishedProgram};
 use crate::transact::{
-    CatalogueView, Changes, Claim, CustomerChange, Kept, Numbered, Shelved, View,
+    CatalogueView, ChangeSet, CodeClaim, CustomerChange, StoredResponse, AssignedNumbers, CatalogueChange, TransactionView,
 };
 
 /// A reply and where it is awaited.
@@ -73,12 +73,12 @@ impl Batch<Staged> {
 pub(super) struct Writes {
     journal: Vec<(Arc<JournalRow>, String)>,
     customers: Vec<CustomerChange>,
-    indexed: Vec<(ShopId, Indexed)>,
-    programs: Vec<(ShopId, Published)>,
+    indexed: Vec<(ShopId, IndexChange)>,
+    programs: Vec<(ShopId, PublishedProgram)>,
     sweeps: Vec<(ShopId, Option<AccountId>)>,
     dues: Vec<(AccountId, Option<Timestamp>)>,
-    claims: Vec<(ShopId, Claim, AccountId)>,
-    shelved: Vec<(ShopId, Vec<Shelved>, Numbered)>,
+    claims: Vec<(ShopId, CodeClaim, AccountId)>,
+    shelved: Vec<(ShopId, Vec<CatalogueChange>, AssignedNumbers)>,
     answers: Vec<Placed>,
 }
 
@@ -110,7 +110,7 @@ impl Writes {
         self.indexed
             .iter()
             .try_for_each(|(shop, change)| discount::put_index(db, *shop, change))?;
-        for (shop, Published { version, program, from }) in &self.programs {
+        for (shop, PublishedProgram { version, program, in_force_from: from }) in &self.programs {
             rows::add_program(db, *shop, *version, program, *from)?;
         }
         self.sweeps
@@ -138,8 +138,8 @@ pub(super) struct Staged {
     pub(super) last: Last,
     pub(super) accounts: Map<AccountId, Arc<AccountRecord>>,
     pub(super) orders: Map<(ShopId, OrderId), Arc<OrderRecord>>,
-    pub(super) keyed: Map<(ShopId, Key), Arc<Keyed>>,
-    pub(super) indexed: Vec<(ShopId, Indexed)>,
+    pub(super) keyed: Map<(ShopId, ProjectionKey), Arc<Projection>>,
+    pub(super) indexed: Vec<(ShopId, IndexChange)>,
     codes: Map<(ShopId, String), Option<CodeId>>,
     rule_emails: Map<(ShopId, PriceRuleId), Arc<[Email]>>,
     pub(super) customers: Vec<CustomerChange>,
@@ -150,8 +150,8 @@ pub(super) struct Staged {
     pub(super) answers: Map<AnswerKey, Placed>,
     /// By version, and the newest by none.
     pub(super) programs: Map<(ShopId, Option<ProgramVersion>), (ProgramVersion, Arc<Program>)>,
-    pub(super) histories: Map<ShopId, Arc<History>>,
-    pub(super) claims: Map<(ShopId, Claim), AccountId>,
+    pub(super) histories: Map<ShopId, Arc<ProgramTimeline>>,
+    pub(super) claims: Map<(ShopId, CodeClaim), AccountId>,
 }
 
 impl Staged {
@@ -189,7 +189,7 @@ impl Staged {
         &mut self,
         writes: &mut Writes,
         shop: ShopId,
-        changes: Changes,
+        changes: ChangeSet,
     ) -> Result<(), Failure> {
         let events = changes.journal.iter().map(|row| rows::to_json(&*row.events));
         let events = events.collect::<Result<Vec<_>, _>>()?;
@@ -197,7 +197,7 @@ impl Staged {
             self.last.seq = row.seq;
             writes.journal.push((row, events));
         }
-        for change in changes.indexed {
+        for change in changes.index_changes {
             self.remember_index(shop, &change);
             writes.indexed.push((shop, change.clone()));
             self.indexed.push((shop, change));
@@ -215,20 +215,20 @@ impl Staged {
             }
             writes.programs.push((shop, published));
         }
-        if let Some(history) = changes.history {
-            writes.sweeps.push((shop, history.sweep()));
+        if let Some(history) = changes.timeline {
+            writes.sweeps.push((shop, history.reschedule_cursor()));
             self.histories.insert(shop, history);
         }
-        writes.dues.extend(changes.dues);
+        writes.dues.extend(changes.due_changes);
         for (claim, account) in changes.claims {
             writes.claims.push((shop, claim.clone(), account));
             self.claims.insert((shop, claim), account);
         }
-        if !changes.shelved.is_empty() {
-            self.shelf.stage(shop, &changes.shelved, &changes.numbered);
-            writes.shelved.push((shop, changes.shelved, changes.numbered));
+        if !changes.catalogue_changes.is_empty() {
+            self.shelf.stage(shop, &changes.catalogue_changes, &changes.assigned_numbers);
+            writes.shelved.push((shop, changes.catalogue_changes, changes.assigned_numbers));
         }
-        if let Some(kept) = changes.kept {
+        if let Some(kept) = changes.stored_response {
             self.last.answer = self.last.answer.saturating_add(1);
             let (key, placed) = ((kept.shop, kept.key), (self.last.answer, Arc::new(kept)));
             writes.answers.push(placed.clone());
@@ -236,25 +236,25 @@ impl Staged {
         }
         self.accounts.extend(changes.accounts);
         self.keyed
-            .extend(changes.keyed.into_iter().map(|(key, record)| ((shop, key), record)));
+            .extend(changes.projections.into_iter().map(|(key, record)| ((shop, key), record)));
         self.orders
             .extend(changes.orders.into_iter().map(|(id, record)| ((shop, id), record)));
         Ok(())
     }
 
-    fn remember_index(&mut self, shop: ShopId, change: &Indexed) {
+    fn remember_index(&mut self, shop: ShopId, change: &IndexChange) {
         match change {
-            Indexed::Rule(_) => {}
-            Indexed::NoRule(rule) => {
+            IndexChange::PutRule(_) => {}
+            IndexChange::DeleteRule(rule) => {
                 self.rule_emails.insert((shop, *rule), Arc::default());
             }
-            Indexed::Emails(rule, emails) => {
+            IndexChange::PutEmails(rule, emails) => {
                 self.rule_emails.insert((shop, *rule), Arc::clone(emails));
             }
-            Indexed::Code(key, _, code) => {
+            IndexChange::PutCode(key, _, code) => {
                 self.codes.insert((shop, key.clone()), Some(*code));
             }
-            Indexed::NoCode(key, _) => {
+            IndexChange::DeleteCode(key, _) => {
                 self.codes.insert((shop, key.clone()), None);
             }
         }
@@ -293,7 +293,7 @@ impl<'a> Reading<'a> {
 }
 
 impl DiscountView for Reading<'_> {
-    fn keyed(&mut self, shop: ShopId, key: &Key) -> Result<Option<Arc<Keyed>>, Failure> {
+    fn projection(&mut self, shop: ShopId, key: &ProjectionKey) -> Result<Option<Arc<Projection>>, Failure> {
         let key = (shop, key.clone());
         match self.staged(|staged| staged.keyed.get(&key)) {
             Some(record) => Ok(Some(Arc::clone(record))),
@@ -301,7 +301,7 @@ impl DiscountView for Reading<'_> {
         }
     }
 
-    fn code_of_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure> {
+    fn code_by_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure> {
         let key = (shop, key.to_owned());
         match self.staged(|staged| staged.codes.get(&key)) {
             Some(code) => Ok(*code),
@@ -316,10 +316,10 @@ impl DiscountView for Reading<'_> {
         }
     }
 
-    fn search(
+    fn find_saved_search(
         &mut self,
         shop: ShopId,
-        number: Number,
+        number: NumericId,
     ) -> Result<Option<Arc<SavedSearch>>, Failure> {
         CatalogueView::saved_search(self, shop, number)
     }
@@ -327,10 +327,10 @@ impl DiscountView for Reading<'_> {
     fn customer_view(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
         let Some(customer) = self.customer(account)? else { return Ok(None) };
         let (shop, account) = (customer.shop, self.account(account)?);
-        let (Some(account), Some(history)) = (account, self.history(shop)?) else {
+        let (Some(account), Some(history)) = (account, self.timeline(shop)?) else {
             return Ok(None);
         };
-        let terms = history.terms_of(&account, Some(&customer), |version| {
+        let terms = history.programs_for(&account, Some(&customer), |version| {
             let found = self.program(shop, Some(version))?;
             let lost = || Failure::Corrupt(format!("shop {shop} has no program {version}"));
             found.map(|(_, program)| program).ok_or_else(lost)
@@ -339,7 +339,7 @@ impl DiscountView for Reading<'_> {
     }
 }
 
-impl View for Reading<'_> {
+impl TransactionView for Reading<'_> {
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure> {
         self.shared.shop(shop)
     }
@@ -355,7 +355,7 @@ impl View for Reading<'_> {
         }
     }
 
-    fn history(&mut self, shop: ShopId) -> Result<Option<Arc<History>>, Failure> {
+    fn timeline(&mut self, shop: ShopId) -> Result<Option<Arc<ProgramTimeline>>, Failure> {
         match self.staged(|staged| staged.histories.get(&shop)) {
             Some(history) => Ok(Some(Arc::clone(history))),
             None => self.shared.history(shop),
@@ -393,7 +393,7 @@ impl View for Reading<'_> {
         }
     }
 
-    fn by_id(&mut self, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure> {
+    fn account_by_id(&mut self, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure> {
         let key = (shop, id.clone());
         match self.staged(|staged| staged.by_id.get(&key)) {
             Some(account) => Ok(*account),
@@ -401,7 +401,7 @@ impl View for Reading<'_> {
         }
     }
 
-    fn by_email(&mut self, shop: ShopId, email: &Email) -> Result<Option<AccountId>, Failure> {
+    fn account_by_email(&mut self, shop: ShopId, email: &Email) -> Result<Option<AccountId>, Failure> {
         let key = (shop, email.key().to_owned());
         match self.staged(|staged| staged.by_email.get(&key)) {
             Some(account) => Ok(*account),
@@ -421,21 +421,21 @@ impl View for Reading<'_> {
         }
     }
 
-    fn kept(
+    fn stored_response(
         &mut self,
         shop: ShopId,
         key: &[u8; 16],
         now: Timestamp,
-    ) -> Result<Option<Kept>, Failure> {
+    ) -> Result<Option<StoredResponse>, Failure> {
         let key = (shop, *key);
         let kept = match self.staged(|staged| staged.answers.get(&key)) {
             Some((_, kept)) => Some(Arc::clone(kept)),
             None => self.shared.answer(&key)?,
         };
-        Ok(kept.filter(|kept| kept.is_alive(now)).map(|kept| (*kept).clone()))
+        Ok(kept.filter(|kept| kept.is_replayable(now)).map(|kept| (*kept).clone()))
     }
 
-    fn next(&self) -> (AccountId, Seq) {
+    fn next_numbers(&self) -> (AccountId, Seq) {
         let Last { seq, account, .. } = self.staged.last;
         (AccountId(account.saturating_add(1)), seq.saturating_add(1))
     }

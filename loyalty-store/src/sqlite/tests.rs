@@ -19,7 +19,7 @@ use loyalty_core::{
 
 use super::*;
 use crate::{
-    Action, Answer, DiscountAction, Discounted, Idempotency, Outcome, Presence, ProfileChange,
+    Action, Response, DiscountAction, DiscountOutcome, Idempotency, Outcome, Existence, ProfileChange,
     Reply,
 };
 
@@ -43,15 +43,15 @@ fn open(settings: &Settings) -> (SqliteStore, ShopId, tempfile::TempDir) {
 fn request(shop: ShopId, key: u128, action: Action) -> Request {
     let render = Box::new(|outcome: &Outcome| {
         assert!(outcome.is_ok(), "{outcome:?}");
-        Answer { status: 200, body: Vec::new() }
+        Response { status: 200, body: Vec::new() }
     });
     let idempotency = Some(Idempotency { key: key.to_be_bytes(), fingerprint: [0; 16], render });
     Request { shop, now: now(), dry_run: false, idempotency, action }
 }
 
-fn who(number: u32) -> Who {
+fn who(number: u32) -> CustomerRef {
     let email = Email::new(&format!("{number}@example.com")).unwrap();
-    Who::Both(CustomerId::new(number.to_string()).unwrap(), email)
+    CustomerRef::Both(CustomerId::new(number.to_string()).unwrap(), email)
 }
 
 /// A rule with room for any number of codes.
@@ -67,8 +67,8 @@ fn rule(store: &SqliteStore, shop: ShopId) -> PriceRuleId {
     let action = Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None });
     let request = Request { idempotency: None, ..request(shop, 0, action) };
     match store.execute(request).wait() {
-        Ok(Reply::Decided(Ok(receipt))) => match receipt.discount {
-            Some(Discounted::Rule(rule)) => rule.id,
+        Ok(Reply::Decided(Ok(receipt))) => match receipt.discount_outcome {
+            Some(DiscountOutcome::Rule(rule)) => rule.id,
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
@@ -114,7 +114,7 @@ fn memory_does_not_grow_with_the_customers() {
             .map(|told| store.execute(told))
             .collect();
         for told in told {
-            assert!(matches!(told.wait(), Ok(Reply::Kept { .. })));
+            assert!(matches!(told.wait(), Ok(Reply::Stored { .. })));
         }
         for number in (0..first).step_by(97) {
             assert!(store.customer(shop, &who(number)).unwrap().is_some());
@@ -127,7 +127,7 @@ fn memory_does_not_grow_with_the_customers() {
             for again in tell_of(shop, rule, number) {
                 assert!(matches!(
                     store.execute(again).wait(),
-                    Ok(Reply::Kept { replayed: true, .. })
+                    Ok(Reply::Stored { replayed: true, .. })
                 ));
             }
             looked_up += 1;
@@ -164,7 +164,7 @@ fn what_is_in_the_file_is_found_after_a_start() {
         .collect();
     assert!(
         told.into_iter()
-            .all(|told| matches!(told.wait(), Ok(Reply::Kept { .. })))
+            .all(|told| matches!(told.wait(), Ok(Reply::Stored { .. })))
     );
     drop(store);
     // Nothing of it is in memory, nor is it the journal's end.
@@ -181,7 +181,7 @@ fn what_is_in_the_file_is_found_after_a_start() {
         for again in tell_of(shop, rule, number) {
             let reply = store.execute(again).wait();
             assert!(
-                matches!(reply, Ok(Reply::Kept { replayed: true, .. })),
+                matches!(reply, Ok(Reply::Stored { replayed: true, .. })),
                 "of {number}: {reply:?}"
             );
         }
@@ -208,7 +208,7 @@ fn what_is_in_the_file_is_found_after_a_start() {
 fn a_long_walk_does_not_hold_an_ill_store_up() {
     let (store, shop, _directory) = open(&Settings::default());
     let customers = u32::try_from(2 * STRETCH).unwrap() + 10;
-    let add = |number| Action::customer(who(number), Presence::May, Vec::new());
+    let add = |number| Action::for_customer(who(number), Existence::Any, Vec::new());
     let told: Vec<_> = (0..customers)
         .map(|number| store.execute(request(shop, u128::from(number), add(number))))
         .collect();
@@ -241,7 +241,7 @@ fn a_long_walk_does_not_hold_an_ill_store_up() {
     });
     // Either it ends with the store's illness, or the store is well again already.
     assert!(ended == Err(Failure::Busy) || let_go, "{ended:?} after {passed}");
-    while store.ready().is_err() {
+    while store.check_ready().is_err() {
         std::thread::sleep(Duration::from_millis(5));
     }
     let mut all = 0;
@@ -280,7 +280,7 @@ fn a_commit_that_changes_nothing_is_written_all_the_same() {
 #[test]
 fn the_filter_is_filled_once_the_store_is_well() {
     let (store, shop, directory) = open(&Settings::default());
-    let known = request(shop, 7, Action::customer(who(1), Presence::May, Vec::new()));
+    let known = request(shop, 7, Action::for_customer(who(1), Existence::Any, Vec::new()));
     assert!(store.execute(known).wait().is_ok());
     drop(store);
     let shared = Shared::new(directory.path().join("loyalty.db"), &Settings::default());

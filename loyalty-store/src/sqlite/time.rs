@@ -17,7 +17,7 @@ use super::writer::loaded;
 use crate::error::Failure;
 use crate::query::DueAccount;
 use crate::record::{AccountRecord, CustomerRecord};
-use crate::terms::{History, Published};
+use crate::timeline::{ProgramTimeline, PublishedProgram};
 
 type Db = Connection;
 
@@ -176,7 +176,7 @@ pub(super) fn unsettled(db: &Db) -> Result<Vec<ShopId>, Failure> {
 }
 
 /// The programs of a shop by time.
-pub(super) fn history(db: &Db, id: ShopId) -> Result<Option<History>, Failure> {
+pub(super) fn history(db: &Db, id: ShopId) -> Result<Option<ProgramTimeline>, Failure> {
     let Some(shop) = rows::shops(db)?.into_iter().find(|shop| shop.id == id) else {
         return Ok(None);
     };
@@ -197,7 +197,7 @@ pub(super) fn history(db: &Db, id: ShopId) -> Result<Option<History>, Failure> {
     let sweep = rows::one(db, "SELECT up_to FROM sweep WHERE shop = ?", [id.0], |row| {
         Ok(AccountId(row.get(0)?))
     })?;
-    Ok(Some(History::new(&shop, versions, Published { version, program, from }, sweep)))
+    Ok(Some(ProgramTimeline::new(&shop, versions, PublishedProgram { version, program, in_force_from: from }, sweep)))
 }
 
 pub(super) fn version_of(
@@ -236,7 +236,7 @@ pub(super) fn accounts(
 /// What is due next for accounts, found anew shop by shop: of those that were folded at start, and for the proof.
 #[derive(Default)]
 pub(super) struct Restored {
-    histories: Map<ShopId, Option<History>>,
+    histories: Map<ShopId, Option<ProgramTimeline>>,
 }
 
 impl Restored {
@@ -244,10 +244,10 @@ impl Restored {
     pub(super) fn is_settled(&mut self, db: &Db, shop: ShopId) -> Result<bool, Failure> {
         Ok(self
             .history(db, shop)?
-            .is_some_and(|history| history.sweep().is_none()))
+            .is_some_and(|history| history.reschedule_cursor().is_none()))
     }
 
-    fn history(&mut self, db: &Db, shop: ShopId) -> Result<Option<&History>, Failure> {
+    fn history(&mut self, db: &Db, shop: ShopId) -> Result<Option<&ProgramTimeline>, Failure> {
         Ok(loaded(&mut self.histories, shop, || history(db, shop))?.as_ref())
     }
 
@@ -260,6 +260,6 @@ impl Restored {
         let shop = record.shop;
         let Some(history) = self.history(db, shop)? else { return Ok(()) };
         let customer: Option<CustomerRecord> = rows::customer(db, id)?;
-        history.find_due(id, record, customer.as_ref(), |version| version_of(db, shop, version))
+        history.reschedule(id, record, customer.as_ref(), |version| version_of(db, shop, version))
     }
 }

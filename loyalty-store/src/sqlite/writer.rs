@@ -28,9 +28,9 @@ use super::wal::Log;
 use super::{Map, Settings, account, answers, discount, rows, schema};
 use crate::discount::index;
 use crate::error::Failure;
-use crate::keyed::{self, Keyed};
+use crate::projections::{self, Projection};
 use crate::record::AccountRecord;
-use crate::transact::Kept;
+use crate::transact::StoredResponse;
 
 /// How long the writer is idle before it uses the time to write states behind.
 const IDLE: Duration = Duration::from_millis(20);
@@ -183,7 +183,7 @@ impl Writer {
     fn drop_answers(&mut self, blocks: usize, answers: usize) -> Result<(), Failure> {
         let before = self
             .now
-            .checked_sub_signed(TimeDelta::days(Kept::DAYS_STORED))
+            .checked_sub_signed(TimeDelta::days(StoredResponse::RETENTION_DAYS))
             .unwrap_or(Timestamp::UNIX_EPOCH);
         self.pruning = answers::prune(&self.db, before, blocks, answers)?;
         Ok(())
@@ -274,7 +274,7 @@ impl Writer {
             Failure::UnknownOutcome(why) => Failure::Unavailable(why),
             other @ (Failure::Busy
             | Failure::Corrupt(_)
-            | Failure::TooNew { .. }
+            | Failure::NewerFormat { .. }
             | Failure::Unavailable(_)) => other,
         };
         self.shared.set_unwritable(Some(illness.clone()));
@@ -320,14 +320,14 @@ impl Writer {
                 record.get_or_insert_with(|| AccountRecord::new(row.shop)).fold(&row);
             }
             // Also where the commit was not known to have happened: what is there, the filter does not deny.
-            for key in row.events.iter().filter_map(index::named) {
+            for key in row.events.iter().filter_map(index::assigned_code_key) {
                 self.shared.filter.add(Stored::Code(&(row.shop, key.to_owned())));
             }
-            for key in keyed::keys(&row) {
+            for key in projections::affected_keys(&row) {
                 let of = (row.shop, key);
                 let record =
                     loaded(&mut keyed, of.clone(), || discount::keyed(&self.db, of.0, &of.1))?;
-                record.get_or_insert_with(|| Keyed::new(&of.1)).fold(&of.1, &row);
+                record.get_or_insert_with(|| Projection::new(&of.1)).fold(&of.1, &row);
             }
             // A state may be newer than the checkpoint; the rows in it are not folded twice.
             let mut folded = HashSet::new();

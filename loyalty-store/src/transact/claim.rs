@@ -6,56 +6,56 @@ use std::sync::Arc;
 use loyalty_core::program::normalize_code;
 use loyalty_core::{AccountId, Command, Event, ReferralParty, AwardReason, ShopId};
 
-use super::{Stop, Transaction, View};
+use super::{TransactionError, Transaction, TransactionView};
 use crate::error::{Failure, Rejection};
-use crate::request::{EmailConflict, Presence, ProfileChange, Receipt, Who};
+use crate::request::{EmailConflict, Existence, ProfileChange, Receipt, CustomerRef};
 
 /// A name that one account of a shop has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Claim {
+pub(crate) enum CodeClaim {
     /// A manual code, folded.
-    Code(Arc<str>),
+    Manual(Arc<str>),
     /// A code to be given to friends.
     Referral(Arc<str>),
 }
 
-impl Claim {
+impl CodeClaim {
     /// What an event claims.
-    pub(crate) fn of(event: &Event) -> Option<Self> {
+    pub(crate) fn from_event(event: &Event) -> Option<Self> {
         if let Event::ReferralCodeIssued { code, .. } = event {
             Some(Self::Referral(Arc::clone(code)))
         } else if let Event::AwardGiven { award, .. } = event
             && let AwardReason::Code { code, .. } = &award.reason
         {
-            Some(Self::Code(Arc::clone(code)))
+            Some(Self::Manual(Arc::clone(code)))
         } else {
             None
         }
     }
 
     /// A referral code as somebody types it.
-    fn typed(code: &str) -> Self {
+    fn from_typed(code: &str) -> Self {
         Self::Referral(code.trim().to_uppercase().into())
     }
 }
 
 /// What a transaction reads of claims.
-pub(crate) trait Claims {
-    fn claimed(&mut self, shop: ShopId, claim: &Claim) -> Result<Option<AccountId>, Failure>;
+pub(crate) trait CodeClaimView {
+    fn find_claimant(&mut self, shop: ShopId, claim: &CodeClaim) -> Result<Option<AccountId>, Failure>;
 }
 
-impl<V: View> Transaction<'_, V> {
+impl<V: TransactionView> Transaction<'_, V> {
     /// A command with what only the store can know.
-    pub(super) fn informed(&mut self, command: &Command) -> Result<Option<Command>, Failure> {
+    pub(super) fn complete_command(&mut self, command: &Command) -> Result<Option<Command>, Failure> {
         let Command::EnterCode { code, .. } = command else {
             return Ok(None);
         };
-        let taken = self.claimed(&Claim::Code(normalize_code(code).into()))?.is_some();
+        let taken = self.find_claimant(&CodeClaim::Manual(normalize_code(code).into()))?.is_some();
         Ok(Some(Command::EnterCode { code: Arc::clone(code), used_by_other: taken }))
     }
 
     /// Another draw, where the events would claim what somebody has.
-    pub(super) fn redrawn(
+    pub(super) fn redraw_if_taken(
         &mut self,
         command: &Command,
         events: &[Event],
@@ -64,8 +64,8 @@ impl<V: View> Transaction<'_, V> {
             return Ok(None);
         };
         for event in events {
-            if let Some(claim @ Claim::Referral(_)) = Claim::of(event)
-                && self.claimed(&claim)?.is_some()
+            if let Some(claim @ CodeClaim::Referral(_)) = CodeClaim::from_event(event)
+                && self.find_claimant(&claim)?.is_some()
             {
                 let mut bytes = [0; 16];
                 bytes
@@ -86,45 +86,45 @@ impl<V: View> Transaction<'_, V> {
     }
 
     /// Notes what events claim. The first to use a code that all can use has it, which hurts nobody.
-    pub(super) fn note_claims(
+    pub(super) fn claim_codes(
         &mut self,
         account: AccountId,
         events: &[Event],
     ) -> Result<(), Failure> {
-        for claim in events.iter().filter_map(Claim::of) {
-            if self.claimed(&claim)?.is_none() {
+        for claim in events.iter().filter_map(CodeClaim::from_event) {
+            if self.find_claimant(&claim)?.is_none() {
                 self.changes.claims.push((claim, account));
             }
         }
         Ok(())
     }
 
-    fn claimed(&mut self, claim: &Claim) -> Result<Option<AccountId>, Failure> {
+    fn find_claimant(&mut self, claim: &CodeClaim) -> Result<Option<AccountId>, Failure> {
         match self.changes.claims.iter().find(|(known, _)| known == claim) {
             Some((_, account)) => Ok(Some(*account)),
-            None => self.view.claimed(self.shop.id, claim),
+            None => self.view.find_claimant(self.shop.id, claim),
         }
     }
 
     /// A customer came by the code of a friend.
-    pub(super) fn join(
+    pub(super) fn join_referral(
         &mut self,
-        who: &Who,
+        who: &CustomerRef,
         change: ProfileChange,
         code: &str,
-    ) -> Result<Receipt, Stop> {
-        let found = self.find(who, Presence::Must, EmailConflict::Refuse)?;
-        self.change(found.account, change, EmailConflict::Refuse)?;
+    ) -> Result<Receipt, TransactionError> {
+        let found = self.resolve_customer(who, Existence::Required, EmailConflict::Reject)?;
+        self.change_profile(found.account, change, EmailConflict::Reject)?;
         let friend = self
-            .claimed(&Claim::typed(code))?
+            .find_claimant(&CodeClaim::from_typed(code))?
             .ok_or(Rejection::ReferralCodeNotFound)?;
-        let friend = self.follow(friend)?;
-        let (own, friend) = (self.party(found.account)?, self.party(friend)?);
-        self.command(Some(found.account), &Command::JoinReferral { referee: own, referrer: friend })?;
-        self.receipt(Some(&found), None)
+        let friend = self.resolve_merged(friend)?;
+        let (own, friend) = (self.load_party(found.account)?, self.load_party(friend)?);
+        self.run_command(Some(found.account), &Command::JoinReferral { referee: own, referrer: friend })?;
+        self.build_receipt(Some(&found), None)
     }
 
-    fn party(&mut self, account: AccountId) -> Result<ReferralParty, Failure> {
+    fn load_party(&mut self, account: AccountId) -> Result<ReferralParty, Failure> {
         let customer = self.load_customer(account)?;
         let email = customer.as_ref().and_then(|customer| customer.email.clone());
         let household = customer

@@ -9,49 +9,49 @@ use loyalty_core::{
     AccountId, Amount, CodeId, Command, OrderId, OrderState, PriceRuleId, RedemptionId, RewardId,
 };
 
-use super::{Stop, Transaction, View};
-use crate::discount::facts::{self, DiscountView};
+use super::{TransactionError, Transaction, TransactionView};
+use crate::discount::lookup::{self, DiscountView};
 use crate::error::{Failure, Rejection};
 use crate::redemption::{self, RedemptionAction, RedemptionView};
-use crate::request::{EmailConflict, Presence, Receipt, Who};
+use crate::request::{EmailConflict, Existence, Receipt, CustomerRef};
 
-impl<V: View> Transaction<'_, V> {
-    pub(super) fn redemption(&mut self, action: RedemptionAction) -> Result<Receipt, Stop> {
+impl<V: TransactionView> Transaction<'_, V> {
+    pub(super) fn perform_redemption(&mut self, action: RedemptionAction) -> Result<Receipt, TransactionError> {
         match action {
-            RedemptionAction::Issue { who, reward, amount, entropy } => {
-                self.issue(&who, reward, amount, entropy)
+            RedemptionAction::Issue { customer: who, reward, amount, entropy } => {
+                self.issue_redemption(&who, reward, amount, entropy)
             }
             RedemptionAction::Cancel { id } => {
-                self.about_redemption(id, &Command::CancelRedemption { redemption: id })
+                self.run_redemption_command(id, &Command::CancelRedemption { redemption: id })
             }
             RedemptionAction::Use { id, order } => {
-                self.about_redemption(id, &Command::UseRedemption { redemption: id, order })
+                self.run_redemption_command(id, &Command::UseRedemption { redemption: id, order })
             }
         }
     }
 
-    fn issue(
+    fn issue_redemption(
         &mut self,
-        who: &Who,
+        who: &CustomerRef,
         reward: RewardId,
         amount: Option<Amount>,
         entropy: [u8; 16],
-    ) -> Result<Receipt, Stop> {
-        let found = self.find(who, Presence::Must, EmailConflict::Ignore)?;
+    ) -> Result<Receipt, TransactionError> {
+        let found = self.resolve_customer(who, Existence::Required, EmailConflict::Ignore)?;
         // Named after the row that issues it.
         let id = RedemptionId(self.next_seq());
         let command = Command::RedeemReward { redemption: id, reward, amount, entropy };
-        self.command(Some(found.account), &command)?;
-        let issued = self.issued(id)?;
-        self.give_code(found.account, &issued.redemption)?;
+        self.run_command(Some(found.account), &command)?;
+        let issued = self.load_redemption(id)?;
+        self.create_redemption_code(found.account, &issued.redemption)?;
         Ok(Receipt {
             redemption: Some(Box::new(issued)),
-            ..self.receipt(Some(&found), None)?
+            ..self.build_receipt(Some(&found), None)?
         })
     }
 
     /// Makes the price rule and the code that stand for a redemption, where a code does.
-    fn give_code(&mut self, account: AccountId, redemption: &Redemption) -> Result<(), Stop> {
+    fn create_redemption_code(&mut self, account: AccountId, redemption: &Redemption) -> Result<(), TransactionError> {
         let issue = redemption.issue();
         let Some(code) = &issue.code else { return Ok(()) };
         let lost = || Failure::Corrupt(format!("redemption {} has no reward", issue.id));
@@ -72,53 +72,53 @@ impl<V: View> Transaction<'_, V> {
         Ok(())
     }
 
-    fn about_redemption(&mut self, id: RedemptionId, command: &Command) -> Result<Receipt, Stop> {
+    fn run_redemption_command(&mut self, id: RedemptionId, command: &Command) -> Result<Receipt, TransactionError> {
         let known =
-            redemption::redemption(self, self.shop.id, id)?.ok_or(Rejection::RedemptionNotFound)?;
-        let account = self.follow(known.account)?;
-        self.command(Some(account), command)?;
-        self.settle_code(id)?;
-        let found = super::Found { account, created: false, registered: false };
-        let redemption = Some(Box::new(self.issued(id)?));
-        Ok(Receipt { redemption, ..self.receipt(Some(&found), None)? })
+            redemption::find_redemption(self, self.shop.id, id)?.ok_or(Rejection::RedemptionNotFound)?;
+        let account = self.resolve_merged(known.account)?;
+        self.run_command(Some(account), command)?;
+        self.update_redemption_code(id)?;
+        let found = super::ResolvedCustomer { account, created: false, registered: false };
+        let redemption = Some(Box::new(self.load_redemption(id)?));
+        Ok(Receipt { redemption, ..self.build_receipt(Some(&found), None)? })
     }
 
-    fn issued(&mut self, id: RedemptionId) -> Result<RedemptionView, Failure> {
+    fn load_redemption(&mut self, id: RedemptionId) -> Result<RedemptionView, Failure> {
         let lost = || Failure::Corrupt(format!("redemption {id} is missing"));
-        redemption::redemption(self, self.shop.id, id)?.ok_or_else(lost)
+        redemption::find_redemption(self, self.shop.id, id)?.ok_or_else(lost)
     }
 
     /// A redemption, where it is one of this account now.
-    pub(super) fn redemption_of(
+    pub(super) fn load_own_redemption(
         &mut self,
         account: Option<AccountId>,
         id: RedemptionId,
     ) -> Result<Option<Redemption>, Failure> {
-        let Some(known) = redemption::redemption(self, self.shop.id, id)? else {
+        let Some(known) = redemption::find_redemption(self, self.shop.id, id)? else {
             return Ok(None);
         };
-        let holder = self.follow(known.account)?;
+        let holder = self.resolve_merged(known.account)?;
         Ok((account == Some(holder)).then_some(known.redemption))
     }
 
     /// Lets the code be what the redemption is now. What the shop has done away with stays so.
-    fn settle_code(&mut self, id: RedemptionId) -> Result<(), Stop> {
+    fn update_redemption_code(&mut self, id: RedemptionId) -> Result<(), TransactionError> {
         let RedemptionId(number) = id;
         let shop = self.shop.id;
-        let redemption = self.issued(id)?.redemption;
-        let Some(code) = facts::code(self, shop, CodeId(number))? else {
+        let redemption = self.load_redemption(id)?.redemption;
+        let Some(code) = lookup::find_code(self, shop, CodeId(number))? else {
             return Ok(());
         };
         let on = match redemption.state() {
             RedemptionState::Issued | RedemptionState::Used { .. } => true,
             RedemptionState::Cancelled { .. } => false,
             // Its price rule has ended.
-            RedemptionState::Expired { .. } => code.on,
+            RedemptionState::Expired { .. } => code.enabled,
         };
-        if code.on != on {
+        if code.enabled != on {
             self.switch_code(code.id, on)?;
         }
-        let rule = self.rule(code.rule)?;
+        let rule = self.load_rule(code.rule)?;
         let again = *redemption.state() == RedemptionState::Issued
             && redemption.ends_at() != rule.rule.parts().ends_at;
         if again {
@@ -133,39 +133,39 @@ impl<V: View> Transaction<'_, V> {
 
     /// What an order that brings codes of redemptions, or no longer does, means for these. Whatever the order
     /// says is a fact; what a code could have been used for by then does not matter.
-    pub(super) fn settle_redemptions(
+    pub(super) fn update_order_redemptions(
         &mut self,
         order: &OrderId,
         before: &OrderState,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), TransactionError> {
         let now = self.load_order(order)?;
-        let had = self.redemptions_in(before)?;
-        let all = self.redemptions_in(&now.state)?;
+        let had = self.find_order_redemptions(before)?;
+        let all = self.find_order_redemptions(&now.state)?;
         let brings = if now.state.is_cancelled() { BTreeSet::new() } else { all.clone() };
         for id in had.union(&all) {
-            let Some(known) = redemption::redemption(self, self.shop.id, *id)? else {
+            let Some(known) = redemption::find_redemption(self, self.shop.id, *id)? else {
                 continue;
             };
-            let account = self.follow(known.account)?;
+            let account = self.resolve_merged(known.account)?;
             let (redemption, order) = (*id, order.clone());
             let command = if brings.contains(id) {
                 Command::ClaimRedemption { redemption, order }
             } else {
                 Command::ReleaseRedemption { redemption, order }
             };
-            self.command(Some(account), &command)?;
-            self.settle_code(*id)?;
+            self.run_command(Some(account), &command)?;
+            self.update_redemption_code(*id)?;
         }
         Ok(())
     }
 
     /// The redemptions whose codes an order's latest report brings.
-    fn redemptions_in(&mut self, order: &OrderState) -> Result<BTreeSet<RedemptionId>, Failure> {
+    fn find_order_redemptions(&mut self, order: &OrderState) -> Result<BTreeSet<RedemptionId>, Failure> {
         let shop = self.shop.id;
         let mut found = BTreeSet::new();
         for text in order.snapshot().iter().flat_map(|recorded| &recorded.order.codes) {
             found.extend(
-                self.code_of_key(shop, text.key())?
+                self.code_by_key(shop, text.key())?
                     .map(|CodeId(number)| RedemptionId(number)),
             );
         }

@@ -29,8 +29,8 @@ use std::time::{Duration, Instant};
 
 use loyalty_core::Timestamp;
 use loyalty_http::{Clock, Schedule, scheduler};
-use loyalty_store::{Action, Pending, Presence, Settings, SqliteStore, Store};
-use loyalty_tests::{Desk, add, at, decided, id, publish};
+use loyalty_store::{Action, Pending, Existence, Settings, SqliteStore, Store};
+use loyalty_tests::{TestShop, add, at, expect_decided, id, publish_action};
 use tokio::runtime::Runtime;
 
 /// The allocator that the server's binary has.
@@ -80,10 +80,10 @@ impl BenchStore {
         assert!(customers >= DUE_CUSTOMER_COUNT * rounds, "too few customers for {rounds} rounds");
         let file = directory.join(format!("{customers}.db"));
         let store = SqliteStore::open(&file, &Settings::default()).unwrap();
-        let desk = Desk::new(&store);
-        desk.act(publish(r#"{"expiry": {"per_lot": {"after": "P1Y"}}}"#))
+        let desk = TestShop::new(&store);
+        desk.execute(publish_action(r#"{"expiry": {"per_lot": {"after": "P1Y"}}}"#))
             .unwrap();
-        desk.act(Action::FindDue { limit: 1 }).unwrap();
+        desk.execute(Action::RescheduleDue { limit: 1 }).unwrap();
         let begun = Instant::now();
         let step = customers / (DUE_CUSTOMER_COUNT * rounds);
         for numbers in (0..customers).collect::<Vec<_>>().chunks(1_000) {
@@ -94,17 +94,17 @@ impl BenchStore {
                     let place = number / step;
                     let mine = number.is_multiple_of(step) && place < DUE_CUSTOMER_COUNT * rounds;
                     let day = if mine { place % rounds } else { rounds + number % 300 };
-                    let desk = Desk { now: days_after(desk.now, day), ..desk };
-                    let action = Action::customer(
+                    let desk = TestShop { now: days_after(desk.now, day), ..desk };
+                    let action = Action::for_customer(
                         id(&format!("c{number}")),
-                        Presence::MustNot,
+                        Existence::Absent,
                         vec![add(10)],
                     );
                     desk.store.execute(desk.request(action))
                 })
                 .collect();
             for told in told {
-                decided(told.wait()).unwrap();
+                expect_decided(told.wait()).unwrap();
             }
         }
         println!("{customers} customers made in {:.1?}", begun.elapsed());

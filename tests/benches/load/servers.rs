@@ -16,8 +16,8 @@ use hyper_util::rt::TokioIo;
 use loyalty_core::{Command, Currency, CustomerId, Email, AdjustmentReason, Points, Program, ShopId, Zone};
 use loyalty_http::{App, Clock, Limits, auth, log, server};
 use loyalty_store::{
-    Action, Change, EmailConflict, NewShop, Pending, Presence, ProfileChange, Reply,
-    Request as Transaction, Settings, SqliteStore, Store, Who,
+    Action, FieldChange, EmailConflict, NewShop, Pending, Existence, ProfileChange, Reply,
+    Request as Transaction, Settings, SqliteStore, Store, CustomerRef,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -56,7 +56,7 @@ impl Servers {
         };
         let shop = store.create_shop(&shop, now).unwrap().id;
         let (record, key) = auth::random_key().unwrap();
-        store.add_key(shop, &record, now).unwrap();
+        store.add_api_key(shop, &record, now).unwrap();
         publish(&*store, shop);
         add_customers(&*store, shop);
 
@@ -130,17 +130,17 @@ fn expect_success(pending: Pending) {
 fn publish(store: &dyn Store, shop: ShopId) {
     let program = Box::new(Program::from_json(requests::PROGRAM).unwrap());
     expect_success(execute(store, shop, Action::PublishProgram { program, replaces: None }));
-    expect_success(execute(store, shop, Action::FindDue { limit: 1 }));
-    assert!(store.unsettled().unwrap().is_empty());
+    expect_success(execute(store, shop, Action::RescheduleDue { limit: 1 }));
+    assert!(store.shops_to_reschedule().unwrap().is_empty());
 }
 
 /// Customers as the requests tell of them, so that no request has anything new to say of one.
 fn add_customers(store: &dyn Store, shop: ShopId) {
-    let set = |text: &str| Change::Set(Some(text.to_owned()));
+    let set = |text: &str| FieldChange::Set(Some(text.to_owned()));
     let points = Points::new(1_000_000_000).unwrap();
     let add = |number| {
         let (id, email) = (requests::customer_id(number), requests::email(number));
-        let who = Who::Both(CustomerId::new(id).unwrap(), Email::new(&email).unwrap());
+        let who = CustomerRef::Both(CustomerId::new(id).unwrap(), Email::new(&email).unwrap());
         let change = ProfileChange {
             first_name: set("Ada"),
             last_name: set("Lovelace"),
@@ -149,8 +149,8 @@ fn add_customers(store: &dyn Store, shop: ShopId) {
             ..ProfileChange::default()
         };
         let commands = vec![Command::AddPoints { points, reason: AdjustmentReason::default() }];
-        let (presence, conflict) = (Presence::MustNot, EmailConflict::Refuse);
-        let action = Action::Customer { who, presence, change, conflict, if_match: None, commands };
+        let (presence, conflict) = (Existence::Absent, EmailConflict::Reject);
+        let action = Action::Customer { customer: who, existence: presence, change, email_conflict: conflict, if_match: None, commands };
         execute(store, shop, action)
     };
     let numbers: Vec<u64> = (0..CUSTOMERS).collect();

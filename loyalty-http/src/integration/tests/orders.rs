@@ -180,18 +180,18 @@ fn a_refund_is_the_sum_of_its_payments() {
 
 #[test]
 fn what_is_not_told_of_a_customer_stays() {
-    use loyalty_store::{Change, ProfileChange, Who};
+    use loyalty_store::{FieldChange, ProfileChange, CustomerRef};
     let told = |body: &str| read::<Customer>(body).unwrap().told();
     let (who, change) =
         told(r#"{"id":31,"email":"ada@example.com","first_name":"","birthday":""}"#);
     assert!(
-        matches!(who, Some(Who::Both(id, email)) if id.as_str() == "31" && email.key() == "ada@example.com")
+        matches!(who, Some(CustomerRef::Both(id, email)) if id.as_str() == "31" && email.key() == "ada@example.com")
     );
     assert_eq!(change, ProfileChange::default());
     let (who, change) =
         told(r#"{"id":"0","last_name":"Love","default_address":{"zip":"","country":"GB"}}"#);
     assert_eq!(who, None);
-    let set = |text: &str| Change::Set(Some(text.to_owned()));
+    let set = |text: &str| FieldChange::Set(Some(text.to_owned()));
     assert_eq!(
         change,
         ProfileChange {

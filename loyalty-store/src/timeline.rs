@@ -19,118 +19,118 @@ use crate::shop::Shop;
 
 /// When each version of a shop's program came in force.
 #[derive(Clone, Debug)]
-pub(crate) struct History {
+pub(crate) struct ProgramTimeline {
     /// Oldest first, never empty.
     versions: Vec<(ProgramVersion, Timestamp)>,
     /// The program in force.
-    terms: Arc<Terms>,
+    current: Arc<ApplicablePrograms>,
     /// Where it was published after the accounts said what is due next: up to which account that was found
     /// anew. None where all of them know.
-    sweep: Option<AccountId>,
+    reschedule_cursor: Option<AccountId>,
 }
 
 /// Programs by time, and the shop's clock.
 #[derive(Clone, Debug)]
-pub(crate) struct Terms {
+pub(crate) struct ApplicablePrograms {
     zone: Zone,
     minor_digits: u32,
     /// What was in force before, oldest first, as far as it matters.
-    before: Vec<Published>,
-    newest: Published,
+    previous: Vec<PublishedProgram>,
+    current: PublishedProgram,
     /// Whether what the accounts say is due next was found under the newest one.
-    settled: bool,
+    is_due_current: bool,
 }
 
 /// A program, and since when it is in force.
 #[derive(Clone, Debug)]
-pub(crate) struct Published {
+pub(crate) struct PublishedProgram {
     pub(crate) version: ProgramVersion,
     pub(crate) program: Arc<Program>,
-    pub(crate) from: Timestamp,
+    pub(crate) in_force_from: Timestamp,
 }
 
-impl History {
+impl ProgramTimeline {
     /// From all versions, oldest first, and the newest of them.
     pub(crate) fn new(
         shop: &Shop,
         versions: Vec<(ProgramVersion, Timestamp)>,
-        newest: Published,
-        sweep: Option<AccountId>,
+        newest: PublishedProgram,
+        reschedule_cursor: Option<AccountId>,
     ) -> Self {
         let (zone, minor_digits) = (shop.zone, shop.minor_digits());
-        let terms = Terms {
+        let terms = ApplicablePrograms {
             zone,
             minor_digits,
-            before: Vec::new(),
-            newest,
-            settled: sweep.is_none(),
+            previous: Vec::new(),
+            current: newest,
+            is_due_current: reschedule_cursor.is_none(),
         };
-        Self { versions, terms: Arc::new(terms), sweep }
+        Self { versions, current: Arc::new(terms), reschedule_cursor }
     }
 
     /// The first program of a shop. There is no account yet.
-    pub(crate) fn first(shop: &Shop, newest: Published) -> Self {
-        Self::new(shop, vec![(newest.version, newest.from)], newest, None)
+    pub(crate) fn for_new_shop(shop: &Shop, newest: PublishedProgram) -> Self {
+        Self::new(shop, vec![(newest.version, newest.in_force_from)], newest, None)
     }
 
     /// With a new version. What was due next under the one before must be found anew.
-    pub(crate) fn with(&self, newest: Published) -> Self {
+    pub(crate) fn with_version(&self, newest: PublishedProgram) -> Self {
         let mut versions = self.versions.clone();
-        versions.push((newest.version, newest.from));
-        let Terms { zone, minor_digits, .. } = *self.terms;
-        let terms = Terms {
+        versions.push((newest.version, newest.in_force_from));
+        let ApplicablePrograms { zone, minor_digits, .. } = *self.current;
+        let terms = ApplicablePrograms {
             zone,
             minor_digits,
-            before: Vec::new(),
-            newest,
-            settled: false,
+            previous: Vec::new(),
+            current: newest,
+            is_due_current: false,
         };
-        Self { versions, terms: Arc::new(terms), sweep: Some(AccountId(0)) }
+        Self { versions, current: Arc::new(terms), reschedule_cursor: Some(AccountId(0)) }
     }
 
     /// The same, found anew up to an account, or for all of them.
-    pub(crate) fn swept(&self, up_to: Option<AccountId>) -> Self {
-        let terms = Terms { settled: up_to.is_none(), ..(*self.terms).clone() };
+    pub(crate) fn with_reschedule_cursor(&self, up_to: Option<AccountId>) -> Self {
+        let terms = ApplicablePrograms { is_due_current: up_to.is_none(), ..(*self.current).clone() };
         Self {
             versions: self.versions.clone(),
-            terms: Arc::new(terms),
-            sweep: up_to,
+            current: Arc::new(terms),
+            reschedule_cursor: up_to,
         }
     }
 
     /// Up to where was found anew what is due next, while not all of it was.
-    pub(crate) fn sweep(&self) -> Option<AccountId> {
-        self.sweep
+    pub(crate) fn reschedule_cursor(&self) -> Option<AccountId> {
+        self.reschedule_cursor
     }
 
     /// What it takes to decide about nobody in particular.
-    pub(crate) fn newest(&self) -> Arc<Terms> {
-        Arc::clone(&self.terms)
+    pub(crate) fn current_programs(&self) -> Arc<ApplicablePrograms> {
+        Arc::clone(&self.current)
     }
 
     /// Since when the newest version is in force.
-    pub(crate) fn since(&self) -> Timestamp {
+    pub(crate) fn current_since(&self) -> Timestamp {
         self.versions.last().map_or(Timestamp::UNIX_EPOCH, |(_, from)| *from)
     }
 
     /// What it takes to say how an account stands now and later.
-    pub(crate) fn terms_of(
+    pub(crate) fn programs_for(
         &self,
         account: &AccountRecord,
         customer: Option<&CustomerRecord>,
         load: impl FnMut(ProgramVersion) -> Result<Arc<Program>, Failure>,
-    ) -> Result<Arc<Terms>, Failure> {
-        let since = self.since();
-        let caught_up = start_of(&account.account, customer);
-        let early = !self.terms.settled || account.due.is_some_and(|due| due < since);
+    ) -> Result<Arc<ApplicablePrograms>, Failure> {
+        let since = self.current_since();
+        let caught_up = caught_up_until(&account.account, customer);
+        let early = !self.current.is_due_current || account.due.is_some_and(|due| due < since);
         if caught_up >= since || !early {
-            return Ok(Arc::clone(&self.terms));
+            return Ok(Arc::clone(&self.current));
         }
-        self.terms_between(caught_up, Timestamp::MAX_UTC, load)
+        self.programs_between(caught_up, Timestamp::MAX_UTC, load)
     }
 
     /// Finds anew what is due next for an account. Nothing of what it said before is relied on.
-    pub(crate) fn find_due(
+    pub(crate) fn reschedule(
         &self,
         id: AccountId,
         record: &mut AccountRecord,
@@ -138,9 +138,9 @@ impl History {
         load: impl FnMut(ProgramVersion) -> Result<Arc<Program>, Failure>,
     ) -> Result<(), Failure> {
         record.due = Some(Timestamp::MIN_UTC);
-        let terms = self.terms_of(record, customer, load)?;
+        let terms = self.programs_for(record, customer, load)?;
         record.due =
-            terms.next_due(&Subject { id: Some(id), account: Some(&record.account), customer });
+            terms.next_due(&RuleSubject { id: Some(id), account: Some(&record.account), customer });
         Ok(())
     }
 
@@ -152,17 +152,17 @@ impl History {
         at: Timestamp,
         load: impl FnMut(ProgramVersion) -> Result<Arc<Program>, Failure>,
     ) -> Result<CustomerView, Failure> {
-        let terms = self.terms_between(start_of(&account.account, Some(&customer)), at, load)?;
+        let terms = self.programs_between(caught_up_until(&account.account, Some(&customer)), at, load)?;
         Ok(CustomerView::new(customer, Arc::new(account), terms))
     }
 
     /// The programs in force after `from`, up to `until`.
-    fn terms_between(
+    fn programs_between(
         &self,
         from: Timestamp,
         until: Timestamp,
         mut load: impl FnMut(ProgramVersion) -> Result<Arc<Program>, Failure>,
-    ) -> Result<Arc<Terms>, Failure> {
+    ) -> Result<Arc<ApplicablePrograms>, Failure> {
         let last = self.versions.partition_point(|(_, began)| *began <= until).max(1);
         let first = self
             .versions
@@ -172,17 +172,17 @@ impl History {
         let first = first.min(last.saturating_sub(1));
         let programs = self.versions.get(first..last).unwrap_or_default().iter();
         let programs = programs.map(|(version, from)| {
-            Ok(Published { version: *version, program: load(*version)?, from: *from })
+            Ok(PublishedProgram { version: *version, program: load(*version)?, in_force_from: *from })
         });
         let mut before = programs.collect::<Result<Vec<_>, Failure>>()?;
-        let newest = before.pop().unwrap_or_else(|| self.terms.newest.clone());
-        let Terms { zone, minor_digits, .. } = *self.terms;
-        Ok(Arc::new(Terms { zone, minor_digits, before, newest, settled: false }))
+        let newest = before.pop().unwrap_or_else(|| self.current.current.clone());
+        let ApplicablePrograms { zone, minor_digits, .. } = *self.current;
+        Ok(Arc::new(ApplicablePrograms { zone, minor_digits, previous: before, current: newest, is_due_current: false }))
     }
 }
 
 /// An account as it was written down by `at`.
-pub(crate) fn folded_until(
+pub(crate) fn fold_account_until(
     store: &impl Store,
     shop: ShopId,
     account: AccountId,
@@ -193,36 +193,36 @@ pub(crate) fn folded_until(
 }
 
 /// From when on time can have brought about something that is not in the account yet.
-fn start_of(account: &Account, customer: Option<&CustomerRecord>) -> Timestamp {
+fn caught_up_until(account: &Account, customer: Option<&CustomerRecord>) -> Timestamp {
     let known = customer.map_or(Timestamp::UNIX_EPOCH, |customer| customer.created_at);
     account.last_event_at().map_or(known, |at| at.max(known))
 }
 
-impl Terms {
+impl ApplicablePrograms {
     /// Whether what the accounts say is due next can be relied on.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.settled
+    pub(crate) fn is_due_current(&self) -> bool {
+        self.is_due_current
     }
 
     /// The program in force.
-    pub(crate) fn newest(&self) -> &Program {
-        &self.newest.program
+    pub(crate) fn current_program(&self) -> &Program {
+        &self.current.program
     }
 
     /// Asks the rules something about an account at an instant.
-    pub(crate) fn ask<T>(
+    pub(crate) fn with_context<T>(
         &self,
-        subject: &Subject<'_>,
+        subject: &RuleSubject<'_>,
         now: Timestamp,
         question: impl FnOnce(&Context<'_>) -> T,
     ) -> T {
-        let Subject { id, account, customer } = *subject;
+        let RuleSubject { id, account, customer } = *subject;
         let nobody = Account::default();
-        let known = customer.map_or(Timestamp::UNIX_EPOCH, |customer| customer.decided_from(now));
-        let from = |published: &Published| published.from.max(known);
-        let next = self.before.iter().skip(1).chain([&self.newest]);
+        let known = customer.map_or(Timestamp::UNIX_EPOCH, |customer| customer.attributes_valid_from(now));
+        let from = |published: &PublishedProgram| published.in_force_from.max(known);
+        let next = self.previous.iter().skip(1).chain([&self.current]);
         let before: Vec<Former<'_>> = self
-            .before
+            .previous
             .iter()
             .zip(next)
             .map(|(one, next)| {
@@ -230,12 +230,12 @@ impl Terms {
                 Former { version: one.version, program: &one.program, from, until }
             })
             .collect();
-        let plain = Context::new(self.newest(), &nobody, now);
+        let plain = Context::new(self.current_program(), &nobody, now);
         let context = Context {
             zone: self.zone,
             minor_digits: self.minor_digits,
-            program: (self.newest.version, self.newest()),
-            in_force_since: from(&self.newest),
+            program: (self.current.version, self.current_program()),
+            in_force_since: from(&self.current),
             earlier_programs: &before,
             account,
             account_id: id,
@@ -247,18 +247,18 @@ impl Terms {
     }
 
     /// When something is due next for an account. Nothing is for one that was merged into another.
-    pub(crate) fn next_due(&self, subject: &Subject<'_>) -> Option<Timestamp> {
+    pub(crate) fn next_due(&self, subject: &RuleSubject<'_>) -> Option<Timestamp> {
         let merged = subject.account.is_none_or(|account| account.merged_into().is_some());
         // The instant does not enter: what is due is due.
         (!merged)
-            .then(|| self.ask(subject, Timestamp::MAX_UTC, next_due))
+            .then(|| self.with_context(subject, Timestamp::MAX_UTC, next_due))
             .flatten()
     }
 }
 
 /// Whom the rules are asked about.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Subject<'a> {
+pub(crate) struct RuleSubject<'a> {
     pub(crate) id: Option<AccountId>,
     pub(crate) account: Option<&'a Account>,
     pub(crate) customer: Option<&'a CustomerRecord>,
@@ -272,9 +272,9 @@ impl CustomerRecord {
     }
 
     /// What time brought about before this instant was decided when it was known otherwise.
-    fn decided_from(&self, now: Timestamp) -> Timestamp {
-        if self.steady_since <= now {
-            self.steady_since.max(self.created_at)
+    fn attributes_valid_from(&self, now: Timestamp) -> Timestamp {
+        if self.attributes_changed_at <= now {
+            self.attributes_changed_at.max(self.created_at)
         } else {
             self.created_at
         }

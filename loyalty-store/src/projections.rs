@@ -31,33 +31,33 @@ use crate::record::{JournalRow, Seq};
 
 /// What a record is of. Sorted as the table is, so that neighbours share pages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Key {
+pub(crate) enum ProjectionKey {
     Rule(PriceRuleId),
     Code(CodeId),
     Tally(CodeId, AccountId),
     Checkout(CheckoutId),
     Order(OrderId),
-    Absorbed(AccountId),
+    MergedAccounts(AccountId),
     Redemption(RedemptionId),
     Reward(RewardId),
 }
 
 /// What stands under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum ProjectionState {
     Rule(RuleState),
     Code(CodeState),
     Tally(CodeUsage),
     Checkout(CheckoutCodes),
     Order(OrderCodes),
-    Absorbed(Vec<AccountId>),
-    Redemption(Option<Issued>),
+    MergedAccounts(Vec<AccountId>),
+    Redemption(Option<IssuedRedemption>),
     Reward(Option<Usage>),
 }
 
 /// A redemption, and the account that it was issued to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Issued {
+pub(crate) struct IssuedRedemption {
     pub(crate) account: AccountId,
     pub(crate) redemption: Redemption,
 }
@@ -68,12 +68,12 @@ pub(crate) struct Issued {
 pub(crate) struct CheckoutCodes(BTreeMap<CodeId, CheckoutClaim>);
 
 impl CheckoutCodes {
-    pub(crate) fn of(&self, code: CodeId) -> Option<&CheckoutClaim> {
+    pub(crate) fn claim(&self, code: CodeId) -> Option<&CheckoutClaim> {
         self.0.get(&code)
     }
 
     /// The codes that are reserved at `now`, each with its end.
-    pub(crate) fn live(&self, now: Timestamp) -> impl Iterator<Item = (CodeId, Timestamp)> {
+    pub(crate) fn reservations(&self, now: Timestamp) -> impl Iterator<Item = (CodeId, Timestamp)> {
         self.0
             .iter()
             .filter_map(move |(code, claim)| Some((*code, claim.reservation_at(now)?.until)))
@@ -98,7 +98,7 @@ impl CheckoutCodes {
 pub(crate) struct OrderCodes(BTreeMap<CodeId, OrderClaim>);
 
 impl OrderCodes {
-    pub(crate) fn of(&self, code: CodeId) -> Option<&OrderClaim> {
+    pub(crate) fn claim(&self, code: CodeId) -> Option<&OrderClaim> {
         self.0.get(&code)
     }
 
@@ -116,25 +116,25 @@ impl OrderCodes {
 
 /// A state, since when it is there, and the last journal row in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Keyed {
-    pub(crate) state: State,
+pub(crate) struct Projection {
+    pub(crate) state: ProjectionState,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
     pub(crate) seq: Seq,
 }
 
-impl Keyed {
+impl Projection {
     /// Nothing has happened yet.
-    pub(crate) fn new(key: &Key) -> Self {
+    pub(crate) fn new(key: &ProjectionKey) -> Self {
         let state = match key {
-            Key::Rule(_) => State::Rule(RuleState::default()),
-            Key::Code(_) => State::Code(CodeState::default()),
-            Key::Tally(..) => State::Tally(CodeUsage::default()),
-            Key::Checkout(_) => State::Checkout(CheckoutCodes::default()),
-            Key::Order(_) => State::Order(OrderCodes::default()),
-            Key::Absorbed(_) => State::Absorbed(Vec::new()),
-            Key::Redemption(_) => State::Redemption(None),
-            Key::Reward(_) => State::Reward(None),
+            ProjectionKey::Rule(_) => ProjectionState::Rule(RuleState::default()),
+            ProjectionKey::Code(_) => ProjectionState::Code(CodeState::default()),
+            ProjectionKey::Tally(..) => ProjectionState::Tally(CodeUsage::default()),
+            ProjectionKey::Checkout(_) => ProjectionState::Checkout(CheckoutCodes::default()),
+            ProjectionKey::Order(_) => ProjectionState::Order(OrderCodes::default()),
+            ProjectionKey::MergedAccounts(_) => ProjectionState::MergedAccounts(Vec::new()),
+            ProjectionKey::Redemption(_) => ProjectionState::Redemption(None),
+            ProjectionKey::Reward(_) => ProjectionState::Reward(None),
         };
         Self {
             state,
@@ -145,7 +145,7 @@ impl Keyed {
     }
 
     /// Folds all of a row that is about this key; a row that is folded already changes nothing.
-    pub(crate) fn fold(&mut self, key: &Key, row: &JournalRow) {
+    pub(crate) fn fold(&mut self, key: &ProjectionKey, row: &JournalRow) {
         if row.seq <= self.seq {
             return;
         }
@@ -154,52 +154,52 @@ impl Keyed {
         }
         for event in row.events.iter() {
             if let Event::Discount(event) = event {
-                self.evolve(key, event, row.at);
+                self.evolve_discount(key, event, row.at);
             } else if let Event::AccountAbsorbed { from, .. } = event {
-                self.absorb(key, row.account, *from);
+                self.evolve_merge(key, row.account, *from);
             } else {
-                self.redeem(key, row.account, event);
+                self.evolve_redemption(key, row.account, event);
             }
         }
         (self.seq, self.updated_at) = (row.seq, row.at);
     }
 
-    fn evolve(&mut self, key: &Key, event: &DiscountEvent, at: Timestamp) {
+    fn evolve_discount(&mut self, key: &ProjectionKey, event: &DiscountEvent, at: Timestamp) {
         match (key, &mut self.state) {
-            (Key::Rule(id), State::Rule(state)) if event.rule() == Some(*id) => state.evolve(event),
-            (Key::Code(id), State::Code(state)) if event.code() == Some(*id) => state.evolve(event),
-            (Key::Tally(id, account), State::Tally(tally)) if event.code() == Some(*id) => {
+            (ProjectionKey::Rule(id), ProjectionState::Rule(state)) if event.rule() == Some(*id) => state.evolve(event),
+            (ProjectionKey::Code(id), ProjectionState::Code(state)) if event.code() == Some(*id) => state.evolve(event),
+            (ProjectionKey::Tally(id, account), ProjectionState::Tally(tally)) if event.code() == Some(*id) => {
                 tally.evolve(*account, event);
             }
-            (Key::Checkout(id), State::Checkout(codes)) if event.checkout() == Some(id) => {
+            (ProjectionKey::Checkout(id), ProjectionState::Checkout(codes)) if event.checkout() == Some(id) => {
                 codes.evolve(event, at)
             }
-            (Key::Order(id), State::Order(codes)) if event.order() == Some(id) => {
+            (ProjectionKey::Order(id), ProjectionState::Order(codes)) if event.order() == Some(id) => {
                 codes.evolve(event)
             }
             _ => {}
         }
     }
 
-    fn redeem(&mut self, key: &Key, account: Option<AccountId>, event: &Event) {
+    fn evolve_redemption(&mut self, key: &ProjectionKey, account: Option<AccountId>, event: &Event) {
         match (key, &mut self.state) {
-            (Key::Redemption(id), State::Redemption(state)) if event.redemption() == Some(*id) => {
+            (ProjectionKey::Redemption(id), ProjectionState::Redemption(state)) if event.redemption() == Some(*id) => {
                 if let (Event::RewardRedeemed { issue }, Some(account)) = (event, account) {
                     *state =
-                        Some(Issued { account, redemption: Redemption::new(Arc::clone(issue)) });
+                        Some(IssuedRedemption { account, redemption: Redemption::new(Arc::clone(issue)) });
                 } else if let Some(issued) = state {
                     issued.redemption.evolve(event);
                 }
             }
-            (Key::Reward(id), State::Reward(usage)) if event.reward() == Some(id) => {
+            (ProjectionKey::Reward(id), ProjectionState::Reward(usage)) if event.reward() == Some(id) => {
                 *usage = Usage::evolve(*usage, event);
             }
             _ => {}
         }
     }
 
-    fn absorb(&mut self, key: &Key, into: Option<AccountId>, from: AccountId) {
-        if let (Key::Absorbed(id), State::Absorbed(accounts)) = (key, &mut self.state)
+    fn evolve_merge(&mut self, key: &ProjectionKey, into: Option<AccountId>, from: AccountId) {
+        if let (ProjectionKey::MergedAccounts(id), ProjectionState::MergedAccounts(accounts)) = (key, &mut self.state)
             && into == Some(*id)
         {
             accounts.push(from);
@@ -208,16 +208,16 @@ impl Keyed {
 }
 
 /// The records that a row changes, each once.
-pub(crate) fn keys(row: &JournalRow) -> Vec<Key> {
+pub(crate) fn affected_keys(row: &JournalRow) -> Vec<ProjectionKey> {
     let mut keys = Vec::new();
     for event in row.events.iter() {
         if let Event::Discount(event) = event {
-            keys.extend(keys_of(event));
+            keys.extend(discount_keys(event));
         } else if let Event::AccountAbsorbed { .. } = event {
-            keys.extend(row.account.map(Key::Absorbed));
+            keys.extend(row.account.map(ProjectionKey::MergedAccounts));
         } else {
-            keys.extend(event.redemption().map(Key::Redemption));
-            keys.extend(event.reward().cloned().map(Key::Reward));
+            keys.extend(event.redemption().map(ProjectionKey::Redemption));
+            keys.extend(event.reward().cloned().map(ProjectionKey::Reward));
         }
     }
     keys.sort_unstable();
@@ -225,16 +225,16 @@ pub(crate) fn keys(row: &JournalRow) -> Vec<Key> {
     keys
 }
 
-fn keys_of(event: &DiscountEvent) -> impl Iterator<Item = Key> {
+fn discount_keys(event: &DiscountEvent) -> impl Iterator<Item = ProjectionKey> {
     let code = event.code();
-    let rule = event.rule().map(Key::Rule);
+    let rule = event.rule().map(ProjectionKey::Rule);
     let tallies = code
         .into_iter()
-        .flat_map(|code| event.accounts().map(move |account| Key::Tally(code, account)));
-    let checkout = event.checkout().cloned().map(Key::Checkout);
-    let order = event.order().cloned().map(Key::Order);
+        .flat_map(|code| event.accounts().map(move |account| ProjectionKey::Tally(code, account)));
+    let checkout = event.checkout().cloned().map(ProjectionKey::Checkout);
+    let order = event.order().cloned().map(ProjectionKey::Order);
     rule.into_iter()
-        .chain(code.map(Key::Code))
+        .chain(code.map(ProjectionKey::Code))
         .chain(tallies)
         .chain(checkout)
         .chain(order)

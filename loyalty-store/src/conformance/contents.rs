@@ -13,13 +13,13 @@ use loyalty_core::{
 
 /// Shop by shop, what a store shows.
 #[derive(Debug, PartialEq)]
-pub struct Picture(Vec<ShopPicture>);
+pub struct StoreContents(Vec<ShopContents>);
 
 #[derive(Debug, PartialEq)]
-struct ShopPicture {
+struct ShopContents {
     shop: Arc<Shop>,
     program: Option<(ProgramVersion, Arc<Program>)>,
-    customers: Vec<CustomerPicture>,
+    customers: Vec<CustomerContents>,
     /// Of accounts that were merged into others.
     merged: Vec<(AccountId, Vec<Arc<JournalRow>>)>,
     orders: Vec<(OrderId, Option<Arc<OrderRecord>>)>,
@@ -31,7 +31,7 @@ struct ShopPicture {
 }
 
 #[derive(Debug, PartialEq)]
-struct CustomerPicture {
+struct CustomerContents {
     record: CustomerRecord,
     email: Option<String>,
     account: Account,
@@ -40,25 +40,25 @@ struct CustomerPicture {
     redemptions: Vec<RedemptionView>,
 }
 
-impl Picture {
-    pub fn of(store: &dyn Store) -> Self {
+impl StoreContents {
+    pub fn read(store: &dyn Store) -> Self {
         Self(
             store
                 .shops()
                 .unwrap()
                 .into_iter()
-                .map(|shop| ShopPicture::of(store, shop))
+                .map(|shop| ShopContents::read(store, shop))
                 .collect(),
         )
     }
 }
 
-impl ShopPicture {
-    fn of(store: &dyn Store, shop: Arc<Shop>) -> Self {
-        let customers = customers(store, shop.id);
+impl ShopContents {
+    fn read(store: &dyn Store, shop: Arc<Shop>) -> Self {
+        let customers = all_customers(store, shop.id);
         let customers: Vec<_> = customers
             .iter()
-            .map(|customer| CustomerPicture::of(store, customer))
+            .map(|customer| CustomerContents::read(store, customer))
             .collect();
         let mut events: Vec<Event> = customers
             .iter()
@@ -69,7 +69,7 @@ impl ShopPicture {
             _ => None,
         });
         let merged: Vec<_> = absorbed
-            .map(|account| (account, ledger(store, shop.id, account)))
+            .map(|account| (account, whole_journal(store, shop.id, account)))
             .collect();
         events.extend(merged.iter().flat_map(|(_, rows)| all_events(rows)));
         let orders: BTreeSet<OrderId> = events.iter().filter_map(Event::order).cloned().collect();
@@ -88,8 +88,8 @@ impl ShopPicture {
         let products = store.products(shop.id, None, 1_000).unwrap().items;
         let categories = store.categories(shop.id, None, 1_000).unwrap().items;
         let searches = store.saved_searches(shop.id, None, 1_000).unwrap().items;
-        let settled = !store.unsettled().unwrap().contains(&shop.id);
-        let due = due(store)
+        let settled = !store.shops_to_reschedule().unwrap().contains(&shop.id);
+        let due = all_due(store)
             .into_iter()
             .filter(|due| settled && due.shop == shop.id)
             .collect();
@@ -108,14 +108,14 @@ impl ShopPicture {
     }
 }
 
-impl CustomerPicture {
-    fn of(store: &dyn Store, customer: &CustomerView) -> Self {
+impl CustomerContents {
+    fn read(store: &dyn Store, customer: &CustomerView) -> Self {
         let record = customer.record().clone();
         Self {
             email: record.email.as_ref().map(|email| email.as_str().to_owned()),
             account: customer.account().clone(),
             seq: customer.seq(),
-            ledger: ledger(store, record.shop, record.account),
+            ledger: whole_journal(store, record.shop, record.account),
             redemptions: store
                 .redemptions(record.shop, record.account, None, 1_000)
                 .unwrap()
@@ -130,20 +130,20 @@ fn all_events(rows: &[Arc<JournalRow>]) -> impl Iterator<Item = Event> {
 }
 
 /// All customers of a shop, page by page.
-pub fn customers(store: &dyn Store, shop: ShopId) -> Vec<CustomerView> {
+pub fn all_customers(store: &dyn Store, shop: ShopId) -> Vec<CustomerView> {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
         let page = store.customers(shop, &SearchQuery::default(), after, 7).unwrap();
         after = page.items.last().map(|customer| customer.record().account);
         all.extend(page.items);
-        if !page.more {
+        if !page.has_more {
             return all;
         }
     }
 }
 
 /// All that will ever be due, page by page.
-pub fn due(store: &dyn Store) -> Vec<DueAccount> {
+pub fn all_due(store: &dyn Store) -> Vec<DueAccount> {
     let mut all: Vec<DueAccount> = Vec::new();
     loop {
         let page = store.due(Timestamp::MAX_UTC, all.last().copied(), 5).unwrap();
@@ -155,10 +155,10 @@ pub fn due(store: &dyn Store) -> Vec<DueAccount> {
 }
 
 /// All rows of an account, newest first, page by page.
-pub fn ledger(store: &dyn Store, shop: ShopId, account: AccountId) -> Vec<Arc<JournalRow>> {
+pub fn whole_journal(store: &dyn Store, shop: ShopId, account: AccountId) -> Vec<Arc<JournalRow>> {
     let (mut all, mut before) = (Vec::new(), None);
     loop {
-        let page = store.ledger(shop, account, before, 40).unwrap();
+        let page = store.account_journal(shop, account, before, 40).unwrap();
         all.extend(page.rows);
         match page.next {
             Some(next) => before = Some(next),
@@ -170,14 +170,14 @@ pub fn ledger(store: &dyn Store, shop: ShopId, account: AccountId) -> Vec<Arc<Jo
 /// The proof finds nothing, and what is served is what it proves: each customer's account is the fold of
 /// the ledger that is shown, whose rows hang together. Of each account it is known what is due next, where
 /// no program was published lately.
-pub fn books_add_up(store: &dyn Store) {
+pub fn assert_consistent(store: &dyn Store) {
     let verified = store.verify().unwrap();
     assert_eq!(verified.differences, Vec::<String>::new());
-    let (known, unsettled) = (due(store), store.unsettled().unwrap());
+    let (known, unsettled) = (all_due(store), store.shops_to_reschedule().unwrap());
     for shop in store.shops().unwrap() {
-        for customer in customers(store, shop.id) {
+        for customer in all_customers(store, shop.id) {
             let id = customer.record().account;
-            let rows = ledger(store, shop.id, id);
+            let rows = whole_journal(store, shop.id, id);
             let due = known.iter().find(|due| due.account == id);
             let settled = !unsettled.contains(&shop.id);
             assert!(

@@ -15,8 +15,8 @@ use loyalty_core::{
 use super::{CartQuery, CheckoutView, CodeView, PriceRuleView, code_state, rule_state};
 use crate::catalogue::SavedSearch;
 use crate::error::Failure;
-use crate::keyed::{CheckoutCodes, Key, Keyed, OrderCodes, State};
-use crate::number::Number;
+use crate::projections::{CheckoutCodes, ProjectionKey, Projection, OrderCodes, ProjectionState};
+use crate::numeric_id::NumericId;
 use crate::query::CustomerView;
 use crate::record::CustomerRecord;
 use crate::search::SearchQuery;
@@ -24,17 +24,17 @@ use crate::shop::Shop;
 
 /// What is looked up of price rules and discount codes.
 pub(crate) trait DiscountView {
-    fn keyed(&mut self, shop: ShopId, key: &Key) -> Result<Option<Arc<Keyed>>, Failure>;
+    fn projection(&mut self, shop: ShopId, key: &ProjectionKey) -> Result<Option<Arc<Projection>>, Failure>;
     /// The code that was last made of this [`Code::key`], and not removed.
-    fn code_of_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure>;
+    fn code_by_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure>;
     fn rule_emails(&mut self, shop: ShopId, rule: PriceRuleId) -> Result<Arc<[Email]>, Failure>;
-    fn search(&mut self, shop: ShopId, number: Number)
+    fn find_saved_search(&mut self, shop: ShopId, number: NumericId)
     -> Result<Option<Arc<SavedSearch>>, Failure>;
     fn customer_view(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure>;
 }
 
 /// The saved searches of a rule that find a customer now.
-pub(crate) fn searches_with(
+pub(crate) fn matching_saved_searches(
     view: &mut impl DiscountView,
     shop: &Shop,
     rule: Option<&PriceRule>,
@@ -51,10 +51,10 @@ pub(crate) fn searches_with(
     };
     let mut found = Vec::new();
     for id in searches {
-        let Some(number) = id.as_str().parse().ok().and_then(Number::new) else {
+        let Some(number) = id.as_str().parse().ok().and_then(NumericId::new) else {
             continue;
         };
-        let Some(search) = view.search(shop.id, number)? else { continue };
+        let Some(search) = view.find_saved_search(shop.id, number)? else { continue };
         let query = SearchQuery::parse(&search.query, now, shop.zone);
         found.extend(query.is_ok_and(|query| query.matches(&customer)).then(|| id.clone()));
     }
@@ -62,12 +62,12 @@ pub(crate) fn searches_with(
 }
 
 /// A rule that is there.
-pub(crate) fn rule(
+pub(crate) fn find_rule(
     view: &mut impl DiscountView,
     shop: ShopId,
     id: PriceRuleId,
 ) -> Result<Option<PriceRuleView>, Failure> {
-    let Some(record) = view.keyed(shop, &Key::Rule(id))? else {
+    let Some(record) = view.projection(shop, &ProjectionKey::Rule(id))? else {
         return Ok(None);
     };
     let Some(state) = rule_state(&record) else { return Ok(None) };
@@ -77,7 +77,7 @@ pub(crate) fn rule(
     } else {
         Arc::clone(rule)
     };
-    let Keyed { created_at, updated_at, .. } = *record;
+    let Projection { created_at, updated_at, .. } = *record;
     Ok(Some(PriceRuleView {
         id,
         revision: state.revision(),
@@ -88,16 +88,16 @@ pub(crate) fn rule(
 }
 
 /// A code that is there: neither it nor its rule is gone.
-pub(crate) fn code(
+pub(crate) fn find_code(
     view: &mut impl DiscountView,
     shop: ShopId,
     id: CodeId,
 ) -> Result<Option<CodeView>, Failure> {
-    let Some(record) = view.keyed(shop, &Key::Code(id))? else {
+    let Some(record) = view.projection(shop, &ProjectionKey::Code(id))? else {
         return Ok(None);
     };
     let Some(code) = CodeView::new(id, &record) else { return Ok(None) };
-    let rule = view.keyed(shop, &Key::Rule(code.rule))?;
+    let rule = view.projection(shop, &ProjectionKey::Rule(code.rule))?;
     let there = rule
         .as_deref()
         .and_then(rule_state)
@@ -106,19 +106,19 @@ pub(crate) fn code(
 }
 
 /// A code that is there, by its text.
-pub(crate) fn code_of_text(
+pub(crate) fn find_code_by_text(
     view: &mut impl DiscountView,
     shop: ShopId,
     text: &Code,
 ) -> Result<Option<CodeView>, Failure> {
-    match view.code_of_key(shop, text.key())? {
-        Some(id) => Ok(code(view, shop, id)?.filter(|code| code.text == *text)),
+    match view.code_by_key(shop, text.key())? {
+        Some(id) => Ok(find_code(view, shop, id)?.filter(|code| code.text == *text)),
         None => Ok(None),
     }
 }
 
 /// An account and all that became part of it: uses of theirs are its own.
-pub(crate) fn family(
+pub(crate) fn collect_merged_accounts(
     view: &mut impl DiscountView,
     shop: ShopId,
     accounts: impl IntoIterator<Item = AccountId>,
@@ -127,10 +127,10 @@ pub(crate) fn family(
     let mut next = 0;
     while let Some(account) = family.get(next).copied() {
         next = next.saturating_add(1);
-        let Some(record) = view.keyed(shop, &Key::Absorbed(account))? else {
+        let Some(record) = view.projection(shop, &ProjectionKey::MergedAccounts(account))? else {
             continue;
         };
-        if let State::Absorbed(absorbed) = &record.state {
+        if let ProjectionState::MergedAccounts(absorbed) = &record.state {
             let new = absorbed.iter().filter(|account| !family.contains(account));
             let new: Vec<_> = new.copied().collect();
             family.extend(new);
@@ -140,100 +140,100 @@ pub(crate) fn family(
 }
 
 /// By which numbers a customer can be named who has, or had, no id of the shop's.
-pub(crate) fn aliases(family: &[AccountId]) -> BTreeSet<CustomerId> {
-    let numbers = family.iter().map(|account| Number::of(None, account.0));
+pub(crate) fn numeric_customer_ids(family: &[AccountId]) -> BTreeSet<CustomerId> {
+    let numbers = family.iter().map(|account| NumericId::from_id(None, account.0));
     numbers
         .filter_map(|number| CustomerId::new(number.to_string()).ok())
         .collect()
 }
 
 /// What a checkout holds.
-pub(crate) fn checkout_codes(
+pub(crate) fn load_checkout_codes(
     view: &mut impl DiscountView,
     shop: ShopId,
     checkout: &CheckoutId,
 ) -> Result<CheckoutCodes, Failure> {
-    let record = view.keyed(shop, &Key::Checkout(checkout.clone()))?;
+    let record = view.projection(shop, &ProjectionKey::Checkout(checkout.clone()))?;
     Ok(match record.as_deref() {
-        Some(Keyed { state: State::Checkout(codes), .. }) => codes.clone(),
+        Some(Projection { state: ProjectionState::Checkout(codes), .. }) => codes.clone(),
         _ => CheckoutCodes::default(),
     })
 }
 
 /// What a checkout holds at `now`, to be shown.
-pub(crate) fn checkout(
+pub(crate) fn load_checkout(
     view: &mut impl DiscountView,
     shop: ShopId,
     id: &CheckoutId,
     now: Timestamp,
 ) -> Result<CheckoutView, Failure> {
     let mut held = Vec::new();
-    for (of, until) in checkout_codes(view, shop, id)?.live(now) {
-        held.extend(code(view, shop, of)?.map(|code| (code, until)));
+    for (of, until) in load_checkout_codes(view, shop, id)?.reservations(now) {
+        held.extend(find_code(view, shop, of)?.map(|code| (code, until)));
     }
-    Ok(CheckoutView { id: id.clone(), held })
+    Ok(CheckoutView { id: id.clone(), reservations: held })
 }
 
 /// Which codes an order has used.
-pub(crate) fn order_codes(
+pub(crate) fn load_order_codes(
     view: &mut impl DiscountView,
     shop: ShopId,
     order: &OrderId,
 ) -> Result<OrderCodes, Failure> {
-    let record = view.keyed(shop, &Key::Order(order.clone()))?;
+    let record = view.projection(shop, &ProjectionKey::Order(order.clone()))?;
     Ok(match record.as_deref() {
-        Some(Keyed { state: State::Order(codes), .. }) => codes.clone(),
+        Some(Projection { state: ProjectionState::Order(codes), .. }) => codes.clone(),
         _ => OrderCodes::default(),
     })
 }
 
 /// The codes that an order has used, to be shown.
-pub(crate) fn used_by_order(
+pub(crate) fn list_codes_used_by_order(
     view: &mut impl DiscountView,
     shop: ShopId,
     order: &OrderId,
 ) -> Result<Vec<CodeView>, Failure> {
-    let used = order_codes(view, shop, order)?;
-    let codes: Result<Vec<_>, _> = used.codes().map(|id| code(view, shop, id)).collect();
+    let used = load_order_codes(view, shop, order)?;
+    let codes: Result<Vec<_>, _> = used.codes().map(|id| find_code(view, shop, id)).collect();
     Ok(codes?.into_iter().flatten().collect())
 }
 
 /// All that is known of one code, for one customer and one checkout.
 #[derive(Clone, Debug)]
-pub(crate) struct Gathered {
+pub(crate) struct CodeLookup {
     pub(crate) id: CodeId,
-    record: Arc<Keyed>,
+    record: Arc<Projection>,
     rule: Option<Arc<PriceRule>>,
     used_by_customer: Option<CodeUsage>,
     checkout: Option<CheckoutClaim>,
 }
 
-impl Gathered {
+impl CodeLookup {
     /// Looks all of it up. The tallies of the customer's accounts count together.
-    pub(crate) fn of(
+    pub(crate) fn load(
         view: &mut impl DiscountView,
         shop: ShopId,
         id: CodeId,
         family: &[AccountId],
         checkout: Option<&CheckoutCodes>,
     ) -> Result<Option<Self>, Failure> {
-        let Some(record) = view.keyed(shop, &Key::Code(id))? else {
+        let Some(record) = view.projection(shop, &ProjectionKey::Code(id))? else {
             return Ok(None);
         };
         let Some(of_rule) = code_state(&record).and_then(CodeState::rule) else {
             return Ok(None);
         };
-        let rule = rule(view, shop, of_rule)?.map(|view| view.rule);
+        let rule = find_rule(view, shop, of_rule)?.map(|view| view.rule);
         let mut used_by_customer: Option<CodeUsage> = None;
         if rule.as_ref().is_some_and(|rule| rule.parts().once_per_customer) {
             for account in family {
-                let record = view.keyed(shop, &Key::Tally(id, *account))?;
-                if let Some(Keyed { state: State::Tally(tally), .. }) = record.as_deref() {
+                let record = view.projection(shop, &ProjectionKey::Tally(id, *account))?;
+                if let Some(Projection { state: ProjectionState::Tally(tally), .. }) = record.as_deref() {
                     used_by_customer = Some(used_by_customer.unwrap_or_default().merged(tally));
                 }
             }
         }
-        let checkout = checkout.and_then(|codes| codes.of(id)).cloned();
+        let checkout = checkout.and_then(|codes| codes.claim(id)).cloned();
         Ok(Some(Self { id, record, rule, used_by_customer, checkout }))
     }
 
@@ -253,15 +253,15 @@ impl Gathered {
     }
 
     /// The customer's account as the checkout's reservation knows it: they may have been a guest then.
-    pub(crate) fn held_by(&self, family: &[AccountId], now: Timestamp) -> Option<AccountId> {
+    pub(crate) fn reservation_account(&self, family: &[AccountId], now: Timestamp) -> Option<AccountId> {
         let held = self.checkout.as_ref().and_then(|claim| claim.reservation_at(now));
         held.and_then(|held| held.account)
             .filter(|account| family.contains(account))
     }
 
     /// The same with the reservation under the customer's present account.
-    fn held_as(mut self, account: Option<AccountId>, family: &[AccountId], now: Timestamp) -> Self {
-        if self.held_by(family, now).is_some()
+    fn with_reservation_account(mut self, account: Option<AccountId>, family: &[AccountId], now: Timestamp) -> Self {
+        if self.reservation_account(family, now).is_some()
             && let Some(CheckoutClaim::Reserved(Reservation { until, .. })) = self.checkout
         {
             self.checkout = Some(CheckoutClaim::Reserved(Reservation { account, until }));
@@ -276,12 +276,12 @@ pub struct CartFacts {
     cart: Cart,
     minor_digits: u32,
     stacking: Stacking,
-    codes: HashMap<Code, Gathered>,
+    codes: HashMap<Code, CodeLookup>,
 }
 
 /// Whether a customer whom a cart's id or e-mail led to is its customer: an e-mail alone leads to whoever has
 /// it, beside an id only to a guest.
-pub(crate) fn is_the_customer(
+pub(crate) fn is_cart_customer(
     record: &CustomerRecord,
     named_by_id: bool,
     by_id: Option<AccountId>,
@@ -290,11 +290,11 @@ pub(crate) fn is_the_customer(
 }
 
 /// Stands for somebody who is named, but not known yet: no account has this number.
-const NOBODY_YET: AccountId = AccountId(0);
+const UNKNOWN_CUSTOMER: AccountId = AccountId(0);
 
 impl CartFacts {
     /// Looks up what a cart needs. `customers` are all that its customer is known as.
-    pub(crate) fn of(
+    pub(crate) fn load(
         view: &mut impl DiscountView,
         (of, program): (&Shop, &Program),
         query: CartQuery,
@@ -304,29 +304,29 @@ impl CartFacts {
         let shop = of.id;
         let buyer = &mut cart.customer;
         let named = buyer.id.is_some() || buyer.email.is_some();
-        buyer.account = named.then_some(NOBODY_YET);
+        buyer.account = named.then_some(UNKNOWN_CUSTOMER);
         if let Some(known) = customers.first() {
             buyer.account = Some(known.account);
             buyer.id = buyer.id.take().or_else(|| known.id.clone());
             buyer.email = buyer.email.take().or_else(|| known.email.clone());
         }
-        let family = family(view, shop, customers.iter().map(|customer| customer.account))?;
-        cart.customer.aliases = aliases(&family);
+        let family = collect_merged_accounts(view, shop, customers.iter().map(|customer| customer.account))?;
+        cart.customer.aliases = numeric_customer_ids(&family);
         let claims = checkout
-            .map(|checkout| checkout_codes(view, shop, &checkout))
+            .map(|checkout| load_checkout_codes(view, shop, &checkout))
             .transpose()?;
         let mut codes = HashMap::new();
         for text in cart.codes.iter().take(Cart::MAX_CODES) {
-            let Some(id) = view.code_of_key(shop, text.key())? else { continue };
-            let gathered = Gathered::of(view, shop, id, &family, claims.as_ref())?;
+            let Some(id) = view.code_by_key(shop, text.key())? else { continue };
+            let gathered = CodeLookup::load(view, shop, id, &family, claims.as_ref())?;
             if let Some(gathered) = gathered {
                 let who = (cart.customer.account, cart.at);
                 cart.customer
                     .segments
-                    .extend(searches_with(view, of, gathered.rule(), who)?);
+                    .extend(matching_saved_searches(view, of, gathered.rule(), who)?);
                 codes.insert(
                     text.clone(),
-                    gathered.held_as(cart.customer.account, &family, cart.at),
+                    gathered.with_reservation_account(cart.customer.account, &family, cart.at),
                 );
             }
         }
@@ -340,7 +340,7 @@ impl CartFacts {
 
     /// What each code takes off each line, or why it does not apply.
     pub fn evaluate(&self) -> Result<Evaluation, CartError> {
-        let find = |code: &Code| self.codes.get(code).and_then(Gathered::facts);
+        let find = |code: &Code| self.codes.get(code).and_then(CodeLookup::facts);
         evaluate(&self.cart, self.minor_digits, self.stacking, find)
     }
 }

@@ -11,13 +11,13 @@ use loyalty_core::{
 };
 
 use crate::{
-    Action, Answer, Change, CustomerView, DiscountAction, Discounted, Failure, Idempotency,
-    NewShop, Outcome, Pending, Presence, ProfileChange, Rejection, Reply, Request, Store, Who,
+    Action, Response, FieldChange, CustomerView, DiscountAction, DiscountOutcome, Failure, Idempotency,
+    NewShop, Outcome, Pending, Existence, ProfileChange, Rejection, Reply, Request, Store, CustomerRef,
 };
 
 /// A shop's counter at a time: it tells the store and looks at what became of it.
 #[derive(Clone, Copy)]
-pub struct Desk<'a> {
+pub struct TestShop<'a> {
     /// The store.
     pub store: &'a dyn Store,
     /// The shop.
@@ -26,7 +26,7 @@ pub struct Desk<'a> {
     pub now: Timestamp,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> TestShop<'a> {
     /// A new shop, at noon of 1 January 2026.
     pub fn new(store: &'a dyn Store) -> Self {
         let now = at("2026-01-01T12:00:00Z");
@@ -57,30 +57,30 @@ impl<'a> Desk<'a> {
     }
 
     /// Carries out an action that must not fail.
-    pub fn act(&self, action: Action) -> Outcome {
-        decided(self.store.execute(self.request(action)).wait())
+    pub fn execute(&self, action: Action) -> Outcome {
+        expect_decided(self.store.execute(self.request(action)).wait())
     }
 
     /// Carries out an action under an idempotency key. The answer says seq and balance.
-    pub fn keyed(&self, key: &str, action: Action) -> Result<Reply, Failure> {
+    pub fn execute_with_key(&self, key: &str, action: Action) -> Result<Reply, Failure> {
         let fingerprint = format!("{action:?}");
         self.store
-            .execute(keyed(self.request(action), key, &fingerprint))
+            .execute(with_idempotency_key(self.request(action), key, &fingerprint))
             .wait()
     }
 
     /// Commands about a customer, who is made where they are new.
-    pub fn tell(&self, who: &Who, commands: Vec<Command>) -> Outcome {
-        self.act(Action::customer(who.clone(), Presence::May, commands))
+    pub fn execute_commands(&self, who: &CustomerRef, commands: Vec<Command>) -> Outcome {
+        self.execute(Action::for_customer(who.clone(), Existence::Any, commands))
     }
 
     /// A fact of an order.
-    pub fn order(&self, who: Option<&Who>, command: Command) -> Outcome {
-        self.act(about_order(who, command))
+    pub fn execute_order(&self, who: Option<&CustomerRef>, command: Command) -> Outcome {
+        self.execute(order_action(who, command))
     }
 
     /// A customer who must be there.
-    pub fn see(&self, who: &Who) -> CustomerView {
+    pub fn customer(&self, who: &CustomerRef) -> CustomerView {
         self.store
             .customer(self.shop, who)
             .unwrap()
@@ -88,13 +88,13 @@ impl<'a> Desk<'a> {
     }
 
     /// The balance of a customer who must be there.
-    pub fn balance(&self, who: &Who) -> i64 {
-        self.see(who).balance(self.now).get()
+    pub fn balance(&self, who: &CustomerRef) -> i64 {
+        self.customer(who).balance(self.now).get()
     }
 }
 
 /// What was decided, where no idempotency key was brought.
-pub fn decided(reply: Result<Reply, Failure>) -> Outcome {
+pub fn expect_decided(reply: Result<Reply, Failure>) -> Outcome {
     match reply {
         Ok(Reply::Decided(outcome)) => outcome,
         other => panic!("{other:?}"),
@@ -102,10 +102,10 @@ pub fn decided(reply: Result<Reply, Failure>) -> Outcome {
 }
 
 /// Sends requests, so many at once, and insists that each is carried out.
-pub fn send_all(store: &dyn Store, in_flight: usize, requests: impl Iterator<Item = Request>) {
+pub fn execute_all(store: &dyn Store, in_flight: usize, requests: impl Iterator<Item = Request>) {
     let mut waiting: VecDeque<Pending> = VecDeque::new();
     let done = |reply| {
-        assert!(matches!(reply, Ok(Reply::Decided(Ok(_)) | Reply::Kept { .. })), "{reply:?}")
+        assert!(matches!(reply, Ok(Reply::Decided(Ok(_)) | Reply::Stored { .. })), "{reply:?}")
     };
     for request in requests {
         if waiting.len() >= in_flight {
@@ -119,9 +119,9 @@ pub fn send_all(store: &dyn Store, in_flight: usize, requests: impl Iterator<Ite
 }
 
 /// The kept answer as text, and whether it was kept from before.
-pub fn kept(reply: Result<Reply, Failure>) -> (u16, String, bool) {
+pub fn expect_stored(reply: Result<Reply, Failure>) -> (u16, String, bool) {
     match reply {
-        Ok(Reply::Kept { answer, replayed }) => {
+        Ok(Reply::Stored { response: answer, replayed }) => {
             (answer.status, String::from_utf8(answer.body).unwrap(), replayed)
         }
         other => panic!("{other:?}"),
@@ -129,14 +129,14 @@ pub fn kept(reply: Result<Reply, Failure>) -> (u16, String, bool) {
 }
 
 /// The same request under an idempotency key.
-pub fn keyed(request: Request, key: &str, fingerprint: &str) -> Request {
-    let render = Box::new(|outcome: &Outcome| rendered(outcome));
+pub fn with_idempotency_key(request: Request, key: &str, fingerprint: &str) -> Request {
+    let render = Box::new(|outcome: &Outcome| render_outcome(outcome));
     let idempotency = Idempotency { key: digest(key), fingerprint: digest(fingerprint), render };
     Request { idempotency: Some(idempotency), ..request }
 }
 
 /// Any answer that tells outcomes apart.
-fn rendered(outcome: &Outcome) -> Answer {
+fn render_outcome(outcome: &Outcome) -> Response {
     let (status, body) = match outcome {
         Ok(receipt) => {
             let balance = receipt.customer.as_ref().map(|customer| customer.balance(receipt.at));
@@ -144,7 +144,7 @@ fn rendered(outcome: &Outcome) -> Answer {
         }
         Err(rejection) => (422, rejection.code().to_owned()),
     };
-    Answer { status, body: body.into_bytes() }
+    Response { status, body: body.into_bytes() }
 }
 
 /// Sixteen bytes that differ where texts do, as far as tests go (FNV-1a, twice).
@@ -164,29 +164,29 @@ pub fn at(text: &str) -> Timestamp {
 }
 
 /// A customer by the shop's id.
-pub fn id(text: &str) -> Who {
-    Who::Id(CustomerId::new(text).unwrap())
+pub fn id(text: &str) -> CustomerRef {
+    CustomerRef::Id(CustomerId::new(text).unwrap())
 }
 
 /// A customer or guest by e-mail.
-pub fn email(text: &str) -> Who {
-    Who::Email(mail(text))
+pub fn email(text: &str) -> CustomerRef {
+    CustomerRef::Email(email_address(text))
 }
 
 /// A customer by both.
-pub fn both(id: &str, email: &str) -> Who {
-    Who::Both(CustomerId::new(id).unwrap(), mail(email))
+pub fn id_and_email(id: &str, email: &str) -> CustomerRef {
+    CustomerRef::Both(CustomerId::new(id).unwrap(), email_address(email))
 }
 
 /// An e-mail address.
-pub fn mail(text: &str) -> Email {
+pub fn email_address(text: &str) -> Email {
     Email::new(text).unwrap()
 }
 
 /// A change of the e-mail alone.
-pub fn new_email(text: &str) -> ProfileChange {
+pub fn email_change(text: &str) -> ProfileChange {
     ProfileChange {
-        email: Change::Set(Some(mail(text))),
+        email: FieldChange::Set(Some(email_address(text))),
         ..ProfileChange::default()
     }
 }
@@ -212,7 +212,7 @@ pub fn set_balance(count: i64) -> Command {
 }
 
 /// A new version of the program.
-pub fn publish(document: &str) -> Action {
+pub fn publish_action(document: &str) -> Action {
     Action::PublishProgram {
         program: Box::new(Program::from_json(document).unwrap()),
         replaces: None,
@@ -225,7 +225,7 @@ pub fn order_id(text: &str) -> OrderId {
 }
 
 /// An order of one line.
-pub fn sale(total: &str) -> Order {
+pub fn one_line_order(total: &str) -> Order {
     let (id, total) = (LineId::new("1").unwrap(), total.parse().unwrap());
     let (product, categories, gift_card) = (None, Vec::new(), false);
     let line = Line {
@@ -240,14 +240,14 @@ pub fn sale(total: &str) -> Order {
 }
 
 /// An order with a status.
-pub fn reported(order: &str, total: &str, status: Status) -> Command {
-    let (order, snapshot) = (order_id(order), Arc::new(sale(total)));
+pub fn record_order(order: &str, total: &str, status: Status) -> Command {
+    let (order, snapshot) = (order_id(order), Arc::new(one_line_order(total)));
     Command::RecordOrder { order, snapshot, status, at: None, origin: Origin::Shop }
 }
 
 /// An order that was paid.
-pub fn paid(order: &str, total: &str) -> Command {
-    reported(order, total, Status::Paid)
+pub fn record_paid(order: &str, total: &str) -> Command {
+    record_order(order, total, Status::Paid)
 }
 
 /// A refund by amount.
@@ -268,7 +268,7 @@ pub fn cancel(order: &str) -> Command {
 }
 
 /// A fact of an order, and whose it is.
-pub fn about_order(who: Option<&Who>, command: Command) -> Action {
+pub fn order_action(who: Option<&CustomerRef>, command: Command) -> Action {
     Action::Order {
         command,
         customer: who.cloned(),
@@ -277,7 +277,7 @@ pub fn about_order(who: Option<&Who>, command: Command) -> Action {
 }
 
 /// The code of a rejection.
-pub fn code(outcome: &Outcome) -> &'static str {
+pub fn rejection_code(outcome: &Outcome) -> &'static str {
     outcome
         .as_ref()
         .map_or_else(Rejection::code, |receipt| panic!("{receipt:?} was not refused"))
@@ -295,15 +295,15 @@ pub fn ten_percent() -> PriceRuleParts {
 }
 
 /// A discount code's text.
-pub fn typed(text: &str) -> Code {
+pub fn discount_code(text: &str) -> Code {
     Code::new(text).unwrap()
 }
 
 /// An order that was paid and brings these codes.
-pub fn paid_with(order: &str, total: &str, codes: &[&str]) -> Command {
+pub fn record_paid_with_codes(order: &str, total: &str, codes: &[&str]) -> Command {
     let snapshot = Order {
-        codes: codes.iter().map(|code| typed(code)).collect(),
-        ..sale(total)
+        codes: codes.iter().map(|code| discount_code(code)).collect(),
+        ..one_line_order(total)
     };
     let (order, snapshot) = (order_id(order), Arc::new(snapshot));
     Command::RecordOrder {
@@ -315,39 +315,39 @@ pub fn paid_with(order: &str, total: &str, codes: &[&str]) -> Command {
     }
 }
 
-impl Desk<'_> {
+impl TestShop<'_> {
     /// About price rules and codes.
-    pub fn discount(&self, action: DiscountAction) -> Outcome {
-        self.act(Action::Discount(action))
+    pub fn execute_discount(&self, action: DiscountAction) -> Outcome {
+        self.execute(Action::Discount(action))
     }
 
     /// Makes a rule.
-    pub fn rule(&self, parts: PriceRuleParts) -> PriceRuleId {
+    pub fn create_rule(&self, parts: PriceRuleParts) -> PriceRuleId {
         let rule = Box::new(PriceRule::new(parts, 2).unwrap());
         match self
-            .discount(DiscountAction::SaveRule { id: None, rule, if_match: None })
+            .execute_discount(DiscountAction::SaveRule { id: None, rule, if_match: None })
             .unwrap()
-            .discount
+            .discount_outcome
         {
-            Some(Discounted::Rule(rule)) => rule.id,
+            Some(DiscountOutcome::Rule(rule)) => rule.id,
             other => panic!("{other:?}"),
         }
     }
 
     /// Makes a code of a rule.
-    pub fn code(&self, rule: PriceRuleId, text: &str) -> CodeId {
+    pub fn create_code(&self, rule: PriceRuleId, text: &str) -> CodeId {
         match self
-            .discount(DiscountAction::AddCode { rule, text: typed(text) })
+            .execute_discount(DiscountAction::AddCode { rule, text: discount_code(text) })
             .unwrap()
-            .discount
+            .discount_outcome
         {
-            Some(Discounted::Code(code)) => code.id,
+            Some(DiscountOutcome::Code(code)) => code.id,
             other => panic!("{other:?}"),
         }
     }
 
     /// How often a code is used.
-    pub fn used(&self, code: CodeId) -> u64 {
+    pub fn code_uses(&self, code: CodeId) -> u64 {
         self.store.code(self.shop, code).unwrap().unwrap().used
     }
 }

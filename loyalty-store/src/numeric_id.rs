@@ -25,43 +25,43 @@ use crate::record::CustomerRecord;
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 #[serde(transparent)]
-pub struct Number(i64);
+pub struct NumericId(i64);
 
 /// Where the numbers that we give begin.
-const GIVEN: i64 = 1 << 52;
+const FIRST_ASSIGNED: i64 = 1 << 52;
 const MAX: i64 = (1 << 53) - 1;
 
-impl Number {
+impl NumericId {
     /// A number from 1 to 2⁵³ − 1.
     pub const fn new(number: i64) -> Option<Self> {
         if number >= 1 && number <= MAX { Some(Self(number)) } else { None }
     }
 
     /// The number of what has this id: its own, or the one given to the `count`th thing that has none.
-    pub fn of(id: Option<&str>, count: i64) -> Self {
-        id.and_then(Self::own)
-            .unwrap_or(Self(GIVEN.saturating_add(count).clamp(GIVEN, MAX)))
+    pub fn from_id(id: Option<&str>, count: i64) -> Self {
+        id.and_then(Self::parse_own)
+            .unwrap_or(Self(FIRST_ASSIGNED.saturating_add(count).clamp(FIRST_ASSIGNED, MAX)))
     }
 
     /// The number of a customer: guests, and customers whose id is no number, by their account.
-    pub fn of_customer(customer: &CustomerRecord) -> Self {
-        Self::of(customer.id.as_ref().map(CustomerId::as_str), customer.account.0)
+    pub fn from_customer(customer: &CustomerRecord) -> Self {
+        Self::from_id(customer.id.as_ref().map(CustomerId::as_str), customer.account.0)
     }
 
     /// An id that is a whole number below 2⁵² in its usual spelling.
-    pub fn own(id: &str) -> Option<Self> {
-        Self::written(id).filter(|number| number.given().is_none())
+    pub fn parse_own(id: &str) -> Option<Self> {
+        Self::parse(id).filter(|number| number.assigned_index().is_none())
     }
 
     /// A number in its usual spelling, whether the shop's own or one that we gave.
-    pub fn written(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let usual = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
         text.parse().ok().filter(|_| usual).and_then(Self::new)
     }
 
     /// Which thing without a number of its own this is.
-    pub fn given(self) -> Option<i64> {
-        (self.0 >= GIVEN).then(|| self.0.saturating_sub(GIVEN))
+    pub fn assigned_index(self) -> Option<i64> {
+        (self.0 >= FIRST_ASSIGNED).then(|| self.0.saturating_sub(FIRST_ASSIGNED))
     }
 
     /// The number itself.
@@ -70,7 +70,7 @@ impl Number {
     }
 }
 
-impl fmt::Display for Number {
+impl fmt::Display for NumericId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
     }
@@ -81,10 +81,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_usual_numbers_below_the_given_ones_are_own() {
+    fn only_canonical_numbers_below_the_assigned_range_are_own() {
         for (id, own) in [
             ("1", Some(1)),
-            ("4503599627370495", Some(GIVEN - 1)),
+            ("4503599627370495", Some(FIRST_ASSIGNED - 1)),
             ("4503599627370496", None),
             ("99999999999999999999", None),
             ("0", None),
@@ -95,14 +95,14 @@ mod tests {
             ("", None),
             ("tea", None),
         ] {
-            assert_eq!(Number::own(id).map(Number::get), own, "{id:?}");
+            assert_eq!(NumericId::parse_own(id).map(NumericId::get), own, "{id:?}");
             assert_eq!(
-                Number::of(Some(id), 3).given(),
+                NumericId::from_id(Some(id), 3).assigned_index(),
                 if own.is_some() { None } else { Some(3) },
                 "{id:?}"
             );
         }
-        assert_eq!((Number::new(0), Number::new(-1), Number::new(1 << 53)), (None, None, None));
-        assert_eq!(Number::of(None, i64::MAX).get(), MAX);
+        assert_eq!((NumericId::new(0), NumericId::new(-1), NumericId::new(1 << 53)), (None, None, None));
+        assert_eq!(NumericId::from_id(None, i64::MAX).get(), MAX);
     }
 }
