@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use loyalty_core::{Currency, Zone};
 use loyalty_http::{App, Clock, Limits, auth, server};
-use loyalty_store::{NewShop, Settings, SqliteStore, Store};
+use loyalty_store::{NewShop, StoreSettings, SqliteStore, Store};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -26,7 +26,7 @@ pub(crate) struct RunningServer {
 /// Starts a server over a temporary database, on a port that the system picks.
 pub(crate) async fn start() -> Result<(RunningServer, Server), ExampleError> {
     let directory = tempfile::tempdir()?;
-    let store = SqliteStore::open(&directory.path().join("example.db"), &Settings::default())?;
+    let store = SqliteStore::open(&directory.path().join("example.db"), &StoreSettings::default())?;
     let new = NewShop {
         name: "Example".to_owned(),
         currency: Currency::USD,

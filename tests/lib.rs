@@ -11,7 +11,7 @@ pub mod targets;
 
 use std::path::{Path, PathBuf};
 
-use loyalty_store::{Settings, SqliteStore};
+use loyalty_store::{StoreSettings, SqliteStore};
 
 pub use loyalty_store::conformance::test_shop::*;
 
@@ -23,7 +23,7 @@ pub fn cached_file(directory: &Path, name: &str, make: impl FnOnce(&SqliteStore)
         let unfinished = directory.join(format!("unfinished-{name}"));
         let _ = std::fs::remove_dir_all(&unfinished);
         std::fs::create_dir(&unfinished).unwrap();
-        make(&SqliteStore::open(&unfinished.join(name), &Settings::default()).unwrap());
+        make(&SqliteStore::open(&unfinished.join(name), &StoreSettings::default()).unwrap());
         std::fs::rename(unfinished.join(name), &kept).unwrap();
         std::fs::remove_dir_all(unfinished).unwrap();
     }
@@ -31,8 +31,8 @@ pub fn cached_file(directory: &Path, name: &str, make: impl FnOnce(&SqliteStore)
 }
 
 /// Settings so tight that eviction, rounds and restoring happen all the time.
-pub fn tiny_settings() -> Settings {
-    let mut settings = Settings::default();
-    (settings.cached_records, settings.write_behind, settings.log_pages) = (16, 4, 30);
+pub fn tiny_settings() -> StoreSettings {
+    let mut settings = StoreSettings::default();
+    (settings.cached_records, settings.write_behind_threshold, settings.checkpoint_pages) = (16, 4, 30);
     settings
 }

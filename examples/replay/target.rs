@@ -10,7 +10,7 @@ use loyalty_core::{
     Quantity, ShopId, Status, Timestamp, Zone,
 };
 use loyalty_store::{
-    Action, MemoryStore, NewShop, ProfileChange, Reply, Request, Settings, SqliteStore, Store, CustomerRef,
+    Action, MemoryStore, NewShop, ProfileChange, Reply, Request, StoreSettings, SqliteStore, Store, CustomerRef,
 };
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -48,7 +48,7 @@ impl Target {
         } else {
             let directory = tempfile::tempdir()?;
             let store =
-                SqliteStore::open(&directory.path().join("replay.db"), &Settings::default())?;
+                SqliteStore::open(&directory.path().join("replay.db"), &StoreSettings::default())?;
             (Arc::new(store), "SQLite", Some(Arc::new(directory)))
         };
         let shop = NewShop {

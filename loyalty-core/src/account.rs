@@ -57,28 +57,28 @@ pub struct Account {
     /// The last instant at which anything happened.
     #[cfg_attr(
         feature = "json",
-        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::instant")
+        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::serialize_instant")
     )]
     #[cfg_attr(feature = "json", serde(rename = "at"))]
     last_event_at: Option<Timestamp>,
     /// The last change of the balance, other than by running out of time.
     #[cfg_attr(
         feature = "json",
-        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::instant")
+        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::serialize_instant")
     )]
     #[cfg_attr(feature = "json", serde(rename = "changed_at"))]
     balance_changed_at: Option<Timestamp>,
     /// The last time that points were earned or redeemed.
     #[cfg_attr(
         feature = "json",
-        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::instant")
+        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::serialize_instant")
     )]
     #[cfg_attr(feature = "json", serde(rename = "dealt_at"))]
     last_activity_at: Option<Timestamp>,
     /// The last time that the balance ended by inactivity.
     #[cfg_attr(
         feature = "json",
-        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::instant")
+        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::serialize_instant")
     )]
     #[cfg_attr(feature = "json", serde(rename = "ended_idle_at"))]
     inactivity_expired_at: Option<Timestamp>,

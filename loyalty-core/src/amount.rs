@@ -478,7 +478,7 @@ mod json {
         ($($type:ty),*) => {$(
             impl serde::Serialize for $type {
                 fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                    match Spelled::decimal(self.written()).as_ref().and_then(Spelled::as_str) {
+                    match StackString::from_decimal(self.mantissa_and_scale()).as_ref().and_then(StackString::as_str) {
                         Some(text) => to.serialize_str(text),
                         None => to.collect_str(self),
                     }

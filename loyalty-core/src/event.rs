@@ -69,7 +69,7 @@ pub enum Event {
         /// How they came about.
         award: Arc<Award>,
         /// When.
-        #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::instant"))]
+        #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::serialize_instant"))]
         at: Timestamp,
     },
     /// What was given is taken back: what it was given for is undone.
@@ -125,7 +125,7 @@ pub enum Event {
         /// How far it has come.
         status: Status,
         /// The shop's time of it, else the receipt's.
-        #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::instant"))]
+        #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::serialize_instant"))]
         at: Timestamp,
         /// What told us.
         origin: Origin,
@@ -152,7 +152,7 @@ pub enum Event {
             serde(
                 default,
                 skip_serializing_if = "Option::is_none",
-                serialize_with = "crate::fast_fmt::instant"
+                serialize_with = "crate::fast_fmt::serialize_instant"
             )
         )]
         at: Option<Timestamp>,
@@ -177,7 +177,7 @@ pub enum Event {
             serde(
                 default,
                 skip_serializing_if = "Option::is_none",
-                serialize_with = "crate::fast_fmt::instant"
+                serialize_with = "crate::fast_fmt::serialize_instant"
             )
         )]
         at: Option<Timestamp>,
@@ -225,7 +225,7 @@ pub enum Event {
             serde(
                 default,
                 skip_serializing_if = "Option::is_none",
-                serialize_with = "crate::fast_fmt::instant"
+                serialize_with = "crate::fast_fmt::serialize_instant"
             )
         )]
         at: Option<Timestamp>,
@@ -249,7 +249,7 @@ pub enum Event {
             serde(
                 default,
                 skip_serializing_if = "Option::is_none",
-                serialize_with = "crate::fast_fmt::instant"
+                serialize_with = "crate::fast_fmt::serialize_instant"
             )
         )]
         at: Option<Timestamp>,

@@ -46,7 +46,7 @@ macro_rules! text_id {
             /// Checks the text.
             pub fn new(text: impl AsRef<str>) -> Result<Self, IdError> {
                 let text = text.as_ref();
-                checked(text)?;
+                validate(text)?;
                 Ok(Self(SmolStr::new(text)))
             }
 

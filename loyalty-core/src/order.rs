@@ -163,7 +163,7 @@ pub struct Order {
         serde(
             default,
             skip_serializing_if = "Option::is_none",
-            serialize_with = "crate::fast_fmt::instant"
+            serialize_with = "crate::fast_fmt::serialize_instant"
         )
     )]
     pub placed_at: Option<Timestamp>,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use loyalty_core::{Currency, ShopId, Zone};
 use loyalty_http::{App, Clock, Limits, Schedule, auth, log, scheduler, server};
-use loyalty_store::{Admin, NewApiKey, NewShop, Settings, Shop, SqliteStore, Store, VerificationReport};
+use loyalty_store::{SqliteAdmin, NewApiKey, NewShop, StoreSettings, Shop, SqliteStore, Store, VerificationReport};
 
 /// Answers are many small short-lived pieces, made on one thread and dropped on another.
 #[global_allocator]
@@ -170,7 +170,7 @@ type Done = Result<ExitCode, String>;
 
 fn serve(options: &Serve) -> Done {
     log::init(options.log_format, options.log).map_err(|error| error.to_string())?;
-    let (mut settings, mut limits) = (Settings::default(), Limits::default());
+    let (mut settings, mut limits) = (StoreSettings::default(), Limits::default());
     settings.cached_records = usize::try_from(options.cache).unwrap_or(usize::MAX);
     limits.connections = usize::try_from(options.connections).unwrap_or(usize::MAX);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -269,7 +269,7 @@ fn create_shop(db: &Path, new: &NewShop, json: bool) -> Done {
     if !name_fits {
         return Err("a shop's name is 1 to 255 bytes without control characters".to_owned());
     }
-    let admin = Admin::open(db).map_err(|error| error.to_string())?;
+    let admin = SqliteAdmin::open(db).map_err(|error| error.to_string())?;
     let shop = admin
         .create_shop(new, Clock::system().now())
         .map_err(|error| error.to_string())?;
@@ -277,7 +277,7 @@ fn create_shop(db: &Path, new: &NewShop, json: bool) -> Done {
 }
 
 fn rotate_key(db: &Path, shop: ShopId, json: bool) -> Done {
-    let admin = Admin::open_existing(db).map_err(|error| error.to_string())?;
+    let admin = SqliteAdmin::open_existing(db).map_err(|error| error.to_string())?;
     let shops = admin.shops().map_err(|error| error.to_string())?;
     let shop = shops
         .into_iter()
@@ -286,7 +286,7 @@ fn rotate_key(db: &Path, shop: ShopId, json: bool) -> Done {
     give_key(&admin, &shop, json)
 }
 
-fn give_key(admin: &Admin, shop: &Shop, json: bool) -> Done {
+fn give_key(admin: &SqliteAdmin, shop: &Shop, json: bool) -> Done {
     let (key, shown) = auth::random_key().map_err(|error| error.to_string())?;
     admin
         .add_key(shop.id, &key, Clock::system().now())
@@ -301,7 +301,7 @@ fn give_key(admin: &Admin, shop: &Shop, json: bool) -> Done {
 }
 
 fn list_shops(db: &Path, json: bool) -> Done {
-    let admin = Admin::open_existing(db).map_err(|error| error.to_string())?;
+    let admin = SqliteAdmin::open_existing(db).map_err(|error| error.to_string())?;
     for shop in admin.shops().map_err(|error| error.to_string())? {
         let (id, currency, zone) = (shop.id.to_string(), shop.currency.code(), shop.zone.name());
         if json {
@@ -315,7 +315,7 @@ fn list_shops(db: &Path, json: bool) -> Done {
 }
 
 fn verify(db: &Path) -> Done {
-    let admin = Admin::open_existing(db).map_err(|error| error.to_string())?;
+    let admin = SqliteAdmin::open_existing(db).map_err(|error| error.to_string())?;
     let VerificationReport { rows, events, accounts, orders, projections: discounts, differences } =
         admin.verify().map_err(|error| error.to_string())?;
     let states = format!("{accounts} accounts, {orders} orders, {discounts} records of discounts");

@@ -78,7 +78,7 @@ pub use request::{
 };
 pub use search::{SearchError, SearchQuery};
 pub use shop::{Integration, ApiKeyRecord, NewApiKey, NewShop, Scope, Shop};
-pub use sqlite::{Admin, Settings, SqliteStore};
+pub use sqlite::{SqliteAdmin, StoreSettings, SqliteStore};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -8,21 +8,21 @@
 
 mod account;
 mod admin;
-mod answers;
-mod behind;
+mod responses;
+mod write_behind;
 mod cache;
 mod catalogue;
-mod claim;
-mod decider;
-mod discount;
+mod code_claims;
+mod executor;
+mod discounts;
 mod filter;
-mod redemption;
+mod redemptions;
 mod rows;
 mod schema;
-mod shared;
-mod staged;
-mod time;
-mod wal;
+mod committed;
+mod batch;
+mod due_index;
+mod checkpointer;
 mod writer;
 
 use std::fs::File;
@@ -41,8 +41,8 @@ use crate::request::{Response, Pending, Request, CustomerRef};
 use crate::search::{SearchKey, SearchQuery};
 use crate::shop::{Integration, ApiKeyRecord, NewApiKey, NewShop, Shop};
 use crate::timeline::fold_account_until;
-use decider::Decider;
-use shared::Shared;
+use executor::Executor;
+use committed::CommittedState;
 use writer::Writer;
 
 /// Maps of what is in memory, looked into many times for each request. The seed is drawn at start, so that nobody
@@ -50,30 +50,30 @@ use writer::Writer;
 type Map<K, V> = std::collections::HashMap<K, V, foldhash::quality::RandomState>;
 type Set<T> = std::collections::HashSet<T, foldhash::quality::RandomState>;
 
-pub use admin::Admin;
+pub use admin::SqliteAdmin;
 
 /// What bounds a store's memory and its start.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Settings {
+pub struct StoreSettings {
     /// How many records of each kind are kept in memory.
     pub cached_records: usize,
     /// How many requests may wait for the next commit, beside those of the one under way; one more is
     /// [`Failure::Busy`].
-    pub queue: usize,
+    pub queued_requests: usize,
     /// How many states may wait for their tables. A start after a kill folds up to twice as many journal rows again.
-    pub write_behind: usize,
+    pub write_behind_threshold: usize,
     /// After how many pages SQLite's log is moved into the database.
-    pub log_pages: usize,
+    pub checkpoint_pages: usize,
 }
 
-impl Default for Settings {
+impl Default for StoreSettings {
     fn default() -> Self {
         Self {
             cached_records: 100_000,
-            queue: 4_096,
-            write_behind: 32_768,
-            log_pages: 8_000,
+            queued_requests: 4_096,
+            write_behind_threshold: 32_768,
+            checkpoint_pages: 8_000,
         }
     }
 }
@@ -98,13 +98,13 @@ impl Default for Settings {
 /// ```
 #[derive(Debug)]
 pub struct SqliteStore {
-    shared: Arc<Shared>,
-    admin: Admin,
-    decider: Arc<Decider>,
+    committed: Arc<CommittedState>,
+    admin: SqliteAdmin,
+    executor: Arc<Executor>,
     /// Who writes, and who moves the log.
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Who reads the keys at the start, and is done then.
-    filling: Option<JoinHandle<()>>,
+    filter_thread: Option<JoinHandle<()>>,
     /// Held as long as the store: two writers on one file would each believe their own memory.
     _lock: File,
 }
@@ -114,12 +114,12 @@ impl SqliteStore {
     ///
     /// # Errors
     /// Where another process serves the file, it was written by a newer program, or it cannot be read.
-    pub fn open(path: &Path, settings: &Settings) -> Result<Self, Failure> {
-        let lock = lock(path)?;
-        let admin = Admin::open(path)?;
-        let shared = Arc::new(Shared::new(path.to_owned(), settings));
-        let decider = Arc::new(Decider::new(Arc::clone(&shared), settings.queue));
-        let (log, mover) = wal::log(settings.log_pages);
+    pub fn open(path: &Path, settings: &StoreSettings) -> Result<Self, Failure> {
+        let lock = lock_file(path)?;
+        let admin = SqliteAdmin::open(path)?;
+        let shared = Arc::new(CommittedState::new(path.to_owned(), settings));
+        let decider = Arc::new(Executor::new(Arc::clone(&shared), settings.queued_requests));
+        let (log, mover) = checkpointer::checkpointer(settings.checkpoint_pages);
         let writer = Writer::open(
             path.to_owned(),
             Arc::clone(&shared),
@@ -135,11 +135,11 @@ impl SqliteStore {
         ];
         let filling = Some(spawn("loyalty-filter", move || filter::fill(&filled))?);
         Ok(Self {
-            shared,
+            committed: shared,
             admin,
-            decider,
+            executor: decider,
             threads: Mutex::new(threads),
-            filling,
+            filter_thread: filling,
             _lock: lock,
         })
     }
@@ -152,33 +152,33 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 /// Customers, for a read that has begun: health must not be asked twice by one thread.
 impl SqliteStore {
-    fn named(&self, shop: ShopId, who: &CustomerRef) -> Result<Option<CustomerView>, Failure> {
+    fn find_customer(&self, shop: ShopId, who: &CustomerRef) -> Result<Option<CustomerView>, Failure> {
         let account = match who {
-            CustomerRef::Id(id) | CustomerRef::Both(id, _) => self.shared.by_id(&(shop, id.clone()))?,
-            CustomerRef::Email(email) => self.shared.by_email(&(shop, email.key().to_owned()))?,
+            CustomerRef::Id(id) | CustomerRef::Both(id, _) => self.committed.account_by_id(&(shop, id.clone()))?,
+            CustomerRef::Email(email) => self.committed.account_by_email(&(shop, email.key().to_owned()))?,
         };
         let Some(account) = account else { return Ok(None) };
-        if let Some(customer) = self.shared.view_of(account)? {
+        if let Some(customer) = self.committed.customer_view(account)? {
             return Ok(Some(customer));
         }
         // A guest who is merged at this moment: the file says already whose the e-mail is.
         let CustomerRef::Email(email) = who else { return Ok(None) };
-        let account = self.shared.read(|db| rows::account_by_email(db, shop, email.key()))?;
-        account.map_or(Ok(None), |account| self.shared.view_of(account))
+        let account = self.committed.with_reader(|db| rows::find_account_by_email(db, shop, email.key()))?;
+        account.map_or(Ok(None), |account| self.committed.customer_view(account))
     }
 
     /// The customer of an account, or of the one that it was merged into.
-    fn owner(&self, shop: ShopId, account: AccountId) -> Result<Option<CustomerView>, Failure> {
+    fn customer_of_account(&self, shop: ShopId, account: AccountId) -> Result<Option<CustomerView>, Failure> {
         let mut account = account;
-        while let Some(record) = self.shared.account(account)? {
+        while let Some(record) = self.committed.account(account)? {
             match record.account.merged_into() {
                 Some(into) => account = into,
                 None => break,
             }
         }
         Ok(self
-            .shared
-            .view_of(account)?
+            .committed
+            .customer_view(account)?
             .filter(|customer| customer.record().shop == shop))
     }
 
@@ -187,12 +187,12 @@ impl SqliteStore {
         if let Some(matches) = search.matches_record(record) {
             return Ok(matches);
         }
-        let customer = self.shared.glimpse(record)?;
+        let customer = self.committed.read_uncached(record)?;
         Ok(customer.is_some_and(|customer| search.matches(&customer)))
     }
 
     /// The few customers that keys can lead to, by account, as far as they match.
-    fn keyed(
+    fn find_by_keys(
         &self,
         shop: ShopId,
         keys: &[SearchKey],
@@ -201,8 +201,8 @@ impl SqliteStore {
         let mut found = Vec::new();
         for key in keys {
             found.extend(match key {
-                SearchKey::Customer(who) => self.named(shop, who)?,
-                SearchKey::Account(account) => self.owner(shop, *account)?,
+                SearchKey::Customer(who) => self.find_customer(shop, who)?,
+                SearchKey::Account(account) => self.customer_of_account(shop, *account)?,
             });
         }
         found.retain(|customer| search.matches(customer));
@@ -213,12 +213,12 @@ impl SqliteStore {
 }
 
 /// How many customers a walk passes before it lets go of the store's health.
-const STRETCH: usize = 512;
+const SCAN_CHUNK: usize = 512;
 
 impl SqliteStore {
     /// Visits a shop's customers behind one of them, oldest first, until it has seen enough. In stretches: a
     /// store that falls ill in the middle does not wait for the end.
-    fn walk(
+    fn scan_customers(
         &self,
         shop: ShopId,
         after: AccountId,
@@ -226,14 +226,14 @@ impl SqliteStore {
     ) -> Result<(), Failure> {
         let mut next = Some(after);
         while let Some(after) = next.take() {
-            let _well = self.shared.health()?;
+            let _well = self.committed.ensure_available()?;
             let mut passed = 0_usize;
-            self.shared.read(|db| {
-                rows::each_customer(db, shop, after, |record| {
+            self.committed.with_reader(|db| {
+                rows::scan_customers(db, shop, after, |record| {
                     let account = record.account;
                     passed = passed.saturating_add(1);
                     let seen = visit(record)?;
-                    if seen.is_continue() && passed >= STRETCH {
+                    if seen.is_continue() && passed >= SCAN_CHUNK {
                         next = Some(account);
                         return Ok(ControlFlow::Break(()));
                     }
@@ -246,7 +246,7 @@ impl SqliteStore {
 }
 
 /// One store a file, by whatever name it is opened.
-fn lock(path: &Path) -> Result<File, Failure> {
+fn lock_file(path: &Path) -> Result<File, Failure> {
     let mut name = path
         .canonicalize()
         .unwrap_or_else(|_| path.to_owned())
@@ -263,15 +263,15 @@ fn lock(path: &Path) -> Result<File, Failure> {
 /// Waits until everything has reached its table.
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        self.decider.close();
-        self.shared.filter.stop();
-        self.filling.iter().for_each(|filling| filling.thread().unpark());
+        self.executor.close();
+        self.committed.filter.stop();
+        self.filter_thread.iter().for_each(|filling| filling.thread().unpark());
         let threads = self
             .threads
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
             .drain(..);
-        for thread in threads.chain(self.filling.take()) {
+        for thread in threads.chain(self.filter_thread.take()) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the store had stopped before");
             }
@@ -281,7 +281,7 @@ impl Drop for SqliteStore {
 
 impl Store for SqliteStore {
     fn execute(&self, request: Request) -> Pending {
-        self.decider.take(request)
+        self.executor.submit(request)
     }
 
     fn stored_response(
@@ -291,18 +291,18 @@ impl Store for SqliteStore {
         fingerprint: &[u8; 16],
         now: Timestamp,
     ) -> Result<Option<Response>, Failure> {
-        let _well = self.shared.health()?;
+        let _well = self.committed.ensure_available()?;
         // What is gone may have gone in the commit that is being shown.
-        let _one_commit = self.shared.as_published();
+        let _one_commit = self.committed.pause_publication();
         Ok(self
-            .shared
-            .answer(&(shop, *key))?
+            .committed
+            .stored_response(&(shop, *key))?
             .and_then(|kept| kept.replay(fingerprint, now)))
     }
 
     fn customer(&self, shop: ShopId, who: &CustomerRef) -> Result<Option<CustomerView>, Failure> {
-        let _well = self.shared.health()?;
-        self.named(shop, who)
+        let _well = self.committed.ensure_available()?;
+        self.find_customer(shop, who)
     }
 
     fn customer_by_account(
@@ -310,8 +310,8 @@ impl Store for SqliteStore {
         shop: ShopId,
         account: AccountId,
     ) -> Result<Option<CustomerView>, Failure> {
-        let _well = self.shared.health()?;
-        self.owner(shop, account)
+        let _well = self.committed.ensure_available()?;
+        self.customer_of_account(shop, account)
     }
 
     fn customers(
@@ -323,15 +323,15 @@ impl Store for SqliteStore {
     ) -> Result<Page<CustomerView>, Failure> {
         let after = after.unwrap_or(AccountId(0));
         if let Some(keys) = search.lookup_keys() {
-            let _well = self.shared.health()?;
-            let mut items = self.keyed(shop, &keys, search)?;
+            let _well = self.committed.ensure_available()?;
+            let mut items = self.find_by_keys(shop, &keys, search)?;
             items.retain(|customer| customer.record().account > after);
             let more = items.len() > limit;
             items.truncate(limit);
             return Ok(Page { items, has_more: more });
         }
         let (mut found, mut more) = (Vec::new(), false);
-        self.walk(shop, after, |record| {
+        self.scan_customers(shop, after, |record| {
             if !self.matches(search, &record)? {
                 return Ok(ControlFlow::Continue(()));
             }
@@ -342,25 +342,25 @@ impl Store for SqliteStore {
             found.push(record.account);
             Ok(ControlFlow::Continue(()))
         })?;
-        let _well = self.shared.health()?;
+        let _well = self.committed.ensure_available()?;
         let views: Result<Vec<_>, _> = found
             .into_iter()
-            .map(|account| self.shared.view_of(account))
+            .map(|account| self.committed.customer_view(account))
             .collect();
         Ok(Page { items: views?.into_iter().flatten().collect(), has_more: more })
     }
 
     fn count_customers(&self, shop: ShopId, search: &SearchQuery) -> Result<u64, Failure> {
         if let Some(keys) = search.lookup_keys() {
-            let _well = self.shared.health()?;
-            return Ok(u64::try_from(self.keyed(shop, &keys, search)?.len()).unwrap_or(u64::MAX));
+            let _well = self.committed.ensure_available()?;
+            return Ok(u64::try_from(self.find_by_keys(shop, &keys, search)?.len()).unwrap_or(u64::MAX));
         }
         if search.is_empty() {
-            let _well = self.shared.health()?;
-            return self.shared.read(|db| rows::count_customers(db, shop));
+            let _well = self.committed.ensure_available()?;
+            return self.committed.with_reader(|db| rows::count_customers(db, shop));
         }
         let mut count = 0_u64;
-        self.walk(shop, AccountId(0), |record| {
+        self.scan_customers(shop, AccountId(0), |record| {
             count = count.saturating_add(u64::from(self.matches(search, &record)?));
             Ok(ControlFlow::Continue(()))
         })?;
@@ -368,8 +368,8 @@ impl Store for SqliteStore {
     }
 
     fn order(&self, shop: ShopId, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure> {
-        let _well = self.shared.health()?;
-        self.shared.order(&(shop, order.clone()))
+        let _well = self.committed.ensure_available()?;
+        self.committed.order(&(shop, order.clone()))
     }
 
     fn account_journal(
@@ -379,21 +379,21 @@ impl Store for SqliteStore {
         before: Option<Seq>,
         limit: usize,
     ) -> Result<JournalPage, Failure> {
-        let _well = self.shared.health()?;
-        let newest = self.shared.account(account)?.map(|record| record.seq);
-        self.shared.read(|db| {
+        let _well = self.committed.ensure_available()?;
+        let newest = self.committed.account(account)?.map(|record| record.seq);
+        self.committed.with_reader(|db| {
             // One for the whole page: each takes locks, and where somebody has written it forgets what was read.
             let _read = db.unchecked_transaction()?;
             // A cursor may name any row; only rows of this account lead on to others of it.
             let mut next = match before {
-                Some(before) => rows::journal_at(db, before)?
+                Some(before) => rows::read_journal_row(db, before)?
                     .filter(|row| row.account == Some(account))
                     .and_then(|row| row.previous),
                 None => newest,
             };
             let mut page = Vec::new();
             while let Some(seq) = next.filter(|_| page.len() < limit) {
-                let row = rows::journal_at(db, seq)?
+                let row = rows::read_journal_row(db, seq)?
                     .filter(|row| row.shop == shop && row.account == Some(account));
                 next = row.as_ref().and_then(|row| row.previous);
                 page.extend(row.map(Arc::new));
@@ -409,8 +409,8 @@ impl Store for SqliteStore {
         after: Seq,
         limit: usize,
     ) -> Result<Vec<Arc<JournalRow>>, Failure> {
-        let _well = self.shared.health()?;
-        self.shared.read(|db| rows::journal_of(db, shop, after, limit))
+        let _well = self.committed.ensure_available()?;
+        self.committed.with_reader(|db| rows::read_shop_journal(db, shop, after, limit))
     }
 
     fn customer_at(
@@ -420,16 +420,16 @@ impl Store for SqliteStore {
         at: Timestamp,
     ) -> Result<Option<CustomerView>, Failure> {
         let past = fold_account_until(self, shop, account, at)?;
-        let _well = self.shared.health()?;
+        let _well = self.committed.ensure_available()?;
         let customer = self
-            .shared
+            .committed
             .customer(account)?
             .filter(|customer| customer.shop == shop);
-        let (Some(customer), Some(history)) = (customer, self.shared.history(shop)?) else {
+        let (Some(customer), Some(history)) = (customer, self.committed.timeline(shop)?) else {
             return Ok(None);
         };
         history
-            .view_at(customer, past, at, |version| self.shared.version(shop, version))
+            .view_at(customer, past, at, |version| self.committed.program_version(shop, version))
             .map(Some)
     }
 
@@ -439,13 +439,13 @@ impl Store for SqliteStore {
         after: Option<DueAccount>,
         limit: usize,
     ) -> Result<Vec<DueAccount>, Failure> {
-        let _well = self.shared.health()?;
-        time::due(&self.shared, now, after, limit)
+        let _well = self.committed.ensure_available()?;
+        due_index::find_due_accounts(&self.committed, now, after, limit)
     }
 
     fn shops_to_reschedule(&self) -> Result<Vec<ShopId>, Failure> {
-        let _well = self.shared.health()?;
-        self.shared.read(time::unsettled)
+        let _well = self.committed.ensure_available()?;
+        self.committed.with_reader(due_index::read_shops_to_reschedule)
     }
 
     fn program(
@@ -453,17 +453,17 @@ impl Store for SqliteStore {
         shop: ShopId,
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
-        let _well = self.shared.health()?;
-        self.shared.program(shop, version)
+        let _well = self.committed.ensure_available()?;
+        self.committed.program(shop, version)
     }
 
     fn verify(&self) -> Result<VerificationReport, Failure> {
-        admin::verify(&self.shared.reader()?)
+        admin::verify(&self.committed.open_reader()?)
     }
 
     fn check_ready(&self) -> Result<(), Failure> {
-        let _well = self.shared.health()?;
-        self.shared.writable()?;
+        let _well = self.committed.ensure_available()?;
+        self.committed.ensure_writable()?;
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if threads.iter().any(JoinHandle::is_finished) {
             return Err(Failure::Unavailable("the writer has stopped".to_owned()));
@@ -476,7 +476,7 @@ impl Store for SqliteStore {
     }
 
     fn shop(&self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure> {
-        self.shared.shop(shop)
+        self.committed.shop(shop)
     }
 
     fn shops(&self) -> Result<Vec<Arc<Shop>>, Failure> {
@@ -485,12 +485,12 @@ impl Store for SqliteStore {
 
     fn add_api_key(&self, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure> {
         self.admin.add_key(shop, key, now)?;
-        self.shared.keys_changed();
+        self.committed.invalidate_api_keys();
         Ok(())
     }
 
     fn api_key(&self, id: &str) -> Result<Option<Arc<ApiKeyRecord>>, Failure> {
-        self.shared.key(id)
+        self.committed.api_key(id)
     }
 
     fn record_integration(
@@ -499,8 +499,8 @@ impl Store for SqliteStore {
         integration: &Integration,
         _now: Timestamp,
     ) -> Result<(), Failure> {
-        self.admin.install(shop, integration)?;
-        self.shared.shop_changed(shop);
+        self.admin.record_integration(shop, integration)?;
+        self.committed.invalidate_shop(shop);
         Ok(())
     }
 }

@@ -22,7 +22,7 @@ use loyalty_core::{
     Zone,
 };
 use loyalty_store::{
-    Action, Response, Idempotency, NewShop, Existence, ProfileChange, Request, Settings, SqliteStore,
+    Action, Response, Idempotency, NewShop, Existence, ProfileChange, Request, StoreSettings, SqliteStore,
     Store, CustomerRef,
 };
 use loyalty_tests::execute_all;
@@ -61,7 +61,7 @@ fn main() {
     let Arguments { kind, count, in_flight, bench: _ } = Arguments::parse();
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let store =
-        SqliteStore::open(&directory.path().join("commands.db"), &Settings::default()).unwrap();
+        SqliteStore::open(&directory.path().join("commands.db"), &StoreSettings::default()).unwrap();
     let now: Timestamp = "2026-01-31T10:00:00Z".parse().unwrap();
     let shop = NewShop {
         name: "Commands".to_owned(),

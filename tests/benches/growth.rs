@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use loyalty_core::{Points, ShopId};
 use loyalty_store::{
-    Action, Response, Idempotency, Existence, ProfileChange, Request, Settings, SqliteStore, Store,
+    Action, Response, Idempotency, Existence, ProfileChange, Request, StoreSettings, SqliteStore, Store,
     CustomerRef,
 };
 use loyalty_tests::{TestShop, add, at, cached_file, id, record_paid, publish_action, execute_all};
@@ -166,7 +166,7 @@ fn median(mut numbers: Vec<f64>) -> f64 {
 }
 
 fn open(file: &Path) -> SqliteStore {
-    SqliteStore::open(file, &Settings::default()).unwrap()
+    SqliteStore::open(file, &StoreSettings::default()).unwrap()
 }
 
 /// Opens the store and closes it again: the median in milliseconds of what opening takes.

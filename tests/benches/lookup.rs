@@ -22,7 +22,7 @@ use std::path::Path;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use loyalty_core::ShopId;
 use loyalty_core::discount::Code;
-use loyalty_store::{Action, DiscountAction, Discounts, Settings, SqliteStore, Store};
+use loyalty_store::{Action, DiscountAction, Discounts, StoreSettings, SqliteStore, Store};
 use loyalty_tests::{TestShop, expect_decided, cached_file, ten_percent};
 
 /// The code of a number: drawn as all are, from bytes that follow from the number.
@@ -43,7 +43,7 @@ fn shop_with(codes: u64) -> (SqliteStore, ShopId) {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let file =
         cached_file(directory, &format!("codes-{codes}.db"), |store| fill(store, codes));
-    let store = SqliteStore::open(&file, &Settings::default()).unwrap();
+    let store = SqliteStore::open(&file, &StoreSettings::default()).unwrap();
     let shop = store.shops().unwrap().first().unwrap().id;
     (store, shop)
 }

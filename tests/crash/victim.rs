@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use loyalty_core::ShopId;
-use loyalty_store::{Action, Existence, Settings, SqliteStore, Store, CustomerRef};
+use loyalty_store::{Action, Existence, StoreSettings, SqliteStore, Store, CustomerRef};
 use loyalty_tests::*;
 
 const DATABASE: &str = "LOYALTY_TEST_DATABASE";
@@ -55,9 +55,9 @@ pub(crate) fn desk(store: &dyn Store) -> TestShop<'_> {
 }
 
 /// Small enough that rounds happen all the time, each over several commits.
-pub(crate) fn settings() -> Settings {
-    let mut settings = Settings::default();
-    (settings.cached_records, settings.write_behind, settings.log_pages) = (16, 300, 60);
+pub(crate) fn settings() -> StoreSettings {
+    let mut settings = StoreSettings::default();
+    (settings.cached_records, settings.write_behind_threshold, settings.checkpoint_pages) = (16, 300, 60);
     settings
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn run_victim() {
     };
     let mut settings = settings();
     if std::env::var(KEEP_LOG).is_ok() {
-        settings.log_pages = usize::MAX;
+        settings.checkpoint_pages = usize::MAX;
     }
     let store = SqliteStore::open(Path::new(&file), &settings).unwrap();
     std::thread::scope(|scope| {

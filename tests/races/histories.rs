@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use loyalty_core::{Program, RedemptionId, RewardId, Zone};
 use loyalty_store::{
-    Action, MemoryStore, Outcome, Existence, RedemptionAction, Rejection, SearchQuery, Settings,
+    Action, MemoryStore, Outcome, Existence, RedemptionAction, Rejection, SearchQuery, StoreSettings,
     SqliteStore, Store, CustomerRef,
 };
 use loyalty_tests::*;
@@ -280,7 +280,7 @@ fn memory_is_linearizable() {
 
 #[test]
 fn sqlite_is_linearizable() {
-    for settings in [Settings::default(), tiny_settings()] {
+    for settings in [StoreSettings::default(), tiny_settings()] {
         let directory = directory();
         check_store(&SqliteStore::open(&directory.path().join("loyalty.db"), &settings).unwrap());
     }
@@ -355,7 +355,7 @@ fn random_fault(dice: &mut SplitMix64) -> ConnectionFault {
 
 #[test]
 fn the_server_is_linearizable() {
-    let server = Server::start(&Settings::default());
+    let server = Server::start(&StoreSettings::default());
     server.publish(PROGRAM);
     let tellers = (0..CLIENTS).map(|_| HttpClient(server.client())).collect();
     check_accounts(|customer| server.add_customer(customer, START), tellers);

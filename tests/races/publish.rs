@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::thread::ScopedJoinHandle;
 
 use loyalty_core::{Event, OrderId, Program, ProgramVersion, entitlement};
-use loyalty_store::{Settings, Store};
+use loyalty_store::{StoreSettings, Store};
 
 use crate::SplitMix64;
 use crate::client::{ClientRequest, Client, ConnectionFault};
@@ -96,7 +96,7 @@ fn pinned_version(answer: &serde_json::Value) -> Option<u32> {
 
 #[test]
 fn an_order_earns_under_the_program_in_force() {
-    let server = Server::start(&Settings::default());
+    let server = Server::start(&StoreSettings::default());
     (0..CUSTOMERS).for_each(|customer| server.add_customer(&format!("c{customer}"), 1));
     let programs = Mutex::new(BTreeMap::from([(1, Program::default())]));
     let published = Publications { programs, done: AtomicU32::new(1), begun: AtomicU32::new(1) };

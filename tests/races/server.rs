@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use loyalty_core::{Currency, ShopId, Zone};
 use loyalty_http::{App, Clock, Limits, auth, server};
-use loyalty_store::{NewShop, Settings, SqliteStore, Store};
+use loyalty_store::{NewShop, StoreSettings, SqliteStore, Store};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -23,7 +23,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(settings: &Settings) -> Self {
+    pub(crate) fn start(settings: &StoreSettings) -> Self {
         let directory = directory();
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&directory.path().join("loyalty.db"), settings).unwrap());
@@ -79,7 +79,7 @@ impl Server {
         assert_eq!(Arc::strong_count(&store), 1, "nobody else has the store any more");
         drop(store);
         let store =
-            SqliteStore::open(&directory.path().join("loyalty.db"), &Settings::default()).unwrap();
+            SqliteStore::open(&directory.path().join("loyalty.db"), &StoreSettings::default()).unwrap();
         assert_eq!(StoreContents::read(&store), before);
         assert_consistent(&store);
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use loyalty_core::Event;
-use loyalty_store::Settings;
+use loyalty_store::StoreSettings;
 
 use crate::SplitMix64;
 use crate::client::{ClientResponse, ClientRequest, Client, ConnectionFault};
@@ -146,7 +146,7 @@ fn count_events(server: &Server) -> BTreeMap<&'static str, usize> {
 
 #[test]
 fn each_key_has_one_effect_and_one_answer() {
-    let server = Server::start(&Settings::default());
+    let server = Server::start(&StoreSettings::default());
     server.publish(PROGRAM);
     (0..CUSTOMERS).for_each(|customer| server.add_customer(&format!("c{customer}"), START));
     let before = count_events(&server);

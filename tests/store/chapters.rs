@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use loyalty_core::{AccountId, ShopId, Timestamp};
 use loyalty_store::conformance::contents::{StoreContents, assert_consistent};
-use loyalty_store::{Action, Admin, MemoryStore, Existence, Settings, SqliteStore, Store};
+use loyalty_store::{Action, SqliteAdmin, MemoryStore, Existence, StoreSettings, SqliteStore, Store};
 use loyalty_tests::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -240,7 +240,7 @@ fn a_lost_or_changed_segment_is_detected() {
     ] {
         let place = customer_of_100_orders();
         assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
-        let found = Admin::open_existing(&place.file())
+        let found = SqliteAdmin::open_existing(&place.file())
             .unwrap()
             .verify()
             .unwrap()
@@ -272,7 +272,7 @@ fn a_lost_or_changed_segment_is_detected() {
     ] {
         let place = customer_of_100_orders();
         assert!(place.sql().execute(damage, []).unwrap() > 0, "{damage}");
-        let found = Admin::open_existing(&place.file())
+        let found = SqliteAdmin::open_existing(&place.file())
             .unwrap()
             .verify()
             .unwrap()
@@ -341,7 +341,7 @@ struct StorePair {
 }
 
 impl StorePair {
-    fn new(program: &str, settings: &Settings) -> Self {
+    fn new(program: &str, settings: &StoreSettings) -> Self {
         let (memory, place) = (MemoryStore::default(), TempDatabase::new());
         let file = Some(place.open_with(settings));
         let twice = Self { memory, place, file, told: 0, passed: 0 };
@@ -356,7 +356,7 @@ impl StorePair {
     }
 
     /// The file again, in the place where it was or in another.
-    fn open(&mut self, place: Option<TempDatabase>, settings: &Settings) {
+    fn open(&mut self, place: Option<TempDatabase>, settings: &StoreSettings) {
         self.file = None;
         if let Some(place) = place {
             self.place = place;
@@ -404,7 +404,7 @@ impl StorePair {
     }
 }
 
-fn run_steps(steps: &[Step], program: &str, settings: &Settings) {
+fn run_steps(steps: &[Step], program: &str, settings: &StoreSettings) {
     let mut twice = StorePair::new(program, settings);
     for step in steps {
         match step {
@@ -423,7 +423,7 @@ fn run_steps(steps: &[Step], program: &str, settings: &Settings) {
     }
     twice.open(None, settings);
     drop(twice.file);
-    let verified = Admin::open_existing(&twice.place.file()).unwrap().verify().unwrap();
+    let verified = SqliteAdmin::open_existing(&twice.place.file()).unwrap().verify().unwrap();
     assert_eq!(verified.differences, Vec::<String>::new());
 }
 
@@ -434,9 +434,9 @@ fn accounts_of_many_orders_are_the_same_in_a_file_and_in_memory() {
         .run(
             &(vec(step(), 100..400), select(&["{}", EXPIRING, IDLE][..]), any::<bool>()),
             |(steps, program, tight)| {
-                let mut settings = if tight { tiny_settings() } else { Settings::default() };
+                let mut settings = if tight { tiny_settings() } else { StoreSettings::default() };
                 // The log stays where it is while a crash is copied.
-                settings.log_pages = Settings::default().log_pages;
+                settings.checkpoint_pages = StoreSettings::default().checkpoint_pages;
                 run_steps(&steps, program, &settings);
                 Ok(())
             },

@@ -2,7 +2,7 @@
 
 use loyalty_core::{CheckoutId, CodeId, Command, PriceRuleId};
 use loyalty_store::{
-    Action, Admin, Catalogue, CatalogueAction, FieldChange, DiscountAction, EmailConflict, Failure,
+    Action, SqliteAdmin, Catalogue, CatalogueAction, FieldChange, DiscountAction, EmailConflict, Failure,
     Existence, Product, ProductRef, ProfileChange, Store,
 };
 use loyalty_tests::*;
@@ -29,7 +29,7 @@ fn sample_file() -> TempDatabase {
 }
 
 fn differences(place: &TempDatabase) -> Vec<String> {
-    Admin::open_existing(&place.file())
+    SqliteAdmin::open_existing(&place.file())
         .unwrap()
         .verify()
         .unwrap()
@@ -39,7 +39,7 @@ fn differences(place: &TempDatabase) -> Vec<String> {
 #[test]
 fn an_intact_file_shows_no_difference_and_its_counts() {
     let place = sample_file();
-    let verified = Admin::open_existing(&place.file()).unwrap().verify().unwrap();
+    let verified = SqliteAdmin::open_existing(&place.file()).unwrap().verify().unwrap();
     assert_eq!(verified.differences, Vec::<String>::new());
     assert_eq!((verified.rows, verified.accounts, verified.orders), (8, 2, 2));
 }
@@ -343,7 +343,7 @@ fn an_unreadable_record_is_a_failure() {
     ] {
         let place = sample_file();
         place.sql().execute(damage, []).unwrap();
-        let found = Admin::open_existing(&place.file()).unwrap().verify();
+        let found = SqliteAdmin::open_existing(&place.file()).unwrap().verify();
         assert!(matches!(found, Err(Failure::Corrupt(_))), "{damage}: {found:?}");
     }
 }

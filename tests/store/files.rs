@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use loyalty_core::VariantId;
 use loyalty_store::{
-    Action, Admin, Catalogue, Failure, NewShop, NumericId, Existence, Settings, SqliteStore, Store, CustomerRef,
+    Action, SqliteAdmin, Catalogue, Failure, NewShop, NumericId, Existence, StoreSettings, SqliteStore, Store, CustomerRef,
 };
 use loyalty_tests::*;
 
@@ -55,7 +55,7 @@ fn while_busy<T>(desk: &TestShop<'_>, customers: i64, then: impl FnOnce(&[Atomic
 
 #[test]
 fn acknowledged_requests_are_in_a_copy_taken_at_any_time() {
-    for settings in [Settings::default(), tiny_settings()] {
+    for settings in [StoreSettings::default(), tiny_settings()] {
         let place = TempDatabase::new();
         let store = place.open_with(&settings);
         let desk = TestShop::new(&store);
@@ -91,8 +91,8 @@ fn acknowledged_requests_are_in_a_copy_taken_at_any_time() {
 #[test]
 fn a_checkpoint_of_several_commits_keeps_concurrent_changes() {
     let place = TempDatabase::new();
-    let mut settings = Settings::default();
-    (settings.cached_records, settings.write_behind) = (16, 300);
+    let mut settings = StoreSettings::default();
+    (settings.cached_records, settings.write_behind_threshold) = (16, 300);
     let store = place.open_with(&settings);
     let desk = TestShop::new(&store);
     // In leaps, so that customers of a round are told of again before it is through.
@@ -128,8 +128,8 @@ fn a_checkpoint_of_several_commits_keeps_concurrent_changes() {
 #[test]
 fn one_busy_account_does_not_hold_the_checkpoint_back() {
     let place = TempDatabase::new();
-    let mut settings = Settings::default();
-    settings.write_behind = 50;
+    let mut settings = StoreSettings::default();
+    settings.write_behind_threshold = 50;
     let store = place.open_with(&settings);
     let desk = TestShop::new(&store);
     let mut pending = Vec::new();
@@ -202,8 +202,8 @@ fn a_newer_format_is_rejected_by_name() {
     place.sql().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(place.file()).unwrap();
     let newer = Failure::NewerFormat { found: 99, supported: 11 };
-    assert_eq!(SqliteStore::open(&place.file(), &Settings::default()).unwrap_err(), newer);
-    assert_eq!(Admin::open(&place.file()).unwrap_err(), newer);
+    assert_eq!(SqliteStore::open(&place.file(), &StoreSettings::default()).unwrap_err(), newer);
+    assert_eq!(SqliteAdmin::open(&place.file()).unwrap_err(), newer);
     assert!(std::fs::read(place.file()).unwrap() == before, "the file was changed");
 }
 
@@ -373,16 +373,16 @@ fn another_programs_database_is_rejected_and_unchanged() {
         .execute_batch("CREATE TABLE recipe (name TEXT); INSERT INTO recipe VALUES ('tea')")
         .unwrap();
     let before = std::fs::read(place.file()).unwrap();
-    let refused = SqliteStore::open(&place.file(), &Settings::default()).unwrap_err();
+    let refused = SqliteStore::open(&place.file(), &StoreSettings::default()).unwrap_err();
     assert_eq!(refused, Failure::Corrupt("the file is another program's database".to_owned()));
     assert!(std::fs::read(place.file()).unwrap() == before, "the file was changed");
 
     std::fs::write(place.file(), "dear diary, ".repeat(1_000)).unwrap();
-    let refused = SqliteStore::open(&place.file(), &Settings::default()).unwrap_err();
+    let refused = SqliteStore::open(&place.file(), &StoreSettings::default()).unwrap_err();
     assert!(matches!(refused, Failure::Corrupt(_)), "{refused}");
     let nowhere = place.file().join("missing").join("loyalty.db");
-    assert!(matches!(Admin::open(&nowhere).unwrap_err(), Failure::Unavailable(_)));
-    assert!(matches!(Admin::open_existing(&nowhere).unwrap_err(), Failure::Unavailable(_)));
+    assert!(matches!(SqliteAdmin::open(&nowhere).unwrap_err(), Failure::Unavailable(_)));
+    assert!(matches!(SqliteAdmin::open_existing(&nowhere).unwrap_err(), Failure::Unavailable(_)));
 }
 
 #[test]
@@ -390,7 +390,7 @@ fn a_file_is_served_by_one_store() {
     let place = TempDatabase::new();
     let store = place.open();
     let refused =
-        |file: &Path| SqliteStore::open(file, &Settings::default()).unwrap_err().to_string();
+        |file: &Path| SqliteStore::open(file, &StoreSettings::default()).unwrap_err().to_string();
     assert!(refused(&place.file()).contains("another process is serving this file"));
     #[cfg(unix)]
     {
@@ -409,7 +409,7 @@ fn an_operator_works_beside_a_running_store() {
     let desk = TestShop::new(&store);
     while_busy(&desk, 5, |_| {
         let opened = Instant::now();
-        let admin = Admin::open_existing(&place.file()).unwrap();
+        let admin = SqliteAdmin::open_existing(&place.file()).unwrap();
         assert!(opened.elapsed() < Duration::from_secs(2), "{:?}", opened.elapsed());
         for _ in 0..5 {
             let verified = admin.verify().unwrap();
@@ -443,8 +443,8 @@ fn an_operator_works_beside_a_running_store() {
 #[test]
 fn reads_continue_while_the_queue_is_full() {
     let place = TempDatabase::new();
-    let mut settings = Settings::default();
-    settings.queue = 3;
+    let mut settings = StoreSettings::default();
+    settings.queued_requests = 3;
     let store = place.open_with(&settings);
     let desk = TestShop::new(&store);
     desk.execute_commands(&customer_ref(1), vec![add(100)]).unwrap();
@@ -631,8 +631,8 @@ fn a_panic_fails_only_its_own_request() {
 /// A crash forgets nothing of what is due: neither what the journal says, nor what it does not.
 #[test]
 fn what_is_due_is_known_after_a_crash() {
-    let mut settings = Settings::default();
-    settings.write_behind = 3;
+    let mut settings = StoreSettings::default();
+    settings.write_behind_threshold = 3;
     let place = TempDatabase::new();
     let store = place.open_with(&settings);
     let desk = TestShop::new(&store);

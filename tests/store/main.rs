@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use loyalty_store::conformance::{Case, check_store};
-use loyalty_store::{MemoryStore, Settings, SqliteStore};
+use loyalty_store::{MemoryStore, StoreSettings, SqliteStore};
 use tempfile::TempDir;
 
 fn run_in_memory(case: Case) {
@@ -31,13 +31,13 @@ fn run_in_memory(case: Case) {
     check_store(|| Arc::clone(&store), case);
 }
 
-fn run_in_file(settings: &Settings, case: Case) {
+fn run_in_file(settings: &StoreSettings, case: Case) {
     let file = TempDatabase::new();
     check_store(|| Box::new(file.open_with(settings)), case);
 }
 
 fn run_with_defaults(case: Case) {
-    run_in_file(&Settings::default(), case);
+    run_in_file(&StoreSettings::default(), case);
 }
 
 fn run_with_little_memory(case: Case) {
@@ -70,10 +70,10 @@ impl TempDatabase {
     }
 
     fn open(&self) -> SqliteStore {
-        self.open_with(&Settings::default())
+        self.open_with(&StoreSettings::default())
     }
 
-    fn open_with(&self, settings: &Settings) -> SqliteStore {
+    fn open_with(&self, settings: &StoreSettings) -> SqliteStore {
         SqliteStore::open(&self.file(), settings).unwrap()
     }
 

@@ -16,7 +16,7 @@ use loyalty_core::{
 use loyalty_store::{
     Action, CatalogueAction, FieldChange, DiscountAction, Discounts, EmailConflict, MemoryStore, NumericId,
     Existence, Product, ProfileChange, RedemptionAction, RedemptionView, Redemptions, Request,
-    RuleChange, SearchQuery, Settings, SqliteStore, Store, CustomerRef,
+    RuleChange, SearchQuery, StoreSettings, SqliteStore, Store, CustomerRef,
 };
 use loyalty_tests::*;
 use proptest::collection::vec;
@@ -369,14 +369,14 @@ struct StorePair {
     memory: MemoryStore,
     place: TempDatabase,
     file: Option<SqliteStore>,
-    settings: Settings,
+    settings: StoreSettings,
     shops: Vec<ShopId>,
     told: Vec<StepRequest>,
     passed: i64,
 }
 
 impl StorePair {
-    fn new(settings: &Settings) -> Self {
+    fn new(settings: &StoreSettings) -> Self {
         let place = TempDatabase::new();
         let (memory, file) = (MemoryStore::default(), place.open_with(settings));
         let shops = [0, 1].map(|_| (TestShop::new(&memory).shop, TestShop::new(&file).shop));
@@ -592,11 +592,11 @@ impl StorePair {
     }
 }
 
-fn settings() -> impl Strategy<Value = Settings> {
+fn settings() -> impl Strategy<Value = StoreSettings> {
     let sizes = (select(&[0, 16, 100_000_usize][..]), select(&[0, 1, 4, 8_192_usize][..]));
     sizes.prop_map(|(cached_records, write_behind)| {
-        let mut settings = Settings::default();
-        (settings.cached_records, settings.write_behind) = (cached_records, write_behind);
+        let mut settings = StoreSettings::default();
+        (settings.cached_records, settings.write_behind_threshold) = (cached_records, write_behind);
         settings
     })
 }

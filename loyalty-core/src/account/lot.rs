@@ -20,7 +20,7 @@ pub struct Lot {
     /// What is left.
     pub points: Points,
     /// When it was earned, first.
-    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::instant"))]
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::serialize_instant"))]
     pub earned_at: Timestamp,
     /// From when on it is no longer usable.
     #[cfg_attr(
@@ -28,7 +28,7 @@ pub struct Lot {
         serde(
             default,
             skip_serializing_if = "Option::is_none",
-            serialize_with = "crate::fast_fmt::instant"
+            serialize_with = "crate::fast_fmt::serialize_instant"
         )
     )]
     pub expires_at: Option<Timestamp>,
@@ -38,7 +38,7 @@ pub struct Lot {
         serde(
             default,
             skip_serializing_if = "Option::is_none",
-            serialize_with = "crate::fast_fmt::instant"
+            serialize_with = "crate::fast_fmt::serialize_instant"
         )
     )]
     pub pending_until: Option<Timestamp>,

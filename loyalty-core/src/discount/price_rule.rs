@@ -28,7 +28,7 @@ use crate::program::Fault;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "json", serde(try_from = "Stored", into = "Stored"))]
+#[cfg_attr(feature = "json", serde(try_from = "StoredPriceRule", into = "StoredPriceRule"))]
 pub struct PriceRule {
     parts: PriceRuleParts,
     discount_value: DiscountValue,
@@ -201,17 +201,17 @@ pub struct PriceRuleParts {
     #[cfg_attr(feature = "json", serde(skip))]
     pub prerequisite_emails: Vec<Email>,
     /// What is entitled: `entitled_product_ids`, `entitled_variant_ids`, `entitled_collection_ids`.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Items::is_empty"))]
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "ItemSelection::is_empty"))]
     pub entitled: ItemSelection,
     /// What never is: `excluded_product_ids`, `excluded_variant_ids`, `excluded_collection_ids`.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Items::is_empty"))]
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "ItemSelection::is_empty"))]
     pub excluded: ItemSelection,
     /// Countries that a shipping discount is for.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeSet::is_empty"))]
     pub entitled_country_ids: BTreeSet<CountryId>,
     /// What must be bought: `prerequisite_product_ids`, `prerequisite_variant_ids`,
     /// `prerequisite_collection_ids`.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Items::is_empty"))]
+    #[cfg_attr(feature = "json", serde(skip_serializing_if = "ItemSelection::is_empty"))]
     pub prerequisites: ItemSelection,
     /// Shopify's `greater_than_or_equal_to`: what the entitled lines cost at least, before any discount.
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]

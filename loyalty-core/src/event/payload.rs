@@ -13,7 +13,7 @@ use crate::id::{ActionId, LotId, TierId};
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct CountsDelta {
     /// When the order passed the gate.
-    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::instant"))]
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::serialize_instant"))]
     #[cfg_attr(feature = "json", serde(rename = "gate"))]
     pub gate_at: Timestamp,
     /// The difference to what counted before.
@@ -61,7 +61,7 @@ pub struct LotCredit {
     /// How many points went in, after paying off debt.
     pub points: Points,
     /// When they count as earned.
-    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::instant"))]
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::serialize_instant"))]
     pub earned_at: Timestamp,
     /// From when on they are no longer usable.
     #[cfg_attr(
@@ -69,7 +69,7 @@ pub struct LotCredit {
         serde(
             default,
             skip_serializing_if = "Option::is_none",
-            serialize_with = "crate::fast_fmt::instant"
+            serialize_with = "crate::fast_fmt::serialize_instant"
         )
     )]
     pub expires_at: Option<Timestamp>,
@@ -79,7 +79,7 @@ pub struct LotCredit {
         serde(
             default,
             skip_serializing_if = "Option::is_none",
-            serialize_with = "crate::fast_fmt::instant"
+            serialize_with = "crate::fast_fmt::serialize_instant"
         )
     )]
     pub pending_until: Option<Timestamp>,

@@ -34,7 +34,7 @@ pub struct OrderState {
     status_times: BTreeMap<Status, StatusTimes>,
     #[cfg_attr(
         feature = "json",
-        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::instant")
+        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::serialize_instant")
     )]
     cancelled_at: Option<Timestamp>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
@@ -58,7 +58,7 @@ pub struct RecordedSnapshot {
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "is_stored_separately"))]
     pub order: Arc<Order>,
     /// Its time: the shop's, else when it was received.
-    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::instant"))]
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::serialize_instant"))]
     pub at: Timestamp,
     /// What told us.
     pub origin: Origin,
@@ -74,9 +74,9 @@ fn is_stored_separately(order: &Arc<Order>) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 struct StatusTimes {
-    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::instant"))]
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::serialize_instant"))]
     first: Timestamp,
-    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::instant"))]
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::serialize_instant"))]
     last: Timestamp,
 }
 
@@ -87,7 +87,7 @@ pub struct Pin {
     /// The program that the order earns under.
     pub program: ProgramVersion,
     /// When the order passed the gate. Expiry counts from here.
-    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::instant"))]
+    #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::serialize_instant"))]
     #[cfg_attr(feature = "json", serde(rename = "at"))]
     pub gate_at: Timestamp,
     /// The customer's tags that the program looks at.

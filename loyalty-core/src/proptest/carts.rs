@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 use rust_decimal::Decimal;
 
 use super::discounts::DiscountLedger;
-use super::life::pick;
+use super::life::pick_from;
 use super::words::Vocabulary;
 use crate::amount::Amount;
 use crate::calendar::{Period, Timestamp};
@@ -157,7 +157,7 @@ pub fn discount_shops() -> impl Strategy<Value = DiscountLedger> {
 pub fn price_rules_under(program: &Program) -> impl Strategy<Value = Vec<PriceRule>> + use<> {
     let of_rewards: Vec<PriceRule> = program.definition().rewards.iter().filter_map(reward_price_rule).collect();
     let some = vec(any::<Index>(), 0..4).prop_map(move |picks| {
-        let picked = picks.iter().filter_map(|pick| pick(&of_rewards, *pick));
+        let picked = picks.iter().filter_map(|pick| pick_from(&of_rewards, *pick));
         picked.cloned().collect::<Vec<_>>()
     });
     (some, vec(price_rules(), 0..4)).prop_map(|(of_rewards, others)| [of_rewards, others].concat())
@@ -199,9 +199,9 @@ pub fn carts_under(program: &Program) -> impl Strategy<Value = Cart> + use<> {
     let words = Vocabulary::of(program);
     let known = Arc::clone(&words);
     let named = any::<Index>()
-        .prop_filter_map("a product", move |pick| pick(&known.products, pick).cloned());
+        .prop_filter_map("a product", move |pick| pick_from(&known.products, pick).cloned());
     let within = any::<Index>()
-        .prop_filter_map("a category", move |pick| pick(&words.categories, pick).cloned());
+        .prop_filter_map("a category", move |pick| pick_from(&words.categories, pick).cloned());
     carts_with(
         prop_oneof![named, products()].boxed(),
         prop_oneof![within, collections()].boxed(),

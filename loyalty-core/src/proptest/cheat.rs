@@ -14,7 +14,7 @@ use ::proptest::sample::Index;
 use super::Books;
 use super::check::{CheckFailure, ProgramCheck, SearchResult};
 use super::held;
-use super::life::{self, CustomerHistory, Shrinkable, Wait, pick, without_item};
+use super::life::{self, CustomerHistory, Shrinkable, Wait, pick_from, without_item};
 use super::story::Transcript;
 use super::words::Vocabulary;
 use crate::amount::{Amount, Points};
@@ -198,7 +198,7 @@ impl<'a> ScenarioRun<'a> {
 
     fn spend(&mut self, reward: Index) {
         let program = self.program;
-        if let Some(reward) = pick(&program.definition().rewards, reward) {
+        if let Some(reward) = pick_from(&program.definition().rewards, reward) {
             self.redeem(reward);
         } else {
             let points = self.books.balance(self.now);

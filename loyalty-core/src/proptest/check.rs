@@ -136,7 +136,7 @@ fn count_ways(count: usize) -> String {
 
 /// An invariant that the engine breaks under a program. Its text tells how.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{invariant} is broken:\n{story}  {why}\n")]
+#[error("{invariant} is broken:\n{transcript}  {reason}\n")]
 pub struct Violation {
     /// The invariant.
     pub invariant: Invariant,

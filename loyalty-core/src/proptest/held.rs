@@ -11,7 +11,7 @@ use ::proptest::test_runner::TestCaseResult;
 use chrono::TimeDelta;
 
 use super::check::{CheckFailure, ProgramCheck};
-use super::life::{self, CustomerHistory, Shrinkable, customer_histories_under, pick, orders_under, without_item};
+use super::life::{self, CustomerHistory, Shrinkable, customer_histories_under, pick_from, orders_under, without_item};
 use super::story::Transcript;
 use super::words::Vocabulary;
 use super::{
@@ -130,7 +130,7 @@ fn arrival_cases(program: &Program) -> impl Strategy<Value = ArrivalCase> + use<
     let status = prop_oneof![2 => Just(words.gate), 1 => select(&Status::ALL[..])];
     let units = weighted(0.4, (any::<Index>(), (1..4_u16).prop_map(Quantity::from)));
     let fact = prop_oneof![
-        3 => (prop::bool::weighted(0.2), status).prop_map(|(more, status)| OrderFact::Report { extra_line, status }),
+        3 => (prop::bool::weighted(0.2), status).prop_map(|(extra_line, status)| OrderFact::Report { extra_line, status }),
         2 => (1..=100_i64, units).prop_map(|(percent, units)| OrderFact::Refund { percent, units }),
         1 => Just(OrderFact::Cancel),
     ];
@@ -193,7 +193,7 @@ fn build_refunded(order: &Order, percent: i64, units: Option<&(Index, Quantity)>
     let Some((pick, units)) = units else {
         return life::percent_of(order.total, percent).map(RefundContent::Amount);
     };
-    let line = pick(&order.lines, *pick)?;
+    let line = pick_from(&order.lines, *pick)?;
     Some(RefundContent::Lines {
         lines: vec![(line.id.clone(), line.quantity.min(*units))],
         amount: None,

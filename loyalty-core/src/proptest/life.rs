@@ -89,7 +89,7 @@ pub(super) fn tags(words: &Arc<Vocabulary>) -> impl Strategy<Value = BTreeSet<Ta
     vec(any::<Index>(), 0..3).prop_map(move |picks| {
         picks
             .iter()
-            .filter_map(|pick| pick(&words.tags, *pick))
+            .filter_map(|pick| pick_from(&words.tags, *pick))
             .cloned()
             .collect()
     })
@@ -109,7 +109,7 @@ pub(super) fn starts(words: &Vocabulary) -> impl Strategy<Value = Timestamp> + u
 }
 
 /// One of a list, where there is any.
-pub(super) fn pick<T>(list: &[T], pick: Index) -> Option<&T> {
+pub(super) fn pick_from<T>(list: &[T], pick: Index) -> Option<&T> {
     if list.is_empty() { None } else { list.get(pick.index(list.len())) }
 }
 
@@ -137,7 +137,7 @@ impl Wait {
         let then = match self {
             Self::Minutes(minutes) => now.checked_add_signed(TimeDelta::minutes(*minutes)),
             Self::Days(days) => Period::from_days(*days).and_then(period),
-            Self::Period(which, nudge) => pick(&words.periods, *which)
+            Self::Period(which, nudge) => pick_from(&words.periods, *which)
                 .copied()
                 .and_then(period)
                 .and_then(|end| end.checked_add_signed(TimeDelta::minutes(*nudge))),
@@ -218,12 +218,12 @@ fn refunds() -> impl Strategy<Value = StepTemplate> {
 fn manual_commands(words: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplate> + use<> {
     let known = Arc::clone(words);
     let costs = any::<Index>().prop_filter_map("a cost", move |pick| {
-        pick(&known.costs, pick).copied().or_else(|| Points::new(100))
+        pick_from(&known.costs, pick).copied().or_else(|| Points::new(100))
     });
     let points = || (1..500_u32).prop_map(Points::from);
     let (tiers, grounds) = (Arc::clone(words), AdjustmentReason::default);
     let tier = weighted(0.7, any::<Index>()).prop_map(move |pick| {
-        let id = pick.and_then(|pick| pick(&tiers.tiers, pick).cloned());
+        let id = pick.and_then(|pick| pick_from(&tiers.tiers, pick).cloned());
         Command::SetTier(id.map(|id| ManualTier { id, until: None }))
     });
     let command = prop_oneof![
@@ -242,8 +242,8 @@ fn actions(words: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplate> + use
     (any::<Index>(), any::<Index>(), any::<bool>()).prop_filter_map(
         "an action",
         move |(action, code, typed)| {
-            let action = pick(&words.actions, action).filter(|_| !typed);
-            let command = match (action, pick(&words.codes, code)) {
+            let action = pick_from(&words.actions, action).filter(|_| !typed);
+            let command = match (action, pick_from(&words.codes, code)) {
                 (Some(action), _) => {
                     Command::PerformAction { action: action.clone(), points: None }
                 }
@@ -264,7 +264,7 @@ fn redemptions() -> impl Strategy<Value = StepTemplate> {
     ];
     prop_oneof![
         1 => (any::<Index>(), 1..4_u32).prop_map(|(reward, steps)| StepTemplate::Redeem { reward, steps }),
-        1 => (any::<Index>(), later).prop_map(|(which, later)| StepTemplate::Redeemed { which, update }),
+        1 => (any::<Index>(), later).prop_map(|(which, update)| StepTemplate::Redeemed { which, update }),
     ]
 }
 
@@ -272,7 +272,7 @@ fn redemptions() -> impl Strategy<Value = StepTemplate> {
 pub(super) fn prices(words: &Arc<Vocabulary>) -> impl Strategy<Value = Amount> + use<> {
     let words = Arc::clone(words);
     let near = (any::<Index>(), -1..2_i64).prop_filter_map("in range", move |(pick, cents)| {
-        let amount = pick(&words.amounts, pick)
+        let amount = pick_from(&words.amounts, pick)
             .copied()
             .unwrap_or_else(|| Amount::from(100));
         let parts = amount.ten_thousandths().checked_add(cents.checked_mul(100)?)?;
@@ -333,10 +333,10 @@ fn lines(words: &Arc<Vocabulary>) -> impl Strategy<Value = Line> + use<> {
         prop::bool::weighted(0.05),
     );
     line.prop_filter_map("an id", move |(amount, (product, categories), quantity, gift_card)| {
-        let product = product.and_then(|pick| pick(&known.products, pick).cloned());
+        let product = product.and_then(|pick| pick_from(&known.products, pick).cloned());
         let categories = categories
             .iter()
-            .filter_map(|pick| pick(&known.categories, *pick))
+            .filter_map(|pick| pick_from(&known.categories, *pick))
             .cloned()
             .collect();
         Some(Line {
@@ -407,7 +407,7 @@ impl<'a> CommandBuilder<'a> {
         let known = self.known.get_mut(id);
         let refunded = match (known, units) {
             (Some((order, _)), Some((pick, units))) => {
-                let line = pick(&order.lines, *pick)?;
+                let line = pick_from(&order.lines, *pick)?;
                 RefundContent::Lines {
                     lines: vec![(line.id.clone(), line.quantity.min(*units))],
                     amount: None,
@@ -443,7 +443,7 @@ impl<'a> CommandBuilder<'a> {
 
     fn redeem(&mut self, reward: Index, steps: u32) -> Option<Command> {
         self.redemptions = self.redemptions.checked_add(1)?;
-        let (reward, variable) = pick(&self.words.rewards, reward)?;
+        let (reward, variable) = pick_from(&self.words.rewards, reward)?;
         let amount = variable.and_then(|variable| {
             let more = variable
                 .step

@@ -31,7 +31,7 @@ pub fn rewards() -> impl Strategy<Value = Reward> {
         3 => (1..500_u32).prop_filter_map("in range", dimes).prop_map(Benefit::FixedAmount),
         1 => (1..=100_u32).prop_filter_map("in range", |part| Rate::new(part.into()).ok()).prop_map(Benefit::Percentage),
         1 => weighted(0.5, amounts()).prop_map(|maximum| Benefit::FreeShipping(FreeShipping { maximum })),
-        1 => (goods(), 1..4_u32).prop_map(|(goods, quantity)| Benefit::FreeProduct(FreeProduct { scope, quantity })),
+        1 => (goods(), 1..4_u32).prop_map(|(scope, quantity)| Benefit::FreeProduct(FreeProduct { scope, quantity })),
         1 => (1..500_u32).prop_filter_map("in range", dimes).prop_map(Benefit::StoreCredit),
         1 => Just(Benefit::Custom),
     ];

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use loyalty_core::{ProgramVersion, ShopId, Timestamp};
 use rusqlite::Connection;
 
-use super::time::Restored;
-use super::{account, claim, discount, rows, schema};
+use super::due_index::Rescheduler;
+use super::{account, code_claims, discounts, rows, schema};
 use crate::error::Failure;
 use crate::verify::{JournalVerifier, StoredStates};
 use crate::query::VerificationReport;
@@ -16,11 +16,11 @@ use crate::shop::{Integration, NewApiKey, NewShop, Shop};
 /// The operator's side of a database file: it makes shops and keys and proves the books, also while a
 /// server is running on the same file.
 #[derive(Debug)]
-pub struct Admin {
+pub struct SqliteAdmin {
     db: Mutex<Connection>,
 }
 
-impl Admin {
+impl SqliteAdmin {
     /// Opens the file, making it where there is none.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         Ok(Self { db: Mutex::new(schema::open(path)?) })
@@ -34,15 +34,15 @@ impl Admin {
         Ok(Self { db: Mutex::new(schema::open_existing(path)?) })
     }
 
-    fn db(&self) -> MutexGuard<'_, Connection> {
+    fn lock_db(&self) -> MutexGuard<'_, Connection> {
         self.db.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a shop with the default program.
     pub fn create_shop(&self, shop: &NewShop, now: Timestamp) -> Result<Arc<Shop>, Failure> {
-        let mut db = self.db();
+        let mut db = self.lock_db();
         let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let id = rows::last(&transaction, "id", "shop")?.saturating_add(1);
+        let id = rows::max_value(&transaction, "id", "shop")?.saturating_add(1);
         let NewShop { name, currency, zone } = shop.clone();
         let shop = Shop {
             id: ShopId(id),
@@ -52,8 +52,8 @@ impl Admin {
             created_at: now,
             integration: None,
         };
-        rows::add_shop(&transaction, &shop)?;
-        rows::add_program(
+        rows::insert_shop(&transaction, &shop)?;
+        rows::insert_program(
             &transaction,
             shop.id,
             ProgramVersion(1),
@@ -66,64 +66,64 @@ impl Admin {
 
     /// All shops, oldest first.
     pub fn shops(&self) -> Result<Vec<Arc<Shop>>, Failure> {
-        Ok(rows::shops(&self.db())?.into_iter().map(Arc::new).collect())
+        Ok(rows::read_shops(&self.lock_db())?.into_iter().map(Arc::new).collect())
     }
 
     /// Adds a key to a shop. Of the keys before it only the newest stays alive.
     pub fn add_key(&self, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure> {
-        let mut db = self.db();
+        let mut db = self.lock_db();
         let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        rows::add_key(&transaction, shop, key, now)?;
+        rows::insert_api_key(&transaction, shop, key, now)?;
         Ok(transaction.commit()?)
     }
 
     /// Notes where a store plugin was installed.
-    pub fn install(&self, shop: ShopId, integration: &Integration) -> Result<(), Failure> {
-        rows::put_integration(&self.db(), shop, integration)
+    pub fn record_integration(&self, shop: ShopId, integration: &Integration) -> Result<(), Failure> {
+        rows::update_integration(&self.lock_db(), shop, integration)
     }
 
     /// Folds the whole journal and compares every state with it.
     pub fn verify(&self) -> Result<VerificationReport, Failure> {
-        verify(&self.db())
+        verify(&self.lock_db())
     }
 }
 
 /// All of it in one read transaction: a writer may go on meanwhile.
 pub(super) fn verify(db: &Connection) -> Result<VerificationReport, Failure> {
     db.execute_batch("BEGIN")?;
-    let verified = fold_all(db);
+    let verified = verify_in_transaction(db);
     db.execute_batch("ROLLBACK")?;
     verified
 }
 
-fn fold_all(db: &Connection) -> Result<VerificationReport, Failure> {
-    let mut standing = StoredStates { persisted_up_to: rows::checkpoint(db)?.0, ..StoredStates::default() };
+fn verify_in_transaction(db: &Connection) -> Result<VerificationReport, Failure> {
+    let mut standing = StoredStates { persisted_up_to: rows::read_checkpoint(db)?.0, ..StoredStates::default() };
     let (accounts, unreadable) = (&mut standing.accounts, &mut standing.unreadable);
-    standing.orphan_segments = account::each_account(db, |id, record| match record {
+    standing.orphan_segments = account::for_each_account(db, |id, record| match record {
         Ok(record) => {
             accounts.insert(id, record);
         }
         Err(what) => unreadable.push(what),
     })?;
-    rows::each_order(db, |key, record| {
+    rows::for_each_order(db, |key, record| {
         standing.orders.insert(key, record);
     })?;
-    discount::each_keyed(db, |key, record| {
+    discounts::for_each_projection(db, |key, record| {
         standing.projections.insert(key, record);
     })?;
-    standing.index = discount::index(db)?;
-    claim::each(db, |claim, account| {
+    standing.index = discounts::read_index(db)?;
+    code_claims::for_each_code_claim(db, |claim, account| {
         standing.claims.insert(claim, account);
     })?;
     let mut fold = JournalVerifier::new(standing);
-    rows::each_journal(db, 0, |row| {
+    rows::for_each_journal_row(db, 0, |row| {
         fold.fold_row(&row);
         Ok(())
     })?;
-    let mut restored = Restored::default();
+    let mut restored = Rescheduler::default();
     fold.finish(|id, record| {
-        if restored.is_settled(db, record.shop)? {
-            restored.find_due(db, id, record)
+        if restored.is_due_current(db, record.shop)? {
+            restored.reschedule(db, id, record)
         } else {
             Ok(())
         }

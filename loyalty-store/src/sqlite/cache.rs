@@ -30,21 +30,21 @@ struct Shard<K, V> {
     clock: VecDeque<K>,
     /// How often the writer changed something here. A reader that loaded an old value in the meantime
     /// sees by it that it must not keep it.
-    changes: u64,
+    write_count: u64,
 }
 
 #[derive(Debug)]
 struct Slot<V> {
     value: V,
     pinned: bool,
-    used: AtomicBool,
+    recently_used: AtomicBool,
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     /// A cache of about so many values, beyond those pinned.
     pub(super) fn new(capacity: usize) -> Self {
         let shard =
-            || RwLock::new(Shard { slots: Map::default(), clock: VecDeque::new(), changes: 0 });
+            || RwLock::new(Shard { slots: Map::default(), clock: VecDeque::new(), write_count: 0 });
         let shards = std::iter::repeat_with(shard).take(SHARDS).collect();
         Self {
             shards,
@@ -54,11 +54,11 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     }
 
     pub(super) fn get(&self, key: &K) -> Option<V> {
-        self.read(key)?.slots.get(key).map(Slot::used)
+        self.read(key)?.slots.get(key).map(Slot::touch)
     }
 
     /// The value, where it has not reached its table.
-    pub(super) fn pinned(&self, key: &K) -> Option<V> {
+    pub(super) fn get_pinned(&self, key: &K) -> Option<V> {
         self.read(key)?
             .slots
             .get(key)
@@ -74,15 +74,15 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     ) -> Result<Option<V>, Failure> {
         let Some(shard) = self.read(key) else { return load() };
         if let Some(slot) = shard.slots.get(key) {
-            return Ok(Some(slot.used()));
+            return Ok(Some(slot.touch()));
         }
-        let changes = shard.changes;
+        let changes = shard.write_count;
         drop(shard);
         let Some(value) = load()? else { return Ok(None) };
         if let Some(mut shard) = self.write(key)
-            && shard.changes == changes
+            && shard.write_count == changes
         {
-            shard.put(key, value.clone(), false, self.capacity);
+            shard.insert(key, value.clone(), false, self.capacity);
         }
         Ok(Some(value))
     }
@@ -90,8 +90,8 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     /// Takes a committed value. A pinned one stays until [`Cache::unpin`].
     pub(super) fn publish(&self, key: &K, value: V, pinned: bool) {
         let Some(mut shard) = self.write(key) else { return };
-        shard.changes = shard.changes.wrapping_add(1);
-        let before = shard.put(key, value, pinned, self.capacity);
+        shard.write_count = shard.write_count.wrapping_add(1);
+        let before = shard.insert(key, value, pinned, self.capacity);
         // Nobody waits for an old account to be taken to pieces.
         drop(shard);
         drop(before);
@@ -108,7 +108,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
 
     pub(super) fn remove(&self, key: &K) {
         if let Some(mut shard) = self.write(key) {
-            shard.changes = shard.changes.wrapping_add(1);
+            shard.write_count = shard.write_count.wrapping_add(1);
             shard.slots.remove(key);
         }
     }
@@ -116,7 +116,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     pub(super) fn clear(&self) {
         for shard in &self.shards {
             let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-            shard.changes = shard.changes.wrapping_add(1);
+            shard.write_count = shard.write_count.wrapping_add(1);
             shard.slots.clear();
             shard.clock.clear();
         }
@@ -150,19 +150,19 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
 
 impl<K: Clone + Eq + Hash, V> Shard<K, V> {
     /// Answers what stood there before.
-    fn put(&mut self, key: &K, value: V, pinned: bool, capacity: usize) -> Option<Slot<V>> {
-        let slot = Slot { value, pinned, used: AtomicBool::new(true) };
+    fn insert(&mut self, key: &K, value: V, pinned: bool, capacity: usize) -> Option<Slot<V>> {
+        let slot = Slot { value, pinned, recently_used: AtomicBool::new(true) };
         let before = self.slots.insert(key.clone(), slot);
         if before.is_none() {
             self.clock.push_back(key.clone());
-            self.sweep();
+            self.compact_clock();
         }
         self.evict(capacity);
         before
     }
 
     /// Takes keys off the clock that were removed, once they are more than those that stand.
-    fn sweep(&mut self) {
+    fn compact_clock(&mut self) {
         if self.clock.len() > self.slots.len().saturating_mul(2).max(16) {
             let mut seen = HashSet::new();
             self.clock
@@ -178,7 +178,7 @@ impl<K: Clone + Eq + Hash, V> Shard<K, V> {
             let Some(key) = self.clock.pop_front() else { return };
             match self.slots.get(&key) {
                 None => {}
-                Some(slot) if slot.pinned || slot.used.swap(false, Ordering::Relaxed) => {
+                Some(slot) if slot.pinned || slot.recently_used.swap(false, Ordering::Relaxed) => {
                     self.clock.push_back(key)
                 }
                 Some(_) => {
@@ -190,9 +190,9 @@ impl<K: Clone + Eq + Hash, V> Shard<K, V> {
 }
 
 impl<V: Clone> Slot<V> {
-    fn used(&self) -> V {
-        if !self.used.load(Ordering::Relaxed) {
-            self.used.store(true, Ordering::Relaxed);
+    fn touch(&self) -> V {
+        if !self.recently_used.load(Ordering::Relaxed) {
+            self.recently_used.store(true, Ordering::Relaxed);
         }
         self.value.clone()
     }
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pinned_values_stay_and_others_make_room() {
+    fn pinned_values_stay_and_others_are_evicted() {
         let cache = Cache::new(SHARDS * 4);
         for key in 0..1_000 {
             cache.publish(&key, key, key < 100);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_come_and_go_leave_nothing_behind() {
+    fn removed_values_do_not_grow_the_clock() {
         let cache = Cache::new(1_000);
         for _ in 0..10_000 {
             cache.publish(&1, "value", false);
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_does_not_keep_what_the_writer_has_changed_meanwhile() {
+    fn a_stale_load_is_not_cached() {
         let cache = Cache::new(100);
         let seen = cache.get_or_load(&1, || {
             cache.publish(&1, "new", false);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use loyalty_core::{CategoryId, ProductId, ShopId, VariantId};
 use rusqlite::{Connection, Row, params};
 
-use super::rows::{damaged, each, from_json, micros, one, timestamp, to_json};
-use super::staged::Reading;
+use super::rows::{corrupt, for_each_row, from_json, to_micros, query_one, from_micros, to_json};
+use super::batch::BatchView;
 use super::{Map, SqliteStore};
 use crate::catalogue::{
     Catalogue, Category, CategoryRecord, Product, ProductRef, ProductRecord, SavedSearch,
@@ -20,7 +20,7 @@ use crate::transact::{CatalogueView, AssignedNumbers, CatalogueChange};
 type Db = Connection;
 
 /// Writes changes inside the open transaction.
-pub(super) fn write(
+pub(super) fn write_changes(
     db: &Db,
     shop: ShopId,
     shelved: &[CatalogueChange],
@@ -28,17 +28,17 @@ pub(super) fn write(
 ) -> Result<(), Failure> {
     for shelved in shelved {
         match shelved {
-            CatalogueChange::PutProduct(record) => put_product(db, record)?,
+            CatalogueChange::PutProduct(record) => upsert_product(db, record)?,
             CatalogueChange::DeleteProduct(id) => {
-                delete(db, "product", "product_id", params![shop.0, id.as_str()])?
+                delete_row(db, "product", "product_id", params![shop.0, id.as_str()])?
             }
-            CatalogueChange::PutCategory(record) => put_category(db, record)?,
+            CatalogueChange::PutCategory(record) => upsert_category(db, record)?,
             CatalogueChange::DeleteCategory(id) => {
-                delete(db, "category", "category_id", params![shop.0, id.as_str()])?
+                delete_row(db, "category", "category_id", params![shop.0, id.as_str()])?
             }
-            CatalogueChange::PutSearch(search) => add_search(db, search)?,
+            CatalogueChange::PutSearch(search) => insert_search(db, search)?,
             CatalogueChange::DeleteSearch(number) => {
-                delete(db, "saved_search", "number", params![shop.0, number.get()])?
+                delete_row(db, "saved_search", "number", params![shop.0, number.get()])?
             }
         }
     }
@@ -56,16 +56,16 @@ pub(super) fn write(
 
 /// What was changed and is not committed yet; none is what was taken away.
 #[derive(Default)]
-pub(super) struct StagedShelf {
+pub(super) struct StagedCatalogue {
     products: Map<(ShopId, ProductId), Option<Arc<ProductRecord>>>,
     categories: Map<(ShopId, CategoryId), Option<Arc<CategoryRecord>>>,
     searches: Map<(ShopId, NumericId), Option<Arc<SavedSearch>>>,
-    numbered: Map<ShopId, i64>,
-    variants: Map<(ShopId, VariantId), NumericId>,
+    last_numbers: Map<ShopId, i64>,
+    variant_numbers: Map<(ShopId, VariantId), NumericId>,
 }
 
-impl StagedShelf {
-    pub(super) fn stage(&mut self, shop: ShopId, shelved: &[CatalogueChange], numbered: &AssignedNumbers) {
+impl StagedCatalogue {
+    pub(super) fn apply(&mut self, shop: ShopId, shelved: &[CatalogueChange], numbered: &AssignedNumbers) {
         for shelved in shelved {
             match shelved {
                 CatalogueChange::PutProduct(record) => {
@@ -84,8 +84,8 @@ impl StagedShelf {
                 CatalogueChange::DeleteSearch(number) => drop(self.searches.insert((shop, *number), None)),
             }
         }
-        self.numbered.extend(numbered.last.map(|last| (shop, last)));
-        self.variants.extend(
+        self.last_numbers.extend(numbered.last.map(|last| (shop, last)));
+        self.variant_numbers.extend(
             numbered
                 .variants
                 .iter()
@@ -93,7 +93,7 @@ impl StagedShelf {
         );
     }
 
-    fn search_named(&self, shop: ShopId, name: &str) -> Option<NumericId> {
+    fn find_search_by_name(&self, shop: ShopId, name: &str) -> Option<NumericId> {
         let named = |search: &&Arc<SavedSearch>| search.shop == shop && search.name == name;
         self.searches
             .values()
@@ -103,7 +103,7 @@ impl StagedShelf {
     }
 }
 
-fn delete(db: &Db, table: &str, key: &str, values: &[&dyn rusqlite::ToSql]) -> Result<(), Failure> {
+fn delete_row(db: &Db, table: &str, key: &str, values: &[&dyn rusqlite::ToSql]) -> Result<(), Failure> {
     db.prepare_cached(&format!("DELETE FROM {table} WHERE shop = ? AND {key} = ?"))?
         .execute(values)?;
     Ok(())
@@ -111,10 +111,10 @@ fn delete(db: &Db, table: &str, key: &str, values: &[&dyn rusqlite::ToSql]) -> R
 
 // Products.
 
-const PRODUCT: &str =
+const SELECT_PRODUCT: &str =
     "SELECT shop, number, product, variant_numbers, created_at, updated_at FROM product";
 
-fn put_product(db: &Db, record: &ProductRecord) -> Result<(), Failure> {
+fn upsert_product(db: &Db, record: &ProductRecord) -> Result<(), Failure> {
     let sql = "INSERT INTO product (shop, number, product_id, product, variant_numbers, created_at, updated_at)
         VALUES (?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (shop, number) DO UPDATE SET product = excluded.product,
@@ -125,97 +125,97 @@ fn put_product(db: &Db, record: &ProductRecord) -> Result<(), Failure> {
         record.product.id.as_str(),
         to_json(&record.product)?,
         to_json(&record.variant_numbers)?,
-        micros(record.created_at),
-        micros(record.updated_at),
+        to_micros(record.created_at),
+        to_micros(record.updated_at),
     ];
     db.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 
-fn product_record(row: &Row<'_>) -> Result<Arc<ProductRecord>, Failure> {
+fn decode_product(row: &Row<'_>) -> Result<Arc<ProductRecord>, Failure> {
     let product: Product = from_json(&row.get::<_, String>(2)?)?;
     let variant_numbers: Vec<NumericId> = from_json(&row.get::<_, String>(3)?)?;
     if variant_numbers.len() != product.variants.len() {
-        return Err(damaged("a product's variants", &product.id));
+        return Err(corrupt("a product's variants", &product.id));
     }
     Ok(Arc::new(ProductRecord {
         shop: ShopId(row.get(0)?),
-        number: number(row.get(1)?)?,
+        number: decode_number(row.get(1)?)?,
         product,
         variant_numbers,
-        created_at: timestamp(row.get(4)?)?,
-        updated_at: timestamp(row.get(5)?)?,
+        created_at: from_micros(row.get(4)?)?,
+        updated_at: from_micros(row.get(5)?)?,
     }))
 }
 
-fn number(value: i64) -> Result<NumericId, Failure> {
-    NumericId::new(value).ok_or_else(|| damaged("a number", &value))
+fn decode_number(value: i64) -> Result<NumericId, Failure> {
+    NumericId::new(value).ok_or_else(|| corrupt("a number", &value))
 }
 
-fn product_by_id(
+fn read_product(
     db: &Db,
     shop: ShopId,
     id: &ProductId,
 ) -> Result<Option<Arc<ProductRecord>>, Failure> {
-    let sql = format!("{PRODUCT} WHERE shop = ? AND product_id = ?");
-    one(db, &sql, params![shop.0, id.as_str()], product_record)
+    let sql = format!("{SELECT_PRODUCT} WHERE shop = ? AND product_id = ?");
+    query_one(db, &sql, params![shop.0, id.as_str()], decode_product)
 }
 
 // Variants, as far as they were given numbers. Files of earlier formats can know one by several: the first counts.
 
-fn variant_number(db: &Db, shop: ShopId, id: &VariantId) -> Result<Option<NumericId>, Failure> {
+fn read_variant_number(db: &Db, shop: ShopId, id: &VariantId) -> Result<Option<NumericId>, Failure> {
     let sql =
         "SELECT number FROM variant WHERE shop = ? AND variant_id = ? ORDER BY number LIMIT 1";
-    one(db, sql, params![shop.0, id.as_str()], |row| number(row.get(0)?))
+    query_one(db, sql, params![shop.0, id.as_str()], |row| decode_number(row.get(0)?))
 }
 
-fn numbered_variant(db: &Db, shop: ShopId, number: NumericId) -> Result<Option<VariantId>, Failure> {
+fn find_variant_by_number(db: &Db, shop: ShopId, number: NumericId) -> Result<Option<VariantId>, Failure> {
     let sql = "SELECT variant_id FROM variant WHERE shop = ? AND number = ?";
-    one(db, sql, params![shop.0, number.get()], |row| {
+    query_one(db, sql, params![shop.0, number.get()], |row| {
         VariantId::try_from(row.get::<_, String>(0)?)
-            .map_err(|error| damaged("a variant's id", &error))
+            .map_err(|error| corrupt("a variant's id", &error))
     })
 }
 
 // Categories.
 
-const CATEGORY: &str = "SELECT shop, category_id, name, created_at, updated_at FROM category";
+const SELECT_CATEGORY: &str = "SELECT shop, category_id, name, created_at, updated_at FROM category";
 
-fn put_category(db: &Db, record: &CategoryRecord) -> Result<(), Failure> {
+fn upsert_category(db: &Db, record: &CategoryRecord) -> Result<(), Failure> {
     let sql = "INSERT INTO category (shop, category_id, name, created_at, updated_at) VALUES (?, ?, ?, ?, ?)
         ON CONFLICT (shop, category_id) DO UPDATE SET name = excluded.name, updated_at = excluded.updated_at";
     let Category { id, name } = &record.category;
-    let times = (micros(record.created_at), micros(record.updated_at));
+    let times = (to_micros(record.created_at), to_micros(record.updated_at));
     db.prepare_cached(sql)?
         .execute(params![record.shop.0, id.as_str(), name, times.0, times.1])?;
     Ok(())
 }
 
-fn category_record(row: &Row<'_>) -> Result<Arc<CategoryRecord>, Failure> {
+fn decode_category(row: &Row<'_>) -> Result<Arc<CategoryRecord>, Failure> {
     let id: String = row.get(1)?;
-    let id = CategoryId::try_from(id).map_err(|error| damaged("a category's id", &error))?;
+    let id = CategoryId::try_from(id).map_err(|error| corrupt("a category's id", &error))?;
     Ok(Arc::new(CategoryRecord {
         shop: ShopId(row.get(0)?),
         category: Category { id, name: row.get(2)? },
-        created_at: timestamp(row.get(3)?)?,
-        updated_at: timestamp(row.get(4)?)?,
+        created_at: from_micros(row.get(3)?)?,
+        updated_at: from_micros(row.get(4)?)?,
     }))
 }
 
-fn category_by_id(
+fn read_category(
     db: &Db,
     shop: ShopId,
     id: &CategoryId,
 ) -> Result<Option<Arc<CategoryRecord>>, Failure> {
-    let sql = format!("{CATEGORY} WHERE shop = ? AND category_id = ?");
-    one(db, &sql, params![shop.0, id.as_str()], category_record)
+    let sql = format!("{SELECT_CATEGORY} WHERE shop = ? AND category_id = ?");
+    query_one(db, &sql, params![shop.0, id.as_str()], decode_category)
 }
 
 // Saved searches.
 
-const SEARCH: &str = "SELECT shop, number, name, query, created_at FROM saved_search";
+const SELECT_SEARCH: &str = "SELECT shop, number, name, query, created_at FROM saved_search";
 
-fn add_search(db: &Db, search: &SavedSearch) -> Result<(), Failure> {
+fn insert_search(db: &Db, search: &SavedSearch) -> Result<(), Failure> {
     let sql =
         "INSERT INTO saved_search (shop, number, name, query, created_at) VALUES (?, ?, ?, ?, ?)";
     let SavedSearch { shop, number, name, query, created_at } = search;
@@ -224,46 +224,46 @@ fn add_search(db: &Db, search: &SavedSearch) -> Result<(), Failure> {
         number.get(),
         name,
         query,
-        micros(*created_at)
+        to_micros(*created_at)
     ])?;
     Ok(())
 }
 
-fn saved_search(row: &Row<'_>) -> Result<Arc<SavedSearch>, Failure> {
+fn decode_search(row: &Row<'_>) -> Result<Arc<SavedSearch>, Failure> {
     Ok(Arc::new(SavedSearch {
         shop: ShopId(row.get(0)?),
-        number: number(row.get(1)?)?,
+        number: decode_number(row.get(1)?)?,
         name: row.get(2)?,
         query: row.get(3)?,
-        created_at: timestamp(row.get(4)?)?,
+        created_at: from_micros(row.get(4)?)?,
     }))
 }
 
-pub(super) fn search_by_number(
+pub(super) fn read_search(
     db: &Db,
     shop: ShopId,
     number: NumericId,
 ) -> Result<Option<Arc<SavedSearch>>, Failure> {
-    one(
+    query_one(
         db,
-        &format!("{SEARCH} WHERE shop = ? AND number = ?"),
+        &format!("{SELECT_SEARCH} WHERE shop = ? AND number = ?"),
         params![shop.0, number.get()],
-        saved_search,
+        decode_search,
     )
 }
 
 // What a transaction reads.
 
-impl CatalogueView for Reading<'_> {
+impl CatalogueView for BatchView<'_> {
     fn product(
         &mut self,
         shop: ShopId,
         id: &ProductId,
     ) -> Result<Option<Arc<ProductRecord>>, Failure> {
         let key = (shop, id.clone());
-        match self.staged(|staged| staged.shelf.products.get(&key)) {
+        match self.find_uncommitted(|staged| staged.catalogue.products.get(&key)) {
             Some(record) => Ok(record.clone()),
-            None => self.shared.read(|db| product_by_id(db, shop, id)),
+            None => self.committed.with_reader(|db| read_product(db, shop, id)),
         }
     }
 
@@ -273,9 +273,9 @@ impl CatalogueView for Reading<'_> {
         id: &CategoryId,
     ) -> Result<Option<Arc<CategoryRecord>>, Failure> {
         let key = (shop, id.clone());
-        match self.staged(|staged| staged.shelf.categories.get(&key)) {
+        match self.find_uncommitted(|staged| staged.catalogue.categories.get(&key)) {
             Some(record) => Ok(record.clone()),
-            None => self.shared.read(|db| category_by_id(db, shop, id)),
+            None => self.committed.with_reader(|db| read_category(db, shop, id)),
         }
     }
 
@@ -284,45 +284,45 @@ impl CatalogueView for Reading<'_> {
         shop: ShopId,
         number: NumericId,
     ) -> Result<Option<Arc<SavedSearch>>, Failure> {
-        match self.staged(|staged| staged.shelf.searches.get(&(shop, number))) {
+        match self.find_uncommitted(|staged| staged.catalogue.searches.get(&(shop, number))) {
             Some(search) => Ok(search.clone()),
-            None => self.shared.read(|db| search_by_number(db, shop, number)),
+            None => self.committed.with_reader(|db| read_search(db, shop, number)),
         }
     }
 
     fn has_search_named(&mut self, shop: ShopId, name: &str) -> Result<bool, Failure> {
-        let flying = self.flying.and_then(|flying| flying.shelf.search_named(shop, name));
-        let stands = |number: &NumericId| !self.staged.shelf.searches.contains_key(&(shop, *number));
-        if self.staged.shelf.search_named(shop, name).is_some()
+        let flying = self.in_flight.and_then(|flying| flying.catalogue.find_search_by_name(shop, name));
+        let stands = |number: &NumericId| !self.batch.catalogue.searches.contains_key(&(shop, *number));
+        if self.batch.catalogue.find_search_by_name(shop, name).is_some()
             || flying.as_ref().is_some_and(stands)
         {
             return Ok(true);
         }
         let sql = "SELECT number FROM saved_search WHERE shop = ? AND name = ?";
         let found = self
-            .shared
-            .read(|db| one(db, sql, params![shop.0, name], |row| number(row.get(0)?)))?;
+            .committed
+            .with_reader(|db| query_one(db, sql, params![shop.0, name], |row| decode_number(row.get(0)?)))?;
         let Some(found) = found else { return Ok(false) };
         // One that was taken away, or renamed, is not there any more.
         Ok(self
-            .staged(|staged| staged.shelf.searches.get(&(shop, found)))
+            .find_uncommitted(|staged| staged.catalogue.searches.get(&(shop, found)))
             .is_none())
     }
 
     fn variant_number(&mut self, shop: ShopId, id: &VariantId) -> Result<Option<NumericId>, Failure> {
         let key = (shop, id.clone());
-        match self.staged(|staged| staged.shelf.variants.get(&key)) {
+        match self.find_uncommitted(|staged| staged.catalogue.variant_numbers.get(&key)) {
             Some(number) => Ok(Some(*number)),
-            None => self.shared.read(|db| variant_number(db, shop, id)),
+            None => self.committed.with_reader(|db| read_variant_number(db, shop, id)),
         }
     }
 
     fn assigned_count(&mut self, shop: ShopId) -> Result<i64, Failure> {
-        if let Some(last) = self.staged(|staged| staged.shelf.numbered.get(&shop)) {
+        if let Some(last) = self.find_uncommitted(|staged| staged.catalogue.last_numbers.get(&shop)) {
             return Ok(*last);
         }
         let sql = "SELECT last FROM numbering WHERE shop = ?";
-        let last = self.shared.read(|db| one(db, sql, [shop.0], |row| Ok(row.get(0)?)))?;
+        let last = self.committed.with_reader(|db| query_one(db, sql, [shop.0], |row| Ok(row.get(0)?)))?;
         Ok(last.unwrap_or_default())
     }
 }
@@ -330,13 +330,13 @@ impl CatalogueView for Reading<'_> {
 // What is read from outside, on the readers' connections.
 
 impl SqliteStore {
-    fn look<T>(&self, look: impl FnOnce(&Db) -> Result<T, Failure>) -> Result<T, Failure> {
-        let _well = self.shared.health()?;
-        self.shared.read(look)
+    fn read<T>(&self, look: impl FnOnce(&Db) -> Result<T, Failure>) -> Result<T, Failure> {
+        let _well = self.committed.ensure_available()?;
+        self.committed.with_reader(look)
     }
 
-    fn count(&self, table: &str, shop: ShopId) -> Result<u64, Failure> {
-        self.look(|db| {
+    fn count_rows(&self, table: &str, shop: ShopId) -> Result<u64, Failure> {
+        self.read(|db| {
             let sql = format!("SELECT count(*) FROM {table} WHERE shop = ?");
             let count: i64 = db.prepare_cached(&sql)?.query_row([shop.0], |row| row.get(0))?;
             Ok(u64::try_from(count).unwrap_or_default())
@@ -344,7 +344,7 @@ impl SqliteStore {
     }
 
     /// A page of a shop's rows, by a key behind `after`. One more is looked for, to know whether there is more.
-    fn page<T>(
+    fn read_page<T>(
         &self,
         select: &str,
         key: &str,
@@ -355,8 +355,8 @@ impl SqliteStore {
         let sql = format!("{select} WHERE shop = ? AND {key} > ? ORDER BY {key} LIMIT ?");
         let one_more = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
         let mut items = Vec::new();
-        self.look(|db| {
-            each(db, &sql, params![shop.0, after, one_more], |row| {
+        self.read(|db| {
+            for_each_row(db, &sql, params![shop.0, after, one_more], |row| {
                 items.push(read(row)?);
                 Ok(())
             })
@@ -373,21 +373,21 @@ impl Catalogue for SqliteStore {
         shop: ShopId,
         key: &ProductRef,
     ) -> Result<Option<Arc<ProductRecord>>, Failure> {
-        self.look(|db| match key {
-            ProductRef::Id(id) => product_by_id(db, shop, id),
+        self.read(|db| match key {
+            ProductRef::Id(id) => read_product(db, shop, id),
             ProductRef::Number(number) => {
-                let sql = format!("{PRODUCT} WHERE shop = ? AND number = ?");
-                one(db, &sql, params![shop.0, number.get()], product_record)
+                let sql = format!("{SELECT_PRODUCT} WHERE shop = ? AND number = ?");
+                query_one(db, &sql, params![shop.0, number.get()], decode_product)
             }
         })
     }
 
     fn variant_number(&self, shop: ShopId, id: &VariantId) -> Result<Option<NumericId>, Failure> {
-        self.look(|db| variant_number(db, shop, id))
+        self.read(|db| read_variant_number(db, shop, id))
     }
 
     fn variant_by_number(&self, shop: ShopId, number: NumericId) -> Result<Option<VariantId>, Failure> {
-        self.look(|db| numbered_variant(db, shop, number))
+        self.read(|db| find_variant_by_number(db, shop, number))
     }
 
     fn products(
@@ -396,11 +396,11 @@ impl Catalogue for SqliteStore {
         after: Option<NumericId>,
         limit: usize,
     ) -> Result<Page<Arc<ProductRecord>>, Failure> {
-        self.page(PRODUCT, "number", (shop, &after.map_or(0, NumericId::get)), limit, product_record)
+        self.read_page(SELECT_PRODUCT, "number", (shop, &after.map_or(0, NumericId::get)), limit, decode_product)
     }
 
     fn count_products(&self, shop: ShopId) -> Result<u64, Failure> {
-        self.count("product", shop)
+        self.count_rows("product", shop)
     }
 
     fn category(
@@ -408,7 +408,7 @@ impl Catalogue for SqliteStore {
         shop: ShopId,
         id: &CategoryId,
     ) -> Result<Option<Arc<CategoryRecord>>, Failure> {
-        self.look(|db| category_by_id(db, shop, id))
+        self.read(|db| read_category(db, shop, id))
     }
 
     fn categories(
@@ -419,11 +419,11 @@ impl Catalogue for SqliteStore {
     ) -> Result<Page<Arc<CategoryRecord>>, Failure> {
         // No id is empty.
         let after = after.map_or("", CategoryId::as_str);
-        self.page(CATEGORY, "category_id", (shop, &after), limit, category_record)
+        self.read_page(SELECT_CATEGORY, "category_id", (shop, &after), limit, decode_category)
     }
 
     fn count_categories(&self, shop: ShopId) -> Result<u64, Failure> {
-        self.count("category", shop)
+        self.count_rows("category", shop)
     }
 
     fn saved_search(
@@ -431,7 +431,7 @@ impl Catalogue for SqliteStore {
         shop: ShopId,
         number: NumericId,
     ) -> Result<Option<Arc<SavedSearch>>, Failure> {
-        self.look(|db| search_by_number(db, shop, number))
+        self.read(|db| read_search(db, shop, number))
     }
 
     fn saved_searches(
@@ -440,10 +440,10 @@ impl Catalogue for SqliteStore {
         after: Option<NumericId>,
         limit: usize,
     ) -> Result<Page<Arc<SavedSearch>>, Failure> {
-        self.page(SEARCH, "number", (shop, &after.map_or(0, NumericId::get)), limit, saved_search)
+        self.read_page(SELECT_SEARCH, "number", (shop, &after.map_or(0, NumericId::get)), limit, decode_search)
     }
 
     fn count_saved_searches(&self, shop: ShopId) -> Result<u64, Failure> {
-        self.count("saved_search", shop)
+        self.count_rows("saved_search", shop)
     }
 }

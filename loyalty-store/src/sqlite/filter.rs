@@ -13,71 +13,71 @@ use foldhash::quality::RandomState;
 use loyalty_core::{OrderId, ShopId};
 use rusqlite::Connection;
 
-use super::answers;
-use super::shared::Shared;
-use super::{discount, rows};
+use super::responses;
+use super::committed::CommittedState;
+use super::{discounts, rows};
 use crate::error::Failure;
 use crate::projections::ProjectionKey;
 
 /// For each cached record: 128 to 256 bytes are little beside it, and enough for more than a hundred keys.
-const WORDS_A_RECORD: usize = 16;
+const WORDS_PER_RECORD: usize = 16;
 
 /// How many keys a word tells apart. With eight, three new keys in a hundred look like known ones; with twenty-four,
 /// more than every third.
-const KEYS_A_WORD: usize = 8;
+const KEYS_PER_WORD: usize = 8;
 
 /// How long it rests where the file could not be read.
-const REST: Duration = Duration::from_secs(10);
+const RETRY_DELAY: Duration = Duration::from_secs(10);
 
 /// How many rows are read at once, so that the log can begin anew in between.
-const STRETCH: usize = 4_096;
+const PAGE_SIZE: usize = 4_096;
 
 /// A key in one of the tables.
 #[derive(Clone, Copy, Debug, Hash)]
-pub(super) enum Stored<'a> {
+pub(super) enum FilterKey<'a> {
     Order(&'a (ShopId, OrderId)),
     /// By what of the key is in its place.
-    Answer(i64),
-    Keyed(&'a (ShopId, ProjectionKey)),
+    Response(i64),
+    Projection(&'a (ShopId, ProjectionKey)),
     /// By the code's key.
     Code(&'a (ShopId, String)),
 }
 
 #[derive(Debug)]
-pub(super) struct Filter {
+pub(super) struct BloomFilter {
     /// Each key sets four bits of one word, so that a look costs one access. As many words as a power of two.
     words: Vec<AtomicU64>,
     hasher: RandomState,
     /// How many keys it has room for, and how many were new to it.
-    room: usize,
+    capacity: usize,
     added: AtomicUsize,
-    complete: AtomicBool,
-    stopped: AtomicBool,
+    is_complete: AtomicBool,
+    is_stopped: AtomicBool,
 }
 
-impl Filter {
+impl BloomFilter {
     /// A filter beside a cache of so many records.
     pub(super) fn new(cached_records: usize) -> Self {
         let words = cached_records
-            .saturating_mul(WORDS_A_RECORD)
+            .saturating_mul(WORDS_PER_RECORD)
             .clamp(1, 1 << 27)
             .next_power_of_two();
         Self {
             words: std::iter::repeat_with(AtomicU64::default).take(words).collect(),
             hasher: RandomState::default(),
-            room: words.saturating_mul(KEYS_A_WORD),
+            capacity: words.saturating_mul(KEYS_PER_WORD),
             added: AtomicUsize::new(0),
-            complete: AtomicBool::new(false),
-            stopped: AtomicBool::new(false),
+            is_complete: AtomicBool::new(false),
+            is_stopped: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn add(&self, key: Stored<'_>) {
-        let (word, bits) = self.place(key);
+    pub(super) fn add(&self, key: FilterKey<'_>) {
+        let (word, bits) = self.locate(key);
         let Some(word) = word else { return };
         let is_new = word.fetch_or(bits, Ordering::Relaxed) & bits != bits;
-        if is_new && self.added.fetch_add(1, Ordering::Relaxed) == self.room {
-            let room = self.room;
+        if is_new && self.added.fetch_add(1, Ordering::Relaxed) == self.capacity {
+            let room = self.capacity;
             tracing::warn!(
                 room,
                 "more keys than are told apart in memory: new ones get slower; cache more records"
@@ -86,15 +86,15 @@ impl Filter {
     }
 
     /// Whether a table may hold it: where not, it surely does not.
-    pub(super) fn may_hold(&self, key: Stored<'_>) -> bool {
-        if !self.complete.load(Ordering::Acquire) {
+    pub(super) fn may_contain(&self, key: FilterKey<'_>) -> bool {
+        if !self.is_complete.load(Ordering::Acquire) {
             return true;
         }
-        let (word, bits) = self.place(key);
+        let (word, bits) = self.locate(key);
         word.is_none_or(|word| word.load(Ordering::Relaxed) & bits == bits)
     }
 
-    fn place(&self, key: Stored<'_>) -> (Option<&AtomicU64>, u64) {
+    fn locate(&self, key: FilterKey<'_>) -> (Option<&AtomicU64>, u64) {
         let hash = self.hasher.hash_one(key);
         let bits = [0, 6, 12, 18]
             .into_iter()
@@ -106,53 +106,53 @@ impl Filter {
 
     #[cfg(test)]
     pub(super) fn is_complete(&self) -> bool {
-        self.complete.load(Ordering::Acquire)
+        self.is_complete.load(Ordering::Acquire)
     }
 
     /// Lets go of the filling, where the store closes.
     pub(super) fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
+        self.is_stopped.store(true, Ordering::Relaxed);
     }
 }
 
 /// Adds what the tables hold, in the end all of it, unless the store closes. What reaches them meanwhile adds itself.
-pub(super) fn fill(shared: &Shared) {
-    while !shared.filter.stopped.load(Ordering::Relaxed) {
+pub(super) fn fill(shared: &CommittedState) {
+    while !shared.filter.is_stopped.load(Ordering::Relaxed) {
         match add_all(shared) {
-            Ok(whole) => return shared.filter.complete.store(whole, Ordering::Release),
+            Ok(whole) => return shared.filter.is_complete.store(whole, Ordering::Release),
             // Only slower: SQLite is asked for each key until then.
             Err(failure) => {
                 tracing::warn!(%failure, "the keys could not all be read; they are read again")
             }
         }
-        std::thread::park_timeout(REST);
+        std::thread::park_timeout(RETRY_DELAY);
     }
 }
 
 /// Answers whether it came to the end.
-fn add_all(shared: &Shared) -> Result<bool, Failure> {
+fn add_all(shared: &CommittedState) -> Result<bool, Failure> {
     let filter = &shared.filter;
-    Ok(walk(shared, rows::order_keys, |key| filter.add(Stored::Order(key)))?
-        && walk(shared, answers::places, |(slot, _)| {
-            filter.add(Stored::Answer(answers::mark_in(*slot)))
+    Ok(scan_keys(shared, rows::read_order_keys, |key| filter.add(FilterKey::Order(key)))?
+        && scan_keys(shared, responses::read_slots, |(slot, _)| {
+            filter.add(FilterKey::Response(responses::key_bits_of_slot(*slot)))
         })?
-        && walk(shared, discount::keys, |key| filter.add(Stored::Keyed(key)))?
-        && walk(shared, discount::codes, |key| filter.add(Stored::Code(key)))?)
+        && scan_keys(shared, discounts::read_projection_keys, |key| filter.add(FilterKey::Projection(key)))?
+        && scan_keys(shared, discounts::read_code_keys, |key| filter.add(FilterKey::Code(key)))?)
 }
 
 /// Visits the keys of a table page by page. Answers whether it came to the end.
-fn walk<K>(
-    shared: &Shared,
+fn scan_keys<K>(
+    shared: &CommittedState,
     page: impl Fn(&Connection, Option<&K>, usize) -> Result<Vec<K>, Failure>,
     visit: impl Fn(&K),
 ) -> Result<bool, Failure> {
     let mut last = None;
-    while !shared.filter.stopped.load(Ordering::Relaxed) {
+    while !shared.filter.is_stopped.load(Ordering::Relaxed) {
         // Of an ill store's file nothing is believed.
-        let _well = shared.health()?;
-        let keys = shared.read(|db| page(db, last.as_ref(), STRETCH))?;
+        let _well = shared.ensure_available()?;
+        let keys = shared.with_reader(|db| page(db, last.as_ref(), PAGE_SIZE))?;
         keys.iter().for_each(&visit);
-        if keys.len() < STRETCH {
+        if keys.len() < PAGE_SIZE {
             return Ok(true);
         }
         last = keys.into_iter().next_back();
@@ -166,26 +166,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_may_be_there_until_it_is_complete_then_what_was_added_and_little_else() {
-        let filter = Filter::new(1_000);
-        (0..10_000).for_each(|number| filter.add(Stored::Answer(number)));
-        assert!((0..20_000).all(|number| filter.may_hold(Stored::Answer(number))));
-        filter.complete.store(true, Ordering::Release);
-        assert!((0..10_000).all(|number| filter.may_hold(Stored::Answer(number))));
+    fn an_incomplete_filter_admits_all_a_complete_one_what_was_added() {
+        let filter = BloomFilter::new(1_000);
+        (0..10_000).for_each(|number| filter.add(FilterKey::Response(number)));
+        assert!((0..20_000).all(|number| filter.may_contain(FilterKey::Response(number))));
+        filter.is_complete.store(true, Ordering::Release);
+        assert!((0..10_000).all(|number| filter.may_contain(FilterKey::Response(number))));
         let wrong = (10_000..20_000)
-            .filter(|number| filter.may_hold(Stored::Answer(*number)))
+            .filter(|number| filter.may_contain(FilterKey::Response(*number)))
             .count();
         assert!(wrong < 10, "{wrong} of 10,000, with 100 bits a key");
     }
 
     #[test]
-    fn tables_are_told_apart() {
-        let filter = Filter::new(1_000);
-        filter.complete.store(true, Ordering::Release);
+    fn kinds_and_shops_are_distinguished() {
+        let filter = BloomFilter::new(1_000);
+        filter.is_complete.store(true, Ordering::Release);
         let order = (ShopId(1), OrderId::new("1").unwrap());
-        filter.add(Stored::Order(&order));
-        assert!(filter.may_hold(Stored::Order(&order)));
-        assert!(!filter.may_hold(Stored::Keyed(&(ShopId(1), ProjectionKey::Order(order.1.clone())))));
-        assert!(!filter.may_hold(Stored::Order(&(ShopId(2), order.1))));
+        filter.add(FilterKey::Order(&order));
+        assert!(filter.may_contain(FilterKey::Order(&order)));
+        assert!(!filter.may_contain(FilterKey::Projection(&(ShopId(1), ProjectionKey::Order(order.1.clone())))));
+        assert!(!filter.may_contain(FilterKey::Order(&(ShopId(2), order.1))));
     }
 }

@@ -17,15 +17,15 @@ use crate::transact::CustomerChange;
 
 type Db = Connection;
 
-pub(super) fn micros(at: Timestamp) -> i64 {
+pub(super) fn to_micros(at: Timestamp) -> i64 {
     at.timestamp_micros()
 }
 
-pub(super) fn timestamp(micros: i64) -> Result<Timestamp, Failure> {
-    Timestamp::from_timestamp_micros(micros).ok_or_else(|| damaged("a time", &micros))
+pub(super) fn from_micros(micros: i64) -> Result<Timestamp, Failure> {
+    Timestamp::from_timestamp_micros(micros).ok_or_else(|| corrupt("a time", &micros))
 }
 
-pub(super) fn damaged(what: &str, value: &impl std::fmt::Display) -> Failure {
+pub(super) fn corrupt(what: &str, value: &impl std::fmt::Display) -> Failure {
     Failure::Corrupt(format!("{what} cannot be read: {value}"))
 }
 
@@ -35,11 +35,11 @@ pub(super) fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Failu
 }
 
 pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
-    serde_json::from_str(text).map_err(|error| damaged("a record", &error))
+    serde_json::from_str(text).map_err(|error| corrupt("a record", &error))
 }
 
 /// One row, read by a function that may find it damaged.
-pub(super) fn one<T>(
+pub(super) fn query_one<T>(
     db: &Db,
     sql: &str,
     params: impl rusqlite::Params,
@@ -53,7 +53,7 @@ pub(super) fn one<T>(
 }
 
 /// Every row, one after the other, until the visitor fails.
-pub(super) fn each(
+pub(super) fn for_each_row(
     db: &Db,
     sql: &str,
     params: impl rusqlite::Params,
@@ -69,19 +69,19 @@ pub(super) fn each(
 
 // The journal.
 
-const JOURNAL: &str = "SELECT seq, shop, account, previous, at, balance, events FROM journal";
+const SELECT_JOURNAL: &str = "SELECT seq, shop, account, previous, at, balance, events FROM journal";
 
-fn journal_row(row: &Row<'_>) -> Result<JournalRow, Failure> {
+fn decode_journal_row(row: &Row<'_>) -> Result<JournalRow, Failure> {
     let events: Vec<Event> =
-        from_json(row.get_ref(6)?.as_str().map_err(|error| damaged("events", &error))?)?;
+        from_json(row.get_ref(6)?.as_str().map_err(|error| corrupt("events", &error))?)?;
     let balance: i64 = row.get(5)?;
     Ok(JournalRow {
         seq: row.get(0)?,
         shop: ShopId(row.get(1)?),
         account: row.get::<_, Option<i64>>(2)?.map(AccountId),
         previous: row.get(3)?,
-        at: timestamp(row.get(4)?)?,
-        balance: Points::new(balance).ok_or_else(|| damaged("a balance", &balance))?,
+        at: from_micros(row.get(4)?)?,
+        balance: Points::new(balance).ok_or_else(|| corrupt("a balance", &balance))?,
         events: events.into(),
     })
 }
@@ -92,60 +92,60 @@ pub(super) fn append_journal(db: &Db, rows: &[(Arc<JournalRow>, String)]) -> Res
     let mut append = db.prepare_cached(sql)?;
     for (row, events) in rows {
         let account = row.account.map(|account| account.0);
-        let (at, balance) = (micros(row.at), row.balance.get());
+        let (at, balance) = (to_micros(row.at), row.balance.get());
         append.execute(params![row.seq, row.shop.0, account, row.previous, at, balance, events])?;
     }
     Ok(())
 }
 
-pub(super) fn journal_at(db: &Db, seq: Seq) -> Result<Option<JournalRow>, Failure> {
-    one(db, &format!("{JOURNAL} WHERE seq = ?"), [seq], journal_row)
+pub(super) fn read_journal_row(db: &Db, seq: Seq) -> Result<Option<JournalRow>, Failure> {
+    query_one(db, &format!("{SELECT_JOURNAL} WHERE seq = ?"), [seq], decode_journal_row)
 }
 
-pub(super) fn each_journal(
+pub(super) fn for_each_journal_row(
     db: &Db,
     after: Seq,
     mut visit: impl FnMut(JournalRow) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    each(db, &format!("{JOURNAL} WHERE seq > ? ORDER BY seq"), [after], |row| {
-        visit(journal_row(row)?)
+    for_each_row(db, &format!("{SELECT_JOURNAL} WHERE seq > ? ORDER BY seq"), [after], |row| {
+        visit(decode_journal_row(row)?)
     })
 }
 
 /// Rows of one shop, oldest first.
-pub(super) fn journal_of(
+pub(super) fn read_shop_journal(
     db: &Db,
     shop: ShopId,
     after: Seq,
     limit: usize,
 ) -> Result<Vec<Arc<JournalRow>>, Failure> {
-    let sql = format!("{JOURNAL} WHERE seq > ? AND shop = ? ORDER BY seq LIMIT ?");
+    let sql = format!("{SELECT_JOURNAL} WHERE seq > ? AND shop = ? ORDER BY seq LIMIT ?");
     let (mut found, limit) = (Vec::new(), i64::try_from(limit).unwrap_or(i64::MAX));
-    each(db, &sql, params![after, shop.0, limit], |row| {
-        found.push(Arc::new(journal_row(row)?));
+    for_each_row(db, &sql, params![after, shop.0, limit], |row| {
+        found.push(Arc::new(decode_journal_row(row)?));
         Ok(())
     })?;
     Ok(found)
 }
 
 /// The largest number in a column; zero in an empty table.
-pub(super) fn last(db: &Db, column: &str, table: &str) -> Result<i64, Failure> {
+pub(super) fn max_value(db: &Db, column: &str, table: &str) -> Result<i64, Failure> {
     let sql = format!("SELECT coalesce(max({column}), 0) FROM {table}");
     Ok(db.query_row(&sql, [], |row| row.get(0))?)
 }
 
 // Folds.
 
-pub(super) fn order(db: &Db, shop: ShopId, id: &OrderId) -> Result<Option<OrderRecord>, Failure> {
+pub(super) fn read_order(db: &Db, shop: ShopId, id: &OrderId) -> Result<Option<OrderRecord>, Failure> {
     let sql = "SELECT account, seq, snapshot, state FROM purchase WHERE shop = ? AND order_id = ?";
-    let record = one(db, sql, params![shop.0, id.as_str()], |row| order_record(row, 0))?;
+    let record = query_one(db, sql, params![shop.0, id.as_str()], |row| decode_order(row, 0))?;
     let Some(record) = record else { return Ok(None) };
     let Some(seq) = record.snapshot else { return Ok(Some(record)) };
-    let snapshot = snapshot(db, id, seq)?.ok_or_else(|| damaged("the snapshot of an order", id))?;
+    let snapshot = read_snapshot(db, id, seq)?.ok_or_else(|| corrupt("the snapshot of an order", id))?;
     Ok(Some(OrderRecord { state: record.state.with_snapshot(&snapshot), ..record }))
 }
 
-fn order_record(row: &Row<'_>, from: usize) -> Result<OrderRecord, Failure> {
+fn decode_order(row: &Row<'_>, from: usize) -> Result<OrderRecord, Failure> {
     let column = |offset: usize| from.saturating_add(offset);
     Ok(OrderRecord {
         account: row.get::<_, Option<i64>>(column(0))?.map(AccountId),
@@ -154,14 +154,14 @@ fn order_record(row: &Row<'_>, from: usize) -> Result<OrderRecord, Failure> {
         state: from_json(
             row.get_ref(column(3))?
                 .as_str()
-                .map_err(|error| damaged("an order", &error))?,
+                .map_err(|error| corrupt("an order", &error))?,
         )?,
     })
 }
 
 /// What an order held by a journal row.
-fn snapshot(db: &Db, id: &OrderId, seq: Seq) -> Result<Option<Arc<Order>>, Failure> {
-    let row = journal_at(db, seq)?;
+fn read_snapshot(db: &Db, id: &OrderId, seq: Seq) -> Result<Option<Arc<Order>>, Failure> {
+    let row = read_journal_row(db, seq)?;
     let mut events = row.iter().flat_map(|row| row.events.iter().rev());
     Ok(events.find_map(|event| {
         let Event::OrderRecorded { order, snapshot, .. } = event else {
@@ -172,21 +172,21 @@ fn snapshot(db: &Db, id: &OrderId, seq: Seq) -> Result<Option<Arc<Order>>, Failu
 }
 
 /// Every order, for comparison with the journal: one whose snapshot is not there holds nothing.
-pub(super) fn each_order(
+pub(super) fn for_each_order(
     db: &Db,
     mut visit: impl FnMut((ShopId, OrderId), OrderRecord),
 ) -> Result<(), Failure> {
-    each(
+    for_each_row(
         db,
         "SELECT shop, order_id, account, seq, snapshot, state FROM purchase",
         [],
         |row| {
             let id: String = row.get(1)?;
-            let id = OrderId::new(&id).map_err(|error| damaged("an order's id", &error))?;
-            let mut record = order_record(row, 2)?;
+            let id = OrderId::new(&id).map_err(|error| corrupt("an order's id", &error))?;
+            let mut record = decode_order(row, 2)?;
             let held = record
                 .snapshot
-                .map(|seq| snapshot(db, &id, seq))
+                .map(|seq| read_snapshot(db, &id, seq))
                 .transpose()?
                 .flatten();
             record.state = held.iter().fold(record.state, OrderState::with_snapshot);
@@ -196,14 +196,14 @@ pub(super) fn each_order(
     )
 }
 
-pub(super) const PUT_ORDER: &str =
+pub(super) const UPSERT_ORDER: &str =
     "INSERT INTO purchase (shop, order_id, account, seq, snapshot, state) VALUES (?, ?, ?, ?, ?, ?)
         ON CONFLICT (shop, order_id) DO UPDATE SET account = excluded.account, seq = excluded.seq,
             snapshot = excluded.snapshot, state = excluded.state
         WHERE excluded.seq > seq";
 
 /// A state never steps back, whoever writes it.
-pub(super) fn put_order(
+pub(super) fn upsert_order(
     put: &mut Statement<'_>,
     (shop, id): &(ShopId, OrderId),
     record: &OrderRecord,
@@ -215,7 +215,7 @@ pub(super) fn put_order(
 }
 
 /// The keys behind one of them, in their order.
-pub(super) fn order_keys(
+pub(super) fn read_order_keys(
     db: &Db,
     after: Option<&(ShopId, OrderId)>,
     limit: usize,
@@ -223,11 +223,11 @@ pub(super) fn order_keys(
     let sql = "SELECT shop, order_id FROM purchase WHERE (shop, order_id) > (?, ?) ORDER BY shop, order_id LIMIT ?";
     let (shop, id) = after.map_or((0, ""), |(shop, id)| (shop.0, id.as_str()));
     let mut keys = Vec::new();
-    each(db, sql, params![shop, id, room(limit)], |row| {
+    for_each_row(db, sql, params![shop, id, sql_limit(limit)], |row| {
         let id: String = row.get(1)?;
         keys.push((
             ShopId(row.get(0)?),
-            OrderId::new(&id).map_err(|error| damaged("an order's id", &error))?,
+            OrderId::new(&id).map_err(|error| corrupt("an order's id", &error))?,
         ));
         Ok(())
     })?;
@@ -235,18 +235,18 @@ pub(super) fn order_keys(
 }
 
 /// How many rows at the most, as SQLite is told.
-pub(super) fn room(limit: usize) -> i64 {
+pub(super) fn sql_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 /// Up to which journal row and which answer everything has reached its table.
-pub(super) fn checkpoint(db: &Db) -> Result<(Seq, i64), Failure> {
+pub(super) fn read_checkpoint(db: &Db) -> Result<(Seq, i64), Failure> {
     Ok(db.query_row("SELECT seq, answer FROM checkpoint", [], |row| {
         Ok((row.get(0)?, row.get(1)?))
     })?)
 }
 
-pub(super) fn put_checkpoint(db: &Db, (seq, answer): (Seq, i64)) -> Result<(), Failure> {
+pub(super) fn write_checkpoint(db: &Db, (seq, answer): (Seq, i64)) -> Result<(), Failure> {
     db.prepare_cached("UPDATE checkpoint SET seq = ?, answer = ?")?
         .execute([seq, answer])?;
     Ok(())
@@ -254,19 +254,19 @@ pub(super) fn put_checkpoint(db: &Db, (seq, answer): (Seq, i64)) -> Result<(), F
 
 /// Makes the open transaction one that writes and syncs, whatever is in it: where a value is as it was, SQLite
 /// writes nothing at all.
-pub(super) fn touch(db: &Db) -> Result<(), Failure> {
-    let (seq, answer) = checkpoint(db)?;
-    put_checkpoint(db, (seq, answer.wrapping_add(1)))?;
-    put_checkpoint(db, (seq, answer))
+pub(super) fn force_write(db: &Db) -> Result<(), Failure> {
+    let (seq, answer) = read_checkpoint(db)?;
+    write_checkpoint(db, (seq, answer.wrapping_add(1)))?;
+    write_checkpoint(db, (seq, answer))
 }
 
 // Customers.
 
-const CUSTOMER: &str =
+const SELECT_CUSTOMER: &str =
     "SELECT account, shop, customer_id, email, profile, created_at, updated_at, revision, birthday_set_at,
         steady_since, household FROM customer";
 
-fn customer_record(row: &Row<'_>) -> Result<CustomerRecord, Failure> {
+fn decode_customer(row: &Row<'_>) -> Result<CustomerRecord, Failure> {
     let id: Option<String> = row.get(2)?;
     let email: Option<String> = row.get(3)?;
     Ok(CustomerRecord {
@@ -275,57 +275,57 @@ fn customer_record(row: &Row<'_>) -> Result<CustomerRecord, Failure> {
         id: id
             .map(CustomerId::try_from)
             .transpose()
-            .map_err(|error| damaged("a customer's id", &error))?,
+            .map_err(|error| corrupt("a customer's id", &error))?,
         email: email
             .map(Email::try_from)
             .transpose()
-            .map_err(|error| damaged("an e-mail", &error))?,
+            .map_err(|error| corrupt("an e-mail", &error))?,
         profile: from_json(&row.get::<_, String>(4)?)?,
-        created_at: timestamp(row.get(5)?)?,
-        updated_at: timestamp(row.get(6)?)?,
+        created_at: from_micros(row.get(5)?)?,
+        updated_at: from_micros(row.get(6)?)?,
         revision: row.get(7)?,
-        birthday_set_at: row.get::<_, Option<i64>>(8)?.map(timestamp).transpose()?,
-        attributes_changed_at: timestamp(row.get(9)?)?,
+        birthday_set_at: row.get::<_, Option<i64>>(8)?.map(from_micros).transpose()?,
+        attributes_changed_at: from_micros(row.get(9)?)?,
         household: from_json(&row.get::<_, String>(10)?)?,
     })
 }
 
-pub(super) fn customer(db: &Db, account: AccountId) -> Result<Option<CustomerRecord>, Failure> {
-    one(db, &format!("{CUSTOMER} WHERE account = ?"), [account.0], customer_record)
+pub(super) fn read_customer(db: &Db, account: AccountId) -> Result<Option<CustomerRecord>, Failure> {
+    query_one(db, &format!("{SELECT_CUSTOMER} WHERE account = ?"), [account.0], decode_customer)
 }
 
-pub(super) fn account_by_id(
+pub(super) fn find_account_by_id(
     db: &Db,
     shop: ShopId,
     id: &CustomerId,
 ) -> Result<Option<AccountId>, Failure> {
     let sql = "SELECT account FROM customer WHERE shop = ? AND customer_id = ?";
-    one(db, sql, params![shop.0, id.as_str()], |row| Ok(AccountId(row.get(0)?)))
+    query_one(db, sql, params![shop.0, id.as_str()], |row| Ok(AccountId(row.get(0)?)))
 }
 
-pub(super) fn account_by_email(
+pub(super) fn find_account_by_email(
     db: &Db,
     shop: ShopId,
     email: &str,
 ) -> Result<Option<AccountId>, Failure> {
     let sql = "SELECT account FROM customer WHERE shop = ? AND email_key = ?";
-    one(db, sql, params![shop.0, email], |row| Ok(AccountId(row.get(0)?)))
+    query_one(db, sql, params![shop.0, email], |row| Ok(AccountId(row.get(0)?)))
 }
 
 /// A shop's customers in the order of their accounts, until the visitor has enough or fails.
-pub(super) fn each_customer(
+pub(super) fn scan_customers(
     db: &Db,
     shop: ShopId,
     after: AccountId,
     mut visit: impl FnMut(CustomerRecord) -> Result<std::ops::ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
     let sql = format!(
-        "{CUSTOMER} INDEXED BY customer_of_shop WHERE shop = ? AND account > ? ORDER BY account"
+        "{SELECT_CUSTOMER} INDEXED BY customer_of_shop WHERE shop = ? AND account > ? ORDER BY account"
     );
     let mut statement = db.prepare_cached(&sql)?;
     let mut rows = statement.query([shop.0, after.0])?;
     while let Some(row) = rows.next()? {
-        if visit(customer_record(row)?)?.is_break() {
+        if visit(decode_customer(row)?)?.is_break() {
             break;
         }
     }
@@ -338,7 +338,7 @@ pub(super) fn count_customers(db: &Db, shop: ShopId) -> Result<u64, Failure> {
     Ok(u64::try_from(count).unwrap_or_default())
 }
 
-pub(super) fn put_customer(db: &Db, change: &CustomerChange) -> Result<(), Failure> {
+pub(super) fn write_customer_change(db: &Db, change: &CustomerChange) -> Result<(), Failure> {
     let Some(record) = &change.after else {
         let account = change.before.as_ref().map_or(0, |before| before.account.0);
         db.prepare_cached("DELETE FROM customer WHERE account = ?")?
@@ -360,11 +360,11 @@ pub(super) fn put_customer(db: &Db, change: &CustomerChange) -> Result<(), Failu
         record.email.as_ref().map(Email::as_str),
         record.email.as_ref().map(Email::key),
         to_json(&record.profile)?,
-        micros(record.created_at),
-        micros(record.updated_at),
+        to_micros(record.created_at),
+        to_micros(record.updated_at),
         record.revision,
-        record.birthday_set_at.map(micros),
-        micros(record.attributes_changed_at),
+        record.birthday_set_at.map(to_micros),
+        to_micros(record.attributes_changed_at),
         to_json(&record.household)?,
     ];
     db.prepare_cached(sql)?.execute(values)?;
@@ -373,19 +373,19 @@ pub(super) fn put_customer(db: &Db, change: &CustomerChange) -> Result<(), Failu
 
 // Shops, keys and programs.
 
-pub(super) fn shops(db: &Db) -> Result<Vec<Shop>, Failure> {
+pub(super) fn read_shops(db: &Db) -> Result<Vec<Shop>, Failure> {
     let mut shops = Vec::new();
     let sql = "SELECT id, name, currency, zone, created_at, integration FROM shop ORDER BY id";
-    each(db, sql, [], |row| {
+    for_each_row(db, sql, [], |row| {
         let (currency, zone): (String, String) = (row.get(2)?, row.get(3)?);
         let integration: Option<String> = row.get(5)?;
         shops.push(Shop {
             id: ShopId(row.get(0)?),
             name: row.get(1)?,
             currency: loyalty_core::Currency::from_code(&currency)
-                .ok_or_else(|| damaged("a currency", &currency))?,
-            zone: zone.parse().map_err(|_| damaged("a time zone", &zone))?,
-            created_at: timestamp(row.get(4)?)?,
+                .ok_or_else(|| corrupt("a currency", &currency))?,
+            zone: zone.parse().map_err(|_| corrupt("a time zone", &zone))?,
+            created_at: from_micros(row.get(4)?)?,
             integration: integration.map(|text| from_json(&text)).transpose()?,
         });
         Ok(())
@@ -393,14 +393,14 @@ pub(super) fn shops(db: &Db) -> Result<Vec<Shop>, Failure> {
     Ok(shops)
 }
 
-pub(super) fn add_shop(db: &Db, shop: &Shop) -> Result<(), Failure> {
+pub(super) fn insert_shop(db: &Db, shop: &Shop) -> Result<(), Failure> {
     let sql = "INSERT INTO shop (id, name, currency, zone, created_at) VALUES (?, ?, ?, ?, ?)";
     let (currency, zone) = (shop.currency.code(), shop.zone.name());
-    db.execute(sql, params![shop.id.0, shop.name, currency, zone, micros(shop.created_at)])?;
+    db.execute(sql, params![shop.id.0, shop.name, currency, zone, to_micros(shop.created_at)])?;
     Ok(())
 }
 
-pub(super) fn put_integration(
+pub(super) fn update_integration(
     db: &Db,
     shop: ShopId,
     integration: &crate::shop::Integration,
@@ -412,10 +412,10 @@ pub(super) fn put_integration(
     Ok(())
 }
 
-pub(super) fn key(db: &Db, id: &str) -> Result<Option<ApiKeyRecord>, Failure> {
+pub(super) fn read_api_key(db: &Db, id: &str) -> Result<Option<ApiKeyRecord>, Failure> {
     let sql = "SELECT id, shop, hash, signing_secret, scopes, created_at FROM api_key
         WHERE id = ? AND revoked_at IS NULL";
-    one(db, sql, [id], |row| {
+    query_one(db, sql, [id], |row| {
         let key = NewApiKey {
             id: row.get(0)?,
             hash: row.get(2)?,
@@ -425,37 +425,37 @@ pub(super) fn key(db: &Db, id: &str) -> Result<Option<ApiKeyRecord>, Failure> {
         Ok(ApiKeyRecord {
             shop: ShopId(row.get(1)?),
             key,
-            created_at: timestamp(row.get(5)?)?,
+            created_at: from_micros(row.get(5)?)?,
         })
     })
 }
 
 /// Adds a key; of those before it only the newest stays alive.
-pub(super) fn add_key(db: &Db, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure> {
+pub(super) fn insert_api_key(db: &Db, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure> {
     let revoke = "UPDATE api_key SET revoked_at = ?1 WHERE shop = ?2 AND revoked_at IS NULL
         AND number < (SELECT max(number) FROM api_key WHERE shop = ?2)";
-    db.execute(revoke, params![micros(now), shop.0])?;
+    db.execute(revoke, params![to_micros(now), shop.0])?;
     let add = "INSERT INTO api_key (id, shop, hash, signing_secret, scopes, created_at) VALUES (?, ?, ?, ?, ?, ?)";
     let scopes = to_json(&key.scopes)?;
-    db.execute(add, params![key.id, shop.0, key.hash, key.signing_secret, scopes, micros(now)])?;
+    db.execute(add, params![key.id, shop.0, key.hash, key.signing_secret, scopes, to_micros(now)])?;
     Ok(())
 }
 
-pub(super) fn program(
+pub(super) fn read_program(
     db: &Db,
     shop: ShopId,
     version: Option<ProgramVersion>,
 ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
     let sql = "SELECT version, body FROM program WHERE shop = ?1 AND (?2 IS NULL OR version = ?2)
         ORDER BY version DESC LIMIT 1";
-    one(db, sql, params![shop.0, version.map(|version| version.0)], |row| {
+    query_one(db, sql, params![shop.0, version.map(|version| version.0)], |row| {
         let body: String = row.get(1)?;
-        let program = Program::from_json(&body).map_err(|_| damaged("a program of shop", &shop))?;
+        let program = Program::from_json(&body).map_err(|_| corrupt("a program of shop", &shop))?;
         Ok((ProgramVersion(row.get(0)?), Arc::new(program)))
     })
 }
 
-pub(super) fn add_program(
+pub(super) fn insert_program(
     db: &Db,
     shop: ShopId,
     version: ProgramVersion,
@@ -463,6 +463,6 @@ pub(super) fn add_program(
     now: Timestamp,
 ) -> Result<(), Failure> {
     let sql = "INSERT INTO program (shop, version, body, published_at) VALUES (?, ?, ?, ?)";
-    db.execute(sql, params![shop.0, version.0, program.to_json(), micros(now)])?;
+    db.execute(sql, params![shop.0, version.0, program.to_json(), to_micros(now)])?;
     Ok(())
 }

@@ -4,21 +4,21 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::answers;
+use super::responses;
 use crate::error::Failure;
 
 /// SQLite before this could corrupt a database when it reset the write-ahead log.
-const OLDEST_SQLITE: i32 = 3_051_003;
+const MIN_SQLITE_VERSION: i32 = 3_051_003;
 
 /// Marks a file as ours ("loya").
 const APPLICATION_ID: i64 = 0x6c6f_7961;
 
 /// The format that this program writes.
 #[expect(clippy::as_conversions, clippy::cast_possible_wrap, reason = "they are few")]
-const NEWEST: i64 = MIGRATIONS.len() as i64;
+const FORMAT: i64 = MIGRATIONS.len() as i64;
 
 /// Since which format keys have places, which no SQL reckons.
-const ANSWERS_IN_BLOCKS: i64 = 8;
+const RESPONSE_BLOCKS_FORMAT: i64 = 8;
 
 /// One step a format version. Never changed once released; a new format is a new step.
 const MIGRATIONS: &[&str] = &[
@@ -279,35 +279,35 @@ const MIGRATIONS: &[&str] = &[
 ",
 ];
 
-const WRITING: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+const WRITE_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
 /// Opens the file for writing, making it or moving it to the newest format.
 pub(super) fn open(path: &Path) -> Result<Connection, Failure> {
-    prepare(Connection::open_with_flags(path, WRITING | OpenFlags::SQLITE_OPEN_CREATE)?)
+    prepare(Connection::open_with_flags(path, WRITE_FLAGS | OpenFlags::SQLITE_OPEN_CREATE)?)
 }
 
 /// Opens the file for writing, where it is there.
 pub(super) fn open_existing(path: &Path) -> Result<Connection, Failure> {
-    prepare(Connection::open_with_flags(path, WRITING)?)
+    prepare(Connection::open_with_flags(path, WRITE_FLAGS)?)
 }
 
 /// Opens the file for writing beside the writer, who has made it as it should be.
-pub(super) fn open_beside(path: &Path) -> Result<Connection, Failure> {
-    let db = Connection::open_with_flags(path, WRITING)?;
-    settle(&db)?;
+pub(super) fn open_for_checkpoint(path: &Path) -> Result<Connection, Failure> {
+    let db = Connection::open_with_flags(path, WRITE_FLAGS)?;
+    configure(&db)?;
     Ok(db)
 }
 
 /// A file that is not ours, or newer, is refused before anything is changed in it. One that is as it
 /// should be is opened without a lock, however busy it is.
 fn prepare(mut db: Connection) -> Result<Connection, Failure> {
-    check_version()?;
-    settle(&db)?;
+    ensure_sqlite_version()?;
+    configure(&db)?;
     // A commit that has added pages passes over the whole cache, and what is written behind comes sorted.
     db.pragma_update(None, "cache_size", -8_000)?;
-    let found = format(&db)?;
+    let found = read_format(&db)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
-    if found < NEWEST {
+    if found < FORMAT {
         migrate(&mut db)?;
     }
     Ok(db)
@@ -317,24 +317,24 @@ fn prepare(mut db: Connection) -> Result<Connection, Failure> {
 pub(super) fn open_reader(path: &Path) -> Result<Connection, Failure> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
-    settle(&db)?;
+    configure(&db)?;
     Ok(db)
 }
 
 /// Which file it is that stands at a path: a commit into one that was taken away or replaced would be lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity([u64; 2]);
+pub(super) struct FileIdentity([u64; 2]);
 
-impl Identity {
+impl FileIdentity {
     pub(super) fn of(path: &Path) -> Result<Self, Failure> {
         let unavailable = |error| Failure::Unavailable(format!("{}: {error}", path.display()));
         std::fs::metadata(path)
-            .map(|found| Self(numbers(&found)))
+            .map(|found| Self(device_and_inode(&found)))
             .map_err(unavailable)
     }
 
     /// That the same file is still there.
-    pub(super) fn check(self, path: &Path) -> Result<(), Failure> {
+    pub(super) fn ensure_unchanged(self, path: &Path) -> Result<(), Failure> {
         if Self::of(path)? == self {
             return Ok(());
         }
@@ -344,7 +344,7 @@ impl Identity {
 }
 
 #[cfg(unix)]
-fn numbers(found: &std::fs::Metadata) -> [u64; 2] {
+fn device_and_inode(found: &std::fs::Metadata) -> [u64; 2] {
     use std::os::unix::fs::MetadataExt;
     [found.dev(), found.ino()]
 }
@@ -355,8 +355,8 @@ fn numbers(_: &std::fs::Metadata) -> [u64; 2] {
     [0; 2]
 }
 
-fn check_version() -> Result<(), Failure> {
-    if rusqlite::version_number() >= OLDEST_SQLITE {
+fn ensure_sqlite_version() -> Result<(), Failure> {
+    if rusqlite::version_number() >= MIN_SQLITE_VERSION {
         return Ok(());
     }
     let found = rusqlite::version();
@@ -365,7 +365,7 @@ fn check_version() -> Result<(), Failure> {
     )))
 }
 
-fn settle(db: &Connection) -> Result<(), Failure> {
+fn configure(db: &Connection) -> Result<(), Failure> {
     db.busy_timeout(std::time::Duration::from_secs(5))?;
     db.set_prepared_statement_cache_capacity(64);
     // FULL: a commit is on the disk before anybody is told. Fewer, larger checkpoints of the log.
@@ -381,14 +381,14 @@ fn settle(db: &Connection) -> Result<(), Failure> {
 }
 
 /// The format of a file that is ours, or empty.
-fn format(db: &Connection) -> Result<i64, Failure> {
+fn read_format(db: &Connection) -> Result<i64, Failure> {
     let number = |name| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if number("application_id")? != APPLICATION_ID && tables > 0 {
         return Err(Failure::Corrupt("the file is another program's database".to_owned()));
     }
     match number("user_version")? {
-        found if found > NEWEST => Err(Failure::NewerFormat { found, supported: NEWEST }),
+        found if found > FORMAT => Err(Failure::NewerFormat { found, supported: FORMAT }),
         found => Ok(found),
     }
 }
@@ -396,14 +396,14 @@ fn format(db: &Connection) -> Result<i64, Failure> {
 fn migrate(db: &mut Connection) -> Result<(), Failure> {
     let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     // Somebody else may have done it meanwhile.
-    let found = format(&transaction)?;
+    let found = read_format(&transaction)?;
     for step in MIGRATIONS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
         transaction.execute_batch(step)?;
     }
-    if found < ANSWERS_IN_BLOCKS {
-        answers::put_keys(&transaction)?;
+    if found < RESPONSE_BLOCKS_FORMAT {
+        responses::rebuild_slots(&transaction)?;
     }
-    transaction.pragma_update(None, "user_version", NEWEST)?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     Ok(transaction.commit()?)
 }

@@ -17,15 +17,15 @@ use chrono::TimeDelta;
 use loyalty_core::Timestamp;
 use rusqlite::Connection;
 
-use super::behind::Behind;
-use super::decider::{Decider, Job, Work};
-use super::filter::Stored;
-use super::schema::Identity;
-use super::shared::Shared;
-use super::staged::{Batch, Last, Staged, Writes};
-use super::time::Restored;
-use super::wal::Log;
-use super::{Map, Settings, account, answers, discount, rows, schema};
+use super::write_behind::WriteBehind;
+use super::executor::{Executor, QueuedRequest, WriterTask};
+use super::filter::FilterKey;
+use super::schema::FileIdentity;
+use super::committed::CommittedState;
+use super::batch::{Batch, Sequences, BatchState, BatchWrites};
+use super::due_index::Rescheduler;
+use super::checkpointer::CheckpointTrigger;
+use super::{Map, StoreSettings, account, responses, discounts, rows, schema};
 use crate::discount::index;
 use crate::error::Failure;
 use crate::projections::{self, Projection};
@@ -33,10 +33,10 @@ use crate::record::AccountRecord;
 use crate::transact::StoredResponse;
 
 /// How long the writer is idle before it uses the time to write states behind.
-const IDLE: Duration = Duration::from_millis(20);
+const IDLE_AFTER: Duration = Duration::from_millis(20);
 
 /// How long the writer lets be what failed, unless somebody asks.
-const RECOVERY: Duration = Duration::from_millis(500);
+const RECOVERY_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How many states are written, and answers dropped, at once while nobody waits.
 const IDLE_SLICE: usize = 128;
@@ -45,54 +45,54 @@ pub(super) struct Writer {
     path: PathBuf,
     db: Connection,
     /// The file that the connection has open.
-    identity: Identity,
-    shared: Arc<Shared>,
-    decider: Arc<Decider>,
-    log: Log,
-    last: Last,
-    behind: Behind,
+    identity: FileIdentity,
+    committed: Arc<CommittedState>,
+    executor: Arc<Executor>,
+    checkpoint_trigger: CheckpointTrigger,
+    sequences: Sequences,
+    write_behind: WriteBehind,
     /// Whether more answers than were dropped last may be too old.
-    pruning: bool,
-    now: Timestamp,
+    has_stale_responses: bool,
+    last_request_at: Timestamp,
     failed_at: Option<Instant>,
 }
 
 impl Writer {
     pub(super) fn open(
         path: PathBuf,
-        shared: Arc<Shared>,
-        decider: Arc<Decider>,
-        log: Log,
-        settings: &Settings,
+        shared: Arc<CommittedState>,
+        decider: Arc<Executor>,
+        log: CheckpointTrigger,
+        settings: &StoreSettings,
     ) -> Result<Self, Failure> {
         let mut writer = Self {
             db: schema::open(&path)?,
-            identity: Identity::of(&path)?,
+            identity: FileIdentity::of(&path)?,
             path,
-            shared,
-            decider,
-            log,
-            last: Last::default(),
-            behind: Behind::new(settings.write_behind),
-            pruning: false,
-            now: Timestamp::UNIX_EPOCH,
+            committed: shared,
+            executor: decider,
+            checkpoint_trigger: log,
+            sequences: Sequences::default(),
+            write_behind: WriteBehind::new(settings.write_behind_threshold),
+            has_stale_responses: false,
+            last_request_at: Timestamp::UNIX_EPOCH,
             failed_at: None,
         };
-        writer.settle()?;
-        writer.log.watch(&mut writer.db)?;
-        writer.restore()?;
-        writer.decider.begin(writer.last);
+        writer.sync_wal()?;
+        writer.checkpoint_trigger.install_hook(&mut writer.db)?;
+        writer.replay_journal()?;
+        writer.executor.reset(writer.sequences);
         Ok(writer)
     }
 
     /// The file that it has open.
-    pub(super) fn identity(&self) -> Identity {
+    pub(super) fn identity(&self) -> FileIdentity {
         self.identity
     }
 
     /// What the log holds from before may have been written and never synced. It goes into the database, with
     /// both synced, before anybody is told of it.
-    fn settle(&self) -> Result<(), Failure> {
+    fn sync_wal(&self) -> Result<(), Failure> {
         let busy: i64 = self
             .db
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
@@ -101,41 +101,41 @@ impl Writer {
         }
         // Somebody reads it. A commit syncs all of the log, too.
         self.db.execute_batch("BEGIN IMMEDIATE")?;
-        rows::touch(&self.db)?;
+        rows::force_write(&self.db)?;
         Ok(self.db.execute_batch("COMMIT")?)
     }
 
     /// Works until nobody can ask any more; then everything reaches its table.
     pub(super) fn run(mut self) {
-        let decider = Arc::clone(&self.decider);
-        let _leaves = Leaves(&decider);
+        let decider = Arc::clone(&self.executor);
+        let _leaves = ShutdownGuard(&decider);
         loop {
-            match decider.next(IDLE) {
-                Work::Commit(batch) => self.serve(*batch),
-                Work::GetWell(waiting) => self.get_well_for(waiting),
-                Work::Nothing => self.idle(),
-                Work::End => break,
+            match decider.next_task(IDLE_AFTER) {
+                WriterTask::Commit(batch) => self.commit_and_reply(*batch),
+                WriterTask::Recover(waiting) => self.recover_and_retry(waiting),
+                WriterTask::Idle => self.run_idle_work(),
+                WriterTask::Stop => break,
             }
         }
-        while !self.behind.is_done() && self.failed_at.is_none_or(|at| at.elapsed() >= RECOVERY) {
-            self.idle();
+        while !self.write_behind.is_empty() && self.failed_at.is_none_or(|at| at.elapsed() >= RECOVERY_INTERVAL) {
+            self.run_idle_work();
         }
         // What is left in the log is read at the next start all the same.
         let _ = self.db.pragma_update(None, "wal_checkpoint", "TRUNCATE");
     }
 
     /// One commit for all that are in it.
-    fn serve(&mut self, batch: Batch) {
-        let Batch { writes, staged, mut replies, now } = batch;
+    fn commit_and_reply(&mut self, batch: Batch) {
+        let Batch { writes, state: staged, mut replies, now } = batch;
         if !writes.is_empty() {
-            self.now = now;
-            match self.commit(&writes, staged.states(), replies.len()) {
+            self.last_request_at = now;
+            match self.commit(&writes, staged.pending_state_count(), replies.len()) {
                 Ok(()) => {
-                    self.shared.set_unwritable(None);
+                    self.committed.set_write_failure(None);
                     self.publish(&staged);
                 }
                 Err(failure) => {
-                    self.fall_ill(&failure);
+                    self.enter_failed_state(&failure);
                     for (_, reply) in &mut replies {
                         *reply = Err(failure.clone());
                     }
@@ -149,30 +149,30 @@ impl Writer {
     }
 
     /// Looks whether the file can be opened again; if so, what waits for that is decided.
-    fn get_well_for(&mut self, waiting: Vec<Job>) {
-        let well = if self.shared.is_ill() { self.reopen() } else { Ok(()) };
+    fn recover_and_retry(&mut self, waiting: Vec<QueuedRequest>) {
+        let well = if self.committed.is_failed() { self.reopen() } else { Ok(()) };
         for job in waiting {
             match &well {
-                Ok(()) => self.decider.take_again(job),
-                Err(failure) => job.refuse(failure.clone()),
+                Ok(()) => self.executor.retry(job),
+                Err(failure) => job.fail(failure.clone()),
             }
         }
     }
 
-    fn commit(&mut self, writes: &Writes, states: usize, requests: usize) -> Result<(), Failure> {
-        self.identity.check(&self.path)?;
-        self.log.move_rest(&self.db);
+    fn commit(&mut self, writes: &BatchWrites, states: usize, requests: usize) -> Result<(), Failure> {
+        self.identity.ensure_unchanged(&self.path)?;
+        self.checkpoint_trigger.checkpoint_rest(&self.db);
         self.db.execute_batch("BEGIN IMMEDIATE")?;
         let blocks = writes.write(&self.db)?;
-        let at = (self.last.seq, self.last.answer);
-        if self.behind.is_due(at) {
-            self.behind.begin(at);
+        let at = (self.sequences.seq, self.sequences.response);
+        if self.write_behind.should_start_round(at) {
+            self.write_behind.start_round(at);
         }
-        if self.behind.is_writing() {
-            self.behind
-                .write_slice(&self.db, &self.shared, more_than(states, 64))?;
+        if self.write_behind.is_round_active() {
+            self.write_behind
+                .write_slice(&self.db, &self.committed, slice_budget(states, 64))?;
         }
-        self.drop_answers(more_than(blocks, 2), more_than(requests, 64))?;
+        self.prune_responses(slice_budget(blocks, 2), slice_budget(requests, 64))?;
         writes.write_dues(&self.db)?;
         self.db
             .execute_batch("COMMIT")
@@ -180,94 +180,94 @@ impl Writer {
     }
 
     /// Looks at some blocks of answers inside the open transaction, and drops some answers that are too old.
-    fn drop_answers(&mut self, blocks: usize, answers: usize) -> Result<(), Failure> {
+    fn prune_responses(&mut self, blocks: usize, answers: usize) -> Result<(), Failure> {
         let before = self
-            .now
+            .last_request_at
             .checked_sub_signed(TimeDelta::days(StoredResponse::RETENTION_DAYS))
             .unwrap_or(Timestamp::UNIX_EPOCH);
-        self.pruning = answers::prune(&self.db, before, blocks, answers)?;
+        self.has_stale_responses = responses::prune_blocks(&self.db, before, blocks, answers)?;
         Ok(())
     }
 
     /// Shows what is committed.
-    fn publish(&mut self, staged: &Staged) {
-        let shared = &self.shared;
-        let _all_at_once = shared.publishing();
-        self.behind.committed(shared);
-        for (key, record) in &staged.keyed {
-            shared.publish_keyed(key, Arc::clone(record));
-            self.behind.keyed(key);
+    fn publish(&mut self, staged: &BatchState) {
+        let shared = &self.committed;
+        let _all_at_once = shared.begin_publication();
+        self.write_behind.confirm_slice(shared);
+        for (key, record) in &staged.projections {
+            shared.publish_projection(key, Arc::clone(record));
+            self.write_behind.enqueue_projection(key);
         }
         staged
-            .indexed
+            .index_changes
             .iter()
-            .for_each(|(shop, change)| shared.publish_index(*shop, change));
+            .for_each(|(shop, change)| shared.publish_index_change(*shop, change));
         for (id, record) in &staged.accounts {
             shared.accounts.publish(id, Arc::clone(record), true);
-            shared.due.put(*id, record);
-            self.behind.account(*id);
+            shared.due_index.update(*id, record);
+            self.write_behind.enqueue_account(*id);
         }
         for (key, record) in &staged.orders {
             shared.publish_order(key, Arc::clone(record));
-            self.behind.order(key);
+            self.write_behind.enqueue_order(key);
         }
         staged
-            .customers
+            .customer_changes
             .iter()
-            .for_each(|change| shared.publish_customer(change));
-        for (key, placed) in &staged.answers {
-            shared.publish_answer(key, placed.clone());
-            self.behind.answer(*key, placed.0);
+            .for_each(|change| shared.publish_customer_change(change));
+        for (key, placed) in &staged.responses {
+            shared.publish_response(key, placed.clone());
+            self.write_behind.enqueue_response(*key, placed.0);
         }
         for (key, program) in &staged.programs {
             shared.programs.publish(key, program.clone(), false);
         }
         // After the accounts: whoever reads that all of them know what is due reads it of them.
-        for (shop, history) in &staged.histories {
-            shared.histories.publish(shop, Arc::clone(history), false);
+        for (shop, history) in &staged.timelines {
+            shared.timelines.publish(shop, Arc::clone(history), false);
         }
-        self.last = staged.last;
+        self.sequences = staged.sequences;
     }
 
     /// Nothing waits: write states behind, drop old answers, get well, and where the last commit failed try one.
-    fn idle(&mut self) {
-        if self.failed_at.is_some_and(|at| at.elapsed() < RECOVERY) {
+    fn run_idle_work(&mut self) {
+        if self.failed_at.is_some_and(|at| at.elapsed() < RECOVERY_INTERVAL) {
             return;
         }
-        if self.shared.is_ill() {
+        if self.committed.is_failed() {
             // Nobody may ask an ill store for anything. What is wrong was said when it fell ill.
             let _ = self.reopen();
             self.failed_at = Some(Instant::now());
             return;
         }
-        if let Err(failure) = self.identity.check(&self.path) {
-            self.fall_ill(&failure);
+        if let Err(failure) = self.identity.ensure_unchanged(&self.path) {
+            self.enter_failed_state(&failure);
             return;
         }
-        let unwritable = self.shared.writable().is_err();
-        if self.behind.is_done() && !self.pruning && !unwritable {
+        let unwritable = self.committed.ensure_writable().is_err();
+        if self.write_behind.is_empty() && !self.has_stale_responses && !unwritable {
             return;
         }
-        self.behind.begin((self.last.seq, self.last.answer));
+        self.write_behind.start_round((self.sequences.seq, self.sequences.response));
         let mut work = || -> Result<(), Failure> {
             self.db.execute_batch("BEGIN IMMEDIATE")?;
-            self.behind.write_slice(&self.db, &self.shared, IDLE_SLICE)?;
-            self.drop_answers(IDLE_SLICE, IDLE_SLICE)?;
+            self.write_behind.write_slice(&self.db, &self.committed, IDLE_SLICE)?;
+            self.prune_responses(IDLE_SLICE, IDLE_SLICE)?;
             if unwritable {
-                rows::touch(&self.db)?;
+                rows::force_write(&self.db)?;
             }
             Ok(self.db.execute_batch("COMMIT")?)
         };
         match work() {
             Ok(()) => {
-                self.shared.set_unwritable(None);
-                self.behind.committed(&self.shared);
+                self.committed.set_write_failure(None);
+                self.write_behind.confirm_slice(&self.committed);
             }
-            Err(failure) => self.fall_ill(&failure),
+            Err(failure) => self.enter_failed_state(&failure),
         }
     }
 
-    fn fall_ill(&mut self, failure: &Failure) {
+    fn enter_failed_state(&mut self, failure: &Failure) {
         tracing::error!(%failure, "the store could not write; it opens the file anew");
         // Whoever asks from now on is not told that their own outcome is unknown.
         let illness = match failure.clone() {
@@ -277,9 +277,9 @@ impl Writer {
             | Failure::NewerFormat { .. }
             | Failure::Unavailable(_)) => other,
         };
-        self.shared.set_unwritable(Some(illness.clone()));
-        self.shared.set_illness(Some(illness));
-        self.decider.void(failure);
+        self.committed.set_write_failure(Some(illness.clone()));
+        self.committed.set_failure(Some(illness));
+        self.executor.fail_batch(failure);
         // The connection may be in any state; the transaction in it must not come back.
         let _ = self.db.execute_batch("ROLLBACK");
         if let Err(failure) = self.reopen() {
@@ -290,43 +290,43 @@ impl Writer {
 
     /// The file as it is now. One that is gone is not made anew, and no other one serves for it.
     fn reopen(&mut self) -> Result<(), Failure> {
-        self.shared.forget();
-        self.behind.forget();
-        self.identity.check(&self.path)?;
+        self.committed.clear();
+        self.write_behind.clear();
+        self.identity.ensure_unchanged(&self.path)?;
         self.db = schema::open_existing(&self.path)?;
-        self.log.watch(&mut self.db)?;
-        self.restore()?;
-        self.decider.begin(self.last);
-        self.shared.set_illness(None);
+        self.checkpoint_trigger.install_hook(&mut self.db)?;
+        self.replay_journal()?;
+        self.executor.reset(self.sequences);
+        self.committed.set_failure(None);
         Ok(())
     }
 
     /// Folds what the journal holds beyond the checkpoint.
-    fn restore(&mut self) -> Result<(), Failure> {
-        let (seq, answer) = rows::checkpoint(&self.db)?;
+    fn replay_journal(&mut self) -> Result<(), Failure> {
+        let (seq, answer) = rows::read_checkpoint(&self.db)?;
         let (mut accounts, mut orders, mut keyed) =
             (Map::default(), Map::default(), Map::default());
-        let mut last = Last {
+        let mut last = Sequences {
             seq,
-            account: rows::last(&self.db, "id", "account")?
-                .max(rows::last(&self.db, "account", "customer")?),
-            answer,
+            account: rows::max_value(&self.db, "id", "account")?
+                .max(rows::max_value(&self.db, "account", "customer")?),
+            response: answer,
         };
-        rows::each_journal(&self.db, seq, |row| {
+        rows::for_each_journal_row(&self.db, seq, |row| {
             last.seq = row.seq;
             if let Some(id) = row.account {
                 last.account = last.account.max(id.0);
-                let record = loaded(&mut accounts, id, || account::account(&self.db, id))?;
+                let record = load_once(&mut accounts, id, || account::read_account(&self.db, id))?;
                 record.get_or_insert_with(|| AccountRecord::new(row.shop)).fold(&row);
             }
             // Also where the commit was not known to have happened: what is there, the filter does not deny.
             for key in row.events.iter().filter_map(index::assigned_code_key) {
-                self.shared.filter.add(Stored::Code(&(row.shop, key.to_owned())));
+                self.committed.filter.add(FilterKey::Code(&(row.shop, key.to_owned())));
             }
             for key in projections::affected_keys(&row) {
                 let of = (row.shop, key);
                 let record =
-                    loaded(&mut keyed, of.clone(), || discount::keyed(&self.db, of.0, &of.1))?;
+                    load_once(&mut keyed, of.clone(), || discounts::read_projection(&self.db, of.0, &of.1))?;
                 record.get_or_insert_with(|| Projection::new(&of.1)).fold(&of.1, &row);
             }
             // A state may be newer than the checkpoint; the rows in it are not folded twice.
@@ -335,7 +335,7 @@ impl Writer {
                 let Some(id) = event.order() else { continue };
                 let key = (row.shop, id.clone());
                 let record =
-                    loaded(&mut orders, key.clone(), || rows::order(&self.db, row.shop, id))?;
+                    load_once(&mut orders, key.clone(), || rows::read_order(&self.db, row.shop, id))?;
                 let record = record.get_or_insert_default();
                 if record.seq < row.seq || folded.contains(&key) {
                     record.fold(&row, event);
@@ -344,49 +344,49 @@ impl Writer {
             }
             Ok(())
         })?;
-        let mut restored = Restored::default();
+        let mut restored = Rescheduler::default();
         for (id, mut record) in accounts.into_iter().filter_map(|(id, record)| Some((id, record?)))
         {
-            restored.find_due(&self.db, id, &mut record)?;
-            self.shared.due.put(id, &record);
-            self.shared.accounts.publish(&id, Arc::new(record), true);
-            self.behind.account(id);
+            restored.reschedule(&self.db, id, &mut record)?;
+            self.committed.due_index.update(id, &record);
+            self.committed.accounts.publish(&id, Arc::new(record), true);
+            self.write_behind.enqueue_account(id);
         }
         for (key, record) in orders.into_iter().filter_map(|(key, record)| Some((key, record?))) {
-            self.shared.publish_order(&key, Arc::new(record));
-            self.behind.order(&key);
+            self.committed.publish_order(&key, Arc::new(record));
+            self.write_behind.enqueue_order(&key);
         }
         for (key, record) in keyed.into_iter().filter_map(|(key, record)| Some((key, record?))) {
-            self.shared.publish_keyed(&key, Arc::new(record));
-            self.behind.keyed(&key);
+            self.committed.publish_projection(&key, Arc::new(record));
+            self.write_behind.enqueue_projection(&key);
         }
-        answers::each_after(&self.db, answer, |id, kept| {
-            last.answer = id;
+        responses::for_each_response(&self.db, answer, |id, kept| {
+            last.response = id;
             let key = (kept.shop, kept.key);
-            self.shared.publish_answer(&key, (id, Arc::new(kept)));
-            self.behind.answer(key, id);
+            self.committed.publish_response(&key, (id, Arc::new(kept)));
+            self.write_behind.enqueue_response(key, id);
         })?;
-        self.last = last;
+        self.sequences = last;
         Ok(())
     }
 }
 
 /// However the writer goes, nobody waits for it any more.
-struct Leaves<'a>(&'a Decider);
+struct ShutdownGuard<'a>(&'a Executor);
 
-impl Drop for Leaves<'_> {
+impl Drop for ShutdownGuard<'_> {
     fn drop(&mut self) {
-        self.0.leave();
+        self.0.shut_down();
     }
 }
 
 /// More than are added, so that what is written behind, or dropped, comes to its end.
-const fn more_than(added: usize, least: usize) -> usize {
+const fn slice_budget(added: usize, least: usize) -> usize {
     added.saturating_mul(2).saturating_add(least)
 }
 
 /// The record of a key, loaded once.
-pub(super) fn loaded<K: Eq + std::hash::Hash, T>(
+pub(super) fn load_once<K: Eq + std::hash::Hash, T>(
     records: &mut Map<K, Option<T>>,
     key: K,
     load: impl FnOnce() -> Result<Option<T>, Failure>,

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use loyalty_core::Timestamp;
 use loyalty_http::{Clock, Schedule, scheduler};
-use loyalty_store::{Action, Pending, Existence, Settings, SqliteStore, Store};
+use loyalty_store::{Action, Pending, Existence, StoreSettings, SqliteStore, Store};
 use loyalty_tests::{TestShop, add, at, expect_decided, id, publish_action};
 use tokio::runtime::Runtime;
 
@@ -79,7 +79,7 @@ impl BenchStore {
     fn new(directory: &Path, customers: usize, rounds: usize) -> Self {
         assert!(customers >= DUE_CUSTOMER_COUNT * rounds, "too few customers for {rounds} rounds");
         let file = directory.join(format!("{customers}.db"));
-        let store = SqliteStore::open(&file, &Settings::default()).unwrap();
+        let store = SqliteStore::open(&file, &StoreSettings::default()).unwrap();
         let desk = TestShop::new(&store);
         desk.execute(publish_action(r#"{"expiry": {"per_lot": {"after": "P1Y"}}}"#))
             .unwrap();
@@ -110,7 +110,7 @@ impl BenchStore {
         println!("{customers} customers made in {:.1?}", begun.elapsed());
         // Closed and opened again: nothing is in memory but what a look brings there.
         drop(store);
-        let store = Arc::new(SqliteStore::open(&file, &Settings::default()).unwrap());
+        let store = Arc::new(SqliteStore::open(&file, &StoreSettings::default()).unwrap());
         Self { store, customers, due: Vec::new(), idle: Vec::new() }
     }
 

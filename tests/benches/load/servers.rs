@@ -17,7 +17,7 @@ use loyalty_core::{Command, Currency, CustomerId, Email, AdjustmentReason, Point
 use loyalty_http::{App, Clock, Limits, auth, log, server};
 use loyalty_store::{
     Action, FieldChange, EmailConflict, NewShop, Pending, Existence, ProfileChange, Reply,
-    Request as Transaction, Settings, SqliteStore, Store, CustomerRef,
+    Request as Transaction, StoreSettings, SqliteStore, Store, CustomerRef,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -46,7 +46,7 @@ impl Servers {
         log::init(log::Format::Text, LevelFilter::INFO).unwrap();
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let store =
-            SqliteStore::open(&directory.path().join("load.db"), &Settings::default()).unwrap();
+            SqliteStore::open(&directory.path().join("load.db"), &StoreSettings::default()).unwrap();
         let store: Arc<dyn Store> = Arc::new(store);
         let now = Clock::system().now();
         let shop = NewShop {

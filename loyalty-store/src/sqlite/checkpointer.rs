@@ -11,38 +11,38 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use rusqlite::Connection;
 
-use super::schema::{self, Identity};
+use super::schema::{self, FileIdentity};
 use crate::error::Failure;
 
 /// The writer's side.
-pub(super) struct Log {
+pub(super) struct CheckpointTrigger {
     /// How many pages make it long.
-    pages: i32,
-    long: SyncSender<()>,
-    bulk_moved: Arc<AtomicBool>,
+    threshold_pages: i32,
+    sender: SyncSender<()>,
+    bulk_copied: Arc<AtomicBool>,
 }
 
 /// The thread's side.
-pub(super) struct Mover {
-    long: Receiver<()>,
-    bulk_moved: Arc<AtomicBool>,
+pub(super) struct Checkpointer {
+    receiver: Receiver<()>,
+    bulk_copied: Arc<AtomicBool>,
 }
 
 /// Both sides of a log that is moved when it has so many pages.
-pub(super) fn log(pages: usize) -> (Log, Mover) {
+pub(super) fn checkpointer(pages: usize) -> (CheckpointTrigger, Checkpointer) {
     let (tell, long) = sync_channel(1);
     let bulk_moved = Arc::new(AtomicBool::new(false));
     let pages = i32::try_from(pages).unwrap_or(i32::MAX);
     (
-        Log { pages, long: tell, bulk_moved: Arc::clone(&bulk_moved) },
-        Mover { long, bulk_moved },
+        CheckpointTrigger { threshold_pages: pages, sender: tell, bulk_copied: Arc::clone(&bulk_moved) },
+        Checkpointer { receiver: long, bulk_copied: bulk_moved },
     )
 }
 
-impl Log {
+impl CheckpointTrigger {
     /// Has the connection tell after each commit where the log is long.
-    pub(super) fn watch(&self, db: &mut Connection) -> Result<(), Failure> {
-        let (most, long) = (self.pages, self.long.clone());
+    pub(super) fn install_hook(&self, db: &mut Connection) -> Result<(), Failure> {
+        let (most, long) = (self.threshold_pages, self.sender.clone());
         // Where one telling waits already, or nobody listens any more, no other is needed.
         Ok(db.wal_hook(Some(move |_: &mut _, pages| {
             if pages >= most {
@@ -53,33 +53,33 @@ impl Log {
     }
 
     /// Moves what came since the bulk was moved, if it was. To be called between two transactions.
-    pub(super) fn move_rest(&self, db: &Connection) {
-        if self.bulk_moved.swap(false, Ordering::Acquire) {
-            told_if_failed(&move_all(db));
+    pub(super) fn checkpoint_rest(&self, db: &Connection) {
+        if self.bulk_copied.swap(false, Ordering::Acquire) {
+            log_failure(&checkpoint_wal(db));
         }
     }
 }
 
-impl Mover {
+impl Checkpointer {
     /// Moves the bulk whenever the log is long, until nobody can tell any more.
-    pub(super) fn run(&self, path: &Path, identity: Identity) {
-        while self.long.recv().is_ok() {
+    pub(super) fn run(&self, path: &Path, identity: FileIdentity) {
+        while self.receiver.recv().is_ok() {
             let done = identity
-                .check(path)
-                .and_then(|()| move_all(&schema::open_beside(path)?));
-            if told_if_failed(&done) {
-                self.bulk_moved.store(true, Ordering::Release);
+                .ensure_unchanged(path)
+                .and_then(|()| checkpoint_wal(&schema::open_for_checkpoint(path)?));
+            if log_failure(&done) {
+                self.bulk_copied.store(true, Ordering::Release);
             }
         }
     }
 }
 
 /// As much as can be moved without waiting for anybody.
-fn move_all(db: &Connection) -> Result<(), Failure> {
+fn checkpoint_wal(db: &Connection) -> Result<(), Failure> {
     Ok(db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
 }
 
-fn told_if_failed(done: &Result<(), Failure>) -> bool {
+fn log_failure(done: &Result<(), Failure>) -> bool {
     if let Err(failure) = done {
         tracing::warn!(%failure, "the log could not be moved; it grows until it can be");
     }

@@ -10,9 +10,9 @@ use loyalty_core::{
 use rusqlite::{Connection, Row, Statement, params};
 
 use super::SqliteStore;
-use super::catalogue::search_by_number;
-use super::rows::{self, damaged, each, from_json, micros, one, timestamp, to_json};
-use super::shared::Shared;
+use super::catalogue::read_search;
+use super::rows::{self, corrupt, for_each_row, from_json, to_micros, query_one, from_micros, to_json};
+use super::committed::CommittedState;
 use crate::catalogue::SavedSearch;
 use crate::discount::lookup::{self, CartFacts, DiscountView};
 use crate::discount::index::{DiscountIndex, IndexChange};
@@ -27,7 +27,7 @@ type Db = Connection;
 
 // The records. A key is its kind, a number and a text.
 
-fn columns(key: &ProjectionKey) -> (i64, i64, String) {
+fn encode_key(key: &ProjectionKey) -> (i64, i64, String) {
     match key {
         ProjectionKey::Rule(rule) => (1, rule.0, String::new()),
         ProjectionKey::Code(code) => (2, code.0, String::new()),
@@ -40,22 +40,22 @@ fn columns(key: &ProjectionKey) -> (i64, i64, String) {
     }
 }
 
-fn key(kind: i64, id: i64, text: &str) -> Result<ProjectionKey, Failure> {
-    let no_id = |_| damaged("a key", &text);
+fn decode_key(kind: i64, id: i64, text: &str) -> Result<ProjectionKey, Failure> {
+    let no_id = |_| corrupt("a key", &text);
     Ok(match kind {
         1 => ProjectionKey::Rule(PriceRuleId(id)),
         2 => ProjectionKey::Code(CodeId(id)),
-        3 => ProjectionKey::Tally(CodeId(id), AccountId(text.parse().map_err(|_| damaged("a key", &text))?)),
+        3 => ProjectionKey::Tally(CodeId(id), AccountId(text.parse().map_err(|_| corrupt("a key", &text))?)),
         4 => ProjectionKey::Checkout(CheckoutId::new(text).map_err(no_id)?),
         5 => ProjectionKey::Order(OrderId::new(text).map_err(no_id)?),
         6 => ProjectionKey::MergedAccounts(AccountId(id)),
         7 => ProjectionKey::Redemption(RedemptionId(id)),
         8 => ProjectionKey::Reward(RewardId::new(text).map_err(no_id)?),
-        _ => return Err(damaged("the kind of a record", &kind)),
+        _ => return Err(corrupt("the kind of a record", &kind)),
     })
 }
 
-fn state_json(state: &ProjectionState) -> Result<String, Failure> {
+fn encode_state(state: &ProjectionState) -> Result<String, Failure> {
     match state {
         ProjectionState::Rule(state) => to_json(state),
         ProjectionState::Code(state) => to_json(state),
@@ -68,7 +68,7 @@ fn state_json(state: &ProjectionState) -> Result<String, Failure> {
     }
 }
 
-fn state(key: &ProjectionKey, text: &str) -> Result<ProjectionState, Failure> {
+fn decode_state(key: &ProjectionKey, text: &str) -> Result<ProjectionState, Failure> {
     Ok(match key {
         ProjectionKey::Rule(_) => ProjectionState::Rule(from_json(text)?),
         ProjectionKey::Code(_) => ProjectionState::Code(from_json(text)?),
@@ -81,27 +81,27 @@ fn state(key: &ProjectionKey, text: &str) -> Result<ProjectionState, Failure> {
     })
 }
 
-fn record(key: &ProjectionKey, row: &Row<'_>, from: usize) -> Result<Projection, Failure> {
+fn decode_projection(key: &ProjectionKey, row: &Row<'_>, from: usize) -> Result<Projection, Failure> {
     let column = |offset: usize| from.saturating_add(offset);
     let text = row.get_ref(column(3))?;
-    let text = text.as_str().map_err(|error| damaged("a record", &error))?;
+    let text = text.as_str().map_err(|error| corrupt("a record", &error))?;
     Ok(Projection {
         seq: row.get(column(0))?,
-        created_at: timestamp(row.get(column(1))?)?,
-        updated_at: timestamp(row.get(column(2))?)?,
-        state: state(key, text)?,
+        created_at: from_micros(row.get(column(1))?)?,
+        updated_at: from_micros(row.get(column(2))?)?,
+        state: decode_state(key, text)?,
     })
 }
 
-pub(super) fn keyed(db: &Db, shop: ShopId, key: &ProjectionKey) -> Result<Option<Projection>, Failure> {
-    let (kind, id, text) = columns(key);
+pub(super) fn read_projection(db: &Db, shop: ShopId, key: &ProjectionKey) -> Result<Option<Projection>, Failure> {
+    let (kind, id, text) = encode_key(key);
     let sql = "SELECT seq, created_at, updated_at, state FROM keyed
         WHERE shop = ? AND kind = ? AND id = ? AND text = ?";
-    one(db, sql, params![shop.0, kind, id, text], |row| record(key, row, 0))
+    query_one(db, sql, params![shop.0, kind, id, text], |row| decode_projection(key, row, 0))
 }
 
 /// The keys behind one of them, in their order.
-pub(super) fn keys(
+pub(super) fn read_projection_keys(
     db: &Db,
     after: Option<&(ShopId, ProjectionKey)>,
     limit: usize,
@@ -109,57 +109,57 @@ pub(super) fn keys(
     let sql = "SELECT shop, kind, id, text FROM keyed WHERE (shop, kind, id, text) > (?, ?, ?, ?)
         ORDER BY shop, kind, id, text LIMIT ?";
     let (shop, (kind, id, text)) =
-        after.map_or((0, (0, 0, String::new())), |(shop, key)| (shop.0, columns(key)));
+        after.map_or((0, (0, 0, String::new())), |(shop, key)| (shop.0, encode_key(key)));
     let mut keys = Vec::new();
-    each(db, sql, params![shop, kind, id, text, rows::room(limit)], |row| {
+    for_each_row(db, sql, params![shop, kind, id, text, rows::sql_limit(limit)], |row| {
         let text: String = row.get(3)?;
-        keys.push((ShopId(row.get(0)?), key(row.get(1)?, row.get(2)?, &text)?));
+        keys.push((ShopId(row.get(0)?), decode_key(row.get(1)?, row.get(2)?, &text)?));
         Ok(())
     })?;
     Ok(keys)
 }
 
-pub(super) fn each_keyed(
+pub(super) fn for_each_projection(
     db: &Db,
     mut visit: impl FnMut((ShopId, ProjectionKey), Projection),
 ) -> Result<(), Failure> {
-    each(
+    for_each_row(
         db,
         "SELECT shop, kind, id, text, seq, created_at, updated_at, state FROM keyed",
         [],
         |row| {
             let text: String = row.get(3)?;
-            let key = key(row.get(1)?, row.get(2)?, &text)?;
-            let record = record(&key, row, 4)?;
+            let key = decode_key(row.get(1)?, row.get(2)?, &text)?;
+            let record = decode_projection(&key, row, 4)?;
             visit((ShopId(row.get(0)?), key), record);
             Ok(())
         },
     )
 }
 
-pub(super) const PUT_KEYED: &str = "INSERT INTO keyed (shop, kind, id, text, seq, created_at, updated_at, state)
+pub(super) const UPSERT_PROJECTION: &str = "INSERT INTO keyed (shop, kind, id, text, seq, created_at, updated_at, state)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (shop, kind, id, text) DO UPDATE SET seq = excluded.seq, created_at = excluded.created_at,
             updated_at = excluded.updated_at, state = excluded.state
         WHERE excluded.seq > seq";
 
 /// A state never steps back, whoever writes it.
-pub(super) fn put_keyed(
+pub(super) fn upsert_projection(
     put: &mut Statement<'_>,
     (shop, key): &(ShopId, ProjectionKey),
     record: &Projection,
 ) -> Result<(), Failure> {
-    let (kind, id, text) = columns(key);
+    let (kind, id, text) = encode_key(key);
     let Projection { seq, created_at, updated_at, .. } = *record;
-    let state = state_json(&record.state)?;
+    let state = encode_state(&record.state)?;
     put.execute(params![
         shop.0,
         kind,
         id,
         text,
         seq,
-        micros(created_at),
-        micros(updated_at),
+        to_micros(created_at),
+        to_micros(updated_at),
         state
     ])?;
     Ok(())
@@ -167,7 +167,7 @@ pub(super) fn put_keyed(
 
 // The index.
 
-pub(super) fn put_index(db: &Db, shop: ShopId, change: &IndexChange) -> Result<(), Failure> {
+pub(super) fn write_index_change(db: &Db, shop: ShopId, change: &IndexChange) -> Result<(), Failure> {
     let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| -> Result<(), Failure> {
         db.prepare_cached(sql)?.execute(values)?;
         Ok(())
@@ -198,13 +198,13 @@ pub(super) fn put_index(db: &Db, shop: ShopId, change: &IndexChange) -> Result<(
 }
 
 /// All of it, for comparison with the journal.
-pub(super) fn index(db: &Db) -> Result<DiscountIndex, Failure> {
+pub(super) fn read_index(db: &Db) -> Result<DiscountIndex, Failure> {
     let mut index = DiscountIndex::default();
-    each(db, "SELECT shop, id FROM price_rule", [], |row| {
+    for_each_row(db, "SELECT shop, id FROM price_rule", [], |row| {
         index.apply(ShopId(row.get(0)?), IndexChange::PutRule(PriceRuleId(row.get(1)?)));
         Ok(())
     })?;
-    each(db, "SELECT shop, key, rule, id FROM discount_code", [], |row| {
+    for_each_row(db, "SELECT shop, key, rule, id FROM discount_code", [], |row| {
         let (rule, code) = (PriceRuleId(row.get(2)?), CodeId(row.get(3)?));
         index.apply(ShopId(row.get(0)?), IndexChange::PutCode(row.get(1)?, rule, code));
         Ok(())
@@ -212,13 +212,13 @@ pub(super) fn index(db: &Db) -> Result<DiscountIndex, Failure> {
     Ok(index)
 }
 
-pub(super) fn code_of_key(db: &Db, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure> {
+pub(super) fn find_code_by_key(db: &Db, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure> {
     let sql = "SELECT id FROM discount_code WHERE shop = ? AND key = ?";
-    one(db, sql, params![shop.0, key], |row| Ok(CodeId(row.get(0)?)))
+    query_one(db, sql, params![shop.0, key], |row| Ok(CodeId(row.get(0)?)))
 }
 
 /// The keys of codes behind one of them, in their order.
-pub(super) fn codes(
+pub(super) fn read_code_keys(
     db: &Db,
     after: Option<&(ShopId, String)>,
     limit: usize,
@@ -227,54 +227,54 @@ pub(super) fn codes(
         "SELECT shop, key FROM discount_code WHERE (shop, key) > (?, ?) ORDER BY shop, key LIMIT ?";
     let (shop, key) = after.map_or((0, ""), |(shop, key)| (shop.0, key.as_str()));
     let mut keys = Vec::new();
-    each(db, sql, params![shop, key, rows::room(limit)], |row| {
+    for_each_row(db, sql, params![shop, key, rows::sql_limit(limit)], |row| {
         keys.push((ShopId(row.get(0)?), row.get(1)?));
         Ok(())
     })?;
     Ok(keys)
 }
 
-pub(super) fn rule_emails(
+pub(super) fn read_rule_emails(
     db: &Db,
     shop: ShopId,
     rule: PriceRuleId,
 ) -> Result<Option<Arc<[Email]>>, Failure> {
     let sql = "SELECT emails FROM price_rule WHERE id = ? AND shop = ? AND emails IS NOT NULL";
-    one(db, sql, params![rule.0, shop.0], |row| {
+    query_one(db, sql, params![rule.0, shop.0], |row| {
         let emails: Vec<String> = from_json(&row.get::<_, String>(0)?)?;
         let emails = emails.into_iter().map(Email::try_from).collect::<Result<Vec<_>, _>>();
-        Ok(emails.map_err(|error| damaged("an e-mail", &error))?.into())
+        Ok(emails.map_err(|error| corrupt("an e-mail", &error))?.into())
     })
 }
 
 /// Up to so many numbers, behind one of them.
-fn numbers(db: &Db, sql: &str, of: i64, after: i64, count: usize) -> Result<Vec<i64>, Failure> {
+fn read_ids(db: &Db, sql: &str, of: i64, after: i64, count: usize) -> Result<Vec<i64>, Failure> {
     let mut numbers = Vec::new();
     let count = i64::try_from(count).unwrap_or(i64::MAX);
-    each(db, sql, [of, after, count], |row| {
+    for_each_row(db, sql, [of, after, count], |row| {
         numbers.push(row.get(0)?);
         Ok(())
     })?;
     Ok(numbers)
 }
 
-fn count(db: &Db, sql: &str, of: i64) -> Result<u64, Failure> {
+fn count_rows(db: &Db, sql: &str, of: i64) -> Result<u64, Failure> {
     let count: i64 = db.prepare_cached(sql)?.query_row([of], |row| row.get(0))?;
     Ok(u64::try_from(count).unwrap_or_default())
 }
 
 /// What readers see: what is committed.
-impl DiscountView for &Shared {
+impl DiscountView for &CommittedState {
     fn projection(&mut self, shop: ShopId, key: &ProjectionKey) -> Result<Option<Arc<Projection>>, Failure> {
-        Shared::keyed(self, &(shop, key.clone()))
+        CommittedState::projection(self, &(shop, key.clone()))
     }
 
     fn code_by_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure> {
-        Shared::code_of_key(self, &(shop, key.to_owned()))
+        CommittedState::code_by_key(self, &(shop, key.to_owned()))
     }
 
     fn rule_emails(&mut self, shop: ShopId, rule: PriceRuleId) -> Result<Arc<[Email]>, Failure> {
-        Shared::rule_emails(self, (shop, rule))
+        CommittedState::emails_of_rule(self, (shop, rule))
     }
 
     fn find_saved_search(
@@ -282,19 +282,19 @@ impl DiscountView for &Shared {
         shop: ShopId,
         number: NumericId,
     ) -> Result<Option<Arc<SavedSearch>>, Failure> {
-        self.read(|db| search_by_number(db, shop, number))
+        self.with_reader(|db| read_search(db, shop, number))
     }
 
     fn customer_view(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
-        self.view_of(account)
+        self.customer_view(account)
     }
 }
 
 impl Discounts for SqliteStore {
     fn price_rule(&self, shop: ShopId, id: PriceRuleId) -> Result<Option<PriceRuleView>, Failure> {
-        let _well = self.shared.health()?;
-        let _one_commit = self.shared.as_published();
-        lookup::find_rule(&mut &*self.shared, shop, id)
+        let _well = self.committed.ensure_available()?;
+        let _one_commit = self.committed.pause_publication();
+        lookup::find_rule(&mut &*self.committed, shop, id)
     }
 
     fn price_rules(
@@ -303,15 +303,15 @@ impl Discounts for SqliteStore {
         after: Option<PriceRuleId>,
         limit: usize,
     ) -> Result<Page<PriceRuleView>, Failure> {
-        let _well = self.shared.health()?;
-        let _one_commit = self.shared.as_published();
+        let _well = self.committed.ensure_available()?;
+        let _one_commit = self.committed.pause_publication();
         let sql = "SELECT id FROM price_rule WHERE shop = ? AND id > ? ORDER BY id LIMIT ?";
         let (after, room) = (after.map_or(0, |after| after.0), limit.saturating_add(1));
-        let ids = self.shared.read(|db| numbers(db, sql, shop.0, after, room))?;
+        let ids = self.committed.with_reader(|db| read_ids(db, sql, shop.0, after, room))?;
         let rules = ids
             .iter()
             .take(limit)
-            .map(|id| lookup::find_rule(&mut &*self.shared, shop, PriceRuleId(*id)));
+            .map(|id| lookup::find_rule(&mut &*self.committed, shop, PriceRuleId(*id)));
         let rules: Result<Vec<_>, _> = rules.collect();
         Ok(Page {
             items: rules?.into_iter().flatten().collect(),
@@ -320,19 +320,19 @@ impl Discounts for SqliteStore {
     }
 
     fn count_price_rules(&self, shop: ShopId) -> Result<u64, Failure> {
-        let _well = self.shared.health()?;
-        self.shared
-            .read(|db| count(db, "SELECT count(*) FROM price_rule WHERE shop = ?", shop.0))
+        let _well = self.committed.ensure_available()?;
+        self.committed
+            .with_reader(|db| count_rows(db, "SELECT count(*) FROM price_rule WHERE shop = ?", shop.0))
     }
 
     fn code(&self, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure> {
-        let _well = self.shared.health()?;
-        lookup::find_code(&mut &*self.shared, shop, id)
+        let _well = self.committed.ensure_available()?;
+        lookup::find_code(&mut &*self.committed, shop, id)
     }
 
     fn code_by_text(&self, shop: ShopId, text: &Code) -> Result<Option<CodeView>, Failure> {
-        let _well = self.shared.health()?;
-        lookup::find_code_by_text(&mut &*self.shared, shop, text)
+        let _well = self.committed.ensure_available()?;
+        lookup::find_code_by_text(&mut &*self.committed, shop, text)
     }
 
     fn codes(
@@ -342,14 +342,14 @@ impl Discounts for SqliteStore {
         after: Option<CodeId>,
         limit: usize,
     ) -> Result<Page<CodeView>, Failure> {
-        let _well = self.shared.health()?;
+        let _well = self.committed.ensure_available()?;
         let sql = "SELECT id FROM discount_code WHERE rule = ? AND id > ? ORDER BY id LIMIT ?";
         let (after, room) = (after.map_or(0, |after| after.0), limit.saturating_add(1));
-        let ids = self.shared.read(|db| numbers(db, sql, rule.0, after, room))?;
+        let ids = self.committed.with_reader(|db| read_ids(db, sql, rule.0, after, room))?;
         let codes = ids
             .iter()
             .take(limit)
-            .map(|id| lookup::find_code(&mut &*self.shared, shop, CodeId(*id)));
+            .map(|id| lookup::find_code(&mut &*self.committed, shop, CodeId(*id)));
         let codes: Result<Vec<_>, _> = codes.collect();
         Ok(Page {
             items: codes?.into_iter().flatten().collect(),
@@ -358,17 +358,17 @@ impl Discounts for SqliteStore {
     }
 
     fn count_codes(&self, shop: ShopId, rule: PriceRuleId) -> Result<u64, Failure> {
-        let _well = self.shared.health()?;
-        if lookup::find_rule(&mut &*self.shared, shop, rule)?.is_none() {
+        let _well = self.committed.ensure_available()?;
+        if lookup::find_rule(&mut &*self.committed, shop, rule)?.is_none() {
             return Ok(0);
         }
-        self.shared
-            .read(|db| count(db, "SELECT count(*) FROM discount_code WHERE rule = ?", rule.0))
+        self.committed
+            .with_reader(|db| count_rows(db, "SELECT count(*) FROM discount_code WHERE rule = ?", rule.0))
     }
 
     fn code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure> {
-        let _well = self.shared.health()?;
-        let row = self.shared.read(|db| rows::journal_at(db, id))?;
+        let _well = self.committed.ensure_available()?;
+        let row = self.committed.with_reader(|db| rows::read_journal_row(db, id))?;
         Ok(row.and_then(|row| CodeBatch::from_row(&row, shop)))
     }
 
@@ -378,38 +378,38 @@ impl Discounts for SqliteStore {
         id: &CheckoutId,
         now: Timestamp,
     ) -> Result<CheckoutView, Failure> {
-        let _well = self.shared.health()?;
-        let _one_commit = self.shared.as_published();
-        lookup::load_checkout(&mut &*self.shared, shop, id, now)
+        let _well = self.committed.ensure_available()?;
+        let _one_commit = self.committed.pause_publication();
+        lookup::load_checkout(&mut &*self.committed, shop, id, now)
     }
 
     fn cart_facts(&self, shop: ShopId, query: CartQuery) -> Result<CartFacts, Failure> {
-        let _well = self.shared.health()?;
-        let of = self.shared.shop(shop)?;
+        let _well = self.committed.ensure_available()?;
+        let of = self.committed.shop(shop)?;
         let of = of.ok_or_else(|| Failure::Corrupt(format!("shop {shop} does not exist")))?;
-        let _one_commit = self.shared.as_published();
-        let program = self.shared.program(shop, None)?;
+        let _one_commit = self.committed.pause_publication();
+        let program = self.committed.program(shop, None)?;
         let (_, program) =
             program.ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program")))?;
         let (id, email) = (query.cart.customer.id.clone(), query.cart.customer.email.clone());
         let named_by_id = id.is_some();
-        let by_id = id.map(|id| self.shared.by_id(&(shop, id))).transpose()?.flatten();
-        let by_email = email.map(|email| self.shared.by_email(&(shop, email.key().to_owned())));
+        let by_id = id.map(|id| self.committed.account_by_id(&(shop, id))).transpose()?.flatten();
+        let by_email = email.map(|email| self.committed.account_by_email(&(shop, email.key().to_owned())));
         let by_email = by_email.transpose()?.flatten();
         let mut customers = Vec::new();
         for account in by_id
             .into_iter()
             .chain(by_email.filter(|account| by_id != Some(*account)))
         {
-            let record = self.shared.customer(account)?;
+            let record = self.committed.customer(account)?;
             let counts = |record: &Arc<_>| lookup::is_cart_customer(record, named_by_id, by_id);
             customers.extend(record.filter(counts));
         }
-        CartFacts::load(&mut &*self.shared, (&of, &program), query, &customers)
+        CartFacts::load(&mut &*self.committed, (&of, &program), query, &customers)
     }
 
     fn codes_used_by_order(&self, shop: ShopId, order: &OrderId) -> Result<Vec<CodeView>, Failure> {
-        let _well = self.shared.health()?;
-        lookup::list_codes_used_by_order(&mut &*self.shared, shop, order)
+        let _well = self.committed.ensure_available()?;
+        lookup::list_codes_used_by_order(&mut &*self.committed, shop, order)
     }
 }
