@@ -17,15 +17,15 @@ use tokio::task;
 use tokio::time::timeout;
 
 use crate::auth;
-use crate::body::{self, Media};
+use crate::body::{self, AcceptedMedia};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::endpoint::{Answer, Call, Scan, Work, Write, refuse};
-use crate::idempotency::{self, Once};
-use crate::integration::webhook::{self, Delivery, Received, Told};
-use crate::log::{Answered, Stopwatch};
+use crate::endpoint::{EncodedResponse, Call, BlockingRead, HandlerPlan, StoreWrite, refuse};
+use crate::idempotency::{self, IdempotencyRecord};
+use crate::integration::webhook::{self, Delivery, ParsedDelivery, WebhookEvent};
+use crate::log::{RequestLog, Stopwatch};
 use crate::problem::Problem;
-use crate::router::{Entry, Matched, ROUTES, Router};
+use crate::router::{RouteHandler, MatchedRoute, ROUTES, Router};
 use crate::server::RequestId;
 use crate::throttle::Throttle;
 use crate::wire::query::Query;
@@ -41,19 +41,19 @@ pub struct App {
 
 /// What became known of a request on its way, for the log.
 #[derive(Default)]
-struct Seen {
+struct RequestTrace {
     route: Option<&'static str>,
     shop: Option<ShopId>,
 }
 
 /// For whom work is carried out, and when.
-struct Turn {
+struct RequestContext {
     shop: ShopId,
     now: Timestamp,
     /// Whether a write is only tried.
     dry_run: bool,
     /// How a write is known again.
-    once: Option<Once>,
+    idempotency: Option<IdempotencyRecord>,
     id: RequestId,
 }
 
@@ -71,7 +71,7 @@ impl App {
 
     /// The same with other limits.
     #[must_use]
-    pub fn with(self, config: Config) -> Self {
+    pub fn with_config(self, config: Config) -> Self {
         Self { config, ..self }
     }
 
@@ -82,13 +82,13 @@ impl App {
     {
         let time = Stopwatch::start();
         let (head, body) = request.into_parts();
-        let mut seen = Seen::default();
+        let mut seen = RequestTrace::default();
         let response = match self.answer(&head, body, id, &mut seen).await {
             Ok(response) => response,
             Err(problem) => problem.into_response(id),
         };
         let (route, shop, status) = (seen.route, seen.shop, response.status());
-        Answered { id, method: &head.method, route, shop, status, time }.log();
+        RequestLog { id, method: &head.method, route, shop, status, time }.log();
         response
     }
 
@@ -97,24 +97,24 @@ impl App {
         head: &Parts,
         body: B,
         id: RequestId,
-        seen: &mut Seen,
+        seen: &mut RequestTrace,
     ) -> Result<Response<Full<Bytes>>, Problem>
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let Matched { route, params } = self.router.find(&head.method, head.uri.path())?;
+        let MatchedRoute { route, params } = self.router.find(&head.method, head.uri.path())?;
         seen.route = Some(route.pattern);
-        let (scope, handler, key) = match route.entry {
-            Entry::Open(handler) => return handler(&*self.store).map(Answer::into_response),
-            Entry::Keyed(scope, handler) => {
+        let (scope, handler, key) = match route.handler {
+            RouteHandler::Open(handler) => return handler(&*self.store).map(EncodedResponse::into_response),
+            RouteHandler::Bearer(scope, handler) => {
                 (scope, handler, auth::authenticate(&*self.store, &head.headers)?)
             }
-            Entry::Shopify(scope, handler) => {
+            RouteHandler::Shopify(scope, handler) => {
                 (scope, handler, auth::authenticate_shopify(&*self.store, &head.headers)?)
             }
-            Entry::Signed(told) => {
+            RouteHandler::Signed(told) => {
                 let platform = params.get("platform").unwrap_or(webhook::COMMON);
-                return Box::pin(self.receive(head, body, (platform, told), id, seen)).await;
+                return Box::pin(self.receive_webhook(head, body, (platform, told), id, seen)).await;
             }
         };
         seen.shop = Some(key.shop);
@@ -123,9 +123,9 @@ impl App {
         let (once, body) = if route.method == Method::GET {
             (None, Bytes::new())
         } else {
-            let key = idempotency::key(head)?;
-            let body = body::read(&head.headers, body, self.config.body, Media::Json).await?;
-            (key.map(|key| Once::new(key, head, &body)), body)
+            let key = idempotency::parse_key(head)?;
+            let body = body::read(&head.headers, body, self.config.body, AcceptedMedia::Json).await?;
+            (key.map(|key| IdempotencyRecord::new(key, head, &body)), body)
         };
         let (shop, now, dry_run) = (key.shop, self.clock.now(), query.flag("dry_run")?);
         // What is only tried is not kept, and may be tried again.
@@ -141,79 +141,79 @@ impl App {
             throttle: &self.throttle,
         };
         match handler(&call) {
-            Ok(work) => self.carry_out(work, Turn { shop, now, dry_run, once, id }).await,
-            Err(problem) => self.answered(shop, once, now)?.ok_or(problem),
+            Ok(work) => self.run(work, RequestContext { shop, now, dry_run, idempotency: once, id }).await,
+            Err(problem) => self.stored_response(shop, once, now)?.ok_or(problem),
         }
     }
 
     /// The first answer to a request that cannot be made again: what it was about may be gone.
-    fn answered(
+    fn stored_response(
         &self,
         shop: ShopId,
-        once: Option<Once>,
+        once: Option<IdempotencyRecord>,
         now: Timestamp,
     ) -> Result<Option<Response<Full<Bytes>>>, Problem> {
-        let Some(Once { key, fingerprint }) = once else { return Ok(None) };
+        let Some(IdempotencyRecord { key, fingerprint }) = once else { return Ok(None) };
         let answer = self
             .store
             .stored_response(shop, &key, &fingerprint, now)
-            .map_err(refuse::failure)?;
+            .map_err(refuse::from_failure)?;
         answer.map(|answer| respond(answer, true)).transpose()
     }
 
     /// What a store plugin tells. Whose it is stands in the body.
-    async fn receive<B>(
+    async fn receive_webhook<B>(
         &self,
         head: &Parts,
         body: B,
-        (platform, told): (&str, Told),
+        (platform, told): (&str, WebhookEvent),
         id: RequestId,
-        seen: &mut Seen,
+        seen: &mut RequestTrace,
     ) -> Result<Response<Full<Bytes>>, Problem>
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let body = body::read(&head.headers, body, self.config.body, Media::Any).await?;
+        let body = body::read(&head.headers, body, self.config.body, AcceptedMedia::Any).await?;
         let now = self.clock.now();
-        let delivery = Delivery { platform, told, body: &body, id: id.as_str(), now };
-        let Received { shop, work, once } = webhook::receive(&*self.store, delivery)?;
+        let delivery = Delivery { platform, event: told, body: &body, id: id.as_str(), now };
+        let ParsedDelivery { shop, plan: work, idempotency: once } = webhook::receive(&*self.store, delivery)?;
         seen.shop = Some(shop);
-        self.carry_out(work, Turn { shop, now, dry_run: false, once, id })
+        self.run(work, RequestContext { shop, now, dry_run: false, idempotency: once, id })
             .await
     }
 
-    async fn carry_out(&self, work: Work, turn: Turn) -> Result<Response<Full<Bytes>>, Problem> {
+    async fn run(&self, work: HandlerPlan, turn: RequestContext) -> Result<Response<Full<Bytes>>, Problem> {
         match work {
-            Work::Done(answer) => Ok(answer.into_response()),
+            HandlerPlan::Respond(answer) => Ok(answer.into_response()),
             // Boxed, so that a read that is done does not carry the room for them about.
-            Work::Scan(scan) => Box::pin(self.scan(scan)).await,
-            Work::Write(write) => Box::pin(self.write(*write, turn)).await,
+            HandlerPlan::Read(scan) => Box::pin(self.run_read(scan)).await,
+            HandlerPlan::Write(write) => Box::pin(self.run_write(*write, turn)).await,
         }
     }
 
     /// Reads on a thread of its own. What takes too long is read to its end, but nobody waits for it.
-    async fn scan(&self, scan: Box<Scan>) -> Result<Response<Full<Bytes>>, Problem> {
+    async fn run_read(&self, scan: Box<BlockingRead>) -> Result<Response<Full<Bytes>>, Problem> {
         let store = Arc::clone(&self.store);
         let scan = task::spawn_blocking(move || scan(&*store));
-        match timeout(self.config.patience, scan).await {
-            Ok(Ok(answer)) => answer.map(Answer::into_response),
+        match timeout(self.config.store_timeout, scan).await {
+            Ok(Ok(answer)) => answer.map(EncodedResponse::into_response),
             Ok(Err(error)) => Err(Problem::internal(error)),
             Err(_) => Err(Problem::unavailable(1, "a scan took too long")),
         }
     }
 
     /// Carries a transaction out; with an idempotency key, at most once.
-    async fn write(&self, write: Write, turn: Turn) -> Result<Response<Full<Bytes>>, Problem> {
-        let Write { action, outcome } = write;
-        let Turn { shop, now, dry_run, once, id } = turn;
-        let Some(Once { key, fingerprint }) = once else {
+    async fn run_write(&self, write: StoreWrite, turn: RequestContext) -> Result<Response<Full<Bytes>>, Problem> {
+        let StoreWrite { action, response: outcome } = write;
+        let RequestContext { shop, now, dry_run, idempotency: once, id } = turn;
+        let Some(IdempotencyRecord { key, fingerprint }) = once else {
             let request = store::Request { shop, now, dry_run, idempotency: None, action };
             return match self.execute(request).await? {
-                Reply::Decided(decided) => respond(outcome.render(&decided, id), false),
+                Reply::Decided(decided) => respond(outcome.build(&decided, id), false),
                 Reply::Stored { response: answer, replayed } => respond(answer, replayed),
             };
         };
-        let render = Box::new(move |decided: &Outcome| outcome.render(decided, id));
+        let render = Box::new(move |decided: &Outcome| outcome.build(decided, id));
         let idempotency = Some(Idempotency { key, fingerprint, render });
         match self
             .execute(store::Request { shop, now, dry_run, idempotency, action })
@@ -222,7 +222,7 @@ impl App {
             Reply::Stored { response: answer, replayed } => respond(answer, replayed),
             // Nothing was decided: the key stands for another request.
             Reply::Decided(Err(rejection)) => {
-                Err(refuse::rejection(&rejection, Some("Idempotency-Key".to_owned())))
+                Err(refuse::from_rejection(&rejection, Some("Idempotency-Key".to_owned())))
             }
             Reply::Decided(Ok(_)) => {
                 Err(Problem::internal("an idempotent request without a kept answer"))
@@ -231,8 +231,8 @@ impl App {
     }
 
     async fn execute(&self, request: store::Request) -> Result<Reply, Problem> {
-        match timeout(self.config.patience, self.store.execute(request)).await {
-            Ok(reply) => reply.map_err(refuse::failure),
+        match timeout(self.config.store_timeout, self.store.execute(request)).await {
+            Ok(reply) => reply.map_err(refuse::from_failure),
             Err(_) => Err(refuse::unknown_outcome("the store did not answer in time")),
         }
     }
@@ -241,11 +241,11 @@ impl App {
 /// An answer of the store's.
 fn respond(answer: store::Response, replayed: bool) -> Result<Response<Full<Bytes>>, Problem> {
     let status = StatusCode::from_u16(answer.status).map_err(Problem::internal)?;
-    let mut response = Answer::new(status, answer.body).into_response();
+    let mut response = EncodedResponse::new(status, answer.body).into_response();
     if replayed {
         response
             .headers_mut()
-            .insert(idempotency::REPLAYED, HeaderValue::from_static("true"));
+            .insert(idempotency::IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
 }

@@ -41,19 +41,19 @@ pub const KEY_BYTES: usize = ID_CHARACTERS + 2 * SECRET_CHARACTERS;
 pub fn new_key(random: &[u8; KEY_BYTES], scopes: Vec<Scope>) -> (NewApiKey, String) {
     let (id, secrets) = random.split_at(ID_CHARACTERS);
     let (secret, signing_secret) = secrets.split_at(SECRET_CHARACTERS);
-    let (id, secret) = (spell(id), spell(secret));
+    let (id, secret) = (encode(id), encode(secret));
     let shown = format!("lk_{id}_{secret}");
     let key = NewApiKey {
         id,
         hash: Sha256::digest(secret).into(),
-        signing_secret: spell(signing_secret),
+        signing_secret: encode(signing_secret),
         scopes,
     };
     (key, shown)
 }
 
 /// One character a byte. The alphabet divides 256, so each is as likely as any other.
-fn spell(random: &[u8]) -> String {
+fn encode(random: &[u8]) -> String {
     let character =
         |byte: &u8| ALPHABET.get(usize::from(byte & 31)).copied().map_or('0', char::from);
     random.iter().map(character).collect()
@@ -74,7 +74,7 @@ pub(crate) fn authenticate(
     let Some(shown) = bearer(headers) else {
         return Err(Problem::unauthorized("Send your key as `Authorization: Bearer lk_…`."));
     };
-    recognize(store, shown)?
+    verify_key(store, shown)?
         .ok_or_else(|| Problem::unauthorized("This key is not known, or no longer."))
 }
 
@@ -88,19 +88,19 @@ pub(crate) fn authenticate_shopify(
     let Some(shown) = shown.filter(|_| values.next().is_none()) else {
         return Err(Problem::unauthorized("Send your key as `X-Shopify-Access-Token: lk_…`."));
     };
-    recognize(store, shown)?
+    verify_key(store, shown)?
         .ok_or_else(|| Problem::unauthorized("This key is not known, or no longer."))
 }
 
 /// The record of a key as a client writes it, if the id is known and the secret is right. Both are looked
 /// at in any case, and the secret in constant time.
-pub(crate) fn recognize(store: &dyn Store, shown: &str) -> Result<Option<Arc<ApiKeyRecord>>, Problem> {
+pub(crate) fn verify_key(store: &dyn Store, shown: &str) -> Result<Option<Arc<ApiKeyRecord>>, Problem> {
     let (id, secret) = shown
         .strip_prefix("lk_")
         .and_then(|key| key.split_once('_'))
         .unwrap_or_default();
     let hash: [u8; 32] = Sha256::digest(secret).into();
-    let record = store.api_key(id).map_err(refuse::failure)?;
+    let record = store.api_key(id).map_err(refuse::from_failure)?;
     let kept = record.as_ref().map_or(&[0; 32], |record| &record.key.hash);
     let same = bool::from(kept.ct_eq(&hash));
     Ok(record.filter(|_| same))
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_spelt_from_their_bytes() {
+    fn keys_are_encoded_from_their_bytes() {
         let mut random = [0; KEY_BYTES];
         for (place, byte) in random.iter_mut().enumerate() {
             let place = u8::try_from(place).unwrap();
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn drawn_keys_differ() {
+    fn random_keys_differ() {
         let draw = || random_key().unwrap().1;
         assert_ne!(draw(), draw());
     }
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_are_held_to() {
+    fn scopes_are_enforced() {
         let (key, _) = new_key(&[7; KEY_BYTES], vec![Scope::Read]);
         let store = store_with(&key);
         let record = store.api_key(&key.id).unwrap().unwrap();

@@ -17,21 +17,21 @@ use crate::problem::Problem;
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimits {
     /// The most bytes of a body.
-    pub bytes: usize,
+    pub max_bytes: usize,
     /// The time from the end of the head to the end of the body.
-    pub time: Duration,
+    pub timeout: Duration,
 }
 
 impl Default for BodyLimits {
     /// 1 MiB, ten seconds.
     fn default() -> Self {
-        Self { bytes: 1 << 20, time: Duration::from_secs(10) }
+        Self { max_bytes: 1 << 20, timeout: Duration::from_secs(10) }
     }
 }
 
 /// Which bodies a route reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Media {
+pub enum AcceptedMedia {
     /// `application/json`, with `charset=utf-8` or without.
     Json,
     /// Whatever is sent: the store plugins don't always say.
@@ -46,7 +46,7 @@ pub async fn read<B>(
     headers: &HeaderMap,
     body: B,
     limits: BodyLimits,
-    media: Media,
+    media: AcceptedMedia,
 ) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -55,10 +55,10 @@ where
         return Ok(Bytes::new());
     }
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if announced > limits.bytes {
+    if announced > limits.max_bytes {
         return Err(too_large(limits));
     }
-    let gathered = tokio::time::timeout(limits.time, gather(body, announced, limits)).await;
+    let gathered = tokio::time::timeout(limits.timeout, collect(body, announced, limits)).await;
     let bytes = gathered.map_err(|_| too_slow(limits))??;
     if !bytes.is_empty() {
         check_media(headers, media)?;
@@ -67,11 +67,11 @@ where
 }
 
 /// All pieces as one: the room for what was `announced` is taken once, any other grows at most to the double.
-async fn gather<B>(mut body: B, announced: usize, limits: BodyLimits) -> Result<Bytes, Problem>
+async fn collect<B>(mut body: B, announced: usize, limits: BodyLimits) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let first = next_piece(&mut body, limits.bytes, limits).await?;
+    let first = next_chunk(&mut body, limits.max_bytes, limits).await?;
     if body.is_end_stream() || first.is_empty() {
         return Ok(first);
     }
@@ -79,8 +79,8 @@ where
     whole.extend_from_slice(&first);
     drop(first);
     loop {
-        let room = limits.bytes.saturating_sub(whole.len());
-        let piece = next_piece(&mut body, room, limits).await?;
+        let room = limits.max_bytes.saturating_sub(whole.len());
+        let piece = next_chunk(&mut body, room, limits).await?;
         if piece.is_empty() {
             return Ok(whole.freeze());
         }
@@ -89,12 +89,12 @@ where
 }
 
 /// The next bytes, at most `room` of them; empty at the end. Trailers say nothing to us.
-async fn next_piece<B>(body: &mut B, room: usize, limits: BodyLimits) -> Result<Bytes, Problem>
+async fn next_chunk<B>(body: &mut B, room: usize, limits: BodyLimits) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| broken())?;
+        let frame = frame.map_err(|_| broken_transfer())?;
         match frame.into_data() {
             Ok(piece) if piece.len() > room => return Err(too_large(limits)),
             Ok(piece) if !piece.is_empty() => return Ok(piece),
@@ -104,14 +104,14 @@ where
     Ok(Bytes::new())
 }
 
-fn check_media(headers: &HeaderMap, media: Media) -> Result<(), Problem> {
+fn check_media(headers: &HeaderMap, media: AcceptedMedia) -> Result<(), Problem> {
     if let Some(coding) = headers.get(CONTENT_ENCODING)
         && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
     {
         let problem = Problem::unsupported_media_type("Send the body without a Content-Encoding.");
-        return Err(problem.at("Content-Encoding"));
+        return Err(problem.with_param("Content-Encoding"));
     }
-    if media == Media::Any {
+    if media == AcceptedMedia::Any {
         return Ok(());
     }
     let mut types = headers.get_all(CONTENT_TYPE).iter();
@@ -124,7 +124,7 @@ fn check_media(headers: &HeaderMap, media: Media) -> Result<(), Problem> {
     }
     let problem =
         Problem::unsupported_media_type("Send the body as Content-Type application/json.");
-    Err(problem.at("Content-Type"))
+    Err(problem.with_param("Content-Type"))
 }
 
 /// `application/json`, alone or with a charset of UTF-8 (RFC 9110, 8.3).
@@ -140,19 +140,19 @@ fn is_utf8_or_no_charset(parameter: &str) -> bool {
 }
 
 fn too_large(limits: BodyLimits) -> Problem {
-    let limit = limits.bytes;
+    let limit = limits.max_bytes;
     let detail = format!("The body can have at most {limit} bytes.");
-    Problem::too_large("body_too_large", detail)
-        .figure("limit", i64::try_from(limit).unwrap_or(i64::MAX))
+    Problem::payload_too_large("body_too_large", detail)
+        .with_extension("limit", i64::try_from(limit).unwrap_or(i64::MAX))
 }
 
 fn too_slow(limits: BodyLimits) -> Problem {
-    let seconds = limits.time.as_secs();
+    let seconds = limits.timeout.as_secs();
     let detail = format!("The body was not here within {seconds} seconds.");
-    Problem::too_slow("body_too_slow", detail)
+    Problem::request_timeout("body_too_slow", detail)
 }
 
-fn broken() -> Problem {
+fn broken_transfer() -> Problem {
     Problem::bad_request("broken_body", "The transfer of the body broke off.")
 }
 
@@ -168,16 +168,16 @@ mod tests {
     use std::task::{Context, Poll};
 
     /// A body of unknown length that comes in pieces, and then...
-    struct Pieces(VecDeque<&'static [u8]>, Then);
+    struct ChunkedBody(VecDeque<&'static [u8]>, BodyEnd);
 
     #[derive(Clone, Copy)]
-    enum Then {
-        Ends,
-        Hangs,
-        Breaks,
+    enum BodyEnd {
+        Complete,
+        Pending,
+        Error,
     }
 
-    impl Body for Pieces {
+    impl Body for ChunkedBody {
         type Data = Bytes;
         type Error = &'static str;
 
@@ -188,15 +188,15 @@ mod tests {
             match self.0.pop_front() {
                 Some(piece) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(piece))))),
                 None => match self.1 {
-                    Then::Ends => Poll::Ready(None),
-                    Then::Hangs => Poll::Pending,
-                    Then::Breaks => Poll::Ready(Some(Err("reset"))),
+                    BodyEnd::Complete => Poll::Ready(None),
+                    BodyEnd::Pending => Poll::Pending,
+                    BodyEnd::Error => Poll::Ready(Some(Err("reset"))),
                 },
             }
         }
     }
 
-    const LIMITS: BodyLimits = BodyLimits { bytes: 8, time: Duration::from_millis(20) };
+    const LIMITS: BodyLimits = BodyLimits { max_bytes: 8, timeout: Duration::from_millis(20) };
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -208,7 +208,7 @@ mod tests {
 
     fn read_now<B: Body<Data = Bytes> + Unpin>(body: B) -> Result<Bytes, &'static str> {
         let json = headers(&[("content-type", "application/json")]);
-        run(read(&json, body, LIMITS, Media::Json))
+        run(read(&json, body, LIMITS, AcceptedMedia::Json))
     }
 
     fn run<T>(future: impl Future<Output = Result<T, Problem>>) -> Result<T, &'static str> {
@@ -219,8 +219,8 @@ mod tests {
         runtime.block_on(future).map_err(|problem| problem.code())
     }
 
-    fn pieces(pieces: &[&'static [u8]], then: Then) -> Pieces {
-        Pieces(pieces.iter().copied().collect(), then)
+    fn chunked(pieces: &[&'static [u8]], then: BodyEnd) -> ChunkedBody {
+        ChunkedBody(pieces.iter().copied().collect(), then)
     }
 
     #[test]
@@ -228,32 +228,32 @@ mod tests {
         assert_eq!(read_now(Full::from("12345678")).unwrap(), "12345678");
         assert_eq!(read_now(Full::from("")).unwrap(), "");
         assert_eq!(
-            read_now(pieces(&[b"123", b"", b"45", b"678"], Then::Ends)).unwrap(),
+            read_now(chunked(&[b"123", b"", b"45", b"678"], BodyEnd::Complete)).unwrap(),
             "12345678"
         );
-        assert_eq!(read_now(pieces(&[], Then::Ends)).unwrap(), "");
+        assert_eq!(read_now(chunked(&[], BodyEnd::Complete)).unwrap(), "");
     }
 
     #[test]
-    fn the_limit_holds_announced_or_not() {
+    fn the_limit_applies_with_and_without_a_content_length() {
         assert_eq!(read_now(Full::from("123456789")), Err("body_too_large"));
-        assert_eq!(read_now(pieces(&[b"123456789"], Then::Hangs)), Err("body_too_large"));
-        assert_eq!(read_now(pieces(&[b"12345", b"6789"], Then::Hangs)), Err("body_too_large"));
+        assert_eq!(read_now(chunked(&[b"123456789"], BodyEnd::Pending)), Err("body_too_large"));
+        assert_eq!(read_now(chunked(&[b"12345", b"6789"], BodyEnd::Pending)), Err("body_too_large"));
         // Said before the type of the body is looked at, and before all of it is here.
         let none = HeaderMap::new();
-        let early = read(&none, Full::from("123456789"), LIMITS, Media::Json);
+        let early = read(&none, Full::from("123456789"), LIMITS, AcceptedMedia::Json);
         assert_eq!(run(early), Err("body_too_large"));
     }
 
     #[test]
-    fn the_time_holds() {
-        assert_eq!(read_now(pieces(&[b"123"], Then::Hangs)), Err("body_too_slow"));
-        assert_eq!(read_now(pieces(&[], Then::Hangs)), Err("body_too_slow"));
+    fn the_timeout_applies() {
+        assert_eq!(read_now(chunked(&[b"123"], BodyEnd::Pending)), Err("body_too_slow"));
+        assert_eq!(read_now(chunked(&[], BodyEnd::Pending)), Err("body_too_slow"));
     }
 
     #[test]
-    fn a_transfer_that_breaks() {
-        assert_eq!(read_now(pieces(&[b"12"], Then::Breaks)), Err("broken_body"));
+    fn an_aborted_transfer_is_broken_body() {
+        assert_eq!(read_now(chunked(&[b"12"], BodyEnd::Error)), Err("broken_body"));
     }
 
     #[test]
@@ -271,12 +271,12 @@ mod tests {
             (&[], false),
         ];
         for (pairs, accepted) in rows {
-            let got = run(read(&headers(pairs), Full::from("{}"), LIMITS, Media::Json));
+            let got = run(read(&headers(pairs), Full::from("{}"), LIMITS, AcceptedMedia::Json));
             let expected = if *accepted { Ok("{}".into()) } else { Err("unsupported_media_type") };
             assert_eq!(got, expected, "{pairs:?}");
         }
         let none = HeaderMap::new();
-        assert_eq!(run(read(&none, Full::from("{}"), LIMITS, Media::Any)), Ok("{}".into()));
-        assert_eq!(run(read(&none, Full::from(""), LIMITS, Media::Json)), Ok("".into()));
+        assert_eq!(run(read(&none, Full::from("{}"), LIMITS, AcceptedMedia::Any)), Ok("{}".into()));
+        assert_eq!(run(read(&none, Full::from(""), LIMITS, AcceptedMedia::Json)), Ok("".into()));
     }
 }

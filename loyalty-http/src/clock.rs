@@ -13,7 +13,7 @@ pub struct Clock(Source);
 #[derive(Clone, Debug)]
 enum Source {
     System,
-    Hands(Hands),
+    Manual(ManualClock),
 }
 
 impl Clock {
@@ -24,13 +24,13 @@ impl Clock {
 
     /// A clock that stands still, for tests.
     pub fn fixed(at: Timestamp) -> Self {
-        Self::settable(at).0
+        Self::manual(at).0
     }
 
     /// A clock that stands still until its hands are moved, for tests.
-    pub fn settable(at: Timestamp) -> (Self, Hands) {
-        let hands = Hands(Arc::new(AtomicI64::new(at.timestamp_millis())));
-        (Self(Source::Hands(hands.clone())), hands)
+    pub fn manual(at: Timestamp) -> (Self, ManualClock) {
+        let hands = ManualClock(Arc::new(AtomicI64::new(at.timestamp_millis())));
+        (Self(Source::Manual(hands.clone())), hands)
     }
 
     /// What time it is.
@@ -43,7 +43,7 @@ impl Clock {
                 let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
                 i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
             }
-            Source::Hands(hands) => hands.0.load(Ordering::SeqCst),
+            Source::Manual(hands) => hands.0.load(Ordering::SeqCst),
         };
         Timestamp::from_timestamp_millis(millis).unwrap_or_default()
     }
@@ -51,9 +51,9 @@ impl Clock {
 
 /// What moves a [`Clock::settable`].
 #[derive(Clone, Debug)]
-pub struct Hands(Arc<AtomicI64>);
+pub struct ManualClock(Arc<AtomicI64>);
 
-impl Hands {
+impl ManualClock {
     /// Sets the clock, forward or back.
     pub fn set(&self, at: Timestamp) {
         self.0.store(at.timestamp_millis(), Ordering::SeqCst);
@@ -66,9 +66,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hands_move_their_clock_only() {
+    fn setting_a_manual_clock_moves_its_copies_only() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let (clock, hands) = Clock::settable(at("2026-01-31T10:00:00.1239Z"));
+        let (clock, hands) = Clock::manual(at("2026-01-31T10:00:00.1239Z"));
         let copy = clock.clone();
         assert_eq!(clock.now(), at("2026-01-31T10:00:00.123Z"));
         hands.set(at("2025-01-01T00:00:00Z"));

@@ -13,7 +13,7 @@ pub struct Config {
     pub body: BodyLimits,
     /// How long a request may wait for the store, once that has decided it. Then a read is told to try again, and a
     /// write that its outcome is unknown; what was begun in the store still comes to its end.
-    pub patience: Duration,
+    pub store_timeout: Duration,
 }
 
 impl Default for Config {
@@ -21,7 +21,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             body: BodyLimits::default(),
-            patience: Duration::from_secs(30),
+            store_timeout: Duration::from_secs(30),
         }
     }
 }

@@ -16,10 +16,10 @@ use crate::problem::Problem;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Set on an answer that was given before.
-pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The key that a request brings: 1 to 255 visible ASCII characters.
-pub(crate) fn key(head: &Parts) -> Result<Option<&[u8]>, Problem> {
+pub(crate) fn parse_key(head: &Parts) -> Result<Option<&[u8]>, Problem> {
     let mut values = head.headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let key = value.as_bytes();
@@ -28,17 +28,17 @@ pub(crate) fn key(head: &Parts) -> Result<Option<&[u8]>, Problem> {
         return Ok(Some(key));
     }
     let detail = "An Idempotency-Key is 1 to 255 visible ASCII characters.";
-    Err(Problem::bad_request("invalid_idempotency_key", detail).at("Idempotency-Key"))
+    Err(Problem::bad_request("invalid_idempotency_key", detail).with_param("Idempotency-Key"))
 }
 
 /// What the store keeps of a key and of the request that it came with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Once {
+pub(crate) struct IdempotencyRecord {
     pub(crate) key: [u8; 16],
     pub(crate) fingerprint: [u8; 16],
 }
 
-impl Once {
+impl IdempotencyRecord {
     /// Hashes both. What is asked is the method, the path with its query, and the body; no line break is in the
     /// first two.
     pub(crate) fn new(key: &[u8], head: &Parts, body: &[u8]) -> Self {
@@ -49,25 +49,25 @@ impl Once {
         }
         asked.update(body);
         Self {
-            key: first_half(Sha256::digest(key).into()),
-            fingerprint: first_half(asked.finalize().into()),
+            key: truncate_hash(Sha256::digest(key).into()),
+            fingerprint: truncate_hash(asked.finalize().into()),
         }
     }
 }
 
-impl Once {
+impl IdempotencyRecord {
     /// For what is signed as a whole, and says when: the same bytes are the same request. What a client can
     /// bring as a key has no line break in it.
-    pub(crate) fn of_delivery(body: &[u8]) -> Self {
+    pub(crate) fn from_delivery(body: &[u8]) -> Self {
         let mut asked = Sha256::new();
         asked.update("\n");
         asked.update(body);
-        let hash = first_half(asked.finalize().into());
+        let hash = truncate_hash(asked.finalize().into());
         Self { key: hash, fingerprint: hash }
     }
 }
 
-fn first_half(hash: [u8; 32]) -> [u8; 16] {
+fn truncate_hash(hash: [u8; 32]) -> [u8; 16] {
     let mut half = [0; 16];
     half.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
     half
@@ -91,7 +91,7 @@ mod tests {
     fn keys_are_visible_ascii() {
         let read = |keys: &[&[u8]]| {
             let head = head("POST", "/a", keys);
-            key(&head)
+            parse_key(&head)
                 .map(|key| key.map(<[u8]>::to_vec))
                 .map_err(|problem| problem.code())
         };
@@ -106,9 +106,9 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_a_request_counts() {
+    fn every_part_of_a_request_changes_the_fingerprint() {
         let print = |method, path, body: &str| {
-            Once::new(b"a", &head(method, path, &[]), body.as_bytes()).fingerprint
+            IdempotencyRecord::new(b"a", &head(method, path, &[]), body.as_bytes()).fingerprint
         };
         let all = [
             print("POST", "/a", "{}"),
@@ -122,7 +122,7 @@ mod tests {
         for (index, one) in all.iter().enumerate() {
             assert!(all.iter().skip(index + 1).all(|other| other != one), "{index}");
         }
-        let with = |key: &[u8]| Once::new(key, &head("POST", "/a", &[]), b"{}");
+        let with = |key: &[u8]| IdempotencyRecord::new(key, &head("POST", "/a", &[]), b"{}");
         assert_ne!(with(b"a").key, with(b"b").key);
         assert_eq!(with(b"a").fingerprint, with(b"b").fingerprint);
     }

@@ -81,7 +81,7 @@ impl Stopwatch {
 
 /// One answered request.
 #[derive(Clone, Copy, Debug)]
-pub struct Answered<'a> {
+pub struct RequestLog<'a> {
     /// Its id.
     pub id: RequestId,
     /// Its method.
@@ -96,7 +96,7 @@ pub struct Answered<'a> {
     pub time: Stopwatch,
 }
 
-impl Answered<'_> {
+impl RequestLog<'_> {
     /// Writes the request's line: `error` for 5xx, else `debug`.
     pub fn log(self) {
         if self.status.is_server_error() {
@@ -125,7 +125,7 @@ macro_rules! line_at {
     };
 }
 
-impl Answered<'_> {
+impl RequestLog<'_> {
     line_at!(line_at_error, Level::ERROR);
     line_at!(line_at_debug, Level::DEBUG);
 }
@@ -154,9 +154,9 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     #[derive(Clone, Default)]
-    struct Memory(Arc<Mutex<Vec<u8>>>);
+    struct MemoryWriter(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Memory {
+    impl Write for MemoryWriter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -166,14 +166,14 @@ mod tests {
         }
     }
 
-    impl Memory {
+    impl MemoryWriter {
         fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
     }
 
     fn logged(format: Format, level: LevelFilter, act: impl FnOnce()) -> String {
-        let memory = Memory::default();
+        let memory = MemoryWriter::default();
         let writer = memory.clone();
         let subscriber = subscriber(format, level, move || writer.clone());
         tracing::subscriber::with_default(subscriber, act);
@@ -181,7 +181,7 @@ mod tests {
     }
 
     fn answer(method: &Method, status: u16) {
-        Answered {
+        RequestLog {
             id: RequestId::sample(),
             method,
             route: Some("/v1/customers/{customer_id}"),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn at_info_only_failures_are_heard() {
+    fn at_info_only_failures_are_logged() {
         let quiet = logged(Format::Text, LevelFilter::INFO, || answer(&Method::GET, 200));
         assert_eq!(quiet, "");
         let failure = logged(Format::Text, LevelFilter::INFO, || answer(&Method::POST, 503));
@@ -216,14 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn the_clients_own_words_stay_out() {
+    fn unknown_methods_are_logged_as_other() {
         let method = Method::from_bytes(b"ANNA-DOE").unwrap();
         let line = logged(Format::Text, LevelFilter::DEBUG, || answer(&method, 405));
         assert!(line.contains("method=\"other\"") && !line.contains("ANNA"), "{line}");
     }
 
     #[test]
-    fn libraries_are_heard_from_warnings_on() {
+    fn libraries_are_logged_from_warn_on() {
         let text = logged(Format::Text, LevelFilter::TRACE, || {
             tracing::info!(target: "elsewhere", "secret body");
             tracing::warn!(target: "elsewhere", "careful");
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_tells_where_but_not_what() {
+    fn a_panic_logs_its_location_and_no_runtime_message() {
         let text = logged(Format::Text, LevelFilter::INFO, || {
             let before = panic::take_hook();
             panic::set_hook(Box::new(log_panic));

@@ -118,12 +118,12 @@ enum KeyCommand {
     },
 }
 
-fn currency(text: &str) -> Result<Currency, String> {
+fn parse_currency(text: &str) -> Result<Currency, String> {
     Currency::from_code(text)
         .ok_or_else(|| "must be a currency code of ISO 4217 such as USD".to_owned())
 }
 
-fn log_format(text: &str) -> Result<log::Format, String> {
+fn parse_log_format(text: &str) -> Result<log::Format, String> {
     match text {
         "text" => Ok(log::Format::Text),
         "json" => Ok(log::Format::Json),
@@ -131,7 +131,7 @@ fn log_format(text: &str) -> Result<log::Format, String> {
     }
 }
 
-fn zone(text: &str) -> Result<Zone, String> {
+fn parse_zone(text: &str) -> Result<Zone, String> {
     text.parse()
         .map_err(|error: loyalty_core::calendar::CalendarError| error.to_string())
 }
@@ -166,16 +166,16 @@ fn main() -> ExitCode {
 }
 
 /// What the command line answers: an exit code, or one line that says what could not be done.
-type Done = Result<ExitCode, String>;
+type CommandResult = Result<ExitCode, String>;
 
-fn serve(options: &Serve) -> Done {
+fn serve(options: &Serve) -> CommandResult {
     log::init(options.log_format, options.log).map_err(|error| error.to_string())?;
     let (mut settings, mut limits) = (StoreSettings::default(), Limits::default());
     settings.cached_records = usize::try_from(options.cache).unwrap_or(usize::MAX);
-    limits.connections = usize::try_from(options.connections).unwrap_or(usize::MAX);
+    limits.max_connections = usize::try_from(options.connections).unwrap_or(usize::MAX);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
-    runtime.block_on(async { outlive_full_files() })?;
+    runtime.block_on(async { ignore_file_size_signal() })?;
     let store =
         SqliteStore::open(&options.database.db, &settings).map_err(|error| error.to_string())?;
     let store: Arc<dyn Store> = Arc::new(store);
@@ -184,7 +184,7 @@ fn serve(options: &Serve) -> Done {
         let listener =
             listener.map_err(|error| format!("cannot listen on {}: {error}", options.listen))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
-        greet(&*store, address)?;
+        announce(&*store, address)?;
         let app = Arc::new(App::new(Arc::clone(&store), Clock::system()));
         let service = move |request, id| {
             let app = Arc::clone(&app);
@@ -208,7 +208,7 @@ fn serve(options: &Serve) -> Done {
 }
 
 /// Says where the server is. On an empty database it makes a shop first and shows its key, once.
-fn greet(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
+fn announce(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
     if store.shops().map_err(|error| error.to_string())?.is_empty() {
         let new = NewShop {
             name: "My shop".to_owned(),
@@ -219,7 +219,7 @@ fn greet(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
         let shop = store.create_shop(&new, now).map_err(|error| error.to_string())?;
         let (key, shown) = auth::random_key().map_err(|error| error.to_string())?;
         store.add_api_key(shop.id, &key, now).map_err(|error| error.to_string())?;
-        print(&format!("The database was empty. {}", made(&shop, &key, &shown)))?;
+        print(&format!("The database was empty. {}", describe_key(&shop, &key, &shown)))?;
         print(&format!(
             "Try:\n  curl http://{address}/v1/key -H 'Authorization: Bearer {shown}'"
         ))?;
@@ -228,7 +228,7 @@ fn greet(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
 }
 
 /// What a person is told of a new shop or key.
-fn made(shop: &Shop, key: &NewApiKey, shown: &str) -> String {
+fn describe_key(shop: &Shop, key: &NewApiKey, shown: &str) -> String {
     format!(
         "Shop {} ({}, {}) has a new key, shown this once:\n  key     {shown}\n  secret  {}   (store plugins sign with it)",
         shop.id,
@@ -240,7 +240,7 @@ fn made(shop: &Shop, key: &NewApiKey, shown: &str) -> String {
 
 /// Where a file may not grow, the write fails; the signal must not end the process as well. It is caught for good, though
 /// nobody listens.
-fn outlive_full_files() -> Result<(), String> {
+fn ignore_file_size_signal() -> Result<(), String> {
     use tokio::signal::unix::{SignalKind, signal};
     /// On Linux and macOS, but for MIPS.
     const SIGXFSZ: i32 = 25;
@@ -262,7 +262,7 @@ fn stop_signal() -> Result<impl Future<Output = ()>, String> {
     })
 }
 
-fn create_shop(db: &Path, new: &NewShop, json: bool) -> Done {
+fn create_shop(db: &Path, new: &NewShop, json: bool) -> CommandResult {
     let name_fits = !new.name.trim().is_empty()
         && new.name.len() <= 255
         && !new.name.chars().any(char::is_control);
@@ -273,20 +273,20 @@ fn create_shop(db: &Path, new: &NewShop, json: bool) -> Done {
     let shop = admin
         .create_shop(new, Clock::system().now())
         .map_err(|error| error.to_string())?;
-    give_key(&admin, &shop, json)
+    issue_key(&admin, &shop, json)
 }
 
-fn rotate_key(db: &Path, shop: ShopId, json: bool) -> Done {
+fn rotate_key(db: &Path, shop: ShopId, json: bool) -> CommandResult {
     let admin = SqliteAdmin::open_existing(db).map_err(|error| error.to_string())?;
     let shops = admin.shops().map_err(|error| error.to_string())?;
     let shop = shops
         .into_iter()
         .find(|known| known.id == shop)
         .ok_or_else(|| format!("there is no shop {shop}"))?;
-    give_key(&admin, &shop, json)
+    issue_key(&admin, &shop, json)
 }
 
-fn give_key(admin: &SqliteAdmin, shop: &Shop, json: bool) -> Done {
+fn issue_key(admin: &SqliteAdmin, shop: &Shop, json: bool) -> CommandResult {
     let (key, shown) = auth::random_key().map_err(|error| error.to_string())?;
     admin
         .add_key(shop.id, &key, Clock::system().now())
@@ -295,12 +295,12 @@ fn give_key(admin: &SqliteAdmin, shop: &Shop, json: bool) -> Done {
         let (id, secret) = (shop.id.to_string(), &key.signing_secret);
         print(&serde_json::json!({ "shop_id": id, "key": shown, "secret": secret }).to_string())?;
     } else {
-        print(&made(shop, &key, &shown))?;
+        print(&describe_key(shop, &key, &shown))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn list_shops(db: &Path, json: bool) -> Done {
+fn list_shops(db: &Path, json: bool) -> CommandResult {
     let admin = SqliteAdmin::open_existing(db).map_err(|error| error.to_string())?;
     for shop in admin.shops().map_err(|error| error.to_string())? {
         let (id, currency, zone) = (shop.id.to_string(), shop.currency.code(), shop.zone.name());
@@ -314,7 +314,7 @@ fn list_shops(db: &Path, json: bool) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn verify(db: &Path) -> Done {
+fn verify(db: &Path) -> CommandResult {
     let admin = SqliteAdmin::open_existing(db).map_err(|error| error.to_string())?;
     let VerificationReport { rows, events, accounts, orders, projections: discounts, differences } =
         admin.verify().map_err(|error| error.to_string())?;

@@ -35,10 +35,10 @@ use bytes::Bytes;
 use loyalty_store::Store;
 use serde_json::{Map, Value, json};
 
-use crate::endpoint::Answer;
+use crate::endpoint::EncodedResponse;
 use crate::problem::Problem;
 use crate::router::ROUTES;
-use operation::Shared;
+use operation::SharedComponents;
 
 /// A file for each resource, by its name.
 const RESOURCES: &[(&str, &str)] = &[
@@ -89,39 +89,39 @@ pub fn document() -> &'static Bytes {
 
 /// `GET /openapi.json`
 #[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
-pub(crate) fn show(_: &dyn Store) -> Result<Answer, Problem> {
-    Ok(Answer::text(document().clone()))
+pub(crate) fn show(_: &dyn Store) -> Result<EncodedResponse, Problem> {
+    Ok(EncodedResponse::json_text(document().clone()))
 }
 
 #[expect(
     clippy::expect_used,
     reason = "the files are part of the program; the first test reads them"
 )]
-fn read(text: &str) -> Map<String, Value> {
+fn parse_object(text: &str) -> Map<String, Value> {
     serde_json::from_str(text).expect("an object")
 }
 
 /// An object in an object; empty where there is none.
-fn part<'a>(object: &'a Value, name: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+fn members<'a>(object: &'a Value, name: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
     object.get(name).and_then(Value::as_object).into_iter().flatten()
 }
 
 fn assemble() -> Value {
-    let shared = Shared::new(Value::Object(read(SHARED)));
+    let shared = SharedComponents::new(Value::Object(parse_object(SHARED)));
     let resources = RESOURCES
         .iter()
-        .map(|(name, text)| (*name, Value::Object(read(text))));
+        .map(|(name, text)| (*name, Value::Object(parse_object(text))));
     let (mut tags, mut paths, mut schemas) = (Vec::new(), Map::new(), Map::new());
     schemas.extend(
-        part(&shared.0, "schemas").map(|(name, schema)| (name.clone(), schema::expand(schema))),
+        members(&shared.0, "schemas").map(|(name, schema)| (name.clone(), schema::expand(schema))),
     );
-    schemas.insert("ProblemCode".to_owned(), problem_code());
+    schemas.insert("ProblemCode".to_owned(), problem_code_schema());
     for (tag, resource) in resources {
         tags.push(json!({ "name": tag }));
         schemas.extend(
-            part(&resource, "schemas").map(|(name, schema)| (name.clone(), schema::expand(schema))),
+            members(&resource, "schemas").map(|(name, schema)| (name.clone(), schema::expand(schema))),
         );
-        for (key, told) in part(&resource, "operations") {
+        for (key, told) in members(&resource, "operations") {
             let Some(route) = ROUTES
                 .iter()
                 .find(|route| format!("{} {}", route.method, route.pattern) == *key)
@@ -137,7 +137,7 @@ fn assemble() -> Value {
             }
         }
     }
-    let mut document = shared.head();
+    let mut document = shared.document_members();
     document.insert("tags".to_owned(), tags.into());
     document.insert("paths".to_owned(), paths.into());
     document.insert("components".to_owned(), shared.components(&schemas));
@@ -145,8 +145,8 @@ fn assemble() -> Value {
 }
 
 /// All codes, each with its meaning.
-fn problem_code() -> Value {
-    let codes = read(CODES)
+fn problem_code_schema() -> Value {
+    let codes = parse_object(CODES)
         .into_iter()
         .map(|(code, meaning)| json!({ "const": code, "description": meaning }));
     json!({ "type": "string", "oneOf": codes.collect::<Vec<_>>() })

@@ -63,20 +63,20 @@ pub struct Fault {
 /// A value that a program can use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Figure {
+pub enum ExtensionValue {
     /// Points, bytes, seconds.
     Number(i64),
     /// An amount of money: a decimal in a string, as everywhere.
     Text(String),
 }
 
-impl From<i64> for Figure {
+impl From<i64> for ExtensionValue {
     fn from(number: i64) -> Self {
         Self::Number(number)
     }
 }
 
-impl From<String> for Figure {
+impl From<String> for ExtensionValue {
     fn from(text: String) -> Self {
         Self::Text(text)
     }
@@ -86,16 +86,16 @@ impl From<String> for Figure {
 ///
 /// Boxed inside: the good path carries a pointer's width in its `Result`, not this.
 #[derive(Clone, Debug)]
-pub struct Problem(Box<Parts>);
+pub struct Problem(Box<ProblemParts>);
 
 #[derive(Clone, Debug)]
-struct Parts {
+struct ProblemParts {
     status: ErrorStatus,
     code: &'static str,
     detail: Cow<'static, str>,
     param: Option<String>,
     faults: Vec<Fault>,
-    figures: Vec<(&'static str, Figure)>,
+    extensions: Vec<(&'static str, ExtensionValue)>,
     /// The one header that the status asks for: `Allow`, `Retry-After`, `WWW-Authenticate`.
     header: Option<(HeaderName, HeaderValue)>,
     /// For the log only.
@@ -110,13 +110,13 @@ impl Problem {
         code: &'static str,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self(Box::new(Parts {
+        Self(Box::new(ProblemParts {
             status,
             code,
             detail: detail.into(),
             param: None,
             faults: Vec::new(),
-            figures: Vec::new(),
+            extensions: Vec::new(),
             header: None,
             cause: None,
         }))
@@ -139,58 +139,58 @@ impl Problem {
 
     /// 401 names a way to authenticate (RFC 9110, 15.5.2).
     fn unauthenticated(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::with(StatusCode::UNAUTHORIZED, code, detail)
-            .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+        Self::from_status(StatusCode::UNAUTHORIZED, code, detail)
+            .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
     /// 403: the key is known but may not do this.
     pub fn forbidden(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::with(StatusCode::FORBIDDEN, "forbidden", detail)
+        Self::from_status(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
     /// 404: nothing there, or another shop's.
     pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::with(StatusCode::NOT_FOUND, "not_found", detail)
+        Self::from_status(StatusCode::NOT_FOUND, "not_found", detail)
     }
 
     /// 405, with the methods that the path does know.
     pub fn method_not_allowed(allowed: &[Method]) -> Self {
         let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
         let list = names.join(", ");
-        let problem = Self::with(
+        let problem = Self::from_status(
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
             format!("This path answers to {list}."),
         );
         match HeaderValue::try_from(list) {
-            Ok(list) => problem.header(header::ALLOW, list),
+            Ok(list) => problem.with_header(header::ALLOW, list),
             Err(_) => problem,
         }
     }
 
     /// 408: the client was too slow.
-    pub fn too_slow(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::with(StatusCode::REQUEST_TIMEOUT, code, detail)
+    pub fn request_timeout(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::from_status(StatusCode::REQUEST_TIMEOUT, code, detail)
     }
 
     /// 409: the request clashes with the present state.
     pub fn conflict(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::with(StatusCode::CONFLICT, code, detail)
+        Self::from_status(StatusCode::CONFLICT, code, detail)
     }
 
     /// 412: `If-Match` names another version than the present one.
     pub fn precondition_failed(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::with(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail)
+        Self::from_status(StatusCode::PRECONDITION_FAILED, "precondition_failed", detail)
     }
 
     /// 413: more bytes or more items than the limit.
-    pub fn too_large(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::with(StatusCode::PAYLOAD_TOO_LARGE, code, detail)
+    pub fn payload_too_large(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::from_status(StatusCode::PAYLOAD_TOO_LARGE, code, detail)
     }
 
     /// 415: the body is not in a form that we read.
     pub fn unsupported_media_type(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::with(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
+        Self::from_status(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
     }
 
     /// 422: the shape is right, the values or the rules say no.
@@ -200,38 +200,38 @@ impl Problem {
 
     /// 429; `retry_after` in seconds.
     pub fn too_many_requests(retry_after: u32, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::with(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
-            .retry_after(retry_after)
+        Self::from_status(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
+            .with_retry_after(retry_after)
     }
 
     /// 500. The cause goes to the log under the request's id; the client gets only the id.
     pub fn internal(cause: impl fmt::Display) -> Self {
-        let problem = Self::with(
+        let problem = Self::from_status(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
             "The server failed. Send the same request with the same Idempotency-Key again: it takes \
              effect at most once.",
         );
-        problem.caused_by(cause)
+        problem.with_cause(cause)
     }
 
     /// 503: not now; `retry_after` in seconds. The cause is for the log, as with
     /// [`Problem::internal`].
     pub fn unavailable(retry_after: u32, cause: impl fmt::Display) -> Self {
-        let problem = Self::with(
+        let problem = Self::from_status(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
             "The server can't do this just now. Send the same request again a little later.",
         );
-        problem.caused_by(cause).retry_after(retry_after)
+        problem.with_cause(cause).with_retry_after(retry_after)
     }
 
     /// For the constructors above, whose statuses are all 4xx or 5xx.
-    fn with(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+    fn from_status(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorStatus(status), code, detail)
     }
 
-    fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.0.header = Some((name, value));
         self
     }
@@ -241,41 +241,41 @@ impl Problem {
 impl Problem {
     /// Where: a JSON pointer into the body, or the name of a query parameter or header.
     #[must_use]
-    pub fn at(mut self, param: impl Into<String>) -> Self {
+    pub fn with_param(mut self, param: impl Into<String>) -> Self {
         self.0.param = Some(param.into());
         self
     }
 
     /// Every fault at once, each with its pointer.
     #[must_use]
-    pub fn faults(mut self, faults: Vec<Fault>) -> Self {
+    pub fn with_faults(mut self, faults: Vec<Fault>) -> Self {
         self.0.faults = faults;
         self
     }
 
     /// A value that a program can use, as a member of its own: `have`, `need`, `limit`.
     #[must_use]
-    pub fn figure(mut self, name: &'static str, value: impl Into<Figure>) -> Self {
-        self.0.figures.push((name, value.into()));
+    pub fn with_extension(mut self, name: &'static str, value: impl Into<ExtensionValue>) -> Self {
+        self.0.extensions.push((name, value.into()));
         self
     }
 
     /// When to try again; in seconds.
     #[must_use]
-    pub fn retry_after(self, seconds: u32) -> Self {
-        self.header(header::RETRY_AFTER, seconds.into())
+    pub fn with_retry_after(self, seconds: u32) -> Self {
+        self.with_header(header::RETRY_AFTER, seconds.into())
     }
 
     /// What happened inside. It goes to the log and never to the client.
     #[must_use]
-    pub fn caused_by(mut self, cause: impl fmt::Display) -> Self {
+    pub fn with_cause(mut self, cause: impl fmt::Display) -> Self {
         self.0.cause = Some(cause.to_string());
         self
     }
 
     /// The same as 422, where it is 409: Shopify's clients show the `errors` of that one alone.
     #[must_use]
-    pub fn without_conflict(mut self) -> Self {
+    pub fn conflict_as_unprocessable(mut self) -> Self {
         if self.0.status == ErrorStatus::CONFLICT {
             self.0.status = ErrorStatus::UNPROCESSABLE;
         }
@@ -311,7 +311,7 @@ impl Problem {
         if let Some(cause) = &self.0.cause {
             tracing::error!(request_id = %id, status = status.as_u16(), cause, "request failed");
         }
-        let mut response = Response::new(Full::new(Bytes::from(self.document(id))));
+        let mut response = Response::new(Full::new(Bytes::from(self.to_json(id))));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
@@ -322,8 +322,8 @@ impl Problem {
     }
 
     /// The body alone, for an answer that is kept.
-    pub fn document(&self, id: RequestId) -> Vec<u8> {
-        serde_json::to_vec(&Document { parts: &self.0, id }).unwrap_or_default()
+    pub fn to_json(&self, id: RequestId) -> Vec<u8> {
+        serde_json::to_vec(&ProblemDocument { parts: &self.0, id }).unwrap_or_default()
     }
 }
 
@@ -331,12 +331,12 @@ impl Problem {
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
 /// The members of the answer's body, in their order.
-struct Document<'a> {
-    parts: &'a Parts,
+struct ProblemDocument<'a> {
+    parts: &'a ProblemParts,
     id: RequestId,
 }
 
-impl Serialize for Document<'_> {
+impl Serialize for ProblemDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let parts = self.parts;
         let status = parts.status.status();
@@ -351,7 +351,7 @@ impl Serialize for Document<'_> {
             map.serialize_entry("param", param)?;
         }
         map.serialize_entry("request_id", self.id.as_str())?;
-        for (name, value) in &parts.figures {
+        for (name, value) in &parts.extensions {
             map.serialize_entry(name, value)?;
         }
         if !parts.faults.is_empty() {
@@ -363,14 +363,14 @@ impl Serialize for Document<'_> {
 }
 
 /// `{field: [texts]}`, with `base` for what belongs to no field: what Shopify's clients read.
-fn shopify_errors(parts: &Parts) -> BTreeMap<Cow<'_, str>, Vec<&str>> {
+fn shopify_errors(parts: &ProblemParts) -> BTreeMap<Cow<'_, str>, Vec<&str>> {
     let mut errors: BTreeMap<Cow<'_, str>, Vec<&str>> = BTreeMap::new();
     for fault in &parts.faults {
-        let texts = errors.entry(field(&fault.pointer)).or_default();
+        let texts = errors.entry(field_of_pointer(&fault.pointer)).or_default();
         texts.push(&fault.detail);
     }
     if errors.is_empty() {
-        let field = parts.param.as_deref().map_or("base".into(), field);
+        let field = parts.param.as_deref().map_or("base".into(), field_of_pointer);
         errors.insert(field, vec![&parts.detail]);
     }
     errors
@@ -378,7 +378,7 @@ fn shopify_errors(parts: &Parts) -> BTreeMap<Cow<'_, str>, Vec<&str>> {
 
 /// The field that a JSON pointer means: its last part that is no array index. A name that is no
 /// pointer (a query parameter, a header) stands for itself.
-fn field(param: &str) -> Cow<'_, str> {
+fn field_of_pointer(param: &str) -> Cow<'_, str> {
     if !param.starts_with('/') && !param.is_empty() {
         return param.into();
     }
@@ -398,7 +398,7 @@ mod tests {
     use http_body_util::BodyExt;
     use serde_json::{Value, json};
 
-    fn answer(problem: Problem) -> (hyper::http::response::Parts, Value) {
+    fn respond(problem: Problem) -> (hyper::http::response::Parts, Value) {
         let id = RequestId::sample();
         let (head, body) = problem.into_response(id).into_parts();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn only_refusals_are_error_statuses() {
+    fn only_4xx_and_5xx_are_error_statuses() {
         for code in [200, 204, 303, 100] {
             assert_eq!(ErrorStatus::new(StatusCode::from_u16(code).unwrap()), None);
         }
@@ -420,10 +420,10 @@ mod tests {
     #[test]
     fn the_whole_document() {
         let problem = Problem::unprocessable("not_enough_points", "There are 40 points, not 100.")
-            .at("/points")
-            .figure("have", 40)
-            .figure("need", 100);
-        let (head, body) = answer(problem);
+            .with_param("/points")
+            .with_extension("have", 40)
+            .with_extension("need", 100);
+        let (head, body) = respond(problem);
         assert_eq!(head.status, 422);
         assert_eq!(head.headers["content-type"], "application/problem+json");
         assert_eq!(
@@ -444,14 +444,14 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_all_told_and_grouped_by_field() {
+    fn faults_are_all_listed_and_grouped_by_field() {
         let fault = |pointer: &str, detail: &'static str| Fault {
             pointer: pointer.into(),
             code: "invalid_value",
             detail: detail.into(),
         };
-        let (_, body) = answer(
-            Problem::unprocessable("invalid_program", "The program has 4 faults.").faults(vec![
+        let (_, body) = respond(
+            Problem::unprocessable("invalid_program", "The program has 4 faults.").with_faults(vec![
                 fault("/rules/0/rate", "a"),
                 fault("/rules/1/rate", "b"),
                 fault("/tags/3", "c"),
@@ -477,30 +477,30 @@ mod tests {
             ("Idempotency-Key", "Idempotency-Key"),
         ];
         for (param, expected) in rows {
-            assert_eq!(field(param), expected, "{param}");
+            assert_eq!(field_of_pointer(param), expected, "{param}");
         }
     }
 
     #[test]
-    fn each_status_brings_its_header() {
-        let (head, _) = answer(Problem::unauthorized("No key."));
+    fn each_status_has_its_header() {
+        let (head, _) = respond(Problem::unauthorized("No key."));
         assert_eq!(head.status, 401);
         assert_eq!(head.headers["www-authenticate"], "Bearer");
-        let (head, _) = answer(Problem::method_not_allowed(&[Method::GET, Method::PATCH]));
+        let (head, _) = respond(Problem::method_not_allowed(&[Method::GET, Method::PATCH]));
         assert_eq!(head.status, 405);
         assert_eq!(head.headers["allow"], "GET, PATCH");
-        let (head, _) = answer(Problem::too_many_requests(17, "Too fast."));
+        let (head, _) = respond(Problem::too_many_requests(17, "Too fast."));
         assert_eq!(head.status, 429);
         assert_eq!(head.headers["retry-after"], "17");
     }
 
     #[test]
-    fn a_cause_stays_inside() {
+    fn a_cause_is_not_sent_to_the_client() {
         for problem in [
             Problem::internal("disk I/O error at page 7"),
             Problem::unavailable(1, "disk I/O error at page 7"),
         ] {
-            let (_, body) = answer(problem);
+            let (_, body) = respond(problem);
             assert!(!body.to_string().contains("disk"), "{body}");
             assert_eq!(body["request_id"], RequestId::sample().as_str());
         }

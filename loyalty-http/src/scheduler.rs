@@ -14,7 +14,7 @@ use tokio::task;
 use crate::clock::Clock;
 
 /// In how many decisions what is due is found out for a batch of accounts.
-const FINDS: usize = 8;
+const SEARCHES_PER_BATCH: usize = 8;
 
 /// How often the scheduler looks, and how much it asks for at once.
 #[derive(Clone, Copy, Debug)]
@@ -34,11 +34,11 @@ impl Default for Schedule {
 
 /// What one look did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Done {
+pub struct PassReport {
     /// For how many accounts something was due.
     pub caught_up: usize,
     /// How often a batch of accounts was looked through, since a program was published.
-    pub looked_through: usize,
+    pub batches_searched: usize,
 }
 
 /// Looks every tick, until `shutdown` resolves. What the store has begun then comes to its end.
@@ -51,9 +51,9 @@ pub async fn run(
     let mut shutdown = pin!(shutdown);
     loop {
         let turn = async {
-            match look(&store, &clock, schedule.batch).await {
-                Ok(Done { caught_up: 0, looked_through: 0 }) => {}
-                Ok(Done { caught_up, looked_through }) => {
+            match run_pass(&store, &clock, schedule.batch).await {
+                Ok(PassReport { caught_up: 0, batches_searched: 0 }) => {}
+                Ok(PassReport { caught_up, batches_searched: looked_through }) => {
                     tracing::info!(caught_up, looked_through, "what was due is written down");
                 }
                 Err(failure) => {
@@ -74,32 +74,32 @@ pub async fn run(
 ///
 /// # Errors
 /// The first failure ends it. What was done before stays done; the next look goes on.
-pub async fn look(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Result<Done, Failure> {
+pub async fn run_pass(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Result<PassReport, Failure> {
     let batch = batch.max(1);
-    let mut done = Done::default();
+    let mut done = PassReport::default();
     loop {
-        let shops = aside(store, <dyn Store>::shops_to_reschedule).await?;
+        let shops = run_blocking(store, <dyn Store>::shops_to_reschedule).await?;
         if shops.is_empty() {
             break;
         }
         for shop in shops {
             // Nobody else is decided about meanwhile.
-            let limit = batch.div_ceil(FINDS);
-            for pending in begin(store, clock, vec![(shop, Action::RescheduleDue { limit })]).await? {
+            let limit = batch.div_ceil(SEARCHES_PER_BATCH);
+            for pending in execute_all(store, clock, vec![(shop, Action::RescheduleDue { limit })]).await? {
                 pending.await?;
             }
-            done.looked_through = done.looked_through.saturating_add(1);
+            done.batches_searched = done.batches_searched.saturating_add(1);
         }
     }
     // What comes due meanwhile is for the next look, and who has been met once is not met again.
     let (now, mut after) = (clock.now(), None);
     loop {
-        let page = aside(store, move |store| store.due(now, after, batch)).await?;
+        let page = run_blocking(store, move |store| store.due(now, after, batch)).await?;
         let catch_up = page
             .iter()
             .map(|due| (due.shop, Action::CatchUp(due.account)))
             .collect();
-        for pending in begin(store, clock, catch_up).await? {
+        for pending in execute_all(store, clock, catch_up).await? {
             pending.await?;
         }
         done.caught_up = done.caught_up.saturating_add(page.len());
@@ -111,7 +111,7 @@ pub async fn look(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Result
 }
 
 /// Decided one after the other, then to be waited for.
-async fn begin(
+async fn execute_all(
     store: &Arc<dyn Store>,
     clock: &Clock,
     actions: Vec<(ShopId, Action)>,
@@ -119,7 +119,7 @@ async fn begin(
     let now = clock.now();
     let request =
         move |(shop, action)| Request { shop, now, dry_run: false, idempotency: None, action };
-    aside(store, move |store| {
+    run_blocking(store, move |store| {
         Ok(actions
             .into_iter()
             .map(|action| store.execute(request(action)))
@@ -129,7 +129,7 @@ async fn begin(
 }
 
 /// Works on a thread where it holds nobody up.
-async fn aside<T: Send + 'static>(
+async fn run_blocking<T: Send + 'static>(
     store: &Arc<dyn Store>,
     work: impl FnOnce(&dyn Store) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {

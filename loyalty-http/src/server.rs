@@ -36,49 +36,49 @@ use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
 use crate::problem::Problem;
-use crate::waiting::Waiting;
+use crate::waiting::HeadTimeout;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The most bytes that wait in memory for one connection, each way.
-const BUFFER: usize = 64 << 10;
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// How long the listener rests when the system has no more sockets to give.
-const REST: Duration = Duration::from_millis(50);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
 /// How long a connection that we close first still listens; see [`Socket::poll_shutdown`].
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A request that is being answered, as hyper wants it. Boxed, since hyper moves it several times, and it is
 /// some kilobytes.
-type Answering = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
+type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
 
 /// What one client can take. A head has at most 100 headers (hyper's own limit, which costs
 /// nothing as long as it is not set).
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The most bytes of a head: request line and headers. At most 64 KiB.
-    pub head_bytes: usize,
+    pub max_head_bytes: usize,
     /// From the start of a connection, or from the last answer, until a whole head is here; so
     /// also how long a connection may be idle.
-    pub head_time: Duration,
+    pub head_timeout: Duration,
     /// How long a client may take no byte of an answer.
-    pub stall: Duration,
+    pub write_timeout: Duration,
     /// Connections at a time. Those beyond wait in the system's queue.
-    pub connections: usize,
+    pub max_connections: usize,
     /// How long a stop waits for requests that are being answered.
-    pub grace: Duration,
+    pub grace_period: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            head_bytes: 16 << 10,
-            head_time: Duration::from_secs(30),
-            stall: Duration::from_secs(30),
+            max_head_bytes: 16 << 10,
+            head_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
             // The usual 1,024 files of a process, less those that a database needs.
-            connections: 768,
-            grace: Duration::from_secs(20),
+            max_connections: 768,
+            grace_period: Duration::from_secs(20),
         }
     }
 }
@@ -98,9 +98,9 @@ pub async fn run<S, F>(
     S: Fn(Request<Incoming>, RequestId) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
-    let http = http(&limits);
+    let http = http_builder(&limits);
     let ids = Arc::new(RequestIds::new());
-    let slots = Arc::new(Semaphore::new(limits.connections));
+    let slots = Arc::new(Semaphore::new(limits.max_connections));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -111,11 +111,11 @@ pub async fn run<S, F>(
             Some(_) = connections.join_next() => continue,
             accepted = accept(&listener, &slots) => accepted,
         };
-        let waiting = Waiting::start();
-        let socket = Socket::new(stream, limits.stall, waiting.clone());
-        let service = answering(service.clone(), Arc::clone(&ids), waiting.clone());
+        let waiting = HeadTimeout::start();
+        let socket = Socket::new(stream, limits.write_timeout, waiting.clone());
+        let service = connection_service(service.clone(), Arc::clone(&ids), waiting.clone());
         let connection = graceful.watch(http.serve_connection(socket, service_fn(service)));
-        let idle = waiting.too_long(limits.head_time);
+        let idle = waiting.wait_until_expired(limits.head_timeout);
         connections.spawn(async move {
             let _slot = slot;
             tokio::select! {
@@ -128,11 +128,11 @@ pub async fn run<S, F>(
         });
     }
     drop(listener);
-    stop(graceful, connections, limits.grace).await;
+    shut_down(graceful, connections, limits.grace_period).await;
 }
 
 /// Lets the connections finish, then cuts off those that don't.
-async fn stop(graceful: GracefulShutdown, mut connections: JoinSet<()>, grace: Duration) {
+async fn shut_down(graceful: GracefulShutdown, mut connections: JoinSet<()>, grace: Duration) {
     let finished = async {
         graceful.shutdown().await;
         while connections.join_next().await.is_some() {}
@@ -144,9 +144,9 @@ async fn stop(graceful: GracefulShutdown, mut connections: JoinSet<()>, grace: D
     }
 }
 
-fn http(limits: &Limits) -> http1::Builder {
+fn http_builder(limits: &Limits) -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.max_header_size(limits.head_bytes).max_buf_size(BUFFER);
+    http.max_header_size(limits.max_head_bytes).max_buf_size(BUFFER_BYTES);
     http
 }
 
@@ -166,16 +166,16 @@ async fn accept(
                 }
                 return (slot, stream);
             }
-            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) if is_connection_error(&error) => {}
             Err(error) => {
                 tracing::error!(%error, "can't accept connections");
-                tokio::time::sleep(REST).await;
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }
     }
 }
 
-fn is_of_one_connection(error: &io::Error) -> bool {
+fn is_connection_error(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionAborted
@@ -192,8 +192,8 @@ fn has_host<B>(request: &Request<B>) -> bool {
 }
 
 /// Behind such a head nothing is read.
-fn no_host(id: RequestId) -> Response<Full<Bytes>> {
-    let problem = Problem::bad_request("invalid_host", "Send one Host header.").at("Host");
+fn invalid_host(id: RequestId) -> Response<Full<Bytes>> {
+    let problem = Problem::bad_request("invalid_host", "Send one Host header.").with_param("Host");
     let mut response = problem.into_response(id);
     response
         .headers_mut()
@@ -202,31 +202,31 @@ fn no_host(id: RequestId) -> Response<Full<Bytes>> {
 }
 
 /// The service of one connection.
-fn answering<S, F>(
+fn connection_service<S, F>(
     service: S,
     ids: Arc<RequestIds>,
-    waiting: Waiting,
-) -> impl Fn(Request<Incoming>) -> Answering
+    waiting: HeadTimeout,
+) -> impl Fn(Request<Incoming>) -> ResponseFuture
 where
     S: Fn(Request<Incoming>, RequestId) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
     move |request| {
-        waiting.served();
+        waiting.head_received();
         let (service, id, waiting) = (service.clone(), ids.next(), waiting.clone());
         Box::pin(async move {
             let served = async move {
-                if has_host(&request) { service(request, id).await } else { no_host(id) }
+                if has_host(&request) { service(request, id).await } else { invalid_host(id) }
             };
-            let response = answer(pin!(served), id).await;
-            waiting.answered();
+            let response = respond(pin!(served), id).await;
+            waiting.response_ready();
             Ok(response)
         })
     }
 }
 
 /// Runs the service on one request and completes its answer.
-async fn answer<F>(mut served: Pin<&mut F>, id: RequestId) -> Response<Full<Bytes>>
+async fn respond<F>(mut served: Pin<&mut F>, id: RequestId) -> Response<Full<Bytes>>
 where
     F: Future<Output = Response<Full<Bytes>>>,
 {
@@ -256,7 +256,7 @@ pub struct RequestId([u8; 20]);
 
 impl RequestId {
     /// One of a caller that numbers its requests itself.
-    pub fn numbered(number: u64) -> Self {
+    pub fn from_number(number: u64) -> Self {
         Self(hex(number))
     }
 
@@ -324,26 +324,26 @@ fn hex<const N: usize>(mut number: u64) -> [u8; N] {
 /// so that answers don't pile up.)
 struct Socket {
     stream: TokioIo<TcpStream>,
-    stall: Duration,
-    waiting: Waiting,
+    write_timeout: Duration,
+    head_timeout: HeadTimeout,
     /// Runs while a write waits for the client, and at the end while we linger.
     timer: Option<Pin<Box<Sleep>>>,
-    lingers: bool,
+    is_lingering: bool,
 }
 
 impl Socket {
-    fn new(stream: TcpStream, stall: Duration, waiting: Waiting) -> Self {
+    fn new(stream: TcpStream, write_timeout: Duration, head_timeout: HeadTimeout) -> Self {
         Self {
             stream: TokioIo::new(stream),
-            stall,
-            waiting,
+            write_timeout,
+            head_timeout,
             timer: None,
-            lingers: false,
+            is_lingering: false,
         }
     }
 
     /// Turns a write that waits too long into an error.
-    fn guard<T>(
+    fn apply_write_timeout<T>(
         &mut self,
         context: &mut Context<'_>,
         polled: Poll<io::Result<T>>,
@@ -352,7 +352,7 @@ impl Socket {
             self.timer = None;
             return polled;
         }
-        ready!(self.poll_timer(context, self.stall));
+        ready!(self.poll_timer(context, self.write_timeout));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
@@ -369,12 +369,12 @@ impl Socket {
             let stream = Pin::new(self.stream.inner_mut());
             match stream.poll_read(context, &mut buffer) {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                    if self.poll_timer(context, LINGER).is_ready() {
+                    if self.poll_timer(context, LINGER_TIMEOUT).is_ready() {
                         return Poll::Ready(());
                     }
                 }
                 Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending => return self.poll_timer(context, LINGER),
+                Poll::Pending => return self.poll_timer(context, LINGER_TIMEOUT),
             }
         }
     }
@@ -398,8 +398,8 @@ impl hyper::rt::Write for Socket {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.waiting.writing(polled.is_ready());
-        self.guard(context, polled)
+        self.head_timeout.record_write(polled.is_ready());
+        self.apply_write_timeout(context, polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -411,10 +411,10 @@ impl hyper::rt::Write for Socket {
     /// Closing at once while the client still sends (the rest of a body that was refused) makes
     /// the system reset the connection, and the client would lose the answer that says why.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.lingers {
+        if !self.is_lingering {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
             self.timer = None;
-            self.lingers = true;
+            self.is_lingering = true;
         }
         self.poll_linger(context).map(Ok)
     }

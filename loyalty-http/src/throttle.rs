@@ -15,14 +15,14 @@ use loyalty_core::{ShopId, Timestamp};
 use crate::problem::Problem;
 
 /// How many look-ups may fail in a row.
-const FREE: i32 = 10;
+const FREE_FAILURES: i32 = 10;
 
 /// How many subjects a generation has.
-const GENERATION: usize = 20_000;
+const GENERATION_SIZE: usize = 20_000;
 
 /// Who looks codes up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Subject {
+pub(crate) enum ThrottleKey {
     /// A shop's key, by its public part: many shoppers may stand behind it.
     Key(String),
     /// A shopper, as the request names them.
@@ -31,9 +31,9 @@ pub(crate) enum Subject {
     Address(ShopId, String),
 }
 
-impl Subject {
+impl ThrottleKey {
     /// What one failure costs.
-    fn step(&self) -> TimeDelta {
+    fn failure_cost(&self) -> TimeDelta {
         match self {
             Self::Key(_) => TimeDelta::seconds(1),
             Self::Customer(..) | Self::Address(..) => TimeDelta::seconds(30),
@@ -44,16 +44,16 @@ impl Subject {
 /// The failures of late.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
-    generations: Mutex<[HashMap<Subject, Timestamp>; 2]>,
+    generations: Mutex<[HashMap<ThrottleKey, Timestamp>; 2]>,
 }
 
 impl Throttle {
     /// Lets a look-up go on, or says when to try again.
-    pub(crate) fn admit(&self, subjects: &[Subject], now: Timestamp) -> Result<(), Problem> {
+    pub(crate) fn admit(&self, subjects: &[ThrottleKey], now: Timestamp) -> Result<(), Problem> {
         let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = subjects.iter().filter_map(|subject| {
             let reaches = generations.iter().find_map(|generation| generation.get(subject))?;
-            let free = subject.step().checked_mul(FREE.saturating_sub(1))?;
+            let free = subject.failure_cost().checked_mul(FREE_FAILURES.saturating_sub(1))?;
             Some(
                 reaches
                     .signed_duration_since(now)
@@ -72,7 +72,7 @@ impl Throttle {
     }
 
     /// Notes that a look-up found nothing.
-    pub(crate) fn fail(&self, subjects: &[Subject], now: Timestamp) {
+    pub(crate) fn record_failure(&self, subjects: &[ThrottleKey], now: Timestamp) {
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         let [young, old] = &mut *generations;
         for subject in subjects {
@@ -84,9 +84,9 @@ impl Throttle {
                 .max(now);
             young.insert(
                 subject.clone(),
-                reaches.checked_add_signed(subject.step()).unwrap_or(reaches),
+                reaches.checked_add_signed(subject.failure_cost()).unwrap_or(reaches),
             );
-            if young.len() >= GENERATION {
+            if young.len() >= GENERATION_SIZE {
                 *old = std::mem::take(young);
             }
         }
@@ -103,37 +103,37 @@ mod tests {
     }
 
     #[test]
-    fn ten_failures_are_free_and_time_heals() {
+    fn ten_failures_are_free_and_the_debt_decays() {
         let throttle = Throttle::default();
-        let ada = [Subject::Customer(ShopId(1), "ada".to_owned())];
+        let ada = [ThrottleKey::Customer(ShopId(1), "ada".to_owned())];
         for _ in 0..10 {
             assert!(throttle.admit(&ada, at(0)).is_ok());
-            throttle.fail(&ada, at(0));
+            throttle.record_failure(&ada, at(0));
         }
         assert_eq!(throttle.admit(&ada, at(0)).unwrap_err().code(), "too_many_requests");
         assert!(throttle.admit(&ada, at(29)).is_err());
         assert!(throttle.admit(&ada, at(30)).is_ok());
-        throttle.fail(&ada, at(30));
+        throttle.record_failure(&ada, at(30));
         assert!(throttle.admit(&ada, at(59)).is_err() && throttle.admit(&ada, at(60)).is_ok());
         let others = [
-            Subject::Customer(ShopId(2), "ada".to_owned()),
-            Subject::Address(ShopId(1), "ada".to_owned()),
+            ThrottleKey::Customer(ShopId(2), "ada".to_owned()),
+            ThrottleKey::Address(ShopId(1), "ada".to_owned()),
         ];
         assert!(throttle.admit(&others, at(0)).is_ok());
     }
 
     #[test]
-    fn memory_is_bounded_and_who_fails_on_stays_known() {
+    fn memory_is_bounded_and_an_active_subject_is_retained() {
         let throttle = Throttle::default();
-        let ada = [Subject::Key("ada".to_owned())];
-        for number in 0..3 * GENERATION {
+        let ada = [ThrottleKey::Key("ada".to_owned())];
+        for number in 0..3 * GENERATION_SIZE {
             if number % 1_000 == 0 {
-                throttle.fail(&ada, at(0));
+                throttle.record_failure(&ada, at(0));
             }
-            throttle.fail(&[Subject::Key(number.to_string())], at(0));
+            throttle.record_failure(&[ThrottleKey::Key(number.to_string())], at(0));
         }
         let generations = throttle.generations.lock().unwrap();
-        assert!(generations[0].len() < GENERATION && generations[1].len() <= GENERATION);
+        assert!(generations[0].len() < GENERATION_SIZE && generations[1].len() <= GENERATION_SIZE);
         drop(generations);
         assert!(throttle.admit(&ada, at(0)).is_err());
     }

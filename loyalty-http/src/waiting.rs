@@ -10,49 +10,49 @@ use tokio::time::{Instant, sleep};
 
 /// Shared by all that know something of a connection.
 #[derive(Clone, Debug)]
-pub(crate) struct Waiting(Arc<Mutex<Phase>>);
+pub(crate) struct HeadTimeout(Arc<Mutex<ConnectionPhase>>);
 
 /// What a connection is at.
 #[derive(Clone, Copy, Debug)]
-enum Phase {
+enum ConnectionPhase {
     /// A head is waited for, since then.
-    Head(Instant),
+    AwaitingHead(Instant),
     /// A request is being served.
-    Served,
+    Serving,
     /// An answer waits for the client to take it.
-    Answering,
+    Responding,
 }
 
-impl Waiting {
+impl HeadTimeout {
     /// A connection that was just opened.
     pub(crate) fn start() -> Self {
-        Self(Arc::new(Mutex::new(Phase::Head(Instant::now()))))
+        Self(Arc::new(Mutex::new(ConnectionPhase::AwaitingHead(Instant::now()))))
     }
 
     /// A whole head is here.
-    pub(crate) fn served(&self) {
-        *self.phase() = Phase::Served;
+    pub(crate) fn head_received(&self) {
+        *self.phase() = ConnectionPhase::Serving;
     }
 
     /// The request is answered; the answer is on its way.
-    pub(crate) fn answered(&self) {
-        *self.phase() = Phase::Head(Instant::now());
+    pub(crate) fn response_ready(&self) {
+        *self.phase() = ConnectionPhase::AwaitingHead(Instant::now());
     }
 
     /// The client took some bytes, or does not yet. Those of an answer, unless they invite it to send a body.
-    pub(crate) fn writing(&self, taken: bool) {
+    pub(crate) fn record_write(&self, taken: bool) {
         let mut phase = self.phase();
         match *phase {
-            Phase::Served => {}
-            Phase::Head(_) | Phase::Answering if taken => *phase = Phase::Head(Instant::now()),
-            Phase::Head(_) | Phase::Answering => *phase = Phase::Answering,
+            ConnectionPhase::Serving => {}
+            ConnectionPhase::AwaitingHead(_) | ConnectionPhase::Responding if taken => *phase = ConnectionPhase::AwaitingHead(Instant::now()),
+            ConnectionPhase::AwaitingHead(_) | ConnectionPhase::Responding => *phase = ConnectionPhase::Responding,
         }
     }
 
     /// Over once a head was waited for so long.
-    pub(crate) async fn too_long(self, limit: Duration) {
+    pub(crate) async fn wait_until_expired(self, limit: Duration) {
         loop {
-            match self.left(limit) {
+            match self.remaining(limit) {
                 Duration::ZERO => return,
                 left => sleep(left).await,
             }
@@ -60,14 +60,14 @@ impl Waiting {
     }
 
     /// For how long nothing can be over.
-    fn left(&self, limit: Duration) -> Duration {
+    fn remaining(&self, limit: Duration) -> Duration {
         match *self.phase() {
-            Phase::Head(since) => limit.saturating_sub(since.elapsed()),
-            Phase::Served | Phase::Answering => limit,
+            ConnectionPhase::AwaitingHead(since) => limit.saturating_sub(since.elapsed()),
+            ConnectionPhase::Serving | ConnectionPhase::Responding => limit,
         }
     }
 
-    fn phase(&self) -> MutexGuard<'_, Phase> {
+    fn phase(&self) -> MutexGuard<'_, ConnectionPhase> {
         // Nothing panics while it is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -78,23 +78,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_head_is_waited_for() {
-        let (waiting, limit) = (Waiting::start(), Duration::from_mins(1));
+    fn only_waiting_for_a_head_uses_up_the_timeout() {
+        let (waiting, limit) = (HeadTimeout::start(), Duration::from_mins(1));
         let runs = || {
             std::thread::sleep(Duration::from_millis(1));
-            waiting.left(limit) < limit
+            waiting.remaining(limit) < limit
         };
         assert!(runs());
-        waiting.served();
+        waiting.head_received();
         // An invitation to send the body.
-        waiting.writing(false);
-        waiting.writing(true);
+        waiting.record_write(false);
+        waiting.record_write(true);
         assert!(!runs());
-        waiting.answered();
+        waiting.response_ready();
         assert!(runs());
-        waiting.writing(false);
+        waiting.record_write(false);
         assert!(!runs());
-        waiting.writing(true);
+        waiting.record_write(true);
         assert!(runs());
     }
 }

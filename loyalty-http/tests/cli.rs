@@ -27,7 +27,7 @@ fn stdout(output: &Output) -> String {
 }
 
 /// One clear line on standard error, exit code 2.
-fn assert_refused(output: &Output, says: &str) {
+fn assert_fails(output: &Output, says: &str) {
     let errors = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(2), "{errors}");
     assert!(errors.contains(says), "{errors}");
@@ -69,32 +69,32 @@ fn shops_and_keys_are_made_and_shown_once() {
 }
 
 #[test]
-fn what_cannot_be_done_is_said_in_one_line() {
+fn errors_are_one_line() {
     let directory = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| loyalty(directory.path(), arguments);
-    assert_refused(&run(&["verify"]), "there is no file");
-    assert_refused(&run(&["key", "rotate", "7", "--db", "none.db"]), "there is no file");
-    assert_refused(&run(&["shop", "create", "\n", "--currency", "USD"]), "a shop's name");
+    assert_fails(&run(&["verify"]), "there is no file");
+    assert_fails(&run(&["key", "rotate", "7", "--db", "none.db"]), "there is no file");
+    assert_fails(&run(&["shop", "create", "\n", "--currency", "USD"]), "a shop's name");
 
     std::fs::write(directory.path().join("text.db"), "This is no database, but it is long enough.")
         .unwrap();
-    assert_refused(&run(&["verify", "--db", "text.db"]), "not a database");
-    assert_refused(
+    assert_fails(&run(&["verify", "--db", "text.db"]), "not a database");
+    assert_fails(
         &run(&["serve", "--db", "text.db", "--listen", "127.0.0.1:0"]),
         "not a database",
     );
-    assert_refused(&run(&["serve", "--db", "no/such/folder/x.db"]), "no/such/folder");
+    assert_fails(&run(&["serve", "--db", "no/such/folder/x.db"]), "no/such/folder");
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    assert_refused(&run(&["--listen", &address]), &format!("cannot listen on {address}"));
+    assert_fails(&run(&["--listen", &address]), &format!("cannot listen on {address}"));
 
     assert!(run(&["shop", "create", "Tea", "--currency", "USD"]).status.success());
-    assert_refused(&run(&["key", "rotate", "7"]), "there is no shop 7");
+    assert_fails(&run(&["key", "rotate", "7"]), "there is no shop 7");
 }
 
 #[test]
-fn a_wrong_option_ends_with_2() {
+fn a_wrong_option_exits_with_2() {
     let directory = tempfile::tempdir().unwrap();
     for (arguments, says) in [
         (&["--listne", "x"][..], "--listne"),
@@ -105,12 +105,12 @@ fn a_wrong_option_ends_with_2() {
         (&["serve", "--log-format", "xml"], "text or json"),
     ] {
         let output = loyalty(directory.path(), arguments);
-        assert_refused(&output, says);
+        assert_fails(&output, says);
     }
 }
 
 #[test]
-fn a_second_server_on_the_file_is_refused_and_verify_is_not() {
+fn a_second_server_on_the_file_fails_and_verify_works() {
     let directory = tempfile::tempdir().unwrap();
     let mut server = Command::new(env!("CARGO_BIN_EXE_loyalty-http"))
         .current_dir(directory.path())
@@ -122,7 +122,7 @@ fn a_second_server_on_the_file_is_refused_and_verify_is_not() {
         .lines()
         .map(Result::unwrap);
     assert!(lines.any(|line| line.starts_with("Listening on http://")));
-    assert_refused(&loyalty(directory.path(), &["--listen", "127.0.0.1:0"]), "another process");
+    assert_fails(&loyalty(directory.path(), &["--listen", "127.0.0.1:0"]), "another process");
     let verified = loyalty(directory.path(), &["verify"]);
     assert!(verified.status.success());
     assert!(stdout(&verified).contains("Every state agrees with its journal."));
@@ -135,7 +135,7 @@ fn a_second_server_on_the_file_is_refused_and_verify_is_not() {
 }
 
 #[test]
-fn verify_ends_with_1_where_the_books_do_not_add_up() {
+fn verify_exits_with_1_when_states_differ() {
     let directory = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| loyalty(directory.path(), arguments);
     assert!(run(&["shop", "create", "Tea", "--currency", "USD"]).status.success());

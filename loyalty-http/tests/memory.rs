@@ -21,7 +21,7 @@ const CLIENTS: usize = 40;
 const FLOOD: usize = 6 * BODY;
 
 /// A body that grows has its last two sizes at the most, and beside it there are buffers.
-const A_CONNECTION: usize = 2 * BODY + (512 << 10);
+const BYTES_PER_CONNECTION: usize = 2 * BODY + (512 << 10);
 const BODY: usize = 1 << 20;
 
 /// What the process may take besides: threads, the database's pages, what the allocator keeps.
@@ -60,12 +60,12 @@ impl Server {
         let address = lines.find_map(listening).unwrap();
         let mut server = Self { process, address, before: 0, _directory: directory };
         assert!(server.is_alive());
-        server.before = server.held("VmRSS:");
+        server.before = server.memory_bytes("VmRSS:");
         server
     }
 
     /// How many bytes the process holds, or held at its peak (`VmHWM:`).
-    fn held(&self, what: &str) -> usize {
+    fn memory_bytes(&self, what: &str) -> usize {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
@@ -115,8 +115,8 @@ impl Server {
         std::thread::sleep(Duration::from_millis(300));
     }
 
-    fn judge(self, bound: usize) {
-        let peak = self.held("VmHWM:").saturating_sub(self.before);
+    fn assert_peak_below(self, bound: usize) {
+        let peak = self.memory_bytes("VmHWM:").saturating_sub(self.before);
         println!("{} KiB beyond the {} KiB at the start", peak >> 10, self.before >> 10);
         assert!(
             peak < bound,
@@ -136,31 +136,31 @@ impl Drop for Server {
 
 /// Bodies of any length, in chunks, with an end that never comes.
 #[test]
-fn bodies_are_held_up_to_their_limit() {
+fn chunked_bodies_use_memory_up_to_their_limit() {
     let server = Server::start();
     let head = "POST /integrations/webhooks/common/orders-paid HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
     let chunk = format!("1000\r\n{}\r\n", "x".repeat(0x1000));
     // Just under the limit, and held.
     server.flood(head, &chunk, BODY - (70 << 10));
     server.flood(head, &chunk, FLOOD);
-    server.judge(BASE + CONNECTIONS * A_CONNECTION);
+    server.assert_peak_below(BASE + CONNECTIONS * BYTES_PER_CONNECTION);
 }
 
 /// Bodies of which the length is known beforehand take no more than that.
 #[test]
-fn announced_bodies_are_held_once() {
+fn sized_bodies_are_buffered_once() {
     let server = Server::start();
     let head = format!(
         "POST /integrations/webhooks/common/orders-paid HTTP/1.1\r\nhost: x\r\ncontent-length: {BODY}\r\n\r\n"
     );
     server.flood(&head, &"x".repeat(1 << 10), BODY - (70 << 10));
-    server.judge(BASE + CONNECTIONS * (BODY + (512 << 10)));
+    server.assert_peak_below(BASE + CONNECTIONS * (BODY + (512 << 10)));
 }
 
 #[test]
-fn heads_are_held_up_to_their_limit() {
+fn heads_use_memory_up_to_their_limit() {
     let server = Server::start();
     server.flood("GET /livez HTTP/1.1\r\na: ", "b", 15 << 10);
     server.flood("GET /livez HTTP/1.1\r\na: ", "b", FLOOD);
-    server.judge(BASE);
+    server.assert_peak_below(BASE);
 }

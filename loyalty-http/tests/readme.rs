@@ -97,18 +97,18 @@ impl Drop for Server {
 }
 
 /// Whether what the page says is in the answer. Lists are compared member by member.
-fn assert_says(page: &Value, answer: &Value, whole: &str) {
+fn assert_contains(page: &Value, answer: &Value, whole: &str) {
     match (page, answer) {
         (Value::Object(page), Value::Object(answer)) => {
             for (name, value) in page {
-                assert_says(value, answer.get(name).unwrap_or(&Value::Null), whole);
+                assert_contains(value, answer.get(name).unwrap_or(&Value::Null), whole);
             }
         }
         (Value::Array(page), Value::Array(answer)) => {
             assert_eq!(page.len(), answer.len(), "{whole}");
             page.iter()
                 .zip(answer)
-                .for_each(|(page, answer)| assert_says(page, answer, whole));
+                .for_each(|(page, answer)| assert_contains(page, answer, whole));
         }
         (Value::String(page), Value::String(_)) if page == "…" => {}
         (page, answer) => assert_eq!(page, answer, "the page differs from {whole}"),
@@ -120,7 +120,7 @@ fn root() -> PathBuf {
 }
 
 #[test]
-fn the_readme_is_true() {
+fn readme_commands_give_the_printed_responses() {
     let page = std::fs::read_to_string(root().join("README.md")).unwrap();
     let ci = std::fs::read_to_string(root().join(".ci/run")).unwrap();
     let server = Server::start();
@@ -130,7 +130,7 @@ fn the_readme_is_true() {
             "json" => {
                 let got: String = answer.take().expect("a json block stands behind its command");
                 let value = serde_json::from_str(&got).unwrap_or_else(|_| panic!("no JSON: {got}"));
-                assert_says(&serde_json::from_str(&text).unwrap(), &value, &got);
+                assert_contains(&serde_json::from_str(&text).unwrap(), &value, &got);
                 compared += 1;
             }
             "sh" if text.starts_with("cargo run --release -- ") || text.starts_with("curl") => {

@@ -133,7 +133,7 @@ pub enum Failure {
     Corrupt(String),
     /// The file was written by a newer program.
     #[error(
-        "the database has format {found}, but this program knows formats up to {known}; use a newer program"
+        "the database has format {found}, but this program knows formats up to {supported}; use a newer program"
     )]
     NewerFormat {
         /// The file's format.

@@ -72,7 +72,7 @@ pub enum SearchError {
     #[error("{0} can't be compared with > or <")]
     NotComparable(String),
     /// A value that the field can't have.
-    #[error("{field} must be compared with {wanted}")]
+    #[error("{field} must be compared with {expected}")]
     InvalidValue {
         /// The field.
         field: &'static str,

@@ -169,7 +169,7 @@ fn replay_through_server(file: &Path, facts: &[OrderFact]) -> Arc<dyn Store> {
 fn run_scheduler(store: &Arc<dyn Store>, now: Timestamp) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime
-        .block_on(scheduler::look(store, &Clock::fixed(now), 16))
+        .block_on(scheduler::run_pass(store, &Clock::fixed(now), 16))
         .unwrap();
 }
 

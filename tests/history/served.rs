@@ -30,7 +30,7 @@ pub(crate) fn run_victim() {
     };
     let (facts, from): (Vec<OrderFact>, usize) = (facts::read(), from.parse().unwrap());
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(Path::new(&file), &tiny_settings()).unwrap());
-    let (clock, hands) = Clock::settable(facts[from].at);
+    let (clock, hands) = Clock::manual(facts[from].at);
     let runtime = Runtime::new().unwrap();
     let mut client = Client::connect(&runtime, Arc::clone(&store), &clock, key);
     let mut today = start_of_day(facts[from].at);
@@ -38,7 +38,7 @@ pub(crate) fn run_victim() {
         if start_of_day(fact.at) > today {
             today = start_of_day(fact.at);
             hands.set(today);
-            runtime.block_on(scheduler::look(&store, &clock, 16)).unwrap();
+            runtime.block_on(scheduler::run_pass(&store, &clock, 16)).unwrap();
         }
         hands.set(fact.at);
         client.send(number, fact);

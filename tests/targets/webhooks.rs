@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use loyalty_core::Timestamp;
-use loyalty_http::integration::Signed;
+use loyalty_http::integration::SignedBody;
 use serde_json::value::RawValue;
 use sha2::Sha256;
 
@@ -30,7 +30,7 @@ pub(super) fn run(data: &[u8]) -> bool {
         let (event, body) = split_first_line(part);
         let Ok(event) = str::from_utf8(event) else { continue };
         let path = format!("/integrations/webhooks/{}", event.trim_end());
-        if let Ok(signed) = Signed::parse(body) {
+        if let Ok(signed) = SignedBody::parse(body) {
             assert!(
                 signed.verify(Some(SECRET.as_bytes())).is_err(),
                 "a signature that nobody made"

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::http::request::Builder;
 use loyalty_core::{Currency, Timestamp, Zone};
-use loyalty_http::clock::Hands;
+use loyalty_http::clock::ManualClock;
 use loyalty_http::server::RequestId;
 use loyalty_http::{App, Clock};
 use loyalty_store::{MemoryStore, NewApiKey, NewShop, Scope, Store};
@@ -29,7 +29,7 @@ thread_local! {
 pub(super) struct FuzzServer {
     store: Arc<MemoryStore>,
     app: App,
-    pub(super) hands: Hands,
+    pub(super) hands: ManualClock,
     requests: u64,
 }
 
@@ -51,7 +51,7 @@ impl FuzzServer {
             scopes: Scope::ALL.to_vec(),
         };
         store.add_api_key(shop, &key, now).unwrap();
-        let (clock, hands) = Clock::settable(now);
+        let (clock, hands) = Clock::manual(now);
         let app = App::new(Arc::<MemoryStore>::clone(&store), clock);
         Self { store, app, hands, requests: 0 }
     }
@@ -62,7 +62,7 @@ impl FuzzServer {
         let request = request.body(Full::new(Bytes::copy_from_slice(body))).ok()?;
         let asked = format!("{} {}", request.method(), request.uri());
         self.requests += 1;
-        let id = RequestId::numbered(self.requests);
+        let id = RequestId::from_number(self.requests);
         RUNTIME.with(|runtime| {
             runtime.block_on(async {
                 let response = self.app.handle(request, id).await;

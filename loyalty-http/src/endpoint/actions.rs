@@ -3,17 +3,17 @@
 use hyper::StatusCode;
 use loyalty_store::{Action, Existence, Receipt};
 
-use super::{Call, Work, to_json};
+use super::{Call, HandlerPlan, to_json};
 use crate::problem::Problem;
-use crate::wire::award::{ActionAnswer, ActionBody};
+use crate::wire::award::{ActionResponse, ActionBody};
 
 /// `POST /v1/actions`
-pub(crate) fn perform(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn perform(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (who, command) = call.body::<ActionBody>()?.parse()?;
     let named = if who.id().is_some() { "/customer_id" } else { "/email" };
     let action = Action::for_customer(who.clone(), Existence::Required, vec![command]);
-    let body = move |receipt: &Receipt| to_json(&ActionAnswer::new(&who, receipt));
-    Ok(Work::write(action, StatusCode::OK, body, move |rejection| {
+    let body = move |receipt: &Receipt| to_json(&ActionResponse::new(&who, receipt));
+    Ok(HandlerPlan::write(action, StatusCode::OK, body, move |rejection| {
         let param = match rejection.code() {
             "customer_not_found" => named,
             "unknown_action" | "action_not_open" | "limit_reached" => "/action_id",

@@ -4,12 +4,12 @@ use hyper::StatusCode;
 use loyalty_core::CategoryId;
 use loyalty_store::{Action, CatalogueAction, CatalogueOutcome, Receipt, Rejection};
 
-use super::{Answer, Call, Work, products, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, products, refuse, to_json};
 use crate::problem::Problem;
-use crate::wire::category::{CategoriesAnswer, CategoriesBody, CategoryAnswer, CategoryBody};
+use crate::wire::category::{CategoriesResponse, CategoriesBody, CategoryResponse, CategoryBody};
 
 /// `PUT /v1/categories/{category_id}`: the whole category, new or in the place of the one before.
-pub(crate) fn put(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id = call.path("category_id")?;
     let category = call.body::<CategoryBody>()?.parse(Some(id))?;
     let action = Action::Catalogue(CatalogueAction::PutCategories(vec![category]));
@@ -18,44 +18,44 @@ pub(crate) fn put(call: &Call<'_>) -> Result<Work, Problem> {
             Some(CatalogueOutcome::Categories(categories, _)) => categories.as_slice(),
             _ => &[],
         };
-        to_json(&categories.first().map(|record| CategoryAnswer::from(&**record)))
+        to_json(&categories.first().map(|record| CategoryResponse::from(&**record)))
     };
-    Ok(Work::write(action, StatusCode::OK, body, |_| None))
+    Ok(HandlerPlan::write(action, StatusCode::OK, body, |_| None))
 }
 
 /// `POST /v1/categories/bulk`: all of them or none.
-pub(crate) fn put_many(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn put_many(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let categories = call.body::<CategoriesBody<'_>>()?.parse()?;
     let action = Action::Catalogue(CatalogueAction::PutCategories(categories));
-    Ok(Work::write(action, StatusCode::OK, products::tally, |_| None))
+    Ok(HandlerPlan::write(action, StatusCode::OK, products::render_tally, |_| None))
 }
 
 /// `DELETE /v1/categories/{category_id}`: products stay in it.
-pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
-    Ok(Work::delete(
+pub(crate) fn delete(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    Ok(HandlerPlan::delete(
         Action::Catalogue(CatalogueAction::DeleteCategory(call.path("category_id")?)),
         |_| Some("category_id".to_owned()),
     ))
 }
 
 /// `GET /v1/categories/{category_id}`
-pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id: CategoryId = call.path("category_id")?;
-    let record = call.store.category(call.shop_id(), &id).map_err(refuse::failure)?;
+    let record = call.store.category(call.shop_id(), &id).map_err(refuse::from_failure)?;
     let unknown =
-        || refuse::rejection(&Rejection::CategoryNotFound, Some("category_id".to_owned()));
-    Ok(Work::Done(Answer::ok(&CategoryAnswer::from(&*record.ok_or_else(unknown)?))))
+        || refuse::from_rejection(&Rejection::CategoryNotFound, Some("category_id".to_owned()));
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&CategoryResponse::from(&*record.ok_or_else(unknown)?))))
 }
 
 /// `GET /v1/categories`
-pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let shop = call.shop_id();
     let (limit, after) = (call.query.limit()?, call.query.cursor::<CategoryId>()?);
-    let next = call.query.linker(call.head.uri.path());
-    Ok(Work::scan(move |store| {
+    let next = call.query.page_linker(call.head.uri.path());
+    Ok(HandlerPlan::read(move |store| {
         let page = store
             .categories(shop, after.as_ref(), limit)
-            .map_err(refuse::failure)?;
+            .map_err(refuse::from_failure)?;
         let last = page
             .items
             .last()
@@ -65,15 +65,15 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
         let categories = page
             .items
             .iter()
-            .map(|record| CategoryAnswer::from(&**record))
+            .map(|record| CategoryResponse::from(&**record))
             .collect();
-        Ok(Answer::ok(&CategoriesAnswer { categories }).with(link))
+        Ok(EncodedResponse::ok(&CategoriesResponse { categories }).with_header(link))
     }))
 }
 
 /// `GET /v1/categories/count`
 #[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
-pub(crate) fn count(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn count(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let shop = call.shop_id();
-    Ok(Work::count(move |store| store.count_categories(shop)))
+    Ok(HandlerPlan::count(move |store| store.count_categories(shop)))
 }

@@ -7,13 +7,13 @@ use loyalty_store::{
     Action, CustomerView, EmailConflict, Page, Existence, Receipt, SearchQuery, CustomerRef,
 };
 
-use super::{Answer, Call, Work, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, refuse, to_json};
 use crate::problem::Problem;
-use crate::wire::customer::{CustomerAnswer, CustomerBody, CustomerPatch, CustomersAnswer};
+use crate::wire::customer::{CustomerResponse, CustomerBody, CustomerPatch, CustomersResponse};
 use crate::wire::json::field;
 
 /// `POST /v1/customers`
-pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (who, change) = call.body::<CustomerBody>()?.parse()?;
     let taken = if who.id().is_some() { "/customer_id" } else { "/email" };
     let (presence, conflict, if_match) = (Existence::Absent, EmailConflict::Reject, None);
@@ -25,7 +25,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
         if_match,
         commands: vec![Command::SignUp],
     };
-    Ok(Work::write(action, StatusCode::CREATED, of_receipt, move |rejection| {
+    Ok(HandlerPlan::write(action, StatusCode::CREATED, render_receipt, move |rejection| {
         let param = match rejection.code() {
             "customer_exists" => taken,
             "email_taken" => "/email",
@@ -36,13 +36,13 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
 }
 
 /// `PATCH /v1/customers/{customer_id}`
-pub(crate) fn update(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let who = CustomerRef::Id(call.path("customer_id")?);
     let (change, commands) = call.body::<CustomerPatch>()?.parse()?;
     let (presence, conflict) = (Existence::Required, EmailConflict::Reject);
     let if_match = call.if_match()?.map(str::to_owned);
     let action = Action::Customer { customer: who, existence: presence, change, email_conflict: conflict, if_match, commands };
-    Ok(Work::write(action, StatusCode::OK, of_receipt, |rejection| {
+    Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt, |rejection| {
         let param = match rejection.code() {
             "customer_not_found" => "customer_id",
             "email_taken" => "/email",
@@ -55,19 +55,19 @@ pub(crate) fn update(call: &Call<'_>) -> Result<Work, Problem> {
     }))
 }
 
-fn of_receipt(receipt: &Receipt) -> Vec<u8> {
+fn render_receipt(receipt: &Receipt) -> Vec<u8> {
     let customer = receipt
         .customer
         .as_ref()
-        .map(|customer| CustomerAnswer::new(customer, receipt.at));
+        .map(|customer| CustomerResponse::new(customer, receipt.at));
     to_json(&customer)
 }
 
 /// `GET /v1/customers/{customer_id}`
-pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let customer = find(call, call.path("customer_id")?)?;
     let etag = HeaderValue::try_from(customer.etag()).ok().map(|etag| (ETAG, etag));
-    Ok(Work::Done(Answer::ok(&CustomerAnswer::new(&customer, call.now)).with(etag)))
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&CustomerResponse::new(&customer, call.now)).with_header(etag)))
 }
 
 /// The customer of an id, or 404.
@@ -75,106 +75,106 @@ pub(crate) fn find(call: &Call<'_>, id: CustomerId) -> Result<CustomerView, Prob
     let customer = call
         .store
         .customer(call.shop_id(), &CustomerRef::Id(id))
-        .map_err(refuse::failure)?;
-    customer.ok_or_else(refuse::no_customer)
+        .map_err(refuse::from_failure)?;
+    customer.ok_or_else(refuse::customer_not_found)
 }
 
 /// A customer as of now, or as of an instant that is asked for with `?at=`. The past costs the account's
 /// whole journal.
-pub(crate) fn at(
+pub(crate) fn respond_as_of(
     call: &Call<'_>,
     id: CustomerId,
-    answer: impl FnOnce(&CustomerView, Timestamp, Option<Timestamp>) -> Answer + Send + 'static,
-) -> Result<Work, Problem> {
-    let said = call.query.value::<field::Timestamp>("at")?.map(|at| at.0);
+    answer: impl FnOnce(&CustomerView, Timestamp, Option<Timestamp>) -> EncodedResponse + Send + 'static,
+) -> Result<HandlerPlan, Problem> {
+    let said = call.query.value::<field::TimeField>("at")?.map(|at| at.0);
     let customer = find(call, id)?;
     let (shop, account) = (call.shop_id(), customer.record().account);
     match said {
-        Some(at) if at < call.now => Ok(Work::scan(move |store| {
-            let past = store.customer_at(shop, account, at).map_err(refuse::failure)?;
-            Ok(answer(&past.ok_or_else(refuse::no_customer)?, at, said))
+        Some(at) if at < call.now => Ok(HandlerPlan::read(move |store| {
+            let past = store.customer_at(shop, account, at).map_err(refuse::from_failure)?;
+            Ok(answer(&past.ok_or_else(refuse::customer_not_found)?, at, said))
         })),
-        said => Ok(Work::Done(answer(&customer, said.unwrap_or(call.now), said))),
+        said => Ok(HandlerPlan::Respond(answer(&customer, said.unwrap_or(call.now), said))),
     }
 }
 
 /// `GET /v1/customers`, by pages or by e-mail.
-pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     match call.query.value::<Email>("email")? {
-        Some(email) => with_email(call, email),
-        None => page(call, SearchQuery::default()),
+        Some(email) => find_by_email(call, email),
+        None => list_page(call, SearchQuery::default()),
     }
 }
 
 /// An e-mail is one customer's at most.
-fn with_email(call: &Call<'_>, email: Email) -> Result<Work, Problem> {
+fn find_by_email(call: &Call<'_>, email: Email) -> Result<HandlerPlan, Problem> {
     let customer = call
         .store
         .customer(call.shop_id(), &CustomerRef::Email(email))
-        .map_err(refuse::failure)?;
+        .map_err(refuse::from_failure)?;
     let customers = customer
         .iter()
-        .map(|customer| CustomerAnswer::new(customer, call.now))
+        .map(|customer| CustomerResponse::new(customer, call.now))
         .collect();
-    Ok(Work::Done(Answer::ok(&CustomersAnswer { customers })))
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&CustomersResponse { customers })))
 }
 
 /// `GET /v1/customers/search`
-pub(crate) fn search(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn search(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let search = search_query(call)?.ok_or_else(|| {
         let detail = "Say what is searched for: `query`.";
-        Problem::bad_request("missing_parameter", detail).at("query")
+        Problem::bad_request("missing_parameter", detail).with_param("query")
     })?;
-    page(call, search)
+    list_page(call, search)
 }
 
 fn search_query(call: &Call<'_>) -> Result<Option<SearchQuery>, Problem> {
     let Some(text) = call.query.text("query")? else { return Ok(None) };
-    read_search(call, &text, "query").map(Some)
+    parse_search(call, &text, "query").map(Some)
 }
 
 /// A search as it is written at `param`; its dates are days of the shop's.
-pub(crate) fn read_search(
+pub(crate) fn parse_search(
     call: &Call<'_>,
     text: &str,
     param: &str,
 ) -> Result<SearchQuery, Problem> {
     SearchQuery::parse(text, call.now, call.shop()?.zone).map_err(|error| {
         let detail = format!("This search can't be carried out: {error}.");
-        Problem::unprocessable("invalid_search", detail).at(param)
+        Problem::unprocessable("invalid_search", detail).with_param(param)
     })
 }
 
 /// A page of the customers that match, with the link to the next.
-pub(crate) fn page(call: &Call<'_>, search: SearchQuery) -> Result<Work, Problem> {
+pub(crate) fn list_page(call: &Call<'_>, search: SearchQuery) -> Result<HandlerPlan, Problem> {
     let (shop, now) = (call.shop_id(), call.now);
     let (limit, after) = (call.query.limit()?, call.query.cursor::<AccountId>()?);
-    let next = call.query.linker(call.head.uri.path());
-    Ok(Work::scan(move |store| {
+    let next = call.query.page_linker(call.head.uri.path());
+    Ok(HandlerPlan::read(move |store| {
         let page = store
             .customers(shop, &search, after, limit)
-            .map_err(refuse::failure)?;
+            .map_err(refuse::from_failure)?;
         let last = page
             .items
             .last()
             .filter(|_| page.has_more)
             .map(|customer| customer.record().account);
-        Ok(of_page(&page, now).with(last.and_then(|last| next.link(&last))))
+        Ok(render_page(&page, now).with_header(last.and_then(|last| next.link(&last))))
     }))
 }
 
-fn of_page(page: &Page<CustomerView>, now: Timestamp) -> Answer {
+fn render_page(page: &Page<CustomerView>, now: Timestamp) -> EncodedResponse {
     let customers = page
         .items
         .iter()
-        .map(|customer| CustomerAnswer::new(customer, now))
+        .map(|customer| CustomerResponse::new(customer, now))
         .collect();
-    Answer::ok(&CustomersAnswer { customers })
+    EncodedResponse::ok(&CustomersResponse { customers })
 }
 
 /// `GET /v1/customers/count`
-pub(crate) fn count(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn count(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let search = search_query(call)?.unwrap_or_default();
     let shop = call.shop_id();
-    Ok(Work::count(move |store| store.count_customers(shop, &search)))
+    Ok(HandlerPlan::count(move |store| store.count_customers(shop, &search)))
 }

@@ -6,44 +6,44 @@ use loyalty_core::{CodeId, Email, PriceRuleId};
 use loyalty_store::{Action, CodeBatch, CodeView, DiscountAction, DiscountOutcome, Receipt, Rejection};
 
 use super::price_rules::{self, find as rule};
-use super::{Answer, Call, Work, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, refuse, to_json};
 use crate::problem::Problem;
-use crate::throttle::Subject;
-use crate::wire::cart::Asker;
+use crate::throttle::ThrottleKey;
+use crate::wire::cart::ThrottleSubject;
 use crate::wire::discount_code::{
-    BatchAnswer, BatchBody, BatchCodesAnswer, CodeAnswer, CodeBody, CodePut, CodesAnswer,
+    BatchResponse, BatchBody, BatchCodesResponse, DiscountCodeResponse, DiscountCodeBody, DiscountCodeChangeBody, DiscountCodesResponse,
 };
 use crate::wire::query::CodeCursor;
-use crate::wire::value::number;
+use crate::wire::value::parse_number;
 
 /// `POST /v1/price-rules/{price_rule_id}/discount-codes`
-pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
-    let (rule, text) = (price_rules::id(call)?, call.body::<CodeBody>()?.parse()?);
+pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let (rule, text) = (price_rules::path_id(call)?, call.body::<DiscountCodeBody>()?.parse()?);
     let action = Action::Discount(DiscountAction::AddCode { rule, text });
-    Ok(Work::write(action, StatusCode::CREATED, of_receipt, |no| {
-        Some(blame(no).to_owned())
+    Ok(HandlerPlan::write(action, StatusCode::CREATED, render_receipt, |no| {
+        Some(error_pointer(no).to_owned())
     }))
 }
 
 /// `PUT /v1/price-rules/{price_rule_id}/discount-codes/{code_id}`: another text, or switched on or off.
-pub(crate) fn put(call: &Call<'_>) -> Result<Work, Problem> {
-    let (rule, code) = (price_rules::id(call)?, id(call)?);
-    let CodePut { code: text, enabled: on } = call.body()?;
+pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let (rule, code) = (price_rules::path_id(call)?, path_id(call)?);
+    let DiscountCodeChangeBody { code: text, enabled: on } = call.body()?;
     let text = text.map(|text| text.0);
     let action = Action::Discount(DiscountAction::ChangeCode { rule, code, text, enabled: on });
-    Ok(Work::write(action, StatusCode::OK, of_receipt, |no| Some(blame(no).to_owned())))
+    Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt, |no| Some(error_pointer(no).to_owned())))
 }
 
 /// `DELETE /v1/price-rules/{price_rule_id}/discount-codes/{code_id}`
-pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
-    let (rule, code) = (price_rules::id(call)?, id(call)?);
-    Ok(Work::delete(
+pub(crate) fn delete(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let (rule, code) = (price_rules::path_id(call)?, path_id(call)?);
+    Ok(HandlerPlan::delete(
         Action::Discount(DiscountAction::RemoveCode { rule, code }),
-        |no| Some(blame(no).to_owned()),
+        |no| Some(error_pointer(no).to_owned()),
     ))
 }
 
-fn blame(rejection: &Rejection) -> &'static str {
+fn error_pointer(rejection: &Rejection) -> &'static str {
     match rejection.code() {
         "code_taken" => "/code",
         "price_rule_not_found" => "price_rule_id",
@@ -51,80 +51,80 @@ fn blame(rejection: &Rejection) -> &'static str {
     }
 }
 
-fn of_receipt(receipt: &Receipt) -> Vec<u8> {
-    to_json(&made(receipt).map(CodeAnswer::from))
+fn render_receipt(receipt: &Receipt) -> Vec<u8> {
+    to_json(&receipt_code(receipt).map(DiscountCodeResponse::from))
 }
 
 /// The code that a receipt is about.
-pub(crate) fn made(receipt: &Receipt) -> Option<&CodeView> {
+pub(crate) fn receipt_code(receipt: &Receipt) -> Option<&CodeView> {
     match &receipt.discount_outcome {
         Some(DiscountOutcome::Code(code)) => Some(code),
         _ => None,
     }
 }
 
-fn id(call: &Call<'_>) -> Result<CodeId, Problem> {
-    number(call.params.get("code_id").unwrap_or_default())
+fn path_id(call: &Call<'_>) -> Result<CodeId, Problem> {
+    parse_number(call.params.get("code_id").unwrap_or_default())
         .map(CodeId)
-        .ok_or_else(unknown)
+        .ok_or_else(code_not_found)
 }
 
-fn unknown() -> Problem {
-    refuse::rejection(&Rejection::CodeNotFound, Some("code_id".to_owned()))
+fn code_not_found() -> Problem {
+    refuse::from_rejection(&Rejection::CodeNotFound, Some("code_id".to_owned()))
 }
 
 /// A code of a rule, or 404.
 pub(crate) fn find(call: &Call<'_>, rule: PriceRuleId, code: CodeId) -> Result<CodeView, Problem> {
-    let found = call.store.code(call.shop_id(), code).map_err(refuse::failure)?;
-    found.filter(|code| code.rule == rule).ok_or_else(unknown)
+    let found = call.store.code(call.shop_id(), code).map_err(refuse::from_failure)?;
+    found.filter(|code| code.rule == rule).ok_or_else(code_not_found)
 }
 
 /// `GET /v1/price-rules/{price_rule_id}/discount-codes/{code_id}`
-pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
-    let code = find(call, rule(call)?.id, id(call)?)?;
-    Ok(Work::Done(Answer::ok(&CodeAnswer::from(&code))))
+pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let code = find(call, rule(call)?.id, path_id(call)?)?;
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&DiscountCodeResponse::from(&code))))
 }
 
 /// `GET /v1/price-rules/{price_rule_id}/discount-codes`
-pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (shop, rule) = (call.shop_id(), rule(call)?.id);
     let (limit, after) = (call.query.limit()?, call.query.cursor::<CodeCursor>()?);
-    let next = call.query.linker(call.head.uri.path());
-    Ok(Work::scan(move |store| {
+    let next = call.query.page_linker(call.head.uri.path());
+    Ok(HandlerPlan::read(move |store| {
         let page = store
             .codes(shop, rule, after.map(|after| after.0), limit)
-            .map_err(refuse::failure)?;
+            .map_err(refuse::from_failure)?;
         let last = page
             .items
             .last()
             .filter(|_| page.has_more)
             .map(|code| CodeCursor(code.id));
-        let discount_codes = page.items.iter().map(CodeAnswer::from).collect();
+        let discount_codes = page.items.iter().map(DiscountCodeResponse::from).collect();
         Ok(
-            Answer::ok(&CodesAnswer { discount_codes })
-                .with(last.and_then(|last| next.link(&last))),
+            EncodedResponse::ok(&DiscountCodesResponse { discount_codes })
+                .with_header(last.and_then(|last| next.link(&last))),
         )
     }))
 }
 
 /// `GET /v1/price-rules/{price_rule_id}/discount-codes/count`
-pub(crate) fn count(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn count(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (shop, rule) = (call.shop_id(), rule(call)?.id);
-    Ok(Work::count(move |store| store.count_codes(shop, rule)))
+    Ok(HandlerPlan::count(move |store| store.count_codes(shop, rule)))
 }
 
 /// `POST /v1/price-rules/{price_rule_id}/batch`
-pub(crate) fn batch(call: &Call<'_>) -> Result<Work, Problem> {
-    let (rule, texts) = (price_rules::id(call)?, call.body::<BatchBody>()?.parse()?);
+pub(crate) fn batch(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let (rule, texts) = (price_rules::path_id(call)?, call.body::<BatchBody>()?.parse()?);
     let action = Action::Discount(DiscountAction::AddCodes { rule, texts });
-    let body = |receipt: &Receipt| to_json(&batched(receipt).map(BatchAnswer::from));
-    Ok(Work::write(action, StatusCode::CREATED, body, |_| {
+    let body = |receipt: &Receipt| to_json(&receipt_batch(receipt).map(BatchResponse::from));
+    Ok(HandlerPlan::write(action, StatusCode::CREATED, body, |_| {
         Some("price_rule_id".to_owned())
     }))
 }
 
 /// The batch that a receipt is about.
-pub(crate) fn batched(receipt: &Receipt) -> Option<&CodeBatch> {
+pub(crate) fn receipt_batch(receipt: &Receipt) -> Option<&CodeBatch> {
     match &receipt.discount_outcome {
         Some(DiscountOutcome::Batch(batch)) => Some(batch),
         _ => None,
@@ -133,73 +133,73 @@ pub(crate) fn batched(receipt: &Receipt) -> Option<&CodeBatch> {
 
 /// A batch of a rule, or 404.
 pub(crate) fn find_batch(call: &Call<'_>, rule: PriceRuleId) -> Result<CodeBatch, Problem> {
-    let unknown = || Problem::not_found("There is no such batch.").at("batch_id");
-    let id = call.params.get("batch_id").and_then(number).ok_or_else(unknown)?;
-    let batch = call.store.code_batch(call.shop_id(), id).map_err(refuse::failure)?;
+    let unknown = || Problem::not_found("There is no such batch.").with_param("batch_id");
+    let id = call.params.get("batch_id").and_then(parse_number).ok_or_else(unknown)?;
+    let batch = call.store.code_batch(call.shop_id(), id).map_err(refuse::from_failure)?;
     batch.filter(|batch| batch.rule == rule).ok_or_else(unknown)
 }
 
 /// `GET /v1/price-rules/{price_rule_id}/batch/{batch_id}`
-pub(crate) fn show_batch(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn show_batch(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let batch = find_batch(call, rule(call)?.id)?;
-    Ok(Work::Done(Answer::ok(&BatchAnswer::from(&batch))))
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&BatchResponse::from(&batch))))
 }
 
 /// `GET /v1/price-rules/{price_rule_id}/batch/{batch_id}/discount-codes`
-pub(crate) fn batch_codes(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn batch_codes(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let batch = find_batch(call, rule(call)?.id)?;
-    Ok(Work::Done(Answer::ok(&BatchCodesAnswer::from(&batch))))
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&BatchCodesResponse::from(&batch))))
 }
 
 /// `GET /v1/discount-codes/lookup?code=`
-pub(crate) fn lookup(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn lookup(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id = call.query.text("customer_id")?.map(String::from);
     let email = call
         .query
         .value::<Email>("email")?
         .map(|email| email.key().to_owned());
     let address = call.query.text("address")?.map(String::from);
-    let code = look_up(call, Asker { customer: id.or(email), address })?;
-    Ok(Work::Done(Answer::ok(&CodeAnswer::from(&code))))
+    let code = look_up(call, ThrottleSubject { customer: id.or(email), address })?;
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&DiscountCodeResponse::from(&code))))
 }
 
 /// The code of the query, unless it is looked for too often in vain.
-pub(crate) fn look_up(call: &Call<'_>, asker: Asker) -> Result<CodeView, Problem> {
+pub(crate) fn look_up(call: &Call<'_>, asker: ThrottleSubject) -> Result<CodeView, Problem> {
     let text = call.query.value::<Code>("code")?.ok_or_else(|| {
         let detail = "The query parameter `code` is missing.";
-        Problem::bad_request("missing_parameter", detail).at("code")
+        Problem::bad_request("missing_parameter", detail).with_param("code")
     })?;
-    let subjects = subjects(call, asker);
+    let subjects = throttle_keys(call, asker);
     call.throttle.admit(&subjects, call.now)?;
     let found = call
         .store
         .code_by_text(call.shop_id(), &text)
-        .map_err(refuse::failure)?;
+        .map_err(refuse::from_failure)?;
     found.ok_or_else(|| {
-        call.throttle.fail(&subjects, call.now);
-        refuse::rejection(&Rejection::CodeNotFound, Some("code".to_owned()))
+        call.throttle.record_failure(&subjects, call.now);
+        refuse::from_rejection(&Rejection::CodeNotFound, Some("code".to_owned()))
     })
 }
 
 /// Whose failed look-ups count: the key's, and those of the shopper behind it.
-fn subjects(call: &Call<'_>, asker: Asker) -> Vec<Subject> {
-    std::iter::once(of_key(call)).chain(of_shopper(call, asker)).collect()
+fn throttle_keys(call: &Call<'_>, asker: ThrottleSubject) -> Vec<ThrottleKey> {
+    std::iter::once(api_key(call)).chain(shopper_keys(call, asker)).collect()
 }
 
 /// The same for carts: one shopper's typing must not stand in the way of all others, where the shopper is named.
-pub(crate) fn cart_subjects(call: &Call<'_>, asker: Asker) -> Vec<Subject> {
-    let shopper: Vec<_> = of_shopper(call, asker).collect();
-    if shopper.is_empty() { vec![of_key(call)] } else { shopper }
+pub(crate) fn cart_throttle_keys(call: &Call<'_>, asker: ThrottleSubject) -> Vec<ThrottleKey> {
+    let shopper: Vec<_> = shopper_keys(call, asker).collect();
+    if shopper.is_empty() { vec![api_key(call)] } else { shopper }
 }
 
-fn of_key(call: &Call<'_>) -> Subject {
-    Subject::Key(call.key.key.id.clone())
+fn api_key(call: &Call<'_>) -> ThrottleKey {
+    ThrottleKey::Key(call.key.key.id.clone())
 }
 
-fn of_shopper(call: &Call<'_>, asker: Asker) -> impl Iterator<Item = Subject> + use<> {
+fn shopper_keys(call: &Call<'_>, asker: ThrottleSubject) -> impl Iterator<Item = ThrottleKey> + use<> {
     let shop = call.shop_id();
-    let customer = asker.customer.map(|customer| Subject::Customer(shop, customer));
+    let customer = asker.customer.map(|customer| ThrottleKey::Customer(shop, customer));
     customer
         .into_iter()
-        .chain(asker.address.map(|address| Subject::Address(shop, address)))
+        .chain(asker.address.map(|address| ThrottleKey::Address(shop, address)))
 }

@@ -3,22 +3,22 @@
 use loyalty_store::Store;
 use serde::Serialize;
 
-use super::{Answer, refuse};
+use super::{EncodedResponse, refuse};
 use crate::problem::Problem;
 
 #[derive(Serialize)]
-struct HealthAnswer {
+struct HealthResponse {
     status: &'static str,
 }
 
 /// `GET /livez`: the process answers.
 #[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
-pub(crate) fn live(_: &dyn Store) -> Result<Answer, Problem> {
-    Ok(Answer::ok(&HealthAnswer { status: "ok" }))
+pub(crate) fn live(_: &dyn Store) -> Result<EncodedResponse, Problem> {
+    Ok(EncodedResponse::ok(&HealthResponse { status: "ok" }))
 }
 
 /// `GET /readyz`: the store takes requests; else 503.
-pub(crate) fn ready(store: &dyn Store) -> Result<Answer, Problem> {
-    store.check_ready().map_err(refuse::failure)?;
-    Ok(Answer::ok(&HealthAnswer { status: "ok" }))
+pub(crate) fn ready(store: &dyn Store) -> Result<EncodedResponse, Problem> {
+    store.check_ready().map_err(refuse::from_failure)?;
+    Ok(EncodedResponse::ok(&HealthResponse { status: "ok" }))
 }

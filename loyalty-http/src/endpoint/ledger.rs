@@ -5,47 +5,47 @@ use std::sync::Arc;
 use loyalty_core::{AccountId, ShopId};
 use loyalty_store::{JournalRow, Store};
 
-use super::{Answer, Call, Work, customers, refuse};
+use super::{EncodedResponse, Call, HandlerPlan, customers, refuse};
 use crate::problem::Problem;
-use crate::wire::ledger::{EntryAnswer, EntryId, LedgerAnswer, entries};
-use crate::wire::query::{EntryCursor, Linker};
+use crate::wire::ledger::{EntryResponse, EntryId, LedgerResponse, entries};
+use crate::wire::query::{EntryCursor, PageLinker};
 
 /// `GET /v1/customers/{customer_id}/ledger`
-pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let customer = customers::find(call, call.path("customer_id")?)?;
     let (shop, account) = (call.shop_id(), customer.record().account);
     let (limit, after) = (call.query.limit()?, call.query.cursor()?);
-    let next = call.query.linker(call.head.uri.path());
-    Ok(Work::scan(move |store| page(store, (shop, account), after, limit, &next)))
+    let next = call.query.page_linker(call.head.uri.path());
+    Ok(HandlerPlan::read(move |store| list_page(store, (shop, account), after, limit, &next)))
 }
 
 /// A page of `limit` entries behind `after`. One more is looked for, to know whether there is more.
-fn page(
+fn list_page(
     store: &dyn Store,
     owner: (ShopId, AccountId),
     after: Option<EntryCursor>,
     limit: usize,
-    next: &Linker,
-) -> Result<Answer, Problem> {
-    let rows = rows(store, owner, after, limit.saturating_add(1))?;
-    let mut found: Vec<_> = rows.iter().flat_map(|row| unseen(row, after)).collect();
+    next: &PageLinker,
+) -> Result<EncodedResponse, Problem> {
+    let rows = load_rows(store, owner, after, limit.saturating_add(1))?;
+    let mut found: Vec<_> = rows.iter().flat_map(|row| entries_after(row, after)).collect();
     let more = found.len() > limit;
     found.truncate(limit);
     let last = found.last().filter(|_| more).map(|entry| entry.entry_id);
     let cursor = last.map(|EntryId { seq, index }| {
         let newer = rows.iter().map(|row| row.seq).take_while(|newer| *newer > seq).last();
         EntryCursor {
-            from: newer.or(after.and_then(|after| after.from)),
+            start_row: newer.or(after.and_then(|after| after.start_row)),
             seq,
             index,
         }
     });
-    Ok(Answer::ok(&LedgerAnswer { entries: found })
-        .with(cursor.and_then(|cursor| next.link(&cursor))))
+    Ok(EncodedResponse::ok(&LedgerResponse { entries: found })
+        .with_header(cursor.and_then(|cursor| next.link(&cursor))))
 }
 
 /// The entries of a row that are behind `after`.
-fn unseen(row: &JournalRow, after: Option<EntryCursor>) -> impl Iterator<Item = EntryAnswer<'_>> {
+fn entries_after(row: &JournalRow, after: Option<EntryCursor>) -> impl Iterator<Item = EntryResponse<'_>> {
     entries(row).filter(move |entry| {
         let EntryId { seq, index } = entry.entry_id;
         after.is_none_or(|after| (seq, index) < (after.seq, after.index))
@@ -53,20 +53,20 @@ fn unseen(row: &JournalRow, after: Option<EntryCursor>) -> impl Iterator<Item = 
 }
 
 /// Rows of the journal until they hold enough entries behind `after`. Facts of orders are no entries.
-fn rows(
+fn load_rows(
     store: &dyn Store,
     (shop, account): (ShopId, AccountId),
     after: Option<EntryCursor>,
     enough: usize,
 ) -> Result<Vec<Arc<JournalRow>>, Problem> {
     let (mut rows, mut held) = (Vec::new(), 0_usize);
-    let mut before = after.and_then(|after| after.from);
+    let mut before = after.and_then(|after| after.start_row);
     while held < enough {
-        let page = store.account_journal(shop, account, before, enough).map_err(refuse::failure)?;
+        let page = store.account_journal(shop, account, before, enough).map_err(refuse::from_failure)?;
         held = page
             .rows
             .iter()
-            .fold(held, |held, row| held.saturating_add(unseen(row, after).count()));
+            .fold(held, |held, row| held.saturating_add(entries_after(row, after).count()));
         rows.extend(page.rows);
         before = page.next;
         if before.is_none() {

@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 use crate::problem::{self, Problem};
 use crate::server::RequestId;
 use crate::throttle::Throttle;
-use crate::wire::customer::CountAnswer;
+use crate::wire::customer::CountResponse;
 use crate::wire::json::field::FromText;
 use crate::wire::query::Query;
 use crate::wire::{json, percent, value};
@@ -68,7 +68,7 @@ impl<'a> Call<'a> {
 
     /// The shop's record.
     pub(crate) fn shop(&self) -> Result<Arc<Shop>, Problem> {
-        let shop = self.store.shop(self.key.shop).map_err(refuse::failure)?;
+        let shop = self.store.shop(self.key.shop).map_err(refuse::from_failure)?;
         shop.ok_or_else(|| Problem::internal("a key without a shop"))
     }
 
@@ -77,9 +77,9 @@ impl<'a> Call<'a> {
         let raw = self.params.get(name).unwrap_or_default();
         let text = percent::decode(raw).ok_or_else(|| {
             Problem::bad_request("malformed_path", "The path is not percent-encoded UTF-8.")
-                .at(name)
+                .with_param(name)
         })?;
-        T::from_text(&text).map_err(|refusal| value::problem(refusal, name))
+        T::from_text(&text).map_err(|refusal| value::param_problem(refusal, name))
     }
 
     /// The body.
@@ -94,7 +94,7 @@ impl<'a> Call<'a> {
             return Ok(None);
         };
         let not_text = |_| {
-            Problem::bad_request("malformed_header", "This header is not ASCII.").at("If-Match")
+            Problem::bad_request("malformed_header", "This header is not ASCII.").with_param("If-Match")
         };
         let tag = value.to_str().map_err(not_text)?.trim();
         Ok(Some(tag).filter(|tag| *tag != "*"))
@@ -102,33 +102,33 @@ impl<'a> Call<'a> {
 }
 
 /// What a handler asks for.
-pub(crate) enum Work {
+pub(crate) enum HandlerPlan {
     /// Nothing more: this is the answer.
-    Done(Answer),
+    Respond(EncodedResponse),
     /// A read that can take its time, on a thread where it does not hold up others.
-    Scan(Box<Scan>),
+    Read(Box<BlockingRead>),
     /// One transaction.
-    Write(Box<Write>),
+    Write(Box<StoreWrite>),
 }
 
 /// Runs on another thread.
-pub(crate) type Scan = dyn FnOnce(&dyn Store) -> Result<Answer, Problem> + Send;
+pub(crate) type BlockingRead = dyn FnOnce(&dyn Store) -> Result<EncodedResponse, Problem> + Send;
 
-impl Work {
+impl HandlerPlan {
     /// A read that can take its time.
-    pub(crate) fn scan(
-        scan: impl FnOnce(&dyn Store) -> Result<Answer, Problem> + Send + 'static,
+    pub(crate) fn read(
+        scan: impl FnOnce(&dyn Store) -> Result<EncodedResponse, Problem> + Send + 'static,
     ) -> Self {
-        Self::Scan(Box::new(scan))
+        Self::Read(Box::new(scan))
     }
 
     /// `{"count": …}`
     pub(crate) fn count(
         count: impl FnOnce(&dyn Store) -> Result<u64, Failure> + Send + 'static,
     ) -> Self {
-        Self::scan(move |store| {
-            let count = count(store).map_err(refuse::failure)?;
-            Ok(Answer::ok(&CountAnswer { count }))
+        Self::read(move |store| {
+            let count = count(store).map_err(refuse::from_failure)?;
+            Ok(EncodedResponse::ok(&CountResponse { count }))
         })
     }
 
@@ -139,13 +139,13 @@ impl Work {
         body: impl FnOnce(&Receipt) -> Vec<u8> + Send + 'static,
         blame: impl FnOnce(&Rejection) -> Option<String> + Send + 'static,
     ) -> Self {
-        let outcome = Rendering {
+        let outcome = ResponseBuilder {
             status,
             body: Box::new(body),
-            blame: Box::new(blame),
-            clashes: true,
+            pointer: Box::new(blame),
+            reports_conflict: true,
         };
-        Self::Write(Box::new(Write { action, outcome }))
+        Self::Write(Box::new(StoreWrite { action, response: outcome }))
     }
 
     /// One transaction that takes something away, and has nothing to say of it.
@@ -157,49 +157,49 @@ impl Work {
     }
 
     /// The same for clients that know no 409: what clashes with what is there is 422.
-    pub(crate) fn without_conflicts(mut self) -> Self {
+    pub(crate) fn conflicts_as_unprocessable(mut self) -> Self {
         if let Self::Write(write) = &mut self {
-            write.outcome.clashes = false;
+            write.response.reports_conflict = false;
         }
         self
     }
 }
 
 /// One transaction, and what is said of its outcome.
-pub(crate) struct Write {
+pub(crate) struct StoreWrite {
     pub(crate) action: Action,
-    pub(crate) outcome: Rendering,
+    pub(crate) response: ResponseBuilder,
 }
 
 /// How an outcome is answered. With an idempotency key that happens inside the transaction, so these
 /// functions must be quick and must not ask the store.
-pub(crate) struct Rendering {
+pub(crate) struct ResponseBuilder {
     /// The status of success.
     pub(crate) status: StatusCode,
     /// The body of success.
     pub(crate) body: Box<ReceiptBody>,
     /// Where in the request the reason of a rejection stands.
-    pub(crate) blame: Box<Blame>,
+    pub(crate) pointer: Box<ErrorPointer>,
     /// Whether a clash is said as 409.
-    clashes: bool,
+    reports_conflict: bool,
 }
 
 type ReceiptBody = dyn FnOnce(&Receipt) -> Vec<u8> + Send;
-type Blame = dyn FnOnce(&Rejection) -> Option<String> + Send;
+type ErrorPointer = dyn FnOnce(&Rejection) -> Option<String> + Send;
 
-impl Rendering {
+impl ResponseBuilder {
     /// The bytes for the client, a rejection's too.
-    pub(crate) fn render(self, outcome: &Outcome, id: RequestId) -> store::Response {
+    pub(crate) fn build(self, outcome: &Outcome, id: RequestId) -> store::Response {
         match outcome {
             Ok(receipt) => {
                 store::Response { status: self.status.as_u16(), body: (self.body)(receipt) }
             }
             Err(rejection) => {
-                let problem = refuse::rejection(rejection, (self.blame)(rejection));
-                let problem = if self.clashes { problem } else { problem.without_conflict() };
+                let problem = refuse::from_rejection(rejection, (self.pointer)(rejection));
+                let problem = if self.reports_conflict { problem } else { problem.conflict_as_unprocessable() };
                 store::Response {
                     status: problem.status().status().as_u16(),
-                    body: problem.document(id),
+                    body: problem.to_json(id),
                 }
             }
         }
@@ -209,20 +209,20 @@ impl Rendering {
 /// An answer whose bytes are there: a good one, or a rejection that was kept. What else is refused is a
 /// [`Problem`].
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct EncodedResponse {
     status: StatusCode,
     body: Bytes,
     header: Option<(HeaderName, HeaderValue)>,
 }
 
-impl Answer {
+impl EncodedResponse {
     /// 200 with a body.
     pub(crate) fn ok(body: &impl Serialize) -> Self {
-        Self::text(to_json(body))
+        Self::json_text(to_json(body))
     }
 
     /// 200 with a body that is JSON already.
-    pub(crate) fn text(body: impl Into<Bytes>) -> Self {
+    pub(crate) fn json_text(body: impl Into<Bytes>) -> Self {
         Self::new(StatusCode::OK, body)
     }
 
@@ -232,7 +232,7 @@ impl Answer {
     }
 
     /// With a header, where there is one.
-    pub(crate) fn with(self, header: Option<(HeaderName, HeaderValue)>) -> Self {
+    pub(crate) fn with_header(self, header: Option<(HeaderName, HeaderValue)>) -> Self {
         Self { header, ..self }
     }
 

@@ -4,41 +4,41 @@ use hyper::StatusCode;
 use loyalty_core::{Command, CustomerId, ShopId, Timestamp};
 use loyalty_store::{Action, Existence, Receipt, Store, CustomerRef};
 
-use super::{Answer, Call, Work, customers, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, customers, refuse, to_json};
 use crate::problem::Problem;
 use crate::wire::json::field::FromText;
 use crate::wire::points::{
-    BalanceAnswer, BalancesAnswer, BalancesBody, PointsAnswer, PointsBody, PointsChange, bounded,
+    BalanceResponse, BalancesResponse, BalancesBody, PointsResponse, PointsBody, PointsChange, check_id_count,
 };
 use crate::wire::{percent, value};
 
 /// `POST /v1/points-add`
-pub(crate) fn add(call: &Call<'_>) -> Result<Work, Problem> {
-    change(call, |change| Command::AddPoints {
+pub(crate) fn add(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    change_points(call, |change| Command::AddPoints {
         points: change.points,
-        reason: change.grounds.clone(),
+        reason: change.reason.clone(),
     })
 }
 
 /// `POST /v1/points-subtract`
-pub(crate) fn subtract(call: &Call<'_>) -> Result<Work, Problem> {
-    change(call, |change| Command::SubtractPoints {
+pub(crate) fn subtract(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    change_points(call, |change| Command::SubtractPoints {
         points: change.points,
-        reason: change.grounds.clone(),
+        reason: change.reason.clone(),
     })
 }
 
-fn change(
+fn change_points(
     call: &Call<'_>,
     command: impl FnOnce(&PointsChange) -> Command,
-) -> Result<Work, Problem> {
+) -> Result<HandlerPlan, Problem> {
     let change = call.body::<PointsBody>()?.parse()?;
     let command = command(&change);
-    let PointsChange { who, points, .. } = change;
+    let PointsChange { customer: who, points, .. } = change;
     let named = if who.id().is_some() { "/customer_id" } else { "/email" };
     let action = Action::for_customer(who.clone(), Existence::Required, vec![command]);
-    let body = move |receipt: &Receipt| to_json(&PointsAnswer::new(&who, points, receipt));
-    Ok(Work::write(action, StatusCode::OK, body, move |rejection| {
+    let body = move |receipt: &Receipt| to_json(&PointsResponse::new(&who, points, receipt));
+    Ok(HandlerPlan::write(action, StatusCode::OK, body, move |rejection| {
         let param = match rejection.code() {
             "customer_not_found" => named,
             "insufficient_points" | "points_out_of_range" => "/points",
@@ -51,58 +51,58 @@ fn change(
 /// `GET /v1/customers/{customer_id}/point-balance`: now, or as of an instant.
 ///
 /// The past is folded from the journal; the future is what will be if nothing happens.
-pub(crate) fn balance(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn balance(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id: CustomerId = call.path("customer_id")?;
-    customers::at(call, id.clone(), move |customer, now, said| {
-        Answer::ok(&BalanceAnswer::new(&id, customer, now, said))
+    customers::respond_as_of(call, id.clone(), move |customer, now, said| {
+        EncodedResponse::ok(&BalanceResponse::new(&id, customer, now, said))
     })
 }
 
 /// `GET /v1/customers/point-balance?customer_ids=a,b,c`: an id's own commas come as `%2C`.
-pub(crate) fn balances(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn balances(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let param = "customer_ids";
     let raw = call.query.raw(param).ok_or_else(|| {
         let detail = "Say whose balances are asked for: `customer_ids`, parted by commas.";
-        Problem::bad_request("missing_parameter", detail).at(param)
+        Problem::bad_request("missing_parameter", detail).with_param(param)
     })?;
     let id = |part: &str| {
         let malformed = || {
-            Problem::bad_request("malformed_query", "This is not percent-encoded UTF-8.").at(param)
+            Problem::bad_request("malformed_query", "This is not percent-encoded UTF-8.").with_param(param)
         };
         let text = percent::decode_form(part).ok_or_else(malformed)?;
-        CustomerId::from_text(&text).map_err(|refusal| value::problem(refusal, param))
+        CustomerId::from_text(&text).map_err(|refusal| value::param_problem(refusal, param))
     };
     let ids = raw.split(',').map(id).collect::<Result<_, _>>()?;
-    Ok(balances_of(call.shop_id(), bounded(ids, param)?, call.now))
+    Ok(read_balances(call.shop_id(), check_id_count(ids, param)?, call.now))
 }
 
 /// `POST /v1/customers/point-balance`: the same for more ids than an address holds.
-pub(crate) fn balances_listed(call: &Call<'_>) -> Result<Work, Problem> {
-    Ok(balances_of(call.shop_id(), call.body::<BalancesBody>()?.parse()?, call.now))
+pub(crate) fn balances_by_body(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    Ok(read_balances(call.shop_id(), call.body::<BalancesBody>()?.parse()?, call.now))
 }
 
-fn balances_of(shop: ShopId, ids: Vec<CustomerId>, now: Timestamp) -> Work {
-    Work::scan(move |store| look_up(store, shop, &ids, now))
+fn read_balances(shop: ShopId, ids: Vec<CustomerId>, now: Timestamp) -> HandlerPlan {
+    HandlerPlan::read(move |store| load_balances(store, shop, &ids, now))
 }
 
-fn look_up(
+fn load_balances(
     store: &dyn Store,
     shop: ShopId,
     ids: &[CustomerId],
     now: Timestamp,
-) -> Result<Answer, Problem> {
+) -> Result<EncodedResponse, Problem> {
     let mut answer =
-        BalancesAnswer { balances: Vec::with_capacity(ids.len()), unknown: Vec::new() };
+        BalancesResponse { balances: Vec::with_capacity(ids.len()), unknown: Vec::new() };
     for customer_id in ids {
         let who = CustomerRef::Id(customer_id.clone());
-        match store.customer(shop, &who).map_err(refuse::failure)? {
+        match store.customer(shop, &who).map_err(refuse::from_failure)? {
             Some(customer) => {
                 answer
                     .balances
-                    .push(BalanceAnswer::new(customer_id, &customer, now, None))
+                    .push(BalanceResponse::new(customer_id, &customer, now, None))
             }
             None => answer.unknown.push(customer_id),
         }
     }
-    Ok(Answer::ok(&answer))
+    Ok(EncodedResponse::ok(&answer))
 }

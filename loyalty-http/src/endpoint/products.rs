@@ -4,13 +4,13 @@ use hyper::StatusCode;
 use loyalty_core::ProductId;
 use loyalty_store::{Action, CatalogueAction, CatalogueOutcome, ProductRef, Receipt, Rejection};
 
-use super::{Answer, Call, Work, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, refuse, to_json};
 use crate::problem::Problem;
-use crate::wire::product::{ProductAnswer, ProductBody, ProductsAnswer, ProductsBody};
+use crate::wire::product::{ProductResponse, ProductBody, ProductsResponse, ProductsBody};
 use crate::wire::query::ProductCursor;
 
 /// `PUT /v1/products/{product_id}`: the whole product, new or in the place of the one before.
-pub(crate) fn put(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (id, shop) = (call.path("product_id")?, call.shop()?);
     let product = call.body::<ProductBody>()?.parse(Some(id), &shop)?;
     let action = Action::Catalogue(CatalogueAction::PutProducts(vec![product]));
@@ -22,21 +22,21 @@ pub(crate) fn put(call: &Call<'_>) -> Result<Work, Problem> {
         to_json(
             &products
                 .first()
-                .map(|record| ProductAnswer::new(record, shop.currency)),
+                .map(|record| ProductResponse::new(record, shop.currency)),
         )
     };
-    Ok(Work::write(action, StatusCode::OK, body, |_| None))
+    Ok(HandlerPlan::write(action, StatusCode::OK, body, |_| None))
 }
 
 /// `POST /v1/products/bulk`: all of them or none.
-pub(crate) fn put_many(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn put_many(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let products = call.body::<ProductsBody<'_>>()?.parse(&*call.shop()?)?;
     let action = Action::Catalogue(CatalogueAction::PutProducts(products));
-    Ok(Work::write(action, StatusCode::OK, tally, |_| None))
+    Ok(HandlerPlan::write(action, StatusCode::OK, render_tally, |_| None))
 }
 
 /// How many were new, changed, and neither.
-pub(crate) fn tally(receipt: &Receipt) -> Vec<u8> {
+pub(crate) fn render_tally(receipt: &Receipt) -> Vec<u8> {
     match &receipt.catalogue_outcome {
         Some(CatalogueOutcome::Products(_, tally) | CatalogueOutcome::Categories(_, tally)) => to_json(tally),
         Some(CatalogueOutcome::Search(_) | CatalogueOutcome::Deleted) | None => Vec::new(),
@@ -44,32 +44,32 @@ pub(crate) fn tally(receipt: &Receipt) -> Vec<u8> {
 }
 
 /// `DELETE /v1/products/{product_id}`
-pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
-    Ok(Work::delete(
+pub(crate) fn delete(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    Ok(HandlerPlan::delete(
         Action::Catalogue(CatalogueAction::DeleteProduct(call.path("product_id")?)),
         |_| Some("product_id".to_owned()),
     ))
 }
 
 /// `GET /v1/products/{product_id}`
-pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let key = ProductRef::Id(call.path::<ProductId>("product_id")?);
-    let record = call.store.product(call.shop_id(), &key).map_err(refuse::failure)?;
+    let record = call.store.product(call.shop_id(), &key).map_err(refuse::from_failure)?;
     let record = record.ok_or_else(|| {
-        refuse::rejection(&Rejection::ProductNotFound, Some("product_id".to_owned()))
+        refuse::from_rejection(&Rejection::ProductNotFound, Some("product_id".to_owned()))
     })?;
-    Ok(Work::Done(Answer::ok(&ProductAnswer::new(&record, call.shop()?.currency))))
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&ProductResponse::new(&record, call.shop()?.currency))))
 }
 
 /// `GET /v1/products`
-pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let shop = call.shop()?;
     let (limit, after) = (call.query.limit()?, call.query.cursor::<ProductCursor>()?);
-    let next = call.query.linker(call.head.uri.path());
-    Ok(Work::scan(move |store| {
+    let next = call.query.page_linker(call.head.uri.path());
+    Ok(HandlerPlan::read(move |store| {
         let page = store
             .products(shop.id, after.map(|after| after.0), limit)
-            .map_err(refuse::failure)?;
+            .map_err(refuse::from_failure)?;
         let last = page
             .items
             .last()
@@ -78,15 +78,15 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
         let products = page
             .items
             .iter()
-            .map(|record| ProductAnswer::new(record, shop.currency))
+            .map(|record| ProductResponse::new(record, shop.currency))
             .collect();
-        Ok(Answer::ok(&ProductsAnswer { products }).with(last.and_then(|last| next.link(&last))))
+        Ok(EncodedResponse::ok(&ProductsResponse { products }).with_header(last.and_then(|last| next.link(&last))))
     }))
 }
 
 /// `GET /v1/products/count`
 #[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
-pub(crate) fn count(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn count(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let shop = call.shop_id();
-    Ok(Work::count(move |store| store.count_products(shop)))
+    Ok(HandlerPlan::count(move |store| store.count_products(shop)))
 }

@@ -10,72 +10,72 @@ use loyalty_core::{
 };
 use loyalty_store::{Action, Receipt, Rejection, Shop};
 
-use super::{Answer, Call, Work, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, refuse, to_json};
 use crate::problem::{ErrorStatus, Fault, Problem};
 use crate::wire::order::OrderBody;
-use crate::wire::program::{self, DryRunAnswer, DryRunBody, ValidationAnswer, VersionAnswer};
-use crate::wire::value::{number, within};
+use crate::wire::program::{self, DryRunResponse, DryRunBody, ValidationResponse, VersionResponse};
+use crate::wire::value::{parse_number, prefix_pointer};
 
 /// `GET /v1/program`: the document of the version in force, or of another. It can be put back as it is.
-pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let version = call.query.value::<ProgramVersion>("version")?;
     let (version, program) = load(call, version)?.ok_or_else(|| {
         let detail = "The program has no such version.";
-        Problem::new(ErrorStatus::NOT_FOUND, "version_not_found", detail).at("version")
+        Problem::new(ErrorStatus::NOT_FOUND, "version_not_found", detail).with_param("version")
     })?;
     let etag = HeaderValue::try_from(format!("\"{version}\""))
         .ok()
         .map(|etag| (ETAG, etag));
-    Ok(Work::Done(Answer::text(program.to_json()).with(etag)))
+    Ok(HandlerPlan::Respond(EncodedResponse::json_text(program.to_json()).with_header(etag)))
 }
 
 fn load(
     call: &Call<'_>,
     version: Option<ProgramVersion>,
 ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Problem> {
-    call.store.program(call.shop_id(), version).map_err(refuse::failure)
+    call.store.program(call.shop_id(), version).map_err(refuse::from_failure)
 }
 
 /// `PUT /v1/program`: a new version.
-pub(crate) fn publish(call: &Call<'_>) -> Result<Work, Problem> {
-    let program = read(call)?.map_err(program::invalid)?;
-    let replaces = call.if_match()?.map(read_etag).transpose()?;
+pub(crate) fn publish(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let program = parse_program(call)?.map_err(program::invalid_program)?;
+    let replaces = call.if_match()?.map(parse_etag).transpose()?;
     let action = Action::PublishProgram { program: Box::new(program), replaces };
     let body =
-        |receipt: &Receipt| to_json(&receipt.program.map(|version| VersionAnswer { version }));
-    Ok(Work::write(action, StatusCode::CREATED, body, |rejection| {
+        |receipt: &Receipt| to_json(&receipt.program.map(|version| VersionResponse { version }));
+    Ok(HandlerPlan::write(action, StatusCode::CREATED, body, |rejection| {
         matches!(rejection, Rejection::ProgramChanged { .. }).then(|| "If-Match".to_owned())
     }))
 }
 
 /// A tag that we did not give names no version that could still be in force.
-fn read_etag(tag: &str) -> Result<ProgramVersion, Problem> {
+fn parse_etag(tag: &str) -> Result<ProgramVersion, Problem> {
     let version = tag
         .strip_prefix('"')
         .and_then(|tag| tag.strip_suffix('"'))
-        .and_then(number);
-    let unknown = || Problem::precondition_failed("This is no ETag of the program.").at("If-Match");
+        .and_then(parse_number);
+    let unknown = || Problem::precondition_failed("This is no ETag of the program.").with_param("If-Match");
     version.map(ProgramVersion).ok_or_else(unknown)
 }
 
 /// The program of the body, or every fault in it; what the shop's currency cannot pay is one.
-fn read(call: &Call<'_>) -> Result<Result<Program, Vec<Fault>>, Problem> {
-    let program = match program::read(call.body)? {
+fn parse_program(call: &Call<'_>) -> Result<Result<Program, Vec<Fault>>, Problem> {
+    let program = match program::parse_body(call.body)? {
         Ok(program) => program,
         faults @ Err(_) => return Ok(faults),
     };
     let fine = program.check_currency(call.shop()?.minor_digits());
-    Ok(if fine.is_empty() { Ok(program) } else { Err(program::faults(fine, "")) })
+    Ok(if fine.is_empty() { Ok(program) } else { Err(program::to_faults(fine, "")) })
 }
 
 /// `POST /v1/program/validate`
-pub(crate) fn validate(call: &Call<'_>) -> Result<Work, Problem> {
-    let faults = read(call)?.err().unwrap_or_default();
-    Ok(Work::Done(Answer::ok(&ValidationAnswer { valid: faults.is_empty(), faults })))
+pub(crate) fn validate(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let faults = parse_program(call)?.err().unwrap_or_default();
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&ValidationResponse { valid: faults.is_empty(), faults })))
 }
 
 /// `POST /v1/program/dry-run`: what an order would earn, under the program in force or the one sent.
-pub(crate) fn dry_run(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn dry_run(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let trial = call.body::<DryRunBody<'_>>()?.parse()?;
     let (version, current) =
         load(call, None)?.ok_or_else(|| Problem::internal("a shop without a program"))?;
@@ -89,24 +89,24 @@ pub(crate) fn dry_run(call: &Call<'_>) -> Result<Work, Problem> {
         tags: &trial.tags,
         ..Context::new(program, &nobody, call.now)
     };
-    let explanation = try_out(&context, trial.order, trial.tier, &shop)?;
-    Ok(Work::Done(Answer::ok(&DryRunAnswer::new(&explanation, published))))
+    let explanation = simulate_order(&context, trial.order, trial.tier, &shop)?;
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&DryRunResponse::new(&explanation, published))))
 }
 
 /// Decides a new order of a new customer, and forgets both.
-fn try_out(
+fn simulate_order(
     context: &Context<'_>,
     order: OrderBody,
     tier: Option<TierId>,
     shop: &Shop,
 ) -> Result<Explanation, Problem> {
     let id = OrderId::new("dry-run").map_err(Problem::internal)?;
-    let report = order.parse(id, shop).map_err(|problem| within("/order", problem))?;
-    let blame = report.blame();
+    let report = order.parse(id, shop).map_err(|problem| prefix_pointer("/order", problem))?;
+    let blame = report.error_pointer();
 
     let mut account = context.account.cloned().unwrap_or_default();
     let tier = Command::SetTier(tier.map(|id| ManualTier { id, until: None }));
-    let unknown = |refusal: Refusal| refuse::rejection(&refusal.into(), Some("/tier".to_owned()));
+    let unknown = |refusal: Refusal| refuse::from_rejection(&refusal.into(), Some("/tier".to_owned()));
     let decision = decide(context, &tier).map_err(unknown)?;
     decision.events.iter().for_each(|event| account.evolve(event));
 
@@ -114,7 +114,7 @@ fn try_out(
     let decision = decide(&context, &report.command).map_err(|refusal| {
         let rejection = Rejection::Rules(refusal);
         let pointer = blame(&rejection).map(|pointer| format!("/order{pointer}"));
-        refuse::rejection(&rejection, pointer)
+        refuse::from_rejection(&rejection, pointer)
     })?;
     let (version, program) = context.program;
     let mut state = OrderState::default();
@@ -124,5 +124,5 @@ fn try_out(
     let pin = state.pin().cloned();
     let pin = pin.unwrap_or_else(|| Pin::new(version, context.now));
     entitlement(&state, program, &pin)
-        .map_err(|refusal| refuse::rejection(&Refusal::from(refusal).into(), None))
+        .map_err(|refusal| refuse::from_rejection(&Refusal::from(refusal).into(), None))
 }

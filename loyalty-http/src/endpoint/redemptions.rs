@@ -5,42 +5,42 @@ use loyalty_core::{CustomerId, RedemptionId};
 use loyalty_store::{Action, CustomerView, Receipt, RedemptionAction, Rejection, Store, CustomerRef};
 use serde::de::DeserializeOwned;
 
-use super::{Answer, Call, Work, customers, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, customers, refuse, to_json};
 use crate::problem::Problem;
 use crate::wire::json;
 use crate::wire::redemption::{
-    EmptyBody, OfferedAnswer, RedemptionAnswer, RedemptionBody, RedemptionsAnswer, RewardsAnswer,
+    EmptyBody, CustomerRewardsResponse, RedemptionResponse, RedemptionBody, RedemptionsResponse, RewardsResponse,
     UseBody,
 };
-use crate::wire::value::number;
+use crate::wire::value::parse_number;
 
 /// `GET /v1/rewards`: those of the program in force.
-pub(crate) fn rewards(call: &Call<'_>) -> Result<Work, Problem> {
-    let program = call.store.program(call.shop_id(), None).map_err(refuse::failure)?;
+pub(crate) fn rewards(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let program = call.store.program(call.shop_id(), None).map_err(refuse::from_failure)?;
     let (_, program) = program.ok_or_else(|| Problem::internal("a shop without a program"))?;
-    Ok(Work::Done(Answer::ok(&RewardsAnswer::new(&program))))
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&RewardsResponse::new(&program))))
 }
 
 /// `GET /v1/customers/{customer_id}/rewards`: which of them the customer can have, and why not the others.
-pub(crate) fn rewards_of(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn customer_rewards(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let who = CustomerRef::Id(call.path::<CustomerId>("customer_id")?);
     let rewards = call
         .store
         .rewards(call.shop_id(), &who, call.now)
-        .map_err(refuse::failure)?;
-    let rewards = rewards.ok_or_else(refuse::no_customer)?;
-    Ok(Work::Done(Answer::ok(&OfferedAnswer::new(&rewards))))
+        .map_err(refuse::from_failure)?;
+    let rewards = rewards.ok_or_else(refuse::customer_not_found)?;
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&CustomerRewardsResponse::new(&rewards))))
 }
 
 /// `POST /v1/redemptions`
-pub(crate) fn issue(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn issue(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (who, reward, amount) = call.body::<RedemptionBody>()?.parse()?;
     let named = if who.id().is_some() { "/customer_id" } else { "/email" };
-    let action = RedemptionAction::Issue { customer: who, reward, amount, entropy: entropy()? };
-    Ok(Work::write(
+    let action = RedemptionAction::Issue { customer: who, reward, amount, entropy: draw_entropy()? };
+    Ok(HandlerPlan::write(
         Action::Redemption(action),
         StatusCode::CREATED,
-        of_receipt,
+        render_receipt,
         move |rejection| {
             let param = match rejection.code() {
                 "customer_not_found" => named,
@@ -53,65 +53,65 @@ pub(crate) fn issue(call: &Call<'_>) -> Result<Work, Problem> {
 }
 
 /// The system's random bits.
-pub(crate) fn entropy() -> Result<[u8; 16], Problem> {
+pub(crate) fn draw_entropy() -> Result<[u8; 16], Problem> {
     let mut bits = [0; 16];
     getrandom::fill(&mut bits).map_err(|error| Problem::unavailable(1, error))?;
     Ok(bits)
 }
 
 /// `POST /v1/redemptions/{redemption_id}/cancel`
-pub(crate) fn cancel(call: &Call<'_>) -> Result<Work, Problem> {
-    let id = id(call)?;
-    body::<EmptyBody>(call)?;
-    Ok(change(RedemptionAction::Cancel { id }))
+pub(crate) fn cancel(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let id = path_id(call)?;
+    optional_body::<EmptyBody>(call)?;
+    Ok(change_redemption(RedemptionAction::Cancel { id }))
 }
 
 /// `POST /v1/redemptions/{redemption_id}/use`
-pub(crate) fn take(call: &Call<'_>) -> Result<Work, Problem> {
-    let id = id(call)?;
-    let order = body::<UseBody>(call)?.order();
-    Ok(change(RedemptionAction::Use { id, order }))
+pub(crate) fn mark_used(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let id = path_id(call)?;
+    let order = optional_body::<UseBody>(call)?.into_order();
+    Ok(change_redemption(RedemptionAction::Use { id, order }))
 }
 
 /// A body that can be left out.
-fn body<T: DeserializeOwned + Default>(call: &Call<'_>) -> Result<T, Problem> {
+fn optional_body<T: DeserializeOwned + Default>(call: &Call<'_>) -> Result<T, Problem> {
     if call.body.is_empty() { Ok(T::default()) } else { json::parse(call.body) }
 }
 
-fn change(action: RedemptionAction) -> Work {
-    Work::write(Action::Redemption(action), StatusCode::OK, of_receipt, |_| {
+fn change_redemption(action: RedemptionAction) -> HandlerPlan {
+    HandlerPlan::write(Action::Redemption(action), StatusCode::OK, render_receipt, |_| {
         Some("redemption_id".to_owned())
     })
 }
 
-fn of_receipt(receipt: &Receipt) -> Vec<u8> {
-    to_json(&RedemptionAnswer::of_receipt(receipt))
+fn render_receipt(receipt: &Receipt) -> Vec<u8> {
+    to_json(&RedemptionResponse::from_receipt(receipt))
 }
 
 /// `GET /v1/redemptions/{redemption_id}`
-pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (shop, now) = (call.shop_id(), call.now);
     let view = call
         .store
-        .redemption(shop, id(call)?)
-        .map_err(refuse::failure)?
-        .ok_or_else(unknown)?;
-    let customer = call.store.customer_by_account(shop, view.account).map_err(refuse::failure)?;
-    Ok(Work::Done(Answer::ok(&RedemptionAnswer::new(&view, customer.as_ref(), now))))
+        .redemption(shop, path_id(call)?)
+        .map_err(refuse::from_failure)?
+        .ok_or_else(redemption_not_found)?;
+    let customer = call.store.customer_by_account(shop, view.account).map_err(refuse::from_failure)?;
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&RedemptionResponse::new(&view, customer.as_ref(), now))))
 }
 
 /// `GET /v1/customers/{customer_id}/redemptions`: newest first; of guests who became this customer, after their
 /// own.
-pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let customer = customers::find(call, call.path("customer_id")?)?;
     let (limit, after) = (call.query.limit()?, call.query.cursor::<RedemptionId>()?);
-    let next = call.query.linker(call.head.uri.path());
+    let next = call.query.page_linker(call.head.uri.path());
     let (shop, now) = (call.shop_id(), call.now);
-    Ok(Work::scan(move |store: &dyn Store| {
+    Ok(HandlerPlan::read(move |store: &dyn Store| {
         let account = CustomerView::record(&customer).account;
         let page = store
             .redemptions(shop, account, after, limit)
-            .map_err(refuse::failure)?;
+            .map_err(refuse::from_failure)?;
         let last = page
             .items
             .last()
@@ -120,19 +120,19 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
         let redemptions = page
             .items
             .iter()
-            .map(|view| RedemptionAnswer::new(view, Some(&customer), now))
+            .map(|view| RedemptionResponse::new(view, Some(&customer), now))
             .collect();
-        Ok(Answer::ok(&RedemptionsAnswer { redemptions })
-            .with(last.and_then(|last| next.link(&last))))
+        Ok(EncodedResponse::ok(&RedemptionsResponse { redemptions })
+            .with_header(last.and_then(|last| next.link(&last))))
     }))
 }
 
-fn id(call: &Call<'_>) -> Result<RedemptionId, Problem> {
+fn path_id(call: &Call<'_>) -> Result<RedemptionId, Problem> {
     let text = call.params.get("redemption_id").unwrap_or_default();
-    number(text).map(RedemptionId).ok_or_else(unknown)
+    parse_number(text).map(RedemptionId).ok_or_else(redemption_not_found)
 }
 
 /// What is no number is nobody's id either.
-fn unknown() -> Problem {
-    refuse::rejection(&Rejection::RedemptionNotFound, Some("redemption_id".to_owned()))
+fn redemption_not_found() -> Problem {
+    refuse::from_rejection(&Rejection::RedemptionNotFound, Some("redemption_id".to_owned()))
 }

@@ -4,46 +4,46 @@ use hyper::StatusCode;
 use loyalty_core::{Command, CustomerId};
 use loyalty_store::{Action, EmailConflict, Existence, Receipt, Rejection, CustomerRef};
 
-use super::{Answer, Call, Work, customers, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, customers, to_json};
 use crate::problem::Problem;
-use crate::wire::referral::{CodeBody, JoinBody, ReferralsAnswer};
+use crate::wire::referral::{ReferralCodeBody, ReferralJoinBody, ReferralsResponse};
 
 /// `POST /v1/customers/{customer_id}/referral-code`: a new code, or the one that is there. A dry run draws
 /// another code than the real one will.
-pub(crate) fn issue(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn issue(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let who = CustomerRef::Id(call.path::<CustomerId>("customer_id")?);
-    let change = call.body::<CodeBody>()?.parse()?;
+    let change = call.body::<ReferralCodeBody>()?.parse()?;
     let mut entropy = [0; 10];
     getrandom::fill(&mut entropy).map_err(Problem::internal)?;
     let (presence, conflict, if_match) = (Existence::Required, EmailConflict::Reject, None);
     let commands = vec![Command::IssueReferralCode { entropy }];
     let action = Action::Customer { customer: who, existence: presence, change, email_conflict: conflict, if_match, commands };
-    Ok(Work::write(action, StatusCode::OK, of_receipt, blame))
+    Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt, error_pointer))
 }
 
 /// `POST /v1/customers/{customer_id}/referral`: the customer came by this code.
-pub(crate) fn join(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn join(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let who = CustomerRef::Id(call.path::<CustomerId>("customer_id")?);
-    let (code, change) = call.body::<JoinBody>()?.parse()?;
-    Ok(Work::write(
+    let (code, change) = call.body::<ReferralJoinBody>()?.parse()?;
+    Ok(HandlerPlan::write(
         Action::JoinReferral { customer: who, change, code },
         StatusCode::OK,
-        of_receipt,
-        blame,
+        render_receipt,
+        error_pointer,
     ))
 }
 
 /// `GET /v1/customers/{customer_id}/referrals`
-pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let customer = customers::find(call, call.path("customer_id")?)?;
-    Ok(Work::Done(Answer::ok(&ReferralsAnswer::new(&customer))))
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&ReferralsResponse::new(&customer))))
 }
 
-fn of_receipt(receipt: &Receipt) -> Vec<u8> {
-    to_json(&ReferralsAnswer::of_receipt(receipt))
+fn render_receipt(receipt: &Receipt) -> Vec<u8> {
+    to_json(&ReferralsResponse::from_receipt(receipt))
 }
 
-fn blame(rejection: &Rejection) -> Option<String> {
+fn error_pointer(rejection: &Rejection) -> Option<String> {
     let param = match rejection.code() {
         "customer_not_found" => "customer_id",
         "referral_code_not_found" | "referral_refused" => "/code",

@@ -7,7 +7,7 @@ use crate::problem::{ErrorStatus, Problem};
 use crate::wire::price_rule;
 
 /// Something broke. What it was goes to the log; the client learns whether to try again.
-pub(crate) fn failure(failure: Failure) -> Problem {
+pub(crate) fn from_failure(failure: Failure) -> Problem {
     match failure {
         Failure::Busy | Failure::Unavailable(_) => Problem::unavailable(1, failure),
         Failure::UnknownOutcome(_) => unknown_outcome(failure),
@@ -22,15 +22,15 @@ pub(crate) fn unknown_outcome(cause: impl std::fmt::Display) -> Problem {
     let detail = "It is not known whether this took effect. Sent again with the same Idempotency-Key, it \
                   takes effect at most once.";
     Problem::new(ErrorStatus::UNAVAILABLE, "outcome_unknown", detail)
-        .caused_by(cause)
-        .retry_after(1)
+        .with_cause(cause)
+        .with_retry_after(1)
 }
 
 /// The answer is no: 404 for what is not there, 409 and 412 for what is there otherwise, else 422. Faults of a
 /// price rule are pointed at below `param`.
-pub(crate) fn rejection(rejection: &Rejection, param: Option<String>) -> Problem {
+pub(crate) fn from_rejection(rejection: &Rejection, param: Option<String>) -> Problem {
     if let Rejection::InvalidPriceRule(faults) = rejection {
-        return price_rule::invalid(faults, param.as_deref().unwrap_or_default());
+        return price_rule::invalid_rule(faults, param.as_deref().unwrap_or_default());
     }
     let status = match rejection {
         Rejection::CategoryNotFound
@@ -53,45 +53,45 @@ pub(crate) fn rejection(rejection: &Rejection, param: Option<String>) -> Problem
         | Rejection::Rules(_)
         | _ => ErrorStatus::UNPROCESSABLE,
     };
-    let problem = Problem::new(status, rejection.code(), sentence(&rejection.to_string()));
+    let problem = Problem::new(status, rejection.code(), to_sentence(&rejection.to_string()));
     let problem = match param {
-        Some(param) => problem.at(param),
+        Some(param) => problem.with_param(param),
         None => problem,
     };
-    figures(problem, rejection)
+    with_extensions(problem, rejection)
 }
 
 /// Nobody has this id: as the store says it of a transaction, for reads.
-pub(crate) fn no_customer() -> Problem {
-    rejection(&Rejection::CustomerNotFound, Some("customer_id".to_owned()))
+pub(crate) fn customer_not_found() -> Problem {
+    from_rejection(&Rejection::CustomerNotFound, Some("customer_id".to_owned()))
 }
 
 /// What else a rejection tells programs: its numbers, and what a shopper may be shown.
-fn figures(problem: Problem, rejection: &Rejection) -> Problem {
+fn with_extensions(problem: Problem, rejection: &Rejection) -> Problem {
     if let Rejection::ProgramChanged { current } = rejection {
-        problem.figure("current", i64::from(current.0))
+        problem.with_extension("current", i64::from(current.0))
     } else if let Rejection::Rules(Refusal::InsufficientPoints { have, need }) = rejection {
-        problem.figure("have", have.get()).figure("need", need.get())
+        problem.with_extension("have", have.get()).with_extension("need", need.get())
     } else if let Some(refusal) = rejection.refusal() {
-        let text = sentence(&refusal.public_text());
+        let text = to_sentence(&refusal.public_text());
         problem
-            .figure("public_reason", refusal.public_code().to_owned())
-            .figure("public_text", text)
+            .with_extension("public_reason", refusal.public_code().to_owned())
+            .with_extension("public_text", text)
     } else if let Rejection::Rules(Refusal::ReferralRejected { reason }) = rejection {
-        problem.figure("reason", reason.name().to_owned())
+        problem.with_extension("reason", reason.name().to_owned())
     } else if let Rejection::Rules(Refusal::RefundExceedsOrder { left, total }) = rejection {
         problem
-            .figure("left", left.to_string())
-            .figure("total", total.to_string())
+            .with_extension("left", left.to_string())
+            .with_extension("total", total.to_string())
     } else if let Rejection::Rules(Refusal::RefundExceedsLine { quantity, .. }) = rejection {
-        problem.figure("quantity", quantity.to_string())
+        problem.with_extension("quantity", quantity.to_string())
     } else {
         problem
     }
 }
 
 /// With a capital and a full stop.
-pub(crate) fn sentence(text: &str) -> String {
+pub(crate) fn to_sentence(text: &str) -> String {
     let mut characters = text.chars();
     let first = characters.next().into_iter().flat_map(char::to_uppercase);
     first.chain(characters).chain(['.']).collect()
@@ -112,16 +112,16 @@ mod tests {
             (Failure::Corrupt("row 7".to_owned()), 500, "internal"),
             (Failure::NewerFormat { found: 9, supported: 1 }, 500, "internal"),
         ] {
-            let problem = failure(given);
+            let problem = from_failure(given);
             assert_eq!((problem.status().status().as_u16(), problem.code()), (status, code));
         }
     }
 
     #[test]
-    fn rejections_have_a_status_a_sentence_and_figures() {
+    fn rejections_have_a_status_a_sentence_and_extensions() {
         let need = Points::from(100);
         let short = Rejection::Rules(Refusal::InsufficientPoints { have: Points::from(40), need });
-        let problem = rejection(&short, Some("/points".to_owned()));
+        let problem = from_rejection(&short, Some("/points".to_owned()));
         assert_eq!((problem.status().status().as_u16(), problem.param()), (422, Some("/points")));
         assert_eq!(problem.detail(), "100 points are needed, but only 40 are available.");
         for (given, status) in [
@@ -137,10 +137,10 @@ mod tests {
             (Rejection::IdempotencyKeyReused, 422),
             (Rejection::OrderOfAnotherCustomer, 422),
         ] {
-            assert_eq!(rejection(&given, None).status().status().as_u16(), status, "{given:?}");
+            assert_eq!(from_rejection(&given, None).status().status().as_u16(), status, "{given:?}");
         }
         assert_eq!(
-            rejection(&Rejection::CustomerNotFound, None).detail(),
+            from_rejection(&Rejection::CustomerNotFound, None).detail(),
             "There is no such customer."
         );
     }

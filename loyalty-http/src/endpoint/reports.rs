@@ -6,24 +6,24 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use loyalty_core::{Amount, Timestamp};
 use loyalty_store::ProgramReport;
 
-use super::{Answer, Call, Work, refuse};
+use super::{EncodedResponse, Call, HandlerPlan, refuse};
 use crate::problem::Problem;
 use crate::wire::json::field;
-use crate::wire::report::ReportAnswer;
+use crate::wire::report::ReportResponse;
 
 /// The period that is asked for, half open; where nothing is said, from the one instant to the other.
-pub(super) fn period(
+pub(super) fn parse_period(
     call: &Call<'_>,
     from: Timestamp,
     until: impl FnOnce(Timestamp) -> Timestamp,
 ) -> Result<Range<Timestamp>, Problem> {
     let instant =
-        |name| Ok::<_, Problem>(call.query.value::<field::Timestamp>(name)?.map(|at| at.0));
+        |name| Ok::<_, Problem>(call.query.value::<field::TimeField>(name)?.map(|at| at.0));
     let from = instant("from")?.unwrap_or(from);
     let until = instant("until")?.unwrap_or_else(|| until(from));
     if until < from {
         let detail = "The period must begin before it ends.";
-        return Err(Problem::unprocessable("invalid_value", detail).at("until"));
+        return Err(Problem::unprocessable("invalid_value", detail).with_param("until"));
     }
     Ok(from..until)
 }
@@ -31,28 +31,28 @@ pub(super) fn period(
 /// `GET /v1/reports/summary?from=&until=`: all time, where no period is said. What a point is worth says
 /// `point_value`, else the program. It reads the whole journal and
 /// every customer of the shop: minutes for millions of them.
-pub(crate) fn summary(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn summary(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (shop, now) = (call.shop_id(), call.now);
-    let period = period(call, Timestamp::UNIX_EPOCH, |_| now)?;
+    let period = parse_period(call, Timestamp::UNIX_EPOCH, |_| now)?;
     let csv = match call.query.raw("format") {
         None | Some("json") => false,
         Some("csv") => true,
         Some(_) => {
             return Err(
-                Problem::unprocessable("invalid_value", "This must be json or csv.").at("format")
+                Problem::unprocessable("invalid_value", "This must be json or csv.").with_param("format")
             );
         }
     };
     let asked = call.query.value::<Amount>("point_value")?;
-    Ok(Work::scan(move |store| {
-        let program = store.program(shop, None).map_err(refuse::failure)?;
+    Ok(HandlerPlan::read(move |store| {
+        let program = store.program(shop, None).map_err(refuse::from_failure)?;
         let point_value = asked.or(program.and_then(|(_, program)| program.definition().point_value));
-        let report = ProgramReport::compute(store, shop, &period, now).map_err(refuse::failure)?;
-        let answer = ReportAnswer::new(&report, &period, now, point_value);
+        let report = ProgramReport::compute(store, shop, &period, now).map_err(refuse::from_failure)?;
+        let answer = ReportResponse::new(&report, &period, now, point_value);
         if !csv {
-            return Ok(Answer::ok(&answer));
+            return Ok(EncodedResponse::ok(&answer));
         }
         let media = HeaderValue::from_static("text/csv; charset=utf-8");
-        Ok(Answer::text(answer.csv()).with(Some((CONTENT_TYPE, media))))
+        Ok(EncodedResponse::json_text(answer.to_csv()).with_header(Some((CONTENT_TYPE, media))))
     }))
 }

@@ -5,23 +5,23 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use loyalty_store::{Action, CatalogueAction, CatalogueOutcome, NumericId, Receipt, Rejection, SavedSearch};
 
-use super::{Answer, Call, Work, customers, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, customers, refuse, to_json};
 use crate::problem::Problem;
 use crate::wire::query::SearchCursor;
-use crate::wire::saved_search::{SavedSearchAnswer, SavedSearchBody, SavedSearchesAnswer};
-use crate::wire::value::number;
+use crate::wire::saved_search::{SavedSearchResponse, SavedSearchBody, SavedSearchesResponse};
+use crate::wire::value::parse_number;
 
 /// `POST /v1/customer-saved-searches`
-pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (name, text) = call.body::<SavedSearchBody>()?.parse()?;
-    let query = customers::read_search(call, &text, "/query")?;
+    let query = customers::parse_search(call, &text, "/query")?;
     let action = Action::Catalogue(CatalogueAction::SaveSearch { name, query });
-    let body = |receipt: &Receipt| to_json(&made(receipt).map(SavedSearchAnswer::from));
-    Ok(Work::write(action, StatusCode::CREATED, body, |_| Some("/name".to_owned())))
+    let body = |receipt: &Receipt| to_json(&receipt_search(receipt).map(SavedSearchResponse::from));
+    Ok(HandlerPlan::write(action, StatusCode::CREATED, body, |_| Some("/name".to_owned())))
 }
 
 /// The search that a receipt is about.
-pub(crate) fn made(receipt: &Receipt) -> Option<&SavedSearch> {
+pub(crate) fn receipt_search(receipt: &Receipt) -> Option<&SavedSearch> {
     match &receipt.catalogue_outcome {
         Some(CatalogueOutcome::Search(search)) => Some(search),
         _ => None,
@@ -29,51 +29,51 @@ pub(crate) fn made(receipt: &Receipt) -> Option<&SavedSearch> {
 }
 
 /// `DELETE /v1/customer-saved-searches/{saved_search_id}`
-pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
-    Ok(Work::delete(
-        Action::Catalogue(CatalogueAction::DeleteSearch(id(call)?)),
+pub(crate) fn delete(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    Ok(HandlerPlan::delete(
+        Action::Catalogue(CatalogueAction::DeleteSearch(path_id(call)?)),
         |_| Some("saved_search_id".to_owned()),
     ))
 }
 
 /// `GET /v1/customer-saved-searches/{saved_search_id}`
-pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
-    Ok(Work::Done(Answer::ok(&SavedSearchAnswer::from(&*find(call)?))))
+pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&SavedSearchResponse::from(&*find(call)?))))
 }
 
-fn id(call: &Call<'_>) -> Result<NumericId, Problem> {
+fn path_id(call: &Call<'_>) -> Result<NumericId, Problem> {
     let text = call.params.get("saved_search_id").unwrap_or_default();
-    number(text).and_then(NumericId::new).ok_or_else(unknown)
+    parse_number(text).and_then(NumericId::new).ok_or_else(search_not_found)
 }
 
 fn find(call: &Call<'_>) -> Result<Arc<SavedSearch>, Problem> {
     let search = call
         .store
-        .saved_search(call.shop_id(), id(call)?)
-        .map_err(refuse::failure)?;
-    search.ok_or_else(unknown)
+        .saved_search(call.shop_id(), path_id(call)?)
+        .map_err(refuse::from_failure)?;
+    search.ok_or_else(search_not_found)
 }
 
 /// What is no number is nobody's id either.
-fn unknown() -> Problem {
-    refuse::rejection(&Rejection::SavedSearchNotFound, Some("saved_search_id".to_owned()))
+fn search_not_found() -> Problem {
+    refuse::from_rejection(&Rejection::SavedSearchNotFound, Some("saved_search_id".to_owned()))
 }
 
 /// `GET /v1/customer-saved-searches/{saved_search_id}/customers`
-pub(crate) fn customers(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn customers(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let search = find(call)?;
-    customers::page(call, customers::read_search(call, &search.query, "saved_search_id")?)
+    customers::list_page(call, customers::parse_search(call, &search.query, "saved_search_id")?)
 }
 
 /// `GET /v1/customer-saved-searches`
-pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let shop = call.shop_id();
     let (limit, after) = (call.query.limit()?, call.query.cursor::<SearchCursor>()?);
-    let next = call.query.linker(call.head.uri.path());
-    Ok(Work::scan(move |store| {
+    let next = call.query.page_linker(call.head.uri.path());
+    Ok(HandlerPlan::read(move |store| {
         let page = store
             .saved_searches(shop, after.map(|after| after.0), limit)
-            .map_err(refuse::failure)?;
+            .map_err(refuse::from_failure)?;
         let last = page
             .items
             .last()
@@ -82,16 +82,16 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
         let customer_saved_searches = page
             .items
             .iter()
-            .map(|search| SavedSearchAnswer::from(&**search))
+            .map(|search| SavedSearchResponse::from(&**search))
             .collect();
-        let answer = Answer::ok(&SavedSearchesAnswer { customer_saved_searches });
-        Ok(answer.with(last.and_then(|last| next.link(&last))))
+        let answer = EncodedResponse::ok(&SavedSearchesResponse { customer_saved_searches });
+        Ok(answer.with_header(last.and_then(|last| next.link(&last))))
     }))
 }
 
 /// `GET /v1/customer-saved-searches/count`
 #[expect(clippy::unnecessary_wraps, reason = "the table's signature")]
-pub(crate) fn count(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn count(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let shop = call.shop_id();
-    Ok(Work::count(move |store| store.count_saved_searches(shop)))
+    Ok(HandlerPlan::count(move |store| store.count_saved_searches(shop)))
 }

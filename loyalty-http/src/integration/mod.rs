@@ -32,8 +32,8 @@ mod wire;
 mod tests;
 
 pub use php::{JsonError, MAX_DEPTH};
-pub use signature::{SignatureError, Signed, Verified};
+pub use signature::{SignatureError, SignedBody, VerifiedBody};
 pub use wire::{
-    Address, AppInstalled, Category, Customer, CustomerAsked, KeyVerify, Line, Order, OrderRef,
+    Address, AppInstalled, Category, Customer, CustomerQuery, KeyVerify, Line, Order, OrderRef,
     RedeemReward, Refund, Transaction, WireError,
 };

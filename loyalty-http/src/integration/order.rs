@@ -9,14 +9,14 @@ use loyalty_core::{Amount, CategoryId, Line, LineId, Order, RefundContent};
 use loyalty_store::{FieldChange, ProfileChange, CustomerRef};
 use rust_decimal::{Decimal, RoundingStrategy};
 
-use super::share::shares;
+use super::share::apportion;
 use super::wire::{self, WireError};
 
 impl wire::Order {
     /// What the order holds, in a currency of so many decimals.
     ///
     /// Two bodies of one order give equal snapshots, in whatever order they list a product's categories.
-    pub(super) fn snapshot(&self, minor_digits: u32) -> Result<Order, WireError> {
+    pub(super) fn to_snapshot(&self, minor_digits: u32) -> Result<Order, WireError> {
         let rounded = |value: Decimal, pointer: &str| amount(value, minor_digits, pointer);
         let subtotal = rounded(self.subtotal_price, "/subtotal_price")?;
         let (tax, total) = (
@@ -58,7 +58,7 @@ impl wire::Order {
         let weights: Vec<u64> = self.products.iter().map(weight).collect();
         let minor_unit = 10_i64.saturating_pow(Amount::MAX_DECIMALS.saturating_sub(minor_digits));
         let minor_units = subtotal.ten_thousandths().checked_div(minor_unit).unwrap_or_default();
-        let shares = shares(u64::try_from(minor_units).unwrap_or_default(), &weights);
+        let shares = apportion(u64::try_from(minor_units).unwrap_or_default(), &weights);
         let lines = self.products.iter().zip(shares).zip(1_usize..);
         lines
             .map(|((product, share), position)| {
@@ -108,7 +108,7 @@ fn amount(value: Decimal, decimals: u32, pointer: &str) -> Result<Amount, WireEr
 
 impl wire::Refund {
     /// The sum of the payments; nothing where they come to nothing.
-    pub(super) fn refunded(&self, minor_digits: u32) -> Result<Option<RefundContent>, WireError> {
+    pub(super) fn to_refunded(&self, minor_digits: u32) -> Result<Option<RefundContent>, WireError> {
         const POINTER: &str = "/transactions";
         let amounts = self.transactions.iter().map(|transaction| transaction.amount);
         let sum = amounts.fold(Decimal::ZERO, Decimal::saturating_add);
@@ -119,18 +119,18 @@ impl wire::Refund {
 
 impl wire::Customer {
     /// Who it is, and what is told of them besides. What was not sent stays as it is.
-    pub(super) fn told(self) -> (Option<CustomerRef>, ProfileChange) {
+    pub(super) fn into_profile_change(self) -> (Option<CustomerRef>, ProfileChange) {
         let (zip, country) = self
             .default_address
             .map(|address| (address.zip, address.country))
             .unwrap_or_default();
         let change = ProfileChange {
             email: FieldChange::Keep,
-            first_name: set(self.first_name),
-            last_name: set(self.last_name),
-            birthday: set(self.birthday),
-            zip: set(zip),
-            country: set(country),
+            first_name: set_if_sent(self.first_name),
+            last_name: set_if_sent(self.last_name),
+            birthday: set_if_sent(self.birthday),
+            zip: set_if_sent(zip),
+            country: set_if_sent(country),
             tags: None,
             household: None,
         };
@@ -138,6 +138,6 @@ impl wire::Customer {
     }
 }
 
-fn set<T>(value: Option<T>) -> FieldChange<T> {
+fn set_if_sent<T>(value: Option<T>) -> FieldChange<T> {
     value.map_or(FieldChange::Keep, |value| FieldChange::Set(Some(value)))
 }

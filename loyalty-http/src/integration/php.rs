@@ -70,13 +70,13 @@ pub(super) struct Member<'b> {
 pub(super) fn members(body: &str) -> Result<Vec<Member<'_>>, JsonError> {
     let mut scanner = Scanner {
         body,
-        rest: body.as_bytes(),
+        remaining: body.as_bytes(),
         encoded: String::new(),
         encoded_to: 0,
     };
     let mut members = Vec::with_capacity(16);
-    scanner.skip_blank();
-    match scanner.rest {
+    scanner.skip_whitespace();
+    match scanner.remaining {
         [b'{', ..] => scanner.items(b'}', |scanner| {
             members.push(scanner.outermost_member()?);
             Ok(())
@@ -84,39 +84,39 @@ pub(super) fn members(body: &str) -> Result<Vec<Member<'_>>, JsonError> {
         [_, ..] => return Err(JsonError::NotAnObject),
         [] => return Err(JsonError::Truncated),
     }
-    scanner.skip_blank();
-    if scanner.rest.is_empty() {
+    scanner.skip_whitespace();
+    if scanner.remaining.is_empty() {
         Ok(members)
     } else {
-        Err(JsonError::TrailingBytes { at: scanner.at() })
+        Err(JsonError::TrailingBytes { at: scanner.position() })
     }
 }
 
 /// Whether the text is a number by JSON's grammar.
 pub(super) fn is_number(text: &str) -> bool {
-    past_number(text.as_bytes()).is_some_and(<[u8]>::is_empty)
+    strip_number(text.as_bytes()).is_some_and(<[u8]>::is_empty)
 }
 
 /// What follows the number that a text begins with.
-fn past_number(text: &[u8]) -> Option<&[u8]> {
+fn strip_number(text: &[u8]) -> Option<&[u8]> {
     let rest = match text.strip_prefix(b"-").unwrap_or(text) {
         [b'0', rest @ ..] => rest,
-        unsigned => past_digits(unsigned)?,
+        unsigned => strip_digits(unsigned)?,
     };
     let rest = match rest {
-        [b'.', fraction @ ..] => past_digits(fraction)?,
+        [b'.', fraction @ ..] => strip_digits(fraction)?,
         _ => rest,
     };
     match rest {
         [b'e' | b'E', b'+' | b'-', exponent @ ..] | [b'e' | b'E', exponent @ ..] => {
-            past_digits(exponent)
+            strip_digits(exponent)
         }
         _ => Some(rest),
     }
 }
 
 /// What follows the digits, of which there is at least one.
-fn past_digits(text: &[u8]) -> Option<&[u8]> {
+fn strip_digits(text: &[u8]) -> Option<&[u8]> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if digits == 0 { None } else { text.get(digits..) }
 }
@@ -124,7 +124,7 @@ fn past_digits(text: &[u8]) -> Option<&[u8]> {
 struct Scanner<'b> {
     body: &'b str,
     /// What is still to be read.
-    rest: &'b [u8],
+    remaining: &'b [u8],
     /// The current member as PHP encodes it, up to `encoded_to`; empty while it is as received.
     encoded: String,
     /// Where in the body `encoded` ends. From there on all is as PHP encodes it.
@@ -133,7 +133,7 @@ struct Scanner<'b> {
 
 impl<'b> Scanner<'b> {
     fn outermost_member(&mut self) -> Result<Member<'b>, JsonError> {
-        let start = self.at();
+        let start = self.position();
         self.encoded.clear();
         self.encoded_to = start;
         let (name, value) = self.member(1)?;
@@ -149,26 +149,26 @@ impl<'b> Scanner<'b> {
 
     /// Passes over a member; its name with quotes and its value, as received.
     fn member(&mut self, depth: usize) -> Result<(&'b str, &'b str), JsonError> {
-        let start = self.at();
+        let start = self.position();
         self.string()?;
         let name = self.text_since(start);
-        self.skip_blank();
-        self.token(b':')?;
-        self.skip_blank();
-        let start = self.at();
+        self.skip_whitespace();
+        self.expect_byte(b':')?;
+        self.skip_whitespace();
+        let start = self.position();
         self.value(depth)?;
         Ok((name, self.text_since(start)))
     }
 
     fn value(&mut self, depth: usize) -> Result<(), JsonError> {
-        match self.rest {
+        match self.remaining {
             [b'"', ..] => self.string(),
             [b'{', ..] => {
-                let depth = deeper(depth)?;
+                let depth = increment_depth(depth)?;
                 self.items(b'}', |scanner| scanner.member(depth).map(drop))
             }
             [b'[', ..] => {
-                let depth = deeper(depth)?;
+                let depth = increment_depth(depth)?;
                 self.items(b']', |scanner| scanner.value(depth))
             }
             [b't', ..] => self.literal(b"true"),
@@ -185,26 +185,26 @@ impl<'b> Scanner<'b> {
         mut item: impl FnMut(&mut Self) -> Result<(), JsonError>,
     ) -> Result<(), JsonError> {
         self.skip(1);
-        self.skip_blank();
-        if self.rest.first() == Some(&close) {
-            return self.token(close);
+        self.skip_whitespace();
+        if self.remaining.first() == Some(&close) {
+            return self.expect_byte(close);
         }
         loop {
             item(self)?;
-            self.skip_blank();
-            if self.rest.first() == Some(&close) {
-                return self.token(close);
+            self.skip_whitespace();
+            if self.remaining.first() == Some(&close) {
+                return self.expect_byte(close);
             }
-            self.token(b',')?;
-            self.skip_blank();
+            self.expect_byte(b',')?;
+            self.skip_whitespace();
         }
     }
 
     fn literal(&mut self, word: &[u8]) -> Result<(), JsonError> {
-        if let Some(rest) = self.rest.strip_prefix(word) {
-            self.rest = rest;
+        if let Some(rest) = self.remaining.strip_prefix(word) {
+            self.remaining = rest;
             Ok(())
-        } else if word.starts_with(self.rest) {
+        } else if word.starts_with(self.remaining) {
             Err(JsonError::Truncated)
         } else {
             Err(self.malformed())
@@ -212,11 +212,11 @@ impl<'b> Scanner<'b> {
     }
 
     fn number(&mut self) -> Result<(), JsonError> {
-        let start = self.at();
+        let start = self.position();
         self.skip_while(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
         if is_number(self.text_since(start)) {
             Ok(())
-        } else if self.rest.is_empty() {
+        } else if self.remaining.is_empty() {
             Err(JsonError::Truncated)
         } else {
             Err(JsonError::Malformed { at: start })
@@ -224,12 +224,12 @@ impl<'b> Scanner<'b> {
     }
 
     fn string(&mut self) -> Result<(), JsonError> {
-        self.token(b'"')?;
+        self.expect_byte(b'"')?;
         loop {
             self.skip_while(is_plain);
-            let start = self.at();
-            match self.rest {
-                [b'"', ..] => return self.token(b'"'),
+            let start = self.position();
+            match self.remaining {
+                [b'"', ..] => return self.expect_byte(b'"'),
                 [b'\\', b'u', ..] => {
                     let letter = self.unicode_escape()?;
                     if is_plain_letter(letter) || short_escape(letter).is_some() {
@@ -252,12 +252,12 @@ impl<'b> Scanner<'b> {
 
     /// `\u00e9`, or `\ud83d\ude00` for a letter beyond the first plane.
     fn unicode_escape(&mut self) -> Result<char, JsonError> {
-        let lone = JsonError::LoneSurrogate { at: self.at() };
+        let lone = JsonError::LoneSurrogate { at: self.position() };
         let first = self.code_unit()?;
         if !(0xd800..0xdc00).contains(&first) {
             return char::from_u32(u32::from(first)).ok_or(lone);
         }
-        match self.rest {
+        match self.remaining {
             [b'\\', b'u', ..] => {}
             [b'\\'] | [] => return Err(JsonError::Truncated),
             _ => return Err(lone),
@@ -271,11 +271,11 @@ impl<'b> Scanner<'b> {
 
     /// `\u` and four lower-case hexadecimal digits.
     fn code_unit(&mut self) -> Result<u16, JsonError> {
-        let Some(digits) = self.rest.get(2..6) else {
+        let Some(digits) = self.remaining.get(2..6) else {
             return Err(JsonError::Truncated);
         };
         if digits.iter().any(u8::is_ascii_uppercase) {
-            return Err(JsonError::UpperCaseEscape { at: self.at() });
+            return Err(JsonError::UpperCaseEscape { at: self.position() });
         }
         let unit = digits.iter().try_fold(0, |unit, digit| {
             let digit = char::from(*digit).to_digit(16)?;
@@ -288,29 +288,29 @@ impl<'b> Scanner<'b> {
 
     /// Encodes anew what was just passed over, from `start` on: one letter.
     fn encode(&mut self, start: usize, letter: char) {
-        self.keep_up_to(start);
+        self.copy_up_to(start);
         push_encoded(&mut self.encoded, letter);
-        self.encoded_to = self.at();
+        self.encoded_to = self.position();
     }
 
     /// Passes over the white space that PHP's pretty printing writes.
     #[inline]
-    fn skip_blank(&mut self) {
-        if let [b' ' | b'\n', ..] = self.rest {
-            self.keep_up_to(self.at());
+    fn skip_whitespace(&mut self) {
+        if let [b' ' | b'\n', ..] = self.remaining {
+            self.copy_up_to(self.position());
             self.skip_while(|byte| matches!(byte, b' ' | b'\n'));
-            self.encoded_to = self.at();
+            self.encoded_to = self.position();
         }
     }
 
-    fn keep_up_to(&mut self, end: usize) {
+    fn copy_up_to(&mut self, end: usize) {
         self.encoded
             .push_str(self.body.get(self.encoded_to..end).unwrap_or_default());
     }
 
-    fn token(&mut self, token: u8) -> Result<(), JsonError> {
-        match self.rest {
-            [first, rest @ ..] if *first == token => self.rest = rest,
+    fn expect_byte(&mut self, token: u8) -> Result<(), JsonError> {
+        match self.remaining {
+            [first, rest @ ..] if *first == token => self.remaining = rest,
             [_, ..] => return Err(self.malformed()),
             [] => return Err(JsonError::Truncated),
         }
@@ -319,31 +319,31 @@ impl<'b> Scanner<'b> {
 
     fn skip_while(&mut self, passes: impl Fn(u8) -> bool) {
         let length = self
-            .rest
+            .remaining
             .iter()
             .position(|byte| !passes(*byte))
-            .unwrap_or(self.rest.len());
+            .unwrap_or(self.remaining.len());
         self.skip(length);
     }
 
     fn skip(&mut self, length: usize) {
-        self.rest = self.rest.get(length..).unwrap_or_default();
+        self.remaining = self.remaining.get(length..).unwrap_or_default();
     }
 
-    fn at(&self) -> usize {
-        self.body.len().saturating_sub(self.rest.len())
+    fn position(&self) -> usize {
+        self.body.len().saturating_sub(self.remaining.len())
     }
 
     fn text_since(&self, start: usize) -> &'b str {
-        self.body.get(start..self.at()).unwrap_or_default()
+        self.body.get(start..self.position()).unwrap_or_default()
     }
 
     fn malformed(&self) -> JsonError {
-        JsonError::Malformed { at: self.at() }
+        JsonError::Malformed { at: self.position() }
     }
 }
 
-fn deeper(depth: usize) -> Result<usize, JsonError> {
+fn increment_depth(depth: usize) -> Result<usize, JsonError> {
     if depth < MAX_DEPTH { Ok(depth.saturating_add(1)) } else { Err(JsonError::TooDeep) }
 }
 

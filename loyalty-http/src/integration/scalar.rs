@@ -29,7 +29,7 @@ use super::php;
 
 /// What is wrong with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum Fault {
+enum ScalarError {
     #[error("must not be empty")]
     Empty,
     #[error("must not be negative")]
@@ -55,7 +55,7 @@ where
     T: FromStr<Err: Display>,
     D: Deserializer<'de>,
 {
-    optional_id(deserializer)?.ok_or_else(|| D::Error::custom(Fault::Empty))
+    optional_id(deserializer)?.ok_or_else(|| D::Error::custom(ScalarError::Empty))
 }
 
 /// An id; nothing for null and the empty text.
@@ -64,7 +64,7 @@ where
     T: FromStr<Err: Display>,
     D: Deserializer<'de>,
 {
-    parsed(deserializer.deserialize_any(Text)?)
+    parse_text(deserializer.deserialize_any(TextVisitor)?)
 }
 
 /// A customer's id; nothing for null, the empty text and the stores' id of a guest, which is 0.
@@ -73,7 +73,7 @@ where
     T: FromStr<Err: Display>,
     D: Deserializer<'de>,
 {
-    parsed(deserializer.deserialize_any(Text)?.filter(|id| id != "0"))
+    parse_text(deserializer.deserialize_any(TextVisitor)?.filter(|id| id != "0"))
 }
 
 /// An e-mail address; nothing for what is none.
@@ -82,7 +82,7 @@ pub(super) fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 }
 
 /// A name or another line of at most `MAX` characters, cut there; control characters become blanks.
-pub(super) fn line<'de, const MAX: usize, D>(deserializer: D) -> Result<Option<String>, D::Error>
+pub(super) fn text_line<'de, const MAX: usize, D>(deserializer: D) -> Result<Option<String>, D::Error>
 where
     D: Deserializer<'de>,
 {
@@ -104,36 +104,36 @@ pub(super) fn birthday<'de, D: Deserializer<'de>>(
 
 /// An instant in whole seconds since 1970.
 pub(super) fn unix_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    let text = deserializer.deserialize_any(Text)?;
+    let text = deserializer.deserialize_any(TextVisitor)?;
     text.and_then(|text| text.parse().ok())
-        .ok_or_else(|| D::Error::custom(Fault::NotTime))
+        .ok_or_else(|| D::Error::custom(ScalarError::NotTime))
 }
 
 /// An address on the web that must be there.
 pub(super) fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    optional_url(deserializer)?.ok_or_else(|| D::Error::custom(Fault::Empty))
+    optional_url(deserializer)?.ok_or_else(|| D::Error::custom(ScalarError::Empty))
 }
 
 /// An address on the web; nothing for null and the empty text.
 pub(super) fn optional_url<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
-    match deserializer.deserialize_any(Text)? {
-        Some(text) if !is_url(&text) => Err(D::Error::custom(Fault::NotUrl)),
+    match deserializer.deserialize_any(TextVisitor)? {
+        Some(text) if !is_url(&text) => Err(D::Error::custom(ScalarError::NotUrl)),
         text => Ok(text.map(Cow::into_owned)),
     }
 }
 
 /// An amount that must be there, and is not below zero.
 pub(super) fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
-    not_negative(number(deserializer)?)
+    check_not_negative(number(deserializer)?)
 }
 
 /// An amount; zero for null and the empty text, which is how a product without one is sent.
 pub(super) fn amount_or_zero<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Decimal, D::Error> {
-    not_negative(optional_number(deserializer)?.unwrap_or_default())
+    check_not_negative(optional_number(deserializer)?.unwrap_or_default())
 }
 
 /// An amount that must be there; below zero it counts as zero.
@@ -150,15 +150,15 @@ pub(super) fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Qua
     Quantity::new(units).map_err(D::Error::custom)
 }
 
-fn parsed<T: FromStr<Err: Display>, E: Error>(text: Option<Cow<'_, str>>) -> Result<Option<T>, E> {
+fn parse_text<T: FromStr<Err: Display>, E: Error>(text: Option<Cow<'_, str>>) -> Result<Option<T>, E> {
     text.map(|text| text.parse().map_err(E::custom)).transpose()
 }
 
 fn text_without_nul<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Cow<'de, str>>, D::Error> {
-    match deserializer.deserialize_any(Text)? {
-        Some(text) if text.contains('\0') => Err(D::Error::custom(Fault::Nul)),
+    match deserializer.deserialize_any(TextVisitor)? {
+        Some(text) if text.contains('\0') => Err(D::Error::custom(ScalarError::Nul)),
         text => Ok(text),
     }
 }
@@ -171,12 +171,12 @@ fn is_url(text: &str) -> bool {
 }
 
 /// PHP writes a rounded-off zero as `-0`, which is none the less zero.
-fn not_negative<E: Error>(amount: Decimal) -> Result<Decimal, E> {
-    if amount < Decimal::ZERO { Err(E::custom(Fault::Negative)) } else { Ok(amount) }
+fn check_not_negative<E: Error>(amount: Decimal) -> Result<Decimal, E> {
+    if amount < Decimal::ZERO { Err(E::custom(ScalarError::Negative)) } else { Ok(amount) }
 }
 
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
-    optional_number(deserializer)?.ok_or_else(|| D::Error::custom(Fault::NotDecimal))
+    optional_number(deserializer)?.ok_or_else(|| D::Error::custom(ScalarError::NotDecimal))
 }
 
 fn optional_number<'de, D: Deserializer<'de>>(
@@ -186,15 +186,15 @@ fn optional_number<'de, D: Deserializer<'de>>(
         "null" | "\"\"" => Ok(None),
         text => {
             let unquoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-            decimal(unquoted.unwrap_or(text)).map(Some).map_err(D::Error::custom)
+            parse_decimal(unquoted.unwrap_or(text)).map(Some).map_err(D::Error::custom)
         }
     }
 }
 
 /// A text, or a whole number as one; nothing for null and the empty text.
-struct Text;
+struct TextVisitor;
 
-impl<'de> Visitor<'de> for Text {
+impl<'de> Visitor<'de> for TextVisitor {
     type Value = Option<Cow<'de, str>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -222,9 +222,9 @@ impl<'de> Visitor<'de> for Text {
 pub(super) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
-    struct List<T>(PhantomData<T>);
+    struct ListVisitor<T>(PhantomData<T>);
 
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
         type Value = Vec<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -252,7 +252,7 @@ pub(super) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
         }
     }
 
-    deserializer.deserialize_any(List(PhantomData))
+    deserializer.deserialize_any(ListVisitor(PhantomData))
 }
 
 /// Discount codes: texts, or objects with a `code`, alone or in a list. Whatever is no code is passed over.
@@ -284,9 +284,9 @@ pub(super) fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Co
 pub(super) fn optional_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
-    struct Maybe<T>(PhantomData<T>);
+    struct OptionalObjectVisitor<T>(PhantomData<T>);
 
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Maybe<T> {
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for OptionalObjectVisitor<T> {
         type Value = Option<T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -309,7 +309,7 @@ pub(super) fn optional_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
         }
     }
 
-    deserializer.deserialize_any(Maybe(PhantomData))
+    deserializer.deserialize_any(OptionalObjectVisitor(PhantomData))
 }
 
 /// An object and nothing else: a derived `Deserialize` alone would also take a list of its fields' values.
@@ -337,22 +337,22 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 
 /// Reads a JSON number exactly, with or without an exponent (PHP writes one for very large and very small
 /// floats).
-fn decimal(text: &str) -> Result<Decimal, Fault> {
+fn parse_decimal(text: &str) -> Result<Decimal, ScalarError> {
     if !php::is_number(text) {
-        return Err(Fault::NotDecimal);
+        return Err(ScalarError::NotDecimal);
     }
     let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else {
-        return Decimal::from_str_exact(text).map_err(|_| Fault::OutOfRange);
+        return Decimal::from_str_exact(text).map_err(|_| ScalarError::OutOfRange);
     };
     let mantissa = Decimal::from_str_exact(mantissa)
-        .map_err(|_| Fault::OutOfRange)?
+        .map_err(|_| ScalarError::OutOfRange)?
         .normalize();
-    let exponent: i32 = exponent.parse().map_err(|_| Fault::OutOfRange)?;
-    shifted(mantissa, exponent).ok_or(Fault::OutOfRange)
+    let exponent: i32 = exponent.parse().map_err(|_| ScalarError::OutOfRange)?;
+    scale_by_power(mantissa, exponent).ok_or(ScalarError::OutOfRange)
 }
 
 /// `value` × 10^`exponent`, unless it has more digits than a [`Decimal`].
-fn shifted(value: Decimal, exponent: i32) -> Option<Decimal> {
+fn scale_by_power(value: Decimal, exponent: i32) -> Option<Decimal> {
     let scale = i64::from(value.scale()).checked_sub(i64::from(exponent))?;
     let Ok(scale) = u32::try_from(scale) else {
         let zeros = u32::try_from(scale.checked_neg()?).ok()?;

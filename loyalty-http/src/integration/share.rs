@@ -7,7 +7,7 @@
 ///
 /// Each share is the exact one, rounded down or up; up for the largest remainders, of equal ones for the
 /// earlier. Where all weights are zero the first gets everything. Without weights there are no shares.
-pub(super) fn shares(total: u64, weights: &[u64]) -> Vec<u64> {
+pub(super) fn apportion(total: u64, weights: &[u64]) -> Vec<u64> {
     let all: u128 = weights.iter().copied().map(u128::from).sum();
     let mut shares = Vec::with_capacity(weights.len());
     let mut remainders = Vec::with_capacity(weights.len());
@@ -43,7 +43,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
     use super::super::tests::Random;
-    use super::shares;
+    use super::apportion;
 
     #[test]
     fn shares_are_the_exact_ones_rounded() {
@@ -59,17 +59,17 @@ mod tests {
             (u64::MAX, &[u64::MAX, u64::MAX], &[u64::MAX / 2 + 1, u64::MAX / 2]),
             (u64::MAX, &[1, u64::MAX], &[1, u64::MAX - 1]),
         ] {
-            assert_eq!(shares(total, weights), want, "{total} over {weights:?}");
+            assert_eq!(apportion(total, weights), want, "{total} over {weights:?}");
         }
     }
 
     #[test]
-    fn shares_always_add_up_and_are_within_one_of_the_exact_ones() {
+    fn apportioned_amounts_always_add_up_and_differ_by_less_than_one() {
         let mut random = Random::new(1);
         for _ in 0..20_000 {
             let weights: Vec<u64> = (0..random.below(9)).map(|_| weight(&mut random)).collect();
             let total = weight(&mut random);
-            let shares = shares(total, &weights);
+            let shares = apportion(total, &weights);
             let (all, sum) =
                 (weights.iter().map(|weight| u128::from(*weight)).sum::<u128>(), wide(&shares));
             assert_eq!(shares.len(), weights.len());

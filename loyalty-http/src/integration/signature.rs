@@ -22,7 +22,7 @@ use super::php::{self, JsonError, Member};
 use super::wire::{self, WireError};
 
 /// What is signed with when the key is unknown. Nothing signed with it is ever accepted.
-const NO_SECRET: &[u8] = &[0; 32];
+const PLACEHOLDER_SECRET: &[u8] = &[0; 32];
 
 /// The length of an HMAC-SHA256.
 const HMAC_LENGTH: usize = 32;
@@ -43,42 +43,42 @@ pub enum SignatureError {
     NumericMember(String),
     /// `key` is missing or no text.
     #[error("the body has no text in its member \"key\"")]
-    NoKey,
+    MissingKey,
     /// `hmac` is missing or no text.
     #[error("the body has no text in its member \"hmac\"")]
-    NoHmac,
+    MissingHmac,
     /// `hmac` is not 32 bytes in standard base64 with padding.
     #[error("the member \"hmac\" is not the base64 of 32 bytes")]
     HmacNotBase64,
     /// The key is unknown or the signature is not by its secret; which of them is not told.
     #[error("the key is unknown or the signature is wrong")]
-    Refused,
+    NotAuthentic,
 }
 
 /// A well-formed body with its signature, not verified yet.
-pub struct Signed<'b> {
+pub struct SignedBody<'b> {
     body: &'b str,
     key: String,
     hmac: [u8; HMAC_LENGTH],
     /// The members that are signed, in signed order.
-    parts: Vec<Part<'b>>,
+    members: Vec<SignedMember<'b>>,
 }
 
 /// An outermost member by its decoded name, which is what PHP sorts by.
-struct Part<'b> {
+struct SignedMember<'b> {
     name: Cow<'b, str>,
     member: Member<'b>,
 }
 
-impl<'b> Signed<'b> {
+impl<'b> SignedBody<'b> {
     /// Takes a received body apart, without trusting anything in it.
     pub fn parse(body: &'b [u8]) -> Result<Self, SignatureError> {
         let body = std::str::from_utf8(body).map_err(|_| JsonError::NotUtf8)?;
-        let mut parts = sorted(php::members(body)?)?;
-        let key = text_of(&parts, "key").ok_or(SignatureError::NoKey)?;
-        let hmac = text_of(&parts, "hmac").ok_or(SignatureError::NoHmac)?;
+        let mut parts = sort_members(php::members(body)?)?;
+        let key = member_text(&parts, "key").ok_or(SignatureError::MissingKey)?;
+        let hmac = member_text(&parts, "hmac").ok_or(SignatureError::MissingHmac)?;
         parts.retain(|part| part.name != "hmac");
-        Ok(Self { body, key, hmac: decoded(&hmac)?, parts })
+        Ok(Self { body, key, hmac: decode_hmac(&hmac)?, members: parts })
     }
 
     /// The API key that the body claims to come from.
@@ -88,12 +88,12 @@ impl<'b> Signed<'b> {
 
     /// Compares the signature, in constant time, with that by the key's secret; `None` for an unknown key
     /// takes the same time and is refused in the same words.
-    pub fn verify(self, secret: Option<&[u8]>) -> Result<Verified<'b>, SignatureError> {
+    pub fn verify(self, secret: Option<&[u8]>) -> Result<VerifiedBody<'b>, SignatureError> {
         let secret = secret.filter(|secret| !secret.is_empty());
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.unwrap_or(NO_SECRET))
-            .map_err(|_| SignatureError::Refused)?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.unwrap_or(PLACEHOLDER_SECRET))
+            .map_err(|_| SignatureError::NotAuthentic)?;
         let mut opening = "{";
-        for part in &self.parts {
+        for part in &self.members {
             mac.update(opening.as_bytes());
             mac.update(part.member.canonical.as_bytes());
             opening = ",";
@@ -101,20 +101,20 @@ impl<'b> Signed<'b> {
         mac.update(b"}");
         let matches = mac.verify_slice(&self.hmac).is_ok();
         if matches && secret.is_some() {
-            Ok(Verified { body: self.body })
+            Ok(VerifiedBody { body: self.body })
         } else {
-            Err(SignatureError::Refused)
+            Err(SignatureError::NotAuthentic)
         }
     }
 }
 
 /// A body that the shop itself has signed.
 #[derive(Clone, Copy, Debug)]
-pub struct Verified<'b> {
+pub struct VerifiedBody<'b> {
     body: &'b str,
 }
 
-impl Verified<'_> {
+impl VerifiedBody<'_> {
     /// Reads the body as what its route says it is.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, WireError> {
         wire::read(self.body)
@@ -122,24 +122,24 @@ impl Verified<'_> {
 }
 
 /// The members in the order of PHP's `ksort`: by the bytes of their names, as long as none is a number.
-fn sorted(members: Vec<Member<'_>>) -> Result<Vec<Part<'_>>, SignatureError> {
+fn sort_members(members: Vec<Member<'_>>) -> Result<Vec<SignedMember<'_>>, SignatureError> {
     let mut parts: Vec<_> = members
         .into_iter()
-        .map(|member| Part { name: unquoted(member.name), member })
+        .map(|member| SignedMember { name: unquote(member.name), member })
         .collect();
     if let Some(part) = parts.iter().find(|part| begins_like_a_number(&part.name)) {
-        return Err(SignatureError::NumericMember(start_of(&part.name)));
+        return Err(SignatureError::NumericMember(truncate_name(&part.name)));
     }
     parts.sort_unstable_by(|one, other| one.name.cmp(&other.name));
     let names = parts.iter().map(|part| &part.name);
     match names.clone().zip(names.skip(1)).find(|(name, next)| name == next) {
-        Some((name, _)) => Err(SignatureError::DuplicateMember(start_of(name))),
+        Some((name, _)) => Err(SignatureError::DuplicateMember(truncate_name(name))),
         None => Ok(parts),
     }
 }
 
 /// A name is as long as its sender likes; an answer is not.
-fn start_of(name: &str) -> String {
+fn truncate_name(name: &str) -> String {
     name.chars().take(40).collect()
 }
 
@@ -152,17 +152,17 @@ fn begins_like_a_number(name: &str) -> bool {
 }
 
 /// The text of the named member, if it is there and is text.
-fn text_of(parts: &[Part<'_>], name: &str) -> Option<String> {
+fn member_text(parts: &[SignedMember<'_>], name: &str) -> Option<String> {
     let found = parts.iter().find(|part| part.name == name)?;
     found
         .member
         .value
         .starts_with('"')
-        .then(|| unquoted(found.member.value).into_owned())
+        .then(|| unquote(found.member.value).into_owned())
 }
 
 /// The text within a JSON string that has been scanned, and so decodes.
-fn unquoted(string: &str) -> Cow<'_, str> {
+fn unquote(string: &str) -> Cow<'_, str> {
     if string.contains('\\') {
         Cow::Owned(serde_json::from_str(string).unwrap_or_default())
     } else {
@@ -170,7 +170,7 @@ fn unquoted(string: &str) -> Cow<'_, str> {
     }
 }
 
-fn decoded(base64: &str) -> Result<[u8; HMAC_LENGTH], SignatureError> {
+fn decode_hmac(base64: &str) -> Result<[u8; HMAC_LENGTH], SignatureError> {
     let mut bytes = [0; HMAC_LENGTH];
     match STANDARD.decode_slice(base64, &mut bytes) {
         Ok(HMAC_LENGTH) => Ok(bytes),

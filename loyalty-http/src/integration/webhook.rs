@@ -25,15 +25,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::php::JsonError;
-use super::signature::{SignatureError, Signed, Verified};
+use super::signature::{SignatureError, SignedBody, VerifiedBody};
 use super::wire::{self, WireError};
 use crate::auth;
-use crate::endpoint::redemptions::entropy;
-use crate::endpoint::{Answer, Work, refuse, to_json};
-use crate::idempotency::Once;
+use crate::endpoint::redemptions::draw_entropy;
+use crate::endpoint::{EncodedResponse, HandlerPlan, refuse, to_json};
+use crate::idempotency::IdempotencyRecord;
 use crate::problem::Problem;
-use crate::wire::json::Code;
-use crate::wire::redemption::{OfferedAnswer, RedemptionAnswer, RewardsAnswer};
+use crate::wire::json::BodyErrorCode;
+use crate::wire::redemption::{CustomerRewardsResponse, RedemptionResponse, RewardsResponse};
 
 /// The plugins that speak this wire. `common` is for what they share.
 const PLATFORMS: [&str; 3] = [COMMON, "magento", "woocommerce"];
@@ -42,7 +42,7 @@ const PLATFORMS: [&str; 3] = [COMMON, "magento", "woocommerce"];
 pub(crate) const COMMON: &str = "common";
 
 /// How far the clocks of a store and of this server may be apart where a body says when it was signed, in seconds.
-const MAX_AGE: u64 = 15 * 60;
+const MAX_CLOCK_DIFFERENCE: u64 = 15 * 60;
 
 /// One delivery of a plugin, as it came in.
 #[derive(Clone, Copy)]
@@ -50,7 +50,7 @@ pub(crate) struct Delivery<'a> {
     /// The platform that the path names.
     pub(crate) platform: &'a str,
     /// What it tells.
-    pub(crate) told: Told,
+    pub(crate) event: WebhookEvent,
     /// The body.
     pub(crate) body: &'a [u8],
     /// What names this delivery and no other.
@@ -61,50 +61,50 @@ pub(crate) struct Delivery<'a> {
 
 /// What a plugin tells.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Told {
-    Cancelled,
-    Closed,
-    Customer,
-    CustomerAsked,
-    Installed,
+pub(crate) enum WebhookEvent {
+    OrderCancelled,
+    OrderClosed,
+    CustomerChanged,
+    CustomerQuery,
+    AppInstalled,
     KeyVerify,
-    Reached(Status),
-    Redeem,
-    Refund,
-    RewardsAsked,
+    OrderReached(Status),
+    RedeemReward,
+    RefundCreated,
+    RewardsQuery,
 }
 
 /// A delivery that was taken in: whose it is, and what is to be done, once where that matters.
-pub(crate) struct Received {
+pub(crate) struct ParsedDelivery {
     pub(crate) shop: ShopId,
-    pub(crate) work: Work,
-    pub(crate) once: Option<Once>,
+    pub(crate) plan: HandlerPlan,
+    pub(crate) idempotency: Option<IdempotencyRecord>,
 }
 
 /// Takes a delivery in.
-pub(crate) fn receive(store: &dyn Store, delivery: Delivery<'_>) -> Result<Received, Problem> {
+pub(crate) fn receive(store: &dyn Store, delivery: Delivery<'_>) -> Result<ParsedDelivery, Problem> {
     let platform = PLATFORMS.into_iter().find(|platform| *platform == delivery.platform);
     let platform =
-        platform.ok_or_else(|| Problem::not_found("There is no such platform.").at("platform"))?;
+        platform.ok_or_else(|| Problem::not_found("There is no such platform.").with_param("platform"))?;
     let (key, body) = authenticate(store, delivery.body)?;
     let shop = || match store.shop(key.shop) {
         Ok(shop) => shop.ok_or_else(|| Problem::internal("a key without a shop")),
-        Err(failure) => Err(refuse::failure(failure)),
+        Err(failure) => Err(refuse::from_failure(failure)),
     };
     let (id, mut once) = (key.shop, None);
-    let work = match delivery.told {
-        Told::CustomerAsked => customer_asked(store, id, delivery.now, body),
-        Told::RewardsAsked => rewards_asked(store, id, delivery.now, body),
-        Told::Redeem => redeem(delivery, body, &mut once),
-        Told::Cancelled => cancelled(body),
-        Told::Closed => closed(body),
-        Told::Customer => customer(body),
-        Told::Installed => installed(platform, key.shop, delivery.now, body),
-        Told::KeyVerify => key_verify(&*shop()?, delivery.now, body),
-        Told::Reached(status) => order(&*shop()?, status, body),
-        Told::Refund => refund(&*shop()?, delivery.id, body),
+    let work = match delivery.event {
+        WebhookEvent::CustomerQuery => show_customer(store, id, delivery.now, body),
+        WebhookEvent::RewardsQuery => list_rewards(store, id, delivery.now, body),
+        WebhookEvent::RedeemReward => redeem_reward(delivery, body, &mut once),
+        WebhookEvent::OrderCancelled => cancel_order(body),
+        WebhookEvent::OrderClosed => close_order(body),
+        WebhookEvent::CustomerChanged => save_customer(body),
+        WebhookEvent::AppInstalled => record_installation(platform, key.shop, delivery.now, body),
+        WebhookEvent::KeyVerify => verify_key(&*shop()?, delivery.now, body),
+        WebhookEvent::OrderReached(status) => record_order(&*shop()?, status, body),
+        WebhookEvent::RefundCreated => refund_order(&*shop()?, delivery.id, body),
     };
-    Ok(Received { shop: id, work: work?, once })
+    Ok(ParsedDelivery { shop: id, plan: work?, idempotency: once })
 }
 
 /// Whose body it is. An unknown key, a wrong secret in it and a wrong signature are told alike, after the
@@ -112,49 +112,49 @@ pub(crate) fn receive(store: &dyn Store, delivery: Delivery<'_>) -> Result<Recei
 fn authenticate<'b>(
     store: &dyn Store,
     body: &'b [u8],
-) -> Result<(Arc<ApiKeyRecord>, Verified<'b>), Problem> {
-    let signed = Signed::parse(body).map_err(|error| unsigned(&error))?;
-    let key = auth::recognize(store, signed.key())?;
+) -> Result<(Arc<ApiKeyRecord>, VerifiedBody<'b>), Problem> {
+    let signed = SignedBody::parse(body).map_err(|error| signature_problem(&error))?;
+    let key = auth::verify_key(store, signed.key())?;
     let secret = key.as_ref().map(|key| key.key.signing_secret.as_bytes());
-    let verified = signed.verify(secret).map_err(|error| unsigned(&error))?;
-    let key = key.ok_or_else(|| unsigned(&SignatureError::Refused))?;
+    let verified = signed.verify(secret).map_err(|error| signature_problem(&error))?;
+    let key = key.ok_or_else(|| signature_problem(&SignatureError::NotAuthentic))?;
     auth::authorize(&key, Scope::Write)?;
     Ok((key, verified))
 }
 
-fn unsigned(error: &SignatureError) -> Problem {
+fn signature_problem(error: &SignatureError) -> Problem {
     let (code, pointer) = match error {
-        SignatureError::Json(JsonError::Truncated) => (Code::TruncatedJson, ""),
-        SignatureError::Json(JsonError::TooDeep) => (Code::TooDeep, ""),
-        SignatureError::Json(_) => (Code::MalformedJson, ""),
-        SignatureError::DuplicateMember(_) => (Code::DuplicateField, ""),
-        SignatureError::NumericMember(_) => (Code::UnknownField, ""),
-        SignatureError::NoKey => (Code::MissingField, "/key"),
-        SignatureError::NoHmac => (Code::MissingField, "/hmac"),
-        SignatureError::HmacNotBase64 | SignatureError::Refused => {
+        SignatureError::Json(JsonError::Truncated) => (BodyErrorCode::TruncatedJson, ""),
+        SignatureError::Json(JsonError::TooDeep) => (BodyErrorCode::TooDeep, ""),
+        SignatureError::Json(_) => (BodyErrorCode::MalformedJson, ""),
+        SignatureError::DuplicateMember(_) => (BodyErrorCode::DuplicateField, ""),
+        SignatureError::NumericMember(_) => (BodyErrorCode::UnknownField, ""),
+        SignatureError::MissingKey => (BodyErrorCode::MissingField, "/key"),
+        SignatureError::MissingHmac => (BodyErrorCode::MissingField, "/hmac"),
+        SignatureError::HmacNotBase64 | SignatureError::NotAuthentic => {
             return Problem::unauthorized(
                 "The key is not known, or the signature is not by its secret.",
             );
         }
     };
-    let problem = Problem::bad_request(code.as_str(), refuse::sentence(&error.to_string()));
-    if pointer.is_empty() { problem } else { problem.at(pointer) }
+    let problem = Problem::bad_request(code.as_str(), refuse::to_sentence(&error.to_string()));
+    if pointer.is_empty() { problem } else { problem.with_param(pointer) }
 }
 
-fn read<T: DeserializeOwned>(body: Verified<'_>) -> Result<T, Problem> {
-    body.read().map_err(unreadable)
+fn read<T: DeserializeOwned>(body: VerifiedBody<'_>) -> Result<T, Problem> {
+    body.read().map_err(wire_problem)
 }
 
-fn unreadable(WireError { pointer, reason }: WireError) -> Problem {
-    Problem::bad_request("invalid_body", refuse::sentence(&reason)).at(pointer)
+fn wire_problem(WireError { pointer, reason }: WireError) -> Problem {
+    Problem::bad_request("invalid_body", refuse::to_sentence(&reason)).with_param(pointer)
 }
 
 /// The key and the secret are right, and so is the store's clock: nobody repeats an old request.
-fn key_verify(shop: &Shop, now: Timestamp, body: Verified<'_>) -> Result<Work, Problem> {
+fn verify_key(shop: &Shop, now: Timestamp, body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
     let wire::KeyVerify { t } = read(body)?;
     check_age(now, t)?;
     let (currency, time_zone) = (shop.currency.code(), shop.zone.name());
-    Ok(Work::Done(Answer::ok(&KeyAnswer {
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&KeyVerifyResponse {
         ok: true,
         shop: &shop.name,
         currency,
@@ -163,68 +163,68 @@ fn key_verify(shop: &Shop, now: Timestamp, body: Verified<'_>) -> Result<Work, P
 }
 
 fn check_age(now: Timestamp, signed_at: i64) -> Result<(), Problem> {
-    if now.timestamp().abs_diff(signed_at) <= MAX_AGE {
+    if now.timestamp().abs_diff(signed_at) <= MAX_CLOCK_DIFFERENCE {
         return Ok(());
     }
     Err(
         Problem::stale_request("This was signed at another time; set the store's clock right.")
-            .at("/t"),
+            .with_param("/t"),
     )
 }
 
 /// All rewards of the program.
-fn rewards_asked(
+fn list_rewards(
     store: &dyn Store,
     shop: ShopId,
     now: Timestamp,
-    body: Verified<'_>,
-) -> Result<Work, Problem> {
+    body: VerifiedBody<'_>,
+) -> Result<HandlerPlan, Problem> {
     let wire::KeyVerify { t } = read(body)?;
     check_age(now, t)?;
-    let program = store.program(shop, None).map_err(refuse::failure)?;
+    let program = store.program(shop, None).map_err(refuse::from_failure)?;
     let (_, program) = program.ok_or_else(|| Problem::internal("a shop without a program"))?;
-    Ok(Work::Done(Answer::ok(&Data { data: RewardsAnswer::new(&program).rewards })))
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&DataEnvelope { data: RewardsResponse::new(&program).rewards })))
 }
 
 /// A customer's balance, and the rewards that they can have.
-fn customer_asked(
+fn show_customer(
     store: &dyn Store,
     shop: ShopId,
     now: Timestamp,
-    body: Verified<'_>,
-) -> Result<Work, Problem> {
-    let who = read::<wire::CustomerAsked>(body)?
-        .who()
-        .ok_or_else(|| nobody("/customer_id"))?;
+    body: VerifiedBody<'_>,
+) -> Result<HandlerPlan, Problem> {
+    let who = read::<wire::CustomerQuery>(body)?
+        .into_customer_ref()
+        .ok_or_else(|| missing_customer("/customer_id"))?;
     let rewards = store
         .rewards(shop, &who, now)
-        .map_err(refuse::failure)?
-        .ok_or_else(refuse::no_customer)?;
-    Ok(Work::Done(Answer::ok(&Data { data: OfferedAnswer::new(&rewards) })))
+        .map_err(refuse::from_failure)?
+        .ok_or_else(refuse::customer_not_found)?;
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&DataEnvelope { data: CustomerRewardsResponse::new(&rewards) })))
 }
 
 /// A customer exchanges points in the store. Where the plugin says when it signed that, the same body again is
 /// the same redemption.
-fn redeem(
+fn redeem_reward(
     delivery: Delivery<'_>,
-    body: Verified<'_>,
-    once: &mut Option<Once>,
-) -> Result<Work, Problem> {
+    body: VerifiedBody<'_>,
+    once: &mut Option<IdempotencyRecord>,
+) -> Result<HandlerPlan, Problem> {
     let wire::RedeemReward { customer_email, customer_id, reward_id, amount, t } = read(body)?;
     if let Some(t) = t {
         check_age(delivery.now, t)?;
-        *once = Some(Once::of_delivery(delivery.body));
+        *once = Some(IdempotencyRecord::from_delivery(delivery.body));
     }
-    let asked = wire::CustomerAsked { customer_id, customer_email };
-    let who = asked.who().ok_or_else(|| nobody("/customer_email"))?;
+    let asked = wire::CustomerQuery { customer_id, customer_email };
+    let who = asked.into_customer_ref().ok_or_else(|| missing_customer("/customer_email"))?;
     let amount = amount.map(Amount::new).transpose();
     let amount = amount.map_err(|error| {
-        unreadable(WireError { pointer: "/amount".to_owned(), reason: error.to_string() })
+        wire_problem(WireError { pointer: "/amount".to_owned(), reason: error.to_string() })
     })?;
-    let action = RedemptionAction::Issue { customer: who, reward: reward_id, amount, entropy: entropy()? };
+    let action = RedemptionAction::Issue { customer: who, reward: reward_id, amount, entropy: draw_entropy()? };
     let body =
-        |receipt: &Receipt| to_json(&Data { data: Data { data: CouponAnswer::new(receipt) } });
-    Ok(Work::write(Action::Redemption(action), StatusCode::OK, body, |rejection| {
+        |receipt: &Receipt| to_json(&DataEnvelope { data: DataEnvelope { data: CouponResponse::new(receipt) } });
+    Ok(HandlerPlan::write(Action::Redemption(action), StatusCode::OK, body, |rejection| {
         let param = match rejection.code() {
             "customer_not_found" => "/customer_email",
             "invalid_amount" => "/amount",
@@ -234,28 +234,28 @@ fn redeem(
     }))
 }
 
-fn nobody(pointer: &str) -> Problem {
+fn missing_customer(pointer: &str) -> Problem {
     let reason = "an id or an e-mail address is needed".to_owned();
-    unreadable(WireError { pointer: pointer.to_owned(), reason })
+    wire_problem(WireError { pointer: pointer.to_owned(), reason })
 }
 
-fn installed(
+fn record_installation(
     platform: &str,
     shop: ShopId,
     now: Timestamp,
-    body: Verified<'_>,
-) -> Result<Work, Problem> {
+    body: VerifiedBody<'_>,
+) -> Result<HandlerPlan, Problem> {
     let wire::AppInstalled { shop_url, api_endpoint } = read(body)?;
     let integration = Integration { platform: platform.to_owned(), shop_url, api_endpoint };
-    Ok(Work::scan(move |store| {
-        store.record_integration(shop, &integration, now).map_err(refuse::failure)?;
-        Ok(Answer::ok(&InstalledAnswer { ok: true }))
+    Ok(HandlerPlan::read(move |store| {
+        store.record_integration(shop, &integration, now).map_err(refuse::from_failure)?;
+        Ok(EncodedResponse::ok(&InstalledResponse { ok: true }))
     }))
 }
 
-fn order(shop: &Shop, status: Status, body: Verified<'_>) -> Result<Work, Problem> {
+fn record_order(shop: &Shop, status: Status, body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
     let body: wire::Order = read(body)?;
-    let snapshot = Arc::new(body.snapshot(shop.minor_digits()).map_err(unreadable)?);
+    let snapshot = Arc::new(body.to_snapshot(shop.minor_digits()).map_err(wire_problem)?);
     let command = Command::RecordOrder {
         order: body.id,
         snapshot,
@@ -263,29 +263,29 @@ fn order(shop: &Shop, status: Status, body: Verified<'_>) -> Result<Work, Proble
         at: None,
         origin: Origin::Plugin,
     };
-    let (customer, change) = body.customer.map(wire::Customer::told).unwrap_or_default();
-    Ok(write(Action::Order { command, customer, change }))
+    let (customer, change) = body.customer.map(wire::Customer::into_profile_change).unwrap_or_default();
+    Ok(write_action(Action::Order { command, customer, change }))
 }
 
-fn cancelled(body: Verified<'_>) -> Result<Work, Problem> {
+fn cancel_order(body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
     let wire::OrderRef { id: order } = read(body)?;
-    Ok(command(Command::CancelOrder { order, at: None }))
+    Ok(order_command(Command::CancelOrder { order, at: None }))
 }
 
-fn closed(body: Verified<'_>) -> Result<Work, Problem> {
+fn close_order(body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
     let wire::OrderRef { id: order } = read(body)?;
-    Ok(command(Command::CloseOrder { order, at: None }))
+    Ok(order_command(Command::CloseOrder { order, at: None }))
 }
 
-fn refund(shop: &Shop, delivery: &str, body: Verified<'_>) -> Result<Work, Problem> {
+fn refund_order(shop: &Shop, delivery: &str, body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
     let body: wire::Refund = read(body)?;
-    let Some(refunded) = body.refunded(shop.minor_digits()).map_err(unreadable)? else {
-        let nothing = WebhookAnswer { ok: true, points_changed: Points::ZERO, point_balance: None };
-        return Ok(Work::Done(Answer::ok(&nothing)));
+    let Some(refunded) = body.to_refunded(shop.minor_digits()).map_err(wire_problem)? else {
+        let nothing = WebhookResponse { ok: true, points_changed: Points::ZERO, point_balance: None };
+        return Ok(HandlerPlan::Respond(EncodedResponse::ok(&nothing)));
     };
     let id = RefundId::new(format!("delivery-{delivery}")).map_err(Problem::internal)?;
     let refund = Refund { id, refunded };
-    Ok(command(Command::RefundOrder {
+    Ok(order_command(Command::RefundOrder {
         order: body.id,
         refund,
         over_refund: OverRefund::Clamp,
@@ -293,11 +293,11 @@ fn refund(shop: &Shop, delivery: &str, body: Verified<'_>) -> Result<Work, Probl
     }))
 }
 
-fn customer(body: Verified<'_>) -> Result<Work, Problem> {
-    let (who, change) = read::<wire::Customer>(body)?.told();
-    let who = who.ok_or_else(|| nobody("/id"))?;
+fn save_customer(body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
+    let (who, change) = read::<wire::Customer>(body)?.into_profile_change();
+    let who = who.ok_or_else(|| missing_customer("/id"))?;
     let (presence, conflict) = (Existence::Any, EmailConflict::Ignore);
-    Ok(write(Action::Customer {
+    Ok(write_action(Action::Customer {
         customer: who,
         existence: presence,
         change,
@@ -307,26 +307,26 @@ fn customer(body: Verified<'_>) -> Result<Work, Problem> {
     }))
 }
 
-fn command(command: Command) -> Work {
-    write(Action::Order { command, customer: None, change: ProfileChange::default() })
+fn order_command(command: Command) -> HandlerPlan {
+    write_action(Action::Order { command, customer: None, change: ProfileChange::default() })
 }
 
-fn write(action: Action) -> Work {
-    Work::write(
+fn write_action(action: Action) -> HandlerPlan {
+    HandlerPlan::write(
         action,
         StatusCode::OK,
-        |receipt| to_json(&WebhookAnswer::new(receipt)),
+        |receipt| to_json(&WebhookResponse::new(receipt)),
         |_| None,
     )
 }
 
 #[derive(Serialize)]
-struct InstalledAnswer {
+struct InstalledResponse {
     ok: bool,
 }
 
 #[derive(Serialize)]
-struct KeyAnswer<'a> {
+struct KeyVerifyResponse<'a> {
     ok: bool,
     shop: &'a str,
     currency: &'a str,
@@ -335,20 +335,20 @@ struct KeyAnswer<'a> {
 
 /// How the plugins expect what they ask for.
 #[derive(Serialize)]
-struct Data<T> {
+struct DataEnvelope<T> {
     data: T,
 }
 
 /// What a plugin shows its customer; it reads `data.data.coupon_code` of the whole.
 #[derive(Serialize)]
-struct CouponAnswer<'a> {
+struct CouponResponse<'a> {
     /// Null for what has no code.
     coupon_code: Option<&'a str>,
     #[serde(flatten)]
-    redemption: Option<RedemptionAnswer<'a>>,
+    redemption: Option<RedemptionResponse<'a>>,
 }
 
-impl<'a> CouponAnswer<'a> {
+impl<'a> CouponResponse<'a> {
     fn new(receipt: &'a Receipt) -> Self {
         let code = receipt
             .redemption
@@ -356,14 +356,14 @@ impl<'a> CouponAnswer<'a> {
             .and_then(|view| view.redemption.issue().code.as_ref());
         Self {
             coupon_code: code.map(loyalty_core::discount::Code::as_str),
-            redemption: RedemptionAnswer::of_receipt(receipt),
+            redemption: RedemptionResponse::from_receipt(receipt),
         }
     }
 }
 
 /// For people who read the store's log; the plugins only look at the status.
 #[derive(Serialize)]
-struct WebhookAnswer {
+struct WebhookResponse {
     ok: bool,
     /// What this delivery did to the customer's balance.
     points_changed: Points,
@@ -371,7 +371,7 @@ struct WebhookAnswer {
     point_balance: Option<Points>,
 }
 
-impl WebhookAnswer {
+impl WebhookResponse {
     fn new(receipt: &Receipt) -> Self {
         let points_changed = receipt.points_changed();
         let point_balance = receipt.customer.as_ref().map(|customer| customer.balance(receipt.at));

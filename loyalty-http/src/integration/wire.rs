@@ -157,7 +157,7 @@ pub struct Customer {
 
 /// `customer`: whose balance and rewards are asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct CustomerAsked {
+pub struct CustomerQuery {
     /// The store's id.
     #[serde(default, deserialize_with = "scalar::customer_id")]
     pub customer_id: Option<CustomerId>,
@@ -166,9 +166,9 @@ pub struct CustomerAsked {
     pub customer_email: Option<Email>,
 }
 
-impl CustomerAsked {
+impl CustomerQuery {
     /// By the id where there is one: who asks changes nothing of whose an e-mail address is.
-    pub(super) fn who(self) -> Option<CustomerRef> {
+    pub(super) fn into_customer_ref(self) -> Option<CustomerRef> {
         let email = self.customer_email.map(CustomerRef::Email);
         self.customer_id.map(CustomerRef::Id).or(email)
     }
@@ -217,7 +217,7 @@ pub struct Address {
     pub country: Option<String>,
 }
 
-fn customer<'de, D: serde::Deserializer<'de>>(
+fn known_customer<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Customer>, D::Error> {
     let customer: Option<Customer> = scalar::optional_object(deserializer)?;
@@ -232,13 +232,13 @@ pub(super) fn read<T: DeserializeOwned>(body: &str) -> Result<T, WireError> {
 fn read_with_path<T: DeserializeOwned>(body: &str) -> Result<T, WireError> {
     let mut deserializer = serde_json::Deserializer::from_str(body);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let pointer = pointer(error.path());
-        invalid(pointer, &error.inner().to_string())
+        let pointer = pointer_of(error.path());
+        to_wire_error(pointer, &error.inner().to_string())
     })
 }
 
 /// Turns serde's message into ours: without the value, and with the pointer of a missing member itself.
-fn invalid(mut pointer: String, message: &str) -> WireError {
+fn to_wire_error(mut pointer: String, message: &str) -> WireError {
     let message = message.split(" at line ").next().unwrap_or_default();
     let reason = match message.rsplit_once(", expected ") {
         Some((_, expected)) => format!("expected {expected}"),
@@ -251,7 +251,7 @@ fn invalid(mut pointer: String, message: &str) -> WireError {
     WireError { pointer, reason }
 }
 
-fn pointer(path: &Path) -> String {
+fn pointer_of(path: &Path) -> String {
     path.iter().fold(String::new(), |mut pointer, segment| {
         let name = match segment {
             Segment::Seq { index } => index.to_string(),

@@ -6,21 +6,21 @@ use hyper::{Method, StatusCode};
 use loyalty_store::Scope;
 use serde_json::{Map, Value, json};
 
-use super::{part, schema};
+use super::{members, schema};
 use crate::problem::MEDIA_TYPE;
 use crate::router::{Access, Route};
 
 /// Set on an answer that was given before.
-const REPLAYED: &str = "Idempotency-Replayed";
+const IDEMPOTENCY_REPLAYED: &str = "Idempotency-Replayed";
 
 /// `shared.json`.
-pub(super) struct Shared(pub(super) Value);
+pub(super) struct SharedComponents(pub(super) Value);
 
 /// The codes of an operation's refusals, by status.
 #[derive(Default)]
-struct Refusals(BTreeMap<u16, BTreeSet<String>>);
+struct ProblemCodes(BTreeMap<u16, BTreeSet<String>>);
 
-impl Refusals {
+impl ProblemCodes {
     /// Adds `{"404": ["not_found"]}`.
     fn add(&mut self, codes: &Value) {
         for (status, codes) in codes.as_object().into_iter().flatten() {
@@ -38,22 +38,22 @@ impl Refusals {
     }
 }
 
-impl Shared {
+impl SharedComponents {
     pub(super) fn new(shared: Value) -> Self {
         Self(shared)
     }
 
     /// The document's own members.
-    pub(super) fn head(&self) -> Map<String, Value> {
-        let mut head: Map<_, _> = self.owned("document");
+    pub(super) fn document_members(&self) -> Map<String, Value> {
+        let mut head: Map<_, _> = self.clone_members("document");
         if let Some(info) = head.get_mut("info").and_then(Value::as_object_mut) {
             info.insert("version".to_owned(), env!("CARGO_PKG_VERSION").into());
         }
         head
     }
 
-    fn owned(&self, name: &str) -> Map<String, Value> {
-        part(&self.0, name)
+    fn clone_members(&self, name: &str) -> Map<String, Value> {
+        members(&self.0, name)
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()
     }
@@ -61,7 +61,7 @@ impl Shared {
     /// What operations refer to.
     pub(super) fn components(&self, schemas: &Map<String, Value>) -> Value {
         let mut parameters = Map::new();
-        let places = part(&self.0, "parameters").flat_map(|(place, known)| {
+        let places = members(&self.0, "parameters").flat_map(|(place, known)| {
             known
                 .as_object()
                 .into_iter()
@@ -74,8 +74,8 @@ impl Shared {
         json!({
             "schemas": schemas,
             "parameters": parameters,
-            "headers": self.owned("headers"),
-            "securitySchemes": self.owned("security"),
+            "headers": self.clone_members("headers"),
+            "securitySchemes": self.clone_members("security"),
         })
     }
 
@@ -87,7 +87,7 @@ impl Shared {
             parameter.insert("required".to_owned(), true.into());
         }
         for (member, value) in self
-            .told(place, name)
+            .parameter_spec(place, name)
             .and_then(Value::as_object)
             .into_iter()
             .flatten()
@@ -101,12 +101,12 @@ impl Shared {
         parameter.into()
     }
 
-    fn told(&self, place: &str, name: &str) -> Option<&Value> {
+    fn parameter_spec(&self, place: &str, name: &str) -> Option<&Value> {
         self.0.get("parameters")?.get(place)?.get(name)
     }
 
     /// Refusals of one kind, as the shared file names them.
-    fn refuse(&self, kind: &str, into: &mut Refusals) {
+    fn add_problems(&self, kind: &str, into: &mut ProblemCodes) {
         into.add(
             self.0
                 .get("refuses")
@@ -121,28 +121,28 @@ impl Shared {
         for name in ["operationId", "summary", "description"] {
             operation.extend(told.get(name).map(|text| (name.to_owned(), text.clone())));
         }
-        let mut refusals = Refusals::default();
+        let mut refusals = ProblemCodes::default();
         let parameters = self.parameters(route, told, &mut refusals);
         if !parameters.is_empty() {
             operation.insert("parameters".to_owned(), parameters.into());
         }
         let body = told.get("body");
         operation.extend(body.map(|body| ("requestBody".to_owned(), request_body(body))));
-        self.refuse_of(route, body, &mut refusals);
+        self.add_route_problems(route, body, &mut refusals);
         refusals.add(told.get("refuses").unwrap_or(&Value::Null));
         let answer = told.get("answer").unwrap_or(&Value::Null);
-        let kept = is_written(route) || texts(answer, "headers").any(|name| name == REPLAYED);
-        let (status, response) = success(answer, kept);
+        let kept = is_write(route) || strings(answer, "headers").any(|name| name == IDEMPOTENCY_REPLAYED);
+        let (status, response) = success_response(answer, kept);
         let mut responses = Map::from_iter([(status, response)]);
         for (status, codes) in refusals.0 {
-            responses.insert(status.to_string(), refusal(status, &codes, kept));
+            responses.insert(status.to_string(), problem_response(status, &codes, kept));
         }
         operation.insert("responses".to_owned(), responses.into());
         operation.insert("security".to_owned(), security(route));
         operation.into()
     }
 
-    fn parameters(&self, route: &Route, told: &Value, refusals: &mut Refusals) -> Vec<Value> {
+    fn parameters(&self, route: &Route, told: &Value, refusals: &mut ProblemCodes) -> Vec<Value> {
         let in_path = route
             .pattern
             .split('{')
@@ -150,12 +150,12 @@ impl Shared {
             .filter_map(|rest| rest.split_once('}'));
         let mut named: Vec<(&str, &str)> = in_path.map(|(name, _)| ("path", name)).collect();
         named.extend(route.query.iter().map(|name| ("query", *name)));
-        named.extend(is_written(route).then_some(("header", "Idempotency-Key")));
-        named.extend(texts(told, "headers").map(|name| ("header", name)));
-        let required: Vec<&str> = texts(told, "required").collect();
+        named.extend(is_write(route).then_some(("header", "Idempotency-Key")));
+        named.extend(strings(told, "headers").map(|name| ("header", name)));
+        let required: Vec<&str> = strings(told, "required").collect();
         let written = named.into_iter().map(|(place, name)| {
-            match self.told(place, name).and_then(|told| told.get("refuses")) {
-                Some(Value::String(kind)) => self.refuse(kind, refusals),
+            match self.parameter_spec(place, name).and_then(|told| told.get("refuses")) {
+                Some(Value::String(kind)) => self.add_problems(kind, refusals),
                 Some(codes) => refusals.add(codes),
                 None => {}
             }
@@ -172,29 +172,29 @@ impl Shared {
     }
 
     /// What is refused before the handler is reached, or because of what every body is.
-    fn refuse_of(&self, route: &Route, body: Option<&Value>, into: &mut Refusals) {
-        self.refuse("any", into);
+    fn add_route_problems(&self, route: &Route, body: Option<&Value>, into: &mut ProblemCodes) {
+        self.add_problems("any", into);
         match route.access() {
             Access::Open => return,
-            Access::Signed => self.refuse("signed", into),
-            Access::Bearer(_) | Access::Shopify(_) => self.refuse("keyed", into),
+            Access::Signed => self.add_problems("signed", into),
+            Access::Bearer(_) | Access::Shopify(_) => self.add_problems("keyed", into),
         }
         if route.method != Method::GET {
-            self.refuse("sent", into);
+            self.add_problems("sent", into);
         }
-        if is_written(route) {
-            self.refuse("written", into);
+        if is_write(route) {
+            self.add_problems("written", into);
         }
         if let Some(body) = body.filter(|_| route.access() != Access::Signed) {
-            self.refuse("json", into);
+            self.add_problems("json", into);
             if body.get("document").is_none() {
-                self.refuse("members", into);
+                self.add_problems("members", into);
             }
         }
     }
 }
 
-fn texts<'a>(told: &'a Value, name: &str) -> impl Iterator<Item = &'a str> {
+fn strings<'a>(told: &'a Value, name: &str) -> impl Iterator<Item = &'a str> {
     told.get(name)
         .and_then(Value::as_array)
         .into_iter()
@@ -203,7 +203,7 @@ fn texts<'a>(told: &'a Value, name: &str) -> impl Iterator<Item = &'a str> {
 }
 
 /// Whether a transaction is asked for, which a key of the client's can make happen once.
-fn is_written(route: &Route) -> bool {
+fn is_write(route: &Route) -> bool {
     let scope = match route.access() {
         Access::Bearer(scope) | Access::Shopify(scope) => scope,
         Access::Open | Access::Signed => return false,
@@ -241,7 +241,7 @@ fn headers<'a>(names: impl Iterator<Item = &'a str>) -> Value {
         .into()
 }
 
-fn phrase(status: u16) -> &'static str {
+fn status_phrase(status: u16) -> &'static str {
     StatusCode::from_u16(status)
         .ok()
         .and_then(|status| status.canonical_reason())
@@ -249,14 +249,14 @@ fn phrase(status: u16) -> &'static str {
 }
 
 /// The good answer, and its status. An answer that is kept can come a second time.
-fn success(answer: &Value, kept: bool) -> (String, Value) {
+fn success_response(answer: &Value, kept: bool) -> (String, Value) {
     let status = answer
         .get("status")
         .and_then(Value::as_u64)
         .and_then(|status| u16::try_from(status).ok());
     let status = status.unwrap_or(200);
-    let replayed = kept.then_some(REPLAYED);
-    let mut response = json!({ "description": phrase(status), "headers": headers(texts(answer, "headers").chain(replayed)) });
+    let replayed = kept.then_some(IDEMPOTENCY_REPLAYED);
+    let mut response = json!({ "description": status_phrase(status), "headers": headers(strings(answer, "headers").chain(replayed)) });
     let mut content = Map::new();
     if let Some(told) = answer.get("schema") {
         content.insert("application/json".to_owned(), json!({ "schema": schema::expand(told) }));
@@ -271,18 +271,18 @@ fn success(answer: &Value, kept: bool) -> (String, Value) {
 }
 
 /// A problem of one of these codes.
-fn refusal(status: u16, codes: &BTreeSet<String>, kept: bool) -> Value {
+fn problem_response(status: u16, codes: &BTreeSet<String>, kept: bool) -> Value {
     let by_the_rules = matches!(status, 404 | 409 | 412 | 422);
     let names = [
         (status == 401).then_some("WWW-Authenticate"),
         matches!(status, 429 | 503).then_some("Retry-After"),
-        (kept && by_the_rules).then_some(REPLAYED),
+        (kept && by_the_rules).then_some(IDEMPOTENCY_REPLAYED),
     ];
     let of_status =
         json!({ "properties": { "status": { "const": status }, "code": { "enum": codes } } });
     let problem = json!({ "allOf": [{ "$ref": "#/components/schemas/Problem" }, of_status] });
     json!({
-        "description": phrase(status),
+        "description": status_phrase(status),
         "headers": headers(names.into_iter().flatten()),
         "content": { MEDIA_TYPE: { "schema": problem } },
     })

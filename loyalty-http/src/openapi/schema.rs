@@ -3,21 +3,21 @@
 use serde_json::{Map, Value, json};
 
 /// Members whose value is a schema.
-const SCHEMA: [&str; 4] = ["items", "additionalProperties", "unevaluatedProperties", "not"];
+const SCHEMA_MEMBERS: [&str; 4] = ["items", "additionalProperties", "unevaluatedProperties", "not"];
 /// Members whose value is a list of schemas.
-const SCHEMAS: [&str; 3] = ["allOf", "anyOf", "oneOf"];
+const SCHEMA_LIST_MEMBERS: [&str; 3] = ["allOf", "anyOf", "oneOf"];
 
 /// A schema as JSON Schema writes it.
 pub(super) fn expand(schema: &Value) -> Value {
     match schema {
-        Value::String(name) => named(name),
-        Value::Object(members) => members_of(members).into(),
+        Value::String(name) => expand_name(name),
+        Value::Object(members) => expand_members(members).into(),
         // `true` and `false` are schemas; others are none, and stay for the tests to find.
         Value::Array(_) | Value::Bool(_) | Value::Null | Value::Number(_) => schema.clone(),
     }
 }
 
-fn named(name: &str) -> Value {
+fn expand_name(name: &str) -> Value {
     let reference = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
     if let Some(name) = name.strip_suffix('?') {
         json!({ "anyOf": [reference(name), { "type": "null" }] })
@@ -28,20 +28,20 @@ fn named(name: &str) -> Value {
     }
 }
 
-fn members_of(members: &Map<String, Value>) -> Map<String, Value> {
+fn expand_members(members: &Map<String, Value>) -> Map<String, Value> {
     let mut expanded = Map::new();
     for (name, value) in members {
         match (name.as_str(), value) {
-            ("object", Value::Object(members)) => object(members, &mut expanded),
+            ("object", Value::Object(members)) => expand_object(members, &mut expanded),
             ("properties", Value::Object(properties)) => {
                 let properties =
                     properties.iter().map(|(name, schema)| (name.clone(), expand(schema)));
                 expanded.insert(name.clone(), properties.collect::<Map<_, _>>().into());
             }
-            (name, _) if SCHEMA.contains(&name) => {
+            (name, _) if SCHEMA_MEMBERS.contains(&name) => {
                 expanded.insert(name.to_owned(), expand(value));
             }
-            (name, Value::Array(schemas)) if SCHEMAS.contains(&name) => {
+            (name, Value::Array(schemas)) if SCHEMA_LIST_MEMBERS.contains(&name) => {
                 expanded.insert(name.to_owned(), schemas.iter().map(expand).collect());
             }
             (name, _) => {
@@ -53,7 +53,7 @@ fn members_of(members: &Map<String, Value>) -> Map<String, Value> {
 }
 
 /// An object of these members and no others.
-fn object(members: &Map<String, Value>, into: &mut Map<String, Value>) {
+fn expand_object(members: &Map<String, Value>, into: &mut Map<String, Value>) {
     let (mut properties, mut required) = (Map::new(), Vec::new());
     for (name, schema) in members {
         let plain = name.strip_suffix('?');

@@ -12,10 +12,10 @@ fn served() -> Value {
 }
 
 /// Every operation that a file tells of, and all that is told of it.
-fn told() -> Vec<(String, Value)> {
-    let files = RESOURCES.iter().map(|(_, text)| Value::Object(read(text)));
+fn specs() -> Vec<(String, Value)> {
+    let files = RESOURCES.iter().map(|(_, text)| Value::Object(parse_object(text)));
     let operations = |file: Value| {
-        part(&file, "operations")
+        members(&file, "operations")
             .map(|(key, told)| (key.clone(), told.clone()))
             .collect::<Vec<_>>()
     };
@@ -23,23 +23,23 @@ fn told() -> Vec<(String, Value)> {
 }
 
 /// Every text under a member of this name.
-fn all<'a>(value: &'a Value, name: &str, found: &mut Vec<&'a Value>) {
+fn collect_members<'a>(value: &'a Value, name: &str, found: &mut Vec<&'a Value>) {
     for (member, value) in value.as_object().into_iter().flatten() {
         if member == name {
             found.push(value);
         }
-        all(value, name, found);
+        collect_members(value, name, found);
     }
     value
         .as_array()
         .into_iter()
         .flatten()
-        .for_each(|value| all(value, name, found));
+        .for_each(|value| collect_members(value, name, found));
 }
 
 #[test]
 fn every_route_is_described_once_and_nothing_else() {
-    let described: Vec<_> = told().into_iter().map(|(key, _)| key).collect();
+    let described: Vec<_> = specs().into_iter().map(|(key, _)| key).collect();
     let routes: Vec<_> = ROUTES
         .iter()
         .map(|route| format!("{} {}", route.method, route.pattern))
@@ -55,7 +55,7 @@ fn every_route_is_described_once_and_nothing_else() {
 }
 
 #[test]
-fn operations_are_told_in_the_words_that_are_read() {
+fn operations_use_known_members_only() {
     let known = [
         "operationId",
         "summary",
@@ -67,7 +67,7 @@ fn operations_are_told_in_the_words_that_are_read() {
         "refuses",
     ];
     let mut ids = BTreeSet::new();
-    for (key, told) in told() {
+    for (key, told) in specs() {
         for (member, _) in told.as_object().unwrap() {
             assert!(known.contains(&member.as_str()), "{key}: {member}");
         }
@@ -85,10 +85,10 @@ fn operations_are_told_in_the_words_that_are_read() {
 }
 
 #[test]
-fn names_lead_somewhere() {
+fn references_resolve() {
     let document = served();
     let mut references = Vec::new();
-    all(&document, "$ref", &mut references);
+    collect_members(&document, "$ref", &mut references);
     let used: BTreeSet<_> = references
         .iter()
         .map(|reference| reference.as_str().unwrap())
@@ -99,7 +99,7 @@ fn names_lead_somewhere() {
         assert!(document.pointer(pointer).is_some_and(|found| !found.is_null()), "{reference}");
     }
     for kind in ["schemas", "parameters", "headers"] {
-        for (name, _) in part(&document["components"], kind) {
+        for (name, _) in members(&document["components"], kind) {
             // Where it must be there, it is written out.
             let inlined = name == "query.customer_ids";
             let reference = format!("#/components/{kind}/{name}");
@@ -107,8 +107,8 @@ fn names_lead_somewhere() {
         }
     }
     let names = |text: &str| {
-        let file = Value::Object(read(text));
-        part(&file, "schemas")
+        let file = Value::Object(parse_object(text));
+        members(&file, "schemas")
             .map(|(name, _)| name.clone())
             .collect::<Vec<_>>()
     };
@@ -126,12 +126,12 @@ fn names_lead_somewhere() {
 fn codes_have_a_meaning_and_a_use() {
     let document = served();
     let mut used: BTreeSet<String> = ["method_not_allowed".to_owned()].into();
-    for (_, path) in part(&document, "paths") {
+    for (_, path) in members(&document, "paths") {
         let responses = path
             .as_object()
             .unwrap()
             .values()
-            .flat_map(|operation| part(operation, "responses"));
+            .flat_map(|operation| members(operation, "responses"));
         for (_, response) in responses {
             let codes = response
                 .pointer("/content/application~1problem+json/schema/allOf/1/properties/code/enum");
@@ -143,7 +143,7 @@ fn codes_have_a_meaning_and_a_use() {
             );
         }
     }
-    let known: BTreeSet<String> = read(CODES).into_iter().map(|(code, _)| code).collect();
+    let known: BTreeSet<String> = parse_object(CODES).into_iter().map(|(code, _)| code).collect();
     assert_eq!(used, known);
 }
 

@@ -9,27 +9,27 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::price_rules::find as rule;
-use super::{Envelope, Fields, after, check_version, linker, since_id};
-use crate::endpoint::{Answer, Call, Work, discount_codes, refuse, to_json};
+use super::{Envelope, FieldSelection, page_start, check_version, linker, parse_since_id};
+use crate::endpoint::{EncodedResponse, Call, HandlerPlan, discount_codes, refuse, to_json};
 use crate::problem::Problem;
-use crate::wire::cart::Asker;
-use crate::wire::discount_code::{BatchBody, BatchCounts, outcome};
-use crate::wire::json::Code;
+use crate::wire::cart::ThrottleSubject;
+use crate::wire::discount_code::{BatchBody, BatchCounts, describe_outcome};
+use crate::wire::json::BodyErrorCode;
 use crate::wire::json::field::Text;
 use crate::wire::query::CodeCursor;
-use crate::wire::value::{Time, number};
+use crate::wire::value::{TimeText, parse_number};
 
 /// `{"discount_code": …}`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CodeEnvelope {
-    discount_code: CodeIn,
+    discount_code: ShopifyCodeBody,
 }
 
 /// What stands behind the blank line can't be changed; it is part of the last answer, which clients send back.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct CodeIn {
+struct ShopifyCodeBody {
     code: Option<Text<1000>>,
 
     #[serde(rename = "id")]
@@ -48,11 +48,11 @@ struct CodeIn {
 
 impl CodeEnvelope {
     /// The text, if one is sent.
-    fn text(self) -> Result<Option<DiscountCode>, Problem> {
+    fn parse_text(self) -> Result<Option<DiscountCode>, Problem> {
         let Some(text) = self.discount_code.code else { return Ok(None) };
         let refused = |error: loyalty_core::discount::CodeError| {
             let detail = format!("This {error}.");
-            Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/discount_code/code")
+            Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param("/discount_code/code")
         };
         DiscountCode::new(text.as_str()).map(Some).map_err(refused)
     }
@@ -60,134 +60,134 @@ impl CodeEnvelope {
 
 /// A code as it is answered.
 #[derive(Debug, Serialize)]
-struct CodeOut<'a> {
+struct ShopifyCodeResponse<'a> {
     id: i64,
     price_rule_id: i64,
     code: &'a str,
     usage_count: u64,
-    created_at: Time,
-    updated_at: Time,
+    created_at: TimeText,
+    updated_at: TimeText,
 }
 
-impl<'a> From<&'a CodeView> for CodeOut<'a> {
+impl<'a> From<&'a CodeView> for ShopifyCodeResponse<'a> {
     fn from(code: &'a CodeView) -> Self {
         Self {
             id: code.id.0,
             price_rule_id: code.rule.0,
             code: code.text.as_str(),
             usage_count: code.used,
-            created_at: Time(code.created_at),
-            updated_at: Time(code.updated_at),
+            created_at: TimeText(code.created_at),
+            updated_at: TimeText(code.updated_at),
         }
     }
 }
 
 /// `POST price_rules/{id}/discount_codes.json`
-pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
-    let text = call.body::<CodeEnvelope>()?.text()?.ok_or_else(|| {
-        Problem::unprocessable(Code::MissingField.as_str(), "A code can't be blank.")
-            .at("/discount_code/code")
+    let text = call.body::<CodeEnvelope>()?.parse_text()?.ok_or_else(|| {
+        Problem::unprocessable(BodyErrorCode::MissingField.as_str(), "A code can't be blank.")
+            .with_param("/discount_code/code")
     })?;
-    Ok(written(
+    Ok(write_code(
         DiscountAction::AddCode { rule: rule(call)?.id, text },
         StatusCode::CREATED,
     ))
 }
 
 /// `PUT price_rules/{id}/discount_codes/{code_id}.json`
-pub(crate) fn update(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
-    let text = call.body::<CodeEnvelope>()?.text()?;
+    let text = call.body::<CodeEnvelope>()?.parse_text()?;
     let (rule, code) = find(call)?;
-    Ok(written(
+    Ok(write_code(
         DiscountAction::ChangeCode { rule, code: code.id, text, enabled: None },
         StatusCode::OK,
     ))
 }
 
-fn written(action: DiscountAction, status: StatusCode) -> Work {
+fn write_code(action: DiscountAction, status: StatusCode) -> HandlerPlan {
     let body = |receipt: &Receipt| {
-        to_json(&Envelope("discount_code", discount_codes::made(receipt).map(CodeOut::from)))
+        to_json(&Envelope("discount_code", discount_codes::receipt_code(receipt).map(ShopifyCodeResponse::from)))
     };
     let blame = |rejection: &Rejection| {
         let taken = rejection.code() == "code_taken";
         Some(if taken { "/discount_code/code" } else { "id" }.to_owned())
     };
-    Work::write(Action::Discount(action), status, body, blame).without_conflicts()
+    HandlerPlan::write(Action::Discount(action), status, body, blame).conflicts_as_unprocessable()
 }
 
 /// The code that the path names, or 404.
 fn find(call: &Call<'_>) -> Result<(PriceRuleId, CodeView), Problem> {
     let rule = rule(call)?.id;
-    let unknown = || refuse::rejection(&Rejection::CodeNotFound, Some("code_id".to_owned()));
+    let unknown = || refuse::from_rejection(&Rejection::CodeNotFound, Some("code_id".to_owned()));
     let id = call
         .params
         .get("code_id")
-        .and_then(number)
+        .and_then(parse_number)
         .and_then(NumericId::new)
         .ok_or_else(unknown)?;
     Ok((rule, discount_codes::find(call, rule, CodeId(id.get()))?))
 }
 
 /// `GET price_rules/{id}/discount_codes/{code_id}.json`
-pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (_, code) = find(call)?;
-    Ok(Work::Done(Fields::of(call)?.one("discount_code", &CodeOut::from(&code))))
+    Ok(HandlerPlan::Respond(FieldSelection::from_call(call)?.render_one("discount_code", &ShopifyCodeResponse::from(&code))))
 }
 
 /// `DELETE price_rules/{id}/discount_codes/{code_id}.json`
-pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn delete(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (rule, code) = find(call)?;
     let action = DiscountAction::RemoveCode { rule, code: code.id };
-    Ok(Work::delete(Action::Discount(action), |_| Some("code_id".to_owned())))
+    Ok(HandlerPlan::delete(Action::Discount(action), |_| Some("code_id".to_owned())))
 }
 
 /// `GET price_rules/{id}/discount_codes.json`
-pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (shop, rule) = (call.shop_id(), rule(call)?.id);
-    let (fields, limit, next) = (Fields::of(call)?, call.query.limit()?, linker(call));
-    let after = after(call, since_id(call)?.map(|since| CodeCursor(CodeId(since.get()))))?;
-    Ok(Work::scan(move |store| {
+    let (fields, limit, next) = (FieldSelection::from_call(call)?, call.query.limit()?, linker(call));
+    let after = page_start(call, parse_since_id(call)?.map(|since| CodeCursor(CodeId(since.get()))))?;
+    Ok(HandlerPlan::read(move |store| {
         let page = store
             .codes(shop, rule, after.map(|after| after.0), limit)
-            .map_err(refuse::failure)?;
+            .map_err(refuse::from_failure)?;
         let last = page
             .items
             .last()
             .filter(|_| page.has_more)
             .map(|code| CodeCursor(code.id));
-        let codes: Vec<_> = page.items.iter().map(CodeOut::from).collect();
+        let codes: Vec<_> = page.items.iter().map(ShopifyCodeResponse::from).collect();
         Ok(fields
-            .many("discount_codes", &codes)
-            .with(last.and_then(|last| next.link(&last))))
+            .render_many("discount_codes", &codes)
+            .with_header(last.and_then(|last| next.link(&last))))
     }))
 }
 
 /// `GET discount_codes/lookup.json?code=`: where the code is.
-pub(crate) fn lookup(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn lookup(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
-    let code = discount_codes::look_up(call, Asker::default())?;
+    let code = discount_codes::look_up(call, ThrottleSubject::default())?;
     let version = call.params.get("version").unwrap_or_default();
     let location =
         format!("/admin/api/{version}/price_rules/{}/discount_codes/{}.json", code.rule, code.id);
     let location = HeaderValue::try_from(location).map_err(Problem::internal)?;
-    let body = to_json(&Envelope("discount_code", CodeOut::from(&code)));
-    Ok(Work::Done(
-        Answer::new(StatusCode::SEE_OTHER, body).with(Some((LOCATION, location))),
+    let body = to_json(&Envelope("discount_code", ShopifyCodeResponse::from(&code)));
+    Ok(HandlerPlan::Respond(
+        EncodedResponse::new(StatusCode::SEE_OTHER, body).with_header(Some((LOCATION, location))),
     ))
 }
 
 /// A batch as it is answered.
 #[derive(Debug, Serialize)]
-struct BatchOut {
+struct ShopifyBatchResponse {
     id: i64,
     price_rule_id: i64,
     #[serde(flatten)]
     counts: BatchCounts,
 }
 
-impl From<&CodeBatch> for BatchOut {
+impl From<&CodeBatch> for ShopifyBatchResponse {
     fn from(batch: &CodeBatch) -> Self {
         Self {
             id: batch.id,
@@ -199,7 +199,7 @@ impl From<&CodeBatch> for BatchOut {
 
 /// A code of a batch: made, or why not.
 #[derive(Debug, Serialize)]
-struct BatchCodeOut<'a> {
+struct ShopifyBatchCodeResponse<'a> {
     id: Option<i64>,
     code: &'a str,
     errors: BatchErrors,
@@ -212,40 +212,40 @@ struct BatchErrors {
 }
 
 /// `POST price_rules/{id}/batch.json`. All of it is done when it is answered.
-pub(crate) fn batch(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn batch(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     let texts = call.body::<BatchBody>()?.parse()?;
     let action = Action::Discount(DiscountAction::AddCodes { rule: rule(call)?.id, texts });
     let body = |receipt: &Receipt| {
         to_json(&Envelope(
             "discount_code_creation",
-            discount_codes::batched(receipt).map(BatchOut::from),
+            discount_codes::receipt_batch(receipt).map(ShopifyBatchResponse::from),
         ))
     };
-    Ok(Work::write(action, StatusCode::CREATED, body, |_| Some("id".to_owned()))
-        .without_conflicts())
+    Ok(HandlerPlan::write(action, StatusCode::CREATED, body, |_| Some("id".to_owned()))
+        .conflicts_as_unprocessable())
 }
 
 /// `GET price_rules/{id}/batch/{batch_id}.json`
-pub(crate) fn show_batch(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn show_batch(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let batch = discount_codes::find_batch(call, rule(call)?.id)?;
-    Ok(Work::Done(Answer::ok(&Envelope(
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&Envelope(
         "discount_code_creation",
-        BatchOut::from(&batch),
+        ShopifyBatchResponse::from(&batch),
     ))))
 }
 
 /// `GET price_rules/{id}/batch/{batch_id}/discount_codes.json`
-pub(crate) fn batch_codes(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn batch_codes(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let batch = discount_codes::find_batch(call, rule(call)?.id)?;
     let codes = batch.entries.iter().map(|entry| {
-        let (id, error) = outcome(entry.outcome);
-        BatchCodeOut {
+        let (id, error) = describe_outcome(entry.outcome);
+        ShopifyBatchCodeResponse {
             id,
             code: &entry.text,
             errors: BatchErrors { code: error.map(|error| [error]) },
         }
     });
     let codes: Vec<_> = codes.collect();
-    Ok(Work::Done(Answer::ok(&Envelope("discount_codes", codes))))
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&Envelope("discount_codes", codes))))
 }

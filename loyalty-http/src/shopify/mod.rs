@@ -28,9 +28,9 @@ use loyalty_store::{CustomerView, Failure, NumericId, Store, CustomerRef};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
-use crate::endpoint::{Answer, Call};
+use crate::endpoint::{EncodedResponse, Call};
 use crate::problem::Problem;
-use crate::wire::query::{Cursor, Linker};
+use crate::wire::query::{Cursor, PageLinker};
 use crate::wire::value;
 
 /// The cursor's name here.
@@ -51,11 +51,11 @@ impl<T: Serialize> Serialize for Envelope<T> {
 }
 
 /// The members that a client wants to see; none where it wants all.
-pub(crate) struct Fields(Option<Vec<String>>);
+pub(crate) struct FieldSelection(Option<Vec<String>>);
 
-impl Fields {
+impl FieldSelection {
     /// `fields=id,title`
-    pub(crate) fn of(call: &Call<'_>) -> Result<Self, Problem> {
+    pub(crate) fn from_call(call: &Call<'_>) -> Result<Self, Problem> {
         let text = call.query.text("fields")?;
         Ok(Self(
             text.map(|text| text.split(',').map(|name| name.trim().to_owned()).collect()),
@@ -63,26 +63,26 @@ impl Fields {
     }
 
     /// 200 with one thing.
-    pub(crate) fn one(&self, name: &'static str, thing: &impl Serialize) -> Answer {
+    pub(crate) fn render_one(&self, name: &'static str, thing: &impl Serialize) -> EncodedResponse {
         match &self.0 {
-            None => Answer::ok(&Envelope(name, thing)),
-            Some(fields) => Answer::ok(&Envelope(name, chosen(thing, fields))),
+            None => EncodedResponse::ok(&Envelope(name, thing)),
+            Some(fields) => EncodedResponse::ok(&Envelope(name, select_fields(thing, fields))),
         }
     }
 
     /// 200 with many things.
-    pub(crate) fn many<T: Serialize>(&self, name: &'static str, things: &[T]) -> Answer {
+    pub(crate) fn render_many<T: Serialize>(&self, name: &'static str, things: &[T]) -> EncodedResponse {
         match &self.0 {
-            None => Answer::ok(&Envelope(name, things)),
+            None => EncodedResponse::ok(&Envelope(name, things)),
             Some(fields) => {
-                let things: Vec<Value> = things.iter().map(|thing| chosen(thing, fields)).collect();
-                Answer::ok(&Envelope(name, things))
+                let things: Vec<Value> = things.iter().map(|thing| select_fields(thing, fields)).collect();
+                EncodedResponse::ok(&Envelope(name, things))
             }
         }
     }
 }
 
-fn chosen(thing: &impl Serialize, fields: &[String]) -> Value {
+fn select_fields(thing: &impl Serialize, fields: &[String]) -> Value {
     let mut value = serde_json::to_value(thing).unwrap_or_default();
     if let Value::Object(members) = &mut value {
         members.retain(|name, _| fields.iter().any(|field| field == name));
@@ -103,41 +103,41 @@ pub(crate) fn check_version(call: &Call<'_>) -> Result<(), Problem> {
     }
     Err(
         Problem::not_found("There is no such version of this interface; write it as 2025-01.")
-            .at("version"),
+            .with_param("version"),
     )
 }
 
 /// The number in the path. What is no number is nobody's.
-pub(crate) fn number(call: &Call<'_>, unknown: fn() -> Problem) -> Result<NumericId, Problem> {
+pub(crate) fn path_number(call: &Call<'_>, unknown: fn() -> Problem) -> Result<NumericId, Problem> {
     check_version(call)?;
     call.params
         .get("id")
-        .and_then(value::number)
+        .and_then(value::parse_number)
         .and_then(NumericId::new)
         .ok_or_else(unknown)
 }
 
 /// `ids=1,2,3`; no more of them than `limit` says. What else would begin a page must make sense, too.
-pub(crate) fn ids(call: &Call<'_>) -> Result<Option<Vec<NumericId>>, Problem> {
+pub(crate) fn parse_ids(call: &Call<'_>) -> Result<Option<Vec<NumericId>>, Problem> {
     let Some(text) = call.query.text("ids")? else { return Ok(None) };
-    since_id(call)?;
+    parse_since_id(call)?;
     let limit = match call.query.raw("limit") {
         Some(_) => call.query.limit()?,
         None => MAX_IDS,
     };
     let ids: Option<Vec<NumericId>> = text
         .split(',')
-        .map(|id| value::number(id.trim()).and_then(NumericId::new))
+        .map(|id| value::parse_number(id.trim()).and_then(NumericId::new))
         .collect();
     let ids = ids.filter(|ids| ids.len() <= MAX_IDS).ok_or_else(|| {
         let detail = format!("This must be at most {MAX_IDS} numbers, parted by commas.");
-        Problem::unprocessable("invalid_value", detail).at("ids")
+        Problem::unprocessable("invalid_value", detail).with_param("ids")
     })?;
     Ok(Some(ids.into_iter().take(limit).collect()))
 }
 
 /// `since_id=7`: what comes behind it. 0 is the beginning.
-pub(crate) fn since_id(call: &Call<'_>) -> Result<Option<NumericId>, Problem> {
+pub(crate) fn parse_since_id(call: &Call<'_>) -> Result<Option<NumericId>, Problem> {
     match call.query.raw("since_id") {
         None | Some("0") => Ok(None),
         Some(_) => call.query.value("since_id"),
@@ -145,16 +145,16 @@ pub(crate) fn since_id(call: &Call<'_>) -> Result<Option<NumericId>, Problem> {
 }
 
 /// Where the page begins: a page's own mark says more than `since_id`, which stands beside it in a link.
-pub(crate) fn after<C: Cursor>(call: &Call<'_>, since: Option<C>) -> Result<Option<C>, Problem> {
-    Ok(call.query.cursor_in(PAGE_INFO)?.or(since))
+pub(crate) fn page_start<C: Cursor>(call: &Call<'_>, since: Option<C>) -> Result<Option<C>, Problem> {
+    Ok(call.query.cursor_named(PAGE_INFO)?.or(since))
 }
 
-pub(crate) fn linker(call: &Call<'_>) -> Linker {
-    call.query.linker_in(call.head.uri.path(), PAGE_INFO)
+pub(crate) fn linker(call: &Call<'_>) -> PageLinker {
+    call.query.page_linker_named(call.head.uri.path(), PAGE_INFO)
 }
 
 /// The customer of a number.
-pub(crate) fn customer(
+pub(crate) fn find_customer(
     store: &dyn Store,
     shop: ShopId,
     number: NumericId,

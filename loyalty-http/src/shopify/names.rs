@@ -11,15 +11,15 @@ use loyalty_store::{Failure, NumericId, ProductRef, Store, CustomerRef};
 
 /// Other names for what a rule names.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names {
+pub(super) struct IdMapping {
     products: BTreeMap<ProductId, ProductId>,
     variants: BTreeMap<VariantId, VariantId>,
     customers: BTreeMap<CustomerId, CustomerId>,
 }
 
-impl Names {
+impl IdMapping {
     /// The shop's own ids of what is named by numbers that we gave.
-    pub(super) fn own(store: &dyn Store, shop: ShopId, parts: &PriceRuleParts) -> Result<Self, Failure> {
+    pub(super) fn to_shop_ids(store: &dyn Store, shop: ShopId, parts: &PriceRuleParts) -> Result<Self, Failure> {
         let given = |text: &str| NumericId::parse(text).filter(|number| number.assigned_index().is_some());
         let product = |id: &ProductId| {
             let Some(number) = given(id.as_str()) else { return Ok(None) };
@@ -32,14 +32,14 @@ impl Names {
         };
         let customer = |id: &CustomerId| {
             let Some(number) = given(id.as_str()) else { return Ok(None) };
-            Ok(super::customer(store, shop, number)?
+            Ok(super::find_customer(store, shop, number)?
                 .and_then(|customer| customer.record().id.clone()))
         };
-        Self::of(parts, product, variant, customer)
+        Self::build(parts, product, variant, customer)
     }
 
     /// The numbers of what is named by ids that are none, and of guests who are none any more.
-    pub(super) fn numbers(store: &dyn Store, shop: ShopId, parts: &PriceRuleParts) -> Result<Self, Failure> {
+    pub(super) fn to_numbers(store: &dyn Store, shop: ShopId, parts: &PriceRuleParts) -> Result<Self, Failure> {
         let product = |id: &ProductId| {
             if NumericId::parse(id.as_str()).is_some() {
                 return Ok(None);
@@ -56,17 +56,17 @@ impl Names {
         };
         let customer = |id: &CustomerId| {
             let found = match NumericId::parse(id.as_str()) {
-                Some(number) if number.assigned_index().is_some() => super::customer(store, shop, number)?,
+                Some(number) if number.assigned_index().is_some() => super::find_customer(store, shop, number)?,
                 Some(_) => None,
                 None => store.customer(shop, &CustomerRef::Id(id.clone()))?,
             };
             let number = found.map(|customer| NumericId::from_customer(customer.record()));
             Ok(number.and_then(|number| CustomerId::new(number.to_string()).ok()))
         };
-        Self::of(parts, product, variant, customer)
+        Self::build(parts, product, variant, customer)
     }
 
-    fn of(
+    fn build(
         parts: &PriceRuleParts,
         product: impl Fn(&ProductId) -> Result<Option<ProductId>, Failure>,
         variant: impl Fn(&VariantId) -> Result<Option<VariantId>, Failure>,
@@ -74,25 +74,25 @@ impl Names {
     ) -> Result<Self, Failure> {
         let mut names = Self::default();
         for items in [&parts.entitled, &parts.excluded, &parts.prerequisites] {
-            learn(&mut names.products, &items.products, &product)?;
-            learn(&mut names.variants, &items.variants, &variant)?;
+            collect_ids(&mut names.products, &items.products, &product)?;
+            collect_ids(&mut names.variants, &items.variants, &variant)?;
         }
-        learn(&mut names.customers, &parts.prerequisite_customer_ids, customer)?;
+        collect_ids(&mut names.customers, &parts.prerequisite_customer_ids, customer)?;
         Ok(names)
     }
 
     /// The same parts with the other names.
-    pub(super) fn of_parts(&self, mut parts: PriceRuleParts) -> PriceRuleParts {
+    pub(super) fn apply(&self, mut parts: PriceRuleParts) -> PriceRuleParts {
         for items in [&mut parts.entitled, &mut parts.excluded, &mut parts.prerequisites] {
-            rename(&mut items.products, &self.products);
-            rename(&mut items.variants, &self.variants);
+            replace_ids(&mut items.products, &self.products);
+            replace_ids(&mut items.variants, &self.variants);
         }
-        rename(&mut parts.prerequisite_customer_ids, &self.customers);
+        replace_ids(&mut parts.prerequisite_customer_ids, &self.customers);
         parts
     }
 }
 
-fn learn<T: Clone + Ord>(
+fn collect_ids<T: Clone + Ord>(
     names: &mut BTreeMap<T, T>,
     ids: &BTreeSet<T>,
     name: impl Fn(&T) -> Result<Option<T>, Failure>,
@@ -103,7 +103,7 @@ fn learn<T: Clone + Ord>(
     Ok(())
 }
 
-fn rename<T: Clone + Ord>(ids: &mut BTreeSet<T>, names: &BTreeMap<T, T>) {
+fn replace_ids<T: Clone + Ord>(ids: &mut BTreeSet<T>, names: &BTreeMap<T, T>) {
     *ids = std::mem::take(ids)
         .into_iter()
         .map(|id| names.get(&id).cloned().unwrap_or(id))

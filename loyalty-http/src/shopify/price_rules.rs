@@ -6,15 +6,15 @@ use loyalty_core::{PriceRuleId, ShopId};
 use loyalty_store::{Action, DiscountAction, PriceRuleView, Receipt, Rejection, RuleChange, Store};
 use serde::{Deserialize, Serialize};
 
-use super::names::Names;
-use super::{Envelope, Fields, after, check_version, linker, number, since_id};
-use crate::endpoint::{Call, Work, price_rules, refuse, to_json};
+use super::names::IdMapping;
+use super::{Envelope, FieldSelection, page_start, check_version, linker, path_number, parse_since_id};
+use crate::endpoint::{Call, HandlerPlan, price_rules, refuse, to_json};
 use crate::problem::Problem;
-use crate::wire::price_rule::{Ids, PriceRuleBody, PriceRuleFields, checked};
+use crate::wire::price_rule::{IdFormat, PriceRuleBody, PriceRuleFields, build_rule};
 use crate::wire::query::RuleCursor;
 
 /// Where the rule stands in a body.
-const PLACE: &str = "/price_rule";
+const BODY_POINTER: &str = "/price_rule";
 
 /// `{"price_rule": …}`
 #[derive(Debug, Deserialize)]
@@ -25,143 +25,143 @@ struct PriceRuleEnvelope {
 
 /// A price rule as it is answered.
 #[derive(Debug, Serialize)]
-struct PriceRuleOut<'a> {
+struct ShopifyPriceRuleResponse<'a> {
     id: i64,
     #[serde(flatten)]
     fields: PriceRuleFields<'a>,
 }
 
-impl<'a> PriceRuleOut<'a> {
+impl<'a> ShopifyPriceRuleResponse<'a> {
     /// A rule with its parts in numbers.
     fn new(view: &PriceRuleView, parts: &'a PriceRuleParts) -> Self {
         Self {
             id: view.id.0,
-            fields: PriceRuleFields::new(view, parts, Ids::Numbers),
+            fields: PriceRuleFields::new(view, parts, IdFormat::Number),
         }
     }
 }
 
 /// What a rule says, in numbers.
-fn in_numbers(store: &dyn Store, shop: ShopId, view: &PriceRuleView) -> Result<PriceRuleParts, Problem> {
+fn parts_with_numbers(store: &dyn Store, shop: ShopId, view: &PriceRuleView) -> Result<PriceRuleParts, Problem> {
     let parts = view.rule.parts();
-    Ok(Names::numbers(store, shop, parts)
-        .map_err(refuse::failure)?
-        .of_parts(parts.clone()))
+    Ok(IdMapping::to_numbers(store, shop, parts)
+        .map_err(refuse::from_failure)?
+        .apply(parts.clone()))
 }
 
 /// `POST price_rules.json`
-pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
-    let parts = body(call)?.apply(PriceRuleParts { starts_at: call.now, ..PriceRuleParts::default() });
-    let own = Names::own(call.store, call.shop_id(), &parts).map_err(refuse::failure)?;
-    let rule = checked(own.of_parts(parts), call.shop()?.minor_digits(), PLACE)?;
+    let parts = parse_body(call)?.apply(PriceRuleParts { starts_at: call.now, ..PriceRuleParts::default() });
+    let own = IdMapping::to_shop_ids(call.store, call.shop_id(), &parts).map_err(refuse::from_failure)?;
+    let rule = build_rule(own.apply(parts), call.shop()?.minor_digits(), BODY_POINTER)?;
     let numbers =
-        Names::numbers(call.store, call.shop_id(), rule.parts()).map_err(refuse::failure)?;
+        IdMapping::to_numbers(call.store, call.shop_id(), rule.parts()).map_err(refuse::from_failure)?;
     let action = DiscountAction::SaveRule { id: None, rule, if_match: None };
-    Ok(written(action, StatusCode::CREATED, numbers))
+    Ok(write_rule(action, StatusCode::CREATED, numbers))
 }
 
 /// `PUT price_rules/{id}.json`: what is sent is changed; the last answer, sent back, changes nothing. What has
 /// been changed meanwhile stays changed.
-pub(crate) fn update(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
-    let body = body(call)?;
+    let body = parse_body(call)?;
     let known = find(call)?;
     // What the rule names later besides is not looked for: others named it so.
     let parts = body.clone().apply(known.rule.parts().clone());
-    let own = Names::own(call.store, call.shop_id(), &parts).map_err(refuse::failure)?;
-    let parts = own.of_parts(parts);
-    let numbers = Names::numbers(call.store, call.shop_id(), &parts).map_err(refuse::failure)?;
-    let change = RuleChange::new(move |parts| own.of_parts(body.clone().apply(parts)));
-    Ok(written(
+    let own = IdMapping::to_shop_ids(call.store, call.shop_id(), &parts).map_err(refuse::from_failure)?;
+    let parts = own.apply(parts);
+    let numbers = IdMapping::to_numbers(call.store, call.shop_id(), &parts).map_err(refuse::from_failure)?;
+    let change = RuleChange::new(move |parts| own.apply(body.clone().apply(parts)));
+    Ok(write_rule(
         DiscountAction::ChangeRule { id: known.id, change },
         StatusCode::OK,
         numbers,
     ))
 }
 
-fn body(call: &Call<'_>) -> Result<PriceRuleBody, Problem> {
+fn parse_body(call: &Call<'_>) -> Result<PriceRuleBody, Problem> {
     Ok(call.body::<PriceRuleEnvelope>()?.price_rule)
 }
 
-fn written(action: DiscountAction, status: StatusCode, numbers: Names) -> Work {
+fn write_rule(action: DiscountAction, status: StatusCode, numbers: IdMapping) -> HandlerPlan {
     let body = move |receipt: &Receipt| {
-        let made = price_rules::made(receipt)
-            .map(|view| (view, numbers.of_parts(view.rule.parts().clone())));
+        let made = price_rules::receipt_rule(receipt)
+            .map(|view| (view, numbers.apply(view.rule.parts().clone())));
         to_json(&Envelope(
             "price_rule",
-            made.as_ref().map(|(view, parts)| PriceRuleOut::new(view, parts)),
+            made.as_ref().map(|(view, parts)| ShopifyPriceRuleResponse::new(view, parts)),
         ))
     };
     let blame = |rejection: &Rejection| match rejection.code() {
-        "invalid_price_rule" => Some(PLACE.to_owned()),
+        "invalid_price_rule" => Some(BODY_POINTER.to_owned()),
         _ => Some("id".to_owned()),
     };
-    Work::write(Action::Discount(action), status, body, blame).without_conflicts()
+    HandlerPlan::write(Action::Discount(action), status, body, blame).conflicts_as_unprocessable()
 }
 
 /// The rule that the path names, or 404.
 pub(super) fn find(call: &Call<'_>) -> Result<PriceRuleView, Problem> {
-    let id = PriceRuleId(number(call, unknown)?.get());
+    let id = PriceRuleId(path_number(call, rule_not_found)?.get());
     call.store
         .price_rule(call.shop_id(), id)
-        .map_err(refuse::failure)?
-        .ok_or_else(unknown)
+        .map_err(refuse::from_failure)?
+        .ok_or_else(rule_not_found)
 }
 
-fn unknown() -> Problem {
-    refuse::rejection(&Rejection::PriceRuleNotFound, Some("id".to_owned()))
+fn rule_not_found() -> Problem {
+    refuse::from_rejection(&Rejection::PriceRuleNotFound, Some("id".to_owned()))
 }
 
 /// `GET price_rules/{id}.json`
-pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let rule = find(call)?;
-    let parts = in_numbers(call.store, call.shop_id(), &rule)?;
-    Ok(Work::Done(
-        Fields::of(call)?.one("price_rule", &PriceRuleOut::new(&rule, &parts)),
+    let parts = parts_with_numbers(call.store, call.shop_id(), &rule)?;
+    Ok(HandlerPlan::Respond(
+        FieldSelection::from_call(call)?.render_one("price_rule", &ShopifyPriceRuleResponse::new(&rule, &parts)),
     ))
 }
 
 /// `DELETE price_rules/{id}.json`
-pub(crate) fn delete(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn delete(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let action = DiscountAction::DeleteRule { id: find(call)?.id, if_match: None };
-    Ok(Work::delete(Action::Discount(action), |_| Some("id".to_owned())))
+    Ok(HandlerPlan::delete(Action::Discount(action), |_| Some("id".to_owned())))
 }
 
 /// `GET price_rules.json`
-pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     let (shop, fields, limit, next) =
-        (call.shop_id(), Fields::of(call)?, call.query.limit()?, linker(call));
-    let after = after(call, since_id(call)?.map(|since| RuleCursor(PriceRuleId(since.get()))))?;
-    Ok(Work::scan(move |store| {
+        (call.shop_id(), FieldSelection::from_call(call)?, call.query.limit()?, linker(call));
+    let after = page_start(call, parse_since_id(call)?.map(|since| RuleCursor(PriceRuleId(since.get()))))?;
+    Ok(HandlerPlan::read(move |store| {
         let page = store
             .price_rules(shop, after.map(|after| after.0), limit)
-            .map_err(refuse::failure)?;
+            .map_err(refuse::from_failure)?;
         let last = page
             .items
             .last()
             .filter(|_| page.has_more)
             .map(|rule| RuleCursor(rule.id));
-        let parts = page.items.iter().map(|rule| in_numbers(store, shop, rule));
+        let parts = page.items.iter().map(|rule| parts_with_numbers(store, shop, rule));
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
         let rules: Vec<_> = page
             .items
             .iter()
             .zip(&parts)
-            .map(|(rule, parts)| PriceRuleOut::new(rule, parts))
+            .map(|(rule, parts)| ShopifyPriceRuleResponse::new(rule, parts))
             .collect();
         Ok(fields
-            .many("price_rules", &rules)
-            .with(last.and_then(|last| next.link(&last))))
+            .render_many("price_rules", &rules)
+            .with_header(last.and_then(|last| next.link(&last))))
     }))
 }
 
 /// `GET price_rules/count.json`
-pub(crate) fn count(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn count(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     let shop = call.shop_id();
-    Ok(Work::count(move |store| store.count_price_rules(shop)))
+    Ok(HandlerPlan::count(move |store| store.count_price_rules(shop)))
 }
 
 #[cfg(test)]
@@ -181,13 +181,13 @@ mod tests {
     };
 
     use super::*;
-    use crate::router::{Matched, ROUTES, Router};
+    use crate::router::{MatchedRoute, ROUTES, Router};
     use crate::throttle::Throttle;
     use crate::wire::query::Query;
 
     /// What is sent is looked at before the transaction begins; what the rule says by then may be another thing.
     #[test]
-    fn what_changes_meanwhile_is_not_lost() {
+    fn a_concurrent_change_is_not_lost() {
         let (store, now) = (MemoryStore::default(), Timestamp::UNIX_EPOCH);
         let shop = NewShop {
             name: "Tea".to_owned(),
@@ -211,7 +211,7 @@ mod tests {
             let rule = Box::new(PriceRule::new(parts, 2).unwrap());
             Action::Discount(DiscountAction::SaveRule { id, rule, if_match: None })
         };
-        let id = price_rules::made(&act(save(None, "Summer"))).unwrap().id;
+        let id = price_rules::receipt_rule(&act(save(None, "Summer"))).unwrap().id;
 
         let path = format!("/admin/api/2025-01/price_rules/{id}.json");
         let (head, ()) = Request::put(&path).body(()).unwrap().into_parts();
@@ -222,7 +222,7 @@ mod tests {
             scopes: Vec::new(),
         };
         let router = Router::new(ROUTES);
-        let Matched { route, params } = router.find(&Method::PUT, &path).unwrap();
+        let MatchedRoute { route, params } = router.find(&Method::PUT, &path).unwrap();
         let call = Call {
             store: &store,
             key: &ApiKeyRecord { shop, key, created_at: now },
@@ -233,7 +233,7 @@ mod tests {
             body: br#"{"price_rule":{"usage_limit":20}}"#,
             throttle: &Arc::new(Throttle::default()),
         };
-        let Work::Write(write) = update(&call).unwrap() else {
+        let HandlerPlan::Write(write) = update(&call).unwrap() else {
             panic!("no write")
         };
         act(save(Some(id), "Winter"));

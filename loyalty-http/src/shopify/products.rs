@@ -2,61 +2,61 @@
 
 use loyalty_store::{NumericId, ProductRef, Rejection};
 
-use super::wire::ProductOut;
-use super::{Fields, after, check_version, ids, linker, number, since_id};
-use crate::endpoint::{Call, Work, products, refuse};
+use super::wire::ShopifyProductResponse;
+use super::{FieldSelection, page_start, check_version, parse_ids, linker, path_number, parse_since_id};
+use crate::endpoint::{Call, HandlerPlan, products, refuse};
 use crate::problem::Problem;
 use crate::wire::query::ProductCursor;
 
 /// `GET products/{id}.json`
-pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
-    let key = ProductRef::Number(number(call, unknown)?);
+pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
+    let key = ProductRef::Number(path_number(call, product_not_found)?);
     let record = call
         .store
         .product(call.shop_id(), &key)
-        .map_err(refuse::failure)?
-        .ok_or_else(unknown)?;
-    let product = ProductOut::new(&record, call.shop()?.currency);
-    Ok(Work::Done(Fields::of(call)?.one("product", &product)))
+        .map_err(refuse::from_failure)?
+        .ok_or_else(product_not_found)?;
+    let product = ShopifyProductResponse::new(&record, call.shop()?.currency);
+    Ok(HandlerPlan::Respond(FieldSelection::from_call(call)?.render_one("product", &product)))
 }
 
-fn unknown() -> Problem {
-    refuse::rejection(&Rejection::ProductNotFound, Some("id".to_owned()))
+fn product_not_found() -> Problem {
+    refuse::from_rejection(&Rejection::ProductNotFound, Some("id".to_owned()))
 }
 
 /// `GET products.json`: by pages, or those that are asked for.
-pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
-    match ids(call)? {
-        Some(ids) => some(call, ids),
-        None => page(call),
+    match parse_ids(call)? {
+        Some(ids) => list_by_ids(call, ids),
+        None => list_page(call),
     }
 }
 
-fn some(call: &Call<'_>, ids: Vec<NumericId>) -> Result<Work, Problem> {
-    let (shop, fields) = (call.shop()?, Fields::of(call)?);
-    Ok(Work::scan(move |store| {
+fn list_by_ids(call: &Call<'_>, ids: Vec<NumericId>) -> Result<HandlerPlan, Problem> {
+    let (shop, fields) = (call.shop()?, FieldSelection::from_call(call)?);
+    Ok(HandlerPlan::read(move |store| {
         let found = ids
             .into_iter()
             .map(|id| store.product(shop.id, &ProductRef::Number(id)));
-        let found = found.collect::<Result<Vec<_>, _>>().map_err(refuse::failure)?;
+        let found = found.collect::<Result<Vec<_>, _>>().map_err(refuse::from_failure)?;
         let products: Vec<_> = found
             .iter()
             .flatten()
-            .map(|record| ProductOut::new(record, shop.currency))
+            .map(|record| ShopifyProductResponse::new(record, shop.currency))
             .collect();
-        Ok(fields.many("products", &products))
+        Ok(fields.render_many("products", &products))
     }))
 }
 
-fn page(call: &Call<'_>) -> Result<Work, Problem> {
+fn list_page(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (shop, fields, limit, next) =
-        (call.shop()?, Fields::of(call)?, call.query.limit()?, linker(call));
-    let after = after(call, since_id(call)?.map(ProductCursor))?;
-    Ok(Work::scan(move |store| {
+        (call.shop()?, FieldSelection::from_call(call)?, call.query.limit()?, linker(call));
+    let after = page_start(call, parse_since_id(call)?.map(ProductCursor))?;
+    Ok(HandlerPlan::read(move |store| {
         let page = store
             .products(shop.id, after.map(|after| after.0), limit)
-            .map_err(refuse::failure)?;
+            .map_err(refuse::from_failure)?;
         let last = page
             .items
             .last()
@@ -65,16 +65,16 @@ fn page(call: &Call<'_>) -> Result<Work, Problem> {
         let products: Vec<_> = page
             .items
             .iter()
-            .map(|record| ProductOut::new(record, shop.currency))
+            .map(|record| ShopifyProductResponse::new(record, shop.currency))
             .collect();
         Ok(fields
-            .many("products", &products)
-            .with(last.and_then(|last| next.link(&last))))
+            .render_many("products", &products)
+            .with_header(last.and_then(|last| next.link(&last))))
     }))
 }
 
 /// `GET products/count.json`
-pub(crate) fn count(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn count(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     products::count(call)
 }

@@ -5,65 +5,65 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use loyalty_store::{Action, CatalogueAction, Receipt, Rejection, SavedSearch};
 
-use super::wire::{SavedSearchEnvelope, SavedSearchOut};
-use super::{Envelope, Fields, after, check_version, customers, linker, number, since_id};
-use crate::endpoint::customers::read_search;
-use crate::endpoint::{Call, Work, refuse, saved_searches, to_json};
+use super::wire::{SavedSearchEnvelope, ShopifySavedSearchResponse};
+use super::{Envelope, FieldSelection, page_start, check_version, customers, linker, path_number, parse_since_id};
+use crate::endpoint::customers::parse_search;
+use crate::endpoint::{Call, HandlerPlan, refuse, saved_searches, to_json};
 use crate::problem::Problem;
 use crate::wire::query::SearchCursor;
-use crate::wire::value::within;
+use crate::wire::value::prefix_pointer;
 
 /// `POST customer_saved_searches.json`
-pub(crate) fn create(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     let parsed = call.body::<SavedSearchEnvelope>()?.customer_saved_search.parse();
-    let (name, text) = parsed.map_err(|problem| within("/customer_saved_search", problem))?;
-    let query = read_search(call, &text, "/customer_saved_search/query")?;
+    let (name, text) = parsed.map_err(|problem| prefix_pointer("/customer_saved_search", problem))?;
+    let query = parse_search(call, &text, "/customer_saved_search/query")?;
     let action = Action::Catalogue(CatalogueAction::SaveSearch { name, query });
     let body = |receipt: &Receipt| {
-        let search = saved_searches::made(receipt).map(SavedSearchOut::from);
+        let search = saved_searches::receipt_search(receipt).map(ShopifySavedSearchResponse::from);
         to_json(&Envelope("customer_saved_search", search))
     };
     let blame = |_: &Rejection| Some("/customer_saved_search/name".to_owned());
-    Ok(Work::write(action, StatusCode::CREATED, body, blame).without_conflicts())
+    Ok(HandlerPlan::write(action, StatusCode::CREATED, body, blame).conflicts_as_unprocessable())
 }
 
 /// `GET customer_saved_searches/{id}.json`
-pub(crate) fn show(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let search = find(call)?;
-    Ok(Work::Done(
-        Fields::of(call)?.one("customer_saved_search", &SavedSearchOut::from(&*search)),
+    Ok(HandlerPlan::Respond(
+        FieldSelection::from_call(call)?.render_one("customer_saved_search", &ShopifySavedSearchResponse::from(&*search)),
     ))
 }
 
 fn find(call: &Call<'_>) -> Result<Arc<SavedSearch>, Problem> {
     let search = call
         .store
-        .saved_search(call.shop_id(), number(call, unknown)?)
-        .map_err(refuse::failure)?;
-    search.ok_or_else(unknown)
+        .saved_search(call.shop_id(), path_number(call, search_not_found)?)
+        .map_err(refuse::from_failure)?;
+    search.ok_or_else(search_not_found)
 }
 
-fn unknown() -> Problem {
-    refuse::rejection(&Rejection::SavedSearchNotFound, Some("id".to_owned()))
+fn search_not_found() -> Problem {
+    refuse::from_rejection(&Rejection::SavedSearchNotFound, Some("id".to_owned()))
 }
 
 /// `GET customer_saved_searches/{id}/customers.json`
-pub(crate) fn customers(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn customers(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let search = find(call)?;
-    customers::page(call, read_search(call, &search.query, "id")?)
+    customers::list_page(call, parse_search(call, &search.query, "id")?)
 }
 
 /// `GET customer_saved_searches.json`
-pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     let (shop, fields, limit, next) =
-        (call.shop_id(), Fields::of(call)?, call.query.limit()?, linker(call));
-    let after = after(call, since_id(call)?.map(SearchCursor))?;
-    Ok(Work::scan(move |store| {
+        (call.shop_id(), FieldSelection::from_call(call)?, call.query.limit()?, linker(call));
+    let after = page_start(call, parse_since_id(call)?.map(SearchCursor))?;
+    Ok(HandlerPlan::read(move |store| {
         let page = store
             .saved_searches(shop, after.map(|after| after.0), limit)
-            .map_err(refuse::failure)?;
+            .map_err(refuse::from_failure)?;
         let last = page
             .items
             .last()
@@ -72,16 +72,16 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Work, Problem> {
         let searches: Vec<_> = page
             .items
             .iter()
-            .map(|search| SavedSearchOut::from(&**search))
+            .map(|search| ShopifySavedSearchResponse::from(&**search))
             .collect();
         Ok(fields
-            .many("customer_saved_searches", &searches)
-            .with(last.and_then(|last| next.link(&last))))
+            .render_many("customer_saved_searches", &searches)
+            .with_header(last.and_then(|last| next.link(&last))))
     }))
 }
 
 /// `GET customer_saved_searches/count.json`
-pub(crate) fn count(call: &Call<'_>) -> Result<Work, Problem> {
+pub(crate) fn count(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     saved_searches::count(call)
 }

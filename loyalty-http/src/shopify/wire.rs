@@ -14,31 +14,31 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
-use crate::wire::customer::{changed, tags};
-use crate::wire::json::Code;
-use crate::wire::json::field::{Change, Date, FromText, Refusal, Text};
-use crate::wire::product::named;
-use crate::wire::value::{Parsed, Time};
+use crate::wire::customer::{to_store_change, parse_tags};
+use crate::wire::json::BodyErrorCode;
+use crate::wire::json::field::{PatchField, Date, FromText, FieldError, Text};
+use crate::wire::product::require_text;
+use crate::wire::value::{ParsedField, TimeText};
 
 /// `{"customer": …}`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CustomerEnvelope {
-    pub(super) customer: CustomerIn,
+    pub(super) customer: ShopifyCustomerBody,
 }
 
 /// A customer to be made or changed. What is absent stays, what is null is cleared. What stands behind the
 /// blank line can't be changed; it is part of the last answer, which clients send back.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct CustomerIn {
-    own_id: Option<Parsed<CustomerId>>,
-    email: Change<Parsed<Email>>,
-    first_name: Change<Text<255>>,
-    last_name: Change<Text<255>>,
-    birthday: Change<Date>,
-    tags: Change<Labels>,
-    addresses: Change<Vec<AddressIn>>,
+pub(super) struct ShopifyCustomerBody {
+    own_id: Option<ParsedField<CustomerId>>,
+    email: PatchField<ParsedField<Email>>,
+    first_name: PatchField<Text<255>>,
+    last_name: PatchField<Text<255>>,
+    birthday: PatchField<Date>,
+    tags: PatchField<TagList>,
+    addresses: PatchField<Vec<ShopifyAddressBody>>,
 
     #[serde(rename = "id")]
     _id: IgnoredAny,
@@ -59,7 +59,7 @@ pub(super) struct CustomerIn {
 /// Of an address only the parts that rules can look at are kept; others are refused, not lost.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AddressIn {
+struct ShopifyAddressBody {
     zip: Option<Text<32>>,
     country: Option<Text<100>>,
     #[serde(rename = "default")]
@@ -68,76 +68,76 @@ struct AddressIn {
 
 /// Tags: a text with commas between them, or an array.
 #[derive(Debug)]
-enum Labels {
+enum TagList {
     Text(String),
-    List(Vec<Parsed<Tag>>),
+    List(Vec<ParsedField<Tag>>),
 }
 
-impl<'de> Deserialize<'de> for Labels {
+impl<'de> Deserialize<'de> for TagList {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(LabelsVisitor)
+        deserializer.deserialize_any(TagListVisitor)
     }
 }
 
-struct LabelsVisitor;
+struct TagListVisitor;
 
-impl<'de> Visitor<'de> for LabelsVisitor {
-    type Value = Labels;
+impl<'de> Visitor<'de> for TagListVisitor {
+    type Value = TagList;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a string such as \"vip, new\"")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Labels, E> {
-        Ok(Labels::Text(text.to_owned()))
+    fn visit_str<E>(self, text: &str) -> Result<TagList, E> {
+        Ok(TagList::Text(text.to_owned()))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Labels, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<TagList, A::Error> {
         let mut list = Vec::new();
         while let Some(tag) = items.next_element()? {
             list.push(tag);
         }
-        Ok(Labels::List(list))
+        Ok(TagList::List(list))
     }
 }
 
-impl Labels {
+impl TagList {
     /// A text that is the customer's tags as they were answered changes nothing, whatever is in them.
     fn parse(self, profile: Option<&Profile>) -> Result<Option<BTreeSet<Tag>>, Problem> {
         let text = match self {
-            Self::Text(text) if profile.is_some_and(|profile| joined(&profile.tags) == text) => {
+            Self::Text(text) if profile.is_some_and(|profile| join_tags(&profile.tags) == text) => {
                 return Ok(None);
             }
             Self::Text(text) => text,
-            Self::List(list) => return tags(list).map(Some),
+            Self::List(list) => return parse_tags(list).map(Some),
         };
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        let parts = parts.map(|part| Tag::from_text(part).map(Parsed));
+        let parts = parts.map(|part| Tag::from_text(part).map(ParsedField));
         let parts = parts.collect::<Result<_, _>>();
-        let refused = |refusal: Refusal| {
-            Problem::unprocessable(refusal.code.as_str(), refusal.sentence).at("/tags")
+        let refused = |refusal: FieldError| {
+            Problem::unprocessable(refusal.code.as_str(), refusal.detail).with_param("/tags")
         };
-        tags(parts.map_err(refused)?).map(Some)
+        parse_tags(parts.map_err(refused)?).map(Some)
     }
 }
 
-fn joined<'a>(tags: impl IntoIterator<Item = &'a Tag>) -> String {
+fn join_tags<'a>(tags: impl IntoIterator<Item = &'a Tag>) -> String {
     tags.into_iter().map(Tag::as_str).collect::<Vec<_>>().join(", ")
 }
 
-impl CustomerIn {
+impl ShopifyCustomerBody {
     /// A new customer, known by e-mail or the shop's own id at least.
-    pub(super) fn made(mut self) -> Result<(CustomerRef, ProfileChange), Problem> {
+    pub(super) fn into_new(mut self) -> Result<(CustomerRef, ProfileChange), Problem> {
         let email = match std::mem::take(&mut self.email) {
-            Change::Set(Parsed(email)) => Some(email),
-            Change::Keep | Change::Clear => None,
+            PatchField::Set(ParsedField(email)) => Some(email),
+            PatchField::Keep | PatchField::Clear => None,
         };
-        let who = CustomerRef::new(self.own_id.take().map(|id| id.0), email).ok_or_else(no_email)?;
-        Ok((who, self.change(None)?))
+        let who = CustomerRef::new(self.own_id.take().map(|id| id.0), email).ok_or_else(missing_email)?;
+        Ok((who, self.profile_change(None)?))
     }
 
     /// A change of a known customer, and how they are named for it.
-    pub(super) fn changed(
+    pub(super) fn into_change(
         mut self,
         customer: &CustomerView,
     ) -> Result<(CustomerRef, ProfileChange), Problem> {
@@ -145,13 +145,13 @@ impl CustomerIn {
         if self
             .own_id
             .take()
-            .is_some_and(|Parsed(id)| record.id.as_ref() != Some(&id))
+            .is_some_and(|ParsedField(id)| record.id.as_ref() != Some(&id))
         {
             let detail = "An `own_id` can't be changed here.";
-            return Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/own_id"));
+            return Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param("/own_id"));
         }
-        if record.id.is_none() && matches!(self.email, Change::Clear) {
-            return Err(no_email());
+        if record.id.is_none() && matches!(self.email, PatchField::Clear) {
+            return Err(missing_email());
         }
         let who = record
             .id
@@ -159,40 +159,40 @@ impl CustomerIn {
             .map(CustomerRef::Id)
             .or_else(|| record.email.clone().map(CustomerRef::Email));
         let nameless = || Problem::internal("a customer without id and e-mail");
-        Ok((who.ok_or_else(nameless)?, self.change(Some(&record.profile))?))
+        Ok((who.ok_or_else(nameless)?, self.profile_change(Some(&record.profile))?))
     }
 
-    fn change(self, profile: Option<&Profile>) -> Result<ProfileChange, Problem> {
+    fn profile_change(self, profile: Option<&Profile>) -> Result<ProfileChange, Problem> {
         let (zip, country) = match self.addresses {
-            Change::Keep => (Changed::Keep, Changed::Keep),
-            Change::Clear => (Changed::Set(None), Changed::Set(None)),
-            Change::Set(addresses) => address(addresses)?,
+            PatchField::Keep => (Changed::Keep, Changed::Keep),
+            PatchField::Clear => (Changed::Set(None), Changed::Set(None)),
+            PatchField::Set(addresses) => parse_address(addresses)?,
         };
         Ok(ProfileChange {
-            email: changed(self.email, |email| email.0),
-            first_name: changed(self.first_name, Text::into_string),
-            last_name: changed(self.last_name, Text::into_string),
-            birthday: changed(self.birthday, |day| day.0),
+            email: to_store_change(self.email, |email| email.0),
+            first_name: to_store_change(self.first_name, Text::into_string),
+            last_name: to_store_change(self.last_name, Text::into_string),
+            birthday: to_store_change(self.birthday, |day| day.0),
             zip,
             country,
             tags: match self.tags {
-                Change::Keep => None,
-                Change::Clear => Some(BTreeSet::new()),
-                Change::Set(labels) => labels.parse(profile)?,
+                PatchField::Keep => None,
+                PatchField::Clear => Some(BTreeSet::new()),
+                PatchField::Set(labels) => labels.parse(profile)?,
             },
             household: None,
         })
     }
 }
 
-fn no_email() -> Problem {
-    Problem::unprocessable(Code::MissingField.as_str(), "A customer needs an `email`.").at("/email")
+fn missing_email() -> Problem {
+    Problem::unprocessable(BodyErrorCode::MissingField.as_str(), "A customer needs an `email`.").with_param("/email")
 }
 
-fn address(addresses: Vec<AddressIn>) -> Result<(Changed<String>, Changed<String>), Problem> {
+fn parse_address(addresses: Vec<ShopifyAddressBody>) -> Result<(Changed<String>, Changed<String>), Problem> {
     if addresses.len() > 1 {
         let detail = "A customer has one address here.";
-        return Err(Problem::unprocessable(Code::OutOfRange.as_str(), detail).at("/addresses"));
+        return Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param("/addresses"));
     }
     let (zip, country) = addresses
         .into_iter()
@@ -207,7 +207,7 @@ fn address(addresses: Vec<AddressIn>) -> Result<(Changed<String>, Changed<String
 
 /// A customer as they are answered.
 #[derive(Debug, Serialize)]
-pub(super) struct CustomerOut<'a> {
+pub(super) struct ShopifyCustomerResponse<'a> {
     id: NumericId,
     own_id: Option<&'a CustomerId>,
     email: Option<&'a str>,
@@ -218,26 +218,26 @@ pub(super) struct CustomerOut<'a> {
     currency: &'static str,
     tier: Option<TierId>,
     point_balance: Points,
-    addresses: Vec<AddressOut<'a>>,
-    default_address: Option<AddressOut<'a>>,
-    created_at: Time,
-    updated_at: Time,
+    addresses: Vec<ShopifyAddressResponse<'a>>,
+    default_address: Option<ShopifyAddressResponse<'a>>,
+    created_at: TimeText,
+    updated_at: TimeText,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
-struct AddressOut<'a> {
+struct ShopifyAddressResponse<'a> {
     zip: Option<&'a str>,
     country: Option<&'a str>,
     default: bool,
 }
 
-impl<'a> CustomerOut<'a> {
+impl<'a> ShopifyCustomerResponse<'a> {
     /// The customer as of `now`, of a shop with this currency.
     pub(super) fn new(customer: &'a CustomerView, currency: Currency, now: Timestamp) -> Self {
         let record = customer.record();
         let profile = &record.profile;
         let (zip, country) = (profile.zip.as_deref(), profile.country.as_deref());
-        let address = (zip.is_some() || country.is_some()).then_some(AddressOut {
+        let address = (zip.is_some() || country.is_some()).then_some(ShopifyAddressResponse {
             zip,
             country,
             default: true,
@@ -249,21 +249,21 @@ impl<'a> CustomerOut<'a> {
             first_name: profile.first_name.as_deref(),
             last_name: profile.last_name.as_deref(),
             birthday: profile.birthday.map(|day| day.to_string()),
-            tags: joined(&profile.tags),
+            tags: join_tags(&profile.tags),
             currency: currency.code(),
             tier: customer.tier(now).map(|tier| tier.id),
             point_balance: customer.balance(now),
             addresses: address.into_iter().collect(),
             default_address: address,
-            created_at: Time(record.created_at),
-            updated_at: Time(record.updated_at),
+            created_at: TimeText(record.created_at),
+            updated_at: TimeText(record.updated_at),
         }
     }
 }
 
 /// A product as it is answered.
 #[derive(Debug, Serialize)]
-pub(super) struct ProductOut<'a> {
+pub(super) struct ShopifyProductResponse<'a> {
     id: NumericId,
     own_id: &'a ProductId,
     title: &'a str,
@@ -274,13 +274,13 @@ pub(super) struct ProductOut<'a> {
     categories: &'a BTreeSet<CategoryId>,
     price: Option<Amount>,
     currency: &'static str,
-    variants: Vec<VariantOut<'a>>,
-    created_at: Time,
-    updated_at: Time,
+    variants: Vec<ShopifyVariantResponse<'a>>,
+    created_at: TimeText,
+    updated_at: TimeText,
 }
 
 #[derive(Debug, Serialize)]
-struct VariantOut<'a> {
+struct ShopifyVariantResponse<'a> {
     id: NumericId,
     own_id: &'a VariantId,
     product_id: NumericId,
@@ -290,7 +290,7 @@ struct VariantOut<'a> {
     price: Option<Amount>,
 }
 
-impl<'a> ProductOut<'a> {
+impl<'a> ShopifyProductResponse<'a> {
     /// A product of a shop with this currency.
     pub(super) fn new(record: &'a ProductRecord, currency: Currency) -> Self {
         let product = &record.product;
@@ -298,7 +298,7 @@ impl<'a> ProductOut<'a> {
             .variants
             .iter()
             .zip(&record.variant_numbers)
-            .map(|(variant, id)| VariantOut {
+            .map(|(variant, id)| ShopifyVariantResponse {
                 id: *id,
                 own_id: &variant.id,
                 product_id: record.number,
@@ -312,14 +312,14 @@ impl<'a> ProductOut<'a> {
             title: &product.title,
             vendor: product.vendor.as_deref(),
             product_type: product.product_type.as_deref(),
-            tags: joined(&product.tags),
+            tags: join_tags(&product.tags),
             status: product.status.name(),
             categories: &product.categories,
             price: product.price,
             currency: currency.code(),
             variants: variants.collect(),
-            created_at: Time(record.created_at),
-            updated_at: Time(record.updated_at),
+            created_at: TimeText(record.created_at),
+            updated_at: TimeText(record.updated_at),
         }
     }
 }
@@ -328,13 +328,13 @@ impl<'a> ProductOut<'a> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SavedSearchEnvelope {
-    pub(super) customer_saved_search: SavedSearchIn,
+    pub(super) customer_saved_search: ShopifySavedSearchBody,
 }
 
 /// A search to be saved.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SavedSearchIn {
+pub(super) struct ShopifySavedSearchBody {
     name: Text<255>,
     query: Option<Text<500>>,
 
@@ -344,31 +344,31 @@ pub(super) struct SavedSearchIn {
     _created_at: IgnoredAny,
 }
 
-impl SavedSearchIn {
+impl ShopifySavedSearchBody {
     /// The name, and the search as it is written.
     pub(super) fn parse(self) -> Result<(String, String), Problem> {
-        let name = named(self.name, "/name")?;
+        let name = require_text(self.name, "/name")?;
         Ok((name, self.query.map(Text::into_string).unwrap_or_default()))
     }
 }
 
 /// A saved search as it is answered.
 #[derive(Debug, Serialize)]
-pub(super) struct SavedSearchOut<'a> {
+pub(super) struct ShopifySavedSearchResponse<'a> {
     id: NumericId,
     name: &'a str,
     query: &'a str,
-    created_at: Time,
+    created_at: TimeText,
 }
 
-impl<'a> From<&'a SavedSearch> for SavedSearchOut<'a> {
+impl<'a> From<&'a SavedSearch> for ShopifySavedSearchResponse<'a> {
     fn from(search: &'a SavedSearch) -> Self {
         let (name, query) = (search.name.as_str(), search.query.as_str());
         Self {
             id: search.number,
             name,
             query,
-            created_at: Time(search.created_at),
+            created_at: TimeText(search.created_at),
         }
     }
 }

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::json::{self, Code};
-use super::value::within;
+use super::json::{self, BodyErrorCode};
+use super::value::prefix_pointer;
 use crate::problem::{Fault, Problem};
 
 /// How many records one request can bring.
@@ -14,7 +14,7 @@ const MAX_RECORDS: usize = 250;
 
 /// Reads the records of the member `name`, each from a body of its own. Their ids must differ: of two records
 /// of one id, one would be lost.
-pub(crate) fn read<'a, B: Deserialize<'a>, T>(
+pub(crate) fn parse_records<'a, B: Deserialize<'a>, T>(
     name: &'static str,
     bodies: &[&'a RawValue],
     parse: impl Fn(B) -> Result<T, Problem>,
@@ -23,7 +23,7 @@ pub(crate) fn read<'a, B: Deserialize<'a>, T>(
     if !(1..=MAX_RECORDS).contains(&bodies.len()) {
         let detail = format!("1 to {MAX_RECORDS} can be sent at once.");
         return Err(
-            Problem::unprocessable(Code::OutOfRange.as_str(), detail).at(format!("/{name}"))
+            Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param(format!("/{name}"))
         );
     }
     let (id_name, id) = id;
@@ -37,9 +37,9 @@ pub(crate) fn read<'a, B: Deserialize<'a>, T>(
                     return Ok(record);
                 }
                 let detail = format!("This `{id_name}` stands here twice.");
-                Err(Problem::unprocessable("duplicate_id", detail).at(format!("/{id_name}")))
+                Err(Problem::unprocessable("duplicate_id", detail).with_param(format!("/{id_name}")))
             });
-        match read.map_err(|problem| within(&format!("/{name}/{index}"), problem)) {
+        match read.map_err(|problem| prefix_pointer(&format!("/{name}/{index}"), problem)) {
             Ok(record) => records.push(record),
             Err(problem) => faults.push(Fault {
                 pointer: problem.param().unwrap_or_default().to_owned(),
@@ -48,16 +48,16 @@ pub(crate) fn read<'a, B: Deserialize<'a>, T>(
             }),
         }
     }
-    if faults.is_empty() { Ok(records) } else { Err(refused(faults)) }
+    if faults.is_empty() { Ok(records) } else { Err(invalid_records(faults)) }
 }
 
-fn refused(faults: Vec<Fault>) -> Problem {
+fn invalid_records(faults: Vec<Fault>) -> Problem {
     let detail = match faults.len() {
         1 => "One of them has a fault; nothing was changed.".to_owned(),
         count => format!("{count} of them have a fault; nothing was changed."),
     };
     let first = faults.first().map(|fault| fault.pointer.clone()).unwrap_or_default();
     Problem::unprocessable("invalid_records", detail)
-        .at(first)
-        .faults(faults)
+        .with_param(first)
+        .with_faults(faults)
 }

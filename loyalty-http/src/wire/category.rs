@@ -7,23 +7,23 @@ use serde_json::value::RawValue;
 
 use super::bulk;
 use super::json::field::Text;
-use super::product::{named, same_id};
-use super::value::{Parsed, Time};
+use super::product::{require_text, resolve_id};
+use super::value::{ParsedField, TimeText};
 use crate::problem::Problem;
 
 /// A category as a shop tells of it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CategoryBody {
-    category_id: Option<Parsed<CategoryId>>,
+    category_id: Option<ParsedField<CategoryId>>,
     name: Text<255>,
 }
 
 impl CategoryBody {
     /// The category that the path names; else the one that the body does.
     pub(crate) fn parse(self, path: Option<CategoryId>) -> Result<Category, Problem> {
-        let id = same_id(path, self.category_id, "category_id")?;
-        Ok(Category { id, name: named(self.name, "/name")? })
+        let id = resolve_id(path, self.category_id, "category_id")?;
+        Ok(Category { id, name: require_text(self.name, "/name")? })
     }
 }
 
@@ -39,7 +39,7 @@ impl CategoriesBody<'_> {
     /// All of them, or every fault.
     pub(crate) fn parse(self) -> Result<Vec<Category>, Problem> {
         let parse = |body: CategoryBody| body.parse(None);
-        bulk::read(
+        bulk::parse_records(
             "categories",
             &self.categories,
             parse,
@@ -50,16 +50,16 @@ impl CategoriesBody<'_> {
 
 /// A category as it is answered.
 #[derive(Debug, Serialize)]
-pub(crate) struct CategoryAnswer<'a> {
+pub(crate) struct CategoryResponse<'a> {
     category_id: &'a CategoryId,
     name: &'a str,
-    created_at: Time,
-    updated_at: Time,
+    created_at: TimeText,
+    updated_at: TimeText,
 }
 
-impl<'a> From<&'a CategoryRecord> for CategoryAnswer<'a> {
+impl<'a> From<&'a CategoryRecord> for CategoryResponse<'a> {
     fn from(record: &'a CategoryRecord) -> Self {
-        let (created_at, updated_at) = (Time(record.created_at), Time(record.updated_at));
+        let (created_at, updated_at) = (TimeText(record.created_at), TimeText(record.updated_at));
         Self {
             category_id: &record.category.id,
             name: &record.category.name,
@@ -71,6 +71,6 @@ impl<'a> From<&'a CategoryRecord> for CategoryAnswer<'a> {
 
 /// A page of categories.
 #[derive(Debug, Serialize)]
-pub(crate) struct CategoriesAnswer<'a> {
-    pub(crate) categories: Vec<CategoryAnswer<'a>>,
+pub(crate) struct CategoriesResponse<'a> {
+    pub(crate) categories: Vec<CategoryResponse<'a>>,
 }

@@ -6,9 +6,9 @@ use loyalty_core::{Command, CustomerId, Email, ManualTier, Points, Tag, TierId, 
 use loyalty_store::{FieldChange as Changed, CustomerView, ProfileChange, CustomerRef};
 use serde::{Deserialize, Serialize};
 
-use super::json::Code;
-use super::json::field::{Change, Date, Integer, Text, Timestamp as TimeField};
-use super::value::{Parsed, Time, points};
+use super::json::BodyErrorCode;
+use super::json::field::{PatchField, Date, Integer, Text, TimeField as TimeField};
+use super::value::{ParsedField, TimeText, parse_points};
 use crate::problem::Problem;
 
 /// How many tags a customer can have.
@@ -18,20 +18,20 @@ const MAX_TAGS: usize = 250;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CustomerBody {
-    customer_id: Option<Parsed<CustomerId>>,
-    email: Option<Parsed<Email>>,
+    customer_id: Option<ParsedField<CustomerId>>,
+    email: Option<ParsedField<Email>>,
     first_name: Option<Text<255>>,
     last_name: Option<Text<255>>,
     birthday: Option<Date>,
     zip: Option<Text<32>>,
     country: Option<Text<100>>,
-    tags: Option<Vec<Parsed<Tag>>>,
+    tags: Option<Vec<ParsedField<Tag>>>,
 }
 
 impl CustomerBody {
     /// Who it is and what is told of them.
     pub(crate) fn parse(self) -> Result<(CustomerRef, ProfileChange), Problem> {
-        let who = who(self.customer_id, self.email)?;
+        let who = parse_customer_ref(self.customer_id, self.email)?;
         let text =
             |text: Option<String>| text.map_or(Changed::Keep, |text| Changed::Set(Some(text)));
         let change = ProfileChange {
@@ -43,7 +43,7 @@ impl CustomerBody {
                 .map_or(Changed::Keep, |Date(day)| Changed::Set(Some(day))),
             zip: text(self.zip.map(Text::into_string)),
             country: text(self.country.map(Text::into_string)),
-            tags: self.tags.map(tags).transpose()?,
+            tags: self.tags.map(parse_tags).transpose()?,
             household: None,
         };
         Ok((who, change))
@@ -51,18 +51,18 @@ impl CustomerBody {
 }
 
 /// A customer is named by id or e-mail at least.
-fn who(id: Option<Parsed<CustomerId>>, email: Option<Parsed<Email>>) -> Result<CustomerRef, Problem> {
+fn parse_customer_ref(id: Option<ParsedField<CustomerId>>, email: Option<ParsedField<Email>>) -> Result<CustomerRef, Problem> {
     CustomerRef::new(id.map(|id| id.0), email.map(|email| email.0)).ok_or_else(|| {
         let detail = "A customer needs a `customer_id` or an `email`.";
-        Problem::bad_request(Code::MissingField.as_str(), detail).at("/customer_id")
+        Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail).with_param("/customer_id")
     })
 }
 
 /// The tags, if there are not too many.
-pub(crate) fn tags(tags: Vec<Parsed<Tag>>) -> Result<BTreeSet<Tag>, Problem> {
+pub(crate) fn parse_tags(tags: Vec<ParsedField<Tag>>) -> Result<BTreeSet<Tag>, Problem> {
     if tags.len() > MAX_TAGS {
         let detail = format!("A customer can have at most {MAX_TAGS} tags.");
-        return Err(Problem::unprocessable(Code::OutOfRange.as_str(), detail).at("/tags"));
+        return Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param("/tags"));
     }
     Ok(tags.into_iter().map(|tag| tag.0).collect())
 }
@@ -71,35 +71,35 @@ pub(crate) fn tags(tags: Vec<Parsed<Tag>>) -> Result<BTreeSet<Tag>, Problem> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CustomerPatch {
-    email: Change<Parsed<Email>>,
-    first_name: Change<Text<255>>,
-    last_name: Change<Text<255>>,
-    birthday: Change<Date>,
-    zip: Change<Text<32>>,
-    country: Change<Text<100>>,
-    tags: Change<Vec<Parsed<Tag>>>,
-    tier: Change<Parsed<TierId>>,
-    tier_until: Change<TimeField>,
-    point_balance: Change<Integer>,
+    email: PatchField<ParsedField<Email>>,
+    first_name: PatchField<Text<255>>,
+    last_name: PatchField<Text<255>>,
+    birthday: PatchField<Date>,
+    zip: PatchField<Text<32>>,
+    country: PatchField<Text<100>>,
+    tags: PatchField<Vec<ParsedField<Tag>>>,
+    tier: PatchField<ParsedField<TierId>>,
+    tier_until: PatchField<TimeField>,
+    point_balance: PatchField<Integer>,
     reason: Option<Text<500>>,
 }
 
 impl CustomerPatch {
     /// What changes of the record, and what the rules are asked.
     pub(crate) fn parse(self) -> Result<(ProfileChange, Vec<Command>), Problem> {
-        let tier = tier(self.tier, self.tier_until)?;
-        let balance = balance(self.point_balance, self.reason)?;
+        let tier = parse_tier(self.tier, self.tier_until)?;
+        let balance = parse_balance(self.point_balance, self.reason)?;
         let change = ProfileChange {
-            email: changed(self.email, |email| email.0),
-            first_name: changed(self.first_name, Text::into_string),
-            last_name: changed(self.last_name, Text::into_string),
-            birthday: changed(self.birthday, |day| day.0),
-            zip: changed(self.zip, Text::into_string),
-            country: changed(self.country, Text::into_string),
+            email: to_store_change(self.email, |email| email.0),
+            first_name: to_store_change(self.first_name, Text::into_string),
+            last_name: to_store_change(self.last_name, Text::into_string),
+            birthday: to_store_change(self.birthday, |day| day.0),
+            zip: to_store_change(self.zip, Text::into_string),
+            country: to_store_change(self.country, Text::into_string),
             tags: match self.tags {
-                Change::Keep => None,
-                Change::Clear => Some(BTreeSet::new()),
-                Change::Set(list) => Some(tags(list)?),
+                PatchField::Keep => None,
+                PatchField::Clear => Some(BTreeSet::new()),
+                PatchField::Set(list) => Some(parse_tags(list)?),
             },
             household: None,
         };
@@ -108,61 +108,61 @@ impl CustomerPatch {
 }
 
 /// What a field of a PATCH asks of the store.
-pub(crate) fn changed<T, U>(change: Change<T>, into: impl FnOnce(T) -> U) -> Changed<U> {
+pub(crate) fn to_store_change<T, U>(change: PatchField<T>, into: impl FnOnce(T) -> U) -> Changed<U> {
     match change {
-        Change::Keep => Changed::Keep,
-        Change::Clear => Changed::Set(None),
-        Change::Set(value) => Changed::Set(Some(into(value))),
+        PatchField::Keep => Changed::Keep,
+        PatchField::Clear => Changed::Set(None),
+        PatchField::Set(value) => Changed::Set(Some(into(value))),
     }
 }
 
-fn tier(
-    tier: Change<Parsed<TierId>>,
-    until: Change<TimeField>,
+fn parse_tier(
+    tier: PatchField<ParsedField<TierId>>,
+    until: PatchField<TimeField>,
 ) -> Result<Option<Command>, Problem> {
     let until = match until {
-        Change::Keep => None,
-        Change::Clear => Some(None),
-        Change::Set(TimeField(at)) => Some(Some(at)),
+        PatchField::Keep => None,
+        PatchField::Clear => Some(None),
+        PatchField::Set(TimeField(at)) => Some(Some(at)),
     };
     match (tier, until) {
-        (Change::Keep, None) => Ok(None),
-        (Change::Set(Parsed(id)), until) => {
+        (PatchField::Keep, None) => Ok(None),
+        (PatchField::Set(ParsedField(id)), until) => {
             Ok(Some(Command::SetTier(Some(ManualTier { id, until: until.flatten() }))))
         }
-        (Change::Clear, None | Some(None)) => Ok(Some(Command::SetTier(None))),
-        (Change::Keep | Change::Clear, Some(_)) => {
+        (PatchField::Clear, None | Some(None)) => Ok(Some(Command::SetTier(None))),
+        (PatchField::Keep | PatchField::Clear, Some(_)) => {
             let detail = "Say with `tier_until` which `tier` it is the end of.";
-            Err(Problem::bad_request(Code::MissingField.as_str(), detail).at("/tier"))
+            Err(Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail).with_param("/tier"))
         }
     }
 }
 
-fn balance(
-    balance: Change<Integer>,
+fn parse_balance(
+    balance: PatchField<Integer>,
     reason: Option<Text<500>>,
 ) -> Result<Option<Command>, Problem> {
     match (balance, reason) {
-        (Change::Set(Integer(number)), reason) => {
-            let to = points(number, 0, "/point_balance")?;
+        (PatchField::Set(Integer(number)), reason) => {
+            let to = parse_points(number, 0, "/point_balance")?;
             let reason = reason.map(|reason| reason.as_str().into());
             Ok(Some(Command::SetBalance { to, reason }))
         }
-        (Change::Keep, None) => Ok(None),
-        (Change::Keep, Some(_)) => {
+        (PatchField::Keep, None) => Ok(None),
+        (PatchField::Keep, Some(_)) => {
             let detail = "A `reason` is that of a new `point_balance`, which is missing.";
-            Err(Problem::bad_request(Code::MissingField.as_str(), detail).at("/point_balance"))
+            Err(Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail).with_param("/point_balance"))
         }
-        (Change::Clear, _) => {
+        (PatchField::Clear, _) => {
             let detail = "This must be a whole number, not null.";
-            Err(Problem::bad_request(Code::WrongType.as_str(), detail).at("/point_balance"))
+            Err(Problem::bad_request(BodyErrorCode::WrongType.as_str(), detail).with_param("/point_balance"))
         }
     }
 }
 
 /// A customer as they are answered.
 #[derive(Debug, Serialize)]
-pub(crate) struct CustomerAnswer<'a> {
+pub(crate) struct CustomerResponse<'a> {
     /// Null for a guest, who is known by e-mail only.
     customer_id: Option<&'a CustomerId>,
     email: Option<&'a str>,
@@ -174,13 +174,13 @@ pub(crate) struct CustomerAnswer<'a> {
     tags: &'a BTreeSet<Tag>,
     /// The one set by hand, while it holds.
     tier: Option<TierId>,
-    tier_until: Option<Time>,
+    tier_until: Option<TimeText>,
     point_balance: Points,
-    created_at: Time,
-    updated_at: Time,
+    created_at: TimeText,
+    updated_at: TimeText,
 }
 
-impl<'a> CustomerAnswer<'a> {
+impl<'a> CustomerResponse<'a> {
     /// The customer as of `now`.
     pub(crate) fn new(customer: &'a CustomerView, now: Timestamp) -> Self {
         let (record, tier) = (customer.record(), customer.tier(now));
@@ -194,23 +194,23 @@ impl<'a> CustomerAnswer<'a> {
             zip: profile.zip.as_deref(),
             country: profile.country.as_deref(),
             tags: &profile.tags,
-            tier_until: tier.as_ref().and_then(|tier| tier.until).map(Time),
+            tier_until: tier.as_ref().and_then(|tier| tier.until).map(TimeText),
             tier: tier.map(|tier| tier.id),
             point_balance: customer.balance(now),
-            created_at: Time(record.created_at),
-            updated_at: Time(record.updated_at),
+            created_at: TimeText(record.created_at),
+            updated_at: TimeText(record.updated_at),
         }
     }
 }
 
 /// A page of customers.
 #[derive(Debug, Serialize)]
-pub(crate) struct CustomersAnswer<'a> {
-    pub(crate) customers: Vec<CustomerAnswer<'a>>,
+pub(crate) struct CustomersResponse<'a> {
+    pub(crate) customers: Vec<CustomerResponse<'a>>,
 }
 
 /// How many customers there are.
 #[derive(Debug, Serialize)]
-pub(crate) struct CountAnswer {
+pub(crate) struct CountResponse {
     pub(crate) count: u64,
 }

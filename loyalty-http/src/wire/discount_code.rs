@@ -4,39 +4,39 @@ use loyalty_core::discount::{BatchOutcome, Code as DiscountCode};
 use loyalty_store::{CheckoutView, CodeBatch, CodeView, DiscountAction};
 use serde::{Deserialize, Serialize};
 
-use super::json::Code;
+use super::json::BodyErrorCode;
 use super::json::field::Text;
-use super::value::{Parsed, Time};
+use super::value::{ParsedField, TimeText};
 use crate::problem::Problem;
 
 /// A code to be made. Without a text of its own one is drawn that cannot be guessed, after the prefix.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct CodeBody {
-    code: Option<Parsed<DiscountCode>>,
+pub(crate) struct DiscountCodeBody {
+    code: Option<ParsedField<DiscountCode>>,
     prefix: Option<Text<{ DiscountCode::MAX_PREFIX_CHARS }>>,
 }
 
-impl CodeBody {
+impl DiscountCodeBody {
     pub(crate) fn parse(self) -> Result<DiscountCode, Problem> {
         match (self.code, self.prefix) {
             (Some(_), Some(_)) => {
                 let detail =
                     "A prefix is for codes that are drawn; this one has a text of its own.";
-                Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/prefix"))
+                Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param("/prefix"))
             }
-            (Some(Parsed(code)), None) => Ok(code),
-            (None, prefix) => draw(prefix.as_ref().map_or("", Text::as_str)),
+            (Some(ParsedField(code)), None) => Ok(code),
+            (None, prefix) => draw_code(prefix.as_ref().map_or("", Text::as_str)),
         }
     }
 }
 
 /// A code of the system's randomness.
-fn draw(prefix: &str) -> Result<DiscountCode, Problem> {
+fn draw_code(prefix: &str) -> Result<DiscountCode, Problem> {
     let mut entropy = [0; 16];
     getrandom::fill(&mut entropy).map_err(Problem::internal)?;
     let refused = |error| {
-        Problem::unprocessable(Code::InvalidValue.as_str(), format!("This {error}.")).at("/prefix")
+        Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), format!("This {error}.")).with_param("/prefix")
     };
     DiscountCode::generate(prefix, entropy).map_err(refused)
 }
@@ -44,8 +44,8 @@ fn draw(prefix: &str) -> Result<DiscountCode, Problem> {
 /// A change of a code.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct CodePut {
-    pub(crate) code: Option<Parsed<DiscountCode>>,
+pub(crate) struct DiscountCodeChangeBody {
+    pub(crate) code: Option<ParsedField<DiscountCode>>,
     pub(crate) enabled: Option<bool>,
 }
 
@@ -70,17 +70,17 @@ impl BatchBody {
         if count > DiscountAction::MAX_BATCH {
             let detail =
                 format!("At most {} codes can be made at once.", DiscountAction::MAX_BATCH);
-            return Err(Problem::unprocessable("too_many_codes", detail).at("/discount_codes"));
+            return Err(Problem::unprocessable("too_many_codes", detail).with_param("/discount_codes"));
         }
         if count == 0 {
             let detail = "There must be at least one code.";
             return Err(
-                Problem::unprocessable(Code::OutOfRange.as_str(), detail).at("/discount_codes")
+                Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param("/discount_codes")
             );
         }
         let text = |body: BatchCodeBody| match body.code {
             Some(code) => Ok(code.into_string()),
-            None => draw(body.prefix.as_ref().map_or("", Text::as_str)).map(String::from),
+            None => draw_code(body.prefix.as_ref().map_or("", Text::as_str)).map(String::from),
         };
         self.discount_codes.into_iter().map(text).collect()
     }
@@ -88,17 +88,17 @@ impl BatchBody {
 
 /// A code as it is answered.
 #[derive(Debug, Serialize)]
-pub(crate) struct CodeAnswer<'a> {
+pub(crate) struct DiscountCodeResponse<'a> {
     code_id: String,
     price_rule_id: String,
     code: &'a str,
     usage_count: u64,
     enabled: bool,
-    created_at: Time,
-    updated_at: Time,
+    created_at: TimeText,
+    updated_at: TimeText,
 }
 
-impl<'a> From<&'a CodeView> for CodeAnswer<'a> {
+impl<'a> From<&'a CodeView> for DiscountCodeResponse<'a> {
     fn from(code: &'a CodeView) -> Self {
         Self {
             code_id: code.id.to_string(),
@@ -106,20 +106,20 @@ impl<'a> From<&'a CodeView> for CodeAnswer<'a> {
             code: code.text.as_str(),
             usage_count: code.used,
             enabled: code.enabled,
-            created_at: Time(code.created_at),
-            updated_at: Time(code.updated_at),
+            created_at: TimeText(code.created_at),
+            updated_at: TimeText(code.updated_at),
         }
     }
 }
 
 /// A page of codes.
 #[derive(Debug, Serialize)]
-pub(crate) struct CodesAnswer<'a> {
-    pub(crate) discount_codes: Vec<CodeAnswer<'a>>,
+pub(crate) struct DiscountCodesResponse<'a> {
+    pub(crate) discount_codes: Vec<DiscountCodeResponse<'a>>,
 }
 
 /// What became of one code of a batch, and why it was not made.
-pub(crate) fn outcome(outcome: BatchOutcome) -> (Option<i64>, Option<&'static str>) {
+pub(crate) fn describe_outcome(outcome: BatchOutcome) -> (Option<i64>, Option<&'static str>) {
     match outcome {
         BatchOutcome::Added(code) => (Some(code.0), None),
         BatchOutcome::Empty => (None, Some("can't be blank")),
@@ -130,7 +130,7 @@ pub(crate) fn outcome(outcome: BatchOutcome) -> (Option<i64>, Option<&'static st
 
 /// A batch as it is answered. All of it is done before it is answered for the first time.
 #[derive(Debug, Serialize)]
-pub(crate) struct BatchAnswer {
+pub(crate) struct BatchResponse {
     batch_id: String,
     price_rule_id: String,
     #[serde(flatten)]
@@ -144,17 +144,17 @@ pub(crate) struct BatchCounts {
     codes_count: usize,
     imported_count: usize,
     failed_count: usize,
-    created_at: Time,
-    started_at: Time,
-    completed_at: Time,
-    updated_at: Time,
+    created_at: TimeText,
+    started_at: TimeText,
+    completed_at: TimeText,
+    updated_at: TimeText,
 }
 
 impl From<&CodeBatch> for BatchCounts {
     fn from(batch: &CodeBatch) -> Self {
         let made = |outcome: BatchOutcome| matches!(outcome, BatchOutcome::Added(_));
         let imported_count = batch.entries.iter().filter(|entry| made(entry.outcome)).count();
-        let (codes_count, at) = (batch.entries.len(), Time(batch.at));
+        let (codes_count, at) = (batch.entries.len(), TimeText(batch.at));
         let failed_count = codes_count.saturating_sub(imported_count);
         Self {
             status: "completed",
@@ -169,7 +169,7 @@ impl From<&CodeBatch> for BatchCounts {
     }
 }
 
-impl From<&CodeBatch> for BatchAnswer {
+impl From<&CodeBatch> for BatchResponse {
     fn from(batch: &CodeBatch) -> Self {
         Self {
             batch_id: batch.id.to_string(),
@@ -181,22 +181,22 @@ impl From<&CodeBatch> for BatchAnswer {
 
 /// The codes of a batch.
 #[derive(Debug, Serialize)]
-pub(crate) struct BatchCodesAnswer<'a> {
-    discount_codes: Vec<BatchCodeAnswer<'a>>,
+pub(crate) struct BatchCodesResponse<'a> {
+    discount_codes: Vec<BatchCodeResponse<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct BatchCodeAnswer<'a> {
+struct BatchCodeResponse<'a> {
     code: &'a str,
     code_id: Option<String>,
     error: Option<&'static str>,
 }
 
-impl<'a> From<&'a CodeBatch> for BatchCodesAnswer<'a> {
+impl<'a> From<&'a CodeBatch> for BatchCodesResponse<'a> {
     fn from(batch: &'a CodeBatch) -> Self {
         let codes = batch.entries.iter().map(|entry| {
-            let (id, error) = outcome(entry.outcome);
-            BatchCodeAnswer {
+            let (id, error) = describe_outcome(entry.outcome);
+            BatchCodeResponse {
                 code: &entry.text,
                 code_id: id.map(|id| id.to_string()),
                 error,
@@ -208,26 +208,26 @@ impl<'a> From<&'a CodeBatch> for BatchCodesAnswer<'a> {
 
 /// What a checkout holds.
 #[derive(Debug, Serialize)]
-pub(crate) struct CheckoutAnswer<'a> {
+pub(crate) struct CheckoutResponse<'a> {
     checkout_id: &'a str,
-    reserved: Vec<ReservedAnswer<'a>>,
+    reserved: Vec<ReservedResponse<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct ReservedAnswer<'a> {
+struct ReservedResponse<'a> {
     code: &'a str,
     code_id: String,
     price_rule_id: String,
-    until: Time,
+    until: TimeText,
 }
 
-impl<'a> From<&'a CheckoutView> for CheckoutAnswer<'a> {
+impl<'a> From<&'a CheckoutView> for CheckoutResponse<'a> {
     fn from(checkout: &'a CheckoutView) -> Self {
-        let reserved = checkout.reservations.iter().map(|(code, until)| ReservedAnswer {
+        let reserved = checkout.reservations.iter().map(|(code, until)| ReservedResponse {
             code: code.text.as_str(),
             code_id: code.id.to_string(),
             price_rule_id: code.rule.to_string(),
-            until: Time(*until),
+            until: TimeText(*until),
         });
         Self {
             checkout_id: checkout.id.as_str(),

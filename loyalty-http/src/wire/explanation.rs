@@ -13,7 +13,7 @@ use serde::{Serialize, Serializer};
 /// An explanation as data. Amounts, quantities and exact numbers are strings; an exact number that does
 /// not end is a fraction such as `100/3`.
 #[derive(Debug, Serialize)]
-pub(crate) struct ExplanationAnswer<'a> {
+pub(crate) struct ExplanationResponse<'a> {
     /// None for a program that is not published.
     #[serde(skip_serializing_if = "Option::is_none")]
     program_version: Option<ProgramVersion>,
@@ -22,30 +22,30 @@ pub(crate) struct ExplanationAnswer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     gate: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    lines: Vec<LineAnswer<'a>>,
+    lines: Vec<LineBasisResponse<'a>>,
     /// Tax and shipping, where they count.
     #[serde(skip_serializing_if = "Option::is_none")]
     extras: Option<Amount>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    left: Option<LeftAnswer>,
+    left: Option<RemainingBasisResponse>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    rules: Vec<RuleAnswer<'a>>,
+    rules: Vec<RuleShareResponse<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    multipliers: Vec<MultiplierAnswer<'a>>,
+    multipliers: Vec<MultiplierResponse<'a>>,
     /// What each campaign added.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    campaigns: Vec<CampaignAnswer<'a>>,
+    campaigns: Vec<CampaignShareResponse<'a>>,
     #[serde(serialize_with = "as_text")]
     exact: &'a Fraction,
     rounding: &'static str,
     points: Points,
     /// What the order had put on the account before.
     #[serde(skip_serializing_if = "Option::is_none")]
-    before: Option<PostedAnswer>,
+    before: Option<PostedResponse>,
 }
 
 #[derive(Debug, Serialize)]
-struct LineAnswer<'a> {
+struct LineBasisResponse<'a> {
     line_id: &'a LineId,
     amount: Amount,
     /// How many of its units were refunded.
@@ -57,14 +57,14 @@ struct LineAnswer<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct LeftAnswer {
+struct RemainingBasisResponse {
     refunded: Amount,
     redeemed: Amount,
     total: Amount,
 }
 
 #[derive(Debug, Serialize)]
-struct RuleAnswer<'a> {
+struct RuleShareResponse<'a> {
     rule_id: &'a RuleId,
     /// As it stands in the program's document.
     earn: &'a EarningFormula,
@@ -78,13 +78,13 @@ struct RuleAnswer<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct MultiplierAnswer<'a> {
+struct MultiplierResponse<'a> {
     tier: &'a TierId,
     factor: Rate,
 }
 
 #[derive(Debug, Serialize)]
-struct CampaignAnswer<'a> {
+struct CampaignShareResponse<'a> {
     campaign_id: &'a RuleId,
     /// As it stands in the program's document.
     effect: &'a CampaignEffect,
@@ -94,13 +94,13 @@ struct CampaignAnswer<'a> {
 
 /// What an order has put on its account.
 #[derive(Debug, Serialize)]
-pub(crate) struct PostedAnswer {
+pub(crate) struct PostedResponse {
     awarded: Points,
     taken_back: Points,
     expired: Points,
 }
 
-impl From<PostedPoints> for PostedAnswer {
+impl From<PostedPoints> for PostedResponse {
     fn from(posted: PostedPoints) -> Self {
         Self {
             awarded: posted.awarded,
@@ -114,7 +114,7 @@ fn as_text<S: Serializer>(fraction: &Fraction, serializer: S) -> Result<S::Ok, S
     serializer.collect_str(fraction)
 }
 
-impl<'a> ExplanationAnswer<'a> {
+impl<'a> ExplanationResponse<'a> {
     /// What an order is worth now.
     pub(crate) fn new(explanation: &'a Explanation) -> Self {
         let (standing, gate) = match explanation.status {
@@ -127,12 +127,12 @@ impl<'a> ExplanationAnswer<'a> {
             program_version: Some(explanation.program),
             standing,
             gate,
-            lines: explanation.lines.iter().map(LineAnswer::new).collect(),
+            lines: explanation.lines.iter().map(LineBasisResponse::new).collect(),
             extras: Some(explanation.extras).filter(|extras| !extras.is_zero()),
-            left: explanation.remaining.map(LeftAnswer::new),
-            rules: explanation.rules.iter().map(RuleAnswer::new).collect(),
-            multipliers: explanation.multipliers.iter().map(MultiplierAnswer::new).collect(),
-            campaigns: explanation.campaigns.iter().map(CampaignAnswer::new).collect(),
+            left: explanation.remaining.map(RemainingBasisResponse::new),
+            rules: explanation.rules.iter().map(RuleShareResponse::new).collect(),
+            multipliers: explanation.multipliers.iter().map(MultiplierResponse::new).collect(),
+            campaigns: explanation.campaigns.iter().map(CampaignShareResponse::new).collect(),
             exact: &explanation.exact,
             rounding: explanation.rounding.name(),
             points: explanation.points,
@@ -141,7 +141,7 @@ impl<'a> ExplanationAnswer<'a> {
     }
 
     /// Why points moved: what the order is worth, and what it had posted before.
-    pub(crate) fn of_reckoning(reckoning: &'a Calculation) -> Self {
+    pub(crate) fn from_calculation(reckoning: &'a Calculation) -> Self {
         let before = Some(reckoning.posted_before).filter(|before| *before != PostedPoints::default());
         Self {
             before: before.map(Into::into),
@@ -150,12 +150,12 @@ impl<'a> ExplanationAnswer<'a> {
     }
 
     /// The same under a program that is not published.
-    pub(crate) fn unpublished(self) -> Self {
+    pub(crate) fn without_version(self) -> Self {
         Self { program_version: None, ..self }
     }
 }
 
-impl<'a> LineAnswer<'a> {
+impl<'a> LineBasisResponse<'a> {
     fn new(line: &'a LineBasis) -> Self {
         let refunded = (!line.refunded.is_zero()).then(|| line.refunded.to_string());
         let excluded = line.excluded.map(|excluded| match excluded {
@@ -167,13 +167,13 @@ impl<'a> LineAnswer<'a> {
     }
 }
 
-impl LeftAnswer {
+impl RemainingBasisResponse {
     fn new(RemainingBasis { refunded, redeemed, total }: RemainingBasis) -> Self {
         Self { refunded, redeemed, total }
     }
 }
 
-impl<'a> RuleAnswer<'a> {
+impl<'a> RuleShareResponse<'a> {
     fn new(share: &'a RuleShare) -> Self {
         let at_most = share.allowance.map(|room| room.points);
         Self {
@@ -186,7 +186,7 @@ impl<'a> RuleAnswer<'a> {
     }
 }
 
-impl<'a> CampaignAnswer<'a> {
+impl<'a> CampaignShareResponse<'a> {
     fn new(share: &'a CampaignShare) -> Self {
         Self {
             campaign_id: &share.campaign,
@@ -196,7 +196,7 @@ impl<'a> CampaignAnswer<'a> {
     }
 }
 
-impl<'a> MultiplierAnswer<'a> {
+impl<'a> MultiplierResponse<'a> {
     fn new(multiplier: &'a Multiplier) -> Self {
         Self { tier: &multiplier.tier, factor: multiplier.factor }
     }

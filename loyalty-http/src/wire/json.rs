@@ -20,7 +20,7 @@ use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
 
 use crate::problem::{ErrorStatus, Problem};
-use strict::Strict;
+use strict::StrictObjects;
 
 /// Reads a body, or says what is wrong with it and where.
 pub fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Problem> {
@@ -29,7 +29,7 @@ pub fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Problem> {
         return parse_slowly(body);
     };
     let mut reader = serde_json::Deserializer::from_str(text);
-    match T::deserialize(Strict(&mut reader)) {
+    match T::deserialize(StrictObjects(&mut reader)) {
         Ok(value) if reader.end().is_ok() => Ok(value),
         Ok(_) | Err(_) => parse_slowly(body),
     }
@@ -39,18 +39,18 @@ pub fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Problem> {
 #[cold]
 fn parse_slowly<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Problem> {
     if body.trim_ascii().is_empty() {
-        return Err(Code::TruncatedJson.problem("The body is empty; send JSON.", ""));
+        return Err(BodyErrorCode::TruncatedJson.problem("The body is empty; send JSON.", ""));
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(Strict(&mut reader))
-        .map_err(|error| explain(error.inner(), pointer(error.path()), body))?;
-    reader.end().map_err(|error| explain(&error, String::new(), body))?;
+    let value = serde_path_to_error::deserialize(StrictObjects(&mut reader))
+        .map_err(|error| to_problem(error.inner(), pointer_of(error.path()), body))?;
+    reader.end().map_err(|error| to_problem(&error, String::new(), body))?;
     Ok(value)
 }
 
 /// The stable codes of what can be wrong with a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
+pub enum BodyErrorCode {
     /// 400: not JSON, or text that is no Unicode.
     MalformedJson,
     /// 400: the body ends too early.
@@ -71,7 +71,7 @@ pub enum Code {
     InvalidValue,
 }
 
-impl Code {
+impl BodyErrorCode {
     /// The code as the client sees it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -103,19 +103,19 @@ impl Code {
     fn problem(self, detail: impl Into<String>, pointer: impl Into<String>) -> Problem {
         let problem = Problem::new(self.status(), self.as_str(), detail.into());
         let pointer = pointer.into();
-        if pointer.is_empty() { problem } else { problem.at(pointer) }
+        if pointer.is_empty() { problem } else { problem.with_param(pointer) }
     }
 }
 
 /// A deserialization error with a code of its own, for field types: `sentence` is what the client
 /// reads. Any other error of a field's making becomes an `invalid_value`.
-pub fn refuse<E: de::Error>(code: Code, sentence: impl fmt::Display) -> E {
+pub fn field_error<E: de::Error>(code: BodyErrorCode, sentence: impl fmt::Display) -> E {
     E::custom(format_args!("{}: {sentence}", code.as_str()))
 }
 
 /// The codes that [`refuse`] can carry through serde's errors, which are only text.
-fn refused(text: &str) -> Option<(Code, &str)> {
-    [Code::WrongType, Code::OutOfRange, Code::InvalidValue]
+fn split_code(text: &str) -> Option<(BodyErrorCode, &str)> {
+    [BodyErrorCode::WrongType, BodyErrorCode::OutOfRange, BodyErrorCode::InvalidValue]
         .into_iter()
         .find_map(|code| {
             let sentence = text.strip_prefix(code.as_str())?.strip_prefix(": ")?;
@@ -125,25 +125,25 @@ fn refused(text: &str) -> Option<(Code, &str)> {
 
 /// Names what serde found. Its errors have no codes, only texts that begin alike; the table of
 /// the tests holds each of them.
-fn explain(error: &serde_json::Error, pointer: String, body: &[u8]) -> Problem {
+fn to_problem(error: &serde_json::Error, pointer: String, body: &[u8]) -> Problem {
     let (line, column) = (error.line(), error.column());
     let text = error.to_string();
     let text = text
         .strip_suffix(&format!(" at line {line} column {column}"))
         .unwrap_or(&text);
     match error.classify() {
-        Category::Data => explain_data(text, pointer),
-        Category::Eof => Code::TruncatedJson.problem("The body ends too early.", pointer),
+        Category::Data => data_problem(text, pointer),
+        Category::Eof => BodyErrorCode::TruncatedJson.problem("The body ends too early.", pointer),
         Category::Syntax | Category::Io => match text {
-            "number out of range" => Code::OutOfRange.problem("The number is too big.", pointer),
+            "number out of range" => BodyErrorCode::OutOfRange.problem("The number is too big.", pointer),
             "recursion limit exceeded" => {
-                Code::TooDeep.problem("The body is nested too deep.", pointer)
+                BodyErrorCode::TooDeep.problem("The body is nested too deep.", pointer)
             }
             // A number where an enum must be is the same error as no value at all.
             "expected value" if is_json(body) => {
-                Code::WrongType.problem("This is not of the right type.", pointer)
+                BodyErrorCode::WrongType.problem("This is not of the right type.", pointer)
             }
-            _ => Code::MalformedJson.problem(
+            _ => BodyErrorCode::MalformedJson.problem(
                 format!("The body is not valid JSON: {text} at line {line}, column {column}."),
                 pointer,
             ),
@@ -156,55 +156,55 @@ fn is_json(body: &[u8]) -> bool {
 }
 
 /// JSON, but not what the structure asks for.
-fn explain_data(text: &str, mut pointer: String) -> Problem {
-    if let Some((code, sentence)) = refused(text) {
+fn data_problem(text: &str, mut pointer: String) -> Problem {
+    if let Some((code, sentence)) = split_code(text) {
         return code.problem(sentence, pointer);
     }
-    if let Some(name) = quoted(text, "missing field `") {
-        push(&mut pointer, name);
-        return Code::MissingField.problem(format!("The field `{name}` is missing."), pointer);
+    if let Some(name) = strip_quoted(text, "missing field `") {
+        push_segment(&mut pointer, name);
+        return BodyErrorCode::MissingField.problem(format!("The field `{name}` is missing."), pointer);
     }
-    if let Some(name) = quoted(text, "duplicate field `") {
-        push(&mut pointer, name);
-        let detail = format!("The field `{}` is there twice.", short(name));
-        return Code::DuplicateField.problem(detail, pointer);
+    if let Some(name) = strip_quoted(text, "duplicate field `") {
+        push_segment(&mut pointer, name);
+        let detail = format!("The field `{}` is there twice.", truncate(name));
+        return BodyErrorCode::DuplicateField.problem(detail, pointer);
     }
     // What the client sent stands before the last "expected", what it can't write after it.
     let text = text.strip_suffix(", there are no fields").unwrap_or(text);
     let (found, expected) = text.rsplit_once(", expected ").unwrap_or((text, "none"));
-    let expected = plain(expected);
-    if let Some(name) = quoted(found, "unknown field `") {
-        let detail = format!("There is no field `{}` here, but {expected}.", short(name));
-        return Code::UnknownField.problem(detail, pointer);
+    let expected = describe_expected(expected);
+    if let Some(name) = strip_quoted(found, "unknown field `") {
+        let detail = format!("There is no field `{}` here, but {expected}.", truncate(name));
+        return BodyErrorCode::UnknownField.problem(detail, pointer);
     }
     if found.starts_with("unknown variant `") {
-        return Code::InvalidValue.problem(format!("This must be {expected}."), pointer);
+        return BodyErrorCode::InvalidValue.problem(format!("This must be {expected}."), pointer);
     }
     if let Some(found) = found.strip_prefix("invalid type: ") {
-        let detail = format!("This must be {expected}, not {}.", kind(found));
-        return Code::WrongType.problem(detail, pointer);
+        let detail = format!("This must be {expected}, not {}.", describe_found(found));
+        return BodyErrorCode::WrongType.problem(detail, pointer);
     }
     if let Some(found) = found.strip_prefix("invalid value: ") {
         let number = found.starts_with("integer ") || found.starts_with("floating point ");
-        let code = if number { Code::OutOfRange } else { Code::InvalidValue };
+        let code = if number { BodyErrorCode::OutOfRange } else { BodyErrorCode::InvalidValue };
         let detail = format!("This must be {expected}, within its bounds.");
         return code.problem(detail, pointer);
     }
-    Code::InvalidValue.problem(short(text), pointer)
+    BodyErrorCode::InvalidValue.problem(truncate(text), pointer)
 }
 
 /// What stands between a text's beginning and its last backtick.
-fn quoted<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
+fn strip_quoted<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
     text.strip_prefix(beginning)?.strip_suffix('`')
 }
 
 /// What a client sent, short enough to be said back.
-fn short(text: &str) -> String {
+fn truncate(text: &str) -> String {
     text.chars().take(100).collect()
 }
 
 /// What serde expected, without Rust's words.
-fn plain(expected: &str) -> &str {
+fn describe_expected(expected: &str) -> &str {
     match expected {
         "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
         "f32" | "f64" => "a number",
@@ -216,7 +216,7 @@ fn plain(expected: &str) -> &str {
 }
 
 /// What serde found, without the value itself.
-fn kind(found: &str) -> &'static str {
+fn describe_found(found: &str) -> &'static str {
     let kinds = [
         ("integer", "a whole number"),
         ("floating point", "a number with a fraction or an exponent"),
@@ -230,16 +230,16 @@ fn kind(found: &str) -> &'static str {
 }
 
 /// The path as a JSON pointer (RFC 6901), as far as it is known and short enough to be said.
-fn pointer(path: &Path) -> String {
+fn pointer_of(path: &Path) -> String {
     let mut pointer = String::new();
     for segment in path {
         if pointer.len() > 200 {
             break;
         }
         match segment {
-            Segment::Seq { index } => push(&mut pointer, &index.to_string()),
-            Segment::Map { key } => push(&mut pointer, key),
-            Segment::Enum { variant } => push(&mut pointer, variant),
+            Segment::Seq { index } => push_segment(&mut pointer, &index.to_string()),
+            Segment::Map { key } => push_segment(&mut pointer, key),
+            Segment::Enum { variant } => push_segment(&mut pointer, variant),
             Segment::Unknown => break,
         }
     }
@@ -247,7 +247,7 @@ fn pointer(path: &Path) -> String {
 }
 
 /// Adds a part. A key longer than any field of ours is left out: the pointer shows its object.
-fn push(pointer: &mut String, part: &str) {
+fn push_segment(pointer: &mut String, part: &str) {
     if part.len() > 100 {
         return;
     }

@@ -9,8 +9,8 @@ use loyalty_core::{
 use loyalty_store::{JournalRow, Seq};
 use serde::{Serialize, Serializer};
 
-use super::explanation::ExplanationAnswer;
-use super::value::{IdText, Time};
+use super::explanation::ExplanationResponse;
+use super::value::{IdText, TimeText};
 
 /// Names an entry: the journal's row and the place in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +33,15 @@ impl Serialize for EntryId {
 
 /// A page of a ledger, newest first.
 #[derive(Debug, Serialize)]
-pub(crate) struct LedgerAnswer<'a> {
-    pub(crate) entries: Vec<EntryAnswer<'a>>,
+pub(crate) struct LedgerResponse<'a> {
+    pub(crate) entries: Vec<EntryResponse<'a>>,
 }
 
 /// One entry.
 #[derive(Debug, Serialize)]
-pub(crate) struct EntryAnswer<'a> {
+pub(crate) struct EntryResponse<'a> {
     pub(crate) entry_id: EntryId,
-    at: Time,
+    at: TimeText,
     kind: &'static str,
     /// What it did to the balance.
     points: Points,
@@ -51,12 +51,12 @@ pub(crate) struct EntryAnswer<'a> {
     /// The balance after it.
     point_balance: Points,
     #[serde(flatten)]
-    about: About<'a>,
+    details: EntryDetails<'a>,
 }
 
 /// What else there is to say, by kind.
 #[derive(Debug, Default, Serialize)]
-struct About<'a> {
+struct EntryDetails<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     order_id: Option<&'a OrderId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +69,7 @@ struct About<'a> {
     reason: Option<&'a str>,
     /// From when on the points are, or were, no longer usable.
     #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<Time>,
+    expires_at: Option<TimeText>,
     /// What the program lets the customer keep, since it stops at zero.
     #[serde(skip_serializing_if = "Option::is_none")]
     forgiven: Option<Points>,
@@ -79,146 +79,146 @@ struct About<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<&'a TierId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tier_until: Option<Time>,
+    tier_until: Option<TimeText>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    explanation: Option<ExplanationAnswer<'a>>,
+    explanation: Option<ExplanationResponse<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
 }
 
 /// The entries of a journal row, newest first. What is about orders alone is left out.
-pub(crate) fn entries(row: &JournalRow) -> impl Iterator<Item = EntryAnswer<'_>> {
+pub(crate) fn entries(row: &JournalRow) -> impl Iterator<Item = EntryResponse<'_>> {
     let mut after = row.balance;
     row.events.iter().enumerate().rev().filter_map(move |(index, event)| {
         let (points, point_balance) = (event.points(), after);
         after = after.saturating_sub(points);
-        let (kind, about) = describe(event)?;
+        let (kind, about) = describe_event(event)?;
         let entry_id = EntryId { seq: row.seq, index };
         let pending_points = Some(event.pending_points()).filter(|points| !points.is_zero());
-        Some(EntryAnswer {
+        Some(EntryResponse {
             entry_id,
-            at: Time(row.at),
+            at: TimeText(row.at),
             kind,
             points,
             pending_points,
             point_balance,
-            about,
+            details: about,
         })
     })
 }
 
 /// What of a claw-back was forgiven, and what had run out.
-fn not_taken(taking: &Clawback) -> [Option<Points>; 2] {
+fn uncollected_points(taking: &Clawback) -> [Option<Points>; 2] {
     [taking.forgiven, taking.expired()]
         .map(|points| Some(points).filter(|points| !points.is_zero()))
 }
 
 /// The kind of an entry and what it is about; none for events that are no entries.
-fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
+fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
     let described = match event {
-        Event::AccountAbsorbed { .. } => ("account_absorbed", About::default()),
-        Event::AccountMerged { .. } => ("account_merged", About::default()),
+        Event::AccountAbsorbed { .. } => ("account_absorbed", EntryDetails::default()),
+        Event::AccountMerged { .. } => ("account_merged", EntryDetails::default()),
         Event::PointsAdded { lot, reason: grounds, .. } => {
             let kind = if grounds.sets_balance { "balance_set" } else { "points_added" };
-            let expires_at = lot.as_ref().and_then(|lot| lot.expires_at).map(Time);
-            (kind, About { expires_at, ..About::of_grounds(grounds) })
+            let expires_at = lot.as_ref().and_then(|lot| lot.expires_at).map(TimeText);
+            (kind, EntryDetails { expires_at, ..EntryDetails::of_adjustment(grounds) })
         }
         Event::PointsAwarded { order, lot, calculation: reckoning, .. } => {
-            let expires_at = lot.as_ref().and_then(|lot| lot.expires_at).map(Time);
-            ("points_awarded", About { expires_at, ..About::of_order(order, reckoning) })
+            let expires_at = lot.as_ref().and_then(|lot| lot.expires_at).map(TimeText);
+            ("points_awarded", EntryDetails { expires_at, ..EntryDetails::of_order(order, reckoning) })
         }
         Event::PointsExpired { order, expired_at, .. } => {
-            let expires_at = Some(Time(*expired_at));
+            let expires_at = Some(TimeText(*expired_at));
             (
                 "points_expired",
-                About { order_id: order.as_ref(), expires_at, ..About::default() },
+                EntryDetails { order_id: order.as_ref(), expires_at, ..EntryDetails::default() },
             )
         }
         Event::PointsSubtracted { reason: grounds, .. } => {
             let kind = if grounds.sets_balance { "balance_set" } else { "points_subtracted" };
-            (kind, About::of_grounds(grounds))
+            (kind, EntryDetails::of_adjustment(grounds))
         }
         Event::PointsTakenBack { order, clawback: taking, calculation: reckoning, .. } => {
-            let [forgiven, expired] = not_taken(taking);
+            let [forgiven, expired] = uncollected_points(taking);
             (
                 "points_taken_back",
-                About { forgiven, expired, ..About::of_order(order, reckoning) },
+                EntryDetails { forgiven, expired, ..EntryDetails::of_order(order, reckoning) },
             )
         }
         Event::PointsReleased { order, into, .. } => {
-            let expires_at = into.as_ref().and_then(|lot| lot.expires_at).map(Time);
+            let expires_at = into.as_ref().and_then(|lot| lot.expires_at).map(TimeText);
             (
                 "points_released",
-                About { order_id: order.as_ref(), expires_at, ..About::default() },
+                EntryDetails { order_id: order.as_ref(), expires_at, ..EntryDetails::default() },
             )
         }
         Event::AwardGiven { points, lot, award, .. } => {
-            let expires_at = lot.as_ref().and_then(|lot| lot.expires_at).map(Time);
+            let expires_at = lot.as_ref().and_then(|lot| lot.expires_at).map(TimeText);
             let (action_id, text) = (award.reason.action(), Some(award.explain(*points)));
-            (award.reason.name(), About { action_id, expires_at, text, ..About::default() })
+            (award.reason.name(), EntryDetails { action_id, expires_at, text, ..EntryDetails::default() })
         }
         Event::AwardTakenBack { reason, clawback: taking, .. } => {
-            let [forgiven, expired] = not_taken(taking);
+            let [forgiven, expired] = uncollected_points(taking);
             let text = Some(format!("What was given {reason} is taken back."));
             (
                 "award_taken_back",
-                About {
+                EntryDetails {
                     action_id: reason.action(),
                     forgiven,
                     expired,
                     text,
-                    ..About::default()
+                    ..EntryDetails::default()
                 },
             )
         }
         Event::RewardRedeemed { issue } => {
             let (redemption_id, reward_id) = (Some(IdText(issue.id.0)), Some(&issue.reward));
             let text = Some(issue.to_string());
-            ("reward_redeemed", About { redemption_id, reward_id, text, ..About::default() })
+            ("reward_redeemed", EntryDetails { redemption_id, reward_id, text, ..EntryDetails::default() })
         }
         Event::RedemptionUsed { redemption, order, .. } => (
             "redemption_used",
-            About {
+            EntryDetails {
                 order_id: order.as_ref(),
-                ..About::of_redemption(*redemption)
+                ..EntryDetails::of_redemption(*redemption)
             },
         ),
         Event::RedemptionReopened { redemption, order, .. } => {
-            let expires_at = redemption.ends_at().map(Time);
-            let about = About::of_redemption(redemption.issue().id);
-            ("redemption_reopened", About { order_id: Some(order), expires_at, ..about })
+            let expires_at = redemption.ends_at().map(TimeText);
+            let about = EntryDetails::of_redemption(redemption.issue().id);
+            ("redemption_reopened", EntryDetails { order_id: Some(order), expires_at, ..about })
         }
         Event::RedemptionCancelled { redemption, order, returned, .. } => {
             let text = Some(returned.to_string());
             (
                 "redemption_cancelled",
-                About {
+                EntryDetails {
                     order_id: order.as_ref(),
                     text,
-                    ..About::of_redemption(*redemption)
+                    ..EntryDetails::of_redemption(*redemption)
                 },
             )
         }
         Event::RedemptionExpired { redemption, returned, .. } => {
             let text = returned.as_ref().map(ToString::to_string);
-            ("redemption_expired", About { text, ..About::of_redemption(*redemption) })
+            ("redemption_expired", EntryDetails { text, ..EntryDetails::of_redemption(*redemption) })
         }
         Event::TierChanged { change } => {
             let (tier, text) = (change.to.as_ref(), Some(change.to_string()));
-            ("tier_changed", About { tier, text, ..About::default() })
+            ("tier_changed", EntryDetails { tier, text, ..EntryDetails::default() })
         }
         Event::TierLapsed { tier, until, .. } => (
             "tier_lapsed",
-            About {
+            EntryDetails {
                 tier: Some(tier),
-                tier_until: Some(Time(*until)),
-                ..About::default()
+                tier_until: Some(TimeText(*until)),
+                ..EntryDetails::default()
             },
         ),
         Event::TierRetained { tier, .. } => {
-            ("tier_retained", About { tier: Some(tier), ..About::default() })
+            ("tier_retained", EntryDetails { tier: Some(tier), ..EntryDetails::default() })
         }
-        Event::TierSet { tier, .. } => ("tier_set", About::of_tier(tier.as_ref())),
+        Event::TierSet { tier, .. } => ("tier_set", EntryDetails::of_tier(tier.as_ref())),
         Event::CustomerAdded
         | Event::Discount(_)
         | Event::OrderCancelled { .. }
@@ -235,8 +235,8 @@ fn describe(event: &Event) -> Option<(&'static str, About<'_>)> {
     Some(described)
 }
 
-impl<'a> About<'a> {
-    fn of_grounds(grounds: &'a AdjustmentReason) -> Self {
+impl<'a> EntryDetails<'a> {
+    fn of_adjustment(grounds: &'a AdjustmentReason) -> Self {
         Self {
             action_id: grounds.action.as_ref(),
             reason: grounds.text.as_deref(),
@@ -247,7 +247,7 @@ impl<'a> About<'a> {
     fn of_order(order: &'a OrderId, reckoning: &'a Calculation) -> Self {
         Self {
             order_id: Some(order),
-            explanation: Some(ExplanationAnswer::of_reckoning(reckoning)),
+            explanation: Some(ExplanationResponse::from_calculation(reckoning)),
             text: Some(reckoning.to_string()),
             ..Self::default()
         }
@@ -258,7 +258,7 @@ impl<'a> About<'a> {
     }
 
     fn of_tier(tier: Option<&'a ManualTier>) -> Self {
-        let until = tier.and_then(|tier| tier.until).map(Time);
+        let until = tier.and_then(|tier| tier.until).map(TimeText);
         Self {
             tier: tier.map(|tier| &tier.id),
             tier_until: until,

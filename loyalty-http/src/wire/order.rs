@@ -14,13 +14,13 @@ use loyalty_store::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::award::{self, AwardAnswer};
+use super::award::{self, AwardResponse};
 use super::customer::CustomerBody;
-use super::explanation::{ExplanationAnswer, PostedAnswer};
-use super::json::Code;
-use super::json::field::{self, FromText, Timestamp as TimeField};
-use super::value::{Parsed, Units, within};
-use crate::endpoint::refuse::sentence;
+use super::explanation::{ExplanationResponse, PostedResponse};
+use super::json::BodyErrorCode;
+use super::json::field::{self, FromText, TimeField as TimeField};
+use super::value::{ParsedField, QuantityField, prefix_pointer};
+use crate::endpoint::refuse::to_sentence;
 use crate::problem::Problem;
 
 /// An order as it now is. With the status `cancelled` the rest can be left out.
@@ -28,30 +28,30 @@ use crate::problem::Problem;
 #[serde(deny_unknown_fields)]
 pub(crate) struct OrderBody {
     customer: Option<CustomerBody>,
-    status: Parsed<Report>,
+    status: ParsedField<ReportedStatus>,
     updated_at: Option<TimeField>,
     placed_at: Option<TimeField>,
-    currency: Option<Parsed<Currency>>,
-    lines: Option<Vec<LineBody>>,
-    tax: Option<Parsed<Amount>>,
+    currency: Option<ParsedField<Currency>>,
+    lines: Option<Vec<OrderLineBody>>,
+    tax: Option<ParsedField<Amount>>,
     taxes_included: Option<bool>,
-    shipping: Option<Parsed<Amount>>,
-    total: Option<Parsed<Amount>>,
-    redeemed: Option<Parsed<Amount>>,
+    shipping: Option<ParsedField<Amount>>,
+    total: Option<ParsedField<Amount>>,
+    redeemed: Option<ParsedField<Amount>>,
     shop_money: Option<ShopMoney>,
-    discount_codes: Option<Vec<Parsed<DiscountCode>>>,
-    checkout_id: Option<Parsed<CheckoutId>>,
+    discount_codes: Option<Vec<ParsedField<DiscountCode>>>,
+    checkout_id: Option<ParsedField<CheckoutId>>,
 }
 
 /// A line. Without an id of its own its position is its id, counted from 1.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LineBody {
-    line_id: Option<Parsed<LineId>>,
-    product_id: Option<Parsed<ProductId>>,
-    categories: Option<Vec<Parsed<CategoryId>>>,
-    quantity: Units,
-    amount: Parsed<Amount>,
+struct OrderLineBody {
+    line_id: Option<ParsedField<LineId>>,
+    product_id: Option<ParsedField<ProductId>>,
+    categories: Option<Vec<ParsedField<CategoryId>>>,
+    quantity: QuantityField,
+    amount: ParsedField<Amount>,
     gift_card: Option<bool>,
 }
 
@@ -60,24 +60,24 @@ struct LineBody {
 #[serde(deny_unknown_fields)]
 struct ShopMoney {
     /// One amount for each of the order's lines.
-    lines: Vec<Parsed<Amount>>,
-    tax: Option<Parsed<Amount>>,
-    shipping: Option<Parsed<Amount>>,
-    total: Parsed<Amount>,
-    redeemed: Option<Parsed<Amount>>,
+    lines: Vec<ParsedField<Amount>>,
+    tax: Option<ParsedField<Amount>>,
+    shipping: Option<ParsedField<Amount>>,
+    total: ParsedField<Amount>,
+    redeemed: Option<ParsedField<Amount>>,
 }
 
 /// What a report says of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Report {
+enum ReportedStatus {
     Reached(Status),
     Cancelled,
 }
 
-impl FromText for Report {
+impl FromText for ReportedStatus {
     const EXPECTED: &'static str = "a status such as \"paid\"";
 
-    fn from_text(text: &str) -> Result<Self, field::Refusal> {
+    fn from_text(text: &str) -> Result<Self, field::FieldError> {
         let reached = Status::ALL
             .into_iter()
             .find(|status| status.name() == text)
@@ -85,7 +85,7 @@ impl FromText for Report {
         let report = reached.or_else(|| (text == "cancelled").then_some(Self::Cancelled));
         report.ok_or_else(|| {
             let sentence = "This must be processing, paid, fulfilled, completed or cancelled.";
-            field::Refusal { code: Code::InvalidValue, sentence: sentence.to_owned() }
+            field::FieldError { code: BodyErrorCode::InvalidValue, detail: sentence.to_owned() }
         })
     }
 }
@@ -104,11 +104,11 @@ impl OrderBody {
     /// The report of one order of a shop.
     pub(crate) fn parse(mut self, order: OrderId, shop: &Shop) -> Result<OrderReport, Problem> {
         let told = self.customer.take().map(CustomerBody::parse).transpose();
-        let (customer, change) = told.map_err(|problem| within("/customer", problem))?.unzip();
+        let (customer, change) = told.map_err(|problem| prefix_pointer("/customer", problem))?.unzip();
         let at = self.updated_at.map(|at| at.0);
         let (command, money) = match self.status {
-            Parsed(Report::Cancelled) => (Command::CancelOrder { order, at }, ""),
-            Parsed(Report::Reached(status)) => {
+            ParsedField(ReportedStatus::Cancelled) => (Command::CancelOrder { order, at }, ""),
+            ParsedField(ReportedStatus::Reached(status)) => {
                 let (snapshot, money) = self.snapshot(shop)?;
                 let snapshot = Arc::new(snapshot);
                 (
@@ -122,13 +122,13 @@ impl OrderBody {
 
     /// What the order holds, in the shop's currency, and where the amounts of it stand.
     fn snapshot(self, shop: &Shop) -> Result<(Order, &'static str), Problem> {
-        let lines = self.lines.ok_or_else(|| missing("lines"))?;
-        let total = self.total.ok_or_else(|| missing("total"))?.0;
+        let lines = self.lines.ok_or_else(|| missing_field("lines"))?;
+        let total = self.total.ok_or_else(|| missing_field("total"))?.0;
         let codes = self.discount_codes.unwrap_or_default();
         if codes.len() > Order::MAX_CODES {
             let detail = format!("An order can have at most {} codes.", Order::MAX_CODES);
             return Err(
-                Problem::unprocessable(Code::OutOfRange.as_str(), detail).at("/discount_codes")
+                Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param("/discount_codes")
             );
         }
         let mut order = Order {
@@ -136,19 +136,19 @@ impl OrderBody {
             lines: lines
                 .into_iter()
                 .zip(1_u32..)
-                .map(LineBody::parse)
+                .map(OrderLineBody::parse)
                 .collect::<Result<_, _>>()?,
-            tax: amount(self.tax),
+            tax: amount_or_zero(self.tax),
             taxes_included: self.taxes_included.unwrap_or_default(),
-            shipping: amount(self.shipping),
+            shipping: amount_or_zero(self.shipping),
             total,
-            redeemed: amount(self.redeemed),
+            redeemed: amount_or_zero(self.redeemed),
             codes: codes.into_iter().map(|code| code.0).collect(),
             checkout: self.checkout_id.map(|checkout| checkout.0),
         };
         match self.shop_money {
             Some(money) => {
-                money.replace_in(&mut order)?;
+                money.apply_to(&mut order)?;
                 Ok((order, "/shop_money"))
             }
             None if self.currency.is_some_and(|currency| currency.0 != shop.currency) => {
@@ -156,27 +156,27 @@ impl OrderBody {
                     "The shop's currency is {}; bring the amounts in it as `shop_money`.",
                     shop.currency.code()
                 );
-                Err(Problem::unprocessable("currency_mismatch", detail).at("/currency"))
+                Err(Problem::unprocessable("currency_mismatch", detail).with_param("/currency"))
             }
             None => Ok((order, "")),
         }
     }
 }
 
-fn amount(amount: Option<Parsed<Amount>>) -> Amount {
+fn amount_or_zero(amount: Option<ParsedField<Amount>>) -> Amount {
     amount.map_or(Amount::ZERO, |amount| amount.0)
 }
 
-fn missing(field: &str) -> Problem {
+fn missing_field(field: &str) -> Problem {
     let detail =
         format!("The field `{field}` is missing: an order that is not cancelled needs it.");
-    Problem::bad_request(Code::MissingField.as_str(), detail).at(format!("/{field}"))
+    Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail).with_param(format!("/{field}"))
 }
 
-impl LineBody {
+impl OrderLineBody {
     fn parse((line, position): (Self, u32)) -> Result<Line, Problem> {
         let id = match line.line_id {
-            Some(Parsed(id)) => id,
+            Some(ParsedField(id)) => id,
             None => LineId::new(position.to_string()).map_err(Problem::internal)?,
         };
         Ok(Line {
@@ -196,25 +196,25 @@ impl LineBody {
 }
 
 impl ShopMoney {
-    fn replace_in(self, order: &mut Order) -> Result<(), Problem> {
+    fn apply_to(self, order: &mut Order) -> Result<(), Problem> {
         if self.lines.len() != order.lines.len() {
             let detail = "This must have one amount for each of the order's lines.";
             return Err(
-                Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/shop_money/lines")
+                Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param("/shop_money/lines")
             );
         }
-        for (line, Parsed(amount)) in order.lines.iter_mut().zip(self.lines) {
+        for (line, ParsedField(amount)) in order.lines.iter_mut().zip(self.lines) {
             line.amount = amount;
         }
-        (order.tax, order.shipping) = (amount(self.tax), amount(self.shipping));
-        (order.total, order.redeemed) = (self.total.0, amount(self.redeemed));
+        (order.tax, order.shipping) = (amount_or_zero(self.tax), amount_or_zero(self.shipping));
+        (order.total, order.redeemed) = (self.total.0, amount_or_zero(self.redeemed));
         Ok(())
     }
 }
 
 impl OrderReport {
     /// Where in the body a rejection's reason stands.
-    pub(crate) fn blame(&self) -> impl FnOnce(&Rejection) -> Option<String> + Send + use<> {
+    pub(crate) fn error_pointer(&self) -> impl FnOnce(&Rejection) -> Option<String> + Send + use<> {
         let money = self.money;
         let snapshot = if let Command::RecordOrder { snapshot, .. } = &self.command {
             Some(Arc::clone(snapshot))
@@ -222,7 +222,7 @@ impl OrderReport {
             None
         };
         move |rejection| match rejection.code() {
-            "duplicate_line" => duplicate(snapshot.as_deref()?, rejection),
+            "duplicate_line" => duplicate_line_pointer(snapshot.as_deref()?, rejection),
             "order_of_another_customer" => Some("/customer".to_owned()),
             "order_too_large" => Some("/lines".to_owned()),
             "redeemed_beyond_total" => Some(format!("{money}/redeemed")),
@@ -233,7 +233,7 @@ impl OrderReport {
 }
 
 /// The second of two lines with one id.
-fn duplicate(order: &Order, rejection: &Rejection) -> Option<String> {
+fn duplicate_line_pointer(order: &Order, rejection: &Rejection) -> Option<String> {
     let Rejection::Rules(Refusal::InvalidOrder(OrderError::DuplicateLine(id))) = rejection else {
         return None;
     };
@@ -243,33 +243,33 @@ fn duplicate(order: &Order, rejection: &Rejection) -> Option<String> {
 
 /// An order as it is answered.
 #[derive(Debug, Serialize)]
-pub(crate) struct OrderAnswer<'a> {
+pub(crate) struct OrderResponse<'a> {
     order_id: &'a OrderId,
     /// Null where the order itself was not reported yet.
     status: Option<&'static str>,
     cancelled: bool,
     /// Only a cancellation or refunds are known so far: they are kept, and count when the order comes.
     kept: bool,
-    points: PostedAnswer,
+    points: PostedResponse,
     /// What this request did to the customer's balance.
     #[serde(skip_serializing_if = "Option::is_none")]
     points_changed: Option<Points>,
     /// What else followed from it: tiers entered, goals reached, a friend's invitation.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    awards: Vec<AwardAnswer<'a>>,
+    awards: Vec<AwardResponse<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     customer: Option<OrderCustomer<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    explanation: Option<ExplanationAnswer<'a>>,
+    explanation: Option<ExplanationResponse<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    discount_codes: Vec<OrderCodeAnswer>,
+    discount_codes: Vec<OrderCodeResponse>,
 }
 
 /// A code that an order brought.
 #[derive(Debug, Serialize)]
-struct OrderCodeAnswer {
+struct OrderCodeResponse {
     code: String,
     /// Whether this order counts among its uses.
     used: bool,
@@ -282,7 +282,7 @@ struct OrderCodeAnswer {
     detail: Option<String>,
 }
 
-impl From<&OrderCode> for OrderCodeAnswer {
+impl From<&OrderCode> for OrderCodeResponse {
     fn from(code: &OrderCode) -> Self {
         let refusal = code.outcome.as_ref().err();
         Self {
@@ -290,7 +290,7 @@ impl From<&OrderCode> for OrderCodeAnswer {
             used: code.outcome.is_ok(),
             code_id: code.outcome.as_ref().ok().map(CodeId::to_string),
             reason: refusal.map(CodeRefusal::code),
-            detail: refusal.map(|refusal| sentence(&refusal.to_string())),
+            detail: refusal.map(|refusal| to_sentence(&refusal.to_string())),
         }
     }
 }
@@ -303,7 +303,7 @@ struct OrderCustomer<'a> {
     point_balance: Points,
 }
 
-impl<'a> OrderAnswer<'a> {
+impl<'a> OrderResponse<'a> {
     /// An order as of `now`.
     pub(crate) fn new(
         order_id: &'a OrderId,
@@ -341,7 +341,7 @@ impl<'a> OrderAnswer<'a> {
         let discount_codes = brought.map(|code| {
             let used = used.iter().find(|used| used.text == *code);
             let (code, code_id) = (code.as_str().to_owned(), used.map(|used| used.id.to_string()));
-            OrderCodeAnswer {
+            OrderCodeResponse {
                 code,
                 used: used.is_some(),
                 code_id,
@@ -353,7 +353,7 @@ impl<'a> OrderAnswer<'a> {
     }
 
     /// An order after a request about it: with the points that moved, and why.
-    pub(crate) fn of_receipt(order_id: &'a OrderId, receipt: &'a Receipt) -> Self {
+    pub(crate) fn from_receipt(order_id: &'a OrderId, receipt: &'a Receipt) -> Self {
         let (customer, at) = (receipt.customer.as_ref(), receipt.at);
         let answer = match &receipt.order {
             Some(order) => Self::new(order_id, &order.state, customer, at),
@@ -362,31 +362,31 @@ impl<'a> OrderAnswer<'a> {
         let moved = receipt
             .events
             .iter()
-            .filter_map(|event| Some((event.points(), moved_by(event, order_id)?)));
+            .filter_map(|event| Some((event.points(), calculation_of(event, order_id)?)));
         let (mut changed, mut why) = (Points::ZERO, None);
         for (points, reckoning) in moved {
             changed = changed.saturating_add(points);
             why = Some(reckoning);
         }
-        let awards = award::given(receipt);
+        let awards = award::awards_of(receipt);
         let changed = awards
             .iter()
-            .fold(changed, |sum, award| sum.saturating_add(award.to_balance()));
+            .fold(changed, |sum, award| sum.saturating_add(award.spendable_points()));
         Self {
             points_changed: Some(changed),
             awards,
-            explanation: why.map(ExplanationAnswer::of_reckoning),
+            explanation: why.map(ExplanationResponse::from_calculation),
             text: why.map(Calculation::to_string),
-            discount_codes: receipt.codes.iter().map(OrderCodeAnswer::from).collect(),
+            discount_codes: receipt.codes.iter().map(OrderCodeResponse::from).collect(),
             ..answer
         }
     }
 
     /// The same with what the order is worth.
-    pub(crate) fn explained(self, explanation: &'a Explanation) -> Self {
+    pub(crate) fn with_explanation(self, explanation: &'a Explanation) -> Self {
         let text = Some(explanation.to_string());
         Self {
-            explanation: Some(ExplanationAnswer::new(explanation)),
+            explanation: Some(ExplanationResponse::new(explanation)),
             text,
             ..self
         }
@@ -394,7 +394,7 @@ impl<'a> OrderAnswer<'a> {
 }
 
 /// Why an event moved points of this order, if it did.
-fn moved_by<'a>(event: &'a Event, id: &OrderId) -> Option<&'a Calculation> {
+fn calculation_of<'a>(event: &'a Event, id: &OrderId) -> Option<&'a Calculation> {
     let (Event::PointsAwarded { order, calculation: reckoning, .. }
     | Event::PointsTakenBack { order, calculation: reckoning, .. }) = event
     else {

@@ -5,66 +5,66 @@ use loyalty_core::{ActionId, CustomerId, Email, Event, Points, Timestamp};
 use loyalty_store::{CustomerView, Receipt, CustomerRef};
 use serde::{Deserialize, Serialize};
 
-use super::json::Code;
+use super::json::BodyErrorCode;
 use super::json::field::{Integer, Text};
 use super::ledger::EntryId;
-use super::value::{Parsed, Time, points};
+use super::value::{ParsedField, TimeText, parse_points};
 use crate::problem::Problem;
 
 /// Points to be added or subtracted.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PointsBody {
-    customer_id: Option<Parsed<CustomerId>>,
-    email: Option<Parsed<Email>>,
+    customer_id: Option<ParsedField<CustomerId>>,
+    email: Option<ParsedField<Email>>,
     points: Integer,
     reason: Option<Text<500>>,
-    action_id: Option<Parsed<ActionId>>,
+    action_id: Option<ParsedField<ActionId>>,
 }
 
 /// Whose points, how many and why.
 #[derive(Debug)]
 pub(crate) struct PointsChange {
-    pub(crate) who: CustomerRef,
+    pub(crate) customer: CustomerRef,
     pub(crate) points: Points,
-    pub(crate) grounds: AdjustmentReason,
+    pub(crate) reason: AdjustmentReason,
 }
 
 impl PointsBody {
     /// One customer, named in one way, and at least one point.
     pub(crate) fn parse(self) -> Result<PointsChange, Problem> {
-        let who = named(self.customer_id, self.email)?;
+        let who = parse_single_customer_ref(self.customer_id, self.email)?;
         let grounds = AdjustmentReason {
             action: self.action_id.map(|action| action.0),
             text: self.reason.map(|reason| reason.as_str().into()),
             sets_balance: false,
         };
-        Ok(PointsChange { who, points: points(self.points.0, 1, "/points")?, grounds })
+        Ok(PointsChange { customer: who, points: parse_points(self.points.0, 1, "/points")?, reason: grounds })
     }
 }
 
 /// A customer, named in one way.
-pub(crate) fn named(
-    id: Option<Parsed<CustomerId>>,
-    email: Option<Parsed<Email>>,
+pub(crate) fn parse_single_customer_ref(
+    id: Option<ParsedField<CustomerId>>,
+    email: Option<ParsedField<Email>>,
 ) -> Result<CustomerRef, Problem> {
     match (id, email) {
-        (Some(Parsed(id)), None) => Ok(CustomerRef::Id(id)),
-        (None, Some(Parsed(email))) => Ok(CustomerRef::Email(email)),
+        (Some(ParsedField(id)), None) => Ok(CustomerRef::Id(id)),
+        (None, Some(ParsedField(email))) => Ok(CustomerRef::Email(email)),
         (None, None) => {
             let detail = "Say whose points: `customer_id` or `email`.";
-            Err(Problem::bad_request(Code::MissingField.as_str(), detail).at("/customer_id"))
+            Err(Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail).with_param("/customer_id"))
         }
         (Some(_), Some(_)) => {
             let detail = "Name the customer by `customer_id` or by `email`, not by both.";
-            Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/email"))
+            Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param("/email"))
         }
     }
 }
 
 /// What was done. The customer is named as the request did.
 #[derive(Debug, Serialize)]
-pub(crate) struct PointsAnswer<'a> {
+pub(crate) struct PointsResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     customer_id: Option<&'a CustomerId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,10 +72,10 @@ pub(crate) struct PointsAnswer<'a> {
     points: Points,
     point_balance: Points,
     entry_id: Option<EntryId>,
-    at: Time,
+    at: TimeText,
 }
 
-impl<'a> PointsAnswer<'a> {
+impl<'a> PointsResponse<'a> {
     /// The answer to a request about `who` and so many `points`.
     pub(crate) fn new(who: &'a CustomerRef, points: Points, receipt: &Receipt) -> Self {
         // A request about one known customer writes one row, whose events these are.
@@ -92,7 +92,7 @@ impl<'a> PointsAnswer<'a> {
                 .as_ref()
                 .map_or(Points::ZERO, |known| known.balance(receipt.at)),
             entry_id: receipt.seq.zip(index).map(|(seq, index)| EntryId { seq, index }),
-            at: Time(receipt.at),
+            at: TimeText(receipt.at),
         }
     }
 }
@@ -101,7 +101,7 @@ impl<'a> PointsAnswer<'a> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BalancesBody {
-    customer_ids: Vec<Parsed<CustomerId>>,
+    customer_ids: Vec<ParsedField<CustomerId>>,
 }
 
 /// How many balances one request can ask for.
@@ -110,32 +110,32 @@ const MAX_BALANCES: usize = 1_000;
 impl BalancesBody {
     /// 1 to 1,000 ids.
     pub(crate) fn parse(self) -> Result<Vec<CustomerId>, Problem> {
-        bounded(self.customer_ids.into_iter().map(|id| id.0).collect(), "/customer_ids")
+        check_id_count(self.customer_ids.into_iter().map(|id| id.0).collect(), "/customer_ids")
     }
 }
 
 /// Checks how many ids there are; `param` is where they stand.
-pub(crate) fn bounded(ids: Vec<CustomerId>, param: &str) -> Result<Vec<CustomerId>, Problem> {
+pub(crate) fn check_id_count(ids: Vec<CustomerId>, param: &str) -> Result<Vec<CustomerId>, Problem> {
     if (1..=MAX_BALANCES).contains(&ids.len()) {
         return Ok(ids);
     }
     let detail = format!("1 to {MAX_BALANCES} ids can be asked for at once.");
-    Err(Problem::unprocessable(Code::OutOfRange.as_str(), detail).at(param))
+    Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param(param))
 }
 
 /// One balance.
 #[derive(Debug, Serialize)]
-pub(crate) struct BalanceAnswer<'a> {
+pub(crate) struct BalanceResponse<'a> {
     pub(crate) customer_id: &'a CustomerId,
     pub(crate) point_balance: Points,
     /// Earned, and not to be spent yet.
     pub(crate) pending: Points,
     /// The instant, where one was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) at: Option<Time>,
+    pub(crate) at: Option<TimeText>,
 }
 
-impl<'a> BalanceAnswer<'a> {
+impl<'a> BalanceResponse<'a> {
     /// A customer's balance at an instant; `said` is the one that was asked for.
     pub(crate) fn new(
         customer_id: &'a CustomerId,
@@ -144,13 +144,13 @@ impl<'a> BalanceAnswer<'a> {
         said: Option<Timestamp>,
     ) -> Self {
         let (point_balance, pending) = (customer.balance(now), customer.pending(now));
-        Self { customer_id, point_balance, pending, at: said.map(Time) }
+        Self { customer_id, point_balance, pending, at: said.map(TimeText) }
     }
 }
 
 /// Many balances, as asked for; ids that nobody has are apart.
 #[derive(Debug, Serialize)]
-pub(crate) struct BalancesAnswer<'a> {
-    pub(crate) balances: Vec<BalanceAnswer<'a>>,
+pub(crate) struct BalancesResponse<'a> {
+    pub(crate) balances: Vec<BalanceResponse<'a>>,
     pub(crate) unknown: Vec<&'a CustomerId>,
 }

@@ -17,9 +17,9 @@ use serde::de::{Deserialize as De, Deserializer, Error, IgnoredAny, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::json::field::{Change, DecimalText, FromText, Refusal, Text, Timestamp as TimeField};
-use super::json::{Code, refuse};
-use super::value::{Parsed, Time};
+use super::json::field::{PatchField, DecimalText, FromText, FieldError, Text, TimeField as TimeField};
+use super::json::{BodyErrorCode, field_error};
+use super::value::{ParsedField, TimeText};
 use crate::problem::{Fault, Problem};
 
 /// A price rule to be made or changed. What is absent stays, what is null is cleared. What stands behind the
@@ -27,38 +27,38 @@ use crate::problem::{Fault, Problem};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct PriceRuleBody {
-    title: Change<Text<255>>,
-    value_type: Change<Parsed<ValueType>>,
-    value: Change<Exact>,
-    target_type: Change<Parsed<TargetType>>,
-    target_selection: Change<Parsed<TargetSelection>>,
-    allocation_method: Change<Parsed<AllocationMethod>>,
-    allocation_limit: Change<u32>,
-    customer_selection: Change<Parsed<CustomerSelection>>,
-    prerequisite_customer_ids: Change<Vec<AnyId<CustomerId>>>,
-    customer_segment_prerequisite_ids: Change<Vec<AnyId<SegmentId>>>,
-    prerequisite_saved_search_ids: Change<Vec<AnyId<SegmentId>>>,
-    prerequisite_emails: Change<Vec<Parsed<Email>>>,
-    entitled_product_ids: Change<Vec<AnyId<ProductId>>>,
-    entitled_variant_ids: Change<Vec<AnyId<VariantId>>>,
-    entitled_collection_ids: Change<Vec<AnyId<CategoryId>>>,
-    excluded_product_ids: Change<Vec<AnyId<ProductId>>>,
-    excluded_variant_ids: Change<Vec<AnyId<VariantId>>>,
-    excluded_collection_ids: Change<Vec<AnyId<CategoryId>>>,
-    entitled_country_ids: Change<Vec<AnyId<CountryId>>>,
-    prerequisite_product_ids: Change<Vec<AnyId<ProductId>>>,
-    prerequisite_variant_ids: Change<Vec<AnyId<VariantId>>>,
-    prerequisite_collection_ids: Change<Vec<AnyId<CategoryId>>>,
-    prerequisite_subtotal_range: Change<AtLeast<ExactAmount>>,
-    prerequisite_quantity_range: Change<AtLeast<u64>>,
-    prerequisite_shipping_price_range: Change<AtMost>,
-    prerequisite_to_entitlement_quantity_ratio: Change<RatioBody>,
-    prerequisite_to_entitlement_purchase: Change<PurchaseBody>,
-    usage_limit: Change<u64>,
-    once_per_customer: Change<bool>,
-    individual_use: Change<bool>,
-    starts_at: Change<TimeField>,
-    ends_at: Change<TimeField>,
+    title: PatchField<Text<255>>,
+    value_type: PatchField<ParsedField<ValueType>>,
+    value: PatchField<ExactDecimal>,
+    target_type: PatchField<ParsedField<TargetType>>,
+    target_selection: PatchField<ParsedField<TargetSelection>>,
+    allocation_method: PatchField<ParsedField<AllocationMethod>>,
+    allocation_limit: PatchField<u32>,
+    customer_selection: PatchField<ParsedField<CustomerSelection>>,
+    prerequisite_customer_ids: PatchField<Vec<AnyId<CustomerId>>>,
+    customer_segment_prerequisite_ids: PatchField<Vec<AnyId<SegmentId>>>,
+    prerequisite_saved_search_ids: PatchField<Vec<AnyId<SegmentId>>>,
+    prerequisite_emails: PatchField<Vec<ParsedField<Email>>>,
+    entitled_product_ids: PatchField<Vec<AnyId<ProductId>>>,
+    entitled_variant_ids: PatchField<Vec<AnyId<VariantId>>>,
+    entitled_collection_ids: PatchField<Vec<AnyId<CategoryId>>>,
+    excluded_product_ids: PatchField<Vec<AnyId<ProductId>>>,
+    excluded_variant_ids: PatchField<Vec<AnyId<VariantId>>>,
+    excluded_collection_ids: PatchField<Vec<AnyId<CategoryId>>>,
+    entitled_country_ids: PatchField<Vec<AnyId<CountryId>>>,
+    prerequisite_product_ids: PatchField<Vec<AnyId<ProductId>>>,
+    prerequisite_variant_ids: PatchField<Vec<AnyId<VariantId>>>,
+    prerequisite_collection_ids: PatchField<Vec<AnyId<CategoryId>>>,
+    prerequisite_subtotal_range: PatchField<MinimumBody<ExactAmount>>,
+    prerequisite_quantity_range: PatchField<MinimumBody<u64>>,
+    prerequisite_shipping_price_range: PatchField<MaximumBody>,
+    prerequisite_to_entitlement_quantity_ratio: PatchField<RatioBody>,
+    prerequisite_to_entitlement_purchase: PatchField<PurchaseBody>,
+    usage_limit: PatchField<u64>,
+    once_per_customer: PatchField<bool>,
+    individual_use: PatchField<bool>,
+    starts_at: PatchField<TimeField>,
+    ends_at: PatchField<TimeField>,
 
     #[serde(rename = "id")]
     _id: IgnoredAny,
@@ -74,13 +74,13 @@ pub(crate) struct PriceRuleBody {
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AtLeast<T> {
+struct MinimumBody<T> {
     greater_than_or_equal_to: Option<T>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AtMost {
+struct MaximumBody {
     less_than_or_equal_to: Option<ExactAmount>,
 }
 
@@ -99,9 +99,9 @@ struct PurchaseBody {
 
 /// A decimal in a string or a JSON number, read from its digits: it never goes through a binary float.
 #[derive(Clone, Copy, Debug)]
-struct Exact(Decimal);
+struct ExactDecimal(Decimal);
 
-impl<'de> De<'de> for Exact {
+impl<'de> De<'de> for ExactDecimal {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?.get();
         let text = raw
@@ -110,13 +110,13 @@ impl<'de> De<'de> for Exact {
             .unwrap_or(raw);
         let number = raw.starts_with(['"', '-']) || raw.starts_with(|c: char| c.is_ascii_digit());
         if !number {
-            return Err(refuse(
-                Code::WrongType,
+            return Err(field_error(
+                BodyErrorCode::WrongType,
                 "This must be a decimal in a string, such as \"12.50\".",
             ));
         }
         let DecimalText(value) =
-            DecimalText::from_text(text).map_err(|error| refuse(error.code, error.sentence))?;
+            DecimalText::from_text(text).map_err(|error| field_error(error.code, error.detail))?;
         Ok(Self(value))
     }
 }
@@ -127,10 +127,10 @@ struct ExactAmount(Amount);
 
 impl<'de> De<'de> for ExactAmount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Exact(value) = Exact::deserialize(deserializer)?;
+        let ExactDecimal(value) = ExactDecimal::deserialize(deserializer)?;
         Amount::new(value)
             .map(Self)
-            .map_err(|error| refuse(Code::OutOfRange, format!("This {error}.")))
+            .map_err(|error| field_error(BodyErrorCode::OutOfRange, format!("This {error}.")))
     }
 }
 
@@ -158,11 +158,11 @@ impl<T: FromText> Visitor<'_> for AnyIdVisitor<T> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        T::from_text(text).map_err(|refusal| refuse(refusal.code, refusal.sentence))
+        T::from_text(text).map_err(|refusal| field_error(refusal.code, refusal.detail))
     }
 }
 
-macro_rules! named {
+macro_rules! impl_from_text_by_name {
     ($($type:ty: $expected:literal),* $(,)?) => {$(
         impl FromText for $type {
             const EXPECTED: &'static str = $expected;
@@ -178,7 +178,7 @@ macro_rules! named {
     )*};
 }
 
-named! {
+impl_from_text_by_name! {
     ValueType: "a type such as \"percentage\"",
     TargetType: "a type such as \"line_item\"",
     TargetSelection: "a selection such as \"all\"",
@@ -186,82 +186,82 @@ named! {
     CustomerSelection: "a selection such as \"all\"",
 }
 
-fn put<T, U>(change: Change<T>, to: &mut U, cleared: U, read: impl FnOnce(T) -> U) {
+fn apply_field<T, U>(change: PatchField<T>, to: &mut U, cleared: U, read: impl FnOnce(T) -> U) {
     match change {
-        Change::Keep => {}
-        Change::Clear => *to = cleared,
-        Change::Set(value) => *to = read(value),
+        PatchField::Keep => {}
+        PatchField::Clear => *to = cleared,
+        PatchField::Set(value) => *to = read(value),
     }
 }
 
-fn put_named<T: Copy>(change: Change<Parsed<T>>, to: &mut T) {
+fn apply_named<T: Copy>(change: PatchField<ParsedField<T>>, to: &mut T) {
     let now = *to;
-    put(change, to, now, |value| value.0);
+    apply_field(change, to, now, |value| value.0);
 }
 
-fn put_ids<T: Ord>(change: Change<Vec<AnyId<T>>>, to: &mut BTreeSet<T>) {
-    put(change, to, BTreeSet::new(), |ids| ids.into_iter().map(|id| id.0).collect());
+fn apply_ids<T: Ord>(change: PatchField<Vec<AnyId<T>>>, to: &mut BTreeSet<T>) {
+    apply_field(change, to, BTreeSet::new(), |ids| ids.into_iter().map(|id| id.0).collect());
 }
 
 impl PriceRuleBody {
     /// The parts of the rule that this makes of others.
     pub(crate) fn apply(self, mut parts: PriceRuleParts) -> PriceRuleParts {
-        put(self.title, &mut parts.title, String::new(), Text::into_string);
-        put_named(self.value_type, &mut parts.value_type);
-        put(self.value, &mut parts.value, Decimal::ZERO, |value| value.0);
-        put_named(self.target_type, &mut parts.target_type);
-        put_named(self.target_selection, &mut parts.target_selection);
-        put_named(self.allocation_method, &mut parts.allocation_method);
-        put(self.allocation_limit, &mut parts.allocation_limit, None, Some);
-        put_named(self.customer_selection, &mut parts.customer_selection);
-        put_ids(self.prerequisite_customer_ids, &mut parts.prerequisite_customer_ids);
-        put_ids(
+        apply_field(self.title, &mut parts.title, String::new(), Text::into_string);
+        apply_named(self.value_type, &mut parts.value_type);
+        apply_field(self.value, &mut parts.value, Decimal::ZERO, |value| value.0);
+        apply_named(self.target_type, &mut parts.target_type);
+        apply_named(self.target_selection, &mut parts.target_selection);
+        apply_named(self.allocation_method, &mut parts.allocation_method);
+        apply_field(self.allocation_limit, &mut parts.allocation_limit, None, Some);
+        apply_named(self.customer_selection, &mut parts.customer_selection);
+        apply_ids(self.prerequisite_customer_ids, &mut parts.prerequisite_customer_ids);
+        apply_ids(
             self.customer_segment_prerequisite_ids,
             &mut parts.customer_segment_prerequisite_ids,
         );
-        put_ids(self.prerequisite_saved_search_ids, &mut parts.prerequisite_saved_search_ids);
-        let emails = |emails: Vec<Parsed<Email>>| emails.into_iter().map(|email| email.0).collect();
-        put(self.prerequisite_emails, &mut parts.prerequisite_emails, Vec::new(), emails);
-        put_ids(self.entitled_product_ids, &mut parts.entitled.products);
-        put_ids(self.entitled_variant_ids, &mut parts.entitled.variants);
-        put_ids(self.entitled_collection_ids, &mut parts.entitled.collections);
-        put_ids(self.excluded_product_ids, &mut parts.excluded.products);
-        put_ids(self.excluded_variant_ids, &mut parts.excluded.variants);
-        put_ids(self.excluded_collection_ids, &mut parts.excluded.collections);
-        put_ids(self.entitled_country_ids, &mut parts.entitled_country_ids);
-        put_ids(self.prerequisite_product_ids, &mut parts.prerequisites.products);
-        put_ids(self.prerequisite_variant_ids, &mut parts.prerequisites.variants);
-        put_ids(self.prerequisite_collection_ids, &mut parts.prerequisites.collections);
-        put(
+        apply_ids(self.prerequisite_saved_search_ids, &mut parts.prerequisite_saved_search_ids);
+        let emails = |emails: Vec<ParsedField<Email>>| emails.into_iter().map(|email| email.0).collect();
+        apply_field(self.prerequisite_emails, &mut parts.prerequisite_emails, Vec::new(), emails);
+        apply_ids(self.entitled_product_ids, &mut parts.entitled.products);
+        apply_ids(self.entitled_variant_ids, &mut parts.entitled.variants);
+        apply_ids(self.entitled_collection_ids, &mut parts.entitled.collections);
+        apply_ids(self.excluded_product_ids, &mut parts.excluded.products);
+        apply_ids(self.excluded_variant_ids, &mut parts.excluded.variants);
+        apply_ids(self.excluded_collection_ids, &mut parts.excluded.collections);
+        apply_ids(self.entitled_country_ids, &mut parts.entitled_country_ids);
+        apply_ids(self.prerequisite_product_ids, &mut parts.prerequisites.products);
+        apply_ids(self.prerequisite_variant_ids, &mut parts.prerequisites.variants);
+        apply_ids(self.prerequisite_collection_ids, &mut parts.prerequisites.collections);
+        apply_field(
             self.prerequisite_quantity_range,
             &mut parts.prerequisite_quantity_range,
             None,
             |range| range.greater_than_or_equal_to,
         );
         let amount = |amount: ExactAmount| amount.0;
-        put(
+        apply_field(
             self.prerequisite_subtotal_range,
             &mut parts.prerequisite_subtotal_range,
             None,
             |range| range.greater_than_or_equal_to.map(amount),
         );
-        put(
+        apply_field(
             self.prerequisite_shipping_price_range,
             &mut parts.prerequisite_shipping_price_range,
             None,
             |range| range.less_than_or_equal_to.map(amount),
         );
         let purchase = &mut parts.prerequisite_to_entitlement_purchase;
-        put(self.prerequisite_to_entitlement_purchase, purchase, None, |purchase| {
+        apply_field(self.prerequisite_to_entitlement_purchase, purchase, None, |purchase| {
             purchase.prerequisite_amount.map(amount)
         });
         let ratio = &mut parts.prerequisite_to_entitlement_quantity_ratio;
-        put(self.prerequisite_to_entitlement_quantity_ratio, ratio, None, RatioBody::parse);
-        put(self.usage_limit, &mut parts.usage_limit, None, Some);
-        put(self.once_per_customer, &mut parts.once_per_customer, false, |once| once);
-        put(self.individual_use, &mut parts.individual_use, false, |alone| alone);
-        put(self.starts_at, &mut parts.starts_at, Timestamp::UNIX_EPOCH, |at| at.0);
-        put(self.ends_at, &mut parts.ends_at, None, |at| Some(at.0));
+        apply_field(self.prerequisite_to_entitlement_quantity_ratio, ratio, None, RatioBody::parse);
+        apply_field(self.usage_limit, &mut parts.usage_limit, None, Some);
+        apply_field(self.once_per_customer, &mut parts.once_per_customer, false, |once| once);
+        apply_field(self.individual_use, &mut parts.individual_use, false, |alone| alone);
+        apply_field(self.starts_at, &mut parts.starts_at, Timestamp::UNIX_EPOCH, |at| at.0);
+        apply_field(self.ends_at, &mut parts.ends_at, None, |at| Some(at.0));
         parts
     }
 }
@@ -279,18 +279,18 @@ impl RatioBody {
 }
 
 /// The rule of the parts, which stand at this place of the body, or every fault of it.
-pub(crate) fn checked(
+pub(crate) fn build_rule(
     parts: PriceRuleParts,
     minor_digits: u32,
     place: &str,
 ) -> Result<Box<PriceRule>, Problem> {
     PriceRule::new(parts, minor_digits)
         .map(Box::new)
-        .map_err(|faults| invalid(&faults, place))
+        .map_err(|faults| invalid_rule(&faults, place))
 }
 
 /// 422 with every fault of a rule at this place of the body.
-pub(crate) fn invalid(faults: &[loyalty_core::Fault], place: &str) -> Problem {
+pub(crate) fn invalid_rule(faults: &[loyalty_core::Fault], place: &str) -> Problem {
     let detail = match faults.len() {
         1 => "The price rule has a fault.".to_owned(),
         count => format!("The price rule has {count} faults."),
@@ -303,32 +303,32 @@ pub(crate) fn invalid(faults: &[loyalty_core::Fault], place: &str) -> Problem {
     let faults: Vec<_> = faults.collect();
     let first = faults.first().map(|fault| fault.pointer.clone()).unwrap_or_default();
     Problem::unprocessable("invalid_price_rule", detail)
-        .at(first)
-        .faults(faults)
+        .with_param(first)
+        .with_faults(faults)
 }
 
 /// How ids are written: `/v1` has texts, Shopify's clients take numbers where they are some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ids {
-    Texts,
-    Numbers,
+pub(crate) enum IdFormat {
+    Text,
+    Number,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum Id<'a> {
+enum IdValue<'a> {
     Text(&'a str),
     Number(NumericId),
 }
 
-impl Ids {
-    fn one(self, text: &str) -> Id<'_> {
-        let number = NumericId::parse(text).filter(|_| self == Self::Numbers);
-        number.map_or(Id::Text(text), Id::Number)
+impl IdFormat {
+    fn format(self, text: &str) -> IdValue<'_> {
+        let number = NumericId::parse(text).filter(|_| self == Self::Number);
+        number.map_or(IdValue::Text(text), IdValue::Number)
     }
 
-    fn of<'a>(self, texts: impl Iterator<Item = &'a str>) -> Vec<Id<'a>> {
-        texts.map(|text| self.one(text)).collect()
+    fn format_all<'a>(self, texts: impl Iterator<Item = &'a str>) -> Vec<IdValue<'a>> {
+        texts.map(|text| self.format(text)).collect()
     }
 }
 
@@ -343,64 +343,64 @@ pub(crate) struct PriceRuleFields<'a> {
     allocation_method: &'static str,
     allocation_limit: Option<u32>,
     customer_selection: &'static str,
-    prerequisite_customer_ids: Vec<Id<'a>>,
-    customer_segment_prerequisite_ids: Vec<Id<'a>>,
-    prerequisite_saved_search_ids: Vec<Id<'a>>,
+    prerequisite_customer_ids: Vec<IdValue<'a>>,
+    customer_segment_prerequisite_ids: Vec<IdValue<'a>>,
+    prerequisite_saved_search_ids: Vec<IdValue<'a>>,
     prerequisite_emails: Vec<&'a str>,
-    entitled_product_ids: Vec<Id<'a>>,
-    entitled_variant_ids: Vec<Id<'a>>,
-    entitled_collection_ids: Vec<Id<'a>>,
-    excluded_product_ids: Vec<Id<'a>>,
-    excluded_variant_ids: Vec<Id<'a>>,
-    excluded_collection_ids: Vec<Id<'a>>,
-    entitled_country_ids: Vec<Id<'a>>,
-    prerequisite_product_ids: Vec<Id<'a>>,
-    prerequisite_variant_ids: Vec<Id<'a>>,
-    prerequisite_collection_ids: Vec<Id<'a>>,
-    prerequisite_subtotal_range: Option<AtLeastAnswer<Amount>>,
-    prerequisite_quantity_range: Option<AtLeastAnswer<u64>>,
-    prerequisite_shipping_price_range: Option<AtMostAnswer>,
-    prerequisite_to_entitlement_quantity_ratio: RatioAnswer,
-    prerequisite_to_entitlement_purchase: PurchaseAnswer,
+    entitled_product_ids: Vec<IdValue<'a>>,
+    entitled_variant_ids: Vec<IdValue<'a>>,
+    entitled_collection_ids: Vec<IdValue<'a>>,
+    excluded_product_ids: Vec<IdValue<'a>>,
+    excluded_variant_ids: Vec<IdValue<'a>>,
+    excluded_collection_ids: Vec<IdValue<'a>>,
+    entitled_country_ids: Vec<IdValue<'a>>,
+    prerequisite_product_ids: Vec<IdValue<'a>>,
+    prerequisite_variant_ids: Vec<IdValue<'a>>,
+    prerequisite_collection_ids: Vec<IdValue<'a>>,
+    prerequisite_subtotal_range: Option<MinimumResponse<Amount>>,
+    prerequisite_quantity_range: Option<MinimumResponse<u64>>,
+    prerequisite_shipping_price_range: Option<MaximumResponse>,
+    prerequisite_to_entitlement_quantity_ratio: RatioResponse,
+    prerequisite_to_entitlement_purchase: PurchaseResponse,
     usage_limit: Option<u64>,
     once_per_customer: bool,
     individual_use: bool,
-    starts_at: Time,
-    ends_at: Option<Time>,
-    created_at: Time,
-    updated_at: Time,
+    starts_at: TimeText,
+    ends_at: Option<TimeText>,
+    created_at: TimeText,
+    updated_at: TimeText,
 }
 
 #[derive(Debug, Serialize)]
-struct AtLeastAnswer<T> {
+struct MinimumResponse<T> {
     greater_than_or_equal_to: T,
 }
 
 #[derive(Debug, Serialize)]
-struct AtMostAnswer {
+struct MaximumResponse {
     less_than_or_equal_to: Amount,
 }
 
 #[derive(Debug, Serialize)]
-struct RatioAnswer {
+struct RatioResponse {
     prerequisite_quantity: Option<u32>,
     entitled_quantity: Option<u32>,
 }
 
 #[derive(Debug, Serialize)]
-struct PurchaseAnswer {
+struct PurchaseResponse {
     prerequisite_amount: Option<Amount>,
 }
 
 impl<'a> PriceRuleFields<'a> {
     /// What the parts say of a rule.
-    pub(crate) fn new(view: &PriceRuleView, parts: &'a PriceRuleParts, ids: Ids) -> Self {
-        let products = |items: &'a ItemSelection| ids.of(items.products.iter().map(ProductId::as_str));
-        let variants = |items: &'a ItemSelection| ids.of(items.variants.iter().map(VariantId::as_str));
+    pub(crate) fn new(view: &PriceRuleView, parts: &'a PriceRuleParts, ids: IdFormat) -> Self {
+        let products = |items: &'a ItemSelection| ids.format_all(items.products.iter().map(ProductId::as_str));
+        let variants = |items: &'a ItemSelection| ids.format_all(items.variants.iter().map(VariantId::as_str));
         let collections =
-            |items: &'a ItemSelection| ids.of(items.collections.iter().map(CategoryId::as_str));
+            |items: &'a ItemSelection| ids.format_all(items.collections.iter().map(CategoryId::as_str));
         let segments =
-            |segments: &'a BTreeSet<SegmentId>| ids.of(segments.iter().map(SegmentId::as_str));
+            |segments: &'a BTreeSet<SegmentId>| ids.format_all(segments.iter().map(SegmentId::as_str));
         let ratio = parts.prerequisite_to_entitlement_quantity_ratio;
         Self {
             title: &parts.title,
@@ -412,7 +412,7 @@ impl<'a> PriceRuleFields<'a> {
             allocation_limit: parts.allocation_limit,
             customer_selection: parts.customer_selection.name(),
             prerequisite_customer_ids: ids
-                .of(parts.prerequisite_customer_ids.iter().map(CustomerId::as_str)),
+                .format_all(parts.prerequisite_customer_ids.iter().map(CustomerId::as_str)),
             customer_segment_prerequisite_ids: segments(&parts.customer_segment_prerequisite_ids),
             prerequisite_saved_search_ids: segments(&parts.prerequisite_saved_search_ids),
             prerequisite_emails: parts.prerequisite_emails.iter().map(Email::as_str).collect(),
@@ -422,49 +422,49 @@ impl<'a> PriceRuleFields<'a> {
             excluded_product_ids: products(&parts.excluded),
             excluded_variant_ids: variants(&parts.excluded),
             excluded_collection_ids: collections(&parts.excluded),
-            entitled_country_ids: ids.of(parts.entitled_country_ids.iter().map(CountryId::as_str)),
+            entitled_country_ids: ids.format_all(parts.entitled_country_ids.iter().map(CountryId::as_str)),
             prerequisite_product_ids: products(&parts.prerequisites),
             prerequisite_variant_ids: variants(&parts.prerequisites),
             prerequisite_collection_ids: collections(&parts.prerequisites),
             prerequisite_subtotal_range: parts
                 .prerequisite_subtotal_range
-                .map(|greater_than_or_equal_to| AtLeastAnswer { greater_than_or_equal_to }),
+                .map(|greater_than_or_equal_to| MinimumResponse { greater_than_or_equal_to }),
             prerequisite_quantity_range: parts
                 .prerequisite_quantity_range
-                .map(|greater_than_or_equal_to| AtLeastAnswer { greater_than_or_equal_to }),
+                .map(|greater_than_or_equal_to| MinimumResponse { greater_than_or_equal_to }),
             prerequisite_shipping_price_range: parts
                 .prerequisite_shipping_price_range
-                .map(|less_than_or_equal_to| AtMostAnswer { less_than_or_equal_to }),
-            prerequisite_to_entitlement_quantity_ratio: RatioAnswer {
+                .map(|less_than_or_equal_to| MaximumResponse { less_than_or_equal_to }),
+            prerequisite_to_entitlement_quantity_ratio: RatioResponse {
                 prerequisite_quantity: ratio.and_then(|ratio| ratio.prerequisite_quantity),
                 entitled_quantity: ratio.map(|ratio| ratio.entitled_quantity),
             },
-            prerequisite_to_entitlement_purchase: PurchaseAnswer {
+            prerequisite_to_entitlement_purchase: PurchaseResponse {
                 prerequisite_amount: parts.prerequisite_to_entitlement_purchase,
             },
             usage_limit: parts.usage_limit,
             once_per_customer: parts.once_per_customer,
             individual_use: parts.individual_use,
-            starts_at: Time(parts.starts_at),
-            ends_at: parts.ends_at.map(Time),
-            created_at: Time(view.created_at),
-            updated_at: Time(view.updated_at),
+            starts_at: TimeText(parts.starts_at),
+            ends_at: parts.ends_at.map(TimeText),
+            created_at: TimeText(view.created_at),
+            updated_at: TimeText(view.updated_at),
         }
     }
 }
 
 /// A price rule as `/v1` answers it.
 #[derive(Debug, Serialize)]
-pub(crate) struct PriceRuleAnswer<'a> {
+pub(crate) struct PriceRuleResponse<'a> {
     price_rule_id: String,
     revision: u32,
     #[serde(flatten)]
     fields: PriceRuleFields<'a>,
 }
 
-impl<'a> From<&'a PriceRuleView> for PriceRuleAnswer<'a> {
+impl<'a> From<&'a PriceRuleView> for PriceRuleResponse<'a> {
     fn from(view: &'a PriceRuleView) -> Self {
-        let fields = PriceRuleFields::new(view, view.rule.parts(), Ids::Texts);
+        let fields = PriceRuleFields::new(view, view.rule.parts(), IdFormat::Text);
         Self {
             price_rule_id: view.id.to_string(),
             revision: view.revision,
@@ -475,6 +475,6 @@ impl<'a> From<&'a PriceRuleView> for PriceRuleAnswer<'a> {
 
 /// A page of price rules.
 #[derive(Debug, Serialize)]
-pub(crate) struct PriceRulesAnswer<'a> {
-    pub(crate) price_rules: Vec<PriceRuleAnswer<'a>>,
+pub(crate) struct PriceRulesResponse<'a> {
+    pub(crate) price_rules: Vec<PriceRuleResponse<'a>>,
 }

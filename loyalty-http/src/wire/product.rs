@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::bulk;
-use super::json::Code;
+use super::json::BodyErrorCode;
 use super::json::field::Text;
-use super::value::{Parsed, Time};
+use super::value::{ParsedField, TimeText};
 use crate::problem::Problem;
 
 /// How many categories, tags and variants, each, a product can have.
@@ -20,15 +20,15 @@ const MAX_PARTS: usize = 250;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProductBody {
-    product_id: Option<Parsed<ProductId>>,
+    product_id: Option<ParsedField<ProductId>>,
     title: Text<255>,
-    categories: Option<Vec<Parsed<CategoryId>>>,
-    price: Option<Parsed<Amount>>,
-    currency: Option<Parsed<Currency>>,
+    categories: Option<Vec<ParsedField<CategoryId>>>,
+    price: Option<ParsedField<Amount>>,
+    currency: Option<ParsedField<Currency>>,
     vendor: Option<Text<255>>,
     product_type: Option<Text<255>>,
-    tags: Option<Vec<Parsed<Tag>>>,
-    status: Option<Parsed<ProductStatus>>,
+    tags: Option<Vec<ParsedField<Tag>>>,
+    status: Option<ParsedField<ProductStatus>>,
     variants: Option<Vec<VariantBody>>,
 }
 
@@ -36,10 +36,10 @@ pub(crate) struct ProductBody {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct VariantBody {
-    variant_id: Parsed<VariantId>,
+    variant_id: ParsedField<VariantId>,
     title: Option<Text<255>>,
     sku: Option<Text<255>>,
-    price: Option<Parsed<Amount>>,
+    price: Option<ParsedField<Amount>>,
 }
 
 impl ProductBody {
@@ -48,79 +48,79 @@ impl ProductBody {
         let text = |text: Option<Text<255>>| text.map(Text::into_string);
         if self
             .currency
-            .is_some_and(|Parsed(currency)| currency != shop.currency)
+            .is_some_and(|ParsedField(currency)| currency != shop.currency)
         {
             let detail =
                 format!("Prices are in the shop's currency, which is {}.", shop.currency.code());
-            return Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/currency"));
+            return Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param("/currency"));
         }
         Ok(Product {
-            id: same_id(path, self.product_id, "product_id")?,
-            title: named(self.title, "/title")?,
-            categories: set(self.categories, "/categories")?,
+            id: resolve_id(path, self.product_id, "product_id")?,
+            title: require_text(self.title, "/title")?,
+            categories: parse_set(self.categories, "/categories")?,
             price: self.price.map(|price| price.0),
             vendor: text(self.vendor),
             product_type: text(self.product_type),
-            tags: set(self.tags, "/tags")?,
+            tags: parse_set(self.tags, "/tags")?,
             status: self.status.map_or_else(ProductStatus::default, |status| status.0),
-            variants: variants(self.variants.unwrap_or_default())?,
+            variants: parse_variants(self.variants.unwrap_or_default())?,
         })
     }
 }
 
 /// The id of the path, which the body may repeat; without one, the body's.
-pub(crate) fn same_id<T: PartialEq>(
+pub(crate) fn resolve_id<T: PartialEq>(
     path: Option<T>,
-    body: Option<Parsed<T>>,
+    body: Option<ParsedField<T>>,
     name: &'static str,
 ) -> Result<T, Problem> {
     match (path, body) {
         (Some(path), None) => Ok(path),
-        (Some(path), Some(Parsed(body))) if path == body => Ok(path),
-        (None, Some(Parsed(body))) => Ok(body),
+        (Some(path), Some(ParsedField(body))) if path == body => Ok(path),
+        (None, Some(ParsedField(body))) => Ok(body),
         (Some(_), Some(_)) => {
             let detail = format!("This is not the `{name}` of the path.");
-            Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at(format!("/{name}")))
+            Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param(format!("/{name}")))
         }
         (None, None) => {
             let detail = format!("The field `{name}` is missing.");
-            Err(Problem::bad_request(Code::MissingField.as_str(), detail).at(format!("/{name}")))
+            Err(Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail).with_param(format!("/{name}")))
         }
     }
 }
 
 /// A name that says something.
-pub(crate) fn named(text: Text<255>, pointer: &str) -> Result<String, Problem> {
+pub(crate) fn require_text(text: Text<255>, pointer: &str) -> Result<String, Problem> {
     if text.as_str().trim().is_empty() {
         let detail = "This must not be empty.";
-        return Err(Problem::unprocessable(Code::InvalidValue.as_str(), detail).at(pointer));
+        return Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param(pointer));
     }
     Ok(text.into_string())
 }
 
-fn set<T: Ord>(parts: Option<Vec<Parsed<T>>>, pointer: &str) -> Result<BTreeSet<T>, Problem> {
+fn parse_set<T: Ord>(parts: Option<Vec<ParsedField<T>>>, pointer: &str) -> Result<BTreeSet<T>, Problem> {
     let parts = parts.unwrap_or_default();
-    bounded(parts.len(), pointer)?;
+    check_part_count(parts.len(), pointer)?;
     Ok(parts.into_iter().map(|part| part.0).collect())
 }
 
-fn bounded(count: usize, pointer: &str) -> Result<(), Problem> {
+fn check_part_count(count: usize, pointer: &str) -> Result<(), Problem> {
     if count <= MAX_PARTS {
         return Ok(());
     }
     let detail = format!("A product can have at most {MAX_PARTS} of these.");
-    Err(Problem::unprocessable(Code::OutOfRange.as_str(), detail).at(pointer))
+    Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param(pointer))
 }
 
-fn variants(bodies: Vec<VariantBody>) -> Result<Vec<Variant>, Problem> {
-    bounded(bodies.len(), "/variants")?;
+fn parse_variants(bodies: Vec<VariantBody>) -> Result<Vec<Variant>, Problem> {
+    check_part_count(bodies.len(), "/variants")?;
     let (mut variants, mut seen) = (Vec::with_capacity(bodies.len()), HashSet::new());
     for (index, body) in bodies.into_iter().enumerate() {
-        let Parsed(id) = body.variant_id;
+        let ParsedField(id) = body.variant_id;
         if !seen.insert(id.clone()) {
             let detail = "The product has another variant of this id.";
             return Err(Problem::unprocessable("duplicate_id", detail)
-                .at(format!("/variants/{index}/variant_id")));
+                .with_param(format!("/variants/{index}/variant_id")));
         }
         let text = |text: Option<Text<255>>| text.map(Text::into_string);
         let (title, sku, price) =
@@ -142,7 +142,7 @@ impl ProductsBody<'_> {
     /// All of them, or every fault.
     pub(crate) fn parse(self, shop: &Shop) -> Result<Vec<Product>, Problem> {
         let parse = |body: ProductBody| body.parse(None, shop);
-        bulk::read(
+        bulk::parse_records(
             "products",
             &self.products,
             parse,
@@ -153,7 +153,7 @@ impl ProductsBody<'_> {
 
 /// A product as it is answered.
 #[derive(Debug, Serialize)]
-pub(crate) struct ProductAnswer<'a> {
+pub(crate) struct ProductResponse<'a> {
     product_id: &'a ProductId,
     title: &'a str,
     categories: &'a BTreeSet<CategoryId>,
@@ -163,24 +163,24 @@ pub(crate) struct ProductAnswer<'a> {
     product_type: Option<&'a str>,
     tags: &'a BTreeSet<Tag>,
     status: &'static str,
-    variants: Vec<VariantAnswer<'a>>,
-    created_at: Time,
-    updated_at: Time,
+    variants: Vec<VariantResponse<'a>>,
+    created_at: TimeText,
+    updated_at: TimeText,
 }
 
 #[derive(Debug, Serialize)]
-struct VariantAnswer<'a> {
+struct VariantResponse<'a> {
     variant_id: &'a VariantId,
     title: Option<&'a str>,
     sku: Option<&'a str>,
     price: Option<Amount>,
 }
 
-impl<'a> ProductAnswer<'a> {
+impl<'a> ProductResponse<'a> {
     /// A product of a shop with this currency.
     pub(crate) fn new(record: &'a ProductRecord, currency: Currency) -> Self {
         let product = &record.product;
-        let variants = product.variants.iter().map(|variant| VariantAnswer {
+        let variants = product.variants.iter().map(|variant| VariantResponse {
             variant_id: &variant.id,
             title: variant.title.as_deref(),
             sku: variant.sku.as_deref(),
@@ -197,14 +197,14 @@ impl<'a> ProductAnswer<'a> {
             tags: &product.tags,
             status: product.status.name(),
             variants: variants.collect(),
-            created_at: Time(record.created_at),
-            updated_at: Time(record.updated_at),
+            created_at: TimeText(record.created_at),
+            updated_at: TimeText(record.updated_at),
         }
     }
 }
 
 /// A page of products.
 #[derive(Debug, Serialize)]
-pub(crate) struct ProductsAnswer<'a> {
-    pub(crate) products: Vec<ProductAnswer<'a>>,
+pub(crate) struct ProductsResponse<'a> {
+    pub(crate) products: Vec<ProductResponse<'a>>,
 }

@@ -7,27 +7,27 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::explanation::ExplanationAnswer;
+use super::explanation::ExplanationResponse;
 use super::json;
 use super::order::OrderBody;
-use super::value::Parsed;
+use super::value::ParsedField;
 use crate::problem::{Fault, Problem};
 
 /// A body that is a program: 400 where it is no JSON, else the program or every fault in it.
-pub(crate) fn read(body: &[u8]) -> Result<Result<Program, Vec<Fault>>, Problem> {
+pub(crate) fn parse_body(body: &[u8]) -> Result<Result<Program, Vec<Fault>>, Problem> {
     json::parse::<Value>(body)?;
     let not_unicode =
-        |_| Problem::bad_request(json::Code::MalformedJson.as_str(), "The body is not UTF-8.");
-    Ok(parse(str::from_utf8(body).map_err(not_unicode)?, ""))
+        |_| Problem::bad_request(json::BodyErrorCode::MalformedJson.as_str(), "The body is not UTF-8.");
+    Ok(parse_document(str::from_utf8(body).map_err(not_unicode)?, ""))
 }
 
 /// Reads a document that stands in the body at `pointer`.
-fn parse(text: &str, pointer: &str) -> Result<Program, Vec<Fault>> {
-    Program::from_json(text).map_err(|found| faults(found, pointer))
+fn parse_document(text: &str, pointer: &str) -> Result<Program, Vec<Fault>> {
+    Program::from_json(text).map_err(|found| to_faults(found, pointer))
 }
 
 /// Faults of a document that stands in the body at `pointer`.
-pub(crate) fn faults(found: Vec<loyalty_core::Fault>, pointer: &str) -> Vec<Fault> {
+pub(crate) fn to_faults(found: Vec<loyalty_core::Fault>, pointer: &str) -> Vec<Fault> {
     let fault = |fault: loyalty_core::Fault| Fault {
         pointer: format!("{pointer}{}", fault.pointer),
         code: fault.code,
@@ -37,26 +37,26 @@ pub(crate) fn faults(found: Vec<loyalty_core::Fault>, pointer: &str) -> Vec<Faul
 }
 
 /// 422 with all faults.
-pub(crate) fn invalid(faults: Vec<Fault>) -> Problem {
+pub(crate) fn invalid_program(faults: Vec<Fault>) -> Problem {
     let detail = match faults.len() {
         1 => "The program has a fault.".to_owned(),
         count => format!("The program has {count} faults."),
     };
     let first = faults.first().map(|fault| fault.pointer.clone()).unwrap_or_default();
     Problem::unprocessable("invalid_program", detail)
-        .at(first)
-        .faults(faults)
+        .with_param(first)
+        .with_faults(faults)
 }
 
 /// A published version.
 #[derive(Debug, Serialize)]
-pub(crate) struct VersionAnswer {
+pub(crate) struct VersionResponse {
     pub(crate) version: ProgramVersion,
 }
 
 /// Whether a program could be published.
 #[derive(Debug, Serialize)]
-pub(crate) struct ValidationAnswer {
+pub(crate) struct ValidationResponse {
     pub(crate) valid: bool,
     pub(crate) faults: Vec<Fault>,
 }
@@ -68,8 +68,8 @@ pub(crate) struct DryRunBody<'a> {
     #[serde(borrow)]
     program: Option<&'a RawValue>,
     order: OrderBody,
-    customer_tags: Option<Vec<Parsed<Tag>>>,
-    tier: Option<Parsed<TierId>>,
+    customer_tags: Option<Vec<ParsedField<Tag>>>,
+    tier: Option<ParsedField<TierId>>,
 }
 
 /// What is to be tried.
@@ -85,9 +85,9 @@ pub(crate) struct DryRun {
 impl DryRunBody<'_> {
     /// Reads the program with all its faults.
     pub(crate) fn parse(self) -> Result<DryRun, Problem> {
-        let program = self.program.map(|raw| parse(raw.get(), "/program"));
+        let program = self.program.map(|raw| parse_document(raw.get(), "/program"));
         Ok(DryRun {
-            program: program.transpose().map_err(invalid)?,
+            program: program.transpose().map_err(invalid_program)?,
             order: self.order,
             tags: self
                 .customer_tags
@@ -102,20 +102,20 @@ impl DryRunBody<'_> {
 
 /// What the order would earn, and why.
 #[derive(Debug, Serialize)]
-pub(crate) struct DryRunAnswer<'a> {
+pub(crate) struct DryRunResponse<'a> {
     points: Points,
-    explanation: ExplanationAnswer<'a>,
+    explanation: ExplanationResponse<'a>,
     text: String,
 }
 
-impl<'a> DryRunAnswer<'a> {
+impl<'a> DryRunResponse<'a> {
     /// From the explanation under a `published` program or another.
     pub(crate) fn new(explanation: &'a Explanation, published: bool) -> Self {
-        let answer = ExplanationAnswer::new(explanation);
+        let answer = ExplanationResponse::new(explanation);
         let (points, text) = (explanation.points, explanation.to_string());
         Self {
             points,
-            explanation: if published { answer } else { answer.unpublished() },
+            explanation: if published { answer } else { answer.without_version() },
             text,
         }
     }

@@ -20,7 +20,7 @@ const MAX_LIMIT: usize = 250;
 const DEFAULT_LIMIT: usize = 50;
 
 /// The parameter that says where a page begins.
-const CURSOR: &str = "cursor";
+const CURSOR_PARAMETER: &str = "cursor";
 
 /// The parameters of a request, still encoded.
 #[derive(Debug, Default)]
@@ -37,11 +37,11 @@ impl<'a> Query<'a> {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
                 let detail = format!("This request has no such query parameter; it knows {known}.");
                 let shown: String = name.chars().take(100).collect();
-                return Err(Problem::bad_request("unknown_parameter", detail).at(shown));
+                return Err(Problem::bad_request("unknown_parameter", detail).with_param(shown));
             }
             if pairs.iter().any(|(there, _)| *there == name) {
                 let detail = "This query parameter is there twice.";
-                return Err(Problem::bad_request("duplicate_parameter", detail).at(name));
+                return Err(Problem::bad_request("duplicate_parameter", detail).with_param(name));
             }
             pairs.push((name, value));
         }
@@ -61,7 +61,7 @@ impl<'a> Query<'a> {
         let Some(raw) = self.raw(name) else { return Ok(None) };
         percent::decode_form(raw)
             .map(Some)
-            .ok_or_else(|| malformed("This").at(name))
+            .ok_or_else(|| malformed("This").with_param(name))
     }
 
     /// A parameter's value.
@@ -69,7 +69,7 @@ impl<'a> Query<'a> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         T::from_text(&text)
             .map(Some)
-            .map_err(|refusal| value::problem(refusal, name))
+            .map_err(|refusal| value::param_problem(refusal, name))
     }
 
     /// Whether something is asked for.
@@ -78,7 +78,7 @@ impl<'a> Query<'a> {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
             Some(_) => {
-                Err(Problem::unprocessable("invalid_value", "This must be true or false.").at(name))
+                Err(Problem::unprocessable("invalid_value", "This must be true or false.").with_param(name))
             }
         }
     }
@@ -86,37 +86,37 @@ impl<'a> Query<'a> {
     /// How many items a page is to have.
     pub(crate) fn limit(&self) -> Result<usize, Problem> {
         let Some(text) = self.raw("limit") else { return Ok(DEFAULT_LIMIT) };
-        value::number(text)
+        value::parse_number(text)
             .filter(|limit| (1..=MAX_LIMIT).contains(limit))
             .ok_or_else(|| {
                 let detail = format!("This must be a whole number from 1 to {MAX_LIMIT}.");
-                Problem::unprocessable("out_of_range", detail).at("limit")
+                Problem::unprocessable("out_of_range", detail).with_param("limit")
             })
     }
 
     /// Where the page begins.
     pub(crate) fn cursor<C: Cursor>(&self) -> Result<Option<C>, Problem> {
-        self.cursor_in(CURSOR)
+        self.cursor_named(CURSOR_PARAMETER)
     }
 
     /// Where the page begins, for clients that know the parameter by another name.
-    pub(crate) fn cursor_in<C: Cursor>(&self, name: &str) -> Result<Option<C>, Problem> {
+    pub(crate) fn cursor_named<C: Cursor>(&self, name: &str) -> Result<Option<C>, Problem> {
         let Some(text) = self.raw(name) else { return Ok(None) };
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok();
-        let read = bytes.and_then(|bytes| C::read(str::from_utf8(&bytes).ok()?));
+        let read = bytes.and_then(|bytes| C::decode(str::from_utf8(&bytes).ok()?));
         read.map(Some).ok_or_else(|| {
             let detail = "This is no cursor of this list; follow the Link header of a page.";
-            Problem::unprocessable("invalid_cursor", detail).at(name)
+            Problem::unprocessable("invalid_cursor", detail).with_param(name)
         })
     }
 
     /// What links to further pages of this request.
-    pub(crate) fn linker(&self, path: &str) -> Linker {
-        self.linker_in(path, CURSOR)
+    pub(crate) fn page_linker(&self, path: &str) -> PageLinker {
+        self.page_linker_named(path, CURSOR_PARAMETER)
     }
 
     /// The same with another name of the cursor.
-    pub(crate) fn linker_in(&self, path: &str, cursor: &str) -> Linker {
+    pub(crate) fn page_linker_named(&self, path: &str, cursor: &str) -> PageLinker {
         let mut url = percent::encode_path(path);
         url.push('?');
         for (name, raw) in self.0.iter().filter(|(name, _)| name != cursor) {
@@ -124,21 +124,21 @@ impl<'a> Query<'a> {
             url.extend([name, "=", &percent::encode(&value), "&"]);
         }
         url.extend([cursor, "="]);
-        Linker { url }
+        PageLinker { url }
     }
 }
 
 /// Links to pages of one request.
 #[derive(Debug)]
-pub(crate) struct Linker {
+pub(crate) struct PageLinker {
     /// All but the cursor's value.
     url: String,
 }
 
-impl Linker {
+impl PageLinker {
     /// The `Link` to the page behind `last` (RFC 8288), relative to the server.
     pub(crate) fn link(&self, last: &impl Cursor) -> Option<(HeaderName, HeaderValue)> {
-        let cursor = BASE64_URL_SAFE_NO_PAD.encode(last.write());
+        let cursor = BASE64_URL_SAFE_NO_PAD.encode(last.encode());
         let link = format!("<{}{cursor}>; rel=\"next\"", self.url);
         HeaderValue::try_from(link).ok().map(|link| (LINK, link))
     }
@@ -152,29 +152,29 @@ fn malformed(what: &str) -> Problem {
 /// told apart.
 pub(crate) trait Cursor: Sized {
     /// The text.
-    fn write(&self) -> String;
+    fn encode(&self) -> String;
     /// Reads the text.
-    fn read(text: &str) -> Option<Self>;
+    fn decode(text: &str) -> Option<Self>;
 }
 
 /// The last customer of a page.
 impl Cursor for AccountId {
-    fn write(&self) -> String {
+    fn encode(&self) -> String {
         format!("c{self}")
     }
 
-    fn read(text: &str) -> Option<Self> {
-        text.strip_prefix('c').and_then(value::number).map(Self)
+    fn decode(text: &str) -> Option<Self> {
+        text.strip_prefix('c').and_then(value::parse_number).map(Self)
     }
 }
 
 /// The last category of a page.
 impl Cursor for CategoryId {
-    fn write(&self) -> String {
+    fn encode(&self) -> String {
         format!("k{self}")
     }
 
-    fn read(text: &str) -> Option<Self> {
+    fn decode(text: &str) -> Option<Self> {
         text.strip_prefix('k').and_then(|id| Self::new(id).ok())
     }
 }
@@ -184,13 +184,13 @@ impl Cursor for CategoryId {
 pub(crate) struct ProductCursor(pub(crate) NumericId);
 
 impl Cursor for ProductCursor {
-    fn write(&self) -> String {
+    fn encode(&self) -> String {
         format!("p{}", self.0)
     }
 
-    fn read(text: &str) -> Option<Self> {
+    fn decode(text: &str) -> Option<Self> {
         text.strip_prefix('p')
-            .and_then(value::number)
+            .and_then(value::parse_number)
             .and_then(NumericId::new)
             .map(Self)
     }
@@ -201,13 +201,13 @@ impl Cursor for ProductCursor {
 pub(crate) struct SearchCursor(pub(crate) NumericId);
 
 impl Cursor for SearchCursor {
-    fn write(&self) -> String {
+    fn encode(&self) -> String {
         format!("s{}", self.0)
     }
 
-    fn read(text: &str) -> Option<Self> {
+    fn decode(text: &str) -> Option<Self> {
         text.strip_prefix('s')
-            .and_then(value::number)
+            .and_then(value::parse_number)
             .and_then(NumericId::new)
             .map(Self)
     }
@@ -215,12 +215,12 @@ impl Cursor for SearchCursor {
 
 /// The last redemption of a page.
 impl Cursor for RedemptionId {
-    fn write(&self) -> String {
+    fn encode(&self) -> String {
         format!("x{self}")
     }
 
-    fn read(text: &str) -> Option<Self> {
-        text.strip_prefix('x').and_then(value::number).map(Self)
+    fn decode(text: &str) -> Option<Self> {
+        text.strip_prefix('x').and_then(value::parse_number).map(Self)
     }
 }
 
@@ -229,13 +229,13 @@ impl Cursor for RedemptionId {
 pub(crate) struct RuleCursor(pub(crate) PriceRuleId);
 
 impl Cursor for RuleCursor {
-    fn write(&self) -> String {
+    fn encode(&self) -> String {
         format!("r{}", self.0)
     }
 
-    fn read(text: &str) -> Option<Self> {
+    fn decode(text: &str) -> Option<Self> {
         text.strip_prefix('r')
-            .and_then(value::number)
+            .and_then(value::parse_number)
             .map(PriceRuleId)
             .map(Self)
     }
@@ -246,12 +246,12 @@ impl Cursor for RuleCursor {
 pub(crate) struct CodeCursor(pub(crate) CodeId);
 
 impl Cursor for CodeCursor {
-    fn write(&self) -> String {
+    fn encode(&self) -> String {
         format!("d{}", self.0)
     }
 
-    fn read(text: &str) -> Option<Self> {
-        text.strip_prefix('d').and_then(value::number).map(CodeId).map(Self)
+    fn decode(text: &str) -> Option<Self> {
+        text.strip_prefix('d').and_then(value::parse_number).map(CodeId).map(Self)
     }
 }
 
@@ -259,21 +259,21 @@ impl Cursor for CodeCursor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EntryCursor {
     /// The row from which the store leads to it; none for the newest.
-    pub(crate) from: Option<Seq>,
+    pub(crate) start_row: Option<Seq>,
     pub(crate) seq: Seq,
     pub(crate) index: usize,
 }
 
 impl Cursor for EntryCursor {
-    fn write(&self) -> String {
-        format!("e{}-{}-{}", self.from.unwrap_or_default(), self.seq, self.index)
+    fn encode(&self) -> String {
+        format!("e{}-{}-{}", self.start_row.unwrap_or_default(), self.seq, self.index)
     }
 
-    fn read(text: &str) -> Option<Self> {
+    fn decode(text: &str) -> Option<Self> {
         let (from, rest) = text.strip_prefix('e')?.split_once('-')?;
         let (seq, index) = rest.split_once('-')?;
-        let from = Some(value::number(from)?).filter(|from| *from > 0);
-        Some(Self { from, seq: value::number(seq)?, index: value::number(index)? })
+        let from = Some(value::parse_number(from)?).filter(|from| *from > 0);
+        Some(Self { start_row: from, seq: value::parse_number(seq)?, index: value::parse_number(index)? })
     }
 }
 
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_known_and_there_once() {
+    fn unknown_and_duplicate_parameters_are_rejected() {
         let query = parse("limit=5&query=ada+%26co&&%65mail=a%40b").unwrap();
         assert_eq!(query.limit().unwrap(), 5);
         assert_eq!(query.text("query").unwrap().unwrap(), "ada &co");
@@ -330,21 +330,21 @@ mod tests {
     fn a_link_leads_back_with_all_parameters() {
         let query = parse("query=a%2Cb+c&limit=2&cursor=old").unwrap();
         let (_, link) = query
-            .linker("/v1/x")
-            .link(&EntryCursor { from: None, seq: 12, index: 3 })
+            .page_linker("/v1/x")
+            .link(&EntryCursor { start_row: None, seq: 12, index: 3 })
             .unwrap();
         let link = link.to_str().unwrap().to_owned();
         assert_eq!(link, "</v1/x?query=a%2Cb%20c&limit=2&cursor=ZTAtMTItMw>; rel=\"next\"");
         let text = link.split(['?', '>']).nth(1).unwrap().to_owned();
         let query = parse(&text).unwrap();
-        assert_eq!(query.cursor().unwrap(), Some(EntryCursor { from: None, seq: 12, index: 3 }));
+        assert_eq!(query.cursor().unwrap(), Some(EntryCursor { start_row: None, seq: 12, index: 3 }));
         assert_eq!(refused(query.cursor::<AccountId>()), ("invalid_cursor", "cursor".to_owned()));
         for cursor in ["", "x", "ZTEy", "*"] {
             let text = format!("cursor={cursor}");
             let refused = refused(parse(&text).unwrap().cursor::<EntryCursor>());
             assert_eq!(refused, ("invalid_cursor", "cursor".to_owned()), "{cursor}");
         }
-        let (_, link) = parse("").unwrap().linker("/v1/x").link(&AccountId(7)).unwrap();
+        let (_, link) = parse("").unwrap().page_linker("/v1/x").link(&AccountId(7)).unwrap();
         assert_eq!(link, "</v1/x?cursor=Yzc>; rel=\"next\"");
     }
 }

@@ -9,25 +9,25 @@ use loyalty_core::{
 use loyalty_store::{CustomerView, Receipt, RedemptionView, RewardsView, CustomerRef};
 use serde::{Deserialize, Serialize};
 
-use super::points::named;
-use super::value::{IdText, Parsed, Time};
-use crate::endpoint::refuse::sentence;
+use super::points::parse_single_customer_ref;
+use super::value::{IdText, ParsedField, TimeText};
+use crate::endpoint::refuse::to_sentence;
 use crate::problem::Problem;
 
 /// Points to be exchanged for a reward.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RedemptionBody {
-    customer_id: Option<Parsed<CustomerId>>,
-    email: Option<Parsed<Email>>,
-    reward_id: Parsed<RewardId>,
-    amount: Option<Parsed<Amount>>,
+    customer_id: Option<ParsedField<CustomerId>>,
+    email: Option<ParsedField<Email>>,
+    reward_id: ParsedField<RewardId>,
+    amount: Option<ParsedField<Amount>>,
 }
 
 impl RedemptionBody {
     /// Who, for what, and how much of it.
     pub(crate) fn parse(self) -> Result<(CustomerRef, RewardId, Option<Amount>), Problem> {
-        let who = named(self.customer_id, self.email)?;
+        let who = parse_single_customer_ref(self.customer_id, self.email)?;
         Ok((who, self.reward_id.0, self.amount.map(|amount| amount.0)))
     }
 }
@@ -36,12 +36,12 @@ impl RedemptionBody {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct UseBody {
-    order_id: Option<Parsed<OrderId>>,
+    order_id: Option<ParsedField<OrderId>>,
 }
 
 impl UseBody {
     /// The order, where it was one.
-    pub(crate) fn order(self) -> Option<OrderId> {
+    pub(crate) fn into_order(self) -> Option<OrderId> {
         self.order_id.map(|order| order.0)
     }
 }
@@ -53,28 +53,28 @@ pub(crate) struct EmptyBody {}
 
 /// The rewards of a program.
 #[derive(Debug, Serialize)]
-pub(crate) struct RewardsAnswer<'a> {
-    pub(crate) rewards: Vec<RewardAnswer<'a>>,
+pub(crate) struct RewardsResponse<'a> {
+    pub(crate) rewards: Vec<RewardResponse<'a>>,
 }
 
-impl<'a> RewardsAnswer<'a> {
+impl<'a> RewardsResponse<'a> {
     /// In the program's order.
     pub(crate) fn new(program: &'a Program) -> Self {
         Self {
-            rewards: program.definition().rewards.iter().map(RewardAnswer::new).collect(),
+            rewards: program.definition().rewards.iter().map(RewardResponse::new).collect(),
         }
     }
 }
 
 /// One reward: what it gives, what it costs, and on which terms, all in the words of the program's document.
 #[derive(Debug, Serialize)]
-pub(crate) struct RewardAnswer<'a> {
+pub(crate) struct RewardResponse<'a> {
     reward_id: &'a RewardId,
     name: &'a str,
     /// How many points; not there where the customer chooses the amount.
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<Points>,
-    gives: GivesAnswer<'a>,
+    gives: BenefitResponse<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     minimum_subtotal: Option<Amount>,
     #[serde(skip_serializing_if = "Goods::is_empty")]
@@ -98,16 +98,16 @@ pub(crate) struct RewardAnswer<'a> {
 /// What a reward gives, as the program's document says it.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum GivesAnswer<'a> {
+enum BenefitResponse<'a> {
     Fixed(&'a Benefit),
     Variable { variable_amount: &'a VariableAmount },
 }
 
-impl<'a> RewardAnswer<'a> {
+impl<'a> RewardResponse<'a> {
     fn new(reward: &'a Reward) -> Self {
         let (cost, gives) = match &reward.offer {
-            RewardPricing::Fixed { cost, benefit: gives } => (Some(*cost), GivesAnswer::Fixed(gives)),
-            RewardPricing::Variable(variable_amount) => (None, GivesAnswer::Variable { variable_amount }),
+            RewardPricing::Fixed { cost, benefit: gives } => (Some(*cost), BenefitResponse::Fixed(gives)),
+            RewardPricing::Variable(variable_amount) => (None, BenefitResponse::Variable { variable_amount }),
         };
         Self {
             reward_id: &reward.id,
@@ -129,56 +129,56 @@ impl<'a> RewardAnswer<'a> {
 
 /// The rewards as one customer can have them.
 #[derive(Debug, Serialize)]
-pub(crate) struct OfferedAnswer<'a> {
+pub(crate) struct CustomerRewardsResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     customer_id: Option<&'a CustomerId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
     point_balance: Points,
-    rewards: Vec<OfferAnswer<'a>>,
+    rewards: Vec<OfferedRewardResponse<'a>>,
 }
 
 /// One reward, and what stands between it and the customer.
 #[derive(Debug, Serialize)]
-struct OfferAnswer<'a> {
+struct OfferedRewardResponse<'a> {
     #[serde(flatten)]
-    reward: RewardAnswer<'a>,
+    reward: RewardResponse<'a>,
     available: bool,
     points_missing: Points,
     /// The most that the balance buys, where the customer chooses.
     #[serde(skip_serializing_if = "Option::is_none")]
     largest_amount: Option<Amount>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    why_not: Vec<WhyNot>,
+    why_not: Vec<UnavailableReason>,
 }
 
 #[derive(Debug, Serialize)]
-struct WhyNot {
+struct UnavailableReason {
     code: &'static str,
     detail: String,
 }
 
-impl From<&Rejection> for WhyNot {
+impl From<&Rejection> for UnavailableReason {
     fn from(rejection: &Rejection) -> Self {
         Self {
             code: rejection.code(),
-            detail: sentence(&rejection.to_string()),
+            detail: to_sentence(&rejection.to_string()),
         }
     }
 }
 
-impl<'a> OfferedAnswer<'a> {
+impl<'a> CustomerRewardsResponse<'a> {
     /// In the program's order.
     pub(crate) fn new(view: &'a RewardsView) -> Self {
         let record = view.customer.record();
         let answer = |offered: &RewardOffer| {
-            let reward = RewardAnswer::new(view.program.reward(&offered.reward)?);
-            Some(OfferAnswer {
+            let reward = RewardResponse::new(view.program.reward(&offered.reward)?);
+            Some(OfferedRewardResponse {
                 reward,
                 available: offered.is_available(),
                 points_missing: offered.missing_points,
                 largest_amount: offered.largest_amount,
-                why_not: offered.rejections.iter().map(WhyNot::from).collect(),
+                why_not: offered.rejections.iter().map(UnavailableReason::from).collect(),
             })
         };
         Self {
@@ -192,13 +192,13 @@ impl<'a> OfferedAnswer<'a> {
 
 /// A page of a customer's redemptions, newest first.
 #[derive(Debug, Serialize)]
-pub(crate) struct RedemptionsAnswer<'a> {
-    pub(crate) redemptions: Vec<RedemptionAnswer<'a>>,
+pub(crate) struct RedemptionsResponse<'a> {
+    pub(crate) redemptions: Vec<RedemptionResponse<'a>>,
 }
 
 /// One redemption.
 #[derive(Debug, Serialize)]
-pub(crate) struct RedemptionAnswer<'a> {
+pub(crate) struct RedemptionResponse<'a> {
     redemption_id: IdText,
     #[serde(skip_serializing_if = "Option::is_none")]
     customer_id: Option<&'a CustomerId>,
@@ -218,12 +218,12 @@ pub(crate) struct RedemptionAnswer<'a> {
     price_rule_id: Option<IdText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     discount_code_id: Option<IdText>,
-    issued_at: Time,
+    issued_at: TimeText,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ends_at: Option<Time>,
+    ends_at: Option<TimeText>,
     /// Since when it is used, cancelled or expired.
     #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<Time>,
+    since: Option<TimeText>,
     /// The order that used it, or whose cancellation gave its points back.
     #[serde(skip_serializing_if = "Option::is_none")]
     order_id: Option<OrderId>,
@@ -233,7 +233,7 @@ pub(crate) struct RedemptionAnswer<'a> {
     point_balance: Option<Points>,
 }
 
-impl<'a> RedemptionAnswer<'a> {
+impl<'a> RedemptionResponse<'a> {
     /// As it stands at `now`.
     pub(crate) fn new(
         view: &'a RedemptionView,
@@ -262,9 +262,9 @@ impl<'a> RedemptionAnswer<'a> {
             code: issue.code.as_ref().map(loyalty_core::discount::Code::as_str),
             price_rule_id: ids.map(|(rule, _)| IdText(rule.0)),
             discount_code_id: ids.map(|(_, code)| IdText(code.0)),
-            issued_at: Time(issue.at),
-            ends_at: view.redemption.ends_at().map(Time),
-            since: since.map(Time),
+            issued_at: TimeText(issue.at),
+            ends_at: view.redemption.ends_at().map(TimeText),
+            since: since.map(TimeText),
             order_id,
             text: issue.to_string(),
             point_balance: None,
@@ -272,7 +272,7 @@ impl<'a> RedemptionAnswer<'a> {
     }
 
     /// After a request about it.
-    pub(crate) fn of_receipt(receipt: &'a Receipt) -> Option<Self> {
+    pub(crate) fn from_receipt(receipt: &'a Receipt) -> Option<Self> {
         let customer = receipt.customer.as_ref();
         let answer = Self::new(receipt.redemption.as_deref()?, customer, receipt.at);
         Some(Self {

@@ -4,28 +4,28 @@ use loyalty_core::{Amount, LineId, Refund, RefundId, RefundContent, Rejection as
 use loyalty_store::Rejection;
 use serde::Deserialize;
 
-use super::json::Code;
-use super::json::field::Timestamp as TimeField;
-use super::value::{Parsed, Units};
+use super::json::BodyErrorCode;
+use super::json::field::TimeField as TimeField;
+use super::value::{ParsedField, QuantityField};
 use crate::problem::Problem;
 
 /// A refund, by amount or by lines.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RefundBody {
-    refund_id: Parsed<RefundId>,
+    refund_id: ParsedField<RefundId>,
     /// The money paid out.
-    amount: Option<Parsed<Amount>>,
-    lines: Option<Vec<RefundLine>>,
+    amount: Option<ParsedField<Amount>>,
+    lines: Option<Vec<RefundLineBody>>,
     refunded_at: Option<TimeField>,
 }
 
 /// Units of one line.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RefundLine {
-    line_id: Parsed<LineId>,
-    quantity: Units,
+struct RefundLineBody {
+    line_id: ParsedField<LineId>,
+    quantity: QuantityField,
 }
 
 impl RefundBody {
@@ -36,7 +36,7 @@ impl RefundBody {
             (Some(lines), _) if lines.is_empty() => {
                 let detail = "Name at least one line, or leave `lines` out for a refund by amount.";
                 return Err(
-                    Problem::unprocessable(Code::InvalidValue.as_str(), detail).at("/lines")
+                    Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param("/lines")
                 );
             }
             (Some(lines), amount) => {
@@ -49,7 +49,7 @@ impl RefundBody {
             (None, Some(amount)) => RefundContent::Amount(amount),
             (None, None) => {
                 let detail = "Say what is refunded: an `amount`, or `lines`.";
-                return Err(Problem::bad_request(Code::MissingField.as_str(), detail).at("/amount"));
+                return Err(Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail).with_param("/amount"));
             }
         };
         Ok((Refund { id: self.refund_id.0, refunded }, self.refunded_at.map(|at| at.0)))
@@ -57,12 +57,12 @@ impl RefundBody {
 }
 
 /// Where in the body a rejection's reason stands.
-pub(crate) fn blame(refund: &Refund) -> impl FnOnce(&Rejection) -> Option<String> + Send + use<> {
+pub(crate) fn error_pointer(refund: &Refund) -> impl FnOnce(&Rejection) -> Option<String> + Send + use<> {
     let refunded = refund.refunded.clone();
     move |rejection| match rejection.code() {
         "refund_differs" => Some("/refund_id".to_owned()),
         "refund_exceeds_line" => {
-            place(&refunded, rejection).map(|index| format!("/lines/{index}/quantity"))
+            line_index(&refunded, rejection).map(|index| format!("/lines/{index}/quantity"))
         }
         "refund_exceeds_order" => match refunded {
             RefundContent::Amount(_) | RefundContent::Lines { amount: Some(_), .. } => {
@@ -71,14 +71,14 @@ pub(crate) fn blame(refund: &Refund) -> impl FnOnce(&Rejection) -> Option<String
             RefundContent::Lines { amount: None, .. } => Some("/lines".to_owned()),
         },
         "unknown_line" => {
-            place(&refunded, rejection).map(|index| format!("/lines/{index}/line_id"))
+            line_index(&refunded, rejection).map(|index| format!("/lines/{index}/line_id"))
         }
         _ => None,
     }
 }
 
 /// The last place of the line that a rejection is about: where its units came to be too many.
-fn place(refunded: &RefundContent, rejection: &Rejection) -> Option<usize> {
+fn line_index(refunded: &RefundContent, rejection: &Rejection) -> Option<usize> {
     let Rejection::Rules(
         Refusal::RefundExceedsLine { line: guilty, .. } | Refusal::UnknownLine { line: guilty },
     ) = rejection

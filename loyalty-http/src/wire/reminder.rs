@@ -6,45 +6,45 @@ use loyalty_core::{CustomerId, Email, Points, Timestamp};
 use loyalty_store::{Reminder, ReminderPage};
 use serde::Serialize;
 
-use super::value::Time;
+use super::value::TimeText;
 
 /// A page of customers whose points end from `from` on, before `until`.
 #[derive(Debug, Serialize)]
-pub(crate) struct RemindersAnswer<'a> {
-    from: Time,
-    until: Time,
-    reminders: Vec<ReminderAnswer<'a>>,
+pub(crate) struct RemindersResponse<'a> {
+    from: TimeText,
+    until: TimeText,
+    reminders: Vec<ReminderResponse<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct ReminderAnswer<'a> {
+struct ReminderResponse<'a> {
     customer_id: Option<&'a CustomerId>,
     email: Option<&'a str>,
     point_balance: Points,
     /// If nothing happens until then.
-    ends: Vec<EndAnswer>,
+    ends: Vec<ExpiringPointsResponse>,
 }
 
 #[derive(Debug, Serialize)]
-struct EndAnswer {
+struct ExpiringPointsResponse {
     points: Points,
     /// From when on they are no longer usable.
-    expires_at: Time,
+    expires_at: TimeText,
 }
 
-impl<'a> RemindersAnswer<'a> {
+impl<'a> RemindersResponse<'a> {
     /// As of `now`.
     pub(crate) fn new(page: &'a ReminderPage, period: &Range<Timestamp>, now: Timestamp) -> Self {
-        let reminder = |Reminder { customer, expirations: ends }: &'a Reminder| ReminderAnswer {
+        let reminder = |Reminder { customer, expirations: ends }: &'a Reminder| ReminderResponse {
             customer_id: customer.record().id.as_ref(),
             email: customer.record().email.as_ref().map(Email::as_str),
             point_balance: customer.balance(now),
             ends: ends
                 .iter()
-                .map(|(at, points)| EndAnswer { points: *points, expires_at: Time(*at) })
+                .map(|(at, points)| ExpiringPointsResponse { points: *points, expires_at: TimeText(*at) })
                 .collect(),
         };
         let reminders = page.items.iter().map(reminder).collect();
-        Self { from: Time(period.start), until: Time(period.end), reminders }
+        Self { from: TimeText(period.start), until: TimeText(period.end), reminders }
     }
 }

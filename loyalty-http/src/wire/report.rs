@@ -9,31 +9,31 @@ use loyalty_store::{YearMonth, ActionTotals, ProgramReport};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::value::Time;
+use super::value::TimeText;
 
 /// How many actions are told.
-const TOP: usize = 20;
+const MAX_ACTIONS: usize = 20;
 
 /// What happened from `from` until `until`, and what stands at `at`.
 #[derive(Debug, Serialize)]
-pub(crate) struct ReportAnswer<'a> {
-    from: Time,
-    until: Time,
-    at: Time,
-    issued: IssuedAnswer,
+pub(crate) struct ReportResponse<'a> {
+    from: TimeText,
+    until: TimeText,
+    at: TimeText,
+    issued: IssuedResponse,
     redeemed: Points,
     expired: Points,
     clawed_back: Points,
     adjusted: Points,
     /// Redeemed of issued, in the period; null where nothing was issued.
     redemption_rate: Option<String>,
-    liability: LiabilityAnswer,
-    members: Vec<MembersAnswer<'a>>,
-    top_actions: Vec<ActionPaid<'a>>,
+    liability: LiabilityResponse,
+    members: Vec<MembersResponse<'a>>,
+    top_actions: Vec<ActionTotalResponse<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct IssuedAnswer {
+struct IssuedResponse {
     orders: Points,
     awards: Points,
     by_hand: Points,
@@ -42,7 +42,7 @@ struct IssuedAnswer {
 
 /// What customers can spend at the instant of the report.
 #[derive(Debug, Serialize)]
-struct LiabilityAnswer {
+struct LiabilityResponse {
     points: Points,
     pending: Points,
     debt: Points,
@@ -52,11 +52,11 @@ struct LiabilityAnswer {
     /// The points in money.
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<String>,
-    by_month: Vec<MonthAnswer>,
+    by_month: Vec<MonthResponse>,
 }
 
 #[derive(Debug, Serialize)]
-struct MonthAnswer {
+struct MonthResponse {
     /// In which they end; null for never.
     month: Option<String>,
     points: Points,
@@ -65,29 +65,29 @@ struct MonthAnswer {
 }
 
 #[derive(Debug, Serialize)]
-struct MembersAnswer<'a> {
+struct MembersResponse<'a> {
     tier: Option<&'a TierId>,
     customers: u64,
 }
 
 #[derive(Debug, Serialize)]
-struct ActionPaid<'a> {
+struct ActionTotalResponse<'a> {
     action_id: &'a ActionId,
     times: u64,
     points: Points,
 }
 
-impl<'a> ReportAnswer<'a> {
+impl<'a> ReportResponse<'a> {
     pub(crate) fn new(
         report: &'a ProgramReport,
         period: &Range<Timestamp>,
         at: Timestamp,
         point_value: Option<Amount>,
     ) -> Self {
-        let value = |points: Points| worth(points, point_value?.get());
+        let value = |points: Points| money_value(points, point_value?.get());
         let month = |(month, points): (&Option<YearMonth>, &Points)| {
             let month = month.map(|YearMonth { year, month }| format!("{year:04}-{month:02}"));
-            MonthAnswer { month, points: *points, value: value(*points) }
+            MonthResponse { month, points: *points, value: value(*points) }
         };
         // Those that never end come last.
         let mut by_month: Vec<_> = report.outstanding.iter().map(month).collect();
@@ -96,17 +96,17 @@ impl<'a> ReportAnswer<'a> {
         });
         let mut actions: Vec<(&ActionId, &ActionTotals)> = report.actions.iter().collect();
         actions.sort_by_key(|(action, paid)| (Reverse(paid.points), *action));
-        let paid = |(action_id, paid): (&'a ActionId, &ActionTotals)| ActionPaid {
+        let paid = |(action_id, paid): (&'a ActionId, &ActionTotals)| ActionTotalResponse {
             action_id,
             times: paid.times,
             points: paid.points,
         };
         let members = report.members.iter();
         Self {
-            from: Time(period.start),
-            until: Time(period.end),
-            at: Time(at),
-            issued: IssuedAnswer {
+            from: TimeText(period.start),
+            until: TimeText(period.end),
+            at: TimeText(at),
+            issued: IssuedResponse {
                 orders: report.awarded_for_orders,
                 awards: report.awarded_as_bonuses,
                 by_hand: report.added_by_shop,
@@ -116,8 +116,8 @@ impl<'a> ReportAnswer<'a> {
             expired: report.expired,
             clawed_back: report.clawed_back,
             adjusted: report.adjusted,
-            redemption_rate: rate(report.redeemed, report.total_issued()),
-            liability: LiabilityAnswer {
+            redemption_rate: redemption_rate(report.redeemed, report.total_issued()),
+            liability: LiabilityResponse {
                 points: report.liability(),
                 pending: report.pending,
                 debt: report.debt,
@@ -126,26 +126,26 @@ impl<'a> ReportAnswer<'a> {
                 by_month,
             },
             members: members
-                .map(|(tier, customers)| MembersAnswer {
+                .map(|(tier, customers)| MembersResponse {
                     tier: tier.as_ref(),
                     customers: *customers,
                 })
                 .collect(),
-            top_actions: actions.into_iter().take(TOP).map(paid).collect(),
+            top_actions: actions.into_iter().take(MAX_ACTIONS).map(paid).collect(),
         }
     }
 
     /// The same as lines of `section,name,points,count`.
-    pub(crate) fn csv(&self) -> String {
+    pub(crate) fn to_csv(&self) -> String {
         let mut csv = String::from("section,name,points,count\r\n");
         let mut line = |section: &str, name: &str, points: Option<Points>, count: Option<u64>| {
             let number = |number: Option<String>| number.unwrap_or_default();
             let (points, count) =
                 (number(points.map(|p| p.to_string())), number(count.map(|c| c.to_string())));
             // A string grows without failing.
-            let _ = write!(csv, "{section},{},{points},{count}\r\n", cell(name));
+            let _ = write!(csv, "{section},{},{points},{count}\r\n", escape_cell(name));
         };
-        let IssuedAnswer { orders, awards, by_hand, total } = self.issued;
+        let IssuedResponse { orders, awards, by_hand, total } = self.issued;
         for (name, points) in
             [("orders", orders), ("awards", awards), ("by_hand", by_hand), ("total", total)]
         {
@@ -190,13 +190,13 @@ impl<'a> ReportAnswer<'a> {
 }
 
 /// Points in money, exactly.
-fn worth(points: Points, point_value: Decimal) -> Option<String> {
+fn money_value(points: Points, point_value: Decimal) -> Option<String> {
     Decimal::from(points.get())
         .checked_mul(point_value)
         .map(|value| value.normalize().to_string())
 }
 
-fn rate(redeemed: Points, issued: Points) -> Option<String> {
+fn redemption_rate(redeemed: Points, issued: Points) -> Option<String> {
     let share = Decimal::from(redeemed.get()).checked_div(Decimal::from(issued.get()))?;
     let share =
         share.round_dp_with_strategy(4, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
@@ -204,7 +204,7 @@ fn rate(redeemed: Points, issued: Points) -> Option<String> {
 }
 
 /// A text in a cell: what a spreadsheet would take for a formula is made plain text.
-fn cell(text: &str) -> String {
+fn escape_cell(text: &str) -> String {
     let runs = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '|', '%']);
     let text = if runs { format!("'{text}") } else { text.to_owned() };
     if text.contains([',', '"', '\r', '\n']) {
@@ -228,14 +228,14 @@ mod tests {
             ("a \"b\"", "\"a \"\"b\"\"\""),
             ("+HYPERLINK(\"x\")", "\"'+HYPERLINK(\"\"x\"\")\""),
         ] {
-            assert_eq!(cell(text), want);
+            assert_eq!(escape_cell(text), want);
         }
     }
 
     #[test]
     fn rates_and_values_are_exact() {
-        assert_eq!(rate(Points::from(1), Points::from(3)).as_deref(), Some("0.3333"));
-        assert_eq!(rate(Points::from(1), Points::ZERO), None);
-        assert_eq!(worth(Points::from(12_345), Decimal::new(1, 2)).as_deref(), Some("123.45"));
+        assert_eq!(redemption_rate(Points::from(1), Points::from(3)).as_deref(), Some("0.3333"));
+        assert_eq!(redemption_rate(Points::from(1), Points::ZERO), None);
+        assert_eq!(money_value(Points::from(12_345), Decimal::new(1, 2)).as_deref(), Some("123.45"));
     }
 }

@@ -4,8 +4,8 @@ use loyalty_store::SavedSearch;
 use serde::{Deserialize, Serialize};
 
 use super::json::field::Text;
-use super::product::named;
-use super::value::Time;
+use super::product::require_text;
+use super::value::TimeText;
 use crate::problem::Problem;
 
 /// A search to be saved. Without a query everybody is found.
@@ -20,7 +20,7 @@ impl SavedSearchBody {
     /// The name, and the search as it is written.
     pub(crate) fn parse(self) -> Result<(String, String), Problem> {
         Ok((
-            named(self.name, "/name")?,
+            require_text(self.name, "/name")?,
             self.query.map(Text::into_string).unwrap_or_default(),
         ))
     }
@@ -28,27 +28,27 @@ impl SavedSearchBody {
 
 /// A saved search as it is answered.
 #[derive(Debug, Serialize)]
-pub(crate) struct SavedSearchAnswer<'a> {
+pub(crate) struct SavedSearchResponse<'a> {
     saved_search_id: String,
     name: &'a str,
     query: &'a str,
-    created_at: Time,
+    created_at: TimeText,
 }
 
-impl<'a> From<&'a SavedSearch> for SavedSearchAnswer<'a> {
+impl<'a> From<&'a SavedSearch> for SavedSearchResponse<'a> {
     fn from(search: &'a SavedSearch) -> Self {
         let (name, query) = (search.name.as_str(), search.query.as_str());
         Self {
             saved_search_id: search.number.to_string(),
             name,
             query,
-            created_at: Time(search.created_at),
+            created_at: TimeText(search.created_at),
         }
     }
 }
 
 /// A page of saved searches.
 #[derive(Debug, Serialize)]
-pub(crate) struct SavedSearchesAnswer<'a> {
-    pub(crate) customer_saved_searches: Vec<SavedSearchAnswer<'a>>,
+pub(crate) struct SavedSearchesResponse<'a> {
+    pub(crate) customer_saved_searches: Vec<SavedSearchResponse<'a>>,
 }

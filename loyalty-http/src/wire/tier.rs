@@ -5,46 +5,46 @@ use loyalty_core::{CustomerId, TierChange, TierId, TierStatus, Timestamp};
 use loyalty_store::CustomerView;
 use serde::Serialize;
 
-use super::value::Time;
+use super::value::TimeText;
 
 /// A tier, as of an instant.
 #[derive(Debug, Serialize)]
-pub(crate) struct TierAnswer<'a> {
+pub(crate) struct TierResponse<'a> {
     customer_id: &'a CustomerId,
     /// Null for none.
     tier: Option<TierId>,
     /// Not known of a tier set by hand.
-    since: Option<Time>,
+    since: Option<TimeText>,
     /// Until when at most, if nothing happens; null for no end that is known.
-    until: Option<Time>,
+    until: Option<TimeText>,
     /// Whether the shop set it.
     by_hand: bool,
     /// What the program counts: `spend`, `points_earned` or `orders`.
     metric: &'static str,
     /// How much of it counts now.
-    counts: Measured,
+    counts: MetricValue,
     /// Null at the top.
-    next: Option<NextAnswer>,
+    next: Option<NextTierResponse>,
     /// What is missing to keep the tier that was earned.
-    missing_to_keep: Measured,
+    missing_to_keep: MetricValue,
     /// Why the tier changed last; null where it never did by what the customer did.
-    last_change: Option<ChangeAnswer>,
+    last_change: Option<TierChangeResponse>,
     /// The instant, where one was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<Time>,
+    at: Option<TimeText>,
 }
 
 #[derive(Debug, Serialize)]
-struct NextAnswer {
+struct NextTierResponse {
     tier: TierId,
-    missing: Measured,
+    missing: MetricValue,
 }
 
 #[derive(Debug, Serialize)]
-struct ChangeAnswer {
+struct TierChangeResponse {
     from: Option<TierId>,
     to: Option<TierId>,
-    at: Time,
+    at: TimeText,
     reason: &'static str,
     text: String,
 }
@@ -52,27 +52,27 @@ struct ChangeAnswer {
 /// So much of the program's metric: money as a string, else a number.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-enum Measured {
+enum MetricValue {
     Money(String),
     Count(i64),
 }
 
-impl Measured {
+impl MetricValue {
     fn new(metric: TierMetric, value: i64) -> Self {
         match metric {
-            TierMetric::Spend => Self::Money(money(value)),
+            TierMetric::Spend => Self::Money(format_money(value)),
             TierMetric::Orders | TierMetric::PointsEarned => Self::Count(value),
         }
     }
 }
 
 /// Ten-thousandths of the currency unit, with two decimals at least.
-fn money(ten_thousandths: i64) -> String {
+fn format_money(ten_thousandths: i64) -> String {
     let value = rust_decimal::Decimal::new(ten_thousandths, 4).normalize();
     if value.scale() < 2 { format!("{value:.2}") } else { value.to_string() }
 }
 
-impl<'a> TierAnswer<'a> {
+impl<'a> TierResponse<'a> {
     /// As of `now`; `said` is the instant that was asked for.
     pub(crate) fn new(
         customer_id: &'a CustomerId,
@@ -94,27 +94,27 @@ impl<'a> TierAnswer<'a> {
         Self {
             customer_id,
             tier,
-            since: since.map(Time),
-            until: until.map(Time),
+            since: since.map(TimeText),
+            until: until.map(TimeText),
             by_hand: manual.is_some(),
             metric: match metric {
                 TierMetric::Spend => "spend",
                 TierMetric::PointsEarned => "points_earned",
                 TierMetric::Orders => "orders",
             },
-            counts: Measured::new(metric, metric.value_of(counts)),
-            next: next.map(|(tier, missing)| NextAnswer {
+            counts: MetricValue::new(metric, metric.value_of(counts)),
+            next: next.map(|(tier, missing)| NextTierResponse {
                 tier,
-                missing: Measured::new(metric, missing),
+                missing: MetricValue::new(metric, missing),
             }),
-            missing_to_keep: Measured::new(metric, missing_to_keep),
-            last_change: last_change.map(ChangeAnswer::new),
-            at: said.map(Time),
+            missing_to_keep: MetricValue::new(metric, missing_to_keep),
+            last_change: last_change.map(TierChangeResponse::new),
+            at: said.map(TimeText),
         }
     }
 }
 
-impl ChangeAnswer {
+impl TierChangeResponse {
     fn new(change: TierChange) -> Self {
         use loyalty_core::TierReason::{Lapsed, Qualified, Refunded, Removed};
         let reason = match change.reason {
@@ -127,7 +127,7 @@ impl ChangeAnswer {
         Self {
             from: change.from,
             to: change.to,
-            at: Time(change.at),
+            at: TimeText(change.at),
             reason,
             text,
         }
@@ -147,7 +147,7 @@ mod tests {
             (1, "0.0001"),
             (12_345, "1.2345"),
         ] {
-            assert_eq!(money(given), want);
+            assert_eq!(format_money(given), want);
         }
     }
 }

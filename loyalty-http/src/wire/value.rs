@@ -16,23 +16,23 @@ use rust_decimal::Decimal;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use super::json::field::{DecimalText, FromText, Refusal};
-use super::json::{Code, refuse};
+use super::json::field::{DecimalText, FromText, FieldError};
+use super::json::{BodyErrorCode, field_error};
 use crate::problem::Problem;
 
 /// A field of a body that is a string and becomes a value of the core.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Parsed<T>(pub(crate) T);
+pub(crate) struct ParsedField<T>(pub(crate) T);
 
-impl<'de, T: FromText> Deserialize<'de> for Parsed<T> {
+impl<'de, T: FromText> Deserialize<'de> for ParsedField<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(ParsedVisitor(PhantomData)).map(Self)
+        deserializer.deserialize_str(ParsedFieldVisitor(PhantomData)).map(Self)
     }
 }
 
-struct ParsedVisitor<T>(PhantomData<T>);
+struct ParsedFieldVisitor<T>(PhantomData<T>);
 
-impl<T: FromText> Visitor<'_> for ParsedVisitor<T> {
+impl<T: FromText> Visitor<'_> for ParsedFieldVisitor<T> {
     type Value = T;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,26 +40,26 @@ impl<T: FromText> Visitor<'_> for ParsedVisitor<T> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        T::from_text(text).map_err(|refusal| refuse(refusal.code, refusal.sentence))
+        T::from_text(text).map_err(|refusal| field_error(refusal.code, refusal.detail))
     }
 }
 
 /// 422, for a value outside a body: in the path, the query or a header.
-pub(crate) fn problem(refusal: Refusal, param: &str) -> Problem {
-    Problem::unprocessable(refusal.code.as_str(), refusal.sentence).at(param)
+pub(crate) fn param_problem(refusal: FieldError, param: &str) -> Problem {
+    Problem::unprocessable(refusal.code.as_str(), refusal.detail).with_param(param)
 }
 
 /// A problem of what stands inside something else of the body.
-pub(crate) fn within(prefix: &str, problem: Problem) -> Problem {
+pub(crate) fn prefix_pointer(prefix: &str, problem: Problem) -> Problem {
     let pointer = format!("{prefix}{}", problem.param().unwrap_or_default());
-    problem.at(pointer)
+    problem.with_param(pointer)
 }
 
-fn refusal(code: Code, sentence: impl Into<String>) -> Refusal {
-    Refusal { code, sentence: sentence.into() }
+fn field_error(code: BodyErrorCode, sentence: impl Into<String>) -> FieldError {
+    FieldError { code, detail: sentence.into() }
 }
 
-macro_rules! ids {
+macro_rules! impl_from_text_for_ids {
     ($($id:ty),*) => {$(
         impl FromText for $id {
             const EXPECTED: &'static str = "a string";
@@ -74,7 +74,7 @@ macro_rules! ids {
     )*};
 }
 
-ids!(
+impl_from_text_for_ids!(
     ActionId, CategoryId, CheckoutId, CountryId, CustomerId, LineId, OrderId, ProductId, RefundId,
     RewardId, SegmentId, Tag, TierId, VariantId
 );
@@ -82,11 +82,11 @@ ids!(
 impl FromText for DiscountCode {
     const EXPECTED: &'static str = "a string";
 
-    fn from_text(text: &str) -> Result<Self, Refusal> {
+    fn from_text(text: &str) -> Result<Self, FieldError> {
         Self::new(text).map_err(|error| {
             let code =
-                if error == CodeError::TooLong { Code::OutOfRange } else { Code::InvalidValue };
-            refusal(code, format!("This {error}."))
+                if error == CodeError::TooLong { BodyErrorCode::OutOfRange } else { BodyErrorCode::InvalidValue };
+            field_error(code, format!("This {error}."))
         })
     }
 }
@@ -94,17 +94,17 @@ impl FromText for DiscountCode {
 impl FromText for Email {
     const EXPECTED: &'static str = "an e-mail address";
 
-    fn from_text(text: &str) -> Result<Self, Refusal> {
-        Self::new(text).map_err(|error| refusal(Code::InvalidValue, format!("This {error}.")))
+    fn from_text(text: &str) -> Result<Self, FieldError> {
+        Self::new(text).map_err(|error| field_error(BodyErrorCode::InvalidValue, format!("This {error}.")))
     }
 }
 
 impl FromText for Currency {
     const EXPECTED: &'static str = "a currency such as \"EUR\"";
 
-    fn from_text(text: &str) -> Result<Self, Refusal> {
+    fn from_text(text: &str) -> Result<Self, FieldError> {
         let unknown =
-            || refusal(Code::InvalidValue, "This is no currency code of ISO 4217, as EUR is.");
+            || field_error(BodyErrorCode::InvalidValue, "This is no currency code of ISO 4217, as EUR is.");
         Self::from_code(text).ok_or_else(unknown)
     }
 }
@@ -112,114 +112,114 @@ impl FromText for Currency {
 impl FromText for Amount {
     const EXPECTED: &'static str = DecimalText::EXPECTED;
 
-    fn from_text(text: &str) -> Result<Self, Refusal> {
+    fn from_text(text: &str) -> Result<Self, FieldError> {
         let DecimalText(value) = DecimalText::from_text(text)?;
-        Self::new(value).map_err(number_refusal)
+        Self::new(value).map_err(amount_error)
     }
 }
 
 impl FromText for ProgramVersion {
     const EXPECTED: &'static str = "a version such as \"3\"";
 
-    fn from_text(text: &str) -> Result<Self, Refusal> {
-        number(text)
+    fn from_text(text: &str) -> Result<Self, FieldError> {
+        parse_number(text)
             .map(Self)
-            .ok_or_else(|| refusal(Code::InvalidValue, "This is no version number, as 3 is."))
+            .ok_or_else(|| field_error(BodyErrorCode::InvalidValue, "This is no version number, as 3 is."))
     }
 }
 
 impl FromText for ProductStatus {
     const EXPECTED: &'static str = "a status such as \"active\"";
 
-    fn from_text(text: &str) -> Result<Self, Refusal> {
+    fn from_text(text: &str) -> Result<Self, FieldError> {
         let known = Self::ALL.into_iter().find(|status| status.name() == text);
-        known.ok_or_else(|| refusal(Code::InvalidValue, "This must be active, archived or draft."))
+        known.ok_or_else(|| field_error(BodyErrorCode::InvalidValue, "This must be active, archived or draft."))
     }
 }
 
 impl FromText for NumericId {
     const EXPECTED: &'static str = "a whole number from 1";
 
-    fn from_text(text: &str) -> Result<Self, Refusal> {
+    fn from_text(text: &str) -> Result<Self, FieldError> {
         let beyond = || {
-            refusal(Code::InvalidValue, "This must be a whole number from 1 to 9007199254740991.")
+            field_error(BodyErrorCode::InvalidValue, "This must be a whole number from 1 to 9007199254740991.")
         };
-        number(text).and_then(Self::new).ok_or_else(beyond)
+        parse_number(text).and_then(Self::new).ok_or_else(beyond)
     }
 }
 
 /// Digits and nothing else.
-pub(crate) fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
+pub(crate) fn parse_number<T: std::str::FromStr>(text: &str) -> Option<T> {
     text.bytes()
         .all(|byte| byte.is_ascii_digit())
         .then(|| text.parse().ok())
         .flatten()
 }
 
-fn number_refusal(error: AmountError) -> Refusal {
-    refusal(Code::OutOfRange, format!("This {error}."))
+fn amount_error(error: AmountError) -> FieldError {
+    field_error(BodyErrorCode::OutOfRange, format!("This {error}."))
 }
 
 /// Points that are given or taken: at least `least`.
-pub(crate) fn points(number: i64, least: i64, pointer: &str) -> Result<Points, Problem> {
+pub(crate) fn parse_points(number: i64, least: i64, pointer: &str) -> Result<Points, Problem> {
     Points::new(number)
         .filter(|points| points.get() >= least)
         .ok_or_else(|| {
             let detail =
                 format!("This must be a whole number of points from {least} to {}.", Points::MAX);
-            Problem::unprocessable(Code::OutOfRange.as_str(), detail).at(pointer)
+            Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param(pointer)
         })
 }
 
 /// A number of units: a whole JSON number, or a decimal in a string for goods by weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Units(pub(crate) Quantity);
+pub(crate) struct QuantityField(pub(crate) Quantity);
 
-impl<'de> Deserialize<'de> for Units {
+impl<'de> Deserialize<'de> for QuantityField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(UnitsVisitor)
+        deserializer.deserialize_any(QuantityFieldVisitor)
     }
 }
 
-struct UnitsVisitor;
+struct QuantityFieldVisitor;
 
-impl Visitor<'_> for UnitsVisitor {
-    type Value = Units;
+impl Visitor<'_> for QuantityFieldVisitor {
+    type Value = QuantityField;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a whole number, or a decimal in a string such as \"1.5\"")
     }
 
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Units, E> {
-        units(number.into())
+    fn visit_u64<E: Error>(self, number: u64) -> Result<QuantityField, E> {
+        parse_quantity(number.into())
     }
 
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Units, E> {
-        units(number.into())
+    fn visit_i64<E: Error>(self, number: i64) -> Result<QuantityField, E> {
+        parse_quantity(number.into())
     }
 
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Units, E> {
+    fn visit_f64<E: Error>(self, number: f64) -> Result<QuantityField, E> {
         // A whole number past 64 bits arrives here as well.
         if number.abs() >= 1e15 {
-            return Err(refuse(Code::OutOfRange, "The number is too big."));
+            return Err(field_error(BodyErrorCode::OutOfRange, "The number is too big."));
         }
         let sentence = "This must be a whole number, or a decimal in a string such as \"1.5\".";
-        Err(refuse(Code::WrongType, sentence))
+        Err(field_error(BodyErrorCode::WrongType, sentence))
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Units, E> {
+    fn visit_str<E: Error>(self, text: &str) -> Result<QuantityField, E> {
         let value = DecimalText::from_text(text)
-            .map_err(|refusal| refuse(refusal.code, refusal.sentence))?;
-        units(value.0)
+            .map_err(|refusal| field_error(refusal.code, refusal.detail))?;
+        parse_quantity(value.0)
     }
 }
 
-fn units<E: Error>(value: Decimal) -> Result<Units, E> {
+fn parse_quantity<E: Error>(value: Decimal) -> Result<QuantityField, E> {
     let refused = |error| {
-        let refusal = number_refusal(error);
-        refuse(refusal.code, refusal.sentence)
+        let refusal = amount_error(error);
+        field_error(refusal.code, refusal.detail)
     };
-    Quantity::new(value).map(Units).map_err(refused)
+    Quantity::new(value).map(QuantityField).map_err(refused)
 }
 
 /// A number of the store as it is written: a string, as all ids are.
@@ -234,9 +234,9 @@ impl Serialize for IdText {
 
 /// A time as it is written: RFC 3339 in UTC, with as many digits behind the second as it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Time(pub(crate) Timestamp);
+pub(crate) struct TimeText(pub(crate) Timestamp);
 
-impl Serialize for Time {
+impl Serialize for TimeText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
     }
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn units_are_whole_or_decimal() {
         let read =
-            |text: &str| serde_json::from_str::<Units>(text).map(|units| units.0.thousandths());
+            |text: &str| serde_json::from_str::<QuantityField>(text).map(|units| units.0.thousandths());
         for (text, want) in [
             ("0", 0),
             ("3", 3_000),
@@ -279,7 +279,7 @@ mod tests {
             ["2026-01-31T10:00:00Z", "2026-01-31T10:00:00.120Z", "9999-12-31T23:59:59.999999Z"]
         {
             let time: Timestamp = text.parse().unwrap();
-            assert_eq!(serde_json::to_string(&Time(time)).unwrap(), format!("\"{text}\""));
+            assert_eq!(serde_json::to_string(&TimeText(time)).unwrap(), format!("\"{text}\""));
         }
     }
 
@@ -287,10 +287,10 @@ mod tests {
     fn amounts_are_plain_and_bounded() {
         for (text, want) in [
             ("12.50", Ok("12.50")),
-            ("-0.01", Err(Code::OutOfRange)),
-            ("0.00001", Err(Code::OutOfRange)),
-            ("100000000000.01", Err(Code::OutOfRange)),
-            ("1e3", Err(Code::InvalidValue)),
+            ("-0.01", Err(BodyErrorCode::OutOfRange)),
+            ("0.00001", Err(BodyErrorCode::OutOfRange)),
+            ("100000000000.01", Err(BodyErrorCode::OutOfRange)),
+            ("1e3", Err(BodyErrorCode::InvalidValue)),
         ] {
             let got = Amount::from_text(text)
                 .map(|amount| amount.to_string())

@@ -1,6 +1,6 @@
 //! Bodies that no route takes: each writing route refuses each of them, tells where, and changes nothing.
 
-use crate::support::World;
+use crate::support::TestServer;
 
 const TARGETS: [(&str, &str); 18] = [
     ("POST", "/v1/customers"),
@@ -24,10 +24,10 @@ const TARGETS: [(&str, &str); 18] = [
 ];
 
 #[test]
-fn what_is_no_json_is_refused_everywhere() {
-    let world = World::new();
+fn malformed_json_is_rejected_by_every_route() {
+    let world = TestServer::new();
     world.customer("1", 5);
-    let before = world.state();
+    let before = world.snapshot();
     let deep = [b"{\"a\":".repeat(200), b"}".repeat(200)].concat();
     let bodies: [(&[u8], &[&str]); 9] = [
         (b"", &["truncated_json"]),
@@ -49,31 +49,31 @@ fn what_is_no_json_is_refused_everywhere() {
             assert!(codes.contains(&code.as_str()), "{path} {said}: {code}");
         }
     }
-    assert_eq!(world.state(), before);
+    assert_eq!(world.snapshot(), before);
 }
 
 #[test]
-fn what_is_no_object_is_refused() {
-    let world = World::new();
-    let before = world.state();
+fn a_body_that_is_no_object_is_rejected() {
+    let world = TestServer::new();
+    let before = world.snapshot();
     for (method, path) in TARGETS {
         for body in ["[]", "null", "1", "\"{}\"", r#"["1",5]"#] {
             let answer = world.request(method, path).body(body).send();
             match path {
-                "/v1/program" => answer.refused(422, "invalid_program", ""),
+                "/v1/program" => answer.assert_problem(422, "invalid_program", ""),
                 "/v1/program/validate" => assert_eq!(answer.json()["valid"], false),
-                _ => answer.refused(400, "wrong_type", ""),
+                _ => answer.assert_problem(400, "wrong_type", ""),
             }
         }
     }
-    assert_eq!(world.state(), before);
+    assert_eq!(world.snapshot(), before);
 }
 
 #[test]
-fn fields_are_known_there_once_and_clean() {
-    let world = World::new();
+fn unknown_duplicate_and_dirty_fields_are_rejected() {
+    let world = TestServer::new();
     world.customer("1", 5);
-    let before = world.state();
+    let before = world.snapshot();
     let rows: [(&str, &str, &str, u16, &str, &str); 19] = [
         (
             "POST",
@@ -219,16 +219,16 @@ fn fields_are_known_there_once_and_clean() {
             .request(method, path)
             .body(body)
             .send()
-            .refused(status, code, param);
+            .assert_problem(status, code, param);
     }
     let tags = serde_json::json!({"customer_id": "2", "tags": vec!["t"; 251]}).to_string();
     world
         .post("/v1/customers", tags)
-        .refused(422, "out_of_range", "/tags");
-    assert_eq!(world.state(), before);
+        .assert_problem(422, "out_of_range", "/tags");
+    assert_eq!(world.snapshot(), before);
     world
         .get("/v1/customers/2")
-        .refused(404, "customer_not_found", "customer_id");
-    world.get("/v1/orders/o").refused(404, "order_not_found", "order_id");
+        .assert_problem(404, "customer_not_found", "customer_id");
+    world.get("/v1/orders/o").assert_problem(404, "order_not_found", "order_id");
     assert_eq!(world.balance("1"), 5);
 }

@@ -2,18 +2,18 @@
 
 use serde_json::json;
 
-use crate::support::World;
+use crate::support::TestServer;
 
 const TEA: &str = r#"{"title":"Green Tea","categories":["tea","green"],"price":"4.50","vendor":"Uji","product_type":"Leaves","tags":["vegan"],"status":"draft","variants":[{"variant_id":"50g","sku":"T-50","price":"4.50"},{"variant_id":"100g","title":"Large"}]}"#;
 
 const TEA_ANSWER: &str = r#"{"product_id":"green-tea","title":"Green Tea","categories":["green","tea"],"price":"4.50","currency":"USD","vendor":"Uji","product_type":"Leaves","tags":["vegan"],"status":"draft","variants":[{"variant_id":"50g","title":null,"sku":"T-50","price":"4.50"},{"variant_id":"100g","title":"Large","sku":null,"price":null}],"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z"}"#;
 
 #[test]
-fn a_product_is_put_read_and_forgotten() {
-    let world = World::new();
+fn a_product_is_put_read_and_deleted() {
+    let world = TestServer::new();
     assert_eq!(world.put("/v1/products/green-tea", TEA).expect(200).text(), TEA_ANSWER);
     assert_eq!(world.get("/v1/products/green-tea").expect(200).text(), TEA_ANSWER);
-    world.at("2026-03-02T00:00:00Z");
+    world.set_time("2026-03-02T00:00:00Z");
     // The same again is no change; less is.
     assert_eq!(world.put("/v1/products/green-tea", TEA).expect(200).text(), TEA_ANSWER);
     let plain = world.put(
@@ -29,8 +29,8 @@ fn a_product_is_put_read_and_forgotten() {
     assert_eq!((gone.status, gone.text(), gone.header("content-type")), (204, "", None));
     world
         .get("/v1/products/green-tea")
-        .refused(404, "product_not_found", "product_id");
-    world.request("DELETE", "/v1/products/green-tea").send().refused(
+        .assert_problem(404, "product_not_found", "product_id");
+    world.request("DELETE", "/v1/products/green-tea").send().assert_problem(
         404,
         "product_not_found",
         "product_id",
@@ -39,17 +39,17 @@ fn a_product_is_put_read_and_forgotten() {
 }
 
 #[test]
-fn what_was_forgotten_under_a_key_is_answered_again() {
-    let world = World::new();
+fn a_deletion_is_replayed_under_its_key() {
+    let world = TestServer::new();
     world.put("/v1/products/tea", r#"{"title":"Tea"}"#).expect(200);
-    let forget = || world.request("DELETE", "/v1/products/tea").once("k").send();
+    let forget = || world.request("DELETE", "/v1/products/tea").idempotency_key("k").send();
     let (first, again) = (forget(), forget());
     assert_eq!((first.status, first.header("idempotency-replayed")), (204, None));
     assert_eq!(
         (again.status, again.text(), again.header("idempotency-replayed")),
         (204, "", Some("true"))
     );
-    world.request("DELETE", "/v1/products/tea").send().refused(
+    world.request("DELETE", "/v1/products/tea").send().assert_problem(
         404,
         "product_not_found",
         "product_id",
@@ -58,7 +58,7 @@ fn what_was_forgotten_under_a_key_is_answered_again() {
 
 #[test]
 fn ids_are_any_text_and_words_are_reached_encoded() {
-    let world = World::new();
+    let world = TestServer::new();
     for (id, path) in [("count", "%63ount"), ("bulk", "%62ulk"), ("a/b", "a%2Fb"), ("7", "7")] {
         world
             .put(&format!("/v1/products/{path}"), r#"{"title":"x"}"#)
@@ -77,7 +77,7 @@ fn ids_are_any_text_and_words_are_reached_encoded() {
 
 #[test]
 fn many_are_put_at_once_or_none() {
-    let world = World::new();
+    let world = TestServer::new();
     let body = r#"{"products":[{"product_id":"a","title":"A"},{"product_id":"b","title":"B"}]}"#;
     let tally = |body: &str| world.post("/v1/products/bulk", body).expect(200).text().to_owned();
     assert_eq!(tally(body), r#"{"created":2,"updated":0,"unchanged":0}"#);
@@ -85,12 +85,12 @@ fn many_are_put_at_once_or_none() {
         tally(&body.replace("\"B\"", "\"C\"")),
         r#"{"created":0,"updated":1,"unchanged":1}"#
     );
-    let before = world.state();
+    let before = world.snapshot();
     let broken = r#"{"products":[{"product_id":"c","title":"C"},{"title":"D"},{"product_id":"e","title":""},
         {"product_id":"f","title":"F","price":4},{"product_id":"g","title":"G","variants":[{"variant_id":"1"},{"variant_id":"1"}]},
         {"product_id":"c","title":"again"},{"product_id":"h","title":"H","colour":"red"},7]}"#;
     let refused = world.post("/v1/products/bulk", broken);
-    refused.refused(422, "invalid_records", "/products/1/product_id");
+    refused.assert_problem(422, "invalid_records", "/products/1/product_id");
     let faults = refused.json()["faults"].take();
     let told = |index: usize| (faults[index]["pointer"].clone(), faults[index]["code"].clone());
     for (index, (pointer, code)) in [
@@ -118,17 +118,17 @@ fn many_are_put_at_once_or_none() {
     };
     world
         .post("/v1/products/bulk", many(0))
-        .refused(422, "out_of_range", "/products");
+        .assert_problem(422, "out_of_range", "/products");
     world
         .post("/v1/products/bulk", many(251))
-        .refused(422, "out_of_range", "/products");
-    assert_eq!(world.state(), before);
+        .assert_problem(422, "out_of_range", "/products");
+    assert_eq!(world.snapshot(), before);
     assert_eq!(tally(&many(250)), r#"{"created":250,"updated":0,"unchanged":0}"#);
 }
 
 #[test]
 fn lists_come_in_pages() {
-    let world = World::new();
+    let world = TestServer::new();
     for id in ["c", "3", "20", "a", "b"] {
         world
             .put(&format!("/v1/products/{id}"), r#"{"title":"x"}"#)
@@ -153,23 +153,23 @@ fn lists_come_in_pages() {
     let customers = "Yzc";
     world
         .get(&format!("/v1/products?cursor={customers}"))
-        .refused(422, "invalid_cursor", "cursor");
-    world.get(&format!("/v1/categories?cursor={customers}")).refused(
+        .assert_problem(422, "invalid_cursor", "cursor");
+    world.get(&format!("/v1/categories?cursor={customers}")).assert_problem(
         422,
         "invalid_cursor",
         "cursor",
     );
     world
         .get("/v1/products?limit=251")
-        .refused(422, "out_of_range", "limit");
+        .assert_problem(422, "out_of_range", "limit");
     world
         .get("/v1/products?page=1")
-        .refused(400, "unknown_parameter", "page");
+        .assert_problem(400, "unknown_parameter", "page");
 }
 
 #[test]
-fn categories_are_put_read_and_forgotten() {
-    let world = World::new();
+fn categories_are_put_read_and_deleted() {
+    let world = TestServer::new();
     let made = r#"{"category_id":"tea","name":"Tea","created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z"}"#;
     assert_eq!(
         world
@@ -184,7 +184,7 @@ fn categories_are_put_read_and_forgotten() {
     assert_eq!(tally.text(), r#"{"created":1,"updated":1,"unchanged":0}"#);
     assert_eq!(world.get("/v1/categories/count").expect(200).text(), r#"{"count":2}"#);
     let twice = r#"{"categories":[{"category_id":"x","name":"X"},{"category_id":"x","name":"Y"}]}"#;
-    world.post("/v1/categories/bulk", twice).refused(
+    world.post("/v1/categories/bulk", twice).assert_problem(
         422,
         "invalid_records",
         "/categories/1/category_id",
@@ -192,13 +192,13 @@ fn categories_are_put_read_and_forgotten() {
     assert_eq!(world.request("DELETE", "/v1/categories/cup").send().status, 204);
     world
         .get("/v1/categories/cup")
-        .refused(404, "category_not_found", "category_id");
+        .assert_problem(404, "category_not_found", "category_id");
 }
 
 #[test]
-fn what_a_product_or_a_category_cannot_be() {
-    let world = World::new();
-    let before = world.state();
+fn invalid_products_and_categories_are_rejected() {
+    let world = TestServer::new();
+    let before = world.snapshot();
     let many = |part: &str| vec![part; 251].join(",");
     for (path, body, status, code, param) in [
         ("products/a", "{}".to_owned(), 400, "missing_field", "/title"),
@@ -297,7 +297,7 @@ fn what_a_product_or_a_category_cannot_be() {
         ),
         ("categories/a", r#"{"title":"A"}"#.to_owned(), 400, "unknown_field", "/title"),
     ] {
-        world.put(&format!("/v1/{path}"), body).refused(status, code, param);
+        world.put(&format!("/v1/{path}"), body).assert_problem(status, code, param);
     }
-    assert_eq!(world.state(), before);
+    assert_eq!(world.snapshot(), before);
 }

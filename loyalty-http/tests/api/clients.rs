@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::World;
+use crate::support::TestServer;
 
 const PYTHON: [&str; 2] = ["ShopifyAPI==12.7.0", "pyactiveresource==2.2.2"];
 const NODE: &str = "shopify-api-node@3.15.0";
@@ -59,7 +59,7 @@ fn drive(client: &str, installed: Result<(), String>, command: impl FnOnce() -> 
         std::io::stderr().write_all(line.as_bytes()).unwrap();
         return;
     }
-    let world = World::new();
+    let world = TestServer::new();
     let tea = r#"{"title":"Tea","price":"4.50","tags":["a","b"],"variants":[{"variant_id":"s"}]}"#;
     world.put("/v1/products/632910392", tea).expect(200);
     world.put("/v1/products/cup", r#"{"title":"Cup"}"#).expect(200);
@@ -70,7 +70,7 @@ fn drive(client: &str, installed: Result<(), String>, command: impl FnOnce() -> 
         .env("no_proxy", "127.0.0.1");
     let said = run(&mut command).unwrap_or_else(|failure| panic!("{client}: {failure}"));
     assert_eq!(said.trim(), "ok", "{client}");
-    assert!(world.state().contains("VIPs"), "{client}");
+    assert!(world.snapshot().contains("VIPs"), "{client}");
 }
 
 #[test]

@@ -13,29 +13,29 @@ pub(crate) static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_slice(loyalty_http::openapi::document()).unwrap());
 
 /// Headers that an answer has only where the document says so.
-const TOLD: [&str; 6] =
+const DOCUMENTED_HEADERS: [&str; 6] =
     ["etag", "idempotency-replayed", "link", "location", "retry-after", "www-authenticate"];
 
 /// Codes of bodies that no schema allows, as far as a schema can say that.
-const SHAPELESS: [&str; 3] = ["missing_field", "unknown_field", "wrong_type"];
+const SHAPE_CODES: [&str; 3] = ["missing_field", "unknown_field", "wrong_type"];
 
 /// One operation of the document.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operation {
     pub(crate) method: &'static str,
     pub(crate) pattern: &'static str,
-    pub(crate) told: &'static Value,
+    pub(crate) spec: &'static Value,
 }
 
 /// What came back: status, the lines of the head, and the body.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Got<'a> {
+pub(crate) struct ReceivedResponse<'a> {
     pub(crate) status: u16,
     pub(crate) head: &'a str,
     pub(crate) body: &'a [u8],
 }
 
-impl Got<'_> {
+impl ReceivedResponse<'_> {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines
@@ -59,7 +59,7 @@ pub(crate) fn operations() -> &'static [Operation] {
         let of_path = |(pattern, path): (&'static String, &'static Value)| {
             let methods = path.as_object().unwrap().iter();
             methods
-                .map(|(method, told)| Operation { method, pattern, told })
+                .map(|(method, told)| Operation { method, pattern, spec: told })
                 .collect::<Vec<_>>()
         };
         paths.iter().flat_map(of_path).collect()
@@ -79,34 +79,34 @@ impl Operation {
     }
 
     pub(crate) fn id(&self) -> &'static str {
-        self.told["operationId"].as_str().unwrap()
+        self.spec["operationId"].as_str().unwrap()
     }
 
     /// Its parameters, references followed.
     pub(crate) fn parameters(&self) -> Vec<&'static Value> {
-        self.told["parameters"]
+        self.spec["parameters"]
             .as_array()
             .into_iter()
             .flatten()
-            .map(followed)
+            .map(resolve)
             .collect()
     }
 
     /// The media of its request's body.
     pub(crate) fn body(&self) -> Option<&'static Value> {
-        self.told.pointer("/requestBody/content/application~1json")
+        self.spec.pointer("/requestBody/content/application~1json")
     }
 
-    fn check(self, sent: &[u8], answer: Got<'_>) {
+    fn check(self, sent: &[u8], answer: ReceivedResponse<'_>) {
         let status = answer.status.to_string();
-        let response = &self.told["responses"][&status];
+        let response = &self.spec["responses"][&status];
         assert!(
             response.is_object(),
             "{} does not tell of {status}: {}",
             self.id(),
             answer.text()
         );
-        for name in TOLD {
+        for name in DOCUMENTED_HEADERS {
             let told = response["headers"]
                 .as_object()
                 .unwrap()
@@ -121,8 +121,8 @@ impl Operation {
                     let value = value
                         .parse::<u64>()
                         .map_or_else(|_| json!(value), |number| json!(number));
-                    valid(
-                        &followed(told)["schema"],
+                    validate(
+                        &resolve(told)["schema"],
                         &value,
                         &format!("{} {status} {name}", self.id()),
                     )
@@ -134,7 +134,7 @@ impl Operation {
             let told = &response["content"][media];
             assert!(told.is_object(), "{} {status} does not tell of {media}", self.id());
             if media.ends_with("json") && !answer.body.is_empty() {
-                valid(&told["schema"], &answer.json(), &format!("{} {status}", self.id())).unwrap();
+                validate(&told["schema"], &answer.json(), &format!("{} {status}", self.id())).unwrap();
             }
         } else {
             assert!(answer.body.is_empty(), "{}", self.id());
@@ -143,15 +143,15 @@ impl Operation {
     }
 
     /// What is accepted, the schema accepts; what has not the right shape, it does not.
-    fn check_sent(self, sent: &[u8], answer: Got<'_>) {
+    fn check_sent(self, sent: &[u8], answer: ReceivedResponse<'_>) {
         let (Some(media), Ok(body)) = (self.body(), serde_json::from_slice::<Value>(sent)) else {
             return;
         };
-        let judged = || valid(&media["schema"], &body, &format!("{} request", self.id()));
+        let judged = || validate(&media["schema"], &body, &format!("{} request", self.id()));
         if answer.status < 300 {
             judged().unwrap();
         } else if answer.status == 400
-            && SHAPELESS.iter().any(|code| answer.json()["code"] == *code)
+            && SHAPE_CODES.iter().any(|code| answer.json()["code"] == *code)
         {
             assert!(judged().is_err(), "{} allows {body}: {}", self.id(), answer.text());
         }
@@ -180,7 +180,7 @@ fn literals(pattern: &str, path: &str) -> Option<usize> {
 }
 
 /// What a reference means.
-fn followed(value: &'static Value) -> &'static Value {
+fn resolve(value: &'static Value) -> &'static Value {
     match value["$ref"].as_str() {
         Some(reference) => DOCUMENT.pointer(reference.strip_prefix('#').unwrap()).unwrap(),
         None => value,
@@ -188,7 +188,7 @@ fn followed(value: &'static Value) -> &'static Value {
 }
 
 /// Where everything in the document stands, by its address.
-static PLACES: LazyLock<HashMap<usize, String>> = LazyLock::new(|| {
+static POINTERS: LazyLock<HashMap<usize, String>> = LazyLock::new(|| {
     fn walk(value: &Value, place: String, places: &mut HashMap<usize, String>) {
         for (name, value) in value.as_object().into_iter().flatten() {
             walk(value, format!("{place}/{}", name.replace('~', "~0").replace('/', "~1")), places);
@@ -206,25 +206,25 @@ static PLACES: LazyLock<HashMap<usize, String>> = LazyLock::new(|| {
 /// The document as schemas refer to it; read once for all of them.
 static REGISTRY: LazyLock<Registry<'static>> = LazyLock::new(|| {
     Registry::new()
-        .add(NAME, DOCUMENT.clone())
+        .add(DOCUMENT_URI, DOCUMENT.clone())
         .unwrap()
         .prepare()
         .unwrap()
 });
 
-const NAME: &str = "https://loyalty.example/openapi.json";
+const DOCUMENT_URI: &str = "https://loyalty.example/openapi.json";
 
 /// Whether a value is as a schema of the document says.
-pub(crate) fn valid(schema: &'static Value, value: &Value, place: &str) -> Result<(), String> {
+pub(crate) fn validate(schema: &'static Value, value: &Value, place: &str) -> Result<(), String> {
     static COMPILED: LazyLock<Mutex<HashMap<usize, Arc<Validator>>>> =
         LazyLock::new(Mutex::default);
     let address = std::ptr::from_ref(schema).addr();
     let compiled = Arc::clone(COMPILED.lock().unwrap().entry(address).or_insert_with(|| {
-        let pointer = PLACES[&address].replace('{', "%7B").replace('}', "%7D");
+        let pointer = POINTERS[&address].replace('{', "%7B").replace('}', "%7D");
         let options = jsonschema::options()
             .with_draft(Draft::Draft202012)
             .with_registry(&REGISTRY);
-        let schema = json!({ "$ref": format!("{NAME}#{pointer}") });
+        let schema = json!({ "$ref": format!("{DOCUMENT_URI}#{pointer}") });
         Arc::new(options.should_validate_formats(true).build(&schema).unwrap())
     }));
     if compiled.is_valid(value) {
@@ -238,7 +238,7 @@ pub(crate) fn valid(schema: &'static Value, value: &Value, place: &str) -> Resul
 }
 
 /// Holds a request and its answer against the document.
-pub(crate) fn check(method: &str, path: &str, sent: &[u8], answer: Got<'_>) {
+pub(crate) fn check(method: &str, path: &str, sent: &[u8], answer: ReceivedResponse<'_>) {
     let path = path.split('?').next().unwrap();
     if let Some(operation) = Operation::of(method, path) {
         return operation.check(sent, answer);
@@ -247,6 +247,6 @@ pub(crate) fn check(method: &str, path: &str, sent: &[u8], answer: Got<'_>) {
     assert!([404, 405].contains(&answer.status), "{method} {path} is not told of");
     assert_eq!(answer.header("allow").is_some(), answer.status == 405);
     if method != "HEAD" {
-        valid(&DOCUMENT["components"]["schemas"]["Problem"], &answer.json(), path).unwrap();
+        validate(&DOCUMENT["components"]["schemas"]["Problem"], &answer.json(), path).unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::World;
+use crate::support::TestServer;
 
 const ADA: &str = r#"{"customer_id":"1001","email":"Ada@Example.com","first_name":"Ada","last_name":"Lovelace","birthday":"1990-12-10","zip":"10115","country":"DE","tags":["vip","b"]}"#;
 
@@ -10,7 +10,7 @@ const ADA_ANSWER: &str = r#"{"customer_id":"1001","email":"Ada@Example.com","fir
 
 #[test]
 fn a_customer_is_made_and_read() {
-    let world = World::new();
+    let world = TestServer::new();
     assert_eq!(world.post("/v1/customers", ADA).expect(201).text(), ADA_ANSWER);
     let shown = world.get("/v1/customers/1001").expect(200);
     assert_eq!(shown.text(), ADA_ANSWER);
@@ -22,8 +22,8 @@ fn a_customer_is_made_and_read() {
 
     world
         .post("/v1/customers", ADA)
-        .refused(409, "customer_exists", "/customer_id");
-    world.post("/v1/customers", r#"{"email":"ada@example.com"}"#).refused(
+        .assert_problem(409, "customer_exists", "/customer_id");
+    world.post("/v1/customers", r#"{"email":"ada@example.com"}"#).assert_problem(
         409,
         "customer_exists",
         "/email",
@@ -31,15 +31,15 @@ fn a_customer_is_made_and_read() {
     let taken = r#"{"customer_id":"1002","email":"ada@example.com"}"#;
     world
         .post("/v1/customers", taken)
-        .refused(422, "email_taken", "/email");
+        .assert_problem(422, "email_taken", "/email");
     world
         .get("/v1/customers/1002")
-        .refused(404, "customer_not_found", "customer_id");
+        .assert_problem(404, "customer_not_found", "customer_id");
 }
 
 #[test]
-fn a_guest_becomes_the_customer_who_brings_the_email() {
-    let world = World::new();
+fn a_guest_becomes_the_customer_with_the_same_email() {
+    let world = TestServer::new();
     let guest = world.post("/v1/customers", r#"{"email":"a@b.c"}"#).expect(201).json();
     assert_eq!(guest["customer_id"], json!(null));
     world
@@ -55,7 +55,7 @@ fn a_guest_becomes_the_customer_who_brings_the_email() {
 
 #[test]
 fn ids_can_hold_any_character() {
-    let world = World::new();
+    let world = TestServer::new();
     for (id, path) in
         [("a/b", "a%2Fb"), ("ä ö%", "%C3%A4%20%C3%B6%25"), ("count", "%63ount"), ("{x}", "%7Bx%7D")]
     {
@@ -69,7 +69,7 @@ fn ids_can_hold_any_character() {
 
 #[test]
 fn pages_follow_each_other_to_the_end() {
-    let world = World::new();
+    let world = TestServer::new();
     for number in 0..7 {
         world.customer(&format!("c{number}"), 0);
     }
@@ -93,7 +93,7 @@ fn pages_follow_each_other_to_the_end() {
 
 #[test]
 fn customers_are_found() {
-    let world = World::new();
+    let world = TestServer::new();
     world.post("/v1/customers", ADA).expect(201);
     for number in 0..3 {
         let body = format!(
@@ -124,37 +124,37 @@ fn customers_are_found() {
 
     world
         .get("/v1/customers/search")
-        .refused(400, "missing_parameter", "query");
+        .assert_problem(400, "missing_parameter", "query");
     world
         .get("/v1/customers/search?query=%22a")
-        .refused(422, "invalid_search", "query");
+        .assert_problem(422, "invalid_search", "query");
     world
         .get("/v1/customers/count?query=colour:red")
-        .refused(422, "invalid_search", "query");
+        .assert_problem(422, "invalid_search", "query");
     world
         .get("/v1/customers?email=x")
-        .refused(422, "invalid_value", "email");
+        .assert_problem(422, "invalid_value", "email");
     world
         .get("/v1/customers?limit=0")
-        .refused(422, "out_of_range", "limit");
+        .assert_problem(422, "out_of_range", "limit");
     world
         .get("/v1/customers?cursor=x")
-        .refused(422, "invalid_cursor", "cursor");
+        .assert_problem(422, "invalid_cursor", "cursor");
     world
         .get("/v1/customers?page=2")
-        .refused(400, "unknown_parameter", "page");
+        .assert_problem(400, "unknown_parameter", "page");
     world
         .get("/v1/customers/count?query=%FF")
-        .refused(400, "malformed_query", "query");
+        .assert_problem(400, "malformed_query", "query");
 }
 
 #[test]
 fn a_patch_keeps_what_is_absent_and_clears_what_is_null() {
-    let world = World::new();
+    let world = TestServer::new();
     world.post("/v1/customers", ADA).expect(201);
     let program = r#"{"tiers":[{"id":"gold","name":"Gold","multiplier":"2"}]}"#;
     world.put("/v1/program", program).expect(201);
-    world.at("2026-03-02T00:00:00Z");
+    world.set_time("2026-03-02T00:00:00Z");
     let body = r#"{"first_name":null,"birthday":"1815-12-10","tags":null,"tier":"gold","tier_until":"2027-01-01T00:00:00+01:00","point_balance":120,"reason":"moved"}"#;
     let patched = world.patch("/v1/customers/1001", body).expect(200);
     assert_eq!(
@@ -177,17 +177,17 @@ fn a_patch_keeps_what_is_absent_and_clears_what_is_null() {
         (&lowered["point_balance"], &lowered["tier"], &lowered["email"]),
         (&json!(20), &json!(null), &json!(null))
     );
-    world.at("2027-06-01T00:00:00Z");
+    world.set_time("2027-06-01T00:00:00Z");
     world
         .patch("/v1/customers/1001", r#"{"tier":"gold","tier_until":"2027-07-01T00:00:00Z"}"#)
         .expect(200);
-    world.at("2027-07-01T00:00:00Z");
+    world.set_time("2027-07-01T00:00:00Z");
     assert_eq!(world.get("/v1/customers/1001").json()["tier"], json!(null), "over at its end");
 }
 
 #[test]
 fn if_match_names_the_state_that_was_seen() {
-    let world = World::new();
+    let world = TestServer::new();
     world.customer("1", 0);
     let etag = world.get("/v1/customers/1").header("etag").unwrap().to_owned();
     let patch = |etag: &str| {
@@ -197,8 +197,8 @@ fn if_match_names_the_state_that_was_seen() {
     world
         .post("/v1/points-add", r#"{"customer_id":"1","points":1}"#)
         .expect(200);
-    patch(&etag).refused(412, "precondition_failed", "If-Match");
-    patch("W/\"1-1\"").refused(412, "precondition_failed", "If-Match");
+    patch(&etag).assert_problem(412, "precondition_failed", "If-Match");
+    patch("W/\"1-1\"").assert_problem(412, "precondition_failed", "If-Match");
     assert_eq!(world.balance("1"), 1);
     let etag = world.get("/v1/customers/1").header("etag").unwrap().to_owned();
     patch(&etag).expect(200);
@@ -207,13 +207,13 @@ fn if_match_names_the_state_that_was_seen() {
 }
 
 #[test]
-fn what_a_patch_cannot_say() {
-    let world = World::new();
+fn invalid_patches_are_rejected() {
+    let world = TestServer::new();
     world.customer("1", 10);
     world
         .post("/v1/customers", r#"{"customer_id":"2","email":"two@example.com"}"#)
         .expect(201);
-    let before = world.state();
+    let before = world.snapshot();
     for (body, status, code, param) in [
         (r#"{"customer_id":"3"}"#, 400, "unknown_field", "/customer_id"),
         (r#"{"email":"two@example.com"}"#, 422, "email_taken", "/email"),
@@ -242,10 +242,10 @@ fn what_a_patch_cannot_say() {
             "/tier",
         ),
     ] {
-        world.patch("/v1/customers/1", body).refused(status, code, param);
+        world.patch("/v1/customers/1", body).assert_problem(status, code, param);
     }
     world
         .patch("/v1/customers/3", "{}")
-        .refused(404, "customer_not_found", "customer_id");
-    assert_eq!(world.state(), before);
+        .assert_problem(404, "customer_not_found", "customer_id");
+    assert_eq!(world.snapshot(), before);
 }

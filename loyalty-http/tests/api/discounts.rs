@@ -2,19 +2,19 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, World};
+use crate::support::{TestResponse, TestServer};
 
 const TEN: &str = r#"{"title":"Ten","value_type":"percentage","value":"-10"}"#;
 
-fn id_of(answer: &Answer, name: &str) -> String {
+fn id_of(answer: &TestResponse, name: &str) -> String {
     answer.json()[name].as_str().unwrap().to_owned()
 }
 
-fn rule(world: &World, body: &str) -> String {
+fn rule(world: &TestServer, body: &str) -> String {
     id_of(&world.post("/v1/price-rules", body).expect(201), "price_rule_id")
 }
 
-fn code(world: &World, rule: &str, text: &str) -> String {
+fn code(world: &TestServer, rule: &str, text: &str) -> String {
     let body = json!({ "code": text }).to_string();
     id_of(
         &world
@@ -24,13 +24,13 @@ fn code(world: &World, rule: &str, text: &str) -> String {
     )
 }
 
-fn delete(world: &World, path: &str) -> Answer {
+fn delete(world: &TestServer, path: &str) -> TestResponse {
     world.request("DELETE", path).send()
 }
 
 #[test]
-fn a_rule_has_all_that_was_told_of_it() {
-    let world = World::new();
+fn a_rule_returns_every_member_that_was_sent() {
+    let world = TestServer::new();
     let body = json!({
         "title": "Buy two teas, get a cup", "value_type": "percentage", "value": -50, "target_type": "line_item",
         "target_selection": "entitled", "allocation_method": "each", "allocation_limit": 3,
@@ -60,7 +60,7 @@ fn a_rule_has_all_that_was_told_of_it() {
         .send()
         .expect(200);
     assert_eq!(again.json(), seen.json());
-    world.at("2026-03-02T00:00:00Z");
+    world.set_time("2026-03-02T00:00:00Z");
     let put = world
         .request("PUT", &path)
         .body(TEN)
@@ -81,29 +81,29 @@ fn a_rule_has_all_that_was_told_of_it() {
         .body(TEN)
         .header("if-match", "\"1\"")
         .send();
-    stale.refused(412, "precondition_failed", "If-Match");
+    stale.assert_problem(412, "precondition_failed", "If-Match");
     world
         .request("DELETE", &path)
         .header("if-match", "\"1\"")
         .send()
-        .refused(412, "precondition_failed", "If-Match");
+        .assert_problem(412, "precondition_failed", "If-Match");
     assert_eq!(world.get("/v1/price-rules/count").expect(200).text(), r#"{"count":1}"#);
     assert_eq!(delete(&world, &path).status, 204);
-    world.get(&path).refused(404, "price_rule_not_found", "price_rule_id");
-    delete(&world, &path).refused(404, "price_rule_not_found", "price_rule_id");
+    world.get(&path).assert_problem(404, "price_rule_not_found", "price_rule_id");
+    delete(&world, &path).assert_problem(404, "price_rule_not_found", "price_rule_id");
     assert_eq!(world.get("/v1/price-rules").expect(200).text(), r#"{"price_rules":[]}"#);
 }
 
 #[test]
-fn a_rule_that_contradicts_itself_is_told_every_fault() {
-    let world = World::new();
-    let before = world.state();
+fn a_contradictory_rule_lists_every_fault() {
+    let world = TestServer::new();
+    let before = world.snapshot();
     let wrong = json!({
         "title": " ", "value": "10", "target_type": "shipping_line", "allocation_limit": 0,
         "prerequisite_customer_ids": ["1"], "ends_at": "2026-01-01T00:00:00Z",
     });
     let refused = world.post("/v1/price-rules", wrong.to_string());
-    refused.refused(422, "invalid_price_rule", "/title");
+    refused.assert_problem(422, "invalid_price_rule", "/title");
     let faults = refused.json()["faults"].clone();
     let pointers: Vec<_> = faults
         .as_array()
@@ -153,15 +153,15 @@ fn a_rule_that_contradicts_itself_is_told_every_fault() {
             "/prerequisite_subtotal_range/greater_than_or_equal_to",
         ),
     ] {
-        world.post("/v1/price-rules", body).refused(status, code, param);
+        world.post("/v1/price-rules", body).assert_problem(status, code, param);
     }
-    assert_eq!(world.state(), before);
+    assert_eq!(world.snapshot(), before);
 }
 
 /// What the catalogue says of variants counts when a rule is made or changed.
 #[test]
 fn a_variant_and_its_product_are_not_in_one_rule() {
-    let world = World::new();
+    let world = TestServer::new();
     let tea = r#"{"title":"Tea","variants":[{"variant_id":"s"},{"variant_id":"m"}]}"#;
     world.put("/v1/products/tea", tea).expect(200);
     let body = |product: &str, variant: &str| {
@@ -170,7 +170,7 @@ fn a_variant_and_its_product_are_not_in_one_rule() {
         .to_string()
     };
     let refused = world.post("/v1/price-rules", body("tea", "s"));
-    refused.refused(422, "invalid_price_rule", "/entitled_variant_ids");
+    refused.assert_problem(422, "invalid_price_rule", "/entitled_variant_ids");
     let fault = &refused.json()["faults"][0];
     assert_eq!(
         (&fault["pointer"], &fault["code"]),
@@ -191,7 +191,7 @@ fn a_variant_and_its_product_are_not_in_one_rule() {
         .expect(200);
     let seen = world.get(&cup).expect(200);
     world.put(&cup, seen.text()).expect(200);
-    world.put(&cup, seen.text().replace("Ten", "Two")).refused(
+    world.put(&cup, seen.text().replace("Ten", "Two")).assert_problem(
         422,
         "invalid_price_rule",
         "/entitled_variant_ids",
@@ -199,27 +199,27 @@ fn a_variant_and_its_product_are_not_in_one_rule() {
     assert_eq!(world.get(&cup).expect(200).text(), seen.text());
     let wrapped = format!(r#"{{"price_rule":{}}}"#, body("tea", "m"));
     let refused = world.shopify("POST", "/price_rules.json").body(wrapped).send();
-    refused.refused(422, "invalid_price_rule", "/price_rule/entitled_variant_ids");
+    refused.assert_problem(422, "invalid_price_rule", "/price_rule/entitled_variant_ids");
     assert_eq!(refused.json()["faults"][0]["pointer"], "/price_rule/entitled_variant_ids");
     assert!(refused.json()["errors"]["entitled_variant_ids"].is_array());
 }
 
 #[test]
 fn codes_are_made_drawn_changed_and_removed() {
-    let world = World::new();
+    let world = TestServer::new();
     let rule = rule(&world, TEN);
     let path = format!("/v1/price-rules/{rule}/discount-codes");
     let summer = code(&world, &rule, " Summer ");
     world
         .post(&path, r#"{"code":"SUMMER"}"#)
-        .refused(409, "code_taken", "/code");
+        .assert_problem(409, "code_taken", "/code");
     world
         .post(&path, r#"{"code":"a","prefix":"b"}"#)
-        .refused(422, "invalid_value", "/prefix");
+        .assert_problem(422, "invalid_value", "/prefix");
     world
         .post(&path, "{\"code\":\"\"}")
-        .refused(422, "invalid_value", "/code");
-    world.post("/v1/price-rules/99/discount-codes", "{}").refused(
+        .assert_problem(422, "invalid_value", "/code");
+    world.post("/v1/price-rules/99/discount-codes", "{}").assert_problem(
         404,
         "price_rule_not_found",
         "price_rule_id",
@@ -240,22 +240,22 @@ fn codes_are_made_drawn_changed_and_removed() {
     assert_eq!((&found["code_id"], &found["enabled"]), (&json!(summer), &json!(false)));
     world
         .get("/v1/discount-codes/lookup?code=summer")
-        .refused(404, "code_not_found", "code");
+        .assert_problem(404, "code_not_found", "code");
     world
         .get("/v1/discount-codes/lookup")
-        .refused(400, "missing_parameter", "code");
+        .assert_problem(400, "missing_parameter", "code");
     let page = world.get(&format!("{path}?limit=2")).expect(200);
     let rest = world.get(&page.next().unwrap()).expect(200);
-    let count = |answer: &Answer| answer.json()["discount_codes"].as_array().unwrap().len();
+    let count = |answer: &TestResponse| answer.json()["discount_codes"].as_array().unwrap().len();
     assert_eq!((count(&page), count(&rest), rest.next()), (2, 1, None));
     assert_eq!(delete(&world, &one).status, 204);
-    world.get(&one).refused(404, "code_not_found", "code_id");
+    world.get(&one).assert_problem(404, "code_not_found", "code_id");
     assert_eq!(world.get(&format!("{path}/count")).expect(200).text(), r#"{"count":2}"#);
 }
 
 #[test]
-fn a_batch_says_what_became_of_each() {
-    let world = World::new();
+fn a_batch_reports_the_outcome_of_each_code() {
+    let world = TestServer::new();
     let rule = rule(&world, TEN);
     code(&world, &rule, "taken");
     let path = format!("/v1/price-rules/{rule}/batch");
@@ -281,10 +281,10 @@ fn a_batch_says_what_became_of_each() {
             .collect();
         world.post(&path, json!({ "discount_codes": codes }).to_string())
     };
-    many(101).refused(422, "too_many_codes", "/discount_codes");
-    many(0).refused(422, "out_of_range", "/discount_codes");
+    many(101).assert_problem(422, "too_many_codes", "/discount_codes");
+    many(0).assert_problem(422, "out_of_range", "/discount_codes");
     assert_eq!(many(100).expect(201).json()["imported_count"], 100);
-    world.get(&format!("{path}/1")).refused(404, "not_found", "batch_id");
+    world.get(&format!("{path}/1")).assert_problem(404, "not_found", "batch_id");
 }
 
 fn cart(codes: &[&str], more: &Value) -> String {
@@ -305,7 +305,7 @@ fn cart(codes: &[&str], more: &Value) -> String {
 
 #[test]
 fn a_cart_is_answered_to_the_cent_with_every_reason() {
-    let world = World::new();
+    let world = TestServer::new();
     let three = r#"{"title":"Three","value_type":"fixed_amount","value":"-3"}"#;
     code(&world, &rule(&world, three), "THREE");
     let ended = r#"{"title":"Old","value":"-1","starts_at":"2025-01-01T00:00:00Z","ends_at":"2025-02-01T00:00:00Z"}"#;
@@ -354,14 +354,14 @@ fn a_cart_is_answered_to_the_cent_with_every_reason() {
     ] {
         world
             .post("/v1/carts/evaluate", cart(&[], &more))
-            .refused(422, code, param);
+            .assert_problem(422, code, param);
     }
 }
 
 /// All that is called public is the same for every code that cannot be had, whatever is the matter with it.
 #[test]
-fn a_shopper_learns_no_reason_that_would_help_a_guesser() {
-    let world = World::new();
+fn public_reasons_do_not_reveal_whether_a_code_exists() {
+    let world = TestServer::new();
     let codes = [
         ("used_up", json!({"usage_limit": 1})),
         ("expired", json!({"ends_at": "2026-02-01T00:00:00Z"})),
@@ -406,7 +406,7 @@ fn a_shopper_learns_no_reason_that_would_help_a_guesser() {
         .enumerate()
     {
         // Guessing is slowed; here it is not in the way.
-        world.at(&format!("2026-03-01T13:{number:02}:00Z"));
+        world.set_time(&format!("2026-03-01T13:{number:02}:00Z"));
         let text = format!("T-{reason}");
         let evaluated = cart(&[&text], &json!({ "customer": customer }));
         let answer =
@@ -422,7 +422,7 @@ fn a_shopper_learns_no_reason_that_would_help_a_guesser() {
             assert_eq!(shown, format!("{text} does not apply: the code is not valid."));
             assert_ne!(shown, text_of_shop);
             let refused = world.post(&format!("/v1/checkouts/k{number}/codes"), reserve);
-            refused.refused(422, reason, "/codes/0");
+            refused.assert_problem(422, reason, "/codes/0");
             let refused = refused.json();
             assert_eq!(
                 (&refused["public_reason"], &refused["public_text"]),
@@ -437,7 +437,7 @@ fn a_shopper_learns_no_reason_that_would_help_a_guesser() {
 
 #[test]
 fn the_program_says_how_codes_combine() {
-    let world = World::new();
+    let world = TestServer::new();
     for (text, off) in [("THREE", "-3"), ("FOUR", "-4")] {
         code(&world, &rule(&world, &json!({"title": text, "value": off}).to_string()), text);
     }
@@ -485,7 +485,7 @@ fn the_program_says_how_codes_combine() {
             if together {
                 both.expect(200);
             } else {
-                both.refused(422, "not_combined", "/codes/1");
+                both.assert_problem(422, "not_combined", "/codes/1");
             }
             let held = world
                 .get(&format!("/v1/checkouts/{checkout}/codes"))
@@ -497,17 +497,17 @@ fn the_program_says_how_codes_combine() {
         held("one", &["THREE", "FOUR"], one_class);
         held("two", &["THREE", "FREE"], two_classes);
         let checkout = format!("alone{number}");
-        reserve(&checkout, &["ALONE", "FREE"]).refused(422, "individual_use", "/codes/1");
-        reserve(&checkout, &["FREE", "ALONE"]).refused(422, "individual_use", "/codes/1");
+        reserve(&checkout, &["ALONE", "FREE"]).assert_problem(422, "individual_use", "/codes/1");
+        reserve(&checkout, &["FREE", "ALONE"]).assert_problem(422, "individual_use", "/codes/1");
     }
     // Nobody else says it.
     let own = cart(&typed, &json!({"stacking": "all"}));
     world
         .post("/v1/carts/evaluate", own)
-        .refused(400, "unknown_field", "/stacking");
+        .assert_problem(400, "unknown_field", "/stacking");
     world
         .put("/v1/program", r#"{"stacking":"some"}"#)
-        .refused(422, "invalid_program", "/stacking");
+        .assert_problem(422, "invalid_program", "/stacking");
     // An order is a fact: the codes that its customer had are used up, whatever the policy is now.
     world.put("/v1/program", r#"{"stacking":"exclusive"}"#).expect(201);
     let order = json!({"status": "paid", "total": "10", "discount_codes": ["THREE", "FOUR"],
@@ -518,8 +518,8 @@ fn the_program_says_how_codes_combine() {
 }
 
 #[test]
-fn a_reserved_code_becomes_an_orders() {
-    let world = World::new();
+fn a_reservation_becomes_a_use_of_the_order() {
+    let world = TestServer::new();
     let rule = rule(
         &world,
         r#"{"title":"One","value":"-1","usage_limit":1,"once_per_customer":true}"#,
@@ -531,8 +531,8 @@ fn a_reserved_code_becomes_an_orders() {
     };
     let held = reserve("k1", "1").expect(200).json();
     assert_eq!(held["reserved"][0]["code_id"], json!(code));
-    reserve("k2", "2").refused(422, "used_up", "/codes/0");
-    reserve("k2", "1").refused(422, "already_used_by_customer", "/codes/0");
+    reserve("k2", "2").assert_problem(422, "used_up", "/codes/0");
+    reserve("k2", "1").assert_problem(422, "already_used_by_customer", "/codes/0");
     assert_eq!(
         world.get("/v1/checkouts/k2/codes").expect(200).text(),
         r#"{"checkout_id":"k2","reserved":[]}"#
@@ -576,35 +576,35 @@ fn a_reserved_code_becomes_an_orders() {
     let late = json!({"codes": ["ONE"], "until": "2026-03-03T12:30:00Z"}).to_string();
     world
         .post("/v1/checkouts/k4/codes", late)
-        .refused(422, "invalid_reservation_period", "/until");
+        .assert_problem(422, "invalid_reservation_period", "/until");
 }
 
 #[test]
-fn whoever_guesses_is_slowed_and_nobody_else() {
-    let world = World::new();
+fn only_the_guessing_subject_is_throttled() {
+    let world = TestServer::new();
     code(&world, &rule(&world, TEN), "REAL");
     let ask = |code: &str, who: &str| {
         world.get(&format!("/v1/discount-codes/lookup?code={code}&customer_id={who}"))
     };
     for guess in 0..10 {
-        ask(&format!("G{guess}"), "eve").refused(404, "code_not_found", "code");
+        ask(&format!("G{guess}"), "eve").assert_problem(404, "code_not_found", "code");
         // The key's own allowance heals within a second.
-        world.at(&format!("2026-03-01T12:00:{:02}Z", guess + 1));
+        world.set_time(&format!("2026-03-01T12:00:{:02}Z", guess + 1));
     }
     let slowed = ask("REAL", "eve");
-    slowed.refused(429, "too_many_requests", "");
+    slowed.assert_problem(429, "too_many_requests", "");
     assert_eq!(slowed.header("retry-after"), Some("20"));
     ask("REAL", "ada").expect(200);
     let body = cart(&["REAL"], &json!({"customer": {"customer_id": "eve"}}));
     world
         .post("/v1/carts/evaluate", &body)
-        .refused(429, "too_many_requests", "");
-    world.at("2026-03-01T12:00:30Z");
+        .assert_problem(429, "too_many_requests", "");
+    world.set_time("2026-03-01T12:00:30Z");
     world.post("/v1/carts/evaluate", body).expect(200);
     // A key that guesses in many names is slowed too.
     for guess in 0..10 {
         ask("NONE", &format!("m{guess}"));
     }
-    ask("REAL", "ada").refused(429, "too_many_requests", "");
+    ask("REAL", "ada").assert_problem(429, "too_many_requests", "");
     world.request("GET", "/v1/customers").send().expect(200);
 }

@@ -8,8 +8,8 @@ use loyalty_http::router::{Access, ROUTES, Route};
 use loyalty_store::Scope;
 use serde_json::{Value, json};
 
-use crate::conformance::{DOCUMENT, Operation, operations, valid};
-use crate::support::World;
+use crate::conformance::{DOCUMENT, Operation, operations, validate};
+use crate::support::TestServer;
 
 fn route_of(operation: Operation) -> &'static Route {
     let is_it = |route: &&Route| {
@@ -23,8 +23,8 @@ fn route_of(operation: Operation) -> &'static Route {
 }
 
 #[test]
-fn it_is_served_to_anybody() {
-    let world = World::new();
+fn the_document_needs_no_key() {
+    let world = TestServer::new();
     let served = world.request("GET", "/openapi.json").key("").send().expect(200);
     assert_eq!(served.json(), *DOCUMENT);
     assert_eq!(served.json()["openapi"], "3.1.0");
@@ -41,7 +41,7 @@ fn operations_are_the_routes() {
             Access::Bearer(scope) => json!([{ "key": [scope.name()] }]),
             Access::Shopify(scope) => json!([{ "token": [scope.name()] }]),
         };
-        assert_eq!(operation.told["security"], security, "{id}");
+        assert_eq!(operation.spec["security"], security, "{id}");
         let named = |place: &str| {
             let parameters = operation
                 .parameters()
@@ -69,10 +69,10 @@ fn operations_are_the_routes() {
 
 /// A body that must be there is missed; where none is told of, none is.
 #[test]
-fn bodies_are_told_of() {
-    let world = World::new();
+fn documented_bodies_are_the_required_ones() {
+    let world = TestServer::new();
     for &operation in operations() {
-        let needed = operation.told.pointer("/requestBody/required") == Some(&json!(true));
+        let needed = operation.spec.pointer("/requestBody/required") == Some(&json!(true));
         let path =
             operation
                 .parameters()
@@ -95,7 +95,7 @@ fn examples_are_as_the_schemas_say() {
     for &operation in operations() {
         for parameter in operation.parameters() {
             if let Some(example) = parameter.get("example") {
-                valid(&parameter["schema"], example, operation.id()).unwrap();
+                validate(&parameter["schema"], example, operation.id()).unwrap();
             } else {
                 assert_ne!(
                     parameter["required"],
@@ -112,12 +112,12 @@ fn examples_are_as_the_schemas_say() {
             example["key"] = json!("lk_1");
             example["hmac"] = json!("AAAA");
         }
-        valid(&media["schema"], &example, operation.id()).unwrap();
+        validate(&media["schema"], &example, operation.id()).unwrap();
     }
 }
 
 /// Codes that the source has and that no answer carries, and why.
-const NEVER_ANSWERED: [(&str, &str); 2] = [
+const NEVER_SENT: [(&str, &str); 2] = [
     ("forbidden", "a constructor for those who embed the server"),
     (
         "unknown_redemption",
@@ -153,7 +153,7 @@ fn codes_are_those_of_the_source() {
     }
     let known: BTreeSet<String> = codes("ProblemCode").collect();
     let faults: BTreeSet<String> = codes("FaultCode").collect();
-    let unheard: BTreeSet<_> = NEVER_ANSWERED.iter().map(|(code, _)| (*code).to_owned()).collect();
+    let unheard: BTreeSet<_> = NEVER_SENT.iter().map(|(code, _)| (*code).to_owned()).collect();
     assert!(
         unheard
             .iter()

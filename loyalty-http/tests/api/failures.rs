@@ -18,11 +18,11 @@ use loyalty_store::{
     Store, VerificationReport, CustomerRef,
 };
 
-use crate::support::{Answer, World};
+use crate::support::{TestResponse, TestServer};
 
 /// What the store does when it is asked for a customer or for a transaction. It knows its keys always.
 #[derive(Clone, Copy, Debug)]
-enum Trouble {
+enum StoreFault {
     Busy,
     Corrupt,
     Hangs,
@@ -31,7 +31,7 @@ enum Trouble {
     Unknown,
 }
 
-impl Trouble {
+impl StoreFault {
     fn failure(self) -> Failure {
         let text = || "page 7 of /var/lib/loyalty.db".to_owned();
         match self {
@@ -48,21 +48,21 @@ impl Trouble {
     }
 }
 
-struct Troubled {
+struct FaultyStore {
     inner: Arc<MemoryStore>,
-    trouble: Mutex<Trouble>,
+    fault: Mutex<StoreFault>,
     /// Senders of answers that never come.
     hung: Mutex<Vec<Box<dyn std::any::Any + Send>>>,
 }
 
-impl Troubled {
+impl FaultyStore {
     fn failure(&self) -> Failure {
-        let trouble = *self.trouble.lock().unwrap();
+        let trouble = *self.fault.lock().unwrap();
         trouble.failure()
     }
 }
 
-impl Catalogue for Troubled {
+impl Catalogue for FaultyStore {
     fn product(&self, _: ShopId, _: &ProductRef) -> Result<Option<Arc<ProductRecord>>, Failure> {
         Err(self.failure())
     }
@@ -123,7 +123,7 @@ impl Catalogue for Troubled {
     }
 }
 
-impl Discounts for Troubled {
+impl Discounts for FaultyStore {
     fn price_rule(&self, _: ShopId, _: PriceRuleId) -> Result<Option<PriceRuleView>, Failure> {
         Err(self.failure())
     }
@@ -180,7 +180,7 @@ impl Discounts for Troubled {
     }
 }
 
-impl Redemptions for Troubled {
+impl Redemptions for FaultyStore {
     fn redemption(&self, _: ShopId, _: RedemptionId) -> Result<Option<RedemptionView>, Failure> {
         Err(self.failure())
     }
@@ -200,10 +200,10 @@ impl Redemptions for Troubled {
     }
 }
 
-impl Store for Troubled {
+impl Store for FaultyStore {
     fn execute(&self, _: Request) -> Pending {
-        let trouble = *self.trouble.lock().unwrap();
-        if matches!(trouble, Trouble::Hangs) {
+        let trouble = *self.fault.lock().unwrap();
+        if matches!(trouble, StoreFault::Hangs) {
             let (sender, pending) = Pending::channel();
             self.hung.lock().unwrap().push(Box::new(sender));
             return pending;
@@ -329,14 +329,14 @@ impl Store for Troubled {
     }
 }
 
-fn troubled(trouble: Trouble) -> World {
-    let config = Config { patience: Duration::from_millis(200), ..Config::default() };
-    World::over(config, |inner| {
-        Arc::new(Troubled { inner, trouble: Mutex::new(trouble), hung: Mutex::default() })
+fn faulty_server(trouble: StoreFault) -> TestServer {
+    let config = Config { store_timeout: Duration::from_millis(200), ..Config::default() };
+    TestServer::with_store(config, |inner| {
+        Arc::new(FaultyStore { inner, fault: Mutex::new(trouble), hung: Mutex::default() })
     })
 }
 
-fn told(answer: &Answer) -> (u16, String, Option<String>) {
+fn summarize(answer: &TestResponse) -> (u16, String, Option<String>) {
     assert!(
         !answer.text().contains("loyalty.db") && !answer.text().contains("purpose"),
         "{}",
@@ -347,29 +347,29 @@ fn told(answer: &Answer) -> (u16, String, Option<String>) {
 }
 
 /// A look-up, a scan and a write, with an idempotency key and without.
-fn ask(world: &World) -> [Answer; 4] {
+fn ask(world: &TestServer) -> [TestResponse; 4] {
     let body = r#"{"customer_id":"1","points":5}"#;
     [
         world.get("/v1/customers/1/point-balance"),
         world.get("/v1/customers"),
         world.post("/v1/points-add", body),
-        world.request("POST", "/v1/points-add").body(body).once("k").send(),
+        world.request("POST", "/v1/points-add").body(body).idempotency_key("k").send(),
     ]
 }
 
 #[test]
 fn failures_say_whether_to_try_again_and_no_more() {
     for (trouble, status, code, retry) in [
-        (Trouble::Busy, 503, "unavailable", Some("1")),
-        (Trouble::Unavailable, 503, "unavailable", Some("1")),
-        (Trouble::Unknown, 503, "outcome_unknown", Some("1")),
-        (Trouble::Corrupt, 500, "internal", None),
-        (Trouble::Panics, 500, "internal", None),
+        (StoreFault::Busy, 503, "unavailable", Some("1")),
+        (StoreFault::Unavailable, 503, "unavailable", Some("1")),
+        (StoreFault::Unknown, 503, "outcome_unknown", Some("1")),
+        (StoreFault::Corrupt, 500, "internal", None),
+        (StoreFault::Panics, 500, "internal", None),
     ] {
-        let world = troubled(trouble);
+        let world = faulty_server(trouble);
         for answer in ask(&world) {
             assert_eq!(
-                told(&answer),
+                summarize(&answer),
                 (status, code.to_owned(), retry.map(str::to_owned)),
                 "{trouble:?}"
             );
@@ -381,12 +381,12 @@ fn failures_say_whether_to_try_again_and_no_more() {
 }
 
 #[test]
-fn nobody_waits_for_ever() {
-    let world = troubled(Trouble::Hangs);
+fn requests_time_out() {
+    let world = faulty_server(StoreFault::Hangs);
     let begun = Instant::now();
     let list = world.get("/v1/customers");
-    assert_eq!(told(&list), (503, "unavailable".to_owned(), Some("1".to_owned())));
+    assert_eq!(summarize(&list), (503, "unavailable".to_owned(), Some("1".to_owned())));
     let write = world.post("/v1/points-add", r#"{"customer_id":"1","points":5}"#);
-    assert_eq!(told(&write), (503, "outcome_unknown".to_owned(), Some("1".to_owned())));
+    assert_eq!(summarize(&write), (503, "outcome_unknown".to_owned(), Some("1".to_owned())));
     assert!(begun.elapsed() < Duration::from_millis(690), "{:?}", begun.elapsed());
 }

@@ -11,18 +11,18 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::conformance::Operation;
-use crate::support::{Answer, World, new_key};
+use crate::support::{TestResponse, TestServer, new_key};
 
 /// Who asks: a key, and the secret that the store plugins sign with.
 #[derive(Clone)]
-pub(crate) struct Asker {
+pub(crate) struct Credentials {
     key: String,
     secret: String,
 }
 
-impl Asker {
+impl Credentials {
     /// Whose key was made of this seed.
-    pub(crate) fn of(seed: u8) -> Self {
+    pub(crate) fn from_seed(seed: u8) -> Self {
         let (kept, key) = new_key(seed, &Scope::ALL);
         Self { key, secret: kept.signing_secret }
     }
@@ -30,21 +30,21 @@ impl Asker {
 
 /// The names and numbers of what the shop has.
 #[derive(Clone)]
-pub(crate) struct Names {
+pub(crate) struct FixtureIds {
     /// By the name of the parameter; for `id` by the path before it.
     numbers: BTreeMap<&'static str, String>,
     /// What is drawn, for what the document's example calls it.
-    drawn: Vec<(&'static str, String)>,
+    generated: Vec<(&'static str, String)>,
 }
 
 /// A number that nobody has.
-const NOBODY: &str = "4000000000";
+const UNKNOWN_NUMBER: &str = "4000000000";
 
-impl Names {
+impl FixtureIds {
     /// The same texts, and numbers that nobody has.
-    pub(crate) fn of_nobody(&self) -> Self {
-        let numbers = self.numbers.keys().map(|name| (*name, NOBODY.to_owned())).collect();
-        Self { numbers, drawn: self.drawn.clone() }
+    pub(crate) fn unknown(&self) -> Self {
+        let numbers = self.numbers.keys().map(|name| (*name, UNKNOWN_NUMBER.to_owned())).collect();
+        Self { numbers, generated: self.generated.clone() }
     }
 
     /// The same with another name for one thing.
@@ -67,7 +67,7 @@ impl Names {
 }
 
 /// Fills the first shop. Every text of its own begins with `prefix`.
-pub(crate) fn fill(world: &World, prefix: &str) -> Names {
+pub(crate) fn populate(world: &TestServer, prefix: &str) -> FixtureIds {
     let own = |text: &str| format!("{prefix}{text}");
     let program = json!({
         "rewards": [{"id": "five", "name": "Five off", "cost": 100, "gives": {"fixed_amount": "5.00"}}],
@@ -76,7 +76,7 @@ pub(crate) fn fill(world: &World, prefix: &str) -> Names {
         "referrals": {"received": 50, "sent": 50},
     });
     world.put("/v1/program", program.to_string()).expect(201);
-    let friends_code = people(world, &own);
+    let friends_code = create_customers(world, &own);
     let path = |list: &str, id: &str| format!("/v1/{list}/{}", own(id));
     world
         .put(&path("categories", "drinks"), r#"{"name":"Drinks"}"#)
@@ -94,11 +94,11 @@ pub(crate) fn fill(world: &World, prefix: &str) -> Names {
     world
         .post(&format!("{}/refunds", path("orders", "1001")), refund)
         .expect(200);
-    let mut numbers = discounts(world, &own);
+    let mut numbers = create_discounts(world, &own);
     let redeem = json!({"customer_id": own("42"), "reward_id": "five"});
-    numbers.insert("redemption_id", made(world, "/v1/redemptions", &redeem, "redemption_id"));
+    numbers.insert("redemption_id", create(world, "/v1/redemptions", &redeem, "redemption_id"));
     let search = json!({"name": own("Everybody"), "query": "ada"});
-    let search = made(world, "/v1/customer-saved-searches", &search, "saved_search_id");
+    let search = create(world, "/v1/customer-saved-searches", &search, "saved_search_id");
     numbers.insert("saved_search_id", search.clone());
     numbers.insert("customer_saved_searches", search);
     // Those whose ids are no numbers, so that their numbers are given.
@@ -115,17 +115,17 @@ pub(crate) fn fill(world: &World, prefix: &str) -> Names {
             .filter_map(|told| told["id"].as_u64());
         numbers.insert(list, ids.max().unwrap().to_string());
     }
-    Names { numbers, drawn: vec![("FRIEND-OF-GRACE", friends_code)] }
+    FixtureIds { numbers, generated: vec![("FRIEND-OF-GRACE", friends_code)] }
 }
 
 /// What the server calls a thing that it makes.
-fn made(world: &World, path: &str, body: &Value, name: &str) -> String {
+fn create(world: &TestServer, path: &str, body: &Value, name: &str) -> String {
     let answer = world.post(path, body.to_string()).expect(201);
     answer.json()[name].as_str().unwrap().to_owned()
 }
 
 /// Ada, who has points, a friend with a code, and others.
-fn people(world: &World, own: &dyn Fn(&str) -> String) -> String {
+fn create_customers(world: &TestServer, own: &dyn Fn(&str) -> String) -> String {
     let ada =
         json!({"customer_id": own("42"), "email": own("ada@example.com"), "first_name": "Ada"});
     world.post("/v1/customers", ada.to_string()).expect(201);
@@ -143,14 +143,14 @@ fn people(world: &World, own: &dyn Fn(&str) -> String) -> String {
 }
 
 /// A rule, its codes, and a checkout that holds one of them.
-fn discounts(world: &World, own: &dyn Fn(&str) -> String) -> BTreeMap<&'static str, String> {
+fn create_discounts(world: &TestServer, own: &dyn Fn(&str) -> String) -> BTreeMap<&'static str, String> {
     let rule = json!({"title": own("Welcome"), "value": "-5.00", "value_type": "fixed_amount"});
-    let rule = made(world, "/v1/price-rules", &rule, "price_rule_id");
+    let rule = create(world, "/v1/price-rules", &rule, "price_rule_id");
     let under = format!("/v1/price-rules/{rule}");
     let code = json!({"code": own("WELCOME")});
-    let code = made(world, &format!("{under}/discount-codes"), &code, "code_id");
+    let code = create(world, &format!("{under}/discount-codes"), &code, "code_id");
     let batch = json!({"discount_codes": [{"code": own("BATCH")}]});
-    let batch = made(world, &format!("{under}/batch"), &batch, "batch_id");
+    let batch = create(world, &format!("{under}/batch"), &batch, "batch_id");
     let held = json!({"codes": [own("WELCOME")], "until": "2026-03-01T12:30:00Z"});
     world
         .post(&format!("/v1/checkouts/{}/codes", own("cart-7")), held.to_string())
@@ -165,13 +165,13 @@ fn discounts(world: &World, own: &dyn Fn(&str) -> String) -> BTreeMap<&'static s
 
 /// Asks as the document's example does, of what has these names. With `all`, also by the query parameters that
 /// can be left out.
-pub(crate) fn ask(
-    world: &World,
-    asker: &Asker,
+pub(crate) fn send_example(
+    world: &TestServer,
+    asker: &Credentials,
     operation: Operation,
-    names: &Names,
+    names: &FixtureIds,
     all: bool,
-) -> Answer {
+) -> TestResponse {
     let (mut path, mut query) = (operation.pattern.to_owned(), Vec::new());
     for parameter in operation.parameters() {
         let name = parameter["name"].as_str().unwrap();
@@ -193,20 +193,20 @@ pub(crate) fn ask(
     let Some(media) = operation.body() else { return request.send() };
     let example = media.get("example").cloned().unwrap_or_else(|| json!({}));
     let text = names
-        .drawn
+        .generated
         .iter()
         .fold(example.to_string(), |text, (told, drawn)| text.replace(told, drawn));
     let is_it = ROUTES
         .iter()
         .find(|route| route.pattern == operation.pattern && route.method != "GET");
     if is_it.is_some_and(|route| route.access() == Access::Signed) {
-        return request.body(signed(asker, &text)).send();
+        return request.body(sign(asker, &text)).send();
     }
     request.body(text).send()
 }
 
 /// A body with its key and signature, as the plugins write it.
-fn signed(asker: &Asker, example: &str) -> String {
+fn sign(asker: &Credentials, example: &str) -> String {
     let mut body: Value = serde_json::from_str(example).unwrap();
     body["key"] = json!(asker.key);
     // Members are sorted already, and of PHP's other ways only the slash matters here.

@@ -3,11 +3,11 @@
 use loyalty_http::router::ROUTES;
 use loyalty_store::{Scope, Store};
 
-use crate::support::{NOW, World, time};
+use crate::support::{NOW, TestServer, time};
 
 #[test]
-fn a_key_says_whose_it_is() {
-    let world = World::new();
+fn a_key_identifies_its_shop() {
+    let world = TestServer::new();
     assert_eq!(
         world.get("/v1/key").expect(200).text(),
         r#"{"key_id":"1111111111111111","shop_id":"1","shop":"Tea","currency":"USD","time_zone":"Europe/Berlin","scopes":["read","write","admin"],"time":"2026-03-01T12:00:00Z"}"#
@@ -16,7 +16,7 @@ fn a_key_says_whose_it_is() {
 
 #[test]
 fn health_needs_no_key() {
-    let world = World::new();
+    let world = TestServer::new();
     for path in ["/livez", "/readyz"] {
         assert_eq!(
             world.request("GET", path).key("").send().expect(200).text(),
@@ -28,8 +28,8 @@ fn health_needs_no_key() {
 
 #[test]
 fn every_route_asks_for_its_scope_first() {
-    let world = World::new();
-    let before = world.state();
+    let world = TestServer::new();
+    let before = world.snapshot();
     let (read, write) = (world.key_with(3, &[Scope::Read]), world.key_with(4, &[Scope::Write]));
     // What is public of a key, and a guess.
     let guessed = format!("{}_00000000000000000000000000000000", write.rsplit_once('_').unwrap().0);
@@ -47,7 +47,7 @@ fn every_route_asks_for_its_scope_first() {
         };
         for stranger in [ask("lk_0000000000000000_00000000000000000000000000000000"), ask(&guessed)]
         {
-            stranger.refused(401, "unauthorized", "");
+            stranger.assert_problem(401, "unauthorized", "");
             assert_eq!(stranger.header("www-authenticate"), Some("Bearer"));
         }
         for (key, has) in [(&read, Scope::Read), (&write, Scope::Write)] {
@@ -55,12 +55,12 @@ fn every_route_asks_for_its_scope_first() {
             if has == scope {
                 assert!(![401, 403].contains(&answer.status), "{path}: {}", answer.text());
             } else {
-                answer.refused(403, "missing_scope", "");
+                answer.assert_problem(403, "missing_scope", "");
             }
         }
     }
     // The first key of the shop is no longer alive: only the newest two are.
-    world.get("/v1/key").refused(401, "unauthorized", "");
+    world.get("/v1/key").assert_problem(401, "unauthorized", "");
     let (key, shown) =
         loyalty_http::auth::new_key(&[9; loyalty_http::auth::KEY_BYTES], Scope::ALL.to_vec());
     world.store.add_api_key(world.shop, &key, time(NOW)).unwrap();
@@ -72,7 +72,7 @@ fn every_route_asks_for_its_scope_first() {
 
 #[test]
 fn paths_and_methods() {
-    let world = World::new();
+    let world = TestServer::new();
     for path in [
         "/",
         "/v1",
@@ -87,41 +87,41 @@ fn paths_and_methods() {
             .request("GET", path)
             .key("")
             .send()
-            .refused(404, "not_found", "");
+            .assert_problem(404, "not_found", "");
     }
     let refused = world.request("DELETE", "/v1/customers/1").key("").send();
-    refused.refused(405, "method_not_allowed", "");
+    refused.assert_problem(405, "method_not_allowed", "");
     assert_eq!(refused.header("allow"), Some("GET, HEAD, PATCH"));
     assert_eq!(world.request("GET", "/v1/points-add").send().header("allow"), Some("POST"));
     assert_eq!(world.request("POST", "/livez").send().header("allow"), Some("GET, HEAD"));
     assert_eq!(world.request("BREW", "/v1/key").send().status, 405);
     world
         .get("/v1/customers/%zz")
-        .refused(400, "malformed_path", "customer_id");
+        .assert_problem(400, "malformed_path", "customer_id");
     world
         .get("/v1/customers/%FF")
-        .refused(400, "malformed_path", "customer_id");
+        .assert_problem(400, "malformed_path", "customer_id");
     world
         .get("/v1/customers/a%00b")
-        .refused(422, "invalid_value", "customer_id");
-    world.get(&format!("/v1/customers/{}", "x".repeat(256))).refused(
+        .assert_problem(422, "invalid_value", "customer_id");
+    world.get(&format!("/v1/customers/{}", "x".repeat(256))).assert_problem(
         422,
         "out_of_range",
         "customer_id",
     );
-    world.put("/v1/orders/a%0Ab", r#"{"status":"cancelled"}"#).refused(
+    world.put("/v1/orders/a%0Ab", r#"{"status":"cancelled"}"#).assert_problem(
         422,
         "invalid_value",
         "order_id",
     );
     world
         .post("/v1/points-add?dry=1", "{}")
-        .refused(400, "unknown_parameter", "dry");
+        .assert_problem(400, "unknown_parameter", "dry");
 }
 
 #[test]
-fn bodies_say_what_they_are() {
-    let world = World::new();
+fn bodies_need_a_json_media_type() {
+    let world = TestServer::new();
     let body = r#"{"customer_id":"1"}"#;
     let typed = |media: &str| {
         world
@@ -130,10 +130,10 @@ fn bodies_say_what_they_are() {
             .header("content-type", media)
             .send()
     };
-    typed("text/plain").refused(415, "unsupported_media_type", "Content-Type");
+    typed("text/plain").assert_problem(415, "unsupported_media_type", "Content-Type");
     typed("application/json; charset=utf-8").expect(201);
     let large = format!(r#"{{"customer_id":"{}"}}"#, "x".repeat(1 << 20));
     let large = world.post("/v1/customers", large);
-    large.refused(413, "body_too_large", "");
+    large.assert_problem(413, "body_too_large", "");
     assert_eq!(large.json()["limit"], 1 << 20);
 }

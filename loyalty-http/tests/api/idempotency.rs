@@ -1,9 +1,9 @@
 //! The same key and request give the same answer, to the byte; the same key with another is refused.
 
-use crate::support::{Answer, World};
+use crate::support::{TestResponse, TestServer};
 
-fn send(world: &World, method: &str, path: &str, body: &str, key: &str) -> Answer {
-    world.request(method, path).body(body).once(key).send()
+fn send(world: &TestServer, method: &str, path: &str, body: &str, key: &str) -> TestResponse {
+    world.request(method, path).body(body).idempotency_key(key).send()
 }
 
 /// Every writing route: what is done, and something else under the same key.
@@ -82,8 +82,8 @@ const WRITES: [(&str, &str, &str, &str); 16] = [
 ];
 
 #[test]
-fn an_answer_is_given_again_byte_for_byte() {
-    let world = World::new();
+fn a_response_is_replayed_byte_for_byte() {
+    let world = TestServer::new();
     world.customer("1", 50);
     let rule = world
         .post("/v1/price-rules", r#"{"title":"Ten","value":"-10"}"#)
@@ -93,32 +93,32 @@ fn an_answer_is_given_again_byte_for_byte() {
     world
         .post(&format!("/v1/price-rules/{rule}/discount-codes"), r#"{"code":"TEN"}"#)
         .expect(201);
-    world.at("2026-03-20T00:00:00Z");
+    world.set_time("2026-03-20T00:00:00Z");
     for (index, (method, path, body, other)) in WRITES.into_iter().enumerate() {
         let path = &path.replace("{rule}", &rule);
         let key = format!("key-{index}");
         let first = send(&world, method, path, body, &key);
         assert!((200..300).contains(&first.status), "{}", first.text());
         assert_eq!(first.header("idempotency-replayed"), None);
-        let after = world.state();
-        world.at("2026-03-20T00:00:00Z");
+        let after = world.snapshot();
+        world.set_time("2026-03-20T00:00:00Z");
         let again = send(&world, method, path, body, &key);
         assert_eq!((again.status, again.text()), (first.status, first.text()), "{path}");
         assert_eq!(again.header("idempotency-replayed"), Some("true"));
         assert_eq!(again.header("content-type"), Some("application/json"));
         assert_ne!(again.header("x-request-id"), first.header("x-request-id"));
-        send(&world, method, path, other, &key).refused(
+        send(&world, method, path, other, &key).assert_problem(
             422,
             "idempotency_key_reused",
             "Idempotency-Key",
         );
-        assert_eq!(world.state(), after, "{path}");
+        assert_eq!(world.snapshot(), after, "{path}");
     }
 }
 
 #[test]
-fn a_rejection_is_given_again_even_when_it_would_now_be_granted() {
-    let world = World::new();
+fn a_rejection_is_replayed_even_when_the_request_would_now_succeed() {
+    let world = TestServer::new();
     world.customer("1", 10);
     let rejected = [
         ("POST", "/v1/points-subtract", r#"{"customer_id":"1","points":20}"#, 422),
@@ -135,19 +135,19 @@ fn a_rejection_is_given_again_even_when_it_would_now_be_granted() {
     world
         .put("/v1/program", r#"{"tiers":[{"id":"gold","name":"Gold"}]}"#)
         .expect(201);
-    let before = world.state();
+    let before = world.snapshot();
     for ((method, path, body, status), first) in rejected.into_iter().zip(first) {
         let again = send(&world, method, path, body, &format!("{method}{path}")).expect(status);
         assert_eq!(again.body, first.body, "{path}");
         assert_eq!(again.header("idempotency-replayed"), Some("true"));
     }
-    assert_eq!(world.state(), before);
+    assert_eq!(world.snapshot(), before);
 }
 
 /// At Shopify's paths a handler looks at what is there before it makes its request.
 #[test]
-fn an_answer_is_given_again_where_what_it_was_about_is_gone() {
-    let world = World::new();
+fn a_response_is_replayed_after_its_subject_is_deleted() {
+    let world = TestServer::new();
     let rule = r#"{"title":"Ten","value":"-10"}"#;
     let rule = world.post("/v1/price-rules", rule).expect(201).json()["price_rule_id"]
         .as_str()
@@ -167,11 +167,11 @@ fn an_answer_is_given_again_where_what_it_was_about_is_gone() {
     let send = |(method, path, body): &(&str, String, &'static str)| {
         let request = world
             .shopify(method, path)
-            .once(&format!("{method} {}", path.len()).replace(' ', "-"));
+            .idempotency_key(&format!("{method} {}", path.len()).replace(' ', "-"));
         if body.is_empty() { request.send() } else { request.body(*body).send() }
     };
     let first = writes.each_ref().map(send);
-    let before = world.state();
+    let before = world.snapshot();
     for (write, first) in writes.iter().zip(first) {
         assert!((200..300).contains(&first.status), "{}", first.text());
         let again = send(write);
@@ -181,32 +181,32 @@ fn an_answer_is_given_again_where_what_it_was_about_is_gone() {
     // Another request under such a key, or one without a key, is told what is wrong.
     let other = r#"{"price_rule":{"title":"Twelve"}}"#;
     let put = || world.shopify("PUT", &format!("{path}.json")).body(other);
-    put().once(&format!("PUT-{}", writes[0].1.len())).send().refused(
+    put().idempotency_key(&format!("PUT-{}", writes[0].1.len())).send().assert_problem(
         404,
         "price_rule_not_found",
         "id",
     );
-    put().send().refused(404, "price_rule_not_found", "id");
-    assert_eq!(world.state(), before);
+    put().send().assert_problem(404, "price_rule_not_found", "id");
+    assert_eq!(world.snapshot(), before);
 }
 
 #[test]
-fn a_request_without_shape_leaves_its_key_unused() {
-    let world = World::new();
+fn a_malformed_request_leaves_its_key_unused() {
+    let world = TestServer::new();
     world.customer("1", 0);
     let add = |body: &str| send(&world, "POST", "/v1/points-add", body, "k");
-    add(r#"{"customer_id":"1","points":"5"}"#).refused(400, "wrong_type", "/points");
+    add(r#"{"customer_id":"1","points":"5"}"#).assert_problem(400, "wrong_type", "/points");
     add(r#"{"customer_id":"1","points":5}"#).expect(200);
     assert_eq!(world.balance("1"), 5);
 }
 
 #[test]
 fn keys_belong_to_a_shop_and_a_path_and_end() {
-    let world = World::new();
+    let world = TestServer::new();
     world.customer("1", 0);
     let body = r#"{"customer_id":"1","points":5}"#;
     send(&world, "POST", "/v1/points-add", body, "k").expect(200);
-    send(&world, "POST", "/v1/points-subtract", body, "k").refused(
+    send(&world, "POST", "/v1/points-subtract", body, "k").assert_problem(
         422,
         "idempotency_key_reused",
         "Idempotency-Key",
@@ -216,10 +216,10 @@ fn keys_belong_to_a_shop_and_a_path_and_end() {
         .request("POST", "/v1/customers")
         .key(&world.other)
         .body(made)
-        .once("k")
+        .idempotency_key("k")
         .send();
     assert_eq!(elsewhere.expect(201).header("idempotency-replayed"), None);
-    world.at("2026-03-31T12:00:00Z");
+    world.set_time("2026-03-31T12:00:00Z");
     assert_eq!(
         send(&world, "POST", "/v1/points-add", body, "k")
             .expect(200)
@@ -231,19 +231,19 @@ fn keys_belong_to_a_shop_and_a_path_and_end() {
 
 #[test]
 fn keys_have_a_form() {
-    let world = World::new();
+    let world = TestServer::new();
     world.customer("1", 0);
-    let before = world.state();
+    let before = world.snapshot();
     for key in ["", "a b", "ä", &"k".repeat(256)] {
         for (method, path, body, _) in WRITES {
-            send(&world, method, path, body, key).refused(
+            send(&world, method, path, body, key).assert_problem(
                 400,
                 "invalid_idempotency_key",
                 "Idempotency-Key",
             );
         }
     }
-    assert_eq!(world.state(), before);
+    assert_eq!(world.snapshot(), before);
     send(
         &world,
         "POST",
@@ -256,7 +256,7 @@ fn keys_have_a_form() {
 
 #[test]
 fn many_at_once_with_one_key_have_one_effect() {
-    let world = World::new();
+    let world = TestServer::new();
     world.customer("1", 0);
     let answers: Vec<String> = std::thread::scope(|scope| {
         let add = || {

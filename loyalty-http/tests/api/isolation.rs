@@ -9,11 +9,11 @@ use loyalty_store::Store;
 use serde_json::Value;
 
 use crate::conformance::{Operation, operations};
-use crate::fixture::{Asker, Names, ask, fill};
-use crate::support::{Answer, World};
+use crate::fixture::{Credentials, FixtureIds, send_example, populate};
+use crate::support::{TestResponse, TestServer};
 
 /// The first key of each world's first shop is made of this byte.
-const OWNER: u8 = 1;
+const OWNER_SEED: u8 = 1;
 
 fn is_open(operation: Operation) -> bool {
     let is_it = |route: &&loyalty_http::router::Route| {
@@ -23,26 +23,26 @@ fn is_open(operation: Operation) -> bool {
     ROUTES.iter().find(is_it).unwrap().access() == Access::Open
 }
 
-fn reads(operation: Operation) -> bool {
+fn is_read(operation: Operation) -> bool {
     operation.method == "get"
 }
 
 /// Status and body, but for the request's own id.
-fn told(answer: &Answer) -> (u16, Value) {
+fn comparable(answer: &TestResponse) -> (u16, Value) {
     let mut body = if answer.body.is_empty() { Value::Null } else { answer.json() };
     body.as_object_mut().map(|members| members.remove("request_id"));
     (answer.status, body)
 }
 
 /// All that the owner can read.
-fn picture(world: &World, names: &Names) -> Vec<(&'static str, (u16, Value))> {
-    let owner = Asker::of(OWNER);
+fn snapshot(world: &TestServer, names: &FixtureIds) -> Vec<(&'static str, (u16, Value))> {
+    let owner = Credentials::from_seed(OWNER_SEED);
     let readable = operations()
         .iter()
         .copied()
-        .filter(|operation| reads(*operation) && !is_open(*operation));
+        .filter(|operation| is_read(*operation) && !is_open(*operation));
     readable
-        .map(|operation| (operation.id(), told(&ask(world, &owner, operation, names, false))))
+        .map(|operation| (operation.id(), comparable(&send_example(world, &owner, operation, names, false))))
         .collect()
 }
 
@@ -54,47 +54,47 @@ fn is_for_another(operation: Operation) -> bool {
 #[test]
 fn examples_work_in_their_own_shop() {
     for &operation in operations() {
-        let world = World::new();
-        let mut names = fill(&world, "");
+        let world = TestServer::new();
+        let mut names = populate(&world, "");
         if is_for_another(operation) {
             names = names.with("customer_id", "8");
         }
         for all in [false, true] {
-            if all && !reads(operation) {
+            if all && !is_read(operation) {
                 continue;
             }
-            let answer = ask(&world, &Asker::of(OWNER), operation, &names, all);
+            let answer = send_example(&world, &Credentials::from_seed(OWNER_SEED), operation, &names, all);
             assert!(answer.status < 400, "{}: {}", operation.id(), answer.text());
         }
     }
 }
 
 #[test]
-fn another_shop_is_as_if_it_were_not_there() {
-    let (full, renamed, empty) = (World::new(), World::new(), World::new());
-    let names = fill(&full, "");
-    fill(&renamed, "other-");
-    let nobody = names.of_nobody();
-    let before = picture(&full, &names);
+fn another_shop_looks_as_if_it_did_not_exist() {
+    let (full, renamed, empty) = (TestServer::new(), TestServer::new(), TestServer::new());
+    let names = populate(&full, "");
+    populate(&renamed, "other-");
+    let nobody = names.unknown();
+    let before = snapshot(&full, &names);
     for (seed, operation) in
         (10..).zip(operations().iter().copied().filter(|operation| !is_open(*operation)))
     {
         let id = operation.id();
-        let strangers = [&full, &renamed, &empty].map(|world| world.newcomer(seed));
+        let strangers = [&full, &renamed, &empty].map(|world| world.new_shop(seed));
         let [mut there, mut not_there, mut nowhere] = [Vec::new(), Vec::new(), Vec::new()];
         for all in [false, true] {
-            there.push(told(&ask(&full, &strangers[0], operation, &names, all)));
-            not_there.push(told(&ask(&renamed, &strangers[1], operation, &nobody, all)));
-            nowhere.push(told(&ask(&empty, &strangers[2], operation, &nobody, all)));
+            there.push(comparable(&send_example(&full, &strangers[0], operation, &names, all)));
+            not_there.push(comparable(&send_example(&renamed, &strangers[1], operation, &nobody, all)));
+            nowhere.push(comparable(&send_example(&empty, &strangers[2], operation, &nobody, all)));
         }
         assert_eq!(there, not_there, "{id} tells another shop's from nobody's");
         // Numbers that are given count for all shops, so only reads can be compared with nothing at all.
         assert!(
-            !reads(operation) || there == without_shop(nowhere, &there),
+            !is_read(operation) || there == without_shop(nowhere, &there),
             "{id} shows another shop's"
         );
-        if !reads(operation) {
-            assert_eq!(picture(&full, &names), before, "{id} changed another shop");
+        if !is_read(operation) {
+            assert_eq!(snapshot(&full, &names), before, "{id} changed another shop");
         }
     }
     assert_eq!(full.store.verify().unwrap().differences, Vec::<String>::new());
@@ -111,10 +111,10 @@ fn without_shop(mut answers: Vec<(u16, Value)>, like: &[(u16, Value)]) -> Vec<(u
 }
 
 #[test]
-fn the_same_ids_are_there_for_both() {
-    let world = World::new();
-    let names = fill(&world, "");
-    let before = picture(&world, &names);
+fn both_shops_can_use_the_same_ids() {
+    let world = TestServer::new();
+    let names = populate(&world, "");
+    let before = snapshot(&world, &names);
     let other = |method: &str, path: &str, body: &str| {
         world.request(method, path).key(&world.other).body(body).send()
     };
@@ -130,6 +130,6 @@ fn the_same_ids_are_there_for_both() {
     other("PUT", "/v1/products/tea", r#"{"title":"Bean"}"#).expect(200);
     other("PUT", "/v1/categories/drinks", r#"{"name":"Beans"}"#).expect(200);
     assert_eq!(other("DELETE", "/v1/products/tea", "").status, 204);
-    assert_eq!(picture(&world, &names), before);
+    assert_eq!(snapshot(&world, &names), before);
     assert_eq!(world.store.verify().unwrap().differences, Vec::<String>::new());
 }

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::TestServer;
 
-fn entries(world: &World, path: &str) -> Vec<Value> {
+fn entries(world: &TestServer, path: &str) -> Vec<Value> {
     world.get(path).expect(200).json()["entries"]
         .as_array()
         .unwrap()
@@ -12,13 +12,13 @@ fn entries(world: &World, path: &str) -> Vec<Value> {
 }
 
 /// A customer with every kind of entry.
-fn eventful() -> World {
-    let world = World::new();
+fn server_with_events() -> TestServer {
+    let world = TestServer::new();
     let program =
         r#"{"expiry":{"per_lot":{"after":"P30D"}},"tiers":[{"id":"gold","name":"Gold"}]}"#;
     world.put("/v1/program", program).expect(201);
     world.customer("1", 40);
-    world.at("2026-03-02T12:00:00Z");
+    world.set_time("2026-03-02T12:00:00Z");
     let order = r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"60.50"}],"total":"60.50"}"#;
     world.put("/v1/orders/o1", order).expect(200);
     world
@@ -33,7 +33,7 @@ fn eventful() -> World {
     world
         .patch("/v1/customers/1", r#"{"tier":"gold","tier_until":"2026-06-01T00:00:00Z"}"#)
         .expect(200);
-    world.at("2026-04-10T00:00:00Z");
+    world.set_time("2026-04-10T00:00:00Z");
     world
         .post("/v1/points-add", r#"{"customer_id":"1","points":7}"#)
         .expect(200);
@@ -42,7 +42,7 @@ fn eventful() -> World {
 
 #[test]
 fn entries_explain_every_change() {
-    let world = eventful();
+    let world = server_with_events();
     let entries = entries(&world, "/v1/customers/1/ledger");
     let brief: Vec<_> = entries
         .iter()
@@ -93,7 +93,7 @@ fn entries_explain_every_change() {
 
 #[test]
 fn pages_of_any_size_give_the_same_entries() {
-    let world = eventful();
+    let world = server_with_events();
     let whole = entries(&world, "/v1/customers/1/ledger");
     for limit in 1..=9 {
         let (mut path, mut seen) =
@@ -110,8 +110,8 @@ fn pages_of_any_size_give_the_same_entries() {
 }
 
 #[test]
-fn facts_of_orders_are_no_entries() {
-    let world = World::new();
+fn order_facts_are_not_ledger_entries() {
+    let world = TestServer::new();
     world.customer("1", 0);
     for number in 0..30 {
         let order = r#"{"customer":{"customer_id":"1"},"status":"processing","lines":[{"quantity":1,"amount":"5"}],"total":"5"}"#;
@@ -131,8 +131,8 @@ fn facts_of_orders_are_no_entries() {
 }
 
 #[test]
-fn a_guests_points_come_as_one_entry() {
-    let world = World::new();
+fn a_merged_guest_is_one_entry() {
+    let world = TestServer::new();
     world.post("/v1/customers", r#"{"email":"a@b.c"}"#).expect(201);
     world
         .post("/v1/points-add", r#"{"email":"a@b.c","points":70}"#)
@@ -149,8 +149,8 @@ fn a_guests_points_come_as_one_entry() {
 }
 
 #[test]
-fn what_is_forgiven_is_told() {
-    let world = World::new();
+fn forgiven_points_are_reported() {
+    let world = TestServer::new();
     world.put("/v1/program", r#"{"debt":"stop_at_zero"}"#).expect(201);
     let order = r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"50"}],"total":"50"}"#;
     world.put("/v1/orders/o1", order).expect(200);
@@ -164,14 +164,14 @@ fn what_is_forgiven_is_told() {
 }
 
 #[test]
-fn what_had_run_out_is_told_and_not_taken() {
-    let world = World::new();
+fn expired_points_are_reported_and_not_clawed_back() {
+    let world = TestServer::new();
     let order = r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"100"}],"total":"100"}"#;
     world.put("/v1/orders/a", order).expect(200);
     world
         .put("/v1/program", r#"{"expiry": {"inactivity": {"after": "P1M"}}}"#)
         .expect(201);
-    world.at("2026-05-01T00:00:00Z");
+    world.set_time("2026-05-01T00:00:00Z");
     world
         .post("/v1/orders/a/refunds", r#"{"refund_id":"r","amount":"30"}"#)
         .expect(200);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, World};
+use crate::support::{TestResponse, TestServer};
 
 const ORDER: &str = r#"{"customer":{"customer_id":"1","email":"a@b.c","first_name":"Ada"},"status":"paid",
     "updated_at":"2026-02-28T10:00:00Z","placed_at":"2026-02-28T09:00:00Z","currency":"USD",
@@ -11,7 +11,7 @@ const ORDER: &str = r#"{"customer":{"customer_id":"1","email":"a@b.c","first_nam
              {"quantity":1,"amount":"25.00","gift_card":true}],
     "tax":"1.00","shipping":"4.00","total":"79.95"}"#;
 
-fn changed(answer: &Answer) -> (i64, i64) {
+fn changed(answer: &TestResponse) -> (i64, i64) {
     let body = answer.json();
     (
         body["points_changed"].as_i64().unwrap(),
@@ -28,7 +28,7 @@ fn order(status: &str, total: &str, more: &str) -> String {
 
 #[test]
 fn an_order_earns_and_says_why() {
-    let world = World::new();
+    let world = TestServer::new();
     let put = world.put("/v1/orders/1001", ORDER).expect(200);
     assert_eq!(
         put.text(),
@@ -58,12 +58,12 @@ fn an_order_earns_and_says_why() {
     );
     world
         .get("/v1/orders/1002")
-        .refused(404, "order_not_found", "order_id");
+        .assert_problem(404, "order_not_found", "order_id");
 }
 
 #[test]
-fn an_order_takes_its_way() {
-    let world = World::new();
+fn an_order_moves_through_its_statuses() {
+    let world = TestServer::new();
     let put = |body: String| world.put("/v1/orders/o", body).expect(200);
     let at = |time: &str| format!(r#","updated_at":"2026-02-{time}T00:00:00Z""#);
     let placed = put(order("processing", "50.00", &at("01")));
@@ -89,15 +89,15 @@ fn an_order_takes_its_way() {
     let other = order("paid", "50.00", "").replace(r#""1""#, r#""2""#);
     world
         .put("/v1/orders/o", other)
-        .refused(422, "order_of_another_customer", "/customer");
+        .assert_problem(422, "order_of_another_customer", "/customer");
     world
         .get("/v1/customers/2")
-        .refused(404, "customer_not_found", "customer_id");
+        .assert_problem(404, "customer_not_found", "customer_id");
 }
 
 #[test]
-fn refunds_take_their_share_and_no_more() {
-    let world = World::new();
+fn refunds_claw_back_their_share_and_no_more() {
+    let world = TestServer::new();
     world.put("/v1/orders/o", order("paid", "90.00", "")).expect(200);
     let refund = |body: &str| world.post("/v1/orders/o/refunds", body);
     let half = refund(
@@ -110,22 +110,22 @@ fn refunds_take_their_share_and_no_more() {
     );
     // The same refund again is no other one.
     assert_eq!(changed(&refund(r#"{"refund_id":"r2","amount":"45.00"}"#).expect(200)), (0, 15));
-    let before = world.state();
-    refund(r#"{"refund_id":"r2","amount":"45.01"}"#).refused(422, "refund_differs", "/refund_id");
+    let before = world.snapshot();
+    refund(r#"{"refund_id":"r2","amount":"45.01"}"#).assert_problem(422, "refund_differs", "/refund_id");
     let beyond = refund(r#"{"refund_id":"r3","amount":"15.01"}"#);
-    beyond.refused(422, "refund_exceeds_order", "/amount");
+    beyond.assert_problem(422, "refund_exceeds_order", "/amount");
     assert_eq!(
         (&beyond.json()["left"], &beyond.json()["total"]),
         (&json!("15"), &json!("90.00"))
     );
     let units = refund(r#"{"refund_id":"r3","lines":[{"line_id":"a","quantity":3}]}"#);
-    units.refused(422, "refund_exceeds_line", "/lines/0/quantity");
+    units.assert_problem(422, "refund_exceeds_line", "/lines/0/quantity");
     assert_eq!(units.json()["quantity"], "3");
     let money = refund(r#"{"refund_id":"r3","lines":[{"line_id":"a","quantity":2}]}"#);
-    money.refused(422, "refund_exceeds_order", "/lines");
+    money.assert_problem(422, "refund_exceeds_order", "/lines");
     let unknown =
         r#"{"refund_id":"r3","lines":[{"line_id":"a","quantity":1},{"line_id":"b","quantity":1}]}"#;
-    refund(unknown).refused(422, "unknown_line", "/lines/1/line_id");
+    refund(unknown).assert_problem(422, "unknown_line", "/lines/1/line_id");
     for (body, status, code, param) in [
         (r#"{"refund_id":"r3"}"#, 400, "missing_field", "/amount"),
         (r#"{"refund_id":"r3","lines":[]}"#, 422, "invalid_value", "/lines"),
@@ -145,17 +145,17 @@ fn refunds_take_their_share_and_no_more() {
             "/lines/0/quantity",
         ),
     ] {
-        refund(body).refused(status, code, param);
+        refund(body).assert_problem(status, code, param);
     }
-    assert_eq!(world.state(), before);
+    assert_eq!(world.snapshot(), before);
     assert_eq!(changed(&refund(r#"{"refund_id":"r3","amount":"15"}"#).expect(200)).1, 0);
     let text = world.get("/v1/orders/o").json()["text"].take();
     assert_eq!(text, "All of the order was refunded; it earns nothing.");
 }
 
 #[test]
-fn facts_that_come_before_their_order_are_kept() {
-    let world = World::new();
+fn facts_that_arrive_before_their_order_are_stored() {
+    let world = TestServer::new();
     let kept = world
         .post("/v1/orders/o/refunds", r#"{"refund_id":"r1","amount":"30.00"}"#)
         .expect(200);
@@ -174,37 +174,37 @@ fn facts_that_come_before_their_order_are_kept() {
     );
     assert_eq!(changed(&late.expect(200)), (0, 60));
     assert_eq!(world.get("/v1/orders/p").json()["status"], "cancelled");
-    assert_eq!(world.state(), world.state());
+    assert_eq!(world.snapshot(), world.snapshot());
 }
 
 #[test]
-fn another_currency_needs_the_shops_money() {
-    let world = World::new();
+fn another_currency_needs_shop_money() {
+    let world = TestServer::new();
     let foreign = |more: &str| {
         format!(
             r#"{{"customer":{{"customer_id":"1"}},"status":"paid","currency":"EUR",
                 "lines":[{{"quantity":1,"amount":"10.00"}},{{"quantity":1,"amount":"20.00"}}],"total":"30.00"{more}}}"#
         )
     };
-    let before = world.state();
+    let before = world.snapshot();
     let put = |body: String| world.put("/v1/orders/o", body);
-    put(foreign("")).refused(422, "currency_mismatch", "/currency");
-    put(foreign(r#","shop_money":{"lines":["11.00"],"total":"33.00"}"#)).refused(
+    put(foreign("")).assert_problem(422, "currency_mismatch", "/currency");
+    put(foreign(r#","shop_money":{"lines":["11.00"],"total":"33.00"}"#)).assert_problem(
         422,
         "invalid_value",
         "/shop_money/lines",
     );
-    put(foreign(r#","shop_money":{"lines":["11.00","22.00"]}"#)).refused(
+    put(foreign(r#","shop_money":{"lines":["11.00","22.00"]}"#)).assert_problem(
         400,
         "missing_field",
         "/shop_money/total",
     );
     let apart = r#","shop_money":{"lines":["11.00","22.00"],"total":"34.00"}"#;
-    put(foreign(apart)).refused(422, "totals_disagree", "/shop_money/total");
+    put(foreign(apart)).assert_problem(422, "totals_disagree", "/shop_money/total");
     let redeemed =
         r#","shop_money":{"lines":["11.00","22.00"],"total":"33.00","redeemed":"33.01"}"#;
-    put(foreign(redeemed)).refused(422, "redeemed_beyond_total", "/shop_money/redeemed");
-    assert_eq!(world.state(), before);
+    put(foreign(redeemed)).assert_problem(422, "redeemed_beyond_total", "/shop_money/redeemed");
+    assert_eq!(world.snapshot(), before);
     let whole = r#","shop_money":{"lines":["11.00","22.00"],"tax":"3.00","shipping":"2.00","total":"38.00","redeemed":"19.00"}"#;
     assert_eq!(changed(&put(foreign(whole)).expect(200)), (16, 16));
     let own = order("paid", "10.00", r#","currency":"USD""#);
@@ -212,10 +212,10 @@ fn another_currency_needs_the_shops_money() {
 }
 
 #[test]
-fn orders_that_contradict_themselves() {
-    let world = World::new();
+fn contradictory_orders_are_rejected() {
+    let world = TestServer::new();
     world.customer("1", 0);
-    let before = world.state();
+    let before = world.snapshot();
     let lines =
         |lines: &str, rest: &str| format!(r#"{{"status":"paid","lines":[{lines}],{rest}}}"#);
     let line = r#"{"quantity":1,"amount":"10.00"}"#;
@@ -333,16 +333,16 @@ fn orders_that_contradict_themselves() {
         ),
     ];
     for (body, status, code, param) in rows {
-        world.put("/v1/orders/o", body).refused(status, code, param);
+        world.put("/v1/orders/o", body).assert_problem(status, code, param);
     }
     let many = vec![r#"{"quantity":0,"amount":"0"}"#; 2_001].join(",");
-    world.put("/v1/orders/o", lines(&many, r#""total":"0""#)).refused(
+    world.put("/v1/orders/o", lines(&many, r#""total":"0""#)).assert_problem(
         422,
         "order_too_large",
         "/lines",
     );
-    assert_eq!(world.state(), before);
-    world.get("/v1/orders/o").refused(404, "order_not_found", "order_id");
+    assert_eq!(world.snapshot(), before);
+    world.get("/v1/orders/o").assert_problem(404, "order_not_found", "order_id");
     // What rounding explains, and what real shops send.
     world
         .put("/v1/orders/o", lines(line, r#""total":"10.01""#))
@@ -357,7 +357,7 @@ fn orders_that_contradict_themselves() {
 
 #[test]
 fn an_order_without_a_customer_waits_for_one() {
-    let world = World::new();
+    let world = TestServer::new();
     let anonymous = r#"{"status":"paid","lines":[{"quantity":1,"amount":"10"}],"total":"10"}"#;
     let put = world.put("/v1/orders/o", anonymous).expect(200).json();
     assert_eq!((put.get("customer"), &put["points"]["awarded"]), (None, &Value::from(0)));

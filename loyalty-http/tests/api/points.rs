@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::TestServer;
 
 #[test]
-fn points_go_in_and_out() {
-    let world = World::new();
+fn points_are_added_and_subtracted() {
+    let world = TestServer::new();
     world
         .post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#)
         .expect(201);
@@ -24,7 +24,7 @@ fn points_go_in_and_out() {
         r#"{"email":"A@b.c","points":100,"point_balance":150,"entry_id":"3-0","at":"2026-03-01T12:00:00Z"}"#
     );
     let short = world.post("/v1/points-subtract", r#"{"customer_id":"1","points":151}"#);
-    short.refused(422, "insufficient_points", "/points");
+    short.assert_problem(422, "insufficient_points", "/points");
     assert_eq!((&short.json()["have"], &short.json()["need"]), (&json!(150), &json!(151)));
     assert_eq!(
         short.json()["errors"],
@@ -36,11 +36,11 @@ fn points_go_in_and_out() {
 
 #[test]
 fn points_need_a_customer_and_a_number() {
-    let world = World::new();
+    let world = TestServer::new();
     world
         .post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#)
         .expect(201);
-    let before = world.state();
+    let before = world.snapshot();
     for path in ["/v1/points-add", "/v1/points-subtract"] {
         for (body, status, code, param) in [
             (r#"{"customer_id":"2","points":1}"#, 404, "customer_not_found", "/customer_id"),
@@ -84,21 +84,21 @@ fn points_need_a_customer_and_a_number() {
                 "/action_id",
             ),
         ] {
-            world.post(path, body).refused(status, code, param);
+            world.post(path, body).assert_problem(status, code, param);
         }
     }
-    assert_eq!(world.state(), before);
+    assert_eq!(world.snapshot(), before);
     let most = r#"{"customer_id":"1","points":9007199254740991}"#;
     world.post("/v1/points-add", most).expect(200);
     world
         .post("/v1/points-add", r#"{"customer_id":"1","points":1}"#)
-        .refused(422, "points_out_of_range", "/points");
+        .assert_problem(422, "points_out_of_range", "/points");
     assert_eq!(world.balance("1"), 9_007_199_254_740_991);
 }
 
 #[test]
 fn balances_of_many() {
-    let world = World::new();
+    let world = TestServer::new();
     world.customer("a", 1);
     world.customer("b,c", 2);
     let want = r#"{"balances":[{"customer_id":"b,c","point_balance":2,"pending":0},{"customer_id":"a","point_balance":1,"pending":0},{"customer_id":"a","point_balance":1,"pending":0}],"unknown":["x"]}"#;
@@ -117,31 +117,31 @@ fn balances_of_many() {
         .expect(200)
         .json();
     assert_eq!(most["balances"].as_array().map(Vec::len), Some(1_000));
-    world.post("/v1/customers/point-balance", ids(1_001)).refused(
+    world.post("/v1/customers/point-balance", ids(1_001)).assert_problem(
         422,
         "out_of_range",
         "/customer_ids",
     );
     world
         .post("/v1/customers/point-balance", ids(0))
-        .refused(422, "out_of_range", "/customer_ids");
+        .assert_problem(422, "out_of_range", "/customer_ids");
     world
         .post("/v1/customers/point-balance", r#"{"customer_ids":["a",""]}"#)
-        .refused(422, "invalid_value", "/customer_ids/1");
+        .assert_problem(422, "invalid_value", "/customer_ids/1");
     world
         .get("/v1/customers/point-balance")
-        .refused(400, "missing_parameter", "customer_ids");
-    world.get("/v1/customers/point-balance?customer_ids=").refused(
+        .assert_problem(400, "missing_parameter", "customer_ids");
+    world.get("/v1/customers/point-balance?customer_ids=").assert_problem(
         422,
         "invalid_value",
         "customer_ids",
     );
-    world.get("/v1/customers/point-balance?customer_ids=a,,b").refused(
+    world.get("/v1/customers/point-balance?customer_ids=a,,b").assert_problem(
         422,
         "invalid_value",
         "customer_ids",
     );
-    world.get("/v1/customers/point-balance?customer_ids=a%zz").refused(
+    world.get("/v1/customers/point-balance?customer_ids=a%zz").assert_problem(
         400,
         "malformed_query",
         "customer_ids",
@@ -150,12 +150,12 @@ fn balances_of_many() {
 
 #[test]
 fn a_balance_as_of_any_instant() {
-    let world = World::new();
+    let world = TestServer::new();
     world
         .put("/v1/program", r#"{"expiry":{"per_lot":{"after":"P1M"}}}"#)
         .expect(201);
     world.customer("1", 100);
-    world.at("2026-03-10T00:00:00Z");
+    world.set_time("2026-03-10T00:00:00Z");
     world
         .post("/v1/points-subtract", r#"{"customer_id":"1","points":30}"#)
         .expect(200);
@@ -174,20 +174,20 @@ fn a_balance_as_of_any_instant() {
     // In Berlin the clock goes forward in between.
     assert_eq!(at("2026-04-01T10:59:59Z"), 70);
     assert_eq!(at("2026-04-01T11:00:00Z"), 0);
-    world.at("2026-05-01T00:00:00Z");
+    world.set_time("2026-05-01T00:00:00Z");
     assert_eq!(world.balance("1"), 0);
     assert_eq!(at("2026-03-15T00:00:00Z"), 70);
     world
         .get("/v1/customers/1/point-balance?at=yesterday")
-        .refused(422, "invalid_value", "at");
+        .assert_problem(422, "invalid_value", "at");
     world
         .get("/v1/customers/2/point-balance?at=2026-03-15T00:00:00Z")
-        .refused(404, "customer_not_found", "customer_id");
+        .assert_problem(404, "customer_not_found", "customer_id");
 }
 
 #[test]
 fn a_balance_is_a_number_that_every_client_reads() {
-    let world = World::new();
+    let world = TestServer::new();
     world.customer("\\\"1\\\"", 5);
     let shown = world.get("/v1/customers/%221%22/point-balance").expect(200);
     assert_eq!(shown.text(), r#"{"customer_id":"\"1\"","point_balance":5,"pending":0}"#);

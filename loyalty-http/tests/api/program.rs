@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::World;
+use crate::support::TestServer;
 
 const DEFAULT: &str = r#"{"rounding":"down","basis":{"tax":false,"shipping":false,"redeemed":false,"excluded_products":[],"excluded_categories":[]},"earning":[{"id":"base","earn":{"per_unit":"1"}}],"refunds":"claw_back","debt":"allow","expiry":"never","tiers":[]}"#;
 
@@ -11,7 +11,7 @@ const FAULTY: &str =
 
 #[test]
 fn a_program_is_read_and_put_back() {
-    let world = World::new();
+    let world = TestServer::new();
     let first = world.get("/v1/program").expect(200);
     assert_eq!((first.text(), first.header("etag")), (DEFAULT, Some("\"1\"")));
     let put = |etag: &str, body: &str| {
@@ -27,30 +27,30 @@ fn a_program_is_read_and_put_back() {
     assert_eq!((second.text(), second.header("etag")), (double.as_str(), Some("\"2\"")));
     assert_eq!(world.get("/v1/program?version=1").expect(200).text(), DEFAULT);
     let late = put("\"1\"", DEFAULT);
-    late.refused(412, "program_changed", "If-Match");
+    late.assert_problem(412, "program_changed", "If-Match");
     assert_eq!(late.json()["current"], 2);
     for etag in ["2", "\"x\"", "W/\"2\"", "\"-1\""] {
-        put(etag, DEFAULT).refused(412, "precondition_failed", "If-Match");
+        put(etag, DEFAULT).assert_problem(412, "precondition_failed", "If-Match");
     }
     assert_eq!(put("*", "{}").expect(201).text(), r#"{"version":3}"#);
     assert_eq!(world.put("/v1/program", "{}").expect(201).text(), r#"{"version":4}"#);
     world
         .get("/v1/program?version=5")
-        .refused(404, "version_not_found", "version");
+        .assert_problem(404, "version_not_found", "version");
     world
         .get("/v1/program?version=x")
-        .refused(422, "invalid_value", "version");
+        .assert_problem(422, "invalid_value", "version");
     world
         .get("/v1/program?version=99999999999")
-        .refused(422, "invalid_value", "version");
+        .assert_problem(422, "invalid_value", "version");
 }
 
 #[test]
 fn every_fault_at_once() {
-    let world = World::new();
-    let before = world.state();
+    let world = TestServer::new();
+    let before = world.snapshot();
     let refused = world.put("/v1/program", FAULTY);
-    refused.refused(422, "invalid_program", "/colour");
+    refused.assert_problem(422, "invalid_program", "/colour");
     let faults = json!([
         {"pointer": "/colour", "code": "unknown_field", "detail": "is not known here; known are award_on, rounding, basis, earning, combine, campaigns, hold, refunds, debt, expiry, tiers, tiering, actions, referrals, rewards, redemption, stacking, point_value"},
         {"pointer": "/rounding", "code": "invalid_value", "detail": "must be one of down, half_even, half_up, up"},
@@ -64,22 +64,22 @@ fn every_fault_at_once() {
         r#"{"valid":true,"faults":[]}"#
     );
     for path in ["/v1/program/validate", "/v1/program/dry-run"] {
-        world.post(path, "{").refused(400, "truncated_json", "");
-        world.post(path, "").refused(400, "truncated_json", "");
+        world.post(path, "{").assert_problem(400, "truncated_json", "");
+        world.post(path, "").assert_problem(400, "truncated_json", "");
     }
     world
         .put("/v1/program", "nonsense")
-        .refused(400, "malformed_json", "");
+        .assert_problem(400, "malformed_json", "");
     world
         .put("/v1/program", b"{\"debt\":\"\xff\"}")
-        .refused(400, "malformed_json", "/debt");
-    assert_eq!(world.state(), before);
+        .assert_problem(400, "malformed_json", "/debt");
+    assert_eq!(world.snapshot(), before);
 }
 
 #[test]
 fn a_dry_run_explains_and_records_nothing() {
-    let world = World::new();
-    let before = world.state();
+    let world = TestServer::new();
+    let before = world.snapshot();
     let order = r#"{"status":"paid","lines":[{"quantity":1,"amount":"20.00"}],"total":"20.00"}"#;
     let run = |body: String| world.post("/v1/program/dry-run", body);
     let plain = run(format!(r#"{{"order":{order}}}"#)).expect(200);
@@ -156,14 +156,14 @@ fn a_dry_run_explains_and_records_nothing() {
         ),
         (r#"{"program":{}}"#.to_owned(), 400, "missing_field", "/order"),
     ] {
-        run(body).refused(status, code, param);
+        run(body).assert_problem(status, code, param);
     }
-    assert_eq!(world.state(), before);
+    assert_eq!(world.snapshot(), before);
 }
 
 #[test]
 fn an_order_keeps_the_program_that_it_began_with() {
-    let world = World::new();
+    let world = TestServer::new();
     let order = |id: &str, total: &str| {
         let body = format!(
             r#"{{"customer":{{"customer_id":"1"}},"status":"paid","lines":[{{"quantity":1,"amount":"{total}"}}],"total":"{total}"}}"#

@@ -2,25 +2,25 @@
 
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::TestServer;
 
 const PROGRAM: &str = r#"{"rewards": [
     {"id": "five", "name": "$5 off", "cost": 500, "gives": {"fixed_amount": "5.00"}, "valid_for": "P30D"},
     {"id": "any", "name": "Money off", "gives": {"variable_amount": {"points_per_unit": 100, "minimum": "2"}}},
     {"id": "mug", "name": "A mug", "cost": 100, "gives": "custom", "limits": [{"times": 1, "per": "ever"}]}]}"#;
 
-fn world(points: u32) -> World {
-    let world = World::new();
+fn world(points: u32) -> TestServer {
+    let world = TestServer::new();
     world.put("/v1/program", PROGRAM).expect(201);
     world.customer("1", points);
     world
 }
 
-fn issue(world: &World, body: &str) -> Value {
+fn issue(world: &TestServer, body: &str) -> Value {
     world.post("/v1/redemptions", body).expect(201).json()
 }
 
-fn order(world: &World, id: &str, code: &str, status: &str) -> Value {
+fn order(world: &TestServer, id: &str, code: &str, status: &str) -> Value {
     let body = json!({
         "customer": {"customer_id": "1"}, "status": status, "total": "20",
         "lines": [{"quantity": 1, "amount": "20"}], "discount_codes": [code],
@@ -50,7 +50,7 @@ fn rewards_are_listed_and_offered() {
     assert_eq!((&of(2)["available"], &of(2)["why_not"]), (&json!(true), &Value::Null));
     world
         .get("/v1/customers/2/rewards")
-        .refused(404, "customer_not_found", "customer_id");
+        .assert_problem(404, "customer_not_found", "customer_id");
 }
 
 /// Both lists tell all terms of a reward as its program does; what the merchant calls its codes is no term.
@@ -70,7 +70,7 @@ fn rewards_come_with_their_terms() {
         all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         all
     };
-    let world = World::new();
+    let world = TestServer::new();
     let program = json!({"tiers": [{"id": "gold", "name": "Gold"}],
         "rewards": [with("id", "tea", json!({"code_prefix": "TEA"}))]});
     world.put("/v1/program", program.to_string()).expect(201);
@@ -85,7 +85,7 @@ fn rewards_come_with_their_terms() {
 }
 
 #[test]
-fn a_redemption_is_issued_used_and_given_back() {
+fn a_redemption_is_issued_used_and_cancelled() {
     let world = world(1_200);
     let issued = issue(&world, r#"{"customer_id": "1", "reward_id": "five"}"#);
     let (id, code) = (issued["redemption_id"].as_str().unwrap(), issued["code"].as_str().unwrap());
@@ -110,7 +110,7 @@ fn a_redemption_is_issued_used_and_given_back() {
     assert_eq!((&used["status"], &used["order_id"]), (&json!("used"), &json!("o1")));
     world
         .post(&format!("{path}/cancel"), "")
-        .refused(422, "redemption_not_open", "redemption_id");
+        .assert_problem(422, "redemption_not_open", "redemption_id");
     order(&world, "o1", code, "cancelled");
     assert_eq!(world.get(&path).expect(200).json()["status"], "issued");
     let cancelled = world.post(&format!("{path}/cancel"), "{}").expect(200).json();
@@ -153,17 +153,17 @@ fn a_redemption_happens_once_under_a_key() {
 }
 
 #[test]
-fn what_has_no_code_is_marked_as_used() {
+fn a_redemption_without_a_code_is_marked_as_used() {
     let world = world(300);
     let mug = issue(&world, r#"{"customer_id": "1", "reward_id": "mug"}"#);
     assert_eq!((&mug["code"], &mug["gives"]), (&Value::Null, &json!("custom")));
     world
         .post("/v1/redemptions", r#"{"customer_id": "1", "reward_id": "mug"}"#)
-        .refused(422, "reward_limit_reached", "/reward_id");
+        .assert_problem(422, "reward_limit_reached", "/reward_id");
     let path = format!("/v1/redemptions/{}/use", mug["redemption_id"].as_str().unwrap());
     world
         .post(&path, r#"{"order": "o1"}"#)
-        .refused(400, "unknown_field", "/order");
+        .assert_problem(400, "unknown_field", "/order");
     assert_eq!(world.post(&path, r#"{"order_id": "o1"}"#).expect(200).json()["order_id"], "o1");
 }
 
@@ -190,7 +190,7 @@ fn redemptions_are_listed_newest_first() {
     assert_eq!((shown(&next.json()), next.next()), (vec![ids[0].clone()], None));
     world
         .get("/v1/customers/1/redemptions?cursor=x")
-        .refused(422, "invalid_cursor", "cursor");
+        .assert_problem(422, "invalid_cursor", "cursor");
     // In time they end, whether or not anybody writes it down.
     world
         .put("/v1/program", PROGRAM.replace("\"P30D\"", "\"P1D\""))
@@ -199,7 +199,7 @@ fn redemptions_are_listed_newest_first() {
         .patch("/v1/customers/1", r#"{"point_balance": 500}"#)
         .expect(200);
     let five = issue(&world, r#"{"customer_id": "1", "reward_id": "five"}"#);
-    world.at("2026-03-02T12:00:00Z");
+    world.set_time("2026-03-02T12:00:00Z");
     let path = format!("/v1/redemptions/{}", five["redemption_id"].as_str().unwrap());
     let ended = world.get(&path).expect(200).json();
     assert_eq!((&ended["status"], &ended["points_returned"]), (&json!("expired"), &json!(0)));
@@ -208,7 +208,7 @@ fn redemptions_are_listed_newest_first() {
 #[test]
 fn redemptions_need_a_customer_a_reward_and_points() {
     let world = world(300);
-    let before = world.state();
+    let before = world.snapshot();
     for (body, status, code, param) in [
         (r#"{"reward_id": "five"}"#, 400, "missing_field", "/customer_id"),
         (r#"{"customer_id": "1"}"#, 400, "missing_field", "/reward_id"),
@@ -268,31 +268,31 @@ fn redemptions_need_a_customer_a_reward_and_points() {
             "/x",
         ),
     ] {
-        world.post("/v1/redemptions", body).refused(status, code, param);
+        world.post("/v1/redemptions", body).assert_problem(status, code, param);
     }
     let short = world.post("/v1/redemptions", r#"{"customer_id": "1", "reward_id": "five"}"#);
     assert_eq!((&short.json()["have"], &short.json()["need"]), (&json!(300), &json!(500)));
     for path in ["/v1/redemptions/1", "/v1/redemptions/x", "/v1/redemptions/99999999999999999999"] {
-        world.get(path).refused(404, "redemption_not_found", "redemption_id");
-        world.post(&format!("{path}/cancel"), "{}").refused(
+        world.get(path).assert_problem(404, "redemption_not_found", "redemption_id");
+        world.post(&format!("{path}/cancel"), "{}").assert_problem(
             404,
             "redemption_not_found",
             "redemption_id",
         );
-        world.post(&format!("{path}/use"), "{}").refused(
+        world.post(&format!("{path}/use"), "{}").assert_problem(
             404,
             "redemption_not_found",
             "redemption_id",
         );
     }
-    assert_eq!(world.state(), before);
+    assert_eq!(world.snapshot(), before);
 }
 
 #[test]
-fn a_program_gives_what_the_currency_can() {
-    let world = World::new();
+fn rewards_finer_than_the_currency_are_rejected() {
+    let world = TestServer::new();
     let fine = PROGRAM.replace("5.00", "5.001");
-    world.put("/v1/program", &fine).refused(
+    world.put("/v1/program", &fine).assert_problem(
         422,
         "invalid_program",
         "/rewards/0/gives/fixed_amount",

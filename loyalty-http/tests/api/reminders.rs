@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::TestServer;
 
 const LOTS: &str = r#"{"expiry": {"per_lot": {"after": "P1M"}}, "hold": "P7D",
     "actions": [{"id": "cake", "kind": "birthday", "points": 50}]}"#;
 
 /// Customers and what of theirs ends.
-fn reminders(world: &World, query: &str) -> Vec<(Value, Vec<(Value, Value)>)> {
+fn reminders(world: &TestServer, query: &str) -> Vec<(Value, Vec<(Value, Value)>)> {
     let answer = world.get(&format!("/v1/reminders{query}")).expect(200).json();
     let ends = |reminder: &Value| {
         let ends = reminder["ends"].as_array().unwrap().iter();
@@ -26,8 +26,8 @@ fn one(id: &str, ends: &[(i64, &str)]) -> (Value, Vec<(Value, Value)>) {
 }
 
 #[test]
-fn points_that_end_are_told_with_their_instants() {
-    let world = World::new();
+fn expiring_points_are_listed_with_their_instants() {
+    let world = TestServer::new();
     world.put("/v1/program", LOTS).expect(201);
     world.customer("1", 40);
     world
@@ -37,7 +37,7 @@ fn points_that_end_are_told_with_their_instants() {
         )
         .expect(201);
     world.customer("none", 0);
-    world.at("2026-03-10T12:00:00Z");
+    world.set_time("2026-03-10T12:00:00Z");
     world
         .post("/v1/points-add", r#"{"customer_id":"1","points":5}"#)
         .expect(200);
@@ -73,7 +73,7 @@ fn points_that_end_are_told_with_their_instants() {
         [cake]
     );
     // What is over is not told, whether or not it was written down.
-    world.at("2026-04-05T00:00:00Z");
+    world.set_time("2026-04-05T00:00:00Z");
     let told = world
         .get("/v1/reminders?from=2026-01-01T00:00:00Z&until=2026-04-30T00:00:00Z")
         .expect(200)
@@ -100,8 +100,8 @@ fn points_that_end_are_told_with_their_instants() {
 }
 
 #[test]
-fn a_balance_that_ends_by_inactivity_is_told_once() {
-    let world = World::new();
+fn a_balance_that_expires_by_inactivity_is_listed_once() {
+    let world = TestServer::new();
     world
         .put("/v1/program", r#"{"expiry": {"inactivity": {"after": "P10D"}}}"#)
         .expect(201);
@@ -115,8 +115,8 @@ fn a_balance_that_ends_by_inactivity_is_told_once() {
 }
 
 #[test]
-fn pages_lead_to_everybody_once() {
-    let world = World::new();
+fn pages_list_every_customer_once() {
+    let world = TestServer::new();
     world.put("/v1/program", LOTS).expect(201);
     for number in 0..7 {
         world.customer(&number.to_string(), if number % 3 == 1 { 0 } else { 10 });
@@ -153,6 +153,6 @@ fn pages_lead_to_everybody_once() {
         let status = if code == "unknown_parameter" { 400 } else { 422 };
         world
             .get(&format!("/v1/reminders{query}"))
-            .refused(status, code, param);
+            .assert_problem(status, code, param);
     }
 }

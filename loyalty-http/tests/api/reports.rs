@@ -6,7 +6,7 @@ use loyalty_http::{Clock, scheduler};
 use loyalty_store::Store;
 use serde_json::json;
 
-use crate::support::{World, time};
+use crate::support::{TestServer, time};
 
 const PROGRAM: &str = r#"{
     "expiry": {"per_lot": {"after": "P2M"}},
@@ -14,8 +14,8 @@ const PROGRAM: &str = r#"{
     "actions": [{"id": "=cmd()", "kind": "custom", "points": 7}, {"id": "cake", "kind": "birthday", "points": 50}]
 }"#;
 
-fn shop() -> World {
-    let world = World::new();
+fn shop() -> TestServer {
+    let world = TestServer::new();
     world.put("/v1/program", PROGRAM).expect(201);
     for id in ["1", "2", "3"] {
         world
@@ -49,9 +49,9 @@ fn shop() -> World {
 }
 
 #[test]
-fn a_report_adds_up_whether_or_not_it_was_written_down() {
+fn a_report_adds_up_before_and_after_the_scheduler_runs() {
     let world = shop();
-    world.at("2026-04-25T00:00:00Z");
+    world.set_time("2026-04-25T00:00:00Z");
     let ask = || {
         let answer =
             world.get("/v1/reports/summary?from=2026-03-01T00:00:00Z&until=2026-05-01T00:00:00Z&point_value=0.01");
@@ -84,7 +84,7 @@ fn a_report_adds_up_whether_or_not_it_was_written_down() {
     let store: Arc<dyn Store> = world.store.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime
-        .block_on(scheduler::look(&store, &Clock::fixed(time("2026-04-25T00:00:00Z")), 10))
+        .block_on(scheduler::run_pass(&store, &Clock::fixed(time("2026-04-25T00:00:00Z")), 10))
         .unwrap();
     assert_eq!(ask(), report);
     // Of a period before, and of one after.
@@ -96,7 +96,7 @@ fn a_report_adds_up_whether_or_not_it_was_written_down() {
         (&other["issued"]["total"], &other["liability"]["points"]),
         (&json!(0), &json!(315))
     );
-    world.at("2026-05-02T00:00:00Z");
+    world.set_time("2026-05-02T00:00:00Z");
     let other = world
         .get("/v1/reports/summary?from=2026-05-01T00:00:00Z")
         .expect(200)
@@ -105,7 +105,7 @@ fn a_report_adds_up_whether_or_not_it_was_written_down() {
 }
 
 #[test]
-fn a_spreadsheet_runs_nothing_of_it() {
+fn csv_cells_hold_no_formula() {
     let world = shop();
     let csv = world.get("/v1/reports/summary?format=csv");
     assert_eq!((csv.status, csv.header("content-type")), (200, Some("text/csv; charset=utf-8")));
@@ -115,13 +115,13 @@ fn a_spreadsheet_runs_nothing_of_it() {
     {
         assert!(lines.contains(&line), "{line}: {lines:?}");
     }
-    world.at("2026-03-01T12:00:01Z");
+    world.set_time("2026-03-01T12:00:01Z");
     let csv = world.get("/v1/reports/summary?format=csv");
     assert!(csv.text().contains("\r\naction,'=cmd(),7,1\r\n"), "{}", csv.text());
 }
 
 #[test]
-fn the_program_says_what_a_point_is_worth() {
+fn the_program_sets_the_point_value() {
     let world = shop();
     let worth = |query: &str| {
         let liability =
@@ -157,7 +157,7 @@ fn the_program_says_what_a_point_is_worth() {
 
 #[test]
 fn a_report_that_cannot_be_made_says_why() {
-    let world = World::new();
+    let world = TestServer::new();
     for (query, code, param) in [
         ("?from=yesterday", "invalid_value", "from"),
         (
@@ -170,6 +170,6 @@ fn a_report_that_cannot_be_made_says_why() {
     ] {
         world
             .get(&format!("/v1/reports/summary{query}"))
-            .refused(422, code, param);
+            .assert_problem(422, code, param);
     }
 }

@@ -1,10 +1,10 @@
 //! Searches that a shop keeps, and what they find.
 
-use crate::support::World;
+use crate::support::TestServer;
 
 #[test]
-fn a_search_is_saved_carried_out_and_forgotten() {
-    let world = World::new();
+fn a_search_is_saved_run_and_deleted() {
+    let world = TestServer::new();
     for number in 0..3 {
         world.customer(&format!("c{number}"), number * 100);
     }
@@ -49,17 +49,17 @@ fn a_search_is_saved_carried_out_and_forgotten() {
     assert_eq!(world.request("DELETE", "/v1/customer-saved-searches/1").send().status, 204);
     for path in ["1", "1/customers", "9", "0", "x", "9007199254740992"] {
         let gone = world.get(&format!("/v1/customer-saved-searches/{path}"));
-        gone.refused(404, "saved_search_not_found", "saved_search_id");
+        gone.assert_problem(404, "saved_search_not_found", "saved_search_id");
     }
 }
 
 #[test]
-fn what_cannot_be_saved() {
-    let world = World::new();
+fn invalid_searches_are_not_saved() {
+    let world = TestServer::new();
     world
         .post("/v1/customer-saved-searches", r#"{"name":"All"}"#)
         .expect(201);
-    let before = world.state();
+    let before = world.snapshot();
     let rows: [(&str, u16, &str, &str); 6] = [
         (r#"{"query":"a"}"#, 400, "missing_field", "/name"),
         (r#"{"name":""}"#, 422, "invalid_value", "/name"),
@@ -71,16 +71,16 @@ fn what_cannot_be_saved() {
     for (body, status, code, param) in rows {
         world
             .post("/v1/customer-saved-searches", body)
-            .refused(status, code, param);
+            .assert_problem(status, code, param);
     }
-    assert_eq!(world.state(), before);
+    assert_eq!(world.snapshot(), before);
 }
 
 #[test]
-fn searches_know_points_times_and_operators() {
-    let world = World::new();
+fn searches_support_points_times_and_operators() {
+    let world = TestServer::new();
     world.customer("a", 5);
-    world.at("2026-03-01T23:30:00Z"); // 2 March in Berlin, the shop's zone.
+    world.set_time("2026-03-01T23:30:00Z"); // 2 March in Berlin, the shop's zone.
     world.customer("b", 50);
     let found = |query: &str| {
         let customers = world
@@ -103,7 +103,7 @@ fn searches_know_points_times_and_operators() {
         assert_eq!(found(query), want, "{query}");
     }
     let refused = world.get("/v1/customers/search?query=total_spent:%3E100");
-    refused.refused(422, "invalid_search", "query");
+    refused.assert_problem(422, "invalid_search", "query");
     let detail = refused.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("total_spent is not kept here"), "{detail}");
 }

@@ -2,28 +2,28 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, World};
+use crate::support::{TestResponse, TestServer};
 
 /// 2⁵²: where the numbers that we give begin.
-const GIVEN: i64 = 4_503_599_627_370_496;
+const FIRST_ASSIGNED_NUMBER: i64 = 4_503_599_627_370_496;
 
-fn get(world: &World, path: &str) -> Answer {
+fn get(world: &TestServer, path: &str) -> TestResponse {
     world.shopify("GET", path).send()
 }
 
-fn send(world: &World, method: &str, path: &str, body: &Value) -> Answer {
+fn send(world: &TestServer, method: &str, path: &str, body: &Value) -> TestResponse {
     world.shopify(method, path).body(body.to_string()).send()
 }
 
 /// The one member of an answer.
 #[track_caller]
-fn only(answer: &Answer, name: &str) -> Value {
+fn only(answer: &TestResponse, name: &str) -> Value {
     let mut body = answer.json();
     assert_eq!(body.as_object().unwrap().len(), 1, "{body}");
     body[name].take()
 }
 
-fn ids(answer: &Answer, name: &str) -> Vec<i64> {
+fn ids(answer: &TestResponse, name: &str) -> Vec<i64> {
     let things = only(answer, name);
     things
         .as_array()
@@ -35,7 +35,7 @@ fn ids(answer: &Answer, name: &str) -> Vec<i64> {
 
 #[test]
 fn a_customer_is_made_read_and_changed() {
-    let world = World::new();
+    let world = TestServer::new();
     let new = json!({"customer": {"email": "Ada@example.com", "first_name": "Ada", "tags": "vip, new",
         "addresses": [{"zip": "10115", "country": "DE"}]}});
     let made = send(&world, "POST", "/customers.json", &new).expect(201);
@@ -44,9 +44,9 @@ fn a_customer_is_made_read_and_changed() {
         text,
         r#"{"customer":{"id":4503599627370497,"own_id":null,"email":"Ada@example.com","first_name":"Ada","last_name":null,"birthday":null,"tags":"new, vip","currency":"USD","tier":null,"point_balance":0,"addresses":[{"zip":"10115","country":"DE","default":true}],"default_address":{"zip":"10115","country":"DE","default":true},"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z"}}"#
     );
-    let path = format!("/customers/{}.json", GIVEN + 1);
+    let path = format!("/customers/{}.json", FIRST_ASSIGNED_NUMBER + 1);
     assert_eq!(get(&world, &path).expect(200).text(), text);
-    world.at("2026-03-02T00:00:00Z");
+    world.set_time("2026-03-02T00:00:00Z");
     // The whole last answer is taken back, and is no change.
     assert_eq!(world.shopify("PUT", &path).body(text).send().expect(200).text(), text);
     let change =
@@ -76,8 +76,8 @@ fn a_customer_is_made_read_and_changed() {
 }
 
 #[test]
-fn an_id_that_is_a_number_is_its_own() {
-    let world = World::new();
+fn a_numeric_id_keeps_its_number() {
+    let world = TestServer::new();
     let made = send(
         &world,
         "POST",
@@ -85,14 +85,14 @@ fn an_id_that_is_a_number_is_its_own() {
         &json!({"customer": {"email": "g@example.com"}}),
     )
     .expect(201);
-    assert_eq!(only(&made, "customer")["id"], GIVEN + 1);
+    assert_eq!(only(&made, "customer")["id"], FIRST_ASSIGNED_NUMBER + 1);
     world
         .post("/v1/customers", r#"{"customer_id":"207119551"}"#)
         .expect(201);
     world.post("/v1/customers", r#"{"customer_id":"ada"}"#).expect(201);
     assert_eq!(
         ids(&get(&world, "/customers.json"), "customers"),
-        [GIVEN + 1, 207_119_551, GIVEN + 3]
+        [FIRST_ASSIGNED_NUMBER + 1, 207_119_551, FIRST_ASSIGNED_NUMBER + 3]
     );
     assert_eq!(
         only(&get(&world, "/customers/207119551.json").expect(200), "customer")["own_id"],
@@ -100,14 +100,14 @@ fn an_id_that_is_a_number_is_its_own() {
     );
     // By its account's number a customer is found as well, also when a guest has become one with an id.
     assert_eq!(
-        only(&get(&world, &format!("/customers/{}.json", GIVEN + 2)), "customer")["id"],
+        only(&get(&world, &format!("/customers/{}.json", FIRST_ASSIGNED_NUMBER + 2)), "customer")["id"],
         207_119_551
     );
     world
         .post("/v1/customers", r#"{"customer_id":"42","email":"g@example.com"}"#)
         .expect(201);
     assert_eq!(
-        only(&get(&world, &format!("/customers/{}.json", GIVEN + 1)), "customer")["id"],
+        only(&get(&world, &format!("/customers/{}.json", FIRST_ASSIGNED_NUMBER + 1)), "customer")["id"],
         42
     );
     assert_eq!(
@@ -115,13 +115,13 @@ fn an_id_that_is_a_number_is_its_own() {
         [42, 207_119_551]
     );
     assert_eq!(ids(&get(&world, "/customers.json?ids=42,207119551&limit=1"), "customers"), [42]);
-    let found = get(&world, &format!("/customers/search.json?query=id:{}", GIVEN + 3)).expect(200);
-    assert_eq!(ids(&found, "customers"), [GIVEN + 3]);
+    let found = get(&world, &format!("/customers/search.json?query=id:{}", FIRST_ASSIGNED_NUMBER + 3)).expect(200);
+    assert_eq!(ids(&found, "customers"), [FIRST_ASSIGNED_NUMBER + 3]);
 }
 
 #[test]
 fn customers_are_found_counted_and_paged() {
-    let world = World::new();
+    let world = TestServer::new();
     for number in 1..=5 {
         world.customer(&number.to_string(), number * 10);
     }
@@ -133,7 +133,7 @@ fn customers_are_found_counted_and_paged() {
     assert_eq!(ids(&get(&world, "/customers/search.json"), "customers"), [1, 2, 3, 4, 5]);
     assert_eq!(ids(&get(&world, "/customers.json?since_id=3"), "customers"), [4, 5]);
     assert_eq!(ids(&get(&world, "/customers.json?since_id=0&limit=1"), "customers"), [1]);
-    let since = format!("/customers.json?since_id={}", GIVEN + 4);
+    let since = format!("/customers.json?since_id={}", FIRST_ASSIGNED_NUMBER + 4);
     assert_eq!(ids(&get(&world, &since), "customers"), [5]);
 
     let walk = |path: &str| {
@@ -167,7 +167,7 @@ fn customers_are_found_counted_and_paged() {
 
 #[test]
 fn searches_are_saved() {
-    let world = World::new();
+    let world = TestServer::new();
     for number in 1..=3 {
         world.customer(&number.to_string(), number * 10);
     }
@@ -203,11 +203,11 @@ fn searches_are_saved() {
     );
 
     let taken = send(&world, "POST", "/customer_saved_searches.json", &new);
-    taken.refused(422, "saved_search_name_taken", "/customer_saved_search/name");
+    taken.assert_problem(422, "saved_search_name_taken", "/customer_saved_search/name");
     assert!(taken.json()["errors"]["name"][0].is_string());
     let wrong = json!({"customer_saved_search": {"name": "x", "query": "orders_count:>1"}});
     let refused = send(&world, "POST", "/customer_saved_searches.json", &wrong);
-    refused.refused(422, "invalid_search", "/customer_saved_search/query");
+    refused.assert_problem(422, "invalid_search", "/customer_saved_search/query");
     assert!(
         refused.json()["errors"]["query"][0]
             .as_str()
@@ -218,7 +218,7 @@ fn searches_are_saved() {
 
 #[test]
 fn products_are_read_and_counted() {
-    let world = World::new();
+    let world = TestServer::new();
     let tea = r#"{"title":"Tea","price":"4.50","tags":["b","a"],"variants":[{"variant_id":"s"},{"variant_id":"808","price":"9"}]}"#;
     world.put("/v1/products/632910392", tea).expect(200);
     world.put("/v1/products/cup", r#"{"title":"Cup"}"#).expect(200);
@@ -226,30 +226,30 @@ fn products_are_read_and_counted() {
         get(&world, "/products/632910392.json").expect(200).text(),
         r#"{"product":{"id":632910392,"own_id":"632910392","title":"Tea","vendor":null,"product_type":null,"tags":"a, b","status":"active","categories":[],"price":"4.50","currency":"USD","variants":[{"id":4503599627370497,"own_id":"s","product_id":632910392,"title":null,"sku":null,"price":"4.50"},{"id":808,"own_id":"808","product_id":632910392,"title":null,"sku":null,"price":"9"}],"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z"}}"#
     );
-    assert_eq!(ids(&get(&world, "/products.json"), "products"), [632_910_392, GIVEN + 2]);
-    assert_eq!(ids(&get(&world, "/products.json?since_id=632910392"), "products"), [GIVEN + 2]);
+    assert_eq!(ids(&get(&world, "/products.json"), "products"), [632_910_392, FIRST_ASSIGNED_NUMBER + 2]);
+    assert_eq!(ids(&get(&world, "/products.json?since_id=632910392"), "products"), [FIRST_ASSIGNED_NUMBER + 2]);
     assert_eq!(
-        ids(&get(&world, &format!("/products.json?ids={},1", GIVEN + 2)), "products"),
-        [GIVEN + 2]
+        ids(&get(&world, &format!("/products.json?ids={},1", FIRST_ASSIGNED_NUMBER + 2)), "products"),
+        [FIRST_ASSIGNED_NUMBER + 2]
     );
     let page = get(&world, "/products.json?limit=1&fields=id").expect(200);
     assert_eq!(page.text(), r#"{"products":[{"id":632910392}]}"#);
     let next = page.next().unwrap();
     let page = get(&world, next.strip_prefix("/admin/api/2025-01").unwrap()).expect(200);
-    assert_eq!((ids(&page, "products"), page.next()), (vec![GIVEN + 2], None));
+    assert_eq!((ids(&page, "products"), page.next()), (vec![FIRST_ASSIGNED_NUMBER + 2], None));
     assert_eq!(get(&world, "/products/count.json").expect(200).text(), r#"{"count":2}"#);
     assert_eq!(send(&world, "POST", "/products.json", &json!({"product": {}})).status, 405);
 }
 
 #[test]
-fn what_is_not_there_or_another_shops() {
-    let world = World::new();
+fn unknown_ids_and_another_shops_ids_are_404() {
+    let world = TestServer::new();
     world.customer("1", 0);
     world.put("/v1/products/1", r#"{"title":"Tea"}"#).expect(200);
     world
         .post("/v1/customer-saved-searches", r#"{"name":"All"}"#)
         .expect(201);
-    let before = world.state();
+    let before = world.snapshot();
     for (path, code) in [
         ("/customers/{}.json", "customer_not_found"),
         ("/products/{}.json", "product_not_found"),
@@ -266,24 +266,24 @@ fn what_is_not_there_or_another_shops() {
             "9007199254740992",
             "99999999999999999999",
         ] {
-            get(&world, &path.replace("{}", id)).refused(404, code, "id");
+            get(&world, &path.replace("{}", id)).assert_problem(404, code, "id");
         }
         let other = world
             .shopify("GET", &path.replace("{}", "1"))
             .header("x-shopify-access-token", &world.other);
-        other.send().refused(404, code, "id");
+        other.send().assert_problem(404, code, "id");
     }
     let other = |method: &str, path: &str| {
         world
             .shopify(method, path)
             .header("x-shopify-access-token", &world.other)
     };
-    let account = format!("/customers/{}.json", GIVEN + 1);
-    other("GET", &account).send().refused(404, "customer_not_found", "id");
+    let account = format!("/customers/{}.json", FIRST_ASSIGNED_NUMBER + 1);
+    other("GET", &account).send().assert_problem(404, "customer_not_found", "id");
     let put = other("PUT", &account)
         .body(r#"{"customer":{"first_name":"Eve"}}"#)
         .send();
-    put.refused(404, "customer_not_found", "id");
+    put.assert_problem(404, "customer_not_found", "id");
     assert_eq!(other("GET", "/customers.json?ids=1").send().text(), r#"{"customers":[]}"#);
     assert_eq!(other("GET", "/products.json?ids=1").send().text(), r#"{"products":[]}"#);
     assert_eq!(other("GET", "/customers/count.json").send().text(), r#"{"count":0}"#);
@@ -293,13 +293,13 @@ fn what_is_not_there_or_another_shops() {
     );
     other("GET", "/customers.json?since_id=1")
         .send()
-        .refused(422, "invalid_value", "since_id");
-    assert_eq!(world.state(), before);
+        .assert_problem(422, "invalid_value", "since_id");
+    assert_eq!(world.snapshot(), before);
 }
 
 #[test]
-fn refusals_are_told_by_field_and_change_nothing() {
-    let world = World::new();
+fn errors_are_listed_by_field_and_nothing_changes() {
+    let world = TestServer::new();
     world
         .post("/v1/customers", r#"{"customer_id":"1","email":"one@example.com"}"#)
         .expect(201);
@@ -310,8 +310,8 @@ fn refusals_are_told_by_field_and_change_nothing() {
         &json!({"customer": {"email": "guest@example.com"}}),
     )
     .expect(201);
-    let before = world.state();
-    let guest = format!("/customers/{}.json", GIVEN + 2);
+    let before = world.snapshot();
+    let guest = format!("/customers/{}.json", FIRST_ASSIGNED_NUMBER + 2);
     let rows: [(&str, &str, &str, u16, &str, &str); 15] = [
         (
             "POST",
@@ -425,7 +425,7 @@ fn refusals_are_told_by_field_and_change_nothing() {
         assert!(errors[field][0].is_string(), "{body}: {errors}");
         assert_eq!(errors.as_object().unwrap().len(), 1);
     }
-    assert_eq!(world.state(), before);
+    assert_eq!(world.snapshot(), before);
     for (path, param, status) in [
         ("/customers.json?limit=0", "limit", 422),
         ("/customers.json?page_info=x", "page_info", 422),
@@ -443,7 +443,7 @@ fn refusals_are_told_by_field_and_change_nothing() {
 
 #[test]
 fn keys_and_versions() {
-    let world = World::new();
+    let world = TestServer::new();
     let list = |version: &str| {
         let request = world
             .request("GET", &format!("/admin/api/{version}/customers.json"))
@@ -454,11 +454,11 @@ fn keys_and_versions() {
         list(version).expect(200);
     }
     for version in ["2025", "2025-1", "v1", "20x5-01"] {
-        list(version).refused(404, "not_found", "version");
+        list(version).assert_problem(404, "not_found", "version");
     }
     let path = "/admin/api/2025-01/customers.json";
     let bearer = world.request("GET", path).send();
-    bearer.refused(401, "unauthorized", "");
+    bearer.assert_problem(401, "unauthorized", "");
     assert!(
         bearer.json()["detail"]
             .as_str()
@@ -470,10 +470,10 @@ fn keys_and_versions() {
         .key("")
         .header("x-shopify-access-token", &world.key)
         .send()
-        .refused(401, "unauthorized", "");
+        .assert_problem(401, "unauthorized", "");
     // A key that a client brings makes a request happen once here too.
     let make = || {
-        let request = world.shopify("POST", "/customers.json").once("k");
+        let request = world.shopify("POST", "/customers.json").idempotency_key("k");
         request.body(r#"{"customer":{"email":"a@b.c"}}"#).send().expect(201)
     };
     assert_eq!(make().text(), make().text());

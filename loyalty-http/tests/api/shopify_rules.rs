@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, World};
+use crate::support::{TestResponse, TestServer};
 
 #[test]
 fn shopifys_paths_have_the_same_rules_and_codes() {
-    let world = World::new();
+    let world = TestServer::new();
     world.put("/v1/products/green-tea", r#"{"title":"Tea"}"#).expect(200);
     let given =
         world.shopify("GET", "/products.json").send().expect(200).json()["products"][0]["id"]
@@ -58,9 +58,9 @@ fn shopifys_paths_have_the_same_rules_and_codes() {
     let made = code("SUMMER10").expect(201).json()["discount_code"].clone();
     assert_eq!((&made["price_rule_id"], &made["usage_count"]), (&json!(id), &json!(0)));
     let taken = code("summer10");
-    taken.refused(422, "code_taken", "/discount_code/code");
+    taken.assert_problem(422, "code_taken", "/discount_code/code");
     assert!(taken.json()["errors"]["code"].is_array());
-    code("").refused(422, "invalid_value", "/discount_code/code");
+    code("").assert_problem(422, "invalid_value", "/discount_code/code");
     let one = format!("{path}/discount_codes/{}.json", made["id"]);
     let sent = json!({"discount_code": {"id": made["id"], "code": "WINTER", "usage_count": 0}})
         .to_string();
@@ -73,7 +73,7 @@ fn shopifys_paths_have_the_same_rules_and_codes() {
     world
         .shopify("GET", "/discount_codes/lookup.json?code=no")
         .send()
-        .refused(404, "code_not_found", "code");
+        .assert_problem(404, "code_not_found", "code");
     let batch = r#"{"discount_codes":[{"code":"A"},{"code":"winter"}]}"#;
     let batch = world
         .shopify("POST", &format!("{path}/batch.json"))
@@ -109,15 +109,15 @@ fn shopifys_paths_have_the_same_rules_and_codes() {
     world
         .shopify("GET", &format!("{path}.json"))
         .send()
-        .refused(404, "price_rule_not_found", "id");
+        .assert_problem(404, "price_rule_not_found", "id");
     let wrong = r#"{"price_rule":{"title":"a","value":"5"}}"#;
     let refused = world.shopify("POST", "/price_rules.json").body(wrong).send();
-    refused.refused(422, "invalid_price_rule", "/price_rule/value");
+    refused.assert_problem(422, "invalid_price_rule", "/price_rule/value");
     assert_eq!(refused.json()["errors"]["value"], json!(["must be less than zero"]));
     assert_eq!(refused.json()["faults"][0]["pointer"], "/price_rule/value");
 }
 
-fn numbered(answer: &Answer, things: &str) -> Vec<Value> {
+fn numbered(answer: &TestResponse, things: &str) -> Vec<Value> {
     answer.json()[things]
         .as_array()
         .unwrap()
@@ -127,7 +127,7 @@ fn numbered(answer: &Answer, things: &str) -> Vec<Value> {
 }
 
 /// What a rule leaves of a cup, of two sizes of tea, and of nothing in particular, at 10.00 each.
-fn left(world: &World, customer: &Value) -> Vec<String> {
+fn rule_customers(world: &TestServer, customer: &Value) -> Vec<String> {
     let line = |product: &str, variant: &str| json!({"product_id": product, "variant_id": variant, "quantity": 1, "price": "10.00"});
     let lines = [
         line("cup", "c"),
@@ -145,8 +145,8 @@ fn left(world: &World, customer: &Value) -> Vec<String> {
 }
 
 #[test]
-fn what_has_no_number_is_named_by_ours() {
-    let world = World::new();
+fn non_numeric_ids_get_assigned_numbers() {
+    let world = TestServer::new();
     world
         .put(
             "/v1/products/tea",
@@ -233,15 +233,15 @@ fn what_has_no_number_is_named_by_ours() {
         )
         .expect(201);
     let half = ["5.00", "10.00", "5.00", "10.00"];
-    assert_eq!(left(&world, &json!({"email": "guest@example.com"})), half);
-    assert_eq!(left(&world, &json!({"customer_id": "ada"})), half);
-    assert_eq!(left(&world, &json!({"customer_id": "7"})), half);
-    assert_eq!(left(&world, &json!({"customer_id": "eve"})), ["10.00"; 4]);
+    assert_eq!(rule_customers(&world, &json!({"email": "guest@example.com"})), half);
+    assert_eq!(rule_customers(&world, &json!({"customer_id": "ada"})), half);
+    assert_eq!(rule_customers(&world, &json!({"customer_id": "7"})), half);
+    assert_eq!(rule_customers(&world, &json!({"customer_id": "eve"})), ["10.00"; 4]);
     // A guest who gets an id is still who was named, as an order knows too.
     world
         .post("/v1/customers", r#"{"customer_id":"42","email":"guest@example.com"}"#)
         .expect(201);
-    assert_eq!(left(&world, &json!({"customer_id": "42"})), half);
+    assert_eq!(rule_customers(&world, &json!({"customer_id": "42"})), half);
     let named =
         world.shopify("GET", &path).send().json()["price_rule"]["prerequisite_customer_ids"].take();
     assert_eq!(named, json!([42, ada, 7]));
@@ -252,5 +252,5 @@ fn what_has_no_number_is_named_by_ours() {
     assert_eq!(used[0]["used"], true);
     let both = json!({"price_rule": {"entitled_product_ids": [tea]}}).to_string();
     let refused = world.shopify("PUT", &path).body(both).send();
-    refused.refused(422, "invalid_price_rule", "/price_rule/entitled_variant_ids");
+    refused.assert_problem(422, "invalid_price_rule", "/price_rule/entitled_variant_ids");
 }

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loyalty_core::{Currency, ShopId, Timestamp, Zone};
-use loyalty_http::clock::Hands;
+use loyalty_http::clock::ManualClock;
 use loyalty_http::{App, Clock, Config, Limits, auth, server};
 use loyalty_store::{MemoryStore, NewApiKey, NewShop, Scope, Store};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::conformance::{self, Got};
-use crate::fixture::Asker;
+use crate::conformance::{self, ReceivedResponse};
+use crate::fixture::Credentials;
 
 /// The time of every test, unless it moves the hands.
 pub(crate) const NOW: &str = "2026-03-01T12:00:00Z";
 
-pub(crate) struct World {
+pub(crate) struct TestServer {
     pub(crate) store: Arc<MemoryStore>,
-    pub(crate) hands: Hands,
+    pub(crate) clock: ManualClock,
     /// A key of the first shop with every scope, and one of the second.
     pub(crate) key: String,
     pub(crate) other: String,
@@ -29,18 +29,18 @@ pub(crate) struct World {
     _runtime: Runtime,
 }
 
-impl World {
+impl TestServer {
     pub(crate) fn new() -> Self {
-        Self::over(Config::default(), |store| store)
+        Self::with_store(Config::default(), |store| store)
     }
 
     /// With another store in front of the one in memory.
-    pub(crate) fn over(
+    pub(crate) fn with_store(
         config: Config,
         front: impl FnOnce(Arc<MemoryStore>) -> Arc<dyn Store>,
     ) -> Self {
         let store = Arc::new(MemoryStore::default());
-        let (clock, hands) = Clock::settable(time(NOW));
+        let (clock, clock) = Clock::manual(time(NOW));
         let shop = make_shop(&store, "Tea", Currency::USD, "Europe/Berlin");
         let second = make_shop(&store, "Coffee", Currency::EUR, "UTC");
         let key = make_key(&store, shop, 1, &Scope::ALL);
@@ -54,13 +54,13 @@ impl World {
             .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
             .unwrap();
         let address = listener.local_addr().unwrap();
-        let app = Arc::new(App::new(front(Arc::clone(&store)), clock).with(config));
+        let app = Arc::new(App::new(front(Arc::clone(&store)), clock).with_config(config));
         let service = move |request, id| {
             let app = Arc::clone(&app);
             async move { app.handle(request, id).await }
         };
         runtime.spawn(server::run(listener, service, Limits::default(), std::future::pending()));
-        Self { store, hands, key, other, shop, address, _runtime: runtime }
+        Self { store, clock, key, other, shop, address, _runtime: runtime }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -73,14 +73,14 @@ impl World {
     }
 
     /// A new shop that has nothing, and who holds its key. `seed` is above 2 and used once.
-    pub(crate) fn newcomer(&self, seed: u8) -> Asker {
+    pub(crate) fn new_shop(&self, seed: u8) -> Credentials {
         let shop = make_shop(&self.store, "New", Currency::EUR, "UTC");
         make_key(&self.store, shop, seed, &Scope::ALL);
-        Asker::of(seed)
+        Credentials::from_seed(seed)
     }
 
-    pub(crate) fn at(&self, now: &str) {
-        self.hands.set(time(now));
+    pub(crate) fn set_time(&self, now: &str) {
+        self.clock.set(time(now));
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> Request<'_> {
@@ -100,19 +100,19 @@ impl World {
         request
     }
 
-    pub(crate) fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> TestResponse {
         self.request("GET", path).send()
     }
 
-    pub(crate) fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
+    pub(crate) fn post(&self, path: &str, body: impl AsRef<[u8]>) -> TestResponse {
         self.request("POST", path).body(body).send()
     }
 
-    pub(crate) fn put(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
+    pub(crate) fn put(&self, path: &str, body: impl AsRef<[u8]>) -> TestResponse {
         self.request("PUT", path).body(body).send()
     }
 
-    pub(crate) fn patch(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
+    pub(crate) fn patch(&self, path: &str, body: impl AsRef<[u8]>) -> TestResponse {
         self.request("PATCH", path).body(body).send()
     }
 
@@ -132,7 +132,7 @@ impl World {
     }
 
     /// All that there is: the size of the proven journal, and all lists as both shops see them.
-    pub(crate) fn state(&self) -> String {
+    pub(crate) fn snapshot(&self) -> String {
         let verified = self.store.verify().unwrap();
         assert_eq!(verified.differences, Vec::<String>::new());
         let programs =
@@ -181,7 +181,7 @@ pub(crate) fn new_key(seed: u8, scopes: &[Scope]) -> (NewApiKey, String) {
 
 /// A request in the making.
 pub(crate) struct Request<'a> {
-    world: &'a World,
+    world: &'a TestServer,
     method: String,
     path: String,
     headers: Vec<(String, String)>,
@@ -205,11 +205,11 @@ impl Request<'_> {
         self.header("authorization", &format!("Bearer {key}"))
     }
 
-    pub(crate) fn once(self, key: &str) -> Self {
+    pub(crate) fn idempotency_key(self, key: &str) -> Self {
         self.header("idempotency-key", key)
     }
 
-    pub(crate) fn send(self) -> Answer {
+    pub(crate) fn send(self) -> TestResponse {
         let mut headers = self.headers;
         headers.extend(
             self.body
@@ -229,31 +229,31 @@ impl Request<'_> {
         stream.write_all(&body).unwrap();
         let mut received = Vec::new();
         stream.read_to_end(&mut received).unwrap();
-        let answer = Answer::parse(&received, format!("{} {}", self.method, self.path));
-        conformance::check(&self.method, &self.path, &body, answer.got());
+        let answer = TestResponse::parse(&received, format!("{} {}", self.method, self.path));
+        conformance::check(&self.method, &self.path, &body, answer.received());
         answer
     }
 }
 
 /// What came back.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct TestResponse {
     pub(crate) status: u16,
     head: String,
     pub(crate) body: Vec<u8>,
-    asked: String,
+    request: String,
 }
 
-impl Answer {
-    fn parse(received: &[u8], asked: String) -> Self {
+impl TestResponse {
+    fn parse(received: &[u8], request: String) -> Self {
         let end = received.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
         let head = String::from_utf8(received[..end].to_vec()).unwrap();
         let (status, body) = (head[9..12].parse().unwrap(), received[end + 4..].to_vec());
-        Self { status, head, body, asked }
+        Self { status, head, body, request }
     }
 
-    fn got(&self) -> Got<'_> {
-        Got { status: self.status, head: &self.head, body: &self.body }
+    fn received(&self) -> ReceivedResponse<'_> {
+        ReceivedResponse { status: self.status, head: &self.head, body: &self.body }
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -274,9 +274,9 @@ impl Answer {
     /// The same, of this status and the type that goes with it.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
-        assert_eq!(self.status, status, "{}: {}", self.asked, self.text());
+        assert_eq!(self.status, status, "{}: {}", self.request, self.text());
         let media = if status < 400 { "application/json" } else { "application/problem+json" };
-        assert_eq!(self.header("content-type"), Some(media), "{}", self.asked);
+        assert_eq!(self.header("content-type"), Some(media), "{}", self.request);
         self
     }
 
@@ -284,8 +284,8 @@ impl Answer {
     #[track_caller]
     pub(crate) fn problem(&self) -> (u16, String, String) {
         let body = self.json();
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{}", self.asked);
-        assert_eq!(body["status"], self.status, "{}", self.asked);
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{}", self.request);
+        assert_eq!(body["status"], self.status, "{}", self.request);
         assert!(body["detail"].as_str().unwrap().ends_with('.'), "{body}");
         let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
         (self.status, text("code"), text("param"))
@@ -293,12 +293,12 @@ impl Answer {
 
     /// The answer is no, for this reason and because of this.
     #[track_caller]
-    pub(crate) fn refused(&self, status: u16, code: &str, param: &str) {
+    pub(crate) fn assert_problem(&self, status: u16, code: &str, param: &str) {
         assert_eq!(
             self.problem(),
             (status, code.to_owned(), param.to_owned()),
             "{}: {}",
-            self.asked,
+            self.request,
             self.text()
         );
     }

@@ -8,7 +8,7 @@ use loyalty_http::{Clock, scheduler};
 use loyalty_store::Store;
 use serde_json::{Value, json};
 
-use crate::support::{World, time};
+use crate::support::{TestServer, time};
 
 const PROGRAM: &str = r#"{
     "hold": "P14D",
@@ -27,8 +27,8 @@ const PROGRAM: &str = r#"{
     "referrals": {"sent": 200, "received": 100, "minimum_spend": "20", "hold": "P30D"}
 }"#;
 
-fn club() -> World {
-    let world = World::new();
+fn server_with_program() -> TestServer {
+    let world = TestServer::new();
     world.put("/v1/program", PROGRAM).expect(201);
     world
 }
@@ -39,7 +39,7 @@ fn order(customer: &str, total: &str) -> String {
     .to_string()
 }
 
-fn tick(world: &World) -> usize {
+fn run_scheduler(world: &TestServer) -> usize {
     let now = world.get("/v1/key").expect(200).json()["time"]
         .as_str()
         .map(time)
@@ -47,14 +47,14 @@ fn tick(world: &World) -> usize {
     let store: Arc<dyn Store> = world.store.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime
-        .block_on(scheduler::look(&store, &Clock::fixed(now), 2))
+        .block_on(scheduler::run_pass(&store, &Clock::fixed(now), 2))
         .unwrap()
         .caught_up
 }
 
 #[test]
-fn a_tier_says_what_it_takes() {
-    let world = club();
+fn a_tier_reports_what_is_missing() {
+    let world = server_with_program();
     world.customer("1", 0);
     world.put("/v1/orders/a", order("1", "120.50")).expect(200);
     let tier = world.get("/v1/customers/1/tier").expect(200).json();
@@ -87,12 +87,12 @@ fn a_tier_says_what_it_takes() {
     );
     world
         .get("/v1/customers/1/tier?at=soon")
-        .refused(422, "invalid_value", "at");
+        .assert_problem(422, "invalid_value", "at");
 }
 
 #[test]
 fn lots_are_listed_as_of_any_instant() {
-    let world = club();
+    let world = server_with_program();
     world.customer("1", 40);
     world.put("/v1/orders/a", order("1", "60")).expect(200);
     let lots = |at: &str| {
@@ -131,7 +131,7 @@ fn lots_are_listed_as_of_any_instant() {
 
 #[test]
 fn actions_pay_within_their_limits() {
-    let world = club();
+    let world = server_with_program();
     let made = world
         .post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#)
         .expect(201);
@@ -156,8 +156,8 @@ fn actions_pay_within_their_limits() {
         (&second["awards"][0]["partial"], &second["point_balance"]),
         (&json!(true), &json!(70))
     );
-    perform(review).refused(422, "limit_reached", "/action_id");
-    world.at("2026-03-02T00:00:00Z");
+    perform(review).assert_problem(422, "limit_reached", "/action_id");
+    world.set_time("2026-03-02T00:00:00Z");
     perform(review).expect(200);
     let plan = perform(r#"{"email":"A@b.c","action_id":"plan","points":250}"#)
         .expect(200)
@@ -200,7 +200,7 @@ fn actions_pay_within_their_limits() {
         ),
         (r#"{"customer_id":"9","code":"A-1"}"#, 404, "customer_not_found", "/customer_id"),
     ] {
-        perform(body).refused(status, code, param);
+        perform(body).assert_problem(status, code, param);
     }
     let entries = world.get("/v1/customers/1/ledger").expect(200).json();
     let texts: Vec<_> = entries["entries"]
@@ -214,22 +214,22 @@ fn actions_pay_within_their_limits() {
 
 #[test]
 fn a_single_code_has_one_winner_in_its_shop() {
-    let world = club();
+    let world = server_with_program();
     world.customer("1", 0);
     world.customer("2", 0);
     let enter = |who: &str, code: &str| {
         world.post("/v1/actions", json!({"customer_id": who, "code": code}).to_string())
     };
     assert_eq!(enter("1", " a-1 ").expect(200).json()["awards"][0]["points"], 70);
-    enter("2", "A-1").refused(422, "unknown_code", "/code");
-    enter("1", "A-1").refused(422, "unknown_code", "/code");
-    enter("2", "nonsense").refused(422, "unknown_code", "/code");
+    enter("2", "A-1").assert_problem(422, "unknown_code", "/code");
+    enter("1", "A-1").assert_problem(422, "unknown_code", "/code");
+    enter("2", "nonsense").assert_problem(422, "unknown_code", "/code");
     assert_eq!(enter("2", "B-2").expect(200).json()["point_balance"], 90);
 }
 
 #[test]
-fn a_friend_is_brought_and_both_are_rewarded() {
-    let world = club();
+fn a_referral_rewards_both_customers() {
+    let world = server_with_program();
     for (id, email) in [
         ("ada", "ada@gmail.com"),
         ("bob", "bob@example.com"),
@@ -266,7 +266,7 @@ fn a_friend_is_brought_and_both_are_rewarded() {
     ] {
         let refused = join(id, body);
         let code = if status == 404 { "referral_code_not_found" } else { "referral_refused" };
-        refused.refused(status, code, "/code");
+        refused.assert_problem(status, code, "/code");
         assert_eq!(refused.json()["reason"].as_str().unwrap_or_default(), reason);
     }
     assert_eq!(
@@ -299,22 +299,22 @@ fn a_friend_is_brought_and_both_are_rewarded() {
     );
     // Who has ordered is known already.
     world.put("/v1/orders/c1", order("cat", "5")).expect(200);
-    join("cat", json!({"code": code})).refused(422, "referral_refused", "/code");
+    join("cat", json!({"code": code})).assert_problem(422, "referral_refused", "/code");
 }
 
 #[test]
-fn the_scheduler_writes_down_what_reads_say_already() {
-    let world = club();
+fn the_scheduler_records_what_reads_already_return() {
+    let world = server_with_program();
     world
         .post("/v1/customers", r#"{"customer_id":"1","birthday":"1990-05-04"}"#)
         .expect(201);
     world.put("/v1/orders/a", order("1", "150")).expect(200);
     // Midnight in Berlin.
-    world.at("2026-05-03T21:59:59Z");
-    assert_eq!((world.balance("1"), tick(&world), world.balance("1")), (180, 1, 180));
-    world.at("2026-05-03T22:00:00Z");
+    world.set_time("2026-05-03T21:59:59Z");
+    assert_eq!((world.balance("1"), run_scheduler(&world), world.balance("1")), (180, 1, 180));
+    world.set_time("2026-05-03T22:00:00Z");
     assert_eq!(
-        (world.balance("1"), tick(&world), tick(&world), world.balance("1")),
+        (world.balance("1"), run_scheduler(&world), run_scheduler(&world), world.balance("1")),
         (230, 1, 0, 230)
     );
     let kinds = |limit: usize| {
@@ -331,9 +331,9 @@ fn the_scheduler_writes_down_what_reads_say_already() {
     };
     assert_eq!(kinds(2), ["birthday", "points_released"]);
     // A year off: all of it, in order, once each.
-    world.at("2027-07-01T00:00:00Z");
+    world.set_time("2027-07-01T00:00:00Z");
     let before = world.balance("1");
-    assert_eq!((tick(&world), world.balance("1")), (1, before));
+    assert_eq!((run_scheduler(&world), world.balance("1")), (1, before));
     assert_eq!(
         kinds(6),
         [
@@ -349,13 +349,13 @@ fn the_scheduler_writes_down_what_reads_say_already() {
     world
         .put("/v1/program", r#"{"expiry":{"inactivity":{"after":"P1D"}}}"#)
         .expect(201);
-    assert_eq!((tick(&world), world.balance("1")), (1, 0));
+    assert_eq!((run_scheduler(&world), world.balance("1")), (1, 0));
 }
 
 const SALE: &str = r#"{"customer":{"customer_id":"1"},"status":"paid","lines":[{"quantity":1,"amount":"320"}],"total":"320"}"#;
 const TEN: &str = r#"{"title":"Ten","value":"-10"}"#;
 /// Method, path and body. An id in braces is the one that an answer before gave.
-const TRIED: &[(&str, &str, &str)] = &[
+const DRY_RUNS: &[(&str, &str, &str)] = &[
     ("POST", "/v1/customers", r#"{"customer_id":"2"}"#),
     ("POST", "/v1/customers", r#"{"customer_id":"2"}"#),
     (
@@ -406,8 +406,8 @@ const TRIED: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
-fn a_dry_run_answers_as_the_real_one_and_changes_nothing() {
-    let world = club();
+fn a_dry_run_responds_like_the_write_and_changes_nothing() {
+    let world = server_with_program();
     let rewards = PROGRAM.replacen(
         '{',
         r#"{"rewards": [
@@ -423,7 +423,7 @@ fn a_dry_run_answers_as_the_real_one_and_changes_nothing() {
         ["customer_id", "order_id", "checkout_id"].map(|name| (name.to_owned(), "1".to_owned()));
     let mut ids: BTreeMap<String, String> = given.into();
     let mut succeeded = BTreeSet::new();
-    for (method, pattern, body) in TRIED {
+    for (method, pattern, body) in DRY_RUNS {
         let named = |text: &str| {
             ids.iter()
                 .fold(text.to_owned(), |text, (name, id)| text.replace(&format!("{{{name}}}"), id))
@@ -433,7 +433,7 @@ fn a_dry_run_answers_as_the_real_one_and_changes_nothing() {
             let request = world.request(method, &format!("{path}{query}"));
             let request = if body.is_empty() { request } else { request.body(&body) };
             // A key of its own, which nothing is kept under.
-            let answer = if query.contains("true") { request.once(&path) } else { request }.send();
+            let answer = if query.contains("true") { request.idempotency_key(&path) } else { request }.send();
             let mut document = if answer.body.is_empty() { Value::Null } else { answer.json() };
             let drawn = document
                 .get("code")
@@ -448,9 +448,9 @@ fn a_dry_run_answers_as_the_real_one_and_changes_nothing() {
             document.as_object_mut().map(|members| members.remove("request_id"));
             (answer.status, document, answer)
         };
-        let before = world.state();
+        let before = world.snapshot();
         let tried = [(); 2].map(|()| ask("?dry_run=true"));
-        assert_eq!(world.state(), before, "{path}");
+        assert_eq!(world.snapshot(), before, "{path}");
         let (status, document, answer) = ask("?dry_run=false");
         for (tried_status, tried, _) in &tried {
             assert_eq!((*tried_status, tried), (status, &document), "{method} {path} {body}");
@@ -480,8 +480,8 @@ fn a_dry_run_answers_as_the_real_one_and_changes_nothing() {
     }
     world
         .post("/v1/points-add?dry_run=maybe", "{}")
-        .refused(422, "invalid_value", "dry_run");
+        .assert_problem(422, "invalid_value", "dry_run");
     world
         .post("/v1/products/bulk?dry_run=true", "{}")
-        .refused(400, "unknown_parameter", "dry_run");
+        .assert_problem(400, "unknown_parameter", "dry_run");
 }

@@ -16,7 +16,7 @@ fn pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
-fn what_is_not_http_is_refused() {
+fn invalid_http_is_rejected() {
     let server = Server::start();
     let rows: [&[u8]; 7] = [
         b"hello there\r\n\r\n",
@@ -89,16 +89,16 @@ fn nothing_is_smuggled_in_a_head() {
         "POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         "GET / HTTP/1.1\r\n\r\n",
     ] {
-        assert_eq!(server.ask(whole).status, 400, "{whole}");
+        assert_eq!(server.send_once(whole).status, 400, "{whole}");
     }
     assert_eq!(server.served(), 0);
     // HTTP/1.0 needs no host, and its connection ends.
-    assert_eq!(server.ask("GET / HTTP/1.0\r\n\r\n").status, 200);
+    assert_eq!(server.send_once("GET / HTTP/1.0\r\n\r\n").status, 200);
 }
 
 /// Of a length and a coding the coding counts, and what follows is not read (RFC 9112, 6.3).
 #[test]
-fn behind_a_length_and_a_coding_the_connection_ends() {
+fn length_and_chunked_coding_close_the_connection() {
     let server = Server::start();
     let smuggled = "GET /admin HTTP/1.1\r\nhost: x\r\n\r\n";
     for (number, lines) in [
@@ -211,7 +211,7 @@ fn a_body_that_was_refused_is_not_read_as_requests() {
 }
 
 #[test]
-fn who_asks_whether_to_go_on_is_told() {
+fn expect_100_continue_is_answered() {
     let server = Server::start();
     let mut client = server.connect();
     client.send("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\nexpect: 100-continue\r\n\r\n");

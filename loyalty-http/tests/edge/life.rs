@@ -22,13 +22,13 @@ fn each_answer_has_its_id_and_its_type() {
     }
     ids.dedup();
     assert_eq!(ids.len(), 3);
-    let empty = server.ask("GET /empty HTTP/1.1\r\nhost: x\r\n\r\n");
+    let empty = server.send_once("GET /empty HTTP/1.1\r\nhost: x\r\n\r\n");
     assert_eq!(empty.header("content-type"), None);
     assert!(empty.header("x-request-id").is_some());
 }
 
 #[test]
-fn a_panic_is_one_requests_matter() {
+fn a_panic_fails_only_its_request() {
     let server = Server::start();
     let mut client = server.connect();
     client.send("GET /panic HTTP/1.1\r\nhost: x\r\n\r\n");
@@ -40,7 +40,7 @@ fn a_panic_is_one_requests_matter() {
 }
 
 #[test]
-fn a_stop_finishes_what_is_in_flight() {
+fn shutdown_finishes_requests_in_flight() {
     let mut server = Server::start();
     let mut idle = server.connect();
     idle.send("GET /a HTTP/1.1\r\nhost: x\r\n\r\n");
@@ -50,7 +50,7 @@ fn a_stop_finishes_what_is_in_flight() {
     while server.served() < 2 {
         std::thread::yield_now();
     }
-    server.begin_stop();
+    server.begin_shutdown();
     let answer = busy.answer().unwrap();
     assert_eq!((answer.status, answer.text()), (200, "/slow"));
     assert_eq!(answer.header("connection"), Some("close"));
@@ -64,14 +64,14 @@ fn a_stop_finishes_what_is_in_flight() {
 }
 
 #[test]
-fn a_stop_does_not_wait_for_ever() {
-    let mut server = Server::with(|limits| Limits { grace: Duration::from_millis(200), ..limits });
+fn shutdown_ends_after_the_grace_period() {
+    let mut server = Server::with(|limits| Limits { grace_period: Duration::from_millis(200), ..limits });
     let mut stuck = server.connect();
     stuck.send("GET /never HTTP/1.1\r\nhost: x\r\n\r\n");
     while server.served() < 1 {
         std::thread::yield_now();
     }
-    server.begin_stop();
+    server.begin_shutdown();
     let took = server.wait();
     assert!((Duration::from_millis(150)..SECOND).contains(&took), "{took:?}");
     assert!(stuck.answer().is_none());

@@ -8,7 +8,7 @@ use crate::support::{SECOND, Server};
 
 #[test]
 fn a_slow_head_is_cut_off() {
-    let server = Server::with(|limits| Limits { head_time: Duration::from_millis(200), ..limits });
+    let server = Server::with(|limits| Limits { head_timeout: Duration::from_millis(200), ..limits });
     let begun = Instant::now();
     // A byte now and then must not prolong it.
     let mut client = server.connect();
@@ -34,14 +34,14 @@ fn a_slow_head_is_cut_off() {
     assert!(client.answer().is_none());
     let mut client = server.connect();
     client.send("GET / HT");
-    client.send_no_more();
+    client.close_write();
     assert!(client.answer().is_none());
 }
 
 #[test]
 fn the_time_for_a_head_begins_once_an_answer_is_taken() {
     let time = Duration::from_millis(200);
-    let server = Server::with(|limits| Limits { head_time: time, ..limits });
+    let server = Server::with(|limits| Limits { head_timeout: time, ..limits });
     let mut client = server.connect();
     client.send("GET /big HTTP/1.1\r\nhost: x\r\n\r\n");
     // The answer is more than the system takes for a client that does not read.
@@ -78,35 +78,35 @@ fn oversized_heads_get_their_status() {
     }
     assert_eq!(server.served(), 0);
     let fits = headers(99);
-    let answer = server.ask(format!("GET /a HTTP/1.1\r\nhost: x\r\n{fits}\r\n"));
+    let answer = server.send_once(format!("GET /a HTTP/1.1\r\nhost: x\r\n{fits}\r\n"));
     assert_eq!(answer.status, 200);
 }
 
 #[test]
-fn bodies_have_a_size() {
+fn bodies_have_a_size_limit() {
     let server = Server::start();
     let post = "POST / HTTP/1.1\r\nhost: x\r\n";
     let fits = "x".repeat(1000);
-    let answer = server.ask(format!("{post}content-length: 1000\r\n\r\n{fits}"));
+    let answer = server.send_once(format!("{post}content-length: 1000\r\n\r\n{fits}"));
     assert_eq!((answer.status, answer.text()), (200, fits.as_str()));
     let chunk = format!("1f4\r\n{}\r\n", "x".repeat(500));
     let answer =
-        server.ask(format!("{post}transfer-encoding: chunked\r\n\r\n{chunk}{chunk}0\r\n\r\n"));
+        server.send_once(format!("{post}transfer-encoding: chunked\r\n\r\n{chunk}{chunk}0\r\n\r\n"));
     assert_eq!((answer.status, answer.text()), (200, fits.as_str()));
     // Announced: refused before a byte of it is sent.
-    let answer = server.ask(format!("{post}content-length: 1001\r\n\r\n"));
+    let answer = server.send_once(format!("{post}content-length: 1001\r\n\r\n"));
     assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
     // ... and before the client is told to go on.
-    let answer = server.ask(format!("{post}content-length: 1001\r\nexpect: 100-continue\r\n\r\n"));
+    let answer = server.send_once(format!("{post}content-length: 1001\r\nexpect: 100-continue\r\n\r\n"));
     assert_eq!(answer.status, 413);
     // In chunks: as soon as it is too much.
     let answer =
-        server.ask(format!("{post}transfer-encoding: chunked\r\n\r\n{chunk}{chunk}1\r\nx"));
+        server.send_once(format!("{post}transfer-encoding: chunked\r\n\r\n{chunk}{chunk}1\r\nx"));
     assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
 }
 
 #[test]
-fn a_client_that_sends_on_is_not_reset() {
+fn a_client_that_keeps_sending_still_gets_its_response() {
     let server = Server::start();
     let mut client = server.connect();
     client.send("POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 16000000\r\n\r\n");
@@ -119,7 +119,7 @@ fn a_client_that_sends_on_is_not_reset() {
 }
 
 #[test]
-fn bodies_have_a_time() {
+fn bodies_have_a_timeout() {
     let server = Server::start();
     let begun = Instant::now();
     let mut client = server.connect();
@@ -149,7 +149,7 @@ fn bodies_have_a_time() {
 
 #[test]
 fn connections_beyond_the_cap_wait() {
-    let server = Server::with(|limits| Limits { connections: 2, ..limits });
+    let server = Server::with(|limits| Limits { max_connections: 2, ..limits });
     let mut first = server.connect();
     let mut second = server.connect();
     for client in [&mut first, &mut second] {
@@ -167,27 +167,27 @@ fn connections_beyond_the_cap_wait() {
 #[test]
 fn a_client_that_does_not_read_is_dropped() {
     let server = Server::with(|limits| Limits {
-        connections: 1,
-        stall: Duration::from_millis(200),
+        max_connections: 1,
+        write_timeout: Duration::from_millis(200),
         ..limits
     });
     let mut deaf = server.connect();
     deaf.send("GET /big HTTP/1.1\r\nhost: x\r\n\r\n");
     // The only place is free again although the first client has not closed.
-    let answer = server.ask("GET /a HTTP/1.1\r\nhost: x\r\n\r\n");
+    let answer = server.send_once("GET /a HTTP/1.1\r\nhost: x\r\n\r\n");
     assert_eq!(answer.status, 200);
 }
 
 /// Thousands of requests, all of them sent, and not an answer read: what fits on the way is answered, then the
 /// server waits. It would hold 16 KiB for each of the others.
 #[test]
-fn answers_that_nobody_reads_are_not_made() {
+fn responses_do_not_pile_up_for_a_client_that_does_not_read() {
     const REQUESTS: usize = 20_000;
     for method in ["HEAD", "GET"] {
-        let server = Server::with(|limits| Limits { stall: 60 * SECOND, ..limits });
+        let server = Server::with(|limits| Limits { write_timeout: 60 * SECOND, ..limits });
         let mut deaf = server.connect();
         let request = format!("{method} /long HTTP/1.1\r\nhost: x\r\n\r\n");
-        deaf.send_while_taken(&request.repeat(REQUESTS));
+        deaf.send_while_accepted(&request.repeat(REQUESTS));
         let mut reached = 0;
         while reached < 10 || server.served() > reached {
             reached = server.served();

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
-use loyalty_http::body::{self, BodyLimits, Media};
+use loyalty_http::body::{self, BodyLimits, AcceptedMedia};
 use loyalty_http::server::{self, Limits, RequestId};
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -36,9 +36,9 @@ impl Server {
 
     pub(crate) fn with(change: impl FnOnce(Limits) -> Limits) -> Self {
         let limits = change(Limits {
-            head_bytes: 4096,
-            head_time: 5 * SECOND,
-            grace: 2 * SECOND,
+            max_head_bytes: 4096,
+            head_timeout: 5 * SECOND,
+            grace_period: 2 * SECOND,
             ..Limits::default()
         });
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -70,7 +70,7 @@ impl Server {
     }
 
     /// One request on a connection of its own.
-    pub(crate) fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
+    pub(crate) fn send_once(&self, request: impl AsRef<[u8]>) -> TestResponse {
         let mut client = self.connect();
         client.send(request);
         client.answer().unwrap()
@@ -80,7 +80,7 @@ impl Server {
         self.served.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn begin_stop(&mut self) {
+    pub(crate) fn begin_shutdown(&mut self) {
         self.stop.take().unwrap().send(()).unwrap();
     }
 
@@ -95,7 +95,7 @@ impl Server {
 /// Echoes bodies; some paths do something else.
 async fn service(request: Request<Incoming>, id: RequestId) -> Response<Full<Bytes>> {
     let path = request.uri().path().to_owned();
-    let limits = BodyLimits { bytes: 1000, time: Duration::from_millis(200) };
+    let limits = BodyLimits { max_bytes: 1000, timeout: Duration::from_millis(200) };
     match path.as_str() {
         "/slow" => tokio::time::sleep(Duration::from_millis(300)).await,
         "/never" => std::future::pending().await,
@@ -111,7 +111,7 @@ async fn service(request: Request<Incoming>, id: RequestId) -> Response<Full<Byt
         _ => {}
     }
     let (head, incoming) = request.into_parts();
-    match body::read(&head.headers, incoming, limits, Media::Any).await {
+    match body::read(&head.headers, incoming, limits, AcceptedMedia::Any).await {
         Ok(bytes) if bytes.is_empty() => Response::new(Full::from(path)),
         Ok(bytes) => Response::new(Full::new(bytes)),
         Err(problem) => problem.into_response(id),
@@ -121,13 +121,13 @@ async fn service(request: Request<Incoming>, id: RequestId) -> Response<Full<Byt
 pub(crate) struct Client(TcpStream, Vec<u8>);
 
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct TestResponse {
     pub(crate) status: u16,
     pub(crate) head: String,
     body: Vec<u8>,
 }
 
-impl Answer {
+impl TestResponse {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.find(|(key, _)| *key == name).map(|(_, value)| value)
@@ -156,17 +156,17 @@ impl Client {
     }
 
     /// Sends until all is sent or nothing is taken for a while.
-    pub(crate) fn send_while_taken(&mut self, bytes: &str) {
+    pub(crate) fn send_while_accepted(&mut self, bytes: &str) {
         self.0.set_write_timeout(Some(SECOND)).unwrap();
         self.try_send(bytes);
     }
 
-    pub(crate) fn send_no_more(&self) {
+    pub(crate) fn close_write(&self) {
         self.0.shutdown(std::net::Shutdown::Write).unwrap();
     }
 
     /// The next answer; `None` when the server closes first.
-    pub(crate) fn answer(&mut self) -> Option<Answer> {
+    pub(crate) fn answer(&mut self) -> Option<TestResponse> {
         let end = loop {
             let end = self.1.windows(4).position(|window| window == b"\r\n\r\n");
             if let Some(end) = end {
@@ -178,7 +178,7 @@ impl Client {
             }
         };
         let head = String::from_utf8(self.1.drain(..end).collect()).unwrap();
-        let mut answer = Answer {
+        let mut answer = TestResponse {
             status: head[9..12].parse().unwrap(),
             head: head.to_lowercase(),
             body: Vec::new(),

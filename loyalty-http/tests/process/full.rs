@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crate::{Client, Server, make_shop, verify};
 
 /// How many changes go well, and how many there are.
-const WELL: u32 = 5;
-const ALL: u32 = 15;
+const SUCCESSFUL_CHANGES: u32 = 5;
+const TOTAL_CHANGES: u32 = 15;
 
 /// How large a file of the process may become.
 fn limit(process: u32, bytes: &str) {
@@ -26,7 +26,7 @@ fn get(client: &mut Client, path: &str) -> u16 {
 }
 
 #[test]
-fn a_full_disk_is_told_and_outlived() {
+fn a_full_disk_fails_writes_until_there_is_space() {
     let directory = tempfile::tempdir().unwrap();
     let key = make_shop(directory.path());
     let server = Server::start(directory.path());
@@ -40,7 +40,7 @@ fn a_full_disk_is_told_and_outlived() {
     let body = r#"{"customer_id":"1"}"#;
     assert_eq!(client.send("POST", "/v1/customers", "new", body).unwrap().0, 201);
 
-    for number in 0..WELL {
+    for number in 0..SUCCESSFUL_CHANGES {
         assert_eq!(add(&mut client, number).0, 200);
     }
     // All has reached its table: nothing but a change makes the log longer.
@@ -49,7 +49,7 @@ fn a_full_disk_is_told_and_outlived() {
         .unwrap()
         .len();
     limit(server.process.id(), &log.to_string());
-    for number in WELL..ALL {
+    for number in SUCCESSFUL_CHANGES..TOTAL_CHANGES {
         let (status, body) = add(&mut client, number);
         assert_eq!(status, 503, "{body}");
         assert_eq!(get(&mut client, "/readyz"), 503, "a watcher is told");
@@ -74,14 +74,14 @@ fn a_full_disk_is_told_and_outlived() {
     }
     let (_, body) = client.send("GET", "/v1/customers/1/point-balance", "-", "").unwrap();
     assert!(
-        body.contains(&format!(r#""point_balance":{WELL}"#)),
+        body.contains(&format!(r#""point_balance":{SUCCESSFUL_CHANGES}"#)),
         "all that was acknowledged, no more: {body}"
     );
-    for number in 0..ALL {
+    for number in 0..TOTAL_CHANGES {
         assert_eq!(add(&mut client, number).0, 200);
     }
     let (_, body) = client.send("GET", "/v1/customers/1/point-balance", "-", "").unwrap();
-    assert!(body.contains(&format!(r#""point_balance":{ALL}"#)), "each once: {body}");
+    assert!(body.contains(&format!(r#""point_balance":{TOTAL_CHANGES}"#)), "each once: {body}");
     server.kill();
     verify(directory.path());
 }

@@ -11,7 +11,7 @@ const ROUNDS: usize = 4;
 
 /// Sends until the server dies; notes what was sent and what was acknowledged. One request in three is an
 /// order of 1.00, the others add one point: each is worth exactly one.
-fn write_until_dead(address: &str, key: &str, round: usize, client: usize, log: &Mutex<Vec<Sent>>) {
+fn write_until_dead(address: &str, key: &str, round: usize, client: usize, log: &Mutex<Vec<SentRequest>>) {
     let Some(mut connection) = Client::connect(address, key) else {
         return;
     };
@@ -33,16 +33,16 @@ fn write_until_dead(address: &str, key: &str, round: usize, client: usize, log: 
         let dead = answer.is_none();
         log.lock()
             .unwrap()
-            .push(Sent { client, once, method, path, body, answer });
+            .push(SentRequest { client, idempotency_key: once, method, path, body, answer });
         if dead {
             return;
         }
     }
 }
 
-struct Sent {
+struct SentRequest {
     client: usize,
-    once: String,
+    idempotency_key: String,
     method: &'static str,
     path: String,
     body: String,
@@ -50,7 +50,7 @@ struct Sent {
 }
 
 #[test]
-fn a_killed_server_has_all_that_it_acknowledged() {
+fn a_killed_server_keeps_every_acknowledged_write() {
     let directory = tempfile::tempdir().unwrap();
     let key = &make_shop(directory.path());
     let log = Mutex::new(Vec::new());
@@ -80,13 +80,13 @@ fn a_killed_server_has_all_that_it_acknowledged() {
     let server = Server::start(directory.path());
     let mut again = Client::connect(&server.address, key).unwrap();
     for sent in &log {
-        let (status, body) = again.send(sent.method, &sent.path, &sent.once, &sent.body).unwrap();
+        let (status, body) = again.send(sent.method, &sent.path, &sent.idempotency_key, &sent.body).unwrap();
         assert_eq!(status, 200, "{body}");
         if let Some((_, first)) = &sent.answer {
             assert_eq!(
                 &body, first,
                 "{} was acknowledged, and is answered differently now",
-                sent.once
+                sent.idempotency_key
             );
         }
     }

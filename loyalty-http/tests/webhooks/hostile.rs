@@ -1,18 +1,18 @@
 //! Bodies by somebody who means no good, or by nobody at all.
 
 use crate::php::{vectors, webhook};
-use crate::plugin::{ADA, KEY, SECRET, Server, order, path, signed};
+use crate::plugin::{ADA, KEY, SECRET, Server, order, path, sign};
 
 #[test]
 fn one_flipped_bit_is_refused_and_changes_nothing() {
     let mut server = Server::start();
-    server.told("magento/orders-paid", &order("1", r#""50.00""#, ADA));
+    server.deliver_ok("magento/orders-paid", &order("1", r#""50.00""#, ADA));
     let rows = server.rows();
     for (webhook, body) in [
-        ("magento/orders-cancelled", signed(KEY, SECRET, &[("id", "1")])),
+        ("magento/orders-cancelled", sign(KEY, SECRET, &[("id", "1")])),
         (
             "woocommerce/orders-completed",
-            signed(KEY, SECRET, &order("1", r#""60.00""#, ADA)),
+            sign(KEY, SECRET, &order("1", r#""60.00""#, ADA)),
         ),
     ] {
         let mut body = body.into_bytes();
@@ -130,7 +130,7 @@ fn no_signed_body_breaks_the_server() {
             }
         }
         let answer =
-            server.tell(&format!("common/{}", EVENTS[random.below(EVENTS.len())]), &members);
+            server.deliver(&format!("common/{}", EVENTS[random.below(EVENTS.len())]), &members);
         assert!(matches!(answer.status, 200 | 400 | 401 | 422), "{answer:?}: {members:?}");
         assert_ne!(answer.body["code"], "unauthorized", "{members:?}");
         accepted += u32::from(answer.status == 200);

@@ -5,12 +5,12 @@ use std::io::Write;
 use loyalty_core::{Currency, OrderId};
 use loyalty_store::{Scope, Store};
 
-use crate::plugin::{ADA, KEY, SECRET, Server, TIME, add_shop, order, path, read_answer, signed};
+use crate::plugin::{ADA, KEY, SECRET, Server, TIME, add_shop, order, path, read_answer, sign};
 
 #[test]
 fn a_key_opens_its_own_shop_only() {
     let mut server = Server::start();
-    server.told("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA));
+    server.deliver_ok("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA));
     let other = "lk_other_x";
     let shop = add_shop(&*server.store, Currency::EUR, other, "other", Scope::ALL.to_vec());
     let refund = [("id", "1"), ("transactions", r#"[{"amount":50}]"#)];
@@ -18,13 +18,13 @@ fn a_key_opens_its_own_shop_only() {
     {
         let answer = server.post(
             &path(&format!("woocommerce/{event}")),
-            signed(other, "other", members).as_bytes(),
+            sign(other, "other", members).as_bytes(),
         );
         assert_eq!(answer.body["points_changed"], 0);
     }
     let answer = server.post(
         &path("woocommerce/orders-paid"),
-        signed(other, "other", &order("1", "7", ADA)).as_bytes(),
+        sign(other, "other", &order("1", "7", ADA)).as_bytes(),
     );
     assert_eq!(
         (answer.status, &answer.body["point_balance"]),
@@ -45,7 +45,7 @@ fn a_key_opens_its_own_shop_only() {
             .is_cancelled()
     );
     // Neither key goes with the other's secret.
-    for body in [signed(other, SECRET, &[("id", "1")]), signed(KEY, "other", &[("id", "1")])] {
+    for body in [sign(other, SECRET, &[("id", "1")]), sign(KEY, "other", &[("id", "1")])] {
         assert_eq!(
             server
                 .post(&path("woocommerce/orders-cancelled"), body.as_bytes())
@@ -56,12 +56,12 @@ fn a_key_opens_its_own_shop_only() {
 }
 
 #[test]
-fn every_refusal_of_a_key_is_alike() {
+fn every_key_failure_looks_the_same() {
     let mut server = Server::start();
     let shop = add_shop(&*server.store, Currency::EUR, "lk_reader_x", "reads", vec![Scope::Read]);
-    server.told("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA));
+    server.deliver_ok("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA));
     let rows = server.rows();
-    let cancel = |key: &str, secret: &str| signed(key, secret, &[("id", "1")]);
+    let cancel = |key: &str, secret: &str| sign(key, secret, &[("id", "1")]);
     let mut refused = Vec::new();
     for body in [
         cancel("lk_nobody_x", SECRET),
@@ -96,7 +96,7 @@ fn a_key_is_verified_for_a_quarter_of_an_hour() {
     for (age, fresh) in
         [(0, true), (900, true), (-900, true), (901, false), (-901, false), (TIME, false)]
     {
-        let answer = server.tell("magento/key-verify", &[("t", &(TIME - age).to_string())]);
+        let answer = server.deliver("magento/key-verify", &[("t", &(TIME - age).to_string())]);
         assert_eq!(answer.status, if fresh { 200 } else { 401 }, "{age}");
         let (code, shop) = (&answer.body["code"], &answer.body["shop"]);
         assert!(
@@ -105,20 +105,20 @@ fn a_key_is_verified_for_a_quarter_of_an_hour() {
         );
     }
     for t in [i64::MAX, i64::MIN] {
-        let answer = server.tell("magento/key-verify", &[("t", &format!("\"{t}\""))]);
+        let answer = server.deliver("magento/key-verify", &[("t", &format!("\"{t}\""))]);
         assert_eq!((answer.status, &answer.body["code"]), (401, &"stale_request".into()), "{t}");
     }
 }
 
 #[test]
-fn where_a_plugin_was_installed_is_noted() {
+fn an_installation_is_recorded() {
     let mut server = Server::start();
-    let answer = server.tell(
+    let answer = server.deliver(
         "common/app-installed",
         &[("shop_url", r#""https:\/\/a.example""#), ("api_endpoint", r#""""#)],
     );
     assert_eq!((answer.status, answer.body), (200, serde_json::json!({"ok": true})));
-    let refused = server.tell("common/app-installed", &[("shop_url", r#""ftp:\/\/b.example""#)]);
+    let refused = server.deliver("common/app-installed", &[("shop_url", r#""ftp:\/\/b.example""#)]);
     assert_eq!((refused.status, &refused.body["param"]), (400, &"/shop_url".into()));
     let installed = server
         .store
@@ -135,9 +135,9 @@ fn where_a_plugin_was_installed_is_noted() {
 }
 
 #[test]
-fn other_platforms_events_and_methods_are_not_there() {
+fn unknown_platforms_events_and_methods_are_404_or_405() {
     let mut server = Server::start();
-    let body = signed(KEY, SECRET, &order("1", r#""50.00""#, ADA));
+    let body = sign(KEY, SECRET, &order("1", r#""50.00""#, ADA));
     for webhook in [
         "shopify/orders-paid",
         "Magento/orders-paid",

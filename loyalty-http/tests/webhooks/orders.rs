@@ -3,16 +3,16 @@
 use loyalty_core::{Currency, OrderId};
 use loyalty_store::{Scope, Store};
 
-use crate::plugin::{ADA, GUEST, Server, add_shop, order, path, signed};
+use crate::plugin::{ADA, GUEST, Server, add_shop, order, path, sign};
 
 #[test]
 fn the_plugin_is_the_gate_unless_the_program_names_one() {
     let mut server = Server::start();
-    assert_eq!(server.told("woocommerce/orders-processing", &order("1", r#""49.95""#, ADA)), 49);
+    assert_eq!(server.deliver_ok("woocommerce/orders-processing", &order("1", r#""49.95""#, ADA)), 49);
     server.publish(r#"{"award_on":"completed"}"#);
-    assert_eq!(server.told("woocommerce/orders-processing", &order("2", r#""10.00""#, ADA)), 0);
-    assert_eq!(server.told("woocommerce/orders-fulfilled", &order("2", r#""10.00""#, ADA)), 0);
-    assert_eq!(server.told("woocommerce/orders-completed", &order("2", r#""10.00""#, ADA)), 10);
+    assert_eq!(server.deliver_ok("woocommerce/orders-processing", &order("2", r#""10.00""#, ADA)), 0);
+    assert_eq!(server.deliver_ok("woocommerce/orders-fulfilled", &order("2", r#""10.00""#, ADA)), 0);
+    assert_eq!(server.deliver_ok("woocommerce/orders-completed", &order("2", r#""10.00""#, ADA)), 10);
     assert_eq!(server.balance("31"), 59);
 }
 
@@ -24,18 +24,18 @@ fn an_order_saved_again_changes_nothing() {
         order("\"1\"", "49.95", ADA),
         order("1", r#""49.9500""#, ADA),
     ];
-    server.told("woocommerce/orders-processing", &bodies[0]);
+    server.deliver_ok("woocommerce/orders-processing", &bodies[0]);
     let rows = server.rows();
     for (seconds, body) in (60..).step_by(60).zip(bodies.iter().cycle().take(9)) {
-        server.later(seconds);
-        assert_eq!(server.told("woocommerce/orders-processing", body), 0);
+        server.advance_clock(seconds);
+        assert_eq!(server.deliver_ok("woocommerce/orders-processing", body), 0);
     }
     assert_eq!((server.rows(), server.balance("31")), (rows, 49));
     // Another content is another snapshot; the difference is posted.
-    assert_eq!(server.told("woocommerce/orders-processing", &order("1", r#""60.00""#, ADA)), 11);
-    server.later(1_000);
+    assert_eq!(server.deliver_ok("woocommerce/orders-processing", &order("1", r#""60.00""#, ADA)), 11);
+    server.advance_clock(1_000);
     assert_eq!(
-        server.told("woocommerce/orders-processing", &order("1", r#""20.00""#, ADA)),
+        server.deliver_ok("woocommerce/orders-processing", &order("1", r#""20.00""#, ADA)),
         -40
     );
 }
@@ -43,20 +43,20 @@ fn an_order_saved_again_changes_nothing() {
 #[test]
 fn a_redelivery_does_not_reopen_a_cancelled_order_but_a_change_does() {
     let mut server = Server::start();
-    server.told("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA));
-    server.later(60);
-    assert_eq!(server.told("woocommerce/orders-cancelled", &[("id", "1")]), -50);
-    server.later(120);
-    assert_eq!(server.told("woocommerce/orders-cancelled", &[("id", "\"1\"")]), 0);
-    assert_eq!(server.told("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA)), 0);
-    assert_eq!(server.told("woocommerce/orders-completed", &order("1", r#""50.00""#, ADA)), 0);
+    server.deliver_ok("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA));
+    server.advance_clock(60);
+    assert_eq!(server.deliver_ok("woocommerce/orders-cancelled", &[("id", "1")]), -50);
+    server.advance_clock(120);
+    assert_eq!(server.deliver_ok("woocommerce/orders-cancelled", &[("id", "\"1\"")]), 0);
+    assert_eq!(server.deliver_ok("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA)), 0);
+    assert_eq!(server.deliver_ok("woocommerce/orders-completed", &order("1", r#""50.00""#, ADA)), 0);
     assert!(server.order("1").unwrap().state.is_cancelled());
-    server.later(180);
-    assert_eq!(server.told("woocommerce/orders-processing", &order("1", r#""40.00""#, ADA)), 40);
+    server.advance_clock(180);
+    assert_eq!(server.deliver_ok("woocommerce/orders-processing", &order("1", r#""40.00""#, ADA)), 40);
     assert!(!server.order("1").unwrap().state.is_cancelled());
     // A cancellation that overtakes its order is kept.
-    assert_eq!(server.told("magento/orders-cancelled", &[("id", "2")]), 0);
-    assert_eq!(server.told("magento/orders-paid", &order("2", r#""50.00""#, ADA)), 0);
+    assert_eq!(server.deliver_ok("magento/orders-cancelled", &[("id", "2")]), 0);
+    assert_eq!(server.deliver_ok("magento/orders-paid", &order("2", r#""50.00""#, ADA)), 0);
     assert_eq!(server.balance("31"), 40);
 }
 
@@ -64,7 +64,7 @@ fn a_redelivery_does_not_reopen_a_cancelled_order_but_a_change_does() {
 fn refunds_add_up_and_are_cut_at_the_total() {
     let refund = |amount| [("id", "1"), ("transactions", amount)];
     let mut server = Server::start();
-    server.told("woocommerce/orders-completed", &order("1", r#""90.00""#, ADA));
+    server.deliver_ok("woocommerce/orders-completed", &order("1", r#""90.00""#, ADA));
     let deliveries = [
         (r#"[{"amount":"30.00"}]"#, -30),
         // The same amount again is another refund: the plugins repeat nothing.
@@ -75,10 +75,10 @@ fn refunds_add_up_and_are_cut_at_the_total() {
         (r#"[{"amount":"1.00"}]"#, 0),
     ];
     for (amount, points) in deliveries {
-        assert_eq!(server.told("woocommerce/refunds-create", &refund(amount)), points, "{amount}");
+        assert_eq!(server.deliver_ok("woocommerce/refunds-create", &refund(amount)), points, "{amount}");
     }
     assert_eq!(server.balance("31"), 0);
-    let nothing = server.tell("woocommerce/refunds-create", &refund("[]"));
+    let nothing = server.deliver("woocommerce/refunds-create", &refund("[]"));
     assert_eq!(
         nothing.body,
         serde_json::json!({"ok": true, "points_changed": 0, "point_balance": null})
@@ -90,7 +90,7 @@ fn a_refund_before_its_order_counts_when_the_order_comes() {
     let mut server = Server::start();
     for transactions in [r#"[{"amount":"10.00"}]"#, r#"[{"amount":20}]"#] {
         assert_eq!(
-            server.told(
+            server.deliver_ok(
                 "magento/refunds-create",
                 &[("id", "\"001\""), ("transactions", transactions)]
             ),
@@ -98,22 +98,22 @@ fn a_refund_before_its_order_counts_when_the_order_comes() {
         );
     }
     assert_eq!(
-        server.told("magento/orders-processing", &order("\"001\"", r#""90.00""#, ADA)),
+        server.deliver_ok("magento/orders-processing", &order("\"001\"", r#""90.00""#, ADA)),
         60
     );
     let much = [("id", "\"002\""), ("transactions", r#"[{"amount":"91.00"}]"#)];
-    assert_eq!(server.told("magento/refunds-create", &much), 0);
+    assert_eq!(server.deliver_ok("magento/refunds-create", &much), 0);
     assert_eq!(
-        server.told("magento/orders-processing", &order("\"002\"", r#""90.00""#, ADA)),
+        server.deliver_ok("magento/orders-processing", &order("\"002\"", r#""90.00""#, ADA)),
         0
     );
 }
 
 #[test]
-fn a_guest_becomes_the_customer_who_brings_the_email() {
+fn a_guest_becomes_the_customer_with_the_same_email() {
     let mut server = Server::start();
     assert_eq!(
-        server.told("woocommerce/orders-processing", &order("1", r#""50.00""#, GUEST)),
+        server.deliver_ok("woocommerce/orders-processing", &order("1", r#""50.00""#, GUEST)),
         50
     );
     let account = server.customer("guest@example.com").unwrap().record().account;
@@ -123,7 +123,7 @@ fn a_guest_becomes_the_customer_who_brings_the_email() {
         ("last_name", r#""Gray""#),
         ("first_name", r#""""#),
     ];
-    let answer = server.tell("woocommerce/customers-create", &registered);
+    let answer = server.deliver("woocommerce/customers-create", &registered);
     assert_eq!(
         answer.body,
         serde_json::json!({"ok": true, "points_changed": 0, "point_balance": 50})
@@ -136,12 +136,12 @@ fn a_guest_becomes_the_customer_who_brings_the_email() {
         (Some("Guest"), Some("Gray"))
     );
     // One who has points of their own takes over the guest's.
-    server.told(
+    server.deliver_ok(
         "woocommerce/orders-processing",
         &order("2", r#""20.00""#, r#"{"email":"second@example.com"}"#),
     );
     assert_eq!(
-        server.told(
+        server.deliver_ok(
             "woocommerce/customers-create",
             &[("id", "77"), ("email", r#""second@example.com""#)]
         ),
@@ -149,15 +149,15 @@ fn a_guest_becomes_the_customer_who_brings_the_email() {
     );
     assert_eq!((server.balance("77"), server.balance("second@example.com")), (70, 70));
     // What was the guest's order is the customer's.
-    assert_eq!(server.told("woocommerce/orders-cancelled", &[("id", "2")]), -20);
+    assert_eq!(server.deliver_ok("woocommerce/orders-cancelled", &[("id", "2")]), -20);
     // An e-mail of somebody else's changes nothing about whose it is.
-    server.told(
+    server.deliver_ok(
         "woocommerce/customers-create",
         &[("id", "78"), ("email", r#""second@example.com""#)],
     );
     assert_eq!((server.balance("77"), server.balance("78")), (50, 0));
     let nobody =
-        server.tell("woocommerce/customers-create", &[("id", "0"), ("email", r#""none""#)]);
+        server.deliver("woocommerce/customers-create", &[("id", "0"), ("email", r#""none""#)]);
     assert_eq!(
         (nobody.status, &nobody.body["code"], &nobody.body["param"]),
         (400, &"invalid_body".into(), &"/id".into())
@@ -165,9 +165,9 @@ fn a_guest_becomes_the_customer_who_brings_the_email() {
 }
 
 #[test]
-fn an_order_without_a_customer_is_kept() {
+fn an_order_without_a_customer_is_stored() {
     let mut server = Server::start();
-    let nobody = server.tell(
+    let nobody = server.deliver(
         "woocommerce/orders-processing",
         &order("1", r#""50.00""#, r#"{"id":0,"first_name":"X"}"#),
     );
@@ -176,11 +176,11 @@ fn an_order_without_a_customer_is_kept() {
         serde_json::json!({"ok": true, "points_changed": 0, "point_balance": null})
     );
     assert!(server.order("1").unwrap().state.snapshot().is_some());
-    assert_eq!(server.told("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA)), 50);
+    assert_eq!(server.deliver_ok("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA)), 50);
 }
 
 #[test]
-fn magentos_spellings_are_understood() {
+fn magento_formats_are_accepted() {
     let mut server = Server::start();
     let line = |price: &str, quantity: &str, category: &str| {
         format!(
@@ -198,7 +198,7 @@ fn magentos_spellings_are_understood() {
             .to_vec();
     body.pop();
     body.push(("products", &products));
-    assert_eq!(server.told("magento/orders-processing", &body), 49);
+    assert_eq!(server.deliver_ok("magento/orders-processing", &body), 49);
     let recorded = server.order("000000117").unwrap();
     let order_of = recorded.state.snapshot().unwrap();
     let quantities: Vec<_> = order_of
@@ -211,9 +211,9 @@ fn magentos_spellings_are_understood() {
     assert_eq!(order_of.order.subtotal().unwrap(), "49.95".parse().unwrap());
     // Leading zeros are part of the id; that it is a number or a text is not.
     assert!(server.order("117").is_none());
-    server.told("magento/orders-paid", &order("1001", r#""10.00""#, ADA));
+    server.deliver_ok("magento/orders-paid", &order("1001", r#""10.00""#, ADA));
     assert_eq!(
-        server.told(
+        server.deliver_ok(
             "magento/refunds-create",
             &[("id", "\"1001\""), ("transactions", r#"[{"amount":4}]"#)]
         ),
@@ -222,7 +222,7 @@ fn magentos_spellings_are_understood() {
     // A discount on shipping can take the subtotal below zero.
     let mut below = order("\"3\"", "\"2.00\"", ADA);
     below[4].1 = "\"-3.0000\"";
-    assert_eq!(server.told("magento/orders-processing", &below), 0);
+    assert_eq!(server.deliver_ok("magento/orders-processing", &below), 0);
     assert!(server.order("3").unwrap().state.snapshot().is_some());
 }
 
@@ -231,7 +231,7 @@ fn amounts_are_in_the_shops_currency() {
     let mut server = Server::start();
     let key = "lk_tokyo_x";
     let shop = add_shop(&*server.store, Currency::JPY, key, "yen", Scope::ALL.to_vec());
-    let body = signed(key, "yen", &order("1", r#""999.50""#, ADA));
+    let body = sign(key, "yen", &order("1", r#""999.50""#, ADA));
     assert_eq!(
         server.post(&path("common/orders-paid"), body.as_bytes()).body["points_changed"],
         1000
@@ -245,19 +245,19 @@ fn amounts_are_in_the_shops_currency() {
 }
 
 #[test]
-fn what_the_rules_refuse_is_told_with_its_code() {
+fn a_rejection_is_returned_with_its_code() {
     let mut server = Server::start();
-    server.told("magento/orders-paid", &order("1", r#""50.00""#, ADA));
+    server.deliver_ok("magento/orders-paid", &order("1", r#""50.00""#, ADA));
     let rows = server.rows();
     let lines = format!("[{}]", vec![r#"{"quantity":1}"#; 2_001].join(","));
     let mut body = order("2", r#""50.00""#, ADA);
     body[8].1 = &lines;
-    let answer = server.tell("magento/orders-paid", &body);
+    let answer = server.deliver("magento/orders-paid", &body);
     assert_eq!((answer.status, &answer.body["code"]), (422, &"order_too_large".into()));
-    let answer = server.tell("magento/orders-paid", &order("2", r#""100000000000.01""#, ADA));
+    let answer = server.deliver("magento/orders-paid", &order("2", r#""100000000000.01""#, ADA));
     assert_eq!((answer.status, &answer.body["param"]), (400, &"/subtotal_price".into()));
     let long = format!("\"{}\"", "x".repeat(1 << 20));
-    assert_eq!(server.tell("magento/orders-paid", &[("id", &long)]).status, 413);
+    assert_eq!(server.deliver("magento/orders-paid", &[("id", &long)]).status, 413);
     server.connection = None;
     assert_eq!(server.rows(), rows);
 }
@@ -265,9 +265,9 @@ fn what_the_rules_refuse_is_told_with_its_code() {
 #[test]
 fn an_order_given_to_another_customer_stays_with_its_first() {
     let mut server = Server::start();
-    server.told("magento/orders-paid", &order("1", r#""50.00""#, ADA));
+    server.deliver_ok("magento/orders-paid", &order("1", r#""50.00""#, ADA));
     let grace = r#"{"id":32,"email":"grace@example.com"}"#;
-    assert_eq!(server.told("magento/orders-paid", &order("1", r#""60.00""#, grace)), 10);
+    assert_eq!(server.deliver_ok("magento/orders-paid", &order("1", r#""60.00""#, grace)), 10);
     assert_eq!(
         (server.balance("ada@example.com"), server.balance("grace@example.com")),
         (60, 0)
@@ -276,7 +276,7 @@ fn an_order_given_to_another_customer_stays_with_its_first() {
 
 /// A plugin tells an order once: what is no code must not lose it, and what is one is used up.
 #[test]
-fn an_order_uses_up_the_codes_that_it_brings() {
+fn an_order_uses_the_codes_that_it_lists() {
     let mut server = Server::start();
     server.add_code("SUMMER");
     let with = |id: &'static str, codes: &'static str| {
@@ -297,7 +297,7 @@ fn an_order_uses_up_the_codes_that_it_brings() {
         ("6", "\"SUMMER\"", 4),
     ] {
         assert_eq!(
-            server.tell("woocommerce/orders-processing", &with(id, codes)).status,
+            server.deliver("woocommerce/orders-processing", &with(id, codes)).status,
             200,
             "{codes}"
         );
@@ -305,9 +305,9 @@ fn an_order_uses_up_the_codes_that_it_brings() {
     }
     let mut magento = order("7", r#""10.00""#, ADA).to_vec();
     magento.push(("coupon_code", "\"SUMMER\""));
-    server.told("magento/orders-paid", &magento);
+    server.deliver_ok("magento/orders-paid", &magento);
     assert_eq!(server.uses("SUMMER"), 5);
-    server.later(60);
-    server.told("magento/orders-cancelled", &[("id", "7")]);
+    server.advance_clock(60);
+    server.deliver_ok("magento/orders-cancelled", &[("id", "7")]);
     assert_eq!(server.uses("SUMMER"), 4);
 }

@@ -57,7 +57,7 @@ fn what_php_signed_is_accepted_end_to_end() {
 }
 
 #[test]
-fn a_day_in_the_stores() {
+fn a_day_of_store_events() {
     let mut server = Server::start();
     let vectors = vectors();
     let mut post = |name: &str| {

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use loyalty_core::discount::{Code, PriceRuleParts, PriceRule};
 use loyalty_core::{Currency, CustomerId, Email, OrderId, Program, ShopId, Timestamp, Zone};
-use loyalty_http::clock::Hands;
+use loyalty_http::clock::ManualClock;
 use loyalty_http::{App, Clock, Limits, server};
 use loyalty_store::{
     Action, CustomerView, DiscountAction, DiscountOutcome, Discounts, MemoryStore, NewApiKey, NewShop,
@@ -31,14 +31,14 @@ pub(crate) const TIME: i64 = 1_751_371_200;
 pub(crate) struct Server {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) shop: ShopId,
-    hands: Hands,
+    clock: ManualClock,
     address: SocketAddr,
     pub(crate) connection: Option<TcpStream>,
     _runtime: Runtime,
 }
 
 #[derive(Debug, PartialEq)]
-pub(crate) struct Answer {
+pub(crate) struct TestResponse {
     pub(crate) status: u16,
     pub(crate) reason: String,
     pub(crate) body: Value,
@@ -48,7 +48,7 @@ impl Server {
     pub(crate) fn start() -> Self {
         let store = Arc::new(MemoryStore::default());
         let now = Timestamp::from_timestamp(TIME, 0).unwrap();
-        let (clock, hands) = Clock::settable(now);
+        let (clock, clock) = Clock::manual(now);
         let shop = add_shop(&*store, Currency::EUR, KEY, SECRET, Scope::ALL.to_vec());
         let app = Arc::new(App::new(store.clone(), clock));
         let service = move |request, id| {
@@ -68,7 +68,7 @@ impl Server {
         Self {
             store,
             shop,
-            hands,
+            clock,
             address,
             connection: None,
             _runtime: runtime,
@@ -76,7 +76,7 @@ impl Server {
     }
 
     /// Sends bytes to a path, on one connection for all.
-    pub(crate) fn post(&mut self, path: &str, body: &[u8]) -> Answer {
+    pub(crate) fn post(&mut self, path: &str, body: &[u8]) -> TestResponse {
         let address = self.address;
         let stream = self.connection.get_or_insert_with(|| {
             let stream = TcpStream::connect(address).unwrap();
@@ -99,13 +99,13 @@ impl Server {
     }
 
     /// Delivers a body of members, signed; `platform/event`.
-    pub(crate) fn tell(&mut self, webhook: &str, members: &[(&str, &str)]) -> Answer {
-        self.post(&path(webhook), signed(KEY, SECRET, members).as_bytes())
+    pub(crate) fn deliver(&mut self, webhook: &str, members: &[(&str, &str)]) -> TestResponse {
+        self.post(&path(webhook), sign(KEY, SECRET, members).as_bytes())
     }
 
     /// Delivers and expects success; what it did to the balance.
-    pub(crate) fn told(&mut self, webhook: &str, members: &[(&str, &str)]) -> i64 {
-        let answer = self.tell(webhook, members);
+    pub(crate) fn deliver_ok(&mut self, webhook: &str, members: &[(&str, &str)]) -> i64 {
+        let answer = self.deliver(webhook, members);
         assert_eq!((answer.status, answer.reason.as_str()), (200, "OK"), "{webhook}: {answer:?}");
         assert_eq!(answer.body["ok"], true);
         answer.body["points_changed"].as_i64().unwrap()
@@ -185,8 +185,8 @@ impl Server {
             .used
     }
 
-    pub(crate) fn later(&self, seconds: i64) {
-        self.hands.set(Timestamp::from_timestamp(TIME + seconds, 0).unwrap());
+    pub(crate) fn advance_clock(&self, seconds: i64) {
+        self.clock.set(Timestamp::from_timestamp(TIME + seconds, 0).unwrap());
     }
 }
 
@@ -218,12 +218,12 @@ pub(crate) fn add_shop(
     shop
 }
 
-pub(crate) fn read_answer(stream: &mut TcpStream) -> Answer {
+pub(crate) fn read_answer(stream: &mut TcpStream) -> TestResponse {
     read_whole(stream).1
 }
 
 /// The head, and the answer in it and behind it.
-fn read_whole(stream: &mut TcpStream) -> (String, Answer) {
+fn read_whole(stream: &mut TcpStream) -> (String, TestResponse) {
     let (mut received, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         let text = String::from_utf8_lossy(&received).into_owned();
@@ -235,7 +235,7 @@ fn read_whole(stream: &mut TcpStream) -> (String, Answer) {
             if body.len() == length.parse::<usize>().unwrap() {
                 let (status, reason) = head.lines().next().unwrap()[9..].split_once(' ').unwrap();
                 let body = serde_json::from_str(body).unwrap_or_else(|_| panic!("{text}"));
-                let answer = Answer {
+                let answer = TestResponse {
                     status: status.parse().unwrap(),
                     reason: reason.to_owned(),
                     body,
@@ -254,7 +254,7 @@ pub(crate) fn path(webhook: &str) -> String {
 }
 
 /// A body of members whose values are JSON as PHP writes it, signed and sent out of order.
-pub(crate) fn signed(key: &str, secret: &str, members: &[(&str, &str)]) -> String {
+pub(crate) fn sign(key: &str, secret: &str, members: &[(&str, &str)]) -> String {
     let key = php_text(key);
     let mut members = members.to_vec();
     members.push(("key", &key));

@@ -10,8 +10,8 @@ const PROGRAM: &str = r#"{"rewards": [
 fn server() -> Server {
     let mut server = Server::start();
     server.publish(PROGRAM);
-    server.told("woocommerce/customers-create", &customer());
-    server.told("woocommerce/orders-paid", &order("1", r#""250.00""#, ADA));
+    server.deliver_ok("woocommerce/customers-create", &customer());
+    server.deliver_ok("woocommerce/orders-paid", &order("1", r#""250.00""#, ADA));
     server
 }
 
@@ -20,25 +20,25 @@ fn customer() -> [(&'static str, &'static str); 2] {
 }
 
 #[test]
-fn rewards_and_a_customer_are_asked_for() {
+fn rewards_and_a_customer_are_returned() {
     let mut server = server();
     let t = TIME.to_string();
-    let rewards = server.tell("common/rewards-list", &[("t", &t)]);
+    let rewards = server.deliver("common/rewards-list", &[("t", &t)]);
     assert_eq!((rewards.status, &rewards.body["data"][0]["reward_id"]), (200, &json!("five")));
-    assert_eq!(server.tell("common/rewards-list", &[("t", "1")]).body["code"], "stale_request");
-    let shown = server.tell("common/customer", &[("customer_id", "31")]);
+    assert_eq!(server.deliver("common/rewards-list", &[("t", "1")]).body["code"], "stale_request");
+    let shown = server.deliver("common/customer", &[("customer_id", "31")]);
     assert_eq!((shown.status, &shown.body["data"]["point_balance"]), (200, &json!(250)));
     assert_eq!(shown.body["data"]["rewards"][0]["available"], true);
-    let shown = server.tell("common/customer", &[("customer_email", r#""ada@example.com""#)]);
+    let shown = server.deliver("common/customer", &[("customer_email", r#""ada@example.com""#)]);
     assert_eq!(shown.body["data"]["customer_id"], "31");
     for (members, status, code) in
         [(&[("customer_id", "32")][..], 404, "customer_not_found"), (&[], 400, "invalid_body")]
     {
-        let refused = server.tell("common/customer", members);
+        let refused = server.deliver("common/customer", members);
         assert_eq!((refused.status, &refused.body["code"]), (status, &json!(code)));
     }
     // They are asked for in one place.
-    assert_eq!(server.tell("woocommerce/customer", &[("customer_id", "31")]).status, 404);
+    assert_eq!(server.deliver("woocommerce/customer", &[("customer_id", "31")]).status, 404);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_customer_redeems_in_the_store_and_orders_with_the_code() {
     let t = TIME.to_string();
     let members =
         [("customer_email", r#""ada@example.com""#), ("reward_id", r#""five""#), ("t", t.as_str())];
-    let redeemed = server.tell("common/redeem-reward", &members);
+    let redeemed = server.deliver("common/redeem-reward", &members);
     let code = redeemed.body["data"]["data"]["coupon_code"]
         .as_str()
         .unwrap()
@@ -57,7 +57,7 @@ fn a_customer_redeems_in_the_store_and_orders_with_the_code() {
         (200, "OK", 150)
     );
     // The same delivery again, by whomever, is the same redemption.
-    let again = server.tell("common/redeem-reward", &members);
+    let again = server.deliver("common/redeem-reward", &members);
     assert_eq!(
         (again.body["data"]["data"]["coupon_code"].as_str(), server.balance("31")),
         (Some(&*code), 150)
@@ -65,12 +65,12 @@ fn a_customer_redeems_in_the_store_and_orders_with_the_code() {
     let codes = format!(r#"[{{"code":"{}"}}]"#, code.to_lowercase());
     let mut with_code = order("2", r#""20.00""#, ADA);
     with_code[6].1 = &codes;
-    server.told("woocommerce/orders-paid", &with_code);
+    server.deliver_ok("woocommerce/orders-paid", &with_code);
     assert_eq!(server.balance("31"), 170);
     // A plugin that says no time means what it says each time.
     let members = [("customer_id", "31"), ("reward_id", r#""five""#)];
-    assert_eq!(server.tell("common/redeem-reward", &members).status, 200);
-    let short = server.tell("common/redeem-reward", &members);
+    assert_eq!(server.deliver("common/redeem-reward", &members).status, 200);
+    let short = server.deliver("common/redeem-reward", &members);
     assert_eq!((short.status, &short.body["code"]), (422, &json!("insufficient_points")));
     assert_eq!((&short.body["have"], &short.body["need"]), (&json!(70), &json!(100)));
     for (members, status, code) in [
@@ -83,7 +83,7 @@ fn a_customer_redeems_in_the_store_and_orders_with_the_code() {
             "stale_request",
         ),
     ] {
-        let refused = server.tell("common/redeem-reward", &members);
+        let refused = server.deliver("common/redeem-reward", &members);
         assert_eq!((refused.status, &refused.body["code"]), (status, &json!(code)), "{members:?}");
     }
 }

@@ -286,7 +286,7 @@ impl DiscountView for &CommittedState {
     }
 
     fn customer_view(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
-        self.customer_view(account)
+        CommittedState::customer_view(self, account)
     }
 }
 

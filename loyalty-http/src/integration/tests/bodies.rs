@@ -6,13 +6,13 @@ use serde_json::value::RawValue;
 
 use super::super::php;
 use super::super::wire::read;
-use super::super::{AppInstalled, Customer, KeyVerify, Order, OrderRef, Refund, Signed, WireError};
+use super::super::{AppInstalled, Customer, KeyVerify, Order, OrderRef, Refund, SignedBody, WireError};
 use super::{KEY, vectors};
 
 /// Verifies and reads the vector of that name.
 fn vector<T: DeserializeOwned>(name: &str) -> T {
     let vector = vectors().into_iter().find(|vector| vector.name == name).expect(name);
-    let signed = Signed::parse(vector.body.as_bytes()).unwrap();
+    let signed = SignedBody::parse(vector.body.as_bytes()).unwrap();
     assert_eq!(signed.key(), KEY);
     signed.verify(Some(vector.secret.as_bytes())).unwrap().read().unwrap()
 }
@@ -145,7 +145,7 @@ fn the_handshake_is_read() {
 }
 
 #[test]
-fn amounts_are_exact_in_every_spelling() {
+fn amounts_are_exact_in_every_notation() {
     for (sent, want) in [
         ("12.50", "12.50"),
         ("\"12.50\"", "12.50"),
@@ -168,7 +168,7 @@ fn amounts_are_exact_in_every_spelling() {
 }
 
 #[test]
-fn phps_ways_with_types_are_taken() {
+fn php_type_juggling_is_accepted() {
     for customer in [
         "null",
         "[]",
@@ -215,7 +215,7 @@ fn phps_ways_with_types_are_taken() {
 }
 
 #[test]
-fn nothing_is_lost_over_what_is_not_needed() {
+fn invalid_optional_members_are_ignored() {
     let birthdays = [
         "\"\"",
         "null",
@@ -363,7 +363,7 @@ fn a_fault_is_named_with_its_place() {
 }
 
 #[test]
-fn what_must_be_there_is_missed_by_name() {
+fn a_missing_member_is_named() {
     let missing = |name: &str| fault(&format!("/{name}"), &format!("missing field `{name}`"));
     assert_eq!(read::<Order>(r#"{"key":"x"}"#), Err(missing("id")));
     assert_eq!(read::<Order>(r#"{"id":1,"total_price":1}"#), Err(missing("subtotal_price")));

@@ -7,7 +7,7 @@ use super::super::{Customer, Order, Refund, WireError};
 use super::Random;
 
 fn snapshot(body: &str, minor_digits: u32) -> Result<Snapshot, WireError> {
-    read::<Order>(body).unwrap().snapshot(minor_digits)
+    read::<Order>(body).unwrap().to_snapshot(minor_digits)
 }
 
 fn amounts(order: &Snapshot) -> Vec<String> {
@@ -59,7 +59,7 @@ fn the_subtotal_is_shared_out_and_shipping_is_the_rest() {
 }
 
 #[test]
-fn what_does_not_add_up_is_no_reason_to_lose_an_order() {
+fn an_order_whose_amounts_disagree_is_still_accepted() {
     let order = |products: &str, total: &str| {
         let body = format!(
             r#"{{"id":1,"total_price":"{total}","total_tax":"1.00","subtotal_price":"10.00","products":{products}}}"#
@@ -163,7 +163,7 @@ fn a_refund_is_the_sum_of_its_payments() {
     let refunded = |transactions: &str| {
         read::<Refund>(&format!(r#"{{"id":1,"transactions":{transactions}}}"#))
             .unwrap()
-            .refunded(2)
+            .to_refunded(2)
     };
     let sum = |text: &str| Ok(Some(RefundContent::Amount(amount(text))));
     assert_eq!(refunded(r#"[{"amount":"30.00"},{"amount":0.1},{"amount":0.2}]"#), sum("30.30"));
@@ -179,9 +179,9 @@ fn a_refund_is_the_sum_of_its_payments() {
 }
 
 #[test]
-fn what_is_not_told_of_a_customer_stays() {
+fn absent_members_of_a_customer_stay_unchanged() {
     use loyalty_store::{FieldChange, ProfileChange, CustomerRef};
-    let told = |body: &str| read::<Customer>(body).unwrap().told();
+    let told = |body: &str| read::<Customer>(body).unwrap().into_profile_change();
     let (who, change) =
         told(r#"{"id":31,"email":"ada@example.com","first_name":"","birthday":""}"#);
     assert!(

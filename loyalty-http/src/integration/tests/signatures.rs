@@ -1,16 +1,16 @@
 //! Which bodies are taken for a plugin's, and which are not.
 
-use super::super::{JsonError, SignatureError, Signed, Verified};
+use super::super::{JsonError, SignatureError, SignedBody, VerifiedBody};
 use super::{KEY, Vector, vectors};
 
 /// Verifies as a server does: with the secret of the body's key, if the key is known.
-fn verify<'b>(body: &'b [u8], secret: &str) -> Result<Verified<'b>, SignatureError> {
-    let signed = Signed::parse(body)?;
+fn verify<'b>(body: &'b [u8], secret: &str) -> Result<VerifiedBody<'b>, SignatureError> {
+    let signed = SignedBody::parse(body)?;
     let secret = (signed.key() == KEY).then_some(secret.as_bytes());
     signed.verify(secret)
 }
 
-fn refusal(body: &[u8]) -> SignatureError {
+fn verify_error(body: &[u8]) -> SignatureError {
     verify(body, "any").expect_err(&String::from_utf8_lossy(body))
 }
 
@@ -65,31 +65,31 @@ fn every_cut_is_refused_as_one() {
 #[test]
 fn an_unknown_key_and_a_wrong_signature_answer_alike() {
     let vector = vectors().into_iter().find(|vector| vector.valid).unwrap();
-    let signed = || Signed::parse(vector.body.as_bytes()).unwrap();
+    let signed = || SignedBody::parse(vector.body.as_bytes()).unwrap();
     assert_eq!(signed().key(), KEY);
     assert!(signed().verify(Some(vector.secret.as_bytes())).is_ok());
     for secret in [None, Some(&b"wrong"[..]), Some(&b""[..]), Some(&[0; 32][..])] {
-        assert_eq!(signed().verify(secret).err(), Some(SignatureError::Refused), "{secret:?}");
+        assert_eq!(signed().verify(secret).err(), Some(SignatureError::NotAuthentic), "{secret:?}");
     }
 }
 
 #[test]
-fn a_body_signed_with_what_stands_for_a_missing_secret_is_refused() {
+fn a_body_signed_with_the_placeholder_secret_is_rejected() {
     // The HMAC of {"key":"x"} under 32 zero bytes and under the empty secret, which are the same key.
     let body = br#"{"key":"x","hmac":"dT10edrE0BkSHDCyHvmLzEugWZ80i8REDbJGTwpbf5E="}"#;
     assert!(
-        Signed::parse(body).unwrap().verify(Some(&[0; 32])).is_ok(),
+        SignedBody::parse(body).unwrap().verify(Some(&[0; 32])).is_ok(),
         "the test's own signature"
     );
-    assert_eq!(Signed::parse(body).unwrap().verify(None).err(), Some(SignatureError::Refused));
+    assert_eq!(SignedBody::parse(body).unwrap().verify(None).err(), Some(SignatureError::NotAuthentic));
     assert_eq!(
-        Signed::parse(body).unwrap().verify(Some(b"")).err(),
-        Some(SignatureError::Refused)
+        SignedBody::parse(body).unwrap().verify(Some(b"")).err(),
+        Some(SignatureError::NotAuthentic)
     );
 }
 
 #[test]
-fn what_is_not_json_is_named() {
+fn errors_name_what_is_not_json() {
     for (body, want) in [
         (&b"\xff{}"[..], JsonError::NotUtf8),
         (b"{\"a\":\"\xc3\"}", JsonError::NotUtf8),
@@ -105,7 +105,7 @@ fn what_is_not_json_is_named() {
         (br#"{"a":"\ude00"}"#, JsonError::LoneSurrogate { at: 6 }),
         (br#"{"a":"\u00E9"}"#, JsonError::UpperCaseEscape { at: 6 }),
     ] {
-        assert_eq!(refusal(body), SignatureError::Json(want), "{}", String::from_utf8_lossy(body));
+        assert_eq!(verify_error(body), SignatureError::Json(want), "{}", String::from_utf8_lossy(body));
     }
 }
 
@@ -152,14 +152,14 @@ fn what_json_does_not_allow_is_malformed() {
     ];
     for value in values {
         let body = format!(r#"{{"a":{value},"key":"x","hmac":""}}"#);
-        let error = refusal(body.as_bytes());
+        let error = verify_error(body.as_bytes());
         assert!(
             matches!(error, SignatureError::Json(JsonError::Malformed { .. })),
             "{body}: {error}"
         );
     }
-    assert_eq!(refusal("\u{feff}{}".as_bytes()), SignatureError::Json(JsonError::NotAnObject));
-    assert_eq!(refusal(b"{\"a\" 1}"), malformed(5));
+    assert_eq!(verify_error("\u{feff}{}".as_bytes()), SignatureError::Json(JsonError::NotAnObject));
+    assert_eq!(verify_error(b"{\"a\" 1}"), malformed(5));
 }
 
 #[test]
@@ -172,28 +172,28 @@ fn nesting_is_bounded() {
         )
     };
     for (open, close) in [("[", "]"), ("{\"b\":", "}")] {
-        assert_eq!(refusal(nested(31, open, close).as_bytes()), SignatureError::HmacNotBase64);
+        assert_eq!(verify_error(nested(31, open, close).as_bytes()), SignatureError::HmacNotBase64);
         assert_eq!(
-            refusal(nested(32, open, close).as_bytes()),
+            verify_error(nested(32, open, close).as_bytes()),
             SignatureError::Json(JsonError::TooDeep)
         );
         assert_eq!(
-            refusal(nested(100_000, open, close).as_bytes()),
+            verify_error(nested(100_000, open, close).as_bytes()),
             SignatureError::Json(JsonError::TooDeep)
         );
     }
 }
 
 #[test]
-fn the_outermost_members_are_held_to_their_names() {
+fn outermost_member_names_are_checked() {
     let twice = |name: &str| SignatureError::DuplicateMember(name.to_owned());
     let numeric = |name: &str| SignatureError::NumericMember(name.to_owned());
     for (body, want) in [
-        (r#"{"hmac":"AA=="}"#, SignatureError::NoKey),
-        (r#"{"key":7,"hmac":"AA=="}"#, SignatureError::NoKey),
-        (r#"{"key":null,"hmac":"AA=="}"#, SignatureError::NoKey),
-        (r#"{"key":"x"}"#, SignatureError::NoHmac),
-        (r#"{"key":"x","hmac":["AA=="]}"#, SignatureError::NoHmac),
+        (r#"{"hmac":"AA=="}"#, SignatureError::MissingKey),
+        (r#"{"key":7,"hmac":"AA=="}"#, SignatureError::MissingKey),
+        (r#"{"key":null,"hmac":"AA=="}"#, SignatureError::MissingKey),
+        (r#"{"key":"x"}"#, SignatureError::MissingHmac),
+        (r#"{"key":"x","hmac":["AA=="]}"#, SignatureError::MissingHmac),
         (r#"{"key":"x","key":"x","hmac":"AA=="}"#, twice("key")),
         (r#"{"key":"x","hmac":"AA==","hm\u0061c":"AA=="}"#, twice("hmac")),
         (r#"{"ü":1,"key":"x","\u00fc":2,"hmac":"AA=="}"#, twice("ü")),
@@ -201,7 +201,7 @@ fn the_outermost_members_are_held_to_their_names() {
         (r#"{"key":"x","hmac":"AA=="," -.5e1":1}"#, numeric(" -.5e1")),
         (r#"{"key":"x","hmac":"AA==","\t\u000b+7up":1}"#, numeric("\t\u{b}+7up")),
     ] {
-        assert_eq!(refusal(body.as_bytes()), want, "{body}");
+        assert_eq!(verify_error(body.as_bytes()), want, "{body}");
     }
 }
 
@@ -209,11 +209,11 @@ fn the_outermost_members_are_held_to_their_names() {
 fn only_the_canonical_base64_of_32_bytes_is_a_signature() {
     let good = "dT10edrE0BkSHDCyHvmLzEugWZ80i8REDbJGTwpbf5E=";
     let with = |hmac: &str| format!(r#"{{"key":"x","hmac":"{hmac}"}}"#);
-    assert_eq!(refusal(with(good).as_bytes()), SignatureError::Refused);
+    assert_eq!(verify_error(with(good).as_bytes()), SignatureError::NotAuthentic);
     let spare_bit = good.replace("E=", "F=");
     let long = good.replace('=', "A");
     for hmac in [&*spare_bit, &long, good.trim_end_matches('='), "", "AA==", &good.repeat(2), "ü"]
     {
-        assert_eq!(refusal(with(hmac).as_bytes()), SignatureError::HmacNotBase64, "{hmac}");
+        assert_eq!(verify_error(with(hmac).as_bytes()), SignatureError::HmacNotBase64, "{hmac}");
     }
 }

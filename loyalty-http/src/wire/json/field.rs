@@ -11,7 +11,7 @@ use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc};
 use rust_decimal::Decimal;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-use super::{Code, refuse};
+use super::{BodyErrorCode, field_error};
 
 /// What is written as a string.
 pub trait FromText: Sized {
@@ -19,29 +19,29 @@ pub trait FromText: Sized {
     const EXPECTED: &'static str;
 
     /// Reads the string.
-    fn from_text(text: &str) -> Result<Self, Refusal>;
+    fn from_text(text: &str) -> Result<Self, FieldError>;
 }
 
 /// Why a string is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{sentence}")]
-pub struct Refusal {
+pub struct FieldError {
     /// [`Code::OutOfRange`] or [`Code::InvalidValue`].
-    pub code: Code,
+    pub code: BodyErrorCode,
     /// What the client reads.
-    pub sentence: String,
+    pub detail: String,
 }
 
-impl Refusal {
-    fn new(code: Code, sentence: impl Into<String>) -> Self {
-        let sentence = sentence.into();
-        Self { code, sentence }
+impl FieldError {
+    fn new(code: BodyErrorCode, sentence: impl Into<String>) -> Self {
+        let detail = sentence.into();
+        Self { code, detail }
     }
 }
 
-struct TextVisitor<T>(PhantomData<T>);
+struct FromTextVisitor<T>(PhantomData<T>);
 
-impl<T: FromText> Visitor<'_> for TextVisitor<T> {
+impl<T: FromText> Visitor<'_> for FromTextVisitor<T> {
     type Value = T;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,11 +49,11 @@ impl<T: FromText> Visitor<'_> for TextVisitor<T> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        T::from_text(text).map_err(|refusal| refuse(refusal.code, refusal.sentence))
+        T::from_text(text).map_err(|refusal| field_error(refusal.code, refusal.detail))
     }
 }
 
-macro_rules! deserialize_from_text {
+macro_rules! impl_deserialize_from_text {
     ($(($($generics:tt)*) $type:ty),* $(,)?) => {
         $(impl<'de, $($generics)*> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -63,9 +63,9 @@ macro_rules! deserialize_from_text {
     };
 }
 
-deserialize_from_text! {
+impl_deserialize_from_text! {
     (const MAX: usize) Text<MAX>,
-    () Timestamp,
+    () TimeField,
     () Date,
     () DecimalText,
 }
@@ -95,17 +95,17 @@ impl<const MAX: usize> AsRef<str> for Text<MAX> {
 impl<const MAX: usize> FromText for Text<MAX> {
     const EXPECTED: &'static str = "a string";
 
-    fn from_text(text: &str) -> Result<Self, Refusal> {
+    fn from_text(text: &str) -> Result<Self, FieldError> {
         if text.chars().any(char::is_control) {
-            return Err(Refusal::new(
-                Code::InvalidValue,
+            return Err(FieldError::new(
+                BodyErrorCode::InvalidValue,
                 "Control characters (NUL, line breaks and the like) can't be here.",
             ));
         }
         // No character is shorter than a byte.
         if text.len() > MAX && text.chars().count() > MAX {
-            return Err(Refusal::new(
-                Code::OutOfRange,
+            return Err(FieldError::new(
+                BodyErrorCode::OutOfRange,
                 format!("This text can have at most {MAX} characters."),
             ));
         }
@@ -115,15 +115,15 @@ impl<const MAX: usize> FromText for Text<MAX> {
 
 /// An instant: RFC 3339 with its offset, in the years 1970 to 9999. No leap seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(pub DateTime<Utc>);
+pub struct TimeField(pub DateTime<Utc>);
 
-impl FromText for Timestamp {
+impl FromText for TimeField {
     const EXPECTED: &'static str = "a time such as \"2026-03-01T12:00:00Z\"";
 
-    fn from_text(text: &str) -> Result<Self, Refusal> {
+    fn from_text(text: &str) -> Result<Self, FieldError> {
         let invalid = || {
             let sentence = "This is no RFC 3339 time with an offset, as 2026-03-01T12:00:00Z is.";
-            Refusal::new(Code::InvalidValue, sentence)
+            FieldError::new(BodyErrorCode::InvalidValue, sentence)
         };
         // chrono also takes a blank for the T, and a minus that is not ASCII's.
         let separated = matches!(text.as_bytes().get(10), Some(b'T' | b't'));
@@ -133,12 +133,12 @@ impl FromText for Timestamp {
         let time = DateTime::parse_from_rfc3339(text).map_err(|_| invalid())?;
         if time.nanosecond() >= 1_000_000_000 {
             let sentence = "Leap seconds can't be counted; send the second before or after.";
-            return Err(Refusal::new(Code::InvalidValue, sentence));
+            return Err(FieldError::new(BodyErrorCode::InvalidValue, sentence));
         }
         let time = time.with_timezone(&Utc);
         if !(1970..=9999).contains(&time.year()) {
             let sentence = "The year must be one from 1970 to 9999, in UTC.";
-            return Err(Refusal::new(Code::OutOfRange, sentence));
+            return Err(FieldError::new(BodyErrorCode::OutOfRange, sentence));
         }
         Ok(Self(time))
     }
@@ -151,23 +151,23 @@ pub struct Date(pub NaiveDate);
 impl FromText for Date {
     const EXPECTED: &'static str = "a date such as \"1990-12-31\"";
 
-    fn from_text(text: &str) -> Result<Self, Refusal> {
-        read_date(text).map(Self).ok_or_else(|| {
+    fn from_text(text: &str) -> Result<Self, FieldError> {
+        parse_date(text).map(Self).ok_or_else(|| {
             let sentence = "This is no date of the calendar as YYYY-MM-DD.";
-            Refusal::new(Code::InvalidValue, sentence)
+            FieldError::new(BodyErrorCode::InvalidValue, sentence)
         })
     }
 }
 
-fn read_date(text: &str) -> Option<NaiveDate> {
+fn parse_date(text: &str) -> Option<NaiveDate> {
     let (year, rest) = text.split_once('-')?;
     let (month, day) = rest.split_once('-')?;
-    let year = digits(year, 4).filter(|year| *year > 0)?;
-    NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, digits(month, 2)?, digits(day, 2)?)
+    let year = parse_digits(year, 4).filter(|year| *year > 0)?;
+    NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, parse_digits(month, 2)?, parse_digits(day, 2)?)
 }
 
 /// Exactly `count` digits.
-fn digits(text: &str, count: usize) -> Option<u32> {
+fn parse_digits(text: &str, count: usize) -> Option<u32> {
     let right = text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
     right.then(|| text.parse().ok()).flatten()
 }
@@ -181,11 +181,11 @@ pub struct DecimalText(pub Decimal);
 impl FromText for DecimalText {
     const EXPECTED: &'static str = "a decimal in a string, such as \"12.50\"";
 
-    fn from_text(text: &str) -> Result<Self, Refusal> {
+    fn from_text(text: &str) -> Result<Self, FieldError> {
         let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
         let invalid = || {
             let sentence = "This is no plain decimal, as \"12.50\" or \"-3\" are.";
-            Refusal::new(Code::InvalidValue, sentence)
+            FieldError::new(BodyErrorCode::InvalidValue, sentence)
         };
         let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
         let (whole, fraction) = match unsigned.split_once('.') {
@@ -198,7 +198,7 @@ impl FromText for DecimalText {
         }
         if whole.len() > 12 || fraction.len() > 6 {
             let sentence = "At most 12 digits can stand before the point and 6 after it.";
-            return Err(Refusal::new(Code::OutOfRange, sentence));
+            return Err(FieldError::new(BodyErrorCode::OutOfRange, sentence));
         }
         Decimal::from_str_exact(text).map(Self).map_err(|_| invalid())
     }
@@ -237,19 +237,19 @@ impl Visitor<'_> for IntegerVisitor {
             return Err(too_big());
         }
         let sentence = "This must be a whole number, without a fraction or an exponent.";
-        Err(refuse(Code::WrongType, sentence))
+        Err(field_error(BodyErrorCode::WrongType, sentence))
     }
 }
 
 fn too_big<E: Error>() -> E {
-    refuse(Code::OutOfRange, "The number is too big.")
+    field_error(BodyErrorCode::OutOfRange, "The number is too big.")
 }
 
 /// What a PATCH says of a field: nothing (absent), to clear it (null), or its new value.
 ///
 /// The field needs `#[serde(default)]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Change<T> {
+pub enum PatchField<T> {
     /// Absent: as it is.
     #[default]
     Keep,
@@ -259,7 +259,7 @@ pub enum Change<T> {
     Set(T),
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for PatchField<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Option::deserialize(deserializer)?;
         Ok(value.map_or(Self::Clear, Self::Set))

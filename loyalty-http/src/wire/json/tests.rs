@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use serde::Deserialize;
 
-use super::field::{Change, Date, DecimalText, FromText, Integer, Text, Timestamp, UniqueMap};
+use super::field::{PatchField, Date, DecimalText, FromText, Integer, Text, TimeField, UniqueMap};
 use super::parse;
 use crate::problem::ErrorStatus;
 
@@ -40,8 +40,8 @@ enum State {
 #[derive(Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 struct Patch {
-    name: Change<Text<8>>,
-    born: Change<Date>,
+    name: PatchField<Text<8>>,
+    born: PatchField<Date>,
 }
 
 /// The body is refused with this code, here. All shape codes are 400, all value codes 422.
@@ -248,10 +248,10 @@ fn times() {
         ("", "invalid_value"),
     ];
     for (text, code) in refused {
-        check::<Timestamp>(format!("\"{text}\""), code, "");
+        check::<TimeField>(format!("\"{text}\""), code, "");
     }
-    check::<Timestamp>("1772366400", "wrong_type", "");
-    let read = |text: &str| Timestamp::from_text(text).unwrap().0.timestamp_millis();
+    check::<TimeField>("1772366400", "wrong_type", "");
+    let read = |text: &str| TimeField::from_text(text).unwrap().0.timestamp_millis();
     assert_eq!(read("1970-01-01T00:00:00Z"), 0);
     assert_eq!(read("2026-03-01T13:00:00.5+01:00"), 1_772_366_400_500);
     assert_eq!(read("9999-12-31T23:59:59Z"), 253_402_300_799_000);
@@ -279,13 +279,13 @@ fn dates() {
 }
 
 #[test]
-fn a_patch_tells_absent_from_null() {
+fn a_patch_distinguishes_absent_from_null() {
     let patch = |body: &str| parse::<Patch>(body.as_bytes()).unwrap();
     assert_eq!(patch("{}"), Patch::default());
-    assert_eq!(patch(r#"{"name":null}"#).name, Change::Clear);
+    assert_eq!(patch(r#"{"name":null}"#).name, PatchField::Clear);
     let set = patch(r#"{"name":"x"}"#);
-    assert_eq!(set.name, Change::Set(Text::from_text("x").unwrap()));
-    assert_eq!(set.born, Change::Keep);
+    assert_eq!(set.name, PatchField::Set(Text::from_text("x").unwrap()));
+    assert_eq!(set.born, PatchField::Keep);
     check::<Patch>("[]", "wrong_type", "");
     check::<Patch>(r#"{"born":"x"}"#, "invalid_value", "/born");
     check::<Patch>(r#"{"born":1}"#, "wrong_type", "/born");
@@ -311,7 +311,7 @@ fn depth() {
 }
 
 #[test]
-fn what_was_sent_is_not_sent_back_at_length() {
+fn long_input_is_not_echoed() {
     let long = "k".repeat(100_000);
     check::<Order>(order(&format!(r#""{long}":1"#)), "unknown_field", "");
     check::<Order>(order(&format!(r#""state":"{long}""#)), "invalid_value", "/state");
@@ -320,7 +320,7 @@ fn what_was_sent_is_not_sent_back_at_length() {
 }
 
 #[test]
-fn sentences_help() {
+fn details_are_plain_sentences() {
     let rows = [
         (
             order(r#""x":1"#),
