@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 }
 
 async fn check_out(arguments: Arguments) -> Result<ExitCode, ExampleError> {
-    let mut story = Transcript::begin(arguments.server).await?;
+    let mut story = Transcript::start(arguments.server).await?;
     let program = json!({ "rewards": [{
         "id": "five-off", "name": "$5 off", "cost": 500, "gives": { "fixed_amount": "5.00" },
         "minimum_subtotal": "20", "valid_for": "P90D",
@@ -116,7 +116,7 @@ async fn check_out(arguments: Arguments) -> Result<ExitCode, ExampleError> {
         "Ada has {} points, as before.",
         ended.get("point_balance").unwrap_or(&Value::Null)
     );
-    story.end().await?;
+    story.finish().await?;
     Ok(ExitCode::SUCCESS)
 }
 

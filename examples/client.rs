@@ -129,7 +129,7 @@ impl Client {
 
 impl ClientResponse {
     /// The body of a success; anything else is trouble, in the server's words.
-    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ExampleError> {
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, ExampleError> {
         if self.status.is_success() {
             return Ok(serde_json::from_slice(&self.body)?);
         }

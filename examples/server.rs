@@ -17,8 +17,8 @@ use crate::client::Server;
 /// A server that is running.
 pub(crate) struct RunningServer {
     /// It serves as long as this is held.
-    hold: oneshot::Sender<()>,
-    served: JoinHandle<()>,
+    shutdown: oneshot::Sender<()>,
+    task: JoinHandle<()>,
     /// Where its database is, gone with this.
     _directory: TempDir,
 }
@@ -49,13 +49,13 @@ pub(crate) async fn start() -> Result<(RunningServer, Server), ExampleError> {
         let _ = released.await;
     };
     let served = tokio::spawn(server::run(listener, service, Limits::default(), until));
-    Ok((RunningServer { hold, served, _directory: directory }, address))
+    Ok((RunningServer { shutdown: hold, task: served, _directory: directory }, address))
 }
 
 impl RunningServer {
     /// Stops it, and waits until it has stopped.
     pub(crate) async fn stop(self) -> Result<(), ExampleError> {
-        drop(self.hold);
-        Ok(self.served.await?)
+        drop(self.shutdown);
+        Ok(self.task.await?)
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Transcript {
 
 impl Transcript {
     /// Talks to the server that was named, or starts one.
-    pub(crate) async fn begin(arguments: ServerArgs) -> Result<Self, ExampleError> {
+    pub(crate) async fn start(arguments: ServerArgs) -> Result<Self, ExampleError> {
         let (running, server) = match arguments.server()? {
             Some(server) => (None, server),
             None => server::start()
@@ -31,7 +31,7 @@ impl Transcript {
 
     /// Asks and shows the answer's body. Anything but a success ends the story.
     pub(crate) async fn get(&mut self, sentence: &str, path: &str) -> Result<Value, ExampleError> {
-        self.tell(
+        self.send_and_print(
             sentence,
             ClientRequest {
                 method: Method::GET,
@@ -52,14 +52,14 @@ impl Transcript {
         body: &Value,
     ) -> Result<Value, ExampleError> {
         let body = Bytes::from(body.to_string());
-        self.tell(sentence, ClientRequest { method, path, idempotency_key, body }).await
+        self.send_and_print(sentence, ClientRequest { method, path, idempotency_key, body }).await
     }
 
-    async fn tell(&mut self, sentence: &str, ask: ClientRequest<'_>) -> Result<Value, ExampleError> {
+    async fn send_and_print(&mut self, sentence: &str, ask: ClientRequest<'_>) -> Result<Value, ExampleError> {
         println!("# {sentence}\n{}", self.curl(&ask));
         let answer = self.client.send(ask).await?;
         println!("{}\n", String::from_utf8_lossy(&answer.body));
-        answer.read()
+        answer.parse()
     }
 
     /// The request as a line for a shell that has the key in `$KEY`.
@@ -81,7 +81,7 @@ impl Transcript {
     }
 
     /// Ends the connection, and the server where it was started for this.
-    pub(crate) async fn end(self) -> Result<(), ExampleError> {
+    pub(crate) async fn finish(self) -> Result<(), ExampleError> {
         let Self { client, running, .. } = self;
         drop(client);
         match running {

@@ -35,34 +35,34 @@ const PROGRAM: &str = r#"{
 type ExampleResult = Result<(), Box<dyn Error>>;
 
 fn main() -> ExampleResult {
-    let mut year = YearSimulation::begin()?;
-    year.month("2026-01", "Ada signs up, and says when she was born.")?;
+    let mut year = YearSimulation::new()?;
+    year.start_month("2026-01", "Ada signs up, and says when she was born.")?;
     year.sign_up("ada", Some("1990-05-04"))?;
-    year.order("ada", "1001", "120.00")?;
-    year.month("2026-02", "She buys more, which makes her Silver from the next order on.")?;
-    year.order("ada", "1002", "90.00")?;
-    year.month(
+    year.record_order("ada", "1001", "120.00")?;
+    year.start_month("2026-02", "She buys more, which makes her Silver from the next order on.")?;
+    year.record_order("ada", "1002", "90.00")?;
+    year.start_month(
         "2026-03",
         "Two reviews; the second finds the month's limit. She asks for a code for friends.",
     )?;
-    year.review("ada")?;
-    year.review("ada")?;
-    let code = year.code("ada")?;
-    year.month("2026-04", "Bob comes by her code, and orders.")?;
+    year.perform_review("ada")?;
+    year.perform_review("ada")?;
+    let code = year.issue_referral_code("ada")?;
+    year.start_month("2026-04", "Bob comes by her code, and orders.")?;
     year.sign_up("bob", None)?;
     year.join("bob", &code)?;
-    year.order("bob", "2001", "60.00")?;
-    year.month("2026-05", "Her birthday, and a big order at Silver's one and a half points.")?;
-    year.order("ada", "1003", "320.00")?;
-    year.month("2026-06", "She sends some of it back. That undoes Gold at once.")?;
+    year.record_order("bob", "2001", "60.00")?;
+    year.start_month("2026-05", "Her birthday, and a big order at Silver's one and a half points.")?;
+    year.record_order("ada", "1003", "320.00")?;
+    year.start_month("2026-06", "She sends some of it back. That undoes Gold at once.")?;
     year.refund("1003", "R1", "200.00")?;
-    year.month("2026-07", "She spends what she has for a cup, before the first of it ends.")?;
+    year.start_month("2026-07", "She spends what she has for a cup, before the first of it ends.")?;
     year.spend("ada", 200)?;
     for month in ["2026-08", "2026-09", "2026-10", "2026-11", "2026-12"] {
-        year.month(month, "Nothing is heard of her.")?;
+        year.start_month(month, "Nothing is heard of her.")?;
     }
-    year.month("2027-01", "A year since her first order.")?;
-    year.end()
+    year.start_month("2027-01", "A year since her first order.")?;
+    year.end_month()
 }
 
 /// A shop, its clock, and how far the story is told.
@@ -71,36 +71,36 @@ struct YearSimulation {
     shop: ShopId,
     zone: Zone,
     now: Timestamp,
-    told: i64,
+    printed: i64,
 }
 
 impl YearSimulation {
-    fn begin() -> Result<Self, Box<dyn Error>> {
+    fn new() -> Result<Self, Box<dyn Error>> {
         let (store, now) = (MemoryStore::default(), "2026-01-01T00:00:00Z".parse()?);
         let zone = "Europe/Berlin".parse()?;
         let shop = store
             .create_shop(&NewShop { name: "Tea".to_owned(), currency: Currency::EUR, zone }, now)?
             .id;
-        let year = Self { store, shop, zone, now, told: 0 };
+        let year = Self { store, shop, zone, now, printed: 0 };
         let program = Program::from_json(PROGRAM).map_err(|faults| format!("{faults:?}"))?;
-        year.act(Action::PublishProgram { program: Box::new(program), replaces: None })?;
+        year.execute(Action::PublishProgram { program: Box::new(program), replaces: None })?;
         Ok(year)
     }
 
     /// Ends the month before, and goes to noon of the tenth of this one.
-    fn month(&mut self, month: &str, sentence: &str) -> ExampleResult {
-        self.pass(&format!("{month}-01T00:00:00Z"))?;
+    fn start_month(&mut self, month: &str, sentence: &str) -> ExampleResult {
+        self.advance_to(&format!("{month}-01T00:00:00Z"))?;
         println!("\n{month}  {sentence}");
-        self.pass(&format!("{month}-10T12:00:00Z"))
+        self.advance_to(&format!("{month}-10T12:00:00Z"))
     }
 
-    fn end(&mut self) -> ExampleResult {
-        self.pass("2027-02-01T00:00:00Z")?;
-        self.stand()
+    fn end_month(&mut self) -> ExampleResult {
+        self.advance_to("2027-02-01T00:00:00Z")?;
+        self.print_status()
     }
 
     /// Time passes: what it brings about is written down, as the server's scheduler does.
-    fn pass(&mut self, until: &str) -> ExampleResult {
+    fn advance_to(&mut self, until: &str) -> ExampleResult {
         self.now = until.parse()?;
         loop {
             let due = self.store.due(self.now, None, 10)?;
@@ -108,10 +108,10 @@ impl YearSimulation {
                 break;
             }
             for due in due {
-                self.act(Action::CatchUp(due.account))?;
+                self.execute(Action::CatchUp(due.account))?;
             }
         }
-        self.tell()
+        self.print_new_events()
     }
 
     fn sign_up(&mut self, name: &str, birthday: Option<&str>) -> ExampleResult {
@@ -120,7 +120,7 @@ impl YearSimulation {
                 .map_or(Ok(FieldChange::Keep), |day| day.parse().map(|day| FieldChange::Set(Some(day))))?,
             ..ProfileChange::default()
         };
-        self.act(Action::Customer {
+        self.execute(Action::Customer {
             customer: customer_ref(name)?,
             existence: Existence::Absent,
             change,
@@ -128,10 +128,10 @@ impl YearSimulation {
             if_match: None,
             commands: vec![Command::SignUp],
         })?;
-        self.tell()
+        self.print_new_events()
     }
 
-    fn order(&mut self, name: &str, order: &str, total: &str) -> ExampleResult {
+    fn record_order(&mut self, name: &str, order: &str, total: &str) -> ExampleResult {
         let (line, amount) = (LineId::new("1")?, total.parse()?);
         let line = Line {
             id: line,
@@ -144,12 +144,12 @@ impl YearSimulation {
         let snapshot = Arc::new(Order { lines: vec![line], total: amount, ..Order::default() });
         let (order, status, origin) = (OrderId::new(order)?, Status::Paid, Origin::Shop);
         let command = Command::RecordOrder { order, snapshot, status, at: None, origin };
-        self.act(Action::Order {
+        self.execute(Action::Order {
             command,
             customer: Some(customer_ref(name)?),
             change: ProfileChange::default(),
         })?;
-        self.tell()
+        self.print_new_events()
     }
 
     fn refund(&mut self, order: &str, refund: &str, amount: &str) -> ExampleResult {
@@ -159,14 +159,14 @@ impl YearSimulation {
         };
         let (order, excess) = (OrderId::new(order)?, loyalty_core::OverRefund::Reject);
         let command = Command::RefundOrder { order, refund, over_refund: excess, at: None };
-        self.act(Action::Order { command, customer: None, change: ProfileChange::default() })?;
-        self.tell()
+        self.execute(Action::Order { command, customer: None, change: ProfileChange::default() })?;
+        self.print_new_events()
     }
 
-    fn review(&mut self, name: &str) -> ExampleResult {
+    fn perform_review(&mut self, name: &str) -> ExampleResult {
         let review = Command::PerformAction { action: "review".parse()?, points: None };
-        self.act(Action::for_customer(customer_ref(name)?, Existence::Required, vec![review]))?;
-        self.tell()
+        self.execute(Action::for_customer(customer_ref(name)?, Existence::Required, vec![review]))?;
+        self.print_new_events()
     }
 
     fn spend(&mut self, name: &str, points: u32) -> ExampleResult {
@@ -174,15 +174,15 @@ impl YearSimulation {
             points: points.into(),
             reason: loyalty_core::AdjustmentReason::default(),
         };
-        self.act(Action::for_customer(customer_ref(name)?, Existence::Required, vec![spend]))?;
-        self.tell()
+        self.execute(Action::for_customer(customer_ref(name)?, Existence::Required, vec![spend]))?;
+        self.print_new_events()
     }
 
     /// A server draws the bits at random.
-    fn code(&mut self, name: &str) -> Result<String, Box<dyn Error>> {
+    fn issue_referral_code(&mut self, name: &str) -> Result<String, Box<dyn Error>> {
         let issue = Command::IssueReferralCode { entropy: *b"ada's code" };
-        let receipt = self.act(Action::for_customer(customer_ref(name)?, Existence::Required, vec![issue]))?;
-        self.tell()?;
+        let receipt = self.execute(Action::for_customer(customer_ref(name)?, Existence::Required, vec![issue]))?;
+        self.print_new_events()?;
         let customer = receipt.customer.ok_or("nobody got a code")?;
         Ok(customer
             .account()
@@ -194,11 +194,11 @@ impl YearSimulation {
 
     fn join(&mut self, name: &str, code: &str) -> ExampleResult {
         let (who, change, code) = (customer_ref(name)?, ProfileChange::default(), code.to_owned());
-        self.act(Action::JoinReferral { customer: who, change, code })?;
-        self.tell()
+        self.execute(Action::JoinReferral { customer: who, change, code })?;
+        self.print_new_events()
     }
 
-    fn act(&self, action: Action) -> Result<Receipt, Box<dyn Error>> {
+    fn execute(&self, action: Action) -> Result<Receipt, Box<dyn Error>> {
         let (shop, now) = (self.shop, self.now);
         let request = Request { shop, now, dry_run: false, idempotency: None, action };
         match self.store.execute(request).wait()? {
@@ -208,9 +208,9 @@ impl YearSimulation {
     }
 
     /// Tells what the journal has that was not told yet.
-    fn tell(&mut self) -> ExampleResult {
-        for row in self.store.journal(self.shop, self.told, 1_000)? {
-            self.told = row.seq;
+    fn print_new_events(&mut self) -> ExampleResult {
+        for row in self.store.journal(self.shop, self.printed, 1_000)? {
+            self.printed = row.seq;
             let customer = row
                 .account
                 .map(|account| self.store.customer_by_account(self.shop, account))
@@ -227,7 +227,7 @@ impl YearSimulation {
     }
 
     /// Where Ada stands, and what will be if nothing happens.
-    fn stand(&self) -> ExampleResult {
+    fn print_status(&self) -> ExampleResult {
         let ada = self.store.customer(self.shop, &customer_ref("ada")?)?.ok_or("Ada is gone")?;
         let status = ada.tier_status(self.now);
         let tier = status

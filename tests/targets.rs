@@ -18,7 +18,7 @@ mod requests;
 mod rows;
 mod texts;
 mod webhooks;
-mod world;
+mod server;
 
 pub use self::mutations::{SplitMix64, mutate_in_place, mutate_seed};
 

@@ -121,7 +121,7 @@ async fn push(
             pusher,
             orders: Arc::clone(orders),
             sequence: Arc::clone(&sequence),
-            next: Arc::clone(&next),
+            next_index: Arc::clone(&next),
             progress: progress.clone(),
         };
         tasks.spawn(work.run());
@@ -140,14 +140,14 @@ struct PushTask {
     orders: Arc<[SourceOrder]>,
     sequence: Arc<[usize]>,
     /// The first place of the sequence that nobody has taken.
-    next: Arc<AtomicUsize>,
+    next_index: Arc<AtomicUsize>,
     progress: ProgressBar,
 }
 
 impl PushTask {
     async fn run(mut self) -> Result<Vec<Duration>, Trouble> {
         let mut latencies = Vec::new();
-        while let Some(order) = self.sequence.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(order) = self.sequence.get(self.next_index.fetch_add(1, Ordering::Relaxed)) {
             let Some(order) = self.orders.get(*order) else { break };
             let begun = Instant::now();
             self.pusher.push(order).await?;

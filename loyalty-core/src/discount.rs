@@ -55,7 +55,7 @@ mod allocate;
 mod basket;
 mod bundle;
 mod cart;
-mod check;
+mod validate;
 mod code;
 mod decide;
 mod evaluate;
@@ -63,7 +63,7 @@ mod evaluation;
 mod event;
 mod plan;
 mod price_rule;
-mod refusal;
+mod code_rejection;
 mod usage;
 
 pub use allocate::allocate;
@@ -77,5 +77,5 @@ pub use price_rule::{
     AllocationMethod, Class, CustomerSelection, ItemSelection, DiscountValue, PriceRuleParts, PriceRule, QuantityRatio,
     TargetSelection, TargetType, ValueType,
 };
-pub use refusal::CodeRejection;
+pub use code_rejection::CodeRejection;
 pub use usage::{CheckoutClaim, CodeState, OrderClaim, RuleState, CodeUsage};

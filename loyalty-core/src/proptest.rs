@@ -55,15 +55,15 @@ mod discounts;
 mod rewards;
 mod strategies;
 
-mod life;
-mod statements;
-mod words;
+mod customer_history;
+mod properties;
+mod vocabulary;
 
-mod cheat;
+mod exploits;
 mod check;
-mod held;
+mod searches;
 mod invariant;
-mod story;
+mod transcript;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -88,20 +88,20 @@ use crate::rules::scheduled::as_of;
 use crate::rules::entitle::entitlement;
 
 pub use carts::{carts, carts_under, claims, discount_shops, price_rules, price_rules_under};
-pub use cheat::{Finding, ProgramProperty};
+pub use exploits::{Finding, ProgramProperty};
 pub use check::{ProgramCheck, Engine, EvaluateFn, InvariantOutcome, CheckReport, Violation, check_program};
 pub use discounts::{
     DiscountLedger, check_fair_allocation, check_claims, check_exact_discounts, check_equal_lines,
     check_rejected_codes,
 };
 pub use invariant::Invariant;
-pub use life::{CustomerHistory, customer_histories_under, orders_under};
+pub use customer_history::{CustomerHistory, customer_histories_under, orders_under};
 pub use rewards::rewards;
-pub use statements::{
+pub use properties::{
     check_expiry_instant, check_idempotency, check_dry_run,
     check_no_negative_except_debt, check_spending_adds_no_debt,
 };
-pub use story::Transcript;
+pub use transcript::Transcript;
 pub use strategies::{
     amounts, arrival_orders, expiring_programs, facts, histories, instants, orders, programs,
     redeeming_histories, refunds, tags, tier_ids, full_programs,

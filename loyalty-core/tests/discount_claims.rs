@@ -66,7 +66,7 @@ const UNCHANGED: &str = "nothing";
 fn run_claims(parts: PriceRuleParts, steps: &[(&str, i64, CodeCommand, &str, u64)]) {
     let mut books = DiscountLedger::new([rule(parts)]);
     for (index, (time, account, command, want, taken)) in steps.iter().enumerate() {
-        let told = books.tell(CODE, &buyer(*account), command, at(time));
+        let told = books.execute(CODE, &buyer(*account), command, at(time));
         let got = match &told {
             Ok(Some(_)) => CHANGED,
             Ok(None) => UNCHANGED,
@@ -74,7 +74,7 @@ fn run_claims(parts: PriceRuleParts, steps: &[(&str, i64, CodeCommand, &str, u64
         };
         assert_eq!(got, *want, "step {index}: {command:?}");
         assert_eq!(
-            books.codes[&CODE].usage().taken(at(time)),
+            books.codes[&CODE].usage().total(at(time)),
             *taken,
             "after step {index}: {command:?}"
         );
@@ -132,7 +132,7 @@ fn reservations_end_on_whole_minutes_within_a_day() {
         until: until.parse().unwrap(),
     };
     let told = |books: &mut DiscountLedger, until| {
-        books.tell(CODE, &buyer(1), &command(until), at("12:00:00"))
+        books.execute(CODE, &buyer(1), &command(until), at("12:00:00"))
     };
     assert_eq!(
         told(&mut books, "2026-03-02T12:00:01Z"),
@@ -140,7 +140,7 @@ fn reservations_end_on_whole_minutes_within_a_day() {
     );
     assert!(told(&mut books, "2026-03-02T12:00:00Z").unwrap().is_some());
     assert_eq!(
-        books.tell(CODE, &buyer(1), &command("+262142-12-31T23:59:59Z"), Timestamp::MAX_UTC),
+        books.execute(CODE, &buyer(1), &command("+262142-12-31T23:59:59Z"), Timestamp::MAX_UTC),
         Err(DiscountRejection::ReservationPeriod)
     );
 }
@@ -183,7 +183,7 @@ fn once_per_customer_counts_uses_and_reservations() {
         ],
     );
     let mut books = DiscountLedger::new([rule(once)]);
-    let told = books.tell(CODE, &Customer::default(), &use_code("1", None), at("12:00:00"));
+    let told = books.execute(CODE, &Customer::default(), &use_code("1", None), at("12:00:00"));
     assert_eq!(told.unwrap_err().code(), "customer_required");
 }
 
@@ -244,17 +244,17 @@ fn codes_are_made_once_under_a_rule() {
     };
     let now = at("12:00:00");
     let nobody = Customer::default();
-    assert_eq!(books.tell(CODE, &nobody, &add("CODE1", 1), now), Ok(None));
+    assert_eq!(books.execute(CODE, &nobody, &add("CODE1", 1), now), Ok(None));
     assert_eq!(
-        books.tell(CODE, &nobody, &add("other", 1), now),
+        books.execute(CODE, &nobody, &add("other", 1), now),
         Err(DiscountRejection::CodeDiffers)
     );
     assert_eq!(
-        books.tell(CODE, &nobody, &add("code1", 2), now),
+        books.execute(CODE, &nobody, &add("code1", 2), now),
         Err(DiscountRejection::CodeDiffers)
     );
     assert_eq!(
-        books.tell(CodeId(9), &nobody, &add("new", 9), now),
+        books.execute(CodeId(9), &nobody, &add("new", 9), now),
         Err(DiscountRejection::UnknownPriceRule)
     );
     let (state, price_rule) = (CodeState::default(), rule(PriceRuleParts::default()));
@@ -262,8 +262,8 @@ fn codes_are_made_once_under_a_rule() {
         id: CodeId(9),
         state: &state,
         rule: Some(&price_rule),
-        used_by_customer: None,
-        checkout: None,
+        customer_usage: None,
+        checkout_claim: None,
     };
     let added = decide_code(&facts, None, &nobody, &add("new", 1), now).unwrap();
     let want = DiscountEvent::CodeAdded {
@@ -274,14 +274,14 @@ fn codes_are_made_once_under_a_rule() {
     assert_eq!(added, Some(want));
     assert_eq!(
         books
-            .tell(CODE, &nobody, &CodeCommand::Remove, now)
+            .execute(CODE, &nobody, &CodeCommand::Remove, now)
             .unwrap()
             .unwrap()
             .code(),
         Some(CODE)
     );
     assert_eq!(
-        books.tell(CODE, &nobody, &add("code1", 1), now),
+        books.execute(CODE, &nobody, &add("code1", 1), now),
         Err(DiscountRejection::CodeDiffers)
     );
 }
@@ -365,13 +365,13 @@ fn a_code_stays_small() {
         let until = now + chrono::TimeDelta::minutes(15);
         let checkout = CheckoutId::new(number.to_string()).unwrap();
         books
-            .tell(CODE, &buyer(number), &CodeCommand::Reserve { checkout, until }, now)
+            .execute(CODE, &buyer(number), &CodeCommand::Reserve { checkout, until }, now)
             .unwrap();
     }
     let last = start + chrono::TimeDelta::seconds(4_999);
     let state = &books.codes[&CODE];
     assert_eq!(
-        state.usage().held(last),
+        state.usage().reserved(last),
         919,
         "all that were made in the last 15 minutes and their minute's rest"
     );
@@ -478,7 +478,7 @@ fn carts_beyond_the_limits_are_refused_by_name() {
         ..PriceRuleParts::default()
     };
     let books = DiscountLedger::new([PriceRule::new(cents, 2).unwrap()]);
-    let facts = books.facts(CODE, None, None);
+    let facts = books.code_context(CODE, None, None);
     let evaluated = evaluate(&cart(&[("a", "1", 1)]), 0, Stacking::All, |_| facts);
     assert_eq!(evaluated.unwrap_err().code(), "other_currency");
 }
@@ -487,12 +487,12 @@ fn carts_beyond_the_limits_are_refused_by_name() {
 fn what_a_checkout_has_reserved_it_can_still_use() {
     let mut books = DiscountLedger::new([rule(limited(1))]);
     books
-        .tell(CODE, &buyer(1), &reserve("a", "12:30:00"), at("11:59:00"))
+        .execute(CODE, &buyer(1), &reserve("a", "12:30:00"), at("11:59:00"))
         .unwrap();
     let cart = Cart { customer: buyer(1), ..cart(&[("a", "20.00", 1)]) };
     let evaluated = |checkout: Option<&str>| {
         let checkout = checkout.map(|checkout| CheckoutId::new(checkout).unwrap());
-        let facts = books.facts(CODE, Some(AccountId(1)), checkout.as_ref());
+        let facts = books.code_context(CODE, Some(AccountId(1)), checkout.as_ref());
         let found = evaluate(&cart, 2, Stacking::All, |_| facts).unwrap();
         found.codes[0]
             .outcome

@@ -202,7 +202,7 @@ proptest! {
         };
         books = DiscountLedger::new(rules.iter().filter_map(extreme).collect::<Vec<_>>());
         let by_text = |text: &Code| text.key().strip_prefix("code").and_then(|number| number.parse().ok());
-        let found = evaluate(&cart, digits, stacking, |text| books.facts(CodeId(by_text(text)?), None, None));
+        let found = evaluate(&cart, digits, stacking, |text| books.code_context(CodeId(by_text(text)?), None, None));
         if let Ok(found) = found {
             check_exact_discounts(&cart, &found)?;
         }
@@ -236,14 +236,14 @@ proptest! {
     #[test]
     fn claims_always_add_up(mut books in discount_shops(), claims in claims()) {
         for (now, customer, command) in &claims {
-            let told = books.tell(CodeId(1), customer, command, *now);
+            let told = books.execute(CodeId(1), customer, command, *now);
             check_claims(&books, *now)?;
             if told.is_ok() {
-                prop_assert_eq!(books.tell(CodeId(1), customer, command, *now), Ok(None), "{:?} twice", command);
+                prop_assert_eq!(books.execute(CodeId(1), customer, command, *now), Ok(None), "{:?} twice", command);
             }
         }
         round_trips(books.codes.values())?;
-        round_trips(books.tallies.values())?;
+        round_trips(books.customer_usage.values())?;
         round_trips(books.checkouts.values())?;
         round_trips(books.orders.values())?;
         round_trips(books.rules.values())?;
@@ -303,7 +303,7 @@ fn strategies_reach_every_kind() {
         let cart = carts().new_tree(&mut runner).unwrap().current();
         for code in books.evaluate(&cart, Stacking::All).unwrap().codes {
             let kind = match &code.outcome {
-                Ok(applied) if !applied.takes_something() => "nothing",
+                Ok(applied) if !applied.has_discount() => "nothing",
                 Ok(applied) if applied.applications > 1 => "bundle twice",
                 Ok(applied) if applied.applications > 0 => "bundle",
                 Ok(applied) => applied.class.name(),

@@ -247,8 +247,8 @@ impl Case {
                 id: *id,
                 state,
                 rule,
-                used_by_customer: Some(mine),
-                checkout: None,
+                customer_usage: Some(mine),
+                checkout_claim: None,
             })
         };
         evaluate(&cart, self.digits, self.stacking, find)

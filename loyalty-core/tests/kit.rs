@@ -380,7 +380,7 @@ fn a_broken_engine_breaks_an_invariant_by_name() {
     for (name, decide, document, want) in cases {
         let evaluate = if want == Invariant::ExactAllocation { loses_a_cent } else { evaluate };
         let check = ProgramCheck { engine: Engine { decide, evaluate }, ..ProgramCheck::default() };
-        let Err(violation) = check.one(want, &program(document)) else {
+        let Err(violation) = check.check_invariant(want, &program(document)) else {
             panic!("{name}: not found out")
         };
         let text = violation.to_string();
@@ -418,7 +418,7 @@ fn an_inapplicable_invariant_gives_its_reason() {
         (DEFAULT, Invariant::ExactExpiryInstant, "points never end"),
     ];
     for (document, invariant, want) in cases {
-        match ProgramCheck::default().one(invariant, &program(document)) {
+        match ProgramCheck::default().check_invariant(invariant, &program(document)) {
             Ok(InvariantOutcome::NotApplicable { reason: because }) => {
                 assert!(because.starts_with(want), "{because}")
             }
@@ -476,7 +476,7 @@ fn exploitable_programs_are_reported() {
         (teas.to_owned(), &[(ProgramProperty::NoTierLostBySpending, "/tiering/metric")]),
     ];
     for (fields, want) in cases {
-        let findings = ProgramCheck::default().findings(&program(&format!("{{{fields}}}")));
+        let findings = ProgramCheck::default().find_exploits(&program(&format!("{{{fields}}}")));
         let found = findings
             .iter()
             .map(|found| (found.property, found.fault.pointer.as_str()));
@@ -492,7 +492,7 @@ fn a_finding_is_readable() {
     let keeps = r#"{"refunds": "keep", "rewards": [{"id": "five", "name": "Five off", "cost": 100,
         "gives": {"fixed_amount": "5"}}]}"#;
     let text: Vec<String> = ProgramCheck::default()
-        .findings(&program(keeps))
+        .find_exploits(&program(keeps))
         .iter()
         .map(ToString::to_string)
         .collect();

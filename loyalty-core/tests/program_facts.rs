@@ -864,15 +864,15 @@ fn referral_party(account: i64, email: &str, household: &[&str]) -> ReferralPart
 
 impl ReferralPair {
     fn new() -> Self {
-        Self::under(FRIENDS)
+        Self::with_program(FRIENDS)
     }
 
-    fn under(program: &str) -> Self {
+    fn with_program(program: &str) -> Self {
         let books = || Books::new(program_of(program));
         Self { sender: books(), friend: books() }
     }
 
-    fn friend_tells(&mut self, command: &Command, now: &str) -> Result<(), &'static str> {
+    fn execute_as_friend(&mut self, command: &Command, now: &str) -> Result<(), &'static str> {
         let decision = self.friend.tell(command, at(now)).map_err(|refused| refused.code())?;
         for (account, command) in decision.follow_ups {
             assert_eq!(account, AccountId(7));
@@ -883,12 +883,12 @@ impl ReferralPair {
         Ok(())
     }
 
-    fn joins(&mut self, now: &str) -> Result<(), &'static str> {
+    fn join(&mut self, now: &str) -> Result<(), &'static str> {
         let (own, friend) = (referral_party(1, "friend@example.com", &[]), referral_party(7, "ada@example.com", &[]));
-        self.friend_tells(&Command::JoinReferral { referee: own, referrer: friend }, now)
+        self.execute_as_friend(&Command::JoinReferral { referee: own, referrer: friend }, now)
     }
 
-    fn shows(&self, now: &str, friend: i64, sender: i64, pending_of_sender: i64) {
+    fn assert_points(&self, now: &str, friend: i64, sender: i64, pending_of_sender: i64) {
         let now_ = at(now);
         let got = (
             self.friend.balance(now_).get(),
@@ -902,15 +902,15 @@ impl ReferralPair {
 #[test]
 fn both_parties_get_their_bonus() {
     let mut pair = ReferralPair::new();
-    pair.joins("01-01").unwrap();
-    pair.joins("01-01").unwrap();
-    pair.friend_tells(&paid("a", sale("19")), "01-02").unwrap();
-    pair.shows("01-02", 19, 0, 0);
-    pair.friend_tells(&paid("b", sale("20")), "01-03").unwrap();
-    pair.shows("01-03", 64, 0, 40);
-    pair.friend_tells(&paid("c", sale("50")), "01-04").unwrap();
-    pair.shows("01-16", 114, 0, 40);
-    pair.shows("01-17", 114, 40, 0);
+    pair.join("01-01").unwrap();
+    pair.join("01-01").unwrap();
+    pair.execute_as_friend(&paid("a", sale("19")), "01-02").unwrap();
+    pair.assert_points("01-02", 19, 0, 0);
+    pair.execute_as_friend(&paid("b", sale("20")), "01-03").unwrap();
+    pair.assert_points("01-03", 64, 0, 40);
+    pair.execute_as_friend(&paid("c", sale("50")), "01-04").unwrap();
+    pair.assert_points("01-16", 114, 0, 40);
+    pair.assert_points("01-17", 114, 40, 0);
     assert_eq!(reasons(&pair.sender), ["40 points for a friend's first order b."]);
     assert_eq!(
         reasons(&pair.friend),
@@ -921,32 +921,32 @@ fn both_parties_get_their_bonus() {
 /// Also where the order keeps its points.
 #[test]
 fn a_refund_that_keeps_points_claws_back_both_bonuses() {
-    let mut pair = ReferralPair::under(&FRIENDS.replacen('{', r#"{"refunds": "keep", "#, 1));
-    pair.joins("01-01").unwrap();
-    pair.friend_tells(&paid("b", sale("30")), "01-03").unwrap();
-    pair.friend_tells(&refund_amount("b", "r1", "10"), "01-04").unwrap();
-    pair.shows("01-04", 55, 0, 40);
-    pair.friend_tells(&refund_amount("b", "r2", "1"), "01-05").unwrap();
-    pair.shows("01-05", 30, 0, 0);
+    let mut pair = ReferralPair::with_program(&FRIENDS.replacen('{', r#"{"refunds": "keep", "#, 1));
+    pair.join("01-01").unwrap();
+    pair.execute_as_friend(&paid("b", sale("30")), "01-03").unwrap();
+    pair.execute_as_friend(&refund_amount("b", "r1", "10"), "01-04").unwrap();
+    pair.assert_points("01-04", 55, 0, 40);
+    pair.execute_as_friend(&refund_amount("b", "r2", "1"), "01-05").unwrap();
+    pair.assert_points("01-05", 30, 0, 0);
 }
 
 #[test]
 fn a_refund_claws_back_both_bonuses() {
     let mut pair = ReferralPair::new();
-    pair.joins("01-01").unwrap();
-    pair.friend_tells(&paid("b", sale("30")), "01-03").unwrap();
-    pair.friend_tells(&refund_amount("b", "r1", "10"), "01-04").unwrap();
-    pair.shows("01-04", 45, 0, 40);
-    pair.friend_tells(&refund_amount("b", "r2", "1"), "01-05").unwrap();
-    pair.shows("01-05", 19, 0, 0);
-    pair.friend_tells(&cancel("b"), "01-06").unwrap();
-    pair.shows("01-06", 0, 0, 0);
+    pair.join("01-01").unwrap();
+    pair.execute_as_friend(&paid("b", sale("30")), "01-03").unwrap();
+    pair.execute_as_friend(&refund_amount("b", "r1", "10"), "01-04").unwrap();
+    pair.assert_points("01-04", 45, 0, 40);
+    pair.execute_as_friend(&refund_amount("b", "r2", "1"), "01-05").unwrap();
+    pair.assert_points("01-05", 19, 0, 0);
+    pair.execute_as_friend(&cancel("b"), "01-06").unwrap();
+    pair.assert_points("01-06", 0, 0, 0);
     // The next order that qualifies completes it after all.
-    pair.friend_tells(&paid("c", sale("30")), "01-07").unwrap();
-    pair.shows("01-07", 55, 0, 40);
+    pair.execute_as_friend(&paid("c", sale("30")), "01-07").unwrap();
+    pair.assert_points("01-07", 55, 0, 40);
     // Also after the release.
-    pair.friend_tells(&cancel("c"), "03-01").unwrap();
-    pair.shows("03-01", 0, 0, 0);
+    pair.execute_as_friend(&cancel("c"), "03-01").unwrap();
+    pair.assert_points("03-01", 0, 0, 0);
 }
 
 /// What ran out is not taken back once more, and counts neither as owed nor as an activity.
@@ -963,51 +963,51 @@ fn an_expired_referral_bonus_is_not_clawed_back_again() {
     for (expiry, hold) in
         [(lots, ""), (idle, ""), (lots, r#", "hold": "P14D""#), (idle, r#", "hold": "P14D""#)]
     {
-        let mut pair = ReferralPair::under(&program(expiry, hold));
-        pair.joins("01-01").unwrap();
-        pair.friend_tells(&paid("a", sale("30")), "01-01").unwrap();
-        pair.shows("01-20", 130, 70, 0);
-        pair.shows("03-01", 0, 0, 0);
-        pair.friend_tells(&cancel("a"), "03-01").unwrap();
-        pair.shows("03-01", 0, 0, 0);
+        let mut pair = ReferralPair::with_program(&program(expiry, hold));
+        pair.join("01-01").unwrap();
+        pair.execute_as_friend(&paid("a", sale("30")), "01-01").unwrap();
+        pair.assert_points("01-20", 130, 70, 0);
+        pair.assert_points("03-01", 0, 0, 0);
+        pair.execute_as_friend(&cancel("a"), "03-01").unwrap();
+        pair.assert_points("03-01", 0, 0, 0);
     }
     // What was spent before the rest ran out is owed.
-    let mut pair = ReferralPair::under(&program(lots, ""));
-    pair.joins("01-01").unwrap();
-    pair.friend_tells(&paid("a", sale("30")), "01-01").unwrap();
+    let mut pair = ReferralPair::with_program(&program(lots, ""));
+    pair.join("01-01").unwrap();
+    pair.execute_as_friend(&paid("a", sale("30")), "01-01").unwrap();
     pair.sender.tell(&spend(60), at("01-02")).unwrap();
-    pair.friend_tells(&cancel("a"), "03-01").unwrap();
-    pair.shows("03-01", 0, -60, 0);
+    pair.execute_as_friend(&cancel("a"), "03-01").unwrap();
+    pair.assert_points("03-01", 0, -60, 0);
     // In the lot without an end points are not told apart: no more ran out than there was.
-    let mut pair = ReferralPair::under(&program(idle, ""));
-    pair.joins("01-01").unwrap();
-    pair.friend_tells(&paid("a", sale("30")), "01-01").unwrap();
+    let mut pair = ReferralPair::with_program(&program(idle, ""));
+    pair.join("01-01").unwrap();
+    pair.execute_as_friend(&paid("a", sale("30")), "01-01").unwrap();
     pair.sender.tell(&add(30), at("01-02")).unwrap();
     pair.sender.tell(&spend(40), at("01-03")).unwrap();
-    pair.friend_tells(&cancel("a"), "03-01").unwrap();
-    pair.shows("03-01", 0, -10, 0);
+    pair.execute_as_friend(&cancel("a"), "03-01").unwrap();
+    pair.assert_points("03-01", 0, -10, 0);
 }
 
 #[test]
 fn milestones_are_paid_where_a_friend_alone_is_not() {
     let program = r#"{"hold": "P1D", "referrals": {"hold": "P14D", "milestones": [{"friends": 1, "points": 20}]}}"#;
-    let mut pair = ReferralPair::under(program);
-    pair.joins("01-01").unwrap();
-    pair.friend_tells(&paid("a", sale("30")), "01-01").unwrap();
-    pair.shows("01-02", 30, 0, 20);
-    pair.shows("01-15", 30, 20, 0);
+    let mut pair = ReferralPair::with_program(program);
+    pair.join("01-01").unwrap();
+    pair.execute_as_friend(&paid("a", sale("30")), "01-01").unwrap();
+    pair.assert_points("01-02", 30, 0, 20);
+    pair.assert_points("01-15", 30, 20, 0);
     assert_eq!(pair.sender.account.activity().referral_count(), 1);
-    pair.friend_tells(&cancel("a"), "01-16").unwrap();
-    pair.shows("01-16", 0, 0, 0);
+    pair.execute_as_friend(&cancel("a"), "01-16").unwrap();
+    pair.assert_points("01-16", 0, 0, 0);
     assert_eq!(pair.sender.account.activity().referral_count(), 0);
     // A friend for whom nothing is paid is no change of the balance.
     let idle = r#"{"expiry": {"inactivity": {"after": "P1M"}}, "referrals": {"received": 5}}"#;
-    let mut pair = ReferralPair::under(idle);
+    let mut pair = ReferralPair::with_program(idle);
     pair.sender.tell(&add(10), at("01-01")).unwrap();
-    pair.joins("01-20").unwrap();
-    pair.friend_tells(&paid("a", sale("30")), "01-20").unwrap();
-    pair.shows("01-31", 35, 10, 0);
-    pair.shows("02-01", 35, 0, 0);
+    pair.join("01-20").unwrap();
+    pair.execute_as_friend(&paid("a", sale("30")), "01-20").unwrap();
+    pair.assert_points("01-31", 35, 10, 0);
+    pair.assert_points("02-01", 35, 0, 0);
 }
 
 #[test]
@@ -1053,10 +1053,10 @@ fn ineligible_referrals_are_rejected() {
         );
     }
     let mut pair = ReferralPair::new();
-    pair.friend_tells(&paid("a", sale("1")), "01-01").unwrap();
-    assert_eq!(pair.joins("01-02"), Err("referral_refused"));
+    pair.execute_as_friend(&paid("a", sale("1")), "01-01").unwrap();
+    assert_eq!(pair.join("01-02"), Err("referral_refused"));
     let mut off = ReferralPair { friend: Books::new(Program::default()), ..ReferralPair::new() };
-    assert_eq!(off.joins("01-02"), Err("referrals_off"));
+    assert_eq!(off.join("01-02"), Err("referrals_off"));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::auth;
 use crate::body::{self, AcceptedMedia};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::endpoint::{EncodedResponse, Call, BlockingRead, HandlerPlan, StoreWrite, refuse};
+use crate::endpoint::{EncodedResponse, Call, BlockingRead, HandlerPlan, StoreWrite, error};
 use crate::idempotency::{self, IdempotencyRecord};
 use crate::integration::webhook::{self, Delivery, ParsedDelivery, WebhookEvent};
 use crate::log::{RequestLog, Stopwatch};
@@ -157,7 +157,7 @@ impl App {
         let answer = self
             .store
             .stored_response(shop, &key, &fingerprint, now)
-            .map_err(refuse::from_failure)?;
+            .map_err(error::from_failure)?;
         answer.map(|answer| respond(answer, true)).transpose()
     }
 
@@ -222,7 +222,7 @@ impl App {
             Reply::Stored { response: answer, replayed } => respond(answer, replayed),
             // Nothing was decided: the key stands for another request.
             Reply::Decided(Err(rejection)) => {
-                Err(refuse::from_rejection(&rejection, Some("Idempotency-Key".to_owned())))
+                Err(error::from_rejection(&rejection, Some("Idempotency-Key".to_owned())))
             }
             Reply::Decided(Ok(_)) => {
                 Err(Problem::internal("an idempotent request without a kept answer"))
@@ -232,8 +232,8 @@ impl App {
 
     async fn execute(&self, request: store::Request) -> Result<Reply, Problem> {
         match timeout(self.config.store_timeout, self.store.execute(request)).await {
-            Ok(reply) => reply.map_err(refuse::from_failure),
-            Err(_) => Err(refuse::unknown_outcome("the store did not answer in time")),
+            Ok(reply) => reply.map_err(error::from_failure),
+            Err(_) => Err(error::unknown_outcome("the store did not answer in time")),
         }
     }
 }

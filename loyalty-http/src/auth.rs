@@ -12,7 +12,7 @@ use loyalty_store::{ApiKeyRecord, NewApiKey, Scope, Store};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::endpoint::refuse;
+use crate::endpoint::error;
 use crate::problem::{ErrorStatus, Problem};
 
 const X_SHOPIFY_ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-shopify-access-token");
@@ -100,7 +100,7 @@ pub(crate) fn verify_key(store: &dyn Store, shown: &str) -> Result<Option<Arc<Ap
         .and_then(|key| key.split_once('_'))
         .unwrap_or_default();
     let hash: [u8; 32] = Sha256::digest(secret).into();
-    let record = store.api_key(id).map_err(refuse::from_failure)?;
+    let record = store.api_key(id).map_err(error::from_failure)?;
     let kept = record.as_ref().map_or(&[0; 32], |record| &record.key.hash);
     let same = bool::from(kept.ct_eq(&hash));
     Ok(record.filter(|_| same))

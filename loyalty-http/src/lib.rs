@@ -36,7 +36,7 @@
 //! ```
 
 pub mod server;
-mod waiting;
+mod head_timeout;
 
 pub mod app;
 pub mod clock;

@@ -36,7 +36,7 @@ use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
 use crate::problem::Problem;
-use crate::waiting::HeadTimeout;
+use crate::head_timeout::HeadTimeout;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 

@@ -47,7 +47,7 @@ struct CustomerGroup {
 
 impl CustomerGroup {
     /// All over their tables, each as often as the others.
-    fn who(self, number: u64) -> CustomerRef {
+    fn customer_ref(self, number: u64) -> CustomerRef {
         id(&format!("{}{:06}", self.name, number.wrapping_mul(7_919) % self.count))
     }
 }
@@ -98,7 +98,7 @@ fn main() {
     println!("| start, in ms | {start_short:.1} | {start_long:.1} | |");
     let (short, long) = (open(&short), open(&long));
     let [short, long] = [&short, &long].map(|store| BenchShop::new(store, ALL));
-    let regulars = [&short, &long].map(|shop| BenchShop { crowd: REGULARS, ..*shop });
+    let regulars = [&short, &long].map(|shop| BenchShop { customers: REGULARS, ..*shop });
     compare(Kind::Points, [&short, &long], count, in_flight);
     compare(Kind::Order, [&short, &long], count, in_flight);
     compare(Kind::Balance, [&short, &long], count, in_flight);
@@ -196,10 +196,10 @@ fn fill(store: &SqliteStore, rows: u64) {
     let desk = TestShop::new(store);
     let apart = (rows - ALL.count) / (REGULARS.count * PAGE);
     let customer =
-        |number| desk.request(Action::for_customer(ALL.who(number), Existence::Absent, Vec::new()));
+        |number| desk.request(Action::for_customer(ALL.customer_ref(number), Existence::Absent, Vec::new()));
     execute_all(store, 512, (0..ALL.count).map(customer));
     let adding = |number| {
-        let who = if number % apart == 0 { REGULARS.who(number / apart) } else { ALL.who(number) };
+        let who = if number % apart == 0 { REGULARS.customer_ref(number / apart) } else { ALL.customer_ref(number) };
         desk.request(Action::for_customer(who, Existence::Any, vec![add(1)]))
     };
     execute_all(store, 512, (ALL.count..rows).map(adding));
@@ -213,7 +213,7 @@ fn fill_orders(store: &SqliteStore, program: PointsProgram, many: u64) {
         (0..each * crowd.count).map(move |number| {
             let now = at("2024-01-01T12:00:00Z") + Duration::from_secs(number * 60);
             let desk = TestShop { now, ..desk };
-            order(&desk, crowd.who(number), &format!("{}-{number}", crowd.name))
+            order(&desk, crowd.customer_ref(number), &format!("{}-{number}", crowd.name))
         })
     };
     execute_all(store, 512, told(OF_FEW_ORDERS, FEW));
@@ -231,7 +231,7 @@ fn order(desk: &TestShop<'_>, who: CustomerRef, order: &str) -> Request {
 struct BenchShop<'a> {
     store: &'a SqliteStore,
     id: ShopId,
-    crowd: CustomerGroup,
+    customers: CustomerGroup,
     /// What tells the keys and orders of this run, and of this crowd, from those of others.
     run: u128,
 }
@@ -257,15 +257,15 @@ impl Kind {
 }
 
 impl<'a> BenchShop<'a> {
-    fn new(store: &'a SqliteStore, crowd: CustomerGroup) -> Self {
+    fn new(store: &'a SqliteStore, customers: CustomerGroup) -> Self {
         let id = store.shops().unwrap()[0].id;
         let mut run = DefaultHasher::new();
-        (loyalty_http::Clock::system().now(), crowd.name).hash(&mut run);
+        (loyalty_http::Clock::system().now(), customers.name).hash(&mut run);
         let run = u128::from(run.finish()) << 32;
-        Self { store, id, crowd, run }
+        Self { store, id, customers, run }
     }
 
-    fn desk(&self) -> TestShop<'_> {
+    fn new_desk(&self) -> TestShop<'_> {
         TestShop {
             store: self.store,
             shop: self.id,
@@ -285,54 +285,54 @@ impl<'a> BenchShop<'a> {
     /// Does it once for each number.
     fn send(&self, kind: Kind, numbers: Range<u64>, in_flight: usize) {
         match kind {
-            Kind::Points => self.points(numbers, in_flight),
-            Kind::Order => self.order(numbers, in_flight),
-            Kind::Balance => self.balance(numbers),
-            Kind::Ledger => self.ledger(numbers),
+            Kind::Points => self.add_points(numbers, in_flight),
+            Kind::Order => self.record_orders(numbers, in_flight),
+            Kind::Balance => self.read_balances(numbers),
+            Kind::Ledger => self.read_ledgers(numbers),
         }
     }
 
-    fn points(&self, numbers: Range<u64>, in_flight: usize) {
+    fn add_points(&self, numbers: Range<u64>, in_flight: usize) {
         let requests = numbers.map(|number| {
             // As far apart as hashes are.
             let key = (self.run + u128::from(number))
                 .wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
             let render = Box::new(|_: &_| Response { status: 200, body: vec![b' '; 40] });
             let idempotency = Idempotency { key: key.to_be_bytes(), fingerprint: [7; 16], render };
-            let who = self.crowd.who(number);
+            let who = self.customers.customer_ref(number);
             let request = self
-                .desk()
+                .new_desk()
                 .request(Action::for_customer(who, Existence::Required, vec![add(1)]));
             Request { idempotency: Some(idempotency), ..request }
         });
         execute_all(self.store, in_flight, requests);
     }
 
-    fn order(&self, numbers: Range<u64>, in_flight: usize) {
+    fn record_orders(&self, numbers: Range<u64>, in_flight: usize) {
         let requests = numbers.map(|number| {
-            let now = self.desk().now + Duration::from_millis(number);
-            let desk = TestShop { now, ..self.desk() };
-            order(&desk, self.crowd.who(number), &format!("{:x}", self.run + u128::from(number)))
+            let now = self.new_desk().now + Duration::from_millis(number);
+            let desk = TestShop { now, ..self.new_desk() };
+            order(&desk, self.customers.customer_ref(number), &format!("{:x}", self.run + u128::from(number)))
         });
         execute_all(self.store, in_flight, requests);
     }
 
-    fn balance(&self, numbers: Range<u64>) {
+    fn read_balances(&self, numbers: Range<u64>) {
         for number in numbers {
             let customer = self
                 .store
-                .customer(self.id, &self.crowd.who(number))
+                .customer(self.id, &self.customers.customer_ref(number))
                 .unwrap()
                 .unwrap();
-            assert!(customer.balance(self.desk().now) > Points::ZERO);
+            assert!(customer.balance(self.new_desk().now) > Points::ZERO);
         }
     }
 
-    fn ledger(&self, numbers: Range<u64>) {
+    fn read_ledgers(&self, numbers: Range<u64>) {
         for number in numbers {
             let customer = self
                 .store
-                .customer(self.id, &self.crowd.who(number))
+                .customer(self.id, &self.customers.customer_ref(number))
                 .unwrap()
                 .unwrap();
             let page = self

@@ -87,7 +87,7 @@ impl RecordedFolder {
     }
 
     /// Works with the shim until enough was acknowledged, and answers the records.
-    fn work(&self, shim: &Shim, acknowledged: usize, more: &[(&str, &str)]) -> Vec<Record> {
+    fn record_victim(&self, shim: &Shim, acknowledged: usize, more: &[(&str, &str)]) -> Vec<Record> {
         let log = self.0.path().join("log");
         let (folder, log_path) = (self.folder().display().to_string(), log.display().to_string());
         let mut environment = vec![
@@ -109,7 +109,7 @@ fn record_from_new_file(shim: &Shim, more: &[(&str, &str)]) -> (BTreeMap<String,
     for acknowledged in [300, 900, 2_700] {
         let watched = RecordedFolder::new();
         let before = Contents { durable: watched.read("loyalty.db"), pending: Vec::new() };
-        let records = watched.work(shim, acknowledged, &[&[(CHECKPOINT_OFTEN, "1")], more].concat());
+        let records = watched.record_victim(shim, acknowledged, &[&[(CHECKPOINT_OFTEN, "1")], more].concat());
         let begins = |record: &&Record| matches!(record, Record::Write { file, offset: 0, .. } if file == "loyalty.db-wal");
         if records.iter().filter(begins).count() > 1 {
             return (BTreeMap::from([("loyalty.db".to_owned(), before)]), records);
@@ -266,7 +266,7 @@ fn log_entries_found_at_start_survive_a_power_cut() {
     let start =
         BTreeMap::from([("loyalty.db".to_owned(), database), ("loyalty.db-wal".to_owned(), log)]);
     // The same requests once more: each is answered as it was.
-    let (cuts, lost) = cut_power(start, watched.work(&shim, 100, &[]));
+    let (cuts, lost) = cut_power(start, watched.record_victim(&shim, 100, &[]));
     assert_eq!(lost, None);
     assert!(cuts >= 30, "only {cuts} cuts");
 }

@@ -28,9 +28,9 @@ const REFUND_AFTER_DAYS: i64 = 10;
 pub(crate) struct OrderFact {
     /// When.
     pub(crate) at: Timestamp,
-    sale: Arc<SampleOrder>,
+    order: Arc<SampleOrder>,
     /// Whether all of the order was given back, rather than that it was made.
-    refunded: bool,
+    is_refund: bool,
 }
 
 /// An order of the file. Members that no rule looks at are left out.
@@ -67,8 +67,8 @@ pub(crate) fn read() -> Vec<OrderFact> {
         .collect();
     let made = sales.iter().map(|sale| OrderFact {
         at: sale.placed_at,
-        sale: Arc::clone(sale),
-        refunded: false,
+        order: Arc::clone(sale),
+        is_refund: false,
     });
     let paid = sales
         .iter()
@@ -76,7 +76,7 @@ pub(crate) fn read() -> Vec<OrderFact> {
     let refunds = paid.step_by(REFUND_EVERY).map(|sale| {
         let at = sale.placed_at.timestamp() + REFUND_AFTER_DAYS * 86_400;
         let at = Timestamp::from_timestamp(at, 0).unwrap();
-        OrderFact { at, sale: Arc::clone(sale), refunded: true }
+        OrderFact { at, order: Arc::clone(sale), is_refund: true }
     });
     let mut facts: Vec<OrderFact> = made.chain(refunds).collect();
     facts.sort_by_key(|fact| fact.at);
@@ -85,18 +85,18 @@ pub(crate) fn read() -> Vec<OrderFact> {
 
 /// Everybody who ordered.
 pub(crate) fn customers(facts: &[OrderFact]) -> BTreeSet<&str> {
-    facts.iter().map(|fact| fact.sale.customer_id.as_str()).collect()
+    facts.iter().map(|fact| fact.order.customer_id.as_str()).collect()
 }
 
 impl OrderFact {
     pub(crate) fn is_refund(&self) -> bool {
-        self.refunded
+        self.is_refund
     }
 
     /// What the library is told.
     pub(crate) fn action(&self) -> Action {
-        let sale = &*self.sale;
-        if self.refunded {
+        let sale = &*self.order;
+        if self.is_refund {
             return order_action(None, refund(&sale.order_id, "all", &sale.total));
         }
         let command = loyalty_core::Command::RecordOrder {
@@ -114,9 +114,9 @@ impl OrderFact {
 
     /// What the server is told: method, path and body.
     pub(crate) fn request(&self) -> (&'static str, String, String) {
-        let sale = &*self.sale;
+        let sale = &*self.order;
         let path = format!("/v1/orders/{}", sale.order_id);
-        if self.refunded {
+        if self.is_refund {
             let body = json!({"refund_id": "all", "amount": sale.total});
             return ("POST", format!("{path}/refunds"), body.to_string());
         }

@@ -16,7 +16,7 @@
 )]
 
 mod facts;
-mod served;
+mod server_process;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -60,7 +60,7 @@ const KILLS: usize = 11;
 /// Not a test of its own: the process that is killed.
 #[test]
 fn victim() {
-    served::run_victim();
+    server_process::run_victim();
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn compare_ledgers(
 ) -> BTreeMap<&'static str, usize> {
     let mut counts = BTreeMap::new();
     for customer in facts::customers(facts) {
-        let (want, got) = (EventHistory::of(&**want, customer), EventHistory::of(&**store, customer));
+        let (want, got) = (EventHistory::read(&**want, customer), EventHistory::read(&**store, customer));
         assert_eq!(got, want, "customer {customer}");
         want.0
             .iter()
@@ -161,7 +161,7 @@ fn replay_through_server(file: &Path, facts: &[OrderFact]) -> Arc<dyn Store> {
     let desk = open_shop(&store);
     store.add_api_key(desk.shop, &record, desk.now).unwrap();
     drop(store);
-    served::replay_with_kills(file, &key, facts.len(), KILLS);
+    server_process::replay_with_kills(file, &key, facts.len(), KILLS);
     Arc::new(SqliteStore::open(file, &tiny_settings()).unwrap())
 }
 
@@ -190,7 +190,7 @@ fn days_between(from: Timestamp, until: Timestamp) -> impl Iterator<Item = Times
 struct EventHistory(Vec<(Option<Timestamp>, Event)>);
 
 impl EventHistory {
-    fn of(store: &dyn Store, customer: &str) -> Self {
+    fn read(store: &dyn Store, customer: &str) -> Self {
         let (shop, who) = (ShopId(1), CustomerRef::Id(CustomerId::new(customer).unwrap()));
         let account = store.customer(shop, &who).unwrap().unwrap().record().account;
         let rows = whole_journal(store, shop, account);

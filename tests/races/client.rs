@@ -9,13 +9,13 @@ use std::time::Duration;
 pub(crate) struct ClientRequest {
     pub(crate) method: &'static str,
     pub(crate) path: String,
-    pub(crate) once: Option<String>,
+    pub(crate) idempotency_key: Option<String>,
     pub(crate) body: String,
 }
 
 impl ClientRequest {
     pub(crate) fn new(method: &'static str, path: impl Into<String>, body: String) -> Self {
-        Self { method, path: path.into(), once: None, body }
+        Self { method, path: path.into(), idempotency_key: None, body }
     }
 
     pub(crate) fn get(path: impl Into<String>) -> Self {
@@ -27,8 +27,8 @@ impl ClientRequest {
     }
 
     /// Under an idempotency key.
-    pub(crate) fn once(self, key: &str) -> Self {
-        Self { once: Some(key.to_owned()), ..self }
+    pub(crate) fn with_idempotency_key(self, key: &str) -> Self {
+        Self { idempotency_key: Some(key.to_owned()), ..self }
     }
 }
 
@@ -36,11 +36,11 @@ impl ClientRequest {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ConnectionFault {
     /// It holds.
-    Holds,
+    None,
     /// It is cut when so many bytes of the request are sent.
-    CutAsking(usize),
+    CutRequest(usize),
     /// It is cut when at most so many bytes of the answer are read.
-    CutAnswering(usize),
+    CutResponse(usize),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,16 +93,16 @@ impl Client {
         let (address, mut stream) = (self.address, self.stream.take());
         let mut stream = stream.take().unwrap_or_else(|| connect(address));
         let answer = match fate {
-            ConnectionFault::CutAsking(sent) => {
+            ConnectionFault::CutRequest(sent) => {
                 let _ = stream.get_mut().write_all(&request[..sent.min(request.len() - 1)]);
                 return None;
             }
-            ConnectionFault::CutAnswering(read) => {
+            ConnectionFault::CutResponse(read) => {
                 let _ = stream.get_mut().write_all(&request);
                 let _ = stream.read(&mut vec![0; read]);
                 return None;
             }
-            ConnectionFault::Holds => {
+            ConnectionFault::None => {
                 stream.get_mut().write_all(&request).unwrap();
                 read_response(&mut stream)
             }
@@ -114,13 +114,13 @@ impl Client {
     /// The answer on a connection that holds, of this status.
     #[track_caller]
     pub(crate) fn send_expecting(&mut self, status: u16, asked: &ClientRequest) -> ClientResponse {
-        let answer = self.send(asked, ConnectionFault::Holds).unwrap();
+        let answer = self.send(asked, ConnectionFault::None).unwrap();
         assert_eq!(answer.status, status, "{asked:?}: {}", answer.body);
         answer
     }
 
     fn bytes(&self, asked: &ClientRequest) -> Vec<u8> {
-        let ClientRequest { method, path, once, body } = asked;
+        let ClientRequest { method, path, idempotency_key: once, body } = asked;
         let once = once
             .as_ref()
             .map_or(String::new(), |key| format!("idempotency-key: {key}\r\n"));

@@ -39,7 +39,7 @@ fn rounds() -> usize {
 
 /// What a client asks with one account in mind. `None` is an answer that was not read.
 trait AccountClient {
-    fn ask(&mut self, customer: &str, ask: CallRequest<'_>, dice: &mut SplitMix64) -> Option<CallReply>;
+    fn call(&mut self, customer: &str, ask: CallRequest<'_>, dice: &mut SplitMix64) -> Option<CallReply>;
 }
 
 /// A call with its key; of a reward, its id where the call is about one.
@@ -57,9 +57,9 @@ impl CallRequest<'_> {
 }
 
 struct CallReply {
-    said: CallResult,
+    result: CallResult,
     /// The id of what was issued.
-    issued: Option<String>,
+    issued_id: Option<String>,
 }
 
 /// What the clients of one account have in common.
@@ -67,13 +67,13 @@ struct CallReply {
 struct SharedHistory {
     history: Vec<Operation>,
     /// Rewards that are out for all that their client knows: the operation, and the id.
-    issued: Vec<(usize, String)>,
+    open_redemptions: Vec<(usize, String)>,
 }
 
 /// Writes down what happens, under one clock.
 struct HistoryRecorder<'a> {
     clock: &'a AtomicU64,
-    book: &'a Mutex<SharedHistory>,
+    history: &'a Mutex<SharedHistory>,
 }
 
 impl HistoryRecorder<'_> {
@@ -82,18 +82,18 @@ impl HistoryRecorder<'_> {
     }
 
     /// Chooses a call and notes that it has begun.
-    fn begin(&self, dice: &mut SplitMix64) -> (usize, Call, Option<String>) {
-        let mut book = self.book.lock().unwrap();
-        let (call, reward) = match dice.roll(10) {
+    fn begin_call(&self, dice: &mut SplitMix64) -> (usize, Call, Option<String>) {
+        let mut book = self.history.lock().unwrap();
+        let (call, reward) = match dice.below(10) {
             0 | 1 => (Call::Add(dice.points(9)), None),
             2 | 3 => (Call::Subtract(dice.points(12)), None),
             4 | 5 => (Call::Issue(COST), None),
-            6 if !book.issued.is_empty() => {
+            6 if !book.open_redemptions.is_empty() => {
                 // Sometimes it stays on the list, and is given back twice.
-                let place = dice.roll(book.issued.len());
-                let issued = book.issued[place].clone();
-                if dice.roll(2) == 0 {
-                    book.issued.swap_remove(place);
+                let place = dice.below(book.open_redemptions.len());
+                let issued = book.open_redemptions[place].clone();
+                if dice.below(2) == 0 {
+                    book.open_redemptions.swap_remove(place);
                 }
                 (Call::Cancel(issued.0), Some(issued.1))
             }
@@ -105,30 +105,30 @@ impl HistoryRecorder<'_> {
         (book.history.len() - 1, call, reward)
     }
 
-    fn end(&self, number: usize, told: CallReply) {
+    fn end_call(&self, number: usize, told: CallReply) {
         let ended = self.tick();
-        let mut book = self.book.lock().unwrap();
-        (book.history[number].result, book.history[number].ended) = (Some(told.said), ended);
-        book.issued.extend(told.issued.map(|id| (number, id)));
+        let mut book = self.history.lock().unwrap();
+        (book.history[number].result, book.history[number].ended) = (Some(told.result), ended);
+        book.open_redemptions.extend(told.issued_id.map(|id| (number, id)));
     }
 }
 
 fn run_client(teller: &mut dyn AccountClient, customer: &str, scribe: &HistoryRecorder<'_>, dice: &mut SplitMix64) {
     for _ in 0..CALLS {
-        let (number, call, reward) = scribe.begin(dice);
+        let (number, call, reward) = scribe.begin_call(dice);
         let key = format!("{customer}-{number}");
-        let again = dice.roll(2) == 0;
+        let again = dice.below(2) == 0;
         loop {
             let ask = CallRequest { call, key: &key, reward: reward.as_deref() };
-            match teller.ask(customer, ask, dice) {
-                Some(told) => break scribe.end(number, told),
+            match teller.call(customer, ask, dice) {
+                Some(told) => break scribe.end_call(number, told),
                 None if again => {}
                 None => break,
             }
         }
-        match dice.roll(3) {
+        match dice.below(3) {
             0 => std::thread::yield_now(),
-            1 => std::thread::sleep(Duration::from_micros(u64::try_from(dice.roll(200)).unwrap())),
+            1 => std::thread::sleep(Duration::from_micros(u64::try_from(dice.below(200)).unwrap())),
             _ => {}
         }
     }
@@ -143,7 +143,7 @@ fn check_accounts<T: AccountClient + Send>(open: impl Fn(&str), mut tellers: Vec
         let (clock, book) = (AtomicU64::new(0), Mutex::default());
         std::thread::scope(|scope| {
             for (number, teller) in tellers.iter_mut().enumerate() {
-                let (customer, scribe) = (&customer, HistoryRecorder { clock: &clock, book: &book });
+                let (customer, scribe) = (&customer, HistoryRecorder { clock: &clock, history: &book });
                 scope.spawn(move || {
                     run_client(teller, customer, &scribe, &mut SplitMix64::new(round * CLIENTS + number))
                 });
@@ -182,7 +182,7 @@ impl StoreClient<'_> {
     fn read(&self, who: &CustomerRef, dice: &mut SplitMix64) -> i64 {
         let desk = &self.0;
         let account = || desk.customer(who).record().account;
-        match dice.roll(4) {
+        match dice.below(4) {
             0 => desk.store.account_journal(desk.shop, account(), None, 1).unwrap().rows[0]
                 .balance
                 .get(),
@@ -208,18 +208,18 @@ impl StoreClient<'_> {
 }
 
 impl AccountClient for StoreClient<'_> {
-    fn ask(&mut self, customer: &str, ask: CallRequest<'_>, dice: &mut SplitMix64) -> Option<CallReply> {
+    fn call(&mut self, customer: &str, ask: CallRequest<'_>, dice: &mut SplitMix64) -> Option<CallReply> {
         let (who, desk) = (id(customer), self.0);
         let commands = |command| Action::for_customer(who.clone(), Existence::Required, vec![command]);
         let action = match ask.call {
             Call::Read => {
-                return Some(CallReply { said: CallResult::Balance(self.read(&who, dice)), issued: None });
+                return Some(CallReply { result: CallResult::Balance(self.read(&who, dice)), issued_id: None });
             }
             Call::Add(points) => commands(add(points)),
             Call::Subtract(points) => commands(subtract(points)),
             Call::Issue(_) => {
                 let (reward, amount) = (RewardId::new(ask.reward_to_issue()).unwrap(), None);
-                let entropy = std::array::from_fn(|_| u8::try_from(dice.roll(256)).unwrap());
+                let entropy = std::array::from_fn(|_| u8::try_from(dice.below(256)).unwrap());
                 Action::Redemption(RedemptionAction::Issue { customer: who, reward, amount, entropy })
             }
             Call::Cancel(_) => {
@@ -230,15 +230,15 @@ impl AccountClient for StoreClient<'_> {
         let mut request = with_idempotency_key(desk.request(action), ask.key, ask.key);
         request.idempotency.as_mut().unwrap().render = Box::new(stored_response);
         let pending = desk.store.execute(request);
-        if dice.roll(8) == 0 {
+        if dice.below(8) == 0 {
             return None;
         }
         let (status, body, _) = expect_stored(pending.wait());
         let (number, redemption) = body.split_once(' ').unwrap();
         let number = number.parse().unwrap();
         let issued = matches!(ask.call, Call::Issue(_)) && status == 200;
-        let said = if status == 200 { CallResult::Balance(number) } else { CallResult::Short(number) };
-        Some(CallReply { said, issued: issued.then(|| redemption.to_owned()) })
+        let said = if status == 200 { CallResult::Balance(number) } else { CallResult::Insufficient(number) };
+        Some(CallReply { result: said, issued_id: issued.then(|| redemption.to_owned()) })
     }
 }
 
@@ -290,7 +290,7 @@ fn sqlite_is_linearizable() {
 struct HttpClient(Client);
 
 impl AccountClient for HttpClient {
-    fn ask(&mut self, customer: &str, ask: CallRequest<'_>, dice: &mut SplitMix64) -> Option<CallReply> {
+    fn call(&mut self, customer: &str, ask: CallRequest<'_>, dice: &mut SplitMix64) -> Option<CallReply> {
         let points = |points: i64| format!(r#"{{"customer_id":"{customer}","points":{points}}}"#);
         let asked = match ask.call {
             Call::Read => return self.read(customer, dice),
@@ -306,14 +306,14 @@ impl AccountClient for HttpClient {
                 String::new(),
             ),
         };
-        let answer = self.0.send(&asked.once(ask.key), random_fault(dice))?;
+        let answer = self.0.send(&asked.with_idempotency_key(ask.key), random_fault(dice))?;
         let said = match answer.status {
-            422 => CallResult::Short(answer.number("have")),
+            422 => CallResult::Insufficient(answer.number("have")),
             _ => CallResult::Balance(answer.number("point_balance")),
         };
         Some(CallReply {
-            said,
-            issued: (answer.status == 201).then(|| answer.text("redemption_id")),
+            result: said,
+            issued_id: (answer.status == 201).then(|| answer.text("redemption_id")),
         })
     }
 }
@@ -321,7 +321,7 @@ impl AccountClient for HttpClient {
 impl HttpClient {
     fn read(&mut self, customer: &str, dice: &mut SplitMix64) -> Option<CallReply> {
         let path = format!("/v1/customers/{customer}");
-        let (asked, within) = match dice.roll(4) {
+        let (asked, within) = match dice.below(4) {
             0 => (ClientRequest::get(path), ""),
             1 => (ClientRequest::get(format!("{path}/ledger?limit=1")), "/entries/0"),
             2 => (
@@ -339,17 +339,17 @@ impl HttpClient {
             .pointer(&format!("{within}/point_balance"))
             .and_then(Value::as_i64);
         Some(CallReply {
-            said: CallResult::Balance(balance.expect(&answer.body)),
-            issued: None,
+            result: CallResult::Balance(balance.expect(&answer.body)),
+            issued_id: None,
         })
     }
 }
 
 fn random_fault(dice: &mut SplitMix64) -> ConnectionFault {
-    match dice.roll(16) {
-        0 => ConnectionFault::CutAsking(dice.roll(300)),
-        1 => ConnectionFault::CutAnswering(dice.roll(300)),
-        _ => ConnectionFault::Holds,
+    match dice.below(16) {
+        0 => ConnectionFault::CutRequest(dice.below(300)),
+        1 => ConnectionFault::CutResponse(dice.below(300)),
+        _ => ConnectionFault::None,
     }
 }
 

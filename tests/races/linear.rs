@@ -26,7 +26,7 @@ pub(crate) enum CallResult {
     /// Done; the balance is this.
     Balance(i64),
     /// Not done, since there are only so many points.
-    Short(i64),
+    Insufficient(i64),
 }
 
 /// A call, what was said where that was read, and when on a clock that all clients share.
@@ -42,36 +42,36 @@ pub(crate) struct Operation {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct ModelAccount {
     balance: i64,
-    out: BTreeSet<(usize, i64)>,
+    open_redemptions: BTreeSet<(usize, i64)>,
 }
 
 impl ModelAccount {
-    fn take(&mut self, points: i64) -> CallResult {
+    fn subtract(&mut self, points: i64) -> CallResult {
         if self.balance < points {
-            return CallResult::Short(self.balance);
+            return CallResult::Insufficient(self.balance);
         }
         self.balance -= points;
         CallResult::Balance(self.balance)
     }
 
     /// What operation `number` does, and is told.
-    fn carry_out(&mut self, number: usize, call: Call) -> CallResult {
+    fn apply(&mut self, number: usize, call: Call) -> CallResult {
         match call {
             Call::Add(points) => self.balance += points,
-            Call::Subtract(points) => return self.take(points),
+            Call::Subtract(points) => return self.subtract(points),
             Call::Read => {}
             Call::Issue(cost) => {
-                let said = self.take(cost);
+                let said = self.subtract(cost);
                 if let CallResult::Balance(_) = said {
-                    self.out.insert((number, cost));
+                    self.open_redemptions.insert((number, cost));
                 }
                 return said;
             }
             // Cancelled once more it is done already.
             Call::Cancel(issue) => {
-                let found = self.out.iter().find(|(number, _)| *number == issue).copied();
+                let found = self.open_redemptions.iter().find(|(number, _)| *number == issue).copied();
                 if let Some(out) = found {
-                    self.out.remove(&out);
+                    self.open_redemptions.remove(&out);
                     self.balance += out.1;
                 }
             }
@@ -83,7 +83,7 @@ impl ModelAccount {
 /// Whether an account that began with so many points can have said all that.
 pub(crate) fn is_linearizable(history: &[Operation], balance: i64) -> bool {
     assert!(history.len() <= 128, "one bit for each operation");
-    let plain = ModelAccount { balance, out: BTreeSet::new() };
+    let plain = ModelAccount { balance, open_redemptions: BTreeSet::new() };
     Search { history, visited: HashSet::new() }.can_complete(0, &plain)
 }
 
@@ -110,7 +110,7 @@ impl Search<'_> {
             .any(|number| {
                 let Operation { call, result: said, .. } = self.history[number];
                 let mut next = plain.clone();
-                let would_say = next.carry_out(number, call);
+                let would_say = next.apply(number, call);
                 said.is_none_or(|said| said == would_say)
                     && self.can_complete(done | 1 << number, &next)
             })
@@ -131,7 +131,7 @@ mod tests {
     }
 
     use Call::{Add, Cancel, Issue, Read, Subtract};
-    use CallResult::{Balance, Short};
+    use CallResult::{Balance, Insufficient};
 
     #[test]
     fn linearizable_histories_are_accepted() {
@@ -155,7 +155,7 @@ mod tests {
             ),
             (
                 "spent by one of two",
-                &[op(Subtract(7), Balance(3), (0, 3)), op(Subtract(7), Short(3), (1, 2))],
+                &[op(Subtract(7), Balance(3), (0, 3)), op(Subtract(7), Insufficient(3), (1, 2))],
             ),
             (
                 "a lost answer that happened late",
@@ -226,7 +226,7 @@ mod tests {
                 "spent twice, with the same answer",
                 &[op(Subtract(7), Balance(3), (0, 3)), op(Subtract(7), Balance(3), (1, 2))],
             ),
-            ("refused though there was enough", &[op(Subtract(7), Short(3), (0, 1))]),
+            ("refused though there was enough", &[op(Subtract(7), Insufficient(3), (0, 1))]),
             (
                 "given back twice",
                 &[
@@ -271,7 +271,7 @@ mod tests {
     }
 
     fn explains(history: &[Operation], order: &[usize], balance: i64) -> bool {
-        let mut plain = ModelAccount { balance, out: BTreeSet::new() };
+        let mut plain = ModelAccount { balance, open_redemptions: BTreeSet::new() };
         let in_time = order.iter().enumerate().all(|(place, number)| {
             let late = order[place..].iter().map(|number| &history[*number]);
             late.clone()
@@ -279,7 +279,7 @@ mod tests {
         });
         in_time
             && order.iter().all(|number| {
-                let said = plain.carry_out(*number, history[*number].call);
+                let said = plain.apply(*number, history[*number].call);
                 history[*number].result.is_none_or(|known| known == said)
             })
     }
@@ -295,7 +295,7 @@ mod tests {
                 let (one, other) = (ticks[2 * number], ticks[2 * number + 1]);
                 let mut issues =
                     (0..number).filter(|earlier| matches!(history[*earlier].call, Issue(_)));
-                let call = match (dice.roll(5), issues.next_back()) {
+                let call = match (dice.below(5), issues.next_back()) {
                     (0, _) => Add(1),
                     (1, _) => Subtract(1),
                     (2, _) => Issue(1),
@@ -304,10 +304,10 @@ mod tests {
                 };
                 let balance = dice.points(3) - 1;
                 let said = match call {
-                    Subtract(_) | Issue(_) if balance == 0 && dice.roll(2) == 0 => Short(0),
+                    Subtract(_) | Issue(_) if balance == 0 && dice.below(2) == 0 => Insufficient(0),
                     _ => Balance(balance),
                 };
-                let said = Some(said).filter(|_| dice.roll(4) > 0);
+                let said = Some(said).filter(|_| dice.below(4) > 0);
                 history.push(op(call, said, (one.min(other), one.max(other))));
             }
             let (quick, thorough) =

@@ -33,7 +33,7 @@ impl SplitMix64 {
     }
 
     /// One of `0..sides`.
-    pub(crate) fn roll(&mut self, sides: usize) -> usize {
+    pub(crate) fn below(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut number = self.0;
         number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -43,12 +43,12 @@ impl SplitMix64 {
 
     /// Points from `1..=most`.
     pub(crate) fn points(&mut self, most: usize) -> i64 {
-        i64::try_from(self.roll(most) + 1).unwrap()
+        i64::try_from(self.below(most) + 1).unwrap()
     }
 
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
-            items.swap(last, self.roll(last + 1));
+            items.swap(last, self.below(last + 1));
         }
     }
 }

@@ -32,9 +32,9 @@ fn document(number: u32) -> String {
 struct Publications {
     programs: Mutex<BTreeMap<u32, Program>>,
     /// The newest version that is there for sure.
-    done: AtomicU32,
+    newest_committed: AtomicU32,
     /// The newest version that may be there.
-    begun: AtomicU32,
+    newest_started: AtomicU32,
 }
 
 struct RecordedOrder {
@@ -62,22 +62,22 @@ fn push_orders(
 ) -> Vec<RecordedOrder> {
     let (mut dice, mut told) = (SplitMix64::new(number), Vec::<RecordedOrder>::new());
     for turn in 0..ORDERS {
-        let customer = dice.roll(CUSTOMERS);
+        let customer = dice.below(CUSTOMERS);
         let (id, body) = (format!("o{number}-{turn}"), order(customer, dice.points(9_999)));
-        let least = published.done.load(Ordering::SeqCst);
+        let least = published.newest_committed.load(Ordering::SeqCst);
         let answer = client.send_expecting(200, &ClientRequest::new("PUT", format!("/v1/orders/{id}"), body));
-        let most = published.begun.load(Ordering::SeqCst);
+        let most = published.newest_started.load(Ordering::SeqCst);
         let version = pinned_version(&answer.json()).expect(&answer.body);
         assert!((least..=most).contains(&version), "{id} pinned {version} of {least} to {most}");
         told.push(RecordedOrder { id, customer, version });
-        if dice.roll(3) == 0 {
+        if dice.below(3) == 0 {
             let points = dice.points(9);
             let body = format!(r#"{{"customer_id":"c{customer}","points":{points}}}"#);
             client.send_expecting(200, &ClientRequest::post("/v1/points-add", body));
             added[customer].fetch_add(points, Ordering::SeqCst);
         }
-        if dice.roll(3) == 0 {
-            let RecordedOrder { id, customer, version } = &told[dice.roll(told.len())];
+        if dice.below(3) == 0 {
+            let RecordedOrder { id, customer, version } = &told[dice.below(told.len())];
             let again = order(*customer, dice.points(9_999));
             let answer = client.send_expecting(200, &ClientRequest::new("PUT", format!("/v1/orders/{id}"), again));
             // Where no points change, nothing is explained.
@@ -99,7 +99,7 @@ fn an_order_earns_under_the_program_in_force() {
     let server = Server::start(&StoreSettings::default());
     (0..CUSTOMERS).for_each(|customer| server.add_customer(&format!("c{customer}"), 1));
     let programs = Mutex::new(BTreeMap::from([(1, Program::default())]));
-    let published = Publications { programs, done: AtomicU32::new(1), begun: AtomicU32::new(1) };
+    let published = Publications { programs, newest_committed: AtomicU32::new(1), newest_started: AtomicU32::new(1) };
     let added: Vec<AtomicI64> = (0..CUSTOMERS).map(|_| AtomicI64::new(1)).collect();
     let over = AtomicBool::new(false);
     let told: Vec<RecordedOrder> = std::thread::scope(|scope| {
@@ -112,14 +112,14 @@ fn an_order_earns_under_the_program_in_force() {
         let merchant = scope.spawn(|| {
             for version in (2..).take_while(|_| !over.load(Ordering::SeqCst)) {
                 let document = document(version);
-                published.begun.store(version, Ordering::SeqCst);
+                published.newest_started.store(version, Ordering::SeqCst);
                 assert_eq!(server.publish(&document), version);
                 published
                     .programs
                     .lock()
                     .unwrap()
                     .insert(version, Program::from_json(&document).unwrap());
-                published.done.store(version, Ordering::SeqCst);
+                published.newest_committed.store(version, Ordering::SeqCst);
             }
         });
         let told: Vec<_> = clients.into_iter().map(ScopedJoinHandle::join).collect();
@@ -147,7 +147,7 @@ fn an_order_earns_under_the_program_in_force() {
     let mut client = server.client();
     for (customer, sum) in sums.into_iter().enumerate() {
         let path = format!("/v1/customers/c{customer}/point-balance");
-        let answer = client.send(&ClientRequest::get(path), ConnectionFault::Holds).unwrap();
+        let answer = client.send(&ClientRequest::get(path), ConnectionFault::None).unwrap();
         assert_eq!(answer.number("point_balance"), sum.into_inner(), "c{customer}");
     }
     assert_versions_grow(&*server.store, &server, told.len());

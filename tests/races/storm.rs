@@ -26,7 +26,7 @@ fn keys() -> usize {
 /// What a key stands for, and what that does to the balance.
 struct ExpectedEffect {
     customer: usize,
-    asked: ClientRequest,
+    request: ClientRequest,
     status: u16,
     points: i64,
     /// What stands in the journal for it, where it is not refused.
@@ -64,13 +64,13 @@ fn expected_effect(key: usize) -> ExpectedEffect {
         }
         _ => (ClientRequest::post("/v1/points-subtract", points(2 * START)), 422, 0, None),
     };
-    let asked = asked.once(&format!("storm-{key}"));
-    ExpectedEffect { customer, asked, status, points, event }
+    let asked = asked.with_idempotency_key(&format!("storm-{key}"));
+    ExpectedEffect { customer, request: asked, status, points, event }
 }
 
 /// Something else under the same key, which was used before.
 fn conflicting_request(key: usize) -> Option<ClientRequest> {
-    let asked = expected_effect(key).asked;
+    let asked = expected_effect(key).request;
     let body = asked.body.replacen('{', "{ ", 1);
     (key % 7 == 3).then_some(ClientRequest { body, ..asked })
 }
@@ -92,18 +92,18 @@ fn comparable_response(answer: &ClientResponse) -> ComparableResponse {
 struct ObservedResponses {
     answer: Mutex<Option<ComparableResponse>>,
     /// Answers that were not said to be replays.
-    first: AtomicUsize,
+    non_replays: AtomicUsize,
 }
 
 impl ObservedResponses {
-    fn note(&self, key: usize, answer: &ClientResponse) {
+    fn record(&self, key: usize, answer: &ClientResponse) {
         // Only the first that fails is of interest.
         let mut known = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
         assert_eq!(known.get_or_insert_with(|| comparable_response(answer)), &comparable_response(answer), "key {key}");
         assert_eq!(answer.status, expected_effect(key).status, "key {key}: {}", answer.body);
         match answer.header("idempotency-replayed") {
             None => {
-                assert_eq!(self.first.fetch_add(1, Ordering::SeqCst), 0, "key {key} happened twice")
+                assert_eq!(self.non_replays.fetch_add(1, Ordering::SeqCst), 0, "key {key} happened twice")
             }
             Some(replayed) => assert_eq!(replayed, "true"),
         }
@@ -112,11 +112,11 @@ impl ObservedResponses {
 
 /// One in three is cut.
 fn random_fault(dice: &mut SplitMix64) -> ConnectionFault {
-    match dice.roll(9) {
-        0 => ConnectionFault::CutAsking(dice.roll(400)),
-        1 => ConnectionFault::CutAnswering(0),
-        2 => ConnectionFault::CutAnswering(dice.roll(300)),
-        _ => ConnectionFault::Holds,
+    match dice.below(9) {
+        0 => ConnectionFault::CutRequest(dice.below(400)),
+        1 => ConnectionFault::CutResponse(0),
+        2 => ConnectionFault::CutResponse(dice.below(300)),
+        _ => ConnectionFault::None,
     }
 }
 
@@ -153,7 +153,7 @@ fn each_key_has_one_effect_and_one_answer() {
     let seen: Vec<ObservedResponses> = (0..keys()).map(|_| ObservedResponses::default()).collect();
     let mut client = server.client();
     for (key, seen) in seen.iter().enumerate().filter(|(key, _)| conflicting_request(*key).is_some()) {
-        seen.note(key, &client.send(&expected_effect(key).asked, ConnectionFault::Holds).unwrap());
+        seen.record(key, &client.send(&expected_effect(key).request, ConnectionFault::None).unwrap());
     }
     std::thread::scope(|scope| {
         for number in 0..CLIENTS {
@@ -163,14 +163,14 @@ fn each_key_has_one_effect_and_one_answer() {
                 let mut order: Vec<usize> = (0..seen.len()).collect();
                 dice.shuffle(&mut order);
                 for key in order {
-                    if let Some(other) = conflicting_request(key).filter(|_| dice.roll(2) == 0) {
+                    if let Some(other) = conflicting_request(key).filter(|_| dice.below(2) == 0) {
                         let refused = send_until_answered(&mut client, &other, &mut dice);
                         assert_eq!(
                             (refused.status, refused.text("code").as_str()),
                             (422, "idempotency_key_reused")
                         );
                     }
-                    seen[key].note(key, &send_until_answered(&mut client, &expected_effect(key).asked, &mut dice));
+                    seen[key].record(key, &send_until_answered(&mut client, &expected_effect(key).request, &mut dice));
                 }
             });
         }

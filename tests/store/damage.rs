@@ -114,7 +114,7 @@ fn every_kind_of_damage_is_reported() {
     ];
     for (damage, want) in cases {
         let place = sample_file();
-        assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
+        assert_eq!(place.connect().execute(damage, []).unwrap(), 1, "{damage}");
         let found = differences(&place);
         assert!(found.iter().any(|difference| difference.contains(want)), "{damage}: {found:?}");
     }
@@ -172,7 +172,7 @@ fn rules_and_codes_unlike_the_journal_are_reported() {
         ),
     ] {
         let place = file_with_codes();
-        assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
+        assert_eq!(place.connect().execute(damage, []).unwrap(), 1, "{damage}");
         let found = differences(&place);
         assert!(found.iter().any(|difference| difference.contains(want)), "{damage}: {found:?}");
     }
@@ -232,18 +232,18 @@ fn identities_and_instants_unlike_the_journal_are_reported() {
         ),
     ] {
         let place = file_with_names();
-        assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
+        assert_eq!(place.connect().execute(damage, []).unwrap(), 1, "{damage}");
         let found = differences(&place);
         assert!(found.len() == 1 && found[0].contains(want), "{damage}: {found:?}");
     }
     // What is not known of all accounts yet is no difference.
     let place = file_with_names();
     place
-        .sql()
+        .connect()
         .execute("INSERT INTO sweep (shop, up_to) VALUES (1, 0)", [])
         .unwrap();
     place
-        .sql()
+        .connect()
         .execute("UPDATE account SET due = NULL WHERE id = 1", [])
         .unwrap();
     assert_eq!(differences(&place), Vec::<String>::new());
@@ -266,7 +266,7 @@ fn a_moved_row_is_reported() {
         ),
     ] {
         let place = sample_file();
-        assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
+        assert_eq!(place.connect().execute(damage, []).unwrap(), 1, "{damage}");
         assert!(
             differences(&place).iter().any(|difference| difference.contains(want)),
             "{damage}"
@@ -280,7 +280,7 @@ fn a_state_older_than_the_checkpoint_is_reported() {
     let place = sample_file();
     let state = |sql: &str| -> (i64, String) {
         place
-            .sql()
+            .connect()
             .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
             .unwrap()
     };
@@ -298,7 +298,7 @@ fn a_state_older_than_the_checkpoint_is_reported() {
             .unwrap();
     }
     drop(store);
-    let db = place.sql();
+    let db = place.connect();
     // The last row of each is beyond the checkpoint, the ones before it are not.
     db.execute("UPDATE checkpoint SET seq = (SELECT max(seq) - 2 FROM journal)", [])
         .unwrap();
@@ -317,7 +317,7 @@ fn a_state_older_than_the_checkpoint_is_reported() {
 #[test]
 fn a_lost_state_is_a_failure() {
     let place = sample_file();
-    place.sql().execute("DELETE FROM account WHERE id = 1", []).unwrap();
+    place.connect().execute("DELETE FROM account WHERE id = 1", []).unwrap();
     let store = place.open();
     let desk = TestShop {
         store: &store,
@@ -342,7 +342,7 @@ fn an_unreadable_record_is_a_failure() {
         "UPDATE journal SET balance = 9223372036854775807 WHERE seq = 4",
     ] {
         let place = sample_file();
-        place.sql().execute(damage, []).unwrap();
+        place.connect().execute(damage, []).unwrap();
         let found = SqliteAdmin::open_existing(&place.file()).unwrap().verify();
         assert!(matches!(found, Err(Failure::Corrupt(_))), "{damage}: {found:?}");
     }
@@ -362,14 +362,14 @@ fn an_unreadable_product_is_a_failure() {
         "UPDATE product SET created_at = 9223372036854775807 WHERE product_id = 'tea'",
     ] {
         let desk = TestShop { store: &store, shop, now: at("2026-01-02T00:00:00Z") };
-        place.sql().execute("DELETE FROM product", []).unwrap();
+        place.connect().execute("DELETE FROM product", []).unwrap();
         let tea = Product { variants: vec![variant("s")], ..product("tea", "Tea") };
         let put = |product: &Product| {
             Action::Catalogue(CatalogueAction::PutProducts(vec![product.clone()]))
         };
         desk.execute(put(&tea)).unwrap();
         desk.execute(put(&product("cup", "Cup"))).unwrap();
-        assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
+        assert_eq!(place.connect().execute(damage, []).unwrap(), 1, "{damage}");
         let read = |id: &str| store.product(shop, &ProductRef::Id(id.parse().unwrap()));
         assert!(matches!(read("tea"), Err(Failure::Corrupt(_))), "{damage}");
         assert!(matches!(store.products(shop, None, 9), Err(Failure::Corrupt(_))), "{damage}");

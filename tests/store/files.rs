@@ -148,7 +148,7 @@ fn one_busy_account_does_not_hold_the_checkpoint_back() {
     let copy = place.copy();
     let numbers = "SELECT (SELECT max(seq) FROM journal), (SELECT seq FROM checkpoint)";
     let (last, through): (i64, i64) = copy
-        .sql()
+        .connect()
         .query_row(numbers, [], |row| Ok((row.get(0)?, row.get(1)?)))
         .unwrap();
     assert!(last - through < 200, "row {last}, but the checkpoint is at {through}");
@@ -163,7 +163,7 @@ fn a_clean_close_leaves_nothing_to_fold() {
         desk.execute_commands(&customer_ref(number), vec![add(1)]).unwrap();
     }
     drop(store);
-    let db = place.sql();
+    let db = place.connect();
     let number = |query: &str| db.query_row(query, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(number("SELECT seq FROM checkpoint"), number("SELECT max(seq) FROM journal"));
     assert_eq!(number("SELECT count(*) FROM account"), 20);
@@ -181,7 +181,7 @@ fn old_responses_leave_the_file() {
     let answers = || {
         let counts = "SELECT (SELECT count(*) FROM answers), (SELECT count(*) FROM answer_key)";
         place
-            .sql()
+            .connect()
             .query_row(counts, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
             .unwrap()
     };
@@ -199,7 +199,7 @@ fn old_responses_leave_the_file() {
 fn a_newer_format_is_rejected_by_name() {
     let place = TempDatabase::new();
     drop(place.open());
-    place.sql().pragma_update(None, "user_version", 99).unwrap();
+    place.connect().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(place.file()).unwrap();
     let newer = Failure::NewerFormat { found: 99, supported: 11 };
     assert_eq!(SqliteStore::open(&place.file(), &StoreSettings::default()).unwrap_err(), newer);
@@ -247,15 +247,15 @@ fn an_older_format_is_moved_to_the_newest() {
         ALTER TABLE customer DROP COLUMN household; DROP TABLE claim;
         DROP TABLE keyed; DROP TABLE price_rule; DROP TABLE discount_code;
         PRAGMA user_version = 1;";
-    place.sql().execute_batch(WITHOUT_SEGMENTS).unwrap();
-    place.sql().execute_batch(RESPONSES_OF_FORMAT_5).unwrap();
-    place.sql().execute_batch(first).unwrap();
+    place.connect().execute_batch(WITHOUT_SEGMENTS).unwrap();
+    place.connect().execute_batch(RESPONSES_OF_FORMAT_5).unwrap();
+    place.connect().execute_batch(first).unwrap();
     let store = place.open();
     assert_eq!(store.shops_to_reschedule(), Ok(shops.to_vec()), "of no account is known what is due next");
     assert_eq!(StoreContents::read(&store), before);
     assert_eq!(store.count_products(shops[0]), Ok(0));
     let version: i64 = place
-        .sql()
+        .connect()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
     assert_eq!(version, 11);
@@ -312,7 +312,7 @@ fn responses_of_every_generation_are_found() {
     let mut others = Vec::new();
     for answers in [65_536, 131_072, 1_000_000] {
         place
-            .sql()
+            .connect()
             .execute("UPDATE checkpoint SET answer = ?", [answers])
             .unwrap();
         let store = place.open_with(&tiny_settings());
@@ -329,7 +329,7 @@ fn responses_of_every_generation_are_found() {
     let generations = "SELECT count(DISTINCT slot >> 40) FROM answer_key";
     assert_eq!(
         place
-            .sql()
+            .connect()
             .query_row(generations, [], |row| row.get::<_, i64>(0))
             .unwrap(),
         4
@@ -352,9 +352,9 @@ fn variants_of_an_older_format_keep_their_numbers() {
             ({shop}, 9, '9', '{{"id":"9","title":"Mug"}}', '[]', 0, 0);"#,
         given = 1_i64 << 52,
     );
-    place.sql().execute_batch(WITHOUT_SEGMENTS).unwrap();
-    place.sql().execute_batch(RESPONSES_OF_FORMAT_5).unwrap();
-    place.sql().execute_batch(&older).unwrap();
+    place.connect().execute_batch(WITHOUT_SEGMENTS).unwrap();
+    place.connect().execute_batch(RESPONSES_OF_FORMAT_5).unwrap();
+    place.connect().execute_batch(&older).unwrap();
     let store = place.open();
     let (small, given) = (VariantId::new("s").unwrap(), |count| NumericId::from_id(None, count));
     for number in [2, 3] {
@@ -369,7 +369,7 @@ fn variants_of_an_older_format_keep_their_numbers() {
 fn another_programs_database_is_rejected_and_unchanged() {
     let place = TempDatabase::new();
     place
-        .sql()
+        .connect()
         .execute_batch("CREATE TABLE recipe (name TEXT); INSERT INTO recipe VALUES ('tea')")
         .unwrap();
     let before = std::fs::read(place.file()).unwrap();

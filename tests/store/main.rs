@@ -14,7 +14,7 @@
     reason = "a test may stop at what it did not expect"
 )]
 
-mod chapters;
+mod segments;
 mod damage;
 mod files;
 mod random;
@@ -90,7 +90,7 @@ impl TempDatabase {
     }
 
     /// The file as another program sees it.
-    fn sql(&self) -> rusqlite::Connection {
+    fn connect(&self) -> rusqlite::Connection {
         connect(&self.file())
     }
 }

@@ -48,9 +48,9 @@ struct StepRequest {
     shop: usize,
     hours: i64,
     key: Option<u8>,
-    seen: Option<bool>,
+    expected_current: Option<bool>,
     /// The same once more as one before.
-    again: Option<Index>,
+    repeats: Option<Index>,
     dry_run: bool,
     action: Action,
 }
@@ -98,8 +98,8 @@ fn step_requests(facts: Vec<Command>) -> impl Strategy<Value = StepRequest> {
             shop,
             hours,
             key,
-            seen,
-            again,
+            expected_current: seen,
+            repeats: again,
             dry_run,
             action,
         })
@@ -371,8 +371,8 @@ struct StorePair {
     file: Option<SqliteStore>,
     settings: StoreSettings,
     shops: Vec<ShopId>,
-    told: Vec<StepRequest>,
-    passed: i64,
+    sent: Vec<StepRequest>,
+    elapsed_hours: i64,
 }
 
 impl StorePair {
@@ -399,8 +399,8 @@ impl StorePair {
             file: Some(file),
             settings: settings.clone(),
             shops,
-            told: Vec::new(),
-            passed: 0,
+            sent: Vec::new(),
+            elapsed_hours: 0,
         }
     }
 
@@ -408,9 +408,9 @@ impl StorePair {
         self.file.as_ref().unwrap()
     }
 
-    fn take(&mut self, step: &Step) -> Result<(), TestCaseError> {
+    fn run_step(&mut self, step: &Step) -> Result<(), TestCaseError> {
         match step {
-            Step::Send(tellings) => return self.tell(tellings),
+            Step::Send(tellings) => return self.send(tellings),
             Step::Reopen => {
                 self.file = None;
                 self.file = Some(self.place.open_with(&self.settings));
@@ -422,19 +422,19 @@ impl StorePair {
             }
             Step::Idle => std::thread::sleep(Duration::from_millis(45)),
         }
-        self.look()
+        self.compare_stores()
     }
 
     /// The file's store gets all requests at once; memory answers one after the other.
-    fn tell(&mut self, tellings: &[StepRequest]) -> Result<(), TestCaseError> {
+    fn send(&mut self, tellings: &[StepRequest]) -> Result<(), TestCaseError> {
         let mut answers = Vec::new();
         for telling in tellings {
-            self.passed += telling.hours;
-            let again = telling.again.filter(|_| !self.told.is_empty());
-            let telling = again.map_or(telling, |again| again.get(&self.told)).clone();
-            let action = self.resolved(&telling);
+            self.elapsed_hours += telling.hours;
+            let again = telling.repeats.filter(|_| !self.sent.is_empty());
+            let telling = again.map_or(telling, |again| again.get(&self.sent)).clone();
+            let action = self.resolve_request(&telling);
             let request = || {
-                let (shop, now) = (self.shops[telling.shop], hours(self.passed.max(0)));
+                let (shop, now) = (self.shops[telling.shop], hours(self.elapsed_hours.max(0)));
                 let dry_run = telling.dry_run;
                 let request = Request {
                     shop,
@@ -460,9 +460,9 @@ impl StorePair {
                 .then(|| store.execute(Request { dry_run: true, ..request() }));
             let pending = self.file().execute(request());
             answers.push((self.memory.execute(request()).wait(), pending, tried));
-            self.told.push(telling);
+            self.sent.push(telling);
         }
-        let told = self.told.iter().rev().take(tellings.len()).rev();
+        let told = self.sent.iter().rev().take(tellings.len()).rev();
         for ((want, pending, tried), telling) in answers.into_iter().zip(told) {
             let want = format!("{want:?}");
             if let Some(tried) = tried {
@@ -479,9 +479,9 @@ impl StorePair {
     }
 
     /// The action, with the state that a client would have seen (`true`), or seen before.
-    fn resolved(&self, telling: &StepRequest) -> Action {
+    fn resolve_request(&self, telling: &StepRequest) -> Action {
         let mut action = telling.action.clone();
-        if let (Action::Customer { if_match, customer: who, .. }, Some(right)) = (&mut action, telling.seen) {
+        if let (Action::Customer { if_match, customer: who, .. }, Some(right)) = (&mut action, telling.expected_current) {
             let seen = self.memory.customer(self.shops[telling.shop], who).unwrap();
             *if_match = Some(
                 seen.filter(|_| right)
@@ -509,7 +509,7 @@ impl StorePair {
             }
         }
         if let Action::Discount(action) = &mut action {
-            self.resolve(action, self.shops[telling.shop]);
+            self.resolve_discount(action, self.shops[telling.shop]);
         }
         action
     }
@@ -524,7 +524,7 @@ impl StorePair {
             .collect()
     }
 
-    fn resolve(&self, action: &mut DiscountAction, shop: ShopId) {
+    fn resolve_discount(&self, action: &mut DiscountAction, shop: ShopId) {
         let rules = self.memory.price_rules(shop, None, 4).unwrap().items;
         let rule = |id: &mut PriceRuleId| {
             let place = usize::try_from(id.0).unwrap();
@@ -545,13 +545,13 @@ impl StorePair {
             }
             DiscountAction::Reserve { until, .. } => {
                 *until =
-                    hours(self.passed.max(0)) + until.signed_duration_since(Timestamp::UNIX_EPOCH);
+                    hours(self.elapsed_hours.max(0)) + until.signed_duration_since(Timestamp::UNIX_EPOCH);
             }
             _ => {}
         }
     }
 
-    fn look(&self) -> Result<(), TestCaseError> {
+    fn compare_stores(&self) -> Result<(), TestCaseError> {
         assert_consistent(self.file());
         prop_assert_eq!(self.file().shops_to_reschedule(), self.memory.shops_to_reschedule());
         prop_assert_eq!(StoreContents::read(self.file()), StoreContents::read(&self.memory));
@@ -562,7 +562,7 @@ impl StorePair {
                 prop_assert_eq!(used, self.memory.codes_used_by_order(*shop, &order));
             }
             for checkout in ["k1", "k2"].map(|id| CheckoutId::new(id).unwrap()) {
-                let now = hours(self.passed.max(0));
+                let now = hours(self.elapsed_hours.max(0));
                 let held = self.file().checkout(*shop, &checkout, now);
                 prop_assert_eq!(held, self.memory.checkout(*shop, &checkout, now));
             }
@@ -572,7 +572,7 @@ impl StorePair {
             }
             for query in SEARCHES {
                 let query =
-                    SearchQuery::parse(query, hours(self.passed.max(0)), Zone::UTC).unwrap();
+                    SearchQuery::parse(query, hours(self.elapsed_hours.max(0)), Zone::UTC).unwrap();
                 let found = |store: &dyn Store| {
                     let page = store.customers(*shop, &query, None, 2).unwrap();
                     let accounts = page.items.iter().map(|customer| customer.record().account);
@@ -608,11 +608,11 @@ fn memory_and_file_give_the_same_results() {
     let told = runner.run(&(settings(), steps()), |(settings, steps)| {
         let mut pair = StorePair::new(&settings);
         for step in &steps {
-            pair.take(step)?;
+            pair.run_step(step)?;
         }
-        pair.take(&Step::Crash)?;
+        pair.run_step(&Step::Crash)?;
         assert_consistent(&pair.memory);
-        pair.look()
+        pair.compare_stores()
     });
     told.unwrap_or_else(|error| panic!("{error}"));
 }

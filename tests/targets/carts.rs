@@ -5,24 +5,24 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::split_parts;
-use super::world::FuzzServer;
+use super::server::FuzzServer;
 
 pub(super) fn run(data: &[u8]) -> bool {
     let mut world = FuzzServer::new();
     let parts = split_parts(data);
     let Some((cart, rules)) = parts.split_last() else { return false };
     for (number, rule) in (1..).zip(rules) {
-        if let Some((201, made)) = world.ask("POST", "/v1/price-rules", rule) {
+        if let Some((201, made)) = world.send_json("POST", "/v1/price-rules", rule) {
             let id = made
                 .get("price_rule_id")
                 .or(made.get("id"))
                 .and_then(Value::as_str)
                 .unwrap_or_default();
             let code = format!("{{\"code\":\"code{number}\"}}");
-            world.ask("POST", &format!("/v1/price-rules/{id}/discount-codes"), code.as_bytes());
+            world.send_json("POST", &format!("/v1/price-rules/{id}/discount-codes"), code.as_bytes());
         }
     }
-    let Some((200, answer)) = world.ask("POST", "/v1/carts/evaluate", cart) else {
+    let Some((200, answer)) = world.send_json("POST", "/v1/carts/evaluate", cart) else {
         return false;
     };
     assert_adds_up(&answer);

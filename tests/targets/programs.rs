@@ -15,7 +15,7 @@ pub(super) fn run(data: &[u8]) -> bool {
     assert_eq!(Program::from_json(&program.to_json()).as_ref(), Ok(&program));
     let check = ProgramCheck { cases: 2, ..ProgramCheck::default() };
     for invariant in [Invariant::Conservation, Invariant::DryRunEqualsReal] {
-        if let Err(violation) = check.one(invariant, &program) {
+        if let Err(violation) = check.check_invariant(invariant, &program) {
             panic!("{violation}");
         }
     }

@@ -11,7 +11,7 @@
 
 use loyalty_core::Timestamp;
 
-use super::world::{KEY, FuzzServer};
+use super::server::{KEY, FuzzServer};
 use super::{split_first_line, split_parts};
 
 pub(super) fn run(data: &[u8]) -> bool {
@@ -29,7 +29,7 @@ fn request(world: &mut FuzzServer, part: &[u8]) -> Option<u16> {
     let (method, target) = str::from_utf8(line).ok()?.trim_end().split_once(' ')?;
     if method == "AT" {
         let at: Timestamp = target.parse().ok()?;
-        world.hands.set(at);
+        world.clock.set(at);
         return None;
     }
     let mut request = hyper::Request::builder().method(method).uri(target);

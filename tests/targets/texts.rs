@@ -39,7 +39,7 @@ pub(super) fn run(data: &[u8]) -> bool {
     if let Ok(number) = text.parse() {
         let _in_range = Points::new(number);
     }
-    let now = Timestamp::from_timestamp(super::world::NOW, 0).expect("an instant");
+    let now = Timestamp::from_timestamp(super::server::NOW, 0).expect("an instant");
     if let Ok(search) = SearchQuery::parse(text, now, Zone::UTC) {
         assert_eq!(search.text(), text);
         read += 1;

@@ -14,7 +14,7 @@ use loyalty_http::integration::SignedBody;
 use serde_json::value::RawValue;
 use sha2::Sha256;
 
-use super::world::{KEY, SECRET, FuzzServer};
+use super::server::{KEY, SECRET, FuzzServer};
 use super::{split_first_line, split_parts};
 
 /// When the seeds say that they were signed.
@@ -23,7 +23,7 @@ const SIGNED_AT: i64 = 1_751_371_200;
 pub(super) fn run(data: &[u8]) -> bool {
     let mut world = FuzzServer::new();
     world
-        .hands
+        .clock
         .set(Timestamp::from_timestamp(SIGNED_AT, 0).unwrap_or_default());
     let mut taken = false;
     for part in split_parts(data) {

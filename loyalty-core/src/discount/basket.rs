@@ -20,10 +20,10 @@ pub(super) struct BasketLine {
     pub(super) price: u64,
     pub(super) units: u64,
     pub(super) amount: u64,
-    pub(super) left: u64,
-    pub(super) open_units: u64,
+    pub(super) remaining: u64,
+    pub(super) available_units: u64,
     /// At most `left`.
-    pub(super) open_left: u64,
+    pub(super) available_amount: u64,
 }
 
 /// What one rule takes off.
@@ -32,7 +32,7 @@ pub(super) struct LineDiscounts {
     /// By place among the lines, or among the shipping lines.
     pub(super) shares: Vec<(usize, u64)>,
     /// Units by line that have served, where the rule is buy X get Y.
-    pub(super) served: Vec<(usize, u64)>,
+    pub(super) used_units: Vec<(usize, u64)>,
     /// How often, where the rule is buy X get Y.
     pub(super) applications: u64,
     /// What the rule looked at: what was left of it.
@@ -61,9 +61,9 @@ impl Basket {
                 price,
                 units,
                 amount,
-                left: amount,
-                open_units: units,
-                open_left: amount,
+                remaining: amount,
+                available_units: units,
+                available_amount: amount,
             });
         }
         let shipping = cart
@@ -103,19 +103,19 @@ impl Basket {
         for (place, share) in &taking.shares {
             let Some(line) = self.lines.get_mut(*place) else { continue };
             if taking.applications == 0 {
-                let open = mul_div_half_up(*share, line.open_left, line.left);
-                line.open_left = line.open_left.saturating_sub(open);
+                let open = mul_div_half_up(*share, line.available_amount, line.remaining);
+                line.available_amount = line.available_amount.saturating_sub(open);
             }
-            line.left = line.left.saturating_sub(*share);
+            line.remaining = line.remaining.saturating_sub(*share);
         }
-        for (place, units) in &taking.served {
+        for (place, units) in &taking.used_units {
             let Some(line) = self.lines.get_mut(*place) else { continue };
-            line.open_left = line.open_left.saturating_sub(mul_div_half_up(
-                line.open_left,
+            line.available_amount = line.available_amount.saturating_sub(mul_div_half_up(
+                line.available_amount,
                 *units,
-                line.open_units,
+                line.available_units,
             ));
-            line.open_units = line.open_units.saturating_sub(*units);
+            line.available_units = line.available_units.saturating_sub(*units);
         }
     }
 

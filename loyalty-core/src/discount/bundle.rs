@@ -30,9 +30,9 @@ pub(super) struct BundleMatch {
     /// How often it applies.
     pub(super) applications: u64,
     /// Units bought, by line.
-    pub(super) bought: Vec<(usize, u64)>,
+    pub(super) prerequisite_units: Vec<(usize, u64)>,
     /// Units got, by line.
-    pub(super) got: Vec<(usize, u64)>,
+    pub(super) entitled_units: Vec<(usize, u64)>,
 }
 
 /// What the piles hold together.
@@ -56,7 +56,7 @@ fn cost(pile: &UnitGroup, units: u64) -> u128 {
 }
 
 impl UnitTotals {
-    fn of(piles: &[UnitGroup]) -> Self {
+    fn from_groups(piles: &[UnitGroup]) -> Self {
         let units = |count: fn(&&UnitGroup) -> bool| {
             piles
                 .iter()
@@ -83,7 +83,7 @@ impl UnitTotals {
 
     /// How many of the shared units can be got, the cheapest, and still leave enough to be bought for so
     /// many applications; none where there is too little to be bought anyway.
-    fn sparable(&self, buy: BundleRequirement, applications: u64) -> Option<u64> {
+    fn spare_shared_units(&self, buy: BundleRequirement, applications: u64) -> Option<u64> {
         match buy {
             BundleRequirement::Units(each) => {
                 self.prerequisite.units.checked_sub(each.checked_mul(applications)?)
@@ -107,20 +107,20 @@ impl UnitTotals {
     }
 
     /// Whether so many applications can be had: what is got takes shared units only where others run out.
-    fn allow(&self, buy: BundleRequirement, get: u64, applications: u64) -> bool {
+    fn is_feasible(&self, buy: BundleRequirement, get: u64, applications: u64) -> bool {
         let Some(got) = get.checked_mul(applications) else { return false };
         let shared = got.saturating_sub(self.entitled_only);
         got <= self.entitled
-            && self.sparable(buy, applications).is_some_and(|spare| shared <= spare)
+            && self.spare_shared_units(buy, applications).is_some_and(|spare| shared <= spare)
     }
 
     /// The most applications: each more needs more, so halving finds it.
-    fn most(&self, buy: BundleRequirement, get: u64, limit: Option<u64>) -> u64 {
+    fn max_applications(&self, buy: BundleRequirement, get: u64, limit: Option<u64>) -> u64 {
         let (mut low, mut high) = (0, self.entitled.checked_div(get).unwrap_or_default());
         high = limit.map_or(high, |limit| high.min(limit));
         while low < high {
             let middle = low.midpoint(high.saturating_add(1));
-            if self.allow(buy, get, middle) {
+            if self.is_feasible(buy, get, middle) {
                 low = middle
             } else {
                 high = middle.saturating_sub(1)
@@ -135,9 +135,9 @@ impl UnitTotals {
 ///
 /// Near linear in the number of piles, whatever their sizes.
 pub(super) fn match_bundle(piles: &[UnitGroup], buy: BundleRequirement, get: u64, limit: Option<u64>) -> BundleMatch {
-    let sums = UnitTotals::of(piles);
-    let applications = sums.most(buy, get, limit);
-    let Some(mut spare) = sums.sparable(buy, applications).filter(|_| applications > 0) else {
+    let sums = UnitTotals::from_groups(piles);
+    let applications = sums.max_applications(buy, get, limit);
+    let Some(mut spare) = sums.spare_shared_units(buy, applications).filter(|_| applications > 0) else {
         return BundleMatch::default();
     };
     let mut piles = piles.to_vec();
@@ -158,8 +158,8 @@ pub(super) fn match_bundle(piles: &[UnitGroup], buy: BundleRequirement, get: u64
     }
     BundleMatch {
         applications,
-        bought: select_prerequisite_units(&mut piles, buy, applications),
-        got,
+        prerequisite_units: select_prerequisite_units(&mut piles, buy, applications),
+        entitled_units: got,
     }
 }
 

@@ -8,7 +8,7 @@ use super::cart::Customer;
 use super::code::Code;
 use super::event::{DiscountEvent, Reservation};
 use super::price_rule::PriceRule;
-use super::refusal::CodeRejection;
+use super::code_rejection::CodeRejection;
 use super::usage::{CheckoutClaim, CodeState, OrderClaim, RuleState, CodeUsage};
 use crate::calendar::Timestamp;
 use crate::id::{CheckoutId, CodeId, OrderId, PriceRuleId};
@@ -108,22 +108,22 @@ pub struct CodeContext<'a> {
     /// Its rule, e-mails included; none where that was deleted.
     pub rule: Option<&'a PriceRule>,
     /// This customer's uses of it; none where there are none.
-    pub used_by_customer: Option<&'a CodeUsage>,
+    pub customer_usage: Option<&'a CodeUsage>,
     /// What this checkout holds of it; none where it holds nothing.
-    pub checkout: Option<&'a CheckoutClaim>,
+    pub checkout_claim: Option<&'a CheckoutClaim>,
 }
 
 impl<'a> CodeContext<'a> {
     /// Whether this customer can use the code: in the rule's window at `placed`, within its limits at
     /// `now`, beside what this checkout itself has reserved. Answers its rule.
-    pub fn usable(
+    pub fn check_usable(
         &self,
         customer: &Customer,
         placed: Timestamp,
         now: Timestamp,
     ) -> Result<&'a PriceRule, CodeRejection> {
         let rule = self.rule.filter(|_| self.state.is_on()).ok_or(CodeRejection::Disabled)?;
-        let held = self.checkout.and_then(|claim| claim.reservation_at(now));
+        let held = self.checkout_claim.and_then(|claim| claim.reservation_at(now));
         // What was promised to this customer in this checkout holds.
         if held.is_some_and(|held| held.account == customer.account) {
             return Ok(rule);
@@ -148,13 +148,13 @@ impl<'a> CodeContext<'a> {
             if customer.account.is_none() {
                 return Err(CodeRejection::CustomerRequired);
             }
-            if self.used_by_customer.is_some_and(|tally| tally.taken(now) > 0) {
+            if self.customer_usage.is_some_and(|tally| tally.total(now) > 0) {
                 return Err(CodeRejection::AlreadyUsed);
             }
         }
         let room = parts
             .usage_limit
-            .is_none_or(|limit| self.state.usage().taken(now) < limit);
+            .is_none_or(|limit| self.state.usage().total(now) < limit);
         if held.is_some() || room { Ok(rule) } else { Err(CodeRejection::UsedUp) }
     }
 }
@@ -175,7 +175,7 @@ pub fn decide_code(
     match command {
         CodeCommand::Add { rule, text } => decide_add(facts, *rule, text),
         CodeCommand::Release { checkout } => {
-            let held = facts.checkout.and_then(|claim| claim.reservation_at(now));
+            let held = facts.checkout_claim.and_then(|claim| claim.reservation_at(now));
             let release = |held| DiscountEvent::CodeReleased {
                 code,
                 checkout: checkout.clone(),
@@ -217,8 +217,8 @@ pub fn decide_code(
                 return Ok(None);
             }
             let placed = placed_at.map_or(now, |placed| placed.min(now));
-            facts.usable(customer, placed, now)?;
-            let held = facts.checkout.and_then(|claim| claim.reservation_at(now));
+            facts.check_usable(customer, placed, now)?;
+            let held = facts.checkout_claim.and_then(|claim| claim.reservation_at(now));
             let (order, checkout) = (id.clone(), checkout.clone());
             Ok(Some(DiscountEvent::CodeUsed {
                 code,
@@ -260,14 +260,14 @@ fn decide_reservation(
     if until <= now || latest.is_none_or(|latest| until > latest) {
         return Err(DiscountRejection::ReservationPeriod);
     }
-    if let Some(CheckoutClaim::Used(_)) = facts.checkout {
+    if let Some(CheckoutClaim::Used(_)) = facts.checkout_claim {
         return Ok(None);
     }
-    facts.usable(customer, now, now)?;
+    facts.check_usable(customer, now, now)?;
     let until = until
         .duration_round_up(TimeDelta::minutes(1))
         .map_err(|_| DiscountRejection::ReservationPeriod)?;
-    let replaces = facts.checkout.and_then(|claim| claim.reservation_at(now));
+    let replaces = facts.checkout_claim.and_then(|claim| claim.reservation_at(now));
     if replaces.is_some_and(|held: Reservation| held.until >= until && held.account == customer.account) {
         return Ok(None);
     }

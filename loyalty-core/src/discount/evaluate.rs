@@ -9,7 +9,7 @@ use super::decide::CodeContext;
 use super::evaluation::{AppliedCode, CodeOutcome, Evaluation, LineTotal, DiscountShare};
 use super::plan::{Plan, PlanError};
 use super::price_rule::{Class, PriceRule};
-use super::refusal::CodeRejection;
+use super::code_rejection::CodeRejection;
 use crate::id::{CodeId, LineId, PriceRuleId};
 
 /// Which of several usable codes apply.
@@ -69,7 +69,7 @@ impl Stacking {
 
 /// A code that could apply.
 struct UsableCode<'a> {
-    place: usize,
+    index: usize,
     code: &'a Code,
     id: CodeId,
     rule: PriceRuleId,
@@ -78,7 +78,7 @@ struct UsableCode<'a> {
 
 impl UsableCode<'_> {
     /// The order in which discounts apply.
-    fn turn(&self) -> (Class, PriceRuleId) {
+    fn application_order(&self) -> (Class, PriceRuleId) {
         (self.plan.rule.class(), self.rule)
     }
 }
@@ -101,7 +101,7 @@ pub fn evaluate<'a>(
     for code in select_codes(&usable, stacking, &basket, &mut refused) {
         let taking = code.plan.line_discounts(&basket);
         code.plan.apply(&taking, &mut basket);
-        takings.insert(code.place, (code, taking));
+        takings.insert(code.index, (code, taking));
     }
     let outcome = |(place, code): (usize, &Code)| CodeOutcome {
         code: code.clone(),
@@ -121,7 +121,7 @@ pub fn evaluate<'a>(
         .lines
         .iter()
         .zip(&basket.lines)
-        .map(|(line, now)| total(&line.id, now.amount, now.left));
+        .map(|(line, now)| total(&line.id, now.amount, now.remaining));
     let before_and_after = whole.shipping.iter().zip(&basket.shipping);
     let shipping = cart
         .shipping
@@ -150,7 +150,7 @@ fn find_usable_codes<'a>(
         let (id, rule, plan) = match planned {
             Ok(planned) => planned,
             Err(PlanError::OtherCurrency) => return Err(CartError::OtherCurrency(code.clone())),
-            Err(PlanError::Refused(refusal)) => {
+            Err(PlanError::Rejected(refusal)) => {
                 refused.insert(place, refusal);
                 continue;
             }
@@ -159,7 +159,7 @@ fn find_usable_codes<'a>(
             refused.insert(place, CodeRejection::SameRule { with: (*first).clone() });
         } else {
             of_rule.insert(rule, code);
-            usable.push(UsableCode { place, code, id, rule, plan });
+            usable.push(UsableCode { index: place, code, id, rule, plan });
         }
     }
     Ok(usable)
@@ -172,7 +172,7 @@ fn plan_code<'a>(
 ) -> Result<(CodeId, PriceRuleId, Plan<'a>), PlanError> {
     let facts = facts.ok_or(CodeRejection::Unknown)?;
     let id = facts.state.rule().ok_or(CodeRejection::Unknown)?;
-    let rule = facts.usable(&cart.customer, cart.at, cart.at)?;
+    let rule = facts.check_usable(&cart.customer, cart.at, cart.at)?;
     Ok((facts.id, id, Plan::new(rule, cart, basket)?))
 }
 
@@ -188,25 +188,25 @@ fn select_codes<'u, 'a>(
         (Stacking::Exclusive, _) => usable.first().into_iter().collect(),
         (Stacking::Best, _) => select_best(usable.iter(), basket).into_iter().collect(),
         (Stacking::OnePerClass | Stacking::All, Some(alone)) => {
-            for other in usable.iter().filter(|other| other.place != alone.place) {
-                refused.insert(other.place, CodeRejection::IndividualUse { with: alone.code.clone() });
+            for other in usable.iter().filter(|other| other.index != alone.index) {
+                refused.insert(other.index, CodeRejection::IndividualUse { with: alone.code.clone() });
             }
             return vec![alone];
         }
         (Stacking::OnePerClass, None) => select_best_per_class(usable, basket),
         (Stacking::All, None) => {
             let mut all: Vec<_> = usable.iter().collect();
-            all.sort_by_key(|code| code.turn());
+            all.sort_by_key(|code| code.application_order());
             all
         }
     };
     let per_class = stacking == Stacking::OnePerClass;
     for other in usable {
-        let same_class = |winner: &&&UsableCode<'_>| !per_class || winner.turn().0 == other.turn().0;
-        if !chosen.iter().any(|winner| winner.place == other.place)
+        let same_class = |winner: &&&UsableCode<'_>| !per_class || winner.application_order().0 == other.application_order().0;
+        if !chosen.iter().any(|winner| winner.index == other.index)
             && let Some(winner) = chosen.iter().find(same_class)
         {
-            refused.insert(other.place, CodeRejection::NotCombined { with: winner.code.clone() });
+            refused.insert(other.index, CodeRejection::NotCombined { with: winner.code.clone() });
         }
     }
     chosen
@@ -231,7 +231,7 @@ fn select_best_per_class<'u, 'a>(usable: &'u [UsableCode<'a>], basket: &Basket) 
     let mut basket = basket.clone();
     let mut chosen = Vec::new();
     for (_, class) in Class::NAMES {
-        let of_class = usable.iter().filter(|code| code.turn().0 == *class);
+        let of_class = usable.iter().filter(|code| code.application_order().0 == *class);
         if let Some(code) = select_best(of_class, &basket) {
             code.plan.apply(&code.plan.line_discounts(&basket), &mut basket);
             chosen.push(code);
@@ -258,10 +258,10 @@ fn build_applied_code(code: &UsableCode<'_>, taking: &LineDiscounts, cart: &Cart
         code: code.id,
         rule: code.rule,
         class,
-        off: rule.discount_value(),
+        value: rule.discount_value(),
         method: rule.parts().allocation_method,
         ratio: rule.parts().prerequisite_to_entitlement_quantity_ratio,
-        spend: rule.parts().prerequisite_to_entitlement_purchase,
+        required_spend: rule.parts().prerequisite_to_entitlement_purchase,
         applications: taking.applications,
         basis: basket.to_amount(taking.basis),
         discount: basket.to_amount(taking.total()),

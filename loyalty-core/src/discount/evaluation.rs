@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use super::code::Code;
 use super::price_rule::{AllocationMethod, Class, DiscountValue, QuantityRatio};
-use super::refusal::CodeRejection;
+use super::code_rejection::CodeRejection;
 use crate::amount::Amount;
 use crate::id::{CodeId, LineId, PriceRuleId};
 
@@ -32,7 +32,7 @@ impl Evaluation {
     /// The codes that an order of this cart uses up: those that take something off.
     pub fn used_codes(&self) -> impl Iterator<Item = (&Code, &AppliedCode)> {
         let applied =
-            |outcome: &'_ CodeOutcome| outcome.outcome.as_ref().is_ok_and(AppliedCode::takes_something);
+            |outcome: &'_ CodeOutcome| outcome.outcome.as_ref().is_ok_and(AppliedCode::has_discount);
         let codes = self.codes.iter().filter(move |outcome| applied(outcome));
         codes.filter_map(|outcome| Some((&outcome.code, outcome.outcome.as_ref().ok()?)))
     }
@@ -70,13 +70,13 @@ pub struct AppliedCode {
     /// Its class.
     pub class: Class,
     /// What the rule takes off.
-    pub off: DiscountValue,
+    pub value: DiscountValue,
     /// Off each, or once.
     pub method: AllocationMethod,
     /// Buy X get Y, where the rule is that.
     pub ratio: Option<QuantityRatio>,
     /// What is to be spent for it, where the rule is spend X get Y.
-    pub spend: Option<Amount>,
+    pub required_spend: Option<Amount>,
     /// How often a buy-X-get-Y rule applies; zero for others.
     pub applications: u64,
     /// What the rule looked at, as earlier discounts had left it.
@@ -89,7 +89,7 @@ pub struct AppliedCode {
 
 impl AppliedCode {
     /// Whether anything is taken off. A code that takes nothing is accepted, and not used up.
-    pub fn takes_something(&self) -> bool {
+    pub fn has_discount(&self) -> bool {
         !self.discount.is_zero()
     }
 }
@@ -121,7 +121,7 @@ impl fmt::Display for CodeOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { code, outcome } = self;
         match outcome {
-            Ok(applied) if applied.takes_something() => {
+            Ok(applied) if applied.has_discount() => {
                 write!(f, "{code} takes {} off: {applied}.", applied.discount)
             }
             Ok(_) => {
@@ -137,7 +137,7 @@ impl fmt::Display for CodeOutcome {
 
 impl fmt::Display for AppliedCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { off, basis, .. } = self;
+        let Self { value: off, basis, .. } = self;
         if self.class == Class::Shipping {
             return write!(f, "shipping of {basis} is free");
         }
@@ -164,12 +164,12 @@ impl fmt::Display for AppliedCode {
 
 impl AppliedCode {
     fn write_bundle(&self, ratio: QuantityRatio, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (ratio.prerequisite_quantity, self.spend) {
+        match (ratio.prerequisite_quantity, self.required_spend) {
             (_, Some(spend)) => write!(f, "spend {spend}")?,
             (units, None) => write!(f, "buy {}", units.unwrap_or(1))?,
         }
         let times = CountLabel(usize::try_from(self.applications).unwrap_or(usize::MAX), "time");
-        write!(f, ", get {} at {} off, {times}", ratio.entitled_quantity, self.off)
+        write!(f, ", get {} at {} off, {times}", ratio.entitled_quantity, self.value)
     }
 }
 

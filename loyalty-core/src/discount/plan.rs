@@ -7,7 +7,7 @@ use super::basket::{Basket, LineDiscounts};
 use super::bundle::{BundleRequirement, UnitGroup, match_bundle};
 use super::cart::{Cart, CartLine};
 use super::price_rule::{AllocationMethod, DiscountValue, PriceRule, TargetSelection, TargetType};
-use super::refusal::CodeRejection;
+use super::code_rejection::CodeRejection;
 use crate::amount::Amount;
 
 /// A rule whose conditions the cart meets.
@@ -37,14 +37,14 @@ enum Target {
 /// Why there is no plan.
 pub(super) enum PlanError {
     /// The cart does not meet the rule's conditions.
-    Refused(CodeRejection),
+    Rejected(CodeRejection),
     /// The rule's amounts are no whole minor units here.
     OtherCurrency,
 }
 
 impl From<CodeRejection> for PlanError {
     fn from(refusal: CodeRejection) -> Self {
-        Self::Refused(refusal)
+        Self::Rejected(refusal)
     }
 }
 
@@ -127,7 +127,7 @@ impl<'a> Plan<'a> {
     fn discount_across(&self, places: &[usize], basket: &Basket) -> LineDiscounts {
         let weights: Vec<_> = places
             .iter()
-            .map(|place| basket.lines.get(*place).map_or(0, |line| line.left))
+            .map(|place| basket.lines.get(*place).map_or(0, |line| line.remaining))
             .collect();
         let basis = weights.iter().fold(0_u64, |sum, left| sum.saturating_add(*left));
         let total = match self.value {
@@ -158,10 +158,10 @@ impl<'a> Plan<'a> {
         for (place, line) in lines {
             let units = line.units.min(room);
             room = room.saturating_sub(units);
-            let share = self.discount_units(units, line.units, line.left);
+            let share = self.discount_units(units, line.units, line.remaining);
             taking.basis = taking
                 .basis
-                .saturating_add(mul_div_half_up(line.left, units, line.units));
+                .saturating_add(mul_div_half_up(line.remaining, units, line.units));
             if share > 0 {
                 taking.shares.push((place, share));
             }
@@ -172,18 +172,18 @@ impl<'a> Plan<'a> {
 
     fn discount_bundle(&self, piles: &[UnitGroup], buy: BundleRequirement, get: u64, basket: &Basket) -> LineDiscounts {
         let open =
-            |pile: &UnitGroup| Some(UnitGroup { units: basket.lines.get(pile.line)?.open_units, ..*pile });
+            |pile: &UnitGroup| Some(UnitGroup { units: basket.lines.get(pile.line)?.available_units, ..*pile });
         let piles: Vec<_> = piles.iter().filter_map(open).collect();
         let limit = self.rule.parts().allocation_limit.map(u64::from);
         let found = match_bundle(&piles, buy, get, limit);
         let mut taking = LineDiscounts { applications: found.applications, ..LineDiscounts::default() };
-        for (place, units) in &found.got {
+        for (place, units) in &found.entitled_units {
             let Some(line) = basket.lines.get(*place) else { continue };
-            let share = self.discount_units(*units, line.open_units, line.open_left);
+            let share = self.discount_units(*units, line.available_units, line.available_amount);
             taking.basis =
                 taking
                     .basis
-                    .saturating_add(mul_div_half_up(line.open_left, *units, line.open_units));
+                    .saturating_add(mul_div_half_up(line.available_amount, *units, line.available_units));
             if share > 0 {
                 taking.shares.push((*place, share));
             }
@@ -191,11 +191,11 @@ impl<'a> Plan<'a> {
         taking.shares.sort_unstable();
         // A line can be bought from and got from; its units serve once, together.
         let mut served = std::collections::BTreeMap::<usize, u64>::new();
-        for (place, units) in found.got.into_iter().chain(found.bought) {
+        for (place, units) in found.entitled_units.into_iter().chain(found.prerequisite_units) {
             let sum = served.entry(place).or_default();
             *sum = sum.saturating_add(units);
         }
-        taking.served = served.into_iter().collect();
+        taking.used_units = served.into_iter().collect();
         taking
     }
 
@@ -281,8 +281,8 @@ fn find_shipping_lines(rule: &PriceRule, cart: &Cart) -> Result<Vec<usize>, Code
 fn group_units(rule: &PriceRule, cart: &Cart, basket: &Basket) -> Vec<UnitGroup> {
     let mut piles = Vec::new();
     for (place, (line, minor)) in cart.lines.iter().zip(&basket.lines).enumerate() {
-        let counts = !line.gift_card && !rule.parts().excluded.hold(line);
-        let prerequisite = counts && rule.parts().prerequisites.hold(line);
+        let counts = !line.gift_card && !rule.parts().excluded.contains(line);
+        let prerequisite = counts && rule.parts().prerequisites.contains(line);
         let entitled = rule.entitles(line);
         if prerequisite || entitled {
             piles.push(UnitGroup {

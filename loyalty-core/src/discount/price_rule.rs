@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rust_decimal::Decimal;
 
 use super::cart::{CartLine, Customer};
-use super::check;
+use super::validate;
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
 use crate::customer::Email;
@@ -49,8 +49,8 @@ impl PriceRule {
     }
 
     fn validate(parts: PriceRuleParts, minor_digits: u32, emails_apart: bool) -> Result<Self, Vec<Fault>> {
-        let mut faults = check::find_faults(&parts, minor_digits, emails_apart);
-        match check::validate_value(&parts, minor_digits) {
+        let mut faults = validate::find_faults(&parts, minor_digits, emails_apart);
+        match validate::validate_value(&parts, minor_digits) {
             Ok(off) if faults.is_empty() => Ok(Self { parts, discount_value: off, minor_digits, emails_stored_separately: emails_apart }),
             Ok(_) => Err(faults),
             Err(fault) => {
@@ -73,7 +73,7 @@ impl PriceRule {
         &self,
         variants_of: impl FnMut(&ProductId) -> Result<Vec<VariantId>, E>,
     ) -> Result<Vec<Fault>, E> {
-        check::find_variant_faults(&self.parts, variants_of)
+        validate::find_variant_faults(&self.parts, variants_of)
     }
 
     /// What was configured.
@@ -133,9 +133,9 @@ impl PriceRule {
     pub fn entitles(&self, line: &CartLine) -> bool {
         let selected = match self.parts.target_selection {
             TargetSelection::All => true,
-            TargetSelection::Entitled => self.parts.entitled.hold(line),
+            TargetSelection::Entitled => self.parts.entitled.contains(line),
         };
-        selected && !line.gift_card && !self.parts.excluded.hold(line)
+        selected && !line.gift_card && !self.parts.excluded.contains(line)
     }
 
     /// Whether e-mails of it are kept apart, to be put back by [`PriceRule::with_emails`].
@@ -302,7 +302,7 @@ impl ItemSelection {
     }
 
     /// Whether the line is one of them.
-    pub fn hold(&self, line: &CartLine) -> bool {
+    pub fn contains(&self, line: &CartLine) -> bool {
         line.product
             .as_ref()
             .is_some_and(|product| self.products.contains(product))
@@ -416,7 +416,7 @@ impl DiscountValue {
 struct StoredPriceRule {
     minor_digits: u32,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    emails_apart: bool,
+    emails_stored_separately: bool,
     rule: PriceRuleParts,
 }
 
@@ -426,7 +426,7 @@ impl From<PriceRule> for StoredPriceRule {
         let apart = rule.emails_stored_separately || !rule.parts.prerequisite_emails.is_empty();
         Self {
             minor_digits: rule.minor_digits,
-            emails_apart: apart,
+            emails_stored_separately: apart,
             rule: rule.parts,
         }
     }
@@ -437,7 +437,7 @@ impl TryFrom<StoredPriceRule> for PriceRule {
     type Error = String;
 
     fn try_from(stored: StoredPriceRule) -> Result<Self, String> {
-        let rule = Self::validate(stored.rule, stored.minor_digits, stored.emails_apart);
+        let rule = Self::validate(stored.rule, stored.minor_digits, stored.emails_stored_separately);
         rule.map_err(|faults| {
             let texts: Vec<_> = faults
                 .iter()

@@ -34,7 +34,7 @@ use crate::id::{AccountId, OrderId, PriceRuleId};
 pub struct CodeUsage {
     used: u64,
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "BTreeMap::is_empty"))]
-    held: BTreeMap<Timestamp, u32>,
+    reserved: BTreeMap<Timestamp, u32>,
 }
 
 impl CodeUsage {
@@ -44,22 +44,22 @@ impl CodeUsage {
     }
 
     /// How many reservations are alive at `now`.
-    pub fn held(&self, now: Timestamp) -> u64 {
-        let live = self.held.range((Bound::Excluded(now), Bound::Unbounded));
+    pub fn reserved(&self, now: Timestamp) -> u64 {
+        let live = self.reserved.range((Bound::Excluded(now), Bound::Unbounded));
         live.fold(0, |sum, (_, count)| sum.saturating_add(u64::from(*count)))
     }
 
     /// Uses and live reservations: what a limit looks at.
-    pub fn taken(&self, now: Timestamp) -> u64 {
-        self.used.saturating_add(self.held(now))
+    pub fn total(&self, now: Timestamp) -> u64 {
+        self.used.saturating_add(self.reserved(now))
     }
 
     /// The tally of two accounts that became one.
     #[must_use]
-    pub fn merged(mut self, other: &Self) -> Self {
+    pub fn merge(mut self, other: &Self) -> Self {
         self.used = self.used.saturating_add(other.used);
-        for (until, count) in &other.held {
-            let held = self.held.entry(*until).or_default();
+        for (until, count) in &other.reserved {
+            let held = self.reserved.entry(*until).or_default();
             *held = held.saturating_add(*count);
         }
         self
@@ -74,7 +74,7 @@ impl CodeUsage {
         let (ended, at) = match event {
             DiscountEvent::CodeReserved { account, until, replaces, at, .. } => {
                 if counts(*account) {
-                    let held = self.held.entry(*until).or_default();
+                    let held = self.reserved.entry(*until).or_default();
                     *held = held.saturating_add(1);
                 }
                 (*replaces, *at)
@@ -97,11 +97,11 @@ impl CodeUsage {
             | DiscountEvent::PriceRuleSaved { .. } => return,
         };
         if let Some(Reservation { until, .. }) = ended.filter(|held| counts(held.account))
-            && let Some(count) = self.held.get_mut(&until)
+            && let Some(count) = self.reserved.get_mut(&until)
         {
             *count = count.saturating_sub(1);
         }
-        self.held.retain(|until, count| *until > at && *count > 0);
+        self.reserved.retain(|until, count| *until > at && *count > 0);
     }
 }
 

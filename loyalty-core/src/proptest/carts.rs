@@ -11,8 +11,8 @@ use chrono::TimeDelta;
 use rust_decimal::Decimal;
 
 use super::discounts::DiscountLedger;
-use super::life::pick_from;
-use super::words::Vocabulary;
+use super::customer_history::pick_from;
+use super::vocabulary::Vocabulary;
 use crate::amount::Amount;
 use crate::calendar::{Period, Timestamp};
 use crate::discount::{
@@ -196,7 +196,7 @@ fn reward_price_rule(reward: &Reward) -> Option<PriceRule> {
 
 /// Carts of a program's products and others, with codes of [`price_rules_under`] in any order.
 pub fn carts_under(program: &Program) -> impl Strategy<Value = Cart> + use<> {
-    let words = Vocabulary::of(program);
+    let words = Vocabulary::from_program(program);
     let known = Arc::clone(&words);
     let named = any::<Index>()
         .prop_filter_map("a product", move |pick| pick_from(&known.products, pick).cloned());

@@ -7,10 +7,10 @@ use ::proptest::test_runner::{
     Config, RngAlgorithm, TestCaseError, TestCaseResult, TestError, TestRng, TestRunner,
 };
 
-use super::cheat::{self, Finding};
-use super::life::{CustomerHistory, Shrinkable};
-use super::story::Transcript;
-use super::{Books, DecideFn, DiscountLedger, Invariant, held};
+use super::exploits::{self, Finding};
+use super::customer_history::{CustomerHistory, Shrinkable};
+use super::transcript::Transcript;
+use super::{Books, DecideFn, DiscountLedger, Invariant, searches};
 use crate::calendar::{Period, Zone};
 use crate::decide::decide;
 use crate::discount::{Cart, CartError, Evaluation, Stacking};
@@ -50,7 +50,7 @@ pub struct ProgramCheck {
     /// How many decimals the shop's currency has.
     pub minor_digits: u32,
     /// How long after the first purchase a customer can send things back.
-    pub returns: Period,
+    pub return_period: Period,
     /// What decides.
     pub engine: Engine,
 }
@@ -63,7 +63,7 @@ impl Default for ProgramCheck {
             seed: 0,
             zone,
             minor_digits: 2,
-            returns: Period::THIRTY_DAYS,
+            return_period: Period::THIRTY_DAYS,
             engine,
         }
     }
@@ -153,23 +153,23 @@ impl ProgramCheck {
     /// The first invariant that is broken.
     pub fn run(&self, program: &Program) -> Result<CheckReport, Violation> {
         let each = Invariant::ALL.into_iter();
-        let outcomes = each.map(|invariant| Ok((invariant, self.one(invariant, program)?)));
+        let outcomes = each.map(|invariant| Ok((invariant, self.check_invariant(invariant, program)?)));
         let outcomes = outcomes.collect::<Result<_, _>>()?;
-        Ok(CheckReport { outcomes, findings: self.findings(program) })
+        Ok(CheckReport { outcomes, findings: self.find_exploits(program) })
     }
 
     /// Checks one invariant.
     ///
     /// # Errors
     /// It is broken.
-    pub fn one(&self, invariant: Invariant, program: &Program) -> Result<InvariantOutcome, Violation> {
+    pub fn check_invariant(&self, invariant: Invariant, program: &Program) -> Result<InvariantOutcome, Violation> {
         if let Some(because) = invariant.why_not_applicable(program) {
             return Ok(InvariantOutcome::NotApplicable { reason: because });
         }
-        match held::search_invariant(self, invariant, program) {
+        match searches::search_invariant(self, invariant, program) {
             Ok(()) => Ok(InvariantOutcome::Holds { cases: self.cases }),
-            Err(CheckFailure::Found { reason: why, transcript: story }) => Err(Violation { invariant, transcript: story, reason: why }),
-            Err(CheckFailure::Stuck { reason: why }) => {
+            Err(CheckFailure::Failure { reason: why, transcript: story }) => Err(Violation { invariant, transcript: story, reason: why }),
+            Err(CheckFailure::NoCases { reason: why }) => {
                 let because = format!("no case could be made of it: {why}");
                 Ok(InvariantOutcome::NotApplicable { reason: because })
             }
@@ -177,12 +177,12 @@ impl ProgramCheck {
     }
 
     /// Only looks for ways to cheat the program.
-    pub fn findings(&self, program: &Program) -> Vec<Finding> {
-        cheat::find_exploits(self, program)
+    pub fn find_exploits(&self, program: &Program) -> Vec<Finding> {
+        exploits::find_exploits(self, program)
     }
 
     /// Empty books of this customer.
-    pub(super) fn books(&self, program: &Program, life: &CustomerHistory) -> Books {
+    pub(super) fn new_ledger(&self, program: &Program, life: &CustomerHistory) -> Books {
         let empty = Books::decided_by(self.engine.decide, program.clone());
         let (zone, minor_digits) = (self.zone, self.minor_digits);
         Books {
@@ -195,7 +195,7 @@ impl ProgramCheck {
     }
 
     /// Tries cases until one fails, and makes that one as small as it can be.
-    pub(super) fn smallest<S: Strategy<Value: Shrinkable>>(
+    pub(super) fn find_minimal_failure<S: Strategy<Value: Shrinkable>>(
         &self,
         cases: &S,
         test: impl Fn(&S::Value) -> TestCaseResult,
@@ -213,11 +213,11 @@ impl ProgramCheck {
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
         let mut runner = TestRunner::new_with_rng(config, rng);
         match runner.run(cases, |case| test(&case)) {
-            Ok(()) => SearchResult::Nothing,
-            Err(TestError::Abort(why)) => SearchResult::Stuck { reason: why.message().to_owned() },
+            Ok(()) => SearchResult::NoFailure,
+            Err(TestError::Abort(why)) => SearchResult::NoCases { reason: why.message().to_owned() },
             Err(TestError::Fail(why, case)) => {
                 let (why, case) = minimize(why.message().to_owned(), case, test);
-                SearchResult::Found { reason: why, case }
+                SearchResult::Failure { reason: why, case }
             }
         }
     }
@@ -229,10 +229,10 @@ impl ProgramCheck {
         test: impl Fn(&S::Value) -> TestCaseResult,
         tell: impl Fn(&S::Value) -> Transcript,
     ) -> Result<(), CheckFailure> {
-        match self.smallest(cases, test) {
-            SearchResult::Nothing => Ok(()),
-            SearchResult::Found { reason: why, case } => Err(CheckFailure::Found { reason: why, transcript: tell(&case) }),
-            SearchResult::Stuck { reason: why } => Err(CheckFailure::Stuck { reason: why }),
+        match self.find_minimal_failure(cases, test) {
+            SearchResult::NoFailure => Ok(()),
+            SearchResult::Failure { reason: why, case } => Err(CheckFailure::Failure { reason: why, transcript: tell(&case) }),
+            SearchResult::NoCases { reason: why } => Err(CheckFailure::NoCases { reason: why }),
         }
     }
 }
@@ -249,7 +249,7 @@ fn minimize<T: Shrinkable>(
     };
     why = fails(&case).unwrap_or(why);
     let mut part = 0_usize;
-    while let Some(less) = case.without(part) {
+    while let Some(less) = case.without_part(part) {
         match fails(&less) {
             // Something before it may have mattered only for it.
             Some(less_why) => (why, case, part) = (less_why, less, 0),
@@ -261,20 +261,20 @@ fn minimize<T: Shrinkable>(
 
 /// How a search ended.
 pub(super) enum SearchResult<T> {
-    Nothing,
+    NoFailure,
     /// The smallest case that fails, and how it does.
-    Found {
+    Failure {
         reason: String,
         case: T,
     },
     /// The strategy made no case.
-    Stuck {
+    NoCases {
         reason: String,
     },
 }
 
 /// How a search for what breaks an invariant ended, if it was not in vain.
 pub(super) enum CheckFailure {
-    Found { reason: String, transcript: Transcript },
-    Stuck { reason: String },
+    Failure { reason: String, transcript: Transcript },
+    NoCases { reason: String },
 }

@@ -22,7 +22,7 @@ pub struct DiscountLedger {
     /// By code.
     pub codes: BTreeMap<CodeId, CodeState>,
     /// By code and account.
-    pub tallies: BTreeMap<(CodeId, AccountId), CodeUsage>,
+    pub customer_usage: BTreeMap<(CodeId, AccountId), CodeUsage>,
     /// By code and checkout.
     pub checkouts: BTreeMap<(CodeId, CheckoutId), CheckoutClaim>,
     /// By code and order.
@@ -38,24 +38,24 @@ impl DiscountLedger {
         for (number, rule) in (1..).zip(rules) {
             let id = PriceRuleId(number);
             if let Ok(Some(saved)) = decide_rule_save(&RuleState::default(), id, &rule) {
-                books.post(saved);
+                books.apply(saved);
             }
             if let Ok(text) = Code::new(&format!("code{number}")) {
-                books.post(DiscountEvent::CodeAdded { code: CodeId(number), rule: id, text });
+                books.apply(DiscountEvent::CodeAdded { code: CodeId(number), rule: id, text });
             }
         }
         books
     }
 
     /// Folds an event and keeps it.
-    pub fn post(&mut self, event: DiscountEvent) {
+    pub fn apply(&mut self, event: DiscountEvent) {
         if let Some(rule) = event.rule() {
             self.rules.entry(rule).or_default().evolve(&event);
         }
         if let Some(code) = event.code() {
             self.codes.entry(code).or_default().evolve(&event);
             for account in event.accounts() {
-                self.tallies
+                self.customer_usage
                     .entry((code, account))
                     .or_default()
                     .evolve(account, &event);
@@ -74,7 +74,7 @@ impl DiscountLedger {
     }
 
     /// What is known of a code, for one customer and one checkout.
-    pub fn facts(
+    pub fn code_context(
         &self,
         id: CodeId,
         account: Option<AccountId>,
@@ -86,8 +86,8 @@ impl DiscountLedger {
             id,
             state,
             rule: rule.and_then(RuleState::rule).map(AsRef::as_ref),
-            used_by_customer: account.and_then(|account| self.tallies.get(&(id, account))),
-            checkout: checkout.and_then(|checkout| self.checkouts.get(&(id, checkout.clone()))),
+            customer_usage: account.and_then(|account| self.customer_usage.get(&(id, account))),
+            checkout_claim: checkout.and_then(|checkout| self.checkouts.get(&(id, checkout.clone()))),
         })
     }
 
@@ -95,7 +95,7 @@ impl DiscountLedger {
     ///
     /// # Errors
     /// The [`DiscountRejection`] of the rules.
-    pub fn tell(
+    pub fn execute(
         &mut self,
         code: CodeId,
         customer: &Customer,
@@ -107,8 +107,8 @@ impl DiscountLedger {
             id: code,
             state: &empty,
             rule: None,
-            used_by_customer: None,
-            checkout: None,
+            customer_usage: None,
+            checkout_claim: None,
         };
         let (checkout, order) = match command {
             CodeCommand::Release { checkout } | CodeCommand::Reserve { checkout, .. } => {
@@ -121,11 +121,11 @@ impl DiscountLedger {
             | CodeCommand::Rename { .. }
             | CodeCommand::Switch { .. } => (None, None),
         };
-        let facts = self.facts(code, customer.account, checkout).unwrap_or(unknown);
+        let facts = self.code_context(code, customer.account, checkout).unwrap_or(unknown);
         let order = order.and_then(|order| self.orders.get(&(code, order.clone())));
         let event = decide_code(&facts, order, customer, command, now)?;
         if let Some(event) = &event {
-            self.post(event.clone());
+            self.apply(event.clone());
         }
         Ok(event)
     }
@@ -141,7 +141,7 @@ impl DiscountLedger {
             .filter_map(|(id, state)| Some((state.code()?, *id)))
             .collect();
         evaluate(cart, 2, stacking, |code| {
-            self.facts(*by_text.get(code)?, cart.customer.account, None)
+            self.code_context(*by_text.get(code)?, cart.customer.account, None)
         })
     }
 }
@@ -272,10 +272,10 @@ pub fn check_rejected_codes(
 pub fn check_claims(books: &DiscountLedger, now: Timestamp) -> TestCaseResult {
     let mut again = DiscountLedger::default();
     for event in &books.journal {
-        again.post(event.clone());
+        again.apply(event.clone());
     }
     prop_assert_eq!(&again.codes, &books.codes);
-    prop_assert_eq!(&again.tallies, &books.tallies);
+    prop_assert_eq!(&again.customer_usage, &books.customer_usage);
     prop_assert_eq!((&again.checkouts, &again.orders), (&books.checkouts, &books.orders));
     for (id, state) in &books.codes {
         let mut used: BTreeMap<Option<AccountId>, u64> = BTreeMap::new();
@@ -294,23 +294,23 @@ pub fn check_claims(books: &DiscountLedger, now: Timestamp) -> TestCaseResult {
         }
         let tally = state.usage();
         prop_assert_eq!(
-            (tally.used(), tally.held(now)),
+            (tally.used(), tally.reserved(now)),
             (used.values().sum(), held.values().sum())
         );
-        for ((_, account), tally) in books.tallies.iter().filter(|((code, _), _)| code == id) {
+        for ((_, account), tally) in books.customer_usage.iter().filter(|((code, _), _)| code == id) {
             let of = |counts: &BTreeMap<_, u64>| counts.get(&Some(*account)).copied().unwrap_or(0);
-            prop_assert_eq!((tally.used(), tally.held(now)), (of(&used), of(&held)), "{}", account);
+            prop_assert_eq!((tally.used(), tally.reserved(now)), (of(&used), of(&held)), "{}", account);
         }
         let rule = state.rule().and_then(|rule| books.rules.get(&rule)?.rule());
         let Some(parts) = rule.map(|rule| rule.parts()) else { continue };
         prop_assert!(
-            parts.usage_limit.is_none_or(|limit| tally.taken(now) <= limit),
+            parts.usage_limit.is_none_or(|limit| tally.total(now) <= limit),
             "{:?}",
             tally
         );
         if parts.once_per_customer {
-            let mut accounts = books.tallies.iter().filter(|((code, _), _)| code == id);
-            prop_assert!(accounts.all(|(_, tally)| tally.taken(now) <= 1));
+            let mut accounts = books.customer_usage.iter().filter(|((code, _), _)| code == id);
+            prop_assert!(accounts.all(|(_, tally)| tally.total(now) <= 1));
         }
     }
     Ok(())

@@ -35,7 +35,7 @@ use model::{ModelResult, Downgrade, Expiry, Model, Rules, Tier, Window};
 struct SplitMix64(u64);
 
 impl SplitMix64 {
-    fn roll(&mut self) -> u64 {
+    fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -44,7 +44,7 @@ impl SplitMix64 {
 
     /// From `from` up to, and not with, `to`.
     fn number(&mut self, from: i64, to: i64) -> i64 {
-        from + (self.roll() % (to - from) as u64) as i64
+        from + (self.next_u64() % (to - from) as u64) as i64
     }
 
     fn chance(&mut self, percent: i64) -> bool {
@@ -324,7 +324,7 @@ struct Snapshot {
 }
 
 impl Snapshot {
-    fn of_model(model: &Model) -> Self {
+    fn from_model(model: &Model) -> Self {
         let lots = model.lots.iter().chain(model.pending.iter());
         let lots = lots.map(|lot| (lot.points, lot.expires.map(instant), lot.until.map(instant)));
         let mut lots: Vec<_> = lots.collect();
@@ -341,7 +341,7 @@ impl Snapshot {
         }
     }
 
-    fn of_books(books: &Books, now: Timestamp) -> Self {
+    fn from_ledger(books: &Books, now: Timestamp) -> Self {
         let account = books.as_of(now);
         let lots = account.lots().iter().chain(account.pending_lots().iter());
         let lots = lots.map(|lot| (lot.points.get(), lot.expires_at, lot.pending_until));
@@ -398,7 +398,7 @@ fn sequence(seed: u64) {
         let told = random_command(&mut dice, &model, number);
         story.push((model.now, told));
         let say = || format!("seed {seed}, {text}\n{story:?}");
-        assert_eq!(Snapshot::of_books(&books, now), Snapshot::of_model(&model), "before: {}", say());
+        assert_eq!(Snapshot::from_ledger(&books, now), Snapshot::from_model(&model), "before: {}", say());
         let command = command(told, now);
         let foreseen = dice.chance(10).then(|| books.decide(&command, now));
         let got = books.tell(&command, now);
@@ -410,7 +410,7 @@ fn sequence(seed: u64) {
         );
         let want = apply_to_model(&mut model, told);
         assert_eq!(got.map(|_| ()).map_err(|refused| refused.code()), want, "{}", say());
-        assert_eq!(Snapshot::of_books(&books, now), Snapshot::of_model(&model), "after: {}", say());
+        assert_eq!(Snapshot::from_ledger(&books, now), Snapshot::from_model(&model), "after: {}", say());
         if let Some(books) = &mut punctual {
             let _refused = books.tell(&command, now);
         }

@@ -8,7 +8,7 @@ use loyalty_core::discount::{Code, CodeRejection};
 use loyalty_store::{Action, DiscountAction, DiscountOutcome, Receipt, Rejection};
 
 use super::discount_codes::cart_throttle_keys;
-use super::{EncodedResponse, Call, HandlerPlan, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, error, to_json};
 use crate::problem::Problem;
 use crate::wire::cart::{CartResponse, CartBody, ReserveBody, cart_problem};
 use crate::wire::discount_code::CheckoutResponse;
@@ -21,7 +21,7 @@ pub(crate) fn evaluate(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (throttle, subjects) = (Arc::clone(call.throttle), cart_throttle_keys(call, asker));
     throttle.admit(&subjects, now)?;
     Ok(HandlerPlan::read(move |store| {
-        let facts = store.cart_facts(shop.id, query).map_err(refuse::from_failure)?;
+        let facts = store.cart_facts(shop.id, query).map_err(error::from_failure)?;
         let found = facts.evaluate().map_err(|error| cart_problem(&error))?;
         for _ in found
             .codes
@@ -66,7 +66,7 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let checkout = call
         .store
         .checkout(call.shop_id(), &id, call.now)
-        .map_err(refuse::from_failure)?;
+        .map_err(error::from_failure)?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&CheckoutResponse::from(&checkout))))
 }
 

@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use loyalty_core::CategoryId;
 use loyalty_store::{Action, CatalogueAction, CatalogueOutcome, Receipt, Rejection};
 
-use super::{EncodedResponse, Call, HandlerPlan, products, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, products, error, to_json};
 use crate::problem::Problem;
 use crate::wire::category::{CategoriesResponse, CategoriesBody, CategoryResponse, CategoryBody};
 
@@ -41,9 +41,9 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 /// `GET /v1/categories/{category_id}`
 pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id: CategoryId = call.path("category_id")?;
-    let record = call.store.category(call.shop_id(), &id).map_err(refuse::from_failure)?;
+    let record = call.store.category(call.shop_id(), &id).map_err(error::from_failure)?;
     let unknown =
-        || refuse::from_rejection(&Rejection::CategoryNotFound, Some("category_id".to_owned()));
+        || error::from_rejection(&Rejection::CategoryNotFound, Some("category_id".to_owned()));
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&CategoryResponse::from(&*record.ok_or_else(unknown)?))))
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .categories(shop, after.as_ref(), limit)
-            .map_err(refuse::from_failure)?;
+            .map_err(error::from_failure)?;
         let last = page
             .items
             .last()

@@ -7,7 +7,7 @@ use loyalty_store::{
     Action, CustomerView, EmailConflict, Page, Existence, Receipt, SearchQuery, CustomerRef,
 };
 
-use super::{EncodedResponse, Call, HandlerPlan, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, error, to_json};
 use crate::problem::Problem;
 use crate::wire::customer::{CustomerResponse, CustomerBody, CustomerPatch, CustomersResponse};
 use crate::wire::json::field;
@@ -75,8 +75,8 @@ pub(crate) fn find(call: &Call<'_>, id: CustomerId) -> Result<CustomerView, Prob
     let customer = call
         .store
         .customer(call.shop_id(), &CustomerRef::Id(id))
-        .map_err(refuse::from_failure)?;
-    customer.ok_or_else(refuse::customer_not_found)
+        .map_err(error::from_failure)?;
+    customer.ok_or_else(error::customer_not_found)
 }
 
 /// A customer as of now, or as of an instant that is asked for with `?at=`. The past costs the account's
@@ -91,8 +91,8 @@ pub(crate) fn respond_as_of(
     let (shop, account) = (call.shop_id(), customer.record().account);
     match said {
         Some(at) if at < call.now => Ok(HandlerPlan::read(move |store| {
-            let past = store.customer_at(shop, account, at).map_err(refuse::from_failure)?;
-            Ok(answer(&past.ok_or_else(refuse::customer_not_found)?, at, said))
+            let past = store.customer_at(shop, account, at).map_err(error::from_failure)?;
+            Ok(answer(&past.ok_or_else(error::customer_not_found)?, at, said))
         })),
         said => Ok(HandlerPlan::Respond(answer(&customer, said.unwrap_or(call.now), said))),
     }
@@ -111,7 +111,7 @@ fn find_by_email(call: &Call<'_>, email: Email) -> Result<HandlerPlan, Problem> 
     let customer = call
         .store
         .customer(call.shop_id(), &CustomerRef::Email(email))
-        .map_err(refuse::from_failure)?;
+        .map_err(error::from_failure)?;
     let customers = customer
         .iter()
         .map(|customer| CustomerResponse::new(customer, call.now))
@@ -153,7 +153,7 @@ pub(crate) fn list_page(call: &Call<'_>, search: SearchQuery) -> Result<HandlerP
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .customers(shop, &search, after, limit)
-            .map_err(refuse::from_failure)?;
+            .map_err(error::from_failure)?;
         let last = page
             .items
             .last()

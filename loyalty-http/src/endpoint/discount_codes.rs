@@ -6,7 +6,7 @@ use loyalty_core::{CodeId, Email, PriceRuleId};
 use loyalty_store::{Action, CodeBatch, CodeView, DiscountAction, DiscountOutcome, Receipt, Rejection};
 
 use super::price_rules::{self, find as rule};
-use super::{EncodedResponse, Call, HandlerPlan, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, error, to_json};
 use crate::problem::Problem;
 use crate::throttle::ThrottleKey;
 use crate::wire::cart::ThrottleSubject;
@@ -70,12 +70,12 @@ fn path_id(call: &Call<'_>) -> Result<CodeId, Problem> {
 }
 
 fn code_not_found() -> Problem {
-    refuse::from_rejection(&Rejection::CodeNotFound, Some("code_id".to_owned()))
+    error::from_rejection(&Rejection::CodeNotFound, Some("code_id".to_owned()))
 }
 
 /// A code of a rule, or 404.
 pub(crate) fn find(call: &Call<'_>, rule: PriceRuleId, code: CodeId) -> Result<CodeView, Problem> {
-    let found = call.store.code(call.shop_id(), code).map_err(refuse::from_failure)?;
+    let found = call.store.code(call.shop_id(), code).map_err(error::from_failure)?;
     found.filter(|code| code.rule == rule).ok_or_else(code_not_found)
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .codes(shop, rule, after.map(|after| after.0), limit)
-            .map_err(refuse::from_failure)?;
+            .map_err(error::from_failure)?;
         let last = page
             .items
             .last()
@@ -135,7 +135,7 @@ pub(crate) fn receipt_batch(receipt: &Receipt) -> Option<&CodeBatch> {
 pub(crate) fn find_batch(call: &Call<'_>, rule: PriceRuleId) -> Result<CodeBatch, Problem> {
     let unknown = || Problem::not_found("There is no such batch.").with_param("batch_id");
     let id = call.params.get("batch_id").and_then(parse_number).ok_or_else(unknown)?;
-    let batch = call.store.code_batch(call.shop_id(), id).map_err(refuse::from_failure)?;
+    let batch = call.store.code_batch(call.shop_id(), id).map_err(error::from_failure)?;
     batch.filter(|batch| batch.rule == rule).ok_or_else(unknown)
 }
 
@@ -174,10 +174,10 @@ pub(crate) fn look_up(call: &Call<'_>, asker: ThrottleSubject) -> Result<CodeVie
     let found = call
         .store
         .code_by_text(call.shop_id(), &text)
-        .map_err(refuse::from_failure)?;
+        .map_err(error::from_failure)?;
     found.ok_or_else(|| {
         call.throttle.record_failure(&subjects, call.now);
-        refuse::from_rejection(&Rejection::CodeNotFound, Some("code".to_owned()))
+        error::from_rejection(&Rejection::CodeNotFound, Some("code".to_owned()))
     })
 }
 

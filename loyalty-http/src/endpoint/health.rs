@@ -3,7 +3,7 @@
 use loyalty_store::Store;
 use serde::Serialize;
 
-use super::{EncodedResponse, refuse};
+use super::{EncodedResponse, error};
 use crate::problem::Problem;
 
 #[derive(Serialize)]
@@ -19,6 +19,6 @@ pub(crate) fn live(_: &dyn Store) -> Result<EncodedResponse, Problem> {
 
 /// `GET /readyz`: the store takes requests; else 503.
 pub(crate) fn ready(store: &dyn Store) -> Result<EncodedResponse, Problem> {
-    store.check_ready().map_err(refuse::from_failure)?;
+    store.check_ready().map_err(error::from_failure)?;
     Ok(EncodedResponse::ok(&HealthResponse { status: "ok" }))
 }

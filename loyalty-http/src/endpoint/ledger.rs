@@ -5,7 +5,7 @@ use std::sync::Arc;
 use loyalty_core::{AccountId, ShopId};
 use loyalty_store::{JournalRow, Store};
 
-use super::{EncodedResponse, Call, HandlerPlan, customers, refuse};
+use super::{EncodedResponse, Call, HandlerPlan, customers, error};
 use crate::problem::Problem;
 use crate::wire::ledger::{EntryResponse, EntryId, LedgerResponse, entries};
 use crate::wire::query::{EntryCursor, PageLinker};
@@ -62,7 +62,7 @@ fn load_rows(
     let (mut rows, mut held) = (Vec::new(), 0_usize);
     let mut before = after.and_then(|after| after.start_row);
     while held < enough {
-        let page = store.account_journal(shop, account, before, enough).map_err(refuse::from_failure)?;
+        let page = store.account_journal(shop, account, before, enough).map_err(error::from_failure)?;
         held = page
             .rows
             .iter()

@@ -19,7 +19,7 @@ pub(crate) mod products;
 pub(crate) mod program;
 pub(crate) mod redemptions;
 pub(crate) mod referrals;
-pub(crate) mod refuse;
+pub(crate) mod error;
 pub(crate) mod reminders;
 pub(crate) mod reports;
 pub(crate) mod saved_searches;
@@ -68,7 +68,7 @@ impl<'a> Call<'a> {
 
     /// The shop's record.
     pub(crate) fn shop(&self) -> Result<Arc<Shop>, Problem> {
-        let shop = self.store.shop(self.key.shop).map_err(refuse::from_failure)?;
+        let shop = self.store.shop(self.key.shop).map_err(error::from_failure)?;
         shop.ok_or_else(|| Problem::internal("a key without a shop"))
     }
 
@@ -127,7 +127,7 @@ impl HandlerPlan {
         count: impl FnOnce(&dyn Store) -> Result<u64, Failure> + Send + 'static,
     ) -> Self {
         Self::read(move |store| {
-            let count = count(store).map_err(refuse::from_failure)?;
+            let count = count(store).map_err(error::from_failure)?;
             Ok(EncodedResponse::ok(&CountResponse { count }))
         })
     }
@@ -195,7 +195,7 @@ impl ResponseBuilder {
                 store::Response { status: self.status.as_u16(), body: (self.body)(receipt) }
             }
             Err(rejection) => {
-                let problem = refuse::from_rejection(rejection, (self.pointer)(rejection));
+                let problem = error::from_rejection(rejection, (self.pointer)(rejection));
                 let problem = if self.reports_conflict { problem } else { problem.conflict_as_unprocessable() };
                 store::Response {
                     status: problem.status().status().as_u16(),

@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use loyalty_core::{Command, OverRefund, Explanation, OrderId, entitlement};
 use loyalty_store::{Action, OrderRecord, ProfileChange, Receipt};
 
-use super::{EncodedResponse, Call, HandlerPlan, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, error, to_json};
 use crate::problem::{ErrorStatus, Problem};
 use crate::wire::order::{OrderResponse, OrderBody};
 use crate::wire::refund::{self, RefundBody};
@@ -43,10 +43,10 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let order = call
         .store
         .order(shop, &id)
-        .map_err(refuse::from_failure)?
+        .map_err(error::from_failure)?
         .ok_or_else(order_not_found)?;
     let customer = match order.account {
-        Some(account) => call.store.customer_by_account(shop, account).map_err(refuse::from_failure)?,
+        Some(account) => call.store.customer_by_account(shop, account).map_err(error::from_failure)?,
         None => None,
     };
     let explanation = explain(call, &order)?;
@@ -55,7 +55,7 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         .snapshot()
         .is_some_and(|recorded| !recorded.order.codes.is_empty());
     let used = if brings_codes {
-        call.store.codes_used_by_order(shop, &id).map_err(refuse::from_failure)?
+        call.store.codes_used_by_order(shop, &id).map_err(error::from_failure)?
     } else {
         Vec::new()
     };
@@ -73,7 +73,7 @@ fn explain(call: &Call<'_>, order: &OrderRecord) -> Result<Option<Explanation>, 
     let program = call
         .store
         .program(call.shop_id(), Some(pin.program))
-        .map_err(refuse::from_failure)?;
+        .map_err(error::from_failure)?;
     let (_, program) = program.ok_or_else(|| Problem::internal("an order without its program"))?;
     entitlement(&order.state, &program, pin)
         .map(Some)

@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use loyalty_core::{Command, CustomerId, ShopId, Timestamp};
 use loyalty_store::{Action, Existence, Receipt, Store, CustomerRef};
 
-use super::{EncodedResponse, Call, HandlerPlan, customers, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, customers, error, to_json};
 use crate::problem::Problem;
 use crate::wire::json::field::FromText;
 use crate::wire::points::{
@@ -95,7 +95,7 @@ fn load_balances(
         BalancesResponse { balances: Vec::with_capacity(ids.len()), unknown: Vec::new() };
     for customer_id in ids {
         let who = CustomerRef::Id(customer_id.clone());
-        match store.customer(shop, &who).map_err(refuse::from_failure)? {
+        match store.customer(shop, &who).map_err(error::from_failure)? {
             Some(customer) => {
                 answer
                     .balances

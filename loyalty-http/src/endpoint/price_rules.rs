@@ -6,7 +6,7 @@ use loyalty_core::PriceRuleId;
 use loyalty_core::discount::PriceRuleParts;
 use loyalty_store::{Action, DiscountAction, DiscountOutcome, PriceRuleView, Receipt, Rejection};
 
-use super::{EncodedResponse, Call, HandlerPlan, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, error, to_json};
 use crate::problem::Problem;
 use crate::wire::price_rule::{PriceRuleResponse, PriceRuleBody, PriceRulesResponse, build_rule};
 use crate::wire::query::RuleCursor;
@@ -73,13 +73,13 @@ pub(crate) fn path_id(call: &Call<'_>) -> Result<PriceRuleId, Problem> {
 pub(crate) fn find(call: &Call<'_>) -> Result<PriceRuleView, Problem> {
     call.store
         .price_rule(call.shop_id(), path_id(call)?)
-        .map_err(refuse::from_failure)?
+        .map_err(error::from_failure)?
         .ok_or_else(rule_not_found)
 }
 
 /// No such rule, or another shop's.
 pub(crate) fn rule_not_found() -> Problem {
-    refuse::from_rejection(&Rejection::PriceRuleNotFound, Some("price_rule_id".to_owned()))
+    error::from_rejection(&Rejection::PriceRuleNotFound, Some("price_rule_id".to_owned()))
 }
 
 /// `GET /v1/price-rules/{price_rule_id}`
@@ -97,7 +97,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .price_rules(shop, after.map(|after| after.0), limit)
-            .map_err(refuse::from_failure)?;
+            .map_err(error::from_failure)?;
         let last = page
             .items
             .last()

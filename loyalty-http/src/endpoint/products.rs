@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use loyalty_core::ProductId;
 use loyalty_store::{Action, CatalogueAction, CatalogueOutcome, ProductRef, Receipt, Rejection};
 
-use super::{EncodedResponse, Call, HandlerPlan, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, error, to_json};
 use crate::problem::Problem;
 use crate::wire::product::{ProductResponse, ProductBody, ProductsResponse, ProductsBody};
 use crate::wire::query::ProductCursor;
@@ -54,9 +54,9 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 /// `GET /v1/products/{product_id}`
 pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let key = ProductRef::Id(call.path::<ProductId>("product_id")?);
-    let record = call.store.product(call.shop_id(), &key).map_err(refuse::from_failure)?;
+    let record = call.store.product(call.shop_id(), &key).map_err(error::from_failure)?;
     let record = record.ok_or_else(|| {
-        refuse::from_rejection(&Rejection::ProductNotFound, Some("product_id".to_owned()))
+        error::from_rejection(&Rejection::ProductNotFound, Some("product_id".to_owned()))
     })?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&ProductResponse::new(&record, call.shop()?.currency))))
 }
@@ -69,7 +69,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .products(shop.id, after.map(|after| after.0), limit)
-            .map_err(refuse::from_failure)?;
+            .map_err(error::from_failure)?;
         let last = page
             .items
             .last()

@@ -10,7 +10,7 @@ use loyalty_core::{
 };
 use loyalty_store::{Action, Receipt, Rejection, Shop};
 
-use super::{EncodedResponse, Call, HandlerPlan, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, error, to_json};
 use crate::problem::{ErrorStatus, Fault, Problem};
 use crate::wire::order::OrderBody;
 use crate::wire::program::{self, DryRunResponse, DryRunBody, ValidationResponse, VersionResponse};
@@ -33,7 +33,7 @@ fn load(
     call: &Call<'_>,
     version: Option<ProgramVersion>,
 ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Problem> {
-    call.store.program(call.shop_id(), version).map_err(refuse::from_failure)
+    call.store.program(call.shop_id(), version).map_err(error::from_failure)
 }
 
 /// `PUT /v1/program`: a new version.
@@ -106,7 +106,7 @@ fn simulate_order(
 
     let mut account = context.account.cloned().unwrap_or_default();
     let tier = Command::SetTier(tier.map(|id| ManualTier { id, until: None }));
-    let unknown = |refusal: Refusal| refuse::from_rejection(&refusal.into(), Some("/tier".to_owned()));
+    let unknown = |refusal: Refusal| error::from_rejection(&refusal.into(), Some("/tier".to_owned()));
     let decision = decide(context, &tier).map_err(unknown)?;
     decision.events.iter().for_each(|event| account.evolve(event));
 
@@ -114,7 +114,7 @@ fn simulate_order(
     let decision = decide(&context, &report.command).map_err(|refusal| {
         let rejection = Rejection::Rules(refusal);
         let pointer = blame(&rejection).map(|pointer| format!("/order{pointer}"));
-        refuse::from_rejection(&rejection, pointer)
+        error::from_rejection(&rejection, pointer)
     })?;
     let (version, program) = context.program;
     let mut state = OrderState::default();
@@ -124,5 +124,5 @@ fn simulate_order(
     let pin = state.pin().cloned();
     let pin = pin.unwrap_or_else(|| Pin::new(version, context.now));
     entitlement(&state, program, &pin)
-        .map_err(|refusal| refuse::from_rejection(&Refusal::from(refusal).into(), None))
+        .map_err(|refusal| error::from_rejection(&Refusal::from(refusal).into(), None))
 }

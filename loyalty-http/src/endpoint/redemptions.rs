@@ -5,7 +5,7 @@ use loyalty_core::{CustomerId, RedemptionId};
 use loyalty_store::{Action, CustomerView, Receipt, RedemptionAction, Rejection, Store, CustomerRef};
 use serde::de::DeserializeOwned;
 
-use super::{EncodedResponse, Call, HandlerPlan, customers, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, customers, error, to_json};
 use crate::problem::Problem;
 use crate::wire::json;
 use crate::wire::redemption::{
@@ -16,7 +16,7 @@ use crate::wire::value::parse_number;
 
 /// `GET /v1/rewards`: those of the program in force.
 pub(crate) fn rewards(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let program = call.store.program(call.shop_id(), None).map_err(refuse::from_failure)?;
+    let program = call.store.program(call.shop_id(), None).map_err(error::from_failure)?;
     let (_, program) = program.ok_or_else(|| Problem::internal("a shop without a program"))?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&RewardsResponse::new(&program))))
 }
@@ -27,8 +27,8 @@ pub(crate) fn customer_rewards(call: &Call<'_>) -> Result<HandlerPlan, Problem> 
     let rewards = call
         .store
         .rewards(call.shop_id(), &who, call.now)
-        .map_err(refuse::from_failure)?;
-    let rewards = rewards.ok_or_else(refuse::customer_not_found)?;
+        .map_err(error::from_failure)?;
+    let rewards = rewards.ok_or_else(error::customer_not_found)?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&CustomerRewardsResponse::new(&rewards))))
 }
 
@@ -94,9 +94,9 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let view = call
         .store
         .redemption(shop, path_id(call)?)
-        .map_err(refuse::from_failure)?
+        .map_err(error::from_failure)?
         .ok_or_else(redemption_not_found)?;
-    let customer = call.store.customer_by_account(shop, view.account).map_err(refuse::from_failure)?;
+    let customer = call.store.customer_by_account(shop, view.account).map_err(error::from_failure)?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&RedemptionResponse::new(&view, customer.as_ref(), now))))
 }
 
@@ -111,7 +111,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         let account = CustomerView::record(&customer).account;
         let page = store
             .redemptions(shop, account, after, limit)
-            .map_err(refuse::from_failure)?;
+            .map_err(error::from_failure)?;
         let last = page
             .items
             .last()
@@ -134,5 +134,5 @@ fn path_id(call: &Call<'_>) -> Result<RedemptionId, Problem> {
 
 /// What is no number is nobody's id either.
 fn redemption_not_found() -> Problem {
-    refuse::from_rejection(&Rejection::RedemptionNotFound, Some("redemption_id".to_owned()))
+    error::from_rejection(&Rejection::RedemptionNotFound, Some("redemption_id".to_owned()))
 }

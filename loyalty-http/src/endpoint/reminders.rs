@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use loyalty_core::AccountId;
 use loyalty_store::ReminderPage;
 
-use super::{EncodedResponse, Call, HandlerPlan, refuse, reports};
+use super::{EncodedResponse, Call, HandlerPlan, error, reports};
 use crate::problem::Problem;
 use crate::wire::reminder::RemindersResponse;
 
@@ -20,7 +20,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (limit, after) = (call.query.limit()?, call.query.cursor::<AccountId>()?);
     let next = call.query.page_linker(call.head.uri.path());
     Ok(HandlerPlan::read(move |store| {
-        let page = ReminderPage::find(store, shop, &period, after, limit).map_err(refuse::from_failure)?;
+        let page = ReminderPage::find(store, shop, &period, after, limit).map_err(error::from_failure)?;
         let answer = EncodedResponse::ok(&RemindersResponse::new(&page, &period, now));
         Ok(answer.with_header(page.next.and_then(|last| next.link(&last))))
     }))

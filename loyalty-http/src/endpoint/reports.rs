@@ -6,7 +6,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use loyalty_core::{Amount, Timestamp};
 use loyalty_store::ProgramReport;
 
-use super::{EncodedResponse, Call, HandlerPlan, refuse};
+use super::{EncodedResponse, Call, HandlerPlan, error};
 use crate::problem::Problem;
 use crate::wire::json::field;
 use crate::wire::report::ReportResponse;
@@ -45,9 +45,9 @@ pub(crate) fn summary(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     };
     let asked = call.query.value::<Amount>("point_value")?;
     Ok(HandlerPlan::read(move |store| {
-        let program = store.program(shop, None).map_err(refuse::from_failure)?;
+        let program = store.program(shop, None).map_err(error::from_failure)?;
         let point_value = asked.or(program.and_then(|(_, program)| program.definition().point_value));
-        let report = ProgramReport::compute(store, shop, &period, now).map_err(refuse::from_failure)?;
+        let report = ProgramReport::compute(store, shop, &period, now).map_err(error::from_failure)?;
         let answer = ReportResponse::new(&report, &period, now, point_value);
         if !csv {
             return Ok(EncodedResponse::ok(&answer));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use loyalty_store::{Action, CatalogueAction, CatalogueOutcome, NumericId, Receipt, Rejection, SavedSearch};
 
-use super::{EncodedResponse, Call, HandlerPlan, customers, refuse, to_json};
+use super::{EncodedResponse, Call, HandlerPlan, customers, error, to_json};
 use crate::problem::Problem;
 use crate::wire::query::SearchCursor;
 use crate::wire::saved_search::{SavedSearchResponse, SavedSearchBody, SavedSearchesResponse};
@@ -50,13 +50,13 @@ fn find(call: &Call<'_>) -> Result<Arc<SavedSearch>, Problem> {
     let search = call
         .store
         .saved_search(call.shop_id(), path_id(call)?)
-        .map_err(refuse::from_failure)?;
+        .map_err(error::from_failure)?;
     search.ok_or_else(search_not_found)
 }
 
 /// What is no number is nobody's id either.
 fn search_not_found() -> Problem {
-    refuse::from_rejection(&Rejection::SavedSearchNotFound, Some("saved_search_id".to_owned()))
+    error::from_rejection(&Rejection::SavedSearchNotFound, Some("saved_search_id".to_owned()))
 }
 
 /// `GET /v1/customer-saved-searches/{saved_search_id}/customers`
@@ -73,7 +73,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .saved_searches(shop, after.map(|after| after.0), limit)
-            .map_err(refuse::from_failure)?;
+            .map_err(error::from_failure)?;
         let last = page
             .items
             .last()

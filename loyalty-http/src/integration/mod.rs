@@ -23,7 +23,7 @@
 mod order;
 mod php;
 mod scalar;
-mod share;
+mod apportion;
 mod signature;
 pub(crate) mod webhook;
 mod wire;

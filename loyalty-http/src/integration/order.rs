@@ -9,7 +9,7 @@ use loyalty_core::{Amount, CategoryId, Line, LineId, Order, RefundContent};
 use loyalty_store::{FieldChange, ProfileChange, CustomerRef};
 use rust_decimal::{Decimal, RoundingStrategy};
 
-use super::share::apportion;
+use super::apportion::apportion;
 use super::wire::{self, WireError};
 
 impl wire::Order {

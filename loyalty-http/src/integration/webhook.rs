@@ -29,7 +29,7 @@ use super::signature::{SignatureError, SignedBody, VerifiedBody};
 use super::wire::{self, WireError};
 use crate::auth;
 use crate::endpoint::redemptions::draw_entropy;
-use crate::endpoint::{EncodedResponse, HandlerPlan, refuse, to_json};
+use crate::endpoint::{EncodedResponse, HandlerPlan, error, to_json};
 use crate::idempotency::IdempotencyRecord;
 use crate::problem::Problem;
 use crate::wire::json::BodyErrorCode;
@@ -89,7 +89,7 @@ pub(crate) fn receive(store: &dyn Store, delivery: Delivery<'_>) -> Result<Parse
     let (key, body) = authenticate(store, delivery.body)?;
     let shop = || match store.shop(key.shop) {
         Ok(shop) => shop.ok_or_else(|| Problem::internal("a key without a shop")),
-        Err(failure) => Err(refuse::from_failure(failure)),
+        Err(failure) => Err(error::from_failure(failure)),
     };
     let (id, mut once) = (key.shop, None);
     let work = match delivery.event {
@@ -137,7 +137,7 @@ fn signature_problem(error: &SignatureError) -> Problem {
             );
         }
     };
-    let problem = Problem::bad_request(code.as_str(), refuse::to_sentence(&error.to_string()));
+    let problem = Problem::bad_request(code.as_str(), error::to_sentence(&error.to_string()));
     if pointer.is_empty() { problem } else { problem.with_param(pointer) }
 }
 
@@ -146,7 +146,7 @@ fn read<T: DeserializeOwned>(body: VerifiedBody<'_>) -> Result<T, Problem> {
 }
 
 fn wire_problem(WireError { pointer, reason }: WireError) -> Problem {
-    Problem::bad_request("invalid_body", refuse::to_sentence(&reason)).with_param(pointer)
+    Problem::bad_request("invalid_body", error::to_sentence(&reason)).with_param(pointer)
 }
 
 /// The key and the secret are right, and so is the store's clock: nobody repeats an old request.
@@ -181,7 +181,7 @@ fn list_rewards(
 ) -> Result<HandlerPlan, Problem> {
     let wire::KeyVerify { t } = read(body)?;
     check_age(now, t)?;
-    let program = store.program(shop, None).map_err(refuse::from_failure)?;
+    let program = store.program(shop, None).map_err(error::from_failure)?;
     let (_, program) = program.ok_or_else(|| Problem::internal("a shop without a program"))?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&DataEnvelope { data: RewardsResponse::new(&program).rewards })))
 }
@@ -198,8 +198,8 @@ fn show_customer(
         .ok_or_else(|| missing_customer("/customer_id"))?;
     let rewards = store
         .rewards(shop, &who, now)
-        .map_err(refuse::from_failure)?
-        .ok_or_else(refuse::customer_not_found)?;
+        .map_err(error::from_failure)?
+        .ok_or_else(error::customer_not_found)?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&DataEnvelope { data: CustomerRewardsResponse::new(&rewards) })))
 }
 
@@ -248,7 +248,7 @@ fn record_installation(
     let wire::AppInstalled { shop_url, api_endpoint } = read(body)?;
     let integration = Integration { platform: platform.to_owned(), shop_url, api_endpoint };
     Ok(HandlerPlan::read(move |store| {
-        store.record_integration(shop, &integration, now).map_err(refuse::from_failure)?;
+        store.record_integration(shop, &integration, now).map_err(error::from_failure)?;
         Ok(EncodedResponse::ok(&InstalledResponse { ok: true }))
     }))
 }

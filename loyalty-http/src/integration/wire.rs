@@ -67,7 +67,7 @@ pub struct Order {
     #[serde(deserialize_with = "scalar::amount_at_least_zero")]
     pub subtotal_price: Decimal,
     /// Who ordered; none where neither an id nor an e-mail was sent.
-    #[serde(default, deserialize_with = "customer")]
+    #[serde(default, deserialize_with = "known_customer")]
     pub customer: Option<Customer>,
     /// The lines.
     #[serde(default, deserialize_with = "scalar::list")]
@@ -142,10 +142,10 @@ pub struct Customer {
     #[serde(default, deserialize_with = "scalar::email")]
     pub email: Option<Email>,
     /// The first name; `woocommerce` sends the user name where there is none.
-    #[serde(default, deserialize_with = "scalar::line::<255, _>")]
+    #[serde(default, deserialize_with = "scalar::text_line::<255, _>")]
     pub first_name: Option<String>,
     /// The last name.
-    #[serde(default, deserialize_with = "scalar::line::<255, _>")]
+    #[serde(default, deserialize_with = "scalar::text_line::<255, _>")]
     pub last_name: Option<String>,
     /// The birthday.
     #[serde(default, deserialize_with = "scalar::birthday")]
@@ -210,10 +210,10 @@ fn seconds_if_sent<'de, D: serde::Deserializer<'de>>(
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Address {
     /// The postal code.
-    #[serde(default, deserialize_with = "scalar::line::<32, _>")]
+    #[serde(default, deserialize_with = "scalar::text_line::<32, _>")]
     pub zip: Option<String>,
     /// The country, as the store writes it.
-    #[serde(default, deserialize_with = "scalar::line::<100, _>")]
+    #[serde(default, deserialize_with = "scalar::text_line::<100, _>")]
     pub country: Option<String>,
 }
 

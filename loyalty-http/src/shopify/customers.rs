@@ -9,7 +9,7 @@ use loyalty_store::{
 use super::wire::{CustomerEnvelope, ShopifyCustomerResponse};
 use super::{Envelope, FieldSelection, page_start, check_version, parse_ids, linker, path_number, parse_since_id};
 use crate::endpoint::customers::parse_search;
-use crate::endpoint::{EncodedResponse, Call, HandlerPlan, refuse, to_json};
+use crate::endpoint::{EncodedResponse, Call, HandlerPlan, error, to_json};
 use crate::problem::Problem;
 use crate::wire::value::prefix_pointer;
 
@@ -75,12 +75,12 @@ fn write_customer(
 /// The customer that the path names, or 404.
 fn find(call: &Call<'_>) -> Result<CustomerView, Problem> {
     let found = super::find_customer(call.store, call.shop_id(), path_number(call, customer_not_found)?)
-        .map_err(refuse::from_failure)?;
+        .map_err(error::from_failure)?;
     found.ok_or_else(customer_not_found)
 }
 
 fn customer_not_found() -> Problem {
-    refuse::from_rejection(&Rejection::CustomerNotFound, Some("id".to_owned()))
+    error::from_rejection(&Rejection::CustomerNotFound, Some("id".to_owned()))
 }
 
 /// `GET customers/{id}.json`
@@ -99,7 +99,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
             let (shop, now, fields) = (call.shop()?, call.now, FieldSelection::from_call(call)?);
             Ok(HandlerPlan::read(move |store| {
                 let found = ids.into_iter().map(|id| super::find_customer(store, shop.id, id));
-                let found = found.collect::<Result<Vec<_>, _>>().map_err(refuse::from_failure)?;
+                let found = found.collect::<Result<Vec<_>, _>>().map_err(error::from_failure)?;
                 let customers = found.iter().flatten();
                 let customers: Vec<_> = customers
                     .map(|customer| ShopifyCustomerResponse::new(customer, shop.currency, now))
@@ -125,7 +125,7 @@ pub(super) fn list_page(call: &Call<'_>, search: SearchQuery) -> Result<HandlerP
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .customers(shop.id, &search, after, limit)
-            .map_err(refuse::from_failure)?;
+            .map_err(error::from_failure)?;
         let last = page
             .items
             .last()
@@ -156,7 +156,7 @@ fn account_since(call: &Call<'_>) -> Result<Option<AccountId>, Problem> {
     if let Some(account) = number.assigned_index() {
         return Ok(Some(AccountId(account)));
     }
-    let customer = super::find_customer(call.store, call.shop_id(), number).map_err(refuse::from_failure)?;
+    let customer = super::find_customer(call.store, call.shop_id(), number).map_err(error::from_failure)?;
     let customer = customer.ok_or_else(|| {
         let detail = "There is no customer of this id.";
         Problem::unprocessable("invalid_value", detail).with_param("since_id")

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::price_rules::find as rule;
 use super::{Envelope, FieldSelection, page_start, check_version, linker, parse_since_id};
-use crate::endpoint::{EncodedResponse, Call, HandlerPlan, discount_codes, refuse, to_json};
+use crate::endpoint::{EncodedResponse, Call, HandlerPlan, discount_codes, error, to_json};
 use crate::problem::Problem;
 use crate::wire::cart::ThrottleSubject;
 use crate::wire::discount_code::{BatchBody, BatchCounts, describe_outcome};
@@ -120,7 +120,7 @@ fn write_code(action: DiscountAction, status: StatusCode) -> HandlerPlan {
 /// The code that the path names, or 404.
 fn find(call: &Call<'_>) -> Result<(PriceRuleId, CodeView), Problem> {
     let rule = rule(call)?.id;
-    let unknown = || refuse::from_rejection(&Rejection::CodeNotFound, Some("code_id".to_owned()));
+    let unknown = || error::from_rejection(&Rejection::CodeNotFound, Some("code_id".to_owned()));
     let id = call
         .params
         .get("code_id")
@@ -151,7 +151,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .codes(shop, rule, after.map(|after| after.0), limit)
-            .map_err(refuse::from_failure)?;
+            .map_err(error::from_failure)?;
         let last = page
             .items
             .last()

@@ -17,7 +17,7 @@
 
 pub(crate) mod customers;
 pub(crate) mod discount_codes;
-mod names;
+mod id_mapping;
 pub(crate) mod price_rules;
 pub(crate) mod products;
 pub(crate) mod saved_searches;

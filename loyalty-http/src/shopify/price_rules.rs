@@ -6,9 +6,9 @@ use loyalty_core::{PriceRuleId, ShopId};
 use loyalty_store::{Action, DiscountAction, PriceRuleView, Receipt, Rejection, RuleChange, Store};
 use serde::{Deserialize, Serialize};
 
-use super::names::IdMapping;
+use super::id_mapping::IdMapping;
 use super::{Envelope, FieldSelection, page_start, check_version, linker, path_number, parse_since_id};
-use crate::endpoint::{Call, HandlerPlan, price_rules, refuse, to_json};
+use crate::endpoint::{Call, HandlerPlan, price_rules, error, to_json};
 use crate::problem::Problem;
 use crate::wire::price_rule::{IdFormat, PriceRuleBody, PriceRuleFields, build_rule};
 use crate::wire::query::RuleCursor;
@@ -45,7 +45,7 @@ impl<'a> ShopifyPriceRuleResponse<'a> {
 fn parts_with_numbers(store: &dyn Store, shop: ShopId, view: &PriceRuleView) -> Result<PriceRuleParts, Problem> {
     let parts = view.rule.parts();
     Ok(IdMapping::to_numbers(store, shop, parts)
-        .map_err(refuse::from_failure)?
+        .map_err(error::from_failure)?
         .apply(parts.clone()))
 }
 
@@ -53,10 +53,10 @@ fn parts_with_numbers(store: &dyn Store, shop: ShopId, view: &PriceRuleView) -> 
 pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     let parts = parse_body(call)?.apply(PriceRuleParts { starts_at: call.now, ..PriceRuleParts::default() });
-    let own = IdMapping::to_shop_ids(call.store, call.shop_id(), &parts).map_err(refuse::from_failure)?;
+    let own = IdMapping::to_shop_ids(call.store, call.shop_id(), &parts).map_err(error::from_failure)?;
     let rule = build_rule(own.apply(parts), call.shop()?.minor_digits(), BODY_POINTER)?;
     let numbers =
-        IdMapping::to_numbers(call.store, call.shop_id(), rule.parts()).map_err(refuse::from_failure)?;
+        IdMapping::to_numbers(call.store, call.shop_id(), rule.parts()).map_err(error::from_failure)?;
     let action = DiscountAction::SaveRule { id: None, rule, if_match: None };
     Ok(write_rule(action, StatusCode::CREATED, numbers))
 }
@@ -69,9 +69,9 @@ pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let known = find(call)?;
     // What the rule names later besides is not looked for: others named it so.
     let parts = body.clone().apply(known.rule.parts().clone());
-    let own = IdMapping::to_shop_ids(call.store, call.shop_id(), &parts).map_err(refuse::from_failure)?;
+    let own = IdMapping::to_shop_ids(call.store, call.shop_id(), &parts).map_err(error::from_failure)?;
     let parts = own.apply(parts);
-    let numbers = IdMapping::to_numbers(call.store, call.shop_id(), &parts).map_err(refuse::from_failure)?;
+    let numbers = IdMapping::to_numbers(call.store, call.shop_id(), &parts).map_err(error::from_failure)?;
     let change = RuleChange::new(move |parts| own.apply(body.clone().apply(parts)));
     Ok(write_rule(
         DiscountAction::ChangeRule { id: known.id, change },
@@ -105,12 +105,12 @@ pub(super) fn find(call: &Call<'_>) -> Result<PriceRuleView, Problem> {
     let id = PriceRuleId(path_number(call, rule_not_found)?.get());
     call.store
         .price_rule(call.shop_id(), id)
-        .map_err(refuse::from_failure)?
+        .map_err(error::from_failure)?
         .ok_or_else(rule_not_found)
 }
 
 fn rule_not_found() -> Problem {
-    refuse::from_rejection(&Rejection::PriceRuleNotFound, Some("id".to_owned()))
+    error::from_rejection(&Rejection::PriceRuleNotFound, Some("id".to_owned()))
 }
 
 /// `GET price_rules/{id}.json`
@@ -137,7 +137,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .price_rules(shop, after.map(|after| after.0), limit)
-            .map_err(refuse::from_failure)?;
+            .map_err(error::from_failure)?;
         let last = page
             .items
             .last()

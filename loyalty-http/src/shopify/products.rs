@@ -4,7 +4,7 @@ use loyalty_store::{NumericId, ProductRef, Rejection};
 
 use super::wire::ShopifyProductResponse;
 use super::{FieldSelection, page_start, check_version, parse_ids, linker, path_number, parse_since_id};
-use crate::endpoint::{Call, HandlerPlan, products, refuse};
+use crate::endpoint::{Call, HandlerPlan, products, error};
 use crate::problem::Problem;
 use crate::wire::query::ProductCursor;
 
@@ -14,14 +14,14 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let record = call
         .store
         .product(call.shop_id(), &key)
-        .map_err(refuse::from_failure)?
+        .map_err(error::from_failure)?
         .ok_or_else(product_not_found)?;
     let product = ShopifyProductResponse::new(&record, call.shop()?.currency);
     Ok(HandlerPlan::Respond(FieldSelection::from_call(call)?.render_one("product", &product)))
 }
 
 fn product_not_found() -> Problem {
-    refuse::from_rejection(&Rejection::ProductNotFound, Some("id".to_owned()))
+    error::from_rejection(&Rejection::ProductNotFound, Some("id".to_owned()))
 }
 
 /// `GET products.json`: by pages, or those that are asked for.
@@ -39,7 +39,7 @@ fn list_by_ids(call: &Call<'_>, ids: Vec<NumericId>) -> Result<HandlerPlan, Prob
         let found = ids
             .into_iter()
             .map(|id| store.product(shop.id, &ProductRef::Number(id)));
-        let found = found.collect::<Result<Vec<_>, _>>().map_err(refuse::from_failure)?;
+        let found = found.collect::<Result<Vec<_>, _>>().map_err(error::from_failure)?;
         let products: Vec<_> = found
             .iter()
             .flatten()
@@ -56,7 +56,7 @@ fn list_page(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .products(shop.id, after.map(|after| after.0), limit)
-            .map_err(refuse::from_failure)?;
+            .map_err(error::from_failure)?;
         let last = page
             .items
             .last()

@@ -8,7 +8,7 @@ use loyalty_store::{Action, CatalogueAction, Receipt, Rejection, SavedSearch};
 use super::wire::{SavedSearchEnvelope, ShopifySavedSearchResponse};
 use super::{Envelope, FieldSelection, page_start, check_version, customers, linker, path_number, parse_since_id};
 use crate::endpoint::customers::parse_search;
-use crate::endpoint::{Call, HandlerPlan, refuse, saved_searches, to_json};
+use crate::endpoint::{Call, HandlerPlan, error, saved_searches, to_json};
 use crate::problem::Problem;
 use crate::wire::query::SearchCursor;
 use crate::wire::value::prefix_pointer;
@@ -40,12 +40,12 @@ fn find(call: &Call<'_>) -> Result<Arc<SavedSearch>, Problem> {
     let search = call
         .store
         .saved_search(call.shop_id(), path_number(call, search_not_found)?)
-        .map_err(refuse::from_failure)?;
+        .map_err(error::from_failure)?;
     search.ok_or_else(search_not_found)
 }
 
 fn search_not_found() -> Problem {
-    refuse::from_rejection(&Rejection::SavedSearchNotFound, Some("id".to_owned()))
+    error::from_rejection(&Rejection::SavedSearchNotFound, Some("id".to_owned()))
 }
 
 /// `GET customer_saved_searches/{id}/customers.json`
@@ -63,7 +63,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .saved_searches(shop, after.map(|after| after.0), limit)
-            .map_err(refuse::from_failure)?;
+            .map_err(error::from_failure)?;
         let last = page
             .items
             .last()

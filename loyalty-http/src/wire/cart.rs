@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::json::field::{Text, TimeField as TimeField};
 use super::price_rule::AnyId;
 use super::value::ParsedField;
-use crate::endpoint::refuse::to_sentence;
+use crate::endpoint::error::to_sentence;
 use crate::problem::Problem;
 
 /// Who buys.

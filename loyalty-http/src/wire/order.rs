@@ -20,7 +20,7 @@ use super::explanation::{ExplanationResponse, PostedResponse};
 use super::json::BodyErrorCode;
 use super::json::field::{self, FromText, TimeField as TimeField};
 use super::value::{ParsedField, QuantityField, prefix_pointer};
-use crate::endpoint::refuse::to_sentence;
+use crate::endpoint::error::to_sentence;
 use crate::problem::Problem;
 
 /// An order as it now is. With the status `cancelled` the rest can be left out.

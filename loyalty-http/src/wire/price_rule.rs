@@ -167,11 +167,11 @@ macro_rules! impl_from_text_by_name {
         impl FromText for $type {
             const EXPECTED: &'static str = $expected;
 
-            fn from_text(text: &str) -> Result<Self, Refusal> {
+            fn from_text(text: &str) -> Result<Self, FieldError> {
                 let known = Self::NAMES.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
                 known.ok_or_else(|| {
                     let names: Vec<_> = Self::NAMES.iter().map(|(name, _)| *name).collect();
-                    Refusal { code: Code::InvalidValue, sentence: format!("This must be {}.", names.join(" or ")) }
+                    FieldError { code: BodyErrorCode::InvalidValue, detail: format!("This must be {}.", names.join(" or ")) }
                 })
             }
         }

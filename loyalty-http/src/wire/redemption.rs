@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::points::parse_single_customer_ref;
 use super::value::{IdText, ParsedField, TimeText};
-use crate::endpoint::refuse::to_sentence;
+use crate::endpoint::error::to_sentence;
 use crate::problem::Problem;
 
 /// Points to be exchanged for a reward.
@@ -77,15 +77,15 @@ pub(crate) struct RewardResponse<'a> {
     gives: BenefitResponse<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     minimum_subtotal: Option<Amount>,
-    #[serde(skip_serializing_if = "Goods::is_empty")]
+    #[serde(skip_serializing_if = "ProductScope::is_empty")]
     only: &'a ProductScope,
-    #[serde(skip_serializing_if = "Goods::is_empty")]
+    #[serde(skip_serializing_if = "ProductScope::is_empty")]
     excluded: &'a ProductScope,
     #[serde(skip_serializing_if = "Option::is_none")]
     valid_for: Option<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     points_back_when_expired: bool,
-    #[serde(skip_serializing_if = "ActionConditions::is_empty")]
+    #[serde(skip_serializing_if = "EligibilityConditions::is_empty")]
     when: &'a EligibilityConditions,
     #[serde(skip_serializing_if = "<[Limit]>::is_empty")]
     limits: &'a [Limit],

@@ -55,19 +55,16 @@ pub(crate) fn prefix_pointer(prefix: &str, problem: Problem) -> Problem {
     problem.with_param(pointer)
 }
 
-fn field_error(code: BodyErrorCode, sentence: impl Into<String>) -> FieldError {
-    FieldError { code, detail: sentence.into() }
-}
 
 macro_rules! impl_from_text_for_ids {
     ($($id:ty),*) => {$(
         impl FromText for $id {
             const EXPECTED: &'static str = "a string";
 
-            fn from_text(text: &str) -> Result<Self, Refusal> {
+            fn from_text(text: &str) -> Result<Self, FieldError> {
                 Self::new(text).map_err(|error| {
-                    let code = if error == IdError::TooLong { Code::OutOfRange } else { Code::InvalidValue };
-                    refusal(code, format!("This {error}."))
+                    let code = if error == IdError::TooLong { BodyErrorCode::OutOfRange } else { BodyErrorCode::InvalidValue };
+                    FieldError::new(code, format!("This {error}."))
                 })
             }
         }
@@ -86,7 +83,7 @@ impl FromText for DiscountCode {
         Self::new(text).map_err(|error| {
             let code =
                 if error == CodeError::TooLong { BodyErrorCode::OutOfRange } else { BodyErrorCode::InvalidValue };
-            field_error(code, format!("This {error}."))
+            FieldError::new(code, format!("This {error}."))
         })
     }
 }
@@ -95,7 +92,7 @@ impl FromText for Email {
     const EXPECTED: &'static str = "an e-mail address";
 
     fn from_text(text: &str) -> Result<Self, FieldError> {
-        Self::new(text).map_err(|error| field_error(BodyErrorCode::InvalidValue, format!("This {error}.")))
+        Self::new(text).map_err(|error| FieldError::new(BodyErrorCode::InvalidValue, format!("This {error}.")))
     }
 }
 
@@ -104,7 +101,7 @@ impl FromText for Currency {
 
     fn from_text(text: &str) -> Result<Self, FieldError> {
         let unknown =
-            || field_error(BodyErrorCode::InvalidValue, "This is no currency code of ISO 4217, as EUR is.");
+            || FieldError::new(BodyErrorCode::InvalidValue, "This is no currency code of ISO 4217, as EUR is.");
         Self::from_code(text).ok_or_else(unknown)
     }
 }
@@ -124,7 +121,7 @@ impl FromText for ProgramVersion {
     fn from_text(text: &str) -> Result<Self, FieldError> {
         parse_number(text)
             .map(Self)
-            .ok_or_else(|| field_error(BodyErrorCode::InvalidValue, "This is no version number, as 3 is."))
+            .ok_or_else(|| FieldError::new(BodyErrorCode::InvalidValue, "This is no version number, as 3 is."))
     }
 }
 
@@ -133,7 +130,7 @@ impl FromText for ProductStatus {
 
     fn from_text(text: &str) -> Result<Self, FieldError> {
         let known = Self::ALL.into_iter().find(|status| status.name() == text);
-        known.ok_or_else(|| field_error(BodyErrorCode::InvalidValue, "This must be active, archived or draft."))
+        known.ok_or_else(|| FieldError::new(BodyErrorCode::InvalidValue, "This must be active, archived or draft."))
     }
 }
 
@@ -142,7 +139,7 @@ impl FromText for NumericId {
 
     fn from_text(text: &str) -> Result<Self, FieldError> {
         let beyond = || {
-            field_error(BodyErrorCode::InvalidValue, "This must be a whole number from 1 to 9007199254740991.")
+            FieldError::new(BodyErrorCode::InvalidValue, "This must be a whole number from 1 to 9007199254740991.")
         };
         parse_number(text).and_then(Self::new).ok_or_else(beyond)
     }
@@ -157,7 +154,7 @@ pub(crate) fn parse_number<T: std::str::FromStr>(text: &str) -> Option<T> {
 }
 
 fn amount_error(error: AmountError) -> FieldError {
-    field_error(BodyErrorCode::OutOfRange, format!("This {error}."))
+    FieldError::new(BodyErrorCode::OutOfRange, format!("This {error}."))
 }
 
 /// Points that are given or taken: at least `least`.

@@ -17,7 +17,7 @@ mod discounts;
 mod document;
 mod failures;
 mod fixture;
-mod gates;
+mod access;
 mod idempotency;
 mod isolation;
 mod ledger;

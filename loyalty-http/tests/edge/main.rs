@@ -8,6 +8,6 @@
 )]
 
 mod framing;
-mod life;
+mod lifecycle;
 mod limits;
 mod support;

@@ -9,8 +9,8 @@
 )]
 
 #[cfg(target_os = "linux")]
-mod full;
-mod killed;
+mod disk_full;
+mod crash;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

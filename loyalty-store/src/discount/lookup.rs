@@ -229,7 +229,7 @@ impl CodeLookup {
             for account in family {
                 let record = view.projection(shop, &ProjectionKey::Tally(id, *account))?;
                 if let Some(Projection { state: ProjectionState::Tally(tally), .. }) = record.as_deref() {
-                    used_by_customer = Some(used_by_customer.unwrap_or_default().merged(tally));
+                    used_by_customer = Some(used_by_customer.unwrap_or_default().merge(tally));
                 }
             }
         }
@@ -247,8 +247,8 @@ impl CodeLookup {
             id: self.id,
             state: code_state(&self.record)?,
             rule: self.rule.as_deref(),
-            used_by_customer: self.used_by_customer.as_ref(),
-            checkout: self.checkout.as_ref(),
+            customer_usage: self.used_by_customer.as_ref(),
+            checkout_claim: self.checkout.as_ref(),
         })
     }
 

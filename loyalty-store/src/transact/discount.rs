@@ -238,8 +238,8 @@ impl<V: TransactionView> Transaction<'_, V> {
             id,
             state: &state,
             rule: Some(&of),
-            used_by_customer: None,
-            checkout: None,
+            customer_usage: None,
+            checkout_claim: None,
         };
         let command = CodeCommand::Add { rule, text: text.clone() };
         let event = decide_code(&facts, None, &Customer::default(), &command, self.now)

@@ -51,7 +51,7 @@ fn main() {
     let mut sides = [few, many].map(|customers| BenchStore::new(directory.path(), customers, rounds));
     for round in 0..rounds {
         for side in &mut sides {
-            side.look(&runtime, round);
+            side.run_passes(&runtime, round);
         }
     }
     println!(
@@ -71,8 +71,8 @@ fn main() {
 struct BenchStore {
     store: Arc<dyn Store>,
     customers: usize,
-    due: Vec<Duration>,
-    idle: Vec<Duration>,
+    due_times: Vec<Duration>,
+    idle_times: Vec<Duration>,
 }
 
 impl BenchStore {
@@ -111,14 +111,14 @@ impl BenchStore {
         // Closed and opened again: nothing is in memory but what a look brings there.
         drop(store);
         let store = Arc::new(SqliteStore::open(&file, &StoreSettings::default()).unwrap());
-        Self { store, customers, due: Vec::new(), idle: Vec::new() }
+        Self { store, customers, due_times: Vec::new(), idle_times: Vec::new() }
     }
 
     /// One look that finds what is due in this round, and one that finds nothing.
-    fn look(&mut self, runtime: &Runtime, round: usize) {
+    fn run_passes(&mut self, runtime: &Runtime, round: usize) {
         // A year after the day of the round.
         let clock = Clock::fixed(days_after(at("2027-01-01T12:00:00Z"), round));
-        for (caught_up, times) in [(DUE_CUSTOMER_COUNT, &mut self.due), (0, &mut self.idle)] {
+        for (caught_up, times) in [(DUE_CUSTOMER_COUNT, &mut self.due_times), (0, &mut self.idle_times)] {
             let begun = Instant::now();
             let look = scheduler::run_pass(&self.store, &clock, Schedule::default().batch);
             let done = runtime.block_on(look).unwrap();
@@ -134,12 +134,12 @@ impl BenchStore {
             times.sort_unstable();
             millis(times[times.len() / 2])
         };
-        (median(&self.due), median(&self.idle))
+        (median(&self.due_times), median(&self.idle_times))
     }
 
     fn print(&mut self) {
         let (due, idle) = self.medians();
-        let (least, most) = (self.due.iter().min().unwrap(), self.due.iter().max().unwrap());
+        let (least, most) = (self.due_times.iter().min().unwrap(), self.due_times.iter().max().unwrap());
         let rows = self.store.verify().unwrap();
         assert!(rows.differences.is_empty(), "{:?}", rows.differences);
         println!(

@@ -24,18 +24,18 @@ pub trait FromText: Sized {
 
 /// Why a string is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{sentence}")]
+#[error("{detail}")]
 pub struct FieldError {
-    /// [`Code::OutOfRange`] or [`Code::InvalidValue`].
+    /// [`BodyErrorCode::OutOfRange`] or [`BodyErrorCode::InvalidValue`].
     pub code: BodyErrorCode,
     /// What the client reads.
     pub detail: String,
 }
 
 impl FieldError {
-    fn new(code: BodyErrorCode, sentence: impl Into<String>) -> Self {
-        let detail = sentence.into();
-        Self { code, detail }
+    /// An error with a sentence for the client.
+    pub(crate) fn new(code: BodyErrorCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
     }
 }
 
@@ -57,7 +57,7 @@ macro_rules! impl_deserialize_from_text {
     ($(($($generics:tt)*) $type:ty),* $(,)?) => {
         $(impl<'de, $($generics)*> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_str(TextVisitor(PhantomData))
+                deserializer.deserialize_str(FromTextVisitor(PhantomData))
             }
         })*
     };

@@ -17,7 +17,7 @@ pub(super) struct StrictObjects<T>(pub(super) T);
 macro_rules! forward {
     ($($method:ident)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-            self.0.$method(Strict(visitor))
+            self.0.$method(StrictObjects(visitor))
         })*
     };
 }

@@ -21,19 +21,19 @@ impl Transcript {
     }
 
     /// Tells commands to books, and writes down what comes of each.
-    pub(super) fn of<'a>(
+    pub(super) fn record_all<'a>(
         books: &mut Books,
         steps: impl IntoIterator<Item = &'a (Timestamp, Command)>,
     ) -> Self {
         let mut story = Self::default();
         for (now, command) in steps {
-            story.tell(books, command, *now);
+            story.record(books, command, *now);
         }
         story
     }
 
     /// Tells one command more.
-    pub(super) fn tell(&mut self, books: &mut Books, command: &Command, now: Timestamp) {
+    pub(super) fn record(&mut self, books: &mut Books, command: &Command, now: Timestamp) {
         let before = books.balance(now);
         let said = describe_command(command);
         let outcome = if let Err(rejection) = books.tell(command, now) {
@@ -52,7 +52,7 @@ impl Transcript {
     }
 
     /// Something that is no command.
-    pub(super) fn add(&mut self, step: impl Into<String>) {
+    pub(super) fn add_line(&mut self, step: impl Into<String>) {
         self.steps.push(step.into());
     }
 }

@@ -13,7 +13,7 @@ use ::proptest::sample::{Index, select};
 use ::proptest::strategy::Union;
 use chrono::{NaiveDate, TimeDelta};
 
-use super::words::Vocabulary;
+use super::vocabulary::Vocabulary;
 use crate::amount::{Amount, Points};
 use crate::calendar::{Period, Timestamp, Zone};
 use crate::command::{Command, OverRefund};
@@ -35,7 +35,7 @@ pub struct CustomerHistory {
 }
 
 impl Shrinkable for CustomerHistory {
-    fn without(&self, part: usize) -> Option<Self> {
+    fn without_part(&self, part: usize) -> Option<Self> {
         Some(Self { steps: without_item(&self.steps, part)?, ..self.clone() })
     }
 }
@@ -43,7 +43,7 @@ impl Shrinkable for CustomerHistory {
 /// A case made of parts that each stand for themselves. What of a failing case does not matter can be left out.
 pub(super) trait Shrinkable: Sized {
     /// The same without one part; none where there is no such part.
-    fn without(&self, part: usize) -> Option<Self>;
+    fn without_part(&self, part: usize) -> Option<Self>;
 }
 
 /// A list without one of its items.
@@ -59,7 +59,7 @@ pub(super) fn without_item<T: Clone>(list: &[T], part: usize) -> Option<Vec<T>> 
 /// Lives under a program, in a shop of this zone: orders of its products around its thresholds, refunds, actions,
 /// codes, redemptions and what a shop does by hand, apart by its periods.
 pub fn customer_histories_under(program: &Program, zone: Zone) -> impl Strategy<Value = CustomerHistory> + use<> {
-    let words = Vocabulary::of(program);
+    let words = Vocabulary::from_program(program);
     let step = (waits(), weighted(0.3, 0..90_u8), step_templates(&words));
     let born = weighted(
         0.2,
@@ -71,7 +71,7 @@ pub fn customer_histories_under(program: &Program, zone: Zone) -> impl Strategy<
             let birthday = born.flatten().map(|day| Birthday { day, set_at: start });
             let steps = steps
                 .iter()
-                .filter_map(|(wait, ago, wish)| teller.tell(wait, *ago, wish))
+                .filter_map(|(wait, ago, wish)| teller.build(wait, *ago, wish))
                 .collect();
             CustomerHistory { tags, birthday, steps }
         },
@@ -80,7 +80,7 @@ pub fn customer_histories_under(program: &Program, zone: Zone) -> impl Strategy<
 
 /// Orders of a program's products, around its thresholds.
 pub fn orders_under(program: &Program) -> impl Strategy<Value = Order> + use<> {
-    orders(&Vocabulary::of(program))
+    orders(&Vocabulary::from_program(program))
 }
 
 /// Some of the tags that a program looks at.
@@ -150,22 +150,22 @@ impl Wait {
 #[derive(Clone, Debug)]
 enum StepTemplate {
     /// As it stands.
-    Told(Command),
+    Command(Command),
     /// A part of an order's total comes back, in percent, or units of a line of it.
     Refund { order: OrderId, percent: i64, units: Option<(Index, Quantity)> },
     /// One of the program's rewards, as often as its step where it has one.
     Redeem { reward: Index, steps: u32 },
     /// One of the redemptions so far goes on.
-    Redeemed { which: Index, update: RedemptionUpdate },
+    UpdateRedemption { which: Index, update: RedemptionUpdate },
 }
 
 /// What becomes of a redemption.
 #[derive(Clone, Debug)]
 enum RedemptionUpdate {
-    Claimed(OrderId),
-    Released(OrderId),
-    Cancelled,
-    Used,
+    Claim(OrderId),
+    Release(OrderId),
+    Cancel,
+    Use,
 }
 
 fn step_templates(words: &Arc<Vocabulary>) -> BoxedStrategy<StepTemplate> {
@@ -174,7 +174,7 @@ fn step_templates(words: &Arc<Vocabulary>) -> BoxedStrategy<StepTemplate> {
     kinds.push((
         1,
         order_ids()
-            .prop_map(|order| StepTemplate::Told(Command::CancelOrder { order, at: None }))
+            .prop_map(|order| StepTemplate::Command(Command::CancelOrder { order, at: None }))
             .boxed(),
     ));
     if !words.actions.is_empty() || !words.codes.is_empty() {
@@ -195,7 +195,7 @@ fn order_reports(words: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplate>
     let report = (order_ids(), orders(words), status, prop::bool::weighted(0.1));
     report.prop_map(|(order, snapshot, status, plugin)| {
         let origin = if plugin { Origin::Plugin } else { Origin::Shop };
-        StepTemplate::Told(Command::RecordOrder {
+        StepTemplate::Command(Command::RecordOrder {
             order,
             snapshot: Arc::new(snapshot),
             status,
@@ -234,7 +234,7 @@ fn manual_commands(words: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplat
         1 => Just(Command::SignUp),
         1 => tier,
     ];
-    command.prop_map(StepTemplate::Told)
+    command.prop_map(StepTemplate::Command)
 }
 
 fn actions(words: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplate> + use<> {
@@ -250,21 +250,21 @@ fn actions(words: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplate> + use
                 (None, Some(code)) => Command::EnterCode { code: Arc::clone(code), used_by_other: false },
                 (None, None) => return None,
             };
-            Some(StepTemplate::Told(command))
+            Some(StepTemplate::Command(command))
         },
     )
 }
 
 fn redemptions() -> impl Strategy<Value = StepTemplate> {
     let later = prop_oneof![
-        order_ids().prop_map(RedemptionUpdate::Claimed),
-        order_ids().prop_map(RedemptionUpdate::Released),
-        Just(RedemptionUpdate::Cancelled),
-        Just(RedemptionUpdate::Used),
+        order_ids().prop_map(RedemptionUpdate::Claim),
+        order_ids().prop_map(RedemptionUpdate::Release),
+        Just(RedemptionUpdate::Cancel),
+        Just(RedemptionUpdate::Use),
     ];
     prop_oneof![
         1 => (any::<Index>(), 1..4_u32).prop_map(|(reward, steps)| StepTemplate::Redeem { reward, steps }),
-        1 => (any::<Index>(), later).prop_map(|(which, update)| StepTemplate::Redeemed { which, update }),
+        1 => (any::<Index>(), later).prop_map(|(which, update)| StepTemplate::UpdateRedemption { which, update }),
     ]
 }
 
@@ -352,43 +352,43 @@ fn lines(words: &Arc<Vocabulary>) -> impl Strategy<Value = Line> + use<> {
 
 /// Makes commands of wishes, knowing what was told before.
 struct CommandBuilder<'a> {
-    words: &'a Vocabulary,
+    vocabulary: &'a Vocabulary,
     zone: Zone,
     now: Timestamp,
-    known: BTreeMap<OrderId, (Arc<Order>, Amount)>,
+    reported_orders: BTreeMap<OrderId, (Arc<Order>, Amount)>,
     refunds: u32,
     redemptions: i64,
 }
 
 impl<'a> CommandBuilder<'a> {
-    fn new(words: &'a Vocabulary, zone: Zone, now: Timestamp) -> Self {
+    fn new(vocabulary: &'a Vocabulary, zone: Zone, now: Timestamp) -> Self {
         Self {
-            words,
+            vocabulary,
             zone,
             now,
-            known: BTreeMap::new(),
+            reported_orders: BTreeMap::new(),
             refunds: 0,
             redemptions: 0,
         }
     }
 
     /// `ago`: the shop's own time of a fact, in minutes before it is told.
-    fn tell(&mut self, wait: &Wait, ago: Option<u8>, wish: &StepTemplate) -> Option<(Timestamp, Command)> {
-        self.now = wait.after(self.words, self.zone, self.now);
+    fn build(&mut self, wait: &Wait, ago: Option<u8>, wish: &StepTemplate) -> Option<(Timestamp, Command)> {
+        self.now = wait.after(self.vocabulary, self.zone, self.now);
         let ago = ago.and_then(|ago| self.now.checked_sub_signed(TimeDelta::minutes(ago.into())));
         let mut command = match wish {
-            StepTemplate::Told(command) => command.clone(),
+            StepTemplate::Command(command) => command.clone(),
             StepTemplate::Refund { order, percent, units } => {
                 self.refund(order, *percent, units.as_ref())?
             }
             StepTemplate::Redeem { reward, steps } => self.redeem(*reward, *steps)?,
-            StepTemplate::Redeemed { which, update: later } => self.go_on(*which, later),
+            StepTemplate::UpdateRedemption { which, update: later } => self.update_redemption(*which, later),
         };
         if let Command::RecordOrder { order, snapshot, at, .. } = &mut command {
             *snapshot = Arc::new(Order { placed_at: ago, ..(**snapshot).clone() });
             *at = ago;
-            let back = self.known.get(order).map_or(Amount::ZERO, |(_, back)| *back);
-            self.known.insert(order.clone(), (Arc::clone(snapshot), back));
+            let back = self.reported_orders.get(order).map_or(Amount::ZERO, |(_, back)| *back);
+            self.reported_orders.insert(order.clone(), (Arc::clone(snapshot), back));
         } else if let Command::RefundOrder { at, .. } | Command::CancelOrder { at, .. } =
             &mut command
         {
@@ -404,7 +404,7 @@ impl<'a> CommandBuilder<'a> {
         units: Option<&(Index, Quantity)>,
     ) -> Option<Command> {
         self.refunds = self.refunds.checked_add(1)?;
-        let known = self.known.get_mut(id);
+        let known = self.reported_orders.get_mut(id);
         let refunded = match (known, units) {
             (Some((order, _)), Some((pick, units))) => {
                 let line = pick_from(&order.lines, *pick)?;
@@ -427,23 +427,23 @@ impl<'a> CommandBuilder<'a> {
         Some(Command::RefundOrder { order: id.clone(), refund, over_refund: OverRefund::Reject, at: None })
     }
 
-    fn go_on(&self, which: Index, later: &RedemptionUpdate) -> Command {
+    fn update_redemption(&self, which: Index, later: &RedemptionUpdate) -> Command {
         let count = usize::try_from(self.redemptions).unwrap_or(1).max(1);
         let number = i64::try_from(which.index(count))
             .unwrap_or_default()
             .saturating_add(1);
         let redemption = RedemptionId(number);
         match later.clone() {
-            RedemptionUpdate::Claimed(order) => Command::ClaimRedemption { redemption, order },
-            RedemptionUpdate::Released(order) => Command::ReleaseRedemption { redemption, order },
-            RedemptionUpdate::Cancelled => Command::CancelRedemption { redemption },
-            RedemptionUpdate::Used => Command::UseRedemption { redemption, order: None },
+            RedemptionUpdate::Claim(order) => Command::ClaimRedemption { redemption, order },
+            RedemptionUpdate::Release(order) => Command::ReleaseRedemption { redemption, order },
+            RedemptionUpdate::Cancel => Command::CancelRedemption { redemption },
+            RedemptionUpdate::Use => Command::UseRedemption { redemption, order: None },
         }
     }
 
     fn redeem(&mut self, reward: Index, steps: u32) -> Option<Command> {
         self.redemptions = self.redemptions.checked_add(1)?;
-        let (reward, variable) = pick_from(&self.words.rewards, reward)?;
+        let (reward, variable) = pick_from(&self.vocabulary.rewards, reward)?;
         let amount = variable.and_then(|variable| {
             let more = variable
                 .step

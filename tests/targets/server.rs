@@ -29,7 +29,7 @@ thread_local! {
 pub(super) struct FuzzServer {
     store: Arc<MemoryStore>,
     app: App,
-    pub(super) hands: ManualClock,
+    pub(super) clock: ManualClock,
     requests: u64,
 }
 
@@ -51,9 +51,9 @@ impl FuzzServer {
             scopes: Scope::ALL.to_vec(),
         };
         store.add_api_key(shop, &key, now).unwrap();
-        let (clock, hands) = Clock::manual(now);
+        let (clock, clock) = Clock::manual(now);
         let app = App::new(Arc::<MemoryStore>::clone(&store), clock);
-        Self { store, app, hands, requests: 0 }
+        Self { store, app, clock, requests: 0 }
     }
 
     /// Sends a request; none where it is none that could come from a connection. An answer must not be the server's
@@ -93,7 +93,7 @@ impl FuzzServer {
     }
 
     /// A request with the shop's key and a JSON body.
-    pub(super) fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> Option<(u16, Value)> {
+    pub(super) fn send_json(&mut self, method: &str, path: &str, body: &[u8]) -> Option<(u16, Value)> {
         let request = hyper::Request::builder().method(method).uri(path);
         let request = request.header("authorization", format!("Bearer {KEY}"));
         self.send(request.header("content-type", "application/json"), body)

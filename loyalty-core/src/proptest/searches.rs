@@ -11,9 +11,9 @@ use ::proptest::test_runner::TestCaseResult;
 use chrono::TimeDelta;
 
 use super::check::{CheckFailure, ProgramCheck};
-use super::life::{self, CustomerHistory, Shrinkable, customer_histories_under, pick_from, orders_under, without_item};
-use super::story::Transcript;
-use super::words::Vocabulary;
+use super::customer_history::{self, CustomerHistory, Shrinkable, customer_histories_under, pick_from, orders_under, without_item};
+use super::transcript::Transcript;
+use super::vocabulary::Vocabulary;
 use super::{
     Books, Invariant, check_conservation, carts, check_exact_discounts, check_calculations,
     check_expiry_instant, check_idempotency, check_dry_run,
@@ -76,7 +76,7 @@ fn search_histories(
     look: fn(&Step<'_>) -> TestCaseResult,
 ) -> Result<(), CheckFailure> {
     let test = |life: &CustomerHistory| {
-        let mut books = check.books(program, life);
+        let mut books = check.new_ledger(program, life);
         life.steps.iter().try_for_each(|(now, command)| {
             let before = books.clone();
             let told = books.tell(command, *now);
@@ -89,13 +89,13 @@ fn search_histories(
             })
         })
     };
-    let tell = |life: &CustomerHistory| Transcript::of(&mut check.books(program, life), &life.steps);
+    let tell = |life: &CustomerHistory| Transcript::record_all(&mut check.new_ledger(program, life), &life.steps);
     check.search(&customer_histories_under(program, check.zone), test, tell)
 }
 
 /// Books of a customer with these tags, to whom nothing has happened.
 fn new_ledger(check: &ProgramCheck, program: &Program, tags: &BTreeSet<Tag>) -> Books {
-    check.books(program, &CustomerHistory { tags: tags.clone(), birthday: None, steps: Vec::new() })
+    check.new_ledger(program, &CustomerHistory { tags: tags.clone(), birthday: None, steps: Vec::new() })
 }
 
 fn order_id() -> Option<OrderId> {
@@ -126,7 +126,7 @@ enum OrderFact {
 }
 
 fn arrival_cases(program: &Program) -> impl Strategy<Value = ArrivalCase> + use<> {
-    let words = Vocabulary::of(program);
+    let words = Vocabulary::from_program(program);
     let status = prop_oneof![2 => Just(words.gate), 1 => select(&Status::ALL[..])];
     let units = weighted(0.4, (any::<Index>(), (1..4_u16).prop_map(Quantity::from)));
     let fact = prop_oneof![
@@ -135,7 +135,7 @@ fn arrival_cases(program: &Program) -> impl Strategy<Value = ArrivalCase> + use<
         1 => Just(OrderFact::Cancel),
     ];
     let facts = vec((fact, 0..50_i64, any::<u8>()), 1..6);
-    (life::tags(&words), life::starts(&words), life::orders(&words), facts).prop_filter_map(
+    (customer_history::tags(&words), customer_history::starts(&words), customer_history::orders(&words), facts).prop_filter_map(
         "facts that fit",
         |(tags, start, order, facts)| {
             let order = Order { placed_at: Some(start), ..order };
@@ -191,7 +191,7 @@ fn with_extra_line(order: &Order) -> Option<Order> {
 
 fn build_refunded(order: &Order, percent: i64, units: Option<&(Index, Quantity)>) -> Option<RefundContent> {
     let Some((pick, units)) = units else {
-        return life::percent_of(order.total, percent).map(RefundContent::Amount);
+        return customer_history::percent_of(order.total, percent).map(RefundContent::Amount);
     };
     let line = pick_from(&order.lines, *pick)?;
     Some(RefundContent::Lines {
@@ -201,14 +201,14 @@ fn build_refunded(order: &Order, percent: i64, units: Option<&(Index, Quantity)>
 }
 
 impl Shrinkable for ArrivalCase {
-    fn without(&self, part: usize) -> Option<Self> {
+    fn without_part(&self, part: usize) -> Option<Self> {
         Some(Self { facts: without_item(&self.facts, part)?, ..self.clone() })
     }
 }
 
 impl ArrivalCase {
     /// The facts as the shop dated them, and as they arrive instead.
-    fn both(&self) -> [Vec<(Timestamp, Command)>; 2] {
+    fn dated_and_shuffled(&self) -> [Vec<(Timestamp, Command)>; 2] {
         let timed = |facts: &[(u8, Command)]| {
             facts.iter().map(|(_, fact)| (self.now, fact.clone())).collect()
         };
@@ -228,16 +228,16 @@ fn search_arrival_order(check: &ProgramCheck, program: &Program) -> Result<(), C
         Ok(books)
     };
     let test = |case: &ArrivalCase| {
-        let [one, other] = case.both();
+        let [one, other] = case.dated_and_shuffled();
         super::ensure_same_outcome(&told(case, &other)?, &told(case, &one)?, case.now)
     };
     let tell = |case: &ArrivalCase| {
-        let [one, other] = case.both();
-        let mut story = Transcript::of(&mut new_ledger(check, program, &case.tags), &one);
-        story.add("The same facts of another customer, as they arrive there:");
+        let [one, other] = case.dated_and_shuffled();
+        let mut story = Transcript::record_all(&mut new_ledger(check, program, &case.tags), &one);
+        story.add_line("The same facts of another customer, as they arrive there:");
         let mut books = new_ledger(check, program, &case.tags);
         for (now, fact) in &other {
-            story.tell(&mut books, fact, *now);
+            story.record(&mut books, fact, *now);
         }
         story
     };
@@ -254,17 +254,17 @@ struct SlicedRefundCase {
 }
 
 impl Shrinkable for SlicedRefundCase {
-    fn without(&self, part: usize) -> Option<Self> {
+    fn without_part(&self, part: usize) -> Option<Self> {
         Some(Self { cuts: without_item(&self.cuts, part)?, ..self.clone() })
     }
 }
 
 fn search_sliced_refunds(check: &ProgramCheck, program: &Program) -> Result<(), CheckFailure> {
-    let words = Vocabulary::of(program);
+    let words = Vocabulary::from_program(program);
     let cases = (
-        life::tags(&words),
-        life::starts(&words),
-        life::orders(&words),
+        customer_history::tags(&words),
+        customer_history::starts(&words),
+        customer_history::orders(&words),
         vec(0..=1_000_i64, 1..5),
     )
         .prop_map(|(tags, now, order, mut cuts)| {
@@ -317,7 +317,7 @@ fn search_sliced_refunds(check: &ProgramCheck, program: &Program) -> Result<(), 
             return Transcript::default();
         };
         let mut books = new_ledger(check, program, &case.tags);
-        let mut story = Transcript::of(&mut books, &[(now, report)]);
+        let mut story = Transcript::record_all(&mut books, &[(now, report)]);
         let refund = |refund| Command::RefundOrder {
             order: id.clone(),
             refund,
@@ -325,10 +325,10 @@ fn search_sliced_refunds(check: &ProgramCheck, program: &Program) -> Result<(), 
             at: None,
         };
         let mut at_once = books.clone();
-        story.tell(&mut at_once, &refund(whole), now);
-        story.add("Another customer gets the same money back in slices:");
+        story.record(&mut at_once, &refund(whole), now);
+        story.add_line("Another customer gets the same money back in slices:");
         for slice in slices {
-            story.tell(&mut books, &refund(slice), now);
+            story.record(&mut books, &refund(slice), now);
         }
         story
     };
@@ -353,21 +353,21 @@ pub(super) struct SpendComparison {
     tags: BTreeSet<Tag>,
     now: Timestamp,
     orders: Vec<Order>,
-    which: Index,
-    more: Amount,
+    increased_order: Index,
+    extra_amount: Amount,
 }
 
 pub(super) fn search_tier_monotonicity(check: &ProgramCheck, program: &Program) -> Result<(), CheckFailure> {
-    let words = Vocabulary::of(program);
+    let words = Vocabulary::from_program(program);
     let plain = orders_under(program).prop_map(|order| Order { redeemed: Amount::ZERO, ..order });
-    let more = life::prices(&words);
-    let cases = (life::tags(&words), life::starts(&words), vec(plain, 1..4), any::<Index>(), more);
+    let more = customer_history::prices(&words);
+    let cases = (customer_history::tags(&words), customer_history::starts(&words), vec(plain, 1..4), any::<Index>(), more);
     let cases = cases.prop_map(|(tags, now, orders, which, more)| SpendComparison {
         tags,
         now,
         orders,
-        which,
-        more,
+        increased_order: which,
+        extra_amount: more,
     });
     let gate = words.gate;
     let commands = |orders: &[Order], now: Timestamp| -> Vec<(Timestamp, Command)> {
@@ -394,28 +394,28 @@ pub(super) fn search_tier_monotonicity(check: &ProgramCheck, program: &Program) 
     };
     let play = |case: &SpendComparison, orders: &[Order]| {
         let mut books = new_ledger(check, program, &case.tags);
-        let story = Transcript::of(&mut books, &commands(orders, case.now));
+        let story = Transcript::record_all(&mut books, &commands(orders, case.now));
         (tier(&books, case.now), story)
     };
     let test = |case: &SpendComparison| {
-        let (Some(richer), less) = (case.richer(), &case.orders) else {
+        let (Some(richer), less) = (case.increased_orders(), &case.orders) else {
             return Ok(());
         };
         let (((rank, poor), _), ((richer_rank, rich), _)) = (play(case, less), play(case, &richer));
         ensure!(
             richer_rank >= rank,
             "who pays {} more ends in {rich}, the other in {poor}",
-            case.more
+            case.extra_amount
         );
         Ok(())
     };
     let tell = |case: &SpendComparison| {
         let ((_, mut story), richer) =
-            (play(case, &case.orders), case.richer().unwrap_or_default());
-        story.add("Another customer pays more:");
+            (play(case, &case.orders), case.increased_orders().unwrap_or_default());
+        story.add_line("Another customer pays more:");
         let mut books = new_ledger(check, program, &case.tags);
         for (now, command) in commands(&richer, case.now) {
-            story.tell(&mut books, &command, now);
+            story.record(&mut books, &command, now);
         }
         story
     };
@@ -423,7 +423,7 @@ pub(super) fn search_tier_monotonicity(check: &ProgramCheck, program: &Program) 
 }
 
 impl Shrinkable for SpendComparison {
-    fn without(&self, part: usize) -> Option<Self> {
+    fn without_part(&self, part: usize) -> Option<Self> {
         let orders = without_item(&self.orders, part)?;
         if orders.is_empty() { None } else { Some(Self { orders, ..self.clone() }) }
     }
@@ -431,13 +431,13 @@ impl Shrinkable for SpendComparison {
 
 impl SpendComparison {
     /// The orders of who pays more.
-    fn richer(&self) -> Option<Vec<Order>> {
+    fn increased_orders(&self) -> Option<Vec<Order>> {
         let mut orders = self.orders.clone();
         let count = orders.len();
-        let order = orders.get_mut(self.which.index(count.max(1)))?;
+        let order = orders.get_mut(self.increased_order.index(count.max(1)))?;
         let line = order.lines.first_mut()?;
-        line.amount = line.amount.checked_add(self.more)?;
-        order.total = order.total.checked_add(self.more)?;
+        line.amount = line.amount.checked_add(self.extra_amount)?;
+        order.total = order.total.checked_add(self.extra_amount)?;
         order.validate(2).ok().map(|()| orders)
     }
 }
@@ -451,7 +451,7 @@ struct CartCase {
 }
 
 impl Shrinkable for CartCase {
-    fn without(&self, part: usize) -> Option<Self> {
+    fn without_part(&self, part: usize) -> Option<Self> {
         Some(Self {
             cart: Cart { lines: without_item(&self.cart.lines, part)?, ..self.cart.clone() },
             ..self.clone()
@@ -474,16 +474,16 @@ fn search_exact_allocation(check: &ProgramCheck, program: &Program) -> Result<()
         let mut story = Transcript::default();
         for line in &case.cart.lines {
             let product = line.product.as_ref().map_or("something", |product| product.as_str());
-            story.add(format!("{} x {product} at {} ({})", line.quantity, line.price, line.id));
+            story.add_line(format!("{} x {product} at {} ({})", line.quantity, line.price, line.id));
         }
         for delivery in &case.cart.shipping {
-            story.add(format!("shipping at {} ({})", delivery.price, delivery.id));
+            story.add_line(format!("shipping at {} ({})", delivery.price, delivery.id));
         }
         let found = evaluated(case);
         for code in found.iter().flat_map(|found| &found.codes) {
-            story.add(code.to_string());
+            story.add_line(code.to_string());
             for share in code.outcome.iter().flat_map(|applied| &applied.shares) {
-                story.add(format!("  of which {} off {}", share.amount, share.line));
+                story.add_line(format!("  of which {} off {}", share.amount, share.line));
             }
         }
         story

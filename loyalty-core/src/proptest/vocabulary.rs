@@ -45,13 +45,13 @@ struct VocabularyBuilder {
 }
 
 impl Vocabulary {
-    pub(super) fn of(program: &Program) -> Arc<Self> {
+    pub(super) fn from_program(program: &Program) -> Arc<Self> {
         let parts = program.definition();
         let mut found = VocabularyBuilder::default();
-        found.orders(program);
-        found.tiers(program);
-        found.actions(program);
-        found.rewards(program);
+        found.add_earning(program);
+        found.add_tiers(program);
+        found.add_actions(program);
+        found.add_rewards(program);
         found.products.extend(ProductId::new("anything").ok());
         found.categories.extend(CategoryId::new("anywhere").ok());
         let codes = parts.actions.iter().flat_map(|action| {
@@ -89,16 +89,16 @@ impl Vocabulary {
 }
 
 impl VocabularyBuilder {
-    fn goods(&mut self, goods: &ProductScope) {
+    fn add_scope(&mut self, goods: &ProductScope) {
         self.products.extend(goods.products.iter().cloned());
         self.categories.extend(goods.categories.iter().cloned());
     }
 
-    fn window(&mut self, from: Option<Timestamp>, until: Option<Timestamp>) {
+    fn add_window(&mut self, from: Option<Timestamp>, until: Option<Timestamp>) {
         self.instants.extend(from.into_iter().chain(until));
     }
 
-    fn orders(&mut self, program: &Program) {
+    fn add_earning(&mut self, program: &Program) {
         let parts = program.definition();
         self.products.extend(parts.basis.excluded_products.iter().cloned());
         self.categories
@@ -115,7 +115,7 @@ impl VocabularyBuilder {
             self.categories.extend(rule.when.categories.iter().cloned());
             self.tags.extend(rule.when.customer_tags.iter().cloned());
             self.amounts.extend(rule.when.minimum_spend);
-            self.window(rule.when.from, rule.when.until);
+            self.add_window(rule.when.from, rule.when.until);
             if let EarningFormula::PerIncrement { amount, .. } = rule.earn {
                 self.amounts.push(amount);
             }
@@ -124,11 +124,11 @@ impl VocabularyBuilder {
             self.products.extend(campaign.products.iter().cloned());
             self.categories.extend(campaign.categories.iter().cloned());
             self.tags.extend(campaign.customer_tags.iter().cloned());
-            self.window(campaign.from, campaign.until);
+            self.add_window(campaign.from, campaign.until);
         }
     }
 
-    fn tiers(&mut self, program: &Program) {
+    fn add_tiers(&mut self, program: &Program) {
         let parts = program.definition();
         let tiering = &parts.tiering;
         self.periods.extend(tiering.term.into_iter().chain(tiering.grace));
@@ -141,10 +141,10 @@ impl VocabularyBuilder {
         }
     }
 
-    fn actions(&mut self, program: &Program) {
+    fn add_actions(&mut self, program: &Program) {
         for action in &program.definition().actions {
             self.tags.extend(action.when.customer_tags.iter().cloned());
-            self.window(action.when.from, action.when.until);
+            self.add_window(action.when.from, action.when.until);
             self.periods.extend(action.hold);
             if let ActionKind::GoalSpend(amount) = action.kind {
                 self.amounts.push(amount);
@@ -152,18 +152,18 @@ impl VocabularyBuilder {
         }
     }
 
-    fn rewards(&mut self, program: &Program) {
+    fn add_rewards(&mut self, program: &Program) {
         let parts = program.definition();
         for reward in &parts.rewards {
-            self.goods(&reward.only);
-            self.goods(&reward.excluded);
+            self.add_scope(&reward.only);
+            self.add_scope(&reward.excluded);
             if let RewardPricing::Fixed { benefit: Benefit::FreeProduct(FreeProduct { scope: goods, .. }), .. } =
                 &reward.offer
             {
-                self.goods(goods);
+                self.add_scope(goods);
             }
             self.tags.extend(reward.when.customer_tags.iter().cloned());
-            self.window(reward.when.from, reward.when.until);
+            self.add_window(reward.when.from, reward.when.until);
             self.amounts.extend(reward.minimum_subtotal);
             self.periods.extend(reward.valid_for);
         }

@@ -48,7 +48,7 @@ fn customer_of_100_orders() -> TempDatabase {
 }
 
 fn query_number(place: &TempDatabase, sql: &str) -> i64 {
-    place.sql().query_row(sql, [], |row| row.get(0)).unwrap()
+    place.connect().query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
 /// How often a row of a table has been written from now on.
@@ -58,7 +58,7 @@ fn count_writes<'a>(place: &'a TempDatabase, table: &str) -> impl Fn() -> i64 + 
         CREATE TRIGGER put AFTER INSERT ON {table} BEGIN UPDATE written SET count = count + 1; END;
         CREATE TRIGGER again AFTER UPDATE ON {table} BEGIN UPDATE written SET count = count + 1; END;"
     );
-    place.sql().execute_batch(&watch).unwrap();
+    place.connect().execute_batch(&watch).unwrap();
     || query_number(place, "SELECT count FROM written")
 }
 
@@ -144,7 +144,7 @@ fn lot_segments_are_rewritten_only_when_they_change() {
     assert_eq!((query_number(&place, COUNT_LOT_SEGMENTS), written()), (36, 39), "all of it is spent");
     let of_o40 = || -> String {
         place
-            .sql()
+            .connect()
             .query_row("SELECT lots FROM lot_chapter WHERE lot = 33", [], |row| row.get(0))
             .unwrap()
     };
@@ -164,11 +164,11 @@ fn accounts_of_an_older_file_get_segments_when_they_change() {
     // As they were: all in the state.
     let whole = place.open().account_at(ShopId(1), AccountId(1), minute(99)).unwrap();
     place
-        .sql()
+        .connect()
         .execute("UPDATE account SET state = ?", [serde_json::to_string(&whole).unwrap()])
         .unwrap();
-    place.sql().execute_batch(WITHOUT_SEGMENTS).unwrap();
-    place.sql().pragma_update(None, "user_version", 9).unwrap();
+    place.connect().execute_batch(WITHOUT_SEGMENTS).unwrap();
+    place.connect().pragma_update(None, "user_version", 9).unwrap();
     assert_eq!(StoreContents::read(&place.open()), before);
     assert_eq!([COUNT_SEGMENTS, COUNT_LOT_SEGMENTS].map(|count| query_number(&place, count)), [0, 0]);
     record_orders(&place.open(), 100..101);
@@ -197,9 +197,9 @@ fn accounts_with_instant_segments_only_get_lot_segments() {
         serde_json::to_string(whole.lots()).unwrap(),
         "UPDATE account SET chapters = 6, state = json_set(state, '$.lots', json(?))",
     );
-    place.sql().execute(whole, [lots]).unwrap();
-    place.sql().execute_batch("DROP TABLE lot_chapter").unwrap();
-    place.sql().pragma_update(None, "user_version", 10).unwrap();
+    place.connect().execute(whole, [lots]).unwrap();
+    place.connect().execute_batch("DROP TABLE lot_chapter").unwrap();
+    place.connect().pragma_update(None, "user_version", 10).unwrap();
     assert_eq!(StoreContents::read(&place.open()), before);
     record_orders(&place.open(), 100..101);
     assert_eq!([COUNT_SEGMENTS, COUNT_LOT_SEGMENTS].map(|count| query_number(&place, count)), [6, 6]);
@@ -239,7 +239,7 @@ fn a_lost_or_changed_segment_is_detected() {
         ("UPDATE account SET state = replace(state, '\"id\":100,', '\"id\":1,')", lost),
     ] {
         let place = customer_of_100_orders();
-        assert_eq!(place.sql().execute(damage, []).unwrap(), 1, "{damage}");
+        assert_eq!(place.connect().execute(damage, []).unwrap(), 1, "{damage}");
         let found = SqliteAdmin::open_existing(&place.file())
             .unwrap()
             .verify()
@@ -271,7 +271,7 @@ fn a_lost_or_changed_segment_is_detected() {
         ("UPDATE lot_chapter SET lots = replace(lots, 'Co0', 'Co_')", "account 1 differs"),
     ] {
         let place = customer_of_100_orders();
-        assert!(place.sql().execute(damage, []).unwrap() > 0, "{damage}");
+        assert!(place.connect().execute(damage, []).unwrap() > 0, "{damage}");
         let found = SqliteAdmin::open_existing(&place.file())
             .unwrap()
             .verify()
@@ -336,15 +336,15 @@ struct StorePair {
     memory: MemoryStore,
     place: TempDatabase,
     file: Option<SqliteStore>,
-    told: u64,
-    passed: u64,
+    orders_sent: u64,
+    elapsed: u64,
 }
 
 impl StorePair {
     fn new(program: &str, settings: &StoreSettings) -> Self {
         let (memory, place) = (MemoryStore::default(), TempDatabase::new());
         let file = Some(place.open_with(settings));
-        let twice = Self { memory, place, file, told: 0, passed: 0 };
+        let twice = Self { memory, place, file, orders_sent: 0, elapsed: 0 };
         twice.stores().iter().for_each(|store| {
             TestShop::new(*store).execute(publish_action(program)).unwrap();
         });
@@ -366,19 +366,19 @@ impl StorePair {
     }
 
     /// The next order's name.
-    fn next(&mut self) -> String {
-        self.told += 1;
-        format!("o{}", self.told - 1)
+    fn next_order_id(&mut self) -> String {
+        self.orders_sent += 1;
+        format!("o{}", self.orders_sent - 1)
     }
 
     /// What a step tells; none where there is nothing to tell yet, or it is about files.
     fn action(&mut self, step: Step) -> Option<Action> {
         let (told, order) =
-            (self.told, |back| format!("o{}", self.told - 1 - u64::from(back) % self.told));
+            (self.orders_sent, |back| format!("o{}", self.orders_sent - 1 - u64::from(back) % self.orders_sent));
         match step {
             Step::Order { customer, days } => {
-                self.passed += 1 + u64::from(days) * 1_440;
-                Some(order_action(Some(&customer_ref(customer)), record_paid(&self.next(), "20.00")))
+                self.elapsed += 1 + u64::from(days) * 1_440;
+                Some(order_action(Some(&customer_ref(customer)), record_paid(&self.next_order_id(), "20.00")))
             }
             Step::Refund { back } => {
                 (told > 0).then(|| order_action(None, refund(&order(back), "r1", "7.00")))
@@ -389,14 +389,14 @@ impl StorePair {
             }
             Step::Spend { customer, percent } => {
                 let known = self.memory.customer(ShopId(1), &customer_ref(customer)).unwrap()?;
-                let spent = known.balance(minute(self.passed)).get() * i64::from(percent) / 100;
+                let spent = known.balance(minute(self.elapsed)).get() * i64::from(percent) / 100;
                 Some(Action::for_customer(customer_ref(customer), Existence::Required, vec![subtract(spent.max(1))]))
             }
             Step::Merge => {
-                self.passed += 1;
+                self.elapsed += 1;
                 Some(order_action(
                     Some(&id_and_email("0", "guest@example.com")),
-                    record_paid(&self.next(), "20.00"),
+                    record_paid(&self.next_order_id(), "20.00"),
                 ))
             }
             Step::Reopen | Step::Crash | Step::Idle => None,
@@ -413,7 +413,7 @@ fn run_steps(steps: &[Step], program: &str, settings: &StoreSettings) {
             Step::Idle => std::thread::sleep(Duration::from_millis(30)),
             told => {
                 let Some(action) = twice.action(*told) else { continue };
-                let now = minute(twice.passed);
+                let now = minute(twice.elapsed);
                 let answers = twice
                     .stores()
                     .map(|store| format!("{:?}", desk(store, now).execute(action.clone())));
