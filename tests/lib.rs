@@ -1,4 +1,5 @@
-//! What the tests share: the words of the store's suite; files of benches; and [`targets`] for fuzzing.
+//! What the tests share: the words of the store's suite; files of benches; [`structure`], which reads the
+//! source of the crates; and [`targets`] for fuzzing.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,6 +8,7 @@
     reason = "a test may stop at what it did not expect"
 )]
 
+pub mod structure;
 pub mod targets;
 
 use std::path::{Path, PathBuf};

@@ -239,7 +239,7 @@ impl<'b> Scanner<'b> {
                 [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => self.skip(2),
                 [b'\\', _, ..] => return Err(JsonError::Malformed { at: start.saturating_add(1) }),
                 [b'\\'] | [] => return Err(JsonError::Truncated),
-                [..b' ', ..] => return Err(self.malformed()),
+                [b'\0'..b' ', ..] => return Err(self.malformed()),
                 [_, ..] => {
                     let letter = self.body.get(start..).and_then(|rest| rest.chars().next());
                     let letter = letter.ok_or(JsonError::NotUtf8)?;
