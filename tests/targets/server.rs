@@ -51,9 +51,9 @@ impl FuzzServer {
             scopes: Scope::ALL.to_vec(),
         };
         store.add_api_key(shop, &key, now).unwrap();
-        let (clock, clock) = Clock::manual(now);
+        let (clock, manual_clock) = Clock::manual(now);
         let app = App::new(Arc::<MemoryStore>::clone(&store), clock);
-        Self { store, app, clock, requests: 0 }
+        Self { store, app, clock: manual_clock, requests: 0 }
     }
 
     /// Sends a request; none where it is none that could come from a connection. An answer must not be the server's
