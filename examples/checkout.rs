@@ -7,7 +7,7 @@
 mod cli;
 mod client;
 mod server;
-mod story;
+mod transcript;
 
 use std::process::ExitCode;
 
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::cli::ExampleError;
 use crate::client::ServerArgs;
-use crate::story::Transcript;
+use crate::transcript::Transcript;
 
 /// A reward, from the points to the cancelled order.
 #[derive(Parser)]

@@ -108,7 +108,10 @@ pub(crate) struct ClientResponse {
 
 impl Client {
     /// Sends a request and waits for its answer.
-    pub(crate) async fn send(&mut self, ask: ClientRequest<'_>) -> Result<ClientResponse, ExampleError> {
+    pub(crate) async fn send(
+        &mut self,
+        ask: ClientRequest<'_>,
+    ) -> Result<ClientResponse, ExampleError> {
         let mut request = Request::builder()
             .method(ask.method)
             .uri(ask.path)

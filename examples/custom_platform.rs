@@ -8,7 +8,7 @@
 mod cli;
 mod client;
 mod server;
-mod story;
+mod transcript;
 
 use std::process::ExitCode;
 
@@ -17,9 +17,9 @@ use hyper::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::cli::Trouble;
+use crate::cli::ExampleError;
 use crate::client::ServerArgs;
-use crate::story::Story;
+use crate::transcript::Transcript;
 
 /// An order from its first status to a refund, as a shop would push it.
 #[derive(Parser)]
@@ -32,8 +32,8 @@ fn main() -> ExitCode {
     cli::run(push)
 }
 
-async fn push(arguments: Arguments) -> Result<ExitCode, Trouble> {
-    let mut story = Story::begin(arguments.server).await?;
+async fn push(arguments: Arguments) -> Result<ExitCode, ExampleError> {
+    let mut story = Transcript::start(arguments.server).await?;
     for (status, at, sentence) in [
         (
             "processing",
@@ -68,7 +68,7 @@ async fn push(arguments: Arguments) -> Result<ExitCode, Trouble> {
         .get("The account page asks what there is to show.", "/v1/customers/grace/ledger")
         .await?;
     print_account_page(&AccountPage::deserialize(ledger)?);
-    story.end().await?;
+    story.finish().await?;
     Ok(ExitCode::SUCCESS)
 }
 

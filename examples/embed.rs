@@ -7,14 +7,16 @@ use std::error::Error;
 use std::sync::Arc;
 
 use loyalty_core::{
-    Account, Command, Context, Event, OverRefund, Line, LineId, Order, OrderId, OrderState, Origin,
-    Program, Quantity, Refund, RefundId, RefundContent, Status, decide,
+    Account, Command, Context, Event, Line, LineId, Order, OrderId, OrderState, Origin, OverRefund,
+    Program, Quantity, Refund, RefundContent, RefundId, Status, decide,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (program, now) = (Program::default(), "2026-01-31T10:00:00Z".parse()?);
     let (mut account, mut order) = (Account::default(), OrderState::default());
-    for fact in [record_paid_order("1001", order_of_two_lines()?)?, refund_order("1001", "R1", "20.00")?] {
+    for fact in
+        [record_paid_order("1001", order_of_two_lines()?)?, refund_order("1001", "R1", "20.00")?]
+    {
         let decision = decide(&Context::new(&program, &account, now).with_order(&order), &fact)?;
         for event in &decision.events {
             account.evolve(event);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use loyalty_core::{Currency, Zone};
 use loyalty_http::{App, Clock, Limits, auth, server};
-use loyalty_store::{NewShop, StoreSettings, SqliteStore, Store};
+use loyalty_store::{NewShop, SqliteStore, Store, StoreSettings};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;

@@ -6,7 +6,7 @@
 mod cli;
 mod client;
 mod server;
-mod story;
+mod transcript;
 
 use std::process::ExitCode;
 
@@ -14,9 +14,9 @@ use clap::Parser;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use crate::cli::Trouble;
+use crate::cli::ExampleError;
 use crate::client::ServerArgs;
-use crate::story::Story;
+use crate::transcript::Transcript;
 
 /// Points for subscriptions, as a shop would add them.
 #[derive(Parser)]
@@ -29,8 +29,8 @@ fn main() -> ExitCode {
     cli::run(subscribe)
 }
 
-async fn subscribe(arguments: Arguments) -> Result<ExitCode, Trouble> {
-    let mut story = Story::begin(arguments.server).await?;
+async fn subscribe(arguments: Arguments) -> Result<ExitCode, ExampleError> {
+    let mut story = Transcript::start(arguments.server).await?;
     let ada = json!({ "customer_id": "ada", "email": "ada@example.com", "first_name": "Ada" });
     story
         .send("Ada signs up.", (Method::POST, "/v1/customers"), Some("sign-up-ada"), &ada)
@@ -64,6 +64,6 @@ async fn subscribe(arguments: Arguments) -> Result<ExitCode, Trouble> {
         .get("The points apply at once.", "/v1/customers/ada/point-balance")
         .await?;
     println!("Ada has {} points.", balance.get("point_balance").unwrap_or(&Value::Null));
-    story.end().await?;
+    story.finish().await?;
     Ok(ExitCode::SUCCESS)
 }

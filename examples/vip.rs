@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use loyalty_core::{
     Command, Currency, CustomerId, Event, Line, LineId, Order, OrderId, Origin, Program, Quantity,
-    Refund, RefundId, RefundContent, ShopId, Status, Timestamp, Zone,
+    Refund, RefundContent, RefundId, ShopId, Status, Timestamp, Zone,
 };
 use loyalty_store::{
-    Action, FieldChange, EmailConflict, MemoryStore, NewShop, Existence, ProfileChange, Receipt, Reply,
-    Request, Store, CustomerRef,
+    Action, CustomerRef, EmailConflict, Existence, FieldChange, MemoryStore, NewShop,
+    ProfileChange, Receipt, Reply, Request, Store,
 };
 
 const PROGRAM: &str = r#"{
@@ -52,7 +52,10 @@ fn main() -> ExampleResult {
     year.sign_up("bob", None)?;
     year.join("bob", &code)?;
     year.record_order("bob", "2001", "60.00")?;
-    year.start_month("2026-05", "Her birthday, and a big order at Silver's one and a half points.")?;
+    year.start_month(
+        "2026-05",
+        "Her birthday, and a big order at Silver's one and a half points.",
+    )?;
     year.record_order("ada", "1003", "320.00")?;
     year.start_month("2026-06", "She sends some of it back. That undoes Gold at once.")?;
     year.refund("1003", "R1", "200.00")?;
@@ -116,8 +119,9 @@ impl YearSimulation {
 
     fn sign_up(&mut self, name: &str, birthday: Option<&str>) -> ExampleResult {
         let change = ProfileChange {
-            birthday: birthday
-                .map_or(Ok(FieldChange::Keep), |day| day.parse().map(|day| FieldChange::Set(Some(day))))?,
+            birthday: birthday.map_or(Ok(FieldChange::Keep), |day| {
+                day.parse().map(|day| FieldChange::Set(Some(day)))
+            })?,
             ..ProfileChange::default()
         };
         self.execute(Action::Customer {
@@ -181,7 +185,11 @@ impl YearSimulation {
     /// A server draws the bits at random.
     fn issue_referral_code(&mut self, name: &str) -> Result<String, Box<dyn Error>> {
         let issue = Command::IssueReferralCode { entropy: *b"ada's code" };
-        let receipt = self.execute(Action::for_customer(customer_ref(name)?, Existence::Required, vec![issue]))?;
+        let receipt = self.execute(Action::for_customer(
+            customer_ref(name)?,
+            Existence::Required,
+            vec![issue],
+        ))?;
         self.print_new_events()?;
         let customer = receipt.customer.ok_or("nobody got a code")?;
         Ok(customer
@@ -228,7 +236,10 @@ impl YearSimulation {
 
     /// Where Ada stands, and what will be if nothing happens.
     fn print_status(&self) -> ExampleResult {
-        let ada = self.store.customer(self.shop, &customer_ref("ada")?)?.ok_or("Ada is gone")?;
+        let ada = self
+            .store
+            .customer(self.shop, &customer_ref("ada")?)?
+            .ok_or("Ada is gone")?;
         let status = ada.tier_status(self.now);
         let tier = status
             .tier

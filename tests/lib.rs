@@ -13,7 +13,7 @@ pub mod targets;
 
 use std::path::{Path, PathBuf};
 
-use loyalty_store::{StoreSettings, SqliteStore};
+use loyalty_store::{SqliteStore, StoreSettings};
 
 pub use loyalty_store::conformance::test_shop::*;
 
@@ -35,6 +35,10 @@ pub fn cached_file(directory: &Path, name: &str, make: impl FnOnce(&SqliteStore)
 /// Settings so tight that eviction, rounds and restoring happen all the time.
 pub fn tiny_settings() -> StoreSettings {
     let mut settings = StoreSettings::default();
-    (settings.cached_records, settings.write_behind_threshold, settings.checkpoint_pages) = (16, 4, 30);
+    (
+        settings.cached_records,
+        settings.write_behind_threshold,
+        settings.checkpoint_pages,
+    ) = (16, 4, 30);
     settings
 }

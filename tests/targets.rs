@@ -16,9 +16,9 @@ mod mutations;
 mod programs;
 mod requests;
 mod rows;
+mod server;
 mod texts;
 mod webhooks;
-mod server;
 
 pub use self::mutations::{SplitMix64, mutate_in_place, mutate_seed};
 
@@ -56,7 +56,10 @@ const PART_SEPARATOR: &[u8] = b"\n---\n";
 /// The parts of an input; at most twenty.
 fn split_parts(data: &[u8]) -> Vec<&[u8]> {
     let (mut parts, mut rest) = (Vec::new(), data);
-    while let Some(end) = rest.windows(PART_SEPARATOR.len()).position(|window| window == PART_SEPARATOR) {
+    while let Some(end) = rest
+        .windows(PART_SEPARATOR.len())
+        .position(|window| window == PART_SEPARATOR)
+    {
         let (part, more) = rest.split_at(end);
         parts.push(part);
         rest = more.get(PART_SEPARATOR.len()..).unwrap_or_default();

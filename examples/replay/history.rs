@@ -12,7 +12,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde::Deserialize;
 
-use crate::cli::Trouble;
+use crate::cli::ExampleError;
 
 /// An order. Members of the file that no rule looks at are left out.
 #[derive(Debug, Deserialize)]
@@ -35,17 +35,20 @@ pub(crate) struct SourceLine {
 }
 
 /// Reads the whole file, `.gz` or plain.
-pub(crate) fn read(path: &Path) -> Result<Vec<SourceOrder>, Trouble> {
-    let named = |trouble: Trouble| Trouble::from(format!("{}: {trouble}", path.display()));
+pub(crate) fn read(path: &Path) -> Result<Vec<SourceOrder>, ExampleError> {
+    let named =
+        |trouble: ExampleError| ExampleError::from(format!("{}: {trouble}", path.display()));
     let file = File::open(path).map_err(|error| named(error.into()))?;
     let packed = path.extension().is_some_and(|extension| extension == "gz");
     let text: Box<dyn Read> =
         if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-    let parse = |(line, text): (usize, std::io::Result<String>)| -> Result<SourceOrder, Trouble> {
-        // Python writes NaN for what is missing; JSON has null for that.
-        let text = text?.replace("\":NaN", "\":null");
-        serde_json::from_str(&text).map_err(|error| format!("line {}: {error}", line + 1).into())
-    };
+    let parse =
+        |(line, text): (usize, std::io::Result<String>)| -> Result<SourceOrder, ExampleError> {
+            // Python writes NaN for what is missing; JSON has null for that.
+            let text = text?.replace("\":NaN", "\":null");
+            serde_json::from_str(&text)
+                .map_err(|error| format!("line {}: {error}", line + 1).into())
+        };
     BufReader::new(text)
         .lines()
         .enumerate()
@@ -80,7 +83,9 @@ pub(crate) fn push_sequence(orders: usize, shuffle: Option<u64>, twice: Decimal)
 }
 
 /// What a customer's balance must be, worked out without the engine: the whole units of each order's total.
-pub(crate) fn expected_balances(orders: &[SourceOrder]) -> Result<BTreeMap<&str, i64>, Trouble> {
+pub(crate) fn expected_balances(
+    orders: &[SourceOrder],
+) -> Result<BTreeMap<&str, i64>, ExampleError> {
     let (mut sums, mut seen) = (BTreeMap::new(), BTreeSet::new());
     for order in orders {
         if seen.insert(&order.id) {

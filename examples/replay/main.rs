@@ -30,7 +30,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rust_decimal::Decimal;
 use tokio::task::JoinSet;
 
-use crate::cli::Trouble;
+use crate::cli::ExampleError;
 use crate::client::ServerArgs;
 use crate::history::SourceOrder;
 use crate::report::{PushStats, ReplayReport};
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
     cli::run(replay)
 }
 
-async fn replay(arguments: Arguments) -> Result<ExitCode, Trouble> {
+async fn replay(arguments: Arguments) -> Result<ExitCode, ExampleError> {
     let orders: Arc<[SourceOrder]> = history::read(&arguments.file)?.into();
     let sequence = history::push_sequence(orders.len(), arguments.shuffle, arguments.duplicate);
     let target = match arguments.server.server()? {
@@ -107,7 +107,7 @@ async fn push(
     orders: &Arc<[SourceOrder]>,
     sequence: Vec<usize>,
     connections: u16,
-) -> Result<PushStats, Trouble> {
+) -> Result<PushStats, ExampleError> {
     let progress = progress(sequence.len())?;
     let (sequence, next) = (Arc::<[usize]>::from(sequence), Arc::new(AtomicUsize::new(0)));
     let mut pushers = Vec::new();
@@ -145,7 +145,7 @@ struct PushTask {
 }
 
 impl PushTask {
-    async fn run(mut self) -> Result<Vec<Duration>, Trouble> {
+    async fn run(mut self) -> Result<Vec<Duration>, ExampleError> {
         let mut latencies = Vec::new();
         while let Some(order) = self.sequence.get(self.next_index.fetch_add(1, Ordering::Relaxed)) {
             let Some(order) = self.orders.get(*order) else { break };
@@ -159,13 +159,13 @@ impl PushTask {
 }
 
 /// A bar on standard error; hidden where that is no terminal.
-fn progress(length: usize) -> Result<ProgressBar, Trouble> {
+fn progress(length: usize) -> Result<ProgressBar, ExampleError> {
     let style =
         ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} orders, {eta} left")?;
     Ok(ProgressBar::new(u64::try_from(length)?).with_style(style))
 }
 
-fn write_balances(path: &Path, balances: &BTreeMap<String, i64>) -> Result<(), Trouble> {
+fn write_balances(path: &Path, balances: &BTreeMap<String, i64>) -> Result<(), ExampleError> {
     let line = |(customer, balance): (&String, &i64)| format!("{},{balance}\n", csv(customer));
     let text = balances.iter().map(line).collect::<String>();
     let written = std::fs::write(path, format!("customer,balance\n{text}"));

@@ -10,13 +10,14 @@ use loyalty_core::{
     Quantity, ShopId, Status, Timestamp, Zone,
 };
 use loyalty_store::{
-    Action, MemoryStore, NewShop, ProfileChange, Reply, Request, StoreSettings, SqliteStore, Store, CustomerRef,
+    Action, CustomerRef, MemoryStore, NewShop, ProfileChange, Reply, Request, SqliteStore, Store,
+    StoreSettings,
 };
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use crate::cli::Trouble;
-use crate::client::{Ask, Client, Server};
+use crate::cli::ExampleError;
+use crate::client::{Client, ClientRequest, Server};
 use crate::history;
 
 /// How many customers are asked for at once.
@@ -42,7 +43,7 @@ pub(crate) struct LibraryShop {
 
 impl Target {
     /// A new shop in a store that is gone afterwards: in memory, or in a temporary file.
-    pub(crate) fn temporary(memory: bool) -> Result<Self, Trouble> {
+    pub(crate) fn temporary(memory: bool) -> Result<Self, ExampleError> {
         let (store, name, directory): (Arc<dyn Store>, _, _) = if memory {
             (Arc::new(MemoryStore::default()), "memory", None)
         } else {
@@ -61,7 +62,7 @@ impl Target {
     }
 
     /// Something that pushes one order after the other.
-    pub(crate) async fn pusher(&self) -> Result<Pusher, Trouble> {
+    pub(crate) async fn pusher(&self) -> Result<Pusher, ExampleError> {
         Ok(match self {
             Self::Library(shop) => Pusher::Library(shop.clone()),
             Self::Server(server) => Pusher::Server(server.connect().await?),
@@ -72,7 +73,7 @@ impl Target {
     pub(crate) async fn balances(
         &self,
         customers: Vec<&str>,
-    ) -> Result<BTreeMap<String, i64>, Trouble> {
+    ) -> Result<BTreeMap<String, i64>, ExampleError> {
         match self {
             Self::Library(shop) => customers.into_iter().map(|id| shop.balance(id)).collect(),
             Self::Server(server) => {
@@ -102,7 +103,7 @@ pub(crate) enum Pusher {
 
 impl Pusher {
     /// Pushes an order; it is durable when this returns.
-    pub(crate) async fn push(&mut self, order: &history::SourceOrder) -> Result<(), Trouble> {
+    pub(crate) async fn push(&mut self, order: &history::SourceOrder) -> Result<(), ExampleError> {
         let pushed = match self {
             Self::Library(shop) => shop.record(order).await,
             Self::Server(client) => put_order(client, order).await,
@@ -112,7 +113,7 @@ impl Pusher {
 }
 
 impl LibraryShop {
-    async fn record(&self, order: &history::SourceOrder) -> Result<(), Trouble> {
+    async fn record(&self, order: &history::SourceOrder) -> Result<(), ExampleError> {
         // The history happens at its own time, so no clock is read.
         let now = order.placed_at;
         let command = Command::RecordOrder {
@@ -137,8 +138,10 @@ impl LibraryShop {
         }
     }
 
-    fn balance(&self, customer: &str) -> Result<(String, i64), Trouble> {
-        let found = self.store.customer(self.id, &CustomerRef::Id(CustomerId::new(customer)?))?;
+    fn balance(&self, customer: &str) -> Result<(String, i64), ExampleError> {
+        let found = self
+            .store
+            .customer(self.id, &CustomerRef::Id(CustomerId::new(customer)?))?;
         let found = found.ok_or_else(|| format!("customer {customer} is not known"))?;
         // The last entry's time: nothing in this history expires.
         Ok((customer.to_owned(), found.balance(Timestamp::UNIX_EPOCH).get()))
@@ -146,8 +149,8 @@ impl LibraryShop {
 }
 
 /// The order as the rules look at it.
-fn snapshot(order: &history::SourceOrder) -> Result<Order, Trouble> {
-    let line = |(index, line): (usize, &history::SourceLine)| -> Result<Line, Trouble> {
+fn snapshot(order: &history::SourceOrder) -> Result<Order, ExampleError> {
+    let line = |(index, line): (usize, &history::SourceLine)| -> Result<Line, ExampleError> {
         Ok(Line {
             id: LineId::new((index + 1).to_string())?,
             product: Some(ProductId::new(&line.product_id)?),
@@ -190,7 +193,7 @@ struct LineBody<'a> {
     amount: &'a str,
 }
 
-async fn put_order(client: &mut Client, order: &history::SourceOrder) -> Result<(), Trouble> {
+async fn put_order(client: &mut Client, order: &history::SourceOrder) -> Result<(), ExampleError> {
     let lines = order.lines.iter().map(|line| LineBody {
         product_id: &line.product_id,
         categories: line.category.as_slice(),
@@ -207,13 +210,13 @@ async fn put_order(client: &mut Client, order: &history::SourceOrder) -> Result<
     };
     let path = format!("/v1/orders/{}", segment(&order.id));
     let body = Bytes::from(serde_json::to_vec(&body)?);
-    let ask = Ask {
+    let ask = ClientRequest {
         method: Method::PUT,
         path: &path,
         idempotency_key: None,
         body,
     };
-    client.send(ask).await?.read::<serde::de::IgnoredAny>()?;
+    client.send(ask).await?.parse::<serde::de::IgnoredAny>()?;
     Ok(())
 }
 
@@ -240,13 +243,16 @@ struct BalanceItem {
     point_balance: i64,
 }
 
-async fn balances(client: &mut Client, customers: &[&str]) -> Result<Vec<(String, i64)>, Trouble> {
+async fn balances(
+    client: &mut Client,
+    customers: &[&str],
+) -> Result<Vec<(String, i64)>, ExampleError> {
     let body = Bytes::from(serde_json::json!({ "customer_ids": customers }).to_string());
     let path = "/v1/customers/point-balance";
     let answer = client
-        .send(Ask { method: Method::POST, path, idempotency_key: None, body })
+        .send(ClientRequest { method: Method::POST, path, idempotency_key: None, body })
         .await?;
-    let BalanceList { balances, unknown } = answer.read()?;
+    let BalanceList { balances, unknown } = answer.parse()?;
     match unknown.first() {
         Some(id) => Err(format!("customer {id} is not known").into()),
         None => Ok(balances

@@ -13,8 +13,8 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use loyalty_core::LineId;
 use loyalty_core::discount::{
-    AllocationMethod, Cart, CartLine, Code, ItemSelection, PriceRuleParts, PriceRule, QuantityRatio, ShippingLine, Stacking,
-    TargetSelection, TargetType, ValueType,
+    AllocationMethod, Cart, CartLine, Code, ItemSelection, PriceRule, PriceRuleParts,
+    QuantityRatio, ShippingLine, Stacking, TargetSelection, TargetType, ValueType,
 };
 use loyalty_core::proptest::DiscountLedger;
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use loyalty_core::{
-    Account, Command, Context, OverRefund, Order, OrderId, OrderState, Origin, Program, Quantity,
+    Account, Command, Context, Order, OrderId, OrderState, Origin, OverRefund, Program, Quantity,
     Refund, RefundContent, Status, Tag, Timestamp, decide, entitlement,
 };
 

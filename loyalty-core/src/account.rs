@@ -1,32 +1,32 @@
 //! The state of a customer's account: a compact fold of its journal.
 
-mod segments;
 mod activity;
-mod vlq;
+mod inactivity;
 mod lot;
 mod lots;
 mod open_redemptions;
 mod progress;
-mod inactivity;
+mod segments;
+mod vlq;
 
 use std::sync::Arc;
 
 use crate::amount::Points;
 use crate::award::AwardReason;
 use crate::calendar::Timestamp;
-use crate::event::{MergedState, CountsDelta, Event, LotCredit, ManualTier, Clawback};
+use crate::event::{Clawback, CountsDelta, Event, LotCredit, ManualTier, MergedState};
 use crate::explain::Calculation;
 use crate::id::{AccountId, LotId, OrderId, RedemptionId, TierId};
 use crate::redemption::Redemption;
 use crate::tier::{EarnedTier, TierChange};
 
-pub use segments::{AccountSegment, AccountSegments, AccountHeader, AccountSegmentKey};
-pub use activity::{AccountActivity, Bonus, ReferralLink, UsageCount, Usage};
+pub use activity::{AccountActivity, Bonus, ReferralLink, Usage, UsageCount};
+pub use inactivity::InactivityExpirations;
 pub use lot::Lot;
 pub use lots::Lots;
 pub use open_redemptions::OpenRedemptions;
 pub use progress::{Counts, Progress};
-pub use inactivity::InactivityExpirations;
+pub use segments::{AccountHeader, AccountSegment, AccountSegmentKey, AccountSegments};
 
 /// A customer's points: the lots that can be spent, those that are pending, or the debt where more was
 /// taken than there was; and what tiers, limits and referrals need to know.
@@ -57,28 +57,40 @@ pub struct Account {
     /// The last instant at which anything happened.
     #[cfg_attr(
         feature = "json",
-        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::serialize_instant")
+        serde(
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "crate::fast_fmt::serialize_instant"
+        )
     )]
     #[cfg_attr(feature = "json", serde(rename = "at"))]
     last_event_at: Option<Timestamp>,
     /// The last change of the balance, other than by running out of time.
     #[cfg_attr(
         feature = "json",
-        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::serialize_instant")
+        serde(
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "crate::fast_fmt::serialize_instant"
+        )
     )]
     #[cfg_attr(feature = "json", serde(rename = "changed_at"))]
     balance_changed_at: Option<Timestamp>,
     /// The last time that points were earned or redeemed.
     #[cfg_attr(
         feature = "json",
-        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::serialize_instant")
+        serde(
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "crate::fast_fmt::serialize_instant"
+        )
     )]
     #[cfg_attr(feature = "json", serde(rename = "dealt_at"))]
     last_activity_at: Option<Timestamp>,
     /// The last time that the balance ended by inactivity.
     #[cfg_attr(
         feature = "json",
-        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::serialize_instant")
+        serde(
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "crate::fast_fmt::serialize_instant"
+        )
     )]
     #[cfg_attr(feature = "json", serde(rename = "ended_idle_at"))]
     inactivity_expired_at: Option<Timestamp>,
@@ -144,7 +156,8 @@ impl Totals {
         let sum =
             |parts: [Points; 5]| parts.map(Points::get).into_iter().fold(0, i64::saturating_add);
         let came = sum([self.awarded, self.added, self.merged, self.granted, self.returned]);
-        let went = sum([self.clawed_back, self.subtracted, self.expired, self.redeemed, self.pending]);
+        let went =
+            sum([self.clawed_back, self.subtracted, self.expired, self.redeemed, self.pending]);
         let count = came.saturating_sub(went);
         Points::new(count).unwrap_or(if count > 0 { Points::MAX } else { Points::MIN })
     }
@@ -349,7 +362,9 @@ impl Account {
                 if award.counts_for_tiers() {
                     self.progress.add(*at, Counts::points(*points), Some(*at));
                 }
-                if award.reason.is_reversible() && lot.as_ref().is_some_and(LotCredit::is_non_expiring) {
+                if award.reason.is_reversible()
+                    && lot.as_ref().is_some_and(LotCredit::is_non_expiring)
+                {
                     self.inactivity_expirations.mark_reclaimable();
                 }
                 Arc::make_mut(&mut self.activity).record_bonus(award, *points, lot.as_ref(), *at);
@@ -399,7 +414,16 @@ impl Account {
                 self.clear(points.saturating_add(*pending));
                 self.merged_into = Some(*into);
             }
-            Event::AccountAbsorbed { lots, paid, debt, points, tier, merged_state: brought, at, .. } => {
+            Event::AccountAbsorbed {
+                lots,
+                paid,
+                debt,
+                points,
+                tier,
+                merged_state: brought,
+                at,
+                ..
+            } => {
                 self.absorb(event, *points, brought.as_deref());
                 self.remove_from_lots(paid);
                 self.debt = *debt;
@@ -503,7 +527,10 @@ impl Account {
                 self.manual_tier = None;
             }
         } else if let Event::TierLapsed { until, .. } = event {
-            deeds.earned_tier.iter_mut().for_each(|tier| tier.until = Some(*until));
+            deeds
+                .earned_tier
+                .iter_mut()
+                .for_each(|tier| tier.until = Some(*until));
         } else if let Event::TierRetained { .. } = event {
             deeds.earned_tier.iter_mut().for_each(|tier| tier.until = None);
         } else if let Event::ReferralCodeIssued { code, .. } = event {
@@ -525,7 +552,8 @@ impl Account {
         (self.lots, self.pending) = (Lots::default(), Lots::default());
         (self.debt, self.manual_tier) = (Points::ZERO, None);
         (self.progress, self.activity) = (Progress::default(), Arc::default());
-        (self.redemptions, self.inactivity_expirations) = (OpenRedemptions::default(), InactivityExpirations::default());
+        (self.redemptions, self.inactivity_expirations) =
+            (OpenRedemptions::default(), InactivityExpirations::default());
     }
 
     fn absorb(&mut self, event: &Event, points: Points, brought: Option<&MergedState>) {
@@ -560,7 +588,14 @@ impl Account {
         let kept = part.map_or(Points::ZERO, |part| part.points);
         self.debt = self.debt.saturating_sub(points.saturating_sub(kept));
         let Some(part) = part else { return };
-        let LotCredit { id, points, earned_at, expires_at, pending_until, is_separate: apart } = *part;
+        let LotCredit {
+            id,
+            points,
+            earned_at,
+            expires_at,
+            pending_until,
+            is_separate: apart,
+        } = *part;
         let own = expires_at.is_some() || pending_until.is_some() || apart;
         if order.is_some() && !own {
             self.inactivity_expirations.mark_reclaimable();

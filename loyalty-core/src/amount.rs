@@ -344,7 +344,9 @@ impl Rate {
 
     /// Checks sign, size and decimals.
     pub fn new(value: Decimal) -> Result<Self, AmountError> {
-        Ok(Self { millionths: scale_to_integer(value, Self::MAX_DECIMALS, 1_000_000)? })
+        Ok(Self {
+            millionths: scale_to_integer(value, Self::MAX_DECIMALS, 1_000_000)?,
+        })
     }
 
     /// As a decimal, without zeros at its end.

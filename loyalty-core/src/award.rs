@@ -221,9 +221,9 @@ impl fmt::Display for AwardReason {
 ///
 /// # Example: one sentence why
 /// ```
-/// use loyalty_core::award::{Award, Reason};
+/// use loyalty_core::award::{Award, AwardReason};
 /// use loyalty_core::{Points, ProgramVersion};
-/// let reason = Reason::Birthday { action: "birthday".parse().unwrap(), year: 2026 };
+/// let reason = AwardReason::Birthday { action: "birthday".parse().unwrap(), year: 2026 };
 /// let day = "2026-05-04".parse().unwrap();
 /// let award = Award { reason, program: ProgramVersion(1), day, wanted: Points::from(50), cut: None };
 /// assert_eq!(award.sentence(Points::from(50)), "50 points for the birthday in 2026.");

@@ -130,10 +130,10 @@ impl Boundary {
 ///
 /// # Example: a period keeps the time of day, and ends with a month that lacks the day
 /// ```
-/// use loyalty_core::{Period, Timestamp, Zone};
+/// use loyalty_core::{Period, TimeField, Zone};
 /// let zone: Zone = "Europe/Berlin".parse().unwrap();
 /// let month: Period = "P1M".parse().unwrap();
-/// let earned: Timestamp = "2025-01-31T09:00:00Z".parse().unwrap(); // 10:00 in Berlin
+/// let earned: TimeField = "2025-01-31T09:00:00Z".parse().unwrap(); // 10:00 in Berlin
 /// assert_eq!(zone.after(earned, month).unwrap().to_rfc3339(), "2025-02-28T23:00:00+00:00");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

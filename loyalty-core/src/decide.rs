@@ -12,15 +12,17 @@ use crate::amount::Points;
 use crate::calendar::{Timestamp, Zone};
 use crate::command::{Command, OverRefund};
 use crate::customer::Birthday;
-use crate::event::{CountsDelta, Event, AdjustmentReason, LotCredit, ManualTier};
-use crate::explain::{Explanation, Calculation, EarningStatus};
+use crate::event::{AdjustmentReason, CountsDelta, Event, LotCredit, ManualTier};
+use crate::explain::{Calculation, EarningStatus, Explanation};
 use crate::id::{AccountId, OrderId, ProgramVersion, Tag};
-use crate::order::{Order, OrderState, Origin, Pin, RecordedSnapshot, Refund, RefundContent, Status};
+use crate::order::{
+    Order, OrderState, Origin, Pin, RecordedSnapshot, Refund, RefundContent, Status,
+};
 use crate::program::{Expiry, Program};
 use crate::redemption::Redemption;
 use crate::rejection::Rejection;
 use crate::rules::scheduled::ProgramPeriod;
-use crate::rules::{actions, entitle, expiry, refund, clawback};
+use crate::rules::{actions, clawback, entitle, expiry, refund};
 
 /// All that a decision looks at.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +36,7 @@ pub struct Context<'a> {
     /// Since when it is in force. What time brought about before is not decided under it.
     pub in_force_since: Timestamp,
     /// The programs that were in force before it, oldest first, as far back as the account has not caught
-    /// up with: those replaced after [`Account::at`]. None in most cases.
+    /// up with: those replaced after [`Account::last_event_at`]. None in most cases.
     pub earlier_programs: &'a [Former<'a>],
     /// The program that the command's order is pinned to, where it is pinned.
     pub pinned_program: Option<&'a Program>,
@@ -167,7 +169,9 @@ pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Reje
         }
         Command::EnterCode { code, used_by_other: taken } => work.enter_code(code, *taken)?,
         Command::IssueReferralCode { entropy } => work.issue_referral_code(*entropy)?,
-        Command::JoinReferral { referee: own, referrer: friend } => work.join_referral(own, friend)?,
+        Command::JoinReferral { referee: own, referrer: friend } => {
+            work.join_referral(own, friend)?
+        }
         Command::PerformAction { action, points } => work.perform_action(action, *points)?,
         Command::RecordOrder { snapshot, status, at, origin, .. } => {
             work.record_order(snapshot, *status, *at, *origin)?;
@@ -176,14 +180,18 @@ pub fn decide(context: &Context<'_>, command: &Command) -> Result<Decision, Reje
             work.redeem(*redemption, reward, *amount, *entropy)?;
         }
         Command::ReleaseRedemption { order, .. } => work.release_redemption(order)?,
-        Command::RefundOrder { refund, over_refund: excess, at, .. } => work.refund_order(refund, *excess, *at)?,
+        Command::RefundOrder { refund, over_refund: excess, at, .. } => {
+            work.refund_order(refund, *excess, *at)?
+        }
         Command::RewardReferral { referee: friend, order, gate_at: gate } => {
             work.reward_referral(*friend, order, *gate)
         }
         Command::SetBalance { to, reason } => work.set_balance(*to, reason.clone())?,
         Command::SetTier(tier) => work.set_tier(tier.as_ref())?,
         Command::SignUp => work.sign_up()?,
-        Command::SubtractPoints { points, reason: grounds } => work.subtract_points(*points, grounds)?,
+        Command::SubtractPoints { points, reason: grounds } => {
+            work.subtract_points(*points, grounds)?
+        }
         Command::UndoReferral { referee: friend, order } => work.undo_referral(*friend, order)?,
         Command::UseRedemption { order, .. } => work.use_redemption(order.as_ref())?,
     }
@@ -264,7 +272,11 @@ impl<'a> DecisionBuilder<'a> {
         Ok(())
     }
 
-    fn subtract_points(&mut self, points: Points, grounds: &AdjustmentReason) -> Result<(), Rejection> {
+    fn subtract_points(
+        &mut self,
+        points: Points,
+        grounds: &AdjustmentReason,
+    ) -> Result<(), Rejection> {
         if !points.is_positive() {
             return Err(Rejection::InvalidPoints { expected: "more than zero" });
         }
@@ -375,7 +387,9 @@ impl<'a> DecisionBuilder<'a> {
         }
         let mut refund = refund.clone();
         if let Some(recorded) = self.order.snapshot() {
-            if let (OverRefund::Clamp, RefundContent::Amount(amount)) = (excess, &mut refund.refunded) {
+            if let (OverRefund::Clamp, RefundContent::Amount(amount)) =
+                (excess, &mut refund.refunded)
+            {
                 *amount = (*amount).min(refund::refundable_amount(&self.order, &recorded.order)?);
             }
             refund::check_fits(&self.order, &recorded.order, &refund)?;
@@ -402,12 +416,14 @@ impl<'a> DecisionBuilder<'a> {
                     ..Counts::order(explanation.spend, explanation.points)
                 }
             }
-            EarningStatus::BelowGate { .. } | EarningStatus::Cancelled | EarningStatus::Refunded => Counts::ZERO,
+            EarningStatus::BelowGate { .. }
+            | EarningStatus::Cancelled
+            | EarningStatus::Refunded => Counts::ZERO,
         };
         let difference = counts.minus(self.order.counts());
         let fewer = difference.spend < 0 || difference.points < 0 || difference.orders < 0;
-        let counted =
-            (!difference.is_zero()).then_some(CountsDelta { gate_at: pin.gate_at, counts: difference });
+        let counted = (!difference.is_zero())
+            .then_some(CountsDelta { gate_at: pin.gate_at, counts: difference });
         let qualified = if fewer { self.current_qualified_rank() } else { None };
         self.post_difference(id, &pin, at, program, explanation.clone(), counted)?;
         if fewer {
@@ -434,18 +450,41 @@ impl<'a> DecisionBuilder<'a> {
         if worth > standing {
             let points = worth.saturating_sub(standing);
             let earned_at = if before.awarded.is_zero() { pin.gate_at } else { at };
-            let until =
-                expiry::pending_until(program.definition().hold, self.context.zone, pin.gate_at, now)?;
+            let until = expiry::pending_until(
+                program.definition().hold,
+                self.context.zone,
+                pin.gate_at,
+                now,
+            )?;
             let lot = self.lot_credit(points, program, (earned_at, now), until, Some(id))?;
             let (order, reckoning, at) = (id.clone(), reckoning(), Some(now));
-            self.emit(Event::PointsAwarded { order, points, lot, calculation: reckoning, counted, at });
+            self.emit(Event::PointsAwarded {
+                order,
+                points,
+                lot,
+                calculation: reckoning,
+                counted,
+                at,
+            });
         } else if excess.is_positive() {
             let own = (id, &self.order);
-            let taking = clawback::claw_back_order(&self.account, now, own, excess, program.definition().debt);
+            let taking = clawback::claw_back_order(
+                &self.account,
+                now,
+                own,
+                excess,
+                program.definition().debt,
+            );
             let after = self.account.balance(now).checked_sub(taking.from_balance());
             after.ok_or(Rejection::PointsOutOfRange)?;
             let (order, reckoning, at) = (id.clone(), reckoning(), Some(now));
-            self.emit(Event::PointsTakenBack { order, clawback: taking, calculation: reckoning, counted, at });
+            self.emit(Event::PointsTakenBack {
+                order,
+                clawback: taking,
+                calculation: reckoning,
+                counted,
+                at,
+            });
         } else if let Some(counted) = counted {
             self.emit(Event::OrderCounted { order: id.clone(), counted, at: now });
         }
@@ -486,7 +525,12 @@ impl<'a> DecisionBuilder<'a> {
             campaigns.filter(|campaign| campaign.applies(self.context.tags, tier.as_ref(), placed));
         let campaigns = campaigns.map(|campaign| campaign.id.clone()).collect();
         let mut pin = Pin { tags, tier, campaigns, ..Pin::new(version, at) };
-        if program.definition().earning.iter().any(|rule| !rule.limits.is_empty()) {
+        if program
+            .definition()
+            .earning
+            .iter()
+            .any(|rule| !rule.limits.is_empty())
+        {
             let day = self.context.zone.local(self.context.now)?.date();
             pin.allowances = actions::allowances(program, self.account.activity(), day);
             let wanted = entitle::unlimited_points(&self.order, program, &pin)?;
@@ -509,7 +553,8 @@ impl<'a> DecisionBuilder<'a> {
         let balance =
             balance.and_then(|balance| balance.checked_add(self.account.totals().pending));
         balance.ok_or(Rejection::PointsOutOfRange)?;
-        let expires_at = expiry::expires_at(program.definition().expiry, self.context.zone, earned_at)?;
+        let expires_at =
+            expiry::expires_at(program.definition().expiry, self.context.zone, earned_at)?;
         if pending_until.is_some() {
             let id = self.account.next_lot_id();
             return Ok(Some(LotCredit {
@@ -525,7 +570,8 @@ impl<'a> DecisionBuilder<'a> {
         if kept.is_zero() {
             return Ok(None);
         }
-        let apart = order.is_some() && matches!(program.definition().expiry, Expiry::Inactivity { .. });
+        let apart =
+            order.is_some() && matches!(program.definition().expiry, Expiry::Inactivity { .. });
         let lasting = self
             .account
             .lots()

@@ -1,6 +1,6 @@
 //! Price rules, discount codes and carts: what a code takes off which line, and why.
 //!
-//! A [`PriceRule`] says what is taken off, with Shopify's fields and constraints; a [`Code`] is what a shopper
+//! A [`PriceRule`] says what is taken off, with Shopify's fields and constraints; a [`BodyErrorCode`] is what a shopper
 //! types. [`evaluate`] answers a [`Cart`] with what each code takes off each line, exact to the minor unit, or
 //! why it does not apply. [`decide`] counts uses: reserved for a checkout, used by an order, given back by its
 //! cancellation; what follows is a [`DiscountEvent`], and the small records of [`CodeState`] and its
@@ -16,7 +16,7 @@
 //! };
 //! let rule = PriceRule::new(parts, 2).map_err(|faults| format!("{faults:?}"))?;
 //! let mut state = CodeState::default();
-//! let text = Code::new("Summer10")?;
+//! let text = BodyErrorCode::new("Summer10")?;
 //! state.evolve(&DiscountEvent::CodeAdded { code: CodeId(1), rule: PriceRuleId(1), text: text.clone() });
 //!
 //! let line = |id: &str, price: &str| Ok::<_, Box<dyn std::error::Error>>(CartLine {
@@ -25,9 +25,9 @@
 //! });
 //! let cart = Cart {
 //!     lines: vec![line("1", "19.99")?, line("2", "5.05")?],
-//!     codes: vec![Code::new(" SUMMER10 ")?], ..Cart::default()
+//!     codes: vec![BodyErrorCode::new(" SUMMER10 ")?], ..Cart::default()
 //! };
-//! let facts = CodeFacts { id: CodeId(1), state: &state, rule: Some(&rule), used_by_customer: None, checkout: None };
+//! let facts = CodeContext { id: CodeId(1), state: &state, rule: Some(&rule), used_by_customer: None, checkout: None };
 //! let found = evaluate(&cart, 2, Stacking::default(), |typed| (*typed == text).then_some(facts))?;
 //! assert_eq!(found.discount(), "2.50".parse()?);
 //! assert_eq!(found.lines[0].left, "17.99".parse()?);
@@ -43,7 +43,7 @@
 //! Unknown, ended or otherwise unusable codes are refused with their reason and block nothing. Of the usable
 //! ones, the program's [`Stacking`] chooses. Under `exclusive` and `best` one code applies anyway; under the
 //! others, the first typed code of an `individual_use` rule applies alone. What was chosen takes in the order
-//! of [`Class`], then of the rule's id, each from what the earlier ones left.
+//! of [`DiscountClass`], then of the rule's id, each from what the earlier ones left.
 //!
 //! # What is exact
 //! All sums are in minor units. `across` takes once, on the sum, rounded half up, and [`allocate`] shares it
@@ -55,27 +55,29 @@ mod allocate;
 mod basket;
 mod bundle;
 mod cart;
-mod validate;
 mod code;
+mod code_rejection;
 mod decide;
 mod evaluate;
 mod evaluation;
 mod event;
 mod plan;
 mod price_rule;
-mod code_rejection;
 mod usage;
+mod validate;
 
 pub use allocate::allocate;
 pub use cart::{Cart, CartError, CartLine, Customer, ShippingLine};
 pub use code::{Code, CodeError};
-pub use decide::{CodeCommand, CodeContext, DiscountRejection, decide_code, decide_rule_delete, decide_rule_save};
+pub use code_rejection::CodeRejection;
+pub use decide::{
+    CodeCommand, CodeContext, DiscountRejection, decide_code, decide_rule_delete, decide_rule_save,
+};
 pub use evaluate::{Stacking, evaluate};
-pub use evaluation::{AppliedCode, CodeOutcome, Evaluation, LineTotal, DiscountShare};
+pub use evaluation::{AppliedCode, CodeOutcome, DiscountShare, Evaluation, LineTotal};
 pub use event::{BatchEntry, BatchOutcome, DiscountEvent, Reservation};
 pub use price_rule::{
-    AllocationMethod, Class, CustomerSelection, ItemSelection, DiscountValue, PriceRuleParts, PriceRule, QuantityRatio,
-    TargetSelection, TargetType, ValueType,
+    AllocationMethod, Class, CustomerSelection, DiscountValue, ItemSelection, PriceRule,
+    PriceRuleParts, QuantityRatio, TargetSelection, TargetType, ValueType,
 };
-pub use code_rejection::CodeRejection;
-pub use usage::{CheckoutClaim, CodeState, OrderClaim, RuleState, CodeUsage};
+pub use usage::{CheckoutClaim, CodeState, CodeUsage, OrderClaim, RuleState};

@@ -8,7 +8,9 @@ mod payload;
 
 use std::sync::Arc;
 
-pub use self::payload::{MergedState, CountsDelta, AdjustmentReason, LotCredit, ManualTier, Clawback};
+pub use self::payload::{
+    AdjustmentReason, Clawback, CountsDelta, LotCredit, ManualTier, MergedState,
+};
 use crate::account::Lot;
 use crate::amount::Points;
 use crate::award::{Award, AwardReason};
@@ -17,7 +19,7 @@ use crate::discount::DiscountEvent;
 use crate::explain::Calculation;
 use crate::id::{AccountId, LotId, OrderId, RedemptionId, TierId};
 use crate::order::{Order, Origin, Pin, Refund, Status};
-use crate::redemption::{Issuance, Redemption, RedemptionReturn, CountedUsage, RedemptionPayment};
+use crate::redemption::{CountedUsage, Issuance, Redemption, RedemptionPayment, RedemptionReturn};
 use crate::tier::TierChange;
 
 /// One thing that happened to one account or one order. Holds no personal data.

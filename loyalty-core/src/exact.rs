@@ -296,7 +296,10 @@ mod json {
         }
         let (whole, digits) = text.split_once('.').unwrap_or((text, ""));
         let scale = I256::from(10).checked_pow(u32::try_from(digits.len()).ok()?)?;
-        Some(Fraction::from(WideFraction::new(format!("{whole}{digits}").parse().ok()?, scale)))
+        Some(Fraction::from(WideFraction::new(
+            format!("{whole}{digits}").parse().ok()?,
+            scale,
+        )))
     }
 }
 
@@ -374,10 +377,7 @@ mod tests {
             .divided_by(&Fraction::new(10_000, 1))
             .unwrap()
             .to_amount_rounded_down();
-        assert_eq!(
-            Some(money.ten_thousandths()),
-            all.round(Rounding::Down).ok().map(Points::get)
-        );
+        assert_eq!(Some(money.ten_thousandths()), all.round(Rounding::Down).ok().map(Points::get));
     }
 
     #[test]

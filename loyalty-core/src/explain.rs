@@ -5,8 +5,8 @@ use std::fmt;
 use crate::amount::{Amount, Points, Rate, Rounding};
 use crate::exact::Fraction;
 use crate::id::{LineId, ProgramVersion, RuleId, TierId};
-use crate::order::{PostedPoints, Quantity, Allowance, Status};
-use crate::program::{EarningFormula, CampaignEffect};
+use crate::order::{Allowance, PostedPoints, Quantity, Status};
+use crate::program::{CampaignEffect, EarningFormula};
 
 /// How the points of an order come about, line by line, exact to the rounding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,7 +180,9 @@ impl fmt::Display for Explanation {
             EarningStatus::BelowGate { gate } => {
                 return write!(f, "The order earns nothing before it is {}.", gate.name());
             }
-            EarningStatus::Cancelled => return f.write_str("The order is cancelled and earns nothing."),
+            EarningStatus::Cancelled => {
+                return f.write_str("The order is cancelled and earns nothing.");
+            }
             EarningStatus::Refunded => {
                 return f.write_str("All of the order was refunded; it earns nothing.");
             }
@@ -212,7 +214,9 @@ impl fmt::Display for RuleShare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rule, basis, points, allowance: room, .. } = self;
         match self.earn {
-            EarningFormula::PerUnit(rate) => write!(f, "{points} by {rule} ({rate} per unit of {basis}"),
+            EarningFormula::PerUnit(rate) => {
+                write!(f, "{points} by {rule} ({rate} per unit of {basis}")
+            }
             EarningFormula::PerIncrement { amount, points: each } => {
                 write!(f, "{points} by {rule} ({each} per full {amount} of {basis}")
             }

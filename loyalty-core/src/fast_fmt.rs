@@ -107,7 +107,7 @@ mod tests {
 
     #[derive(Serialize)]
     #[serde(transparent)]
-    struct Instant(#[serde(serialize_with = "instant")] Timestamp);
+    struct Instant(#[serde(serialize_with = "serialize_instant")] Timestamp);
 
     #[test]
     fn instants_are_formatted_like_chrono() {

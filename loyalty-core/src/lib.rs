@@ -9,13 +9,13 @@
 //! use loyalty_core::*;
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let (program, mut account, mut state) = (Program::default(), Account::default(), OrderState::default());
-//! let line = Line {
+//! let line = BasketLine {
 //!     id: LineId::new("1")?, product: None, categories: vec![],
 //!     quantity: Quantity::from(1), amount: "49.95".parse()?, gift_card: false,
 //! };
 //! let order = Order { lines: vec![line], total: "49.95".parse()?, ..Order::default() };
 //! let command = Command::RecordOrder {
-//!     order: OrderId::new("1001")?, snapshot: order.into(), status: Status::Paid,
+//!     order: OrderId::new("1001")?, snapshot: order.into(), status: Status::ActionTotals,
 //!     at: None, origin: Origin::Shop,
 //! };
 //! let now = "2026-01-31T10:00:00Z".parse()?;
@@ -49,6 +49,8 @@ pub mod discount;
 pub mod event;
 mod exact;
 pub mod explain;
+#[cfg(feature = "json")]
+mod fast_fmt;
 pub mod id;
 pub mod order;
 pub mod program;
@@ -58,21 +60,19 @@ pub mod redemption;
 pub mod referral;
 pub mod rejection;
 mod rules;
-#[cfg(feature = "json")]
-mod fast_fmt;
 pub mod tier;
 mod tree;
 
 pub use account::{Account, Counts, Lot};
 pub use amount::{Amount, Currency, Money, Points, Rate, Rounding};
-pub use award::{Award, Limit, AwardReason};
+pub use award::{Award, AwardReason, Limit};
 pub use calendar::{Boundary, Period, Timestamp, Zone};
 pub use command::{Command, OverRefund};
 pub use customer::{Birthday, Email, Profile};
 pub use decide::{Context, Decision, Former, decide};
-pub use event::{Event, AdjustmentReason, ManualTier};
+pub use event::{AdjustmentReason, Event, ManualTier};
 pub use exact::{Fraction, Overflow};
-pub use explain::{Explanation, Calculation};
+pub use explain::{Calculation, Explanation};
 pub use id::{
     AccountId, ActionId, CategoryId, CheckoutId, CodeId, CountryId, CustomerId, LineId, LotId,
     OrderId, PriceRuleId, ProductId, ProgramVersion, RedemptionId, RefundId, RewardId, RuleId,
@@ -82,10 +82,10 @@ pub use order::{Line, Order, OrderState, Origin, Pin, Quantity, Refund, RefundCo
 pub use program::{Fault, Program};
 pub use referral::{ReferralParty, ReferralRejection};
 pub use rejection::Rejection;
-pub use rules::scheduled::{as_of, due, next_due};
 pub use rules::entitle::entitlement;
 pub use rules::merge::merge;
 pub use rules::redeem::reward_offers;
+pub use rules::scheduled::{as_of, due, next_due};
 pub use rules::tier::tier_status;
 pub use tier::{EarnedTier, TierChange, TierReason, TierStatus};
 

@@ -13,7 +13,7 @@ use crate::calendar::Timestamp;
 use crate::discount::Code;
 use crate::id::{CategoryId, CheckoutId, LineId, ProductId, RefundId};
 
-pub use state::{OrderState, Pin, PostedPoints, RecordedSnapshot, Allowance};
+pub use state::{Allowance, OrderState, Pin, PostedPoints, RecordedSnapshot};
 
 /// How far an order has come. The furthest one reached since the last cancellation counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,7 +131,10 @@ pub struct Line {
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
     pub categories: Vec<CategoryId>,
     /// How many. Real orders hold lines of none.
-    #[cfg_attr(feature = "json", serde(default = "default_quantity", skip_serializing_if = "is_one"))]
+    #[cfg_attr(
+        feature = "json",
+        serde(default = "default_quantity", skip_serializing_if = "is_one")
+    )]
     pub quantity: Quantity,
     /// What the whole line costs, net of its discounts.
     pub amount: Amount,
@@ -252,7 +255,7 @@ impl Order {
         Ok(())
     }
 
-    /// The part of [`Order::check`] that holds even where a wire format cannot say how totals add up.
+    /// The part of [`SourceOrder::validate`] that holds even where a wire format cannot say how totals add up.
     pub fn validate_shape(&self) -> Result<(), OrderError> {
         if self.lines.len() > Self::MAX_LINES || self.subtotal().is_none() {
             return Err(OrderError::TooLarge);

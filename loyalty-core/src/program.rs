@@ -22,17 +22,17 @@ use crate::discount::Stacking;
 use crate::id::{CategoryId, ProductId, RuleId, Tag, TierId};
 use crate::order::{Line, Origin, Status};
 
-pub use action::{EligibilityConditions, ActionKind, ActionRule, normalize_code};
-pub use campaign::{Campaign, MultiplierPolicy, CampaignEffect};
+pub use action::{ActionKind, ActionRule, EligibilityConditions, normalize_code};
+pub use campaign::{Campaign, CampaignEffect, MultiplierPolicy};
 pub use check::Fault;
 pub use referral::{Milestone, Referrals};
 pub use reward::{
-    OrderCancelledPolicy, FreeProduct, FreeShipping, Benefit, ProductScope, RewardPricing, RedemptionTerms, Reward,
-    VariableAmount,
+    Benefit, FreeProduct, FreeShipping, OrderCancelledPolicy, ProductScope, RedemptionTerms,
+    Reward, RewardPricing, VariableAmount,
 };
-pub(crate) use rule_index::RuleSet;
 use rule_index::RuleIndex;
-pub use tier::{Downgrade, EntryReward, TierMetric, Tier, Tiering, TierWindow};
+pub(crate) use rule_index::RuleSet;
+pub use tier::{Downgrade, EntryReward, Tier, TierMetric, TierWindow, Tiering};
 
 /// A checked program.
 ///
@@ -66,7 +66,11 @@ impl Program {
     pub fn new(parts: ProgramDefinition) -> Result<Self, Vec<Fault>> {
         let faults = check::find_faults(&parts);
         let scopes = RuleIndex::new(&parts.earning);
-        if faults.is_empty() { Ok(Self { definition: parts, rule_index: scopes }) } else { Err(faults) }
+        if faults.is_empty() {
+            Ok(Self { definition: parts, rule_index: scopes })
+        } else {
+            Err(faults)
+        }
     }
 
     /// What was configured.
@@ -99,7 +103,10 @@ impl Program {
 
     /// The tags that any condition looks at.
     pub(crate) fn tags(&self) -> impl Iterator<Item = &Tag> {
-        self.definition.earning.iter().flat_map(|rule| &rule.when.customer_tags)
+        self.definition
+            .earning
+            .iter()
+            .flat_map(|rule| &rule.when.customer_tags)
     }
 }
 

@@ -1,13 +1,13 @@
 //! For testers of a program, behind the feature `proptest`.
 //!
 //! [`check_program`] is the one call: it plays lives of customers under a program, in that program's own words, checks
-//! every [`Invariant`] by name, and looks for ways to cheat the program. What breaks comes as the shortest [`Story`]
-//! that was found. [`Check`] says how many cases are drawn, from which seed, in which zone; nothing else enters.
+//! every [`Invariant`] by name, and looks for ways to cheat the program. What breaks comes as the shortest [`Transcript`]
+//! that was found. [`ProgramCheck`] says how many cases are drawn, from which seed, in which zone; nothing else enters.
 //!
-//! For tests of one's own there are the parts. Strategies for one program: [`lives_under`], [`orders_under`],
+//! For tests of one's own there are the parts. Strategies for one program: [`customer_histories_under`], [`orders_under`],
 //! [`price_rules_under`] and [`carts_under`]. Strategies for any: [`programs`], [`orders`], the [`facts`] that a shop tells
 //! of one order, whole [`histories`] of a customer; [`price_rules`], [`carts`] and [`claims`]. [`Books`] and
-//! [`DiscountBooks`] are stores in memory that take them. The invariants are plain functions over books, each of which
+//! [`DiscountLedger`] are stores in memory that take them. The invariants are plain functions over books, each of which
 //! answers as an assertion of proptest does.
 //!
 //! # Example: a present that is kept
@@ -26,12 +26,12 @@
 //!
 //! # Example: a property of one's own
 //! ```
-//! use loyalty_core::{proptest::{books_add_up, lives_under, Books}, Program, Zone};
+//! use loyalty_core::{proptest::{books_add_up, customer_histories_under, Books}, Program, Zone};
 //! use ::proptest::test_runner::{Config, TestRunner};
 //!
 //! let program = Program::default();
 //! let mut runner = TestRunner::new(Config::with_cases(16));
-//! runner.run(&lives_under(&program, Zone::UTC), |life| {
+//! runner.run(&customer_histories_under(&program, Zone::UTC), |life| {
 //!     let mut books = Books::new(program.clone());
 //!     for (now, command) in &life.steps {
 //!         let _refused = books.tell(command, *now);
@@ -59,10 +59,10 @@ mod customer_history;
 mod properties;
 mod vocabulary;
 
-mod exploits;
 mod check;
-mod searches;
+mod exploits;
 mod invariant;
+mod searches;
 mod transcript;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,28 +84,30 @@ use crate::order::{OrderState, Refund};
 use crate::program::Program;
 use crate::redemption::{Redemption, RedemptionState};
 use crate::rejection::Rejection;
-use crate::rules::scheduled::as_of;
 use crate::rules::entitle::entitlement;
+use crate::rules::scheduled::as_of;
 
 pub use carts::{carts, carts_under, claims, discount_shops, price_rules, price_rules_under};
-pub use exploits::{Finding, ProgramProperty};
-pub use check::{ProgramCheck, Engine, EvaluateFn, InvariantOutcome, CheckReport, Violation, check_program};
+pub use check::{
+    CheckReport, Engine, EvaluateFn, InvariantOutcome, ProgramCheck, Violation, check_program,
+};
+pub use customer_history::{CustomerHistory, customer_histories_under, orders_under};
 pub use discounts::{
-    DiscountLedger, check_fair_allocation, check_claims, check_exact_discounts, check_equal_lines,
+    DiscountLedger, check_claims, check_equal_lines, check_exact_discounts, check_fair_allocation,
     check_rejected_codes,
 };
+pub use exploits::{Finding, ProgramProperty};
 pub use invariant::Invariant;
-pub use customer_history::{CustomerHistory, customer_histories_under, orders_under};
-pub use rewards::rewards;
 pub use properties::{
-    check_expiry_instant, check_idempotency, check_dry_run,
-    check_no_negative_except_debt, check_spending_adds_no_debt,
+    check_dry_run, check_expiry_instant, check_idempotency, check_no_negative_except_debt,
+    check_spending_adds_no_debt,
+};
+pub use rewards::rewards;
+pub use strategies::{
+    amounts, arrival_orders, expiring_programs, facts, full_programs, histories, instants, orders,
+    programs, redeeming_histories, refunds, tags, tier_ids,
 };
 pub use transcript::Transcript;
-pub use strategies::{
-    amounts, arrival_orders, expiring_programs, facts, histories, instants, orders, programs,
-    redeeming_histories, refunds, tags, tier_ids, full_programs,
-};
 
 /// One customer's account with its orders and its journal: what a store does, in memory.
 #[derive(Clone, Debug)]
@@ -323,7 +325,8 @@ pub fn check_conservation(books: &Books) -> TestCaseResult {
     ensure_equal("the sum of what is pending", pending, held)?;
     // What ran out of the lot without an end was nobody's until it was found, and is found once.
     let found = |event: &Event| {
-        if let Event::PointsTakenBack { clawback: taking, .. } | Event::AwardTakenBack { clawback: taking, .. } = event
+        if let Event::PointsTakenBack { clawback: taking, .. }
+        | Event::AwardTakenBack { clawback: taking, .. } = event
         {
             taking.expired()
         } else {
@@ -425,20 +428,24 @@ pub fn check_order_entitlements(books: &Books) -> TestCaseResult {
 /// points, and what was awarded, taken, forgiven or expired before makes the difference that moved.
 pub fn check_calculations(books: &Books) -> TestCaseResult {
     for event in &books.journal {
-        let (moved, reckoning) = if let Event::PointsAwarded { points, calculation: reckoning, .. } = event {
-            (*points, reckoning)
-        } else if let Event::PointsTakenBack { clawback: taking, calculation: reckoning, .. } = event {
-            (
-                taking
-                    .points()
-                    .saturating_add(taking.forgiven)
-                    .saturating_add(taking.expired())
-                    .negated(),
-                reckoning,
-            )
-        } else {
-            continue;
-        };
+        let (moved, reckoning) =
+            if let Event::PointsAwarded { points, calculation: reckoning, .. } = event {
+                (*points, reckoning)
+            } else if let Event::PointsTakenBack {
+                clawback: taking, calculation: reckoning, ..
+            } = event
+            {
+                (
+                    taking
+                        .points()
+                        .saturating_add(taking.forgiven)
+                        .saturating_add(taking.expired())
+                        .negated(),
+                    reckoning,
+                )
+            } else {
+                continue;
+            };
         let worth = &reckoning.explanation;
         let factors = worth
             .multipliers
@@ -510,7 +517,8 @@ pub fn check_arrival_order(
 /// Two books that were told the same facts hold the same of each order, and the same balance unless the orders
 /// reached a tier or a goal on the way, which may be for good.
 fn ensure_same_outcome(got: &Books, want: &Books, now: Timestamp) -> TestCaseResult {
-    let net = |order: &OrderState| order.posted().awarded.saturating_sub(order.posted().clawed_back);
+    let net =
+        |order: &OrderState| order.posted().awarded.saturating_sub(order.posted().clawed_back);
     for (id, order) in &want.orders {
         let other = got.orders.get(id).map_or(Points::ZERO, net);
         ensure_equal(&format!("what order {id} holds, told in another order"), other, net(order))?;

@@ -16,12 +16,12 @@ use crate::amount::{Amount, Points};
 use crate::calendar::{Period, Timestamp};
 use crate::customer::Email;
 use crate::discount::{
-    AllocationMethod, Code, CustomerSelection, PriceRuleParts, PriceRule, TargetSelection, TargetType,
-    ValueType,
+    AllocationMethod, Code, CustomerSelection, PriceRule, PriceRuleParts, TargetSelection,
+    TargetType, ValueType,
 };
 use crate::event::Event;
 use crate::id::{CustomerId, OrderId, ProgramVersion, RedemptionId, RewardId};
-use crate::program::{OrderCancelledPolicy, Fault, FreeShipping, Benefit, Reward};
+use crate::program::{Benefit, Fault, FreeShipping, OrderCancelledPolicy, Reward};
 
 /// What was exchanged, settled when it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -275,7 +275,8 @@ pub struct CountedUsage {
 impl Redemption {
     /// A redemption that was just issued.
     pub fn new(issue: Arc<Issuance>) -> Self {
-        let payment = RedemptionPayment { parts: issue.parts.clone(), debt: Points::ZERO, at: issue.at };
+        let payment =
+            RedemptionPayment { parts: issue.parts.clone(), debt: Points::ZERO, at: issue.at };
         Self {
             state: RedemptionState::Issued,
             ends_at: issue.ends_at,
@@ -318,8 +319,11 @@ impl Redemption {
     /// What limits get back where its points do.
     pub(crate) fn counted_usage(&self) -> Option<CountedUsage> {
         let Issuance { reward, day, points, .. } = &*self.issue;
-        self.counts_toward_limits
-            .then(|| CountedUsage { reward: reward.clone(), day: *day, points: *points })
+        self.counts_toward_limits.then(|| CountedUsage {
+            reward: reward.clone(),
+            day: *day,
+            points: *points,
+        })
     }
 
     /// The same, usable again until `ends_at`.

@@ -2,12 +2,12 @@
 
 pub(crate) mod actions;
 mod campaign;
-pub(crate) mod scheduled;
+pub(crate) mod clawback;
 pub(crate) mod entitle;
 pub(crate) mod expiry;
 pub(crate) mod merge;
 pub(crate) mod redeem;
 mod referrals;
 pub(crate) mod refund;
-pub(crate) mod clawback;
+pub(crate) mod scheduled;
 pub(crate) mod tier;

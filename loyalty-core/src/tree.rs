@@ -6,8 +6,8 @@
 //! balanced tree, of which each node knows the weight of all under it, so that sums up to a key cost no more than
 //! finding it.
 
-mod diff;
 mod chunk;
+mod diff;
 mod nodes;
 
 use std::fmt;
@@ -78,7 +78,10 @@ impl<K, V: Summarize> Tree<K, V> {
 
     /// The weight of all values.
     pub(crate) fn summary(&self) -> V::Summary {
-        let last = self.last.as_ref().map_or_else(V::Summary::default, |last| last.summary);
+        let last = self
+            .last
+            .as_ref()
+            .map_or_else(V::Summary::default, |last| last.summary);
         V::sum(self.older.summary(), last)
     }
 
@@ -125,7 +128,9 @@ impl<K: Ord, V: Summarize> Tree<K, V> {
     /// The entries from `key` on.
     pub(crate) fn iter_from(&self, key: &K) -> Iter<'_, K, V> {
         match self.last.as_ref().filter(|_| self.is_in_last_chunk(key)) {
-            Some(last) => Nodes::tail_only(last.entries_from(last.count_while(|known| known < key))),
+            Some(last) => {
+                Nodes::tail_only(last.entries_from(last.count_while(|known| known < key)))
+            }
             None => self.older.iter_from(key, self.tail()),
         }
     }
@@ -336,12 +341,20 @@ mod tests {
     fn ten_thousand_entries_stay_shallow() {
         let tree: Tree<u16, i64> = (0..10_000).map(|key| (key, 1)).collect();
         assert!(height(&tree.older) < 22);
-        assert_eq!(tree.older.chunks() + 1, 10_000 / CHUNK_CAPACITY, "what comes in order fills its chunks");
+        assert_eq!(
+            tree.older.chunks() + 1,
+            10_000 / CHUNK_CAPACITY,
+            "what comes in order fills its chunks"
+        );
         let tree: Tree<u16, i64> = (0..10_000).rev().map(|key| (key, 1)).collect();
         assert_eq!(tree.older.chunks() + 1, 10_000 / CHUNK_CAPACITY);
         let tree: Tree<u16, i64> = (0..10_000_u32)
             .map(|key| (u16::try_from(key * 7 % 10_000).unwrap(), 1))
             .collect();
-        assert!(tree.older.chunks() < 10_000 / CHUNK_CAPACITY * 3, "{} chunks", tree.older.chunks());
+        assert!(
+            tree.older.chunks() < 10_000 / CHUNK_CAPACITY * 3,
+            "{} chunks",
+            tree.older.chunks()
+        );
     }
 }

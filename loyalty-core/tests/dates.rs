@@ -217,7 +217,9 @@ fn holds_end() {
     ] {
         let mut books = books(zone, &format!(r#"{{"hold": "{hold}"}}"#));
         let (gate, want) = (at(gate), at(want));
-        books.tell(&record_paid_order("a", single_line_order("30")), gate).unwrap();
+        books
+            .tell(&record_paid_order("a", single_line_order("30")), gate)
+            .unwrap();
         let case = format!("{zone} {gate} + {hold}");
         assert_eq!(next(&books, gate), Some(want), "{case}");
         for (now, pending, balance) in [(second_before(want), 30, 0), (want, 0, 30)] {
@@ -356,9 +358,14 @@ fn anniversaries_are_awarded() {
         let mut books =
             books(zone, r#"{"actions": [{"id": "a", "kind": "anniversary", "points": 50}]}"#);
         let hour = |text: &str| at(&format!("{text}:00:00Z"));
-        books.tell(&record_paid_order("a", single_line_order("1")), hour(ordered)).unwrap();
         books
-            .tell(&record_paid_order("b", single_line_order("1")), hour(ordered) + TimeDelta::days(40))
+            .tell(&record_paid_order("a", single_line_order("1")), hour(ordered))
+            .unwrap();
+        books
+            .tell(
+                &record_paid_order("b", single_line_order("1")),
+                hour(ordered) + TimeDelta::days(40),
+            )
             .unwrap();
         let events = books.decide(&Command::CatchUp, hour(until)).unwrap().events;
         let want: Vec<_> = want.split_whitespace().map(hour).collect();
@@ -402,7 +409,9 @@ fn tiers_end_with_their_window() {
         );
         let mut books = books(zone, &document);
         let (ordered, want) = (at(ordered), at(want));
-        books.tell(&record_paid_order("a", single_line_order("150")), ordered).unwrap();
+        books
+            .tell(&record_paid_order("a", single_line_order("150")), ordered)
+            .unwrap();
         let case = format!("{zone} {window} {ordered}");
         assert_eq!(next(&books, ordered), Some(want), "{case}");
         let gold = |now: Timestamp| books.as_of(now).current_tier_id(now).is_some();

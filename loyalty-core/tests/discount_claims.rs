@@ -513,11 +513,20 @@ fn every_outcome_is_one_sentence() {
         title: "Rule".to_owned(),
         ..PriceRuleParts::default()
     };
-    let each = |parts: PriceRuleParts| PriceRuleParts { allocation_method: AllocationMethod::Each, ..parts };
+    let each = |parts: PriceRuleParts| PriceRuleParts {
+        allocation_method: AllocationMethod::Each,
+        ..parts
+    };
     let bundle = each(PriceRuleParts {
         target_selection: TargetSelection::Entitled,
-        entitled: ItemSelection { products: ["b".parse().unwrap()].into(), ..ItemSelection::default() },
-        prerequisites: ItemSelection { products: ["a".parse().unwrap()].into(), ..ItemSelection::default() },
+        entitled: ItemSelection {
+            products: ["b".parse().unwrap()].into(),
+            ..ItemSelection::default()
+        },
+        prerequisites: ItemSelection {
+            products: ["a".parse().unwrap()].into(),
+            ..ItemSelection::default()
+        },
         prerequisite_to_entitlement_quantity_ratio: Some(QuantityRatio {
             prerequisite_quantity: Some(2),
             entitled_quantity: 1,
@@ -607,7 +616,12 @@ fn stored_events_keep_their_format() {
             r#"{"code_reserved":{"code":1,"checkout":"c1","account":5,"until":"2026-03-01T12:15:00Z","replaces":null,"at":"2026-03-01T12:00:00Z"}}"#,
         ),
         (
-            DiscountEvent::CodeReleased { code: CODE, checkout: checkout.clone(), reservation: held, at },
+            DiscountEvent::CodeReleased {
+                code: CODE,
+                checkout: checkout.clone(),
+                reservation: held,
+                at,
+            },
             r#"{"code_released":{"code":1,"checkout":"c1","held":{"account":5,"until":"2026-03-01T12:15:00Z"},"at":"2026-03-01T12:00:00Z"}}"#,
         ),
         (

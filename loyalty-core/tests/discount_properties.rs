@@ -11,8 +11,8 @@
 
 use loyalty_core::discount::*;
 use loyalty_core::proptest::{
-    DiscountLedger, check_fair_allocation, carts, claims, check_claims, discount_shops,
-    check_exact_discounts, check_equal_lines, price_rules, check_rejected_codes,
+    DiscountLedger, carts, check_claims, check_equal_lines, check_exact_discounts,
+    check_fair_allocation, check_rejected_codes, claims, discount_shops, price_rules,
 };
 use loyalty_core::{Amount, CodeId, LineId, PriceRuleId};
 use proptest::collection::vec;
@@ -66,7 +66,12 @@ fn unlimited_rules() -> impl Strategy<Value = PriceRule> {
 type TestUnitGroup = (i64, u32, bool, bool);
 
 /// What is got for nothing, by trying every choice of units: as many applications as can be, the cheapest.
-fn brute_force_bundle(piles: &[TestUnitGroup], (buy, spend): (u32, Option<i64>), get: u32, limit: u32) -> i64 {
+fn brute_force_bundle(
+    piles: &[TestUnitGroup],
+    (buy, spend): (u32, Option<i64>),
+    get: u32,
+    limit: u32,
+) -> i64 {
     let mut choices = vec![(0_u32, 0_i64, 0_u32, 0_i64)];
     for (price, quantity, prerequisite, entitled) in piles {
         let mut more = Vec::new();
@@ -281,7 +286,9 @@ fn broken_allocators_are_caught() {
         allocate(total, &reversed).unwrap().into_iter().rev().collect()
     };
     for (total, weights) in [(2, vec![1, 1, 1]), (300, vec![4300, 1400, 2300])] {
-        assert!(check_fair_allocation(total, &weights, &allocate(total, &weights).unwrap()).is_ok());
+        assert!(
+            check_fair_allocation(total, &weights, &allocate(total, &weights).unwrap()).is_ok()
+        );
         assert!(
             check_fair_allocation(total, &weights, &floor(total, &weights)).is_err(),
             "{weights:?}"

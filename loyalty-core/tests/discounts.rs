@@ -30,11 +30,11 @@ struct Case {
     verdict: String,
     #[serde(default)]
     why: String,
-    #[serde(default = "two")]
+    #[serde(default = "default_digits")]
     digits: u32,
     #[serde(default)]
     stacking: Stacking,
-    #[serde(default = "noon")]
+    #[serde(default = "default_time")]
     at: Timestamp,
     #[serde(default)]
     customer: Buyer,
@@ -71,7 +71,7 @@ struct Buyer {
 struct Line {
     id: String,
     price: String,
-    #[serde(default = "one")]
+    #[serde(default = "default_quantity")]
     quantity: u32,
     product: Option<String>,
     variant: Option<String>,
@@ -241,7 +241,8 @@ impl Case {
     fn evaluate(&self) -> Evaluation {
         let (cart, rules, records) = (self.cart(), self.rules(), self.records());
         let find = |code: &Code| {
-            let Records { id, rule, state, customer_usage: mine, rule_deleted } = records.get(code)?;
+            let Records { id, rule, state, customer_usage: mine, rule_deleted } =
+                records.get(code)?;
             let rule = rules.get(rule).filter(|_| !rule_deleted);
             Some(CodeContext {
                 id: *id,
@@ -351,7 +352,7 @@ fn cases_are_many_and_say_where_they_come_from() {
 #[serde(deny_unknown_fields)]
 struct InvalidRule {
     name: String,
-    #[serde(default = "two")]
+    #[serde(default = "default_digits")]
     digits: u32,
     parts: PriceRuleParts,
     #[serde(default)]
@@ -393,7 +394,9 @@ fn cases_cover_every_field_and_every_reason() {
         .map(String::as_str)
         .collect();
     // A field that is not named here is one that the reader does not know, and says so with those that it knows.
-    let known = serde_json::from_str::<PriceRuleParts>(r#"{"?": 1}"#).unwrap_err().to_string();
+    let known = serde_json::from_str::<PriceRuleParts>(r#"{"?": 1}"#)
+        .unwrap_err()
+        .to_string();
     let known: Vec<_> = known
         .split('`')
         .skip(3)

@@ -15,8 +15,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::TimeDelta;
 use loyalty_core::discount::{Cart, CartError, Evaluation, Stacking};
 use loyalty_core::proptest::{
-    Books, ProgramCheck, DecideFn, DiscountLedger, Engine, Invariant, CustomerHistory, InvariantOutcome, ProgramProperty,
-    check_program, expiring_programs, customer_histories_under, programs, full_programs,
+    Books, CustomerHistory, DecideFn, DiscountLedger, Engine, Invariant, InvariantOutcome,
+    ProgramCheck, ProgramProperty, check_program, customer_histories_under, expiring_programs,
+    full_programs, programs,
 };
 use loyalty_core::{
     Amount, Command, Context, Decision, Event, Points, Program, Rejection, Zone, decide,
@@ -98,10 +99,12 @@ fn a_check_ends_the_same_each_time() {
 #[test]
 fn histories_reach_the_whole_program() {
     let whole = program(WHOLE);
-    let (lives, mut runner) = (customer_histories_under(&whole, Zone::UTC), TestRunner::deterministic());
+    let (lives, mut runner) =
+        (customer_histories_under(&whole, Zone::UTC), TestRunner::deterministic());
     let mut seen = BTreeSet::new();
     for _ in 0..400 {
-        let CustomerHistory { tags, birthday, steps } = lives.new_tree(&mut runner).unwrap().current();
+        let CustomerHistory { tags, birthday, steps } =
+            lives.new_tree(&mut runner).unwrap().current();
         let mut books = Books::new(whole.clone());
         (books.tags, books.birthday) = (tags, birthday);
         for (now, command) in &steps {
@@ -211,7 +214,10 @@ fn pays_for_each_report(context: &Context<'_>, command: &Command) -> Result<Deci
     if let Command::RecordOrder { .. } = command {
         let mut account = context.account.cloned().unwrap_or_default();
         decision.events.iter().for_each(|event| account.evolve(event));
-        let more = Command::AddPoints { points: one(), reason: loyalty_core::AdjustmentReason::default() };
+        let more = Command::AddPoints {
+            points: one(),
+            reason: loyalty_core::AdjustmentReason::default(),
+        };
         decision
             .events
             .extend(decide(&Context { account: Some(&account), ..*context }, &more)?.events);
@@ -237,13 +243,10 @@ fn forgets_early_refunds(context: &Context<'_>, command: &Command) -> Result<Dec
     })
 }
 
-fn drops_small_clawbacks(
-    context: &Context<'_>,
-    command: &Command,
-) -> Result<Decision, Rejection> {
+fn drops_small_clawbacks(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
     with_changed_decision(context, command, |events| {
         events.retain(
-            |event| !matches!(event, Event::PointsTakenBack { clawback, .. } if taking.points() < Points::from(5)),
+            |event| !matches!(event, Event::PointsTakenBack { clawback, .. } if clawback.points() < Points::from(5)),
         );
     })
 }
@@ -349,7 +352,12 @@ fn a_broken_engine_breaks_an_invariant_by_name() {
             DEFAULT,
             Invariant::ArrivalOrderIndependence,
         ),
-        ("lets little go", drops_small_clawbacks, DEFAULT, Invariant::RefundSlicingIndependence),
+        (
+            "lets little go",
+            drops_small_clawbacks,
+            DEFAULT,
+            Invariant::RefundSlicingIndependence,
+        ),
         (
             "spends too long",
             spends_a_minute_too_long,
@@ -379,7 +387,10 @@ fn a_broken_engine_breaks_an_invariant_by_name() {
     ];
     for (name, decide, document, want) in cases {
         let evaluate = if want == Invariant::ExactAllocation { loses_a_cent } else { evaluate };
-        let check = ProgramCheck { engine: Engine { decide, evaluate }, ..ProgramCheck::default() };
+        let check = ProgramCheck {
+            engine: Engine { decide, evaluate },
+            ..ProgramCheck::default()
+        };
         let Err(violation) = check.check_invariant(want, &program(document)) else {
             panic!("{name}: not found out")
         };
@@ -411,7 +422,11 @@ fn an_inapplicable_invariant_gives_its_reason() {
     let by_points = r#"{"tiering": {"metric": "points_earned"},
         "tiers": [{"id": "gold", "name": "Gold", "threshold": "100"}]}"#;
     let cases = [
-        (limited, Invariant::ArrivalOrderIndependence, "the rule base pays nothing at all"),
+        (
+            limited,
+            Invariant::ArrivalOrderIndependence,
+            "the rule base pays nothing at all",
+        ),
         (DEFAULT, Invariant::PointsOrCode, "there are no rewards"),
         (DEFAULT, Invariant::TierMonotonicInSpend, "no tier can be earned"),
         (by_points, Invariant::TierMonotonicInSpend, "tiers count points earned"),

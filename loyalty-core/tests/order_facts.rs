@@ -16,8 +16,8 @@ mod story;
 
 use loyalty_core::proptest::Books;
 use loyalty_core::{
-    Account, AccountId, Command, Event, OverRefund, ManualTier, Points, RefundContent, Rejection, Status,
-    TierId, merge,
+    Account, AccountId, Command, Event, ManualTier, OverRefund, Points, RefundContent, Rejection,
+    Status, TierId, merge,
 };
 use story::*;
 
@@ -25,59 +25,90 @@ const STOP_AT_ZERO: &str = r#"{"debt": "stop_at_zero"}"#;
 
 #[test]
 fn a_status_that_steps_back_takes_nothing_back() {
-    check(
+    run_scenario(
         "{}",
         &[
-            ("01-01", report("a", sale("10"), Status::Processing), Ok(0)),
-            ("01-02", report("a", sale("10"), Status::Fulfilled), Ok(10)),
-            ("01-03", timed("01-03", report("a", sale("10"), Status::Processing)), Ok(10)),
-            ("01-04", timed("01-04", report("a", sale("12"), Status::Processing)), Ok(12)),
+            ("01-01", record_order("a", single_line_order("10"), Status::Processing), Ok(0)),
+            ("01-02", record_order("a", single_line_order("10"), Status::Fulfilled), Ok(10)),
+            (
+                "01-03",
+                with_time("01-03", record_order("a", single_line_order("10"), Status::Processing)),
+                Ok(10),
+            ),
+            (
+                "01-04",
+                with_time("01-04", record_order("a", single_line_order("12"), Status::Processing)),
+                Ok(12),
+            ),
         ],
     );
 }
 
 #[test]
 fn a_cancelled_order_earns_nothing_until_it_is_reopened() {
-    check(
+    run_scenario(
         "{}",
         &[
-            ("01-01", timed("01-01", paid("a", sale("10"))), Ok(10)),
-            ("01-02", timed("01-02", cancel("a")), Ok(0)),
+            (
+                "01-01",
+                with_time("01-01", record_paid_order("a", single_line_order("10"))),
+                Ok(10),
+            ),
+            ("01-02", with_time("01-02", cancel("a")), Ok(0)),
             // A refund reopens nothing, however late it is.
-            ("01-03", timed("01-03", refund_amount("a", "r", "4")), Ok(0)),
+            ("01-03", with_time("01-03", refund_amount("a", "r", "4")), Ok(0)),
             // Neither does what is older, or of the same instant.
-            ("01-04", timed("01-01", report("a", sale("10"), Status::Completed)), Ok(0)),
-            ("01-04", timed("01-02", paid("a", sale("10"))), Ok(0)),
+            (
+                "01-04",
+                with_time("01-01", record_order("a", single_line_order("10"), Status::Completed)),
+                Ok(0),
+            ),
+            (
+                "01-04",
+                with_time("01-02", record_paid_order("a", single_line_order("10"))),
+                Ok(0),
+            ),
             // Below the gate it is reopened, but earns nothing yet.
-            ("01-05", timed("01-05", report("a", sale("10"), Status::Processing)), Ok(0)),
-            ("01-06", timed("01-06", paid("a", sale("10"))), Ok(6)),
+            (
+                "01-05",
+                with_time("01-05", record_order("a", single_line_order("10"), Status::Processing)),
+                Ok(0),
+            ),
+            (
+                "01-06",
+                with_time("01-06", record_paid_order("a", single_line_order("10"))),
+                Ok(6),
+            ),
             // A late cancellation of before changes nothing; a later one does.
-            ("01-07", timed("01-04", cancel("a")), Ok(6)),
-            ("01-08", timed("01-08", cancel("a")), Ok(0)),
-            ("01-08", timed("01-08", cancel("a")), Ok(0)),
+            ("01-07", with_time("01-04", cancel("a")), Ok(6)),
+            ("01-08", with_time("01-08", cancel("a")), Ok(0)),
+            ("01-08", with_time("01-08", cancel("a")), Ok(0)),
         ],
     );
 }
 
 #[test]
 fn at_the_same_instant_the_cancellation_wins() {
-    let (order, cancelled) = (timed("01-01", paid("a", sale("10"))), timed("01-01", cancel("a")));
-    check("{}", &[("01-02", order.clone(), Ok(10)), ("01-02", cancelled.clone(), Ok(0))]);
-    check("{}", &[("01-02", cancelled, Ok(0)), ("01-02", order, Ok(0))]);
+    let (order, cancelled) = (
+        with_time("01-01", record_paid_order("a", single_line_order("10"))),
+        with_time("01-01", cancel("a")),
+    );
+    run_scenario("{}", &[("01-02", order.clone(), Ok(10)), ("01-02", cancelled.clone(), Ok(0))]);
+    run_scenario("{}", &[("01-02", cancelled, Ok(0)), ("01-02", order, Ok(0))]);
 }
 
 #[test]
 fn a_redelivery_reopens_nothing() {
     for (again, want) in [
-        (paid("a", sale("10")), 0),
-        (report("a", sale("10"), Status::Processing), 0),
-        (timed("01-03", paid("a", sale("10"))), 10),
-        (paid("a", sale("11")), 11),
+        (record_paid_order("a", single_line_order("10")), 0),
+        (record_order("a", single_line_order("10"), Status::Processing), 0),
+        (with_time("01-03", record_paid_order("a", single_line_order("10"))), 10),
+        (record_paid_order("a", single_line_order("11")), 11),
     ] {
-        check(
+        run_scenario(
             "{}",
             &[
-                ("01-01", paid("a", sale("10")), Ok(10)),
+                ("01-01", record_paid_order("a", single_line_order("10")), Ok(10)),
                 ("01-02", cancel("a"), Ok(0)),
                 ("01-03", again, Ok(want)),
             ],
@@ -90,31 +121,46 @@ fn of_reports_without_a_time_the_later_one_counts() {
     // However large or small its content is, in the same instant and after a report from the future.
     for (first, second) in [("20", "10"), ("10", "20")] {
         let want = second.parse::<i64>().unwrap();
-        let (first, second) = (paid("a", sale(first)), paid("a", sale(second)));
-        check(
+        let (first, second) = (
+            record_paid_order("a", single_line_order(first)),
+            record_paid_order("a", single_line_order(second)),
+        );
+        run_scenario(
             "{}",
             &[("01-01", first.clone(), Ok(20 + 10 - want)), ("01-01", second.clone(), Ok(want))],
         );
-        check(
+        run_scenario(
             "{}",
-            &[("01-01", timed("02-01", first), Ok(20 + 10 - want)), ("01-02", second, Ok(want))],
+            &[
+                ("01-01", with_time("02-01", first), Ok(20 + 10 - want)),
+                ("01-02", second, Ok(want)),
+            ],
         );
     }
-    let cancelled =
-        [("01-01", timed("02-01", paid("a", sale("10"))), Ok(10)), ("01-02", cancel("a"), Ok(0))];
-    check("{}", &cancelled);
+    let cancelled = [
+        (
+            "01-01",
+            with_time("02-01", record_paid_order("a", single_line_order("10"))),
+            Ok(10),
+        ),
+        ("01-02", cancel("a"), Ok(0)),
+    ];
+    run_scenario("{}", &cancelled);
 }
 
 #[test]
 fn early_facts_count_once_their_order_is_recorded() {
-    check(
+    run_scenario(
         "{}",
         &[
             ("01-01", refund_amount("a", "r1", "3"), Ok(0)),
             ("01-02", refund_lines("a", "r2", &[("2", "1")]), Ok(0)),
             (
                 "01-03",
-                paid("a", order_of(vec![line("1", "1", "10"), line("2", "1", "5")])),
+                record_paid_order(
+                    "a",
+                    order_with_lines(vec![line("1", "1", "10"), line("2", "1", "5")]),
+                ),
                 Ok(7),
             ),
             ("01-04", refund_amount("a", "r1", "3"), Ok(7)),
@@ -122,58 +168,86 @@ fn early_facts_count_once_their_order_is_recorded() {
     );
     // Too large, or of lines that there are not: they were known before anybody could refuse them.
     for early in [refund_amount("a", "r", "10.01"), refund_lines("a", "r", &[("1", "2")])] {
-        check("{}", &[("01-01", early, Ok(0)), ("01-02", paid("a", sale("10")), Ok(0))]);
+        run_scenario(
+            "{}",
+            &[
+                ("01-01", early, Ok(0)),
+                ("01-02", record_paid_order("a", single_line_order("10")), Ok(0)),
+            ],
+        );
     }
-    check(
+    run_scenario(
         "{}",
         &[
             ("01-01", refund_lines("a", "r", &[("9", "1")]), Ok(0)),
-            ("01-02", paid("a", sale("10")), Ok(10)),
+            ("01-02", record_paid_order("a", single_line_order("10")), Ok(10)),
         ],
     );
     // A cancellation, with times and without.
-    check(
+    run_scenario(
         "{}",
         &[
-            ("01-01", timed("01-02", cancel("a")), Ok(0)),
-            ("01-02", timed("01-01", paid("a", sale("10"))), Ok(0)),
+            ("01-01", with_time("01-02", cancel("a")), Ok(0)),
+            (
+                "01-02",
+                with_time("01-01", record_paid_order("a", single_line_order("10"))),
+                Ok(0),
+            ),
         ],
     );
-    check(
+    run_scenario(
         "{}",
         &[
             ("01-01", cancel("a"), Ok(0)),
-            ("01-02", paid("a", sale("10")), Ok(0)),
-            ("01-03", paid("a", sale("10")), Ok(0)),
-            ("01-04", timed("01-04", paid("a", sale("10"))), Ok(10)),
+            ("01-02", record_paid_order("a", single_line_order("10")), Ok(0)),
+            ("01-03", record_paid_order("a", single_line_order("10")), Ok(0)),
+            (
+                "01-04",
+                with_time("01-04", record_paid_order("a", single_line_order("10"))),
+                Ok(10),
+            ),
         ],
     );
 }
 
 #[test]
 fn the_latest_snapshot_counts() {
-    check(
+    run_scenario(
         "{}",
         &[
-            ("01-01", timed("01-05", paid("a", sale("10"))), Ok(10)),
-            ("01-02", timed("01-04", paid("a", sale("99"))), Ok(10)),
-            ("01-03", timed("01-06", paid("a", sale("7"))), Ok(7)),
+            (
+                "01-01",
+                with_time("01-05", record_paid_order("a", single_line_order("10"))),
+                Ok(10),
+            ),
+            (
+                "01-02",
+                with_time("01-04", record_paid_order("a", single_line_order("99"))),
+                Ok(10),
+            ),
+            (
+                "01-03",
+                with_time("01-06", record_paid_order("a", single_line_order("7"))),
+                Ok(7),
+            ),
         ],
     );
     // Of two of one time the content decides, not the sequence.
-    let (small, large) =
-        (timed("01-01", paid("a", sale("10"))), timed("01-01", paid("a", sale("12"))));
-    check("{}", &[("01-01", small.clone(), Ok(10)), ("01-01", large.clone(), Ok(12))]);
-    check("{}", &[("01-01", large, Ok(12)), ("01-01", small, Ok(12))]);
+    let (small, large) = (
+        with_time("01-01", record_paid_order("a", single_line_order("10"))),
+        with_time("01-01", record_paid_order("a", single_line_order("12"))),
+    );
+    run_scenario("{}", &[("01-01", small.clone(), Ok(10)), ("01-01", large.clone(), Ok(12))]);
+    run_scenario("{}", &[("01-01", large, Ok(12)), ("01-01", small, Ok(12))]);
 }
 
 #[test]
 fn refunds_cannot_exceed_their_order() {
-    let two = order_of(vec![line("1", "2", "20"), line("2", "1", "5")]);
-    check(
+    let two = order_with_lines(vec![line("1", "2", "20"), line("2", "1", "5")]);
+    run_scenario(
         "{}",
         &[
-            ("01-01", paid("a", two), Ok(25)),
+            ("01-01", record_paid_order("a", two), Ok(25)),
             ("01-02", refund_amount("a", "r", "25.01"), Err("refund_exceeds_order")),
             ("01-02", refund_lines("a", "r", &[("1", "2.001")]), Err("refund_exceeds_line")),
             (
@@ -198,10 +272,10 @@ fn refunds_cannot_exceed_their_order() {
         }
         command
     };
-    check(
+    run_scenario(
         "{}",
         &[
-            ("01-01", paid("a", sale("10")), Ok(10)),
+            ("01-01", record_paid_order("a", single_line_order("10")), Ok(10)),
             ("01-02", cut("r1", "6"), Ok(4)),
             ("01-03", cut("r2", "6"), Ok(0)),
             ("01-04", cut("r3", "6"), Ok(0)),
@@ -213,19 +287,19 @@ fn refunds_cannot_exceed_their_order() {
 fn all_units_can_go_back_where_rounding_made_the_lines_dearer() {
     let thirds = || {
         let lines = ["1", "2", "3"].map(|id| line(id, "1", "3.34")).to_vec();
-        loyalty_core::Order { total: amount("10"), ..order_of(lines) }
+        loyalty_core::Order { total: amount("10"), ..order_with_lines(lines) }
     };
-    check(
+    run_scenario(
         "{}",
         &[
-            ("01-01", paid("a", thirds()), Ok(10)),
+            ("01-01", record_paid_order("a", thirds()), Ok(10)),
             ("01-02", refund_lines("a", "r1", &[("1", "1"), ("2", "1"), ("3", "1")]), Ok(0)),
         ],
     );
-    check(
+    run_scenario(
         "{}",
         &[
-            ("01-01", paid("a", thirds()), Ok(10)),
+            ("01-01", record_paid_order("a", thirds()), Ok(10)),
             ("01-02", refund_lines("a", "r1", &[("1", "1"), ("2", "1")]), Ok(3)),
             ("01-03", refund_lines("a", "r2", &[("3", "1")]), Ok(0)),
         ],
@@ -234,61 +308,89 @@ fn all_units_can_go_back_where_rounding_made_the_lines_dearer() {
 
 #[test]
 fn the_earliest_lot_is_spent_and_expires_first() {
-    check(
+    run_scenario(
         NINE_MONTHS,
         &[
             ("2026-01-01T09:00:00Z", add(300), Ok(300)),
             ("2026-01-15T00:00:00Z", spend(50), Ok(250)),
             ("2026-02-02T09:00:00Z", add(100), Ok(350)),
-            ("2026-10-01T08:59:59Z", expire(), Ok(350)),
-            ("2026-10-01T09:00:00Z", expire(), Ok(100)),
-            ("2026-11-02T09:00:00Z", expire(), Ok(0)),
+            ("2026-10-01T08:59:59Z", catch_up(), Ok(350)),
+            ("2026-10-01T09:00:00Z", catch_up(), Ok(100)),
+            ("2026-11-02T09:00:00Z", catch_up(), Ok(0)),
         ],
     );
-    let books = check(
+    let books = run_scenario(
         NINE_MONTHS,
         &[
             ("01-01", add(100), Ok(100)),
             ("02-01", add(50), Ok(150)),
             ("03-01", spend(80), Ok(70)),
-            ("10-01", expire(), Ok(50)),
+            ("10-01", catch_up(), Ok(50)),
             ("10-02", spend(51), Err("insufficient_points")),
         ],
     );
-    assert_eq!(moves(&books), [100, 50, -80, -20]);
+    assert_eq!(point_changes(&books), [100, 50, -80, -20]);
 }
 
 #[test]
 fn expired_points_are_not_clawed_back_again() {
-    check(
+    run_scenario(
         NINE_MONTHS,
         &[
-            ("01-01", timed("01-01", paid("a", sale("100"))), Ok(100)),
-            ("10-02", timed("10-02", cancel("a")), Ok(0)),
-            ("10-03", timed("10-03", paid("a", sale("100"))), Ok(0)),
+            (
+                "01-01",
+                with_time("01-01", record_paid_order("a", single_line_order("100"))),
+                Ok(100),
+            ),
+            ("10-02", with_time("10-02", cancel("a")), Ok(0)),
+            (
+                "10-03",
+                with_time("10-03", record_paid_order("a", single_line_order("100"))),
+                Ok(0),
+            ),
         ],
     );
-    let books = check(
+    let books = run_scenario(
         NINE_MONTHS,
         &[
-            ("01-01", timed("01-01", paid("a", sale("40"))), Ok(40)),
-            ("02-01", timed("02-01", paid("a", sale("100"))), Ok(100)),
-            ("10-02", expire(), Ok(60)),
-            ("10-03", timed("10-03", cancel("a")), Ok(0)),
-            ("10-04", timed("10-04", paid("a", sale("100"))), Ok(60)),
+            (
+                "01-01",
+                with_time("01-01", record_paid_order("a", single_line_order("40"))),
+                Ok(40),
+            ),
+            (
+                "02-01",
+                with_time("02-01", record_paid_order("a", single_line_order("100"))),
+                Ok(100),
+            ),
+            ("10-02", catch_up(), Ok(60)),
+            ("10-03", with_time("10-03", cancel("a")), Ok(0)),
+            (
+                "10-04",
+                with_time("10-04", record_paid_order("a", single_line_order("100"))),
+                Ok(60),
+            ),
         ],
     );
-    assert_eq!(moves(&books), [40, 60, -40, -60, 60]);
+    assert_eq!(point_changes(&books), [40, 60, -40, -60, 60]);
 }
 
 #[test]
 fn expired_points_count_as_clawed_back() {
     // Of 100 in two lots 40 expired: a refund of 30 finds them gone already, one of 50 more takes 40.
-    check(
+    run_scenario(
         NINE_MONTHS,
         &[
-            ("01-01", timed("01-01", paid("a", sale("40"))), Ok(40)),
-            ("02-01", timed("02-01", paid("a", sale("100"))), Ok(100)),
+            (
+                "01-01",
+                with_time("01-01", record_paid_order("a", single_line_order("40"))),
+                Ok(40),
+            ),
+            (
+                "02-01",
+                with_time("02-01", record_paid_order("a", single_line_order("100"))),
+                Ok(100),
+            ),
             ("10-02", refund_amount("a", "r1", "30"), Ok(60)),
             ("10-03", refund_amount("a", "r2", "50"), Ok(20)),
             ("10-04", refund_amount("a", "r3", "20"), Ok(0)),
@@ -298,15 +400,23 @@ fn expired_points_count_as_clawed_back() {
 
 #[test]
 fn late_orders_expire_from_the_gate() {
-    let books = check(
+    let books = run_scenario(
         NINE_MONTHS,
         &[
-            ("12-01", timed("01-01", paid("late", sale("10"))), Ok(0)),
-            ("12-01", timed("03-02", paid("in time", sale("20"))), Ok(20)),
-            ("12-02", expire(), Ok(0)),
+            (
+                "12-01",
+                with_time("01-01", record_paid_order("late", single_line_order("10"))),
+                Ok(0),
+            ),
+            (
+                "12-01",
+                with_time("03-02", record_paid_order("in time", single_line_order("20"))),
+                Ok(20),
+            ),
+            ("12-02", catch_up(), Ok(0)),
         ],
     );
-    assert_eq!(moves(&books), [10, -10, 20, -20]);
+    assert_eq!(point_changes(&books), [10, -10, 20, -20]);
 }
 
 /// What is left in each lot, in spending order.
@@ -316,83 +426,92 @@ fn lots(books: &Books) -> Vec<i64> {
 
 #[test]
 fn clawback_uses_the_own_lot_then_spending_order() {
-    let books = check(
+    let books = run_scenario(
         NINE_MONTHS,
         &[
             ("01-01", add(10), Ok(10)),
-            ("01-02", paid("a", sale("20")), Ok(30)),
-            ("01-03", paid("b", sale("40")), Ok(70)),
+            ("01-02", record_paid_order("a", single_line_order("20")), Ok(30)),
+            ("01-03", record_paid_order("b", single_line_order("40")), Ok(70)),
             ("01-04", add(5), Ok(75)),
             ("01-05", refund_amount("b", "r", "15"), Ok(60)),
         ],
     );
     assert_eq!(lots(&books), [10, 20, 25, 5], "the own lot first");
-    let books = continued(books, &[("01-06", spend(32), Ok(28)), ("01-07", cancel("b"), Ok(3))]);
+    let books =
+        continue_scenario(books, &[("01-06", spend(32), Ok(28)), ("01-07", cancel("b"), Ok(3))]);
     assert_eq!(lots(&books), [3], "then the others, the earliest end first");
-    assert_eq!(moves(&books)[4..], [-15, -32, -25]);
+    assert_eq!(point_changes(&books)[4..], [-15, -32, -25]);
 }
 
 #[test]
 fn the_non_expiring_lot_counts_as_the_orders_own() {
-    let mut books = check(NINE_MONTHS, &[("01-01", add(10), Ok(10))]);
-    books.publish(program_of("{}"));
-    let books = continued(
+    let mut books = run_scenario(NINE_MONTHS, &[("01-01", add(10), Ok(10))]);
+    books.publish(parse_program("{}"));
+    let books = continue_scenario(
         books,
         &[
-            ("01-02", paid("a", sale("20")), Ok(30)),
+            ("01-02", record_paid_order("a", single_line_order("20")), Ok(30)),
             ("01-03", add(7), Ok(37)),
             ("01-04", refund_amount("a", "r", "5"), Ok(32)),
         ],
     );
     assert_eq!(lots(&books), [10, 22]);
     // Not so for an order that put nothing there.
-    let mut books = check(
+    let mut books = run_scenario(
         NINE_MONTHS,
-        &[("01-01", paid("a", sale("20")), Ok(20)), ("01-01", spend(20), Ok(0))],
+        &[
+            ("01-01", record_paid_order("a", single_line_order("20")), Ok(20)),
+            ("01-01", spend(20), Ok(0)),
+        ],
     );
-    books = continued(books, &[("01-02", add(10), Ok(10))]);
-    books.publish(program_of("{}"));
-    let books = continued(books, &[("01-03", add(30), Ok(40)), ("01-04", cancel("a"), Ok(20))]);
+    books = continue_scenario(books, &[("01-02", add(10), Ok(10))]);
+    books.publish(parse_program("{}"));
+    let books =
+        continue_scenario(books, &[("01-03", add(30), Ok(40)), ("01-04", cancel("a"), Ok(20))]);
     assert_eq!(lots(&books), [20]);
 }
 
 #[test]
 fn the_earliest_end_is_spent_first_whatever_was_earned_first() {
-    let mut books = check("{}", &[("01-01", add(1), Ok(1))]);
+    let mut books = run_scenario("{}", &[("01-01", add(1), Ok(1))]);
     for (period, day, points) in [("P1Y", "01-02", 2), ("P1M", "01-03", 4), ("P6M", "01-04", 8)] {
-        books.publish(program_of(&format!(
+        books.publish(parse_program(&format!(
             r#"{{"expiry": {{"per_lot": {{"after": "{period}"}}}}}}"#
         )));
         let balance = books.balance(at(day)).get();
-        books = continued(books, &[(day, add(points), Ok(balance + points))]);
+        books = continue_scenario(books, &[(day, add(points), Ok(balance + points))]);
     }
     assert_eq!(lots(&books), [4, 8, 2, 1]);
-    let books = continued(books, &[("01-05", spend(5), Ok(10))]);
+    let books = continue_scenario(books, &[("01-05", spend(5), Ok(10))]);
     assert_eq!(lots(&books), [7, 2, 1]);
 }
 
 #[test]
 fn debt_is_paid_off_by_what_comes_later() {
-    let books = check(
+    let books = run_scenario(
         "{}",
         &[
-            ("01-01", paid("a", sale("100")), Ok(100)),
+            ("01-01", record_paid_order("a", single_line_order("100")), Ok(100)),
             ("01-02", spend(80), Ok(20)),
             ("01-03", cancel("a"), Ok(-80)),
             ("01-04", spend(1), Err("insufficient_points")),
             ("01-05", add(30), Ok(-50)),
-            ("01-06", paid("b", sale("70")), Ok(20)),
+            ("01-06", record_paid_order("b", single_line_order("70")), Ok(20)),
             ("01-07", cancel("b"), Ok(-50)),
-            ("01-08", timed("01-08", paid("b", sale("70"))), Ok(20)),
+            (
+                "01-08",
+                with_time("01-08", record_paid_order("b", single_line_order("70"))),
+                Ok(20),
+            ),
             ("01-09", Command::SetBalance { to: Points::ZERO, reason: None }, Ok(0)),
         ],
     );
     assert!(books.account.debt().is_zero());
     let set = |to: u32| Command::SetBalance { to: Points::from(to), reason: None };
-    check(
+    run_scenario(
         "{}",
         &[
-            ("01-01", paid("a", sale("10")), Ok(10)),
+            ("01-01", record_paid_order("a", single_line_order("10")), Ok(10)),
             ("01-02", spend(10), Ok(0)),
             ("01-03", cancel("a"), Ok(-10)),
             ("01-04", set(0), Ok(0)),
@@ -405,25 +524,33 @@ fn debt_is_paid_off_by_what_comes_later() {
 
 #[test]
 fn a_forgiven_shortfall_stays_forgiven() {
-    let books = check(
+    let books = run_scenario(
         STOP_AT_ZERO,
         &[
-            ("01-01", timed("01-01", paid("a", sale("100"))), Ok(100)),
+            (
+                "01-01",
+                with_time("01-01", record_paid_order("a", single_line_order("100"))),
+                Ok(100),
+            ),
             ("01-02", spend(60), Ok(40)),
-            ("01-03", timed("01-03", cancel("a")), Ok(0)),
+            ("01-03", with_time("01-03", cancel("a")), Ok(0)),
             // The same again, and what else becomes known of it, takes nothing more.
-            ("01-03", timed("01-03", cancel("a")), Ok(0)),
+            ("01-03", with_time("01-03", cancel("a")), Ok(0)),
             ("01-04", add(500), Ok(500)),
-            ("01-04", timed("01-03", cancel("a")), Ok(500)),
+            ("01-04", with_time("01-03", cancel("a")), Ok(500)),
             ("01-05", refund_amount("a", "r1", "10"), Ok(500)),
-            ("01-06", timed("01-06", cancel("a")), Ok(500)),
+            ("01-06", with_time("01-06", cancel("a")), Ok(500)),
             // Reopened, it gets back what was really taken.
-            ("01-07", timed("01-07", paid("a", sale("100"))), Ok(530)),
+            (
+                "01-07",
+                with_time("01-07", record_paid_order("a", single_line_order("100"))),
+                Ok(530),
+            ),
             // Then it holds 90 again, and owes them when they are refunded.
             ("01-08", refund_amount("a", "r2", "90"), Ok(440)),
         ],
     );
-    assert_eq!(moves(&books), [100, -60, -40, 500, 30, -90]);
+    assert_eq!(point_changes(&books), [100, -60, -40, 500, 30, -90]);
     let forgiven = books.journal.iter().filter_map(|event| {
         if let Event::PointsTakenBack { clawback: taking, .. } = event {
             Some(taking.forgiven.get())
@@ -438,12 +565,12 @@ fn a_forgiven_shortfall_stays_forgiven() {
 fn manual_tiers_last_until_their_end() {
     let program = r#"{"tiers": [{"id": "gold", "name": "Gold", "multiplier": 2}]}"#;
     let tier = ManualTier { id: TierId::new("gold").unwrap(), until: Some(at("02-01")) };
-    let books = check(
+    let books = run_scenario(
         program,
         &[
             ("01-01", Command::SetTier(Some(tier.clone())), Ok(0)),
-            ("01-31", paid("a", sale("10")), Ok(20)),
-            ("02-01", paid("b", sale("10")), Ok(30)),
+            ("01-31", record_paid_order("a", single_line_order("10")), Ok(20)),
+            ("02-01", record_paid_order("b", single_line_order("10")), Ok(30)),
         ],
     );
     assert_eq!(books.account.manual_tier(at("01-31")), Some(&tier));
@@ -452,17 +579,24 @@ fn manual_tiers_last_until_their_end() {
 
 #[test]
 fn an_order_without_customer_earns_once_it_has_one() {
-    let (program, state) = (program_of(NINE_MONTHS), loyalty_core::OrderState::default());
+    let (program, state) = (parse_program(NINE_MONTHS), loyalty_core::OrderState::default());
     let account = Account::default();
     let mut books = Books::new(program.clone());
     let mut context =
         loyalty_core::Context::new(&program, &account, at("01-01")).with_order(&state);
     context.account = None;
-    let decision = loyalty_core::decide(&context, &paid("a", sale("10"))).unwrap();
+    let decision =
+        loyalty_core::decide(&context, &record_paid_order("a", single_line_order("10"))).unwrap();
     books.post(&decision.events);
     assert_eq!(books.balance(at("01-01")), Points::ZERO);
     // Its points end as if they had been earned at the gate.
-    continued(books, &[("02-01", paid("a", sale("10")), Ok(10)), ("10-01", expire(), Ok(0))]);
+    continue_scenario(
+        books,
+        &[
+            ("02-01", record_paid_order("a", single_line_order("10")), Ok(10)),
+            ("10-01", catch_up(), Ok(0)),
+        ],
+    );
 }
 
 fn fold(account: &mut Account, events: &[Event]) {
@@ -474,32 +608,32 @@ fn fold(account: &mut Account, events: &[Event]) {
 /// Accounts of every kind: empty, with lots that last or end, and in debt.
 fn accounts() -> Vec<(&'static str, Books)> {
     let ending = |points| {
-        check(
+        run_scenario(
             NINE_MONTHS,
             &[("01-01", add(points), Ok(points)), ("02-01", add(5), Ok(points + 5))],
         )
     };
-    let lasting = |points| check("{}", &[("01-01", add(points), Ok(points))]);
+    let lasting = |points| run_scenario("{}", &[("01-01", add(points), Ok(points))]);
     let mut both = ending(30);
-    both.publish(program_of("{}"));
-    let both = continued(both, &[("03-01", add(20), Ok(55))]);
-    let owing = check(
+    both.publish(parse_program("{}"));
+    let both = continue_scenario(both, &[("03-01", add(20), Ok(55))]);
+    let owing = run_scenario(
         "{}",
         &[
-            ("01-01", paid("a", sale("40")), Ok(40)),
+            ("01-01", record_paid_order("a", single_line_order("40")), Ok(40)),
             ("01-02", spend(40), Ok(0)),
             ("01-03", cancel("a"), Ok(-40)),
         ],
     );
-    let deep = check(
+    let deep = run_scenario(
         "{}",
         &[
-            ("01-01", paid("b", sale("500")), Ok(500)),
+            ("01-01", record_paid_order("b", single_line_order("500")), Ok(500)),
             ("01-02", spend(500), Ok(0)),
             ("01-03", cancel("b"), Ok(-500)),
         ],
     );
-    let empty = Books::new(program_of("{}"));
+    let empty = Books::new(parse_program("{}"));
     vec![
         ("empty", empty),
         ("ending", ending(30)),
@@ -555,8 +689,11 @@ fn an_account_merged_into_itself_stays_as_it_is() {
 
 #[test]
 fn a_merged_order_is_clawed_back_from_the_destination_lot() {
-    let guest = check(NINE_MONTHS, &[("01-01", paid("a", sale("20")), Ok(20))]);
-    let mut customer = check(NINE_MONTHS, &[("01-02", add(30), Ok(30))]);
+    let guest = run_scenario(
+        NINE_MONTHS,
+        &[("01-01", record_paid_order("a", single_line_order("20")), Ok(20))],
+    );
+    let mut customer = run_scenario(NINE_MONTHS, &[("01-02", add(30), Ok(30))]);
     let now = at("02-01");
     let (_, come) =
         merge((AccountId(1), &guest.account), (AccountId(2), &customer.account), now).unwrap();
@@ -597,7 +734,8 @@ fn merging_adopts_a_tier_where_there_is_none() {
 
 #[test]
 fn merging_beyond_what_points_can_hold_is_refused() {
-    let half = check("{}", &[("01-01", add(Points::MAX.get()), Ok(Points::MAX.get()))]).account;
+    let half =
+        run_scenario("{}", &[("01-01", add(Points::MAX.get()), Ok(Points::MAX.get()))]).account;
     let merged = merge((AccountId(1), &half), (AccountId(2), &half), at("01-02"));
     assert_eq!(merged, Err(Rejection::PointsOutOfRange));
 }
@@ -608,10 +746,14 @@ fn stated_amounts_cap_line_refunds() {
         let lines = vec![("1".parse().unwrap(), units(unit))];
         refund("a", name, RefundContent::Lines { lines, amount: Some(amount(money)) })
     };
-    check(
+    run_scenario(
         "{}",
         &[
-            ("01-01", paid("a", order_of(vec![line("1", "2", "20")])), Ok(20)),
+            (
+                "01-01",
+                record_paid_order("a", order_with_lines(vec![line("1", "2", "20")])),
+                Ok(20),
+            ),
             ("01-02", lines("r1", "1", "20.01"), Err("refund_exceeds_order")),
             // The shop kept a fee: the points go with the units all the same.
             ("01-02", lines("r2", "1", "7"), Ok(10)),

@@ -16,8 +16,8 @@ mod story;
 
 use loyalty_core::proptest::{Books, check_conservation};
 use loyalty_core::{
-    Account, AccountId, Command, Context, Counts, Email, Event, Line, ManualTier, Order, ReferralParty,
-    Points, Program, Rejection, Tag, TierReason, Timestamp, decide, next_due, tier_status,
+    Account, AccountId, Command, Context, Counts, Email, Event, Line, ManualTier, Order, Points,
+    Program, ReferralParty, Rejection, Tag, TierReason, Timestamp, decide, next_due, tier_status,
 };
 use story::*;
 
@@ -74,13 +74,13 @@ const TWO_WEEKS: &str = r#"{"hold": "P14D"}"#;
 
 #[test]
 fn pending_points_are_visible_but_not_spendable() {
-    let books = check(
+    let books = run_scenario(
         TWO_WEEKS,
         &[
-            ("01-01", paid("a", sale("100")), Ok(0)),
+            ("01-01", record_paid_order("a", single_line_order("100")), Ok(0)),
             ("01-02", spend(1), Err("insufficient_points")),
             ("01-02", add(10), Ok(10)),
-            ("01-14", expire(), Ok(10)),
+            ("01-14", catch_up(), Ok(10)),
             ("01-15", spend(105), Ok(5)),
         ],
     );
@@ -89,23 +89,23 @@ fn pending_points_are_visible_but_not_spendable() {
 
 #[test]
 fn pending_points_go_first_where_others_are_reached() {
-    let books = check(
+    let books = run_scenario(
         TWO_WEEKS,
         &[
-            ("01-01", paid("a", sale("100")), Ok(0)),
+            ("01-01", record_paid_order("a", single_line_order("100")), Ok(0)),
             ("01-15", spend(60), Ok(40)),
-            ("01-16", paid("b", sale("50")), Ok(40)),
+            ("01-16", record_paid_order("b", single_line_order("50")), Ok(40)),
             // 40 are its own; 50 pending are taken before anything is owed.
             ("01-17", cancel("a"), Ok(-10)),
         ],
     );
     assert_eq!(pending(&books, "01-17"), 0);
     // Its own lot goes first, though others are pending.
-    let books = check(
+    let books = run_scenario(
         TWO_WEEKS,
         &[
-            ("01-01", paid("a", sale("100")), Ok(0)),
-            ("01-16", paid("b", sale("50")), Ok(100)),
+            ("01-01", record_paid_order("a", single_line_order("100")), Ok(0)),
+            ("01-16", record_paid_order("b", single_line_order("50")), Ok(100)),
             ("01-17", refund_amount("a", "r", "30"), Ok(70)),
         ],
     );
@@ -115,24 +115,24 @@ fn pending_points_go_first_where_others_are_reached() {
 #[test]
 fn a_pending_award_pays_debt_when_it_is_released() {
     let steps = [
-        ("01-01", paid("a", sale("40")), Ok(0)),
+        ("01-01", record_paid_order("a", single_line_order("40")), Ok(0)),
         ("01-16", spend(40), Ok(0)),
         ("01-17", cancel("a"), Ok(-40)),
-        ("01-18", paid("b", sale("100")), Ok(-40)),
-        ("01-31", expire(), Ok(-40)),
-        ("02-01", expire(), Ok(60)),
+        ("01-18", record_paid_order("b", single_line_order("100")), Ok(-40)),
+        ("01-31", catch_up(), Ok(-40)),
+        ("02-01", catch_up(), Ok(60)),
     ];
-    check(TWO_WEEKS, &steps);
+    run_scenario(TWO_WEEKS, &steps);
 }
 
 #[test]
 fn a_pending_award_is_taken_back_before_it_is_released() {
-    let books = check(
+    let books = run_scenario(
         TWO_WEEKS,
         &[
-            ("01-01", paid("a", sale("100")), Ok(0)),
+            ("01-01", record_paid_order("a", single_line_order("100")), Ok(0)),
             ("01-02", refund_amount("a", "r", "40"), Ok(0)),
-            ("01-15", expire(), Ok(60)),
+            ("01-15", catch_up(), Ok(60)),
             ("01-20", cancel("a"), Ok(0)),
         ],
     );
@@ -142,11 +142,16 @@ fn a_pending_award_is_taken_back_before_it_is_released() {
 #[test]
 fn what_would_end_before_its_release_is_never_spent() {
     let program = r#"{"hold": "P30D", "expiry": {"per_lot": {"after": "P10D"}}}"#;
-    let books =
-        check(program, &[("01-01", paid("a", sale("100")), Ok(0)), ("02-10", expire(), Ok(0))]);
+    let books = run_scenario(
+        program,
+        &[
+            ("01-01", record_paid_order("a", single_line_order("100")), Ok(0)),
+            ("02-10", catch_up(), Ok(0)),
+        ],
+    );
     assert_eq!(pending(&books, "01-10"), 0, "the account is of February");
     assert_eq!(books.orders[&id("a")].posted().expired.get(), 100);
-    continued(books, &[("02-11", cancel("a"), Ok(0))]);
+    continue_scenario(books, &[("02-11", cancel("a"), Ok(0))]);
 }
 
 // Inactivity.
@@ -157,25 +162,25 @@ const IDLE_DEALING: &str =
 
 #[test]
 fn an_order_of_no_points_is_no_activity() {
-    check(
+    run_scenario(
         IDLE,
         &[
-            ("01-01", paid("a", sale("100")), Ok(100)),
-            ("01-20", paid("b", sale("0.50")), Ok(100)),
-            ("01-31", expire(), Ok(100)),
-            ("02-01", expire(), Ok(0)),
+            ("01-01", record_paid_order("a", single_line_order("100")), Ok(100)),
+            ("01-20", record_paid_order("b", single_line_order("0.50")), Ok(100)),
+            ("01-31", catch_up(), Ok(100)),
+            ("02-01", catch_up(), Ok(0)),
         ],
     );
 }
 
 #[test]
 fn inactivity_expires_points_once() {
-    check(
+    run_scenario(
         IDLE,
         &[
-            ("01-01", paid("a", sale("100")), Ok(100)),
+            ("01-01", record_paid_order("a", single_line_order("100")), Ok(100)),
             ("03-01", cancel("a"), Ok(0)),
-            ("03-02", paid("b", sale("30")), Ok(30)),
+            ("03-02", record_paid_order("b", single_line_order("30")), Ok(30)),
         ],
     );
 }
@@ -184,19 +189,19 @@ fn inactivity_expires_points_once() {
 fn adjustments_are_activity_by_default_only() {
     let set = |points: u32| Command::SetBalance { to: Points::from(points), reason: None };
     for (program, left) in [(IDLE, 120), (IDLE_DEALING, 0)] {
-        check(
+        run_scenario(
             program,
             &[
                 ("01-01", add(100), Ok(100)),
                 ("01-20", set(120), Ok(120)),
-                ("02-01", expire(), Ok(left)),
+                ("02-01", catch_up(), Ok(left)),
             ],
         );
     }
     // What fills an empty account starts its time.
-    check(
+    run_scenario(
         IDLE_DEALING,
-        &[("01-01", add(100), Ok(100)), ("03-01", set(50), Ok(50)), ("03-31", expire(), Ok(50))],
+        &[("01-01", add(100), Ok(100)), ("03-01", set(50), Ok(50)), ("03-31", catch_up(), Ok(50))],
     );
 }
 
@@ -209,14 +214,14 @@ fn what_was_due_before_a_publication_uses_the_old_program() {
         ("02-15", "02-14", 0),   // over on 1 February, under the old program
         ("01-15", "02-14", 100), // the new one gives a year
     ] {
-        let mut books = check(IDLE, &[("01-01", add(100), Ok(100))]);
-        books.publish_at(program_of(year), at(published));
+        let mut books = run_scenario(IDLE, &[("01-01", add(100), Ok(100))]);
+        books.publish_at(parse_program(year), at(published));
         assert_eq!(books.balance(at(day)).get(), want, "{published}");
         assert_eq!(books.balance(at("03-01")).get(), want, "{published}");
     }
     // A shorter period does not reach back: it ends the balance when it comes in force.
-    let mut books = check(year, &[("01-01", add(100), Ok(100))]);
-    books.publish_at(program_of(IDLE), at("06-01"));
+    let mut books = run_scenario(year, &[("01-01", add(100), Ok(100))]);
+    books.publish_at(parse_program(IDLE), at("06-01"));
     let events = books.tell(&Command::CatchUp, at("07-01")).unwrap().events;
     assert!(
         matches!(events[..], [Event::PointsExpired { expired_at, .. }] if expired_at == at("06-01")),
@@ -226,17 +231,21 @@ fn what_was_due_before_a_publication_uses_the_old_program() {
 
 #[test]
 fn lots_expire_after_the_clock_is_set_back_before_a_publication() {
-    let lots = program_of(r#"{"expiry": {"per_lot": {"after": "P1M"}}}"#);
+    let lots = parse_program(r#"{"expiry": {"per_lot": {"after": "P1M"}}}"#);
     let (since, now) = (at("06-01"), at("01-01"));
     let empty = Account::default();
     let mut account = Account::default();
-    for event in decide(&Context { in_force_since: since, ..Context::new(&lots, &empty, now) }, &add(5))
-        .unwrap()
-        .events
+    for event in
+        decide(&Context { in_force_since: since, ..Context::new(&lots, &empty, now) }, &add(5))
+            .unwrap()
+            .events
     {
         account.evolve(&event);
     }
-    let later = Context { in_force_since: since, ..Context::new(&lots, &account, at("02-01")) };
+    let later = Context {
+        in_force_since: since,
+        ..Context::new(&lots, &account, at("02-01"))
+    };
     assert!(matches!(loyalty_core::due(&later)[..], [Event::PointsExpired { .. }]));
 }
 
@@ -254,13 +263,13 @@ fn tiers(tiering: &str) -> String {
 
 #[test]
 fn the_order_that_crosses_the_line_earns_at_the_old_tier() {
-    let books = check(
+    let books = run_scenario(
         &tiers(""),
         &[
-            ("01-01", paid("a", sale("100")), Ok(110)),
+            ("01-01", record_paid_order("a", single_line_order("100")), Ok(110)),
             // 200 by the order, 50 for entering gold.
-            ("01-02", paid("b", sale("200")), Ok(360)),
-            ("01-03", paid("c", sale("10")), Ok(380)),
+            ("01-02", record_paid_order("b", single_line_order("200")), Ok(360)),
+            ("01-03", record_paid_order("c", single_line_order("10")), Ok(380)),
         ],
     );
     assert_tier(&books, "01-03", "gold");
@@ -277,32 +286,35 @@ fn the_order_that_crosses_the_line_earns_at_the_old_tier() {
 #[test]
 fn skipped_tiers_give_only_where_the_program_says_so() {
     for (tiering, want) in [("", 350), (r#""skipped_rewards": true"#, 360)] {
-        check(&tiers(tiering), &[("01-01", paid("a", sale("300")), Ok(want))]);
+        run_scenario(
+            &tiers(tiering),
+            &[("01-01", record_paid_order("a", single_line_order("300")), Ok(want))],
+        );
     }
 }
 
 #[test]
 fn a_refund_that_undoes_the_qualification_is_decided_at_once() {
     for tiering in ["", r#""grace": "P30D", "term": "P6M""#, r#""down": "never""#] {
-        let books = check(
+        let books = run_scenario(
             &tiers(tiering),
             &[
-                ("01-01", paid("a", sale("100")), Ok(110)),
-                ("01-02", paid("b", sale("200")), Ok(360)),
+                ("01-01", record_paid_order("a", single_line_order("100")), Ok(110)),
+                ("01-02", record_paid_order("b", single_line_order("200")), Ok(360)),
                 // 200 by the order, and the 50 of gold, which the program takes back; those of silver stay.
                 ("01-03", refund_amount("b", "r", "200"), Ok(110)),
             ],
         );
         assert_tier(&books, "01-03", "silver");
         assert_eq!(books.account.tier_change().unwrap().reason, TierReason::Refunded);
-        let books = continued(books, &[("01-04", cancel("a"), Ok(10))]);
+        let books = continue_scenario(books, &[("01-04", cancel("a"), Ok(10))]);
         assert_tier(&books, "01-04", "-");
         // Once ever: silver pays no second time, gold does, as it was taken back.
-        continued(
+        continue_scenario(
             books,
             &[
-                ("01-05", paid("c", sale("150")), Ok(160)),
-                ("01-06", paid("d", sale("150")), Ok(360)),
+                ("01-05", record_paid_order("c", single_line_order("150")), Ok(160)),
+                ("01-06", record_paid_order("d", single_line_order("150")), Ok(360)),
             ],
         );
     }
@@ -311,11 +323,11 @@ fn a_refund_that_undoes_the_qualification_is_decided_at_once() {
 #[test]
 fn an_expired_entry_reward_is_not_clawed_back_again() {
     let program = tiers("").replacen('{', r#"{"expiry": {"per_lot": {"after": "P1M"}}, "#, 1);
-    check(
+    run_scenario(
         &program,
         &[
-            ("01-01", paid("a", sale("300")), Ok(350)),
-            ("02-01", expire(), Ok(0)),
+            ("01-01", record_paid_order("a", single_line_order("300")), Ok(350)),
+            ("02-01", catch_up(), Ok(0)),
             ("03-01", cancel("a"), Ok(0)),
         ],
     );
@@ -324,18 +336,21 @@ fn an_expired_entry_reward_is_not_clawed_back_again() {
 #[test]
 fn a_shop_clock_far_ahead_forgets_nothing() {
     let program = tiers(r#""window": {"rolling": "P12M"}"#);
-    let ahead = timed("2036-01-01T00:00:00Z", paid("b", sale("10")));
-    let books = check(
+    let ahead = with_time("2036-01-01T00:00:00Z", record_paid_order("b", single_line_order("10")));
+    let books = run_scenario(
         &program,
         &[
-            ("01-01", paid("a", sale("80")), Ok(80)),
+            ("01-01", record_paid_order("a", single_line_order("80")), Ok(80)),
             ("01-02", ahead, Ok(90)),
-            ("01-03", paid("c", sale("20")), Ok(120)),
+            ("01-03", record_paid_order("c", single_line_order("20")), Ok(120)),
         ],
     );
     assert_tier(&books, "01-03", "silver");
     // What no window reaches any more is forgotten by the time that has really passed.
-    let books = continued(books, &[("2030-01-01T00:00:00Z", paid("d", sale("10")), Ok(130))]);
+    let books = continue_scenario(
+        books,
+        &[("2030-01-01T00:00:00Z", record_paid_order("d", single_line_order("10")), Ok(130))],
+    );
     let state =
         |account: &Account| serde_json::to_value(account.progress()).unwrap()["by_instant"].clone();
     let counts = Counts { spend: 100_000, points: 10, orders: 1 };
@@ -360,9 +375,9 @@ fn tiers_go_down_by_policy_after_term_and_grace() {
             &[("04-30", "gold"), ("05-01", "silver"), ("08-31", "silver"), ("09-01", "-")],
         ),
     ] {
-        let books = check(
+        let books = run_scenario(
             &tiers(&format!("{rolling}, {policy}")),
-            &[("01-01", paid("a", sale("300")), Ok(350))],
+            &[("01-01", record_paid_order("a", single_line_order("300")), Ok(350))],
         );
         for (now, want) in tiers_at {
             assert_eq!(tier(&books, now).0, *want, "{policy} at {now}");
@@ -373,11 +388,17 @@ fn tiers_go_down_by_policy_after_term_and_grace() {
 #[test]
 fn requalifying_in_time_keeps_the_tier() {
     let program = tiers(r#""window": {"rolling": "P2M"}, "grace": "P10D""#);
-    let books = check(&program, &[("01-01", paid("a", sale("300")), Ok(350))]);
+    let books = run_scenario(
+        &program,
+        &[("01-01", record_paid_order("a", single_line_order("300")), Ok(350))],
+    );
     assert_eq!(tier(&books, "03-05"), ("gold".to_owned(), Some(at("03-11"))));
     let status = books.with_context(None, at("03-05"), tier_status);
     assert_eq!((status.counts.spend, status.missing_to_keep), (0, 3_000_000));
-    let books = continued(books, &[("03-05", paid("b", sale("300")), Ok(950))]);
+    let books = continue_scenario(
+        books,
+        &[("03-05", record_paid_order("b", single_line_order("300")), Ok(950))],
+    );
     assert_eq!(
         tier(&books, "03-20"),
         ("gold".to_owned(), Some(at("05-05"))),
@@ -391,18 +412,24 @@ fn requalifying_in_time_keeps_the_tier() {
 #[test]
 fn a_tier_set_by_hand_holds_until_its_end_or_a_higher_one() {
     let program = tiers("");
-    let books = check(&program, &[("01-01", set_tier("silver", Some("02-01")), Ok(0))]);
+    let books = run_scenario(&program, &[("01-01", set_tier("silver", Some("02-01")), Ok(0))]);
     assert_tier(&books, "01-31", "silver");
     assert_tier(&books, "02-01", "-");
-    let books = continued(books, &[("01-10", paid("a", sale("300")), Ok(350))]);
+    let books = continue_scenario(
+        books,
+        &[("01-10", record_paid_order("a", single_line_order("300")), Ok(350))],
+    );
     assert_tier(&books, "01-11", "gold");
     // One above what is earned stays.
-    let books = check(
+    let books = run_scenario(
         &program,
-        &[("01-01", set_tier("black", None), Ok(0)), ("01-10", paid("a", sale("300")), Ok(950))],
+        &[
+            ("01-01", set_tier("black", None), Ok(0)),
+            ("01-10", record_paid_order("a", single_line_order("300")), Ok(950)),
+        ],
     );
     assert_tier(&books, "06-01", "black");
-    let books = continued(books, &[("06-02", Command::SetTier(None), Ok(950))]);
+    let books = continue_scenario(books, &[("06-02", Command::SetTier(None), Ok(950))]);
     assert_tier(&books, "06-02", "gold");
 }
 
@@ -411,20 +438,23 @@ fn points_and_orders_count_too() {
     let points = tiers(r#""metric": "points_earned""#);
     // Entry rewards do not count, adjustments neither.
     let set = Command::SetBalance { to: Points::from(500), reason: None };
-    let books = check(
+    let books = run_scenario(
         &points,
         &[("01-01", add(100), Ok(110)), ("01-02", set, Ok(500)), ("01-03", add(199), Ok(699))],
     );
     assert_tier(&books, "01-03", "silver");
-    let books = continued(books, &[("01-04", add(1), Ok(750))]);
+    let books = continue_scenario(books, &[("01-04", add(1), Ok(750))]);
     assert_tier(&books, "01-04", "gold");
     let orders = r#"{"tiers": [{"id": "two", "name": "Two", "threshold": 2}], "tiering": {"metric": "orders"}}"#;
-    let books = check(
+    let books = run_scenario(
         orders,
-        &[("01-01", paid("a", sale("1")), Ok(1)), ("01-02", paid("b", sale("1")), Ok(2))],
+        &[
+            ("01-01", record_paid_order("a", single_line_order("1")), Ok(1)),
+            ("01-02", record_paid_order("b", single_line_order("1")), Ok(2)),
+        ],
     );
     assert_tier(&books, "01-02", "two");
-    let books = continued(books, &[("01-03", refund_amount("a", "r", "1"), Ok(1))]);
+    let books = continue_scenario(books, &[("01-03", refund_amount("a", "r", "1"), Ok(1))]);
     assert_tier(&books, "01-03", "-");
 }
 
@@ -447,26 +477,32 @@ fn refunds_that_keep_points_count_for_tiers() {
     for (metric, ends) in
         [("spend", ["-", "-"]), ("orders", ["club", "-"]), ("points_earned", ["club", "club"])]
     {
-        let mut books = check(&keep(metric), &[("01-01", paid("a", sale("100")), Ok(100))]);
+        let mut books = run_scenario(
+            &keep(metric),
+            &[("01-01", record_paid_order("a", single_line_order("100")), Ok(100))],
+        );
         assert_tier(&books, "01-01", "club");
         for (now, command, want) in &refunds {
-            books = continued(books, &[(now, command.clone(), *want)]);
+            books = continue_scenario(books, &[(now, command.clone(), *want)]);
             assert_tier(&books, now, ends[usize::from(*now == "01-04")]);
         }
         // The second that stays is the first for the goal.
-        let books = continued(
+        let books = continue_scenario(
             books,
-            &[("01-05", paid("b", sale("1")), Ok(101)), ("01-06", cancel("a"), Ok(1))],
+            &[
+                ("01-05", record_paid_order("b", single_line_order("1")), Ok(101)),
+                ("01-06", cancel("a"), Ok(1)),
+            ],
         );
         assert!(reasons(&books).is_empty());
         assert_tier(&books, "01-06", if metric == "orders" { "club" } else { "-" });
     }
     // By line, with a line that stays.
-    let two = order_of(vec![line("1", "2", "60"), line("2", "1", "50")]);
-    let books = check(
+    let two = order_with_lines(vec![line("1", "2", "60"), line("2", "1", "50")]);
+    let books = run_scenario(
         &keep("spend"),
         &[
-            ("01-01", paid("a", two), Ok(110)),
+            ("01-01", record_paid_order("a", two), Ok(110)),
             ("01-02", refund_lines("a", "r", &[("1", "1")]), Ok(110)),
         ],
     );
@@ -476,7 +512,10 @@ fn refunds_that_keep_points_count_for_tiers() {
 
 #[test]
 fn a_status_says_what_is_missing() {
-    let books = check(&tiers(""), &[("01-01", paid("a", sale("120.50")), Ok(130))]);
+    let books = run_scenario(
+        &tiers(""),
+        &[("01-01", record_paid_order("a", single_line_order("120.50")), Ok(130))],
+    );
     let status = books.with_context(None, at("01-02"), tier_status);
     let (next, missing) = status.next.unwrap();
     assert_eq!((next.as_str(), missing, status.missing_to_keep), ("gold", 1_795_000, 0));
@@ -485,9 +524,12 @@ fn a_status_says_what_is_missing() {
 
 #[test]
 fn a_removed_tier_is_left() {
-    let mut books = check(&tiers(""), &[("01-01", paid("a", sale("300")), Ok(350))]);
+    let mut books = run_scenario(
+        &tiers(""),
+        &[("01-01", record_paid_order("a", single_line_order("300")), Ok(350))],
+    );
     let one = r#"{"tiers": [{"id": "club", "name": "Club", "threshold": "50"}]}"#;
-    books.publish_at(program_of(one), at("02-01"));
+    books.publish_at(parse_program(one), at("02-01"));
     assert_tier(&books, "01-31", "gold");
     assert_tier(&books, "02-01", "club");
     books.tell(&Command::CatchUp, at("03-01")).unwrap();
@@ -518,7 +560,7 @@ const ACTIONS: &str = r#"{
 
 #[test]
 fn actions_give_what_they_say() {
-    let books = check(
+    let books = run_scenario(
         ACTIONS,
         &[
             ("01-01", Command::SignUp, Ok(100)),
@@ -530,7 +572,7 @@ fn actions_give_what_they_say() {
             ("01-03", perform_action("nothing"), Err("unknown_action")),
             ("01-03", perform_action("hello"), Err("unknown_action")),
             ("01-04", perform_action("late"), Ok(450)),
-            ("01-05", expire(), Ok(455)),
+            ("01-05", catch_up(), Ok(455)),
         ],
     );
     assert_eq!(
@@ -541,7 +583,7 @@ fn actions_give_what_they_say() {
 
 #[test]
 fn limits_reject_or_clamp() {
-    let books = check(
+    let books = run_scenario(
         ACTIONS,
         &[
             ("03-09", perform_action("review"), Ok(20)),
@@ -566,7 +608,7 @@ fn limits_reject_or_clamp() {
 
 #[test]
 fn conditions_are_of_tags_tier_and_time() {
-    let mut books = check(
+    let mut books = run_scenario(
         ACTIONS,
         &[
             ("01-01", perform_action("secret"), Err("action_not_open")),
@@ -579,12 +621,12 @@ fn conditions_are_of_tags_tier_and_time() {
         ],
     );
     books.tags = [Tag::new("staff").unwrap()].into();
-    continued(books, &[("06-02", perform_action("secret"), Ok(15))]);
+    continue_scenario(books, &[("06-02", perform_action("secret"), Ok(15))]);
 }
 
 #[test]
 fn codes_are_typed_as_people_type() {
-    let books = check(
+    let books = run_scenario(
         ACTIONS,
         &[
             ("01-01", enter_code(" SUMMER26 "), Ok(40)),
@@ -597,24 +639,28 @@ fn codes_are_typed_as_people_type() {
     );
     let taken = Command::EnterCode { code: "B-2".into(), used_by_other: true };
     assert_eq!(
-        Books::new(program_of(ACTIONS)).decide(&taken, at("01-01")),
+        Books::new(parse_program(ACTIONS)).decide(&taken, at("01-01")),
         Err(Rejection::UnknownCode)
     );
     let shared = Command::EnterCode { code: "summer26".into(), used_by_other: true };
-    assert!(Books::new(program_of(ACTIONS)).decide(&shared, at("01-01")).is_ok());
+    assert!(
+        Books::new(parse_program(ACTIONS))
+            .decide(&shared, at("01-01"))
+            .is_ok()
+    );
     assert_eq!(reasons(&books)[1], "70 points for a code of cards.");
 }
 
 #[test]
 fn goals_pay_once() {
-    let books = check(
+    let books = run_scenario(
         ACTIONS,
         &[
-            ("01-01", paid("a", sale("600")), Ok(600)),
-            ("01-02", paid("b", sale("400")), Ok(1300)),
-            ("01-03", paid("c", sale("1")), Ok(1334)),
+            ("01-01", record_paid_order("a", single_line_order("600")), Ok(600)),
+            ("01-02", record_paid_order("b", single_line_order("400")), Ok(1300)),
+            ("01-03", record_paid_order("c", single_line_order("1")), Ok(1334)),
             ("01-04", cancel("b"), Ok(934)),
-            ("01-05", paid("d", sale("500")), Ok(1434)),
+            ("01-05", record_paid_order("d", single_line_order("500")), Ok(1434)),
         ],
     );
     assert_eq!(
@@ -631,31 +677,34 @@ fn order_rule_allowances_stay_with_the_order() {
                  "limits": [{{"points": 100, "per": "month", "partial": {partial}}}]}}]}}"#
         )
     };
-    check(
+    run_scenario(
         &program(true),
         &[
-            ("01-01", paid("a", sale("80")), Ok(80)),
-            ("01-02", paid("b", sale("50")), Ok(100)),
+            ("01-01", record_paid_order("a", single_line_order("80")), Ok(80)),
+            ("01-02", record_paid_order("b", single_line_order("50")), Ok(100)),
             // Its room was 20; a refund to 30 still leaves them.
             ("01-03", refund_amount("b", "r1", "20"), Ok(100)),
             ("01-04", refund_amount("b", "r2", "15"), Ok(95)),
-            ("01-05", paid("c", sale("50")), Ok(95)),
-            ("02-01", paid("d", sale("50")), Ok(145)),
+            ("01-05", record_paid_order("c", single_line_order("50")), Ok(95)),
+            ("02-01", record_paid_order("d", single_line_order("50")), Ok(145)),
         ],
     );
-    check(
+    run_scenario(
         &program(false),
         &[
-            ("01-01", paid("a", sale("80")), Ok(80)),
-            ("01-02", paid("b", sale("50")), Ok(80)),
+            ("01-01", record_paid_order("a", single_line_order("80")), Ok(80)),
+            ("01-02", record_paid_order("b", single_line_order("50")), Ok(80)),
             ("01-03", refund_amount("b", "r1", "40"), Ok(80)),
-            ("01-04", paid("c", sale("20")), Ok(100)),
+            ("01-04", record_paid_order("c", single_line_order("20")), Ok(100)),
         ],
     );
     let once = r#"{"earning": [{"id": "first", "earn": {"per_order": 50}, "limits": [{"times": 1, "per": "ever"}]}]}"#;
-    check(
+    run_scenario(
         once,
-        &[("01-01", paid("a", sale("1")), Ok(50)), ("01-02", paid("b", sale("1")), Ok(50))],
+        &[
+            ("01-01", record_paid_order("a", single_line_order("1")), Ok(50)),
+            ("01-02", record_paid_order("b", single_line_order("1")), Ok(50)),
+        ],
     );
 }
 
@@ -664,21 +713,21 @@ fn order_rule_allowances_stay_with_the_order() {
 fn a_clamping_limit_beside_a_rejecting_one() {
     let program = r#"{"earning": [{"id": "base", "earn": {"per_unit": "1"}, "limits": [
         {"points": 50, "per": "day", "partial": true}, {"points": 110, "per": "month"}]}]}"#;
-    check(
+    run_scenario(
         program,
         &[
-            ("01-01", paid("a", sale("60")), Ok(50)),
-            ("01-02", paid("b", sale("60")), Ok(100)),
+            ("01-01", record_paid_order("a", single_line_order("60")), Ok(50)),
+            ("01-02", record_paid_order("b", single_line_order("60")), Ok(100)),
             // 10 are left in the month.
-            ("01-03", paid("c", sale("11")), Ok(100)),
-            ("01-03", paid("d", sale("10")), Ok(110)),
+            ("01-03", record_paid_order("c", single_line_order("11")), Ok(100)),
+            ("01-03", record_paid_order("d", single_line_order("10")), Ok(110)),
         ],
     );
 }
 
 #[test]
 fn a_clock_put_back_counts_for_its_own_day() {
-    check(
+    run_scenario(
         ACTIONS,
         &[
             ("03-10", perform_action("review"), Ok(20)),
@@ -697,7 +746,7 @@ fn a_clock_put_back_counts_for_its_own_day() {
 
 /// A guest turns out to be this customer.
 fn merge_guest(program: &str, guest: &[Step<'_>], customer: &[Step<'_>], now: &str) -> Books {
-    let (guest, mut customer) = (check(program, guest), check(program, customer));
+    let (guest, mut customer) = (run_scenario(program, guest), run_scenario(program, customer));
     let into = (AccountId(2), &customer.account);
     let (_, come) = loyalty_core::merge((AccountId(1), &guest.account), into, at(now)).unwrap();
     customer.post(&come);
@@ -711,7 +760,7 @@ fn a_merge_keeps_the_guests_activity() {
     for (guest, customer) in [("01-20", "01-01"), ("01-01", "01-20")] {
         let (guest, customer) = ([(guest, add(50), Ok(50))], [(customer, add(100), Ok(100))]);
         let books = merge_guest(IDLE_DEALING, &guest, &customer, "01-25");
-        continued(books, &[("02-19", expire(), Ok(150)), ("02-20", expire(), Ok(0))]);
+        continue_scenario(books, &[("02-19", catch_up(), Ok(150)), ("02-20", catch_up(), Ok(0))]);
     }
 }
 
@@ -719,27 +768,32 @@ fn a_merge_keeps_the_guests_activity() {
 fn a_merge_adds_what_both_had_of_a_limit() {
     let once = [("03-10", perform_action("review"), Ok(20))];
     let books = merge_guest(ACTIONS, &once, &once, "03-10");
-    continued(
+    continue_scenario(
         books,
-        &[("03-10", perform_action("review"), Err("limit_reached")), ("03-11", perform_action("review"), Ok(60))],
+        &[
+            ("03-10", perform_action("review"), Err("limit_reached")),
+            ("03-11", perform_action("review"), Ok(60)),
+        ],
     );
     // The day before is over, the week is not.
-    let (guest, customer) =
-        ([("03-10", perform_action("share"), Ok(30))], [("03-09", perform_action("share"), Ok(30))]);
+    let (guest, customer) = (
+        [("03-10", perform_action("share"), Ok(30))],
+        [("03-09", perform_action("share"), Ok(30))],
+    );
     for (guest, customer) in [(&guest, &customer), (&customer, &guest)] {
         let books = merge_guest(ACTIONS, guest, customer, "03-10");
-        continued(books, &[("03-10", perform_action("share"), Err("limit_reached"))]);
+        continue_scenario(books, &[("03-10", perform_action("share"), Err("limit_reached"))]);
     }
     let limited = r#"{"earning": [{"id": "base", "earn": {"per_unit": "1"},
         "limits": [{"points": 100, "per": "month", "partial": true}]}]}"#;
     let (guest, customer) = (
-        [("01-01", paid("a", sale("80")), Ok(80))],
-        [("01-02", paid("b", sale("10")), Ok(10))],
+        [("01-01", record_paid_order("a", single_line_order("80")), Ok(80))],
+        [("01-02", record_paid_order("b", single_line_order("10")), Ok(10))],
     );
     let books = merge_guest(limited, &guest, &customer, "01-03");
     assert_eq!(
         books
-            .decide(&paid("c", sale("50")), at("01-04"))
+            .decide(&record_paid_order("c", single_line_order("50")), at("01-04"))
             .unwrap()
             .points()
             .get(),
@@ -762,24 +816,39 @@ fn multipliers_go_together_as_the_program_says() {
     let triple = r#"{"id": "weekend", "effect": {"multiplier": "3"}}"#;
     for (combine, want) in [("multiply", 60), ("highest", 30), ("add", 40)] {
         let program = campaigns(combine, triple);
-        check(
+        run_scenario(
             &program,
-            &[("01-01", set_tier("gold", None), Ok(0)), ("01-02", paid("a", sale("10")), Ok(want))],
+            &[
+                ("01-01", set_tier("gold", None), Ok(0)),
+                ("01-02", record_paid_order("a", single_line_order("10")), Ok(want)),
+            ],
         );
-        check(&program, &[("01-02", paid("a", sale("10")), Ok(30))]);
+        run_scenario(
+            &program,
+            &[("01-02", record_paid_order("a", single_line_order("10")), Ok(30))],
+        );
     }
     // Rounded once, after: 0.7 times 1.5 is 1.05.
     let half = r#"{"id": "weekend", "effect": {"multiplier": "1.5"}}"#;
-    check(&campaigns("multiply", half), &[("01-02", paid("a", sale("0.70")), Ok(1))]);
+    run_scenario(
+        &campaigns("multiply", half),
+        &[("01-02", record_paid_order("a", single_line_order("0.70")), Ok(1))],
+    );
     // Two campaigns of 2 and 3: 6, 3, 4; and 12, 3, 5 with the tier.
     let two =
         r#"{"id": "a", "effect": {"multiplier": "2"}}, {"id": "b", "effect": {"multiplier": "3"}}"#;
     for (combine, alone, gold) in [("multiply", 60, 120), ("highest", 30, 30), ("add", 40, 50)] {
         let program = campaigns(combine, two);
-        check(&program, &[("01-02", paid("a", sale("10")), Ok(alone))]);
-        check(
+        run_scenario(
             &program,
-            &[("01-01", set_tier("gold", None), Ok(0)), ("01-02", paid("a", sale("10")), Ok(gold))],
+            &[("01-02", record_paid_order("a", single_line_order("10")), Ok(alone))],
+        );
+        run_scenario(
+            &program,
+            &[
+                ("01-01", set_tier("gold", None), Ok(0)),
+                ("01-02", record_paid_order("a", single_line_order("10")), Ok(gold)),
+            ],
         );
     }
 }
@@ -788,25 +857,30 @@ fn multipliers_go_together_as_the_program_says() {
 fn campaigns_are_of_lines_tiers_tags_and_time() {
     let shoes = r#"{"id": "shoes", "effect": {"multiplier": "3"}, "categories": ["shoes"]}"#;
     let basket =
-        || order_of(vec![of_category("shoes", line("1", "1", "10")), line("2", "1", "20")]);
+        || order_with_lines(vec![of_category("shoes", line("1", "1", "10")), line("2", "1", "20")]);
     for (combine, alone, gold) in [("multiply", 50, 100), ("highest", 50, 70), ("add", 50, 80)] {
         let program = campaigns(combine, shoes);
-        check(&program, &[("01-02", paid("a", basket()), Ok(alone))]);
-        check(
+        run_scenario(&program, &[("01-02", record_paid_order("a", basket()), Ok(alone))]);
+        run_scenario(
             &program,
-            &[("01-01", set_tier("gold", None), Ok(0)), ("01-02", paid("a", basket()), Ok(gold))],
+            &[
+                ("01-01", set_tier("gold", None), Ok(0)),
+                ("01-02", record_paid_order("a", basket()), Ok(gold)),
+            ],
         );
     }
     // A refund of the shoes takes back what they brought.
-    let books = check(
+    let books = run_scenario(
         &campaigns("multiply", shoes),
         &[
-            ("01-02", paid("a", basket()), Ok(50)),
+            ("01-02", record_paid_order("a", basket()), Ok(50)),
             ("01-03", refund_lines("a", "r", &[("1", "1")]), Ok(20)),
         ],
     );
     let text = books.journal.iter().find_map(|event| match event {
-        Event::PointsAwarded { calculation: reckoning, .. } => Some(reckoning.explanation.to_string()),
+        Event::PointsAwarded { calculation: reckoning, .. } => {
+            Some(reckoning.explanation.to_string())
+        }
         _ => None,
     });
     assert_eq!(
@@ -814,12 +888,12 @@ fn campaigns_are_of_lines_tiers_tags_and_time() {
         "The order earns 50 points: 30 by base (1 per unit of 30) + 20 by campaign shoes."
     );
     let gold = r#"{"id": "g", "effect": {"bonus": 5}, "tiers": ["gold"]}"#;
-    check(
+    run_scenario(
         &campaigns("multiply", gold),
         &[
-            ("01-01", paid("a", sale("10")), Ok(10)),
+            ("01-01", record_paid_order("a", single_line_order("10")), Ok(10)),
             ("01-02", set_tier("gold", None), Ok(10)),
-            ("01-03", paid("b", sale("10")), Ok(35)),
+            ("01-03", record_paid_order("b", single_line_order("10")), Ok(35)),
             ("01-04", refund_amount("b", "r", "5"), Ok(25)),
             ("01-05", cancel("b"), Ok(10)),
         ],
@@ -827,18 +901,29 @@ fn campaigns_are_of_lines_tiers_tags_and_time() {
     let window = r#"{"id": "may", "effect": {"multiplier": "2"},
                      "from": "2026-05-01T00:00:00Z", "until": "2026-05-03T00:00:00Z"}"#;
     for (placed, want) in [("04-30", 10), ("05-01", 20), ("05-02", 20), ("05-03", 10)] {
-        let order = Order { placed_at: Some(at(placed)), ..sale("10") };
-        check(&campaigns("multiply", window), &[("06-01", paid("a", order), Ok(want))]);
-        check(&campaigns("multiply", window), &[(placed, paid("a", sale("10")), Ok(want))]);
+        let order = Order { placed_at: Some(at(placed)), ..single_line_order("10") };
+        run_scenario(
+            &campaigns("multiply", window),
+            &[("06-01", record_paid_order("a", order), Ok(want))],
+        );
+        run_scenario(
+            &campaigns("multiply", window),
+            &[(placed, record_paid_order("a", single_line_order("10")), Ok(want))],
+        );
     }
     let tagged = r#"{"id": "t", "effect": {"multiplier": "2"}, "customer_tags": ["friend"]}"#;
-    let mut books =
-        check(&campaigns("multiply", tagged), &[("01-01", paid("a", sale("10")), Ok(10))]);
+    let mut books = run_scenario(
+        &campaigns("multiply", tagged),
+        &[("01-01", record_paid_order("a", single_line_order("10")), Ok(10))],
+    );
     books.tags = [Tag::new("friend").unwrap()].into();
     // The first order's campaigns are settled.
-    continued(
+    continue_scenario(
         books,
-        &[("01-02", paid("b", sale("10")), Ok(30)), ("01-03", paid("a", sale("20")), Ok(40))],
+        &[
+            ("01-02", record_paid_order("b", single_line_order("10")), Ok(30)),
+            ("01-03", record_paid_order("a", single_line_order("20")), Ok(40)),
+        ],
     );
 }
 
@@ -868,7 +953,7 @@ impl ReferralPair {
     }
 
     fn with_program(program: &str) -> Self {
-        let books = || Books::new(program_of(program));
+        let books = || Books::new(parse_program(program));
         Self { sender: books(), friend: books() }
     }
 
@@ -884,7 +969,10 @@ impl ReferralPair {
     }
 
     fn join(&mut self, now: &str) -> Result<(), &'static str> {
-        let (own, friend) = (referral_party(1, "friend@example.com", &[]), referral_party(7, "ada@example.com", &[]));
+        let (own, friend) = (
+            referral_party(1, "friend@example.com", &[]),
+            referral_party(7, "ada@example.com", &[]),
+        );
         self.execute_as_friend(&Command::JoinReferral { referee: own, referrer: friend }, now)
     }
 
@@ -904,11 +992,14 @@ fn both_parties_get_their_bonus() {
     let mut pair = ReferralPair::new();
     pair.join("01-01").unwrap();
     pair.join("01-01").unwrap();
-    pair.execute_as_friend(&paid("a", sale("19")), "01-02").unwrap();
+    pair.execute_as_friend(&record_paid_order("a", single_line_order("19")), "01-02")
+        .unwrap();
     pair.assert_points("01-02", 19, 0, 0);
-    pair.execute_as_friend(&paid("b", sale("20")), "01-03").unwrap();
+    pair.execute_as_friend(&record_paid_order("b", single_line_order("20")), "01-03")
+        .unwrap();
     pair.assert_points("01-03", 64, 0, 40);
-    pair.execute_as_friend(&paid("c", sale("50")), "01-04").unwrap();
+    pair.execute_as_friend(&record_paid_order("c", single_line_order("50")), "01-04")
+        .unwrap();
     pair.assert_points("01-16", 114, 0, 40);
     pair.assert_points("01-17", 114, 40, 0);
     assert_eq!(reasons(&pair.sender), ["40 points for a friend's first order b."]);
@@ -923,10 +1014,13 @@ fn both_parties_get_their_bonus() {
 fn a_refund_that_keeps_points_claws_back_both_bonuses() {
     let mut pair = ReferralPair::with_program(&FRIENDS.replacen('{', r#"{"refunds": "keep", "#, 1));
     pair.join("01-01").unwrap();
-    pair.execute_as_friend(&paid("b", sale("30")), "01-03").unwrap();
-    pair.execute_as_friend(&refund_amount("b", "r1", "10"), "01-04").unwrap();
+    pair.execute_as_friend(&record_paid_order("b", single_line_order("30")), "01-03")
+        .unwrap();
+    pair.execute_as_friend(&refund_amount("b", "r1", "10"), "01-04")
+        .unwrap();
     pair.assert_points("01-04", 55, 0, 40);
-    pair.execute_as_friend(&refund_amount("b", "r2", "1"), "01-05").unwrap();
+    pair.execute_as_friend(&refund_amount("b", "r2", "1"), "01-05")
+        .unwrap();
     pair.assert_points("01-05", 30, 0, 0);
 }
 
@@ -934,15 +1028,19 @@ fn a_refund_that_keeps_points_claws_back_both_bonuses() {
 fn a_refund_claws_back_both_bonuses() {
     let mut pair = ReferralPair::new();
     pair.join("01-01").unwrap();
-    pair.execute_as_friend(&paid("b", sale("30")), "01-03").unwrap();
-    pair.execute_as_friend(&refund_amount("b", "r1", "10"), "01-04").unwrap();
+    pair.execute_as_friend(&record_paid_order("b", single_line_order("30")), "01-03")
+        .unwrap();
+    pair.execute_as_friend(&refund_amount("b", "r1", "10"), "01-04")
+        .unwrap();
     pair.assert_points("01-04", 45, 0, 40);
-    pair.execute_as_friend(&refund_amount("b", "r2", "1"), "01-05").unwrap();
+    pair.execute_as_friend(&refund_amount("b", "r2", "1"), "01-05")
+        .unwrap();
     pair.assert_points("01-05", 19, 0, 0);
     pair.execute_as_friend(&cancel("b"), "01-06").unwrap();
     pair.assert_points("01-06", 0, 0, 0);
     // The next order that qualifies completes it after all.
-    pair.execute_as_friend(&paid("c", sale("30")), "01-07").unwrap();
+    pair.execute_as_friend(&record_paid_order("c", single_line_order("30")), "01-07")
+        .unwrap();
     pair.assert_points("01-07", 55, 0, 40);
     // Also after the release.
     pair.execute_as_friend(&cancel("c"), "03-01").unwrap();
@@ -965,7 +1063,8 @@ fn an_expired_referral_bonus_is_not_clawed_back_again() {
     {
         let mut pair = ReferralPair::with_program(&program(expiry, hold));
         pair.join("01-01").unwrap();
-        pair.execute_as_friend(&paid("a", sale("30")), "01-01").unwrap();
+        pair.execute_as_friend(&record_paid_order("a", single_line_order("30")), "01-01")
+            .unwrap();
         pair.assert_points("01-20", 130, 70, 0);
         pair.assert_points("03-01", 0, 0, 0);
         pair.execute_as_friend(&cancel("a"), "03-01").unwrap();
@@ -974,14 +1073,16 @@ fn an_expired_referral_bonus_is_not_clawed_back_again() {
     // What was spent before the rest ran out is owed.
     let mut pair = ReferralPair::with_program(&program(lots, ""));
     pair.join("01-01").unwrap();
-    pair.execute_as_friend(&paid("a", sale("30")), "01-01").unwrap();
+    pair.execute_as_friend(&record_paid_order("a", single_line_order("30")), "01-01")
+        .unwrap();
     pair.sender.tell(&spend(60), at("01-02")).unwrap();
     pair.execute_as_friend(&cancel("a"), "03-01").unwrap();
     pair.assert_points("03-01", 0, -60, 0);
     // In the lot without an end points are not told apart: no more ran out than there was.
     let mut pair = ReferralPair::with_program(&program(idle, ""));
     pair.join("01-01").unwrap();
-    pair.execute_as_friend(&paid("a", sale("30")), "01-01").unwrap();
+    pair.execute_as_friend(&record_paid_order("a", single_line_order("30")), "01-01")
+        .unwrap();
     pair.sender.tell(&add(30), at("01-02")).unwrap();
     pair.sender.tell(&spend(40), at("01-03")).unwrap();
     pair.execute_as_friend(&cancel("a"), "03-01").unwrap();
@@ -993,7 +1094,8 @@ fn milestones_are_paid_where_a_friend_alone_is_not() {
     let program = r#"{"hold": "P1D", "referrals": {"hold": "P14D", "milestones": [{"friends": 1, "points": 20}]}}"#;
     let mut pair = ReferralPair::with_program(program);
     pair.join("01-01").unwrap();
-    pair.execute_as_friend(&paid("a", sale("30")), "01-01").unwrap();
+    pair.execute_as_friend(&record_paid_order("a", single_line_order("30")), "01-01")
+        .unwrap();
     pair.assert_points("01-02", 30, 0, 20);
     pair.assert_points("01-15", 30, 20, 0);
     assert_eq!(pair.sender.account.activity().referral_count(), 1);
@@ -1005,14 +1107,15 @@ fn milestones_are_paid_where_a_friend_alone_is_not() {
     let mut pair = ReferralPair::with_program(idle);
     pair.sender.tell(&add(10), at("01-01")).unwrap();
     pair.join("01-20").unwrap();
-    pair.execute_as_friend(&paid("a", sale("30")), "01-20").unwrap();
+    pair.execute_as_friend(&record_paid_order("a", single_line_order("30")), "01-20")
+        .unwrap();
     pair.assert_points("01-31", 35, 10, 0);
     pair.assert_points("02-01", 35, 0, 0);
 }
 
 #[test]
 fn milestones_come_and_go() {
-    let mut sender = Books::new(program_of(FRIENDS));
+    let mut sender = Books::new(parse_program(FRIENDS));
     let order = |name: &str| id(name);
     let reward = |number: i64, name: &str| Command::RewardReferral {
         referee: AccountId(number),
@@ -1037,13 +1140,16 @@ fn ineligible_referrals_are_rejected() {
     let ada = || referral_party(7, "Ada.L@gmail.com", &["card 1"]);
     for (own, why) in [
         (referral_party(7, "other@example.com", &[]), "nobody can bring themselves"),
-        (referral_party(1, "adal+shop@googlemail.com", &[]), "both have the same e-mail address"),
+        (
+            referral_party(1, "adal+shop@googlemail.com", &[]),
+            "both have the same e-mail address",
+        ),
         (
             referral_party(1, "x@example.com", &["device 5", "card 1"]),
             "both are of the same household",
         ),
     ] {
-        let books = Books::new(program_of(FRIENDS));
+        let books = Books::new(parse_program(FRIENDS));
         let refused = books
             .decide(&Command::JoinReferral { referee: own, referrer: ada() }, at("01-01"))
             .unwrap_err();
@@ -1053,15 +1159,19 @@ fn ineligible_referrals_are_rejected() {
         );
     }
     let mut pair = ReferralPair::new();
-    pair.execute_as_friend(&paid("a", sale("1")), "01-01").unwrap();
+    pair.execute_as_friend(&record_paid_order("a", single_line_order("1")), "01-01")
+        .unwrap();
     assert_eq!(pair.join("01-02"), Err("referral_refused"));
-    let mut off = ReferralPair { friend: Books::new(Program::default()), ..ReferralPair::new() };
+    let mut off = ReferralPair {
+        friend: Books::new(Program::default()),
+        ..ReferralPair::new()
+    };
     assert_eq!(off.join("01-02"), Err("referrals_off"));
 }
 
 #[test]
 fn a_code_for_friends_is_drawn_once() {
-    let mut books = Books::new(program_of(FRIENDS));
+    let mut books = Books::new(parse_program(FRIENDS));
     let issue = |byte: u8| Command::IssueReferralCode { entropy: [byte; 10] };
     books.tell(&issue(255), at("01-01")).unwrap();
     books.tell(&issue(1), at("01-02")).unwrap();
@@ -1090,7 +1200,7 @@ fn full_programs_round_trip_through_json() {
     for document in
         [ACTIONS, FRIENDS, IDLE, IDLE_DEALING, TWO_WEEKS, &gold, &tiering, &year, limits, stacking]
     {
-        let program = program_of(document);
+        let program = parse_program(document);
         assert_eq!(Program::from_json(&program.to_json()), Ok(program), "{document}");
     }
     let plain = Program::default().to_json();
@@ -1189,14 +1299,16 @@ fn spending_more_never_lowers_the_tier() {
         let program = tiers(window);
         let rank = |spent: u32, now: &str| {
             let steps = [("01-01", spent, "a"), ("02-01", 80, "b"), ("05-01", spent, "c")];
-            let mut books = Books::new(program_of(&program));
+            let mut books = Books::new(parse_program(&program));
             for (day, amount, name) in steps.into_iter().filter(|(day, ..)| *day <= now) {
-                books.tell(&paid(name, sale(&amount.to_string())), at(day)).unwrap();
+                books
+                    .tell(&record_paid_order(name, single_line_order(&amount.to_string())), at(day))
+                    .unwrap();
             }
             let account = books.as_of(at(now));
             account
                 .earned_tier()
-                .and_then(|tier| program_of(&program).rank(&tier.id))
+                .and_then(|tier| parse_program(&program).rank(&tier.id))
         };
         for now in ["01-01", "02-15", "03-02", "03-20", "04-05", "05-01", "08-01", "12-31"] {
             let ranks: Vec<_> = (1..36).map(|tens| rank(tens * 10, now)).collect();
@@ -1210,7 +1322,7 @@ fn spending_more_never_lowers_the_tier() {
 #[test]
 fn a_long_history_costs_no_more() {
     // Not by the clock: a copy shares all but the way to what changed.
-    let program = program_of(
+    let program = parse_program(
         r#"{"expiry": {"per_lot": {"after": "P2Y"}}, "tiering": {"window": {"rolling": "P12M"}},
         "tiers": [{"id": "gold", "name": "Gold", "threshold": "5000"}]}"#,
     );
@@ -1218,7 +1330,7 @@ fn a_long_history_costs_no_more() {
     for number in 0..2_000_i64 {
         let now = at("01-01") + chrono::TimeDelta::minutes(number);
         let events = books
-            .decide(&paid(&number.to_string(), sale("10")), now)
+            .decide(&record_paid_order(&number.to_string(), single_line_order("10")), now)
             .unwrap()
             .events;
         assert!(events.len() <= 5);
@@ -1234,7 +1346,7 @@ fn a_long_history_costs_no_more() {
 
 #[test]
 fn nothing_is_due_where_nothing_is_coming() {
-    let books = check("{}", &[("01-01", add(5), Ok(5))]);
+    let books = run_scenario("{}", &[("01-01", add(5), Ok(5))]);
     assert_eq!(books.with_context(None, at("01-01"), next_due), None);
 }
 

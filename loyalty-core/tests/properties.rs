@@ -15,14 +15,14 @@ use std::sync::Arc;
 
 use loyalty_core::program::{DebtPolicy, ProgramDefinition, RefundPolicy};
 use loyalty_core::proptest::{
-    Books, amounts, check_arrival_order, arrival_orders, check_conservation,
-    check_calculations, expiring_programs, facts, histories, orders,
-    check_order_entitlements, check_points_or_code, programs, redeeming_histories, refunds,
-    check_refund_slicing, tags, tier_ids, full_programs,
+    Books, amounts, arrival_orders, check_arrival_order, check_calculations, check_conservation,
+    check_order_entitlements, check_points_or_code, check_refund_slicing, expiring_programs, facts,
+    full_programs, histories, orders, programs, redeeming_histories, refunds, tags, tier_ids,
 };
 use loyalty_core::{
-    Amount, Boundary, Command, Event, OverRefund, AdjustmentReason, Line, ManualTier, Order, OrderId, Origin,
-    Period, Points, Program, Quantity, Rate, Refund, RefundId, RefundContent, Status, Timestamp, Zone,
+    AdjustmentReason, Amount, Boundary, Command, Event, Line, ManualTier, Order, OrderId, Origin,
+    OverRefund, Period, Points, Program, Quantity, Rate, Refund, RefundContent, RefundId, Status,
+    Timestamp, Zone,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -59,7 +59,12 @@ fn refund(name: &str, refunded: RefundContent) -> Refund {
 }
 
 fn refund_command(refund: Refund) -> Command {
-    Command::RefundOrder { order: id(), refund, over_refund: OverRefund::Reject, at: None }
+    Command::RefundOrder {
+        order: id(),
+        refund,
+        over_refund: OverRefund::Reject,
+        at: None,
+    }
 }
 
 /// Books of a customer who holds lots of both kinds, or owes.
@@ -403,7 +408,7 @@ fn extreme_commands() -> impl Strategy<Value = Command> {
             Command::RecordOrder { order: id(), snapshot: Arc::new(order), status: Status::Paid, at, origin }
         }),
         4 => (extreme_refunds(), any::<u16>(), any::<bool>(), at()).prop_map(|(refunded, name, cut, at)| {
-            let excess = if cut { OverRefund::Clamp } else { OverRefund::Reject };
+            let over_refund = if cut { OverRefund::Clamp } else { OverRefund::Reject };
             Command::RefundOrder { order: id(), refund: refund(&name.to_string(), refunded), over_refund, at }
         }),
         1 => at().prop_map(|at| Command::CancelOrder { order: id(), at }),
@@ -445,7 +450,7 @@ proptest! {
             for event in told.iter().flat_map(|told| &told.events) {
                 prop_assert_eq!(&through_json(event), event);
                 if let Event::PointsAwarded { calculation, .. } = event {
-                    prop_assert!(!reckoning.to_string().is_empty());
+                    prop_assert!(!calculation.to_string().is_empty());
                 }
             }
         }
@@ -497,9 +502,17 @@ fn every_part_of_a_program_is_generated() {
     // The strategies are worth something only if they reach the corners.
     let mut runner = TestRunner::deterministic();
     let parts: Vec<ProgramDefinition> = (0..300)
-        .map(|_| programs().new_tree(&mut runner).unwrap().current().definition().clone())
+        .map(|_| {
+            programs()
+                .new_tree(&mut runner)
+                .unwrap()
+                .current()
+                .definition()
+                .clone()
+        })
         .collect();
-    let share = |seen: fn(&ProgramDefinition) -> bool| parts.iter().filter(|parts| seen(parts)).count();
+    let share =
+        |seen: fn(&ProgramDefinition) -> bool| parts.iter().filter(|parts| seen(parts)).count();
     let rules = |seen: fn(&loyalty_core::program::EarningRule) -> bool| {
         parts.iter().filter(|parts| parts.earning.iter().any(seen)).count()
     };

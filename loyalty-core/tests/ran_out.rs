@@ -20,23 +20,23 @@ const IDLE: &str = r#"{"expiry": {"inactivity": {"after": "P1M"}}}"#;
 
 /// Points last until February; from then on a balance ends where nothing happens for a month.
 fn run_with_program_change(before: &str, steps: &[Step<'_>], after: &[Step<'_>]) -> Books {
-    let mut books = check(before, steps);
-    books.publish_at(program_of(IDLE), at("02-01"));
-    continued(books, after)
+    let mut books = run_scenario(before, steps);
+    books.publish_at(parse_program(IDLE), at("02-01"));
+    continue_scenario(books, after)
 }
 
 fn report_again(order: &str, cost: &str, time: &str) -> Command {
-    timed(time, paid(order, sale(cost)))
+    with_time(time, record_paid_order(order, single_line_order(cost)))
 }
 
 #[test]
 fn an_expired_order_is_not_clawed_back_again() {
-    let hundred = [("01-01", paid("a", sale("100")), Ok(100))];
+    let hundred = [("01-01", record_paid_order("a", single_line_order("100")), Ok(100))];
     let books = run_with_program_change(
         "{}",
         &hundred,
         &[
-            ("02-20", expire(), Ok(0)),
+            ("02-20", catch_up(), Ok(0)),
             ("03-01", cancel("a"), Ok(0)),
             ("03-02", report_again("a", "100", "03-02"), Ok(0)),
             // More than it had is given, and a second cancellation takes no more than that.
@@ -59,10 +59,10 @@ fn an_expired_order_is_not_clawed_back_again() {
     run_with_program_change(
         "{}",
         &[
-            ("01-01", paid("x", sale("40")), Ok(40)),
+            ("01-01", record_paid_order("x", single_line_order("40")), Ok(40)),
             ("01-02", spend(40), Ok(0)),
             ("01-03", cancel("x"), Ok(-40)),
-            ("01-04", paid("a", sale("100")), Ok(60)),
+            ("01-04", record_paid_order("a", single_line_order("100")), Ok(60)),
             ("01-05", add(50), Ok(110)),
         ],
         &[("03-01", cancel("a"), Ok(-40))],
@@ -75,8 +75,10 @@ fn an_expired_order_is_not_clawed_back_again() {
 
 #[test]
 fn an_inactivity_expiration_is_consumed_once() {
-    let two =
-        [("01-01", paid("a", sale("100")), Ok(100)), ("01-02", paid("b", sale("100")), Ok(200))];
+    let two = [
+        ("01-01", record_paid_order("a", single_line_order("100")), Ok(100)),
+        ("01-02", record_paid_order("b", single_line_order("100")), Ok(200)),
+    ];
     let [first, second] = two;
     run_with_program_change(
         "{}",
@@ -89,21 +91,27 @@ fn an_inactivity_expiration_is_consumed_once() {
 fn only_the_first_end_after_the_award_counts() {
     let books = run_with_program_change(
         "{}",
-        &[("01-01", paid("a", sale("100")), Ok(100)), ("01-02", spend(100), Ok(0))],
+        &[
+            ("01-01", record_paid_order("a", single_line_order("100")), Ok(100)),
+            ("01-02", spend(100), Ok(0)),
+        ],
         &[
             ("02-02", add(70), Ok(70)),
             // These 70 were the shop's gift, and took the order's place in the lot.
-            ("03-10", expire(), Ok(0)),
+            ("03-10", catch_up(), Ok(0)),
             ("03-11", add(30), Ok(30)),
         ],
     );
     let mut books =
-        continued(books, &[("05-01", expire(), Ok(0)), ("05-02", cancel("a"), Ok(-30))]);
+        continue_scenario(books, &[("05-01", catch_up(), Ok(0)), ("05-02", cancel("a"), Ok(-30))]);
     // Points last again: a new lot, of which nothing has run out yet.
-    books.publish_at(program_of("{}"), at("05-10"));
-    continued(
+    books.publish_at(parse_program("{}"), at("05-10"));
+    continue_scenario(
         books,
-        &[("05-11", paid("b", sale("50")), Ok(20)), ("05-12", cancel("b"), Ok(-30))],
+        &[
+            ("05-11", record_paid_order("b", single_line_order("50")), Ok(20)),
+            ("05-12", cancel("b"), Ok(-30)),
+        ],
     );
 }
 
@@ -111,26 +119,30 @@ fn only_the_first_end_after_the_award_counts() {
 fn pending_points_count_from_their_release() {
     run_with_program_change(
         r#"{"hold": "P14D"}"#,
-        &[("01-25", paid("a", sale("100")), Ok(0))],
-        &[("02-07", expire(), Ok(0)), ("02-08", expire(), Ok(100)), ("03-08", expire(), Ok(0))]
-            .into_iter()
-            .chain([("03-09", cancel("a"), Ok(0))])
-            .collect::<Vec<_>>(),
+        &[("01-25", record_paid_order("a", single_line_order("100")), Ok(0))],
+        &[
+            ("02-07", catch_up(), Ok(0)),
+            ("02-08", catch_up(), Ok(100)),
+            ("03-08", catch_up(), Ok(0)),
+        ]
+        .into_iter()
+        .chain([("03-09", cancel("a"), Ok(0))])
+        .collect::<Vec<_>>(),
     );
 }
 
 #[test]
 fn consuming_an_expiration_is_no_activity() {
-    let steps = [("01-01", paid("a", sale("100")), Ok(100))];
+    let steps = [("01-01", record_paid_order("a", single_line_order("100")), Ok(100))];
     run_with_program_change(
         "{}",
         &steps,
         &[
-            ("03-01", expire(), Ok(0)),
+            ("03-01", catch_up(), Ok(0)),
             ("03-02", add(10), Ok(10)),
             ("03-20", cancel("a"), Ok(10)),
-            ("04-01", expire(), Ok(10)),
-            ("04-02", expire(), Ok(0)),
+            ("04-01", catch_up(), Ok(10)),
+            ("04-02", catch_up(), Ok(0)),
         ],
     );
 }
@@ -149,13 +161,20 @@ fn undo_referral() -> Command {
 fn an_award_and_an_order_share_an_expiration() {
     let before = format!("{FRIENDS}}}");
     let steps = [
-        ("01-01", paid("a", sale("100")), Ok(100)),
+        ("01-01", record_paid_order("a", single_line_order("100")), Ok(100)),
         ("01-02", reward_referral(), Ok(150)),
         ("01-03", spend(100), Ok(50)),
     ];
-    let ways = [[(undo_referral(), 0), (cancel("a"), -100)], [(cancel("a"), -50), (undo_referral(), -100)]];
+    let ways = [
+        [(undo_referral(), 0), (cancel("a"), -100)],
+        [(cancel("a"), -50), (undo_referral(), -100)],
+    ];
     for [(first, then), (second, end)] in ways {
-        run_with_program_change(&before, &steps, &[("03-01", first, Ok(then)), ("03-02", second, Ok(end))]);
+        run_with_program_change(
+            &before,
+            &steps,
+            &[("03-01", first, Ok(then)), ("03-02", second, Ok(end))],
+        );
     }
 }
 
@@ -176,33 +195,40 @@ fn an_award_expired_after_a_merge_is_not_clawed_back_again() {
     {
         let hold = if hold { r#", "hold": "P7D""# } else { "" };
         let program = format!(r#"{{"referrals": {{"sent": 50{hold}}}, {program}}}"#);
-        let guest = Books::new(program_of(&program));
-        let guest =
-            continued(guest, &[("01-02", reward_referral(), Ok(if hold.is_empty() { 50 } else { 0 }))]);
-        let customer = check(&program, &[("01-01", add(7), Ok(7))]);
-        let both = merge_into(&guest, customer, "01-03");
-        let both = continue_unchecked(both, &[("03-01", expire(), 0), ("03-02", undo_referral(), 0)]);
-        assert_eq!(both.account.totals().expired, Points::from(57), "{program}");
-        // What is still there is taken from where it went.
-        let guest = continued(
-            Books::new(program_of(&program)),
+        let guest = Books::new(parse_program(&program));
+        let guest = continue_scenario(
+            guest,
             &[("01-02", reward_referral(), Ok(if hold.is_empty() { 50 } else { 0 }))],
         );
-        let customer = check(&program, &[("01-01", add(7), Ok(7))]);
+        let customer = run_scenario(&program, &[("01-01", add(7), Ok(7))]);
+        let both = merge_into(&guest, customer, "01-03");
+        let both =
+            continue_unchecked(both, &[("03-01", catch_up(), 0), ("03-02", undo_referral(), 0)]);
+        assert_eq!(both.account.totals().expired, Points::from(57), "{program}");
+        // What is still there is taken from where it went.
+        let guest = continue_scenario(
+            Books::new(parse_program(&program)),
+            &[("01-02", reward_referral(), Ok(if hold.is_empty() { 50 } else { 0 }))],
+        );
+        let customer = run_scenario(&program, &[("01-01", add(7), Ok(7))]);
         continue_unchecked(merge_into(&guest, customer, "01-03"), &[("01-20", undo_referral(), 7)]);
     }
 }
 
 #[test]
 fn an_order_expired_around_a_merge_is_not_clawed_back_again() {
-    let guest =
-        |steps: &[Step<'_>]| run_with_program_change("{}", &[("01-01", paid("a", sale("100")), Ok(100))], steps);
+    let guest = |steps: &[Step<'_>]| {
+        run_with_program_change(
+            "{}",
+            &[("01-01", record_paid_order("a", single_line_order("100")), Ok(100))],
+            steps,
+        )
+    };
     let customer = || run_with_program_change("{}", &[("01-20", add(5), Ok(5))], &[]);
-    let before = merge_into(&guest(&[("02-02", expire(), Ok(0))]), customer(), "02-03");
+    let before = merge_into(&guest(&[("02-02", catch_up(), Ok(0))]), customer(), "02-03");
     let after = merge_into(&guest(&[]), customer(), "01-25");
     for both in [before, after] {
-        let both =
-            continue_unchecked(both, &[("04-01", expire(), 0), ("04-02", cancel("a"), 0)]);
+        let both = continue_unchecked(both, &[("04-01", catch_up(), 0), ("04-02", cancel("a"), 0)]);
         assert_eq!(both.account.totals().clawed_back, Points::ZERO);
     }
 }
@@ -222,7 +248,7 @@ fn continue_unchecked(mut books: Books, steps: &[(&str, Command, i64)]) -> Books
 fn a_state_is_read_as_it_was_written() {
     let books = run_with_program_change(
         "{}",
-        &[("01-01", paid("a", sale("100")), Ok(100))],
+        &[("01-01", record_paid_order("a", single_line_order("100")), Ok(100))],
         &[("03-01", refund_amount("a", "r", "30"), Ok(0))],
     );
     let text = serde_json::to_string(&books.account).unwrap();

@@ -15,8 +15,10 @@ mod story;
 
 use loyalty_core::discount::{Class, DiscountValue};
 use loyalty_core::program::{Benefit, RewardPricing};
-use loyalty_core::proptest::{Books, check_conservation, expiring_programs, check_points_or_code, programs};
-use loyalty_core::redemption::{RedemptionState, RedemptionReturn};
+use loyalty_core::proptest::{
+    Books, check_conservation, check_points_or_code, expiring_programs, programs,
+};
+use loyalty_core::redemption::{RedemptionReturn, RedemptionState};
 use loyalty_core::{
     Account, Command, Context, CustomerId, Email, Event, Lot, Points, Program, RedemptionId,
     RewardId, Timestamp, Zone, reward_offers,
@@ -86,7 +88,7 @@ fn expected_lots(wanted: &[(i64, &str)]) -> Vec<(i64, String)> {
 #[test]
 fn points_go_and_come_back() {
     let program = program_with(r#""debt": "allow""#);
-    let books = check(
+    let books = run_scenario(
         &program,
         &[
             ("01-01", redeem(1, "five"), Err("insufficient_points")),
@@ -118,17 +120,20 @@ fn points_go_and_come_back() {
 fn returned_points_restore_their_lots() {
     let program = r#"{"rewards": [{"id": "five", "name": "5 off", "cost": 120, "gives": {"fixed_amount": "5"}}],
         "expiry": {"per_lot": {"after": "P9M"}}}"#;
-    let before = check(
+    let before = run_scenario(
         program,
-        &[("01-01", paid("a", sale("100")), Ok(100)), ("02-01", add(50), Ok(150))],
+        &[
+            ("01-01", record_paid_order("a", single_line_order("100")), Ok(100)),
+            ("02-01", add(50), Ok(150)),
+        ],
     );
-    let after = continued(
+    let after = continue_scenario(
         before.clone(),
         &[("03-01", redeem(1, "five"), Ok(30)), ("03-02", cancel_redemption(1), Ok(150))],
     );
     assert!(after.account.lots().iter().eq(before.account.lots().iter()));
     // What a refund takes of the order's own lot is there for it again.
-    let after = continued(after, &[("03-03", cancel("a"), Ok(50))]);
+    let after = continue_scenario(after, &[("03-03", cancel("a"), Ok(50))]);
     assert_eq!(lots(&after.account, "03-03"), expected_lots(&[(50, "2026-11-01")]));
 }
 
@@ -146,7 +151,7 @@ fn lots_expire_while_a_redemption_is_open() {
         ("02-11", &[(30, "2026-02-28"), (10, "2026-03-13"), (20, "2026-03-13")]),
         ("03-31", &[(10, "2026-04-30"), (20, "2026-04-30"), (30, "2026-04-30")]),
     ] {
-        let books = check(
+        let books = run_scenario(
             program,
             &[
                 ("01-01", add(10), Ok(10)),
@@ -156,22 +161,30 @@ fn lots_expire_while_a_redemption_is_open() {
                 (cancelled, cancel_redemption(1), Ok(60)),
             ],
         );
-        assert_eq!(lots(&books.account, cancelled), expected_lots(want), "cancelled on {cancelled}");
+        assert_eq!(
+            lots(&books.account, cancelled),
+            expected_lots(want),
+            "cancelled on {cancelled}"
+        );
     }
     // Another grace is the program's; a redemption keeps the one that it was issued under.
     let program = program.replace("\"expiry\"", r#""redemption": {"grace": "P1W"}, "expiry""#);
-    let mut books = check(
+    let mut books = run_scenario(
         &program,
         &[
             ("01-01", add(60), Ok(60)),
             ("01-02", redeem(1, "all"), Ok(0)),
-            ("02-15", expire(), Ok(0)),
+            ("02-15", catch_up(), Ok(0)),
         ],
     );
-    books.publish(program_of("{}"));
-    let books = continued(
+    books.publish(parse_program("{}"));
+    let books = continue_scenario(
         books,
-        &[("02-16", cancel_redemption(1), Ok(60)), ("02-22", expire(), Ok(60)), ("02-23", expire(), Ok(0))],
+        &[
+            ("02-16", cancel_redemption(1), Ok(60)),
+            ("02-22", catch_up(), Ok(60)),
+            ("02-23", catch_up(), Ok(0)),
+        ],
     );
     assert_eq!(books.account.totals().expired, Points::from(60));
 }
@@ -180,17 +193,17 @@ fn lots_expire_while_a_redemption_is_open() {
 fn grace_days_use_the_shop_time_zone() {
     let program = r#"{"rewards": [{"id": "all", "name": "All", "cost": 60, "gives": "custom"}],
         "expiry": {"per_lot": {"after": "P1M"}}}"#;
-    let mut books = Books::new(program_of(program));
+    let mut books = Books::new(parse_program(program));
     books.zone = "America/New_York".parse::<Zone>().unwrap();
-    let books = continued(
+    let books = continue_scenario(
         books,
         &[
             ("2026-01-15T05:00:00Z", add(60), Ok(60)),
             ("2026-01-20T05:00:00Z", redeem(1, "all"), Ok(0)),
             ("2026-02-20T17:00:00Z", cancel_redemption(1), Ok(60)),
             // Noon stays noon, although the clocks go forward on 8 March.
-            ("2026-03-22T15:59:59Z", expire(), Ok(60)),
-            ("2026-03-22T16:00:00Z", expire(), Ok(0)),
+            ("2026-03-22T15:59:59Z", catch_up(), Ok(60)),
+            ("2026-03-22T16:00:00Z", catch_up(), Ok(0)),
         ],
     );
     assert!(books.account.lots().is_empty());
@@ -200,50 +213,50 @@ fn grace_days_use_the_shop_time_zone() {
 fn inactivity_ends_what_is_redeemed_too() {
     let program = program_with(r#""expiry": {"inactivity": {"after": "P2M"}}"#);
     // Some was left, ended, and comes back for the grace.
-    let books = check(
+    let books = run_scenario(
         &program,
         &[
             ("01-01", add(150), Ok(150)),
             ("01-02", redeem(1, "five"), Ok(50)),
-            ("03-01", expire(), Ok(50)),
-            ("03-02", expire(), Ok(0)),
+            ("03-01", catch_up(), Ok(50)),
+            ("03-02", catch_up(), Ok(0)),
             ("03-10", cancel_redemption(1), Ok(100)),
-            ("2026-04-08T23:59:59Z", expire(), Ok(100)),
-            ("04-09", expire(), Ok(0)),
+            ("2026-04-08T23:59:59Z", catch_up(), Ok(100)),
+            ("04-09", catch_up(), Ok(0)),
         ],
     );
     assert_eq!(books.account.inactivity_expired_at(), Some(at("03-02")));
     // Nothing was left, and the same holds.
-    check(
+    run_scenario(
         &program,
         &[
             ("01-01", add(100), Ok(100)),
             ("01-02", redeem(1, "five"), Ok(0)),
             ("03-10", cancel_redemption(1), Ok(100)),
-            ("04-09", expire(), Ok(0)),
+            ("04-09", catch_up(), Ok(0)),
         ],
     );
     // In time, they are as if they had never gone: the cancellation is a change of the balance.
-    check(
+    run_scenario(
         &program,
         &[
             ("01-01", add(150), Ok(150)),
             ("01-02", redeem(1, "five"), Ok(50)),
             ("02-01", cancel_redemption(1), Ok(150)),
-            ("03-31", expire(), Ok(150)),
-            ("04-01", expire(), Ok(0)),
+            ("03-31", catch_up(), Ok(150)),
+            ("04-01", catch_up(), Ok(0)),
         ],
     );
     // A balance that ended before the redemption has nothing to do with it.
-    check(
+    run_scenario(
         &program,
         &[
             ("01-01", add(1), Ok(1)),
             ("03-02", add(150), Ok(150)),
             ("03-03", redeem(1, "five"), Ok(50)),
             ("04-01", cancel_redemption(1), Ok(150)),
-            ("05-31", expire(), Ok(150)),
-            ("06-01", expire(), Ok(0)),
+            ("05-31", catch_up(), Ok(150)),
+            ("06-01", catch_up(), Ok(0)),
         ],
     );
 }
@@ -257,20 +270,20 @@ fn unused_redemptions_end_by_themselves() {
         )
     };
     for (back, left) in [(false, 50), (true, 150)] {
-        let books = check(
+        let books = run_scenario(
             &program(back),
             &[
                 ("01-01", add(150), Ok(150)),
                 ("01-15", redeem(1, "five"), Ok(50)),
-                ("2026-02-14T23:59:59Z", expire(), Ok(50)),
-                ("02-15", expire(), Ok(left)),
+                ("2026-02-14T23:59:59Z", catch_up(), Ok(50)),
+                ("02-15", catch_up(), Ok(left)),
                 ("02-16", cancel_redemption(1), Err("redemption_not_open")),
                 ("02-16", use_redemption(1), Err("redemption_not_open")),
             ],
         );
         assert_eq!(state(&books, 1), "expired");
         // Nobody needs to write it down: a read and a refusal see it at its instant.
-        let books = check(
+        let books = run_scenario(
             &program(back),
             &[
                 ("01-01", add(150), Ok(150)),
@@ -286,13 +299,13 @@ fn unused_redemptions_end_by_themselves() {
     // The points' own ends pass at the redemption's end, whenever that is written down.
     let program = program(true).replace("[{\"id\"", "[{\"code_prefix\": \"A\", \"id\"");
     let program = program.replacen('{', r#"{"expiry": {"per_lot": {"after": "P1M"}},"#, 1);
-    let books = check(
+    let books = run_scenario(
         &program,
         &[
             ("01-01", add(100), Ok(100)),
             ("01-15", redeem(1, "five"), Ok(0)),
-            ("03-01", expire(), Ok(100)),
-            ("03-17", expire(), Ok(0)),
+            ("03-01", catch_up(), Ok(100)),
+            ("03-17", catch_up(), Ok(0)),
         ],
     );
     assert_eq!(lots(&books.account, "03-01"), expected_lots(&[]));
@@ -313,22 +326,34 @@ fn a_cancelled_order_gives_the_code_or_the_points() {
             ("01-06", release(1, "a"), Ok(after)),
         ]
     };
-    let books = check(&program_with(r#""redemption": {"order_cancelled": "code"}"#), &steps(50));
+    let books =
+        run_scenario(&program_with(r#""redemption": {"order_cancelled": "code"}"#), &steps(50));
     assert_eq!(state(&books, 1), "issued");
-    let books =
-        continued(books, &[("01-07", claim(1, "b"), Ok(50)), ("01-08", release(1, "b"), Ok(50))]);
-    let books =
-        continued(books, &[("01-09", cancel_redemption(1), Ok(150)), ("01-10", claim(1, "c"), Ok(50))]);
+    let books = continue_scenario(
+        books,
+        &[("01-07", claim(1, "b"), Ok(50)), ("01-08", release(1, "b"), Ok(50))],
+    );
+    let books = continue_scenario(
+        books,
+        &[("01-09", cancel_redemption(1), Ok(150)), ("01-10", claim(1, "c"), Ok(50))],
+    );
     assert_eq!(state(&books, 1), "used");
-    let books = check(&program_with(r#""redemption": {"order_cancelled": "points"}"#), &steps(150));
+    let books =
+        run_scenario(&program_with(r#""redemption": {"order_cancelled": "points"}"#), &steps(150));
     assert_eq!(state(&books, 1), "cancelled");
     // The order is there again, with its discount: so are its points gone, to the last one.
-    let books =
-        continued(books, &[("01-07", claim(1, "a"), Ok(50)), ("01-08", release(1, "a"), Ok(150))]);
-    let books =
-        continued(books, &[("01-09", spend(100), Ok(50)), ("01-10", claim(1, "a"), Ok(-50))]);
-    let books =
-        continued(books, &[("01-11", add(20), Ok(-30)), ("01-12", release(1, "a"), Ok(70))]);
+    let books = continue_scenario(
+        books,
+        &[("01-07", claim(1, "a"), Ok(50)), ("01-08", release(1, "a"), Ok(150))],
+    );
+    let books = continue_scenario(
+        books,
+        &[("01-09", spend(100), Ok(50)), ("01-10", claim(1, "a"), Ok(-50))],
+    );
+    let books = continue_scenario(
+        books,
+        &[("01-11", add(20), Ok(-30)), ("01-12", release(1, "a"), Ok(70))],
+    );
     assert_eq!(state(&books, 1), "cancelled");
 }
 
@@ -337,17 +362,20 @@ fn a_cancelled_order_gives_the_code_or_the_points() {
 fn returned_points_pay_debt_first() {
     let program = r#"{"rewards": [{"id": "all", "name": "All", "cost": 100, "gives": "custom"}],
         "expiry": {"per_lot": {"after": "P9M"}}}"#;
-    let books = check(
+    let books = run_scenario(
         program,
         &[
-            ("01-01", paid("a", sale("60")), Ok(60)),
-            ("01-02", paid("b", sale("40")), Ok(100)),
+            ("01-01", record_paid_order("a", single_line_order("60")), Ok(60)),
+            ("01-02", record_paid_order("b", single_line_order("40")), Ok(100)),
             ("01-03", redeem(1, "all"), Ok(0)),
             ("01-04", cancel("b"), Ok(-40)),
             ("01-05", cancel_redemption(1), Ok(60)),
         ],
     );
-    assert_eq!(lots(&books.account, "01-05"), expected_lots(&[(20, "2026-10-01"), (40, "2026-10-02")]));
+    assert_eq!(
+        lots(&books.account, "01-05"),
+        expected_lots(&[(20, "2026-10-01"), (40, "2026-10-02")])
+    );
     let returned = |event: &Event| {
         if let Event::RedemptionCancelled { returned, .. } = event {
             Some(RedemptionReturn::clone(returned))
@@ -375,23 +403,24 @@ fn a_released_code_gets_the_grace_period() {
     for (released, ends, left) in
         [("01-10", "02-02", 100), ("02-01", "02-02", 100), ("02-02", "03-04", 100)]
     {
-        let books = continued(check(program, &used), &[(released, release(1, "a"), Ok(0))]);
+        let books =
+            continue_scenario(run_scenario(program, &used), &[(released, release(1, "a"), Ok(0))]);
         assert_eq!(
             books.redemptions[&RedemptionId(1)].ends_at(),
             Some(at(ends)),
             "released on {released}"
         );
-        continued(books, &[(ends, expire(), Ok(left))]);
+        continue_scenario(books, &[(ends, catch_up(), Ok(left))]);
     }
     // An order that comes to be known late has used the code all the same.
     let late = [
         ("01-01", add(100), Ok(100)),
         ("01-02", redeem(1, "five"), Ok(0)),
-        ("02-02", expire(), Ok(100)),
+        ("02-02", catch_up(), Ok(100)),
         ("02-03", claim(1, "a"), Ok(0)),
     ];
-    assert_eq!(state(&check(program, &late), 1), "used");
-    check(
+    assert_eq!(state(&run_scenario(program, &late), 1), "used");
+    run_scenario(
         &program.replace("true", "false"),
         &[late[0].clone(), late[1].clone(), ("02-03", claim(1, "a"), Ok(0))],
     );
@@ -403,8 +432,9 @@ fn redemptions_outlive_a_merge() {
     let program = r#"{"rewards": [{"id": "all", "name": "All", "cost": 50, "gives": {"fixed_amount": "5"},
         "valid_for": "P1M", "points_back_when_expired": true, "limits": [{"times": 2, "per": "ever"}]}],
         "expiry": {"per_lot": {"after": "P9M"}}}"#;
-    let guest = check(program, &[("01-01", add(60), Ok(60)), ("01-02", redeem(1, "all"), Ok(10))]);
-    let mut books = check(
+    let guest =
+        run_scenario(program, &[("01-01", add(60), Ok(60)), ("01-02", redeem(1, "all"), Ok(10))]);
+    let mut books = run_scenario(
         program,
         &[("01-03", add(50), Ok(50)), ("01-03", redeem(2, "all"), Ok(0)), ("01-05", add(7), Ok(7))],
     );
@@ -454,7 +484,7 @@ fn limits_count_active_and_used_redemptions() {
         (r#""limits": [{"points": 25, "per": "month"}]"#, "reward_limit_reached"),
         (r#""limits_in_all": [{"times": 2, "per": "month"}]"#, "reward_sold_out"),
     ] {
-        check(
+        run_scenario(
             &program(limits),
             &[
                 ("01-01", add(100), Ok(100)),
@@ -483,7 +513,7 @@ fn limits_count_active_and_used_redemptions() {
 fn expired_redemptions_free_their_limit_at_once() {
     for (limits, code) in [("limits", "reward_limit_reached"), ("limits_in_all", "reward_sold_out")]
     {
-        check(
+        run_scenario(
             &format!(
                 r#"{{"rewards": [{{"id": "five", "name": "5 off", "cost": 10, "gives": {{"fixed_amount": "5"}},
                 "valid_for": "P5D", "points_back_when_expired": true, "{limits}": [{{"times": 1, "per": "year"}}]}}]}}"#
@@ -501,7 +531,7 @@ fn expired_redemptions_free_their_limit_at_once() {
 
 #[test]
 fn offers_explain_why_a_reward_is_unavailable() {
-    let program = program_of(
+    let program = parse_program(
         r#"{"tiers": [{"id": "gold", "name": "Gold"}], "rewards": [
             {"id": "dear", "name": "Dear", "cost": 500, "gives": "custom"},
             {"id": "gold", "name": "Gold", "cost": 500, "gives": "custom",
@@ -542,7 +572,7 @@ fn offers_explain_why_a_reward_is_unavailable() {
         (Some("0"), Err("invalid_amount")),
         (None, Err("invalid_amount")),
     ] {
-        continued(books.clone(), &[("01-03", redeem_amount(2, "off", wanted), want)]);
+        continue_scenario(books.clone(), &[("01-03", redeem_amount(2, "off", wanted), want)]);
     }
 }
 
@@ -643,18 +673,14 @@ fn every_fault_of_a_reward_has_its_pointer() {
         faults(&format!("{twice}, {twice}")),
         [("/rewards/1/id".to_owned(), "duplicate_id")]
     );
-    let yen = program_of(&format!(
+    let yen = parse_program(&format!(
         r#"{{"rewards": [{{{base}, "gives": {{"fixed_amount": "5.50"}}, "cost": 1, "minimum_subtotal": "1.5"}}]}}"#
     ));
-    let fine: Vec<_> = yen
-        .check_currency(0)
-        .into_iter()
-        .map(|fault| fault.pointer)
-        .collect();
+    let fine: Vec<_> = yen.check_currency(0).into_iter().map(|fault| fault.pointer).collect();
     assert_eq!(fine, ["/rewards/0/gives/fixed_amount", "/rewards/0/minimum_subtotal"]);
     assert_eq!(yen.check_currency(2), []);
     let fine = yen.to_json().replace("5.50", "5.505");
-    check(
+    run_scenario(
         &fine,
         &[("01-01", add(5), Ok(5)), ("01-01", redeem(1, "a"), Err("reward_too_fine"))],
     );
@@ -663,10 +689,10 @@ fn every_fault_of_a_reward_has_its_pointer() {
 #[test]
 fn codes_are_backed_by_price_rules() {
     let rule = |reward: &str| {
-        let program = program_of(&format!(
+        let program = parse_program(&format!(
             r#"{{"rewards": [{{"id": "a", "name": "A", "cost": 1, "valid_for": "P1M", "code_prefix": "VIP", {reward}}}]}}"#
         ));
-        let books = check(
+        let books = run_scenario(
             &program.to_json(),
             &[("01-01", add(1), Ok(1)), ("01-02", redeem(1, "a"), Ok(0))],
         );
@@ -681,7 +707,11 @@ fn codes_are_backed_by_price_rules() {
     };
     let all = DiscountValue::Percent(DiscountValue::FULL_PERCENT);
     for (reward, off, class) in [
-        (r#""gives": {"fixed_amount": "5"}"#, DiscountValue::Fixed(amount("5")), Class::Order),
+        (
+            r#""gives": {"fixed_amount": "5"}"#,
+            DiscountValue::Fixed(amount("5")),
+            Class::Order,
+        ),
         (
             r#""gives": {"fixed_amount": "5"}, "only": {"products": ["p"]}"#,
             DiscountValue::Fixed(amount("5")),

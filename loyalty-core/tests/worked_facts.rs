@@ -12,7 +12,9 @@
 
 mod story;
 
-use loyalty_core::{Event, Line, Order, Origin, Points, ProductId, RefundContent, Status, Tag, TierId};
+use loyalty_core::{
+    Event, Line, Order, Origin, Points, ProductId, RefundContent, Status, Tag, TierId,
+};
 use story::*;
 
 fn program_with_tier(multiplier: &str) -> String {
@@ -39,8 +41,8 @@ fn of_category(category: &str, mut line: Line) -> Line {
 /// The sentence of the last award or claw-back.
 fn last_reason(books: &loyalty_core::proptest::Books) -> String {
     let reason = |event: &Event| {
-        if let Event::PointsAwarded { calculation: reckoning, .. } | Event::PointsTakenBack { calculation: reckoning, .. } =
-            event
+        if let Event::PointsAwarded { calculation: reckoning, .. }
+        | Event::PointsTakenBack { calculation: reckoning, .. } = event
         {
             return Some(reckoning.explanation.to_string());
         }
@@ -52,10 +54,10 @@ fn last_reason(books: &loyalty_core::proptest::Books) -> String {
 #[test]
 fn per_full_ten_refunds_alone() {
     for (back, left) in [("1", 10), ("5", 10), ("10", 9), ("20", 8), ("104.99", 0), ("105", 0)] {
-        check(
+        run_scenario(
             TENS,
             &[
-                ("01-01", paid("a", sale("105")), Ok(10)),
+                ("01-01", record_paid_order("a", single_line_order("105")), Ok(10)),
                 ("01-02", refund_amount("a", "r", back), Ok(left)),
             ],
         );
@@ -64,19 +66,19 @@ fn per_full_ten_refunds_alone() {
 
 #[test]
 fn refunds_claw_back_the_same_however_sliced() {
-    check(
+    run_scenario(
         TENS,
         &[
-            ("01-01", paid("a", sale("21.90")), Ok(2)),
+            ("01-01", record_paid_order("a", single_line_order("21.90")), Ok(2)),
             ("01-02", refund_amount("a", "r1", "7.30"), Ok(1)),
             ("01-03", refund_amount("a", "r2", "7.30"), Ok(0)),
             ("01-04", refund_amount("a", "r3", "7.30"), Ok(0)),
         ],
     );
-    check(
+    run_scenario(
         "{}",
         &[
-            ("01-01", paid("a", sale("49.95")), Ok(49)),
+            ("01-01", record_paid_order("a", single_line_order("49.95")), Ok(49)),
             ("01-02", refund_amount("a", "r", "49.95"), Ok(0)),
         ],
     );
@@ -84,10 +86,10 @@ fn refunds_claw_back_the_same_however_sliced() {
 
 #[test]
 fn shares_are_not_rounded_quotients() {
-    let books = check(
+    let books = run_scenario(
         "{}",
         &[
-            ("01-01", paid("a", sale("90")), Ok(90)),
+            ("01-01", record_paid_order("a", single_line_order("90")), Ok(90)),
             ("01-02", refund_amount("a", "r", "30"), Ok(60)),
         ],
     );
@@ -98,10 +100,14 @@ fn shares_are_not_rounded_quotients() {
     );
     // Of a basis of 10 within the same total, two thirds are 20/3: rounded once, at the end.
     let gift = Line { gift_card: true, ..line("2", "1", "80") };
-    let books = check(
+    let books = run_scenario(
         r#"{"rounding": "up"}"#,
         &[
-            ("01-01", paid("a", order_of(vec![line("1", "1", "10"), gift])), Ok(10)),
+            (
+                "01-01",
+                record_paid_order("a", order_with_lines(vec![line("1", "1", "10"), gift])),
+                Ok(10),
+            ),
             ("01-02", refund_amount("a", "r", "30"), Ok(7)),
         ],
     );
@@ -113,27 +119,30 @@ fn tiers_multiply_before_the_rounding() {
     for (multiplier, cost, want) in
         [("3", "5", 15), ("1.5", "4", 6), ("1.5", "3.50", 5), ("0.5", "1.99", 0)]
     {
-        check(
+        run_scenario(
             &program_with_tier(multiplier),
-            &[("01-01", set_gold_tier(), Ok(0)), ("01-02", paid("a", sale(cost)), Ok(want))],
+            &[
+                ("01-01", set_gold_tier(), Ok(0)),
+                ("01-02", record_paid_order("a", single_line_order(cost)), Ok(want)),
+            ],
         );
     }
     // The tier of the first award stays with the order.
     let ended = loyalty_core::Command::SetTier(None);
-    check(
+    run_scenario(
         &program_with_tier("3"),
         &[
             ("01-01", set_gold_tier(), Ok(0)),
-            ("01-02", paid("a", sale("10")), Ok(30)),
+            ("01-02", record_paid_order("a", single_line_order("10")), Ok(30)),
             ("01-03", ended, Ok(30)),
             ("01-04", refund_amount("a", "r", "5"), Ok(15)),
-            ("01-05", paid("b", sale("10")), Ok(25)),
+            ("01-05", record_paid_order("b", single_line_order("10")), Ok(25)),
             ("01-06", set_gold_tier(), Ok(25)),
-            ("01-07", paid("b", sale("11")), Ok(26)),
+            ("01-07", record_paid_order("b", single_line_order("11")), Ok(26)),
         ],
     );
     let silver = loyalty_core::ManualTier { id: TierId::new("silver").unwrap(), until: None };
-    check(
+    run_scenario(
         &program_with_tier("3"),
         &[("01-01", loyalty_core::Command::SetTier(Some(silver)), Err("unknown_tier"))],
     );
@@ -143,7 +152,10 @@ fn tiers_multiply_before_the_rounding() {
 fn rounding_modes_are_the_programs() {
     for (mode, want) in [("down", 2), ("half_even", 2), ("half_up", 3), ("up", 3)] {
         let program = format!(r#"{{"rounding": "{mode}"}}"#);
-        check(&program, &[("01-01", paid("a", sale("2.50")), Ok(want))]);
+        run_scenario(
+            &program,
+            &[("01-01", record_paid_order("a", single_line_order("2.50")), Ok(want))],
+        );
     }
 }
 
@@ -151,10 +163,10 @@ fn rounding_modes_are_the_programs() {
 fn rules_add_up_and_are_rounded_once() {
     let halves = r#"{"earning": [{"id": "a", "earn": {"per_unit": "0.5"}}, {"id": "b", "earn": {"per_unit": "0.5"}},
                                  {"id": "c", "earn": {"per_order": 7}}]}"#;
-    check(
+    run_scenario(
         halves,
         &[
-            ("01-01", paid("a", sale("1")), Ok(8)),
+            ("01-01", record_paid_order("a", single_line_order("1")), Ok(8)),
             ("01-02", refund_amount("a", "r1", "0.5"), Ok(7)),
             ("01-03", refund_amount("a", "r2", "0.5"), Ok(0)),
         ],
@@ -163,35 +175,35 @@ fn rules_add_up_and_are_rounded_once() {
 
 #[test]
 fn what_is_paid_with_a_reward_earns_nothing() {
-    let coupon = Order { redeemed: amount("10"), ..sale("50") };
-    check(
+    let coupon = Order { redeemed: amount("10"), ..single_line_order("50") };
+    run_scenario(
         "{}",
         &[
-            ("01-01", paid("net lines", sale("40")), Ok(40)),
-            ("01-02", paid("reward", coupon.clone()), Ok(80)),
+            ("01-01", record_paid_order("net lines", single_line_order("40")), Ok(40)),
+            ("01-02", record_paid_order("reward", coupon.clone()), Ok(80)),
         ],
     );
-    check(
+    run_scenario(
         r#"{"basis": {"redeemed": true}}"#,
-        &[("01-01", paid("a", coupon.clone()), Ok(50))],
+        &[("01-01", record_paid_order("a", coupon.clone()), Ok(50))],
     );
     // All money back is all points back, and half of the lines is half of the points.
-    check(
+    run_scenario(
         "{}",
         &[
-            ("01-01", paid("a", coupon), Ok(40)),
+            ("01-01", record_paid_order("a", coupon), Ok(40)),
             ("01-02", refund_amount("a", "r1", "20"), Ok(20)),
             ("01-03", refund_amount("a", "r2", "20"), Ok(0)),
         ],
     );
     let two = Order {
         redeemed: amount("10"),
-        ..order_of(vec![line("1", "1", "25"), line("2", "1", "25")])
+        ..order_with_lines(vec![line("1", "1", "25"), line("2", "1", "25")])
     };
-    check(
+    run_scenario(
         "{}",
         &[
-            ("01-01", paid("a", two), Ok(40)),
+            ("01-01", record_paid_order("a", two), Ok(40)),
             ("01-02", refund_lines("a", "r1", &[("1", "1")]), Ok(20)),
             ("01-03", refund_amount("a", "r2", "20"), Ok(0)),
         ],
@@ -204,7 +216,7 @@ fn the_basis_has_flags() {
         tax: amount("9"),
         shipping: amount("5"),
         total: amount("64"),
-        ..sale("50")
+        ..single_line_order("50")
     };
     let included = Order { taxes_included: true, total: amount("55"), ..order.clone() };
     for (basis, plain, with_tax_inside) in [
@@ -214,13 +226,16 @@ fn the_basis_has_flags() {
         (r#"{"tax": true, "shipping": true}"#, 64, 55),
     ] {
         let program = format!(r#"{{"basis": {basis}}}"#);
-        check(&program, &[("01-01", paid("a", order.clone()), Ok(plain))]);
-        check(&program, &[("01-01", paid("a", included.clone()), Ok(with_tax_inside))]);
+        run_scenario(&program, &[("01-01", record_paid_order("a", order.clone()), Ok(plain))]);
+        run_scenario(
+            &program,
+            &[("01-01", record_paid_order("a", included.clone()), Ok(with_tax_inside))],
+        );
         // Half of the total takes half of the basis; all of it takes everything.
-        check(
+        run_scenario(
             &program,
             &[
-                ("01-01", paid("a", order.clone()), Ok(plain)),
+                ("01-01", record_paid_order("a", order.clone()), Ok(plain)),
                 ("01-02", refund_amount("a", "r1", "32"), Ok(plain / 2)),
                 ("01-03", refund_lines("a", "r2", &[("1", "0.5")]), Ok(plain / 2 - 25)),
             ],
@@ -238,15 +253,15 @@ fn gift_cards_and_exclusions_earn_nothing() {
     ];
     let program =
         r#"{"basis": {"excluded_products": ["tobacco"], "excluded_categories": ["sale"]}}"#;
-    check(
+    run_scenario(
         program,
         &[
-            ("01-01", paid("a", order_of(lines.clone())), Ok(10)),
+            ("01-01", record_paid_order("a", order_with_lines(lines.clone())), Ok(10)),
             ("01-02", refund_lines("a", "r1", &[("p", "1"), ("card", "1")]), Ok(10)),
             ("01-03", refund_lines("a", "r2", &[("plain", "1")]), Ok(0)),
         ],
     );
-    check("{}", &[("01-01", paid("a", order_of(lines)), Ok(130))]);
+    run_scenario("{}", &[("01-01", record_paid_order("a", order_with_lines(lines)), Ok(130))]);
 }
 
 #[test]
@@ -263,21 +278,21 @@ fn a_rule_can_replace_the_base_on_its_lines() {
             of_product("shoe", line("1", "2", "20")),
             of_category("shoes", line("2", "1", "5")),
         );
-        order_of(vec![shoe, laces, line("3", "1", "10")])
+        order_with_lines(vec![shoe, laces, line("3", "1", "10")])
     };
-    check(&program(true), &[("01-01", paid("a", order()), Ok(10 + 75))]);
+    run_scenario(&program(true), &[("01-01", record_paid_order("a", order()), Ok(10 + 75))]);
     // Below the minimum the rule is gone, and the base is back on its lines: 5 + 10 and half of 20.
-    check(
+    run_scenario(
         &program(false),
         &[
-            ("01-01", paid("a", order()), Ok(35 + 75)),
+            ("01-01", record_paid_order("a", order()), Ok(35 + 75)),
             ("01-02", refund_lines("a", "r", &[("1", "1")]), Ok(25)),
         ],
     );
-    check(
+    run_scenario(
         &program(true),
         &[
-            ("01-01", paid("a", order()), Ok(85)),
+            ("01-01", record_paid_order("a", order()), Ok(85)),
             ("01-02", refund_lines("a", "r", &[("1", "1")]), Ok(25)),
         ],
     );
@@ -286,11 +301,11 @@ fn a_rule_can_replace_the_base_on_its_lines() {
 #[test]
 fn minimum_spend_uses_the_remaining_basis() {
     let program = r#"{"earning": [{"id": "big", "earn": {"per_unit": "1"}, "when": {"minimum_spend": "50"}}]}"#;
-    check(
+    run_scenario(
         program,
         &[
-            ("01-01", paid("small", sale("49.99")), Ok(0)),
-            ("01-01", paid("a", sale("51")), Ok(51)),
+            ("01-01", record_paid_order("small", single_line_order("49.99")), Ok(0)),
+            ("01-01", record_paid_order("a", single_line_order("51")), Ok(51)),
             ("01-02", refund_amount("a", "r1", "1"), Ok(50)),
             ("01-03", refund_amount("a", "r2", "0.01"), Ok(0)),
         ],
@@ -300,16 +315,23 @@ fn minimum_spend_uses_the_remaining_basis() {
 #[test]
 fn tags_are_those_of_the_first_award() {
     let program = r#"{"earning": [{"id": "vip", "earn": {"per_unit": "1"}, "when": {"customer_tags": ["vip", "b2b"]}}]}"#;
-    let mut books = check(program, &[("01-01", paid("before", sale("10")), Ok(0))]);
+    let mut books = run_scenario(
+        program,
+        &[("01-01", record_paid_order("before", single_line_order("10")), Ok(0))],
+    );
     books.tags = ["vip", "other"]
         .into_iter()
         .map(|tag| Tag::new(tag).unwrap())
         .collect();
-    let mut books = continued(
+    let mut books = continue_scenario(
         books,
         &[
-            ("01-02", paid("during", sale("10")), Ok(10)),
-            ("01-03", timed("01-03", paid("before", sale("20"))), Ok(10)),
+            ("01-02", record_paid_order("during", single_line_order("10")), Ok(10)),
+            (
+                "01-03",
+                with_time("01-03", record_paid_order("before", single_line_order("20"))),
+                Ok(10),
+            ),
         ],
     );
     assert_eq!(
@@ -318,11 +340,11 @@ fn tags_are_those_of_the_first_award() {
         "only tags that the program looks at"
     );
     books.tags.clear();
-    continued(
+    continue_scenario(
         books,
         &[
-            ("01-04", paid("during", sale("30")), Ok(30)),
-            ("01-05", paid("after", sale("10")), Ok(30)),
+            ("01-04", record_paid_order("during", single_line_order("30")), Ok(30)),
+            ("01-05", record_paid_order("after", single_line_order("10")), Ok(30)),
         ],
     );
 }
@@ -337,9 +359,16 @@ fn dates_are_half_open_and_look_at_the_placing() {
         ("2026-02-07T23:59:59.999Z", 10),
         ("2026-02-08T00:00:00Z", 0),
     ] {
-        let order = Order { placed_at: Some(at(placed)), ..sale("10") };
-        check(program, &[("05-01", paid("a", order), Ok(want))]);
-        check(program, &[("05-01", timed(placed, paid("a", sale("10"))), Ok(want))]);
+        let order = Order { placed_at: Some(at(placed)), ..single_line_order("10") };
+        run_scenario(program, &[("05-01", record_paid_order("a", order), Ok(want))]);
+        run_scenario(
+            program,
+            &[(
+                "05-01",
+                with_time(placed, record_paid_order("a", single_line_order("10"))),
+                Ok(want),
+            )],
+        );
     }
 }
 
@@ -347,12 +376,14 @@ fn dates_are_half_open_and_look_at_the_placing() {
 fn dates_look_at_the_first_passing_of_the_gate() {
     let program = r#"{"earning": [{"id": "week", "earn": {"per_unit": "1"}, "when": {"until": "2026-02-08T00:00:00Z"}}]}"#;
     // Without a time of placing: the same facts in either sequence, and a reopening changes nothing.
-    let (early, late) =
-        (timed("02-01", paid("a", sale("10"))), timed("02-09", paid("a", sale("10"))));
-    check(program, &[("05-01", early.clone(), Ok(10)), ("05-01", late.clone(), Ok(10))]);
-    check(program, &[("05-01", late.clone(), Ok(0)), ("05-01", early.clone(), Ok(10))]);
-    let cancelled = timed("02-03", cancel("a"));
-    check(
+    let (early, late) = (
+        with_time("02-01", record_paid_order("a", single_line_order("10"))),
+        with_time("02-09", record_paid_order("a", single_line_order("10"))),
+    );
+    run_scenario(program, &[("05-01", early.clone(), Ok(10)), ("05-01", late.clone(), Ok(10))]);
+    run_scenario(program, &[("05-01", late.clone(), Ok(0)), ("05-01", early.clone(), Ok(10))]);
+    let cancelled = with_time("02-03", cancel("a"));
+    run_scenario(
         program,
         &[("05-01", early, Ok(10)), ("05-01", cancelled, Ok(0)), ("05-01", late, Ok(10))],
     );
@@ -361,7 +392,7 @@ fn dates_look_at_the_first_passing_of_the_gate() {
 #[test]
 fn the_gate_is_the_programs_or_the_plugins() {
     let sent_by = |origin: Origin, status: Status| {
-        let mut command = report("a", sale("10"), status);
+        let mut command = record_order("a", single_line_order("10"), status);
         if let loyalty_core::Command::RecordOrder { origin: told, .. } = &mut command {
             *told = origin;
         }
@@ -376,52 +407,59 @@ fn the_gate_is_the_programs_or_the_plugins() {
     ] {
         for status in Status::ALL {
             let want = if status >= gate { 10 } else { 0 };
-            check(program, &[("01-01", sent_by(origin, status), Ok(want))]);
+            run_scenario(program, &[("01-01", sent_by(origin, status), Ok(want))]);
         }
     }
 }
 
 #[test]
 fn a_pinned_program_survives_a_new_one() {
-    let books = check(
+    let books = run_scenario(
         "{}",
         &[
-            ("01-01", paid("pinned", sale("100")), Ok(100)),
-            ("01-01", report("open", sale("10"), Status::Processing), Ok(100)),
+            ("01-01", record_paid_order("pinned", single_line_order("100")), Ok(100)),
+            (
+                "01-01",
+                record_order("open", single_line_order("10"), Status::Processing),
+                Ok(100),
+            ),
         ],
     );
     let mut books = books;
-    books.publish(program_of(
+    books.publish(parse_program(
         r#"{"earning": [{"id": "x", "earn": {"per_unit": "5"}}], "refunds": "keep"}"#,
     ));
-    continued(
+    continue_scenario(
         books,
         &[
             ("01-02", refund_amount("pinned", "r", "40"), Ok(60)),
-            ("01-03", paid("pinned", sale("110")), Ok(70)),
-            ("01-04", paid("open", sale("10")), Ok(120)),
+            ("01-03", record_paid_order("pinned", single_line_order("110")), Ok(70)),
+            ("01-04", record_paid_order("open", single_line_order("10")), Ok(120)),
             ("01-05", refund_amount("open", "r", "5"), Ok(120)),
             ("01-06", cancel("open"), Ok(70)),
         ],
     );
     // Pinned at the gate even where nothing is earned.
-    let mut books = check(
+    let mut books = run_scenario(
         r#"{"earning": [{"id": "big", "earn": {"per_unit": "1"}, "when": {"minimum_spend": "50"}}]}"#,
-        &[("01-01", paid("a", sale("10")), Ok(0))],
+        &[("01-01", record_paid_order("a", single_line_order("10")), Ok(0))],
     );
-    books.publish(program_of("{}"));
-    continued(
+    books.publish(parse_program("{}"));
+    continue_scenario(
         books,
-        &[("01-02", paid("a", sale("20")), Ok(0)), ("01-03", paid("a", sale("50")), Ok(50))],
+        &[
+            ("01-02", record_paid_order("a", single_line_order("20")), Ok(0)),
+            ("01-03", record_paid_order("a", single_line_order("50")), Ok(50)),
+        ],
     );
 }
 
 #[test]
 fn refunds_can_keep_points() {
-    check(
+    run_scenario(
         r#"{"refunds": "keep"}"#,
         &[
-            ("01-01", paid("a", sale("100")), Ok(100)),
+            ("01-01", record_paid_order("a", single_line_order("100")), Ok(100)),
             ("01-02", refund_amount("a", "r", "100"), Ok(100)),
             ("01-03", cancel("a"), Ok(0)),
         ],
@@ -432,16 +470,19 @@ fn refunds_can_keep_points() {
 fn real_oddities_are_handled() {
     let none = || line("none", "0", "0");
     let per_order = r#"{"earning": [{"id": "order", "earn": {"per_order": 5}}]}"#;
-    check(
+    run_scenario(
         "{}",
         &[
-            ("01-01", paid("empty", Order::default()), Ok(0)),
-            ("01-01", paid("free", sale("0.00")), Ok(0)),
+            ("01-01", record_paid_order("empty", Order::default()), Ok(0)),
+            ("01-01", record_paid_order("free", single_line_order("0.00")), Ok(0)),
             ("01-02", refund_amount("free", "r", "0"), Ok(0)),
             ("01-02", refund_amount("free", "r2", "0.01"), Err("refund_exceeds_order")),
             (
                 "01-03",
-                paid("a", order_of(vec![none(), line("paid", "0", "3"), line("1", "1", "10")])),
+                record_paid_order(
+                    "a",
+                    order_with_lines(vec![none(), line("paid", "0", "3"), line("1", "1", "10")]),
+                ),
                 Ok(13),
             ),
             ("01-04", refund_lines("a", "r1", &[("none", "0")]), Ok(13)),
@@ -449,19 +490,22 @@ fn real_oddities_are_handled() {
             ("01-06", refund_lines("a", "r3", &[("1", "1")]), Ok(0)),
         ],
     );
-    check(
+    run_scenario(
         per_order,
-        &[("01-01", paid("free", sale("0")), Ok(5)), ("01-02", cancel("free"), Ok(0))],
+        &[
+            ("01-01", record_paid_order("free", single_line_order("0")), Ok(5)),
+            ("01-02", cancel("free"), Ok(0)),
+        ],
     );
 }
 
 #[test]
 fn units_can_be_weights() {
-    let kilos = order_of(vec![line("flour", "1.250", "10"), line("1", "1", "5")]);
-    check(
+    let kilos = order_with_lines(vec![line("flour", "1.250", "10"), line("1", "1", "5")]);
+    run_scenario(
         "{}",
         &[
-            ("01-01", paid("a", kilos), Ok(15)),
+            ("01-01", record_paid_order("a", kilos), Ok(15)),
             ("01-02", refund_lines("a", "r1", &[("flour", "0.625")]), Ok(10)),
             (
                 "01-03",
@@ -476,14 +520,15 @@ fn units_can_be_weights() {
 #[test]
 fn fixed_points_of_a_scope_go_with_its_last_unit() {
     let program = r#"{"earning": [{"id": "shoes", "earn": {"per_order": 50}, "when": {"products": ["shoe"]}}]}"#;
-    let order = || order_of(vec![of_product("shoe", line("1", "2", "40")), line("2", "1", "5")]);
-    check(
+    let order =
+        || order_with_lines(vec![of_product("shoe", line("1", "2", "40")), line("2", "1", "5")]);
+    run_scenario(
         program,
         &[
-            ("01-01", paid("a", order()), Ok(50)),
+            ("01-01", record_paid_order("a", order()), Ok(50)),
             ("01-02", refund_lines("a", "r1", &[("1", "1")]), Ok(50)),
             ("01-03", refund_lines("a", "r2", &[("1", "1")]), Ok(0)),
-            ("01-04", paid("without", sale("40")), Ok(0)),
+            ("01-04", record_paid_order("without", single_line_order("40")), Ok(0)),
         ],
     );
 }
@@ -492,12 +537,20 @@ fn fixed_points_of_a_scope_go_with_its_last_unit() {
 fn absurd_sizes_are_refused_by_name() {
     let most = "100000000000";
     let generous = r#"{"earning": [{"id": "x", "earn": {"per_unit": "1000000"}}]}"#;
-    check(
+    run_scenario(
         generous,
         &[
-            ("01-01", paid("a", sale(most)), Err("out_of_range")),
-            ("01-02", paid("b", sale("9007199254.7409")), Ok(9_007_199_254_740_900)),
-            ("01-03", paid("c", sale("0.0001")), Err("points_out_of_range")),
+            ("01-01", record_paid_order("a", single_line_order(most)), Err("out_of_range")),
+            (
+                "01-02",
+                record_paid_order("b", single_line_order("9007199254.7409")),
+                Ok(9_007_199_254_740_900),
+            ),
+            (
+                "01-03",
+                record_paid_order("c", single_line_order("0.0001")),
+                Err("points_out_of_range"),
+            ),
         ],
     );
     let lines = vec![line("1", "1", most), line("2", "1", most)];
@@ -506,33 +559,38 @@ fn absurd_sizes_are_refused_by_name() {
         lines: vec![("1".parse().unwrap(), units("1000000"))],
         amount: Some(amount(most)),
     };
-    check(
+    run_scenario(
         "{}",
         &[
-            ("01-01", paid("a", two), Err("order_too_large")),
-            ("01-02", paid("b", sale(most)), Ok(100_000_000_000)),
+            ("01-01", record_paid_order("a", two), Err("order_too_large")),
+            ("01-02", record_paid_order("b", single_line_order(most)), Ok(100_000_000_000)),
             ("01-03", refund_amount("b", "r", most), Ok(0)),
             (
                 "01-04",
-                paid("c", order_of(vec![line("1", "1000000", most)])),
+                record_paid_order("c", order_with_lines(vec![line("1", "1000000", most)])),
                 Ok(100_000_000_000),
             ),
             ("01-05", refund("c", "r", units), Ok(0)),
         ],
     );
-    let many = order_of((0..2_001).map(|number| line(&number.to_string(), "1", "1")).collect());
-    check("{}", &[("01-01", paid("a", many), Err("order_too_large"))]);
+    let many =
+        order_with_lines((0..2_001).map(|number| line(&number.to_string(), "1", "1")).collect());
+    run_scenario("{}", &[("01-01", record_paid_order("a", many), Err("order_too_large"))]);
 }
 
 #[test]
 fn balances_end_where_points_end() {
     let max = Points::MAX.get();
-    check(
+    run_scenario(
         "{}",
         &[
             ("01-01", add(max), Ok(max)),
             ("01-02", add(1), Err("points_out_of_range")),
-            ("01-03", paid("a", sale("1")), Err("points_out_of_range")),
+            (
+                "01-03",
+                record_paid_order("a", single_line_order("1")),
+                Err("points_out_of_range"),
+            ),
             ("01-04", spend(max), Ok(0)),
             ("01-05", add(0), Err("invalid_points")),
             ("01-05", add(-1), Err("invalid_points")),

@@ -20,12 +20,12 @@ use crate::auth;
 use crate::body::{self, AcceptedMedia};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::endpoint::{EncodedResponse, Call, BlockingRead, HandlerPlan, StoreWrite, error};
+use crate::endpoint::{BlockingRead, Call, EncodedResponse, HandlerPlan, StoreWrite, error};
 use crate::idempotency::{self, IdempotencyRecord};
 use crate::integration::webhook::{self, Delivery, ParsedDelivery, WebhookEvent};
 use crate::log::{RequestLog, Stopwatch};
 use crate::problem::Problem;
-use crate::router::{RouteHandler, MatchedRoute, ROUTES, Router};
+use crate::router::{MatchedRoute, ROUTES, RouteHandler, Router};
 use crate::server::RequestId;
 use crate::throttle::Throttle;
 use crate::wire::query::Query;
@@ -105,7 +105,9 @@ impl App {
         let MatchedRoute { route, params } = self.router.find(&head.method, head.uri.path())?;
         seen.route = Some(route.pattern);
         let (scope, handler, key) = match route.handler {
-            RouteHandler::Open(handler) => return handler(&*self.store).map(EncodedResponse::into_response),
+            RouteHandler::Open(handler) => {
+                return handler(&*self.store).map(EncodedResponse::into_response);
+            }
             RouteHandler::Bearer(scope, handler) => {
                 (scope, handler, auth::authenticate(&*self.store, &head.headers)?)
             }
@@ -114,7 +116,8 @@ impl App {
             }
             RouteHandler::Signed(told) => {
                 let platform = params.get("platform").unwrap_or(webhook::COMMON);
-                return Box::pin(self.receive_webhook(head, body, (platform, told), id, seen)).await;
+                return Box::pin(self.receive_webhook(head, body, (platform, told), id, seen))
+                    .await;
             }
         };
         seen.shop = Some(key.shop);
@@ -124,7 +127,8 @@ impl App {
             (None, Bytes::new())
         } else {
             let key = idempotency::parse_key(head)?;
-            let body = body::read(&head.headers, body, self.config.body, AcceptedMedia::Json).await?;
+            let body =
+                body::read(&head.headers, body, self.config.body, AcceptedMedia::Json).await?;
             (key.map(|key| IdempotencyRecord::new(key, head, &body)), body)
         };
         let (shop, now, dry_run) = (key.shop, self.clock.now(), query.flag("dry_run")?);
@@ -141,7 +145,10 @@ impl App {
             throttle: &self.throttle,
         };
         match handler(&call) {
-            Ok(work) => self.run(work, RequestContext { shop, now, dry_run, idempotency: once, id }).await,
+            Ok(work) => {
+                self.run(work, RequestContext { shop, now, dry_run, idempotency: once, id })
+                    .await
+            }
             Err(problem) => self.stored_response(shop, once, now)?.ok_or(problem),
         }
     }
@@ -153,7 +160,9 @@ impl App {
         once: Option<IdempotencyRecord>,
         now: Timestamp,
     ) -> Result<Option<Response<Full<Bytes>>>, Problem> {
-        let Some(IdempotencyRecord { key, fingerprint }) = once else { return Ok(None) };
+        let Some(IdempotencyRecord { key, fingerprint }) = once else {
+            return Ok(None);
+        };
         let answer = self
             .store
             .stored_response(shop, &key, &fingerprint, now)
@@ -176,13 +185,18 @@ impl App {
         let body = body::read(&head.headers, body, self.config.body, AcceptedMedia::Any).await?;
         let now = self.clock.now();
         let delivery = Delivery { platform, event: told, body: &body, id: id.as_str(), now };
-        let ParsedDelivery { shop, plan: work, idempotency: once } = webhook::receive(&*self.store, delivery)?;
+        let ParsedDelivery { shop, plan: work, idempotency: once } =
+            webhook::receive(&*self.store, delivery)?;
         seen.shop = Some(shop);
         self.run(work, RequestContext { shop, now, dry_run: false, idempotency: once, id })
             .await
     }
 
-    async fn run(&self, work: HandlerPlan, turn: RequestContext) -> Result<Response<Full<Bytes>>, Problem> {
+    async fn run(
+        &self,
+        work: HandlerPlan,
+        turn: RequestContext,
+    ) -> Result<Response<Full<Bytes>>, Problem> {
         match work {
             HandlerPlan::Respond(answer) => Ok(answer.into_response()),
             // Boxed, so that a read that is done does not carry the room for them about.
@@ -203,7 +217,11 @@ impl App {
     }
 
     /// Carries a transaction out; with an idempotency key, at most once.
-    async fn run_write(&self, write: StoreWrite, turn: RequestContext) -> Result<Response<Full<Bytes>>, Problem> {
+    async fn run_write(
+        &self,
+        write: StoreWrite,
+        turn: RequestContext,
+    ) -> Result<Response<Full<Bytes>>, Problem> {
         let StoreWrite { action, response: outcome } = write;
         let RequestContext { shop, now, dry_run, idempotency: once, id } = turn;
         let Some(IdempotencyRecord { key, fingerprint }) = once else {

@@ -29,7 +29,7 @@ pub const KEY_BYTES: usize = ID_CHARACTERS + 2 * SECRET_CHARACTERS;
 
 /// Makes a key of random bytes: what is kept of it, and what is shown once (`lk_…`).
 ///
-/// The store plugins sign with [`NewKey::signing_secret`], which is to be shown once as well.
+/// The store plugins sign with [`NewApiKey::signing_secret`], which is to be shown once as well.
 ///
 /// # Example
 /// ```
@@ -94,7 +94,10 @@ pub(crate) fn authenticate_shopify(
 
 /// The record of a key as a client writes it, if the id is known and the secret is right. Both are looked
 /// at in any case, and the secret in constant time.
-pub(crate) fn verify_key(store: &dyn Store, shown: &str) -> Result<Option<Arc<ApiKeyRecord>>, Problem> {
+pub(crate) fn verify_key(
+    store: &dyn Store,
+    shown: &str,
+) -> Result<Option<Arc<ApiKeyRecord>>, Problem> {
     let (id, secret) = shown
         .strip_prefix("lk_")
         .and_then(|key| key.split_once('_'))

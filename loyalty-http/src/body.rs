@@ -238,7 +238,10 @@ mod tests {
     fn the_limit_applies_with_and_without_a_content_length() {
         assert_eq!(read_now(Full::from("123456789")), Err("body_too_large"));
         assert_eq!(read_now(chunked(&[b"123456789"], BodyEnd::Pending)), Err("body_too_large"));
-        assert_eq!(read_now(chunked(&[b"12345", b"6789"], BodyEnd::Pending)), Err("body_too_large"));
+        assert_eq!(
+            read_now(chunked(&[b"12345", b"6789"], BodyEnd::Pending)),
+            Err("body_too_large")
+        );
         // Said before the type of the body is looked at, and before all of it is here.
         let none = HeaderMap::new();
         let early = read(&none, Full::from("123456789"), LIMITS, AcceptedMedia::Json);

@@ -49,7 +49,7 @@ impl Clock {
     }
 }
 
-/// What moves a [`Clock::settable`].
+/// What moves a [`Clock::manual`].
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<AtomicI64>);
 

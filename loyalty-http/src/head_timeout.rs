@@ -44,8 +44,12 @@ impl HeadTimeout {
         let mut phase = self.phase();
         match *phase {
             ConnectionPhase::Serving => {}
-            ConnectionPhase::AwaitingHead(_) | ConnectionPhase::Responding if taken => *phase = ConnectionPhase::AwaitingHead(Instant::now()),
-            ConnectionPhase::AwaitingHead(_) | ConnectionPhase::Responding => *phase = ConnectionPhase::Responding,
+            ConnectionPhase::AwaitingHead(_) | ConnectionPhase::Responding if taken => {
+                *phase = ConnectionPhase::AwaitingHead(Instant::now())
+            }
+            ConnectionPhase::AwaitingHead(_) | ConnectionPhase::Responding => {
+                *phase = ConnectionPhase::Responding
+            }
         }
     }
 

@@ -35,8 +35,8 @@
 //! # }
 //! ```
 
-pub mod server;
 mod head_timeout;
+pub mod server;
 
 pub mod app;
 pub mod clock;

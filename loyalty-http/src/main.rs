@@ -13,7 +13,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use loyalty_core::{Currency, ShopId, Zone};
 use loyalty_http::{App, Clock, Limits, Schedule, auth, log, scheduler, server};
-use loyalty_store::{SqliteAdmin, NewApiKey, NewShop, StoreSettings, Shop, SqliteStore, Store, VerificationReport};
+use loyalty_store::{
+    NewApiKey, NewShop, Shop, SqliteAdmin, SqliteStore, Store, StoreSettings, VerificationReport,
+};
 
 /// Answers are many small short-lived pieces, made on one thread and dropped on another.
 #[global_allocator]
@@ -61,7 +63,7 @@ struct Serve {
     #[arg(long, env = "LOYALTY_CACHE", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     cache: u32,
     /// How logs are written: text or json.
-    #[arg(long, env = "LOYALTY_LOG_FORMAT", default_value = "text", value_parser = log_format)]
+    #[arg(long, env = "LOYALTY_LOG_FORMAT", default_value = "text", value_parser = parse_log_format)]
     log_format: log::Format,
     /// The least important logs that are written: error, warn, info or debug.
     #[arg(long, env = "LOYALTY_LOG", default_value = "info")]
@@ -82,10 +84,10 @@ enum ShopCommand {
         /// Its name.
         name: String,
         /// Its one currency (ISO 4217).
-        #[arg(long, value_parser = currency)]
+        #[arg(long, value_parser = parse_currency)]
         currency: Currency,
         /// Its time zone (IANA).
-        #[arg(long, default_value = "UTC", value_parser = zone)]
+        #[arg(long, default_value = "UTC", value_parser = parse_zone)]
         zone: Zone,
         #[command(flatten)]
         database: Database,
@@ -218,7 +220,9 @@ fn announce(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
         let now = Clock::system().now();
         let shop = store.create_shop(&new, now).map_err(|error| error.to_string())?;
         let (key, shown) = auth::random_key().map_err(|error| error.to_string())?;
-        store.add_api_key(shop.id, &key, now).map_err(|error| error.to_string())?;
+        store
+            .add_api_key(shop.id, &key, now)
+            .map_err(|error| error.to_string())?;
         print(&format!("The database was empty. {}", describe_key(&shop, &key, &shown)))?;
         print(&format!(
             "Try:\n  curl http://{address}/v1/key -H 'Authorization: Bearer {shown}'"
@@ -316,8 +320,14 @@ fn list_shops(db: &Path, json: bool) -> CommandResult {
 
 fn verify(db: &Path) -> CommandResult {
     let admin = SqliteAdmin::open_existing(db).map_err(|error| error.to_string())?;
-    let VerificationReport { rows, events, accounts, orders, projections: discounts, differences } =
-        admin.verify().map_err(|error| error.to_string())?;
+    let VerificationReport {
+        rows,
+        events,
+        accounts,
+        orders,
+        projections: discounts,
+        differences,
+    } = admin.verify().map_err(|error| error.to_string())?;
     let states = format!("{accounts} accounts, {orders} orders, {discounts} records of discounts");
     print(&format!("Folded {events} events in {rows} journal rows: {states}."))?;
     for difference in &differences {

@@ -119,7 +119,8 @@ fn assemble() -> Value {
     for (tag, resource) in resources {
         tags.push(json!({ "name": tag }));
         schemas.extend(
-            members(&resource, "schemas").map(|(name, schema)| (name.clone(), schema::expand(schema))),
+            members(&resource, "schemas")
+                .map(|(name, schema)| (name.clone(), schema::expand(schema))),
         );
         for (key, told) in members(&resource, "operations") {
             let Some(route) = ROUTES

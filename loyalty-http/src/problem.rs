@@ -198,7 +198,7 @@ impl Problem {
         Self::new(ErrorStatus::UNPROCESSABLE, code, detail)
     }
 
-    /// 429; `retry_after` in seconds.
+    /// 429; `with_retry_after` in seconds.
     pub fn too_many_requests(retry_after: u32, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::from_status(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
             .with_retry_after(retry_after)
@@ -215,7 +215,7 @@ impl Problem {
         problem.with_cause(cause)
     }
 
-    /// 503: not now; `retry_after` in seconds. The cause is for the log, as with
+    /// 503: not now; `with_retry_after` in seconds. The cause is for the log, as with
     /// [`Problem::internal`].
     pub fn unavailable(retry_after: u32, cause: impl fmt::Display) -> Self {
         let problem = Self::from_status(
@@ -227,7 +227,11 @@ impl Problem {
     }
 
     /// For the constructors above, whose statuses are all 4xx or 5xx.
-    fn from_status(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+    fn from_status(
+        status: StatusCode,
+        code: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self::new(ErrorStatus(status), code, detail)
     }
 
@@ -292,7 +296,7 @@ impl Problem {
         self.0.code
     }
 
-    /// Where, if it is known: see [`Problem::at`].
+    /// Where, if it is known: see [`Problem::with_param`].
     pub fn param(&self) -> Option<&str> {
         self.0.param.as_deref()
     }
@@ -451,12 +455,14 @@ mod tests {
             detail: detail.into(),
         };
         let (_, body) = respond(
-            Problem::unprocessable("invalid_program", "The program has 4 faults.").with_faults(vec![
-                fault("/rules/0/rate", "a"),
-                fault("/rules/1/rate", "b"),
-                fault("/tags/3", "c"),
-                fault("", "d"),
-            ]),
+            Problem::unprocessable("invalid_program", "The program has 4 faults.").with_faults(
+                vec![
+                    fault("/rules/0/rate", "a"),
+                    fault("/rules/1/rate", "b"),
+                    fault("/tags/3", "c"),
+                    fault("", "d"),
+                ],
+            ),
         );
         assert_eq!(body["faults"].as_array().unwrap().len(), 4);
         assert_eq!(body["faults"][1]["pointer"], "/rules/1/rate");

@@ -11,9 +11,9 @@ use loyalty_store::{Scope, Store};
 use matchit::Params;
 
 use crate::endpoint::{
-    EncodedResponse, Call, HandlerPlan, actions, carts, categories, customers, discount_codes, health, key, ledger,
-    orders, points, price_rules, products, program, redemptions, referrals, reminders, reports,
-    saved_searches, tiers,
+    Call, EncodedResponse, HandlerPlan, actions, carts, categories, customers, discount_codes,
+    health, key, ledger, orders, points, price_rules, products, program, redemptions, referrals,
+    reminders, reports, saved_searches, tiers,
 };
 use crate::integration::webhook::WebhookEvent;
 use crate::openapi;
@@ -81,7 +81,10 @@ impl Route {
 
 type Handler = fn(&Call<'_>) -> Result<HandlerPlan, Problem>;
 
-const fn open(pattern: &'static str, handler: fn(&dyn Store) -> Result<EncodedResponse, Problem>) -> Route {
+const fn open(
+    pattern: &'static str,
+    handler: fn(&dyn Store) -> Result<EncodedResponse, Problem>,
+) -> Route {
     Route {
         method: Method::GET,
         pattern,
@@ -506,12 +509,18 @@ pub static ROUTES: &[Route] = &[
     // What the store plugins tell. What they share, they ask for in one place.
     signed("/integrations/webhooks/{platform}/key-verify", WebhookEvent::KeyVerify),
     signed("/integrations/webhooks/{platform}/app-installed", WebhookEvent::AppInstalled),
-    signed("/integrations/webhooks/{platform}/customers-create", WebhookEvent::CustomerChanged),
+    signed(
+        "/integrations/webhooks/{platform}/customers-create",
+        WebhookEvent::CustomerChanged,
+    ),
     signed(
         "/integrations/webhooks/{platform}/orders-processing",
         WebhookEvent::OrderReached(Status::Processing),
     ),
-    signed("/integrations/webhooks/{platform}/orders-paid", WebhookEvent::OrderReached(Status::Paid)),
+    signed(
+        "/integrations/webhooks/{platform}/orders-paid",
+        WebhookEvent::OrderReached(Status::Paid),
+    ),
     signed(
         "/integrations/webhooks/{platform}/orders-fulfilled",
         WebhookEvent::OrderReached(Status::Fulfilled),
@@ -520,7 +529,10 @@ pub static ROUTES: &[Route] = &[
         "/integrations/webhooks/{platform}/orders-completed",
         WebhookEvent::OrderReached(Status::Completed),
     ),
-    signed("/integrations/webhooks/{platform}/orders-cancelled", WebhookEvent::OrderCancelled),
+    signed(
+        "/integrations/webhooks/{platform}/orders-cancelled",
+        WebhookEvent::OrderCancelled,
+    ),
     signed("/integrations/webhooks/{platform}/orders-closed", WebhookEvent::OrderClosed),
     signed("/integrations/webhooks/{platform}/refunds-create", WebhookEvent::RefundCreated),
     signed("/integrations/webhooks/common/customer", WebhookEvent::CustomerQuery),

@@ -74,7 +74,11 @@ pub async fn run(
 ///
 /// # Errors
 /// The first failure ends it. What was done before stays done; the next look goes on.
-pub async fn run_pass(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Result<PassReport, Failure> {
+pub async fn run_pass(
+    store: &Arc<dyn Store>,
+    clock: &Clock,
+    batch: usize,
+) -> Result<PassReport, Failure> {
     let batch = batch.max(1);
     let mut done = PassReport::default();
     loop {
@@ -85,7 +89,9 @@ pub async fn run_pass(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Re
         for shop in shops {
             // Nobody else is decided about meanwhile.
             let limit = batch.div_ceil(SEARCHES_PER_BATCH);
-            for pending in execute_all(store, clock, vec![(shop, Action::RescheduleDue { limit })]).await? {
+            for pending in
+                execute_all(store, clock, vec![(shop, Action::RescheduleDue { limit })]).await?
+            {
                 pending.await?;
             }
             done.batches_searched = done.batches_searched.saturating_add(1);

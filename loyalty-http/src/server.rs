@@ -35,8 +35,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
-use crate::problem::Problem;
 use crate::head_timeout::HeadTimeout;
+use crate::problem::Problem;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -51,7 +51,8 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A request that is being answered, as hyper wants it. Boxed, since hyper moves it several times, and it is
 /// some kilobytes.
-type ResponseFuture = Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
+type ResponseFuture =
+    Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
 
 /// What one client can take. A head has at most 100 headers (hyper's own limit, which costs
 /// nothing as long as it is not set).
@@ -84,7 +85,7 @@ impl Default for Limits {
 }
 
 /// Serves until `shutdown`; then accepts no more, closes idle connections, and returns when the
-/// requests in flight are answered or [`Limits::grace`] is over.
+/// requests in flight are answered or [`Limits::grace_period`] is over.
 ///
 /// `service` answers each request. Each answer gets its `x-request-id`, and `application/json`
 /// where it has a body and no type. A panic in the service becomes a 500. To be called within a

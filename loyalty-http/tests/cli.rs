@@ -79,10 +79,7 @@ fn errors_are_one_line() {
     std::fs::write(directory.path().join("text.db"), "This is no database, but it is long enough.")
         .unwrap();
     assert_fails(&run(&["verify", "--db", "text.db"]), "not a database");
-    assert_fails(
-        &run(&["serve", "--db", "text.db", "--listen", "127.0.0.1:0"]),
-        "not a database",
-    );
+    assert_fails(&run(&["serve", "--db", "text.db", "--listen", "127.0.0.1:0"]), "not a database");
     assert_fails(&run(&["serve", "--db", "no/such/folder/x.db"]), "no/such/folder");
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -209,7 +209,11 @@ pub trait Catalogue {
     fn variant_number(&self, shop: ShopId, id: &VariantId) -> Result<Option<NumericId>, Failure>;
 
     /// The variant that was given a number.
-    fn variant_by_number(&self, shop: ShopId, number: NumericId) -> Result<Option<VariantId>, Failure>;
+    fn variant_by_number(
+        &self,
+        shop: ShopId,
+        number: NumericId,
+    ) -> Result<Option<VariantId>, Failure>;
 
     /// Products in the order of their numbers, `after` one.
     fn products(

@@ -16,7 +16,7 @@
 //!     hold(|| std::sync::Arc::clone(&place), case);
 //! }
 //! loyalty_store::conformance!(my_store: crate::tests::my_store);
-//! # pub fn run() { my_store(loyalty_store::conformance::points::points_come_and_go_with_figures) }
+//! # pub fn run() { my_store(loyalty_store::conformance::points::points_are_added_and_subtracted) }
 //! # }
 //! # tests::run();
 //! ```
@@ -34,18 +34,18 @@
 )]
 
 pub mod catalogue;
+pub mod contents;
 pub mod customers;
-pub mod test_shop;
 pub mod discounts;
 pub mod idempotency;
 pub mod orders;
-pub mod contents;
 pub mod points;
 pub mod races;
 pub mod reading;
 pub mod redemptions;
 pub mod searches;
 pub mod shops;
+pub mod test_shop;
 pub mod time;
 
 use std::ops::Deref;
@@ -81,122 +81,122 @@ macro_rules! conformance {
     ($store:ident: $run:path) => {
         $crate::conformance! { @ $store: $run;
             customers:
-                presence_says_who_is_made
-                emails_differ_by_more_than_case
-                a_taken_email_is_refused_or_left
+                existence_decides_who_is_created
+                emails_ignore_case
+                a_taken_email_is_rejected_or_ignored
                 a_guest_is_known_by_email
-                a_guest_becomes_the_customer_who_brings_the_email
+                a_guest_becomes_the_customer_with_the_email
                 a_guest_is_merged_into_a_known_customer
-                debt_goes_with_a_merged_guest
+                a_merge_moves_the_debt_of_a_guest
                 a_guest_is_merged_by_a_change_of_email
-                a_merge_that_is_refused_leaves_the_guest
+                a_rejected_merge_leaves_the_guest
                 a_profile_is_changed_kept_and_cleared
-                the_revision_counts_real_changes_only
-                a_change_of_what_was_not_seen_is_refused;
+                the_revision_ignores_unchanged_values
+                a_change_of_a_stale_customer_is_rejected;
             points:
-                points_come_and_go_with_figures
-                a_balance_is_set_by_an_entry_of_the_difference
+                points_are_added_and_subtracted
+                setting_a_balance_posts_the_difference
                 a_tier_is_set_by_hand_until_an_instant
                 all_commands_or_none
-                points_end_without_anybody_writing_it_down
-                the_clock_of_an_account_does_not_step_back
+                points_expire_before_a_catch_up
+                the_clock_of_an_account_is_monotonic
                 a_balance_stays_in_range;
             orders:
                 an_order_earns_once
-                a_refund_before_its_order_counts_when_it_comes
-                a_cancellation_before_its_order_counts_when_it_comes
+                a_refund_before_its_order_counts_later
+                a_cancellation_before_its_order_counts_later
                 an_order_without_a_customer_is_bound_later
                 facts_of_a_known_order_need_no_customer
-                an_order_of_another_customer_is_refused
+                an_order_of_another_customer_is_rejected
                 a_plugins_order_stays_with_its_first_customer
-                an_order_is_not_lost_over_an_email
+                an_email_conflict_does_not_reject_an_order
                 an_order_stays_under_the_program_of_its_first_award
-                a_refund_after_spending_is_owed;
+                a_refund_after_spending_makes_debt;
             idempotency:
-                the_first_answer_is_given_again
-                a_refusal_is_kept_too
-                a_key_is_of_one_request
-                a_key_is_of_one_shop
-                an_answer_is_kept_for_thirty_days
-                the_first_answer_can_be_asked_for
-                whoever_lost_the_answer_asks_again;
+                the_first_response_is_replayed
+                a_rejection_is_stored_too
+                a_key_belongs_to_one_request
+                a_key_belongs_to_one_shop
+                a_response_is_replayed_for_thirty_days
+                the_first_response_can_be_read
+                a_lost_response_can_be_retried;
             reading:
-                the_ledger_is_read_in_pages
-                a_position_of_another_account_leads_nowhere
-                an_account_is_as_it_was_at_an_instant
+                the_account_journal_is_read_in_pages
+                a_position_of_another_account_gives_no_rows
+                an_account_is_folded_up_to_an_instant
                 customers_are_listed_in_pages
                 customers_are_found_and_counted;
             discounts:
-                a_rule_is_made_changed_listed_and_deleted
-                a_rule_is_replaced_by_whoever_has_seen_it
-                changes_of_a_rule_go_together
-                a_rule_sees_the_catalogue_of_its_moment
+                a_rule_is_created_changed_listed_and_deleted
+                replacing_a_rule_needs_its_etag
+                concurrent_changes_of_a_rule_are_all_applied
+                a_rule_is_checked_with_the_catalogue_before_it
                 the_emails_of_a_rule_stay_out_of_the_journal
-                a_code_is_typed_once_in_a_shop
+                a_code_is_unique_in_a_shop
                 codes_are_renamed_switched_and_removed
-                a_batch_says_what_became_of_each_code
+                a_batch_reports_each_code
                 an_order_uses_its_codes_once
-                a_use_stays_where_it_was_settled
-                a_cancelled_order_gives_its_uses_back
-                an_edited_order_uses_what_it_brings_now
-                an_order_is_not_refused_for_its_codes
-                once_per_customer_holds_for_a_guest_who_becomes_a_customer
-                a_checkout_holds_a_use_until_its_end
+                a_use_stays_with_its_code
+                a_cancelled_order_returns_its_uses
+                an_edited_order_uses_its_current_codes
+                an_order_is_not_rejected_for_its_codes
+                once_per_customer_counts_uses_as_a_guest
+                a_checkout_reserves_a_use_until_its_end
                 a_checkout_becomes_an_order
                 codes_are_reserved_together_or_not_at_all
                 a_guest_keeps_the_reservation_when_they_log_in
-                a_cart_is_evaluated_with_all_that_is_known
-                a_rule_is_for_whom_a_saved_search_finds
+                a_cart_is_evaluated_with_stored_facts
+                a_saved_search_makes_customers_eligible
                 nothing_grows_with_use
-                rules_and_codes_of_one_shop_are_not_anothers
-                a_refused_discount_leaves_no_trace;
+                rules_and_codes_belong_to_one_shop
+                a_rejected_discount_action_changes_nothing;
             redemptions:
-                a_redemption_takes_points_and_gives_a_code
-                a_cancelled_redemption_gives_its_points_back_and_its_code_up
-                an_order_uses_a_redemption_and_its_cancellation_gives_it_back
-                a_cancelled_order_gives_points_where_the_program_says_so
-                a_redemption_ends_by_itself
-                what_has_no_code_is_handed_over
+                a_redemption_spends_points_and_issues_a_code
+                a_cancelled_redemption_returns_points_and_disables_its_code
+                a_cancelled_order_returns_its_redemption
+                a_cancelled_order_returns_points_if_configured
+                a_redemption_expires_without_a_command
+                a_reward_without_a_code_is_marked_used
                 redemptions_are_read_in_pages_through_a_merge
-                redemptions_of_one_shop_are_not_anothers
-                what_the_shop_does_with_a_code_does_not_lose_points;
+                redemptions_belong_to_one_shop
+                deleting_a_rule_does_not_lose_points;
             searches:
-                terms_are_put_together
+                terms_are_combined
                 values_are_compared
-                an_id_or_an_email_leads_to_its_customer
-                what_cannot_be_searched_is_refused_by_name;
+                an_id_or_an_email_finds_its_customer
+                unsupported_searches_are_rejected;
             catalogue:
-                products_are_put_and_kept_as_told
-                a_number_is_given_once
+                products_are_stored_as_reported
+                a_number_is_assigned_once
                 products_are_listed_by_number
-                categories_are_put_listed_and_forgotten
-                searches_are_saved_under_names_of_their_own
-                what_is_not_there_cannot_be_forgotten
-                a_change_of_the_catalogue_happens_once;
+                categories_are_put_listed_and_deleted
+                saved_searches_have_unique_names
+                unknown_records_cannot_be_deleted
+                a_catalogue_change_is_idempotent;
             time:
-                a_birthday_is_given_once_whoever_looks
-                on_time_late_or_never_is_the_same
-                a_publication_moves_what_is_due
-                a_changed_birthday_or_tag_reaches_no_further_back
-                what_was_and_what_will_be
+                a_birthday_bonus_is_granted_once
+                results_do_not_depend_on_the_scheduler
+                publishing_a_program_reschedules_accounts
+                a_changed_birthday_or_tag_is_not_retroactive
+                past_and_future_states_are_read
                 a_friend_is_rewarded_in_the_same_transaction
-                a_name_is_claimed_once
-                who_is_known_does_not_sign_up
-                what_is_only_tried_changes_nothing;
+                a_code_is_claimed_once
+                a_known_customer_does_not_sign_up
+                a_dry_run_changes_nothing;
             shops:
-                a_program_replaces_the_one_that_was_seen
-                two_keys_are_alive
-                a_plugin_says_where_it_was_installed
+                publishing_checks_the_replaced_version
+                two_api_keys_are_valid
+                an_integration_is_recorded
                 one_shop_does_not_see_another;
             races:
                 points_are_spent_once
                 a_code_with_one_use_left_is_used_by_one_order
                 a_code_with_one_use_left_is_reserved_by_one_checkout
                 points_buy_one_reward
-                a_text_becomes_one_code
-                the_same_keys_have_one_effect
-                readers_see_all_of_what_is_committed_and_nothing_else
-                a_guest_is_never_out_of_sight
+                a_text_is_added_as_one_code
+                the_same_key_has_one_effect
+                readers_see_committed_transactions_only
+                a_guest_stays_readable_during_a_merge
                 guests_are_merged_while_they_order;
         }
     };

@@ -1,13 +1,14 @@
 //! Price rules, discount codes and carts: what can be asked about them, and what is answered.
 
-pub(crate) mod lookup;
 pub(crate) mod index;
+pub(crate) mod lookup;
 
 use std::fmt;
 use std::sync::Arc;
 
 use loyalty_core::discount::{
-    BatchEntry, Cart, Code, CodeState, DiscountEvent, PriceRuleParts, PriceRule, CodeRejection, RuleState,
+    BatchEntry, Cart, Code, CodeRejection, CodeState, DiscountEvent, PriceRule, PriceRuleParts,
+    RuleState,
 };
 use loyalty_core::{CheckoutId, CodeId, Event, OrderId, PriceRuleId, SegmentId, ShopId, Timestamp};
 
@@ -243,7 +244,15 @@ impl CodeView {
         let (rule, text) = (state.rule()?, state.code()?.clone());
         let Projection { created_at, updated_at, .. } = *record;
         let (used, on) = (state.usage().used(), state.is_on());
-        (!state.is_removed()).then_some(Self { id, rule, text, used, enabled: on, created_at, updated_at })
+        (!state.is_removed()).then_some(Self {
+            id,
+            rule,
+            text,
+            used,
+            enabled: on,
+            created_at,
+            updated_at,
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rejections, where the answer is no, apart from failures, where something broke.
 
-use loyalty_core::discount::{Cart, DiscountRejection, CodeRejection};
+use loyalty_core::discount::{Cart, CodeRejection, DiscountRejection};
 use loyalty_core::{Fault, ProgramVersion};
 
 use crate::discount::DiscountAction;

@@ -17,14 +17,14 @@
 //!
 //! # Example: a shop, an order's worth of points, and the proof
 //! ```
-//! use loyalty_store::{Action, MemoryStore, NewShop, Presence, Reply, Request, Store, Who};
+//! use loyalty_store::{Action, MemoryStore, NewShop, Existence, Reply, Request, Store, CustomerRef};
 //! use loyalty_core::{Command, CustomerId, Points, Zone, Currency};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let (store, now) = (MemoryStore::default(), "2026-01-31T10:00:00Z".parse()?);
 //! let shop = store.create_shop(&NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC }, now)?;
-//! let who = Who::Id(CustomerId::new("1001")?);
+//! let who = CustomerRef::Id(CustomerId::new("1001")?);
 //! let add = Command::AddPoints { points: Points::from(250), grounds: Default::default() };
-//! let action = Action::customer(who.clone(), Presence::May, vec![add]);
+//! let action = Action::for_customer(who.clone(), Existence::Any, vec![add]);
 //! let reply = store.execute(Request { shop: shop.id, now, dry_run: false, idempotency: None, action }).wait()?;
 //! assert!(matches!(reply, Reply::Decided(Ok(_))));
 //! let customer = store.customer(shop.id, &who)?.unwrap();
@@ -36,10 +36,9 @@
 mod catalogue;
 mod discount;
 mod error;
-mod verify;
-mod projections;
 mod memory;
 mod numeric_id;
+mod projections;
 mod query;
 mod record;
 mod redemption;
@@ -51,34 +50,35 @@ mod shop;
 mod sqlite;
 mod timeline;
 mod transact;
+mod verify;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
 pub use catalogue::{
-    Catalogue, CatalogueAction, CatalogueOutcome, Category, CategoryRecord, Product, ProductRef,
-    ProductRecord, ProductStatus, SavedSearch, UpsertCounts, Variant,
+    Catalogue, CatalogueAction, CatalogueOutcome, Category, CategoryRecord, Product, ProductRecord,
+    ProductRef, ProductStatus, SavedSearch, UpsertCounts, Variant,
 };
 pub use discount::lookup::CartFacts;
 pub use discount::{
-    CartQuery, CheckoutView, CodeBatch, CodeView, DiscountAction, DiscountOutcome, Discounts, OrderCode,
-    PriceRuleView, RuleChange,
+    CartQuery, CheckoutView, CodeBatch, CodeView, DiscountAction, DiscountOutcome, Discounts,
+    OrderCode, PriceRuleView, RuleChange,
 };
 pub use error::{Failure, Rejection};
 pub use memory::MemoryStore;
 pub use numeric_id::NumericId;
-pub use query::{CustomerView, DueAccount, CurrentTier, JournalPage, Page, VerificationReport};
+pub use query::{CurrentTier, CustomerView, DueAccount, JournalPage, Page, VerificationReport};
 pub use record::{CustomerRecord, JournalRow, OrderRecord, Seq};
 pub use redemption::{RedemptionAction, RedemptionView, Redemptions, RewardsView};
 pub use reminder::{Reminder, ReminderPage};
-pub use report::{YearMonth, ActionTotals, ProgramReport};
+pub use report::{ActionTotals, ProgramReport, YearMonth};
 pub use request::{
-    Action, Response, FieldChange, EmailConflict, Idempotency, Outcome, Pending, Existence, ProfileChange,
-    Receipt, Reply, Request, CustomerRef,
+    Action, CustomerRef, EmailConflict, Existence, FieldChange, Idempotency, Outcome, Pending,
+    ProfileChange, Receipt, Reply, Request, Response,
 };
 pub use search::{SearchError, SearchQuery};
-pub use shop::{Integration, ApiKeyRecord, NewApiKey, NewShop, Scope, Shop};
-pub use sqlite::{SqliteAdmin, StoreSettings, SqliteStore};
+pub use shop::{ApiKeyRecord, Integration, NewApiKey, NewShop, Scope, Shop};
+pub use sqlite::{SqliteAdmin, SqliteStore, StoreSettings};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -138,7 +138,7 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     /// What is known of an order.
     fn order(&self, shop: ShopId, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure>;
 
-    /// The journal of one account, newest first, before a position: the [`LedgerPage::next`] of a page
+    /// The journal of one account, newest first, before a position: the [`JournalPage::next`] of a page
     /// of it. From a position of anything else nothing follows.
     fn account_journal(
         &self,
@@ -178,7 +178,7 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
     ) -> Result<Vec<DueAccount>, Failure>;
 
     /// Shops that published a program and have accounts of which is not known yet what is due next under
-    /// it. [`Action::FindDue`] goes on with them.
+    /// it. [`Action::RescheduleDue`] goes on with them.
     fn shops_to_reschedule(&self) -> Result<Vec<ShopId>, Failure>;
 
     /// The account as it was written down by `at`: a fold of its journal. Costs its whole history.
@@ -237,7 +237,8 @@ pub trait Store: Catalogue + Discounts + Redemptions + Send + Sync + 'static {
             );
         }
         let (balance, had) = (customer.balance(now), |reward: &RewardId| had.get(reward).copied());
-        let offered = customer.with_context(now, |context| loyalty_core::reward_offers(context, had));
+        let offered =
+            customer.with_context(now, |context| loyalty_core::reward_offers(context, had));
         Ok(Some(RewardsView { customer, balance, program, offered }))
     }
 

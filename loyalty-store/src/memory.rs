@@ -15,15 +15,17 @@ use loyalty_core::{
 use crate::Store;
 use crate::discount::index::DiscountIndex;
 use crate::error::Failure;
-use crate::verify::{JournalVerifier, StoredStates};
-use crate::projections::{ProjectionKey, Projection};
+use crate::projections::{Projection, ProjectionKey};
 use crate::query::{CustomerView, DueAccount, JournalPage, Page, VerificationReport};
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
-use crate::request::{Response, Pending, Request, CustomerRef};
+use crate::request::{CustomerRef, Pending, Request, Response};
 use crate::search::SearchQuery;
-use crate::shop::{Integration, ApiKeyRecord, NewApiKey, NewShop, Shop};
+use crate::shop::{ApiKeyRecord, Integration, NewApiKey, NewShop, Shop};
 use crate::timeline::{ProgramTimeline, PublishedProgram, fold_account_until};
-use crate::transact::{ChangeSet, CodeClaim, CodeClaimView, StoredResponse, TransactionView, transact};
+use crate::transact::{
+    ChangeSet, CodeClaim, CodeClaimView, StoredResponse, TransactionView, transact,
+};
+use crate::verify::{JournalVerifier, StoredStates};
 use catalogue::CatalogueTables;
 
 /// A store in memory. Nothing survives the process.
@@ -96,11 +98,19 @@ impl TransactionView for Tables {
         Ok(self.customers.get(&account).cloned())
     }
 
-    fn account_by_id(&mut self, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure> {
+    fn account_by_id(
+        &mut self,
+        shop: ShopId,
+        id: &CustomerId,
+    ) -> Result<Option<AccountId>, Failure> {
         Ok(self.by_id.get(&(shop, id.clone())).copied())
     }
 
-    fn account_by_email(&mut self, shop: ShopId, email: &Email) -> Result<Option<AccountId>, Failure> {
+    fn account_by_email(
+        &mut self,
+        shop: ShopId,
+        email: &Email,
+    ) -> Result<Option<AccountId>, Failure> {
         Ok(self.by_email.get(&(shop, email.key().to_owned())).copied())
     }
 
@@ -132,7 +142,11 @@ impl TransactionView for Tables {
 }
 
 impl CodeClaimView for Tables {
-    fn find_claimant(&mut self, shop: ShopId, claim: &CodeClaim) -> Result<Option<AccountId>, Failure> {
+    fn find_claimant(
+        &mut self,
+        shop: ShopId,
+        claim: &CodeClaim,
+    ) -> Result<Option<AccountId>, Failure> {
         Ok(self.claims.get(&(shop, claim.clone())).copied())
     }
 }
@@ -155,7 +169,10 @@ impl Tables {
     /// Finds anew what is due next for an account, where that is known of all accounts of its shop.
     fn reschedule(&self, id: AccountId, record: &mut AccountRecord) -> Result<(), Failure> {
         let shop = record.shop;
-        let Some(history) = self.timelines.get(&shop).filter(|history| history.reschedule_cursor().is_none())
+        let Some(history) = self
+            .timelines
+            .get(&shop)
+            .filter(|history| history.reschedule_cursor().is_none())
         else {
             return Ok(());
         };
@@ -177,8 +194,12 @@ impl Tables {
         }
         self.orders
             .extend(changes.orders.into_iter().map(|(id, record)| ((shop, id), record)));
-        self.projections
-            .extend(changes.projections.into_iter().map(|(key, record)| ((shop, key), record)));
+        self.projections.extend(
+            changes
+                .projections
+                .into_iter()
+                .map(|(key, record)| ((shop, key), record)),
+        );
         for change in changes.index_changes {
             self.index.apply(shop, change);
         }
@@ -200,7 +221,8 @@ impl Tables {
                 .map(|(claim, account)| ((shop, claim), account)),
         );
         self.timelines.extend(changes.timeline.map(|history| (shop, history)));
-        self.catalogue.apply(shop, changes.catalogue_changes, changes.assigned_numbers);
+        self.catalogue
+            .apply(shop, changes.catalogue_changes, changes.assigned_numbers);
         if let Some(kept) = changes.stored_response {
             self.stored_responses.insert((kept.shop, kept.key), kept);
         }
@@ -232,8 +254,9 @@ impl Tables {
         let customer = Arc::clone(self.customers.get(&account)?);
         let account = Arc::clone(self.accounts.get(&account)?);
         let history = self.timelines.get(&customer.shop)?;
-        let terms = history
-            .programs_for(&account, Some(&customer), |version| self.load_version(customer.shop, version));
+        let terms = history.programs_for(&account, Some(&customer), |version| {
+            self.load_version(customer.shop, version)
+        });
         Some(CustomerView::new(customer, account, terms.ok()?))
     }
 
@@ -332,7 +355,8 @@ impl Store for MemoryStore {
     }
 
     fn count_customers(&self, shop: ShopId, search: &SearchQuery) -> Result<u64, Failure> {
-        Ok(u64::try_from(self.tables().matching_customers(shop, search, None).count()).unwrap_or(u64::MAX))
+        Ok(u64::try_from(self.tables().matching_customers(shop, search, None).count())
+            .unwrap_or(u64::MAX))
     }
 
     fn order(&self, shop: ShopId, order: &OrderId) -> Result<Option<Arc<OrderRecord>>, Failure> {
@@ -513,7 +537,12 @@ impl Store for MemoryStore {
     }
 
     fn api_key(&self, id: &str) -> Result<Option<Arc<ApiKeyRecord>>, Failure> {
-        Ok(self.tables().api_keys.iter().find(|known| known.key.id == id).cloned())
+        Ok(self
+            .tables()
+            .api_keys
+            .iter()
+            .find(|known| known.key.id == id)
+            .cloned())
     }
 
     fn record_integration(

@@ -16,10 +16,10 @@ use crate::record::CustomerRecord;
 ///
 /// # Example: an id that is a number is its own
 /// ```
-/// use loyalty_store::Number;
-/// assert_eq!(Number::of(Some("632910392"), 7).get(), 632_910_392);
-/// assert_eq!(Number::of(Some("green-tea"), 7).get(), 4_503_599_627_370_503);
-/// assert_eq!(Number::of(Some("007"), 7), Number::of(None, 7));
+/// use loyalty_store::NumericId;
+/// assert_eq!(NumericId::from_id(Some("632910392"), 7).get(), 632_910_392);
+/// assert_eq!(NumericId::from_id(Some("green-tea"), 7).get(), 4_503_599_627_370_503);
+/// assert_eq!(NumericId::from_id(Some("007"), 7), NumericId::from_id(None, 7));
 /// ```
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -102,7 +102,10 @@ mod tests {
                 "{id:?}"
             );
         }
-        assert_eq!((NumericId::new(0), NumericId::new(-1), NumericId::new(1 << 53)), (None, None, None));
+        assert_eq!(
+            (NumericId::new(0), NumericId::new(-1), NumericId::new(1 << 53)),
+            (None, None, None)
+        );
         assert_eq!(NumericId::from_id(None, i64::MAX).get(), MAX);
     }
 }

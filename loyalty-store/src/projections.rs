@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use loyalty_core::account::Usage;
 use loyalty_core::discount::{
-    CheckoutClaim, CodeState, DiscountEvent, OrderClaim, RuleState, CodeUsage,
+    CheckoutClaim, CodeState, CodeUsage, DiscountEvent, OrderClaim, RuleState,
 };
 use loyalty_core::redemption::Redemption;
 use loyalty_core::{
@@ -87,8 +87,9 @@ impl CheckoutCodes {
         if let Some(code) = event.code() {
             self.0.entry(code).or_default().evolve(event);
         }
-        self.0
-            .retain(|_, claim| matches!(claim, CheckoutClaim::Used(_)) || claim.reservation_at(at).is_some());
+        self.0.retain(|_, claim| {
+            matches!(claim, CheckoutClaim::Used(_)) || claim.reservation_at(at).is_some()
+        });
     }
 }
 
@@ -166,32 +167,57 @@ impl Projection {
 
     fn evolve_discount(&mut self, key: &ProjectionKey, event: &DiscountEvent, at: Timestamp) {
         match (key, &mut self.state) {
-            (ProjectionKey::Rule(id), ProjectionState::Rule(state)) if event.rule() == Some(*id) => state.evolve(event),
-            (ProjectionKey::Code(id), ProjectionState::Code(state)) if event.code() == Some(*id) => state.evolve(event),
-            (ProjectionKey::Tally(id, account), ProjectionState::Tally(tally)) if event.code() == Some(*id) => {
+            (ProjectionKey::Rule(id), ProjectionState::Rule(state))
+                if event.rule() == Some(*id) =>
+            {
+                state.evolve(event)
+            }
+            (ProjectionKey::Code(id), ProjectionState::Code(state))
+                if event.code() == Some(*id) =>
+            {
+                state.evolve(event)
+            }
+            (ProjectionKey::Tally(id, account), ProjectionState::Tally(tally))
+                if event.code() == Some(*id) =>
+            {
                 tally.evolve(*account, event);
             }
-            (ProjectionKey::Checkout(id), ProjectionState::Checkout(codes)) if event.checkout() == Some(id) => {
+            (ProjectionKey::Checkout(id), ProjectionState::Checkout(codes))
+                if event.checkout() == Some(id) =>
+            {
                 codes.evolve(event, at)
             }
-            (ProjectionKey::Order(id), ProjectionState::Order(codes)) if event.order() == Some(id) => {
+            (ProjectionKey::Order(id), ProjectionState::Order(codes))
+                if event.order() == Some(id) =>
+            {
                 codes.evolve(event)
             }
             _ => {}
         }
     }
 
-    fn evolve_redemption(&mut self, key: &ProjectionKey, account: Option<AccountId>, event: &Event) {
+    fn evolve_redemption(
+        &mut self,
+        key: &ProjectionKey,
+        account: Option<AccountId>,
+        event: &Event,
+    ) {
         match (key, &mut self.state) {
-            (ProjectionKey::Redemption(id), ProjectionState::Redemption(state)) if event.redemption() == Some(*id) => {
+            (ProjectionKey::Redemption(id), ProjectionState::Redemption(state))
+                if event.redemption() == Some(*id) =>
+            {
                 if let (Event::RewardRedeemed { issue }, Some(account)) = (event, account) {
-                    *state =
-                        Some(IssuedRedemption { account, redemption: Redemption::new(Arc::clone(issue)) });
+                    *state = Some(IssuedRedemption {
+                        account,
+                        redemption: Redemption::new(Arc::clone(issue)),
+                    });
                 } else if let Some(issued) = state {
                     issued.redemption.evolve(event);
                 }
             }
-            (ProjectionKey::Reward(id), ProjectionState::Reward(usage)) if event.reward() == Some(id) => {
+            (ProjectionKey::Reward(id), ProjectionState::Reward(usage))
+                if event.reward() == Some(id) =>
+            {
                 *usage = Usage::evolve(*usage, event);
             }
             _ => {}
@@ -199,7 +225,8 @@ impl Projection {
     }
 
     fn evolve_merge(&mut self, key: &ProjectionKey, into: Option<AccountId>, from: AccountId) {
-        if let (ProjectionKey::MergedAccounts(id), ProjectionState::MergedAccounts(accounts)) = (key, &mut self.state)
+        if let (ProjectionKey::MergedAccounts(id), ProjectionState::MergedAccounts(accounts)) =
+            (key, &mut self.state)
             && into == Some(*id)
         {
             accounts.push(from);
@@ -228,9 +255,11 @@ pub(crate) fn affected_keys(row: &JournalRow) -> Vec<ProjectionKey> {
 fn discount_keys(event: &DiscountEvent) -> impl Iterator<Item = ProjectionKey> {
     let code = event.code();
     let rule = event.rule().map(ProjectionKey::Rule);
-    let tallies = code
-        .into_iter()
-        .flat_map(|code| event.accounts().map(move |account| ProjectionKey::Tally(code, account)));
+    let tallies = code.into_iter().flat_map(|code| {
+        event
+            .accounts()
+            .map(move |account| ProjectionKey::Tally(code, account))
+    });
     let checkout = event.checkout().cloned().map(ProjectionKey::Checkout);
     let order = event.order().cloned().map(ProjectionKey::Order);
     rule.into_iter()

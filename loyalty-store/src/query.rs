@@ -9,7 +9,7 @@ use loyalty_core::{
 };
 
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, Seq};
-use crate::timeline::{RuleSubject, ApplicablePrograms};
+use crate::timeline::{ApplicablePrograms, RuleSubject};
 
 /// A customer with the account, and what it takes to say how both stand at any instant from now on.
 #[derive(Clone, Debug)]
@@ -95,8 +95,13 @@ impl CustomerView {
         self.programs.current_program()
     }
 
-    pub(crate) fn with_context<T>(&self, now: Timestamp, question: impl FnOnce(&Context<'_>) -> T) -> T {
-        self.programs.with_context(&self.subject(), now.max(self.account.at), question)
+    pub(crate) fn with_context<T>(
+        &self,
+        now: Timestamp,
+        question: impl FnOnce(&Context<'_>) -> T,
+    ) -> T {
+        self.programs
+            .with_context(&self.subject(), now.max(self.account.at), question)
     }
 
     fn subject(&self) -> RuleSubject<'_> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use loyalty_core::account::Usage;
-use loyalty_core::redemption::{RewardOffer, Redemption};
+use loyalty_core::redemption::{Redemption, RewardOffer};
 use loyalty_core::{
     AccountId, Amount, CodeId, OrderId, Points, PriceRuleId, Program, RedemptionId, RewardId,
     ShopId, Timestamp,
@@ -112,7 +112,8 @@ pub(crate) fn find_redemption(
     let Some(record) = view.projection(shop, &ProjectionKey::Redemption(id))? else {
         return Ok(None);
     };
-    let ProjectionState::Redemption(Some(IssuedRedemption { account, redemption })) = &record.state else {
+    let ProjectionState::Redemption(Some(IssuedRedemption { account, redemption })) = &record.state
+    else {
         return Ok(None);
     };
     let (account, redemption) = (*account, redemption.clone());
@@ -126,8 +127,9 @@ pub(crate) fn load_reward_usage(
     reward: &RewardId,
 ) -> Result<Option<Usage>, Failure> {
     let record = view.projection(shop, &ProjectionKey::Reward(reward.clone()))?;
-    Ok(record
-        .and_then(|record| if let ProjectionState::Reward(usage) = &record.state { *usage } else { None }))
+    Ok(record.and_then(|record| {
+        if let ProjectionState::Reward(usage) = &record.state { *usage } else { None }
+    }))
 }
 
 /// The redemptions of an account and of those that became it, newest first for each: after one of them, or

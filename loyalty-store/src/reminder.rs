@@ -69,7 +69,10 @@ impl ReminderPage {
 }
 
 /// What of a customer's balance ends when. Points that nobody could spend before they end are no matter.
-fn find_expirations(customer: &CustomerView, period: &Range<Timestamp>) -> BTreeMap<Timestamp, Points> {
+fn find_expirations(
+    customer: &CustomerView,
+    period: &Range<Timestamp>,
+) -> BTreeMap<Timestamp, Points> {
     let mut ends = BTreeMap::new();
     if customer.is_unchanged_until(period.end) {
         return ends;

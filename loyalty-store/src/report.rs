@@ -83,9 +83,9 @@ impl ProgramReport {
             after = last.seq;
             // What a row tells of was not later than the row.
             for row in rows.iter().filter(|row| row.at >= period.start) {
-                row.events
-                    .iter()
-                    .for_each(|event| report.count_event(event, event.at().unwrap_or(row.at), period));
+                row.events.iter().for_each(|event| {
+                    report.count_event(event, event.at().unwrap_or(row.at), period)
+                });
             }
         }
         report.count_customers(store, (shop, known.zone), period, now)?;
@@ -132,7 +132,8 @@ impl ProgramReport {
             | Event::RedemptionUsed { .. }
             | Event::RewardRedeemed { .. } => add_to(&mut self.redeemed, event.points().negated()),
             Event::PointsExpired { points, .. } => add_to(&mut self.expired, *points),
-            Event::AwardTakenBack { clawback: taking, .. } | Event::PointsTakenBack { clawback: taking, .. } => {
+            Event::AwardTakenBack { clawback: taking, .. }
+            | Event::PointsTakenBack { clawback: taking, .. } => {
                 add_to(&mut self.clawed_back, taking.points());
             }
             Event::AccountAbsorbed { .. }

@@ -77,7 +77,7 @@ pub enum Action {
     /// Write down what time has brought about for an account: what [`Store::due`](crate::Store::due) tells.
     CatchUp(AccountId),
     /// Find anew what is due next for some more accounts, where a program was published
-    /// ([`Store::unsettled`](crate::Store::unsettled)).
+    /// ([`Store::shops_to_reschedule`](crate::Store::unsettled)).
     RescheduleDue {
         /// For how many accounts at most.
         limit: usize,
@@ -95,9 +95,20 @@ pub enum Action {
 
 impl Action {
     /// Commands about one customer, and nothing else.
-    pub fn for_customer(customer: CustomerRef, existence: Existence, commands: Vec<Command>) -> Self {
+    pub fn for_customer(
+        customer: CustomerRef,
+        existence: Existence,
+        commands: Vec<Command>,
+    ) -> Self {
         let (change, email_conflict) = (ProfileChange::default(), EmailConflict::Reject);
-        Self::Customer { customer, existence, change, email_conflict, if_match: None, commands }
+        Self::Customer {
+            customer,
+            existence,
+            change,
+            email_conflict,
+            if_match: None,
+            commands,
+        }
     }
 }
 
@@ -301,7 +312,9 @@ impl Pending {
     pub fn wait(self) -> Result<Reply, Failure> {
         match self.0 {
             PendingState::Ready(reply) => reply.unwrap_or_else(|| Err(lost_reply())),
-            PendingState::Waiting(receiver) => receiver.blocking_recv().unwrap_or_else(|_| Err(lost_reply())),
+            PendingState::Waiting(receiver) => {
+                receiver.blocking_recv().unwrap_or_else(|_| Err(lost_reply()))
+            }
         }
     }
 }
@@ -311,7 +324,9 @@ impl Future for Pending {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            PendingState::Ready(reply) => Poll::Ready(reply.take().unwrap_or_else(|| Err(lost_reply()))),
+            PendingState::Ready(reply) => {
+                Poll::Ready(reply.take().unwrap_or_else(|| Err(lost_reply())))
+            }
             PendingState::Waiting(receiver) => Pin::new(receiver)
                 .poll(context)
                 .map(|reply| reply.unwrap_or_else(|_| Err(lost_reply()))),

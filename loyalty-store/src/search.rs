@@ -21,13 +21,13 @@ use crate::request::CustomerRef;
 ///   one must, which binds less. `NOT` or `-` before a term, or parentheses, turns it around.
 /// - Quotes (`"…"`, and `'…'` around a whole value) and `\` keep blanks, colons and the like as they are.
 ///
-/// Case does not matter, but in ids. `id` also knows customers by their [`Number`].
+/// Case does not matter, but in ids. `id` also knows customers by their [`NumericId`].
 ///
 /// # Example
 /// ```
 /// use loyalty_store::SearchQuery;
-/// use loyalty_core::{Timestamp, Zone};
-/// let parse = |text| SearchQuery::parse(text, Timestamp::UNIX_EPOCH, Zone::UTC);
+/// use loyalty_core::{TimeField, Zone};
+/// let parse = |text| SearchQuery::parse(text, TimeField::UNIX_EPOCH, Zone::UTC);
 /// assert!(parse("tag:vip (points:>=100 OR tier:gold) -country:DE \"ada love\"").is_ok());
 /// assert_eq!(
 ///     parse("colour:red").unwrap_err().to_string(),
@@ -187,7 +187,11 @@ impl SearchQuery {
 }
 
 impl Expression {
-    fn matches(&self, record: &CustomerRecord, account: Option<(&CustomerView, Timestamp)>) -> bool {
+    fn matches(
+        &self,
+        record: &CustomerRecord,
+        account: Option<(&CustomerView, Timestamp)>,
+    ) -> bool {
         match self {
             Self::All(parts) => parts.iter().all(|part| part.matches(record, account)),
             Self::Any(parts) => parts.iter().any(|part| part.matches(record, account)),
@@ -211,14 +215,20 @@ impl Expression {
                 let keys = parts.iter().map(Self::lookup_keys).collect::<Option<Vec<_>>>()?;
                 Some(keys.into_iter().flatten().collect())
             }
-            Self::Term(Term::Text(field, pattern)) if !pattern.is_prefix => pattern.lookup_keys(*field),
+            Self::Term(Term::Text(field, pattern)) if !pattern.is_prefix => {
+                pattern.lookup_keys(*field)
+            }
             Self::Not(_) | Self::Term(_) => None,
         }
     }
 }
 
 impl Term {
-    fn matches(&self, record: &CustomerRecord, account: Option<(&CustomerView, Timestamp)>) -> bool {
+    fn matches(
+        &self,
+        record: &CustomerRecord,
+        account: Option<(&CustomerView, Timestamp)>,
+    ) -> bool {
         match self {
             Self::Text(TextField::Tier, pattern) => {
                 let tier = account.and_then(|(customer, now)| customer.tier(now));
@@ -257,7 +267,8 @@ impl TextField {
             Self::Email => field(email),
             Self::FirstName => field(first),
             Self::Id => {
-                pattern.matches_id(id) || pattern.matches_id(Some(&NumericId::from_customer(record).to_string()))
+                pattern.matches_id(id)
+                    || pattern.matches_id(Some(&NumericId::from_customer(record).to_string()))
             }
             Self::LastName => field(last),
             Self::Tag => profile.tags.iter().any(|tag| pattern.matches(tag.as_str())),
@@ -282,12 +293,18 @@ impl Pattern {
     /// Whether a value has the text in it, or begins with it.
     fn matches_within(&self, value: &str) -> bool {
         let value = value.to_lowercase();
-        if self.is_prefix { value.starts_with(&self.lowercase) } else { value.contains(&self.lowercase) }
+        if self.is_prefix {
+            value.starts_with(&self.lowercase)
+        } else {
+            value.contains(&self.lowercase)
+        }
     }
 
     /// Whether an id is, or begins as, the text; in this very spelling.
     fn matches_id(&self, id: Option<&str>) -> bool {
-        id.is_some_and(|id| if self.is_prefix { id.starts_with(&self.text) } else { id == self.text })
+        id.is_some_and(
+            |id| if self.is_prefix { id.starts_with(&self.text) } else { id == self.text },
+        )
     }
 
     /// What the text leads to by an index.
@@ -300,8 +317,15 @@ impl Pattern {
                     .collect(),
             ),
             TextField::Id => {
-                let given = self.text.parse().ok().and_then(NumericId::new).and_then(NumericId::assigned_index);
-                let id = CustomerId::new(&self.text).ok().map(|id| SearchKey::Customer(CustomerRef::Id(id)));
+                let given = self
+                    .text
+                    .parse()
+                    .ok()
+                    .and_then(NumericId::new)
+                    .and_then(NumericId::assigned_index);
+                let id = CustomerId::new(&self.text)
+                    .ok()
+                    .map(|id| SearchKey::Customer(CustomerRef::Id(id)));
                 Some(
                     id.into_iter()
                         .chain(given.map(|account| SearchKey::Account(AccountId(account))))

@@ -8,21 +8,21 @@
 
 mod account;
 mod admin;
-mod responses;
-mod write_behind;
+mod batch;
 mod cache;
 mod catalogue;
+mod checkpointer;
 mod code_claims;
-mod executor;
+mod committed;
 mod discounts;
+mod due_index;
+mod executor;
 mod filter;
 mod redemptions;
+mod responses;
 mod rows;
 mod schema;
-mod committed;
-mod batch;
-mod due_index;
-mod checkpointer;
+mod write_behind;
 mod writer;
 
 use std::fs::File;
@@ -37,12 +37,12 @@ use crate::Store;
 use crate::error::Failure;
 use crate::query::{CustomerView, DueAccount, JournalPage, Page, VerificationReport};
 use crate::record::{CustomerRecord, JournalRow, OrderRecord, Seq};
-use crate::request::{Response, Pending, Request, CustomerRef};
+use crate::request::{CustomerRef, Pending, Request, Response};
 use crate::search::{SearchKey, SearchQuery};
-use crate::shop::{Integration, ApiKeyRecord, NewApiKey, NewShop, Shop};
+use crate::shop::{ApiKeyRecord, Integration, NewApiKey, NewShop, Shop};
 use crate::timeline::fold_account_until;
-use executor::Executor;
 use committed::CommittedState;
+use executor::Executor;
 use writer::Writer;
 
 /// Maps of what is in memory, looked into many times for each request. The seed is drawn at start, so that nobody
@@ -85,15 +85,15 @@ impl Default for StoreSettings {
 ///
 /// # Example: what was acknowledged is there after reopening
 /// ```
-/// use loyalty_store::{Settings, SqliteStore, Store, NewShop};
+/// use loyalty_store::{StoreSettings, SqliteStore, Store, NewShop};
 /// use loyalty_core::{Currency, Zone};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let directory = tempfile::tempdir()?;
 /// let file = directory.path().join("loyalty.db");
-/// let store = SqliteStore::open(&file, &Settings::default())?;
+/// let store = SqliteStore::open(&file, &StoreSettings::default())?;
 /// store.create_shop(&NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC }, "2026-01-31T10:00:00Z".parse()?)?;
 /// drop(store);
-/// assert_eq!(SqliteStore::open(&file, &Settings::default())?.shops()?.len(), 1);
+/// assert_eq!(SqliteStore::open(&file, &StoreSettings::default())?.shops()?.len(), 1);
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
@@ -152,10 +152,18 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 /// Customers, for a read that has begun: health must not be asked twice by one thread.
 impl SqliteStore {
-    fn find_customer(&self, shop: ShopId, who: &CustomerRef) -> Result<Option<CustomerView>, Failure> {
+    fn find_customer(
+        &self,
+        shop: ShopId,
+        who: &CustomerRef,
+    ) -> Result<Option<CustomerView>, Failure> {
         let account = match who {
-            CustomerRef::Id(id) | CustomerRef::Both(id, _) => self.committed.account_by_id(&(shop, id.clone()))?,
-            CustomerRef::Email(email) => self.committed.account_by_email(&(shop, email.key().to_owned()))?,
+            CustomerRef::Id(id) | CustomerRef::Both(id, _) => {
+                self.committed.account_by_id(&(shop, id.clone()))?
+            }
+            CustomerRef::Email(email) => {
+                self.committed.account_by_email(&(shop, email.key().to_owned()))?
+            }
         };
         let Some(account) = account else { return Ok(None) };
         if let Some(customer) = self.committed.customer_view(account)? {
@@ -163,12 +171,18 @@ impl SqliteStore {
         }
         // A guest who is merged at this moment: the file says already whose the e-mail is.
         let CustomerRef::Email(email) = who else { return Ok(None) };
-        let account = self.committed.with_reader(|db| rows::find_account_by_email(db, shop, email.key()))?;
+        let account = self
+            .committed
+            .with_reader(|db| rows::find_account_by_email(db, shop, email.key()))?;
         account.map_or(Ok(None), |account| self.committed.customer_view(account))
     }
 
     /// The customer of an account, or of the one that it was merged into.
-    fn customer_of_account(&self, shop: ShopId, account: AccountId) -> Result<Option<CustomerView>, Failure> {
+    fn customer_of_account(
+        &self,
+        shop: ShopId,
+        account: AccountId,
+    ) -> Result<Option<CustomerView>, Failure> {
         let mut account = account;
         while let Some(record) = self.committed.account(account)? {
             match record.account.merged_into() {
@@ -265,7 +279,9 @@ impl Drop for SqliteStore {
     fn drop(&mut self) {
         self.executor.close();
         self.committed.filter.stop();
-        self.filter_thread.iter().for_each(|filling| filling.thread().unpark());
+        self.filter_thread
+            .iter()
+            .for_each(|filling| filling.thread().unpark());
         let threads = self
             .threads
             .get_mut()
@@ -347,13 +363,18 @@ impl Store for SqliteStore {
             .into_iter()
             .map(|account| self.committed.customer_view(account))
             .collect();
-        Ok(Page { items: views?.into_iter().flatten().collect(), has_more: more })
+        Ok(Page {
+            items: views?.into_iter().flatten().collect(),
+            has_more: more,
+        })
     }
 
     fn count_customers(&self, shop: ShopId, search: &SearchQuery) -> Result<u64, Failure> {
         if let Some(keys) = search.lookup_keys() {
             let _well = self.committed.ensure_available()?;
-            return Ok(u64::try_from(self.find_by_keys(shop, &keys, search)?.len()).unwrap_or(u64::MAX));
+            return Ok(
+                u64::try_from(self.find_by_keys(shop, &keys, search)?.len()).unwrap_or(u64::MAX)
+            );
         }
         if search.is_empty() {
             let _well = self.committed.ensure_available()?;
@@ -410,7 +431,8 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Arc<JournalRow>>, Failure> {
         let _well = self.committed.ensure_available()?;
-        self.committed.with_reader(|db| rows::read_shop_journal(db, shop, after, limit))
+        self.committed
+            .with_reader(|db| rows::read_shop_journal(db, shop, after, limit))
     }
 
     fn customer_at(

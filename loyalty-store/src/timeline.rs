@@ -85,12 +85,17 @@ impl ProgramTimeline {
             current: newest,
             is_due_current: false,
         };
-        Self { versions, current: Arc::new(terms), reschedule_cursor: Some(AccountId(0)) }
+        Self {
+            versions,
+            current: Arc::new(terms),
+            reschedule_cursor: Some(AccountId(0)),
+        }
     }
 
     /// The same, found anew up to an account, or for all of them.
     pub(crate) fn with_reschedule_cursor(&self, up_to: Option<AccountId>) -> Self {
-        let terms = ApplicablePrograms { is_due_current: up_to.is_none(), ..(*self.current).clone() };
+        let terms =
+            ApplicablePrograms { is_due_current: up_to.is_none(), ..(*self.current).clone() };
         Self {
             versions: self.versions.clone(),
             current: Arc::new(terms),
@@ -152,7 +157,8 @@ impl ProgramTimeline {
         at: Timestamp,
         load: impl FnMut(ProgramVersion) -> Result<Arc<Program>, Failure>,
     ) -> Result<CustomerView, Failure> {
-        let terms = self.programs_between(caught_up_until(&account.account, Some(&customer)), at, load)?;
+        let terms =
+            self.programs_between(caught_up_until(&account.account, Some(&customer)), at, load)?;
         Ok(CustomerView::new(customer, Arc::new(account), terms))
     }
 
@@ -172,12 +178,22 @@ impl ProgramTimeline {
         let first = first.min(last.saturating_sub(1));
         let programs = self.versions.get(first..last).unwrap_or_default().iter();
         let programs = programs.map(|(version, from)| {
-            Ok(PublishedProgram { version: *version, program: load(*version)?, in_force_from: *from })
+            Ok(PublishedProgram {
+                version: *version,
+                program: load(*version)?,
+                in_force_from: *from,
+            })
         });
         let mut before = programs.collect::<Result<Vec<_>, Failure>>()?;
         let newest = before.pop().unwrap_or_else(|| self.current.current.clone());
         let ApplicablePrograms { zone, minor_digits, .. } = *self.current;
-        Ok(Arc::new(ApplicablePrograms { zone, minor_digits, previous: before, current: newest, is_due_current: false }))
+        Ok(Arc::new(ApplicablePrograms {
+            zone,
+            minor_digits,
+            previous: before,
+            current: newest,
+            is_due_current: false,
+        }))
     }
 }
 
@@ -218,7 +234,8 @@ impl ApplicablePrograms {
     ) -> T {
         let RuleSubject { id, account, customer } = *subject;
         let nobody = Account::default();
-        let known = customer.map_or(Timestamp::UNIX_EPOCH, |customer| customer.attributes_valid_from(now));
+        let known =
+            customer.map_or(Timestamp::UNIX_EPOCH, |customer| customer.attributes_valid_from(now));
         let from = |published: &PublishedProgram| published.in_force_from.max(known);
         let next = self.previous.iter().skip(1).chain([&self.current]);
         let before: Vec<Former<'_>> = self

@@ -1,6 +1,6 @@
 //! One business transaction, decided in full before anything is written.
 //!
-//! [`transact`] reads through a [`View`] and answers with [`Changes`] and the outcome. It knows neither SQL
+//! [`transact`] reads through a [`TransactionView`] and answers with [`ChangeSet`] and the outcome. It knows neither SQL
 //! nor threads, so that every store decides alike. The order of checks: idempotency, look-ups, rules.
 
 mod catalogue;
@@ -18,20 +18,20 @@ use loyalty_core::{
     ProgramVersion, ShopId, Timestamp, decide, merge,
 };
 
-use crate::discount::lookup::DiscountView;
 use crate::discount::index::IndexChange;
+use crate::discount::lookup::DiscountView;
 use crate::error::{Failure, Rejection};
-use crate::projections::{self, ProjectionKey, Projection};
+use crate::projections::{self, Projection, ProjectionKey};
 use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::{
-    Action, Response, FieldChange, EmailConflict, Outcome, Existence, ProfileChange, Receipt, Reply,
-    Request, CustomerRef,
+    Action, CustomerRef, EmailConflict, Existence, FieldChange, Outcome, ProfileChange, Receipt,
+    Reply, Request, Response,
 };
 use crate::shop::Shop;
 use crate::timeline::{ProgramTimeline, PublishedProgram, RuleSubject};
 
-pub(crate) use catalogue::{CatalogueView, AssignedNumbers, CatalogueChange};
+pub(crate) use catalogue::{AssignedNumbers, CatalogueChange, CatalogueView};
 pub(crate) use claim::{CodeClaim, CodeClaimView};
 
 /// What a transaction reads: committed state and what the requests before it in the same commit changed.
@@ -53,8 +53,16 @@ pub(crate) trait TransactionView: CatalogueView + CodeClaimView + DiscountView {
         limit: usize,
     ) -> Result<Vec<AccountId>, Failure>;
     fn customer(&mut self, account: AccountId) -> Result<Option<Arc<CustomerRecord>>, Failure>;
-    fn account_by_id(&mut self, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure>;
-    fn account_by_email(&mut self, shop: ShopId, email: &Email) -> Result<Option<AccountId>, Failure>;
+    fn account_by_id(
+        &mut self,
+        shop: ShopId,
+        id: &CustomerId,
+    ) -> Result<Option<AccountId>, Failure>;
+    fn account_by_email(
+        &mut self,
+        shop: ShopId,
+        email: &Email,
+    ) -> Result<Option<AccountId>, Failure>;
     fn order(&mut self, shop: ShopId, order: &OrderId)
     -> Result<Option<Arc<OrderRecord>>, Failure>;
     fn stored_response(
@@ -141,14 +149,18 @@ pub(crate) fn transact(
     };
     if let Some(kept) = view.stored_response(shop, &idempotency.key, now)? {
         if kept.fingerprint == idempotency.fingerprint {
-            return Ok((ChangeSet::default(), Reply::Stored { response: kept.response, replayed: true }));
+            return Ok((
+                ChangeSet::default(),
+                Reply::Stored { response: kept.response, replayed: true },
+            ));
         }
         return Ok((ChangeSet::default(), Reply::Decided(Err(Rejection::IdempotencyKeyReused))));
     }
     let (mut changes, outcome) = run_action(view, shop, now, action)?;
     let answer = (idempotency.render)(&outcome);
     let (key, fingerprint) = (idempotency.key, idempotency.fingerprint);
-    changes.stored_response = Some(StoredResponse { shop, key, fingerprint, at: now, response: answer.clone() });
+    changes.stored_response =
+        Some(StoredResponse { shop, key, fingerprint, at: now, response: answer.clone() });
     Ok((changes, Reply::Stored { response: answer, replayed: false }))
 }
 
@@ -216,7 +228,14 @@ struct ResolvedCustomer {
 impl<V: TransactionView> Transaction<'_, V> {
     fn perform(&mut self, action: Action) -> Result<Receipt, TransactionError> {
         match action {
-            Action::Customer { customer: who, existence: presence, change, email_conflict: conflict, if_match, commands } => {
+            Action::Customer {
+                customer: who,
+                existence: presence,
+                change,
+                email_conflict: conflict,
+                if_match,
+                commands,
+            } => {
                 let found = self.resolve_customer(&who, presence, conflict)?;
                 if let Some(seen) = if_match
                     && self
@@ -238,13 +257,20 @@ impl<V: TransactionView> Transaction<'_, V> {
             }
             Action::Discount(action) => self.perform_discount(action),
             Action::Redemption(action) => self.perform_redemption(action),
-            Action::PublishProgram { program, replaces } => self.publish_program(*program, replaces),
-            Action::JoinReferral { customer: who, change, code } => self.join_referral(&who, change, &code),
+            Action::PublishProgram { program, replaces } => {
+                self.publish_program(*program, replaces)
+            }
+            Action::JoinReferral { customer: who, change, code } => {
+                self.join_referral(&who, change, &code)
+            }
             Action::CatchUp(account) => self.catch_up(account),
             Action::RescheduleDue { limit } => self.reschedule_due(limit),
             Action::Catalogue(action) => {
                 let catalogued = self.perform_catalogue(action)?;
-                Ok(Receipt { catalogue_outcome: Some(catalogued), ..self.build_receipt(None, None)? })
+                Ok(Receipt {
+                    catalogue_outcome: Some(catalogued),
+                    ..self.build_receipt(None, None)?
+                })
             }
         }
     }
@@ -263,7 +289,10 @@ impl<V: TransactionView> Transaction<'_, V> {
             None => None,
         };
         let before = self.load_order(id)?;
-        let known = before.account.map(|account| self.resolve_merged(account)).transpose()?;
+        let known = before
+            .account
+            .map(|account| self.resolve_merged(account))
+            .transpose()?;
         if let Some(named) = &named {
             self.change_profile(named.account, change, EmailConflict::Ignore)?;
         }
@@ -276,7 +305,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         if moved && !from_plugin {
             return Err(Rejection::OrderOfAnotherCustomer.into());
         }
-        let first = known.map(|account| ResolvedCustomer { account, created: false, registered: false });
+        let first =
+            known.map(|account| ResolvedCustomer { account, created: false, registered: false });
         let found = if moved { first } else { named.or(first) };
         let account = found.as_ref().map(|found| found.account);
         self.run_command(account, command)?;
@@ -298,20 +328,28 @@ impl<V: TransactionView> Transaction<'_, V> {
         let history = self.load_timeline()?;
         // Versions follow each other in time, also where the clock steps back.
         let from = self.now.max(history.current_since());
-        let published = PublishedProgram { version, program: Arc::new(program), in_force_from: from };
+        let published =
+            PublishedProgram { version, program: Arc::new(program), in_force_from: from };
         self.changes.timeline = Some(Arc::new(history.with_version(published.clone())));
         self.changes.program = Some(published);
         Ok(Receipt { program: Some(version), ..self.build_receipt(None, None)? })
     }
 
-    fn build_receipt(&mut self, found: Option<&ResolvedCustomer>, order: Option<&OrderId>) -> Result<Receipt, TransactionError> {
+    fn build_receipt(
+        &mut self,
+        found: Option<&ResolvedCustomer>,
+        order: Option<&OrderId>,
+    ) -> Result<Receipt, TransactionError> {
         if let Some(found) = found
             && self.load_timeline()?.reschedule_cursor().is_some()
         {
             self.to_reschedule.push(found.account);
         }
         self.reschedule_changed()?;
-        let customer = found.map(|found| self.load_view(found.account)).transpose()?.flatten();
+        let customer = found
+            .map(|found| self.load_view(found.account))
+            .transpose()?
+            .flatten();
         Ok(Receipt {
             at: self.now,
             seq: self.changes.journal.last().map(|row| row.seq),
@@ -395,7 +433,11 @@ impl<V: TransactionView> Transaction<'_, V> {
         conflict: EmailConflict,
     ) -> Result<ResolvedCustomer, TransactionError> {
         let shop = self.shop.id;
-        let by_id = who.id().map(|id| self.view.account_by_id(shop, id)).transpose()?.flatten();
+        let by_id = who
+            .id()
+            .map(|id| self.view.account_by_id(shop, id))
+            .transpose()?
+            .flatten();
         let by_email = who
             .email()
             .map(|email| self.view.account_by_email(shop, email))
@@ -445,8 +487,11 @@ impl<V: TransactionView> Transaction<'_, V> {
             return Ok(());
         };
         // Who is named by e-mail alone is only looked up; another spelling is no change.
-        let email =
-            if let CustomerRef::Both(_, email) = who { Some(email).filter(|_| !taken) } else { None };
+        let email = if let CustomerRef::Both(_, email) = who {
+            Some(email).filter(|_| !taken)
+        } else {
+            None
+        };
         let says = |email: &Email| {
             before
                 .email
@@ -490,7 +535,11 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(account)
     }
 
-    fn merge_guest(&mut self, guest: &Arc<CustomerRecord>, into: AccountId) -> Result<(), TransactionError> {
+    fn merge_guest(
+        &mut self,
+        guest: &Arc<CustomerRecord>,
+        into: AccountId,
+    ) -> Result<(), TransactionError> {
         for account in [guest.account, into] {
             self.run_command(Some(account), &Command::CatchUp)?;
         }
@@ -586,7 +635,11 @@ impl<V: TransactionView> Transaction<'_, V> {
     // Rules.
 
     /// Lets the rules decide one command and folds what follows.
-    fn run_command(&mut self, account: Option<AccountId>, command: &Command) -> Result<(), TransactionError> {
+    fn run_command(
+        &mut self,
+        account: Option<AccountId>,
+        command: &Command,
+    ) -> Result<(), TransactionError> {
         let informed = self.complete_command(command)?;
         let command = informed.as_ref().unwrap_or(command);
         let record = account.map(|account| self.load_account(account)).transpose()?;
@@ -621,7 +674,16 @@ impl<V: TransactionView> Transaction<'_, V> {
             let pinned = pinned.as_ref().map(|(_, program)| &**program);
             let order = order.as_ref().map(|order| &order.state);
             let (redemption, had_in_all) = (redemption.as_ref(), had_in_all.as_ref());
-            decide(&Context { pinned_program: pinned, order, redemption, total_usage: had_in_all, ..*context }, command)
+            decide(
+                &Context {
+                    pinned_program: pinned,
+                    order,
+                    redemption,
+                    total_usage: had_in_all,
+                    ..*context
+                },
+                command,
+            )
         })?;
         if let Some(again) = self.redraw_if_taken(command, &decision.events)? {
             return self.run_command(account, &again);
@@ -646,7 +708,11 @@ impl<V: TransactionView> Transaction<'_, V> {
     }
 
     /// Appends events to the journal and folds them into the states that they are about.
-    fn append_events(&mut self, account: Option<AccountId>, events: Vec<Event>) -> Result<(), Failure> {
+    fn append_events(
+        &mut self,
+        account: Option<AccountId>,
+        events: Vec<Event>,
+    ) -> Result<(), Failure> {
         if events.is_empty() {
             return Ok(());
         }

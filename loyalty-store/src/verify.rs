@@ -7,7 +7,7 @@ use loyalty_core::{AccountId, Event, OrderId, Points, ShopId, Timestamp};
 use crate::discount::code_state;
 use crate::discount::index::{DiscountIndex, IndexChange};
 use crate::error::Failure;
-use crate::projections::{self, ProjectionKey, Projection};
+use crate::projections::{self, Projection, ProjectionKey};
 use crate::query::VerificationReport;
 use crate::record::{AccountRecord, JournalRow, OrderRecord, Seq};
 use crate::transact::CodeClaim;
@@ -101,7 +101,10 @@ impl JournalVerifier {
         let (folded, sum) = accounts.entry(id).or_insert_with(fresh);
         let record = &mut folded.record;
         if record.shop != row.shop {
-            found.add_difference(format!("journal row {} moves account {id} to another shop", row.seq));
+            found.add_difference(format!(
+                "journal row {} moves account {id} to another shop",
+                row.seq
+            ));
         }
         if row.previous.unwrap_or(0) != record.seq {
             found.add_difference(format!(
@@ -131,7 +134,10 @@ impl JournalVerifier {
             ));
         }
         if folded.check_row(row.seq, standing.persisted_up_to) {
-            found.add_difference(format!("account {id} differs from its journal at row {}", row.seq));
+            found.add_difference(format!(
+                "account {id} differs from its journal at row {}",
+                row.seq
+            ));
         }
     }
 
@@ -156,7 +162,9 @@ impl JournalVerifier {
     }
 
     fn fold_projections(&mut self, row: &JournalRow) {
-        let Self { stored: standing, projections: keyed, index, report: found, .. } = self;
+        let Self {
+            stored: standing, projections: keyed, index, report: found, ..
+        } = self;
         for event in row.events.iter() {
             let Event::Discount(event) = event else { continue };
             let known = |code| {
@@ -169,8 +177,9 @@ impl JournalVerifier {
         }
         for key in projections::affected_keys(row) {
             let of = (row.shop, key);
-            let fresh =
-                |of: &(ShopId, ProjectionKey)| StateCheck::new(Projection::new(&of.1), standing.projections.remove(of));
+            let fresh = |of: &(ShopId, ProjectionKey)| {
+                StateCheck::new(Projection::new(&of.1), standing.projections.remove(of))
+            };
             let folded = keyed.entry(of.clone()).or_insert_with_key(fresh);
             folded.record.fold(&of.1, row);
             if folded.check_row(row.seq, standing.persisted_up_to) {
@@ -183,14 +192,21 @@ impl JournalVerifier {
         }
     }
 
-    /// Looks where the states stand, and answers what was found. `find_due` finds anew what is due next for an
+    /// Looks where the states stand, and answers what was found. `reschedule` finds anew what is due next for an
     /// account, where that can be known.
     pub(crate) fn finish(
         self,
         mut find_due: impl FnMut(AccountId, &mut AccountRecord) -> Result<(), Failure>,
     ) -> Result<VerificationReport, Failure> {
         let Self {
-            stored: standing, accounts, orders, projections: keyed, index, claims, report: mut found, ..
+            stored: standing,
+            accounts,
+            orders,
+            projections: keyed,
+            index,
+            claims,
+            report: mut found,
+            ..
         } = self;
         found.projections = u64::try_from(keyed.len()).unwrap_or(u64::MAX);
         for ((shop, key), folded) in &keyed {
@@ -204,13 +220,16 @@ impl JournalVerifier {
         for (shop, key) in standing.projections.keys() {
             found.add_difference(format!("{key:?} of shop {shop} has no journal"));
         }
-        if index.rules != standing.index.rules || index.codes_by_key != standing.index.codes_by_key {
+        if index.rules != standing.index.rules || index.codes_by_key != standing.index.codes_by_key
+        {
             found.add_difference(
                 "the price rules and codes that are listed are not those of the journal".to_owned(),
             );
         }
         if claims != standing.claims {
-            found.add_difference("the names that were claimed are not those of the journal".to_owned());
+            found.add_difference(
+                "the names that were claimed are not those of the journal".to_owned(),
+            );
         }
         found.accounts = u64::try_from(accounts.len()).unwrap_or(u64::MAX);
         found.orders = u64::try_from(orders.len()).unwrap_or(u64::MAX);
@@ -236,7 +255,9 @@ impl JournalVerifier {
                     due.map_or_else(|| "never".to_owned(), |due| due.to_rfc3339())
                 };
                 let (listed, due) = (name(listed), name(again.due));
-                found.add_difference(format!("account {id} is listed as due {listed}, and is due {due}"));
+                found.add_difference(format!(
+                    "account {id} is listed as due {listed}, and is due {due}"
+                ));
             }
         }
         for ((shop, id), folded) in &orders {
@@ -247,7 +268,10 @@ impl JournalVerifier {
                 ));
             }
         }
-        standing.unreadable.into_iter().for_each(|what| found.add_difference(what));
+        standing
+            .unreadable
+            .into_iter()
+            .for_each(|what| found.add_difference(what));
         for id in standing.accounts.keys() {
             found.add_difference(format!("account {id} has no journal"));
         }

@@ -18,12 +18,12 @@ use std::time::Instant;
 
 use clap::{Parser, ValueEnum};
 use loyalty_core::{
-    Command, Currency, CustomerId, AdjustmentReason, Line, Order, Origin, Points, ShopId, Status, Timestamp,
-    Zone,
+    AdjustmentReason, Command, Currency, CustomerId, Line, Order, Origin, Points, ShopId, Status,
+    Timestamp, Zone,
 };
 use loyalty_store::{
-    Action, Response, Idempotency, NewShop, Existence, ProfileChange, Request, StoreSettings, SqliteStore,
-    Store, CustomerRef,
+    Action, CustomerRef, Existence, Idempotency, NewShop, ProfileChange, Request, Response,
+    SqliteStore, Store, StoreSettings,
 };
 use loyalty_tests::execute_all;
 
@@ -60,8 +60,8 @@ enum Kind {
 fn main() {
     let Arguments { kind, count, in_flight, bench: _ } = Arguments::parse();
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let store =
-        SqliteStore::open(&directory.path().join("commands.db"), &StoreSettings::default()).unwrap();
+    let store = SqliteStore::open(&directory.path().join("commands.db"), &StoreSettings::default())
+        .unwrap();
     let now: Timestamp = "2026-01-31T10:00:00Z".parse().unwrap();
     let shop = NewShop {
         name: "Commands".to_owned(),
@@ -98,7 +98,8 @@ fn request(kind: Kind, shop: ShopId, now: Timestamp, number: u64) -> Request {
                 ..AdjustmentReason::default()
             };
             let command = Command::AddPoints { points: Points::from(100), reason: grounds };
-            let action = Action::for_customer(customer_ref(number), Existence::Required, vec![command]);
+            let action =
+                Action::for_customer(customer_ref(number), Existence::Required, vec![command]);
             Request {
                 shop,
                 now,

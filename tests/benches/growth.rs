@@ -29,10 +29,10 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use loyalty_core::{Points, ShopId};
 use loyalty_store::{
-    Action, Response, Idempotency, Existence, ProfileChange, Request, StoreSettings, SqliteStore, Store,
-    CustomerRef,
+    Action, CustomerRef, Existence, Idempotency, ProfileChange, Request, Response, SqliteStore,
+    Store, StoreSettings,
 };
-use loyalty_tests::{TestShop, add, at, cached_file, id, record_paid, publish_action, execute_all};
+use loyalty_tests::{TestShop, add, at, cached_file, execute_all, id, publish_action, record_paid};
 
 /// The allocator of the server's binary.
 #[global_allocator]
@@ -88,8 +88,9 @@ fn main() {
     }
     let Arguments { rows, orders, count, in_flight, bench: _ } = arguments;
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let journal =
-        |rows| copy_cached_file(&format!("growth-{rows}.db"), |store| fill(store, rows), directory.path());
+    let journal = |rows| {
+        copy_cached_file(&format!("growth-{rows}.db"), |store| fill(store, rows), directory.path())
+    };
     let (short, long) = (journal(SHORT), journal(rows));
     let (start_short, start_long) = (measure_open(&short), measure_open(&long));
     println!(
@@ -107,8 +108,11 @@ fn main() {
     for program in [NON_EXPIRING, EXPIRING] {
         let PointsProgram { name, .. } = program;
         let file = format!("growth-orders-{name}-{orders}.db");
-        let store =
-            open(&copy_cached_file(&file, |store| fill_orders(store, program, orders), directory.path()));
+        let store = open(&copy_cached_file(
+            &file,
+            |store| fill_orders(store, program, orders),
+            directory.path(),
+        ));
         println!(
             "\n| customers, of points that {name} | {FEW} orders | {orders} orders | ratio |\n| --- | ---: | ---: | ---: |"
         );
@@ -195,11 +199,16 @@ fn copy_cached_file(name: &str, fill: impl FnOnce(&SqliteStore), into: &Path) ->
 fn fill(store: &SqliteStore, rows: u64) {
     let desk = TestShop::new(store);
     let apart = (rows - ALL.count) / (REGULARS.count * PAGE);
-    let customer =
-        |number| desk.request(Action::for_customer(ALL.customer_ref(number), Existence::Absent, Vec::new()));
+    let customer = |number| {
+        desk.request(Action::for_customer(ALL.customer_ref(number), Existence::Absent, Vec::new()))
+    };
     execute_all(store, 512, (0..ALL.count).map(customer));
     let adding = |number| {
-        let who = if number % apart == 0 { REGULARS.customer_ref(number / apart) } else { ALL.customer_ref(number) };
+        let who = if number % apart == 0 {
+            REGULARS.customer_ref(number / apart)
+        } else {
+            ALL.customer_ref(number)
+        };
         desk.request(Action::for_customer(who, Existence::Any, vec![add(1)]))
     };
     execute_all(store, 512, (ALL.count..rows).map(adding));
@@ -300,9 +309,11 @@ impl<'a> BenchShop<'a> {
             let render = Box::new(|_: &_| Response { status: 200, body: vec![b' '; 40] });
             let idempotency = Idempotency { key: key.to_be_bytes(), fingerprint: [7; 16], render };
             let who = self.customers.customer_ref(number);
-            let request = self
-                .new_desk()
-                .request(Action::for_customer(who, Existence::Required, vec![add(1)]));
+            let request = self.new_desk().request(Action::for_customer(
+                who,
+                Existence::Required,
+                vec![add(1)],
+            ));
             Request { idempotency: Some(idempotency), ..request }
         });
         execute_all(self.store, in_flight, requests);
@@ -312,7 +323,11 @@ impl<'a> BenchShop<'a> {
         let requests = numbers.map(|number| {
             let now = self.new_desk().now + Duration::from_millis(number);
             let desk = TestShop { now, ..self.new_desk() };
-            order(&desk, self.customers.customer_ref(number), &format!("{:x}", self.run + u128::from(number)))
+            order(
+                &desk,
+                self.customers.customer_ref(number),
+                &format!("{:x}", self.run + u128::from(number)),
+            )
         });
         execute_all(self.store, in_flight, requests);
     }

@@ -22,8 +22,8 @@ use std::path::Path;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use loyalty_core::ShopId;
 use loyalty_core::discount::Code;
-use loyalty_store::{Action, DiscountAction, Discounts, StoreSettings, SqliteStore, Store};
-use loyalty_tests::{TestShop, expect_decided, cached_file, ten_percent};
+use loyalty_store::{Action, DiscountAction, Discounts, SqliteStore, Store, StoreSettings};
+use loyalty_tests::{TestShop, cached_file, expect_decided, ten_percent};
 
 /// The code of a number: drawn as all are, from bytes that follow from the number.
 fn code(number: u64) -> Code {
@@ -41,8 +41,7 @@ fn code(number: u64) -> Code {
 /// A shop with so many codes of one rule, from the file of last time where there is one.
 fn shop_with(codes: u64) -> (SqliteStore, ShopId) {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let file =
-        cached_file(directory, &format!("codes-{codes}.db"), |store| fill(store, codes));
+    let file = cached_file(directory, &format!("codes-{codes}.db"), |store| fill(store, codes));
     let store = SqliteStore::open(&file, &StoreSettings::default()).unwrap();
     let shop = store.shops().unwrap().first().unwrap().id;
     (store, shop)

@@ -7,7 +7,10 @@ use loyalty_store::SqliteStore;
 use loyalty_tests::*;
 
 use crate::shim::Shim;
-use crate::victim::{Victim, action, check_and_retry, desk, number_of, prepare, settings, lines_of_kind, unanswered_keys};
+use crate::victim::{
+    Victim, action, check_and_retry, desk, lines_of_kind, number_of, prepare, settings,
+    unanswered_keys,
+};
 
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::victim::{Victim, check_and_retry, prepare, lines_of_kind, unanswered_keys};
+use crate::victim::{Victim, check_and_retry, lines_of_kind, prepare, unanswered_keys};
 
 #[test]
 fn acknowledged_requests_survive_a_kill() {

@@ -12,7 +12,9 @@ use loyalty_store::{SqliteStore, Store};
 use loyalty_tests::*;
 
 use crate::shim::Shim;
-use crate::victim::{CHECKPOINT_OFTEN, KEEP_LOG, Victim, action, desk, number_of, prepare, settings};
+use crate::victim::{
+    CHECKPOINT_OFTEN, KEEP_LOG, Victim, action, desk, number_of, prepare, settings,
+};
 
 /// How many cuts an ordinary run makes, beside those at the first acknowledgements: what a start has found may be
 /// on the disk by the next ones.
@@ -87,7 +89,12 @@ impl RecordedFolder {
     }
 
     /// Works with the shim until enough was acknowledged, and answers the records.
-    fn record_victim(&self, shim: &Shim, acknowledged: usize, more: &[(&str, &str)]) -> Vec<Record> {
+    fn record_victim(
+        &self,
+        shim: &Shim,
+        acknowledged: usize,
+        more: &[(&str, &str)],
+    ) -> Vec<Record> {
         let log = self.0.path().join("log");
         let (folder, log_path) = (self.folder().display().to_string(), log.display().to_string());
         let mut environment = vec![
@@ -104,12 +111,16 @@ impl RecordedFolder {
 }
 
 /// Works from a new file on until its log has begun anew, and answers the files before and the records.
-fn record_from_new_file(shim: &Shim, more: &[(&str, &str)]) -> (BTreeMap<String, Contents>, Vec<Record>) {
+fn record_from_new_file(
+    shim: &Shim,
+    more: &[(&str, &str)],
+) -> (BTreeMap<String, Contents>, Vec<Record>) {
     // On a quick disk more is acknowledged before the log is as long.
     for acknowledged in [300, 900, 2_700] {
         let watched = RecordedFolder::new();
         let before = Contents { durable: watched.read("loyalty.db"), pending: Vec::new() };
-        let records = watched.record_victim(shim, acknowledged, &[&[(CHECKPOINT_OFTEN, "1")], more].concat());
+        let records =
+            watched.record_victim(shim, acknowledged, &[&[(CHECKPOINT_OFTEN, "1")], more].concat());
         let begins = |record: &&Record| matches!(record, Record::Write { file, offset: 0, .. } if file == "loyalty.db-wal");
         if records.iter().filter(begins).count() > 1 {
             return (BTreeMap::from([("loyalty.db".to_owned(), before)]), records);
@@ -223,7 +234,9 @@ fn cut_power(start: BTreeMap<String, Contents>, records: Vec<Record>) -> (usize,
                     .iter()
                     .map(|(name, file)| (name.clone(), file.after_power_loss(&mut some)))
                     .collect();
-                if let Some(wrong) = check_recovery(&nothing, &said).or_else(|| check_recovery(&parts, &said)) {
+                if let Some(wrong) =
+                    check_recovery(&nothing, &said).or_else(|| check_recovery(&parts, &said))
+                {
                     return (cuts, Some(wrong));
                 }
             }
@@ -246,7 +259,10 @@ fn acknowledged_requests_survive_a_power_cut() {
 fn without_log_syncs_a_power_cut_loses_acknowledged_requests() {
     let Some(shim) = Shim::build() else { return };
     let (start, records) = record_from_new_file(&shim, &[("SHIM_FORGET", "-wal")]);
-    assert!(cut_power(start, records).1.is_some(), "nothing was lost, so this test proves nothing");
+    assert!(
+        cut_power(start, records).1.is_some(),
+        "nothing was lost, so this test proves nothing"
+    );
 }
 
 /// What a killed process has written is read by the next one, and may never have been synced. Whoever is told of it

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use loyalty_core::ShopId;
-use loyalty_store::{Action, Existence, StoreSettings, SqliteStore, Store, CustomerRef};
+use loyalty_store::{Action, CustomerRef, Existence, SqliteStore, Store, StoreSettings};
 use loyalty_tests::*;
 
 const DATABASE: &str = "LOYALTY_TEST_DATABASE";
@@ -57,7 +57,11 @@ pub(crate) fn desk(store: &dyn Store) -> TestShop<'_> {
 /// Small enough that rounds happen all the time, each over several commits.
 pub(crate) fn settings() -> StoreSettings {
     let mut settings = StoreSettings::default();
-    (settings.cached_records, settings.write_behind_threshold, settings.checkpoint_pages) = (16, 300, 60);
+    (
+        settings.cached_records,
+        settings.write_behind_threshold,
+        settings.checkpoint_pages,
+    ) = (16, 300, 60);
     settings
 }
 

@@ -18,7 +18,11 @@ fn every_breakage_can_be_planted() {
 
     for (name, breakage) in &breakages {
         assert!(breakage.fails.contains("cargo test -p "), "{name}: {}", breakage.fails);
-        assert!(broken.insert(&breakage.broken), "{name}: \"{}\" is there twice", breakage.broken);
+        assert!(
+            broken.insert(&breakage.broken),
+            "{name}: \"{}\" is there twice",
+            breakage.broken
+        );
         match sources.plant(breakage) {
             Ok(files) => {
                 assert!(!files.is_empty(), "{name} has no edit");
@@ -29,6 +33,11 @@ fn every_breakage_can_be_planted() {
             Err(error) => misfits.push(format!("{name}: {error}")),
         }
     }
-    assert!(misfits.is_empty(), "{} breakages do not fit:\n{}", misfits.len(), misfits.join("\n"));
+    assert!(
+        misfits.is_empty(),
+        "{} breakages do not fit:\n{}",
+        misfits.len(),
+        misfits.join("\n")
+    );
     assert!(breakages.len() > 100, "only {} breakages", breakages.len());
 }

@@ -16,14 +16,20 @@ pub(crate) struct Item {
 
 impl Item {
     pub(crate) fn new(path: &[&str], tokens: Range<usize>) -> Self {
-        Self { path: path.iter().map(|&part| part.to_owned()).collect(), tokens }
+        Self {
+            path: path.iter().map(|&part| part.to_owned()).collect(),
+            tokens,
+        }
     }
 
     /// True for the last segments of the path. A trait may be left out: `SqliteStore::ready`.
     pub(crate) fn is_named(&self, name: &str) -> bool {
-        let same = |part: &String, wanted: &str| part == wanted || part.split(" for ").nth(1) == Some(wanted);
+        let same = |part: &String, wanted: &str| {
+            part == wanted || part.split(" for ").nth(1) == Some(wanted)
+        };
         let mut parts = self.path.iter().rev();
-        name.rsplit("::").all(|wanted| parts.next().is_some_and(|part| same(part, wanted)))
+        name.rsplit("::")
+            .all(|wanted| parts.next().is_some_and(|part| same(part, wanted)))
     }
 }
 
@@ -47,7 +53,9 @@ fn walk(path: &[&str], tokens: &[Token], within: Range<usize>, found: &mut Vec<I
             let implemented = implemented(header);
             let name = match kind {
                 "impl" => implemented.as_str(),
-                "macro_rules" => tokens.get(keyword.saturating_add(2)).map_or("", |token| &token.text),
+                "macro_rules" => {
+                    tokens.get(keyword.saturating_add(2)).map_or("", |token| &token.text)
+                }
                 _ => name,
             };
             let path = [path, &[name]].concat();
@@ -69,7 +77,9 @@ fn skip_attributes(tokens: &[Token], mut at: usize) -> (usize, bool) {
         let open = at.saturating_add(if inner { 2 } else { 1 });
         let end = tree_end(tokens, open).unwrap_or(tokens.len());
         let attribute = tokens.get(open..end).unwrap_or_default();
-        is_test |= ["[", "cfg", "(", "test", ")", "]"].iter().eq(attribute.iter().map(|token| &token.text));
+        is_test |= ["[", "cfg", "(", "test", ")", "]"]
+            .iter()
+            .eq(attribute.iter().map(|token| &token.text));
         at = end;
     }
     (at, is_test)
@@ -88,7 +98,9 @@ fn extent(tokens: &[Token], head: usize, limit: usize) -> (usize, usize, Range<u
     }
 
     // Braces end an item, but not those of a value or of a list of names.
-    let to_semicolon = ["const", "static", "type", "use"].iter().any(|kind| is(keyword, kind));
+    let to_semicolon = ["const", "static", "type", "use"]
+        .iter()
+        .any(|kind| is(keyword, kind));
     let mut at = keyword;
     while at < limit {
         let end = tree_end(tokens, at).unwrap_or(limit);

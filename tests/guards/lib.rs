@@ -129,7 +129,11 @@ pub fn read(folder: &Path) -> Result<BTreeMap<String, Breakage>, Error> {
         let text = read_file(&path)?;
         let tables: BTreeMap<String, Breakage> =
             toml::from_str(&text).map_err(|error| Error::Toml { path: path.clone(), error })?;
-        breakages.extend(tables.into_iter().map(|(name, breakage)| (format!("{family}-{name}"), breakage)));
+        breakages.extend(
+            tables
+                .into_iter()
+                .map(|(name, breakage)| (format!("{family}-{name}"), breakage)),
+        );
     }
     Ok(breakages)
 }
@@ -160,8 +164,9 @@ impl Sources {
         let mut sources = Vec::new();
         for name in CRATES {
             let folder = root.join(name);
-            for path in
-                files(&folder.join("src"), "rs")?.into_iter().chain(files(&folder.join("openapi"), "json")?)
+            for path in files(&folder.join("src"), "rs")?
+                .into_iter()
+                .chain(files(&folder.join("openapi"), "json")?)
             {
                 let text = read_file(&path)?;
                 sources.push(Source::parse(&folder, path, text)?);
@@ -172,14 +177,21 @@ impl Sources {
 
     /// Returns the files that the breakage changes, with their new text.
     pub fn plant(&self, breakage: &Breakage) -> Result<Vec<(&Path, String)>, Error> {
-        let places: Result<Vec<_>, _> = breakage.edit.iter().map(|edit| self.locate(edit)).collect();
+        let places: Result<Vec<_>, _> =
+            breakage.edit.iter().map(|edit| self.locate(edit)).collect();
         let mut places = places?;
         places.sort_by_key(|place| (&place.source.path, place.range.start));
-        places.chunk_by(|one, other| one.source.path == other.source.path).map(replace).collect()
+        places
+            .chunk_by(|one, other| one.source.path == other.source.path)
+            .map(replace)
+            .collect()
     }
 
     fn locate(&self, edit: &Edit) -> Result<Place<'_>, Error> {
-        let items = self.0.iter().flat_map(|source| source.items.iter().map(move |item| (source, item)));
+        let items = self
+            .0
+            .iter()
+            .flat_map(|source| source.items.iter().map(move |item| (source, item)));
         let items: Vec<_> = items.filter(|(_, item)| item.is_named(&edit.item)).collect();
         if items.is_empty() {
             return Err(Error::NoItem(edit.item.clone()));
@@ -191,9 +203,13 @@ impl Sources {
         for (source, item) in items {
             for tokens in &source.searched(item, edit.in_string) {
                 for found in pattern.matches(tokens) {
-                    let text = found
-                        .fill(&edit.replace, &source.text)
-                        .map_err(|name| Error::Unbound { find: edit.find.clone(), name: name.to_owned() })?;
+                    let text =
+                        found
+                            .fill(&edit.replace, &source.text)
+                            .map_err(|name| Error::Unbound {
+                                find: edit.find.clone(),
+                                name: name.to_owned(),
+                            })?;
                     places.push(Place { source, range: found.range(), text });
                 }
             }
@@ -201,13 +217,19 @@ impl Sources {
 
         let times = places.len();
         let only = places.pop().filter(|_| times == 1);
-        only.ok_or_else(|| Error::NotOnce { item: edit.item.clone(), find: edit.find.clone(), times })
+        only.ok_or_else(|| Error::NotOnce {
+            item: edit.item.clone(),
+            find: edit.find.clone(),
+            times,
+        })
     }
 }
 
 /// Returns the text with each place replaced. The places are of one file, in order.
 fn replace<'s>(places: &[Place<'s>]) -> Result<(&'s Path, String), Error> {
-    let [Place { source, .. }, ..] = places else { return Ok((Path::new(""), String::new())) };
+    let [Place { source, .. }, ..] = places else {
+        return Ok((Path::new(""), String::new()));
+    };
     if !places.is_sorted_by(|one, other| one.range.end <= other.range.start) {
         return Err(Error::Overlap(source.path.clone()));
     }
@@ -221,9 +243,14 @@ fn replace<'s>(places: &[Place<'s>]) -> Result<(&'s Path, String), Error> {
 
 impl Source {
     fn parse(folder: &Path, path: PathBuf, text: String) -> Result<Self, Error> {
-        let tokens = lex(&text).map_err(|error| Error::Lex(format!("{}: {error}", path.display())))?;
+        let tokens =
+            lex(&text).map_err(|error| Error::Lex(format!("{}: {error}", path.display())))?;
         let within = path.strip_prefix(folder).unwrap_or(&path).with_extension("");
-        let name = folder.file_name().unwrap_or_default().to_string_lossy().replace('-', "_");
+        let name = folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .replace('-', "_");
         let parts = within.iter().filter_map(|part| part.to_str());
         let module: Vec<_> = [name.as_str()]
             .into_iter()
@@ -231,8 +258,11 @@ impl Source {
             .collect();
 
         let is_rust = path.extension().is_some_and(|extension| extension == "rs");
-        let items =
-            if is_rust { items::items(&module, &tokens) } else { vec![Item::new(&module, 0..tokens.len())] };
+        let items = if is_rust {
+            items::items(&module, &tokens)
+        } else {
+            vec![Item::new(&module, 0..tokens.len())]
+        };
         Ok(Self { path, text, tokens, items })
     }
 
@@ -242,8 +272,12 @@ impl Source {
         if !in_string {
             return vec![Cow::Borrowed(tokens)];
         }
-        let strings = tokens.iter().filter(|token| token.text.trim_end_matches('#').ends_with('"'));
-        strings.map(|token| Cow::Owned(tokens::words(&token.text, token.range.start))).collect()
+        let strings = tokens
+            .iter()
+            .filter(|token| token.text.trim_end_matches('#').ends_with('"'));
+        strings
+            .map(|token| Cow::Owned(tokens::words(&token.text, token.range.start)))
+            .collect()
     }
 }
 

@@ -34,7 +34,9 @@ impl Pattern {
         loop {
             let part;
             (part, rest) = match rest {
-                [one, two, name, rest @ ..] if one.is("$") && two.is("$") => (Part::Run(name.text.clone()), rest),
+                [one, two, name, rest @ ..] if one.is("$") && two.is("$") => {
+                    (Part::Run(name.text.clone()), rest)
+                }
                 [sign, name, rest @ ..] if sign.is("$") => (Part::Tree(name.text.clone()), rest),
                 [token, rest @ ..] => (Part::Token(token.text.clone()), rest),
                 [] => return Self(parts),
@@ -50,12 +52,20 @@ impl Pattern {
             let end = fit(&self.0, tokens, start, &mut names)?;
             Some(Match { tokens, whole: start..end, names })
         };
-        (0..tokens.len()).filter_map(at).filter(|found| !found.whole.is_empty()).collect()
+        (0..tokens.len())
+            .filter_map(at)
+            .filter(|found| !found.whole.is_empty())
+            .collect()
     }
 }
 
 /// Where the parts end that fit from `at` on.
-fn fit(parts: &[Part], tokens: &[Token], at: usize, names: &mut Vec<(String, Range<usize>)>) -> Option<usize> {
+fn fit(
+    parts: &[Part],
+    tokens: &[Token],
+    at: usize,
+    names: &mut Vec<(String, Range<usize>)>,
+) -> Option<usize> {
     let Some((part, rest)) = parts.split_first() else { return Some(at) };
     match part {
         Part::Token(text) => {
@@ -83,10 +93,18 @@ fn bind(
     tokens: &[Token],
     names: &mut Vec<(String, Range<usize>)>,
 ) -> Option<usize> {
-    let texts =
-        |range: &Range<usize>| tokens.get(range.clone()).unwrap_or_default().iter().map(|token| &token.text);
+    let texts = |range: &Range<usize>| {
+        tokens
+            .get(range.clone())
+            .unwrap_or_default()
+            .iter()
+            .map(|token| &token.text)
+    };
     let known = names.len();
-    if names.iter().any(|(other, bound)| other == name && !texts(bound).eq(texts(&range))) {
+    if names
+        .iter()
+        .any(|(other, bound)| other == name && !texts(bound).eq(texts(&range)))
+    {
         return None;
     }
 
@@ -120,7 +138,9 @@ impl Match<'_> {
         filled.extend(parts.next());
 
         for part in parts.filter(|part| !part.is_empty()) {
-            let end = part.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(part.len());
+            let end = part
+                .find(|letter: char| !letter.is_alphanumeric() && letter != '_')
+                .unwrap_or(part.len());
             let (name, rest) = part.split_at(end);
             let (_, range) = self.names.iter().find(|(known, _)| known == name).ok_or(name)?;
             filled.push_str(text.get(self.bytes(range)).unwrap_or_default());

@@ -41,7 +41,9 @@ fn list() -> Done {
 
     let mut lines = Vec::new();
     for (name, breakage) in loyalty_guards::read(&folder.join("breakages"))? {
-        let line = [&name, &breakage.fails, &breakage.guard, &breakage.broken].map(String::as_str).join("\t");
+        let line = [&name, &breakage.fails, &breakage.guard, &breakage.broken]
+            .map(String::as_str)
+            .join("\t");
         lines.push((broken_crate(&breakage), breakage.fails, line));
     }
     lines.sort();

@@ -1,6 +1,11 @@
 //! The finder, on small sources.
 
-#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may stop where it fails")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may stop where it fails"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -51,7 +56,12 @@ fn sources(files: &[(&str, &str)]) -> Sources {
 }
 
 fn edit(item: &str, find: &str, replace: &str) -> Edit {
-    Edit { item: item.to_owned(), find: find.to_owned(), replace: replace.to_owned(), in_string: false }
+    Edit {
+        item: item.to_owned(),
+        find: find.to_owned(),
+        replace: replace.to_owned(),
+        in_string: false,
+    }
 }
 
 fn breakage(edit: Vec<Edit>) -> Breakage {
@@ -87,10 +97,14 @@ fn items_are_found_by_the_end_of_their_path() {
     assert_eq!(line("Tree::limit", "{ LIMIT }", "{ 1 }"), "const fn limit() -> usize { 1 }");
     assert_eq!(line("limit", "LIMIT", "1"), "const fn limit() -> usize { 1 }");
     let from = "fn from(text: &'a str) -> Self { one(text, 2) }";
-    for item in ["From for Tree::from", "Tree::from", "loyalty_core::tree::From for Tree::from", "from"] {
+    for item in
+        ["From for Tree::from", "Tree::from", "loyalty_core::tree::From for Tree::from", "from"]
+    {
         assert_eq!(line(item, "two($text)", "2"), from, "{item}");
     }
-    for item in ["Trees::from", "From::from", "other::Tree::from", "b", "loyalty_store::tree::Tree::from"] {
+    for item in
+        ["Trees::from", "From::from", "other::Tree::from", "b", "loyalty_store::tree::Tree::from"]
+    {
         assert!(matches!(plant(edit(item, "two", "2")), Err(Error::NoItem(_))), "{item}");
     }
 }
@@ -103,8 +117,10 @@ fn what_only_tests_compile_is_not_searched() {
 
 #[test]
 fn items_may_move_to_another_file() {
-    let sources =
-        sources(&[("loyalty-core/src/a.rs", "fn other() {}"), ("loyalty-core/src/b/c.rs", "fn moved() { 1 }")]);
+    let sources = sources(&[
+        ("loyalty-core/src/a.rs", "fn other() {}"),
+        ("loyalty-core/src/b/c.rs", "fn moved() { 1 }"),
+    ]);
     for item in ["moved", "c::moved", "b::c::moved"] {
         let breakage = breakage(vec![edit(item, "1", "2")]);
         let files = sources.plant(&breakage).unwrap();
@@ -131,7 +147,10 @@ fn an_operator_is_one_token() {
 
 #[test]
 fn a_name_stands_for_one_tree() {
-    assert_eq!(line("Tree::add", "$tree.grown", "$tree.$tree"), "return (self).(self)(key, LIMIT,);");
+    assert_eq!(
+        line("Tree::add", "$tree.grown", "$tree.$tree"),
+        "return (self).(self)(key, LIMIT,);"
+    );
     assert_eq!(times("Tree::add", "grown($one)"), 0);
     assert_eq!(times("Tree::add", "grown($one, $two)"), 1);
     assert_eq!(times("inner::helper", "$a.first(); $a.second();"), 1);
@@ -142,7 +161,10 @@ fn a_name_stands_for_one_tree() {
 
 #[test]
 fn a_run_stays_within_its_brackets() {
-    assert_eq!(line("Tree::add", "grown($$all)", "shrunk($all)"), "return (self).shrunk(key, LIMIT);");
+    assert_eq!(
+        line("Tree::add", "grown($$all)", "shrunk($all)"),
+        "return (self).shrunk(key, LIMIT);"
+    );
     assert_eq!(times("Tree::add", "grown($$all, LIMIT, $$more)"), 0);
     assert_eq!(times("Tree::add", "len($$none) >= LIMIT"), 1);
     assert_eq!(times("from", "one($$all)"), 1);
@@ -159,9 +181,13 @@ fn a_name_must_be_bound() {
 
 #[test]
 fn strings_are_searched_by_words() {
-    let in_string = |find: &str, replace: &str| plant(Edit { in_string: true, ..edit("SQL", find, replace) });
+    let in_string =
+        |find: &str, replace: &str| plant(Edit { in_string: true, ..edit("SQL", find, replace) });
     let text = in_string("WHERE shop=? AND $count > 0", "WHERE $count = 0").unwrap();
-    assert!(text.contains("lot\n        WHERE (SELECT count(*) FROM account) = 0\";"), "{text}");
+    assert!(
+        text.contains("lot\n        WHERE (SELECT count(*) FROM account) = 0\";"),
+        "{text}"
+    );
     assert!(in_string("FROM lot WHERE", "FROM account WHERE").is_ok());
     assert!(matches!(in_string("sho", ""), Err(Error::NotOnce { times: 0, .. })));
     assert!(matches!(in_string("FROM", ""), Err(Error::NotOnce { times: 2, .. })));
@@ -170,11 +196,16 @@ fn strings_are_searched_by_words() {
 
 #[test]
 fn edits_are_of_the_source_before() {
-    let sources =
-        sources(&[("loyalty-core/src/a.rs", "fn a() { one(); two(); }"), ("loyalty-core/src/b.rs", "fn b() {}")]);
+    let sources = sources(&[
+        ("loyalty-core/src/a.rs", "fn a() { one(); two(); }"),
+        ("loyalty-core/src/b.rs", "fn b() {}"),
+    ]);
     let both = |one: Edit, other: Edit| sources.plant(&breakage(vec![one, other]));
     let files = both(edit("a", "two", "one"), edit("a", "one();", "")).unwrap();
     assert_eq!(files, [(Path::new("loyalty-core/src/a.rs"), "fn a() {  one(); }".to_owned())]);
     assert_eq!(both(edit("b", "{}", "{ 1 }"), edit("a", "one", "1")).unwrap().len(), 2);
-    assert!(matches!(both(edit("a", "one()", ""), edit("a", "(); two", "")), Err(Error::Overlap(_))));
+    assert!(matches!(
+        both(edit("a", "one()", ""), edit("a", "(); two", "")),
+        Err(Error::Overlap(_))
+    ));
 }

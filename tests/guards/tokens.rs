@@ -6,8 +6,8 @@ use proc_macro2::{Delimiter, LexError, Spacing, Span, TokenStream, TokenTree};
 
 /// Operators of more than one character. `<<` and `>>` are not among them, since `>>` also closes two generics.
 const OPERATORS: [&str; 21] = [
-    "::", "->", "=>", "==", "!=", "<=", ">=", "&&", "||", "+=", "-=", "*=", "/=", "%=", "^=", "&=", "|=", "..",
-    "...", "..=", "<-",
+    "::", "->", "=>", "==", "!=", "<=", ">=", "&&", "||", "+=", "-=", "*=", "/=", "%=", "^=", "&=",
+    "|=", "..", "...", "..=", "<-",
 ];
 
 /// A token and its place in the text, in bytes.
@@ -52,7 +52,9 @@ fn flatten(stream: TokenStream, text: &str, tokens: &mut Vec<Token>) {
             TokenTree::Punct(punct) if punct.as_char() == '#' => {
                 // A doc comment comes as an attribute.
                 let is_doc = |tree: &TokenTree| matches!(tree, TokenTree::Group(group) if starts_with_doc(group));
-                let inner = trees.next_if(|tree| matches!(tree, TokenTree::Punct(mark) if mark.as_char() == '!'));
+                let inner = trees.next_if(
+                    |tree| matches!(tree, TokenTree::Punct(mark) if mark.as_char() == '!'),
+                );
                 if trees.next_if(is_doc).is_none() {
                     push("#", punct.span(), tokens);
                     if let Some(inner) = inner {
@@ -64,8 +66,14 @@ fn flatten(stream: TokenStream, text: &str, tokens: &mut Vec<Token>) {
             TokenTree::Punct(punct) => {
                 let sign = punct.as_char();
                 let end = punct.span().byte_range().end;
-                let longer = tokens.last().filter(|_| joint).map(|last| format!("{}{sign}", last.text));
-                match (longer.filter(|longer| OPERATORS.contains(&longer.as_str())), tokens.last_mut()) {
+                let longer = tokens
+                    .last()
+                    .filter(|_| joint)
+                    .map(|last| format!("{}{sign}", last.text));
+                match (
+                    longer.filter(|longer| OPERATORS.contains(&longer.as_str())),
+                    tokens.last_mut(),
+                ) {
                     (Some(longer), Some(last)) => (last.text, last.range.end) = (longer, end),
                     _ => push(&sign.to_string(), punct.span(), tokens),
                 }
@@ -106,7 +114,10 @@ pub(crate) fn words(text: &str, start: usize) -> Vec<Token> {
             end = at.saturating_add(more.len_utf8());
         }
         let range = start.saturating_add(at)..start.saturating_add(end);
-        tokens.push(Token { text: text.get(at..end).unwrap_or_default().to_owned(), range });
+        tokens.push(Token {
+            text: text.get(at..end).unwrap_or_default().to_owned(),
+            range,
+        });
     }
     tokens
 }

@@ -11,7 +11,7 @@ use flate2::read::MultiGzDecoder;
 use loyalty_core::{
     CategoryId, Line, LineId, Order, Origin, ProductId, Quantity, Status, Timestamp,
 };
-use loyalty_store::{Action, FieldChange, ProfileChange, CustomerRef};
+use loyalty_store::{Action, CustomerRef, FieldChange, ProfileChange};
 use loyalty_tests::*;
 use serde::Deserialize;
 use serde_json::{Value, json};

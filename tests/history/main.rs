@@ -28,7 +28,7 @@ use loyalty_core::tier::TierReason;
 use loyalty_core::{Currency, CustomerId, Event, ShopId, Timestamp};
 use loyalty_http::{Clock, auth, scheduler};
 use loyalty_store::conformance::contents::whole_journal;
-use loyalty_store::{MemoryStore, NewShop, SqliteStore, Store, CustomerRef};
+use loyalty_store::{CustomerRef, MemoryStore, NewShop, SqliteStore, Store};
 use loyalty_tests::*;
 
 use facts::OrderFact;
@@ -74,7 +74,8 @@ fn three_ways_lead_to_one_ledger() {
     let on_time = timed("in order, the scheduler on time", || {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
         replay_into_store(&store, open_shop(&*store), &facts, true);
-        days_between(facts.last().unwrap().at, at(END)).for_each(|today| run_scheduler(&store, today));
+        days_between(facts.last().unwrap().at, at(END))
+            .for_each(|today| run_scheduler(&store, today));
         store
     });
     let late = timed("the scheduler off until the end", || {
@@ -113,7 +114,8 @@ fn compare_ledgers(
 ) -> BTreeMap<&'static str, usize> {
     let mut counts = BTreeMap::new();
     for customer in facts::customers(facts) {
-        let (want, got) = (EventHistory::read(&**want, customer), EventHistory::read(&**store, customer));
+        let (want, got) =
+            (EventHistory::read(&**want, customer), EventHistory::read(&**store, customer));
         assert_eq!(got, want, "customer {customer}");
         want.0
             .iter()
@@ -143,7 +145,12 @@ fn open_shop(store: &dyn Store) -> TestShop<'_> {
 }
 
 /// Tells the whole history; on time, the scheduler looks at the beginning of each day.
-fn replay_into_store(store: &Arc<dyn Store>, desk: TestShop<'_>, facts: &[OrderFact], on_time: bool) {
+fn replay_into_store(
+    store: &Arc<dyn Store>,
+    desk: TestShop<'_>,
+    facts: &[OrderFact],
+    on_time: bool,
+) {
     let mut today = desk.now;
     for fact in facts {
         if on_time {
@@ -180,7 +187,10 @@ fn start_of_day(now: Timestamp) -> Timestamp {
 
 /// The beginnings of days after one instant, up to another.
 fn days_between(from: Timestamp, until: Timestamp) -> impl Iterator<Item = Timestamp> {
-    let (from, until) = (start_of_day(from).timestamp() / 86_400 + 1, start_of_day(until).timestamp() / 86_400);
+    let (from, until) = (
+        start_of_day(from).timestamp() / 86_400 + 1,
+        start_of_day(until).timestamp() / 86_400,
+    );
     (from..=until).map(|day| Timestamp::from_timestamp(day * 86_400, 0).unwrap())
 }
 

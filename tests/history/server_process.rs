@@ -13,8 +13,8 @@ use loyalty_tests::tiny_settings;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use crate::start_of_day;
 use crate::facts::{self, OrderFact};
+use crate::start_of_day;
 
 const DATABASE: &str = "LOYALTY_TEST_DATABASE";
 const KEY: &str = "LOYALTY_TEST_KEY";
@@ -29,7 +29,8 @@ pub(crate) fn run_victim() {
         return;
     };
     let (facts, from): (Vec<OrderFact>, usize) = (facts::read(), from.parse().unwrap());
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(Path::new(&file), &tiny_settings()).unwrap());
+    let store: Arc<dyn Store> =
+        Arc::new(SqliteStore::open(Path::new(&file), &tiny_settings()).unwrap());
     let (clock, hands) = Clock::manual(facts[from].at);
     let runtime = Runtime::new().unwrap();
     let mut client = Client::connect(&runtime, Arc::clone(&store), &clock, key);

@@ -88,7 +88,11 @@ impl Client {
     }
 
     /// The answer, where the connection held.
-    pub(crate) fn send(&mut self, asked: &ClientRequest, fate: ConnectionFault) -> Option<ClientResponse> {
+    pub(crate) fn send(
+        &mut self,
+        asked: &ClientRequest,
+        fate: ConnectionFault,
+    ) -> Option<ClientResponse> {
         let request = self.bytes(asked);
         let (address, mut stream) = (self.address, self.stream.take());
         let mut stream = stream.take().unwrap_or_else(|| connect(address));

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use loyalty_core::{Program, RedemptionId, RewardId, Zone};
 use loyalty_store::{
-    Action, MemoryStore, Outcome, Existence, RedemptionAction, Rejection, SearchQuery, StoreSettings,
-    SqliteStore, Store, CustomerRef,
+    Action, CustomerRef, Existence, MemoryStore, Outcome, RedemptionAction, Rejection, SearchQuery,
+    SqliteStore, Store, StoreSettings,
 };
 use loyalty_tests::*;
 use serde_json::Value;
 
 use crate::SplitMix64;
-use crate::client::{ClientRequest, Client, ConnectionFault};
-use crate::linear::{Call, Operation, CallResult, is_linearizable};
+use crate::client::{Client, ClientRequest, ConnectionFault};
+use crate::linear::{Call, CallResult, Operation, is_linearizable};
 use crate::server::{Server, directory};
 use loyalty_store::conformance::contents::assert_consistent;
 
@@ -39,7 +39,12 @@ fn rounds() -> usize {
 
 /// What a client asks with one account in mind. `None` is an answer that was not read.
 trait AccountClient {
-    fn call(&mut self, customer: &str, ask: CallRequest<'_>, dice: &mut SplitMix64) -> Option<CallReply>;
+    fn call(
+        &mut self,
+        customer: &str,
+        ask: CallRequest<'_>,
+        dice: &mut SplitMix64,
+    ) -> Option<CallReply>;
 }
 
 /// A call with its key; of a reward, its id where the call is about one.
@@ -113,7 +118,12 @@ impl HistoryRecorder<'_> {
     }
 }
 
-fn run_client(teller: &mut dyn AccountClient, customer: &str, scribe: &HistoryRecorder<'_>, dice: &mut SplitMix64) {
+fn run_client(
+    teller: &mut dyn AccountClient,
+    customer: &str,
+    scribe: &HistoryRecorder<'_>,
+    dice: &mut SplitMix64,
+) {
     for _ in 0..CALLS {
         let (number, call, reward) = scribe.begin_call(dice);
         let key = format!("{customer}-{number}");
@@ -143,9 +153,15 @@ fn check_accounts<T: AccountClient + Send>(open: impl Fn(&str), mut tellers: Vec
         let (clock, book) = (AtomicU64::new(0), Mutex::default());
         std::thread::scope(|scope| {
             for (number, teller) in tellers.iter_mut().enumerate() {
-                let (customer, scribe) = (&customer, HistoryRecorder { clock: &clock, history: &book });
+                let (customer, scribe) =
+                    (&customer, HistoryRecorder { clock: &clock, history: &book });
                 scope.spawn(move || {
-                    run_client(teller, customer, &scribe, &mut SplitMix64::new(round * CLIENTS + number))
+                    run_client(
+                        teller,
+                        customer,
+                        &scribe,
+                        &mut SplitMix64::new(round * CLIENTS + number),
+                    )
                 });
             }
         });
@@ -183,7 +199,11 @@ impl StoreClient<'_> {
         let desk = &self.0;
         let account = || desk.customer(who).record().account;
         match dice.below(4) {
-            0 => desk.store.account_journal(desk.shop, account(), None, 1).unwrap().rows[0]
+            0 => desk
+                .store
+                .account_journal(desk.shop, account(), None, 1)
+                .unwrap()
+                .rows[0]
                 .balance
                 .get(),
             1 => desk
@@ -208,19 +228,33 @@ impl StoreClient<'_> {
 }
 
 impl AccountClient for StoreClient<'_> {
-    fn call(&mut self, customer: &str, ask: CallRequest<'_>, dice: &mut SplitMix64) -> Option<CallReply> {
+    fn call(
+        &mut self,
+        customer: &str,
+        ask: CallRequest<'_>,
+        dice: &mut SplitMix64,
+    ) -> Option<CallReply> {
         let (who, desk) = (id(customer), self.0);
-        let commands = |command| Action::for_customer(who.clone(), Existence::Required, vec![command]);
+        let commands =
+            |command| Action::for_customer(who.clone(), Existence::Required, vec![command]);
         let action = match ask.call {
             Call::Read => {
-                return Some(CallReply { result: CallResult::Balance(self.read(&who, dice)), issued_id: None });
+                return Some(CallReply {
+                    result: CallResult::Balance(self.read(&who, dice)),
+                    issued_id: None,
+                });
             }
             Call::Add(points) => commands(add(points)),
             Call::Subtract(points) => commands(subtract(points)),
             Call::Issue(_) => {
                 let (reward, amount) = (RewardId::new(ask.reward_to_issue()).unwrap(), None);
                 let entropy = std::array::from_fn(|_| u8::try_from(dice.below(256)).unwrap());
-                Action::Redemption(RedemptionAction::Issue { customer: who, reward, amount, entropy })
+                Action::Redemption(RedemptionAction::Issue {
+                    customer: who,
+                    reward,
+                    amount,
+                    entropy,
+                })
             }
             Call::Cancel(_) => {
                 let id = RedemptionId(ask.reward.unwrap().parse().unwrap());
@@ -237,8 +271,15 @@ impl AccountClient for StoreClient<'_> {
         let (number, redemption) = body.split_once(' ').unwrap();
         let number = number.parse().unwrap();
         let issued = matches!(ask.call, Call::Issue(_)) && status == 200;
-        let said = if status == 200 { CallResult::Balance(number) } else { CallResult::Insufficient(number) };
-        Some(CallReply { result: said, issued_id: issued.then(|| redemption.to_owned()) })
+        let said = if status == 200 {
+            CallResult::Balance(number)
+        } else {
+            CallResult::Insufficient(number)
+        };
+        Some(CallReply {
+            result: said,
+            issued_id: issued.then(|| redemption.to_owned()),
+        })
     }
 }
 
@@ -269,7 +310,10 @@ fn check_store(store: &dyn Store) {
     })
     .unwrap();
     let tellers = (0..CLIENTS).map(|_| StoreClient(desk)).collect();
-    check_accounts(|customer| drop(desk.execute_commands(&id(customer), vec![add(START)]).unwrap()), tellers);
+    check_accounts(
+        |customer| drop(desk.execute_commands(&id(customer), vec![add(START)]).unwrap()),
+        tellers,
+    );
     assert_consistent(store);
 }
 
@@ -290,7 +334,12 @@ fn sqlite_is_linearizable() {
 struct HttpClient(Client);
 
 impl AccountClient for HttpClient {
-    fn call(&mut self, customer: &str, ask: CallRequest<'_>, dice: &mut SplitMix64) -> Option<CallReply> {
+    fn call(
+        &mut self,
+        customer: &str,
+        ask: CallRequest<'_>,
+        dice: &mut SplitMix64,
+    ) -> Option<CallReply> {
         let points = |points: i64| format!(r#"{{"customer_id":"{customer}","points":{points}}}"#);
         let asked = match ask.call {
             Call::Read => return self.read(customer, dice),
@@ -306,7 +355,9 @@ impl AccountClient for HttpClient {
                 String::new(),
             ),
         };
-        let answer = self.0.send(&asked.with_idempotency_key(ask.key), random_fault(dice))?;
+        let answer = self
+            .0
+            .send(&asked.with_idempotency_key(ask.key), random_fault(dice))?;
         let said = match answer.status {
             422 => CallResult::Insufficient(answer.number("have")),
             _ => CallResult::Balance(answer.number("point_balance")),

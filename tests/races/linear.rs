@@ -69,7 +69,11 @@ impl ModelAccount {
             }
             // Cancelled once more it is done already.
             Call::Cancel(issue) => {
-                let found = self.open_redemptions.iter().find(|(number, _)| *number == issue).copied();
+                let found = self
+                    .open_redemptions
+                    .iter()
+                    .find(|(number, _)| *number == issue)
+                    .copied();
                 if let Some(out) = found {
                     self.open_redemptions.remove(&out);
                     self.balance += out.1;

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::thread::ScopedJoinHandle;
 
 use loyalty_core::{Event, OrderId, Program, ProgramVersion, entitlement};
-use loyalty_store::{StoreSettings, Store};
+use loyalty_store::{Store, StoreSettings};
 
 use crate::SplitMix64;
-use crate::client::{ClientRequest, Client, ConnectionFault};
+use crate::client::{Client, ClientRequest, ConnectionFault};
 use crate::server::Server;
 
 const CLIENTS: usize = 12;
@@ -65,7 +65,8 @@ fn push_orders(
         let customer = dice.below(CUSTOMERS);
         let (id, body) = (format!("o{number}-{turn}"), order(customer, dice.points(9_999)));
         let least = published.newest_committed.load(Ordering::SeqCst);
-        let answer = client.send_expecting(200, &ClientRequest::new("PUT", format!("/v1/orders/{id}"), body));
+        let answer = client
+            .send_expecting(200, &ClientRequest::new("PUT", format!("/v1/orders/{id}"), body));
         let most = published.newest_started.load(Ordering::SeqCst);
         let version = pinned_version(&answer.json()).expect(&answer.body);
         assert!((least..=most).contains(&version), "{id} pinned {version} of {least} to {most}");
@@ -79,7 +80,8 @@ fn push_orders(
         if dice.below(3) == 0 {
             let RecordedOrder { id, customer, version } = &told[dice.below(told.len())];
             let again = order(*customer, dice.points(9_999));
-            let answer = client.send_expecting(200, &ClientRequest::new("PUT", format!("/v1/orders/{id}"), again));
+            let answer = client
+                .send_expecting(200, &ClientRequest::new("PUT", format!("/v1/orders/{id}"), again));
             // Where no points change, nothing is explained.
             assert!(
                 pinned_version(&answer.json()).is_none_or(|now| now == *version),
@@ -99,7 +101,11 @@ fn an_order_earns_under_the_program_in_force() {
     let server = Server::start(&StoreSettings::default());
     (0..CUSTOMERS).for_each(|customer| server.add_customer(&format!("c{customer}"), 1));
     let programs = Mutex::new(BTreeMap::from([(1, Program::default())]));
-    let published = Publications { programs, newest_committed: AtomicU32::new(1), newest_started: AtomicU32::new(1) };
+    let published = Publications {
+        programs,
+        newest_committed: AtomicU32::new(1),
+        newest_started: AtomicU32::new(1),
+    };
     let added: Vec<AtomicI64> = (0..CUSTOMERS).map(|_| AtomicI64::new(1)).collect();
     let over = AtomicBool::new(false);
     let told: Vec<RecordedOrder> = std::thread::scope(|scope| {
@@ -141,7 +147,11 @@ fn an_order_earns_under_the_program_in_force() {
             .points
             .get();
         let posted = record.state.posted();
-        assert_eq!(posted.awarded.get() - posted.clawed_back.get(), due, "{id} under version {version}");
+        assert_eq!(
+            posted.awarded.get() - posted.clawed_back.get(),
+            due,
+            "{id} under version {version}"
+        );
         *sums[*customer].get_mut() += due;
     }
     let mut client = server.client();

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use loyalty_core::{Currency, ShopId, Zone};
 use loyalty_http::{App, Clock, Limits, auth, server};
-use loyalty_store::{NewShop, StoreSettings, SqliteStore, Store};
+use loyalty_store::{NewShop, SqliteStore, Store, StoreSettings};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::client::{ClientRequest, Client};
+use crate::client::{Client, ClientRequest};
 use loyalty_store::conformance::contents::{StoreContents, assert_consistent};
 
 pub(crate) struct Server {
@@ -57,7 +57,10 @@ impl Server {
     /// A new customer with so many points.
     pub(crate) fn add_customer(&self, id: &str, points: i64) {
         let mut client = self.client();
-        client.send_expecting(201, &ClientRequest::post("/v1/customers", format!(r#"{{"customer_id":"{id}"}}"#)));
+        client.send_expecting(
+            201,
+            &ClientRequest::post("/v1/customers", format!(r#"{{"customer_id":"{id}"}}"#)),
+        );
         let body = format!(r#"{{"customer_id":"{id}","points":{points}}}"#);
         client.send_expecting(200, &ClientRequest::post("/v1/points-add", body));
     }
@@ -79,7 +82,8 @@ impl Server {
         assert_eq!(Arc::strong_count(&store), 1, "nobody else has the store any more");
         drop(store);
         let store =
-            SqliteStore::open(&directory.path().join("loyalty.db"), &StoreSettings::default()).unwrap();
+            SqliteStore::open(&directory.path().join("loyalty.db"), &StoreSettings::default())
+                .unwrap();
         assert_eq!(StoreContents::read(&store), before);
         assert_consistent(&store);
     }

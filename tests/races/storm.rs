@@ -9,7 +9,7 @@ use loyalty_core::Event;
 use loyalty_store::StoreSettings;
 
 use crate::SplitMix64;
-use crate::client::{ClientResponse, ClientRequest, Client, ConnectionFault};
+use crate::client::{Client, ClientRequest, ClientResponse, ConnectionFault};
 use crate::server::Server;
 
 const CLIENTS: usize = 100;
@@ -99,11 +99,19 @@ impl ObservedResponses {
     fn record(&self, key: usize, answer: &ClientResponse) {
         // Only the first that fails is of interest.
         let mut known = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
-        assert_eq!(known.get_or_insert_with(|| comparable_response(answer)), &comparable_response(answer), "key {key}");
+        assert_eq!(
+            known.get_or_insert_with(|| comparable_response(answer)),
+            &comparable_response(answer),
+            "key {key}"
+        );
         assert_eq!(answer.status, expected_effect(key).status, "key {key}: {}", answer.body);
         match answer.header("idempotency-replayed") {
             None => {
-                assert_eq!(self.non_replays.fetch_add(1, Ordering::SeqCst), 0, "key {key} happened twice")
+                assert_eq!(
+                    self.non_replays.fetch_add(1, Ordering::SeqCst),
+                    0,
+                    "key {key} happened twice"
+                )
             }
             Some(replayed) => assert_eq!(replayed, "true"),
         }
@@ -120,7 +128,11 @@ fn random_fault(dice: &mut SplitMix64) -> ConnectionFault {
     }
 }
 
-fn send_until_answered(client: &mut Client, asked: &ClientRequest, dice: &mut SplitMix64) -> ClientResponse {
+fn send_until_answered(
+    client: &mut Client,
+    asked: &ClientRequest,
+    dice: &mut SplitMix64,
+) -> ClientResponse {
     std::iter::repeat_with(|| client.send(asked, random_fault(dice)))
         .find_map(|answer| answer)
         .unwrap()
@@ -152,8 +164,17 @@ fn each_key_has_one_effect_and_one_answer() {
     let before = count_events(&server);
     let seen: Vec<ObservedResponses> = (0..keys()).map(|_| ObservedResponses::default()).collect();
     let mut client = server.client();
-    for (key, seen) in seen.iter().enumerate().filter(|(key, _)| conflicting_request(*key).is_some()) {
-        seen.record(key, &client.send(&expected_effect(key).request, ConnectionFault::None).unwrap());
+    for (key, seen) in seen
+        .iter()
+        .enumerate()
+        .filter(|(key, _)| conflicting_request(*key).is_some())
+    {
+        seen.record(
+            key,
+            &client
+                .send(&expected_effect(key).request, ConnectionFault::None)
+                .unwrap(),
+        );
     }
     std::thread::scope(|scope| {
         for number in 0..CLIENTS {
@@ -170,7 +191,10 @@ fn each_key_has_one_effect_and_one_answer() {
                             (422, "idempotency_key_reused")
                         );
                     }
-                    seen[key].record(key, &send_until_answered(&mut client, &expected_effect(key).request, &mut dice));
+                    seen[key].record(
+                        key,
+                        &send_until_answered(&mut client, &expected_effect(key).request, &mut dice),
+                    );
                 }
             });
         }
@@ -184,8 +208,10 @@ fn each_key_has_one_effect_and_one_answer() {
         *balances.get_mut(&meant.customer).unwrap() += meant.points;
     }
     for (customer, balance) in balances {
-        let answer =
-            client.send_expecting(200, &ClientRequest::get(format!("/v1/customers/c{customer}/point-balance")));
+        let answer = client.send_expecting(
+            200,
+            &ClientRequest::get(format!("/v1/customers/c{customer}/point-balance")),
+        );
         assert_eq!(answer.number("point_balance"), balance, "c{customer}");
     }
     let mut after = before;

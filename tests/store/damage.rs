@@ -2,8 +2,8 @@
 
 use loyalty_core::{CheckoutId, CodeId, Command, PriceRuleId};
 use loyalty_store::{
-    Action, SqliteAdmin, Catalogue, CatalogueAction, FieldChange, DiscountAction, EmailConflict, Failure,
-    Existence, Product, ProductRef, ProfileChange, Store,
+    Action, Catalogue, CatalogueAction, DiscountAction, EmailConflict, Existence, Failure,
+    FieldChange, Product, ProductRef, ProfileChange, SqliteAdmin, Store,
 };
 use loyalty_tests::*;
 
@@ -127,7 +127,9 @@ fn file_with_codes() -> TempDatabase {
     let desk = TestShop::new(&store);
     let rule = desk.create_rule(ten_percent());
     assert_eq!((rule, desk.create_code(rule, "ONE")), (PriceRuleId(1), CodeId(2)));
-    let order = desk.execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &["ONE"])).unwrap();
+    let order = desk
+        .execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &["ONE"]))
+        .unwrap();
     assert!(order.codes[0].outcome.is_ok());
     let (checkout, codes) = (CheckoutId::new("c1").unwrap(), vec![discount_code("ONE")]);
     let (customer, segments, until) = (None, Vec::new(), at("2026-01-01T13:00:00Z"));
@@ -198,8 +200,11 @@ fn file_with_names() -> TempDatabase {
         commands: vec![Command::IssueReferralCode { entropy: [0; 10] }],
     })
     .unwrap();
-    desk.execute_commands(&id("2"), vec![Command::EnterCode { code: "a".into(), used_by_other: false }])
-        .unwrap();
+    desk.execute_commands(
+        &id("2"),
+        vec![Command::EnterCode { code: "a".into(), used_by_other: false }],
+    )
+    .unwrap();
     desk.execute(Action::RescheduleDue { limit: 9 }).unwrap();
     drop(store);
     place
@@ -317,7 +322,10 @@ fn a_state_older_than_the_checkpoint_is_reported() {
 #[test]
 fn a_lost_state_is_a_failure() {
     let place = sample_file();
-    place.connect().execute("DELETE FROM account WHERE id = 1", []).unwrap();
+    place
+        .connect()
+        .execute("DELETE FROM account WHERE id = 1", [])
+        .unwrap();
     let store = place.open();
     let desk = TestShop {
         store: &store,

@@ -11,14 +11,17 @@ use std::time::{Duration, Instant};
 
 use loyalty_core::VariantId;
 use loyalty_store::{
-    Action, SqliteAdmin, Catalogue, Failure, NewShop, NumericId, Existence, StoreSettings, SqliteStore, Store, CustomerRef,
+    Action, Catalogue, CustomerRef, Existence, Failure, NewShop, NumericId, SqliteAdmin,
+    SqliteStore, Store, StoreSettings,
 };
 use loyalty_tests::*;
 
-use loyalty_store::conformance::contents::{StoreContents, assert_consistent, all_due};
+use loyalty_store::conformance::contents::{StoreContents, all_due, assert_consistent};
 use loyalty_store::conformance::races::StopFlag;
 use loyalty_store::conformance::shops::new_key;
-use loyalty_store::conformance::time::{FULL_PROGRAM, INACTIVITY_PROGRAM, birthday_change, change_action, run_scheduler};
+use loyalty_store::conformance::time::{
+    FULL_PROGRAM, INACTIVITY_PROGRAM, birthday_change, change_action, run_scheduler,
+};
 
 use crate::{TempDatabase, WITHOUT_SEGMENTS, connect};
 
@@ -29,8 +32,10 @@ fn customer_ref(number: i64) -> CustomerRef {
 /// Threads that add a point to each of some customers in turn until told to stop, counting each one only
 /// when it is acknowledged.
 fn while_busy<T>(desk: &TestShop<'_>, customers: i64, then: impl FnOnce(&[AtomicI64]) -> T) -> T {
-    let (over, done) =
-        (StopFlag::default(), (0..customers).map(|_| AtomicI64::new(0)).collect::<Vec<_>>());
+    let (over, done) = (
+        StopFlag::default(),
+        (0..customers).map(|_| AtomicI64::new(0)).collect::<Vec<_>>(),
+    );
     std::thread::scope(|scope| {
         for start in 0..4 {
             let (over, done) = (&over, &done);
@@ -71,7 +76,8 @@ fn acknowledged_requests_are_in_a_copy_taken_at_any_time() {
                 let copied = copy.open_with(&settings);
                 assert_consistent(&copied);
                 for (number, least) in (0..).zip(acknowledged).filter(|(_, least)| *least > 0) {
-                    let balance = TestShop { store: &copied, ..desk }.balance(&customer_ref(number));
+                    let balance =
+                        TestShop { store: &copied, ..desk }.balance(&customer_ref(number));
                     assert!(balance >= least, "c{number} has {balance} of {least}");
                 }
             }
@@ -104,7 +110,8 @@ fn a_checkpoint_of_several_commits_keeps_concurrent_changes() {
         let count = &mut told[usize::try_from(chosen).unwrap()];
         *count += 1;
         desk.execute_commands(&who, vec![add(1)]).unwrap();
-        desk.execute_order(Some(&who), record_paid(&order, &format!("{count}.00"))).unwrap();
+        desk.execute_order(Some(&who), record_paid(&order, &format!("{count}.00")))
+            .unwrap();
         if turn.is_multiple_of(29) {
             copies.push((place.copy(), told));
         }
@@ -232,8 +239,12 @@ fn an_older_format_is_moved_to_the_newest() {
     other.execute_commands(&id("1"), vec![add(7)]).unwrap();
     let keyed = |store: &SqliteStore, shop| {
         let desk = TestShop { store, shop, now: at("2026-01-01T12:00:00Z") };
-        let once =
-            |key| expect_stored(desk.execute_with_key(key, Action::for_customer(id("1"), Existence::Required, vec![add(2)])));
+        let once = |key| {
+            expect_stored(desk.execute_with_key(
+                key,
+                Action::for_customer(id("1"), Existence::Required, vec![add(2)]),
+            ))
+        };
         ["k", "another", "k2"].map(once)
     };
     let shops = [desk.shop, other.shop];
@@ -251,7 +262,11 @@ fn an_older_format_is_moved_to_the_newest() {
     place.connect().execute_batch(RESPONSES_OF_FORMAT_5).unwrap();
     place.connect().execute_batch(first).unwrap();
     let store = place.open();
-    assert_eq!(store.shops_to_reschedule(), Ok(shops.to_vec()), "of no account is known what is due next");
+    assert_eq!(
+        store.shops_to_reschedule(),
+        Ok(shops.to_vec()),
+        "of no account is known what is due next"
+    );
     assert_eq!(StoreContents::read(&store), before);
     assert_eq!(store.count_products(shops[0]), Ok(0));
     let version: i64 = place
@@ -281,7 +296,11 @@ fn the_log_restarts_under_load() {
     std::thread::scope(|scope| {
         let sender = scope.spawn(|| {
             let adding = |number| {
-                desk.request(Action::for_customer(customer_ref(number % 50), Existence::Any, vec![add(1)]))
+                desk.request(Action::for_customer(
+                    customer_ref(number % 50),
+                    Existence::Any,
+                    vec![add(1)],
+                ))
             };
             let come = (0_i64..50_000).take_while(|_| !is_anew.load(Ordering::Relaxed));
             execute_all(&store, 32, come.map(adding));
@@ -324,7 +343,11 @@ fn responses_of_every_generation_are_found() {
     let desk = TestShop { store: &store, shop, now: at("2026-01-01T12:00:00Z") };
     others.push(("first".to_owned(), first.1));
     for (key, answer) in others {
-        assert_eq!(expect_stored(desk.execute_with_key(&key, adding())), (200, answer, true), "{key}");
+        assert_eq!(
+            expect_stored(desk.execute_with_key(&key, adding())),
+            (200, answer, true),
+            "{key}"
+        );
     }
     let generations = "SELECT count(DISTINCT slot >> 40) FROM answer_key";
     assert_eq!(
@@ -382,15 +405,21 @@ fn another_programs_database_is_rejected_and_unchanged() {
     assert!(matches!(refused, Failure::Corrupt(_)), "{refused}");
     let nowhere = place.file().join("missing").join("loyalty.db");
     assert!(matches!(SqliteAdmin::open(&nowhere).unwrap_err(), Failure::Unavailable(_)));
-    assert!(matches!(SqliteAdmin::open_existing(&nowhere).unwrap_err(), Failure::Unavailable(_)));
+    assert!(matches!(
+        SqliteAdmin::open_existing(&nowhere).unwrap_err(),
+        Failure::Unavailable(_)
+    ));
 }
 
 #[test]
 fn a_file_is_served_by_one_store() {
     let place = TempDatabase::new();
     let store = place.open();
-    let refused =
-        |file: &Path| SqliteStore::open(file, &StoreSettings::default()).unwrap_err().to_string();
+    let refused = |file: &Path| {
+        SqliteStore::open(file, &StoreSettings::default())
+            .unwrap_err()
+            .to_string()
+    };
     assert!(refused(&place.file()).contains("another process is serving this file"));
     #[cfg(unix)]
     {
@@ -450,7 +479,8 @@ fn reads_continue_while_the_queue_is_full() {
     desk.execute_commands(&customer_ref(1), vec![add(100)]).unwrap();
     let other = connect(&place.file());
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let request = || desk.request(Action::for_customer(customer_ref(1), Existence::Required, vec![add(1)]));
+    let request =
+        || desk.request(Action::for_customer(customer_ref(1), Existence::Required, vec![add(1)]));
     // One batch is being written, one is decided, and three requests wait.
     let mut accepted = Vec::new();
     let refused = loop {
@@ -489,13 +519,19 @@ fn a_missing_file_is_not_recreated() {
     };
     let other = connect(&place.file());
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let pending =
-        store.execute(desk.request(Action::for_customer(customer_ref(1), Existence::Required, vec![add(1)])));
+    let pending = store.execute(desk.request(Action::for_customer(
+        customer_ref(1),
+        Existence::Required,
+        vec![add(1)],
+    )));
     all(&place, &taken);
     assert!(matches!(pending.wait(), Err(Failure::Unavailable(_))));
     std::thread::sleep(Duration::from_secs(1));
     assert!(matches!(store.check_ready(), Err(Failure::Unavailable(_))));
-    assert!(matches!(store.customer(desk.shop, &customer_ref(1)), Err(Failure::Unavailable(_))));
+    assert!(matches!(
+        store.customer(desk.shop, &customer_ref(1)),
+        Err(Failure::Unavailable(_))
+    ));
     assert!(!place.file().exists());
     other.execute_batch("ROLLBACK").unwrap();
     all(&taken, &place);
@@ -617,11 +653,15 @@ fn a_panic_fails_only_its_own_request() {
     let place = TempDatabase::new();
     let store = place.open();
     let desk = TestShop::new(&store);
-    let mut request =
-        with_idempotency_key(desk.request(Action::for_customer(id("1"), Existence::Any, vec![add(1)])), "k", "f");
+    let mut request = with_idempotency_key(
+        desk.request(Action::for_customer(id("1"), Existence::Any, vec![add(1)])),
+        "k",
+        "f",
+    );
     request.idempotency.as_mut().unwrap().render = Box::new(|_| panic!("the caller's mistake"));
     let broken = store.execute(request);
-    let other = store.execute(desk.request(Action::for_customer(id("2"), Existence::Any, vec![add(2)])));
+    let other =
+        store.execute(desk.request(Action::for_customer(id("2"), Existence::Any, vec![add(2)])));
     assert!(matches!(broken.wait(), Err(Failure::Corrupt(_))));
     expect_decided(other.wait()).unwrap();
     assert_eq!((store.check_ready(), desk.balance(&id("2"))), (Ok(()), 2));
@@ -640,13 +680,16 @@ fn what_is_due_is_known_after_a_crash() {
     desk.execute(Action::RescheduleDue { limit: 1 }).unwrap();
     let people: Vec<CustomerRef> = (0..8).map(|number| id(&format!("c{number}"))).collect();
     for (day, who) in (10..).zip(&people) {
-        desk.execute(change_action(who, birthday_change(&format!("1990-03-{day}")))).unwrap();
-        desk.execute_order(Some(who), record_paid(&format!("o{day}"), "50.00")).unwrap();
+        desk.execute(change_action(who, birthday_change(&format!("1990-03-{day}"))))
+            .unwrap();
+        desk.execute_order(Some(who), record_paid(&format!("o{day}"), "50.00"))
+            .unwrap();
     }
     // All states reach their tables; then birthdays change, and nothing else.
     std::thread::sleep(std::time::Duration::from_millis(100));
     for who in &people[..5] {
-        desk.execute(change_action(who, birthday_change("1990-02-05"))).unwrap();
+        desk.execute(change_action(who, birthday_change("1990-02-05")))
+            .unwrap();
     }
     desk.execute_commands(&people[5], vec![add(5)]).unwrap();
     let look = |store: &dyn Store| {

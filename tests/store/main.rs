@@ -14,16 +14,16 @@
     reason = "a test may stop at what it did not expect"
 )]
 
-mod segments;
 mod damage;
 mod files;
 mod random;
+mod segments;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use loyalty_store::conformance::{Case, check_store};
-use loyalty_store::{MemoryStore, StoreSettings, SqliteStore};
+use loyalty_store::{MemoryStore, SqliteStore, StoreSettings};
 use tempfile::TempDir;
 
 fn run_in_memory(case: Case) {

@@ -7,16 +7,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use loyalty_core::discount::{CustomerSelection, ItemSelection, PriceRuleParts, PriceRule, TargetSelection};
-use loyalty_core::proptest::{expiring_programs, facts, programs, tags, tier_ids, full_programs};
+use loyalty_core::discount::{
+    CustomerSelection, ItemSelection, PriceRule, PriceRuleParts, TargetSelection,
+};
+use loyalty_core::proptest::{expiring_programs, facts, full_programs, programs, tags, tier_ids};
 use loyalty_core::{
     AccountId, Amount, CheckoutId, CodeId, Command, ManualTier, PriceRuleId, Program,
     ProgramVersion, RedemptionId, RewardId, ShopId, Timestamp, Zone,
 };
 use loyalty_store::{
-    Action, CatalogueAction, FieldChange, DiscountAction, Discounts, EmailConflict, MemoryStore, NumericId,
-    Existence, Product, ProfileChange, RedemptionAction, RedemptionView, Redemptions, Request,
-    RuleChange, SearchQuery, StoreSettings, SqliteStore, Store, CustomerRef,
+    Action, CatalogueAction, CustomerRef, DiscountAction, Discounts, EmailConflict, Existence,
+    FieldChange, MemoryStore, NumericId, Product, ProfileChange, RedemptionAction, RedemptionView,
+    Redemptions, Request, RuleChange, SearchQuery, SqliteStore, Store, StoreSettings,
 };
 use loyalty_tests::*;
 use proptest::collection::vec;
@@ -110,7 +112,7 @@ fn scheduled_actions() -> impl Strategy<Value = Action> {
     prop_oneof![
         2 => (1..8_i64).prop_map(|account| Action::CatchUp(AccountId(account))),
         3 => select(&[1, 2, 50, 50_usize][..]).prop_map(|limit| Action::RescheduleDue { limit }),
-        2 => (customer_refs(), select(&["2222222222222222", "2222222222222223"][..])).prop_map(|(who, code)| {
+        2 => (customer_refs(), select(&["2222222222222222", "2222222222222223"][..])).prop_map(|(customer, code)| {
             Action::JoinReferral { customer, change: ProfileChange::default(), code: code.to_owned() }
         }),
     ]
@@ -118,16 +120,21 @@ fn scheduled_actions() -> impl Strategy<Value = Action> {
 
 fn customer_actions() -> impl Strategy<Value = Action> {
     let presence = prop_oneof![6 => Just(Existence::Any), 2 => Just(Existence::Required), 1 => Just(Existence::Absent)];
-    (customer_refs(), presence, weighted(0.4, profile_changes()), conflict(), vec(manual_commands(), 0..3)).prop_map(
-        |(who, presence, change, conflict, commands)| Action::Customer {
+    (
+        customer_refs(),
+        presence,
+        weighted(0.4, profile_changes()),
+        conflict(),
+        vec(manual_commands(), 0..3),
+    )
+        .prop_map(|(who, presence, change, conflict, commands)| Action::Customer {
             customer: who,
             existence: presence,
             change: change.unwrap_or_default(),
             email_conflict: conflict,
             if_match: None,
             commands,
-        },
-    )
+        })
 }
 
 fn command_actions(facts: Vec<Command>) -> impl Strategy<Value = Action> {
@@ -143,7 +150,8 @@ fn command_actions(facts: Vec<Command>) -> impl Strategy<Value = Action> {
             let mut command = fact.get(&facts).clone();
             if let Command::RecordOrder { snapshot, .. } = &mut command {
                 let order = Arc::make_mut(snapshot);
-                (order.codes, order.checkout) = (codes.into_iter().map(discount_code).collect(), checkout);
+                (order.codes, order.checkout) =
+                    (codes.into_iter().map(discount_code).collect(), checkout);
             }
             if let Command::RecordOrder { at, .. }
             | Command::RefundOrder { at, .. }
@@ -193,7 +201,7 @@ fn discount_actions() -> impl Strategy<Value = Action> {
         6 => (rule(), code_text()).prop_map(|(rule, text)| DiscountAction::AddCode { rule, text: discount_code(text) }),
         2 => (rule(), vec(code_text().prop_map(str::to_owned), 0..4))
             .prop_map(|(rule, texts)| DiscountAction::AddCodes { rule, texts }),
-        2 => change.prop_map(|(rule, code, text, on)| DiscountAction::ChangeCode { rule, code, text, enabled }),
+        2 => change.prop_map(|(rule, code, text, enabled)| DiscountAction::ChangeCode { rule, code, text, enabled }),
         1 => (rule(), code()).prop_map(|(rule, code)| DiscountAction::RemoveCode { rule, code }),
         6 => reserve,
         2 => release.prop_map(|(checkout, code)| DiscountAction::Release { checkout, code }),
@@ -207,10 +215,14 @@ fn redemption_actions() -> impl Strategy<Value = Action> {
     let reward = (0..3_u8).prop_map(|reward| RewardId::new(format!("reward{reward}")).unwrap());
     let amount = weighted(0.2, (1..6_u32).prop_map(Amount::from));
     let order = of((0..3_u8).prop_map(|order| order_id(&format!("o{order}"))));
-    let issue =
-        (customer_refs(), reward, amount, any::<[u8; 16]>()).prop_map(|(who, reward, amount, entropy)| {
-            RedemptionAction::Issue { customer: who, reward, amount, entropy }
-        });
+    let issue = (customer_refs(), reward, amount, any::<[u8; 16]>()).prop_map(
+        |(who, reward, amount, entropy)| RedemptionAction::Issue {
+            customer: who,
+            reward,
+            amount,
+            entropy,
+        },
+    );
     let actions = prop_oneof![
         5 => issue,
         2 => id().prop_map(|id| RedemptionAction::Cancel { id }),
@@ -231,7 +243,8 @@ fn price_rule() -> impl Strategy<Value = PriceRule> {
         });
     (of(1..3_u64), any::<bool>(), emails, weighted(0.3, goods)).prop_map(
         |(usage_limit, once, emails, goods)| {
-            let mut parts = PriceRuleParts { usage_limit, once_per_customer: once, ..ten_percent() };
+            let mut parts =
+                PriceRuleParts { usage_limit, once_per_customer: once, ..ten_percent() };
             if !emails.is_empty() {
                 (parts.customer_selection, parts.prerequisite_emails) =
                     (CustomerSelection::Prerequisite, emails);
@@ -444,9 +457,11 @@ impl StorePair {
                     action: action.clone(),
                 };
                 match telling.key {
-                    Some(key) => {
-                        with_idempotency_key(request, &format!("k{key}"), &format!("{:?}", telling.action))
-                    }
+                    Some(key) => with_idempotency_key(
+                        request,
+                        &format!("k{key}"),
+                        &format!("{:?}", telling.action),
+                    ),
                     None => request,
                 }
             };
@@ -481,7 +496,9 @@ impl StorePair {
     /// The action, with the state that a client would have seen (`true`), or seen before.
     fn resolve_request(&self, telling: &StepRequest) -> Action {
         let mut action = telling.action.clone();
-        if let (Action::Customer { if_match, customer: who, .. }, Some(right)) = (&mut action, telling.expected_current) {
+        if let (Action::Customer { if_match, customer: who, .. }, Some(right)) =
+            (&mut action, telling.expected_current)
+        {
             let seen = self.memory.customer(self.shops[telling.shop], who).unwrap();
             *if_match = Some(
                 seen.filter(|_| right)
@@ -544,8 +561,8 @@ impl StorePair {
                 *code = codes.get(place).map_or(CodeId(999), |code| code.id);
             }
             DiscountAction::Reserve { until, .. } => {
-                *until =
-                    hours(self.elapsed_hours.max(0)) + until.signed_duration_since(Timestamp::UNIX_EPOCH);
+                *until = hours(self.elapsed_hours.max(0))
+                    + until.signed_duration_since(Timestamp::UNIX_EPOCH);
             }
             _ => {}
         }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use loyalty_core::{AccountId, ShopId, Timestamp};
 use loyalty_store::conformance::contents::{StoreContents, assert_consistent};
-use loyalty_store::{Action, SqliteAdmin, MemoryStore, Existence, StoreSettings, SqliteStore, Store};
+use loyalty_store::{
+    Action, Existence, MemoryStore, SqliteAdmin, SqliteStore, Store, StoreSettings,
+};
 use loyalty_tests::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -91,13 +93,21 @@ fn a_segment_is_rewritten_only_when_it_changes() {
         .execute_order(Some(&id("1")), refund("o40", "r1", "20.00"))
         .unwrap();
     drop(store);
-    assert_eq!((query_number(&place, COUNT_SEGMENTS), written()), (37, 38), "the third one lost an order");
+    assert_eq!(
+        (query_number(&place, COUNT_SEGMENTS), written()),
+        (37, 38),
+        "the third one lost an order"
+    );
     let store = place.open();
     desk(&store, minute(701))
         .execute_order(Some(&id("1")), refund("o32", "r1", "20.00"))
         .unwrap();
     drop(store);
-    assert_eq!((query_number(&place, COUNT_SEGMENTS), written()), (37, 39), "it begins later now");
+    assert_eq!(
+        (query_number(&place, COUNT_SEGMENTS), written()),
+        (37, 39),
+        "it begins later now"
+    );
     assert_eq!(
         query_number(
             &place,
@@ -111,7 +121,9 @@ fn a_segment_is_rewritten_only_when_it_changes() {
 #[test]
 fn lot_segments_are_rewritten_only_when_they_change() {
     let place = TempDatabase::new();
-    TestShop::new(&place.open()).execute(publish_action(EXPIRING)).unwrap();
+    TestShop::new(&place.open())
+        .execute(publish_action(EXPIRING))
+        .unwrap();
     let written = count_writes(&place, "lot_chapter");
     for round in 0..20 {
         record_orders(&place.open(), round * 10..round * 10 + 10);
@@ -132,7 +144,11 @@ fn lot_segments_are_rewritten_only_when_they_change() {
             .unwrap()
     };
     tell(700, subtract(5));
-    assert_eq!((query_number(&place, COUNT_LOT_SEGMENTS), written()), (37, 38), "of the first lot");
+    assert_eq!(
+        (query_number(&place, COUNT_LOT_SEGMENTS), written()),
+        (37, 38),
+        "of the first lot"
+    );
     tell(701, subtract(15));
     assert_eq!(
         (query_number(&place, COUNT_LOT_SEGMENTS), written()),
@@ -141,7 +157,11 @@ fn lot_segments_are_rewritten_only_when_they_change() {
     );
     assert_eq!(query_number(&place, "SELECT min(lot) FROM lot_chapter"), 2);
     tell(702, subtract(15 * 20));
-    assert_eq!((query_number(&place, COUNT_LOT_SEGMENTS), written()), (36, 39), "all of it is spent");
+    assert_eq!(
+        (query_number(&place, COUNT_LOT_SEGMENTS), written()),
+        (36, 39),
+        "all of it is spent"
+    );
     let of_o40 = || -> String {
         place
             .connect()
@@ -170,9 +190,15 @@ fn accounts_of_an_older_file_get_segments_when_they_change() {
     place.connect().execute_batch(WITHOUT_SEGMENTS).unwrap();
     place.connect().pragma_update(None, "user_version", 9).unwrap();
     assert_eq!(StoreContents::read(&place.open()), before);
-    assert_eq!([COUNT_SEGMENTS, COUNT_LOT_SEGMENTS].map(|count| query_number(&place, count)), [0, 0]);
+    assert_eq!(
+        [COUNT_SEGMENTS, COUNT_LOT_SEGMENTS].map(|count| query_number(&place, count)),
+        [0, 0]
+    );
     record_orders(&place.open(), 100..101);
-    assert_eq!([COUNT_SEGMENTS, COUNT_LOT_SEGMENTS].map(|count| query_number(&place, count)), [6, 6]);
+    assert_eq!(
+        [COUNT_SEGMENTS, COUNT_LOT_SEGMENTS].map(|count| query_number(&place, count)),
+        [6, 6]
+    );
     assert!(query_number(&place, "SELECT length(state) FROM account") < 2_000);
     let store = place.open();
     assert_consistent(&store);
@@ -202,7 +228,10 @@ fn accounts_with_instant_segments_only_get_lot_segments() {
     place.connect().pragma_update(None, "user_version", 10).unwrap();
     assert_eq!(StoreContents::read(&place.open()), before);
     record_orders(&place.open(), 100..101);
-    assert_eq!([COUNT_SEGMENTS, COUNT_LOT_SEGMENTS].map(|count| query_number(&place, count)), [6, 6]);
+    assert_eq!(
+        [COUNT_SEGMENTS, COUNT_LOT_SEGMENTS].map(|count| query_number(&place, count)),
+        [6, 6]
+    );
     assert_consistent(&place.open());
 }
 
@@ -362,7 +391,10 @@ impl StorePair {
             self.place = place;
         }
         self.file = Some(self.place.open_with(settings));
-        assert_eq!(StoreContents::read(self.file.as_ref().unwrap()), StoreContents::read(&self.memory));
+        assert_eq!(
+            StoreContents::read(self.file.as_ref().unwrap()),
+            StoreContents::read(&self.memory)
+        );
     }
 
     /// The next order's name.
@@ -373,24 +405,34 @@ impl StorePair {
 
     /// What a step tells; none where there is nothing to tell yet, or it is about files.
     fn action(&mut self, step: Step) -> Option<Action> {
-        let (told, order) =
-            (self.orders_sent, |back| format!("o{}", self.orders_sent - 1 - u64::from(back) % self.orders_sent));
+        let (told, order) = (self.orders_sent, |back| {
+            format!("o{}", self.orders_sent - 1 - u64::from(back) % self.orders_sent)
+        });
         match step {
             Step::Order { customer, days } => {
                 self.elapsed += 1 + u64::from(days) * 1_440;
-                Some(order_action(Some(&customer_ref(customer)), record_paid(&self.next_order_id(), "20.00")))
+                Some(order_action(
+                    Some(&customer_ref(customer)),
+                    record_paid(&self.next_order_id(), "20.00"),
+                ))
             }
             Step::Refund { back } => {
                 (told > 0).then(|| order_action(None, refund(&order(back), "r1", "7.00")))
             }
             Step::Cancel { back } => (told > 0).then(|| order_action(None, cancel(&order(back)))),
-            Step::Add { customer } => {
-                Some(Action::for_customer(customer_ref(customer), Existence::Required, vec![add(9)]))
-            }
+            Step::Add { customer } => Some(Action::for_customer(
+                customer_ref(customer),
+                Existence::Required,
+                vec![add(9)],
+            )),
             Step::Spend { customer, percent } => {
                 let known = self.memory.customer(ShopId(1), &customer_ref(customer)).unwrap()?;
                 let spent = known.balance(minute(self.elapsed)).get() * i64::from(percent) / 100;
-                Some(Action::for_customer(customer_ref(customer), Existence::Required, vec![subtract(spent.max(1))]))
+                Some(Action::for_customer(
+                    customer_ref(customer),
+                    Existence::Required,
+                    vec![subtract(spent.max(1))],
+                ))
             }
             Step::Merge => {
                 self.elapsed += 1;
@@ -423,7 +465,10 @@ fn run_steps(steps: &[Step], program: &str, settings: &StoreSettings) {
     }
     twice.open(None, settings);
     drop(twice.file);
-    let verified = SqliteAdmin::open_existing(&twice.place.file()).unwrap().verify().unwrap();
+    let verified = SqliteAdmin::open_existing(&twice.place.file())
+        .unwrap()
+        .verify()
+        .unwrap();
     assert_eq!(verified.differences, Vec::<String>::new());
 }
 

@@ -35,17 +35,25 @@ impl Graph {
     pub fn new(sources: &[Source]) -> Self {
         let scopes = Scopes::read(sources);
         let mut graph = Self::default();
-        graph.modules.extend(sources.iter().map(|source| source.module.clone()));
+        graph
+            .modules
+            .extend(sources.iter().map(|source| source.module.clone()));
 
         for (at, scope) in scopes.0.iter().enumerate() {
             for (path, line) in &scope.uses {
                 let target = match path.split_last() {
                     Some((last, inside)) if last == "*" => scopes.resolve(at, inside, true, DEPTH),
-                    _ => scopes.resolve(at, path, false, DEPTH).filter(|found| !found.is_module),
+                    _ => scopes
+                        .resolve(at, path, false, DEPTH)
+                        .filter(|found| !found.is_module),
                 };
                 if let Some(target) = target {
                     let (from, to) = (&sources[scope.file], &sources[scopes.0[target.scope].file]);
-                    graph.add(&from.module, &to.module, [(from.path.clone(), *line, path.join("::"))]);
+                    graph.add(
+                        &from.module,
+                        &to.module,
+                        [(from.path.clone(), *line, path.join("::"))],
+                    );
                 }
             }
         }
@@ -56,7 +64,10 @@ impl Graph {
     #[must_use]
     pub fn top_level(&self) -> Self {
         let top = |module: &String| module.split("::").next().unwrap_or_default().to_owned();
-        let mut graph = Self { modules: self.modules.iter().map(top).collect(), ..Self::default() };
+        let mut graph = Self {
+            modules: self.modules.iter().map(top).collect(),
+            ..Self::default()
+        };
         for ((from, to), uses) in &self.edges {
             graph.add(&top(from), &top(to), uses.iter().cloned());
         }
@@ -65,7 +76,10 @@ impl Graph {
 
     fn add(&mut self, from: &str, to: &str, uses: impl IntoIterator<Item = Use>) {
         if !is_within(from, to) && !is_within(to, from) {
-            self.edges.entry((from.to_owned(), to.to_owned())).or_default().extend(uses);
+            self.edges
+                .entry((from.to_owned(), to.to_owned()))
+                .or_default()
+                .extend(uses);
         }
     }
 
@@ -122,7 +136,10 @@ impl Graph {
 
 /// Whether a module is another one, or inside of it.
 fn is_within(module: &str, other: &str) -> bool {
-    other.is_empty() || module.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    other.is_empty()
+        || module
+            .strip_prefix(other)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 /// Where a path leads: to a module, or to something that the module defines.
@@ -149,7 +166,9 @@ struct Scopes(Vec<Scope>);
 
 impl Scopes {
     fn read(sources: &[Source]) -> Self {
-        let mut scopes: Vec<_> = (0..sources.len()).map(|file| Scope { file, ..Scope::default() }).collect();
+        let mut scopes: Vec<_> = (0..sources.len())
+            .map(|file| Scope { file, ..Scope::default() })
+            .collect();
         for (child, source) in sources.iter().enumerate().skip(1) {
             let (parent, name) = source.module.rsplit_once("::").unwrap_or(("", &source.module));
             let parent = sources.iter().position(|source| source.module == parent).unwrap();
@@ -190,19 +209,33 @@ impl Scopes {
 
     fn named(&self, at: usize, name: &str, module: bool, depth: usize) -> Option<Found> {
         let (scope, depth) = (&self.0[at], depth.checked_sub(1)?);
-        let child = scope.children.get(name).map(|child| Found { scope: *child, is_module: true });
-        let item = scope.items.contains(name).then_some(Found { scope: at, is_module: false });
-        let imports = scope.imports.iter().filter_map(|(import, path)| match import.as_str() {
-            "*" => {
-                let inside =
-                    self.resolve(at, path, true, depth).filter(|found| found.is_module && found.scope != at)?;
-                self.named(inside.scope, name, module, depth)
-            }
-            import => (import == name).then(|| self.resolve(at, path, module, depth))?,
-        });
+        let child = scope
+            .children
+            .get(name)
+            .map(|child| Found { scope: *child, is_module: true });
+        let item = scope
+            .items
+            .contains(name)
+            .then_some(Found { scope: at, is_module: false });
+        let imports = scope
+            .imports
+            .iter()
+            .filter_map(|(import, path)| match import.as_str() {
+                "*" => {
+                    let inside = self
+                        .resolve(at, path, true, depth)
+                        .filter(|found| found.is_module && found.scope != at)?;
+                    self.named(inside.scope, name, module, depth)
+                }
+                import => (import == name).then(|| self.resolve(at, path, module, depth))?,
+            });
 
         let found: Vec<_> = child.into_iter().chain(item).chain(imports).collect();
-        found.iter().find(|found| found.is_module == module).or(found.first()).copied()
+        found
+            .iter()
+            .find(|found| found.is_module == module)
+            .or(found.first())
+            .copied()
     }
 }
 
@@ -223,7 +256,9 @@ impl Reader {
                 path.push(tree.ident.to_string());
                 return self.import(&tree.tree, path);
             }
-            UseTree::Group(group) => return group.items.iter().for_each(|tree| self.import(tree, path.clone())),
+            UseTree::Group(group) => {
+                return group.items.iter().for_each(|tree| self.import(tree, path.clone()));
+            }
             UseTree::Glob(_) => ("*".to_owned(), None),
             UseTree::Name(tree) => (tree.ident.to_string(), None),
             UseTree::Rename(tree) => (tree.ident.to_string(), Some(tree.rename.to_string())),
@@ -232,7 +267,9 @@ impl Reader {
         let line = tree.span().start().line;
         let mut used = path.clone();
         if ident == "self" {
-            self.scope().imports.push((rename.or(path.last().cloned()).unwrap_or_default(), path));
+            self.scope()
+                .imports
+                .push((rename.or(path.last().cloned()).unwrap_or_default(), path));
         } else {
             used.push(ident.clone());
             let target = if ident == "*" { path } else { used.clone() };
@@ -262,7 +299,8 @@ impl<'ast> Visit<'ast> for Reader {
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
         if item.content.is_some() {
             let (parent, child) = (self.at, self.scopes.len());
-            self.scopes.push(Scope { file: self.scopes[parent].file, parent, ..Scope::default() });
+            self.scopes
+                .push(Scope { file: self.scopes[parent].file, parent, ..Scope::default() });
             self.scope().children.insert(item.ident.to_string(), child);
             self.at = child;
             visit::visit_item_mod(self, item);
@@ -278,7 +316,11 @@ impl<'ast> Visit<'ast> for Reader {
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         if path.leading_colon.is_none() {
-            let names = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+            let names = path
+                .segments
+                .iter()
+                .map(|segment| segment.ident.to_string())
+                .collect();
             self.scope().uses.push((names, path.span().start().line));
         }
         visit::visit_path(self, path);
@@ -288,7 +330,9 @@ impl<'ast> Visit<'ast> for Reader {
     fn visit_token_stream(&mut self, tokens: &'ast TokenStream) {
         let line = tokens.span().start().line;
         let text = tokens.to_string().replace(" :: ", "::");
-        for path in text.split(|letter: char| !letter.is_alphanumeric() && letter != '_' && letter != ':') {
+        for path in
+            text.split(|letter: char| !letter.is_alphanumeric() && letter != '_' && letter != ':')
+        {
             let names = path.trim_end_matches(':').split("::").map(str::to_owned).collect();
             self.scope().uses.push((names, line));
         }

@@ -12,7 +12,11 @@ fn no_modules_form_a_circle() {
         let graph = Graph::new(&load(&format!("{name}/src/lib.rs"), from_disk));
         for graph in [graph.top_level(), graph] {
             let circles = graph.circles();
-            found.extend(circles.iter().map(|circle| format!("{name}: {}", graph.describe(circle, 1))));
+            found.extend(
+                circles
+                    .iter()
+                    .map(|circle| format!("{name}: {}", graph.describe(circle, 1))),
+            );
         }
     }
     assert!(found.is_empty(), "modules form circles:\n{}", found.join("\n\n"));
@@ -20,9 +24,18 @@ fn no_modules_form_a_circle() {
 
 /// The circles of a crate, given as the texts of its files below `src`.
 fn circles(files: &[(&str, &str)]) -> Vec<String> {
-    let text = |path: &str| files.iter().find(|(file, _)| path == format!("src/{file}")).map(|(_, text)| *text);
+    let text = |path: &str| {
+        files
+            .iter()
+            .find(|(file, _)| path == format!("src/{file}"))
+            .map(|(_, text)| *text)
+    };
     let graph = Graph::new(&load("src/lib.rs", |path| text(path).map(str::to_owned)));
-    graph.circles().iter().map(|circle| graph.describe(circle, 1)).collect()
+    graph
+        .circles()
+        .iter()
+        .map(|circle| graph.describe(circle, 1))
+        .collect()
 }
 
 /// Whether the modules `a` and `b` form a circle, where `b` uses `a::A`.
@@ -88,7 +101,10 @@ fn a_re_export_leads_to_the_module_that_defines_the_item() {
     assert!(a_uses_b("pub use b::B;", "use crate::B;"));
     assert!(a_uses_b("pub use b::B as Other;", "fn f(_: super::Other) {}"));
     assert!(a_uses_b("pub use b::*;", "use crate::f;"));
-    assert!(a_uses_b("pub use b::inner; pub use inner::Deep;", "use crate::*; fn f(_: Deep) {}"));
+    assert!(a_uses_b(
+        "pub use b::inner; pub use inner::Deep;",
+        "use crate::*; fn f(_: Deep) {}"
+    ));
     assert!(!a_uses_b("pub use b::B; pub struct C;", "use crate::C;"));
     // The name of a module and of a function in it.
     assert!(a_uses_b("pub use b::f as b;", "use crate::b; fn g() { b() }"));

@@ -57,8 +57,14 @@ fn main() {
     }
 
     let figure = |(on_circle, all)| format!("{on_circle} of {all}");
-    let circles = graphs.each_ref().map(|(_, graph, _)| figure(graph.on_circles())).join(", ");
-    let top_level = graphs.each_ref().map(|(_, graph, _)| figure(graph.top_level().on_circles())).join(", ");
+    let circles = graphs
+        .each_ref()
+        .map(|(_, graph, _)| figure(graph.on_circles()))
+        .join(", ");
+    let top_level = graphs
+        .each_ref()
+        .map(|(_, graph, _)| figure(graph.top_level().on_circles()))
+        .join(", ");
     let mut measures = Measures::default();
     let program = load("loyalty-http/src/main.rs", from_disk);
     for source in graphs.iter().flat_map(|(_, _, sources)| sources).chain(&program) {
@@ -106,8 +112,9 @@ impl Measures {
 
         self.examples += examples(lines.iter().filter_map(|line| doc(line)));
         for line in &lines {
-            if let Some(file) =
-                line.strip_prefix("#[doc = include_str!(\"").and_then(|rest| rest.split('"').next())
+            if let Some(file) = line
+                .strip_prefix("#[doc = include_str!(\"")
+                .and_then(|rest| rest.split('"').next())
             {
                 let path = Path::new(&source.path).with_file_name(file);
                 self.examples += examples(from_disk(path.to_str().unwrap()).unwrap().lines());

@@ -57,7 +57,8 @@ fn parse(module: String, candidates: &[String], read: impl Fn(&str) -> Option<St
 
     let lines = without_tests(&text);
     let kept: Vec<_> = lines.iter().map(|line| line.as_deref().unwrap_or_default()).collect();
-    let syntax = syn::parse_file(&kept.join("\n")).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let syntax =
+        syn::parse_file(&kept.join("\n")).unwrap_or_else(|error| panic!("{path}: {error}"));
     Source { path: path.clone(), module, lines, syntax }
 }
 
@@ -70,8 +71,9 @@ fn without_tests(text: &str) -> Vec<Option<String>> {
         if line.trim() == "#[cfg(test)]" {
             cut = Some(indentation(line));
             let docs = kept.iter_mut().rev();
-            let is_doc =
-                |line: &Option<String>| line.as_ref().is_some_and(|line| line.trim_start().starts_with("///"));
+            let is_doc = |line: &Option<String>| {
+                line.as_ref().is_some_and(|line| line.trim_start().starts_with("///"))
+            };
             docs.take_while(|line| is_doc(line)).for_each(|line| *line = None);
         }
         kept.push(cut.is_none().then(|| line.to_owned()));

@@ -4,8 +4,8 @@
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::split_parts;
 use super::server::FuzzServer;
+use super::split_parts;
 
 pub(super) fn run(data: &[u8]) -> bool {
     let mut world = FuzzServer::new();
@@ -19,7 +19,11 @@ pub(super) fn run(data: &[u8]) -> bool {
                 .and_then(Value::as_str)
                 .unwrap_or_default();
             let code = format!("{{\"code\":\"code{number}\"}}");
-            world.send_json("POST", &format!("/v1/price-rules/{id}/discount-codes"), code.as_bytes());
+            world.send_json(
+                "POST",
+                &format!("/v1/price-rules/{id}/discount-codes"),
+                code.as_bytes(),
+            );
         }
     }
     let Some((200, answer)) = world.send_json("POST", "/v1/carts/evaluate", cart) else {
@@ -39,14 +43,17 @@ fn assert_adds_up(answer: &Value) {
     };
     let totals: Vec<Value> = list("lines").into_iter().chain(list("shipping")).collect();
     for total in &totals {
-        let (amount, discount, left) =
-            (parse_amount(total, "amount"), parse_amount(total, "discount"), parse_amount(total, "left"));
+        let (amount, discount, left) = (
+            parse_amount(total, "amount"),
+            parse_amount(total, "discount"),
+            parse_amount(total, "left"),
+        );
         assert!(left >= Decimal::ZERO && amount.checked_sub(discount) == Some(left), "{total}");
     }
     let sum = |values: &[Value], name: &str| {
-        values
-            .iter()
-            .fold(Decimal::ZERO, |sum, value| sum.checked_add(parse_amount(value, name)).expect("a sum"))
+        values.iter().fold(Decimal::ZERO, |sum, value| {
+            sum.checked_add(parse_amount(value, name)).expect("a sum")
+        })
     };
     assert_eq!(parse_amount(answer, "discount"), sum(&totals, "discount"), "{answer}");
     assert_eq!(parse_amount(answer, "total"), sum(&totals, "left"), "{answer}");

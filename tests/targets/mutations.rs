@@ -120,14 +120,16 @@ pub fn mutate_seed(random: &mut SplitMix64, seed: &[u8], other: &[u8]) -> Vec<u8
                 }
             }
             9 | 10 => {
-                let (place, word) = (pick(random, word_ranges(&data)), pick(random, word_ranges(other)));
+                let (place, word) =
+                    (pick(random, word_ranges(&data)), pick(random, word_ranges(other)));
                 if let (Some(place), Some(word)) = (place, word) {
                     drop(data.splice(place, other[word].iter().copied()));
                 }
             }
             11..=13 => {
                 let place = pick(random, value_ranges(&data).into_iter());
-                if let (Some(place), Some(value)) = (place, pick(random, value_ranges(other).into_iter()))
+                if let (Some(place), Some(value)) =
+                    (place, pick(random, value_ranges(other).into_iter()))
                 {
                     drop(data.splice(place, other[value].iter().copied()));
                 }

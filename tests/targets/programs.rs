@@ -1,7 +1,7 @@
 //! Programs: what is accepted survives being written down, and customers can live under it.
 
 use loyalty_core::Program;
-use loyalty_core::proptest::{ProgramCheck, Invariant};
+use loyalty_core::proptest::{Invariant, ProgramCheck};
 
 pub(super) fn run(data: &[u8]) -> bool {
     let Ok(document) = str::from_utf8(data) else { return false };

@@ -11,7 +11,7 @@
 
 use loyalty_core::Timestamp;
 
-use super::server::{KEY, FuzzServer};
+use super::server::{FuzzServer, KEY};
 use super::{split_first_line, split_parts};
 
 pub(super) fn run(data: &[u8]) -> bool {

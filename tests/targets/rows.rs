@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use loyalty_core::account::{AccountSegments, AccountHeader, AccountSegmentKey};
-use loyalty_core::discount::{CheckoutClaim, CodeState, OrderClaim, RuleState, CodeUsage};
+use loyalty_core::account::{AccountHeader, AccountSegmentKey, AccountSegments};
+use loyalty_core::discount::{CheckoutClaim, CodeState, CodeUsage, OrderClaim, RuleState};
 use loyalty_core::redemption::Redemption;
 use loyalty_core::{
-    Account, Command, Context, Event, AdjustmentReason, LotId, OrderState, Points, Program, Timestamp,
-    as_of, decide, entitlement, next_due,
+    Account, AdjustmentReason, Command, Context, Event, LotId, OrderState, Points, Program,
+    Timestamp, as_of, decide, entitlement, next_due,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -102,7 +102,8 @@ fn read_segments(lines: &str) -> bool {
     let chapter = |line: &str| {
         let (start, text) = line.split_once(' ')?;
         let instant = start.parse().map(AccountSegmentKey::Instant).ok();
-        let start = instant.or_else(|| start.parse().ok().map(|lot| AccountSegmentKey::Lot(LotId(lot))))?;
+        let start =
+            instant.or_else(|| start.parse().ok().map(|lot| AccountSegmentKey::Lot(LotId(lot))))?;
         Some((start, text.to_owned()))
     };
     let Some(chapters) = AccountSegments::decode(lines.lines().filter_map(chapter)) else {

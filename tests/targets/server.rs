@@ -93,7 +93,12 @@ impl FuzzServer {
     }
 
     /// A request with the shop's key and a JSON body.
-    pub(super) fn send_json(&mut self, method: &str, path: &str, body: &[u8]) -> Option<(u16, Value)> {
+    pub(super) fn send_json(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: &[u8],
+    ) -> Option<(u16, Value)> {
         let request = hyper::Request::builder().method(method).uri(path);
         let request = request.header("authorization", format!("Bearer {KEY}"));
         self.send(request.header("content-type", "application/json"), body)

@@ -14,7 +14,7 @@ use loyalty_http::integration::SignedBody;
 use serde_json::value::RawValue;
 use sha2::Sha256;
 
-use super::server::{KEY, SECRET, FuzzServer};
+use super::server::{FuzzServer, KEY, SECRET};
 use super::{split_first_line, split_parts};
 
 /// When the seeds say that they were signed.

@@ -354,7 +354,9 @@ impl AccountActivity {
             AwardReason::Anniversary { years, .. } => {
                 self.last_anniversary = self.last_anniversary.max(Some(*years))
             }
-            AwardReason::Birthday { year, .. } => self.last_birthday_year = self.last_birthday_year.max(Some(*year)),
+            AwardReason::Birthday { year, .. } => {
+                self.last_birthday_year = self.last_birthday_year.max(Some(*year))
+            }
             AwardReason::Code { code, .. } => {
                 self.codes.insert(Arc::clone(code));
             }

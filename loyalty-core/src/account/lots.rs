@@ -7,7 +7,7 @@ use crate::account::lot::SpendingKey;
 use crate::amount::Points;
 use crate::calendar::Timestamp;
 use crate::id::{LotId, OrderId};
-use crate::tree::{Nodes, Tree, Summarize};
+use crate::tree::{Nodes, Summarize, Tree};
 
 /// Lots in spending order. Copies are cheap: they share what neither has changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,10 +134,7 @@ impl Lots {
 impl Lots {
     /// The last chunk alone, to be written: nothing in it is found by its number or its order. And the chunks before it.
     pub(super) fn split(&self) -> (Self, &Nodes<SpendingKey, Lot>) {
-        (
-            Self { by_key: self.by_key.newest(), ..Self::default() },
-            self.by_key.older(),
-        )
+        (Self { by_key: self.by_key.newest(), ..Self::default() }, self.by_key.older())
     }
 
     /// The same with chunks before its own, and all lots found in every way. None where they are not before these, or

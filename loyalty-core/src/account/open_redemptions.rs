@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::calendar::Timestamp;
 use crate::id::RedemptionId;
 use crate::redemption::Redemption;
-use crate::tree::{Tree, Summarize};
+use crate::tree::{Summarize, Tree};
 
 /// Redemptions by their ends. Copies are cheap: they share what neither has changed.
 ///

@@ -1,14 +1,14 @@
 //! What a customer has done so far, as tiers and goals count it.
 
+pub(super) mod codec;
 #[cfg(feature = "json")]
 mod json;
-pub(super) mod codec;
 
 use chrono::TimeDelta;
 
 use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
-use crate::tree::{Nodes, Tree, Summarize};
+use crate::tree::{Nodes, Summarize, Tree};
 
 /// Money spent, points earned and orders made. A difference of two can be negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,7 +98,10 @@ pub struct Progress {
     lifetime: Counts,
     #[cfg_attr(
         feature = "json",
-        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::serialize_instant")
+        serde(
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "crate::fast_fmt::serialize_instant"
+        )
     )]
     first_order: Option<Timestamp>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "Tree::is_empty", with = "json"))]
@@ -151,7 +154,8 @@ impl Progress {
         } else {
             self.by_instant.insert(at, sum);
         }
-        let kept = received.and_then(|now| now.checked_sub_signed(TimeDelta::days(Self::RETENTION_DAYS)));
+        let kept =
+            received.and_then(|now| now.checked_sub_signed(TimeDelta::days(Self::RETENTION_DAYS)));
         while let Some((first, _)) = self.by_instant.first()
             && Some(*first) < kept
         {

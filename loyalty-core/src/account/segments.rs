@@ -13,32 +13,32 @@ use crate::tree::{Diff, Nodes, Summarize};
 /// All that an account has done but for its newest instants, and all that it can spend but for the lots that end last,
 /// in chapters. A copy costs nothing: it shares what it holds with the account.
 ///
-/// A store keeps three things: the account's [`Head`], the chapters, and how many they are, so that it notices
+/// A store keeps three things: the account's [`AccountHeader`], the chapters, and how many they are, so that it notices
 /// where one is lost. And it remembers, for each account in memory, the chapters that it has written or read last, so
 /// that it need only write what has changed since.
 ///
 /// ```
-/// use loyalty_core::account::{Account, Chapters, Start};
-/// use loyalty_core::event::LotPart;
-/// use loyalty_core::{Event, Grounds, LotId, Points, Timestamp};
+/// use loyalty_core::account::{Account, AccountSegments, AccountSegmentKey};
+/// use loyalty_core::event::LotCredit;
+/// use loyalty_core::{Event, AdjustmentReason, LotId, Points, TimeField};
 ///
 /// let mut account = Account::default();
 /// for day in 1..=20 {
-///     let at = |day: u32| Timestamp::from_timestamp(i64::from(day) * 86_400, 0).unwrap();
+///     let at = |day: u32| TimeField::from_timestamp(i64::from(day) * 86_400, 0).unwrap();
 ///     let (points, earned_at, expires_at) = (Points::from(5), at(day), Some(at(day + 365)));
-///     let lot = LotPart { id: LotId(day), points, earned_at, expires_at, pending_until: None, apart: false };
-///     let (grounds, at) = (Grounds::default(), Some(earned_at));
+///     let lot = LotCredit { id: LotId(day), points, earned_at, expires_at, pending_until: None, apart: false };
+///     let (grounds, at) = (AdjustmentReason::default(), Some(earned_at));
 ///     account.evolve(&Event::PointsAdded { points, lot: Some(lot), grounds, at });
 /// }
-/// let (head, chapters) = account.split_chapters();
-/// let changed = chapters.changed_since(&Chapters::default());
+/// let (head, chapters) = account.split_segments();
+/// let changed = chapters.changed_since(&AccountSegments::default());
 /// assert_eq!(changed.len(), 2, "of the first sixteen days, and of their lots");
-/// assert_eq!(changed[1].start, Start::Lot(LotId(1)));
+/// assert_eq!(changed[1].start, AccountSegmentKey::Lot(LotId(1)));
 ///
 /// let written = changed.iter().filter_map(|chapter| Some((chapter.start, chapter.text.as_deref()?)));
-/// let read = Chapters::read(written).unwrap();
+/// let read = AccountSegments::decode(written).unwrap();
 /// assert_eq!(read.len(), chapters.len());
-/// assert_eq!(head.with_chapters(&read), Some(account));
+/// assert_eq!(head.with_segments(&read), Some(account));
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct AccountSegments {
@@ -60,7 +60,7 @@ pub enum AccountSegmentKey {
 pub struct AccountSegment {
     /// What it begins with.
     pub key: AccountSegmentKey,
-    /// What it holds, for [`Chapters::read`]. None where no chapter begins there any more.
+    /// What it holds, for [`AccountSegments::decode`]. None where no chapter begins there any more.
     pub text: Option<String>,
 }
 
@@ -102,7 +102,9 @@ impl AccountSegments {
     }
 
     /// Chapters, in any order. None where the text of one is of no chapter that begins so, or two of them overlap.
-    pub fn decode<T: AsRef<str>>(chapters: impl IntoIterator<Item = (AccountSegmentKey, T)>) -> Option<Self> {
+    pub fn decode<T: AsRef<str>>(
+        chapters: impl IntoIterator<Item = (AccountSegmentKey, T)>,
+    ) -> Option<Self> {
         let (mut instants, mut lots) = (Vec::new(), Vec::new());
         for (start, text) in chapters {
             match start {
@@ -122,7 +124,10 @@ impl AccountSegments {
                 }
             }
         }
-        Some(Self { instants: join_segments(instants)?, lots: join_segments(lots)? })
+        Some(Self {
+            instants: join_segments(instants)?,
+            lots: join_segments(lots)?,
+        })
     }
 }
 
@@ -140,7 +145,9 @@ fn diff_segments<'a, K: 'a, V: 'a>(
 }
 
 /// Chapters of one kind.
-fn join_segments<K: Ord + Copy, V: Summarize + Clone>(mut chapters: Vec<Vec<(K, V)>>) -> Option<Nodes<K, V>> {
+fn join_segments<K: Ord + Copy, V: Summarize + Clone>(
+    mut chapters: Vec<Vec<(K, V)>>,
+) -> Option<Nodes<K, V>> {
     chapters.sort_unstable_by_key(|entries| entries.first().map(|(first, _)| *first));
     let mut nodes = Nodes::default();
     chapters
@@ -186,7 +193,7 @@ mod tests {
     )]
     use super::*;
     use crate::amount::Points;
-    use crate::event::{Event, AdjustmentReason, LotCredit};
+    use crate::event::{AdjustmentReason, Event, LotCredit};
     use crate::id::OrderId;
 
     fn at(seconds: i64, nanos: u32) -> Timestamp {
@@ -257,7 +264,10 @@ mod tests {
         let changed = chapters.changed_since(&AccountSegments::default());
         let mut written = texts(&changed);
         written.reverse();
-        let read = head.clone().with_segments(&AccountSegments::decode(written).unwrap()).unwrap();
+        let read = head
+            .clone()
+            .with_segments(&AccountSegments::decode(written).unwrap())
+            .unwrap();
         assert_eq!(read, account, "also by number and by order");
         for number in [1, 16, 17, 96, 97, 100] {
             assert_eq!(read.lots().get(LotId(number)), Some(&lot(number)));
@@ -284,16 +294,21 @@ mod tests {
         };
         account.evolve(&spent(1, 3));
         let before = account.split_segments().1;
-        assert_eq!(starts(before.changed_since(&first)), [(AccountSegmentKey::Lot(LotId(1)), true)]);
+        assert_eq!(
+            starts(before.changed_since(&first)),
+            [(AccountSegmentKey::Lot(LotId(1)), true)]
+        );
         account.evolve(&spent(1, 2));
-        let moved = [(AccountSegmentKey::Lot(LotId(1)), false), (AccountSegmentKey::Lot(LotId(2)), true)];
+        let moved =
+            [(AccountSegmentKey::Lot(LotId(1)), false), (AccountSegmentKey::Lot(LotId(2)), true)];
         assert_eq!(starts(account.split_segments().1.changed_since(&before)), moved);
         let Event::PointsAdded { points, lot, at, .. } = earned(1, 0) else {
             unreachable!()
         };
         let grounds = AdjustmentReason { sets_balance: true, ..AdjustmentReason::default() };
         account.evolve(&Event::PointsAdded { points, lot, reason: grounds, at });
-        let again = [(AccountSegmentKey::Lot(LotId(1)), false), (AccountSegmentKey::Lot(LotId(1)), true)];
+        let again =
+            [(AccountSegmentKey::Lot(LotId(1)), false), (AccountSegmentKey::Lot(LotId(1)), true)];
         assert_eq!(
             starts(account.split_segments().1.changed_since(&before)),
             again,
@@ -325,7 +340,10 @@ mod tests {
 
     #[test]
     fn invalid_segments_are_rejected() {
-        let chapters = account(40).split_segments().1.changed_since(&AccountSegments::default());
+        let chapters = account(40)
+            .split_segments()
+            .1
+            .changed_since(&AccountSegments::default());
         let [instants, _, lots, _] = <[_; 4]>::try_from(texts(&chapters)).unwrap();
         for (what, chapters) in [
             ("twice", vec![instants, instants]),
@@ -334,7 +352,10 @@ mod tests {
             ("elsewhere", vec![(AccountSegmentKey::Lot(LotId(2)), lots.1)]),
             ("of the other kind", vec![(AccountSegmentKey::Lot(LotId(1)), instants.1)]),
             ("of nothing", vec![(AccountSegmentKey::Lot(LotId(1)), "")]),
-            ("cut", vec![(AccountSegmentKey::Lot(LotId(1)), lots.1.get(..lots.1.len() - 1).unwrap())]),
+            (
+                "cut",
+                vec![(AccountSegmentKey::Lot(LotId(1)), lots.1.get(..lots.1.len() - 1).unwrap())],
+            ),
             // By hand: number 1, 5 points, of 1970; ends neither nor never, an order of a control character, one of
             // more bytes than there are, too many points, 2³² and 1 more.
             ("unknown", vec![(AccountSegmentKey::Lot(LotId(1)), "BKAACAA")]),
@@ -346,11 +367,18 @@ mod tests {
             assert!(AccountSegments::decode(chapters).is_none(), "{what}");
         }
         assert_eq!(
-            AccountSegments::decode([(AccountSegmentKey::Lot(LotId(1)), "BKAAAAA")]).unwrap().len(),
+            AccountSegments::decode([(AccountSegmentKey::Lot(LotId(1)), "BKAAAAA")])
+                .unwrap()
+                .len(),
             1,
             "these are right"
         );
-        assert_eq!(AccountSegments::decode([(AccountSegmentKey::Lot(LotId(1)), "BKAAAABx")]).unwrap().len(), 1);
+        assert_eq!(
+            AccountSegments::decode([(AccountSegmentKey::Lot(LotId(1)), "BKAAAABx")])
+                .unwrap()
+                .len(),
+            1
+        );
         let (head, chapters) = account(40).split_segments();
         let (fewer, _) = account(20).split_segments();
         assert!(fewer.with_segments(&chapters).is_none(), "not before its own");

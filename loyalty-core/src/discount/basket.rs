@@ -51,7 +51,8 @@ impl Basket {
     pub(super) fn from_cart(cart: &Cart, minor_digits: u32) -> Result<Self, CartError> {
         cart.check()?;
         let minor = |price: Amount, id: &LineId| {
-            to_minor_units(price, minor_digits).ok_or_else(|| CartError::FinerThanCurrency(id.clone()))
+            to_minor_units(price, minor_digits)
+                .ok_or_else(|| CartError::FinerThanCurrency(id.clone()))
         };
         let mut lines = Vec::with_capacity(cart.lines.len());
         for line in &cart.lines {
@@ -89,7 +90,7 @@ impl Basket {
         Amount::new(whole).ok()
     }
 
-    /// So many minor units of this basket as an amount: [`Basket::of`] has seen that all of it is in range.
+    /// So many minor units of this basket as an amount: [`CartCase::from_cart`] has seen that all of it is in range.
     pub(super) fn to_amount(&self, minor: u64) -> Amount {
         self.try_to_amount(minor).unwrap_or(Amount::MAX)
     }

@@ -111,7 +111,9 @@ impl UnitTotals {
         let Some(got) = get.checked_mul(applications) else { return false };
         let shared = got.saturating_sub(self.entitled_only);
         got <= self.entitled
-            && self.spare_shared_units(buy, applications).is_some_and(|spare| shared <= spare)
+            && self
+                .spare_shared_units(buy, applications)
+                .is_some_and(|spare| shared <= spare)
     }
 
     /// The most applications: each more needs more, so halving finds it.
@@ -134,10 +136,18 @@ impl UnitTotals {
 /// enough to be bought, what is bought the dearest of the rest; ties go to the earlier line.
 ///
 /// Near linear in the number of piles, whatever their sizes.
-pub(super) fn match_bundle(piles: &[UnitGroup], buy: BundleRequirement, get: u64, limit: Option<u64>) -> BundleMatch {
+pub(super) fn match_bundle(
+    piles: &[UnitGroup],
+    buy: BundleRequirement,
+    get: u64,
+    limit: Option<u64>,
+) -> BundleMatch {
     let sums = UnitTotals::from_groups(piles);
     let applications = sums.max_applications(buy, get, limit);
-    let Some(mut spare) = sums.spare_shared_units(buy, applications).filter(|_| applications > 0) else {
+    let Some(mut spare) = sums
+        .spare_shared_units(buy, applications)
+        .filter(|_| applications > 0)
+    else {
         return BundleMatch::default();
     };
     let mut piles = piles.to_vec();
@@ -164,7 +174,11 @@ pub(super) fn match_bundle(piles: &[UnitGroup], buy: BundleRequirement, get: u64
 }
 
 /// The dearest units that make up what so many applications need.
-fn select_prerequisite_units(piles: &mut [UnitGroup], buy: BundleRequirement, applications: u64) -> Vec<(usize, u64)> {
+fn select_prerequisite_units(
+    piles: &mut [UnitGroup],
+    buy: BundleRequirement,
+    applications: u64,
+) -> Vec<(usize, u64)> {
     piles.sort_by(|a, b| b.price.cmp(&a.price).then(a.line.cmp(&b.line)));
     let (BundleRequirement::Units(each) | BundleRequirement::Amount(each)) = buy;
     let mut missing = u128::from(each).saturating_mul(u128::from(applications));

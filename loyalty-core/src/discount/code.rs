@@ -16,7 +16,7 @@ pub enum CodeError {
     /// A NUL, a line break or another control character in it.
     #[error("must not hold control characters")]
     ControlCharacter,
-    /// More than [`Code::MAX_CHARS`].
+    /// More than [`BodyErrorCode::MAX_CHARS`].
     #[error("must be at most {} characters", Code::MAX_CHARS)]
     TooLong,
 }
@@ -24,14 +24,14 @@ pub enum CodeError {
 /// A discount code: kept as typed, compared without regard to case.
 ///
 /// Two codes are one where they match caselessly by Unicode's canonical caseless matching (default case
-/// folding, then NFC), without the blanks around them. [`Code::key`] is the text that look-ups use.
+/// folding, then NFC), without the blanks around them. [`BodyErrorCode::key`] is the text that look-ups use.
 ///
 /// # Example
 /// ```
-/// use loyalty_core::discount::Code;
-/// let code = Code::new("  Straße-10 ").unwrap();
+/// use loyalty_core::discount::BodyErrorCode;
+/// let code = BodyErrorCode::new("  Straße-10 ").unwrap();
 /// assert_eq!((code.as_str(), code.key()), ("Straße-10", "strasse-10"));
-/// assert_eq!(code, Code::new("STRASSE-10").unwrap());
+/// assert_eq!(code, BodyErrorCode::new("STRASSE-10").unwrap());
 /// ```
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]

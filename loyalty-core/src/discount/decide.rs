@@ -6,10 +6,10 @@ use chrono::{DurationRound, TimeDelta};
 
 use super::cart::Customer;
 use super::code::Code;
+use super::code_rejection::CodeRejection;
 use super::event::{DiscountEvent, Reservation};
 use super::price_rule::PriceRule;
-use super::code_rejection::CodeRejection;
-use super::usage::{CheckoutClaim, CodeState, OrderClaim, RuleState, CodeUsage};
+use super::usage::{CheckoutClaim, CodeState, CodeUsage, OrderClaim, RuleState};
 use crate::calendar::Timestamp;
 use crate::id::{CheckoutId, CodeId, OrderId, PriceRuleId};
 
@@ -122,7 +122,10 @@ impl<'a> CodeContext<'a> {
         placed: Timestamp,
         now: Timestamp,
     ) -> Result<&'a PriceRule, CodeRejection> {
-        let rule = self.rule.filter(|_| self.state.is_on()).ok_or(CodeRejection::Disabled)?;
+        let rule = self
+            .rule
+            .filter(|_| self.state.is_on())
+            .ok_or(CodeRejection::Disabled)?;
         let held = self.checkout_claim.and_then(|claim| claim.reservation_at(now));
         // What was promised to this customer in this checkout holds.
         if held.is_some_and(|held| held.account == customer.account) {
@@ -197,7 +200,9 @@ pub fn decide_code(
             let renamed = || DiscountEvent::CodeRenamed { code, text: text.clone() };
             Ok((known.as_str() != text.as_str()).then(renamed))
         }
-        CodeCommand::Reserve { checkout, until } => decide_reservation(facts, customer, checkout, *until, now),
+        CodeCommand::Reserve { checkout, until } => {
+            decide_reservation(facts, customer, checkout, *until, now)
+        }
         CodeCommand::ReturnUse { order: id } => match order {
             Some(OrderClaim::Used(account)) => {
                 let (order, account) = (id.clone(), *account);
@@ -268,7 +273,9 @@ fn decide_reservation(
         .duration_round_up(TimeDelta::minutes(1))
         .map_err(|_| DiscountRejection::ReservationPeriod)?;
     let replaces = facts.checkout_claim.and_then(|claim| claim.reservation_at(now));
-    if replaces.is_some_and(|held: Reservation| held.until >= until && held.account == customer.account) {
+    if replaces
+        .is_some_and(|held: Reservation| held.until >= until && held.account == customer.account)
+    {
         return Ok(None);
     }
     let (checkout, account) = (checkout.clone(), customer.account);

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::basket::{Basket, LineDiscounts};
 use super::cart::{Cart, CartError};
 use super::code::Code;
+use super::code_rejection::CodeRejection;
 use super::decide::CodeContext;
-use super::evaluation::{AppliedCode, CodeOutcome, Evaluation, LineTotal, DiscountShare};
+use super::evaluation::{AppliedCode, CodeOutcome, DiscountShare, Evaluation, LineTotal};
 use super::plan::{Plan, PlanError};
 use super::price_rule::{Class, PriceRule};
-use super::code_rejection::CodeRejection;
 use crate::id::{CodeId, LineId, PriceRuleId};
 
 /// Which of several usable codes apply.
@@ -189,7 +189,8 @@ fn select_codes<'u, 'a>(
         (Stacking::Best, _) => select_best(usable.iter(), basket).into_iter().collect(),
         (Stacking::OnePerClass | Stacking::All, Some(alone)) => {
             for other in usable.iter().filter(|other| other.index != alone.index) {
-                refused.insert(other.index, CodeRejection::IndividualUse { with: alone.code.clone() });
+                refused
+                    .insert(other.index, CodeRejection::IndividualUse { with: alone.code.clone() });
             }
             return vec![alone];
         }
@@ -202,7 +203,9 @@ fn select_codes<'u, 'a>(
     };
     let per_class = stacking == Stacking::OnePerClass;
     for other in usable {
-        let same_class = |winner: &&&UsableCode<'_>| !per_class || winner.application_order().0 == other.application_order().0;
+        let same_class = |winner: &&&UsableCode<'_>| {
+            !per_class || winner.application_order().0 == other.application_order().0
+        };
         if !chosen.iter().any(|winner| winner.index == other.index)
             && let Some(winner) = chosen.iter().find(same_class)
         {
@@ -227,7 +230,10 @@ fn select_best<'u, 'a: 'u>(
     best.map(|(_, code)| code)
 }
 
-fn select_best_per_class<'u, 'a>(usable: &'u [UsableCode<'a>], basket: &Basket) -> Vec<&'u UsableCode<'a>> {
+fn select_best_per_class<'u, 'a>(
+    usable: &'u [UsableCode<'a>],
+    basket: &Basket,
+) -> Vec<&'u UsableCode<'a>> {
     let mut basket = basket.clone();
     let mut chosen = Vec::new();
     for (_, class) in Class::NAMES {
@@ -240,7 +246,12 @@ fn select_best_per_class<'u, 'a>(usable: &'u [UsableCode<'a>], basket: &Basket) 
     chosen
 }
 
-fn build_applied_code(code: &UsableCode<'_>, taking: &LineDiscounts, cart: &Cart, basket: &Basket) -> AppliedCode {
+fn build_applied_code(
+    code: &UsableCode<'_>,
+    taking: &LineDiscounts,
+    cart: &Cart,
+    basket: &Basket,
+) -> AppliedCode {
     let rule = code.plan.rule;
     let class = rule.class();
     let id = |place: usize| {

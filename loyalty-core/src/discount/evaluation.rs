@@ -5,8 +5,8 @@ use std::fmt;
 use rust_decimal::Decimal;
 
 use super::code::Code;
-use super::price_rule::{AllocationMethod, Class, DiscountValue, QuantityRatio};
 use super::code_rejection::CodeRejection;
+use super::price_rule::{AllocationMethod, Class, DiscountValue, QuantityRatio};
 use crate::amount::Amount;
 use crate::id::{CodeId, LineId, PriceRuleId};
 
@@ -31,8 +31,9 @@ impl Evaluation {
 
     /// The codes that an order of this cart uses up: those that take something off.
     pub fn used_codes(&self) -> impl Iterator<Item = (&Code, &AppliedCode)> {
-        let applied =
-            |outcome: &'_ CodeOutcome| outcome.outcome.as_ref().is_ok_and(AppliedCode::has_discount);
+        let applied = |outcome: &'_ CodeOutcome| {
+            outcome.outcome.as_ref().is_ok_and(AppliedCode::has_discount)
+        };
         let codes = self.codes.iter().filter(move |outcome| applied(outcome));
         codes.filter_map(|outcome| Some((&outcome.code, outcome.outcome.as_ref().ok()?)))
     }

@@ -6,8 +6,8 @@ use super::allocate::{allocate, mul_div_half_up};
 use super::basket::{Basket, LineDiscounts};
 use super::bundle::{BundleRequirement, UnitGroup, match_bundle};
 use super::cart::{Cart, CartLine};
-use super::price_rule::{AllocationMethod, DiscountValue, PriceRule, TargetSelection, TargetType};
 use super::code_rejection::CodeRejection;
+use super::price_rule::{AllocationMethod, DiscountValue, PriceRule, TargetSelection, TargetType};
 use crate::amount::Amount;
 
 /// A rule whose conditions the cart meets.
@@ -89,7 +89,9 @@ impl<'a> Plan<'a> {
             }
         };
         let plan = Self { rule, value, target };
-        if matches!(plan.target, Target::Bundle { .. }) && plan.line_discounts(basket).applications == 0 {
+        if matches!(plan.target, Target::Bundle { .. })
+            && plan.line_discounts(basket).applications == 0
+        {
             return Err(CodeRejection::PrerequisitesNotMet.into());
         }
         Ok(plan)
@@ -102,7 +104,9 @@ impl<'a> Plan<'a> {
                 AllocationMethod::Across => self.discount_across(places, basket),
                 AllocationMethod::Each => self.discount_each(places, basket),
             },
-            Target::Bundle { groups: piles, requirement: buy, entitled_quantity: get } => self.discount_bundle(piles, *buy, *get, basket),
+            Target::Bundle { groups: piles, requirement: buy, entitled_quantity: get } => {
+                self.discount_bundle(piles, *buy, *get, basket)
+            }
             Target::Shipping(places) => {
                 let left = places
                     .iter()
@@ -132,7 +136,9 @@ impl<'a> Plan<'a> {
         let basis = weights.iter().fold(0_u64, |sum, left| sum.saturating_add(*left));
         let total = match self.value {
             MinorValue::Fixed(amount) => amount.min(basis),
-            MinorValue::Percent(part) => mul_div_half_up(basis, part, u64::from(DiscountValue::FULL_PERCENT)),
+            MinorValue::Percent(part) => {
+                mul_div_half_up(basis, part, u64::from(DiscountValue::FULL_PERCENT))
+            }
         };
         let shares = allocate(total, &weights).unwrap_or_default();
         let shares = places
@@ -159,9 +165,10 @@ impl<'a> Plan<'a> {
             let units = line.units.min(room);
             room = room.saturating_sub(units);
             let share = self.discount_units(units, line.units, line.remaining);
-            taking.basis = taking
-                .basis
-                .saturating_add(mul_div_half_up(line.remaining, units, line.units));
+            taking.basis =
+                taking
+                    .basis
+                    .saturating_add(mul_div_half_up(line.remaining, units, line.units));
             if share > 0 {
                 taking.shares.push((place, share));
             }
@@ -170,20 +177,29 @@ impl<'a> Plan<'a> {
         taking
     }
 
-    fn discount_bundle(&self, piles: &[UnitGroup], buy: BundleRequirement, get: u64, basket: &Basket) -> LineDiscounts {
-        let open =
-            |pile: &UnitGroup| Some(UnitGroup { units: basket.lines.get(pile.line)?.available_units, ..*pile });
+    fn discount_bundle(
+        &self,
+        piles: &[UnitGroup],
+        buy: BundleRequirement,
+        get: u64,
+        basket: &Basket,
+    ) -> LineDiscounts {
+        let open = |pile: &UnitGroup| {
+            Some(UnitGroup { units: basket.lines.get(pile.line)?.available_units, ..*pile })
+        };
         let piles: Vec<_> = piles.iter().filter_map(open).collect();
         let limit = self.rule.parts().allocation_limit.map(u64::from);
         let found = match_bundle(&piles, buy, get, limit);
-        let mut taking = LineDiscounts { applications: found.applications, ..LineDiscounts::default() };
+        let mut taking =
+            LineDiscounts { applications: found.applications, ..LineDiscounts::default() };
         for (place, units) in &found.entitled_units {
             let Some(line) = basket.lines.get(*place) else { continue };
             let share = self.discount_units(*units, line.available_units, line.available_amount);
-            taking.basis =
-                taking
-                    .basis
-                    .saturating_add(mul_div_half_up(line.available_amount, *units, line.available_units));
+            taking.basis = taking.basis.saturating_add(mul_div_half_up(
+                line.available_amount,
+                *units,
+                line.available_units,
+            ));
             if share > 0 {
                 taking.shares.push((*place, share));
             }
@@ -202,7 +218,9 @@ impl<'a> Plan<'a> {
     /// What `units` of `of` units lose, which are worth `left` together.
     fn discount_units(&self, units: u64, of: u64, left: u64) -> u64 {
         match self.value {
-            MinorValue::Fixed(amount) => amount.saturating_mul(units).min(mul_div_floor(left, units, of)),
+            MinorValue::Fixed(amount) => {
+                amount.saturating_mul(units).min(mul_div_floor(left, units, of))
+            }
             MinorValue::Percent(part) => mul_div_half_up(
                 left,
                 part.saturating_mul(units),
@@ -274,7 +292,11 @@ fn find_shipping_lines(rule: &PriceRule, cart: &Cart) -> Result<Vec<usize>, Code
         .enumerate()
         .filter(|(_, line)| line.price <= maximum);
     let places: Vec<_> = lines.map(|(place, _)| place).collect();
-    if places.is_empty() { Err(CodeRejection::ShippingPriceAboveMaximum { maximum }) } else { Ok(places) }
+    if places.is_empty() {
+        Err(CodeRejection::ShippingPriceAboveMaximum { maximum })
+    } else {
+        Ok(places)
+    }
 }
 
 /// The lines that a buy-X-get-Y rule looks at.

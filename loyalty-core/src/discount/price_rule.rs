@@ -43,15 +43,24 @@ impl PriceRule {
     /// Checks the rule whole, for a currency with so many minor digits (2 for USD, 0 for JPY). The
     /// pointers are those of Shopify's fields.
     ///
-    /// What it can't know is which variant is of which product: see [`PriceRule::faults_of_variants`].
+    /// What it can't know is which variant is of which product: see [`PriceRule::find_variant_faults`].
     pub fn new(parts: PriceRuleParts, minor_digits: u32) -> Result<Self, Vec<Fault>> {
         Self::validate(parts, minor_digits, false)
     }
 
-    fn validate(parts: PriceRuleParts, minor_digits: u32, emails_apart: bool) -> Result<Self, Vec<Fault>> {
+    fn validate(
+        parts: PriceRuleParts,
+        minor_digits: u32,
+        emails_apart: bool,
+    ) -> Result<Self, Vec<Fault>> {
         let mut faults = validate::find_faults(&parts, minor_digits, emails_apart);
         match validate::validate_value(&parts, minor_digits) {
-            Ok(off) if faults.is_empty() => Ok(Self { parts, discount_value: off, minor_digits, emails_stored_separately: emails_apart }),
+            Ok(off) if faults.is_empty() => Ok(Self {
+                parts,
+                discount_value: off,
+                minor_digits,
+                emails_stored_separately: emails_apart,
+            }),
             Ok(_) => Err(faults),
             Err(fault) => {
                 // After the title, as in the document.
@@ -437,7 +446,8 @@ impl TryFrom<StoredPriceRule> for PriceRule {
     type Error = String;
 
     fn try_from(stored: StoredPriceRule) -> Result<Self, String> {
-        let rule = Self::validate(stored.rule, stored.minor_digits, stored.emails_stored_separately);
+        let rule =
+            Self::validate(stored.rule, stored.minor_digits, stored.emails_stored_separately);
         rule.map_err(|faults| {
             let texts: Vec<_> = faults
                 .iter()

@@ -12,7 +12,7 @@
 //!
 //! A record that is not there is its default. Each event says whose records it changes
 //! ([`DiscountEvent::accounts`] and its neighbours): at most the code's, two accounts', one checkout's and one
-//! order's. Where two accounts become one, so do their tallies ([`Tally::merged`]); an event that still names
+//! order's. Where two accounts become one, so do their tallies ([`Tally::merge`]); an event that still names
 //! the old account is folded into the tally of the new one, under the old one's name.
 
 use std::collections::BTreeMap;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 
 use super::price_rule::{
-    AllocationMethod, CustomerSelection, ItemSelection, DiscountValue, PriceRuleParts, PriceRule, QuantityRatio, TargetSelection,
-    TargetType, ValueType,
+    AllocationMethod, CustomerSelection, DiscountValue, ItemSelection, PriceRule, PriceRuleParts,
+    QuantityRatio, TargetSelection, TargetType, ValueType,
 };
 use crate::amount::{Amount, AmountError};
 use crate::id::{ProductId, VariantId};
@@ -32,7 +32,10 @@ impl FaultCollector {
 }
 
 /// What the rule takes off, where its value makes sense.
-pub(super) fn validate_value(parts: &PriceRuleParts, minor_digits: u32) -> Result<DiscountValue, Fault> {
+pub(super) fn validate_value(
+    parts: &PriceRuleParts,
+    minor_digits: u32,
+) -> Result<DiscountValue, Fault> {
     let fault = |code, detail: &str| Fault {
         pointer: "/value".to_owned(),
         code,
@@ -54,16 +57,20 @@ pub(super) fn validate_value(parts: &PriceRuleParts, minor_digits: u32) -> Resul
             }
             DiscountValue::Fixed(amount)
         }
-        ValueType::Percentage => {
-            DiscountValue::Percent(parse_percentage(parts.value.abs()).map_err(|error| match error {
-                AmountError::TooManyDecimals => fault("too_fine", "a percentage has at most six decimals"),
+        ValueType::Percentage => DiscountValue::Percent(
+            parse_percentage(parts.value.abs()).map_err(|error| match error {
+                AmountError::TooManyDecimals => {
+                    fault("too_fine", "a percentage has at most six decimals")
+                }
                 AmountError::Negative | AmountError::InvalidDecimal | AmountError::OutOfRange => {
                     fault("out_of_range", "a percentage is at most 100 off: -100")
                 }
-            })?)
-        }
+            })?,
+        ),
     };
-    if parts.target_type == TargetType::ShippingLine && off != DiscountValue::Percent(DiscountValue::FULL_PERCENT) {
+    if parts.target_type == TargetType::ShippingLine
+        && off != DiscountValue::Percent(DiscountValue::FULL_PERCENT)
+    {
         return Err(fault("contradiction", "shipping is discounted by -100 percent or not at all"));
     }
     Ok(off)
@@ -90,7 +97,11 @@ fn is_whole_minor_units(amount: Amount, minor_digits: u32) -> bool {
 }
 
 /// Everything else that is wrong.
-pub(super) fn find_faults(parts: &PriceRuleParts, minor_digits: u32, emails_apart: bool) -> Vec<Fault> {
+pub(super) fn find_faults(
+    parts: &PriceRuleParts,
+    minor_digits: u32,
+    emails_apart: bool,
+) -> Vec<Fault> {
     let mut faults = FaultCollector(Vec::new());
     let title = parts.title.trim();
     let printable =
@@ -133,7 +144,9 @@ fn check_sizes(parts: &PriceRuleParts, faults: &mut FaultCollector) {
         (&parts.excluded, EXCLUDED_FIELDS),
         (&parts.prerequisites, PREREQUISITE_FIELDS),
     ];
-    let items = items.into_iter().flat_map(|(items, names)| item_list_lengths(items, names));
+    let items = items
+        .into_iter()
+        .flat_map(|(items, names)| item_list_lengths(items, names));
     let others = [
         ("entitled_country_ids", parts.entitled_country_ids.len()),
         ("prerequisite_customer_ids", parts.prerequisite_customer_ids.len()),
@@ -260,7 +273,12 @@ fn check_ranges(parts: &PriceRuleParts, minor_digits: u32, faults: &mut FaultCol
     if let Some(price) = parts.prerequisite_shipping_price_range {
         let field = "prerequisite_shipping_price_range/less_than_or_equal_to";
         faults.add_if(of_lines, field, "contradiction", "needs target_type shipping_line");
-        faults.add_if(!is_whole_minor_units(price, minor_digits), field, "too_fine", "is finer than the currency");
+        faults.add_if(
+            !is_whole_minor_units(price, minor_digits),
+            field,
+            "too_fine",
+            "is finer than the currency",
+        );
     }
 }
 
@@ -299,7 +317,12 @@ fn check_bundle(parts: &PriceRuleParts, minor_digits: u32, faults: &mut FaultCol
     if let Some(amount) = spend {
         let field = "prerequisite_to_entitlement_purchase/prerequisite_amount";
         faults.add_if(amount.is_zero(), field, "out_of_range", "must be more than zero");
-        faults.add_if(!is_whole_minor_units(amount, minor_digits), field, "too_fine", "is finer than the currency");
+        faults.add_if(
+            !is_whole_minor_units(amount, minor_digits),
+            field,
+            "too_fine",
+            "is finer than the currency",
+        );
         let detail = "entitled_quantity is required: how many are got for the amount";
         faults.add_if(ratio.is_none(), ratio_field, "missing_field", detail);
     }

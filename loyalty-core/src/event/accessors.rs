@@ -66,7 +66,8 @@ impl Event {
         if let Self::RewardRedeemed { issue } = self {
             return Some(&issue.reward);
         }
-        if let Self::RedemptionCancelled { counted_usage: slot, .. } | Self::RedemptionExpired { counted_usage: slot, .. } = self
+        if let Self::RedemptionCancelled { counted_usage: slot, .. }
+        | Self::RedemptionExpired { counted_usage: slot, .. } = self
         {
             return slot.as_ref().map(|slot| &slot.reward);
         }
@@ -98,7 +99,8 @@ impl Event {
                 *points,
                 lot.as_ref().is_some_and(|part| part.pending_until.is_some()),
             ),
-            Self::AwardTakenBack { clawback: taking, .. } | Self::PointsTakenBack { clawback: taking, .. } => PointsDelta {
+            Self::AwardTakenBack { clawback: taking, .. }
+            | Self::PointsTakenBack { clawback: taking, .. } => PointsDelta {
                 available: taking.from_balance().negated(),
                 pending: taking.from_pending().negated(),
             },

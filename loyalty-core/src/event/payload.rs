@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::account::{Counts, AccountActivity, OpenRedemptions, Progress, InactivityExpirations};
+use crate::account::{AccountActivity, Counts, InactivityExpirations, OpenRedemptions, Progress};
 use crate::amount::Points;
 use crate::calendar::Timestamp;
 use crate::id::{ActionId, LotId, TierId};

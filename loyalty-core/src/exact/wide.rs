@@ -120,7 +120,10 @@ impl WideFraction {
         }
         let reduced = || self.reduce().checked_product(other.reduce());
         let cut = || self.truncate()?.checked_product(other.truncate()?);
-        self.checked_product(other).or_else(reduced).or_else(cut).ok_or(Overflow)
+        self.checked_product(other)
+            .or_else(reduced)
+            .or_else(cut)
+            .ok_or(Overflow)
     }
 
     fn checked_product(self, other: Self) -> Option<Self> {

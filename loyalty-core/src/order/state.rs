@@ -34,7 +34,10 @@ pub struct OrderState {
     status_times: BTreeMap<Status, StatusTimes>,
     #[cfg_attr(
         feature = "json",
-        serde(skip_serializing_if = "Option::is_none", serialize_with = "crate::fast_fmt::serialize_instant")
+        serde(
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "crate::fast_fmt::serialize_instant"
+        )
     )]
     cancelled_at: Option<Timestamp>,
     #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
@@ -240,7 +243,10 @@ impl OrderState {
 
     /// When this or a further status was first reached, cancelled since or not.
     pub fn first_reached_at(&self, gate: Status) -> Option<Timestamp> {
-        self.status_times.range(gate..).map(|(_, reached)| reached.first).min()
+        self.status_times
+            .range(gate..)
+            .map(|(_, reached)| reached.first)
+            .min()
     }
 
     /// When a report without a time of its own counts as made: now, and later than all that is known.

@@ -170,7 +170,8 @@ pub(super) fn check(actions: &[ActionRule], tiers: &BTreeSet<&TierId>, faults: &
         check_window(when.from, when.until, &at("when"), faults);
         check_tiers(&when.tiers, tiers, &at("when/tiers"), faults);
         check_limits(&action.limits, &at("limits"), faults);
-        if !action.limits.is_empty() && !action.kind.is_reported_by_shop() && !action.kind.is_code() {
+        if !action.limits.is_empty() && !action.kind.is_reported_by_shop() && !action.kind.is_code()
+        {
             let detail = "only an action that the shop tells of, or a code, can have limits";
             faults.push(Fault::new(at("limits"), "contradiction", detail));
         }

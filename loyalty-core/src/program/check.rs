@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{EarningConditions, EarningFormula, EarningRule, ProgramDefinition, Tier, action, campaign, referral, reward, tier};
+use super::{
+    EarningConditions, EarningFormula, EarningRule, ProgramDefinition, Tier, action, campaign,
+    referral, reward, tier,
+};
 
 /// One thing that is wrong with a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +116,9 @@ fn check_rule(rule: &EarningRule, pointer: &str, faults: &mut Vec<Fault>) {
                 POINTS_RANGE,
             ));
         }
-        EarningFormula::PerUnit(_) | EarningFormula::PerIncrement { .. } | EarningFormula::PerOrder(_) => {}
+        EarningFormula::PerUnit(_)
+        | EarningFormula::PerIncrement { .. }
+        | EarningFormula::PerOrder(_) => {}
     }
     check_conditions(&rule.when, pointer, faults);
     action::check_limits(&rule.limits, &format!("{pointer}/limits"), faults);

@@ -11,8 +11,8 @@ use std::str::FromStr;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{
-    QualifyingActivity, Basis, MultiplierPolicy, EarningConditions, DebtPolicy, EarningFormula, EarningRule, Expiry, Fault, ProgramDefinition,
-    Program, RefundPolicy,
+    Basis, DebtPolicy, EarningConditions, EarningFormula, EarningRule, Expiry, Fault,
+    MultiplierPolicy, Program, ProgramDefinition, QualifyingActivity, RefundPolicy,
 };
 use crate::amount::{Amount, Points, Rounding};
 use crate::calendar::{Boundary, Timestamp};
@@ -232,8 +232,11 @@ impl<'a> NodeRef<'a> {
                     .collect(),
             )
         });
-        let combines =
-            [("multiply", MultiplierPolicy::Multiply), ("highest", MultiplierPolicy::Highest), ("add", MultiplierPolicy::Add)];
+        let combines = [
+            ("multiply", MultiplierPolicy::Multiply),
+            ("highest", MultiplierPolicy::Highest),
+            ("add", MultiplierPolicy::Add),
+        ];
         members.read("combine", &mut parts.combine, |at| at.one_of(&combines, faults));
         members.read("campaigns", &mut parts.campaigns, |at| {
             Some(
@@ -347,7 +350,9 @@ impl<'a> NodeRef<'a> {
         match (members.get("per_lot"), members.get("inactivity")) {
             (Some(at), None) => at.expiry_per_lot(faults),
             (None, Some(at)) => at.expiry_by_inactivity(faults),
-            _ => self.push_fault("invalid_value", "must have one of per_lot and inactivity", faults),
+            _ => {
+                self.push_fault("invalid_value", "must have one of per_lot and inactivity", faults)
+            }
         }
     }
 
@@ -367,7 +372,10 @@ impl<'a> NodeRef<'a> {
         let after = members.required("after", faults).and_then(|at| at.parse(faults));
         let (mut activity, names) = (
             QualifyingActivity::Any,
-            [("any", QualifyingActivity::Any), ("earning_and_redeeming", QualifyingActivity::EarningAndRedeeming)],
+            [
+                ("any", QualifyingActivity::Any),
+                ("earning_and_redeeming", QualifyingActivity::EarningAndRedeeming),
+            ],
         );
         members.read("activity", &mut activity, |at| at.one_of(&names, faults));
         Some(Expiry::Inactivity { after: after?, activity })

@@ -204,12 +204,12 @@ impl Reward {
     ///
     /// # Example: points by the step
     /// ```
-    /// use loyalty_core::{Points, Program, program::Gives};
+    /// use loyalty_core::{Points, Program, program::Benefit};
     /// let program = Program::from_json(r#"{"rewards": [{"id": "off", "name": "Money off", "gives":
     ///     {"variable_amount": {"points_per_unit": 100, "step": "5", "maximum": "50"}}}]}"#).unwrap();
     /// let reward = program.reward(&"off".parse().unwrap()).unwrap();
     /// let fifteen = "15".parse().unwrap();
-    /// assert_eq!(reward.quote(Some(fifteen), 2), Ok((Points::from(1_500), Gives::FixedAmount(fifteen))));
+    /// assert_eq!(reward.quote(Some(fifteen), 2), Ok((Points::from(1_500), Benefit::FixedAmount(fifteen))));
     /// assert!(reward.quote(Some("12".parse().unwrap()), 2).is_err());
     /// ```
     pub fn quote(
@@ -239,13 +239,17 @@ impl Reward {
     pub fn minimum_cost(&self) -> Points {
         match &self.offer {
             RewardPricing::Fixed { cost, .. } => *cost,
-            RewardPricing::Variable(variable) => variable.cost(variable.minimum).unwrap_or(Points::MAX),
+            RewardPricing::Variable(variable) => {
+                variable.cost(variable.minimum).unwrap_or(Points::MAX)
+            }
         }
     }
 
     /// The largest amount that so many points buy, where the customer chooses the amount.
     pub fn largest_amount(&self, points: Points) -> Option<Amount> {
-        let RewardPricing::Variable(variable) = &self.offer else { return None };
+        let RewardPricing::Variable(variable) = &self.offer else {
+            return None;
+        };
         variable.largest(points)
     }
 
@@ -279,7 +283,9 @@ impl Reward {
             }
             RewardPricing::Fixed { .. } => Vec::new(),
             // Minimum and maximum are multiples of it.
-            RewardPricing::Variable(variable) => vec![("gives/variable_amount/step", variable.step)],
+            RewardPricing::Variable(variable) => {
+                vec![("gives/variable_amount/step", variable.step)]
+            }
         };
         let minimum = self.minimum_subtotal.map(|amount| ("minimum_subtotal", amount));
         let all = by_offer.into_iter().chain(minimum);
@@ -398,8 +404,7 @@ pub(super) fn check(rewards: &[Reward], tiers: &BTreeSet<&TierId>, faults: &mut 
         check_product_scopes(reward, &at, faults);
         check_window(reward.when.from, reward.when.until, &at("when"), faults);
         check_tiers(&reward.when.tiers, tiers, &at("when/tiers"), faults);
-        for (field, limits) in
-            [("limits", &reward.limits), ("limits_in_all", &reward.total_limits)]
+        for (field, limits) in [("limits", &reward.limits), ("limits_in_all", &reward.total_limits)]
         {
             check_limits(limits, &at(field), faults);
             for (limit, _) in limits.iter().enumerate().filter(|(_, limit)| limit.partial) {
@@ -484,9 +489,10 @@ fn check_benefit(gives: &Benefit, at: &impl Fn(&str) -> String, faults: &mut Vec
 fn check_product_scopes(reward: &Reward, at: &impl Fn(&str) -> String, faults: &mut Vec<Fault>) {
     let (off_goods, has_code) = match &reward.offer {
         RewardPricing::Variable(_) => (true, true),
-        RewardPricing::Fixed { benefit: gives, .. } => {
-            (matches!(gives, Benefit::FixedAmount(_) | Benefit::Percentage(_)), gives.has_code())
-        }
+        RewardPricing::Fixed { benefit: gives, .. } => (
+            matches!(gives, Benefit::FixedAmount(_) | Benefit::Percentage(_)),
+            gives.has_code(),
+        ),
     };
     let named = [("only", !reward.only.is_empty()), ("excluded", !reward.excluded.is_empty())];
     for (field, _) in named.into_iter().filter(|(_, named)| *named && !off_goods) {

@@ -10,20 +10,20 @@ use ::proptest::sample::{Index, select};
 use chrono::TimeDelta;
 use rust_decimal::Decimal;
 
-use super::discounts::DiscountLedger;
 use super::customer_history::pick_from;
+use super::discounts::DiscountLedger;
 use super::vocabulary::Vocabulary;
 use crate::amount::Amount;
 use crate::calendar::{Period, Timestamp};
 use crate::discount::{
-    AllocationMethod, Cart, CartLine, Code, CodeCommand, Customer, ItemSelection, PriceRuleParts, PriceRule, QuantityRatio,
-    ShippingLine, TargetSelection, TargetType, ValueType,
+    AllocationMethod, Cart, CartLine, Code, CodeCommand, Customer, ItemSelection, PriceRule,
+    PriceRuleParts, QuantityRatio, ShippingLine, TargetSelection, TargetType, ValueType,
 };
 use crate::id::{
     AccountId, CategoryId, CheckoutId, LineId, OrderId, ProductId, ProgramVersion, RedemptionId,
     VariantId,
 };
-use crate::program::{OrderCancelledPolicy, RewardPricing, Program, Reward};
+use crate::program::{OrderCancelledPolicy, Program, Reward, RewardPricing};
 use crate::redemption::Issuance;
 
 fn numbered_texts(prefix: &'static str) -> impl Strategy<Value = String> {
@@ -153,9 +153,14 @@ pub fn discount_shops() -> impl Strategy<Value = DiscountLedger> {
 }
 
 /// Price rules of a shop with this program: those of its rewards, and others of any kind. With
-/// [`DiscountBooks::new`] the carts of [`carts_under`] bring their codes.
+/// [`DiscountLedger::new`] the carts of [`carts_under`] bring their codes.
 pub fn price_rules_under(program: &Program) -> impl Strategy<Value = Vec<PriceRule>> + use<> {
-    let of_rewards: Vec<PriceRule> = program.definition().rewards.iter().filter_map(reward_price_rule).collect();
+    let of_rewards: Vec<PriceRule> = program
+        .definition()
+        .rewards
+        .iter()
+        .filter_map(reward_price_rule)
+        .collect();
     let some = vec(any::<Index>(), 0..4).prop_map(move |picks| {
         let picked = picks.iter().filter_map(|pick| pick_from(&of_rewards, *pick));
         picked.cloned().collect::<Vec<_>>()
@@ -165,8 +170,11 @@ pub fn price_rules_under(program: &Program) -> impl Strategy<Value = Vec<PriceRu
 
 /// The price rule behind the codes of a reward, where it has codes.
 fn reward_price_rule(reward: &Reward) -> Option<PriceRule> {
-    let amount =
-        if let RewardPricing::Variable(variable) = &reward.offer { Some(variable.minimum) } else { None };
+    let amount = if let RewardPricing::Variable(variable) = &reward.offer {
+        Some(variable.minimum)
+    } else {
+        None
+    };
     let (points, gives) = reward.quote(amount, 2).ok()?;
     let code = gives
         .has_code()
@@ -256,7 +264,8 @@ fn carts_with(
 
 /// Claims on one code by a few customers, checkouts and orders, in the order of their instants.
 pub fn claims() -> impl Strategy<Value = Vec<(Timestamp, Customer, CodeCommand)>> {
-    let checkout = || numbered_texts("checkout").prop_filter_map("an id", |text| CheckoutId::new(text).ok());
+    let checkout =
+        || numbered_texts("checkout").prop_filter_map("an id", |text| CheckoutId::new(text).ok());
     let order = || numbered_texts("order").prop_filter_map("an id", |text| OrderId::new(text).ok());
     // Whole and half minutes after the request; some are too late, or at once.
     let ends = || (0..60_i64).prop_map(|halves| TimeDelta::seconds(halves.saturating_mul(30)));

@@ -7,8 +7,8 @@ use ::proptest::test_runner::{
     Config, RngAlgorithm, TestCaseError, TestCaseResult, TestError, TestRng, TestRunner,
 };
 
-use super::exploits::{self, Finding};
 use super::customer_history::{CustomerHistory, Shrinkable};
+use super::exploits::{self, Finding};
 use super::transcript::Transcript;
 use super::{Books, DecideFn, DiscountLedger, Invariant, searches};
 use crate::calendar::{Period, Zone};
@@ -78,7 +78,7 @@ pub struct Engine {
     pub evaluate: EvaluateFn,
 }
 
-/// What evaluates carts: [`DiscountBooks::evaluate`], or a stand-in for it.
+/// What evaluates carts: [`DiscountLedger::evaluate`], or a stand-in for it.
 pub type EvaluateFn = fn(&DiscountLedger, &Cart, Stacking) -> Result<Evaluation, CartError>;
 
 impl Default for Engine {
@@ -116,7 +116,9 @@ impl fmt::Display for CheckReport {
         writeln!(f, "The engine under this program:")?;
         for (invariant, outcome) in &self.outcomes {
             match outcome {
-                InvariantOutcome::Holds { cases } => writeln!(f, "  {invariant}: holds in {cases} cases")?,
+                InvariantOutcome::Holds { cases } => {
+                    writeln!(f, "  {invariant}: holds in {cases} cases")?
+                }
                 InvariantOutcome::NotApplicable { reason: because } => {
                     writeln!(f, "  {invariant}: not applicable because {because}")?;
                 }
@@ -153,7 +155,8 @@ impl ProgramCheck {
     /// The first invariant that is broken.
     pub fn run(&self, program: &Program) -> Result<CheckReport, Violation> {
         let each = Invariant::ALL.into_iter();
-        let outcomes = each.map(|invariant| Ok((invariant, self.check_invariant(invariant, program)?)));
+        let outcomes =
+            each.map(|invariant| Ok((invariant, self.check_invariant(invariant, program)?)));
         let outcomes = outcomes.collect::<Result<_, _>>()?;
         Ok(CheckReport { outcomes, findings: self.find_exploits(program) })
     }
@@ -162,13 +165,19 @@ impl ProgramCheck {
     ///
     /// # Errors
     /// It is broken.
-    pub fn check_invariant(&self, invariant: Invariant, program: &Program) -> Result<InvariantOutcome, Violation> {
+    pub fn check_invariant(
+        &self,
+        invariant: Invariant,
+        program: &Program,
+    ) -> Result<InvariantOutcome, Violation> {
         if let Some(because) = invariant.why_not_applicable(program) {
             return Ok(InvariantOutcome::NotApplicable { reason: because });
         }
         match searches::search_invariant(self, invariant, program) {
             Ok(()) => Ok(InvariantOutcome::Holds { cases: self.cases }),
-            Err(CheckFailure::Failure { reason: why, transcript: story }) => Err(Violation { invariant, transcript: story, reason: why }),
+            Err(CheckFailure::Failure { reason: why, transcript: story }) => {
+                Err(Violation { invariant, transcript: story, reason: why })
+            }
             Err(CheckFailure::NoCases { reason: why }) => {
                 let because = format!("no case could be made of it: {why}");
                 Ok(InvariantOutcome::NotApplicable { reason: because })
@@ -214,7 +223,9 @@ impl ProgramCheck {
         let mut runner = TestRunner::new_with_rng(config, rng);
         match runner.run(cases, |case| test(&case)) {
             Ok(()) => SearchResult::NoFailure,
-            Err(TestError::Abort(why)) => SearchResult::NoCases { reason: why.message().to_owned() },
+            Err(TestError::Abort(why)) => {
+                SearchResult::NoCases { reason: why.message().to_owned() }
+            }
             Err(TestError::Fail(why, case)) => {
                 let (why, case) = minimize(why.message().to_owned(), case, test);
                 SearchResult::Failure { reason: why, case }
@@ -231,7 +242,9 @@ impl ProgramCheck {
     ) -> Result<(), CheckFailure> {
         match self.find_minimal_failure(cases, test) {
             SearchResult::NoFailure => Ok(()),
-            SearchResult::Failure { reason: why, case } => Err(CheckFailure::Failure { reason: why, transcript: tell(&case) }),
+            SearchResult::Failure { reason: why, case } => {
+                Err(CheckFailure::Failure { reason: why, transcript: tell(&case) })
+            }
             SearchResult::NoCases { reason: why } => Err(CheckFailure::NoCases { reason: why }),
         }
     }

@@ -58,7 +58,10 @@ pub(super) fn without_item<T: Clone>(list: &[T], part: usize) -> Option<Vec<T>> 
 
 /// Lives under a program, in a shop of this zone: orders of its products around its thresholds, refunds, actions,
 /// codes, redemptions and what a shop does by hand, apart by its periods.
-pub fn customer_histories_under(program: &Program, zone: Zone) -> impl Strategy<Value = CustomerHistory> + use<> {
+pub fn customer_histories_under(
+    program: &Program,
+    zone: Zone,
+) -> impl Strategy<Value = CustomerHistory> + use<> {
     let words = Vocabulary::from_program(program);
     let step = (waits(), weighted(0.3, 0..90_u8), step_templates(&words));
     let born = weighted(
@@ -169,8 +172,11 @@ enum RedemptionUpdate {
 }
 
 fn step_templates(words: &Arc<Vocabulary>) -> BoxedStrategy<StepTemplate> {
-    let mut kinds =
-        vec![(6, order_reports(words).boxed()), (3, refunds().boxed()), (3, manual_commands(words).boxed())];
+    let mut kinds = vec![
+        (6, order_reports(words).boxed()),
+        (3, refunds().boxed()),
+        (3, manual_commands(words).boxed()),
+    ];
     kinds.push((
         1,
         order_ids()
@@ -247,7 +253,9 @@ fn actions(words: &Arc<Vocabulary>) -> impl Strategy<Value = StepTemplate> + use
                 (Some(action), _) => {
                     Command::PerformAction { action: action.clone(), points: None }
                 }
-                (None, Some(code)) => Command::EnterCode { code: Arc::clone(code), used_by_other: false },
+                (None, Some(code)) => {
+                    Command::EnterCode { code: Arc::clone(code), used_by_other: false }
+                }
                 (None, None) => return None,
             };
             Some(StepTemplate::Command(command))
@@ -373,7 +381,12 @@ impl<'a> CommandBuilder<'a> {
     }
 
     /// `ago`: the shop's own time of a fact, in minutes before it is told.
-    fn build(&mut self, wait: &Wait, ago: Option<u8>, wish: &StepTemplate) -> Option<(Timestamp, Command)> {
+    fn build(
+        &mut self,
+        wait: &Wait,
+        ago: Option<u8>,
+        wish: &StepTemplate,
+    ) -> Option<(Timestamp, Command)> {
         self.now = wait.after(self.vocabulary, self.zone, self.now);
         let ago = ago.and_then(|ago| self.now.checked_sub_signed(TimeDelta::minutes(ago.into())));
         let mut command = match wish {
@@ -382,13 +395,19 @@ impl<'a> CommandBuilder<'a> {
                 self.refund(order, *percent, units.as_ref())?
             }
             StepTemplate::Redeem { reward, steps } => self.redeem(*reward, *steps)?,
-            StepTemplate::UpdateRedemption { which, update: later } => self.update_redemption(*which, later),
+            StepTemplate::UpdateRedemption { which, update: later } => {
+                self.update_redemption(*which, later)
+            }
         };
         if let Command::RecordOrder { order, snapshot, at, .. } = &mut command {
             *snapshot = Arc::new(Order { placed_at: ago, ..(**snapshot).clone() });
             *at = ago;
-            let back = self.reported_orders.get(order).map_or(Amount::ZERO, |(_, back)| *back);
-            self.reported_orders.insert(order.clone(), (Arc::clone(snapshot), back));
+            let back = self
+                .reported_orders
+                .get(order)
+                .map_or(Amount::ZERO, |(_, back)| *back);
+            self.reported_orders
+                .insert(order.clone(), (Arc::clone(snapshot), back));
         } else if let Command::RefundOrder { at, .. } | Command::CancelOrder { at, .. } =
             &mut command
         {
@@ -424,7 +443,12 @@ impl<'a> CommandBuilder<'a> {
             id: RefundId::new(format!("r{}", self.refunds)).ok()?,
             refunded,
         };
-        Some(Command::RefundOrder { order: id.clone(), refund, over_refund: OverRefund::Reject, at: None })
+        Some(Command::RefundOrder {
+            order: id.clone(),
+            refund,
+            over_refund: OverRefund::Reject,
+            at: None,
+        })
     }
 
     fn update_redemption(&self, which: Index, later: &RedemptionUpdate) -> Command {

@@ -8,9 +8,9 @@ use ::proptest::test_runner::TestCaseResult;
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
 use crate::discount::{
-    Cart, CartError, CheckoutClaim, Class, Code, CodeCommand, CodeContext, CodeState, Customer,
-    DiscountEvent, DiscountRejection, Evaluation, OrderClaim, PriceRule, RuleState, Stacking,
-    CodeUsage, decide_code, evaluate, decide_rule_save,
+    Cart, CartError, CheckoutClaim, Class, Code, CodeCommand, CodeContext, CodeState, CodeUsage,
+    Customer, DiscountEvent, DiscountRejection, Evaluation, OrderClaim, PriceRule, RuleState,
+    Stacking, decide_code, decide_rule_save, evaluate,
 };
 use crate::id::{AccountId, CheckoutId, CodeId, OrderId, PriceRuleId};
 
@@ -87,7 +87,8 @@ impl DiscountLedger {
             state,
             rule: rule.and_then(RuleState::rule).map(AsRef::as_ref),
             customer_usage: account.and_then(|account| self.customer_usage.get(&(id, account))),
-            checkout_claim: checkout.and_then(|checkout| self.checkouts.get(&(id, checkout.clone()))),
+            checkout_claim: checkout
+                .and_then(|checkout| self.checkouts.get(&(id, checkout.clone()))),
         })
     }
 
@@ -297,9 +298,15 @@ pub fn check_claims(books: &DiscountLedger, now: Timestamp) -> TestCaseResult {
             (tally.used(), tally.reserved(now)),
             (used.values().sum(), held.values().sum())
         );
-        for ((_, account), tally) in books.customer_usage.iter().filter(|((code, _), _)| code == id) {
+        for ((_, account), tally) in books.customer_usage.iter().filter(|((code, _), _)| code == id)
+        {
             let of = |counts: &BTreeMap<_, u64>| counts.get(&Some(*account)).copied().unwrap_or(0);
-            prop_assert_eq!((tally.used(), tally.reserved(now)), (of(&used), of(&held)), "{}", account);
+            prop_assert_eq!(
+                (tally.used(), tally.reserved(now)),
+                (of(&used), of(&held)),
+                "{}",
+                account
+            );
         }
         let rule = state.rule().and_then(|rule| books.rules.get(&rule)?.rule());
         let Some(parts) = rule.map(|rule| rule.parts()) else { continue };

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::award::{Limit, Quota};
-use crate::program::{Expiry, TierMetric, Program};
+use crate::program::{Expiry, Program, TierMetric};
 
 /// A statement about the engine that holds under every program to which it applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,10 +10,10 @@ use crate::calendar::{Timestamp, Zone};
 use crate::command::Command;
 use crate::decide::Decision;
 use crate::event::{Event, LotCredit};
-use crate::program::{QualifyingActivity, DebtPolicy, Expiry};
+use crate::program::{DebtPolicy, Expiry, QualifyingActivity};
 use crate::rejection::Rejection;
-use crate::rules::scheduled::due;
 use crate::rules::redeem::reward_offers;
+use crate::rules::scheduled::due;
 
 /// Lots and what orders have posted are never negative; the balance is only where the program lets it be owed;
 /// and who owes has nothing to spend.
@@ -53,7 +53,11 @@ pub fn check_no_negative_except_debt(books: &Books, now: Timestamp) -> TestCaseR
 }
 
 /// Debt comes of what is taken back, never of spending.
-pub fn check_spending_adds_no_debt(before: &Books, command: &Command, after: &Books) -> TestCaseResult {
+pub fn check_spending_adds_no_debt(
+    before: &Books,
+    command: &Command,
+    after: &Books,
+) -> TestCaseResult {
     let spends = matches!(command, Command::SubtractPoints { .. } | Command::RedeemReward { .. });
     let (debt, now) = (before.account.debt(), after.account.debt());
     ensure!(!spends || now <= debt, "spending raised the debt from {debt} to {now}");
@@ -61,11 +65,7 @@ pub fn check_spending_adds_no_debt(before: &Books, command: &Command, after: &Bo
 }
 
 /// A fact that was taken in, told again at once, brings about nothing.
-pub fn check_idempotency(
-    books: &Books,
-    fact: &Command,
-    now: Timestamp,
-) -> TestCaseResult {
+pub fn check_idempotency(books: &Books, fact: &Command, now: Timestamp) -> TestCaseResult {
     let is_fact = matches!(
         fact,
         Command::RecordOrder { .. }
@@ -176,7 +176,9 @@ pub fn check_expiry_instant(books: &Books, now: Timestamp) -> TestCaseResult {
             let account = books.as_of(now);
             let ends = account.lots().iter().filter_map(|lot| lot.expires_at);
             let first = ends.min();
-            first.map_or(Ok(()), |end| check_expires_at(books, end, |lot| lot.expires_at == Some(end)))
+            first.map_or(Ok(()), |end| {
+                check_expires_at(books, end, |lot| lot.expires_at == Some(end))
+            })
         }
         Expiry::Inactivity { after, activity } => {
             let last = |account: &crate::account::Account| match activity {
@@ -254,7 +256,10 @@ fn check_expires_at(books: &Books, end: Timestamp, ends: impl Fn(&Lot) -> bool) 
     if !have.is_positive() || left >= have {
         return Ok(());
     }
-    let all = Command::SubtractPoints { points: have, reason: crate::event::AdjustmentReason::default() };
+    let all = Command::SubtractPoints {
+        points: have,
+        reason: crate::event::AdjustmentReason::default(),
+    };
     let spent = books.decide(&all, eve);
     ensure!(spent.is_ok(), "{have} points cannot be spent just before {end}: {spent:?}");
     let late = books.decide(&all, end).err();

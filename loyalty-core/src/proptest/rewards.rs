@@ -12,8 +12,8 @@ use crate::calendar::Period;
 use crate::command::Command;
 use crate::id::{OrderId, RedemptionId, RewardId};
 use crate::program::{
-    EligibilityConditions, OrderCancelledPolicy, FreeProduct, FreeShipping, Benefit, ProductScope, RewardPricing, RedemptionTerms,
-    Reward, VariableAmount,
+    Benefit, EligibilityConditions, FreeProduct, FreeShipping, OrderCancelledPolicy, ProductScope,
+    RedemptionTerms, Reward, RewardPricing, VariableAmount,
 };
 
 /// Rewards of every kind.
@@ -21,8 +21,8 @@ pub fn rewards() -> impl Strategy<Value = Reward> {
     let dimes =
         |dimes: u32| Amount::from_ten_thousandths(i64::from(dimes).saturating_mul(1_000)).ok();
     let goods = || {
-        let products =
-            btree_set(products(), 1..3).prop_map(|products| ProductScope { products, ..ProductScope::default() });
+        let products = btree_set(products(), 1..3)
+            .prop_map(|products| ProductScope { products, ..ProductScope::default() });
         let categories = btree_set(categories(), 1..3)
             .prop_map(|categories| ProductScope { categories, ..ProductScope::default() });
         prop_oneof![products, categories]
@@ -35,8 +35,8 @@ pub fn rewards() -> impl Strategy<Value = Reward> {
         1 => (1..500_u32).prop_filter_map("in range", dimes).prop_map(Benefit::StoreCredit),
         1 => Just(Benefit::Custom),
     ];
-    let fixed =
-        (1..150_u32, gives).prop_map(|(cost, gives)| RewardPricing::Fixed { cost: cost.into(), benefit: gives });
+    let fixed = (1..150_u32, gives)
+        .prop_map(|(cost, gives)| RewardPricing::Fixed { cost: cost.into(), benefit: gives });
     let variable =
         (1..30_u32, 1..4_u32, weighted(0.5, 4..8_u32)).prop_map(|(per_unit, step, maximum)| {
             let (step, maximum) = (

@@ -11,14 +11,17 @@ use ::proptest::test_runner::TestCaseResult;
 use chrono::TimeDelta;
 
 use super::check::{CheckFailure, ProgramCheck};
-use super::customer_history::{self, CustomerHistory, Shrinkable, customer_histories_under, pick_from, orders_under, without_item};
+use super::customer_history::{
+    self, CustomerHistory, Shrinkable, customer_histories_under, orders_under, pick_from,
+    without_item,
+};
 use super::transcript::Transcript;
 use super::vocabulary::Vocabulary;
 use super::{
-    Books, Invariant, check_conservation, carts, check_exact_discounts, check_calculations,
-    check_expiry_instant, check_idempotency, check_dry_run,
-    check_no_negative_except_debt, check_order_entitlements, check_points_or_code,
-    check_refund_slicing, check_spending_adds_no_debt,
+    Books, Invariant, carts, check_calculations, check_conservation, check_dry_run,
+    check_exact_discounts, check_expiry_instant, check_idempotency, check_no_negative_except_debt,
+    check_order_entitlements, check_points_or_code, check_refund_slicing,
+    check_spending_adds_no_debt,
 };
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
@@ -40,7 +43,11 @@ pub(super) struct Step<'a> {
 }
 
 /// Tries an invariant.
-pub(super) fn search_invariant(check: &ProgramCheck, invariant: Invariant, program: &Program) -> Result<(), CheckFailure> {
+pub(super) fn search_invariant(
+    check: &ProgramCheck,
+    invariant: Invariant,
+    program: &Program,
+) -> Result<(), CheckFailure> {
     let lives = |look: fn(&Step<'_>) -> TestCaseResult| search_histories(check, program, look);
     match invariant {
         Invariant::Conservation => lives(|step| check_conservation(step.after)),
@@ -48,9 +55,7 @@ pub(super) fn search_invariant(check: &ProgramCheck, invariant: Invariant, progr
             check_spending_adds_no_debt(step.before, step.command, step.after)?;
             check_no_negative_except_debt(step.after, step.now)
         }),
-        Invariant::OrdersMatchEntitlement => {
-            lives(|step| check_order_entitlements(step.after))
-        }
+        Invariant::OrdersMatchEntitlement => lives(|step| check_order_entitlements(step.after)),
         Invariant::Idempotency => lives(|step| match step.result {
             Ok(_) => check_idempotency(step.after, step.command, step.now),
             Err(_) => Ok(()),
@@ -60,9 +65,7 @@ pub(super) fn search_invariant(check: &ProgramCheck, invariant: Invariant, progr
         }),
         Invariant::EntriesMatchCalculation => lives(|step| check_calculations(step.after)),
         Invariant::PointsOrCode => lives(|step| check_points_or_code(step.after, step.now)),
-        Invariant::ExactExpiryInstant => {
-            lives(|step| check_expiry_instant(step.after, step.now))
-        }
+        Invariant::ExactExpiryInstant => lives(|step| check_expiry_instant(step.after, step.now)),
         Invariant::ArrivalOrderIndependence => search_arrival_order(check, program),
         Invariant::RefundSlicingIndependence => search_sliced_refunds(check, program),
         Invariant::TierMonotonicInSpend => search_tier_monotonicity(check, program),
@@ -89,13 +92,18 @@ fn search_histories(
             })
         })
     };
-    let tell = |life: &CustomerHistory| Transcript::record_all(&mut check.new_ledger(program, life), &life.steps);
+    let tell = |life: &CustomerHistory| {
+        Transcript::record_all(&mut check.new_ledger(program, life), &life.steps)
+    };
     check.search(&customer_histories_under(program, check.zone), test, tell)
 }
 
 /// Books of a customer with these tags, to whom nothing has happened.
 fn new_ledger(check: &ProgramCheck, program: &Program, tags: &BTreeSet<Tag>) -> Books {
-    check.new_ledger(program, &CustomerHistory { tags: tags.clone(), birthday: None, steps: Vec::new() })
+    check.new_ledger(
+        program,
+        &CustomerHistory { tags: tags.clone(), birthday: None, steps: Vec::new() },
+    )
 }
 
 fn order_id() -> Option<OrderId> {
@@ -135,14 +143,17 @@ fn arrival_cases(program: &Program) -> impl Strategy<Value = ArrivalCase> + use<
         1 => Just(OrderFact::Cancel),
     ];
     let facts = vec((fact, 0..50_i64, any::<u8>()), 1..6);
-    (customer_history::tags(&words), customer_history::starts(&words), customer_history::orders(&words), facts).prop_filter_map(
-        "facts that fit",
-        |(tags, start, order, facts)| {
+    (
+        customer_history::tags(&words),
+        customer_history::starts(&words),
+        customer_history::orders(&words),
+        facts,
+    )
+        .prop_filter_map("facts that fit", |(tags, start, order, facts)| {
             let order = Order { placed_at: Some(start), ..order };
             let now = start.checked_add_signed(TimeDelta::hours(1))?;
             Some(ArrivalCase { tags, now, facts: fitting_commands(start, &order, &facts)? })
-        },
-    )
+        })
 }
 
 /// The facts as commands, without refunds that are too large for the order together.
@@ -162,13 +173,19 @@ fn fitting_commands(
         let at = start.checked_add_signed(TimeDelta::minutes(*minute));
         let command = match fact {
             OrderFact::Report { extra_line: false, status } => report(order, *status, at)?,
-            OrderFact::Report { extra_line: true, status } => report(&with_extra_line(order)?, *status, at)?,
+            OrderFact::Report { extra_line: true, status } => {
+                report(&with_extra_line(order)?, *status, at)?
+            }
             OrderFact::Cancel => Command::CancelOrder { order: order_id()?, at },
             OrderFact::Refund { percent, units } => {
                 let refunded = build_refunded(order, *percent, units.as_ref())?;
                 let refund = Refund { id: RefundId::new(format!("r{number}")).ok()?, refunded };
-                let command =
-                    Command::RefundOrder { order: order_id()?, refund, over_refund: OverRefund::Reject, at };
+                let command = Command::RefundOrder {
+                    order: order_id()?,
+                    refund,
+                    over_refund: OverRefund::Reject,
+                    at,
+                };
                 if books.tell(&command, start).is_err() {
                     continue;
                 }
@@ -189,7 +206,11 @@ fn with_extra_line(order: &Order) -> Option<Order> {
     Some(order)
 }
 
-fn build_refunded(order: &Order, percent: i64, units: Option<&(Index, Quantity)>) -> Option<RefundContent> {
+fn build_refunded(
+    order: &Order,
+    percent: i64,
+    units: Option<&(Index, Quantity)>,
+) -> Option<RefundContent> {
     let Some((pick, units)) = units else {
         return customer_history::percent_of(order.total, percent).map(RefundContent::Amount);
     };
@@ -357,11 +378,20 @@ pub(super) struct SpendComparison {
     extra_amount: Amount,
 }
 
-pub(super) fn search_tier_monotonicity(check: &ProgramCheck, program: &Program) -> Result<(), CheckFailure> {
+pub(super) fn search_tier_monotonicity(
+    check: &ProgramCheck,
+    program: &Program,
+) -> Result<(), CheckFailure> {
     let words = Vocabulary::from_program(program);
     let plain = orders_under(program).prop_map(|order| Order { redeemed: Amount::ZERO, ..order });
     let more = customer_history::prices(&words);
-    let cases = (customer_history::tags(&words), customer_history::starts(&words), vec(plain, 1..4), any::<Index>(), more);
+    let cases = (
+        customer_history::tags(&words),
+        customer_history::starts(&words),
+        vec(plain, 1..4),
+        any::<Index>(),
+        more,
+    );
     let cases = cases.prop_map(|(tags, now, orders, which, more)| SpendComparison {
         tags,
         now,
@@ -453,7 +483,10 @@ struct CartCase {
 impl Shrinkable for CartCase {
     fn without_part(&self, part: usize) -> Option<Self> {
         Some(Self {
-            cart: Cart { lines: without_item(&self.cart.lines, part)?, ..self.cart.clone() },
+            cart: Cart {
+                lines: without_item(&self.cart.lines, part)?,
+                ..self.cart.clone()
+            },
             ..self.clone()
         })
     }
@@ -474,7 +507,8 @@ fn search_exact_allocation(check: &ProgramCheck, program: &Program) -> Result<()
         let mut story = Transcript::default();
         for line in &case.cart.lines {
             let product = line.product.as_ref().map_or("something", |product| product.as_str());
-            story.add_line(format!("{} x {product} at {} ({})", line.quantity, line.price, line.id));
+            story
+                .add_line(format!("{} x {product} at {} ({})", line.quantity, line.price, line.id));
         }
         for delivery in &case.cart.shipping {
             story.add_line(format!("shipping at {} ({})", delivery.price, delivery.id));

@@ -21,9 +21,10 @@ use crate::id::{
 };
 use crate::order::{Line, Order, Origin, Quantity, Refund, RefundContent, Status};
 use crate::program::{
-    EligibilityConditions, ActionKind, ActionRule, QualifyingActivity, Basis, Campaign, MultiplierPolicy, EarningConditions,
-    DebtPolicy, Downgrade, EarningFormula, EarningRule, CampaignEffect, EntryReward, Expiry, TierMetric, ProgramDefinition, Program,
-    RefundPolicy, Reward, Tier, Tiering, TierWindow,
+    ActionKind, ActionRule, Basis, Campaign, CampaignEffect, DebtPolicy, Downgrade,
+    EarningConditions, EarningFormula, EarningRule, EligibilityConditions, EntryReward, Expiry,
+    MultiplierPolicy, Program, ProgramDefinition, QualifyingActivity, RefundPolicy, Reward, Tier,
+    TierMetric, TierWindow, Tiering,
 };
 
 /// Ways for `count` facts to arrive: every permutation up to five, 60 random ones beyond.
@@ -144,8 +145,10 @@ pub fn programs() -> impl Strategy<Value = Program> {
 
 /// [`programs`] whose points end after some days or months.
 pub fn expiring_programs() -> impl Strategy<Value = Program> {
-    let after =
-        prop_oneof![(1..20_u32).prop_map(Period::from_days), (1..3_u32).prop_map(Period::from_months)];
+    let after = prop_oneof![
+        (1..20_u32).prop_map(Period::from_days),
+        (1..3_u32).prop_map(Period::from_months)
+    ];
     let round_up_to = weighted(0.2, select(&[Boundary::Month, Boundary::Quarter][..]));
     (programs(), after, round_up_to).prop_filter_map("a period", |(program, after, round_up_to)| {
         let expiry = Expiry::PerLot { after: after?, round_up_to };
@@ -162,7 +165,8 @@ pub fn full_programs() -> impl Strategy<Value = Program> {
         days().prop_map(|after| after
             .map_or(Expiry::Never, |after| Expiry::PerLot { after, round_up_to: None })),
         (days(), any::<bool>()).prop_map(|(after, any)| {
-            let activity = if any { QualifyingActivity::Any } else { QualifyingActivity::EarningAndRedeeming };
+            let activity =
+                if any { QualifyingActivity::Any } else { QualifyingActivity::EarningAndRedeeming };
             after.map_or(Expiry::Never, |after| Expiry::Inactivity { after, activity })
         }),
     ];
@@ -225,7 +229,8 @@ fn campaigns() -> impl Strategy<Value = (Vec<Campaign>, MultiplierPolicy)> {
     ];
     let scope = (btree_set(products(), 0..2), btree_set(categories(), 0..2));
     let campaign = (effect, weighted(0.5, scope), weighted(0.2, instants()), weighted(0.2, tags()));
-    let combine = select(&[MultiplierPolicy::Multiply, MultiplierPolicy::Highest, MultiplierPolicy::Add][..]);
+    let combine =
+        select(&[MultiplierPolicy::Multiply, MultiplierPolicy::Highest, MultiplierPolicy::Add][..]);
     (vec(campaign, 0..4), combine).prop_map(|(campaigns, combine)| {
         let numbered = campaigns.into_iter().enumerate();
         let campaign =
@@ -490,8 +495,12 @@ fn with_extra_lines(mut order: Order, more: Vec<Line>) -> Option<Order> {
 fn manual_commands() -> impl Strategy<Value = Command> {
     let points = || (0..300_u32).prop_map(Points::from);
     prop_oneof![
-        points().prop_map(|points| Command::AddPoints { points, reason: AdjustmentReason::default() }),
-        points().prop_map(|points| Command::SubtractPoints { points, reason: AdjustmentReason::default() }),
+        points()
+            .prop_map(|points| Command::AddPoints { points, reason: AdjustmentReason::default() }),
+        points().prop_map(|points| Command::SubtractPoints {
+            points,
+            reason: AdjustmentReason::default()
+        }),
         points().prop_map(|to| Command::SetBalance { to, reason: None }),
         (tier_ids(), of(instants()))
             .prop_map(|(id, until)| Command::SetTier(Some(ManualTier { id, until }))),

@@ -8,8 +8,8 @@ use crate::calendar::{Period, Timestamp};
 use crate::id::{ActionId, CategoryId, ProductId, RewardId, Tag, TierId};
 use crate::order::{Origin, Status};
 use crate::program::{
-    ActionKind, EarningFormula, Expiry, FreeProduct, Benefit, ProductScope, TierMetric, RewardPricing, Program, Reward,
-    VariableAmount, TierWindow,
+    ActionKind, Benefit, EarningFormula, Expiry, FreeProduct, ProductScope, Program, Reward,
+    RewardPricing, TierMetric, TierWindow, VariableAmount,
 };
 
 /// Everything that a program names or measures by, and one thing of each kind that it does not know.
@@ -63,7 +63,10 @@ impl Vocabulary {
                 Vec::new()
             }
         });
-        let told = parts.actions.iter().filter(|action| action.kind.is_reported_by_shop());
+        let told = parts
+            .actions
+            .iter()
+            .filter(|action| action.kind.is_reported_by_shop());
         let variable = |offer: &RewardPricing| {
             if let RewardPricing::Variable(variable) = offer { Some(*variable) } else { None }
         };
@@ -157,8 +160,10 @@ impl VocabularyBuilder {
         for reward in &parts.rewards {
             self.add_scope(&reward.only);
             self.add_scope(&reward.excluded);
-            if let RewardPricing::Fixed { benefit: Benefit::FreeProduct(FreeProduct { scope: goods, .. }), .. } =
-                &reward.offer
+            if let RewardPricing::Fixed {
+                benefit: Benefit::FreeProduct(FreeProduct { scope: goods, .. }),
+                ..
+            } = &reward.offer
             {
                 self.add_scope(goods);
             }

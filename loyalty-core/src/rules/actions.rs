@@ -7,12 +7,12 @@ use chrono::NaiveDate;
 
 use crate::account::{AccountActivity, Usage};
 use crate::amount::Points;
-use crate::award::{Limit, Quota, AwardReason};
+use crate::award::{AwardReason, Limit, Quota};
 use crate::decide::DecisionBuilder;
 use crate::event::Event;
 use crate::exact::Fraction;
 use crate::id::{ActionId, RuleId};
-use crate::order::{Pin, Allowance};
+use crate::order::{Allowance, Pin};
 use crate::program::{ActionKind, ActionRule, EarningRule, Program, normalize_code};
 use crate::rejection::Rejection;
 use crate::rules::scheduled::BonusGrant;
@@ -46,8 +46,16 @@ pub(crate) fn apply_limits(
 }
 
 /// The room that each rule with a limit has for an order.
-pub(crate) fn allowances(program: &Program, deeds: &AccountActivity, day: NaiveDate) -> BTreeMap<RuleId, Allowance> {
-    let limited = program.definition().earning.iter().filter(|rule| !rule.limits.is_empty());
+pub(crate) fn allowances(
+    program: &Program,
+    deeds: &AccountActivity,
+    day: NaiveDate,
+) -> BTreeMap<RuleId, Allowance> {
+    let limited = program
+        .definition()
+        .earning
+        .iter()
+        .filter(|rule| !rule.limits.is_empty());
     let room = |rule: &EarningRule| {
         // As much as there may be at most; what is too much for a limit that refuses is found later.
         let points = remaining_allowance(rule.limits.iter(), deeds.rule(&rule.id), day);
@@ -77,7 +85,8 @@ pub(crate) fn exhaust_allowances(
     for rule in &program.definition().earning {
         let Some(room) = pin.allowances.get_mut(&rule.id) else { continue };
         let refusing = rule.limits.iter().filter(|limit| !limit.partial);
-        let most = Fraction::from_points(remaining_allowance(refusing, deeds.rule(&rule.id), room.day));
+        let most =
+            Fraction::from_points(remaining_allowance(refusing, deeds.rule(&rule.id), room.day));
         if wanted.get(&rule.id).is_some_and(|wanted| !most.is_at_least(wanted)) {
             room.points = Points::ZERO;
         }
@@ -112,7 +121,11 @@ impl DecisionBuilder<'_> {
         for action in actions.iter().filter(|action| action.kind == ActionKind::SignUp) {
             let done = self.account.activity().action(&action.id).is_some();
             if !done && self.is_open(action) {
-                self.grant_for_action(action, action.points, AwardReason::SignUp { action: action.id.clone() })?;
+                self.grant_for_action(
+                    action,
+                    action.points,
+                    AwardReason::SignUp { action: action.id.clone() },
+                )?;
             }
         }
         Ok(())
@@ -127,7 +140,10 @@ impl DecisionBuilder<'_> {
             .find(|action| action.kind.has_code(&folded))
             .ok_or(Rejection::UnknownCode)?;
         let single = matches!(action.kind, ActionKind::Codes(_));
-        if (single && taken) || self.account.activity().has_used_code(&folded) || !self.is_open(action) {
+        if (single && taken)
+            || self.account.activity().has_used_code(&folded)
+            || !self.is_open(action)
+        {
             return Err(Rejection::UnknownCode);
         }
         let reason = AwardReason::Code { action: action.id.clone(), code: Arc::from(folded) };
@@ -136,7 +152,9 @@ impl DecisionBuilder<'_> {
 
     fn is_open(&self, action: &ActionRule) -> bool {
         let now = self.context.now;
-        action.when.are_met(self.context.tags, self.account.current_tier_id(now), now)
+        action
+            .when
+            .are_met(self.context.tags, self.account.current_tier_id(now), now)
     }
 
     fn grant_for_action(
@@ -156,7 +174,18 @@ impl DecisionBuilder<'_> {
             found.map_err(|limit| Rejection::LimitReached { action: id(), limit })?;
         let before = self.events.len();
         let (at, hold) = (context.now, action.hold);
-        self.grant(BonusGrant { at, counts_from: at, points, uncapped: wanted, hold, reason, limited_by: cut }, &context.current_period());
+        self.grant(
+            BonusGrant {
+                at,
+                counts_from: at,
+                points,
+                uncapped: wanted,
+                hold,
+                reason,
+                limited_by: cut,
+            },
+            &context.current_period(),
+        );
         let given = self
             .events
             .iter()

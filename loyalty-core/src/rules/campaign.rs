@@ -10,7 +10,7 @@ use crate::amount::Rate;
 use crate::exact::{Fraction, Overflow};
 use crate::explain::{CampaignShare, Multiplier, RuleShare};
 use crate::order::{Line, Pin};
-use crate::program::{Campaign, MultiplierPolicy, EarningFormula, CampaignEffect, Program};
+use crate::program::{Campaign, CampaignEffect, EarningFormula, MultiplierPolicy, Program};
 use crate::rules::entitle::{ApplicableRule, OrderBasis, matches_scope};
 
 impl Campaign {
@@ -98,7 +98,10 @@ fn group_points(
     let mut groups = Vec::new();
     for kind in kinds {
         let mut points = Fraction::ZERO;
-        for share in shares.iter().filter(|share| !matches!(share.earn, EarningFormula::PerOrder(_))) {
+        for share in shares
+            .iter()
+            .filter(|share| !matches!(share.earn, EarningFormula::PerOrder(_)))
+        {
             let Some(applied) = rules.iter().find(|applied| applied.rule.id == share.rule) else {
                 continue;
             };

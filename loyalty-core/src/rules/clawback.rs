@@ -40,11 +40,17 @@ pub(crate) fn claw_back_order(
 ) -> Clawback {
     let mut lasting = order.non_expiring_points().map(|(since, _)| since);
     let lasting = lasting.any(|since| !account.inactivity_expirations().has_expired_since(since));
-    let lasting = account.lots().non_expiring_lot().filter(|_| lasting).map(|lot| lot.id);
+    let lasting = account
+        .lots()
+        .non_expiring_lot()
+        .filter(|_| lasting)
+        .map(|lot| lot.id);
     let is_own = |lot: &&Lot| lot.order.as_ref() == Some(id) || Some(lot.id) == lasting;
     let own = account.lots().of_order(id).filter(|lot| lot.is_usable(now));
     let own = own.chain(lasting.and_then(|lasting| account.lots().get(lasting)));
-    let ran_out = account.inactivity_expirations().attribute(order.non_expiring_points(), points);
+    let ran_out = account
+        .inactivity_expirations()
+        .attribute(order.non_expiring_points(), points);
     claw_back(
         account,
         now,
@@ -67,7 +73,9 @@ pub(crate) fn claw_back_bonus(
     let available = lot.and_then(|lot| account.lots().get(lot));
     let pending = lot.and_then(|lot| account.pending_lots().get(lot));
     let lasting = given.non_expiring_since.map(|since| (since, points));
-    let ran_out = account.inactivity_expirations().attribute(lasting.into_iter(), points);
+    let ran_out = account
+        .inactivity_expirations()
+        .attribute(lasting.into_iter(), points);
     claw_back(
         account,
         now,
@@ -91,7 +99,8 @@ fn claw_back<'a>(
         .fold(points, |left, (_, points)| left.saturating_sub(*points));
     let (mut lots, missing) = draw_points(own, points);
     let (mut pending, missing) = draw_points(own_pending, missing);
-    let (more, missing) = draw_points(account.pending_lots().iter().filter(|lot| !is_own(lot)), missing);
+    let (more, missing) =
+        draw_points(account.pending_lots().iter().filter(|lot| !is_own(lot)), missing);
     pending.extend(more);
     let (more, missing) = draw_points(account.usable_lots(now).filter(|lot| !is_own(lot)), missing);
     lots.extend(more);

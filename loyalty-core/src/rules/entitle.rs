@@ -9,10 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::amount::{Amount, Points};
 use crate::calendar::Timestamp;
 use crate::exact::{Fraction, Overflow};
-use crate::explain::{Exclusion, Explanation, RemainingBasis, LineBasis, Multiplier, RuleShare, EarningStatus};
+use crate::explain::{
+    EarningStatus, Exclusion, Explanation, LineBasis, Multiplier, RemainingBasis, RuleShare,
+};
 use crate::id::{CategoryId, ProductId, RuleId};
-use crate::order::{Line, Order, OrderState, Origin, Pin, Quantity, Allowance, Status};
-use crate::program::{EarningFormula, EarningRule, RuleSet, Program, RefundPolicy};
+use crate::order::{Allowance, Line, Order, OrderState, Origin, Pin, Quantity, Status};
+use crate::program::{EarningFormula, EarningRule, Program, RefundPolicy, RuleSet};
 use crate::rules::{campaign, refund};
 
 /// The points that an order deserves under the program that it was pinned to, with the reasons.
@@ -40,7 +42,9 @@ pub fn entitlement(
         EarningStatus::Entitled
     };
     match order {
-        Some(order) if standing == EarningStatus::Entitled => explain_entitled(state, order, gate, program, pin),
+        Some(order) if standing == EarningStatus::Entitled => {
+            explain_entitled(state, order, gate, program, pin)
+        }
         _ => Ok(no_entitlement(standing, program, pin)),
     }
 }
@@ -195,17 +199,19 @@ impl<'a> ApplicableRule<'a> {
 
     /// Whether the rule looks at this line.
     fn covers(&self, share: &BasisLine<'_>) -> bool {
-        if self.rule.when.is_scoped() { share.rules.contains(self.index) } else { !share.excluded_from_base }
+        if self.rule.when.is_scoped() {
+            share.rules.contains(self.index)
+        } else {
+            !share.excluded_from_base
+        }
     }
 
     /// The money that the rule looks at: what is `unclaimed`, where it names no product or category.
-    fn basis_of(
-        &self,
-        basis: &OrderBasis<'_>,
-        unclaimed: &Fraction,
-    ) -> Result<Fraction, Overflow> {
+    fn basis_of(&self, basis: &OrderBasis<'_>, unclaimed: &Fraction) -> Result<Fraction, Overflow> {
         if self.rule.when.is_scoped() {
-            basis.sum(|share| share.rules.contains(self.index))?.times(&basis.remaining_share)
+            basis
+                .sum(|share| share.rules.contains(self.index))?
+                .times(&basis.remaining_share)
         } else {
             Ok(unclaimed.clone())
         }
@@ -322,7 +328,11 @@ impl<'a> OrderBasis<'a> {
     }
 
     /// What is left for rules that name no product or category, where others claim lines of theirs.
-    fn base_rule_basis(&mut self, rules: &[ApplicableRule<'_>], total: &Fraction) -> Result<Fraction, Overflow> {
+    fn base_rule_basis(
+        &mut self,
+        rules: &[ApplicableRule<'_>],
+        total: &Fraction,
+    ) -> Result<Fraction, Overflow> {
         let mut claiming = RuleSet::default();
         rules
             .iter()
@@ -348,7 +358,8 @@ impl<'a> OrderBasis<'a> {
         order: &Order,
         program: &Program,
     ) -> Result<(), Overflow> {
-        let redeemed = if program.definition().basis.redeemed { Amount::ZERO } else { order.redeemed };
+        let redeemed =
+            if program.definition().basis.redeemed { Amount::ZERO } else { order.redeemed };
         if refunded.is_zero() && redeemed.is_zero() {
             return Ok(());
         }
@@ -359,7 +370,8 @@ impl<'a> OrderBasis<'a> {
         let total = order.total.ten_thousandths();
         let paid = Fraction::new(total.saturating_sub(redeemed.ten_thousandths()), total);
         let taken = original.times(&Fraction::new(refunded.ten_thousandths(), total))?;
-        self.remaining_share = paid.times(&standing)?.minus(&taken)?.divided_by(&standing)?.reduce();
+        self.remaining_share =
+            paid.times(&standing)?.minus(&taken)?.divided_by(&standing)?.reduce();
         self.remaining = Some(RemainingBasis { refunded, redeemed, total: order.total });
         Ok(())
     }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::account::{Account, Lot};
 use crate::calendar::Timestamp;
-use crate::event::{MergedState, Event, AdjustmentReason};
+use crate::event::{AdjustmentReason, Event, MergedState};
 use crate::id::{AccountId, LotId};
 use crate::rejection::Rejection;
-use crate::rules::{scheduled, clawback};
+use crate::rules::{clawback, scheduled};
 
 /// The events of both accounts when `from` is merged into `into`. Lots keep their expiry; a debt on one
 /// side is paid by the lots of the other. Both must have caught up with `now`: see
@@ -48,10 +48,14 @@ pub fn merge(
     let (paid, from_debt) = clawback::draw_points(into.usable_lots(now), from.debt());
     let debt = into_debt.checked_add(from_debt).ok_or(Rejection::PointsOutOfRange)?;
     let mut left = from.clone();
-    let spent = Event::PointsSubtracted { lots: spent, reason: AdjustmentReason::default(), at: None };
+    let spent =
+        Event::PointsSubtracted { lots: spent, reason: AdjustmentReason::default(), at: None };
     left.evolve(&spent);
 
-    let tier = from.manual_tier(now).filter(|_| into.manual_tier(now).is_none()).cloned();
+    let tier = from
+        .manual_tier(now)
+        .filter(|_| into.manual_tier(now).is_none())
+        .cloned();
     let all = || left.usable_lots(now).chain(left.pending_lots().iter());
     let lots = renumber(all(), into);
     let remembered: BTreeSet<LotId> = from.activity().bonus_lots().collect();

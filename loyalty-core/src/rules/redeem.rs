@@ -9,11 +9,13 @@ use crate::decide::{Context, DecisionBuilder};
 use crate::discount::Code;
 use crate::event::Event;
 use crate::id::{LotId, OrderId, RedemptionId, RewardId};
-use crate::program::{OrderCancelledPolicy, DebtPolicy, Reward};
-use crate::redemption::{Issuance, RewardOffer, Redemption, RedemptionState, RedemptionReturn, RedemptionPayment};
+use crate::program::{DebtPolicy, OrderCancelledPolicy, Reward};
+use crate::redemption::{
+    Issuance, Redemption, RedemptionPayment, RedemptionReturn, RedemptionState, RewardOffer,
+};
 use crate::rejection::Rejection;
 use crate::rules::scheduled::{self, ProgramPeriod};
-use crate::rules::{actions, expiry, clawback};
+use crate::rules::{actions, clawback, expiry};
 
 /// Every reward of the program as the customer can have it at `context.now`: in the program's order, with why
 /// not. `had_in_all` says what all customers together have had of a reward.
@@ -42,7 +44,13 @@ pub fn reward_offers(
         let why_not = work.rejections_for(reward, had_in_all(&reward.id).as_ref(), points);
         let missing = points.saturating_sub(have).max(Points::ZERO);
         let largest = reward.largest_amount(have);
-        RewardOffer { reward: reward.id.clone(), points, largest_amount: largest, missing_points: missing, rejections: why_not }
+        RewardOffer {
+            reward: reward.id.clone(),
+            points,
+            largest_amount: largest,
+            missing_points: missing,
+            rejections: why_not,
+        }
     };
     program.definition().rewards.iter().map(offer).collect()
 }
@@ -113,8 +121,10 @@ impl DecisionBuilder<'_> {
             return Err(Rejection::RewardTooFine { reward: reward.id.clone() });
         }
         let (points, gives) = reward.quote(amount, context.minor_digits)?;
-        if let Some(obstacle) =
-            self.rejections_for(reward, context.total_usage, points).into_iter().next()
+        if let Some(obstacle) = self
+            .rejections_for(reward, context.total_usage, points)
+            .into_iter()
+            .next()
         {
             return Err(obstacle);
         }
@@ -238,7 +248,12 @@ impl DecisionBuilder<'_> {
         RedemptionPayment { parts, debt, at }
     }
 
-    fn record_use(&mut self, redemption: &Redemption, order: Option<OrderId>, taken: Option<Arc<RedemptionPayment>>) {
+    fn record_use(
+        &mut self,
+        redemption: &Redemption,
+        order: Option<OrderId>,
+        taken: Option<Arc<RedemptionPayment>>,
+    ) {
         let (redemption, at) = (redemption.issue().id, self.context.now);
         self.emit(Event::RedemptionUsed { redemption, order, payment: taken, at });
     }
@@ -269,7 +284,8 @@ impl DecisionBuilder<'_> {
         };
         let redemption = Arc::clone(redemption);
         let back = redemption.issue().points_back_when_expired;
-        let returned = if back { self.compute_return(&redemption, at, term).map(Arc::new) } else { None };
+        let returned =
+            if back { self.compute_return(&redemption, at, term).map(Arc::new) } else { None };
         let slot = redemption.counted_usage().filter(|_| returned.is_some());
         self.emit(Event::RedemptionExpired {
             redemption: redemption.issue().id,
@@ -297,8 +313,12 @@ impl DecisionBuilder<'_> {
 
         let zone = self.context.zone;
         let grace = zone.after(at, redemption.issue().grace).ok();
-        let ended_idle = self.account.inactivity_expired_at().is_some_and(|ended| taken.at < ended)
-            || scheduled::inactivity_expires_at(&self.account, zone, term).is_some_and(|until| until <= at);
+        let ended_idle = self
+            .account
+            .inactivity_expired_at()
+            .is_some_and(|ended| taken.at < ended)
+            || scheduled::inactivity_expires_at(&self.account, zone, term)
+                .is_some_and(|until| until <= at);
         let over = |lot: &Lot| !lot.is_usable(at) || (lot.expires_at.is_none() && ended_idle);
         let mut parts: Vec<_> = taken
             .parts
@@ -368,8 +388,8 @@ impl DecisionBuilder<'_> {
         {
             return Some(lasting.id);
         }
-        let known =
-            part.id < self.account.next_lot_id() && self.account.pending_lots().get(part.id).is_none();
+        let known = part.id < self.account.next_lot_id()
+            && self.account.pending_lots().get(part.id).is_none();
         if fresh || !known {
             return None;
         }

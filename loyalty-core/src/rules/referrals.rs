@@ -9,13 +9,13 @@ use crate::command::Command;
 use crate::decide::DecisionBuilder;
 use crate::event::Event;
 use crate::exact::Fraction;
-use crate::explain::{Explanation, EarningStatus};
+use crate::explain::{EarningStatus, Explanation};
 use crate::id::{AccountId, OrderId};
 use crate::program::Program;
 use crate::referral::{ReferralParty, ReferralRejection, generate_code};
 use crate::rejection::Rejection;
-use crate::rules::scheduled::BonusGrant;
 use crate::rules::clawback;
+use crate::rules::scheduled::BonusGrant;
 
 impl DecisionBuilder<'_> {
     pub(crate) fn issue_referral_code(&mut self, entropy: [u8; 10]) -> Result<(), Rejection> {
@@ -30,7 +30,11 @@ impl DecisionBuilder<'_> {
     }
 
     /// The same friend told again is no change.
-    pub(crate) fn join_referral(&mut self, own: &ReferralParty, friend: &ReferralParty) -> Result<(), Rejection> {
+    pub(crate) fn join_referral(
+        &mut self,
+        own: &ReferralParty,
+        friend: &ReferralParty,
+    ) -> Result<(), Rejection> {
         if self.context.program.1.definition().referrals.is_none() {
             return Err(Rejection::ReferralsDisabled);
         }
@@ -79,13 +83,19 @@ impl DecisionBuilder<'_> {
                     &term,
                 );
             }
-            self.emit(Event::ReferralCompleted { referrer: by, order: order.clone(), gate_at: gate, at });
+            self.emit(Event::ReferralCompleted {
+                referrer: by,
+                order: order.clone(),
+                gate_at: gate,
+                at,
+            });
             self.follow_ups
                 .push((by, Command::RewardReferral { referee: friend, order, gate_at: gate }));
         } else if undoes {
             self.claw_back_award(AwardReason::ReferralReceived { order: order.clone() })?;
             self.emit(Event::ReferralUndone { referrer: by, order: order.clone(), at });
-            self.follow_ups.push((by, Command::UndoReferral { referee: friend, order }));
+            self.follow_ups
+                .push((by, Command::UndoReferral { referee: friend, order }));
         }
         Ok(())
     }
@@ -93,7 +103,9 @@ impl DecisionBuilder<'_> {
     /// A friend has ordered: told twice it is one.
     pub(crate) fn reward_referral(&mut self, friend: AccountId, order: &OrderId, gate: Timestamp) {
         let term = self.context.current_period();
-        let Some(referrals) = &term.program.definition().referrals else { return };
+        let Some(referrals) = &term.program.definition().referrals else {
+            return;
+        };
         let reason = AwardReason::ReferralSent { order: order.clone(), referee: friend };
         if self.account.activity().bonus(&reason).is_some() {
             return;
@@ -102,7 +114,15 @@ impl DecisionBuilder<'_> {
         // Nothing is no lot that could be pending; but it is noted, since milestones count friends.
         let gift = |points: Points, reason| {
             let hold = referrals.hold.filter(|_| points.is_positive());
-            BonusGrant { at, counts_from: gate, points, uncapped: points, hold, reason, limited_by: None }
+            BonusGrant {
+                at,
+                counts_from: gate,
+                points,
+                uncapped: points,
+                hold,
+                reason,
+                limited_by: None,
+            }
         };
         self.grant(gift(referrals.sent, reason), &term);
         let friends = self.account.activity().referral_count();

@@ -53,7 +53,8 @@ pub(crate) fn is_fully_refunded(state: &OrderState) -> Result<bool, Overflow> {
         return Ok(true);
     }
     Ok(!order.total.is_zero()
-        && refunded_money(order, state.refunds().values())?.is_at_least(&Fraction::from_amount(order.total)))
+        && refunded_money(order, state.refunds().values())?
+            .is_at_least(&Fraction::from_amount(order.total)))
 }
 
 /// The money that refunds gave back. Units whose refund names no money count with their lines' share.
@@ -78,7 +79,8 @@ fn refunded_money<'a>(
                 for (id, quantity) in lines {
                     let Some(line) = order.line(id) else { continue };
                     let share = Fraction::new(quantity.thousandths(), line.quantity.thousandths());
-                    sum = sum.plus(&Fraction::from_amount(line.amount).times(&share)?.times(&fair)?)?;
+                    sum =
+                        sum.plus(&Fraction::from_amount(line.amount).times(&share)?.times(&fair)?)?;
                 }
             }
         }
@@ -89,7 +91,9 @@ fn refunded_money<'a>(
 /// What is left to refund, in money.
 pub(crate) fn refundable_amount(state: &OrderState, order: &Order) -> Result<Amount, Overflow> {
     let back = refunded_money(order, state.refunds().values())?;
-    Ok(Fraction::from_amount(order.total).minus(&back)?.to_amount_rounded_down())
+    Ok(Fraction::from_amount(order.total)
+        .minus(&back)?
+        .to_amount_rounded_down())
 }
 
 /// Refuses a refund that is more than what is left of its order.

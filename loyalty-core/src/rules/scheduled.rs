@@ -10,12 +10,12 @@ use chrono::{Datelike, Days, NaiveDate, NaiveTime};
 
 use crate::account::{Account, Lot};
 use crate::amount::Points;
-use crate::award::{Award, Limit, AwardReason};
+use crate::award::{Award, AwardReason, Limit};
 use crate::calendar::{Period, Timestamp, Zone};
 use crate::decide::{Context, DecisionBuilder};
 use crate::event::{Event, LotCredit};
 use crate::id::ProgramVersion;
-use crate::program::{ActionKind, ActionRule, QualifyingActivity, Expiry, Program};
+use crate::program::{ActionKind, ActionRule, Expiry, Program, QualifyingActivity};
 use crate::rules::expiry::pending_until;
 use crate::rules::tier::{self, TierTransition};
 
@@ -71,9 +71,9 @@ pub fn due(context: &Context<'_>) -> Vec<Event> {
 ///
 /// # Example: a balance that ends by inactivity
 /// ```
-/// use loyalty_core::{as_of, decide, Account, Command, Context, Points, Program, Timestamp};
+/// use loyalty_core::{as_of, decide, Account, Command, Context, Points, Program, TimeField};
 /// let program = Program::from_json(r#"{"expiry": {"inactivity": {"after": "P1Y"}}}"#).unwrap();
-/// let at = |text: &str| text.parse::<Timestamp>().unwrap();
+/// let at = |text: &str| text.parse::<TimeField>().unwrap();
 /// let mut account = Account::default();
 /// for (now, points) in [("2026-01-01T00:00:00Z", 500_u32), ("2026-03-01T00:00:00Z", 200)] {
 ///     let add = Command::AddPoints { points: points.into(), grounds: Default::default() };
@@ -119,7 +119,8 @@ pub(crate) fn next_due_item<'a>(
         .map(|at| (at, DueItem::Release));
     let redemption = account.redemptions().first().map(|(at, _)| (at, DueItem::Redemption));
     let idle = next_inactivity(account, zone, term).map(|at| (at, DueItem::Inactivity));
-    let tier = tier::next_transition(account, zone, term).map(|(at, step)| (at, DueItem::Tier(step)));
+    let tier =
+        tier::next_transition(account, zone, term).map(|(at, step)| (at, DueItem::Tier(step)));
     let award = if term.program.definition().actions.is_empty() {
         None
     } else {
@@ -134,7 +135,11 @@ fn next_inactivity(account: &Account, zone: Zone, term: &ProgramPeriod<'_>) -> O
 }
 
 /// When a balance ends by inactivity, whether or not there is one.
-pub(crate) fn inactivity_expires_at(account: &Account, zone: Zone, term: &ProgramPeriod<'_>) -> Option<Timestamp> {
+pub(crate) fn inactivity_expires_at(
+    account: &Account,
+    zone: Zone,
+    term: &ProgramPeriod<'_>,
+) -> Option<Timestamp> {
     let Expiry::Inactivity { after, activity } = term.program.definition().expiry else {
         return None;
     };
@@ -154,14 +159,19 @@ fn next_award<'a>(
     let (zone, floor) = (context.zone, term.earliest(account));
     let mut first: Option<(Timestamp, DueItem<'a>)> = None;
     for action in &term.program.definition().actions {
-        let open = |at: &Timestamp| action.when.are_met(context.tags, account.current_tier_id(*at), *at);
+        let open =
+            |at: &Timestamp| action.when.are_met(context.tags, account.current_tier_id(*at), *at);
         let found = match &action.kind {
             ActionKind::Birthday { notice_days } => {
-                next_birthday(account, context, *notice_days, floor, open)
-                    .map(|(at, year)| (at, AwardReason::Birthday { action: action.id.clone(), year }))
+                next_birthday(account, context, *notice_days, floor, open).map(|(at, year)| {
+                    (at, AwardReason::Birthday { action: action.id.clone(), year })
+                })
             }
-            ActionKind::Anniversary => next_anniversary(account, zone, floor, open)
-                .map(|(at, years)| (at, AwardReason::Anniversary { action: action.id.clone(), years })),
+            ActionKind::Anniversary => {
+                next_anniversary(account, zone, floor, open).map(|(at, years)| {
+                    (at, AwardReason::Anniversary { action: action.id.clone(), years })
+                })
+            }
             ActionKind::GoalOrders(_) | ActionKind::GoalSpend(_) => {
                 let new = is_goal_reached(account, &action.kind)
                     && account.activity().action(&action.id).is_none();
@@ -236,12 +246,17 @@ fn next_anniversary(
 ) -> Option<(Timestamp, u32)> {
     let first = zone.local(account.progress().first_order()?).ok()?.date();
     let passed = zone.local(floor).ok()?.date().year().saturating_sub(first.year());
-    let from = u32::try_from(passed)
-        .unwrap_or(0)
-        .max(account.activity().last_anniversary().map_or(1, |last| last.saturating_add(1)));
+    let from = u32::try_from(passed).unwrap_or(0).max(
+        account
+            .activity()
+            .last_anniversary()
+            .map_or(1, |last| last.saturating_add(1)),
+    );
     (from.max(1)..=from.saturating_add(2)).find_map(|years| {
         let year = first.year().checked_add(i32::try_from(years).ok()?)?;
-        let at = zone.instant(observed_on(first, year)?.and_time(NaiveTime::MIN)).ok()?;
+        let at = zone
+            .instant(observed_on(first, year)?.and_time(NaiveTime::MIN))
+            .ok()?;
         (at >= floor && open(&at)).then_some((at, years))
     })
 }
@@ -309,7 +324,8 @@ impl DecisionBuilder<'_> {
             return self.emit(expiry_event(&lot, end, false, true));
         }
         let kept = lot.points.saturating_sub(self.account.debt().min(lot.points));
-        let apart = lot.expires_at.is_none() && lot.order.is_some() && self.tracks_lots_per_order(at);
+        let apart =
+            lot.expires_at.is_none() && lot.order.is_some() && self.tracks_lots_per_order(at);
         let lasting = self
             .account
             .lots()
@@ -335,7 +351,9 @@ impl DecisionBuilder<'_> {
             .context
             .timeline()
             .find(|term| term.until.is_none_or(|until| at < until));
-        term.is_some_and(|term| matches!(term.program.definition().expiry, Expiry::Inactivity { .. }))
+        term.is_some_and(|term| {
+            matches!(term.program.definition().expiry, Expiry::Inactivity { .. })
+        })
     }
 
     /// Gives points that no order brings, at once or after a hold from now.
@@ -363,7 +381,15 @@ impl DecisionBuilder<'_> {
 
     /// Nothing is given where points could not be counted any more.
     pub(crate) fn grant(&mut self, gift: BonusGrant, term: &ProgramPeriod<'_>) {
-        let BonusGrant { at, counts_from: gate, points, uncapped: wanted, hold, reason, limited_by: cut } = gift;
+        let BonusGrant {
+            at,
+            counts_from: gate,
+            points,
+            uncapped: wanted,
+            hold,
+            reason,
+            limited_by: cut,
+        } = gift;
         let zone = self.context.zone;
         let Ok(until) = pending_until(hold, zone, gate, at) else { return };
         let countable = self.account.totals().granted.checked_add(points).is_some();
@@ -374,7 +400,13 @@ impl DecisionBuilder<'_> {
         ) else {
             return;
         };
-        let award = Arc::new(Award { reason, program: term.version, day: day.date(), uncapped: wanted, limited_by: cut });
+        let award = Arc::new(Award {
+            reason,
+            program: term.version,
+            day: day.date(),
+            uncapped: wanted,
+            limited_by: cut,
+        });
         self.emit(Event::AwardGiven { points, lot, award, at });
     }
 }

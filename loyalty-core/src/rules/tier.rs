@@ -21,7 +21,12 @@ pub(crate) enum TierTransition {
 }
 
 /// What counts at an instant, for the program's window.
-pub(crate) fn counts_at(account: &Account, zone: Zone, window: TierWindow, at: Timestamp) -> Counts {
+pub(crate) fn counts_at(
+    account: &Account,
+    zone: Zone,
+    window: TierWindow,
+    at: Timestamp,
+) -> Counts {
     let progress = account.progress();
     match window {
         TierWindow::Lifetime => progress.lifetime(),
@@ -41,7 +46,9 @@ fn rolling_counts(account: &Account, zone: Zone, period: Period, at: Timestamp) 
     let Some((from, to)) = window_start_range(period, at) else {
         return by_instant.summary();
     };
-    let gone = if has_same_offset(zone, from, to) && has_same_offset(zone, surrounding_range(at).0, surrounding_range(at).1) {
+    let gone = if has_same_offset(zone, from, to)
+        && has_same_offset(zone, surrounding_range(at).0, surrounding_range(at).1)
+    {
         by_instant.summary_while(over)
     } else {
         let near = by_instant.iter_from(&from).take_while(|(done, _)| **done < to);
@@ -100,7 +107,11 @@ pub(crate) fn qualified_rank(
     if parts.tiering.window == TierWindow::CalendarYear
         && let Ok(local) = zone.local(at)
     {
-        value = value.max(metric.value_of(counts_in_year(account, zone, local.year().saturating_sub(1))));
+        value = value.max(metric.value_of(counts_in_year(
+            account,
+            zone,
+            local.year().saturating_sub(1),
+        )));
     }
     let enough = |threshold| metric.scale_threshold(threshold) <= value;
     parts
@@ -133,9 +144,11 @@ fn qualification_lost_at(
             let needed = metric.scale_threshold(parts.tiers.get(rank)?.threshold?);
             let by_instant = account.progress().by_instant();
             let all = by_instant.summary();
-            let last = *by_instant.key_reaching(|gone| metric.value_of(all.minus(gone)) < needed)?;
+            let last =
+                *by_instant.key_reaching(|gone| metric.value_of(all.minus(gone)) < needed)?;
             let end = zone.after(last, period).ok()?;
-            let ((from, to), (first_end, last_end)) = (surrounding_range(last), surrounding_range(end));
+            let ((from, to), (first_end, last_end)) =
+                (surrounding_range(last), surrounding_range(end));
             if has_same_offset(zone, from, to) && has_same_offset(zone, first_end, last_end) {
                 return Some(end.max(after));
             }
@@ -232,7 +245,12 @@ fn next_lower_rank(program: &Program, rank: usize) -> Option<usize> {
 }
 
 impl DecisionBuilder<'_> {
-    pub(crate) fn apply_tier_transition(&mut self, at: Timestamp, step: &TierTransition, term: &ProgramPeriod<'_>) {
+    pub(crate) fn apply_tier_transition(
+        &mut self,
+        at: Timestamp,
+        step: &TierTransition,
+        term: &ProgramPeriod<'_>,
+    ) {
         match step {
             TierTransition::Raise(to) => self.raise_tier(at, *to, term),
             TierTransition::Lower(to, reason) => self.change_tier(at, *to, *reason, term),
@@ -290,7 +308,12 @@ impl DecisionBuilder<'_> {
                 .map(|tier| tier.id.clone()),
             at,
             reason,
-            counts: counts_at(&self.account, self.context.zone, program.definition().tiering.window, at),
+            counts: counts_at(
+                &self.account,
+                self.context.zone,
+                program.definition().tiering.window,
+                at,
+            ),
             ends_manual: held && reason == TierReason::Qualified && to > manual,
         };
         self.emit(Event::TierChanged { change });
@@ -353,13 +376,20 @@ pub fn tier_status(context: &Context<'_>) -> TierStatus {
         let threshold = tier.threshold.filter(|_| Some(place) > held)?;
         Some((
             tier.id.clone(),
-            metric.scale_threshold(threshold).saturating_sub(metric.value_of(counts)).max(0),
+            metric
+                .scale_threshold(threshold)
+                .saturating_sub(metric.value_of(counts))
+                .max(0),
         ))
     });
     let kept = earned.and_then(|tier| parts.tiers.get(rank(&tier.id)?)?.threshold);
     let missing_to_keep = if parts.tiering.down == Downgrade::Never { None } else { kept };
-    let missing_to_keep = missing_to_keep
-        .map_or(0, |needed| metric.scale_threshold(needed).saturating_sub(metric.value_of(counts)).max(0));
+    let missing_to_keep = missing_to_keep.map_or(0, |needed| {
+        metric
+            .scale_threshold(needed)
+            .saturating_sub(metric.value_of(counts))
+            .max(0)
+    });
     let by_hand = manual.is_some();
     let ends = earned.and_then(|tier| {
         tier.until.or_else(|| {

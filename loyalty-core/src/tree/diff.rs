@@ -20,7 +20,8 @@ pub(crate) enum Diff<'a, K, V> {
 impl<K: Ord, V: Summarize> Nodes<K, V> {
     /// What became of the chunks of `before`, by first keys.
     pub(crate) fn diff<'a>(&'a self, before: &'a Self) -> Vec<Diff<'a, K, V>> {
-        let (mut gone, mut here, mut found) = (TreeCursor::new(before), TreeCursor::new(self), Vec::new());
+        let (mut gone, mut here, mut found) =
+            (TreeCursor::new(before), TreeCursor::new(self), Vec::new());
         loop {
             match (gone.0.last(), here.0.last()) {
                 (None, None) => return found,
@@ -183,10 +184,16 @@ mod tests {
         assert_eq!(tree.older().diff(before.older()), [], "the last chunk is none of them");
         tree.insert(10_000, 2);
         let found = tree.older().diff(before.older());
-        assert!(matches!(*found, [Diff::Upserted([(9_984, 1), ..])]), "until it is full: {found:?}");
+        assert!(
+            matches!(*found, [Diff::Upserted([(9_984, 1), ..])]),
+            "until it is full: {found:?}"
+        );
         let mut tree = before.clone();
         tree.remove(&160);
         let found = tree.older().diff(before.older());
-        assert!(matches!(*found, [Diff::Removed(160), Diff::Upserted([(161, 1), ..])]), "{found:?}");
+        assert!(
+            matches!(*found, [Diff::Removed(160), Diff::Upserted([(161, 1), ..])]),
+            "{found:?}"
+        );
     }
 }

@@ -144,8 +144,10 @@ impl<K: Ord, V: Summarize> Nodes<K, V> {
                 }
                 Ordering::Greater => tree = &node.right,
                 Ordering::Equal => {
-                    iter.entries =
-                        node.chunk.entries_from(node.chunk.count_while(|known| known < key)).iter();
+                    iter.entries = node
+                        .chunk
+                        .entries_from(node.chunk.count_while(|known| known < key))
+                        .iter();
                     iter.descend(&node.right);
                     return iter;
                 }
@@ -203,8 +205,8 @@ impl<K: Ord + Clone, V: Summarize + Clone> Nodes<K, V> {
             .map(|(key, _)| key)
             .into_iter()
             .chain(entries.iter().map(|(key, _)| key));
-        let fits =
-            (1..=CHUNK_CAPACITY).contains(&entries.len()) && keys.is_sorted_by(|one, other| one < other);
+        let fits = (1..=CHUNK_CAPACITY).contains(&entries.len())
+            && keys.is_sorted_by(|one, other| one < other);
         if fits {
             self.push_last(Arc::new(Chunk::new(entries)));
         }

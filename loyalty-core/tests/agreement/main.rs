@@ -23,13 +23,13 @@ use std::sync::Arc;
 
 use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use loyalty_core::proptest::{
-    Books, check_conservation, check_calculations, check_order_entitlements,
+    Books, check_calculations, check_conservation, check_order_entitlements,
 };
 use loyalty_core::{
-    Amount, Birthday, Command, Event, OverRefund, AdjustmentReason, Line, LineId, Order, OrderId, Origin,
-    Points, Program, Quantity, Refund, RefundId, RefundContent, Status, Timestamp,
+    AdjustmentReason, Amount, Birthday, Command, Event, Line, LineId, Order, OrderId, Origin,
+    OverRefund, Points, Program, Quantity, Refund, RefundContent, RefundId, Status, Timestamp,
 };
-use model::{ModelResult, Downgrade, Expiry, Model, Rules, Tier, Window};
+use model::{Downgrade, Expiry, Model, ModelResult, Rules, Tier, Window};
 
 /// Random numbers that are the same in each run (`SplitMix64`).
 struct SplitMix64(u64);
@@ -64,10 +64,18 @@ fn rules(dice: &mut SplitMix64) -> Rules {
     let days = |dice: &mut SplitMix64| dice.number(1, 120) as u64;
     let expiry = match dice.number(0, 4) {
         0 => Expiry::Never,
-        1 => Expiry::Inactivity { days: days(dice), earning_and_redeeming_only: dice.chance(50) },
+        1 => Expiry::Inactivity {
+            days: days(dice),
+            earning_and_redeeming_only: dice.chance(50),
+        },
         _ => Expiry::PerLot { days: days(dice), to_month_end: dice.chance(30) },
     };
-    let down = dice.one_of(&[Downgrade::Never, Downgrade::OneStep, Downgrade::ToQualified, Downgrade::ToQualified]);
+    let down = dice.one_of(&[
+        Downgrade::Never,
+        Downgrade::OneStep,
+        Downgrade::ToQualified,
+        Downgrade::ToQualified,
+    ]);
     let term = if down == Downgrade::OneStep { Some(days(dice)) } else { dice.days(30, 100) };
     let metric = dice.number(0, 3) as usize;
     let unit = if metric == 2 { 3 } else { 150 };
@@ -297,7 +305,9 @@ fn command(told: ModelCommand, now: Timestamp) -> Command {
                 (order_id(order), Status::Paid, Some(now), Origin::Shop);
             Command::RecordOrder { order, snapshot, status, at, origin }
         }
-        ModelCommand::Cancel(order) => Command::CancelOrder { order: order_id(order), at: Some(now) },
+        ModelCommand::Cancel(order) => {
+            Command::CancelOrder { order: order_id(order), at: Some(now) }
+        }
         ModelCommand::Refund(order, number, amount) => {
             let id = RefundId::new(number.to_string()).unwrap();
             let refund = Refund { id, refunded: RefundContent::Amount(money(amount)) };
@@ -308,7 +318,9 @@ fn command(told: ModelCommand, now: Timestamp) -> Command {
                 at: Some(now),
             }
         }
-        ModelCommand::Review => Command::PerformAction { action: "review".parse().unwrap(), points: None },
+        ModelCommand::Review => {
+            Command::PerformAction { action: "review".parse().unwrap(), points: None }
+        }
         ModelCommand::Nothing => Command::CatchUp,
     }
 }
@@ -398,7 +410,12 @@ fn sequence(seed: u64) {
         let told = random_command(&mut dice, &model, number);
         story.push((model.now, told));
         let say = || format!("seed {seed}, {text}\n{story:?}");
-        assert_eq!(Snapshot::from_ledger(&books, now), Snapshot::from_model(&model), "before: {}", say());
+        assert_eq!(
+            Snapshot::from_ledger(&books, now),
+            Snapshot::from_model(&model),
+            "before: {}",
+            say()
+        );
         let command = command(told, now);
         let foreseen = dice.chance(10).then(|| books.decide(&command, now));
         let got = books.tell(&command, now);
@@ -410,7 +427,12 @@ fn sequence(seed: u64) {
         );
         let want = apply_to_model(&mut model, told);
         assert_eq!(got.map(|_| ()).map_err(|refused| refused.code()), want, "{}", say());
-        assert_eq!(Snapshot::from_ledger(&books, now), Snapshot::from_model(&model), "after: {}", say());
+        assert_eq!(
+            Snapshot::from_ledger(&books, now),
+            Snapshot::from_model(&model),
+            "after: {}",
+            say()
+        );
         if let Some(books) = &mut punctual {
             let _refused = books.tell(&command, now);
         }

@@ -99,7 +99,11 @@ impl Order {
     }
 
     fn counts(&self) -> [i64; 3] {
-        [self.remaining_amount(), self.remaining_amount() * self.factor, i64::from(self.is_entitled())]
+        [
+            self.remaining_amount(),
+            self.remaining_amount() * self.factor,
+            i64::from(self.is_entitled()),
+        ]
     }
 }
 
@@ -175,7 +179,12 @@ impl Model {
 
     /// All that happens by itself at this instant, until nothing does.
     fn settle(&mut self) {
-        while self.expire() || self.release() || self.expire_by_inactivity() || self.review_tier() || self.grant_due_awards() {}
+        while self.expire()
+            || self.release()
+            || self.expire_by_inactivity()
+            || self.review_tier()
+            || self.grant_due_awards()
+        {}
     }
 
     fn expire(&mut self) -> bool {
@@ -229,7 +238,9 @@ impl Model {
     }
 
     fn expire_by_inactivity(&mut self) -> bool {
-        let Expiry::Inactivity { days, earning_and_redeeming_only: dealing_only } = self.rules.expiry else {
+        let Expiry::Inactivity { days, earning_and_redeeming_only: dealing_only } =
+            self.rules.expiry
+        else {
             return false;
         };
         let last = if dealing_only { self.last_activity_at } else { self.last_change_at };
@@ -305,7 +316,8 @@ impl Model {
             end = end + Days::new(self.rules.grace.unwrap_or(0));
         }
         if end <= self.now {
-            let below = if self.rules.down == Downgrade::OneStep { rank.checked_sub(1) } else { None };
+            let below =
+                if self.rules.down == Downgrade::OneStep { rank.checked_sub(1) } else { None };
             self.tier = qualified.max(below).map(|rank| (rank, self.now, None));
             return true;
         }
@@ -345,7 +357,10 @@ impl Model {
             {
                 let never_ends =
                     lot.is_some() && !matches!(self.rules.expiry, Expiry::PerLot { .. });
-                let ended = self.inactivity_expirations.iter_mut().find(|(at, _)| never_ends && *at > since);
+                let ended = self
+                    .inactivity_expirations
+                    .iter_mut()
+                    .find(|(at, _)| never_ends && *at > since);
                 let gone = ended.map_or(0, |(_, left)| {
                     let gone = points.min(*left);
                     *left -= gone;
@@ -403,7 +418,8 @@ impl Model {
     fn grant(&mut self, points: i64, hold: Option<u64>) -> Option<u32> {
         self.granted_points += points;
         let was_empty = self.lots.is_empty();
-        let lot = self.add_points(points, None, self.now, hold.map(|days| self.now + Days::new(days)));
+        let lot =
+            self.add_points(points, None, self.now, hold.map(|days| self.now + Days::new(days)));
         self.record_activity(true, was_empty);
         lot
     }
@@ -642,7 +658,8 @@ impl Model {
 
     fn reconcile(&mut self, place: usize, before: Option<usize>, old: [i64; 3]) {
         let order = self.orders[place].clone();
-        let (worth, standing) = (order.remaining_amount() * order.factor, order.awarded - order.taken);
+        let (worth, standing) =
+            (order.remaining_amount() * order.factor, order.awarded - order.taken);
         if worth > standing {
             let earned = if order.awarded == 0 { order.gate } else { self.now };
             let until = self.rules.hold.map(|days| order.gate + Days::new(days));

@@ -127,7 +127,11 @@ fn covers(when: &EarningConditions, line: &Line) -> bool {
 }
 
 fn refunded_amount(refund: &Refund) -> BigRational {
-    if let RefundContent::Amount(amount) = refund.refunded { money(amount) } else { BigRational::zero() }
+    if let RefundContent::Amount(amount) = refund.refunded {
+        money(amount)
+    } else {
+        BigRational::zero()
+    }
 }
 
 /// How many thousandths of a unit of the line went back.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use loyalty_core::proptest::{
-    Books, check_conservation, check_calculations, check_order_entitlements,
+    Books, check_calculations, check_conservation, check_order_entitlements,
 };
 use loyalty_core::{
-    Amount, Command, Event, OverRefund, AdjustmentReason, Line, LineId, Order, OrderId, Origin, Points, Program,
-    Quantity, Refund, RefundId, RefundContent, Status, Timestamp,
+    AdjustmentReason, Amount, Command, Event, Line, LineId, Order, OrderId, Origin, OverRefund,
+    Points, Program, Quantity, Refund, RefundContent, RefundId, Status, Timestamp,
 };
 
 /// One point per full ten, and the same with lots of nine months.
@@ -102,7 +102,12 @@ pub fn record_paid_order(order: &str, snapshot: Order) -> Command {
 
 pub fn refund(order: &str, refund: &str, refunded: RefundContent) -> Command {
     let refund = Refund { id: RefundId::new(refund).unwrap(), refunded };
-    Command::RefundOrder { order: id(order), refund, over_refund: OverRefund::Reject, at: None }
+    Command::RefundOrder {
+        order: id(order),
+        refund,
+        over_refund: OverRefund::Reject,
+        at: None,
+    }
 }
 
 pub fn refund_amount(order: &str, name: &str, cost: &str) -> Command {

@@ -5,7 +5,7 @@ use loyalty_store::{Action, Existence, Receipt};
 
 use super::{Call, HandlerPlan, to_json};
 use crate::problem::Problem;
-use crate::wire::award::{ActionResponse, ActionBody};
+use crate::wire::award::{ActionBody, ActionResponse};
 
 /// `POST /v1/actions`
 pub(crate) fn perform(call: &Call<'_>) -> Result<HandlerPlan, Problem> {

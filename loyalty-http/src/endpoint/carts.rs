@@ -8,9 +8,9 @@ use loyalty_core::discount::{Code, CodeRejection};
 use loyalty_store::{Action, DiscountAction, DiscountOutcome, Receipt, Rejection};
 
 use super::discount_codes::cart_throttle_keys;
-use super::{EncodedResponse, Call, HandlerPlan, error, to_json};
+use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
-use crate::wire::cart::{CartResponse, CartBody, ReserveBody, cart_problem};
+use crate::wire::cart::{CartBody, CartResponse, ReserveBody, cart_problem};
 use crate::wire::discount_code::CheckoutResponse;
 
 /// `POST /v1/carts/evaluate`. Asking changes nothing; codes of which the public learns only that

@@ -4,9 +4,9 @@ use hyper::StatusCode;
 use loyalty_core::CategoryId;
 use loyalty_store::{Action, CatalogueAction, CatalogueOutcome, Receipt, Rejection};
 
-use super::{EncodedResponse, Call, HandlerPlan, products, error, to_json};
+use super::{Call, EncodedResponse, HandlerPlan, error, products, to_json};
 use crate::problem::Problem;
-use crate::wire::category::{CategoriesResponse, CategoriesBody, CategoryResponse, CategoryBody};
+use crate::wire::category::{CategoriesBody, CategoriesResponse, CategoryBody, CategoryResponse};
 
 /// `PUT /v1/categories/{category_id}`: the whole category, new or in the place of the one before.
 pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
@@ -41,10 +41,15 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 /// `GET /v1/categories/{category_id}`
 pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id: CategoryId = call.path("category_id")?;
-    let record = call.store.category(call.shop_id(), &id).map_err(error::from_failure)?;
+    let record = call
+        .store
+        .category(call.shop_id(), &id)
+        .map_err(error::from_failure)?;
     let unknown =
         || error::from_rejection(&Rejection::CategoryNotFound, Some("category_id".to_owned()));
-    Ok(HandlerPlan::Respond(EncodedResponse::ok(&CategoryResponse::from(&*record.ok_or_else(unknown)?))))
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&CategoryResponse::from(
+        &*record.ok_or_else(unknown)?,
+    ))))
 }
 
 /// `GET /v1/categories`

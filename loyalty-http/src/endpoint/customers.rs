@@ -4,12 +4,12 @@ use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue};
 use loyalty_core::{AccountId, Command, CustomerId, Email, Timestamp};
 use loyalty_store::{
-    Action, CustomerView, EmailConflict, Page, Existence, Receipt, SearchQuery, CustomerRef,
+    Action, CustomerRef, CustomerView, EmailConflict, Existence, Page, Receipt, SearchQuery,
 };
 
-use super::{EncodedResponse, Call, HandlerPlan, error, to_json};
+use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
-use crate::wire::customer::{CustomerResponse, CustomerBody, CustomerPatch, CustomersResponse};
+use crate::wire::customer::{CustomerBody, CustomerPatch, CustomerResponse, CustomersResponse};
 use crate::wire::json::field;
 
 /// `POST /v1/customers`
@@ -25,14 +25,19 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         if_match,
         commands: vec![Command::SignUp],
     };
-    Ok(HandlerPlan::write(action, StatusCode::CREATED, render_receipt, move |rejection| {
-        let param = match rejection.code() {
-            "customer_exists" => taken,
-            "email_taken" => "/email",
-            _ => return None,
-        };
-        Some(param.to_owned())
-    }))
+    Ok(HandlerPlan::write(
+        action,
+        StatusCode::CREATED,
+        render_receipt,
+        move |rejection| {
+            let param = match rejection.code() {
+                "customer_exists" => taken,
+                "email_taken" => "/email",
+                _ => return None,
+            };
+            Some(param.to_owned())
+        },
+    ))
 }
 
 /// `PATCH /v1/customers/{customer_id}`
@@ -41,7 +46,14 @@ pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (change, commands) = call.body::<CustomerPatch>()?.parse()?;
     let (presence, conflict) = (Existence::Required, EmailConflict::Reject);
     let if_match = call.if_match()?.map(str::to_owned);
-    let action = Action::Customer { customer: who, existence: presence, change, email_conflict: conflict, if_match, commands };
+    let action = Action::Customer {
+        customer: who,
+        existence: presence,
+        change,
+        email_conflict: conflict,
+        if_match,
+        commands,
+    };
     Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt, |rejection| {
         let param = match rejection.code() {
             "customer_not_found" => "customer_id",
@@ -67,7 +79,9 @@ fn render_receipt(receipt: &Receipt) -> Vec<u8> {
 pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let customer = find(call, call.path("customer_id")?)?;
     let etag = HeaderValue::try_from(customer.etag()).ok().map(|etag| (ETAG, etag));
-    Ok(HandlerPlan::Respond(EncodedResponse::ok(&CustomerResponse::new(&customer, call.now)).with_header(etag)))
+    Ok(HandlerPlan::Respond(
+        EncodedResponse::ok(&CustomerResponse::new(&customer, call.now)).with_header(etag),
+    ))
 }
 
 /// The customer of an id, or 404.

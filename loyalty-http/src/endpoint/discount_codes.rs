@@ -3,15 +3,18 @@
 use hyper::StatusCode;
 use loyalty_core::discount::Code;
 use loyalty_core::{CodeId, Email, PriceRuleId};
-use loyalty_store::{Action, CodeBatch, CodeView, DiscountAction, DiscountOutcome, Receipt, Rejection};
+use loyalty_store::{
+    Action, CodeBatch, CodeView, DiscountAction, DiscountOutcome, Receipt, Rejection,
+};
 
 use super::price_rules::{self, find as rule};
-use super::{EncodedResponse, Call, HandlerPlan, error, to_json};
+use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
 use crate::throttle::ThrottleKey;
 use crate::wire::cart::ThrottleSubject;
 use crate::wire::discount_code::{
-    BatchResponse, BatchBody, BatchCodesResponse, DiscountCodeResponse, DiscountCodeBody, DiscountCodeChangeBody, DiscountCodesResponse,
+    BatchBody, BatchCodesResponse, BatchResponse, DiscountCodeBody, DiscountCodeChangeBody,
+    DiscountCodeResponse, DiscountCodesResponse,
 };
 use crate::wire::query::CodeCursor;
 use crate::wire::value::parse_number;
@@ -31,7 +34,9 @@ pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let DiscountCodeChangeBody { code: text, enabled: on } = call.body()?;
     let text = text.map(|text| text.0);
     let action = Action::Discount(DiscountAction::ChangeCode { rule, code, text, enabled: on });
-    Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt, |no| Some(error_pointer(no).to_owned())))
+    Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt, |no| {
+        Some(error_pointer(no).to_owned())
+    }))
 }
 
 /// `DELETE /v1/price-rules/{price_rule_id}/discount-codes/{code_id}`
@@ -100,10 +105,8 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
             .filter(|_| page.has_more)
             .map(|code| CodeCursor(code.id));
         let discount_codes = page.items.iter().map(DiscountCodeResponse::from).collect();
-        Ok(
-            EncodedResponse::ok(&DiscountCodesResponse { discount_codes })
-                .with_header(last.and_then(|last| next.link(&last))),
-        )
+        Ok(EncodedResponse::ok(&DiscountCodesResponse { discount_codes })
+            .with_header(last.and_then(|last| next.link(&last))))
     }))
 }
 
@@ -134,8 +137,15 @@ pub(crate) fn receipt_batch(receipt: &Receipt) -> Option<&CodeBatch> {
 /// A batch of a rule, or 404.
 pub(crate) fn find_batch(call: &Call<'_>, rule: PriceRuleId) -> Result<CodeBatch, Problem> {
     let unknown = || Problem::not_found("There is no such batch.").with_param("batch_id");
-    let id = call.params.get("batch_id").and_then(parse_number).ok_or_else(unknown)?;
-    let batch = call.store.code_batch(call.shop_id(), id).map_err(error::from_failure)?;
+    let id = call
+        .params
+        .get("batch_id")
+        .and_then(parse_number)
+        .ok_or_else(unknown)?;
+    let batch = call
+        .store
+        .code_batch(call.shop_id(), id)
+        .map_err(error::from_failure)?;
     batch.filter(|batch| batch.rule == rule).ok_or_else(unknown)
 }
 
@@ -183,7 +193,9 @@ pub(crate) fn look_up(call: &Call<'_>, asker: ThrottleSubject) -> Result<CodeVie
 
 /// Whose failed look-ups count: the key's, and those of the shopper behind it.
 fn throttle_keys(call: &Call<'_>, asker: ThrottleSubject) -> Vec<ThrottleKey> {
-    std::iter::once(api_key(call)).chain(shopper_keys(call, asker)).collect()
+    std::iter::once(api_key(call))
+        .chain(shopper_keys(call, asker))
+        .collect()
 }
 
 /// The same for carts: one shopper's typing must not stand in the way of all others, where the shopper is named.
@@ -196,7 +208,10 @@ fn api_key(call: &Call<'_>) -> ThrottleKey {
     ThrottleKey::Key(call.key.key.id.clone())
 }
 
-fn shopper_keys(call: &Call<'_>, asker: ThrottleSubject) -> impl Iterator<Item = ThrottleKey> + use<> {
+fn shopper_keys(
+    call: &Call<'_>,
+    asker: ThrottleSubject,
+) -> impl Iterator<Item = ThrottleKey> + use<> {
     let shop = call.shop_id();
     let customer = asker.customer.map(|customer| ThrottleKey::Customer(shop, customer));
     customer

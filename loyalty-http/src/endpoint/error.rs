@@ -71,7 +71,9 @@ fn with_extensions(problem: Problem, rejection: &Rejection) -> Problem {
     if let Rejection::ProgramChanged { current } = rejection {
         problem.with_extension("current", i64::from(current.0))
     } else if let Rejection::Rules(Refusal::InsufficientPoints { have, need }) = rejection {
-        problem.with_extension("have", have.get()).with_extension("need", need.get())
+        problem
+            .with_extension("have", have.get())
+            .with_extension("need", need.get())
     } else if let Some(refusal) = rejection.refusal() {
         let text = to_sentence(&refusal.public_text());
         problem
@@ -137,7 +139,11 @@ mod tests {
             (Rejection::IdempotencyKeyReused, 422),
             (Rejection::OrderOfAnotherCustomer, 422),
         ] {
-            assert_eq!(from_rejection(&given, None).status().status().as_u16(), status, "{given:?}");
+            assert_eq!(
+                from_rejection(&given, None).status().status().as_u16(),
+                status,
+                "{given:?}"
+            );
         }
         assert_eq!(
             from_rejection(&Rejection::CustomerNotFound, None).detail(),

@@ -4,7 +4,7 @@ use loyalty_core::Timestamp;
 use loyalty_store::Scope;
 use serde::Serialize;
 
-use super::{EncodedResponse, Call, HandlerPlan};
+use super::{Call, EncodedResponse, HandlerPlan};
 use crate::problem::Problem;
 use crate::wire::value::TimeText;
 

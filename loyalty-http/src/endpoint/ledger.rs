@@ -5,9 +5,9 @@ use std::sync::Arc;
 use loyalty_core::{AccountId, ShopId};
 use loyalty_store::{JournalRow, Store};
 
-use super::{EncodedResponse, Call, HandlerPlan, customers, error};
+use super::{Call, EncodedResponse, HandlerPlan, customers, error};
 use crate::problem::Problem;
-use crate::wire::ledger::{EntryResponse, EntryId, LedgerResponse, entries};
+use crate::wire::ledger::{EntryId, EntryResponse, LedgerResponse, entries};
 use crate::wire::query::{EntryCursor, PageLinker};
 
 /// `GET /v1/customers/{customer_id}/ledger`
@@ -16,7 +16,9 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (shop, account) = (call.shop_id(), customer.record().account);
     let (limit, after) = (call.query.limit()?, call.query.cursor()?);
     let next = call.query.page_linker(call.head.uri.path());
-    Ok(HandlerPlan::read(move |store| list_page(store, (shop, account), after, limit, &next)))
+    Ok(HandlerPlan::read(move |store| {
+        list_page(store, (shop, account), after, limit, &next)
+    }))
 }
 
 /// A page of `limit` entries behind `after`. One more is looked for, to know whether there is more.
@@ -45,7 +47,10 @@ fn list_page(
 }
 
 /// The entries of a row that are behind `after`.
-fn entries_after(row: &JournalRow, after: Option<EntryCursor>) -> impl Iterator<Item = EntryResponse<'_>> {
+fn entries_after(
+    row: &JournalRow,
+    after: Option<EntryCursor>,
+) -> impl Iterator<Item = EntryResponse<'_>> {
     entries(row).filter(move |entry| {
         let EntryId { seq, index } = entry.entry_id;
         after.is_none_or(|after| (seq, index) < (after.seq, after.index))
@@ -62,7 +67,9 @@ fn load_rows(
     let (mut rows, mut held) = (Vec::new(), 0_usize);
     let mut before = after.and_then(|after| after.start_row);
     while held < enough {
-        let page = store.account_journal(shop, account, before, enough).map_err(error::from_failure)?;
+        let page = store
+            .account_journal(shop, account, before, enough)
+            .map_err(error::from_failure)?;
         held = page
             .rows
             .iter()

@@ -1,6 +1,6 @@
 //! The endpoints of `/v1`, one file a resource.
 //!
-//! A handler is a plain function from a [`Call`] to [`Work`]: it parses, and says what is to be executed
+//! A handler is a plain function from a [`Call`] to [`HandlerPlan`]: it parses, and says what is to be executed
 //! and how the outcome is answered. The app carries it out, so idempotency, time limits and failures are
 //! dealt with in one place and for all alike.
 
@@ -9,6 +9,7 @@ pub(crate) mod carts;
 pub(crate) mod categories;
 pub(crate) mod customers;
 pub(crate) mod discount_codes;
+pub(crate) mod error;
 pub(crate) mod health;
 pub(crate) mod key;
 pub(crate) mod ledger;
@@ -19,7 +20,6 @@ pub(crate) mod products;
 pub(crate) mod program;
 pub(crate) mod redemptions;
 pub(crate) mod referrals;
-pub(crate) mod error;
 pub(crate) mod reminders;
 pub(crate) mod reports;
 pub(crate) mod saved_searches;
@@ -34,7 +34,7 @@ use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use loyalty_core::{ShopId, Timestamp};
 use loyalty_store::{
-    self as store, Action, Failure, ApiKeyRecord, Outcome, Receipt, Rejection, Shop, Store,
+    self as store, Action, ApiKeyRecord, Failure, Outcome, Receipt, Rejection, Shop, Store,
 };
 use matchit::Params;
 use serde::{Deserialize, Serialize};
@@ -94,7 +94,8 @@ impl<'a> Call<'a> {
             return Ok(None);
         };
         let not_text = |_| {
-            Problem::bad_request("malformed_header", "This header is not ASCII.").with_param("If-Match")
+            Problem::bad_request("malformed_header", "This header is not ASCII.")
+                .with_param("If-Match")
         };
         let tag = value.to_str().map_err(not_text)?.trim();
         Ok(Some(tag).filter(|tag| *tag != "*"))
@@ -196,7 +197,11 @@ impl ResponseBuilder {
             }
             Err(rejection) => {
                 let problem = error::from_rejection(rejection, (self.pointer)(rejection));
-                let problem = if self.reports_conflict { problem } else { problem.conflict_as_unprocessable() };
+                let problem = if self.reports_conflict {
+                    problem
+                } else {
+                    problem.conflict_as_unprocessable()
+                };
                 store::Response {
                     status: problem.status().status().as_u16(),
                     body: problem.to_json(id),

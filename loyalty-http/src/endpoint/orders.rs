@@ -1,12 +1,12 @@
 //! Orders and their refunds: reported, and read with what they are worth.
 
 use hyper::StatusCode;
-use loyalty_core::{Command, OverRefund, Explanation, OrderId, entitlement};
+use loyalty_core::{Command, Explanation, OrderId, OverRefund, entitlement};
 use loyalty_store::{Action, OrderRecord, ProfileChange, Receipt};
 
-use super::{EncodedResponse, Call, HandlerPlan, error, to_json};
+use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::{ErrorStatus, Problem};
-use crate::wire::order::{OrderResponse, OrderBody};
+use crate::wire::order::{OrderBody, OrderResponse};
 use crate::wire::refund::{self, RefundBody};
 
 /// `PUT /v1/orders/{order_id}`
@@ -28,7 +28,12 @@ pub(crate) fn refund(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id: OrderId = call.path("order_id")?;
     let (refund, at) = call.body::<RefundBody>()?.parse()?;
     let blame = refund::error_pointer(&refund);
-    let command = Command::RefundOrder { order: id.clone(), refund, over_refund: OverRefund::Reject, at };
+    let command = Command::RefundOrder {
+        order: id.clone(),
+        refund,
+        over_refund: OverRefund::Reject,
+        at,
+    };
     let action = Action::Order { command, customer: None, change: ProfileChange::default() };
     Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt(id), blame))
 }
@@ -46,7 +51,10 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         .map_err(error::from_failure)?
         .ok_or_else(order_not_found)?;
     let customer = match order.account {
-        Some(account) => call.store.customer_by_account(shop, account).map_err(error::from_failure)?,
+        Some(account) => call
+            .store
+            .customer_by_account(shop, account)
+            .map_err(error::from_failure)?,
         None => None,
     };
     let explanation = explain(call, &order)?;
@@ -55,7 +63,9 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         .snapshot()
         .is_some_and(|recorded| !recorded.order.codes.is_empty());
     let used = if brings_codes {
-        call.store.codes_used_by_order(shop, &id).map_err(error::from_failure)?
+        call.store
+            .codes_used_by_order(shop, &id)
+            .map_err(error::from_failure)?
     } else {
         Vec::new()
     };

@@ -2,13 +2,14 @@
 
 use hyper::StatusCode;
 use loyalty_core::{Command, CustomerId, ShopId, Timestamp};
-use loyalty_store::{Action, Existence, Receipt, Store, CustomerRef};
+use loyalty_store::{Action, CustomerRef, Existence, Receipt, Store};
 
-use super::{EncodedResponse, Call, HandlerPlan, customers, error, to_json};
+use super::{Call, EncodedResponse, HandlerPlan, customers, error, to_json};
 use crate::problem::Problem;
 use crate::wire::json::field::FromText;
 use crate::wire::points::{
-    BalanceResponse, BalancesResponse, BalancesBody, PointsResponse, PointsBody, PointsChange, check_id_count,
+    BalanceResponse, BalancesBody, BalancesResponse, PointsBody, PointsChange, PointsResponse,
+    check_id_count,
 };
 use crate::wire::{percent, value};
 
@@ -67,7 +68,8 @@ pub(crate) fn balances(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     })?;
     let id = |part: &str| {
         let malformed = || {
-            Problem::bad_request("malformed_query", "This is not percent-encoded UTF-8.").with_param(param)
+            Problem::bad_request("malformed_query", "This is not percent-encoded UTF-8.")
+                .with_param(param)
         };
         let text = percent::decode_form(part).ok_or_else(malformed)?;
         CustomerId::from_text(&text).map_err(|refusal| value::param_problem(refusal, param))

@@ -6,9 +6,9 @@ use loyalty_core::PriceRuleId;
 use loyalty_core::discount::PriceRuleParts;
 use loyalty_store::{Action, DiscountAction, DiscountOutcome, PriceRuleView, Receipt, Rejection};
 
-use super::{EncodedResponse, Call, HandlerPlan, error, to_json};
+use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
-use crate::wire::price_rule::{PriceRuleResponse, PriceRuleBody, PriceRulesResponse, build_rule};
+use crate::wire::price_rule::{PriceRuleBody, PriceRuleResponse, PriceRulesResponse, build_rule};
 use crate::wire::query::RuleCursor;
 use crate::wire::value::parse_number;
 
@@ -31,7 +31,9 @@ pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let rule = build_rule(parts, call.shop()?.minor_digits(), "")?;
     let if_match = call.if_match()?.map(str::to_owned);
     let action = Action::Discount(DiscountAction::SaveRule { id: Some(known.id), rule, if_match });
-    Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt, |no| Some(error_pointer(no).to_owned())))
+    Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt, |no| {
+        Some(error_pointer(no).to_owned())
+    }))
 }
 
 /// `DELETE /v1/price-rules/{price_rule_id}`
@@ -86,7 +88,9 @@ pub(crate) fn rule_not_found() -> Problem {
 pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let rule = find(call)?;
     let etag = HeaderValue::try_from(rule.etag()).ok().map(|etag| (ETAG, etag));
-    Ok(HandlerPlan::Respond(EncodedResponse::ok(&PriceRuleResponse::from(&rule)).with_header(etag)))
+    Ok(HandlerPlan::Respond(
+        EncodedResponse::ok(&PriceRuleResponse::from(&rule)).with_header(etag),
+    ))
 }
 
 /// `GET /v1/price-rules`

@@ -4,9 +4,9 @@ use hyper::StatusCode;
 use loyalty_core::ProductId;
 use loyalty_store::{Action, CatalogueAction, CatalogueOutcome, ProductRef, Receipt, Rejection};
 
-use super::{EncodedResponse, Call, HandlerPlan, error, to_json};
+use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
-use crate::wire::product::{ProductResponse, ProductBody, ProductsResponse, ProductsBody};
+use crate::wire::product::{ProductBody, ProductResponse, ProductsBody, ProductsResponse};
 use crate::wire::query::ProductCursor;
 
 /// `PUT /v1/products/{product_id}`: the whole product, new or in the place of the one before.
@@ -38,7 +38,9 @@ pub(crate) fn put_many(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 /// How many were new, changed, and neither.
 pub(crate) fn render_tally(receipt: &Receipt) -> Vec<u8> {
     match &receipt.catalogue_outcome {
-        Some(CatalogueOutcome::Products(_, tally) | CatalogueOutcome::Categories(_, tally)) => to_json(tally),
+        Some(CatalogueOutcome::Products(_, tally) | CatalogueOutcome::Categories(_, tally)) => {
+            to_json(tally)
+        }
         Some(CatalogueOutcome::Search(_) | CatalogueOutcome::Deleted) | None => Vec::new(),
     }
 }
@@ -54,11 +56,17 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 /// `GET /v1/products/{product_id}`
 pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let key = ProductRef::Id(call.path::<ProductId>("product_id")?);
-    let record = call.store.product(call.shop_id(), &key).map_err(error::from_failure)?;
+    let record = call
+        .store
+        .product(call.shop_id(), &key)
+        .map_err(error::from_failure)?;
     let record = record.ok_or_else(|| {
         error::from_rejection(&Rejection::ProductNotFound, Some("product_id".to_owned()))
     })?;
-    Ok(HandlerPlan::Respond(EncodedResponse::ok(&ProductResponse::new(&record, call.shop()?.currency))))
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&ProductResponse::new(
+        &record,
+        call.shop()?.currency,
+    ))))
 }
 
 /// `GET /v1/products`
@@ -80,7 +88,8 @@ pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
             .iter()
             .map(|record| ProductResponse::new(record, shop.currency))
             .collect();
-        Ok(EncodedResponse::ok(&ProductsResponse { products }).with_header(last.and_then(|last| next.link(&last))))
+        Ok(EncodedResponse::ok(&ProductsResponse { products })
+            .with_header(last.and_then(|last| next.link(&last))))
     }))
 }
 

@@ -10,10 +10,10 @@ use loyalty_core::{
 };
 use loyalty_store::{Action, Receipt, Rejection, Shop};
 
-use super::{EncodedResponse, Call, HandlerPlan, error, to_json};
+use super::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::{ErrorStatus, Fault, Problem};
 use crate::wire::order::OrderBody;
-use crate::wire::program::{self, DryRunResponse, DryRunBody, ValidationResponse, VersionResponse};
+use crate::wire::program::{self, DryRunBody, DryRunResponse, ValidationResponse, VersionResponse};
 use crate::wire::value::{parse_number, prefix_pointer};
 
 /// `GET /v1/program`: the document of the version in force, or of another. It can be put back as it is.
@@ -26,14 +26,18 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let etag = HeaderValue::try_from(format!("\"{version}\""))
         .ok()
         .map(|etag| (ETAG, etag));
-    Ok(HandlerPlan::Respond(EncodedResponse::json_text(program.to_json()).with_header(etag)))
+    Ok(HandlerPlan::Respond(
+        EncodedResponse::json_text(program.to_json()).with_header(etag),
+    ))
 }
 
 fn load(
     call: &Call<'_>,
     version: Option<ProgramVersion>,
 ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Problem> {
-    call.store.program(call.shop_id(), version).map_err(error::from_failure)
+    call.store
+        .program(call.shop_id(), version)
+        .map_err(error::from_failure)
 }
 
 /// `PUT /v1/program`: a new version.
@@ -54,7 +58,8 @@ fn parse_etag(tag: &str) -> Result<ProgramVersion, Problem> {
         .strip_prefix('"')
         .and_then(|tag| tag.strip_suffix('"'))
         .and_then(parse_number);
-    let unknown = || Problem::precondition_failed("This is no ETag of the program.").with_param("If-Match");
+    let unknown =
+        || Problem::precondition_failed("This is no ETag of the program.").with_param("If-Match");
     version.map(ProgramVersion).ok_or_else(unknown)
 }
 
@@ -71,7 +76,10 @@ fn parse_program(call: &Call<'_>) -> Result<Result<Program, Vec<Fault>>, Problem
 /// `POST /v1/program/validate`
 pub(crate) fn validate(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let faults = parse_program(call)?.err().unwrap_or_default();
-    Ok(HandlerPlan::Respond(EncodedResponse::ok(&ValidationResponse { valid: faults.is_empty(), faults })))
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&ValidationResponse {
+        valid: faults.is_empty(),
+        faults,
+    })))
 }
 
 /// `POST /v1/program/dry-run`: what an order would earn, under the program in force or the one sent.
@@ -90,7 +98,10 @@ pub(crate) fn dry_run(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         ..Context::new(program, &nobody, call.now)
     };
     let explanation = simulate_order(&context, trial.order, trial.tier, &shop)?;
-    Ok(HandlerPlan::Respond(EncodedResponse::ok(&DryRunResponse::new(&explanation, published))))
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&DryRunResponse::new(
+        &explanation,
+        published,
+    ))))
 }
 
 /// Decides a new order of a new customer, and forgets both.
@@ -101,12 +112,15 @@ fn simulate_order(
     shop: &Shop,
 ) -> Result<Explanation, Problem> {
     let id = OrderId::new("dry-run").map_err(Problem::internal)?;
-    let report = order.parse(id, shop).map_err(|problem| prefix_pointer("/order", problem))?;
+    let report = order
+        .parse(id, shop)
+        .map_err(|problem| prefix_pointer("/order", problem))?;
     let blame = report.error_pointer();
 
     let mut account = context.account.cloned().unwrap_or_default();
     let tier = Command::SetTier(tier.map(|id| ManualTier { id, until: None }));
-    let unknown = |refusal: Refusal| error::from_rejection(&refusal.into(), Some("/tier".to_owned()));
+    let unknown =
+        |refusal: Refusal| error::from_rejection(&refusal.into(), Some("/tier".to_owned()));
     let decision = decide(context, &tier).map_err(unknown)?;
     decision.events.iter().for_each(|event| account.evolve(event));
 

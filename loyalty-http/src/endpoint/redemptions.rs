@@ -2,21 +2,26 @@
 
 use hyper::StatusCode;
 use loyalty_core::{CustomerId, RedemptionId};
-use loyalty_store::{Action, CustomerView, Receipt, RedemptionAction, Rejection, Store, CustomerRef};
+use loyalty_store::{
+    Action, CustomerRef, CustomerView, Receipt, RedemptionAction, Rejection, Store,
+};
 use serde::de::DeserializeOwned;
 
-use super::{EncodedResponse, Call, HandlerPlan, customers, error, to_json};
+use super::{Call, EncodedResponse, HandlerPlan, customers, error, to_json};
 use crate::problem::Problem;
 use crate::wire::json;
 use crate::wire::redemption::{
-    EmptyBody, CustomerRewardsResponse, RedemptionResponse, RedemptionBody, RedemptionsResponse, RewardsResponse,
-    UseBody,
+    CustomerRewardsResponse, EmptyBody, RedemptionBody, RedemptionResponse, RedemptionsResponse,
+    RewardsResponse, UseBody,
 };
 use crate::wire::value::parse_number;
 
 /// `GET /v1/rewards`: those of the program in force.
 pub(crate) fn rewards(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let program = call.store.program(call.shop_id(), None).map_err(error::from_failure)?;
+    let program = call
+        .store
+        .program(call.shop_id(), None)
+        .map_err(error::from_failure)?;
     let (_, program) = program.ok_or_else(|| Problem::internal("a shop without a program"))?;
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&RewardsResponse::new(&program))))
 }
@@ -29,14 +34,17 @@ pub(crate) fn customer_rewards(call: &Call<'_>) -> Result<HandlerPlan, Problem> 
         .rewards(call.shop_id(), &who, call.now)
         .map_err(error::from_failure)?;
     let rewards = rewards.ok_or_else(error::customer_not_found)?;
-    Ok(HandlerPlan::Respond(EncodedResponse::ok(&CustomerRewardsResponse::new(&rewards))))
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&CustomerRewardsResponse::new(
+        &rewards,
+    ))))
 }
 
 /// `POST /v1/redemptions`
 pub(crate) fn issue(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (who, reward, amount) = call.body::<RedemptionBody>()?.parse()?;
     let named = if who.id().is_some() { "/customer_id" } else { "/email" };
-    let action = RedemptionAction::Issue { customer: who, reward, amount, entropy: draw_entropy()? };
+    let action =
+        RedemptionAction::Issue { customer: who, reward, amount, entropy: draw_entropy()? };
     Ok(HandlerPlan::write(
         Action::Redemption(action),
         StatusCode::CREATED,
@@ -96,8 +104,15 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         .redemption(shop, path_id(call)?)
         .map_err(error::from_failure)?
         .ok_or_else(redemption_not_found)?;
-    let customer = call.store.customer_by_account(shop, view.account).map_err(error::from_failure)?;
-    Ok(HandlerPlan::Respond(EncodedResponse::ok(&RedemptionResponse::new(&view, customer.as_ref(), now))))
+    let customer = call
+        .store
+        .customer_by_account(shop, view.account)
+        .map_err(error::from_failure)?;
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&RedemptionResponse::new(
+        &view,
+        customer.as_ref(),
+        now,
+    ))))
 }
 
 /// `GET /v1/customers/{customer_id}/redemptions`: newest first; of guests who became this customer, after their

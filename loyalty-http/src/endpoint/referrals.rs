@@ -2,9 +2,9 @@
 
 use hyper::StatusCode;
 use loyalty_core::{Command, CustomerId};
-use loyalty_store::{Action, EmailConflict, Existence, Receipt, Rejection, CustomerRef};
+use loyalty_store::{Action, CustomerRef, EmailConflict, Existence, Receipt, Rejection};
 
-use super::{EncodedResponse, Call, HandlerPlan, customers, to_json};
+use super::{Call, EncodedResponse, HandlerPlan, customers, to_json};
 use crate::problem::Problem;
 use crate::wire::referral::{ReferralCodeBody, ReferralJoinBody, ReferralsResponse};
 
@@ -17,7 +17,14 @@ pub(crate) fn issue(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     getrandom::fill(&mut entropy).map_err(Problem::internal)?;
     let (presence, conflict, if_match) = (Existence::Required, EmailConflict::Reject, None);
     let commands = vec![Command::IssueReferralCode { entropy }];
-    let action = Action::Customer { customer: who, existence: presence, change, email_conflict: conflict, if_match, commands };
+    let action = Action::Customer {
+        customer: who,
+        existence: presence,
+        change,
+        email_conflict: conflict,
+        if_match,
+        commands,
+    };
     Ok(HandlerPlan::write(action, StatusCode::OK, render_receipt, error_pointer))
 }
 

@@ -6,7 +6,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use loyalty_core::{Amount, Timestamp};
 use loyalty_store::ProgramReport;
 
-use super::{EncodedResponse, Call, HandlerPlan, error};
+use super::{Call, EncodedResponse, HandlerPlan, error};
 use crate::problem::Problem;
 use crate::wire::json::field;
 use crate::wire::report::ReportResponse;
@@ -38,16 +38,17 @@ pub(crate) fn summary(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         None | Some("json") => false,
         Some("csv") => true,
         Some(_) => {
-            return Err(
-                Problem::unprocessable("invalid_value", "This must be json or csv.").with_param("format")
-            );
+            return Err(Problem::unprocessable("invalid_value", "This must be json or csv.")
+                .with_param("format"));
         }
     };
     let asked = call.query.value::<Amount>("point_value")?;
     Ok(HandlerPlan::read(move |store| {
         let program = store.program(shop, None).map_err(error::from_failure)?;
-        let point_value = asked.or(program.and_then(|(_, program)| program.definition().point_value));
-        let report = ProgramReport::compute(store, shop, &period, now).map_err(error::from_failure)?;
+        let point_value =
+            asked.or(program.and_then(|(_, program)| program.definition().point_value));
+        let report =
+            ProgramReport::compute(store, shop, &period, now).map_err(error::from_failure)?;
         let answer = ReportResponse::new(&report, &period, now, point_value);
         if !csv {
             return Ok(EncodedResponse::ok(&answer));

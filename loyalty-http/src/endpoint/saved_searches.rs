@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use hyper::StatusCode;
-use loyalty_store::{Action, CatalogueAction, CatalogueOutcome, NumericId, Receipt, Rejection, SavedSearch};
+use loyalty_store::{
+    Action, CatalogueAction, CatalogueOutcome, NumericId, Receipt, Rejection, SavedSearch,
+};
 
-use super::{EncodedResponse, Call, HandlerPlan, customers, error, to_json};
+use super::{Call, EncodedResponse, HandlerPlan, customers, error, to_json};
 use crate::problem::Problem;
 use crate::wire::query::SearchCursor;
-use crate::wire::saved_search::{SavedSearchResponse, SavedSearchBody, SavedSearchesResponse};
+use crate::wire::saved_search::{SavedSearchBody, SavedSearchResponse, SavedSearchesResponse};
 use crate::wire::value::parse_number;
 
 /// `POST /v1/customer-saved-searches`
@@ -17,7 +19,9 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let query = customers::parse_search(call, &text, "/query")?;
     let action = Action::Catalogue(CatalogueAction::SaveSearch { name, query });
     let body = |receipt: &Receipt| to_json(&receipt_search(receipt).map(SavedSearchResponse::from));
-    Ok(HandlerPlan::write(action, StatusCode::CREATED, body, |_| Some("/name".to_owned())))
+    Ok(HandlerPlan::write(action, StatusCode::CREATED, body, |_| {
+        Some("/name".to_owned())
+    }))
 }
 
 /// The search that a receipt is about.
@@ -38,12 +42,16 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 
 /// `GET /v1/customer-saved-searches/{saved_search_id}`
 pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    Ok(HandlerPlan::Respond(EncodedResponse::ok(&SavedSearchResponse::from(&*find(call)?))))
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&SavedSearchResponse::from(&*find(
+        call,
+    )?))))
 }
 
 fn path_id(call: &Call<'_>) -> Result<NumericId, Problem> {
     let text = call.params.get("saved_search_id").unwrap_or_default();
-    parse_number(text).and_then(NumericId::new).ok_or_else(search_not_found)
+    parse_number(text)
+        .and_then(NumericId::new)
+        .ok_or_else(search_not_found)
 }
 
 fn find(call: &Call<'_>) -> Result<Arc<SavedSearch>, Problem> {

@@ -4,7 +4,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use loyalty_core::{CustomerId, Lot, LotId, Points, Timestamp};
 use loyalty_store::CustomerView;
 
-use super::{EncodedResponse, Call, HandlerPlan, customers};
+use super::{Call, EncodedResponse, HandlerPlan, customers};
 use crate::problem::Problem;
 use crate::wire::lot::{LotResponse, LotsResponse};
 use crate::wire::tier::TierResponse;

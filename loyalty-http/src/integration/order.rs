@@ -6,7 +6,7 @@
 
 use loyalty_core::discount::Code;
 use loyalty_core::{Amount, CategoryId, Line, LineId, Order, RefundContent};
-use loyalty_store::{FieldChange, ProfileChange, CustomerRef};
+use loyalty_store::{CustomerRef, FieldChange, ProfileChange};
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::apportion::apportion;
@@ -108,7 +108,10 @@ fn amount(value: Decimal, decimals: u32, pointer: &str) -> Result<Amount, WireEr
 
 impl wire::Refund {
     /// The sum of the payments; nothing where they come to nothing.
-    pub(super) fn to_refunded(&self, minor_digits: u32) -> Result<Option<RefundContent>, WireError> {
+    pub(super) fn to_refunded(
+        &self,
+        minor_digits: u32,
+    ) -> Result<Option<RefundContent>, WireError> {
         const POINTER: &str = "/transactions";
         let amounts = self.transactions.iter().map(|transaction| transaction.amount);
         let sum = amounts.fold(Decimal::ZERO, Decimal::saturating_add);

@@ -2,7 +2,7 @@
 //!
 //! PHP does not care whether an id or an amount is a number or a text, so either is taken. An amount is
 //! read from the received text and never goes through a binary float. What can't be read is refused by
-//! a [`Fault`] that does not repeat the value, since values are personal data.
+//! a [`ScalarError`] that does not repeat the value, since values are personal data.
 //!
 //! A plugin sends each event once and never again. So an order is not lost over what it could do without:
 //! an e-mail that is no address and a birthday that is no date count as not sent, and what is too long or
@@ -82,7 +82,9 @@ pub(super) fn email<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 }
 
 /// A name or another line of at most `MAX` characters, cut there; control characters become blanks.
-pub(super) fn text_line<'de, const MAX: usize, D>(deserializer: D) -> Result<Option<String>, D::Error>
+pub(super) fn text_line<'de, const MAX: usize, D>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error>
 where
     D: Deserializer<'de>,
 {
@@ -150,7 +152,9 @@ pub(super) fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Qua
     Quantity::new(units).map_err(D::Error::custom)
 }
 
-fn parse_text<T: FromStr<Err: Display>, E: Error>(text: Option<Cow<'_, str>>) -> Result<Option<T>, E> {
+fn parse_text<T: FromStr<Err: Display>, E: Error>(
+    text: Option<Cow<'_, str>>,
+) -> Result<Option<T>, E> {
     text.map(|text| text.parse().map_err(E::custom)).transpose()
 }
 
@@ -186,7 +190,9 @@ fn optional_number<'de, D: Deserializer<'de>>(
         "null" | "\"\"" => Ok(None),
         text => {
             let unquoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-            parse_decimal(unquoted.unwrap_or(text)).map(Some).map_err(D::Error::custom)
+            parse_decimal(unquoted.unwrap_or(text))
+                .map(Some)
+                .map_err(D::Error::custom)
         }
     }
 }

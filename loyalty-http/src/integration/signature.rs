@@ -5,7 +5,7 @@
 //! [`php`](super::php)): HMAC-SHA256 under the shop's secret, in base64.
 //!
 //! ```text
-//! bytes ── Signed::parse ──> Signed ── verify(secret of its key) ──> Verified ── read ──> Order, Refund, …
+//! bytes ── SignedBody::parse ──> SignedBody ── verify(secret of its key) ──> Verified ── read ──> Order, Refund, …
 //! ```
 //!
 //! Only a [`Verified`] body can be read, and an unknown key costs and answers what a wrong signature does.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! platform ── 404
-//! body ── Signed::parse ── its key ── signature ── read ── one action of the store ── {"ok": true, …}
+//! body ── SignedBody::parse ── its key ── signature ── read ── one action of the store ── {"ok": true, …}
 //!           400                401         401       400            422
 //! ```
 //!
@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 use hyper::StatusCode;
 use loyalty_core::{
-    Amount, Command, OverRefund, Origin, Points, Refund, RefundId, ShopId, Status, Timestamp,
+    Amount, Command, Origin, OverRefund, Points, Refund, RefundId, ShopId, Status, Timestamp,
 };
 use loyalty_store::{
-    Action, EmailConflict, Integration, ApiKeyRecord, Existence, ProfileChange, Receipt,
+    Action, ApiKeyRecord, EmailConflict, Existence, Integration, ProfileChange, Receipt,
     RedemptionAction, Scope, Shop, Store,
 };
 use serde::Serialize;
@@ -82,10 +82,13 @@ pub(crate) struct ParsedDelivery {
 }
 
 /// Takes a delivery in.
-pub(crate) fn receive(store: &dyn Store, delivery: Delivery<'_>) -> Result<ParsedDelivery, Problem> {
+pub(crate) fn receive(
+    store: &dyn Store,
+    delivery: Delivery<'_>,
+) -> Result<ParsedDelivery, Problem> {
     let platform = PLATFORMS.into_iter().find(|platform| *platform == delivery.platform);
-    let platform =
-        platform.ok_or_else(|| Problem::not_found("There is no such platform.").with_param("platform"))?;
+    let platform = platform
+        .ok_or_else(|| Problem::not_found("There is no such platform.").with_param("platform"))?;
     let (key, body) = authenticate(store, delivery.body)?;
     let shop = || match store.shop(key.shop) {
         Ok(shop) => shop.ok_or_else(|| Problem::internal("a key without a shop")),
@@ -183,7 +186,9 @@ fn list_rewards(
     check_age(now, t)?;
     let program = store.program(shop, None).map_err(error::from_failure)?;
     let (_, program) = program.ok_or_else(|| Problem::internal("a shop without a program"))?;
-    Ok(HandlerPlan::Respond(EncodedResponse::ok(&DataEnvelope { data: RewardsResponse::new(&program).rewards })))
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&DataEnvelope {
+        data: RewardsResponse::new(&program).rewards,
+    })))
 }
 
 /// A customer's balance, and the rewards that they can have.
@@ -200,7 +205,9 @@ fn show_customer(
         .rewards(shop, &who, now)
         .map_err(error::from_failure)?
         .ok_or_else(error::customer_not_found)?;
-    Ok(HandlerPlan::Respond(EncodedResponse::ok(&DataEnvelope { data: CustomerRewardsResponse::new(&rewards) })))
+    Ok(HandlerPlan::Respond(EncodedResponse::ok(&DataEnvelope {
+        data: CustomerRewardsResponse::new(&rewards),
+    })))
 }
 
 /// A customer exchanges points in the store. Where the plugin says when it signed that, the same body again is
@@ -216,22 +223,35 @@ fn redeem_reward(
         *once = Some(IdempotencyRecord::from_delivery(delivery.body));
     }
     let asked = wire::CustomerQuery { customer_id, customer_email };
-    let who = asked.into_customer_ref().ok_or_else(|| missing_customer("/customer_email"))?;
+    let who = asked
+        .into_customer_ref()
+        .ok_or_else(|| missing_customer("/customer_email"))?;
     let amount = amount.map(Amount::new).transpose();
     let amount = amount.map_err(|error| {
         wire_problem(WireError { pointer: "/amount".to_owned(), reason: error.to_string() })
     })?;
-    let action = RedemptionAction::Issue { customer: who, reward: reward_id, amount, entropy: draw_entropy()? };
-    let body =
-        |receipt: &Receipt| to_json(&DataEnvelope { data: DataEnvelope { data: CouponResponse::new(receipt) } });
-    Ok(HandlerPlan::write(Action::Redemption(action), StatusCode::OK, body, |rejection| {
-        let param = match rejection.code() {
-            "customer_not_found" => "/customer_email",
-            "invalid_amount" => "/amount",
-            _ => "/reward_id",
-        };
-        Some(param.to_owned())
-    }))
+    let action = RedemptionAction::Issue {
+        customer: who,
+        reward: reward_id,
+        amount,
+        entropy: draw_entropy()?,
+    };
+    let body = |receipt: &Receipt| {
+        to_json(&DataEnvelope { data: DataEnvelope { data: CouponResponse::new(receipt) } })
+    };
+    Ok(HandlerPlan::write(
+        Action::Redemption(action),
+        StatusCode::OK,
+        body,
+        |rejection| {
+            let param = match rejection.code() {
+                "customer_not_found" => "/customer_email",
+                "invalid_amount" => "/amount",
+                _ => "/reward_id",
+            };
+            Some(param.to_owned())
+        },
+    ))
 }
 
 fn missing_customer(pointer: &str) -> Problem {
@@ -248,12 +268,18 @@ fn record_installation(
     let wire::AppInstalled { shop_url, api_endpoint } = read(body)?;
     let integration = Integration { platform: platform.to_owned(), shop_url, api_endpoint };
     Ok(HandlerPlan::read(move |store| {
-        store.record_integration(shop, &integration, now).map_err(error::from_failure)?;
+        store
+            .record_integration(shop, &integration, now)
+            .map_err(error::from_failure)?;
         Ok(EncodedResponse::ok(&InstalledResponse { ok: true }))
     }))
 }
 
-fn record_order(shop: &Shop, status: Status, body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
+fn record_order(
+    shop: &Shop,
+    status: Status,
+    body: VerifiedBody<'_>,
+) -> Result<HandlerPlan, Problem> {
     let body: wire::Order = read(body)?;
     let snapshot = Arc::new(body.to_snapshot(shop.minor_digits()).map_err(wire_problem)?);
     let command = Command::RecordOrder {
@@ -263,7 +289,10 @@ fn record_order(shop: &Shop, status: Status, body: VerifiedBody<'_>) -> Result<H
         at: None,
         origin: Origin::Plugin,
     };
-    let (customer, change) = body.customer.map(wire::Customer::into_profile_change).unwrap_or_default();
+    let (customer, change) = body
+        .customer
+        .map(wire::Customer::into_profile_change)
+        .unwrap_or_default();
     Ok(write_action(Action::Order { command, customer, change }))
 }
 
@@ -277,10 +306,15 @@ fn close_order(body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
     Ok(order_command(Command::CloseOrder { order, at: None }))
 }
 
-fn refund_order(shop: &Shop, delivery: &str, body: VerifiedBody<'_>) -> Result<HandlerPlan, Problem> {
+fn refund_order(
+    shop: &Shop,
+    delivery: &str,
+    body: VerifiedBody<'_>,
+) -> Result<HandlerPlan, Problem> {
     let body: wire::Refund = read(body)?;
     let Some(refunded) = body.to_refunded(shop.minor_digits()).map_err(wire_problem)? else {
-        let nothing = WebhookResponse { ok: true, points_changed: Points::ZERO, point_balance: None };
+        let nothing =
+            WebhookResponse { ok: true, points_changed: Points::ZERO, point_balance: None };
         return Ok(HandlerPlan::Respond(EncodedResponse::ok(&nothing)));
     };
     let id = RefundId::new(format!("delivery-{delivery}")).map_err(Problem::internal)?;

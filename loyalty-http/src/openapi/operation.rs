@@ -131,7 +131,8 @@ impl SharedComponents {
         self.add_route_problems(route, body, &mut refusals);
         refusals.add(told.get("refuses").unwrap_or(&Value::Null));
         let answer = told.get("answer").unwrap_or(&Value::Null);
-        let kept = is_write(route) || strings(answer, "headers").any(|name| name == IDEMPOTENCY_REPLAYED);
+        let kept =
+            is_write(route) || strings(answer, "headers").any(|name| name == IDEMPOTENCY_REPLAYED);
         let (status, response) = success_response(answer, kept);
         let mut responses = Map::from_iter([(status, response)]);
         for (status, codes) in refusals.0 {

@@ -7,9 +7,12 @@ use loyalty_store::{
 };
 
 use super::wire::{CustomerEnvelope, ShopifyCustomerResponse};
-use super::{Envelope, FieldSelection, page_start, check_version, parse_ids, linker, path_number, parse_since_id};
+use super::{
+    Envelope, FieldSelection, check_version, linker, page_start, parse_ids, parse_since_id,
+    path_number,
+};
 use crate::endpoint::customers::parse_search;
-use crate::endpoint::{EncodedResponse, Call, HandlerPlan, error, to_json};
+use crate::endpoint::{Call, EncodedResponse, HandlerPlan, error, to_json};
 use crate::problem::Problem;
 use crate::wire::value::prefix_pointer;
 
@@ -74,8 +77,9 @@ fn write_customer(
 
 /// The customer that the path names, or 404.
 fn find(call: &Call<'_>) -> Result<CustomerView, Problem> {
-    let found = super::find_customer(call.store, call.shop_id(), path_number(call, customer_not_found)?)
-        .map_err(error::from_failure)?;
+    let found =
+        super::find_customer(call.store, call.shop_id(), path_number(call, customer_not_found)?)
+            .map_err(error::from_failure)?;
     found.ok_or_else(customer_not_found)
 }
 
@@ -87,7 +91,9 @@ fn customer_not_found() -> Problem {
 pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let customer = find(call)?;
     let customer = ShopifyCustomerResponse::new(&customer, call.shop()?.currency, call.now);
-    Ok(HandlerPlan::Respond(FieldSelection::from_call(call)?.render_one("customer", &customer)))
+    Ok(HandlerPlan::Respond(
+        FieldSelection::from_call(call)?.render_one("customer", &customer),
+    ))
 }
 
 /// `GET customers.json`
@@ -156,7 +162,8 @@ fn account_since(call: &Call<'_>) -> Result<Option<AccountId>, Problem> {
     if let Some(account) = number.assigned_index() {
         return Ok(Some(AccountId(account)));
     }
-    let customer = super::find_customer(call.store, call.shop_id(), number).map_err(error::from_failure)?;
+    let customer =
+        super::find_customer(call.store, call.shop_id(), number).map_err(error::from_failure)?;
     let customer = customer.ok_or_else(|| {
         let detail = "There is no customer of this id.";
         Problem::unprocessable("invalid_value", detail).with_param("since_id")
@@ -168,5 +175,7 @@ fn account_since(call: &Call<'_>) -> Result<Option<AccountId>, Problem> {
 pub(crate) fn count(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     let shop = call.shop_id();
-    Ok(HandlerPlan::count(move |store| store.count_customers(shop, &SearchQuery::default())))
+    Ok(HandlerPlan::count(move |store| {
+        store.count_customers(shop, &SearchQuery::default())
+    }))
 }

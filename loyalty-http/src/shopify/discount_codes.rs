@@ -9,8 +9,8 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::price_rules::find as rule;
-use super::{Envelope, FieldSelection, page_start, check_version, linker, parse_since_id};
-use crate::endpoint::{EncodedResponse, Call, HandlerPlan, discount_codes, error, to_json};
+use super::{Envelope, FieldSelection, check_version, linker, page_start, parse_since_id};
+use crate::endpoint::{Call, EncodedResponse, HandlerPlan, discount_codes, error, to_json};
 use crate::problem::Problem;
 use crate::wire::cart::ThrottleSubject;
 use crate::wire::discount_code::{BatchBody, BatchCounts, describe_outcome};
@@ -52,7 +52,8 @@ impl CodeEnvelope {
         let Some(text) = self.discount_code.code else { return Ok(None) };
         let refused = |error: loyalty_core::discount::CodeError| {
             let detail = format!("This {error}.");
-            Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param("/discount_code/code")
+            Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail)
+                .with_param("/discount_code/code")
         };
         DiscountCode::new(text.as_str()).map(Some).map_err(refused)
     }
@@ -108,7 +109,10 @@ pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 
 fn write_code(action: DiscountAction, status: StatusCode) -> HandlerPlan {
     let body = |receipt: &Receipt| {
-        to_json(&Envelope("discount_code", discount_codes::receipt_code(receipt).map(ShopifyCodeResponse::from)))
+        to_json(&Envelope(
+            "discount_code",
+            discount_codes::receipt_code(receipt).map(ShopifyCodeResponse::from),
+        ))
     };
     let blame = |rejection: &Rejection| {
         let taken = rejection.code() == "code_taken";
@@ -133,7 +137,10 @@ fn find(call: &Call<'_>) -> Result<(PriceRuleId, CodeView), Problem> {
 /// `GET price_rules/{id}/discount_codes/{code_id}.json`
 pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (_, code) = find(call)?;
-    Ok(HandlerPlan::Respond(FieldSelection::from_call(call)?.render_one("discount_code", &ShopifyCodeResponse::from(&code))))
+    Ok(HandlerPlan::Respond(
+        FieldSelection::from_call(call)?
+            .render_one("discount_code", &ShopifyCodeResponse::from(&code)),
+    ))
 }
 
 /// `DELETE price_rules/{id}/discount_codes/{code_id}.json`
@@ -146,8 +153,10 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 /// `GET price_rules/{id}/discount_codes.json`
 pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (shop, rule) = (call.shop_id(), rule(call)?.id);
-    let (fields, limit, next) = (FieldSelection::from_call(call)?, call.query.limit()?, linker(call));
-    let after = page_start(call, parse_since_id(call)?.map(|since| CodeCursor(CodeId(since.get()))))?;
+    let (fields, limit, next) =
+        (FieldSelection::from_call(call)?, call.query.limit()?, linker(call));
+    let after =
+        page_start(call, parse_since_id(call)?.map(|since| CodeCursor(CodeId(since.get()))))?;
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .codes(shop, rule, after.map(|after| after.0), limit)

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use loyalty_core::discount::PriceRuleParts;
 use loyalty_core::{CustomerId, ProductId, ShopId, VariantId};
-use loyalty_store::{Failure, NumericId, ProductRef, Store, CustomerRef};
+use loyalty_store::{CustomerRef, Failure, NumericId, ProductRef, Store};
 
 /// Other names for what a rule names.
 #[derive(Clone, Debug, Default)]
@@ -19,8 +19,13 @@ pub(super) struct IdMapping {
 
 impl IdMapping {
     /// The shop's own ids of what is named by numbers that we gave.
-    pub(super) fn to_shop_ids(store: &dyn Store, shop: ShopId, parts: &PriceRuleParts) -> Result<Self, Failure> {
-        let given = |text: &str| NumericId::parse(text).filter(|number| number.assigned_index().is_some());
+    pub(super) fn to_shop_ids(
+        store: &dyn Store,
+        shop: ShopId,
+        parts: &PriceRuleParts,
+    ) -> Result<Self, Failure> {
+        let given =
+            |text: &str| NumericId::parse(text).filter(|number| number.assigned_index().is_some());
         let product = |id: &ProductId| {
             let Some(number) = given(id.as_str()) else { return Ok(None) };
             let found = store.product(shop, &ProductRef::Number(number))?;
@@ -39,7 +44,11 @@ impl IdMapping {
     }
 
     /// The numbers of what is named by ids that are none, and of guests who are none any more.
-    pub(super) fn to_numbers(store: &dyn Store, shop: ShopId, parts: &PriceRuleParts) -> Result<Self, Failure> {
+    pub(super) fn to_numbers(
+        store: &dyn Store,
+        shop: ShopId,
+        parts: &PriceRuleParts,
+    ) -> Result<Self, Failure> {
         let product = |id: &ProductId| {
             if NumericId::parse(id.as_str()).is_some() {
                 return Ok(None);
@@ -56,7 +65,9 @@ impl IdMapping {
         };
         let customer = |id: &CustomerId| {
             let found = match NumericId::parse(id.as_str()) {
-                Some(number) if number.assigned_index().is_some() => super::find_customer(store, shop, number)?,
+                Some(number) if number.assigned_index().is_some() => {
+                    super::find_customer(store, shop, number)?
+                }
                 Some(_) => None,
                 None => store.customer(shop, &CustomerRef::Id(id.clone()))?,
             };

@@ -8,7 +8,7 @@
 //! problem+json, and what clashes is 422. Pages are linked by `page_info`.
 //!
 //! Ids are JSON numbers. Why an id of the shop's that is a number stays that number, and what the others get,
-//! is told at [`Number`]; `own_id` is the shop's id as it is. A customer is found by the account's number as
+//! is told at [`NumericId`]; `own_id` is the shop's id as it is. A customer is found by the account's number as
 //! well: a guest who turns out to be the customer 42 is 42 from then on, and still there by the old number.
 //! Variants of two products have the same number only where the shop gave them the same id, by which price rules
 //! name them.
@@ -24,11 +24,11 @@ pub(crate) mod saved_searches;
 mod wire;
 
 use loyalty_core::{AccountId, CustomerId, ShopId};
-use loyalty_store::{CustomerView, Failure, NumericId, Store, CustomerRef};
+use loyalty_store::{CustomerRef, CustomerView, Failure, NumericId, Store};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
-use crate::endpoint::{EncodedResponse, Call};
+use crate::endpoint::{Call, EncodedResponse};
 use crate::problem::Problem;
 use crate::wire::query::{Cursor, PageLinker};
 use crate::wire::value;
@@ -71,11 +71,16 @@ impl FieldSelection {
     }
 
     /// 200 with many things.
-    pub(crate) fn render_many<T: Serialize>(&self, name: &'static str, things: &[T]) -> EncodedResponse {
+    pub(crate) fn render_many<T: Serialize>(
+        &self,
+        name: &'static str,
+        things: &[T],
+    ) -> EncodedResponse {
         match &self.0 {
             None => EncodedResponse::ok(&Envelope(name, things)),
             Some(fields) => {
-                let things: Vec<Value> = things.iter().map(|thing| select_fields(thing, fields)).collect();
+                let things: Vec<Value> =
+                    things.iter().map(|thing| select_fields(thing, fields)).collect();
                 EncodedResponse::ok(&Envelope(name, things))
             }
         }
@@ -136,7 +141,7 @@ pub(crate) fn parse_ids(call: &Call<'_>) -> Result<Option<Vec<NumericId>>, Probl
     Ok(Some(ids.into_iter().take(limit).collect()))
 }
 
-/// `since_id=7`: what comes behind it. 0 is the beginning.
+/// `parse_since_id=7`: what comes behind it. 0 is the beginning.
 pub(crate) fn parse_since_id(call: &Call<'_>) -> Result<Option<NumericId>, Problem> {
     match call.query.raw("since_id") {
         None | Some("0") => Ok(None),
@@ -144,8 +149,11 @@ pub(crate) fn parse_since_id(call: &Call<'_>) -> Result<Option<NumericId>, Probl
     }
 }
 
-/// Where the page begins: a page's own mark says more than `since_id`, which stands beside it in a link.
-pub(crate) fn page_start<C: Cursor>(call: &Call<'_>, since: Option<C>) -> Result<Option<C>, Problem> {
+/// Where the page begins: a page's own mark says more than `parse_since_id`, which stands beside it in a link.
+pub(crate) fn page_start<C: Cursor>(
+    call: &Call<'_>,
+    since: Option<C>,
+) -> Result<Option<C>, Problem> {
     Ok(call.query.cursor_named(PAGE_INFO)?.or(since))
 }
 

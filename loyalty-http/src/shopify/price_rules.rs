@@ -7,8 +7,10 @@ use loyalty_store::{Action, DiscountAction, PriceRuleView, Receipt, Rejection, R
 use serde::{Deserialize, Serialize};
 
 use super::id_mapping::IdMapping;
-use super::{Envelope, FieldSelection, page_start, check_version, linker, path_number, parse_since_id};
-use crate::endpoint::{Call, HandlerPlan, price_rules, error, to_json};
+use super::{
+    Envelope, FieldSelection, check_version, linker, page_start, parse_since_id, path_number,
+};
+use crate::endpoint::{Call, HandlerPlan, error, price_rules, to_json};
 use crate::problem::Problem;
 use crate::wire::price_rule::{IdFormat, PriceRuleBody, PriceRuleFields, build_rule};
 use crate::wire::query::RuleCursor;
@@ -42,7 +44,11 @@ impl<'a> ShopifyPriceRuleResponse<'a> {
 }
 
 /// What a rule says, in numbers.
-fn parts_with_numbers(store: &dyn Store, shop: ShopId, view: &PriceRuleView) -> Result<PriceRuleParts, Problem> {
+fn parts_with_numbers(
+    store: &dyn Store,
+    shop: ShopId,
+    view: &PriceRuleView,
+) -> Result<PriceRuleParts, Problem> {
     let parts = view.rule.parts();
     Ok(IdMapping::to_numbers(store, shop, parts)
         .map_err(error::from_failure)?
@@ -52,11 +58,13 @@ fn parts_with_numbers(store: &dyn Store, shop: ShopId, view: &PriceRuleView) -> 
 /// `POST price_rules.json`
 pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
-    let parts = parse_body(call)?.apply(PriceRuleParts { starts_at: call.now, ..PriceRuleParts::default() });
-    let own = IdMapping::to_shop_ids(call.store, call.shop_id(), &parts).map_err(error::from_failure)?;
+    let parts = parse_body(call)?
+        .apply(PriceRuleParts { starts_at: call.now, ..PriceRuleParts::default() });
+    let own =
+        IdMapping::to_shop_ids(call.store, call.shop_id(), &parts).map_err(error::from_failure)?;
     let rule = build_rule(own.apply(parts), call.shop()?.minor_digits(), BODY_POINTER)?;
-    let numbers =
-        IdMapping::to_numbers(call.store, call.shop_id(), rule.parts()).map_err(error::from_failure)?;
+    let numbers = IdMapping::to_numbers(call.store, call.shop_id(), rule.parts())
+        .map_err(error::from_failure)?;
     let action = DiscountAction::SaveRule { id: None, rule, if_match: None };
     Ok(write_rule(action, StatusCode::CREATED, numbers))
 }
@@ -69,9 +77,11 @@ pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let known = find(call)?;
     // What the rule names later besides is not looked for: others named it so.
     let parts = body.clone().apply(known.rule.parts().clone());
-    let own = IdMapping::to_shop_ids(call.store, call.shop_id(), &parts).map_err(error::from_failure)?;
+    let own =
+        IdMapping::to_shop_ids(call.store, call.shop_id(), &parts).map_err(error::from_failure)?;
     let parts = own.apply(parts);
-    let numbers = IdMapping::to_numbers(call.store, call.shop_id(), &parts).map_err(error::from_failure)?;
+    let numbers =
+        IdMapping::to_numbers(call.store, call.shop_id(), &parts).map_err(error::from_failure)?;
     let change = RuleChange::new(move |parts| own.apply(body.clone().apply(parts)));
     Ok(write_rule(
         DiscountAction::ChangeRule { id: known.id, change },
@@ -90,7 +100,8 @@ fn write_rule(action: DiscountAction, status: StatusCode, numbers: IdMapping) ->
             .map(|view| (view, numbers.apply(view.rule.parts().clone())));
         to_json(&Envelope(
             "price_rule",
-            made.as_ref().map(|(view, parts)| ShopifyPriceRuleResponse::new(view, parts)),
+            made.as_ref()
+                .map(|(view, parts)| ShopifyPriceRuleResponse::new(view, parts)),
         ))
     };
     let blame = |rejection: &Rejection| match rejection.code() {
@@ -118,7 +129,8 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let rule = find(call)?;
     let parts = parts_with_numbers(call.store, call.shop_id(), &rule)?;
     Ok(HandlerPlan::Respond(
-        FieldSelection::from_call(call)?.render_one("price_rule", &ShopifyPriceRuleResponse::new(&rule, &parts)),
+        FieldSelection::from_call(call)?
+            .render_one("price_rule", &ShopifyPriceRuleResponse::new(&rule, &parts)),
     ))
 }
 
@@ -131,9 +143,14 @@ pub(crate) fn delete(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 /// `GET price_rules.json`
 pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
-    let (shop, fields, limit, next) =
-        (call.shop_id(), FieldSelection::from_call(call)?, call.query.limit()?, linker(call));
-    let after = page_start(call, parse_since_id(call)?.map(|since| RuleCursor(PriceRuleId(since.get()))))?;
+    let (shop, fields, limit, next) = (
+        call.shop_id(),
+        FieldSelection::from_call(call)?,
+        call.query.limit()?,
+        linker(call),
+    );
+    let after =
+        page_start(call, parse_since_id(call)?.map(|since| RuleCursor(PriceRuleId(since.get()))))?;
     Ok(HandlerPlan::read(move |store| {
         let page = store
             .price_rules(shop, after.map(|after| after.0), limit)
@@ -177,7 +194,7 @@ mod tests {
     use loyalty_core::discount::PriceRule;
     use loyalty_core::{Currency, Timestamp, Zone};
     use loyalty_store::{
-        Discounts, ApiKeyRecord, MemoryStore, NewApiKey, NewShop, Reply, Request as Asked,
+        ApiKeyRecord, Discounts, MemoryStore, NewApiKey, NewShop, Reply, Request as Asked,
     };
 
     use super::*;

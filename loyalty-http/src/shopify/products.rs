@@ -3,8 +3,10 @@
 use loyalty_store::{NumericId, ProductRef, Rejection};
 
 use super::wire::ShopifyProductResponse;
-use super::{FieldSelection, page_start, check_version, parse_ids, linker, path_number, parse_since_id};
-use crate::endpoint::{Call, HandlerPlan, products, error};
+use super::{
+    FieldSelection, check_version, linker, page_start, parse_ids, parse_since_id, path_number,
+};
+use crate::endpoint::{Call, HandlerPlan, error, products};
 use crate::problem::Problem;
 use crate::wire::query::ProductCursor;
 
@@ -17,7 +19,9 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         .map_err(error::from_failure)?
         .ok_or_else(product_not_found)?;
     let product = ShopifyProductResponse::new(&record, call.shop()?.currency);
-    Ok(HandlerPlan::Respond(FieldSelection::from_call(call)?.render_one("product", &product)))
+    Ok(HandlerPlan::Respond(
+        FieldSelection::from_call(call)?.render_one("product", &product),
+    ))
 }
 
 fn product_not_found() -> Problem {
@@ -50,8 +54,12 @@ fn list_by_ids(call: &Call<'_>, ids: Vec<NumericId>) -> Result<HandlerPlan, Prob
 }
 
 fn list_page(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let (shop, fields, limit, next) =
-        (call.shop()?, FieldSelection::from_call(call)?, call.query.limit()?, linker(call));
+    let (shop, fields, limit, next) = (
+        call.shop()?,
+        FieldSelection::from_call(call)?,
+        call.query.limit()?,
+        linker(call),
+    );
     let after = page_start(call, parse_since_id(call)?.map(ProductCursor))?;
     Ok(HandlerPlan::read(move |store| {
         let page = store

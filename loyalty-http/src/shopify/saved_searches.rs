@@ -6,7 +6,10 @@ use hyper::StatusCode;
 use loyalty_store::{Action, CatalogueAction, Receipt, Rejection, SavedSearch};
 
 use super::wire::{SavedSearchEnvelope, ShopifySavedSearchResponse};
-use super::{Envelope, FieldSelection, page_start, check_version, customers, linker, path_number, parse_since_id};
+use super::{
+    Envelope, FieldSelection, check_version, customers, linker, page_start, parse_since_id,
+    path_number,
+};
 use crate::endpoint::customers::parse_search;
 use crate::endpoint::{Call, HandlerPlan, error, saved_searches, to_json};
 use crate::problem::Problem;
@@ -17,7 +20,8 @@ use crate::wire::value::prefix_pointer;
 pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     let parsed = call.body::<SavedSearchEnvelope>()?.customer_saved_search.parse();
-    let (name, text) = parsed.map_err(|problem| prefix_pointer("/customer_saved_search", problem))?;
+    let (name, text) =
+        parsed.map_err(|problem| prefix_pointer("/customer_saved_search", problem))?;
     let query = parse_search(call, &text, "/customer_saved_search/query")?;
     let action = Action::Catalogue(CatalogueAction::SaveSearch { name, query });
     let body = |receipt: &Receipt| {
@@ -31,9 +35,10 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 /// `GET customer_saved_searches/{id}.json`
 pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let search = find(call)?;
-    Ok(HandlerPlan::Respond(
-        FieldSelection::from_call(call)?.render_one("customer_saved_search", &ShopifySavedSearchResponse::from(&*search)),
-    ))
+    Ok(HandlerPlan::Respond(FieldSelection::from_call(call)?.render_one(
+        "customer_saved_search",
+        &ShopifySavedSearchResponse::from(&*search),
+    )))
 }
 
 fn find(call: &Call<'_>) -> Result<Arc<SavedSearch>, Problem> {
@@ -57,8 +62,12 @@ pub(crate) fn customers(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
 /// `GET customer_saved_searches.json`
 pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
-    let (shop, fields, limit, next) =
-        (call.shop_id(), FieldSelection::from_call(call)?, call.query.limit()?, linker(call));
+    let (shop, fields, limit, next) = (
+        call.shop_id(),
+        FieldSelection::from_call(call)?,
+        call.query.limit()?,
+        linker(call),
+    );
     let after = page_start(call, parse_since_id(call)?.map(SearchCursor))?;
     Ok(HandlerPlan::read(move |store| {
         let page = store

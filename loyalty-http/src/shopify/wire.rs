@@ -8,15 +8,16 @@ use loyalty_core::{
     Timestamp, VariantId,
 };
 use loyalty_store::{
-    FieldChange as Changed, CustomerView, NumericId, ProductRecord, ProfileChange, SavedSearch, CustomerRef,
+    CustomerRef, CustomerView, FieldChange as Changed, NumericId, ProductRecord, ProfileChange,
+    SavedSearch,
 };
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
-use crate::wire::customer::{to_store_change, parse_tags};
+use crate::wire::customer::{parse_tags, to_store_change};
 use crate::wire::json::BodyErrorCode;
-use crate::wire::json::field::{PatchField, Date, FromText, FieldError, Text};
+use crate::wire::json::field::{Date, FieldError, FromText, PatchField, Text};
 use crate::wire::product::require_text;
 use crate::wire::value::{ParsedField, TimeText};
 
@@ -132,7 +133,8 @@ impl ShopifyCustomerBody {
             PatchField::Set(ParsedField(email)) => Some(email),
             PatchField::Keep | PatchField::Clear => None,
         };
-        let who = CustomerRef::new(self.own_id.take().map(|id| id.0), email).ok_or_else(missing_email)?;
+        let who =
+            CustomerRef::new(self.own_id.take().map(|id| id.0), email).ok_or_else(missing_email)?;
         Ok((who, self.profile_change(None)?))
     }
 
@@ -148,7 +150,8 @@ impl ShopifyCustomerBody {
             .is_some_and(|ParsedField(id)| record.id.as_ref() != Some(&id))
         {
             let detail = "An `own_id` can't be changed here.";
-            return Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param("/own_id"));
+            return Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail)
+                .with_param("/own_id"));
         }
         if record.id.is_none() && matches!(self.email, PatchField::Clear) {
             return Err(missing_email());
@@ -186,13 +189,17 @@ impl ShopifyCustomerBody {
 }
 
 fn missing_email() -> Problem {
-    Problem::unprocessable(BodyErrorCode::MissingField.as_str(), "A customer needs an `email`.").with_param("/email")
+    Problem::unprocessable(BodyErrorCode::MissingField.as_str(), "A customer needs an `email`.")
+        .with_param("/email")
 }
 
-fn parse_address(addresses: Vec<ShopifyAddressBody>) -> Result<(Changed<String>, Changed<String>), Problem> {
+fn parse_address(
+    addresses: Vec<ShopifyAddressBody>,
+) -> Result<(Changed<String>, Changed<String>), Problem> {
     if addresses.len() > 1 {
         let detail = "A customer has one address here.";
-        return Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param("/addresses"));
+        return Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail)
+            .with_param("/addresses"));
     }
     let (zip, country) = addresses
         .into_iter()

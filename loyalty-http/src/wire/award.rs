@@ -1,7 +1,7 @@
 //! Points for something else than an order's basis, on the wire: asked for, and given.
 
 use loyalty_core::{ActionId, Award, Command, CustomerId, Email, Event, Limit, Points};
-use loyalty_store::{Receipt, CustomerRef};
+use loyalty_store::{CustomerRef, Receipt};
 use serde::{Deserialize, Serialize};
 
 use super::json::BodyErrorCode;
@@ -26,7 +26,10 @@ impl ActionBody {
     /// Who did it, and what the rules are asked.
     pub(crate) fn parse(self) -> Result<(CustomerRef, Command), Problem> {
         let who = parse_single_customer_ref(self.customer_id, self.email)?;
-        let wanted = self.points.map(|number| parse_points(number.0, 1, "/points")).transpose()?;
+        let wanted = self
+            .points
+            .map(|number| parse_points(number.0, 1, "/points"))
+            .transpose()?;
         match (self.action_id, self.code, wanted) {
             (Some(ParsedField(action)), None, points) => {
                 Ok((who, Command::PerformAction { action, points }))
@@ -36,15 +39,18 @@ impl ActionBody {
             }
             (None, Some(_), Some(_)) => {
                 let detail = "A code gives its own points.";
-                Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param("/points"))
+                Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail)
+                    .with_param("/points"))
             }
             (Some(_), Some(_), _) => {
                 let detail = "Say an `action_id` or a `code`, not both.";
-                Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param("/code"))
+                Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail)
+                    .with_param("/code"))
             }
             (None, None, _) => {
                 let detail = "Say what was done: an `action_id` of the program, or a `code`.";
-                Err(Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail).with_param("/action_id"))
+                Err(Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail)
+                    .with_param("/action_id"))
             }
         }
     }

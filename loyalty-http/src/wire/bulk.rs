@@ -22,9 +22,8 @@ pub(crate) fn parse_records<'a, B: Deserialize<'a>, T>(
 ) -> Result<Vec<T>, Problem> {
     if !(1..=MAX_RECORDS).contains(&bodies.len()) {
         let detail = format!("1 to {MAX_RECORDS} can be sent at once.");
-        return Err(
-            Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param(format!("/{name}"))
-        );
+        return Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail)
+            .with_param(format!("/{name}")));
     }
     let (id_name, id) = id;
     let (mut records, mut faults, mut seen) =
@@ -37,7 +36,8 @@ pub(crate) fn parse_records<'a, B: Deserialize<'a>, T>(
                     return Ok(record);
                 }
                 let detail = format!("This `{id_name}` stands here twice.");
-                Err(Problem::unprocessable("duplicate_id", detail).with_param(format!("/{id_name}")))
+                Err(Problem::unprocessable("duplicate_id", detail)
+                    .with_param(format!("/{id_name}")))
             });
         match read.map_err(|problem| prefix_pointer(&format!("/{name}/{index}"), problem)) {
             Ok(record) => records.push(record),

@@ -8,10 +8,10 @@ use loyalty_core::{
     Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, ProductId,
     SegmentId, Timestamp, VariantId,
 };
-use loyalty_store::{CartQuery, DiscountAction, Shop, CustomerRef};
+use loyalty_store::{CartQuery, CustomerRef, DiscountAction, Shop};
 use serde::{Deserialize, Serialize};
 
-use super::json::field::{Text, TimeField as TimeField};
+use super::json::field::{Text, TimeField};
 use super::price_rule::AnyId;
 use super::value::ParsedField;
 use crate::endpoint::error::to_sentence;
@@ -97,7 +97,11 @@ fn parse_line_id(id: Option<AnyId<LineId>>, position: u32) -> Result<LineId, Pro
 
 impl CartBody {
     /// The cart as of `now`, and who asks.
-    pub(crate) fn parse(self, shop: &Shop, now: Timestamp) -> Result<(CartQuery, ThrottleSubject), Problem> {
+    pub(crate) fn parse(
+        self,
+        shop: &Shop,
+        now: Timestamp,
+    ) -> Result<(CartQuery, ThrottleSubject), Problem> {
         if self
             .currency
             .is_some_and(|ParsedField(currency)| currency != shop.currency)
@@ -117,7 +121,10 @@ impl CartBody {
             .collect::<Result<_, _>>()?;
         let shipping = self.shipping.unwrap_or_default().into_iter().zip(1_u32..);
         let shipping = shipping.map(|(line, position)| {
-            Ok(ShippingLine { id: parse_line_id(line.line_id, position)?, price: line.price.0 })
+            Ok(ShippingLine {
+                id: parse_line_id(line.line_id, position)?,
+                price: line.price.0,
+            })
         });
         let cart = Cart {
             lines,
@@ -297,7 +304,10 @@ pub(crate) struct ReserveBody {
 
 impl ReserveBody {
     /// What is asked of the store, and who asks.
-    pub(crate) fn parse(self, checkout: CheckoutId) -> Result<(DiscountAction, ThrottleSubject), Problem> {
+    pub(crate) fn parse(
+        self,
+        checkout: CheckoutId,
+    ) -> Result<(DiscountAction, ThrottleSubject), Problem> {
         if !(1..=Cart::MAX_CODES).contains(&self.codes.len()) {
             let detail = format!("1 to {} codes can be reserved at once.", Cart::MAX_CODES);
             return Err(Problem::unprocessable("too_many_codes", detail).with_param("/codes"));
@@ -305,7 +315,8 @@ impl ReserveBody {
         let buyer = self.customer.unwrap_or_default();
         let address = self.address.map(Text::into_string);
         let asker = ThrottleSubject { customer: buyer.throttle_name(), address };
-        let customer = CustomerRef::new(buyer.customer_id.map(|id| id.0), buyer.email.map(|email| email.0));
+        let customer =
+            CustomerRef::new(buyer.customer_id.map(|id| id.0), buyer.email.map(|email| email.0));
         let codes = self.codes.into_iter().map(|code| code.0).collect();
         let segments = segment_ids(buyer.segment_ids);
         Ok((

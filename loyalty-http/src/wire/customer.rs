@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use loyalty_core::{Command, CustomerId, Email, ManualTier, Points, Tag, TierId, Timestamp};
-use loyalty_store::{FieldChange as Changed, CustomerView, ProfileChange, CustomerRef};
+use loyalty_store::{CustomerRef, CustomerView, FieldChange as Changed, ProfileChange};
 use serde::{Deserialize, Serialize};
 
 use super::json::BodyErrorCode;
-use super::json::field::{PatchField, Date, Integer, Text, TimeField as TimeField};
+use super::json::field::{Date, Integer, PatchField, Text, TimeField};
 use super::value::{ParsedField, TimeText, parse_points};
 use crate::problem::Problem;
 
@@ -51,10 +51,14 @@ impl CustomerBody {
 }
 
 /// A customer is named by id or e-mail at least.
-fn parse_customer_ref(id: Option<ParsedField<CustomerId>>, email: Option<ParsedField<Email>>) -> Result<CustomerRef, Problem> {
+fn parse_customer_ref(
+    id: Option<ParsedField<CustomerId>>,
+    email: Option<ParsedField<Email>>,
+) -> Result<CustomerRef, Problem> {
     CustomerRef::new(id.map(|id| id.0), email.map(|email| email.0)).ok_or_else(|| {
         let detail = "A customer needs a `customer_id` or an `email`.";
-        Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail).with_param("/customer_id")
+        Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail)
+            .with_param("/customer_id")
     })
 }
 
@@ -62,7 +66,9 @@ fn parse_customer_ref(id: Option<ParsedField<CustomerId>>, email: Option<ParsedF
 pub(crate) fn parse_tags(tags: Vec<ParsedField<Tag>>) -> Result<BTreeSet<Tag>, Problem> {
     if tags.len() > MAX_TAGS {
         let detail = format!("A customer can have at most {MAX_TAGS} tags.");
-        return Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param("/tags"));
+        return Err(
+            Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param("/tags")
+        );
     }
     Ok(tags.into_iter().map(|tag| tag.0).collect())
 }
@@ -108,7 +114,10 @@ impl CustomerPatch {
 }
 
 /// What a field of a PATCH asks of the store.
-pub(crate) fn to_store_change<T, U>(change: PatchField<T>, into: impl FnOnce(T) -> U) -> Changed<U> {
+pub(crate) fn to_store_change<T, U>(
+    change: PatchField<T>,
+    into: impl FnOnce(T) -> U,
+) -> Changed<U> {
     match change {
         PatchField::Keep => Changed::Keep,
         PatchField::Clear => Changed::Set(None),
@@ -133,7 +142,8 @@ fn parse_tier(
         (PatchField::Clear, None | Some(None)) => Ok(Some(Command::SetTier(None))),
         (PatchField::Keep | PatchField::Clear, Some(_)) => {
             let detail = "Say with `tier_until` which `tier` it is the end of.";
-            Err(Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail).with_param("/tier"))
+            Err(Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail)
+                .with_param("/tier"))
         }
     }
 }
@@ -151,11 +161,13 @@ fn parse_balance(
         (PatchField::Keep, None) => Ok(None),
         (PatchField::Keep, Some(_)) => {
             let detail = "A `reason` is that of a new `point_balance`, which is missing.";
-            Err(Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail).with_param("/point_balance"))
+            Err(Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail)
+                .with_param("/point_balance"))
         }
         (PatchField::Clear, _) => {
             let detail = "This must be a whole number, not null.";
-            Err(Problem::bad_request(BodyErrorCode::WrongType.as_str(), detail).with_param("/point_balance"))
+            Err(Problem::bad_request(BodyErrorCode::WrongType.as_str(), detail)
+                .with_param("/point_balance"))
         }
     }
 }

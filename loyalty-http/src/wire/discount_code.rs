@@ -23,7 +23,8 @@ impl DiscountCodeBody {
             (Some(_), Some(_)) => {
                 let detail =
                     "A prefix is for codes that are drawn; this one has a text of its own.";
-                Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param("/prefix"))
+                Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail)
+                    .with_param("/prefix"))
             }
             (Some(ParsedField(code)), None) => Ok(code),
             (None, prefix) => draw_code(prefix.as_ref().map_or("", Text::as_str)),
@@ -36,7 +37,8 @@ fn draw_code(prefix: &str) -> Result<DiscountCode, Problem> {
     let mut entropy = [0; 16];
     getrandom::fill(&mut entropy).map_err(Problem::internal)?;
     let refused = |error| {
-        Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), format!("This {error}.")).with_param("/prefix")
+        Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), format!("This {error}."))
+            .with_param("/prefix")
     };
     DiscountCode::generate(prefix, entropy).map_err(refused)
 }
@@ -70,13 +72,14 @@ impl BatchBody {
         if count > DiscountAction::MAX_BATCH {
             let detail =
                 format!("At most {} codes can be made at once.", DiscountAction::MAX_BATCH);
-            return Err(Problem::unprocessable("too_many_codes", detail).with_param("/discount_codes"));
+            return Err(
+                Problem::unprocessable("too_many_codes", detail).with_param("/discount_codes")
+            );
         }
         if count == 0 {
             let detail = "There must be at least one code.";
-            return Err(
-                Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param("/discount_codes")
-            );
+            return Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail)
+                .with_param("/discount_codes"));
         }
         let text = |body: BatchCodeBody| match body.code {
             Some(code) => Ok(code.into_string()),

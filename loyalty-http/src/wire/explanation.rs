@@ -1,12 +1,13 @@
 //! Why an order is worth what it is worth, on the wire.
 
 use loyalty_core::explain::{
-    CampaignShare, Exclusion, RemainingBasis, LineBasis, Multiplier, RuleShare, EarningStatus,
+    CampaignShare, EarningStatus, Exclusion, LineBasis, Multiplier, RemainingBasis, RuleShare,
 };
 use loyalty_core::order::PostedPoints;
-use loyalty_core::program::{EarningFormula, CampaignEffect};
+use loyalty_core::program::{CampaignEffect, EarningFormula};
 use loyalty_core::{
-    Amount, Explanation, Fraction, LineId, Points, ProgramVersion, Rate, Calculation, RuleId, TierId,
+    Amount, Calculation, Explanation, Fraction, LineId, Points, ProgramVersion, Rate, RuleId,
+    TierId,
 };
 use serde::{Serialize, Serializer};
 
@@ -142,7 +143,8 @@ impl<'a> ExplanationResponse<'a> {
 
     /// Why points moved: what the order is worth, and what it had posted before.
     pub(crate) fn from_calculation(reckoning: &'a Calculation) -> Self {
-        let before = Some(reckoning.posted_before).filter(|before| *before != PostedPoints::default());
+        let before =
+            Some(reckoning.posted_before).filter(|before| *before != PostedPoints::default());
         Self {
             before: before.map(Into::into),
             ..Self::new(&reckoning.explanation)

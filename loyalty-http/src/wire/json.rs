@@ -44,7 +44,9 @@ fn parse_slowly<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Problem>
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(StrictObjects(&mut reader))
         .map_err(|error| to_problem(error.inner(), pointer_of(error.path()), body))?;
-    reader.end().map_err(|error| to_problem(&error, String::new(), body))?;
+    reader
+        .end()
+        .map_err(|error| to_problem(&error, String::new(), body))?;
     Ok(value)
 }
 
@@ -135,7 +137,9 @@ fn to_problem(error: &serde_json::Error, pointer: String, body: &[u8]) -> Proble
         Category::Data => data_problem(text, pointer),
         Category::Eof => BodyErrorCode::TruncatedJson.problem("The body ends too early.", pointer),
         Category::Syntax | Category::Io => match text {
-            "number out of range" => BodyErrorCode::OutOfRange.problem("The number is too big.", pointer),
+            "number out of range" => {
+                BodyErrorCode::OutOfRange.problem("The number is too big.", pointer)
+            }
             "recursion limit exceeded" => {
                 BodyErrorCode::TooDeep.problem("The body is nested too deep.", pointer)
             }
@@ -162,7 +166,8 @@ fn data_problem(text: &str, mut pointer: String) -> Problem {
     }
     if let Some(name) = strip_quoted(text, "missing field `") {
         push_segment(&mut pointer, name);
-        return BodyErrorCode::MissingField.problem(format!("The field `{name}` is missing."), pointer);
+        return BodyErrorCode::MissingField
+            .problem(format!("The field `{name}` is missing."), pointer);
     }
     if let Some(name) = strip_quoted(text, "duplicate field `") {
         push_segment(&mut pointer, name);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use loyalty_core::event::{AdjustmentReason, Clawback};
 use loyalty_core::{
-    ActionId, Event, ManualTier, OrderId, Points, Calculation, RedemptionId, RewardId, TierId,
+    ActionId, Calculation, Event, ManualTier, OrderId, Points, RedemptionId, RewardId, TierId,
 };
 use loyalty_store::{JournalRow, Seq};
 use serde::{Serialize, Serializer};
@@ -125,13 +125,20 @@ fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
         }
         Event::PointsAwarded { order, lot, calculation: reckoning, .. } => {
             let expires_at = lot.as_ref().and_then(|lot| lot.expires_at).map(TimeText);
-            ("points_awarded", EntryDetails { expires_at, ..EntryDetails::of_order(order, reckoning) })
+            (
+                "points_awarded",
+                EntryDetails { expires_at, ..EntryDetails::of_order(order, reckoning) },
+            )
         }
         Event::PointsExpired { order, expired_at, .. } => {
             let expires_at = Some(TimeText(*expired_at));
             (
                 "points_expired",
-                EntryDetails { order_id: order.as_ref(), expires_at, ..EntryDetails::default() },
+                EntryDetails {
+                    order_id: order.as_ref(),
+                    expires_at,
+                    ..EntryDetails::default()
+                },
             )
         }
         Event::PointsSubtracted { reason: grounds, .. } => {
@@ -142,20 +149,31 @@ fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
             let [forgiven, expired] = uncollected_points(taking);
             (
                 "points_taken_back",
-                EntryDetails { forgiven, expired, ..EntryDetails::of_order(order, reckoning) },
+                EntryDetails {
+                    forgiven,
+                    expired,
+                    ..EntryDetails::of_order(order, reckoning)
+                },
             )
         }
         Event::PointsReleased { order, into, .. } => {
             let expires_at = into.as_ref().and_then(|lot| lot.expires_at).map(TimeText);
             (
                 "points_released",
-                EntryDetails { order_id: order.as_ref(), expires_at, ..EntryDetails::default() },
+                EntryDetails {
+                    order_id: order.as_ref(),
+                    expires_at,
+                    ..EntryDetails::default()
+                },
             )
         }
         Event::AwardGiven { points, lot, award, .. } => {
             let expires_at = lot.as_ref().and_then(|lot| lot.expires_at).map(TimeText);
             let (action_id, text) = (award.reason.action(), Some(award.explain(*points)));
-            (award.reason.name(), EntryDetails { action_id, expires_at, text, ..EntryDetails::default() })
+            (
+                award.reason.name(),
+                EntryDetails { action_id, expires_at, text, ..EntryDetails::default() },
+            )
         }
         Event::AwardTakenBack { reason, clawback: taking, .. } => {
             let [forgiven, expired] = uncollected_points(taking);
@@ -174,7 +192,10 @@ fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
         Event::RewardRedeemed { issue } => {
             let (redemption_id, reward_id) = (Some(IdText(issue.id.0)), Some(&issue.reward));
             let text = Some(issue.to_string());
-            ("reward_redeemed", EntryDetails { redemption_id, reward_id, text, ..EntryDetails::default() })
+            (
+                "reward_redeemed",
+                EntryDetails { redemption_id, reward_id, text, ..EntryDetails::default() },
+            )
         }
         Event::RedemptionUsed { redemption, order, .. } => (
             "redemption_used",
@@ -186,7 +207,10 @@ fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
         Event::RedemptionReopened { redemption, order, .. } => {
             let expires_at = redemption.ends_at().map(TimeText);
             let about = EntryDetails::of_redemption(redemption.issue().id);
-            ("redemption_reopened", EntryDetails { order_id: Some(order), expires_at, ..about })
+            (
+                "redemption_reopened",
+                EntryDetails { order_id: Some(order), expires_at, ..about },
+            )
         }
         Event::RedemptionCancelled { redemption, order, returned, .. } => {
             let text = Some(returned.to_string());
@@ -201,7 +225,10 @@ fn describe_event(event: &Event) -> Option<(&'static str, EntryDetails<'_>)> {
         }
         Event::RedemptionExpired { redemption, returned, .. } => {
             let text = returned.as_ref().map(ToString::to_string);
-            ("redemption_expired", EntryDetails { text, ..EntryDetails::of_redemption(*redemption) })
+            (
+                "redemption_expired",
+                EntryDetails { text, ..EntryDetails::of_redemption(*redemption) },
+            )
         }
         Event::TierChanged { change } => {
             let (tier, text) = (change.to.as_ref(), Some(change.to_string()));

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use loyalty_core::discount::{Code as DiscountCode, CodeRejection as CodeRefusal};
 use loyalty_core::order::OrderError;
 use loyalty_core::{
-    Amount, CategoryId, CheckoutId, CodeId, Command, Currency, CustomerId, Email, Event,
-    Explanation, Line, LineId, Order, OrderId, OrderState, Origin, Points, ProductId, Calculation,
+    Amount, Calculation, CategoryId, CheckoutId, CodeId, Command, Currency, CustomerId, Email,
+    Event, Explanation, Line, LineId, Order, OrderId, OrderState, Origin, Points, ProductId,
     Rejection as Refusal, Status, Timestamp,
 };
 use loyalty_store::{
-    CodeView, CustomerView, OrderCode, ProfileChange, Receipt, Rejection, Shop, CustomerRef,
+    CodeView, CustomerRef, CustomerView, OrderCode, ProfileChange, Receipt, Rejection, Shop,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ use super::award::{self, AwardResponse};
 use super::customer::CustomerBody;
 use super::explanation::{ExplanationResponse, PostedResponse};
 use super::json::BodyErrorCode;
-use super::json::field::{self, FromText, TimeField as TimeField};
+use super::json::field::{self, FromText, TimeField};
 use super::value::{ParsedField, QuantityField, prefix_pointer};
 use crate::endpoint::error::to_sentence;
 use crate::problem::Problem;
@@ -85,7 +85,10 @@ impl FromText for ReportedStatus {
         let report = reached.or_else(|| (text == "cancelled").then_some(Self::Cancelled));
         report.ok_or_else(|| {
             let sentence = "This must be processing, paid, fulfilled, completed or cancelled.";
-            field::FieldError { code: BodyErrorCode::InvalidValue, detail: sentence.to_owned() }
+            field::FieldError {
+                code: BodyErrorCode::InvalidValue,
+                detail: sentence.to_owned(),
+            }
         })
     }
 }
@@ -104,7 +107,8 @@ impl OrderBody {
     /// The report of one order of a shop.
     pub(crate) fn parse(mut self, order: OrderId, shop: &Shop) -> Result<OrderReport, Problem> {
         let told = self.customer.take().map(CustomerBody::parse).transpose();
-        let (customer, change) = told.map_err(|problem| prefix_pointer("/customer", problem))?.unzip();
+        let (customer, change) =
+            told.map_err(|problem| prefix_pointer("/customer", problem))?.unzip();
         let at = self.updated_at.map(|at| at.0);
         let (command, money) = match self.status {
             ParsedField(ReportedStatus::Cancelled) => (Command::CancelOrder { order, at }, ""),
@@ -127,9 +131,8 @@ impl OrderBody {
         let codes = self.discount_codes.unwrap_or_default();
         if codes.len() > Order::MAX_CODES {
             let detail = format!("An order can have at most {} codes.", Order::MAX_CODES);
-            return Err(
-                Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param("/discount_codes")
-            );
+            return Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail)
+                .with_param("/discount_codes"));
         }
         let mut order = Order {
             placed_at: self.placed_at.map(|at| at.0),
@@ -170,7 +173,8 @@ fn amount_or_zero(amount: Option<ParsedField<Amount>>) -> Amount {
 fn missing_field(field: &str) -> Problem {
     let detail =
         format!("The field `{field}` is missing: an order that is not cancelled needs it.");
-    Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail).with_param(format!("/{field}"))
+    Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail)
+        .with_param(format!("/{field}"))
 }
 
 impl OrderLineBody {
@@ -199,9 +203,8 @@ impl ShopMoney {
     fn apply_to(self, order: &mut Order) -> Result<(), Problem> {
         if self.lines.len() != order.lines.len() {
             let detail = "This must have one amount for each of the order's lines.";
-            return Err(
-                Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param("/shop_money/lines")
-            );
+            return Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail)
+                .with_param("/shop_money/lines"));
         }
         for (line, ParsedField(amount)) in order.lines.iter_mut().zip(self.lines) {
             line.amount = amount;

@@ -2,7 +2,7 @@
 
 use loyalty_core::event::AdjustmentReason;
 use loyalty_core::{ActionId, CustomerId, Email, Event, Points, Timestamp};
-use loyalty_store::{CustomerView, Receipt, CustomerRef};
+use loyalty_store::{CustomerRef, CustomerView, Receipt};
 use serde::{Deserialize, Serialize};
 
 use super::json::BodyErrorCode;
@@ -39,7 +39,11 @@ impl PointsBody {
             text: self.reason.map(|reason| reason.as_str().into()),
             sets_balance: false,
         };
-        Ok(PointsChange { customer: who, points: parse_points(self.points.0, 1, "/points")?, reason: grounds })
+        Ok(PointsChange {
+            customer: who,
+            points: parse_points(self.points.0, 1, "/points")?,
+            reason: grounds,
+        })
     }
 }
 
@@ -53,11 +57,13 @@ pub(crate) fn parse_single_customer_ref(
         (None, Some(ParsedField(email))) => Ok(CustomerRef::Email(email)),
         (None, None) => {
             let detail = "Say whose points: `customer_id` or `email`.";
-            Err(Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail).with_param("/customer_id"))
+            Err(Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail)
+                .with_param("/customer_id"))
         }
         (Some(_), Some(_)) => {
             let detail = "Name the customer by `customer_id` or by `email`, not by both.";
-            Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param("/email"))
+            Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail)
+                .with_param("/email"))
         }
     }
 }
@@ -115,7 +121,10 @@ impl BalancesBody {
 }
 
 /// Checks how many ids there are; `param` is where they stand.
-pub(crate) fn check_id_count(ids: Vec<CustomerId>, param: &str) -> Result<Vec<CustomerId>, Problem> {
+pub(crate) fn check_id_count(
+    ids: Vec<CustomerId>,
+    param: &str,
+) -> Result<Vec<CustomerId>, Problem> {
     if (1..=MAX_BALANCES).contains(&ids.len()) {
         return Ok(ids);
     }

@@ -5,8 +5,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use loyalty_core::discount::{
-    AllocationMethod, CustomerSelection, ItemSelection, PriceRuleParts, PriceRule, QuantityRatio, TargetSelection,
-    TargetType, ValueType,
+    AllocationMethod, CustomerSelection, ItemSelection, PriceRule, PriceRuleParts, QuantityRatio,
+    TargetSelection, TargetType, ValueType,
 };
 use loyalty_core::{
     Amount, CategoryId, CountryId, CustomerId, Email, ProductId, SegmentId, Timestamp, VariantId,
@@ -17,7 +17,7 @@ use serde::de::{Deserialize as De, Deserializer, Error, IgnoredAny, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::json::field::{PatchField, DecimalText, FromText, FieldError, Text, TimeField as TimeField};
+use super::json::field::{DecimalText, FieldError, FromText, PatchField, Text, TimeField};
 use super::json::{BodyErrorCode, field_error};
 use super::value::{ParsedField, TimeText};
 use crate::problem::{Fault, Problem};
@@ -220,7 +220,8 @@ impl PriceRuleBody {
             &mut parts.customer_segment_prerequisite_ids,
         );
         apply_ids(self.prerequisite_saved_search_ids, &mut parts.prerequisite_saved_search_ids);
-        let emails = |emails: Vec<ParsedField<Email>>| emails.into_iter().map(|email| email.0).collect();
+        let emails =
+            |emails: Vec<ParsedField<Email>>| emails.into_iter().map(|email| email.0).collect();
         apply_field(self.prerequisite_emails, &mut parts.prerequisite_emails, Vec::new(), emails);
         apply_ids(self.entitled_product_ids, &mut parts.entitled.products);
         apply_ids(self.entitled_variant_ids, &mut parts.entitled.variants);
@@ -395,12 +396,16 @@ struct PurchaseResponse {
 impl<'a> PriceRuleFields<'a> {
     /// What the parts say of a rule.
     pub(crate) fn new(view: &PriceRuleView, parts: &'a PriceRuleParts, ids: IdFormat) -> Self {
-        let products = |items: &'a ItemSelection| ids.format_all(items.products.iter().map(ProductId::as_str));
-        let variants = |items: &'a ItemSelection| ids.format_all(items.variants.iter().map(VariantId::as_str));
-        let collections =
-            |items: &'a ItemSelection| ids.format_all(items.collections.iter().map(CategoryId::as_str));
-        let segments =
-            |segments: &'a BTreeSet<SegmentId>| ids.format_all(segments.iter().map(SegmentId::as_str));
+        let products =
+            |items: &'a ItemSelection| ids.format_all(items.products.iter().map(ProductId::as_str));
+        let variants =
+            |items: &'a ItemSelection| ids.format_all(items.variants.iter().map(VariantId::as_str));
+        let collections = |items: &'a ItemSelection| {
+            ids.format_all(items.collections.iter().map(CategoryId::as_str))
+        };
+        let segments = |segments: &'a BTreeSet<SegmentId>| {
+            ids.format_all(segments.iter().map(SegmentId::as_str))
+        };
         let ratio = parts.prerequisite_to_entitlement_quantity_ratio;
         Self {
             title: &parts.title,
@@ -422,7 +427,8 @@ impl<'a> PriceRuleFields<'a> {
             excluded_product_ids: products(&parts.excluded),
             excluded_variant_ids: variants(&parts.excluded),
             excluded_collection_ids: collections(&parts.excluded),
-            entitled_country_ids: ids.format_all(parts.entitled_country_ids.iter().map(CountryId::as_str)),
+            entitled_country_ids: ids
+                .format_all(parts.entitled_country_ids.iter().map(CountryId::as_str)),
             prerequisite_product_ids: products(&parts.prerequisites),
             prerequisite_variant_ids: variants(&parts.prerequisites),
             prerequisite_collection_ids: collections(&parts.prerequisites),

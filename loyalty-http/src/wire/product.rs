@@ -52,7 +52,8 @@ impl ProductBody {
         {
             let detail =
                 format!("Prices are in the shop's currency, which is {}.", shop.currency.code());
-            return Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param("/currency"));
+            return Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail)
+                .with_param("/currency"));
         }
         Ok(Product {
             id: resolve_id(path, self.product_id, "product_id")?,
@@ -80,11 +81,13 @@ pub(crate) fn resolve_id<T: PartialEq>(
         (None, Some(ParsedField(body))) => Ok(body),
         (Some(_), Some(_)) => {
             let detail = format!("This is not the `{name}` of the path.");
-            Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param(format!("/{name}")))
+            Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail)
+                .with_param(format!("/{name}")))
         }
         (None, None) => {
             let detail = format!("The field `{name}` is missing.");
-            Err(Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail).with_param(format!("/{name}")))
+            Err(Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail)
+                .with_param(format!("/{name}")))
         }
     }
 }
@@ -93,12 +96,16 @@ pub(crate) fn resolve_id<T: PartialEq>(
 pub(crate) fn require_text(text: Text<255>, pointer: &str) -> Result<String, Problem> {
     if text.as_str().trim().is_empty() {
         let detail = "This must not be empty.";
-        return Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param(pointer));
+        return Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail)
+            .with_param(pointer));
     }
     Ok(text.into_string())
 }
 
-fn parse_set<T: Ord>(parts: Option<Vec<ParsedField<T>>>, pointer: &str) -> Result<BTreeSet<T>, Problem> {
+fn parse_set<T: Ord>(
+    parts: Option<Vec<ParsedField<T>>>,
+    pointer: &str,
+) -> Result<BTreeSet<T>, Problem> {
     let parts = parts.unwrap_or_default();
     check_part_count(parts.len(), pointer)?;
     Ok(parts.into_iter().map(|part| part.0).collect())

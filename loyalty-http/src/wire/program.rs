@@ -16,8 +16,9 @@ use crate::problem::{Fault, Problem};
 /// A body that is a program: 400 where it is no JSON, else the program or every fault in it.
 pub(crate) fn parse_body(body: &[u8]) -> Result<Result<Program, Vec<Fault>>, Problem> {
     json::parse::<Value>(body)?;
-    let not_unicode =
-        |_| Problem::bad_request(json::BodyErrorCode::MalformedJson.as_str(), "The body is not UTF-8.");
+    let not_unicode = |_| {
+        Problem::bad_request(json::BodyErrorCode::MalformedJson.as_str(), "The body is not UTF-8.")
+    };
     Ok(parse_document(str::from_utf8(body).map_err(not_unicode)?, ""))
 }
 

@@ -77,9 +77,8 @@ impl<'a> Query<'a> {
         match self.raw(name) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => {
-                Err(Problem::unprocessable("invalid_value", "This must be true or false.").with_param(name))
-            }
+            Some(_) => Err(Problem::unprocessable("invalid_value", "This must be true or false.")
+                .with_param(name)),
         }
     }
 
@@ -251,7 +250,10 @@ impl Cursor for CodeCursor {
     }
 
     fn decode(text: &str) -> Option<Self> {
-        text.strip_prefix('d').and_then(value::parse_number).map(CodeId).map(Self)
+        text.strip_prefix('d')
+            .and_then(value::parse_number)
+            .map(CodeId)
+            .map(Self)
     }
 }
 
@@ -273,7 +275,11 @@ impl Cursor for EntryCursor {
         let (from, rest) = text.strip_prefix('e')?.split_once('-')?;
         let (seq, index) = rest.split_once('-')?;
         let from = Some(value::parse_number(from)?).filter(|from| *from > 0);
-        Some(Self { start_row: from, seq: value::parse_number(seq)?, index: value::parse_number(index)? })
+        Some(Self {
+            start_row: from,
+            seq: value::parse_number(seq)?,
+            index: value::parse_number(index)?,
+        })
     }
 }
 
@@ -337,7 +343,10 @@ mod tests {
         assert_eq!(link, "</v1/x?query=a%2Cb%20c&limit=2&cursor=ZTAtMTItMw>; rel=\"next\"");
         let text = link.split(['?', '>']).nth(1).unwrap().to_owned();
         let query = parse(&text).unwrap();
-        assert_eq!(query.cursor().unwrap(), Some(EntryCursor { start_row: None, seq: 12, index: 3 }));
+        assert_eq!(
+            query.cursor().unwrap(),
+            Some(EntryCursor { start_row: None, seq: 12, index: 3 })
+        );
         assert_eq!(refused(query.cursor::<AccountId>()), ("invalid_cursor", "cursor".to_owned()));
         for cursor in ["", "x", "ZTEy", "*"] {
             let text = format!("cursor={cursor}");

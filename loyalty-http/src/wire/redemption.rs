@@ -1,12 +1,14 @@
 //! Rewards and redemptions on the wire.
 
 use loyalty_core::award::Limit;
-use loyalty_core::program::{EligibilityConditions, Benefit, ProductScope, RewardPricing, Reward, VariableAmount};
-use loyalty_core::redemption::{RewardOffer, RedemptionState};
+use loyalty_core::program::{
+    Benefit, EligibilityConditions, ProductScope, Reward, RewardPricing, VariableAmount,
+};
+use loyalty_core::redemption::{RedemptionState, RewardOffer};
 use loyalty_core::{
     Amount, CustomerId, Email, OrderId, Points, Program, Rejection, RewardId, Timestamp,
 };
-use loyalty_store::{CustomerView, Receipt, RedemptionView, RewardsView, CustomerRef};
+use loyalty_store::{CustomerRef, CustomerView, Receipt, RedemptionView, RewardsView};
 use serde::{Deserialize, Serialize};
 
 use super::points::parse_single_customer_ref;
@@ -106,8 +108,12 @@ enum BenefitResponse<'a> {
 impl<'a> RewardResponse<'a> {
     fn new(reward: &'a Reward) -> Self {
         let (cost, gives) = match &reward.offer {
-            RewardPricing::Fixed { cost, benefit: gives } => (Some(*cost), BenefitResponse::Fixed(gives)),
-            RewardPricing::Variable(variable_amount) => (None, BenefitResponse::Variable { variable_amount }),
+            RewardPricing::Fixed { cost, benefit: gives } => {
+                (Some(*cost), BenefitResponse::Fixed(gives))
+            }
+            RewardPricing::Variable(variable_amount) => {
+                (None, BenefitResponse::Variable { variable_amount })
+            }
         };
         Self {
             reward_id: &reward.id,

@@ -43,9 +43,13 @@ impl ReferralJoinBody {
 }
 
 fn parse_household(signs: Option<Vec<Text<200>>>) -> Result<ProfileChange, Problem> {
-    if signs.as_ref().is_some_and(|signs| signs.len() > MAX_HOUSEHOLD_IDENTIFIERS) {
+    if signs
+        .as_ref()
+        .is_some_and(|signs| signs.len() > MAX_HOUSEHOLD_IDENTIFIERS)
+    {
         let detail = format!("A household can have at most {MAX_HOUSEHOLD_IDENTIFIERS} signs.");
-        return Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail).with_param("/household"));
+        return Err(Problem::unprocessable(BodyErrorCode::OutOfRange.as_str(), detail)
+            .with_param("/household"));
     }
     let signs =
         signs.map(|signs| signs.into_iter().map(Text::into_string).collect::<BTreeSet<_>>());

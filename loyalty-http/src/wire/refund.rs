@@ -1,11 +1,13 @@
 //! Refunds on the wire.
 
-use loyalty_core::{Amount, LineId, Refund, RefundId, RefundContent, Rejection as Refusal, Timestamp};
+use loyalty_core::{
+    Amount, LineId, Refund, RefundContent, RefundId, Rejection as Refusal, Timestamp,
+};
 use loyalty_store::Rejection;
 use serde::Deserialize;
 
 use super::json::BodyErrorCode;
-use super::json::field::TimeField as TimeField;
+use super::json::field::TimeField;
 use super::value::{ParsedField, QuantityField};
 use crate::problem::Problem;
 
@@ -35,9 +37,8 @@ impl RefundBody {
         let refunded = match (self.lines, amount) {
             (Some(lines), _) if lines.is_empty() => {
                 let detail = "Name at least one line, or leave `lines` out for a refund by amount.";
-                return Err(
-                    Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail).with_param("/lines")
-                );
+                return Err(Problem::unprocessable(BodyErrorCode::InvalidValue.as_str(), detail)
+                    .with_param("/lines"));
             }
             (Some(lines), amount) => {
                 let lines = lines
@@ -49,7 +50,8 @@ impl RefundBody {
             (None, Some(amount)) => RefundContent::Amount(amount),
             (None, None) => {
                 let detail = "Say what is refunded: an `amount`, or `lines`.";
-                return Err(Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail).with_param("/amount"));
+                return Err(Problem::bad_request(BodyErrorCode::MissingField.as_str(), detail)
+                    .with_param("/amount"));
             }
         };
         Ok((Refund { id: self.refund_id.0, refunded }, self.refunded_at.map(|at| at.0)))
@@ -57,7 +59,9 @@ impl RefundBody {
 }
 
 /// Where in the body a rejection's reason stands.
-pub(crate) fn error_pointer(refund: &Refund) -> impl FnOnce(&Rejection) -> Option<String> + Send + use<> {
+pub(crate) fn error_pointer(
+    refund: &Refund,
+) -> impl FnOnce(&Rejection) -> Option<String> + Send + use<> {
     let refunded = refund.refunded.clone();
     move |rejection| match rejection.code() {
         "refund_differs" => Some("/refund_id".to_owned()),

@@ -41,10 +41,17 @@ impl<'a> RemindersResponse<'a> {
             point_balance: customer.balance(now),
             ends: ends
                 .iter()
-                .map(|(at, points)| ExpiringPointsResponse { points: *points, expires_at: TimeText(*at) })
+                .map(|(at, points)| ExpiringPointsResponse {
+                    points: *points,
+                    expires_at: TimeText(*at),
+                })
                 .collect(),
         };
         let reminders = page.items.iter().map(reminder).collect();
-        Self { from: TimeText(period.start), until: TimeText(period.end), reminders }
+        Self {
+            from: TimeText(period.start),
+            until: TimeText(period.end),
+            reminders,
+        }
     }
 }

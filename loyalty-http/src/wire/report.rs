@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use loyalty_core::{ActionId, Amount, Points, TierId, Timestamp};
-use loyalty_store::{YearMonth, ActionTotals, ProgramReport};
+use loyalty_store::{ActionTotals, ProgramReport, YearMonth};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
@@ -236,6 +236,9 @@ mod tests {
     fn rates_and_values_are_exact() {
         assert_eq!(redemption_rate(Points::from(1), Points::from(3)).as_deref(), Some("0.3333"));
         assert_eq!(redemption_rate(Points::from(1), Points::ZERO), None);
-        assert_eq!(money_value(Points::from(12_345), Decimal::new(1, 2)).as_deref(), Some("123.45"));
+        assert_eq!(
+            money_value(Points::from(12_345), Decimal::new(1, 2)).as_deref(),
+            Some("123.45")
+        );
     }
 }

@@ -16,7 +16,7 @@ use rust_decimal::Decimal;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use super::json::field::{DecimalText, FromText, FieldError};
+use super::json::field::{DecimalText, FieldError, FromText};
 use super::json::{BodyErrorCode, field_error};
 use crate::problem::Problem;
 
@@ -26,7 +26,9 @@ pub(crate) struct ParsedField<T>(pub(crate) T);
 
 impl<'de, T: FromText> Deserialize<'de> for ParsedField<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(ParsedFieldVisitor(PhantomData)).map(Self)
+        deserializer
+            .deserialize_str(ParsedFieldVisitor(PhantomData))
+            .map(Self)
     }
 }
 
@@ -55,7 +57,6 @@ pub(crate) fn prefix_pointer(prefix: &str, problem: Problem) -> Problem {
     problem.with_param(pointer)
 }
 
-
 macro_rules! impl_from_text_for_ids {
     ($($id:ty),*) => {$(
         impl FromText for $id {
@@ -81,8 +82,11 @@ impl FromText for DiscountCode {
 
     fn from_text(text: &str) -> Result<Self, FieldError> {
         Self::new(text).map_err(|error| {
-            let code =
-                if error == CodeError::TooLong { BodyErrorCode::OutOfRange } else { BodyErrorCode::InvalidValue };
+            let code = if error == CodeError::TooLong {
+                BodyErrorCode::OutOfRange
+            } else {
+                BodyErrorCode::InvalidValue
+            };
             FieldError::new(code, format!("This {error}."))
         })
     }
@@ -92,7 +96,8 @@ impl FromText for Email {
     const EXPECTED: &'static str = "an e-mail address";
 
     fn from_text(text: &str) -> Result<Self, FieldError> {
-        Self::new(text).map_err(|error| FieldError::new(BodyErrorCode::InvalidValue, format!("This {error}.")))
+        Self::new(text)
+            .map_err(|error| FieldError::new(BodyErrorCode::InvalidValue, format!("This {error}.")))
     }
 }
 
@@ -100,8 +105,12 @@ impl FromText for Currency {
     const EXPECTED: &'static str = "a currency such as \"EUR\"";
 
     fn from_text(text: &str) -> Result<Self, FieldError> {
-        let unknown =
-            || FieldError::new(BodyErrorCode::InvalidValue, "This is no currency code of ISO 4217, as EUR is.");
+        let unknown = || {
+            FieldError::new(
+                BodyErrorCode::InvalidValue,
+                "This is no currency code of ISO 4217, as EUR is.",
+            )
+        };
         Self::from_code(text).ok_or_else(unknown)
     }
 }
@@ -119,9 +128,9 @@ impl FromText for ProgramVersion {
     const EXPECTED: &'static str = "a version such as \"3\"";
 
     fn from_text(text: &str) -> Result<Self, FieldError> {
-        parse_number(text)
-            .map(Self)
-            .ok_or_else(|| FieldError::new(BodyErrorCode::InvalidValue, "This is no version number, as 3 is."))
+        parse_number(text).map(Self).ok_or_else(|| {
+            FieldError::new(BodyErrorCode::InvalidValue, "This is no version number, as 3 is.")
+        })
     }
 }
 
@@ -130,7 +139,9 @@ impl FromText for ProductStatus {
 
     fn from_text(text: &str) -> Result<Self, FieldError> {
         let known = Self::ALL.into_iter().find(|status| status.name() == text);
-        known.ok_or_else(|| FieldError::new(BodyErrorCode::InvalidValue, "This must be active, archived or draft."))
+        known.ok_or_else(|| {
+            FieldError::new(BodyErrorCode::InvalidValue, "This must be active, archived or draft.")
+        })
     }
 }
 
@@ -139,7 +150,10 @@ impl FromText for NumericId {
 
     fn from_text(text: &str) -> Result<Self, FieldError> {
         let beyond = || {
-            FieldError::new(BodyErrorCode::InvalidValue, "This must be a whole number from 1 to 9007199254740991.")
+            FieldError::new(
+                BodyErrorCode::InvalidValue,
+                "This must be a whole number from 1 to 9007199254740991.",
+            )
         };
         parse_number(text).and_then(Self::new).ok_or_else(beyond)
     }
@@ -246,8 +260,9 @@ mod tests {
 
     #[test]
     fn units_are_whole_or_decimal() {
-        let read =
-            |text: &str| serde_json::from_str::<QuantityField>(text).map(|units| units.0.thousandths());
+        let read = |text: &str| {
+            serde_json::from_str::<QuantityField>(text).map(|units| units.0.thousandths())
+        };
         for (text, want) in [
             ("0", 0),
             ("3", 3_000),

@@ -229,6 +229,8 @@ fn unknown_duplicate_and_dirty_fields_are_rejected() {
     world
         .get("/v1/customers/2")
         .assert_problem(404, "customer_not_found", "customer_id");
-    world.get("/v1/orders/o").assert_problem(404, "order_not_found", "order_id");
+    world
+        .get("/v1/orders/o")
+        .assert_problem(404, "order_not_found", "order_id");
     assert_eq!(world.balance("1"), 5);
 }

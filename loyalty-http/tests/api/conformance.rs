@@ -134,7 +134,8 @@ impl Operation {
             let told = &response["content"][media];
             assert!(told.is_object(), "{} {status} does not tell of {media}", self.id());
             if media.ends_with("json") && !answer.body.is_empty() {
-                validate(&told["schema"], &answer.json(), &format!("{} {status}", self.id())).unwrap();
+                validate(&told["schema"], &answer.json(), &format!("{} {status}", self.id()))
+                    .unwrap();
             }
         } else {
             assert!(answer.body.is_empty(), "{}", self.id());

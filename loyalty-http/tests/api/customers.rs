@@ -23,11 +23,9 @@ fn a_customer_is_made_and_read() {
     world
         .post("/v1/customers", ADA)
         .assert_problem(409, "customer_exists", "/customer_id");
-    world.post("/v1/customers", r#"{"email":"ada@example.com"}"#).assert_problem(
-        409,
-        "customer_exists",
-        "/email",
-    );
+    world
+        .post("/v1/customers", r#"{"email":"ada@example.com"}"#)
+        .assert_problem(409, "customer_exists", "/email");
     let taken = r#"{"customer_id":"1002","email":"ada@example.com"}"#;
     world
         .post("/v1/customers", taken)
@@ -128,9 +126,11 @@ fn customers_are_found() {
     world
         .get("/v1/customers/search?query=%22a")
         .assert_problem(422, "invalid_search", "query");
-    world
-        .get("/v1/customers/count?query=colour:red")
-        .assert_problem(422, "invalid_search", "query");
+    world.get("/v1/customers/count?query=colour:red").assert_problem(
+        422,
+        "invalid_search",
+        "query",
+    );
     world
         .get("/v1/customers?email=x")
         .assert_problem(422, "invalid_value", "email");
@@ -242,7 +242,9 @@ fn invalid_patches_are_rejected() {
             "/tier",
         ),
     ] {
-        world.patch("/v1/customers/1", body).assert_problem(status, code, param);
+        world
+            .patch("/v1/customers/1", body)
+            .assert_problem(status, code, param);
     }
     world
         .patch("/v1/customers/3", "{}")

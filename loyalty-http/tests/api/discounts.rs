@@ -89,7 +89,9 @@ fn a_rule_returns_every_member_that_was_sent() {
         .assert_problem(412, "precondition_failed", "If-Match");
     assert_eq!(world.get("/v1/price-rules/count").expect(200).text(), r#"{"count":1}"#);
     assert_eq!(delete(&world, &path).status, 204);
-    world.get(&path).assert_problem(404, "price_rule_not_found", "price_rule_id");
+    world
+        .get(&path)
+        .assert_problem(404, "price_rule_not_found", "price_rule_id");
     delete(&world, &path).assert_problem(404, "price_rule_not_found", "price_rule_id");
     assert_eq!(world.get("/v1/price-rules").expect(200).text(), r#"{"price_rules":[]}"#);
 }
@@ -153,7 +155,9 @@ fn a_contradictory_rule_lists_every_fault() {
             "/prerequisite_subtotal_range/greater_than_or_equal_to",
         ),
     ] {
-        world.post("/v1/price-rules", body).assert_problem(status, code, param);
+        world
+            .post("/v1/price-rules", body)
+            .assert_problem(status, code, param);
     }
     assert_eq!(world.snapshot(), before);
 }
@@ -213,9 +217,11 @@ fn codes_are_made_drawn_changed_and_removed() {
     world
         .post(&path, r#"{"code":"SUMMER"}"#)
         .assert_problem(409, "code_taken", "/code");
-    world
-        .post(&path, r#"{"code":"a","prefix":"b"}"#)
-        .assert_problem(422, "invalid_value", "/prefix");
+    world.post(&path, r#"{"code":"a","prefix":"b"}"#).assert_problem(
+        422,
+        "invalid_value",
+        "/prefix",
+    );
     world
         .post(&path, "{\"code\":\"\"}")
         .assert_problem(422, "invalid_value", "/code");
@@ -238,9 +244,11 @@ fn codes_are_made_drawn_changed_and_removed() {
     world.put(&one, r#"{"code":"Winter","enabled":false}"#).expect(200);
     let found = world.get("/v1/discount-codes/lookup?code=WINTER").expect(200).json();
     assert_eq!((&found["code_id"], &found["enabled"]), (&json!(summer), &json!(false)));
-    world
-        .get("/v1/discount-codes/lookup?code=summer")
-        .assert_problem(404, "code_not_found", "code");
+    world.get("/v1/discount-codes/lookup?code=summer").assert_problem(
+        404,
+        "code_not_found",
+        "code",
+    );
     world
         .get("/v1/discount-codes/lookup")
         .assert_problem(400, "missing_parameter", "code");
@@ -284,7 +292,9 @@ fn a_batch_reports_the_outcome_of_each_code() {
     many(101).assert_problem(422, "too_many_codes", "/discount_codes");
     many(0).assert_problem(422, "out_of_range", "/discount_codes");
     assert_eq!(many(100).expect(201).json()["imported_count"], 100);
-    world.get(&format!("{path}/1")).assert_problem(404, "not_found", "batch_id");
+    world
+        .get(&format!("{path}/1"))
+        .assert_problem(404, "not_found", "batch_id");
 }
 
 fn cart(codes: &[&str], more: &Value) -> String {
@@ -505,9 +515,11 @@ fn the_program_says_how_codes_combine() {
     world
         .post("/v1/carts/evaluate", own)
         .assert_problem(400, "unknown_field", "/stacking");
-    world
-        .put("/v1/program", r#"{"stacking":"some"}"#)
-        .assert_problem(422, "invalid_program", "/stacking");
+    world.put("/v1/program", r#"{"stacking":"some"}"#).assert_problem(
+        422,
+        "invalid_program",
+        "/stacking",
+    );
     // An order is a fact: the codes that its customer had are used up, whatever the policy is now.
     world.put("/v1/program", r#"{"stacking":"exclusive"}"#).expect(201);
     let order = json!({"status": "paid", "total": "10", "discount_codes": ["THREE", "FOUR"],
@@ -574,9 +586,11 @@ fn a_reservation_becomes_a_use_of_the_order() {
     let released = delete(&world, "/v1/checkouts/k3/codes?code=ONE").expect(200);
     assert_eq!(released.text(), r#"{"checkout_id":"k3","reserved":[]}"#);
     let late = json!({"codes": ["ONE"], "until": "2026-03-03T12:30:00Z"}).to_string();
-    world
-        .post("/v1/checkouts/k4/codes", late)
-        .assert_problem(422, "invalid_reservation_period", "/until");
+    world.post("/v1/checkouts/k4/codes", late).assert_problem(
+        422,
+        "invalid_reservation_period",
+        "/until",
+    );
 }
 
 #[test]

@@ -11,11 +11,11 @@ use loyalty_core::{
 };
 use loyalty_http::Config;
 use loyalty_store::{
-    CartFacts, CartQuery, Catalogue, CategoryRecord, CheckoutView, CodeBatch, CodeView,
-    CustomerView, Discounts, DueAccount, Failure, Integration, JournalRow, ApiKeyRecord, JournalPage,
-    MemoryStore, NewApiKey, NewShop, NumericId, OrderRecord, Page, Pending, PriceRuleView, ProductRef,
-    ProductRecord, RedemptionView, Redemptions, Request, SavedSearch, SearchQuery, Seq, Shop,
-    Store, VerificationReport, CustomerRef,
+    ApiKeyRecord, CartFacts, CartQuery, Catalogue, CategoryRecord, CheckoutView, CodeBatch,
+    CodeView, CustomerRef, CustomerView, Discounts, DueAccount, Failure, Integration, JournalPage,
+    JournalRow, MemoryStore, NewApiKey, NewShop, NumericId, OrderRecord, Page, Pending,
+    PriceRuleView, ProductRecord, ProductRef, RedemptionView, Redemptions, Request, SavedSearch,
+    SearchQuery, Seq, Shop, Store, VerificationReport,
 };
 
 use crate::support::{TestResponse, TestServer};
@@ -225,7 +225,11 @@ impl Store for FaultyStore {
         Err(self.failure())
     }
 
-    fn customer_by_account(&self, _: ShopId, _: AccountId) -> Result<Option<CustomerView>, Failure> {
+    fn customer_by_account(
+        &self,
+        _: ShopId,
+        _: AccountId,
+    ) -> Result<Option<CustomerView>, Failure> {
         Err(self.failure())
     }
 
@@ -330,7 +334,10 @@ impl Store for FaultyStore {
 }
 
 fn faulty_server(trouble: StoreFault) -> TestServer {
-    let config = Config { store_timeout: Duration::from_millis(200), ..Config::default() };
+    let config = Config {
+        store_timeout: Duration::from_millis(200),
+        ..Config::default()
+    };
     TestServer::with_store(config, |inner| {
         Arc::new(FaultyStore { inner, fault: Mutex::new(trouble), hung: Mutex::default() })
     })
@@ -353,7 +360,11 @@ fn ask(world: &TestServer) -> [TestResponse; 4] {
         world.get("/v1/customers/1/point-balance"),
         world.get("/v1/customers"),
         world.post("/v1/points-add", body),
-        world.request("POST", "/v1/points-add").body(body).idempotency_key("k").send(),
+        world
+            .request("POST", "/v1/points-add")
+            .body(body)
+            .idempotency_key("k")
+            .send(),
     ]
 }
 

@@ -43,7 +43,11 @@ const UNKNOWN_NUMBER: &str = "4000000000";
 impl FixtureIds {
     /// The same texts, and numbers that nobody has.
     pub(crate) fn unknown(&self) -> Self {
-        let numbers = self.numbers.keys().map(|name| (*name, UNKNOWN_NUMBER.to_owned())).collect();
+        let numbers = self
+            .numbers
+            .keys()
+            .map(|name| (*name, UNKNOWN_NUMBER.to_owned()))
+            .collect();
         Self { numbers, generated: self.generated.clone() }
     }
 
@@ -143,7 +147,10 @@ fn create_customers(world: &TestServer, own: &dyn Fn(&str) -> String) -> String 
 }
 
 /// A rule, its codes, and a checkout that holds one of them.
-fn create_discounts(world: &TestServer, own: &dyn Fn(&str) -> String) -> BTreeMap<&'static str, String> {
+fn create_discounts(
+    world: &TestServer,
+    own: &dyn Fn(&str) -> String,
+) -> BTreeMap<&'static str, String> {
     let rule = json!({"title": own("Welcome"), "value": "-5.00", "value_type": "fixed_amount"});
     let rule = create(world, "/v1/price-rules", &rule, "price_rule_id");
     let under = format!("/v1/price-rules/{rule}");

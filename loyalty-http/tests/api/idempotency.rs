@@ -181,11 +181,10 @@ fn a_response_is_replayed_after_its_subject_is_deleted() {
     // Another request under such a key, or one without a key, is told what is wrong.
     let other = r#"{"price_rule":{"title":"Twelve"}}"#;
     let put = || world.shopify("PUT", &format!("{path}.json")).body(other);
-    put().idempotency_key(&format!("PUT-{}", writes[0].1.len())).send().assert_problem(
-        404,
-        "price_rule_not_found",
-        "id",
-    );
+    put()
+        .idempotency_key(&format!("PUT-{}", writes[0].1.len()))
+        .send()
+        .assert_problem(404, "price_rule_not_found", "id");
     put().send().assert_problem(404, "price_rule_not_found", "id");
     assert_eq!(world.snapshot(), before);
 }

@@ -9,7 +9,7 @@ use loyalty_store::Store;
 use serde_json::Value;
 
 use crate::conformance::{Operation, operations};
-use crate::fixture::{Credentials, FixtureIds, send_example, populate};
+use crate::fixture::{Credentials, FixtureIds, populate, send_example};
 use crate::support::{TestResponse, TestServer};
 
 /// The first key of each world's first shop is made of this byte.
@@ -42,7 +42,12 @@ fn snapshot(world: &TestServer, names: &FixtureIds) -> Vec<(&'static str, (u16, 
         .copied()
         .filter(|operation| is_read(*operation) && !is_open(*operation));
     readable
-        .map(|operation| (operation.id(), comparable(&send_example(world, &owner, operation, names, false))))
+        .map(|operation| {
+            (
+                operation.id(),
+                comparable(&send_example(world, &owner, operation, names, false)),
+            )
+        })
         .collect()
 }
 
@@ -63,7 +68,8 @@ fn examples_work_in_their_own_shop() {
             if all && !is_read(operation) {
                 continue;
             }
-            let answer = send_example(&world, &Credentials::from_seed(OWNER_SEED), operation, &names, all);
+            let answer =
+                send_example(&world, &Credentials::from_seed(OWNER_SEED), operation, &names, all);
             assert!(answer.status < 400, "{}: {}", operation.id(), answer.text());
         }
     }
@@ -84,7 +90,13 @@ fn another_shop_looks_as_if_it_did_not_exist() {
         let [mut there, mut not_there, mut nowhere] = [Vec::new(), Vec::new(), Vec::new()];
         for all in [false, true] {
             there.push(comparable(&send_example(&full, &strangers[0], operation, &names, all)));
-            not_there.push(comparable(&send_example(&renamed, &strangers[1], operation, &nobody, all)));
+            not_there.push(comparable(&send_example(
+                &renamed,
+                &strangers[1],
+                operation,
+                &nobody,
+                all,
+            )));
             nowhere.push(comparable(&send_example(&empty, &strangers[2], operation, &nobody, all)));
         }
         assert_eq!(there, not_there, "{id} tells another shop's from nobody's");

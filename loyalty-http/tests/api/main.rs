@@ -8,6 +8,7 @@
     reason = "a test may stop at what it did not expect"
 )]
 
+mod access;
 mod bad_input;
 mod catalogue;
 mod clients;
@@ -17,7 +18,6 @@ mod discounts;
 mod document;
 mod failures;
 mod fixture;
-mod access;
 mod idempotency;
 mod isolation;
 mod ledger;

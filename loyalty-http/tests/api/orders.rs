@@ -111,7 +111,11 @@ fn refunds_claw_back_their_share_and_no_more() {
     // The same refund again is no other one.
     assert_eq!(changed(&refund(r#"{"refund_id":"r2","amount":"45.00"}"#).expect(200)), (0, 15));
     let before = world.snapshot();
-    refund(r#"{"refund_id":"r2","amount":"45.01"}"#).assert_problem(422, "refund_differs", "/refund_id");
+    refund(r#"{"refund_id":"r2","amount":"45.01"}"#).assert_problem(
+        422,
+        "refund_differs",
+        "/refund_id",
+    );
     let beyond = refund(r#"{"refund_id":"r3","amount":"15.01"}"#);
     beyond.assert_problem(422, "refund_exceeds_order", "/amount");
     assert_eq!(
@@ -336,13 +340,13 @@ fn contradictory_orders_are_rejected() {
         world.put("/v1/orders/o", body).assert_problem(status, code, param);
     }
     let many = vec![r#"{"quantity":0,"amount":"0"}"#; 2_001].join(",");
-    world.put("/v1/orders/o", lines(&many, r#""total":"0""#)).assert_problem(
-        422,
-        "order_too_large",
-        "/lines",
-    );
+    world
+        .put("/v1/orders/o", lines(&many, r#""total":"0""#))
+        .assert_problem(422, "order_too_large", "/lines");
     assert_eq!(world.snapshot(), before);
-    world.get("/v1/orders/o").assert_problem(404, "order_not_found", "order_id");
+    world
+        .get("/v1/orders/o")
+        .assert_problem(404, "order_not_found", "order_id");
     // What rounding explains, and what real shops send.
     world
         .put("/v1/orders/o", lines(line, r#""total":"10.01""#))

@@ -122,30 +122,30 @@ fn balances_of_many() {
         "out_of_range",
         "/customer_ids",
     );
-    world
-        .post("/v1/customers/point-balance", ids(0))
-        .assert_problem(422, "out_of_range", "/customer_ids");
+    world.post("/v1/customers/point-balance", ids(0)).assert_problem(
+        422,
+        "out_of_range",
+        "/customer_ids",
+    );
     world
         .post("/v1/customers/point-balance", r#"{"customer_ids":["a",""]}"#)
         .assert_problem(422, "invalid_value", "/customer_ids/1");
-    world
-        .get("/v1/customers/point-balance")
-        .assert_problem(400, "missing_parameter", "customer_ids");
+    world.get("/v1/customers/point-balance").assert_problem(
+        400,
+        "missing_parameter",
+        "customer_ids",
+    );
     world.get("/v1/customers/point-balance?customer_ids=").assert_problem(
         422,
         "invalid_value",
         "customer_ids",
     );
-    world.get("/v1/customers/point-balance?customer_ids=a,,b").assert_problem(
-        422,
-        "invalid_value",
-        "customer_ids",
-    );
-    world.get("/v1/customers/point-balance?customer_ids=a%zz").assert_problem(
-        400,
-        "malformed_query",
-        "customer_ids",
-    );
+    world
+        .get("/v1/customers/point-balance?customer_ids=a,,b")
+        .assert_problem(422, "invalid_value", "customer_ids");
+    world
+        .get("/v1/customers/point-balance?customer_ids=a%zz")
+        .assert_problem(400, "malformed_query", "customer_ids");
 }
 
 #[test]

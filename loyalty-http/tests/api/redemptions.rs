@@ -108,9 +108,11 @@ fn a_redemption_is_issued_used_and_cancelled() {
     assert_eq!(told["discount_codes"][0]["used"], true);
     let used = world.get(&path).expect(200).json();
     assert_eq!((&used["status"], &used["order_id"]), (&json!("used"), &json!("o1")));
-    world
-        .post(&format!("{path}/cancel"), "")
-        .assert_problem(422, "redemption_not_open", "redemption_id");
+    world.post(&format!("{path}/cancel"), "").assert_problem(
+        422,
+        "redemption_not_open",
+        "redemption_id",
+    );
     order(&world, "o1", code, "cancelled");
     assert_eq!(world.get(&path).expect(200).json()["status"], "issued");
     let cancelled = world.post(&format!("{path}/cancel"), "{}").expect(200).json();
@@ -188,9 +190,11 @@ fn redemptions_are_listed_newest_first() {
     assert_eq!(shown(&first.json()), [ids[2].as_str(), &ids[1]]);
     let next = world.get(&first.next().unwrap()).expect(200);
     assert_eq!((shown(&next.json()), next.next()), (vec![ids[0].clone()], None));
-    world
-        .get("/v1/customers/1/redemptions?cursor=x")
-        .assert_problem(422, "invalid_cursor", "cursor");
+    world.get("/v1/customers/1/redemptions?cursor=x").assert_problem(
+        422,
+        "invalid_cursor",
+        "cursor",
+    );
     // In time they end, whether or not anybody writes it down.
     world
         .put("/v1/program", PROGRAM.replace("\"P30D\"", "\"P1D\""))
@@ -268,12 +272,16 @@ fn redemptions_need_a_customer_a_reward_and_points() {
             "/x",
         ),
     ] {
-        world.post("/v1/redemptions", body).assert_problem(status, code, param);
+        world
+            .post("/v1/redemptions", body)
+            .assert_problem(status, code, param);
     }
     let short = world.post("/v1/redemptions", r#"{"customer_id": "1", "reward_id": "five"}"#);
     assert_eq!((&short.json()["have"], &short.json()["need"]), (&json!(300), &json!(500)));
     for path in ["/v1/redemptions/1", "/v1/redemptions/x", "/v1/redemptions/99999999999999999999"] {
-        world.get(path).assert_problem(404, "redemption_not_found", "redemption_id");
+        world
+            .get(path)
+            .assert_problem(404, "redemption_not_found", "redemption_id");
         world.post(&format!("{path}/cancel"), "{}").assert_problem(
             404,
             "redemption_not_found",

@@ -100,14 +100,20 @@ fn a_numeric_id_keeps_its_number() {
     );
     // By its account's number a customer is found as well, also when a guest has become one with an id.
     assert_eq!(
-        only(&get(&world, &format!("/customers/{}.json", FIRST_ASSIGNED_NUMBER + 2)), "customer")["id"],
+        only(
+            &get(&world, &format!("/customers/{}.json", FIRST_ASSIGNED_NUMBER + 2)),
+            "customer"
+        )["id"],
         207_119_551
     );
     world
         .post("/v1/customers", r#"{"customer_id":"42","email":"g@example.com"}"#)
         .expect(201);
     assert_eq!(
-        only(&get(&world, &format!("/customers/{}.json", FIRST_ASSIGNED_NUMBER + 1)), "customer")["id"],
+        only(
+            &get(&world, &format!("/customers/{}.json", FIRST_ASSIGNED_NUMBER + 1)),
+            "customer"
+        )["id"],
         42
     );
     assert_eq!(
@@ -115,7 +121,11 @@ fn a_numeric_id_keeps_its_number() {
         [42, 207_119_551]
     );
     assert_eq!(ids(&get(&world, "/customers.json?ids=42,207119551&limit=1"), "customers"), [42]);
-    let found = get(&world, &format!("/customers/search.json?query=id:{}", FIRST_ASSIGNED_NUMBER + 3)).expect(200);
+    let found = get(
+        &world,
+        &format!("/customers/search.json?query=id:{}", FIRST_ASSIGNED_NUMBER + 3),
+    )
+    .expect(200);
     assert_eq!(ids(&found, "customers"), [FIRST_ASSIGNED_NUMBER + 3]);
 }
 
@@ -226,10 +236,19 @@ fn products_are_read_and_counted() {
         get(&world, "/products/632910392.json").expect(200).text(),
         r#"{"product":{"id":632910392,"own_id":"632910392","title":"Tea","vendor":null,"product_type":null,"tags":"a, b","status":"active","categories":[],"price":"4.50","currency":"USD","variants":[{"id":4503599627370497,"own_id":"s","product_id":632910392,"title":null,"sku":null,"price":"4.50"},{"id":808,"own_id":"808","product_id":632910392,"title":null,"sku":null,"price":"9"}],"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z"}}"#
     );
-    assert_eq!(ids(&get(&world, "/products.json"), "products"), [632_910_392, FIRST_ASSIGNED_NUMBER + 2]);
-    assert_eq!(ids(&get(&world, "/products.json?since_id=632910392"), "products"), [FIRST_ASSIGNED_NUMBER + 2]);
     assert_eq!(
-        ids(&get(&world, &format!("/products.json?ids={},1", FIRST_ASSIGNED_NUMBER + 2)), "products"),
+        ids(&get(&world, "/products.json"), "products"),
+        [632_910_392, FIRST_ASSIGNED_NUMBER + 2]
+    );
+    assert_eq!(
+        ids(&get(&world, "/products.json?since_id=632910392"), "products"),
+        [FIRST_ASSIGNED_NUMBER + 2]
+    );
+    assert_eq!(
+        ids(
+            &get(&world, &format!("/products.json?ids={},1", FIRST_ASSIGNED_NUMBER + 2)),
+            "products"
+        ),
         [FIRST_ASSIGNED_NUMBER + 2]
     );
     let page = get(&world, "/products.json?limit=1&fields=id").expect(200);
@@ -279,7 +298,9 @@ fn unknown_ids_and_another_shops_ids_are_404() {
             .header("x-shopify-access-token", &world.other)
     };
     let account = format!("/customers/{}.json", FIRST_ASSIGNED_NUMBER + 1);
-    other("GET", &account).send().assert_problem(404, "customer_not_found", "id");
+    other("GET", &account)
+        .send()
+        .assert_problem(404, "customer_not_found", "id");
     let put = other("PUT", &account)
         .body(r#"{"customer":{"first_name":"Eve"}}"#)
         .send();
@@ -291,9 +312,11 @@ fn unknown_ids_and_another_shops_ids_are_404() {
         other("GET", "/customer_saved_searches.json").send().text(),
         r#"{"customer_saved_searches":[]}"#
     );
-    other("GET", "/customers.json?since_id=1")
-        .send()
-        .assert_problem(422, "invalid_value", "since_id");
+    other("GET", "/customers.json?since_id=1").send().assert_problem(
+        422,
+        "invalid_value",
+        "since_id",
+    );
     assert_eq!(world.snapshot(), before);
 }
 

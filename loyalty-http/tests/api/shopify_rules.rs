@@ -106,10 +106,11 @@ fn shopifys_paths_have_the_same_rules_and_codes() {
     assert_eq!(rules.text(), format!(r#"{{"price_rules":[{{"id":{id}}}]}}"#));
     assert_eq!(world.shopify("DELETE", &one).send().status, 204);
     assert_eq!(world.shopify("DELETE", &format!("{path}.json")).send().status, 204);
-    world
-        .shopify("GET", &format!("{path}.json"))
-        .send()
-        .assert_problem(404, "price_rule_not_found", "id");
+    world.shopify("GET", &format!("{path}.json")).send().assert_problem(
+        404,
+        "price_rule_not_found",
+        "id",
+    );
     let wrong = r#"{"price_rule":{"title":"a","value":"5"}}"#;
     let refused = world.shopify("POST", "/price_rules.json").body(wrong).send();
     refused.assert_problem(422, "invalid_price_rule", "/price_rule/value");

@@ -40,7 +40,7 @@ impl TestServer {
         front: impl FnOnce(Arc<MemoryStore>) -> Arc<dyn Store>,
     ) -> Self {
         let store = Arc::new(MemoryStore::default());
-        let (clock, clock) = Clock::manual(time(NOW));
+        let (clock, manual_clock) = Clock::manual(time(NOW));
         let shop = make_shop(&store, "Tea", Currency::USD, "Europe/Berlin");
         let second = make_shop(&store, "Coffee", Currency::EUR, "UTC");
         let key = make_key(&store, shop, 1, &Scope::ALL);
@@ -60,7 +60,15 @@ impl TestServer {
             async move { app.handle(request, id).await }
         };
         runtime.spawn(server::run(listener, service, Limits::default(), std::future::pending()));
-        Self { store, clock, key, other, shop, address, _runtime: runtime }
+        Self {
+            store,
+            clock: manual_clock,
+            key,
+            other,
+            shop,
+            address,
+            _runtime: runtime,
+        }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -284,7 +292,12 @@ impl TestResponse {
     #[track_caller]
     pub(crate) fn problem(&self) -> (u16, String, String) {
         let body = self.json();
-        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{}", self.request);
+        assert_eq!(
+            self.header("content-type"),
+            Some("application/problem+json"),
+            "{}",
+            self.request
+        );
         assert_eq!(body["status"], self.status, "{}", self.request);
         assert!(body["detail"].as_str().unwrap().ends_with('.'), "{body}");
         let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();

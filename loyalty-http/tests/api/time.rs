@@ -314,7 +314,12 @@ fn the_scheduler_records_what_reads_already_return() {
     assert_eq!((world.balance("1"), run_scheduler(&world), world.balance("1")), (180, 1, 180));
     world.set_time("2026-05-03T22:00:00Z");
     assert_eq!(
-        (world.balance("1"), run_scheduler(&world), run_scheduler(&world), world.balance("1")),
+        (
+            world.balance("1"),
+            run_scheduler(&world),
+            run_scheduler(&world),
+            world.balance("1")
+        ),
         (230, 1, 0, 230)
     );
     let kinds = |limit: usize| {
@@ -433,7 +438,9 @@ fn a_dry_run_responds_like_the_write_and_changes_nothing() {
             let request = world.request(method, &format!("{path}{query}"));
             let request = if body.is_empty() { request } else { request.body(&body) };
             // A key of its own, which nothing is kept under.
-            let answer = if query.contains("true") { request.idempotency_key(&path) } else { request }.send();
+            let answer =
+                if query.contains("true") { request.idempotency_key(&path) } else { request }
+                    .send();
             let mut document = if answer.body.is_empty() { Value::Null } else { answer.json() };
             let drawn = document
                 .get("code")
@@ -478,10 +485,14 @@ fn a_dry_run_responds_like_the_write_and_changes_nothing() {
         let done = succeeded.contains(&route) || succeeded.contains(&(other.0, other.1.as_str()));
         assert!(done, "{route:?} was not tried");
     }
-    world
-        .post("/v1/points-add?dry_run=maybe", "{}")
-        .assert_problem(422, "invalid_value", "dry_run");
-    world
-        .post("/v1/products/bulk?dry_run=true", "{}")
-        .assert_problem(400, "unknown_parameter", "dry_run");
+    world.post("/v1/points-add?dry_run=maybe", "{}").assert_problem(
+        422,
+        "invalid_value",
+        "dry_run",
+    );
+    world.post("/v1/products/bulk?dry_run=true", "{}").assert_problem(
+        400,
+        "unknown_parameter",
+        "dry_run",
+    );
 }

@@ -65,7 +65,8 @@ fn shutdown_finishes_requests_in_flight() {
 
 #[test]
 fn shutdown_ends_after_the_grace_period() {
-    let mut server = Server::with(|limits| Limits { grace_period: Duration::from_millis(200), ..limits });
+    let mut server =
+        Server::with(|limits| Limits { grace_period: Duration::from_millis(200), ..limits });
     let mut stuck = server.connect();
     stuck.send("GET /never HTTP/1.1\r\nhost: x\r\n\r\n");
     while server.served() < 1 {

@@ -8,7 +8,8 @@ use crate::support::{SECOND, Server};
 
 #[test]
 fn a_slow_head_is_cut_off() {
-    let server = Server::with(|limits| Limits { head_timeout: Duration::from_millis(200), ..limits });
+    let server =
+        Server::with(|limits| Limits { head_timeout: Duration::from_millis(200), ..limits });
     let begun = Instant::now();
     // A byte now and then must not prolong it.
     let mut client = server.connect();
@@ -90,14 +91,15 @@ fn bodies_have_a_size_limit() {
     let answer = server.send_once(format!("{post}content-length: 1000\r\n\r\n{fits}"));
     assert_eq!((answer.status, answer.text()), (200, fits.as_str()));
     let chunk = format!("1f4\r\n{}\r\n", "x".repeat(500));
-    let answer =
-        server.send_once(format!("{post}transfer-encoding: chunked\r\n\r\n{chunk}{chunk}0\r\n\r\n"));
+    let answer = server
+        .send_once(format!("{post}transfer-encoding: chunked\r\n\r\n{chunk}{chunk}0\r\n\r\n"));
     assert_eq!((answer.status, answer.text()), (200, fits.as_str()));
     // Announced: refused before a byte of it is sent.
     let answer = server.send_once(format!("{post}content-length: 1001\r\n\r\n"));
     assert_eq!((answer.status, answer.code().as_str()), (413, "body_too_large"));
     // ... and before the client is told to go on.
-    let answer = server.send_once(format!("{post}content-length: 1001\r\nexpect: 100-continue\r\n\r\n"));
+    let answer =
+        server.send_once(format!("{post}content-length: 1001\r\nexpect: 100-continue\r\n\r\n"));
     assert_eq!(answer.status, 413);
     // In chunks: as soon as it is too much.
     let answer =

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{Request, Response};
-use loyalty_http::body::{self, BodyLimits, AcceptedMedia};
+use loyalty_http::body::{self, AcceptedMedia, BodyLimits};
 use loyalty_http::server::{self, Limits, RequestId};
 use serde_json::Value;
 use tokio::runtime::Runtime;

@@ -11,7 +11,13 @@ const ROUNDS: usize = 4;
 
 /// Sends until the server dies; notes what was sent and what was acknowledged. One request in three is an
 /// order of 1.00, the others add one point: each is worth exactly one.
-fn write_until_dead(address: &str, key: &str, round: usize, client: usize, log: &Mutex<Vec<SentRequest>>) {
+fn write_until_dead(
+    address: &str,
+    key: &str,
+    round: usize,
+    client: usize,
+    log: &Mutex<Vec<SentRequest>>,
+) {
     let Some(mut connection) = Client::connect(address, key) else {
         return;
     };
@@ -31,9 +37,14 @@ fn write_until_dead(address: &str, key: &str, round: usize, client: usize, log: 
         };
         let answer = connection.send(method, &path, &once, &body);
         let dead = answer.is_none();
-        log.lock()
-            .unwrap()
-            .push(SentRequest { client, idempotency_key: once, method, path, body, answer });
+        log.lock().unwrap().push(SentRequest {
+            client,
+            idempotency_key: once,
+            method,
+            path,
+            body,
+            answer,
+        });
         if dead {
             return;
         }
@@ -80,7 +91,9 @@ fn a_killed_server_keeps_every_acknowledged_write() {
     let server = Server::start(directory.path());
     let mut again = Client::connect(&server.address, key).unwrap();
     for sent in &log {
-        let (status, body) = again.send(sent.method, &sent.path, &sent.idempotency_key, &sent.body).unwrap();
+        let (status, body) = again
+            .send(sent.method, &sent.path, &sent.idempotency_key, &sent.body)
+            .unwrap();
         assert_eq!(status, 200, "{body}");
         if let Some((_, first)) = &sent.answer {
             assert_eq!(

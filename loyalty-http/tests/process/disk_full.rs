@@ -81,7 +81,10 @@ fn a_full_disk_fails_writes_until_there_is_space() {
         assert_eq!(add(&mut client, number).0, 200);
     }
     let (_, body) = client.send("GET", "/v1/customers/1/point-balance", "-", "").unwrap();
-    assert!(body.contains(&format!(r#""point_balance":{TOTAL_CHANGES}"#)), "each once: {body}");
+    assert!(
+        body.contains(&format!(r#""point_balance":{TOTAL_CHANGES}"#)),
+        "each once: {body}"
+    );
     server.kill();
     verify(directory.path());
 }

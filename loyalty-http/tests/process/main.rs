@@ -8,9 +8,9 @@
     reason = "a test may stop where it fails"
 )]
 
+mod crash;
 #[cfg(target_os = "linux")]
 mod disk_full;
-mod crash;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -16,10 +16,8 @@ fn a_key_opens_its_own_shop_only() {
     let refund = [("id", "1"), ("transactions", r#"[{"amount":50}]"#)];
     for (event, members) in [("orders-cancelled", &[("id", "1")][..]), ("refunds-create", &refund)]
     {
-        let answer = server.post(
-            &path(&format!("woocommerce/{event}")),
-            sign(other, "other", members).as_bytes(),
-        );
+        let answer = server
+            .post(&path(&format!("woocommerce/{event}")), sign(other, "other", members).as_bytes());
         assert_eq!(answer.body["points_changed"], 0);
     }
     let answer = server.post(

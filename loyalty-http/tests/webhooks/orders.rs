@@ -8,11 +8,23 @@ use crate::plugin::{ADA, GUEST, Server, add_shop, order, path, sign};
 #[test]
 fn the_plugin_is_the_gate_unless_the_program_names_one() {
     let mut server = Server::start();
-    assert_eq!(server.deliver_ok("woocommerce/orders-processing", &order("1", r#""49.95""#, ADA)), 49);
+    assert_eq!(
+        server.deliver_ok("woocommerce/orders-processing", &order("1", r#""49.95""#, ADA)),
+        49
+    );
     server.publish(r#"{"award_on":"completed"}"#);
-    assert_eq!(server.deliver_ok("woocommerce/orders-processing", &order("2", r#""10.00""#, ADA)), 0);
-    assert_eq!(server.deliver_ok("woocommerce/orders-fulfilled", &order("2", r#""10.00""#, ADA)), 0);
-    assert_eq!(server.deliver_ok("woocommerce/orders-completed", &order("2", r#""10.00""#, ADA)), 10);
+    assert_eq!(
+        server.deliver_ok("woocommerce/orders-processing", &order("2", r#""10.00""#, ADA)),
+        0
+    );
+    assert_eq!(
+        server.deliver_ok("woocommerce/orders-fulfilled", &order("2", r#""10.00""#, ADA)),
+        0
+    );
+    assert_eq!(
+        server.deliver_ok("woocommerce/orders-completed", &order("2", r#""10.00""#, ADA)),
+        10
+    );
     assert_eq!(server.balance("31"), 59);
 }
 
@@ -32,7 +44,10 @@ fn an_order_saved_again_changes_nothing() {
     }
     assert_eq!((server.rows(), server.balance("31")), (rows, 49));
     // Another content is another snapshot; the difference is posted.
-    assert_eq!(server.deliver_ok("woocommerce/orders-processing", &order("1", r#""60.00""#, ADA)), 11);
+    assert_eq!(
+        server.deliver_ok("woocommerce/orders-processing", &order("1", r#""60.00""#, ADA)),
+        11
+    );
     server.advance_clock(1_000);
     assert_eq!(
         server.deliver_ok("woocommerce/orders-processing", &order("1", r#""20.00""#, ADA)),
@@ -48,11 +63,20 @@ fn a_redelivery_does_not_reopen_a_cancelled_order_but_a_change_does() {
     assert_eq!(server.deliver_ok("woocommerce/orders-cancelled", &[("id", "1")]), -50);
     server.advance_clock(120);
     assert_eq!(server.deliver_ok("woocommerce/orders-cancelled", &[("id", "\"1\"")]), 0);
-    assert_eq!(server.deliver_ok("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA)), 0);
-    assert_eq!(server.deliver_ok("woocommerce/orders-completed", &order("1", r#""50.00""#, ADA)), 0);
+    assert_eq!(
+        server.deliver_ok("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA)),
+        0
+    );
+    assert_eq!(
+        server.deliver_ok("woocommerce/orders-completed", &order("1", r#""50.00""#, ADA)),
+        0
+    );
     assert!(server.order("1").unwrap().state.is_cancelled());
     server.advance_clock(180);
-    assert_eq!(server.deliver_ok("woocommerce/orders-processing", &order("1", r#""40.00""#, ADA)), 40);
+    assert_eq!(
+        server.deliver_ok("woocommerce/orders-processing", &order("1", r#""40.00""#, ADA)),
+        40
+    );
     assert!(!server.order("1").unwrap().state.is_cancelled());
     // A cancellation that overtakes its order is kept.
     assert_eq!(server.deliver_ok("magento/orders-cancelled", &[("id", "2")]), 0);
@@ -75,7 +99,11 @@ fn refunds_add_up_and_are_cut_at_the_total() {
         (r#"[{"amount":"1.00"}]"#, 0),
     ];
     for (amount, points) in deliveries {
-        assert_eq!(server.deliver_ok("woocommerce/refunds-create", &refund(amount)), points, "{amount}");
+        assert_eq!(
+            server.deliver_ok("woocommerce/refunds-create", &refund(amount)),
+            points,
+            "{amount}"
+        );
     }
     assert_eq!(server.balance("31"), 0);
     let nothing = server.deliver("woocommerce/refunds-create", &refund("[]"));
@@ -176,7 +204,10 @@ fn an_order_without_a_customer_is_stored() {
         serde_json::json!({"ok": true, "points_changed": 0, "point_balance": null})
     );
     assert!(server.order("1").unwrap().state.snapshot().is_some());
-    assert_eq!(server.deliver_ok("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA)), 50);
+    assert_eq!(
+        server.deliver_ok("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA)),
+        50
+    );
 }
 
 #[test]
@@ -297,7 +328,9 @@ fn an_order_uses_the_codes_that_it_lists() {
         ("6", "\"SUMMER\"", 4),
     ] {
         assert_eq!(
-            server.deliver("woocommerce/orders-processing", &with(id, codes)).status,
+            server
+                .deliver("woocommerce/orders-processing", &with(id, codes))
+                .status,
             200,
             "{codes}"
         );

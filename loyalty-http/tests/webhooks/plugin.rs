@@ -8,19 +8,19 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use loyalty_core::discount::{Code, PriceRuleParts, PriceRule};
+use loyalty_core::discount::{Code, PriceRule, PriceRuleParts};
 use loyalty_core::{Currency, CustomerId, Email, OrderId, Program, ShopId, Timestamp, Zone};
 use loyalty_http::clock::ManualClock;
 use loyalty_http::{App, Clock, Limits, server};
 use loyalty_store::{
-    Action, CustomerView, DiscountAction, DiscountOutcome, Discounts, MemoryStore, NewApiKey, NewShop,
-    OrderRecord, Receipt, Reply, Request, Scope, Store, CustomerRef,
+    Action, CustomerRef, CustomerView, DiscountAction, DiscountOutcome, Discounts, MemoryStore,
+    NewApiKey, NewShop, OrderRecord, Receipt, Reply, Request, Scope, Store,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Runtime;
 
-use crate::conformance::{self, Got};
+use crate::conformance::{self, ReceivedResponse};
 
 /// The key and the secret of the vectors, and their time.
 pub(crate) const KEY: &str = "lk_live_4f7Qx/Zü";
@@ -48,7 +48,7 @@ impl Server {
     pub(crate) fn start() -> Self {
         let store = Arc::new(MemoryStore::default());
         let now = Timestamp::from_timestamp(TIME, 0).unwrap();
-        let (clock, clock) = Clock::manual(now);
+        let (clock, manual_clock) = Clock::manual(now);
         let shop = add_shop(&*store, Currency::EUR, KEY, SECRET, Scope::ALL.to_vec());
         let app = Arc::new(App::new(store.clone(), clock));
         let service = move |request, id| {
@@ -68,7 +68,7 @@ impl Server {
         Self {
             store,
             shop,
-            clock,
+            clock: manual_clock,
             address,
             connection: None,
             _runtime: runtime,
@@ -93,7 +93,7 @@ impl Server {
         stream.write_all(&request).unwrap();
         let (head, answer) = read_whole(stream);
         let told = answer.body.to_string();
-        let got = Got { status: answer.status, head: &head, body: told.as_bytes() };
+        let got = ReceivedResponse { status: answer.status, head: &head, body: told.as_bytes() };
         conformance::check("POST", path, body, got);
         answer
     }
@@ -120,8 +120,8 @@ impl Server {
     }
 
     pub(crate) fn customer(&self, who: &str) -> Option<CustomerView> {
-        let who =
-            Email::new(who).map_or_else(|_| CustomerRef::Id(CustomerId::new(who).unwrap()), CustomerRef::Email);
+        let who = Email::new(who)
+            .map_or_else(|_| CustomerRef::Id(CustomerId::new(who).unwrap()), CustomerRef::Email);
         self.store.customer(self.shop, &who).unwrap()
     }
 

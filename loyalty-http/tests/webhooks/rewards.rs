@@ -25,7 +25,10 @@ fn rewards_and_a_customer_are_returned() {
     let t = TIME.to_string();
     let rewards = server.deliver("common/rewards-list", &[("t", &t)]);
     assert_eq!((rewards.status, &rewards.body["data"][0]["reward_id"]), (200, &json!("five")));
-    assert_eq!(server.deliver("common/rewards-list", &[("t", "1")]).body["code"], "stale_request");
+    assert_eq!(
+        server.deliver("common/rewards-list", &[("t", "1")]).body["code"],
+        "stale_request"
+    );
     let shown = server.deliver("common/customer", &[("customer_id", "31")]);
     assert_eq!((shown.status, &shown.body["data"]["point_balance"]), (200, &json!(250)));
     assert_eq!(shown.body["data"]["rewards"][0]["available"], true);
@@ -38,7 +41,12 @@ fn rewards_and_a_customer_are_returned() {
         assert_eq!((refused.status, &refused.body["code"]), (status, &json!(code)));
     }
     // They are asked for in one place.
-    assert_eq!(server.deliver("woocommerce/customer", &[("customer_id", "31")]).status, 404);
+    assert_eq!(
+        server
+            .deliver("woocommerce/customer", &[("customer_id", "31")])
+            .status,
+        404
+    );
 }
 
 #[test]

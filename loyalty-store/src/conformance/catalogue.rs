@@ -47,7 +47,10 @@ fn execute(desk: &TestShop<'_>, action: CatalogueAction) -> Outcome {
 }
 
 fn put_products(desk: &TestShop<'_>, products: Vec<Product>) -> (Vec<NumericId>, UpsertCounts) {
-    match execute(desk, CatalogueAction::PutProducts(products)).unwrap().catalogue_outcome {
+    match execute(desk, CatalogueAction::PutProducts(products))
+        .unwrap()
+        .catalogue_outcome
+    {
         Some(CatalogueOutcome::Products(products, tally)) => {
             (products.iter().map(|product| product.number).collect(), tally)
         }
@@ -64,7 +67,10 @@ fn parse_query(text: &str) -> SearchQuery {
 }
 
 fn save_search(desk: &TestShop<'_>, name: &str, text: &str) -> Result<NumericId, &'static str> {
-    match execute(desk, CatalogueAction::SaveSearch { name: name.to_owned(), query: parse_query(text) }) {
+    match execute(
+        desk,
+        CatalogueAction::SaveSearch { name: name.to_owned(), query: parse_query(text) },
+    ) {
         Ok(receipt) => match receipt.catalogue_outcome {
             Some(CatalogueOutcome::Search(search)) => Ok(search.number),
             other => panic!("{other:?}"),
@@ -99,7 +105,10 @@ pub fn products_are_stored_as_reported(store: &dyn Store) {
         status: ProductStatus::Draft,
         ..green
     };
-    assert_eq!(put_products(&later, vec![dearer.clone(), product("black", "Black")]).1, counts(1, 1, 0));
+    assert_eq!(
+        put_products(&later, vec![dearer.clone(), product("black", "Black")]).1,
+        counts(1, 1, 0)
+    );
     let second = read();
     assert_eq!(
         (&second.product, second.created_at, second.updated_at),
@@ -138,7 +147,10 @@ pub fn a_number_is_assigned_once(store: &dyn Store) {
             .unwrap();
         (record.number, record.variant_numbers.clone())
     };
-    assert_eq!(numbers("tea"), (given(1), vec![given(2), NumericId::new(77).unwrap(), given(3)]));
+    assert_eq!(
+        numbers("tea"),
+        (given(1), vec![given(2), NumericId::new(77).unwrap(), given(3)])
+    );
     // Variants keep theirs, wherever they stand; a new one gets the next.
     let tea = Product {
         variants: vec![variant("m"), variant("l"), variant("s")],
@@ -200,14 +212,16 @@ pub fn products_are_listed_by_number(store: &dyn Store) {
 
 pub fn categories_are_put_listed_and_deleted(store: &dyn Store) {
     let (desk, elsewhere) = (TestShop::new(store), TestShop::new(store));
-    let put =
-        |desk: &TestShop<'_>, categories| match execute(desk, CatalogueAction::PutCategories(categories)) {
-            Ok(receipt) => match receipt.catalogue_outcome {
-                Some(CatalogueOutcome::Categories(_, tally)) => tally,
-                other => panic!("{other:?}"),
-            },
+    let put = |desk: &TestShop<'_>, categories| match execute(
+        desk,
+        CatalogueAction::PutCategories(categories),
+    ) {
+        Ok(receipt) => match receipt.catalogue_outcome {
+            Some(CatalogueOutcome::Categories(_, tally)) => tally,
             other => panic!("{other:?}"),
-        };
+        },
+        other => panic!("{other:?}"),
+    };
     assert_eq!(
         put(&desk, vec![category("tea", "Tea"), category("a", "A"), category("é", "É")]),
         counts(3, 0, 0)
@@ -286,7 +300,8 @@ pub fn unknown_records_cannot_be_deleted(store: &dyn Store) {
     ] {
         assert_eq!(rejection_code(&execute(&desk, action)), want);
     }
-    for key in [ProductRef::Id(product_id("tea")), ProductRef::Number(NumericId::from_id(None, 1))] {
+    for key in [ProductRef::Id(product_id("tea")), ProductRef::Number(NumericId::from_id(None, 1))]
+    {
         assert_eq!(store.product(desk.shop, &key).unwrap(), None);
     }
     assert_eq!(store.saved_search(desk.shop, search).unwrap(), None);
@@ -301,7 +316,13 @@ pub fn a_catalogue_change_is_idempotent(store: &dyn Store) {
     assert!(!first.2);
     put_products(&desk, vec![product("tea", "Chai")]);
     let before = StoreContents::read(store);
-    assert_eq!(expect_stored(desk.execute_with_key("k", action("Tea"))), (first.0, first.1, true));
-    assert_eq!(rejection_code(&expect_decided(desk.execute_with_key("k", action("Cocoa")))), "idempotency_key_reused");
+    assert_eq!(
+        expect_stored(desk.execute_with_key("k", action("Tea"))),
+        (first.0, first.1, true)
+    );
+    assert_eq!(
+        rejection_code(&expect_decided(desk.execute_with_key("k", action("Cocoa")))),
+        "idempotency_key_reused"
+    );
     assert_eq!(StoreContents::read(store), before);
 }

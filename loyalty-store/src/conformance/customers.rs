@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::test_shop::*;
-use crate::{Action, FieldChange, EmailConflict, Existence, ProfileChange, SearchQuery, Store, CustomerRef};
+use crate::{
+    Action, CustomerRef, EmailConflict, Existence, FieldChange, ProfileChange, SearchQuery, Store,
+};
 use loyalty_core::{Event, Tag};
 
 /// A change of what is known of a customer by the shop's id, as a shop makes it.
@@ -27,8 +29,9 @@ fn count_customers(desk: &TestShop<'_>) -> u64 {
 
 pub fn existence_decides_who_is_created(store: &dyn Store) {
     let desk = TestShop::new(store);
-    let told =
-        |who: &CustomerRef, presence| desk.execute(Action::for_customer(who.clone(), presence, vec![add(10)]));
+    let told = |who: &CustomerRef, presence| {
+        desk.execute(Action::for_customer(who.clone(), presence, vec![add(10)]))
+    };
     let (one, two) = (id("1"), id("2"));
     assert_eq!(rejection_code(&told(&one, Existence::Required)), "customer_not_found");
     assert_eq!(count_customers(&desk), 0);
@@ -45,11 +48,13 @@ pub fn existence_decides_who_is_created(store: &dyn Store) {
 
 pub fn emails_ignore_case(store: &dyn Store) {
     let desk = TestShop::new(store);
-    desk.execute_commands(&id_and_email("ada", "Ada@Example.com"), vec![add(10)]).unwrap();
+    desk.execute_commands(&id_and_email("ada", "Ada@Example.com"), vec![add(10)])
+        .unwrap();
     for spelling in ["Ada@Example.com", "ada@example.com", " ADA@EXAMPLE.COM "] {
         assert_eq!(desk.balance(&email(spelling)), 10, "{spelling}");
     }
-    desk.execute_commands(&email("ADA@example.com"), vec![add(5)]).unwrap();
+    desk.execute_commands(&email("ADA@example.com"), vec![add(5)])
+        .unwrap();
     assert_eq!((desk.balance(&id("ada")), count_customers(&desk)), (15, 1));
     let nobody = [id("Ada"), id("ad"), email("da@example.com")];
     assert!(
@@ -61,7 +66,8 @@ pub fn emails_ignore_case(store: &dyn Store) {
 
 pub fn a_taken_email_is_rejected_or_ignored(store: &dyn Store) {
     let desk = TestShop::new(store);
-    desk.execute_commands(&id_and_email("1", "ada@example.com"), vec![add(10)]).unwrap();
+    desk.execute_commands(&id_and_email("1", "ada@example.com"), vec![add(10)])
+        .unwrap();
     let second = id_and_email("2", "ADA@example.com");
     assert_eq!(rejection_code(&desk.execute_commands(&second, vec![add(1)])), "email_taken");
     assert!(store.customer(desk.shop, &id("2")).unwrap().is_none());
@@ -78,9 +84,14 @@ pub fn a_taken_email_is_rejected_or_ignored(store: &dyn Store) {
     assert_eq!(desk.customer(&id("2")).record().email, None);
     assert_eq!((desk.balance(&email("ada@example.com")), desk.balance(&id("2"))), (10, 2));
 
-    assert_eq!(rejection_code(&desk.execute(patch_action(&id("2"), email_change("Ada@example.com")))), "email_taken");
-    desk.execute(patch_action(&id("1"), email_change("lovelace@example.com"))).unwrap();
-    desk.execute(patch_action(&id("2"), email_change("Ada@example.com"))).unwrap();
+    assert_eq!(
+        rejection_code(&desk.execute(patch_action(&id("2"), email_change("Ada@example.com")))),
+        "email_taken"
+    );
+    desk.execute(patch_action(&id("1"), email_change("lovelace@example.com")))
+        .unwrap();
+    desk.execute(patch_action(&id("2"), email_change("Ada@example.com")))
+        .unwrap();
     assert_eq!(
         (
             desk.balance(&email("ada@example.com")),
@@ -107,9 +118,12 @@ pub fn a_guest_is_known_by_email(store: &dyn Store) {
 
 pub fn a_guest_becomes_the_customer_with_the_email(store: &dyn Store) {
     let desk = TestShop::new(store);
-    desk.execute_commands(&email("guest@example.com"), vec![add(50)]).unwrap();
+    desk.execute_commands(&email("guest@example.com"), vec![add(50)])
+        .unwrap();
     let guest = desk.customer(&email("guest@example.com"));
-    let receipt = desk.execute_commands(&id_and_email("1", "Guest@example.com"), vec![add(1)]).unwrap();
+    let receipt = desk
+        .execute_commands(&id_and_email("1", "Guest@example.com"), vec![add(1)])
+        .unwrap();
     assert!(!receipt.created);
     let customer = desk.customer(&id("1"));
     assert_eq!(customer.record().account, guest.record().account);
@@ -123,8 +137,12 @@ pub fn a_guest_is_merged_into_a_known_customer(store: &dyn Store) {
     desk.execute_order(Some(&guest), record_paid("o1", "100.00")).unwrap();
     desk.execute_commands(&guest, vec![add(40), subtract(20)]).unwrap();
     let guests = desk.customer(&guest).record().account;
-    desk.execute_order(Some(&customer), record_paid("o2", "10.00")).unwrap();
-    assert_eq!((desk.balance(&guest), desk.balance(&customer), count_customers(&desk)), (120, 10, 2));
+    desk.execute_order(Some(&customer), record_paid("o2", "10.00"))
+        .unwrap();
+    assert_eq!(
+        (desk.balance(&guest), desk.balance(&customer), count_customers(&desk)),
+        (120, 10, 2)
+    );
 
     let receipt = desk
         .execute_order(Some(&id_and_email("1", "guest@example.com")), record_paid("o3", "1.00"))
@@ -135,10 +153,19 @@ pub fn a_guest_is_merged_into_a_known_customer(store: &dyn Store) {
             .iter()
             .any(|event| matches!(event, Event::AccountMerged { .. }))
     );
-    assert_eq!((desk.balance(&customer), desk.balance(&guest), count_customers(&desk)), (131, 131, 1));
+    assert_eq!(
+        (desk.balance(&customer), desk.balance(&guest), count_customers(&desk)),
+        (131, 131, 1)
+    );
     let seen = desk.customer(&customer);
-    assert_eq!(store.customer_by_account(desk.shop, guests).unwrap().unwrap().etag(), seen.etag());
-    assert_eq!(store.account_journal(desk.shop, guests, None, 1).unwrap().rows[0].balance, points(0));
+    assert_eq!(
+        store.customer_by_account(desk.shop, guests).unwrap().unwrap().etag(),
+        seen.etag()
+    );
+    assert_eq!(
+        store.account_journal(desk.shop, guests, None, 1).unwrap().rows[0].balance,
+        points(0)
+    );
 
     // What becomes known of the guest's order afterwards is the customer's.
     desk.execute_order(None, refund("o1", "r1", "50.00")).unwrap();
@@ -147,7 +174,10 @@ pub fn a_guest_is_merged_into_a_known_customer(store: &dyn Store) {
     assert_eq!(desk.balance(&customer), 31);
     let order = store.order(desk.shop, &order_id("o1")).unwrap().unwrap();
     assert_eq!(order.account, Some(seen.record().account));
-    assert_eq!(rejection_code(&desk.execute_order(Some(&id("2")), cancel("o1"))), "order_of_another_customer");
+    assert_eq!(
+        rejection_code(&desk.execute_order(Some(&id("2")), cancel("o1"))),
+        "order_of_another_customer"
+    );
 }
 
 pub fn a_merge_moves_the_debt_of_a_guest(store: &dyn Store) {
@@ -155,23 +185,35 @@ pub fn a_merge_moves_the_debt_of_a_guest(store: &dyn Store) {
     let guest = email("guest@example.com");
     desk.execute_order(Some(&guest), record_paid("o1", "100.00")).unwrap();
     desk.execute_commands(&guest, vec![subtract(100)]).unwrap();
-    desk.execute_order(Some(&guest), refund("o1", "r1", "100.00")).unwrap();
+    desk.execute_order(Some(&guest), refund("o1", "r1", "100.00"))
+        .unwrap();
     assert_eq!(desk.balance(&guest), -100);
     desk.execute_commands(&id("1"), vec![add(30)]).unwrap();
-    desk.execute_commands(&id_and_email("1", "guest@example.com"), vec![]).unwrap();
+    desk.execute_commands(&id_and_email("1", "guest@example.com"), vec![])
+        .unwrap();
     assert_eq!(desk.balance(&id("1")), -70);
-    assert_eq!(rejection_code(&desk.execute_commands(&id("1"), vec![subtract(1)])), "insufficient_points");
+    assert_eq!(
+        rejection_code(&desk.execute_commands(&id("1"), vec![subtract(1)])),
+        "insufficient_points"
+    );
     desk.execute_commands(&id("1"), vec![add(100)]).unwrap();
     assert_eq!(desk.balance(&id("1")), 30);
 }
 
 pub fn a_guest_is_merged_by_a_change_of_email(store: &dyn Store) {
     let desk = TestShop::new(store);
-    desk.execute_commands(&id_and_email("1", "old@example.com"), vec![add(10)]).unwrap();
-    desk.execute_commands(&email("guest@example.com"), vec![add(5)]).unwrap();
-    desk.execute(patch_action(&id("1"), email_change("guest@example.com"))).unwrap();
+    desk.execute_commands(&id_and_email("1", "old@example.com"), vec![add(10)])
+        .unwrap();
+    desk.execute_commands(&email("guest@example.com"), vec![add(5)])
+        .unwrap();
+    desk.execute(patch_action(&id("1"), email_change("guest@example.com")))
+        .unwrap();
     assert_eq!(
-        (desk.balance(&id("1")), desk.balance(&email("guest@example.com")), count_customers(&desk)),
+        (
+            desk.balance(&id("1")),
+            desk.balance(&email("guest@example.com")),
+            count_customers(&desk)
+        ),
         (15, 15, 1)
     );
     assert!(
@@ -181,19 +223,30 @@ pub fn a_guest_is_merged_by_a_change_of_email(store: &dyn Store) {
             .is_none()
     );
     // The address that was given up is a new guest's.
-    desk.execute_commands(&email("old@example.com"), vec![add(1)]).unwrap();
+    desk.execute_commands(&email("old@example.com"), vec![add(1)])
+        .unwrap();
     assert_eq!((desk.balance(&email("old@example.com")), desk.balance(&id("1"))), (1, 15));
 }
 
 pub fn a_rejected_merge_leaves_the_guest(store: &dyn Store) {
     let desk = TestShop::new(store);
-    desk.execute_commands(&email("guest@example.com"), vec![add(5)]).unwrap();
+    desk.execute_commands(&email("guest@example.com"), vec![add(5)])
+        .unwrap();
     desk.execute_commands(&id("1"), vec![add(10)]).unwrap();
-    let before = (desk.customer(&id("1")).etag(), desk.customer(&email("guest@example.com")).etag());
+    let before = (
+        desk.customer(&id("1")).etag(),
+        desk.customer(&email("guest@example.com")).etag(),
+    );
     let both = id_and_email("1", "guest@example.com");
-    assert_eq!(rejection_code(&desk.execute_commands(&both, vec![subtract(16)])), "insufficient_points");
     assert_eq!(
-        (desk.customer(&id("1")).etag(), desk.customer(&email("guest@example.com")).etag()),
+        rejection_code(&desk.execute_commands(&both, vec![subtract(16)])),
+        "insufficient_points"
+    );
+    assert_eq!(
+        (
+            desk.customer(&id("1")).etag(),
+            desk.customer(&email("guest@example.com")).etag()
+        ),
         before
     );
     desk.execute_commands(&both, vec![subtract(15)]).unwrap();
@@ -250,10 +303,15 @@ pub fn a_profile_is_changed_kept_and_cleared(store: &dyn Store) {
 
 pub fn the_revision_ignores_unchanged_values(store: &dyn Store) {
     let desk = TestShop::new(store);
-    desk.execute_commands(&id_and_email("1", "ada@example.com"), vec![]).unwrap();
+    desk.execute_commands(&id_and_email("1", "ada@example.com"), vec![])
+        .unwrap();
     let later = desk.at("2026-01-02T00:00:00Z");
-    let revision =
-        || (desk.customer(&id("1")).record().revision, desk.customer(&id("1")).record().updated_at);
+    let revision = || {
+        (
+            desk.customer(&id("1")).record().revision,
+            desk.customer(&id("1")).record().updated_at,
+        )
+    };
     assert_eq!(revision(), (1, desk.now));
 
     let name = ProfileChange {
@@ -275,9 +333,14 @@ pub fn the_revision_ignores_unchanged_values(store: &dyn Store) {
         assert_eq!(receipt.seq.is_some(), !receipt.events.is_empty(), "{action:?}");
     }
     // The shop spells the address anew.
-    latest.execute(patch_action(&id("1"), email_change("Ada@example.com"))).unwrap();
+    latest
+        .execute(patch_action(&id("1"), email_change("Ada@example.com")))
+        .unwrap();
     assert_eq!(revision(), (3, latest.now));
-    assert_eq!(desk.customer(&id("1")).record().email.as_ref().unwrap().as_str(), "Ada@example.com");
+    assert_eq!(
+        desk.customer(&id("1")).record().email.as_ref().unwrap().as_str(),
+        "Ada@example.com"
+    );
 }
 
 pub fn a_change_of_a_stale_customer_is_rejected(store: &dyn Store) {
@@ -293,7 +356,12 @@ pub fn a_change_of_a_stale_customer_is_rejected(store: &dyn Store) {
         desk.execute(action)
     };
     assert_eq!(rejection_code(&change("\"1-1\"", "Ada")), "customer_not_found");
-    let first = desk.execute_commands(&who, vec![add(10)]).unwrap().customer.unwrap().etag();
+    let first = desk
+        .execute_commands(&who, vec![add(10)])
+        .unwrap()
+        .customer
+        .unwrap()
+        .etag();
     let second = change(&first, "Ada").unwrap().customer.unwrap().etag();
     assert_eq!(rejection_code(&change(&first, "Bob")), "precondition_failed");
     assert_eq!(desk.customer(&who).etag(), second);
@@ -302,7 +370,12 @@ pub fn a_change_of_a_stale_customer_is_rejected(store: &dyn Store) {
         (11, Some("Ada"))
     );
     // Points move it, and so does a change of the profile alone.
-    let third = desk.execute_commands(&who, vec![add(1)]).unwrap().customer.unwrap().etag();
+    let third = desk
+        .execute_commands(&who, vec![add(1)])
+        .unwrap()
+        .customer
+        .unwrap()
+        .etag();
     assert_eq!(rejection_code(&change(&second, "Bob")), "precondition_failed");
     let name = ProfileChange {
         last_name: FieldChange::Set(Some("King".to_owned())),

@@ -2,13 +2,13 @@
 
 use super::test_shop::*;
 use crate::{
-    Action, CartQuery, CatalogueAction, CatalogueOutcome, CheckoutView, CodeBatch, DiscountAction,
-    DiscountOutcome, EmailConflict, Outcome, Existence, Product, ProfileChange, Receipt, Rejection,
-    RuleChange, SearchQuery, Store, Variant, CustomerRef,
+    Action, CartQuery, CatalogueAction, CatalogueOutcome, CheckoutView, CodeBatch, CustomerRef,
+    DiscountAction, DiscountOutcome, EmailConflict, Existence, Outcome, Product, ProfileChange,
+    Receipt, Rejection, RuleChange, SearchQuery, Store, Variant,
 };
 use loyalty_core::discount::{
-    BatchOutcome, Cart, CartLine, Customer, CustomerSelection, ItemSelection, PriceRuleParts, PriceRule, CodeRejection,
-    TargetSelection,
+    BatchOutcome, Cart, CartLine, CodeRejection, Customer, CustomerSelection, ItemSelection,
+    PriceRule, PriceRuleParts, TargetSelection,
 };
 use loyalty_core::{
     CheckoutId, CodeId, Command, CustomerId, LineId, Order, Origin, PriceRuleId, ProductId,
@@ -44,7 +44,13 @@ fn record_snapshot(order: &str, snapshot: Order) -> Command {
     }
 }
 
-fn reserve(desk: &TestShop<'_>, id: &str, codes: &[&str], who: Option<CustomerRef>, until: &str) -> Outcome {
+fn reserve(
+    desk: &TestShop<'_>,
+    id: &str,
+    codes: &[&str],
+    who: Option<CustomerRef>,
+    until: &str,
+) -> Outcome {
     let codes = codes.iter().map(|code| discount_code(code)).collect();
     let (checkout, until) = (new_checkout_id(id), at(until));
     desk.execute_discount(DiscountAction::Reserve {
@@ -102,8 +108,11 @@ pub fn a_rule_is_created_changed_listed_and_deleted(store: &dyn Store) {
     let later = desk.at("2026-01-02T00:00:00Z");
     let title = "Twenty".to_owned();
     let changed = PriceRuleParts { title, value: "-20".parse().unwrap(), ..ten_percent() };
-    let save =
-        |id, parts| DiscountAction::SaveRule { id: Some(id), rule: boxed_rule(parts), if_match: None };
+    let save = |id, parts| DiscountAction::SaveRule {
+        id: Some(id),
+        rule: boxed_rule(parts),
+        if_match: None,
+    };
     later.execute_discount(save(rules[1], changed.clone())).unwrap();
     let seen = store.price_rule(desk.shop, rules[1]).unwrap().unwrap();
     assert_eq!((seen.revision, seen.rule.parts().title.as_str()), (2, "Twenty"));
@@ -117,13 +126,28 @@ pub fn a_rule_is_created_changed_listed_and_deleted(store: &dyn Store) {
     assert_eq!(all_rules(store, desk.shop), [rules[0], rules[1], rules[3], rules[4]]);
     assert_eq!(store.count_price_rules(desk.shop).unwrap(), 4);
     assert!(store.price_rule(desk.shop, rules[2]).unwrap().is_none());
-    assert!(store.code_by_text(desk.shop, &discount_code("gone")).unwrap().is_none());
-    assert_eq!(rejection_code(&later.execute_discount(save(rules[2], ten_percent()))), "price_rule_not_found");
+    assert!(
+        store
+            .code_by_text(desk.shop, &discount_code("gone"))
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(
+        rejection_code(&later.execute_discount(save(rules[2], ten_percent()))),
+        "price_rule_not_found"
+    );
     let again = DiscountAction::DeleteRule { id: rules[2], if_match: None };
     assert_eq!(rejection_code(&later.execute_discount(again)), "price_rule_not_found");
     // Its codes can be made anew.
     let code = later.create_code(rules[0], "GONE");
-    assert_eq!(store.code_by_text(desk.shop, &discount_code("gone")).unwrap().unwrap().id, code);
+    assert_eq!(
+        store
+            .code_by_text(desk.shop, &discount_code("gone"))
+            .unwrap()
+            .unwrap()
+            .id,
+        code
+    );
 }
 
 pub fn replacing_a_rule_needs_its_etag(store: &dyn Store) {
@@ -170,7 +194,10 @@ pub fn concurrent_changes_of_a_rule_are_all_applied(store: &dyn Store) {
     );
     // Again it is no change, and what makes no rule is none.
     assert_eq!(
-        (desk.execute_discount(limit).unwrap().seq, desk.execute_discount(emails).unwrap().seq),
+        (
+            desk.execute_discount(limit).unwrap().seq,
+            desk.execute_discount(emails).unwrap().seq
+        ),
         (None, None)
     );
     let wrong = desk.execute_discount(change(|parts| PriceRuleParts {
@@ -186,7 +213,10 @@ pub fn concurrent_changes_of_a_rule_are_all_applied(store: &dyn Store) {
     assert_eq!(store.price_rule(desk.shop, id).unwrap().unwrap(), seen);
     desk.execute_discount(DiscountAction::DeleteRule { id, if_match: None })
         .unwrap();
-    assert_eq!(rejection_code(&desk.execute_discount(change(|parts| parts))), "price_rule_not_found");
+    assert_eq!(
+        rejection_code(&desk.execute_discount(change(|parts| parts))),
+        "price_rule_not_found"
+    );
 }
 
 /// Told in one breath: the rule is looked at with what the catalogue says before it, committed or not.
@@ -247,17 +277,27 @@ pub fn the_emails_of_a_rule_stay_out_of_the_journal(store: &dyn Store) {
     // What is saved as it was read is no change, e-mails included.
     let again = boxed_rule(seen.rule.parts().clone());
     assert_eq!(
-        desk.execute_discount(DiscountAction::SaveRule { id: Some(id), rule: again, if_match: None })
-            .unwrap()
-            .seq,
+        desk.execute_discount(DiscountAction::SaveRule {
+            id: Some(id),
+            rule: again,
+            if_match: None
+        })
+        .unwrap()
+        .seq,
         None
     );
     let bob = desk
-        .execute_order(Some(&email("bob@example.com")), record_paid_with_codes("o1", "10", &["ADA"]))
+        .execute_order(
+            Some(&email("bob@example.com")),
+            record_paid_with_codes("o1", "10", &["ADA"]),
+        )
         .unwrap();
     assert_eq!(code_outcomes(&bob), [("ADA", Some("customer_not_eligible"))]);
     let ada = desk
-        .execute_order(Some(&email("ADA@example.com")), record_paid_with_codes("o2", "10", &["ADA"]))
+        .execute_order(
+            Some(&email("ADA@example.com")),
+            record_paid_with_codes("o2", "10", &["ADA"]),
+        )
         .unwrap();
     assert_eq!(code_outcomes(&ada), [("ADA", None)]);
     assert_eq!(desk.code_uses(code), 1);
@@ -267,7 +307,9 @@ pub fn the_emails_of_a_rule_stay_out_of_the_journal(store: &dyn Store) {
         .execute_discount(DiscountAction::SaveRule { id: Some(id), rule, if_match })
         .unwrap();
     assert!(saved.seq.is_some() && !format!("{:?}", saved.events).contains("example.com"));
-    let bob = desk.execute_order(None, record_paid_with_codes("o1", "10", &["ADA"])).unwrap();
+    let bob = desk
+        .execute_order(None, record_paid_with_codes("o1", "10", &["ADA"]))
+        .unwrap();
     assert_eq!(code_outcomes(&bob), [("ADA", None)]);
 }
 
@@ -279,7 +321,10 @@ pub fn a_code_is_unique_in_a_shop(store: &dyn Store) {
         let again = DiscountAction::AddCode { rule, text: discount_code(" STRASSE ") };
         assert_eq!(rejection_code(&desk.execute_discount(again)), "code_taken");
     }
-    let seen = store.code_by_text(desk.shop, &discount_code("strasse")).unwrap().unwrap();
+    let seen = store
+        .code_by_text(desk.shop, &discount_code("strasse"))
+        .unwrap()
+        .unwrap();
     assert_eq!((seen.id, seen.text.as_str(), seen.rule, seen.used), (code_id, "Straße", one, 0));
     let unknown = DiscountAction::AddCode { rule: PriceRuleId(999), text: discount_code("x") };
     assert_eq!(rejection_code(&desk.execute_discount(unknown)), "price_rule_not_found");
@@ -288,9 +333,16 @@ pub fn a_code_is_unique_in_a_shop(store: &dyn Store) {
 pub fn codes_are_renamed_switched_and_removed(store: &dyn Store) {
     let desk = TestShop::new(store);
     let rule = desk.create_rule(ten_percent());
-    let codes: Vec<_> = ["A", "B", "C", "D", "E"].map(|text| desk.create_code(rule, text)).into();
+    let codes: Vec<_> = ["A", "B", "C", "D", "E"]
+        .map(|text| desk.create_code(rule, text))
+        .into();
     let change = |code, text: Option<&str>, on| {
-        desk.execute_discount(DiscountAction::ChangeCode { rule, code, text: text.map(discount_code), enabled: on })
+        desk.execute_discount(DiscountAction::ChangeCode {
+            rule,
+            code,
+            text: text.map(discount_code),
+            enabled: on,
+        })
     };
     assert_eq!(rejection_code(&change(codes[0], Some("b"), None)), "code_taken");
     change(codes[0], Some("New"), None).unwrap();
@@ -306,7 +358,9 @@ pub fn codes_are_renamed_switched_and_removed(store: &dyn Store) {
         .unwrap();
     assert_eq!(code_outcomes(&order), [("B", Some("disabled")), ("new", None)]);
     change(codes[1], None, Some(true)).unwrap();
-    let order = desk.execute_order(None, record_paid_with_codes("o1", "10", &["B", "new"])).unwrap();
+    let order = desk
+        .execute_order(None, record_paid_with_codes("o1", "10", &["B", "new"]))
+        .unwrap();
     assert_eq!(code_outcomes(&order), [("B", None), ("new", None)]);
     let remove = |code| desk.execute_discount(DiscountAction::RemoveCode { rule, code });
     remove(codes[2]).unwrap();
@@ -320,7 +374,9 @@ pub fn codes_are_renamed_switched_and_removed(store: &dyn Store) {
     assert_eq!((listed.len(), listed.contains(&codes[2])), (6, false));
     let other = desk.create_rule(ten_percent());
     assert_eq!(
-        rejection_code(&desk.execute_discount(DiscountAction::RemoveCode { rule: other, code: again })),
+        rejection_code(
+            &desk.execute_discount(DiscountAction::RemoveCode { rule: other, code: again })
+        ),
         "code_not_found"
     );
 }
@@ -338,7 +394,13 @@ pub fn a_batch_reports_each_code(store: &dyn Store) {
         Some(DiscountOutcome::Batch(batch)) => *batch,
         other => panic!("{other:?}"),
     };
-    let made = |text: &str| store.code_by_text(desk.shop, &discount_code(text)).unwrap().unwrap().id;
+    let made = |text: &str| {
+        store
+            .code_by_text(desk.shop, &discount_code(text))
+            .unwrap()
+            .unwrap()
+            .id
+    };
     let outcomes: Vec<_> = batch.entries.iter().map(|entry| entry.outcome).collect();
     let (one, two) = (BatchOutcome::Added(made("one")), BatchOutcome::Added(made("two")));
     assert_eq!(
@@ -351,11 +413,15 @@ pub fn a_batch_reports_each_code(store: &dyn Store) {
     let texts = (0..=DiscountAction::MAX_BATCH)
         .map(|number| number.to_string())
         .collect();
-    assert_eq!(rejection_code(&desk.execute_discount(DiscountAction::AddCodes { rule, texts })), "too_many_codes");
+    assert_eq!(
+        rejection_code(&desk.execute_discount(DiscountAction::AddCodes { rule, texts })),
+        "too_many_codes"
+    );
     let texts = (0..DiscountAction::MAX_BATCH)
         .map(|number| number.to_string())
         .collect();
-    desk.execute_discount(DiscountAction::AddCodes { rule, texts }).unwrap();
+    desk.execute_discount(DiscountAction::AddCodes { rule, texts })
+        .unwrap();
     assert_eq!(all_codes(store, desk.shop, rule).len(), 3 + DiscountAction::MAX_BATCH);
 }
 
@@ -364,7 +430,10 @@ pub fn an_order_uses_its_codes_once(store: &dyn Store) {
     let code = desk.create_code(desk.create_rule(with_usage_limit(2)), "SUMMER");
     for _ in 0..3 {
         let order = desk
-            .execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &["summer", "SUMMER"]))
+            .execute_order(
+                Some(&id("1")),
+                record_paid_with_codes("o1", "10", &["summer", "SUMMER"]),
+            )
             .unwrap();
         assert_eq!(code_outcomes(&order), [("summer", None)]);
         assert_eq!(desk.code_uses(code), 1);
@@ -400,10 +469,16 @@ pub fn a_cancelled_order_returns_its_uses(store: &dyn Store) {
         assert_eq!(desk.code_uses(code), 0);
     }
     // A redelivery reopens nothing.
-    later.execute_order(None, record_paid_with_codes("o1", "10", &["SUMMER"])).unwrap();
+    later
+        .execute_order(None, record_paid_with_codes("o1", "10", &["SUMMER"]))
+        .unwrap();
     assert_eq!(desk.code_uses(code), 0);
     // A reopened order takes it again, if nobody has done so meanwhile.
-    let reopen = |total| later.execute_order(None, record_paid_with_codes("o1", total, &["SUMMER"])).unwrap();
+    let reopen = |total| {
+        later
+            .execute_order(None, record_paid_with_codes("o1", total, &["SUMMER"]))
+            .unwrap()
+    };
     assert_eq!(code_outcomes(&reopen("11")), [("SUMMER", None)]);
     assert_eq!(desk.code_uses(code), 1);
     later.execute_order(None, cancel("o1")).unwrap();
@@ -426,7 +501,8 @@ pub fn an_edited_order_uses_its_current_codes(store: &dyn Store) {
         (5, vec!["two"], [0, 1]),
     ] {
         let desk = desk.at(&format!("2026-01-02T00:00:0{second}Z"));
-        desk.execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &codes)).unwrap();
+        desk.execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &codes))
+            .unwrap();
         assert_eq!([desk.code_uses(one), desk.code_uses(two)], used, "{codes:?}");
     }
     // What was typed is renamed or removed: the use stays the order's, and comes back with it.
@@ -437,7 +513,9 @@ pub fn an_edited_order_uses_its_current_codes(store: &dyn Store) {
         enabled: None,
     })
     .unwrap();
-    desk.at("2026-01-03T00:00:00Z").execute_order(None, cancel("o1")).unwrap();
+    desk.at("2026-01-03T00:00:00Z")
+        .execute_order(None, cancel("o1"))
+        .unwrap();
     assert_eq!([desk.code_uses(one), desk.code_uses(two)], [0, 0]);
 }
 
@@ -447,7 +525,12 @@ pub fn a_use_stays_with_its_code(store: &dyn Store) {
     let one = desk.create_code(rule, "ONE");
     let tell = |second: u8, codes: &[&str]| {
         let desk = desk.at(&format!("2026-01-02T00:00:0{second}Z"));
-        code_outcomes(&desk.execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", codes)).unwrap()).len()
+        code_outcomes(
+            &desk
+                .execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", codes))
+                .unwrap(),
+        )
+        .len()
     };
     assert_eq!(tell(1, &["ONE"]), 1);
     // Renamed, and the old name leads to another code: told again, and refunded, the order has the old one.
@@ -462,11 +545,14 @@ pub fn a_use_stays_with_its_code(store: &dyn Store) {
     assert_eq!(tell(2, &["ONE"]), 1);
     desk.execute_order(None, refund("o1", "r1", "1")).unwrap();
     assert_eq!([desk.code_uses(one), desk.code_uses(again)], [1, 0]);
-    desk.at("2026-01-03T00:00:00Z").execute_order(None, cancel("o1")).unwrap();
+    desk.at("2026-01-03T00:00:00Z")
+        .execute_order(None, cancel("o1"))
+        .unwrap();
     assert_eq!([desk.code_uses(one), desk.code_uses(again)], [0, 0]);
     // Reopened it takes what its codes mean now.
     let desk = desk.at("2026-01-04T00:00:00Z");
-    desk.execute_order(None, record_paid_with_codes("o1", "11", &["ONE"])).unwrap();
+    desk.execute_order(None, record_paid_with_codes("o1", "11", &["ONE"]))
+        .unwrap();
     assert_eq!([desk.code_uses(one), desk.code_uses(again)], [0, 1]);
 }
 
@@ -474,13 +560,20 @@ pub fn an_order_is_not_rejected_for_its_codes(store: &dyn Store) {
     let desk = TestShop::new(store);
     let ended = PriceRuleParts { ends_at: Some(at("2026-01-01T00:00:00Z")), ..ten_percent() };
     let early = PriceRuleParts { starts_at: at("2027-01-01T00:00:00Z"), ..ten_percent() };
-    for (parts, text) in [(ended, "ENDED"), (early, "EARLY"), (once_per_customer(), "ONCE"), (with_usage_limit(1), "ONE")]
-    {
+    for (parts, text) in [
+        (ended, "ENDED"),
+        (early, "EARLY"),
+        (once_per_customer(), "ONCE"),
+        (with_usage_limit(1), "ONE"),
+    ] {
         desk.create_code(desk.create_rule(parts), text);
     }
-    desk.execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &["ONE"])).unwrap();
+    desk.execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &["ONE"]))
+        .unwrap();
     let codes = ["EARLY", "ENDED", "NONE", "ONCE", "ONE"];
-    let order = desk.execute_order(None, record_paid_with_codes("o2", "10", &codes)).unwrap();
+    let order = desk
+        .execute_order(None, record_paid_with_codes("o2", "10", &codes))
+        .unwrap();
     let want =
         ["not_yet_valid", "expired", "unknown_code", "customer_required", "used_up"].map(Some);
     assert_eq!(code_outcomes(&order), codes.into_iter().zip(want).collect::<Vec<_>>());
@@ -488,7 +581,11 @@ pub fn an_order_is_not_rejected_for_its_codes(store: &dyn Store) {
     let mut late = Order { codes: vec![discount_code("ENDED")], ..one_line_order("10") };
     late.placed_at = Some(at("2025-12-31T23:59:59Z"));
     assert_eq!(
-        code_outcomes(&desk.execute_order(Some(&id("3")), record_snapshot("o3", late)).unwrap()),
+        code_outcomes(
+            &desk
+                .execute_order(Some(&id("3")), record_snapshot("o3", late))
+                .unwrap()
+        ),
         [("ENDED", None)]
     );
 }
@@ -514,7 +611,9 @@ pub fn once_per_customer_counts_uses_as_a_guest(store: &dyn Store) {
     desk.execute_order(Some(&email("bob@example.com")), record_paid_with_codes("o6", "10", &[]))
         .unwrap();
     // The guest's order is cancelled after the merge: the customer has a use again.
-    desk.at("2026-01-02T00:00:00Z").execute_order(None, cancel("o1")).unwrap();
+    desk.at("2026-01-02T00:00:00Z")
+        .execute_order(None, cancel("o1"))
+        .unwrap();
     assert!(tried(&desk, &id("1"), "o7"));
     assert_eq!(desk.code_uses(code), 2);
 }
@@ -530,8 +629,13 @@ pub fn a_checkout_reserves_a_use_until_its_end(store: &dyn Store) {
             .collect::<Vec<_>>(),
         [(code_id, at("2026-01-01T12:15:00Z"))]
     );
-    assert_eq!(rejection_code(&reserve(&desk, "c2", &["one"], None, "2026-01-01T12:15:00Z")), "used_up");
-    let order = desk.execute_order(Some(&id("2")), record_paid_with_codes("o2", "10", &["ONE"])).unwrap();
+    assert_eq!(
+        rejection_code(&reserve(&desk, "c2", &["one"], None, "2026-01-01T12:15:00Z")),
+        "used_up"
+    );
+    let order = desk
+        .execute_order(Some(&id("2")), record_paid_with_codes("o2", "10", &["ONE"]))
+        .unwrap();
     assert_eq!(code_outcomes(&order), [("ONE", Some("used_up"))]);
     // Again for the same checkout: no second use, a later end counts.
     expect_checkout(reserve(&desk, "c1", &["one"], None, "2026-01-01T12:30:00Z"));
@@ -540,15 +644,20 @@ pub fn a_checkout_reserves_a_use_until_its_end(store: &dyn Store) {
         .unwrap();
     assert_eq!(seen.reservations.len(), 1);
     let after = desk.at("2026-01-01T12:30:00Z");
-    assert_eq!(store.checkout(desk.shop, &new_checkout_id("c1"), after.now).unwrap().reservations, []);
+    assert_eq!(
+        store
+            .checkout(desk.shop, &new_checkout_id("c1"), after.now)
+            .unwrap()
+            .reservations,
+        []
+    );
     expect_checkout(reserve(&after, "c2", &["one"], None, "2026-01-01T13:00:00Z"));
-    let release =
-        |id: &str, code: Option<&str>| {
-            expect_checkout(after.execute_discount(DiscountAction::Release {
-                checkout: new_checkout_id(id),
-                code: code.map(discount_code),
-            }))
-        };
+    let release = |id: &str, code: Option<&str>| {
+        expect_checkout(after.execute_discount(DiscountAction::Release {
+            checkout: new_checkout_id(id),
+            code: code.map(discount_code),
+        }))
+    };
     assert_eq!(release("c2", Some("other")).reservations.len(), 1);
     assert_eq!(release("c2", Some("ONE")).reservations.len(), 0);
     assert_eq!(release("c2", None).reservations.len(), 0);
@@ -563,7 +672,10 @@ pub fn a_checkout_reserves_a_use_until_its_end(store: &dyn Store) {
 
 pub fn a_checkout_becomes_an_order(store: &dyn Store) {
     let desk = TestShop::new(store);
-    let ends = PriceRuleParts { ends_at: Some(at("2026-01-01T12:10:00Z")), ..with_usage_limit(1) };
+    let ends = PriceRuleParts {
+        ends_at: Some(at("2026-01-01T12:10:00Z")),
+        ..with_usage_limit(1)
+    };
     let code = desk.create_code(desk.create_rule(ends), "ONE");
     expect_checkout(reserve(&desk, "c1", &["ONE"], Some(id("1")), "2026-01-01T12:30:00Z"));
     // What was promised holds, though the rule has ended meanwhile.
@@ -574,11 +686,21 @@ pub fn a_checkout_becomes_an_order(store: &dyn Store) {
         ..one_line_order("10")
     };
     assert_eq!(
-        code_outcomes(&later.execute_order(Some(&id("1")), record_snapshot("o1", order)).unwrap()),
+        code_outcomes(
+            &later
+                .execute_order(Some(&id("1")), record_snapshot("o1", order))
+                .unwrap()
+        ),
         [("ONE", None)]
     );
     assert_eq!(desk.code_uses(code), 1);
-    assert_eq!(store.checkout(desk.shop, &new_checkout_id("c1"), later.now).unwrap().reservations, []);
+    assert_eq!(
+        store
+            .checkout(desk.shop, &new_checkout_id("c1"), later.now)
+            .unwrap()
+            .reservations,
+        []
+    );
 }
 
 pub fn codes_are_reserved_together_or_not_at_all(store: &dyn Store) {
@@ -594,7 +716,13 @@ pub fn codes_are_reserved_together_or_not_at_all(store: &dyn Store) {
     );
     assert_eq!(rejection_code(&outcome), "unknown_code");
     assert!(matches!(outcome, Err(crate::Rejection::CodeRejected { index: 1, .. })));
-    assert_eq!(store.checkout(desk.shop, &new_checkout_id("c1"), desk.now).unwrap().reservations, []);
+    assert_eq!(
+        store
+            .checkout(desk.shop, &new_checkout_id("c1"), desk.now)
+            .unwrap()
+            .reservations,
+        []
+    );
     assert!(
         store
             .customer(desk.shop, &email("new@example.com"))
@@ -608,7 +736,13 @@ pub fn codes_are_reserved_together_or_not_at_all(store: &dyn Store) {
     // What the program would never let apply together is not reserved together.
     let outcome = reserve(&desk, "c2", &["M0", "M1"], None, "2026-01-01T12:15:00Z");
     assert_eq!(rejection_code(&outcome), "not_combined");
-    assert_eq!(store.checkout(desk.shop, &new_checkout_id("c2"), desk.now).unwrap().reservations, []);
+    assert_eq!(
+        store
+            .checkout(desk.shop, &new_checkout_id("c2"), desk.now)
+            .unwrap()
+            .reservations,
+        []
+    );
     desk.execute(publish_action(r#"{"stacking": "all"}"#)).unwrap();
     desk.create_code(rule, "TWO");
     assert_eq!(
@@ -644,7 +778,9 @@ pub fn a_guest_keeps_the_reservation_when_they_log_in(store: &dyn Store) {
         .unwrap();
     assert_eq!(code_outcomes(&order), [("ONE", None)]);
     assert_eq!(desk.code_uses(code), 1);
-    let again = desk.execute_order(Some(&id("1")), record_paid_with_codes("o2", "10", &["ONE"])).unwrap();
+    let again = desk
+        .execute_order(Some(&id("1")), record_paid_with_codes("o2", "10", &["ONE"]))
+        .unwrap();
     assert_eq!(code_outcomes(&again), [("ONE", Some("already_used_by_customer"))]);
 }
 
@@ -652,7 +788,8 @@ pub fn a_saved_search_makes_customers_eligible(store: &dyn Store) {
     let desk = TestShop::new(store);
     let query = SearchQuery::parse("tag:vip", desk.now, Zone::UTC).unwrap();
     let save = CatalogueAction::SaveSearch { name: "VIPs".to_owned(), query };
-    let Some(CatalogueOutcome::Search(search)) = desk.execute(Action::Catalogue(save)).unwrap().catalogue_outcome
+    let Some(CatalogueOutcome::Search(search)) =
+        desk.execute(Action::Catalogue(save)).unwrap().catalogue_outcome
     else {
         panic!("no search");
     };
@@ -713,8 +850,11 @@ fn cart(codes: &[&str], customer: Customer) -> Cart {
 pub fn a_cart_is_evaluated_with_stored_facts(store: &dyn Store) {
     let desk = TestShop::new(store);
     desk.create_code(desk.create_rule(once_per_customer()), "ONCE");
-    desk.execute_order(Some(&id_and_email("1", "ada@example.com")), record_paid_with_codes("o1", "10", &["ONCE"]))
-        .unwrap();
+    desk.execute_order(
+        Some(&id_and_email("1", "ada@example.com")),
+        record_paid_with_codes("o1", "10", &["ONCE"]),
+    )
+    .unwrap();
     expect_checkout(reserve(&desk, "c1", &["ONCE"], Some(id("2")), "2026-01-01T12:30:00Z"));
     let customer = |id: Option<&str>, email: Option<&str>| Customer {
         id: id.map(|id| CustomerId::new(id).unwrap()),
@@ -747,7 +887,8 @@ pub fn nothing_grows_with_use(store: &dyn Store) {
     let code = desk.create_code(desk.create_rule(ten_percent()), "ALL");
     for number in 0..60 {
         let order = format!("o{number}");
-        desk.execute_order(Some(&id("1")), record_paid_with_codes(&order, "10", &["ALL"])).unwrap();
+        desk.execute_order(Some(&id("1")), record_paid_with_codes(&order, "10", &["ALL"]))
+            .unwrap();
         expect_checkout(reserve(
             &desk,
             &format!("c{number}"),
@@ -787,9 +928,19 @@ pub fn rules_and_codes_belong_to_one_shop(store: &dyn Store) {
         (0, 0)
     );
     assert_eq!(store.code_batch(shop, batch.id).unwrap(), None);
-    assert_eq!(store.checkout(shop, &new_checkout_id("c1"), coffee.now).unwrap().reservations, []);
+    assert_eq!(
+        store
+            .checkout(shop, &new_checkout_id("c1"), coffee.now)
+            .unwrap()
+            .reservations,
+        []
+    );
     for action in [
-        DiscountAction::SaveRule { id: Some(rule), rule: boxed_rule(with_usage_limit(1)), if_match: None },
+        DiscountAction::SaveRule {
+            id: Some(rule),
+            rule: boxed_rule(with_usage_limit(1)),
+            if_match: None,
+        },
         DiscountAction::DeleteRule { id: rule, if_match: None },
         DiscountAction::AddCode { rule, text: discount_code("NEW") },
         DiscountAction::AddCodes { rule, texts: vec!["NEW".to_owned()] },
@@ -812,7 +963,10 @@ pub fn a_rejected_discount_action_changes_nothing(store: &dyn Store) {
     let before = store.verify().unwrap();
     let refused = [
         desk.execute_discount(DiscountAction::AddCode { rule, text: discount_code("one") }),
-        desk.execute_discount(DiscountAction::DeleteRule { id: rule, if_match: Some("\"7\"".to_owned()) }),
+        desk.execute_discount(DiscountAction::DeleteRule {
+            id: rule,
+            if_match: Some("\"7\"".to_owned()),
+        }),
         desk.execute_discount(DiscountAction::RemoveCode { rule, code: CodeId(99) }),
         reserve(&desk, "c1", &["ONE", "TWO"], Some(id("9")), "2026-01-01T12:30:00Z"),
     ];

@@ -1,7 +1,7 @@
 //! A request with a key happens once; its first answer is given again, byte for byte.
 
 use super::test_shop::*;
-use crate::{Action, Existence, Store, CustomerRef};
+use crate::{Action, CustomerRef, Existence, Store};
 
 use super::contents::StoreContents;
 
@@ -12,7 +12,8 @@ fn add_action(who: &CustomerRef, count: i64) -> Action {
 pub fn the_first_response_is_replayed(store: &dyn Store) {
     let desk = TestShop::new(store);
     let who = id("1");
-    let (status, first, replayed) = expect_stored(desk.execute_with_key("k1", add_action(&who, 10)));
+    let (status, first, replayed) =
+        expect_stored(desk.execute_with_key("k1", add_action(&who, 10)));
     assert_eq!(
         (status, first.as_str(), replayed),
         (200, "seq Some(2), balance Some(Points(10))", false)
@@ -20,7 +21,10 @@ pub fn the_first_response_is_replayed(store: &dyn Store) {
     desk.execute_commands(&who, vec![subtract(10)]).unwrap();
     let before = StoreContents::read(store);
     for _ in 0..3 {
-        assert_eq!(expect_stored(desk.execute_with_key("k1", add_action(&who, 10))), (200, first.clone(), true));
+        assert_eq!(
+            expect_stored(desk.execute_with_key("k1", add_action(&who, 10))),
+            (200, first.clone(), true)
+        );
     }
     assert_eq!(StoreContents::read(store), before);
     // Another key, another effect.
@@ -32,10 +36,16 @@ pub fn a_rejection_is_stored_too(store: &dyn Store) {
     let desk = TestShop::new(store);
     let who = id("1");
     let spend = || Action::for_customer(who.clone(), Existence::Any, vec![subtract(10)]);
-    assert_eq!(expect_stored(desk.execute_with_key("k1", spend())), (422, "insufficient_points".to_owned(), false));
+    assert_eq!(
+        expect_stored(desk.execute_with_key("k1", spend())),
+        (422, "insufficient_points".to_owned(), false)
+    );
     assert!(store.customer(desk.shop, &who).unwrap().is_none());
     desk.execute_commands(&who, vec![add(10)]).unwrap();
-    assert_eq!(expect_stored(desk.execute_with_key("k1", spend())), (422, "insufficient_points".to_owned(), true));
+    assert_eq!(
+        expect_stored(desk.execute_with_key("k1", spend())),
+        (422, "insufficient_points".to_owned(), true)
+    );
     assert_eq!(desk.balance(&who), 10);
 }
 
@@ -46,7 +56,10 @@ pub fn a_key_belongs_to_one_request(store: &dyn Store) {
     let reused = expect_decided(desk.execute_with_key("k1", add_action(&who, 11)));
     assert_eq!(rejection_code(&reused), "idempotency_key_reused");
     assert_eq!(desk.balance(&who), 10);
-    assert_eq!(expect_stored(desk.execute_with_key("k1", add_action(&who, 10))), (first.0, first.1, true));
+    assert_eq!(
+        expect_stored(desk.execute_with_key("k1", add_action(&who, 10))),
+        (first.0, first.1, true)
+    );
 }
 
 pub fn a_key_belongs_to_one_shop(store: &dyn Store) {
@@ -99,8 +112,16 @@ pub fn a_lost_response_can_be_retried(store: &dyn Store) {
     for number in 0..20 {
         let key = format!("k{number}");
         drop(store.execute(with_idempotency_key(adding(), &key, "five points")));
-        let (status, first, _) = expect_stored(store.execute(with_idempotency_key(adding(), &key, "five points")).wait());
-        let again = expect_stored(store.execute(with_idempotency_key(adding(), &key, "five points")).wait());
+        let (status, first, _) = expect_stored(
+            store
+                .execute(with_idempotency_key(adding(), &key, "five points"))
+                .wait(),
+        );
+        let again = expect_stored(
+            store
+                .execute(with_idempotency_key(adding(), &key, "five points"))
+                .wait(),
+        );
         assert_eq!((status, &again), (200, &(200, first, true)));
         assert_eq!(desk.balance(&id("1")), 5 * (number + 1));
     }

@@ -19,8 +19,16 @@ pub fn an_order_earns_once(store: &dyn Store) {
     }
     desk.execute_order(Some(&who), refund("o1", "r1", "49.95")).unwrap();
     assert_eq!(desk.balance(&who), 0);
-    assert_eq!(desk.execute_order(Some(&who), refund("o1", "r1", "49.95")).unwrap().seq, None);
-    assert_eq!(rejection_code(&desk.execute_order(Some(&who), refund("o1", "r1", "49.94"))), "refund_differs");
+    assert_eq!(
+        desk.execute_order(Some(&who), refund("o1", "r1", "49.95"))
+            .unwrap()
+            .seq,
+        None
+    );
+    assert_eq!(
+        rejection_code(&desk.execute_order(Some(&who), refund("o1", "r1", "49.94"))),
+        "refund_differs"
+    );
     assert_eq!(
         rejection_code(&desk.execute_order(Some(&who), refund("o1", "r2", "0.01"))),
         "refund_exceeds_order"
@@ -75,7 +83,8 @@ pub fn an_order_without_a_customer_is_bound_later(store: &dyn Store) {
 
 pub fn facts_of_a_known_order_need_no_customer(store: &dyn Store) {
     let desk = TestShop::new(store);
-    desk.execute_order(Some(&id("1")), record_paid("o1", "90.00")).unwrap();
+    desk.execute_order(Some(&id("1")), record_paid("o1", "90.00"))
+        .unwrap();
     let receipt = desk.execute_order(None, refund("o1", "r1", "45.00")).unwrap();
     assert_eq!(receipt.customer.unwrap().balance(desk.now), points(45));
     let receipt = desk.execute_order(None, cancel("o1")).unwrap();
@@ -84,11 +93,15 @@ pub fn facts_of_a_known_order_need_no_customer(store: &dyn Store) {
 
 pub fn an_order_of_another_customer_is_rejected(store: &dyn Store) {
     let desk = TestShop::new(store);
-    desk.execute_order(Some(&id("1")), record_paid("o1", "90.00")).unwrap();
+    desk.execute_order(Some(&id("1")), record_paid("o1", "90.00"))
+        .unwrap();
     let order = store.order(desk.shop, &order_id("o1")).unwrap();
     for other in [id("2"), email("guest@example.com")] {
         for command in [record_paid("o1", "10.00"), refund("o1", "r1", "1.00"), cancel("o1")] {
-            assert_eq!(rejection_code(&desk.execute_order(Some(&other), command)), "order_of_another_customer");
+            assert_eq!(
+                rejection_code(&desk.execute_order(Some(&other), command)),
+                "order_of_another_customer"
+            );
         }
         assert!(store.customer(desk.shop, &other).unwrap().is_none());
     }
@@ -112,7 +125,8 @@ pub fn a_plugins_order_stays_with_its_first_customer(store: &dyn Store) {
 
 pub fn an_email_conflict_does_not_reject_an_order(store: &dyn Store) {
     let desk = TestShop::new(store);
-    desk.execute_commands(&id_and_email("1", "ada@example.com"), vec![]).unwrap();
+    desk.execute_commands(&id_and_email("1", "ada@example.com"), vec![])
+        .unwrap();
     let action = |order: &str, email: &str| Action::Order {
         command: record_paid(order, "10.00"),
         customer: Some(id_and_email("2", "ada@example.com")),

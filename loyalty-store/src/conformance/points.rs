@@ -43,7 +43,10 @@ pub fn setting_a_balance_posts_the_difference(store: &dyn Store) {
             (to, entry, entry.iter().count())
         );
     }
-    assert_eq!(rejection_code(&desk.execute_commands(&who, vec![set_balance(-1)])), "invalid_points");
+    assert_eq!(
+        rejection_code(&desk.execute_commands(&who, vec![set_balance(-1)])),
+        "invalid_points"
+    );
 }
 
 pub fn a_tier_is_set_by_hand_until_an_instant(store: &dyn Store) {
@@ -54,13 +57,21 @@ pub fn a_tier_is_set_by_hand_until_an_instant(store: &dyn Store) {
         vec![Command::SetTier(Some(tier))]
     };
     assert_eq!(rejection_code(&desk.execute_commands(&who, gold(None))), "unknown_tier");
-    desk.execute(publish_action(r#"{"tiers": [{"id": "gold", "name": "Gold", "multiplier": "2"}]}"#))
+    desk.execute(publish_action(
+        r#"{"tiers": [{"id": "gold", "name": "Gold", "multiplier": "2"}]}"#,
+    ))
+    .unwrap();
+    desk.execute_commands(&who, gold(Some("2026-02-01T00:00:00Z")))
         .unwrap();
-    desk.execute_commands(&who, gold(Some("2026-02-01T00:00:00Z"))).unwrap();
     let tier = |now: &str| desk.customer(&who).tier(at(now)).map(|tier| tier.id.to_string());
     assert_eq!(tier("2026-01-31T23:59:59Z").as_deref(), Some("gold"));
     assert_eq!(tier("2026-02-01T00:00:00Z"), None);
-    assert_eq!(desk.execute_commands(&who, gold(Some("2026-02-01T00:00:00Z"))).unwrap().seq, None);
+    assert_eq!(
+        desk.execute_commands(&who, gold(Some("2026-02-01T00:00:00Z")))
+            .unwrap()
+            .seq,
+        None
+    );
     desk.execute_order(Some(&who), record_paid("o1", "10.00")).unwrap();
     assert_eq!(desk.balance(&who), 20);
     desk.execute_commands(&who, vec![Command::SetTier(None)]).unwrap();
@@ -71,8 +82,10 @@ pub fn a_tier_is_set_by_hand_until_an_instant(store: &dyn Store) {
 
 pub fn all_commands_or_none(store: &dyn Store) {
     let desk = TestShop::new(store);
-    desk.execute_commands(&id_and_email("1", "ada@example.com"), vec![add(10)]).unwrap();
-    desk.execute_commands(&email("guest@example.com"), vec![add(5)]).unwrap();
+    desk.execute_commands(&id_and_email("1", "ada@example.com"), vec![add(10)])
+        .unwrap();
+    desk.execute_commands(&email("guest@example.com"), vec![add(5)])
+        .unwrap();
     let act = |commands| {
         desk.execute(Action::Customer {
             customer: id("1"),
@@ -99,11 +112,16 @@ pub fn points_expire_before_a_catch_up(store: &dyn Store) {
     desk.at("2026-01-01T00:00:00Z")
         .execute_commands(&who, vec![add(300), subtract(50)])
         .unwrap();
-    desk.at("2026-02-02T00:00:00Z").execute_commands(&who, vec![add(100)]).unwrap();
+    desk.at("2026-02-02T00:00:00Z")
+        .execute_commands(&who, vec![add(100)])
+        .unwrap();
     assert_eq!(desk.at("2026-09-30T23:59:59Z").balance(&who), 350);
     let october = desk.at("2026-10-01T00:00:00Z");
     assert_eq!(october.balance(&who), 100);
-    assert_eq!(rejection_code(&october.execute_commands(&who, vec![subtract(101)])), "insufficient_points");
+    assert_eq!(
+        rejection_code(&october.execute_commands(&who, vec![subtract(101)])),
+        "insufficient_points"
+    );
     october.execute_commands(&who, vec![Command::CatchUp]).unwrap();
     assert_eq!(october.execute_commands(&who, vec![Command::CatchUp]).unwrap().seq, None);
     assert_eq!((october.balance(&who), october.customer(&who).account().lots().len()), (100, 1));
@@ -134,11 +152,21 @@ pub fn a_balance_stays_in_range(store: &dyn Store) {
     let who = id("1");
     let most = Points::MAX.get();
     desk.execute_commands(&who, vec![add(most)]).unwrap();
-    assert_eq!(rejection_code(&desk.execute_commands(&who, vec![add(1)])), "points_out_of_range");
-    assert_eq!(rejection_code(&desk.execute_order(Some(&who), record_paid("o1", "1.00"))), "points_out_of_range");
+    assert_eq!(
+        rejection_code(&desk.execute_commands(&who, vec![add(1)])),
+        "points_out_of_range"
+    );
+    assert_eq!(
+        rejection_code(&desk.execute_order(Some(&who), record_paid("o1", "1.00"))),
+        "points_out_of_range"
+    );
     assert_eq!(store.order(desk.shop, &order_id("o1")).unwrap(), None);
-    desk.execute_commands(&email("guest@example.com"), vec![add(1)]).unwrap();
-    assert_eq!(rejection_code(&desk.execute_commands(&id_and_email("1", "guest@example.com"), vec![])), "points_out_of_range");
+    desk.execute_commands(&email("guest@example.com"), vec![add(1)])
+        .unwrap();
+    assert_eq!(
+        rejection_code(&desk.execute_commands(&id_and_email("1", "guest@example.com"), vec![])),
+        "points_out_of_range"
+    );
     assert_eq!((desk.balance(&who), desk.balance(&email("guest@example.com"))), (most, 1));
     desk.execute_commands(&who, vec![subtract(most)]).unwrap();
     assert_eq!(desk.balance(&who), 0);

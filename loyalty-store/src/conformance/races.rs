@@ -6,7 +6,8 @@ use std::sync::{Barrier, Mutex};
 
 use super::test_shop::*;
 use crate::{
-    Action, DiscountAction, Existence, RedemptionAction, Rejection, Reply, SearchQuery, Store, CustomerRef,
+    Action, CustomerRef, DiscountAction, Existence, RedemptionAction, Rejection, Reply,
+    SearchQuery, Store,
 };
 use loyalty_core::discount::PriceRuleParts;
 use loyalty_core::{CheckoutId, PriceRuleId, RewardId};
@@ -100,7 +101,10 @@ fn create_single_use_code(desk: &TestShop<'_>, round: usize) {
 pub fn a_code_with_one_use_left_is_used_by_one_order(store: &dyn Store) {
     race_for_one(store, ROUNDS_EXPENSIVE, create_single_use_code, |desk, round, thread| {
         let (order, code) = (format!("o{round}-{thread}"), format!("round{round}"));
-        let told = desk.execute_order(Some(&id(&thread.to_string())), record_paid_with_codes(&order, "10", &[&code]));
+        let told = desk.execute_order(
+            Some(&id(&thread.to_string())),
+            record_paid_with_codes(&order, "10", &[&code]),
+        );
         told.is_ok_and(|receipt| receipt.codes.iter().any(|code| code.outcome.is_ok()))
     });
 }
@@ -108,10 +112,17 @@ pub fn a_code_with_one_use_left_is_used_by_one_order(store: &dyn Store) {
 pub fn a_code_with_one_use_left_is_reserved_by_one_checkout(store: &dyn Store) {
     race_for_one(store, ROUNDS_CHEAP, create_single_use_code, |desk, round, thread| {
         let checkout = CheckoutId::new(format!("c{round}-{thread}")).unwrap();
-        let (codes, until) = (vec![discount_code(&format!("round{round}"))], at("2026-01-01T13:00:00Z"));
+        let (codes, until) =
+            (vec![discount_code(&format!("round{round}"))], at("2026-01-01T13:00:00Z"));
         let (customer, segments) = (None, Vec::new());
-        desk.execute_discount(DiscountAction::Reserve { checkout, codes, customer, segments, until })
-            .is_ok()
+        desk.execute_discount(DiscountAction::Reserve {
+            checkout,
+            codes,
+            customer,
+            segments,
+            until,
+        })
+        .is_ok()
     });
 }
 
@@ -150,8 +161,11 @@ pub fn a_text_is_added_as_one_code(store: &dyn Store) {
     };
     race_for_one(store, ROUNDS_EXPENSIVE, prepare, |desk, round, _| {
         let rule = rules.lock().unwrap()[&round];
-        desk.execute_discount(DiscountAction::AddCode { rule, text: discount_code(&format!("TEXT{round}")) })
-            .is_ok()
+        desk.execute_discount(DiscountAction::AddCode {
+            rule,
+            text: discount_code(&format!("TEXT{round}")),
+        })
+        .is_ok()
     });
 }
 
@@ -171,7 +185,8 @@ pub fn the_same_key_has_one_effect(store: &dyn Store) {
                         Existence::Any,
                         vec![add(1)],
                     );
-                    let (status, body, replayed) = expect_stored(desk.execute_with_key(&format!("k{number}"), action));
+                    let (status, body, replayed) =
+                        expect_stored(desk.execute_with_key(&format!("k{number}"), action));
                     made.fetch_add(i64::from(!replayed), Ordering::SeqCst);
                     let answer = (status, body);
                     let mut answers = answers.lock().unwrap();
@@ -230,8 +245,10 @@ pub fn readers_see_committed_transactions_only(store: &dyn Store) {
                         0 => desk.balance(one),
                         1 => desk.balance(other),
                         2 => {
-                            let found =
-                                store.customer_by_account(desk.shop, accounts[at]).unwrap().unwrap();
+                            let found = store
+                                .customer_by_account(desk.shop, accounts[at])
+                                .unwrap()
+                                .unwrap();
                             found.balance(desk.now).get()
                         }
                         _ => {
@@ -239,7 +256,8 @@ pub fn readers_see_committed_transactions_only(store: &dyn Store) {
                             let page = store
                                 .customers(desk.shop, &everybody, Some(accounts[at]), 1)
                                 .unwrap();
-                            let ledger = store.account_journal(desk.shop, accounts[at], None, 1).unwrap();
+                            let ledger =
+                                store.account_journal(desk.shop, accounts[at], None, 1).unwrap();
                             assert!(page.items.len() == usize::from(at < 39));
                             ledger.rows[0].balance.get()
                         }
@@ -279,7 +297,8 @@ pub fn a_guest_stays_readable_during_a_merge(store: &dyn Store) {
         }
         for number in 0..300 {
             let (id, address) = name(number);
-            desk.execute_commands(&super::test_shop::id(&id), vec![add(10)]).unwrap();
+            desk.execute_commands(&super::test_shop::id(&id), vec![add(10)])
+                .unwrap();
             desk.execute_commands(&email(&address), vec![add(5)]).unwrap();
             current.store(number, Ordering::SeqCst);
             desk.execute_commands(&id_and_email(&id, &address), vec![]).unwrap();

@@ -94,8 +94,11 @@ pub fn an_account_is_folded_up_to_an_instant(store: &dyn Store) {
 pub fn customers_are_listed_in_pages(store: &dyn Store) {
     let (desk, elsewhere) = (TestShop::new(store), TestShop::new(store));
     for number in 0..5 {
-        desk.execute_commands(&id(&format!("c{number}")), vec![add(number + 1)]).unwrap();
-        elsewhere.execute_commands(&id(&format!("other{number}")), vec![]).unwrap();
+        desk.execute_commands(&id(&format!("c{number}")), vec![add(number + 1)])
+            .unwrap();
+        elsewhere
+            .execute_commands(&id(&format!("other{number}")), vec![])
+            .unwrap();
     }
     let everybody = SearchQuery::default();
     let page = |after, limit| store.customers(desk.shop, &everybody, after, limit).unwrap();
@@ -130,7 +133,9 @@ pub fn customers_are_found_and_counted(store: &dyn Store) {
         desk.execute_commands(&id_and_email(&number.to_string(), &address), vec![add(number + 1)])
             .unwrap();
     }
-    elsewhere.execute_commands(&id_and_email("0", "even@example.com"), vec![]).unwrap();
+    elsewhere
+        .execute_commands(&id_and_email("0", "even@example.com"), vec![])
+        .unwrap();
     for (text, want) in [
         ("", vec![1, 2, 3, 4, 5, 6]),
         ("EVEN", vec![1, 3, 5]),

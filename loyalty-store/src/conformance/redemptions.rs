@@ -2,8 +2,8 @@
 
 use super::test_shop::*;
 use crate::{
-    Action, CartQuery, DiscountAction, Outcome, Receipt, RedemptionAction, RedemptionView,
-    Rejection, Store, CustomerRef,
+    Action, CartQuery, CustomerRef, DiscountAction, Outcome, Receipt, RedemptionAction,
+    RedemptionView, Rejection, Store,
 };
 use loyalty_core::discount::{Cart, CartLine, Customer};
 use loyalty_core::{Command, CustomerId, LineId, Points, RedemptionId, RewardId};
@@ -24,7 +24,11 @@ pub fn issue_action(who: &CustomerRef, reward: &str, entropy: u8) -> Action {
 }
 
 fn redeem(desk: &TestShop<'_>, who: &CustomerRef, reward: &str, entropy: u8) -> RedemptionView {
-    *desk.execute(issue_action(who, reward, entropy)).unwrap().redemption.unwrap()
+    *desk
+        .execute(issue_action(who, reward, entropy))
+        .unwrap()
+        .redemption
+        .unwrap()
 }
 
 fn cancel_redemption(desk: &TestShop<'_>, id: RedemptionId) -> Outcome {
@@ -44,7 +48,11 @@ fn code_text(view: &RedemptionView) -> String {
 }
 
 /// What a cart of 20 with this code costs the customer, or why the code does not apply.
-fn price_with_code(desk: &TestShop<'_>, customer: &str, text: &str) -> Result<String, &'static str> {
+fn price_with_code(
+    desk: &TestShop<'_>,
+    customer: &str,
+    text: &str,
+) -> Result<String, &'static str> {
     let line = CartLine {
         id: LineId::new("1").unwrap(),
         product: None,
@@ -104,7 +112,10 @@ pub fn a_redemption_spends_points_and_issues_a_code(store: &dyn Store) {
     assert_eq!(price_with_code(&desk, "1", &code_text(&issued)), Ok("15.00".to_owned()));
     // Another customer cannot use it, and at its end nobody can.
     assert_eq!(price_with_code(&desk, "2", &code_text(&issued)), Err("customer_not_eligible"));
-    assert_eq!(price_with_code(&desk.at("2026-02-01T12:00:00Z"), "1", &code_text(&issued)), Err("expired"));
+    assert_eq!(
+        price_with_code(&desk.at("2026-02-01T12:00:00Z"), "1", &code_text(&issued)),
+        Err("expired")
+    );
     assert_eq!(load_redemption(&desk, issued.id()), issued);
     // Too few points: the figures, and no trace.
     let before = super::contents::StoreContents::read(store);
@@ -186,7 +197,9 @@ pub fn a_cancelled_order_returns_points_if_configured(store: &dyn Store) {
     if let Command::RecordOrder { at: told, .. } = &mut without {
         *told = Some(at("2026-01-03T00:00:00Z"));
     }
-    desk.at("2026-01-03T00:00:00Z").execute_order(Some(&who), without).unwrap();
+    desk.at("2026-01-03T00:00:00Z")
+        .execute_order(Some(&who), without)
+        .unwrap();
     assert_eq!((later.balance(&who), state_name(&later, issued.id())), (170, "cancelled"));
 }
 
@@ -213,7 +226,10 @@ pub fn a_redemption_expires_without_a_command(store: &dyn Store) {
     // Its cancellation gives the code back, with thirty days to use it.
     let later = desk.at("2026-03-01T00:00:00Z");
     later.execute_order(None, cancel("o1")).unwrap();
-    assert_eq!(load_redemption(&later, issued.id()).redemption.ends_at(), Some(at("2026-03-31T00:00:00Z")));
+    assert_eq!(
+        load_redemption(&later, issued.id()).redemption.ends_at(),
+        Some(at("2026-03-31T00:00:00Z"))
+    );
     assert_eq!(price_with_code(&later, "1", &code_text(&issued)), Ok("15.00".to_owned()));
     assert_eq!(
         price_with_code(&later.at("2026-03-31T00:00:00Z"), "1", &code_text(&issued)),
@@ -236,7 +252,8 @@ pub fn a_reward_without_a_code_is_marked_used(store: &dyn Store) {
     let offered = |who: &CustomerRef| {
         let rewards = store.rewards(desk.shop, who, desk.now).unwrap().unwrap();
         let why = |reward: &loyalty_core::redemption::RewardOffer| {
-            let codes: Vec<_> = reward.rejections.iter().map(loyalty_core::Rejection::code).collect();
+            let codes: Vec<_> =
+                reward.rejections.iter().map(loyalty_core::Rejection::code).collect();
             (reward.missing_points.get(), codes)
         };
         rewards.offered.iter().map(why).collect::<Vec<_>>()
@@ -265,7 +282,8 @@ pub fn redemptions_are_read_in_pages_through_a_merge(store: &dyn Store) {
     let own: Vec<_> = (3..=4)
         .map(|entropy| redeem(&desk, &who, "five", entropy).id())
         .collect();
-    desk.execute_commands(&id_and_email("1", "ada@example.com"), vec![]).unwrap();
+    desk.execute_commands(&id_and_email("1", "ada@example.com"), vec![])
+        .unwrap();
     want.reverse();
     let want: Vec<_> = own.into_iter().rev().chain(want).collect();
     let account = desk.customer(&who).record().account;

@@ -1,7 +1,7 @@
 //! Shopify's search terms, as every store understands them.
 
 use super::test_shop::*;
-use crate::{Action, FieldChange, NumericId, Existence, ProfileChange, SearchQuery, Store};
+use crate::{Action, Existence, FieldChange, NumericId, ProfileChange, SearchQuery, Store};
 use loyalty_core::{Command, ManualTier, Program, TierId, Zone};
 
 use super::customers::patch_action;
@@ -12,7 +12,8 @@ fn create_people(store: &dyn Store) -> TestShop<'_> {
     let desk = TestShop::new(store);
     let tiers = r#"{"tiers": [{"id": "gold", "name": "Gold"}]}"#;
     let program = Box::new(Program::from_json(tiers).unwrap());
-    desk.execute(Action::PublishProgram { program, replaces: None }).unwrap();
+    desk.execute(Action::PublishProgram { program, replaces: None })
+        .unwrap();
     let text = |text: &str| FieldChange::Set(Some(text.to_owned()));
     let people = [
         ("ada", "Ada@Example.com", "Ada", "Love Lace", "DE", 150, 2),
@@ -22,7 +23,8 @@ fn create_people(store: &dyn Store) -> TestShop<'_> {
     ];
     for (day, (name, address, first, last, country, count, labels)) in (1..).zip(people) {
         let desk = desk.at(&format!("2026-01-0{day}T12:00:00Z"));
-        desk.execute_commands(&id_and_email(name, address), vec![add(count.max(1))]).unwrap();
+        desk.execute_commands(&id_and_email(name, address), vec![add(count.max(1))])
+            .unwrap();
         if count == 0 {
             desk.execute_commands(&id(name), vec![subtract(1)]).unwrap();
         }
@@ -188,11 +190,14 @@ pub fn an_id_or_an_email_finds_its_customer(store: &dyn Store) {
     }
     // Another shop's number leads nowhere, and a guest who was merged is not found by the old one.
     assert_eq!(find_initials(&TestShop::new(store), &format!("id:{ada}")), "");
-    desk.execute_commands(&id_and_email("h", "h@example.com"), vec![]).unwrap();
-    desk.execute(patch_action(&id("h"), email_change("guest@example.com"))).unwrap();
+    desk.execute_commands(&id_and_email("h", "h@example.com"), vec![])
+        .unwrap();
+    desk.execute(patch_action(&id("h"), email_change("guest@example.com")))
+        .unwrap();
     assert_eq!(find_initials(&desk, &format!("id:{guest}")), "");
     assert_eq!(find_initials(&desk, "id:h"), "g");
-    desk.execute(Action::for_customer(id("h"), Existence::Required, vec![])).unwrap();
+    desk.execute(Action::for_customer(id("h"), Existence::Required, vec![]))
+        .unwrap();
 }
 
 pub fn unsupported_searches_are_rejected(store: &dyn Store) {

@@ -1,7 +1,7 @@
 //! Shops, their programs, keys and plugins; and that nothing of one shop is another's.
 
 use super::test_shop::*;
-use crate::{Action, Integration, NewApiKey, Existence, Rejection, Scope, Store};
+use crate::{Action, Existence, Integration, NewApiKey, Rejection, Scope, Store};
 use loyalty_core::{Program, ProgramVersion};
 
 pub fn new_key(id: &str) -> NewApiKey {
@@ -40,7 +40,9 @@ pub fn publishing_checks_the_replaced_version(store: &dyn Store) {
 pub fn two_api_keys_are_valid(store: &dyn Store) {
     let (desk, elsewhere) = (TestShop::new(store), TestShop::new(store));
     let alive = |id: &str| store.api_key(id).unwrap().map(|key| key.shop);
-    store.add_api_key(elsewhere.shop, &new_key("other"), desk.now).unwrap();
+    store
+        .add_api_key(elsewhere.shop, &new_key("other"), desk.now)
+        .unwrap();
     store.add_api_key(desk.shop, &new_key("first"), desk.now).unwrap();
     assert_eq!(alive("first"), Some(desk.shop));
     store.add_api_key(desk.shop, &new_key("second"), desk.now).unwrap();
@@ -81,23 +83,32 @@ pub fn an_integration_is_recorded(store: &dyn Store) {
 pub fn one_shop_does_not_see_another(store: &dyn Store) {
     let (here, there) = (TestShop::new(store), TestShop::new(store));
     for (desk, count) in [(here, 10), (there, 20)] {
-        desk.execute_commands(&id_and_email("1", "ada@example.com"), vec![add(count)]).unwrap();
+        desk.execute_commands(&id_and_email("1", "ada@example.com"), vec![add(count)])
+            .unwrap();
         desk.execute_order(Some(&id("1")), record_paid("o1", "5.00")).unwrap();
     }
     here.execute_order(None, cancel("o1")).unwrap();
-    here.execute_order(Some(&id("only-here")), record_paid("o2", "5.00")).unwrap();
+    here.execute_order(Some(&id("only-here")), record_paid("o2", "5.00"))
+        .unwrap();
     assert_eq!((here.balance(&id("1")), there.balance(&email("ada@example.com"))), (10, 25));
 
     assert!(store.customer(there.shop, &id("only-here")).unwrap().is_none());
     assert!(store.order(there.shop, &order_id("o2")).unwrap().is_none());
     let account = here.customer(&id("1")).record().account;
     assert!(store.customer_by_account(there.shop, account).unwrap().is_none());
-    assert!(store.account_journal(there.shop, account, None, 10).unwrap().rows.is_empty());
+    assert!(
+        store
+            .account_journal(there.shop, account, None, 10)
+            .unwrap()
+            .rows
+            .is_empty()
+    );
     assert_eq!(
         store.account_at(there.shop, account, there.now).unwrap(),
         loyalty_core::Account::default()
     );
-    let refused = there.execute(Action::for_customer(id("only-here"), Existence::Required, vec![add(1)]));
+    let refused =
+        there.execute(Action::for_customer(id("only-here"), Existence::Required, vec![add(1)]));
     assert_eq!(rejection_code(&refused), "customer_not_found");
     let receipt = there.execute_order(None, refund("o2", "r1", "1.00")).unwrap();
     assert!(receipt.customer.is_none());

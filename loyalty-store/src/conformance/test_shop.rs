@@ -3,16 +3,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use loyalty_core::discount::{Code, PriceRuleParts, PriceRule, ValueType};
+use loyalty_core::discount::{Code, PriceRule, PriceRuleParts, ValueType};
 use loyalty_core::{
-    CodeId, Command, Currency, CustomerId, Email, OverRefund, AdjustmentReason, Line, LineId, Order, OrderId,
-    Origin, Points, PriceRuleId, Program, Quantity, Refund, RefundId, RefundContent, ShopId, Status,
-    Timestamp, Zone,
+    AdjustmentReason, CodeId, Command, Currency, CustomerId, Email, Line, LineId, Order, OrderId,
+    Origin, OverRefund, Points, PriceRuleId, Program, Quantity, Refund, RefundContent, RefundId,
+    ShopId, Status, Timestamp, Zone,
 };
 
 use crate::{
-    Action, Response, FieldChange, CustomerView, DiscountAction, DiscountOutcome, Failure, Idempotency,
-    NewShop, Outcome, Pending, Existence, ProfileChange, Rejection, Reply, Request, Store, CustomerRef,
+    Action, CustomerRef, CustomerView, DiscountAction, DiscountOutcome, Existence, Failure,
+    FieldChange, Idempotency, NewShop, Outcome, Pending, ProfileChange, Rejection, Reply, Request,
+    Response, Store,
 };
 
 /// A shop's counter at a time: it tells the store and looks at what became of it.

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use super::test_shop::*;
 use crate::{
-    Action, FieldChange, DueAccount, EmailConflict, Existence, ProfileChange, Reply, Request, Store, CustomerRef,
+    Action, CustomerRef, DueAccount, EmailConflict, Existence, FieldChange, ProfileChange, Reply,
+    Request, Store,
 };
-use loyalty_core::{AccountId, Command, Event, ReferralParty, Points, Tag, Timestamp};
+use loyalty_core::{AccountId, Command, Event, Points, ReferralParty, Tag, Timestamp};
 
 use super::contents::whole_journal;
 
@@ -67,7 +68,9 @@ pub fn change_action(who: &CustomerRef, change: ProfileChange) -> Action {
 pub fn run_scheduler(desk: &TestShop<'_>) -> usize {
     for shop in desk.store.shops_to_reschedule().unwrap() {
         while desk.store.shops_to_reschedule().unwrap().contains(&shop) {
-            TestShop { shop, ..*desk }.execute(Action::RescheduleDue { limit: 2 }).unwrap();
+            TestShop { shop, ..*desk }
+                .execute(Action::RescheduleDue { limit: 2 })
+                .unwrap();
         }
     }
     let (mut after, mut count) = (None, 0);
@@ -97,11 +100,19 @@ pub fn a_birthday_bonus_is_granted_once(store: &dyn Store) {
     let desk = TestShop::new(store);
     desk.execute(publish_action(FULL_PROGRAM)).unwrap();
     let who = id("1");
-    desk.execute(change_action(&who, birthday_change("1990-05-04"))).unwrap();
+    desk.execute(change_action(&who, birthday_change("1990-05-04")))
+        .unwrap();
     assert_eq!(desk.at("2026-05-03T23:59:59Z").balance(&who), 0);
     let day = desk.at("2026-05-04T00:00:00Z");
     assert_eq!((day.balance(&who), day.customer(&who).account().lots().len()), (50, 0));
-    assert_eq!((run_scheduler(&desk.at("2026-05-03T23:59:59Z")), run_scheduler(&day), run_scheduler(&day)), (0, 1, 0));
+    assert_eq!(
+        (
+            run_scheduler(&desk.at("2026-05-03T23:59:59Z")),
+            run_scheduler(&day),
+            run_scheduler(&day)
+        ),
+        (0, 1, 0)
+    );
     assert_eq!(day.customer(&who).account().lots().len(), 1);
     // The same day told again is no change; the next is a year away.
     desk.at("2026-05-04T01:00:00Z")
@@ -122,7 +133,8 @@ pub fn results_do_not_depend_on_the_scheduler(store: &dyn Store) {
         let desk = TestShop::new(store);
         desk.execute(publish_action(FULL_PROGRAM)).unwrap();
         let who = id("1");
-        desk.execute(change_action(&who, birthday_change("1990-02-20"))).unwrap();
+        desk.execute(change_action(&who, birthday_change("1990-02-20")))
+            .unwrap();
         let told = [
             ("2026-01-05T10:00:00Z", "a", "50.00"),
             ("2026-01-10T10:00:00Z", "b", "45.00"),
@@ -139,7 +151,9 @@ pub fn results_do_not_depend_on_the_scheduler(store: &dyn Store) {
         };
         for (when, order, total) in told {
             until(at(when));
-            desk.at(when).execute_order(Some(&who), record_paid(order, total)).unwrap();
+            desk.at(when)
+                .execute_order(Some(&who), record_paid(order, total))
+                .unwrap();
         }
         until(at("2027-03-01T00:00:00Z"));
         let end = desk.at("2027-03-01T00:00:00Z");
@@ -163,7 +177,8 @@ pub fn publishing_a_program_reschedules_accounts(store: &dyn Store) {
     let desk = TestShop::new(store);
     let people: Vec<CustomerRef> = (0..5).map(|number| id(&format!("c{number}"))).collect();
     for who in &people {
-        desk.execute(change_action(who, birthday_change("1990-03-15"))).unwrap();
+        desk.execute(change_action(who, birthday_change("1990-03-15")))
+            .unwrap();
         desk.execute_commands(who, vec![add(100)]).unwrap();
     }
     assert_eq!(store.due(Timestamp::MAX_UTC, None, 10).unwrap(), []);
@@ -180,7 +195,9 @@ pub fn publishing_a_program_reschedules_accounts(store: &dyn Store) {
     let due = store.due(Timestamp::MAX_UTC, None, 10).unwrap();
     assert!(due.len() == 5 && due.iter().all(|due| due.at == march.now), "{due:?}");
     // What was due under a former program is decided under it, also where it comes to light later.
-    desk.at("2026-03-20T00:00:00Z").execute(publish_action(INACTIVITY_PROGRAM)).unwrap();
+    desk.at("2026-03-20T00:00:00Z")
+        .execute(publish_action(INACTIVITY_PROGRAM))
+        .unwrap();
     assert_eq!(march.balance(&people[1]), 150);
     assert_eq!(desk.at("2026-03-24T23:59:59Z").balance(&people[1]), 150);
     assert_eq!(run_scheduler(&desk.at("2026-03-24T23:59:59Z")), 5);
@@ -203,7 +220,8 @@ pub fn a_changed_birthday_or_tag_is_not_retroactive(store: &dyn Store) {
     desk.execute(publish_action(VIP_PROGRAM)).unwrap();
     let (early, late, moved) = (id("early"), id("late"), id("moved"));
     for who in [&early, &late, &moved] {
-        desk.execute(change_action(who, birthday_change("1990-03-15"))).unwrap();
+        desk.execute(change_action(who, birthday_change("1990-03-15")))
+            .unwrap();
     }
     desk.execute(change_action(&early, tag_change("vip"))).unwrap();
     desk.execute(change_action(&moved, tag_change("vip"))).unwrap();
@@ -211,7 +229,9 @@ pub fn a_changed_birthday_or_tag_is_not_retroactive(store: &dyn Store) {
     april.execute(change_action(&late, tag_change("vip"))).unwrap();
     assert_eq!((april.balance(&early), april.balance(&late)), (9, 0));
     // Its birthday had come before it was changed, and one a year is enough.
-    april.execute(change_action(&moved, birthday_change("1990-06-01"))).unwrap();
+    april
+        .execute(change_action(&moved, birthday_change("1990-06-01")))
+        .unwrap();
     assert_eq!(april.customer(&moved).account().totals().granted, Points::from(9));
     april.execute(change_action(&early, tag_change(""))).unwrap();
     assert_eq!(desk.at("2026-12-31T00:00:00Z").balance(&moved), 9);
@@ -224,10 +244,18 @@ pub fn a_changed_birthday_or_tag_is_not_retroactive(store: &dyn Store) {
 pub fn past_and_future_states_are_read(store: &dyn Store) {
     let desk = TestShop::new(store);
     let who = id("1");
-    desk.at("2026-01-02T00:00:00Z").execute_commands(&who, vec![add(100)]).unwrap();
-    desk.at("2026-01-05T00:00:00Z").execute(publish_action(INACTIVITY_PROGRAM)).unwrap();
-    desk.at("2026-01-20T00:00:00Z").execute_commands(&who, vec![add(7)]).unwrap();
-    desk.at("2026-01-25T00:00:00Z").execute(publish_action(FULL_PROGRAM)).unwrap();
+    desk.at("2026-01-02T00:00:00Z")
+        .execute_commands(&who, vec![add(100)])
+        .unwrap();
+    desk.at("2026-01-05T00:00:00Z")
+        .execute(publish_action(INACTIVITY_PROGRAM))
+        .unwrap();
+    desk.at("2026-01-20T00:00:00Z")
+        .execute_commands(&who, vec![add(7)])
+        .unwrap();
+    desk.at("2026-01-25T00:00:00Z")
+        .execute(publish_action(FULL_PROGRAM))
+        .unwrap();
     let order = desk
         .at("2026-01-26T00:00:00Z")
         .execute_order(Some(&who), record_paid("a", "95.00"))
@@ -280,8 +308,11 @@ pub fn a_friend_is_rewarded_in_the_same_transaction(store: &dyn Store) {
         email: None,
         household: BTreeSet::new(),
     };
-    desk.execute_commands(&bob, vec![Command::JoinReferral { referee: party(&bob), referrer: party(&ada) }])
-        .unwrap();
+    desk.execute_commands(
+        &bob,
+        vec![Command::JoinReferral { referee: party(&bob), referrer: party(&ada) }],
+    )
+    .unwrap();
     let receipt = desk.execute_order(Some(&bob), record_paid("a", "20.00")).unwrap();
     assert!(
         receipt
@@ -302,7 +333,10 @@ pub fn a_code_is_claimed_once(store: &dyn Store) {
     desk.execute(publish_action(FULL_PROGRAM)).unwrap();
     let (ada, bob) = (id("ada"), id("bob"));
     let enter = |who: &CustomerRef, code: &str| {
-        desk.execute_commands(who, vec![Command::EnterCode { code: code.into(), used_by_other: false }])
+        desk.execute_commands(
+            who,
+            vec![Command::EnterCode { code: code.into(), used_by_other: false }],
+        )
     };
     enter(&ada, " a ").unwrap();
     assert_eq!(
@@ -346,14 +380,21 @@ pub fn a_code_is_claimed_once(store: &dyn Store) {
     assert_eq!(rejection_code(&join(&ada, "2222222222222222")), "referral_refused");
     join(&id("cat"), " 2222222222222223").unwrap();
     assert_eq!(
-        desk.customer(&id("cat")).account().activity().referral().unwrap().referrer,
+        desk.customer(&id("cat"))
+            .account()
+            .activity()
+            .referral()
+            .unwrap()
+            .referrer,
         account(&desk, &bob)
     );
     // Another shop has names of its own.
     let other = TestShop::new(store);
     other.execute(publish_action(FULL_PROGRAM)).unwrap();
-    let entered =
-        other.execute_commands(&id("dan"), vec![Command::EnterCode { code: "A".into(), used_by_other: false }]);
+    let entered = other.execute_commands(
+        &id("dan"),
+        vec![Command::EnterCode { code: "A".into(), used_by_other: false }],
+    );
     assert_eq!(entered.unwrap().customer.unwrap().balance(other.now), points(4));
 }
 

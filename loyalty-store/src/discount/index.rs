@@ -35,7 +35,10 @@ impl IndexChange {
             DiscountEvent::CodeRenamed { code, text } => match known(*code) {
                 Some((_, key)) if key == text.key() => Vec::new(),
                 Some((rule, key)) => {
-                    vec![Self::DeleteCode(key, *code), Self::PutCode(text.key().to_owned(), rule, *code)]
+                    vec![
+                        Self::DeleteCode(key, *code),
+                        Self::PutCode(text.key().to_owned(), rule, *code),
+                    ]
                 }
                 None => Vec::new(),
             },

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use loyalty_core::discount::{
-    Cart, CartError, CheckoutClaim, Code, CodeContext, CodeState, Evaluation, Reservation, PriceRule,
-    Stacking, CodeUsage, evaluate,
+    Cart, CartError, CheckoutClaim, Code, CodeContext, CodeState, CodeUsage, Evaluation, PriceRule,
+    Reservation, Stacking, evaluate,
 };
 use loyalty_core::{
     AccountId, CheckoutId, CodeId, CustomerId, Email, OrderId, PriceRuleId, Program, SegmentId,
@@ -15,8 +15,8 @@ use loyalty_core::{
 use super::{CartQuery, CheckoutView, CodeView, PriceRuleView, code_state, rule_state};
 use crate::catalogue::SavedSearch;
 use crate::error::Failure;
-use crate::projections::{CheckoutCodes, ProjectionKey, Projection, OrderCodes, ProjectionState};
 use crate::numeric_id::NumericId;
+use crate::projections::{CheckoutCodes, OrderCodes, Projection, ProjectionKey, ProjectionState};
 use crate::query::CustomerView;
 use crate::record::CustomerRecord;
 use crate::search::SearchQuery;
@@ -24,12 +24,19 @@ use crate::shop::Shop;
 
 /// What is looked up of price rules and discount codes.
 pub(crate) trait DiscountView {
-    fn projection(&mut self, shop: ShopId, key: &ProjectionKey) -> Result<Option<Arc<Projection>>, Failure>;
-    /// The code that was last made of this [`Code::key`], and not removed.
+    fn projection(
+        &mut self,
+        shop: ShopId,
+        key: &ProjectionKey,
+    ) -> Result<Option<Arc<Projection>>, Failure>;
+    /// The code that was last made of this [`BodyErrorCode::key`], and not removed.
     fn code_by_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure>;
     fn rule_emails(&mut self, shop: ShopId, rule: PriceRuleId) -> Result<Arc<[Email]>, Failure>;
-    fn find_saved_search(&mut self, shop: ShopId, number: NumericId)
-    -> Result<Option<Arc<SavedSearch>>, Failure>;
+    fn find_saved_search(
+        &mut self,
+        shop: ShopId,
+        number: NumericId,
+    ) -> Result<Option<Arc<SavedSearch>>, Failure>;
     fn customer_view(&mut self, account: AccountId) -> Result<Option<CustomerView>, Failure>;
 }
 
@@ -54,7 +61,9 @@ pub(crate) fn matching_saved_searches(
         let Some(number) = id.as_str().parse().ok().and_then(NumericId::new) else {
             continue;
         };
-        let Some(search) = view.find_saved_search(shop.id, number)? else { continue };
+        let Some(search) = view.find_saved_search(shop.id, number)? else {
+            continue;
+        };
         let query = SearchQuery::parse(&search.query, now, shop.zone);
         found.extend(query.is_ok_and(|query| query.matches(&customer)).then(|| id.clone()));
     }
@@ -228,7 +237,9 @@ impl CodeLookup {
         if rule.as_ref().is_some_and(|rule| rule.parts().once_per_customer) {
             for account in family {
                 let record = view.projection(shop, &ProjectionKey::Tally(id, *account))?;
-                if let Some(Projection { state: ProjectionState::Tally(tally), .. }) = record.as_deref() {
+                if let Some(Projection { state: ProjectionState::Tally(tally), .. }) =
+                    record.as_deref()
+                {
                     used_by_customer = Some(used_by_customer.unwrap_or_default().merge(tally));
                 }
             }
@@ -253,14 +264,23 @@ impl CodeLookup {
     }
 
     /// The customer's account as the checkout's reservation knows it: they may have been a guest then.
-    pub(crate) fn reservation_account(&self, family: &[AccountId], now: Timestamp) -> Option<AccountId> {
+    pub(crate) fn reservation_account(
+        &self,
+        family: &[AccountId],
+        now: Timestamp,
+    ) -> Option<AccountId> {
         let held = self.checkout.as_ref().and_then(|claim| claim.reservation_at(now));
         held.and_then(|held| held.account)
             .filter(|account| family.contains(account))
     }
 
     /// The same with the reservation under the customer's present account.
-    fn with_reservation_account(mut self, account: Option<AccountId>, family: &[AccountId], now: Timestamp) -> Self {
+    fn with_reservation_account(
+        mut self,
+        account: Option<AccountId>,
+        family: &[AccountId],
+        now: Timestamp,
+    ) -> Self {
         if self.reservation_account(family, now).is_some()
             && let Some(CheckoutClaim::Reserved(Reservation { until, .. })) = self.checkout
         {
@@ -310,7 +330,8 @@ impl CartFacts {
             buyer.id = buyer.id.take().or_else(|| known.id.clone());
             buyer.email = buyer.email.take().or_else(|| known.email.clone());
         }
-        let family = collect_merged_accounts(view, shop, customers.iter().map(|customer| customer.account))?;
+        let family =
+            collect_merged_accounts(view, shop, customers.iter().map(|customer| customer.account))?;
         cart.customer.aliases = numeric_customer_ids(&family);
         let claims = checkout
             .map(|checkout| load_checkout_codes(view, shop, &checkout))
@@ -321,9 +342,12 @@ impl CartFacts {
             let gathered = CodeLookup::load(view, shop, id, &family, claims.as_ref())?;
             if let Some(gathered) = gathered {
                 let who = (cart.customer.account, cart.at);
-                cart.customer
-                    .segments
-                    .extend(matching_saved_searches(view, of, gathered.rule(), who)?);
+                cart.customer.segments.extend(matching_saved_searches(
+                    view,
+                    of,
+                    gathered.rule(),
+                    who,
+                )?);
                 codes.insert(
                     text.clone(),
                     gathered.with_reservation_account(cart.customer.account, &family, cart.at),

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use loyalty_core::{CategoryId, ProductId, ShopId, VariantId};
 
 use super::{MemoryStore, Tables};
-use crate::catalogue::{Catalogue, CategoryRecord, ProductRef, ProductRecord, SavedSearch};
+use crate::catalogue::{Catalogue, CategoryRecord, ProductRecord, ProductRef, SavedSearch};
 use crate::error::Failure;
 use crate::numeric_id::NumericId;
 use crate::query::Page;
-use crate::transact::{CatalogueView, AssignedNumbers, CatalogueChange};
+use crate::transact::{AssignedNumbers, CatalogueChange, CatalogueView};
 
 #[derive(Debug, Default)]
 pub(super) struct CatalogueTables {
@@ -25,7 +25,12 @@ pub(super) struct CatalogueTables {
 }
 
 impl CatalogueTables {
-    pub(super) fn apply(&mut self, shop: ShopId, shelved: Vec<CatalogueChange>, numbered: AssignedNumbers) {
+    pub(super) fn apply(
+        &mut self,
+        shop: ShopId,
+        shelved: Vec<CatalogueChange>,
+        numbered: AssignedNumbers,
+    ) {
         for shelved in shelved {
             match shelved {
                 CatalogueChange::PutProduct(record) => {
@@ -97,7 +102,11 @@ impl CatalogueView for Tables {
             .any(|search| search.shop == shop && search.name == name))
     }
 
-    fn variant_number(&mut self, shop: ShopId, id: &VariantId) -> Result<Option<NumericId>, Failure> {
+    fn variant_number(
+        &mut self,
+        shop: ShopId,
+        id: &VariantId,
+    ) -> Result<Option<NumericId>, Failure> {
         Ok(self.catalogue.variant_numbers.get(&(shop, id.clone())).copied())
     }
 
@@ -123,8 +132,17 @@ impl Catalogue for MemoryStore {
         CatalogueView::variant_number(&mut *self.tables(), shop, id)
     }
 
-    fn variant_by_number(&self, shop: ShopId, number: NumericId) -> Result<Option<VariantId>, Failure> {
-        Ok(self.tables().catalogue.numbered_variants.get(&(shop, number)).cloned())
+    fn variant_by_number(
+        &self,
+        shop: ShopId,
+        number: NumericId,
+    ) -> Result<Option<VariantId>, Failure> {
+        Ok(self
+            .tables()
+            .catalogue
+            .numbered_variants
+            .get(&(shop, number))
+            .cloned())
     }
 
     fn products(
@@ -133,7 +151,9 @@ impl Catalogue for MemoryStore {
         after: Option<NumericId>,
         limit: usize,
     ) -> Result<Page<Arc<ProductRecord>>, Failure> {
-        Ok(page(&self.tables().catalogue.products, shop, after, limit, |record| record.shop))
+        Ok(page(&self.tables().catalogue.products, shop, after, limit, |record| {
+            record.shop
+        }))
     }
 
     fn count_products(&self, shop: ShopId) -> Result<u64, Failure> {
@@ -154,9 +174,13 @@ impl Catalogue for MemoryStore {
         after: Option<&CategoryId>,
         limit: usize,
     ) -> Result<Page<Arc<CategoryRecord>>, Failure> {
-        Ok(page(&self.tables().catalogue.categories, shop, after.cloned(), limit, |record| {
-            record.shop
-        }))
+        Ok(page(
+            &self.tables().catalogue.categories,
+            shop,
+            after.cloned(),
+            limit,
+            |record| record.shop,
+        ))
     }
 
     fn count_categories(&self, shop: ShopId) -> Result<u64, Failure> {
@@ -177,7 +201,9 @@ impl Catalogue for MemoryStore {
         after: Option<NumericId>,
         limit: usize,
     ) -> Result<Page<Arc<SavedSearch>>, Failure> {
-        Ok(page(&self.tables().catalogue.searches, shop, after, limit, |search| search.shop))
+        Ok(page(&self.tables().catalogue.searches, shop, after, limit, |search| {
+            search.shop
+        }))
     }
 
     fn count_saved_searches(&self, shop: ShopId) -> Result<u64, Failure> {

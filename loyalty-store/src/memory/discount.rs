@@ -10,19 +10,27 @@ use crate::catalogue::SavedSearch;
 use crate::discount::lookup::{self, CartFacts, DiscountView};
 use crate::discount::{CartQuery, CheckoutView, CodeBatch, CodeView, Discounts, PriceRuleView};
 use crate::error::Failure;
-use crate::projections::{ProjectionKey, Projection};
 use crate::numeric_id::NumericId;
+use crate::projections::{Projection, ProjectionKey};
 use crate::query::{CustomerView, Page};
 use crate::record::Seq;
 use crate::transact::{CatalogueView, TransactionView};
 
 impl DiscountView for Tables {
-    fn projection(&mut self, shop: ShopId, key: &ProjectionKey) -> Result<Option<Arc<Projection>>, Failure> {
+    fn projection(
+        &mut self,
+        shop: ShopId,
+        key: &ProjectionKey,
+    ) -> Result<Option<Arc<Projection>>, Failure> {
         Ok(self.projections.get(&(shop, key.clone())).cloned())
     }
 
     fn code_by_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure> {
-        Ok(self.index.codes_by_key.get(&(shop, key.to_owned())).map(|(_, code)| *code))
+        Ok(self
+            .index
+            .codes_by_key
+            .get(&(shop, key.to_owned()))
+            .map(|(_, code)| *code))
     }
 
     fn rule_emails(&mut self, shop: ShopId, rule: PriceRuleId) -> Result<Arc<[Email]>, Failure> {
@@ -57,7 +65,10 @@ impl Discounts for MemoryStore {
         let from = (shop, PriceRuleId(after.map_or(0, |after| after.0.saturating_add(1))));
         let ids = tables.index.rules.range(from..=(shop, PriceRuleId(Seq::MAX)));
         let ids: Vec<_> = ids.map(|(_, id)| *id).take(limit.saturating_add(1)).collect();
-        let rules = ids.iter().take(limit).map(|id| lookup::find_rule(&mut *tables, shop, *id));
+        let rules = ids
+            .iter()
+            .take(limit)
+            .map(|id| lookup::find_rule(&mut *tables, shop, *id));
         let rules: Result<Vec<_>, _> = rules.collect();
         Ok(Page {
             items: rules?.into_iter().flatten().collect(),
@@ -93,7 +104,10 @@ impl Discounts for MemoryStore {
         let from = (rule, CodeId(after.map_or(0, |after| after.0.saturating_add(1))));
         let ids = tables.index.codes_by_rule.range(from..=(rule, CodeId(Seq::MAX)));
         let ids: Vec<_> = ids.map(|(_, id)| *id).take(limit.saturating_add(1)).collect();
-        let codes = ids.iter().take(limit).map(|id| lookup::find_code(&mut *tables, shop, *id));
+        let codes = ids
+            .iter()
+            .take(limit)
+            .map(|id| lookup::find_code(&mut *tables, shop, *id));
         let codes: Result<Vec<_>, _> = codes.collect();
         Ok(Page {
             items: codes?.into_iter().flatten().collect(),
@@ -116,7 +130,10 @@ impl Discounts for MemoryStore {
     fn code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure> {
         let tables = self.tables();
         let place = usize::try_from(id.saturating_sub(1)).unwrap_or(usize::MAX);
-        Ok(tables.journal.get(place).and_then(|row| CodeBatch::from_row(row, shop)))
+        Ok(tables
+            .journal
+            .get(place)
+            .and_then(|row| CodeBatch::from_row(row, shop)))
     }
 
     fn checkout(
@@ -137,7 +154,10 @@ impl Discounts for MemoryStore {
             program.ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program")))?;
         let (id, email) = (query.cart.customer.id.as_ref(), query.cart.customer.email.as_ref());
         let by_id = id.map(|id| tables.account_by_id(shop, id)).transpose()?.flatten();
-        let by_email = email.map(|email| tables.account_by_email(shop, email)).transpose()?.flatten();
+        let by_email = email
+            .map(|email| tables.account_by_email(shop, email))
+            .transpose()?
+            .flatten();
         let accounts = by_id
             .into_iter()
             .chain(by_email.filter(|account| by_id != Some(*account)));

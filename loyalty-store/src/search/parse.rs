@@ -9,7 +9,7 @@ use std::vec::IntoIter;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use loyalty_core::Zone;
 
-use super::{Comparison, Expression, Pattern, SearchError, TimeRange, Term, TextField};
+use super::{Comparison, Expression, Pattern, SearchError, Term, TextField, TimeRange};
 
 const MAX_CHARACTERS: usize = 500;
 const MAX_TERMS: usize = 10;
@@ -130,7 +130,9 @@ impl Parser {
         let mut parts = vec![self.parse_one()?];
         loop {
             match self.tokens.peek() {
-                None | Some(Token::Close | Token::Or) => return Ok(unwrap_single(parts, Expression::All)),
+                None | Some(Token::Close | Token::Or) => {
+                    return Ok(unwrap_single(parts, Expression::All));
+                }
                 Some(Token::And) => {
                     self.tokens.next();
                     parts.push(self.parse_one()?);
@@ -158,7 +160,10 @@ impl Parser {
     }
 }
 
-fn unwrap_single(mut parts: Vec<Expression>, many: fn(Vec<Expression>) -> Expression) -> Expression {
+fn unwrap_single(
+    mut parts: Vec<Expression>,
+    many: fn(Vec<Expression>) -> Expression,
+) -> Expression {
     match parts.pop() {
         Some(only) if parts.is_empty() => only,
         last => {
@@ -226,7 +231,11 @@ fn parse_points(value: &[(char, bool)]) -> Result<i64, SearchError> {
     text.parse().ok().filter(|_| whole).ok_or(wrong)
 }
 
-fn parse_time_range(field: &'static str, value: &[(char, bool)], zone: Zone) -> Result<TimeRange, SearchError> {
+fn parse_time_range(
+    field: &'static str,
+    value: &[(char, bool)],
+    zone: Zone,
+) -> Result<TimeRange, SearchError> {
     let text = word_text(value);
     let found = if text.len() == 10 { parse_day(&text, zone) } else { parse_instant(&text) };
     let wanted = "a date such as 2026-01-31 or a time such as '2026-01-31T10:00:00Z'";

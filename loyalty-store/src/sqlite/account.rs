@@ -4,11 +4,11 @@
 //! count of ten thousand orders, and what all of them opened, costs a write no more than of ten. The account's row says
 //! how many they are, so that none can be lost unnoticed.
 
-use loyalty_core::account::{AccountSegment, AccountSegments, AccountHeader, AccountSegmentKey};
+use loyalty_core::account::{AccountHeader, AccountSegment, AccountSegmentKey, AccountSegments};
 use loyalty_core::{AccountId, LotId, ShopId, Timestamp};
 use rusqlite::{CachedStatement, Connection, Row, params};
 
-use super::rows::{for_each_row, to_micros, from_micros, to_json};
+use super::rows::{for_each_row, from_micros, to_json, to_micros};
 use crate::error::Failure;
 use crate::record::{AccountRecord, PersistedSegments, Seq};
 
@@ -21,7 +21,10 @@ const SELECT_WITH_SEGMENTS: &str = "
     UNION ALL
     SELECT lots, lot, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM lot_chapter WHERE account = ?1";
 
-pub(super) fn read_account(db: &Connection, id: AccountId) -> Result<Option<AccountRecord>, Failure> {
+pub(super) fn read_account(
+    db: &Connection,
+    id: AccountId,
+) -> Result<Option<AccountRecord>, Failure> {
     let (mut own, mut written) = (None, Vec::new());
     let unreadable = || Failure::Corrupt(format!("a chapter of account {id} cannot be read"));
     for_each_row(db, SELECT_WITH_SEGMENTS, [id.0], |row| {
@@ -43,8 +46,12 @@ pub(super) fn read_account(db: &Connection, id: AccountId) -> Result<Option<Acco
 fn decode_segment_key(row: &Row<'_>) -> Result<Option<AccountSegmentKey>, Failure> {
     let number: i64 = row.get(1)?;
     Ok(match row.get::<_, Option<u32>>(2)? {
-        Some(nanosecond) => Timestamp::from_timestamp(number, nanosecond).map(AccountSegmentKey::Instant),
-        None => u32::try_from(number).ok().map(|lot| AccountSegmentKey::Lot(LotId(lot))),
+        Some(nanosecond) => {
+            Timestamp::from_timestamp(number, nanosecond).map(AccountSegmentKey::Instant)
+        }
+        None => u32::try_from(number)
+            .ok()
+            .map(|lot| AccountSegmentKey::Lot(LotId(lot))),
     })
 }
 
@@ -78,7 +85,14 @@ impl AccountRow {
         let account = head
             .with_segments(&written)
             .filter(|_| i64::try_from(written.len()) == Ok(chapters))?;
-        Some(AccountRecord { shop, account, seq, at, due, persisted_segments: PersistedSegments::new(written) })
+        Some(AccountRecord {
+            shop,
+            account,
+            seq,
+            at,
+            due,
+            persisted_segments: PersistedSegments::new(written),
+        })
     }
 }
 
@@ -142,7 +156,8 @@ impl<'db> AccountWriter<'db> {
         let (head, chapters) = record.account.split_segments();
         let (state, due) = (to_json(&head)?, record.due.map(to_micros));
         let count = i64::try_from(chapters.len()).unwrap_or(i64::MAX);
-        let values = params![id.0, record.shop.0, record.seq, to_micros(record.at), state, due, count];
+        let values =
+            params![id.0, record.shop.0, record.seq, to_micros(record.at), state, due, count];
         let filed = record.persisted_segments.lock();
         if self.upsert_account.execute(values)? == 0 {
             return Ok(filed.clone());
@@ -156,18 +171,18 @@ impl<'db> AccountWriter<'db> {
     fn write_segment(&mut self, id: AccountId, chapter: AccountSegment) -> Result<(), Failure> {
         let AccountSegment { key: start, text } = chapter;
         match (start, text) {
-            (AccountSegmentKey::Instant(at), Some(text)) => self.upsert_activity_segment.execute(params![
-                id.0,
-                at.timestamp(),
-                at.timestamp_subsec_nanos(),
-                text
-            ]),
-            (AccountSegmentKey::Instant(at), None) => {
-                self.delete_activity_segment
-                    .execute(params![id.0, at.timestamp(), at.timestamp_subsec_nanos()])
+            (AccountSegmentKey::Instant(at), Some(text)) => self
+                .upsert_activity_segment
+                .execute(params![id.0, at.timestamp(), at.timestamp_subsec_nanos(), text]),
+            (AccountSegmentKey::Instant(at), None) => self
+                .delete_activity_segment
+                .execute(params![id.0, at.timestamp(), at.timestamp_subsec_nanos()]),
+            (AccountSegmentKey::Lot(lot), Some(text)) => {
+                self.upsert_lot_segment.execute(params![id.0, lot.0, text])
             }
-            (AccountSegmentKey::Lot(lot), Some(text)) => self.upsert_lot_segment.execute(params![id.0, lot.0, text]),
-            (AccountSegmentKey::Lot(lot), None) => self.delete_lot_segment.execute(params![id.0, lot.0]),
+            (AccountSegmentKey::Lot(lot), None) => {
+                self.delete_lot_segment.execute(params![id.0, lot.0])
+            }
         }?;
         Ok(())
     }
@@ -178,7 +193,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
     use std::time::Duration;
 
-    use loyalty_core::{Account, Event, AdjustmentReason, Points};
+    use loyalty_core::{Account, AdjustmentReason, Event, Points};
 
     use super::*;
     use crate::sqlite::schema;
@@ -204,7 +219,10 @@ mod tests {
             *record.persisted_segments.lock() = chapters;
             let read = read_account(&db, AccountId(7)).unwrap().unwrap();
             assert_eq!(read, record);
-            assert_eq!(read.persisted_segments.lock().len(), record.persisted_segments.lock().len());
+            assert_eq!(
+                read.persisted_segments.lock().len(),
+                record.persisted_segments.lock().len()
+            );
         }
         let starts = "SELECT group_concat(second || ' ' || nanosecond, ', ') FROM chapter";
         let starts: String = db.query_row(starts, [], |row| row.get(0)).unwrap();

@@ -9,9 +9,9 @@ use rusqlite::Connection;
 use super::due_index::Rescheduler;
 use super::{account, code_claims, discounts, rows, schema};
 use crate::error::Failure;
-use crate::verify::{JournalVerifier, StoredStates};
 use crate::query::VerificationReport;
 use crate::shop::{Integration, NewApiKey, NewShop, Shop};
+use crate::verify::{JournalVerifier, StoredStates};
 
 /// The operator's side of a database file: it makes shops and keys and proves the books, also while a
 /// server is running on the same file.
@@ -78,7 +78,11 @@ impl SqliteAdmin {
     }
 
     /// Notes where a store plugin was installed.
-    pub fn record_integration(&self, shop: ShopId, integration: &Integration) -> Result<(), Failure> {
+    pub fn record_integration(
+        &self,
+        shop: ShopId,
+        integration: &Integration,
+    ) -> Result<(), Failure> {
         rows::update_integration(&self.lock_db(), shop, integration)
     }
 
@@ -97,7 +101,10 @@ pub(super) fn verify(db: &Connection) -> Result<VerificationReport, Failure> {
 }
 
 fn verify_in_transaction(db: &Connection) -> Result<VerificationReport, Failure> {
-    let mut standing = StoredStates { persisted_up_to: rows::read_checkpoint(db)?.0, ..StoredStates::default() };
+    let mut standing = StoredStates {
+        persisted_up_to: rows::read_checkpoint(db)?.0,
+        ..StoredStates::default()
+    };
     let (accounts, unreadable) = (&mut standing.accounts, &mut standing.unreadable);
     standing.orphan_segments = account::for_each_account(db, |id, record| match record {
         Ok(record) => {

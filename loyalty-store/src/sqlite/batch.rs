@@ -10,23 +10,24 @@ use loyalty_core::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::responses::{self, ResponseKey, NumberedResponse};
 use super::catalogue::{self, StagedCatalogue};
 use super::committed::CommittedState;
-use super::{Map, code_claims, discounts, rows, due_index};
+use super::responses::{self, NumberedResponse, ResponseKey};
+use super::{Map, code_claims, discounts, due_index, rows};
 use crate::catalogue::SavedSearch;
-use crate::discount::lookup::DiscountView;
 use crate::discount::index::IndexChange;
+use crate::discount::lookup::DiscountView;
 use crate::error::Failure;
-use crate::projections::{ProjectionKey, Projection};
 use crate::numeric_id::NumericId;
+use crate::projections::{Projection, ProjectionKey};
 use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::Reply;
 use crate::shop::Shop;
 use crate::timeline::{ProgramTimeline, PublishedProgram};
 use crate::transact::{
-    CatalogueView, ChangeSet, CodeClaim, CustomerChange, StoredResponse, AssignedNumbers, CatalogueChange, TransactionView,
+    AssignedNumbers, CatalogueChange, CatalogueView, ChangeSet, CodeClaim, CustomerChange,
+    StoredResponse, TransactionView,
 };
 
 /// A reply and where it is awaited.
@@ -225,8 +226,13 @@ impl BatchState {
             self.claims.insert((shop, claim), account);
         }
         if !changes.catalogue_changes.is_empty() {
-            self.catalogue.apply(shop, &changes.catalogue_changes, &changes.assigned_numbers);
-            writes.catalogue_changes.push((shop, changes.catalogue_changes, changes.assigned_numbers));
+            self.catalogue
+                .apply(shop, &changes.catalogue_changes, &changes.assigned_numbers);
+            writes.catalogue_changes.push((
+                shop,
+                changes.catalogue_changes,
+                changes.assigned_numbers,
+            ));
         }
         if let Some(kept) = changes.stored_response {
             self.sequences.response = self.sequences.response.saturating_add(1);
@@ -235,8 +241,12 @@ impl BatchState {
             self.responses.insert(key, placed);
         }
         self.accounts.extend(changes.accounts);
-        self.projections
-            .extend(changes.projections.into_iter().map(|(key, record)| ((shop, key), record)));
+        self.projections.extend(
+            changes
+                .projections
+                .into_iter()
+                .map(|(key, record)| ((shop, key), record)),
+        );
         self.orders
             .extend(changes.orders.into_iter().map(|(id, record)| ((shop, id), record)));
         Ok(())
@@ -268,7 +278,8 @@ impl BatchState {
                 self.accounts_by_id.insert((record.shop, id.clone()), account);
             }
             if let Some(email) = &record.email {
-                self.accounts_by_email.insert((record.shop, email.key().to_owned()), account);
+                self.accounts_by_email
+                    .insert((record.shop, email.key().to_owned()), account);
             }
             self.sequences.account = self.sequences.account.max(record.account.0);
             self.customers_by_account
@@ -287,13 +298,20 @@ pub(super) struct BatchView<'a> {
 
 impl<'a> BatchView<'a> {
     /// What the newest batch that has something says.
-    pub(super) fn find_uncommitted<T>(&self, look: impl Fn(&'a BatchState) -> Option<T>) -> Option<T> {
+    pub(super) fn find_uncommitted<T>(
+        &self,
+        look: impl Fn(&'a BatchState) -> Option<T>,
+    ) -> Option<T> {
         look(self.batch).or_else(|| self.in_flight.and_then(look))
     }
 }
 
 impl DiscountView for BatchView<'_> {
-    fn projection(&mut self, shop: ShopId, key: &ProjectionKey) -> Result<Option<Arc<Projection>>, Failure> {
+    fn projection(
+        &mut self,
+        shop: ShopId,
+        key: &ProjectionKey,
+    ) -> Result<Option<Arc<Projection>>, Failure> {
         let key = (shop, key.clone());
         match self.find_uncommitted(|staged| staged.projections.get(&key)) {
             Some(record) => Ok(Some(Arc::clone(record))),
@@ -368,7 +386,9 @@ impl TransactionView for BatchView<'_> {
         after: AccountId,
         limit: usize,
     ) -> Result<Vec<AccountId>, Failure> {
-        let mut accounts = self.committed.with_reader(|db| due_index::read_account_ids(db, shop, after, limit))?;
+        let mut accounts = self
+            .committed
+            .with_reader(|db| due_index::read_account_ids(db, shop, after, limit))?;
         let batches = [Some(self.batch), self.in_flight].into_iter().flatten();
         let staged = batches.flat_map(|staged| staged.customers_by_account.values().flatten());
         let fresh = staged.filter(|record| record.shop == shop && record.account > after);
@@ -393,7 +413,11 @@ impl TransactionView for BatchView<'_> {
         }
     }
 
-    fn account_by_id(&mut self, shop: ShopId, id: &CustomerId) -> Result<Option<AccountId>, Failure> {
+    fn account_by_id(
+        &mut self,
+        shop: ShopId,
+        id: &CustomerId,
+    ) -> Result<Option<AccountId>, Failure> {
         let key = (shop, id.clone());
         match self.find_uncommitted(|staged| staged.accounts_by_id.get(&key)) {
             Some(account) => Ok(*account),
@@ -401,7 +425,11 @@ impl TransactionView for BatchView<'_> {
         }
     }
 
-    fn account_by_email(&mut self, shop: ShopId, email: &Email) -> Result<Option<AccountId>, Failure> {
+    fn account_by_email(
+        &mut self,
+        shop: ShopId,
+        email: &Email,
+    ) -> Result<Option<AccountId>, Failure> {
         let key = (shop, email.key().to_owned());
         match self.find_uncommitted(|staged| staged.accounts_by_email.get(&key)) {
             Some(account) => Ok(*account),
@@ -432,7 +460,9 @@ impl TransactionView for BatchView<'_> {
             Some((_, kept)) => Some(Arc::clone(kept)),
             None => self.committed.stored_response(&key)?,
         };
-        Ok(kept.filter(|kept| kept.is_replayable(now)).map(|kept| (*kept).clone()))
+        Ok(kept
+            .filter(|kept| kept.is_replayable(now))
+            .map(|kept| (*kept).clone()))
     }
 
     fn next_numbers(&self) -> (AccountId, Seq) {

@@ -43,8 +43,13 @@ struct Slot<V> {
 impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     /// A cache of about so many values, beyond those pinned.
     pub(super) fn new(capacity: usize) -> Self {
-        let shard =
-            || RwLock::new(Shard { slots: Map::default(), clock: VecDeque::new(), write_count: 0 });
+        let shard = || {
+            RwLock::new(Shard {
+                slots: Map::default(),
+                clock: VecDeque::new(),
+                write_count: 0,
+            })
+        };
         let shards = std::iter::repeat_with(shard).take(SHARDS).collect();
         Self {
             shards,

@@ -1,21 +1,21 @@
 //! The catalogue in its tables. They are read where they stand: a look-up by key costs less than a cache of
-//! them would. What is not committed yet lies on top ([`StagedShelf`]).
+//! them would. What is not committed yet lies on top ([`StagedCatalogue`]).
 
 use std::sync::Arc;
 
 use loyalty_core::{CategoryId, ProductId, ShopId, VariantId};
 use rusqlite::{Connection, Row, params};
 
-use super::rows::{corrupt, for_each_row, from_json, to_micros, query_one, from_micros, to_json};
 use super::batch::BatchView;
+use super::rows::{corrupt, for_each_row, from_json, from_micros, query_one, to_json, to_micros};
 use super::{Map, SqliteStore};
 use crate::catalogue::{
-    Catalogue, Category, CategoryRecord, Product, ProductRef, ProductRecord, SavedSearch,
+    Catalogue, Category, CategoryRecord, Product, ProductRecord, ProductRef, SavedSearch,
 };
 use crate::error::Failure;
 use crate::numeric_id::NumericId;
 use crate::query::Page;
-use crate::transact::{CatalogueView, AssignedNumbers, CatalogueChange};
+use crate::transact::{AssignedNumbers, CatalogueChange, CatalogueView};
 
 type Db = Connection;
 
@@ -65,23 +65,34 @@ pub(super) struct StagedCatalogue {
 }
 
 impl StagedCatalogue {
-    pub(super) fn apply(&mut self, shop: ShopId, shelved: &[CatalogueChange], numbered: &AssignedNumbers) {
+    pub(super) fn apply(
+        &mut self,
+        shop: ShopId,
+        shelved: &[CatalogueChange],
+        numbered: &AssignedNumbers,
+    ) {
         for shelved in shelved {
             match shelved {
                 CatalogueChange::PutProduct(record) => {
                     self.products
                         .insert((shop, record.product.id.clone()), Some(Arc::clone(record)));
                 }
-                CatalogueChange::DeleteProduct(id) => drop(self.products.insert((shop, id.clone()), None)),
+                CatalogueChange::DeleteProduct(id) => {
+                    drop(self.products.insert((shop, id.clone()), None))
+                }
                 CatalogueChange::PutCategory(record) => {
                     self.categories
                         .insert((shop, record.category.id.clone()), Some(Arc::clone(record)));
                 }
-                CatalogueChange::DeleteCategory(id) => drop(self.categories.insert((shop, id.clone()), None)),
+                CatalogueChange::DeleteCategory(id) => {
+                    drop(self.categories.insert((shop, id.clone()), None))
+                }
                 CatalogueChange::PutSearch(search) => {
                     self.searches.insert((shop, search.number), Some(Arc::clone(search)));
                 }
-                CatalogueChange::DeleteSearch(number) => drop(self.searches.insert((shop, *number), None)),
+                CatalogueChange::DeleteSearch(number) => {
+                    drop(self.searches.insert((shop, *number), None))
+                }
             }
         }
         self.last_numbers.extend(numbered.last.map(|last| (shop, last)));
@@ -103,7 +114,12 @@ impl StagedCatalogue {
     }
 }
 
-fn delete_row(db: &Db, table: &str, key: &str, values: &[&dyn rusqlite::ToSql]) -> Result<(), Failure> {
+fn delete_row(
+    db: &Db,
+    table: &str,
+    key: &str,
+    values: &[&dyn rusqlite::ToSql],
+) -> Result<(), Failure> {
     db.prepare_cached(&format!("DELETE FROM {table} WHERE shop = ? AND {key} = ?"))?
         .execute(values)?;
     Ok(())
@@ -163,13 +179,21 @@ fn read_product(
 
 // Variants, as far as they were given numbers. Files of earlier formats can know one by several: the first counts.
 
-fn read_variant_number(db: &Db, shop: ShopId, id: &VariantId) -> Result<Option<NumericId>, Failure> {
+fn read_variant_number(
+    db: &Db,
+    shop: ShopId,
+    id: &VariantId,
+) -> Result<Option<NumericId>, Failure> {
     let sql =
         "SELECT number FROM variant WHERE shop = ? AND variant_id = ? ORDER BY number LIMIT 1";
     query_one(db, sql, params![shop.0, id.as_str()], |row| decode_number(row.get(0)?))
 }
 
-fn find_variant_by_number(db: &Db, shop: ShopId, number: NumericId) -> Result<Option<VariantId>, Failure> {
+fn find_variant_by_number(
+    db: &Db,
+    shop: ShopId,
+    number: NumericId,
+) -> Result<Option<VariantId>, Failure> {
     let sql = "SELECT variant_id FROM variant WHERE shop = ? AND number = ?";
     query_one(db, sql, params![shop.0, number.get()], |row| {
         VariantId::try_from(row.get::<_, String>(0)?)
@@ -179,7 +203,8 @@ fn find_variant_by_number(db: &Db, shop: ShopId, number: NumericId) -> Result<Op
 
 // Categories.
 
-const SELECT_CATEGORY: &str = "SELECT shop, category_id, name, created_at, updated_at FROM category";
+const SELECT_CATEGORY: &str =
+    "SELECT shop, category_id, name, created_at, updated_at FROM category";
 
 fn upsert_category(db: &Db, record: &CategoryRecord) -> Result<(), Failure> {
     let sql = "INSERT INTO category (shop, category_id, name, created_at, updated_at) VALUES (?, ?, ?, ?, ?)
@@ -291,17 +316,20 @@ impl CatalogueView for BatchView<'_> {
     }
 
     fn has_search_named(&mut self, shop: ShopId, name: &str) -> Result<bool, Failure> {
-        let flying = self.in_flight.and_then(|flying| flying.catalogue.find_search_by_name(shop, name));
-        let stands = |number: &NumericId| !self.batch.catalogue.searches.contains_key(&(shop, *number));
+        let flying = self
+            .in_flight
+            .and_then(|flying| flying.catalogue.find_search_by_name(shop, name));
+        let stands =
+            |number: &NumericId| !self.batch.catalogue.searches.contains_key(&(shop, *number));
         if self.batch.catalogue.find_search_by_name(shop, name).is_some()
             || flying.as_ref().is_some_and(stands)
         {
             return Ok(true);
         }
         let sql = "SELECT number FROM saved_search WHERE shop = ? AND name = ?";
-        let found = self
-            .committed
-            .with_reader(|db| query_one(db, sql, params![shop.0, name], |row| decode_number(row.get(0)?)))?;
+        let found = self.committed.with_reader(|db| {
+            query_one(db, sql, params![shop.0, name], |row| decode_number(row.get(0)?))
+        })?;
         let Some(found) = found else { return Ok(false) };
         // One that was taken away, or renamed, is not there any more.
         Ok(self
@@ -309,7 +337,11 @@ impl CatalogueView for BatchView<'_> {
             .is_none())
     }
 
-    fn variant_number(&mut self, shop: ShopId, id: &VariantId) -> Result<Option<NumericId>, Failure> {
+    fn variant_number(
+        &mut self,
+        shop: ShopId,
+        id: &VariantId,
+    ) -> Result<Option<NumericId>, Failure> {
         let key = (shop, id.clone());
         match self.find_uncommitted(|staged| staged.catalogue.variant_numbers.get(&key)) {
             Some(number) => Ok(Some(*number)),
@@ -318,11 +350,14 @@ impl CatalogueView for BatchView<'_> {
     }
 
     fn assigned_count(&mut self, shop: ShopId) -> Result<i64, Failure> {
-        if let Some(last) = self.find_uncommitted(|staged| staged.catalogue.last_numbers.get(&shop)) {
+        if let Some(last) = self.find_uncommitted(|staged| staged.catalogue.last_numbers.get(&shop))
+        {
             return Ok(*last);
         }
         let sql = "SELECT last FROM numbering WHERE shop = ?";
-        let last = self.committed.with_reader(|db| query_one(db, sql, [shop.0], |row| Ok(row.get(0)?)))?;
+        let last = self
+            .committed
+            .with_reader(|db| query_one(db, sql, [shop.0], |row| Ok(row.get(0)?)))?;
         Ok(last.unwrap_or_default())
     }
 }
@@ -386,7 +421,11 @@ impl Catalogue for SqliteStore {
         self.read(|db| read_variant_number(db, shop, id))
     }
 
-    fn variant_by_number(&self, shop: ShopId, number: NumericId) -> Result<Option<VariantId>, Failure> {
+    fn variant_by_number(
+        &self,
+        shop: ShopId,
+        number: NumericId,
+    ) -> Result<Option<VariantId>, Failure> {
         self.read(|db| find_variant_by_number(db, shop, number))
     }
 
@@ -396,7 +435,13 @@ impl Catalogue for SqliteStore {
         after: Option<NumericId>,
         limit: usize,
     ) -> Result<Page<Arc<ProductRecord>>, Failure> {
-        self.read_page(SELECT_PRODUCT, "number", (shop, &after.map_or(0, NumericId::get)), limit, decode_product)
+        self.read_page(
+            SELECT_PRODUCT,
+            "number",
+            (shop, &after.map_or(0, NumericId::get)),
+            limit,
+            decode_product,
+        )
     }
 
     fn count_products(&self, shop: ShopId) -> Result<u64, Failure> {
@@ -440,7 +485,13 @@ impl Catalogue for SqliteStore {
         after: Option<NumericId>,
         limit: usize,
     ) -> Result<Page<Arc<SavedSearch>>, Failure> {
-        self.read_page(SELECT_SEARCH, "number", (shop, &after.map_or(0, NumericId::get)), limit, decode_search)
+        self.read_page(
+            SELECT_SEARCH,
+            "number",
+            (shop, &after.map_or(0, NumericId::get)),
+            limit,
+            decode_search,
+        )
     }
 
     fn count_saved_searches(&self, shop: ShopId) -> Result<u64, Failure> {

@@ -34,7 +34,11 @@ pub(super) fn checkpointer(pages: usize) -> (CheckpointTrigger, Checkpointer) {
     let bulk_moved = Arc::new(AtomicBool::new(false));
     let pages = i32::try_from(pages).unwrap_or(i32::MAX);
     (
-        CheckpointTrigger { threshold_pages: pages, sender: tell, bulk_copied: Arc::clone(&bulk_moved) },
+        CheckpointTrigger {
+            threshold_pages: pages,
+            sender: tell,
+            bulk_copied: Arc::clone(&bulk_moved),
+        },
         Checkpointer { receiver: long, bulk_copied: bulk_moved },
     )
 }

@@ -3,8 +3,8 @@
 use loyalty_core::{AccountId, ShopId};
 use rusqlite::{Connection, params};
 
-use super::rows::{self, corrupt, query_one};
 use super::batch::BatchView;
+use super::rows::{self, corrupt, query_one};
 use crate::error::Failure;
 use crate::transact::{CodeClaim, CodeClaimView};
 
@@ -45,14 +45,19 @@ pub(super) fn for_each_code_claim(
 }
 
 impl CodeClaimView for BatchView<'_> {
-    fn find_claimant(&mut self, shop: ShopId, claim: &CodeClaim) -> Result<Option<AccountId>, Failure> {
+    fn find_claimant(
+        &mut self,
+        shop: ShopId,
+        claim: &CodeClaim,
+    ) -> Result<Option<AccountId>, Failure> {
         let of = (shop, claim.clone());
         if let Some(account) = self.find_uncommitted(|staged| staged.claims.get(&of)) {
             return Ok(Some(*account));
         }
         let (kind, name) = encode_code_claim(claim);
         let sql = "SELECT account FROM claim WHERE shop = ? AND kind = ? AND name = ?";
-        self.committed
-            .with_reader(|db| query_one(db, sql, params![shop.0, kind, name], |row| Ok(AccountId(row.get(0)?))))
+        self.committed.with_reader(|db| {
+            query_one(db, sql, params![shop.0, kind, name], |row| Ok(AccountId(row.get(0)?)))
+        })
     }
 }

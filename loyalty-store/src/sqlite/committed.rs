@@ -9,18 +9,18 @@ use loyalty_core::{
 };
 use rusqlite::Connection;
 
-use super::responses::{self, ResponseKey, NumberedResponse};
 use super::cache::Cache;
-use super::filter::{BloomFilter, FilterKey};
 use super::due_index::{self, DueIndex};
+use super::filter::{BloomFilter, FilterKey};
+use super::responses::{self, NumberedResponse, ResponseKey};
 use super::{Map, StoreSettings, account, discounts, rows, schema};
 use crate::discount::index::IndexChange;
 use crate::error::Failure;
-use crate::projections::{ProjectionKey, Projection};
+use crate::projections::{Projection, ProjectionKey};
 use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, OrderRecord};
 use crate::shop::{ApiKeyRecord, Shop};
-use crate::timeline::{ProgramTimeline, ApplicablePrograms};
+use crate::timeline::{ApplicablePrograms, ProgramTimeline};
 use crate::transact::{CustomerChange, StoredResponse};
 
 /// How long a key is believed to be alive. Another process may revoke it.
@@ -156,7 +156,10 @@ impl CommittedState {
         self.timelines.clear();
         self.due_index.clear();
         self.shops.clear();
-        self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.idle_readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 
     /// How many records of each kind that grows with the customers are in memory.
@@ -178,8 +181,9 @@ impl CommittedState {
     // Look-ups.
 
     pub(super) fn account(&self, id: AccountId) -> Result<Option<Arc<AccountRecord>>, Failure> {
-        self.accounts
-            .get_or_load(&id, || self.with_reader(|db| Ok(account::read_account(db, id)?.map(Arc::new))))
+        self.accounts.get_or_load(&id, || {
+            self.with_reader(|db| Ok(account::read_account(db, id)?.map(Arc::new)))
+        })
     }
 
     pub(super) fn order(
@@ -187,42 +191,63 @@ impl CommittedState {
         key: &(ShopId, OrderId),
     ) -> Result<Option<Arc<OrderRecord>>, Failure> {
         let load = |db: &Connection| Ok(rows::read_order(db, key.0, &key.1)?.map(Arc::new));
-        self.orders.get_or_load(key, || self.load_if_present(FilterKey::Order(key), load))
+        self.orders
+            .get_or_load(key, || self.load_if_present(FilterKey::Order(key), load))
     }
 
-    pub(super) fn projection(&self, key: &(ShopId, ProjectionKey)) -> Result<Option<Arc<Projection>>, Failure> {
-        let load = |db: &Connection| Ok(discounts::read_projection(db, key.0, &key.1)?.map(Arc::new));
-        self.projections.get_or_load(key, || self.load_if_present(FilterKey::Projection(key), load))
+    pub(super) fn projection(
+        &self,
+        key: &(ShopId, ProjectionKey),
+    ) -> Result<Option<Arc<Projection>>, Failure> {
+        let load =
+            |db: &Connection| Ok(discounts::read_projection(db, key.0, &key.1)?.map(Arc::new));
+        self.projections
+            .get_or_load(key, || self.load_if_present(FilterKey::Projection(key), load))
     }
 
     /// By the code's key.
     pub(super) fn code_by_key(&self, key: &(ShopId, String)) -> Result<Option<CodeId>, Failure> {
         let load = |db: &Connection| discounts::find_code_by_key(db, key.0, &key.1);
-        self.codes_by_key.get_or_load(key, || self.load_if_present(FilterKey::Code(key), load))
+        self.codes_by_key
+            .get_or_load(key, || self.load_if_present(FilterKey::Code(key), load))
     }
 
-    pub(super) fn emails_of_rule(&self, rule: (ShopId, PriceRuleId)) -> Result<Arc<[Email]>, Failure> {
+    pub(super) fn emails_of_rule(
+        &self,
+        rule: (ShopId, PriceRuleId),
+    ) -> Result<Arc<[Email]>, Failure> {
         let load = || self.with_reader(|db| discounts::read_rule_emails(db, rule.0, rule.1));
         Ok(self.emails_by_rule.get_or_load(&rule, load)?.unwrap_or_default())
     }
 
     pub(super) fn customer(&self, id: AccountId) -> Result<Option<Arc<CustomerRecord>>, Failure> {
-        self.customers
-            .get_or_load(&id, || self.with_reader(|db| Ok(rows::read_customer(db, id)?.map(Arc::new))))
+        self.customers.get_or_load(&id, || {
+            self.with_reader(|db| Ok(rows::read_customer(db, id)?.map(Arc::new)))
+        })
     }
 
-    pub(super) fn account_by_id(&self, key: &(ShopId, CustomerId)) -> Result<Option<AccountId>, Failure> {
+    pub(super) fn account_by_id(
+        &self,
+        key: &(ShopId, CustomerId),
+    ) -> Result<Option<AccountId>, Failure> {
         self.accounts_by_id
             .get_or_load(key, || self.with_reader(|db| rows::find_account_by_id(db, key.0, &key.1)))
     }
 
     /// By the e-mail's key.
-    pub(super) fn account_by_email(&self, key: &(ShopId, String)) -> Result<Option<AccountId>, Failure> {
-        self.accounts_by_email
-            .get_or_load(key, || self.with_reader(|db| rows::find_account_by_email(db, key.0, &key.1)))
+    pub(super) fn account_by_email(
+        &self,
+        key: &(ShopId, String),
+    ) -> Result<Option<AccountId>, Failure> {
+        self.accounts_by_email.get_or_load(key, || {
+            self.with_reader(|db| rows::find_account_by_email(db, key.0, &key.1))
+        })
     }
 
-    pub(super) fn stored_response(&self, key: &ResponseKey) -> Result<Option<Arc<StoredResponse>>, Failure> {
+    pub(super) fn stored_response(
+        &self,
+        key: &ResponseKey,
+    ) -> Result<Option<Arc<StoredResponse>>, Failure> {
         if let Some((_, kept)) = self.responses.get(key) {
             return Ok(Some(kept));
         }
@@ -236,13 +261,15 @@ impl CommittedState {
         shop: ShopId,
         version: Option<ProgramVersion>,
     ) -> Result<Option<(ProgramVersion, Arc<Program>)>, Failure> {
-        self.programs
-            .get_or_load(&(shop, version), || self.with_reader(|db| rows::read_program(db, shop, version)))
+        self.programs.get_or_load(&(shop, version), || {
+            self.with_reader(|db| rows::read_program(db, shop, version))
+        })
     }
 
     pub(super) fn timeline(&self, shop: ShopId) -> Result<Option<Arc<ProgramTimeline>>, Failure> {
-        self.timelines
-            .get_or_load(&shop, || self.with_reader(|db| Ok(due_index::read_timeline(db, shop)?.map(Arc::new))))
+        self.timelines.get_or_load(&shop, || {
+            self.with_reader(|db| Ok(due_index::read_timeline(db, shop)?.map(Arc::new)))
+        })
     }
 
     pub(super) fn program_version(
@@ -263,7 +290,9 @@ impl CommittedState {
         customer: &CustomerRecord,
         account: &AccountRecord,
     ) -> Result<Arc<ApplicablePrograms>, Failure> {
-        history.programs_for(account, Some(customer), |version| self.program_version(customer.shop, version))
+        history.programs_for(account, Some(customer), |version| {
+            self.program_version(customer.shop, version)
+        })
     }
 
     pub(super) fn shop(&self, id: ShopId) -> Result<Option<Arc<Shop>>, Failure> {
@@ -297,7 +326,10 @@ impl CommittedState {
 
     /// A customer with the account. Not there while a commit that makes them, or merges them into
     /// another, is only half published.
-    pub(super) fn customer_view(&self, account: AccountId) -> Result<Option<CustomerView>, Failure> {
+    pub(super) fn customer_view(
+        &self,
+        account: AccountId,
+    ) -> Result<Option<CustomerView>, Failure> {
         let Some(record) = self.customer(account)? else { return Ok(None) };
         let Some(history) = self.timeline(record.shop)? else {
             return Ok(None);
@@ -317,13 +349,18 @@ impl CommittedState {
 
     /// The same for a record that a scan has come to: what it passes by is not kept in memory. Read on a
     /// connection of its own, since the scan's sees the tables as they were when it began.
-    pub(super) fn read_uncached(&self, record: &CustomerRecord) -> Result<Option<CustomerView>, Failure> {
+    pub(super) fn read_uncached(
+        &self,
+        record: &CustomerRecord,
+    ) -> Result<Option<CustomerView>, Failure> {
         let Some(history) = self.timeline(record.shop)? else {
             return Ok(None);
         };
         let account = match self.accounts.get(&record.account) {
             Some(account) => Some(account),
-            None => self.with_reader(|db| account::read_account(db, record.account))?.map(Arc::new),
+            None => self
+                .with_reader(|db| account::read_account(db, record.account))?
+                .map(Arc::new),
         };
         let account = account.filter(|account| account.account.merged_into().is_none());
         let Some(account) = account else { return Ok(None) };
@@ -345,7 +382,11 @@ impl CommittedState {
         self.orders.publish(key, record, true);
     }
 
-    pub(super) fn publish_projection(&self, key: &(ShopId, ProjectionKey), record: Arc<Projection>) {
+    pub(super) fn publish_projection(
+        &self,
+        key: &(ShopId, ProjectionKey),
+        record: Arc<Projection>,
+    ) {
         self.filter.add(FilterKey::Projection(key));
         self.projections.publish(key, record, true);
     }
@@ -389,7 +430,8 @@ impl CommittedState {
                 .inspect(|id| self.accounts_by_id.publish(&(shop, (*id).clone()), account, false));
             let email = after.email.as_ref();
             email.inspect(|email| {
-                self.accounts_by_email.publish(&(shop, email.key().to_owned()), account, false)
+                self.accounts_by_email
+                    .publish(&(shop, email.key().to_owned()), account, false)
             });
             self.customers.publish(&account, Arc::clone(after), false);
         }

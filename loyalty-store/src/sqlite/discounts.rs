@@ -11,15 +11,17 @@ use rusqlite::{Connection, Row, Statement, params};
 
 use super::SqliteStore;
 use super::catalogue::read_search;
-use super::rows::{self, corrupt, for_each_row, from_json, to_micros, query_one, from_micros, to_json};
 use super::committed::CommittedState;
+use super::rows::{
+    self, corrupt, for_each_row, from_json, from_micros, query_one, to_json, to_micros,
+};
 use crate::catalogue::SavedSearch;
-use crate::discount::lookup::{self, CartFacts, DiscountView};
 use crate::discount::index::{DiscountIndex, IndexChange};
+use crate::discount::lookup::{self, CartFacts, DiscountView};
 use crate::discount::{CartQuery, CheckoutView, CodeBatch, CodeView, Discounts, PriceRuleView};
 use crate::error::Failure;
-use crate::projections::{ProjectionKey, Projection, ProjectionState};
 use crate::numeric_id::NumericId;
+use crate::projections::{Projection, ProjectionKey, ProjectionState};
 use crate::query::{CustomerView, Page};
 use crate::record::Seq;
 
@@ -45,7 +47,10 @@ fn decode_key(kind: i64, id: i64, text: &str) -> Result<ProjectionKey, Failure> 
     Ok(match kind {
         1 => ProjectionKey::Rule(PriceRuleId(id)),
         2 => ProjectionKey::Code(CodeId(id)),
-        3 => ProjectionKey::Tally(CodeId(id), AccountId(text.parse().map_err(|_| corrupt("a key", &text))?)),
+        3 => ProjectionKey::Tally(
+            CodeId(id),
+            AccountId(text.parse().map_err(|_| corrupt("a key", &text))?),
+        ),
         4 => ProjectionKey::Checkout(CheckoutId::new(text).map_err(no_id)?),
         5 => ProjectionKey::Order(OrderId::new(text).map_err(no_id)?),
         6 => ProjectionKey::MergedAccounts(AccountId(id)),
@@ -81,7 +86,11 @@ fn decode_state(key: &ProjectionKey, text: &str) -> Result<ProjectionState, Fail
     })
 }
 
-fn decode_projection(key: &ProjectionKey, row: &Row<'_>, from: usize) -> Result<Projection, Failure> {
+fn decode_projection(
+    key: &ProjectionKey,
+    row: &Row<'_>,
+    from: usize,
+) -> Result<Projection, Failure> {
     let column = |offset: usize| from.saturating_add(offset);
     let text = row.get_ref(column(3))?;
     let text = text.as_str().map_err(|error| corrupt("a record", &error))?;
@@ -93,7 +102,11 @@ fn decode_projection(key: &ProjectionKey, row: &Row<'_>, from: usize) -> Result<
     })
 }
 
-pub(super) fn read_projection(db: &Db, shop: ShopId, key: &ProjectionKey) -> Result<Option<Projection>, Failure> {
+pub(super) fn read_projection(
+    db: &Db,
+    shop: ShopId,
+    key: &ProjectionKey,
+) -> Result<Option<Projection>, Failure> {
     let (kind, id, text) = encode_key(key);
     let sql = "SELECT seq, created_at, updated_at, state FROM keyed
         WHERE shop = ? AND kind = ? AND id = ? AND text = ?";
@@ -167,7 +180,11 @@ pub(super) fn upsert_projection(
 
 // The index.
 
-pub(super) fn write_index_change(db: &Db, shop: ShopId, change: &IndexChange) -> Result<(), Failure> {
+pub(super) fn write_index_change(
+    db: &Db,
+    shop: ShopId,
+    change: &IndexChange,
+) -> Result<(), Failure> {
     let run = |sql: &str, values: &[&dyn rusqlite::ToSql]| -> Result<(), Failure> {
         db.prepare_cached(sql)?.execute(values)?;
         Ok(())
@@ -177,7 +194,9 @@ pub(super) fn write_index_change(db: &Db, shop: ShopId, change: &IndexChange) ->
             "INSERT INTO price_rule (id, shop) VALUES (?, ?) ON CONFLICT (id) DO NOTHING",
             params![rule.0, shop.0],
         ),
-        IndexChange::DeleteRule(rule) => run("DELETE FROM price_rule WHERE id = ?", params![rule.0]),
+        IndexChange::DeleteRule(rule) => {
+            run("DELETE FROM price_rule WHERE id = ?", params![rule.0])
+        }
         IndexChange::PutEmails(rule, emails) => {
             let emails: Vec<&str> = emails.iter().map(Email::as_str).collect();
             run(
@@ -212,7 +231,11 @@ pub(super) fn read_index(db: &Db) -> Result<DiscountIndex, Failure> {
     Ok(index)
 }
 
-pub(super) fn find_code_by_key(db: &Db, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure> {
+pub(super) fn find_code_by_key(
+    db: &Db,
+    shop: ShopId,
+    key: &str,
+) -> Result<Option<CodeId>, Failure> {
     let sql = "SELECT id FROM discount_code WHERE shop = ? AND key = ?";
     query_one(db, sql, params![shop.0, key], |row| Ok(CodeId(row.get(0)?)))
 }
@@ -265,7 +288,11 @@ fn count_rows(db: &Db, sql: &str, of: i64) -> Result<u64, Failure> {
 
 /// What readers see: what is committed.
 impl DiscountView for &CommittedState {
-    fn projection(&mut self, shop: ShopId, key: &ProjectionKey) -> Result<Option<Arc<Projection>>, Failure> {
+    fn projection(
+        &mut self,
+        shop: ShopId,
+        key: &ProjectionKey,
+    ) -> Result<Option<Arc<Projection>>, Failure> {
         CommittedState::projection(self, &(shop, key.clone()))
     }
 
@@ -307,7 +334,9 @@ impl Discounts for SqliteStore {
         let _one_commit = self.committed.pause_publication();
         let sql = "SELECT id FROM price_rule WHERE shop = ? AND id > ? ORDER BY id LIMIT ?";
         let (after, room) = (after.map_or(0, |after| after.0), limit.saturating_add(1));
-        let ids = self.committed.with_reader(|db| read_ids(db, sql, shop.0, after, room))?;
+        let ids = self
+            .committed
+            .with_reader(|db| read_ids(db, sql, shop.0, after, room))?;
         let rules = ids
             .iter()
             .take(limit)
@@ -321,8 +350,9 @@ impl Discounts for SqliteStore {
 
     fn count_price_rules(&self, shop: ShopId) -> Result<u64, Failure> {
         let _well = self.committed.ensure_available()?;
-        self.committed
-            .with_reader(|db| count_rows(db, "SELECT count(*) FROM price_rule WHERE shop = ?", shop.0))
+        self.committed.with_reader(|db| {
+            count_rows(db, "SELECT count(*) FROM price_rule WHERE shop = ?", shop.0)
+        })
     }
 
     fn code(&self, shop: ShopId, id: CodeId) -> Result<Option<CodeView>, Failure> {
@@ -345,7 +375,9 @@ impl Discounts for SqliteStore {
         let _well = self.committed.ensure_available()?;
         let sql = "SELECT id FROM discount_code WHERE rule = ? AND id > ? ORDER BY id LIMIT ?";
         let (after, room) = (after.map_or(0, |after| after.0), limit.saturating_add(1));
-        let ids = self.committed.with_reader(|db| read_ids(db, sql, rule.0, after, room))?;
+        let ids = self
+            .committed
+            .with_reader(|db| read_ids(db, sql, rule.0, after, room))?;
         let codes = ids
             .iter()
             .take(limit)
@@ -362,8 +394,9 @@ impl Discounts for SqliteStore {
         if lookup::find_rule(&mut &*self.committed, shop, rule)?.is_none() {
             return Ok(0);
         }
-        self.committed
-            .with_reader(|db| count_rows(db, "SELECT count(*) FROM discount_code WHERE rule = ?", rule.0))
+        self.committed.with_reader(|db| {
+            count_rows(db, "SELECT count(*) FROM discount_code WHERE rule = ?", rule.0)
+        })
     }
 
     fn code_batch(&self, shop: ShopId, id: Seq) -> Result<Option<CodeBatch>, Failure> {
@@ -393,8 +426,12 @@ impl Discounts for SqliteStore {
             program.ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program")))?;
         let (id, email) = (query.cart.customer.id.clone(), query.cart.customer.email.clone());
         let named_by_id = id.is_some();
-        let by_id = id.map(|id| self.committed.account_by_id(&(shop, id))).transpose()?.flatten();
-        let by_email = email.map(|email| self.committed.account_by_email(&(shop, email.key().to_owned())));
+        let by_id = id
+            .map(|id| self.committed.account_by_id(&(shop, id)))
+            .transpose()?
+            .flatten();
+        let by_email =
+            email.map(|email| self.committed.account_by_email(&(shop, email.key().to_owned())));
         let by_email = by_email.transpose()?.flatten();
         let mut customers = Vec::new();
         for account in by_id

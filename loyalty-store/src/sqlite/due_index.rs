@@ -1,7 +1,7 @@
 //! What is due when, and which program was in force when.
 //!
 //! What is due next for an account stands in its row, behind an index by instant. An account that has not
-//! reached its table stands among those that wait ([`Waiting`]); at start these are found from the journal
+//! reached its table stands among those that wait ([`DueIndex`]); at start these are found from the journal
 //! as all else is. What changes without a row of the journal (a birthday, a program) is written at once.
 
 use std::collections::BTreeSet;
@@ -11,8 +11,8 @@ use loyalty_core::{AccountId, Program, ProgramVersion, ShopId, Timestamp};
 use rusqlite::{Connection, params};
 
 use super::Map;
-use super::rows::{self, corrupt, for_each_row, to_micros, from_micros};
 use super::committed::CommittedState;
+use super::rows::{self, corrupt, for_each_row, from_micros, to_micros};
 use super::writer::load_once;
 use crate::error::Failure;
 use crate::query::DueAccount;
@@ -148,14 +148,23 @@ fn read_due_accounts(
 
 /// Changes what is due next for an account that may have reached its table. One that has not is found at
 /// the next start from its journal.
-pub(super) fn write_due(db: &Db, account: AccountId, due: Option<Timestamp>) -> Result<(), Failure> {
+pub(super) fn write_due(
+    db: &Db,
+    account: AccountId,
+    due: Option<Timestamp>,
+) -> Result<(), Failure> {
     let sql = "UPDATE account SET due = ? WHERE id = ?";
-    db.prepare_cached(sql)?.execute(params![due.map(to_micros), account.0])?;
+    db.prepare_cached(sql)?
+        .execute(params![due.map(to_micros), account.0])?;
     Ok(())
 }
 
 /// Notes up to which account it was found anew what is due next.
-pub(super) fn write_reschedule_cursor(db: &Db, shop: ShopId, up_to: Option<AccountId>) -> Result<(), Failure> {
+pub(super) fn write_reschedule_cursor(
+    db: &Db,
+    shop: ShopId,
+    up_to: Option<AccountId>,
+) -> Result<(), Failure> {
     let Some(up_to) = up_to else {
         db.prepare_cached("DELETE FROM sweep WHERE shop = ?")?
             .execute([shop.0])?;
@@ -197,7 +206,12 @@ pub(super) fn read_timeline(db: &Db, id: ShopId) -> Result<Option<ProgramTimelin
     let sweep = rows::query_one(db, "SELECT up_to FROM sweep WHERE shop = ?", [id.0], |row| {
         Ok(AccountId(row.get(0)?))
     })?;
-    Ok(Some(ProgramTimeline::new(&shop, versions, PublishedProgram { version, program, in_force_from: from }, sweep)))
+    Ok(Some(ProgramTimeline::new(
+        &shop,
+        versions,
+        PublishedProgram { version, program, in_force_from: from },
+        sweep,
+    )))
 }
 
 pub(super) fn read_program_version(
@@ -260,6 +274,8 @@ impl Rescheduler {
         let shop = record.shop;
         let Some(history) = self.timeline(db, shop)? else { return Ok(()) };
         let customer: Option<CustomerRecord> = rows::read_customer(db, id)?;
-        history.reschedule(id, record, customer.as_ref(), |version| read_program_version(db, shop, version))
+        history.reschedule(id, record, customer.as_ref(), |version| {
+            read_program_version(db, shop, version)
+        })
     }
 }

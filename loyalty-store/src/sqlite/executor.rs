@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::batch::{Batch, BatchState, BatchView, Sequences};
 use super::committed::CommittedState;
-use super::batch::{Batch, Sequences, BatchView, BatchState};
 use crate::error::Failure;
 use crate::request::{Pending, Reply, Request};
 use crate::transact::{ChangeSet, transact};
@@ -77,8 +77,19 @@ impl Executor {
     pub(super) fn new(committed: Arc<CommittedState>, room: usize) -> Self {
         let open = Batch::following(Sequences::default());
         let (undecided, writer) = (Vec::new(), WriterState::Working);
-        let state = Mutex::new(ExecutorState { open_batch: open, in_flight: None, deferred: undecided, writer_state: writer, closed: false });
-        Self { committed, capacity: room.max(1), state, writer_wakeup: Condvar::new() }
+        let state = Mutex::new(ExecutorState {
+            open_batch: open,
+            in_flight: None,
+            deferred: undecided,
+            writer_state: writer,
+            closed: false,
+        });
+        Self {
+            committed,
+            capacity: room.max(1),
+            state,
+            writer_wakeup: Condvar::new(),
+        }
     }
 
     /// Decides a request. Its reply comes when all that it rests on is committed.
@@ -100,7 +111,11 @@ impl Executor {
         self.decide(self.lock_state(), job);
     }
 
-    fn decide(&self, mut state: MutexGuard<'_, ExecutorState>, QueuedRequest { request, reply }: QueuedRequest) {
+    fn decide(
+        &self,
+        mut state: MutexGuard<'_, ExecutorState>,
+        QueuedRequest { request, reply }: QueuedRequest,
+    ) {
         // Held to the end: memory is not thrown away in the middle of a decision.
         if let Ok(_well) = self.committed.ensure_available() {
             let answer = state.decide(&self.committed, request);
@@ -230,13 +245,19 @@ impl ExecutorState {
 
     /// Whether nothing waits for a commit, so that what is known is committed.
     fn is_idle(&self) -> bool {
-        self.in_flight.is_none() && self.open_batch.replies.is_empty() && self.open_batch.writes.is_empty()
+        self.in_flight.is_none()
+            && self.open_batch.replies.is_empty()
+            && self.open_batch.writes.is_empty()
     }
 
     fn decide(&mut self, shared: &CommittedState, request: Request) -> Result<Reply, Failure> {
         let (shop, now) = (request.shop, request.now);
         let Batch { state: staged, writes, .. } = &mut self.open_batch;
-        let mut view = BatchView { committed: shared, batch: staged, in_flight: self.in_flight.as_deref() };
+        let mut view = BatchView {
+            committed: shared,
+            batch: staged,
+            in_flight: self.in_flight.as_deref(),
+        };
         let (changes, reply) = catch_panic(|| transact(&mut view, request))?;
         staged.apply(writes, shop, changes)?;
         self.open_batch.now = now;

@@ -13,8 +13,8 @@ use foldhash::quality::RandomState;
 use loyalty_core::{OrderId, ShopId};
 use rusqlite::Connection;
 
-use super::responses;
 use super::committed::CommittedState;
+use super::responses;
 use super::{discounts, rows};
 use crate::error::Failure;
 use crate::projections::ProjectionKey;
@@ -132,12 +132,18 @@ pub(super) fn fill(shared: &CommittedState) {
 /// Answers whether it came to the end.
 fn add_all(shared: &CommittedState) -> Result<bool, Failure> {
     let filter = &shared.filter;
-    Ok(scan_keys(shared, rows::read_order_keys, |key| filter.add(FilterKey::Order(key)))?
-        && scan_keys(shared, responses::read_slots, |(slot, _)| {
-            filter.add(FilterKey::Response(responses::key_bits_of_slot(*slot)))
-        })?
-        && scan_keys(shared, discounts::read_projection_keys, |key| filter.add(FilterKey::Projection(key)))?
-        && scan_keys(shared, discounts::read_code_keys, |key| filter.add(FilterKey::Code(key)))?)
+    Ok(
+        scan_keys(shared, rows::read_order_keys, |key| filter.add(FilterKey::Order(key)))?
+            && scan_keys(shared, responses::read_slots, |(slot, _)| {
+                filter.add(FilterKey::Response(responses::key_bits_of_slot(*slot)))
+            })?
+            && scan_keys(shared, discounts::read_projection_keys, |key| {
+                filter.add(FilterKey::Projection(key))
+            })?
+            && scan_keys(shared, discounts::read_code_keys, |key| {
+                filter.add(FilterKey::Code(key))
+            })?,
+    )
 }
 
 /// Visits the keys of a table page by page. Answers whether it came to the end.
@@ -185,7 +191,10 @@ mod tests {
         let order = (ShopId(1), OrderId::new("1").unwrap());
         filter.add(FilterKey::Order(&order));
         assert!(filter.may_contain(FilterKey::Order(&order)));
-        assert!(!filter.may_contain(FilterKey::Projection(&(ShopId(1), ProjectionKey::Order(order.1.clone())))));
+        assert!(!filter.may_contain(FilterKey::Projection(&(
+            ShopId(1),
+            ProjectionKey::Order(order.1.clone())
+        ))));
         assert!(!filter.may_contain(FilterKey::Order(&(ShopId(2), order.1))));
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use loyalty_core::{ShopId, Timestamp};
 use rusqlite::{Connection, Statement, params};
 
-use super::rows::{corrupt, for_each_row, to_micros, query_one, sql_limit, from_micros};
+use super::rows::{corrupt, for_each_row, from_micros, query_one, sql_limit, to_micros};
 use crate::error::Failure;
 use crate::request::Response;
 use crate::transact::StoredResponse;
@@ -140,9 +140,9 @@ pub(super) const fn key_bits_of_slot(slot: i64) -> i64 {
 /// Keys need not be hashes: an embedder may count.
 fn hash_key((shop, key): &ResponseKey) -> u64 {
     let (words, _) = key.as_chunks();
-    words.iter().fold(mix(shop.0.cast_unsigned()), |hash, word| {
-        mix(hash ^ u64::from_be_bytes(*word))
-    })
+    words
+        .iter()
+        .fold(mix(shop.0.cast_unsigned()), |hash, word| mix(hash ^ u64::from_be_bytes(*word)))
 }
 
 /// Splitmix64's way to have each bit of a number tell in all bits of another.
@@ -251,8 +251,9 @@ pub(super) fn prune_blocks(
 }
 
 fn delete_block(db: &Db, last: i64) -> Result<usize, Failure> {
-    let found = query_one(db, "SELECT last, block FROM answers WHERE last = ?", [last], read_block)?
-        .unwrap_or_default();
+    let found =
+        query_one(db, "SELECT last, block FROM answers WHERE last = ?", [last], read_block)?
+            .unwrap_or_default();
     let mut forget = db.prepare_cached("DELETE FROM answer_key WHERE slot = ? AND answer = ?")?;
     for (id, kept) in &found {
         forget.execute([slot_of(*id, &(kept.shop, kept.key)), *id])?;
@@ -365,15 +366,23 @@ mod tests {
         db.execute("UPDATE checkpoint SET answer = 5", []).unwrap();
         let before = "2025-06-01T12:00:00Z".parse().unwrap();
         assert!(!prune_blocks(&db, before, 2, 100).unwrap());
-        let found = |(_, kept): &NumberedResponse| find_response(&db, &(kept.shop, kept.key)).unwrap().is_some();
+        let found = |(_, kept): &NumberedResponse| {
+            find_response(&db, &(kept.shop, kept.key)).unwrap().is_some()
+        };
         assert_eq!(placed.iter().map(found).collect::<Vec<_>>(), [false, true, true, true, true]);
     }
 
     #[test]
     fn the_newest_answer_of_a_key_is_found_first() {
         let (db, _directory) = open();
-        let numbers =
-            [1, 2, (1 << GENERATION_BITS) - 1, 1 << GENERATION_BITS, 5 << GENERATION_BITS, (5 << GENERATION_BITS) + 9];
+        let numbers = [
+            1,
+            2,
+            (1 << GENERATION_BITS) - 1,
+            1 << GENERATION_BITS,
+            5 << GENERATION_BITS,
+            (5 << GENERATION_BITS) + 9,
+        ];
         for number in numbers {
             let body = number.to_string();
             append_all(&db, &[(number, Arc::new(stored_response(1, 1, &body)))]);
@@ -410,7 +419,8 @@ mod tests {
     #[test]
     fn a_corrupt_block_is_an_error() {
         let (mut block, count) = (Vec::new(), 3);
-        (0..count).for_each(|key| encode_response(&mut block, &stored_response(1, key, "body")).unwrap());
+        (0..count)
+            .for_each(|key| encode_response(&mut block, &stored_response(1, key, "body")).unwrap());
         assert_eq!(decode_block(9, &block).unwrap().len(), 3);
         let whole = block.len() / 3;
         for length in 0..block.len() {

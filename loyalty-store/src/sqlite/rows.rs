@@ -69,7 +69,8 @@ pub(super) fn for_each_row(
 
 // The journal.
 
-const SELECT_JOURNAL: &str = "SELECT seq, shop, account, previous, at, balance, events FROM journal";
+const SELECT_JOURNAL: &str =
+    "SELECT seq, shop, account, previous, at, balance, events FROM journal";
 
 fn decode_journal_row(row: &Row<'_>) -> Result<JournalRow, Failure> {
     let events: Vec<Event> =
@@ -136,12 +137,17 @@ pub(super) fn max_value(db: &Db, column: &str, table: &str) -> Result<i64, Failu
 
 // Folds.
 
-pub(super) fn read_order(db: &Db, shop: ShopId, id: &OrderId) -> Result<Option<OrderRecord>, Failure> {
+pub(super) fn read_order(
+    db: &Db,
+    shop: ShopId,
+    id: &OrderId,
+) -> Result<Option<OrderRecord>, Failure> {
     let sql = "SELECT account, seq, snapshot, state FROM purchase WHERE shop = ? AND order_id = ?";
     let record = query_one(db, sql, params![shop.0, id.as_str()], |row| decode_order(row, 0))?;
     let Some(record) = record else { return Ok(None) };
     let Some(seq) = record.snapshot else { return Ok(Some(record)) };
-    let snapshot = read_snapshot(db, id, seq)?.ok_or_else(|| corrupt("the snapshot of an order", id))?;
+    let snapshot =
+        read_snapshot(db, id, seq)?.ok_or_else(|| corrupt("the snapshot of an order", id))?;
     Ok(Some(OrderRecord { state: record.state.with_snapshot(&snapshot), ..record }))
 }
 
@@ -290,8 +296,16 @@ fn decode_customer(row: &Row<'_>) -> Result<CustomerRecord, Failure> {
     })
 }
 
-pub(super) fn read_customer(db: &Db, account: AccountId) -> Result<Option<CustomerRecord>, Failure> {
-    query_one(db, &format!("{SELECT_CUSTOMER} WHERE account = ?"), [account.0], decode_customer)
+pub(super) fn read_customer(
+    db: &Db,
+    account: AccountId,
+) -> Result<Option<CustomerRecord>, Failure> {
+    query_one(
+        db,
+        &format!("{SELECT_CUSTOMER} WHERE account = ?"),
+        [account.0],
+        decode_customer,
+    )
 }
 
 pub(super) fn find_account_by_id(
@@ -431,13 +445,21 @@ pub(super) fn read_api_key(db: &Db, id: &str) -> Result<Option<ApiKeyRecord>, Fa
 }
 
 /// Adds a key; of those before it only the newest stays alive.
-pub(super) fn insert_api_key(db: &Db, shop: ShopId, key: &NewApiKey, now: Timestamp) -> Result<(), Failure> {
+pub(super) fn insert_api_key(
+    db: &Db,
+    shop: ShopId,
+    key: &NewApiKey,
+    now: Timestamp,
+) -> Result<(), Failure> {
     let revoke = "UPDATE api_key SET revoked_at = ?1 WHERE shop = ?2 AND revoked_at IS NULL
         AND number < (SELECT max(number) FROM api_key WHERE shop = ?2)";
     db.execute(revoke, params![to_micros(now), shop.0])?;
     let add = "INSERT INTO api_key (id, shop, hash, signing_secret, scopes, created_at) VALUES (?, ?, ?, ?, ?, ?)";
     let scopes = to_json(&key.scopes)?;
-    db.execute(add, params![key.id, shop.0, key.hash, key.signing_secret, scopes, to_micros(now)])?;
+    db.execute(
+        add,
+        params![key.id, shop.0, key.hash, key.signing_secret, scopes, to_micros(now)],
+    )?;
     Ok(())
 }
 

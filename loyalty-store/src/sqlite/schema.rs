@@ -279,7 +279,8 @@ const MIGRATIONS: &[&str] = &[
 ",
 ];
 
-const WRITE_FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+const WRITE_FLAGS: OpenFlags =
+    OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 
 /// Opens the file for writing, making it or moving it to the newest format.
 pub(super) fn open(path: &Path) -> Result<Connection, Failure> {

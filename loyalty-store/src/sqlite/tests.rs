@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use loyalty_core::discount::{Code, PriceRuleParts, PriceRule, ValueType};
+use loyalty_core::discount::{Code, PriceRule, PriceRuleParts, ValueType};
 use loyalty_core::{
     Command, Currency, CustomerId, Email, Line, LineId, Order, Origin, PriceRuleId, Program,
     Quantity, Status, Zone,
@@ -19,8 +19,8 @@ use loyalty_core::{
 
 use super::*;
 use crate::{
-    Action, Response, DiscountAction, DiscountOutcome, Idempotency, Outcome, Existence, ProfileChange,
-    Reply,
+    Action, DiscountAction, DiscountOutcome, Existence, Idempotency, Outcome, ProfileChange, Reply,
+    Response,
 };
 
 fn now() -> Timestamp {
@@ -99,14 +99,20 @@ fn requests_of(shop: ShopId, rule: PriceRuleId, number: u32) -> [Request; 2] {
 fn memory_is_bounded_regardless_of_customers() {
     const CUSTOMERS: u32 = 1_500;
     let mut settings = StoreSettings::default();
-    (settings.cached_records, settings.write_behind_threshold, settings.queued_requests) = (64, 64, 128);
+    (
+        settings.cached_records,
+        settings.write_behind_threshold,
+        settings.queued_requests,
+    ) = (64, 64, 128);
     let (store, shop, _directory) = open(&settings);
     let program = Program::from_json(r#"{"expiry": {"per_lot": {"after": "P1Y"}}}"#).unwrap();
     let publish = Action::PublishProgram { program: Box::new(program), replaces: None };
     store.execute(request(shop, u128::MAX, publish)).wait().unwrap();
     let rule = rule(&store, shop);
     // What may be cached, what waits for its table (a round, and what came after it began), and a batch.
-    let bound = settings.cached_records + 2 * settings.write_behind_threshold + 2 * settings.queued_requests;
+    let bound = settings.cached_records
+        + 2 * settings.write_behind_threshold
+        + 2 * settings.queued_requests;
     let (mut most, mut looked_up) = (Vec::new(), 0);
     for first in (0..CUSTOMERS).step_by(50) {
         let told: Vec<_> = (first..first + 50)
@@ -283,7 +289,8 @@ fn the_filter_is_filled_once_the_store_is_available() {
     let known = request(shop, 7, Action::for_customer(customer_ref(1), Existence::Any, Vec::new()));
     assert!(store.execute(known).wait().is_ok());
     drop(store);
-    let shared = CommittedState::new(directory.path().join("loyalty.db"), &StoreSettings::default());
+    let shared =
+        CommittedState::new(directory.path().join("loyalty.db"), &StoreSettings::default());
     shared.set_failure(Some(Failure::Busy));
     std::thread::scope(|scope| {
         let filling = scope.spawn(|| filter::fill(&shared));

@@ -10,8 +10,8 @@ use loyalty_core::account::AccountSegments;
 use loyalty_core::{AccountId, OrderId, ShopId};
 use rusqlite::Connection;
 
-use super::responses::{self, ResponseKey};
 use super::committed::CommittedState;
+use super::responses::{self, ResponseKey};
 use super::{Set, account, discounts, rows};
 use crate::error::Failure;
 use crate::projections::ProjectionKey;
@@ -186,7 +186,9 @@ impl WriteBehind {
         })?;
         let mut put = db.prepare_cached(discounts::UPSERT_PROJECTION)?;
         self.projections.write_share(part, |key| {
-            let Some(record) = shared.projections.get_pinned(key) else { return Ok(false) };
+            let Some(record) = shared.projections.get_pinned(key) else {
+                return Ok(false);
+            };
             discounts::upsert_projection(&mut put, key, &record)?;
             Ok(true)
         })?;
@@ -219,8 +221,14 @@ impl WriteBehind {
             shared.accounts.unpin(&id);
             shared.due_index.remove(id);
         }
-        self.orders.uncommitted.drain(..).for_each(|key| shared.orders.unpin(&key));
-        self.projections.uncommitted.drain(..).for_each(|key| shared.projections.unpin(&key));
+        self.orders
+            .uncommitted
+            .drain(..)
+            .for_each(|key| shared.orders.unpin(&key));
+        self.projections
+            .uncommitted
+            .drain(..)
+            .for_each(|key| shared.projections.unpin(&key));
         self.responses
             .uncommitted
             .drain(..)

@@ -17,15 +17,15 @@ use chrono::TimeDelta;
 use loyalty_core::Timestamp;
 use rusqlite::Connection;
 
-use super::write_behind::WriteBehind;
+use super::batch::{Batch, BatchState, BatchWrites, Sequences};
+use super::checkpointer::CheckpointTrigger;
+use super::committed::CommittedState;
+use super::due_index::Rescheduler;
 use super::executor::{Executor, QueuedRequest, WriterTask};
 use super::filter::FilterKey;
 use super::schema::FileIdentity;
-use super::committed::CommittedState;
-use super::batch::{Batch, Sequences, BatchState, BatchWrites};
-use super::due_index::Rescheduler;
-use super::checkpointer::CheckpointTrigger;
-use super::{Map, StoreSettings, account, responses, discounts, rows, schema};
+use super::write_behind::WriteBehind;
+use super::{Map, StoreSettings, account, discounts, responses, rows, schema};
 use crate::discount::index;
 use crate::error::Failure;
 use crate::projections::{self, Projection};
@@ -117,7 +117,9 @@ impl Writer {
                 WriterTask::Stop => break,
             }
         }
-        while !self.write_behind.is_empty() && self.failed_at.is_none_or(|at| at.elapsed() >= RECOVERY_INTERVAL) {
+        while !self.write_behind.is_empty()
+            && self.failed_at.is_none_or(|at| at.elapsed() >= RECOVERY_INTERVAL)
+        {
             self.run_idle_work();
         }
         // What is left in the log is read at the next start all the same.
@@ -159,7 +161,12 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, writes: &BatchWrites, states: usize, requests: usize) -> Result<(), Failure> {
+    fn commit(
+        &mut self,
+        writes: &BatchWrites,
+        states: usize,
+        requests: usize,
+    ) -> Result<(), Failure> {
         self.identity.ensure_unchanged(&self.path)?;
         self.checkpoint_trigger.checkpoint_rest(&self.db);
         self.db.execute_batch("BEGIN IMMEDIATE")?;
@@ -248,7 +255,8 @@ impl Writer {
         if self.write_behind.is_empty() && !self.has_stale_responses && !unwritable {
             return;
         }
-        self.write_behind.start_round((self.sequences.seq, self.sequences.response));
+        self.write_behind
+            .start_round((self.sequences.seq, self.sequences.response));
         let mut work = || -> Result<(), Failure> {
             self.db.execute_batch("BEGIN IMMEDIATE")?;
             self.write_behind.write_slice(&self.db, &self.committed, IDLE_SLICE)?;
@@ -321,12 +329,15 @@ impl Writer {
             }
             // Also where the commit was not known to have happened: what is there, the filter does not deny.
             for key in row.events.iter().filter_map(index::assigned_code_key) {
-                self.committed.filter.add(FilterKey::Code(&(row.shop, key.to_owned())));
+                self.committed
+                    .filter
+                    .add(FilterKey::Code(&(row.shop, key.to_owned())));
             }
             for key in projections::affected_keys(&row) {
                 let of = (row.shop, key);
-                let record =
-                    load_once(&mut keyed, of.clone(), || discounts::read_projection(&self.db, of.0, &of.1))?;
+                let record = load_once(&mut keyed, of.clone(), || {
+                    discounts::read_projection(&self.db, of.0, &of.1)
+                })?;
                 record.get_or_insert_with(|| Projection::new(&of.1)).fold(&of.1, &row);
             }
             // A state may be newer than the checkpoint; the rows in it are not folded twice.
@@ -334,8 +345,9 @@ impl Writer {
             for event in row.events.iter() {
                 let Some(id) = event.order() else { continue };
                 let key = (row.shop, id.clone());
-                let record =
-                    load_once(&mut orders, key.clone(), || rows::read_order(&self.db, row.shop, id))?;
+                let record = load_once(&mut orders, key.clone(), || {
+                    rows::read_order(&self.db, row.shop, id)
+                })?;
                 let record = record.get_or_insert_default();
                 if record.seq < row.seq || folded.contains(&key) {
                     record.fold(&row, event);

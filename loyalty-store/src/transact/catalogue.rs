@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use loyalty_core::{CategoryId, ProductId, ShopId, VariantId};
 
-use super::{TransactionError, Transaction, TransactionView};
+use super::{Transaction, TransactionError, TransactionView};
 use crate::catalogue::{
-    CatalogueAction, CatalogueOutcome, Category, CategoryRecord, Product, ProductRecord, SavedSearch,
-    UpsertCounts,
+    CatalogueAction, CatalogueOutcome, Category, CategoryRecord, Product, ProductRecord,
+    SavedSearch, UpsertCounts,
 };
 use crate::error::{Failure, Rejection};
 use crate::numeric_id::NumericId;
@@ -33,7 +33,11 @@ pub(crate) trait CatalogueView {
     ) -> Result<Option<Arc<SavedSearch>>, Failure>;
     fn has_search_named(&mut self, shop: ShopId, name: &str) -> Result<bool, Failure>;
     /// The number that was given to a variant whose id is none.
-    fn variant_number(&mut self, shop: ShopId, id: &VariantId) -> Result<Option<NumericId>, Failure>;
+    fn variant_number(
+        &mut self,
+        shop: ShopId,
+        id: &VariantId,
+    ) -> Result<Option<NumericId>, Failure>;
     /// How many numbers the shop was given.
     fn assigned_count(&mut self, shop: ShopId) -> Result<i64, Failure>;
 }
@@ -59,7 +63,10 @@ pub(crate) struct AssignedNumbers {
 }
 
 impl<V: TransactionView> Transaction<'_, V> {
-    pub(super) fn perform_catalogue(&mut self, action: CatalogueAction) -> Result<CatalogueOutcome, TransactionError> {
+    pub(super) fn perform_catalogue(
+        &mut self,
+        action: CatalogueAction,
+    ) -> Result<CatalogueOutcome, TransactionError> {
         match action {
             CatalogueAction::PutProducts(products) => {
                 let mut tally = UpsertCounts::default();
@@ -78,15 +85,27 @@ impl<V: TransactionView> Transaction<'_, V> {
             CatalogueAction::SaveSearch { name, query } => self.save_search(name, &query),
             CatalogueAction::DeleteProduct(id) => {
                 let known = self.view.product(self.shop.id, &id)?.is_some();
-                self.delete_record(known, CatalogueChange::DeleteProduct(id), Rejection::ProductNotFound)
+                self.delete_record(
+                    known,
+                    CatalogueChange::DeleteProduct(id),
+                    Rejection::ProductNotFound,
+                )
             }
             CatalogueAction::DeleteCategory(id) => {
                 let known = self.view.category(self.shop.id, &id)?.is_some();
-                self.delete_record(known, CatalogueChange::DeleteCategory(id), Rejection::CategoryNotFound)
+                self.delete_record(
+                    known,
+                    CatalogueChange::DeleteCategory(id),
+                    Rejection::CategoryNotFound,
+                )
             }
             CatalogueAction::DeleteSearch(number) => {
                 let known = self.view.saved_search(self.shop.id, number)?.is_some();
-                self.delete_record(known, CatalogueChange::DeleteSearch(number), Rejection::SavedSearchNotFound)
+                self.delete_record(
+                    known,
+                    CatalogueChange::DeleteSearch(number),
+                    Rejection::SavedSearchNotFound,
+                )
             }
         }
     }
@@ -118,12 +137,13 @@ impl<V: TransactionView> Transaction<'_, V> {
             Some(before) => before.number,
             None => self.assign_number(product.id.as_str())?,
         };
-        let variant_numbers = product.variants.iter().map(|variant| {
-            match previous_variant_number(before.as_deref(), &variant.id) {
-                Some(number) => Ok(number),
-                None => self.assign_variant_number(&variant.id),
-            }
-        });
+        let variant_numbers =
+            product.variants.iter().map(|variant| {
+                match previous_variant_number(before.as_deref(), &variant.id) {
+                    Some(number) => Ok(number),
+                    None => self.assign_variant_number(&variant.id),
+                }
+            });
         let variant_numbers = variant_numbers.collect::<Result<_, Failure>>()?;
         let (shop, created_at) =
             (self.shop.id, before.as_ref().map_or(self.now, |before| before.created_at));
@@ -137,7 +157,9 @@ impl<V: TransactionView> Transaction<'_, V> {
             updated_at,
         });
         tally.written(before.is_some());
-        self.changes.catalogue_changes.push(CatalogueChange::PutProduct(Arc::clone(&record)));
+        self.changes
+            .catalogue_changes
+            .push(CatalogueChange::PutProduct(Arc::clone(&record)));
         Ok(record)
     }
 
@@ -146,14 +168,21 @@ impl<V: TransactionView> Transaction<'_, V> {
         &mut self,
         id: &ProductId,
     ) -> Result<Option<Arc<ProductRecord>>, Failure> {
-        let changed = self.changes.catalogue_changes.iter().rev().find_map(|shelved| match shelved {
-            CatalogueChange::PutProduct(record) => Some(record).filter(|record| record.product.id == *id),
-            CatalogueChange::DeleteProduct(_)
-            | CatalogueChange::PutCategory(_)
-            | CatalogueChange::DeleteCategory(_)
-            | CatalogueChange::PutSearch(_)
-            | CatalogueChange::DeleteSearch(_) => None,
-        });
+        let changed =
+            self.changes
+                .catalogue_changes
+                .iter()
+                .rev()
+                .find_map(|shelved| match shelved {
+                    CatalogueChange::PutProduct(record) => {
+                        Some(record).filter(|record| record.product.id == *id)
+                    }
+                    CatalogueChange::DeleteProduct(_)
+                    | CatalogueChange::PutCategory(_)
+                    | CatalogueChange::DeleteCategory(_)
+                    | CatalogueChange::PutSearch(_)
+                    | CatalogueChange::DeleteSearch(_) => None,
+                });
         match changed {
             Some(record) => Ok(Some(Arc::clone(record))),
             None => self.view.product(self.shop.id, id),
@@ -175,11 +204,17 @@ impl<V: TransactionView> Transaction<'_, V> {
             (self.shop.id, before.as_ref().map_or(self.now, |before| before.created_at));
         let record = Arc::new(CategoryRecord { shop, category, created_at, updated_at: self.now });
         tally.written(before.is_some());
-        self.changes.catalogue_changes.push(CatalogueChange::PutCategory(Arc::clone(&record)));
+        self.changes
+            .catalogue_changes
+            .push(CatalogueChange::PutCategory(Arc::clone(&record)));
         Ok(record)
     }
 
-    fn save_search(&mut self, name: String, query: &SearchQuery) -> Result<CatalogueOutcome, TransactionError> {
+    fn save_search(
+        &mut self,
+        name: String,
+        query: &SearchQuery,
+    ) -> Result<CatalogueOutcome, TransactionError> {
         let shop = self.shop.id;
         if self.view.has_search_named(shop, &name)? {
             return Err(Rejection::SavedSearchNameTaken.into());
@@ -188,7 +223,9 @@ impl<V: TransactionView> Transaction<'_, V> {
         let number = NumericId::new(self.allocate_number()?).ok_or_else(beyond)?;
         let query = query.text().to_owned();
         let search = Arc::new(SavedSearch { shop, number, name, query, created_at: self.now });
-        self.changes.catalogue_changes.push(CatalogueChange::PutSearch(Arc::clone(&search)));
+        self.changes
+            .catalogue_changes
+            .push(CatalogueChange::PutSearch(Arc::clone(&search)));
         Ok(CatalogueOutcome::Search(search))
     }
 

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use loyalty_core::program::normalize_code;
-use loyalty_core::{AccountId, Command, Event, ReferralParty, AwardReason, ShopId};
+use loyalty_core::{AccountId, AwardReason, Command, Event, ReferralParty, ShopId};
 
-use super::{TransactionError, Transaction, TransactionView};
+use super::{Transaction, TransactionError, TransactionView};
 use crate::error::{Failure, Rejection};
-use crate::request::{EmailConflict, Existence, ProfileChange, Receipt, CustomerRef};
+use crate::request::{CustomerRef, EmailConflict, Existence, ProfileChange, Receipt};
 
 /// A name that one account of a shop has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,16 +41,25 @@ impl CodeClaim {
 
 /// What a transaction reads of claims.
 pub(crate) trait CodeClaimView {
-    fn find_claimant(&mut self, shop: ShopId, claim: &CodeClaim) -> Result<Option<AccountId>, Failure>;
+    fn find_claimant(
+        &mut self,
+        shop: ShopId,
+        claim: &CodeClaim,
+    ) -> Result<Option<AccountId>, Failure>;
 }
 
 impl<V: TransactionView> Transaction<'_, V> {
     /// A command with what only the store can know.
-    pub(super) fn complete_command(&mut self, command: &Command) -> Result<Option<Command>, Failure> {
+    pub(super) fn complete_command(
+        &mut self,
+        command: &Command,
+    ) -> Result<Option<Command>, Failure> {
         let Command::EnterCode { code, .. } = command else {
             return Ok(None);
         };
-        let taken = self.find_claimant(&CodeClaim::Manual(normalize_code(code).into()))?.is_some();
+        let taken = self
+            .find_claimant(&CodeClaim::Manual(normalize_code(code).into()))?
+            .is_some();
         Ok(Some(Command::EnterCode { code: Arc::clone(code), used_by_other: taken }))
     }
 
@@ -120,7 +129,10 @@ impl<V: TransactionView> Transaction<'_, V> {
             .ok_or(Rejection::ReferralCodeNotFound)?;
         let friend = self.resolve_merged(friend)?;
         let (own, friend) = (self.load_party(found.account)?, self.load_party(friend)?);
-        self.run_command(Some(found.account), &Command::JoinReferral { referee: own, referrer: friend })?;
+        self.run_command(
+            Some(found.account),
+            &Command::JoinReferral { referee: own, referrer: friend },
+        )?;
         self.build_receipt(Some(&found), None)
     }
 

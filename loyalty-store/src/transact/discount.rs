@@ -4,31 +4,35 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use loyalty_core::discount::{
-    BatchEntry, BatchOutcome, Cart, Code, CodeCommand, CodeError, CodeContext, CodeState, Customer,
-    DiscountEvent, DiscountRejection, PriceRule, CodeRejection, RuleState, decide_code, decide_rule_delete,
-    decide_rule_save,
+    BatchEntry, BatchOutcome, Cart, Code, CodeCommand, CodeContext, CodeError, CodeRejection,
+    CodeState, Customer, DiscountEvent, DiscountRejection, PriceRule, RuleState, decide_code,
+    decide_rule_delete, decide_rule_save,
 };
 use loyalty_core::{
     AccountId, CheckoutId, CodeId, Email, Event, OrderId, OrderState, PriceRuleId, SegmentId,
     ShopId, Status, Timestamp,
 };
 
-use super::{TransactionError, Transaction, TransactionView};
+use super::{Transaction, TransactionError, TransactionView};
 use crate::catalogue::SavedSearch;
-use crate::discount::lookup::{self, DiscountView, CodeLookup};
 use crate::discount::index::IndexChange;
+use crate::discount::lookup::{self, CodeLookup, DiscountView};
 use crate::discount::{
     CodeBatch, CodeView, DiscountAction, DiscountOutcome, OrderCode, PriceRuleView, code_state,
 };
 use crate::error::{Failure, Rejection};
-use crate::projections::{ProjectionKey, Projection};
 use crate::numeric_id::NumericId;
+use crate::projections::{Projection, ProjectionKey};
 use crate::query::CustomerView;
-use crate::request::{EmailConflict, Existence, Receipt, CustomerRef};
+use crate::request::{CustomerRef, EmailConflict, Existence, Receipt};
 
 /// What the transaction itself has changed, else what its view holds.
 impl<V: TransactionView> DiscountView for Transaction<'_, V> {
-    fn projection(&mut self, shop: ShopId, key: &ProjectionKey) -> Result<Option<Arc<Projection>>, Failure> {
+    fn projection(
+        &mut self,
+        shop: ShopId,
+        key: &ProjectionKey,
+    ) -> Result<Option<Arc<Projection>>, Failure> {
         match self.changes.projections.iter().find(|(known, _)| known == key) {
             Some((_, record)) => Ok(Some(Arc::clone(record))),
             None => self.view.projection(shop, key),
@@ -36,27 +40,37 @@ impl<V: TransactionView> DiscountView for Transaction<'_, V> {
     }
 
     fn code_by_key(&mut self, shop: ShopId, key: &str) -> Result<Option<CodeId>, Failure> {
-        let changed = self.changes.index_changes.iter().rev().find_map(|change| match change {
-            IndexChange::PutCode(known, _, code) if known == key => Some(Some(*code)),
-            IndexChange::DeleteCode(known, _) if known == key => Some(None),
-            IndexChange::PutRule(_)
-            | IndexChange::DeleteRule(_)
-            | IndexChange::PutEmails(..)
-            | IndexChange::PutCode(..)
-            | IndexChange::DeleteCode(..) => None,
-        });
+        let changed = self
+            .changes
+            .index_changes
+            .iter()
+            .rev()
+            .find_map(|change| match change {
+                IndexChange::PutCode(known, _, code) if known == key => Some(Some(*code)),
+                IndexChange::DeleteCode(known, _) if known == key => Some(None),
+                IndexChange::PutRule(_)
+                | IndexChange::DeleteRule(_)
+                | IndexChange::PutEmails(..)
+                | IndexChange::PutCode(..)
+                | IndexChange::DeleteCode(..) => None,
+            });
         changed.map_or_else(|| self.view.code_by_key(shop, key), Ok)
     }
 
     fn rule_emails(&mut self, shop: ShopId, rule: PriceRuleId) -> Result<Arc<[Email]>, Failure> {
-        let changed = self.changes.index_changes.iter().rev().find_map(|change| match change {
-            IndexChange::PutEmails(known, emails) if *known == rule => Some(Arc::clone(emails)),
-            IndexChange::PutRule(_)
-            | IndexChange::DeleteRule(_)
-            | IndexChange::PutEmails(..)
-            | IndexChange::PutCode(..)
-            | IndexChange::DeleteCode(..) => None,
-        });
+        let changed = self
+            .changes
+            .index_changes
+            .iter()
+            .rev()
+            .find_map(|change| match change {
+                IndexChange::PutEmails(known, emails) if *known == rule => Some(Arc::clone(emails)),
+                IndexChange::PutRule(_)
+                | IndexChange::DeleteRule(_)
+                | IndexChange::PutEmails(..)
+                | IndexChange::PutCode(..)
+                | IndexChange::DeleteCode(..) => None,
+            });
         changed.map_or_else(|| self.view.rule_emails(shop, rule), Ok)
     }
 
@@ -74,7 +88,10 @@ impl<V: TransactionView> DiscountView for Transaction<'_, V> {
 }
 
 impl<V: TransactionView> Transaction<'_, V> {
-    pub(super) fn perform_discount(&mut self, action: DiscountAction) -> Result<Receipt, TransactionError> {
+    pub(super) fn perform_discount(
+        &mut self,
+        action: DiscountAction,
+    ) -> Result<Receipt, TransactionError> {
         let done = match action {
             DiscountAction::SaveRule { id, rule, if_match } => {
                 if let Some(id) = id {
@@ -125,7 +142,10 @@ impl<V: TransactionView> Transaction<'_, V> {
                 self.load_checkout(&checkout)?
             }
         };
-        Ok(Receipt { discount_outcome: Some(done), ..self.build_receipt(None, None)? })
+        Ok(Receipt {
+            discount_outcome: Some(done),
+            ..self.build_receipt(None, None)?
+        })
     }
 
     // Rules.
@@ -135,7 +155,11 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(lookup::find_rule(self, shop, id)?.ok_or(Rejection::PriceRuleNotFound)?)
     }
 
-    fn check_rule_etag(&mut self, id: PriceRuleId, seen: Option<&str>) -> Result<(), TransactionError> {
+    fn check_rule_etag(
+        &mut self,
+        id: PriceRuleId,
+        seen: Option<&str>,
+    ) -> Result<(), TransactionError> {
         let rule = self.load_rule(id)?;
         if seen.is_some_and(|seen| rule.etag() != seen) {
             return Err(Rejection::PreconditionFailed.into());
@@ -192,7 +216,9 @@ impl<V: TransactionView> Transaction<'_, V> {
         let emails = rule.parts().prerequisite_emails.as_slice();
         let had = before.is_some_and(|before| !before.rule.parts().prerequisite_emails.is_empty());
         if had || !emails.is_empty() {
-            self.changes.index_changes.push(IndexChange::PutEmails(id, emails.into()));
+            self.changes
+                .index_changes
+                .push(IndexChange::PutEmails(id, emails.into()));
         }
         Ok(id)
     }
@@ -220,7 +246,11 @@ impl<V: TransactionView> Transaction<'_, V> {
     }
 
     /// Makes a code of a rule.
-    pub(super) fn add_code(&mut self, rule: PriceRuleId, text: &Code) -> Result<CodeId, TransactionError> {
+    pub(super) fn add_code(
+        &mut self,
+        rule: PriceRuleId,
+        text: &Code,
+    ) -> Result<CodeId, TransactionError> {
         self.put_code(CodeId(self.next_seq()), rule, text)
     }
 
@@ -248,7 +278,11 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(id)
     }
 
-    fn add_codes(&mut self, rule: PriceRuleId, texts: &[String]) -> Result<CodeBatch, TransactionError> {
+    fn add_codes(
+        &mut self,
+        rule: PriceRuleId,
+        texts: &[String],
+    ) -> Result<CodeBatch, TransactionError> {
         self.load_rule(rule)?;
         if texts.len() > DiscountAction::MAX_BATCH {
             return Err(Rejection::TooManyCodes.into());
@@ -286,9 +320,13 @@ impl<V: TransactionView> Transaction<'_, V> {
     }
 
     /// Carries out what is about a code alone.
-    fn run_code_command(&mut self, code: CodeId, command: &CodeCommand) -> Result<(), TransactionError> {
-        let gathered =
-            CodeLookup::load(self, self.shop.id, code, &[], None)?.ok_or(Rejection::CodeNotFound)?;
+    fn run_code_command(
+        &mut self,
+        code: CodeId,
+        command: &CodeCommand,
+    ) -> Result<(), TransactionError> {
+        let gathered = CodeLookup::load(self, self.shop.id, code, &[], None)?
+            .ok_or(Rejection::CodeNotFound)?;
         let facts = gathered.facts().ok_or(Rejection::CodeNotFound)?;
         let event = decide_code(&facts, None, &Customer::default(), command, self.now)
             .map_err(|reason| to_rejection(&reason))?;
@@ -299,7 +337,9 @@ impl<V: TransactionView> Transaction<'_, V> {
     // Checkouts.
 
     fn load_checkout(&mut self, id: &CheckoutId) -> Result<DiscountOutcome, TransactionError> {
-        Ok(DiscountOutcome::Checkout(lookup::load_checkout(self, self.shop.id, id, self.now)?.into()))
+        Ok(DiscountOutcome::Checkout(
+            lookup::load_checkout(self, self.shop.id, id, self.now)?.into(),
+        ))
     }
 
     fn reserve(
@@ -329,11 +369,18 @@ impl<V: TransactionView> Transaction<'_, V> {
             return Err(Rejection::TooManyCodes.into());
         }
         let discount = Some(self.load_checkout(checkout)?);
-        Ok(Receipt { discount_outcome: discount, ..self.build_receipt(found.as_ref(), None)? })
+        Ok(Receipt {
+            discount_outcome: discount,
+            ..self.build_receipt(found.as_ref(), None)?
+        })
     }
 
     /// Why a code cannot stand beside what its checkout holds: the program's policy, which needs no cart here.
-    fn check_stacking(&mut self, checkout: &CheckoutId, text: &Code) -> Result<Option<CodeRejection>, TransactionError> {
+    fn check_stacking(
+        &mut self,
+        checkout: &CheckoutId,
+        text: &Code,
+    ) -> Result<Option<CodeRejection>, TransactionError> {
         let (shop, (_, program)) = (self.shop.id, self.load_program(None)?);
         let Some(new) = lookup::find_code_by_text(self, shop, text)? else {
             return Ok(None);
@@ -351,7 +398,11 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(None)
     }
 
-    fn release(&mut self, checkout: &CheckoutId, text: Option<&Code>) -> Result<(), TransactionError> {
+    fn release(
+        &mut self,
+        checkout: &CheckoutId,
+        text: Option<&Code>,
+    ) -> Result<(), TransactionError> {
         let shop = self.shop.id;
         let codes = lookup::load_checkout_codes(self, shop, checkout)?;
         let only = text.map(|text| self.code_by_key(shop, text.key())).transpose()?;
@@ -390,7 +441,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         order: Option<&OrderId>,
         command: &CodeCommand,
     ) -> Result<Result<Option<DiscountEvent>, DiscountRejection>, Failure> {
-        let (shop, unknown) = (self.shop.id, DiscountRejection::CodeRejected(CodeRejection::Unknown));
+        let (shop, unknown) =
+            (self.shop.id, DiscountRejection::CodeRejected(CodeRejection::Unknown));
         let Some(id) = self.code_by_key(shop, text.key())? else {
             return Ok(Err(unknown));
         };
@@ -398,15 +450,22 @@ impl<V: TransactionView> Transaction<'_, V> {
         let claims = checkout
             .map(|checkout| lookup::load_checkout_codes(self, shop, checkout))
             .transpose()?;
-        let claim = order.map(|order| lookup::load_order_codes(self, shop, order)).transpose()?;
+        let claim = order
+            .map(|order| lookup::load_order_codes(self, shop, order))
+            .transpose()?;
         let claim = claim.as_ref().and_then(|codes| codes.claim(id));
         let Some(gathered) = CodeLookup::load(self, shop, id, &family, claims.as_ref())? else {
             return Ok(Err(unknown));
         };
         let account = gathered.reservation_account(&family, self.now).or(buyer.account);
         let of = Arc::clone(&self.shop);
-        let found = lookup::matching_saved_searches(self, &of, gathered.rule(), (buyer.account, self.now))?;
-        let mut buyer = Customer { account, aliases: lookup::numeric_customer_ids(&family), ..buyer.clone() };
+        let found =
+            lookup::matching_saved_searches(self, &of, gathered.rule(), (buyer.account, self.now))?;
+        let mut buyer = Customer {
+            account,
+            aliases: lookup::numeric_customer_ids(&family),
+            ..buyer.clone()
+        };
         buyer.segments.extend(found);
         let Some(facts) = gathered.facts() else { return Ok(Err(unknown)) };
         Ok(decide_code(&facts, claim, &buyer, command, self.now))
@@ -486,15 +545,19 @@ impl<V: TransactionView> Transaction<'_, V> {
         let checkout = recorded.and_then(|recorded| recorded.order.checkout.clone());
         let placed_at = recorded.and_then(|recorded| recorded.order.placed_at);
         let placed_at = placed_at.or_else(|| order.first_reached_at(Status::Processing));
-        let command = CodeCommand::RecordUse { order: id.clone(), checkout: checkout.clone(), placed_at };
-        Ok(match self.decide_for_buyer(text, buyer, checkout.as_ref(), Some(id), &command)? {
-            Ok(event) => {
-                events.extend(event.map(Event::Discount));
-                self.code_by_key(self.shop.id, text.key())?.ok_or(CodeRejection::Unknown)
-            }
-            Err(DiscountRejection::CodeRejected(refusal)) => Err(refusal),
-            Err(_) => Err(CodeRejection::Unknown),
-        })
+        let command =
+            CodeCommand::RecordUse { order: id.clone(), checkout: checkout.clone(), placed_at };
+        Ok(
+            match self.decide_for_buyer(text, buyer, checkout.as_ref(), Some(id), &command)? {
+                Ok(event) => {
+                    events.extend(event.map(Event::Discount));
+                    self.code_by_key(self.shop.id, text.key())?
+                        .ok_or(CodeRejection::Unknown)
+                }
+                Err(DiscountRejection::CodeRejected(refusal)) => Err(refusal),
+                Err(_) => Err(CodeRejection::Unknown),
+            },
+        )
     }
 
     /// What follows where an order no longer uses these codes.
@@ -512,7 +575,8 @@ impl<V: TransactionView> Transaction<'_, V> {
             };
             let Some(facts) = gathered.facts() else { continue };
             let command = CodeCommand::ReturnUse { order: order.clone() };
-            let event = decide_code(&facts, claims.claim(code), &Customer::default(), &command, self.now);
+            let event =
+                decide_code(&facts, claims.claim(code), &Customer::default(), &command, self.now);
             events.extend(event.map_err(|reason| to_rejection(&reason))?.map(Event::Discount));
         }
         Ok(events)
@@ -529,7 +593,9 @@ impl<V: TransactionView> Transaction<'_, V> {
             let state = known.as_deref().and_then(code_state)?;
             Some((state.rule()?, state.code()?.key().to_owned()))
         };
-        self.changes.index_changes.extend(IndexChange::from_event(event, known));
+        self.changes
+            .index_changes
+            .extend(IndexChange::from_event(event, known));
         Ok(())
     }
 }

@@ -3,20 +3,23 @@
 
 use std::collections::BTreeSet;
 
-use loyalty_core::discount::{PriceRuleParts, PriceRule};
+use loyalty_core::discount::{PriceRule, PriceRuleParts};
 use loyalty_core::redemption::{Redemption, RedemptionState};
 use loyalty_core::{
     AccountId, Amount, CodeId, Command, OrderId, OrderState, PriceRuleId, RedemptionId, RewardId,
 };
 
-use super::{TransactionError, Transaction, TransactionView};
+use super::{Transaction, TransactionError, TransactionView};
 use crate::discount::lookup::{self, DiscountView};
 use crate::error::{Failure, Rejection};
 use crate::redemption::{self, RedemptionAction, RedemptionView};
-use crate::request::{EmailConflict, Existence, Receipt, CustomerRef};
+use crate::request::{CustomerRef, EmailConflict, Existence, Receipt};
 
 impl<V: TransactionView> Transaction<'_, V> {
-    pub(super) fn perform_redemption(&mut self, action: RedemptionAction) -> Result<Receipt, TransactionError> {
+    pub(super) fn perform_redemption(
+        &mut self,
+        action: RedemptionAction,
+    ) -> Result<Receipt, TransactionError> {
         match action {
             RedemptionAction::Issue { customer: who, reward, amount, entropy } => {
                 self.issue_redemption(&who, reward, amount, entropy)
@@ -51,7 +54,11 @@ impl<V: TransactionView> Transaction<'_, V> {
     }
 
     /// Makes the price rule and the code that stand for a redemption, where a code does.
-    fn create_redemption_code(&mut self, account: AccountId, redemption: &Redemption) -> Result<(), TransactionError> {
+    fn create_redemption_code(
+        &mut self,
+        account: AccountId,
+        redemption: &Redemption,
+    ) -> Result<(), TransactionError> {
         let issue = redemption.issue();
         let Some(code) = &issue.code else { return Ok(()) };
         let lost = || Failure::Corrupt(format!("redemption {} has no reward", issue.id));
@@ -72,9 +79,13 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(())
     }
 
-    fn run_redemption_command(&mut self, id: RedemptionId, command: &Command) -> Result<Receipt, TransactionError> {
-        let known =
-            redemption::find_redemption(self, self.shop.id, id)?.ok_or(Rejection::RedemptionNotFound)?;
+    fn run_redemption_command(
+        &mut self,
+        id: RedemptionId,
+        command: &Command,
+    ) -> Result<Receipt, TransactionError> {
+        let known = redemption::find_redemption(self, self.shop.id, id)?
+            .ok_or(Rejection::RedemptionNotFound)?;
         let account = self.resolve_merged(known.account)?;
         self.run_command(Some(account), command)?;
         self.update_redemption_code(id)?;
@@ -122,7 +133,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         let again = *redemption.state() == RedemptionState::Issued
             && redemption.ends_at() != rule.rule.parts().ends_at;
         if again {
-            let parts = PriceRuleParts { ends_at: redemption.ends_at(), ..rule.rule.parts().clone() };
+            let parts =
+                PriceRuleParts { ends_at: redemption.ends_at(), ..rule.rule.parts().clone() };
             // A rule that the shop has changed so that it cannot end then stays as it is.
             if let Ok(longer) = PriceRule::new(parts, rule.rule.minor_digits()) {
                 self.save_rule(Some(rule.id), &longer)?;
@@ -160,7 +172,10 @@ impl<V: TransactionView> Transaction<'_, V> {
     }
 
     /// The redemptions whose codes an order's latest report brings.
-    fn find_order_redemptions(&mut self, order: &OrderState) -> Result<BTreeSet<RedemptionId>, Failure> {
+    fn find_order_redemptions(
+        &mut self,
+        order: &OrderState,
+    ) -> Result<BTreeSet<RedemptionId>, Failure> {
         let shop = self.shop.id;
         let mut found = BTreeSet::new();
         for text in order.snapshot().iter().flat_map(|recorded| &recorded.order.codes) {

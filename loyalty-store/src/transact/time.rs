@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use loyalty_core::{AccountId, Command, Program, ProgramVersion};
 
-use super::{ResolvedCustomer, TransactionError, Transaction, TransactionView, upsert};
+use super::{ResolvedCustomer, Transaction, TransactionError, TransactionView, upsert};
 use crate::error::Failure;
 use crate::record::{AccountRecord, CustomerRecord};
 use crate::request::Receipt;
-use crate::timeline::{ProgramTimeline, RuleSubject, ApplicablePrograms};
+use crate::timeline::{ApplicablePrograms, ProgramTimeline, RuleSubject};
 
 impl<V: TransactionView> Transaction<'_, V> {
     /// Writes down what time has brought about for an account.
@@ -19,7 +19,10 @@ impl<V: TransactionView> Transaction<'_, V> {
             return Err(crate::error::Rejection::CustomerNotFound.into());
         }
         self.run_command(Some(account), &Command::CatchUp)?;
-        self.build_receipt(Some(&ResolvedCustomer { account, created: false, registered: false }), None)
+        self.build_receipt(
+            Some(&ResolvedCustomer { account, created: false, registered: false }),
+            None,
+        )
     }
 
     /// Finds anew what is due next for some more accounts, where a program was published.
@@ -98,7 +101,10 @@ impl<V: TransactionView> Transaction<'_, V> {
     }
 
     /// The programs that an account has to do with.
-    pub(super) fn load_programs(&mut self, account: AccountId) -> Result<Arc<ApplicablePrograms>, Failure> {
+    pub(super) fn load_programs(
+        &mut self,
+        account: AccountId,
+    ) -> Result<Arc<ApplicablePrograms>, Failure> {
         let history = self.load_timeline()?;
         let record = self.load_account(account)?;
         let customer = self.load_customer(account)?;

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use loyalty_core::Timestamp;
 use loyalty_http::{Clock, Schedule, scheduler};
-use loyalty_store::{Action, Pending, Existence, StoreSettings, SqliteStore, Store};
+use loyalty_store::{Action, Existence, Pending, SqliteStore, Store, StoreSettings};
 use loyalty_tests::{TestShop, add, at, expect_decided, id, publish_action};
 use tokio::runtime::Runtime;
 
@@ -48,7 +48,8 @@ fn main() {
     let many = std::env::var(CUSTOMERS).map_or(many, |text| text.parse().expect(CUSTOMERS));
     let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let runtime = Runtime::new().unwrap();
-    let mut sides = [few, many].map(|customers| BenchStore::new(directory.path(), customers, rounds));
+    let mut sides =
+        [few, many].map(|customers| BenchStore::new(directory.path(), customers, rounds));
     for round in 0..rounds {
         for side in &mut sides {
             side.run_passes(&runtime, round);
@@ -77,7 +78,10 @@ struct BenchStore {
 
 impl BenchStore {
     fn new(directory: &Path, customers: usize, rounds: usize) -> Self {
-        assert!(customers >= DUE_CUSTOMER_COUNT * rounds, "too few customers for {rounds} rounds");
+        assert!(
+            customers >= DUE_CUSTOMER_COUNT * rounds,
+            "too few customers for {rounds} rounds"
+        );
         let file = directory.join(format!("{customers}.db"));
         let store = SqliteStore::open(&file, &StoreSettings::default()).unwrap();
         let desk = TestShop::new(&store);
@@ -111,14 +115,21 @@ impl BenchStore {
         // Closed and opened again: nothing is in memory but what a look brings there.
         drop(store);
         let store = Arc::new(SqliteStore::open(&file, &StoreSettings::default()).unwrap());
-        Self { store, customers, due_times: Vec::new(), idle_times: Vec::new() }
+        Self {
+            store,
+            customers,
+            due_times: Vec::new(),
+            idle_times: Vec::new(),
+        }
     }
 
     /// One look that finds what is due in this round, and one that finds nothing.
     fn run_passes(&mut self, runtime: &Runtime, round: usize) {
         // A year after the day of the round.
         let clock = Clock::fixed(days_after(at("2027-01-01T12:00:00Z"), round));
-        for (caught_up, times) in [(DUE_CUSTOMER_COUNT, &mut self.due_times), (0, &mut self.idle_times)] {
+        for (caught_up, times) in
+            [(DUE_CUSTOMER_COUNT, &mut self.due_times), (0, &mut self.idle_times)]
+        {
             let begun = Instant::now();
             let look = scheduler::run_pass(&self.store, &clock, Schedule::default().batch);
             let done = runtime.block_on(look).unwrap();
@@ -139,7 +150,8 @@ impl BenchStore {
 
     fn print(&mut self) {
         let (due, idle) = self.medians();
-        let (least, most) = (self.due_times.iter().min().unwrap(), self.due_times.iter().max().unwrap());
+        let (least, most) =
+            (self.due_times.iter().min().unwrap(), self.due_times.iter().max().unwrap());
         let rows = self.store.verify().unwrap();
         assert!(rows.differences.is_empty(), "{:?}", rows.differences);
         println!(

@@ -13,11 +13,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use loyalty_core::{Command, Currency, CustomerId, Email, AdjustmentReason, Points, Program, ShopId, Zone};
+use loyalty_core::{
+    AdjustmentReason, Command, Currency, CustomerId, Email, Points, Program, ShopId, Zone,
+};
 use loyalty_http::{App, Clock, Limits, auth, log, server};
 use loyalty_store::{
-    Action, FieldChange, EmailConflict, NewShop, Pending, Existence, ProfileChange, Reply,
-    Request as Transaction, StoreSettings, SqliteStore, Store, CustomerRef,
+    Action, CustomerRef, EmailConflict, Existence, FieldChange, NewShop, Pending, ProfileChange,
+    Reply, Request as Transaction, SqliteStore, Store, StoreSettings,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -45,8 +47,8 @@ impl Servers {
     pub(crate) fn start() -> Self {
         log::init(log::Format::Text, LevelFilter::INFO).unwrap();
         let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let store =
-            SqliteStore::open(&directory.path().join("load.db"), &StoreSettings::default()).unwrap();
+        let store = SqliteStore::open(&directory.path().join("load.db"), &StoreSettings::default())
+            .unwrap();
         let store: Arc<dyn Store> = Arc::new(store);
         let now = Clock::system().now();
         let shop = NewShop {
@@ -150,7 +152,14 @@ fn add_customers(store: &dyn Store, shop: ShopId) {
         };
         let commands = vec![Command::AddPoints { points, reason: AdjustmentReason::default() }];
         let (presence, conflict) = (Existence::Absent, EmailConflict::Reject);
-        let action = Action::Customer { customer: who, existence: presence, change, email_conflict: conflict, if_match: None, commands };
+        let action = Action::Customer {
+            customer: who,
+            existence: presence,
+            change,
+            email_conflict: conflict,
+            if_match: None,
+            commands,
+        };
         execute(store, shop, action)
     };
     let numbers: Vec<u64> = (0..CUSTOMERS).collect();

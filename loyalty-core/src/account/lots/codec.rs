@@ -9,7 +9,8 @@ use crate::id::{LotId, OrderId};
 
 /// About so many lots.
 pub(in crate::account) fn encode<'a>(lots: impl Iterator<Item = &'a Lot>, count: usize) -> String {
-    let (mut text, mut before) = (VlqWriter::with_capacity(count.saturating_mul(40)), PreviousInstants::default());
+    let (mut text, mut before) =
+        (VlqWriter::with_capacity(count.saturating_mul(40)), PreviousInstants::default());
     for lot in lots {
         text.write_unsigned(u64::from(lot.id.0));
         text.write_signed(lot.points.get());
@@ -29,7 +30,8 @@ pub(in crate::account) fn encode<'a>(lots: impl Iterator<Item = &'a Lot>, count:
 
 /// What a text says; none where it is of something else.
 pub(in crate::account) fn decode(text: &str) -> Option<Vec<Lot>> {
-    let (mut lots, mut before, mut numbers) = (Vec::new(), PreviousInstants::default(), VlqReader::new(text));
+    let (mut lots, mut before, mut numbers) =
+        (Vec::new(), PreviousInstants::default(), VlqReader::new(text));
     while !numbers.is_empty() {
         let id = LotId(u32::try_from(numbers.read_unsigned()?).ok()?);
         let points = Points::new(numbers.read_signed()?)?;
@@ -52,7 +54,10 @@ struct PreviousInstants {
 }
 
 #[expect(clippy::option_option, reason = "none where there is no text of one")]
-fn read_optional_instant(numbers: &mut VlqReader<'_>, before: &mut i64) -> Option<Option<Timestamp>> {
+fn read_optional_instant(
+    numbers: &mut VlqReader<'_>,
+    before: &mut i64,
+) -> Option<Option<Timestamp>> {
     match numbers.read_unsigned()? {
         0 => Some(None),
         1 => Some(Some(numbers.read_instant(before)?)),

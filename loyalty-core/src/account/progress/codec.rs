@@ -24,7 +24,8 @@ pub(in crate::account) fn decode(text: &str) -> Option<Vec<(Timestamp, Counts)>>
     let (mut entries, mut before, mut numbers) = (Vec::new(), 0, VlqReader::new(text));
     while !numbers.is_empty() {
         let at = numbers.read_instant(&mut before)?;
-        let (spend, points, orders) = (numbers.read_signed()?, numbers.read_signed()?, numbers.read_signed()?);
+        let (spend, points, orders) =
+            (numbers.read_signed()?, numbers.read_signed()?, numbers.read_signed()?);
         entries.push((at, Counts { spend, points, orders }));
     }
     Some(entries)

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{NodeRef, Faults};
+use super::{Faults, NodeRef};
 use crate::award::{Limit, Quota, Span};
-use crate::program::action::{EligibilityConditions, ActionKind, ActionRule};
+use crate::program::action::{ActionKind, ActionRule, EligibilityConditions};
 
 impl NodeRef<'_> {
     pub(super) fn action(&self, faults: &mut Faults) -> Option<ActionRule> {

@@ -1,6 +1,6 @@
 //! Campaigns and referrals read from JSON.
 
-use super::{NodeRef, Faults};
+use super::{Faults, NodeRef};
 use crate::program::campaign::{Campaign, CampaignEffect};
 use crate::program::referral::{Milestone, Referrals};
 
@@ -43,8 +43,7 @@ impl NodeRef<'_> {
         let mut referrals = Referrals::default();
         members.read("received", &mut referrals.received, |at| at.points(faults));
         members.read("sent", &mut referrals.sent, |at| at.points(faults));
-        referrals.minimum_spend =
-            members.get("minimum_spend").and_then(|at| at.decimal(faults));
+        referrals.minimum_spend = members.get("minimum_spend").and_then(|at| at.decimal(faults));
         referrals.hold = members.get("hold").and_then(|at| at.parse(faults));
         members.read("milestones", &mut referrals.milestones, |at| {
             Some(

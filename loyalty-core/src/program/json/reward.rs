@@ -1,11 +1,11 @@
 //! Rewards read from JSON.
 
-use super::{NodeRef, Faults};
+use super::{Faults, NodeRef};
 use crate::amount::{Amount, Points};
 use crate::program::action::EligibilityConditions;
 use crate::program::reward::{
-    OrderCancelledPolicy, FreeProduct, FreeShipping, Benefit, ProductScope, RewardPricing, RedemptionTerms, Reward,
-    VariableAmount,
+    Benefit, FreeProduct, FreeShipping, OrderCancelledPolicy, ProductScope, RedemptionTerms,
+    Reward, RewardPricing, VariableAmount,
 };
 
 impl NodeRef<'_> {
@@ -33,11 +33,12 @@ impl NodeRef<'_> {
         let offer = members
             .required("gives", faults)
             .and_then(|at| self.offer(&at, cost, faults));
-        let minimum_subtotal =
-            members.get("minimum_subtotal").and_then(|at| at.decimal(faults));
+        let minimum_subtotal = members.get("minimum_subtotal").and_then(|at| at.decimal(faults));
         let (mut only, mut excluded) = (ProductScope::default(), ProductScope::default());
         members.read("only", &mut only, |at| at.product_scope(&[], faults).map(|(goods, _)| goods));
-        members.read("excluded", &mut excluded, |at| at.product_scope(&[], faults).map(|(goods, _)| goods));
+        members.read("excluded", &mut excluded, |at| {
+            at.product_scope(&[], faults).map(|(goods, _)| goods)
+        });
         let valid_for = members.get("valid_for").and_then(|at| at.parse(faults));
         let (mut points_back_when_expired, mut individual_use) = (false, false);
         members
@@ -68,7 +69,12 @@ impl NodeRef<'_> {
     }
 
     /// What is given, and the cost that stands beside it.
-    fn offer(&self, gives: &NodeRef<'_>, cost: Option<NodeRef<'_>>, faults: &mut Faults) -> Option<RewardPricing> {
+    fn offer(
+        &self,
+        gives: &NodeRef<'_>,
+        cost: Option<NodeRef<'_>>,
+        faults: &mut Faults,
+    ) -> Option<RewardPricing> {
         let variable = if gives.is_text() { None } else { gives.member("variable_amount") };
         if let Some(at) = variable {
             if let Some(cost) = cost {
@@ -79,11 +85,8 @@ impl NodeRef<'_> {
         let gives = gives.benefit(faults);
         let cost: Option<Points> = match cost {
             Some(at) => at.points(faults),
-            None => NodeRef { node: self.node, pointer: format!("{}/cost", self.pointer) }.push_fault(
-                "missing_field",
-                "is required",
-                faults,
-            ),
+            None => NodeRef { node: self.node, pointer: format!("{}/cost", self.pointer) }
+                .push_fault("missing_field", "is required", faults),
         };
         Some(RewardPricing::Fixed { cost: cost?, benefit: gives? })
     }
@@ -141,7 +144,11 @@ impl NodeRef<'_> {
     }
 
     /// Goods, in an object that has other members too.
-    fn product_scope(&self, others: &[&str], faults: &mut Faults) -> Option<(ProductScope, super::Members<'_>)> {
+    fn product_scope(
+        &self,
+        others: &[&str],
+        faults: &mut Faults,
+    ) -> Option<(ProductScope, super::Members<'_>)> {
         let known = [&["products", "variants", "categories"], others].concat();
         let members = self.members(&known, faults)?;
         let mut goods = ProductScope::default();
@@ -155,7 +162,8 @@ impl NodeRef<'_> {
         let members = self.members(&["grace", "order_cancelled"], faults)?;
         let mut terms = RedemptionTerms::default();
         members.read("grace", &mut terms.grace, |at| at.parse(faults));
-        let names = [("code", OrderCancelledPolicy::Code), ("points", OrderCancelledPolicy::Points)];
+        let names =
+            [("code", OrderCancelledPolicy::Code), ("points", OrderCancelledPolicy::Points)];
         members.read("order_cancelled", &mut terms.order_cancelled, |at| at.one_of(&names, faults));
         Some(terms)
     }

@@ -1,8 +1,8 @@
 //! Tiers read from JSON.
 
-use super::{NodeRef, Faults};
+use super::{Faults, NodeRef};
 use crate::amount::Rate;
-use crate::program::tier::{Downgrade, EntryReward, TierMetric, Tier, Tiering, TierWindow};
+use crate::program::tier::{Downgrade, EntryReward, Tier, TierMetric, TierWindow, Tiering};
 
 impl NodeRef<'_> {
     pub(super) fn tier(&self, faults: &mut Faults) -> Option<Tier> {
@@ -66,7 +66,8 @@ impl NodeRef<'_> {
 
     fn window(&self, faults: &mut Faults) -> Option<TierWindow> {
         if self.is_text() {
-            let names = [("lifetime", TierWindow::Lifetime), ("calendar_year", TierWindow::CalendarYear)];
+            let names =
+                [("lifetime", TierWindow::Lifetime), ("calendar_year", TierWindow::CalendarYear)];
             return self.one_of(&names, faults);
         }
         let members = self.members(&["rolling"], faults)?;

@@ -6,7 +6,9 @@ use serde_json::value::RawValue;
 
 use super::super::php;
 use super::super::wire::read;
-use super::super::{AppInstalled, Customer, KeyVerify, Order, OrderRef, Refund, SignedBody, WireError};
+use super::super::{
+    AppInstalled, Customer, KeyVerify, Order, OrderRef, Refund, SignedBody, WireError,
+};
 use super::{KEY, vectors};
 
 /// Verifies and reads the vector of that name.

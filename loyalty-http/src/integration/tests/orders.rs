@@ -180,7 +180,7 @@ fn a_refund_is_the_sum_of_its_payments() {
 
 #[test]
 fn absent_members_of_a_customer_stay_unchanged() {
-    use loyalty_store::{FieldChange, ProfileChange, CustomerRef};
+    use loyalty_store::{CustomerRef, FieldChange, ProfileChange};
     let told = |body: &str| read::<Customer>(body).unwrap().into_profile_change();
     let (who, change) =
         told(r#"{"id":31,"email":"ada@example.com","first_name":"","birthday":""}"#);

@@ -81,7 +81,10 @@ fn a_body_signed_with_the_placeholder_secret_is_rejected() {
         SignedBody::parse(body).unwrap().verify(Some(&[0; 32])).is_ok(),
         "the test's own signature"
     );
-    assert_eq!(SignedBody::parse(body).unwrap().verify(None).err(), Some(SignatureError::NotAuthentic));
+    assert_eq!(
+        SignedBody::parse(body).unwrap().verify(None).err(),
+        Some(SignatureError::NotAuthentic)
+    );
     assert_eq!(
         SignedBody::parse(body).unwrap().verify(Some(b"")).err(),
         Some(SignatureError::NotAuthentic)
@@ -105,7 +108,12 @@ fn errors_name_what_is_not_json() {
         (br#"{"a":"\ude00"}"#, JsonError::LoneSurrogate { at: 6 }),
         (br#"{"a":"\u00E9"}"#, JsonError::UpperCaseEscape { at: 6 }),
     ] {
-        assert_eq!(verify_error(body), SignatureError::Json(want), "{}", String::from_utf8_lossy(body));
+        assert_eq!(
+            verify_error(body),
+            SignatureError::Json(want),
+            "{}",
+            String::from_utf8_lossy(body)
+        );
     }
 }
 
@@ -158,7 +166,10 @@ fn what_json_does_not_allow_is_malformed() {
             "{body}: {error}"
         );
     }
-    assert_eq!(verify_error("\u{feff}{}".as_bytes()), SignatureError::Json(JsonError::NotAnObject));
+    assert_eq!(
+        verify_error("\u{feff}{}".as_bytes()),
+        SignatureError::Json(JsonError::NotAnObject)
+    );
     assert_eq!(verify_error(b"{\"a\" 1}"), malformed(5));
 }
 

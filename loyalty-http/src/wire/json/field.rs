@@ -163,7 +163,11 @@ fn parse_date(text: &str) -> Option<NaiveDate> {
     let (year, rest) = text.split_once('-')?;
     let (month, day) = rest.split_once('-')?;
     let year = parse_digits(year, 4).filter(|year| *year > 0)?;
-    NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, parse_digits(month, 2)?, parse_digits(day, 2)?)
+    NaiveDate::from_ymd_opt(
+        i32::try_from(year).ok()?,
+        parse_digits(month, 2)?,
+        parse_digits(day, 2)?,
+    )
 }
 
 /// Exactly `count` digits.

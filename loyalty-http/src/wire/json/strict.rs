@@ -2,7 +2,7 @@
 //!
 //! A derived structure also takes an array of its fields by position, so that `["c1", 100]` would
 //! pass for `{"customer_id": "c1", "points": 100}`, and `[]` for a structure without mandatory
-//! fields. [`Strict`] goes around a deserializer and asks for a map wherever a structure is
+//! fields. [`StrictObjects`] goes around a deserializer and asks for a map wherever a structure is
 //! wanted, at every depth. All else is handed through; it costs nothing at run time.
 
 use std::fmt;

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use serde::Deserialize;
 
-use super::field::{PatchField, Date, DecimalText, FromText, Integer, Text, TimeField, UniqueMap};
+use super::field::{Date, DecimalText, FromText, Integer, PatchField, Text, TimeField, UniqueMap};
 use super::parse;
 use crate::problem::ErrorStatus;
 

@@ -6,7 +6,7 @@ use hyper::Method;
 use serde_json::Value;
 
 use crate::cli::ExampleError;
-use crate::client::{ClientRequest, Client, Server, ServerArgs};
+use crate::client::{Client, ClientRequest, Server, ServerArgs};
 use crate::server::{self, RunningServer};
 
 /// A connection to a server, whose requests are printed.
@@ -52,10 +52,15 @@ impl Transcript {
         body: &Value,
     ) -> Result<Value, ExampleError> {
         let body = Bytes::from(body.to_string());
-        self.send_and_print(sentence, ClientRequest { method, path, idempotency_key, body }).await
+        self.send_and_print(sentence, ClientRequest { method, path, idempotency_key, body })
+            .await
     }
 
-    async fn send_and_print(&mut self, sentence: &str, ask: ClientRequest<'_>) -> Result<Value, ExampleError> {
+    async fn send_and_print(
+        &mut self,
+        sentence: &str,
+        ask: ClientRequest<'_>,
+    ) -> Result<Value, ExampleError> {
         println!("# {sentence}\n{}", self.curl(&ask));
         let answer = self.client.send(ask).await?;
         println!("{}\n", String::from_utf8_lossy(&answer.body));
