@@ -55,7 +55,6 @@ mod allocate;
 mod basket;
 mod bundle;
 mod cart;
-mod code;
 mod code_rejection;
 mod decide;
 mod evaluate;
@@ -64,11 +63,10 @@ mod event;
 mod plan;
 mod price_rule;
 mod usage;
-mod validate;
 
+pub use crate::code::{Code, CodeError};
 pub use allocate::allocate;
 pub use cart::{Cart, CartError, CartLine, Customer, ShippingLine};
-pub use code::{Code, CodeError};
 pub use code_rejection::CodeRejection;
 pub use decide::{
     CodeCommand, CodeContext, DiscountRejection, decide_code, decide_rule_delete, decide_rule_save,

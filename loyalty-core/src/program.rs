@@ -4,6 +4,7 @@
 //! fault at once. With the `json` feature, [`Program::from_json`] does the same for a document.
 
 mod action;
+mod bounds;
 mod campaign;
 mod check;
 #[cfg(feature = "json")]
@@ -16,15 +17,15 @@ mod tier;
 use std::collections::BTreeSet;
 
 use crate::amount::{Amount, Points, Rate, Rounding};
-use crate::award::Limit;
 use crate::calendar::{Boundary, Period, Timestamp};
 use crate::discount::Stacking;
+use crate::fault::Fault;
 use crate::id::{CategoryId, ProductId, RuleId, Tag, TierId};
+use crate::limit::Limit;
 use crate::order::{Line, Origin, Status};
 
 pub use action::{ActionKind, ActionRule, EligibilityConditions, normalize_code};
 pub use campaign::{Campaign, CampaignEffect, MultiplierPolicy};
-pub use check::Fault;
 pub use referral::{Milestone, Referrals};
 pub use reward::{
     Benefit, FreeProduct, FreeShipping, OrderCancelledPolicy, ProductScope, RedemptionTerms,

@@ -75,17 +75,18 @@ use crate::account::{Account, Usage};
 use crate::amount::Points;
 use crate::calendar::{Timestamp, Zone};
 use crate::command::{Command, OverRefund};
+use crate::context::{Context, Decision, ProgramPeriod};
 use crate::customer::Birthday;
-use crate::decide::{Context, Decision, Former, decide};
+use crate::decide::decide;
 use crate::event::Event;
 use crate::exact::Fraction;
 use crate::id::{AccountId, OrderId, ProgramVersion, RedemptionId, RewardId, Tag};
 use crate::order::{OrderState, Refund};
 use crate::program::Program;
+use crate::query::as_of;
 use crate::redemption::{Redemption, RedemptionState};
 use crate::rejection::Rejection;
 use crate::rules::entitle::entitlement;
-use crate::rules::scheduled::as_of;
 
 pub use carts::{carts, carts_under, claims, discount_shops, price_rules, price_rules_under};
 pub use check::{
@@ -224,11 +225,11 @@ impl Books {
         let behind = |until: Timestamp| self.account.last_event_at().is_none_or(|at| at < until);
         let pairs = self.programs.iter().zip(self.programs.iter().skip(1)).enumerate();
         let former = pairs.filter(|(_, (_, (until, _)))| behind(*until));
-        let former = former.map(|(index, ((from, program), (until, _)))| Former {
+        let former = former.map(|(index, ((from, program), (until, _)))| ProgramPeriod {
             version: version(index),
             program,
             from: *from,
-            until: *until,
+            until: Some(*until),
         });
         let before: Vec<_> = former.collect();
         let (since, program) = self
@@ -238,9 +239,13 @@ impl Books {
         look(&Context {
             zone: self.zone,
             minor_digits: self.minor_digits,
-            program: (version(self.programs.len().saturating_sub(1)), program),
-            in_force_since: since,
-            earlier_programs: &before,
+            period: ProgramPeriod {
+                version: version(self.programs.len().saturating_sub(1)),
+                program,
+                from: since,
+                until: None,
+            },
+            earlier_periods: &before,
             pinned_program: pin.and_then(|pin| self.program(pin.program)),
             account_id: Some(AccountId(1)),
             birthday: self.birthday,
@@ -255,7 +260,10 @@ impl Books {
         for event in events {
             self.account.evolve(event);
             if let Some(id) = event.order() {
-                self.orders.entry(id.clone()).or_default().evolve(event);
+                self.orders
+                    .entry(id.clone())
+                    .or_insert_with(|| OrderState::new(id.clone()))
+                    .evolve(event);
             }
             if let Some(reward) = event.reward()
                 && let Some(had) = Usage::evolve(self.had.get(reward).copied(), event)

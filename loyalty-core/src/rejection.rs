@@ -1,10 +1,10 @@
 //! The rules said no.
 
 use crate::amount::{Amount, Points};
-use crate::award::Limit;
 use crate::calendar::CalendarError;
 use crate::exact::Overflow;
 use crate::id::{ActionId, LineId, OrderId, RefundId, RewardId, TierId};
+use crate::limit::Limit;
 use crate::order::{OrderError, Quantity};
 use crate::referral::ReferralRejection;
 
@@ -55,6 +55,12 @@ pub enum Rejection {
     NoPointsOverride {
         /// The action.
         action: ActionId,
+    },
+    /// A context whose order is not the command's.
+    #[error("the context's order is not order {order}")]
+    OrderMismatch {
+        /// The command's order.
+        order: OrderId,
     },
     /// Amounts or times that cannot be counted with.
     #[error("the amounts or times are too large to be counted exactly")]
@@ -181,6 +187,7 @@ impl Rejection {
             Self::InvalidPoints { .. } => "invalid_points",
             Self::LimitReached { .. } => "limit_reached",
             Self::NoPointsOverride { .. } => "no_points_override",
+            Self::OrderMismatch { .. } => "order_mismatch",
             Self::OutOfRange => "out_of_range",
             Self::PointsOutOfRange => "points_out_of_range",
             Self::RedemptionNotOpen { .. } => "redemption_not_open",

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use loyalty_core::account::AccountSegments;
 use loyalty_core::{
-    Account, AccountId, CustomerId, Email, Event, OrderState, Points, Profile, ShopId, Timestamp,
+    Account, AccountId, CustomerId, Email, Event, OrderId, OrderState, Points, Profile, ShopId,
+    Timestamp,
 };
 
 /// A position in the journal, counted from 1 over all shops.
@@ -100,7 +101,7 @@ impl AccountRecord {
 }
 
 /// What is known of an order, and the journal row up to which it is folded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderRecord {
     /// Whose it is, where that is known.
     pub account: Option<AccountId>,
@@ -113,6 +114,16 @@ pub struct OrderRecord {
 }
 
 impl OrderRecord {
+    /// An order without journal rows.
+    pub(crate) fn new(id: OrderId) -> Self {
+        Self {
+            account: None,
+            state: OrderState::new(id),
+            snapshot: None,
+            seq: Seq::default(),
+        }
+    }
+
     /// Folds one event of a row that is about this order.
     pub(crate) fn fold(&mut self, row: &JournalRow, event: &Event) {
         self.account = row.account.or(self.account);

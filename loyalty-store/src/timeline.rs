@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use loyalty_core::{
-    Account, AccountId, Birthday, Context, Former, Program, ProgramVersion, ShopId, Timestamp,
-    Zone, next_due,
+    Account, AccountId, Birthday, Context, Program, ProgramPeriod, ProgramVersion, ShopId,
+    Timestamp, Zone, next_due,
 };
 
 use crate::Store;
@@ -238,29 +238,29 @@ impl ApplicablePrograms {
             customer.map_or(Timestamp::UNIX_EPOCH, |customer| customer.attributes_valid_from(now));
         let from = |published: &PublishedProgram| published.in_force_from.max(known);
         let next = self.previous.iter().skip(1).chain([&self.current]);
-        let before: Vec<Former<'_>> = self
+        let before: Vec<ProgramPeriod<'_>> = self
             .previous
             .iter()
             .zip(next)
             .map(|(one, next)| {
-                let (from, until) = (from(one), from(next));
-                Former { version: one.version, program: &one.program, from, until }
+                let (from, until) = (from(one), Some(from(next)));
+                ProgramPeriod { version: one.version, program: &one.program, from, until }
             })
             .collect();
-        let plain = Context::new(self.current_program(), &nobody, now);
-        let context = Context {
-            zone: self.zone,
-            minor_digits: self.minor_digits,
-            program: (self.current.version, self.current_program()),
-            in_force_since: from(&self.current),
-            earlier_programs: &before,
-            account,
-            account_id: id,
-            birthday: customer.and_then(CustomerRecord::birthday),
-            tags: customer.map_or(plain.tags, |customer| &customer.profile.tags),
-            ..plain
-        };
-        question(&context)
+        let (version, program) = (self.current.version, self.current_program());
+        let current = ProgramPeriod { version, program, from: from(&self.current), until: None };
+        let context = Context::new(program, &nobody, now)
+            .with_zone(self.zone)
+            .with_minor_digits(self.minor_digits)
+            .with_periods(&before, current)
+            .with_account(account)
+            .with_account_id(id)
+            .with_birthday(customer.and_then(CustomerRecord::birthday));
+
+        question(&match customer {
+            Some(customer) => context.with_tags(&customer.profile.tags),
+            None => context,
+        })
     }
 
     /// When something is due next for an account. Nothing is for one that was merged into another.

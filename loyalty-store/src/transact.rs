@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use chrono::SubsecRound;
 use loyalty_core::{
-    AccountId, Command, Context, CustomerId, Email, Event, OrderId, Origin, Program,
-    ProgramVersion, ShopId, Timestamp, decide, merge,
+    AccountId, Command, CustomerId, Email, Event, OrderId, Origin, Program, ProgramVersion, ShopId,
+    Timestamp, decide, merge,
 };
 
 use crate::discount::index::IndexChange;
@@ -388,7 +388,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         if let Some((_, record)) = self.changes.orders.iter().find(|(id, _)| id == order) {
             return Ok(Arc::clone(record));
         }
-        Ok(self.view.order(self.shop.id, order)?.unwrap_or_default())
+        let known = self.view.order(self.shop.id, order)?;
+        Ok(known.unwrap_or_else(|| Arc::new(OrderRecord::new(order.clone()))))
     }
 
     fn load_customer(
@@ -674,16 +675,12 @@ impl<V: TransactionView> Transaction<'_, V> {
             let pinned = pinned.as_ref().map(|(_, program)| &**program);
             let order = order.as_ref().map(|order| &order.state);
             let (redemption, had_in_all) = (redemption.as_ref(), had_in_all.as_ref());
-            decide(
-                &Context {
-                    pinned_program: pinned,
-                    order,
-                    redemption,
-                    total_usage: had_in_all,
-                    ..*context
-                },
-                command,
-            )
+            let context = order
+                .map_or(*context, |order| context.with_order(order))
+                .with_pinned_program(pinned)
+                .with_redemption(redemption)
+                .with_total_usage(had_in_all);
+            decide(&context, command)
         })?;
         if let Some(again) = self.redraw_if_taken(command, &decision.events)? {
             return self.run_command(account, &again);

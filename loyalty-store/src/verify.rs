@@ -147,7 +147,9 @@ impl JournalVerifier {
             let Some(order) = event.order() else { continue };
             let key = (row.shop, order.clone());
             let standing = &mut standing.orders;
-            let fresh = |key: &_| StateCheck::new(OrderRecord::default(), standing.remove(key));
+            let fresh = |key: &(ShopId, OrderId)| {
+                StateCheck::new(OrderRecord::new(key.1.clone()), standing.remove(key))
+            };
             orders.entry(key).or_insert_with_key(fresh).record.fold(row, event);
         }
         for order in row.events.iter().filter_map(Event::order) {

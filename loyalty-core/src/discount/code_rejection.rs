@@ -1,8 +1,8 @@
 //! Why a code does not apply.
 
-use super::code::Code;
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
+use crate::code::Code;
 
 /// Why a code takes nothing off a cart, or cannot be reserved or used. Its code and text are for whoever holds
 /// the shop's key; [`Refusal::public_code`] and [`Refusal::public_text`] are what a shopper may learn.

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::basket::{Basket, LineDiscounts};
 use super::cart::{Cart, CartError};
-use super::code::Code;
 use super::code_rejection::CodeRejection;
 use super::decide::CodeContext;
 use super::evaluation::{AppliedCode, CodeOutcome, DiscountShare, Evaluation, LineTotal};
 use super::plan::{Plan, PlanError};
 use super::price_rule::{Class, PriceRule};
+use crate::code::Code;
 use crate::id::{CodeId, LineId, PriceRuleId};
 
 /// Which of several usable codes apply.

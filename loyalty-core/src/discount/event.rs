@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::code::Code;
 use super::price_rule::PriceRule;
 use crate::calendar::Timestamp;
+use crate::code::Code;
 use crate::id::{AccountId, CheckoutId, CodeId, OrderId, PriceRuleId};
 
 /// One thing that happened to one rule or one code. Exhaustive on purpose, and without personal data.

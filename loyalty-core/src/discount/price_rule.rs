@@ -1,16 +1,17 @@
 //! The rule behind a code: what it takes off, from what, for whom and when.
 
+mod validate;
+
 use std::collections::BTreeSet;
 
 use rust_decimal::Decimal;
 
 use super::cart::{CartLine, Customer};
-use super::validate;
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
 use crate::customer::Email;
+use crate::fault::Fault;
 use crate::id::{CategoryId, CountryId, CustomerId, ProductId, SegmentId, VariantId};
-use crate::program::Fault;
 
 /// A checked price rule.
 ///

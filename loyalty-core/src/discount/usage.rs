@@ -19,10 +19,10 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::code::Code;
 use super::event::{DiscountEvent, Reservation};
 use super::price_rule::PriceRule;
 use crate::calendar::Timestamp;
+use crate::code::Code;
 use crate::id::{AccountId, OrderId, PriceRuleId};
 
 /// How often a code is taken: uses, and reservations by the instant at which they end.

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::check::{Fault, POINTS_RANGE, points_in_range};
+use super::bounds::{POINTS_RANGE, check_limits, check_tiers, check_window, points_in_range};
 use crate::amount::{Amount, Points};
-use crate::award::{Limit, Quota};
 use crate::calendar::{Period, Timestamp};
+use crate::fault::Fault;
 use crate::id::{ActionId, Tag, TierId};
+use crate::limit::Limit;
 
 /// One way to earn without an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -243,52 +244,5 @@ fn check_kind<'a>(
         | ActionKind::Review
         | ActionKind::SignUp
         | ActionKind::Social => {}
-    }
-}
-
-pub(super) fn check_limits(limits: &[Limit], pointer: &str, faults: &mut Vec<Fault>) {
-    if limits.len() > 10 {
-        faults.push(Fault::new(pointer, "too_many", "at most 10 are accepted"));
-    }
-    for (index, limit) in limits.iter().enumerate() {
-        let wrong = match limit.quota {
-            Quota::Times(0) => Some(("times", "must be more than zero")),
-            Quota::Points(points) if !points_in_range(points) => Some(("points", POINTS_RANGE)),
-            Quota::Times(_) | Quota::Points(_) => None,
-        };
-        if let Some((field, detail)) = wrong {
-            faults.push(Fault::new(format!("{pointer}/{index}/{field}"), "out_of_range", detail));
-        }
-    }
-}
-
-pub(super) fn check_window(
-    from: Option<Timestamp>,
-    until: Option<Timestamp>,
-    pointer: &str,
-    faults: &mut Vec<Fault>,
-) {
-    if let (Some(from), Some(until)) = (from, until)
-        && from >= until
-    {
-        faults.push(Fault::new(
-            format!("{pointer}/until"),
-            "contradiction",
-            "must be later than from",
-        ));
-    }
-}
-
-pub(super) fn check_tiers(
-    asked: &BTreeSet<TierId>,
-    known: &BTreeSet<&TierId>,
-    pointer: &str,
-    faults: &mut Vec<Fault>,
-) {
-    for (index, tier) in asked.iter().enumerate() {
-        if !known.contains(tier) {
-            let detail = format!("the program has no tier {tier}");
-            faults.push(Fault::new(format!("{pointer}/{index}"), "unknown_tier", detail));
-        }
     }
 }

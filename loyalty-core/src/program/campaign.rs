@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::action::{check_tiers, check_window};
-use super::check::{Fault, POINTS_RANGE, points_in_range};
+use super::bounds::{POINTS_RANGE, check_tiers, check_window, points_in_range};
 use crate::amount::{Points, Rate};
 use crate::calendar::Timestamp;
+use crate::fault::Fault;
 use crate::id::{CategoryId, ProductId, RuleId, Tag, TierId};
 
 /// More points for orders placed in a window. What an order's campaigns are is settled at its gate.

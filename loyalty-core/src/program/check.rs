@@ -2,35 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::bounds::{MAX_ITEMS, POINTS_RANGE, check_limits, points_in_range};
 use super::{
     EarningConditions, EarningFormula, EarningRule, ProgramDefinition, Tier, action, campaign,
     referral, reward, tier,
 };
-
-/// One thing that is wrong with a program.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize))]
-pub struct Fault {
-    /// Where: a JSON pointer into the document.
-    pub pointer: String,
-    /// What, stable for machines.
-    pub code: &'static str,
-    /// What, in words.
-    pub detail: String,
-}
-
-impl Fault {
-    pub(crate) fn new(
-        pointer: impl Into<String>,
-        code: &'static str,
-        detail: impl Into<String>,
-    ) -> Self {
-        Self { pointer: pointer.into(), code, detail: detail.into() }
-    }
-}
-
-/// How many rules or tiers a program can have.
-pub(super) const MAX_ITEMS: usize = 200;
+use crate::fault::Fault;
 
 /// Everything that is wrong, in the order of the document.
 pub(super) fn find_faults(parts: &ProgramDefinition) -> Vec<Fault> {
@@ -121,17 +98,11 @@ fn check_rule(rule: &EarningRule, pointer: &str, faults: &mut Vec<Fault>) {
         | EarningFormula::PerOrder(_) => {}
     }
     check_conditions(&rule.when, pointer, faults);
-    action::check_limits(&rule.limits, &format!("{pointer}/limits"), faults);
+    check_limits(&rule.limits, &format!("{pointer}/limits"), faults);
     if rule.replaces_base && !rule.when.is_scoped() {
         let detail = "a rule that replaces others must name products or categories";
         faults.push(Fault::new(format!("{pointer}/replaces_base"), "contradiction", detail));
     }
-}
-
-pub(super) const POINTS_RANGE: &str = "must be 1 to 1,000,000,000 points";
-
-pub(super) fn points_in_range(points: crate::amount::Points) -> bool {
-    (1..=1_000_000_000).contains(&points.get())
 }
 
 fn check_conditions(when: &EarningConditions, pointer: &str, faults: &mut Vec<Fault>) {

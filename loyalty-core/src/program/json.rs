@@ -11,12 +11,13 @@ use std::str::FromStr;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{
-    Basis, DebtPolicy, EarningConditions, EarningFormula, EarningRule, Expiry, Fault,
-    MultiplierPolicy, Program, ProgramDefinition, QualifyingActivity, RefundPolicy,
+    Basis, DebtPolicy, EarningConditions, EarningFormula, EarningRule, Expiry, MultiplierPolicy,
+    Program, ProgramDefinition, QualifyingActivity, RefundPolicy,
 };
 use crate::amount::{Amount, Points, Rounding};
 use crate::calendar::{Boundary, Timestamp};
 use crate::discount::Stacking;
+use crate::fault::Fault;
 use crate::order::Status;
 
 impl Program {

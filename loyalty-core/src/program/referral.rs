@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::check::{Fault, POINTS_RANGE, points_in_range};
+use super::bounds::{POINTS_RANGE, points_in_range};
 use crate::amount::{Amount, Points};
 use crate::calendar::Period;
+use crate::fault::Fault;
 
 /// What bringing friends is worth.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

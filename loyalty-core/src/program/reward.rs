@@ -5,14 +5,15 @@ use std::fmt;
 
 use rust_decimal::Decimal;
 
-use super::action::{EligibilityConditions, check_limits, check_tiers, check_window};
-use super::check::{Fault, POINTS_RANGE, points_in_range};
+use super::action::EligibilityConditions;
+use super::bounds::{POINTS_RANGE, check_limits, check_tiers, check_window, points_in_range};
 use crate::amount::{Amount, Points, Rate};
-use crate::award::Limit;
 use crate::calendar::Period;
-use crate::discount::{Code, ItemSelection, PriceRule};
+use crate::code::Code;
+use crate::discount::{ItemSelection, PriceRule};
+use crate::fault::Fault;
 use crate::id::{CategoryId, ProductId, RewardId, TierId, VariantId};
-use crate::rejection::Rejection;
+use crate::limit::Limit;
 
 /// One thing that points buy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,46 +196,6 @@ impl ProductScope {
 }
 
 impl Reward {
-    /// What the customer gets for an amount that they chose, or for none, and what it costs. `minor_digits`
-    /// are those of the shop's currency.
-    ///
-    /// # Errors
-    /// [`Rejection::InvalidAmount`] for an amount that is none of those on offer, or is finer than the
-    /// currency.
-    ///
-    /// # Example: points by the step
-    /// ```
-    /// use loyalty_core::{Points, Program, program::Benefit};
-    /// let program = Program::from_json(r#"{"rewards": [{"id": "off", "name": "Money off", "gives":
-    ///     {"variable_amount": {"points_per_unit": 100, "step": "5", "maximum": "50"}}}]}"#).unwrap();
-    /// let reward = program.reward(&"off".parse().unwrap()).unwrap();
-    /// let fifteen = "15".parse().unwrap();
-    /// assert_eq!(reward.quote(Some(fifteen), 2), Ok((Points::from(1_500), Benefit::FixedAmount(fifteen))));
-    /// assert!(reward.quote(Some("12".parse().unwrap()), 2).is_err());
-    /// ```
-    pub fn quote(
-        &self,
-        amount: Option<Amount>,
-        minor_digits: u32,
-    ) -> Result<(Points, Benefit), Rejection> {
-        let wrong = |expected: String| Rejection::InvalidAmount { expected };
-        match (&self.offer, amount) {
-            (RewardPricing::Fixed { cost, benefit: gives }, None) => Ok((*cost, gives.clone())),
-            (RewardPricing::Fixed { .. }, Some(_)) => {
-                Err(wrong("left out: this reward has one price".to_owned()))
-            }
-            (RewardPricing::Variable(variable), None) => Err(wrong(variable.to_string())),
-            (RewardPricing::Variable(variable), Some(amount)) => {
-                let fits = amount.get().normalize().scale() <= minor_digits;
-                let cost = variable
-                    .cost(amount)
-                    .filter(|_| fits)
-                    .ok_or_else(|| wrong(variable.to_string()))?;
-                Ok((cost, Benefit::FixedAmount(amount)))
-            }
-        }
-    }
-
     /// The least that it costs.
     pub fn minimum_cost(&self) -> Points {
         match &self.offer {
@@ -340,7 +301,7 @@ impl fmt::Display for Benefit {
 
 impl VariableAmount {
     /// What an amount costs, where it is on offer.
-    fn cost(&self, amount: Amount) -> Option<Points> {
+    pub(crate) fn cost(&self, amount: Amount) -> Option<Points> {
         let in_range =
             amount >= self.minimum && self.maximum.is_none_or(|maximum| amount <= maximum);
         self.price(amount).filter(|_| in_range && self.is_multiple(amount))

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::EarningRule;
-use super::check::MAX_ITEMS;
+use super::bounds::MAX_ITEMS;
 use crate::order::Line;
 
 /// Some earning rules, by their places in the program.

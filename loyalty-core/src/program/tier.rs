@@ -1,9 +1,10 @@
 //! VIP tiers: what qualifies for them, how long they last, what they bring.
 
-use super::check::{Fault, POINTS_RANGE, points_in_range};
-use crate::account::Counts;
+use super::bounds::{POINTS_RANGE, points_in_range};
 use crate::amount::{Amount, Points, Rate};
 use crate::calendar::Period;
+use crate::counts::Counts;
+use crate::fault::Fault;
 use crate::id::TierId;
 
 /// A VIP tier.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::award::{Limit, Quota};
+use crate::limit::{Limit, Quota};
 use crate::program::{Expiry, Program, TierMetric};
 
 /// A statement about the engine that holds under every program to which it applies.

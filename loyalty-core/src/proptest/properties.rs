@@ -4,16 +4,16 @@ use ::proptest::test_runner::TestCaseResult;
 use chrono::TimeDelta;
 
 use super::{Books, ensure_equal};
-use crate::account::Lot;
 use crate::amount::Points;
 use crate::calendar::{Timestamp, Zone};
 use crate::command::Command;
-use crate::decide::Decision;
-use crate::event::{Event, LotCredit};
+use crate::context::Decision;
+use crate::event::Event;
+use crate::lot::{Lot, LotCredit};
 use crate::program::{DebtPolicy, Expiry, QualifyingActivity};
+use crate::query::due;
+use crate::query::reward_offers;
 use crate::rejection::Rejection;
-use crate::rules::redeem::reward_offers;
-use crate::rules::scheduled::due;
 
 /// Lots and what orders have posted are never negative; the balance is only where the program lets it be owed;
 /// and who owes has nothing to spend.

@@ -11,14 +11,14 @@ use ::proptest::sample::{Index, select};
 use super::Books;
 use super::rewards::{redemption_commands, redemption_terms, rewards};
 use crate::amount::{Amount, Points, Rate, Rounding};
-use crate::award::{Limit, Quota, Span};
 use crate::calendar::{Boundary, Period, Timestamp};
 use crate::command::{Command, OverRefund};
 use crate::discount::Stacking;
-use crate::event::{AdjustmentReason, ManualTier};
+use crate::event::AdjustmentReason;
 use crate::id::{
     ActionId, CategoryId, LineId, OrderId, ProductId, RefundId, RewardId, RuleId, Tag, TierId,
 };
+use crate::limit::{Limit, Quota, Span};
 use crate::order::{Line, Order, Origin, Quantity, Refund, RefundContent, Status};
 use crate::program::{
     ActionKind, ActionRule, Basis, Campaign, CampaignEffect, DebtPolicy, Downgrade,
@@ -26,6 +26,7 @@ use crate::program::{
     MultiplierPolicy, Program, ProgramDefinition, QualifyingActivity, RefundPolicy, Reward, Tier,
     TierMetric, TierWindow, Tiering,
 };
+use crate::tier::ManualTier;
 
 /// Ways for `count` facts to arrive: every permutation up to five, 60 random ones beyond.
 pub fn arrival_orders(count: usize) -> BoxedStrategy<Vec<Vec<usize>>> {

@@ -251,7 +251,7 @@ pub fn a_reward_without_a_code_is_marked_used(store: &dyn Store) {
     assert_eq!(rejection_code(&desk.execute(issue_action(&one, "mug", 1))), "reward_sold_out");
     let offered = |who: &CustomerRef| {
         let rewards = store.rewards(desk.shop, who, desk.now).unwrap().unwrap();
-        let why = |reward: &loyalty_core::redemption::RewardOffer| {
+        let why = |reward: &loyalty_core::RewardOffer| {
             let codes: Vec<_> =
                 reward.rejections.iter().map(loyalty_core::Rejection::code).collect();
             (reward.missing_points.get(), codes)

@@ -29,7 +29,7 @@ use super::{Map, StoreSettings, account, discounts, responses, rows, schema};
 use crate::discount::index;
 use crate::error::Failure;
 use crate::projections::{self, Projection};
-use crate::record::AccountRecord;
+use crate::record::{AccountRecord, OrderRecord};
 use crate::transact::StoredResponse;
 
 /// How long the writer is idle before it uses the time to write states behind.
@@ -348,7 +348,7 @@ impl Writer {
                 let record = load_once(&mut orders, key.clone(), || {
                     rows::read_order(&self.db, row.shop, id)
                 })?;
-                let record = record.get_or_insert_default();
+                let record = record.get_or_insert_with(|| OrderRecord::new(id.clone()));
                 if record.seq < row.seq || folded.contains(&key) {
                     record.fold(&row, event);
                     folded.insert(key);

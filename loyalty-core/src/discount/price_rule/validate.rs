@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
-use super::price_rule::{
+use super::{
     AllocationMethod, CustomerSelection, DiscountValue, ItemSelection, PriceRule, PriceRuleParts,
     QuantityRatio, TargetSelection, TargetType, ValueType,
 };
 use crate::amount::{Amount, AmountError};
+use crate::fault::Fault;
 use crate::id::{ProductId, VariantId};
-use crate::program::Fault;
 
 /// More units or applications than any cart has.
 const MAX_COUNT: u64 = 1_000_000_000;
