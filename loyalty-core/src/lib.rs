@@ -1,8 +1,9 @@
 //! The rules of a loyalty program, pure: no I/O, no clock, no randomness.
 //!
-//! The core is event-sourced. [`decide`] turns a [`Command`] into [`Event`]s or one [`Rejection`]; folding the
-//! events gives the aggregates: the customer's [`Account`] and the [`OrderState`] of each order. The time is an
-//! argument, money is exact, and every award explains itself.
+//! The core is event-sourced. [`decide`] turns a [`Command`] into [`Event`]s or one
+//! [`Rejection`]; folding the events gives the aggregates: the customer's [`Account`] and
+//! the [`OrderState`] of each order. The time is an argument, money is exact, and every
+//! award explains itself.
 //!
 //! # Example: an order, its points and the reason
 //! ```
@@ -37,12 +38,14 @@
 //!
 //! # Where to look
 //! The modules read down: each uses only those before it.
-//! - The ground: [`amount`], [`id`], [`calendar`], [`code`], [`fault`], [`counts`], [`lot`], [`limit`],
-//!   [`tier`], [`customer`], [`award`], [`referral`].
+//! - The ground: [`amount`], [`id`], [`calendar`], [`code`], [`fault`], [`counts`],
+//!   [`lot`], [`limit`], [`tier`], [`customer`], [`award`], [`referral`].
 //! - What a shop reports and a merchant configures: [`order`], [`discount`], [`program`].
-//! - State and events: [`explain`], [`redemption`], [`account`], [`event`], and the fold of the one by the other.
+//! - State and events: [`explain`], [`redemption`], [`account`], [`event`], and the fold
+//!   of the one by the other.
 //! - Requests and results: [`rejection`], [`command`], [`context`].
-//! - The rules, one family a file; then [`decide`], which dispatches to them, and [`query`], which reads.
+//! - The rules, one family a file; then [`decide`], which dispatches to them, and
+//!   [`query`], which reads.
 
 pub mod account;
 pub mod amount;

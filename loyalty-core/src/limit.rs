@@ -1,4 +1,5 @@
-//! Limits on what a rule, an action or a reward may pay in a period of the shop's calendar.
+//! Limits on what a rule, an action or a reward may pay in a period of the shop's
+//! calendar.
 
 use std::fmt;
 
@@ -6,7 +7,7 @@ use chrono::{Datelike, NaiveDate};
 
 use crate::amount::Points;
 
-/// A stretch of the shop's calendar. Weeks start on Monday.
+/// A period of the shop's calendar. Weeks start on Monday.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
@@ -24,7 +25,7 @@ pub enum Span {
 }
 
 impl Span {
-    /// The names of the wire.
+    /// All periods by their names on the wire.
     pub const NAMES: [(&'static str, Self); 5] = [
         ("day", Self::Day),
         ("week", Self::Week),
@@ -55,27 +56,27 @@ impl Span {
     }
 }
 
-/// How much something may pay.
+/// The bound of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Quota {
-    /// So often.
+    /// A number of times.
     Times(u32),
-    /// So many points.
+    /// A number of points.
     Points(Points),
 }
 
-/// How much something may pay in a stretch of the shop's calendar.
+/// A bound on what a rule, an action or a reward may pay in each period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Limit {
-    /// How much.
+    /// The bound.
     #[cfg_attr(feature = "json", serde(flatten))]
     pub quota: Quota,
-    /// In each of these.
+    /// The period.
     pub per: Span,
-    /// What would be too much is cut to what is left, rather than refused.
+    /// A grant beyond the limit is lowered to what is left, rather than rejected.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     pub partial: bool,
 }

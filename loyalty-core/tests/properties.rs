@@ -285,8 +285,8 @@ proptest! {
             prop_assert_eq!(&through_json(event), event);
         }
         prop_assert_eq!(&through_json(&books.account), &books.account);
-        for order in books.orders.values() {
-            prop_assert_eq!(&through_json(order), order);
+        for (id, order) in &books.orders {
+            prop_assert_eq!(&through_json(order).with_id(id.clone()), order);
         }
         for redemption in books.redemptions.values() {
             prop_assert_eq!(&through_json(redemption), redemption);
