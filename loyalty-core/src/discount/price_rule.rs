@@ -9,8 +9,8 @@ use super::validate;
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
 use crate::customer::Email;
+use crate::fault::Fault;
 use crate::id::{CategoryId, CountryId, CustomerId, ProductId, SegmentId, VariantId};
-use crate::program::Fault;
 
 /// A checked price rule.
 ///

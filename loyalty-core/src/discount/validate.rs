@@ -9,8 +9,8 @@ use super::price_rule::{
     QuantityRatio, TargetSelection, TargetType, ValueType,
 };
 use crate::amount::{Amount, AmountError};
+use crate::fault::Fault;
 use crate::id::{ProductId, VariantId};
-use crate::program::Fault;
 
 /// More units or applications than any cart has.
 const MAX_COUNT: u64 = 1_000_000_000;
