@@ -402,7 +402,7 @@ fn variants_of_listed_products_are_named() {
     );
     assert_eq!(
         faults[0].detail,
-        "variant red is of product shirt, which is in entitled_product_ids"
+        "variant red belongs to product shirt, which is already in entitled_product_ids"
     );
     assert_eq!(
         rule.find_variant_faults(|_| Err::<Vec<_>, _>("no catalogue")),
@@ -551,20 +551,20 @@ fn every_outcome_is_one_sentence() {
         (percent("-12.5"), "CODE1 takes 3.75 off: 12.5% of 30.00, shared over 2 lines."),
         (
             fixed.clone(),
-            "CODE1 takes 2.50 off: 2.50 at most of 30.00, shared over 2 lines.",
+            "CODE1 takes 2.50 off: up to 2.50 of 30.00, shared over 2 lines.",
         ),
         (each(percent("-10")), "CODE1 takes 3.00 off: 10% of 30.00, on each of 2 lines."),
-        (each(fixed), "CODE1 takes 7.50 off: 2.50 at most off each unit of 2 lines."),
+        (each(fixed), "CODE1 takes 7.50 off: up to 2.50 off each unit of 2 lines."),
         (bundle, "CODE1 takes 5.00 off: buy 2, get 1 at 50% off, 1 time."),
         (spend, "CODE1 takes 5.00 off: spend 15.00, get 1 at 50% off, 1 time."),
         (free, "CODE1 takes 4.90 off: shipping of 4.90 is free."),
         (
             percent("-0.000001"),
-            "CODE1 is accepted, but there is nothing left to take off; it is not used up.",
+            "CODE1 is valid, but there is nothing left to discount; no use is counted.",
         ),
         (
             minimum,
-            "CODE1 does not apply: entitled lines of 40 are needed, but the cart has 30.00.",
+            "CODE1 does not apply: entitled lines must total 40, but the cart has 30.00.",
         ),
     ] {
         let books = DiscountLedger::new([PriceRule::new(parts, 2).unwrap()]);

@@ -277,8 +277,9 @@ impl Case {
                         shares.map(|share| (share.line.as_str(), share.amount)).collect();
                     assert_eq!(got, want, "{name}");
                     for (line, amount) in got {
-                        let sum =
-                            by_line.entry((applied.class == Class::Shipping, line)).or_default();
+                        let sum = by_line
+                            .entry((applied.class == DiscountClass::Shipping, line))
+                            .or_default();
                         *sum = sum.checked_add(amount).unwrap();
                     }
                 }

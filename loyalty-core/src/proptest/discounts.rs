@@ -8,8 +8,8 @@ use ::proptest::test_runner::TestCaseResult;
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
 use crate::discount::{
-    Cart, CartError, CheckoutClaim, Class, Code, CodeCommand, CodeContext, CodeState, CodeUsage,
-    Customer, DiscountEvent, DiscountRejection, Evaluation, OrderClaim, PriceRule, RuleState,
+    Cart, CartError, CheckoutClaim, Code, CodeCommand, CodeContext, CodeState, CodeUsage, Customer,
+    DiscountClass, DiscountEvent, DiscountRejection, Evaluation, OrderClaim, PriceRule, RuleState,
     Stacking, decide_code, decide_rule_save, evaluate,
 };
 use crate::id::{AccountId, CheckoutId, CodeId, OrderId, PriceRuleId};
@@ -189,7 +189,7 @@ pub fn check_exact_discounts(cart: &Cart, found: &Evaluation) -> TestCaseResult 
             prop_assert!(!share.amount.is_zero() && seen.insert(&share.line), "{}", code);
             sum = sum.checked_add(share.amount).unwrap_or(Amount::MAX);
             let line = by_line
-                .entry((applied.class == Class::Shipping, share.line.as_str()))
+                .entry((applied.class == DiscountClass::Shipping, share.line.as_str()))
                 .or_default();
             *line = line.checked_add(share.amount).unwrap_or(Amount::MAX);
         }
