@@ -5,10 +5,10 @@ mod parse;
 use chrono::TimeDelta;
 use loyalty_core::{AccountId, CustomerId, Email, Timestamp, Zone};
 
+use crate::customer_ref::CustomerRef;
 use crate::numeric_id::NumericId;
 use crate::query::CustomerView;
 use crate::record::CustomerRecord;
-use crate::request::CustomerRef;
 
 /// A search for customers. Without terms everybody matches.
 ///

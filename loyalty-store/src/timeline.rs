@@ -13,7 +13,6 @@ use loyalty_core::{
 
 use crate::Store;
 use crate::error::Failure;
-use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord};
 use crate::shop::Shop;
 
@@ -149,21 +148,8 @@ impl ProgramTimeline {
         Ok(())
     }
 
-    /// A customer with an account of the past.
-    pub(crate) fn view_at(
-        &self,
-        customer: Arc<CustomerRecord>,
-        account: AccountRecord,
-        at: Timestamp,
-        load: impl FnMut(ProgramVersion) -> Result<Arc<Program>, Failure>,
-    ) -> Result<CustomerView, Failure> {
-        let terms =
-            self.programs_between(caught_up_until(&account.account, Some(&customer)), at, load)?;
-        Ok(CustomerView::new(customer, Arc::new(account), terms))
-    }
-
     /// The programs in force after `from`, up to `until`.
-    fn programs_between(
+    pub(crate) fn programs_between(
         &self,
         from: Timestamp,
         until: Timestamp,
@@ -209,7 +195,7 @@ pub(crate) fn fold_account_until(
 }
 
 /// From when on time can have brought about something that is not in the account yet.
-fn caught_up_until(account: &Account, customer: Option<&CustomerRecord>) -> Timestamp {
+pub(crate) fn caught_up_until(account: &Account, customer: Option<&CustomerRecord>) -> Timestamp {
     let known = customer.map_or(Timestamp::UNIX_EPOCH, |customer| customer.created_at);
     account.last_event_at().map_or(known, |at| at.max(known))
 }

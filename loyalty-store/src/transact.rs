@@ -18,6 +18,7 @@ use loyalty_core::{
     ProgramVersion, ShopId, Timestamp, decide, merge,
 };
 
+use crate::customer_ref::CustomerRef;
 use crate::discount::index::IndexChange;
 use crate::discount::lookup::DiscountView;
 use crate::error::{Failure, Rejection};
@@ -25,8 +26,8 @@ use crate::projections::{self, Projection, ProjectionKey};
 use crate::query::CustomerView;
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
 use crate::request::{
-    Action, CustomerRef, EmailConflict, Existence, FieldChange, Outcome, ProfileChange, Receipt,
-    Reply, Request, Response,
+    Action, EmailConflict, Existence, FieldChange, Outcome, ProfileChange, Receipt, Reply, Request,
+    Response,
 };
 use crate::shop::Shop;
 use crate::timeline::{ProgramTimeline, PublishedProgram, RuleSubject};

@@ -7,8 +7,9 @@ use loyalty_core::program::normalize_code;
 use loyalty_core::{AccountId, AwardReason, Command, Event, ReferralParty, ShopId};
 
 use super::{Transaction, TransactionError, TransactionView};
+use crate::customer_ref::CustomerRef;
 use crate::error::{Failure, Rejection};
-use crate::request::{CustomerRef, EmailConflict, Existence, ProfileChange, Receipt};
+use crate::request::{EmailConflict, Existence, ProfileChange, Receipt};
 
 /// A name that one account of a shop has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
