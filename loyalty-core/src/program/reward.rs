@@ -12,7 +12,7 @@ use super::check::{
 use crate::amount::{Amount, Points, Rate};
 use crate::award::Limit;
 use crate::calendar::Period;
-use crate::discount::{Code, ItemSelection, PriceRule};
+use crate::discount::{Code, ItemSelection, PriceRuleParts};
 use crate::fault::Fault;
 use crate::id::{CategoryId, ProductId, RewardId, TierId, VariantId};
 use crate::rejection::Rejection;
@@ -584,8 +584,11 @@ fn check_sizes(goods: &ProductScope, pointer: &str, faults: &mut Vec<Fault>) {
         ("variants", goods.variants.len()),
         ("categories", goods.categories.len()),
     ];
-    for (field, _) in counts.into_iter().filter(|(_, count)| *count > PriceRule::MAX_IDS) {
-        let detail = format!("at most {} are accepted", PriceRule::MAX_IDS);
+    for (field, _) in counts
+        .into_iter()
+        .filter(|(_, count)| *count > PriceRuleParts::MAX_IDS)
+    {
+        let detail = format!("at most {} are accepted", PriceRuleParts::MAX_IDS);
         faults.push(Fault::new(format!("{pointer}/{field}"), "too_many", detail));
     }
 }
