@@ -1,8 +1,8 @@
 //! Points and money: exact, bounded, and added with checks only.
 //!
-//! [`Points`] are whole numbers. An [`Amount`] is a non-negative decimal in the currency of what it
-//! belongs to, such as an order; [`Money`] is an amount with its own currency. A [`Rate`] is a
-//! factor on amounts or points.
+//! [`Points`] are whole numbers. An [`Amount`] is a non-negative decimal in the currency
+//! of what it belongs to, such as an order; [`Money`] is an amount with its own currency.
+//! A [`Rate`] is a factor on amounts or points.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -56,7 +56,8 @@ impl Points {
         self.0.checked_sub(other.0).and_then(Self::new)
     }
 
-    /// Returns the sum, clamped to the range. For folds over events, whose sums `decide` has checked.
+    /// Returns the sum, clamped to the range. For folds over events, whose sums `decide`
+    /// has checked.
     ///
     /// # Example: a sum is clamped to the range
     /// ```
@@ -74,7 +75,8 @@ impl Points {
         Self(self.0.saturating_sub(other.0).clamp(Self::MIN.0, Self::MAX.0))
     }
 
-    /// Returns the number with the opposite sign. The range is symmetric, so that this cannot fail.
+    /// Returns the number with the opposite sign. The range is symmetric, so that this
+    /// cannot fail.
     #[must_use]
     pub const fn negated(self) -> Self {
         Self(self.0.saturating_neg())
@@ -165,9 +167,9 @@ pub(crate) fn parse_decimal(text: &str) -> Result<Decimal, AmountError> {
 
 /// A non-negative amount of money, in the currency of what it belongs to.
 ///
-/// At most [`Amount::MAX`], with at most four decimals, the most of any currency of ISO 4217. The
-/// exact arithmetic of an entitlement cannot overflow for such amounts. An amount is written with
-/// the number of decimals with which it was read; equality ignores them.
+/// At most [`Amount::MAX`], with at most four decimals, the most of any currency of ISO 4217.
+/// The exact arithmetic of an entitlement has room for every order of such amounts. An amount
+/// is written with the number of decimals with which it was read; equality ignores them.
 ///
 /// # Example: decimals are kept, but not compared
 /// ```
@@ -326,8 +328,8 @@ fn scale_to_integer(value: Decimal, decimals: u32, maximum: i64) -> Result<i64, 
 
 /// Parses `digits[.digits]` of at most 15 digits, the form of nearly all amounts.
 ///
-/// Returns the number × 10^`decimals` and the number of decimals in the text. `None` for any other
-/// form, valid or not; [`parse_decimal`] decides about those.
+/// Returns the number × 10^`decimals` and the number of decimals in the text. `None` for
+/// any other form, valid or not; [`parse_decimal`] decides about those.
 fn parse_short_decimal(text: &str, decimals: u32) -> Option<(i64, u32)> {
     let point = text.bytes().position(|byte| byte == b'.').unwrap_or(text.len());
     let (whole, fraction) = text.as_bytes().split_at_checked(point)?;

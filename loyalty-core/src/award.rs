@@ -71,7 +71,8 @@ pub struct Limit {
     pub quota: Quota,
     /// Period of the count.
     pub per: Span,
-    /// If true, a grant above the limit is reduced to the allowance; otherwise it is rejected.
+    /// If true, a grant above the limit is reduced to the allowance; otherwise it is
+    /// rejected.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     pub partial: bool,
 }
@@ -186,12 +187,14 @@ impl AwardReason {
         }
     }
 
-    /// Returns true if the cause can be undone and the points be clawed back: all but actions.
+    /// Returns true if the cause can be undone and the points be clawed back: all but
+    /// actions.
     pub(crate) fn is_reversible(&self) -> bool {
         self.action().is_none()
     }
 
-    /// Returns true if tiers by points earned count the bonus: all but the entry rewards of tiers.
+    /// Returns true if tiers by points earned count the bonus: all but the entry rewards
+    /// of tiers.
     pub fn counts_for_tiers(&self) -> bool {
         !matches!(self, Self::TierEntry { .. })
     }

@@ -1,7 +1,9 @@
-//! A shop's local time: its zone, calendar periods, and ends of months, quarters and years.
+//! A shop's local time: its zone, calendar periods, and ends of months, quarters and
+//! years.
 //!
-//! The core reads no clock: each instant is an argument, in UTC. The shop's IANA time zone defines
-//! its days and months. Intervals are half open: a validity that ends at T does not include T.
+//! The core reads no clock: each instant is an argument, in UTC. The shop's IANA time
+//! zone defines its days and months. Intervals are half open: a validity that ends at T
+//! does not include T.
 
 use std::fmt;
 use std::str::FromStr;
@@ -74,7 +76,8 @@ impl Period {
 impl FromStr for Period {
     type Err = CalendarError;
 
-    /// Parses `P[nY][nM][nW][nD]`: at least one part, in this order, and not zero in total.
+    /// Parses `P[nY][nM][nW][nD]`: at least one part, in this order, and not zero in
+    /// total.
     fn from_str(text: &str) -> Result<Self, CalendarError> {
         let mut rest = text.strip_prefix('P').ok_or(CalendarError::InvalidPeriod)?;
         let mut sums = [0_u32; 2]; // months and days
@@ -161,8 +164,8 @@ impl Zone {
 
     /// Returns the instant one `period` after `from`, at the same local time of day.
     ///
-    /// If the month lacks the day, the period ends with the month: one month after 31 January 10:00
-    /// is 1 March 00:00.
+    /// If the month lacks the day, the period ends with the month: one month after 31
+    /// January 10:00 is 1 March 00:00.
     ///
     /// # Errors
     /// [`CalendarError::OutOfRange`] past the end of the calendar.
@@ -199,8 +202,8 @@ impl Zone {
         self.instant(end.ok_or(CalendarError::OutOfRange)?)
     }
 
-    /// Returns the first instant after the month, quarter or year of `at`. An instant on a boundary
-    /// belongs to the period that begins there.
+    /// Returns the first instant after the month, quarter or year of `at`. An instant on
+    /// a boundary belongs to the period that begins there.
     ///
     /// # Errors
     /// [`CalendarError::OutOfRange`] past the end of the calendar.
@@ -241,8 +244,8 @@ impl Zone {
 
     /// Returns the instant of a local time.
     ///
-    /// A time that does not exist, in a gap, is moved forward by the length of the gap. Of a time
-    /// that occurs twice, the first one counts.
+    /// A time that does not exist, in a gap, is moved forward by the length of the gap.
+    /// Of a time that occurs twice, the first one counts.
     ///
     /// # Errors
     /// [`CalendarError::OutOfRange`] past the ends of the calendar.
@@ -263,8 +266,8 @@ impl Zone {
 
     /// Converts `local` with the offset that was in force before the gap.
     ///
-    /// The longest gap on record is a whole day: Samoa skipped 30 December 2011. Steps of 15 minutes
-    /// over two days find the start of any gap.
+    /// The longest gap on record is a whole day: Samoa skipped 30 December 2011. Steps of
+    /// 15 minutes over two days find the start of any gap.
     fn instant_in_gap(self, local: NaiveDateTime) -> Result<Timestamp, CalendarError> {
         let mut before = local;
         for _ in 0..192 {
@@ -356,7 +359,8 @@ mod tests {
             ("UTC", "2024-02-29T10:00:00Z", "P1Y", "2025-03-01T00:00:00Z"),
             ("UTC", "2024-02-29T10:00:00Z", "P4Y", "2028-02-29T10:00:00Z"),
             ("UTC", "2025-10-31T00:00:00Z", "P1M", "2025-12-01T00:00:00Z"),
-            // 02:30 does not exist in Berlin on 30 March 2025: forward to 03:30 summer time.
+            // 02:30 does not exist in Berlin on 30 March 2025: forward to 03:30 summer
+            // time.
             ("Europe/Berlin", "2025-02-28T01:30:00Z", "P30D", "2025-03-30T01:30:00Z"),
             // 02:30 exists twice on 26 October 2025: the first, in summer time.
             ("Europe/Berlin", "2025-09-26T00:30:00Z", "P1M", "2025-10-26T00:30:00Z"),

@@ -110,8 +110,8 @@ pub enum Command {
         /// Random bits for a code. The store draws again if the code is taken.
         entropy: [u8; 16],
     },
-    /// An order that had used a redemption was cancelled, or no longer has its code. A fact, which
-    /// is never rejected.
+    /// An order that had used a redemption was cancelled, or no longer has its code. A
+    /// fact, which is never rejected.
     ReleaseRedemption {
         /// Id of the redemption.
         redemption: RedemptionId,
@@ -132,7 +132,8 @@ pub enum Command {
         /// Order with which it was used, if any.
         order: Option<OrderId>,
     },
-    /// A referee of the customer has ordered. Follows from an event of the referee's account.
+    /// A referee of the customer has ordered. Follows from an event of the referee's
+    /// account.
     RewardReferral {
         /// Account of the referee.
         referee: AccountId,
@@ -159,7 +160,8 @@ pub enum Command {
         /// Reason of the shop.
         reason: AdjustmentReason,
     },
-    /// The order of a referee no longer qualifies. Follows from an event of the referee's account.
+    /// The order of a referee no longer qualifies. Follows from an event of the referee's
+    /// account.
     UndoReferral {
         /// Account of the referee.
         referee: AccountId,
@@ -168,7 +170,8 @@ pub enum Command {
     },
 }
 
-/// The treatment of a refund that exceeds the part of its order that can still be refunded.
+/// The treatment of a refund that exceeds the part of its order that can still be
+/// refunded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OverRefund {
     /// Reject the refund. The default.

@@ -1,6 +1,7 @@
 //! Personal data of customers: e-mail addresses, birthdays and profiles.
 //!
-//! Personal data never enters the journal. The rules see a customer's tags and birthday only.
+//! Personal data never enters the journal. The rules see a customer's tags and birthday
+//! only.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -36,8 +37,8 @@ impl Email {
     /// Converts a text, trimmed.
     ///
     /// # Errors
-    /// A text of more than 254 bytes, without exactly one `@` between other characters, or with
-    /// blanks or control characters.
+    /// A text of more than 254 bytes, without exactly one `@` between other characters,
+    /// or with blanks or control characters.
     pub fn new(text: &str) -> Result<Self, EmailError> {
         let text = text.trim();
         let is_plain =
@@ -64,8 +65,8 @@ impl Email {
 
     /// The mailbox that probably receives the address, by the known rules of providers.
     ///
-    /// A tag after `+` is removed, and the dots of Gmail addresses. Compare mailboxes to detect
-    /// duplicates; never send to one.
+    /// A tag after `+` is removed, and the dots of Gmail addresses. Compare mailboxes to
+    /// detect duplicates; never send to one.
     ///
     /// # Example: two addresses of one mailbox
     /// ```

@@ -1,8 +1,8 @@
 //! Exact fractions for the calculation of points.
 //!
-//! A share is multiplied before it is divided, and rounded once at the end, so that no partition of
-//! a refund gains or loses a point. Nearly all orders need 64 bits; others continue in 256 bits, see
-//! [`wide`].
+//! A share is multiplied before it is divided, and rounded once at the end, so that no
+//! partition of a refund gains or loses a point. Nearly all orders need 64 bits; others
+//! continue in 256 bits, see [`wide`].
 
 mod wide;
 
@@ -20,8 +20,8 @@ pub struct Overflow;
 
 /// A non-negative fraction with a positive denominator.
 ///
-/// It is not reduced; equality compares values. It is written as a decimal of at most twelve
-/// places, or as `numerator/denominator`.
+/// It is not reduced; equality compares values. It is written as a decimal of at most
+/// twelve places, or as `numerator/denominator`.
 ///
 /// # Example: an exact value, before rounding
 /// ```
@@ -68,12 +68,14 @@ impl Fraction {
         Self::new(amount.ten_thousandths(), 10_000)
     }
 
-    /// A rate. All rates have the same denominator, which keeps sums of their products cheap.
+    /// A rate. All rates have the same denominator, which keeps sums of their products
+    /// cheap.
     pub(crate) fn from_rate(rate: Rate) -> Self {
         Self::new(rate.millionths(), 1_000_000)
     }
 
-    /// Returns the largest amount that is not above this fraction, at most [`Amount::MAX`].
+    /// Returns the largest amount that is not above this fraction, at most
+    /// [`Amount::MAX`].
     pub(crate) fn to_amount_rounded_down(&self) -> Amount {
         if let Narrow { numerator, denominator } = self.0
             && let Some(ten_thousandths) = numerator

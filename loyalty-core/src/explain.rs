@@ -8,7 +8,8 @@ use crate::id::{LineId, ProgramVersion, RuleId, TierId};
 use crate::order::{Allowance, PostedPoints, Quantity, Status};
 use crate::program::{CampaignEffect, EarningFormula};
 
-/// The calculation of an order's points, line by line and rule by rule, exact until the rounding.
+/// The calculation of an order's points, line by line and rule by rule, exact until the
+/// rounding.
 ///
 /// # Example: an order explained in one sentence
 /// ```
@@ -55,7 +56,8 @@ pub struct Explanation {
     /// Tax and shipping in the basis, if the program counts them.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Amount::is_zero"))]
     pub extras: Amount,
-    /// Part of the total that remains after refunds by amount and payment with a reward, if any.
+    /// Part of the total that remains after refunds by amount and payment with a reward,
+    /// if any.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
     #[cfg_attr(feature = "json", serde(rename = "left"))]
     pub remaining: Option<RemainingBasis>,
@@ -178,7 +180,8 @@ pub struct Multiplier {
     pub factor: Rate,
 }
 
-/// An explanation with the points posted before: it explains the difference that is posted now.
+/// An explanation with the points posted before: it explains the difference that is
+/// posted now.
 ///
 /// # Example: points that were awarded before
 /// ```
@@ -217,7 +220,8 @@ pub struct Calculation {
 }
 
 impl Calculation {
-    /// The points of rules with a limit, if this is the order's first award; otherwise nothing.
+    /// The points of rules with a limit, if this is the order's first award; otherwise
+    /// nothing.
     ///
     /// Only the first award uses up a limit: its allowance stays the order's.
     pub(crate) fn limited_rules(&self) -> impl Iterator<Item = (&RuleId, Allowance, Points)> {

@@ -14,14 +14,16 @@ pub(crate) struct StackString {
 }
 
 impl StackString {
-    /// Enough for an instant with nanoseconds, and for a `u64` with a point and a leading zero.
+    /// Enough for an instant with nanoseconds, and for a `u64` with a point and a leading
+    /// zero.
     const CAPACITY: usize = 30;
 
     fn new() -> Self {
         Self { bytes: [0; Self::CAPACITY], start: Self::CAPACITY }
     }
 
-    /// Formats a number of which `decimals` digits are decimals. `None` for a negative number.
+    /// Formats a number of which `decimals` digits are decimals. `None` for a negative
+    /// number.
     pub(crate) fn from_decimal((number, mut decimals): (i64, u32)) -> Option<Self> {
         let mut rest = u64::try_from(number).ok()?;
         let mut digits = Self::new();
@@ -42,8 +44,8 @@ impl StackString {
         Some(digits)
     }
 
-    /// Formats an instant by RFC 3339, in UTC. `None` for a leap second, and for a year of other
-    /// than four digits.
+    /// Formats an instant by RFC 3339, in UTC. `None` for a leap second, and for a year
+    /// of other than four digits.
     pub(crate) fn from_instant(at: Timestamp) -> Option<Self> {
         let mut text = Self::new();
         text.push(b'Z')?;

@@ -1,4 +1,5 @@
-//! Typed ids. The shop's ids are strings, as the shop writes them; the engine's are integers.
+//! Typed ids. The shop's ids are strings, as the shop writes them; the engine's are
+//! integers.
 
 use std::fmt;
 
@@ -38,7 +39,8 @@ macro_rules! text_id {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
         ///
-        /// 1 to 255 bytes without control characters. Cheap to clone; up to 23 bytes need no heap.
+        /// 1 to 255 bytes without control characters. Cheap to clone; up to 23 bytes need
+        /// no heap.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(SmolStr);
 
@@ -173,7 +175,8 @@ macro_rules! number_id {
 number_id! {
     /// The store's number of a shop.
     ShopId(i64);
-    /// The store's number of a customer's account. It survives changes of e-mail and of the shop's id.
+    /// The store's number of a customer's account. It survives changes of e-mail and of
+    /// the shop's id.
     ///
     /// # Example: ids of different kinds are different types
     /// ```

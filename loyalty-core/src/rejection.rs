@@ -22,7 +22,8 @@ use crate::referral::ReferralRejection;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// The customer's tags or tier, or the time, do not meet the conditions of the action.
+    /// The customer's tags or tier, or the time, do not meet the conditions of the
+    /// action.
     #[error("action {action} is not available to this customer now")]
     ActionNotOpen {
         /// The action.

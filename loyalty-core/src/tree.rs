@@ -3,10 +3,11 @@
 //! A decision works on a copy of the account, and an account can have ten thousand lots.
 //!
 //! - Entries are in chunks, contiguous in memory, which makes iteration fast.
-//! - The last chunk is outside of the tree. Nearly all keys are inserted in ascending order and
-//!   change that chunk only; most accounts have no other.
-//! - The older chunks are a balanced tree. Each node has the summary of its subtree, so that the
-//!   summary of all entries below a key is O(log n), like the search for the key.
+//! - The last chunk is outside of the tree. Nearly all keys are inserted in ascending
+//!   order and change that chunk only; most accounts have no other.
+//! - The older chunks are a balanced tree. Each node has the summary of its subtree, so
+//!   that the summary of all entries below a key is O(log n), like the search for the
+//!   key.
 
 mod chunk;
 mod diff;
@@ -21,10 +22,11 @@ use nodes::Iter;
 pub(crate) use diff::Diff;
 pub(crate) use nodes::Nodes;
 
-/// The largest number of entries of a chunk. Larger chunks make iteration faster, and changes slower.
+/// The largest number of entries of a chunk. Larger chunks make iteration faster, and
+/// changes slower.
 ///
-/// On-disk compatibility: files have chunks too, and larger chunks than this cannot be read. The
-/// number must not become smaller.
+/// On-disk compatibility: files have chunks too, and larger chunks than this cannot be
+/// read. The number must not become smaller.
 const CHUNK_CAPACITY: usize = 16;
 
 /// Values of which a tree maintains sums.
@@ -90,7 +92,8 @@ impl<K, V: Summarize> Tree<K, V> {
         V::sum(self.older.summary(), last)
     }
 
-    /// The summary of the values whose keys match. All matching keys must be before all others.
+    /// The summary of the values whose keys match. All matching keys must be before all
+    /// others.
     pub(crate) fn summary_while(&self, matches: impl Fn(&K) -> bool) -> V::Summary {
         let last = self.last.as_ref().map(|last| (last, last.count_while(&matches)));
         match last.filter(|(_, count)| *count > 0) {
@@ -110,8 +113,8 @@ impl<K, V: Summarize> Tree<K, V> {
             .or(self.tail().first().map(|(key, value)| (key, value)))
     }
 
-    /// The first key up to which, itself included, the summary is enough. `None` if all values are
-    /// not enough. `is_enough` must be monotonic.
+    /// The first key up to which, itself included, the summary is enough. `None` if all
+    /// values are not enough. `is_enough` must be monotonic.
     pub(crate) fn key_reaching(&self, is_enough: impl Fn(V::Summary) -> bool) -> Option<&K> {
         let last = self.last.as_ref();
         self.older
@@ -147,7 +150,8 @@ impl<K: Ord, V: Summarize> Tree<K, V> {
 }
 
 impl<K: Ord + Clone, V: Summarize + Clone> Tree<K, V> {
-    /// Inserts a value, in place of the key's present one. Copies the parts shared with other maps.
+    /// Inserts a value, in place of the key's present one. Copies the parts shared with
+    /// other maps.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         let is_in_last = self.is_in_last_chunk(&key);
         let Some(last) = &mut self.last else {
@@ -159,7 +163,8 @@ impl<K: Ord + Clone, V: Summarize + Clone> Tree<K, V> {
             return;
         }
 
-        // A full chunk is not split for a larger key, so that ascending keys fill their chunks.
+        // A full chunk is not split for a larger key, so that ascending keys fill their
+        // chunks.
         let split_off = if last.is_full_before(&key) {
             Some(Chunk::new(vec![(key, value)]))
         } else {
@@ -187,7 +192,8 @@ impl<K: Ord + Clone, V: Summarize + Clone> Tree<K, V> {
         value
     }
 
-    /// Returns this map with older chunks before it. `None` unless their keys are before all of these.
+    /// Returns this map with older chunks before it. `None` unless their keys are before
+    /// all of these.
     pub(crate) fn with_older(self, older: &Nodes<K, V>) -> Option<Self> {
         if older
             .last()

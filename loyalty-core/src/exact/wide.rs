@@ -1,9 +1,9 @@
 //! Fractions of 256 bits, for numbers that do not fit into 64.
 //!
-//! A result that does not fit into 256 bits either is kept to 18 digits. An example is a basket of
-//! two dozen goods sold by weight, each refunded in part: it has no smaller common denominator.
-//! Truncation depends on the operands only, so that results stay reproducible, and 18 digits are far
-//! finer than any rounding of points.
+//! A result that does not fit into 256 bits either is kept to 18 digits. An example is a
+//! basket of two dozen goods sold by weight, each refunded in part: it has no smaller
+//! common denominator. Truncation depends on the operands only, so that results stay
+//! reproducible, and 18 digits are far finer than any rounding of points.
 
 use std::fmt;
 
@@ -30,7 +30,8 @@ impl WideFraction {
         Self { numerator, denominator }
     }
 
-    /// Returns the largest amount that is not above this fraction, at most [`Amount::MAX`].
+    /// Returns the largest amount that is not above this fraction, at most
+    /// [`Amount::MAX`].
     pub(super) fn to_amount_rounded_down(self) -> Amount {
         let scale = |fraction: Self| {
             let scaled = product(fraction.numerator, I256::from(10_000))?;
@@ -44,7 +45,8 @@ impl WideFraction {
             .unwrap_or(Amount::MAX)
     }
 
-    /// Returns true if this is not less than `other`, to 18 digits if the exact numbers overflow.
+    /// Returns true if this is not less than `other`, to 18 digits if the exact numbers
+    /// overflow.
     pub(super) fn is_at_least(self, other: Self) -> bool {
         let compare = |a: Self, b: Self| {
             let left = product(a.numerator, b.denominator)?;
@@ -163,7 +165,8 @@ impl WideFraction {
         let whole = quotient(self.numerator, self.denominator);
         let rest = remainder(self.numerator, self.denominator);
 
-        // The distance to the next number, in the unit of the rest: doubling the rest could overflow.
+        // The distance to the next number, in the unit of the rest: doubling the rest
+        // could overflow.
         let missing = self.denominator.checked_sub(rest).ok_or(Overflow)?;
         let up = match rounding {
             Rounding::Down => false,
@@ -188,7 +191,8 @@ impl WideFraction {
         }
     }
 
-    /// Returns the fraction to 18 digits, in numbers of 120 bits. `None` if it is too large.
+    /// Returns the fraction to 18 digits, in numbers of 120 bits. `None` if it is too
+    /// large.
     fn truncate(self) -> Option<Self> {
         let longer = self.numerator.checked_abs()?.max(self.denominator);
         let excess = I256::BITS.saturating_sub(longer.leading_zeros()).saturating_sub(120);

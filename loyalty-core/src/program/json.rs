@@ -1,4 +1,5 @@
-//! Programs from JSON. Reading continues after a fault, so that a merchant sees all faults at once.
+//! Programs from JSON. Reading continues after a fault, so that a merchant sees all
+//! faults at once.
 
 mod action;
 mod campaign;
@@ -20,7 +21,8 @@ use crate::discount::Stacking;
 use crate::order::Status;
 
 impl Program {
-    /// Reads and validates a document. Members that are absent or null have their defaults.
+    /// Reads and validates a document. Members that are absent or null have their
+    /// defaults.
     ///
     /// # Errors
     /// All faults of the document, each with its JSON pointer.
@@ -38,7 +40,8 @@ impl Program {
         let mut faults = Vec::new();
         let definition = NodeRef { node: &node, pointer: String::new() }.definition(&mut faults);
 
-        // A definition with faulty members is incomplete: its validation would add wrong faults.
+        // A definition with faulty members is incomplete: its validation would add wrong
+        // faults.
         if faults.is_empty() { Self::new(definition) } else { Err(faults) }
     }
 
@@ -166,7 +169,8 @@ impl<'a> NodeRef<'a> {
             .ok()
     }
 
-    /// A decimal: a string or a whole number. A JSON number with decimals would become a float.
+    /// A decimal: a string or a whole number. A JSON number with decimals would become a
+    /// float.
     fn decimal<T: FromStr<Err: ToString>>(&self, faults: &mut Faults) -> Option<T> {
         let text = if let Node::Number(number) = self.node
             && number.is_u64()

@@ -10,7 +10,8 @@ pub(super) struct Chunk<K, V: Summarize> {
     pub(super) summary: V::Summary,
 }
 
-/// A chunk is copied only to be changed, mostly by one more entry, for which the copy has capacity.
+/// A chunk is copied only to be changed, mostly by one more entry, for which the copy has
+/// capacity.
 impl<K: Clone, V: Summarize + Clone> Clone for Chunk<K, V> {
     fn clone(&self) -> Self {
         let mut entries = Vec::with_capacity(self.entries.len().saturating_add(1));
@@ -40,8 +41,8 @@ impl<K, V: Summarize> Chunk<K, V> {
         self.entries.get(..count).map_or(self.summary, summarize)
     }
 
-    /// The first key up to which, itself included, the summary is enough. `before` is the summary of
-    /// all values before the chunk.
+    /// The first key up to which, itself included, the summary is enough. `before` is the
+    /// summary of all values before the chunk.
     pub(super) fn key_reaching(
         &self,
         before: V::Summary,
@@ -86,8 +87,8 @@ impl<K: Ord, V: Summarize> Chunk<K, V> {
         self.entries.len() >= CHUNK_CAPACITY && self.compare_key(key).is_gt()
     }
 
-    /// Inserts a value, in place of the key's present one. A full chunk is split; the second part is
-    /// returned.
+    /// Inserts a value, in place of the key's present one. A full chunk is split; the
+    /// second part is returned.
     pub(super) fn insert(&mut self, key: K, value: V) -> Option<Self> {
         let mut split_off = None;
         match self.entries.binary_search_by(|(known, _)| known.cmp(&key)) {
@@ -98,7 +99,8 @@ impl<K: Ord, V: Summarize> Chunk<K, V> {
             }
             Err(at) if self.entries.len() < CHUNK_CAPACITY => self.entries.insert(at, (key, value)),
             Err(at) => {
-                // Before all keys, a chunk of one entry: descending keys fill their chunks, too.
+                // Before all keys, a chunk of one entry: descending keys fill their
+                // chunks, too.
                 let half = if at == 0 { 0 } else { CHUNK_CAPACITY / 2 };
                 let mut rest = self.entries.split_off(half);
                 match at.checked_sub(half) {

@@ -1,7 +1,7 @@
 //! The difference of two trees, chunk by chunk.
 //!
-//! Shared subtrees are skipped, so that the cost is O(changes · log n) for a tree that is a changed
-//! copy of the other.
+//! Shared subtrees are skipped, so that the cost is O(changes · log n) for a tree that is
+//! a changed copy of the other.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use super::Summarize;
 use super::chunk::Chunk;
 use super::nodes::{Node, Nodes};
 
-/// A chunk that is in one of two trees only, or differs. Chunks are identified by their first keys.
+/// A chunk that is in one of two trees only, or differs. Chunks are identified by their
+/// first keys.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Diff<'a, K, V> {
     /// No chunk begins at this key any longer.
@@ -20,7 +21,8 @@ pub(crate) enum Diff<'a, K, V> {
 }
 
 impl<K: Ord, V: Summarize> Nodes<K, V> {
-    /// Returns the changes from the chunks of `before` to these, in the order of their first keys.
+    /// Returns the changes from the chunks of `before` to these, in the order of their
+    /// first keys.
     pub(crate) fn diff<'a>(&'a self, before: &'a Self) -> Vec<Diff<'a, K, V>> {
         let (mut old, mut new, mut changes) =
             (TreeCursor::new(before), TreeCursor::new(self), Vec::new());
@@ -31,7 +33,8 @@ impl<K: Ord, V: Summarize> Nodes<K, V> {
                     old.0.pop();
                     new.0.pop();
                 }
-                // Opening the larger subtree first finds shared subtrees of the same size.
+                // Opening the larger subtree first finds shared subtrees of the same
+                // size.
                 (left, right) if chunk_count(left).max(chunk_count(right)) > 0 => {
                     let larger =
                         if chunk_count(left) > chunk_count(right) { &mut old } else { &mut new };
@@ -105,7 +108,8 @@ impl<'a, K, V: Summarize> CursorItem<'a, K, V> {
     }
 }
 
-/// The number of chunks of a node that was not opened yet; zero for a chunk, and at the end.
+/// The number of chunks of a node that was not opened yet; zero for a chunk, and at the
+/// end.
 fn chunk_count<K, V: Summarize>(item: Option<&CursorItem<'_, K, V>>) -> usize {
     match item {
         Some(CursorItem::Node(node)) => node.chunks,

@@ -1,5 +1,5 @@
-//! A weight-balanced tree of chunks: no side of a node has more than three times the chunks of the
-//! other.
+//! A weight-balanced tree of chunks: no side of a node has more than three times the
+//! chunks of the other.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -58,7 +58,8 @@ impl<K, V: Summarize> Nodes<K, V> {
         self.0.as_ref().map_or_else(V::Summary::default, |node| node.summary)
     }
 
-    /// The summary of the values whose keys match. All matching keys must be before all others.
+    /// The summary of the values whose keys match. All matching keys must be before all
+    /// others.
     pub(super) fn summary_while(&self, matches: impl Fn(&K) -> bool) -> V::Summary {
         let (mut sum, mut tree) = (V::Summary::default(), self);
         while let Some(node) = tree.0.as_deref() {
@@ -107,8 +108,8 @@ impl<K, V: Summarize> Nodes<K, V> {
         node.chunk.entries.last().map(|(key, value)| (key, value))
     }
 
-    /// The first key up to which, itself included, the summary is enough. `None` if all values are
-    /// not enough. `is_enough` must be monotonic.
+    /// The first key up to which, itself included, the summary is enough. `None` if all
+    /// values are not enough. `is_enough` must be monotonic.
     pub(super) fn key_reaching(&self, is_enough: impl Fn(V::Summary) -> bool) -> Option<&K> {
         let (mut before, mut tree) = (V::Summary::default(), self);
         while let Some(node) = tree.0.as_deref() {
@@ -166,7 +167,8 @@ impl<K: Ord, V: Summarize> Nodes<K, V> {
 }
 
 impl<K: Ord + Clone, V: Summarize + Clone> Nodes<K, V> {
-    /// Inserts a value, in place of the key's present one. Copies the shared nodes on the path.
+    /// Inserts a value, in place of the key's present one. Copies the shared nodes on the
+    /// path.
     pub(super) fn insert(&mut self, key: K, value: V) {
         let Some(node) = self.0.as_mut().map(Arc::make_mut) else {
             let chunk = Chunk::new(vec![(key, value)]);
@@ -209,7 +211,8 @@ impl<K: Ord + Clone, V: Summarize + Clone> Nodes<K, V> {
 
     /// Inserts entries after all others, as a chunk.
     ///
-    /// Returns false, and changes nothing, if there are none or too many, or if they are not in order.
+    /// Returns false, and changes nothing, if there are none or too many, or if they are
+    /// not in order.
     pub(crate) fn push_chunk(&mut self, entries: Vec<(K, V)>) -> bool {
         let last_key = self.last().map(|(key, _)| key);
         let keys = last_key.into_iter().chain(entries.iter().map(|(key, _)| key));
@@ -258,7 +261,8 @@ impl<K: Ord + Clone, V: Summarize + Clone> Nodes<K, V> {
         }
     }
 
-    /// Joins two trees of one balanced node. All keys of `left` are below those of `right`.
+    /// Joins two trees of one balanced node. All keys of `left` are below those of
+    /// `right`.
     fn concat(left: Self, right: Self) -> Self {
         if left.chunks() > right.chunks() {
             match left.split_last() {
