@@ -345,8 +345,8 @@ pub fn orders() -> impl Strategy<Value = Order> {
 pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refund>> {
     let by_amount = (1..=100_i64).prop_map(|percent| (percent, None));
     let by_line = (1..=4_i64, any::<Index>(), any::<bool>())
-        .prop_map(|(part, line, has_amount)| (part, Some((line, has_amount))));
-    vec(prop_oneof![by_amount, by_line], 0..4).prop_map(move |templates| {
+        .prop_map(|(part, line, told)| (part, Some((line, told))));
+    vec(prop_oneof![by_amount, by_line], 0..4).prop_map(move |wishes| {
         let mut books = Books::new(Program::default());
         let (snapshot, status, at) = (Arc::clone(&order), Status::Paid, None);
         let record = Command::RecordOrder {
@@ -357,11 +357,11 @@ pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refu
             origin: Origin::Plugin,
         };
         let recorded = books.tell(&record, instant_at_hour(0));
-        let templates = templates.into_iter().enumerate().filter(|_| recorded.is_ok());
-        let refund = |(index, template)| {
+        let wished = wishes.into_iter().enumerate().filter(|_| recorded.is_ok());
+        let refund = |(index, wish)| {
             let refund = Refund {
                 id: RefundId::new(format!("r{index}")).ok()?,
-                refunded: build_refunded(&order, template)?,
+                refunded: build_refunded(&order, wish)?,
             };
             let command = Command::RefundOrder {
                 order: id.clone(),
@@ -371,7 +371,7 @@ pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refu
             };
             books.tell(&command, instant_at_hour(0)).ok().map(|_| refund)
         };
-        templates.filter_map(refund).collect()
+        wished.filter_map(refund).collect()
     })
 }
 
