@@ -52,6 +52,7 @@ pub mod explain;
 #[cfg(feature = "json")]
 mod fast_fmt;
 pub mod id;
+mod ledger;
 pub mod order;
 pub mod program;
 #[cfg(feature = "proptest")]
@@ -78,8 +79,9 @@ pub use id::{
     OrderId, PriceRuleId, ProductId, ProgramVersion, RedemptionId, RefundId, RewardId, RuleId,
     SegmentId, ShopId, Tag, TierId, VariantId,
 };
+pub use ledger::{Ledger, ReplayError};
 pub use order::{Line, Order, OrderState, Origin, Pin, Quantity, Refund, RefundContent, Status};
-pub use program::{Fault, Program};
+pub use program::{Fault, Program, ProgramError};
 pub use referral::{ReferralParty, ReferralRejection};
 pub use rejection::Rejection;
 pub use rules::entitle::entitlement;

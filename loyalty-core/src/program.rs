@@ -6,6 +6,7 @@
 mod action;
 mod campaign;
 mod check;
+mod error;
 #[cfg(feature = "json")]
 mod json;
 mod referral;
@@ -25,6 +26,7 @@ use crate::order::{Line, Origin, Status};
 pub use action::{ActionKind, ActionRule, EligibilityConditions, normalize_code};
 pub use campaign::{Campaign, CampaignEffect, MultiplierPolicy};
 pub use check::Fault;
+pub use error::ProgramError;
 pub use referral::{Milestone, Referrals};
 pub use reward::{
     Benefit, FreeProduct, FreeShipping, OrderCancelledPolicy, ProductScope, RedemptionTerms,
@@ -63,13 +65,16 @@ pub struct Program {
 impl Program {
     /// Checks what no single field can say: unique names, windows that begin before they end, rules that
     /// can ever apply.
-    pub fn new(parts: ProgramDefinition) -> Result<Self, Vec<Fault>> {
+    ///
+    /// # Errors
+    /// A [`ProgramError`] with every fault.
+    pub fn new(parts: ProgramDefinition) -> Result<Self, ProgramError> {
         let faults = check::find_faults(&parts);
         let scopes = RuleIndex::new(&parts.earning);
         if faults.is_empty() {
             Ok(Self { definition: parts, rule_index: scopes })
         } else {
-            Err(faults)
+            Err(ProgramError::new(faults))
         }
     }
 

@@ -12,7 +12,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{
     Basis, DebtPolicy, EarningConditions, EarningFormula, EarningRule, Expiry, Fault,
-    MultiplierPolicy, Program, ProgramDefinition, QualifyingActivity, RefundPolicy,
+    MultiplierPolicy, Program, ProgramDefinition, ProgramError, QualifyingActivity, RefundPolicy,
 };
 use crate::amount::{Amount, Points, Rounding};
 use crate::calendar::{Boundary, Timestamp};
@@ -20,13 +20,17 @@ use crate::discount::Stacking;
 use crate::order::Status;
 
 impl Program {
-    /// Reads and checks a document. Every fault is answered at once, each with its JSON pointer.
-    pub fn from_json(text: &str) -> Result<Self, Vec<Fault>> {
-        let node: Node = serde_json::from_str(text)
-            .map_err(|error| vec![Fault::new("", "malformed_json", error.to_string())])?;
+    /// Reads and checks a document.
+    ///
+    /// # Errors
+    /// A [`ProgramError`] with every fault, each with its JSON pointer.
+    pub fn from_json(text: &str) -> Result<Self, ProgramError> {
+        let node: Node = serde_json::from_str(text).map_err(|error| {
+            ProgramError::new(vec![Fault::new("", "malformed_json", error.to_string())])
+        })?;
         let mut faults = Vec::new();
         let parts = NodeRef { node: &node, pointer: String::new() }.definition(&mut faults);
-        if faults.is_empty() { Self::new(parts) } else { Err(faults) }
+        if faults.is_empty() { Self::new(parts) } else { Err(ProgramError::new(faults)) }
     }
 
     /// The document: what [`Program::from_json`] reads, with every default written out.
