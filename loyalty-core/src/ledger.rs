@@ -142,6 +142,13 @@ impl Ledger {
         self
     }
 
+    /// Sets how many decimals amounts have, for a currency that ISO 4217 does not name.
+    #[must_use]
+    pub fn with_minor_digits(mut self, minor_digits: u32) -> Self {
+        self.minor_digits = minor_digits;
+        self
+    }
+
     /// Sets the customer's tags, which conditions of a program look at.
     #[must_use]
     pub fn with_tags(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {

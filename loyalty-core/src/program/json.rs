@@ -510,6 +510,7 @@ mod tests {
         let check = |document: &str, want: &[(&str, &str)]| {
             let faults = Program::from_json(document).unwrap_err();
             let got: Vec<_> = faults
+                .faults()
                 .iter()
                 .map(|fault| (fault.pointer.as_str(), fault.code))
                 .collect();

@@ -8,7 +8,6 @@ use ::proptest::option::{of, weighted};
 use ::proptest::prelude::*;
 use ::proptest::sample::{Index, select};
 
-use super::Books;
 use super::rewards::{redemption_commands, redemption_terms, rewards};
 use crate::amount::{Amount, Points, Rate, Rounding};
 use crate::award::{Limit, Quota, Span};
@@ -19,6 +18,7 @@ use crate::event::{AdjustmentReason, ManualTier};
 use crate::id::{
     ActionId, CategoryId, LineId, OrderId, ProductId, RefundId, RewardId, RuleId, Tag, TierId,
 };
+use crate::ledger::Ledger;
 use crate::order::{Line, Order, Origin, Quantity, Refund, RefundContent, Status};
 use crate::program::{
     ActionKind, ActionRule, Basis, Campaign, CampaignEffect, DebtPolicy, Downgrade,
@@ -396,7 +396,7 @@ pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refu
     let by_line = (1..=4_i64, any::<Index>(), any::<bool>())
         .prop_map(|(part, line, told)| (part, Some((line, told))));
     vec(prop_oneof![by_amount, by_line], 0..4).prop_map(move |wishes| {
-        let mut books = Books::new(Program::default());
+        let mut books = Ledger::new(Program::default());
         let (snapshot, status, at) = (Arc::clone(&order), Status::Paid, None);
         let record = Command::RecordOrder {
             order: id.clone(),
@@ -405,7 +405,7 @@ pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refu
             at,
             origin: Origin::Plugin,
         };
-        let recorded = books.tell(&record, instant_at_hour(0));
+        let recorded = books.execute(&record, instant_at_hour(0));
         let wished = wishes.into_iter().enumerate().filter(|_| recorded.is_ok());
         let refund = |(index, wish)| {
             let refund = Refund {
@@ -418,7 +418,7 @@ pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refu
                 over_refund: OverRefund::Reject,
                 at,
             };
-            books.tell(&command, instant_at_hour(0)).ok().map(|_| refund)
+            books.execute(&command, instant_at_hour(0)).ok().map(|_| refund)
         };
         wished.filter_map(refund).collect()
     })
