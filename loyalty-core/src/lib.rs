@@ -51,6 +51,7 @@ mod exact;
 pub mod explain;
 #[cfg(feature = "json")]
 mod fast_fmt;
+mod fault;
 pub mod id;
 mod ledger;
 pub mod order;
@@ -74,6 +75,7 @@ pub use decide::{Context, Decision, Former, decide};
 pub use event::{AdjustmentReason, Event, ManualTier};
 pub use exact::{Fraction, Overflow};
 pub use explain::{Calculation, Explanation};
+pub use fault::Fault;
 pub use id::{
     AccountId, ActionId, CategoryId, CheckoutId, CodeId, CountryId, CustomerId, LineId, LotId,
     OrderId, PriceRuleId, ProductId, ProgramVersion, RedemptionId, RefundId, RewardId, RuleId,
@@ -81,7 +83,7 @@ pub use id::{
 };
 pub use ledger::{Ledger, ReplayError};
 pub use order::{Line, Order, OrderState, Origin, Pin, Quantity, Refund, RefundContent, Status};
-pub use program::{Fault, Program, ProgramError};
+pub use program::{Program, ProgramError};
 pub use referral::{ReferralParty, ReferralRejection};
 pub use rejection::Rejection;
 pub use rules::entitle::entitlement;

@@ -54,6 +54,7 @@ mod carts;
 mod discounts;
 mod rewards;
 mod strategies;
+mod values;
 
 mod customer_history;
 mod properties;
@@ -98,10 +99,11 @@ pub use properties::{
 };
 pub use rewards::rewards;
 pub use strategies::{
-    amounts, arrival_orders, expiring_programs, facts, full_programs, histories, instants, orders,
-    programs, redeeming_histories, refunds, tags, tier_ids,
+    arrival_orders, expiring_programs, facts, full_programs, histories, orders, programs,
+    redeeming_histories, refunds,
 };
 pub use transcript::Transcript;
+pub use values::{amounts, instants, tags, tier_ids};
 
 /// Fails, in words, where two figures differ.
 fn ensure_equal(what: &str, got: Points, want: Points) -> TestCaseResult {

@@ -409,7 +409,7 @@ fn a_counterexample_is_readable() {
         .unwrap_err();
     assert_eq!(
         violation.to_string(),
-        "orders hold their worth is broken:
+        "orders match their entitlement is broken:
   1. 2026-01-01 00:00  order 1001 is paid, 1 in all: something for 1: +1 points, balance 1
   2. 2026-01-01 00:00  order 1001 is cancelled: balance 1
   order 1001 holds 1, but is worth 0; 0 expired and 0 were forgiven
@@ -431,7 +431,7 @@ fn an_inapplicable_invariant_gives_its_reason() {
         (DEFAULT, Invariant::PointsOrCode, "there are no rewards"),
         (DEFAULT, Invariant::TierMonotonicInSpend, "no tier can be earned"),
         (by_points, Invariant::TierMonotonicInSpend, "tiers count points earned"),
-        (DEFAULT, Invariant::ExactExpiryInstant, "points never end"),
+        (DEFAULT, Invariant::ExactExpiryInstant, "points never expire"),
     ];
     for (document, invariant, want) in cases {
         match ProgramCheck::default().check_invariant(invariant, &program(document)) {

@@ -600,10 +600,10 @@ fn limits_reject_or_clamp() {
     );
     assert!(
         reasons(&books)
-            .contains(&"20 of 30 points for share: at most 50 points a week.".to_owned())
+            .contains(&"20 of 30 points for share: limited to 50 points a week.".to_owned())
     );
     let refused = books.dry_run(&perform_action("read"), at("03-17")).unwrap_err();
-    assert_eq!(refused.to_string(), "the action read pays at most 50 points in all");
+    assert_eq!(refused.to_string(), "action read is limited to 50 points in total");
 }
 
 #[test]
@@ -1005,11 +1005,11 @@ fn both_parties_get_their_bonus() {
         .unwrap();
     pair.assert_points("01-16", 114, 0, 40);
     pair.assert_points("01-17", 114, 40, 0);
-    assert_eq!(reasons(&pair.sender), ["40 points for a friend's first order b."]);
     assert_eq!(
-        reasons(&pair.friend),
-        ["25 points for order b, the first after a friend's invitation."]
+        reasons(&pair.sender),
+        ["40 points for order b, the first of a referred customer."]
     );
+    assert_eq!(reasons(&pair.friend), ["25 points for order b, the first after a referral."]);
 }
 
 /// Also where the order keeps its points.
@@ -1158,7 +1158,7 @@ fn ineligible_referrals_are_rejected() {
             .unwrap_err();
         assert_eq!(
             (refused.code(), refused.to_string()),
-            ("referral_refused", format!("the referral is refused: {why}"))
+            ("referral_refused", format!("the referral was rejected: {why}"))
         );
     }
     let mut pair = ReferralPair::new();

@@ -13,7 +13,7 @@
 
 mod story;
 
-use loyalty_core::discount::{Class, DiscountValue};
+use loyalty_core::discount::{DiscountClass, DiscountValue};
 use loyalty_core::program::{Benefit, RewardPricing};
 use loyalty_core::proptest::{
     check_conservation, check_points_or_code, expiring_programs, programs,
@@ -716,27 +716,27 @@ fn codes_are_backed_by_price_rules() {
         (
             r#""gives": {"fixed_amount": "5"}"#,
             DiscountValue::Fixed(amount("5")),
-            Class::Order,
+            DiscountClass::Order,
         ),
         (
             r#""gives": {"fixed_amount": "5"}, "only": {"products": ["p"]}"#,
             DiscountValue::Fixed(amount("5")),
-            Class::Product,
+            DiscountClass::Product,
         ),
         (
             r#""gives": {"percentage": "12.5"}, "excluded": {"categories": ["c"]}"#,
             DiscountValue::Percent(12_500_000),
-            Class::Order,
+            DiscountClass::Order,
         ),
         (
             r#""gives": {"free_product": {"products": ["p"], "quantity": 2}}"#,
             all,
-            Class::Product,
+            DiscountClass::Product,
         ),
         (
             r#""gives": {"free_shipping": {"maximum": "9.90"}}, "individual_use": true"#,
             all,
-            Class::Shipping,
+            DiscountClass::Shipping,
         ),
     ] {
         let rule = rule(reward);

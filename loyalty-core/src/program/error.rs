@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Fault;
+use crate::fault::Fault;
 
 /// Everything that is wrong with a program, in the order of the document. At least one fault.
 ///

@@ -85,10 +85,10 @@ impl<'a> NodeRef<'a> {
             let pointer =
                 format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"));
             if !known.contains(&name.as_str()) {
-                let detail = format!("is not known here; known are {}", known.join(", "));
+                let detail = format!("unknown member; known members are {}", known.join(", "));
                 faults.push(Fault::new(pointer, "unknown_field", detail));
             } else if !seen.insert(name) {
-                faults.push(Fault::new(pointer, "duplicate_field", "stands here twice"));
+                faults.push(Fault::new(pointer, "duplicate_field", "duplicate member"));
             }
         }
         Some(Members { members, pointer: self.pointer.clone() })

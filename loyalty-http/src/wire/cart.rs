@@ -1,8 +1,8 @@
 //! Carts on the wire: what is about to be bought, and what its codes take off.
 
 use loyalty_core::discount::{
-    AppliedCode, Cart, CartError, CartLine, Class, Code as DiscountCode, CodeOutcome, Customer,
-    Evaluation, LineTotal, ShippingLine,
+    AppliedCode, Cart, CartError, CartLine, Code as DiscountCode, CodeOutcome, Customer,
+    DiscountClass, Evaluation, LineTotal, ShippingLine,
 };
 use loyalty_core::{
     Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, ProductId,
@@ -259,9 +259,9 @@ impl<'a> From<&'a CodeOutcome> for CodeOutcomeResponse<'a> {
 impl<'a> From<&'a AppliedCode> for AppliedCodeResponse<'a> {
     fn from(applied: &'a AppliedCode) -> Self {
         let class = match applied.class {
-            Class::Product => "product",
-            Class::Order => "order",
-            Class::Shipping => "shipping",
+            DiscountClass::Product => "product",
+            DiscountClass::Order => "order",
+            DiscountClass::Shipping => "shipping",
         };
         let shares = applied
             .shares

@@ -184,7 +184,7 @@ fn a_variant_and_its_product_are_not_in_one_rule() {
         fault["detail"]
             .as_str()
             .unwrap()
-            .contains("variant s is of product tea"),
+            .contains("variant s belongs to product tea"),
         "{fault}"
     );
     // Nothing is known of a cup, and the tea has no such form.
