@@ -77,7 +77,7 @@ impl fmt::Display for Limit {
             Quota::Points(points) => write!(f, "{points} points")?,
         }
         match self.per {
-            Span::Ever => f.write_str(" in all"),
+            Span::Ever => f.write_str(" in total"),
             span @ (Span::Day | Span::Week | Span::Month | Span::Year) => {
                 write!(f, " a {}", span.name())
             }
@@ -206,11 +206,13 @@ impl fmt::Display for AwardReason {
             Self::Birthday { year, .. } => write!(f, "for the birthday in {year}"),
             Self::Code { action, .. } => write!(f, "for a code of {action}"),
             Self::Goal { action } => write!(f, "for reaching {action}"),
-            Self::ReferralMilestone { friends } => write!(f, "for bringing {friends} friends"),
+            Self::ReferralMilestone { friends } => write!(f, "for referring {friends} friends"),
             Self::ReferralReceived { order } => {
-                write!(f, "for order {order}, the first after a friend's invitation")
+                write!(f, "for order {order}, the first after a referral")
             }
-            Self::ReferralSent { order, .. } => write!(f, "for a friend's first order {order}"),
+            Self::ReferralSent { order, .. } => {
+                write!(f, "for order {order}, the first of a referred customer")
+            }
             Self::SignUp { .. } => f.write_str("for signing up"),
             Self::TierEntry { tier } => write!(f, "for entering tier {tier}"),
         }
@@ -257,7 +259,7 @@ impl Award {
         match self.limited_by {
             None => format!("{points} points {}.", self.reason),
             Some(limit) => {
-                format!("{points} of {} points {}: at most {limit}.", self.uncapped, self.reason)
+                format!("{points} of {} points {}: limited to {limit}.", self.uncapped, self.reason)
             }
         }
     }

@@ -20,7 +20,7 @@ pub type Timestamp = DateTime<Utc>;
 #[non_exhaustive]
 pub enum CalendarError {
     /// Past the end of the calendar.
-    #[error("is beyond the calendar")]
+    #[error("is outside the supported dates")]
     OutOfRange,
     /// Not an ISO 8601 period of years, months, weeks and days.
     #[error("must be a period such as P1Y, P9M, P2W or P30D")]

@@ -14,7 +14,7 @@ use wide::WideFraction;
 
 /// A number too large to be counted. No real order comes near.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the amounts are too large or too fine to be counted exactly")]
+#[error("the amounts are too large or have too many decimals to be calculated exactly")]
 pub struct Overflow;
 
 /// A non-negative fraction with a positive denominator. Not reduced: values are equal when their

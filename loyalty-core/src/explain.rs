@@ -220,7 +220,7 @@ impl fmt::Display for RuleShare {
             EarningFormula::PerIncrement { amount, points: each } => {
                 write!(f, "{points} by {rule} ({each} per full {amount} of {basis}")
             }
-            EarningFormula::PerOrder(each) => write!(f, "{points} by {rule} ({each} an order"),
+            EarningFormula::PerOrder(each) => write!(f, "{points} by {rule} ({each} per order"),
         }?;
         match room {
             Some(room) => write!(f, ", at most {})", room.points),
@@ -252,7 +252,7 @@ impl fmt::Display for Calculation {
         if awarded.is_zero() {
             return Ok(());
         }
-        write!(f, " Before, {awarded} were awarded")?;
+        write!(f, " Before this, {awarded} points were awarded")?;
         if !taken.is_zero() {
             write!(f, ", {taken} taken back")?;
         }

@@ -12,7 +12,7 @@ pub enum IdError {
     #[error("must not be empty")]
     Empty,
     /// A NUL, a line break or another control character in it.
-    #[error("must not hold control characters")]
+    #[error("must not contain control characters")]
     ControlCharacter,
     /// More than 255 bytes.
     #[error("must be at most 255 bytes")]

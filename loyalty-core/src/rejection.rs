@@ -14,7 +14,7 @@ use crate::referral::ReferralRejection;
 #[non_exhaustive]
 pub enum Rejection {
     /// The customer's tags or tier, or the time, are not those of the action.
-    #[error("the action {action} is not for this customer now")]
+    #[error("action {action} is not available to this customer now")]
     ActionNotOpen {
         /// The action.
         action: ActionId,
@@ -43,7 +43,7 @@ pub enum Rejection {
         expected: &'static str,
     },
     /// The customer has had all that an action pays.
-    #[error("the action {action} pays at most {limit}")]
+    #[error("action {action} is limited to {limit}")]
     LimitReached {
         /// The action.
         action: ActionId,
@@ -51,16 +51,16 @@ pub enum Rejection {
         limit: Limit,
     },
     /// Other points than the program's, where it does not allow that.
-    #[error("the action {action} always gives its own number of points")]
+    #[error("action {action} does not accept a number of points")]
     NoPointsOverride {
         /// The action.
         action: ActionId,
     },
     /// Amounts or times that cannot be counted with.
-    #[error("the amounts or times are too large to be counted exactly")]
+    #[error("the amounts or times are too large to be calculated exactly")]
     OutOfRange,
     /// A balance beyond what points can hold.
-    #[error("the balance would leave the range of {} to {} points", Points::MIN, Points::MAX)]
+    #[error("the balance would be outside the range of {} to {} points", Points::MIN, Points::MAX)]
     PointsOutOfRange,
     /// A redemption that was used, cancelled or has ended.
     #[error("the redemption is {state}")]
@@ -69,7 +69,7 @@ pub enum Rejection {
         state: &'static str,
     },
     /// Somebody cannot be brought by somebody.
-    #[error("the referral is refused: {reason}")]
+    #[error("the referral was rejected: {reason}")]
     ReferralRejected {
         /// Why.
         reason: ReferralRejection,
@@ -78,7 +78,7 @@ pub enum Rejection {
     #[error("the program has no referrals")]
     ReferralsDisabled,
     /// The same refund with other content.
-    #[error("refund {refund} of order {order} is already known with another content")]
+    #[error("refund {refund} of order {order} was already reported with different content")]
     RefundDiffers {
         /// The order.
         order: OrderId,
@@ -94,7 +94,7 @@ pub enum Rejection {
         quantity: Quantity,
     },
     /// More money than is left of the order.
-    #[error("only {left} of the total of {total} is left to refund")]
+    #[error("only {left} of the order total of {total} can still be refunded")]
     RefundExceedsOrder {
         /// What is left.
         left: Amount,
@@ -102,7 +102,7 @@ pub enum Rejection {
         total: Amount,
     },
     /// The customer has had all that one customer can have.
-    #[error("one customer can have the reward {reward} at most {limit}")]
+    #[error("reward {reward} is limited to {limit} for each customer")]
     RewardLimitReached {
         /// The reward.
         reward: RewardId,
@@ -110,19 +110,19 @@ pub enum Rejection {
         limit: Limit,
     },
     /// A reward for customers of other tags or tiers.
-    #[error("the reward {reward} is for other customers")]
+    #[error("reward {reward} is not available to this customer")]
     RewardNotForCustomer {
         /// The reward.
         reward: RewardId,
     },
     /// A reward that begins later, or is over.
-    #[error("the reward {reward} cannot be had now")]
+    #[error("reward {reward} is not available now")]
     RewardNotOpen {
         /// The reward.
         reward: RewardId,
     },
     /// All customers together have had all that there is.
-    #[error("all customers together can have the reward {reward} at most {limit}")]
+    #[error("reward {reward} is limited to {limit} for all customers together")]
     RewardSoldOut {
         /// The reward.
         reward: RewardId,
@@ -130,13 +130,13 @@ pub enum Rejection {
         limit: Limit,
     },
     /// A reward whose amounts are finer than the shop's currency.
-    #[error("the amounts of the reward {reward} are finer than the shop's currency")]
+    #[error("reward {reward} has amounts with more decimals than the shop's currency")]
     RewardTooFine {
         /// The reward.
         reward: RewardId,
     },
     /// An action that the program does not have, or that is not the shop's to tell.
-    #[error("the program has no action {action} that could be told")]
+    #[error("action {action} is unknown or cannot be reported")]
     UnknownAction {
         /// The action.
         action: ActionId,

@@ -15,12 +15,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::TimeDelta;
 use loyalty_core::discount::{Cart, CartError, Evaluation, Stacking};
 use loyalty_core::proptest::{
-    Books, CustomerHistory, DecideFn, DiscountLedger, Engine, Invariant, InvariantOutcome,
-    ProgramCheck, ProgramProperty, check_program, customer_histories_under, expiring_programs,
-    full_programs, programs,
+    CustomerHistory, DecideFn, DiscountLedger, Engine, Invariant, InvariantOutcome, ProgramCheck,
+    ProgramProperty, check_program, customer_histories_under, expiring_programs, full_programs,
+    programs,
 };
 use loyalty_core::{
-    Amount, Command, Context, Decision, Event, Points, Program, Rejection, Zone, decide,
+    Amount, Command, Context, Decision, Event, Ledger, Points, Program, Rejection, Zone, decide,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -105,17 +105,18 @@ fn histories_reach_the_whole_program() {
     for _ in 0..400 {
         let CustomerHistory { tags, birthday, steps } =
             lives.new_tree(&mut runner).unwrap().current();
-        let mut books = Books::new(whole.clone());
-        (books.tags, books.birthday) = (tags, birthday);
+        let mut books = Ledger::new(whole.clone());
+        books.set_tags(tags);
+        books.set_birthday(birthday);
         for (now, command) in &steps {
             seen.insert(
                 books
-                    .tell(command, *now)
+                    .execute(command, *now)
                     .map_or_else(|refused| refused.code(), |_| "accepted")
                     .to_owned(),
             );
         }
-        for event in &books.journal {
+        for event in books.events() {
             let json = serde_json::to_value(event).unwrap();
             seen.extend(json.as_object().into_iter().flat_map(|object| object.keys().cloned()));
             if let Event::AwardGiven { award, .. } = event {

@@ -14,10 +14,9 @@
 
 mod story;
 
-use loyalty_core::proptest::Books;
 use loyalty_core::{
-    Account, AccountId, Command, Event, ManualTier, OverRefund, Points, RefundContent, Rejection,
-    Status, TierId, merge,
+    Account, AccountId, Command, Event, Ledger, ManualTier, OverRefund, Points, RefundContent,
+    Rejection, Status, TierId, Timestamp, merge,
 };
 use story::*;
 
@@ -420,8 +419,8 @@ fn late_orders_expire_from_the_gate() {
 }
 
 /// What is left in each lot, in spending order.
-fn lots(books: &Books) -> Vec<i64> {
-    books.account.lots().iter().map(|lot| lot.points.get()).collect()
+fn lots(books: &Ledger) -> Vec<i64> {
+    books.account().lots().iter().map(|lot| lot.points.get()).collect()
 }
 
 #[test]
@@ -446,7 +445,7 @@ fn clawback_uses_the_own_lot_then_spending_order() {
 #[test]
 fn the_non_expiring_lot_counts_as_the_orders_own() {
     let mut books = run_scenario(NINE_MONTHS, &[("01-01", add(10), Ok(10))]);
-    books.publish(parse_program("{}"));
+    books.publish(parse_program("{}"), Timestamp::UNIX_EPOCH);
     let books = continue_scenario(
         books,
         &[
@@ -465,7 +464,7 @@ fn the_non_expiring_lot_counts_as_the_orders_own() {
         ],
     );
     books = continue_scenario(books, &[("01-02", add(10), Ok(10))]);
-    books.publish(parse_program("{}"));
+    books.publish(parse_program("{}"), Timestamp::UNIX_EPOCH);
     let books =
         continue_scenario(books, &[("01-03", add(30), Ok(40)), ("01-04", cancel("a"), Ok(20))]);
     assert_eq!(lots(&books), [20]);
@@ -475,9 +474,10 @@ fn the_non_expiring_lot_counts_as_the_orders_own() {
 fn the_earliest_end_is_spent_first_whatever_was_earned_first() {
     let mut books = run_scenario("{}", &[("01-01", add(1), Ok(1))]);
     for (period, day, points) in [("P1Y", "01-02", 2), ("P1M", "01-03", 4), ("P6M", "01-04", 8)] {
-        books.publish(parse_program(&format!(
-            r#"{{"expiry": {{"per_lot": {{"after": "{period}"}}}}}}"#
-        )));
+        books.publish(
+            parse_program(&format!(r#"{{"expiry": {{"per_lot": {{"after": "{period}"}}}}}}"#)),
+            Timestamp::UNIX_EPOCH,
+        );
         let balance = books.balance(at(day)).get();
         books = continue_scenario(books, &[(day, add(points), Ok(balance + points))]);
     }
@@ -506,7 +506,7 @@ fn debt_is_paid_off_by_what_comes_later() {
             ("01-09", Command::SetBalance { to: Points::ZERO, reason: None }, Ok(0)),
         ],
     );
-    assert!(books.account.debt().is_zero());
+    assert!(books.account().debt().is_zero());
     let set = |to: u32| Command::SetBalance { to: Points::from(to), reason: None };
     run_scenario(
         "{}",
@@ -551,7 +551,7 @@ fn a_forgiven_shortfall_stays_forgiven() {
         ],
     );
     assert_eq!(point_changes(&books), [100, -60, -40, 500, 30, -90]);
-    let forgiven = books.journal.iter().filter_map(|event| {
+    let forgiven = books.events().iter().filter_map(|event| {
         if let Event::PointsTakenBack { clawback: taking, .. } = event {
             Some(taking.forgiven.get())
         } else {
@@ -573,21 +573,21 @@ fn manual_tiers_last_until_their_end() {
             ("02-01", record_paid_order("b", single_line_order("10")), Ok(30)),
         ],
     );
-    assert_eq!(books.account.manual_tier(at("01-31")), Some(&tier));
-    assert_eq!(books.account.manual_tier(at("02-01")), None);
+    assert_eq!(books.account().manual_tier(at("01-31")), Some(&tier));
+    assert_eq!(books.account().manual_tier(at("02-01")), None);
 }
 
 #[test]
 fn an_order_without_customer_earns_once_it_has_one() {
     let (program, state) = (parse_program(NINE_MONTHS), loyalty_core::OrderState::default());
     let account = Account::default();
-    let mut books = Books::new(program.clone());
+    let mut books = Ledger::new(program.clone());
     let mut context =
         loyalty_core::Context::new(&program, &account, at("01-01")).with_order(&state);
     context.account = None;
     let decision =
         loyalty_core::decide(&context, &record_paid_order("a", single_line_order("10"))).unwrap();
-    books.post(&decision.events);
+    books.fold_all(&decision.events);
     assert_eq!(books.balance(at("01-01")), Points::ZERO);
     // Its points end as if they had been earned at the gate.
     continue_scenario(
@@ -606,7 +606,7 @@ fn fold(account: &mut Account, events: &[Event]) {
 }
 
 /// Accounts of every kind: empty, with lots that last or end, and in debt.
-fn accounts() -> Vec<(&'static str, Books)> {
+fn accounts() -> Vec<(&'static str, Ledger)> {
     let ending = |points| {
         run_scenario(
             NINE_MONTHS,
@@ -615,7 +615,7 @@ fn accounts() -> Vec<(&'static str, Books)> {
     };
     let lasting = |points| run_scenario("{}", &[("01-01", add(points), Ok(points))]);
     let mut both = ending(30);
-    both.publish(parse_program("{}"));
+    both.publish(parse_program("{}"), Timestamp::UNIX_EPOCH);
     let both = continue_scenario(both, &[("03-01", add(20), Ok(55))]);
     let owing = run_scenario(
         "{}",
@@ -633,7 +633,7 @@ fn accounts() -> Vec<(&'static str, Books)> {
             ("01-03", cancel("b"), Ok(-500)),
         ],
     );
-    let empty = Books::new(parse_program("{}"));
+    let empty = Ledger::new(parse_program("{}"));
     vec![
         ("empty", empty),
         ("ending", ending(30)),
@@ -649,7 +649,7 @@ fn merged_accounts_have_the_lots_of_both() {
     for (from_name, from) in accounts() {
         for (into_name, into) in accounts() {
             let now = at("10-01"); // the first lots that end are over
-            let (mut from, mut into) = (from.account.clone(), into.account.clone());
+            let (mut from, mut into) = (from.account().clone(), into.account().clone());
             let names = format!("{from_name} into {into_name}");
             let sum = from.balance(now).checked_add(into.balance(now)).unwrap();
             let ends =
@@ -682,7 +682,7 @@ fn merged_accounts_have_the_lots_of_both() {
 #[test]
 fn an_account_merged_into_itself_stays_as_it_is() {
     for (name, books) in accounts() {
-        let one = (AccountId(1), &books.account);
+        let one = (AccountId(1), books.account());
         assert_eq!(merge(one, one, at("10-01")), Ok((Vec::new(), Vec::new())), "{name}");
     }
 }
@@ -696,12 +696,12 @@ fn a_merged_order_is_clawed_back_from_the_destination_lot() {
     let mut customer = run_scenario(NINE_MONTHS, &[("01-02", add(30), Ok(30))]);
     let now = at("02-01");
     let (_, come) =
-        merge((AccountId(1), &guest.account), (AccountId(2), &customer.account), now).unwrap();
-    customer.post(&come);
-    customer.orders = guest.orders; // the order is the customer's now
-    let told = customer.tell(&cancel("a"), now).unwrap();
+        merge((AccountId(1), guest.account()), (AccountId(2), customer.account()), now).unwrap();
+    customer.fold_all(&come);
+    *customer.orders_mut() = guest.orders().clone(); // the order is the customer's now
+    let told = customer.execute(&cancel("a"), now).unwrap();
     assert_eq!(told.points().get(), -20);
-    let left: Vec<_> = customer.account.lots().iter().map(|lot| lot.points.get()).collect();
+    let left: Vec<_> = customer.account().lots().iter().map(|lot| lot.points.get()).collect();
     assert_eq!(left, [30], "its own lot went first");
 }
 
@@ -734,8 +734,9 @@ fn merging_adopts_a_tier_where_there_is_none() {
 
 #[test]
 fn merging_beyond_what_points_can_hold_is_refused() {
-    let half =
-        run_scenario("{}", &[("01-01", add(Points::MAX.get()), Ok(Points::MAX.get()))]).account;
+    let half = run_scenario("{}", &[("01-01", add(Points::MAX.get()), Ok(Points::MAX.get()))])
+        .account()
+        .clone();
     let merged = merge((AccountId(1), &half), (AccountId(2), &half), at("01-02"));
     assert_eq!(merged, Err(Rejection::PointsOutOfRange));
 }

@@ -12,16 +12,16 @@
 
 mod story;
 
-use loyalty_core::proptest::{Books, check_conservation, check_order_entitlements};
-use loyalty_core::{Account, AccountId, Command, Event, Points, merge};
+use loyalty_core::proptest::{check_conservation, check_order_entitlements};
+use loyalty_core::{Account, AccountId, Command, Event, Ledger, Points, merge};
 use story::*;
 
 const IDLE: &str = r#"{"expiry": {"inactivity": {"after": "P1M"}}}"#;
 
 /// Points last until February; from then on a balance ends where nothing happens for a month.
-fn run_with_program_change(before: &str, steps: &[Step<'_>], after: &[Step<'_>]) -> Books {
+fn run_with_program_change(before: &str, steps: &[Step<'_>], after: &[Step<'_>]) -> Ledger {
     let mut books = run_scenario(before, steps);
-    books.publish_at(parse_program(IDLE), at("02-01"));
+    books.publish(parse_program(IDLE), at("02-01"));
     continue_scenario(books, after)
 }
 
@@ -44,7 +44,7 @@ fn an_expired_order_is_not_clawed_back_again() {
             ("03-04", cancel("a"), Ok(0)),
         ],
     );
-    assert_eq!(books.orders[&id("a")].posted().expired, Points::from(100));
+    assert_eq!(books.orders()[&id("a")].posted().expired, Points::from(100));
     // What was spent before the rest ran out is owed, and comes back with the order.
     run_with_program_change(
         "{}",
@@ -70,7 +70,7 @@ fn an_expired_order_is_not_clawed_back_again() {
     // Where it is forgiven, nothing is left to forgive.
     let stop = r#"{"debt": "stop_at_zero"}"#;
     let books = run_with_program_change(stop, &hundred, &[("03-01", cancel("a"), Ok(0))]);
-    assert_eq!(books.orders[&id("a")].posted().forgiven, Points::ZERO);
+    assert_eq!(books.orders()[&id("a")].posted().forgiven, Points::ZERO);
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn only_the_first_end_after_the_award_counts() {
     let mut books =
         continue_scenario(books, &[("05-01", catch_up(), Ok(0)), ("05-02", cancel("a"), Ok(-30))]);
     // Points last again: a new lot, of which nothing has run out yet.
-    books.publish_at(parse_program("{}"), at("05-10"));
+    books.publish(parse_program("{}"), at("05-10"));
     continue_scenario(
         books,
         &[
@@ -179,11 +179,11 @@ fn an_award_and_an_order_share_an_expiration() {
 }
 
 /// Merges these books' account into another one, which goes on.
-fn merge_into(from: &Books, mut into: Books, now: &str) -> Books {
+fn merge_into(from: &Ledger, mut into: Ledger, now: &str) -> Ledger {
     let (_, come) =
-        merge((AccountId(1), &from.account), (AccountId(2), &into.account), at(now)).unwrap();
-    into.post(&come);
-    into.orders.extend(from.orders.clone());
+        merge((AccountId(1), from.account()), (AccountId(2), into.account()), at(now)).unwrap();
+    into.fold_all(&come);
+    into.orders_mut().extend(from.orders().clone());
     into
 }
 
@@ -195,7 +195,7 @@ fn an_award_expired_after_a_merge_is_not_clawed_back_again() {
     {
         let hold = if hold { r#", "hold": "P7D""# } else { "" };
         let program = format!(r#"{{"referrals": {{"sent": 50{hold}}}, {program}}}"#);
-        let guest = Books::new(parse_program(&program));
+        let guest = Ledger::new(parse_program(&program));
         let guest = continue_scenario(
             guest,
             &[("01-02", reward_referral(), Ok(if hold.is_empty() { 50 } else { 0 }))],
@@ -204,10 +204,10 @@ fn an_award_expired_after_a_merge_is_not_clawed_back_again() {
         let both = merge_into(&guest, customer, "01-03");
         let both =
             continue_unchecked(both, &[("03-01", catch_up(), 0), ("03-02", undo_referral(), 0)]);
-        assert_eq!(both.account.totals().expired, Points::from(57), "{program}");
+        assert_eq!(both.account().totals().expired, Points::from(57), "{program}");
         // What is still there is taken from where it went.
         let guest = continue_scenario(
-            Books::new(parse_program(&program)),
+            Ledger::new(parse_program(&program)),
             &[("01-02", reward_referral(), Ok(if hold.is_empty() { 50 } else { 0 }))],
         );
         let customer = run_scenario(&program, &[("01-01", add(7), Ok(7))]);
@@ -229,16 +229,16 @@ fn an_order_expired_around_a_merge_is_not_clawed_back_again() {
     let after = merge_into(&guest(&[]), customer(), "01-25");
     for both in [before, after] {
         let both = continue_unchecked(both, &[("04-01", catch_up(), 0), ("04-02", cancel("a"), 0)]);
-        assert_eq!(both.account.totals().clawed_back, Points::ZERO);
+        assert_eq!(both.account().totals().clawed_back, Points::ZERO);
     }
 }
 
 /// As [`continued`], for books whose journal begins with a merge.
-fn continue_unchecked(mut books: Books, steps: &[(&str, Command, i64)]) -> Books {
+fn continue_unchecked(mut books: Ledger, steps: &[(&str, Command, i64)]) -> Ledger {
     for (now, command, want) in steps {
-        books.tell(command, at(now)).unwrap();
-        assert_eq!(books.balance(at(now)).get(), *want, "{now} {command:?}: {:?}", books.account);
-        assert!(books.account.is_consistent());
+        books.execute(command, at(now)).unwrap();
+        assert_eq!(books.balance(at(now)).get(), *want, "{now} {command:?}: {:?}", books.account());
+        assert!(books.account().is_consistent());
         check_order_entitlements(&books).unwrap();
     }
     books
@@ -251,11 +251,11 @@ fn a_state_is_read_as_it_was_written() {
         &[("01-01", record_paid_order("a", single_line_order("100")), Ok(100))],
         &[("03-01", refund_amount("a", "r", "30"), Ok(0))],
     );
-    let text = serde_json::to_string(&books.account).unwrap();
+    let text = serde_json::to_string(books.account()).unwrap();
     assert!(text.contains(r#""ran_out":{"ended":{"2026-02-01T00:00:00Z":70}}"#), "{text}");
-    assert_eq!(serde_json::from_str::<Account>(&text).unwrap(), books.account);
+    assert_eq!(serde_json::from_str::<Account>(&text).unwrap(), *books.account());
     let found = books
-        .journal
+        .events()
         .iter()
         .find(|event| matches!(event, Event::PointsTakenBack { .. }))
         .unwrap();

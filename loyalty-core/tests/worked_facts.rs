@@ -13,7 +13,7 @@
 mod story;
 
 use loyalty_core::{
-    Event, Line, Order, Origin, Points, ProductId, RefundContent, Status, Tag, TierId,
+    Event, Line, Order, Origin, Points, ProductId, RefundContent, Status, Tag, TierId, Timestamp,
 };
 use story::*;
 
@@ -39,7 +39,7 @@ fn of_category(category: &str, mut line: Line) -> Line {
 }
 
 /// The sentence of the last award or claw-back.
-fn last_reason(books: &loyalty_core::proptest::Books) -> String {
+fn last_reason(books: &loyalty_core::Ledger) -> String {
     let reason = |event: &Event| {
         if let Event::PointsAwarded { calculation: reckoning, .. }
         | Event::PointsTakenBack { calculation: reckoning, .. } = event
@@ -48,7 +48,7 @@ fn last_reason(books: &loyalty_core::proptest::Books) -> String {
         }
         None
     };
-    books.journal.iter().rev().find_map(reason).unwrap()
+    books.events().iter().rev().find_map(reason).unwrap()
 }
 
 #[test]
@@ -319,10 +319,7 @@ fn tags_are_those_of_the_first_award() {
         program,
         &[("01-01", record_paid_order("before", single_line_order("10")), Ok(0))],
     );
-    books.tags = ["vip", "other"]
-        .into_iter()
-        .map(|tag| Tag::new(tag).unwrap())
-        .collect();
+    books.set_tags(["vip", "other"].into_iter().map(|tag| Tag::new(tag).unwrap()));
     let mut books = continue_scenario(
         books,
         &[
@@ -335,11 +332,11 @@ fn tags_are_those_of_the_first_award() {
         ],
     );
     assert_eq!(
-        books.orders[&id("during")].pin().unwrap().tags.len(),
+        books.orders()[&id("during")].pin().unwrap().tags.len(),
         1,
         "only tags that the program looks at"
     );
-    books.tags.clear();
+    books.set_tags([]);
     continue_scenario(
         books,
         &[
@@ -426,9 +423,12 @@ fn a_pinned_program_survives_a_new_one() {
         ],
     );
     let mut books = books;
-    books.publish(parse_program(
-        r#"{"earning": [{"id": "x", "earn": {"per_unit": "5"}}], "refunds": "keep"}"#,
-    ));
+    books.publish(
+        parse_program(
+            r#"{"earning": [{"id": "x", "earn": {"per_unit": "5"}}], "refunds": "keep"}"#,
+        ),
+        Timestamp::UNIX_EPOCH,
+    );
     continue_scenario(
         books,
         &[
@@ -444,7 +444,7 @@ fn a_pinned_program_survives_a_new_one() {
         r#"{"earning": [{"id": "big", "earn": {"per_unit": "1"}, "when": {"minimum_spend": "50"}}]}"#,
         &[("01-01", record_paid_order("a", single_line_order("10")), Ok(0))],
     );
-    books.publish(parse_program("{}"));
+    books.publish(parse_program("{}"), Timestamp::UNIX_EPOCH);
     continue_scenario(
         books,
         &[

@@ -13,12 +13,13 @@ use loyalty_core::{
 };
 
 use crate::Store;
+use crate::customer_ref::CustomerRef;
 use crate::discount::index::DiscountIndex;
 use crate::error::Failure;
 use crate::projections::{Projection, ProjectionKey};
 use crate::query::{CustomerView, DueAccount, JournalPage, Page, VerificationReport};
 use crate::record::{AccountRecord, CustomerRecord, JournalRow, OrderRecord, Seq};
-use crate::request::{CustomerRef, Pending, Request, Response};
+use crate::request::{Pending, Request, Response};
 use crate::search::SearchQuery;
 use crate::shop::{ApiKeyRecord, Integration, NewApiKey, NewShop, Shop};
 use crate::timeline::{ProgramTimeline, PublishedProgram, fold_account_until};

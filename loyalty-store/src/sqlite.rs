@@ -34,10 +34,11 @@ use std::thread::JoinHandle;
 use loyalty_core::{AccountId, OrderId, Program, ProgramVersion, ShopId, Timestamp};
 
 use crate::Store;
+use crate::customer_ref::CustomerRef;
 use crate::error::Failure;
 use crate::query::{CustomerView, DueAccount, JournalPage, Page, VerificationReport};
 use crate::record::{CustomerRecord, JournalRow, OrderRecord, Seq};
-use crate::request::{CustomerRef, Pending, Request, Response};
+use crate::request::{Pending, Request, Response};
 use crate::search::{SearchKey, SearchQuery};
 use crate::shop::{ApiKeyRecord, Integration, NewApiKey, NewShop, Shop};
 use crate::timeline::fold_account_until;

@@ -290,11 +290,11 @@ fn a_lost_or_changed_segment_is_detected() {
         ),
         (
             "INSERT INTO chapter VALUES (9, 0, 0, 'AAAAC')",
-            "1 chapters are of accounts that are not there",
+            "1 segments belong to accounts that do not exist",
         ),
         (
             "INSERT INTO lot_chapter VALUES (9, 1, 'BKAAAAA')",
-            "1 chapters are of accounts that are not there",
+            "1 segments belong to accounts that do not exist",
         ),
         // Of the first lot's order o0: another one.
         ("UPDATE lot_chapter SET lots = replace(lots, 'Co0', 'Co_')", "account 1 differs"),

@@ -8,8 +8,8 @@ use super::price_rule_parts::{
 use super::validate;
 use crate::calendar::Timestamp;
 use crate::customer::Email;
+use crate::fault::Fault;
 use crate::id::{ProductId, VariantId};
-use crate::program::Fault;
 
 /// A validated price rule.
 ///

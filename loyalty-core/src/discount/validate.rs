@@ -9,8 +9,8 @@ use super::price_rule_parts::{
     QuantityRatio, TargetSelection, TargetType, ValueType,
 };
 use crate::amount::{Amount, AmountError};
+use crate::fault::Fault;
 use crate::id::{ProductId, VariantId};
-use crate::program::Fault;
 
 /// Maximum of a rule's counts. No cart has as many units.
 const MAX_COUNT: u64 = 1_000_000_000;

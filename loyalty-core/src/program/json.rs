@@ -12,7 +12,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{
     Basis, DebtPolicy, EarningConditions, EarningFormula, EarningRule, Expiry, Fault,
-    MultiplierPolicy, Program, ProgramDefinition, QualifyingActivity, RefundPolicy,
+    MultiplierPolicy, Program, ProgramDefinition, ProgramError, QualifyingActivity, RefundPolicy,
 };
 use crate::amount::{Amount, Points, Rounding};
 use crate::calendar::{Boundary, Timestamp};
@@ -20,13 +20,17 @@ use crate::discount::Stacking;
 use crate::order::Status;
 
 impl Program {
-    /// Reads and checks a document. Every fault is answered at once, each with its JSON pointer.
-    pub fn from_json(text: &str) -> Result<Self, Vec<Fault>> {
-        let node: Node = serde_json::from_str(text)
-            .map_err(|error| vec![Fault::new("", "malformed_json", error.to_string())])?;
+    /// Reads and checks a document.
+    ///
+    /// # Errors
+    /// A [`ProgramError`] with every fault, each with its JSON pointer.
+    pub fn from_json(text: &str) -> Result<Self, ProgramError> {
+        let node: Node = serde_json::from_str(text).map_err(|error| {
+            ProgramError::new(vec![Fault::new("", "malformed_json", error.to_string())])
+        })?;
         let mut faults = Vec::new();
         let parts = NodeRef { node: &node, pointer: String::new() }.definition(&mut faults);
-        if faults.is_empty() { Self::new(parts) } else { Err(faults) }
+        if faults.is_empty() { Self::new(parts) } else { Err(ProgramError::new(faults)) }
     }
 
     /// The document: what [`Program::from_json`] reads, with every default written out.
@@ -81,10 +85,10 @@ impl<'a> NodeRef<'a> {
             let pointer =
                 format!("{}/{}", self.pointer, name.replace('~', "~0").replace('/', "~1"));
             if !known.contains(&name.as_str()) {
-                let detail = format!("is not known here; known are {}", known.join(", "));
+                let detail = format!("unknown member; known members are {}", known.join(", "));
                 faults.push(Fault::new(pointer, "unknown_field", detail));
             } else if !seen.insert(name) {
-                faults.push(Fault::new(pointer, "duplicate_field", "stands here twice"));
+                faults.push(Fault::new(pointer, "duplicate_field", "duplicate member"));
             }
         }
         Some(Members { members, pointer: self.pointer.clone() })
@@ -506,6 +510,7 @@ mod tests {
         let check = |document: &str, want: &[(&str, &str)]| {
             let faults = Program::from_json(document).unwrap_err();
             let got: Vec<_> = faults
+                .faults()
                 .iter()
                 .map(|fault| (fault.pointer.as_str(), fault.code))
                 .collect();

@@ -10,10 +10,11 @@ use ::proptest::test_runner::{
 use super::customer_history::{CustomerHistory, Shrinkable};
 use super::exploits::{self, Finding};
 use super::transcript::Transcript;
-use super::{Books, DecideFn, DiscountLedger, Invariant, searches};
+use super::{DecideFn, DiscountLedger, Invariant, searches};
 use crate::calendar::{Period, Zone};
 use crate::decide::decide;
 use crate::discount::{Cart, CartError, Evaluation, Stacking};
+use crate::ledger::Ledger;
 use crate::program::Program;
 
 /// Checks a program against every [`Invariant`], and looks for ways to cheat it.
@@ -191,16 +192,14 @@ impl ProgramCheck {
     }
 
     /// Empty books of this customer.
-    pub(super) fn new_ledger(&self, program: &Program, life: &CustomerHistory) -> Books {
-        let empty = Books::decided_by(self.engine.decide, program.clone());
-        let (zone, minor_digits) = (self.zone, self.minor_digits);
-        Books {
-            zone,
-            minor_digits,
-            tags: life.tags.clone(),
-            birthday: life.birthday,
-            ..empty
-        }
+    pub(super) fn new_ledger(&self, program: &Program, life: &CustomerHistory) -> Ledger {
+        let mut ledger = Ledger::new(program.clone())
+            .decided_by(self.engine.decide)
+            .with_zone(self.zone)
+            .with_minor_digits(self.minor_digits)
+            .with_tags(life.tags.clone());
+        ledger.set_birthday(life.birthday);
+        ledger
     }
 
     /// Tries cases until one fails, and makes that one as small as it can be.

@@ -3,21 +3,21 @@
 use ::proptest::test_runner::TestCaseResult;
 use chrono::TimeDelta;
 
-use super::{Books, ensure_equal};
+use super::ensure_equal;
 use crate::account::Lot;
 use crate::amount::Points;
 use crate::calendar::{Timestamp, Zone};
 use crate::command::Command;
 use crate::decide::Decision;
 use crate::event::{Event, LotCredit};
+use crate::ledger::Ledger;
 use crate::program::{DebtPolicy, Expiry, QualifyingActivity};
 use crate::rejection::Rejection;
-use crate::rules::redeem::reward_offers;
 use crate::rules::scheduled::due;
 
 /// Lots and what orders have posted are never negative; the balance is only where the program lets it be owed;
 /// and who owes has nothing to spend.
-pub fn check_no_negative_except_debt(books: &Books, now: Timestamp) -> TestCaseResult {
+pub fn check_no_negative_except_debt(books: &Ledger, now: Timestamp) -> TestCaseResult {
     let account = books.as_of(now);
     let (balance, debt) = (account.balance(now), account.debt());
     for lot in account.lots().iter().chain(account.pending_lots().iter()) {
@@ -36,7 +36,7 @@ pub fn check_no_negative_except_debt(books: &Books, now: Timestamp) -> TestCaseR
         );
     }
     ensure!(balance >= debt.negated(), "a balance of {balance} with a debt of {debt}");
-    for (id, order) in &books.orders {
+    for (id, order) in books.orders() {
         let posted = order.posted();
         let least = [posted.awarded, posted.clawed_back, posted.expired, posted.forgiven]
             .into_iter()
@@ -54,18 +54,18 @@ pub fn check_no_negative_except_debt(books: &Books, now: Timestamp) -> TestCaseR
 
 /// Debt comes of what is taken back, never of spending.
 pub fn check_spending_adds_no_debt(
-    before: &Books,
+    before: &Ledger,
     command: &Command,
-    after: &Books,
+    after: &Ledger,
 ) -> TestCaseResult {
     let spends = matches!(command, Command::SubtractPoints { .. } | Command::RedeemReward { .. });
-    let (debt, now) = (before.account.debt(), after.account.debt());
+    let (debt, now) = (before.account().debt(), after.account().debt());
     ensure!(!spends || now <= debt, "spending raised the debt from {debt} to {now}");
     Ok(())
 }
 
 /// A fact that was taken in, told again at once, brings about nothing.
-pub fn check_idempotency(books: &Books, fact: &Command, now: Timestamp) -> TestCaseResult {
+pub fn check_idempotency(books: &Ledger, fact: &Command, now: Timestamp) -> TestCaseResult {
     let is_fact = matches!(
         fact,
         Command::RecordOrder { .. }
@@ -81,7 +81,7 @@ pub fn check_idempotency(books: &Books, fact: &Command, now: Timestamp) -> TestC
             | Command::CatchUp
     );
     if is_fact {
-        let again = books.decide(fact, now);
+        let again = books.dry_run(fact, now);
         let what = match &again {
             Ok(decision) => {
                 format!("{} events that move {} points", decision.events.len(), decision.points())
@@ -96,17 +96,17 @@ pub fn check_idempotency(books: &Books, fact: &Command, now: Timestamp) -> TestC
 /// What the rules say when they are only asked is what happens: the same answer twice, the points that it says, the
 /// balance that time brings about whether or not it was written down, and rewards as they were offered.
 pub fn check_dry_run(
-    before: &Books,
+    before: &Ledger,
     command: &Command,
     now: Timestamp,
     told: &Result<Decision, Rejection>,
-    after: &Books,
+    after: &Ledger,
 ) -> TestCaseResult {
     let answer = |said: &Result<Decision, Rejection>| match said {
         Ok(decision) => format!("{} events, {} points", decision.events.len(), decision.points()),
         Err(rejection) => rejection.to_string(),
     };
-    let asked = before.decide(command, now);
+    let asked = before.dry_run(command, now);
     ensure!(
         asked == *told,
         "asked again, the rules say otherwise: {}, not {}",
@@ -115,7 +115,7 @@ pub fn check_dry_run(
     );
 
     let mut written = before.clone();
-    let caught_up = written.tell(&Command::CatchUp, now);
+    let caught_up = written.execute(&Command::CatchUp, now);
     ensure!(caught_up.is_ok(), "what is due cannot be written down: {}", answer(&caught_up));
     ensure_equal(
         "the balance once what is due is written down",
@@ -123,13 +123,13 @@ pub fn check_dry_run(
         before.balance(now),
     )?;
     let said = told.as_ref().map_or(Points::ZERO, Decision::points);
-    let was = before.account.totals().balance();
+    let was = before.account().totals().balance();
     ensure_equal(
         "the balance after what the answer says",
-        after.account.totals().balance(),
+        after.account().totals().balance(),
         was.saturating_add(said),
     )?;
-    let late = written.tell(command, now);
+    let late = written.execute(command, now);
     ensure!(
         late.is_ok() == told.is_ok(),
         "once what is due is written down: {}",
@@ -144,8 +144,7 @@ pub fn check_dry_run(
     let Command::RedeemReward { reward, amount: None, .. } = command else {
         return Ok(());
     };
-    let had = |id: &_| before.had.get(id).copied();
-    let offers = before.with_context(None, now, |context| reward_offers(context, had));
+    let offers = before.offers(now);
     let Some(offer) = offers
         .iter()
         .find(|offer| offer.reward == *reward && offer.largest_amount.is_none())
@@ -167,7 +166,7 @@ pub fn check_dry_run(
 }
 
 /// Points end where the program says, can be spent until just before that instant, and are gone at it.
-pub fn check_expiry_instant(books: &Books, now: Timestamp) -> TestCaseResult {
+pub fn check_expiry_instant(books: &Ledger, now: Timestamp) -> TestCaseResult {
     let Some(program) = books.programs().last() else { return Ok(()) };
     match program.definition().expiry {
         Expiry::Never => Ok(()),
@@ -186,7 +185,7 @@ pub fn check_expiry_instant(books: &Books, now: Timestamp) -> TestCaseResult {
                 QualifyingActivity::EarningAndRedeeming => account.last_activity_at(),
             };
             let idle =
-                |at| last(&books.as_of(at)).and_then(|last| books.zone.after(last, after).ok());
+                |at| last(&books.as_of(at)).and_then(|last| books.zone().after(last, after).ok());
             let Some(end) = idle(now).filter(|end| *end > now) else {
                 return Ok(());
             };
@@ -200,19 +199,19 @@ pub fn check_expiry_instant(books: &Books, now: Timestamp) -> TestCaseResult {
     }
 }
 
-fn check_lot_expiry(books: &Books) -> TestCaseResult {
+fn check_lot_expiry(books: &Ledger) -> TestCaseResult {
     let mut programs = books.programs();
     let (Some(program), None) = (programs.next(), programs.next()) else {
         return Ok(());
     };
-    for event in &books.journal {
+    for event in books.events() {
         let (Event::PointsAwarded { lot: Some(lot), .. }
         | Event::PointsAdded { lot: Some(lot), .. }
         | Event::AwardGiven { lot: Some(lot), .. }) = event
         else {
             continue;
         };
-        let want = expected_expiry(lot, program.definition().expiry, books.zone);
+        let want = expected_expiry(lot, program.definition().expiry, books.zone());
         ensure!(
             lot.expires_at == want,
             "earned at {}, points end at {:?}, not {want:?}",
@@ -236,12 +235,12 @@ fn just_before(at: Timestamp) -> Option<Timestamp> {
 }
 
 /// Everything in these lots is there just before an instant, and gone at it.
-fn check_expires_at(books: &Books, end: Timestamp, ends: impl Fn(&Lot) -> bool) -> TestCaseResult {
+fn check_expires_at(books: &Ledger, end: Timestamp, ends: impl Fn(&Lot) -> bool) -> TestCaseResult {
     let Some(eve) = just_before(end) else { return Ok(()) };
     let before = books.as_of(eve);
     let ending = before.lots().iter().filter(|lot| ends(lot)).map(|lot| lot.points);
     let ending = ending.fold(Points::ZERO, Points::saturating_add);
-    let happens: Vec<Event> = books.with_context(None, end, due);
+    let happens: Vec<Event> = books.inspect(None, end, due);
     let at_it = || happens.iter().filter(|event| event.at() == Some(end));
     let expired =
         at_it().filter(|event| matches!(event, Event::PointsExpired { pending: false, .. }));
@@ -260,9 +259,9 @@ fn check_expires_at(books: &Books, end: Timestamp, ends: impl Fn(&Lot) -> bool) 
         points: have,
         reason: crate::event::AdjustmentReason::default(),
     };
-    let spent = books.decide(&all, eve);
+    let spent = books.dry_run(&all, eve);
     ensure!(spent.is_ok(), "{have} points cannot be spent just before {end}: {spent:?}");
-    let late = books.decide(&all, end).err();
+    let late = books.dry_run(&all, end).err();
     let want = Rejection::InsufficientPoints { have: left, need: have };
     let said = late
         .as_ref()

@@ -18,8 +18,8 @@ use super::customer_history::{
 use super::transcript::Transcript;
 use super::vocabulary::Vocabulary;
 use super::{
-    Books, Invariant, carts, check_calculations, check_conservation, check_dry_run,
-    check_exact_discounts, check_expiry_instant, check_idempotency, check_no_negative_except_debt,
+    Invariant, carts, check_calculations, check_conservation, check_dry_run, check_exact_discounts,
+    check_expiry_instant, check_idempotency, check_no_negative_except_debt,
     check_order_entitlements, check_points_or_code, check_refund_slicing,
     check_spending_adds_no_debt,
 };
@@ -29,17 +29,18 @@ use crate::command::{Command, OverRefund};
 use crate::decide::Decision;
 use crate::discount::{Cart, PriceRule, Stacking};
 use crate::id::{OrderId, RefundId, Tag};
+use crate::ledger::Ledger;
 use crate::order::{Order, Origin, Quantity, Refund, RefundContent, Status};
 use crate::program::Program;
 use crate::rejection::Rejection;
 
 /// One step of a life: the books before and after it, and what the rules said.
 pub(super) struct Step<'a> {
-    pub(super) before: &'a Books,
+    pub(super) before: &'a Ledger,
     pub(super) command: &'a Command,
     pub(super) now: Timestamp,
     pub(super) result: &'a Result<Decision, Rejection>,
-    pub(super) after: &'a Books,
+    pub(super) after: &'a Ledger,
 }
 
 /// Tries an invariant.
@@ -82,7 +83,7 @@ fn search_histories(
         let mut books = check.new_ledger(program, life);
         life.steps.iter().try_for_each(|(now, command)| {
             let before = books.clone();
-            let told = books.tell(command, *now);
+            let told = books.execute(command, *now);
             look(&Step {
                 before: &before,
                 command,
@@ -98,8 +99,8 @@ fn search_histories(
     check.search(&customer_histories_under(program, check.zone), test, tell)
 }
 
-/// Books of a customer with these tags, to whom nothing has happened.
-fn new_ledger(check: &ProgramCheck, program: &Program, tags: &BTreeSet<Tag>) -> Books {
+/// Ledger of a customer with these tags, to whom nothing has happened.
+fn new_ledger(check: &ProgramCheck, program: &Program, tags: &BTreeSet<Tag>) -> Ledger {
     check.new_ledger(
         program,
         &CustomerHistory { tags: tags.clone(), birthday: None, steps: Vec::new() },
@@ -162,12 +163,12 @@ fn fitting_commands(
     order: &Order,
     facts: &[(OrderFact, i64, u8)],
 ) -> Option<Vec<(u8, Command)>> {
-    let mut books = Books::new(Program::default());
+    let mut books = Ledger::new(Program::default());
     let report = |order: &Order, status, at| {
         let (order, snapshot) = (order_id()?, Arc::new(order.clone()));
         Some(Command::RecordOrder { order, snapshot, status, at, origin: Origin::Shop })
     };
-    books.tell(&report(order, Status::Paid, None)?, start).ok()?;
+    books.execute(&report(order, Status::Paid, None)?, start).ok()?;
     let mut found = Vec::new();
     for (number, (fact, minute, key)) in (1_u32..).zip(facts) {
         let at = start.checked_add_signed(TimeDelta::minutes(*minute));
@@ -186,7 +187,7 @@ fn fitting_commands(
                     over_refund: OverRefund::Reject,
                     at,
                 };
-                if books.tell(&command, start).is_err() {
+                if books.execute(&command, start).is_err() {
                     continue;
                 }
                 command
@@ -243,7 +244,7 @@ fn search_arrival_order(check: &ProgramCheck, program: &Program) -> Result<(), C
     let told = |case: &ArrivalCase, facts: &[(Timestamp, Command)]| {
         let mut books = new_ledger(check, program, &case.tags);
         for (now, fact) in facts {
-            let told = books.tell(fact, *now);
+            let told = books.execute(fact, *now);
             ensure!(told.is_ok(), "a fact is refused: {told:?}");
         }
         Ok(books)
@@ -329,7 +330,7 @@ fn search_sliced_refunds(check: &ProgramCheck, program: &Program) -> Result<(), 
             return Ok(());
         };
         let mut books = new_ledger(check, program, &case.tags);
-        let told = books.tell(&report, now);
+        let told = books.execute(&report, now);
         ensure!(told.is_ok(), "the order is refused: {told:?}");
         check_refund_slicing(&books, &id, &whole, &slices, now)
     };
@@ -417,8 +418,8 @@ pub(super) fn search_tier_monotonicity(
         };
         (1001_u32..).zip(orders).filter_map(report).collect()
     };
-    let tier = |books: &Books, now: Timestamp| {
-        let tier = books.account.current_tier_id(now);
+    let tier = |books: &Ledger, now: Timestamp| {
+        let tier = books.account().current_tier_id(now);
         let said = tier.map_or_else(|| "no tier".to_owned(), |tier| format!("tier {tier}"));
         (tier.and_then(|tier| program.rank(tier)), said)
     };

@@ -8,7 +8,6 @@ use ::proptest::option::{of, weighted};
 use ::proptest::prelude::*;
 use ::proptest::sample::{Index, select};
 
-use super::Books;
 use super::rewards::{redemption_commands, redemption_terms, rewards};
 use super::values::{
     amounts, categories, ids, instant_at_hour, instants, products, rates, tags, tier_ids,
@@ -20,6 +19,7 @@ use crate::command::{Command, OverRefund};
 use crate::discount::Stacking;
 use crate::event::{AdjustmentReason, ManualTier};
 use crate::id::{ActionId, LineId, OrderId, RefundId, RewardId, RuleId, TierId};
+use crate::ledger::Ledger;
 use crate::order::{Line, Order, Origin, Quantity, Refund, RefundContent, Status};
 use crate::program::{
     ActionKind, ActionRule, Basis, Campaign, CampaignEffect, DebtPolicy, Downgrade,
@@ -345,9 +345,9 @@ pub fn orders() -> impl Strategy<Value = Order> {
 pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refund>> {
     let by_amount = (1..=100_i64).prop_map(|percent| (percent, None));
     let by_line = (1..=4_i64, any::<Index>(), any::<bool>())
-        .prop_map(|(part, line, told)| (part, Some((line, told))));
-    vec(prop_oneof![by_amount, by_line], 0..4).prop_map(move |wishes| {
-        let mut books = Books::new(Program::default());
+        .prop_map(|(part, line, has_amount)| (part, Some((line, has_amount))));
+    vec(prop_oneof![by_amount, by_line], 0..4).prop_map(move |templates| {
+        let mut books = Ledger::new(Program::default());
         let (snapshot, status, at) = (Arc::clone(&order), Status::Paid, None);
         let record = Command::RecordOrder {
             order: id.clone(),
@@ -356,9 +356,9 @@ pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refu
             at,
             origin: Origin::Plugin,
         };
-        let recorded = books.tell(&record, instant_at_hour(0));
-        let wished = wishes.into_iter().enumerate().filter(|_| recorded.is_ok());
-        let refund = |(index, wish)| {
+        let recorded = books.execute(&record, instant_at_hour(0));
+        let templates = templates.into_iter().enumerate().filter(|_| recorded.is_ok());
+        let refund = |(index, template)| {
             let refund = Refund {
                 id: RefundId::new(format!("r{index}")).ok()?,
                 refunded: build_refunded(&order, wish)?,
@@ -369,7 +369,7 @@ pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refu
                 over_refund: OverRefund::Reject,
                 at,
             };
-            books.tell(&command, instant_at_hour(0)).ok().map(|_| refund)
+            books.execute(&command, instant_at_hour(0)).ok().map(|_| refund)
         };
         wished.filter_map(refund).collect()
     })

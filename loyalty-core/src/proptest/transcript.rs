@@ -2,10 +2,10 @@
 
 use std::fmt::{self, Write};
 
-use super::Books;
 use crate::amount::Amount;
 use crate::calendar::Timestamp;
 use crate::command::Command;
+use crate::ledger::Ledger;
 use crate::order::{Line, Order, Quantity, Refund, RefundContent, Status};
 
 /// What happened, step by step. Its text has one numbered line a step.
@@ -22,7 +22,7 @@ impl Transcript {
 
     /// Tells commands to books, and writes down what comes of each.
     pub(super) fn record_all<'a>(
-        books: &mut Books,
+        books: &mut Ledger,
         steps: impl IntoIterator<Item = &'a (Timestamp, Command)>,
     ) -> Self {
         let mut story = Self::default();
@@ -33,10 +33,10 @@ impl Transcript {
     }
 
     /// Tells one command more.
-    pub(super) fn record(&mut self, books: &mut Books, command: &Command, now: Timestamp) {
+    pub(super) fn record(&mut self, books: &mut Ledger, command: &Command, now: Timestamp) {
         let before = books.balance(now);
         let said = describe_command(command);
-        let outcome = if let Err(rejection) = books.tell(command, now) {
+        let outcome = if let Err(rejection) = books.execute(command, now) {
             format!("refused: {rejection}")
         } else {
             let moved = books.balance(now).saturating_sub(before);

@@ -22,12 +22,11 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use chrono::{Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
-use loyalty_core::proptest::{
-    Books, check_calculations, check_conservation, check_order_entitlements,
-};
+use loyalty_core::proptest::{check_calculations, check_conservation, check_order_entitlements};
 use loyalty_core::{
-    AdjustmentReason, Amount, Birthday, Command, Event, Line, LineId, Order, OrderId, Origin,
-    OverRefund, Points, Program, Quantity, Refund, RefundContent, RefundId, Status, Timestamp,
+    AdjustmentReason, Amount, Birthday, Command, Event, Ledger, Line, LineId, Order, OrderId,
+    Origin, OverRefund, Points, Program, Quantity, Refund, RefundContent, RefundId, Status,
+    Timestamp,
 };
 use model::{Downgrade, Expiry, Model, ModelResult, Rules, Tier, Window};
 
@@ -353,7 +352,7 @@ impl Snapshot {
         }
     }
 
-    fn from_ledger(books: &Books, now: Timestamp) -> Self {
+    fn from_ledger(books: &Ledger, now: Timestamp) -> Self {
         let account = books.as_of(now);
         let lots = account.lots().iter().chain(account.pending_lots().iter());
         let lots = lots.map(|lot| (lot.points.get(), lot.expires_at, lot.pending_until));
@@ -391,9 +390,9 @@ fn sequence(seed: u64) {
     let rules = rules(&mut dice);
     let text = document(&rules);
     let program = Program::from_json(&text).unwrap_or_else(|faults| panic!("{faults:?}: {text}"));
-    let mut books = Books::new(program);
+    let mut books = Ledger::new(program);
     let set_at = instant(rules.known_since.and_time(NaiveTime::MIN));
-    books.birthday = Some(Birthday { day: rules.birthday.0, set_at });
+    books.set_birthday(Some(Birthday { day: rules.birthday.0, set_at }));
     // Another store writes down at each half day what is due.
     let mut punctual = dice.chance(10).then(|| books.clone());
     let mut model = Model::new(rules, start());
@@ -403,7 +402,7 @@ fn sequence(seed: u64) {
         for _ in 0..jump {
             model.advance_half_day();
             if let Some(books) = &mut punctual {
-                books.tell(&Command::CatchUp, instant(model.now)).unwrap();
+                books.execute(&Command::CatchUp, instant(model.now)).unwrap();
             }
         }
         let now = instant(model.now);
@@ -417,8 +416,8 @@ fn sequence(seed: u64) {
             say()
         );
         let command = command(told, now);
-        let foreseen = dice.chance(10).then(|| books.decide(&command, now));
-        let got = books.tell(&command, now);
+        let foreseen = dice.chance(10).then(|| books.dry_run(&command, now));
+        let got = books.execute(&command, now);
         assert_eq!(
             foreseen.as_ref().unwrap_or(&got),
             &got,
@@ -434,22 +433,22 @@ fn sequence(seed: u64) {
             say()
         );
         if let Some(books) = &mut punctual {
-            let _refused = books.tell(&command, now);
+            let _refused = books.execute(&command, now);
         }
         if dice.chance(2) {
-            let state = serde_json::to_string(&books.account).unwrap();
-            books.account = serde_json::from_str(&state).unwrap();
+            let state = serde_json::to_string(books.account()).unwrap();
+            *books.account_mut() = serde_json::from_str(&state).unwrap();
         }
     }
     let end = instant(model.now);
-    books.tell(&Command::CatchUp, end).unwrap();
+    books.execute(&Command::CatchUp, end).unwrap();
     let checked = check_conservation(&books).and_then(|()| check_order_entitlements(&books));
     checked
         .and_then(|()| check_calculations(&books))
         .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-    assert_eq!(books.account.totals().granted.get(), model.granted_points, "seed {seed}");
+    assert_eq!(books.account().totals().granted.get(), model.granted_points, "seed {seed}");
     if let Some(punctual) = punctual {
-        let late: &[Event] = &books.journal;
-        assert_eq!(punctual.journal, late, "seed {seed}: caught up late");
+        let late: &[Event] = books.events();
+        assert_eq!(punctual.events(), late, "seed {seed}: caught up late");
     }
 }

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use loyalty_core::proptest::{
-    Books, check_calculations, check_conservation, check_order_entitlements,
-};
+use loyalty_core::proptest::{check_calculations, check_conservation, check_order_entitlements};
 use loyalty_core::{
-    AdjustmentReason, Amount, Command, Event, Line, LineId, Order, OrderId, Origin, OverRefund,
-    Points, Program, Quantity, Refund, RefundContent, RefundId, Status, Timestamp,
+    AdjustmentReason, Amount, Command, Event, Ledger, Line, LineId, Order, OrderId, Origin,
+    OverRefund, Points, Program, Quantity, Refund, RefundContent, RefundId, Status, Timestamp,
 };
 
 /// One point per full ten, and the same with lots of nine months.
@@ -19,22 +17,22 @@ pub const NINE_MONTHS: &str = r#"{"expiry": {"per_lot": {"after": "P9M"}}}"#;
 pub type Step<'a> = (&'a str, Command, Result<i64, &'a str>);
 
 /// Plays a story in new books under a program's document.
-pub fn run_scenario(program: &str, steps: &[Step<'_>]) -> Books {
-    continue_scenario(Books::new(parse_program(program)), steps)
+pub fn run_scenario(program: &str, steps: &[Step<'_>]) -> Ledger {
+    continue_scenario(Ledger::new(parse_program(program)), steps)
 }
 
 /// Plays a story on. After each step the books must add up and hold what the orders are worth; a refused
 /// step changes nothing; writing expiry down changes no balance.
-pub fn continue_scenario(mut books: Books, steps: &[Step<'_>]) -> Books {
+pub fn continue_scenario(mut books: Ledger, steps: &[Step<'_>]) -> Ledger {
     for (number, (now, command, want)) in steps.iter().enumerate() {
         let now = at(now);
         let before = books.balance(now);
-        let told = books.tell(command, now);
+        let told = books.execute(command, now);
         let got = told
             .as_ref()
             .map(|_| books.balance(now).get())
             .map_err(loyalty_core::Rejection::code);
-        assert_eq!(got, *want, "step {number}: {command:?} on {:?}", books.account);
+        assert_eq!(got, *want, "step {number}: {command:?} on {:?}", books.account());
         if told.is_err() || *command == Command::CatchUp {
             assert_eq!(books.balance(now), before, "step {number}: {command:?}");
         }
@@ -157,9 +155,9 @@ pub fn with_time(time: &str, mut command: Command) -> Command {
 }
 
 /// The points that single events moved, in order.
-pub fn point_changes(books: &Books) -> Vec<i64> {
+pub fn point_changes(books: &Ledger) -> Vec<i64> {
     books
-        .journal
+        .events()
         .iter()
         .map(Event::points)
         .filter(|points| !points.is_zero())

@@ -84,7 +84,7 @@ fn entries_explain_every_change() {
                    "rules": [{"rule_id": "base", "earn": {"per_unit": "1"}, "basis": "30.25", "points": "30.25"}],
                    "exact": "30.25", "rounding": "down", "points": 30,
                    "before": {"awarded": 60, "taken_back": 0, "expired": 0}},
-               "text": "The order earns 30 points: 30.25 by base (1 per unit of 30.25), 30.25 rounded down. Of the total of 60.50, 30.25 was refunded. Before, 60 were awarded."})
+               "text": "The order earns 30 points: 30.25 by base (1 per unit of 30.25), 30.25 rounded down. Of the total of 60.50, 30.25 was refunded. Before this, 60 points were awarded."})
     );
     assert_eq!(entries[1]["expires_at"], "2026-04-01T11:00:00Z");
     assert_eq!(entries[7]["expires_at"], "2026-03-31T11:00:00Z");

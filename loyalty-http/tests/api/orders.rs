@@ -80,7 +80,7 @@ fn an_order_moves_through_its_statuses() {
     );
     assert_eq!(
         cancelled.json()["text"],
-        "The order is cancelled and earns nothing. Before, 50 were awarded."
+        "The order is cancelled and earns nothing. Before this, 50 points were awarded."
     );
     assert_eq!(changed(&put(order("paid", "50.00", &at("06")))), (50, 50));
     let read = world.get("/v1/orders/o").expect(200).json();

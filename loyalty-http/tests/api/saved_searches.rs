@@ -105,5 +105,5 @@ fn searches_support_points_times_and_operators() {
     let refused = world.get("/v1/customers/search?query=total_spent:%3E100");
     refused.assert_problem(422, "invalid_search", "query");
     let detail = refused.json()["detail"].as_str().unwrap().to_owned();
-    assert!(detail.contains("total_spent is not kept here"), "{detail}");
+    assert!(detail.contains("total_spent is not stored"), "{detail}");
 }

@@ -150,7 +150,7 @@ fn actions_pay_within_their_limits() {
     );
     assert_eq!(
         second["awards"][0]["text"],
-        "20 of 30 points for review: at most 50 points a day."
+        "20 of 30 points for review: limited to 50 points a day."
     );
     assert_eq!(
         (&second["awards"][0]["partial"], &second["point_balance"]),

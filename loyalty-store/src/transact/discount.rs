@@ -15,6 +15,7 @@ use loyalty_core::{
 
 use super::{Transaction, TransactionError, TransactionView};
 use crate::catalogue::SavedSearch;
+use crate::customer_ref::CustomerRef;
 use crate::discount::index::IndexChange;
 use crate::discount::lookup::{self, CodeLookup, DiscountView};
 use crate::discount::{
@@ -24,7 +25,7 @@ use crate::error::{Failure, Rejection};
 use crate::numeric_id::NumericId;
 use crate::projections::{Projection, ProjectionKey};
 use crate::query::CustomerView;
-use crate::request::{CustomerRef, EmailConflict, Existence, Receipt};
+use crate::request::{EmailConflict, Existence, Receipt};
 
 /// What the transaction itself has changed, else what its view holds.
 impl<V: TransactionView> DiscountView for Transaction<'_, V> {
@@ -285,8 +286,9 @@ impl<V: TransactionView> Transaction<'_, V> {
     ) -> Result<CodeBatch, TransactionError> {
         self.load_rule(rule)?;
         if texts.len() > DiscountAction::MAX_BATCH {
-            return Err(Rejection::TooManyCodes.into());
+            return Err(Rejection::TooManyCodes { limit: DiscountAction::MAX_BATCH }.into());
         }
+
         let mut entries = Vec::with_capacity(texts.len());
         for text in texts {
             let outcome = match Code::new(text) {
@@ -366,7 +368,7 @@ impl<V: TransactionView> Transaction<'_, V> {
             self.append_events(None, event.map(Event::Discount).into_iter().collect())?;
         }
         if lookup::load_checkout_codes(self, self.shop.id, checkout)?.len() > Cart::MAX_CODES {
-            return Err(Rejection::TooManyCodes.into());
+            return Err(Rejection::TooManyCodes { limit: Cart::MAX_CODES }.into());
         }
         let discount = Some(self.load_checkout(checkout)?);
         Ok(Receipt {

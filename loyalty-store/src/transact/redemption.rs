@@ -10,10 +10,11 @@ use loyalty_core::{
 };
 
 use super::{Transaction, TransactionError, TransactionView};
+use crate::customer_ref::CustomerRef;
 use crate::discount::lookup::{self, DiscountView};
 use crate::error::{Failure, Rejection};
 use crate::redemption::{self, RedemptionAction, RedemptionView};
-use crate::request::{CustomerRef, EmailConflict, Existence, Receipt};
+use crate::request::{EmailConflict, Existence, Receipt};
 
 impl<V: TransactionView> Transaction<'_, V> {
     pub(super) fn perform_redemption(

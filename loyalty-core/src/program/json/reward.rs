@@ -78,7 +78,11 @@ impl NodeRef<'_> {
         let variable = if gives.is_text() { None } else { gives.member("variable_amount") };
         if let Some(at) = variable {
             if let Some(cost) = cost {
-                cost.push_fault::<()>("contradiction", "follows from points_per_unit here", faults);
+                cost.push_fault::<()>(
+                    "contradiction",
+                    "is not allowed: the cost follows from points_per_unit",
+                    faults,
+                );
             }
             return at.variable_amount(faults).map(RewardPricing::Variable);
         }

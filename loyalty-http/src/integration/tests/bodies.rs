@@ -318,7 +318,7 @@ fn a_fault_is_named_with_its_place() {
         (
             r#""customer":{"id":"a\nb"}"#,
             "/customer/id",
-            "must not hold control characters",
+            "must not contain control characters",
         ),
         (r#""customer":{"email":"a\u0000b"}"#, "/customer/email", "must not hold a NUL"),
         (
