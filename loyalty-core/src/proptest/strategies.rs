@@ -347,7 +347,7 @@ pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refu
     let by_line = (1..=4_i64, any::<Index>(), any::<bool>())
         .prop_map(|(part, line, has_amount)| (part, Some((line, has_amount))));
     vec(prop_oneof![by_amount, by_line], 0..4).prop_map(move |templates| {
-        let mut books = Ledger::new(Program::default());
+        let mut ledger = Ledger::new(Program::default());
         let (snapshot, status, at) = (Arc::clone(&order), Status::Paid, None);
         let record = Command::RecordOrder {
             order: id.clone(),
@@ -356,12 +356,12 @@ pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refu
             at,
             origin: Origin::Plugin,
         };
-        let recorded = books.execute(&record, instant_at_hour(0));
+        let recorded = ledger.execute(&record, instant_at_hour(0));
         let templates = templates.into_iter().enumerate().filter(|_| recorded.is_ok());
         let refund = |(index, template)| {
             let refund = Refund {
                 id: RefundId::new(format!("r{index}")).ok()?,
-                refunded: build_refunded(&order, wish)?,
+                refunded: build_refunded(&order, template)?,
             };
             let command = Command::RefundOrder {
                 order: id.clone(),
@@ -369,9 +369,9 @@ pub fn refunds(id: OrderId, order: Arc<Order>) -> impl Strategy<Value = Vec<Refu
                 over_refund: OverRefund::Reject,
                 at,
             };
-            books.execute(&command, instant_at_hour(0)).ok().map(|_| refund)
+            ledger.execute(&command, instant_at_hour(0)).ok().map(|_| refund)
         };
-        wished.filter_map(refund).collect()
+        templates.filter_map(refund).collect()
     })
 }
 
