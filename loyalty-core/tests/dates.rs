@@ -179,6 +179,7 @@ fn balances_end_by_inactivity() {
         ),
         ("Asia/Tokyo", "P1Y", &[("2025-12-31T15:00:00Z", 5)], "2026-12-31T15:00:00Z"),
     ];
+
     for (zone, after, changes, expected) in rows {
         let mut ledger =
             ledger(zone, &format!(r#"{{"expiry": {{"inactivity": {{"after": "{after}"}}}}}}"#));
@@ -251,6 +252,7 @@ fn award_instants(events: &[Event]) -> Vec<Timestamp> {
 fn birthdays_are_awarded() {
     let thirty = r#""birthday""#;
     let none = r#"{"birthday": {"notice_days": 0}}"#;
+
     for (zone, kind, born, set_at, until, expected) in [
         (
             "UTC",
@@ -377,6 +379,7 @@ fn anniversaries_are_awarded() {
 fn tiers_end_with_their_window() {
     let rolling = |months: &str| format!(r#"{{"rolling": "{months}"}}"#);
     let year = r#""calendar_year""#.to_owned();
+
     for (zone, window, ordered, expected) in [
         ("UTC", rolling("P12M"), "2025-01-15T10:00:00Z", "2026-01-15T10:00:00Z"),
         ("UTC", rolling("P12M"), "2024-02-29T10:00:00Z", "2025-03-01T00:00:00Z"),

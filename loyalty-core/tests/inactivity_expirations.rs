@@ -45,6 +45,7 @@ fn an_expired_order_is_not_clawed_back_again() {
         ],
     );
     assert_eq!(ledger.orders()[&id("a")].posted().expired, Points::from(100));
+
     // Points spent before the others expired are owed, and are returned with the order.
     run_with_program_change(
         "{}",
@@ -55,6 +56,7 @@ fn an_expired_order_is_not_clawed_back_again() {
             ("03-03", report_again("a", "100", "03-03"), Ok(-30)),
         ],
     );
+
     // Points that paid debt were in no lot, and did not expire.
     run_with_program_change(
         "{}",
@@ -67,6 +69,7 @@ fn an_expired_order_is_not_clawed_back_again() {
         ],
         &[("03-01", cancel("a"), Ok(-40))],
     );
+
     // If debt is forgiven, nothing remains to forgive.
     let stop = r#"{"debt": "stop_at_zero"}"#;
     let ledger = run_with_program_change(stop, &hundred, &[("03-01", cancel("a"), Ok(0))]);
@@ -169,6 +172,7 @@ fn an_award_and_an_order_share_an_expiration() {
         [(undo_referral(), 0), (cancel("a"), -100)],
         [(cancel("a"), -50), (undo_referral(), -100)],
     ];
+
     for [(first, then), (second, end)] in ways {
         run_with_program_change(
             &before,
@@ -190,6 +194,7 @@ fn merge_into(from: &Ledger, mut into: Ledger, now: &str) -> Ledger {
 #[test]
 fn an_award_expired_after_a_merge_is_not_clawed_back_again() {
     let lots = r#""expiry": {"per_lot": {"after": "P1M"}}"#;
+
     for (program, hold) in
         [(lots, false), (lots, true), (r#""expiry": {"inactivity": {"after": "P1M"}}"#, false)]
     {
@@ -227,6 +232,7 @@ fn an_order_expired_around_a_merge_is_not_clawed_back_again() {
     let customer = || run_with_program_change("{}", &[("01-20", add(5), Ok(5))], &[]);
     let before = merge_into(&guest(&[("02-02", catch_up(), Ok(0))]), customer(), "02-03");
     let after = merge_into(&guest(&[]), customer(), "01-25");
+
     for both in [before, after] {
         let both = continue_unchecked(both, &[("04-01", catch_up(), 0), ("04-02", cancel("a"), 0)]);
         assert_eq!(both.account().totals().clawed_back, Points::ZERO);
@@ -246,6 +252,7 @@ fn continue_unchecked(mut ledger: Ledger, steps: &[(&str, Command, i64)]) -> Led
         assert!(ledger.account().is_consistent());
         check_order_entitlements(&ledger).unwrap();
     }
+
     ledger
 }
 

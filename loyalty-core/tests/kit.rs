@@ -129,6 +129,7 @@ fn histories_reach_the_whole_program() {
             }
         }
     }
+
     let wanted = [
         "accepted",
         "insufficient_points",
@@ -155,6 +156,7 @@ fn histories_reach_the_whole_program() {
         "tea",
         "big",
     ];
+
     for name in wanted {
         assert!(observed.contains(name), "none of 400 histories has {name}: {observed:?}");
     }
@@ -225,6 +227,7 @@ fn pays_for_each_report(context: &Context<'_>, command: &Command) -> Result<Deci
             .events
             .extend(decide(&Context { account: Some(&account), ..*context }, &more)?.events);
     }
+
     Ok(decision)
 }
 
@@ -328,9 +331,11 @@ fn loses_a_cent(
         .filter_map(|code| code.outcome.as_mut().ok())
         .flat_map(|one| &mut one.shares);
     let cent = Amount::from_ten_thousandths(100).unwrap();
+
     for share in shares.take(1) {
         share.amount = share.amount.checked_sub(cent).unwrap_or_default();
     }
+
     Ok(found)
 }
 
@@ -388,6 +393,7 @@ fn a_broken_engine_breaks_an_invariant_by_name() {
         ),
         ("loses a cent", decide, FULL_PROGRAM, Invariant::ExactAllocation),
     ];
+
     for (name, decide, document, expected) in cases {
         let evaluate = if expected == Invariant::ExactAllocation { loses_a_cent } else { evaluate };
         let check = ProgramCheck {
@@ -431,6 +437,7 @@ fn an_inapplicable_invariant_gives_its_reason() {
         (by_points, Invariant::TierMonotonicInSpend, "tiers count points"),
         (DEFAULT, Invariant::ExactExpiryInstant, "points never expire"),
     ];
+
     for (document, invariant, expected) in cases {
         match ProgramCheck::default().check_invariant(invariant, &program(document)) {
             Ok(InvariantOutcome::NotApplicable { reason }) => {
@@ -448,17 +455,20 @@ fn exploitable_programs_are_reported() {
             r#""rewards": [{{"id": "five", "name": "5 off", "cost": {cost}, "gives": {{"fixed_amount": "5"}}}}]"#
         )
     };
+
     let tier = |entry: &str| {
         format!(
             r#""tiers": [{{"id": "gold", "name": "Gold", "threshold": "100", "entry": {entry}}}]"#
         )
     };
+
     let welcome = |when: &str| {
         format!(
             r#""earning": [{{"id": "hello", "earn": {{"per_order": 500}}, "when": {{{when}}}}}], {}"#,
             five(500)
         )
     };
+
     // The rule for tea earns less and replaces the base from 100 on, so spending more earns less.
     let teas = r#""earning": [
         {"id": "base", "earn": {"per_unit": "1"}},
@@ -489,6 +499,7 @@ fn exploitable_programs_are_reported() {
         (welcome(r#""minimum_spend": "100""#), &[]),
         (teas.to_owned(), &[(ProgramProperty::NoTierLostBySpending, "/tiering/metric")]),
     ];
+
     for (fields, expected) in cases {
         let findings = ProgramCheck::default().find_exploits(&program(&format!("{{{fields}}}")));
         let found = findings

@@ -139,6 +139,7 @@ fn the_later_of_undated_reports_counts() {
             ],
         );
     }
+
     let cancelled = [
         (
             "01-01",
@@ -168,6 +169,7 @@ fn early_facts_count_once_their_order_is_recorded() {
             ("01-04", refund_amount("a", "r1", "3"), Ok(7)),
         ],
     );
+
     // Too large, or with unknown lines: they arrived before the order, when nothing could reject them.
     for early in [refund_amount("a", "r", "10.01"), refund_lines("a", "r", &[("1", "2")])] {
         run_scenario(
@@ -178,6 +180,7 @@ fn early_facts_count_once_their_order_is_recorded() {
             ],
         );
     }
+
     run_scenario(
         "{}",
         &[
@@ -185,6 +188,7 @@ fn early_facts_count_once_their_order_is_recorded() {
             ("01-02", record_paid_order("a", single_line_order("10")), Ok(10)),
         ],
     );
+
     // A cancellation, dated and undated.
     run_scenario(
         "{}",
@@ -234,6 +238,7 @@ fn the_latest_snapshot_counts() {
             ),
         ],
     );
+
     // Of two reports of one instant the content decides, not the sequence.
     let (small, large) = (
         with_time("01-01", record_paid_order("a", single_line_order("10"))),
@@ -274,6 +279,7 @@ fn refunds_cannot_exceed_their_order() {
         }
         command
     };
+
     run_scenario(
         "{}",
         &[
@@ -291,6 +297,7 @@ fn all_units_can_be_returned_if_rounding_raised_the_lines() {
         let lines = ["1", "2", "3"].map(|id| line(id, "1", "3.34")).to_vec();
         loyalty_core::Order { total: amount("10"), ..order_with_lines(lines) }
     };
+
     run_scenario(
         "{}",
         &[
@@ -458,6 +465,7 @@ fn the_non_expiring_lot_counts_as_the_orders_own() {
         ],
     );
     assert_eq!(lots(&ledger), [10, 22]);
+
     // An order without points in that lot has no such claim.
     let mut ledger = run_scenario(
         NINE_MONTHS,
@@ -484,6 +492,7 @@ fn the_earliest_end_is_spent_before_the_earliest_award() {
         let balance = ledger.balance(at(day)).get();
         ledger = continue_scenario(ledger, &[(day, add(points), Ok(balance + points))]);
     }
+
     assert_eq!(lots(&ledger), [4, 8, 2, 1]);
     let ledger = continue_scenario(ledger, &[("01-05", spend(5), Ok(10))]);
     assert_eq!(lots(&ledger), [7, 2, 1]);
@@ -592,6 +601,7 @@ fn an_order_without_customer_earns_once_it_has_one() {
         loyalty_core::decide(&context, &record_paid_order("a", single_line_order("10"))).unwrap();
     ledger.fold_all(&decision.events);
     assert_eq!(ledger.balance(at("01-01")), Points::ZERO);
+
     // Its points expire as if they were earned at the gate.
     continue_scenario(
         ledger,
@@ -616,6 +626,7 @@ fn accounts() -> Vec<(&'static str, Ledger)> {
             &[("01-01", add(points), Ok(points)), ("02-01", add(5), Ok(points + 5))],
         )
     };
+
     let lasting = |points| run_scenario("{}", &[("01-01", add(points), Ok(points))]);
     let mut both = ending(30);
     both.publish(parse_program("{}"), Timestamp::UNIX_EPOCH);
@@ -714,13 +725,16 @@ fn merging_adopts_a_tier_where_there_is_none() {
         id: TierId::new(name).unwrap(),
         until: until.map(at),
     };
+
     let with = |tier: Option<ManualTier>| {
         let mut account = Account::default();
         account.evolve(&Event::TierSet { tier, at: None });
         account
     };
+
     let (silver, gold) = (tier("silver", None), tier("gold", None));
     let over = tier("over", Some("02-01"));
+
     for (from, into, expected) in [
         (Some(&silver), None, Some(&silver)),
         (Some(&silver), Some(&gold), Some(&gold)),
@@ -750,6 +764,7 @@ fn stated_amounts_cap_line_refunds() {
         let lines = vec![("1".parse().unwrap(), units(unit))];
         refund("a", name, RefundContent::Lines { lines, amount: Some(amount(money)) })
     };
+
     run_scenario(
         "{}",
         &[

@@ -100,6 +100,7 @@ fn pending_points_of_others_are_clawed_back_first() {
         ],
     );
     assert_eq!(pending(&ledger, "01-17"), 0);
+
     // Its own lot is clawed back first, though others are pending.
     let ledger = run_scenario(
         TWO_WEEKS,
@@ -188,6 +189,7 @@ fn inactivity_expires_points_once() {
 #[test]
 fn adjustments_are_activity_by_default_only() {
     let set = |points: u32| Command::SetBalance { to: Points::from(points), reason: None };
+
     for (program, left) in [(IDLE, 120), (IDLE_DEALING, 0)] {
         run_scenario(
             program,
@@ -198,6 +200,7 @@ fn adjustments_are_activity_by_default_only() {
             ],
         );
     }
+
     // The first points of an empty account start its period of inactivity.
     run_scenario(
         IDLE_DEALING,
@@ -210,6 +213,7 @@ fn adjustments_are_activity_by_default_only() {
 #[test]
 fn events_due_before_a_publication_use_the_old_program() {
     let year = r#"{"expiry": {"inactivity": {"after": "P1Y"}}}"#;
+
     for (published, day, expected) in [
         ("02-15", "02-14", 0),   // over on 1 February, under the old program
         ("01-15", "02-14", 100), // the new one gives a year
@@ -219,6 +223,7 @@ fn events_due_before_a_publication_use_the_old_program() {
         assert_eq!(ledger.balance(at(day)).get(), expected, "{published}");
         assert_eq!(ledger.balance(at("03-01")).get(), expected, "{published}");
     }
+
     // A shorter period is not retroactive: it ends the balance when it comes into force.
     let mut ledger = run_scenario(year, &[("01-01", add(100), Ok(100))]);
     ledger.publish(parse_program(IDLE), at("06-01"));
@@ -242,6 +247,7 @@ fn lots_expire_after_the_clock_is_set_back_before_a_publication() {
     {
         account.evolve(&event);
     }
+
     let later = Context {
         in_force_since: since,
         ..Context::new(&lots, &account, at("02-01"))
@@ -346,6 +352,7 @@ fn a_shop_clock_far_ahead_removes_no_activity() {
         ],
     );
     assert_tier(&ledger, "01-03", "silver");
+
     // Activity that no window includes any more is removed by the engine's time, not the shop's.
     let ledger = continue_scenario(
         ledger,
@@ -363,6 +370,7 @@ fn a_shop_clock_far_ahead_removes_no_activity() {
 #[test]
 fn tiers_are_lowered_by_policy_after_term_and_grace() {
     let rolling = r#""window": {"rolling": "P2M"}"#;
+
     for (policy, tiers_at) in [
         (r#""down": "never""#, &[("03-01", "gold"), ("12-01", "gold")][..]),
         (r#""down": "to_qualified""#, &[("02-28", "gold"), ("03-01", "-")]),
@@ -420,6 +428,7 @@ fn a_manual_tier_applies_until_its_end_or_a_higher_one() {
         &[("01-10", record_paid_order("a", single_line_order("300")), Ok(350))],
     );
     assert_tier(&ledger, "01-11", "gold");
+
     // A manual tier above the earned one remains.
     let ledger = run_scenario(
         &program,
@@ -436,6 +445,7 @@ fn a_manual_tier_applies_until_its_end_or_a_higher_one() {
 #[test]
 fn points_and_orders_count_too() {
     let points = tiers(r#""metric": "points_earned""#);
+
     // Neither entry rewards nor adjustments count.
     let set = Command::SetBalance { to: Points::from(500), reason: None };
     let ledger = run_scenario(
@@ -468,11 +478,13 @@ fn refunds_that_keep_points_count_for_tiers() {
             if metric == "orders" { 1 } else { 100 }
         )
     };
+
     let refunds = [
         ("01-02", refund_amount("a", "r1", "0.01"), Ok(100)),
         ("01-03", refund_lines("a", "r2", &[("1", "1")]), Err("refund_exceeds_order")),
         ("01-04", refund_amount("a", "r3", "99.99"), Ok(100)),
     ];
+
     // Refunds reduce spend, and a full one removes the order. The points and what they earned remain.
     for (metric, ends) in
         [("spend", ["-", "-"]), ("orders", ["club", "-"]), ("points_earned", ["club", "club"])]
@@ -497,6 +509,7 @@ fn refunds_that_keep_points_count_for_tiers() {
         assert!(reasons(&ledger).is_empty());
         assert_tier(&ledger, "01-06", if metric == "orders" { "club" } else { "-" });
     }
+
     // By line, with a remaining line.
     let two = order_with_lines(vec![line("1", "2", "60"), line("2", "1", "50")]);
     let ledger = run_scenario(
@@ -677,6 +690,7 @@ fn order_rule_allowances_stay_with_the_order() {
                  "limits": [{{"points": 100, "per": "month", "partial": {partial}}}]}}]}}"#
         )
     };
+
     run_scenario(
         &program(true),
         &[
@@ -775,15 +789,18 @@ fn a_merge_adds_the_usage_of_limits() {
             ("03-11", perform_action("review"), Ok(60)),
         ],
     );
+
     // The day before has ended, the week has not.
     let (guest, customer) = (
         [("03-10", perform_action("share"), Ok(30))],
         [("03-09", perform_action("share"), Ok(30))],
     );
+
     for (guest, customer) in [(&guest, &customer), (&customer, &guest)] {
         let ledger = merge_guest(ACTIONS, guest, customer, "03-10");
         continue_scenario(ledger, &[("03-10", perform_action("share"), Err("limit_reached"))]);
     }
+
     let limited = r#"{"earning": [{"id": "base", "earn": {"per_unit": "1"},
         "limits": [{"points": 100, "per": "month", "partial": true}]}]}"#;
     let (guest, customer) = (
@@ -814,6 +831,7 @@ fn campaigns(combine: &str, campaigns: &str) -> String {
 #[test]
 fn multipliers_combine_by_policy() {
     let triple = r#"{"id": "weekend", "effect": {"multiplier": "3"}}"#;
+
     for (combine, expected) in [("multiply", 60), ("highest", 30), ("add", 40)] {
         let program = campaigns(combine, triple);
         run_scenario(
@@ -828,12 +846,14 @@ fn multipliers_combine_by_policy() {
             &[("01-02", record_paid_order("a", single_line_order("10")), Ok(30))],
         );
     }
+
     // Rounded once, after: 0.7 times 1.5 is 1.05.
     let half = r#"{"id": "weekend", "effect": {"multiplier": "1.5"}}"#;
     run_scenario(
         &campaigns("multiply", half),
         &[("01-02", record_paid_order("a", single_line_order("0.70")), Ok(1))],
     );
+
     // Two campaigns of 2 and 3: 6, 3, 4; and 12, 3, 5 with the tier.
     let two =
         r#"{"id": "a", "effect": {"multiplier": "2"}}, {"id": "b", "effect": {"multiplier": "3"}}"#;
@@ -869,6 +889,7 @@ fn campaigns_have_conditions_on_lines_tiers_tags_and_time() {
             ],
         );
     }
+
     // A refund of the shoes claws back their points.
     let ledger = run_scenario(
         &campaigns("multiply", shoes),
@@ -911,12 +932,14 @@ fn campaigns_have_conditions_on_lines_tiers_tags_and_time() {
             &[(placed, record_paid_order("a", single_line_order("10")), Ok(expected))],
         );
     }
+
     let tagged = r#"{"id": "t", "effect": {"multiplier": "2"}, "customer_tags": ["friend"]}"#;
     let mut ledger = run_scenario(
         &campaigns("multiply", tagged),
         &[("01-01", record_paid_order("a", single_line_order("10")), Ok(10))],
     );
     ledger.set_tags([Tag::new("friend").unwrap()]);
+
     // The campaigns of the first order are pinned.
     continue_scenario(
         ledger,
@@ -1041,10 +1064,12 @@ fn a_refund_claws_back_both_bonuses() {
     pair.assert_points("01-05", 19, 0, 0);
     pair.execute_as_friend(&cancel("b"), "01-06").unwrap();
     pair.assert_points("01-06", 0, 0, 0);
+
     // The next qualifying order completes the referral after all.
     pair.execute_as_friend(&record_paid_order("c", single_line_order("30")), "01-07")
         .unwrap();
     pair.assert_points("01-07", 55, 0, 40);
+
     // The same after the release.
     pair.execute_as_friend(&cancel("c"), "03-01").unwrap();
     pair.assert_points("03-01", 0, 0, 0);
@@ -1059,8 +1084,10 @@ fn an_expired_referral_bonus_is_not_clawed_back_again() {
                 "milestones": [{{"friends": 1, "points": 20}}]}}}}"#
         )
     };
+
     let lots = r#"{"per_lot": {"after": "P1M"}}"#;
     let idle = r#"{"inactivity": {"after": "P1M"}}"#;
+
     for (expiry, hold) in
         [(lots, ""), (idle, ""), (lots, r#", "hold": "P14D""#), (idle, r#", "hold": "P14D""#)]
     {
@@ -1073,6 +1100,7 @@ fn an_expired_referral_bonus_is_not_clawed_back_again() {
         pair.execute_as_friend(&cancel("a"), "03-01").unwrap();
         pair.assert_points("03-01", 0, 0, 0);
     }
+
     // Points spent before the others expired are owed.
     let mut pair = ReferralPair::with_program(&program(lots, ""));
     pair.join("01-01").unwrap();
@@ -1081,6 +1109,7 @@ fn an_expired_referral_bonus_is_not_clawed_back_again() {
     pair.sender.execute(&spend(60), at("01-02")).unwrap();
     pair.execute_as_friend(&cancel("a"), "03-01").unwrap();
     pair.assert_points("03-01", 0, -60, 0);
+
     // The non-expiring lot does not distinguish its points: no more expired than it had.
     let mut pair = ReferralPair::with_program(&program(idle, ""));
     pair.join("01-01").unwrap();
@@ -1105,6 +1134,7 @@ fn milestones_are_paid_without_a_bonus_for_each_friend() {
     pair.execute_as_friend(&cancel("a"), "01-16").unwrap();
     pair.assert_points("01-16", 0, 0, 0);
     assert_eq!(pair.sender.account().activity().referral_count(), 0);
+
     // A referral without a bonus does not change the balance.
     let idle = r#"{"expiry": {"inactivity": {"after": "P1M"}}, "referrals": {"received": 5}}"#;
     let mut pair = ReferralPair::with_program(idle);
@@ -1125,6 +1155,7 @@ fn milestones_are_paid_and_clawed_back() {
         order: order(name),
         gate_at: at("01-01"),
     };
+
     sender.execute(&reward(2, "x"), at("02-01")).unwrap();
     sender.execute(&reward(2, "x"), at("02-01")).unwrap();
     assert_eq!(sender.balance(at("02-01")).get(), 40);
@@ -1141,6 +1172,7 @@ fn milestones_are_paid_and_clawed_back() {
 #[test]
 fn ineligible_referrals_are_rejected() {
     let ada = || referral_party(7, "Ada.L@gmail.com", &["card 1"]);
+
     for (own, why) in [
         (referral_party(7, "other@example.com", &[]), "nobody can bring themselves"),
         (
@@ -1161,6 +1193,7 @@ fn ineligible_referrals_are_rejected() {
             ("referral_refused", format!("the referral was rejected: {why}"))
         );
     }
+
     let mut pair = ReferralPair::new();
     pair.execute_as_friend(&record_paid_order("a", single_line_order("1")), "01-01")
         .unwrap();
@@ -1169,6 +1202,7 @@ fn ineligible_referrals_are_rejected() {
         friend: Ledger::new(Program::default()),
         ..ReferralPair::new()
     };
+
     assert_eq!(off.join("01-02"), Err("referrals_off"));
 }
 
@@ -1200,13 +1234,16 @@ fn full_programs_round_trip_through_json() {
         "actions": [{"id": "b", "kind": {"birthday": {"notice_days": 7}}, "points": 1, "hold": "P1D"},
                     {"id": "a", "kind": "anniversary", "points": 1}, {"id": "b2", "kind": "birthday", "points": 1}]}"#;
     let stacking = r#"{"stacking": "exclusive"}"#;
+
     for document in
         [ACTIONS, FRIENDS, IDLE, IDLE_DEALING, TWO_WEEKS, &gold, &tiering, &year, limits, stacking]
     {
         let program = parse_program(document);
         assert_eq!(Program::from_json(&program.to_json()), Ok(program), "{document}");
     }
+
     let plain = Program::default().to_json();
+
     for new in
         ["tiering", "actions", "campaigns", "combine", "hold", "referrals", "limits", "stacking"]
     {
@@ -1217,6 +1254,7 @@ fn full_programs_round_trip_through_json() {
 #[test]
 fn every_fault_has_its_pointer() {
     let tier = r#"{"id": "t", "name": "T", "threshold": "5"}"#;
+
     for (document, expected) in [
         (r#"{"expiry": {"inactivity": {}}}"#.to_owned(), "/expiry/inactivity/after missing_field"),
         (r#"{"expiry": {}}"#.to_owned(), "/expiry invalid_value"),
@@ -1298,6 +1336,7 @@ fn spending_more_never_lowers_the_tier() {
         r#""window": "calendar_year""#,
         r#""term": "P3M""#,
     ];
+
     for window in windows {
         let program = tiers(window);
         let rank = |spent: u32, now: &str| {
@@ -1344,6 +1383,7 @@ fn a_long_history_costs_no_more() {
             ledger.account_mut().evolve(event);
         }
     }
+
     assert_eq!(
         (ledger.account().lots().len(), ledger.balance(at("02-02")).get()),
         (2_000, 20_000)
@@ -1366,6 +1406,7 @@ fn old_journals_and_states_are_still_read() {
     let account: Account = serde_json::from_str(state).unwrap();
     assert_eq!((account.balance(at("09-30")).get(), account.balance(at("10-01")).get()), (5, 0));
     assert!(account.is_consistent());
+
     for event in [
         r#"{"points_added": {"points": 5, "lot": {"id": 1, "points": 5, "earned_at": "2026-01-01T00:00:00Z"}, "grounds": {}}}"#,
         r#"{"points_subtracted": {"lots": [[1, 5]], "grounds": {}}}"#,
@@ -1382,6 +1423,7 @@ fn old_journals_and_states_are_still_read() {
         let old: serde_json::Value = serde_json::from_str(event).unwrap();
         assert_eq!(again, old, "written as before");
     }
+
     // A command on an account from before events had instants.
     let ledger = Ledger::new(Program::default());
     let decision = ledger.inspect(None, at("09-01"), |context| {

@@ -173,6 +173,7 @@ proptest! {
             let lines = order.lines.iter().map(|line| (line.id.clone(), units(slice(line)))).collect();
             refund(&format!("slice{part}"), RefundContent::Lines { lines, amount: None })
         };
+
         let slices: Vec<_> = (0..parts).map(slice).collect();
         check_refund_slicing(&ledger, &id(), &whole, &slices, now())?;
     }
@@ -206,10 +207,12 @@ proptest! {
         if let Some(id) = tier.clone() {
             let _unknown = ledger.execute(&Command::SetTier(Some(ManualTier { id, until: None })), now());
         }
+
         let report = record(order.clone(), Status::Completed);
         if !early {
             ledger.execute(&report, now()).unwrap();
         }
+
         let execute = |refund: &Refund| ledger.execute(&refund_command(refund.clone()), now()).is_ok();
         let accepted: Vec<_> = fitting.into_iter().filter(execute).collect();
         ledger.execute(&report, now()).unwrap();
@@ -239,6 +242,7 @@ proptest! {
             amount: Amount::from_ten_thousandths(cents * 100).unwrap(),
             ..order_of_100().lines.remove(0)
         };
+
         let lines: Vec<_> = weights.iter().enumerate().map(line).collect();
         let back = |(line, (sold, part, _)): (&Line, &(i64, i64, i64))| (line.id.clone(), grams(part % (sold + 1)));
         let back = lines.iter().zip(&weights).map(back).collect();
@@ -250,6 +254,7 @@ proptest! {
         let facts = model::OrderFacts { order: &order, refunds: &refunds, tags: &ledger.tags(), tier: None, at: now() };
         let (_, points) = model::entitlement(&facts, program.definition());
         prop_assert_eq!(ledger.balance(now()).get(), points);
+
         for event in ledger.events() {
             prop_assert_eq!(&through_json(event), event);
         }
@@ -283,14 +288,19 @@ proptest! {
             check_order_entitlements(&ledger)?;
             check_points_or_code(&ledger, *now)?;
         }
+
         check_calculations(&ledger)?;
+
         for event in ledger.events() {
             prop_assert_eq!(&through_json(event), event);
         }
+
         prop_assert_eq!(&through_json(ledger.account()), ledger.account());
+
         for order in ledger.orders().values() {
             prop_assert_eq!(&through_json(order), order);
         }
+
         for redemption in ledger.redemptions().values() {
             prop_assert_eq!(&through_json(redemption), redemption);
         }
@@ -377,6 +387,7 @@ fn extreme_programs() -> impl Strategy<Value = Program> {
                 "expiry": {{"per_lot": {{"after": "{after}", "round_up_to": "year"}}}}}}"#
         )
     };
+
     let rates = select(&["0.000001", "0.333333", "1", "1000000", "999999.999999"][..]);
     let amounts = select(&["0.0001", "0.01", "10", "100000000000"][..]);
     let multipliers = select(&["0.000001", "1", "1000", "999.999999"][..]);
@@ -405,6 +416,7 @@ fn extreme_commands() -> impl Strategy<Value = Command> {
         prop_oneof![Just(most), Just(-most), -most..=most, -5..5_i64]
             .prop_map(|count| Points::new(count).unwrap())
     };
+
     prop_oneof![
         4 => (extreme_orders(), at(), any::<bool>()).prop_map(|(order, at, plugin)| {
             let origin = if plugin { Origin::Plugin } else { Origin::Shop };
@@ -447,6 +459,7 @@ proptest! {
     ) {
         let mut ledger = Ledger::new(program);
         ledger = ledger.with_zone(zone);
+
         for (command, now) in commands {
             let result = ledger.execute(&command, now);
             check_conservation(&ledger)?;
@@ -519,6 +532,7 @@ fn every_part_of_a_program_is_generated() {
     let rules = |seen: fn(&loyalty_core::program::EarningRule) -> bool| {
         parts.iter().filter(|parts| parts.earning.iter().any(seen)).count()
     };
+
     assert!(share(|parts| !parts.tiers.is_empty()) > 50);
     assert!(share(|parts| parts.basis.tax && parts.basis.shipping) > 30);
     assert!(rules(|rule| rule.replaces_base) > 50);

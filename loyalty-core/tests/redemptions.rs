@@ -117,6 +117,7 @@ fn points_are_deducted_and_returned() {
             .clone()
             .unwrap()
     };
+
     assert_ne!(code(1), code(2));
     let issue = ledger.redemptions()[&RedemptionId(2)].issue();
     assert_eq!(issue.to_string(), "100 points for 5 off: 5 off.");
@@ -139,6 +140,7 @@ fn returned_points_restore_their_lots() {
         &[("03-01", redeem(1, "five"), Ok(30)), ("03-02", cancel_redemption(1), Ok(150))],
     );
     assert!(after.account().lots().iter().eq(before.account().lots().iter()));
+
     // A refund can claw back from the order's own lot again.
     let after = continue_scenario(after, &[("03-03", cancel("a"), Ok(50))]);
     assert_eq!(lots(&after.account(), "03-03"), expected_lots(&[(50, "2026-11-01")]));
@@ -174,6 +176,7 @@ fn lots_expire_while_a_redemption_is_open() {
             "cancelled on {cancelled}"
         );
     }
+
     // The program changes its grace; a redemption keeps the one at its issuance.
     let program = program.replace("\"expiry\"", r#""redemption": {"grace": "P1W"}, "expiry""#);
     let mut ledger = run_scenario(
@@ -219,6 +222,7 @@ fn grace_days_use_the_shop_time_zone() {
 #[test]
 fn inactivity_ends_redeemed_points_too() {
     let program = program_with(r#""expiry": {"inactivity": {"after": "P2M"}}"#);
+
     // Some points remained and ended; they are returned for the grace.
     let ledger = run_scenario(
         &program,
@@ -233,6 +237,7 @@ fn inactivity_ends_redeemed_points_too() {
         ],
     );
     assert_eq!(ledger.account().inactivity_expired_at(), Some(at("03-02")));
+
     // The same applies if no points remained.
     run_scenario(
         &program,
@@ -243,6 +248,7 @@ fn inactivity_ends_redeemed_points_too() {
             ("04-09", catch_up(), Ok(0)),
         ],
     );
+
     // In time, they are restored: the cancellation is a change of the balance.
     run_scenario(
         &program,
@@ -254,6 +260,7 @@ fn inactivity_ends_redeemed_points_too() {
             ("04-01", catch_up(), Ok(0)),
         ],
     );
+
     // A balance that ended before the redemption does not affect it.
     run_scenario(
         &program,
@@ -276,6 +283,7 @@ fn unused_redemptions_expire() {
                 "valid_for": "P1M", "points_back_when_expired": {back}}}]}}"#
         )
     };
+
     for (back, left) in [(false, 50), (true, 150)] {
         let ledger = run_scenario(
             &program(back),
@@ -303,6 +311,7 @@ fn unused_redemptions_expire() {
         assert_eq!(redemption.state_at(at("02-15")).name(), "expired");
         assert_eq!(redemption.state_at("2026-02-14T23:59:59Z".parse().unwrap()).name(), "issued");
     }
+
     // Points that ended before the redemption did are expired, whenever its end is recorded.
     let program = program(true).replace("[{\"id\"", "[{\"code_prefix\": \"A\", \"id\"");
     let program = program.replacen('{', r#"{"expiry": {"per_lot": {"after": "P1M"}},"#, 1);
@@ -333,6 +342,7 @@ fn a_cancelled_order_gives_the_code_or_the_points() {
             ("01-06", release(1, "a"), Ok(after)),
         ]
     };
+
     let ledger =
         run_scenario(&program_with(r#""redemption": {"order_cancelled": "code"}"#), &steps(50));
     assert_eq!(state(&ledger, 1), "issued");
@@ -348,6 +358,7 @@ fn a_cancelled_order_gives_the_code_or_the_points() {
     let ledger =
         run_scenario(&program_with(r#""redemption": {"order_cancelled": "points"}"#), &steps(150));
     assert_eq!(state(&ledger, 1), "cancelled");
+
     // The order is reopened with its discount: the points are deducted again, to the last one.
     let ledger = continue_scenario(
         ledger,
@@ -390,6 +401,7 @@ fn returned_points_pay_debt_first() {
             None
         }
     };
+
     assert_eq!(
         ledger.events().iter().find_map(returned).unwrap().to_string(),
         "100 points came back: 40 paid off debt, 20 to be used before 2026-10-01 00:00:00 UTC, \
@@ -407,6 +419,7 @@ fn a_released_code_gets_the_grace_period() {
         ("01-02", redeem(1, "five"), Ok(0)),
         ("01-03", claim(1, "a"), Ok(0)),
     ];
+
     for (released, ends, left) in
         [("01-10", "02-02", 100), ("02-01", "02-02", 100), ("02-02", "03-04", 100)]
     {
@@ -419,6 +432,7 @@ fn a_released_code_gets_the_grace_period() {
         );
         continue_scenario(ledger, &[(ends, catch_up(), Ok(left))]);
     }
+
     // An order that is reported late has used the code all the same.
     let late = [
         ("01-01", add(100), Ok(100)),
@@ -452,13 +466,16 @@ fn redemptions_outlive_a_merge() {
     for event in &from_events {
         gone.evolve(event);
     }
+
     for event in &into_events {
         whole.evolve(event);
     }
+
     assert!(gone.is_consistent() && gone.redemptions().is_empty() && whole.is_consistent());
     assert_eq!(whole.redemptions().iter().count(), 2);
     *ledger.account_mut() = whole;
     ledger.redemptions_mut().extend(guest.redemptions().clone());
+
     // The limit counts both.
     assert_eq!(
         ledger.dry_run(&redeem(3, "all"), at("01-07")).unwrap_err().code(),
@@ -469,6 +486,7 @@ fn redemptions_outlive_a_merge() {
     for event in &cancelled.events {
         account.evolve(event);
     }
+
     assert!(account.is_consistent(), "{account:?}");
     assert_eq!(
         lots(&account, "01-07"),
@@ -486,6 +504,7 @@ fn limits_count_active_and_used_redemptions() {
             r#"{{"rewards": [{{"id": "five", "name": "5 off", "cost": 10, "gives": {{"fixed_amount": "5"}}, {limits}}}]}}"#
         )
     };
+
     for (limits, code) in [
         (r#""limits": [{"times": 2, "per": "month"}]"#, "reward_limit_reached"),
         (r#""limits": [{"points": 25, "per": "month"}]"#, "reward_limit_reached"),
@@ -572,6 +591,7 @@ fn offers_explain_why_a_reward_is_unavailable() {
     assert_eq!(codes, want.map(|(id, missing, codes)| (id.to_owned(), missing, codes)));
     let off = reward_offers(&context, |_| None).pop().unwrap();
     assert_eq!((off.points.get(), off.largest_amount), (50, Some(amount("7.50"))));
+
     for (wanted, want) in [
         (Some("7.50"), Ok(40)),
         (Some("10"), Err("insufficient_points")),
@@ -592,7 +612,9 @@ fn every_fault_of_a_reward_has_its_pointer() {
             .map(|fault| (fault.pointer, fault.code))
             .collect::<Vec<_>>()
     };
+
     let base = r#""id": "a", "name": "A""#;
+
     for (reward, want) in [
         (
             "{}".to_owned(),
@@ -675,6 +697,7 @@ fn every_fault_of_a_reward_has_its_pointer() {
             .collect();
         assert_eq!(faults(&reward), want, "{reward}");
     }
+
     let twice = format!(r#"{{{base}, "gives": "custom", "cost": 1}}"#);
     assert_eq!(
         faults(&format!("{twice}, {twice}")),
@@ -712,7 +735,9 @@ fn codes_are_backed_by_price_rules() {
             .unwrap()
             .unwrap()
     };
+
     let all = DiscountValue::Percent(DiscountValue::FULL_PERCENT);
+
     for (reward, off, class) in [
         (
             r#""gives": {"fixed_amount": "5"}"#,
@@ -765,7 +790,9 @@ proptest! {
             now += chrono::TimeDelta::hours(wait);
             let _refused = ledger.execute(&add(points.into()), now);
         }
+
         ledger.execute(&Command::CatchUp, now).unwrap();
+
         for (number, reward) in (1..).zip(&program.definition().rewards) {
             let before = ledger.account().clone();
             let amount = match &reward.offer {

@@ -98,6 +98,7 @@ fn shares_are_not_rounded_quotients() {
         "{}",
         last_reason(&ledger)
     );
+
     // Of a basis of 10 within the same total, two thirds are 20/3: rounded once, at the end.
     let gift = Line { gift_card: true, ..line("2", "1", "80") };
     let ledger = run_scenario(
@@ -127,6 +128,7 @@ fn tiers_multiply_before_the_rounding() {
             ],
         );
     }
+
     // The tier of the first award is pinned to the order.
     let ended = loyalty_core::Command::SetTier(None);
     run_scenario(
@@ -187,6 +189,7 @@ fn what_is_paid_with_a_reward_earns_nothing() {
         r#"{"basis": {"redeemed": true}}"#,
         &[("01-01", record_paid_order("a", coupon.clone()), Ok(50))],
     );
+
     // A full refund claws back all points, and a refund of half of the lines half of them.
     run_scenario(
         "{}",
@@ -200,6 +203,7 @@ fn what_is_paid_with_a_reward_earns_nothing() {
         redeemed: amount("10"),
         ..order_with_lines(vec![line("1", "1", "25"), line("2", "1", "25")])
     };
+
     run_scenario(
         "{}",
         &[
@@ -218,7 +222,9 @@ fn the_basis_has_flags() {
         total: amount("64"),
         ..single_line_order("50")
     };
+
     let included = Order { taxes_included: true, total: amount("55"), ..order.clone() };
+
     for (basis, plain, with_tax_inside) in [
         ("{}", 50, 41),
         (r#"{"tax": true}"#, 59, 50),
@@ -273,6 +279,7 @@ fn a_rule_can_replace_the_base_on_its_lines() {
                   "when": {{"products": ["shoe"], "categories": ["shoes"], "minimum_spend": "30"}}}}]}}"#
         )
     };
+
     let order = || {
         let (shoe, laces) = (
             of_product("shoe", line("1", "2", "20")),
@@ -280,7 +287,9 @@ fn a_rule_can_replace_the_base_on_its_lines() {
         );
         order_with_lines(vec![shoe, laces, line("3", "1", "10")])
     };
+
     run_scenario(&program(true), &[("01-01", record_paid_order("a", order()), Ok(10 + 75))]);
+
     // Below the minimum the rule no longer applies, and the base does: 5 + 10 and half of 20.
     run_scenario(
         &program(false),
@@ -372,6 +381,7 @@ fn dates_are_half_open_and_look_at_the_placing() {
 #[test]
 fn dates_look_at_the_first_passing_of_the_gate() {
     let program = r#"{"earning": [{"id": "week", "earn": {"per_unit": "1"}, "when": {"until": "2026-02-08T00:00:00Z"}}]}"#;
+
     // Without an instant of placement: the facts in both sequences, and a reopening changes nothing.
     let (early, late) = (
         with_time("02-01", record_paid_order("a", single_line_order("10"))),
@@ -395,6 +405,7 @@ fn the_gate_is_the_programs_or_the_plugins() {
         }
         command
     };
+
     for (program, origin, gate) in [
         ("{}", Origin::Shop, Status::Paid),
         ("{}", Origin::Plugin, Status::Processing),
@@ -439,6 +450,7 @@ fn a_pinned_program_survives_a_new_one() {
             ("01-06", cancel("open"), Ok(70)),
         ],
     );
+
     // The program is pinned at the gate even if the order earns nothing.
     let mut ledger = run_scenario(
         r#"{"earning": [{"id": "big", "earn": {"per_unit": "1"}, "when": {"minimum_spend": "50"}}]}"#,
@@ -559,6 +571,7 @@ fn absurd_sizes_are_rejected_by_code() {
         lines: vec![("1".parse().unwrap(), units("1000000"))],
         amount: Some(amount(most)),
     };
+
     run_scenario(
         "{}",
         &[

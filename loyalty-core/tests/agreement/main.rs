@@ -70,6 +70,7 @@ fn rules(dice: &mut SplitMix64) -> Rules {
         },
         _ => Expiry::PerLot { days: days(dice), to_month_end: dice.chance(30) },
     };
+
     let down = dice.one_of(&[
         Downgrade::Never,
         Downgrade::OneStep,
@@ -153,9 +154,11 @@ fn document(rules: &Rules) -> String {
             format!(r#"{{"inactivity": {{"after": "P{days}D", "activity": "{activity}"}}}}"#)
         }
     };
+
     let period = |name: &str, days: Option<u64>| {
         days.map_or(String::new(), |days| format!(r#""{name}": "P{days}D","#))
     };
+
     let debt = if rules.stop_at_zero { "stop_at_zero" } else { "allow" };
     write!(text, r#""expiry": {expiry}, "debt": "{debt}", {}"#, period("hold", rules.hold))
         .unwrap();
@@ -170,18 +173,21 @@ fn document(rules: &Rules) -> String {
             r#"{{"id": "{rank}", "name": "x", "threshold": {threshold}, "multiplier": {factor}{entry}}}"#
         )
     };
+
     let tiers: Vec<_> = rules.tiers.iter().enumerate().map(tier).collect();
     let window = match rules.window {
         Window::Lifetime => r#""lifetime""#.to_owned(),
         Window::Year => r#""calendar_year""#.to_owned(),
         Window::Rolling(months) => format!(r#"{{"rolling": "P{months}M"}}"#),
     };
+
     let metric = ["spend", "points_earned", "orders"][rules.metric];
     let down = match rules.down {
         Downgrade::Never => "never",
         Downgrade::OneStep => "one_step",
         Downgrade::ToQualified => "to_qualified",
     };
+
     let (term, grace) = (period("term", rules.term), period("grace", rules.grace));
     let (tiers, skipped) = (tiers.join(","), rules.skipped);
     write!(
@@ -396,6 +402,7 @@ fn sequence(seed: u64) {
     let mut ledger = Ledger::new(program);
     let set_at = instant(rules.known_since.and_time(NaiveTime::MIN));
     ledger.set_birthday(Some(Birthday { day: rules.birthday.0, set_at }));
+
     // Another ledger catches up at each half day.
     let mut punctual = dice.chance(10).then(|| ledger.clone());
     let mut model = Model::new(rules, start());
@@ -448,6 +455,7 @@ fn sequence(seed: u64) {
             *ledger.account_mut() = serde_json::from_str(&state).unwrap();
         }
     }
+
     let end = instant(model.now);
     ledger.execute(&Command::CatchUp, end).unwrap();
     let checked = check_conservation(&ledger).and_then(|()| check_order_entitlements(&ledger));

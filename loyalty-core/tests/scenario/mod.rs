@@ -43,6 +43,7 @@ pub fn continue_scenario(mut ledger: Ledger, steps: &[Step<'_>]) -> Ledger {
         check_order_entitlements(&ledger).unwrap();
         check_calculations(&ledger).unwrap();
     }
+
     ledger
 }
 
