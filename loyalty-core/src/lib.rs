@@ -53,6 +53,7 @@ pub mod explain;
 mod fast_fmt;
 mod fault;
 pub mod id;
+mod ledger;
 pub mod order;
 pub mod program;
 #[cfg(feature = "proptest")]
@@ -80,8 +81,9 @@ pub use id::{
     OrderId, PriceRuleId, ProductId, ProgramVersion, RedemptionId, RefundId, RewardId, RuleId,
     SegmentId, ShopId, Tag, TierId, VariantId,
 };
+pub use ledger::{Ledger, ReplayError};
 pub use order::{Line, Order, OrderState, Origin, Pin, Quantity, Refund, RefundContent, Status};
-pub use program::Program;
+pub use program::{Program, ProgramError};
 pub use referral::{ReferralParty, ReferralRejection};
 pub use rejection::Rejection;
 pub use rules::entitle::entitlement;

@@ -8,6 +8,7 @@ mod action;
 mod campaign;
 mod check;
 mod earning;
+mod error;
 #[cfg(feature = "json")]
 mod json;
 mod referral;
@@ -28,6 +29,7 @@ pub use crate::fault::Fault;
 pub use action::{ActionKind, ActionRule, EligibilityConditions, normalize_code};
 pub use campaign::{Campaign, CampaignEffect, MultiplierPolicy};
 pub use earning::{EarningConditions, EarningFormula, EarningRule};
+pub use error::ProgramError;
 pub use referral::{Milestone, Referrals};
 pub use reward::{
     Benefit, FreeProduct, FreeShipping, OrderCancelledPolicy, ProductScope, RedemptionTerms,
@@ -52,8 +54,8 @@ pub use tier::{Downgrade, EntryReward, Tier, TierMetric, TierWindow, Tiering};
 /// ```
 /// # #[cfg(feature = "json")] {
 /// use loyalty_core::Program;
-/// let faults = Program::from_json(r#"{"rounding": "sideways", "earn": [], "debt": 5}"#).unwrap_err();
-/// let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
+/// let error = Program::from_json(r#"{"rounding": "sideways", "earn": [], "debt": 5}"#).unwrap_err();
+/// let pointers: Vec<_> = error.faults().iter().map(|fault| fault.pointer.as_str()).collect();
 /// assert_eq!(pointers, ["/earn", "/rounding", "/debt"]);
 /// # }
 /// ```
@@ -68,7 +70,7 @@ impl Program {
     /// and rules that can apply.
     ///
     /// # Errors
-    /// All faults of the definition.
+    /// A [`ProgramError`] with all faults of the definition.
     ///
     /// # Example: a program made by code
     /// ```
@@ -80,12 +82,12 @@ impl Program {
     ///
     /// let twice = ProgramDefinition { tiers: [definition.tiers.clone(), definition.tiers].concat(),
     ///     ..ProgramDefinition::default() };
-    /// assert_eq!(Program::new(twice).unwrap_err()[0].code, "duplicate_id");
+    /// assert_eq!(Program::new(twice).unwrap_err().faults()[0].code, "duplicate_id");
     /// ```
-    pub fn new(definition: ProgramDefinition) -> Result<Self, Vec<Fault>> {
+    pub fn new(definition: ProgramDefinition) -> Result<Self, ProgramError> {
         let faults = validate::find_faults(&definition);
         if !faults.is_empty() {
-            return Err(faults);
+            return Err(ProgramError::new(faults));
         }
         let rule_index = RuleIndex::new(&definition.earning);
         Ok(Self { definition, rule_index })

@@ -86,10 +86,7 @@ fn every_kind_of_damage_is_reported() {
             "UPDATE purchase SET seq = seq - 1 WHERE order_id = 'o1'",
             "order o1 of shop 1 is at row 5",
         ),
-        (
-            "DELETE FROM purchase WHERE order_id = 'o1'",
-            "order o1 of shop 1 is at row 0",
-        ),
+        ("DELETE FROM purchase WHERE order_id = 'o1'", "order o1 of shop 1 is at row 0"),
         (
             "INSERT INTO purchase VALUES (1, 'o9', NULL, 1, NULL, '{}')",
             "order o9 of shop 1 has no journal",

@@ -13,7 +13,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{
     Basis, DebtPolicy, EarningConditions, EarningFormula, EarningRule, Expiry, Fault,
-    MultiplierPolicy, Program, ProgramDefinition, QualifyingActivity, RefundPolicy,
+    MultiplierPolicy, Program, ProgramDefinition, ProgramError, QualifyingActivity, RefundPolicy,
 };
 use crate::amount::{Amount, Points, Rounding};
 use crate::calendar::{Boundary, Timestamp};
@@ -25,7 +25,7 @@ impl Program {
     /// defaults.
     ///
     /// # Errors
-    /// All faults of the document, each with its JSON pointer.
+    /// A [`ProgramError`] with all faults of the document, each with its JSON pointer.
     ///
     /// # Example: a document and its defaults
     /// ```
@@ -34,15 +34,16 @@ impl Program {
     /// assert_eq!(program.definition().rounding, Rounding::HalfUp);
     /// assert_eq!(program.definition().earning, Program::default().definition().earning);
     /// ```
-    pub fn from_json(text: &str) -> Result<Self, Vec<Fault>> {
-        let node: Node = serde_json::from_str(text)
-            .map_err(|error| vec![Fault::new("", "malformed_json", error.to_string())])?;
+    pub fn from_json(text: &str) -> Result<Self, ProgramError> {
+        let node: Node = serde_json::from_str(text).map_err(|error| {
+            ProgramError::new(vec![Fault::new("", "malformed_json", error.to_string())])
+        })?;
         let mut faults = Vec::new();
         let definition = NodeRef { node: &node, pointer: String::new() }.definition(&mut faults);
 
         // A definition with faulty members is incomplete: its validation would add wrong
         // faults.
-        if faults.is_empty() { Self::new(definition) } else { Err(faults) }
+        if faults.is_empty() { Self::new(definition) } else { Err(ProgramError::new(faults)) }
     }
 
     /// Returns a document that [`Program::from_json`] reads as this program.
@@ -531,6 +532,7 @@ mod tests {
         let check = |document: &str, want: &[(&str, &str)]| {
             let faults = Program::from_json(document).unwrap_err();
             let got: Vec<_> = faults
+                .faults()
                 .iter()
                 .map(|fault| (fault.pointer.as_str(), fault.code))
                 .collect();

@@ -1,8 +1,8 @@
 //! Carts on the wire: what is about to be bought, and what its codes take off.
 
 use loyalty_core::discount::{
-    AppliedCode, Cart, CartError, CartLine, DiscountClass, Code as DiscountCode, CodeOutcome, Customer,
-    Evaluation, LineTotal, ShippingLine,
+    AppliedCode, Cart, CartError, CartLine, Code as DiscountCode, CodeOutcome, Customer,
+    DiscountClass, Evaluation, LineTotal, ShippingLine,
 };
 use loyalty_core::{
     Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, ProductId,
