@@ -582,11 +582,11 @@ impl<V: TransactionView> Transaction<'_, V> {
         guest: &Arc<CustomerRecord>,
         into: AccountId,
     ) -> Result<(), TransactionError> {
+        // Scheduled events that are due belong to the accounts as they were before the merge.
         for account in [guest.account, into] {
             self.run_command(Some(account), &Command::CatchUp)?;
         }
 
-        // Scheduled events are recorded first, each by the program in force at its time.
         let from = self.load_account(guest.account)?;
         let to = self.load_account(into)?;
         let now = self.now.max(from.at).max(to.at);
