@@ -86,8 +86,10 @@ pub fn products_are_stored_as_reported(store: &dyn Store) {
         ..product("green", "Green")
     };
     assert_eq!(put_products(&shop, vec![green.clone()]).1, counts(1, 0, 0));
+
     let later = shop.at("2026-02-01T00:00:00Z");
     assert_eq!(put_products(&later, vec![green.clone()]).1, counts(0, 0, 1));
+
     let read = || {
         store
             .product(shop.id, &ProductRef::Id(product_id("green")))
@@ -109,6 +111,7 @@ pub fn products_are_stored_as_reported(store: &dyn Store) {
         put_products(&later, vec![dearer.clone(), product("black", "Black")]).1,
         counts(1, 1, 0)
     );
+
     let second = read();
     assert_eq!(
         (&second.product, second.created_at, second.updated_at),
@@ -132,6 +135,7 @@ pub fn a_number_is_assigned_once(store: &dyn Store) {
         put_products(&shop, vec![tea.clone(), product("42", "Cup"), product("007", "Spoon")]).0,
         [given(1), NumericId::new(42).unwrap(), given(4)]
     );
+
     let numbers = |id: &str| {
         let record = store
             .product(shop.id, &ProductRef::Id(product_id(id)))
@@ -143,6 +147,7 @@ pub fn a_number_is_assigned_once(store: &dyn Store) {
         numbers("tea"),
         (given(1), vec![given(2), NumericId::new(77).unwrap(), given(3)])
     );
+
     // Variants keep their numbers in any order; a new variant gets the next one.
     let tea = Product {
         variants: vec![variant("m"), variant("l"), variant("s")],
@@ -150,6 +155,7 @@ pub fn a_number_is_assigned_once(store: &dyn Store) {
     };
     put_products(&shop, vec![tea.clone()]);
     assert_eq!(numbers("tea").1, [given(3), given(5), given(2)]);
+
     // Rules refer to a variant without its product: an id has one number in all products.
     let cup = Product {
         variants: vec![variant("s"), variant("xs")],
@@ -157,17 +163,20 @@ pub fn a_number_is_assigned_once(store: &dyn Store) {
     };
     put_products(&shop, vec![cup.clone()]);
     assert_eq!(numbers("cup-2"), (given(6), vec![given(2), given(7)]));
+
     let small = variant("s").id;
     assert_eq!(store.variant_number(shop.id, &small), Ok(Some(given(2))));
     assert_eq!(store.variant_by_number(shop.id, given(2)), Ok(Some(small.clone())));
     assert_eq!(store.variant_number(shop.id, &variant("77").id), Ok(None), "it is its own");
     assert_eq!(store.variant_by_number(shop.id, given(1)), Ok(None), "that is a product");
+
     // The number of a deleted record is not assigned again.
     execute(&shop, CatalogueAction::DeleteProduct(product_id("007"))).unwrap();
     execute(&shop, CatalogueAction::DeleteProduct(product_id("tea"))).unwrap();
     assert_eq!(store.product(shop.id, &ProductRef::Number(given(1))).unwrap(), None);
     assert_eq!(put_products(&shop, vec![product("007", "Spoon")]).0, [given(8)]);
     assert_eq!(save_search(&shop, "all", "").unwrap(), NumericId::new(9).unwrap());
+
     // Each shop has its own numbers.
     let elsewhere = TestShop::new(store);
     assert_eq!(put_products(&elsewhere, vec![product("tea", "Tea")]).0, [given(1)]);
@@ -178,10 +187,12 @@ pub fn a_number_is_assigned_once(store: &dyn Store) {
 pub fn products_are_listed_by_number(store: &dyn Store) {
     let (shop, elsewhere) = (TestShop::new(store), TestShop::new(store));
     let ids = ["b", "9", "10", "a"];
+
     for id in ids {
         put_products(&shop, vec![product(id, id)]);
         put_products(&elsewhere, vec![product(id, "another")]);
     }
+
     let page = |after, limit| {
         let page = store.products(shop.id, after, limit).unwrap();
         let titles = page
@@ -194,10 +205,12 @@ pub fn products_are_listed_by_number(store: &dyn Store) {
     };
     let (titles, more, last) = page(None, 3);
     assert_eq!((titles.as_str(), more), ("9 10 b", true));
+
     let (titles, more, last) = page(last, 1);
     assert_eq!((titles.as_str(), more), ("a", false));
     assert_eq!(page(last, 5), (String::new(), false, None));
     assert!(!page(None, 4).1);
+
     let nothing = page(None, 0);
     assert_eq!((nothing.0.as_str(), nothing.1), ("", true));
 }
@@ -219,8 +232,10 @@ pub fn categories_are_put_listed_and_deleted(store: &dyn Store) {
         counts(3, 0, 0)
     );
     assert_eq!(put(&elsewhere, vec![category("tea", "Thé")]), counts(1, 0, 0));
+
     let later = shop.at("2026-02-01T00:00:00Z");
     assert_eq!(put(&later, vec![category("tea", "Teas"), category("a", "A")]), counts(0, 1, 1));
+
     let read =
         |shop: &TestShop<'_>| store.category(shop.id, &CategoryId::new("tea").unwrap()).unwrap();
     let tea = read(&shop).unwrap();
@@ -228,6 +243,7 @@ pub fn categories_are_put_listed_and_deleted(store: &dyn Store) {
         (tea.category.name.as_str(), tea.created_at, tea.updated_at),
         ("Teas", shop.now, later.now)
     );
+
     let page = |after: Option<&str>, limit| {
         let after = after.map(|after| CategoryId::new(after).unwrap());
         let page = store.categories(shop.id, after.as_ref(), limit).unwrap();
@@ -242,6 +258,7 @@ pub fn categories_are_put_listed_and_deleted(store: &dyn Store) {
     };
     assert_eq!(page(None, 2), ("A Teas".to_owned(), true));
     assert_eq!(page(Some("tea"), 2), ("É".to_owned(), false));
+
     execute(&shop, CatalogueAction::DeleteCategory(CategoryId::new("tea").unwrap())).unwrap();
     assert_eq!((read(&shop), read(&elsewhere).is_some()), (None, true));
     assert_eq!(
@@ -254,16 +271,19 @@ pub fn saved_searches_have_unique_names(store: &dyn Store) {
     let (shop, elsewhere) = (TestShop::new(store), TestShop::new(store));
     let vips = save_search(&shop, "VIPs", "tag:vip points:>=100").unwrap();
     assert_eq!(save_search(&shop, "VIPs", "tag:gold"), Err("saved_search_name_taken"));
+
     save_search(&elsewhere, "VIPs", "").unwrap();
     let rich = save_search(&shop, "Rich", "points:>1000").unwrap();
     let stored = store.saved_search(shop.id, vips).unwrap().unwrap();
     let seen = (stored.name.as_str(), stored.query.as_str(), stored.created_at);
     assert_eq!(seen, ("VIPs", "tag:vip points:>=100", shop.now));
+
     let page = |after, limit| {
         let page = store.saved_searches(shop.id, after, limit).unwrap();
         (page.items.iter().map(|search| search.number).collect::<Vec<_>>(), page.has_more)
     };
     assert_eq!((page(None, 1), page(Some(vips), 1)), ((vec![vips], true), (vec![rich], false)));
+
     execute(&shop, CatalogueAction::DeleteSearch(vips)).unwrap();
     assert_eq!(store.saved_search(shop.id, vips).unwrap(), None);
     assert_eq!(
@@ -279,6 +299,7 @@ pub fn unknown_records_cannot_be_deleted(store: &dyn Store) {
     execute(&elsewhere, CatalogueAction::PutCategories(vec![category("tea", "Tea")])).unwrap();
     let search = save_search(&elsewhere, "all", "").unwrap();
     let before = StoreContents::read(store);
+
     for (action, want) in [
         (CatalogueAction::DeleteProduct(product_id("tea")), "product_not_found"),
         (
@@ -289,6 +310,7 @@ pub fn unknown_records_cannot_be_deleted(store: &dyn Store) {
     ] {
         assert_eq!(rejection_code(&execute(&shop, action)), want);
     }
+
     for key in [ProductRef::Id(product_id("tea")), ProductRef::Number(NumericId::from_id(None, 1))]
     {
         assert_eq!(store.product(shop.id, &key).unwrap(), None);
@@ -303,6 +325,7 @@ pub fn a_catalogue_change_is_idempotent(store: &dyn Store) {
         |title: &str| Action::Catalogue(CatalogueAction::PutProducts(vec![product("tea", title)]));
     let first = expect_stored(shop.execute_with_key("k", action("Tea")));
     assert!(!first.2);
+
     put_products(&shop, vec![product("tea", "Chai")]);
     let before = StoreContents::read(store);
     assert_eq!(

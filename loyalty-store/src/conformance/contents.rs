@@ -177,7 +177,9 @@ pub fn whole_journal(store: &dyn Store, shop: ShopId, account: AccountId) -> Vec
 pub fn assert_consistent(store: &dyn Store) {
     let verified = store.verify().unwrap();
     assert_eq!(verified.differences, Vec::<String>::new());
+
     let (known, rescheduling) = (all_due(store), store.shops_to_reschedule().unwrap());
+
     for shop in store.shops().unwrap() {
         for customer in all_customers(store, shop.id) {
             let id = customer.record().account;

@@ -39,6 +39,7 @@ pub fn existence_decides_who_is_created(store: &dyn Store) {
     assert_eq!(rejection_code(&execute(&one, Existence::Absent)), "customer_exists");
     assert!(execute(&two, Existence::Absent).unwrap().created);
     assert_eq!((shop.balance(&one), shop.balance(&two), count_customers(&shop)), (30, 10, 2));
+
     let guest = email("guest@example.com");
     assert!(execute(&guest, Existence::Absent).unwrap().created);
     assert_eq!(rejection_code(&execute(&guest, Existence::Absent)), "customer_exists");
@@ -48,12 +49,15 @@ pub fn emails_ignore_case(store: &dyn Store) {
     let shop = TestShop::new(store);
     shop.execute_commands(&id_and_email("ada", "Ada@Example.com"), vec![add(10)])
         .unwrap();
+
     for spelling in ["Ada@Example.com", "ada@example.com", " ADA@EXAMPLE.COM "] {
         assert_eq!(shop.balance(&email(spelling)), 10, "{spelling}");
     }
+
     shop.execute_commands(&email("ADA@example.com"), vec![add(5)])
         .unwrap();
     assert_eq!((shop.balance(&id("ada")), count_customers(&shop)), (15, 1));
+
     let nobody = [id("Ada"), id("ad"), email("da@example.com")];
     assert!(
         nobody
@@ -86,6 +90,7 @@ pub fn a_taken_email_is_rejected_or_ignored(store: &dyn Store) {
         rejection_code(&shop.execute(patch_action(&id("2"), email_change("Ada@example.com")))),
         "email_taken"
     );
+
     shop.execute(patch_action(&id("1"), email_change("lovelace@example.com")))
         .unwrap();
     shop.execute(patch_action(&id("2"), email_change("Ada@example.com")))
@@ -123,6 +128,7 @@ pub fn a_guest_becomes_the_customer_with_the_email(store: &dyn Store) {
         .execute_commands(&id_and_email("1", "Guest@example.com"), vec![add(1)])
         .unwrap();
     assert!(!receipt.created);
+
     let customer = shop.customer(&id("1"));
     assert_eq!(customer.record().account, guest.record().account);
     assert_eq!((shop.balance(&email("guest@example.com")), count_customers(&shop)), (51, 1));
@@ -155,6 +161,7 @@ pub fn a_guest_is_merged_into_a_known_customer(store: &dyn Store) {
         (shop.balance(&customer), shop.balance(&guest), count_customers(&shop)),
         (131, 131, 1)
     );
+
     let seen = shop.customer(&customer);
     assert_eq!(store.customer_by_account(shop.id, guests).unwrap().unwrap().etag(), seen.etag());
     assert_eq!(
@@ -165,8 +172,10 @@ pub fn a_guest_is_merged_into_a_known_customer(store: &dyn Store) {
     // Later events of the guest's order belong to the customer.
     shop.execute_order(None, refund("o1", "r1", "50.00")).unwrap();
     assert_eq!(shop.balance(&customer), 81);
+
     shop.execute_order(Some(&guest), cancel("o1")).unwrap();
     assert_eq!(shop.balance(&customer), 31);
+
     let order = store.order(shop.id, &order_id("o1")).unwrap().unwrap();
     assert_eq!(order.account, Some(seen.record().account));
     assert_eq!(
@@ -183,6 +192,7 @@ pub fn a_merge_moves_the_debt_of_a_guest(store: &dyn Store) {
     shop.execute_order(Some(&guest), refund("o1", "r1", "100.00"))
         .unwrap();
     assert_eq!(shop.balance(&guest), -100);
+
     shop.execute_commands(&id("1"), vec![add(30)]).unwrap();
     shop.execute_commands(&id_and_email("1", "guest@example.com"), vec![])
         .unwrap();
@@ -191,6 +201,7 @@ pub fn a_merge_moves_the_debt_of_a_guest(store: &dyn Store) {
         rejection_code(&shop.execute_commands(&id("1"), vec![subtract(1)])),
         "insufficient_points"
     );
+
     shop.execute_commands(&id("1"), vec![add(100)]).unwrap();
     assert_eq!(shop.balance(&id("1")), 30);
 }
@@ -212,6 +223,7 @@ pub fn a_guest_is_merged_by_a_change_of_email(store: &dyn Store) {
         (15, 15, 1)
     );
     assert!(store.customer(shop.id, &email("old@example.com")).unwrap().is_none());
+
     // The previous address now belongs to a new guest.
     shop.execute_commands(&email("old@example.com"), vec![add(1)])
         .unwrap();
@@ -239,6 +251,7 @@ pub fn a_rejected_merge_leaves_the_guest(store: &dyn Store) {
         ),
         before
     );
+
     shop.execute_commands(&both, vec![subtract(15)]).unwrap();
     assert_eq!((shop.balance(&id("1")), count_customers(&shop)), (0, 1));
 }
@@ -309,7 +322,9 @@ pub fn the_revision_ignores_unchanged_values(store: &dyn Store) {
     };
     later.execute(patch_action(&id("1"), name.clone())).unwrap();
     assert_eq!(revision(), (2, later.now));
+
     let latest = later.at("2026-01-03T00:00:00Z");
+
     for action in [
         patch_action(&id("1"), name),
         patch_action(&id("1"), email_change("ada@example.com")),
@@ -321,6 +336,7 @@ pub fn the_revision_ignores_unchanged_values(store: &dyn Store) {
         assert_eq!(revision(), (2, later.now), "{action:?}");
         assert_eq!(receipt.seq.is_some(), !receipt.events.is_empty(), "{action:?}");
     }
+
     // Another spelling of the address is a change.
     latest
         .execute(patch_action(&id("1"), email_change("Ada@example.com")))
@@ -345,6 +361,7 @@ pub fn a_change_of_a_stale_customer_is_rejected(store: &dyn Store) {
         shop.execute(action)
     };
     assert_eq!(rejection_code(&change("\"1-1\"", "Ada")), "customer_not_found");
+
     let first = shop
         .execute_commands(&customer, vec![add(10)])
         .unwrap()
@@ -361,6 +378,7 @@ pub fn a_change_of_a_stale_customer_is_rejected(store: &dyn Store) {
         ),
         (11, Some("Ada"))
     );
+
     // Points change the etag, and so does a change of the profile alone.
     let third = shop
         .execute_commands(&customer, vec![add(1)])
@@ -369,6 +387,7 @@ pub fn a_change_of_a_stale_customer_is_rejected(store: &dyn Store) {
         .unwrap()
         .etag();
     assert_eq!(rejection_code(&change(&second, "Bob")), "precondition_failed");
+
     let name = ProfileChange {
         last_name: FieldChange::Set(Some("King".to_owned())),
         ..ProfileChange::default()

@@ -105,6 +105,7 @@ pub fn a_rule_is_created_changed_listed_and_deleted(store: &dyn Store) {
     let shop = TestShop::new(store);
     let rules: Vec<_> = (0..5).map(|_| shop.create_rule(ten_percent())).collect();
     assert_eq!(all_rules(store, shop.id), rules);
+
     let later = shop.at("2026-01-02T00:00:00Z");
     let title = "Twenty".to_owned();
     let changed = PriceRuleParts { title, value: "-20".parse().unwrap(), ..ten_percent() };
@@ -117,8 +118,10 @@ pub fn a_rule_is_created_changed_listed_and_deleted(store: &dyn Store) {
     let seen = store.price_rule(shop.id, rules[1]).unwrap().unwrap();
     assert_eq!((seen.revision, seen.rule.parts().title.as_str()), (2, "Twenty"));
     assert_eq!((seen.created_at, seen.updated_at), (shop.now, later.now));
+
     // An equal rule is not a change.
     assert_eq!(later.execute_discount(save(rules[1], changed)).unwrap().seq, None);
+
     shop.create_code(rules[2], "GONE");
     later
         .execute_discount(DiscountAction::DeleteRule { id: rules[2], if_match: None })
@@ -131,8 +134,10 @@ pub fn a_rule_is_created_changed_listed_and_deleted(store: &dyn Store) {
         rejection_code(&later.execute_discount(save(rules[2], ten_percent()))),
         "price_rule_not_found"
     );
+
     let again = DiscountAction::DeleteRule { id: rules[2], if_match: None };
     assert_eq!(rejection_code(&later.execute_discount(again)), "price_rule_not_found");
+
     // The texts of its codes are free again.
     let code = later.create_code(rules[0], "GONE");
     assert_eq!(
@@ -159,8 +164,10 @@ pub fn replacing_a_rule_needs_its_etag(store: &dyn Store) {
     };
     save("-20", &seen).unwrap();
     assert_eq!(rejection_code(&save("-30", &seen)), "precondition_failed");
+
     let delete = DiscountAction::DeleteRule { id, if_match: Some(seen) };
     assert_eq!(rejection_code(&shop.execute_discount(delete)), "precondition_failed");
+
     let now = store.price_rule(shop.id, id).unwrap().unwrap().etag();
     save("-30", &now).unwrap();
 }
@@ -187,6 +194,7 @@ pub fn concurrent_changes_of_a_rule_are_all_applied(store: &dyn Store) {
         (parts.usage_limit, parts.prerequisite_emails.as_slice()),
         (Some(7), &[email_address("ada@example.com")][..])
     );
+
     // A change without a difference and an invalid change have no effect.
     assert_eq!(
         (
@@ -195,6 +203,7 @@ pub fn concurrent_changes_of_a_rule_are_all_applied(store: &dyn Store) {
         ),
         (None, None)
     );
+
     let wrong = shop.execute_discount(change(|parts| PriceRuleParts {
         title: String::new(),
         usage_limit: Some(0),
@@ -206,6 +215,7 @@ pub fn concurrent_changes_of_a_rule_are_all_applied(store: &dyn Store) {
     let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
     assert_eq!(pointers, ["/title", "/usage_limit"]);
     assert_eq!(store.price_rule(shop.id, id).unwrap().unwrap(), seen);
+
     shop.execute_discount(DiscountAction::DeleteRule { id, if_match: None })
         .unwrap();
     assert_eq!(
@@ -270,6 +280,7 @@ pub fn the_emails_of_a_rule_stay_out_of_the_journal(store: &dyn Store) {
     let code = shop.create_code(id, "ADA");
     let seen = store.price_rule(shop.id, id).unwrap().unwrap();
     assert_eq!(seen.rule.parts().prerequisite_emails, [email_address("ada@example.com")]);
+
     // Saving a rule as it was read is not a change, e-mails included.
     let again = boxed_rule(seen.rule.parts().clone());
     assert_eq!(
@@ -282,6 +293,7 @@ pub fn the_emails_of_a_rule_stay_out_of_the_journal(store: &dyn Store) {
         .seq,
         None
     );
+
     let bob = shop
         .execute_order(
             Some(&email("bob@example.com")),
@@ -289,6 +301,7 @@ pub fn the_emails_of_a_rule_stay_out_of_the_journal(store: &dyn Store) {
         )
         .unwrap();
     assert_eq!(code_outcomes(&bob), [("ADA", Some("customer_not_eligible"))]);
+
     let ada = shop
         .execute_order(
             Some(&email("ADA@example.com")),
@@ -298,11 +311,13 @@ pub fn the_emails_of_a_rule_stay_out_of_the_journal(store: &dyn Store) {
     assert_eq!(code_outcomes(&ada), [("ADA", None)]);
     assert_eq!(shop.code_uses(code), 1);
     assert!(!format!("{:?}", (bob.events, ada.events)).contains("example.com"));
+
     let (rule, if_match) = (boxed_rule(for_ada(&["bob@example.com"])), None);
     let saved = shop
         .execute_discount(DiscountAction::SaveRule { id: Some(id), rule, if_match })
         .unwrap();
     assert!(saved.seq.is_some() && !format!("{:?}", saved.events).contains("example.com"));
+
     let bob = shop
         .execute_order(None, record_paid_with_codes("o1", "10", &["ADA"]))
         .unwrap();
@@ -313,15 +328,18 @@ pub fn a_code_is_unique_in_a_shop(store: &dyn Store) {
     let shop = TestShop::new(store);
     let (one, two) = (shop.create_rule(ten_percent()), shop.create_rule(ten_percent()));
     let code_id = shop.create_code(one, "Straße");
+
     for rule in [one, two] {
         let again = DiscountAction::AddCode { rule, text: discount_code(" STRASSE ") };
         assert_eq!(rejection_code(&shop.execute_discount(again)), "code_taken");
     }
+
     let seen = store
         .code_by_text(shop.id, &discount_code("strasse"))
         .unwrap()
         .unwrap();
     assert_eq!((seen.id, seen.text.as_str(), seen.rule, seen.used), (code_id, "Straße", one, 0));
+
     let unknown = DiscountAction::AddCode { rule: PriceRuleId(999), text: discount_code("x") };
     assert_eq!(rejection_code(&shop.execute_discount(unknown)), "price_rule_not_found");
 }
@@ -341,11 +359,14 @@ pub fn codes_are_renamed_switched_and_removed(store: &dyn Store) {
         })
     };
     assert_eq!(rejection_code(&change(codes[0], Some("b"), None)), "code_taken");
+
     change(codes[0], Some("New"), None).unwrap();
     change(codes[0], Some("NEW"), None).unwrap();
     assert!(store.code_by_text(shop.id, &discount_code("a")).unwrap().is_none());
+
     let seen = store.code_by_text(shop.id, &discount_code("new")).unwrap().unwrap();
     assert_eq!((seen.id, seen.text.as_str()), (codes[0], "NEW"));
+
     // The text is free again, and two codes can exchange their texts.
     shop.create_code(rule, "A");
     change(codes[1], None, Some(false)).unwrap();
@@ -353,21 +374,26 @@ pub fn codes_are_renamed_switched_and_removed(store: &dyn Store) {
         .execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &["B", "new"]))
         .unwrap();
     assert_eq!(code_outcomes(&order), [("B", Some("disabled")), ("new", None)]);
+
     change(codes[1], None, Some(true)).unwrap();
     let order = shop
         .execute_order(None, record_paid_with_codes("o1", "10", &["B", "new"]))
         .unwrap();
     assert_eq!(code_outcomes(&order), [("B", None), ("new", None)]);
+
     let remove = |code| shop.execute_discount(DiscountAction::RemoveCode { rule, code });
     remove(codes[2]).unwrap();
     assert_eq!(rejection_code(&remove(codes[2])), "code_not_found");
     assert_eq!(rejection_code(&change(codes[2], None, Some(true))), "code_not_found");
     assert!(store.code(shop.id, codes[2]).unwrap().is_none());
+
     let again = shop.create_code(rule, "c");
     assert!(again != codes[2]);
     assert_eq!(store.count_codes(shop.id, rule).unwrap(), 6);
+
     let listed = all_codes(store, shop.id, rule);
     assert_eq!((listed.len(), listed.contains(&codes[2])), (6, false));
+
     let other = shop.create_rule(ten_percent());
     assert_eq!(
         rejection_code(
@@ -400,6 +426,7 @@ pub fn a_batch_reports_each_code(store: &dyn Store) {
     assert_eq!(store.code_batch(shop.id, batch.id).unwrap(), Some(batch.clone()));
     assert_eq!(store.code_batch(shop.id, batch.id - 1).unwrap(), None);
     assert_eq!(all_codes(store, shop.id, rule).len(), 3);
+
     let texts = (0..=DiscountAction::MAX_BATCH)
         .map(|number| number.to_string())
         .collect();
@@ -407,6 +434,7 @@ pub fn a_batch_reports_each_code(store: &dyn Store) {
         rejection_code(&shop.execute_discount(DiscountAction::AddCodes { rule, texts })),
         "too_many_codes"
     );
+
     let texts = (0..DiscountAction::MAX_BATCH)
         .map(|number| number.to_string())
         .collect();
@@ -418,6 +446,7 @@ pub fn a_batch_reports_each_code(store: &dyn Store) {
 pub fn an_order_uses_its_codes_once(store: &dyn Store) {
     let shop = TestShop::new(store);
     let code = shop.create_code(shop.create_rule(with_usage_limit(2)), "SUMMER");
+
     for _ in 0..3 {
         let order = shop
             .execute_order(
@@ -428,14 +457,17 @@ pub fn an_order_uses_its_codes_once(store: &dyn Store) {
         assert_eq!(code_outcomes(&order), [("summer", None)]);
         assert_eq!(shop.code_uses(code), 1);
     }
+
     assert_eq!(
         shop.execute_order(None, record_paid_with_codes("o1", "10", &["summer", "SUMMER"]))
             .unwrap()
             .seq,
         None
     );
+
     shop.execute_order(None, refund("o1", "r1", "10")).unwrap();
     assert_eq!(shop.code_uses(code), 1, "a refund gives no use back");
+
     shop.execute_order(Some(&id("2")), record_paid_with_codes("o2", "10", &["SUMMER"]))
         .unwrap();
     let third = shop
@@ -443,6 +475,7 @@ pub fn an_order_uses_its_codes_once(store: &dyn Store) {
         .unwrap();
     assert_eq!(code_outcomes(&third), [("SUMMER", Some("used_up"))]);
     assert_eq!(shop.code_uses(code), 2);
+
     let used = store.codes_used_by_order(shop.id, &order_id("o1")).unwrap();
     assert_eq!(used.iter().map(|code| code.id).collect::<Vec<_>>(), [code]);
     assert_eq!(store.codes_used_by_order(shop.id, &order_id("o3")).unwrap(), []);
@@ -454,15 +487,18 @@ pub fn a_cancelled_order_returns_its_uses(store: &dyn Store) {
     shop.execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &["SUMMER"]))
         .unwrap();
     let later = shop.at("2026-01-02T00:00:00Z");
+
     for _ in 0..2 {
         later.execute_order(None, cancel("o1")).unwrap();
         assert_eq!(shop.code_uses(code), 0);
     }
+
     // A redelivery does not reopen a cancelled order.
     later
         .execute_order(None, record_paid_with_codes("o1", "10", &["SUMMER"]))
         .unwrap();
     assert_eq!(shop.code_uses(code), 0);
+
     // A reopened order uses its code again, unless another order has used it.
     let reopen = |total| {
         later
@@ -471,6 +507,7 @@ pub fn a_cancelled_order_returns_its_uses(store: &dyn Store) {
     };
     assert_eq!(code_outcomes(&reopen("11")), [("SUMMER", None)]);
     assert_eq!(shop.code_uses(code), 1);
+
     later.execute_order(None, cancel("o1")).unwrap();
     later
         .execute_order(Some(&id("2")), record_paid_with_codes("o2", "10", &["SUMMER"]))
@@ -483,6 +520,7 @@ pub fn an_edited_order_uses_its_current_codes(store: &dyn Store) {
     let shop = TestShop::new(store);
     let rule = shop.create_rule(ten_percent());
     let (one, two) = (shop.create_code(rule, "ONE"), shop.create_code(rule, "TWO"));
+
     for (second, codes, used) in [
         (1, vec!["ONE"], [1, 0]),
         (2, vec!["ONE", "TWO"], [1, 1]),
@@ -495,6 +533,7 @@ pub fn an_edited_order_uses_its_current_codes(store: &dyn Store) {
             .unwrap();
         assert_eq!([shop.code_uses(one), shop.code_uses(two)], used, "{codes:?}");
     }
+
     // The code is renamed or deleted: the order keeps the use and returns it.
     shop.execute_discount(DiscountAction::ChangeCode {
         rule,
@@ -523,6 +562,7 @@ pub fn a_use_stays_with_its_code(store: &dyn Store) {
         .len()
     };
     assert_eq!(tell(1, &["ONE"]), 1);
+
     // The text now belongs to another code: further reports keep the code that was used.
     shop.execute_discount(DiscountAction::ChangeCode {
         rule,
@@ -533,12 +573,15 @@ pub fn a_use_stays_with_its_code(store: &dyn Store) {
     .unwrap();
     let again = shop.create_code(other, "ONE");
     assert_eq!(tell(2, &["ONE"]), 1);
+
     shop.execute_order(None, refund("o1", "r1", "1")).unwrap();
     assert_eq!([shop.code_uses(one), shop.code_uses(again)], [1, 0]);
+
     shop.at("2026-01-03T00:00:00Z")
         .execute_order(None, cancel("o1"))
         .unwrap();
     assert_eq!([shop.code_uses(one), shop.code_uses(again)], [0, 0]);
+
     // A reopened order uses the codes that its texts belong to now.
     let shop = shop.at("2026-01-04T00:00:00Z");
     shop.execute_order(None, record_paid_with_codes("o1", "11", &["ONE"]))
@@ -550,6 +593,7 @@ pub fn an_order_is_not_rejected_for_its_codes(store: &dyn Store) {
     let shop = TestShop::new(store);
     let ended = PriceRuleParts { ends_at: Some(at("2026-01-01T00:00:00Z")), ..ten_percent() };
     let early = PriceRuleParts { starts_at: at("2027-01-01T00:00:00Z"), ..ten_percent() };
+
     for (parts, text) in [
         (ended, "ENDED"),
         (early, "EARLY"),
@@ -558,6 +602,7 @@ pub fn an_order_is_not_rejected_for_its_codes(store: &dyn Store) {
     ] {
         shop.create_code(shop.create_rule(parts), text);
     }
+
     shop.execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &["ONE"]))
         .unwrap();
     let codes = ["EARLY", "ENDED", "NONE", "ONCE", "ONE"];
@@ -567,6 +612,7 @@ pub fn an_order_is_not_rejected_for_its_codes(store: &dyn Store) {
     let want =
         ["not_yet_valid", "expired", "unknown_code", "customer_required", "used_up"].map(Some);
     assert_eq!(code_outcomes(&order), codes.into_iter().zip(want).collect::<Vec<_>>());
+
     // The rule must be valid when the order was placed.
     let mut late = Order { codes: vec![discount_code("ENDED")], ..one_line_order("10") };
     late.placed_at = Some(at("2025-12-31T23:59:59Z"));
@@ -598,8 +644,10 @@ pub fn once_per_customer_counts_uses_as_a_guest(store: &dyn Store) {
     );
     assert!(!tried(&shop, &id("1"), "o4"));
     assert!(tried(&shop, &id("2"), "o5"));
+
     shop.execute_order(Some(&email("bob@example.com")), record_paid_with_codes("o6", "10", &[]))
         .unwrap();
+
     // Cancelling the guest's order after the merge returns the customer's use.
     shop.at("2026-01-02T00:00:00Z")
         .execute_order(None, cancel("o1"))
@@ -623,16 +671,19 @@ pub fn a_checkout_reserves_a_use_until_its_end(store: &dyn Store) {
         rejection_code(&reserve(&shop, "c2", &["one"], None, "2026-01-01T12:15:00Z")),
         "used_up"
     );
+
     let order = shop
         .execute_order(Some(&id("2")), record_paid_with_codes("o2", "10", &["ONE"]))
         .unwrap();
     assert_eq!(code_outcomes(&order), [("ONE", Some("used_up"))]);
+
     // Reserving again for the same checkout takes no second use, but extends the reservation.
     expect_checkout(reserve(&shop, "c1", &["one"], None, "2026-01-01T12:30:00Z"));
     let seen = store
         .checkout(shop.id, &new_checkout_id("c1"), at("2026-01-01T12:29:59Z"))
         .unwrap();
     assert_eq!(seen.reservations.len(), 1);
+
     let after = shop.at("2026-01-01T12:30:00Z");
     assert_eq!(
         store
@@ -641,6 +692,7 @@ pub fn a_checkout_reserves_a_use_until_its_end(store: &dyn Store) {
             .reservations,
         []
     );
+
     expect_checkout(reserve(&after, "c2", &["one"], None, "2026-01-01T13:00:00Z"));
     let release = |id: &str, code: Option<&str>| {
         expect_checkout(after.execute_discount(DiscountAction::Release {
@@ -651,7 +703,9 @@ pub fn a_checkout_reserves_a_use_until_its_end(store: &dyn Store) {
     assert_eq!(release("c2", Some("other")).reservations.len(), 1);
     assert_eq!(release("c2", Some("ONE")).reservations.len(), 0);
     assert_eq!(release("c2", None).reservations.len(), 0);
+
     expect_checkout(reserve(&after, "c3", &["one"], None, "2026-01-01T13:00:00Z"));
+
     for wrong in ["2026-01-01T12:30:00Z", "2026-01-02T12:30:01Z"] {
         assert_eq!(
             rejection_code(&reserve(&after, "c3", &["one"], None, wrong)),
@@ -668,6 +722,7 @@ pub fn a_checkout_becomes_an_order(store: &dyn Store) {
     };
     let code = shop.create_code(shop.create_rule(ends), "ONE");
     expect_checkout(reserve(&shop, "c1", &["ONE"], Some(id("1")), "2026-01-01T12:30:00Z"));
+
     // A reservation counts even if the rule has ended since.
     let later = shop.at("2026-01-01T12:20:00Z");
     let order = Order {
@@ -714,10 +769,13 @@ pub fn codes_are_reserved_together_or_not_at_all(store: &dyn Store) {
         []
     );
     assert!(store.customer(shop.id, &email("new@example.com")).unwrap().is_none());
+
     let many: Vec<String> = (0..=Cart::MAX_CODES).map(|number| format!("M{number}")).collect();
+
     for text in &many {
         shop.create_code(shop.create_rule(with_usage_limit(1)), text);
     }
+
     // Codes that the program never combines cannot be reserved together.
     let outcome = reserve(&shop, "c2", &["M0", "M1"], None, "2026-01-01T12:15:00Z");
     assert_eq!(rejection_code(&outcome), "not_combined");
@@ -728,17 +786,20 @@ pub fn codes_are_reserved_together_or_not_at_all(store: &dyn Store) {
             .reservations,
         []
     );
+
     shop.execute(publish_action(r#"{"stacking": "all"}"#)).unwrap();
     shop.create_code(rule, "TWO");
     assert_eq!(
         rejection_code(&reserve(&shop, "c2", &["ONE", "TWO"], None, "2026-01-01T12:15:00Z")),
         "same_rule"
     );
+
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     assert_eq!(
         rejection_code(&reserve(&shop, "c2", &many, None, "2026-01-01T12:15:00Z")),
         "too_many_codes"
     );
+
     expect_checkout(reserve(&shop, "c2", &many[1..], None, "2026-01-01T12:15:00Z"));
 }
 
@@ -763,6 +824,7 @@ pub fn a_guest_keeps_the_reservation_when_they_log_in(store: &dyn Store) {
         .unwrap();
     assert_eq!(code_outcomes(&order), [("ONE", None)]);
     assert_eq!(shop.code_uses(code), 1);
+
     let again = shop
         .execute_order(Some(&id("1")), record_paid_with_codes("o2", "10", &["ONE"]))
         .unwrap();
@@ -786,9 +848,9 @@ pub fn a_saved_search_makes_customers_eligible(store: &dyn Store) {
     shop.create_code(shop.create_rule(parts), "VIP");
     let tags = Some([Tag::new("vip").unwrap()].into());
     let change = ProfileChange { tags, ..ProfileChange::default() };
-    let (bob, existence, conflict) = (id("1"), Existence::Any, EmailConflict::Reject);
+    let (vip, existence, conflict) = (id("1"), Existence::Any, EmailConflict::Reject);
     shop.execute(Action::Customer {
-        customer: bob,
+        customer: vip,
         existence,
         change,
         email_conflict: conflict,
@@ -796,6 +858,7 @@ pub fn a_saved_search_makes_customers_eligible(store: &dyn Store) {
         commands: Vec::new(),
     })
     .unwrap();
+
     for (customer, want) in [("1", None), ("2", Some("customer_not_eligible"))] {
         let buyer = Customer {
             id: Some(CustomerId::new(customer).unwrap()),
@@ -846,6 +909,7 @@ pub fn a_cart_is_evaluated_with_stored_facts(store: &dyn Store) {
         email: email.map(email_address),
         ..Customer::default()
     };
+
     for (buyer, checkout_id, want) in [
         (customer(None, None), None, Some("customer_required")),
         (customer(Some("1"), None), None, Some("already_used_by_customer")),
@@ -863,6 +927,7 @@ pub fn a_cart_is_evaluated_with_stored_facts(store: &dyn Store) {
         let discount = if want.is_none() { "2.00" } else { "0" };
         assert_eq!(found.total_discount(), discount.parse().unwrap());
     }
+
     // An evaluation changes nothing and creates no customer.
     assert!(store.customer(shop.id, &id("new")).unwrap().is_none());
 }
@@ -870,6 +935,7 @@ pub fn a_cart_is_evaluated_with_stored_facts(store: &dyn Store) {
 pub fn nothing_grows_with_use(store: &dyn Store) {
     let shop = TestShop::new(store);
     let code = shop.create_code(shop.create_rule(ten_percent()), "ALL");
+
     for number in 0..60 {
         let order = format!("o{number}");
         shop.execute_order(Some(&id("1")), record_paid_with_codes(&order, "10", &["ALL"]))
@@ -882,7 +948,9 @@ pub fn nothing_grows_with_use(store: &dyn Store) {
             "2026-01-01T12:30:00Z",
         ));
     }
+
     assert_eq!(shop.code_uses(code), 60);
+
     // One record each for the rule, the code, the customer's tally, every order and checkout.
     assert_eq!(store.verify().unwrap().projections, 3 + 60 + 60);
 }
@@ -920,6 +988,7 @@ pub fn rules_and_codes_belong_to_one_shop(store: &dyn Store) {
             .reservations,
         []
     );
+
     for action in [
         DiscountAction::SaveRule {
             id: Some(rule),
@@ -934,6 +1003,7 @@ pub fn rules_and_codes_belong_to_one_shop(store: &dyn Store) {
     ] {
         assert_eq!(rejection_code(&coffee.execute_discount(action)), "price_rule_not_found");
     }
+
     let coffee_code = coffee.create_code(coffee.create_rule(ten_percent()), "SAME");
     coffee
         .execute_order(Some(&id("1")), record_paid_with_codes("o1", "10", &["SAME"]))

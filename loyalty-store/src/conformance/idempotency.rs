@@ -19,15 +19,19 @@ pub fn the_first_response_is_replayed(store: &dyn Store) {
         (status, first.as_str(), replayed),
         (200, "seq Some(2), balance Some(Points(10))", false)
     );
+
     shop.execute_commands(&customer, vec![subtract(10)]).unwrap();
     let before = StoreContents::read(store);
+
     for _ in 0..3 {
         assert_eq!(
             expect_stored(shop.execute_with_key("k1", add_action(&customer, 10))),
             (200, first.clone(), true)
         );
     }
+
     assert_eq!(StoreContents::read(store), before);
+
     // Another key has its own effect.
     assert!(!expect_stored(shop.execute_with_key("k2", add_action(&customer, 10))).2);
     assert_eq!(shop.balance(&customer), 10);
@@ -42,6 +46,7 @@ pub fn a_rejection_is_stored_too(store: &dyn Store) {
         (422, "insufficient_points".to_owned(), false)
     );
     assert!(store.customer(shop.id, &customer).unwrap().is_none());
+
     shop.execute_commands(&customer, vec![add(10)]).unwrap();
     assert_eq!(
         expect_stored(shop.execute_with_key("k1", spend())),
@@ -80,6 +85,7 @@ pub fn a_response_is_replayed_for_thirty_days(store: &dyn Store) {
     assert!(!execute("2026-01-01T00:00:00Z").2);
     assert!(execute("2026-01-30T23:59:59Z").2);
     assert_eq!(shop.balance(&customer), 10);
+
     // After 30 days the request is new, and its response is stored again.
     assert!(!execute("2026-01-31T00:00:00Z").2);
     assert!(execute("2026-03-01T23:59:59Z").2);
@@ -97,6 +103,7 @@ pub fn the_first_response_can_be_read(store: &dyn Store) {
         response.map(|response| (response.status, String::from_utf8(response.body).unwrap()))
     };
     assert_eq!(stored(&shop, same, "2026-01-01T12:00:00Z"), None);
+
     let (status, body, _) = expect_stored(shop.execute_with_key("k1", add_action(&customer, 10)));
     let before = StoreContents::read(store);
     assert_eq!(stored(&shop, same, "2026-01-01T12:00:00Z"), Some((status, body.clone())));
@@ -111,6 +118,7 @@ pub fn the_first_response_can_be_read(store: &dyn Store) {
 pub fn a_lost_response_can_be_retried(store: &dyn Store) {
     let shop = TestShop::new(store);
     let adding = || shop.request(Action::for_customer(id("1"), Existence::Any, vec![add(5)]));
+
     for number in 0..20 {
         let key = format!("k{number}");
         drop(store.execute(with_idempotency_key(adding(), &key, "five points")));

@@ -10,15 +10,18 @@ pub fn an_order_earns_once(store: &dyn Store) {
     shop.execute_order(Some(&customer), record_order("o1", "49.95", Status::Processing))
         .unwrap();
     assert_eq!(shop.balance(&customer), 0);
+
     let receipt = shop
         .execute_order(Some(&customer), record_paid("o1", "49.95"))
         .unwrap();
     assert_eq!(receipt.customer.unwrap().balance(shop.now), points(49));
     assert_eq!(receipt.order.unwrap().state.posted().awarded, points(49));
+
     for again in [record_paid("o1", "49.95"), record_order("o1", "49.95", Status::Processing)] {
         let receipt = shop.execute_order(Some(&customer), again).unwrap();
         assert_eq!((receipt.seq, receipt.events.len()), (None, 0));
     }
+
     shop.execute_order(Some(&customer), refund("o1", "r1", "49.95"))
         .unwrap();
     assert_eq!(shop.balance(&customer), 0);
@@ -59,11 +62,13 @@ pub fn a_cancellation_before_its_order_counts_later(store: &dyn Store) {
         .execute_order(Some(&customer), record_paid("o1", "90.00"))
         .unwrap();
     assert_eq!(shop.balance(&customer), 0);
+
     // A repeated report without a time is a redelivery: it does not reopen the order.
     shop.at("2026-01-03T00:00:00Z")
         .execute_order(Some(&customer), record_paid("o1", "90.00"))
         .unwrap();
     assert_eq!(shop.balance(&customer), 0);
+
     shop.at("2026-01-03T00:00:00Z")
         .execute_order(Some(&customer), record_paid("o1", "91.00"))
         .unwrap();
@@ -76,14 +81,18 @@ pub fn an_order_without_a_customer_is_bound_later(store: &dyn Store) {
     let receipt = shop.execute_order(None, record_paid("o1", "90.00")).unwrap();
     assert!(receipt.customer.is_none() && !receipt.created);
     assert_eq!(receipt.order.as_ref().unwrap().account, None);
+
     shop.execute_order(None, refund("o1", "r1", "30.00")).unwrap();
     assert!(store.customer(shop.id, &customer).unwrap().is_none());
+
     // The same report with the customer.
     shop.execute_order(Some(&customer), record_paid("o1", "90.00"))
         .unwrap();
     assert_eq!(shop.balance(&customer), 60);
+
     shop.execute_order(None, refund("o1", "r2", "30.00")).unwrap();
     assert_eq!(shop.balance(&customer), 30);
+
     let order = store.order(shop.id, &order_id("o1")).unwrap().unwrap();
     assert_eq!(order.account, Some(shop.customer(&customer).record().account));
 }
@@ -103,6 +112,7 @@ pub fn an_order_of_another_customer_is_rejected(store: &dyn Store) {
     shop.execute_order(Some(&id("1")), record_paid("o1", "90.00"))
         .unwrap();
     let order = store.order(shop.id, &order_id("o1")).unwrap();
+
     for other in [id("2"), email("guest@example.com")] {
         for command in [record_paid("o1", "10.00"), refund("o1", "r1", "1.00"), cancel("o1")] {
             assert_eq!(
@@ -112,6 +122,7 @@ pub fn an_order_of_another_customer_is_rejected(store: &dyn Store) {
         }
         assert!(store.customer(shop.id, &other).unwrap().is_none());
     }
+
     assert_eq!(store.order(shop.id, &order_id("o1")).unwrap(), order);
     assert_eq!(shop.balance(&id("1")), 90);
 }
@@ -141,6 +152,7 @@ pub fn an_email_conflict_does_not_reject_an_order(store: &dyn Store) {
     };
     shop.execute(action("o1", "ada@example.com")).unwrap();
     assert_eq!((shop.balance(&id("2")), shop.balance(&email("ada@example.com"))), (10, 0));
+
     shop.execute(action("o2", "bob@example.com")).unwrap();
     assert_eq!((shop.balance(&email("bob@example.com")), shop.balance(&id("2"))), (20, 20));
 }
@@ -154,14 +166,18 @@ pub fn an_order_stays_under_the_program_of_its_first_award(store: &dyn Store) {
     shop.execute_order(Some(&customer), record_order("open", "90.00", Status::Processing))
         .unwrap();
     assert_eq!(shop.execute(publish_action(double)).unwrap().program, Some(ProgramVersion(2)));
+
     shop.execute(publish_action(r#"{"earning": [{"id": "triple", "earn": {"per_unit": "3"}}]}"#))
         .unwrap();
     shop.execute_order(None, record_paid("open", "90.00")).unwrap();
     assert_eq!(shop.balance(&customer), 90 + 270);
+
     shop.execute_order(None, refund("old", "r1", "30.00")).unwrap();
     assert_eq!(shop.balance(&customer), 60 + 270);
+
     shop.execute_order(None, refund("open", "r1", "30.00")).unwrap();
     assert_eq!(shop.balance(&customer), 60 + 180);
+
     shop.execute_order(None, record_paid("old", "120.00")).unwrap();
     assert_eq!(shop.balance(&customer), 90 + 180);
 }

@@ -14,18 +14,22 @@ pub fn points_are_added_and_subtracted(store: &dyn Store) {
         (receipt.customer.unwrap().balance(shop.now), receipt.at),
         (points(70), shop.now)
     );
+
     let refused = shop.execute_commands(&customer, vec![subtract(71)]).unwrap_err();
     let figures =
         loyalty_core::Rejection::InsufficientPoints { have: points(70), need: points(71) };
     assert_eq!(refused, Rejection::Rules(figures));
+
     for senseless in [add(0), add(-1), subtract(0), subtract(-1)] {
         assert_eq!(
             rejection_code(&shop.execute_commands(&customer, vec![senseless])),
             "invalid_points"
         );
     }
+
     shop.execute_commands(&customer, vec![subtract(70)]).unwrap();
     assert_eq!(shop.balance(&customer), 0);
+
     let newest = store
         .account_journal(shop.id, shop.customer(&customer).record().account, None, 1)
         .unwrap();
@@ -35,6 +39,7 @@ pub fn points_are_added_and_subtracted(store: &dyn Store) {
 pub fn setting_a_balance_posts_the_difference(store: &dyn Store) {
     let shop = TestShop::new(store);
     let customer = id("1");
+
     for (to, entry) in [(80, Some(80)), (80, None), (30, Some(-50)), (0, Some(-30))] {
         let receipt = shop.execute_commands(&customer, vec![set_balance(to)]).unwrap();
         let moved: Vec<i64> = receipt
@@ -48,6 +53,7 @@ pub fn setting_a_balance_posts_the_difference(store: &dyn Store) {
             (to, entry, entry.iter().count())
         );
     }
+
     assert_eq!(
         rejection_code(&shop.execute_commands(&customer, vec![set_balance(-1)])),
         "invalid_points"
@@ -62,6 +68,7 @@ pub fn a_tier_is_set_by_hand_until_an_instant(store: &dyn Store) {
         vec![Command::SetTier(Some(tier))]
     };
     assert_eq!(rejection_code(&shop.execute_commands(&customer, gold(None))), "unknown_tier");
+
     shop.execute(publish_action(
         r#"{"tiers": [{"id": "gold", "name": "Gold", "multiplier": "2"}]}"#,
     ))
@@ -77,11 +84,17 @@ pub fn a_tier_is_set_by_hand_until_an_instant(store: &dyn Store) {
             .seq,
         None
     );
-    shop.execute_order(Some(&customer), record_paid("o1", "10.00")).unwrap();
+
+    shop.execute_order(Some(&customer), record_paid("o1", "10.00"))
+        .unwrap();
     assert_eq!(shop.balance(&customer), 20);
-    shop.execute_commands(&customer, vec![Command::SetTier(None)]).unwrap();
+
+    shop.execute_commands(&customer, vec![Command::SetTier(None)])
+        .unwrap();
     assert_eq!(tier("2026-01-02T00:00:00Z"), None);
-    shop.execute_order(Some(&customer), record_paid("o2", "10.00")).unwrap();
+
+    shop.execute_order(Some(&customer), record_paid("o2", "10.00"))
+        .unwrap();
     assert_eq!(shop.balance(&customer), 30);
 }
 
@@ -104,6 +117,7 @@ pub fn all_commands_or_none(store: &dyn Store) {
     let before = super::contents::StoreContents::read(store);
     assert_eq!(rejection_code(&act(vec![add(100), subtract(116)])), "insufficient_points");
     assert_eq!(super::contents::StoreContents::read(store), before);
+
     let receipt = act(vec![add(100), subtract(115)]).unwrap();
     assert_eq!(shop.balance(&email("guest@example.com")), 0);
     assert_eq!(receipt.seq, Some(shop.customer(&id("1")).seq()));
@@ -121,12 +135,14 @@ pub fn points_expire_before_a_catch_up(store: &dyn Store) {
         .execute_commands(&customer, vec![add(100)])
         .unwrap();
     assert_eq!(shop.at("2026-09-30T23:59:59Z").balance(&customer), 350);
+
     let october = shop.at("2026-10-01T00:00:00Z");
     assert_eq!(october.balance(&customer), 100);
     assert_eq!(
         rejection_code(&october.execute_commands(&customer, vec![subtract(101)])),
         "insufficient_points"
     );
+
     october.execute_commands(&customer, vec![Command::CatchUp]).unwrap();
     assert_eq!(
         october
@@ -157,6 +173,7 @@ pub fn the_clock_of_an_account_is_monotonic(store: &dyn Store) {
             .at
     };
     assert_eq!((newest(&one), newest(&two)), (shop.now, earlier.now));
+
     // A read before the last event shows the state after it.
     assert_eq!((earlier.balance(&one), shop.balance(&one)), (16, 16));
 }
@@ -175,6 +192,7 @@ pub fn a_balance_stays_in_range(store: &dyn Store) {
         "points_out_of_range"
     );
     assert_eq!(store.order(shop.id, &order_id("o1")).unwrap(), None);
+
     shop.execute_commands(&email("guest@example.com"), vec![add(1)])
         .unwrap();
     assert_eq!(
@@ -182,6 +200,7 @@ pub fn a_balance_stays_in_range(store: &dyn Store) {
         "points_out_of_range"
     );
     assert_eq!((shop.balance(&customer), shop.balance(&email("guest@example.com"))), (most, 1));
+
     shop.execute_commands(&customer, vec![subtract(most)]).unwrap();
     assert_eq!(shop.balance(&customer), 0);
 }

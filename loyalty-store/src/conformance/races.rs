@@ -200,6 +200,7 @@ pub fn the_same_key_has_one_effect(store: &dyn Store) {
         }
     });
     assert_eq!(made.load(Ordering::SeqCst), 60);
+
     let balances: Vec<i64> = (0..5)
         .map(|number| shop.balance(&id(&format!("c{number}"))))
         .collect();
@@ -341,17 +342,17 @@ pub fn guests_are_merged_while_they_order(store: &dyn Store) {
     assert_eq!(store.count_customers(shop.id, &SearchQuery::default()).unwrap(), 10);
 }
 
-/// Signals the end to other threads when it is dropped, also by a panic.
+/// A flag that stops other threads.
 #[derive(Default)]
 pub struct StopFlag(AtomicBool);
 
 impl StopFlag {
-    /// Returns true after the end.
+    /// Returns true once the flag is set.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Returns a guard that signals the end when it is dropped.
+    /// Returns a guard that sets the flag when it is dropped, also by a panic.
     pub fn set_on_drop(&self) -> impl Drop + '_ {
         struct SetOnDrop<'a>(&'a StopFlag);
         impl Drop for SetOnDrop<'_> {

@@ -9,10 +9,12 @@ use super::contents::whole_journal;
 pub fn the_account_journal_is_read_in_pages(store: &dyn Store) {
     let shop = TestShop::new(store);
     let (one, two) = (id("1"), id("2"));
+
     for count in 1..=7 {
         shop.execute_commands(&one, vec![add(count)]).unwrap();
         shop.execute_commands(&two, vec![add(count)]).unwrap();
     }
+
     let account = shop.customer(&one).record().account;
     let page = |before, limit| store.account_journal(shop.id, account, before, limit).unwrap();
     let balances = |rows: &[std::sync::Arc<crate::JournalRow>]| -> Vec<i64> {
@@ -20,11 +22,14 @@ pub fn the_account_journal_is_read_in_pages(store: &dyn Store) {
     };
     let first = page(None, 3);
     assert_eq!(balances(&first.rows), [28, 21, 15]);
+
     let second = page(first.next, 3);
     assert_eq!(balances(&second.rows), [10, 6, 3]);
+
     // No page follows a last page that is full.
     let third = page(second.next, 2);
     assert_eq!((balances(&third.rows), third.next), (vec![1, 0], None));
+
     let all = page(None, 100);
     assert_eq!((all.rows.len(), all.next), (8, None));
     assert!(
@@ -32,6 +37,7 @@ pub fn the_account_journal_is_read_in_pages(store: &dyn Store) {
             .iter()
             .all(|row| row.account == Some(account) && row.shop == shop.id)
     );
+
     let chain: Vec<_> = all
         .rows
         .iter()
@@ -41,6 +47,7 @@ pub fn the_account_journal_is_read_in_pages(store: &dyn Store) {
         .collect();
     assert_eq!(all.rows.iter().map(|row| row.previous).collect::<Vec<_>>(), chain);
     assert_eq!(page(Some(all.rows[7].seq), 3).rows.len(), 0);
+
     let nothing = page(None, 0);
     assert_eq!((nothing.rows.len(), nothing.next), (0, None));
 }
@@ -53,10 +60,12 @@ pub fn a_position_of_another_account_gives_no_rows(store: &dyn Store) {
     elsewhere.execute_commands(&id("1"), vec![add(4)]).unwrap();
     let [one, two] = ["1", "2"].map(|name| shop.customer(&id(name)).record().account);
     let foreign = whole_journal(store, shop.id, two)[0].seq;
+
     for before in [foreign, 0, -1, i64::MAX, i64::MIN] {
         let page = store.account_journal(shop.id, one, Some(before), 10).unwrap();
         assert_eq!((page.rows.len(), page.next), (0, None), "before {before}");
     }
+
     // Accounts of another shop and unknown accounts have no rows.
     for account in [elsewhere.customer(&id("1")).record().account, AccountId(99), AccountId(-1)] {
         let page = store.account_journal(shop.id, account, None, 10).unwrap();
@@ -67,6 +76,7 @@ pub fn a_position_of_another_account_gives_no_rows(store: &dyn Store) {
 pub fn an_account_is_folded_up_to_an_instant(store: &dyn Store) {
     let shop = TestShop::new(store);
     let customer = id("1");
+
     for (now, command) in [
         ("2026-02-01T00:00:00Z", add(100)),
         ("2026-03-01T00:00:00Z", subtract(30)),
@@ -74,7 +84,9 @@ pub fn an_account_is_folded_up_to_an_instant(store: &dyn Store) {
     ] {
         shop.at(now).execute_commands(&customer, vec![command]).unwrap();
     }
+
     let account = shop.customer(&customer).record().account;
+
     for (now, want) in [
         ("2026-01-31T23:59:59.999999Z", 0),
         ("2026-02-01T00:00:00Z", 100),
@@ -85,6 +97,7 @@ pub fn an_account_is_folded_up_to_an_instant(store: &dyn Store) {
         let then = store.account_at(shop.id, account, at(now)).unwrap();
         assert_eq!(then.balance(at(now)), points(want), "{now}");
     }
+
     let now = store
         .account_at(shop.id, account, at("2027-01-01T00:00:00Z"))
         .unwrap();
@@ -93,6 +106,7 @@ pub fn an_account_is_folded_up_to_an_instant(store: &dyn Store) {
 
 pub fn customers_are_listed_in_pages(store: &dyn Store) {
     let (shop, elsewhere) = (TestShop::new(store), TestShop::new(store));
+
     for number in 0..5 {
         shop.execute_commands(&id(&format!("c{number}")), vec![add(number + 1)])
             .unwrap();
@@ -100,17 +114,22 @@ pub fn customers_are_listed_in_pages(store: &dyn Store) {
             .execute_commands(&id(&format!("other{number}")), vec![])
             .unwrap();
     }
+
     let everybody = SearchQuery::default();
     let page = |after, limit| store.customers(shop.id, &everybody, after, limit).unwrap();
     let (first, mut seen) = (page(None, 2), Vec::new());
     assert!(first.has_more);
+
     let second = page(first.items.last().map(|customer| customer.record().account), 2);
     assert!(second.has_more);
+
     let third = page(second.items.last().map(|customer| customer.record().account), 1);
     assert!(!third.has_more);
+
     for customer in first.items.iter().chain(&second.items).chain(&third.items) {
         seen.push((customer.record().id.as_ref().unwrap().to_string(), customer.balance(shop.now)));
     }
+
     let want: Vec<_> = (0..5)
         .map(|number| (format!("c{number}"), points(number + 1)))
         .collect();
@@ -121,21 +140,25 @@ pub fn customers_are_listed_in_pages(store: &dyn Store) {
             .len(),
         0
     );
+
     let nobody = page(None, 0);
     assert!(nobody.items.is_empty() && nobody.has_more);
 }
 
 pub fn customers_are_found_and_counted(store: &dyn Store) {
     let (shop, elsewhere) = (TestShop::new(store), TestShop::new(store));
+
     for number in 0..6 {
         let address =
             format!("{}{number}@example.com", if number % 2 == 0 { "Even" } else { "odd" });
         shop.execute_commands(&id_and_email(&number.to_string(), &address), vec![add(number + 1)])
             .unwrap();
     }
+
     elsewhere
         .execute_commands(&id_and_email("0", "even@example.com"), vec![])
         .unwrap();
+
     for (text, want) in [
         ("", vec![1, 2, 3, 4, 5, 6]),
         ("EVEN", vec![1, 3, 5]),

@@ -116,6 +116,7 @@ pub fn a_redemption_spends_points_and_issues_a_code(store: &dyn Store) {
         (Some(at("2026-02-01T12:00:00Z")), rule.id)
     );
     assert_eq!(price_with_code(&shop, "1", &code_text(&issued)), Ok("15.00".to_owned()));
+
     // Another customer cannot use the code, and after its end no one can.
     assert_eq!(price_with_code(&shop, "2", &code_text(&issued)), Err("customer_not_eligible"));
     assert_eq!(
@@ -123,12 +124,14 @@ pub fn a_redemption_spends_points_and_issues_a_code(store: &dyn Store) {
         Err("expired")
     );
     assert_eq!(load_redemption(&shop, issued.id()), issued);
+
     // Too few points: rejected with the numbers, without any change.
     let before = super::contents::StoreContents::read(store);
     let refused = shop.execute(issue_action(&customer, "five", 2)).unwrap_err();
     let figures =
         loyalty_core::Rejection::InsufficientPoints { have: points(50), need: points(100) };
     assert_eq!(refused, Rejection::Rules(figures));
+
     for (action, want) in [
         (issue_action(&id("nobody"), "five", 3), "customer_not_found"),
         (issue_action(&customer, "six", 3), "unknown_reward"),
@@ -139,6 +142,7 @@ pub fn a_redemption_spends_points_and_issues_a_code(store: &dyn Store) {
     ] {
         assert_eq!(self::rejection_code(&shop.execute(action)), want);
     }
+
     // The code is taken: neither points nor rules change.
     shop.execute_commands(&customer, vec![add(100)]).unwrap();
     let shown = super::contents::StoreContents::read(store);
@@ -160,6 +164,7 @@ pub fn a_cancelled_redemption_returns_points_and_disables_its_code(store: &dyn S
     );
     assert_eq!(price_with_code(&shop, "1", &code_text(&issued)), Err("disabled"));
     assert_eq!(cancel_redemption(&shop, issued.id()).unwrap().seq, None);
+
     // An order that lists the code anyway had the discount: the redemption is used.
     shop.execute_order(Some(&customer), record_paid_with_codes("o1", "20", &[&code_text(&issued)]))
         .unwrap();
@@ -176,9 +181,11 @@ pub fn a_cancelled_order_returns_its_redemption(store: &dyn Store) {
     assert_eq!((shop.balance(&customer), state_name(&shop, issued.id())), (70, "used"));
     assert_eq!(price_with_code(&shop, "1", &code_text(&issued)), Err("used_up"));
     assert_eq!(shop.execute_order(Some(&customer), order()).unwrap().seq, None);
+
     shop.execute_order(None, cancel("o1")).unwrap();
     assert_eq!((shop.balance(&customer), state_name(&shop, issued.id())), (50, "issued"));
     assert_eq!(price_with_code(&shop, "1", &code_text(&issued)), Ok("15.00".to_owned()));
+
     // Either the code is usable again or the points are returned, never both.
     cancel_redemption(&shop, issued.id()).unwrap();
     assert_eq!(shop.balance(&customer), 150);
@@ -193,6 +200,7 @@ pub fn a_cancelled_order_returns_points_if_configured(store: &dyn Store) {
     shop.execute_order(None, cancel("o1")).unwrap();
     assert_eq!((shop.balance(&customer), state_name(&shop, issued.id())), (150, "cancelled"));
     assert_eq!(price_with_code(&shop, "1", &code_text(&issued)), Err("disabled"));
+
     // The order is reopened with its discount.
     let later = shop.at("2026-01-02T00:00:00Z");
     let mut again = order();
@@ -201,6 +209,7 @@ pub fn a_cancelled_order_returns_points_if_configured(store: &dyn Store) {
     }
     later.execute_order(Some(&customer), again).unwrap();
     assert_eq!((later.balance(&customer), state_name(&later, issued.id())), (70, "used"));
+
     // Removing the code from the order is not a cancellation of the order.
     let mut without = record_paid_with_codes("o1", "20", &[]);
     if let Command::RecordOrder { at: reported_at, .. } = &mut without {
@@ -217,6 +226,7 @@ pub fn a_redemption_expires_without_a_command(store: &dyn Store) {
     let shop = first_shop(store);
     let end = shop.at("2026-02-01T12:00:00Z");
     assert_eq!(state_name(&shop.at("2026-02-01T11:59:59Z"), issued.id()), "issued");
+
     // A read shows the expiration before it is recorded.
     assert_eq!(state_name(&end, issued.id()), "expired");
     assert_eq!(
@@ -224,6 +234,7 @@ pub fn a_redemption_expires_without_a_command(store: &dyn Store) {
         points(150)
     );
     assert_eq!(rejection_code(&cancel_redemption(&end, issued.id())), "redemption_not_open");
+
     end.execute_commands(&customer, vec![Command::CatchUp]).unwrap();
     assert_eq!(
         (
@@ -233,11 +244,13 @@ pub fn a_redemption_expires_without_a_command(store: &dyn Store) {
         (150, "expired")
     );
     assert_eq!(end.execute_commands(&customer, vec![Command::CatchUp]).unwrap().seq, None);
+
     // An order that was placed in time is reported late.
     end.at("2026-02-02T00:00:00Z")
         .execute_order(Some(&customer), record_paid_with_codes("o1", "20", &[&code_text(&issued)]))
         .unwrap();
     assert_eq!((end.balance(&customer), state_name(&end, issued.id())), (70, "used"));
+
     // Cancelling the order reopens the redemption for 30 days.
     let later = shop.at("2026-03-01T00:00:00Z");
     later.execute_order(None, cancel("o1")).unwrap();
@@ -256,14 +269,19 @@ pub fn a_reward_without_a_code_is_marked_used(store: &dyn Store) {
     let shop = TestShop::new(store);
     shop.execute(publish_action(REWARDS)).unwrap();
     let (one, two) = (id("1"), id("2"));
+
     for customer in [&one, &two] {
         shop.execute_commands(customer, vec![add(100)]).unwrap();
     }
+
     let first = redeem(&shop, &one, "mug", 1);
     assert_eq!((first.discount(), store.count_price_rules(shop.id).unwrap()), (None, 0));
+
     redeem(&shop, &two, "mug", 1);
+
     // Two in total, for all customers together.
     assert_eq!(rejection_code(&shop.execute(issue_action(&one, "mug", 1))), "reward_sold_out");
+
     let offered = |customer: &CustomerRef| {
         let rewards = store.rewards(shop.id, customer, shop.now).unwrap().unwrap();
         let why = |reward: &loyalty_core::redemption::RewardOffer| {
@@ -274,13 +292,16 @@ pub fn a_reward_without_a_code_is_marked_used(store: &dyn Store) {
         rewards.offered.iter().map(why).collect::<Vec<_>>()
     };
     assert_eq!(offered(&one), [(40, vec!["insufficient_points"]), (0, vec!["reward_sold_out"])]);
+
     cancel_redemption(&shop, first.id()).unwrap();
     assert_eq!(offered(&one), [(0, vec![]), (0, vec![])]);
+
     let again = redeem(&shop, &one, "mug", 1);
     let used =
         Action::Redemption(RedemptionAction::Use { id: again.id(), order: Some(order_id("o7")) });
     shop.execute(used).unwrap();
     assert_eq!(state_name(&shop, again.id()), "used");
+
     shop.execute_order(None, cancel("o7")).unwrap();
     assert!(store.rewards(shop.id, &id("nobody"), shop.now).unwrap().is_none());
 }
@@ -302,6 +323,7 @@ pub fn redemptions_are_read_in_pages_through_a_merge(store: &dyn Store) {
     want.reverse();
     let want: Vec<_> = of_customer.into_iter().rev().chain(want).collect();
     let account = shop.customer(&customer).record().account;
+
     for limit in 1..=5 {
         let (mut all, mut after) = (Vec::new(), None);
         loop {
@@ -314,8 +336,10 @@ pub fn redemptions_are_read_in_pages_through_a_merge(store: &dyn Store) {
         }
         assert_eq!(all, want, "in pages of {limit}");
     }
+
     // The customer can cancel a redemption of the merged guest, and use its code.
     assert_eq!(shop.balance(&customer), 200);
+
     cancel_redemption(&shop, want[3]).unwrap();
     assert_eq!(shop.balance(&customer), 300);
     assert_eq!(
@@ -327,9 +351,11 @@ pub fn redemptions_are_read_in_pages_through_a_merge(store: &dyn Store) {
         3
     );
     assert_eq!(shop.at("2026-02-01T12:00:00Z").balance(&customer), 600);
+
     // An unknown redemption or one of another customer gives an empty page.
     shop.execute_commands(&id("2"), vec![add(100)]).unwrap();
     let other = redeem(&shop, &id("2"), "five", 9).id();
+
     for after in [other, RedemptionId(1), RedemptionId(999)] {
         assert_eq!(store.redemptions(shop.id, account, Some(after), 9).unwrap().items, []);
     }
@@ -344,6 +370,7 @@ pub fn redemptions_belong_to_one_shop(store: &dyn Store) {
     assert_eq!(rejection_code(&cancel_redemption(&other, issued.id())), "redemption_not_found");
     assert_eq!(store.redemptions(other.id, issued.account, None, 9).unwrap().items, []);
     assert_eq!(store.reward_usage(other.id, &RewardId::new("five").unwrap()).unwrap(), None);
+
     other
         .execute_order(Some(&customer), record_paid_with_codes("o1", "20", &[&code_text(&issued)]))
         .unwrap();

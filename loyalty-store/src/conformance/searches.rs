@@ -21,6 +21,7 @@ fn create_people(store: &dyn Store) -> TestShop<'_> {
         ("c:(1)", "cleo@example.org", "Cleo", "O'Hara", "DE", 0, 0),
         ("7", "seven@example.org", "Sven", "AND", "SE", 7, 0),
     ];
+
     for (day, (name, address, first, last, country, count, labels)) in (1..).zip(people) {
         let shop = shop.at(&format!("2026-01-0{day}T12:00:00Z"));
         shop.execute_commands(&id_and_email(name, address), vec![add(count.max(1))])
@@ -45,6 +46,7 @@ fn create_people(store: &dyn Store) -> TestShop<'_> {
         };
         shop.execute(patch_action(&id(name), change)).unwrap();
     }
+
     let gold = Command::SetTier(Some(ManualTier { id: TierId::new("gold").unwrap(), until: None }));
     shop.execute_commands(&id("ada"), vec![gold]).unwrap();
     shop.at("2026-01-05T12:00:00Z")
@@ -59,6 +61,7 @@ fn find_initials(shop: &TestShop<'_>, text: &str) -> String {
     let search = SearchQuery::parse(text, shop.now, Zone::UTC)
         .unwrap_or_else(|error| panic!("{text}: {error}"));
     let (mut found, mut after) = (String::new(), None);
+
     loop {
         let page = shop.store.customers(shop.id, &search, after, 1).unwrap();
         for customer in &page.items {
@@ -71,8 +74,10 @@ fn find_initials(shop: &TestShop<'_>, text: &str) -> String {
             break;
         }
     }
+
     let count = shop.store.count_customers(shop.id, &search).unwrap();
     assert_eq!(usize::try_from(count).unwrap(), found.len(), "{text}");
+
     found
 }
 
@@ -148,6 +153,7 @@ pub fn values_are_compared(store: &dyn Store) {
             ("updated_at:>=2026-01-05", "g"),
         ],
     );
+
     // A day is one of the shop's zone.
     let shop = create_people(store);
     let search = SearchQuery::parse(
@@ -169,6 +175,7 @@ pub fn an_id_or_an_email_finds_its_customer(store: &dyn Store) {
     let guest = NumericId::from_customer(shop.customer(&email("guest@example.com")).record());
     let ada = NumericId::from_customer(shop.customer(&id("ada")).record());
     assert!(guest.assigned_index().is_some() && ada.assigned_index().is_some());
+
     for (text, want) in [
         ("id:ada".to_owned(), "a"),
         ("customer_id:ada".to_owned(), "a"),
@@ -189,14 +196,17 @@ pub fn an_id_or_an_email_finds_its_customer(store: &dyn Store) {
     ] {
         assert_eq!(find_initials(&shop, &text), want, "{text}");
     }
+
     // Numbers of another shop and of a merged guest find no customer.
     assert_eq!(find_initials(&TestShop::new(store), &format!("id:{ada}")), "");
+
     shop.execute_commands(&id_and_email("h", "h@example.com"), vec![])
         .unwrap();
     shop.execute(patch_action(&id("h"), email_change("guest@example.com")))
         .unwrap();
     assert_eq!(find_initials(&shop, &format!("id:{guest}")), "");
     assert_eq!(find_initials(&shop, "id:h"), "g");
+
     shop.execute(Action::for_customer(id("h"), Existence::Required, vec![]))
         .unwrap();
 }
@@ -204,6 +214,7 @@ pub fn an_id_or_an_email_finds_its_customer(store: &dyn Store) {
 pub fn unsupported_searches_are_rejected(store: &dyn Store) {
     let shop = TestShop::new(store);
     let long = "x".repeat(501);
+
     for (text, want) in [
         (
             "colour:red",
@@ -242,6 +253,7 @@ pub fn unsupported_searches_are_rejected(store: &dyn Store) {
             "{text}"
         );
     }
+
     // The deepest possible nesting.
     let deep = format!("{}a{}", "(".repeat(249), ")".repeat(249));
     assert!(SearchQuery::parse(&deep, shop.now, Zone::UTC).is_ok());

@@ -106,12 +106,14 @@ pub fn execute_all(store: &dyn Store, in_flight: usize, requests: impl Iterator<
     let done = |reply| {
         assert!(matches!(reply, Ok(Reply::Decided(Ok(_)) | Reply::Stored { .. })), "{reply:?}")
     };
+
     for request in requests {
         if waiting.len() >= in_flight {
             done(waiting.pop_front().unwrap().wait());
         }
         waiting.push_back(store.execute(request));
     }
+
     for last in waiting {
         done(last.wait());
     }

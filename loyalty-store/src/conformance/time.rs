@@ -74,7 +74,9 @@ pub fn run_scheduler(shop: &TestShop<'_>) -> usize {
                 .unwrap();
         }
     }
+
     let (mut after, mut count) = (None, 0);
+
     loop {
         let page = shop.store.due(shop.now, after, 3).unwrap();
         let Some(last) = page.last() else { return count };
@@ -105,6 +107,7 @@ pub fn a_birthday_bonus_is_granted_once(store: &dyn Store) {
     shop.execute(change_action(&customer, birthday_change("1990-05-04")))
         .unwrap();
     assert_eq!(shop.at("2026-05-03T23:59:59Z").balance(&customer), 0);
+
     let day = shop.at("2026-05-04T00:00:00Z");
     assert_eq!(
         (day.balance(&customer), day.customer(&customer).account().lots().len()),
@@ -119,12 +122,14 @@ pub fn a_birthday_bonus_is_granted_once(store: &dyn Store) {
         (0, 1, 0)
     );
     assert_eq!(day.customer(&customer).account().lots().len(), 1);
+
     // Setting the same day is not a change; the next birthday is a year away.
     shop.at("2026-05-04T01:00:00Z")
         .execute(change_action(&customer, birthday_change("1990-05-04")))
         .unwrap();
     assert_eq!(shop.at("2026-05-24T00:00:00Z").balance(&customer), 0, "over after 20 days");
     assert_eq!(shop.at("2027-05-04T00:00:00Z").balance(&customer), 50);
+
     let expiry = store.due(Timestamp::MAX_UTC, None, 10).unwrap();
     assert_eq!(
         expiry.iter().map(|due| due.at).collect::<Vec<_>>(),
@@ -173,9 +178,11 @@ pub fn results_do_not_depend_on_the_scheduler(store: &dyn Store) {
     let want = told_by(Some(24));
     let kinds = |wanted: fn(&Event) -> bool| want.iter().filter(|(_, event)| wanted(event)).count();
     assert_eq!(kinds(|event| matches!(event, Event::PointsReleased { .. })), 3);
+
     // Silver, gold, two birthdays, the goal and an anniversary.
     assert_eq!(kinds(|event| matches!(event, Event::AwardGiven { .. })), 5);
     assert!(kinds(|event| matches!(event, Event::TierChanged { .. })) >= 3);
+
     for hours in [Some(24 * 7), Some(24 * 45), None] {
         assert_eq!(told_by(hours), want, "{hours:?}");
     }
@@ -184,24 +191,31 @@ pub fn results_do_not_depend_on_the_scheduler(store: &dyn Store) {
 pub fn publishing_a_program_reschedules_accounts(store: &dyn Store) {
     let shop = TestShop::new(store);
     let people: Vec<CustomerRef> = (0..5).map(|number| id(&format!("c{number}"))).collect();
+
     for customer in &people {
         shop.execute(change_action(customer, birthday_change("1990-03-15")))
             .unwrap();
         shop.execute_commands(customer, vec![add(100)]).unwrap();
     }
+
     assert_eq!(store.due(Timestamp::MAX_UTC, None, 10).unwrap(), []);
+
     let february = shop.at("2026-02-01T00:00:00Z");
     february.execute(publish_action(BIRTHDAY_PROGRAM)).unwrap();
     assert_eq!(store.shops_to_reschedule().unwrap(), [shop.id]);
+
     // Reads are correct before the scheduler runs.
     let march = shop.at("2026-03-15T00:00:00Z");
     assert_eq!(march.balance(&people[0]), 150);
+
     for left in [true, true, false] {
         february.execute(Action::RescheduleDue { limit: 2 }).unwrap();
         assert_eq!(!store.shops_to_reschedule().unwrap().is_empty(), left);
     }
+
     let due = store.due(Timestamp::MAX_UTC, None, 10).unwrap();
     assert!(due.len() == 5 && due.iter().all(|due| due.at == march.now), "{due:?}");
+
     // An event due under an earlier program is decided by it, even if it is recorded later.
     shop.at("2026-03-20T00:00:00Z")
         .execute(publish_action(INACTIVITY_PROGRAM))
@@ -209,6 +223,7 @@ pub fn publishing_a_program_reschedules_accounts(store: &dyn Store) {
     assert_eq!(march.balance(&people[1]), 150);
     assert_eq!(shop.at("2026-03-24T23:59:59Z").balance(&people[1]), 150);
     assert_eq!(run_scheduler(&shop.at("2026-03-24T23:59:59Z")), 5);
+
     let awards = timed_events(&shop, &people[1]);
     let given = awards
         .iter()
@@ -227,27 +242,33 @@ pub fn a_changed_birthday_or_tag_is_not_retroactive(store: &dyn Store) {
     let shop = TestShop::new(store);
     shop.execute(publish_action(VIP_PROGRAM)).unwrap();
     let (early, late, moved) = (id("early"), id("late"), id("moved"));
+
     for customer in [&early, &late, &moved] {
         shop.execute(change_action(customer, birthday_change("1990-03-15")))
             .unwrap();
     }
+
     shop.execute(change_action(&early, tag_change("vip"))).unwrap();
     shop.execute(change_action(&moved, tag_change("vip"))).unwrap();
     let april = shop.at("2026-04-01T00:00:00Z");
     april.execute(change_action(&late, tag_change("vip"))).unwrap();
     assert_eq!((april.balance(&early), april.balance(&late)), (9, 0));
+
     // The birthday was before its change, and there is one bonus a year.
     april
         .execute(change_action(&moved, birthday_change("1990-06-01")))
         .unwrap();
     assert_eq!(april.customer(&moved).account().totals().granted, Points::from(9));
+
     april.execute(change_action(&early, tag_change(""))).unwrap();
     assert_eq!(shop.at("2026-12-31T00:00:00Z").balance(&moved), 9);
+
     let next = shop.at("2027-07-01T00:00:00Z");
     assert_eq!(
         ["early", "late", "moved"].map(|customer| next.balance(&id(customer))),
         [9, 9, 18]
     );
+
     run_scheduler(&next);
     assert_eq!(
         ["early", "late", "moved"].map(|customer| next.balance(&id(customer))),
@@ -282,6 +303,7 @@ pub fn past_and_future_states_are_read(store: &dyn Store) {
             .unwrap();
         (view.balance(at(when)).get(), view.pending(at(when)).get())
     };
+
     for (when, want) in [
         ("2026-01-01T13:00:00Z", (0, 0)),
         ("2026-01-02T00:00:00Z", (100, 0)),
@@ -292,6 +314,7 @@ pub fn past_and_future_states_are_read(store: &dyn Store) {
     ] {
         assert_eq!(past(when), want, "{when}");
     }
+
     for (when, want, tier) in [
         ("2026-01-28T23:59:59Z", (7, 95), "gold"),
         ("2026-01-29T00:00:00Z", (102, 0), "gold"),
@@ -314,9 +337,11 @@ pub fn a_friend_is_rewarded_in_the_same_transaction(store: &dyn Store) {
     let shop = TestShop::new(store);
     shop.execute(publish_action(FULL_PROGRAM)).unwrap();
     let (ada, bob) = (id("ada"), id("bob"));
+
     for customer in [&ada, &bob] {
         shop.execute_commands(customer, vec![]).unwrap();
     }
+
     let party = |customer: &CustomerRef| ReferralParty {
         account: account(&shop, customer),
         email: None,
@@ -336,6 +361,7 @@ pub fn a_friend_is_rewarded_in_the_same_transaction(store: &dyn Store) {
     );
     assert_eq!((shop.balance(&ada), shop.customer(&ada).pending(shop.now).get()), (0, 30));
     assert_eq!(shop.at("2026-01-08T12:00:00Z").balance(&ada), 30);
+
     shop.at("2026-01-09T12:00:00Z")
         .execute_order(None, refund("a", "r", "20.00"))
         .unwrap();
@@ -357,8 +383,10 @@ pub fn a_code_is_claimed_once(store: &dyn Store) {
         [rejection_code(&enter(&bob, "A")), rejection_code(&enter(&ada, "A"))],
         ["unknown_code", "unknown_code"]
     );
+
     enter(&bob, "b").unwrap();
     assert_eq!((shop.balance(&ada), shop.balance(&bob)), (4, 4));
+
     // The same entropy gives another customer another code.
     let drawn = |customer: &CustomerRef| {
         let receipt = shop
@@ -381,6 +409,7 @@ pub fn a_code_is_claimed_once(store: &dyn Store) {
         (drawn(&ada), drawn(&bob)),
         ("2222222222222222".to_owned(), "2222222222222223".to_owned())
     );
+
     let join = |customer: &CustomerRef, code: &str| {
         shop.execute(Action::JoinReferral {
             customer: customer.clone(),
@@ -389,9 +418,11 @@ pub fn a_code_is_claimed_once(store: &dyn Store) {
         })
     };
     assert_eq!(rejection_code(&join(&id("cat"), "2222222222222222")), "customer_not_found");
+
     shop.execute_commands(&id("cat"), vec![]).unwrap();
     assert_eq!(rejection_code(&join(&id("cat"), "2222222222222224")), "referral_code_not_found");
     assert_eq!(rejection_code(&join(&ada, "2222222222222222")), "referral_refused");
+
     join(&id("cat"), " 2222222222222223").unwrap();
     assert_eq!(
         shop.customer(&id("cat"))
@@ -402,6 +433,7 @@ pub fn a_code_is_claimed_once(store: &dyn Store) {
             .referrer,
         account(&shop, &bob)
     );
+
     // Codes of another shop are separate.
     let other = TestShop::new(store);
     other.execute(publish_action(FULL_PROGRAM)).unwrap();
@@ -445,6 +477,7 @@ pub fn a_dry_run_changes_nothing(store: &dyn Store) {
         publish_action(INACTIVITY_PROGRAM),
         Action::for_customer(id("2"), Existence::Required, vec![add(1)]),
     ];
+
     for action in actions {
         let before = super::contents::StoreContents::read(store);
         let execute = |dry_run| {
