@@ -1,8 +1,9 @@
 //! Conformance tests for implementations of [`Store`].
 //!
-//! A [`Case`] receives an empty store and panics if the store breaks the contract. Cases cover
-//! atomicity, idempotency, isolation of shops, order of requests and concurrency.
-//! [`check_store`] runs a case, verifies the store, opens it again and compares the contents.
+//! A [`Case`] receives an empty store and panics if the store breaks the contract. Cases
+//! cover atomicity, idempotency, isolation of shops, order of requests and concurrency.
+//! [`check_store`] runs a case, verifies the store, opens it again and compares the
+//! contents.
 //!
 //! # Example: tests for another implementation
 //! ```
@@ -59,8 +60,8 @@ pub use contents::assert_consistent;
 /// A conformance test. It panics if the store breaks the contract.
 pub type Case = fn(&dyn Store);
 
-/// Opens a store, runs a case and verifies the store. Then drops the store, opens it again and
-/// compares its contents.
+/// Opens a store, runs a case and verifies the store. Then drops the store, opens it
+/// again and compares its contents.
 ///
 /// # Panics
 /// If the case fails, the verification finds a difference, or the contents differ.
@@ -76,8 +77,8 @@ pub fn check_store<S: Deref<Target: Store + Sized>>(open: impl Fn() -> S, case: 
     assert_consistent(&*store);
 }
 
-/// Creates a module with a test for each case. Each test calls the given function with its case:
-/// see [`conformance`](mod@crate::conformance).
+/// Creates a module with a test for each case. Each test calls the given function with
+/// its case: see [`conformance`](mod@crate::conformance).
 #[macro_export]
 macro_rules! conformance {
     ($store:ident: $run:path) => {

@@ -1,5 +1,5 @@
-//! The reference implementation of [`Store`]: in memory, one request at a time, for tests and
-//! embedding.
+//! The reference implementation of [`Store`]: in memory, one request at a time, for tests
+//! and embedding.
 
 mod catalogue;
 mod discount;
@@ -58,8 +58,9 @@ struct Tables {
 }
 
 impl MemoryStore {
-    /// Locks the tables. A poisoned lock is used all the same: a transaction is decided before
-    /// its changes are applied, so that a panic in between leaves the tables consistent.
+    /// Locks the tables. A poisoned lock is used all the same: a transaction is decided
+    /// before its changes are applied, so that a panic in between leaves the tables
+    /// consistent.
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,7 +170,8 @@ impl Tables {
         Some((*version, Arc::clone(program)))
     }
 
-    /// Recomputes the due time of an account, unless its shop is still rescheduling accounts.
+    /// Recomputes the due time of an account, unless its shop is still rescheduling
+    /// accounts.
     fn reschedule(&self, id: AccountId, record: &mut AccountRecord) -> Result<(), Failure> {
         let shop = record.shop;
         let Some(timeline) = self

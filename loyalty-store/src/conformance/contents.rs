@@ -169,8 +169,9 @@ pub fn whole_journal(store: &dyn Store, shop: ShopId, account: AccountId) -> Vec
 
 /// Verifies a store, and that its reads agree with its journal.
 ///
-/// Each customer's account must be the fold of the account's journal, and its rows must follow
-/// each other. Due times must be current, unless the shop is still rescheduling its accounts.
+/// Each customer's account must be the fold of the account's journal, and its rows must
+/// follow each other. Due times must be current, unless the shop is still rescheduling
+/// its accounts.
 ///
 /// # Panics
 /// If a check fails.
@@ -201,7 +202,8 @@ pub fn assert_consistent(store: &dyn Store) {
                 (newest.seq, newest.balance),
                 (customer.seq(), customer.account().balance(newest.at))
             );
-            // A program published at the time of the newest row may make an event due at once.
+            // A program published at the time of the newest row may make an event due at
+            // once.
             let all_written = customer.next_due().is_none_or(|due| due > newest.at);
             assert!(!all_written || customer.balance(newest.at) == newest.balance, "account {id}");
             let follow = rows

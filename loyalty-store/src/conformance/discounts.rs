@@ -1,4 +1,5 @@
-//! Cases for price rules and discount codes: changes, lists, reservations, and uses by orders.
+//! Cases for price rules and discount codes: changes, lists, reservations, and uses by
+//! orders.
 
 use super::test_shop::*;
 use crate::{
@@ -224,8 +225,8 @@ pub fn concurrent_changes_of_a_rule_are_all_applied(store: &dyn Store) {
     );
 }
 
-/// Requests of one group commit: a rule is checked against the catalogue of the requests before
-/// it.
+/// Requests of one group commit: a rule is checked against the catalogue of the requests
+/// before it.
 pub fn a_rule_is_checked_with_the_catalogue_before_it(store: &dyn Store) {
     let shop = TestShop::new(store);
     let [small, medium] = ["s", "m"].map(variant);
@@ -677,7 +678,8 @@ pub fn a_checkout_reserves_a_use_until_its_end(store: &dyn Store) {
         .unwrap();
     assert_eq!(code_outcomes(&order), [("ONE", Some("used_up"))]);
 
-    // Reserving again for the same checkout takes no second use, but extends the reservation.
+    // Reserving again for the same checkout takes no second use, but extends the
+    // reservation.
     expect_checkout(reserve(&shop, "c1", &["one"], None, "2026-01-01T12:30:00Z"));
     let seen = store
         .checkout(shop.id, &new_checkout_id("c1"), at("2026-01-01T12:29:59Z"))
@@ -951,7 +953,8 @@ pub fn nothing_grows_with_use(store: &dyn Store) {
 
     assert_eq!(shop.code_uses(code), 60);
 
-    // One record each for the rule, the code, the customer's tally, every order and checkout.
+    // One record each for the rule, the code, the customer's tally, every order and
+    // checkout.
     assert_eq!(store.verify().unwrap().projections, 3 + 60 + 60);
 }
 

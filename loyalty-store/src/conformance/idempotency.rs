@@ -1,5 +1,5 @@
-//! Cases for idempotency: a request takes effect once, and its first response is replayed byte
-//! for byte.
+//! Cases for idempotency: a request takes effect once, and its first response is replayed
+//! byte for byte.
 
 use super::test_shop::*;
 use crate::{Action, CustomerRef, Existence, Store};
@@ -114,7 +114,8 @@ pub fn the_first_response_can_be_read(store: &dyn Store) {
     assert_eq!(StoreContents::read(store), before);
 }
 
-/// The client loses the reply. Repeating the request returns the response, with one effect.
+/// The client loses the reply. Repeating the request returns the response, with one
+/// effect.
 pub fn a_lost_response_can_be_retried(store: &dyn Store) {
     let shop = TestShop::new(store);
     let adding = || shop.request(Action::for_customer(id("1"), Existence::Any, vec![add(5)]));

@@ -1,4 +1,5 @@
-//! Cases for points added, subtracted and set by a shop, for tiers, and for the account's clock.
+//! Cases for points added, subtracted and set by a shop, for tiers, and for the account's
+//! clock.
 
 use super::test_shop::*;
 use crate::{Action, EmailConflict, Existence, Rejection, Store};

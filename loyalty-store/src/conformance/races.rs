@@ -14,8 +14,8 @@ use loyalty_core::{CheckoutId, PriceRuleId, RewardId};
 
 use super::redemptions::REWARDS;
 
-/// 64 threads spend points that are enough for one. Results are checked at the end: a panic
-/// between the barriers would block the other threads.
+/// 64 threads spend points that are enough for one. Results are checked at the end: a
+/// panic between the barriers would block the other threads.
 pub fn points_are_spent_once(store: &dyn Store) {
     const THREADS: usize = 64;
     const ROUNDS: usize = 70;
@@ -52,8 +52,8 @@ pub fn points_are_spent_once(store: &dyn Store) {
     assert_eq!(shop.balance(&customer), 0);
 }
 
-/// The number of rounds of a race with expensive rounds. The environment variable `RACE_ROUNDS`
-/// sets another number for all races.
+/// The number of rounds of a race with expensive rounds. The environment variable
+/// `RACE_ROUNDS` sets another number for all races.
 const ROUNDS_EXPENSIVE: usize = 60;
 
 /// The number of rounds of a race with cheap rounds.
@@ -127,7 +127,8 @@ pub fn a_code_with_one_use_left_is_reserved_by_one_checkout(store: &dyn Store) {
     });
 }
 
-/// The points are enough for one reward. The other requests are rejected with the missing points.
+/// The points are enough for one reward. The other requests are rejected with the missing
+/// points.
 pub fn points_buy_one_reward(store: &dyn Store) {
     let strange: Mutex<Vec<Rejection>> = Mutex::default();
     let prepare = |shop: &TestShop<'_>, round| {
@@ -207,8 +208,8 @@ pub fn the_same_key_has_one_effect(store: &dyn Store) {
     assert_eq!(balances, [12; 5]);
 }
 
-/// Each request adds seven points in two events. A read must see multiples of seven, never less
-/// than before, and at least what was acknowledged before the read.
+/// Each request adds seven points in two events. A read must see multiples of seven,
+/// never less than before, and at least what was acknowledged before the read.
 pub fn readers_see_committed_transactions_only(store: &dyn Store) {
     let shop = TestShop::new(store);
     let customers: Vec<(CustomerRef, CustomerRef)> = (0..40)
@@ -283,7 +284,8 @@ pub fn readers_see_committed_transactions_only(store: &dyn Store) {
     assert_eq!(sum, 4 * 250 * 7);
 }
 
-/// A read by e-mail during a merge finds the guest or the customer, always with the points.
+/// A read by e-mail during a merge finds the guest or the customer, always with the
+/// points.
 pub fn a_guest_stays_readable_during_a_merge(store: &dyn Store) {
     let shop = TestShop::new(store);
     let name = |number: i64| (number.to_string(), format!("{number}@x.org"));

@@ -1,4 +1,5 @@
-//! Cases for redemptions: points, price rule and code in one transaction, and uses by orders.
+//! Cases for redemptions: points, price rule and code in one transaction, and uses by
+//! orders.
 
 use super::test_shop::*;
 use crate::{
@@ -8,7 +9,8 @@ use crate::{
 use loyalty_core::discount::{Cart, CartLine, Customer};
 use loyalty_core::{Command, CustomerId, LineId, Points, RedemptionId, RewardId};
 
-/// A reward of 5 off for 100 points that expires after a month, and one limited to two in total.
+/// A reward of 5 off for 100 points that expires after a month, and one limited to two in
+/// total.
 pub const REWARDS: &str = r#"{"rewards": [
     {"id": "five", "name": "5 off", "cost": 100, "gives": {"fixed_amount": "5"}, "valid_for": "P1M",
         "points_back_when_expired": true},
@@ -53,7 +55,8 @@ fn code_text(view: &RedemptionView) -> String {
     view.redemption.issue().code.as_ref().unwrap().to_string()
 }
 
-/// Returns the price of a cart of 20 with this code, or the reason why the code does not apply.
+/// Returns the price of a cart of 20 with this code, or the reason why the code does not
+/// apply.
 fn price_with_code(
     shop: &TestShop<'_>,
     customer: &str,

@@ -6,8 +6,8 @@ use loyalty_core::{Command, ManualTier, Program, TierId, Zone};
 
 use super::customers::patch_action;
 
-/// Creates customers, one a day at noon: Ada, a new VIP with 150 points and gold; Bob, a VIP from
-/// Britain; Cleo with an apostrophe; a customer with the id `7`; and a guest.
+/// Creates customers, one a day at noon: Ada, a new VIP with 150 points and gold; Bob, a
+/// VIP from Britain; Cleo with an apostrophe; a customer with the id `7`; and a guest.
 fn create_people(store: &dyn Store) -> TestShop<'_> {
     let shop = TestShop::new(store);
     let tiers = r#"{"tiers": [{"id": "gold", "name": "Gold"}]}"#;
@@ -55,8 +55,8 @@ fn create_people(store: &dyn Store) -> TestShop<'_> {
     shop.at("2026-01-10T00:00:00Z")
 }
 
-/// Returns the customers found, by the first letter of the e-mail. Reads pages of one, and checks
-/// the count.
+/// Returns the customers found, by the first letter of the e-mail. Reads pages of one,
+/// and checks the count.
 fn find_initials(shop: &TestShop<'_>, text: &str) -> String {
     let search = SearchQuery::parse(text, shop.now, Zone::UTC)
         .unwrap_or_else(|error| panic!("{text}: {error}"));

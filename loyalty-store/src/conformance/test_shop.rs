@@ -59,8 +59,8 @@ impl<'a> TestShop<'a> {
         expect_decided(self.store.execute(self.request(action)).wait())
     }
 
-    /// Executes an action with an idempotency key. The response contains the position in the
-    /// journal and the balance.
+    /// Executes an action with an idempotency key. The response contains the position in
+    /// the journal and the balance.
     pub fn execute_with_key(&self, key: &str, action: Action) -> Result<Reply, Failure> {
         let fingerprint = format!("{action:?}");
         self.store

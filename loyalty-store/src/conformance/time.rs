@@ -1,4 +1,5 @@
-//! Cases for scheduled events: every read includes them, and each is recorded once, however late.
+//! Cases for scheduled events: every read includes them, and each is recorded once,
+//! however late.
 
 use std::collections::BTreeSet;
 
@@ -64,8 +65,8 @@ pub fn change_action(customer: &CustomerRef, change: ProfileChange) -> Action {
     }
 }
 
-/// Acts as the scheduler: reschedules accounts, then records the events that are due. Returns the
-/// number of accounts that were due.
+/// Acts as the scheduler: reschedules accounts, then records the events that are due.
+/// Returns the number of accounts that were due.
 pub fn run_scheduler(shop: &TestShop<'_>) -> usize {
     for id in shop.store.shops_to_reschedule().unwrap() {
         while shop.store.shops_to_reschedule().unwrap().contains(&id) {
@@ -92,8 +93,8 @@ fn account(shop: &TestShop<'_>, customer: &CustomerRef) -> AccountId {
     shop.customer(customer).record().account
 }
 
-/// Returns the events of an account with their times, without events of orders, whose times come
-/// from the shop.
+/// Returns the events of an account with their times, without events of orders, whose
+/// times come from the shop.
 fn timed_events(shop: &TestShop<'_>, customer: &CustomerRef) -> Vec<(Option<Timestamp>, Event)> {
     let rows = whole_journal(shop.store, shop.id, account(shop, customer));
     let events = rows.iter().rev().flat_map(|row| row.events.iter().cloned());
@@ -216,7 +217,8 @@ pub fn publishing_a_program_reschedules_accounts(store: &dyn Store) {
     let due = store.due(Timestamp::MAX_UTC, None, 10).unwrap();
     assert!(due.len() == 5 && due.iter().all(|due| due.at == march.now), "{due:?}");
 
-    // An event due under an earlier program is decided by it, even if it is recorded later.
+    // An event due under an earlier program is decided by it, even if it is recorded
+    // later.
     shop.at("2026-03-20T00:00:00Z")
         .execute(publish_action(INACTIVITY_PROGRAM))
         .unwrap();

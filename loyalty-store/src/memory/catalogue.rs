@@ -212,7 +212,8 @@ impl Catalogue for MemoryStore {
     }
 }
 
-/// Returns up to `limit` values of a shop in the order of their keys, starting behind `after`.
+/// Returns up to `limit` values of a shop in the order of their keys, starting behind
+/// `after`.
 fn page<K: Ord, V>(
     values: &BTreeMap<(ShopId, K), Arc<V>>,
     shop: ShopId,

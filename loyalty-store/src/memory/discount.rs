@@ -66,11 +66,13 @@ impl Discounts for MemoryStore {
         let ids = tables.index.rules.range(from..=(shop, PriceRuleId(Seq::MAX)));
         // One more than the page, to see whether others follow.
         let ids: Vec<_> = ids.map(|(_, id)| *id).take(limit.saturating_add(1)).collect();
+
         let rules = ids
             .iter()
             .take(limit)
             .map(|id| lookup::find_rule(&mut *tables, shop, *id));
         let rules: Result<Vec<_>, _> = rules.collect();
+
         Ok(Page {
             items: rules?.into_iter().flatten().collect(),
             has_more: ids.len() > limit,
@@ -105,11 +107,13 @@ impl Discounts for MemoryStore {
         let from = (rule, CodeId(after.map_or(0, |after| after.0.saturating_add(1))));
         let ids = tables.index.codes_by_rule.range(from..=(rule, CodeId(Seq::MAX)));
         let ids: Vec<_> = ids.map(|(_, id)| *id).take(limit.saturating_add(1)).collect();
+
         let codes = ids
             .iter()
             .take(limit)
             .map(|id| lookup::find_code(&mut *tables, shop, *id));
         let codes: Result<Vec<_>, _> = codes.collect();
+
         Ok(Page {
             items: codes?.into_iter().flatten().collect(),
             has_more: ids.len() > limit,
@@ -155,7 +159,8 @@ impl Discounts for MemoryStore {
         let (_, program) =
             program.ok_or_else(|| Failure::Corrupt(format!("shop {shop} has no program")))?;
 
-        // The customers found by id and by e-mail can differ: a guest may have the e-mail.
+        // The customers found by id and by e-mail can differ: a guest may have the
+        // e-mail.
         let (id, email) = (query.cart.customer.id.as_ref(), query.cart.customer.email.as_ref());
         let by_id = id.map(|id| tables.account_by_id(shop, id)).transpose()?.flatten();
         let by_email = email

@@ -1,5 +1,5 @@
-//! Changes of the catalogue. Records are replaced as reported, equal records are left untouched,
-//! and numbers are assigned once.
+//! Changes of the catalogue. Records are replaced as reported, equal records are left
+//! untouched, and numbers are assigned once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -192,7 +192,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         }
     }
 
-    /// Creates or replaces a category. Of several with one id in a request the last one wins.
+    /// Creates or replaces a category. Of several with one id in a request the last one
+    /// wins.
     fn put_category(
         &mut self,
         category: Category,
@@ -239,8 +240,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(CatalogueOutcome::Search(search))
     }
 
-    /// Returns the number of a variant that is new in its product. Price rules refer to a variant
-    /// without its product, so an id has the same number in every product.
+    /// Returns the number of a variant that is new in its product. Price rules refer to a
+    /// variant without its product, so an id has the same number in every product.
     fn assign_variant_number(&mut self, id: &VariantId) -> Result<NumericId, Failure> {
         let known = match self.changes.assigned_numbers.variants.get(id) {
             Some(number) => Some(*number),
@@ -256,7 +257,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(number)
     }
 
-    /// Returns the number of a new record: its id if that is a number, or else the next one.
+    /// Returns the number of a new record: its id if that is a number, or else the next
+    /// one.
     fn assign_number(&mut self, id: &str) -> Result<NumericId, Failure> {
         match NumericId::parse_own(id) {
             Some(own) => Ok(own),
@@ -264,7 +266,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         }
     }
 
-    /// Returns the next number of the shop. Numbers of deleted records are not assigned again.
+    /// Returns the next number of the shop. Numbers of deleted records are not assigned
+    /// again.
     fn allocate_number(&mut self) -> Result<i64, Failure> {
         let last = match self.changes.assigned_numbers.last {
             Some(last) => last,

@@ -1,4 +1,5 @@
-//! Price rules and discount codes in transactions: changes, reservations, and uses by orders.
+//! Price rules and discount codes in transactions: changes, reservations, and uses by
+//! orders.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -190,8 +191,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         self.put_rule(id.unwrap_or(PriceRuleId(self.next_seq())), before, rule)
     }
 
-    /// Rejects a rule that lists a variant besides its product. A later change of the catalogue
-    /// does not make a rule invalid.
+    /// Rejects a rule that lists a variant besides its product. A later change of the
+    /// catalogue does not make a rule invalid.
     fn check_variants(&mut self, rule: &PriceRule) -> Result<(), TransactionError> {
         let faults = rule.find_variant_faults(|id| {
             let product = self.load_product(id)?;
@@ -396,8 +397,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         })
     }
 
-    /// Returns the reason why a code cannot be combined with the reservations of its checkout
-    /// under the program's stacking policy.
+    /// Returns the reason why a code cannot be combined with the reservations of its
+    /// checkout under the program's stacking policy.
     fn check_stacking(
         &mut self,
         checkout: &CheckoutId,
@@ -508,11 +509,12 @@ impl<V: TransactionView> Transaction<'_, V> {
 
     // Orders.
 
-    /// Records the uses of the codes that an order lists, once each, and returns those it no
-    /// longer lists. A cancelled order returns all. The order is never rejected for its codes.
+    /// Records the uses of the codes that an order lists, once each, and returns those it
+    /// no longer lists. A cancelled order returns all. The order is never rejected for
+    /// its codes.
     ///
-    /// Earlier uses are not decided again. A code that was renamed, or deleted and created again
-    /// for another rule, is still the one that the order used.
+    /// Earlier uses are not decided again. A code that was renamed, or deleted and
+    /// created again for another rule, is still the one that the order used.
     pub(super) fn update_order_codes(
         &mut self,
         id: &OrderId,
@@ -538,8 +540,8 @@ impl<V: TransactionView> Transaction<'_, V> {
             .flat_map(|previous| &previous.order.codes)
             .collect();
 
-        // Match the codes that the order has used with their texts. A code that was renamed or
-        // deleted since stays unmatched.
+        // Match the codes that the order has used with their texts. A code that was
+        // renamed or deleted since stays unmatched.
         let claims = lookup::load_order_codes(self, self.shop.id, id)?;
         let mut unmatched: BTreeSet<CodeId> = claims.codes().collect();
         let (mut used, mut removed) = (BTreeMap::new(), BTreeSet::new());
@@ -574,8 +576,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(codes)
     }
 
-    /// Records the use of a code by an order. Returns the code, or the reason why it cannot be
-    /// used.
+    /// Records the use of a code by an order. Returns the code, or the reason why it
+    /// cannot be used.
     fn use_code(
         &mut self,
         text: &Code,
@@ -629,7 +631,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(events)
     }
 
-    /// Adds the changes of the index that an event causes. Must run before the event is folded.
+    /// Adds the changes of the index that an event causes. Must run before the event is
+    /// folded.
     pub(super) fn update_index(&mut self, event: &DiscountEvent) -> Result<(), Failure> {
         let known = event
             .code()

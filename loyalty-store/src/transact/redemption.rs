@@ -1,7 +1,8 @@
 //! Redemptions in transactions.
 //!
-//! A redemption, its price rule and its code have the same number. Each transaction leaves the
-//! code consistent with the redemption: enabled while that is issued or used, disabled otherwise.
+//! A redemption, its price rule and its code have the same number. Each transaction
+//! leaves the code consistent with the redemption: enabled while that is issued or used,
+//! disabled otherwise.
 
 use std::collections::BTreeSet;
 
@@ -121,8 +122,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok((account == Some(owner)).then_some(view.redemption))
     }
 
-    /// Makes the code consistent with its redemption. A code or rule that the shop deleted stays
-    /// deleted.
+    /// Makes the code consistent with its redemption. A code or rule that the shop
+    /// deleted stays deleted.
     fn update_redemption_code(&mut self, id: RedemptionId) -> Result<(), TransactionError> {
         let RedemptionId(number) = id;
         let shop = self.shop.id;
@@ -148,7 +149,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         if end_changed {
             let parts =
                 PriceRuleParts { ends_at: redemption.ends_at(), ..rule.rule.parts().clone() };
-            // A rule that the shop changed may not be valid with this end: it stays unchanged.
+            // A rule that the shop changed may not be valid with this end: it stays
+            // unchanged.
             if let Ok(changed) = PriceRule::new(parts, rule.rule.minor_digits()) {
                 self.save_rule(Some(rule.id), &changed)?;
             }
@@ -157,8 +159,9 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(())
     }
 
-    /// Marks the redemptions whose codes an order lists as used, and reopens those it no longer
-    /// lists. The order is a fact: it counts even if a code could not be used at that time.
+    /// Marks the redemptions whose codes an order lists as used, and reopens those it no
+    /// longer lists. The order is a fact: it counts even if a code could not be used at
+    /// that time.
     pub(super) fn update_order_redemptions(
         &mut self,
         order: &OrderId,
