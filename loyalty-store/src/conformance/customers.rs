@@ -58,9 +58,9 @@ pub fn emails_ignore_case(store: &dyn Store) {
         .unwrap();
     assert_eq!((shop.balance(&id("ada")), count_customers(&shop)), (15, 1));
 
-    let nobody = [id("Ada"), id("ad"), email("da@example.com")];
+    let unknown = [id("Ada"), id("ad"), email("da@example.com")];
     assert!(
-        nobody
+        unknown
             .iter()
             .all(|customer| store.customer(shop.id, customer).unwrap().is_none())
     );

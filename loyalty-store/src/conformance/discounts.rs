@@ -924,8 +924,8 @@ pub fn a_cart_is_evaluated_with_stored_facts(store: &dyn Store) {
         let checkout = checkout_id.map(new_checkout_id);
         let query = CartQuery { cart: cart(&["once"], buyer.clone()), checkout };
         let found = store.cart_facts(shop.id, query).unwrap().evaluate().unwrap();
-        let refused = found.codes[0].outcome.as_ref().err().map(CodeRejection::code);
-        assert_eq!(refused, want, "{buyer:?} {checkout_id:?}");
+        let rejection = found.codes[0].outcome.as_ref().err().map(CodeRejection::code);
+        assert_eq!(rejection, want, "{buyer:?} {checkout_id:?}");
         let discount = if want.is_none() { "2.00" } else { "0" };
         assert_eq!(found.total_discount(), discount.parse().unwrap());
     }
@@ -1019,7 +1019,7 @@ pub fn a_rejected_discount_action_changes_nothing(store: &dyn Store) {
     let rule = shop.create_rule(ten_percent());
     shop.create_code(rule, "ONE");
     let before = store.verify().unwrap();
-    let refused = [
+    let rejection = [
         shop.execute_discount(DiscountAction::AddCode { rule, text: discount_code("one") }),
         shop.execute_discount(DiscountAction::DeleteRule {
             id: rule,
@@ -1028,6 +1028,6 @@ pub fn a_rejected_discount_action_changes_nothing(store: &dyn Store) {
         shop.execute_discount(DiscountAction::RemoveCode { rule, code: CodeId(99) }),
         reserve(&shop, "c1", &["ONE", "TWO"], Some(id("9")), "2026-01-01T12:30:00Z"),
     ];
-    assert!(refused.iter().all(Result::is_err));
+    assert!(rejection.iter().all(Result::is_err));
     assert_eq!(store.verify().unwrap(), before);
 }

@@ -16,10 +16,10 @@ pub fn points_are_added_and_subtracted(store: &dyn Store) {
         (points(70), shop.now)
     );
 
-    let refused = shop.execute_commands(&customer, vec![subtract(71)]).unwrap_err();
+    let rejection = shop.execute_commands(&customer, vec![subtract(71)]).unwrap_err();
     let figures =
         loyalty_core::Rejection::InsufficientPoints { have: points(70), need: points(71) };
-    assert_eq!(refused, Rejection::Rules(figures));
+    assert_eq!(rejection, Rejection::Rules(figures));
 
     for senseless in [add(0), add(-1), subtract(0), subtract(-1)] {
         assert_eq!(

@@ -22,32 +22,32 @@ pub fn points_are_spent_once(store: &dyn Store) {
     let shop = TestShop::new(store);
     let (customer, barrier) = (id("1"), Barrier::new(THREADS));
     let winners: Vec<AtomicI64> = (0..ROUNDS).map(|_| AtomicI64::new(0)).collect();
-    let strange: Mutex<Vec<String>> = Mutex::default();
-    let tell = |command| {
+    let unexpected: Mutex<Vec<String>> = Mutex::default();
+    let execute = |command| {
         let action = Action::for_customer(customer.clone(), Existence::Any, vec![command]);
         match store.execute(shop.request(action)).wait() {
             Ok(Reply::Decided(Ok(_))) => return true,
-            Ok(Reply::Decided(Err(refused))) if refused.code() == "insufficient_points" => {}
-            other => strange.lock().unwrap().push(format!("{other:?}")),
+            Ok(Reply::Decided(Err(rejection))) if rejection.code() == "insufficient_points" => {}
+            other => unexpected.lock().unwrap().push(format!("{other:?}")),
         }
         false
     };
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
-            let (winners, barrier, tell) = (&winners, &barrier, &tell);
+            let (winners, barrier, execute) = (&winners, &barrier, &execute);
             scope.spawn(move || {
                 for winners in winners {
                     if thread == 0 {
-                        tell(set_balance(10));
+                        execute(set_balance(10));
                     }
                     barrier.wait();
-                    winners.fetch_add(i64::from(tell(subtract(10))), Ordering::SeqCst);
+                    winners.fetch_add(i64::from(execute(subtract(10))), Ordering::SeqCst);
                     barrier.wait();
                 }
             });
         }
     });
-    assert_eq!(*strange.lock().unwrap(), Vec::<String>::new());
+    assert_eq!(*unexpected.lock().unwrap(), Vec::<String>::new());
     assert!(winners.iter().all(|winners| winners.load(Ordering::SeqCst) == 1), "{winners:?}");
     assert_eq!(shop.balance(&customer), 0);
 }
@@ -130,7 +130,7 @@ pub fn a_code_with_one_use_left_is_reserved_by_one_checkout(store: &dyn Store) {
 /// The points are enough for one reward. The other requests are rejected with the missing
 /// points.
 pub fn points_buy_one_reward(store: &dyn Store) {
-    let strange: Mutex<Vec<Rejection>> = Mutex::default();
+    let unexpected: Mutex<Vec<Rejection>> = Mutex::default();
     let prepare = |shop: &TestShop<'_>, round| {
         if round == 0 {
             shop.execute(publish_action(REWARDS)).unwrap();
@@ -145,15 +145,15 @@ pub fn points_buy_one_reward(store: &dyn Store) {
             loyalty_core::Rejection::InsufficientPoints { have: points(90), need: points(100) };
         match shop.execute(Action::Redemption(issue)) {
             Ok(_) => true,
-            Err(refused) if refused == Rejection::Rules(short) => false,
+            Err(rejection) if rejection == Rejection::Rules(short) => false,
             // Checked at the end: a panic would block the other threads at the barrier.
-            Err(refused) => {
-                strange.lock().unwrap().push(refused);
+            Err(rejection) => {
+                unexpected.lock().unwrap().push(rejection);
                 false
             }
         }
     });
-    assert_eq!(*strange.lock().unwrap(), []);
+    assert_eq!(*unexpected.lock().unwrap(), []);
 }
 
 pub fn a_text_is_added_as_one_code(store: &dyn Store) {
@@ -175,10 +175,10 @@ pub fn the_same_key_has_one_effect(store: &dyn Store) {
     const KEYS: usize = 60;
     let shop = TestShop::new(store);
     let responses: Mutex<HashMap<usize, (u16, String)>> = Mutex::default();
-    let made = AtomicI64::new(0);
+    let executed = AtomicI64::new(0);
     std::thread::scope(|scope| {
         for thread in 0..32 {
-            let (responses, made) = (&responses, &made);
+            let (responses, executed) = (&responses, &executed);
             scope.spawn(move || {
                 for turn in 0..KEYS {
                     let number = (turn + thread % 4) % KEYS;
@@ -189,7 +189,7 @@ pub fn the_same_key_has_one_effect(store: &dyn Store) {
                     );
                     let (status, body, replayed) =
                         expect_stored(shop.execute_with_key(&format!("k{number}"), action));
-                    made.fetch_add(i64::from(!replayed), Ordering::SeqCst);
+                    executed.fetch_add(i64::from(!replayed), Ordering::SeqCst);
                     let response = (status, body);
                     let mut responses = responses.lock().unwrap();
                     assert_eq!(
@@ -200,7 +200,7 @@ pub fn the_same_key_has_one_effect(store: &dyn Store) {
             });
         }
     });
-    assert_eq!(made.load(Ordering::SeqCst), 60);
+    assert_eq!(executed.load(Ordering::SeqCst), 60);
 
     let balances: Vec<i64> = (0..5)
         .map(|number| shop.balance(&id(&format!("c{number}"))))
@@ -223,7 +223,7 @@ pub fn readers_see_committed_transactions_only(store: &dyn Store) {
         .map(|receipt| receipt.customer.unwrap().record().account)
         .collect();
     let acknowledged: Vec<AtomicI64> = customers.iter().map(|_| AtomicI64::new(0)).collect();
-    let over = StopFlag::default();
+    let stop = StopFlag::default();
     std::thread::scope(|scope| {
         let writers: Vec<_> = (0..4_usize)
             .map(|writer| {
@@ -240,11 +240,11 @@ pub fn readers_see_committed_transactions_only(store: &dyn Store) {
             })
             .collect();
         for reader in 0..3 {
-            let (customers, acknowledged, over, accounts) =
-                (&customers, &acknowledged, &over, &accounts);
+            let (customers, acknowledged, stop, accounts) =
+                (&customers, &acknowledged, &stop, &accounts);
             scope.spawn(move || {
                 let mut seen = [0; 40];
-                for turn in (reader..).take_while(|_| !over.is_set()) {
+                for turn in (reader..).take_while(|_| !stop.is_set()) {
                     let at = turn * 7 % 40;
                     let least = acknowledged[at].load(Ordering::SeqCst);
                     let (one, other) = &customers[at];
@@ -257,14 +257,14 @@ pub fn readers_see_committed_transactions_only(store: &dyn Store) {
                             found.balance(shop.now).get()
                         }
                         _ => {
-                            let everybody = SearchQuery::default();
+                            let all_customers = SearchQuery::default();
                             let page = store
-                                .customers(shop.id, &everybody, Some(accounts[at]), 1)
+                                .customers(shop.id, &all_customers, Some(accounts[at]), 1)
                                 .unwrap();
-                            let ledger =
+                            let journal =
                                 store.account_journal(shop.id, accounts[at], None, 1).unwrap();
                             assert!(page.items.len() == usize::from(at < 39));
-                            ledger.rows[0].balance.get()
+                            journal.rows[0].balance.get()
                         }
                     };
                     assert!(
@@ -275,7 +275,7 @@ pub fn readers_see_committed_transactions_only(store: &dyn Store) {
                 }
             });
         }
-        let _over = over.set_on_drop();
+        let _stop_guard = stop.set_on_drop();
         for writer in writers {
             writer.join().unwrap();
         }
@@ -289,12 +289,12 @@ pub fn readers_see_committed_transactions_only(store: &dyn Store) {
 pub fn a_guest_stays_readable_during_a_merge(store: &dyn Store) {
     let shop = TestShop::new(store);
     let name = |number: i64| (number.to_string(), format!("{number}@x.org"));
-    let (over, current) = (StopFlag::default(), AtomicI64::new(-1));
+    let (stop, current) = (StopFlag::default(), AtomicI64::new(-1));
     std::thread::scope(|scope| {
-        let _over = over.set_on_drop();
+        let _stop_guard = stop.set_on_drop();
         for _ in 0..3 {
             scope.spawn(|| {
-                while !over.is_set() {
+                while !stop.is_set() {
                     let number = current.load(Ordering::SeqCst);
                     assert!(number < 0 || shop.balance(&email(&name(number).1)) >= 5);
                 }

@@ -115,8 +115,8 @@ pub fn customers_are_listed_in_pages(store: &dyn Store) {
             .unwrap();
     }
 
-    let everybody = SearchQuery::default();
-    let page = |after, limit| store.customers(shop.id, &everybody, after, limit).unwrap();
+    let all_customers = SearchQuery::default();
+    let page = |after, limit| store.customers(shop.id, &all_customers, after, limit).unwrap();
     let (first, mut seen) = (page(None, 2), Vec::new());
     assert!(first.has_more);
 
@@ -141,8 +141,8 @@ pub fn customers_are_listed_in_pages(store: &dyn Store) {
         0
     );
 
-    let nobody = page(None, 0);
-    assert!(nobody.items.is_empty() && nobody.has_more);
+    let empty = page(None, 0);
+    assert!(empty.items.is_empty() && empty.has_more);
 }
 
 pub fn customers_are_found_and_counted(store: &dyn Store) {

@@ -130,10 +130,10 @@ pub fn a_redemption_spends_points_and_issues_a_code(store: &dyn Store) {
 
     // Too few points: rejected with the numbers, without any change.
     let before = super::contents::StoreContents::read(store);
-    let refused = shop.execute(issue_action(&customer, "five", 2)).unwrap_err();
+    let rejection = shop.execute(issue_action(&customer, "five", 2)).unwrap_err();
     let figures =
         loyalty_core::Rejection::InsufficientPoints { have: points(50), need: points(100) };
-    assert_eq!(refused, Rejection::Rules(figures));
+    assert_eq!(rejection, Rejection::Rules(figures));
 
     for (action, want) in [
         (issue_action(&id("nobody"), "five", 3), "customer_not_found"),
@@ -143,17 +143,14 @@ pub fn a_redemption_spends_points_and_issues_a_code(store: &dyn Store) {
             "redemption_not_found",
         ),
     ] {
-        assert_eq!(self::rejection_code(&shop.execute(action)), want);
+        assert_eq!(rejection_code(&shop.execute(action)), want);
     }
 
     // The code is taken: neither points nor rules change.
     shop.execute_commands(&customer, vec![add(100)]).unwrap();
     let shown = super::contents::StoreContents::read(store);
     assert_ne!(shown, before);
-    assert_eq!(
-        self::rejection_code(&shop.execute(issue_action(&customer, "five", 1))),
-        "code_taken"
-    );
+    assert_eq!(rejection_code(&shop.execute(issue_action(&customer, "five", 1))), "code_taken");
     assert_eq!(super::contents::StoreContents::read(store), shown);
 }
 
@@ -213,7 +210,7 @@ pub fn a_cancelled_order_returns_points_if_configured(store: &dyn Store) {
     later.execute_order(Some(&customer), again).unwrap();
     assert_eq!((later.balance(&customer), state_name(&later, issued.id())), (70, "used"));
 
-    // Removing the code from the order is not a cancellation of the order.
+    // Removing the code from the order cancels the redemption, but not the order's points.
     let mut without = record_paid_with_codes("o1", "20", &[]);
     if let Command::RecordOrder { at: reported_at, .. } = &mut without {
         *reported_at = Some(at("2026-01-03T00:00:00Z"));

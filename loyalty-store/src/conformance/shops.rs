@@ -26,8 +26,8 @@ pub fn publishing_checks_the_replaced_version(store: &dyn Store) {
     assert_eq!((first, &*default), (ProgramVersion(1), &Program::default()));
     assert_eq!(publish("2", Some(1)).unwrap().program, Some(ProgramVersion(2)));
 
-    let refused = publish("3", Some(1)).unwrap_err();
-    assert_eq!(refused, Rejection::ProgramChanged { current: ProgramVersion(2) });
+    let rejection = publish("3", Some(1)).unwrap_err();
+    assert_eq!(rejection, Rejection::ProgramChanged { current: ProgramVersion(2) });
     assert_eq!(publish("3", None).unwrap().program, Some(ProgramVersion(3)));
 
     for (asked, version, rate) in [(None, 3, "3"), (Some(3), 3, "3"), (Some(2), 2, "2")] {
@@ -114,9 +114,9 @@ pub fn one_shop_does_not_see_another(store: &dyn Store) {
         loyalty_core::Account::default()
     );
 
-    let refused =
+    let rejection =
         there.execute(Action::for_customer(id("only-here"), Existence::Required, vec![add(1)]));
-    assert_eq!(rejection_code(&refused), "customer_not_found");
+    assert_eq!(rejection_code(&rejection), "customer_not_found");
 
     let receipt = there.execute_order(None, refund("o2", "r1", "1.00")).unwrap();
     assert!(receipt.customer.is_none());

@@ -98,8 +98,8 @@ impl<V: TransactionView> Transaction<'_, V> {
         Ok(None)
     }
 
-    /// Notes what events claim. The first to use a code that all can use has it, which
-    /// hurts nobody.
+    /// Claims the codes of events for an account. A manual code that every customer may
+    /// enter stays with the first: such a claim limits no one.
     pub(super) fn claim_codes(
         &mut self,
         account: AccountId,
