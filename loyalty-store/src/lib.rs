@@ -114,7 +114,7 @@ use loyalty_core::{
 ///
 /// # Example: a state of the past
 /// ```
-/// use loyalty_core::{AdjustmentReason, Command, Currency, CustomerId, Points, TimeField, Zone};
+/// use loyalty_core::{AdjustmentReason, Command, Currency, CustomerId, Points, Zone};
 /// use loyalty_store::{Action, CustomerRef, Existence, MemoryStore, NewShop, Request, Store};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let store = MemoryStore::default();

@@ -31,8 +31,8 @@ use crate::record::CustomerRecord;
 /// # Example: a valid search, and an unknown field
 /// ```
 /// use loyalty_store::SearchQuery;
-/// use loyalty_core::{TimeField, Zone};
-/// let parse = |text| SearchQuery::parse(text, TimeField::UNIX_EPOCH, Zone::UTC);
+/// use loyalty_core::{Timestamp, Zone};
+/// let parse = |text| SearchQuery::parse(text, Timestamp::UNIX_EPOCH, Zone::UTC);
 /// assert!(parse("tag:vip (points:>=100 OR tier:gold) -country:DE \"ada love\"").is_ok());
 /// assert_eq!(
 ///     parse("colour:red").unwrap_err().to_string(),

@@ -140,7 +140,7 @@ pub fn a_birthday_bonus_is_granted_once(store: &dyn Store) {
 
 /// Runs the scheduler on time, late, and only at the end.
 pub fn results_do_not_depend_on_the_scheduler(store: &dyn Store) {
-    let told_by = |hours: Option<i64>| {
+    let events_with = |hours: Option<i64>| {
         let shop = TestShop::new(store);
         shop.execute(publish_action(FULL_PROGRAM)).unwrap();
         let customer = id("1");
@@ -176,7 +176,7 @@ pub fn results_do_not_depend_on_the_scheduler(store: &dyn Store) {
         );
         timed_events(&end, &customer)
     };
-    let want = told_by(Some(24));
+    let want = events_with(Some(24));
     let kinds = |wanted: fn(&Event) -> bool| want.iter().filter(|(_, event)| wanted(event)).count();
     assert_eq!(kinds(|event| matches!(event, Event::PointsReleased { .. })), 3);
 
@@ -185,7 +185,7 @@ pub fn results_do_not_depend_on_the_scheduler(store: &dyn Store) {
     assert!(kinds(|event| matches!(event, Event::TierChanged { .. })) >= 3);
 
     for hours in [Some(24 * 7), Some(24 * 45), None] {
-        assert_eq!(told_by(hours), want, "{hours:?}");
+        assert_eq!(events_with(hours), want, "{hours:?}");
     }
 }
 
