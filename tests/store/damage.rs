@@ -291,7 +291,7 @@ fn a_state_older_than_the_checkpoint_is_reported() {
     let store = place.open();
     let desk = TestShop {
         store: &store,
-        shop: loyalty_core::ShopId(1),
+        id: loyalty_core::ShopId(1),
         now: at("2026-01-02T00:00:00Z"),
     };
     for number in 0..3 {
@@ -326,7 +326,7 @@ fn a_lost_state_is_a_failure() {
     let store = place.open();
     let desk = TestShop {
         store: &store,
-        shop: loyalty_core::ShopId(1),
+        id: loyalty_core::ShopId(1),
         now: at("2026-01-02T00:00:00Z"),
     };
     let told = store.execute(desk.request(Action::for_customer(
@@ -358,7 +358,7 @@ fn an_unreadable_record_is_a_failure() {
 fn an_unreadable_product_is_a_failure() {
     let place = TempDatabase::new();
     let store = place.open();
-    let shop = TestShop::new(&store).shop;
+    let shop = TestShop::new(&store).id;
     for damage in [
         "UPDATE product SET product = '{' WHERE product_id = 'tea'",
         "UPDATE product SET product = '{\"id\":\"tea\"}' WHERE product_id = 'tea'",
@@ -366,7 +366,7 @@ fn an_unreadable_product_is_a_failure() {
         "UPDATE product SET variant_numbers = '[\"1\"]' WHERE product_id = 'tea'",
         "UPDATE product SET created_at = 9223372036854775807 WHERE product_id = 'tea'",
     ] {
-        let desk = TestShop { store: &store, shop, now: at("2026-01-02T00:00:00Z") };
+        let desk = TestShop { store: &store, id: shop, now: at("2026-01-02T00:00:00Z") };
         place.connect().execute("DELETE FROM product", []).unwrap();
         let tea = Product { variants: vec![variant("s")], ..product("tea", "Tea") };
         let put = |product: &Product| {

@@ -26,7 +26,7 @@ const EXPIRING: &str = r#"{"expiry": {"per_lot": {"after": "P2Y"}}}"#;
 const IDLE: &str = r#"{"expiry": {"inactivity": {"after": "P1Y"}}}"#;
 
 fn desk(store: &dyn Store, now: Timestamp) -> TestShop<'_> {
-    TestShop { store, shop: ShopId(1), now }
+    TestShop { store, id: ShopId(1), now }
 }
 
 /// Orders of customer 1, one a minute.
