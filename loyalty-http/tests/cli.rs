@@ -122,7 +122,7 @@ fn a_second_server_on_the_file_fails_and_verify_works() {
     assert_fails(&loyalty(directory.path(), &["--listen", "127.0.0.1:0"]), "another process");
     let verified = loyalty(directory.path(), &["verify"]);
     assert!(verified.status.success());
-    assert!(stdout(&verified).contains("Every state agrees with its journal."));
+    assert!(stdout(&verified).contains("Every stored state matches the journal."));
     let stopped = Command::new("kill")
         .args(["-TERM", &server.id().to_string()])
         .status()

@@ -95,7 +95,7 @@ fn make_shop(directory: &Path) -> String {
 
 /// The books add up.
 fn verify(directory: &Path) {
-    assert!(loyalty(directory, &["verify"]).contains("Every state agrees with its journal."));
+    assert!(loyalty(directory, &["verify"]).contains("Every stored state matches the journal."));
 }
 
 fn loyalty(directory: &Path, arguments: &[&str]) -> String {
