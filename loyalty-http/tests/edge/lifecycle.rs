@@ -1,4 +1,4 @@
-//! What every answer has, and how a server ends.
+//! Headers of all responses, panics, and shutdown.
 
 use std::net::TcpStream;
 use std::time::Duration;

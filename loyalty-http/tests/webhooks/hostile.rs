@@ -1,4 +1,4 @@
-//! Bodies by somebody who means no good, or by nobody at all.
+//! Malicious and random bodies.
 
 use crate::php::{vectors, webhook};
 use crate::plugin::{ADA, KEY, SECRET, Server, order, path, sign};
@@ -138,7 +138,7 @@ fn no_signed_body_breaks_the_server() {
     assert!(accepted > 1_000, "only {accepted} were accepted");
 }
 
-/// Numbers that look random and are the same on every run (`SplitMix64`).
+/// A pseudorandom generator with the same numbers on every run (`SplitMix64`).
 struct Random(u64);
 
 impl Random {

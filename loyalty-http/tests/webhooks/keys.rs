@@ -1,4 +1,4 @@
-//! Whose body it is, and what of it is not taken.
+//! Keys and signatures: authentication of deliveries.
 
 use std::io::Write;
 
@@ -42,7 +42,7 @@ fn a_key_opens_its_own_shop_only() {
             .state
             .is_cancelled()
     );
-    // Neither key goes with the other's secret.
+    // Neither key is valid with the other's secret.
     for body in [sign(other, SECRET, &[("id", "1")]), sign(KEY, "other", &[("id", "1")])] {
         assert_eq!(
             server

@@ -19,7 +19,7 @@ pub(crate) fn vectors() -> Vec<Vector> {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// Where a vector is delivered to.
+/// The path of a vector's event.
 pub(crate) fn webhook(vector: &Vector) -> Option<String> {
     let (platform, _) = vector.name.split_once(':')?;
     Some(path(&format!("{platform}/{}", vector.event.as_ref()?)))
@@ -41,7 +41,7 @@ fn what_php_signed_is_accepted_end_to_end() {
             );
             events.extend(vector.event);
         } else {
-            // Of no event: a good signature is found not to be an order's, a bad one is not looked into.
+            // Without an event: a valid signature on a body that is not an order, or an invalid one.
             let answer = server.post(&path("common/orders-paid"), vector.body.as_bytes());
             let refused = (answer.status, answer.body["code"].as_str().unwrap());
             let missing = vector.name == "signed missing";
