@@ -1,7 +1,7 @@
 //! The application: the steps of a request between the server and the store.
 //!
-//! They are: route, authenticate, authorize, read the body, parse, execute, respond. Each step
-//! can fail with a [`Problem`].
+//! They are: route, authenticate, authorize, read the body, parse, execute, respond. Each
+//! step can fail with a [`Problem`].
 
 use std::sync::Arc;
 
@@ -93,8 +93,8 @@ impl App {
         Self { config, ..self }
     }
 
-    /// Answers one request, from [`server::run`](crate::server::run) or any other caller. Errors are
-    /// responses, too.
+    /// Answers one request, from [`server::run`](crate::server::run) or any other caller.
+    /// Errors are responses, too.
     pub async fn handle<B>(&self, request: Request<B>, id: RequestId) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes> + Unpin,
@@ -159,7 +159,8 @@ impl App {
             (key.map(|key| IdempotencyRecord::new(key, head, &body)), body)
         };
         let (shop, now, dry_run) = (key.shop, self.clock.now(), query.flag("dry_run")?);
-        // The response of a dry run is not stored, so that the key stays free for the real request.
+        // The response of a dry run is not stored, so that the key stays free for the
+        // real request.
         let record = record.filter(|_| !dry_run);
 
         let call = Call {
@@ -181,8 +182,8 @@ impl App {
         }
     }
 
-    /// The stored response to a request that the handler now rejects, if any: the first request
-    /// may have deleted its own target.
+    /// The stored response to a request that the handler now rejects, if any: the first
+    /// request may have deleted its own target.
     fn stored_response(
         &self,
         shop: ShopId,
@@ -234,8 +235,8 @@ impl App {
         }
     }
 
-    /// Reads on a separate thread. After the timeout the read still runs to its end, but its result
-    /// is dropped.
+    /// Reads on a separate thread. After the timeout the read still runs to its end, but
+    /// its result is dropped.
     async fn run_read(&self, read: Box<BlockingRead>) -> Result<Response<Full<Bytes>>, Problem> {
         let store = Arc::clone(&self.store);
         let read = task::spawn_blocking(move || read(&*store));
@@ -263,7 +264,8 @@ impl App {
             };
         };
 
-        // Rendered by the store, which saves the response in the transaction of the effect.
+        // Rendered by the store, which saves the response in the transaction of the
+        // effect.
         let render = Box::new(move |outcome: &Outcome| builder.build(outcome, id));
         let idempotency = Some(Idempotency { key, fingerprint, render });
         match self

@@ -1,8 +1,9 @@
 //! API keys: generation and authentication.
 //!
-//! A key is `lk_<key id>_<secret>`. The id finds the record, which has only the SHA-256 of the
-//! secret. That is enough for a secret of 160 random bits: it can't be guessed, so a slow hash is
-//! not needed. An unknown id and a wrong secret get the same response after the same work.
+//! A key is `lk_<key id>_<secret>`. The id finds the record, which has only the SHA-256
+//! of the secret. That is enough for a secret of 160 random bits: it can't be guessed, so
+//! a slow hash is not needed. An unknown id and a wrong secret get the same response
+//! after the same work.
 
 use std::sync::Arc;
 
@@ -27,7 +28,8 @@ const SECRET_CHARACTERS: usize = 32;
 /// The number of random bytes for a key.
 pub const KEY_BYTES: usize = ID_CHARACTERS + 2 * SECRET_CHARACTERS;
 
-/// Creates a key from random bytes: its record, and its text (`lk_…`), which is shown only once.
+/// Creates a key from random bytes: its record, and its text (`lk_…`), which is shown
+/// only once.
 ///
 /// Store plugins sign with [`NewApiKey::signing_secret`], which is shown only once, too.
 ///
@@ -53,7 +55,8 @@ pub fn new_key(random: &[u8; KEY_BYTES], scopes: Vec<Scope>) -> (NewApiKey, Stri
     (key, text)
 }
 
-/// One character per byte. The alphabet's size divides 256, so all characters are equally likely.
+/// One character per byte. The alphabet's size divides 256, so all characters are equally
+/// likely.
 fn encode(random: &[u8]) -> String {
     let character =
         |byte: &u8| ALPHABET.get(usize::from(byte & 31)).copied().map_or('0', char::from);
@@ -101,8 +104,8 @@ pub(crate) fn verify_key(
         .and_then(|key| key.split_once('_'))
         .unwrap_or_default();
 
-    // Hashed and compared for an unknown id as well, and in constant time: the duration of a
-    // failure does not tell which part was wrong.
+    // Hashed and compared for an unknown id as well, and in constant time: the duration
+    // of a failure does not tell which part was wrong.
     let hash: [u8; 32] = Sha256::digest(secret).into();
     let record = store.api_key(id).map_err(error::from_failure)?;
     let expected = record.as_ref().map_or(&[0; 32], |record| &record.key.hash);
@@ -110,7 +113,8 @@ pub(crate) fn verify_key(
     Ok(record.filter(|_| same))
 }
 
-/// The key in the only `Authorization: Bearer` header; the scheme ignores case (RFC 9110, 11.1).
+/// The key in the only `Authorization: Bearer` header; the scheme ignores case (RFC 9110,
+/// 11.1).
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (scheme, key) = values.next()?.to_str().ok()?.split_once(' ')?;

@@ -1,7 +1,7 @@
 //! Reads a whole request body within its limits of size and time.
 //!
-//! Almost every body arrives in one chunk with the head. That chunk is returned without a copy;
-//! only a body of several chunks is copied.
+//! Almost every body arrives in one chunk with the head. That chunk is returned without a
+//! copy; only a body of several chunks is copied.
 
 use std::time::Duration;
 
@@ -41,8 +41,9 @@ pub enum AcceptedMedia {
 /// Reads the body of a request with these `headers`. A missing body counts as empty.
 ///
 /// # Errors
-/// 413 `body_too_large` (without reading, if the length is announced), 408 `body_too_slow`,
-/// 415 `unsupported_media_type`, and 400 `broken_body` for an interrupted transfer.
+/// 413 `body_too_large` (without reading, if the length is announced), 408
+/// `body_too_slow`, 415 `unsupported_media_type`, and 400 `broken_body` for an
+/// interrupted transfer.
 pub async fn read<B>(
     headers: &HeaderMap,
     body: B,
@@ -69,8 +70,8 @@ where
     Ok(bytes)
 }
 
-/// Joins all chunks. Memory for the `announced` length is allocated once; a body of unknown
-/// length takes at most twice its size.
+/// Joins all chunks. Memory for the `announced` length is allocated once; a body of
+/// unknown length takes at most twice its size.
 async fn collect<B>(mut body: B, announced: usize, limits: BodyLimits) -> Result<Bytes, Problem>
 where
     B: Body<Data = Bytes> + Unpin,

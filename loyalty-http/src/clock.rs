@@ -55,8 +55,8 @@ impl Clock {
             Source::System => {
                 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
                 let now = SystemTime::now();
-                // A system clock before 1970 is wrong, and counts as 1970. Accounts are safe:
-                // their own time never goes back.
+                // A system clock before 1970 is wrong, and counts as 1970. Accounts are
+                // safe: their own time never goes back.
                 let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
                 i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
             }

@@ -26,8 +26,8 @@ use crate::body::BodyLimits;
 pub struct Config {
     /// The size and time limits of a request body.
     pub body: BodyLimits,
-    /// The longest wait for the store. After it, a read gets 503 `unavailable` and a write gets
-    /// 503 `outcome_unknown`. The store still completes what it has begun.
+    /// The longest wait for the store. After it, a read gets 503 `unavailable` and a
+    /// write gets 503 `outcome_unknown`. The store still completes what it has begun.
     pub store_timeout: Duration,
 }
 

@@ -1,7 +1,8 @@
 //! The time limit for a request head.
 //!
-//! Each connection has one timer, which checks now and then since when a head is awaited. A
-//! timer that is set and cancelled for each request cost the HTTP threads 5 % of a write.
+//! Each connection has one timer, which checks now and then since when a head is awaited.
+//! A timer that is set and cancelled for each request cost the HTTP threads 5 % of a
+//! write.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -46,10 +47,10 @@ impl HeadTimeout {
             // A "100 Continue", which asks for the body and is no response.
             ConnectionPhase::Serving => {}
             ConnectionPhase::AwaitingHead(_) | ConnectionPhase::Responding if accepted => {
-                *phase = ConnectionPhase::AwaitingHead(Instant::now())
+                *phase = ConnectionPhase::AwaitingHead(Instant::now());
             }
             ConnectionPhase::AwaitingHead(_) | ConnectionPhase::Responding => {
-                *phase = ConnectionPhase::Responding
+                *phase = ConnectionPhase::Responding;
             }
         }
     }

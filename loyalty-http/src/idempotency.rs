@@ -1,12 +1,12 @@
 //! `Idempotency-Key`: a request with a key takes effect at most once.
 //!
-//! The store saves the first response under the hash of the key, in the transaction of the
-//! effect, and compares a fingerprint of the request. A second request with the same key is
-//! decided after the first and waits for the same commit. It gets the stored response, so no
-//! client sees "still in progress".
+//! The store saves the first response under the hash of the key, in the transaction of
+//! the effect, and compares a fingerprint of the request. A second request with the same
+//! key is decided after the first and waits for the same commit. It gets the stored
+//! response, so no client sees "still in progress".
 //!
-//! A request that fails before the rules decide (its syntax, its API key, its size) does not use
-//! the key up: the client can correct the request and send it again.
+//! A request that fails before the rules decide (its syntax, its API key, its size) does
+//! not use the key up: the client can correct the request and send it again.
 
 use hyper::header::HeaderName;
 use hyper::http::request::Parts;
@@ -42,8 +42,8 @@ pub(crate) struct IdempotencyRecord {
 }
 
 impl IdempotencyRecord {
-    /// The hashes of a client's key and of its request: the method, the path with its query, and
-    /// the body.
+    /// The hashes of a client's key and of its request: the method, the path with its
+    /// query, and the body.
     pub(crate) fn new(key: &[u8], head: &Parts, body: &[u8]) -> Self {
         let mut fingerprint = Sha256::new();
         let query = head.uri.query().unwrap_or_default();

@@ -3,18 +3,20 @@
 //! The steps of a request, which are also the reading order of the modules:
 //!
 //! 1. [`server`] accepts the connection, applies its limits, and assigns a request id.
-//! 2. [`app`] runs the following steps. [`router`] finds the operation in the table of all
-//!    routes. [`auth`] checks the API key and its scope. [`body`] reads the body within its limits.
-//! 3. A handler in `endpoint` parses the request ([`wire`]) into a command, and provides the
-//!    function that renders the response.
+//! 2. [`app`] runs the following steps. [`router`] finds the operation in the table of
+//!    all routes. [`auth`] checks the API key and its scope. [`body`] reads the body
+//!    within its limits.
+//! 3. A handler in `endpoint` parses the request ([`wire`]) into a command, and provides
+//!    the function that renders the response.
 //! 4. The app submits the command to the store, with its `idempotency` key, and waits.
 //! 5. The outcome becomes a response or a [`problem`], and a line of the [`log`].
 //!
-//! The [`scheduler`] runs beside the server and has the store record the events that are due.
+//! The [`scheduler`] runs beside the server and has the store record the events that are
+//! due.
 //!
 //! `shopify` has the store endpoints a second time, at the paths of Shopify's REST API.
-//! [`integration`] is the API of the store plugins, which sign their bodies instead of sending a
-//! key in a header.
+//! [`integration`] is the API of the store plugins, which sign their bodies instead of
+//! sending a key in a header.
 //!
 //! # Example: a server with a store in memory
 //! ```

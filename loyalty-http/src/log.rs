@@ -1,10 +1,10 @@
 //! The log: structured lines on stderr, without personal data, keys or bodies.
 //!
-//! At `info`, the default, only starts, stops and failures are logged, which costs one comparison
-//! for each request. At `debug` there is a line for each request. A route is logged as its
-//! pattern (`/v1/customers/{customer_id}`), never as the path, which can contain a customer's id
-//! or e-mail. Libraries are logged from `warn` on only, because their lines at lower levels could
-//! contain such data.
+//! At `info`, the default, only starts, stops and failures are logged, which costs one
+//! comparison for each request. At `debug` there is a line for each request. A route is
+//! logged as its pattern (`/v1/customers/{customer_id}`), never as the path, which can
+//! contain a customer's id or e-mail. Libraries are logged from `warn` on only, because
+//! their lines at lower levels could contain such data.
 
 use std::io;
 use std::panic::{self, PanicHookInfo};
@@ -32,7 +32,8 @@ pub enum Format {
     Json,
 }
 
-/// Starts the log on stderr, and logs panics there too. Fails if the process already has one.
+/// Starts the log on stderr, and logs panics there too. Fails if the process already has
+/// one.
 pub fn init(format: Format, level: LevelFilter) -> Result<(), TryInitError> {
     subscriber(format, level, io::stderr).try_init()?;
     panic::set_hook(Box::new(log_panic));
@@ -56,8 +57,8 @@ where
     tracing_subscriber::registry().with(lines.with_filter(targets))
 }
 
-/// Logs the location of a panic. A message that was formatted at run time is left out, since it
-/// can contain personal data.
+/// Logs the location of a panic. A message that was formatted at run time is left out,
+/// since it can contain personal data.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let (file, line) = panic.location().map_or(("?", 0), |at| (at.file(), at.line()));
     let message = panic.payload().downcast_ref::<&'static str>();
@@ -109,8 +110,8 @@ impl RequestLog<'_> {
     }
 }
 
-// A function for each level, because the level of an event is a constant. They are cold, so that
-// the usual request at `info` jumps over them.
+// A function for each level, because the level of an event is a constant. They are cold,
+// so that the usual request at `info` jumps over them.
 macro_rules! line_at {
     ($name:ident, $level:expr) => {
         #[cold]

@@ -1,7 +1,7 @@
 //! The server's command line: `serve` (the default), `shop`, `key` and `verify`.
 //!
-//! An error is one line on standard error, with exit code 2. `verify` exits with code 1 if a
-//! stored state differs from the journal.
+//! An error is one line on standard error, with exit code 2. `verify` exits with code 1
+//! if a stored state differs from the journal.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -17,8 +17,8 @@ use loyalty_store::{
     NewApiKey, NewShop, Shop, SqliteAdmin, SqliteStore, Store, StoreSettings, VerificationReport,
 };
 
-/// mimalloc, because responses are many small allocations that one thread makes and another
-/// one frees.
+/// mimalloc, because responses are many small allocations that one thread makes and
+/// another one frees.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -53,15 +53,16 @@ struct Serve {
     listen: SocketAddr,
     #[command(flatten)]
     database: Database,
-    /// Seconds between two runs of the scheduler. Balances and tiers are correct without it.
+    /// Seconds between two runs of the scheduler. Balances and tiers are correct without
+    /// it.
     #[arg(long, env = "LOYALTY_TICK", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     tick: u64,
-    /// Maximum number of open connections; further ones wait. Each can use up to 2.5 MiB while it
-    /// sends.
+    /// Maximum number of open connections; further ones wait. Each can use up to 2.5 MiB
+    /// while it sends.
     #[arg(long, env = "LOYALTY_CONNECTIONS", default_value_t = 768, value_parser = clap::value_parser!(u32).range(1..))]
     connections: u32,
-    /// Number of records of each kind (accounts, customers, orders, codes, responses) to cache in
-    /// memory.
+    /// Number of records of each kind (accounts, customers, orders, codes, responses) to
+    /// cache in memory.
     #[arg(long, env = "LOYALTY_CACHE", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     cache: u32,
     /// Log format: text or json.
@@ -109,8 +110,8 @@ enum ShopCommand {
 
 #[derive(Subcommand)]
 enum KeyCommand {
-    /// Create a new key for a shop and print it, which is shown only once. The previous key stays
-    /// valid until the next rotation; older keys are revoked now.
+    /// Create a new key for a shop and print it, which is shown only once. The previous
+    /// key stays valid until the next rotation; older keys are revoked now.
     Rotate {
         /// The shop's id.
         shop_id: i64,
@@ -230,7 +231,8 @@ async fn run_server(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the server's address. On an empty database, creates a shop first and prints its key.
+/// Prints the server's address. On an empty database, creates a shop first and prints its
+/// key.
 fn announce(store: &dyn Store, address: SocketAddr) -> Result<(), String> {
     if store.shops().map_err(|error| error.to_string())?.is_empty() {
         let new = NewShop {
@@ -264,14 +266,15 @@ fn describe_key(shop: &Shop, key: &NewApiKey, text: &str) -> String {
     )
 }
 
-/// Keeps `SIGXFSZ` from ending the process. A write beyond the file size limit then fails with
-/// an error, which the store handles.
+/// Keeps `SIGXFSZ` from ending the process. A write beyond the file size limit then fails
+/// with an error, which the store handles.
 fn ignore_file_size_signal() -> Result<(), String> {
     use tokio::signal::unix::{SignalKind, signal};
     /// The number on Linux (except MIPS) and macOS.
     const SIGXFSZ: i32 = 25;
 
-    // tokio never removes a handler, so the signal stays caught after the stream is dropped.
+    // tokio never removes a handler, so the signal stays caught after the stream is
+    // dropped.
     signal(SignalKind::from_raw(SIGXFSZ))
         .map(drop)
         .map_err(|error| error.to_string())

@@ -1,9 +1,9 @@
 //! Error responses: problem+json (RFC 9457).
 //!
-//! Programs read `code` (stable), `param` and `faults`; people read `detail`; Shopify's client
-//! libraries read `errors`. A [`Problem`] is created where the error is found. It becomes a
-//! response at the edge, where the request's id is known. Internal causes go to the log under
-//! that id and never to the client.
+//! Programs read `code` (stable), `param` and `faults`; people read `detail`; Shopify's
+//! client libraries read `errors`. A [`Problem`] is created where the error is found. It
+//! becomes a response at the edge, where the request's id is known. Internal causes go to
+//! the log under that id and never to the client.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -33,7 +33,8 @@ impl ErrorStatus {
     pub const CONFLICT: Self = Self(StatusCode::CONFLICT);
     /// 412: the current state is not the one that the client has seen.
     pub const PRECONDITION_FAILED: Self = Self(StatusCode::PRECONDITION_FAILED);
-    /// 422: the request is well-formed, but its values are invalid or the rules reject it.
+    /// 422: the request is well-formed, but its values are invalid or the rules reject
+    /// it.
     pub const UNPROCESSABLE: Self = Self(StatusCode::UNPROCESSABLE_ENTITY);
     /// 503: temporarily unavailable.
     pub const UNAVAILABLE: Self = Self(StatusCode::SERVICE_UNAVAILABLE);
@@ -205,7 +206,8 @@ impl Problem {
         Self::from_status(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
     }
 
-    /// 422: the request is well-formed, but its values are invalid or the rules reject it.
+    /// 422: the request is well-formed, but its values are invalid or the rules reject
+    /// it.
     pub fn unprocessable(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorStatus::UNPROCESSABLE, code, detail)
     }
@@ -216,7 +218,8 @@ impl Problem {
             .with_retry_after(retry_after)
     }
 
-    /// 500. The cause goes to the log under the request's id; the client gets the id only.
+    /// 500. The cause goes to the log under the request's id; the client gets the id
+    ///      only.
     pub fn internal(cause: impl fmt::Display) -> Self {
         let problem = Self::from_status(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -227,7 +230,8 @@ impl Problem {
         problem.with_cause(cause)
     }
 
-    /// 503: temporarily unavailable; `retry_after` is in seconds. The cause goes to the log only.
+    /// 503: temporarily unavailable; `retry_after` is in seconds. The cause goes to the
+    /// log only.
     pub fn unavailable(retry_after: u32, cause: impl fmt::Display) -> Self {
         let problem = Self::from_status(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -254,8 +258,8 @@ impl Problem {
 
 /// Members.
 impl Problem {
-    /// Adds the place of the error: a JSON pointer into the body, or the name of a path parameter,
-    /// query parameter or header.
+    /// Adds the place of the error: a JSON pointer into the body, or the name of a path
+    /// parameter, query parameter or header.
     #[must_use]
     pub fn with_param(mut self, param: impl Into<String>) -> Self {
         self.0.param = Some(param.into());
@@ -382,7 +386,8 @@ impl Serialize for ProblemDocument<'_> {
     }
 }
 
-/// Shopify's form of errors: `{field: [texts]}`, with `base` for errors that concern no field.
+/// Shopify's form of errors: `{field: [texts]}`, with `base` for errors that concern no
+/// field.
 fn shopify_errors(parts: &ProblemParts) -> BTreeMap<Cow<'_, str>, Vec<&str>> {
     let mut errors: BTreeMap<Cow<'_, str>, Vec<&str>> = BTreeMap::new();
     for fault in &parts.faults {
@@ -396,8 +401,8 @@ fn shopify_errors(parts: &ProblemParts) -> BTreeMap<Cow<'_, str>, Vec<&str>> {
     errors
 }
 
-/// The field of a JSON pointer: its last segment that is not an array index. The name of a query
-/// parameter or header is returned unchanged.
+/// The field of a JSON pointer: its last segment that is not an array index. The name of
+/// a query parameter or header is returned unchanged.
 fn field_of_pointer(param: &str) -> Cow<'_, str> {
     if !param.starts_with('/') && !param.is_empty() {
         return param.into();

@@ -1,4 +1,5 @@
-//! The id of a request: in its response, in its log lines, and the delivery id of a webhook.
+//! The id of a request: in its response, in its log lines, and the delivery id of a
+//! webhook.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};

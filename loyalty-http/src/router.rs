@@ -1,7 +1,8 @@
 //! All routes, in one table.
 //!
-//! If a path matches both a word and an id (`/v1/customers/count`), the word wins. A customer with
-//! the id `count` is reached by percent-encoding a letter: `/v1/customers/%63ount`.
+//! If a path matches both a word and an id (`/v1/customers/count`), the word wins. A
+//! customer with the id `count` is reached by percent-encoding a letter:
+//! `/v1/customers/%63ount`.
 
 use std::collections::BTreeMap;
 
@@ -44,8 +45,8 @@ pub struct Route {
 pub(crate) enum RouteHandler {
     /// A handler that needs no key.
     Open(fn(&dyn Store) -> Result<EncodedResponse, Problem>),
-    /// The OpenAPI document, which needs no key. The app serves it: a handler here could not, since
-    /// the document is built from this table.
+    /// The OpenAPI document, which needs no key. The app serves it: a handler here could
+    /// not, since the document is built from this table.
     OpenApi,
     /// A handler that needs a key with this scope.
     Bearer(Scope, fn(&Call<'_>) -> Result<HandlerPlan, Problem>),

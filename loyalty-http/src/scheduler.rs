@@ -1,8 +1,8 @@
 //! The scheduler: finds the accounts with due events and has the store record them.
 //!
-//! Only the ledger depends on it: balances and tiers are correct without it. Each event is
-//! recorded with the instant at which it was due. After a pause of any length the scheduler
-//! catches up, in order, and records each event once.
+//! Only the ledger depends on it: balances and tiers are correct without it. Each event
+//! is recorded with the instant at which it was due. After a pause of any length the
+//! scheduler catches up, in order, and records each event once.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use tokio::task;
 
 use crate::clock::Clock;
 
-/// The number of requests by which a batch of accounts is rescheduled, since the store decides
-/// nothing else during one of them.
+/// The number of requests by which a batch of accounts is rescheduled, since the store
+/// decides nothing else during one of them.
 const SEARCHES_PER_BATCH: usize = 8;
 
 /// The interval and the batch size of the scheduler.
@@ -23,8 +23,8 @@ const SEARCHES_PER_BATCH: usize = 8;
 pub struct Schedule {
     /// The pause between two passes.
     pub tick: Duration,
-    /// The number of accounts submitted to the store at once. Other requests are decided between
-    /// two batches.
+    /// The number of accounts submitted to the store at once. Other requests are decided
+    /// between two batches.
     pub batch: usize,
 }
 
@@ -44,8 +44,8 @@ pub struct PassReport {
     pub batches_searched: usize,
 }
 
-/// Makes a pass every tick, until `shutdown` resolves. The store still completes what it has
-/// begun.
+/// Makes a pass every tick, until `shutdown` resolves. The store still completes what it
+/// has begun.
 pub async fn run(
     store: Arc<dyn Store>,
     clock: Clock,
@@ -67,7 +67,7 @@ pub async fn run(
                     );
                 }
                 Err(failure) => {
-                    tracing::warn!(%failure, "recording due events failed; retrying")
+                    tracing::warn!(%failure, "recording due events failed; retrying");
                 }
             }
             tokio::time::sleep(schedule.tick).await;
@@ -81,7 +81,8 @@ pub async fn run(
     }
 }
 
-/// One pass: finds the next due instants that are not known, and records all events due by now.
+/// One pass: finds the next due instants that are not known, and records all events due
+/// by now.
 ///
 /// # Errors
 /// The first failure ends the pass. Recorded events stay; the next pass continues.
@@ -113,8 +114,8 @@ pub async fn run_pass(
     Ok(PassReport { caught_up, batches_searched })
 }
 
-/// Finds the next due instants of all accounts for which a new program made them unknown. Returns
-/// the number of searches.
+/// Finds the next due instants of all accounts for which a new program made them unknown.
+/// Returns the number of searches.
 async fn reschedule(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Result<usize, Failure> {
     let limit = batch.div_ceil(SEARCHES_PER_BATCH);
     let mut searches = 0_usize;
@@ -133,8 +134,8 @@ async fn reschedule(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Resu
 
 /// Records the events that are due by now. Returns the number of accounts.
 async fn catch_up(store: &Arc<dyn Store>, clock: &Clock, batch: usize) -> Result<usize, Failure> {
-    // With a fixed instant and a cursor the pass ends: later events are left to the next pass, and
-    // no account is visited twice.
+    // With a fixed instant and a cursor the pass ends: later events are left to the next
+    // pass, and no account is visited twice.
     let (now, mut after) = (clock.now(), None);
     let mut accounts = 0_usize;
     loop {

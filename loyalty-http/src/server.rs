@@ -1,13 +1,14 @@
-//! The server below the routes: it accepts connections, speaks HTTP/1.1 through hyper, applies
-//! limits, assigns an id to each request, and shuts down gracefully.
+//! The server below the routes: it accepts connections, speaks HTTP/1.1 through hyper,
+//! applies limits, assigns an id to each request, and shuts down gracefully.
 //!
-//! hyper answers some requests itself. These responses have no body and no request id: 400 for
-//! a head that is not HTTP (also for folded headers or two lengths), and 431 for a head beyond
-//! its limits, request target included.
+//! hyper answers some requests itself. These responses have no body and no request id:
+//! 400 for a head that is not HTTP (also for folded headers or two lengths), and 431 for
+//! a head beyond its limits, request target included.
 //!
-//! If a head has both a length and a chunked coding, the length is ignored and the connection is
-//! closed after the response (RFC 9112, 6.3), which prevents request smuggling. If no head
-//! arrives in time, the connection is closed without a response, as an idle one is.
+//! If a head has both a length and a chunked coding, the length is ignored and the
+//! connection is closed after the response (RFC 9112, 6.3), which prevents request
+//! smuggling. If no head arrives in time, the connection is closed without a response, as
+//! an idle one is.
 
 use std::convert::Infallible;
 use std::io;
@@ -42,25 +43,27 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The most bytes buffered for one connection, in each direction.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// The pause after a failed accept, for example when the process has no file descriptors left.
+/// The pause after a failed accept, for example when the process has no file descriptors
+/// left.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
 /// The time for which we still read from a connection that we close; see
 /// [`Socket::poll_shutdown`].
 const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The future of a response. Boxed, because it is some kilobytes and hyper moves it several times.
+/// The future of a response. Boxed, because it is some kilobytes and hyper moves it
+/// several times.
 type ResponseFuture =
     Pin<Box<dyn Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send>>;
 
-/// The limits of connections. A head also has at most 100 headers: hyper's default, which costs
-/// nothing as long as it is not set.
+/// The limits of connections. A head also has at most 100 headers: hyper's default, which
+/// costs nothing as long as it is not set.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The most bytes of a head: request line and headers. At most 64 KiB.
     pub max_head_bytes: usize,
-    /// The time from the start of a connection, or from the last response, until a whole head has
-    /// arrived. It also limits how long a connection may be idle.
+    /// The time from the start of a connection, or from the last response, until a whole
+    /// head has arrived. It also limits how long a connection may be idle.
     pub head_timeout: Duration,
     /// The time in which a client must read some bytes of a response.
     pub write_timeout: Duration,
@@ -83,8 +86,9 @@ impl Default for Limits {
     }
 }
 
-/// Serves requests until `shutdown` resolves. It then accepts no more connections, closes idle
-/// ones, and returns when all requests in flight are answered or [`Limits::grace_period`] is over.
+/// Serves requests until `shutdown` resolves. It then accepts no more connections, closes
+/// idle ones, and returns when all requests in flight are answered or
+/// [`Limits::grace_period`] is over.
 ///
 /// `service` answers each request. Every response gets an `x-request-id`, and the type
 /// `application/json` if it has a body and no type. A panic of the service becomes a 500.
@@ -156,7 +160,8 @@ pub async fn run<S, F>(
     shut_down(graceful, connections, limits.grace_period).await;
 }
 
-/// Waits for the connections to finish, and closes those that are open after `grace_period`.
+/// Waits for the connections to finish, and closes those that are open after
+/// `grace_period`.
 async fn shut_down(
     graceful: GracefulShutdown,
     mut connections: JoinSet<()>,
@@ -185,8 +190,8 @@ fn http_builder(limits: &Limits) -> http1::Builder {
 
 /// The next connection, once one of the `slots` is free.
 ///
-/// The listener survives all errors. They concern one connection that has gone, or a temporary
-/// lack of file descriptors or memory.
+/// The listener survives all errors. They concern one connection that has gone, or a
+/// temporary lack of file descriptors or memory.
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
@@ -221,8 +226,8 @@ fn is_connection_error(error: &io::Error) -> bool {
     )
 }
 
-/// Checks for exactly one `Host` (RFC 9112, 3.2), which only HTTP/1.0 may omit. With two, a proxy
-/// may have used another one than we do.
+/// Checks for exactly one `Host` (RFC 9112, 3.2), which only HTTP/1.0 may omit. With two,
+/// a proxy may have used another one than we do.
 fn has_host<B>(request: &Request<B>) -> bool {
     let hosts = request.headers().get_all(HOST).iter().count();
     hosts == 1 || (hosts == 0 && request.version() < Version::HTTP_11)
@@ -263,7 +268,8 @@ where
     }
 }
 
-/// Awaits the response of the service, turns a panic into a 500, and completes the headers.
+/// Awaits the response of the service, turns a panic into a 500, and completes the
+/// headers.
 async fn respond<F>(mut response: Pin<&mut F>, id: RequestId) -> Response<Full<Bytes>>
 where
     F: Future<Output = Response<Full<Bytes>>>,
@@ -289,10 +295,11 @@ where
     response
 }
 
-/// A client's socket with time limits: for a client that does not read the response, and at the
-/// end for a client that keeps sending.
+/// A client's socket with time limits: for a client that does not read the response, and
+/// at the end for a client that keeps sending.
 ///
-/// While a response waits, hyper reads no further request, so responses do not accumulate.
+/// While a response waits, hyper reads no further request, so responses do not
+/// accumulate.
 struct Socket {
     stream: TokioIo<TcpStream>,
     write_timeout: Duration,
@@ -333,7 +340,8 @@ impl Socket {
         timer.as_mut().poll(context)
     }
 
-    /// Discards what the client still sends, until it stops or [`LINGER_TIMEOUT`] is over.
+    /// Discards what the client still sends, until it stops or [`LINGER_TIMEOUT`] is
+    /// over.
     fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let mut discarded = [0; 4096];
         loop {
@@ -362,7 +370,8 @@ impl hyper::rt::Read for Socket {
     }
 }
 
-/// Without vectored writes: responses are small, and writing one buffer is faster than two.
+/// Without vectored writes: responses are small, and writing one buffer is faster than
+/// two.
 impl hyper::rt::Write for Socket {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -380,8 +389,9 @@ impl hyper::rt::Write for Socket {
 
     /// Closes our direction, then lingers before the socket is dropped.
     ///
-    /// If a socket is closed while the client still sends (the rest of a rejected body), the
-    /// system resets the connection. The client would lose the response with the reason.
+    /// If a socket is closed while the client still sends (the rest of a rejected body),
+    /// the system resets the connection. The client would lose the response with the
+    /// reason.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.is_lingering {
             ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;

@@ -1,11 +1,12 @@
 //! Rate limit against guessing of codes: after ten failed lookups a subject must wait.
 //!
-//! It is a token bucket stored as one instant. Each subject (an API key, a customer, an address)
-//! has an instant that each failure moves one step into the future. Lookups are rejected while it
-//! is ten or more steps ahead. As time passes the subject recovers, without a job.
+//! It is a token bucket stored as one instant. Each subject (an API key, a customer, an
+//! address) has an instant that each failure moves one step into the future. Lookups are
+//! rejected while it is ten or more steps ahead. As time passes the subject recovers,
+//! without a job.
 //!
-//! Memory is bounded: there are two generations of subjects. When the younger one is full, it
-//! replaces the older one, which is dropped.
+//! Memory is bounded: there are two generations of subjects. When the younger one is
+//! full, it replaces the older one, which is dropped.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -42,14 +43,16 @@ impl ThrottleKey {
     }
 }
 
-/// The instants of all subjects with recent failures: the younger and the older generation.
+/// The instants of all subjects with recent failures: the younger and the older
+/// generation.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     generations: Mutex<[HashMap<ThrottleKey, Timestamp>; 2]>,
 }
 
 impl Throttle {
-    /// Admits a lookup, or fails with 429 and the seconds until every subject is admitted again.
+    /// Admits a lookup, or fails with 429 and the seconds until every subject is admitted
+    /// again.
     pub(crate) fn admit(&self, subjects: &[ThrottleKey], now: Timestamp) -> Result<(), Problem> {
         let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = subjects.iter().filter_map(|subject| {

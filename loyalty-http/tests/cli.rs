@@ -35,7 +35,7 @@ fn assert_fails(output: &Output, says: &str) {
 }
 
 #[test]
-fn shops_and_keys_are_made_and_shown_once() {
+fn shops_and_keys_are_created_and_shown_once() {
     let directory = tempfile::tempdir().unwrap();
     let create =
         ["shop", "create", "Tea & Co", "--currency", "EUR", "--zone", "Europe/Berlin", "--json"];
@@ -83,8 +83,8 @@ fn errors_are_one_line() {
     assert_fails(&run(&["serve", "--db", "text.db", "--listen", "127.0.0.1:0"]), "not a database");
     assert_fails(&run(&["serve", "--db", "no/such/folder/x.db"]), "no/such/folder");
 
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
     assert_fails(&run(&["--listen", &address]), &format!("cannot listen on {address}"));
 
     assert!(run(&["shop", "create", "Tea", "--currency", "USD"]).status.success());

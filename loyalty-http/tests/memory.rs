@@ -1,5 +1,5 @@
-//! The server's memory is bounded by its settings: the number of connections, and the bytes for
-//! each. The server runs as a process, whose peak memory the system reports.
+//! The server's memory is bounded by its settings: the number of connections, and the
+//! bytes for each. The server runs as a process, whose peak memory the system reports.
 
 #![cfg(target_os = "linux")]
 #![allow(
@@ -39,8 +39,8 @@ impl Server {
         let directory = tempfile::tempdir().unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_loyalty-http"))
             .current_dir(&directory)
-            // The allocator would return freed memory after a second only. How much that is depends on
-            // the clients' speed, and the bounds are about memory in use.
+            // The allocator would return freed memory after a second only. How much that
+            // is depends on the clients' speed, and the bounds are about memory in use.
             .env("MIMALLOC_PURGE_DELAY", "0")
             .args([
                 "--listen",

@@ -1,7 +1,9 @@
-//! All commands and responses in README.md, run with the real binary on an empty database.
+//! All commands and responses in README.md, run with the real binary on an empty
+//! database.
 //!
-//! `sh` blocks run in a shell, with the address, the key and the build replaced. The response must
-//! contain the `json` block that follows, in which `…` matches any string. `rust` blocks are doctests.
+//! `sh` blocks run in a shell, with the address, the key and the build replaced. The
+//! response must contain the `json` block that follows, in which `…` matches any string.
+//! `rust` blocks are doctests.
 
 #![allow(
     clippy::unwrap_used,
@@ -49,7 +51,8 @@ struct Server {
 }
 
 impl Server {
-    /// Starts the binary on a free port, and reads the key and the address that it prints.
+    /// Starts the binary on a free port, and reads the key and the address that it
+    /// prints.
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_loyalty-http"))
@@ -96,7 +99,8 @@ impl Drop for Server {
     }
 }
 
-/// Checks that the response contains what the page shows. Lists are compared item by item.
+/// Checks that the response contains what the page shows. Lists are compared item by
+/// item.
 fn assert_contains(page: &Value, answer: &Value, whole: &str) {
     match (page, answer) {
         (Value::Object(page), Value::Object(answer)) => {

@@ -1,4 +1,5 @@
-//! Actions of customers other than orders: actions of the program, and codes that they enter.
+//! Actions of customers other than orders: actions of the program, and codes that they
+//! enter.
 
 use hyper::StatusCode;
 use loyalty_store::{Action, Existence, Receipt};

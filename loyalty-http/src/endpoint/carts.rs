@@ -15,8 +15,8 @@ use crate::wire::discount_code::CheckoutResponse;
 
 /// `POST /v1/carts/evaluate`, which changes nothing.
 ///
-/// A code counts as a failed lookup if its rejection is secret: a shopper sees only that it is
-/// not valid. So a guesser can't tell these codes apart by the rate limit either.
+/// A code counts as a failed lookup if its rejection is secret: a shopper sees only that
+/// it is not valid. So a guesser can't tell these codes apart by the rate limit either.
 pub(crate) fn evaluate(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (shop, now) = (call.shop()?, call.now);
     let (query, shopper) = call.body::<CartBody>()?.parse(&shop, now)?;
@@ -75,7 +75,8 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&CheckoutResponse::from(&checkout))))
 }
 
-/// `DELETE /v1/checkouts/{checkout_id}/codes`: releases all reservations, or those of one code.
+/// `DELETE /v1/checkouts/{checkout_id}/codes`: releases all reservations, or those of one
+/// code.
 pub(crate) fn release(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (checkout, code) =
         (call.path::<CheckoutId>("checkout_id")?, call.query.value::<Code>("code")?);

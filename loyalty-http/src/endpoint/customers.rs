@@ -92,8 +92,8 @@ pub(crate) fn find(call: &Call<'_>, id: CustomerId) -> Result<CustomerView, Prob
     customer.ok_or_else(error::customer_not_found)
 }
 
-/// Responds with a customer as of now, or as of the instant in `?at=`. A past instant costs a fold
-/// of the account's whole journal.
+/// Responds with a customer as of now, or as of the instant in `?at=`. A past instant
+/// costs a fold of the account's whole journal.
 pub(crate) fn respond_as_of(
     call: &Call<'_>,
     id: CustomerId,

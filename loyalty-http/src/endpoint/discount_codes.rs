@@ -1,5 +1,5 @@
-//! Discount codes: creating them singly or in batches, reading, updating and deleting them, and
-//! looking them up by their text.
+//! Discount codes: creating them singly or in batches, reading, updating and deleting
+//! them, and looking them up by their text.
 
 use hyper::StatusCode;
 use loyalty_core::discount::Code;
@@ -29,8 +29,8 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     }))
 }
 
-/// `PUT /v1/price-rules/{price_rule_id}/discount-codes/{code_id}`: changes the text of a code, or
-/// enables or disables it.
+/// `PUT /v1/price-rules/{price_rule_id}/discount-codes/{code_id}`: changes the text of a
+/// code, or enables or disables it.
 pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (rule, code) = (price_rules::path_id(call)?, path_id(call)?);
     let DiscountCodeChangeBody { code: text, enabled } = call.body()?;
@@ -202,8 +202,8 @@ fn throttle_keys(call: &Call<'_>, shopper: ThrottleSubject) -> Vec<ThrottleKey> 
         .collect()
 }
 
-/// The subjects of a cart: the shopper if given, else the API key. So the typing errors of one
-/// shopper do not slow down all others.
+/// The subjects of a cart: the shopper if given, else the API key. So the typing errors
+/// of one shopper do not slow down all others.
 pub(crate) fn cart_throttle_keys(call: &Call<'_>, shopper: ThrottleSubject) -> Vec<ThrottleKey> {
     let keys: Vec<_> = shopper_keys(call, shopper).collect();
     if keys.is_empty() { vec![api_key(call)] } else { keys }

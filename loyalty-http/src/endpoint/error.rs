@@ -1,5 +1,5 @@
-//! The problems for errors of the store. A rejection is an error of the client (4xx); a failure
-//! is one of the server (5xx).
+//! The problems for errors of the store. A rejection is an error of the client (4xx); a
+//! failure is one of the server (5xx).
 
 use loyalty_core::Rejection as RuleRejection;
 use loyalty_store::{Failure, Rejection};
@@ -7,7 +7,8 @@ use loyalty_store::{Failure, Rejection};
 use crate::problem::{ErrorStatus, Problem, to_sentence};
 use crate::wire::price_rule;
 
-/// The problem for a failure. Its cause goes to the log; the client sees only if a retry can help.
+/// The problem for a failure. Its cause goes to the log; the client sees only if a retry
+/// can help.
 pub(crate) fn from_failure(failure: Failure) -> Problem {
     match failure {
         Failure::Busy | Failure::Unavailable(_) => Problem::unavailable(1, failure),
@@ -27,8 +28,9 @@ pub(crate) fn unknown_outcome(cause: impl std::fmt::Display) -> Problem {
         .with_retry_after(1)
 }
 
-/// The problem for a rejection: 404 for an unknown resource, 409 and 412 for a conflict with the
-/// current state, else 422. The faults of a price rule get pointers below `param`.
+/// The problem for a rejection: 404 for an unknown resource, 409 and 412 for a conflict
+/// with the current state, else 422. The faults of a price rule get pointers below
+/// `param`.
 pub(crate) fn from_rejection(rejection: &Rejection, param: Option<String>) -> Problem {
     if let Rejection::InvalidPriceRule(faults) = rejection {
         return price_rule::invalid_rule(faults, param.as_deref().unwrap_or_default());

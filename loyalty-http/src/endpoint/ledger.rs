@@ -37,8 +37,8 @@ fn list_page(
 
     let last = entries.last().filter(|_| has_more).map(|entry| entry.entry_id);
     let cursor = last.map(|EntryId { seq, index }| {
-        // The next page begins within the row of the last entry, so it reads from before the row
-        // that is just newer.
+        // The next page begins within the row of the last entry, so it reads from before
+        // the row that is just newer.
         let newer = rows.iter().map(|row| row.seq).take_while(|newer| *newer > seq).last();
         EntryCursor {
             start_row: newer.or(after.and_then(|after| after.start_row)),
@@ -61,8 +61,8 @@ fn entries_after(
     })
 }
 
-/// Journal rows, newest first, that together have at least `needed` entries after the cursor. Rows
-/// with facts about orders only have none.
+/// Journal rows, newest first, that together have at least `needed` entries after the
+/// cursor. Rows with facts about orders only have none.
 fn load_rows(
     store: &dyn Store,
     (shop, account): (ShopId, AccountId),

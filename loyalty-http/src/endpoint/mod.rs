@@ -1,8 +1,9 @@
 //! The endpoints of `/v1`, one file per resource.
 //!
-//! A handler is a plain function from a [`Call`] to a [`HandlerPlan`]. It parses the request, and
-//! returns the action to execute and the functions that render its outcome. The app executes the
-//! plan, so that idempotency, time limits and failures are handled in one place.
+//! A handler is a plain function from a [`Call`] to a [`HandlerPlan`]. It parses the
+//! request, and returns the action to execute and the functions that render its outcome.
+//! The app executes the plan, so that idempotency, time limits and failures are handled
+//! in one place.
 
 pub(crate) mod actions;
 pub(crate) mod carts;
@@ -87,8 +88,8 @@ impl<'a> Call<'a> {
         json::parse(self.body)
     }
 
-    /// The ETag in `If-Match`, if any. `*` requires only that the resource exists, which every
-    /// route checks anyway. A list of several ETags matches nothing.
+    /// The `ETag` in `If-Match`, if any. `*` requires only that the resource exists, which
+    /// every route checks anyway. A list of several `ETag`s matches nothing.
     pub(crate) fn if_match(&self) -> Result<Option<&'a str>, Problem> {
         let Some(value) = self.head.headers.get(IF_MATCH) else {
             return Ok(None);
@@ -133,8 +134,8 @@ impl HandlerPlan {
         })
     }
 
-    /// One transaction, with the status and the body of its success, and the `pointer` to the part
-    /// of the request that causes a rejection.
+    /// One transaction, with the status and the body of its success, and the `pointer` to
+    /// the part of the request that causes a rejection.
     pub(crate) fn write(
         action: Action,
         status: StatusCode,
@@ -173,8 +174,8 @@ pub(crate) struct StoreWrite {
     pub(crate) response: ResponseBuilder,
 }
 
-/// Renders an outcome. With an idempotency key this happens inside the transaction, so these
-/// functions must be fast and must not query the store.
+/// Renders an outcome. With an idempotency key this happens inside the transaction, so
+/// these functions must be fast and must not query the store.
 pub(crate) struct ResponseBuilder {
     /// The status of success.
     pub(crate) status: StatusCode,
@@ -212,8 +213,8 @@ impl ResponseBuilder {
     }
 }
 
-/// A response with its encoded body: a success, or a stored rejection. All other errors are a
-/// [`Problem`].
+/// A response with its encoded body: a success, or a stored rejection. All other errors
+/// are a [`Problem`].
 #[derive(Debug)]
 pub(crate) struct EncodedResponse {
     status: StatusCode,
@@ -242,8 +243,8 @@ impl EncodedResponse {
         Self { header, ..self }
     }
 
-    /// The HTTP response. The server adds `application/json`; a stored rejection gets the type of a
-    /// problem.
+    /// The HTTP response. The server adds `application/json`; a stored rejection gets the
+    /// type of a problem.
     pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(self.body));
         *response.status_mut() = self.status;
@@ -256,8 +257,8 @@ impl EncodedResponse {
     }
 }
 
-/// Encodes a body as JSON. This can't fail, because all bodies consist of strings, numbers, lists
-/// and objects.
+/// Encodes a body as JSON. This can't fail, because all bodies consist of strings,
+/// numbers, lists and objects.
 pub(crate) fn to_json(body: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(body).unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! Orders and refunds: recording them, and reading them with their points and explanation.
+//! Orders and refunds: recording them, and reading them with their points and
+//! explanation.
 
 use hyper::StatusCode;
 use loyalty_core::{Command, Explanation, OrderId, OverRefund, entitlement};
@@ -81,8 +82,8 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     }))
 }
 
-/// The explanation of an order's entitlement under the program of its pin; `None` before the order
-/// reaches the gate.
+/// The explanation of an order's entitlement under the program of its pin; `None` before
+/// the order reaches the gate.
 fn explain(call: &Call<'_>, order: &OrderRecord) -> Result<Option<Explanation>, Problem> {
     let Some(pin) = order.state.pin() else { return Ok(None) };
     let program = call

@@ -52,7 +52,8 @@ fn change_points(
 
 /// `GET /v1/customers/{customer_id}/point-balance`: now, or as of an instant.
 ///
-/// A past balance is folded from the journal. A future one assumes that nothing else happens.
+/// A past balance is folded from the journal. A future one assumes that nothing else
+/// happens.
 pub(crate) fn balance(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let id: CustomerId = call.path("customer_id")?;
     customers::respond_as_of(call, id.clone(), move |customer, now, requested_at| {
@@ -105,7 +106,7 @@ fn load_balances(
             Some(customer) => {
                 response
                     .balances
-                    .push(BalanceResponse::new(customer_id, &customer, now, None))
+                    .push(BalanceResponse::new(customer_id, &customer, now, None));
             }
             None => response.unknown.push(customer_id),
         }

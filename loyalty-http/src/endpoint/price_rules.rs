@@ -27,7 +27,8 @@ pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let body = call.body::<PriceRuleBody>()?;
     let current = find(call)?;
 
-    // A start that is not sent stays, since it has no other default than the time of creation.
+    // A start that is not sent stays, since it has no other default than the time of
+    // creation.
     let starts_at = current.rule.parts().starts_at;
     let parts = body.apply(PriceRuleParts { starts_at, ..PriceRuleParts::default() });
     let rule = build_rule(parts, call.shop()?.minor_digits(), "")?;

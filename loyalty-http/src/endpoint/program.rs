@@ -16,8 +16,8 @@ use crate::wire::order::OrderBody;
 use crate::wire::program::{self, DryRunBody, DryRunResponse, ValidationResponse, VersionResponse};
 use crate::wire::value::{parse_number, prefix_pointer};
 
-/// `GET /v1/program`: the document of the version in force, or of another version. `PUT` accepts
-/// it unchanged.
+/// `GET /v1/program`: the document of the version in force, or of another version. `PUT`
+/// accepts it unchanged.
 pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let version = call.query.value::<ProgramVersion>("version")?;
     let (version, program) = load(call, version)?.ok_or_else(|| {
@@ -53,7 +53,8 @@ pub(crate) fn publish(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     }))
 }
 
-/// The version in an ETag; 412 if the ETag is not one of the program, since it can't match.
+/// The version in an `ETag`; 412 if the `ETag` is not one of the program, since it can't
+/// match.
 fn parse_etag(tag: &str) -> Result<ProgramVersion, Problem> {
     let version = tag
         .strip_prefix('"')
@@ -85,8 +86,8 @@ pub(crate) fn validate(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     })))
 }
 
-/// `POST /v1/program/dry-run`: the points that an order would earn, under the program in force or
-/// the one in the body.
+/// `POST /v1/program/dry-run`: the points that an order would earn, under the program in
+/// force or the one in the body.
 pub(crate) fn dry_run(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let trial = call.body::<DryRunBody<'_>>()?.parse()?;
     let (version, current) =
@@ -140,7 +141,8 @@ fn simulate_order(
     let mut state = OrderState::default();
     decision.events.iter().for_each(|event| state.evolve(event));
 
-    // An order without a pin is below the gate or cancelled. Its entitlement is zero under any pin.
+    // An order without a pin is below the gate or cancelled. Its entitlement is zero
+    // under any pin.
     let pin = state.pin().cloned();
     let pin = pin.unwrap_or_else(|| Pin::new(version, context.now));
     entitlement(&state, program, &pin)

@@ -27,8 +27,8 @@ pub(crate) fn rewards(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     Ok(HandlerPlan::Respond(EncodedResponse::ok(&RewardsResponse::new(&program))))
 }
 
-/// `GET /v1/customers/{customer_id}/rewards`: the rewards that the customer can redeem, and the
-/// reasons why not the others.
+/// `GET /v1/customers/{customer_id}/rewards`: the rewards that the customer can redeem,
+/// and the reasons why not the others.
 pub(crate) fn customer_rewards(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let customer = CustomerRef::Id(call.path::<CustomerId>("customer_id")?);
     let rewards = call
@@ -118,8 +118,8 @@ pub(crate) fn show(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     ))))
 }
 
-/// `GET /v1/customers/{customer_id}/redemptions`: newest first. Redemptions of guests who were
-/// merged into this customer come after the customer's own.
+/// `GET /v1/customers/{customer_id}/redemptions`: newest first. Redemptions of guests who
+/// were merged into this customer come after the customer's own.
 pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let customer = customers::find(call, call.path("customer_id")?)?;
     let (limit, after) = (call.query.limit()?, call.query.cursor::<RedemptionId>()?);

@@ -8,8 +8,8 @@ use super::{Call, EncodedResponse, HandlerPlan, customers, to_json};
 use crate::problem::Problem;
 use crate::wire::referral::{ReferralCodeBody, ReferralJoinBody, ReferralsResponse};
 
-/// `POST /v1/customers/{customer_id}/referral-code`: issues a code, or returns the existing one. A
-/// dry run shows another code than the real request will.
+/// `POST /v1/customers/{customer_id}/referral-code`: issues a code, or returns the
+/// existing one. A dry run shows another code than the real request will.
 pub(crate) fn issue(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let customer = CustomerRef::Id(call.path::<CustomerId>("customer_id")?);
     let change = call.body::<ReferralCodeBody>()?.parse()?;

@@ -11,11 +11,11 @@ use crate::wire::reminder::RemindersResponse;
 /// The length of the period if no end is given.
 const DEFAULT_PERIOD: TimeDelta = TimeDelta::days(30);
 
-/// `GET /v1/reminders?from=&until=`: points that expire in a period, by default the next 30 days.
-/// The past part of a period is ignored.
+/// `GET /v1/reminders?from=&until=`: points that expire in a period, by default the next
+/// 30 days. The past part of a period is ignored.
 ///
-/// A page scans at most some thousands of customers. So it can be short or even empty and still
-/// have a next page.
+/// A page scans at most some thousands of customers. So it can be short or even empty and
+/// still have a next page.
 pub(crate) fn list(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (shop, now) = (call.shop_id(), call.now);
     let period = reports::parse_period(call, now, |from| {

@@ -12,7 +12,8 @@ use crate::problem::Problem;
 use crate::wire::json::field;
 use crate::wire::report::ReportResponse;
 
-/// The requested period, half open. `from` and `until` are the defaults; `until` gets the start.
+/// The requested period, half open. `from` and `until` are the defaults; `until` gets the
+/// start.
 pub(super) fn parse_period(
     call: &Call<'_>,
     from: Timestamp,
@@ -29,10 +30,11 @@ pub(super) fn parse_period(
     Ok(from..until)
 }
 
-/// `GET /v1/reports/summary?from=&until=`: the report of a period, by default of all time. The
-/// value of a point is `point_value`, else that of the program.
+/// `GET /v1/reports/summary?from=&until=`: the report of a period, by default of all
+/// time. The value of a point is `point_value`, else that of the program.
 ///
-/// It reads the whole journal and all customers of the shop, which takes minutes for millions.
+/// It reads the whole journal and all customers of the shop, which takes minutes for
+/// millions.
 pub(crate) fn summary(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     let (shop, now) = (call.shop_id(), call.now);
     let period = parse_period(call, Timestamp::UNIX_EPOCH, |_| now)?;

@@ -1,14 +1,15 @@
 //! Divides an order's subtotal among its lines, by the largest remainder method.
 //!
-//! A plugin rounds each line's price per unit, so the prices do not add up to the subtotal. The
-//! subtotal is exact, and the prices are only weights: each line gets its share of the subtotal,
-//! in whole minor units.
+//! A plugin rounds each line's price per unit, so the prices do not add up to the
+//! subtotal. The subtotal is exact, and the prices are only weights: each line gets its
+//! share of the subtotal, in whole minor units.
 
-/// Divides `total` by `weights`: one share per weight, in the same order. Their sum is `total`.
+/// Divides `total` by `weights`: one share per weight, in the same order. Their sum is
+/// `total`.
 ///
-/// Each share is the exact one rounded down or up: up for the largest remainders, and for the
-/// earlier ones of equal remainders. If all weights are zero, the first share is the total.
-/// Without weights there are no shares.
+/// Each share is the exact one rounded down or up: up for the largest remainders, and for
+/// the earlier ones of equal remainders. If all weights are zero, the first share is the
+/// total. Without weights there are no shares.
 pub(super) fn apportion(total: u64, weights: &[u64]) -> Vec<u64> {
     let sum: u128 = weights.iter().copied().map(u128::from).sum();
     let mut shares = Vec::with_capacity(weights.len());
@@ -31,7 +32,8 @@ pub(super) fn apportion(total: u64, weights: &[u64]) -> Vec<u64> {
         return shares;
     }
 
-    // At most one unit for each remainder above zero is left, since each is less than a unit.
+    // At most one unit for each remainder above zero is left, since each is less than a
+    // unit.
     remainders.sort_by_key(|(_, remainder)| std::cmp::Reverse(*remainder));
     let rounded_up = usize::try_from(left).unwrap_or(usize::MAX);
     for (index, _) in remainders.into_iter().take(rounded_up) {
@@ -101,7 +103,8 @@ mod tests {
         }
     }
 
-    /// Small weights, so that many are equal or zero, and some as large as the amounts of an order.
+    /// Small weights, so that many are equal or zero, and some as large as the amounts of
+    /// an order.
     fn weight(random: &mut Random) -> u64 {
         let most = [1, 3, 20, 1_000, 10_u64.pow(15)][usize::try_from(random.below(5)).unwrap()];
         random.below(most + 1)

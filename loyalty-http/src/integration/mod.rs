@@ -1,13 +1,15 @@
-//! The API of the store plugins: signed JSON bodies, as the plugins for WooCommerce and Magento
-//! send them.
+//! The API of the store plugins: signed JSON bodies, as the plugins for WooCommerce and
+//! Magento send them.
 //!
 //! A delivery passes through these modules:
 //!
-//! 1. [`SignedBody::parse`] scans the body as PHP encoded it, and [`SignedBody::verify`] checks the
-//!    signature with the shop's secret.
+//! 1. [`SignedBody::parse`] scans the body as PHP encoded it, and [`SignedBody::verify`]
+//!    checks the signature with the shop's secret.
 //! 2. [`VerifiedBody::read`] parses an [`Order`], a [`Refund`] or another typed body.
-//! 3. `order` converts it to the core's types; `apportion` divides the subtotal among the lines.
-//! 4. `webhook` turns it into one action of the store. Only `webhook` depends on the server.
+//! 3. `order` converts it to the core's types; `apportion` divides the subtotal among the
+//!    lines.
+//! 4. `webhook` turns it into one action of the store. Only `webhook` depends on the
+//!    server.
 //!
 //! # Example: a body whose signature is not base64
 //! ```

@@ -1,8 +1,8 @@
 //! Converts a plugin's order, refund or customer to the core's types.
 //!
-//! The subtotal (net of discounts and tax) is the basis of points, and the total is the amount
-//! paid. Shipping is the total less subtotal and tax. Each amount is rounded half up to the minor
-//! unit. See [`apportion`](super::apportion) for the lines.
+//! The subtotal (net of discounts and tax) is the basis of points, and the total is the
+//! amount paid. Shipping is the total less subtotal and tax. Each amount is rounded half
+//! up to the minor unit. See [`apportion`](super::apportion) for the lines.
 
 use loyalty_core::discount::Code;
 use loyalty_core::{Amount, CategoryId, Line, LineId, Order, RefundContent};
@@ -15,8 +15,8 @@ use super::wire::{self, WireError};
 impl wire::Order {
     /// The snapshot of the order, in a currency with `minor_digits` decimals.
     ///
-    /// The order of a product's categories does not matter: two bodies of the same order give
-    /// equal snapshots.
+    /// The order of a product's categories does not matter: two bodies of the same order
+    /// give equal snapshots.
     pub(super) fn to_snapshot(&self, minor_digits: u32) -> Result<Order, WireError> {
         let rounded = |value: Decimal, pointer: &str| amount(value, minor_digits, pointer);
         let subtotal = rounded(self.subtotal_price, "/subtotal_price")?;
@@ -96,8 +96,8 @@ fn line(id: &str, product: &wire::Line, amount: Amount) -> Result<Line, WireErro
     Ok(Line { id, product, categories, quantity, amount, gift_card: false })
 }
 
-/// The weight of a line: its price times its quantity, in ten-thousandths, limited to the largest
-/// amount.
+/// The weight of a line: its price times its quantity, in ten-thousandths, limited to the
+/// largest amount.
 fn weight(line: &wire::Line) -> u64 {
     let quantity = Decimal::try_new(line.quantity.thousandths(), 3).ok();
     let price = quantity.and_then(|quantity| line.product_price.checked_mul(quantity));
@@ -130,8 +130,8 @@ impl wire::Refund {
 }
 
 impl wire::Customer {
-    /// The reference to the customer, if any, and the change of the profile. Members that were not
-    /// sent stay unchanged.
+    /// The reference to the customer, if any, and the change of the profile. Members that
+    /// were not sent stay unchanged.
     pub(super) fn into_profile_change(self) -> (Option<CustomerRef>, ProfileChange) {
         let (zip, country) = self
             .default_address

@@ -1,14 +1,15 @@
-//! JSON as PHP encodes it: rebuilds the text that a store plugin has signed from the body that it
-//! sent.
+//! JSON as PHP encodes it: rebuilds the text that a store plugin has signed from the body
+//! that it sent.
 //!
-//! A plugin signs `json_encode` of its data. It sends the same data, in some stores with unescaped
-//! slashes or letters. So only the parts that differ from the default encoding are encoded again.
-//! All other parts stay as received, and numbers are never formatted. The scan is one pass,
-//! without a copy of canonical parts, and recursion is limited to [`MAX_DEPTH`].
+//! A plugin signs `json_encode` of its data. It sends the same data, in some stores with
+//! unescaped slashes or letters. So only the parts that differ from the default encoding
+//! are encoded again. All other parts stay as received, and numbers are never formatted.
+//! The scan is one pass, without a copy of canonical parts, and recursion is limited to
+//! [`MAX_DEPTH`].
 //!
-//! Input that no `json_encode` writes is an error, even if it is valid JSON: upper-case digits in
-//! `\u00E9`, and tabs and carriage returns between tokens. Otherwise two bodies that differ in one
-//! bit could have the same signature.
+//! Input that no `json_encode` writes is an error, even if it is valid JSON: upper-case
+//! digits in `\u00E9`, and tabs and carriage returns between tokens. Otherwise two bodies
+//! that differ in one bit could have the same signature.
 
 use std::borrow::Cow;
 
@@ -130,11 +131,11 @@ struct Scanner<'b> {
     body: &'b str,
     /// The part of the body that is not scanned yet.
     remaining: &'b [u8],
-    /// The canonical form of the current member up to `encoded_to`; empty as long as the member is
-    /// canonical as received.
+    /// The canonical form of the current member up to `encoded_to`; empty as long as the
+    /// member is canonical as received.
     encoded: String,
-    /// The position in the body that corresponds to the end of `encoded`. What has been scanned
-    /// after it is canonical.
+    /// The position in the body that corresponds to the end of `encoded`. What has been
+    /// scanned after it is canonical.
     encoded_to: usize,
 }
 

@@ -1,13 +1,13 @@
 //! The scalar values of a plugin's body, for serde's `deserialize_with`.
 //!
-//! PHP converts freely between numbers and strings, so ids and amounts are accepted as either. An
-//! amount is parsed from the received text and never passes through a binary float. A value that
-//! can't be parsed fails with a [`ScalarError`]. It does not repeat the value, which can be
-//! personal data.
+//! PHP converts freely between numbers and strings, so ids and amounts are accepted as
+//! either. An amount is parsed from the received text and never passes through a binary
+//! float. A value that can't be parsed fails with a [`ScalarError`]. It does not repeat
+//! the value, which can be personal data.
 //!
-//! A plugin sends each event only once, so an order must not be lost for an optional value. An
-//! invalid e-mail address or birthday counts as not sent. Values that are too long or have too
-//! many decimals are cut or rounded.
+//! A plugin sends each event only once, so an order must not be lost for an optional
+//! value. An invalid e-mail address or birthday counts as not sent. Values that are too
+//! long or have too many decimals are cut or rounded.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
@@ -68,7 +68,8 @@ where
     parse_text(deserializer.deserialize_any(TextVisitor)?)
 }
 
-/// A customer's id; `None` for null, the empty string, and 0, which stores send for a guest.
+/// A customer's id; `None` for null, the empty string, and 0, which stores send for a
+/// guest.
 pub(super) fn customer_id<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: FromStr<Err: Display>,
@@ -93,8 +94,8 @@ where
     Ok(text_without_nul(deserializer)?.map(|text| text.chars().take(MAX).map(plain).collect()))
 }
 
-/// A birthday, sent as a date or as a time of midnight; `None` if it is not valid, such as the
-/// empty string or the date of zeros of some databases.
+/// A birthday, sent as a date or as a time of midnight; `None` if it is not valid, such
+/// as the empty string or the date of zeros of some databases.
 pub(super) fn birthday<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<NaiveDate>, D::Error> {
@@ -133,8 +134,8 @@ pub(super) fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decim
     check_not_negative(number(deserializer)?)
 }
 
-/// An amount that is not negative; zero for null and the empty string, which are sent for a product
-/// without a price.
+/// An amount that is not negative; zero for null and the empty string, which are sent for
+/// a product without a price.
 pub(super) fn amount_or_zero<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Decimal, D::Error> {
@@ -177,7 +178,8 @@ fn is_url(text: &str) -> bool {
     })
 }
 
-/// Fails for a negative amount. PHP writes some rounded zeros as `-0`, which is not negative.
+/// Fails for a negative amount. PHP writes some rounded zeros as `-0`, which is not
+/// negative.
 fn check_not_negative<E: Error>(amount: Decimal) -> Result<Decimal, E> {
     if amount < Decimal::ZERO { Err(E::custom(ScalarError::Negative)) } else { Ok(amount) }
 }
@@ -227,8 +229,8 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 }
 
-/// A list of objects. PHP encodes a list whose keys have gaps as an object, and sometimes an empty
-/// one as null.
+/// A list of objects. PHP encodes a list whose keys have gaps as an object, and sometimes
+/// an empty one as null.
 pub(super) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
@@ -265,8 +267,8 @@ pub(super) fn list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer.deserialize_any(ListVisitor(PhantomData))
 }
 
-/// Discount codes: strings, or objects with a `code`, single or in a list. Invalid codes are
-/// ignored.
+/// Discount codes: strings, or objects with a `code`, single or in a list. Invalid codes
+/// are ignored.
 pub(super) fn codes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Code>, D::Error> {
     fn one(value: &Value) -> Option<Code> {
         match value {
@@ -324,7 +326,8 @@ pub(super) fn optional_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer.deserialize_any(OptionalObjectVisitor(PhantomData))
 }
 
-/// Accepts an object only. A derived `Deserialize` would also accept a list of the fields' values.
+/// Accepts an object only. A derived `Deserialize` would also accept a list of the
+/// fields' values.
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -347,8 +350,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// Parses a JSON number exactly, with or without an exponent, which PHP writes for very large and
-/// very small floats.
+/// Parses a JSON number exactly, with or without an exponent, which PHP writes for very
+/// large and very small floats.
 fn parse_decimal(text: &str) -> Result<Decimal, ScalarError> {
     if !php::is_number(text) {
         return Err(ScalarError::NotDecimal);

@@ -1,16 +1,16 @@
 //! The signature of a store plugin's body.
 //!
-//! The body contains `key`, the shop's API key, and `hmac`, the signature: an HMAC-SHA256 under the
-//! shop's secret, in base64. The signed text is the body without `hmac`. Its outermost members are
-//! sorted as by PHP's `ksort`, and it is encoded as by PHP's `json_encode` (see
-//! [`php`](super::php)).
+//! The body contains `key`, the shop's API key, and `hmac`, the signature: an HMAC-SHA256
+//! under the shop's secret, in base64. The signed text is the body without `hmac`. Its
+//! outermost members are sorted as by PHP's `ksort`, and it is encoded as by PHP's
+//! `json_encode` (see [`php`](super::php)).
 //!
 //! ```text
 //! bytes ── SignedBody::parse ──> SignedBody ── verify(secret) ──> VerifiedBody ── read ──> Order, …
 //! ```
 //!
-//! Only a [`VerifiedBody`] can be read. An unknown key has the same cost and the same error as a
-//! wrong signature.
+//! Only a [`VerifiedBody`] can be read. An unknown key has the same cost and the same
+//! error as a wrong signature.
 
 use std::borrow::Cow;
 
@@ -23,7 +23,8 @@ use sha2::Sha256;
 use super::php::{self, JsonError, Member};
 use super::wire::{self, WireError};
 
-/// The secret for an unknown key, so that the work is the same. Nothing signed with it is accepted.
+/// The secret for an unknown key, so that the work is the same. Nothing signed with it is
+/// accepted.
 const PLACEHOLDER_SECRET: &[u8] = &[0; 32];
 
 /// The length of an HMAC-SHA256, in bytes.
@@ -39,8 +40,8 @@ pub enum SignatureError {
     /// The outermost object has two members with the same name.
     #[error("duplicate member {0:?}")]
     DuplicateMember(String),
-    /// The outermost object has a member whose name begins like a number. PHP sorts such names by
-    /// their value, and no plugin sends one.
+    /// The outermost object has a member whose name begins like a number. PHP sorts such
+    /// names by their value, and no plugin sends one.
     #[error("the member name {0:?} begins with a number")]
     NumericMember(String),
     /// `key` is missing or not a string.
@@ -95,8 +96,8 @@ impl<'b> SignedBody<'b> {
     /// Checks the signature with the key's secret, in constant time.
     ///
     /// # Errors
-    /// Fails with [`SignatureError::NotAuthentic`] if the signature is wrong. `None`, for an unknown
-    /// key, takes the same time and has the same error.
+    /// Fails with [`SignatureError::NotAuthentic`] if the signature is wrong. `None`, for
+    /// an unknown key, takes the same time and has the same error.
     pub fn verify(self, secret: Option<&[u8]>) -> Result<VerifiedBody<'b>, SignatureError> {
         // An empty secret is the same HMAC key as the placeholder.
         let secret = secret.filter(|secret| !secret.is_empty());
@@ -136,7 +137,8 @@ impl VerifiedBody<'_> {
     }
 }
 
-/// The members in the order of PHP's `ksort`: by the bytes of their names, if none is numeric.
+/// The members in the order of PHP's `ksort`: by the bytes of their names, if none is
+/// numeric.
 fn sort_members(members: Vec<Member<'_>>) -> Result<Vec<SignedMember<'_>>, SignatureError> {
     let mut members: Vec<_> = members
         .into_iter()

@@ -6,11 +6,13 @@
 //!           400                401         401       400            422
 //! ```
 //!
-//! The signature in the body is the only authentication, and the shop follows from the key in it.
+//! The signature in the body is the only authentication, and the shop follows from the
+//! key in it.
 //!
-//! Most events need no idempotency: an order, a cancellation and a customer describe a state, so a
-//! second delivery changes nothing. A refund has no id, so each delivery is a further refund. Its
-//! id is made from the delivery's, and its amount is limited to what can still be refunded.
+//! Most events need no idempotency: an order, a cancellation and a customer describe a
+//! state, so a second delivery changes nothing. A refund has no id, so each delivery is a
+//! further refund. Its id is made from the delivery's, and its amount is limited to what
+//! can still be refunded.
 
 use std::sync::Arc;
 
@@ -42,8 +44,8 @@ const PLATFORMS: [&str; 3] = [COMMON, "magento", "woocommerce"];
 /// The platform of paths without a platform parameter.
 pub(crate) const COMMON: &str = "common";
 
-/// The largest accepted difference between a body's signing time and the server's clock, in
-/// seconds.
+/// The largest accepted difference between a body's signing time and the server's clock,
+/// in seconds.
 const MAX_CLOCK_DIFFERENCE: u64 = 15 * 60;
 
 /// One delivery of a plugin, as received.
@@ -111,8 +113,8 @@ pub(crate) fn receive(
     Ok(ParsedDelivery { shop: shop_id, plan: plan?, idempotency })
 }
 
-/// The key of a body with a valid signature. An unknown key, a wrong secret in it and a wrong
-/// signature have the same response after the same work.
+/// The key of a body with a valid signature. An unknown key, a wrong secret in it and a
+/// wrong signature have the same response after the same work.
 fn authenticate<'b>(
     store: &dyn Store,
     body: &'b [u8],
@@ -166,7 +168,8 @@ fn verify_key(shop: &Shop, now: Timestamp, body: VerifiedBody<'_>) -> Result<Han
     })))
 }
 
-/// Fails with 401 if the signing time is too far from now, so that an old request can't be replayed.
+/// Fails with 401 if the signing time is too far from now, so that an old request can't
+/// be replayed.
 fn check_age(now: Timestamp, signed_at: i64) -> Result<(), Problem> {
     if now.timestamp().abs_diff(signed_at) <= MAX_CLOCK_DIFFERENCE {
         return Ok(());
@@ -212,8 +215,8 @@ fn show_customer(
     })))
 }
 
-/// Exchanges points for a reward. If the body has its signing time, the same body again is the
-/// same redemption.
+/// Exchanges points for a reward. If the body has its signing time, the same body again
+/// is the same redemption.
 fn redeem_reward(
     delivery: Delivery<'_>,
     body: VerifiedBody<'_>,

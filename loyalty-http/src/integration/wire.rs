@@ -1,11 +1,12 @@
 //! The bodies of the store plugins, by event.
 //!
-//! Only the members that the engine uses are read. The plugins send more (an IP address, discounts,
-//! names of products, Magento's `guest` and `item_spent_amount`), which is ignored and never
-//! stored. Values are typed strictly, except for PHP's type juggling: see [`scalar`](super::scalar).
-//! An error has the JSON Pointer (RFC 6901) of the value.
+//! Only the members that the engine uses are read. The plugins send more (an IP address,
+//! discounts, names of products, Magento's `guest` and `item_spent_amount`), which is
+//! ignored and never stored. Values are typed strictly, except for PHP's type juggling:
+//! see [`scalar`](super::scalar). An error has the JSON Pointer (RFC 6901) of the value.
 //!
-//! Amounts are exact, in the shop's currency, and may have more decimals than its minor unit.
+//! Amounts are exact, in the shop's currency, and may have more decimals than its minor
+//! unit.
 
 use chrono::NaiveDate;
 use loyalty_core::discount::Code;
@@ -18,7 +19,8 @@ use serde_path_to_error::{Path, Segment};
 
 use super::scalar;
 
-/// The reason why a verified body can't be parsed: a member is missing, or has a wrong type or form.
+/// The reason why a verified body can't be parsed: a member is missing, or has a wrong
+/// type or form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{pointer}: {reason}")]
 pub struct WireError {
@@ -47,10 +49,11 @@ pub struct AppInstalled {
     pub api_endpoint: Option<String>,
 }
 
-/// `orders-processing`, `orders-paid`, `orders-fulfilled`, `orders-completed`: the whole order.
+/// `orders-processing`, `orders-paid`, `orders-fulfilled`, `orders-completed`: the whole
+/// order.
 ///
-/// It has no currency, no time and no shipping. They are the shop's currency, the time of receipt,
-/// and total - subtotal - tax.
+/// It has no currency, no time and no shipping. They are the shop's currency, the time of
+/// receipt, and total - subtotal - tax.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Order {
     /// The store's id, as sent (Magento's has leading zeros).
@@ -62,8 +65,8 @@ pub struct Order {
     /// Tax; zero if not sent.
     #[serde(default, deserialize_with = "scalar::amount_or_zero")]
     pub total_tax: Decimal,
-    /// The lines net of discounts, without tax and shipping. Magento also subtracts discounts on
-    /// shipping and can send a negative amount, which counts as zero.
+    /// The lines net of discounts, without tax and shipping. Magento also subtracts
+    /// discounts on shipping and can send a negative amount, which counts as zero.
     #[serde(deserialize_with = "scalar::amount_at_least_zero")]
     pub subtotal_price: Decimal,
     /// The customer; `None` if neither an id nor an e-mail address was sent.
@@ -72,7 +75,8 @@ pub struct Order {
     /// The lines.
     #[serde(default, deserialize_with = "scalar::list")]
     pub products: Vec<Line>,
-    /// The discount codes that were used. Invalid ones are ignored, so that the order is not lost.
+    /// The discount codes that were used. Invalid ones are ignored, so that the order is
+    /// not lost.
     #[serde(default, deserialize_with = "scalar::codes")]
     pub discount_codes: Vec<Code>,
     /// Magento's single code.
@@ -80,7 +84,8 @@ pub struct Order {
     pub coupon_code: Vec<Code>,
 }
 
-/// One line of an order. Prices are rounded per unit, so their sum can differ from the subtotal.
+/// One line of an order. Prices are rounded per unit, so their sum can differ from the
+/// subtotal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Line {
     /// The store's id; `None` for a product that has been deleted.
@@ -132,7 +137,8 @@ pub struct Transaction {
     pub amount: Decimal,
 }
 
-/// A customer: the body of `customers-create` (also sent for changes), and a part of an order.
+/// A customer: the body of `customers-create` (also sent for changes), and a part of an
+/// order.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Customer {
     /// The store's id; `None` for a guest.
@@ -167,8 +173,8 @@ pub struct CustomerQuery {
 }
 
 impl CustomerQuery {
-    /// The reference by id, else by e-mail address. Not by both, since a query must not link an
-    /// e-mail address to an id.
+    /// The reference by id, else by e-mail address. Not by both, since a query must not
+    /// link an e-mail address to an id.
     pub(super) fn into_customer_ref(self) -> Option<CustomerRef> {
         let email = self.customer_email.map(CustomerRef::Email);
         self.customer_id.map(CustomerRef::Id).or(email)
@@ -238,7 +244,8 @@ fn read_with_path<T: DeserializeOwned>(body: &str) -> Result<T, WireError> {
     })
 }
 
-/// Converts serde's message: removes the value, and extends the pointer to a missing member.
+/// Converts serde's message: removes the value, and extends the pointer to a missing
+/// member.
 fn to_wire_error(mut pointer: String, message: &str) -> WireError {
     let message = message.split(" at line ").next().unwrap_or_default();
     let reason = match message.rsplit_once(", expected ") {

@@ -37,8 +37,8 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     write_customer(call, action, StatusCode::CREATED, pointer)
 }
 
-/// `PUT customers/{id}.json`: changes the members that are sent. The last response, sent back,
-/// changes nothing.
+/// `PUT customers/{id}.json`: changes the members that are sent. The last response, sent
+/// back, changes nothing.
 pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     let body = call.body::<CustomerEnvelope>()?;
@@ -168,8 +168,9 @@ fn render_page(
     fields.render_many("customers", &customers)
 }
 
-/// The account of `since_id`. Customers are listed in order of creation, which is the order of
-/// their accounts. So a number that is the shop's own id must belong to a customer, else 422.
+/// The account of `since_id`. Customers are listed in order of creation, which is the
+/// order of their accounts. So a number that is the shop's own id must belong to a
+/// customer, else 422.
 fn account_since(call: &Call<'_>) -> Result<Option<AccountId>, Problem> {
     let Some(number) = parse_since_id(call)? else { return Ok(None) };
     if let Some(account) = number.assigned_index() {

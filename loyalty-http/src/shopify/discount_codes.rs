@@ -1,4 +1,5 @@
-//! `price_rules/{id}/discount_codes.json`: discount codes, batches of them, and their lookup.
+//! `price_rules/{id}/discount_codes.json`: discount codes, batches of them, and their
+//! lookup.
 
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, LOCATION};
@@ -26,8 +27,8 @@ struct CodeEnvelope {
     discount_code: ShopifyCodeBody,
 }
 
-/// A code to be created or changed. The fields below the blank line are ignored: clients send back
-/// the last response, which has them.
+/// A code to be created or changed. The fields below the blank line are ignored: clients
+/// send back the last response, which has them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct ShopifyCodeBody {
@@ -222,7 +223,8 @@ struct BatchErrors {
     code: Option<[&'static str; 1]>,
 }
 
-/// `POST price_rules/{id}/batch.json`. Unlike Shopify's, the batch is complete in the response.
+/// `POST price_rules/{id}/batch.json`. Unlike Shopify's, the batch is complete in the
+/// response.
 pub(crate) fn batch(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     let texts = call.body::<BatchBody>()?.parse()?;

@@ -1,6 +1,6 @@
-//! Maps the ids in a price rule for clients that know numbers only. A product, variant or customer
-//! whose id is not a number is shown by its assigned number, and that number is mapped back to
-//! the id.
+//! Maps the ids in a price rule for clients that know numbers only. A product, variant or
+//! customer whose id is not a number is shown by its assigned number, and that number is
+//! mapped back to the id.
 //!
 //! A guest has no id: a rule contains their assigned number.
 
@@ -46,8 +46,8 @@ impl IdMapping {
         Self::build(parts, product, variant, customer)
     }
 
-    /// From ids that are not numbers to assigned numbers, and from guests' numbers to those of the
-    /// customers that they have become.
+    /// From ids that are not numbers to assigned numbers, and from guests' numbers to
+    /// those of the customers that they have become.
     pub(super) fn to_numbers(
         store: &dyn Store,
         shop: ShopId,

@@ -1,21 +1,24 @@
-//! The store endpoints for Shopify's REST clients: `/admin/api/{version}/….json`, with the key in
-//! `X-Shopify-Access-Token`. Orders, points and the program exist at `/v1` only.
+//! The store endpoints for Shopify's REST clients: `/admin/api/{version}/….json`, with
+//! the key in `X-Shopify-Access-Token`. Orders, points and the program exist at `/v1`
+//! only.
 //!
 //! The handlers do the same work as those of `/v1` in Shopify's format:
 //!
-//! - A body is an object of one member (`{"customer": …}`), since the Python client accepts a list
-//!   or a count only without other members.
-//! - A request accepts every member that responses contain, because both clients' PUT sends the
-//!   last response. Members that can't be changed are ignored; unknown members are errors.
-//! - Errors have `errors` as `{field: [texts]}` beside the members of problem+json, and a conflict
-//!   is 422. Pages are linked by `page_info`.
+//! - A body is an object of one member (`{"customer": …}`), since the Python client
+//!   accepts a list or a count only without other members.
+//! - A request accepts every member that responses contain, because both clients' PUT
+//!   sends the last response. Members that can't be changed are ignored; unknown members
+//!   are errors.
+//! - Errors have `errors` as `{field: [texts]}` beside the members of problem+json, and a
+//!   conflict is 422. Pages are linked by `page_info`.
 //!
-//! Ids are JSON numbers; see [`NumericId`] for the numbers of ids that are texts. `own_id` is the
-//! shop's own id.
+//! Ids are JSON numbers; see [`NumericId`] for the numbers of ids that are texts.
+//! `own_id` is the shop's own id.
 //!
-//! A customer is also found by the account's number. A guest who becomes customer 42 gets the id
-//! 42, and the old number still finds them. Variants of two products have the same number only if
-//! the shop gave them the same id, since price rules refer to variants by that id.
+//! A customer is also found by the account's number. A guest who becomes customer 42 gets
+//! the id 42, and the old number still finds them. Variants of two products have the same
+//! number only if the shop gave them the same id, since price rules refer to variants by
+//! that id.
 
 pub(crate) mod customers;
 pub(crate) mod discount_codes;
@@ -103,8 +106,8 @@ fn select_fields(resource: &impl Serialize, fields: &[String]) -> Value {
     value
 }
 
-/// Accepts the versions of Shopify's API, which are months and `unstable`; else 404. All versions
-/// have the same behaviour.
+/// Accepts the versions of Shopify's API, which are months and `unstable`; else 404. All
+/// versions have the same behaviour.
 pub(crate) fn check_version(call: &Call<'_>) -> Result<(), Problem> {
     let version = call.params.get("version").unwrap_or_default();
     let has_digits =
@@ -172,7 +175,8 @@ pub(crate) fn linker(call: &Call<'_>) -> PageLinker {
     call.query.page_linker_named(call.head.uri.path(), PAGE_INFO)
 }
 
-/// The customer with a number: an account's number that we assigned, or the shop's own id.
+/// The customer with a number: an account's number that we assigned, or the shop's own
+/// id.
 pub(crate) fn find_customer(
     store: &dyn Store,
     shop: ShopId,

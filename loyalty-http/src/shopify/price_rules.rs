@@ -64,15 +64,16 @@ pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
         IdMapping::to_shop_ids(call.store, call.shop_id(), &parts).map_err(error::from_failure)?;
     let rule = build_rule(shop_ids.apply(parts), call.shop()?.minor_digits(), BODY_POINTER)?;
 
-    // For the response, which is rendered inside the transaction, where the store can't be queried.
+    // For the response, which is rendered inside the transaction, where the store can't
+    // be queried.
     let numbers = IdMapping::to_numbers(call.store, call.shop_id(), rule.parts())
         .map_err(error::from_failure)?;
     let action = DiscountAction::SaveRule { id: None, rule, if_match: None };
     Ok(write_rule(action, StatusCode::CREATED, numbers))
 }
 
-/// `PUT price_rules/{id}.json`: changes the members that are sent. The last response, sent back,
-/// changes nothing, and concurrent changes of other members stay.
+/// `PUT price_rules/{id}.json`: changes the members that are sent. The last response,
+/// sent back, changes nothing, and concurrent changes of other members stay.
 pub(crate) fn update(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
     let body = parse_body(call)?;
@@ -210,7 +211,8 @@ mod tests {
     use crate::throttle::Throttle;
     use crate::wire::query::Query;
 
-    /// The request is parsed before its transaction begins, so the rule can change in between.
+    /// The request is parsed before its transaction begins, so the rule can change in
+    /// between.
     #[test]
     fn a_concurrent_change_is_not_lost() {
         let (store, now) = (MemoryStore::default(), Timestamp::UNIX_EPOCH);

@@ -1,4 +1,5 @@
-//! `customer_saved_searches.json`: creating, reading, executing and counting saved searches.
+//! `customer_saved_searches.json`: creating, reading, executing and counting saved
+//! searches.
 
 use std::sync::Arc;
 

@@ -27,9 +27,9 @@ pub(super) struct CustomerEnvelope {
     pub(super) customer: ShopifyCustomerBody,
 }
 
-/// A customer to be created or changed. Absent members stay unchanged, null members are cleared.
-/// The fields below the blank line are ignored: clients send back the last response, which has
-/// them.
+/// A customer to be created or changed. Absent members stay unchanged, null members are
+/// cleared. The fields below the blank line are ignored: clients send back the last
+/// response, which has them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct ShopifyCustomerBody {
@@ -57,7 +57,8 @@ pub(super) struct ShopifyCustomerBody {
     _updated_at: IgnoredAny,
 }
 
-/// The parts of an address that rules can use. Others are errors, since they would be lost.
+/// The parts of an address that rules can use. Others are errors, since they would be
+/// lost.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ShopifyAddressBody {
@@ -103,8 +104,8 @@ impl<'de> Visitor<'de> for TagListVisitor {
 }
 
 impl TagList {
-    /// Parses the tags; `None` for a string that equals the customer's tags in the last response,
-    /// which changes nothing, even if a tag contains a comma.
+    /// Parses the tags; `None` for a string that equals the customer's tags in the last
+    /// response, which changes nothing, even if a tag contains a comma.
     fn parse(self, profile: Option<&Profile>) -> Result<Option<BTreeSet<Tag>>, Problem> {
         let text = match self {
             Self::Text(text) if profile.is_some_and(|profile| join_tags(&profile.tags) == text) => {

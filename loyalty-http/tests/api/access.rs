@@ -27,7 +27,7 @@ fn health_needs_no_key() {
 }
 
 #[test]
-fn every_route_asks_for_its_scope_first() {
+fn every_route_checks_its_scope_first() {
     let server = TestServer::new();
     let before = server.snapshot();
     let (read, write) = (server.key_with(3, &[Scope::Read]), server.key_with(4, &[Scope::Write]));

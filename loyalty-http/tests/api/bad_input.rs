@@ -1,4 +1,5 @@
-//! Invalid bodies: each writing route rejects each of them, names the place, and changes nothing.
+//! Invalid bodies: each writing route rejects each of them, names the place, and changes
+//! nothing.
 
 use crate::support::TestServer;
 

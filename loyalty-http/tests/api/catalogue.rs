@@ -41,16 +41,16 @@ fn a_product_is_put_read_and_deleted() {
 fn a_deletion_is_replayed_under_its_key() {
     let server = TestServer::new();
     server.put("/v1/products/tea", r#"{"title":"Tea"}"#).expect(200);
-    let forget = || {
+    let delete = || {
         server
             .request("DELETE", "/v1/products/tea")
             .idempotency_key("k")
             .send()
     };
-    let (first, again) = (forget(), forget());
+    let (first, second) = (delete(), delete());
     assert_eq!((first.status, first.header("idempotency-replayed")), (204, None));
     assert_eq!(
-        (again.status, again.text(), again.header("idempotency-replayed")),
+        (second.status, second.text(), second.header("idempotency-replayed")),
         (204, "", Some("true"))
     );
     server.request("DELETE", "/v1/products/tea").send().assert_problem(
@@ -99,7 +99,7 @@ fn many_are_put_at_once_or_none() {
     let refused = server.post("/v1/products/bulk", broken);
     refused.assert_problem(422, "invalid_records", "/products/1/product_id");
     let faults = refused.json()["faults"].take();
-    let told = |index: usize| (faults[index]["pointer"].clone(), faults[index]["code"].clone());
+    let fault = |index: usize| (faults[index]["pointer"].clone(), faults[index]["code"].clone());
     for (index, (pointer, code)) in [
         ("/products/1/product_id", "missing_field"),
         ("/products/2/title", "invalid_value"),
@@ -112,7 +112,7 @@ fn many_are_put_at_once_or_none() {
     .into_iter()
     .enumerate()
     {
-        assert_eq!(told(index), (json!(pointer), json!(code)));
+        assert_eq!(fault(index), (json!(pointer), json!(code)));
     }
     assert_eq!(faults.as_array().unwrap().len(), 7);
     assert_eq!(refused.json()["errors"]["colour"].as_array().unwrap().len(), 1);
@@ -175,15 +175,15 @@ fn lists_come_in_pages() {
 #[test]
 fn categories_are_put_read_and_deleted() {
     let server = TestServer::new();
-    let made = r#"{"category_id":"tea","name":"Tea","created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z"}"#;
+    let category = r#"{"category_id":"tea","name":"Tea","created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z"}"#;
     assert_eq!(
         server
             .put("/v1/categories/tea", r#"{"name":"Tea"}"#)
             .expect(200)
             .text(),
-        made
+        category
     );
-    assert_eq!(server.get("/v1/categories/tea").expect(200).text(), made);
+    assert_eq!(server.get("/v1/categories/tea").expect(200).text(), category);
     let body = r#"{"categories":[{"category_id":"tea","name":"Teas"},{"category_id":"cup","name":"Cups"}]}"#;
     let tally = server.post("/v1/categories/bulk", body).expect(200);
     assert_eq!(tally.text(), r#"{"created":1,"updated":1,"unchanged":0}"#);

@@ -1,8 +1,8 @@
 //! Published REST clients of Shopify, run against the server.
 //!
-//! They are installed once below the target directory, in fixed versions. Without an interpreter or
-//! a reachable registry, a test is skipped with a message; with `LOYALTY_REQUIRE_CLIENTS=1` it fails
-//! instead.
+//! They are installed once below the target directory, in fixed versions. Without an
+//! interpreter or a reachable registry, a test is skipped with a message; with
+//! `LOYALTY_REQUIRE_CLIENTS=1` it fails instead.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -37,8 +37,8 @@ fn run(command: &mut Command) -> Result<String, String> {
 
 /// Installs a client if necessary. An incomplete installation is started again.
 fn install(at: &Path, steps: &mut [Command]) -> Result<(), String> {
-    let done = at.join("installed");
-    if done.exists() {
+    let marker = at.join("installed");
+    if marker.exists() {
         return Ok(());
     }
     let _ = std::fs::remove_dir_all(at);
@@ -46,10 +46,11 @@ fn install(at: &Path, steps: &mut [Command]) -> Result<(), String> {
     for step in steps {
         run(step)?;
     }
-    std::fs::write(done, "").map_err(|error| error.to_string())
+    std::fs::write(marker, "").map_err(|error| error.to_string())
 }
 
-/// Runs the client's script against a server with two products, unless the installation failed.
+/// Runs the client's script against a server with two products, unless the installation
+/// failed.
 fn drive(client: &str, installed: Result<(), String>, command: impl FnOnce() -> Command) {
     if let Err(reason) = installed {
         let required = std::env::var_os("LOYALTY_REQUIRE_CLIENTS").is_some();
@@ -68,8 +69,8 @@ fn drive(client: &str, installed: Result<(), String>, command: impl FnOnce() -> 
         .env("LOYALTY_URL", server.url())
         .env("LOYALTY_KEY", &server.key)
         .env("no_proxy", "127.0.0.1");
-    let said = run(&mut command).unwrap_or_else(|failure| panic!("{client}: {failure}"));
-    assert_eq!(said.trim(), "ok", "{client}");
+    let output = run(&mut command).unwrap_or_else(|failure| panic!("{client}: {failure}"));
+    assert_eq!(output.trim(), "ok", "{client}");
     assert!(server.snapshot().contains("VIPs"), "{client}");
 }
 

@@ -1,4 +1,5 @@
-//! Validates all requests and responses of these tests against the served OpenAPI document.
+//! Validates all requests and responses of these tests against the served OpenAPI
+//! document.
 
 #![allow(dead_code, reason = "the tests of the webhooks look at their own part of it")]
 
@@ -143,7 +144,8 @@ impl Operation {
         self.check_sent(sent, answer);
     }
 
-    /// Checks that the schema accepts every accepted body, and rejects every malformed one.
+    /// Checks that the schema accepts every accepted body, and rejects every malformed
+    /// one.
     fn check_sent(self, sent: &[u8], answer: ReceivedResponse<'_>) {
         let (Some(media), Ok(body)) = (self.body(), serde_json::from_slice::<Value>(sent)) else {
             return;
@@ -159,7 +161,8 @@ impl Operation {
     }
 }
 
-/// The number of segments that are words of the pattern; `None` if the path does not match.
+/// The number of segments that are words of the pattern; `None` if the path does not
+/// match.
 fn literals(pattern: &str, path: &str) -> Option<usize> {
     let (pattern, path): (Vec<_>, Vec<_>) =
         (pattern.split('/').collect(), path.split('/').collect());

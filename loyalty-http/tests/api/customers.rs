@@ -9,7 +9,7 @@ const ADA: &str = r#"{"customer_id":"1001","email":"Ada@Example.com","first_name
 const ADA_ANSWER: &str = r#"{"customer_id":"1001","email":"Ada@Example.com","first_name":"Ada","last_name":"Lovelace","birthday":"1990-12-10","zip":"10115","country":"DE","tags":["b","vip"],"tier":null,"tier_until":null,"point_balance":0,"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z"}"#;
 
 #[test]
-fn a_customer_is_made_and_read() {
+fn a_customer_is_created_and_read() {
     let server = TestServer::new();
     assert_eq!(server.post("/v1/customers", ADA).expect(201).text(), ADA_ANSWER);
     let shown = server.get("/v1/customers/1001").expect(200);
@@ -26,9 +26,9 @@ fn a_customer_is_made_and_read() {
     server
         .post("/v1/customers", r#"{"email":"ada@example.com"}"#)
         .assert_problem(409, "customer_exists", "/email");
-    let taken = r#"{"customer_id":"1002","email":"ada@example.com"}"#;
+    let duplicate = r#"{"customer_id":"1002","email":"ada@example.com"}"#;
     server
-        .post("/v1/customers", taken)
+        .post("/v1/customers", duplicate)
         .assert_problem(422, "email_taken", "/email");
     server
         .get("/v1/customers/1002")
@@ -55,7 +55,7 @@ fn a_guest_becomes_the_customer_with_the_same_email() {
 }
 
 #[test]
-fn ids_can_hold_any_character() {
+fn ids_can_contain_any_character() {
     let server = TestServer::new();
     for (id, path) in
         [("a/b", "a%2Fb"), ("ä ö%", "%C3%A4%20%C3%B6%25"), ("count", "%63ount"), ("{x}", "%7Bx%7D")]
@@ -189,7 +189,7 @@ fn a_patch_keeps_what_is_absent_and_clears_what_is_null() {
 }
 
 #[test]
-fn if_match_names_the_state_that_was_seen() {
+fn if_match_requires_the_state_that_was_seen() {
     let server = TestServer::new();
     server.customer("1", 0);
     let etag = server.get("/v1/customers/1").header("etag").unwrap().to_owned();

@@ -41,25 +41,25 @@ fn a_rule_returns_every_member_that_was_sent() {
         "usage_limit": 100, "once_per_customer": true, "individual_use": true,
         "starts_at": "2026-01-01T00:00:00Z", "ends_at": null,
     });
-    let made = server.post("/v1/price-rules", body.to_string()).expect(201);
-    let path = format!("/v1/price-rules/{}", id_of(&made, "price_rule_id"));
+    let created = server.post("/v1/price-rules", body.to_string()).expect(201);
+    let path = format!("/v1/price-rules/{}", id_of(&created, "price_rule_id"));
     let seen = server.get(&path).expect(200);
-    assert_eq!(seen.text(), made.text());
+    assert_eq!(seen.text(), created.text());
     assert_eq!(seen.header("etag"), Some("\"1\""));
-    let mut want = body.clone();
-    want["value"] = json!("-50");
-    want["excluded_collection_ids"] = json!(["7"]);
-    for (name, value) in want.as_object().unwrap() {
+    let mut expected = body.clone();
+    expected["value"] = json!("-50");
+    expected["excluded_collection_ids"] = json!(["7"]);
+    for (name, value) in expected.as_object().unwrap() {
         assert_eq!(&seen.json()[name], value, "{name}");
     }
     // The response, sent back, changes nothing.
-    let again = server
+    let updated = server
         .request("PUT", &path)
         .body(seen.text())
         .header("if-match", "\"1\"")
         .send()
         .expect(200);
-    assert_eq!(again.json(), seen.json());
+    assert_eq!(updated.json(), seen.json());
     server.set_time("2026-03-02T00:00:00Z");
     let put = server
         .request("PUT", &path)
@@ -209,7 +209,7 @@ fn a_variant_and_its_product_are_not_in_one_rule() {
 }
 
 #[test]
-fn codes_are_made_drawn_changed_and_removed() {
+fn codes_are_created_generated_updated_and_deleted() {
     let server = TestServer::new();
     let rule = rule(&server, TEN);
     let path = format!("/v1/price-rules/{rule}/discount-codes");
@@ -314,7 +314,7 @@ fn cart(codes: &[&str], more: &Value) -> String {
 }
 
 #[test]
-fn a_cart_is_answered_to_the_cent_with_every_reason() {
+fn a_cart_is_evaluated_to_the_cent_with_every_reason() {
     let server = TestServer::new();
     let three = r#"{"title":"Three","value_type":"fixed_amount","value":"-3"}"#;
     code(&server, &rule(&server, three), "THREE");
@@ -446,7 +446,7 @@ fn public_reasons_do_not_reveal_whether_a_code_exists() {
 }
 
 #[test]
-fn the_program_says_how_codes_combine() {
+fn the_program_decides_how_codes_combine() {
     let server = TestServer::new();
     for (text, off) in [("THREE", "-3"), ("FOUR", "-4")] {
         code(&server, &rule(&server, &json!({"title": text, "value": off}).to_string()), text);
@@ -487,8 +487,9 @@ fn the_program_says_how_codes_combine() {
             .expect(200)
             .json();
         assert_eq!(answer["discount"], discount, "{policy:?}");
-        // A checkout can reserve codes that combine in some cart. Its own reservations do not conflict.
-        let held = |name: &str, codes: &[&str], together: bool| {
+        // A checkout can reserve codes that combine in some cart. Its own reservations do
+        // not conflict.
+        let reserved = |name: &str, codes: &[&str], together: bool| {
             let checkout = format!("{name}{number}");
             reserve(&checkout, &codes[..1]).expect(200);
             let both = reserve(&checkout, codes);
@@ -497,24 +498,30 @@ fn the_program_says_how_codes_combine() {
             } else {
                 both.assert_problem(422, "not_combined", "/codes/1");
             }
-            let held = server
+            let reserved = server
                 .get(&format!("/v1/checkouts/{checkout}/codes"))
                 .expect(200)
                 .json()["reserved"]
                 .take();
-            assert_eq!(held.as_array().unwrap().len(), if together { 2 } else { 1 }, "{policy:?}");
+            assert_eq!(
+                reserved.as_array().unwrap().len(),
+                if together { 2 } else { 1 },
+                "{policy:?}"
+            );
         };
-        held("one", &["THREE", "FOUR"], one_class);
-        held("two", &["THREE", "FREE"], two_classes);
+        reserved("one", &["THREE", "FOUR"], one_class);
+        reserved("two", &["THREE", "FREE"], two_classes);
         let checkout = format!("alone{number}");
         reserve(&checkout, &["ALONE", "FREE"]).assert_problem(422, "individual_use", "/codes/1");
         reserve(&checkout, &["FREE", "ALONE"]).assert_problem(422, "individual_use", "/codes/1");
     }
     // Only the program decides it.
-    let own = cart(&typed, &json!({"stacking": "all"}));
-    server
-        .post("/v1/carts/evaluate", own)
-        .assert_problem(400, "unknown_field", "/stacking");
+    let with_stacking = cart(&typed, &json!({"stacking": "all"}));
+    server.post("/v1/carts/evaluate", with_stacking).assert_problem(
+        400,
+        "unknown_field",
+        "/stacking",
+    );
     server.put("/v1/program", r#"{"stacking":"some"}"#).assert_problem(
         422,
         "invalid_program",
@@ -541,8 +548,8 @@ fn a_reservation_becomes_a_use_of_the_order() {
         let body = json!({"codes": ["one"], "customer": {"customer_id": customer}, "until": "2026-03-01T12:30:00Z"});
         server.post(&format!("/v1/checkouts/{checkout}/codes"), body.to_string())
     };
-    let held = reserve("k1", "1").expect(200).json();
-    assert_eq!(held["reserved"][0]["code_id"], json!(code));
+    let reserved = reserve("k1", "1").expect(200).json();
+    assert_eq!(reserved["reserved"][0]["code_id"], json!(code));
     reserve("k2", "2").assert_problem(422, "used_up", "/codes/0");
     reserve("k2", "1").assert_problem(422, "already_used_by_customer", "/codes/0");
     assert_eq!(
@@ -597,8 +604,8 @@ fn a_reservation_becomes_a_use_of_the_order() {
 fn only_the_guessing_subject_is_throttled() {
     let server = TestServer::new();
     code(&server, &rule(&server, TEN), "REAL");
-    let ask = |code: &str, who: &str| {
-        server.get(&format!("/v1/discount-codes/lookup?code={code}&customer_id={who}"))
+    let ask = |code: &str, customer: &str| {
+        server.get(&format!("/v1/discount-codes/lookup?code={code}&customer_id={customer}"))
     };
     for guess in 0..10 {
         ask(&format!("G{guess}"), "eve").assert_problem(404, "code_not_found", "code");

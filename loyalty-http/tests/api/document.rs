@@ -25,8 +25,8 @@ fn route_of(operation: Operation) -> &'static Route {
 #[test]
 fn the_document_needs_no_key() {
     let server = TestServer::new();
-    let served = server.request("GET", "/openapi.json").key("").send().expect(200);
-    assert_eq!(served.json(), *DOCUMENT);
+    let response = server.request("GET", "/openapi.json").key("").send().expect(200);
+    assert_eq!(response.json(), *DOCUMENT);
     assert_eq!(served.json()["openapi"], "3.1.0");
     assert_eq!(server.request("HEAD", "/openapi.json").key("").send().status, 200);
 }
@@ -91,7 +91,7 @@ fn documented_bodies_are_the_required_ones() {
 }
 
 #[test]
-fn examples_are_as_the_schemas_say() {
+fn examples_match_their_schemas() {
     for &operation in operations() {
         for parameter in operation.parameters() {
             if let Some(example) = parameter.get("example") {
@@ -123,7 +123,7 @@ const NEVER_SENT: [(&str, &str); 2] = [
 ];
 
 #[test]
-fn codes_are_those_of_the_source() {
+fn documented_codes_are_those_of_the_source() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let read = |file: &str| fs::read_to_string(root.join(file)).unwrap();
     let mut emitted = BTreeSet::new();
@@ -246,7 +246,8 @@ fn after_status(source: &str) -> Vec<String> {
     statuses.filter_map(|rest| literal(rest.split_once(',')?.1)).collect()
 }
 
-/// The codes of faults: the argument after the place, or the first one if the place is implied.
+/// The codes of faults: the argument after the place, or the first one if the place is
+/// implied.
 fn fault_codes(source: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (call, place) in [

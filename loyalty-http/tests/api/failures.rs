@@ -369,7 +369,7 @@ fn ask(server: &TestServer) -> [TestResponse; 4] {
 }
 
 #[test]
-fn failures_say_whether_to_try_again_and_no_more() {
+fn failures_show_only_if_a_retry_can_help() {
     for (fault, status, code, retry) in [
         (StoreFault::Busy, 503, "unavailable", Some("1")),
         (StoreFault::Unavailable, 503, "unavailable", Some("1")),

@@ -23,15 +23,16 @@ pub(crate) struct Credentials {
 impl Credentials {
     /// The credentials whose key was made from this seed.
     pub(crate) fn from_seed(seed: u8) -> Self {
-        let (kept, key) = new_key(seed, &Scope::ALL);
-        Self { key, secret: kept.signing_secret }
+        let (record, key) = new_key(seed, &Scope::ALL);
+        Self { key, secret: record.signing_secret }
     }
 }
 
 /// The ids of the shop's resources.
 #[derive(Clone)]
 pub(crate) struct FixtureIds {
-    /// Numbers by the name of the parameter, or for `id` by the word before it in the path.
+    /// Numbers by the name of the parameter, or for `id` by the word before it in the
+    /// path.
     numbers: BTreeMap<&'static str, String>,
     /// Generated texts, each with the text in the document's example.
     generated: Vec<(&'static str, String)>,
@@ -72,7 +73,7 @@ impl FixtureIds {
 
 /// Fills the first shop. All its ids that are texts begin with `prefix`.
 pub(crate) fn populate(server: &TestServer, prefix: &str) -> FixtureIds {
-    let own = |text: &str| format!("{prefix}{text}");
+    let prefixed = |text: &str| format!("{prefix}{text}");
     let program = json!({
         "rewards": [{"id": "five", "name": "Five off", "cost": 100, "gives": {"fixed_amount": "5.00"}}],
         "tiers": [{"id": "gold", "name": "Gold", "multiplier": "2"}],
@@ -80,8 +81,8 @@ pub(crate) fn populate(server: &TestServer, prefix: &str) -> FixtureIds {
         "referrals": {"received": 50, "sent": 50},
     });
     server.put("/v1/program", program.to_string()).expect(201);
-    let friends_code = create_customers(server, &own);
-    let path = |list: &str, id: &str| format!("/v1/{list}/{}", own(id));
+    let friends_code = create_customers(server, &prefixed);
+    let path = |list: &str, id: &str| format!("/v1/{list}/{}", prefixed(id));
     server
         .put(&path("categories", "drinks"), r#"{"name":"Drinks"}"#)
         .expect(200);
@@ -89,7 +90,7 @@ pub(crate) fn populate(server: &TestServer, prefix: &str) -> FixtureIds {
         .put(&path("products", "tea"), r#"{"title":"Tea","categories":["drinks"]}"#)
         .expect(200);
     let lines = r#"[{"line_id":"1","quantity":2,"amount":"29.90"},{"line_id":"2","quantity":1,"amount":"20.05"}]"#;
-    let customer = json!({"customer_id": own("42")});
+    let customer = json!({"customer_id": prefixed("42")});
     let order = format!(
         r#"{{"customer":{customer},"status":"paid","lines":{lines},"shipping":"4.90","total":"54.85"}}"#
     );
@@ -98,10 +99,10 @@ pub(crate) fn populate(server: &TestServer, prefix: &str) -> FixtureIds {
     server
         .post(&format!("{}/refunds", path("orders", "1001")), refund)
         .expect(200);
-    let mut numbers = create_discounts(server, &own);
-    let redeem = json!({"customer_id": own("42"), "reward_id": "five"});
+    let mut numbers = create_discounts(server, &prefixed);
+    let redeem = json!({"customer_id": prefixed("42"), "reward_id": "five"});
     numbers.insert("redemption_id", create(server, "/v1/redemptions", &redeem, "redemption_id"));
-    let search = json!({"name": own("Everybody"), "query": "ada"});
+    let search = json!({"name": prefixed("Everybody"), "query": "ada"});
     let search = create(server, "/v1/customer-saved-searches", &search, "saved_search_id");
     numbers.insert("saved_search_id", search.clone());
     numbers.insert("customer_saved_searches", search);
@@ -116,7 +117,7 @@ pub(crate) fn populate(server: &TestServer, prefix: &str) -> FixtureIds {
             .as_array()
             .unwrap()
             .iter()
-            .filter_map(|told| told["id"].as_u64());
+            .filter_map(|resource| resource["id"].as_u64());
         numbers.insert(list, ids.max().unwrap().to_string());
     }
     FixtureIds { numbers, generated: vec![("FRIEND-OF-GRACE", friends_code)] }
@@ -129,38 +130,38 @@ fn create(server: &TestServer, path: &str, body: &Value, name: &str) -> String {
 }
 
 /// Creates Ada with points, a friend with a referral code, and others. Returns the code.
-fn create_customers(server: &TestServer, own: &dyn Fn(&str) -> String) -> String {
-    let ada =
-        json!({"customer_id": own("42"), "email": own("ada@example.com"), "first_name": "Ada"});
+fn create_customers(server: &TestServer, prefixed: &dyn Fn(&str) -> String) -> String {
+    let ada = json!({"customer_id": prefixed("42"), "email": prefixed("ada@example.com"), "first_name": "Ada"});
     server.post("/v1/customers", ada.to_string()).expect(201);
     for id in ["7", "8", "grace"] {
         server
-            .post("/v1/customers", json!({"customer_id": own(id)}).to_string())
+            .post("/v1/customers", json!({"customer_id": prefixed(id)}).to_string())
             .expect(201);
     }
-    let points = json!({"customer_id": own("42"), "points": 1000});
+    let points = json!({"customer_id": prefixed("42"), "points": 1000});
     server.post("/v1/points-add", points.to_string()).expect(200);
-    let friend = server
-        .post(&format!("/v1/customers/{}/referral-code", own("7")), "{}")
+    let referral_code = server
+        .post(&format!("/v1/customers/{}/referral-code", prefixed("7")), "{}")
         .expect(200);
-    friend.json()["code"].as_str().unwrap().to_owned()
+    referral_code.json()["code"].as_str().unwrap().to_owned()
 }
 
 /// Creates a price rule, its codes, and a checkout that reserves one of them.
 fn create_discounts(
     server: &TestServer,
-    own: &dyn Fn(&str) -> String,
+    prefixed: &dyn Fn(&str) -> String,
 ) -> BTreeMap<&'static str, String> {
-    let rule = json!({"title": own("Welcome"), "value": "-5.00", "value_type": "fixed_amount"});
+    let rule =
+        json!({"title": prefixed("Welcome"), "value": "-5.00", "value_type": "fixed_amount"});
     let rule = create(server, "/v1/price-rules", &rule, "price_rule_id");
     let under = format!("/v1/price-rules/{rule}");
-    let code = json!({"code": own("WELCOME")});
+    let code = json!({"code": prefixed("WELCOME")});
     let code = create(server, &format!("{under}/discount-codes"), &code, "code_id");
-    let batch = json!({"discount_codes": [{"code": own("BATCH")}]});
+    let batch = json!({"discount_codes": [{"code": prefixed("BATCH")}]});
     let batch = create(server, &format!("{under}/batch"), &batch, "batch_id");
-    let held = json!({"codes": [own("WELCOME")], "until": "2026-03-01T12:30:00Z"});
+    let reservation = json!({"codes": [prefixed("WELCOME")], "until": "2026-03-01T12:30:00Z"});
     server
-        .post(&format!("/v1/checkouts/{}/codes", own("cart-7")), held.to_string())
+        .post(&format!("/v1/checkouts/{}/codes", prefixed("cart-7")), reservation.to_string())
         .expect(200);
     BTreeMap::from([
         ("batch_id", batch),
@@ -170,7 +171,8 @@ fn create_discounts(
     ])
 }
 
-/// Sends the document's example with these ids. With `all`, also with the optional query parameters.
+/// Sends the document's example with these ids. With `all`, also with the optional query
+/// parameters.
 pub(crate) fn send_example(
     server: &TestServer,
     credentials: &Credentials,
@@ -203,7 +205,9 @@ pub(crate) fn send_example(
     let text = names
         .generated
         .iter()
-        .fold(example.to_string(), |text, (told, drawn)| text.replace(told, drawn));
+        .fold(example.to_string(), |text, (example, generated)| {
+            text.replace(example, generated)
+        });
     let is_it = ROUTES
         .iter()
         .find(|route| route.pattern == operation.pattern && route.method != "GET");

@@ -1,5 +1,5 @@
-//! The same key and request get the same response, byte for byte. The same key with another request
-//! is rejected.
+//! The same key and request get the same response, byte for byte. The same key with
+//! another request is rejected.
 
 use crate::support::{TestResponse, TestServer};
 
@@ -103,11 +103,11 @@ fn a_response_is_replayed_byte_for_byte() {
         assert_eq!(first.header("idempotency-replayed"), None);
         let after = server.snapshot();
         server.set_time("2026-03-20T00:00:00Z");
-        let again = send(&server, method, path, body, &key);
-        assert_eq!((again.status, again.text()), (first.status, first.text()), "{path}");
-        assert_eq!(again.header("idempotency-replayed"), Some("true"));
-        assert_eq!(again.header("content-type"), Some("application/json"));
-        assert_ne!(again.header("x-request-id"), first.header("x-request-id"));
+        let replayed = send(&server, method, path, body, &key);
+        assert_eq!((replayed.status, replayed.text()), (first.status, first.text()), "{path}");
+        assert_eq!(replayed.header("idempotency-replayed"), Some("true"));
+        assert_eq!(replayed.header("content-type"), Some("application/json"));
+        assert_ne!(replayed.header("x-request-id"), first.header("x-request-id"));
         send(&server, method, path, other, &key).assert_problem(
             422,
             "idempotency_key_reused",
@@ -138,9 +138,9 @@ fn a_rejection_is_replayed_even_when_the_request_would_now_succeed() {
         .expect(201);
     let before = server.snapshot();
     for ((method, path, body, status), first) in rejected.into_iter().zip(first) {
-        let again = send(&server, method, path, body, &format!("{method}{path}")).expect(status);
-        assert_eq!(again.body, first.body, "{path}");
-        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+        let replayed = send(&server, method, path, body, &format!("{method}{path}")).expect(status);
+        assert_eq!(replayed.body, first.body, "{path}");
+        assert_eq!(replayed.header("idempotency-replayed"), Some("true"));
     }
     assert_eq!(server.snapshot(), before);
 }
@@ -175,9 +175,9 @@ fn a_response_is_replayed_after_its_subject_is_deleted() {
     let before = server.snapshot();
     for (write, first) in writes.iter().zip(first) {
         assert!((200..300).contains(&first.status), "{}", first.text());
-        let again = send(write);
-        assert_eq!((again.status, &again.body), (first.status, &first.body), "{write:?}");
-        assert_eq!(again.header("idempotency-replayed"), Some("true"), "{write:?}");
+        let replayed = send(write);
+        assert_eq!((replayed.status, &replayed.body), (first.status, &first.body), "{write:?}");
+        assert_eq!(replayed.header("idempotency-replayed"), Some("true"), "{write:?}");
     }
     // Another request with the key, or one without a key, gets its own error.
     let other = r#"{"price_rule":{"title":"Twelve"}}"#;
@@ -211,11 +211,11 @@ fn keys_belong_to_a_shop_and_a_path_and_end() {
         "idempotency_key_reused",
         "Idempotency-Key",
     );
-    let made = r#"{"customer_id":"1"}"#;
+    let body = r#"{"customer_id":"1"}"#;
     let elsewhere = server
         .request("POST", "/v1/customers")
         .key(&server.other)
-        .body(made)
+        .body(body)
         .idempotency_key("k")
         .send();
     assert_eq!(elsewhere.expect(201).header("idempotency-replayed"), None);
@@ -230,7 +230,7 @@ fn keys_belong_to_a_shop_and_a_path_and_end() {
 }
 
 #[test]
-fn keys_have_a_form() {
+fn invalid_keys_are_rejected() {
     let server = TestServer::new();
     server.customer("1", 0);
     let before = server.snapshot();
@@ -255,7 +255,7 @@ fn keys_have_a_form() {
 }
 
 #[test]
-fn many_at_once_with_one_key_have_one_effect() {
+fn concurrent_requests_with_one_key_have_one_effect() {
     let server = TestServer::new();
     server.customer("1", 0);
     let answers: Vec<String> = std::thread::scope(|scope| {

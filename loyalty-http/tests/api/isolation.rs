@@ -1,8 +1,8 @@
 //! No shop can reach the data of another: its ids look like unknown ids.
 //!
-//! Each operation of the document is sent with its example by a new, empty shop. The responses are
-//! compared between three servers: one with a full shop, one whose full shop has other ids, and one
-//! without other data. An operation without an example fails.
+//! Each operation of the document is sent with its example by a new, empty shop. The
+//! responses are compared between three servers: one with a full shop, one whose full
+//! shop has other ids, and one without other data. An operation without an example fails.
 
 use loyalty_http::router::{Access, ROUTES};
 use loyalty_store::Store;
@@ -100,7 +100,8 @@ fn another_shop_looks_as_if_it_did_not_exist() {
             nowhere.push(comparable(&send_example(&empty, &strangers[2], operation, &nobody, all)));
         }
         assert_eq!(there, not_there, "{id} tells another shop's from nobody's");
-        // Assigned numbers are global, so only reads can be compared with the empty server.
+        // Assigned numbers are global, so only reads can be compared with the empty
+        // server.
         assert!(
             !is_read(operation) || there == without_shop(nowhere, &there),
             "{id} shows another shop's"

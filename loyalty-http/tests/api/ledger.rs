@@ -1,4 +1,5 @@
-//! The ledger: all entries, newest first, with the balance after each and its explanation.
+//! The ledger: all entries, newest first, with the balance after each and its
+//! explanation.
 
 use serde_json::{Value, json};
 

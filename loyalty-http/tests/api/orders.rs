@@ -27,7 +27,7 @@ fn order(status: &str, total: &str, more: &str) -> String {
 }
 
 #[test]
-fn an_order_earns_and_says_why() {
+fn an_order_earns_and_is_explained() {
     let server = TestServer::new();
     let put = server.put("/v1/orders/1001", ORDER).expect(200);
     assert_eq!(
@@ -44,13 +44,13 @@ fn an_order_earns_and_says_why() {
         )
     );
     // A read returns the same, without the change by the request.
-    let mut told = put.json();
-    told.as_object_mut().unwrap().remove("points_changed");
-    assert_eq!(server.get("/v1/orders/1001").expect(200).json(), told);
+    let mut expected = put.json();
+    expected.as_object_mut().unwrap().remove("points_changed");
+    assert_eq!(server.get("/v1/orders/1001").expect(200).json(), expected);
     // Recorded again, it changes nothing.
-    let again = server.put("/v1/orders/1001", ORDER).expect(200);
-    assert_eq!(changed(&again), (0, 49));
-    assert_eq!(again.json().get("explanation"), None);
+    let repeated = server.put("/v1/orders/1001", ORDER).expect(200);
+    assert_eq!(changed(&repeated), (0, 49));
+    assert_eq!(repeated.json().get("explanation"), None);
     let customer = server.get("/v1/customers/1").expect(200).json();
     assert_eq!(
         (&customer["first_name"], &customer["point_balance"]),
@@ -160,12 +160,12 @@ fn refunds_claw_back_their_share_and_no_more() {
 #[test]
 fn facts_that_arrive_before_their_order_are_stored() {
     let server = TestServer::new();
-    let kept = server
+    let stored = server
         .post("/v1/orders/o/refunds", r#"{"refund_id":"r1","amount":"30.00"}"#)
         .expect(200);
-    let want = json!({"order_id": "o", "status": null, "cancelled": false, "kept": true,
+    let expected = json!({"order_id": "o", "status": null, "cancelled": false, "kept": true,
                       "points": {"awarded": 0, "taken_back": 0, "expired": 0}, "points_changed": 0});
-    assert_eq!(kept.json(), want);
+    assert_eq!(stored.json(), expected);
     let put = server.put("/v1/orders/o", order("paid", "90.00", "")).expect(200);
     assert_eq!((changed(&put), &put.json()["kept"]), ((60, 60), &json!(false)));
 
@@ -211,8 +211,8 @@ fn another_currency_needs_shop_money() {
     assert_eq!(server.snapshot(), before);
     let whole = r#","shop_money":{"lines":["11.00","22.00"],"tax":"3.00","shipping":"2.00","total":"38.00","redeemed":"19.00"}"#;
     assert_eq!(changed(&put(foreign(whole)).expect(200)), (16, 16));
-    let own = order("paid", "10.00", r#","currency":"USD""#);
-    assert_eq!(changed(&server.put("/v1/orders/p", own).expect(200)), (10, 26));
+    let in_shop_currency = order("paid", "10.00", r#","currency":"USD""#);
+    assert_eq!(changed(&server.put("/v1/orders/p", in_shop_currency).expect(200)), (10, 26));
 }
 
 #[test]

@@ -18,9 +18,9 @@ fn points_are_added_and_subtracted() {
         added.expect(200).text(),
         r#"{"customer_id":"1","points":250,"point_balance":250,"entry_id":"2-0","at":"2026-03-01T12:00:00Z"}"#
     );
-    let taken = server.post("/v1/points-subtract", r#"{"email":"A@b.c","points":100}"#);
+    let subtracted = server.post("/v1/points-subtract", r#"{"email":"A@b.c","points":100}"#);
     assert_eq!(
-        taken.expect(200).text(),
+        subtracted.expect(200).text(),
         r#"{"email":"A@b.c","points":100,"point_balance":150,"entry_id":"3-0","at":"2026-03-01T12:00:00Z"}"#
     );
     let short = server.post("/v1/points-subtract", r#"{"customer_id":"1","points":151}"#);
@@ -97,19 +97,19 @@ fn points_need_a_customer_and_a_number() {
 }
 
 #[test]
-fn balances_of_many() {
+fn balances_of_many_customers() {
     let server = TestServer::new();
     server.customer("a", 1);
     server.customer("b,c", 2);
-    let want = r#"{"balances":[{"customer_id":"b,c","point_balance":2,"pending":0},{"customer_id":"a","point_balance":1,"pending":0},{"customer_id":"a","point_balance":1,"pending":0}],"unknown":["x"]}"#;
-    let asked = server
+    let expected = r#"{"balances":[{"customer_id":"b,c","point_balance":2,"pending":0},{"customer_id":"a","point_balance":1,"pending":0},{"customer_id":"a","point_balance":1,"pending":0}],"unknown":["x"]}"#;
+    let by_query = server
         .get("/v1/customers/point-balance?customer_ids=b%2Cc,x,a,a")
         .expect(200);
-    assert_eq!(asked.text(), want);
-    let told = server
+    assert_eq!(by_query.text(), expected);
+    let by_body = server
         .post("/v1/customers/point-balance", r#"{"customer_ids":["b,c","x","a","a"]}"#)
         .expect(200);
-    assert_eq!(told.text(), want);
+    assert_eq!(by_body.text(), expected);
 
     let ids = |count: usize| json!({"customer_ids": vec!["a"; count]}).to_string();
     let most = server

@@ -46,7 +46,7 @@ fn a_program_is_read_and_put_back() {
 }
 
 #[test]
-fn every_fault_at_once() {
+fn all_faults_are_listed_at_once() {
     let server = TestServer::new();
     let before = server.snapshot();
     let refused = server.put("/v1/program", FAULTY);

@@ -53,7 +53,8 @@ fn rewards_are_listed_and_offered() {
         .assert_problem(404, "customer_not_found", "customer_id");
 }
 
-/// Both lists contain all terms of a reward as in its program. The prefix of codes is not a term.
+/// Both lists contain all terms of a reward as in its program. The prefix of codes is not
+/// a term.
 #[test]
 fn rewards_come_with_their_terms() {
     let terms = json!({
@@ -104,8 +105,8 @@ fn a_redemption_is_issued_used_and_cancelled() {
     seen.as_object_mut().unwrap().remove("point_balance");
     assert_eq!(server.get(&path).expect(200).json(), seen);
 
-    let told = order(&server, "o1", code, "paid");
-    assert_eq!(told["discount_codes"][0]["used"], true);
+    let order_response = order(&server, "o1", code, "paid");
+    assert_eq!(order_response["discount_codes"][0]["used"], true);
     let used = server.get(&path).expect(200).json();
     assert_eq!((&used["status"], &used["order_id"]), (&json!("used"), &json!("o1")));
     server.post(&format!("{path}/cancel"), "").assert_problem(
@@ -297,7 +298,7 @@ fn redemptions_need_a_customer_a_reward_and_points() {
 }
 
 #[test]
-fn rewards_finer_than_the_currency_are_rejected() {
+fn rewards_with_too_many_decimals_are_rejected() {
     let server = TestServer::new();
     let fine = PROGRAM.replace("5.00", "5.001");
     server.put("/v1/program", &fine).assert_problem(

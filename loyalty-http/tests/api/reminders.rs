@@ -51,7 +51,7 @@ fn expiring_points_are_listed_with_their_instants() {
     };
     server.put("/v1/orders/a", order("2", "30")).expect(200);
     // In Berlin, daylight saving time begins on 29 March.
-    let (first, second, held) =
+    let (first, second, pending) =
         ("2026-04-01T11:00:00Z", "2026-04-10T11:00:00Z", "2026-04-10T11:00:00Z");
     assert_eq!(
         reminders(&server, ""),
@@ -60,7 +60,7 @@ fn expiring_points_are_listed_with_their_instants() {
     );
     assert_eq!(
         reminders(&server, "?until=2026-04-11T00:00:00Z"),
-        [one("1", &[(25, first), (5, second)]), one("2", &[(30, held)])]
+        [one("1", &[(25, first), (5, second)]), one("2", &[(30, pending)])]
     );
     // The period is half open, and pending points are included.
     assert_eq!(
@@ -74,21 +74,21 @@ fn expiring_points_are_listed_with_their_instants() {
     );
     // Expired points are not listed, whether or not the expiry is recorded.
     server.set_time("2026-04-05T00:00:00Z");
-    let told = server
+    let page = server
         .get("/v1/reminders?from=2026-01-01T00:00:00Z&until=2026-04-30T00:00:00Z")
         .expect(200)
         .json();
     assert_eq!(
-        (&told["from"], &told["until"]),
+        (&page["from"], &page["until"]),
         (&json!("2026-04-05T00:00:00Z"), &json!("2026-04-30T00:00:00Z"))
     );
     assert_eq!(
-        told["reminders"][0],
+        page["reminders"][0],
         json!({"customer_id": "1", "email": null, "point_balance": 5,
                "ends": [{"points": 5, "expires_at": second}]})
     );
     assert_eq!(
-        (&told["reminders"][1]["email"], &told["reminders"][2]),
+        (&page["reminders"][1]["email"], &page["reminders"][2]),
         (&json!("b@c.d"), &Value::Null)
     );
     // Another shop sees nothing of it.

@@ -105,7 +105,7 @@ fn a_report_adds_up_before_and_after_the_scheduler_runs() {
 }
 
 #[test]
-fn csv_cells_hold_no_formula() {
+fn csv_cells_contain_no_formula() {
     let server = shop();
     let csv = server.get("/v1/reports/summary?format=csv");
     assert_eq!((csv.status, csv.header("content-type")), (200, Some("text/csv; charset=utf-8")));
@@ -132,12 +132,12 @@ fn the_program_sets_the_point_value() {
             liability["by_month"][0]["value"].clone(),
         )
     };
-    let said = |value: &str, sum: &str, month: &str| (json!(value), json!(sum), json!(month));
+    let values = |value: &str, sum: &str, month: &str| (json!(value), json!(sum), json!(month));
     assert_eq!(worth(""), (json!(null), json!(null), json!(null)));
     server.put("/v1/program", r#"{"point_value": "0.0125"}"#).expect(201);
     assert_eq!(server.get("/v1/program").expect(200).json()["point_value"], "0.0125");
-    assert_eq!(worth(""), said("0.0125", "2.0625", "2.0625"));
-    assert_eq!(worth("?point_value=2"), said("2", "330", "330"));
+    assert_eq!(worth(""), values("0.0125", "2.0625", "2.0625"));
+    assert_eq!(worth("?point_value=2"), values("2", "330", "330"));
     for (program, code) in [
         (r#"{"point_value": "0"}"#, "out_of_range"),
         (r#"{"point_value": "-1"}"#, "invalid_value"),
@@ -156,7 +156,7 @@ fn the_program_sets_the_point_value() {
 }
 
 #[test]
-fn a_report_that_cannot_be_made_says_why() {
+fn an_invalid_report_request_is_rejected() {
     let server = TestServer::new();
     for (query, code, param) in [
         ("?from=yesterday", "invalid_value", "from"),

@@ -98,7 +98,7 @@ fn searches_support_points_times_and_operators() {
             .map(|customer| customer["customer_id"].as_str().unwrap().to_owned())
             .collect::<String>()
     };
-    for (query, want) in [
+    for (query, expected) in [
         ("points:%3E5", "b"),
         ("-points:%3E5", "a"),
         ("id:a+OR+id:b", "ab"),
@@ -106,7 +106,7 @@ fn searches_support_points_times_and_operators() {
         ("created_at:2026-03-02", "b"),
         ("created_at:%3C2026-03-02", "a"),
     ] {
-        assert_eq!(found(query), want, "{query}");
+        assert_eq!(found(query), expected, "{query}");
     }
     let refused = server.get("/v1/customers/search?query=total_spent:%3E100");
     refused.assert_problem(422, "invalid_search", "query");

@@ -1,4 +1,5 @@
-//! The store endpoints at Shopify's paths: envelopes, numbers for ids, `page_info`, errors by field.
+//! The store endpoints at Shopify's paths: envelopes, numbers for ids, `page_info`,
+//! errors by field.
 
 use serde_json::{Value, json};
 
@@ -34,12 +35,12 @@ fn ids(answer: &TestResponse, name: &str) -> Vec<i64> {
 }
 
 #[test]
-fn a_customer_is_made_read_and_changed() {
+fn a_customer_is_created_read_and_updated() {
     let server = TestServer::new();
     let new = json!({"customer": {"email": "Ada@example.com", "first_name": "Ada", "tags": "vip, new",
         "addresses": [{"zip": "10115", "country": "DE"}]}});
-    let made = send(&server, "POST", "/customers.json", &new).expect(201);
-    let text = made.text();
+    let created = send(&server, "POST", "/customers.json", &new).expect(201);
+    let text = created.text();
     assert_eq!(
         text,
         r#"{"customer":{"id":4503599627370497,"own_id":null,"email":"Ada@example.com","first_name":"Ada","last_name":null,"birthday":null,"tags":"new, vip","currency":"USD","tier":null,"point_balance":0,"addresses":[{"zip":"10115","country":"DE","default":true}],"default_address":{"zip":"10115","country":"DE","default":true},"created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z"}}"#
@@ -81,14 +82,14 @@ fn a_customer_is_made_read_and_changed() {
 #[test]
 fn a_numeric_id_keeps_its_number() {
     let server = TestServer::new();
-    let made = send(
+    let created = send(
         &server,
         "POST",
         "/customers.json",
         &json!({"customer": {"email": "g@example.com"}}),
     )
     .expect(201);
-    assert_eq!(only(&made, "customer")["id"], FIRST_ASSIGNED_NUMBER + 1);
+    assert_eq!(only(&created, "customer")["id"], FIRST_ASSIGNED_NUMBER + 1);
     server
         .post("/v1/customers", r#"{"customer_id":"207119551"}"#)
         .expect(201);
@@ -188,9 +189,9 @@ fn searches_are_saved() {
         server.customer(&number.to_string(), number * 10);
     }
     let new = json!({"customer_saved_search": {"name": "Rich", "query": "points:>10"}});
-    let made = send(&server, "POST", "/customer_saved_searches.json", &new).expect(201);
+    let created = send(&server, "POST", "/customer_saved_searches.json", &new).expect(201);
     let text = r#"{"customer_saved_search":{"id":1,"name":"Rich","query":"points:>10","created_at":"2026-03-01T12:00:00Z"}}"#;
-    assert_eq!(made.text(), text);
+    assert_eq!(created.text(), text);
     assert_eq!(get(&server, "/customer_saved_searches/1.json").expect(200).text(), text);
     let all = json!({"customer_saved_search": {"name": "All"}});
     send(&server, "POST", "/customer_saved_searches.json", &all).expect(201);
@@ -218,9 +219,9 @@ fn searches_are_saved() {
         [3]
     );
 
-    let taken = send(&server, "POST", "/customer_saved_searches.json", &new);
-    taken.assert_problem(422, "saved_search_name_taken", "/customer_saved_search/name");
-    assert!(taken.json()["errors"]["name"][0].is_string());
+    let duplicate = send(&server, "POST", "/customer_saved_searches.json", &new);
+    duplicate.assert_problem(422, "saved_search_name_taken", "/customer_saved_search/name");
+    assert!(duplicate.json()["errors"]["name"][0].is_string());
     let wrong = json!({"customer_saved_search": {"name": "x", "query": "orders_count:>1"}});
     let refused = send(&server, "POST", "/customer_saved_searches.json", &wrong);
     refused.assert_problem(422, "invalid_search", "/customer_saved_search/query");

@@ -16,13 +16,13 @@ fn shopifys_paths_have_the_same_rules_and_codes() {
         "value_type": "fixed_amount", "value": "-5.0", "customer_selection": "all",
         "entitled_product_ids": [given, 7], "starts_at": "2026-01-19T17:59:10-05:00",
     }});
-    let made = server
+    let created = server
         .shopify("POST", "/price_rules.json")
         .body(body.to_string())
         .send()
         .expect(201)
         .json();
-    let rule = &made["price_rule"];
+    let rule = &created["price_rule"];
     let id = rule["id"].as_i64().unwrap();
     assert_eq!(
         (&rule["value"], &rule["starts_at"]),
@@ -33,11 +33,11 @@ fn shopifys_paths_have_the_same_rules_and_codes() {
     // The last response is sent back.
     let put = server
         .shopify("PUT", &format!("{path}.json"))
-        .body(made.to_string())
+        .body(created.to_string())
         .send()
         .expect(200)
         .json();
-    assert_eq!(put, made);
+    assert_eq!(put, created);
     let part = r#"{"price_rule":{"usage_limit":20}}"#;
     let put = server
         .shopify("PUT", &format!("{path}.json"))
@@ -55,14 +55,14 @@ fn shopifys_paths_have_the_same_rules_and_codes() {
         let body = json!({"discount_code": {"code": text}}).to_string();
         server.shopify("POST", &codes).body(body).send()
     };
-    let made = code("SUMMER10").expect(201).json()["discount_code"].clone();
-    assert_eq!((&made["price_rule_id"], &made["usage_count"]), (&json!(id), &json!(0)));
-    let taken = code("summer10");
-    taken.assert_problem(422, "code_taken", "/discount_code/code");
-    assert!(taken.json()["errors"]["code"].is_array());
+    let created = code("SUMMER10").expect(201).json()["discount_code"].clone();
+    assert_eq!((&created["price_rule_id"], &created["usage_count"]), (&json!(id), &json!(0)));
+    let duplicate = code("summer10");
+    duplicate.assert_problem(422, "code_taken", "/discount_code/code");
+    assert!(duplicate.json()["errors"]["code"].is_array());
     code("").assert_problem(422, "invalid_value", "/discount_code/code");
-    let one = format!("{path}/discount_codes/{}.json", made["id"]);
-    let sent = json!({"discount_code": {"id": made["id"], "code": "WINTER", "usage_count": 0}})
+    let one = format!("{path}/discount_codes/{}.json", created["id"]);
+    let sent = json!({"discount_code": {"id": created["id"], "code": "WINTER", "usage_count": 0}})
         .to_string();
     server.shopify("PUT", &one).body(sent).send().expect(200);
     let found = server
@@ -132,7 +132,8 @@ fn numbered(answer: &TestResponse, things: &str) -> Vec<Value> {
         .collect()
 }
 
-/// The prices after a discount: of a cup, two sizes of tea, and no product, at 10.00 each.
+/// The prices after a discount: of a cup, two sizes of tea, and no product, at 10.00
+/// each.
 fn rule_customers(server: &TestServer, customer: &Value) -> Vec<String> {
     let line = |product: &str, variant: &str| json!({"product_id": product, "variant_id": variant, "quantity": 1, "price": "10.00"});
     let lines = [
@@ -189,12 +190,12 @@ fn non_numeric_ids_get_assigned_numbers() {
         "excluded_variant_ids": [small], "excluded_product_ids": [mug],
         "customer_selection": "prerequisite", "prerequisite_customer_ids": [guest, ada, 7],
     }});
-    let made = server
+    let created = server
         .shopify("POST", "/price_rules.json")
         .body(body.to_string())
         .send()
         .expect(201);
-    let path = format!("/price_rules/{}.json", made.json()["price_rule"]["id"]);
+    let path = format!("/price_rules/{}.json", created.json()["price_rule"]["id"]);
     for name in [
         "entitled_product_ids",
         "entitled_variant_ids",
@@ -202,31 +203,31 @@ fn non_numeric_ids_get_assigned_numbers() {
         "excluded_product_ids",
         "prerequisite_customer_ids",
     ] {
-        assert_eq!(made.json()["price_rule"][name], body["price_rule"][name], "{name}");
+        assert_eq!(created.json()["price_rule"][name], body["price_rule"][name], "{name}");
     }
-    assert_eq!(server.shopify("GET", &path).send().expect(200).text(), made.text());
+    assert_eq!(server.shopify("GET", &path).send().expect(200).text(), created.text());
     let list = server.shopify("GET", "/price_rules.json").send().expect(200);
-    assert_eq!(list.json()["price_rules"][0], made.json()["price_rule"]);
+    assert_eq!(list.json()["price_rules"][0], created.json()["price_rule"]);
     // At `/v1` they have the shop's ids; a customer without an id keeps the number.
-    let own = server
-        .get(&format!("/v1/price-rules/{}", made.json()["price_rule"]["id"]))
+    let shop_view = server
+        .get(&format!("/v1/price-rules/{}", created.json()["price_rule"]["id"]))
         .expect(200)
         .json();
-    assert_eq!(own["entitled_product_ids"], json!(["cup"]));
+    assert_eq!(shop_view["entitled_product_ids"], json!(["cup"]));
     assert_eq!(
-        (&own["entitled_variant_ids"], &own["excluded_variant_ids"]),
+        (&shop_view["entitled_variant_ids"], &shop_view["excluded_variant_ids"]),
         (&json!(["m"]), &json!(["s"]))
     );
-    assert_eq!(own["prerequisite_customer_ids"], json!([guest.to_string(), "7", "ada"]));
+    assert_eq!(shop_view["prerequisite_customer_ids"], json!([guest.to_string(), "7", "ada"]));
     // The last response, sent back, changes nothing.
     assert_eq!(
         server
             .shopify("PUT", &path)
-            .body(made.text())
+            .body(created.text())
             .send()
             .expect(200)
             .text(),
-        made.text()
+        created.text()
     );
     let part = r#"{"price_rule":{"usage_limit":20}}"#;
     let part = server.shopify("PUT", &path).body(part).send().expect(200).json();
@@ -234,7 +235,10 @@ fn non_numeric_ids_get_assigned_numbers() {
 
     server
         .post(
-            &format!("/v1/price-rules/{}/discount-codes", own["price_rule_id"].as_str().unwrap()),
+            &format!(
+                "/v1/price-rules/{}/discount-codes",
+                shop_view["price_rule_id"].as_str().unwrap()
+            ),
             r#"{"code":"HALF"}"#,
         )
         .expect(201);

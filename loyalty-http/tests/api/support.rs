@@ -101,7 +101,8 @@ impl TestServer {
         }
     }
 
-    /// A request as by Shopify's clients: below `/admin/api/2025-01`, with the key in their header.
+    /// A request as by Shopify's clients: below `/admin/api/2025-01`, with the key in
+    /// their header.
     pub(crate) fn shopify(&self, method: &str, path: &str) -> Request<'_> {
         let mut request = self.request(method, &format!("/admin/api/2025-01{path}"));
         request.headers = vec![("x-shopify-access-token".to_owned(), self.key.clone())];

@@ -1,4 +1,5 @@
-//! Tiers, lots, actions, codes and referrals; past and future states; the scheduler; dry runs.
+//! Tiers, lots, actions, codes and referrals; past and future states; the scheduler; dry
+//! runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -135,10 +136,10 @@ fn lots_are_listed_as_of_any_instant() {
 #[test]
 fn actions_pay_within_their_limits() {
     let server = server_with_program();
-    let made = server
+    let created = server
         .post("/v1/customers", r#"{"customer_id":"1","email":"a@b.c"}"#)
         .expect(201);
-    assert_eq!(made.json()["point_balance"], 20, "for signing up");
+    assert_eq!(created.json()["point_balance"], 20, "for signing up");
     let perform = |body: &str| server.post("/v1/actions", body);
     let review = r#"{"customer_id":"1","action_id":"review"}"#;
     let first = perform(review).expect(200).json();
@@ -220,8 +221,8 @@ fn a_single_code_has_one_winner_in_its_shop() {
     let server = server_with_program();
     server.customer("1", 0);
     server.customer("2", 0);
-    let enter = |who: &str, code: &str| {
-        server.post("/v1/actions", json!({"customer_id": who, "code": code}).to_string())
+    let enter = |customer: &str, code: &str| {
+        server.post("/v1/actions", json!({"customer_id": customer, "code": code}).to_string())
     };
     assert_eq!(enter("1", " a-1 ").expect(200).json()["awards"][0]["points"], 70);
     enter("2", "A-1").assert_problem(422, "unknown_code", "/code");
@@ -281,7 +282,7 @@ fn a_referral_rewards_both_customers() {
         (&first["awards"][0]["kind"], &first["awards"][0]["points"]),
         (&json!("referral_received"), &json!(100))
     );
-    assert_eq!(first["points_changed"], 100, "the order's own are pending");
+    assert_eq!(first["points_changed"], 100, "the points of the order are pending");
     let seen = server.get("/v1/customers/ada/referrals").expect(200).json();
     assert_eq!((&seen["friends"], &seen["rewards"][0]["points"]), (&json!(1), &json!(200)));
     let pending = |id: &str| {

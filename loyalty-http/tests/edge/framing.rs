@@ -96,8 +96,8 @@ fn nothing_is_smuggled_in_a_head() {
     assert_eq!(server.send_once("GET / HTTP/1.0\r\n\r\n").status, 200);
 }
 
-/// With both a length and a coding, the coding counts and nothing after the request is read
-/// (RFC 9112, 6.3).
+/// With both a length and a coding, the coding counts and nothing after the request is
+/// read (RFC 9112, 6.3).
 #[test]
 fn length_and_chunked_coding_close_the_connection() {
     let server = Server::start();
@@ -196,7 +196,7 @@ fn the_next_request_begins_where_the_body_ends() {
 }
 
 #[test]
-fn a_body_that_was_refused_is_not_read_as_requests() {
+fn a_rejected_body_is_not_read_as_requests() {
     let server = Server::start();
     let smuggled = "GET /admin HTTP/1.1\r\nhost: x\r\n\r\n".repeat(100);
     let mut client = server.connect();

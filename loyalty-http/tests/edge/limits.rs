@@ -7,7 +7,7 @@ use loyalty_http::Limits;
 use crate::support::{SECOND, Server};
 
 #[test]
-fn a_slow_head_is_cut_off() {
+fn a_slow_head_closes_the_connection() {
     let server =
         Server::with(|limits| Limits { head_timeout: Duration::from_millis(200), ..limits });
     let begun = Instant::now();
@@ -40,7 +40,7 @@ fn a_slow_head_is_cut_off() {
 }
 
 #[test]
-fn the_time_for_a_head_begins_once_an_answer_is_taken() {
+fn the_head_timeout_begins_after_the_response_is_read() {
     let time = Duration::from_millis(200);
     let server = Server::with(|limits| Limits { head_timeout: time, ..limits });
     let mut client = server.connect();
@@ -175,13 +175,15 @@ fn a_client_that_does_not_read_is_dropped() {
     });
     let mut client = server.connect();
     client.send("GET /big HTTP/1.1\r\nhost: x\r\n\r\n");
-    // The only slot is free again, although the first client has not closed its connection.
+    // The only slot is free again, although the first client has not closed its
+    // connection.
     let answer = server.send_once("GET /a HTTP/1.1\r\nhost: x\r\n\r\n");
     assert_eq!(answer.status, 200);
 }
 
-/// A client sends thousands of requests and reads no response. The server answers as many as the
-/// buffers take, then waits. Otherwise it would hold 16 KiB for each further request.
+/// A client sends thousands of requests and reads no response. The server answers as many
+/// as the buffers take, then waits. Otherwise it would hold 16 KiB for each further
+/// request.
 #[test]
 fn responses_do_not_pile_up_for_a_client_that_does_not_read() {
     const REQUESTS: usize = 20_000;

@@ -1,5 +1,5 @@
-//! The server over real sockets: framing, limits and shutdown. The limits are small, and all
-//! tests are bounded in time.
+//! The server over real sockets: framing, limits and shutdown. The limits are small, and
+//! all tests are bounded in time.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,5 +1,5 @@
-//! A server killed during writes. After the restart each acknowledged write is present exactly
-//! idempotency_key, and the journal verifies.
+//! A server killed during writes. After the restart each acknowledged write is present
+//! exactly once, and the journal verifies.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -9,8 +9,9 @@ use crate::{Client, Server, make_shop, verify};
 const CLIENTS: usize = 8;
 const ROUNDS: usize = 4;
 
-/// Sends until the server dies, and logs the requests and their responses. One request in three is
-/// an order of 1.00, the others add one point, so each request is worth one point.
+/// Sends until the server dies, and logs the requests and their responses. One request in
+/// three is an order of 1.00, the others add one point, so each request is worth one
+/// point.
 fn write_until_dead(
     address: &str,
     key: &str,
@@ -89,9 +90,9 @@ fn a_killed_server_keeps_every_acknowledged_write() {
     assert!(acknowledged > 100, "only {acknowledged} requests were acknowledged: no load");
 
     let server = Server::start(directory.path());
-    let mut again = Client::connect(&server.address, key).unwrap();
+    let mut client_after_restart = Client::connect(&server.address, key).unwrap();
     for sent in &log {
-        let (status, body) = again
+        let (status, body) = client_after_restart
             .send(sent.method, &sent.path, &sent.idempotency_key, &sent.body)
             .unwrap();
         assert_eq!(status, 200, "{body}");
@@ -106,7 +107,7 @@ fn a_killed_server_keeps_every_acknowledged_write() {
     for client in 0..CLIENTS {
         let sent = log.iter().filter(|sent| sent.client == client).count();
         let path = format!("/v1/customers/c{client}/point-balance");
-        let (_, body) = again.send("GET", &path, "-", "").unwrap();
+        let (_, body) = client_after_restart.send("GET", &path, "-", "").unwrap();
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert_eq!(body["point_balance"], sent, "each request counts idempotency_key");
     }

@@ -1,5 +1,5 @@
-//! A server whose write-ahead log can't grow. Writes fail, `/readyz` reports it, reads continue, and
-//! the server recovers on its own.
+//! A server whose write-ahead log can't grow. Writes fail, `/readyz` reports it, reads
+//! continue, and the server recovers on its own.
 
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -8,7 +8,7 @@ use loyalty_store::{Scope, Store};
 use crate::plugin::{ADA, KEY, SECRET, Server, TIME, add_shop, order, path, read_answer, sign};
 
 #[test]
-fn a_key_opens_its_own_shop_only() {
+fn a_key_is_valid_for_its_shop_only() {
     let mut server = Server::start();
     server.deliver_ok("woocommerce/orders-processing", &order("1", r#""50.00""#, ADA));
     let other = "lk_other_x";

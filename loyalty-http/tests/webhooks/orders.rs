@@ -1,4 +1,5 @@
-//! Orders, refunds and customers as the plugins report them: repeated, late, and in all formats.
+//! Orders, refunds and customers as the plugins report them: repeated, late, and in all
+//! formats.
 
 use loyalty_core::{Currency, OrderId};
 use loyalty_store::{Scope, Store};
@@ -85,7 +86,7 @@ fn a_redelivery_does_not_reopen_a_cancelled_order_but_a_change_does() {
 }
 
 #[test]
-fn refunds_add_up_and_are_cut_at_the_total() {
+fn refunds_add_up_to_the_total_at_most() {
     let refund = |amount| [("id", "1"), ("transactions", amount)];
     let mut server = Server::start();
     server.deliver_ok("woocommerce/orders-completed", &order("1", r#""90.00""#, ADA));
@@ -114,7 +115,7 @@ fn refunds_add_up_and_are_cut_at_the_total() {
 }
 
 #[test]
-fn a_refund_before_its_order_counts_when_the_order_comes() {
+fn a_refund_before_its_order_is_applied_when_the_order_arrives() {
     let mut server = Server::start();
     for transactions in [r#"[{"amount":"10.00"}]"#, r#"[{"amount":20}]"#] {
         assert_eq!(
@@ -294,7 +295,7 @@ fn a_rejection_is_returned_with_its_code() {
 }
 
 #[test]
-fn an_order_given_to_another_customer_stays_with_its_first() {
+fn an_order_stays_with_its_first_customer() {
     let mut server = Server::start();
     server.deliver_ok("magento/orders-paid", &order("1", r#""50.00""#, ADA));
     let grace = r#"{"id":32,"email":"grace@example.com"}"#;
@@ -305,7 +306,8 @@ fn an_order_given_to_another_customer_stays_with_its_first() {
     );
 }
 
-/// A plugin sends an order only once: an invalid code must not lose it, and a valid one is used.
+/// A plugin sends an order only once: an invalid code must not lose it, and a valid one
+/// is used.
 #[test]
 fn an_order_uses_the_codes_that_it_lists() {
     let mut server = Server::start();

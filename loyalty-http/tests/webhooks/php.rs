@@ -41,13 +41,14 @@ fn what_php_signed_is_accepted_end_to_end() {
             );
             events.extend(vector.event);
         } else {
-            // Without an event: a valid signature on a body that is not an order, or an invalid one.
+            // Without an event: a valid signature on a body that is not an order, or an
+            // invalid one.
             let answer = server.post(&path("common/orders-paid"), vector.body.as_bytes());
             let refused = (answer.status, answer.body["code"].as_str().unwrap());
             let missing = vector.name == "signed missing";
             let bad = if missing { (400, "missing_field") } else { (401, "unauthorized") };
-            let want = if vector.valid { (400, "invalid_body") } else { bad };
-            assert_eq!(refused, want, "{}", vector.name);
+            let expected = if vector.valid { (400, "invalid_body") } else { bad };
+            assert_eq!(refused, expected, "{}", vector.name);
             assert_eq!(server.rows(), 0);
         }
     }
@@ -57,7 +58,7 @@ fn what_php_signed_is_accepted_end_to_end() {
 }
 
 #[test]
-fn a_day_of_store_events() {
+fn a_day_of_store_events_adds_up() {
     let mut server = Server::start();
     let vectors = vectors();
     let mut post = |name: &str| {

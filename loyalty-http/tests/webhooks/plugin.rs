@@ -92,9 +92,10 @@ impl Server {
         request.extend_from_slice(body);
         stream.write_all(&request).unwrap();
         let (head, answer) = read_whole(stream);
-        let told = answer.body.to_string();
-        let got = ReceivedResponse { status: answer.status, head: &head, body: told.as_bytes() };
-        conformance::check("POST", path, body, got);
+        let text = answer.body.to_string();
+        let received =
+            ReceivedResponse { status: answer.status, head: &head, body: text.as_bytes() };
+        conformance::check("POST", path, body, received);
         answer
     }
 
@@ -112,17 +113,19 @@ impl Server {
     }
 
     /// The balance of a customer, by id, else by e-mail address.
-    pub(crate) fn balance(&self, who: &str) -> i64 {
-        self.customer(who)
-            .unwrap_or_else(|| panic!("{who} is not known"))
+    pub(crate) fn balance(&self, id_or_email: &str) -> i64 {
+        self.customer(id_or_email)
+            .unwrap_or_else(|| panic!("{id_or_email} is unknown"))
             .balance(Timestamp::UNIX_EPOCH)
             .get()
     }
 
-    pub(crate) fn customer(&self, who: &str) -> Option<CustomerView> {
-        let who = Email::new(who)
-            .map_or_else(|_| CustomerRef::Id(CustomerId::new(who).unwrap()), CustomerRef::Email);
-        self.store.customer(self.shop, &who).unwrap()
+    pub(crate) fn customer(&self, id_or_email: &str) -> Option<CustomerView> {
+        let customer = Email::new(id_or_email).map_or_else(
+            |_| CustomerRef::Id(CustomerId::new(id_or_email).unwrap()),
+            CustomerRef::Email,
+        );
+        self.store.customer(self.shop, &customer).unwrap()
     }
 
     pub(crate) fn order(&self, id: &str) -> Option<Arc<OrderRecord>> {
@@ -167,9 +170,9 @@ impl Server {
             ..PriceRuleParts::default()
         };
         let rule = Box::new(PriceRule::new(parts, 2).unwrap());
-        let made =
+        let receipt =
             self.act(Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None }));
-        let Some(DiscountOutcome::Rule(rule)) = made.discount_outcome else {
+        let Some(DiscountOutcome::Rule(rule)) = receipt.discount_outcome else {
             panic!("no rule")
         };
         let text = Code::new(text).unwrap();
@@ -253,7 +256,8 @@ pub(crate) fn path(webhook: &str) -> String {
     format!("/integrations/webhooks/{webhook}")
 }
 
-/// A signed body of members whose values are JSON as PHP encodes it, not in the signed order.
+/// A signed body of members whose values are JSON as PHP encodes it, not in the signed
+/// order.
 pub(crate) fn sign(key: &str, secret: &str, members: &[(&str, &str)]) -> String {
     let key = php_text(key);
     let mut members = members.to_vec();

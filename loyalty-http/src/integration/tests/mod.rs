@@ -7,6 +7,7 @@
     clippy::expect_used,
     clippy::arithmetic_side_effects
 )]
+#![allow(clippy::too_many_lines, reason = "tests with tables of cases")]
 
 mod bodies;
 mod orders;

@@ -75,7 +75,8 @@ fn an_unknown_key_and_a_wrong_signature_have_the_same_error() {
 
 #[test]
 fn a_body_signed_with_the_placeholder_secret_is_rejected() {
-    // The HMAC of {"key":"x"} under 32 zero bytes and under the empty secret, which are the same key.
+    // The HMAC of {"key":"x"} under 32 zero bytes and under the empty secret, which are
+    // the same key.
     let body = br#"{"key":"x","hmac":"dT10edrE0BkSHDCyHvmLzEugWZ80i8REDbJGTwpbf5E="}"#;
     assert!(
         SignedBody::parse(body).unwrap().verify(Some(&[0; 32])).is_ok(),
