@@ -35,6 +35,7 @@
 
 mod catalogue;
 mod discount;
+mod engine;
 mod error;
 mod memory;
 mod numeric_id;

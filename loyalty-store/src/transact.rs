@@ -34,8 +34,9 @@ use crate::timeline::{ProgramTimeline, PublishedProgram, RuleSubject};
 pub(crate) use catalogue::{AssignedNumbers, CatalogueChange, CatalogueView};
 pub(crate) use claim::{CodeClaim, CodeClaimView};
 
-/// What a transaction reads: committed state and what the requests before it in the same commit changed.
-pub(crate) trait TransactionView: CatalogueView + CodeClaimView + DiscountView {
+/// State that a transaction reads. A view can lie over another one: the changes of earlier requests
+/// over the committed state.
+pub(crate) trait StateView: CatalogueView + CodeClaimView + DiscountView {
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure>;
     fn program(
         &mut self,
@@ -71,6 +72,10 @@ pub(crate) trait TransactionView: CatalogueView + CodeClaimView + DiscountView {
         key: &[u8; 16],
         now: Timestamp,
     ) -> Result<Option<StoredResponse>, Failure>;
+}
+
+/// The view of one transaction: everything decided before it.
+pub(crate) trait TransactionView: StateView {
     /// The number of the next account, and the position of the next journal row.
     fn next_numbers(&self) -> (AccountId, Seq);
 }

@@ -1,4 +1,5 @@
-//! What only the inside of the store can show: how much of it is in memory, and who waits for whom.
+//! Properties that only the inside of the store shows: bounds of its memory, and which thread waits
+//! for which.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,20 +8,27 @@
     reason = "a test may stop at what it did not expect"
 )]
 
+use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use loyalty_core::discount::{Code, PriceRule, PriceRuleParts, ValueType};
 use loyalty_core::{
-    Command, Currency, CustomerId, Email, Line, LineId, Order, Origin, PriceRuleId, Program,
-    Quantity, Status, Zone,
+    AccountId, Command, Currency, CustomerId, Email, Line, LineId, Order, OrderId, Origin,
+    PriceRuleId, Program, Quantity, ShopId, Status, Timestamp, Zone,
 };
 
-use super::*;
+use super::backend::SqliteFile;
+use super::store::customers::SCAN_CHUNK;
+use super::tables::checkpoint;
+use super::{SqliteStore, StoreSettings, schema};
+use crate::engine::{CommittedState, FilterKey, key_bits, load_filter};
+use crate::search::SearchQuery;
 use crate::{
-    Action, DiscountAction, DiscountOutcome, Existence, Idempotency, Outcome, ProfileChange, Reply,
-    Response,
+    Action, CustomerRef, DiscountAction, DiscountOutcome, Existence, Failure, Idempotency, NewShop,
+    Outcome, ProfileChange, Reply, Request, Response, Store,
 };
 
 fn now() -> Timestamp {
@@ -204,7 +212,7 @@ fn stored_keys_are_found_after_a_restart() {
     }
     // So small a filter is wrong about many, but not about all.
     let mut new = (0..1_000).map(|number| (shop, OrderId::new(format!("new {number}")).unwrap()));
-    assert!(new.any(|order| !store.committed.filter.may_contain(filter::FilterKey::Order(&order))));
+    assert!(new.any(|order| !store.committed.filter.may_contain(FilterKey::Order(&order))));
     assert_eq!(store.count_customers(shop, &SearchQuery::default()), Ok(before));
     assert!(store.verify().unwrap().differences.is_empty());
 }
@@ -270,17 +278,17 @@ fn force_write_reaches_the_wal_without_changes() {
             .unwrap()
             .len()
     };
-    let before = (rows::read_checkpoint(&db).unwrap(), log());
+    let before = (checkpoint::read_checkpoint(&db).unwrap(), log());
     let commit = |what: &dyn Fn() -> Result<(), Failure>| {
         db.execute_batch("BEGIN IMMEDIATE").unwrap();
         what().unwrap();
         db.execute_batch("COMMIT").unwrap();
     };
-    commit(&|| rows::write_checkpoint(&db, before.0));
+    commit(&|| checkpoint::write_checkpoint(&db, before.0));
     assert_eq!(log(), before.1, "SQLite sees that nothing differs");
-    commit(&|| rows::force_write(&db));
+    commit(&|| checkpoint::force_write(&db));
     assert!(log() > before.1);
-    assert_eq!(rows::read_checkpoint(&db).unwrap(), before.0);
+    assert_eq!(checkpoint::read_checkpoint(&db).unwrap(), before.0);
 }
 
 #[test]
@@ -289,18 +297,18 @@ fn the_filter_is_filled_once_the_store_is_available() {
     let known = request(shop, 7, Action::for_customer(customer_ref(1), Existence::Any, Vec::new()));
     assert!(store.execute(known).wait().is_ok());
     drop(store);
-    let shared =
-        CommittedState::new(directory.path().join("loyalty.db"), &StoreSettings::default());
-    shared.set_failure(Some(Failure::Busy));
+    let file = SqliteFile(directory.path().join("loyalty.db"));
+    let committed = CommittedState::new(file, 100_000);
+    committed.set_failure(Some(Failure::Busy));
     std::thread::scope(|scope| {
-        let filling = scope.spawn(|| filter::fill(&shared));
+        let filling = scope.spawn(|| load_filter(&committed));
         std::thread::sleep(Duration::from_millis(50));
-        assert!(!shared.filter.is_complete() && !filling.is_finished());
-        shared.set_failure(None);
+        assert!(!committed.filter.is_complete() && !filling.is_finished());
+        committed.set_failure(None);
         filling.thread().unpark();
     });
-    assert!(shared.filter.is_complete());
-    let mark = |key: u128| responses::key_bits(&(shop, key.to_be_bytes()));
-    let told = [7, 8].map(|key| shared.filter.may_contain(filter::FilterKey::Response(mark(key))));
-    assert_eq!(told, [true, false]);
+    assert!(committed.filter.is_complete());
+    let bits = |key: u128| key_bits(&(shop, key.to_be_bytes()));
+    let admitted = [7, 8].map(|key| committed.filter.may_contain(FilterKey::Response(bits(key))));
+    assert_eq!(admitted, [true, false]);
 }
