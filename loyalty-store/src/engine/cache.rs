@@ -193,7 +193,7 @@ impl<K: Clone + Eq + Hash, V> Shard<K, V> {
             match self.slots.get(&key) {
                 None => {}
                 Some(slot) if slot.pinned || slot.recently_used.swap(false, Ordering::Relaxed) => {
-                    self.clock.push_back(key)
+                    self.clock.push_back(key);
                 }
                 Some(_) => {
                     self.slots.remove(&key);

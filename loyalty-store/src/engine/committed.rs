@@ -428,7 +428,7 @@ impl<B: Backend> CommittedState<B> {
             IndexChange::PutRule(_) => {}
             IndexChange::DeleteRule(rule) => self.emails_by_rule.remove(&(shop, *rule)),
             IndexChange::PutEmails(rule, emails) => {
-                self.emails_by_rule.publish(&(shop, *rule), Arc::clone(emails), false)
+                self.emails_by_rule.publish(&(shop, *rule), Arc::clone(emails), false);
             }
             IndexChange::PutCode(key, _, code) => {
                 let key = (shop, key.clone());

@@ -31,31 +31,30 @@ pub(crate) fn load_filter<B: Backend>(committed: &CommittedState<B>) {
 
 /// Returns `false` if the store closes before the end.
 fn add_all<B: Backend>(committed: &CommittedState<B>) -> Result<bool, Failure> {
-    let filter = &committed.filter;
-    Ok(
-        scan_keys(committed, B::Reader::order_keys, |key| filter.add(FilterKey::Order(key)))?
-            && scan_keys(committed, B::Reader::response_slots, |(slot, _)| {
-                filter.add(FilterKey::Response(key_bits_of_slot(*slot)))
-            })?
-            && scan_keys(committed, B::Reader::projection_keys, |key| {
-                filter.add(FilterKey::Projection(key))
-            })?
-            && scan_keys(committed, B::Reader::code_keys, |key| filter.add(FilterKey::Code(key)))?,
-    )
+    Ok(add_table(committed, B::Reader::order_keys, |key| FilterKey::Order(key))?
+        && add_table(committed, B::Reader::response_slots, |(slot, _)| {
+            FilterKey::Response(key_bits_of_slot(*slot))
+        })?
+        && add_table(committed, B::Reader::projection_keys, |key| FilterKey::Projection(key))?
+        && add_table(committed, B::Reader::code_keys, |key| FilterKey::Code(key))?)
 }
 
-/// Visits the keys of a table page by page. Returns `false` if the store closes before the end.
-fn scan_keys<B: Backend, K>(
+/// Adds the keys of a table page by page. Returns `false` if the store closes before the end.
+fn add_table<B: Backend, K>(
     committed: &CommittedState<B>,
-    page: impl Fn(&B::Reader, Option<&K>, usize) -> Result<Vec<K>, Failure>,
-    visit: impl Fn(&K),
+    read_page: impl Fn(&B::Reader, Option<&K>, usize) -> Result<Vec<K>, Failure>,
+    filter_key: impl Fn(&K) -> FilterKey<'_>,
 ) -> Result<bool, Failure> {
+    let filter = &committed.filter;
     let mut last = None;
-    while !committed.filter.is_stopped() {
+    while !filter.is_stopped() {
         // A failed store may be about to open another file.
         let _available = committed.ensure_available()?;
-        let keys = committed.with_reader(|tables| page(tables, last.as_ref(), PAGE_SIZE))?;
-        keys.iter().for_each(&visit);
+        let keys = committed.with_reader(|tables| read_page(tables, last.as_ref(), PAGE_SIZE))?;
+        for key in &keys {
+            filter.add(filter_key(key));
+        }
+
         if keys.len() < PAGE_SIZE {
             return Ok(true);
         }

@@ -27,15 +27,15 @@ pub(crate) fn write_changes(
         match change {
             CatalogueChange::PutProduct(record) => upsert_product(db, record)?,
             CatalogueChange::DeleteProduct(id) => {
-                delete_row(db, "product", "product_id", params![shop.0, id.as_str()])?
+                delete_row(db, "product", "product_id", params![shop.0, id.as_str()])?;
             }
             CatalogueChange::PutCategory(record) => upsert_category(db, record)?,
             CatalogueChange::DeleteCategory(id) => {
-                delete_row(db, "category", "category_id", params![shop.0, id.as_str()])?
+                delete_row(db, "category", "category_id", params![shop.0, id.as_str()])?;
             }
             CatalogueChange::PutSearch(search) => insert_search(db, search)?,
             CatalogueChange::DeleteSearch(number) => {
-                delete_row(db, "saved_search", "number", params![shop.0, number.get()])?
+                delete_row(db, "saved_search", "number", params![shop.0, number.get()])?;
             }
         }
     }
