@@ -44,6 +44,7 @@
 mod catalogue;
 mod customer_ref;
 mod discount;
+mod engine;
 mod error;
 mod memory;
 mod numeric_id;

@@ -25,7 +25,7 @@ use crate::search::SearchQuery;
 use crate::shop::{ApiKeyRecord, Integration, NewApiKey, NewShop, Shop};
 use crate::timeline::{ProgramTimeline, PublishedProgram, fold_account_until};
 use crate::transact::{
-    ChangeSet, CodeClaim, CodeClaimView, StoredResponse, TransactionView, transact,
+    ChangeSet, CodeClaim, CodeClaimView, StateView, StoredResponse, TransactionView, transact,
 };
 use crate::verify::{JournalVerifier, StoredStates};
 use catalogue::CatalogueTables;
@@ -66,7 +66,7 @@ impl MemoryStore {
     }
 }
 
-impl TransactionView for Tables {
+impl StateView for Tables {
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure> {
         Ok(self.shops.get(&shop).cloned())
     }
@@ -138,7 +138,9 @@ impl TransactionView for Tables {
             .filter(|stored| stored.is_replayable(now))
             .cloned())
     }
+}
 
+impl TransactionView for Tables {
     fn next_numbers(&self) -> (AccountId, Seq) {
         let seq = Seq::try_from(self.journal.len()).unwrap_or(Seq::MAX);
         (AccountId(self.last_account.saturating_add(1)), seq.saturating_add(1))

@@ -8,6 +8,15 @@ use loyalty_core::account::AccountSegments;
 use loyalty_core::{
     Account, AccountId, CustomerId, Email, Event, OrderState, Points, Profile, ShopId, Timestamp,
 };
+use serde::Serialize;
+
+use crate::error::Failure;
+
+/// Serializes a record, or a part of one.
+pub(crate) fn to_json(value: &(impl Serialize + ?Sized)) -> Result<String, Failure> {
+    serde_json::to_string(value)
+        .map_err(|error| Failure::Corrupt(format!("a record cannot be written: {error}")))
+}
 
 /// A position in the journal, counted from 1 over all shops.
 pub type Seq = i64;

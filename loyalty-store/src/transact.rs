@@ -36,9 +36,9 @@ use crate::timeline::{ProgramTimeline, PublishedProgram, RuleSubject};
 pub(crate) use catalogue::{AssignedNumbers, CatalogueChange, CatalogueView};
 pub(crate) use claim::{CodeClaim, CodeClaimView};
 
-/// The state that a transaction reads: committed data, with the changes of earlier
-/// requests in the same group commit.
-pub(crate) trait TransactionView: CatalogueView + CodeClaimView + DiscountView {
+/// State that a transaction reads. A view can lie over another one: the changes of earlier requests
+/// over the committed state.
+pub(crate) trait StateView: CatalogueView + CodeClaimView + DiscountView {
     fn shop(&mut self, shop: ShopId) -> Result<Option<Arc<Shop>>, Failure>;
     fn program(
         &mut self,
@@ -76,7 +76,11 @@ pub(crate) trait TransactionView: CatalogueView + CodeClaimView + DiscountView {
         key: &[u8; 16],
         now: Timestamp,
     ) -> Result<Option<StoredResponse>, Failure>;
-    /// Returns the id of the next account and the position of the next journal row.
+}
+
+/// The view of one transaction: everything decided before it.
+pub(crate) trait TransactionView: StateView {
+    /// The number of the next account, and the position of the next journal row.
     fn next_numbers(&self) -> (AccountId, Seq);
 }
 

@@ -23,7 +23,7 @@ use loyalty_store::conformance::time::{
     FULL_PROGRAM, INACTIVITY_PROGRAM, birthday_change, change_action, run_scheduler,
 };
 
-use crate::{TempDatabase, WITHOUT_SEGMENTS, connect};
+use crate::{NAMES_OF_FORMAT_11, TempDatabase, WITHOUT_SEGMENTS, connect};
 
 fn customer_ref(number: i64) -> CustomerRef {
     id(&format!("c{number}"))
@@ -186,7 +186,8 @@ fn old_responses_leave_the_file() {
         expect_stored(desk.execute_with_key(&format!("k{number}"), adding()));
     }
     let answers = || {
-        let counts = "SELECT (SELECT count(*) FROM answers), (SELECT count(*) FROM answer_key)";
+        let counts =
+            "SELECT (SELECT count(*) FROM response_block), (SELECT count(*) FROM response_slot)";
         place
             .connect()
             .query_row(counts, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
@@ -208,7 +209,7 @@ fn a_newer_format_is_rejected_by_name() {
     drop(place.open());
     place.connect().pragma_update(None, "user_version", 99).unwrap();
     let before = std::fs::read(place.file()).unwrap();
-    let newer = Failure::NewerFormat { found: 99, supported: 11 };
+    let newer = Failure::NewerFormat { found: 99, supported: 12 };
     assert_eq!(SqliteStore::open(&place.file(), &StoreSettings::default()).unwrap_err(), newer);
     assert_eq!(SqliteAdmin::open(&place.file()).unwrap_err(), newer);
     assert!(std::fs::read(place.file()).unwrap() == before, "the file was changed");
@@ -258,6 +259,7 @@ fn an_older_format_is_moved_to_the_newest() {
         ALTER TABLE customer DROP COLUMN household; DROP TABLE claim;
         DROP TABLE keyed; DROP TABLE price_rule; DROP TABLE discount_code;
         PRAGMA user_version = 1;";
+    place.connect().execute_batch(NAMES_OF_FORMAT_11).unwrap();
     place.connect().execute_batch(WITHOUT_SEGMENTS).unwrap();
     place.connect().execute_batch(RESPONSES_OF_FORMAT_5).unwrap();
     place.connect().execute_batch(first).unwrap();
@@ -273,7 +275,7 @@ fn an_older_format_is_moved_to_the_newest() {
         .connect()
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 11);
+    assert_eq!(version, 12);
     assert_eq!(shops.map(|shop| keyed(&store, shop)), answers);
 }
 
@@ -332,7 +334,7 @@ fn responses_of_every_generation_are_found() {
     for answers in [65_536, 131_072, 1_000_000] {
         place
             .connect()
-            .execute("UPDATE checkpoint SET answer = ?", [answers])
+            .execute("UPDATE checkpoint SET response = ?", [answers])
             .unwrap();
         let store = place.open_with(&tiny_settings());
         let desk = TestShop { store: &store, id: shop, now: at("2026-01-01T12:00:00Z") };
@@ -349,7 +351,7 @@ fn responses_of_every_generation_are_found() {
             "{key}"
         );
     }
-    let generations = "SELECT count(DISTINCT slot >> 40) FROM answer_key";
+    let generations = "SELECT count(DISTINCT slot >> 40) FROM response_slot";
     assert_eq!(
         place
             .connect()
@@ -375,6 +377,7 @@ fn variants_of_an_older_format_keep_their_numbers() {
             ({shop}, 9, '9', '{{"id":"9","title":"Mug"}}', '[]', 0, 0);"#,
         given = 1_i64 << 52,
     );
+    place.connect().execute_batch(NAMES_OF_FORMAT_11).unwrap();
     place.connect().execute_batch(WITHOUT_SEGMENTS).unwrap();
     place.connect().execute_batch(RESPONSES_OF_FORMAT_5).unwrap();
     place.connect().execute_batch(&older).unwrap();
@@ -571,7 +574,7 @@ fn a_replaced_file_is_not_served() {
             let Err(Failure::Unavailable(why)) = told.wait() else {
                 panic!("it was acknowledged")
             };
-            assert!(why.contains(if replaced { "another file" } else { "No such file" }), "{why}");
+            assert!(why.contains(if replaced { "was replaced" } else { "No such file" }), "{why}");
             assert!(matches!(store.check_ready(), Err(Failure::Unavailable(_))));
         }
         if replaced {

@@ -95,12 +95,10 @@ impl CatalogueView for Tables {
         Ok(self.catalogue.searches.get(&(shop, number)).cloned())
     }
 
-    fn has_search_named(&mut self, shop: ShopId, name: &str) -> Result<bool, Failure> {
-        Ok(self
-            .catalogue
-            .searches
-            .values()
-            .any(|search| search.shop == shop && search.name == name))
+    fn search_by_name(&mut self, shop: ShopId, name: &str) -> Result<Option<NumericId>, Failure> {
+        let mut searches = self.catalogue.searches.values();
+        let found = searches.find(|search| search.shop == shop && search.name == name);
+        Ok(found.map(|search| search.number))
     }
 
     fn variant_number(

@@ -14,7 +14,7 @@ use crate::numeric_id::NumericId;
 use crate::projections::{Projection, ProjectionKey};
 use crate::query::{CustomerView, Page};
 use crate::record::Seq;
-use crate::transact::{CatalogueView, TransactionView};
+use crate::transact::{CatalogueView, StateView};
 
 impl DiscountView for Tables {
     fn projection(

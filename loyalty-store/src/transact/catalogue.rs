@@ -32,7 +32,7 @@ pub(crate) trait CatalogueView {
         shop: ShopId,
         number: NumericId,
     ) -> Result<Option<Arc<SavedSearch>>, Failure>;
-    fn has_search_named(&mut self, shop: ShopId, name: &str) -> Result<bool, Failure>;
+    fn search_by_name(&mut self, shop: ShopId, name: &str) -> Result<Option<NumericId>, Failure>;
     /// Returns the number assigned to a variant, unless its id is a number.
     fn variant_number(
         &mut self,
@@ -225,7 +225,7 @@ impl<V: TransactionView> Transaction<'_, V> {
         query: &SearchQuery,
     ) -> Result<CatalogueOutcome, TransactionError> {
         let shop = self.shop.id;
-        if self.view.has_search_named(shop, &name)? {
+        if self.view.search_by_name(shop, &name)?.is_some() {
             return Err(Rejection::SavedSearchNameTaken.into());
         }
 
