@@ -13,7 +13,7 @@ use loyalty_core::{
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (program, now) = (Program::default(), "2026-01-31T10:00:00Z".parse()?);
-    let (mut account, mut order) = (Account::default(), OrderState::default());
+    let (mut account, mut order) = (Account::default(), OrderState::new(OrderId::new("1001")?));
     for fact in
         [record_paid_order("1001", order_of_two_lines()?)?, refund_order("1001", "R1", "20.00")?]
     {

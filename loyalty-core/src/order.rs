@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 
 use crate::amount::{Amount, AmountError, parse_decimal};
 use crate::calendar::Timestamp;
-use crate::discount::Code;
+use crate::code::Code;
 use crate::id::{CategoryId, CheckoutId, LineId, ProductId, RefundId};
 
 pub use state::{Allowance, OrderState, Pin, PostedPoints, RecordedSnapshot};

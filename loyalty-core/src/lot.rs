@@ -1,55 +1,81 @@
-//! What several events are made of.
+//! Points earned together, with one expiry.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use crate::account::{AccountActivity, Counts, InactivityExpirations, OpenRedemptions, Progress};
 use crate::amount::Points;
 use crate::calendar::Timestamp;
-use crate::id::{ActionId, LotId, TierId};
+use crate::id::{LotId, OrderId};
+use crate::tree::Summarize;
 
-/// What more or less of an order counts, and for which instant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Points that were earned together and end together.
+///
+/// Lots without an end and without an order of their own are alike and are kept as one, whatever earned
+/// them.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct CountsDelta {
-    /// When the order passed the gate.
+pub struct Lot {
+    /// The lot's number in its account.
+    pub id: LotId,
+    /// The order that earned it; none for other points and for the lot without an end.
+    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub order: Option<OrderId>,
+    /// What is left.
+    pub points: Points,
+    /// When it was earned, first.
     #[cfg_attr(feature = "json", serde(serialize_with = "crate::fast_fmt::serialize_instant"))]
-    #[cfg_attr(feature = "json", serde(rename = "gate"))]
-    pub gate_at: Timestamp,
-    /// The difference to what counted before.
-    pub counts: Counts,
+    pub earned_at: Timestamp,
+    /// From when on it is no longer usable.
+    #[cfg_attr(
+        feature = "json",
+        serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "crate::fast_fmt::serialize_instant"
+        )
+    )]
+    pub expires_at: Option<Timestamp>,
+    /// From when on it can be spent, where it is held back until then.
+    #[cfg_attr(
+        feature = "json",
+        serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            serialize_with = "crate::fast_fmt::serialize_instant"
+        )
+    )]
+    pub pending_until: Option<Timestamp>,
 }
 
-/// What an account had done that was merged into another.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "json", serde(default))]
-pub struct MergedState {
-    /// What tiers and goals count.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Progress::is_empty"))]
-    pub progress: Progress,
-    /// What else it remembers.
-    #[cfg_attr(feature = "json", serde(rename = "deeds"))]
-    pub activity: AccountActivity,
-    /// What ran out of its lot without an end.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "InactivityExpirations::is_empty"))]
-    #[cfg_attr(feature = "json", serde(rename = "ran_out"))]
-    pub inactivity_expirations: InactivityExpirations,
-    /// The numbers that its lots have now, by those that they had: of lots in which something is that it
-    /// remembers.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "BTreeMap::is_empty"))]
-    #[cfg_attr(feature = "json", serde(rename = "lots"))]
-    pub lot_ids: BTreeMap<LotId, LotId>,
-    /// Its redemptions that will end.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "OpenRedemptions::is_empty"))]
-    pub redemptions: OpenRedemptions,
-    /// What of the lots is pending.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "crate::amount::is_zero"))]
-    pub pending: Points,
-    /// When it last earned or redeemed points.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
-    #[cfg_attr(feature = "json", serde(rename = "dealt_at"))]
-    pub last_activity_at: Option<Timestamp>,
+/// Where a lot stands among others of its kind.
+pub(crate) type SpendingKey = (bool, Option<Timestamp>, Timestamp, LotId);
+
+impl Lot {
+    /// Usable before its expiry, not at it.
+    pub fn is_usable(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|expires_at| now < expires_at)
+    }
+
+    /// Held back at `now`.
+    pub fn is_pending(&self, now: Timestamp) -> bool {
+        self.pending_until.is_some_and(|until| now < until)
+    }
+
+    /// What lots are spent by: the earliest expiry first and none last, then the earlier earned, then
+    /// the number. Pending ones stand by the instant of their release.
+    pub(crate) fn spending_key(&self) -> SpendingKey {
+        let end = self.pending_until.or(self.expires_at);
+        (end.is_none(), end, self.earned_at, self.id)
+    }
+}
+
+impl Summarize for Lot {
+    type Summary = Points;
+
+    fn summary(&self) -> Points {
+        self.points
+    }
+
+    fn sum(one: Points, other: Points) -> Points {
+        one.saturating_add(other)
+    }
 }
 
 /// Points that went into a lot.
@@ -143,33 +169,4 @@ impl Clawback {
             .iter()
             .fold(Points::ZERO, |sum, (_, points)| sum.saturating_add(*points))
     }
-}
-
-/// Why a shop changed a balance.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "json", serde(default))]
-pub struct AdjustmentReason {
-    /// The shop's action.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
-    pub action: Option<ActionId>,
-    /// The shop's words.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "Option::is_none"))]
-    #[cfg_attr(feature = "json", serde(rename = "reason"))]
-    pub text: Option<Arc<str>>,
-    /// Whether the balance was set to a number rather than changed by one.
-    #[cfg_attr(feature = "json", serde(skip_serializing_if = "std::ops::Not::not"))]
-    #[cfg_attr(feature = "json", serde(rename = "adjustment"))]
-    pub sets_balance: bool,
-}
-
-/// A tier set by hand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-pub struct ManualTier {
-    /// The tier.
-    pub id: TierId,
-    /// Until when; for good where nothing is said.
-    #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Option::is_none"))]
-    pub until: Option<Timestamp>,
 }
