@@ -1,38 +1,28 @@
 //! The rules of a loyalty program, pure: no I/O, no clock, no randomness.
 //!
-//! A shop tells facts ([`Order`], [`Refund`], points added or subtracted); [`decide`] answers with
-//! [`Event`]s or one [`Rejection`]; folding the events gives the [`Account`] and the [`OrderState`].
-//! Time is an argument, money is exact, and every award explains itself.
+//! A [`Ledger`] is one customer's points, orders and redemptions at one shop. A shop reports facts to
+//! it: orders, refunds, points added or subtracted. Each is decided into [`Event`]s or one
+//! [`Rejection`], and the ledger's state is a fold of the events (event sourcing). Time is an argument,
+//! money is exact, and every award explains itself.
 //!
 //! # Example: an order, its points and the reason
 //! ```
 //! use loyalty_core::*;
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let (program, mut account, mut state) = (Program::default(), Account::default(), OrderState::default());
-//! let line = BasketLine {
-//!     id: LineId::new("1")?, product: None, categories: vec![],
-//!     quantity: Quantity::from(1), amount: "49.95".parse()?, gift_card: false,
-//! };
-//! let order = Order { lines: vec![line], total: "49.95".parse()?, ..Order::default() };
-//! let command = Command::RecordOrder {
-//!     order: OrderId::new("1001")?, snapshot: order.into(), status: Status::ActionTotals,
-//!     at: None, origin: Origin::Shop,
-//! };
-//! let now = "2026-01-31T10:00:00Z".parse()?;
-//! let decision = decide(&Context::new(&program, &account, now).with_order(&state), &command)?;
-//! for event in &decision.events {
-//!     account.evolve(event);
-//!     state.evolve(event);
-//!     if let Event::PointsAwarded { reckoning, .. } = event {
-//!         assert_eq!(
-//!             reckoning.to_string(),
-//!             "The order earns 49 points: 49.95 by base (1 per unit of 49.95), 49.95 rounded down."
-//!         );
-//!     }
-//! }
-//! assert_eq!(account.balance(now), Points::from(49));
+//! let mut ledger = Ledger::new(Program::default());
+//! let (id, now) = ("1001".parse()?, "2026-01-31T10:00:00Z".parse()?);
+//! let order = Order::new([Line::new("1".parse()?, "49.95".parse()?)])?;
+//! let decision = ledger.record_order(&id, order, Status::Paid, now)?;
+//! assert_eq!(
+//!     decision.calculation().unwrap().to_string(),
+//!     "The order earns 49 points: 49.95 by base (1 per unit of 49.95), 49.95 rounded down."
+//! );
+//! assert_eq!(ledger.balance(now), Points::from(49));
 //! # Ok(()) }
 //! ```
+//!
+//! The [`guide`] goes through it in short pages. A store that loads and saves the parts one by one, as
+//! `loyalty-store` does, calls [`decide`] with a [`Context`] and folds the events itself.
 //!
 //! The modules, in reading order: what things are ([`amount`], [`id`], [`calendar`]); what a shop tells
 //! ([`customer`], [`order`]); what a merchant configures ([`program`], and [`discount`] for codes and
@@ -52,6 +42,7 @@ pub mod explain;
 #[cfg(feature = "json")]
 mod fast_fmt;
 mod fault;
+pub mod guide;
 pub mod id;
 mod ledger;
 pub mod order;
@@ -84,6 +75,7 @@ pub use id::{
 pub use ledger::{Ledger, ReplayError};
 pub use order::{Line, Order, OrderState, Origin, Pin, Quantity, Refund, RefundContent, Status};
 pub use program::{Program, ProgramError};
+pub use redemption::{Redemption, RewardOffer};
 pub use referral::{ReferralParty, ReferralRejection};
 pub use rejection::Rejection;
 pub use rules::entitle::entitlement;

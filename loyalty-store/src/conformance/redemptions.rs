@@ -64,11 +64,9 @@ fn price_with_code(
     };
     let customer = Customer { id: CustomerId::new(customer).ok(), ..Customer::default() };
     let cart = Cart {
-        lines: vec![line],
         codes: vec![discount_code(text)],
         customer,
-        at: desk.now,
-        ..Cart::default()
+        ..Cart::new([line], desk.now)
     };
     let query = CartQuery { cart, checkout: None };
     let found = desk.store.cart_facts(desk.shop, query).unwrap().evaluate().unwrap();

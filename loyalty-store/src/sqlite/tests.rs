@@ -14,7 +14,7 @@ use std::time::Duration;
 use loyalty_core::discount::{Code, PriceRule, PriceRuleParts, ValueType};
 use loyalty_core::{
     Command, Currency, CustomerId, Email, Line, LineId, Order, Origin, PriceRuleId, Program,
-    Quantity, Status, Zone,
+    Quantity, Status, Timestamp, Zone,
 };
 
 use super::*;
@@ -61,7 +61,7 @@ fn rule(store: &SqliteStore, shop: ShopId) -> PriceRuleId {
         title,
         value_type: ValueType::Percentage,
         value,
-        ..PriceRuleParts::default()
+        ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
     };
     let rule = Box::new(PriceRule::new(parts, 2).unwrap());
     let action = Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None });
