@@ -1,13 +1,20 @@
 //! The front door: what an embedder could forget with the bare rules cannot be forgotten here.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at a surprise")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may stop at a surprise"
+)]
+
+use std::collections::BTreeSet;
 
 use loyalty_core::account::Usage;
 use loyalty_core::discount::Code;
 use loyalty_core::{
-    Amount, Command, Currency, Event, Ledger, Line, LineId, Order, OrderId, Points, Program,
-    ProgramVersion, Redemption, Refund, RefundId, Rejection, ReplayError, RewardId, Status,
-    Timestamp,
+    AccountId, Amount, Command, Currency, Event, Ledger, Line, LineId, Order, OrderId, Points,
+    Program, ProgramVersion, Redemption, ReferralParty, Refund, RefundId, Rejection, ReplayError,
+    RewardId, Status, Timestamp,
 };
 
 const FIVE_OFF: &str = r#"{"rewards": [
@@ -319,7 +326,7 @@ fn redemptions_are_numbered() {
 #[test]
 fn a_limited_reward_counts_all_customers() {
     let limited =
-        FIVE_OFF.replace("100,", r#"100, "total_limits": [{"times": 1, "per": "ever"}],"#);
+        FIVE_OFF.replace("100,", r#"100, "limits_in_all": [{"times": 1, "per": "ever"}],"#);
     let ledger = || {
         let mut ledger = Ledger::new(program(&limited));
         ledger.add(Points::from(300), "", at("01-01")).unwrap();
@@ -343,6 +350,37 @@ fn the_next_due_looks_past_a_program_to_come() {
     assert_eq!(ledger.next_due(), Some(at("03-15")));
     assert_eq!(ledger.balance(at("03-14")), Points::from(5));
     assert_eq!(ledger.balance(at("03-15")), Points::ZERO);
+}
+
+#[test]
+fn a_referral_knows_both_ledgers() {
+    let document = r#"{"referrals": {"received": 25, "sent": 40}}"#;
+    let party = |number| ReferralParty {
+        account: AccountId(number),
+        email: None,
+        household: BTreeSet::new(),
+    };
+    let join = Command::JoinReferral { referee: party(8), referrer: party(7) };
+    let mut ada = Ledger::new(program(document)).with_account_id(AccountId(7));
+    let mut bob = Ledger::new(program(document));
+    bob.execute(&join, at("01-01")).unwrap();
+
+    // The follow-up is for the ledger of the referrer.
+    let paid = bob
+        .record_order(&id("1001"), order("10"), Status::Paid, at("01-02"))
+        .unwrap();
+    assert_eq!(bob.balance(at("01-02")), Points::from(35));
+    let [(AccountId(7), reward)] = &paid.follow_ups[..] else {
+        panic!("{paid:?}")
+    };
+    ada.execute(reward, at("01-02")).unwrap();
+    assert_eq!(ada.balance(at("01-02")), Points::from(40));
+
+    let events = || bob.events().to_vec();
+    let unnamed = Ledger::new(program(document)).replay(events());
+    assert_eq!(unnamed.unwrap_err(), ReplayError::MissingAccountId);
+    let named = Ledger::new(program(document)).with_account_id(AccountId(8));
+    assert_eq!(named.replay(events()).unwrap().account(), bob.account());
 }
 
 #[test]
