@@ -10,25 +10,24 @@
 //!
 //! # Example: ten percent off a cart
 //! ```
-//! use loyalty_core::{CodeId, LineId, PriceRuleId, discount::*};
+//! use loyalty_core::{CodeId, PriceRuleId, discount::*};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let starts_at = "2026-06-01T00:00:00Z".parse()?;
 //! let parts = PriceRuleParts {
 //!     title: "Summer".into(), value_type: ValueType::Percentage, value: "-10".parse()?,
-//!     ..PriceRuleParts::default()
+//!     ..PriceRuleParts::new(starts_at)
 //! };
 //! let rule = PriceRule::new(parts, 2).map_err(|faults| format!("{faults:?}"))?;
 //! let mut state = CodeState::default();
 //! let text = Code::new("Summer10")?;
 //! state.evolve(&DiscountEvent::CodeAdded { code: CodeId(1), rule: PriceRuleId(1), text: text.clone() });
 //!
-//! let line = |id: &str, price: &str| Ok::<_, Box<dyn std::error::Error>>(CartLine {
-//!     id: LineId::new(id)?, product: None, variant: None, categories: vec![],
-//!     quantity: 1, price: price.parse()?, gift_card: false,
-//! });
-//! let cart = Cart {
-//!     lines: vec![line("1", "19.99")?, line("2", "5.05")?],
-//!     codes: vec![Code::new(" SUMMER10 ")?], ..Cart::default()
-//! };
+//! let lines = [
+//!     CartLine::new("1".parse()?, "19.99".parse()?),
+//!     CartLine::new("2".parse()?, "5.05".parse()?),
+//! ];
+//! let cart = Cart::new(lines, "2026-07-01T12:00:00Z".parse()?)
+//!     .with_codes([Code::new(" SUMMER10 ")?]);
 //! let context = CodeContext {
 //!     id: CodeId(1), state: &state, rule: Some(&rule), customer_usage: None, checkout_claim: None,
 //! };

@@ -164,7 +164,10 @@ impl Ledger {
         self
     }
 
-    /// Sets the number by which other ledgers know this one. Only referrals need it.
+    /// Sets the number by which other ledgers know this one.
+    ///
+    /// Only referrals need it: [`Command::JoinReferral`] sets it, and a [`replay`](Ledger::replay)
+    /// of a referral asks for it.
     #[must_use]
     pub fn with_account_id(mut self, id: AccountId) -> Self {
         self.account_id = Some(id);
@@ -199,7 +202,7 @@ impl Ledger {
 
     /// Sets the usage of a reward by all customers of the shop together.
     ///
-    /// A ledger counts only its own customer. Before a redemption of a reward with `total_limits`,
+    /// A ledger counts only its own customer. Before a redemption of a reward with `limits_in_all`,
     /// set the shop's usage, which [`Usage::evolve`] folds from the events of all ledgers.
     pub fn set_total_usage(&mut self, reward: RewardId, usage: Usage) {
         self.usage.insert(reward, usage);
@@ -259,6 +262,10 @@ impl Ledger {
     pub fn execute(&mut self, command: &Command, now: Timestamp) -> Result<Decision, Rejection> {
         let decision = self.dry_run(command, now)?;
 
+        // Without a number of its own, the referee's orders could not reward the referrer.
+        if let Command::JoinReferral { referee, .. } = command {
+            self.account_id.get_or_insert(referee.account);
+        }
         for event in &decision.events {
             self.fold(event.clone());
         }

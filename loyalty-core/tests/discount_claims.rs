@@ -27,7 +27,10 @@ fn rule(parts: PriceRuleParts) -> PriceRule {
 }
 
 fn limited(usage_limit: u64) -> PriceRuleParts {
-    PriceRuleParts { usage_limit: Some(usage_limit), ..PriceRuleParts::default() }
+    PriceRuleParts {
+        usage_limit: Some(usage_limit),
+        ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
+    }
 }
 
 fn buyer(account: i64) -> Customer {
@@ -127,7 +130,7 @@ fn reservations_end_on_whole_minutes_within_a_day() {
         ],
     );
 
-    let mut ledger = DiscountLedger::new([rule(PriceRuleParts::default())]);
+    let mut ledger = DiscountLedger::new([rule(PriceRuleParts::new(Timestamp::UNIX_EPOCH))]);
     let command = |until: &str| CodeCommand::Reserve {
         checkout: CheckoutId::new("a").unwrap(),
         until: until.parse().unwrap(),
@@ -168,7 +171,10 @@ fn an_order_gives_its_use_back_once() {
 
 #[test]
 fn once_per_customer_counts_uses_and_reservations() {
-    let once = PriceRuleParts { once_per_customer: true, ..PriceRuleParts::default() };
+    let once = PriceRuleParts {
+        once_per_customer: true,
+        ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
+    };
     run_claims(
         once.clone(),
         &[
@@ -226,7 +232,7 @@ fn an_order_uses_the_window_at_its_placement() {
     let window = PriceRuleParts {
         starts_at: at("12:00:00"),
         ends_at: Some(at("12:05:00")),
-        ..PriceRuleParts::default()
+        ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
     };
     let placed = |time: &str| CodeCommand::RecordUse {
         order: OrderId::new("1").unwrap(),
@@ -243,7 +249,7 @@ fn an_order_uses_the_window_at_its_placement() {
 
 #[test]
 fn codes_are_added_once_under_a_rule() {
-    let mut ledger = DiscountLedger::new([rule(PriceRuleParts::default())]);
+    let mut ledger = DiscountLedger::new([rule(PriceRuleParts::new(Timestamp::UNIX_EPOCH))]);
     let add = |text: &str, rule: i64| CodeCommand::Add {
         rule: PriceRuleId(rule),
         text: Code::new(text).unwrap(),
@@ -265,7 +271,8 @@ fn codes_are_added_once_under_a_rule() {
         Err(DiscountRejection::UnknownPriceRule)
     );
 
-    let (state, price_rule) = (CodeState::default(), rule(PriceRuleParts::default()));
+    let (state, price_rule) =
+        (CodeState::default(), rule(PriceRuleParts::new(Timestamp::UNIX_EPOCH)));
     let context = CodeContext {
         id: CodeId(9),
         state: &state,
@@ -326,7 +333,7 @@ fn emails_stay_out_of_the_journal() {
     let parts = PriceRuleParts {
         customer_selection: CustomerSelection::Prerequisite,
         prerequisite_emails: emails.clone(),
-        ..PriceRuleParts::default()
+        ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
     };
 
     let complete = rule(parts);
@@ -375,7 +382,7 @@ fn a_damaged_rule_is_not_read() {
 /// The record of a code stays small on a busy day: it keeps instants, not checkouts.
 #[test]
 fn a_code_stays_small() {
-    let mut ledger = DiscountLedger::new([rule(PriceRuleParts::default())]);
+    let mut ledger = DiscountLedger::new([rule(PriceRuleParts::new(Timestamp::UNIX_EPOCH))]);
     let start = at("00:00:00");
 
     for number in 0..5_000_i64 {
@@ -406,7 +413,7 @@ fn variants_of_listed_products_are_named() {
             variants: ["red".parse().unwrap(), "hat-1".parse().unwrap()].into(),
             ..ItemSelection::default()
         },
-        ..PriceRuleParts::default()
+        ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
     };
 
     let rule = rule(parts);
@@ -445,14 +452,13 @@ fn cart(lines: &[(&str, &str, u32)]) -> Cart {
     Cart {
         lines: lines.iter().map(line).collect(),
         codes,
-        at: at("12:00:00"),
-        ..Cart::default()
+        ..Cart::new([], at("12:00:00"))
     }
 }
 
 #[test]
 fn carts_beyond_the_limits_are_rejected_by_code() {
-    let ledger = DiscountLedger::new([rule(PriceRuleParts::default())]);
+    let ledger = DiscountLedger::new([rule(PriceRuleParts::new(Timestamp::UNIX_EPOCH))]);
     let evaluated = |cart: &Cart| {
         ledger
             .evaluate(cart, Stacking::All)
@@ -502,7 +508,7 @@ fn carts_beyond_the_limits_are_rejected_by_code() {
     let cents = PriceRuleParts {
         title: "Cents".to_owned(),
         value: "-0.50".parse().unwrap(),
-        ..PriceRuleParts::default()
+        ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
     };
 
     let ledger = DiscountLedger::new([PriceRule::new(cents, 2).unwrap()]);
@@ -540,7 +546,7 @@ fn every_outcome_is_one_sentence() {
         value_type: ValueType::Percentage,
         value: value.parse().unwrap(),
         title: "Rule".to_owned(),
-        ..PriceRuleParts::default()
+        ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
     };
 
     let each = |parts: PriceRuleParts| PriceRuleParts {
@@ -622,7 +628,7 @@ fn stored_events_keep_their_format() {
     let parts = PriceRuleParts {
         title: "Ten".to_owned(),
         value: (-10).into(),
-        ..PriceRuleParts::default()
+        ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
     };
 
     let saved = std::sync::Arc::new(PriceRule::new(parts, 2).unwrap());

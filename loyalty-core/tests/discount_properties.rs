@@ -14,7 +14,7 @@ use loyalty_core::proptest::{
     DiscountLedger, carts, check_claims, check_equal_lines, check_exact_discounts,
     check_fair_allocation, check_rejected_codes, claims, discount_shops, price_rules,
 };
-use loyalty_core::{Amount, CodeId, LineId, PriceRuleId};
+use loyalty_core::{Amount, CodeId, LineId, PriceRuleId, Timestamp};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -146,12 +146,12 @@ proptest! {
                 prerequisite_quantity: spend.is_none().then_some(buy), entitled_quantity: get,
             }),
             prerequisite_to_entitlement_purchase: spend.map(|spend| Amount::from(u32::try_from(spend).unwrap())),
-            ..PriceRuleParts::default()
+            ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
         };
 
         let ledger = DiscountLedger::new([PriceRule::new(parts, 2).unwrap()]);
-        let lines = groups.iter().enumerate().map(line).collect();
-        let cart = Cart { lines, codes: vec![Code::new("code1").unwrap()], ..Cart::default() };
+        let lines: Vec<_> = groups.iter().enumerate().map(line).collect();
+        let cart = Cart::new(lines, Timestamp::UNIX_EPOCH).with_codes([Code::new("code1").unwrap()]);
 
         let actual = ledger.evaluate(&cart, Stacking::All).unwrap().total_discount();
         let expected = brute_force_bundle(&groups, (buy, spend), get, limit);

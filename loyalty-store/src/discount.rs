@@ -86,11 +86,12 @@ pub trait Discounts {
 /// # let (store, now) = (MemoryStore::default(), "2026-01-31T10:00:00Z".parse()?);
 /// # let shop = NewShop { name: "Tea".into(), currency: Currency::EUR, zone: Zone::UTC };
 /// # let shop = store.create_shop(&shop, now)?.id;
+/// let starts_at = "2026-01-01T00:00:00Z".parse()?;
 /// let parts = PriceRuleParts {
 ///     title: "Ten percent".into(),
 ///     value_type: ValueType::Percentage,
 ///     value: "-10".parse()?,
-///     ..PriceRuleParts::default()
+///     ..PriceRuleParts::new(starts_at)
 /// };
 /// let rule = Box::new(PriceRule::new(parts, 2).unwrap());
 /// let save = Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None });

@@ -16,17 +16,16 @@ use crate::id::{
 /// ```
 /// use loyalty_core::discount::*;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let line = CartLine {
-///     id: "1".parse()?, product: Some("mug".parse()?), variant: None, categories: vec![],
-///     quantity: 2, price: "8.00".parse()?, gift_card: false,
-/// };
-/// let cart = Cart { lines: vec![line], at: "2026-03-01T12:00:00Z".parse()?, ..Cart::default() };
+/// let mugs = CartLine::new("1".parse()?, "8.00".parse()?)
+///     .with_product("mug".parse()?)
+///     .with_quantity(2);
+/// let cart = Cart::new([mugs], "2026-03-01T12:00:00Z".parse()?);
 /// let evaluation = evaluate(&cart, 2, Stacking::default(), |_| None)?;
 /// assert_eq!(evaluation.lines[0].amount, "16.00".parse()?);
 /// assert!(evaluation.total_discount().is_zero());
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cart {
     /// The lines to buy. Between equal lines, a discount prefers the earlier one.
     pub lines: Vec<CartLine>,
@@ -49,6 +48,25 @@ impl Cart {
     pub const MAX_SHIPPING_LINES: usize = 100;
     /// Maximum number of codes.
     pub const MAX_CODES: usize = 20;
+
+    /// A cart of these lines at an instant, without delivery, customer and codes.
+    pub fn new(lines: impl IntoIterator<Item = CartLine>, at: Timestamp) -> Self {
+        Self {
+            lines: lines.into_iter().collect(),
+            shipping: Vec::new(),
+            country: None,
+            customer: Customer::default(),
+            codes: Vec::new(),
+            at,
+        }
+    }
+
+    /// Sets the entered codes.
+    #[must_use]
+    pub fn with_codes(mut self, codes: impl IntoIterator<Item = Code>) -> Self {
+        self.codes = codes.into_iter().collect();
+        self
+    }
 
     /// Checks the numbers of lines and codes, and that line ids are unique.
     pub(super) fn check(&self) -> Result<(), CartError> {
@@ -95,6 +113,35 @@ pub struct CartLine {
     pub price: Amount,
     /// A gift card is a means of payment and never discounted.
     pub gift_card: bool,
+}
+
+impl CartLine {
+    /// One unit at a price, of no product in particular.
+    pub const fn new(id: LineId, price: Amount) -> Self {
+        Self {
+            id,
+            product: None,
+            variant: None,
+            categories: Vec::new(),
+            quantity: 1,
+            price,
+            gift_card: false,
+        }
+    }
+
+    /// Sets the number of units.
+    #[must_use]
+    pub fn with_quantity(mut self, quantity: u32) -> Self {
+        self.quantity = quantity;
+        self
+    }
+
+    /// Sets the product.
+    #[must_use]
+    pub fn with_product(mut self, product: ProductId) -> Self {
+        self.product = Some(product);
+        self
+    }
 }
 
 /// One delivery of a cart.

@@ -107,8 +107,9 @@ impl DiscountRejection {
 /// ```
 /// use loyalty_core::{CodeId, OrderId, PriceRuleId, discount::*};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let starts_at = "2026-01-01T00:00:00Z".parse()?;
 /// let parts = PriceRuleParts {
-///     title: "Once".into(), value: "-5".parse()?, usage_limit: Some(1), ..PriceRuleParts::default()
+///     title: "Once".into(), value: "-5".parse()?, usage_limit: Some(1), ..PriceRuleParts::new(starts_at)
 /// };
 /// let rule = PriceRule::new(parts, 2).map_err(|faults| format!("{faults:?}"))?;
 /// let (id, now) = (CodeId(1), "2026-03-01T12:00:00Z".parse()?);
@@ -215,7 +216,8 @@ impl<'a> CodeContext<'a> {
 /// ```
 /// use loyalty_core::{CheckoutId, CodeId, PriceRuleId, discount::*};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let parts = PriceRuleParts { title: "Five".into(), value: "-5".parse()?, ..PriceRuleParts::default() };
+/// let starts_at = "2026-01-01T00:00:00Z".parse()?;
+/// let parts = PriceRuleParts { title: "Five".into(), value: "-5".parse()?, ..PriceRuleParts::new(starts_at) };
 /// let rule = PriceRule::new(parts, 2).map_err(|faults| format!("{faults:?}"))?;
 /// let mut state = CodeState::default();
 /// let (id, text) = (CodeId(1), Code::new("FIVE")?);
@@ -372,7 +374,8 @@ fn decide_reservation(
 /// ```
 /// use loyalty_core::{PriceRuleId, discount::*};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let parts = PriceRuleParts { title: "Five".into(), value: "-5".parse()?, ..PriceRuleParts::default() };
+/// let starts_at = "2026-01-01T00:00:00Z".parse()?;
+/// let parts = PriceRuleParts { title: "Five".into(), value: "-5".parse()?, ..PriceRuleParts::new(starts_at) };
 /// let rule = PriceRule::new(parts, 2).map_err(|faults| format!("{faults:?}"))?;
 /// let mut state = RuleState::default();
 /// state.evolve(&decide_rule_save(&state, PriceRuleId(1), &rule)?.unwrap());

@@ -19,7 +19,8 @@ use crate::id::{CodeId, LineId, PriceRuleId};
 /// ```
 /// use loyalty_core::{PriceRuleId, discount::*};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let parts = PriceRuleParts { title: "Five".into(), value: "-5".parse()?, ..PriceRuleParts::default() };
+/// let starts_at = "2026-01-01T00:00:00Z".parse()?;
+/// let parts = PriceRuleParts { title: "Five".into(), value: "-5".parse()?, ..PriceRuleParts::new(starts_at) };
 /// let rule = PriceRule::new(parts, 2).map_err(|faults| format!("{faults:?}"))?;
 /// let (a, b) = (Code::new("A")?, Code::new("B")?);
 /// let conflict = |policy: Stacking| {
@@ -118,7 +119,8 @@ impl UsableCode<'_> {
 /// ```
 /// use loyalty_core::discount::*;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let cart = Cart { codes: vec![Code::new("NOPE")?], ..Cart::default() };
+/// let now = "2026-03-01T12:00:00Z".parse()?;
+/// let cart = Cart::new([], now).with_codes([Code::new("NOPE")?]);
 /// let evaluation = evaluate(&cart, 2, Stacking::default(), |_| None)?;
 /// assert_eq!(evaluation.codes[0].outcome, Err(CodeRejection::Unknown));
 /// # Ok(()) }

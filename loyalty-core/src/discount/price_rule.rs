@@ -21,9 +21,10 @@ use crate::id::{ProductId, VariantId};
 /// ```
 /// use loyalty_core::discount::{PriceRule, PriceRuleParts, TargetType};
 ///
+/// let starts_at = "2026-01-01T00:00:00Z".parse().unwrap();
 /// let parts = PriceRuleParts {
 ///     value: "10".parse().unwrap(), target_type: TargetType::ShippingLine,
-///     ..PriceRuleParts::default()
+///     ..PriceRuleParts::new(starts_at)
 /// };
 /// let faults = PriceRule::new(parts, 2).unwrap_err();
 /// let pointers: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
@@ -89,13 +90,14 @@ impl PriceRule {
     /// ```
     /// use loyalty_core::discount::*;
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let starts_at = "2026-01-01T00:00:00Z".parse()?;
     /// let parts = PriceRuleParts {
     ///     title: "Mugs".into(), value: "-1".parse()?, target_selection: TargetSelection::Entitled,
     ///     entitled: ItemSelection {
     ///         products: ["mug".parse()?].into(), variants: ["mug-red".parse()?].into(),
     ///         ..ItemSelection::default()
     ///     },
-    ///     ..PriceRuleParts::default()
+    ///     ..PriceRuleParts::new(starts_at)
     /// };
     /// let rule = PriceRule::new(parts, 2).map_err(|faults| format!("{faults:?}"))?;
     /// let faults = rule.find_variant_faults(|_| Ok::<_, loyalty_core::id::IdError>(vec!["mug-red".parse()?]))?;
@@ -144,9 +146,10 @@ impl PriceRule {
     /// use loyalty_core::discount::{PriceRule, PriceRuleParts};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let end = "2026-03-01T00:00:00Z".parse()?;
+    /// let starts_at = "2026-01-01T00:00:00Z".parse()?;
     /// let parts = PriceRuleParts {
     ///     title: "Winter".into(), value: "-1".parse()?, ends_at: Some(end),
-    ///     ..PriceRuleParts::default()
+    ///     ..PriceRuleParts::new(starts_at)
     /// };
     /// let rule = PriceRule::new(parts, 2).map_err(|faults| format!("{faults:?}"))?;
     /// assert!(rule.is_active_at("2026-02-28T23:59:59Z".parse()?));
@@ -214,10 +217,11 @@ impl PriceRule {
     /// use loyalty_core::{Email, discount::*};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let emails = vec![Email::new("ada@example.com")?];
+    /// let starts_at = "2026-01-01T00:00:00Z".parse()?;
     /// let parts = PriceRuleParts {
     ///     title: "Friends".into(), value: "-5".parse()?,
     ///     customer_selection: CustomerSelection::Prerequisite, prerequisite_emails: emails.clone(),
-    ///     ..PriceRuleParts::default()
+    ///     ..PriceRuleParts::new(starts_at)
     /// };
     /// let rule = PriceRule::new(parts, 2).map_err(|faults| format!("{faults:?}"))?;
     /// let recorded = rule.without_emails();

@@ -17,8 +17,9 @@ use crate::id::{CategoryId, CountryId, CustomerId, ProductId, SegmentId, Variant
 /// ```
 /// use loyalty_core::discount::{CustomerSelection, PriceRuleParts, TargetType, ValueType};
 ///
+/// let starts_at = "2026-01-01T00:00:00Z".parse().unwrap();
 /// let parts = PriceRuleParts {
-///     title: "Five off".into(), value: "-5".parse().unwrap(), ..PriceRuleParts::default()
+///     title: "Five off".into(), value: "-5".parse().unwrap(), ..PriceRuleParts::new(starts_at)
 /// };
 /// assert_eq!(parts.value_type, ValueType::FixedAmount);
 /// assert_eq!(parts.target_type, TargetType::LineItem);
@@ -26,7 +27,7 @@ use crate::id::{CategoryId, CountryId, CustomerId, ProductId, SegmentId, Variant
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "json", serde(default, deny_unknown_fields))]
+#[cfg_attr(feature = "json", serde(default = "PriceRuleParts::at_any_time", deny_unknown_fields))]
 pub struct PriceRuleParts {
     /// The merchant's name of the rule: 1 to 255 characters.
     pub title: String,
@@ -112,12 +113,10 @@ pub struct PriceRuleParts {
 impl PriceRuleParts {
     /// Maximum number of ids in each list of a rule.
     pub const MAX_IDS: usize = 1_000;
-}
 
-impl Default for PriceRuleParts {
-    /// Shopify's defaults: a fixed amount across all lines, for all customers, at any time.
-    /// The title and the value are invalid and must be set.
-    fn default() -> Self {
+    /// Shopify's defaults from an instant on: a fixed amount across all lines, for all customers,
+    /// without an end. The title and the value are invalid and must be set.
+    pub fn new(starts_at: Timestamp) -> Self {
         Self {
             title: String::new(),
             value_type: ValueType::FixedAmount,
@@ -143,9 +142,15 @@ impl Default for PriceRuleParts {
             usage_limit: None,
             once_per_customer: false,
             individual_use: false,
-            starts_at: Timestamp::UNIX_EPOCH,
+            starts_at,
             ends_at: None,
         }
+    }
+
+    /// Shopify's defaults at any time, for members that a stored rule does not have.
+    #[cfg(feature = "json")]
+    fn at_any_time() -> Self {
+        Self::new(Timestamp::UNIX_EPOCH)
     }
 }
 
@@ -209,6 +214,7 @@ impl ItemSelection {
 /// use loyalty_core::discount::*;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let mugs = ItemSelection { products: ["mug".parse()?].into(), ..ItemSelection::default() };
+/// let starts_at = "2026-01-01T00:00:00Z".parse()?;
 /// let parts = PriceRuleParts {
 ///     title: "Third mug".into(), value_type: ValueType::Percentage, value: "-50".parse()?,
 ///     target_selection: TargetSelection::Entitled, allocation_method: AllocationMethod::Each,
@@ -216,7 +222,7 @@ impl ItemSelection {
 ///     prerequisite_to_entitlement_quantity_ratio: Some(QuantityRatio {
 ///         prerequisite_quantity: Some(2), entitled_quantity: 1,
 ///     }),
-///     ..PriceRuleParts::default()
+///     ..PriceRuleParts::new(starts_at)
 /// };
 /// assert!(PriceRule::new(parts, 2).is_ok());
 /// # Ok(()) }

@@ -57,7 +57,6 @@ impl Ledger {
     /// use loyalty_core::*;
     /// # let (id, now) = ("1001".parse()?, "2026-01-31T10:00:00Z".parse()?);
     /// let (monday, friday) = ("2026-01-26T10:00:00Z".parse()?, "2026-01-30T10:00:00Z".parse()?);
-    /// let order = |amount: &str| Order::new([Line::new("1".parse()?, amount.parse()?)]);
     /// # fn order(amount: &str) -> Result<Order, Box<dyn std::error::Error>> {
     /// #     Ok(Order::new([Line::new("1".parse()?, amount.parse()?)])?)
     /// # }
@@ -207,7 +206,7 @@ impl Ledger {
     /// use loyalty_core::*;
     /// # let now = "2026-01-31T10:00:00Z".parse()?;
     /// let program = Program::from_json(r#"{"rewards": [
-    ///     {"id": "off", "name": "Money off", "cost": {"variable": {"points": 100, "amount": "1"}}, "gives": "fixed_amount"}
+    ///     {"id": "off", "name": "Money off", "gives": {"variable_amount": {"points_per_unit": 100}}}
     /// ]}"#)?;
     /// let mut ledger = Ledger::new(program);
     /// ledger.add(Points::from(1_000), "welcome", now)?;

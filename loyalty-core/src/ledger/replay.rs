@@ -8,6 +8,9 @@ use crate::id::{OrderId, ProgramVersion};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {
+    /// The customer was referred, but the ledger has no number for the referrer's ledger.
+    #[error("the customer was referred, but the ledger has no account id")]
+    MissingAccountId,
     /// An order earns under a program that was not published to the ledger.
     #[error("order {order} earns under version {version} of the program, which is not published")]
     UnknownProgram {
@@ -25,7 +28,8 @@ impl Ledger {
     /// in the same order. Costs one fold for each event; no rule is evaluated.
     ///
     /// # Errors
-    /// [`ReplayError`], if an order earns under a program that is not published.
+    /// [`ReplayError`], if the ledger lacks the program of an order, or a number of its own for a
+    /// referral.
     ///
     /// # Example: stored events make the same ledger
     /// ```
@@ -51,14 +55,18 @@ impl Ledger {
     /// Folds one event that was decided elsewhere, such as one of [`merge`](crate::merge()).
     ///
     /// # Errors
-    /// [`ReplayError`], if an order earns under a program that is not published. Nothing has
-    /// changed then.
+    /// [`ReplayError`], if the ledger lacks the program of an order, or a number of its own for a
+    /// referral. Nothing has changed then.
     pub fn apply(&mut self, event: Event) -> Result<(), ReplayError> {
         if let Event::OrderPinned { order, pin } = &event
             && self.program(pin.program).is_none()
         {
             return Err(ReplayError::UnknownProgram { order: order.clone(), version: pin.program });
         }
+        if matches!(event, Event::ReferralJoined { .. }) && self.account_id.is_none() {
+            return Err(ReplayError::MissingAccountId);
+        }
+
         self.fold(event);
         Ok(())
     }

@@ -117,7 +117,7 @@ pub fn price_rules() -> impl Strategy<Value = PriceRule> {
                 usage_limit,
                 once_per_customer,
                 individual_use,
-                ..PriceRuleParts::default()
+                ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
             };
 
             if shipping {
@@ -267,7 +267,7 @@ fn carts_with(
                 shipping: shipping.into_iter().enumerate().filter_map(delivery).collect(),
                 codes,
                 customer: Customer { account, ..Customer::default() },
-                ..Cart::default()
+                ..Cart::new([], Timestamp::UNIX_EPOCH)
             }
         },
     )

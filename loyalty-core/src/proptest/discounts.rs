@@ -21,8 +21,9 @@ use crate::id::{AccountId, CheckoutId, CodeId, OrderId, PriceRuleId};
 /// ```
 /// use loyalty_core::{CodeId, OrderId, Timestamp, discount::*, proptest::DiscountLedger};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let starts_at = "2026-01-01T00:00:00Z".parse()?;
 /// let parts = PriceRuleParts {
-///     title: "Once".into(), value: "-5".parse()?, usage_limit: Some(1), ..PriceRuleParts::default()
+///     title: "Once".into(), value: "-5".parse()?, usage_limit: Some(1), ..PriceRuleParts::new(starts_at)
 /// };
 /// let rule = PriceRule::new(parts, 2).map_err(|faults| format!("{faults:?}"))?;
 /// let mut ledger = DiscountLedger::new([rule]);

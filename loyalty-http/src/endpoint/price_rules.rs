@@ -14,9 +14,7 @@ use crate::wire::value::parse_number;
 
 /// `POST /v1/price-rules`
 pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
-    let parts = call
-        .body::<PriceRuleBody>()?
-        .apply(PriceRuleParts { starts_at: call.now, ..PriceRuleParts::default() });
+    let parts = call.body::<PriceRuleBody>()?.apply(PriceRuleParts::new(call.now));
     let rule = build_rule(parts, call.shop()?.minor_digits(), "")?;
     let action = Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None });
     Ok(HandlerPlan::write(action, StatusCode::CREATED, render_receipt, |_| None))
@@ -30,7 +28,7 @@ pub(crate) fn put(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     // A start that is not sent stays, since it has no other default than the time of
     // creation.
     let starts_at = current.rule.parts().starts_at;
-    let parts = body.apply(PriceRuleParts { starts_at, ..PriceRuleParts::default() });
+    let parts = body.apply(PriceRuleParts::new(starts_at));
     let rule = build_rule(parts, call.shop()?.minor_digits(), "")?;
 
     let (id, if_match) = (Some(current.id), call.if_match()?.map(str::to_owned));

@@ -58,8 +58,7 @@ fn parts_with_numbers(
 /// `POST price_rules.json`
 pub(crate) fn create(call: &Call<'_>) -> Result<HandlerPlan, Problem> {
     check_version(call)?;
-    let parts = parse_body(call)?
-        .apply(PriceRuleParts { starts_at: call.now, ..PriceRuleParts::default() });
+    let parts = parse_body(call)?.apply(PriceRuleParts::new(call.now));
     let shop_ids =
         IdMapping::to_shop_ids(call.store, call.shop_id(), &parts).map_err(error::from_failure)?;
     let rule = build_rule(shop_ids.apply(parts), call.shop()?.minor_digits(), BODY_POINTER)?;
@@ -233,7 +232,7 @@ mod tests {
             let parts = PriceRuleParts {
                 title: title.to_owned(),
                 value: (-1).into(),
-                ..PriceRuleParts::default()
+                ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
             };
             let rule = Box::new(PriceRule::new(parts, 2).unwrap());
             Action::Discount(DiscountAction::SaveRule { id, rule, if_match: None })

@@ -167,7 +167,7 @@ impl Server {
         let parts = PriceRuleParts {
             title: text.to_owned(),
             value: "-1".parse().unwrap(),
-            ..PriceRuleParts::default()
+            ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
         };
         let rule = Box::new(PriceRule::new(parts, 2).unwrap());
         let receipt =

@@ -889,11 +889,9 @@ fn cart(codes: &[&str], customer: Customer) -> Cart {
     };
     let codes = codes.iter().map(|code| discount_code(code)).collect();
     Cart {
-        lines: vec![line],
         codes,
         customer,
-        at: at("2026-01-01T12:00:00Z"),
-        ..Cart::default()
+        ..Cart::new([line], at("2026-01-01T12:00:00Z"))
     }
 }
 

@@ -73,11 +73,9 @@ fn price_with_code(
     };
     let customer = Customer { id: CustomerId::new(customer).ok(), ..Customer::default() };
     let cart = Cart {
-        lines: vec![line],
         codes: vec![discount_code(text)],
         customer,
-        at: shop.now,
-        ..Cart::default()
+        ..Cart::new([line], shop.now)
     };
     let query = CartQuery { cart, checkout: None };
     let found = shop.store.cart_facts(shop.id, query).unwrap().evaluate().unwrap();

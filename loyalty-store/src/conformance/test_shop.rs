@@ -291,7 +291,7 @@ pub fn ten_percent() -> PriceRuleParts {
         title,
         value_type: ValueType::Percentage,
         value,
-        ..PriceRuleParts::default()
+        ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
     }
 }
 

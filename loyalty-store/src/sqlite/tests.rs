@@ -69,7 +69,7 @@ fn rule(store: &SqliteStore, shop: ShopId) -> PriceRuleId {
         title,
         value_type: ValueType::Percentage,
         value,
-        ..PriceRuleParts::default()
+        ..PriceRuleParts::new(Timestamp::UNIX_EPOCH)
     };
     let rule = Box::new(PriceRule::new(parts, 2).unwrap());
     let action = Action::Discount(DiscountAction::SaveRule { id: None, rule, if_match: None });
