@@ -27,7 +27,7 @@ fn the_document_needs_no_key() {
     let server = TestServer::new();
     let response = server.request("GET", "/openapi.json").key("").send().expect(200);
     assert_eq!(response.json(), *DOCUMENT);
-    assert_eq!(served.json()["openapi"], "3.1.0");
+    assert_eq!(response.json()["openapi"], "3.1.0");
     assert_eq!(server.request("HEAD", "/openapi.json").key("").send().status, 200);
 }
 
