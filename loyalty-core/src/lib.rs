@@ -1,40 +1,29 @@
 //! The rules of a loyalty program, pure: no I/O, no clock, no randomness.
 //!
-//! The core is event-sourced. [`decide`] turns a [`Command`] into [`Event`]s or one
-//! [`Rejection`]; folding the events gives the aggregates: the customer's [`Account`] and
-//! the [`OrderState`] of each order. The time is an argument, money is exact, and every
-//! award explains itself.
+//! A [`Ledger`] is one customer's points, orders and redemptions at one shop. A shop
+//! reports facts to it: orders, refunds, points added or subtracted. Each is decided into
+//! [`Event`]s or one [`Rejection`], and the ledger's state is a fold of the events (event
+//! sourcing). Time is an argument, money is exact, and every award explains itself.
 //!
 //! # Example: an order, its points and the reason
 //! ```
 //! use loyalty_core::*;
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let id = OrderId::new("1001")?;
-//! let (program, mut account) = (Program::default(), Account::default());
-//! let mut state = OrderState::new(id.clone());
-//! let line = Line {
-//!     id: LineId::new("1")?, product: None, categories: vec![],
-//!     quantity: Quantity::from(1), amount: "49.95".parse()?, gift_card: false,
-//! };
-//! let order = Order { lines: vec![line], total: "49.95".parse()?, ..Order::default() };
-//! let command = Command::RecordOrder {
-//!     order: id, snapshot: order.into(), status: Status::Paid, at: None, origin: Origin::Shop,
-//! };
-//! let now = "2026-01-31T10:00:00Z".parse()?;
-//! let decision = decide(&Context::new(&program, &account, now).with_order(&state), &command)?;
-//! for event in &decision.events {
-//!     account.evolve(event);
-//!     state.evolve(event);
-//!     if let Event::PointsAwarded { calculation, .. } = event {
-//!         assert_eq!(
-//!             calculation.to_string(),
-//!             "The order earns 49 points: 49.95 by base (1 per unit of 49.95), 49.95 rounded down."
-//!         );
-//!     }
-//! }
-//! assert_eq!(account.balance(now), Points::from(49));
+//! let mut ledger = Ledger::new(Program::default());
+//! let (id, now) = ("1001".parse()?, "2026-01-31T10:00:00Z".parse()?);
+//! let order = Order::new([Line::new("1".parse()?, "49.95".parse()?)])?;
+//! let decision = ledger.record_order(&id, order, Status::Paid, now)?;
+//! assert_eq!(
+//!     decision.calculation().unwrap().to_string(),
+//!     "The order earns 49 points: 49.95 by base (1 per unit of 49.95), 49.95 rounded down."
+//! );
+//! assert_eq!(ledger.balance(now), Points::from(49));
 //! # Ok(()) }
 //! ```
+//!
+//! The [`guide`] goes through it in short pages. A store that loads and saves the parts
+//! one by one, as `loyalty-store` does, calls [`decide`] with a [`Context`] and folds the
+//! events itself.
 //!
 //! # Where to look
 //! The modules read down: each uses only those before it.
@@ -65,7 +54,9 @@ pub mod explain;
 mod fast_fmt;
 pub mod fault;
 mod fold;
+pub mod guide;
 pub mod id;
+mod ledger;
 pub mod limit;
 pub mod lot;
 pub mod order;
@@ -99,11 +90,13 @@ pub use id::{
     OrderId, PriceRuleId, ProductId, ProgramVersion, RedemptionId, RefundId, RewardId, RuleId,
     SegmentId, ShopId, Tag, TierId, VariantId,
 };
+pub use ledger::{Ledger, ReplayError};
 pub use limit::Limit;
 pub use lot::{Lot, LotCredit};
 pub use order::{Line, Order, OrderState, Origin, Pin, Quantity, Refund, RefundContent, Status};
-pub use program::Program;
+pub use program::{Program, ProgramError};
 pub use query::{RewardOffer, as_of, due, next_due, reward_offers, tier_status};
+pub use redemption::Redemption;
 pub use referral::{ReferralParty, ReferralRejection};
 pub use rejection::Rejection;
 pub use rules::entitle::entitlement;

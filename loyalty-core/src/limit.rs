@@ -1,5 +1,4 @@
-//! Limits on what a rule, an action or a reward may pay in a period of the shop's
-//! calendar.
+//! Limits on what a rule, an action or a reward may pay in a period of the shop's calendar.
 
 use std::fmt;
 
@@ -7,25 +6,25 @@ use chrono::{Datelike, NaiveDate};
 
 use crate::amount::Points;
 
-/// A period of the shop's calendar. Weeks start on Monday.
+/// A period of the shop's calendar for which a limit is counted. Weeks start on Monday.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
 pub enum Span {
-    /// A day.
+    /// A calendar day.
     Day,
-    /// A week.
+    /// A calendar week.
     Week,
-    /// A month.
+    /// A calendar month.
     Month,
-    /// A year.
+    /// A calendar year.
     Year,
     /// All time.
     Ever,
 }
 
 impl Span {
-    /// All periods by their names on the wire.
+    /// All periods with their names in a program.
     pub const NAMES: [(&'static str, Self); 5] = [
         ("day", Self::Day),
         ("week", Self::Week),
@@ -34,7 +33,7 @@ impl Span {
         ("ever", Self::Ever),
     ];
 
-    /// The name on the wire.
+    /// The period's name in a program.
     pub fn name(self) -> &'static str {
         Self::NAMES
             .iter()
@@ -43,20 +42,7 @@ impl Span {
     }
 }
 
-impl Span {
-    /// Returns true if one period contains both days.
-    pub(crate) fn contains_both(self, one: NaiveDate, other: NaiveDate) -> bool {
-        match self {
-            Self::Day => one == other,
-            Self::Week => one.iso_week() == other.iso_week(),
-            Self::Month => (one.year(), one.month()) == (other.year(), other.month()),
-            Self::Year => one.year() == other.year(),
-            Self::Ever => true,
-        }
-    }
-}
-
-/// The bound of a limit.
+/// The number that a limit allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "json", serde(rename_all = "snake_case"))]
@@ -67,16 +53,24 @@ pub enum Quota {
     Points(Points),
 }
 
-/// A bound on what a rule, an action or a reward may pay in each period.
+/// A limit on a rule, an action or a reward, for each period of the shop's calendar.
+///
+/// # Example: a limit in words
+/// ```
+/// use loyalty_core::limit::{Limit, Quota, Span};
+/// let limit = Limit { quota: Quota::Times(1), per: Span::Day, partial: false };
+/// assert_eq!(limit.to_string(), "once a day");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
 pub struct Limit {
-    /// The bound.
+    /// Number allowed in each period.
     #[cfg_attr(feature = "json", serde(flatten))]
     pub quota: Quota,
-    /// The period.
+    /// Period of the count.
     pub per: Span,
-    /// A grant beyond the limit is lowered to what is left, rather than rejected.
+    /// If true, a grant above the limit is reduced to the allowance; otherwise it is
+    /// rejected.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "std::ops::Not::not"))]
     pub partial: bool,
 }
@@ -89,10 +83,23 @@ impl fmt::Display for Limit {
             Quota::Points(points) => write!(f, "{points} points")?,
         }
         match self.per {
-            Span::Ever => f.write_str(" in all"),
+            Span::Ever => f.write_str(" in total"),
             span @ (Span::Day | Span::Week | Span::Month | Span::Year) => {
                 write!(f, " a {}", span.name())
             }
+        }
+    }
+}
+
+impl Span {
+    /// Returns true if one period contains both days.
+    pub(crate) fn contains_both(self, one: NaiveDate, other: NaiveDate) -> bool {
+        match self {
+            Self::Day => one == other,
+            Self::Week => one.iso_week() == other.iso_week(),
+            Self::Month => (one.year(), one.month()) == (other.year(), other.month()),
+            Self::Year => one.year() == other.year(),
+            Self::Ever => true,
         }
     }
 }

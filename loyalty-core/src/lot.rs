@@ -140,6 +140,7 @@ pub struct Clawback {
     pub forgiven: Points,
     /// Not taken, since they had expired from the non-expiring lot at these instants.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    #[cfg_attr(feature = "json", serde(rename = "ran_out"))]
     pub already_expired: Vec<(Timestamp, Points)>,
 }
 

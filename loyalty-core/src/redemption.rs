@@ -97,9 +97,8 @@ impl Issuance {
             prerequisite_subtotal_range: reward.minimum_subtotal,
             entitled: reward.only.items(),
             excluded: reward.excluded.items(),
-            starts_at: self.at,
             ends_at: self.ends_at,
-            ..PriceRuleParts::default()
+            ..PriceRuleParts::new(self.at)
         };
         self.set_discount(&mut parts);
         if !parts.entitled.is_empty() {

@@ -20,22 +20,24 @@ use crate::rules::work::DecisionBuilder;
 use crate::rules::{actions, clawback, expiry, scheduled};
 
 impl Reward {
-    /// The price of the reward and its benefit, for an amount that the customer chose or
-    /// for none. `minor_digits` is the number of decimals of the shop's currency.
+    /// Returns the price in points and the benefit, for the amount that the customer
+    /// chose, if any. `minor_digits` are the decimals of the shop's currency.
     ///
     /// # Errors
-    /// [`Rejection::InvalidAmount`] if the amount is not offered or is finer than the
-    /// currency.
+    /// [`Rejection::InvalidAmount`] for an amount that is not on offer, or that has more
+    /// decimals than the currency.
     ///
-    /// # Example: points by the step
+    /// # Example: the customer chooses the amount
     /// ```
     /// use loyalty_core::{Points, Program, program::Benefit};
     /// # #[cfg(feature = "json")] {
     /// let program = Program::from_json(r#"{"rewards": [{"id": "off", "name": "Money off", "gives":
     ///     {"variable_amount": {"points_per_unit": 100, "step": "5", "maximum": "50"}}}]}"#).unwrap();
     /// let reward = program.reward(&"off".parse().unwrap()).unwrap();
+    ///
     /// let fifteen = "15".parse().unwrap();
-    /// assert_eq!(reward.quote(Some(fifteen), 2), Ok((Points::from(1_500), Benefit::FixedAmount(fifteen))));
+    /// let quote = (Points::from(1_500), Benefit::FixedAmount(fifteen));
+    /// assert_eq!(reward.quote(Some(fifteen), 2), Ok(quote));
     /// assert!(reward.quote(Some("12".parse().unwrap()), 2).is_err());
     /// # }
     /// ```
@@ -48,7 +50,7 @@ impl Reward {
         match (&self.offer, amount) {
             (RewardPricing::Fixed { cost, benefit }, None) => Ok((*cost, benefit.clone())),
             (RewardPricing::Fixed { .. }, Some(_)) => {
-                Err(invalid("left out: this reward has one price".to_owned()))
+                Err(invalid("absent, since this reward has a fixed cost".to_owned()))
             }
             (RewardPricing::Variable(variable), None) => Err(invalid(variable.to_string())),
             (RewardPricing::Variable(variable), Some(amount)) => {
