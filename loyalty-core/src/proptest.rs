@@ -446,8 +446,8 @@ pub fn check_refund_slicing(
         Ok((posted.awarded.saturating_sub(posted.clawed_back), ledger.balance(now)))
     };
 
-    let (sliced, single) =
+    let (in_slices, in_one) =
         (remaining_after(slices)?, remaining_after(std::slice::from_ref(whole))?);
-    ensure_equal("points of the order after slices", sliced.0, single.0)?;
-    ensure_equal("the balance after slices", sliced.1, single.1)
+    ensure_equal("points of the order after slices", in_slices.0, in_one.0)?;
+    ensure_equal("the balance after slices", in_slices.1, in_one.1)
 }

@@ -212,7 +212,7 @@ fn owes_what_it_should_forgive(
 
 fn drops_clawbacks(context: &Context<'_>, command: &Command) -> Result<Decision, Rejection> {
     with_changed_decision(context, command, |events| {
-        events.retain(|event| !matches!(event, Event::PointsTakenBack { .. }))
+        events.retain(|event| !matches!(event, Event::PointsTakenBack { .. }));
     })
 }
 
@@ -451,7 +451,7 @@ fn an_inapplicable_invariant_gives_its_reason() {
     for (document, invariant, expected) in cases {
         match ProgramCheck::default().check_invariant(invariant, &program(document)) {
             Ok(InvariantOutcome::NotApplicable { reason }) => {
-                assert!(reason.starts_with(expected), "{reason}")
+                assert!(reason.starts_with(expected), "{reason}");
             }
             other => panic!("{invariant}: {other:?}"),
         }
