@@ -135,6 +135,36 @@ impl Decision {
             .iter()
             .fold(Points::ZERO, |sum, event| sum.saturating_add(event.points()))
     }
+
+    /// The calculation behind the points that an order was awarded or that were taken back from
+    /// it; `None` if no points of an order moved.
+    ///
+    /// # Example: a sentence about a refund
+    /// ```
+    /// use loyalty_core::*;
+    /// # let (id, now) = ("1001".parse()?, "2026-01-31T10:00:00Z".parse()?);
+    /// let mut ledger = Ledger::new(Program::default());
+    /// let order = Order::new([Line::new("1".parse()?, "50".parse()?)])?;
+    /// ledger.record_order(&id, order, Status::Paid, now)?;
+    /// let refund = Refund::of_amount("R1".parse()?, "20".parse()?);
+    /// assert_eq!(
+    ///     ledger.refund(&id, refund, now)?.calculation().unwrap().to_string(),
+    ///     "The order earns 30 points: 30 by base (1 per unit of 30). \
+    ///      Of the total of 50, 20 was refunded. Before, 50 were awarded."
+    /// );
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn calculation(&self) -> Option<&Calculation> {
+        self.events.iter().find_map(|event| {
+            if let Event::PointsAwarded { calculation, .. }
+            | Event::PointsTakenBack { calculation, .. } = event
+            {
+                Some(&**calculation)
+            } else {
+                None
+            }
+        })
+    }
 }
 
 /// Decides a command.

@@ -51,7 +51,9 @@ mod exact;
 pub mod explain;
 #[cfg(feature = "json")]
 mod fast_fmt;
+mod fault;
 pub mod id;
+mod ledger;
 pub mod order;
 pub mod program;
 #[cfg(feature = "proptest")]
@@ -73,13 +75,15 @@ pub use decide::{Context, Decision, Former, decide};
 pub use event::{AdjustmentReason, Event, ManualTier};
 pub use exact::{Fraction, Overflow};
 pub use explain::{Calculation, Explanation};
+pub use fault::Fault;
 pub use id::{
     AccountId, ActionId, CategoryId, CheckoutId, CodeId, CountryId, CustomerId, LineId, LotId,
     OrderId, PriceRuleId, ProductId, ProgramVersion, RedemptionId, RefundId, RewardId, RuleId,
     SegmentId, ShopId, Tag, TierId, VariantId,
 };
+pub use ledger::{Ledger, ReplayError};
 pub use order::{Line, Order, OrderState, Origin, Pin, Quantity, Refund, RefundContent, Status};
-pub use program::{Fault, Program};
+pub use program::{Program, ProgramError};
 pub use referral::{ReferralParty, ReferralRejection};
 pub use rejection::Rejection;
 pub use rules::entitle::entitlement;

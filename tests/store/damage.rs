@@ -59,9 +59,9 @@ fn every_kind_of_damage_is_reported() {
         ("UPDATE account SET state = '{' WHERE id = 1", "account 1 cannot be read"),
         ("UPDATE account SET shop = 2 WHERE id = 1", "account 1 differs"),
         ("UPDATE account SET at = at + 1 WHERE id = 1", "account 1 differs"),
-        ("UPDATE account SET seq = seq - 1 WHERE id = 1", "account 1 stands at row 5"),
-        ("UPDATE account SET seq = 99 WHERE id = 1", "account 1 stands at row 99"),
-        ("DELETE FROM account WHERE id = 2", "account 2 stands at row 0"),
+        ("UPDATE account SET seq = seq - 1 WHERE id = 1", "account 1 is at row 5"),
+        ("UPDATE account SET seq = 99 WHERE id = 1", "account 1 is at row 99"),
+        ("DELETE FROM account WHERE id = 2", "account 2 is at row 0"),
         (
             "INSERT INTO account VALUES (9, 1, 1, 0, '{}', NULL, 0)",
             "account 9 has no journal",
@@ -84,9 +84,9 @@ fn every_kind_of_damage_is_reported() {
         ),
         (
             "UPDATE orders SET seq = seq - 1 WHERE order_id = 'o1'",
-            "order o1 of shop 1 stands at row 5",
+            "order o1 of shop 1 is at row 5",
         ),
-        ("DELETE FROM orders WHERE order_id = 'o1'", "order o1 of shop 1 stands at row 0"),
+        ("DELETE FROM orders WHERE order_id = 'o1'", "order o1 of shop 1 is at row 0"),
         (
             "INSERT INTO orders VALUES (1, 'o9', NULL, 1, NULL, '{}')",
             "order o9 of shop 1 has no journal",
@@ -94,7 +94,7 @@ fn every_kind_of_damage_is_reported() {
         // The journal.
         ("DELETE FROM journal WHERE seq = 4", "journal row 4 is missing"),
         ("DELETE FROM journal WHERE seq = 7", "journal row 7 is missing"),
-        ("DELETE FROM journal WHERE seq = 8", "order o2 of shop 1 stands at row 8"),
+        ("DELETE FROM journal WHERE seq = 8", "order o2 of shop 1 is at row 8"),
         (
             r#"UPDATE journal SET events = replace(events, '"points":100', '"points":101') WHERE seq = 2"#,
             "after journal row 2",
@@ -139,7 +139,7 @@ fn file_with_codes() -> TempDatabase {
 #[test]
 fn rules_and_codes_unlike_the_journal_are_reported() {
     assert_eq!(differences(&file_with_codes()), Vec::<String>::new());
-    let listed = "the price rules and codes that are listed are not those of the journal";
+    let listed = "the listed price rules and codes differ from the journal";
     for (damage, want) in [
         ("INSERT INTO price_rule VALUES (9, 1, NULL)", listed),
         ("UPDATE price_rule SET id = 3", listed),
@@ -163,8 +163,8 @@ fn rules_and_codes_unlike_the_journal_are_reported() {
             "UPDATE projection SET created_at = created_at + 1 WHERE kind = 2",
             "Code(CodeId(2)) of shop 1 differs",
         ),
-        ("DELETE FROM projection WHERE kind = 5", "of shop 1 stands at row 0"),
-        ("DELETE FROM projection WHERE kind = 4", "of shop 1 stands at row 0"),
+        ("DELETE FROM projection WHERE kind = 5", "of shop 1 is at row 0"),
+        ("DELETE FROM projection WHERE kind = 4", "of shop 1 is at row 0"),
         (
             "UPDATE projection SET id = 3 WHERE kind = 2",
             "Code(CodeId(3)) of shop 1 has no journal",
@@ -211,8 +211,8 @@ fn file_with_names() -> TempDatabase {
 fn identities_and_instants_unlike_the_journal_are_reported() {
     let place = file_with_names();
     assert_eq!(differences(&place), Vec::<String>::new());
-    let claims = "the names that were claimed are not those of the journal";
-    let due = "account 1 is listed as due never, and is due 2026-05-04T00:00:00+00:00";
+    let claims = "the claimed names differ from the journal";
+    let due = "account 1 is listed as due never, but is due 2026-05-04T00:00:00+00:00";
     for (damage, want) in [
         ("DELETE FROM code_claim WHERE kind = 'code'", claims),
         ("DELETE FROM code_claim WHERE kind = 'referral'", claims),
@@ -226,7 +226,7 @@ fn identities_and_instants_unlike_the_journal_are_reported() {
         ),
         (
             "UPDATE account SET due = 0 WHERE id = 2",
-            "account 2 is listed as due 1970-01-01T00:00:00+00:00, and is due",
+            "account 2 is listed as due 1970-01-01T00:00:00+00:00, but is due",
         ),
         (
             "UPDATE customer SET profile = replace(profile, '1990-05-04', '1990-05-05') WHERE account = 1",
@@ -291,7 +291,7 @@ fn a_state_older_than_the_checkpoint_is_reported() {
     let store = place.open();
     let desk = TestShop {
         store: &store,
-        shop: loyalty_core::ShopId(1),
+        id: loyalty_core::ShopId(1),
         now: at("2026-01-02T00:00:00Z"),
     };
     for number in 0..3 {
@@ -310,7 +310,7 @@ fn a_state_older_than_the_checkpoint_is_reported() {
     db.execute("UPDATE orders SET seq = ?, state = ? WHERE order_id = 'o2'", old_order)
         .unwrap();
     let found = differences(&place);
-    for want in ["account 1 stands at row 6", "order o2 of shop 1 stands at row 8"] {
+    for want in ["account 1 is at row 6", "order o2 of shop 1 is at row 8"] {
         assert!(found.iter().any(|difference| difference.contains(want)), "{found:?}");
     }
 }
@@ -326,7 +326,7 @@ fn a_lost_state_is_a_failure() {
     let store = place.open();
     let desk = TestShop {
         store: &store,
-        shop: loyalty_core::ShopId(1),
+        id: loyalty_core::ShopId(1),
         now: at("2026-01-02T00:00:00Z"),
     };
     let told = store.execute(desk.request(Action::for_customer(
@@ -358,7 +358,7 @@ fn an_unreadable_record_is_a_failure() {
 fn an_unreadable_product_is_a_failure() {
     let place = TempDatabase::new();
     let store = place.open();
-    let shop = TestShop::new(&store).shop;
+    let shop = TestShop::new(&store).id;
     for damage in [
         "UPDATE product SET product = '{' WHERE product_id = 'tea'",
         "UPDATE product SET product = '{\"id\":\"tea\"}' WHERE product_id = 'tea'",
@@ -366,7 +366,7 @@ fn an_unreadable_product_is_a_failure() {
         "UPDATE product SET variant_numbers = '[\"1\"]' WHERE product_id = 'tea'",
         "UPDATE product SET created_at = 9223372036854775807 WHERE product_id = 'tea'",
     ] {
-        let desk = TestShop { store: &store, shop, now: at("2026-01-02T00:00:00Z") };
+        let desk = TestShop { store: &store, id: shop, now: at("2026-01-02T00:00:00Z") };
         place.connect().execute("DELETE FROM product", []).unwrap();
         let tea = Product { variants: vec![variant("s")], ..product("tea", "Tea") };
         let put = |product: &Product| {

@@ -26,7 +26,7 @@ const EXPIRING: &str = r#"{"expiry": {"per_lot": {"after": "P2Y"}}}"#;
 const IDLE: &str = r#"{"expiry": {"inactivity": {"after": "P1Y"}}}"#;
 
 fn desk(store: &dyn Store, now: Timestamp) -> TestShop<'_> {
-    TestShop { store, shop: ShopId(1), now }
+    TestShop { store, id: ShopId(1), now }
 }
 
 /// Orders of customer 1, one a minute.
@@ -298,11 +298,11 @@ fn a_lost_or_changed_segment_is_detected() {
         ),
         (
             "INSERT INTO activity_segment VALUES (9, 0, 0, 'AAAAC')",
-            "1 chapters are of accounts that are not there",
+            "1 segments belong to accounts that do not exist",
         ),
         (
             "INSERT INTO lot_segment VALUES (9, 1, 'BKAAAAA')",
-            "1 chapters are of accounts that are not there",
+            "1 segments belong to accounts that do not exist",
         ),
         // Of the first lot's order o0: another one.
         ("UPDATE lot_segment SET body = replace(body, 'Co0', 'Co_')", "account 1 differs"),

@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::http::request::Builder;
 use loyalty_core::{Currency, Timestamp, Zone};
 use loyalty_http::clock::ManualClock;
-use loyalty_http::server::RequestId;
+use loyalty_http::RequestId;
 use loyalty_http::{App, Clock};
 use loyalty_store::{MemoryStore, NewApiKey, NewShop, Scope, Store};
 use serde_json::Value;

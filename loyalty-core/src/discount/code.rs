@@ -1,4 +1,4 @@
-//! What a shopper types.
+//! Discount codes: their text, and the normalized form that is compared.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -6,32 +6,32 @@ use std::sync::Arc;
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Why a text is no discount code.
+/// The reason why a text cannot be a discount code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodeError {
-    /// Nothing but blanks.
+    /// The text is empty, or contains only blanks.
     #[error("must not be empty")]
     Empty,
-    /// A NUL, a line break or another control character in it.
-    #[error("must not hold control characters")]
+    /// The text contains a control character, such as NUL or a line break.
+    #[error("must not contain control characters")]
     ControlCharacter,
-    /// More than [`BodyErrorCode::MAX_CHARS`].
+    /// The text has more than [`Code::MAX_CHARS`] characters.
     #[error("must be at most {} characters", Code::MAX_CHARS)]
     TooLong,
 }
 
-/// A discount code: kept as typed, compared without regard to case.
+/// A discount code. It keeps the text as typed and compares without regard to case.
 ///
-/// Two codes are one where they match caselessly by Unicode's canonical caseless matching (default case
-/// folding, then NFC), without the blanks around them. [`BodyErrorCode::key`] is the text that look-ups use.
+/// Codes are compared by their [`Code::key`]: Unicode's canonical caseless form (default
+/// case folding, then NFC), without surrounding blanks.
 ///
-/// # Example
+/// # Example: spellings of one code
 /// ```
-/// use loyalty_core::discount::BodyErrorCode;
-/// let code = BodyErrorCode::new("  Straße-10 ").unwrap();
+/// use loyalty_core::discount::Code;
+/// let code = Code::new("  Straße-10 ").unwrap();
 /// assert_eq!((code.as_str(), code.key()), ("Straße-10", "strasse-10"));
-/// assert_eq!(code, BodyErrorCode::new("STRASSE-10").unwrap());
+/// assert_eq!(code, Code::new("STRASSE-10").unwrap());
 /// ```
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "json", derive(serde::Serialize, serde::Deserialize))]
@@ -42,20 +42,24 @@ pub struct Code {
 }
 
 impl Code {
-    /// How many characters a code can have.
+    /// Maximum number of characters of a code.
     pub const MAX_CHARS: usize = 255;
-    /// How many characters the prefix of a generated code can have.
+    /// Maximum number of characters of the prefix of a generated code.
     pub const MAX_PREFIX_CHARS: usize = 64;
-    /// What generated codes are made of: no two that a font or a hand confuses (0 O Q, 1 I L, U V, and one
-    /// of 2 Z, 5 S, 6 G, 8 B), and no vowel, so that no code is a word.
+    /// Symbols of generated codes. No two of them look alike in print or handwriting: none
+    /// of 0 O Q, 1 I L and U, and one each of 2 Z, 5 S, 6 G and 8 B. There are no vowels, so
+    /// that no code is a word.
     pub const ALPHABET: [char; 23] = [
         'C', 'D', 'F', 'H', 'J', 'K', 'M', 'N', 'P', 'R', 'T', 'V', 'W', 'X', 'Y', '2', '3', '4',
         '5', '6', '7', '8', '9',
     ];
 
-    /// Checks the text: 1 to 255 characters without control characters, blanks around it aside.
+    /// Creates a code from a text of 1 to 255 characters. Surrounding blanks are removed.
+    ///
+    /// # Errors
+    /// The text is empty, too long, or contains control characters.
     pub fn new(text: &str) -> Result<Self, CodeError> {
-        // U+200B and U+FEFF come along, unseen, with what is copied out of an e-mail.
+        // Text copied from an e-mail may contain the invisible U+200B and U+FEFF.
         let typed =
             text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{200b}' | '\u{feff}'));
         if typed.is_empty() {
@@ -70,41 +74,56 @@ impl Code {
         Ok(Self { text: Arc::from(typed), key: Arc::from(fold_case(typed)) })
     }
 
-    /// A code that cannot be guessed, made of random bytes: 20 symbols of 23, some 90 bits, in four groups
-    /// of five after the prefix, such as `VIP-7KHXW-3PM9T-C4RVY-2NDFJ`.
+    /// Generates a code that cannot be guessed: the prefix and four groups of five symbols,
+    /// such as `VIP-7KHXW-3PM9T-C4RVY-2NDFJ`. The symbols contain some 90 bits of entropy.
     ///
-    /// `entropy` must come from the system's randomness; the core draws none.
+    /// `entropy` must be random bytes from the operating system.
+    ///
+    /// # Errors
+    /// The prefix is longer than [`Code::MAX_PREFIX_CHARS`] or contains control characters.
+    ///
+    /// # Example: a prefix and random bytes
+    /// ```
+    /// use loyalty_core::discount::Code;
+    /// let code = Code::generate("VIP", [7; 16]).unwrap();
+    /// assert!(code.as_str().starts_with("VIP-"));
+    /// assert_eq!(code.as_str().len(), 27);
+    /// ```
     pub fn generate(prefix: &str, entropy: [u8; 16]) -> Result<Self, CodeError> {
         let prefix = prefix.trim();
         if prefix.chars().nth(Self::MAX_PREFIX_CHARS).is_some() {
             return Err(CodeError::TooLong);
         }
-        let mut rest = u128::from_be_bytes(entropy);
+
+        let mut remaining = u128::from_be_bytes(entropy);
         let mut text = String::from(prefix);
-        for place in 0..20_u8 {
-            if place.is_multiple_of(5) && !text.is_empty() {
+        for position in 0..20_u8 {
+            if position.is_multiple_of(5) && !text.is_empty() {
                 text.push('-');
             }
-            // 2^128 holds 23^20 some 2^37 times: no symbol is likelier than another by more than that.
-            let symbol = rest.checked_rem(23).and_then(|symbol| usize::try_from(symbol).ok());
-            rest = rest.checked_div(23).unwrap_or_default();
+            // 2^128 is some 2^37 times 23^20, so the bias between symbols is about 2^-37.
+            let symbol = remaining
+                .checked_rem(23)
+                .and_then(|symbol| usize::try_from(symbol).ok());
+            remaining = remaining.checked_div(23).unwrap_or_default();
             text.extend(symbol.and_then(|symbol| Self::ALPHABET.get(symbol)));
         }
+
         Self::new(&text)
     }
 
-    /// As typed, without the blanks around it.
+    /// The text as typed, without surrounding blanks.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// What look-ups and comparisons use.
+    /// The normalized text, for look-ups and comparisons.
     pub fn key(&self) -> &str {
         &self.key
     }
 }
 
-/// Canonical caseless matching: case is folded on decomposed text, then composed again.
+/// Returns the canonical caseless form: the text is decomposed, case-folded and composed.
 fn fold_case(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
@@ -175,8 +194,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_fold_as_unicode_says() {
-        for (text, want) in [
+    fn codes_fold_by_unicode_rules() {
+        for (text, expected) in [
             ("SAVE10", Ok("save10")),
             (" save 10\t", Ok("save 10")),
             ("\u{feff}SAVE10\u{200b}", Ok("save10")),
@@ -195,7 +214,7 @@ mod tests {
         ] {
             assert_eq!(
                 Code::new(text).as_ref().map(Code::key),
-                want.as_ref().map(|key| *key),
+                expected.as_ref().map(|key| *key),
                 "{text:?}"
             );
         }
@@ -219,8 +238,8 @@ mod tests {
         assert!(space > 1 << 90);
     }
 
-    /// A million codes of random bytes, none of them twice; with 36 bits some would be. In the first of them every
-    /// symbol stands in every place as often as another.
+    /// A million codes of random bytes are distinct; with 36 bits of entropy some would repeat.
+    /// Among the first codes the symbols are uniformly distributed at every position.
     #[test]
     fn a_million_codes_differ() {
         const COUNTED: u32 = 20_000;
@@ -232,31 +251,34 @@ mod tests {
             let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             (mixed ^ (mixed >> 31)).to_be_bytes()
         };
+
         let mut codes = HashSet::new();
         let mut counts = BTreeMap::<(usize, char), u32>::new();
         for number in 0..1_000_000 {
             let entropy = [random(), random()].concat().try_into().unwrap();
             let code = Code::generate("", entropy).unwrap();
-            for place in code
+
+            for symbol in code
                 .as_str()
                 .char_indices()
                 .filter(|(_, symbol)| number < COUNTED && *symbol != '-')
             {
                 counts
-                    .entry(place)
+                    .entry(symbol)
                     .and_modify(|count| *count = count.saturating_add(1))
                     .or_insert(1);
             }
-            assert!(codes.insert(code.key().to_owned()), "{code} is there already");
+            assert!(codes.insert(code.key().to_owned()), "{code} is a duplicate");
         }
+
         assert_eq!(counts.len(), 20 * 23);
         let even = COUNTED.div_euclid(23);
         // Eight times the standard deviation.
-        let strange: Vec<_> = counts
+        let biased: Vec<_> = counts
             .iter()
             .filter(|(_, count)| count.abs_diff(even) > 231)
             .collect();
-        assert!(strange.is_empty(), "{strange:?}");
+        assert!(biased.is_empty(), "{biased:?}");
     }
 
     #[test]

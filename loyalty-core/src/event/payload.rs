@@ -113,6 +113,7 @@ pub struct Clawback {
     pub forgiven: Points,
     /// Not taken, since so much had run out of the lot without an end, and when.
     #[cfg_attr(feature = "json", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    #[cfg_attr(feature = "json", serde(rename = "ran_out"))]
     pub already_expired: Vec<(Timestamp, Points)>,
 }
 

@@ -1,8 +1,8 @@
 //! Carts on the wire: what is about to be bought, and what its codes take off.
 
 use loyalty_core::discount::{
-    AppliedCode, Cart, CartError, CartLine, Class, Code as DiscountCode, CodeOutcome, Customer,
-    Evaluation, LineTotal, ShippingLine,
+    AppliedCode, Cart, CartError, CartLine, Code as DiscountCode, CodeOutcome, Customer,
+    DiscountClass, Evaluation, LineTotal, ShippingLine,
 };
 use loyalty_core::{
     Amount, CategoryId, CheckoutId, CountryId, Currency, CustomerId, Email, LineId, ProductId,
@@ -14,8 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::json::field::{Text, TimeField};
 use super::price_rule::AnyId;
 use super::value::ParsedField;
-use crate::endpoint::error::to_sentence;
-use crate::problem::Problem;
+use crate::problem::{Problem, to_sentence};
 
 /// Who buys.
 #[derive(Debug, Default, Deserialize)]
@@ -259,9 +258,9 @@ impl<'a> From<&'a CodeOutcome> for CodeOutcomeResponse<'a> {
 impl<'a> From<&'a AppliedCode> for AppliedCodeResponse<'a> {
     fn from(applied: &'a AppliedCode) -> Self {
         let class = match applied.class {
-            Class::Product => "product",
-            Class::Order => "order",
-            Class::Shipping => "shipping",
+            DiscountClass::Product => "product",
+            DiscountClass::Order => "order",
+            DiscountClass::Shipping => "shipping",
         };
         let shares = applied
             .shares

@@ -28,7 +28,10 @@ fn parse_document(text: &str, pointer: &str) -> Result<Program, Vec<Fault>> {
 }
 
 /// Faults of a document that stands in the body at `pointer`.
-pub(crate) fn to_faults(found: Vec<loyalty_core::Fault>, pointer: &str) -> Vec<Fault> {
+pub(crate) fn to_faults(
+    found: impl IntoIterator<Item = loyalty_core::Fault>,
+    pointer: &str,
+) -> Vec<Fault> {
     let fault = |fault: loyalty_core::Fault| Fault {
         pointer: format!("{pointer}{}", fault.pointer),
         code: fault.code,

@@ -6,10 +6,10 @@ use loyalty_core::{AccountId, ShopId};
 use rusqlite::Connection;
 
 use super::SqliteStore;
+use crate::customer_ref::CustomerRef;
 use crate::error::Failure;
 use crate::query::CustomerView;
 use crate::record::CustomerRecord;
-use crate::request::CustomerRef;
 use crate::search::{SearchKey, SearchQuery};
 use crate::sqlite::tables::customer;
 
